@@ -1,0 +1,86 @@
+package fault
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// ContentType is the media type of a problem document.
+const ContentType = "application/problem+json"
+
+// problem is the document; its schema is Problem in api/common.yaml, and a test of the services
+// holds the two together.
+type problem struct {
+	Type              string  `json:"type"`
+	Title             string  `json:"title"`
+	Status            int     `json:"status"`
+	Code              Code    `json:"code"`
+	Detail            string  `json:"detail,omitempty"`
+	Instance          string  `json:"instance,omitempty"`
+	TraceID           string  `json:"traceId,omitempty"`
+	RetryAfterSeconds int     `json:"retryAfterSeconds,omitempty"`
+	Errors            []Field `json:"errors,omitempty"`
+}
+
+const (
+	maxFields   = 64
+	maxDetail   = 4096
+	maxInstance = 2048
+)
+
+// Write answers the request with the problem document of err. It does nothing to a response that
+// has begun but append to it, so call it first or not at all.
+func Write(w http.ResponseWriter, r *http.Request, err error) {
+	e := From(err)
+	p := problem{
+		Type:     "urn:nemesis:problem:" + string(e.Code),
+		Title:    e.Code.Title(),
+		Status:   e.Code.Status(),
+		Code:     e.Code,
+		Detail:   cut(detail(e), maxDetail),
+		Instance: cut(r.URL.Path, maxInstance),
+		Errors:   e.Fields[:min(len(e.Fields), maxFields)],
+	}
+	if span := trace.SpanContextFromContext(r.Context()); span.HasTraceID() {
+		p.TraceID = span.TraceID().String()
+	}
+	header := w.Header()
+	if e.RetryAfter > 0 {
+		p.RetryAfterSeconds = int(math.Ceil(e.RetryAfter.Seconds()))
+		header.Set("Retry-After", strconv.Itoa(p.RetryAfterSeconds))
+	}
+	header.Set("Content-Type", ContentType)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-store")
+	header.Del("Content-Length")
+	w.WriteHeader(p.Status)
+	if r.Method == http.MethodHead {
+		return
+	}
+	// A client that has gone away is no fault of ours.
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+// detail is what a person reads first: with fields at fault and no detail, the first of them.
+func detail(e *Error) string {
+	if e.Detail != "" || len(e.Fields) == 0 {
+		return e.Detail
+	}
+	f := e.Fields[0]
+	if f.Value == "" {
+		return f.Field + ": " + f.Allowed
+	}
+	return f.Field + ": " + f.Value + " is not allowed: " + f.Allowed
+}
+
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit-3], "") + "…"
+}

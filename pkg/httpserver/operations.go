@@ -1,0 +1,75 @@
+package httpserver
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Check says what a service still waits for before it can serve; "" means that it can.
+type Check func() string
+
+// Readiness holds the checks of a service.
+type Readiness struct {
+	mu     sync.Mutex
+	checks []Check
+}
+
+// Add adds a check.
+func (r *Readiness) Add(c Check) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.checks = append(r.checks, c)
+}
+
+// WaitingFor is what is missing, in the order of the checks; empty when the service can serve.
+func (r *Readiness) WaitingFor() []string {
+	r.mu.Lock()
+	checks := slices.Clone(r.checks)
+	r.mu.Unlock()
+	var missing []string
+	for _, check := range checks {
+		if m := check(); m != "" {
+			missing = append(missing, m)
+		}
+	}
+	return missing
+}
+
+// health is the answer; its schema is Health in api/common.yaml.
+type health struct {
+	Status     string   `json:"status"`
+	WaitingFor []string `json:"waitingFor,omitempty"`
+}
+
+// Operations serves /healthz, /readyz and /metrics. A failing part of the metrics is left out and
+// logged; the rest is served.
+func Operations(registry *prometheus.Registry, ready *Readiness, log *slog.Logger) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, health{Status: "ok"})
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if missing := ready.WaitingFor(); len(missing) > 0 {
+			answer(w, http.StatusServiceUnavailable, health{Status: "unavailable", WaitingFor: missing})
+			return
+		}
+		answer(w, http.StatusOK, health{Status: "ok"})
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelError),
+		ErrorHandling: promhttp.ContinueOnError,
+	}))
+	return mux
+}
+
+func answer(w http.ResponseWriter, status int, h health) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(h) // the kubelet has gone away: nothing to do
+}

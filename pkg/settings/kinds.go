@@ -1,0 +1,116 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var errRange = errors.New("out of range")
+
+// String binds a text of any content.
+func (s *Set) String(p *string, key, value, help string) {
+	s.bind(key, value, help, "a text", func(v string) error { *p = v; return nil })
+}
+
+// Choice binds a text that must be one of several.
+func (s *Set) Choice(p *string, key, value, help string, choices ...string) {
+	s.bind(key, value, help, "one of "+strings.Join(choices, ", "), func(v string) error {
+		if !slices.Contains(choices, v) {
+			return errRange
+		}
+		*p = v
+		return nil
+	})
+}
+
+// Address binds a listening address, host:port, the host may be empty.
+func (s *Set) Address(p *string, key, value, help string) {
+	s.bind(key, value, help, "host:port or :port with a port from 0 to 65535", func(v string) error {
+		_, port, err := net.SplitHostPort(v)
+		if err != nil {
+			return err
+		}
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return err
+		}
+		*p = v
+		return nil
+	})
+}
+
+// Bool binds a switch.
+func (s *Set) Bool(p *bool, key string, value bool, help string) {
+	s.bind(key, strconv.FormatBool(value), help, "true or false", func(v string) error {
+		b, err := strconv.ParseBool(v)
+		if err != nil {
+			return err
+		}
+		*p = b
+		return nil
+	})
+	s.items[key].bool = true
+}
+
+// Int binds a whole number from low to high.
+func (s *Set) Int(p *int, key string, value, low, high int, help string) {
+	s.bind(key, strconv.Itoa(value), help, fmt.Sprintf("a whole number from %d to %d", low, high), func(v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return err
+		}
+		if n < low || n > high {
+			return errRange
+		}
+		*p = n
+		return nil
+	})
+}
+
+// Float binds a number from low to high.
+func (s *Set) Float(p *float64, key string, value, low, high float64, help string) {
+	s.bind(key, number(value), help, fmt.Sprintf("a number from %v to %v", low, high), func(v string) error {
+		f, err := strconv.ParseFloat(v, 64)
+		if err != nil {
+			return err
+		}
+		if !(f >= low && f <= high) { // also refuses NaN
+			return errRange
+		}
+		*p = f
+		return nil
+	})
+}
+
+// Duration binds a duration from low to high, written as Go does (300ms, 30s, 5m).
+func (s *Set) Duration(p *time.Duration, key string, value, low, high time.Duration, help string) {
+	s.bind(key, value.String(), help, fmt.Sprintf("a duration from %v to %v, such as 500ms or 30s", low, high), func(v string) error {
+		d, err := time.ParseDuration(v)
+		if err != nil {
+			return err
+		}
+		if d < low || d > high {
+			return errRange
+		}
+		*p = d
+		return nil
+	})
+}
+
+// bind declares a setting and gives it its default. A default outside its own range, or a key
+// declared twice, is a mistake in the program, so it panics.
+func (s *Set) bind(key, value, help, allow string, set func(string) error) {
+	if _, ok := s.items[key]; ok || key == "config" {
+		panic("settings: " + key + " is declared twice")
+	}
+	if err := set(value); err != nil {
+		panic(fmt.Sprintf("settings: the default %q of %s is not allowed: must be %s", value, key, allow))
+	}
+	s.items[key] = &item{key: key, text: value, help: help, allow: allow, set: set}
+}
+
+func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }

@@ -1,0 +1,73 @@
+package telemetry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+func start(t *testing.T, out *bytes.Buffer) *Telemetry {
+	t.Helper()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
+	tel, err := Start(t.Context(), Options{Service: "sample", Version: "1", Out: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := tel.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return tel
+}
+
+func TestLog_CarriesTheTraceIDs(t *testing.T) {
+	var out bytes.Buffer
+	tel := start(t, &out)
+	ctx, span := tel.Tracer.Start(t.Context(), "work")
+	tel.Log.With("a", 1).WithGroup("g").InfoContext(ctx, "hello")
+	span.End()
+
+	var line map[string]any
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+		t.Fatalf("%v in %s", err, out.String())
+	}
+	group, _ := line["g"].(map[string]any)
+	if group["trace_id"] != span.SpanContext().TraceID().String() || line["service"] != "sample" {
+		t.Errorf("line = %v", line)
+	}
+}
+
+func TestRegistry_SaysWhatRuns(t *testing.T) {
+	tel := start(t, &bytes.Buffer{})
+	families, err := tel.Registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "nemesis_build_info" {
+			return
+		}
+	}
+	t.Error("nemesis_build_info is missing")
+}
+
+func TestQuiet_LogsAFaultOnceAMinute(t *testing.T) {
+	var out bytes.Buffer
+	now := time.Unix(1000, 0)
+	q := &quiet{log: slog.New(slog.NewTextHandler(&out, nil)), now: func() time.Time { return now }}
+	for range 5 {
+		q.Handle(errors.New("refused"))
+	}
+	now = now.Add(quietFor)
+	q.Handle(errors.New("refused"))
+	if n := strings.Count(out.String(), "refused"); n != 2 {
+		t.Errorf("logged %d times, want 2", n)
+	}
+}
