@@ -1,0 +1,25 @@
+// Command autoscaler-controller scales Deployments to zero and back, and explains every decision.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/app"
+)
+
+// version is set when the program is linked.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := app.Main(ctx, version, os.Args[1:], os.Environ(), os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "autoscaler-controller:", err)
+		os.Exit(1)
+	}
+}

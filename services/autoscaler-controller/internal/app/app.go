@@ -1,0 +1,150 @@
+// Package app wires the autoscaler-controller: every part is made and joined here, in a straight
+// line, and nowhere else. A test boots the real thing on port 0.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/control"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/httpapi"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/ingest"
+)
+
+// lameDuck is how long requests are still taken while the cluster forgets this pod.
+const lameDuck = time.Second
+
+// App is the service. Make it with New, and Run it once.
+type App struct {
+	log     *slog.Logger
+	watcher *cluster.Watcher
+	elector *cluster.Elector
+	loop    *control.Loop
+	server  *httpserver.Server
+	ending  chan struct{}
+}
+
+// New makes the service and takes its port; nothing runs yet. ctx is for the making, and for the
+// events that are still to be sent.
+func New(ctx context.Context, s Settings, config *rest.Config, version string, t *telemetry.Telemetry) (*App, error) {
+	clients, err := cluster.Connect(config, version)
+	if err != nil {
+		return nil, err
+	}
+	epoch, err := newEpoch()
+	if err != nil {
+		return nil, err
+	}
+	known := fleet.New(epoch)
+	instruments := newInstruments(t.Registry, t.Tracer)
+	watcher := cluster.NewWatcher(cluster.Options{Clients: clients, Log: t.Log, Namespace: s.WatchNamespace})
+	loop := control.New(control.Options{
+		Fleet: known, Scaler: cluster.NewScaler(clients), Recorder: cluster.NewRecorder(ctx, clients, watcher),
+		Observer: instruments, Log: t.Log, Epoch: epoch, Missing: watcher.Missing,
+	})
+	t.Registry.MustRegister(newGauges(known, loop.Leading))
+	elector := cluster.NewElector(clients, t.Log, s.LeaseNamespace, s.Identity, s.Advertise)
+	objects, err := cluster.NewObjects(clients, s.AnonymousAccess)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{log: t.Log, watcher: watcher, elector: elector, loop: loop, ending: make(chan struct{})}
+	api, err := httpapi.New(httpapi.Options{
+		Fleet: known, Control: loop, Traffic: ingest.NewTraffic(loop, instruments), Objects: objects,
+		Leadership: elector, Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("API: %w", err)
+	}
+	ready := &httpserver.Readiness{}
+	ready.Add(watcher.Missing)
+	a.server, err = httpserver.Listen(ctx, httpserver.Options{
+		Address: s.Listen, Log: t.Log, LameDuck: lameDuck,
+		Handler: mux(httpserver.Operations(t.Registry, ready, t.Log), api),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Addr is where the API listens.
+func (a *App) Addr() net.Addr { return a.server.Addr() }
+
+// Run works until ctx ends, then stops in this order: the Lease is given back, long polls are
+// answered, what is in flight is drained, and the watches and the loop end last.
+func (a *App) Run(ctx context.Context) error {
+	// What serves requests outlives ctx until they are drained.
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var running sync.WaitGroup
+	failed := make(chan error, 2)
+	running.Go(func() {
+		if err := a.watcher.Run(serving, a.loop); err != nil {
+			failed <- err
+		}
+	})
+	running.Go(func() { a.loop.Run(serving) })
+
+	led, end := context.WithCancel(ctx)
+	defer end()
+	var leading sync.WaitGroup
+	leading.Go(func() {
+		if err := a.elector.Run(led, a.loop.Lead); err != nil {
+			failed <- err
+		}
+	})
+	var draining sync.WaitGroup
+	var serveErr error
+	draining.Go(func() { serveErr = a.server.Run(led) })
+
+	a.log.Info("serving", "address", a.server.Addr().String())
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	end()
+	close(a.ending)
+	leading.Wait()
+	draining.Wait()
+	stop()
+	running.Wait()
+	return errors.Join(err, serveErr)
+}
+
+// mux sends the paths of the kubelet and of Prometheus around the API.
+func mux(operations, api http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/healthz", "/readyz", "/metrics":
+			operations.ServeHTTP(w, r)
+		default:
+			api.ServeHTTP(w, r)
+		}
+	})
+}
+
+// newEpoch names this life of the process.
+func newEpoch() (string, error) {
+	n, err := rand.Int(rand.Reader, big.NewInt(1<<40))
+	if err != nil {
+		return "", fmt.Errorf("random: %w", err)
+	}
+	return strings.ToLower(n.Text(36)), nil
+}

@@ -1,0 +1,127 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/control"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/httpapi"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/ingest"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
+)
+
+// instruments measure the service for Prometheus, and trace its decisions. No label is taken from
+// what a user names, so that the number of series is bounded.
+type instruments struct {
+	tracer    trace.Tracer
+	decisions *prometheus.CounterVec
+	failures  prometheus.Counter
+	starts    *prometheus.HistogramVec
+	reports   *prometheus.CounterVec
+	polls     prometheus.Gauge
+	relays    prometheus.Counter
+}
+
+var (
+	_ control.Observer = (*instruments)(nil)
+	_ httpapi.Meter    = (*instruments)(nil)
+	_ ingest.Meter     = (*instruments)(nil)
+)
+
+func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instruments {
+	i := &instruments{
+		tracer: tracer,
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "nemesis_decisions_total", Help: "Recorded decisions, by what asked for them and what became of them.",
+		}, []string{"trigger", "result"}),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "nemesis_scale_errors_total", Help: "Decisions that could not be applied.",
+		}),
+		starts: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "nemesis_start_call_duration_seconds", Help: "Start calls, from arrival to answer; result scaled includes the patch of /scale.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}, []string{"result"}),
+		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "nemesis_traffic_reports_total", Help: "Traffic reports of load balancers, by what became of them.",
+		}, []string{"result"}),
+		polls: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "nemesis_long_polls_open", Help: "Long polls of the routes that wait for a change now.",
+		}),
+		relays: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "nemesis_relay_errors_total", Help: "Requests that a follower served itself because the leader did not answer.",
+		}),
+	}
+	registry.MustRegister(i.decisions, i.failures, i.starts, i.reports, i.polls, i.relays)
+	return i
+}
+
+// Deciding begins the span of a decision.
+func (i *instruments) Deciding(ctx context.Context, k fleet.Key, d scaling.Decision) (context.Context, string, func(fleet.Record)) {
+	ctx, span := i.tracer.Start(ctx, "decide", trace.WithAttributes(
+		attribute.String("k8s.namespace.name", k.Namespace), attribute.String("k8s.deployment.name", k.Deployment),
+		attribute.String("nemesis.decision.trigger", string(d.Trigger)), attribute.String("nemesis.decision.summary", d.Summary),
+		attribute.Int("nemesis.decision.from", int(d.From)), attribute.Int("nemesis.decision.to", int(d.To)),
+	))
+	traceID := ""
+	if c := span.SpanContext(); c.HasTraceID() {
+		traceID = c.TraceID().String()
+	}
+	return ctx, traceID, func(r fleet.Record) {
+		span.SetAttributes(attribute.String("nemesis.decision.id", r.ID), attribute.Bool("nemesis.decision.applied", r.Applied))
+		if r.Error != "" {
+			span.SetStatus(codes.Error, r.Error)
+		}
+		span.End()
+	}
+}
+
+// Decided counts a decision that was recorded.
+func (i *instruments) Decided(r fleet.Record) {
+	result := "unchanged"
+	switch {
+	case r.Error != "":
+		result = "failed"
+		i.failures.Inc()
+	case r.Applied:
+		result = "applied"
+	case held(r):
+		result = "held"
+	}
+	i.decisions.WithLabelValues(string(r.Trigger), result).Inc()
+}
+
+func held(r fleet.Record) bool {
+	for _, reason := range r.Reasons {
+		if reason.Effect == scaling.Hold {
+			return true
+		}
+	}
+	return false
+}
+
+// Started measures a start call.
+func (i *instruments) Started(took time.Duration, scaled bool, err error) {
+	result := "running"
+	switch {
+	case err != nil:
+		result = "failed"
+	case scaled:
+		result = "scaled"
+	}
+	i.starts.WithLabelValues(result).Observe(took.Seconds())
+}
+
+// Reported counts a traffic report.
+func (i *instruments) Reported(v fleet.Verdict) { i.reports.WithLabelValues(string(v)).Inc() }
+
+// Polling counts the long polls that wait.
+func (i *instruments) Polling(change int) { i.polls.Add(float64(change)) }
+
+// RelayFailed counts a request that the leader did not answer.
+func (i *instruments) RelayFailed() { i.relays.Inc() }

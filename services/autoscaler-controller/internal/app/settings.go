@@ -1,0 +1,61 @@
+package app
+
+import (
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/nemesis-scaling/nemesis/pkg/settings"
+)
+
+// Settings are what an operator can set: as flags, as environment variables (NEMESIS_LISTEN for
+// listen) and in a YAML file.
+type Settings struct {
+	// Listen is the address of the API, the metrics and the health checks. Default ":8080".
+	Listen string
+	// Kubeconfig is the file that names the API server and the account. Empty, the default: as in
+	// a pod.
+	Kubeconfig string
+	// LogLevel is the least level that is logged: debug, info, warn or error. Default info.
+	LogLevel string
+	// LeaseNamespace is where the Lease is held. Default "nemesis-system".
+	LeaseNamespace string
+	// WatchNamespace is the only namespace that is watched. Empty, the default: all.
+	WatchNamespace string
+	// Identity names this replica; no other may have the same name. Default: the host's name.
+	Identity string
+	// Advertise is where other replicas find this one's API, host:port. Empty: they do not, and
+	// serve by themselves what they would relay.
+	Advertise string
+	// AnonymousAccess lets callers without a token read custom resources with the controller's own
+	// account. Default false.
+	AnonymousAccess bool
+}
+
+// Load reads the settings. It returns settings.ErrHelp when only help was wanted.
+func Load(args, environ []string, out io.Writer) (Settings, map[string]string, error) {
+	var s Settings
+	host, err := os.Hostname()
+	if err != nil {
+		host = "autoscaler-controller"
+	}
+	set := settings.New("autoscaler-controller", "NEMESIS_", out)
+	set.Address(&s.Listen, "listen", ":8080", "address of the API, the metrics and the health checks")
+	set.String(&s.Kubeconfig, "kubeconfig", "", "file that names the Kubernetes API server and the account; empty: as in a pod")
+	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")
+	set.String(&s.LeaseNamespace, "lease-namespace", "nemesis-system", "namespace of the Lease by which one replica leads")
+	set.String(&s.WatchNamespace, "watch-namespace", "", "the only namespace that is watched; empty: all")
+	set.String(&s.Identity, "identity", host, "name of this replica, unlike that of any other")
+	set.String(&s.Advertise, "advertise", "", "where other replicas find this one's API, host:port; empty: they do not")
+	set.Bool(&s.AnonymousAccess, "anonymous-access", false, "let callers without a token read custom resources with the controller's own account")
+	err = set.Load(args, environ)
+	return s, set.Values(), err
+}
+
+func (s *Settings) level() slog.Level {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
+		return slog.LevelInfo
+	}
+	return level
+}

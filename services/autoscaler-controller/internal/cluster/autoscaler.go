@@ -1,0 +1,129 @@
+package cluster
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
+)
+
+// autoscaler is a CustomAutoscaler as far as it is needed here.
+type autoscaler struct {
+	fleet.Autoscaler
+	created    time.Time
+	generation int64
+	uid        string
+	spec       scaling.Spec
+	algorithm  string
+	limit      int32 // containerConcurrency
+	targets    []target
+	malformed  error // the object does not decode; the rest is what was last known
+}
+
+// target is one Deployment of it.
+type target struct {
+	name    string
+	prefix  string
+	port    int32
+	service string
+	hosts   []string
+}
+
+// wire is the JSON of a CustomAutoscaler. Defaults are those of the contract: an object that was
+// stored before a default came has none.
+type wire struct {
+	Spec struct {
+		Algorithm string `json:"loadBalancingAlgorithm"`
+		Targets   []struct {
+			Name    string   `json:"name"`
+			Prefix  string   `json:"apiPrefix"`
+			Port    string   `json:"port"`
+			Service string   `json:"service"`
+			Hosts   []string `json:"hosts"`
+		} `json:"targetDeployments"`
+		IdleTime              *int32 `json:"idleTime"`
+		MinReplicas           int32  `json:"minReplicas"`
+		MaxReplicas           *int32 `json:"maxReplicas"`
+		CPUThreshold          int32  `json:"cpuThreshold"`
+		MemoryThreshold       int32  `json:"memoryThreshold"`
+		ResponseTimeThreshold int32  `json:"responseTimeThreshold"`
+		ContainerConcurrency  int32  `json:"containerConcurrency"`
+		WakeUpTimeout         *int32 `json:"wakeUpTimeout"`
+	} `json:"spec"`
+}
+
+// decode reads an object. The API server has validated it against the CustomResourceDefinition,
+// but perhaps against another version of it; so everything that could do harm is looked at again.
+func decode(u *unstructured.Unstructured) (autoscaler, error) {
+	a := autoscaler{
+		Autoscaler: fleet.Autoscaler{Namespace: u.GetNamespace(), Name: u.GetName()},
+		created:    u.GetCreationTimestamp().Time, generation: u.GetGeneration(), uid: string(u.GetUID()),
+	}
+	raw, err := u.MarshalJSON()
+	if err != nil {
+		return a, err
+	}
+	var w wire
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return a, err
+	}
+	s := w.Spec
+	a.algorithm, a.limit = orElse(s.Algorithm, "RoundRobin"), s.ContainerConcurrency
+	a.spec = scaling.Spec{
+		MinReplicas: s.MinReplicas, MaxReplicas: value(s.MaxReplicas, 10),
+		IdleTime:      time.Duration(value(s.IdleTime, 300)) * time.Second,
+		WakeUpTimeout: time.Duration(value(s.WakeUpTimeout, 120)) * time.Second,
+		CPUThreshold:  s.CPUThreshold, MemoryThreshold: s.MemoryThreshold, ResponseTimeThreshold: s.ResponseTimeThreshold,
+	}
+	faults := a.faults()
+	for i, t := range s.Targets {
+		port, err := strconv.ParseUint(t.Port, 10, 16)
+		if err != nil || port == 0 {
+			faults = append(faults, fmt.Errorf("spec.targetDeployments[%d].port: %q is not allowed: must be from 1 to 65535", i, t.Port))
+		}
+		if t.Name == "" {
+			faults = append(faults, fmt.Errorf("spec.targetDeployments[%d].name: is missing", i))
+		}
+		if !strings.HasPrefix(t.Prefix, "/") {
+			faults = append(faults, fmt.Errorf("spec.targetDeployments[%d].apiPrefix: %q is not allowed: must begin with /", i, t.Prefix))
+		}
+		a.targets = append(a.targets, target{name: t.Name, prefix: t.Prefix, port: int32(port), service: t.Service, hosts: t.Hosts})
+	}
+	return a, errors.Join(faults...)
+}
+
+func (a autoscaler) faults() []error {
+	var faults []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	check(a.spec.MinReplicas >= 0, "spec.minReplicas: %d is not allowed: must be at least 0", a.spec.MinReplicas)
+	check(a.spec.MaxReplicas >= max(1, a.spec.MinReplicas), "spec.maxReplicas: %d is not allowed: must be at least 1 and minReplicas", a.spec.MaxReplicas)
+	check(a.spec.IdleTime >= time.Second, "spec.idleTime: %v is not allowed: must be at least 1 second", a.spec.IdleTime)
+	check(a.spec.WakeUpTimeout >= time.Second, "spec.wakeUpTimeout: %v is not allowed: must be at least 1 second", a.spec.WakeUpTimeout)
+	check(a.limit >= 0, "spec.containerConcurrency: %d is not allowed: must be at least 0", a.limit)
+	return faults
+}
+
+func value(p *int32, otherwise int32) int32 {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

@@ -1,0 +1,109 @@
+package cluster
+
+import (
+	"context"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+)
+
+// The indexes.
+const (
+	byDeployment = "deployment" // pods, by "namespace/deployment"
+	byService    = "service"    // slices, by "namespace/service"
+)
+
+// informers hold what is watched.
+type informers struct {
+	autoscalers, deployments, pods, slices, services cache.SharedIndexInformer
+}
+
+// all are the informers with the names people know them by.
+func (i informers) all() map[string]cache.SharedIndexInformer {
+	return map[string]cache.SharedIndexInformer{
+		"customautoscalers": i.autoscalers, "deployments": i.deployments, "pods": i.pods,
+		"endpointslices": i.slices, "services": i.services,
+	}
+}
+
+func newInformers(c *Clients, namespace string) informers {
+	kube, dyn := c.kube, c.dynamic.Resource(Resource).Namespace(namespace)
+	return informers{
+		autoscalers: informer(&unstructured.Unstructured{}, nil, dyn.List, dyn.Watch),
+		deployments: informer(&appsv1.Deployment{}, nil, kube.AppsV1().Deployments(namespace).List, kube.AppsV1().Deployments(namespace).Watch),
+		pods: informer(&corev1.Pod{}, cache.Indexers{byDeployment: deploymentOf},
+			kube.CoreV1().Pods(namespace).List, kube.CoreV1().Pods(namespace).Watch),
+		slices: informer(&discoveryv1.EndpointSlice{}, cache.Indexers{byService: serviceOf},
+			kube.DiscoveryV1().EndpointSlices(namespace).List, kube.DiscoveryV1().EndpointSlices(namespace).Watch),
+		services: informer(&corev1.Service{}, nil, kube.CoreV1().Services(namespace).List, kube.CoreV1().Services(namespace).Watch),
+	}
+}
+
+// informer watches one kind.
+func informer[L runtime.Object](example runtime.Object, indexers cache.Indexers,
+	list func(context.Context, metav1.ListOptions) (L, error),
+	watcher func(context.Context, metav1.ListOptions) (watch.Interface, error),
+) cache.SharedIndexInformer {
+	source := &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return list(ctx, o) },
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return watcher(ctx, o)
+		},
+	}
+	if indexers == nil {
+		indexers = cache.Indexers{}
+	}
+	i := cache.NewSharedIndexInformerWithOptions(source, example, cache.SharedIndexInformerOptions{Indexers: indexers})
+	_ = i.SetTransform(strip) // fails only after it has started
+	return i
+}
+
+// strip drops what is large and never read.
+func strip(object any) (any, error) {
+	if m, err := meta.Accessor(object); err == nil {
+		m.SetManagedFields(nil)
+	}
+	if pod, ok := object.(*corev1.Pod); ok {
+		pod.Annotations = nil
+		pod.Spec.Volumes = nil
+		for i := range pod.Spec.Containers {
+			pod.Spec.Containers[i].Env, pod.Spec.Containers[i].EnvFrom, pod.Spec.Containers[i].VolumeMounts = nil, nil, nil
+			pod.Spec.Containers[i].Args, pod.Spec.Containers[i].Command = nil, nil
+		}
+	}
+	return object, nil
+}
+
+// deploymentOf finds the Deployment of a pod without asking for its ReplicaSet: that one is named
+// after the Deployment and the hash that the pod carries as a label.
+func deploymentOf(object any) ([]string, error) {
+	pod, ok := object.(*corev1.Pod)
+	if !ok {
+		return nil, nil
+	}
+	owner, hash := metav1.GetControllerOf(pod), pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
+	if owner == nil || owner.Kind != "ReplicaSet" || hash == "" {
+		return nil, nil
+	}
+	name, ok := strings.CutSuffix(owner.Name, "-"+hash)
+	if !ok {
+		return nil, nil
+	}
+	return []string{pod.Namespace + "/" + name}, nil
+}
+
+func serviceOf(object any) ([]string, error) {
+	slice, ok := object.(*discoveryv1.EndpointSlice)
+	if !ok || slice.Labels[discoveryv1.LabelServiceName] == "" {
+		return nil, nil
+	}
+	return []string{slice.Namespace + "/" + slice.Labels[discoveryv1.LabelServiceName]}, nil
+}

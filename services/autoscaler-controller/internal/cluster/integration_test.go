@@ -1,0 +1,329 @@
+//go:build integration
+
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/rest"
+
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
+)
+
+func TestIntegration_WatchScaleAndPorts(t *testing.T) {
+	c, ns := connect(t)
+	createDeployment(t, c, ns, 0)
+	createAutoscaler(t, c, ns, "ca", target1(ns))
+	sink := newSeenSink()
+	w := NewWatcher(Options{Clients: c, Log: slog.New(slog.DiscardHandler), Namespace: ns})
+	go func() { _ = w.Run(t.Context(), sink) }()
+	k := fleet.Key{Namespace: ns, Deployment: "app"}
+
+	first := sink.until(t, "the application at zero", func(o fleet.Observation) bool { return o.Key == k && o.Deployment.Found })
+	if first.Deployment.Replicas != 0 || first.Spec.MaxReplicas != 10 || first.Spec.IdleTime != 300*time.Second ||
+		first.Address.Service != "front."+ns+".svc:80" || !strings.Contains(first.Problem, "front does not exist") {
+		t.Errorf("got %+v", first)
+	}
+	if _, err := c.kube.CoreV1().Services(ns).Create(t.Context(), &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "front"},
+		Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": "app"}, Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromString("web")}}},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	sink.until(t, "the Service", func(o fleet.Observation) bool { return o.Problem == "" })
+
+	scaler := NewScaler(c)
+	began := time.Now()
+	after, err := scaler.Scale(t.Context(), k, fleet.Scale{Replicas: 0, Version: first.Deployment.Version}, 1)
+	if err != nil || after.Replicas != 1 || after.Version == 0 {
+		t.Fatalf("scale: %+v, %v", after, err)
+	}
+	t.Logf("the patch took %v", time.Since(began))
+	if _, err := scaler.Scale(t.Context(), k, fleet.Scale{Replicas: 0, Version: first.Deployment.Version}, 2); err != fleet.ErrMoved { //nolint:errorlint // exactly that
+		t.Errorf("scaling what has moved: %v", err)
+	}
+	early := sink.until(t, "a pod with an address", func(o fleet.Observation) bool { return len(o.Pods) == 1 && o.Pods[0].Address != "" })
+	if p := early.Pods[0]; !strings.HasSuffix(p.Address, ":5001") || !p.Probeable || len(p.Probes) != 1 || !p.Probes[0].HTTP || p.Probes[0].Port != 5001 || p.Probes[0].Path != "/healthz" {
+		t.Errorf("got %+v", p)
+	}
+	ready := sink.until(t, "a ready pod", func(o fleet.Observation) bool { return len(o.Pods) == 1 && o.Pods[0].Ready })
+	answer, err := http.Get("http://" + ready.Pods[0].Address + "/healthz")
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Errorf("the address does not serve: %v %v", answer, err)
+	}
+	// The Deployment's status has changed since it was read: the version is old, the count is right.
+	if after, err = scaler.Scale(t.Context(), k, fleet.Scale{Replicas: 1, Version: after.Version}, 0); err != nil || after.Replicas != 0 {
+		t.Errorf("scale to zero: %+v, %v", after, err)
+	}
+	sink.until(t, "no pod", func(o fleet.Observation) bool { return len(o.Pods) == 0 && o.Deployment.Replicas == 0 })
+
+	if _, err := scaler.Scale(t.Context(), fleet.Key{Namespace: ns, Deployment: "missing"}, fleet.Scale{}, 1); !fault.Is(err, fault.Conflict) {
+		t.Errorf("a missing Deployment: %v", err)
+	}
+	if err := c.dynamic.Resource(Resource).Namespace(ns).Delete(t.Context(), "ca", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case got := <-sink.forgotten:
+		if got != k {
+			t.Errorf("forgot %v", got)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it was not forgotten")
+	}
+}
+
+func TestIntegration_StatusAndEvents(t *testing.T) {
+	c, ns := connect(t)
+	createAutoscaler(t, c, ns, "ca", target1(ns))
+	createAutoscaler(t, c, ns, "late", map[string]any{"targetDeployments": []any{
+		map[string]any{"name": "other", "apiPrefix": "/" + ns, "port": "80"},
+	}})
+	sink := newSeenSink()
+	w := NewWatcher(Options{Clients: c, Log: slog.New(slog.DiscardHandler), Namespace: ns})
+	go func() { _ = w.Run(t.Context(), sink) }()
+	sink.until(t, "the application", func(o fleet.Observation) bool { return o.Namespace == ns })
+	r := NewRecorder(t.Context(), c, w)
+	object := func(name string) map[string]any {
+		u, err := c.dynamic.Resource(Resource).Namespace(ns).Get(t.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Object
+	}
+	a := fleet.Autoscaler{Namespace: ns, Name: "ca"}
+	record := fleet.Record{ID: "e-1", Time: time.Now(), Key: fleet.Key{Namespace: ns, Deployment: "app"}, Applied: true, TraceID: "4bf92f3577b34da6a3ce929d0e0e4736",
+		Decision: scaling.Decision{To: 1, Trigger: scaling.StartCall, Summary: "0 → 1: 1 request waits", Reasons: []scaling.Reason{
+			{Rule: "Start", Effect: scaling.Wish, Replicas: 1, Message: "1 request waits", Inputs: []scaling.Input{{Name: "waiting", Value: 1, Unit: "requests", Age: time.Second}}},
+		}}}
+	targets := []fleet.Target{{
+		Name: "app", State: fleet.Waking, Replicas: 1, LastActivity: time.Now(), Last: &record,
+		Conditions: []fleet.Condition{{Type: "TargetFound", OK: true, Reason: "DeploymentFound", Message: "it exists"}, {Type: "Active", OK: true, Reason: "Waking", Message: "1 asked for"}},
+	}}
+	// A controller that runs in the same cluster writes too, so it may take more than one attempt.
+	var status map[string]any
+	for range 5 {
+		if err := r.Status(t.Context(), a, targets); err != nil {
+			t.Fatal(err)
+		}
+		if status, _, _ = unstructured.NestedMap(object("ca"), "status"); status["state"] == "Waking" {
+			break
+		}
+	}
+	if status["state"] != "Waking" || status["message"] != "0 → 1: 1 request waits" || status["observedGeneration"] != int64(1) {
+		t.Errorf("status %v", status)
+	}
+	if conditions, _ := status["conditions"].([]any); len(conditions) != 3 {
+		t.Errorf("conditions %v", status["conditions"])
+	}
+	stored, err := plain(status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := plain(standingStatus(w.standing(a), targets, stored))
+	if err != nil || !written(stored, next) {
+		t.Errorf("it would be written again though nothing changed: %v\n%v\n%v", err, stored, next)
+	}
+	if err := r.Status(t.Context(), fleet.Autoscaler{Namespace: ns, Name: "gone"}, nil); err != fleet.ErrGone { //nolint:errorlint // exactly that
+		t.Errorf("of an object that is gone: %v", err)
+	}
+
+	if err := r.Status(t.Context(), fleet.Autoscaler{Namespace: ns, Name: "late"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	late, _, _ := unstructured.NestedMap(object("late"), "status")
+	if c := conditionTimes(late)[accepted]; c["status"] != "False" || c["reason"] != "RouteConflict" || !strings.Contains(fmt.Sprint(c["message"]), ns+"/ca") {
+		t.Errorf("the later of two with one prefix: %v", c)
+	}
+
+	r.Event(a, fleet.Event{Reason: "Scaled", Message: "app: 0 → 1"})
+	watch, err := c.kube.CoreV1().Events(ns).Watch(t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.name=ca", TimeoutSeconds: new(int64(20))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for e := range watch.ResultChan() {
+		if event, ok := e.Object.(*corev1.Event); ok && event.Reason == "Scaled" {
+			watch.Stop()
+			return
+		}
+	}
+	t.Error("the event was not written")
+}
+
+func standingStatus(s standing, targets []fleet.Target, stored map[string]any) map[string]any {
+	return status(s, targets, stored, time.Now())
+}
+
+func TestIntegration_AMalformedObjectStopsNothingElse(t *testing.T) {
+	c, ns := connect(t)
+	createDeployment(t, c, ns, 0)
+	createAutoscaler(t, c, ns, "good", target1(ns))
+	sink := newSeenSink()
+	w := NewWatcher(Options{Clients: c, Log: slog.New(slog.DiscardHandler), Namespace: ns})
+	go func() { _ = w.Run(t.Context(), sink) }()
+	sink.until(t, "the good one", func(o fleet.Observation) bool { return o.Autoscaler == "good" })
+	// The API server refuses such an object; one stored under an older schema gets into the cache.
+	bad := &unstructured.Unstructured{Object: map[string]any{
+		"metadata": map[string]any{"name": "bad", "namespace": ns, "uid": "x", "resourceVersion": "1"},
+		"spec":     map[string]any{"targetDeployments": "not a list", "idleTime": "soon"},
+	}}
+	if err := w.informers.autoscalers.GetStore().Add(bad); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.dynamic.Resource(Resource).Namespace(ns).Patch(t.Context(), "good", types.MergePatchType, []byte(`{"spec":{"idleTime":7}}`), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	sink.until(t, "a change of the good one", func(o fleet.Observation) bool { return o.Spec.IdleTime == 7*time.Second })
+	if s := w.standing(fleet.Autoscaler{Namespace: ns, Name: "bad"}); s.condition().Reason != "Malformed" {
+		t.Errorf("the bad one stands %+v", s)
+	}
+}
+
+func TestIntegration_NoPermissionIsARefusal(t *testing.T) {
+	c, ns := connect(t)
+	createDeployment(t, c, ns, 0)
+	config := rest.AnonymousClientConfig(c.Config)
+	config.BearerToken = token(t, c, ns)
+	nobody, err := Connect(config, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = NewScaler(nobody).Scale(t.Context(), fleet.Key{Namespace: ns, Deployment: "app"}, fleet.Scale{}, 1)
+	if !fault.Is(err, fault.Unavailable) || !strings.Contains(fault.From(err).Detail, "may not") || !strings.Contains(fault.From(err).Detail, `"system:serviceaccount:`) {
+		t.Errorf("got %v", err)
+	}
+	away := rest.CopyConfig(c.Config)
+	away.Host = "https://127.0.0.1:1"
+	gone, err := Connect(away, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = NewScaler(gone).Scale(t.Context(), fleet.Key{Namespace: ns, Deployment: "app"}, fleet.Scale{Version: 1}, 1)
+	if !fault.Is(err, fault.Unavailable) || !strings.Contains(fault.From(err).Detail, "does not answer") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func token(t *testing.T, c *Clients, ns string) string {
+	t.Helper()
+	if _, err := c.kube.CoreV1().ServiceAccounts(ns).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "nobody"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	request, err := c.kube.CoreV1().ServiceAccounts(ns).CreateToken(t.Context(), "nobody", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return request.Status.Token
+}
+
+func TestIntegration_ObjectsAreJudgedByTheCallersToken(t *testing.T) {
+	c, ns := connect(t)
+	createAutoscaler(t, c, ns, "ca", target1(ns))
+	objects, err := NewObjects(c, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open, err := NewObjects(c, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/" + ns + "/customautoscalers"
+	call := func(o *Objects, method, path, token string, body []byte) (int, string, error) {
+		r, err := http.NewRequestWithContext(t.Context(), method, "http://here"+path, bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		answer, err := o.Do(r)
+		if err != nil {
+			return 0, "", err
+		}
+		defer func() { _ = answer.Body.Close() }()
+		text, err := io.ReadAll(answer.Body)
+		return answer.StatusCode, string(text), err
+	}
+	if _, _, err := call(objects, "GET", path, "", nil); !fault.Is(err, fault.Unauthenticated) {
+		t.Errorf("without a token: %v", err)
+	}
+	if status, text, err := call(objects, "GET", path, token(t, c, ns), nil); err != nil || status != http.StatusForbidden {
+		t.Errorf("a token without rights: %d %s %v", status, text, err)
+	}
+	if status, _, err := call(objects, "GET", path, "nonsense", nil); err != nil || status != http.StatusUnauthorized {
+		t.Errorf("no token at all: %d %v", status, err)
+	}
+	status, text, err := call(open, "GET", path, "", nil)
+	var list struct{ Items []map[string]any }
+	if err != nil || status != http.StatusOK || json.Unmarshal([]byte(text), &list) != nil || len(list.Items) != 1 {
+		t.Errorf("with anonymous access: %d %s %v", status, text, err)
+	}
+	if _, _, err := call(open, "POST", path, "", []byte(`{}`)); !fault.Is(err, fault.Unauthenticated) {
+		t.Errorf("writing with anonymous access: %v", err)
+	}
+	if _, err := url.Parse(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestIntegration_OneLeads(t *testing.T) {
+	c, ns := connect(t)
+	log := slog.New(slog.DiscardHandler)
+	leads := make(chan string, 10)
+	run := func(ctx context.Context, name string) *Elector {
+		e := NewElector(c, log, ns, name, name+":8080")
+		go func() {
+			_ = e.Run(ctx, func(term context.Context) { leads <- name; <-term.Done() })
+		}()
+		return e
+	}
+	first, lose := context.WithCancel(t.Context())
+	run(first, "a")
+	if got := <-leads; got != "a" {
+		t.Fatalf("%s leads", got)
+	}
+	b := run(t.Context(), "b")
+	deadline := time.After(10 * time.Second)
+	for {
+		address, changed := b.Leader()
+		if address == "a:8080" {
+			break
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("the follower thinks that %q leads", address)
+		}
+	}
+	lose() // gives the Lease back
+	select {
+	case got := <-leads:
+		if got != "b" {
+			t.Errorf("%s leads", got)
+		}
+	case <-time.After(15 * time.Second):
+		t.Error("nobody took over")
+	}
+	if address, _ := b.Leader(); address != "" {
+		t.Errorf("the leader relays to %q", address)
+	}
+}

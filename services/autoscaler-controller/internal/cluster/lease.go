@@ -1,0 +1,104 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// How the Lease is held. Nothing that a client waits for depends on it: any replica starts an
+// application when the leader does not answer.
+const (
+	leaseName     = "autoscaler-controller"
+	leaseDuration = 10 * time.Second
+	renewDeadline = 7 * time.Second
+	retryPeriod   = time.Second
+)
+
+// Elector takes part in the election of the one replica that scales.
+type Elector struct {
+	lock    *resourcelock.LeaseLock
+	log     *slog.Logger
+	self    string
+	terms   sync.Mutex
+	mu      sync.Mutex
+	leader  string
+	changed chan struct{}
+}
+
+// NewElector makes an elector. name is the replica's own, address (host:port, may be empty) is
+// where the other replicas find its API; both go into the Lease.
+func NewElector(c *Clients, log *slog.Logger, namespace, name, address string) *Elector {
+	self := name + "_" + address
+	return &Elector{
+		lock: &resourcelock.LeaseLock{
+			LeaseMeta: metav1.ObjectMeta{Namespace: namespace, Name: leaseName},
+			Client:    c.kube.CoordinationV1(), LockConfig: resourcelock.ResourceLockConfig{Identity: self},
+		},
+		log: log, self: self, changed: make(chan struct{}),
+	}
+}
+
+// Run takes part until ctx ends, again and again when the Lease is lost, and calls lead with a
+// context that ends with each term. When ctx ends the Lease is given back at once.
+func (e *Elector) Run(ctx context.Context, lead func(context.Context)) error {
+	for ctx.Err() == nil {
+		elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+			Lock: e.lock, LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
+			ReleaseOnCancel: true, Name: leaseName,
+			Callbacks: leaderelection.LeaderCallbacks{
+				OnStartedLeading: func(term context.Context) { e.serve(term, lead) },
+				OnStoppedLeading: func() {},
+				OnNewLeader:      e.observe,
+			},
+		})
+		if err != nil {
+			return fmt.Errorf("leader election: %w", err)
+		}
+		elector.Run(ctx)
+	}
+	// The last term's work has ended before we have.
+	e.terms.Lock()
+	defer e.terms.Unlock()
+	return nil
+}
+
+// serve lets one term follow the other: client-go starts a term's work in a goroutine and does not
+// wait for it to end.
+func (e *Elector) serve(term context.Context, lead func(context.Context)) {
+	e.terms.Lock()
+	defer e.terms.Unlock()
+	if term.Err() == nil {
+		lead(term)
+	}
+}
+
+func (e *Elector) observe(identity string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.leader = identity
+	close(e.changed)
+	e.changed = make(chan struct{})
+	e.log.Info("leader elected", "leader", identity, "self", identity == e.self)
+}
+
+// Leader is where the leader's API is, "" when it is not known or is this replica itself; and a
+// channel that closes when the leader changes.
+func (e *Elector) Leader() (address string, changed <-chan struct{}) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.leader == e.self {
+		return "", e.changed
+	}
+	if i := strings.LastIndexByte(e.leader, '_'); i >= 0 {
+		address = e.leader[i+1:]
+	}
+	return address, e.changed
+}

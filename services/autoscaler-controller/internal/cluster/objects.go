@@ -1,0 +1,83 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+)
+
+// maxAnswer bounds an answer of the API server, in bytes.
+const maxAnswer = 32 << 20
+
+// Objects passes calls on custom resources to the API server.
+type Objects struct {
+	base      *url.URL
+	caller    *http.Client // no credentials of its own
+	self      *http.Client // the controller's own account
+	anonymous bool
+}
+
+// NewObjects makes it. With anonymous, a caller without a token may read with the controller's own
+// account; nobody ever writes with it.
+func NewObjects(c *Clients, anonymous bool) (*Objects, error) {
+	base, _, err := rest.DefaultServerUrlFor(c.Config)
+	if err != nil {
+		return nil, fmt.Errorf("address of the API server: %w", err)
+	}
+	caller, err := rest.HTTPClientFor(rest.AnonymousClientConfig(c.Config))
+	if err != nil {
+		return nil, fmt.Errorf("client of the API server: %w", err)
+	}
+	self, err := rest.HTTPClientFor(c.Config)
+	if err != nil {
+		return nil, fmt.Errorf("client of the API server: %w", err)
+	}
+	return &Objects{base: base, caller: caller, self: self, anonymous: anonymous}, nil
+}
+
+// Do passes a call on and returns the API server's answer, its body bounded. The path and query of
+// the request's URL, its Authorization, Content-Type and body count; nothing else of it is sent.
+// Errors are those of pkg/fault: Unauthenticated, Unavailable, TooLarge.
+func (o *Objects) Do(in *http.Request) (*http.Response, error) {
+	client, token := o.caller, in.Header.Get("Authorization")
+	if token == "" {
+		if !o.anonymous || in.Method != http.MethodGet {
+			return nil, fault.New(fault.Unauthenticated,
+				"send your Kubernetes token in the header Authorization, as: Bearer TOKEN (kubectl create token NAME makes one)")
+		}
+		client = o.self
+	}
+	ctx, cancel := context.WithTimeout(in.Context(), 6*callTimeout)
+	defer cancel()
+	out := in.Clone(ctx)
+	out.RequestURI, out.Host = "", ""
+	out.URL.Scheme, out.URL.Host = o.base.Scheme, o.base.Host
+	out.Header = http.Header{"Accept": {"application/json"}}
+	for _, name := range []string{"Authorization", "Content-Type"} {
+		if v := in.Header.Get(name); v != "" {
+			out.Header.Set(name, v)
+		}
+	}
+	answer, err := client.Do(out)
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "the Kubernetes API server does not answer").Because(err).After(time.Second)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "the Kubernetes API server broke off its answer").Because(err).After(time.Second)
+	}
+	if len(body) > maxAnswer {
+		return nil, fault.New(fault.TooLarge, "the answer is larger than %d bytes: ask for less with limit", maxAnswer)
+	}
+	answer.Body = io.NopCloser(bytes.NewReader(body))
+	return answer, nil
+}

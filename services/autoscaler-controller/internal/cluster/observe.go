@@ -1,0 +1,92 @@
+package cluster
+
+import (
+	"cmp"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+// observe reads all that the caches know of an application and tells it. mu is held.
+func (w *Watcher) observe(k fleet.Key) {
+	c, ok := w.claims[k]
+	if !ok {
+		return
+	}
+	o := fleet.Observation{
+		Key: k, Autoscaler: c.by.Name, Since: c.by.created, Spec: c.by.spec,
+		Address: fleet.Address{
+			Prefix: c.target.prefix, Hosts: c.target.hosts, Algorithm: c.by.algorithm,
+			Concurrency: c.by.limit, Service: serviceAddress(k.Namespace, c.target),
+		},
+	}
+	if object, ok, _ := w.informers.deployments.GetStore().GetByKey(k.String()); ok {
+		if d, ok := object.(*appsv1.Deployment); ok {
+			o.Deployment = deployment(d)
+		}
+	}
+	service := w.service(k.Namespace, c.target.service)
+	if c.target.service != "" && service == nil {
+		_, o.Problem = podPort(c.target, nil, &corev1.Pod{})
+	}
+	ready := w.endpointReady(service)
+	pods, _ := w.informers.pods.GetIndexer().ByIndex(byDeployment, k.String())
+	for _, object := range pods {
+		if pod, ok := object.(*corev1.Pod); ok {
+			p, problem := observePod(c.target, service, pod, ready[pod.Name])
+			o.Pods = append(o.Pods, p)
+			o.Problem = orElse(o.Problem, problem)
+		}
+	}
+	slices.SortFunc(o.Pods, func(a, b fleet.Pod) int { return cmp.Compare(a.Name, b.Name) })
+	w.sink.Observe(o)
+}
+
+func deployment(d *appsv1.Deployment) fleet.Deployment {
+	replicas := int32(1) // Kubernetes' default
+	if d.Spec.Replicas != nil {
+		replicas = *d.Spec.Replicas
+	}
+	return fleet.Deployment{
+		Found: true, UID: string(d.UID), Version: version(d.ResourceVersion), Created: d.CreationTimestamp.Time,
+		Paused: d.Spec.Paused, Replicas: replicas,
+	}
+}
+
+func (w *Watcher) service(namespace, name string) *corev1.Service {
+	if name == "" {
+		return nil
+	}
+	object, ok, _ := w.informers.services.GetStore().GetByKey(namespace + "/" + name)
+	if !ok {
+		return nil
+	}
+	service, _ := object.(*corev1.Service)
+	return service
+}
+
+// endpointReady are the pods that the Service's slices call ready. A Service that publishes pods
+// before they are ready says nothing about them.
+func (w *Watcher) endpointReady(service *corev1.Service) map[string]bool {
+	if service == nil || service.Spec.PublishNotReadyAddresses {
+		return nil
+	}
+	ready := map[string]bool{}
+	found, _ := w.informers.slices.GetIndexer().ByIndex(byService, service.Namespace+"/"+service.Name)
+	for _, object := range found {
+		slice, ok := object.(*discoveryv1.EndpointSlice)
+		if !ok {
+			continue
+		}
+		for _, e := range slice.Endpoints {
+			if e.TargetRef != nil && e.TargetRef.Kind == "Pod" && e.Conditions.Ready != nil && *e.Conditions.Ready {
+				ready[e.TargetRef.Name] = true
+			}
+		}
+	}
+	return ready
+}

@@ -1,0 +1,83 @@
+package cluster
+
+import (
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+// maxProbes and maxHeaders bound what is passed on; a pod with more is left to the kubelet.
+const (
+	maxProbes  = 16
+	maxHeaders = 32
+)
+
+// probes are the pod's own checks that stand between it and Ready, as somebody else on the network
+// can repeat them. They cannot be repeated (false) when one of them is a command or a gRPC call,
+// when readiness gates have a say, or when the pod shares the node's network, where another
+// process may answer on its port. A container without a check of its own is ready when it runs; a
+// connection to the application's port stands in for that.
+func probes(pod *corev1.Pod, port int32) ([]fleet.Probe, bool) {
+	if len(pod.Spec.ReadinessGates) > 0 || pod.Spec.HostNetwork {
+		return nil, false
+	}
+	var list []fleet.Probe
+	bare := false
+	for _, c := range serving(pod) {
+		bare = bare || c.ReadinessProbe == nil
+		// A startup check comes before the readiness check, so it must be good as well.
+		for _, p := range []*corev1.Probe{c.StartupProbe, c.ReadinessProbe} {
+			if p == nil {
+				continue
+			}
+			one, ok := probe(c, p)
+			if !ok {
+				return nil, false
+			}
+			list = append(list, one)
+		}
+	}
+	if bare {
+		list = append(list, fleet.Probe{Port: port, Timeout: time.Second})
+	}
+	return list, len(list) <= maxProbes
+}
+
+func probe(c corev1.Container, p *corev1.Probe) (fleet.Probe, bool) {
+	timeout := time.Duration(max(1, p.TimeoutSeconds)) * time.Second
+	switch {
+	case p.HTTPGet != nil:
+		port, ok := probePort(c, p.HTTPGet.Port)
+		if !ok || p.HTTPGet.Host != "" || len(p.HTTPGet.HTTPHeaders) > maxHeaders {
+			return fleet.Probe{}, false // another host than the pod is not ours to ask
+		}
+		one := fleet.Probe{
+			HTTP: true, Port: port, Timeout: timeout,
+			Scheme: orElse(string(p.HTTPGet.Scheme), "HTTP"), Path: orElse(p.HTTPGet.Path, "/"),
+		}
+		for _, h := range p.HTTPGet.HTTPHeaders {
+			if strings.EqualFold(h.Name, "Host") {
+				one.Host = h.Value
+				continue
+			}
+			one.Headers = append(one.Headers, fleet.Header{Name: h.Name, Value: h.Value})
+		}
+		return one, true
+	case p.TCPSocket != nil:
+		port, ok := probePort(c, p.TCPSocket.Port)
+		return fleet.Probe{Port: port, Timeout: timeout}, ok && p.TCPSocket.Host == ""
+	default:
+		return fleet.Probe{}, false
+	}
+}
+
+func probePort(c corev1.Container, port intstr.IntOrString) (int32, bool) {
+	if port.Type == intstr.Int {
+		return port.IntVal, port.IntVal > 0
+	}
+	return containerPort(c, port.StrVal)
+}

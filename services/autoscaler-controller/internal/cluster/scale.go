@@ -1,0 +1,87 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+// Scaler scales Deployments through their /scale subresource.
+type Scaler struct{ client rest.Interface }
+
+// NewScaler makes a Scaler.
+func NewScaler(c *Clients) *Scaler { return &Scaler{c.scale} }
+
+// Scale asks for `to` pods. The patch carries the version of the Deployment that the decision was
+// made on, so that one round trip is enough and nothing is overwritten; when the Deployment has
+// changed in other ways meanwhile, it is read again.
+func (s *Scaler) Scale(ctx context.Context, k fleet.Key, from fleet.Scale, to int32) (fleet.Scale, error) {
+	for range 5 {
+		if from.Version != 0 {
+			after, err := s.patch(ctx, k, from.Version, to)
+			if err == nil || !apierrors.IsConflict(err) {
+				return after, refusal(err, "scale the Deployment "+k.String())
+			}
+		}
+		now, err := s.get(ctx, k)
+		if err != nil {
+			return fleet.Scale{}, refusal(err, "read the scale of the Deployment "+k.String())
+		}
+		if now.Replicas != from.Replicas {
+			return now, fleet.ErrMoved
+		}
+		from = now
+	}
+	return fleet.Scale{}, fault.New(fault.Unavailable, "the Deployment %s changes faster than it can be scaled", k).After(time.Second)
+}
+
+func (s *Scaler) patch(ctx context.Context, k fleet.Key, version uint64, to int32) (fleet.Scale, error) {
+	body := fmt.Appendf(nil, `{"metadata":{"resourceVersion":"%d"},"spec":{"replicas":%d}}`, version, to)
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return into(s.client.Patch(types.MergePatchType).Namespace(k.Namespace).Resource("deployments").
+		Name(k.Deployment).SubResource("scale").Body(body).Do(ctx))
+}
+
+func (s *Scaler) get(ctx context.Context, k fleet.Key) (fleet.Scale, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return into(s.client.Get().Namespace(k.Namespace).Resource("deployments").
+		Name(k.Deployment).SubResource("scale").Do(ctx))
+}
+
+// into decodes by hand: the client of apps/v1 does not know the kind of the answer.
+func into(r rest.Result) (fleet.Scale, error) {
+	raw, err := r.Raw()
+	if err != nil {
+		return fleet.Scale{}, r.Error() // which says what the API server said
+	}
+	object, _, err := scheme.Codecs.UniversalDeserializer().Decode(raw, nil, nil)
+	if err != nil {
+		return fleet.Scale{}, fmt.Errorf("the answer to a scale: %w", err)
+	}
+	scale, ok := object.(*autoscalingv1.Scale)
+	if !ok {
+		return fleet.Scale{}, fmt.Errorf("the answer to a scale is a %T", object)
+	}
+	return fleet.Scale{Replicas: scale.Spec.Replicas, Version: version(scale.ResourceVersion)}, nil
+}
+
+// version is a resourceVersion as a number: it grows with every write. 0 where it is none.
+func version(s string) uint64 {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}

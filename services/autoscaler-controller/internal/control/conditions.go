@@ -1,0 +1,84 @@
+package control
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+// The conditions of an application. A CustomAutoscaler has the same, over all its targets, and
+// Accepted.
+const (
+	TargetFound      = "TargetFound"
+	AbleToScale      = "AbleToScale"
+	Active           = "Active"
+	ThresholdsActive = "ThresholdsActive"
+)
+
+// conditions says how an application stands; failure is why the last scaling failed.
+func conditions(v fleet.View, failure string, before []fleet.Condition, now time.Time) []fleet.Condition {
+	found := fleet.Condition{Type: TargetFound, OK: true, Reason: "DeploymentFound", Message: "the Deployment " + v.Key.String() + " exists"}
+	switch {
+	case !v.Deployment.Found:
+		found = fleet.Condition{Type: TargetFound, Reason: "DeploymentMissing", Message: "the Deployment " + v.Key.String() + " does not exist"}
+	case v.Problem != "":
+		found = fleet.Condition{Type: TargetFound, Reason: "PortUnresolved", Message: v.Problem}
+	}
+	able := fleet.Condition{Type: AbleToScale, OK: true, Reason: "Ready", Message: "the Deployment can be scaled"}
+	switch {
+	case !v.Deployment.Found:
+		able = fleet.Condition{Type: AbleToScale, Reason: "DeploymentMissing", Message: found.Message}
+	case failure != "":
+		able = fleet.Condition{Type: AbleToScale, Reason: "ScaleFailed", Message: failure}
+	case v.Deployment.Paused:
+		able = fleet.Condition{Type: AbleToScale, Reason: "Paused", Message: "the Deployment is paused: it is not scaled down"}
+	}
+	active := fleet.Condition{Type: Active, OK: v.Deployment.Replicas > 0, Reason: string(v.State), Message: activity(v)}
+	list := []fleet.Condition{found, able, active}
+	if names := thresholds(v); len(names) > 0 {
+		list = append(list, fleet.Condition{
+			Type: ThresholdsActive, Reason: "NotYetSupported",
+			Message: strings.Join(names, ", ") + ": stored, not acted on yet",
+		})
+	}
+	for i := range list {
+		list[i].Since = now
+		for _, b := range before {
+			if b.Type == list[i].Type && b.OK == list[i].OK {
+				list[i].Since = b.Since
+			}
+		}
+	}
+	return list
+}
+
+func activity(v fleet.View) string {
+	switch v.State {
+	case fleet.Asleep:
+		return "no pod is asked for"
+	case fleet.Waking:
+		return fmt.Sprintf("%d asked for, none ready yet", v.Deployment.Replicas)
+	case fleet.FallingAsleep:
+		return "the load balancers are asked to stop sending"
+	case fleet.Awake:
+		return fmt.Sprintf("%d of %d ready", v.Ready, v.Deployment.Replicas)
+	default:
+		return "the Deployment cannot be read"
+	}
+}
+
+func thresholds(v fleet.View) []string {
+	var names []string
+	if v.Spec.CPUThreshold > 0 {
+		names = append(names, "cpuThreshold")
+	}
+	if v.Spec.MemoryThreshold > 0 {
+		names = append(names, "memoryThreshold")
+	}
+	if v.Spec.ResponseTimeThreshold > 0 {
+		names = append(names, "responseTimeThreshold")
+	}
+	return names
+}

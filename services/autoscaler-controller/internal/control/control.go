@@ -1,0 +1,215 @@
+// Package control is the loop: it reads what is known (fleet), asks what to do (scaling), does it
+// through the ports it declares (Scaler), and tells what it did (Recorder, Observer, the journal).
+//
+// Nothing here ticks. An application is looked at when something was heard of it, when a decision
+// said that it may become another one at a certain moment (an idle deadline, say), and within a
+// start call. There is one lock for each application around "decide and apply", so that a start
+// and a sleep never run at the same time.
+//
+// The two-phase way to zero:
+//
+//	               start call, or              /scale > 0 by anyone
+//	            requests are reported      ┌───────────────────────────┐
+//	          ┌────────────────────────┐   │                           │
+//	          ▼                        │   ▼                           │
+//	Waking ─► Awake ──idle──► FallingAsleep ──all balancers──► patch ─► Asleep
+//	  ▲   first pod ready          │           quiet            /scale    │
+//	  │                            │                            to 0      │
+//	  │       not all quiet in 5 s │                                      │
+//	  │       Awake ◄──────────────┘                                      │
+//	  └──────────────── start call: /scale patched in the call ───────────┘
+//
+// FallingAsleep is a state of the route: load balancers that see it send nothing to the pods any
+// more, hold what arrives (which is a start call, and calls the sleep off), and answer with a
+// report that names the version of the routes they follow. Only when every live one has answered
+// so, with nothing in flight and nothing waiting, the pods go.
+//
+// Not here: Kubernetes (cluster), HTTP (httpapi), the rules (scaling).
+package control
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+// How the loop works.
+const (
+	workers      = 4                      // applications that are decided on at a time
+	statusDelay  = 100 * time.Millisecond // changes of a status within this are written at once
+	retryPeace   = 10 * time.Second       // after a sleep that no load balancer agreed to
+	callTimeout  = 5 * time.Second        // for one call of a port
+	attempts     = 3                      // at a Deployment that others scale at the same time
+	statusRepeat = time.Minute            // the last activity alone is written this often
+)
+
+// Options are what the loop works with. All are needed.
+type Options struct {
+	Fleet    *fleet.Fleet
+	Scaler   Scaler
+	Recorder Recorder
+	Observer Observer
+	Log      *slog.Logger
+	Epoch    string        // names this life of the process in decision ids
+	Missing  func() string // what the picture of the cluster still lacks; "" is whole
+}
+
+// Loop decides on every application. Make it with New, and Run it.
+type Loop struct {
+	Options
+	work     *queue[fleet.Key]
+	statuses *queue[fleet.Autoscaler]
+	journal  journal
+	leading  atomic.Bool
+	serial   atomic.Uint64
+
+	mu          sync.Mutex
+	apps        map[fleet.Key]*memory
+	autoscalers map[fleet.Autoscaler]bool // whose status is ours to write when we lead
+}
+
+// memory is what the loop remembers of one application.
+type memory struct {
+	deciding   chan struct{} // one token: who has it decides and applies
+	mu         sync.Mutex    // guards the rest
+	signature  string        // of the last recorded decision
+	last       *fleet.Record
+	failure    string // why the last scaling failed
+	conditions []fleet.Condition
+}
+
+// New makes a loop.
+func New(o Options) *Loop {
+	return &Loop{Options: o, work: newQueue[fleet.Key](), statuses: newQueue[fleet.Autoscaler](), apps: map[fleet.Key]*memory{}, autoscalers: map[fleet.Autoscaler]bool{}}
+}
+
+// Run works until ctx ends.
+func (l *Loop) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	for range workers {
+		running.Go(func() { consume(l.work, func(k fleet.Key) { l.reconcile(ctx, k) }) })
+	}
+	running.Go(func() { consume(l.statuses, func(a fleet.Autoscaler) { l.writeStatus(ctx, a) }) })
+	<-ctx.Done()
+	l.work.close()
+	l.statuses.close()
+	running.Wait()
+}
+
+func consume[K comparable](q *queue[K], work func(K)) {
+	for {
+		k, ok := q.get()
+		if !ok {
+			return
+		}
+		work(k)
+		q.done(k)
+	}
+}
+
+// Lead decides on the applications until ctx ends. Without it the loop knows, serves and starts,
+// but scales nothing by itself.
+func (l *Loop) Lead(ctx context.Context) {
+	l.Fleet.Lead(time.Now())
+	l.leading.Store(true)
+	l.Log.Info("leading")
+	for _, k := range l.Fleet.Keys() {
+		l.work.add(k)
+	}
+	l.mu.Lock()
+	for a := range l.autoscalers {
+		l.statuses.at(a, time.Now().Add(statusDelay))
+	}
+	l.mu.Unlock()
+	<-ctx.Done()
+	l.leading.Store(false)
+	l.Fleet.Follow()
+	l.Log.Info("following")
+}
+
+// Observe takes news of an application from the cluster.
+func (l *Loop) Observe(o fleet.Observation) {
+	if l.Fleet.Observe(o, time.Now()) {
+		l.work.add(o.Key)
+		l.Refresh(fleet.Autoscaler{Namespace: o.Namespace, Name: o.Autoscaler})
+	}
+}
+
+// Forget drops an application that is no longer named.
+func (l *Loop) Forget(k fleet.Key) {
+	l.Fleet.Forget(k)
+	l.work.forget(k)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.apps, k)
+}
+
+// Report takes a load balancer's report.
+func (l *Loop) Report(r fleet.Report) fleet.Verdict {
+	touched, verdict := l.Fleet.Report(r, time.Now())
+	for _, k := range touched {
+		l.work.add(k)
+	}
+	return verdict
+}
+
+// Refresh writes the status of a CustomAutoscaler anew, if it changed.
+func (l *Loop) Refresh(a fleet.Autoscaler) {
+	l.mu.Lock()
+	l.autoscalers[a] = true
+	l.mu.Unlock()
+	if l.leading.Load() {
+		l.statuses.at(a, time.Now().Add(statusDelay))
+	}
+}
+
+// Decisions are the last decisions, newest first, at most limit. An empty part of the key matches
+// everything.
+func (l *Loop) Decisions(k fleet.Key, limit int) []fleet.Record { return l.journal.last(k, limit) }
+
+// Insight is what the loop remembers of an application: the last decision (nil before the first)
+// and the conditions.
+func (l *Loop) Insight(k fleet.Key) (*fleet.Record, []fleet.Condition) {
+	view, ok := l.Fleet.View(k, time.Now())
+	if !ok {
+		return nil, nil
+	}
+	m := l.memory(k)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.conditions = conditions(view, m.failure, m.conditions, time.Now())
+	return m.last, m.conditions
+}
+
+func (l *Loop) memory(k fleet.Key) *memory {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m, ok := l.apps[k]
+	if !ok {
+		m = &memory{deciding: make(chan struct{}, 1)}
+		l.apps[k] = m
+	}
+	return m
+}
+
+func (l *Loop) nextID() string { return fmt.Sprintf("%s-%d", l.Epoch, l.serial.Add(1)) }
+
+// Leading tells whether this replica scales by itself now.
+func (l *Loop) Leading() bool { return l.leading.Load() }
+
+// lock waits for the application's turn, or for the end of ctx.
+func (m *memory) lock(ctx context.Context) error {
+	select {
+	case m.deciding <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (m *memory) unlock() { <-m.deciding }

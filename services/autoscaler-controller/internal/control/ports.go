@@ -1,0 +1,36 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
+)
+
+// Scaler scales Deployments.
+type Scaler interface {
+	// Scale asks for `to` pods, but only if the Deployment still asks for `from.Replicas`. It
+	// returns how the Deployment stands afterwards; with fleet.ErrMoved, how it was found instead.
+	Scale(ctx context.Context, k fleet.Key, from fleet.Scale, to int32) (fleet.Scale, error)
+}
+
+// Recorder tells people what happened, beside the API: on the CustomAutoscaler itself.
+type Recorder interface {
+	// Event tells of something that happened once. It does not wait.
+	Event(a fleet.Autoscaler, e fleet.Event)
+	// Status tells how the targets of a CustomAutoscaler stand. It writes only what changed, and
+	// returns fleet.ErrGone when there is nothing to write to.
+	Status(ctx context.Context, a fleet.Autoscaler, targets []fleet.Target) error
+}
+
+// Observer measures. Its methods do not wait.
+type Observer interface {
+	// Deciding begins the span of a decision that does something; end ends it. traceID is "" when
+	// there is no trace.
+	Deciding(ctx context.Context, k fleet.Key, d scaling.Decision) (_ context.Context, traceID string, end func(fleet.Record))
+	// Decided counts a decision that was recorded.
+	Decided(r fleet.Record)
+	// Started measures a start call, from its arrival to its answer.
+	Started(took time.Duration, scaled bool, err error)
+}

@@ -1,0 +1,54 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
+)
+
+// Start makes sure that the application runs or is starting, in this call and not later: it scales
+// from zero, and calls off a way to zero. It may be repeated. Errors are those of pkg/fault:
+// NotFound (no CustomAutoscaler names the Deployment), Conflict (the Deployment does not exist, or
+// is not to be scaled), Unavailable (try again).
+func (l *Loop) Start(ctx context.Context, k fleet.Key, call scaling.Call) (fleet.Started, error) {
+	began := time.Now()
+	answer, err := l.start(ctx, k, call, began)
+	l.Observer.Started(time.Since(began), answer.Scaled, err)
+	return answer, err
+}
+
+func (l *Loop) start(ctx context.Context, k fleet.Key, call scaling.Call, now time.Time) (fleet.Started, error) {
+	if view, ok := l.Fleet.View(k, now); !ok {
+		if missing := l.Missing(); missing != "" {
+			return fleet.Started{}, fault.New(fault.Unavailable, "the picture is not whole yet: %s", missing).After(time.Second)
+		}
+		return fleet.Started{}, fault.New(fault.NotFound, "no CustomAutoscaler names the Deployment %s", k)
+	} else if !view.Deployment.Found {
+		return fleet.Started{}, fault.New(fault.Conflict, "the Deployment %s does not exist", k)
+	}
+	l.Fleet.Called(k, call.Waiting, now)
+	m := l.memory(k)
+	if err := m.lock(ctx); err != nil {
+		return fleet.Started{}, err
+	}
+	defer m.unlock()
+	record, known, err := l.decide(ctx, m, k, &call)
+	if err != nil {
+		l.work.retry(k)
+		return fleet.Started{}, err
+	}
+	view, ok := l.Fleet.View(k, time.Now())
+	if !known || !ok {
+		return fleet.Started{}, fault.New(fault.NotFound, "no CustomAutoscaler names the Deployment %s", k)
+	}
+	if !record.Due.IsZero() {
+		l.work.at(k, record.Due)
+	}
+	return fleet.Started{
+		State: view.State, Replicas: view.Deployment.Replicas, Scaled: record.Applied,
+		DecisionID: record.ID, ExpectedStart: view.ExpectedStart, Message: record.Summary,
+	}, nil
+}

@@ -1,0 +1,53 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+// writeStatus tells how the targets of a CustomAutoscaler stand, on the object itself.
+func (l *Loop) writeStatus(ctx context.Context, a fleet.Autoscaler) {
+	if !l.leading.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := l.Recorder.Status(ctx, a, l.targets(a))
+	if errors.Is(err, fleet.ErrGone) {
+		l.statuses.forget(a)
+		l.mu.Lock()
+		delete(l.autoscalers, a)
+		l.mu.Unlock()
+		return
+	}
+	if err != nil {
+		if ctx.Err() == nil || ctx.Err() == context.DeadlineExceeded {
+			l.Log.WarnContext(ctx, "status not written", "namespace", a.Namespace, "autoscaler", a.Name, "error", err)
+		}
+		l.statuses.retry(a)
+		return
+	}
+	l.statuses.succeeded(a)
+	l.statuses.at(a, time.Now().Add(statusRepeat))
+}
+
+// targets are the applications of a CustomAutoscaler, ordered by name.
+func (l *Loop) targets(a fleet.Autoscaler) []fleet.Target {
+	now := time.Now()
+	var targets []fleet.Target
+	for _, k := range l.Fleet.Of(a.Namespace, a.Name) {
+		view, ok := l.Fleet.View(k, now)
+		if !ok {
+			continue
+		}
+		last, conditions := l.Insight(k)
+		targets = append(targets, fleet.Target{
+			Name: k.Deployment, State: view.State, Replicas: view.Deployment.Replicas, Ready: view.Ready,
+			LastActivity: view.LastActivity, Last: last, Conditions: conditions,
+		})
+	}
+	return targets
+}

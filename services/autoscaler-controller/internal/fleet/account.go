@@ -1,0 +1,76 @@
+package fleet
+
+import (
+	"errors"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
+)
+
+// These are the nouns in which decisions are applied and told. They stand here, and not beside the
+// loop, so that the adapters that apply and tell need not know the loop.
+
+var (
+	// ErrMoved says that somebody else scaled the Deployment meanwhile. Nothing was changed.
+	ErrMoved = errors.New("somebody else scaled the Deployment meanwhile")
+	// ErrGone says that the CustomAutoscaler does not exist any more.
+	ErrGone = errors.New("the CustomAutoscaler does not exist any more")
+)
+
+// Autoscaler names a CustomAutoscaler.
+type Autoscaler struct{ Namespace, Name string }
+
+// Scale is how a Deployment stands.
+type Scale struct {
+	Replicas int32
+	Version  uint64 // of the Deployment; 0 where it cannot be told
+}
+
+// Record is a decision, and what became of it.
+type Record struct {
+	scaling.Decision
+	Key
+	ID         string
+	Time       time.Time
+	Autoscaler string
+	Applied    bool
+	Error      string // why it could not be applied; it is tried again
+	TraceID    string
+}
+
+// Started is the answer to a start call.
+type Started struct {
+	State         State
+	Replicas      int32
+	Scaled        bool // this call changed the Deployment
+	DecisionID    string
+	ExpectedStart time.Duration // 0: not known
+	Message       string
+}
+
+// Target is how one Deployment of a CustomAutoscaler stands.
+type Target struct {
+	Name         string
+	State        State
+	Replicas     int32
+	Ready        int32
+	LastActivity time.Time
+	Last         *Record // nil before the first decision
+	Conditions   []Condition
+}
+
+// Condition is one thing that is so or not, as in Kubernetes.
+type Condition struct {
+	Type    string
+	OK      bool
+	Reason  string
+	Message string
+	Since   time.Time
+}
+
+// Event is something that happened once.
+type Event struct {
+	Warning bool
+	Reason  string // in CamelCase
+	Message string
+}

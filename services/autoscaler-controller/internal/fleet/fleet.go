@@ -1,0 +1,243 @@
+// Package fleet is what is known now: applications and their pods, what the load balancers report,
+// how long each application has been quiet, how long its starts took, its last wake-up, and the
+// routes that follow from all this, with their versions.
+//
+// It is pure: it takes observations and `now`, and does nothing by itself. It decides nothing
+// (scaling) and speaks to nobody (control, cluster, ingest, httpapi). All methods may be called
+// from several goroutines; none of them waits for anything but the others.
+package fleet
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Fleet holds all applications. Make it with New.
+type Fleet struct {
+	mu        sync.Mutex
+	apps      map[Key]*application
+	balancers map[string]*balancer
+	routes    *table
+	leading   time.Time // since when this process leads; zero: it follows
+}
+
+// New makes an empty fleet. epoch names this life of the process (lower case letters and digits):
+// versions of another life are not known here.
+func New(epoch string) *Fleet {
+	return &Fleet{
+		apps:      map[Key]*application{},
+		balancers: map[string]*balancer{},
+		routes:    newTable(epoch),
+	}
+}
+
+// application is all that is known of one.
+type application struct {
+	seen      Observation
+	firstSeen time.Time
+	version   uint64 // of the Deployment, as it was last written or read: older news is ignored
+
+	scaledUp time.Time // when pods were last added, by anyone; zero: not seen
+	activity time.Time // the last traffic that a load balancer which has gone reported, or a start call
+	sleep    sleep
+	starts   starts
+	latency  latency
+	pods     map[string]*podTimes
+	wake     *episode
+	traffic  map[string]Traffic // by load balancer
+	waiting  time.Time          // since when requests are reported to wait; zero: none is
+}
+
+// sleep is the way to zero, see scaling.Sleep.
+type sleep struct {
+	since   time.Time
+	version version
+	retryAt time.Time
+}
+
+// Observe takes what the cluster says of an application. It returns whether anything changed.
+func (f *Fleet) Observe(o Observation, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, known := f.apps[o.Key]
+	if !known {
+		a = &application{firstSeen: now, pods: map[string]*podTimes{}, traffic: map[string]Traffic{}}
+		f.apps[o.Key] = a
+		a.scaledUp = newest(o.Pods)
+	}
+	before := a.seen
+	if o.Deployment.Version < a.version && o.Deployment.UID == before.Deployment.UID {
+		// The cache has not caught up with our own write.
+		o.Deployment.Replicas, o.Deployment.Version = before.Deployment.Replicas, a.version
+	}
+	a.version = o.Deployment.Version
+	if known && o.Deployment.Replicas > before.Deployment.Replicas {
+		a.grew(now)
+	}
+	if known && o.Deployment.Replicas == 0 && before.Deployment.Replicas > 0 {
+		a.slept()
+	}
+	a.seen = o
+	a.follow(o.Pods, now)
+	f.publish(a)
+	return !known || !same(before, o)
+}
+
+// Forget drops an application that no CustomAutoscaler names any more.
+func (f *Fleet) Forget(k Key) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.apps, k)
+	f.routes.remove(k)
+}
+
+// Scaled takes note of this process' own write: the cache will say the same a moment later, and
+// until then older news is ignored.
+func (f *Fleet) Scaled(k Key, replicas int32, version uint64, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, ok := f.apps[k]
+	if !ok {
+		return
+	}
+	if replicas > a.seen.Deployment.Replicas {
+		a.grew(now)
+	}
+	a.seen.Deployment.Replicas = replicas
+	a.version = max(a.version, version)
+	a.seen.Deployment.Version = a.version
+	if replicas == 0 {
+		a.slept()
+	}
+	f.publish(a)
+}
+
+// grew takes note of pods that were added, by whoever; our own write is sometimes seen in the cache
+// before its answer is here.
+func (a *application) grew(now time.Time) {
+	a.scaledUp = now
+	if a.wake != nil && !a.wake.over() {
+		mark(&a.wake.scaled, true, now)
+	}
+}
+
+// slept ends what went on while the application was awake.
+func (a *application) slept() {
+	a.sleep = sleep{}
+	if a.wake != nil {
+		a.wake.asleep = true
+	}
+}
+
+// Called takes note of a start call: it is a sign of traffic, and at zero a wake-up begins.
+func (f *Fleet) Called(k Key, waiting int32, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, ok := f.apps[k]
+	if !ok {
+		return
+	}
+	a.activity = now
+	if a.state() == Asleep {
+		if a.wake == nil || a.wake.over() {
+			a.wake = &episode{began: now}
+		}
+	}
+	if a.wake != nil && !a.wake.over() {
+		if a.wake.startCall.IsZero() {
+			a.wake.startCall = now
+		}
+		a.wake.waited = max(a.wake.waited, waiting)
+	}
+}
+
+// Lead begins this process' term as the leader: nothing that it has not seen itself counts.
+func (f *Fleet) Lead(now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.leading = now
+}
+
+// Follow ends the term: whoever was falling asleep is awake again here, as the next leader begins.
+func (f *Fleet) Follow() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.leading = time.Time{}
+	for _, a := range f.apps {
+		a.sleep = sleep{}
+		f.publish(a)
+	}
+}
+
+// FallAsleep tells the load balancers, through the route's state, to stop sending.
+func (f *Fleet) FallAsleep(k Key, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a, ok := f.apps[k]; ok && a.sleep.since.IsZero() {
+		a.sleep.since = now
+		f.publish(a)
+		a.sleep.version = f.routes.now()
+	}
+}
+
+// StayAwake calls the way to zero off; the next one begins at retryAt at the earliest.
+func (f *Fleet) StayAwake(k Key, retryAt time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a, ok := f.apps[k]; ok {
+		a.sleep = sleep{retryAt: retryAt}
+		f.publish(a)
+	}
+}
+
+// Keys are the applications, ordered.
+func (f *Fleet) Keys() []Key {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(f.apps), Key.Compare)
+}
+
+// state is what a person would call it.
+func (a *application) state() State {
+	switch {
+	case !a.seen.Deployment.Found:
+		return Unknown
+	case a.seen.Deployment.Replicas == 0:
+		return Asleep
+	case !a.sleep.since.IsZero():
+		return FallingAsleep
+	case a.ready() > 0:
+		return Awake
+	default:
+		return Waking
+	}
+}
+
+func (a *application) ready() int32 {
+	var n int32
+	for _, p := range a.seen.Pods {
+		if !p.Terminating && a.pods[p.Name].isReady(p) {
+			n++
+		}
+	}
+	return n
+}
+
+// newest is when the youngest pod was made: at first sight the best guess of the last scale-up.
+func newest(pods []Pod) time.Time {
+	var t time.Time
+	for _, p := range pods {
+		if p.CreatedAt.After(t) {
+			t = p.CreatedAt
+		}
+	}
+	return t
+}
+
+// Compare orders keys by namespace, then name.
+func (k Key) Compare(other Key) int {
+	return cmp.Or(cmp.Compare(k.Namespace, other.Namespace), cmp.Compare(k.Deployment, other.Deployment))
+}

@@ -1,0 +1,87 @@
+package fleet
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"time"
+)
+
+// Sketch is an exponential histogram of times: bucket i counts times in (2^((i-1)/8), 2^(i/8)] ms.
+type Sketch struct {
+	Count   int64
+	SumMs   float64
+	Buckets map[int32]int64
+}
+
+// Latency is what a sketch says, in ms.
+type Latency struct{ Mean, P50, P95, P99 float64 }
+
+const (
+	slots     = 6
+	slotWidth = 10 * time.Second
+)
+
+// latency keeps the last minute in slots of ten seconds.
+type latency struct {
+	ring [slots]struct {
+		number int64
+		sketch Sketch
+	}
+}
+
+func (l *latency) add(s Sketch, now time.Time) {
+	if s.Count <= 0 {
+		return
+	}
+	number := now.UnixNano() / int64(slotWidth)
+	slot := &l.ring[number%slots]
+	if slot.number != number {
+		slot.number, slot.sketch = number, Sketch{Buckets: map[int32]int64{}}
+	}
+	slot.sketch.Count += s.Count
+	slot.sketch.SumMs += s.SumMs
+	for i, n := range s.Buckets {
+		slot.sketch.Buckets[i] += n
+	}
+}
+
+// last is the last minute; false when nothing ended in it.
+func (l *latency) last(now time.Time) (Latency, bool) {
+	number := now.UnixNano() / int64(slotWidth)
+	all := Sketch{Buckets: map[int32]int64{}}
+	for i := range l.ring {
+		if slot := &l.ring[i]; slot.number > number-slots && slot.number <= number {
+			all.Count += slot.sketch.Count
+			all.SumMs += slot.sketch.SumMs
+			for b, n := range slot.sketch.Buckets {
+				all.Buckets[b] += n
+			}
+		}
+	}
+	if all.Count == 0 {
+		return Latency{}, false
+	}
+	return Latency{
+		Mean: all.SumMs / float64(all.Count),
+		P50:  all.percentile(0.50), P95: all.percentile(0.95), P99: all.percentile(0.99),
+	}, true
+}
+
+// percentile is the upper bound of the bucket that holds it.
+func (s Sketch) percentile(p float64) float64 {
+	var total, seen int64
+	for _, n := range s.Buckets {
+		total += n
+	}
+	if total == 0 {
+		return 0
+	}
+	rank := int64(math.Ceil(p * float64(total)))
+	for _, i := range slices.Sorted(maps.Keys(s.Buckets)) {
+		if seen += s.Buckets[i]; seen >= rank {
+			return math.Exp2(float64(i) / 8)
+		}
+	}
+	return 0
+}

@@ -1,0 +1,76 @@
+package fleet
+
+import "time"
+
+// podTimes is when this process saw a pod reach each step. Kubernetes' own times have whole
+// seconds only, too coarse for a wake-up.
+type podTimes struct {
+	created, scheduled, started, ready time.Time
+	wasReady                           bool // its own condition said so once
+}
+
+// follow takes note of each pod's steps, and lets the wake-up and the learned start times know.
+func (a *application) follow(pods []Pod, now time.Time) {
+	here := make(map[string]bool, len(pods))
+	for _, p := range pods {
+		here[p.Name] = true
+		t, ok := a.pods[p.Name]
+		if !ok {
+			t = &podTimes{created: now, wasReady: p.WasReady}
+			a.pods[p.Name] = t
+		}
+		mark(&t.scheduled, p.Scheduled, now)
+		mark(&t.started, p.Started, now)
+		if t.isReady(p) && t.ready.IsZero() && !p.Terminating {
+			t.ready = now
+			a.started(now)
+		}
+		t.wasReady = t.wasReady || p.Ready
+		if a.wake != nil && !p.Terminating {
+			a.wake.observe(p.Name, *t)
+		}
+	}
+	for name := range a.pods {
+		if !here[name] {
+			delete(a.pods, name)
+		}
+	}
+}
+
+// started learns how long the start took, if this is the first ready pod of one.
+func (a *application) started(now time.Time) {
+	if a.wake == nil || a.wake.learned || a.wake.startCall.IsZero() || a.wake.scaled.IsZero() {
+		return
+	}
+	a.wake.learned = true
+	a.starts.add(now.Sub(a.wake.startCall))
+}
+
+// isReady is ready by the pod's own condition or by an EndpointSlice, whichever comes first. Once
+// the condition said ready, it alone is believed: the slice follows it with a delay.
+func (t *podTimes) isReady(p Pod) bool {
+	return p.Ready || (p.EndpointReady && !t.wasReady)
+}
+
+func (t *podTimes) state(p Pod) PodState {
+	switch {
+	case p.Terminating:
+		return PodTerminating
+	case p.Failed:
+		return PodFailed
+	case t.isReady(p):
+		return PodReady
+	case t.wasReady:
+		return PodNotReady
+	case p.Started:
+		return PodStarting
+	default:
+		return PodPending
+	}
+}
+
+func mark(t *time.Time, reached bool, now time.Time) {
+	if reached && t.IsZero() {
+		*t = now
+	}
+}

@@ -1,0 +1,167 @@
+package fleet
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Route is how requests reach one application.
+type Route struct {
+	Key
+	Autoscaler    string
+	Address       Address
+	State         State
+	WakeUpTimeout time.Duration
+	ExpectedStart time.Duration // 0: not known
+	Endpoints     []Endpoint    // ordered by pod
+}
+
+// Endpoint is one pod that has an address.
+type Endpoint struct {
+	Pod         string
+	Address     string
+	Ready       bool
+	Terminating bool
+	Probeable   bool
+	Probes      []Probe
+}
+
+// Update is what changed in the routes, or all of them.
+type Update struct {
+	Version  string
+	Complete bool
+	Routes   []Route
+	Removed  []Key
+}
+
+// keptChanges bounds how far back a change can be told; whoever is further behind gets everything.
+const keptChanges = 4096
+
+// version is a number within one life of the process.
+type version struct {
+	epoch string
+	n     uint64
+}
+
+func (v version) String() string { return v.epoch + "." + strconv.FormatUint(v.n, 10) }
+
+// reached tells whether a load balancer that follows `reported` has seen v.
+func (v version) reached(reported string) bool {
+	r, ok := parseVersion(reported)
+	return ok && r.epoch == v.epoch && r.n >= v.n
+}
+
+func parseVersion(s string) (version, bool) {
+	epoch, n, ok := strings.Cut(s, ".")
+	if !ok {
+		return version{}, false
+	}
+	number, err := strconv.ParseUint(n, 10, 64)
+	return version{epoch, number}, err == nil
+}
+
+// table holds the routes with their versions. Every change is a new version.
+type table struct {
+	version version
+	routes  map[Key]Route
+	changes []change // the last ones, ordered
+	changed chan struct{}
+}
+
+type change struct {
+	n   uint64
+	key Key
+}
+
+func newTable(epoch string) *table {
+	return &table{version: version{epoch, 0}, routes: map[Key]Route{}, changed: make(chan struct{})}
+}
+
+func (t *table) now() version { return t.version }
+
+func (t *table) set(r Route) {
+	if before, ok := t.routes[r.Key]; ok && reflect.DeepEqual(before, r) {
+		return
+	}
+	t.routes[r.Key] = r
+	t.note(r.Key)
+}
+
+func (t *table) remove(k Key) {
+	if _, ok := t.routes[k]; ok {
+		delete(t.routes, k)
+		t.note(k)
+	}
+}
+
+func (t *table) note(k Key) {
+	t.version.n++
+	if len(t.changes) == keptChanges {
+		t.changes = slices.Delete(t.changes, 0, keptChanges/2)
+	}
+	t.changes = append(t.changes, change{t.version.n, k})
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+// since is what changed after a version.
+func (t *table) since(after string) Update {
+	u := Update{Version: t.version.String()}
+	v, ok := parseVersion(after)
+	oldest := t.version.n
+	if len(t.changes) > 0 {
+		oldest = t.changes[0].n - 1
+	}
+	if !ok || v.epoch != t.version.epoch || v.n > t.version.n || v.n < oldest {
+		u.Complete = true
+		for _, k := range slices.SortedFunc(maps.Keys(t.routes), Key.Compare) {
+			u.Routes = append(u.Routes, t.routes[k])
+		}
+		return u
+	}
+	told := map[Key]bool{}
+	for i := len(t.changes) - 1; i >= 0 && t.changes[i].n > v.n; i-- {
+		k := t.changes[i].key
+		if told[k] {
+			continue
+		}
+		told[k] = true
+		if r, ok := t.routes[k]; ok {
+			u.Routes = append(u.Routes, r)
+		} else {
+			u.Removed = append(u.Removed, k)
+		}
+	}
+	return u
+}
+
+// Routes is what changed after a version, and a channel that closes with the next change. When
+// there is nothing to tell, Routes and Removed are empty and Complete is false.
+func (f *Fleet) Routes(after string) (Update, <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.routes.since(after), f.routes.changed
+}
+
+// publish puts the application's route into the table.
+func (f *Fleet) publish(a *application) {
+	r := Route{
+		Key: a.seen.Key, Autoscaler: a.seen.Autoscaler, Address: a.seen.Address, State: a.state(),
+		WakeUpTimeout: a.seen.Spec.WakeUpTimeout, ExpectedStart: a.starts.median(),
+	}
+	for _, p := range a.seen.Pods {
+		if p.Address == "" || p.Failed {
+			continue
+		}
+		t := a.pods[p.Name]
+		r.Endpoints = append(r.Endpoints, Endpoint{
+			Pod: p.Name, Address: p.Address, Ready: t.isReady(p), Terminating: p.Terminating,
+			Probeable: p.Probeable && !t.wasReady || p.Probeable && t.isReady(p), Probes: p.Probes,
+		})
+	}
+	f.routes.set(r)
+}

@@ -1,0 +1,125 @@
+package fleet
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// told is an update in short: its routes' deployments, and what is removed.
+func told(u Update) (complete bool, routes, removed []string) {
+	for _, r := range u.Routes {
+		routes = append(routes, r.Deployment)
+	}
+	for _, k := range u.Removed {
+		removed = append(removed, k.Deployment)
+	}
+	return u.Complete, routes, removed
+}
+
+func observeApp(f *Fleet, name string, replicas int32) {
+	o := seen(replicas)
+	o.Key.Deployment = name
+	f.Observe(o, now)
+}
+
+func TestRoutes_TellOnlyWhatChanged(t *testing.T) {
+	f := New("e")
+	observeApp(f, "a", 0)
+	observeApp(f, "b", 0)
+	check := func(what, after string, complete bool, routes, removed []string) string {
+		t.Helper()
+		u, _ := f.Routes(after)
+		c, r, gone := told(u)
+		if diff := cmp.Diff([]any{complete, routes, removed}, []any{c, r, gone}); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+		return u.Version
+	}
+	both := []string{"a", "b"}
+	v := check("no version", "", true, both, nil)
+	check("the newest", v, false, nil, nil)
+	check("another life", "f.1", true, both, nil)
+	check("from the future", "e.99", true, both, nil)
+	check("no version at all", "nonsense", true, both, nil)
+	check("from the very beginning", "e.0", false, []string{"b", "a"}, nil)
+	observeApp(f, "a", 0)
+	check("nothing new was seen", v, false, nil, nil)
+	observeApp(f, "a", 1)
+	observeApp(f, "a", 2)
+	w := check("one changed", v, false, []string{"a"}, nil)
+	f.Forget(Key{Namespace: "default", Deployment: "b"})
+	f.Forget(Key{Namespace: "default", Deployment: "never known"})
+	check("one is gone", w, false, nil, []string{"b"})
+	observeApp(f, "b", 0)
+	check("it is back", w, false, []string{"b"}, nil)
+}
+
+func TestRoutes_WhoIsTooFarBehindGetsEverything(t *testing.T) {
+	f := New("e")
+	for i := range keptChanges + 1 {
+		observeApp(f, "a", int32(i%2))
+	}
+	if u, _ := f.Routes("e.1"); !u.Complete {
+		t.Error("too old a version was answered with a change")
+	}
+	if u, _ := f.Routes(fmt.Sprintf("e.%d", keptChanges)); u.Complete || len(u.Routes) != 1 {
+		t.Errorf("got %+v", u)
+	}
+	if n := len(f.routes.changes); n > keptChanges {
+		t.Errorf("%d changes are kept", n)
+	}
+}
+
+func TestRoutes_AChangeWakesTheWaiting(t *testing.T) {
+	f := New("e")
+	_, changed := f.Routes("")
+	select {
+	case <-changed:
+		t.Fatal("nothing has changed")
+	default:
+	}
+	observeApp(f, "a", 0)
+	select {
+	case <-changed:
+	default:
+		t.Error("a change was not told")
+	}
+}
+
+func TestRoutes_Endpoints(t *testing.T) {
+	f := New("e")
+	o := seen(3,
+		pod("a"),
+		pod("b", notReady),
+		pod("c", notReady, func(p *Pod) { p.Address = "" }),
+		pod("d", func(p *Pod) { p.Terminating = true }),
+		pod("e", func(p *Pod) { p.Failed = true }),
+		pod("f", notReady, func(p *Pod) { p.WasReady = true }),
+		pod("g", notReady, func(p *Pod) { p.Probeable = false }))
+	f.Observe(o, now)
+	type short struct {
+		Pod                           string
+		Ready, Terminating, Probeable bool
+	}
+	list := func() []short {
+		u, _ := f.Routes("")
+		var l []short
+		for _, e := range u.Routes[0].Endpoints {
+			l = append(l, short{e.Pod, e.Ready, e.Terminating, e.Probeable})
+		}
+		return l
+	}
+	if diff := cmp.Diff([]short{
+		{"a", true, false, true}, {"b", false, false, true}, {"d", true, true, true},
+		{"f", false, false, false}, {"g", false, false, false},
+	}, list()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	o.Pods = []Pod{pod("a", notReady)}
+	f.Observe(o, now)
+	if diff := cmp.Diff([]short{{"a", false, false, false}}, list()); diff != "" {
+		t.Errorf("not ready after it was (-want +got):\n%s", diff)
+	}
+}

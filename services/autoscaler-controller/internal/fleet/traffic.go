@@ -1,0 +1,183 @@
+package fleet
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// How long a load balancer's report counts.
+const (
+	FreshFor  = 10 * time.Second // after this a silent load balancer is stale: nothing sleeps
+	ForgetFor = 60 * time.Second // after this it counts as gone
+	// MaxBalancers bounds how many load balancers are listened to.
+	MaxBalancers = 256
+)
+
+// Report is one load balancer's report of all its traffic.
+type Report struct {
+	Balancer      string
+	StartedAt     time.Time
+	Sequence      int64
+	RoutesVersion string
+	Leaving       bool
+	Applications  []Traffic
+}
+
+// Traffic is one application's part of a report.
+type Traffic struct {
+	Key
+	InFlight, Streaming, Waiting int32
+	LastActivity                 time.Time // zero: none since the load balancer started
+	Requests, Failures, Rejected int64
+	Latency                      Sketch
+	WakeUps                      []WakeReport
+}
+
+func (t Traffic) busy() bool { return t.InFlight > 0 || t.Streaming > 0 || t.Waiting > 0 }
+
+// Verdict is what became of a report.
+type Verdict string
+
+// The verdicts.
+const (
+	Taken   Verdict = "taken"
+	Old     Verdict = "old"      // a newer one had come before
+	TooMany Verdict = "too-many" // more than MaxBalancers report
+)
+
+// balancer is what is known of one load balancer.
+type balancer struct {
+	startedAt time.Time
+	sequence  int64
+	version   string
+	last      time.Time
+	busy      map[Key]bool // applications with something waiting or in flight
+}
+
+// Report takes a load balancer's report and returns the applications to decide on anew. An
+// application that is not listed has nothing in flight and nothing new.
+func (f *Fleet) Report(r Report, now time.Time) ([]Key, Verdict) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	touched := f.expire(now)
+	b, known := f.balancers[r.Balancer]
+	switch {
+	case !known && len(f.balancers) >= MaxBalancers:
+		return touched, TooMany
+	case known && (r.StartedAt.Before(b.startedAt) || r.StartedAt.Equal(b.startedAt) && r.Sequence <= b.sequence):
+		return touched, Old
+	case !known:
+		b = &balancer{busy: map[Key]bool{}}
+		f.balancers[r.Balancer] = b
+		// Whoever waits for a first report may go on.
+		touched = append(touched, slices.Collect(maps.Keys(f.apps))...)
+	case r.StartedAt.After(b.startedAt):
+		touched = append(touched, f.fold(r.Balancer)...) // it restarted: its counters begin anew
+	}
+	quiet := b.busy
+	b.startedAt, b.sequence, b.version, b.last, b.busy = r.StartedAt, r.Sequence, r.RoutesVersion, now, map[Key]bool{}
+	for _, t := range r.Applications {
+		delete(quiet, t.Key)
+		if a, ok := f.apps[t.Key]; ok {
+			a.report(r.Balancer, t, now)
+			f.publish(a)
+			touched = append(touched, t.Key)
+			if t.busy() {
+				b.busy[t.Key] = true
+			}
+		}
+	}
+	for k := range quiet {
+		if a, ok := f.apps[k]; ok {
+			t := a.traffic[r.Balancer]
+			t.InFlight, t.Streaming, t.Waiting = 0, 0, 0
+			t.LastActivity = now
+			a.traffic[r.Balancer] = t
+			a.waits(now)
+			touched = append(touched, k)
+		}
+	}
+	for k, a := range f.apps {
+		if !a.sleep.since.IsZero() {
+			touched = append(touched, k) // this may be the answer that was waited for
+		}
+	}
+	if r.Leaving {
+		touched = append(touched, f.fold(r.Balancer)...)
+		delete(f.balancers, r.Balancer)
+	}
+	slices.SortFunc(touched, Key.Compare)
+	return slices.Compact(touched), Taken
+}
+
+// report takes one application's part.
+func (a *application) report(name string, t Traffic, now time.Time) {
+	before, known := a.traffic[name]
+	if t.LastActivity.After(now) || t.busy() || known && t.Requests > before.Requests {
+		t.LastActivity = now // by our own clock: the balancer's may be off
+	}
+	if before.LastActivity.After(t.LastActivity) {
+		t.LastActivity = before.LastActivity
+	}
+	a.latency.add(t.Latency, now)
+	for _, w := range t.WakeUps {
+		a.join(w, now)
+	}
+	t.Latency, t.WakeUps = Sketch{}, nil
+	a.traffic[name] = t
+	a.waits(now)
+}
+
+// waits takes note of since when requests wait.
+func (a *application) waits(now time.Time) {
+	for _, t := range a.traffic {
+		if t.Waiting > 0 {
+			mark(&a.waiting, true, now)
+			return
+		}
+	}
+	a.waiting = time.Time{}
+}
+
+// fold forgets a load balancer's traffic, but not when it was.
+func (f *Fleet) fold(name string) []Key {
+	var touched []Key
+	for k, a := range f.apps {
+		if t, ok := a.traffic[name]; ok {
+			if t.LastActivity.After(a.activity) {
+				a.activity = t.LastActivity
+			}
+			delete(a.traffic, name)
+			a.waits(a.waiting)
+			touched = append(touched, k)
+		}
+	}
+	return touched
+}
+
+// expire forgets load balancers that have been silent for too long.
+func (f *Fleet) expire(now time.Time) []Key {
+	var touched []Key
+	for name, b := range f.balancers {
+		if now.Sub(b.last) >= ForgetFor {
+			touched = append(touched, f.fold(name)...)
+			delete(f.balancers, name)
+		}
+	}
+	return touched
+}
+
+// live and stale are the load balancers by name.
+func (f *Fleet) split(now time.Time) (live, stale []string) {
+	for name, b := range f.balancers {
+		if now.Sub(b.last) <= FreshFor {
+			live = append(live, name)
+		} else {
+			stale = append(stale, name)
+		}
+	}
+	slices.Sort(live)
+	slices.Sort(stale)
+	return live, stale
+}

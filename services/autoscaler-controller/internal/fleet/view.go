@@ -1,0 +1,212 @@
+package fleet
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
+)
+
+// State is what a decision on the application needs; false when it is not known. missing says what
+// the whole picture still lacks, "" when it is whole.
+func (f *Fleet) State(k Key, missing string, now time.Time) (scaling.Spec, scaling.State, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.expire(now)
+	a, ok := f.apps[k]
+	if !ok {
+		return scaling.Spec{}, scaling.State{}, false
+	}
+	s := scaling.State{
+		Found: a.seen.Deployment.Found, Paused: a.seen.Deployment.Paused,
+		Replicas: a.seen.Deployment.Replicas, Ready: a.ready(), Missing: missing,
+		Traffic: f.traffic(a, now),
+		Start:   scaling.Start{Since: a.scaledUp, Expected: a.starts.median()},
+		Sleep:   scaling.Sleep{Since: a.sleep.since, RetryAt: a.sleep.retryAt},
+	}
+	if !a.sleep.since.IsZero() {
+		for _, name := range s.Traffic.Live {
+			t := a.traffic[name]
+			if !a.sleep.version.reached(f.balancers[name].version) || t.InFlight > 0 || t.Waiting > 0 {
+				s.Sleep.Pending = append(s.Sleep.Pending, name)
+			}
+		}
+	}
+	return a.seen.Spec, s, true
+}
+
+// traffic sums up what the load balancers report of an application.
+func (f *Fleet) traffic(a *application, now time.Time) scaling.Traffic {
+	live, stale := f.split(now)
+	t := scaling.Traffic{Live: live, IdleSince: f.idleSince(a, live, now), WaitingSince: a.waiting}
+	for _, name := range live {
+		r := a.traffic[name]
+		t.Waiting += r.Waiting
+		t.InFlight += r.InFlight
+		t.Streaming += r.Streaming
+		t.Age = max(t.Age, now.Sub(f.balancers[name].last))
+	}
+	for _, name := range stale {
+		last := f.balancers[name].last
+		t.Stale = append(t.Stale, scaling.Stale{Name: name, Age: now.Sub(last)})
+		if gone := last.Add(ForgetFor); t.NextAge.IsZero() || gone.Before(t.NextAge) {
+			t.NextAge = gone
+		}
+	}
+	return t
+}
+
+// idleSince is since when the application is quiet: the latest of the last traffic, the last
+// scale-up, and the moment since when traffic would have been seen. It is zero while this process
+// does not lead.
+//
+// A controller that has just begun knows nothing of the time before. But a load balancer remembers
+// when it last saw traffic, back to its own start: if every live one was there before us, their
+// memory counts, and a restart of the controller does not begin the wait anew.
+func (f *Fleet) idleSince(a *application, live []string, now time.Time) time.Time {
+	if f.leading.IsZero() {
+		return time.Time{}
+	}
+	known := f.leading
+	if len(live) > 0 {
+		var youngest time.Time
+		for _, name := range live {
+			youngest = later(youngest, f.balancers[name].startedAt)
+		}
+		if youngest.Before(known) {
+			known = youngest
+		}
+	}
+	since := later(later(known, a.scaledUp), later(a.seen.Since, a.seen.Deployment.Created))
+	return later(since, a.lastActivity(now))
+}
+
+// lastActivity is the last sign of traffic; zero when none was seen.
+func (a *application) lastActivity(now time.Time) time.Time {
+	at := a.activity
+	for _, t := range a.traffic {
+		if t.busy() {
+			return now
+		}
+		at = later(at, t.LastActivity)
+	}
+	return at
+}
+
+// Summary is the traffic of an application over all load balancers.
+type Summary struct {
+	InFlight, Streaming, Waiting int32
+	Requests, Failures, Rejected int64
+	Latency                      *Latency
+	Balancers                    []scaling.Stale // every one that is known, with the age of its report
+}
+
+// PodView is a pod as people see it.
+type PodView struct {
+	Pod
+	State PodState
+}
+
+// View is an application as people see it.
+type View struct {
+	Observation
+	State         State
+	Ready         int32
+	ExpectedStart time.Duration
+	LastActivity  time.Time
+	SleepsIn      time.Duration // how long until it sleeps if no traffic comes; negative: it will not
+	Pods          []PodView
+	Traffic       Summary
+	WakeUp        *WakeUp
+}
+
+// View shows an application; false when it is not known.
+func (f *Fleet) View(k Key, now time.Time) (View, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.expire(now)
+	a, ok := f.apps[k]
+	if !ok {
+		return View{}, false
+	}
+	v := View{
+		Observation: a.seen, State: a.state(), Ready: a.ready(), ExpectedStart: a.starts.median(),
+		LastActivity: a.lastActivity(now), SleepsIn: -1, WakeUp: a.wakeUp(),
+	}
+	for _, p := range a.seen.Pods {
+		t := a.pods[p.Name]
+		if t.ready.After(t.created) { // else it was ready at first sight
+			p.ReadyAt = t.ready
+		}
+		v.Pods = append(v.Pods, PodView{Pod: p, State: t.state(p)})
+	}
+	for name, b := range f.balancers {
+		t := a.traffic[name]
+		v.Traffic.InFlight += t.InFlight
+		v.Traffic.Streaming += t.Streaming
+		v.Traffic.Waiting += t.Waiting
+		v.Traffic.Requests += t.Requests
+		v.Traffic.Failures += t.Failures
+		v.Traffic.Rejected += t.Rejected
+		v.Traffic.Balancers = append(v.Traffic.Balancers, scaling.Stale{Name: name, Age: now.Sub(b.last)})
+	}
+	slices.SortFunc(v.Traffic.Balancers, func(a, b scaling.Stale) int { return strings.Compare(a.Name, b.Name) })
+	if l, ok := a.latency.last(now); ok {
+		v.Traffic.Latency = &l
+	}
+	live, _ := f.split(now)
+	if idle := f.idleSince(a, live, now); !idle.IsZero() && v.State == Awake && a.seen.Spec.MinReplicas == 0 {
+		v.SleepsIn = max(0, idle.Add(a.seen.Spec.IdleTime).Sub(now))
+	}
+	return v, true
+}
+
+// Reporting tells how many load balancers report, and how old the oldest report is.
+func (f *Fleet) Reporting(now time.Time) (live, stale int, oldest time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.expire(now)
+	for _, b := range f.balancers {
+		age := now.Sub(b.last)
+		oldest = max(oldest, age)
+		if age <= FreshFor {
+			live++
+		} else {
+			stale++
+		}
+	}
+	return live, stale, oldest
+}
+
+// States counts the applications by state.
+func (f *Fleet) States() map[State]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := map[State]int{Asleep: 0, Waking: 0, Awake: 0, FallingAsleep: 0, Unknown: 0}
+	for _, a := range f.apps {
+		n[a.state()]++
+	}
+	return n
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// Of are the applications that a CustomAutoscaler names, ordered.
+func (f *Fleet) Of(namespace, autoscaler string) []Key {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var keys []Key
+	for k, a := range f.apps {
+		if k.Namespace == namespace && a.seen.Autoscaler == autoscaler {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, Key.Compare)
+	return keys
+}

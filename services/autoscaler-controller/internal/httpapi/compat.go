@@ -1,0 +1,225 @@
+package httpapi
+
+import (
+	"math"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+// This file alone translates our types into the contract's.
+
+func routesUpdate(u fleet.Update) autoscaler.RoutesUpdate {
+	out := autoscaler.RoutesUpdate{
+		Version: u.Version, Complete: u.Complete,
+		Applications: make([]autoscaler.Route, len(u.Routes)), Removed: make([]autoscaler.ApplicationKey, len(u.Removed)),
+	}
+	for i, r := range u.Routes {
+		out.Applications[i] = route(r)
+	}
+	for i, k := range u.Removed {
+		out.Removed[i] = autoscaler.ApplicationKey{Namespace: k.Namespace, Deployment: k.Deployment}
+	}
+	return out
+}
+
+func route(r fleet.Route) autoscaler.Route {
+	out := autoscaler.Route{
+		Namespace: r.Namespace, Deployment: r.Deployment, Autoscaler: r.Autoscaler,
+		ApiPrefix: r.Address.Prefix, Hosts: orEmpty(r.Address.Hosts),
+		Algorithm: autoscaler.LoadBalancingAlgorithm(r.Address.Algorithm), State: autoscaler.ApplicationState(r.State),
+		ContainerConcurrency: r.Address.Concurrency, WakeUpTimeoutSeconds: wholeSeconds(r.WakeUpTimeout),
+		ExpectedStartSeconds: seconds(r.ExpectedStart), ServiceAddress: optional(r.Address.Service),
+		Endpoints: make([]autoscaler.Endpoint, len(r.Endpoints)),
+	}
+	for i, e := range r.Endpoints {
+		out.Endpoints[i] = autoscaler.Endpoint{
+			Pod: e.Pod, Address: e.Address, Ready: e.Ready, Terminating: e.Terminating, Probeable: e.Probeable,
+			Probes: make([]autoscaler.Probe, len(e.Probes)),
+		}
+		for j, p := range e.Probes {
+			out.Endpoints[i].Probes[j] = probe(p)
+		}
+	}
+	return out
+}
+
+func probe(p fleet.Probe) autoscaler.Probe {
+	out := autoscaler.Probe{Type: autoscaler.Tcp, Port: p.Port, TimeoutSeconds: wholeSeconds(p.Timeout)}
+	if !p.HTTP {
+		return out
+	}
+	out.Type = autoscaler.Http
+	scheme := autoscaler.ProbeScheme(p.Scheme)
+	out.Scheme, out.Path, out.Host = &scheme, optional(p.Path), optional(p.Host)
+	if len(p.Headers) > 0 {
+		headers := make([]struct {
+			Name  string `json:"name"`
+			Value string `json:"value"`
+		}, len(p.Headers))
+		for i, h := range p.Headers {
+			headers[i].Name, headers[i].Value = h.Name, h.Value
+		}
+		out.Headers = &headers
+	}
+	return out
+}
+
+func startResponse(s fleet.Started) autoscaler.StartResponse {
+	return autoscaler.StartResponse{
+		State: autoscaler.ApplicationState(s.State), Replicas: s.Replicas, Scaled: s.Scaled,
+		DecisionId: optional(s.DecisionID), ExpectedStartSeconds: seconds(s.ExpectedStart), Message: s.Message,
+	}
+}
+
+func application(v fleet.View, last *fleet.Record, conditions []fleet.Condition) autoscaler.Application {
+	out := autoscaler.Application{
+		Namespace: v.Namespace, Deployment: v.Key.Deployment, Autoscaler: v.Autoscaler,
+		State: autoscaler.ApplicationState(v.State), Replicas: v.Observation.Deployment.Replicas, ReadyReplicas: v.Ready,
+		MinReplicas: v.Spec.MinReplicas, MaxReplicas: v.Spec.MaxReplicas, IdleTime: wholeSeconds(v.Spec.IdleTime),
+		ExpectedStartSeconds: seconds(v.ExpectedStart), LastActivityTime: moment(v.LastActivity),
+		Pods: make([]autoscaler.Pod, len(v.Pods)), Traffic: traffic(v.Traffic),
+		Conditions: make([]autoscaler.Condition, len(conditions)), LastWakeUp: wakeUp(v.WakeUp),
+	}
+	if v.SleepsIn >= 0 {
+		in := v.SleepsIn.Seconds()
+		out.SleepsInSeconds = &in
+	}
+	for i, p := range v.Pods {
+		out.Pods[i] = autoscaler.Pod{
+			Name: p.Name, Node: optional(p.Node), Address: optional(p.Address), State: autoscaler.PodState(p.State),
+			Message: optional(p.Message), Restarts: p.Restarts, CreatedAt: moment(p.CreatedAt), ReadyAt: moment(p.ReadyAt),
+		}
+	}
+	for i, c := range conditions {
+		status := autoscaler.ConditionStatus("False")
+		if c.OK {
+			status = "True"
+		}
+		out.Conditions[i] = autoscaler.Condition{
+			Type: c.Type, Status: status, Reason: c.Reason, Message: optional(c.Message), LastTransitionTime: c.Since.UTC(),
+		}
+	}
+	if last != nil {
+		d := decision(*last)
+		out.LastDecision = &d
+	}
+	return out
+}
+
+func traffic(t fleet.Summary) autoscaler.TrafficSummary {
+	out := autoscaler.TrafficSummary{
+		InFlight: t.InFlight, Streaming: t.Streaming, Waiting: t.Waiting,
+		Requests: t.Requests, Failures: t.Failures, Rejected: t.Rejected,
+	}
+	out.Balancers = make([]struct {
+		AgeSeconds float64 `json:"ageSeconds"`
+		Name       string  `json:"name"`
+	}, len(t.Balancers))
+	for i, b := range t.Balancers {
+		out.Balancers[i].Name, out.Balancers[i].AgeSeconds = b.Name, b.Age.Seconds()
+	}
+	if l := t.Latency; l != nil {
+		out.LatencyMs = &struct {
+			Mean float64 `json:"mean"`
+			P50  float64 `json:"p50"`
+			P95  float64 `json:"p95"`
+			P99  float64 `json:"p99"`
+		}{l.Mean, l.P50, l.P95, l.P99}
+	}
+	return out
+}
+
+func decision(r fleet.Record) autoscaler.Decision {
+	out := autoscaler.Decision{
+		Id: r.ID, Time: r.Time.UTC(), Namespace: r.Namespace, Deployment: r.Deployment, From: r.From, To: r.To,
+		Trigger: string(r.Trigger), Applied: r.Applied, Error: optional(r.Error), TraceId: optional(r.TraceID),
+		Summary: r.Summary, Reasons: make([]autoscaler.Reason, len(r.Reasons)),
+	}
+	for i, reason := range r.Reasons {
+		out.Reasons[i] = autoscaler.Reason{
+			Rule: reason.Rule, Effect: autoscaler.ReasonEffect(reason.Effect), Replicas: reason.Replicas, Message: reason.Message,
+		}
+		if len(reason.Inputs) == 0 {
+			continue
+		}
+		inputs := make([]struct {
+			AgeSeconds *float64 `json:"ageSeconds,omitempty"`
+			Name       string   `json:"name"`
+			Unit       *string  `json:"unit,omitempty"`
+			Value      float64  `json:"value"`
+		}, len(reason.Inputs))
+		for j, in := range reason.Inputs {
+			inputs[j].Name, inputs[j].Value, inputs[j].Unit, inputs[j].AgeSeconds = in.Name, in.Value, optional(in.Unit), seconds(in.Age)
+		}
+		out.Reasons[i].Inputs = &inputs
+	}
+	return out
+}
+
+func wakeUp(w *fleet.WakeUp) *autoscaler.WakeUp {
+	if w == nil {
+		return nil
+	}
+	out := &autoscaler.WakeUp{
+		Id: w.ID, ArrivedAt: w.ArrivedAt.UTC(), Outcome: autoscaler.WakeUpOutcome(w.Outcome),
+		Pod: optional(w.Pod), Phases: make([]autoscaler.WakeUpPhase, len(w.Phases)),
+	}
+	if w.Waited > 0 {
+		out.Waited = &w.Waited
+	}
+	for i, p := range w.Phases {
+		seenBy := autoscaler.AutoscalerController
+		if p.ByBalancer {
+			seenBy = autoscaler.LoadBalancer
+		}
+		out.Phases[i] = autoscaler.WakeUpPhase{
+			Phase: autoscaler.WakeUpPhasePhase(p.Name), At: p.At.UTC(), SeenBy: seenBy,
+			SinceArrivalMs: float64(p.At.Sub(w.ArrivedAt).Microseconds()) / 1000,
+		}
+	}
+	return out
+}
+
+func seconds(d time.Duration) *float64 {
+	if d <= 0 {
+		return nil
+	}
+	s := d.Seconds()
+	return &s
+}
+
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func orEmpty(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+func value[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}
+
+// wholeSeconds is a duration as the contract has it; what was stored is within the schema's ranges.
+func wholeSeconds(d time.Duration) int32 {
+	return int32(min(d/time.Second, math.MaxInt32)) //nolint:gosec // G115: bounded
+}

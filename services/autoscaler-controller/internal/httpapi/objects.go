@@ -1,0 +1,121 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+)
+
+// passed are the query parameters that the API server gets to see. `watch` is not among them: that
+// is another kind of answer.
+var passed = []string{
+	"labelSelector", "fieldSelector", "limit", "continue", "resourceVersion", "resourceVersionMatch",
+	"dryRun", "fieldManager", "propagationPolicy", "gracePeriodSeconds",
+}
+
+// pass passes a call on a custom resource to the Kubernetes API server, with the caller's own
+// token, and its answer back: a good one as it is, a refusal as a problem document with the same
+// status code.
+func (a *api) pass(w http.ResponseWriter, r *http.Request) {
+	token := r.Header.Get("Authorization")
+	if token != "" && !strings.HasPrefix(token, "Bearer ") {
+		a.refuse(w, r, fault.New(fault.Unauthenticated, "").With("Authorization", "", "Bearer TOKEN, with a Kubernetes token"))
+		return
+	}
+	query := url.Values{}
+	for _, name := range passed {
+		if v, ok := r.URL.Query()[name]; ok {
+			query[name] = v
+		}
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodDelete {
+		query.Set("fieldValidation", "Strict") // an unknown field is a mistake, not a wish
+	}
+	out := r.Clone(r.Context())
+	out.URL.RawQuery = query.Encode()
+	answer, err := a.Objects.Do(out)
+	if err != nil {
+		if tooLarge := httpserver.Refusal(err, 0); tooLarge.Code == fault.TooLarge {
+			err = tooLarge
+		}
+		a.refuse(w, r, err)
+		return
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		a.refuse(w, r, fault.New(fault.Unavailable, "the Kubernetes API server broke off its answer").Because(err).After(time.Second))
+		return
+	}
+	if answer.StatusCode >= http.StatusBadRequest {
+		a.refuse(w, r, refusal(answer.StatusCode, body))
+		return
+	}
+	w.Header().Set("Content-Type", answer.Header.Get("Content-Type"))
+	w.WriteHeader(answer.StatusCode)
+	_, _ = w.Write(body) // the client has gone: nothing to do
+}
+
+// kubernetesStatus is the part of metav1.Status that is told on.
+type kubernetesStatus struct {
+	Message string `json:"message"`
+	Details struct {
+		RetryAfterSeconds int `json:"retryAfterSeconds"`
+		Causes            []struct {
+			Message string `json:"message"`
+			Field   string `json:"field"`
+		} `json:"causes"`
+	} `json:"details"`
+}
+
+// refusal says the API server's refusal as a problem document of the same status code.
+func refusal(status int, body []byte) *fault.Error {
+	e := &fault.Error{Code: fault.FromStatus(status)}
+	var s kubernetesStatus
+	if err := json.Unmarshal(body, &s); err != nil || s.Message == "" {
+		e.Detail = "the Kubernetes API server refuses: " + http.StatusText(status)
+		return e
+	}
+	e.Detail = s.Message
+	e.RetryAfter = time.Duration(s.Details.RetryAfterSeconds) * time.Second
+	for _, c := range s.Details.Causes {
+		value, allowed := cause(c.Field, c.Message)
+		e.With(c.Field, value, allowed)
+	}
+	for _, unknown := range unknownField.FindAllStringSubmatch(s.Message, -1) {
+		e.With(unknown[1], "", "no field of this name")
+	}
+	return e
+}
+
+var (
+	// As Kubernetes writes causes: `Invalid value: -5: spec.idleTime in body should be …`, also
+	// with the value in quotes, and `Unsupported value: "x": supported values: "a", "b"`.
+	causeText    = regexp.MustCompile(`^(?:Invalid|Unsupported|Duplicate) value(?:: ("(?:[^"\\]|\\.)*"|[^:]*))?: (.+)$`)
+	inBody       = regexp.MustCompile(`^\S+ in body `)
+	unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
+)
+
+// cause takes the value and what is allowed out of Kubernetes' text for a field at fault.
+func cause(field, text string) (value, allowed string) {
+	found := causeText.FindStringSubmatch(text)
+	if found == nil {
+		if text == "" {
+			return "", "another value"
+		}
+		return "", text
+	}
+	value, allowed = strings.Trim(found[1], `"`), inBody.ReplaceAllString(found[2], "")
+	// Of a whole object Kubernetes names only the kind.
+	if value == "object" || value == "array" || value == "null" {
+		value = ""
+	}
+	return value, strings.TrimPrefix(allowed, field+" ")
+}

@@ -1,0 +1,146 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
+)
+
+// WatchRoutes answers with what changed, at once or as soon as something does.
+func (a *api) WatchRoutes(ctx context.Context, in autoscaler.WatchRoutesRequestObject) (autoscaler.WatchRoutesResponseObject, error) {
+	if missing := a.Missing(); missing != "" {
+		// Half a picture would look to the load balancer like routes that have gone.
+		return nil, fault.New(fault.Unavailable, "the picture is not whole yet: %s", missing).After(time.Second)
+	}
+	wait, err := time.ParseDuration(value(in.Params.Wait, "30s"))
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "").With("wait", *in.Params.Wait, "whole seconds from 0s to 60s").Because(err)
+	}
+	after := value(in.Params.After, "")
+	update, changed := a.Fleet.Routes(after)
+	if update.Complete || len(update.Routes)+len(update.Removed) > 0 || wait == 0 {
+		return autoscaler.WatchRoutes200JSONResponse(routesUpdate(update)), nil
+	}
+	select {
+	case <-a.Ending:
+		return nil, fault.New(fault.Unavailable, "this replica is about to end").After(time.Second)
+	default:
+	}
+	a.Meter.Polling(1)
+	defer a.Meter.Polling(-1)
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-changed:
+	case <-timer.C:
+	case <-a.Ending:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	update, _ = a.Fleet.Routes(after)
+	return autoscaler.WatchRoutes200JSONResponse(routesUpdate(update)), nil
+}
+
+// StartApplication starts an application in this call.
+func (a *api) StartApplication(ctx context.Context, in autoscaler.StartApplicationRequestObject) (autoscaler.StartApplicationResponseObject, error) {
+	started, err := a.Control.Start(ctx, fleet.Key{Namespace: in.Namespace, Deployment: in.Name},
+		scaling.Call{Balancer: in.Body.Balancer, Waiting: in.Body.Waiting})
+	if err != nil {
+		return nil, err
+	}
+	return autoscaler.StartApplication200JSONResponse(startResponse(started)), nil
+}
+
+// ReportTraffic hands a report to ingest.
+func (a *api) ReportTraffic(ctx context.Context, in autoscaler.ReportTrafficRequestObject) (autoscaler.ReportTrafficResponseObject, error) {
+	return a.Traffic.ReportTraffic(ctx, in)
+}
+
+// ListApplications shows every application.
+func (a *api) ListApplications(_ context.Context, in autoscaler.ListApplicationsRequestObject) (autoscaler.ListApplicationsResponseObject, error) {
+	list := autoscaler.ListApplications200JSONResponse{Items: []autoscaler.Application{}}
+	for _, k := range a.Fleet.Keys() {
+		if in.Params.Namespace != nil && k.Namespace != *in.Params.Namespace {
+			continue
+		}
+		if shown, ok := a.show(k); ok {
+			list.Items = append(list.Items, shown)
+		}
+	}
+	return list, nil
+}
+
+// GetApplication shows one application.
+func (a *api) GetApplication(_ context.Context, in autoscaler.GetApplicationRequestObject) (autoscaler.GetApplicationResponseObject, error) {
+	k := fleet.Key{Namespace: in.Namespace, Deployment: in.Name}
+	shown, ok := a.show(k)
+	if !ok {
+		return nil, fault.New(fault.NotFound, "no CustomAutoscaler names the Deployment %s; %s", k, a.known(in.Namespace))
+	}
+	return autoscaler.GetApplication200JSONResponse(shown), nil
+}
+
+// known says what there is, for a caller who asked for something else.
+func (a *api) known(namespace string) string {
+	var names []string
+	for _, k := range a.Fleet.Keys() {
+		if k.Namespace == namespace && len(names) < 20 {
+			names = append(names, k.Deployment)
+		}
+	}
+	if len(names) == 0 {
+		return "none is named in the namespace " + namespace
+	}
+	return "in " + namespace + " are named: " + strings.Join(names, ", ")
+}
+
+func (a *api) show(k fleet.Key) (autoscaler.Application, bool) {
+	view, ok := a.Fleet.View(k, time.Now())
+	if !ok {
+		return autoscaler.Application{}, false
+	}
+	last, conditions := a.Control.Insight(k)
+	return application(view, last, conditions), true
+}
+
+// ListDecisions shows the last decisions.
+func (a *api) ListDecisions(_ context.Context, in autoscaler.ListDecisionsRequestObject) (autoscaler.ListDecisionsResponseObject, error) {
+	k := fleet.Key{Namespace: value(in.Params.Namespace, ""), Deployment: value(in.Params.Deployment, "")}
+	list := autoscaler.ListDecisions200JSONResponse{Items: []autoscaler.Decision{}}
+	for _, r := range a.Control.Decisions(k, value(in.Params.Limit, 100)) {
+		list.Items = append(list.Items, decision(r))
+	}
+	return list, nil
+}
+
+// The operations on custom resources, all passed on.
+
+func (s *server) ListCustomAutoscalers(w http.ResponseWriter, r *http.Request, _ autoscaler.Namespace, _ autoscaler.ListCustomAutoscalersParams) {
+	s.api.pass(w, r)
+}
+
+func (s *server) CreateCustomAutoscaler(w http.ResponseWriter, r *http.Request, _ autoscaler.Namespace) {
+	s.api.pass(w, r)
+}
+
+func (s *server) GetCustomAutoscaler(w http.ResponseWriter, r *http.Request, _ autoscaler.Namespace, _ autoscaler.Name) {
+	s.api.pass(w, r)
+}
+
+func (s *server) ReplaceCustomAutoscaler(w http.ResponseWriter, r *http.Request, _ autoscaler.Namespace, _ autoscaler.Name) {
+	s.api.pass(w, r)
+}
+
+func (s *server) PatchCustomAutoscaler(w http.ResponseWriter, r *http.Request, _ autoscaler.Namespace, _ autoscaler.Name) {
+	s.api.pass(w, r)
+}
+
+func (s *server) DeleteCustomAutoscaler(w http.ResponseWriter, r *http.Request, _ autoscaler.Namespace, _ autoscaler.Name) {
+	s.api.pass(w, r)
+}

@@ -1,0 +1,138 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+)
+
+// How a follower speaks to the leader.
+const (
+	relayedHeader = "Nemesis-Relayed-By-Follower" // such a request is served where it arrives
+	dialTimeout   = 300 * time.Millisecond
+	relayTimeout  = 3 * time.Second  // for all but the long poll
+	pollTimeout   = 63 * time.Second // a little more than the longest wait
+	avoidFor      = 2 * time.Second  // a leader that did not answer
+)
+
+// relay passes everything under /v1 on to the leader: only there come all reports together, and
+// only its routes say who is falling asleep. When the leader does not answer, the request is
+// served here: the routes from the same caches, a start by scaling (which may be done twice
+// without harm), a report by keeping it for the day this replica leads. Whoever waits for the
+// answer never has to know.
+//
+// The calls on custom resources are not relayed: every replica passes them on by itself.
+type relay struct {
+	Options
+	next   http.Handler
+	client *http.Client
+	mu     sync.Mutex
+	avoid  map[string]time.Time
+}
+
+func newRelay(o Options, next http.Handler) *relay {
+	transport := &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 5 * time.Second}).DialContext,
+		MaxIdleConnsPerHost: 64,
+		IdleConnTimeout:     time.Minute,
+	}
+	return &relay{Options: o, next: next, client: &http.Client{Transport: otelhttp.NewTransport(transport)}, avoid: map[string]time.Time{}}
+}
+
+func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	leader, changed := l.Leadership.Leader()
+	if leader == "" || !strings.HasPrefix(r.URL.Path, "/v1/") || r.Header.Get(relayedHeader) != "" || l.avoided(leader) {
+		l.next.ServeHTTP(w, r)
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	answer, err := l.ask(r, leader, body, changed)
+	if err != nil {
+		if r.Context().Err() != nil {
+			return // the client has gone
+		}
+		l.fail(r.Context(), leader, err)
+		l.next.ServeHTTP(w, r)
+		return
+	}
+	for _, name := range []string{"Content-Type", "Retry-After", "Cache-Control"} {
+		if v := answer.header.Get(name); v != "" {
+			w.Header().Set(name, v)
+		}
+	}
+	w.WriteHeader(answer.status)
+	_, _ = w.Write(answer.body) // the client has gone: nothing to do
+}
+
+type relayed struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// ask asks the leader. It gives up when another leader is elected.
+func (l *relay) ask(r *http.Request, leader string, body []byte, changed <-chan struct{}) (relayed, error) {
+	timeout := relayTimeout
+	if r.URL.Path == "/v1/routes" {
+		timeout = pollTimeout
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	defer cancel()
+	go func() {
+		select {
+		case <-changed:
+			cancel()
+		case <-l.Ending:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	out, err := http.NewRequestWithContext(ctx, r.Method, "http://"+leader+r.URL.RequestURI(), bytes.NewReader(body))
+	if err != nil {
+		return relayed{}, fmt.Errorf("relay: %w", err)
+	}
+	out.Header = r.Header.Clone()
+	out.Header.Set(relayedHeader, "1")
+	answer, err := l.client.Do(out)
+	if err != nil {
+		return relayed{}, fmt.Errorf("relay: %w", err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	const limit = 64 << 20
+	content, err := io.ReadAll(io.LimitReader(answer.Body, limit))
+	if err != nil {
+		return relayed{}, fmt.Errorf("relay: %w", err)
+	}
+	return relayed{answer.StatusCode, answer.Header, content}, nil
+}
+
+func (l *relay) fail(ctx context.Context, leader string, err error) {
+	l.Meter.RelayFailed()
+	l.Log.WarnContext(ctx, "the leader does not answer; served here", "leader", leader, "error", err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.avoid) // there is one leader at a time
+	l.avoid[leader] = time.Now().Add(avoidFor)
+}
+
+func (l *relay) avoided(leader string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Now().Before(l.avoid[leader])
+}

@@ -1,0 +1,163 @@
+// Package httpapi is the adapter for the controller's own API: the strict server generated from
+// api/autoscaler.yaml, the long poll of the routes, the calls on custom resources that are passed
+// on to the Kubernetes API server, and, on a replica that does not lead, the relay to the leader.
+//
+// compat.go translates between the contract's types and ours, both ways; no generated type goes
+// further inward. Pushes are ingest's.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/go-chi/chi/v5"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
+)
+
+// MaxBody bounds a request's body, in bytes.
+const MaxBody = 1 << 20
+
+// Fleet is what is known.
+type Fleet interface {
+	Keys() []fleet.Key
+	View(k fleet.Key, now time.Time) (fleet.View, bool)
+	Routes(after string) (fleet.Update, <-chan struct{})
+}
+
+// Control decides, and remembers what it decided.
+type Control interface {
+	Start(ctx context.Context, k fleet.Key, call scaling.Call) (fleet.Started, error)
+	Decisions(k fleet.Key, limit int) []fleet.Record
+	Insight(k fleet.Key) (*fleet.Record, []fleet.Condition)
+}
+
+// Traffic takes the load balancers' reports.
+type Traffic interface {
+	ReportTraffic(ctx context.Context, in autoscaler.ReportTrafficRequestObject) (autoscaler.ReportTrafficResponseObject, error)
+}
+
+// Objects passes a call on a custom resource to the Kubernetes API server.
+type Objects interface {
+	Do(in *http.Request) (*http.Response, error)
+}
+
+// Leadership knows where the leader is: "" when it is here, or not known. The channel closes when
+// that changes.
+type Leadership interface {
+	Leader() (address string, changed <-chan struct{})
+}
+
+// Meter measures.
+type Meter interface {
+	Polling(change int) // long polls that are open
+	RelayFailed()       // the leader did not answer; it was done here
+}
+
+// Options are what the API needs. All are needed.
+type Options struct {
+	Fleet      Fleet
+	Control    Control
+	Traffic    Traffic
+	Objects    Objects
+	Leadership Leadership
+	Meter      Meter
+	Log        *slog.Logger
+	Missing    func() string   // what the picture still lacks; "" is whole
+	Ending     <-chan struct{} // closes when the service is about to end: long polls answer at once
+}
+
+// New makes the handler of the whole API. The chain, from the outside: a panic is caught, a span
+// is made, the body is bounded, a follower relays, the request is checked against the contract.
+func New(o Options) (http.Handler, error) {
+	spec, err := contract()
+	if err != nil {
+		return nil, err
+	}
+	api := &api{Options: o}
+	wrapper := autoscaler.NewStrictHandlerWithOptions(api, nil, autoscaler.StrictHTTPServerOptions{
+		RequestErrorHandlerFunc:  api.badRequest,
+		ResponseErrorHandlerFunc: api.refuse,
+	})
+	router := chi.NewRouter()
+	router.Use(httpserver.Validate(spec))
+	autoscaler.HandlerWithOptions(&server{ServerInterface: wrapper, api: api}, autoscaler.ChiServerOptions{
+		BaseRouter: router, ErrorHandlerFunc: api.badRequest,
+	})
+	var handler http.Handler = newRelay(o, router)
+	handler = httpserver.LimitBody(MaxBody)(handler)
+	handler = otelhttp.NewHandler(handler, "http", otelhttp.WithSpanNameFormatter(spanName))
+	return httpserver.Recover(o.Log)(handler), nil
+}
+
+// server is the strict server, but for the calls on custom resources: these carry objects whose
+// every field must come through unchanged, so they are passed on as bytes.
+type server struct {
+	autoscaler.ServerInterface
+	api *api
+}
+
+// api implements the strict server's operations.
+type api struct {
+	// The operations on custom resources never get here: server has them all. A test holds that.
+	autoscaler.StrictServerInterface
+	Options
+}
+
+// contract is the spec that requests are checked against. The bodies of custom resources are left
+// to the Kubernetes API server: it checks them against the schema generated from the same
+// contract, so that everyone gets the same answer on both ways.
+func contract() (*openapi3.T, error) {
+	spec, err := autoscaler.GetSpec()
+	if err != nil {
+		return nil, err
+	}
+	for path, item := range spec.Paths.Map() {
+		if strings.HasPrefix(path, "/apis/") {
+			for _, operation := range item.Operations() {
+				operation.RequestBody = nil
+			}
+		}
+	}
+	return spec, nil
+}
+
+// refuse answers with the problem document of an error; one that nobody foresaw is logged.
+func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		return // the client has gone
+	}
+	if e := fault.From(err); e.Code == fault.Internal || e.Cause != nil {
+		a.Log.WarnContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	}
+	fault.Write(w, r, err)
+}
+
+func (a *api) badRequest(w http.ResponseWriter, r *http.Request, err error) {
+	fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+}
+
+// spanName is the kind of request, so that spans can be grouped.
+func spanName(_ string, r *http.Request) string {
+	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	switch {
+	case len(parts) > 0 && parts[0] == "apis":
+		return r.Method + " customautoscalers"
+	case len(parts) == 6 && parts[5] == "start":
+		return r.Method + " start"
+	case len(parts) >= 2 && parts[0] == "v1":
+		return r.Method + " " + parts[1]
+	default:
+		return r.Method
+	}
+}

@@ -1,0 +1,91 @@
+// Package ingest is the adapter for what others push: the load balancers' traffic reports, and
+// later the sidecars' metrics. It translates them for the fleet. What is read from the fleet again
+// is served by httpapi.
+package ingest
+
+import (
+	"context"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+// Sink takes the reports.
+type Sink interface {
+	Report(r fleet.Report) fleet.Verdict
+}
+
+// Meter counts the reports by what became of them.
+type Meter interface {
+	Reported(v fleet.Verdict)
+}
+
+// Traffic takes POST /v1/traffic.
+type Traffic struct {
+	sink  Sink
+	meter Meter
+}
+
+// NewTraffic makes it.
+func NewTraffic(sink Sink, meter Meter) *Traffic { return &Traffic{sink, meter} }
+
+// ReportTraffic takes one report. One that comes late, after a newer one of the same load
+// balancer, is answered as if it had been taken: there is nothing to do about it.
+func (t *Traffic) ReportTraffic(_ context.Context, in autoscaler.ReportTrafficRequestObject) (autoscaler.ReportTrafficResponseObject, error) {
+	verdict := t.sink.Report(report(*in.Body))
+	t.meter.Reported(verdict)
+	if verdict == fleet.TooMany {
+		return nil, fault.New(fault.TooMany, "%d load balancers report already, and more are not listened to", fleet.MaxBalancers).After(10 * time.Second)
+	}
+	return autoscaler.ReportTraffic200JSONResponse{Status: autoscaler.TrafficReceived}, nil
+}
+
+func report(in autoscaler.TrafficReport) fleet.Report {
+	r := fleet.Report{
+		Balancer: in.Balancer, StartedAt: in.StartedAt, Sequence: in.Sequence,
+		RoutesVersion: value(in.RoutesVersion), Leaving: in.Leaving,
+		Applications: make([]fleet.Traffic, len(in.Applications)),
+	}
+	for i, a := range in.Applications {
+		r.Applications[i] = fleet.Traffic{
+			Key:      fleet.Key{Namespace: a.Namespace, Deployment: a.Deployment},
+			InFlight: a.InFlight, Streaming: a.Streaming, Waiting: a.Waiting,
+			LastActivity: value(a.LastActivity), Requests: a.Requests, Failures: a.Failures, Rejected: a.Rejected,
+			Latency: sketch(a.Latency), WakeUps: wakeUps(value(a.WakeUps)),
+		}
+	}
+	return r
+}
+
+func sketch(in *autoscaler.LatencySketch) fleet.Sketch {
+	if in == nil {
+		return fleet.Sketch{}
+	}
+	s := fleet.Sketch{Count: in.Count, SumMs: in.SumMs, Buckets: make(map[int32]int64, len(in.Buckets))}
+	for _, b := range in.Buckets {
+		s.Buckets[b.Index] += b.Count
+	}
+	return s
+}
+
+func wakeUps(in []autoscaler.WakeUpReport) []fleet.WakeReport {
+	list := make([]fleet.WakeReport, len(in))
+	for i, w := range in {
+		list[i] = fleet.WakeReport{
+			ID: w.Id, ArrivedAt: w.ArrivedAt, StartCalled: value(w.StartCalledAt), StartAnswered: value(w.StartAnsweredAt),
+			FirstProbe: value(w.FirstProbeAt), FirstByte: value(w.FirstByteAt),
+			Pod: value(w.Pod), Waited: value(w.Waited), Outcome: fleet.Outcome(w.Outcome),
+		}
+	}
+	return list
+}
+
+func value[T any](p *T) T {
+	if p == nil {
+		var none T
+		return none
+	}
+	return *p
+}

@@ -1,0 +1,198 @@
+package scaling
+
+import (
+	"fmt"
+	"time"
+)
+
+// Decide returns how many pods the application should have at now, and why. To differs from From
+// only when the Deployment is to be scaled at this moment; a wish that has to wait is in the
+// reasons, with a hold that says for what.
+//
+// To is within [MinReplicas, MaxReplicas], or From when a hold forbids the way down.
+func Decide(spec Spec, s State, now time.Time) Decision {
+	d := Decision{From: s.Replicas, To: s.Replicas, Trigger: Reconcile}
+	if !s.Found {
+		d.Reasons = []Reason{{Rule: "Target", Effect: Hold, Replicas: s.Replicas, Message: "the Deployment does not exist"}}
+		d.Summary = "nothing to scale: the Deployment does not exist"
+		if !s.Sleep.Since.IsZero() {
+			d.Drain = DrainCancel
+		}
+		return d
+	}
+	wished := d.wish(spec, s, now)
+	to := d.clamp(spec, wished)
+	if to < s.Replicas {
+		to = d.hold(spec, s, to, now)
+	}
+	to = d.drain(s, to, now)
+	d.To = to
+	d.summarise(spec)
+	d.Reasons = d.Reasons[:min(len(d.Reasons), MaxReasons)]
+	return d
+}
+
+// wish takes the largest wish, and its rule as the trigger.
+func (d *Decision) wish(spec Spec, s State, now time.Time) int32 {
+	best, from := int32(-1), ""
+	for _, ask := range wishes {
+		reasons, due := ask(spec, s, now)
+		d.Due = earliest(d.Due, due)
+		for _, r := range reasons {
+			if r.Effect == Wish && r.Replicas > best {
+				best, from = r.Replicas, r.Rule
+			}
+		}
+		d.Reasons = append(d.Reasons, reasons...)
+	}
+	switch from {
+	case "Start":
+		d.Trigger = StartCall
+	case "Idle":
+		d.Trigger = Idle
+	}
+	return best
+}
+
+// clamp binds the wish to the user's bounds.
+func (d *Decision) clamp(spec Spec, wished int32) int32 {
+	for _, bound := range []struct {
+		rule string
+		to   int32
+	}{
+		{"MinReplicas", max(wished, spec.MinReplicas)},
+		{"MaxReplicas", min(max(wished, spec.MinReplicas), spec.MaxReplicas)},
+	} {
+		if bound.to == wished {
+			continue
+		}
+		if d.Trigger == Reconcile {
+			d.Trigger = Bounds
+		}
+		limit := spec.MinReplicas
+		if bound.rule == "MaxReplicas" {
+			limit = spec.MaxReplicas
+		}
+		d.Reasons = append(d.Reasons, Reason{
+			Rule: bound.rule, Effect: Clamp, Replicas: bound.to,
+			Message: fmt.Sprintf("%s is %d", lower(bound.rule), limit),
+			Inputs:  []Input{{Name: lower(bound.rule), Value: float64(limit), Unit: "pods"}},
+		})
+		wished = bound.to
+	}
+	return wished
+}
+
+// hold asks everyone who may forbid the way down.
+func (d *Decision) hold(spec Spec, s State, to int32, now time.Time) int32 {
+	held := to
+	for _, h := range holds {
+		why, due := h.forbid(spec, s, to, now)
+		if why == "" {
+			continue
+		}
+		held = s.Replicas
+		d.Due = earliest(d.Due, due)
+		d.Reasons = append(d.Reasons, Reason{
+			Rule: h.name, Effect: Hold, Replicas: held, Message: why,
+			Inputs: []Input{
+				{Name: "liveBalancers", Value: float64(len(s.Traffic.Live)), Age: s.Traffic.Age},
+				{Name: "staleBalancers", Value: float64(len(s.Traffic.Stale))},
+			},
+		})
+	}
+	return held
+}
+
+// drain is the two-phase way to zero: pods go only when no load balancer sends any more.
+func (d *Decision) drain(s State, to int32, now time.Time) int32 {
+	under := !s.Sleep.Since.IsZero()
+	sleeps := to == 0 && s.Replicas > 0
+	switch {
+	case !sleeps && under:
+		d.Drain = DrainCancel
+		d.Reasons = append(d.Reasons, Reason{Rule: "Drain", Effect: Note, Replicas: to, Message: "going to sleep is called off"})
+		return to
+	case !sleeps:
+		return to
+	case !under:
+		d.Drain = DrainBegin
+		d.Due = earliest(d.Due, now.Add(DrainTimeout))
+		d.Reasons = append(d.Reasons, Reason{
+			Rule: "Drain", Effect: Hold, Replicas: s.Replicas, Message: "the load balancers are asked to stop sending first",
+		})
+		return s.Replicas
+	case len(s.Sleep.Pending) == 0:
+		d.Drain = DrainDone
+		return to
+	case now.Sub(s.Sleep.Since) >= DrainTimeout:
+		d.Drain = DrainCancel
+		d.Reasons = append(d.Reasons, Reason{
+			Rule: "Drain", Effect: Hold, Replicas: s.Replicas,
+			Message: fmt.Sprintf("going to sleep is called off: within %s no answer from %s", seconds(DrainTimeout), list(s.Sleep.Pending)),
+		})
+		return s.Replicas
+	default:
+		d.Drain = DrainWait
+		d.Due = earliest(d.Due, s.Sleep.Since.Add(DrainTimeout))
+		d.Reasons = append(d.Reasons, Reason{
+			Rule: "Drain", Effect: Hold, Replicas: s.Replicas, Message: "the load balancers have not all stopped sending",
+			Inputs: []Input{{Name: "pendingBalancers", Value: float64(len(s.Sleep.Pending)), Age: now.Sub(s.Sleep.Since)}},
+		})
+		return s.Replicas
+	}
+}
+
+// summarise says the decision in one sentence: the last word that changed it, or the wish.
+func (d *Decision) summarise(spec Spec) {
+	why := ""
+	for _, r := range d.Reasons {
+		if r.Effect == Wish && (why == "" || triggerOf(r.Rule) == d.Trigger) {
+			why = summary(r, spec)
+		}
+	}
+	for _, r := range d.Reasons {
+		if r.Effect == Hold || (r.Effect == Clamp && (d.Trigger == Bounds || d.To != 0)) || r.Rule == "Drain" {
+			why += ", but " + r.Message
+			if r.Effect == Clamp && d.Trigger == Bounds {
+				why = r.Message
+			}
+		}
+	}
+	if d.From == d.To {
+		d.Summary = cut(fmt.Sprintf("stays at %d: %s", d.To, why))
+		return
+	}
+	d.Summary = cut(fmt.Sprintf("%d → %d: %s", d.From, d.To, why))
+}
+
+// summary is a wish without the numbers that grow with time: a summary that repeats is recorded
+// once.
+func summary(r Reason, spec Spec) string {
+	if r.Rule == "Idle" {
+		return "no traffic for " + seconds(spec.IdleTime)
+	}
+	return r.Message
+}
+
+func triggerOf(rule string) Trigger {
+	switch rule {
+	case "Start":
+		return StartCall
+	case "Idle":
+		return Idle
+	default:
+		return Reconcile
+	}
+}
+
+func lower(rule string) string { return string(rule[0]|0x20) + rule[1:] }
+
+// cut bounds a summary to what the contract allows.
+func cut(s string) string {
+	const limit = 1000
+	if r := []rune(s); len(r) > limit {
+		return string(r[:limit]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,100 @@
+package scaling
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// any makes a state out of a random source: any mixture of what may happen.
+func anyState(r *rand.Rand) (Spec, State) {
+	pick := func(n int) bool { return r.IntN(n) == 0 }
+	spec := Spec{MinReplicas: r.Int32N(4), IdleTime: time.Duration(1+r.IntN(100)) * time.Second, WakeUpTimeout: time.Duration(1+r.IntN(100)) * time.Second}
+	spec.MaxReplicas = max(1, spec.MinReplicas+r.Int32N(4))
+	if pick(2) {
+		spec.CPUThreshold, spec.MemoryThreshold = r.Int32N(2000), r.Int32N(100)
+	}
+	s := State{Found: !pick(20), Paused: pick(10), Replicas: r.Int32N(9)}
+	s.Ready = r.Int32N(s.Replicas + 1)
+	if pick(10) {
+		s.Missing = "caches"
+	}
+	if pick(4) {
+		s.Call = &Call{Waiting: r.Int32N(3)}
+	}
+	if pick(4) {
+		s.Traffic.Waiting, s.Traffic.InFlight, s.Traffic.Streaming = r.Int32N(2), r.Int32N(2), r.Int32N(2)
+	}
+	for range r.IntN(3) {
+		s.Traffic.Live = append(s.Traffic.Live, "lb")
+	}
+	if pick(5) {
+		s.Traffic.Stale = []Stale{{Name: "old"}}
+	}
+	if !pick(10) {
+		s.Traffic.IdleSince = now.Add(-time.Duration(r.IntN(200)) * time.Second)
+	}
+	if pick(2) {
+		s.Start.Since = now.Add(-time.Duration(r.IntN(200)) * time.Second)
+	}
+	if pick(2) {
+		s.Sleep.Since = now.Add(-time.Duration(r.IntN(8)) * time.Second)
+		if pick(2) {
+			s.Sleep.Pending = []string{"lb"}
+		}
+	}
+	return spec, s
+}
+
+func TestDecide_Properties(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	downs, sleeps, ups := 0, 0, 0
+	for range 200_000 {
+		spec, s := anyState(r)
+		d := Decide(spec, s, now)
+		fail := func(what string) { t.Fatalf("%s\nspec %+v\nstate %+v\ndecision %+v", what, spec, s, d) }
+		idle := !busy(s.Traffic) && s.Call == nil && !s.Traffic.IdleSince.IsZero() && now.Sub(s.Traffic.IdleSince) >= spec.IdleTime
+		switch {
+		case d.From != s.Replicas:
+			fail("From is not what is there")
+		case len(d.Reasons) == 0 || d.Summary == "":
+			fail("no reason is given")
+		case d.To == d.From:
+		case d.To < spec.MinReplicas || d.To > spec.MaxReplicas:
+			fail("out of bounds")
+		case !s.Found:
+			fail("scales what does not exist")
+		}
+		if d.To > d.From {
+			ups++
+		}
+		if d.To < d.From {
+			downs++
+			if len(s.Traffic.Live) == 0 || len(s.Traffic.Stale) > 0 || s.Missing != "" || s.Paused {
+				fail("goes down on missing or stale data, or against a hold")
+			}
+		}
+		if d.To == 0 && d.From > 0 {
+			sleeps++
+			if spec.MinReplicas != 0 || !idle {
+				fail("sleeps without being idle")
+			}
+			if s.Sleep.Since.IsZero() || len(s.Sleep.Pending) > 0 {
+				fail("sleeps before the load balancers have stopped sending")
+			}
+		}
+		if s.Found && s.Call != nil && d.To == 0 {
+			fail("a start call leaves it asleep")
+		}
+		if s.Sleep.Since.IsZero() && (d.Drain == DrainCancel || d.Drain == DrainWait || d.Drain == DrainDone) {
+			fail("ends a drain that never began")
+		}
+		if !d.Due.IsZero() && d.Due.Before(now) {
+			fail("due in the past")
+		}
+	}
+	// A generator that never gets there proves nothing.
+	if downs < 100 || sleeps < 100 || ups < 100 {
+		t.Fatalf("too few interesting cases: %d down, %d asleep, %d up", downs, sleeps, ups)
+	}
+}

@@ -1,0 +1,169 @@
+// Package scaling decides how many pods an application should have, and says why. It is pure: it
+// takes all that is known as arguments, `now` among them, and returns a count with every reason
+// that shaped it. It neither reads nor writes anything, so that the same function serves the
+// controller, an observer and a simulator.
+//
+// A decision has three steps, each a list of functions; a further rule is one more function:
+//
+//	wishes   each proposes a count (Start, Idle, Keep, …); the largest wins
+//	clamps   minReplicas and maxReplicas bind the wish
+//	holds    each may forbid a way down: pods are only taken away on whole and fresh data,
+//	         when nobody needs them, and after the load balancers have stopped sending
+//
+// What is not here: learning what is known (fleet), and doing what was decided (control).
+package scaling
+
+import (
+	"fmt"
+	"time"
+)
+
+// Spec is what the user asked for.
+type Spec struct {
+	MinReplicas           int32         // 0 lets the application sleep
+	MaxReplicas           int32         // at least 1
+	IdleTime              time.Duration // without traffic before it sleeps
+	WakeUpTimeout         time.Duration // how long a start may take before it counts as stuck
+	CPUThreshold          int32         // millicores per pod; 0 is none
+	MemoryThreshold       int32         // MiB per pod; 0 is none
+	ResponseTimeThreshold int32         // ms; 0 is none
+}
+
+// State is what is known of one application at the moment of the decision.
+type State struct {
+	Found    bool  // the Deployment exists
+	Paused   bool  // its rollout is paused: somebody works on it
+	Replicas int32 // pods asked for now
+	Ready    int32 // pods that are ready now
+
+	Missing string // what the picture still lacks ("" is whole): nothing goes down before it is whole
+
+	Call    *Call   // a start call, if one is being answered
+	Traffic Traffic // what the load balancers report
+	Start   Start   // the start under way, if any
+	Sleep   Sleep   // the way to zero, if one is under way
+}
+
+// Call is a load balancer's request to start the application.
+type Call struct {
+	Balancer string
+	Waiting  int32
+}
+
+// Traffic is the sum over the load balancers whose report is fresh.
+type Traffic struct {
+	Waiting      int32
+	InFlight     int32
+	Streaming    int32
+	WaitingSince time.Time     // since when requests have been reported to wait, without a break
+	Age          time.Duration // of the oldest fresh report
+	Live         []string      // load balancers with a fresh report
+	Stale        []Stale       // load balancers that fell silent without leaving
+	IdleSince    time.Time     // the last sign of traffic, or since when traffic would have been seen; zero: unknown
+	NextAge      time.Time     // when the next stale report is forgotten; zero: there is none
+}
+
+// Stale is a load balancer that fell silent.
+type Stale struct {
+	Name string
+	Age  time.Duration
+}
+
+// Start is a start under way: pods were asked for and none is ready yet.
+type Start struct {
+	Since    time.Time     // when pods were last added; zero: unknown
+	Expected time.Duration // how long a start took lately; 0: not known
+}
+
+// Sleep is the two-phase way to zero: first the load balancers stop sending, then the pods go.
+type Sleep struct {
+	Since   time.Time // when the load balancers were asked to stop; zero: they were not
+	Pending []string  // live load balancers that have not yet answered, or still hold requests
+	RetryAt time.Time // after a failed attempt, when the next may begin
+}
+
+// Effect is what a reason did to the count.
+type Effect string
+
+// The effects.
+const (
+	Wish  Effect = "Wish"
+	Clamp Effect = "Clamp"
+	Hold  Effect = "Hold"
+	Note  Effect = "Note"
+)
+
+// Reason is one rule's say.
+type Reason struct {
+	Rule     string
+	Effect   Effect
+	Replicas int32 // the count after this rule
+	Message  string
+	Inputs   []Input
+}
+
+// Input is a value that a rule looked at.
+type Input struct {
+	Name  string
+	Value float64
+	Unit  string
+	Age   time.Duration
+}
+
+// Trigger is what asked for the decision.
+type Trigger string
+
+// The triggers.
+const (
+	StartCall Trigger = "StartCall"
+	Idle      Trigger = "Idle"
+	Bounds    Trigger = "Bounds"
+	Reconcile Trigger = "Reconcile"
+)
+
+// Drain is what the load balancers are to be told.
+type Drain string
+
+// The steps of the way to zero.
+const (
+	DrainNone   Drain = ""       // nothing is under way
+	DrainBegin  Drain = "Begin"  // tell them to stop sending
+	DrainWait   Drain = "Wait"   // they have been told; not all have answered
+	DrainDone   Drain = "Done"   // all have answered and hold nothing: scale
+	DrainCancel Drain = "Cancel" // call it off: they may send again
+)
+
+// Decision is a count and its reasons.
+type Decision struct {
+	From, To int32
+	Trigger  Trigger
+	Drain    Drain
+	Summary  string // one sentence, without any number that grows with time
+	Reasons  []Reason
+	Due      time.Time // when to decide again though nothing was heard; zero: only on news
+}
+
+// DrainTimeout is how long the load balancers have to stop sending before sleep is called off.
+const DrainTimeout = 5 * time.Second
+
+// MaxReasons bounds a decision's reasons.
+const MaxReasons = 32
+
+func count(n int32, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// seconds writes a duration as a person would: 90 s, 0.5 s.
+func seconds(d time.Duration) string {
+	return fmt.Sprintf("%v s", d.Round(100*time.Millisecond).Seconds())
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}
