@@ -1,0 +1,88 @@
+package app_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
+)
+
+func TestAdmin_ShowsWhatIsKnown(t *testing.T) {
+	controller, server := newFakeController(t)
+	controller.edit(func(routes map[autoscaler.ApplicationKey]autoscaler.Route) {
+		r := route("fib", "/fib")
+		r.State, r.Endpoints = autoscaler.ApplicationStateAwake, []autoscaler.Endpoint{ready("fib-1", pod(t, says("hello"))), starting("fib-2", unused(t))}
+		routes[key("fib")] = r
+	})
+	b := boot(t, server.URL, nil)
+	get(t, client(t), b.url+"/fib")
+
+	s := b.state(t)
+	if !s.Controller.Connected || s.Controller.RoutesVersion == nil || *s.Controller.RoutesVersion != "k3x9.1" || len(s.Applications) != 1 {
+		t.Fatalf("state = %+v", s)
+	}
+	a := s.Applications[0]
+	if a.Deployment != "fib" || a.State != "Awake" || a.ApiPrefix != "/fib" || len(a.Endpoints) != 2 || !a.Endpoints[0].Usable || a.Endpoints[1].Usable {
+		t.Errorf("application = %+v", a)
+	}
+	for path, want := range map[string]int{
+		"/loadbalancer/state?namespace=default": 200, "/loadbalancer/state?namespace=UPPER": 400, "/nothing": 404, "/healthz": 200, "/metrics": 200,
+	} {
+		r, body := get(t, client(t), b.admin+path)
+		if r.StatusCode != want {
+			t.Errorf("%s: %s %s", path, r.Status, body)
+		}
+		if want >= 400 && r.Header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: Content-Type %q", path, r.Header.Get("Content-Type"))
+		}
+	}
+	_, metrics := get(t, client(t), b.admin+"/metrics")
+	for _, want := range []string{
+		`nemesis_lb_requests_total{code="2xx",deployment="fib",namespace="default"} 1`,
+		`nemesis_lb_endpoints{deployment="fib",namespace="default",usable="true"} 1`,
+		`nemesis_lb_waiting{deployment="fib",namespace="default"} 0`,
+		`nemesis_lb_controller_connected 1`,
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
+	controller.edit(func(routes map[autoscaler.ApplicationKey]autoscaler.Route) { delete(routes, key("fib")) })
+	eventually(t, "the labels of a removed application go", func() bool {
+		_, metrics := get(t, client(t), b.admin+"/metrics")
+		return !strings.Contains(metrics, `deployment="fib"`)
+	})
+}
+
+func TestReady_OnlyWithRoutes(t *testing.T) {
+	controller, server := newFakeController(t)
+	s, err := app.Load([]string{"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-controller-url", server.URL, "-lame-duck", "0s"}, nil, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := run(t, s)
+	if r, body := get(t, client(t), b.admin+"/readyz"); r.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "routes") {
+		t.Errorf("without routes: %s %s", r.Status, body)
+	}
+	controller.edit(func(map[autoscaler.ApplicationKey]autoscaler.Route) {})
+	eventually(t, "ready", func() bool { r, _ := get(t, client(t), b.admin+"/readyz"); return r.StatusCode == http.StatusOK })
+}
+
+func TestSettings_NameEveryFaultAtOnce(t *testing.T) {
+	_, err := app.Load([]string{"-controller-url", "ftp://x", "-trusted-proxies", "10.0.0.0/99", "-drain-timeout", "0s"}, []string{"NEMESIS_MAX_BODY_MIB=-1"}, io.Discard)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"controller-url", "trusted-proxies", "drain-timeout", "NEMESIS_MAX_BODY_MIB"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not name %s: %v", want, err)
+		}
+	}
+	s, err := app.Load(nil, []string{"POD_NAME=lb-7"}, io.Discard)
+	if err != nil || s.Identity != "lb-7" || s.DataListen != ":8080" {
+		t.Errorf("defaults = %+v, %v", s, err)
+	}
+}

@@ -1,0 +1,218 @@
+// Package app puts the load balancer together: New wires every part in a straight line, Run serves
+// until its context ends and then drains. Nothing is decided here. A test boots it on port 0.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/controller"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/httpapi"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/proxy"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/routing"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/upstream"
+)
+
+// How the end is divided.
+const (
+	closingTime  = time.Second     // before the drain's deadline who still waits is sent away with a clear answer
+	farewellTime = 3 * time.Second // for the last report and the last spans
+)
+
+// App is one load balancer.
+type App struct {
+	settings   Settings
+	log        *slog.Logger
+	telemetry  *telemetry.Telemetry
+	controller *controller.Client
+	dispatcher *dispatch.Dispatcher
+	prober     *upstream.Prober
+	waker      *proxy.Waker
+	upstream   *upstream.Client
+	metrics    *proxy.Metrics
+	proxy      *proxy.Proxy
+	data       *httpserver.Server
+	admin      *httpserver.Server
+}
+
+// New makes a load balancer and takes its ports. The log goes to out.
+func New(ctx context.Context, s Settings, version string, out io.Writer) (*App, error) {
+	startedAt := time.Now()
+	tel, err := telemetry.Start(ctx, telemetry.Options{
+		Service: "load-balancer", Version: version, Instance: s.Identity, Level: s.level(), Out: out,
+	})
+	if err != nil {
+		return nil, err
+	}
+	trusted, err := s.trusted()
+	if err != nil {
+		return nil, fmt.Errorf("trusted-proxies: %w", err)
+	}
+	a := &App{settings: s, log: tel.Log, telemetry: tel, metrics: proxy.NewMetrics(tel.Registry)}
+	a.controller, err = controller.New(controller.Options{
+		URL: s.ControllerURL, Identity: s.Identity, StartedAt: startedAt, Log: tel.Log, Tracer: tel.Tracer, Registry: tel.Registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.prober = upstream.NewProber(tel.Log, tel.Registry)
+	a.waker = proxy.NewWaker(a.controller, tel.Log, a.metrics)
+	a.dispatcher = dispatch.New(dispatch.Options{
+		RoomRequests: s.WaitingRoomRequests, RoomBytes: int64(s.WaitingRoomMiB) << 20,
+		Now: time.Now, Intn: rand.IntN, Chance: rand.Float64,
+		Prober: a.prober, Waker: a.waker, ReportSoon: a.controller.ReportSoon, Woken: a.woken, Forgotten: a.metrics.Forget,
+	})
+	tel.Registry.MustRegister(&collector{dispatcher: a.dispatcher})
+	a.upstream = upstream.New(upstream.Options{HeadTimeout: s.ResponseHeadTimeout, StreamIdle: s.StreamIdleTimeout})
+	a.proxy = proxy.New(proxy.Options{
+		Matcher: a.dispatcher, Sender: a.upstream, TrustedProxies: trusted,
+		Limits: proxy.Limits{Body: int64(s.MaxBodyMiB) << 20, URI: s.MaxURIBytes, StreamIdle: s.StreamIdleTimeout},
+		Log:    tel.Log, Tracer: tel.Tracer, Metrics: a.metrics,
+	})
+	if err := a.listen(ctx, startedAt); err != nil {
+		return nil, errors.Join(err, tel.Close(ctx))
+	}
+	return a, nil
+}
+
+// listen takes both ports.
+func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
+	a.data, err = httpserver.Listen(ctx, httpserver.Options{
+		Address: a.settings.DataListen, Log: a.log, LameDuck: a.settings.LameDuck, DrainTimeout: a.settings.DrainTimeout,
+		Handler: httpserver.Recover(a.log)(a.proxy),
+	})
+	if err != nil {
+		return err
+	}
+	ready := &httpserver.Readiness{}
+	ready.Add(func() string {
+		if a.dispatcher.Version() == "" {
+			return "the first routes from the controller"
+		}
+		return ""
+	})
+	ready.Add(func() string {
+		if a.data.Draining() {
+			return "nothing: it is draining"
+		}
+		return ""
+	})
+	api, err := httpapi.Handler(httpapi.Options{
+		Balancer: a.settings.Identity, StartedAt: startedAt, Now: time.Now, Source: source{a},
+	})
+	if err != nil {
+		return err
+	}
+	mux := httpserver.Operations(a.telemetry.Registry, ready, a.log)
+	mux.Handle("/", api)
+	a.admin, err = httpserver.Listen(ctx, httpserver.Options{
+		Address: a.settings.AdminListen, Log: a.log, Handler: httpserver.Recover(a.log)(mux), DrainTimeout: farewellTime,
+	})
+	return err
+}
+
+// DataAddr is where clients come.
+func (a *App) DataAddr() net.Addr { return a.data.Addr() }
+
+// AdminAddr is where the API is.
+func (a *App) AdminAddr() net.Addr { return a.admin.Addr() }
+
+// Run serves until ctx ends, then drains: the data port first, then what it needs, the admin port
+// last. It returns nil when every request ended well.
+func (a *App) Run(ctx context.Context) error {
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	var loops sync.WaitGroup
+	loops.Go(func() { a.controller.FollowRoutes(life, a.dispatcher) })
+	loops.Go(func() { a.controller.Report(life, a.dispatcher) })
+
+	adminLife, endAdmin := context.WithCancel(context.WithoutCancel(ctx))
+	defer endAdmin()
+	adminEnd := make(chan error, 1)
+	go func() { adminEnd <- a.admin.Run(adminLife) }()
+
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	dataEnd := make(chan error, 1)
+	go func() { dataEnd <- a.data.Run(serving) }()
+	a.log.Info("serving", "data", a.data.Addr().String(), "admin", a.admin.Addr().String(), "controller", a.settings.ControllerURL)
+
+	var fault error
+	select {
+	case <-ctx.Done():
+		a.log.Info("draining", "lame_duck", a.settings.LameDuck, "timeout", a.settings.DrainTimeout)
+	case fault = <-adminEnd: // without it nobody sees whether we live
+		adminEnd <- nil
+	}
+	fault = errors.Join(fault, a.drain(stop, dataEnd))
+	end()
+	loops.Wait()
+	farewell, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewellTime)
+	defer cancel()
+	if err := a.controller.Leave(farewell, a.dispatcher); err != nil {
+		a.log.Warn("the last report was not delivered", "error", err)
+	}
+	a.waker.Close()
+	a.prober.Close()
+	a.upstream.Close()
+	endAdmin()
+	fault = errors.Join(fault, <-adminEnd)
+	a.log.Info("ended")
+	return errors.Join(fault, a.telemetry.Close(farewell))
+}
+
+// drain ends the data port. Who waits goes on waiting, and is woken as ever, until shortly before
+// the deadline.
+func (a *App) drain(stop context.CancelFunc, dataEnd <-chan error) error {
+	left := a.settings.LameDuck + a.settings.DrainTimeout
+	deadline, cancel := context.WithTimeout(context.Background(), left)
+	defer cancel()
+	closing := time.AfterFunc(max(left-closingTime, left/2), a.dispatcher.Close)
+	defer closing.Stop()
+	stop()
+	fault := <-dataEnd
+	if cut := a.proxy.Drain(deadline); cut > 0 {
+		fault = errors.Join(fault, fmt.Errorf("%d tunnels were still open at the deadline", cut))
+	}
+	return fault
+}
+
+// woken notes a wake-up that ended.
+func (a *App) woken(app routing.Application, wake dispatch.WakeUp) {
+	a.metrics.Woken(app, wake)
+	attrs := []any{"application", app.String(), "outcome", string(wake.Outcome), "waited", wake.Waited, "wakeup", wake.ID}
+	for _, phase := range []struct {
+		name string
+		at   time.Time
+	}{
+		{"start_called_ms", wake.StartCalledAt}, {"start_answered_ms", wake.StartAnsweredAt},
+		{"first_good_probe_ms", wake.FirstProbeAt}, {"first_byte_ms", wake.FirstByteAt},
+	} {
+		if !phase.at.IsZero() {
+			attrs = append(attrs, phase.name, float64(phase.at.Sub(wake.ArrivedAt).Microseconds())/1000)
+		}
+	}
+	a.log.Info("wake-up", attrs...)
+}
+
+// source joins what the admin API shows.
+type source struct{ a *App }
+
+func (s source) Snapshots() []dispatch.Snapshot { return s.a.dispatcher.Snapshots() }
+func (s source) Draining() bool                 { return s.a.data.Draining() }
+func (s source) Link() httpapi.Link {
+	link := s.a.controller.Link()
+	return httpapi.Link{
+		Connected: link.Connected, RoutesVersion: s.a.dispatcher.Version(), LastGood: link.LastGood, LastError: link.LastError,
+	}
+}

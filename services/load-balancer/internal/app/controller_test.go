@@ -1,0 +1,209 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+)
+
+// fakeController serves the control plane by the generated strict server, from what a test sets. It
+// keeps every report, and calls onStart in the start call.
+type fakeController struct {
+	autoscaler.StrictServerInterface
+
+	mu      sync.Mutex
+	epoch   string
+	version int
+	changed chan struct{} // closed at each change
+	routes  map[autoscaler.ApplicationKey]autoscaler.Route
+	reports []autoscaler.TrafficReport
+	starts  []start
+	onStart func(autoscaler.ApplicationKey)
+	down    bool   // refuses everything
+	refusal string // of every start, if not ""
+}
+
+type start struct {
+	key         autoscaler.ApplicationKey
+	request     autoscaler.StartRequest
+	traceparent string
+}
+
+func newFakeController(t *testing.T) (*fakeController, *httptest.Server) {
+	t.Helper()
+	c := &fakeController{epoch: "k3x9", changed: make(chan struct{}), routes: map[autoscaler.ApplicationKey]autoscaler.Route{}}
+	handler := autoscaler.HandlerWithOptions(autoscaler.NewStrictHandler(c, []autoscaler.StrictMiddlewareFunc{keepTrace}), autoscaler.ChiServerOptions{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.mu.Lock()
+		down := c.down
+		c.mu.Unlock()
+		if down {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return c, server
+}
+
+type traceKey struct{}
+
+func keepTrace(next autoscaler.StrictHandlerFunc, _ string) autoscaler.StrictHandlerFunc {
+	return func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error) {
+		return next(context.WithValue(ctx, traceKey{}, r.Header.Get("traceparent")), w, r, request)
+	}
+}
+
+// edit changes the routes and wakes the long polls.
+func (c *fakeController) edit(change func(routes map[autoscaler.ApplicationKey]autoscaler.Route)) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(c.routes)
+	return c.bump()
+}
+
+func (c *fakeController) bump() string {
+	c.version++
+	close(c.changed)
+	c.changed = make(chan struct{})
+	return c.versionText()
+}
+
+func (c *fakeController) versionText() string { return fmt.Sprintf("%s.%d", c.epoch, c.version) }
+
+func (c *fakeController) setDown(down bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down = down
+	c.bump()
+}
+
+func (c *fakeController) WatchRoutes(ctx context.Context, request autoscaler.WatchRoutesRequestObject) (autoscaler.WatchRoutesResponseObject, error) {
+	for {
+		c.mu.Lock()
+		version, changed := c.versionText(), c.changed
+		if (request.Params.After == nil || *request.Params.After != version) && c.version > 0 && !c.down {
+			answer := autoscaler.WatchRoutes200JSONResponse{Version: version, Complete: true, Removed: []autoscaler.ApplicationKey{}, Applications: []autoscaler.Route{}}
+			for _, r := range c.routes {
+				answer.Applications = append(answer.Applications, r)
+			}
+			c.mu.Unlock()
+			return answer, nil
+		}
+		down := c.down
+		c.mu.Unlock()
+		if down {
+			return nil, fmt.Errorf("down")
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (c *fakeController) StartApplication(ctx context.Context, request autoscaler.StartApplicationRequestObject) (autoscaler.StartApplicationResponseObject, error) {
+	key := autoscaler.ApplicationKey{Namespace: request.Namespace, Deployment: request.Name}
+	c.mu.Lock()
+	trace, _ := ctx.Value(traceKey{}).(string)
+	c.starts = append(c.starts, start{key: key, request: *request.Body, traceparent: trace})
+	onStart, refusal := c.onStart, c.refusal
+	c.mu.Unlock()
+	if refusal != "" {
+		return autoscaler.StartApplication409ApplicationProblemPlusJSONResponse{ConflictApplicationProblemPlusJSONResponse: autoscaler.ConflictApplicationProblemPlusJSONResponse{
+			Type: "urn:nemesis:problem:conflict", Title: "The state forbids it", Status: http.StatusConflict, Code: "conflict", Detail: &refusal,
+		}}, nil
+	}
+	if onStart != nil {
+		onStart(key)
+	}
+	return autoscaler.StartApplication200JSONResponse{State: autoscaler.ApplicationStateWaking, Replicas: 1, Scaled: true, Message: "0 to 1"}, nil
+}
+
+func (c *fakeController) ReportTraffic(_ context.Context, request autoscaler.ReportTrafficRequestObject) (autoscaler.ReportTrafficResponseObject, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reports = append(c.reports, *request.Body)
+	close(c.changed)
+	c.changed = make(chan struct{})
+	return autoscaler.ReportTraffic200JSONResponse{Status: autoscaler.TrafficReceived}, nil
+}
+
+// await waits until a report fits, and returns it.
+func (c *fakeController) await(t *testing.T, what string, fits func(autoscaler.TrafficReport) bool) autoscaler.TrafficReport {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	seen := 0
+	for {
+		c.mu.Lock()
+		reports, changed := slices.Clone(c.reports), c.changed
+		c.mu.Unlock()
+		for _, r := range reports[seen:] {
+			if fits(r) {
+				return r
+			}
+		}
+		seen = len(reports)
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("no report says %s; the last is %+v", what, reports[max(0, len(reports)-1):])
+		}
+	}
+}
+
+func (c *fakeController) calls() []start {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.starts)
+}
+
+// route is the route of a sleeping application.
+func route(name, prefix string) autoscaler.Route {
+	return autoscaler.Route{
+		Namespace: "default", Deployment: name, Autoscaler: name, ApiPrefix: prefix, Hosts: []string{},
+		Algorithm: autoscaler.RoundRobin, State: autoscaler.ApplicationStateAsleep, WakeUpTimeoutSeconds: 30, Endpoints: []autoscaler.Endpoint{},
+	}
+}
+
+// starting is a pod that is not ready, but can be checked by HTTP at /ready.
+func starting(name, address string) autoscaler.Endpoint {
+	port, _ := strconv.Atoi(address[strings.LastIndexByte(address, ':')+1:])
+	path := "/ready"
+	return autoscaler.Endpoint{
+		Pod: name, Address: address, Probeable: true,
+		Probes: []autoscaler.Probe{{Type: autoscaler.Http, Port: int32(port), Path: &path, TimeoutSeconds: 1}},
+	}
+}
+
+func ready(name, address string) autoscaler.Endpoint {
+	return autoscaler.Endpoint{Pod: name, Address: address, Ready: true, Probes: []autoscaler.Probe{}}
+}
+
+func key(name string) autoscaler.ApplicationKey {
+	return autoscaler.ApplicationKey{Namespace: "default", Deployment: name}
+}
+
+// traffic is what a report says of an application.
+func traffic(r autoscaler.TrafficReport, name string) (autoscaler.ApplicationTraffic, bool) {
+	for _, a := range r.Applications {
+		if a.Deployment == name {
+			return a, true
+		}
+	}
+	return autoscaler.ApplicationTraffic{}, false
+}

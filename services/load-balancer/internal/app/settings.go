@@ -1,0 +1,111 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/pkg/settings"
+)
+
+// Settings of the load balancer. Each comes from its default, the YAML file, the environment
+// (NEMESIS_DATA_LISTEN) or a flag (-data-listen).
+type Settings struct {
+	DataListen    string // where clients come
+	AdminListen   string // API, metrics and health
+	ControllerURL string // of the autoscaler-controller
+	Identity      string // this replica's name in reports: the pod's
+
+	WaitingRoomRequests int // that may wait for one application
+	WaitingRoomMiB      int // that all waiting requests together may hold
+	MaxBodyMiB          int // of a request
+	MaxURIBytes         int
+
+	ResponseHeadTimeout time.Duration // 0 is none
+	StreamIdleTimeout   time.Duration
+	LameDuck            time.Duration // go on accepting while the cluster forgets this pod
+	DrainTimeout        time.Duration // then wait for requests in flight and waiting
+
+	TrustedProxies string // CIDRs whose X-Forwarded-* headers are believed, with commas between
+	LogLevel       string
+}
+
+// Load reads the settings. It returns settings.ErrHelp, or every fault at once.
+func Load(args, environ []string, out io.Writer) (Settings, error) {
+	var s Settings
+	set := settings.New("load-balancer", "NEMESIS_", out)
+	set.Address(&s.DataListen, "data-listen", ":8080", "where clients come")
+	set.Address(&s.AdminListen, "admin-listen", ":8081", "where the API, metrics and health are served")
+	set.String(&s.ControllerURL, "controller-url", "http://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
+	set.String(&s.Identity, "identity", identity(environ), "name of this replica, by default POD_NAME or the host's name")
+	set.Int(&s.WaitingRoomRequests, "waiting-room-requests", 10_000, 1, 1_000_000, "requests that may wait for one application")
+	set.Int(&s.WaitingRoomMiB, "waiting-room-mib", 256, 1, 1<<20, "MiB that all waiting requests together may hold in memory")
+	set.Int(&s.MaxBodyMiB, "max-body-mib", 1024, 1, 1<<20, "MiB of a request's body")
+	set.Int(&s.MaxURIBytes, "max-uri-bytes", 16<<10, 256, 64<<10, "bytes of a request's path and query")
+	set.Duration(&s.ResponseHeadTimeout, "response-head-timeout", 0, 0, 24*time.Hour, "longest wait for the head of a pod's answer; 0s is for ever, since inference can take minutes")
+	set.Duration(&s.StreamIdleTimeout, "stream-idle-timeout", 5*time.Minute, time.Second, 24*time.Hour, "longest pause between two bytes of a body, an answer or a tunnel")
+	set.Duration(&s.LameDuck, "lame-duck", 5*time.Second, 0, 5*time.Minute, "how long new requests are still taken after the signal to end")
+	set.Duration(&s.DrainTimeout, "drain-timeout", 30*time.Second, time.Second, time.Hour, "how long requests then have to end")
+	set.String(&s.TrustedProxies, "trusted-proxies", "", "CIDRs of proxies whose X-Forwarded-* headers are believed, with commas between; none by default")
+	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")
+	err := set.Load(args, environ)
+	if errors.Is(err, settings.ErrHelp) {
+		return Settings{}, err
+	}
+	return s, errors.Join(err, s.Validate())
+}
+
+// Validate checks what no kind of setting can check by itself.
+func (s Settings) Validate() error {
+	var faults []error
+	if u, err := url.Parse(s.ControllerURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		faults = append(faults, fmt.Errorf("controller-url: %q is not allowed: must be a URL such as http://autoscaler-controller:8080", s.ControllerURL))
+	}
+	if len(s.Identity) == 0 || len(s.Identity) > 253 {
+		faults = append(faults, fmt.Errorf("identity: %q is not allowed: must be from 1 to 253 characters", s.Identity))
+	}
+	if _, err := s.trusted(); err != nil {
+		faults = append(faults, fmt.Errorf("trusted-proxies: %q is not allowed: must be CIDRs such as 10.0.0.0/8,fd00::/8", s.TrustedProxies))
+	}
+	return errors.Join(faults...)
+}
+
+func (s Settings) trusted() ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for item := range strings.SplitSeq(s.TrustedProxies, ",") {
+		if item = strings.TrimSpace(item); item == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(item)
+		if err != nil {
+			return nil, err
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, nil
+}
+
+func (s Settings) level() slog.Level {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.LogLevel)) // a Choice: always a level
+	return level
+}
+
+func identity(environ []string) string {
+	for _, kv := range environ {
+		if name, ok := strings.CutPrefix(kv, "POD_NAME="); ok && name != "" {
+			return name
+		}
+	}
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "load-balancer"
+	}
+	return name
+}

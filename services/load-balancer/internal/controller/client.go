@@ -1,0 +1,133 @@
+// Package controller is the load balancer's side of the control plane: it follows the routes by a
+// long poll, calls for starts and reports traffic, over the generated client. Generated types end
+// here; compat.go is the only place that knows both sides.
+//
+// The controller may be away at any time. What is known then goes on being used; every loop tries
+// again with back-off and jitter, and all of them together decide whether it counts as away.
+package controller
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+)
+
+// maxAnswer bounds an answer of the controller, in bytes.
+const maxAnswer = 64 << 20
+
+// Options say which controller, and who asks.
+type Options struct {
+	URL       string
+	Identity  string    // this balancer's name
+	StartedAt time.Time // when its counters began
+	Log       *slog.Logger
+	Tracer    trace.Tracer
+	Registry  prometheus.Registerer
+}
+
+// Client speaks to the controller.
+type Client struct {
+	o        Options
+	api      autoscaler.ClientWithResponsesInterface
+	link     *link
+	soon     chan struct{} // a report is due at once
+	sequence int64         // of the last report; only the reporter uses it
+	exchange *prometheus.CounterVec
+}
+
+// New makes a client. It connects to nothing yet.
+func New(o Options) (*Client, error) {
+	c := &Client{o: o, link: newLink(), soon: make(chan struct{}, 1)}
+	transport := &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		MaxIdleConnsPerHost:   64, // many applications may wake at once
+		IdleConnTimeout:       90 * time.Second,
+		ResponseHeaderTimeout: pollWait + pollGrace,
+	}
+	api, err := autoscaler.NewClientWithResponses(o.URL,
+		autoscaler.WithHTTPClient(bounded{&http.Client{Transport: transport}}),
+		autoscaler.WithRequestEditorFn(func(ctx context.Context, r *http.Request) error {
+			otel.GetTextMapPropagator().Inject(ctx, propagation.HeaderCarrier(r.Header))
+			return nil
+		}))
+	if err != nil {
+		return nil, fmt.Errorf("controller at %q: %w", o.URL, err)
+	}
+	c.api = api
+	c.exchange = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "nemesis_lb_controller_exchanges_total", Help: "Exchanges with the controller, by operation and result.",
+	}, []string{"operation", "result"})
+	connected := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "nemesis_lb_controller_connected", Help: "1 while the last exchange with the controller went well.",
+	}, func() float64 {
+		if c.link.state().Connected {
+			return 1
+		}
+		return 0
+	})
+	o.Registry.MustRegister(c.exchange, connected)
+	return c, nil
+}
+
+// ended counts an exchange, and tells the link.
+func (c *Client) ended(operation string, err error) {
+	if err != nil {
+		c.exchange.WithLabelValues(operation, "error").Inc()
+		c.link.failed(err)
+		return
+	}
+	c.exchange.WithLabelValues(operation, "ok").Inc()
+	c.link.went(time.Now())
+}
+
+// bounded refuses to read endless answers.
+type bounded struct{ client *http.Client }
+
+func (b bounded) Do(r *http.Request) (*http.Response, error) {
+	answer, err := b.client.Do(r)
+	if err == nil {
+		answer.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(answer.Body, maxAnswer), answer.Body}
+	}
+	return answer, err
+}
+
+// backOff grows from first to longest, with jitter, until it is reset.
+type backOff struct{ last time.Duration }
+
+// The bounds of a back-off.
+const (
+	firstBackOff   = 50 * time.Millisecond
+	longestBackOff = time.Second
+)
+
+func (b *backOff) next() time.Duration {
+	b.last = min(max(firstBackOff, 2*b.last), longestBackOff)
+	return time.Duration(float64(b.last) * (0.7 + 0.6*rand.Float64()))
+}
+
+func (b *backOff) reset() { b.last = 0 }
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

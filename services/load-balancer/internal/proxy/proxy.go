@@ -1,0 +1,92 @@
+// Package proxy carries a client's request from its arrival to the last byte of its answer. The
+// whole way is one function, exchange.run: limits, routing, waiting room, pod, upstream, answer.
+// One struct, exchange, travels it; nothing travels in context values but the trace.
+//
+// It decides nothing about pods (dispatch does) and opens no connection to them (upstream does). The
+// start call to the controller is made here, by Waker, through a port.
+package proxy
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/routing"
+)
+
+// Matcher finds the application of a request.
+type Matcher interface {
+	Match(host, path string) (routing.Match[*dispatch.Application], error)
+}
+
+// Limits bound what a client may send, and how long it may pause.
+type Limits struct {
+	Body       int64         // bytes of a request's body
+	URI        int           // bytes of the request's target
+	StreamIdle time.Duration // longest pause of a client that sends a body, takes an answer, or is in a tunnel
+}
+
+// Options are what a proxy is made of.
+type Options struct {
+	Matcher        Matcher
+	Sender         Sender
+	Limits         Limits
+	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers are believed
+	Log            *slog.Logger
+	Tracer         trace.Tracer
+	Metrics        *Metrics
+}
+
+// Proxy is the handler of the data port.
+type Proxy struct {
+	o          Options
+	propagator propagation.TextMapPropagator
+	tunnels    tunnels
+}
+
+// New makes a proxy.
+func New(o Options) *Proxy {
+	return &Proxy{o: o, propagator: otel.GetTextMapPropagator(), tunnels: tunnels{open: map[*tunnel]struct{}{}}}
+}
+
+// The options of spans, made once: each would be an allocation for each request.
+var asServer, asClient = trace.WithSpanKind(trace.SpanKindServer), trace.WithSpanKind(trace.SpanKindClient)
+
+// ServeHTTP proxies one request.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx := p.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	ctx, span := p.o.Tracer.Start(ctx, "proxy", asServer)
+	x := &exchange{p: p, w: w, r: r, control: http.NewResponseController(w), ctx: ctx, span: span, began: time.Now()}
+	x.run()
+	if x.finish() {
+		panic(http.ErrAbortHandler) // the client must see that the answer is not whole
+	}
+}
+
+// Drain waits until every tunnel has ended; when ctx ends first it closes those that are left, and
+// returns how many they were. The server's own drain does not know tunnels.
+func (p *Proxy) Drain(ctx context.Context) int { return p.tunnels.drain(ctx) }
+
+// Metrics are the counts of the data path. Labels are bounded: only applications that have a route
+// are named.
+type Metrics struct {
+	requests  *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	waited    *prometheus.HistogramVec
+	rejected  *prometheus.CounterVec
+	retries   *prometheus.CounterVec
+	failures  *prometheus.CounterVec
+	starts    *prometheus.CounterVec
+	wakeUps   *prometheus.CounterVec
+	wakeTime  *prometheus.HistogramVec
+	perTarget sync.Map // routing.Application to *targetMetrics, so that the hot path looks up no labels
+}

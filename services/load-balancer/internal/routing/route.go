@@ -1,0 +1,76 @@
+// Package routing finds the application that a request is for: a table of hosts and path prefixes,
+// made anew when the routes change and never altered after. It also holds the nouns of a route, in
+// the words of the load balancer: the controller's adapter translates into them.
+//
+// It is pure: no I/O, no clock, no logging, no HTTP types. What is done with the application that
+// was found is dispatch's business.
+package routing
+
+import "time"
+
+// Application names what a request is for: a Deployment in a namespace.
+type Application struct {
+	Namespace  string
+	Deployment string
+}
+
+// String is namespace/deployment, for logs.
+func (a Application) String() string { return a.Namespace + "/" + a.Deployment }
+
+// State is what the controller says of an application.
+type State string
+
+// The states. Only FallingAsleep changes what the load balancer does: it sends nothing new.
+const (
+	Asleep        State = "Asleep"
+	Waking        State = "Waking"
+	Awake         State = "Awake"
+	FallingAsleep State = "FallingAsleep"
+	Unknown       State = "Unknown"
+)
+
+// Route is how requests reach one application.
+type Route struct {
+	Application    Application
+	Prefix         string   // "/" matches everything
+	Hosts          []string // none: every host
+	Algorithm      string   // the balancing policy
+	State          State
+	Concurrency    int           // requests that one pod works on at a time; 0 is no limit
+	WakeUpTimeout  time.Duration // how long a request waits at most for a pod
+	ExpectedStart  time.Duration // how long a start took lately; 0 is not known
+	ServiceAddress string        // host:port to fall back to while the controller is away; "" is none
+	Endpoints      []Endpoint
+}
+
+// Endpoint is one pod that has an address.
+type Endpoint struct {
+	Pod         string
+	Address     string // IP:port
+	Ready       bool   // Kubernetes calls it ready
+	Terminating bool   // it is going away: send nothing new
+	Probeable   bool   // every readiness check of it can be repeated from here
+	Probes      []Probe
+}
+
+// Probe is one readiness check of a pod.
+type Probe struct {
+	TCP     bool // connect only; else an HTTP GET
+	Port    int
+	HTTPS   bool
+	Host    string // the Host header; "" is the address
+	Path    string
+	Headers []Header
+	Timeout time.Duration
+}
+
+// Header is one header line of a probe.
+type Header struct{ Name, Value string }
+
+// Update is what changed in the routes.
+type Update struct {
+	Version  string
+	Complete bool // Routes is everything
+	Routes   []Route
+	Removed  []Application
+}

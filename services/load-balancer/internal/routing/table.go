@@ -1,0 +1,150 @@
+package routing
+
+import (
+	"errors"
+	"strings"
+)
+
+// The ways in which a request matches nothing.
+var (
+	ErrNoRoute   = errors.New("no application has this host and path")
+	ErrAmbiguous = errors.New("an encoded slash or backslash (%2f, %5c) in the path hides which application is meant")
+)
+
+// Entry is one row of a table: the requests for these hosts under this prefix go to Target.
+type Entry[T any] struct {
+	Hosts  []string // none: every host
+	Prefix string
+	Target T
+}
+
+// Table finds the target of a host and path. It is never altered, so any number of goroutines may
+// read it.
+type Table[T comparable] struct {
+	hosts   map[string]*prefixes[T]
+	anyHost *prefixes[T]
+}
+
+// Match is what was found.
+type Match[T any] struct {
+	Target T
+	Prefix string // the prefix that matched, without a slash at its end; "" for "/"
+	Path   string // the normalised path after the prefix, at least "/"
+}
+
+// prefixes are the routes of one host.
+type prefixes[T comparable] struct {
+	byPrefix map[string]T
+	longest  int // the length of the longest prefix: no longer part of a path need be looked up
+}
+
+// NewTable makes a table. Where two entries claim the same host and prefix the first one keeps it;
+// the targets that lost a claim are returned.
+func NewTable[T comparable](entries []Entry[T]) (*Table[T], []T) {
+	t := &Table[T]{hosts: map[string]*prefixes[T]{}, anyHost: newPrefixes[T]()}
+	var lost []T
+	for _, e := range entries {
+		prefix := trimPrefix(e.Prefix)
+		if len(e.Hosts) == 0 && !t.anyHost.add(prefix, e.Target) {
+			lost = append(lost, e.Target)
+		}
+		for _, h := range e.Hosts {
+			h = canonicalHost(h)
+			p, ok := t.hosts[h]
+			if !ok {
+				p = newPrefixes[T]()
+				t.hosts[h] = p
+			}
+			if !p.add(prefix, e.Target) {
+				lost = append(lost, e.Target)
+			}
+		}
+	}
+	return t, lost
+}
+
+// Match finds the target of an escaped path as the client sent it. Routes that name the host come
+// first, whatever their length; then the longest prefix wins. A prefix ends at a segment's end:
+// /fib does not match /fibonacci. The errors are ErrPathForm, ErrPathNUL, ErrAmbiguous, ErrNoRoute.
+func (t *Table[T]) Match(host, path string) (Match[T], error) {
+	path, err := Normalise(path)
+	if err != nil {
+		return Match[T]{}, err
+	}
+	host = canonicalHost(host)
+	match, ok := t.find(host, path)
+	if hidesSeparator(path) {
+		// The application may take the escape for a separator: both readings must mean the same.
+		other, okOther := t.find(host, revealed(path))
+		if ok != okOther || match.Target != other.Target || match.Prefix != other.Prefix {
+			return Match[T]{}, ErrAmbiguous
+		}
+	}
+	if !ok {
+		return Match[T]{}, ErrNoRoute
+	}
+	return match, nil
+}
+
+func (t *Table[T]) find(host, path string) (Match[T], bool) {
+	if p, ok := t.hosts[host]; ok {
+		if m, ok := p.find(path); ok {
+			return m, true
+		}
+	}
+	return t.anyHost.find(path)
+}
+
+func newPrefixes[T comparable]() *prefixes[T] { return &prefixes[T]{byPrefix: map[string]T{}} }
+
+func (p *prefixes[T]) add(prefix string, target T) bool {
+	if _, taken := p.byPrefix[prefix]; taken {
+		return false
+	}
+	p.byPrefix[prefix] = target
+	p.longest = max(p.longest, len(prefix))
+	return true
+}
+
+// find tries each part of the path that ends at a segment's end, from the longest down.
+func (p *prefixes[T]) find(path string) (Match[T], bool) {
+	end := len(path)
+	for {
+		if end <= p.longest {
+			if target, ok := p.byPrefix[path[:end]]; ok {
+				rest := path[end:]
+				if rest == "" {
+					rest = "/"
+				}
+				return Match[T]{Target: target, Prefix: path[:end], Path: rest}, true
+			}
+		}
+		if end == 0 {
+			return Match[T]{}, false
+		}
+		end = strings.LastIndexByte(path[:end], '/')
+	}
+}
+
+func trimPrefix(prefix string) string {
+	prefix = strings.TrimRight(prefix, "/")
+	if prefix != "" && prefix[0] != '/' {
+		prefix = "/" + prefix
+	}
+	return prefix
+}
+
+// canonicalHost is the host in lower case, without port and final dot.
+func canonicalHost(host string) string {
+	// An IPv6 address has its colons in brackets; without them it is no host of a route anyway.
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && strings.IndexByte(host, ']') < i {
+		host = host[:i]
+	}
+	host = strings.TrimSuffix(host, ".")
+	for i := range len(host) {
+		if c := host[i]; c >= 'A' && c <= 'Z' {
+			return strings.ToLower(host)
+		}
+	}
+	return host
+}
