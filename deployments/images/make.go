@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/deployments/internal/gobuild"
+	"github.com/nemesis-scaling/nemesis/deployments/internal/image"
+)
+
+// options say what becomes of the images.
+type options struct {
+	root     string // of the repository
+	out      string // folder for archives
+	tag      string
+	registry string // push there instead, when not empty
+	arch     string
+}
+
+// user is nobody in particular, the same number that distroless images use. A number, so that
+// Kubernetes can see that it is not root.
+const user = "65532:65532"
+
+// makeAll makes the images side by side and prints a line for each as it is done. One that fails does
+// not stop the others; all faults are returned.
+func makeAll(ctx context.Context, o options, chosen []source, stdout io.Writer) error {
+	var (
+		mu     sync.Mutex
+		faults []error
+		all    sync.WaitGroup
+		// The go command uses every processor by itself; more than that at once only costs memory.
+		slots = make(chan struct{}, max(2, runtime.NumCPU()/2))
+	)
+	for _, s := range chosen {
+		all.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			started := time.Now()
+			result, err := o.make(ctx, s)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				faults = append(faults, fmt.Errorf("%s: %w", s.name, err))
+				return
+			}
+			fmt.Fprintf(stdout, "%-22s %s (%.1f s)\n", s.name, result, time.Since(started).Seconds())
+		})
+	}
+	all.Wait()
+	return errors.Join(faults...)
+}
+
+// make makes one image and says in a few words what came of it.
+func (o options) make(ctx context.Context, s source) (string, error) {
+	program, err := s.program(o.root, o.arch)
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(o.root, "build", "images", "bin", o.arch, s.name)
+	if err := gobuild.Compile(ctx, program, binary); err != nil {
+		return "", err
+	}
+	spec := o.spec(s, binary)
+	if o.registry != "" {
+		address, err := image.Push(ctx, spec)
+		return "pushed " + address, err
+	}
+	archive := filepath.Join(o.out, s.name+".tar")
+	written, err := image.Write(archive, spec)
+	if err != nil {
+		return "", err
+	}
+	if !written {
+		return "unchanged " + archive, nil
+	}
+	return "wrote " + archive, nil
+}
+
+func (o options) spec(s source, binary string) image.Spec {
+	repository := "nemesis"
+	if o.registry != "" {
+		repository = o.registry
+	}
+	return image.Spec{
+		Tag:        fmt.Sprintf("%s/%s:%s", repository, s.name, o.tag),
+		Files:      map[string]string{"/" + s.name: binary},
+		Entrypoint: []string{"/" + s.name},
+		User:       user,
+		Arch:       o.arch,
+		Labels: map[string]string{
+			"org.opencontainers.image.title":       s.name,
+			"org.opencontainers.image.description": s.description,
+			"org.opencontainers.image.version":     o.tag,
+			"org.opencontainers.image.licenses":    "Apache-2.0",
+			"org.opencontainers.image.source":      "https://github.com/nemesis-scaling/nemesis",
+		},
+	}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/nemesis-scaling/nemesis/deployments/internal/gobuild"
+)
+
+// source is a main package of this repository that becomes the image nemesis/NAME.
+type source struct {
+	name        string
+	folder      string // of the main package, below the repository's root
+	description string
+}
+
+var sources = []source{
+	{"autoscaler-controller", "services/autoscaler-controller/cmd/autoscaler-controller", "Decides how many pods an application has, and wakes it"},
+	{"load-balancer", "services/load-balancer/cmd/load-balancer", "Routes requests to pods, and keeps them while an application wakes"},
+	{"fibonacci", "e2e/apps/fibonacci", "Sample application: burns CPU"},
+	{"modelserver", "e2e/apps/modelserver", "Sample application: pretends to serve a language model"},
+}
+
+// choose gives the sources of these names, all of them when there are none.
+func choose(names []string) ([]source, error) {
+	if len(names) == 0 {
+		return sources, nil
+	}
+	var chosen []source
+	for _, name := range names {
+		i := slices.IndexFunc(sources, func(s source) bool { return s.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no image is called %q; there are %s", name, strings.Join(known(), ", "))
+		}
+		chosen = append(chosen, sources[i])
+	}
+	return chosen, nil
+}
+
+func known() []string {
+	names := make([]string, len(sources))
+	for i, s := range sources {
+		names[i] = s.name
+	}
+	return names
+}
+
+// repository finds the repository's root: the folder with go.work at or above the given one.
+func repository(from string) (string, error) {
+	folder, err := filepath.Abs(from)
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(folder, "go.work")); err == nil {
+			return folder, nil
+		}
+		parent := filepath.Dir(folder)
+		if parent == folder {
+			return "", errors.New("no go.work at or above this folder: run it inside the repository, or name it with -repository")
+		}
+		folder = parent
+	}
+}
+
+// program says how to build the source: in the module of the nearest go.mod above the main package.
+func (s source) program(root, arch string) (gobuild.Program, error) {
+	target := filepath.Join(root, s.folder)
+	for module := target; strings.HasPrefix(module, root); module = filepath.Dir(module) {
+		if _, err := os.Stat(filepath.Join(module, "go.mod")); err != nil {
+			continue
+		}
+		relative, err := filepath.Rel(module, target)
+		if err != nil {
+			return gobuild.Program{}, err
+		}
+		return gobuild.Program{Module: module, Package: "./" + filepath.ToSlash(relative), Arch: arch}, nil
+	}
+	return gobuild.Program{}, fmt.Errorf("%s: no go.mod at or above %s", s.name, target)
+}
