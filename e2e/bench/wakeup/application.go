@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/e2e/internal/kube"
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+)
+
+const (
+	namespace  = "nemesis-bench"
+	system     = "nemesis-system"
+	deployment = "fibonacci-deployment"
+	object     = "fibonacci"
+	prefix     = "/bench-fibonacci" // of its own: other applications may have the usual one
+	port       = 5001
+	pollEvery  = 5 * time.Millisecond
+	eachWithin = 60 * time.Second
+)
+
+// application is what is woken, and the ways to it.
+type application struct {
+	cluster  *kube.Cluster
+	api      *autoscaler.ClientWithResponses
+	balancer string
+	client   *http.Client // to the balancer, kept alive
+}
+
+// install puts the application into a namespace of its own, asleep and not to be put to sleep by
+// Nemesis itself: the benchmark does that.
+func install(ctx context.Context, cluster *kube.Cluster, manifest string) (*application, error) {
+	raw, err := os.ReadFile(manifest) //nolint:gosec // G304: the caller names it
+	if err != nil {
+		return nil, err
+	}
+	ns := fmt.Sprintf(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q}}`, namespace)
+	if _, err := kube.Kubectl(ctx, bytes.NewBufferString(ns), "apply", "-f", "-"); err != nil {
+		return nil, err
+	}
+	if _, err := kube.Kubectl(ctx, bytes.NewReader(raw), "-n", namespace, "apply", "-f", "-"); err != nil {
+		return nil, err
+	}
+	change := map[string]any{"spec": map[string]any{
+		"idleTime": 86400,
+		"targetDeployments": []map[string]any{
+			{"name": deployment, "apiPrefix": prefix, "port": strconv.Itoa(port), "service": "fibonacci-service"},
+		},
+	}}
+	path := "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/" + namespace + "/customautoscalers/" + object
+	if err := cluster.Do(ctx, http.MethodPatch, path, "application/merge-patch+json", change, nil); err != nil {
+		return nil, err
+	}
+	a := &application{cluster: cluster, client: &http.Client{Timeout: eachWithin}}
+	if a.balancer, err = cluster.ServiceURL(ctx, system, "load-balancer", 80, "NEMESIS_LOAD_BALANCER_URL"); err != nil {
+		return nil, err
+	}
+	controller, err := cluster.ServiceURL(ctx, system, "autoscaler-controller", 8080, "NEMESIS_CONTROLLER_URL")
+	if err != nil {
+		return nil, err
+	}
+	a.api, err = autoscaler.NewClientWithResponses(controller)
+	return a, err
+}
+
+func (a *application) remove(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, eachWithin)
+	defer cancel()
+	_, err := kube.Kubectl(ctx, nil, "delete", "namespace", namespace, "--wait=true")
+	return err
+}
+
+// sleep scales the application to zero and waits until no pod is left and the controller says so.
+func (a *application) sleep(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, eachWithin)
+	defer cancel()
+	if err := a.cluster.Scale(ctx, namespace, deployment, 0); err != nil {
+		return err
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		res, err := a.api.GetApplicationWithResponse(ctx, namespace, deployment)
+		if err == nil && res.JSON200 != nil && res.JSON200.State == autoscaler.ApplicationStateAsleep && len(res.JSON200.Pods) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the application does not fall asleep: %w", ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// through sends one request through the balancer, and returns the milliseconds to its first byte.
+func (a *application) through(ctx context.Context) (float64, error) {
+	var first time.Time
+	trace := &httptrace.ClientTrace{GotFirstResponseByte: func() { first = time.Now() }}
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, a.balancer+prefix+"/healthz", nil)
+	if err != nil {
+		return 0, err
+	}
+	begin := time.Now()
+	res, err := a.client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, _ := io.ReadAll(io.LimitReader(res.Body, 4096))
+	if res.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("the balancer answered %s: %s", res.Status, body)
+	}
+	return milliseconds(first.Sub(begin)), nil
+}
+
+// floor scales the application up and polls its pod, and returns the milliseconds to the first
+// byte of the first answer.
+func (a *application) floor(ctx context.Context) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, eachWithin)
+	defer cancel()
+	watch, err := a.cluster.Open(ctx, http.MethodGet, "/api/v1/namespaces/"+namespace+"/pods?watch=true", "application/json", nil)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = watch.Body.Close() }()
+	begin := time.Now()
+	if err := a.cluster.Scale(ctx, namespace, deployment, 1); err != nil {
+		return 0, err
+	}
+	address, err := podAddress(json.NewDecoder(watch.Body))
+	if err != nil {
+		return 0, err
+	}
+	return poll(ctx, begin, "http://"+net.JoinHostPort(address, strconv.Itoa(port))+"/healthz")
+}
+
+// podAddress reads a watch of pods until one has an address.
+func podAddress(events *json.Decoder) (string, error) {
+	for {
+		var event struct {
+			Object struct {
+				Metadata struct {
+					DeletionTimestamp string `json:"deletionTimestamp"`
+				} `json:"metadata"`
+				Status struct {
+					PodIP string `json:"podIP"`
+				} `json:"status"`
+			} `json:"object"`
+		}
+		if err := events.Decode(&event); err != nil {
+			return "", fmt.Errorf("watch of pods: %w", err)
+		}
+		if event.Object.Status.PodIP != "" && event.Object.Metadata.DeletionTimestamp == "" {
+			return event.Object.Status.PodIP, nil
+		}
+	}
+}
+
+// poll asks every 5 ms, on a new connection each time, until the first good answer.
+func poll(ctx context.Context, begin time.Time, url string) (float64, error) {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		var first time.Time
+		trace := &httptrace.ClientTrace{GotFirstResponseByte: func() { first = time.Now() }}
+		req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, url, nil)
+		if err != nil {
+			return 0, err
+		}
+		res, err := client.Do(req)
+		if err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return milliseconds(first.Sub(begin)), nil
+			}
+			err = errors.New(res.Status)
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("%s does not answer: %w", url, err)
+		case <-tick.C:
+		}
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+)
+
+// target is what the project holds itself to, in milliseconds over the floor.
+const (
+	targetMedian = 25
+	targetP95    = 60
+)
+
+// figures are of one way, in milliseconds.
+type figures struct {
+	Median float64 `json:"median_ms"`
+	P95    float64 `json:"p95_ms"`
+	Max    float64 `json:"max_ms"`
+	N      int     `json:"n"`
+}
+
+// result is the whole measurement. Added compares the two ways quantile by quantile: what the
+// balancer's median is over the floor's median, its p95 over the floor's p95. Paired summarises the
+// differences within each pair; it is the stricter figure of the two where the floor itself is
+// noisy, because there half of the pairs carry the floor's noise as if Nemesis had added it.
+type result struct {
+	Floor    figures `json:"floor"`
+	Balancer figures `json:"balancer"`
+	Added    figures `json:"added"`
+	Paired   figures `json:"paired"`
+}
+
+func summarise(floor, balancer []float64) result {
+	differences := make([]float64, len(floor))
+	for i := range floor {
+		differences[i] = balancer[i] - floor[i]
+	}
+	f, b := figuresOf(floor), figuresOf(balancer)
+	return result{
+		Floor: f, Balancer: b, Paired: figuresOf(differences),
+		Added: figures{Median: round(b.Median - f.Median), P95: round(b.P95 - f.P95), Max: round(b.Max - f.Max), N: len(floor)},
+	}
+}
+
+func figuresOf(values []float64) figures {
+	sorted := slices.Sorted(slices.Values(values))
+	return figures{
+		Median: round(quantile(sorted, 0.5)), P95: round(quantile(sorted, 0.95)),
+		Max: round(quantile(sorted, 1)), N: len(sorted),
+	}
+}
+
+// quantile reads the q-quantile of sorted values, from 0 to 1, interpolating between neighbours.
+func quantile(sorted []float64, q float64) float64 {
+	if len(sorted) == 0 {
+		return math.NaN()
+	}
+	at := q * float64(len(sorted)-1)
+	low := int(at)
+	high := min(low+1, len(sorted)-1)
+	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
+}
+
+func round(v float64) float64 { return math.Round(v*10) / 10 }
+
+func (r result) print(w io.Writer) {
+	fmt.Fprintf(w, "\n%-22s %10s %10s %10s %5s\n", "wake-up, ms", "median", "p95", "max", "n")
+	for _, row := range []struct {
+		name string
+		figures
+	}{{"floor", r.Floor}, {"through the balancer", r.Balancer}, {"added", r.Added}, {"added, pair by pair", r.Paired}} {
+		fmt.Fprintf(w, "%-22s %10.1f %10.1f %10.1f %5d\n", row.name, row.Median, row.P95, row.Max, row.N)
+	}
+	fmt.Fprintf(w, "target: at most %d ms added at the median: %s; at most %d ms at the 95th percentile: %s\n",
+		targetMedian, verdict(r.Added.Median, targetMedian), targetP95, verdict(r.Added.P95, targetP95))
+}
+
+func verdict(value, limit float64) string {
+	if value <= limit {
+		return "met"
+	}
+	return "missed"
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"math"
+	"testing"
+)
+
+func TestSummarise_ComparesQuantilesAndPairs(t *testing.T) {
+	r := summarise([]float64{100, 300, 200}, []float64{110, 330, 240})
+	if r.Floor.Median != 200 || r.Balancer.Median != 240 || r.Added.Median != 40 || r.Added.Max != 30 || r.Added.N != 3 {
+		t.Errorf("quantile by quantile: %+v", r)
+	}
+	if r.Paired.Median != 30 || r.Paired.Max != 40 || r.Paired.N != 3 {
+		t.Errorf("pair by pair: %+v", r.Paired)
+	}
+}
+
+func TestQuantile_Interpolates(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		q      float64
+		want   float64
+	}{
+		{[]float64{7}, 0.95, 7},
+		{[]float64{0, 10}, 0.5, 5},
+		{[]float64{0, 10, 20}, 1, 20},
+		{[]float64{0, 10, 20, 30, 40}, 0.95, 38},
+	} {
+		if got := quantile(c.values, c.q); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("quantile(%v, %v) = %v, want %v", c.values, c.q, got, c.want)
+		}
+	}
+	if !math.IsNaN(quantile(nil, 0.5)) {
+		t.Error("no values have no quantile")
+	}
+}

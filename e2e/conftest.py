@@ -1,0 +1,82 @@
+"""Fixtures: one cluster and its services for the session, a namespace for each test."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.cluster import Cluster, Refused
+from harness.kubectl import Kubectl
+from harness.nemesis import BALANCER, CONTROLLER, Nemesis, unique
+from harness.reach import Reach
+from harness.report import sections
+from harness.services import settled
+
+MISSING = (
+    "Nemesis does not run in the cluster of {0}: {1}. `make e2e` starts a cluster, deploys and tests; "
+    "on a cluster of your own apply kustomize/overlays/local first."
+)
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Kubectl:
+    return Kubectl()
+
+
+@pytest.fixture(scope="session")
+def cluster(kubectl: Kubectl) -> Iterator[Cluster]:
+    try:
+        found = Cluster(kubectl)
+        found.list("Namespace")
+    except Exception as err:  # noqa: BLE001 - whatever it is, no test can run
+        pytest.exit(f"no cluster with {kubectl.kubeconfig}: {err}", 3)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def nemesis(cluster: Cluster) -> Iterator[Nemesis]:
+    reach = Reach(cluster)
+    found = Nemesis(cluster, reach)
+    try:
+        cluster.list("CustomAutoscaler")
+        for service in (CONTROLLER, BALANCER):
+            settled(found, service)
+    except (Refused, AssertionError) as err:
+        pytest.exit(MISSING.format(cluster.kubectl.kubeconfig, err), 3)
+    yield found
+    found.http.close()
+    reach.close()
+
+
+@pytest.fixture
+def namespace(request: pytest.FixtureRequest, cluster: Cluster, nemesis: Nemesis) -> Iterator[str]:
+    """A namespace under the restricted pod security standard, removed after the test."""
+    began, name = time.time(), unique()
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", "nemesis-e2e": "true"}
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    cluster.wait("ServiceAccount", "default", name, lambda o: o is not None, "pods may be made in the namespace")
+    yield name
+    if getattr(request.node, "failed", False):
+        for title, text in sections(nemesis, name, int(time.time() - began) + 5):
+            request.node.add_report_section("teardown", title, text)
+    cluster.delete("Namespace", name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    if report.when == "call":
+        item.failed = report.failed  # type: ignore[attr-defined]
+    return report
+
+
+@pytest.fixture(scope="session")
+def overlay() -> Path:
+    """The folder whose services are deployed; NEMESIS_OVERLAY names another one."""
+    given = os.environ.get("NEMESIS_OVERLAY")
+    return Path(given) if given else Path(__file__).resolve().parent.parent / "kustomize" / "overlays" / "local"

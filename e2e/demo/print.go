@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+)
+
+// meaning says each phase of a wake-up in words.
+var meaning = map[autoscaler.WakeUpPhasePhase]string{
+	autoscaler.WakeUpPhasePhaseArrival:          "the request arrives at the load balancer",
+	autoscaler.WakeUpPhasePhaseStartCall:        "the controller is asked to start the application",
+	autoscaler.WakeUpPhasePhaseScaled:           "the Deployment is scaled 0 → 1",
+	autoscaler.WakeUpPhasePhasePodCreated:       "Kubernetes has made the pod",
+	autoscaler.WakeUpPhasePhaseScheduled:        "it has a node",
+	autoscaler.WakeUpPhasePhaseContainerStarted: "its container runs, says the kubelet",
+	autoscaler.WakeUpPhasePhaseFirstGoodProbe:   "the balancer's own readiness check succeeds",
+	autoscaler.WakeUpPhasePhaseReady:            "the kubelet calls it ready",
+	autoscaler.WakeUpPhasePhaseFirstByte:        "the first byte of the answer",
+}
+
+// timeline prints when each phase was seen, in milliseconds since the request arrived.
+func timeline(out io.Writer, w autoscaler.WakeUp) {
+	fmt.Fprintf(out, "3. Where the time went (trace %s):\n\n", w.Id)
+	last := 0.0
+	for _, p := range w.Phases {
+		fmt.Fprintf(out, "   %9.1f ms  %+9.1f  %-17s %s\n", p.SinceArrivalMs, p.SinceArrivalMs-last, p.Phase, meaning[p.Phase])
+		last = p.SinceArrivalMs
+	}
+	fmt.Fprintln(out)
+}
+
+// reasons prints why the controller did it.
+func reasons(out io.Writer, app *autoscaler.Application) {
+	if app.LastDecision == nil {
+		return
+	}
+	fmt.Fprintf(out, "4. Why: %s\n", app.LastDecision.Summary)
+	for _, r := range app.LastDecision.Reasons {
+		fmt.Fprintf(out, "   - %s (%s): %s\n", r.Rule, strings.ToLower(string(r.Effect)), r.Message)
+	}
+}
+
+func farewell(out io.Writer, balancer, controller, kubeconfig string, idle int32) {
+	fmt.Fprintf(out, "\nIt sleeps again after %d s without traffic. To look around:\n\n", idle)
+	fmt.Fprintf(out, "   kubectl --kubeconfig %s get customautoscalers -A --watch\n", kubeconfig)
+	fmt.Fprintf(out, "   curl -N %s/modelserver/v1/completions -H 'Content-Type: application/json' -d '{\"prompt\":\"Hello\",\"max_tokens\":30,\"stream\":true}'\n", balancer)
+	fmt.Fprintf(out, "   curl '%s/v1/decisions?limit=5'\n\n", controller)
+	fmt.Fprintln(out, "make demo-down removes all of it.")
+}
+
+// words hands on each word of a streamed, OpenAI-like answer (server-sent events that end with
+// [DONE]).
+func words(stream io.Reader, each func(string)) error {
+	lines := bufio.NewScanner(stream)
+	for lines.Scan() {
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		if data == "[DONE]" {
+			return nil
+		}
+		var event struct {
+			Choices []struct {
+				Text string `json:"text"`
+			} `json:"choices"`
+		}
+		if err := json.Unmarshal([]byte(data), &event); err != nil {
+			return fmt.Errorf("the stream: %w in %q", err, data)
+		}
+		for _, c := range event.Choices {
+			each(c.Text)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("the stream: %w", err)
+	}
+	return errors.New("the stream ended before it was done")
+}

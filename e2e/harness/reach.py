@@ -1,0 +1,82 @@
+"""How a service in the cluster is reached from here.
+
+On a cluster whose service network ends on this machine (the local one) its ClusterIP is used, and
+a restarted pod is not noticed. Elsewhere kubectl forwards a port, anew when the pod behind it has
+gone. NEMESIS_LOAD_BALANCER_URL, NEMESIS_LOAD_BALANCER_ADMIN_URL and NEMESIS_CONTROLLER_URL name an
+address from outside, such as an Ingress.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+
+from .cluster import Cluster, Object
+
+SYSTEM = "nemesis-system"
+
+
+def answers(host: str, port: int, within: float = 2) -> bool:
+    """Whether something takes connections there."""
+    try:
+        with socket.create_connection((host, port), timeout=within):
+            return True
+    except OSError:
+        return False
+
+
+class Forwarded:
+    """One port behind kubectl port-forward."""
+
+    def __init__(self, cluster: Cluster, namespace: str, target: str, port: int) -> None:
+        self._cluster, self._args = cluster, ("-n", namespace, target, f":{port}")
+        self._process: subprocess.Popen[str] | None = None
+        self._url = ""
+
+    def url(self) -> str:
+        if self._process is None or self._process.poll() is not None:
+            self._process, line = self._cluster.kubectl.start("port-forward", *self._args)
+            found = re.search(r"127\.0\.0\.1:(\d+)", line)
+            assert found, f"kubectl port-forward {' '.join(self._args)}: {line.strip()}"
+            self._url = f"http://127.0.0.1:{found[1]}"
+        return self._url
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+
+
+class Reach:
+    """Base addresses of services and pods."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._forwarded: dict[tuple[str, str, int], Forwarded] = {}
+        dns = cluster.list("Service", "kube-system", fields="metadata.name=kube-dns")
+        address = os.environ.get("NEMESIS_PROBE_ADDRESS") or (f"{dns[0]['spec']['clusterIP']}:53" if dns else "")
+        host, _, port = address.rpartition(":")
+        self.direct = bool(host) and answers(host, int(port))
+
+    def service(self, name: str, port: int, variable: str, namespace: str = SYSTEM) -> str:
+        if given := os.environ.get(variable):
+            return given.rstrip("/")
+        if self.direct:
+            address = self._cluster.get("Service", name, namespace)["spec"]["clusterIP"]
+            return f"http://{address}:{port}"
+        return self._forward(namespace, f"service/{name}", port)
+
+    def pod(self, pod: Object, port: int) -> str:
+        if self.direct:
+            return f"http://{pod['status']['podIP']}:{port}"
+        return self._forward(pod["metadata"]["namespace"], f"pod/{pod['metadata']['name']}", port)
+
+    def _forward(self, namespace: str, target: str, port: int) -> str:
+        key = (namespace, target, port)
+        return self._forwarded.setdefault(key, Forwarded(self._cluster, *key)).url()
+
+    def close(self) -> None:
+        for forwarded in self._forwarded.values():
+            forwarded.close()

@@ -1,0 +1,102 @@
+"""What tests do to the services themselves, always undone at the end of the block."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from .cluster import Object
+from .nemesis import BALANCER, CONTROLLER, Nemesis
+from .reach import SYSTEM
+from .waiting import eventually
+
+
+def with_env(deployment: Object, env: dict[str, str]) -> list[Object]:
+    """The variables of a Deployment's container, some of them replaced."""
+    kept = [e for e in deployment["spec"]["template"]["spec"]["containers"][0].get("env", []) if e["name"] not in env]
+    return kept + [{"name": k, "value": v} for k, v in env.items()]
+
+
+def settled(nemesis: Nemesis, service: str) -> None:
+    """Waits until a service is rolled out, ready, in touch with the other one, and alone: what it replaces has ended."""
+    nemesis.wait_service(service)
+    ending = [
+        p for p in nemesis.cluster.list("Pod", SYSTEM, labels=f"app.kubernetes.io/name={service}") if "deletionTimestamp" in p["metadata"]
+    ]
+    nemesis.wait_pods_gone(ending)
+    if service == CONTROLLER:
+        eventually(lambda: nemesis.http.get(nemesis.controller_url + "/readyz").status_code == 200, "the controller is ready")
+    eventually(lambda: nemesis.balancer_state()["controller"]["connected"], "the load balancer reaches the controller")
+
+
+@contextmanager
+def scaled(nemesis: Nemesis, service: str, replicas: int) -> Iterator[None]:
+    """The service has so many replicas."""
+    before = nemesis.cluster.get("Deployment", service, SYSTEM)["spec"]["replicas"]
+    ended = nemesis.pods(service) if replicas == 0 else []
+    nemesis.cluster.scale(SYSTEM, service, replicas)
+    try:
+        nemesis.wait_service(service)
+        nemesis.wait_pods_gone(ended)
+        yield
+    finally:
+        nemesis.cluster.scale(SYSTEM, service, before)
+        settled(nemesis, service)
+
+
+@contextmanager
+def configured(nemesis: Nemesis, service: str, env: dict[str, str]) -> Iterator[None]:
+    """The service runs with these environment variables."""
+    before = nemesis.cluster.get("Deployment", service, SYSTEM)
+    container = before["spec"]["template"]["spec"]["containers"][0]["name"]
+
+    def put(names: list[Object]) -> None:
+        change = {"spec": {"template": {"spec": {"containers": [{"name": container, "env": names}]}}}}
+        nemesis.cluster.patch("Deployment", service, SYSTEM, change)
+        settled(nemesis, service)
+
+    put([{"name": k, "value": v} for k, v in env.items()])
+    try:
+        yield
+    finally:
+        put([{"name": k, "$patch": "delete"} for k in env])
+
+
+@dataclass(frozen=True)
+class OwnBalancer:
+    """The base addresses of a load balancer's two ports."""
+
+    data: str
+    admin: str
+
+
+@contextmanager
+def own_balancer(nemesis: Nemesis, namespace: str, env: dict[str, str]) -> Iterator[OwnBalancer]:
+    """A second load balancer with settings of its own."""
+    source = nemesis.cluster.get("Deployment", BALANCER, SYSTEM)
+    labels = {"app": "own-balancer"}
+    template = copy.deepcopy(source["spec"]["template"])
+    template["metadata"] = {"labels": labels}
+    template["spec"].pop("serviceAccountName", None)
+    template["spec"].pop("serviceAccount", None)
+    controller = {"NEMESIS_CONTROLLER_URL": f"http://{CONTROLLER}.{SYSTEM}.svc:8080", "NEMESIS_LAME_DUCK": "0s"}
+    template["spec"]["containers"][0]["env"] = with_env(source, {**controller, **env})
+    nemesis.cluster.apply(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "own-balancer", "namespace": namespace},
+            "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
+        }
+    )
+    try:
+        nemesis.wait_service("own-balancer", namespace)
+        (pod,) = nemesis.cluster.list("Pod", namespace, labels="app=own-balancer")
+        yield OwnBalancer(nemesis.reach.pod(pod, 8080), nemesis.reach.pod(pod, 8081))
+    finally:
+        # It must say goodbye: a balancer that only falls silent keeps every application awake.
+        pods = nemesis.cluster.list("Pod", namespace, labels="app=own-balancer")
+        nemesis.cluster.delete("Deployment", "own-balancer", namespace)
+        nemesis.wait_pods_gone(pods)

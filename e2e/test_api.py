@@ -1,0 +1,145 @@
+"""The same client with the same token gets the same answers from the controller and from Kubernetes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from harness.applications import fibonacci
+from harness.cluster import Cluster
+from harness.nemesis import Nemesis
+from harness.problems import problem
+
+Call = Callable[..., httpx.Response]
+
+
+def kubernetes_api(cluster: Cluster) -> httpx.Client:
+    """The API server itself, without the rights of the kubeconfig's user."""
+    view = json.loads(cluster.kubectl("config", "view", "--raw", "--minify", "-o", "json"))
+    found = view["clusters"][0]["cluster"]
+    trust = ssl.create_default_context()
+    if data := found.get("certificate-authority-data"):
+        trust.load_verify_locations(cadata=base64.b64decode(data).decode())
+    elif file := found.get("certificate-authority"):
+        trust.load_verify_locations(cafile=file)
+    return httpx.Client(base_url=found["server"], verify=trust, trust_env=False, timeout=15)
+
+
+@pytest.fixture
+def token(nemesis: Nemesis, namespace: str) -> str:
+    """The token of somebody who may edit this namespace, and nothing else."""
+    nemesis.cluster.apply(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "editor", "namespace": namespace}},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "editor", "namespace": namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+            "subjects": [{"kind": "ServiceAccount", "name": "editor", "namespace": namespace}],
+        },
+    )
+    return nemesis.cluster.kubectl("create", "token", "editor", "-n", namespace).strip()
+
+
+@pytest.fixture(params=["controller", "kubernetes"])
+def call(request: pytest.FixtureRequest, nemesis: Nemesis, namespace: str, token: str) -> Iterator[Call]:
+    """Calls one of the two, below the collection of the test's namespace."""
+    with (
+        kubernetes_api(nemesis.cluster)
+        if request.param == "kubernetes"
+        else httpx.Client(base_url=nemesis.controller_url, trust_env=False, timeout=15) as client
+    ):
+
+        def made(method: str, name: str = "", body: Any = None, media: str = "application/json", **more: Any) -> httpx.Response:
+            path = Cluster.path("CustomAutoscaler", name, namespace)
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": media, **more.pop("headers", {})}
+            return client.request(method, path, content=None if body is None else json.dumps(body), headers=headers, **more)
+
+        yield made
+
+
+def test_an_object_goes_through_its_whole_life(call: Call, namespace: str) -> None:
+    wanted = fibonacci(namespace, spec={"idleTime": 90}).autoscaler
+
+    created = call("POST", body=wanted)
+    assert created.status_code == 201, created.text
+    assert created.json()["spec"]["idleTime"] == 90
+    assert created.json()["spec"]["loadBalancingAlgorithm"] == "RoundRobin"  # the default is filled in
+    assert call("POST", body=wanted).status_code == 409
+
+    read = call("GET", "fibonacci")
+    assert (read.status_code, read.json()["metadata"]["name"]) == (200, "fibonacci"), read.text
+    listed = call("GET").json()
+    assert listed["kind"] == "CustomAutoscalerList"
+    assert [o["metadata"]["name"] for o in listed["items"]] == ["fibonacci"]
+    assert call("GET", params={"labelSelector": "app=fibonacci"}).json()["items"] != []
+    assert call("GET", params={"labelSelector": "app=other"}).json()["items"] == []
+
+    def replaced(version: str, idle: int) -> httpx.Response:
+        change = read.json()
+        change["metadata"]["resourceVersion"] = version
+        change["spec"]["idleTime"] = idle
+        return call("PUT", "fibonacci", change)
+
+    current = call("GET", "fibonacci").json()["metadata"]["resourceVersion"]
+    assert replaced("1", 100).status_code == 409
+    # The controller writes the status meanwhile: then the version has changed, and one reads again.
+    for _ in range(10):
+        answer = replaced(current, 100)
+        if answer.status_code != 409:
+            break
+        current = call("GET", "fibonacci").json()["metadata"]["resourceVersion"]
+    assert (answer.status_code, answer.json()["spec"]["idleTime"]) == (200, 100), answer.text
+
+    patched = call("PATCH", "fibonacci", {"spec": {"idleTime": 110, "cpuThreshold": 700}}, "application/merge-patch+json")
+    assert (patched.status_code, patched.json()["spec"]["idleTime"]) == (200, 110), patched.text
+    removed = call("PATCH", "fibonacci", {"spec": {"cpuThreshold": None}}, "application/merge-patch+json")
+    assert "cpuThreshold" not in removed.json()["spec"], removed.text
+
+    assert call("DELETE", "fibonacci").status_code == 200
+    assert call("GET", "fibonacci").status_code == 404
+    assert call("DELETE", "fibonacci").status_code == 404
+    assert call("PATCH", "fibonacci", {"spec": {"idleTime": 1}}, "application/merge-patch+json").status_code == 404
+
+
+def test_a_bad_object_is_refused_422_and_the_field_is_named(call: Call, namespace: str) -> None:
+    bad = fibonacci(namespace, spec={"idleTime": -5, "minReplicas": 4, "maxReplicas": 3}).autoscaler
+    refused = call("POST", body=bad)
+    assert refused.status_code == 422, refused.text
+    assert "idleTime" in refused.text
+    assert call("GET").json()["items"] == []
+
+    assert call("POST", body=fibonacci(namespace).autoscaler).status_code == 201
+    refused = call("PATCH", "fibonacci", {"spec": {"idleTime": 0}}, "application/merge-patch+json")
+    assert refused.status_code == 422, refused.text
+    assert "idleTime" in refused.text
+
+
+def test_a_wrong_media_type_is_refused_415(call: Call, namespace: str) -> None:
+    assert call("POST", body=fibonacci(namespace).autoscaler).status_code == 201
+    assert call("PATCH", "fibonacci", {"spec": {"idleTime": 5}}, "application/xml").status_code == 415
+
+
+def test_a_wrong_token_is_refused_401(call: Call) -> None:
+    assert call("GET", headers={"Authorization": "Bearer nonsense"}).status_code == 401
+
+
+def test_a_namespace_without_the_right_is_refused_403(nemesis: Nemesis, token: str) -> None:
+    path = Cluster.path("CustomAutoscaler", namespace="default")
+    answer = nemesis.http.get(nemesis.controller_url + path, headers={"Authorization": f"Bearer {token}"})
+    problem(answer, 403, "forbidden")
+
+
+def test_a_refusal_of_the_controller_names_field_value_and_what_is_allowed(nemesis: Nemesis, namespace: str, token: str) -> None:
+    bad = fibonacci(namespace, spec={"idleTime": -5}).autoscaler
+    url = nemesis.controller_url + Cluster.path("CustomAutoscaler", namespace=namespace)
+    document = problem(nemesis.http.post(url, json=bad, headers={"Authorization": f"Bearer {token}"}), 422, "unprocessable")
+    (fault,) = document["errors"]
+    assert fault["field"].endswith("idleTime"), document
+    assert fault["value"] == "-5" and "1" in fault["allowed"], document

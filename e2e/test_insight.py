@@ -1,0 +1,137 @@
+"""What people see: objects, events, decisions with their reasons."""
+
+from __future__ import annotations
+
+from harness.applications import fibonacci
+from harness.nemesis import Nemesis
+from harness.problems import problem
+from harness.waiting import eventually
+
+
+def test_kubectl_shows_state_replicas_and_why(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace)
+    nemesis.deploy(app)
+    assert nemesis.ask(app).status_code == 200
+    nemesis.wait_state(app, "Awake")
+    eventually(lambda: nemesis.cluster.get("CustomAutoscaler", app.name, namespace)["status"]["readyReplicas"] == 1, "it is ready")
+
+    head, row = nemesis.cluster.kubectl("get", "ca", "-n", namespace).splitlines()
+    assert head.split() == ["NAME", "TARGETS", "STATE", "REPLICAS", "READY", "WHY", "AGE"]
+    cells = row.split()
+    assert cells[:5] == [app.name, app.name, "Awake", "1", "1"], row
+    assert "0 → 1: 1 request waits" in row, row
+
+
+def test_the_status_tells_conditions_and_the_last_decision(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace)
+    nemesis.deploy(app)
+    assert nemesis.ask(app).status_code == 200
+    nemesis.wait_state(app, "Awake")
+
+    found = nemesis.cluster.get("CustomAutoscaler", app.name, namespace)
+    status = found["status"]
+    assert status["observedGeneration"] == found["metadata"]["generation"]
+    conditions = {c["type"]: c["status"] for c in status["conditions"]}
+    assert conditions["TargetFound"] == "True" and conditions["AbleToScale"] == "True", status["conditions"]
+    (target,) = status["targets"]
+    decision = target["lastDecision"]
+    assert (decision["trigger"], decision["from"], decision["to"], decision["applied"]) == ("StartCall", 0, 1, True), decision
+    assert decision["reasons"] and all(r["message"] for r in decision["reasons"]), decision
+    assert decision["id"] in [d["id"] for d in nemesis.decisions(app)]
+
+
+def test_a_scaling_is_an_event_of_the_autoscaler(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace, spec={"idleTime": 1})
+    nemesis.deploy(app)
+    assert nemesis.ask(app).status_code == 200
+    nemesis.wait_replicas(app, 0)
+
+    def told() -> bool:
+        events = nemesis.cluster.list("Event", namespace, fields="involvedObject.kind=CustomAutoscaler")
+        texts = [e["message"] for e in events]
+        assert any("0 → 1" in t for t in texts) and any("1 → 0" in t for t in texts), texts
+        return True
+
+    eventually(told, "both scalings are told as events")
+    assert "1 → 0" in nemesis.cluster.kubectl("describe", "ca", app.name, "-n", namespace)
+
+
+def test_the_controller_tells_an_application_whole(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace, spec={"idleTime": 60, "maxReplicas": 4})
+    nemesis.deploy(app)
+    for _ in range(5):
+        assert nemesis.ask(app).status_code == 200
+
+    def counted() -> dict:
+        told = nemesis.application(app)
+        assert told["traffic"]["requests"] == 5 and told["readyReplicas"] == 1, told
+        return told
+
+    told = eventually(counted, "the traffic is told")
+    assert (told["state"], told["minReplicas"], told["maxReplicas"], told["idleTime"]) == ("Awake", 0, 4, 60)
+    (pod,) = told["pods"]
+    assert pod["state"] == "Ready" and pod["restarts"] == 0 and pod["name"].startswith(app.name), pod
+    assert 0 < told["sleepsInSeconds"] <= 60 and told["lastActivityTime"], told
+    latency = told["traffic"]["latencyMs"]
+    assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"], latency
+    (balancer,) = told["traffic"]["balancers"]
+    assert balancer["ageSeconds"] < 5, balancer
+    assert told["expectedStartSeconds"] > 0, told
+
+
+def test_applications_are_listed_in_order_and_filtered(nemesis: Nemesis, namespace: str) -> None:
+    nemesis.deploy(fibonacci(namespace, "beta"), fibonacci(namespace, "alpha"))
+    names = [a["deployment"] for a in nemesis.read("/v1/applications", namespace=namespace)["items"]]
+    assert names == ["alpha", "beta"]
+    everything = [(a["namespace"], a["deployment"]) for a in nemesis.read("/v1/applications")["items"]]
+    assert everything == sorted(everything) and (namespace, "alpha") in everything
+
+
+def test_decisions_come_newest_first_and_limited(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace, spec={"idleTime": 1})
+    nemesis.deploy(app)
+    for _ in range(2):
+        assert nemesis.ask(app).status_code == 200
+        nemesis.wait_replicas(app, 0)
+    applied = eventually(lambda: len(f := [d for d in nemesis.decisions(app) if d["applied"]]) >= 4 and f, "four decisions")
+    assert [(d["from"], d["to"]) for d in applied[:4]] == [(1, 0), (0, 1), (1, 0), (0, 1)], applied
+    times = [d["time"] for d in nemesis.decisions(app)]
+    assert times == sorted(times, reverse=True)
+    assert len(nemesis.decisions(app, limit=2)) == 2
+
+
+def test_bad_queries_are_refused_with_field_value_and_range(nemesis: Nemesis) -> None:
+    for path, query, field, value in [
+        ("/v1/decisions", {"limit": "0"}, "limit", "0"),
+        ("/v1/decisions", {"limit": "many"}, "limit", "many"),
+        ("/v1/routes", {"wait": "5h"}, "wait", "5h"),
+        ("/v1/applications", {"namespace": "Not_A_Name"}, "namespace", "Not_A_Name"),
+    ]:
+        document = problem(nemesis.http.get(nemesis.controller_url + path, params=query), 400, "invalid")
+        (fault,) = document["errors"]
+        assert field in fault["field"] and fault["value"] == value and fault["allowed"], document
+
+
+def test_what_is_not_there_is_refused_404_and_405(nemesis: Nemesis, namespace: str) -> None:
+    base = nemesis.controller_url
+    problem(nemesis.http.get(f"{base}/v1/applications/{namespace}/nobody"), 404, "not-found")
+    problem(nemesis.http.get(f"{base}/v1/nothing"), 404, "not-found")
+    problem(nemesis.http.delete(f"{base}/v1/decisions"), 405, "method-not-allowed")
+    start = nemesis.http.post(f"{base}/v1/namespaces/{namespace}/deployments/nobody/start", json={"balancer": "e2e", "waiting": 1})
+    problem(start, 404, "not-found")
+    problem(nemesis.http.get(nemesis.admin_url + "/loadbalancer/nothing"), 404, "not-found")
+
+
+def test_a_report_that_is_no_report_is_refused_and_every_field_is_named(nemesis: Nemesis) -> None:
+    bad = {"balancer": "", "startedAt": "yesterday", "sequence": -1, "leaving": False, "applications": []}
+    document = problem(nemesis.http.post(nemesis.controller_url + "/v1/traffic", json=bad), 400, "invalid")
+    named = " ".join(e["field"] for e in document["errors"])
+    assert "balancer" in named and "sequence" in named, document
+
+
+def test_thresholds_that_are_not_acted_on_yet_are_said_so(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace, spec={"cpuThreshold": 700, "memoryThreshold": 15})
+    nemesis.deploy(app)
+    condition = nemesis.wait_condition(app, "ThresholdsActive", "False")
+    assert "cpuThreshold" in condition["message"] and "memoryThreshold" in condition["message"], condition
+    assert nemesis.ask(app).status_code == 200

@@ -1,0 +1,107 @@
+"""What the kubelet, Prometheus and a reader of logs find."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+
+import pytest
+
+from harness.applications import fibonacci
+from harness.nemesis import BALANCER, CONTROLLER, Nemesis
+from harness.reach import SYSTEM
+from harness.waiting import eventually
+
+
+def operations_url(nemesis: Nemesis, service: str) -> str:
+    return nemesis.controller_url if service == CONTROLLER else nemesis.admin_url
+
+
+@pytest.mark.parametrize("service", [CONTROLLER, BALANCER])
+def test_a_service_tells_that_it_lives_and_can_serve(nemesis: Nemesis, service: str) -> None:
+    for path in ("/healthz", "/readyz"):
+        answer = nemesis.http.get(operations_url(nemesis, service) + path)
+        assert (answer.status_code, answer.json()["status"]) == (200, "ok"), answer.text
+
+
+@pytest.mark.parametrize("service", [CONTROLLER, BALANCER])
+def test_a_service_tells_its_metrics(nemesis: Nemesis, namespace: str, service: str) -> None:
+    app = fibonacci(namespace)
+    nemesis.deploy(app)
+    assert nemesis.ask(app).status_code == 200
+    answer = nemesis.http.get(operations_url(nemesis, service) + "/metrics")
+    assert answer.status_code == 200 and answer.headers["Content-Type"].startswith("text/plain"), answer.headers
+    names = {re.match(r"[a-zA-Z_:]+", line)[0] for line in answer.text.splitlines() if line and line[0] != "#"}  # type: ignore[index]
+    own = {n for n in names if n.startswith("nemesis_")}
+    assert "nemesis_build_info" in own and len(own) >= 5, sorted(own)
+    assert f'service="{service}"' in answer.text
+
+
+@pytest.mark.parametrize("service", [CONTROLLER, BALANCER])
+def test_logs_are_json_lines_and_carry_the_trace(nemesis: Nemesis, namespace: str, service: str) -> None:
+    app = fibonacci(namespace)
+    nemesis.deploy(app)
+    trace = secrets.token_hex(16)
+    assert nemesis.ask(app, headers={"traceparent": f"00-{trace}-{secrets.token_hex(8)}-01"}).status_code == 200
+
+    def logged() -> bool:
+        found = False
+        for pod in nemesis.pods(service):
+            for line in nemesis.cluster.logs(SYSTEM, pod["metadata"]["name"], 120).splitlines():
+                entry = json.loads(line)
+                assert entry["time"] and entry["level"] and entry["msg"] and entry["service"] == service, entry
+                found = found or entry.get("trace_id") == trace
+        return found
+
+    eventually(logged, f"a line of {service} carries the trace id {trace}", within=5)
+
+
+@pytest.mark.parametrize("service", [CONTROLLER, BALANCER])
+def test_a_service_runs_with_the_least_it_needs(nemesis: Nemesis, service: str) -> None:
+    assert nemesis.cluster.get("Namespace", SYSTEM)["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    (pod, *_) = nemesis.pods(service)
+    (container,) = pod["spec"]["containers"]
+    security = container["securityContext"]
+    assert security["readOnlyRootFilesystem"] and not security["allowPrivilegeEscalation"]
+    assert security["capabilities"]["drop"] == ["ALL"]
+    assert pod["spec"]["securityContext"]["runAsNonRoot"] and pod["spec"]["securityContext"]["runAsUser"] == 65532
+    assert container["resources"]["limits"]["memory"] and container["resources"]["requests"]["cpu"]
+    assert all(container.get(f"{kind}Probe") for kind in ("startup", "readiness", "liveness"))
+    assert container.get("volumeMounts", []) == [] if service == BALANCER else True
+
+
+def may(nemesis: Nemesis, who: str, verb: str, resource: str, namespace: str, subresource: str = "") -> bool:
+    kubectl = nemesis.cluster.kubectl
+    part = [f"--subresource={subresource}"] if subresource else []
+    done = kubectl.run("auth", "can-i", verb, resource, *part, "-n", namespace, f"--as=system:serviceaccount:{SYSTEM}:{who}")
+    return done.stdout.strip() == "yes"
+
+
+def test_the_controller_may_scale_and_little_else(nemesis: Nemesis, namespace: str) -> None:
+    lease = f"leases.coordination.k8s.io/{CONTROLLER}"
+    for verb, resource, where, subresource in [
+        ("patch", "deployments.apps", namespace, "scale"),
+        ("get", "pods", namespace, ""),
+        ("update", "customautoscalers", namespace, "status"),
+        ("update", lease, SYSTEM, ""),
+    ]:
+        assert may(nemesis, CONTROLLER, verb, resource, where, subresource), f"the controller may not {verb} {resource}/{subresource}"
+    for verb, resource, where, subresource in [
+        ("update", "deployments.apps", namespace, ""),
+        ("delete", "pods", namespace, ""),
+        ("create", "pods", namespace, "exec"),
+        ("get", "secrets", namespace, ""),
+        ("get", "secrets", SYSTEM, ""),
+        ("update", "customautoscalers", namespace, ""),
+        ("delete", "customautoscalers", namespace, ""),
+        ("update", lease, namespace, ""),
+    ]:
+        assert not may(nemesis, CONTROLLER, verb, resource, where, subresource), (
+            f"the controller may {verb} {resource}/{subresource} in {where}"
+        )
+
+
+def test_the_load_balancer_may_nothing(nemesis: Nemesis, namespace: str) -> None:
+    for verb, resource in [("get", "pods"), ("list", "customautoscalers"), ("get", "endpointslices.discovery.k8s.io"), ("get", "secrets")]:
+        assert not may(nemesis, BALANCER, verb, resource, namespace)

@@ -1,0 +1,137 @@
+"""Bad objects are refused with the field and what is allowed; what slips through harms nobody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.applications import Application, fibonacci
+from harness.cluster import Object
+from harness.nemesis import Nemesis
+from harness.waiting import eventually
+
+BAD: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
+    # name: (over the spec, over the target, what the refusal must name)
+    "min above max": ({"minReplicas": 4, "maxReplicas": 3}, {}, ["minReplicas", "must not be larger than maxReplicas"]),
+    "idle time of zero": ({"idleTime": 0}, {}, ["idleTime", "greater than or equal to 1"]),
+    "negative idle time": ({"idleTime": -5}, {}, ["idleTime", "-5"]),
+    "idle time as text": ({"idleTime": "5 s"}, {}, ["idleTime", "integer"]),
+    "unknown algorithm": ({"loadBalancingAlgorithm": "Fastest"}, {}, ["loadBalancingAlgorithm", "Fastest", "RoundRobin"]),
+    "no replicas allowed": ({"maxReplicas": 0}, {}, ["maxReplicas", "greater than or equal to 1"]),
+    "port zero": ({}, {"port": "0"}, ["port"]),
+    "port too large": ({}, {"port": "70000"}, ["port", "from 1 to 65535"]),
+    "port as a number": ({}, {"port": 5001}, ["port", "string"]),
+    "prefix without a slash": ({}, {"apiPrefix": "fibonacci"}, ["apiPrefix"]),
+    "prefix with a slash at its end": ({}, {"apiPrefix": "/fibonacci/"}, ["apiPrefix"]),
+    "no prefix": ({}, {"apiPrefix": None}, ["apiPrefix", "Required"]),
+    "unknown field": ({"idleTme": 5}, {}, ["idleTme"]),
+    "host with a port": ({}, {"hosts": ["example.com:80"]}, ["hosts"]),
+    "zero CPU": ({"cpuThreshold": 0}, {}, ["cpuThreshold"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_value_is_refused_by_kubectl_and_the_field_is_named(nemesis: Nemesis, namespace: str, case: str) -> None:
+    spec, target, words = BAD[case]
+    app = fibonacci(namespace, spec=spec, target={k: v for k, v in target.items() if v is not None})
+    bad = app.autoscaler
+    for key in [k for k, v in target.items() if v is None]:
+        del bad["spec"]["targetDeployments"][0][key]
+
+    done = nemesis.cluster.kubectl.apply(bad)
+
+    assert done.returncode != 0, done.stdout
+    for word in words:
+        assert word in done.stderr, done.stderr
+    assert nemesis.cluster.list("CustomAutoscaler", namespace) == []
+
+
+def test_a_prefix_given_twice_in_one_object_is_refused(nemesis: Nemesis, namespace: str) -> None:
+    one, two = fibonacci(namespace, "one", prefix="/same"), fibonacci(namespace, "two", prefix="/same")
+    bad = one.autoscaler
+    bad["spec"]["targetDeployments"] += two.autoscaler["spec"]["targetDeployments"]
+    done = nemesis.cluster.kubectl.apply(bad)
+    assert done.returncode != 0 and "targetDeployments" in done.stderr and "each apiPrefix may be given once" in done.stderr, done.stderr
+
+
+def test_a_bad_change_leaves_the_old_object_as_it_is(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace, spec={"idleTime": 77})
+    nemesis.deploy(app)
+    done = nemesis.cluster.kubectl.run("patch", "ca", app.name, "-n", namespace, "--type=merge", "-p", '{"spec":{"idleTime":0}}')
+    assert done.returncode != 0 and "idleTime" in done.stderr, done.stderr
+    assert nemesis.cluster.get("CustomAutoscaler", app.name, namespace)["spec"]["idleTime"] == 77
+    assert nemesis.ask(app).status_code == 200
+
+
+def conditions(nemesis: Nemesis, app: Application) -> dict[str, Object]:
+    status = nemesis.cluster.get("CustomAutoscaler", app.name, app.namespace).get("status", {})
+    return {c["type"]: c for c in status.get("conditions", [])}
+
+
+def test_of_two_with_the_same_route_the_older_one_keeps_it(nemesis: Nemesis, namespace: str) -> None:
+    prefix = f"/{namespace}/same"
+    older = fibonacci(namespace, "older", prefix=prefix)
+    nemesis.deploy(older)
+    younger = fibonacci(namespace, "younger", prefix=prefix)
+    # Kubernetes dates objects by the second; of two of the same second neither is older.
+    created = nemesis.cluster.get("CustomAutoscaler", "older", namespace)["metadata"]["creationTimestamp"]
+
+    def later() -> bool:
+        probe = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "clock", "namespace": namespace}}
+        nemesis.cluster.delete("ServiceAccount", "clock", namespace)
+        nemesis.cluster.apply(probe)
+        return nemesis.cluster.get("ServiceAccount", "clock", namespace)["metadata"]["creationTimestamp"] > created
+
+    eventually(later, "the next second has begun", within=5)
+    nemesis.cluster.apply(*younger.objects)
+
+    def told() -> bool:
+        found = [c for c in conditions(nemesis, younger).values() if c["reason"] == "RouteConflict"]
+        assert found, conditions(nemesis, younger)
+        assert found[0]["status"] == "False" and "older" in found[0]["message"] and prefix in found[0]["message"], found
+        return True
+
+    eventually(told, "the younger one is told of the conflict")
+    assert all(c["reason"] != "RouteConflict" for c in conditions(nemesis, older).values())
+    assert nemesis.ask(older).json()["pod"].startswith("older-")
+
+    nemesis.cluster.delete("CustomAutoscaler", "older", namespace)
+    answer = eventually(
+        lambda: (a := nemesis.ask(younger)).status_code == 200 and a.json()["pod"].startswith("younger-") and a,
+        "the younger one takes over when the older one is gone",
+    )
+    assert answer.status_code == 200
+
+
+def test_a_target_that_does_not_exist_is_told_and_stops_nothing_else(nemesis: Nemesis, namespace: str) -> None:
+    missing, good = fibonacci(namespace, "missing"), fibonacci(namespace, "good", spec={"idleTime": 2})
+    nemesis.cluster.apply(missing.autoscaler)
+    nemesis.deploy(good)
+
+    condition = nemesis.wait_condition(missing, "TargetFound", "False")
+    assert condition["reason"] == "DeploymentMissing" and f"{namespace}/missing" in condition["message"], condition
+    assert nemesis.ask(good).status_code == 200
+    nemesis.wait_replicas(good, 0)
+
+    nemesis.cluster.apply(missing.deployment, missing.service)
+    nemesis.wait_condition(missing, "TargetFound", "True")
+    eventually(lambda: nemesis.ask(missing).status_code == 200, "it works as soon as it exists", within=10)
+
+
+def test_a_deployment_claimed_twice_is_told_and_the_older_claim_keeps_working(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace)
+    nemesis.deploy(app)
+    second = app.autoscaler
+    second["metadata"] = {"name": "second", "namespace": namespace}
+    second["spec"]["targetDeployments"][0]["apiPrefix"] = f"/{namespace}/second"
+    nemesis.cluster.apply(second)
+    claim = Application(namespace, "second")
+
+    def told() -> bool:
+        found = [c for c in conditions(nemesis, claim).values() if c["status"] == "False"]
+        assert any(app.name in c["message"] for c in found), conditions(nemesis, claim)
+        return True
+
+    eventually(told, "the second claim is told that the Deployment is taken")
+    assert nemesis.ask(app).status_code == 200

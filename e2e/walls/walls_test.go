@@ -1,0 +1,169 @@
+// Package walls holds the test that keeps the walls of the house: which package may import which.
+// The rules and their reasons stand in CONTRIBUTING.md.
+package walls
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	root       = "github.com/nemesis-scaling/nemesis/"
+	controller = root + "services/autoscaler-controller/internal/"
+	balancer   = root + "services/load-balancer/internal/"
+)
+
+// pure packages decide; they import the standard library and each other, and of the standard
+// library nothing that does I/O or speaks HTTP.
+var pure = []string{
+	controller + "scaling", controller + "fleet",
+	balancer + "routing", balancer + "balance", balancer + "waitroom", balancer + "dispatch",
+}
+
+// cores run the decisions through ports that they declare; adapters stand on the other side.
+var (
+	cores    = []string{controller + "control", balancer + "proxy"}
+	adapters = []string{
+		controller + "cluster", controller + "ingest", controller + "httpapi",
+		balancer + "upstream", balancer + "controller", balancer + "httpapi",
+	}
+	// Generated types stop at the packages that translate them.
+	translators = []string{controller + "httpapi", controller + "ingest", balancer + "controller", balancer + "httpapi"}
+)
+
+var impure = []string{"net", "os", "io/fs", "log", "syscall", "database", "time/tzdata"}
+
+// pkg is what go list says of a package.
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Standard   bool
+}
+
+func TestWalls_NoPackageImportsWhatItMayNot(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range packages(t) {
+		seen[p.ImportPath] = true
+		for _, imported := range p.Imports {
+			if rule := broken(p.ImportPath, imported); rule != "" {
+				t.Errorf("%s imports %s: %s", p.ImportPath, imported, rule)
+			}
+		}
+	}
+	// A wall around a room that does not exist would keep nothing out.
+	for _, room := range slices.Concat(pure, cores, adapters, translators) {
+		if !seen[room] {
+			t.Errorf("there is no package %s: the rules name a room that is gone", room)
+		}
+	}
+}
+
+// broken is the rule that the import breaks, or "".
+func broken(from, to string) string {
+	service := serviceOf(from)
+	switch {
+	case serviceOf(to) != "" && serviceOf(to) != service:
+		return "services share contracts, never code; and nothing else imports a service"
+	case strings.HasPrefix(from, root+"gen") && ours(to) && !strings.HasPrefix(to, root+"gen"):
+		return "gen is the public SDK and requires nothing of this repository"
+	case strings.HasPrefix(from, root+"pkg") && ours(to) && !strings.HasPrefix(to, root+"pkg"):
+		return "pkg knows neither the services nor the generated types"
+	case strings.HasPrefix(to, "k8s.io/") && service != "autoscaler-controller":
+		return "only the autoscaler-controller speaks to Kubernetes"
+	case slices.Contains(pure, from):
+		return brokenByPure(to)
+	case slices.Contains(cores, from) && slices.Contains(adapters, to):
+		return "a core declares the port it needs; the adapter fulfils it"
+	case slices.Contains(adapters, from) && slices.Contains(adapters, to):
+		return "adapters never import each other"
+	case strings.HasPrefix(to, root+"gen") && strings.Contains(from, "/internal/") && service != "" && !slices.Contains(translators, from) && !strings.HasSuffix(from, "/internal/app"):
+		return "generated types stop at the packages that translate them"
+	}
+	return ""
+}
+
+func brokenByPure(to string) string {
+	switch {
+	case slices.Contains(pure, to):
+		return ""
+	case strings.Contains(strings.SplitN(to, "/", 2)[0], "."):
+		return "a pure package imports the standard library and pure packages alone"
+	}
+	for _, name := range impure {
+		// net/url and net/netip are values, not I/O.
+		if (to == name || strings.HasPrefix(to, name+"/")) && to != "net/url" && to != "net/netip" {
+			return "a pure package does no I/O"
+		}
+	}
+	return ""
+}
+
+func ours(path string) bool { return strings.HasPrefix(path, root) }
+
+// serviceOf is the service that a package belongs to, or "".
+func serviceOf(path string) string {
+	rest, ok := strings.CutPrefix(path, root+"services/")
+	if !ok {
+		return ""
+	}
+	name, _, _ := strings.Cut(rest, "/")
+	return name
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,Standard", "work")
+	list.Env = append(os.Environ(), "GOWORK=") // all modules at once, also when each is tested alone
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []pkg
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// The rules themselves are tried, so that a slip in them does not pass everything.
+func TestBroken_FindsWhatIsForbidden(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		broken   bool
+	}{
+		{controller + "scaling", "time", false},
+		{controller + "scaling", "net/http", true},
+		{controller + "scaling", "os", true},
+		{balancer + "routing", "net/url", false},
+		{balancer + "routing", "github.com/go-chi/chi/v5", true},
+		{controller + "fleet", controller + "scaling", false},
+		{controller + "fleet", controller + "cluster", true},
+		{controller + "control", controller + "cluster", true},
+		{balancer + "proxy", balancer + "routing", false},
+		{balancer + "upstream", balancer + "controller", true},
+		{balancer + "app", root + "services/autoscaler-controller/internal/app", true},
+		{root + "e2e/demo", controller + "app", true},
+		{balancer + "app", "k8s.io/client-go/kubernetes", true},
+		{controller + "cluster", "k8s.io/client-go/kubernetes", false},
+		{controller + "control", root + "gen/autoscaler", true},
+		{controller + "httpapi", root + "gen/autoscaler", false},
+		{root + "pkg/fault", root + "gen/common", true},
+		{root + "gen/autoscaler", root + "gen/common", false},
+		{root + "gen/autoscaler", root + "pkg/fault", true},
+	} {
+		if got := broken(c.from, c.to); (got != "") != c.broken {
+			t.Errorf("%s → %s: %q", c.from, c.to, got)
+		}
+	}
+}
