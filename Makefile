@@ -1,0 +1,104 @@
+# Nemesis. `make` alone lists what there is; README.md tells the story.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CACHE := $(or $(NEMESIS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nemesis)
+GO_MODULES := pkg gen services/autoscaler-controller services/load-balancer e2e
+# Outside go.work: their graphs are huge, and nothing that ships needs them.
+TOOL_MODULES := deployments
+
+# One toolchain for all, fetched by Go itself: 1.26.9 mends HTTP/2 faults of 1.26.8.
+export GOTOOLCHAIN := go1.26.9
+export PATH := $(CACHE)/bin:$(CURDIR)/.venv/bin:$(PATH)
+export NEMESIS_CACHE := $(CACHE)
+
+CLUSTER := $(CACHE)/bin/local-kubernetes
+CLUSTER_KUBECONFIG := $(CACHE)/cluster/kubeconfig
+WITH_CLUSTER := deployments/with-cluster
+
+##@ The two commands
+.PHONY: demo test
+demo: prerequisites ## a request wakes a sleeping model server, on a real Kubernetes made here
+	@$(WITH_CLUSTER) --keep $(MAKE) deploy samples run-demo
+
+test: lint verify unit ## lint, verify, unit, then integration and e2e on a real Kubernetes
+	@$(WITH_CLUSTER) $(MAKE) deploy integration e2e
+
+##@ Parts of them
+.PHONY: demo-down unit integration e2e lint verify bench bench-wakeup
+demo-down: ## remove all that the demo made
+	@deployments/demo-down
+
+unit: ## tests that need nothing but Go, each module as it ships (GOWORK=off), with the race detector
+	@for m in $(GO_MODULES) $(TOOL_MODULES); do echo "== $$m"; (cd $$m && GOWORK=off go test -race -timeout 5m ./...); done
+
+integration: require-cluster ## Go tests against the cluster: the Kubernetes adapter, and the contract
+	cd services/autoscaler-controller && GOWORK=off go test -count=1 -tags integration -run Integration ./internal/...
+	cd e2e && GOWORK=off go test -count=1 -tags integration ./contract/...
+
+e2e: require-cluster .venv/ready ## pytest against the cluster, through the outer interfaces alone
+	cd e2e && python -m pytest $(PYTEST)
+
+lint: .venv/ready deployments/tools/node_modules/ready ## golangci-lint, the OpenAPI linter, ruff
+	@cd deployments/tools && GOWORK=off go build -o $(CACHE)/bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@for m in $(GO_MODULES) $(TOOL_MODULES); do echo "== golangci-lint $$m"; (cd $$m && GOWORK=off golangci-lint run ./...); done
+	@cd deployments/tools && for f in autoscaler loadbalancer; do npx --no-install redocly lint --config redocly.yaml ../../api/$$f.yaml; done
+	@ruff check e2e
+
+verify: ## what is generated is what is committed; modules are tidy; each service builds alone
+	@deployments/verify $(GO_MODULES) -- $(TOOL_MODULES)
+
+bench: ## Go benchmarks of the request path and of the decisions
+	@for m in services/autoscaler-controller services/load-balancer; do (cd $$m && GOWORK=off go test -run '^$$' -bench . -benchmem ./...) | grep -v 'no test files'; done
+
+bench-wakeup: prerequisites ## what Nemesis adds to a wake-up, against the floor; writes build/bench/wakeup.json
+	@$(WITH_CLUSTER) $(MAKE) deploy run-bench-wakeup
+
+##@ Making
+.PHONY: generate images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup
+generate: ## types, servers, clients and the CustomResourceDefinition from api/
+	cd gen && GOWORK=off go generate ./...
+
+images: ## container images as archives in build/images, without a Docker daemon
+	@cd deployments && GOWORK=off go run ./images
+
+cluster: prerequisites ## make and start the local Kubernetes (nothing to do when it runs)
+	@$(WITH_CLUSTER) --keep true
+
+cluster-down: ## stop and remove the local Kubernetes; what was built stays cached
+	@deployments/with-cluster --down
+
+deploy: require-cluster ## build the images, bring them to the cluster, apply kustomize/overlays/local
+	@deployments/deploy
+
+samples: require-cluster ## the sample applications, asleep, in the namespace nemesis-demo
+	@kubectl create namespace nemesis-demo --dry-run=client -o yaml | kubectl apply -f -
+	@for app in fibonacci modelserver; do deployments/apply -n nemesis-demo < e2e/apps/$$app/k8s.yaml; done
+
+run-demo: require-cluster
+	@cd e2e && GOWORK=off go run ./demo -kubeconfig "$$KUBECONFIG"
+
+run-bench-wakeup: require-cluster
+	@cd e2e && GOWORK=off go build -o ../build/bin/bench-wakeup ./bench/wakeup
+	@build/bin/bench-wakeup
+
+prerequisites: ## install what is missing, or say what to install
+	@deployments/prerequisites
+
+require-cluster:
+	@test -n "$${KUBECONFIG:-}" || { echo "No cluster: run 'make cluster' and 'export KUBECONFIG=$(CLUSTER_KUBECONFIG)', or set KUBECONFIG to a cluster of yours." >&2; exit 1; }
+
+.venv/ready: e2e/requirements.txt deployments/tools/requirements.txt | prerequisites
+	@python3 -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r e2e/requirements.txt -r deployments/tools/requirements.txt
+	@touch $@
+
+deployments/tools/node_modules/ready: deployments/tools/package-lock.json .venv/ready
+	@cd deployments/tools && npm ci --silent --ignore-scripts
+	@touch $@
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+.PHONY: help
