@@ -59,11 +59,11 @@ func TestStart_Refusals(t *testing.T) {
 		if _, err := w.loop.Start(ctx, unknown, scaling.Call{}); !fault.Is(err, fault.NotFound) {
 			t.Errorf("unknown: %v", err)
 		}
-		w.missing = "the first list of pods"
+		w.miss("the first list of pods")
 		if _, err := w.loop.Start(ctx, unknown, scaling.Call{}); !fault.Is(err, fault.Unavailable) {
 			t.Errorf("unknown while the picture is not whole: %v", err)
 		}
-		w.missing = ""
+		w.miss("")
 		w.loop.Observe(fleet.Observation{Key: unknown, Autoscaler: "fib"})
 		if _, err := w.loop.Start(ctx, unknown, scaling.Call{}); !fault.Is(err, fault.Conflict) {
 			t.Errorf("no Deployment: %v", err)

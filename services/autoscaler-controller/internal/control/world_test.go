@@ -70,6 +70,19 @@ func (w *world) Deciding(ctx context.Context, _ fleet.Key, _ scaling.Decision) (
 func (w *world) Decided(fleet.Record)               {}
 func (w *world) Started(time.Duration, bool, error) {}
 
+// lacks is what the picture still lacks, as miss last said.
+func (w *world) lacks() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.missing
+}
+
+func (w *world) miss(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.missing = what
+}
+
 func (w *world) get() (int32, []int32) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -128,7 +141,7 @@ func within(t *testing.T, replicas int32, test func(ctx context.Context, w *worl
 		w := &world{scale: fleet.Scale{Replicas: replicas, Version: 10}}
 		w.loop = New(Options{
 			Fleet: fleet.New("e"), Scaler: w, Recorder: w, Observer: w, Log: slog.New(slog.DiscardHandler),
-			Epoch: "e", Missing: func() string { return w.missing },
+			Epoch: "e", Missing: w.lacks,
 		})
 		var running sync.WaitGroup
 		running.Go(func() { w.loop.Run(ctx) })
