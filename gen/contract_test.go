@@ -9,6 +9,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
+	"github.com/nemesis-scaling/nemesis/gen/sidecar"
 )
 
 // The linter checks what every OpenAPI file should have; this checks what ours promise besides.
@@ -16,6 +17,7 @@ func TestContracts_EveryOperationHasExamplesAndRefusesWithProblemDocuments(t *te
 	for name, load := range map[string]func() (*openapi3.T, error){
 		"autoscaler":   autoscaler.GetSpec,
 		"loadbalancer": loadbalancer.GetSpec,
+		"sidecar":      sidecar.GetSpec,
 	} {
 		doc, err := load()
 		if err != nil {

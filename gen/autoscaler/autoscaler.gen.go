@@ -123,6 +123,21 @@ func (e LoadBalancingAlgorithm) Valid() bool {
 	}
 }
 
+// Defines values for MetricsReceiptStatus.
+const (
+	MetricsReceived MetricsReceiptStatus = "Metrics received"
+)
+
+// Valid indicates whether the value is a known member of the MetricsReceiptStatus enum.
+func (e MetricsReceiptStatus) Valid() bool {
+	switch e {
+	case MetricsReceived:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PodState.
 const (
 	PodStateFailed      PodState = "Failed"
@@ -147,6 +162,24 @@ func (e PodState) Valid() bool {
 	case PodStateStarting:
 		return true
 	case PodStateTerminating:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PodUseSource.
+const (
+	Kubernetes PodUseSource = "Kubernetes"
+	Sidecar    PodUseSource = "Sidecar"
+)
+
+// Valid indicates whether the value is a known member of the PodUseSource enum.
+func (e PodUseSource) Valid() bool {
+	switch e {
+	case Kubernetes:
+		return true
+	case Sidecar:
 		return true
 	default:
 		return false
@@ -207,6 +240,72 @@ func (e ReasonEffect) Valid() bool {
 	case Note:
 		return true
 	case Wish:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ScalingAction.
+const (
+	DECREASEINSTANCES       ScalingAction = "DECREASE_INSTANCES"
+	DECREASEINSTANCESTOZERO ScalingAction = "DECREASE_INSTANCES_TO_ZERO"
+	INCREASEINSTANCES       ScalingAction = "INCREASE_INSTANCES"
+)
+
+// Valid indicates whether the value is a known member of the ScalingAction enum.
+func (e ScalingAction) Valid() bool {
+	switch e {
+	case DECREASEINSTANCES:
+		return true
+	case DECREASEINSTANCESTOZERO:
+		return true
+	case INCREASEINSTANCES:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ScalingThresholdMetricType.
+const (
+	AVERAGERESPONSETIME ScalingThresholdMetricType = "AVERAGE_RESPONSE_TIME"
+	CPUUSAGE            ScalingThresholdMetricType = "CPU_USAGE"
+	DISKUSAGE           ScalingThresholdMetricType = "DISK_USAGE"
+	MEMORYUSAGE         ScalingThresholdMetricType = "MEMORY_USAGE"
+)
+
+// Valid indicates whether the value is a known member of the ScalingThresholdMetricType enum.
+func (e ScalingThresholdMetricType) Valid() bool {
+	switch e {
+	case AVERAGERESPONSETIME:
+		return true
+	case CPUUSAGE:
+		return true
+	case DISKUSAGE:
+		return true
+	case MEMORYUSAGE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ScalingThresholdOperator.
+const (
+	EQUALTO     ScalingThresholdOperator = "EQUAL_TO"
+	GREATERTHAN ScalingThresholdOperator = "GREATER_THAN"
+	LESSTHAN    ScalingThresholdOperator = "LESS_THAN"
+)
+
+// Valid indicates whether the value is a known member of the ScalingThresholdOperator enum.
+func (e ScalingThresholdOperator) Valid() bool {
+	switch e {
+	case EQUALTO:
+		return true
+	case GREATERTHAN:
+		return true
+	case LESSTHAN:
 		return true
 	default:
 		return false
@@ -306,6 +405,30 @@ func (e WakeUpPhaseSeenBy) Valid() bool {
 	}
 }
 
+// Defines values for ListDecisionsParamsResult.
+const (
+	ListDecisionsParamsResultApplied   ListDecisionsParamsResult = "applied"
+	ListDecisionsParamsResultFailed    ListDecisionsParamsResult = "failed"
+	ListDecisionsParamsResultHeld      ListDecisionsParamsResult = "held"
+	ListDecisionsParamsResultUnchanged ListDecisionsParamsResult = "unchanged"
+)
+
+// Valid indicates whether the value is a known member of the ListDecisionsParamsResult enum.
+func (e ListDecisionsParamsResult) Valid() bool {
+	switch e {
+	case ListDecisionsParamsResultApplied:
+		return true
+	case ListDecisionsParamsResultFailed:
+		return true
+	case ListDecisionsParamsResultHeld:
+		return true
+	case ListDecisionsParamsResultUnchanged:
+		return true
+	default:
+		return false
+	}
+}
+
 // Application One Deployment that a CustomAutoscaler names, and all that is known of it now.
 //
 // Example: {"autoscaler":"fibonacci","conditions":[],"deployment":"fibonacci-deployment","idleTime":90,"maxReplicas":3,"minReplicas":0,"namespace":"default","pods":[],"readyReplicas":0,"replicas":0,"state":"Asleep","traffic":{"balancers":[],"failures":0,"inFlight":0,"rejected":0,"requests":0,"streaming":0,"waiting":0}}
@@ -329,13 +452,16 @@ type Application struct {
 	// LastWakeUp One wake-up from zero, phase by phase.
 	//
 	// Example: {"arrivedAt":"2026-01-02T03:04:05.678Z","id":"4bf92f3577b34da6a3ce929d0e0e4736","outcome":"Answered","phases":[{"at":"2026-01-02T03:04:05.678Z","phase":"Arrival","seenBy":"load-balancer","sinceArrivalMs":0},{"at":"2026-01-02T03:04:05.686Z","phase":"Scaled","seenBy":"autoscaler-controller","sinceArrivalMs":8.1}],"pod":"modelserver-7d4b9c-x2x4k","waited":1}
-	LastWakeUp    *WakeUp `json:"lastWakeUp,omitempty"`
-	MaxReplicas   int32   `json:"maxReplicas"`
-	MinReplicas   int32   `json:"minReplicas"`
-	Namespace     string  `json:"namespace"`
-	Pods          []Pod   `json:"pods"`
-	ReadyReplicas int32   `json:"readyReplicas"`
-	Replicas      int32   `json:"replicas"`
+	LastWakeUp  *WakeUp `json:"lastWakeUp,omitempty"`
+	MaxReplicas int32   `json:"maxReplicas"`
+
+	// Metrics What rules look at.
+	Metrics       *[]MetricMean `json:"metrics,omitempty"`
+	MinReplicas   int32         `json:"minReplicas"`
+	Namespace     string        `json:"namespace"`
+	Pods          []Pod         `json:"pods"`
+	ReadyReplicas int32         `json:"readyReplicas"`
+	Replicas      int32         `json:"replicas"`
 
 	// SleepsInSeconds How long until it sleeps, if no traffic comes.
 	SleepsInSeconds *float64 `json:"sleepsInSeconds,omitempty"`
@@ -363,6 +489,25 @@ type ApplicationKey struct {
 // ApplicationList Example: {"items":[]}
 type ApplicationList struct {
 	Items []Application `json:"items"`
+}
+
+// ApplicationMetrics What one application uses now.
+type ApplicationMetrics struct {
+	Deployment string `json:"deployment"`
+
+	// Means What rules look at.
+	Means     []MetricMean `json:"means"`
+	Namespace string       `json:"namespace"`
+	Pods      []struct {
+		// Metrics What a pod uses, who says so, and how long ago.
+		Metrics *PodUse `json:"metrics,omitempty"`
+		Pod     string  `json:"pod"`
+	} `json:"pods"`
+}
+
+// ApplicationMetricsList Example: {"items":[]}
+type ApplicationMetricsList struct {
+	Items []ApplicationMetrics `json:"items"`
 }
 
 // ApplicationState Asleep: at zero. Waking: pods are starting, none is ready. Awake: at least one pod is ready. FallingAsleep: the load balancers stop sending before it goes to zero. Unknown: the Deployment cannot be read.
@@ -462,7 +607,7 @@ type CustomAutoscalerSpec struct {
 	// IdleTime Seconds without traffic before the application is scaled to zero (or to minReplicas).
 	IdleTime *int32 `json:"idleTime,omitempty"`
 
-	// LoadBalancingAlgorithm How a pod is chosen for a request.
+	// LoadBalancingAlgorithm How a pod is chosen for a request; left out, as the load balancers' settings say.
 	LoadBalancingAlgorithm *LoadBalancingAlgorithm `json:"loadBalancingAlgorithm,omitempty"`
 
 	// MaxReplicas Never more pods than this.
@@ -476,6 +621,15 @@ type CustomAutoscalerSpec struct {
 
 	// ResponseTimeThreshold Mean response time, in milliseconds, above which a pod is added.
 	ResponseTimeThreshold *int32 `json:"responseTimeThreshold,omitempty"`
+
+	// ScaleDownWindow Seconds that every threshold must be met by far without a break before a pod is removed: what is used now, spread over one pod less, would be below 80% of the threshold.
+	ScaleDownWindow *int32 `json:"scaleDownWindow,omitempty"`
+
+	// ScaleUpWindow Seconds that a threshold must be passed without a break before a pod is added.
+	ScaleUpWindow *int32 `json:"scaleUpWindow,omitempty"`
+
+	// ScalingRules Rules of your own, beside the thresholds above. A rule acts when all its thresholds hold; the largest wish of all rules wins, within minReplicas and maxReplicas.
+	ScalingRules *[]ScalingRule `json:"scalingRules,omitempty"`
 
 	// TargetDeployments The Deployments that are scaled and routed to, each on its own.
 	TargetDeployments []TargetDeployment `json:"targetDeployments"`
@@ -532,7 +686,7 @@ type Decision struct {
 	To      int32   `json:"to"`
 	TraceId *string `json:"traceId,omitempty"`
 
-	// Trigger What asked for it: StartCall, Idle, Bounds or Reconcile.
+	// Trigger What asked for it: StartCall, Idle, Threshold, Rule, Bounds or Reconcile.
 	Trigger string `json:"trigger"`
 }
 
@@ -587,11 +741,38 @@ type ListMeta struct {
 	ResourceVersion    *string `json:"resourceVersion,omitempty"`
 }
 
-// LoadBalancingAlgorithm How a pod is chosen for a request.
+// LoadBalancingAlgorithm How a pod is chosen for a request; left out, as the load balancers' settings say.
 type LoadBalancingAlgorithm string
 
 // MergePatch defines model for MergePatch.
 type MergePatch map[string]interface{}
+
+// MetricMean The mean of one metric over the ready pods whose value is fresh.
+type MetricMean struct {
+	// AgeSeconds How old the oldest value in it is.
+	AgeSeconds *float64 `json:"ageSeconds,omitempty"`
+
+	// Mean Absent when no pod has a fresh value.
+	Mean *float64 `json:"mean,omitempty"`
+
+	// MetricType CPU_USAGE, MEMORY_USAGE, DISK_USAGE or AVERAGE_RESPONSE_TIME.
+	MetricType string `json:"metricType"`
+
+	// Missing Ready pods without one: nothing is removed while there are any.
+	Missing int32 `json:"missing"`
+
+	// Pods Ready pods with a fresh value.
+	Pods int32  `json:"pods"`
+	Unit string `json:"unit"`
+}
+
+// MetricsReceipt Example: {"status":"Metrics received"}
+type MetricsReceipt struct {
+	Status MetricsReceiptStatus `json:"status"`
+}
+
+// MetricsReceiptStatus defines model for MetricsReceipt.Status.
+type MetricsReceiptStatus string
 
 // ObjectMeta Kubernetes' own metadata; fields that are not named here are kept as they are.
 type ObjectMeta struct {
@@ -614,11 +795,17 @@ type ObjectMeta struct {
 
 // Pod defines model for Pod.
 type Pod struct {
-	Address   *string    `json:"address,omitempty"`
+	Address *string `json:"address,omitempty"`
+
+	// Alive It runs and is ready: it serves.
+	Alive     bool       `json:"alive"`
 	CreatedAt *time.Time `json:"createdAt,omitempty"`
 
 	// Message Why it is not ready, in Kubernetes' words.
-	Message  *string    `json:"message,omitempty"`
+	Message *string `json:"message,omitempty"`
+
+	// Metrics What a pod uses, who says so, and how long ago.
+	Metrics  *PodUse    `json:"metrics,omitempty"`
 	Name     string     `json:"name"`
 	Node     *string    `json:"node,omitempty"`
 	ReadyAt  *time.Time `json:"readyAt,omitempty"`
@@ -628,6 +815,32 @@ type Pod struct {
 
 // PodState defines model for Pod.State.
 type PodState string
+
+// PodList Example: {"items":[]}
+type PodList struct {
+	Items []struct {
+		Deployment string `json:"deployment"`
+		Namespace  string `json:"namespace"`
+		Pod        Pod    `json:"pod"`
+	} `json:"items"`
+}
+
+// PodUse What a pod uses, who says so, and how long ago.
+type PodUse struct {
+	AgeSeconds float64 `json:"ageSeconds"`
+
+	// Fresh Whether rules look at it.
+	Fresh bool `json:"fresh"`
+
+	// Source A sidecar in the pod, or the Kubernetes metrics API.
+	Source PodUseSource `json:"source"`
+
+	// Values Example: {"cpuUsage":412.5,"diskUsage":0.5,"memoryUsage":11.2,"responseTime":38.4}
+	Values externalRef0.Measurements `json:"values"`
+}
+
+// PodUseSource A sidecar in the pod, or the Kubernetes metrics API.
+type PodUseSource string
 
 // Probe A pod's own readiness check.
 type Probe struct {
@@ -678,9 +891,9 @@ type ReasonEffect string
 
 // Route How requests reach one application.
 type Route struct {
-	// Algorithm How a pod is chosen for a request.
-	Algorithm LoadBalancingAlgorithm `json:"algorithm"`
-	ApiPrefix string                 `json:"apiPrefix"`
+	// Algorithm How a pod is chosen for a request; left out, as the load balancers' settings say.
+	Algorithm *LoadBalancingAlgorithm `json:"algorithm,omitempty"`
+	ApiPrefix string                  `json:"apiPrefix"`
 
 	// Autoscaler The CustomAutoscaler that names it.
 	Autoscaler           string `json:"autoscaler"`
@@ -717,9 +930,48 @@ type RoutesUpdate struct {
 	Complete bool             `json:"complete"`
 	Removed  []ApplicationKey `json:"removed"`
 
+	// Settings What every load balancer follows, all replicas at once. What is left out takes its default.
+	//
+	// Example: {"max_connections":10000,"policy":"round_robin","timeout_seconds":600}
+	Settings *externalRef0.BalancerSettings `json:"settings,omitempty"`
+
 	// Version Give it back as `after`.
 	Version string `json:"version"`
 }
+
+// ScalingAction Add one pod, remove one pod, or remove all (never below minReplicas).
+type ScalingAction string
+
+// ScalingRule defines model for ScalingRule.
+type ScalingRule struct {
+	// Action Add one pod, remove one pod, or remove all (never below minReplicas).
+	Action ScalingAction `json:"action"`
+
+	// Name Names the rule in decisions.
+	Name string `json:"name"`
+
+	// Thresholds All of them must hold.
+	Thresholds []ScalingThreshold `json:"thresholds"`
+}
+
+// ScalingThreshold defines model for ScalingThreshold.
+type ScalingThreshold struct {
+	// Duration Seconds that it must hold without a break.
+	Duration *int32 `json:"duration,omitempty"`
+
+	// MetricType CPU_USAGE in millicores, MEMORY_USAGE and DISK_USAGE in MiB, each the mean per pod; AVERAGE_RESPONSE_TIME in milliseconds.
+	MetricType ScalingThresholdMetricType `json:"metricType"`
+
+	// Operator EQUAL_TO holds within 1% of the value.
+	Operator ScalingThresholdOperator `json:"operator"`
+	Value    float64                  `json:"value"`
+}
+
+// ScalingThresholdMetricType CPU_USAGE in millicores, MEMORY_USAGE and DISK_USAGE in MiB, each the mean per pod; AVERAGE_RESPONSE_TIME in milliseconds.
+type ScalingThresholdMetricType string
+
+// ScalingThresholdOperator EQUAL_TO holds within 1% of the value.
+type ScalingThresholdOperator string
 
 // StartRequest Example: {"arrivedAt":"2026-01-02T03:04:05.678Z","balancer":"load-balancer-5f7c-abcde","waiting":1}
 type StartRequest struct {
@@ -937,6 +1189,11 @@ type KubernetesRefusalApplicationProblemPlusJSON = externalRef0.Problem
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
 type NotFound = externalRef0.Problem
 
+// TooMany A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type TooMany = externalRef0.Problem
+
 // Unavailable A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
@@ -968,8 +1225,38 @@ type ListDecisionsParams struct {
 	// Deployment Only decisions on Deployments of this name.
 	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
 
+	// Trigger Only decisions that this asked for.
+	Trigger *string `form:"trigger,omitempty" json:"trigger,omitempty"`
+
+	// Result Only decisions that ended so: the Deployment was scaled, a wish was kept from it, it failed, or there was nothing to do.
+	Result *ListDecisionsParamsResult `form:"result,omitempty" json:"result,omitempty"`
+
+	// Since Only decisions at or after this moment.
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
 	// Limit At most so many.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListDecisionsParamsResult defines parameters for ListDecisions.
+type ListDecisionsParamsResult string
+
+// ListMetricsParams defines parameters for ListMetrics.
+type ListMetricsParams struct {
+	// Namespace Only applications of this namespace.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Deployment Only Deployments of this name.
+	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
+}
+
+// ListPodsParams defines parameters for ListPods.
+type ListPodsParams struct {
+	// Namespace Only pods of this namespace.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Deployment Only pods of Deployments of this name.
+	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
 }
 
 // WatchRoutesParams defines parameters for WatchRoutes.
@@ -989,6 +1276,12 @@ type PatchCustomAutoscalerApplicationMergePatchPlusJSONRequestBody = MergePatch
 
 // ReplaceCustomAutoscalerJSONRequestBody defines body for ReplaceCustomAutoscaler for application/json ContentType.
 type ReplaceCustomAutoscalerJSONRequestBody = CustomAutoscaler
+
+// SubmitPodMetricsJSONRequestBody defines body for SubmitPodMetrics for application/json ContentType.
+type SubmitPodMetricsJSONRequestBody = externalRef0.PodMetrics
+
+// PutBalancerSettingsJSONRequestBody defines body for PutBalancerSettings for application/json ContentType.
+type PutBalancerSettingsJSONRequestBody = externalRef0.BalancerSettings
 
 // StartApplicationJSONRequestBody defines body for StartApplication for application/json ContentType.
 type StartApplicationJSONRequestBody = StartRequest
@@ -1340,6 +1633,24 @@ type ClientInterface interface {
 	// Corresponds with PUT /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name} (the `ReplaceCustomAutoscaler` operationId).
 	ReplaceCustomAutoscaler(ctx context.Context, namespace Namespace, name Name, body ReplaceCustomAutoscalerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// SubmitPodMetricsWithBody A sidecar's measurements of its pod
+	//
+	// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /metrics (the `SubmitPodMetrics` operationId).
+	SubmitPodMetricsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SubmitPodMetrics A sidecar's measurements of its pod
+	//
+	// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /metrics (the `SubmitPodMetrics` operationId).
+	SubmitPodMetrics(ctx context.Context, body SubmitPodMetricsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListApplications Every application with its state, pods, traffic and last decision
 	//
 	// Corresponds with GET /v1/applications (the `ListApplications` operationId).
@@ -1354,6 +1665,34 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetBalancerSettings The settings that every load balancer follows
+	//
+	// Corresponds with GET /v1/loadbalancer/settings (the `GetBalancerSettings` operationId).
+	GetBalancerSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutBalancerSettingsWithBody Set what every load balancer follows
+	//
+	// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/loadbalancer/settings (the `PutBalancerSettings` operationId).
+	PutBalancerSettingsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutBalancerSettings Set what every load balancer follows
+	//
+	// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/loadbalancer/settings (the `PutBalancerSettings` operationId).
+	PutBalancerSettings(ctx context.Context, body PutBalancerSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListMetrics What every application and each of its pods uses, with the age of each value
+	//
+	// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
+	ListMetrics(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StartApplicationWithBody Start an application that is scaled to zero
 	//
@@ -1372,6 +1711,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 	StartApplication(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPods Every pod of every application, and whether it is alive
+	//
+	// Corresponds with GET /v1/pods (the `ListPods` operationId).
+	ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// WatchRoutes What changed in the routes since a version (long poll)
 	//
@@ -1556,6 +1900,44 @@ func (c *Client) ReplaceCustomAutoscaler(ctx context.Context, namespace Namespac
 	return c.Client.Do(req)
 }
 
+// SubmitPodMetricsWithBody A sidecar's measurements of its pod
+//
+// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /metrics (the `SubmitPodMetrics` operationId).
+func (c *Client) SubmitPodMetricsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSubmitPodMetricsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SubmitPodMetrics A sidecar's measurements of its pod
+//
+// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /metrics (the `SubmitPodMetrics` operationId).
+func (c *Client) SubmitPodMetrics(ctx context.Context, body SubmitPodMetricsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSubmitPodMetricsRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListApplications Every application with its state, pods, traffic and last decision
 //
 // Corresponds with GET /v1/applications (the `ListApplications` operationId).
@@ -1601,6 +1983,74 @@ func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams,
 	return c.Client.Do(req)
 }
 
+// GetBalancerSettings The settings that every load balancer follows
+//
+// Corresponds with GET /v1/loadbalancer/settings (the `GetBalancerSettings` operationId).
+func (c *Client) GetBalancerSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetBalancerSettingsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutBalancerSettingsWithBody Set what every load balancer follows
+//
+// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/loadbalancer/settings (the `PutBalancerSettings` operationId).
+func (c *Client) PutBalancerSettingsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutBalancerSettingsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutBalancerSettings Set what every load balancer follows
+//
+// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/loadbalancer/settings (the `PutBalancerSettings` operationId).
+func (c *Client) PutBalancerSettings(ctx context.Context, body PutBalancerSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutBalancerSettingsRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListMetrics What every application and each of its pods uses, with the age of each value
+//
+// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
+func (c *Client) ListMetrics(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMetricsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // StartApplicationWithBody Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -1629,6 +2079,21 @@ func (c *Client) StartApplicationWithBody(ctx context.Context, namespace Namespa
 // Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 func (c *Client) StartApplication(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStartApplicationRequest(c.Server, namespace, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPods Every pod of every application, and whether it is alive
+//
+// Corresponds with GET /v1/pods (the `ListPods` operationId).
+func (c *Client) ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPodsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2016,6 +2481,46 @@ func NewReplaceCustomAutoscalerRequestWithBody(server string, namespace Namespac
 	return req, nil
 }
 
+// NewSubmitPodMetricsRequest calls the generic SubmitPodMetrics builder with application/json body
+func NewSubmitPodMetricsRequest(server string, body SubmitPodMetricsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSubmitPodMetricsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewSubmitPodMetricsRequestWithBody constructs an http.Request for the SubmitPodMetrics method, with any body, and a specified content type
+func NewSubmitPodMetricsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/metrics")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListApplicationsRequest constructs an http.Request for the ListApplications method
 func NewListApplicationsRequest(server string, params *ListApplicationsParams) (*http.Request, error) {
 	var err error
@@ -2163,9 +2668,178 @@ func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.
 
 		}
 
+		if params.Trigger != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "trigger", *params.Trigger, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Result != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "result", *params.Result, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetBalancerSettingsRequest constructs an http.Request for the GetBalancerSettings method
+func NewGetBalancerSettingsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/loadbalancer/settings")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPutBalancerSettingsRequest calls the generic PutBalancerSettings builder with application/json body
+func NewPutBalancerSettingsRequest(server string, body PutBalancerSettingsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutBalancerSettingsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPutBalancerSettingsRequestWithBody constructs an http.Request for the PutBalancerSettings method, with any body, and a specified content type
+func NewPutBalancerSettingsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/loadbalancer/settings")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListMetricsRequest constructs an http.Request for the ListMetrics method
+func NewListMetricsRequest(server string, params *ListMetricsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/metrics")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Deployment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -2239,6 +2913,72 @@ func NewStartApplicationRequestWithBody(server string, namespace Namespace, name
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListPodsRequest constructs an http.Request for the ListPods method
+func NewListPodsRequest(server string, params *ListPodsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/pods")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Deployment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -2466,6 +3206,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name} (the `ReplaceCustomAutoscaler` operationId).
 	ReplaceCustomAutoscalerWithResponse(ctx context.Context, namespace Namespace, name Name, body ReplaceCustomAutoscalerJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceCustomAutoscalerResponse, error)
 
+	// SubmitPodMetricsWithBodyWithResponse A sidecar's measurements of its pod
+	//
+	// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /metrics (the `SubmitPodMetrics` operationId).
+	SubmitPodMetricsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SubmitPodMetricsResponse, error)
+
+	// SubmitPodMetricsWithResponse A sidecar's measurements of its pod
+	//
+	// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /metrics (the `SubmitPodMetrics` operationId).
+	SubmitPodMetricsWithResponse(ctx context.Context, body SubmitPodMetricsJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitPodMetricsResponse, error)
+
 	// ListApplicationsWithResponse Every application with its state, pods, traffic and last decision
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -2487,6 +3245,38 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisionsWithResponse(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*ListDecisionsResponse, error)
 
+	// GetBalancerSettingsWithResponse The settings that every load balancer follows
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/loadbalancer/settings (the `GetBalancerSettings` operationId).
+	GetBalancerSettingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetBalancerSettingsResponse, error)
+
+	// PutBalancerSettingsWithBodyWithResponse Set what every load balancer follows
+	//
+	// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/loadbalancer/settings (the `PutBalancerSettings` operationId).
+	PutBalancerSettingsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutBalancerSettingsResponse, error)
+
+	// PutBalancerSettingsWithResponse Set what every load balancer follows
+	//
+	// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/loadbalancer/settings (the `PutBalancerSettings` operationId).
+	PutBalancerSettingsWithResponse(ctx context.Context, body PutBalancerSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*PutBalancerSettingsResponse, error)
+
+	// ListMetricsWithResponse What every application and each of its pods uses, with the age of each value
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
+	ListMetricsWithResponse(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*ListMetricsResponse, error)
+
 	// StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -2504,6 +3294,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 	StartApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*StartApplicationResponse, error)
+
+	// ListPodsWithResponse Every pod of every application, and whether it is alive
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/pods (the `ListPods` operationId).
+	ListPodsWithResponse(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*ListPodsResponse, error)
 
 	// WatchRoutesWithResponse What changed in the routes since a version (long poll)
 	//
@@ -3241,6 +4038,89 @@ func (r ReplaceCustomAutoscalerResponse) ContentType() string {
 	return ""
 }
 
+// SubmitPodMetricsResponse429Headers the declared response headers of an HTTP 429 response for SubmitPodMetrics
+type SubmitPodMetricsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// SubmitPodMetricsResponse503Headers the declared response headers of an HTTP 503 response for SubmitPodMetrics
+type SubmitPodMetricsResponse503Headers struct {
+	RetryAfter *int
+}
+
+type SubmitPodMetricsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MetricsReceipt
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SubmitPodMetricsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *SubmitPodMetricsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SubmitPodMetricsResponse) GetJSON200() *MetricsReceipt {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SubmitPodMetricsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r SubmitPodMetricsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r SubmitPodMetricsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SubmitPodMetricsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SubmitPodMetricsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SubmitPodMetricsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SubmitPodMetricsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SubmitPodMetricsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListApplicationsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3413,6 +4293,199 @@ func (r ListDecisionsResponse) ContentType() string {
 	return ""
 }
 
+// GetBalancerSettingsResponse503Headers the declared response headers of an HTTP 503 response for GetBalancerSettings
+type GetBalancerSettingsResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetBalancerSettingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *externalRef0.BalancerSettings
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetBalancerSettingsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetBalancerSettingsResponse) GetJSON200() *externalRef0.BalancerSettings {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetBalancerSettingsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetBalancerSettingsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetBalancerSettingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetBalancerSettingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetBalancerSettingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetBalancerSettingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PutBalancerSettingsResponse503Headers the declared response headers of an HTTP 503 response for PutBalancerSettings
+type PutBalancerSettingsResponse503Headers struct {
+	RetryAfter *int
+}
+
+type PutBalancerSettingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *externalRef0.BalancerSettings
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PutBalancerSettingsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PutBalancerSettingsResponse) GetJSON200() *externalRef0.BalancerSettings {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PutBalancerSettingsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r PutBalancerSettingsResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PutBalancerSettingsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PutBalancerSettingsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PutBalancerSettingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutBalancerSettingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutBalancerSettingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutBalancerSettingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListMetricsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApplicationMetricsList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMetricsResponse) GetJSON200() *ApplicationMetricsList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMetricsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMetricsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMetricsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMetricsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // StartApplicationResponse503Headers the declared response headers of an HTTP 503 response for StartApplication
 type StartApplicationResponse503Headers struct {
 	RetryAfter *int
@@ -3490,6 +4563,61 @@ func (r StartApplicationResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StartApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPodsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PodList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPodsResponse) GetJSON200() *PodList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPodsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPodsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPodsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPodsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3761,6 +4889,36 @@ func (c *ClientWithResponses) ReplaceCustomAutoscalerWithResponse(ctx context.Co
 	return ParseReplaceCustomAutoscalerResponse(rsp)
 }
 
+// SubmitPodMetricsWithBodyWithResponse A sidecar's measurements of its pod
+//
+// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /metrics (the `SubmitPodMetrics` operationId).
+func (c *ClientWithResponses) SubmitPodMetricsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SubmitPodMetricsResponse, error) {
+	rsp, err := c.SubmitPodMetricsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSubmitPodMetricsResponse(rsp)
+}
+
+// SubmitPodMetricsWithResponse A sidecar's measurements of its pod
+//
+// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /metrics (the `SubmitPodMetrics` operationId).
+func (c *ClientWithResponses) SubmitPodMetricsWithResponse(ctx context.Context, body SubmitPodMetricsJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitPodMetricsResponse, error) {
+	rsp, err := c.SubmitPodMetrics(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSubmitPodMetricsResponse(rsp)
+}
+
 // ListApplicationsWithResponse Every application with its state, pods, traffic and last decision
 //
 // Returns a wrapper object for the known response body format(s).
@@ -3800,6 +4958,62 @@ func (c *ClientWithResponses) ListDecisionsWithResponse(ctx context.Context, par
 	return ParseListDecisionsResponse(rsp)
 }
 
+// GetBalancerSettingsWithResponse The settings that every load balancer follows
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/loadbalancer/settings (the `GetBalancerSettings` operationId).
+func (c *ClientWithResponses) GetBalancerSettingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetBalancerSettingsResponse, error) {
+	rsp, err := c.GetBalancerSettings(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetBalancerSettingsResponse(rsp)
+}
+
+// PutBalancerSettingsWithBodyWithResponse Set what every load balancer follows
+//
+// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/loadbalancer/settings (the `PutBalancerSettings` operationId).
+func (c *ClientWithResponses) PutBalancerSettingsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutBalancerSettingsResponse, error) {
+	rsp, err := c.PutBalancerSettingsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutBalancerSettingsResponse(rsp)
+}
+
+// PutBalancerSettingsWithResponse Set what every load balancer follows
+//
+// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/loadbalancer/settings (the `PutBalancerSettings` operationId).
+func (c *ClientWithResponses) PutBalancerSettingsWithResponse(ctx context.Context, body PutBalancerSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*PutBalancerSettingsResponse, error) {
+	rsp, err := c.PutBalancerSettings(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutBalancerSettingsResponse(rsp)
+}
+
+// ListMetricsWithResponse What every application and each of its pods uses, with the age of each value
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
+func (c *ClientWithResponses) ListMetricsWithResponse(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*ListMetricsResponse, error) {
+	rsp, err := c.ListMetrics(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListMetricsResponse(rsp)
+}
+
 // StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -3828,6 +5042,19 @@ func (c *ClientWithResponses) StartApplicationWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseStartApplicationResponse(rsp)
+}
+
+// ListPodsWithResponse Every pod of every application, and whether it is alive
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/pods (the `ListPods` operationId).
+func (c *ClientWithResponses) ListPodsWithResponse(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*ListPodsResponse, error) {
+	rsp, err := c.ListPods(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPodsResponse(rsp)
 }
 
 // WatchRoutesWithResponse What changed in the routes since a version (long poll)
@@ -4493,6 +5720,83 @@ func ParseReplaceCustomAutoscalerResponse(rsp *http.Response) (*ReplaceCustomAut
 	return response, nil
 }
 
+// ParseSubmitPodMetricsResponse parses an HTTP response from a SubmitPodMetricsWithResponse call
+func ParseSubmitPodMetricsResponse(rsp *http.Response) (*SubmitPodMetricsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SubmitPodMetricsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MetricsReceipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers SubmitPodMetricsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers SubmitPodMetricsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListApplicationsResponse parses an HTTP response from a ListApplicationsWithResponse call
 func ParseListApplicationsResponse(rsp *http.Response) (*ListApplicationsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -4620,6 +5924,166 @@ func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, err
 	return response, nil
 }
 
+// ParseGetBalancerSettingsResponse parses an HTTP response from a GetBalancerSettingsWithResponse call
+func ParseGetBalancerSettingsResponse(rsp *http.Response) (*GetBalancerSettingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetBalancerSettingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest externalRef0.BalancerSettings
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers GetBalancerSettingsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePutBalancerSettingsResponse parses an HTTP response from a PutBalancerSettingsWithResponse call
+func ParsePutBalancerSettingsResponse(rsp *http.Response) (*PutBalancerSettingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutBalancerSettingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest externalRef0.BalancerSettings
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers PutBalancerSettingsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListMetricsResponse parses an HTTP response from a ListMetricsWithResponse call
+func ParseListMetricsResponse(rsp *http.Response) (*ListMetricsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMetricsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApplicationMetricsList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseStartApplicationResponse parses an HTTP response from a StartApplicationWithResponse call
 func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -4689,6 +6153,46 @@ func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationRespons
 			headers.RetryAfter = &value
 		}
 		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListPodsResponse parses an HTTP response from a ListPodsWithResponse call
+func ParseListPodsResponse(rsp *http.Response) (*ListPodsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPodsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PodList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	return response, nil
@@ -4834,6 +6338,9 @@ type ServerInterface interface {
 	// ReplaceCustomAutoscaler Replace a CustomAutoscaler
 	// (PUT /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name})
 	ReplaceCustomAutoscaler(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// SubmitPodMetrics A sidecar's measurements of its pod
+	// (POST /metrics)
+	SubmitPodMetrics(w http.ResponseWriter, r *http.Request)
 	// ListApplications Every application with its state, pods, traffic and last decision
 	// (GET /v1/applications)
 	ListApplications(w http.ResponseWriter, r *http.Request, params ListApplicationsParams)
@@ -4843,9 +6350,21 @@ type ServerInterface interface {
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
+	// GetBalancerSettings The settings that every load balancer follows
+	// (GET /v1/loadbalancer/settings)
+	GetBalancerSettings(w http.ResponseWriter, r *http.Request)
+	// PutBalancerSettings Set what every load balancer follows
+	// (PUT /v1/loadbalancer/settings)
+	PutBalancerSettings(w http.ResponseWriter, r *http.Request)
+	// ListMetrics What every application and each of its pods uses, with the age of each value
+	// (GET /v1/metrics)
+	ListMetrics(w http.ResponseWriter, r *http.Request, params ListMetricsParams)
 	// StartApplication Start an application that is scaled to zero
 	// (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 	StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// ListPods Every pod of every application, and whether it is alive
+	// (GET /v1/pods)
+	ListPods(w http.ResponseWriter, r *http.Request, params ListPodsParams)
 	// WatchRoutes What changed in the routes since a version (long poll)
 	// (GET /v1/routes)
 	WatchRoutes(w http.ResponseWriter, r *http.Request, params WatchRoutesParams)
@@ -4894,6 +6413,12 @@ func (_ Unimplemented) ReplaceCustomAutoscaler(w http.ResponseWriter, r *http.Re
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// SubmitPodMetrics A sidecar's measurements of its pod
+// (POST /metrics)
+func (_ Unimplemented) SubmitPodMetrics(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListApplications Every application with its state, pods, traffic and last decision
 // (GET /v1/applications)
 func (_ Unimplemented) ListApplications(w http.ResponseWriter, r *http.Request, params ListApplicationsParams) {
@@ -4912,9 +6437,33 @@ func (_ Unimplemented) ListDecisions(w http.ResponseWriter, r *http.Request, par
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// GetBalancerSettings The settings that every load balancer follows
+// (GET /v1/loadbalancer/settings)
+func (_ Unimplemented) GetBalancerSettings(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// PutBalancerSettings Set what every load balancer follows
+// (PUT /v1/loadbalancer/settings)
+func (_ Unimplemented) PutBalancerSettings(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListMetrics What every application and each of its pods uses, with the age of each value
+// (GET /v1/metrics)
+func (_ Unimplemented) ListMetrics(w http.ResponseWriter, r *http.Request, params ListMetricsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // StartApplication Start an application that is scaled to zero
 // (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 func (_ Unimplemented) StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListPods Every pod of every application, and whether it is alive
+// (GET /v1/pods)
+func (_ Unimplemented) ListPods(w http.ResponseWriter, r *http.Request, params ListPodsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -5173,6 +6722,20 @@ func (siw *ServerInterfaceWrapper) ReplaceCustomAutoscaler(w http.ResponseWriter
 	handler.ServeHTTP(w, r)
 }
 
+// SubmitPodMetrics operation middleware
+func (siw *ServerInterfaceWrapper) SubmitPodMetrics(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SubmitPodMetrics(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListApplications operation middleware
 func (siw *ServerInterfaceWrapper) ListApplications(w http.ResponseWriter, r *http.Request) {
 
@@ -5276,6 +6839,45 @@ func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.
 		return
 	}
 
+	// ------------- Optional query parameter "trigger" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "trigger", r.URL.Query(), &params.Trigger, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "trigger"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "trigger", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "result" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "result", r.URL.Query(), &params.Result, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "result"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "result", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -5291,6 +6893,80 @@ func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListDecisions(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetBalancerSettings operation middleware
+func (siw *ServerInterfaceWrapper) GetBalancerSettings(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetBalancerSettings(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PutBalancerSettings operation middleware
+func (siw *ServerInterfaceWrapper) PutBalancerSettings(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PutBalancerSettings(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListMetrics operation middleware
+func (siw *ServerInterfaceWrapper) ListMetrics(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMetricsParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "deployment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deployment", r.URL.Query(), &params.Deployment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListMetrics(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -5326,6 +7002,52 @@ func (siw *ServerInterfaceWrapper) StartApplication(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.StartApplication(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListPods operation middleware
+func (siw *ServerInterfaceWrapper) ListPods(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPodsParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "deployment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deployment", r.URL.Query(), &params.Deployment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListPods(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -5536,6 +7258,18 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/v1/traffic", wrapper.ReportTraffic)
 	})
 	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/loadbalancer/settings", wrapper.GetBalancerSettings)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/v1/loadbalancer/settings", wrapper.PutBalancerSettings)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/pods", wrapper.ListPods)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/metrics", wrapper.ListMetrics)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/applications", wrapper.ListApplications)
 	})
 	r.Group(func(r chi.Router) {
@@ -5543,6 +7277,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/decisions", wrapper.ListDecisions)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/metrics", wrapper.SubmitPodMetrics)
 	})
 
 	return r
@@ -5558,6 +7295,15 @@ type KubernetesRefusalJSONResponse KubernetesStatus
 type KubernetesRefusalApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type NotFoundApplicationProblemPlusJSONResponse externalRef0.Problem
+
+type TooManyResponseHeaders struct {
+	RetryAfter *int
+}
+type TooManyApplicationProblemPlusJSONResponse struct {
+	Body externalRef0.Problem
+
+	Headers TooManyResponseHeaders
+}
 
 type UnavailableResponseHeaders struct {
 	RetryAfter *int
@@ -6680,6 +8426,99 @@ func (response ReplaceCustomAutoscalerdefaultApplicationProblemPlusJSONResponse)
 	return err
 }
 
+type SubmitPodMetricsRequestObject struct {
+	Body *SubmitPodMetricsJSONRequestBody
+}
+
+type SubmitPodMetricsResponseObject interface {
+	VisitSubmitPodMetricsResponse(w http.ResponseWriter) error
+}
+
+type SubmitPodMetrics200JSONResponse MetricsReceipt
+
+func (response SubmitPodMetrics200JSONResponse) VisitSubmitPodMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetrics400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetrics400ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetrics429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetrics429ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetrics503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetrics503ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetricsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response SubmitPodMetricsdefaultApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListApplicationsRequestObject struct {
 	Params ListApplicationsParams
 }
@@ -6862,6 +8701,208 @@ func (response ListDecisionsdefaultApplicationProblemPlusJSONResponse) VisitList
 	return err
 }
 
+type GetBalancerSettingsRequestObject struct {
+}
+
+type GetBalancerSettingsResponseObject interface {
+	VisitGetBalancerSettingsResponse(w http.ResponseWriter) error
+}
+
+type GetBalancerSettings200JSONResponse externalRef0.BalancerSettings
+
+func (response GetBalancerSettings200JSONResponse) VisitGetBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalancerSettings503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalancerSettings503ApplicationProblemPlusJSONResponse) VisitGetBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalancerSettingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response GetBalancerSettingsdefaultApplicationProblemPlusJSONResponse) VisitGetBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBalancerSettingsRequestObject struct {
+	Body *PutBalancerSettingsJSONRequestBody
+}
+
+type PutBalancerSettingsResponseObject interface {
+	VisitPutBalancerSettingsResponse(w http.ResponseWriter) error
+}
+
+type PutBalancerSettings200JSONResponse externalRef0.BalancerSettings
+
+func (response PutBalancerSettings200JSONResponse) VisitPutBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBalancerSettings400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PutBalancerSettings400ApplicationProblemPlusJSONResponse) VisitPutBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBalancerSettings409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response PutBalancerSettings409ApplicationProblemPlusJSONResponse) VisitPutBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBalancerSettings503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PutBalancerSettings503ApplicationProblemPlusJSONResponse) VisitPutBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBalancerSettingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response PutBalancerSettingsdefaultApplicationProblemPlusJSONResponse) VisitPutBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMetricsRequestObject struct {
+	Params ListMetricsParams
+}
+
+type ListMetricsResponseObject interface {
+	VisitListMetricsResponse(w http.ResponseWriter) error
+}
+
+type ListMetrics200JSONResponse ApplicationMetricsList
+
+func (response ListMetrics200JSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMetrics400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListMetrics400ApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMetricsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ListMetricsdefaultApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type StartApplicationRequestObject struct {
 	Namespace Namespace `json:"namespace"`
 	Name      Name      `json:"name"`
@@ -6959,6 +9000,61 @@ type StartApplicationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response StartApplicationdefaultApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPodsRequestObject struct {
+	Params ListPodsParams
+}
+
+type ListPodsResponseObject interface {
+	VisitListPodsResponse(w http.ResponseWriter) error
+}
+
+type ListPods200JSONResponse PodList
+
+func (response ListPods200JSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPods400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListPods400ApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPodsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ListPodsdefaultApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7138,6 +9234,9 @@ type StrictServerInterface interface {
 	// ReplaceCustomAutoscaler Replace a CustomAutoscaler
 	// (PUT /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name})
 	ReplaceCustomAutoscaler(ctx context.Context, request ReplaceCustomAutoscalerRequestObject) (ReplaceCustomAutoscalerResponseObject, error)
+	// SubmitPodMetrics A sidecar's measurements of its pod
+	// (POST /metrics)
+	SubmitPodMetrics(ctx context.Context, request SubmitPodMetricsRequestObject) (SubmitPodMetricsResponseObject, error)
 	// ListApplications Every application with its state, pods, traffic and last decision
 	// (GET /v1/applications)
 	ListApplications(ctx context.Context, request ListApplicationsRequestObject) (ListApplicationsResponseObject, error)
@@ -7147,9 +9246,21 @@ type StrictServerInterface interface {
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
+	// GetBalancerSettings The settings that every load balancer follows
+	// (GET /v1/loadbalancer/settings)
+	GetBalancerSettings(ctx context.Context, request GetBalancerSettingsRequestObject) (GetBalancerSettingsResponseObject, error)
+	// PutBalancerSettings Set what every load balancer follows
+	// (PUT /v1/loadbalancer/settings)
+	PutBalancerSettings(ctx context.Context, request PutBalancerSettingsRequestObject) (PutBalancerSettingsResponseObject, error)
+	// ListMetrics What every application and each of its pods uses, with the age of each value
+	// (GET /v1/metrics)
+	ListMetrics(ctx context.Context, request ListMetricsRequestObject) (ListMetricsResponseObject, error)
 	// StartApplication Start an application that is scaled to zero
 	// (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 	StartApplication(ctx context.Context, request StartApplicationRequestObject) (StartApplicationResponseObject, error)
+	// ListPods Every pod of every application, and whether it is alive
+	// (GET /v1/pods)
+	ListPods(ctx context.Context, request ListPodsRequestObject) (ListPodsResponseObject, error)
 	// WatchRoutes What changed in the routes since a version (long poll)
 	// (GET /v1/routes)
 	WatchRoutes(ctx context.Context, request WatchRoutesRequestObject) (WatchRoutesResponseObject, error)
@@ -7379,6 +9490,37 @@ func (sh *strictHandler) ReplaceCustomAutoscaler(w http.ResponseWriter, r *http.
 	}
 }
 
+// SubmitPodMetrics operation middleware
+func (sh *strictHandler) SubmitPodMetrics(w http.ResponseWriter, r *http.Request) {
+	var request SubmitPodMetricsRequestObject
+
+	var body SubmitPodMetricsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SubmitPodMetrics(ctx, request.(SubmitPodMetricsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SubmitPodMetrics")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SubmitPodMetricsResponseObject); ok {
+		if err := validResponse.VisitSubmitPodMetricsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListApplications operation middleware
 func (sh *strictHandler) ListApplications(w http.ResponseWriter, r *http.Request, params ListApplicationsParams) {
 	var request ListApplicationsRequestObject
@@ -7458,6 +9600,87 @@ func (sh *strictHandler) ListDecisions(w http.ResponseWriter, r *http.Request, p
 	}
 }
 
+// GetBalancerSettings operation middleware
+func (sh *strictHandler) GetBalancerSettings(w http.ResponseWriter, r *http.Request) {
+	var request GetBalancerSettingsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBalancerSettings(ctx, request.(GetBalancerSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBalancerSettings")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetBalancerSettingsResponseObject); ok {
+		if err := validResponse.VisitGetBalancerSettingsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PutBalancerSettings operation middleware
+func (sh *strictHandler) PutBalancerSettings(w http.ResponseWriter, r *http.Request) {
+	var request PutBalancerSettingsRequestObject
+
+	var body PutBalancerSettingsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PutBalancerSettings(ctx, request.(PutBalancerSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutBalancerSettings")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PutBalancerSettingsResponseObject); ok {
+		if err := validResponse.VisitPutBalancerSettingsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListMetrics operation middleware
+func (sh *strictHandler) ListMetrics(w http.ResponseWriter, r *http.Request, params ListMetricsParams) {
+	var request ListMetricsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMetrics(ctx, request.(ListMetricsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMetrics")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListMetricsResponseObject); ok {
+		if err := validResponse.VisitListMetricsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // StartApplication operation middleware
 func (sh *strictHandler) StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
 	var request StartApplicationRequestObject
@@ -7485,6 +9708,32 @@ func (sh *strictHandler) StartApplication(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(StartApplicationResponseObject); ok {
 		if err := validResponse.VisitStartApplicationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListPods operation middleware
+func (sh *strictHandler) ListPods(w http.ResponseWriter, r *http.Request, params ListPodsParams) {
+	var request ListPodsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPods(ctx, request.(ListPodsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPods")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListPodsResponseObject); ok {
+		if err := validResponse.VisitListPodsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -7554,162 +9803,202 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3tcts41iB8K3j5PlttT9Oy5K/Eck1tpdOdmex0ul2x++mqSXsmEAlJGJMAmwAtq93en3sBe4l7JVs4",
-	"+CBIghJlJ5mZrSd/YkkkcHBwvnHOwUOU8LzgjDApoulDVOAS50SSEj79gHOi/k+JSEpaSMpZNI2ulwQx",
-	"nBPE50guCeKzf5BEjqI4Ivc4LzISTaM5nXGGk4RGcUTVSwWWyyiOGIyo/4ujkvxa0ZKk0VSWFYkjkSxJ",
-	"jtWM/1GSeTSN/v/DGrxD/atQX+Wc/R2Ae3yMAUpR4KQH1L9UM1IyIokAqOHJJrApmeMqk/2g6tE/Abx6",
-	"oEcFtRqLCPkNTykBZL+uhOT5q0pykeCMlOq7hDNJmFR/4qLIaILVwg7/IdTqHgbO3xnYzV+vRX8jCs6E",
-	"huYbnL7XEG6Aoyj5LCP51xYeh1L1RqqwR9kdzmgaxVFKJKZZNI1WmMopOl0iKhDjEuEs4yuiHiFlyRXh",
-	"fXiI7JfTaLXkGUGCJJylAs1LnqOxQJKjs7GI4mhOSZaaUaM4usNZpeY9XUaPN3EkJJaViKYn43EcSSph",
-	"uxVRGOxbGCyQcl2oJ6qSTRnJiaBiatY4tSt53HHbL/X7Guld6rSApJxoUOZUIrmkAimclziRF+ijRsxH",
-	"Tb+I4GSJYN0ISwSkO1JgveZsntHkeRuW2EG8HVNM/i0pMr7OCZPIsMuh4/GD1PvRroPcU6FGqbfgvLkF",
-	"6geC5ryc0VQg2L0N6HdwfWL8ayhAklG2EB48iPHVBfqosfARCbwWaLVcI8xStFpiqWgw5YD5NyA+nscn",
-	"kpQMZx7CTn2afaX3GVEGIleQ8o6CSFIkQt4qDjiZzc+P5senL17Mjk9SfIaPE3J+dJ6OyZicvDg+20be",
-	"BoBPiN9XbI24XJISlWReCZwhXnr0Wgvm9/rnARLPwxwu6H+SUuip7iZRbHAJhHZLmcLJlcZlHOVECLwg",
-	"hpi1xkJLLNCMEIZyntI5BRlUEgxT1dxU70j0BtOsKslwHNVLNJAoJD2fIUuCU0/1IrzAlAFhqrHXaM2r",
-	"EiVLzBZEUSndyIceMvQr6ZfnRCAAko6QAggEH88yUiLMxIqUAq2oXCKMDAgo5UmlpM0FIMFT8K8u3wJv",
-	"kDJG3LCKslSUSo/daO5rjROkMK2noFIgvmJI75azbJSRweUbXimiegaXMy4P5jCKt5mMo7aGNoJ+B7nb",
-	"2OCTeoN/UBrFzLhhT2vAPq14LYnWsEhUyVKL2K5IVaLUPAqo/onhO0wzPLO4eyK2K2+cljYLkkytuzSh",
-	"gDSQ5frVXJLyShsg0XTiS+jjJqbdfEp3bMa4D9wnxLmCouBCUAUENpZEzg2zlGsrKtSS0Hu1ugNYnjKI",
-	"lwSnxvD3fuka1T8vCVNixQ0XK7VkLDQ1UL2YHN/TvMqj6cszMMFyyvTnsUOOUjwLbZQ+OkQAEK/q3e4C",
-	"8SNr8IZUVIR7GCnWojHL9GNUoFumuJzPjZpvuAMPEfZs8IYno1ZIFQDKSL1RuHf85z3YZEuaZuSaKlfi",
-	"XCEA378nsCwRTY8BIfXncex5G75bUvDUzKgk/7rxRul/AGtGaV6REVJo82A+p4la1QxnmCWwwWqkudZl",
-	"+j3K3mR0sZRmRCX1lPE9dm6KHb4kOKdsAZ+Uya3/VhtXlLwgpTTODG64MTm+/56whVxG06PTY7f1Qpbq",
-	"/ccmYh8iKkkutno19hX1vhkQlyVeR4/NjRkwPbkvYMVXEpfScXqb5N4o30OoR1ACxMQRbEcMgjonKcXM",
-	"+sQZFlI/Cxwx52WOFZGkvNLiyMDAqnymiN+nk/a8VzVnuXEok8dHUZeJ4kjN/CqR9I7KtR2vnh5LciBp",
-	"7kFQY0G9+S1JqDAMtwn77jnz3s/4lvxUbHvLPPXY4oOHIetqcMqgN5gfF/Bo4CxEAprFBtLeJU9DVNdi",
-	"zkFAlrs9Dnwt3rJeIv0zX6GMswWqmKSZkm/6lRjRuVLERiCghOdkKGkaqbIZJ560voLnHxvSZ9Or1/qx",
-	"qyrPcbmOmtGJD40ITEO0ekLGAukhtL0fTRJqkqDHfoYUauAb0unGoUfbhmqV3sr/QtYtW2SIiggJ/Y5E",
-	"bYq0wfGxFhvsGKcatBFbcPI91TEkDymGyT7cdFbp2G8QH/oWQocfW8DrAbfAemUpveXIAg9NlUH1Gyn5",
-	"CP2MbylbTJEiFYRLokU9ZYsYMc7A6AXiG6FXK3xL4M2MKJ2gfi146j3xBmcZZQs7B2gPjlPk9DUSkhdI",
-	"EJZStkAzMufKVpZoocxVyQ1IPzEwaqZtryHBTJm0MwLzgaXDlAX2oTYS9GqiOAJgozhqgBQpixzG9rBX",
-	"C04Pe9c1u+NUcwzOLr39neNMkE9G2LUF0zEOQQkLEqMlX6EcszUiLCWpslMxOr2/R7xEs5LfEsTn87Zi",
-	"PTuJNluqvr300PFktb2k3E+gDsZXMdKGk0CUJVmVkjSoyzdP6ev1cKAbbI7ZWhIdJeWlIg6MkowSJpui",
-	"frMZIAlL1ts243v92NUtkcnymXLGtzkH7CUjdxBTwsmSpAgrPE/RvMoyvWaO1BKesKu1rdu7q5qMBGWJ",
-	"4XmSvpJPmMqzpDvCxkUpsERLfEfQjCwqHd6BwCp7GgE5c713cSa4aB5EJef50+f5Zi1Jx6oZgJkV2IiB",
-	"PVDG40FVGMTojeAlyvmd+oOZTXHGd0kKXsLWDFIl2jR9Dy8ZA/Wtfm9ytkWz9NonTkr4+11vRAtVHv15",
-	"ss1jjZDuqr2ggNJSG+pFOvZyIvHdZOTe2W/5vQpv1yVmAn7VzkN0ND46OxhPDsZH1+Pj6fhkOj79ayeg",
-	"+uTTARdurUd4R4XQ6PHirpnwZNU1LhfEhOM6FkRoEUM9ILeohr9wfPTi7GXgaT6DuFH6J8JI6cIUHXIP",
-	"yRlsglbeLJPx0UlgEouDB6e2r8vK6GjAySbdrL9oLsYjZ/tgi57hVzezAzcOoTZIk4GDzK6TogwhL54X",
-	"K89ZfQcsXfokpXwXgWCsFKRgyStJUiR5O27jnwjUzsHBouRVMaq/OLyb4KxY4knkDgo6MCtikDjFEuJY",
-	"5izYjwX1GO2iIGAAJUV1vSyJWPIsjaYvxuN2JEjZeN+AiacsrWzBSyqXuRLHiq7f8xllAETOy7U30uQ0",
-	"jiTQv4cgfWRa0MuSzOl9NI0O25D2Ox8g8KbR6Xis0GEPlvzH7XePN4E4j4fymkQH4T5EsHo36oE623IT",
-	"5Np6ozaJ+B+BQt8Rif2N2uXk/Eq902DKnd6uj4B8dgNAOnwUR/cHt052H1jEJFgSRSoK+x8inGXqTcDx",
-	"ZpLfSOlFVpU4i6ZRAr/VbynuL0o4GnzNsypnmtK6pqdHiyYUq3wi4FjFo/8QnF1iJX6ikVruqEPBH/5w",
-	"MzJJIYZctZAXATEd9s5i45TF2uWKm36VEitGUnYAgm0Z2fiBmf7KfNw2+SV4gOKWpGjOy56xvZiEGd6L",
-	"PHT0Q3AKh1XtNfbN0wx4uMlwug7P1NmZZozEDPAOZFFRUiWk1nAGMmisRoTFjoXvB4wVjIDCGR2vpAti",
-	"1b6wDnIFac2L7BgQ3qYQ59oNBudhpSb0qayrFS9T0bMZ1phw0/68XAcJyn/XyrJRUhJstayQOC/qcV4t",
-	"PMJMIdR2E0diyUsJPpWSDAlWgkHZUVWGywBrR3F0552eG5n8GFDfNn6zSfD7dsxRyFbaLa7TzVjqBlut",
-	"RNw69VD1oNaplcPgyFFQP+wW/Ug4k5gyJWBZUpWldb2tSaGcpK7xBG5wWYcadExpxctbCDzAWZgyci/Q",
-	"vCohA4MzIsCzs15eI8YUozkthYSosPlT27YjNEY5wQwOcTOaUxn2CO0532Ss/m3z8ZrGUZvT3hHM0OvL",
-	"n1AlCCpIqdYGR4w5zTKa8BJO9Gb8jqDVkiZLHQFQNiJOe13jJoA+hJNggKdxGmO24njc2Ywtkkkh2jNy",
-	"PTvWxO3Qng7TeGJ3f/MCzsYnL7fD32ddbmGB8Fvd8xqHkkkHIz9AcAZM+MIoLgbH0AP2ZduqOtZwkHT0",
-	"Ux3qeUe/eQbZnL148eJI+U5bIGyeUvVzsUbTnKw0hB6eLtAYZUSKDvGAjtsNiz1hLp3nqeh7Gy7tsyBN",
-	"aiY0h/1Px+fx2SA2DHg6O5qfTYcx1smTihN1ps/g+NB1C5JujCinzH5qaauWLZ9RIQ9yXBzckrWwASSl",
-	"X7pPmWFyXNShMbVtvJJNNjzqlUwmM8LmmSoVIJSCyLmQymQ121abUmoDIQRJUnQ6Ptm+j5s3sR1c6Ozo",
-	"NtcH0m6xzbp40Bm/zl5qHum5oJT3PcorIZE5A8nU9KVmtqZ5WlaQxiNINvdHRb9U4/Fx8kekf/BeUaZb",
-	"A5bu0nyIgPCcj45yvFbwLOgdYYgznV7ugdAZbISzbA/HqOdXCKiJv3NG9mYxmo3qmf74R4Trj/v7yo8P",
-	"mC7Ope3YJ8/KzNgQR93GFvDwALbwona7mOzbY2/hAF93joX7HfE5Uk6H5jpIvjI5hqIgWBln4dOmYIyw",
-	"mUuw1SeMEVcqBTJTtO88MGOk3DyLc26fPMHT8wdMDGAo5WkhbeMszyK+YTL5MeAU+Ck07cQ5rASwAHpM",
-	"NVLBeK8ZWaeqKdtA2fdYQBIrlkgscUFSRGUn5FlktC5IGZJtMC+5ltQ0jabReHJQPzd5EfWloGlgtAQm",
-	"87la6zT6mYplQ8h5CSZqbefj0RESaM9a0+h8jMR+1EpaM2IPvHIlVN3wrzPt94bFOhVo3DPUO08rgG9s",
-	"Mkum0QT9n//1v9F4ijqQIojF9J55jM5evPyreoJrq6qkiwXkBxqwO+6x2ZdA8iT4Y61Tk1WdfT2qeWjG",
-	"eUYwe0pGW1nyYOrmWqn4hFdZalWiAfXC6H5ZUmU1LTBlw6SkpqfuoaLZJm1YDJQUNICxnxj9tSIXtd+6",
-	"QBllBBhFfQEVEEhy3gL3LATsTjlhjuYHip/3+qCkIXiOj7qhC0eOIWXi6yolGwRhkjBdsrZ9M+RO512K",
-	"mHs3bkXF0sgonS6spVKimBKQr9yGgfvqqlRaB2shmCxnBaWnU0aIyimCfM3XOMtipNgwRt/wStm8vETv",
-	"lfmb0Ixsp4p2uCe1giDuP9oFogcE1hDHjuvrLa6J6GaDqviMKVJ+oqanDsH3emK+1HcsLThlMpyUrZwJ",
-	"k7qgHAnlDJZEgKnQEpH6h+4oby+nBS+lTaX1XOAhHF7wdJCELEo+I7bGoF9GN8JkKAGXuCBY1jo6pYwI",
-	"Jb1JcmthBkdYKlP9AkHYT5eXkHuSAOss3l++1m+I2BtjgSURMXIcZ4dS2gFsPCv0mBLeYUUB69ohlVU9",
-	"vi3hwZijXUx52QUJzjIom3MHFF3YJClzynA4DeUtqJ8Fp2yB8Aqvp5Dypha6VF8xsgoN2qJatfuxIy0L",
-	"d3Nmf+8dvkKE3qne2rD+r6BuSDvOLtNCv7YfoP1G9DyQDp+SgQnBuqxF9EedtWHYWZsNn2/KgfgEoXQ/",
-	"2WFDbkNXIncAbuabdVWnMi9NyZdiGcOILkbuJQ0FE4VipMUVudeLoThDSyokX5Q4n6JZldwSiagynSDK",
-	"RHMC+TV7R3/b26MHk/3Dl/sxOvrbHj18uX+DcjFC1yuOBIBLdJJoTsoFSdFsrYSiomk92AXCqCBlombN",
-	"tDOnM/i0Qcbnc3jFhGzO/1uXnDR0TaZvu/GVFtj92VjhODhLyX2QFF0I6Oj01BvlwD+E6QsC6VFjA1WI",
-	"9WppdHQaEEcDlhNOu6vyd82kNJf1HnjRZsC3oNeT28Fih/3QOhwnhAIrkrIqzGglyTFllC0UEl73LjYY",
-	"2+VVmZB+6RLkrd7TAhdhbKaldE+kXPA3WXJBmIksGvbzs44b43xPsJCvOWMk0TGmOHqPWcrzYKLHO8U/",
-	"l9jw/07izsv92PLqZgFvJeCFLsD3YjDKm1LmYoqgllF9dUsKZbEqUbNWXwT0AGNcYhdeC8P10JfY5a2v",
-	"e1zc5wSwKjOllQ1U1WOnJCOfaCgTGCO2j8hWo2yxIdL22kjeJTGesrDRtoEhtQzPSPZMPLOhK9nR0exw",
-	"bWvtZsHaigTLc1VSSS60jUQlmuHkVv98+dP1KOTsVTQdKA4utQnda65vM8GBGEn6Sj4p8zIYsTB9Okyg",
-	"s5HX+tUuId3h+2dMsK0PAki7LLUkui5waMWXDZ5aAXqpC0GiOLoyRSdKaho79wcu7Z/XDZP3DaZZI4e4",
-	"x/s1SVh1NZUBNqTctO/QTTxWquArXUjf8o+6EtArOu4xXYJbdhZArOn90njyZHx+NnDJ+vXNxkgomrPk",
-	"QoZDOX9W9ppeYIs6e1xSOEhqrnR88jLo5JZys1V2dnp6fLrNugN7vUFcf76+voxi+O8qnFKsTx+9+sP+",
-	"8oDwka7JSXYzSlkoak2K7cRpMpNh9R1QQjv33jkfTZqyIeZgjIlKlFLI0ABdo9SOb8CYoLcNTv+ZZ6lm",
-	"PBJEGGVF1XduDSQn7GERQWWVEZRxfktShJu1Cy1hvCAbK0B5pmOjMAGiQws9A6wWFPAVo+0w9GQjR26d",
-	"++ksGYpWhPP4e1RC//HXtd1+F46hAvZo6MFalfWcSsJG64MdOBfcOUgJQ8eWjhtVr3bxQX7gVai+UZGM",
-	"85RLkyLRiby1SPD5SUVexvoA8Y43FBQonHZ6PwB+dScVfW42pA1BMBlvxwqoJ1c0EhNZHR6+c7HYQIbk",
-	"sK4GrmAcm94GkvNbqKDL1hcIzwRh0hSTK5pYYYEEIWygRFHKsbmarZuwmbWfVWVoKhle9UWeFRld6We+",
-	"EkjBDgFXHR+SHM1xlmlLW3K0WtKMGBXhGhZRAbHLFrWdeNH2ZvjrScfijTygp2riJxXZ1xxrtzb2BEFt",
-	"NgYZqQdwn+x7ZZb4qUitHdw6/U683CDcV0fTWxyzqddLQBaMh52xe4z8wXOdosl49PLlaDyavJiaghs4",
-	"rggOc/AiPZmdJwf3R/cnt42gtXG3baT/w4OxHKPDJcGZXP7mynrUJLWZZ627tg1XUwcYY483Lt5v/Ho/",
-	"bA/HGeoRw9ofbvpSBtrc1i0pGpmHR+IusQhxLWxMLXqY2CdHYwWDYpiMqOdNcnVJoB5Ug1UnuN8e35+P",
-	"Ji97zukTvFuCk9aij6GwpAWnI1nKiqDVkjD00Z/yoxIY4M/DIUdsD4vUg9rrhfZYGzMD3JJ3b5rwF7IO",
-	"LeOuLwzxJ3pHXLABC/QR7KKPO1svdgIPY3FzK+plhUQCaDSvPenGfHtfXpQlvdOBiU05Hva4L5pCHvWB",
-	"/XxwOn+RHOBZkhKvjHc66VJVPU+4edbSZtnrY4ocJTgnw0v0awC7w3OERcegBE2bU+ZM4cCg2+vDpc5f",
-	"oqZf26BE+21Nv5qE4RZWg7Nh/3Vqcqfhij7wftvNbnrZyCUaQyrQZIomzeTYRk4RSE+ceS1/jXgyPTMC",
-	"bVrq6bc7Us830QbaYZ/II2omBNrWaUOiWAaJ/UftVB8hW1nXSpAKi74nWlDtAsxu5yAD7mZnqpMSvlvl",
-	"T8P76eG41ZIL3b3SNBPTIV7AVqHTexfcRipqSHRfTPMAdJrRXRJMLhZ02VQEpWjePLWiTIzQL9HhLxGS",
-	"+Jb4aqkjTM7awqTAUpJSgf63vcPf9w4/vDr4Kz74bXxw/vf/eXBTfxqpj3/Y/3r/P0JizTkLAZEJidIx",
-	"4izzCp8UDUJzELDV9SGrAp5doIyvIF9DkNgV53QaQmyWkN6iPmjwb/Y+HJiF3PzBfrf/34OL2TH31L5P",
-	"GscMm0odvtL9zGPXExjnpNnh/HMuz0YguxD6uTvGmUK8rHcB2+7FsZctc4Em0NMbopZwFI/0XK11nG5a",
-	"xeTg/OaDgvlhHJ88dsHeUljgpZlWQqdG6sXAYXwNX52p//+ZogA44t/7qgPBV/vo998RZXJPPbjvagn0",
-	"MJCH7wruN/iifjWZz+RU2haqNFk28G7OYnOCWTvycbaNEGoq2EIE4Zid7yICkfSLzr6ag1ALwx4rqu55",
-	"pFZuEnrDMYrP0fpwCJ8Oijx9idaBn0RZNs6HglurN+E9SQgt2lmNrqOLeQqV6jFl5ncMqVDjk9Y7W88L",
-	"zBgbwbSCbLAP0Y45DMq5DzdbPerPtg+2YD2dNDpHTfwerO3GS+AfD/NkMoLvat8+jqBcTvxnx3tW0urX",
-	"ijAF7NHJKVBBKcP+1Hg6Hv/1E/nbgRZznWzWcdeN3ewl6bQvMbXy0qjTJzhODn1dOUChTKGVaqandDml",
-	"SyxQWmLKeh385nYEzxPgEa/qyI0+51nGV8Ka6tscknqDO75/qYbRCQg4WZq1XCDMEM9SXWGuFksXjJfd",
-	"8s9BPdEcNQXlPZW25dqFPpYhpUAzstD2TznYf+73OWsIPEzUG9yKUWwQK1ebMvxFletKKp3I0cwwdqnT",
-	"Gr8aka1sv7qR88NzDgipFD5ZPuuYMKTVeuyDGrIQAttM7Dd5HJDj4zdmHNQsGZJK34kBCaV3NiNcoSyn",
-	"rJKBhC5lcQ068Iyj4nQ89Mnz08FPnj/luBWg1hDp2fRIof3xGzUOykfsa6l4BVm4IEoc8Rv+G5jP1eih",
-	"OGCzvQDX1qc7CatbOvltad0Xe0wbwmrdPrtbULHSfQ+1F/IbKXmMiiUWBM3W+o92SeCwICcdeGcMr2TC",
-	"dd8ZUxWuqEPNaw43tswDj6q3FVj6ghtC2DfrtkkSQbuahJjn3oEJE28a/+WZP/6VDdm44b12WPUJXWCa",
-	"l6OJspX0SUzOU5Lp+yDaBzBqtxU5bIn3DvM4QpVu166ajboEdh0m9vJot2lwt19D+l3+aB5+rLe0U5ah",
-	"RSAvQcfPIfN9x66al7BFW492h1bu2H3YHqcmw+rTQgVg9ZbWKHVI6mfhH2vsd/P1PAbqTcezA2mcdfX6",
-	"DiRW2CFcw2fHgq5wTv1tGeeSp6915iZ8uyRppX94bY9Cr7R8VvArsvwT56nOAawTEOEH5YIE12Z5s4ap",
-	"LQPCTBscq8XGu6s9jaBYIbUznIO1f68H+o6BDLNuYZnAK8Vc2Er7QL7N7jJmbvfiVU+oTpcrfSWMlKl7",
-	"RxujZ3gABQYAWuibS0+x4DwNJYV+WaG5xaF7sgjlaV9I1NREusYqAOGgyBDYRFZy7LL7wvL4bq/tIl1N",
-	"Ie7OTaKHCtwQ75m8njeUZOl3tsrdN3/czZF12BZuH7I3FHmXRrb7A9rbIw9OA5ELO244Z1TYeyzbmxpO",
-	"4DUQBIkFy2VNyCRLoSBUti5d/bVSvqO7rlU9Esw0Pp0cbUrM7GlQIaAVBbQUJEx3Kzs6PUPJEpc4UX53",
-	"e5Vn423un15x7PC4YW+3XzuL/b7W5gK7PczQ+zev0WRydIxENUt5jmmrx3VffO5znpR0EtECCfOhO2qb",
-	"C4Lilf2+e2t3ie83wB8Kvb1yLAC7d7cjNrdU7imwz09OX+yP0MeEp+SjDYOteGlEYVFCaaVAcHyCOOve",
-	"cwrhkeZFp3F9T5/ObXa3cTY5cNBNtA32n6KD09aVtFNkD4L6RUnwztrnSZ6bOKJMSAxhuOgQF1QcDumo",
-	"fOhIRxzaLuyhjr7uosCjo094KW67ujHtYeFbykBP27scse5fqQgjRkLC7XkzIleEMGTyhMQQv8fualCm",
-	"LXFRaEG2pLp4t3WNK8IzXslunnCwfqTe9fZk3wVJViETDq6dbTLYgepqu4Yb5WHCuVE17WzTLmEDqUdj",
-	"Ba5C3OliQJ2T4F0saPSVPsK0B9gjP4VowKWBfhF5oADn+vqyccmnvufXNrhrTHZ6fu5N5Wfs+sUrmluG",
-	"0DVcNTMnK12dFtdH9Mpm0qKNJyaxlIQyLAKdUVwTle70Px+/7pjBZn916jJlJuJr+ucI4ABR4A57hduy",
-	"mLKdtvT/6f1bpQEILMNPuZddnAwwTcIFPxrt3pUEIF66FgR4mElVUrm+gpxXHS8nuAydAjXUruS3hOnM",
-	"GP9GUGjUJazScZeVQqoSKaGLX8ov2lngGWFw88+Mp2t3p2xJF0tZ348JhzwaMreOJaTfPgITzwO9eX5c",
-	"MeEKhQTa65Q82EJSsR872M0xsWk2YBqM3RcZpszqWJu0NvqF/cKslBCoYoo/QQHp1BrIRjLEpTWLm9GG",
-	"ysM3q+peKFMl6X9h+kIi060Y5IRSslwuY5vdZDhFo8ffmgZcdxMDlcM9KjKsZrCXMDZbHDuJXxBe2EYL",
-	"kiNBCFzsLXhOdK8R07n+F7j0gibEZBna/tsFTpbk4Gg0juKoKjOzcWJ6eLharUYYfh7xcnFo3hWH3799",
-	"/d0PV9/BO4/enbFanaK+SGWoQ3cc8YIwXNBoGh2PxqPjSBcOAqk/zVh4cH8/BgyG6UO0IOBAKgUPZ1+Q",
-	"W/k9FbJNgHBhgPVJQpcF/KjUoGZXm92my7K1Gdgp7RUkI4nkJRJrJvF90/6VBOd/vKMmlZiq8cEtqlul",
-	"w9hXZoz2zbQbsyAD1wyYBhyC6/bboL8167s4St2+3XR3QBnBqbAZeozcww1worGOCVwOEoKe5vrqbgd1",
-	"90TVqa/tmbYhtdEF2GYQ4QXxereFwHMdLHrwGq69vakbEANtHY3Hz7j3feAtL66bVu81GN/r+4j8Djed",
-	"qvzo5MVE98gfdl1zcI7wRdmWJ+AC7BONktDQDnWH3dvz4c3Jk988fuKbrkXIE972FDYIC6uqP9w8xg/N",
-	"zo0KeUCZHZmjAwJ+AZPEC30LQkeYQTu1poAKAV0/cugVkMEhkQiIQh02D9ysYiywb3i67sePfYSS8M0H",
-	"LXaZDGCXp9HnZtpUnho14SGpUzz+7Wj1ZHz+1DePjv61+UPTYOAO9C388Bh/DqtB//qoTdiekqhmB1Qh",
-	"lR+oaYwK240U3GbGdbZ6aXu687J5B1iTG7+FCYPc+Mn0zp13d9iV9UpcduNVlSREiOEX+3c6zQU40fbH",
-	"Y2T0z2Ofk39tJtBbvzsTxGET909Efhoy+hzy+L+ooI8K3ivH7gk08GTDIB70sDYgcLB94Sv0P65+/EF3",
-	"CETwjA6ivzh+ebZ/gbCJKQoC8UpWZZlX19MVgdAkbbs90kO1AMUBQPF1QBDam/PqO3ImR+PhVrHXxe2x",
-	"Ge+RZUUe/2X4y+kinTv7b2jrnHx5K2ly+v+sfQV1iRAksr3/wO/YXcpUgQwJ54e3nE53AgWRVeObd+zx",
-	"kuD0wlWNL+te8rrXaewFKRQ9n4zP7W3SEO6iArrJSV0x05Qk70mR4eRL+Tb/xev/Rrz+r86xhnSf5hLZ",
-	"ThrTB/UpJ7KkiTCfoFjL/nQ3OWwXtfSGS181Wxxsj5T6I7vDq0aNZygw54dChnFLt1nOE+N0w6bz8LAp",
-	"JuavPtYZqLp9cp0jAWIMzg2H8uw3OLWdI3YhxTf6gmf/9gZz2utf0eaSE6A+Loab3WJXl6iAbdxH5NEh",
-	"ZQISzDX1tYiq4WvXnnWfz+KhN/oyuzhgB5+6Q4NE2w+8vg7+WVv6Y/tW8tm6kXql9vZbP3Oou39fwo8w",
-	"NGLpaLPU+dY9NUTkuDHhItF/nvyJt0PnX/vnA9cHVyPla2fABpwJNY51jgaf6ni3aY5bHVS29PD6nEK6",
-	"cTlJD3/X21GXHnrn4ELSLIN7YgTac7VTal37/xSBrS+Ek8QTwa6jBqGluXFLxIiRlXoIcnU2CemecGhN",
-	"aDYQegjZuJDP/yWCDMGWtG9TkhdcEcYIuQL6ZgSWpXA3JNxMq+1hE3FVSKKsbtNSextlxeDCHX3VHfQj",
-	"RjgzjZo9vwPSfAQfoVd6zIOUr5g5yl/hNTIDkxTx+bzrh0DpQVuxDQlm7Eb0jc5SXzg80exq1MNxYFgE",
-	"rsbxboxRaPxi2naQ//Cas3lGdY7v6RAn5yeG7zDVzeWfy/SAVriJyMOWNCmjzduYfb9AS7Ga1XWJtado",
-	"W5oAqBy4h7PEtHCrM0qsP653yfRNixFx3d7ajwrzo3lhhan8qEUVZojkhVybB0foZ9NYxY3KS/0kZyQs",
-	"l1NOdIrnLeMrtAeX9pjaS5dsrkeHvF3OEc/S/XYY4aNt3vaxy64/Y5ksdefGbVYHNEI20Q6buIOFrZW4",
-	"QBnBdwSpBbrMOdeVqM4F0T0KXvRofsBMX57C2UkzR3p8cI4Pfrv5+pdfRtDL5etg75PeJl2S6x5p+gYM",
-	"jUbIa1kteUZsOqROKR5DasjZuJkQEh2PRc9C1Mhh28G85HdiAuh//zA5ONVNaX4/G++L0GI+pxnRaN/Z",
-	"I9QMyT9VaH1xkfKz15TRtl8yLRj05ULYUfQe0ETBs2x/k3QxLiIYCEHl/Qryk7keXNOQzmhrCByMfq1I",
-	"BTmmudAZ+aa1RPsa+l8rSmQw3MdLabtsfB4d22y98oWVbKs9TQ9Bmo4IKyx0P7F/G8rUSLX3YkLUQUeO",
-	"WafikIBoDlCk6UoVltZvmaCpSbrMKiF1FnWdBTk9PAxmM45M6cCBWAtJcuj4+nL8cgz2qgGir1O6gI5g",
-	"/l1zzdxTkJ42Ka0Tz+uK6p4aTCxudVK0aQ0zaqa6KexsGMtTr0qrCpNuCreX2Pt+BffGtM5Ed8w3RgXf",
-	"VjOSEd2D+rIEA4FUPliOd0X0ePP4fwMAAP//",
+	"7H3tdts4suCrYLn3ntgztCz5K7F85uxx0klPttuJ13YmZyftSSASkjCmADUBWtFkvD/3AfYR90nuQeGD",
+	"IAlKlO24e+6582M6tkmwUKgq1Hd9ixI+m3NGmBTR8Fs0xzmeEUly+OkdnhH135SIJKdzSTmLhtHVlCCG",
+	"ZwTxMZJTgvjo7ySRvSiOyFc8m2ckGkZjOuIMJwmN4oiql+ZYTqM4YrCi/k8c5eTXguYkjYYyL0gciWRK",
+	"Zlh98d9yMo6G0X/fLcHb1X8V6lczzj4DcHd3MUAp5jhpAfWnYkRyRiQRADU8WQU2JWNcZLIdVL36I8Cr",
+	"F7pTUKu1iJAveUoJIPtVISSfnRaSiwRnJFe/SziThEn1TzyfZzTBamO7fxdqd986fr+xsPt+uRf9GzHn",
+	"TGhoXuL0QkO4Ao55zkcZmf3RwuNQqt5IFfYou8UZTaM4SonENIuG0QJTOUSHU0QFYlwinGV8QdQjJM+5",
+	"IrxP3yL7y2G0mPKMIEESzlKBxjmfob5AkqOjvojiaExJlppVozi6xVmhvns4je6u40hILAsRDQ/6/TiS",
+	"VMJxK6Iw2LcwWCDlcq6eKHI2ZGRGBBVDs8eh3cndhsd+rt/XSG9SpwUk5USDMqYSySkVSOE8x4k8QV80",
+	"Yr5o+kUEJ1ME+0ZYIiDdngLrFWfjjCYPO7DELuKdmGLyH8g848sZYRIZdtl1PL6Ten+0+yBfqVCrlEdw",
+	"XD0C9QeCxjwf0VQgOL0V6HdwPTL+NRQgySibCA8exPjiBH3RWPiCBF4KtJguEWYpWkyxVDSYcsD8GxAf",
+	"D+MTSXKGMw9hhz7NnupzRpSByBUkv6UgkhSJkLeKAw5G4+O98f7h8+ej/YMUH+H9hBzvHad90icHz/eP",
+	"1pG3AeAR8XvKlojLKclRTsaFwBniuUevpWC+0H/uIPE8zOE5/QvJhf7U7SCKDS6B0G4oUzi51LiMoxkR",
+	"Ak+IIWZ9Y6EpFmhECEMzntIxBRmUEwyfKrmpPJHoDaZZkZPuOCq3aCBRSHo4Q+YEp97Vi/AEUwaEqdZe",
+	"oiUvcpRMMZsQRaV0JR96yNCvpE/PiUAAJO0hBRAIPp5lJEeYiQXJBVpQOUUYGRBQypNCSZsTQIJ3wZ+e",
+	"vwXeIHmMuGEVpamoKz12q7lfa5wghWn9CSoF4guG9Gk5zUYpGVy+4YUiqgdwOeNyZwyreIfJOKrf0EbQ",
+	"byB3Kwd8UB7wO3WjmC+uONMSsMcVrznRNywSRTLVIrYpUpUoNY8Cqq84P8Ns+SBMS853ZmoRxdEyX56O",
+	"JckvtRIRDQd9D117Pj9wjtRr9loWq9HmvvKIWDvjGmnzQkyJ4nLM1I8ZFZIw9Qt+gmS+tDyv9oUu1BZ3",
+	"YI9Ks50SnBoN3vtLUzv+OCVMyQe3XKzuF6NqqYXKPc3wVzorZtHwxRHoUjPK9M99hyB1g0y0dnkXRx8Y",
+	"vsU0wyN7LPc8yMJbp6aSBPm+VEA0t7cQgH/N7lfZxX1PKQCrz98H7hFJQEEx50JQBQQ26uCMG4n3ez97",
+	"hwgA4rQ87SYQ71lFwEklCnCLNIz1/ZZl+jEq0A1TopqPja5Wsem+RdgzpCrmqNohVQAoS+Na4d4JUe/B",
+	"qmylaUauqLIHjxUC8NcLAtsS0XAfEFL+3I89k9G3Lec8NV9U1/ey8kbu/wAqqVKfREbIXOt44zFN1K5G",
+	"OMMsgQNWK421QqLfo+xNRidTaVZUV5eyoPrO1rTL5wTPKJvAT8pu0v9WBzfP+Zzk0likuGKLzvDXnwmb",
+	"yGk03Dvcd0cvZK7ev6si9ltEJZmJtaapfUW9bxbEeY5BovoH0+Hz5OscdnwpcS4dp9dJ7o0yIIV6BCVA",
+	"TBzBccRw285ISjGzjo0MC6mfBY4Y83yGFZGkvNDiyMDAitlIEb9PJ/XvXpac5dahTO7vRU0miiP15dNE",
+	"0lsql3a98vNYkh1JZx4EJRbUmz+QhArDcKuw754z733EN+TDfN1b5qm7Gh9867KvGZE5TURIHGGJ8iIj",
+	"AmWc3yAM/qRONHQGa54RzAxMb/Vbg6MmSVU4tRPEzHcueTR4FCJBzeIdaf+cpyGqrwmHTkDmmz0OckW8",
+	"Za1M8me+QBlnE1QwSTMlX/UrMaJjpc0ZgYQSPiNdWcNItdU48W6LS3j+riL9Vr16pR+7LGYznC+jqovr",
+	"U8WNVxHtnpCzQHoIrZ9HlYSqLOCxvyGFEviKdLx26NEGhtqlt/OfyLKmC3W5okKXTkOiV0VqZydrjQ02",
+	"dHZ2Oog1OPmZakekhxTDZJ+uG7t07NeJD30NpcGPNeD1gmtgPVsp5DgjyFOBUSFAXwX1ZdVhrb3/ZgSz",
+	"306yPkxOVjfu3RJrBOgHQcx6HVBUO0v1UugkVxJAqxjR2Ddb60YgT0PTlhofhbQvrRCvOfrgehgqW+Uf",
+	"JOc99BHfUDYZIoUNhHOitSjKJjFiigGo0FpXD50u8A2BNzOi1C311zlPvSfe4CyjbGK/AYoZxylyqjAS",
+	"ks+RICylbIJGZAwWtEQTZQlKbkD6wMBeGNa9KglmylocEfgeGBFMGTefSv1b7yaKIwA2iqMKSJEydmFt",
+	"D3slrXvYuypvMpzqywBn594xj3EmyKPJ7NI4aNhdoN8KEqMpX2iHB2EpSZUJiNHh16+I52iU8xuC+Hhc",
+	"11mPDqLVRqBvinxrePq0KYI409TB+CJG2iYRiLIkK1KSBtXk1Z/0VeZwIBDU+dFSEh1F4rkiDoySjBIm",
+	"q1rMag1bEpYs1x3Gz/qxyxsik+kDr1DfnOtwlozcgs8dJ1OSIqzwPETjIsv0njlSW7jHqZZmZOupajIS",
+	"lCWG50l6Ku/xKc9IbQgb58XFEk3xLUEjMim0+xsCT+x+BOQs4dbNmeCLeRDlnM/u/52XS0kaCnsHzCzA",
+	"/Apd9PiG7BRzgxh9EDxHM36r/sHMoTi7NidznnfXBbTVdwEvrdMGut6ZTkr4510eRA1VHv15ss1jjdDd",
+	"VToYApeWOlDPibg1IxLfDnrune2aS0nh7SrHTMBftV0e7fX3jnb6g53+3lV/f9g/GPYP/9oION07eurC",
+	"UeUKZ1QIjR4vLpUJT1Zd4XxCTLiioUiENtHVueA2VdG19veeH70IPM1H4JJNfySM5M4D2CD3kJzBxh/s",
+	"fWXQ3zsIfMTi4Ju7tq/ywtzRgJNVd7P+RXUzHjm3KI7wV/dlB24cQm2QJgOJHk37u2YnxIiP4XfA0rlP",
+	"UsosFwjWSkEK5ryQECmou0T9iGlp9+5Mcl7Me+Uvdm8HOJtP8SBygdQGzODLwSmW4CI2uTK+m7XFHhVz",
+	"AgpQMi+upjkRU56l0fB5v193siod7yWoeErTyiY8p3I6U+JY0fUFH1EGQMx4vvRWGhzGkQT69xCkU0rm",
+	"9DwnY/o1Gka7dUjb7WoQeMPosN9X6LCBd/9x+7u764AL1UN5SaKdcB8iWH0a5UKNY7kOcm15UKtE/Hug",
+	"0DMisX9Qm2QWXap3Kky50dtliNxnNwCkwUdx9HXnxsnuHYuYBEuiSEVh/1OEs0y9CTheTfIrKX2eFTnO",
+	"omGUwN/Kt8DgyyF14hXPihnTlNZUPT1aNFEOZRMBxyoe/bvg7Bwr8RP11HZ7DQr+9IfrnkmaM+SqhbwI",
+	"iOmwdRYboyzWJldctauUWDGSsgEQHEvPusbM5y/Nj+s+fg4WoLghKRrzvGVtz91mlvecao37IfgJh1Vt",
+	"NbZ9p+rLcx/D6TL8pcbJVN1/ZoEzkEXznCohtYTwYqe1Ks5Duxb+2mGtYHABchh4IZ1/trSFtf82SGue",
+	"09KA8DYFF+5mMDgLKzVRBaVdLXieipbDsMqE++zH6TJIUP67Vpb1kpxge8sKiWfzcp3TiUeYKXiRr+NI",
+	"THkuwaZSkiHBSjAoParIcB5g7SiObr3sIiOT7wLXt3XjrBL8vh6zF9KVNnPvNDM6mw45KxHXfrrr9aD2",
+	"qS+Hzp6j4P2wmfcj4UxiypSAZUmR59b0tiqFMpKaylMlh8P5lBY8vwHHA4SZlZJ7gsZFDhlqnBEBlp21",
+	"8io+phiNaS4kBDzMP7Vu20N9BK4/xDjK6IzKsEVoQ+iDvvrfOhuvqhzVOe2MYIZenX9AhSBoTnK1N4je",
+	"z2iW0YTnECwf8VuCFlOaTLUHQOmIOG01jasA+hAOgg6eSqDTHMV+v3EYaySTQrTvDC/1WOO3Q1vaTeOJ",
+	"3e3VGzjqH7xYD3+bdrmGBcJvNUOhDiWDBkbegXMGVPi5ubgYZHh0OJd1u2pow0HS0U81qOeMvnwA2Rw9",
+	"f/58T9lOayCsBmDbuVijaUwWGkIPTyeojzIiRYN44I7bDIstbi6dB6/oex0u7bMgTUomNHk098fn/lEn",
+	"NgRm+YEv2EfKUr6ooPSolRm1g+iW5Esk7f7QrBDgBZ8RiUZLNMa5Y1qMRjnBN5ZpcemgB+fSUOfwUaFI",
+	"KjUO3TnkqPJbLVrhjYwIEaMFL7JUfWhEMr5AL/r/btMtHCyrUdMhC8kg5sM8gJbVWMEBjMyxUPtah42O",
+	"p9oFcsomF0UW8tzDrxXCIMWXL1iMRkTQlFQxKDTh9dAphP4QTqRAiylhkEBFgXnco+r/T4xjMJ8QIdGC",
+	"iqn6iHpYhw4XlKmzo3IKJO6YGPwNnvDr7E+8LLe5xp1Ys/QyKuTODM93bshSWPei0j6aT5llZhiyVQJe",
+	"gQ1NtapzJdaFGOrW0lnDnfd+VYOkiYAZZfan74QN7UZWIo4Xsnpl7a1jEVuzotQloZSpGRdSmXeGGUqz",
+	"Q7EFuOtJig77BxtxR0Dg1R1xjRNd5yaAEh5sk/++6eohZ1tUMzucA9cnd5AJJl4I3JLri6lqyimeUTo2",
+	"ycb+quiXot/fT/6E9B+8V5SZU4GluTUfIiA8589CM7xU8EzoLWGIM12q5oHQWKyHs2wLx6jlr+B8Fp85",
+	"I1ujGI165Zf+9CeEyx+3t6O765Ca79w/DV3+QQmCDxAS8HAHtvA83JuYt+v91GFnePMbE/d3JYCVga65",
+	"DnKATb2CmBOsDJlwZDboT6+mlK31n8T65oYESe1n6pi4mK/+inME3fsD908jM/6yrpSnhbT1ST7BDXUX",
+	"MKD9TM5AWs8CC6DHVCMVNK2SkXXGtNbzdIxCn7KY4jlJEZWN8MA8o2Vxa5eks3HOtaSmaTSM+oOd8rnB",
+	"86gtE1oDoyUwGY/VXofRRyqmFSHn5RmqvR33e3tIoC1reaLjPhLbUS132og98GApoeqWf5VpH1FYrFOB",
+	"+i1LnXm3AviRTILhMBqg//9//x/qD1EDUgR+y9b4YO/o+Yu/qie41gFzOplAmroBu+FKMucSyOEH30Ut",
+	"wrgoK7l6JQ+NOM9MJtemidV5zoMVBEt1xSegz5sr0YB6Yu5+mVOlNU0wZd2kpKanZgDeHJNWLDpKChrA",
+	"2AdGfy3ISenjmaCMMgKMAgp0jhOCJOc1cI9CwG6U8uZovqP4udBBxYrg2d9ruvkcOYYuE/+uUrJBECYJ",
+	"0+Xv6w9DbhQbVsTcenDKoDAySletaKmUKKYE5Leafc1zdRWvtSB0CCbLWUHp6S4jROUQQdnAK5xlMVJs",
+	"GCNn+sdIWSkxeskLpQTzHF0ofTihGVlPJnVfaWolQ9yeFwFcABgttxA7MVCeeUlV1yvuju+YZugXEHj3",
+	"Izgu7pls+Jqlc06ZDBcLKevC5P0oy0LZ3DkRopk7a/7QXOXt+XDOc2l9Dp7/qAvLd0s0BWBGxNa+tQvt",
+	"io8ZJeBPmhPnnFGqGGVEKHFOkhsLM/gbpNLdTxD4zHXtKvlKEuClycX5K/2GiL01JlgSESPHgnYpdV2A",
+	"0melIFPSPHxzwL42KHFQj6/PHYavNzHlpeYkOMugJt9F95qwSZLPKMPhHK63cB9NOGUThBd4OYR8UbXR",
+	"qfoVI4vQooGM4diRloW7+mX/7B2+QoTeKA1fsf9nUJSsLWmXpqRf2w7QfiX0FCjTSknHQhFdbinaQzZa",
+	"U2zszcaeViUQPUIcys8UWpEY1JTIDYCryZrNu1Tpm6aeXLGMYUQXYPIy7oJZdjHS4op81ZuhOENTKiSf",
+	"5Hg2RKMiuSESUaVLgduJzggkp23t/W1ri+4MtndfbMdo729bdPfF9jWaiR66WnAkAFyiM6xnJJ+QFI2W",
+	"SigqmtaLnSCM5iRP1Fczbd3p9FetofHxGF4xPpzjf2+Sk4ZuVb4+fGl1KmM4iMRS8jVIis4ntHd46K2y",
+	"40cw27xCetXYQBVivVIa7R0GxFGH7YQ9t8XsrJrR6aqhAi/ayqga9PrjdrHYYT+0D8cJIU+LpKwIM1pO",
+	"ZpgyyiYKCa9aNxsMjPAiT0i7dAnyVmuorRm3dc70ZMoFYcanaPjsBGVkLBEvND81CwGeIUGkhDYuAi/9",
+	"VP5KztjPBAv5ijNGEu2MiqMLzFI+C2ZPnSm+OsdGLmwkBr36maB6PiO61lSp5rrmRXtFtGxRNzJEvhYK",
+	"Fwg6GynUjJVaGpD6E7Kyno9npmVIlhIh7XJMy4GONXyz4FZORwLMTq05wAmCeqYh1V/q/AGFhSuTlln9",
+	"zKvzD58/XJ7++DpGZ6/P3l/8b/vTD28vf9L/VsrN6V9eX5z++PrzxevL8/fvLl9/vnp79rqLbjczebUB",
+	"K6Y8ChMD4owMnfJQRsLQYqqErO5moYQyZsuOVo0tiVr56RU4bV+5YLRu56/PcfUOwqzgShotnq5bKV5c",
+	"kITQed3qcOnK5imUq8duSSBJuZnV23jnet0WzBohML1MxzU8vVojsyrLiW7H5XlRGZfQtiBFjhZuyFwa",
+	"ubVUvwiwMGNcYucgD8P1rS2N2dtfMzmqzYxnRWZ6dFRkWLl2SjLySEsZ1zaxXQXXWlGTFb7yV0ZVmhLj",
+	"6xLWX97RKZ7hEckeiGfWdScbuooa12xt72bD2uwDU3GRU0lOtFFDJRrh5Eb/+fzDVS/krilo2vH+Ptc2",
+	"b6t9vU6u4ozekqBFlhdMB5Btsd8QUhVJfquryps2HhA2SU/lvWoWgv5L0wHQhD0qFSHPNgnwbFy02p14",
+	"jMG29kHYwya4yYnubtG1b4CNvVihfK5rLqM4ujT1nUqXMlbxOy7tP68qBvIbTLMuAtzkO9vEY01HHtDX",
+	"YWJ9oL/rQTXYm1ZBd+oR0bWc6l4Fze2eOEOpLb5TUPMKQUSs9FPdykvw2DhzTfsIPOHrFNUOSiGoPO2O",
+	"tEptu4lqNSWHFqkB5RUJmpIE5zYmAOlwPK93ljPsjU7P3/qGxaV+OfL9OUEzAjQ20bH084xgUeREB/7r",
+	"J2ZWcluKfYxabAUPFLxxAQzMefpM972reRybh+e1l2rhmKBYO2rDSO3Jg/7xUUexoF9fbd6HAiZTLmTY",
+	"HPszFxLpDdZEfouTF3I1qjvtH7wIcnouV/s5jg4P9w/XZ/tNyawigP98dXUexfCfy3CFm07wCTFco1o1",
+	"+E1bIue+KOVcSfRkvl6Am0I52H0DlNDJXTh3XpWmbBQ3KIqoRCmFhGFQBpVe6HOoiSvb+O+feZbqy4kE",
+	"EUbZvGhLDdOcZ/MxiE6tU4KHpPW2Gvezza2N39FaDrBaUAPrZgF6HLn22/dnyWBXpmBZaYue1Z5hcmWP",
+	"3wU4lF5ZZF0NZR3wD60KB61zJyD1ZuOwHywdWzqu9Beymw/yAy9C7TYUyTjfc26yEBuxrBoJPjzH3Sug",
+	"7CDe8Yr6VoXTRpc/wK9ufKov8S4N54K1IRsW5N+7wQYxscruATEX3QwU7HTrX+dac2HTxU4qxSfDkmTL",
+	"E4S1K0637VI0scACCUJYR4miLsfqbta3HereFmjTphemsPa0LZaryOhSP/NMIAU7qJ864iI5GuMs06aw",
+	"5KVrzu8vTAVEA2vUduDFr6sBpXtlnlVSbe97E9+rnVnJsfZoS3MqyDwtwPqk3iqnxId5au3DWlJZ4qXc",
+	"4rZS7tb67FWdPAP83++WuuYx7yfPnxEN+r0XL3r93uD50NR8g50WXGbneXowOk52vu59PbiphH6ND8zG",
+	"yz99M9pitDslOJPTf7jKcvWRUrWzGl1dbyspAhSwu2sXNTfONj/4DUkB6hHDzp+u2zLx6hzWrGrvmYd7",
+	"4jaxCHENSk07pDCBD/b6CgbFJBlRz5v6PuMr12CVNZY3+1+Pe4MXLelvCd4sb1jfnHeh4J4FpyFN8oLo",
+	"IMYX/5NflJAAJxt4+2ObcqEe1O4jqH5ZmXDntrx5+66fyDK0DRvo6ihWX5oQ2aV97c5DfR0RP9Jb4pyI",
+	"WKAvoE592VjpsR/wkB5XT7PETEiqmBKR06Slf0ua2tKi2ARgyp95bn+l7oAt3RFJVxzVSwmtofD23auL",
+	"16eXrz+/fXd5dfru1evLKI5+eN3pl5+v3n/+6+uL90GTwi912az4FbutdyilMXjy7IJaRZ3rKQ/qLGUu",
+	"PbChz+qexk4RB1NXklyt8rdPeOcf/Z3j661PO+Zff7C/2v4f/xbMDHSlRoFDzDKTTTHTtRU2EXCTIqKy",
+	"SK+ij7zYtI7GPiD5jCZtRo63m9ge0ArqrRQQbtL1rfAjH51q16gsUVivVnuEkrpOsdl6GbIfqQXlzAvW",
+	"2ppTMGCkjYebktSTcCC3XmHpM7ADIooj/7uKY91XozgKLhzkXHUgWIaSn1//rw+nP3++eo90CZ0pjBu4",
+	"WkYXoLXA/Xjx+vTq9cXnqz+fvovi6OfXl5f233atdr9hS1JJrWa7315b3mK3V6K8brOrDHkwTrzBUCsp",
+	"2lcD85ze6sDNqox4m8oRDaFCe8f+vHM4fp7s4FGSEq9B2HDQVBbK74Q73k9t/b6VOgmeke7N/0oAm8tz",
+	"hEXDNwBGU1WYNhZd33lO6moPaiZldCrhX9epv0oKbmMlOCvOXxc9N7oU6+vkbbMW5EWl8qIPhRODIRpU",
+	"SwkrFRgDU8RbDlszWqfpxhnobVx+fr1P7OHWdueUlkdxblXLp2zD4C5BO4PE9jxkqvNrrQpbKydpCafc",
+	"zxgOpGjU2m0bcFf7xRoFtBuqVb4jq4XjdNKVMtrMBAAdTgdszXUx5IRbp3MJia6jNg94iUGmcgXmGymC",
+	"UjRvnlpQJnrol2j3lwhJfEN8a6MhTI5WaGZbu//c2v10uvNXrY59/j871+VPPfXjH7b/uB1U0ZzfJyAy",
+	"oaw0RpxlXkuVsY6QCQJuF52BqoBnJyjjC0hmFyR2Wkij1eRqCblK3eyt1Tc3rNSz7xPZrjtXC8Of6UmS",
+	"sZvGhmekOlvye27PBpOaEPqFDcYvhngee7qgMepjr5TgBA1gmiIEoCBPGelv1fZxuGoXg53j608K5m/9",
+	"+OCuCfaaMmyvKM/0XMB6M5CpXMJX1jX/N1NCDfnPW88aEDzbRv/8J6JMbqkHt13ltV4GqpZdK78VbkW/",
+	"T43P5FTa4VU0mVbwbvJXlSorNzWrOttUYcvE9/YBkbSLzrYK7dDckRYtquymrHZuyh/D7ubvMa+kC592",
+	"CiI8xbyNR7ksK+kwwaPVh7Am+dI8tVHyZeOdhyRfOjCtIOtsQ9RdyZ0qlMMTkvbaa5ODc5MOB5We1AN/",
+	"cFK9pTO4PbtZMhnBt6XLNo6guYj4S8MpqqTVrwVhCti9g0OgglyG7an+sN//6yO5UQPN6xulfv2md3K1",
+	"laRrYsTQyktznd7DcHLoa8oBCkXdtToc/UlXcDfFAqU5pqzVb1s9jmBoGB7xejS41cc8y/jCzfZYZ5CU",
+	"B9zwx+ZqGZ3siZOp2csJwgyS+XXZv9rvhPG82YKoU7d1R01BeU+lbeZ+oiPsJBdoRCZa/8k728/tNmcJ",
+	"gYeJ8oBrfuMVYuVyVT20KGa6wkInzVbLL11dqcavRmStFKqcvvbtIbkeVAqfLB+U8dFh0onVD0rI1qcJ",
+	"VsdHdMin9kc+dJpwBhV3Z6JDtZ2tiQGUzSgrZCB53tamdMDi/LDf9cnjw85PHt8ncwag1hDpr+mVQufj",
+	"j4DoVKzVNqzhEkoUQZQ44jf81zF3vjKdocNhew6utU83qvnWzAhYMxQg9pg2hNVy5l2z2nyhJypoK+Qf",
+	"JOcxmk+xIGi01P+oN1Dp5uSkHad180ImXHe0NT20FHWo75qY9ZrvwKPqbQWWHi1OCHu5rKskETTCTYh5",
+	"7gxUmHjV+i+O/PUvrcvGLe812i6TLQKfedEbKF1JB9hnPCWZHuJaj6ur01bksMbf283iCPUFuXK9P6ir",
+	"7tVuYkNeXW5wd15dJmm8Nw/flUfaqJDQIpDncMePoSx4w3kd53BEa7N0urY1sOew3k9NunXzCHXHKI+0",
+	"RKlDUjsLvy+x3yxP8BiotfrALqRx1rzXNyCxuV3CjZJyLOjajERxyTjnPH2lK1vgt1OSFvoPr2yGy6WW",
+	"zwp+RZY/cp7qdO6y3gL+oEyQ4N4sb5Yw1WVAmGmDa9XYePNrTyMoVkhtLOdgbT/rjrZjIFm42XVD4AW0",
+	"urTSPpA6ubmMGduzOG1x1eleDs+EkTLlVCqj9HR3oMACQAtt39KfmHCehvL7n1ZorjHo7i1CedrmEjUN",
+	"Y1wbSoCwk2cIdCIrOTY5fWF5fLPXNpGupm3RxuOnugrcEO+15RLdgw1D9pexl2Pdddb1l5XQ0bKHPpoe",
+	"w7YHgImVKFPKpqhVtbEZ/vo58ar8rbNizjOaKC0l5wVLP+cm/dBk3H0W1ng76vcb6kZjzUqr736z//kr",
+	"GC6HvHf0KSqTvSaHoOyxbE2vdsz1hF00IkuuyyS9bqr72iXgTXk/aX4H5wTxOWFKwV/Cvx6l/bvF4QbJ",
+	"Z5RNzvVbdwFkV/pWB1v6mzCsYugZXur9CJpBn0PPSz+FttNjoAvTMAezFI2IXBDCkFxwNIdwHjwzRIf9",
+	"g/rrsakf0NF2uwoVKClkD52aYYUavzBjUjeu1zlm6pmNcm3Cub6rma/EpY+4GkGv766xgNp0GUrG13n4",
+	"jKNwo3w/s6X6VZjiWeGROMrbu2uYbb2hJEtf2z6DvkmlZAKB/FsXCgIMIlFWvKmX1aq1aSYmdSbaOQx4",
+	"Q+264ZIigcwD9YsiXN9lIAheQFhOy8uRZGVxoUKx/cuvhZKHc5zjGVGkx/NwIdrhYG9VjlBLi1ABTAID",
+	"UAjTsxX2Do9QMsU5TiTJGzkrR/11LiW949jhccV9USlm3MDdn8yLDzoqeDDY6x3GUUrFjflNX/2s5xiY",
+	"3wwGvb1q6/5ouP+id9A4+QQnU/KhvckvmKFaGiv97Ke/IHgDURjVHGstra9wOAg77UpZujIVK/Y22Bgt",
+	"4GXQucS4WmepWYnWdXB0yw2rILgJ0cvY88k9E9BxAI8ygm55VrSOgb9HjlocTebFmX+2YWBuyx52zwT6",
+	"8fzDI4PQ8vFz3UzLO5h7QbLm+x0G6LoyRH8GhhtxU08QegBZzNaeBUxF5fkNZRMkiERbOiXeTVbWnclH",
+	"OLnZfsQz+rUgRTd9GVHmZiTUquQeA0HG3LkIz8Y242rnoOOpO+sJOLkqB4PixY0okV4nqlLfEU8ApdIC",
+	"rzj4La74DWGdIf3eoK1QwN615h3Y+xz7bQP0+2gLM3Tx5hUaDPb2kShGKZ9hWpsv2xbB/p65RI2qu0B3",
+	"AG83LmRe3RC00qltpoyof7/CAgP9OU/PyuYrm5qidjqN7mVhSCn1ukHooPFiyjMj4WOj6oMSx1PyTCir",
+	"QNdug8iptMQuVyxt1xOE/ed9q9YZEpBNB2Z+v27Ylptt6EhddaJw8sOcp+/ah6FWvfJ36xrQrZrPVil4",
+	"F0iZtLqiCppjwY8CEq1m2jDDDPW9trUmDyUH7dYWcK5g+/b6hnrruft16HhgnatD+wbVx83WtO9wo6u0",
+	"3dMK7fw856OMzEKMn5NxITAMjccIThNtKZ4/Pjh8vt1DXxKeki82y2LBc+Npm+fQ1lQgyM5DnJ2gL9BC",
+	"XnwxZqX2/oAJgbDUS+ssRTDbNWcoq33RNMZ8AwH6IkWUQTphZNvV1i3BIdo5tF2ezEJDN9up3arUIJuS",
+	"1ccxQq+VXickhiyPaBfPqdjtMgp4152p2LXjw0OjaG3i1sGeshKpBEF8VTaqtViw+DI0UeRsyMiMCCqG",
+	"c00OQ4vUpvlkmlE1778bysDzYpZAWA9eVIQRI6FtBeuGMaWBoktYzZ5q0Lyd4vlc27RTqhvnloQjOUo5",
+	"wiMQq7JR43181DbrIBCLex0kWYVMyIt2ru/O8bmm46MSpfMw4aJ0Je2sczSE/e8tzoucyHwJ/sPWvBWd",
+	"9MmRzJd6mgOkPhvi1ynvnhvSuC50hqzNj+5tPsKtpS02tOq5ujq303AUReqNO/9o5WOHx8fep/zafr/N",
+	"jeaWLnRNmRKHZKGbw8VlBri6q7Vo44kpRyehBP7AmAI30aD5+Y/7rxpRFnO+uskBZSahyAyz0C31xBw3",
+	"2Cs8IyFY0HeKPly8VTcAgW34zTlkEycdvFTh1kAa7d4sfRAvzesKAphJkVO5vIRKeZ2ORXAeSjKs6KxS",
+	"WRa68OL0/K1x7JipOcJeOkZgTAlUwpAcXMwpP6n3i8gIS5UMHfF0ace+oVwZ6oBrV8VvIHP7mELR/h0w",
+	"8TgwKOP9gpWluQJtNfyxtiek2I4d7CZGYhp9m2k/X+cZpszesbYmqvcL+4VZKSFQwRR/wgWkKzeg2MUQ",
+	"l75Z3Bet18dDqYdHPYdgqCT9LyzRwQ7tgwA5oS5ZLqexLZ4xnKLR4x9NBa7bgYHK4R7NM6y+YECszeZ1",
+	"En9O+Nw2OZccCaK0yiUSfEZ0q14zcv0X8FTThJgiNjs4eo6TKdnZ6/WjOCryzBycGO7uLhaLHoY/93g+",
+	"2TXvit2f3756/e7yNbxTipHonb5OUVsiTGi0NFRgMjyn0TDa7/V7+5FuMQakfj9l4Zv7911AYRh+iyYE",
+	"PEy69NOW7v1MhawTIEy6t+7p0JT79+oa1Oxqi6d0h1WtBjY6awqSkUTyHIklk/hr1XiUBM/+dEtN9wCq",
+	"1gcPeTnjG9a+NGtYzsNdiuwC8/FN83vB9dxouL9PPF/IM4HKueOmszrKCE6FLQBj5CtYkqKyD3DzBaGn",
+	"M+ioXELdTNh119f6Qs5wb/E6wLZABU+IN0gpBJ7rHt+C13CXvuvS1ATa2uv3bSt6W6JXut52/24avVXy",
+	"+8u5FVEXUi91rU/XduhEeDx7dbpEo8FudPB8oIe7l/vdZP46fAPEe/MgDE/0FIMfaJSElnao2y255EIb",
+	"YPrNwb3f3L/nm86Ev8fb3oUNwsJe1Z+u7+Jv1TFqCnnBIKTQ3jTfoJV4osf3N4QZtHatCqgQ0OUju54J",
+	"DjmIIiAKdVZWY9y+c/m+5OmyHT/2EUrCI/tr7DLowC73o8/VtKksNWoihVJXEPzL0epB//i+b+7t/b75",
+	"Q9MgwihAhqv44S7+HlqD/uudVmFbGilVxxEKqexATWNU2NGAYDZDfgGbKFtRD1jmeTlfued6Ulhu/AE+",
+	"GOTGR7t3btWtYq6SS2uVuOK5yyJJiBBR55uiMeUpwIl2NhUjvd+OfQ5+30ygj35zJojDKu6PRD4OGX0P",
+	"efxfVNBGBRfKsLsHDdxbMYg7PawVCBwcHXaK/ufl+3d6OheCZ7QT/fn+i6PtE4SNT1EQ8FeyIsu8thFN",
+	"EQiDiNbrIy1UC1DsABR/DAhCMScJVLZZ9zX08Oss67xJSXdVf4/MC3L3u+EvdxfpJIl/QV3n4Om1pMHh",
+	"f1r9CtregJPIjvEBu2NzKVME0nWcHV4zOl0ESqcDa9u8oY/nBKcnrtfktBzsrFMg4lqC6kH/GJxh3mSq",
+	"RU6l1Fm/VUlyQeYZTp7KtvkvXv8X4vXfO8ca0r2fSWT77w6/qZ+8qP88OBjiVCLMEGWS5Lc4075mU5OA",
+	"OEMJn80wS3voLzqTASSHKzphvJKcB1PxbKMkWCnN+XxOUtcKAeIOIwI9VBBGMw4WVIaljmlVOfiyGM2o",
+	"9LJfuqoBmzFcM8vmiW/32lC5Fn63A1ogeQQw3J3dX+LU9jQE+u/AOVecn2EGcdnDLtz9geFbTPWAtE04",
+	"5Q08dudPei9n1oBjukxEsXUPek6xYwQdeDDkD+1uLPXfDnbrbUFaIwKn1ca964MB/souPlvpkhXyPfve",
+	"vo3o09Pa7+mK7vY5Dw+r3L7+7mNdw6un85Y5dHBTQ2j8fnT6IBrSCQ2V1GGbfwMdhmKYOhm7zk4KWEi2",
+	"tCFFj8IoE5CrrCmsRlQVd1LpPGozyz30Rk9zih1O8N6SpMvt/Y7LN7xg6YOP9H11BkisqM0vNFFn+4Of",
+	"Wdo8v6cwlQ2NuObTK6XOD+6pLiLHramu5t9Q/sTroSsPogpcG1yVlOCNAesAU9nByHUZrQZl36aQqhEC",
+	"TuZ0MiGtcdijg2qir25Kef3HYGe7LmCaUet8WGvMp2MY4EqOEUYLKqbwKxi9aqaex8oeGEMTAFuKles5",
+	"KdZqgryxtnPIiTCjE9xObSEcEBzU6E91cZT+CgzQNWZbsHHamh0rbTP3RxpprbANQDAMw7HllZ2Z1kTF",
+	"K7Sw1zmu7VfH1vLw19RAfs873EqVVRd4iDO8TCAhaZaZ7t9brhJB7Wv7N7nPobEslsS7oV3LWkJzlMNo",
+	"NchdX6iHIFtx1R2ecZzaFJtdf9xE283dqAv/jgfYOtYifJYWfJ3UYfAsTP0rgyxVnXKufe9PrtD7MBoJ",
+	"114gH1TtW7xPPynBZ0oZkqwQ0qZLScjA58HvOEXQ9LbzSvC1H6os7FKCNXaC0wxiDnitizB1fDdjNUwY",
+	"T2ey3pM+/fHg+tLayGtVVz47mLGvOBtnVFcEPDnZXxKTeLkptRsR5TlvWhXI0jfyu7ZYw0rAkyuJT2Q4",
+	"m0NZdf2as11hOvt9fn+DC9frY+Jb0ZCECxMZnS9G2DnJNgcWT8Aeg8d0fciKe7glMaM8apuSsQttZ8CT",
+	"+RThzqC39G1KZnOuaMXcFrKRC8JSuFH+QXJuPPMm98PMUHHzCMq4B8yJ5xDhEGbOOMKZmdjuRUDMEGro",
+	"0aHW3En5gpmk4gVeIrMwSREfjwP+VOj3U/M/PP4VVRmh8sT3UnV8R9ttJLF06aIV2nYFeAqNT+YU+Re4",
+	"yGA2CK74HFxppyFvyYHmV91nSlasvMzOedrtJgOp83u4wSwg/6lusnOerrq6tOM0dG/Fviz8Hbh/obvu",
+	"uHmL2ZIKPSGGmhpMervyotLWgke/4T4INngGwr2szLBxbS1jzMjBGBE3a7H+qDB/NC8sMJVf9BWLGSKz",
+	"uVyaB3voo5l/4VblxshRll/Quk850aWSN4wv0Ja6g4hpkev69+jVof6Vc8SzdLsejv9i5x5+aV42H7FM",
+	"pnpu6jqOhtHjJmvAFsBgYVvanaCM4FsCxeOuAs0Njyndd7qV/PMWfgPMdPXf9XeOwX/3yy89GLnRzZHn",
+	"mnhJrptyjKGwWKMR6kN0jb0pKzSNdqDE4qhfLayI9vuiZSNq5bAHyrzkD8wB6P/5abBzqGeH/POovy1C",
+	"m/me0qQyPLdFpDjL+n6i4skvxI/eSFTrfzDeBN27AzuK3gKamPMs2151N5o41IpAPdT5cr24pqFqtB6k",
+	"CEbQNUbR3kzoynYzAaByd1OBfi0okcG0GZ5LOwzh+2iI1QkZT6wi1qaItBCkaVy/wOJhsfYnp0yNVCBI",
+	"G9psbchIWrwPZnhQWFq/LVsNGY9br1JNONzdDVYF9kwJ/o5YCklmMG/5Rf9FH6wtA0RwAEWRqbsQC79C",
+	"s1bDCdLTFnc18mKaorqlVS4WN7q42Ezw6FVLxhR2VqzlXa/qVhVGx1gq/UKXtKbKeCvXtBpGc8035gq+",
+	"KUYkI1qVOs9BQSCFD5bjXRHdXd/9RwAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

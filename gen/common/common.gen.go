@@ -15,6 +15,27 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
+// Defines values for BalancingPolicy.
+const (
+	LeastConnections BalancingPolicy = "least_connections"
+	Random           BalancingPolicy = "random"
+	RoundRobin       BalancingPolicy = "round_robin"
+)
+
+// Valid indicates whether the value is a known member of the BalancingPolicy enum.
+func (e BalancingPolicy) Valid() bool {
+	switch e {
+	case LeastConnections:
+		return true
+	case Random:
+		return true
+	case RoundRobin:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	Ok          HealthStatus = "ok"
@@ -32,6 +53,23 @@ func (e HealthStatus) Valid() bool {
 		return false
 	}
 }
+
+// BalancerSettings What every load balancer follows, all replicas at once. What is left out takes its default.
+//
+// Example: {"max_connections":10000,"policy":"round_robin","timeout_seconds":600}
+type BalancerSettings struct {
+	// MaxConnections Client connections that one load balancer serves at a time. Who comes beyond is answered 503 with Retry-After; connections that are open stay open.
+	MaxConnections *int32 `json:"max_connections,omitempty"`
+
+	// Policy How a pod is chosen where the CustomAutoscaler names no loadBalancingAlgorithm.
+	Policy *BalancingPolicy `json:"policy,omitempty"`
+
+	// TimeoutSeconds How long a pod may stay silent, before the head of its answer and between two parts of it: 504 before the head, after it the answer is cut. A stream that goes on is never cut.
+	TimeoutSeconds *int32 `json:"timeout_seconds,omitempty"`
+}
+
+// BalancingPolicy How a pod is chosen where the CustomAutoscaler names no loadBalancingAlgorithm.
+type BalancingPolicy string
 
 // FieldError Example: {"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}
 type FieldError struct {
@@ -56,6 +94,42 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
+// Measurements Example: {"cpuUsage":412.5,"diskUsage":0.5,"memoryUsage":11.2,"responseTime":38.4}
+type Measurements struct {
+	// CacheUsage The model server's KV cache in use, from 0 to 1.
+	CacheUsage *float64 `json:"cacheUsage,omitempty"`
+
+	// CpuUsage Millicores, the mean since the last measurement.
+	CpuUsage *float64 `json:"cpuUsage,omitempty"`
+
+	// DiskUsage MiB, on the pod's writable volumes.
+	DiskUsage *float64 `json:"diskUsage,omitempty"`
+
+	// GpuMemoryUsage MiB, over the pod's GPUs.
+	GpuMemoryUsage *float64 `json:"gpuMemoryUsage,omitempty"`
+
+	// GpuUsage Percent, the mean over the pod's GPUs.
+	GpuUsage *float64 `json:"gpuUsage,omitempty"`
+
+	// InFlight Requests that the application works on now.
+	InFlight *float64 `json:"inFlight,omitempty"`
+
+	// MemoryUsage MiB, the working set (what cannot be given back).
+	MemoryUsage *float64 `json:"memoryUsage,omitempty"`
+
+	// Queued Requests that wait inside the application.
+	Queued *float64 `json:"queued,omitempty"`
+
+	// RequestRate Answers per second since the last measurement.
+	RequestRate *float64 `json:"requestRate,omitempty"`
+
+	// ResponseTime Milliseconds, the mean of the answers since the last measurement.
+	ResponseTime *float64 `json:"responseTime,omitempty"`
+
+	// TimeToFirstToken Milliseconds, the mean since the last measurement.
+	TimeToFirstToken *float64 `json:"timeToFirstToken,omitempty"`
+}
+
 // Name The name of a Kubernetes object (an RFC 1123 subdomain).
 //
 // Example: fibonacci-deployment
@@ -65,6 +139,27 @@ type Name = string
 //
 // Example: default
 type Namespace = string
+
+// PodMetrics What one pod uses, measured in the pod: the whole pod's, never the node's. A value that could not be measured is left out; a value that is left out is never taken for 0.
+//
+// Example: {"metrics":{"cpuUsage":412.5,"memoryUsage":11.2,"responseTime":38.4},"namespace":"default","podName":"fibonacci-deployment-7d4b9c-x2x4k"}
+type PodMetrics struct {
+	// AgeSeconds How old the values were when they were sent; more than 0 after the receiver was away.
+	AgeSeconds *float64 `json:"ageSeconds,omitempty"`
+
+	// Metrics Example: {"cpuUsage":412.5,"diskUsage":0.5,"memoryUsage":11.2,"responseTime":38.4}
+	Metrics Measurements `json:"metrics"`
+
+	// Namespace A Kubernetes namespace (an RFC 1123 label).
+	//
+	// Example: default
+	Namespace Namespace `json:"namespace"`
+
+	// PodName The name of a Kubernetes object (an RFC 1123 subdomain).
+	//
+	// Example: fibonacci-deployment
+	PodName Name `json:"podName"`
+}
 
 // Problem A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
@@ -103,27 +198,43 @@ type Problem struct {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"rFddb9u4Ev0rA94+tBeyZSdxbqM+XBRFigZbFEWbRR/SLDKWxhY3/FBJyqo3yH9fDCXZjqyiXWDfLImc",
-	"jzNnzowfRG51ZQ2Z4EX2IHxeksb4860kVVw6Zx0/0XfUlSL+iUrZhgqRiZWzGuYQLLw8P5vNwFNuTeFF",
-	"IlZ8WWTCV5RPZaHoWmoSidigqklkYrIQj4monK3IBUn+id0HUZDPnayCtEZk4kuJAaSH7sBUJELj9/dk",
-	"1qEU2cns7GUiwrZiuz44adZsu4tgaOu6JKgwlGBXEEqCeCwB6+KTQU39l281uS1U6FBTIMdHSsKC3MD/",
-	"Yn4y4r5LdDSVBj14MiEBX1oXyFDBGJ4sziEv0WEeyPlhluezIy+PiXD0rZaOQbvpMk52ON7uLtjln5QH",
-	"DusdoWJzx3FRKMkBgie3kTmBkhvynHSOJr6kBNAU0MRiBPBBKgUNyuBhZSMoBxzxAUPt2fX9caH7jw+C",
-	"TK05dHsvElEb3KBUuFR0EPseUvYlzfptS0gZSEcbhyAtzkfuafx+1R4+3VcKncPtEYRdZGPIfUBN43Tq",
-	"SYPwW70kZygwcPEiPEcDn96+gfn85BR8vSysRmlePEFLrOTSGsxzOSmoUnaryYRB9RenidDS9M/zRFQY",
-	"AjmO4Y8bnPw1m1zcPr+ZtL+mt//t3734/zMxggln4yvMR1J6fZiG6c89zUThktQgi4JWWKtB4Of/KO6f",
-	"hv3R2aUiPRa0o1XtUTFjEWIk8JzjvThb/O/FFO5yW9Adqwj3dmNdAYGZXDm7dqg9aAx5Cda8gjti0fN3",
-	"bfJAG9aB2FyAoTWdQCNDCcz92OgHnfFEpg46gv2LTEizQSW5TQsKKNVQIzOYLNiIsaE3lIGufYAlwY/1",
-	"tg1ZZDf/njzfJkIaH9AwSUSKlfQp1sH6HBW5ydrZupruX6SbOaqqxHm644xPO06kee2D1fvDHEOvAmcn",
-	"3JUyRBJxP3FDkg89Cj1eHRlqZzJDmrz0WdXSIetBPVKaFvSxpr2XpuCm7UwAerCmJUYCPrAIwZJCQ2Rg",
-	"Q85La4aSfH42wtC+qqPCX2JVtWpfMhGlPiBOsFBYwKWtWV4Hrs5mF2PK1ld96OxylLIMpjVq280956OX",
-	"nY4+c7QSmfhPut8I0m4dSA92gSeCegBBJ6iHpPnZ7O0K/Wvz3FFw29erQO5zR+OxIWYYx+C2gGuUJgFp",
-	"eta/ii4/sZVJNNNNc/C4bUXBo6YuFql5LsWuifrVPu8nsDSB1hTB2A+z42TfXV9/hPYAMBXbxFkijG92",
-	"i0RrfHFxceAqOj521rXJrxBaGtZBaiKlfbLLkId1p2k2z2vnyOQ0LMHoHA0Oc7r6wU715fQNxAMgi0F9",
-	"E67JisNjvVR2DUoa8pH6vsKjvjod26faF8ey//unK5Z+imm0kt7KdjjG5BcWt8E+EL/2sO9qnbS6crwl",
-	"PEb6r+wP2p9Dyq1hmIKPG4NS/b7locQNcdVyq7U1GZS2ATQQexyUtff+YAHDr2YwpUHjFpY0hSvWGZbO",
-	"2GvRD+NuGzP9akQilMzJ+AimiTuNeF1hXtLkZDrjLczxTCpDqHyWpk3TTDF+nlq3Tru7Pn1/9ebyw+fL",
-	"eGfPS/GhFWbwJToqoP83kYhOQkUmNnO+YCsyWEmRidPpbHoq4l5QchtxS/G22U2zNpxUPN4+/h0AAP//",
+	"vFltc9Q48v8qXfpvFfAvZx6STJaYF1dZCg5qFyoF4fYFm4Meu2esiywZSZ5hLpXvftWSPePxGJLb4pZX",
+	"GVlSd//060duRWbKymjS3on0VrisoBLDn7+gQp2RfU/eS70Ma5jn0kujUV1aU5H1kpxIF6gcJSInl1lZ",
+	"8XeRit8L9EArshtQBnOYN9fBwihl1i4BVAosVUpm6AA9GJ3RCMI56UDRwoOpPXi8IQfSO8hpgbXyI5EI",
+	"+oplpYh1KvHrp8xoTRlLdiKdTiaTSSIqo2S2Eamwptb5J2vmUotEeFmSqf0nR5nRuRPp2WRyl4iqY8/A",
+	"nbeiEb69ft/a50qS9tA5A74INlHPfEd2RcFeBNaFLTaQmZIczGljdM7Wo3ZrspTDbHICa+kLeEfebo4u",
+	"Fp7ss0M5aAlMRRqcx034i1FaGFuiF6mQ2p8ci4TtkmVdNkawGaXUzUoi/KaiuJmWZMXdDsNb8ZOlhUjF",
+	"/413fBk3ZBlHpki9vIzb7wZQ7gB4dgjfK7MGZfQSECqTQ4mbaIiTirRPYE4LYwl8QVAQ5mAWgRARJUCd",
+	"w5z8mkiDXxuo0HoX96Qwm5z2jyeADCNIH5aaW6SDrPYjuADnLWEZgV0acmA0f9XM5rDnu9A+PTu9D9i7",
+	"7ZKZ/4syz4j1Qewi1qPwIXYRNragMI40rAtq7H1eO2/Ki9obl6EiCxqZadoEWm6FXqilsdIXZXAuzXp/",
+	"7ElVhM7veUUiLOrclOJ6a4/zVuol2/NSkspfWGssm9LxV2T3p1ykYmFNCVPwBgJm0JIlEQs+zNdVlI1k",
+	"ruhKliQSsUJVs5ijmTjw2e29t0ORiH0qbhjFx/qN9NIXIj2enD4dUL/RoH/XVUFQoS+YXQxv2JaAseEX",
+	"Y9t++VJz6KvQYklMNmMD98j25M+mxwPiG0MHTVmjAxfcwhXGetKUM4bHszPICrSYebKub+XZ5EDKXSIs",
+	"famlZdA+NhYnWxyvB0j6ilDxdYd6kS/YE0N4kxmBkhzljIUMdYx5SfDTdXgMD85LpWCN7MYLY3sx3Xn0",
+	"tWPRN4cP3X683RLV3IhE1BpXKBXOFQ0SkmVJvXwZCSk9lW2o34I0Oxs4V+LX13Hzye6l0FrcHEDYaDaE",
+	"3BtCV1sq20T73UzaQSKr6g8OlyTS0+nxaJaIXLqbZmXCv0sqjd00K9Pp6JhVcpXRLjpNevJ0dHqAYYZZ",
+	"Qc2hIY6XJicV380+cvDrPyCcAKmhdpRAcN0J0266Fw1zUzP+3UzTCYU7Duq6nMcUszOwr8cbqZTMjCWX",
+	"BI8qiakkdRYjm0Lnea2F9T49Ju2/exTqAHyo0S8JJwMWX5n8kYO1lZ4ZByuj6pLcg5W4X49lVb/pvu2w",
+	"MpySdur8/fLDD1bhG8IvyWYhBG0f5k9pco98qV8quSz8ofx39KUm55vqJ2TxKlSS/B3Wxt6ErK3N+kfR",
+	"orz3LVgLliz1Ehx5eBxiXYZaGw9zgqVckYY5ZjdPfuAbfampHsp6+whx8AOpncypj9aPAshGge/QDwB0",
+	"EWosB1WogDnN/wWevB8HB8NLU3J0ebzoFIXuL9CSS+Ur81Ja56/MDekHa/q/Vm2oSn2L5TcyRlv7IPxa",
+	"z8lq8pz/w0F4jBrevXwO0+nxCbh6npsSpX6yl/TFQs6NxiyTRzlVymzYkF4RMzsJCre/p4mo0HuyrMM/",
+	"P+LRvydH59ePPx7Fv0bX/9+uPfnbT2IgtbM1rsJsiLBdM3S7b98ShXNSPSvamn1P8bP/Su971b40+Rvy",
+	"VmZ/qifnlpS7hdpxYm1Yk3Nmb6J3GiNZYVQTzJOm9QklrsnpkeMuKZSoMbpkplY5NGFud+OuiX8G2N3f",
+	"be+3jRX3+ZprQZj0O/ydsQfl0EPLH7176s4bVSaPjB5k39HP+en8PDv6evz1dKAOxSW9H2hvB5tbo/IA",
+	"XwDBAff23KQFzDfxJ5f0z6CMjSpqmDRdKh+zlJFkkLj2xzVu7vHwfg86nNC2qH6vud8rXPeB/P7BnXPd",
+	"dYC+/8xBVd2e7creqT9UbF9aM1dUDnm1pUXtUHFnghBeDB6zQ5+fzn5+MoLPmcnpM5OyyeZ5ZGxlzdJi",
+	"6aBEnxVg9DP4TNzcus9NRx1HXaGJAvTx6iSObrjHiezfdUB77Wi33jd5HBWsUMk8NPseper3wikczYLr",
+	"GN9elEJZu+CB3+6ro8oi/fjj2vBrLtOcRx1ca4yVdGPcjhuOltbU1Wi3MF5NUVUFTsfbx3TjxnfGWRhW",
+	"7DazDm23d3rM3Zf0IcpeBZ8I9UaLQotXQ4ba6lRTSU66tIp0SFtQD7uhAPpQVruROkybmisAXYifTIwE",
+	"XCz929HTiqyTRvdb77PTgRDevupgg19gVcWuvmAiyrJDHG8gN4DzEDp9T9Tp5Hyog21fvS/sxSBlGUyj",
+	"1aaZb1gXpGz75e+5b2fms9c4dyBoGucuae6bsTQP/bC5jSVvN2FKuhebe8MKzTh6uwFcotQJJ7+G9c+C",
+	"yM6wtZnagMNNDAoOSxo9LNh2Jqm7ocWhsa+uri4hbgCmYjR8OwXeEzY7P++ICoIPhTVu8hBCS81xkNaB",
+	"0k11yRaGRBxjmsmy2lrSGfWfYHBe4i1m9Pobs7PfT55D2AAy771vwm+yYPU4XiqzBCU1uUB9V+GBX50M",
+	"zc3iwmHY//DuNYd+CmbEkB7Dtj/E5AEDul6GCl9b2LdvncS4cpig7gL9F+Yb7s8qZUYzTHGMjUq1czUH",
+	"Ba7CGCYzZWl0CoVZA2oIPg7KmBvXGbThH7pXxobZ+pxG8JrjTBgEs6+5dqRu1nr0Rxj3yoy0C2DqWCJd",
+	"VJgVdHQ8mohE1JZzUuF95dLxeL1ejzB8Hhm7HDdn3fi3189fvH3/IpzZ8VK8jYEZXIFcKLb/6ZSIJoSK",
+	"VKymfMBUpLGSIhUno8noRITCuWA3YpcK06mYzaI6Y3F3ffefAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

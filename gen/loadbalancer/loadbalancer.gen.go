@@ -24,6 +24,36 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for ProxyRequestMethod.
+const (
+	DELETE ProxyRequestMethod = "DELETE"
+	GET    ProxyRequestMethod = "GET"
+	HEAD   ProxyRequestMethod = "HEAD"
+	PATCH  ProxyRequestMethod = "PATCH"
+	POST   ProxyRequestMethod = "POST"
+	PUT    ProxyRequestMethod = "PUT"
+)
+
+// Valid indicates whether the value is a known member of the ProxyRequestMethod enum.
+func (e ProxyRequestMethod) Valid() bool {
+	switch e {
+	case DELETE:
+		return true
+	case GET:
+		return true
+	case HEAD:
+		return true
+	case PATCH:
+		return true
+	case POST:
+		return true
+	case PUT:
+		return true
+	default:
+		return false
+	}
+}
+
 // ApplicationState defines model for ApplicationState.
 type ApplicationState struct {
 	Algorithm  string          `json:"algorithm"`
@@ -65,18 +95,131 @@ type EndpointState struct {
 	Why *string `json:"why,omitempty"`
 }
 
-// State Example: {"applications":[],"balancer":"load-balancer-5f7c-abcde","controller":{"ageSeconds":0.4,"connected":true,"routesVersion":"k3x9.18"},"draining":false,"startedAt":"2026-01-02T03:00:00Z"}
+// ProxyLog One proxied request.
+type ProxyLog struct {
+	ClientIp   string  `json:"client_ip"`
+	Deployment *string `json:"deployment,omitempty"`
+	Error      *string `json:"error,omitempty"`
+	Host       *string `json:"host,omitempty"`
+	HttpMethod string  `json:"http_method"`
+	Id         string  `json:"id"`
+
+	// LatencyMs From arrival to the last byte, waiting included.
+	LatencyMs float64 `json:"latency_ms"`
+	Namespace *string `json:"namespace,omitempty"`
+
+	// Path As the client asked for it.
+	Path *string `json:"path,omitempty"`
+	Pod  *string `json:"pod,omitempty"`
+
+	// Policy Why this pod.
+	Policy        *string `json:"policy,omitempty"`
+	RequestBytes  *int64  `json:"request_bytes,omitempty"`
+	ResponseBytes *int64  `json:"response_bytes,omitempty"`
+
+	// Status Of the answer; 499 when the client left before one.
+	Status int32 `json:"status"`
+
+	// TargetUrl Where it went: the pod's address and the path there, without the query.
+	TargetUrl string `json:"target_url"`
+
+	// Timestamp When it arrived.
+	Timestamp time.Time `json:"timestamp"`
+	TraceId   *string   `json:"trace_id,omitempty"`
+
+	// Tries Pods that were tried.
+	Tries *int32 `json:"tries,omitempty"`
+
+	// WaitedMs In the waiting room.
+	WaitedMs *float64 `json:"waited_ms,omitempty"`
+}
+
+// ProxyLogPage Example: {"items":[]}
+type ProxyLogPage struct {
+	Items []ProxyLog `json:"items"`
+
+	// Next Give it back as `after` for what is older; absent at the end.
+	Next *string `json:"next,omitempty"`
+}
+
+// ProxyRequest Example: {"target_url":"http://fibonacci-service.default.svc:5001/fib/30"}
+type ProxyRequest struct {
+	// Data The body, sent as JSON; any JSON value.
+	Data interface{} `json:"data,omitempty"`
+
+	// Method By default POST with data, else GET.
+	Method *ProxyRequestMethod `json:"method,omitempty"`
+
+	// TargetUrl The Service of a known application and a path there, such as http://fibonacci-service.default.svc:5001/fib/30; or the path alone with the application's prefix, such as /fibonacci/fib/30.
+	TargetUrl string `json:"target_url"`
+}
+
+// ProxyRequestMethod By default POST with data, else GET.
+type ProxyRequestMethod string
+
+// ProxyResponse Example: {"content_type":"application/json","data":{"n":30,"result":832040},"latency_ms":12.5,"pod":"fibonacci-deployment-7d4b9c-x2x4k","status":200}
+type ProxyResponse struct {
+	ContentType *string `json:"content_type,omitempty"`
+
+	// Data The body: as JSON where it is, else as text.
+	Data interface{} `json:"data,omitempty"`
+
+	// LatencyMs From request to the end of the answer, waiting included.
+	LatencyMs float64 `json:"latency_ms"`
+
+	// Pod The pod that answered.
+	Pod *string `json:"pod,omitempty"`
+
+	// Status The HTTP status that the application answered.
+	Status int32 `json:"status"`
+}
+
+// State Example: {"applications":[],"balancer":"load-balancer-5f7c-abcde","controller":{"ageSeconds":0.4,"connected":true,"routesVersion":"k3x9.18"},"draining":false,"settings":{"max_connections":10000,"policy":"round_robin","timeout_seconds":600},"startedAt":"2026-01-02T03:00:00Z"}
 type State struct {
 	Applications []ApplicationState `json:"applications"`
 
 	// Balancer The name of this replica.
-	Balancer   string         `json:"balancer"`
-	Controller ControllerLink `json:"controller"`
+	Balancer string `json:"balancer"`
+
+	// Connections Client connections that are open now.
+	Connections *int32         `json:"connections,omitempty"`
+	Controller  ControllerLink `json:"controller"`
 
 	// Draining It is about to end and takes no new connections.
-	Draining  *bool     `json:"draining,omitempty"`
-	StartedAt time.Time `json:"startedAt"`
+	Draining *bool `json:"draining,omitempty"`
+
+	// Settings What every load balancer follows, all replicas at once. What is left out takes its default.
+	//
+	// Example: {"max_connections":10000,"policy":"round_robin","timeout_seconds":600}
+	Settings  externalRef0.BalancerSettings `json:"settings"`
+	StartedAt time.Time                     `json:"startedAt"`
 }
+
+// TargetAction Example: {"action":"compute","parameters":{"n":30}}
+type TargetAction struct {
+	Action     string                  `json:"action"`
+	Parameters *map[string]interface{} `json:"parameters,omitempty"`
+}
+
+// TargetChange Example: {"changes":{"n":31},"resource_id":"preset"}
+type TargetChange struct {
+	Changes    map[string]interface{} `json:"changes"`
+	ResourceId string                 `json:"resource_id"`
+}
+
+// TargetUpdate Example: {"resource_id":"preset","updates":{"n":30}}
+type TargetUpdate struct {
+	ResourceId string                 `json:"resource_id"`
+	Updates    map[string]interface{} `json:"updates"`
+}
+
+// Target defines model for Target.
+type Target = string
+
+// BadGateway A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type BadGateway = externalRef0.Problem
 
 // BadRequest A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
@@ -88,11 +231,111 @@ type BadRequest = externalRef0.Problem
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
 type Fault = externalRef0.Problem
 
+// GatewayTimeout A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type GatewayTimeout = externalRef0.Problem
+
+// TargetAnswer A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type TargetAnswer = externalRef0.Problem
+
+// TooLarge A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type TooLarge = externalRef0.Problem
+
+// Unavailable A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type Unavailable = externalRef0.Problem
+
+// UnknownTarget A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type UnknownTarget = externalRef0.Problem
+
 // GetStateParams defines parameters for GetState.
 type GetStateParams struct {
 	// Namespace Only applications of this namespace.
 	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 }
+
+// ListProxyLogsParams defines parameters for ListProxyLogs.
+type ListProxyLogsParams struct {
+	// Since Only requests that began at or after this moment.
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only requests that began before this moment.
+	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
+
+	// Namespace Only requests to applications of this namespace.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Deployment Only requests to Deployments of this name.
+	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
+
+	// Status Only answers with this status (404) or of this class (5xx).
+	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// ClientIp Only requests of this client.
+	ClientIp *string `form:"client_ip,omitempty" json:"client_ip,omitempty"`
+
+	// HttpMethod Only requests with this method.
+	HttpMethod *string `form:"http_method,omitempty" json:"http_method,omitempty"`
+
+	// Text Only requests whose target contains this text.
+	Text *string `form:"text,omitempty" json:"text,omitempty"`
+
+	// Limit At most so many.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// After The `next` of the page before.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+}
+
+// QueryTargetAppParams defines parameters for QueryTargetApp.
+type QueryTargetAppParams struct {
+	// Query What is asked for; the application's own language.
+	Query *string `form:"query,omitempty" json:"query,omitempty"`
+
+	// Target The application, as the name of its Deployment or namespace/name. May be left out while only one is known.
+	Target *Target `form:"target,omitempty" json:"target,omitempty"`
+}
+
+// ChangeTargetAppParams defines parameters for ChangeTargetApp.
+type ChangeTargetAppParams struct {
+	// Target The application, as the name of its Deployment or namespace/name. May be left out while only one is known.
+	Target *Target `form:"target,omitempty" json:"target,omitempty"`
+}
+
+// ActOnTargetAppParams defines parameters for ActOnTargetApp.
+type ActOnTargetAppParams struct {
+	// Target The application, as the name of its Deployment or namespace/name. May be left out while only one is known.
+	Target *Target `form:"target,omitempty" json:"target,omitempty"`
+}
+
+// UpdateTargetAppParams defines parameters for UpdateTargetApp.
+type UpdateTargetAppParams struct {
+	// Target The application, as the name of its Deployment or namespace/name. May be left out while only one is known.
+	Target *Target `form:"target,omitempty" json:"target,omitempty"`
+}
+
+// PutSettingsJSONRequestBody defines body for PutSettings for application/json ContentType.
+type PutSettingsJSONRequestBody = externalRef0.BalancerSettings
+
+// ProxyRequestJSONRequestBody defines body for ProxyRequest for application/json ContentType.
+type ProxyRequestJSONRequestBody = ProxyRequest
+
+// ChangeTargetAppJSONRequestBody defines body for ChangeTargetApp for application/json ContentType.
+type ChangeTargetAppJSONRequestBody = TargetChange
+
+// ActOnTargetAppJSONRequestBody defines body for ActOnTargetApp for application/json ContentType.
+type ActOnTargetAppJSONRequestBody = TargetAction
+
+// UpdateTargetAppJSONRequestBody defines body for UpdateTargetApp for application/json ContentType.
+type UpdateTargetAppJSONRequestBody = TargetUpdate
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -168,10 +411,158 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// GetSettings The settings that this load balancer follows
+	//
+	// Corresponds with GET /loadbalancer/settings (the `GetSettings` operationId).
+	GetSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutSettingsWithBody Change the settings of every load balancer
+	//
+	// The controller keeps them in the cluster and tells every replica. This one follows them when it answers. A value that is not allowed changes nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /loadbalancer/settings (the `PutSettings` operationId).
+	PutSettingsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutSettings Change the settings of every load balancer
+	//
+	// The controller keeps them in the cluster and tells every replica. This one follows them when it answers. A value that is not allowed changes nothing.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /loadbalancer/settings (the `PutSettings` operationId).
+	PutSettings(ctx context.Context, body PutSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetState What this load balancer knows and does at this moment
 	//
 	// Corresponds with GET /loadbalancer/state (the `GetState` operationId).
 	GetState(ctx context.Context, params *GetStateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListProxyLogs The requests that this load balancer proxied, newest first
+	//
+	// The last ones, kept in memory within a bound. Each replica has its own.
+	//
+	// Corresponds with GET /proxy/logs (the `ListProxyLogs` operationId).
+	ListProxyLogs(ctx context.Context, params *ListProxyLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProxyRequestWithBody Send one request to an application
+	//
+	// The application is woken, a pod is chosen and the answer comes back as with any client's request. Only known applications can be reached; another target is refused with the list of those that are known.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /proxy/request (the `ProxyRequest` operationId).
+	ProxyRequestWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProxyRequest Send one request to an application
+	//
+	// The application is woken, a pod is chosen and the answer comes back as with any client's request. Only known applications can be reached; another target is refused with the list of those that are known.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /proxy/request (the `ProxyRequest` operationId).
+	ProxyRequest(ctx context.Context, body ProxyRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// QueryTargetApp Ask the target application
+	//
+	// Corresponds with GET /target-app/api (the `QueryTargetApp` operationId).
+	QueryTargetApp(ctx context.Context, params *QueryTargetAppParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeTargetAppWithBody Change a resource of the target application
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /target-app/api (the `ChangeTargetApp` operationId).
+	ChangeTargetAppWithBody(ctx context.Context, params *ChangeTargetAppParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeTargetApp Change a resource of the target application
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /target-app/api (the `ChangeTargetApp` operationId).
+	ChangeTargetApp(ctx context.Context, params *ChangeTargetAppParams, body ChangeTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActOnTargetAppWithBody Have the target application do something
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /target-app/api (the `ActOnTargetApp` operationId).
+	ActOnTargetAppWithBody(ctx context.Context, params *ActOnTargetAppParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActOnTargetApp Have the target application do something
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /target-app/api (the `ActOnTargetApp` operationId).
+	ActOnTargetApp(ctx context.Context, params *ActOnTargetAppParams, body ActOnTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateTargetAppWithBody Replace a resource of the target application
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /target-app/api (the `UpdateTargetApp` operationId).
+	UpdateTargetAppWithBody(ctx context.Context, params *UpdateTargetAppParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateTargetApp Replace a resource of the target application
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /target-app/api (the `UpdateTargetApp` operationId).
+	UpdateTargetApp(ctx context.Context, params *UpdateTargetAppParams, body UpdateTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// GetSettings The settings that this load balancer follows
+//
+// Corresponds with GET /loadbalancer/settings (the `GetSettings` operationId).
+func (c *Client) GetSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSettingsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutSettingsWithBody Change the settings of every load balancer
+//
+// The controller keeps them in the cluster and tells every replica. This one follows them when it answers. A value that is not allowed changes nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /loadbalancer/settings (the `PutSettings` operationId).
+func (c *Client) PutSettingsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutSettingsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutSettings Change the settings of every load balancer
+//
+// The controller keeps them in the cluster and tells every replica. This one follows them when it answers. A value that is not allowed changes nothing.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /loadbalancer/settings (the `PutSettings` operationId).
+func (c *Client) PutSettings(ctx context.Context, body PutSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutSettingsRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // GetState What this load balancer knows and does at this moment
@@ -187,6 +578,245 @@ func (c *Client) GetState(ctx context.Context, params *GetStateParams, reqEditor
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// ListProxyLogs The requests that this load balancer proxied, newest first
+//
+// The last ones, kept in memory within a bound. Each replica has its own.
+//
+// Corresponds with GET /proxy/logs (the `ListProxyLogs` operationId).
+func (c *Client) ListProxyLogs(ctx context.Context, params *ListProxyLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListProxyLogsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProxyRequestWithBody Send one request to an application
+//
+// The application is woken, a pod is chosen and the answer comes back as with any client's request. Only known applications can be reached; another target is refused with the list of those that are known.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /proxy/request (the `ProxyRequest` operationId).
+func (c *Client) ProxyRequestWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProxyRequestRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProxyRequest Send one request to an application
+//
+// The application is woken, a pod is chosen and the answer comes back as with any client's request. Only known applications can be reached; another target is refused with the list of those that are known.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /proxy/request (the `ProxyRequest` operationId).
+func (c *Client) ProxyRequest(ctx context.Context, body ProxyRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProxyRequestRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// QueryTargetApp Ask the target application
+//
+// Corresponds with GET /target-app/api (the `QueryTargetApp` operationId).
+func (c *Client) QueryTargetApp(ctx context.Context, params *QueryTargetAppParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQueryTargetAppRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeTargetAppWithBody Change a resource of the target application
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /target-app/api (the `ChangeTargetApp` operationId).
+func (c *Client) ChangeTargetAppWithBody(ctx context.Context, params *ChangeTargetAppParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeTargetAppRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeTargetApp Change a resource of the target application
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /target-app/api (the `ChangeTargetApp` operationId).
+func (c *Client) ChangeTargetApp(ctx context.Context, params *ChangeTargetAppParams, body ChangeTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeTargetAppRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActOnTargetAppWithBody Have the target application do something
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /target-app/api (the `ActOnTargetApp` operationId).
+func (c *Client) ActOnTargetAppWithBody(ctx context.Context, params *ActOnTargetAppParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActOnTargetAppRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActOnTargetApp Have the target application do something
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /target-app/api (the `ActOnTargetApp` operationId).
+func (c *Client) ActOnTargetApp(ctx context.Context, params *ActOnTargetAppParams, body ActOnTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActOnTargetAppRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateTargetAppWithBody Replace a resource of the target application
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /target-app/api (the `UpdateTargetApp` operationId).
+func (c *Client) UpdateTargetAppWithBody(ctx context.Context, params *UpdateTargetAppParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateTargetAppRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateTargetApp Replace a resource of the target application
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /target-app/api (the `UpdateTargetApp` operationId).
+func (c *Client) UpdateTargetApp(ctx context.Context, params *UpdateTargetAppParams, body UpdateTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateTargetAppRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// NewGetSettingsRequest constructs an http.Request for the GetSettings method
+func NewGetSettingsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/loadbalancer/settings")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPutSettingsRequest calls the generic PutSettings builder with application/json body
+func NewPutSettingsRequest(server string, body PutSettingsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutSettingsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPutSettingsRequestWithBody constructs an http.Request for the PutSettings method, with any body, and a specified content type
+func NewPutSettingsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/loadbalancer/settings")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
 }
 
 // NewGetStateRequest constructs an http.Request for the GetState method
@@ -243,6 +873,475 @@ func NewGetStateRequest(server string, params *GetStateParams) (*http.Request, e
 	return req, nil
 }
 
+// NewListProxyLogsRequest constructs an http.Request for the ListProxyLogs method
+func NewListProxyLogsRequest(server string, params *ListProxyLogsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/proxy/logs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Deployment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ClientIp != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "client_ip", *params.ClientIp, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.HttpMethod != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "http_method", *params.HttpMethod, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Text != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "text", *params.Text, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProxyRequestRequest calls the generic ProxyRequest builder with application/json body
+func NewProxyRequestRequest(server string, body ProxyRequestJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewProxyRequestRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewProxyRequestRequestWithBody constructs an http.Request for the ProxyRequest method, with any body, and a specified content type
+func NewProxyRequestRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/proxy/request")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewQueryTargetAppRequest constructs an http.Request for the QueryTargetApp method
+func NewQueryTargetAppRequest(server string, params *QueryTargetAppParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/target-app/api")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Query != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "query", *params.Query, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Target != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "target", *params.Target, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChangeTargetAppRequest calls the generic ChangeTargetApp builder with application/json body
+func NewChangeTargetAppRequest(server string, params *ChangeTargetAppParams, body ChangeTargetAppJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeTargetAppRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewChangeTargetAppRequestWithBody constructs an http.Request for the ChangeTargetApp method, with any body, and a specified content type
+func NewChangeTargetAppRequestWithBody(server string, params *ChangeTargetAppParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/target-app/api")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Target != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "target", *params.Target, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewActOnTargetAppRequest calls the generic ActOnTargetApp builder with application/json body
+func NewActOnTargetAppRequest(server string, params *ActOnTargetAppParams, body ActOnTargetAppJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewActOnTargetAppRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewActOnTargetAppRequestWithBody constructs an http.Request for the ActOnTargetApp method, with any body, and a specified content type
+func NewActOnTargetAppRequestWithBody(server string, params *ActOnTargetAppParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/target-app/api")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Target != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "target", *params.Target, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUpdateTargetAppRequest calls the generic UpdateTargetApp builder with application/json body
+func NewUpdateTargetAppRequest(server string, params *UpdateTargetAppParams, body UpdateTargetAppJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateTargetAppRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewUpdateTargetAppRequestWithBody constructs an http.Request for the UpdateTargetApp method, with any body, and a specified content type
+func NewUpdateTargetAppRequestWithBody(server string, params *UpdateTargetAppParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/target-app/api")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Target != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "target", *params.Target, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -287,12 +1386,230 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// GetSettingsWithResponse The settings that this load balancer follows
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /loadbalancer/settings (the `GetSettings` operationId).
+	GetSettingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSettingsResponse, error)
+
+	// PutSettingsWithBodyWithResponse Change the settings of every load balancer
+	//
+	// The controller keeps them in the cluster and tells every replica. This one follows them when it answers. A value that is not allowed changes nothing.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /loadbalancer/settings (the `PutSettings` operationId).
+	PutSettingsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutSettingsResponse, error)
+
+	// PutSettingsWithResponse Change the settings of every load balancer
+	//
+	// The controller keeps them in the cluster and tells every replica. This one follows them when it answers. A value that is not allowed changes nothing.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /loadbalancer/settings (the `PutSettings` operationId).
+	PutSettingsWithResponse(ctx context.Context, body PutSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*PutSettingsResponse, error)
+
 	// GetStateWithResponse What this load balancer knows and does at this moment
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /loadbalancer/state (the `GetState` operationId).
 	GetStateWithResponse(ctx context.Context, params *GetStateParams, reqEditors ...RequestEditorFn) (*GetStateResponse, error)
+
+	// ListProxyLogsWithResponse The requests that this load balancer proxied, newest first
+	//
+	// The last ones, kept in memory within a bound. Each replica has its own.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /proxy/logs (the `ListProxyLogs` operationId).
+	ListProxyLogsWithResponse(ctx context.Context, params *ListProxyLogsParams, reqEditors ...RequestEditorFn) (*ListProxyLogsResponse, error)
+
+	// ProxyRequestWithBodyWithResponse Send one request to an application
+	//
+	// The application is woken, a pod is chosen and the answer comes back as with any client's request. Only known applications can be reached; another target is refused with the list of those that are known.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /proxy/request (the `ProxyRequest` operationId).
+	ProxyRequestWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProxyRequestResponse, error)
+
+	// ProxyRequestWithResponse Send one request to an application
+	//
+	// The application is woken, a pod is chosen and the answer comes back as with any client's request. Only known applications can be reached; another target is refused with the list of those that are known.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /proxy/request (the `ProxyRequest` operationId).
+	ProxyRequestWithResponse(ctx context.Context, body ProxyRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*ProxyRequestResponse, error)
+
+	// QueryTargetAppWithResponse Ask the target application
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /target-app/api (the `QueryTargetApp` operationId).
+	QueryTargetAppWithResponse(ctx context.Context, params *QueryTargetAppParams, reqEditors ...RequestEditorFn) (*QueryTargetAppResponse, error)
+
+	// ChangeTargetAppWithBodyWithResponse Change a resource of the target application
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /target-app/api (the `ChangeTargetApp` operationId).
+	ChangeTargetAppWithBodyWithResponse(ctx context.Context, params *ChangeTargetAppParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeTargetAppResponse, error)
+
+	// ChangeTargetAppWithResponse Change a resource of the target application
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /target-app/api (the `ChangeTargetApp` operationId).
+	ChangeTargetAppWithResponse(ctx context.Context, params *ChangeTargetAppParams, body ChangeTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeTargetAppResponse, error)
+
+	// ActOnTargetAppWithBodyWithResponse Have the target application do something
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /target-app/api (the `ActOnTargetApp` operationId).
+	ActOnTargetAppWithBodyWithResponse(ctx context.Context, params *ActOnTargetAppParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActOnTargetAppResponse, error)
+
+	// ActOnTargetAppWithResponse Have the target application do something
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /target-app/api (the `ActOnTargetApp` operationId).
+	ActOnTargetAppWithResponse(ctx context.Context, params *ActOnTargetAppParams, body ActOnTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*ActOnTargetAppResponse, error)
+
+	// UpdateTargetAppWithBodyWithResponse Replace a resource of the target application
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /target-app/api (the `UpdateTargetApp` operationId).
+	UpdateTargetAppWithBodyWithResponse(ctx context.Context, params *UpdateTargetAppParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateTargetAppResponse, error)
+
+	// UpdateTargetAppWithResponse Replace a resource of the target application
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /target-app/api (the `UpdateTargetApp` operationId).
+	UpdateTargetAppWithResponse(ctx context.Context, params *UpdateTargetAppParams, body UpdateTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTargetAppResponse, error)
+}
+
+type GetSettingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *externalRef0.BalancerSettings
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSettingsResponse) GetJSON200() *externalRef0.BalancerSettings {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetSettingsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSettingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSettingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSettingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSettingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PutSettingsResponse503Headers the declared response headers of an HTTP 503 response for PutSettings
+type PutSettingsResponse503Headers struct {
+	RetryAfter *int
+}
+
+type PutSettingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *externalRef0.BalancerSettings
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PutSettingsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PutSettingsResponse) GetJSON200() *externalRef0.BalancerSettings {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PutSettingsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PutSettingsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PutSettingsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PutSettingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutSettingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutSettingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutSettingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type GetStateResponse struct {
@@ -350,6 +1667,561 @@ func (r GetStateResponse) ContentType() string {
 	return ""
 }
 
+type ListProxyLogsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProxyLogPage
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListProxyLogsResponse) GetJSON200() *ProxyLogPage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListProxyLogsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListProxyLogsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListProxyLogsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListProxyLogsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListProxyLogsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListProxyLogsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ProxyRequestResponse503Headers the declared response headers of an HTTP 503 response for ProxyRequest
+type ProxyRequestResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ProxyRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ProxyResponse
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *UnknownTarget
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON502 the response for an HTTP 502 `application/problem+json` response
+	ApplicationproblemJSON502 *BadGateway
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationproblemJSON504 *GatewayTimeout
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ProxyRequestResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ProxyRequestResponse) GetJSON200() *ProxyResponse {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ProxyRequestResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ProxyRequestResponse) GetApplicationproblemJSON403() *UnknownTarget {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ProxyRequestResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON502 returns the response for an HTTP 502 `application/problem+json` response
+func (r ProxyRequestResponse) GetApplicationproblemJSON502() *BadGateway {
+	return r.ApplicationproblemJSON502
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ProxyRequestResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ProxyRequestResponse) GetApplicationproblemJSON504() *GatewayTimeout {
+	return r.ApplicationproblemJSON504
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ProxyRequestResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ProxyRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProxyRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProxyRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProxyRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// QueryTargetAppResponse503Headers the declared response headers of an HTTP 503 response for QueryTargetApp
+type QueryTargetAppResponse503Headers struct {
+	RetryAfter *int
+}
+
+type QueryTargetAppResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *UnknownTarget
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON502 the response for an HTTP 502 `application/problem+json` response
+	ApplicationproblemJSON502 *BadGateway
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationproblemJSON504 *GatewayTimeout
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *TargetAnswer
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *QueryTargetAppResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r QueryTargetAppResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r QueryTargetAppResponse) GetApplicationproblemJSON403() *UnknownTarget {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r QueryTargetAppResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON502 returns the response for an HTTP 502 `application/problem+json` response
+func (r QueryTargetAppResponse) GetApplicationproblemJSON502() *BadGateway {
+	return r.ApplicationproblemJSON502
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r QueryTargetAppResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r QueryTargetAppResponse) GetApplicationproblemJSON504() *GatewayTimeout {
+	return r.ApplicationproblemJSON504
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r QueryTargetAppResponse) GetApplicationproblemJSONDefault() *TargetAnswer {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r QueryTargetAppResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r QueryTargetAppResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r QueryTargetAppResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r QueryTargetAppResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChangeTargetAppResponse503Headers the declared response headers of an HTTP 503 response for ChangeTargetApp
+type ChangeTargetAppResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ChangeTargetAppResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *UnknownTarget
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON502 the response for an HTTP 502 `application/problem+json` response
+	ApplicationproblemJSON502 *BadGateway
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationproblemJSON504 *GatewayTimeout
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *TargetAnswer
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ChangeTargetAppResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ChangeTargetAppResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ChangeTargetAppResponse) GetApplicationproblemJSON403() *UnknownTarget {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ChangeTargetAppResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON502 returns the response for an HTTP 502 `application/problem+json` response
+func (r ChangeTargetAppResponse) GetApplicationproblemJSON502() *BadGateway {
+	return r.ApplicationproblemJSON502
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ChangeTargetAppResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ChangeTargetAppResponse) GetApplicationproblemJSON504() *GatewayTimeout {
+	return r.ApplicationproblemJSON504
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChangeTargetAppResponse) GetApplicationproblemJSONDefault() *TargetAnswer {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeTargetAppResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeTargetAppResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeTargetAppResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeTargetAppResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ActOnTargetAppResponse503Headers the declared response headers of an HTTP 503 response for ActOnTargetApp
+type ActOnTargetAppResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ActOnTargetAppResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *UnknownTarget
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON502 the response for an HTTP 502 `application/problem+json` response
+	ApplicationproblemJSON502 *BadGateway
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationproblemJSON504 *GatewayTimeout
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *TargetAnswer
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ActOnTargetAppResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ActOnTargetAppResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ActOnTargetAppResponse) GetApplicationproblemJSON403() *UnknownTarget {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ActOnTargetAppResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON502 returns the response for an HTTP 502 `application/problem+json` response
+func (r ActOnTargetAppResponse) GetApplicationproblemJSON502() *BadGateway {
+	return r.ApplicationproblemJSON502
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ActOnTargetAppResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r ActOnTargetAppResponse) GetApplicationproblemJSON504() *GatewayTimeout {
+	return r.ApplicationproblemJSON504
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ActOnTargetAppResponse) GetApplicationproblemJSONDefault() *TargetAnswer {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ActOnTargetAppResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ActOnTargetAppResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ActOnTargetAppResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ActOnTargetAppResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateTargetAppResponse503Headers the declared response headers of an HTTP 503 response for UpdateTargetApp
+type UpdateTargetAppResponse503Headers struct {
+	RetryAfter *int
+}
+
+type UpdateTargetAppResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *UnknownTarget
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON502 the response for an HTTP 502 `application/problem+json` response
+	ApplicationproblemJSON502 *BadGateway
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSON504 the response for an HTTP 504 `application/problem+json` response
+	ApplicationproblemJSON504 *GatewayTimeout
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *TargetAnswer
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UpdateTargetAppResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UpdateTargetAppResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r UpdateTargetAppResponse) GetApplicationproblemJSON403() *UnknownTarget {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r UpdateTargetAppResponse) GetApplicationproblemJSON413() *TooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON502 returns the response for an HTTP 502 `application/problem+json` response
+func (r UpdateTargetAppResponse) GetApplicationproblemJSON502() *BadGateway {
+	return r.ApplicationproblemJSON502
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r UpdateTargetAppResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSON504 returns the response for an HTTP 504 `application/problem+json` response
+func (r UpdateTargetAppResponse) GetApplicationproblemJSON504() *GatewayTimeout {
+	return r.ApplicationproblemJSON504
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateTargetAppResponse) GetApplicationproblemJSONDefault() *TargetAnswer {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateTargetAppResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateTargetAppResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateTargetAppResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateTargetAppResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetSettingsWithResponse The settings that this load balancer follows
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /loadbalancer/settings (the `GetSettings` operationId).
+func (c *ClientWithResponses) GetSettingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSettingsResponse, error) {
+	rsp, err := c.GetSettings(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSettingsResponse(rsp)
+}
+
+// PutSettingsWithBodyWithResponse Change the settings of every load balancer
+//
+// The controller keeps them in the cluster and tells every replica. This one follows them when it answers. A value that is not allowed changes nothing.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /loadbalancer/settings (the `PutSettings` operationId).
+func (c *ClientWithResponses) PutSettingsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutSettingsResponse, error) {
+	rsp, err := c.PutSettingsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutSettingsResponse(rsp)
+}
+
+// PutSettingsWithResponse Change the settings of every load balancer
+//
+// The controller keeps them in the cluster and tells every replica. This one follows them when it answers. A value that is not allowed changes nothing.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /loadbalancer/settings (the `PutSettings` operationId).
+func (c *ClientWithResponses) PutSettingsWithResponse(ctx context.Context, body PutSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*PutSettingsResponse, error) {
+	rsp, err := c.PutSettings(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutSettingsResponse(rsp)
+}
+
 // GetStateWithResponse What this load balancer knows and does at this moment
 //
 // Returns a wrapper object for the known response body format(s).
@@ -361,6 +2233,235 @@ func (c *ClientWithResponses) GetStateWithResponse(ctx context.Context, params *
 		return nil, err
 	}
 	return ParseGetStateResponse(rsp)
+}
+
+// ListProxyLogsWithResponse The requests that this load balancer proxied, newest first
+//
+// The last ones, kept in memory within a bound. Each replica has its own.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /proxy/logs (the `ListProxyLogs` operationId).
+func (c *ClientWithResponses) ListProxyLogsWithResponse(ctx context.Context, params *ListProxyLogsParams, reqEditors ...RequestEditorFn) (*ListProxyLogsResponse, error) {
+	rsp, err := c.ListProxyLogs(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListProxyLogsResponse(rsp)
+}
+
+// ProxyRequestWithBodyWithResponse Send one request to an application
+//
+// The application is woken, a pod is chosen and the answer comes back as with any client's request. Only known applications can be reached; another target is refused with the list of those that are known.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /proxy/request (the `ProxyRequest` operationId).
+func (c *ClientWithResponses) ProxyRequestWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ProxyRequestResponse, error) {
+	rsp, err := c.ProxyRequestWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProxyRequestResponse(rsp)
+}
+
+// ProxyRequestWithResponse Send one request to an application
+//
+// The application is woken, a pod is chosen and the answer comes back as with any client's request. Only known applications can be reached; another target is refused with the list of those that are known.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /proxy/request (the `ProxyRequest` operationId).
+func (c *ClientWithResponses) ProxyRequestWithResponse(ctx context.Context, body ProxyRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*ProxyRequestResponse, error) {
+	rsp, err := c.ProxyRequest(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProxyRequestResponse(rsp)
+}
+
+// QueryTargetAppWithResponse Ask the target application
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /target-app/api (the `QueryTargetApp` operationId).
+func (c *ClientWithResponses) QueryTargetAppWithResponse(ctx context.Context, params *QueryTargetAppParams, reqEditors ...RequestEditorFn) (*QueryTargetAppResponse, error) {
+	rsp, err := c.QueryTargetApp(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseQueryTargetAppResponse(rsp)
+}
+
+// ChangeTargetAppWithBodyWithResponse Change a resource of the target application
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /target-app/api (the `ChangeTargetApp` operationId).
+func (c *ClientWithResponses) ChangeTargetAppWithBodyWithResponse(ctx context.Context, params *ChangeTargetAppParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeTargetAppResponse, error) {
+	rsp, err := c.ChangeTargetAppWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeTargetAppResponse(rsp)
+}
+
+// ChangeTargetAppWithResponse Change a resource of the target application
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /target-app/api (the `ChangeTargetApp` operationId).
+func (c *ClientWithResponses) ChangeTargetAppWithResponse(ctx context.Context, params *ChangeTargetAppParams, body ChangeTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeTargetAppResponse, error) {
+	rsp, err := c.ChangeTargetApp(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeTargetAppResponse(rsp)
+}
+
+// ActOnTargetAppWithBodyWithResponse Have the target application do something
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /target-app/api (the `ActOnTargetApp` operationId).
+func (c *ClientWithResponses) ActOnTargetAppWithBodyWithResponse(ctx context.Context, params *ActOnTargetAppParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ActOnTargetAppResponse, error) {
+	rsp, err := c.ActOnTargetAppWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActOnTargetAppResponse(rsp)
+}
+
+// ActOnTargetAppWithResponse Have the target application do something
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /target-app/api (the `ActOnTargetApp` operationId).
+func (c *ClientWithResponses) ActOnTargetAppWithResponse(ctx context.Context, params *ActOnTargetAppParams, body ActOnTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*ActOnTargetAppResponse, error) {
+	rsp, err := c.ActOnTargetApp(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActOnTargetAppResponse(rsp)
+}
+
+// UpdateTargetAppWithBodyWithResponse Replace a resource of the target application
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /target-app/api (the `UpdateTargetApp` operationId).
+func (c *ClientWithResponses) UpdateTargetAppWithBodyWithResponse(ctx context.Context, params *UpdateTargetAppParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateTargetAppResponse, error) {
+	rsp, err := c.UpdateTargetAppWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateTargetAppResponse(rsp)
+}
+
+// UpdateTargetAppWithResponse Replace a resource of the target application
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /target-app/api (the `UpdateTargetApp` operationId).
+func (c *ClientWithResponses) UpdateTargetAppWithResponse(ctx context.Context, params *UpdateTargetAppParams, body UpdateTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTargetAppResponse, error) {
+	rsp, err := c.UpdateTargetApp(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateTargetAppResponse(rsp)
+}
+
+// ParseGetSettingsResponse parses an HTTP response from a GetSettingsWithResponse call
+func ParseGetSettingsResponse(rsp *http.Response) (*GetSettingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSettingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest externalRef0.BalancerSettings
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePutSettingsResponse parses an HTTP response from a PutSettingsWithResponse call
+func ParsePutSettingsResponse(rsp *http.Response) (*PutSettingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutSettingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest externalRef0.BalancerSettings
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers PutSettingsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
 }
 
 // ParseGetStateResponse parses an HTTP response from a GetStateWithResponse call
@@ -403,20 +2504,556 @@ func ParseGetStateResponse(rsp *http.Response) (*GetStateResponse, error) {
 	return response, nil
 }
 
+// ParseListProxyLogsResponse parses an HTTP response from a ListProxyLogsWithResponse call
+func ParseListProxyLogsResponse(rsp *http.Response) (*ListProxyLogsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListProxyLogsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProxyLogPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseProxyRequestResponse parses an HTTP response from a ProxyRequestWithResponse call
+func ParseProxyRequestResponse(rsp *http.Response) (*ProxyRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProxyRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ProxyResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest UnknownTarget
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 502:
+		var dest BadGateway
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON502 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON504 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ProxyRequestResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseQueryTargetAppResponse parses an HTTP response from a QueryTargetAppWithResponse call
+func ParseQueryTargetAppResponse(rsp *http.Response) (*QueryTargetAppResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &QueryTargetAppResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest UnknownTarget
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 502:
+		var dest BadGateway
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON502 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON504 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest TargetAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	case true:
+		// Content-type (*/*) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers QueryTargetAppResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseChangeTargetAppResponse parses an HTTP response from a ChangeTargetAppWithResponse call
+func ParseChangeTargetAppResponse(rsp *http.Response) (*ChangeTargetAppResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeTargetAppResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest UnknownTarget
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 502:
+		var dest BadGateway
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON502 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON504 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest TargetAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	case true:
+		// Content-type (*/*) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ChangeTargetAppResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseActOnTargetAppResponse parses an HTTP response from a ActOnTargetAppWithResponse call
+func ParseActOnTargetAppResponse(rsp *http.Response) (*ActOnTargetAppResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ActOnTargetAppResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest UnknownTarget
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 502:
+		var dest BadGateway
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON502 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON504 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest TargetAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	case true:
+		// Content-type (*/*) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers ActOnTargetAppResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateTargetAppResponse parses an HTTP response from a UpdateTargetAppWithResponse call
+func ParseUpdateTargetAppResponse(rsp *http.Response) (*UpdateTargetAppResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateTargetAppResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest UnknownTarget
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 502:
+		var dest BadGateway
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON502 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 504:
+		var dest GatewayTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON504 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest TargetAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	case true:
+		// Content-type (*/*) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers UpdateTargetAppResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetSettings The settings that this load balancer follows
+	// (GET /loadbalancer/settings)
+	GetSettings(w http.ResponseWriter, r *http.Request)
+	// PutSettings Change the settings of every load balancer
+	// (PUT /loadbalancer/settings)
+	PutSettings(w http.ResponseWriter, r *http.Request)
 	// GetState What this load balancer knows and does at this moment
 	// (GET /loadbalancer/state)
 	GetState(w http.ResponseWriter, r *http.Request, params GetStateParams)
+	// ListProxyLogs The requests that this load balancer proxied, newest first
+	// (GET /proxy/logs)
+	ListProxyLogs(w http.ResponseWriter, r *http.Request, params ListProxyLogsParams)
+	// ProxyRequest Send one request to an application
+	// (POST /proxy/request)
+	ProxyRequest(w http.ResponseWriter, r *http.Request)
+	// QueryTargetApp Ask the target application
+	// (GET /target-app/api)
+	QueryTargetApp(w http.ResponseWriter, r *http.Request, params QueryTargetAppParams)
+	// ChangeTargetApp Change a resource of the target application
+	// (PATCH /target-app/api)
+	ChangeTargetApp(w http.ResponseWriter, r *http.Request, params ChangeTargetAppParams)
+	// ActOnTargetApp Have the target application do something
+	// (POST /target-app/api)
+	ActOnTargetApp(w http.ResponseWriter, r *http.Request, params ActOnTargetAppParams)
+	// UpdateTargetApp Replace a resource of the target application
+	// (PUT /target-app/api)
+	UpdateTargetApp(w http.ResponseWriter, r *http.Request, params UpdateTargetAppParams)
 }
 
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
 
 type Unimplemented struct{}
 
+// GetSettings The settings that this load balancer follows
+// (GET /loadbalancer/settings)
+func (_ Unimplemented) GetSettings(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// PutSettings Change the settings of every load balancer
+// (PUT /loadbalancer/settings)
+func (_ Unimplemented) PutSettings(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // GetState What this load balancer knows and does at this moment
 // (GET /loadbalancer/state)
 func (_ Unimplemented) GetState(w http.ResponseWriter, r *http.Request, params GetStateParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListProxyLogs The requests that this load balancer proxied, newest first
+// (GET /proxy/logs)
+func (_ Unimplemented) ListProxyLogs(w http.ResponseWriter, r *http.Request, params ListProxyLogsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ProxyRequest Send one request to an application
+// (POST /proxy/request)
+func (_ Unimplemented) ProxyRequest(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// QueryTargetApp Ask the target application
+// (GET /target-app/api)
+func (_ Unimplemented) QueryTargetApp(w http.ResponseWriter, r *http.Request, params QueryTargetAppParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ChangeTargetApp Change a resource of the target application
+// (PATCH /target-app/api)
+func (_ Unimplemented) ChangeTargetApp(w http.ResponseWriter, r *http.Request, params ChangeTargetAppParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ActOnTargetApp Have the target application do something
+// (POST /target-app/api)
+func (_ Unimplemented) ActOnTargetApp(w http.ResponseWriter, r *http.Request, params ActOnTargetAppParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// UpdateTargetApp Replace a resource of the target application
+// (PUT /target-app/api)
+func (_ Unimplemented) UpdateTargetApp(w http.ResponseWriter, r *http.Request, params UpdateTargetAppParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -428,6 +3065,34 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// GetSettings operation middleware
+func (siw *ServerInterfaceWrapper) GetSettings(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetSettings(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// PutSettings operation middleware
+func (siw *ServerInterfaceWrapper) PutSettings(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PutSettings(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // GetState operation middleware
 func (siw *ServerInterfaceWrapper) GetState(w http.ResponseWriter, r *http.Request) {
@@ -453,6 +3118,315 @@ func (siw *ServerInterfaceWrapper) GetState(w http.ResponseWriter, r *http.Reque
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetState(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListProxyLogs operation middleware
+func (siw *ServerInterfaceWrapper) ListProxyLogs(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProxyLogsParams
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", r.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "until"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "until", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "deployment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deployment", r.URL.Query(), &params.Deployment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "client_ip" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "client_ip", r.URL.Query(), &params.ClientIp, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "client_ip"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "client_ip", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "http_method" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "http_method", r.URL.Query(), &params.HttpMethod, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "http_method"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "http_method", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "text" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "text", r.URL.Query(), &params.Text, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "text"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "text", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListProxyLogs(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ProxyRequest operation middleware
+func (siw *ServerInterfaceWrapper) ProxyRequest(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ProxyRequest(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// QueryTargetApp operation middleware
+func (siw *ServerInterfaceWrapper) QueryTargetApp(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params QueryTargetAppParams
+
+	// ------------- Optional query parameter "query" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "query", r.URL.Query(), &params.Query, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "query"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "query", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "target" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "target", r.URL.Query(), &params.Target, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "target"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "target", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.QueryTargetApp(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ChangeTargetApp operation middleware
+func (siw *ServerInterfaceWrapper) ChangeTargetApp(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeTargetAppParams
+
+	// ------------- Optional query parameter "target" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "target", r.URL.Query(), &params.Target, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "target"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "target", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangeTargetApp(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ActOnTargetApp operation middleware
+func (siw *ServerInterfaceWrapper) ActOnTargetApp(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ActOnTargetAppParams
+
+	// ------------- Optional query parameter "target" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "target", r.URL.Query(), &params.Target, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "target"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "target", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ActOnTargetApp(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateTargetApp operation middleware
+func (siw *ServerInterfaceWrapper) UpdateTargetApp(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateTargetAppParams
+
+	// ------------- Optional query parameter "target" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "target", r.URL.Query(), &params.Target, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "target"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "target", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateTargetApp(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -578,13 +3552,174 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/loadbalancer/state", wrapper.GetState)
 	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/loadbalancer/settings", wrapper.GetSettings)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/loadbalancer/settings", wrapper.PutSettings)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/proxy/request", wrapper.ProxyRequest)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/proxy/logs", wrapper.ListProxyLogs)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/target-app/api", wrapper.QueryTargetApp)
+	})
+	r.Group(func(r chi.Router) {
+		r.Patch(options.BaseURL+"/target-app/api", wrapper.ChangeTargetApp)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/target-app/api", wrapper.ActOnTargetApp)
+	})
+	r.Group(func(r chi.Router) {
+		r.Put(options.BaseURL+"/target-app/api", wrapper.UpdateTargetApp)
+	})
 
 	return r
 }
 
+type BadGatewayApplicationProblemPlusJSONResponse externalRef0.Problem
+
 type BadRequestApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type FaultApplicationProblemPlusJSONResponse externalRef0.Problem
+
+type GatewayTimeoutApplicationProblemPlusJSONResponse externalRef0.Problem
+
+type TargetAnswerAsteriskResponse struct {
+	Body io.Reader
+
+	ContentType   string
+	ContentLength int64
+}
+type TargetAnswerApplicationProblemPlusJSONResponse externalRef0.Problem
+
+type TooLargeApplicationProblemPlusJSONResponse externalRef0.Problem
+
+type UnavailableResponseHeaders struct {
+	RetryAfter *int
+}
+type UnavailableApplicationProblemPlusJSONResponse struct {
+	Body externalRef0.Problem
+
+	Headers UnavailableResponseHeaders
+}
+
+type UnknownTargetApplicationProblemPlusJSONResponse externalRef0.Problem
+
+type GetSettingsRequestObject struct {
+}
+
+type GetSettingsResponseObject interface {
+	VisitGetSettingsResponse(w http.ResponseWriter) error
+}
+
+type GetSettings200JSONResponse externalRef0.BalancerSettings
+
+func (response GetSettings200JSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSettingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response GetSettingsdefaultApplicationProblemPlusJSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutSettingsRequestObject struct {
+	Body *PutSettingsJSONRequestBody
+}
+
+type PutSettingsResponseObject interface {
+	VisitPutSettingsResponse(w http.ResponseWriter) error
+}
+
+type PutSettings200JSONResponse externalRef0.BalancerSettings
+
+func (response PutSettings200JSONResponse) VisitPutSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutSettings400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PutSettings400ApplicationProblemPlusJSONResponse) VisitPutSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutSettings503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PutSettings503ApplicationProblemPlusJSONResponse) VisitPutSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutSettingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response PutSettingsdefaultApplicationProblemPlusJSONResponse) VisitPutSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type GetStateRequestObject struct {
 	Params GetStateParams
@@ -641,11 +3776,815 @@ func (response GetStatedefaultApplicationProblemPlusJSONResponse) VisitGetStateR
 	return err
 }
 
+type ListProxyLogsRequestObject struct {
+	Params ListProxyLogsParams
+}
+
+type ListProxyLogsResponseObject interface {
+	VisitListProxyLogsResponse(w http.ResponseWriter) error
+}
+
+type ListProxyLogs200JSONResponse ProxyLogPage
+
+func (response ListProxyLogs200JSONResponse) VisitListProxyLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProxyLogs400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListProxyLogs400ApplicationProblemPlusJSONResponse) VisitListProxyLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProxyLogsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ListProxyLogsdefaultApplicationProblemPlusJSONResponse) VisitListProxyLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProxyRequestRequestObject struct {
+	Body *ProxyRequestJSONRequestBody
+}
+
+type ProxyRequestResponseObject interface {
+	VisitProxyRequestResponse(w http.ResponseWriter) error
+}
+
+type ProxyRequest200JSONResponse ProxyResponse
+
+func (response ProxyRequest200JSONResponse) VisitProxyRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProxyRequest400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ProxyRequest400ApplicationProblemPlusJSONResponse) VisitProxyRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProxyRequest403ApplicationProblemPlusJSONResponse struct {
+	UnknownTargetApplicationProblemPlusJSONResponse
+}
+
+func (response ProxyRequest403ApplicationProblemPlusJSONResponse) VisitProxyRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProxyRequest413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ProxyRequest413ApplicationProblemPlusJSONResponse) VisitProxyRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProxyRequest502ApplicationProblemPlusJSONResponse struct {
+	BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ProxyRequest502ApplicationProblemPlusJSONResponse) VisitProxyRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProxyRequest503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ProxyRequest503ApplicationProblemPlusJSONResponse) VisitProxyRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProxyRequest504ApplicationProblemPlusJSONResponse struct {
+	GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ProxyRequest504ApplicationProblemPlusJSONResponse) VisitProxyRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProxyRequestdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ProxyRequestdefaultApplicationProblemPlusJSONResponse) VisitProxyRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QueryTargetAppRequestObject struct {
+	Params QueryTargetAppParams
+}
+
+type QueryTargetAppResponseObject interface {
+	VisitQueryTargetAppResponse(w http.ResponseWriter) error
+}
+
+type QueryTargetApp400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response QueryTargetApp400ApplicationProblemPlusJSONResponse) VisitQueryTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QueryTargetApp403ApplicationProblemPlusJSONResponse struct {
+	UnknownTargetApplicationProblemPlusJSONResponse
+}
+
+func (response QueryTargetApp403ApplicationProblemPlusJSONResponse) VisitQueryTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QueryTargetApp413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response QueryTargetApp413ApplicationProblemPlusJSONResponse) VisitQueryTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QueryTargetApp502ApplicationProblemPlusJSONResponse struct {
+	BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response QueryTargetApp502ApplicationProblemPlusJSONResponse) VisitQueryTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QueryTargetApp503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response QueryTargetApp503ApplicationProblemPlusJSONResponse) VisitQueryTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QueryTargetApp504ApplicationProblemPlusJSONResponse struct {
+	GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response QueryTargetApp504ApplicationProblemPlusJSONResponse) VisitQueryTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QueryTargetAppdefaultAsteriskResponse struct {
+	Body          io.Reader
+	StatusCode    int
+	ContentType   string
+	ContentLength int64
+}
+
+func (response QueryTargetAppdefaultAsteriskResponse) VisitQueryTargetAppResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", response.ContentType)
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(response.StatusCode)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type QueryTargetAppdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response QueryTargetAppdefaultApplicationProblemPlusJSONResponse) VisitQueryTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTargetAppRequestObject struct {
+	Params ChangeTargetAppParams
+	Body   *ChangeTargetAppJSONRequestBody
+}
+
+type ChangeTargetAppResponseObject interface {
+	VisitChangeTargetAppResponse(w http.ResponseWriter) error
+}
+
+type ChangeTargetApp400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeTargetApp400ApplicationProblemPlusJSONResponse) VisitChangeTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTargetApp403ApplicationProblemPlusJSONResponse struct {
+	UnknownTargetApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeTargetApp403ApplicationProblemPlusJSONResponse) VisitChangeTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTargetApp413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeTargetApp413ApplicationProblemPlusJSONResponse) VisitChangeTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTargetApp502ApplicationProblemPlusJSONResponse struct {
+	BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeTargetApp502ApplicationProblemPlusJSONResponse) VisitChangeTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTargetApp503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeTargetApp503ApplicationProblemPlusJSONResponse) VisitChangeTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTargetApp504ApplicationProblemPlusJSONResponse struct {
+	GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeTargetApp504ApplicationProblemPlusJSONResponse) VisitChangeTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTargetAppdefaultAsteriskResponse struct {
+	Body          io.Reader
+	StatusCode    int
+	ContentType   string
+	ContentLength int64
+}
+
+func (response ChangeTargetAppdefaultAsteriskResponse) VisitChangeTargetAppResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", response.ContentType)
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(response.StatusCode)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ChangeTargetAppdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ChangeTargetAppdefaultApplicationProblemPlusJSONResponse) VisitChangeTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActOnTargetAppRequestObject struct {
+	Params ActOnTargetAppParams
+	Body   *ActOnTargetAppJSONRequestBody
+}
+
+type ActOnTargetAppResponseObject interface {
+	VisitActOnTargetAppResponse(w http.ResponseWriter) error
+}
+
+type ActOnTargetApp400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ActOnTargetApp400ApplicationProblemPlusJSONResponse) VisitActOnTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActOnTargetApp403ApplicationProblemPlusJSONResponse struct {
+	UnknownTargetApplicationProblemPlusJSONResponse
+}
+
+func (response ActOnTargetApp403ApplicationProblemPlusJSONResponse) VisitActOnTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActOnTargetApp413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ActOnTargetApp413ApplicationProblemPlusJSONResponse) VisitActOnTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActOnTargetApp502ApplicationProblemPlusJSONResponse struct {
+	BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ActOnTargetApp502ApplicationProblemPlusJSONResponse) VisitActOnTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActOnTargetApp503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ActOnTargetApp503ApplicationProblemPlusJSONResponse) VisitActOnTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActOnTargetApp504ApplicationProblemPlusJSONResponse struct {
+	GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ActOnTargetApp504ApplicationProblemPlusJSONResponse) VisitActOnTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActOnTargetAppdefaultAsteriskResponse struct {
+	Body          io.Reader
+	StatusCode    int
+	ContentType   string
+	ContentLength int64
+}
+
+func (response ActOnTargetAppdefaultAsteriskResponse) VisitActOnTargetAppResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", response.ContentType)
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(response.StatusCode)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ActOnTargetAppdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ActOnTargetAppdefaultApplicationProblemPlusJSONResponse) VisitActOnTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTargetAppRequestObject struct {
+	Params UpdateTargetAppParams
+	Body   *UpdateTargetAppJSONRequestBody
+}
+
+type UpdateTargetAppResponseObject interface {
+	VisitUpdateTargetAppResponse(w http.ResponseWriter) error
+}
+
+type UpdateTargetApp400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTargetApp400ApplicationProblemPlusJSONResponse) VisitUpdateTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTargetApp403ApplicationProblemPlusJSONResponse struct {
+	UnknownTargetApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTargetApp403ApplicationProblemPlusJSONResponse) VisitUpdateTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTargetApp413ApplicationProblemPlusJSONResponse struct {
+	TooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTargetApp413ApplicationProblemPlusJSONResponse) VisitUpdateTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTargetApp502ApplicationProblemPlusJSONResponse struct {
+	BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTargetApp502ApplicationProblemPlusJSONResponse) VisitUpdateTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTargetApp503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTargetApp503ApplicationProblemPlusJSONResponse) VisitUpdateTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTargetApp504ApplicationProblemPlusJSONResponse struct {
+	GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTargetApp504ApplicationProblemPlusJSONResponse) VisitUpdateTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTargetAppdefaultAsteriskResponse struct {
+	Body          io.Reader
+	StatusCode    int
+	ContentType   string
+	ContentLength int64
+}
+
+func (response UpdateTargetAppdefaultAsteriskResponse) VisitUpdateTargetAppResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", response.ContentType)
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(response.StatusCode)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type UpdateTargetAppdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response UpdateTargetAppdefaultApplicationProblemPlusJSONResponse) VisitUpdateTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// GetSettings The settings that this load balancer follows
+	// (GET /loadbalancer/settings)
+	GetSettings(ctx context.Context, request GetSettingsRequestObject) (GetSettingsResponseObject, error)
+	// PutSettings Change the settings of every load balancer
+	// (PUT /loadbalancer/settings)
+	PutSettings(ctx context.Context, request PutSettingsRequestObject) (PutSettingsResponseObject, error)
 	// GetState What this load balancer knows and does at this moment
 	// (GET /loadbalancer/state)
 	GetState(ctx context.Context, request GetStateRequestObject) (GetStateResponseObject, error)
+	// ListProxyLogs The requests that this load balancer proxied, newest first
+	// (GET /proxy/logs)
+	ListProxyLogs(ctx context.Context, request ListProxyLogsRequestObject) (ListProxyLogsResponseObject, error)
+	// ProxyRequest Send one request to an application
+	// (POST /proxy/request)
+	ProxyRequest(ctx context.Context, request ProxyRequestRequestObject) (ProxyRequestResponseObject, error)
+	// QueryTargetApp Ask the target application
+	// (GET /target-app/api)
+	QueryTargetApp(ctx context.Context, request QueryTargetAppRequestObject) (QueryTargetAppResponseObject, error)
+	// ChangeTargetApp Change a resource of the target application
+	// (PATCH /target-app/api)
+	ChangeTargetApp(ctx context.Context, request ChangeTargetAppRequestObject) (ChangeTargetAppResponseObject, error)
+	// ActOnTargetApp Have the target application do something
+	// (POST /target-app/api)
+	ActOnTargetApp(ctx context.Context, request ActOnTargetAppRequestObject) (ActOnTargetAppResponseObject, error)
+	// UpdateTargetApp Replace a resource of the target application
+	// (PUT /target-app/api)
+	UpdateTargetApp(ctx context.Context, request UpdateTargetAppRequestObject) (UpdateTargetAppResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error)
@@ -687,6 +4626,61 @@ type strictHandler struct {
 	options     StrictHTTPServerOptions
 }
 
+// GetSettings operation middleware
+func (sh *strictHandler) GetSettings(w http.ResponseWriter, r *http.Request) {
+	var request GetSettingsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSettings(ctx, request.(GetSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSettings")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetSettingsResponseObject); ok {
+		if err := validResponse.VisitGetSettingsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PutSettings operation middleware
+func (sh *strictHandler) PutSettings(w http.ResponseWriter, r *http.Request) {
+	var request PutSettingsRequestObject
+
+	var body PutSettingsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PutSettings(ctx, request.(PutSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutSettings")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PutSettingsResponseObject); ok {
+		if err := validResponse.VisitPutSettingsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetState operation middleware
 func (sh *strictHandler) GetState(w http.ResponseWriter, r *http.Request, params GetStateParams) {
 	var request GetStateRequestObject
@@ -713,46 +4707,274 @@ func (sh *strictHandler) GetState(w http.ResponseWriter, r *http.Request, params
 	}
 }
 
+// ListProxyLogs operation middleware
+func (sh *strictHandler) ListProxyLogs(w http.ResponseWriter, r *http.Request, params ListProxyLogsParams) {
+	var request ListProxyLogsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListProxyLogs(ctx, request.(ListProxyLogsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListProxyLogs")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListProxyLogsResponseObject); ok {
+		if err := validResponse.VisitListProxyLogsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ProxyRequest operation middleware
+func (sh *strictHandler) ProxyRequest(w http.ResponseWriter, r *http.Request) {
+	var request ProxyRequestRequestObject
+
+	var body ProxyRequestJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ProxyRequest(ctx, request.(ProxyRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProxyRequest")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ProxyRequestResponseObject); ok {
+		if err := validResponse.VisitProxyRequestResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// QueryTargetApp operation middleware
+func (sh *strictHandler) QueryTargetApp(w http.ResponseWriter, r *http.Request, params QueryTargetAppParams) {
+	var request QueryTargetAppRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.QueryTargetApp(ctx, request.(QueryTargetAppRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "QueryTargetApp")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(QueryTargetAppResponseObject); ok {
+		if err := validResponse.VisitQueryTargetAppResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeTargetApp operation middleware
+func (sh *strictHandler) ChangeTargetApp(w http.ResponseWriter, r *http.Request, params ChangeTargetAppParams) {
+	var request ChangeTargetAppRequestObject
+
+	request.Params = params
+
+	var body ChangeTargetAppJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeTargetApp(ctx, request.(ChangeTargetAppRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeTargetApp")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ChangeTargetAppResponseObject); ok {
+		if err := validResponse.VisitChangeTargetAppResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ActOnTargetApp operation middleware
+func (sh *strictHandler) ActOnTargetApp(w http.ResponseWriter, r *http.Request, params ActOnTargetAppParams) {
+	var request ActOnTargetAppRequestObject
+
+	request.Params = params
+
+	var body ActOnTargetAppJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ActOnTargetApp(ctx, request.(ActOnTargetAppRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ActOnTargetApp")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ActOnTargetAppResponseObject); ok {
+		if err := validResponse.VisitActOnTargetAppResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateTargetApp operation middleware
+func (sh *strictHandler) UpdateTargetApp(w http.ResponseWriter, r *http.Request, params UpdateTargetAppParams) {
+	var request UpdateTargetAppRequestObject
+
+	request.Params = params
+
+	var body UpdateTargetAppJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateTargetApp(ctx, request.(UpdateTargetAppRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateTargetApp")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateTargetAppResponseObject); ok {
+		if err := validResponse.VisitUpdateTargetAppResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"rFjfk9u2Ef5XMGge7JaSKN2P+JiHjuPa7U09rsd265k613pFrkTkQIABwKMVj/73zAIkRVHw+TzJ0x1F",
-	"cIH99ttvd/GZ57qqtULlLM8+c4O21sqif/gRijf4S4PW0VOulUPl/4W6liIHJ7Ra1EavJVZ/+dlqRe/w",
-	"E1S1xPBFgTzjQt2BFAVPOBqjjeXZh88cpNQtFjzj9NewHCwyic6hsQkrxFY4y0AVbMYTvhEoaamCCm0N",
-	"OfKE34FsyPrfcAONdHx/k3DrwDWWZ+dpmnAnHB2DvyuRmeAGE5Yp7Vh/HreraUVjVKawQits1rmT9Yfe",
-	"J9zmJVZADn1ncMMz/qfFAbRFeGvpp0qr/78O3/P9fp/wAm1uRE04TQ5SaAxH2QjHXCksI3gN5O4H9jHA",
-	"9JF5dxlCXjKPAAPHvLNzOtYL7/bvC4xDo0DyA3IXY+Seht2YUMyVyCyaO+Gxvxe3zuYfCNxTtWPalWiY",
-	"wU1jQTJtBiCGfTxlnx4AeOvAeW9ro2s0TgRSg9xqI1xZ0UMFn16i2rqSZ5fng1/WGaG25AHU4rXBjfg0",
-	"Wby6uIysLrCWeld1sThafhZZjqqotegSTzis7Neget59EVzbDzbBGNjRc6ntxNxXTzE1IdQLKbald2Gj",
-	"TQUuMOVsdQg8BXmLhpYfUnICZ2wv24dkEl/r+eUzQEuJhkmwjlkQxZwnY6tnq6hVg1DRw8OO3IJw37z6",
-	"x50L/Bl/cnke+WSfcMpyYUjdPhxp1oggY271cUtG5OzBGgVk7OnBi8kJx7S6GQ6n1z9j7sidZwPIL4W6",
-	"jaTHFt9irlVhT+P0Vqgcfah8fLZaFwyUbdFQmAZgCt2s5UgmVFOtA5a5VgpzR8B8joijt4qf8hLUFlkr",
-	"XDnlRYvKsRalnB/Mr7WWCIrsk4HnJJ4TMi7TVSy7jW4c2v+gsSJI5P1yMAnswZkYzsepegpzURi09iEa",
-	"9I0JWeviQXnfWFjLSDK+L7GTWl+pLAND0q8cc5oJx5Ru4+C35S5mbUcfCcvCfglJd1vuqPZNcjumqRPI",
-	"ybdkwG7wYYRRLBRDCEYVcFQoqR+5SfgaJKgcje9IoJj1z7OLzff5DNZ5QRsduDhNlnR+fkRwZxo8oRi/",
-	"Pft0NV8+8dXCgFBehzYgLfqENw6LpxTfVbq6nKXLWbp6l55laZql6X99dI9ZdOTFA4vISYmMFIEDGLE8",
-	"JUljehP6FoPe3EkwY5w7Ru++Q05k6giu6ZGuPb9grRvPUVSFbxwd3PoeiylsWRcYAirO3hH4ozQrwOHM",
-	"iWqkZl+g5oDY2NSRx8lxuGJM7VqhF9TsDTo2Zu3QNG+MrtiS3H1yeZ6mzHY0PPTKtsZ8LgqJ78Lx+355",
-	"dhHhUW/3NH0hgBsWTIOcnj+JRLk7QYw5NbgyMAdDS+v1wB1xCtkvDZodq8FAhQ4NLSkRilBmRvtfLGPt",
-	"QOdo1JUWrNeyhNlSG4cKC8JwdXHJ8hKo/UZjp15epl8LfvA4GXC8J7avxv3SpA1i/2zWaBQ64m2/jj0C",
-	"xd68eMaWy9UZk7BG+ZhOONCCF90ElEz7r0qooQImvAYarmij/32A2a/p7Orm0YdZ99+f+58e//U7Hs3c",
-	"oyY9cvZRaw7d3PCIjn11fvH94zn7SDPHR+ISRbjVpmCOIlIbvTVQWVaBy0um1en8c0dsOB6AktAd0Izo",
-	"w+0Tvj0l633DaIEOhJxmSsZmF/2Y2BnKWNVYx9bIvpx10cn29yXpDZU160hVeMYXUAu7gMZpm4NEM9sa",
-	"3dTzww+LuyXIuoTlYqCOXXTUWOSNdbo6LLajke98tfoDh+VjYQmgx5TgVqiC8r0zwcAyrQIxEmYd1XW2",
-	"RtciKnYXyuc0MaPdUh/VaPqXUNch56lyka4fiOM0K3RXRcS0NzlPr2IDXx/16WbPo5QlMLWSu079jPW7",
-	"PKhmnxaGvT/fdfh4hMRojuu58zUh7uL9MHE36Mzu6cah+eKY8L5ERXA6s2OwBaESJlRP/h/8lm/Iysyb",
-	"6aSdWdgFbbBQYXcWUTUVz3zyeDULz2ms7e3ZHHP2H+/evWZhASNGDr3LYXgZNru4uhptFS6STjbrsuUh",
-	"vBaK5BBbz2ybDB6yjTadtOk8b4xBleMDOuKEOwM5Xn+hwL4/e8b8AiaKSXwTismGjkeyKfWWSaEwXLLZ",
-	"Gk7SKzprhx9O1f/fb66pAqB3Iyh7UG93iskDqvikvvq3PexDrJMgL6fFdu/pv9FxiKCg8FpnfCNG5yLh",
-	"oZ6f9U1cwrTyKPm1rNbGzdkzKfwUZGCzETkrwTLwr8iEcPYnpVuVsLZEg11kfZatUWq1tT4jaPtREzj/",
-	"SfGES5Gjsh5WwozwrCEvcbaapzTkGCpSpXO1zRaLtm3n4F/Ptdkuum/t4uX1s+ev3j733xwYyl8FpWZH",
-	"Iw0VmmEiuVvSel2jglrwjJ/N0/kZ9+1C6fNpUSJIV/7Ks8/7hC/IUm9oMVzobNE3zqT93jXiJ/87duMv",
-	"WeuauVAjj6PyLxLFMS5Dgg6lzCslrfW9IU96pMa3K9903Xjow/ZUaY/uvVdpes+9an+f+rDtuhErfhvs",
-	"4fOXuedhy5il4WiL0X28N7fpb4Dv/yxcFPuL0qaqwOz6cughPiI+u1W6DZLgb6j7RZXuLq0cbCmCfMwC",
-	"fkO2FxU6I3Lb0cQgFDvPGdoXzV089NfKiiLcKeWysS6o8YHy2WJxRN1513rM7M46rOb2Ls+epE+Wvl3q",
-	"Dhct/V/1dX4g1ZFz+2Rq70U3stw2a5TovIXXRlfoSmzGdoZssHx/s/8tAAD//w==",
+	"7Hxrc9s2l/9XwfDfmaZ9KImS7TRWXvzHSZ00u9nWmzibmfrx2hB5JOIxCbAAaEnN6rvv4EISvEl0nLSd",
+	"nb5JLIs8ODj4nfuBP3khSzNGgUrhzT95GeY4BQlcf7rEfAVS/RSBCDnJJGHUm3uXMSCcZQkJsfqNj7BA",
+	"MgZEcQqILRGRAv0IWcK2KVCJGNffiAyHMFE/jdF/4C1aAEpgKRHLJVrHJAHEaLJFjAIiAt1RtqZjz/dg",
+	"g9MsAW/uLcmCURyGZBSVxD3fI4ql33LgW8/3FHlv7knDue+JMIYUqy2kePMW6ErG3vxo+oPvpYQWn6e+",
+	"l2EpgStK/32FR78Ho9PrJ1cj89N4cv198cvv/v83nu/JbaZWEZITuvJ2u53vcRAZowK04F7g6DWWsMZb",
+	"9SlkVCpW5588R2qTjLNFAuk//iWUUD9VG1VvRIr+AkejlaXje0JimQtvfhLMfE8SqWXSOAq0xCSBqGIx",
+	"53ROIQVBxNwuOHfJ7lwRfcNh6c29/zepQDEx3wr1q5TRmwtDw+x5LyosK2gBS8YBEYkwFWvgEI3Vqi9w",
+	"9A5+y0HIR4mI0HucELVh4Jwp2F598nCSsDVE3txT/3MUYqGwpk5Y+CgiKwVQTCM08nxvSSBRj5YQ9Xzv",
+	"Hie5ov4jLHGeSG93XYn/OAjq4udmGwq0lElU8LPnAAqmv7DwC0YiBoaVJZFIxkQgJV6OQ/kc3Rox3RqN",
+	"RIDDGGkJICyR3qw+nVd62487GKVPOKkB15HcmVkNEapNhwB+T7Ts98rN0vyCgjujW8RkDBxxWOYCJ8pc",
+	"VYKwanxJUmD54ySSZ0JywOlIWmKuZI77VToikT5Noz5aYCQ9IKnWWl9Rzwv+1vgOlPDqfGopGkdypr9o",
+	"yPD7yffqv5I5td7/TaR9jLGEe+CaC1eARmDCR2siY+082ZoisxdtphSjz41ou6GqnC7LuTDCZuytkvej",
+	"wCoZGyWaimP5pkd1lC5YtFVmTzKGiof3CLWi+YXR2OJDy+EDxfeYJHiRPE4UuUNHrS4xSZSEYjB2lSUJ",
+	"8MromtP0kWDqY0zoCq2xQGGM6Up7Zg6Sb8+WEvh7CBmNhA5AKug6Qv5Z0SsWR5StD2i9w+kXFLHiImNC",
+	"EMUEti4lZSr8eo4k3yK8woQirLaE3qndjfT2VPQWA45sNOl80w4pP8ZAkWQVOV/pqzACGjcDOZLmqTd/",
+	"9lT74pRQ8zkohaPUdwVcbUYDQQeTVTT72VBYMr4gUQS0L96Ipczmk0kVqVprM45MJDEW96GyTlMn8DCx",
+	"6k3OEyfysIQsC+OQpZNGFNKEieVhL0Aq/r+wBpo9FCGQFrcTayRESIHWMVZPjL1dubjGxVl1BO8lllre",
+	"GWcZcElMOI2TFeNExmkjjn963ArFlfMgFxyWZNN4eHbytONpJ5NoPn7U8TjQKGPEJktEQioOye/cvmG2",
+	"titpYs5N+B0z0SB3kIsmCUJfJWQV6y0sGU+xNDpwNPPaKuE7kW5DnF1rieJIGmGTyfgcA5hgIZHAJFLa",
+	"6iZbs06qKjpRH4axvMZEPvjpF1tp8OO+8vS44xWdv/2WE66U+KqWCtRSzQpbxbn5DjgLYTkH4u602kWD",
+	"QxdW1yVzbPEvCHXg9rIU8ltC7zrUYwWlJ2me03tCQ9BHpc9nxVhkPZQ6plIwEcuNe7OL0zxdGFmGjFII",
+	"pRJMVxlAU4WN8W4mgGngYg1UojUkybgiv2AsAaytkCJwruxEA4zTYNal3ZzlEsR/ARfEGOn95qBxsNVm",
+	"uuRcV9W2mKOIgxBDbNADFTJj0SC9z0URzLScpw0LdQIoEOYqzqVSeVQiVeDQLfx1vO2itlUvEYHMer4K",
+	"M9fxVpn2hm532dSGyNXe/FJ25R4cGXUdxQVnm+1btmpz9wsFlHG2IRAV+1VM1Y8qTAhQeUOyIYf1UBcw",
+	"HKzKRAzyQsrb36Qg4xYQOq0niYbsK8ESaLi9STvMwivOUoQ5J/c40WFXocqLrQQfWfOECA2TPIJooK14",
+	"kGPJsPqqz6/oA0RY3EGElowj0oJecPysi+pAVcpYQsIe8Ov4NmPRALAbrIOQN4vBzqaqFT7opSLyaynE",
+	"0iSU2qg/R8enp2itg+lKjLrMautwjELtNPutkhOXdlkcU9NT1n2u18pY9K1AVtFN2qp+i41H4GDSW5ZL",
+	"/Xtdrx12pJKkICROs56sgUiD5CZMsYRRvVLi0OQ4hBsySNskt1alvvYFixRWsZIBB6SeigZKVqkXRJ2K",
+	"+cYcXKGAnLF0kPI1rK6pQJaC8+tJhoWS79jJug2qGY999vkCmzqDkyrZMPbqete0ymWAOyhwLl3AToPk",
+	"jXlnGgRBOwCmsOloU7wm9xqjCxzeISzQrc5Qb7U9sckIYkmktAYvtLvEBpxAm7o/nT075OjMpnqF5RS7",
+	"cRQRxSJOLhz5LHEiwHcl6Srg8MxSPTI5CryW+CMscXcQt2DR1jcBAxbo397/8vNzhOlW/4R0RqoLKpWD",
+	"qpN4sUWWCXTxy/tLEwWq1XwEiQD0+vxSN3KoStKvvNfnl57v/XR+9qPne+oF9d8H/e/Z5cufPN/78fzt",
+	"+eW5I0tHGfcYJbWV90YqiC0RNnloo9QWIVwzSiIPY7Xrh8pX1+NKC4cTRp3w11nyW4EynTJUS1WLWFoN",
+	"sD2bns6a/an92HOksgeAxum0Khu6FnJTqJRTD9F1EL/EDfXmR4F2Xro38OxoFhwHjThjOhufWCfc2a4b",
+	"/RAdL07D0Wa2Ob5zSouzIGjhtc7ZkFx+L8DnBbaVezTOiwiLUCyQhI2p+B8Mm4o2iw2bgEYKbZUP/uzw",
+	"KWM9SVbGIuNpqg6afzjE6QsYFMWfLi8vigqzptxdkx7o0RpoLN3LASdS5lkOHB0etBPxvQVOMA2B624e",
+	"jkbF59HJ8odwhBdhpIRZJZzNjDgYH9eyWMlzaOWR3t3R5nQ8faZhxDGhuthgTbIAqY6zyPxuLDHDonJI",
+	"QRVPKsI0uuFsQah1wSyXN6Lg5qkGupCYS4jOlFBnwezpKJiOgtllcDQPgnkQ/No23nW5DHShrcpaR+2o",
+	"Em8XToqOvg6JOWhyg8BXk1GT8ksTljrPWHir+DQDWiSsA0Kp+rnvE0ajilI76FYUpmMDvNDRKtMqrgNa",
+	"fKeL/IjC2uW+O7l2YTOgwvrCHsT74rU6Tj4NimwbmlgerkuqJjSHTb8Osi6NtX28UNriy9BIBts39LRJ",
+	"rktk9UkT7Vt2bdSXKzWN/17v2KTezaYxBI09NgRoGeiXxUtd+HqILEyprNz11OSDLOc2IfEyDgJk2wQ4",
+	"Lz5gQw3qD5RkQxwuKb9kqF86H7LImvih0ukUhe/lmtA+qDxmlzX6nw+WunQKkl3S6VP5Q4JqN5QR3APf",
+	"IuUZUaHtaMmShK2Fj3CSFFZbqOSG0RDG6KPNfcrpK2PXiBRFHF+bu/pSTq9+Xi2aygabaZuC/DCnoQLv",
+	"+vZV5A56v9iMIKCPMUMhS0GgBWwZjbR1txEOOgmOTOTuNCif73FOQuKt/qnTRZXdSb2JWn9y2l37LQpR",
+	"g30EoasL89auQ9iOHJ+2pfgTW6OE0ZXKgliEUrw1+xEkASr9okqkwsEYcFRM89mZDuUEFyDXABTJNUMZ",
+	"5lKYZ+boJDhuvu7bpjCRTnyshB/mcozOkGmOGPmuGAjEqO4h6jEJ9cxeCTf7v9POyHS/8lWydAXXAHRb",
+	"hEZ6aiMxE0BtSqH2+DIXkqVnuWQixAnY0UcVNCiQloueFV0jNzOur5oAFrKmI77HMY1Y2pkZ2229IpBE",
+	"ZUPF9cFlk3qpspipCmy0BIsuu9OSFhmEYxIlcGmijKIrPTrpiEwLup+6zJNSNPPAsGKf5aAzC1KJts20",
+	"9GN+kYJXUaotLKLS/6tHzAxCY/2TaVetz260cytrLHSNxEciZlwChUjJcHbyFIUx5jhU4UZzl0+DQz7V",
+	"7Ngv5bjHX/ysh1v3xekY/Xu+AE5BKmXS76MnmKJ3r16i6XR2hES+iFiKCf1u0GxtM85/wNDsgZnZ2qbK",
+	"pkGjGeDupmwu1DeU4AUkjc0Ueuw3mxDD2R/KfTEX0cG7M6SF7ZjWE8X26fHJD9+N0W3IIrjVY0sxoDXj",
+	"NsfPOFtxnAqUYhnGiNH20KZ2+fWpTWd4TGNYm+p1WwP3TdCWo0019Z+j0Ukx2GEJzVGaC4kWgPpNSed4",
+	"zOMsz7XvESqkcvLe3JvgjIgJLg3taMVZno2rX0zupzjJYjydlNAREwuNSajNdPWwcOfcZrMvOOHbLGpF",
+	"PSp8R0whyZJAWOjQRgHDVz56kUDpe+9N3aJpbXram+ZUO21ajLPMGDKV4KtYogKOZChiNglutd+Og9On",
+	"fc3Rjoz/vBOySph65t+YdG5auYNKG21vV2sTOJJwpmQK7BzyLk5f+bDH6hjne9Bw23O9pBN7Wn+FBN4a",
+	"2yBwCuN9gU/wkH5hs/ynEFmWeKrRkHKxk9NTZ6njoHMxqy1DcE2oMoew1sgWfrlD3ZYxpo2FYc45qGRl",
+	"SAtWN/Pe9EQNH49eIv0AIlHjfH11JkvFnjKbCVuhhFAwvUuR4ZZ6dXcHbXW6af0/vHujPADobRjLbqy3",
+	"bMtkQGjSLPirbwuxuw09ZV7aEcROw3/Jeq7yROp4heSm9MuW7ZzK15G5SgTUsyhjXI6Rzcgkx8slCVGs",
+	"ckz9lc0a/knZmvo2NjYnq7VsASoDEUUB3a06jf+pI18Sgu1U2Ps8ZxkOYxjNxoHKrMuGmJhPJuv1eoz1",
+	"12PGVxP7rpi8ffPy/Of35/qdnTMraSw1qtWSlaMpS8H3U/W8SvBwRry5dzQOxkeeGVjQ+jSJAScy/t2b",
+	"f9r53kRRKghN3KKfnTZV5l/vTkHUew3yfVVxq90amgXBnunUYir1QWOb7aJi9/xmwfbYeIxlcf2ja4mS",
+	"54m5JaLHOfM0xXzboFa0Fqy4WwUK3ZdWsrryXCF6unWc91w8c0bL7gAyrVBpMdwfJrmQNlGVkCRFsFSU",
+	"rtGlYkbB27Jg3l4XcwRmEl+lpiaKkjaCcoIfO8ktiulupbz1I77I60esjc0LFm3/mNOt7ITkOez+eiCr",
+	"6inmECAyBf+d7x0b7vbDzrk6tvO9k+Do8Csf6pPxj0K4KfnauyR2R2zZVYjrx3fbbhS9sF6jYUdL3cr2",
+	"VXs4LtnW7Gnp2MsQeNxzY9KdeX3Q6Vf5205F6F8NbLaD1QMt9eXnIuhRaPjYY+LuqLIuyg7pmyH1axP7",
+	"gZGC5CQU1r1knG22k4TVfErPIC6jIHx0B5m+7ZRCyvhWJ4Y66FqwnEZjdI7DuDCI2mnbG0dtQ/aWCFmM",
+	"4YhB2CsnULWKL2CFqa47c1sIdGTQB0RBaAOEwxpfg/kpa5QHWcmpJMmXZ4X9mSp6mLnq5nadtz62agWj",
+	"B/PVy5L1xcVQDRFFwvLkODj+TkGqYC5MsBDoyclm06gDnWw2fSArAuaKX6ca9ORqOjq5vgpGp+af/9Gf",
+	"N5vvvnn4aVdMEou0ir9pMH72bByMpz1cuuN5nRfZVZrrVrGC0SkeLc9Gr+bj6398BrOVrM2sV51dO6vV",
+	"xWl9eLD70v2szuvZ6NfP4zFmorxwpDwLJrpFQ4oZHpdlPWDV9zcCYNP7FwKGdEZbOZ9EKRMSCYZSTLd9",
+	"6pKQlNTXdftejQbSoe5Glye4pbCRt0Wum+EVWJPXx5E2zX2S0JOPLYz9fjb69WY86j7ArxkF1AZPO4IB",
+	"fT0Ar/6cWMCpFfbnPvbygo8orEFIU/dyAgLt720kYHw/r0ZHM3ujYP+NbCLQmt0B9Vt9qmIs23bibE/U",
+	"zsdq7cd0a23Vt6IshCGtgq1xSoFC7U8RB5V/R8/LC8rVfUBdBYeomo1MiJAGnFqPi1Sg/HsfjVzKnZ39",
+	"OslUbYk/OIOqT2YOuGxfdK2fo1vjw25NnXAdY/m5mD8elkG5l2jVW9MBb5V30XWiNhvE2evqT5N8Tm53",
+	"EhwffqfxZx0eq/jv9RAoBXc2FNdUpUfBOeBoWxSSjNKMcJZNdOWpdZdPckxWcTl5apXMWWXuljdNR13f",
+	"ABOm8KbIVoqoi67GZ/u2bar7+3oYHNuqaKehIOYer9+drP6nImUnxbLsUNpQdomLqz7POyaold1JMF3l",
+	"2rK7Dv4o6HFqxcdOp2YmrA/5rb9V6SurUu3PgtQ16kzc9WC8Q5NaEOtatnpkUkj+Wkc2YdzGsKnxuCD+",
+	"Gp6nNkI4wPP8Dcg/D5C26odRMeVXBNhDEWojtzrOzkL5C/1jYGandv+G2V8aZj/he+iBFYoYEkw5bPM3",
+	"BDowlndAzMzg/jEYs/O+f2PsL42xd5AlOPxsW6aJAb/vjufeUEEicJtx41rLdj6Z1FqvYzs6MxJbISHV",
+	"1+yeBc+m2jvbpTtjxoM197FTc3GL7O2qybue0qyPFltd+vTLxDlhKz1nlyTO3V+b0jsLGlm1V3plJxbv",
+	"8gUkStI0QhdcKzXkLselDgtvd7373wAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
