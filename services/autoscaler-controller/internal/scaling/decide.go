@@ -2,6 +2,8 @@ package scaling
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -20,10 +22,13 @@ func Decide(spec Spec, s State, now time.Time) Decision {
 		}
 		return d
 	}
-	wished := d.wish(spec, s, now)
-	to := d.clamp(spec, wished)
-	if to < s.Replicas {
+	d.Wished = d.wish(spec, s, now)
+	to := d.clamp(spec, d.Wished)
+	switch {
+	case to < s.Replicas:
 		to = d.hold(spec, s, to, now)
+	case to > s.Replicas && d.step():
+		to = d.clamp(spec, d.settle(spec, s, to, now))
 	}
 	to = d.drain(s, to, now)
 	d.To = to
@@ -34,24 +39,60 @@ func Decide(spec Spec, s State, now time.Time) Decision {
 
 // wish takes the largest wish, and its rule as the trigger.
 func (d *Decision) wish(spec Spec, s State, now time.Time) int32 {
-	best, from := int32(-1), ""
-	for _, ask := range wishes {
-		reasons, due := ask(spec, s, now)
-		d.Due = earliest(d.Due, due)
-		for _, r := range reasons {
-			if r.Effect == Wish && r.Replicas > best {
-				best, from = r.Replicas, r.Rule
-			}
+	d.hear(start(spec, s, now))
+	idles, due := idle(spec, s, now)
+	d.hear(idles, due)
+
+	h := holding{before: s.Since, after: map[string]time.Time{}, replicas: s.Replicas, now: now}
+	for _, ask := range []func(Spec, State) ([]Reason, time.Time){h.thresholds, h.rules} {
+		reasons, due := ask(spec, s)
+		if len(idles) > 0 {
+			reasons, due = overruled(reasons), time.Time{}
 		}
-		d.Reasons = append(d.Reasons, reasons...)
+		d.hear(reasons, due)
 	}
-	switch from {
-	case "Start":
-		d.Trigger = StartCall
-	case "Idle":
-		d.Trigger = Idle
+	d.Since = h.after
+	if !slices.ContainsFunc(d.Reasons, func(r Reason) bool { return r.Effect == Wish }) {
+		d.Reasons = slices.Insert(d.Reasons, 0, keep(spec, s))
+	}
+	best := int32(-1)
+	for _, r := range d.Reasons {
+		if r.Effect == Wish && r.Replicas > best {
+			best, d.Trigger = r.Replicas, triggerOf(r.Rule)
+		}
 	}
 	return best
+}
+
+func (d *Decision) hear(reasons []Reason, due time.Time) {
+	d.Reasons = append(d.Reasons, reasons...)
+	d.Due = earliest(d.Due, due)
+}
+
+// overruled turns what thresholds and rules say into notes.
+func overruled(reasons []Reason) []Reason {
+	for i := range reasons {
+		reasons[i].Effect = Note
+	}
+	return reasons
+}
+
+// step tells whether the wish is one of those that go by single pods.
+func (d *Decision) step() bool { return d.Trigger == ByMetric || d.Trigger == ByRule }
+
+// settle lets a pod be added only when the last one is alive, or should have been for long.
+func (d *Decision) settle(spec Spec, s State, to int32, now time.Time) int32 {
+	until := s.Start.Since.Add(startsFor(spec, s))
+	if s.Ready >= s.Replicas || s.Start.Since.IsZero() || !now.Before(until) {
+		return to
+	}
+	d.Due = earliest(d.Due, until)
+	d.Reasons = append(d.Reasons, Reason{
+		Rule: "Settle", Effect: Hold, Replicas: s.Replicas,
+		Message: count(s.Replicas-s.Ready, "pod is", "pods are") + " not alive yet",
+		Inputs:  []Input{{Name: "ready", Value: float64(s.Ready), Unit: "pods"}, {Name: "replicas", Value: float64(s.Replicas), Unit: "pods"}},
+	})
+	return s.Replicas
 }
 
 // clamp binds the wish to the user's bounds.
@@ -87,6 +128,9 @@ func (d *Decision) clamp(spec Spec, wished int32) int32 {
 func (d *Decision) hold(spec Spec, s State, to int32, now time.Time) int32 {
 	held := to
 	for _, h := range holds {
+		if h.steps && !d.step() {
+			continue
+		}
 		why, due := h.forbid(spec, s, to, now)
 		if why == "" {
 			continue
@@ -181,9 +225,13 @@ func triggerOf(rule string) Trigger {
 		return StartCall
 	case "Idle":
 		return Idle
-	default:
-		return Reconcile
+	case "CPUThreshold", "MemoryThreshold", "ResponseTimeThreshold", "Thresholds":
+		return ByMetric
 	}
+	if strings.HasPrefix(rule, rulePrefix) {
+		return ByRule
+	}
+	return Reconcile
 }
 
 func lower(rule string) string { return string(rule[0]|0x20) + rule[1:] }

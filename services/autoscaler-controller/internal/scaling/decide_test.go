@@ -178,11 +178,6 @@ func TestDecide(t *testing.T) {
 			spec: spec(), state: State{Sleep: Sleep{Since: now}}, to: 0, trigger: Reconcile, drain: DrainCancel,
 			rules: []string{"Target Hold 0"}, summary: "nothing to scale: the Deployment does not exist",
 		},
-		"thresholds are told, not acted on": {
-			spec: Spec{MaxReplicas: 3, IdleTime: 90 * time.Second, CPUThreshold: 700, ResponseTimeThreshold: 5}, state: awake(10 * time.Second),
-			to: 1, trigger: Reconcile, due: 80 * time.Second,
-			rules: []string{"Keep Wish 1", "Thresholds Note 1", "Thresholds Note 1"}, summary: "stays at 1: not idle for 90 s",
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := Decide(c.spec, c.state, now)

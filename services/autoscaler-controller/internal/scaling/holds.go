@@ -10,17 +10,20 @@ import (
 // when it may let it pass by the mere passing of time.
 type hold struct {
 	name   string
+	steps  bool // it concerns only what thresholds and rules ask for
 	forbid func(spec Spec, s State, to int32, now time.Time) (why string, due time.Time)
 }
 
 // holds are asked in this order, and all are asked, so that a person sees every obstacle at once.
 var holds = []hold{
-	{"Picture", picture},
-	{"NoReport", noReport},
-	{"StaleReport", staleReport},
-	{"Paused", paused},
-	{"Starting", starting},
-	{"Retry", retry},
+	{"Picture", false, picture},
+	{"NoReport", false, noReport},
+	{"StaleReport", false, staleReport},
+	{"Paused", false, paused},
+	{"Starting", false, starting},
+	{"Retry", false, retry},
+	{"Settle", true, leaving},
+	{"Busy", true, inUse},
 }
 
 // picture: after a start or a change of leadership nothing goes down before all is known again.
@@ -65,11 +68,30 @@ func starting(spec Spec, s State, to int32, now time.Time) (string, time.Time) {
 	if s.Ready > 0 || s.Start.Since.IsZero() || s.Replicas > spec.MaxReplicas && to >= 1 {
 		return "", time.Time{}
 	}
-	until := s.Start.Since.Add(max(spec.WakeUpTimeout, 3*s.Start.Expected))
+	until := s.Start.Since.Add(startsFor(spec, s))
 	if !now.Before(until) {
 		return "", time.Time{}
 	}
 	return "a start is under way", until
+}
+
+// startsFor is how long a start may take before it counts as stuck.
+func startsFor(spec Spec, s State) time.Duration { return max(spec.WakeUpTimeout, 3*s.Start.Expected) }
+
+// leaving: pods go one by one; the next one when the last one has gone.
+func leaving(_ Spec, s State, to int32, _ time.Time) (string, time.Time) {
+	if to == 0 || s.Pods <= s.Replicas {
+		return "", time.Time{}
+	}
+	return count(s.Pods-s.Replicas, "pod is", "pods are") + " still going", time.Time{}
+}
+
+// inUse: a rule does not put to sleep what answers somebody.
+func inUse(_ Spec, s State, to int32, _ time.Time) (string, time.Time) {
+	if to > 0 || !busy(s.Traffic) {
+		return "", time.Time{}
+	}
+	return "requests are waiting or in flight", time.Time{}
 }
 
 // retry: after a failed attempt to sleep the load balancers get some peace.

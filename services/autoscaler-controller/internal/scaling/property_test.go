@@ -14,8 +14,20 @@ func anyState(r *rand.Rand) (Spec, State) {
 	if pick(2) {
 		spec.CPUThreshold, spec.MemoryThreshold = r.Int32N(2000), r.Int32N(100)
 	}
+	if pick(3) {
+		spec.Rules = []Rule{{Name: "r", Action: []Action{Increase, Decrease, DecreaseToZero}[r.IntN(3)], Thresholds: []Threshold{
+			{[]Metric{CPU, Memory, Disk, ResponseTime}[r.IntN(4)], []Operator{GreaterThan, LessThan, EqualTo}[r.IntN(3)], float64(r.IntN(2000)), time.Duration(r.IntN(3)) * time.Second},
+		}}}
+	}
 	s := State{Found: !pick(20), Paused: pick(10), Replicas: r.Int32N(9)}
 	s.Ready = r.Int32N(s.Replicas + 1)
+	s.Pods = s.Replicas + max(0, r.Int32N(4)-2)
+	for _, m := range Metrics {
+		if pick(2) {
+			with := r.Int32N(s.Ready + 1)
+			s.Means = append(s.Means, Mean{Metric: m, Value: float64(r.IntN(2500)), Pods: with, Missing: s.Ready - with})
+		}
+	}
 	if pick(10) {
 		s.Missing = "caches"
 	}
@@ -48,7 +60,7 @@ func anyState(r *rand.Rand) (Spec, State) {
 
 func TestDecide_Properties(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	downs, sleeps, ups := 0, 0, 0
+	downs, sleeps, ups, steps := 0, 0, 0, 0
 	for range 200_000 {
 		spec, s := anyState(r)
 		d := Decide(spec, s, now)
@@ -68,6 +80,15 @@ func TestDecide_Properties(t *testing.T) {
 		if d.To > d.From {
 			ups++
 		}
+		if d.step() && d.Wished != 0 && max(d.To-d.From, d.From-d.To) > 1 && d.From >= spec.MinReplicas && d.From <= spec.MaxReplicas {
+			fail("goes more than one step by load")
+		}
+		if d.step() && d.To != d.From {
+			steps++
+			if len(s.Means) == 0 {
+				fail("goes by load that nobody measured")
+			}
+		}
 		if d.To < d.From {
 			downs++
 			if len(s.Traffic.Live) == 0 || len(s.Traffic.Stale) > 0 || s.Missing != "" || s.Paused {
@@ -76,8 +97,8 @@ func TestDecide_Properties(t *testing.T) {
 		}
 		if d.To == 0 && d.From > 0 {
 			sleeps++
-			if spec.MinReplicas != 0 || !idle {
-				fail("sleeps without being idle")
+			if spec.MinReplicas != 0 || busy(s.Traffic) || s.Call != nil || !idle && d.Trigger != ByRule {
+				fail("sleeps without being idle, or against a rule, or while it is in use")
 			}
 			if s.Sleep.Since.IsZero() || len(s.Sleep.Pending) > 0 {
 				fail("sleeps before the load balancers have stopped sending")
@@ -94,7 +115,7 @@ func TestDecide_Properties(t *testing.T) {
 		}
 	}
 	// A generator that never gets there proves nothing.
-	if downs < 100 || sleeps < 100 || ups < 100 {
-		t.Fatalf("too few interesting cases: %d down, %d asleep, %d up", downs, sleeps, ups)
+	if downs < 100 || sleeps < 100 || ups < 100 || steps < 100 {
+		t.Fatalf("too few interesting cases: %d down, %d asleep, %d up, %d steps by load", downs, sleeps, ups, steps)
 	}
 }

@@ -5,10 +5,14 @@
 //
 // A decision has three steps, each a list of functions; a further rule is one more function:
 //
-//	wishes   each proposes a count (Start, Idle, Keep, …); the largest wins
+//	wishes   each proposes a count (Start, Idle, thresholds, rules, else Keep); the largest wins.
+//	         Idle stands above thresholds and rules: what nobody uses may sleep, whatever it costs
 //	clamps   minReplicas and maxReplicas bind the wish
 //	holds    each may forbid a way down: pods are only taken away on whole and fresh data,
-//	         when nobody needs them, and after the load balancers have stopped sending
+//	         when nobody needs them, and after the load balancers have stopped sending. By load it
+//	         goes up and down one pod at a time, and waits until the last one is alive, or gone
+//
+// What must hold for a while is remembered by the caller: Decision.Since is the next State.Since.
 //
 // What is not here: learning what is known (fleet), and doing what was decided (control).
 package scaling
@@ -27,6 +31,9 @@ type Spec struct {
 	CPUThreshold          int32         // millicores per pod; 0 is none
 	MemoryThreshold       int32         // MiB per pod; 0 is none
 	ResponseTimeThreshold int32         // ms; 0 is none
+	UpWindow              time.Duration // how long a threshold must be passed
+	DownWindow            time.Duration // how long all thresholds must be met by far
+	Rules                 []Rule        // beside the thresholds
 }
 
 // State is what is known of one application at the moment of the decision.
@@ -35,6 +42,7 @@ type State struct {
 	Paused   bool  // its rollout is paused: somebody works on it
 	Replicas int32 // pods asked for now
 	Ready    int32 // pods that are ready now
+	Pods     int32 // pods that exist now, also those that are going
 
 	Missing string // what the picture still lacks ("" is whole): nothing goes down before it is whole
 
@@ -42,6 +50,9 @@ type State struct {
 	Traffic Traffic // what the load balancers report
 	Start   Start   // the start under way, if any
 	Sleep   Sleep   // the way to zero, if one is under way
+
+	Means []Mean               // what the pods use; a metric that is not listed is not known
+	Since map[string]time.Time // the last decision's Since; nil: nothing is remembered
 }
 
 // Call is a load balancer's request to start the application.
@@ -117,6 +128,8 @@ type Trigger string
 const (
 	StartCall Trigger = "StartCall"
 	Idle      Trigger = "Idle"
+	ByMetric  Trigger = "Threshold"
+	ByRule    Trigger = "Rule"
 	Bounds    Trigger = "Bounds"
 	Reconcile Trigger = "Reconcile"
 )
@@ -136,11 +149,14 @@ const (
 // Decision is a count and its reasons.
 type Decision struct {
 	From, To int32
+	Wished   int32 // before clamps and holds
 	Trigger  Trigger
 	Drain    Drain
 	Summary  string // one sentence, without any number that grows with time
 	Reasons  []Reason
 	Due      time.Time // when to decide again though nothing was heard; zero: only on news
+
+	Since map[string]time.Time // since when conditions have held without a break
 }
 
 // DrainTimeout is how long the load balancers have to stop sending before sleep is called off.

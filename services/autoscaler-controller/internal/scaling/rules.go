@@ -1,0 +1,121 @@
+package scaling
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// Rule is a rule of the user's own: when all its thresholds hold, it acts.
+type Rule struct {
+	Name       string
+	Thresholds []Threshold
+	Action     Action
+}
+
+// Threshold compares a metric with a value.
+type Threshold struct {
+	Metric   Metric
+	Operator Operator
+	Value    float64
+	For      time.Duration // how long it must hold without a break
+}
+
+// Operator compares.
+type Operator string
+
+// The operators. EqualTo holds within 1% of the value: no two measurements are the same.
+const (
+	GreaterThan Operator = "GREATER_THAN"
+	LessThan    Operator = "LESS_THAN"
+	EqualTo     Operator = "EQUAL_TO"
+)
+
+// Action is what a rule does.
+type Action string
+
+// The actions.
+const (
+	Increase       Action = "INCREASE_INSTANCES"
+	Decrease       Action = "DECREASE_INSTANCES"
+	DecreaseToZero Action = "DECREASE_INSTANCES_TO_ZERO"
+)
+
+const tolerance = 0.01
+
+// holds compares. A value that is not known compares with nothing; on the way up a pod that says
+// nothing counts as one that uses nothing, on the way down it forbids the rule.
+func (t Threshold) holds(m Mean, action Action) bool {
+	if m.Pods == 0 || action != Increase && m.Missing > 0 {
+		return false
+	}
+	switch t.Operator {
+	case GreaterThan:
+		return m.certain() > t.Value
+	case LessThan:
+		return m.Value < t.Value
+	default:
+		return math.Abs(m.Value-t.Value) <= tolerance*t.Value
+	}
+}
+
+func (t Threshold) say() string {
+	text := fmt.Sprintf("%s %s %s", t.Metric.word(), map[Operator]string{GreaterThan: ">", LessThan: "<", EqualTo: "="}[t.Operator], t.Metric.amount(t.Value))
+	if t.For > 0 {
+		text += " for " + seconds(t.For)
+	}
+	return text
+}
+
+// rules lets each rule have its say.
+func (h *holding) rules(spec Spec, s State) (reasons []Reason, due time.Time) {
+	if s.Replicas == 0 {
+		return nil, time.Time{}
+	}
+	for _, r := range spec.Rules {
+		reason, at := h.rule(r, s)
+		reasons, due = append(reasons, reason), earliest(due, at)
+	}
+	return reasons, due
+}
+
+func (h *holding) rule(r Rule, s State) (Reason, time.Time) {
+	var due time.Time
+	all, asked, found := true, make([]string, 0, len(r.Thresholds)), make([]string, 0, len(r.Thresholds))
+	inputs := make([]Input, 0, 2*len(r.Thresholds))
+	for i, t := range r.Thresholds {
+		m := s.mean(t.Metric)
+		passed, at := h.passed(h.since(fmt.Sprintf("rule/%s/%d", r.Name, i), t.holds(m, r.Action)), t.For)
+		due = earliest(due, at)
+		all = all && passed
+		asked, found = append(asked, t.say()), append(found, m.say())
+		inputs = append(inputs, m.input(), Input{Name: "threshold", Value: t.Value, Unit: t.Metric.Unit()})
+	}
+	reason := Reason{
+		Rule: rulePrefix + r.Name, Effect: Note, Replicas: s.Replicas, Inputs: inputs[:min(len(inputs), maxInputs)],
+		Message: fmt.Sprintf("%s: %s", strings.Join(asked, " and "), strings.Join(found, ", ")),
+	}
+	if !all {
+		return reason, due
+	}
+	reason.Effect = Wish
+	switch r.Action {
+	case Increase:
+		reason.Replicas = s.Replicas + 1
+	case Decrease:
+		reason.Replicas = max(s.Replicas-1, 1)
+		if s.Replicas == 1 {
+			reason.Effect = Note
+			reason.Message += "; the last pod is for idleTime or " + string(DecreaseToZero)
+		}
+	case DecreaseToZero:
+		reason.Replicas = 0
+	}
+	return reason, due
+}
+
+const (
+	rulePrefix = "Rule:"
+	maxInputs  = 16
+)
