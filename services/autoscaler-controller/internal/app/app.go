@@ -35,6 +35,7 @@ type App struct {
 	watcher *cluster.Watcher
 	elector *cluster.Elector
 	loop    *control.Loop
+	reader  *cluster.MetricsReader
 	server  *httpserver.Server
 	ending  chan struct{}
 }
@@ -63,9 +64,13 @@ func New(ctx context.Context, s Settings, config *rest.Config, version string, t
 	if err != nil {
 		return nil, err
 	}
-	a := &App{log: t.Log, watcher: watcher, elector: elector, loop: loop, ending: make(chan struct{})}
+	reader, err := cluster.NewMetricsReader(clients, t.Log, known, loop, instruments)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{log: t.Log, reader: reader, watcher: watcher, elector: elector, loop: loop, ending: make(chan struct{})}
 	api, err := httpapi.New(httpapi.Options{
-		Fleet: known, Control: loop, Traffic: ingest.NewTraffic(loop, instruments), Objects: objects,
+		Fleet: known, Control: loop, Traffic: ingest.NewTraffic(loop, instruments), Metrics: ingest.NewMetrics(loop, instruments), Objects: objects,
 		Leadership: elector, Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,
 	})
 	if err != nil {
@@ -100,6 +105,7 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	})
 	running.Go(func() { a.loop.Run(serving) })
+	running.Go(func() { a.reader.Run(serving) })
 
 	led, end := context.WithCancel(ctx)
 	defer end()
@@ -131,10 +137,10 @@ func (a *App) Run(ctx context.Context) error {
 // mux sends the paths of the kubelet and of Prometheus around the API.
 func mux(operations, api http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/healthz", "/readyz", "/metrics":
+		switch {
+		case r.URL.Path == "/healthz", r.URL.Path == "/readyz", r.URL.Path == "/metrics" && r.Method != http.MethodPost:
 			operations.ServeHTTP(w, r)
-		default:
+		default: // also the sidecars' POST /metrics
 			api.ServeHTTP(w, r)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/control"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/httpapi"
@@ -19,19 +20,22 @@ import (
 // instruments measure the service for Prometheus, and trace its decisions. No label is taken from
 // what a user names, so that the number of series is bounded.
 type instruments struct {
-	tracer    trace.Tracer
-	decisions *prometheus.CounterVec
-	failures  prometheus.Counter
-	starts    *prometheus.HistogramVec
-	reports   *prometheus.CounterVec
-	polls     prometheus.Gauge
-	relays    prometheus.Counter
+	tracer       trace.Tracer
+	decisions    *prometheus.CounterVec
+	failures     prometheus.Counter
+	starts       *prometheus.HistogramVec
+	reports      *prometheus.CounterVec
+	settled      *prometheus.HistogramVec
+	measurements *prometheus.CounterVec
+	polls        prometheus.Gauge
+	relays       prometheus.Counter
 }
 
 var (
 	_ control.Observer = (*instruments)(nil)
 	_ httpapi.Meter    = (*instruments)(nil)
 	_ ingest.Meter     = (*instruments)(nil)
+	_ cluster.Meter    = (*instruments)(nil)
 )
 
 func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instruments {
@@ -50,6 +54,13 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nemesis_traffic_reports_total", Help: "Traffic reports of load balancers, by what became of them.",
 		}, []string{"result"}),
+		settled: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "nemesis_settle_duration_seconds", Help: "From a scaling to its pods being alive (up), gone (down), or all gone (zero).",
+			Buckets: []float64{.25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600},
+		}, []string{"direction"}),
+		measurements: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "nemesis_pod_measurements_total", Help: "Measurements of pods, by who measured and what became of them.",
+		}, []string{"source", "result"}),
 		polls: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nemesis_long_polls_open", Help: "Long polls of the routes that wait for a change now.",
 		}),
@@ -57,7 +68,7 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 			Name: "nemesis_relay_errors_total", Help: "Requests that a follower served itself because the leader did not answer.",
 		}),
 	}
-	registry.MustRegister(i.decisions, i.failures, i.starts, i.reports, i.polls, i.relays)
+	registry.MustRegister(i.decisions, i.failures, i.starts, i.reports, i.settled, i.measurements, i.polls, i.relays)
 	return i
 }
 
@@ -83,26 +94,28 @@ func (i *instruments) Deciding(ctx context.Context, k fleet.Key, d scaling.Decis
 
 // Decided counts a decision that was recorded.
 func (i *instruments) Decided(r fleet.Record) {
-	result := "unchanged"
-	switch {
-	case r.Error != "":
-		result = "failed"
+	if r.Result() == fleet.ResultFailed {
 		i.failures.Inc()
-	case r.Applied:
-		result = "applied"
-	case held(r):
-		result = "held"
 	}
-	i.decisions.WithLabelValues(string(r.Trigger), result).Inc()
+	i.decisions.WithLabelValues(string(r.Trigger), string(r.Result())).Inc()
 }
 
-func held(r fleet.Record) bool {
-	for _, reason := range r.Reasons {
-		if reason.Effect == scaling.Hold {
-			return true
-		}
+// Settled measures how long the pods of a scaling took to be alive, or gone.
+func (i *instruments) Settled(from, to int32, took time.Duration) {
+	direction := "up"
+	switch {
+	case to == 0:
+		direction = "zero"
+	case to < from:
+		direction = "down"
 	}
-	return false
+	i.settled.WithLabelValues(direction).Observe(took.Seconds())
+}
+
+// Measured counts measurements of pods by what became of them.
+func (i *instruments) Measured(source fleet.Source, taken, dropped int) {
+	i.measurements.WithLabelValues(string(source), "taken").Add(float64(taken))
+	i.measurements.WithLabelValues(string(source), "dropped").Add(float64(dropped))
 }
 
 // Started measures a start call.

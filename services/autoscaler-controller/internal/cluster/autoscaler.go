@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +57,32 @@ type wire struct {
 		ResponseTimeThreshold int32  `json:"responseTimeThreshold"`
 		ContainerConcurrency  int32  `json:"containerConcurrency"`
 		WakeUpTimeout         *int32 `json:"wakeUpTimeout"`
+		ScaleUpWindow         int32  `json:"scaleUpWindow"`
+		ScaleDownWindow       *int32 `json:"scaleDownWindow"`
+		ScalingRules          []rule `json:"scalingRules"`
 	} `json:"spec"`
+}
+
+// rule is the JSON of a scaling rule.
+type rule struct {
+	Name       string `json:"name"`
+	Action     string `json:"action"`
+	Thresholds []struct {
+		MetricType string  `json:"metricType"`
+		Operator   string  `json:"operator"`
+		Value      float64 `json:"value"`
+		Duration   int32   `json:"duration"`
+	} `json:"thresholds"`
+}
+
+func (r rule) rule() scaling.Rule {
+	out := scaling.Rule{Name: r.Name, Action: scaling.Action(r.Action)}
+	for _, t := range r.Thresholds {
+		out.Thresholds = append(out.Thresholds, scaling.Threshold{
+			Metric: scaling.Metric(t.MetricType), Operator: scaling.Operator(t.Operator), Value: t.Value, For: time.Duration(t.Duration) * time.Second,
+		})
+	}
+	return out
 }
 
 // decode reads an object. The API server has validated it against the CustomResourceDefinition,
@@ -81,6 +107,11 @@ func decode(u *unstructured.Unstructured) (autoscaler, error) {
 		IdleTime:      time.Duration(value(s.IdleTime, 300)) * time.Second,
 		WakeUpTimeout: time.Duration(value(s.WakeUpTimeout, 120)) * time.Second,
 		CPUThreshold:  s.CPUThreshold, MemoryThreshold: s.MemoryThreshold, ResponseTimeThreshold: s.ResponseTimeThreshold,
+	}
+	a.spec.UpWindow = time.Duration(s.ScaleUpWindow) * time.Second
+	a.spec.DownWindow = time.Duration(value(s.ScaleDownWindow, 60)) * time.Second
+	for _, r := range s.ScalingRules {
+		a.spec.Rules = append(a.spec.Rules, r.rule())
 	}
 	faults := a.faults()
 	for i, t := range s.Targets {
@@ -110,6 +141,17 @@ func (a autoscaler) faults() []error {
 	check(a.spec.MaxReplicas >= max(1, a.spec.MinReplicas), "spec.maxReplicas: %d is not allowed: must be at least 1 and minReplicas", a.spec.MaxReplicas)
 	check(a.spec.IdleTime >= time.Second, "spec.idleTime: %v is not allowed: must be at least 1 second", a.spec.IdleTime)
 	check(a.spec.WakeUpTimeout >= time.Second, "spec.wakeUpTimeout: %v is not allowed: must be at least 1 second", a.spec.WakeUpTimeout)
+	check(a.spec.UpWindow >= 0 && a.spec.DownWindow >= 0, "spec.scaleUpWindow, spec.scaleDownWindow: must be at least 0")
+	for _, r := range a.spec.Rules {
+		check(slices.Contains([]scaling.Action{scaling.Increase, scaling.Decrease, scaling.DecreaseToZero}, r.Action),
+			"spec.scalingRules[%s].action: %q is not allowed", r.Name, r.Action)
+		check(len(r.Thresholds) > 0, "spec.scalingRules[%s].thresholds: must not be empty", r.Name)
+		for _, t := range r.Thresholds {
+			check(slices.Contains(scaling.Metrics, t.Metric), "spec.scalingRules[%s].metricType: %q is not allowed", r.Name, t.Metric)
+			check(slices.Contains([]scaling.Operator{scaling.GreaterThan, scaling.LessThan, scaling.EqualTo}, t.Operator),
+				"spec.scalingRules[%s].operator: %q is not allowed", r.Name, t.Operator)
+		}
+	}
 	check(a.limit >= 0, "spec.containerConcurrency: %d is not allowed: must be at least 0", a.limit)
 	return faults
 }

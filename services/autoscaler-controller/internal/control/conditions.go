@@ -2,10 +2,12 @@ package control
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
 // The conditions of an application. A CustomAutoscaler has the same, over all its targets, and
@@ -37,11 +39,8 @@ func conditions(v fleet.View, failure string, before []fleet.Condition, now time
 	}
 	active := fleet.Condition{Type: Active, OK: v.Deployment.Replicas > 0, Reason: string(v.State), Message: activity(v)}
 	list := []fleet.Condition{found, able, active}
-	if names := thresholds(v); len(names) > 0 {
-		list = append(list, fleet.Condition{
-			Type: ThresholdsActive, Reason: "NotYetSupported",
-			Message: strings.Join(names, ", ") + ": stored, not acted on yet",
-		})
+	if asked := metricsOf(v.Spec); len(asked) > 0 {
+		list = append(list, thresholdsActive(v, asked))
 	}
 	for i := range list {
 		list[i].Since = now
@@ -69,16 +68,30 @@ func activity(v fleet.View) string {
 	}
 }
 
-func thresholds(v fleet.View) []string {
-	var names []string
-	if v.Spec.CPUThreshold > 0 {
-		names = append(names, "cpuThreshold")
+// metricsOf are the metrics that the thresholds and rules look at.
+func metricsOf(s scaling.Spec) []scaling.Metric {
+	asked := map[scaling.Metric]bool{
+		scaling.CPU: s.CPUThreshold > 0, scaling.Memory: s.MemoryThreshold > 0, scaling.ResponseTime: s.ResponseTimeThreshold > 0,
 	}
-	if v.Spec.MemoryThreshold > 0 {
-		names = append(names, "memoryThreshold")
+	for _, r := range s.Rules {
+		for _, t := range r.Thresholds {
+			asked[t.Metric] = true
+		}
 	}
-	if v.Spec.ResponseTimeThreshold > 0 {
-		names = append(names, "responseTimeThreshold")
+	return slices.DeleteFunc(slices.Clone(scaling.Metrics), func(m scaling.Metric) bool { return !asked[m] })
+}
+
+// thresholdsActive tells whether everything that thresholds and rules look at is known now. Without
+// ready pods there is nothing to look at.
+func thresholdsActive(v fleet.View, asked []scaling.Metric) fleet.Condition {
+	var missing []string
+	for _, m := range v.Means {
+		if m.Missing > 0 && slices.Contains(asked, m.Metric) {
+			missing = append(missing, fmt.Sprintf("%s of %d of %d ready pods", m.Metric, m.Missing, m.Missing+m.Pods))
+		}
 	}
-	return names
+	if len(missing) > 0 {
+		return fleet.Condition{Type: ThresholdsActive, Reason: "MetricsMissing", Message: "not known: " + strings.Join(missing, ", ") + "; nothing is removed by load"}
+	}
+	return fleet.Condition{Type: ThresholdsActive, OK: true, Reason: "MetricsKnown", Message: "every metric of the thresholds and rules is known"}
 }

@@ -81,6 +81,8 @@ type memory struct {
 	last       *fleet.Record
 	failure    string // why the last scaling failed
 	conditions []fleet.Condition
+	since      map[string]time.Time // the last decision's Since
+	step       *step                // the scaling whose pods are awaited
 }
 
 // New makes a loop.
@@ -158,6 +160,15 @@ func (l *Loop) Report(r fleet.Report) fleet.Verdict {
 	return verdict
 }
 
+// Measure takes what pods use, and returns how many measurements were dropped.
+func (l *Loop) Measure(list []fleet.Measurement) (dropped int) {
+	touched, dropped := l.Fleet.Measure(list, time.Now())
+	for _, k := range touched {
+		l.work.add(k)
+	}
+	return dropped
+}
+
 // Refresh writes the status of a CustomAutoscaler anew, if it changed.
 func (l *Loop) Refresh(a fleet.Autoscaler) {
 	l.mu.Lock()
@@ -168,9 +179,8 @@ func (l *Loop) Refresh(a fleet.Autoscaler) {
 	}
 }
 
-// Decisions are the last decisions, newest first, at most limit. An empty part of the key matches
-// everything.
-func (l *Loop) Decisions(k fleet.Key, limit int) []fleet.Record { return l.journal.last(k, limit) }
+// Decisions are the last decisions, newest first, at most limit.
+func (l *Loop) Decisions(f fleet.Filter, limit int) []fleet.Record { return l.journal.last(f, limit) }
 
 // Insight is what the loop remembers of an application: the last decision (nil before the first)
 // and the conditions.

@@ -30,7 +30,7 @@ func TestStart_ScalesInTheCall(t *testing.T) {
 			t.Errorf("the second call: %+v, %v", again, err)
 		}
 		w.expect(t, "two calls", 1)
-		d := w.loop.Decisions(key, 10)
+		d := w.loop.Decisions(fleet.Filter{Key: key}, 10)
 		if len(d) == 0 || d[0].ID != got.DecisionID || !d[0].Applied || d[0].TraceID != "trace" || d[0].Trigger != scaling.StartCall {
 			t.Errorf("the journal says %+v", d)
 		}
@@ -108,7 +108,7 @@ func TestIdle_NoLoadBalancerNoSleep(t *testing.T) {
 	within(t, 1, func(_ context.Context, w *world) {
 		time.Sleep(time.Hour)
 		w.expect(t, "after an hour without a report")
-		if d := w.loop.Decisions(key, 1); len(d) != 1 || !strings.Contains(d[0].Summary, "no load balancer reports") {
+		if d := w.loop.Decisions(fleet.Filter{Key: key}, 1); len(d) != 1 || !strings.Contains(d[0].Summary, "no load balancer reports") {
 			t.Errorf("the journal says %+v", d)
 		}
 		w.report(nil)

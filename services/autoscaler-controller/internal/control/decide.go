@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +32,7 @@ func (l *Loop) reconcile(ctx context.Context, k fleet.Key) {
 		return
 	}
 	l.work.succeeded(k)
+	l.follow(m, k, time.Now())
 	if !record.Due.IsZero() {
 		l.work.at(k, record.Due)
 	}
@@ -49,7 +49,13 @@ func (l *Loop) decide(ctx context.Context, m *memory, k fleet.Key, call *scaling
 			return fleet.Record{}, false, nil
 		}
 		state.Call = call
+		m.mu.Lock()
+		state.Since = m.since
+		m.mu.Unlock()
 		record = fleet.Record{Decision: scaling.Decide(spec, state, now), Key: k, Time: now}
+		m.mu.Lock()
+		m.since = record.Since
+		m.mu.Unlock()
 		err := l.apply(ctx, m, &record, state, call != nil)
 		if errors.Is(err, fleet.ErrMoved) && attempt < attempts {
 			continue
@@ -141,6 +147,9 @@ func (l *Loop) record(ctx context.Context, m *memory, r *fleet.Record, acts bool
 	r.ID = l.nextID()
 	copied := *r
 	m.signature, m.last = news, &copied
+	if r.Applied {
+		m.step = &step{from: r.From, to: r.To, began: time.Now()}
+	}
 	m.mu.Unlock()
 
 	l.journal.add(copied)
@@ -163,20 +172,20 @@ func (l *Loop) tell(ctx context.Context, r fleet.Record) {
 	case r.Applied:
 		l.Log.InfoContext(ctx, "scaled", attrs...)
 		l.Recorder.Event(a, fleet.Event{Reason: "Scaled", Message: r.Deployment + ": " + r.Summary})
+	case r.Result() == fleet.ResultHeld && (r.Drain == scaling.DrainNone || r.Drain == scaling.DrainCancel):
+		l.Log.InfoContext(ctx, "held", attrs...)
+		l.Recorder.Event(a, fleet.Event{Reason: "Held", Message: r.Deployment + ": " + r.Summary})
 	default:
 		l.Log.DebugContext(ctx, "decided", attrs...)
 	}
 }
 
 // notable tells whether a decision is worth a record. One that leaves everything as it is, is so
-// only as the first, and when it says that what stood in the way before has gone.
+// only as the first, and when it says that what stood in the way before has gone. A wish that a
+// clamp or a hold kept from it always is.
 func notable(r, last *fleet.Record) bool {
-	return last == nil || r.Applied || r.Error != "" || obstructed(r) || r.Drain != scaling.DrainNone ||
-		last.Error != "" || obstructed(last) && !last.Applied && last.Drain == scaling.DrainNone
-}
-
-func obstructed(r *fleet.Record) bool {
-	return slices.ContainsFunc(r.Reasons, func(reason scaling.Reason) bool { return reason.Effect == scaling.Hold })
+	return last == nil || r.Result() != fleet.ResultUnchanged || r.Drain != scaling.DrainNone ||
+		last.Error != "" || last.Obstructed() && !last.Applied && last.Drain == scaling.DrainNone
 }
 
 // signature is what two decisions have in common that say the same: numbers that merely grow with

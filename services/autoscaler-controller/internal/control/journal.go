@@ -28,14 +28,12 @@ func (j *journal) add(r fleet.Record) {
 	j.next = (j.next + 1) % KeptDecisions
 }
 
-// last are at most limit decisions, newest first. An empty namespace or deployment matches all.
-func (j *journal) last(k fleet.Key, limit int) []fleet.Record {
+// last are at most limit decisions, newest first.
+func (j *journal) last(f fleet.Filter, limit int) []fleet.Record {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	ordered := slices.Concat(j.ring[j.next:], j.ring[:j.next])
 	slices.Reverse(ordered)
-	found := slices.DeleteFunc(ordered, func(r fleet.Record) bool {
-		return k.Namespace != "" && r.Namespace != k.Namespace || k.Deployment != "" && r.Deployment != k.Deployment
-	})
+	found := slices.DeleteFunc(ordered, func(r fleet.Record) bool { return !f.Matches(r) })
 	return found[:min(limit, len(found))]
 }

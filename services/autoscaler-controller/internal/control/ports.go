@@ -31,6 +31,8 @@ type Observer interface {
 	Deciding(ctx context.Context, k fleet.Key, d scaling.Decision) (_ context.Context, traceID string, end func(fleet.Record))
 	// Decided counts a decision that was recorded.
 	Decided(r fleet.Record)
+	// Settled measures how long it took until the pods of a scaling were alive, or gone.
+	Settled(from, to int32, took time.Duration)
 	// Started measures a start call, from its arrival to its answer.
 	Started(took time.Duration, scaled bool, err error)
 }

@@ -21,11 +21,11 @@ func TestJournal_IsBounded(t *testing.T) {
 		}
 		j.add(fleet.Record{Key: k, Decision: scaling.Decision{From: int32(i)}})
 	}
-	all := j.last(fleet.Key{}, 5000)
+	all := j.last(fleet.Filter{}, 5000)
 	if len(all) != KeptDecisions || all[0].From != KeptDecisions+9 || all[len(all)-1].From != 10 {
 		t.Errorf("%d kept, newest %d, oldest %d", len(all), all[0].From, all[len(all)-1].From)
 	}
-	some := j.last(key, 3)
+	some := j.last(fleet.Filter{Key: key}, 3)
 	if len(some) != 3 || some[0].Deployment != "fib" || some[0].From != KeptDecisions+8 {
 		t.Errorf("got %+v", some)
 	}

@@ -67,8 +67,9 @@ func (w *world) Status(_ context.Context, _ fleet.Autoscaler, targets []fleet.Ta
 func (w *world) Deciding(ctx context.Context, _ fleet.Key, _ scaling.Decision) (context.Context, string, func(fleet.Record)) {
 	return ctx, "trace", func(fleet.Record) {}
 }
-func (w *world) Decided(fleet.Record)               {}
-func (w *world) Started(time.Duration, bool, error) {}
+func (w *world) Decided(fleet.Record)                {}
+func (w *world) Settled(int32, int32, time.Duration) {}
+func (w *world) Started(time.Duration, bool, error)  {}
 
 // lacks is what the picture still lacks, as miss last said.
 func (w *world) lacks() string {

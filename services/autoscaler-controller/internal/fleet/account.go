@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
@@ -36,6 +37,50 @@ type Record struct {
 	Applied    bool
 	Error      string // why it could not be applied; it is tried again
 	TraceID    string
+}
+
+// Result is what became of a decision.
+type Result string
+
+// The results, as in the contract.
+const (
+	ResultApplied   Result = "applied"   // the Deployment was scaled
+	ResultHeld      Result = "held"      // another count was wished for, and a clamp or a hold kept it
+	ResultFailed    Result = "failed"    // it could not be applied
+	ResultUnchanged Result = "unchanged" // there was nothing to do
+)
+
+// Result is what became of the decision.
+func (r Record) Result() Result {
+	switch {
+	case r.Error != "":
+		return ResultFailed
+	case r.Applied:
+		return ResultApplied
+	case r.Obstructed() || r.Wished != r.From:
+		return ResultHeld
+	default:
+		return ResultUnchanged
+	}
+}
+
+// Obstructed tells whether a hold spoke.
+func (r Record) Obstructed() bool {
+	return slices.ContainsFunc(r.Reasons, func(reason scaling.Reason) bool { return reason.Effect == scaling.Hold })
+}
+
+// Filter chooses decisions; what is empty matches everything.
+type Filter struct {
+	Key
+	Trigger scaling.Trigger
+	Result  Result
+	Since   time.Time
+}
+
+// Matches tells whether a decision is one of those.
+func (f Filter) Matches(r Record) bool {
+	return (f.Namespace == "" || r.Namespace == f.Namespace) && (f.Deployment == "" || r.Deployment == f.Deployment) &&
+		(f.Trigger == "" || r.Trigger == f.Trigger) && (f.Result == "" || r.Result() == f.Result) && !r.Time.Before(f.Since)
 }
 
 // Started is the answer to a start call.

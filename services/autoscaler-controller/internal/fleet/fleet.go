@@ -21,7 +21,9 @@ type Fleet struct {
 	apps      map[Key]*application
 	balancers map[string]*balancer
 	routes    *table
-	leading   time.Time // since when this process leads; zero: it follows
+	uses      map[PodName]use // what pods use
+	owners    map[PodName]Key // which application a pod is of
+	leading   time.Time       // since when this process leads; zero: it follows
 }
 
 // New makes an empty fleet. epoch names this life of the process (lower case letters and digits):
@@ -31,6 +33,8 @@ func New(epoch string) *Fleet {
 		apps:      map[Key]*application{},
 		balancers: map[string]*balancer{},
 		routes:    newTable(epoch),
+		uses:      map[PodName]use{},
+		owners:    map[PodName]Key{},
 	}
 }
 
@@ -80,6 +84,7 @@ func (f *Fleet) Observe(o Observation, now time.Time) bool {
 	if known && o.Deployment.Replicas == 0 && before.Deployment.Replicas > 0 {
 		a.slept()
 	}
+	f.own(o.Key, before.Pods, o.Pods)
 	a.seen = o
 	a.follow(o.Pods, now)
 	f.publish(a)
@@ -90,6 +95,9 @@ func (f *Fleet) Observe(o Observation, now time.Time) bool {
 func (f *Fleet) Forget(k Key) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if a, ok := f.apps[k]; ok {
+		f.own(k, a.seen.Pods, nil)
+	}
 	delete(f.apps, k)
 	f.routes.remove(k)
 }
@@ -220,6 +228,17 @@ func (a *application) ready() int32 {
 	var n int32
 	for _, p := range a.seen.Pods {
 		if !p.Terminating && a.pods[p.Name].isReady(p) {
+			n++
+		}
+	}
+	return n
+}
+
+// existing counts the pods that are there, also those that are going; not those that have ended.
+func (a *application) existing() int32 {
+	var n int32
+	for _, p := range a.seen.Pods {
+		if !p.Failed {
 			n++
 		}
 	}

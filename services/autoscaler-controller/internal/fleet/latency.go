@@ -68,6 +68,23 @@ func (l *latency) last(now time.Time) (Latency, bool) {
 	}, true
 }
 
+// recent is the mean over the last ten to twenty seconds, in ms; false when nothing ended in them.
+func (l *latency) recent(now time.Time) (float64, bool) {
+	number := now.UnixNano() / int64(slotWidth)
+	var count int64
+	var sum float64
+	for i := range l.ring {
+		if slot := &l.ring[i]; slot.number == number || slot.number == number-1 {
+			count += slot.sketch.Count
+			sum += slot.sketch.SumMs
+		}
+	}
+	if count == 0 {
+		return 0, false
+	}
+	return sum / float64(count), true
+}
+
 // percentile is the upper bound of the bucket that holds it.
 func (s Sketch) percentile(p float64) float64 {
 	var total, seen int64

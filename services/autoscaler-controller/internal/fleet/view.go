@@ -20,10 +20,11 @@ func (f *Fleet) State(k Key, missing string, now time.Time) (scaling.Spec, scali
 	}
 	s := scaling.State{
 		Found: a.seen.Deployment.Found, Paused: a.seen.Deployment.Paused,
-		Replicas: a.seen.Deployment.Replicas, Ready: a.ready(), Missing: missing,
+		Replicas: a.seen.Deployment.Replicas, Ready: a.ready(), Pods: a.existing(), Missing: missing,
 		Traffic: f.traffic(a, now),
 		Start:   scaling.Start{Since: a.scaledUp, Expected: a.starts.median()},
 		Sleep:   scaling.Sleep{Since: a.sleep.since, RetryAt: a.sleep.retryAt},
+		Means:   f.means(a, now),
 	}
 	if !a.sleep.since.IsZero() {
 		for _, name := range s.Traffic.Live {
@@ -106,7 +107,11 @@ type Summary struct {
 type PodView struct {
 	Pod
 	State PodState
+	Use   *PodUse // nil: nothing was measured
 }
+
+// Alive tells whether the pod serves: it runs and is ready.
+func (p PodView) Alive() bool { return p.State == PodReady }
 
 // View is an application as people see it.
 type View struct {
@@ -117,6 +122,7 @@ type View struct {
 	LastActivity  time.Time
 	SleepsIn      time.Duration // how long until it sleeps if no traffic comes; negative: it will not
 	Pods          []PodView
+	Means         []scaling.Mean
 	Traffic       Summary
 	WakeUp        *WakeUp
 }
@@ -139,8 +145,9 @@ func (f *Fleet) View(k Key, now time.Time) (View, bool) {
 		if t.ready.After(t.created) { // else it was ready at first sight
 			p.ReadyAt = t.ready
 		}
-		v.Pods = append(v.Pods, PodView{Pod: p, State: t.state(p)})
+		v.Pods = append(v.Pods, PodView{Pod: p, State: t.state(p), Use: f.using(PodName{k.Namespace, p.Name}, now)})
 	}
+	v.Means = f.means(a, now)
 	for name, b := range f.balancers {
 		t := a.traffic[name]
 		v.Traffic.InFlight += t.InFlight

@@ -87,10 +87,7 @@ func application(v fleet.View, last *fleet.Record, conditions []fleet.Condition)
 		out.SleepsInSeconds = &in
 	}
 	for i, p := range v.Pods {
-		out.Pods[i] = autoscaler.Pod{
-			Name: p.Name, Node: optional(p.Node), Address: optional(p.Address), State: autoscaler.PodState(p.State),
-			Message: optional(p.Message), Restarts: p.Restarts, CreatedAt: moment(p.CreatedAt), ReadyAt: moment(p.ReadyAt),
-		}
+		out.Pods[i] = pod(p)
 	}
 	for i, c := range conditions {
 		status := autoscaler.ConditionStatus("False")
@@ -101,6 +98,8 @@ func application(v fleet.View, last *fleet.Record, conditions []fleet.Condition)
 			Type: c.Type, Status: status, Reason: c.Reason, Message: optional(c.Message), LastTransitionTime: c.Since.UTC(),
 		}
 	}
+	means := metricMeans(v.Means)
+	out.Metrics = &means
 	if last != nil {
 		d := decision(*last)
 		out.LastDecision = &d

@@ -62,6 +62,41 @@ func (a *api) ReportTraffic(ctx context.Context, in autoscaler.ReportTrafficRequ
 	return a.Traffic.ReportTraffic(ctx, in)
 }
 
+// SubmitPodMetrics hands a sidecar's measurement to ingest.
+func (a *api) SubmitPodMetrics(ctx context.Context, in autoscaler.SubmitPodMetricsRequestObject) (autoscaler.SubmitPodMetricsResponseObject, error) {
+	return a.Metrics.SubmitPodMetrics(ctx, in)
+}
+
+// ListPods shows every pod of the applications.
+func (a *api) ListPods(_ context.Context, in autoscaler.ListPodsRequestObject) (autoscaler.ListPodsResponseObject, error) {
+	list := autoscaler.ListPods200JSONResponse(autoscaler.PodList{})
+	list.Items = podItems(a.views(in.Params.Namespace, in.Params.Deployment))
+	return list, nil
+}
+
+// ListMetrics shows what the applications use.
+func (a *api) ListMetrics(_ context.Context, in autoscaler.ListMetricsRequestObject) (autoscaler.ListMetricsResponseObject, error) {
+	list := autoscaler.ListMetrics200JSONResponse{Items: []autoscaler.ApplicationMetrics{}}
+	for _, v := range a.views(in.Params.Namespace, in.Params.Deployment) {
+		list.Items = append(list.Items, applicationMetrics(v))
+	}
+	return list, nil
+}
+
+// views are the applications of a namespace and a name; nil matches all.
+func (a *api) views(namespace, deployment *string) []fleet.View {
+	var list []fleet.View
+	for _, k := range a.Fleet.Keys() {
+		if namespace != nil && k.Namespace != *namespace || deployment != nil && k.Deployment != *deployment {
+			continue
+		}
+		if v, ok := a.Fleet.View(k, time.Now()); ok {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
 // ListApplications shows every application.
 func (a *api) ListApplications(_ context.Context, in autoscaler.ListApplicationsRequestObject) (autoscaler.ListApplicationsResponseObject, error) {
 	list := autoscaler.ListApplications200JSONResponse{Items: []autoscaler.Application{}}
@@ -111,9 +146,12 @@ func (a *api) show(k fleet.Key) (autoscaler.Application, bool) {
 
 // ListDecisions shows the last decisions.
 func (a *api) ListDecisions(_ context.Context, in autoscaler.ListDecisionsRequestObject) (autoscaler.ListDecisionsResponseObject, error) {
-	k := fleet.Key{Namespace: value(in.Params.Namespace, ""), Deployment: value(in.Params.Deployment, "")}
+	f := fleet.Filter{
+		Key:     fleet.Key{Namespace: value(in.Params.Namespace, ""), Deployment: value(in.Params.Deployment, "")},
+		Trigger: scaling.Trigger(value(in.Params.Trigger, "")), Result: fleet.Result(value(in.Params.Result, "")), Since: value(in.Params.Since, time.Time{}),
+	}
 	list := autoscaler.ListDecisions200JSONResponse{Items: []autoscaler.Decision{}}
-	for _, r := range a.Control.Decisions(k, value(in.Params.Limit, 100)) {
+	for _, r := range a.Control.Decisions(f, value(in.Params.Limit, 100)) {
 		list.Items = append(list.Items, decision(r))
 	}
 	return list, nil

@@ -26,7 +26,7 @@ const (
 	avoidFor      = 2 * time.Second  // a leader that did not answer
 )
 
-// relay passes everything under /v1 on to the leader: only there come all reports together, and
+// relay passes everything under /v1, and the sidecars' pushes, on to the leader: only there come all reports together, and
 // only its routes say who is falling asleep. When the leader does not answer, the request is
 // served here: the routes from the same caches, a start by scaling (which may be done twice
 // without harm), a report by keeping it for the day this replica leads. Whoever waits for the
@@ -52,7 +52,7 @@ func newRelay(o Options, next http.Handler) *relay {
 
 func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	leader, changed := l.Leadership.Leader()
-	if leader == "" || !strings.HasPrefix(r.URL.Path, "/v1/") || r.Header.Get(relayedHeader) != "" || l.avoided(leader) {
+	if leader == "" || !forLeader(r) || r.Header.Get(relayedHeader) != "" || l.avoided(leader) {
 		l.next.ServeHTTP(w, r)
 		return
 	}
@@ -78,6 +78,11 @@ func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(answer.status)
 	_, _ = w.Write(answer.body) // the client has gone: nothing to do
+}
+
+// forLeader tells whether a request is one that the leader should answer.
+func forLeader(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/v1/") || r.URL.Path == "/metrics" && r.Method == http.MethodPost
 }
 
 type relayed struct {

@@ -38,13 +38,18 @@ type Fleet interface {
 // Control decides, and remembers what it decided.
 type Control interface {
 	Start(ctx context.Context, k fleet.Key, call scaling.Call) (fleet.Started, error)
-	Decisions(k fleet.Key, limit int) []fleet.Record
+	Decisions(f fleet.Filter, limit int) []fleet.Record
 	Insight(k fleet.Key) (*fleet.Record, []fleet.Condition)
 }
 
 // Traffic takes the load balancers' reports.
 type Traffic interface {
 	ReportTraffic(ctx context.Context, in autoscaler.ReportTrafficRequestObject) (autoscaler.ReportTrafficResponseObject, error)
+}
+
+// Metrics takes the sidecars' measurements.
+type Metrics interface {
+	SubmitPodMetrics(ctx context.Context, in autoscaler.SubmitPodMetricsRequestObject) (autoscaler.SubmitPodMetricsResponseObject, error)
 }
 
 // Objects passes a call on a custom resource to the Kubernetes API server.
@@ -69,6 +74,7 @@ type Options struct {
 	Fleet      Fleet
 	Control    Control
 	Traffic    Traffic
+	Metrics    Metrics
 	Objects    Objects
 	Leadership Leadership
 	Meter      Meter

@@ -51,8 +51,8 @@ func (p *parts) Start(_ context.Context, _ fleet.Key, c scaling.Call) (fleet.Sta
 	p.calls = append(p.calls, c)
 	return p.started, p.err
 }
-func (p *parts) Decisions(k fleet.Key, limit int) []fleet.Record {
-	list := slices.DeleteFunc(slices.Clone(p.records), func(r fleet.Record) bool { return k.Namespace != "" && r.Namespace != k.Namespace })
+func (p *parts) Decisions(k fleet.Filter, limit int) []fleet.Record {
+	list := slices.DeleteFunc(slices.Clone(p.records), func(r fleet.Record) bool { return !k.Matches(r) })
 	return list[:min(limit, len(list))]
 }
 func (p *parts) Insight(fleet.Key) (*fleet.Record, []fleet.Condition) {
@@ -63,6 +63,9 @@ func (p *parts) ReportTraffic(context.Context, autoscaler.ReportTrafficRequestOb
 		return nil, p.err
 	}
 	return autoscaler.ReportTraffic200JSONResponse{Status: autoscaler.TrafficReceived}, nil
+}
+func (p *parts) SubmitPodMetrics(context.Context, autoscaler.SubmitPodMetricsRequestObject) (autoscaler.SubmitPodMetricsResponseObject, error) {
+	return autoscaler.SubmitPodMetrics200JSONResponse{Status: autoscaler.MetricsReceived}, p.err
 }
 func (p *parts) Do(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
@@ -106,7 +109,7 @@ func (p *parts) observe(replicas int32) {
 func (p *parts) handler(t *testing.T) http.Handler {
 	t.Helper()
 	h, err := New(Options{
-		Fleet: p.fleet, Control: p, Traffic: p, Objects: p, Leadership: p, Meter: p, Log: slog.New(slog.DiscardHandler),
+		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p, Leadership: p, Meter: p, Log: slog.New(slog.DiscardHandler),
 		Missing: func() string { return p.missing }, Ending: p.ending,
 	})
 	if err != nil {

@@ -1,0 +1,236 @@
+package fleet
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
+)
+
+// How long a pod's metrics count, by who measured them: three intervals of a sidecar, and what the
+// kubelet's and the metrics server's own periods add up to.
+const (
+	SidecarFreshFor    = 20 * time.Second
+	KubernetesFreshFor = 90 * time.Second
+	metricsForgetFor   = 5 * time.Minute
+	// MaxMeasuredPods bounds how many pods' metrics are kept.
+	MaxMeasuredPods = 20_000
+)
+
+// Source is who measured.
+type Source string
+
+// The sources, as in the contract.
+const (
+	Sidecar    Source = "Sidecar"
+	Kubernetes Source = "Kubernetes"
+)
+
+func (s Source) freshFor() time.Duration {
+	if s == Sidecar {
+		return SidecarFreshFor
+	}
+	return KubernetesFreshFor
+}
+
+// Gauge names one value of a pod, as in the contract.
+type Gauge string
+
+// The gauges. Rules look at the first four; the others are shown.
+const (
+	CPUUsage         Gauge = "cpuUsage"
+	MemoryUsage      Gauge = "memoryUsage"
+	DiskUsage        Gauge = "diskUsage"
+	ResponseTime     Gauge = "responseTime"
+	GPUUsage         Gauge = "gpuUsage"
+	GPUMemoryUsage   Gauge = "gpuMemoryUsage"
+	InFlight         Gauge = "inFlight"
+	Queued           Gauge = "queued"
+	CacheUsage       Gauge = "cacheUsage"
+	RequestRate      Gauge = "requestRate"
+	TimeToFirstToken Gauge = "timeToFirstToken"
+)
+
+var gaugeOf = map[scaling.Metric]Gauge{
+	scaling.CPU: CPUUsage, scaling.Memory: MemoryUsage, scaling.Disk: DiskUsage, scaling.ResponseTime: ResponseTime,
+}
+
+// PodName names a pod.
+type PodName struct{ Namespace, Name string }
+
+// Measurement is what one pod uses. A value that was not measured is absent.
+type Measurement struct {
+	Pod    PodName
+	Source Source
+	At     time.Time
+	Values map[Gauge]float64
+}
+
+// use is what is known of one pod, by source.
+type use map[Source]Measurement
+
+// Measure takes measurements. It returns the applications to decide on anew, and how many were
+// dropped because too many pods are measured. Those of a pod that no application has are kept for a
+// while: the pod may be seen a moment later.
+func (f *Fleet) Measure(list []Measurement, now time.Time) (touched []Key, dropped int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, m := range list {
+		m.At = earlier(m.At, now)
+		known, ok := f.uses[m.Pod]
+		if !ok {
+			if len(f.uses) >= MaxMeasuredPods {
+				f.sweep(now)
+			}
+			if len(f.uses) >= MaxMeasuredPods {
+				dropped++
+				continue
+			}
+			known = use{}
+			f.uses[m.Pod] = known
+		}
+		if !m.At.After(known[m.Source].At) {
+			continue // an older one that came late
+		}
+		known[m.Source] = m
+		if k, ok := f.owners[m.Pod]; ok {
+			touched = append(touched, k)
+		}
+	}
+	slices.SortFunc(touched, Key.Compare)
+	return slices.Compact(touched), dropped
+}
+
+// sweep forgets what is too old to be shown.
+func (f *Fleet) sweep(now time.Time) {
+	for pod, u := range f.uses {
+		maps.DeleteFunc(u, func(_ Source, m Measurement) bool { return now.Sub(m.At) >= metricsForgetFor })
+		if len(u) == 0 {
+			delete(f.uses, pod)
+		}
+	}
+}
+
+// own notes which pods are an application's, and forgets what those that have gone used.
+func (f *Fleet) own(k Key, before, pods []Pod) {
+	for _, p := range before {
+		delete(f.owners, PodName{k.Namespace, p.Name})
+	}
+	for _, p := range pods {
+		f.owners[PodName{k.Namespace, p.Name}] = k
+	}
+	for _, p := range before {
+		if name := (PodName{k.Namespace, p.Name}); f.owners[name] != k {
+			delete(f.uses, name)
+		}
+	}
+}
+
+// PodUse is what a pod uses, who says so, and how long ago.
+type PodUse struct {
+	Source Source
+	Age    time.Duration
+	Fresh  bool
+	Values map[Gauge]float64
+}
+
+// using is what is known of a pod: a sidecar's word while it is fresh, else the newest.
+func (f *Fleet) using(pod PodName, now time.Time) *PodUse {
+	var best *PodUse
+	for _, source := range []Source{Sidecar, Kubernetes} {
+		m, ok := f.uses[pod][source]
+		if !ok {
+			continue
+		}
+		age := now.Sub(m.At)
+		u := &PodUse{Source: source, Age: age, Fresh: age <= source.freshFor(), Values: m.Values}
+		if best == nil || u.Fresh && !best.Fresh || !best.Fresh && u.Age < best.Age {
+			best = u
+		}
+	}
+	return best
+}
+
+// fresh is one value of a pod, by the best source that has it.
+func (f *Fleet) fresh(pod PodName, g Gauge, now time.Time) (value float64, age time.Duration, ok bool) {
+	for _, source := range []Source{Sidecar, Kubernetes} {
+		m, known := f.uses[pod][source]
+		if age = now.Sub(m.At); !known || age > source.freshFor() {
+			continue
+		}
+		if value, ok = m.Values[g]; ok {
+			return value, age, true
+		}
+	}
+	return 0, 0, false
+}
+
+// means are the metrics of an application, in the order of scaling.Metrics.
+func (f *Fleet) means(a *application, now time.Time) []scaling.Mean {
+	list := make([]scaling.Mean, 0, len(scaling.Metrics))
+	for _, metric := range scaling.Metrics {
+		m := scaling.Mean{Metric: metric}
+		for _, p := range a.seen.Pods {
+			if p.Terminating || !a.pods[p.Name].isReady(p) {
+				continue
+			}
+			v, age, ok := f.fresh(PodName{a.seen.Namespace, p.Name}, gaugeOf[metric], now)
+			if !ok {
+				m.Missing++
+				continue
+			}
+			m.Value += v
+			m.Pods++
+			m.Age = max(m.Age, age)
+		}
+		if m.Pods > 0 {
+			m.Value /= float64(m.Pods)
+		}
+		if metric == scaling.ResponseTime {
+			m = answered(m, a, now)
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+// answered completes the response time: a pod that has not answered lately has none, and misses
+// nothing; and where no sidecar measures, the load balancers do.
+func answered(m scaling.Mean, a *application, now time.Time) scaling.Mean {
+	m.Missing = 0
+	if m.Pods > 0 {
+		return m
+	}
+	if mean, ok := a.latency.recent(now); ok {
+		m.Value, m.Pods = mean, max(1, a.ready())
+	}
+	return m
+}
+
+// Unmeasured are the namespaces in which pods that run have no fresh word of a sidecar: the
+// Kubernetes metrics API is asked about them.
+func (f *Fleet) Unmeasured(now time.Time) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	found := map[string]bool{}
+	for k, a := range f.apps {
+		if found[k.Namespace] {
+			continue
+		}
+		for _, p := range a.seen.Pods {
+			if _, _, ok := f.fresh(PodName{k.Namespace, p.Name}, CPUUsage, now); p.Started && (!ok || f.using(PodName{k.Namespace, p.Name}, now).Source == Kubernetes) {
+				found[k.Namespace] = true
+				break
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.After(b) {
+		return b
+	}
+	return a
+}
