@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -127,7 +128,7 @@ func allowed(e *openapi3.SchemaError) string {
 		return fmt.Sprintf("one of %v", s.Enum)
 	case "minimum", "maximum":
 		if s.Min != nil && s.Max != nil {
-			return fmt.Sprintf("from %v to %v", *s.Min, *s.Max)
+			return fmt.Sprintf("from %s to %s", number(*s.Min), number(*s.Max))
 		}
 	case "pattern":
 		return fmt.Sprintf("must match %s%s", s.Pattern, sentence(s.Description))
@@ -146,6 +147,9 @@ func allowed(e *openapi3.SchemaError) string {
 	}
 	return e.Reason
 }
+
+// number is a bound for a person: 1000000, not 1e+06.
+func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 func sentence(description string) string {
 	if description == "" {

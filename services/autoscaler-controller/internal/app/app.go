@@ -31,13 +31,14 @@ const lameDuck = time.Second
 
 // App is the service. Make it with New, and Run it once.
 type App struct {
-	log     *slog.Logger
-	watcher *cluster.Watcher
-	elector *cluster.Elector
-	loop    *control.Loop
-	reader  *cluster.MetricsReader
-	server  *httpserver.Server
-	ending  chan struct{}
+	log      *slog.Logger
+	watcher  *cluster.Watcher
+	settings *cluster.Settings
+	metrics  *cluster.MetricsReader
+	elector  *cluster.Elector
+	loop     *control.Loop
+	server   *httpserver.Server
+	ending   chan struct{}
 }
 
 // New makes the service and takes its port; nothing runs yet. ctx is for the making, and for the
@@ -58,19 +59,27 @@ func New(ctx context.Context, s Settings, config *rest.Config, version string, t
 		Fleet: known, Scaler: cluster.NewScaler(clients), Recorder: cluster.NewRecorder(ctx, clients, watcher),
 		Observer: instruments, Log: t.Log, Epoch: epoch, Missing: watcher.Missing,
 	})
-	t.Registry.MustRegister(newGauges(known, loop.Leading))
-	elector := cluster.NewElector(clients, t.Log, s.LeaseNamespace, s.Identity, s.Advertise)
+	elector := cluster.NewElector(clients, t.Log, s.Namespace, s.Identity, s.Advertise)
+	codec, err := httpapi.NewSettingsCodec()
+	if err != nil {
+		return nil, err
+	}
+	balancers := cluster.NewSettings(ctx, cluster.SettingsOptions{
+		Clients: clients, Log: t.Log, Namespace: s.Namespace, Codec: codec, Sink: known,
+	})
+	t.Registry.MustRegister(newGauges(known, loop.Leading), newSettingsGauge(balancers.Trouble))
 	objects, err := cluster.NewObjects(clients, s.AnonymousAccess)
 	if err != nil {
 		return nil, err
 	}
-	reader, err := cluster.NewMetricsReader(clients, t.Log, known, loop, instruments)
+	metrics, err := cluster.NewMetricsReader(clients, t.Log, known, loop, instruments)
 	if err != nil {
 		return nil, err
 	}
-	a := &App{log: t.Log, reader: reader, watcher: watcher, elector: elector, loop: loop, ending: make(chan struct{})}
+	a := &App{log: t.Log, watcher: watcher, settings: balancers, metrics: metrics, elector: elector, loop: loop, ending: make(chan struct{})}
 	api, err := httpapi.New(httpapi.Options{
-		Fleet: known, Control: loop, Traffic: ingest.NewTraffic(loop, instruments), Metrics: ingest.NewMetrics(loop, instruments), Objects: objects,
+		Fleet: known, Control: loop, Traffic: ingest.NewTraffic(loop, instruments), Metrics: ingest.NewMetrics(loop, instruments),
+		Objects: objects, Settings: balancers,
 		Leadership: elector, Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,
 	})
 	if err != nil {
@@ -98,14 +107,19 @@ func (a *App) Run(ctx context.Context) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var running sync.WaitGroup
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	running.Go(func() {
 		if err := a.watcher.Run(serving, a.loop); err != nil {
 			failed <- err
 		}
 	})
+	running.Go(func() {
+		if err := a.settings.Run(serving); err != nil {
+			failed <- err
+		}
+	})
 	running.Go(func() { a.loop.Run(serving) })
-	running.Go(func() { a.reader.Run(serving) })
+	running.Go(func() { a.metrics.Run(serving) })
 
 	led, end := context.WithCancel(ctx)
 	defer end()

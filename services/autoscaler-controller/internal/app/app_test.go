@@ -19,7 +19,7 @@ import (
 // boot runs the real service on a port of its own until the test ends.
 func boot(t *testing.T, config *rest.Config, change func(*Settings)) (address string, stop func() error) {
 	t.Helper()
-	s := Settings{Listen: "127.0.0.1:0", LogLevel: "debug", LeaseNamespace: "default", Identity: t.Name()}
+	s := Settings{Listen: "127.0.0.1:0", LogLevel: "debug", Namespace: "default", Identity: t.Name()}
 	if change != nil {
 		change(&s)
 	}
@@ -107,6 +107,9 @@ func TestApp_LivesButIsNotReadyWhileTheAPIServerIsAway(t *testing.T) {
 	if status, body := get(t, address+"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers"); status != 401 {
 		t.Errorf("without a token: %d %s", status, body)
 	}
+	if status, body := get(t, address+"/v1/loadbalancer/settings"); status != 503 || !strings.Contains(body, "load-balancer-settings") {
+		t.Errorf("settings: %d %s", status, body)
+	}
 	var list struct{ Items []any }
 	if status, body := get(t, address+"/v1/applications"); status != 200 || json.Unmarshal([]byte(body), &list) != nil || len(list.Items) != 0 {
 		t.Errorf("applications: %d %s", status, body)
@@ -115,6 +118,7 @@ func TestApp_LivesButIsNotReadyWhileTheAPIServerIsAway(t *testing.T) {
 	for _, name := range []string{
 		"nemesis_build_info", `nemesis_applications{state="Asleep"} 0`, "nemesis_long_polls_open 0", "nemesis_relay_errors_total 0",
 		"nemesis_scale_errors_total 0", `nemesis_balancers{report="fresh"} 0`, "nemesis_traffic_report_age_seconds 0", "nemesis_leader 0",
+		"nemesis_balancer_settings_followed 0",
 	} {
 		if !strings.Contains(metrics, name) {
 			t.Errorf("the metrics lack %s", name)
@@ -136,7 +140,7 @@ func TestLoad_NamesEveryFault(t *testing.T) {
 		}
 	}
 	s, _, err := Load(nil, []string{"NEMESIS_LISTEN=:9"}, io.Discard)
-	if err != nil || s.Listen != ":9" || s.LeaseNamespace != "nemesis-system" || s.Identity == "" || s.AnonymousAccess {
+	if err != nil || s.Listen != ":9" || s.Namespace != "nemesis-system" || s.Identity == "" || s.AnonymousAccess {
 		t.Errorf("got %+v, %v", s, err)
 	}
 }

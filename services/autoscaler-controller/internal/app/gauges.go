@@ -46,3 +46,17 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(g.lead, leads)
 }
+
+// newSettingsGauge tells whether the settings that are kept in the cluster are the ones that the
+// load balancers are told.
+func newSettingsGauge(trouble func() string) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "nemesis_balancer_settings_followed",
+		Help: "1 when the load balancers follow what is kept in the cluster, 0 when that cannot be read.",
+	}, func() float64 {
+		if trouble() == "" {
+			return 1
+		}
+		return 0
+	})
+}

@@ -57,7 +57,7 @@ func setUp(t *testing.T) *stage {
 	t.Cleanup(func() { _ = kube.CoreV1().Namespaces().Delete(context.Background(), ns, metav1.DeleteOptions{}) })
 	// The watch is of this namespace alone, so that what others do in the cluster is not seen.
 	address, _ := boot(t, config, func(s *Settings) {
-		s.WatchNamespace, s.LeaseNamespace, s.AnonymousAccess, s.Identity = ns, ns, true, "test"
+		s.WatchNamespace, s.Namespace, s.AnonymousAccess, s.Identity = ns, ns, true, "test"
 	})
 	client, err := autoscaler.NewClientWithResponses(address)
 	if err != nil {

@@ -18,8 +18,9 @@ type Settings struct {
 	Kubeconfig string
 	// LogLevel is the least level that is logged: debug, info, warn or error. Default info.
 	LogLevel string
-	// LeaseNamespace is where the Lease is held. Default "nemesis-system".
-	LeaseNamespace string
+	// Namespace is the controller's own: the Lease and the load balancers' settings are kept there.
+	// Default "nemesis-system".
+	Namespace string
 	// WatchNamespace is the only namespace that is watched. Empty, the default: all.
 	WatchNamespace string
 	// Identity names this replica; no other may have the same name. Default: the host's name.
@@ -43,7 +44,7 @@ func Load(args, environ []string, out io.Writer) (Settings, map[string]string, e
 	set.Address(&s.Listen, "listen", ":8080", "address of the API, the metrics and the health checks")
 	set.String(&s.Kubeconfig, "kubeconfig", "", "file that names the Kubernetes API server and the account; empty: as in a pod")
 	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")
-	set.String(&s.LeaseNamespace, "lease-namespace", "nemesis-system", "namespace of the Lease by which one replica leads")
+	set.String(&s.Namespace, "namespace", "nemesis-system", "the controller's own namespace, where the Lease and the load balancers' settings are kept")
 	set.String(&s.WatchNamespace, "watch-namespace", "", "the only namespace that is watched; empty: all")
 	set.String(&s.Identity, "identity", host, "name of this replica, unlike that of any other")
 	set.String(&s.Advertise, "advertise", "", "where other replicas find this one's API, host:port; empty: they do not")

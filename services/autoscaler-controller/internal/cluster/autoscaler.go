@@ -22,8 +22,8 @@ type autoscaler struct {
 	generation int64
 	uid        string
 	spec       scaling.Spec
-	algorithm  string
-	limit      int32 // containerConcurrency
+	algorithm  string // "" is as the load balancers' settings say
+	limit      int32  // containerConcurrency
 	targets    []target
 	malformed  error // the object does not decode; the rest is what was last known
 }
@@ -101,7 +101,7 @@ func decode(u *unstructured.Unstructured) (autoscaler, error) {
 		return a, err
 	}
 	s := w.Spec
-	a.algorithm, a.limit = orElse(s.Algorithm, "RoundRobin"), s.ContainerConcurrency
+	a.algorithm, a.limit = s.Algorithm, s.ContainerConcurrency
 	a.spec = scaling.Spec{
 		MinReplicas: s.MinReplicas, MaxReplicas: value(s.MaxReplicas, 10),
 		IdleTime:      time.Duration(value(s.IdleTime, 300)) * time.Second,

@@ -36,7 +36,7 @@ func TestDecode_TakesTheContractsDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := scaling.Spec{MaxReplicas: 10, IdleTime: 300 * time.Second, WakeUpTimeout: 120 * time.Second}
-	if a.spec != want || a.algorithm != "RoundRobin" || a.generation != 3 || len(a.targets) != 1 || a.targets[0].port != 80 {
+	if a.spec != want || a.algorithm != "" || a.generation != 3 || len(a.targets) != 1 || a.targets[0].port != 80 {
 		t.Errorf("got %+v", a)
 	}
 }

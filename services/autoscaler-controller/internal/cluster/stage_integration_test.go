@@ -75,6 +75,18 @@ func connect(t *testing.T) (*Clients, string) {
 	return clients, namespace.Name
 }
 
+// eventually waits for what offers no event of its own.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); !holds(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
 func createDeployment(t *testing.T, c *Clients, namespace string, replicas int32) {
 	t.Helper()
 	labels := map[string]string{"app": "app"}

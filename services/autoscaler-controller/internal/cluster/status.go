@@ -35,12 +35,14 @@ type Recorder struct {
 
 // NewRecorder makes a recorder. Its events stop with ctx.
 func NewRecorder(ctx context.Context, c *Clients, w *Watcher) *Recorder {
+	return &Recorder{watcher: w, dynamic: c.dynamic, events: newEvents(ctx, c)}
+}
+
+// newEvents sends events until ctx ends.
+func newEvents(ctx context.Context, c *Clients) record.EventRecorder {
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: c.kube.CoreV1().Events("")})
-	return &Recorder{
-		watcher: w, dynamic: c.dynamic,
-		events: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "autoscaler-controller"}),
-	}
+	return broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "autoscaler-controller"})
 }
 
 // Event tells of something that happened once; without a CustomAutoscaler to tell it of, nothing.

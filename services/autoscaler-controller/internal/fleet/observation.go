@@ -40,7 +40,7 @@ type Observation struct {
 type Address struct {
 	Prefix      string
 	Hosts       []string
-	Algorithm   string
+	Algorithm   string // "" is as the load balancers' settings say
 	Concurrency int32
 	Service     string // host:port to fall back to; "" is none
 }

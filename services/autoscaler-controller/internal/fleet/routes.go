@@ -36,6 +36,7 @@ type Update struct {
 	Complete bool
 	Routes   []Route
 	Removed  []Key
+	Settings *BalancerSettings // nil: as before, or not known
 }
 
 // keptChanges bounds how far back a change can be told; whoever is further behind gets everything.
@@ -64,17 +65,20 @@ func parseVersion(s string) (version, bool) {
 	return version{epoch, number}, err == nil
 }
 
-// table holds the routes with their versions. Every change is a new version.
+// table holds the routes and the settings with their versions. Every change is a new version.
 type table struct {
-	version version
-	routes  map[Key]Route
-	changes []change // the last ones, ordered
-	changed chan struct{}
+	version  version
+	routes   map[Key]Route
+	settings *BalancerSettings // nil: not known
+	changes  []change          // the last ones, ordered
+	changed  chan struct{}
 }
 
+// change is of one route, or of the settings.
 type change struct {
-	n   uint64
-	key Key
+	n        uint64
+	key      Key
+	settings bool
 }
 
 func newTable(epoch string) *table {
@@ -88,22 +92,23 @@ func (t *table) set(r Route) {
 		return
 	}
 	t.routes[r.Key] = r
-	t.note(r.Key)
+	t.note(change{key: r.Key})
 }
 
 func (t *table) remove(k Key) {
 	if _, ok := t.routes[k]; ok {
 		delete(t.routes, k)
-		t.note(k)
+		t.note(change{key: k})
 	}
 }
 
-func (t *table) note(k Key) {
+func (t *table) note(c change) {
 	t.version.n++
+	c.n = t.version.n
 	if len(t.changes) == keptChanges {
 		t.changes = slices.Delete(t.changes, 0, keptChanges/2)
 	}
-	t.changes = append(t.changes, change{t.version.n, k})
+	t.changes = append(t.changes, c)
 	close(t.changed)
 	t.changed = make(chan struct{})
 }
@@ -117,7 +122,7 @@ func (t *table) since(after string) Update {
 		oldest = t.changes[0].n - 1
 	}
 	if !ok || v.epoch != t.version.epoch || v.n > t.version.n || v.n < oldest {
-		u.Complete = true
+		u.Complete, u.Settings = true, t.settings
 		for _, k := range slices.SortedFunc(maps.Keys(t.routes), Key.Compare) {
 			u.Routes = append(u.Routes, t.routes[k])
 		}
@@ -125,6 +130,10 @@ func (t *table) since(after string) Update {
 	}
 	told := map[Key]bool{}
 	for i := len(t.changes) - 1; i >= 0 && t.changes[i].n > v.n; i-- {
+		if t.changes[i].settings {
+			u.Settings = t.settings
+			continue
+		}
 		k := t.changes[i].key
 		if told[k] {
 			continue
@@ -140,7 +149,7 @@ func (t *table) since(after string) Update {
 }
 
 // Routes is what changed after a version, and a channel that closes with the next change. When
-// there is nothing to tell, Routes and Removed are empty and Complete is false.
+// there is nothing to tell, Routes and Removed are empty, Settings is nil and Complete is false.
 func (f *Fleet) Routes(after string) (Update, <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

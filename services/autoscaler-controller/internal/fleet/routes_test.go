@@ -123,3 +123,34 @@ func TestRoutes_Endpoints(t *testing.T) {
 		t.Errorf("not ready after it was (-want +got):\n%s", diff)
 	}
 }
+
+func TestRoutes_SettingsAreOneMoreThingThatChanges(t *testing.T) {
+	f := New("e")
+	observeApp(f, "a", 0)
+	before, changed := f.Routes("")
+	if before.Settings != nil {
+		t.Errorf("told before they are known: %+v", before.Settings)
+	}
+	s := BalancerSettings{Policy: "random", MaxConnections: 3}
+	f.Configure(s)
+	select {
+	case <-changed:
+	default:
+		t.Error("the waiting are not told")
+	}
+	u, _ := f.Routes(before.Version)
+	if u.Complete || len(u.Routes) != 0 || u.Settings == nil || *u.Settings != s {
+		t.Errorf("got %+v", u)
+	}
+	f.Configure(s)
+	if again, _ := f.Routes(u.Version); again.Version != u.Version || again.Settings != nil {
+		t.Errorf("the same settings are told as news: %+v", again)
+	}
+	observeApp(f, "a", 1)
+	if later, _ := f.Routes(u.Version); later.Settings != nil || len(later.Routes) != 1 {
+		t.Errorf("a route changed, and the settings are told with it: %+v", later)
+	}
+	if whole, _ := f.Routes(""); !whole.Complete || whole.Settings == nil || *whole.Settings != s {
+		t.Errorf("everything lacks them: %+v", whole)
+	}
+}

@@ -12,7 +12,7 @@ import (
 
 func routesUpdate(u fleet.Update) autoscaler.RoutesUpdate {
 	out := autoscaler.RoutesUpdate{
-		Version: u.Version, Complete: u.Complete,
+		Version: u.Version, Complete: u.Complete, Settings: balancerSettings(u.Settings),
 		Applications: make([]autoscaler.Route, len(u.Routes)), Removed: make([]autoscaler.ApplicationKey, len(u.Removed)),
 	}
 	for i, r := range u.Routes {
@@ -28,7 +28,7 @@ func route(r fleet.Route) autoscaler.Route {
 	out := autoscaler.Route{
 		Namespace: r.Namespace, Deployment: r.Deployment, Autoscaler: r.Autoscaler,
 		ApiPrefix: r.Address.Prefix, Hosts: orEmpty(r.Address.Hosts),
-		Algorithm: autoscaler.LoadBalancingAlgorithm(r.Address.Algorithm), State: autoscaler.ApplicationState(r.State),
+		Algorithm: optional(autoscaler.LoadBalancingAlgorithm(r.Address.Algorithm)), State: autoscaler.ApplicationState(r.State),
 		ContainerConcurrency: r.Address.Concurrency, WakeUpTimeoutSeconds: wholeSeconds(r.WakeUpTimeout),
 		ExpectedStartSeconds: seconds(r.ExpectedStart), ServiceAddress: optional(r.Address.Service),
 		Endpoints: make([]autoscaler.Endpoint, len(r.Endpoints)),
@@ -197,7 +197,7 @@ func moment(t time.Time) *time.Time {
 	return &t
 }
 
-func optional(s string) *string {
+func optional[S ~string](s S) *S {
 	if s == "" {
 		return nil
 	}

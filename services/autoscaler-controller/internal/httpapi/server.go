@@ -57,6 +57,12 @@ type Objects interface {
 	Do(in *http.Request) (*http.Response, error)
 }
 
+// Settings keeps what every load balancer follows.
+type Settings interface {
+	Now() (fleet.BalancerSettings, error)
+	Keep(ctx context.Context, s fleet.BalancerSettings) (fleet.BalancerSettings, error)
+}
+
 // Leadership knows where the leader is: "" when it is here, or not known. The channel closes when
 // that changes.
 type Leadership interface {
@@ -76,6 +82,7 @@ type Options struct {
 	Traffic    Traffic
 	Metrics    Metrics
 	Objects    Objects
+	Settings   Settings
 	Leadership Leadership
 	Meter      Meter
 	Log        *slog.Logger
@@ -90,7 +97,11 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	api := &api{Options: o}
+	codec, err := NewSettingsCodec()
+	if err != nil {
+		return nil, err
+	}
+	api := &api{Options: o, codec: codec}
 	wrapper := autoscaler.NewStrictHandlerWithOptions(api, nil, autoscaler.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  api.badRequest,
 		ResponseErrorHandlerFunc: api.refuse,
@@ -118,6 +129,7 @@ type api struct {
 	// The operations on custom resources never get here: server has them all. A test holds that.
 	autoscaler.StrictServerInterface
 	Options
+	codec *SettingsCodec
 }
 
 // contract is the spec that requests are checked against. The bodies of custom resources are left

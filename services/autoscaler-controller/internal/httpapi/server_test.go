@@ -45,6 +45,8 @@ type parts struct {
 	ending  chan struct{}
 	polls   chan int
 	failed  int
+	kept    *fleet.BalancerSettings
+	keeping error
 }
 
 func (p *parts) Start(_ context.Context, _ fleet.Key, c scaling.Call) (fleet.Started, error) {
@@ -74,6 +76,19 @@ func (p *parts) Do(r *http.Request) (*http.Response, error) {
 	}
 	p.asked, p.sent = r, string(body)
 	return &http.Response{StatusCode: p.status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(p.answer))}, p.err
+}
+func (p *parts) Now() (fleet.BalancerSettings, error) {
+	if p.kept == nil {
+		return fleet.BalancerSettings{}, fault.New(fault.Unavailable, "not read yet").After(time.Second)
+	}
+	return *p.kept, nil
+}
+func (p *parts) Keep(_ context.Context, s fleet.BalancerSettings) (fleet.BalancerSettings, error) {
+	if p.keeping != nil {
+		return fleet.BalancerSettings{}, p.keeping
+	}
+	p.kept = &s
+	return s, nil
 }
 func (p *parts) Leader() (string, <-chan struct{}) { return p.leader, p.changed }
 func (p *parts) Polling(change int)                { p.polls <- change }
@@ -109,7 +124,7 @@ func (p *parts) observe(replicas int32) {
 func (p *parts) handler(t *testing.T) http.Handler {
 	t.Helper()
 	h, err := New(Options{
-		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p, Leadership: p, Meter: p, Log: slog.New(slog.DiscardHandler),
+		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p, Settings: p, Leadership: p, Meter: p, Log: slog.New(slog.DiscardHandler),
 		Missing: func() string { return p.missing }, Ending: p.ending,
 	})
 	if err != nil {

@@ -1,0 +1,228 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/retry"
+
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+// Where the load balancers' settings are kept, in the controller's own namespace.
+const (
+	settingsName  = "load-balancer-settings"
+	settingsKey   = "settings.yaml"
+	settingsOwner = "autoscaler-controller" // as the API server's field manager
+)
+
+// Codec reads and writes settings as the contract has them; no text is every default.
+type Codec interface {
+	Read(text string) (fleet.BalancerSettings, error)
+	Write(s fleet.BalancerSettings) (string, error)
+}
+
+// SettingsSink takes the settings that every load balancer is to follow.
+type SettingsSink interface {
+	Configure(s fleet.BalancerSettings)
+}
+
+// SettingsOptions are what Settings works with. All are needed.
+type SettingsOptions struct {
+	Clients   *Clients
+	Log       *slog.Logger
+	Namespace string
+	Codec     Codec
+	Sink      SettingsSink
+}
+
+// Settings keeps the load balancers' settings in a ConfigMap. Every replica watches it, so that all
+// tell the same, whoever changed it: the API on any replica, or a person with kubectl.
+//
+// No ConfigMap is every default. One that cannot be read changes nothing: what was told before goes
+// on being told, and a process that has told nothing yet goes on telling nothing, so that the load
+// balancers keep what they follow.
+//
+// It is written by server-side apply, which replaces our key at once and whatever stood there,
+// leaves all else in the object alone, and makes the object where there is none: for that the right
+// to create may be bound to the name, which for an ordinary create it cannot.
+type Settings struct {
+	SettingsOptions
+	kube     kubernetes.Interface
+	informer cache.SharedIndexInformer
+	events   record.EventRecorder
+
+	mu      sync.Mutex
+	version uint64                  // of the ConfigMap as last read or written; older news is ignored
+	good    *fleet.BalancerSettings // the last that could be read; nil: none yet
+	trouble string                  // why what stands in the cluster is not followed; "" when it is
+}
+
+// NewSettings makes it. Its events stop with ctx.
+func NewSettings(ctx context.Context, o SettingsOptions) *Settings {
+	maps := o.Clients.kube.CoreV1().ConfigMaps(o.Namespace)
+	only := func(o metav1.ListOptions) metav1.ListOptions {
+		o.FieldSelector = "metadata.name=" + settingsName // the right to read is bound to the name, too
+		return o
+	}
+	return &Settings{
+		SettingsOptions: o, kube: o.Clients.kube, events: newEvents(ctx, o.Clients), trouble: "it was not read yet",
+		informer: informer(&corev1.ConfigMap{}, nil,
+			func(ctx context.Context, o metav1.ListOptions) (*corev1.ConfigMapList, error) {
+				return maps.List(ctx, only(o))
+			},
+			func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+				return maps.Watch(ctx, only(o))
+			}),
+	}
+}
+
+// Run watches until ctx ends. It never stops anything else: without the right to read, say, the
+// rest of the controller works, and the load balancers keep what they follow.
+func (s *Settings) Run(ctx context.Context) error {
+	if err := s.informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
+		if ctx.Err() == nil {
+			s.unread(err)
+		}
+	}); err != nil {
+		return fmt.Errorf("watch the load balancers' settings: %w", err)
+	}
+	registration, err := s.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(object any) { s.seen(object, false) },
+		UpdateFunc: func(_, object any) { s.seen(object, false) },
+		DeleteFunc: func(object any) { s.seen(object, true) },
+	})
+	if err != nil {
+		return fmt.Errorf("watch the load balancers' settings: %w", err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() { s.informer.RunWithContext(ctx) })
+	if cache.WaitForCacheSync(ctx.Done(), registration.HasSynced) && !s.known() {
+		s.take(&corev1.ConfigMap{}) // there is none
+	}
+	running.Wait()
+	return nil
+}
+
+func (s *Settings) seen(object any, deleted bool) {
+	m, ok := object.(*corev1.ConfigMap)
+	switch {
+	case !ok: // that it is gone was not seen, but found out: when is not known
+		s.take(&corev1.ConfigMap{})
+	case deleted:
+		s.take(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{ResourceVersion: m.ResourceVersion}})
+	default:
+		s.take(m)
+	}
+}
+
+// known: something was read or written, malformed or not.
+func (s *Settings) known() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.version != 0
+}
+
+// unread takes note of a watch that broke. What was read before goes on being followed.
+func (s *Settings) unread(err error) {
+	s.Log.Warn("watch interrupted", "resource", "the ConfigMap "+s.name(), "error", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.good == nil {
+		s.trouble = "it cannot be read: " + message(err)
+	}
+}
+
+// take follows what the ConfigMap says, unless that is older than what is known. One without a
+// version is news.
+func (s *Settings) take(m *corev1.ConfigMap) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := version(m.ResourceVersion)
+	if v != 0 && v < s.version {
+		return
+	}
+	s.version = v
+	read, err := s.read(m)
+	if err != nil {
+		s.trouble = err.Error()
+		s.Log.Warn("malformed settings of the load balancers; the last good ones go on being followed", "configmap", s.name(), "error", err)
+		s.events.Event(&corev1.ObjectReference{
+			APIVersion: "v1", Kind: "ConfigMap", Namespace: m.Namespace, Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion,
+		}, corev1.EventTypeWarning, "Malformed", cut(err.Error()+"; the last good settings go on being followed"))
+		return
+	}
+	if s.good == nil || *s.good != read {
+		s.Log.Info("settings of the load balancers", "policy", read.Policy, "max_connections", read.MaxConnections, "timeout", read.Timeout.String())
+	}
+	s.good, s.trouble = &read, ""
+	s.Sink.Configure(read)
+}
+
+func (s *Settings) read(m *corev1.ConfigMap) (fleet.BalancerSettings, error) {
+	text, ok := m.Data[settingsKey]
+	if !ok && len(m.Data)+len(m.BinaryData) > 0 {
+		// A person who wrote policy: random straight into it would wait for it in vain.
+		return fleet.BalancerSettings{}, fault.New(fault.Invalid, "there is no key %s: the settings stand below it, as YAML", settingsKey)
+	}
+	return s.Codec.Read(text)
+}
+
+// Now are the settings that are followed; a fault.Unavailable when none could be read yet.
+func (s *Settings) Now() (fleet.BalancerSettings, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.good == nil {
+		return fleet.BalancerSettings{}, fault.New(fault.Unavailable, "the settings stand in the ConfigMap %s: %s", s.name(), s.trouble).After(time.Second)
+	}
+	return *s.good, nil
+}
+
+// Trouble says why what stands in the ConfigMap is not followed; "" when it is.
+func (s *Settings) Trouble() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trouble
+}
+
+// Keep writes the settings, and returns what is kept. Errors are those of pkg/fault; nothing has
+// changed then.
+func (s *Settings) Keep(ctx context.Context, wanted fleet.BalancerSettings) (fleet.BalancerSettings, error) {
+	text, err := s.Codec.Write(wanted)
+	if err != nil {
+		return fleet.BalancerSettings{}, err
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	object := applycorev1.ConfigMap(settingsName, s.Namespace).
+		WithLabels(map[string]string{"app.kubernetes.io/part-of": "nemesis"}).WithData(map[string]string{settingsKey: text})
+	var kept *corev1.ConfigMap
+	err = retry.OnError(retry.DefaultRetry, overtaken, func() (err error) {
+		kept, err = s.kube.CoreV1().ConfigMaps(s.Namespace).Apply(ctx, object, metav1.ApplyOptions{FieldManager: settingsOwner, Force: true})
+		return err
+	})
+	if err != nil {
+		return fleet.BalancerSettings{}, refusal(err, "keep the settings in the ConfigMap "+s.name())
+	}
+	s.take(kept) // the watch will say the same a moment later
+	return s.read(kept)
+}
+
+// overtaken: somebody else wrote at the same moment.
+func overtaken(err error) bool {
+	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)
+}
+
+func (s *Settings) name() string { return s.Namespace + "/" + settingsName }
