@@ -129,9 +129,15 @@ def test_a_report_that_is_no_report_is_refused_and_every_field_is_named(nemesis:
     assert "balancer" in named and "sequence" in named, document
 
 
-def test_thresholds_that_are_not_acted_on_yet_are_said_so(nemesis: Nemesis, namespace: str) -> None:
-    app = fibonacci(namespace, spec={"cpuThreshold": 700, "memoryThreshold": 15})
+def test_thresholds_say_whether_the_metrics_that_they_need_are_known(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace, spec={"cpuThreshold": 700, "memoryThreshold": 60, "idleTime": 300})
     nemesis.deploy(app)
-    condition = nemesis.wait_condition(app, "ThresholdsActive", "False")
-    assert "cpuThreshold" in condition["message"] and "memoryThreshold" in condition["message"], condition
     assert nemesis.ask(app).status_code == 200
+    missing = nemesis.wait_condition(app, "ThresholdsActive", "False")
+    assert "CPU_USAGE" in missing["message"] and "MEMORY_USAGE" in missing["message"], missing
+    nemesis.wait_condition(app, "ThresholdsActive", "True", within=90)  # the metrics server has seen the pod
+    (known,) = nemesis.read("/v1/metrics", namespace=namespace)["items"]
+    means = {m["metricType"]: m for m in known["means"]}
+    assert means["MEMORY_USAGE"]["mean"] > 0 and means["MEMORY_USAGE"]["pods"] == 1, means
+    (pod,) = known["pods"]
+    assert pod["metrics"]["source"] == "Kubernetes" and pod["metrics"]["ageSeconds"] < 90, pod

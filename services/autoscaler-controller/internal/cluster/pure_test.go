@@ -8,9 +8,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	metricsv1beta1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
@@ -35,9 +37,48 @@ func TestDecode_TakesTheContractsDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := scaling.Spec{MaxReplicas: 10, IdleTime: 300 * time.Second, WakeUpTimeout: 120 * time.Second}
-	if a.spec != want || a.algorithm != "" || a.generation != 3 || len(a.targets) != 1 || a.targets[0].port != 80 {
+	want := scaling.Spec{MaxReplicas: 10, IdleTime: 300 * time.Second, WakeUpTimeout: 120 * time.Second, DownWindow: time.Minute}
+	if diff := cmp.Diff(want, a.spec); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if a.algorithm != "" || a.generation != 3 || len(a.targets) != 1 || a.targets[0].port != 80 {
 		t.Errorf("got %+v", a)
+	}
+}
+
+func TestDecode_ReadsRules(t *testing.T) {
+	a, err := decode(object(map[string]any{"targetDeployments": targets(nil), "scaleUpWindow": int64(5), "scaleDownWindow": int64(0), "scalingRules": []any{
+		map[string]any{"name": "night", "action": "DECREASE_INSTANCES_TO_ZERO", "thresholds": []any{
+			map[string]any{"metricType": "CPU_USAGE", "operator": "LESS_THAN", "value": 2.5, "duration": int64(60)},
+		}},
+	}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []scaling.Rule{{Name: "night", Action: scaling.DecreaseToZero, Thresholds: []scaling.Threshold{{Metric: scaling.CPU, Operator: scaling.LessThan, Value: 2.5, For: time.Minute}}}}
+	if diff := cmp.Diff(want, a.spec.Rules); diff != "" || a.spec.UpWindow != 5*time.Second || a.spec.DownWindow != 0 {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestMeasurement_IsTheSumOverTheContainers(t *testing.T) {
+	use := func(cpu, memory string) metricsv1beta1.ContainerMetrics {
+		return metricsv1beta1.ContainerMetrics{Usage: corev1.ResourceList{"cpu": resource.MustParse(cpu), "memory": resource.MustParse(memory)}}
+	}
+	pod := &metricsv1beta1.PodMetrics{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p"}, Timestamp: metav1.NewTime(day),
+		Containers: []metricsv1beta1.ContainerMetrics{use("250m", "3Mi"), use("1", "512Ki")},
+	}
+	got, ok := measurement(pod)
+	want := fleet.Measurement{
+		Pod: fleet.PodName{Namespace: "ns", Name: "p"}, Source: fleet.Kubernetes, At: day,
+		Values: map[fleet.Gauge]float64{fleet.CPUUsage: 1250, fleet.MemoryUsage: 3.5},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || !ok {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, ok := measurement(&metricsv1beta1.PodMetrics{}); ok {
+		t.Error("a pod without containers was measured")
 	}
 }
 
@@ -54,7 +95,11 @@ func TestDecode_NamesWhatIsMalformed(t *testing.T) {
 		"no prefix":           {map[string]any{"targetDeployments": targets(map[string]any{"apiPrefix": "app"})}, "targetDeployments[0].apiPrefix"},
 		"min over max":        {map[string]any{"targetDeployments": targets(nil), "minReplicas": int64(4), "maxReplicas": int64(3)}, "spec.maxReplicas: 3"},
 		"negative":            {map[string]any{"targetDeployments": targets(nil), "minReplicas": int64(-1)}, "spec.minReplicas: -1"},
-		"idle at once":        {map[string]any{"targetDeployments": targets(nil), "idleTime": int64(0)}, "spec.idleTime"},
+		"a rule of an unknown metric": {map[string]any{"targetDeployments": targets(nil), "scalingRules": []any{map[string]any{
+			"name": "r", "action": "INCREASE_INSTANCES", "thresholds": []any{map[string]any{"metricType": "LUCK", "operator": "LESS_THAN"}},
+		}}}, `spec.scalingRules[r].metricType: "LUCK"`},
+		"a rule without thresholds": {map[string]any{"targetDeployments": targets(nil), "scalingRules": []any{map[string]any{"name": "r", "action": "INCREASE_INSTANCES"}}}, "spec.scalingRules[r].thresholds"},
+		"idle at once":              {map[string]any{"targetDeployments": targets(nil), "idleTime": int64(0)}, "spec.idleTime"},
 	} {
 		if _, err := decode(object(c.spec)); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %q in it", name, err, c.says)

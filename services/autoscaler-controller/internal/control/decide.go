@@ -22,6 +22,7 @@ func (l *Loop) reconcile(ctx context.Context, k fleet.Key) {
 		return // the loop ends
 	}
 	defer m.unlock()
+	l.follow(m, k, time.Now())
 	record, known, err := l.decide(ctx, m, k, nil)
 	if !known {
 		l.Forget(k)
@@ -32,7 +33,6 @@ func (l *Loop) reconcile(ctx context.Context, k fleet.Key) {
 		return
 	}
 	l.work.succeeded(k)
-	l.follow(m, k, time.Now())
 	if !record.Due.IsZero() {
 		l.work.at(k, record.Due)
 	}

@@ -28,6 +28,7 @@ type world struct {
 	loop    *Loop
 	lead    context.CancelFunc
 	seq     int64
+	spec    func(*scaling.Spec) // changes what the user asks for; nil changes nothing
 }
 
 func (w *world) Scale(ctx context.Context, _ fleet.Key, from fleet.Scale, to int32) (fleet.Scale, error) {
@@ -98,6 +99,9 @@ func (w *world) observe(pods ...fleet.Pod) {
 		Spec:       scaling.Spec{MaxReplicas: 3, IdleTime: 30 * time.Second, WakeUpTimeout: time.Minute},
 		Deployment: fleet.Deployment{Found: true, UID: "u", Version: w.scale.Version, Created: time.Now().Add(-time.Hour), Replicas: w.scale.Replicas},
 		Pods:       pods,
+	}
+	if w.spec != nil {
+		w.spec(&o.Spec)
 	}
 	w.mu.Unlock()
 	w.loop.Observe(o)

@@ -172,6 +172,9 @@ func TestAnswersFitTheContract(t *testing.T) {
 	p := newParts()
 	p.started = fleet.Started{State: fleet.Waking, Replicas: 1, Scaled: true, DecisionID: "e-2", ExpectedStart: time.Second, Message: "0 → 1"}
 	p.fleet.Called(key, 1, time.Now())
+	p.fleet.Measure([]fleet.Measurement{{
+		Pod: fleet.PodName{Namespace: "default", Name: "a"}, Source: fleet.Sidecar, At: time.Now(), Values: map[fleet.Gauge]float64{fleet.CPUUsage: 412.5},
+	}}, time.Now())
 	h := p.handler(t)
 	for _, c := range []struct{ method, target, body, schema string }{
 		{"GET", "/v1/routes", "", "RoutesUpdate"},
@@ -180,6 +183,12 @@ func TestAnswersFitTheContract(t *testing.T) {
 		{"GET", "/v1/applications?namespace=other", "", "ApplicationList"},
 		{"GET", "/v1/applications/default/fib", "", "Application"},
 		{"GET", "/v1/decisions?limit=5", "", "DecisionList"},
+		{"GET", "/v1/decisions?result=applied&trigger=StartCall&since=2020-01-01T00:00:00Z", "", "DecisionList"},
+		{"GET", "/v1/pods", "", "PodList"},
+		{"GET", "/v1/pods?namespace=default&deployment=fib", "", "PodList"},
+		{"GET", "/v1/metrics", "", "ApplicationMetricsList"},
+		{"GET", "/v1/metrics?namespace=other", "", "ApplicationMetricsList"},
+		{"POST", "/metrics", `{"podName":"a","namespace":"default","metrics":{"cpuUsage":1}}`, "MetricsReceipt"},
 		{"POST", "/v1/namespaces/default/deployments/fib/start", `{"balancer":"lb","waiting":1}`, "StartResponse"},
 		{"POST", "/v1/traffic", `{"balancer":"lb","startedAt":"2026-01-02T03:04:05Z","sequence":1,"leaving":false,"applications":[]}`, "TrafficReceipt"},
 	} {
@@ -192,6 +201,24 @@ func TestAnswersFitTheContract(t *testing.T) {
 	}
 	if len(p.calls) != 1 || p.calls[0] != (scaling.Call{Balancer: "lb", Waiting: 1}) {
 		t.Errorf("the start call came as %+v", p.calls)
+	}
+}
+
+func TestListMetrics_ShowsMeansAndAges(t *testing.T) {
+	p := newParts()
+	p.fleet.Measure([]fleet.Measurement{{
+		Pod: fleet.PodName{Namespace: "default", Name: "a"}, Source: fleet.Kubernetes, At: time.Now().Add(-3 * time.Second), Values: map[fleet.Gauge]float64{fleet.CPUUsage: 412.5},
+	}}, time.Now())
+	var got autoscaler.ApplicationMetricsList
+	if err := json.Unmarshal(do(p.handler(t), "GET", "/v1/metrics", "").Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	cpu, use := got.Items[0].Means[0], got.Items[0].Pods[0].Metrics
+	if cpu.MetricType != "CPU_USAGE" || *cpu.Mean != 412.5 || cpu.Pods != 1 || *cpu.AgeSeconds < 3 || use.Source != "Kubernetes" || use.AgeSeconds < 3 || !use.Fresh {
+		t.Errorf("got %+v and %+v", cpu, use)
+	}
+	if memory := got.Items[0].Means[1]; memory.Mean != nil || memory.Missing != 1 {
+		t.Errorf("what nobody measured is shown as %+v", memory)
 	}
 }
 

@@ -222,7 +222,7 @@ func TestDecide_WindowsAreCountedWithoutABreak(t *testing.T) {
 		s.Since = since
 		d := Decide(spec, s, now.Add(time.Duration(second)*time.Second))
 		since = d.Since
-		path = append(path, string(rune('0'+d.To)))
+		path = append(path, string('0'+d.To))
 	}
 	if got := strings.Join(path, ""); got != "11111112" {
 		t.Errorf("got %s", got)

@@ -1,0 +1,153 @@
+package fleet
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
+)
+
+var measuredAt = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// measuredFleet has one application with two ready pods, a and b, and one that starts.
+func measuredFleet() (*Fleet, Key) {
+	k := Key{Namespace: "ns", Deployment: "app"}
+	f := New("e")
+	f.Observe(Observation{
+		Key: k, Deployment: Deployment{Found: true, Replicas: 3},
+		Pods: []Pod{{Name: "a", Ready: true, Started: true}, {Name: "b", Ready: true, Started: true}, {Name: "c"}},
+	}, measuredAt)
+	return f, k
+}
+
+func measured(pod string, s Source, at time.Time, values map[Gauge]float64) Measurement {
+	return Measurement{Pod: PodName{"ns", pod}, Source: s, At: at, Values: values}
+}
+
+func (f *Fleet) mean(t *testing.T, k Key, m scaling.Metric, now time.Time) scaling.Mean {
+	t.Helper()
+	_, s, ok := f.State(k, "", now)
+	if !ok {
+		t.Fatal("the application is not known")
+	}
+	for _, mean := range s.Means {
+		if mean.Metric == m {
+			return mean
+		}
+	}
+	t.Fatalf("%s is not listed", m)
+	return scaling.Mean{}
+}
+
+func TestMeasure_TheMeanIsOverReadyPodsWithFreshValues(t *testing.T) {
+	f, k := measuredFleet()
+	touched, dropped := f.Measure([]Measurement{
+		measured("a", Sidecar, measuredAt, map[Gauge]float64{CPUUsage: 100, ResponseTime: 50}),
+		measured("c", Sidecar, measuredAt, map[Gauge]float64{CPUUsage: 9000}), // not ready: a load of a model is no load
+		measured("stranger", Sidecar, measuredAt, map[Gauge]float64{CPUUsage: 1}),
+	}, measuredAt)
+	if dropped != 0 || len(touched) != 1 || touched[0] != k {
+		t.Fatalf("touched %v, dropped %d", touched, dropped)
+	}
+	now := measuredAt.Add(time.Second)
+	if diff := cmp.Diff(scaling.Mean{Metric: scaling.CPU, Value: 100, Pods: 1, Missing: 1, Age: time.Second}, f.mean(t, k, scaling.CPU, now)); diff != "" {
+		t.Error(diff)
+	}
+	// A pod that answers nobody has no response time, and misses nothing.
+	if diff := cmp.Diff(scaling.Mean{Metric: scaling.ResponseTime, Value: 50, Pods: 1, Age: time.Second}, f.mean(t, k, scaling.ResponseTime, now)); diff != "" {
+		t.Error(diff)
+	}
+	f.Measure([]Measurement{measured("b", Kubernetes, measuredAt, map[Gauge]float64{CPUUsage: 300})}, now)
+	if m := f.mean(t, k, scaling.CPU, now); m.Value != 200 || m.Pods != 2 || m.Missing != 0 {
+		t.Errorf("got %+v", m)
+	}
+	later := measuredAt.Add(SidecarFreshFor + time.Second)
+	if m := f.mean(t, k, scaling.CPU, later); m.Value != 300 || m.Pods != 1 || m.Missing != 1 {
+		t.Errorf("a stale value counts: %+v", m)
+	}
+}
+
+func TestMeasure_PrefersTheSidecarWhileItIsFresh(t *testing.T) {
+	f, k := measuredFleet()
+	f.Measure([]Measurement{
+		measured("a", Kubernetes, measuredAt, map[Gauge]float64{CPUUsage: 1, MemoryUsage: 7}),
+		measured("a", Sidecar, measuredAt, map[Gauge]float64{CPUUsage: 2}),
+	}, measuredAt)
+	source := func(now time.Time) Source {
+		v, _ := f.View(k, now)
+		return v.Pods[0].Use.Source
+	}
+	if got := source(measuredAt); got != Sidecar {
+		t.Errorf("got %s", got)
+	}
+	if m := f.mean(t, k, scaling.Memory, measuredAt); m.Value != 7 || m.Pods != 1 {
+		t.Errorf("what the sidecar does not measure is taken from Kubernetes: %+v", m)
+	}
+	if got := source(measuredAt.Add(SidecarFreshFor + time.Second)); got != Kubernetes {
+		t.Errorf("after the sidecar fell silent: %s", got)
+	}
+}
+
+func TestMeasure_AnOlderOneThatComesLateIsIgnored(t *testing.T) {
+	f, k := measuredFleet()
+	f.Measure([]Measurement{measured("a", Sidecar, measuredAt, map[Gauge]float64{CPUUsage: 100})}, measuredAt)
+	touched, _ := f.Measure([]Measurement{measured("a", Sidecar, measuredAt.Add(-time.Second), map[Gauge]float64{CPUUsage: 5})}, measuredAt)
+	if m := f.mean(t, k, scaling.CPU, measuredAt); len(touched) != 0 || m.Value != 100 {
+		t.Errorf("touched %v, mean %+v", touched, m)
+	}
+	// One from the future is one of now: a clock that is ahead does not keep later ones out.
+	f.Measure([]Measurement{measured("a", Sidecar, measuredAt.Add(time.Hour), map[Gauge]float64{CPUUsage: 6})}, measuredAt.Add(time.Second))
+	f.Measure([]Measurement{measured("a", Sidecar, measuredAt.Add(2*time.Second), map[Gauge]float64{CPUUsage: 7})}, measuredAt.Add(2*time.Second))
+	if m := f.mean(t, k, scaling.CPU, measuredAt.Add(2*time.Second)); m.Value != 7 {
+		t.Errorf("got %+v", m)
+	}
+}
+
+func TestMeasure_IsBoundedAndForgets(t *testing.T) {
+	f, k := measuredFleet()
+	list := make([]Measurement, 0, MaxMeasuredPods+1)
+	for i := range MaxMeasuredPods + 1 {
+		list = append(list, measured(fmt.Sprintf("p%d", i), Sidecar, measuredAt, nil))
+	}
+	if _, dropped := f.Measure(list, measuredAt); dropped != 1 {
+		t.Errorf("%d dropped, want 1", dropped)
+	}
+	later := measuredAt.Add(metricsForgetFor)
+	if _, dropped := f.Measure([]Measurement{measured("a", Sidecar, later, nil)}, later); dropped != 0 || len(f.uses) != 1 {
+		t.Errorf("%d dropped, %d kept", dropped, len(f.uses))
+	}
+	f.Forget(k)
+	if len(f.uses) != 0 || len(f.owners) != 0 {
+		t.Errorf("after its application has gone %d uses and %d owners are kept", len(f.uses), len(f.owners))
+	}
+}
+
+func TestMeans_TheLoadBalancersMeasureResponseTimesWhereNoSidecarDoes(t *testing.T) {
+	f, k := measuredFleet()
+	if m := f.mean(t, k, scaling.ResponseTime, measuredAt); m.Pods != 0 || m.Missing != 0 {
+		t.Errorf("without answers: %+v", m)
+	}
+	f.Report(Report{Balancer: "lb", StartedAt: measuredAt, Sequence: 1, Applications: []Traffic{{Key: k, Latency: Sketch{Count: 4, SumMs: 100}}}}, measuredAt)
+	if m := f.mean(t, k, scaling.ResponseTime, measuredAt); m.Value != 25 || m.Pods == 0 {
+		t.Errorf("got %+v", m)
+	}
+	if m := f.mean(t, k, scaling.ResponseTime, measuredAt.Add(30*time.Second)); m.Pods != 0 {
+		t.Errorf("half a minute later: %+v", m)
+	}
+}
+
+func TestUnmeasured_NamesNamespacesWithoutASidecarsWord(t *testing.T) {
+	f, _ := measuredFleet()
+	if diff := cmp.Diff([]string{"ns"}, f.Unmeasured(measuredAt)); diff != "" {
+		t.Error(diff)
+	}
+	for _, pod := range []string{"a", "b"} {
+		f.Measure([]Measurement{measured(pod, Sidecar, measuredAt, map[Gauge]float64{CPUUsage: 1})}, measuredAt)
+	}
+	if got := f.Unmeasured(measuredAt); len(got) != 0 {
+		t.Errorf("all have sidecars, and got %v", got)
+	}
+}
