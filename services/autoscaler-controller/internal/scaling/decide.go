@@ -9,7 +9,8 @@ import (
 // only when the Deployment is to be scaled at this moment; a wish that has to wait is in the
 // reasons, with a hold that says for what.
 //
-// To is within [MinReplicas, MaxReplicas], or From when a hold forbids the way down.
+// To is within [MinReplicas, MaxReplicas], or From when a hold forbids the way down, or when
+// somebody else scales the Deployment.
 func Decide(spec Spec, s State, now time.Time) Decision {
 	d := Decision{From: s.Replicas, To: s.Replicas, Trigger: Reconcile}
 	if !s.Found {
@@ -19,6 +20,9 @@ func Decide(spec Spec, s State, now time.Time) Decision {
 			d.Drain = DrainCancel
 		}
 		return d
+	}
+	if s.Owner != "" {
+		return yield(s)
 	}
 	wished := d.wish(spec, s, now)
 	to := d.clamp(spec, wished)

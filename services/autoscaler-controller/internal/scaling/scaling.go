@@ -36,6 +36,7 @@ type State struct {
 	Replicas int32 // pods asked for now
 	Ready    int32 // pods that are ready now
 
+	Owner   string // who else scales the Deployment, in words; "" is nobody
 	Missing string // what the picture still lacks ("" is whole): nothing goes down before it is whole
 
 	Call    *Call   // a start call, if one is being answered
