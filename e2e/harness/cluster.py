@@ -23,10 +23,14 @@ KINDS: dict[str, tuple[str, str, bool]] = {
     "Service": ("api/v1", "services", True),
     "ServiceAccount": ("api/v1", "serviceaccounts", True),
     "Event": ("api/v1", "events", True),
+    "ConfigMap": ("api/v1", "configmaps", True),
     "Deployment": ("apis/apps/v1", "deployments", True),
     "Lease": ("apis/coordination.k8s.io/v1", "leases", True),
     "ClusterRole": ("apis/rbac.authorization.k8s.io/v1", "clusterroles", False),
     "RoleBinding": ("apis/rbac.authorization.k8s.io/v1", "rolebindings", True),
+    "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers", True),
+    "CustomResourceDefinition": ("apis/apiextensions.k8s.io/v1", "customresourcedefinitions", False),
+    "ScaledObject": ("apis/keda.sh/v1alpha1", "scaledobjects", True),
     "CustomAutoscaler": ("apis/autoscaler-group.autoscaler/v1alpha1", "customautoscalers", True),
 }
 

@@ -1,5 +1,5 @@
 // Package cluster is the adapter to Kubernetes, and the only place that knows it: it watches
-// (CustomAutoscalers, Deployments, Pods, EndpointSlices, Services) and turns what it sees into
+// (CustomAutoscalers, Deployments, Pods, EndpointSlices, Services, and who else scales) and turns what it sees into
 // observations for the fleet; it scales through the /scale subresource and nothing else; it writes
 // status and events; it holds the Lease; and it passes the calls of people on custom resources to
 // the API server with their own token.

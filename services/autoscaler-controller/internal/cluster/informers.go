@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -17,13 +18,13 @@ import (
 
 // The indexes.
 const (
-	byDeployment = "deployment" // pods, by "namespace/deployment"
+	byDeployment = "deployment" // pods and rivals, by "namespace/deployment"
 	byService    = "service"    // slices, by "namespace/service"
 )
 
 // informers hold what is watched.
 type informers struct {
-	autoscalers, deployments, pods, slices, services cache.SharedIndexInformer
+	autoscalers, deployments, pods, slices, services, hpas, scaledObjects cache.SharedIndexInformer
 }
 
 // all are the informers with the names people know them by.
@@ -31,11 +32,13 @@ func (i informers) all() map[string]cache.SharedIndexInformer {
 	return map[string]cache.SharedIndexInformer{
 		"customautoscalers": i.autoscalers, "deployments": i.deployments, "pods": i.pods,
 		"endpointslices": i.slices, "services": i.services,
+		"horizontalpodautoscalers": i.hpas, scaledObjects.Resource: i.scaledObjects,
 	}
 }
 
 func newInformers(c *Clients, namespace string) informers {
 	kube, dyn := c.kube, c.dynamic.Resource(Resource).Namespace(namespace)
+	hpas, keda := kube.AutoscalingV2().HorizontalPodAutoscalers(namespace), c.dynamic.Resource(scaledObjects).Namespace(namespace)
 	return informers{
 		autoscalers: informer(&unstructured.Unstructured{}, nil, dyn.List, dyn.Watch),
 		deployments: informer(&appsv1.Deployment{}, nil, kube.AppsV1().Deployments(namespace).List, kube.AppsV1().Deployments(namespace).Watch),
@@ -43,6 +46,9 @@ func newInformers(c *Clients, namespace string) informers {
 			kube.CoreV1().Pods(namespace).List, kube.CoreV1().Pods(namespace).Watch),
 		slices: informer(&discoveryv1.EndpointSlice{}, cache.Indexers{byService: serviceOf},
 			kube.DiscoveryV1().EndpointSlices(namespace).List, kube.DiscoveryV1().EndpointSlices(namespace).Watch),
+		hpas: informer(&autoscalingv2.HorizontalPodAutoscaler{}, cache.Indexers{byDeployment: deploymentOfHPA}, hpas.List, hpas.Watch),
+		scaledObjects: informer(&unstructured.Unstructured{}, cache.Indexers{byDeployment: deploymentOfScaledObject},
+			ifServed(keda.List), keda.Watch),
 		services: informer(&corev1.Service{}, nil, kube.CoreV1().Services(namespace).List, kube.CoreV1().Services(namespace).Watch),
 	}
 }
@@ -71,6 +77,7 @@ func strip(object any) (any, error) {
 	if m, err := meta.Accessor(object); err == nil {
 		m.SetManagedFields(nil)
 	}
+	stripRival(object)
 	if pod, ok := object.(*corev1.Pod); ok {
 		pod.Annotations = nil
 		pod.Spec.Volumes = nil
@@ -80,6 +87,11 @@ func strip(object any) (any, error) {
 		}
 	}
 	return object, nil
+}
+
+// deploymentsOf find the Deployment that an object of a kind speaks of.
+var deploymentsOf = map[string]cache.IndexFunc{
+	"pods": deploymentOf, "horizontalpodautoscalers": deploymentOfHPA, scaledObjects.Resource: deploymentOfScaledObject,
 }
 
 // deploymentOf finds the Deployment of a pod without asking for its ReplicaSet: that one is named

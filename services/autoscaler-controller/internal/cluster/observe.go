@@ -24,6 +24,7 @@ func (w *Watcher) observe(k fleet.Key) {
 			Concurrency: c.by.limit, Service: serviceAddress(k.Namespace, c.target),
 		},
 	}
+	o.Owner = w.rivals(k)
 	if object, ok, _ := w.informers.deployments.GetStore().GetByKey(k.String()); ok {
 		if d, ok := object.(*appsv1.Deployment); ok {
 			o.Deployment = deployment(d)

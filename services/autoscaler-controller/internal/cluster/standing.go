@@ -46,6 +46,21 @@ func (s standing) news(before map[string]any) []fleet.Event {
 	return []fleet.Event{{Warning: true, Reason: c.Reason, Message: c.Message}}
 }
 
+// conflicts are the events that a target is worth which somebody else scales too: one for each time
+// that it begins, however often it is written and whoever leads.
+func conflicts(targets []fleet.Target, before map[string]any) []fleet.Event {
+	var events []fleet.Event
+	for _, t := range targets {
+		for _, c := range t.Conditions {
+			said, _ := conditionTimes(before)[c.Type]["message"].(string)
+			if !c.OK && c.Reason == fleet.ConflictReason && !strings.Contains(said, cut(c.Message)) {
+				events = append(events, fleet.Event{Warning: true, Reason: c.Reason, Message: t.Name + ": " + c.Message})
+			}
+		}
+	}
+	return events
+}
+
 // status is the status of a CustomAutoscaler, as its schema has it.
 //
 // A decision that changed nothing does not take the place of one that did: whoever looks wants to

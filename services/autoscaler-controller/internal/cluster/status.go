@@ -76,7 +76,7 @@ func (r *Recorder) Status(ctx context.Context, a fleet.Autoscaler, targets []fle
 	if written(before, after) {
 		return nil
 	}
-	for _, e := range standing.news(before) {
+	for _, e := range append(standing.news(before), conflicts(targets, before)...) {
 		r.Event(a, e)
 	}
 	body, err := json.Marshal(map[string]any{"status": cleared(before, after)})

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/tools/cache"
 
@@ -56,7 +57,7 @@ func (w *Watcher) Run(ctx context.Context, sink Sink) error {
 	var synced []cache.InformerSynced
 	for name, i := range w.informers.all() {
 		if err := i.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && (i != w.informers.scaledObjects || !apierrors.IsNotFound(err)) {
 				w.log.Warn("watch interrupted", "resource", name, "error", err)
 			}
 		}); err != nil {
@@ -118,18 +119,20 @@ func (w *Watcher) handler(name string) cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{
 		AddFunc: react, DeleteFunc: react,
 		UpdateFunc: func(before, after any) {
-			if name == "pods" {
-				w.moved(before, after, react)
-			}
+			w.moved(name, before, after, react)
 			react(after)
 		},
 	}
 }
 
-// moved tells the application that a pod has left: its labels changed hands.
-func (w *Watcher) moved(before, after any, react func(any)) {
-	was, _ := deploymentOf(before)
-	is, _ := deploymentOf(after)
+// moved tells the application that an object has left: a pod whose labels changed hands, say.
+func (w *Watcher) moved(name string, before, after any, react func(any)) {
+	of, ok := deploymentsOf[name]
+	if !ok {
+		return
+	}
+	was, _ := of(before)
+	is, _ := of(after)
 	if !slices.Equal(was, is) {
 		react(before)
 	}
@@ -137,10 +140,11 @@ func (w *Watcher) moved(before, after any, react func(any)) {
 
 // concerned are the applications that an object belongs to.
 func (w *Watcher) concerned(kind string, object any) []fleet.Key {
-	switch kind {
-	case "pods":
-		names, _ := deploymentOf(object)
+	if of, ok := deploymentsOf[kind]; ok {
+		names, _ := of(object)
 		return keys(names)
+	}
+	switch kind {
 	case "endpointslices":
 		names, _ := serviceOf(object)
 		if len(names) == 0 {

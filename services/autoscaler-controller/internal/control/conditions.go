@@ -32,6 +32,8 @@ func conditions(v fleet.View, failure string, before []fleet.Condition, now time
 	switch {
 	case !v.Deployment.Found:
 		able = fleet.Condition{Type: AbleToScale, Reason: "DeploymentMissing", Message: found.Message}
+	case v.Owner != "":
+		able = fleet.Condition{Type: AbleToScale, Reason: fleet.ConflictReason, Message: scaling.Conflict(v.Owner)}
 	case failure != "":
 		able = fleet.Condition{Type: AbleToScale, Reason: "ScaleFailed", Message: failure}
 	case v.Deployment.Paused:

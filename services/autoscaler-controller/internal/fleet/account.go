@@ -104,6 +104,9 @@ type Target struct {
 	Conditions   []Condition
 }
 
+// ConflictReason is why an application is not scaled that somebody else scales too.
+const ConflictReason = "Conflict"
+
 // Condition is one thing that is so or not, as in Kubernetes.
 type Condition struct {
 	Type    string

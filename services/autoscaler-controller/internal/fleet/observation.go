@@ -33,6 +33,7 @@ type Observation struct {
 	Address    Address
 	Deployment Deployment
 	Pods       []Pod  // ordered by name
+	Owner      string // who else scales the Deployment, in words; "" is nobody
 	Problem    string // what keeps the route from being resolved as written; "" is nothing
 }
 

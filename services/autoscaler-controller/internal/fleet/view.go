@@ -19,7 +19,7 @@ func (f *Fleet) State(k Key, missing string, now time.Time) (scaling.Spec, scali
 		return scaling.Spec{}, scaling.State{}, false
 	}
 	s := scaling.State{
-		Found: a.seen.Deployment.Found, Paused: a.seen.Deployment.Paused,
+		Found: a.seen.Deployment.Found, Paused: a.seen.Deployment.Paused, Owner: a.seen.Owner,
 		Replicas: a.seen.Deployment.Replicas, Ready: a.ready(), Pods: a.existing(), Missing: missing,
 		Traffic: f.traffic(a, now),
 		Start:   scaling.Start{Since: a.scaledUp, Expected: a.starts.median()},

@@ -11,9 +11,10 @@ import (
 // only when the Deployment is to be scaled at this moment; a wish that has to wait is in the
 // reasons, with a hold that says for what.
 //
-// To is within [MinReplicas, MaxReplicas], or From when a hold forbids the way down.
+// To is within [MinReplicas, MaxReplicas], or From when a hold forbids the way down, or when
+// somebody else scales the Deployment.
 func Decide(spec Spec, s State, now time.Time) Decision {
-	d := Decision{From: s.Replicas, To: s.Replicas, Trigger: Reconcile}
+	d := Decision{From: s.Replicas, To: s.Replicas, Wished: s.Replicas, Trigger: Reconcile}
 	if !s.Found {
 		d.Reasons = []Reason{{Rule: "Target", Effect: Hold, Replicas: s.Replicas, Message: "the Deployment does not exist"}}
 		d.Summary = "nothing to scale: the Deployment does not exist"
@@ -21,6 +22,9 @@ func Decide(spec Spec, s State, now time.Time) Decision {
 			d.Drain = DrainCancel
 		}
 		return d
+	}
+	if s.Owner != "" {
+		return yield(s)
 	}
 	d.Wished = d.wish(spec, s, now)
 	to := d.clamp(spec, d.Wished)

@@ -20,6 +20,9 @@ func anyState(r *rand.Rand) (Spec, State) {
 		}}}
 	}
 	s := State{Found: !pick(20), Paused: pick(10), Replicas: r.Int32N(9)}
+	if pick(20) {
+		s.Owner = "another"
+	}
 	s.Ready = r.Int32N(s.Replicas + 1)
 	s.Pods = s.Replicas + max(0, r.Int32N(4)-2)
 	for _, m := range Metrics {
@@ -76,6 +79,8 @@ func TestDecide_Properties(t *testing.T) {
 			fail("out of bounds")
 		case !s.Found:
 			fail("scales what does not exist")
+		case s.Owner != "":
+			fail("scales what somebody else scales")
 		}
 		if d.To > d.From {
 			ups++
@@ -104,7 +109,7 @@ func TestDecide_Properties(t *testing.T) {
 				fail("sleeps before the load balancers have stopped sending")
 			}
 		}
-		if s.Found && s.Call != nil && d.To == 0 {
+		if s.Found && s.Owner == "" && s.Call != nil && d.To == 0 {
 			fail("a start call leaves it asleep")
 		}
 		if s.Sleep.Since.IsZero() && (d.Drain == DrainCancel || d.Drain == DrainWait || d.Drain == DrainDone) {

@@ -1,0 +1,196 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+func hpa(name, apiVersion, kind, target string) *autoscalingv2.HorizontalPodAutoscaler {
+	return &autoscalingv2.HorizontalPodAutoscaler{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name},
+		Spec:       autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: apiVersion, Kind: kind, Name: target}},
+	}
+}
+
+func keda(name string, ref map[string]any) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "keda.sh/v1alpha1", "kind": scaledObject,
+		"metadata": map[string]any{"namespace": "ns", "name": name},
+		"spec":     map[string]any{"scaleTargetRef": ref, "triggers": []any{map[string]any{"type": "cron"}}},
+		"status":   map[string]any{"hpaName": "x"},
+	}}
+}
+
+// madeFor marks an HPA as made by KEDA for a ScaledObject.
+func madeFor(h *autoscalingv2.HorizontalPodAutoscaler, owner, apiVersion string) *autoscalingv2.HorizontalPodAutoscaler {
+	h.OwnerReferences = []metav1.OwnerReference{{APIVersion: apiVersion, Kind: scaledObject, Name: owner, Controller: new(true)}}
+	return h
+}
+
+func TestRivals_AreThoseWhoNameTheDeployment(t *testing.T) {
+	app := func(name string) *autoscalingv2.HorizontalPodAutoscaler {
+		return hpa(name, "apps/v1", "Deployment", "app")
+	}
+	for name, c := range map[string]struct {
+		objects []any
+		want    string
+	}{
+		"nobody":                {nil, ""},
+		"an HPA":                {[]any{app("h")}, "the HorizontalPodAutoscaler ns/h"},
+		"of an older version":   {[]any{hpa("h", "apps/v1beta2", "Deployment", "app")}, "the HorizontalPodAutoscaler ns/h"},
+		"of another target":     {[]any{hpa("h", "apps/v1", "Deployment", "other")}, ""},
+		"of a StatefulSet":      {[]any{hpa("h", "apps/v1", "StatefulSet", "app")}, ""},
+		"of another group":      {[]any{hpa("h", "example.com/v1", "Deployment", "app")}, ""},
+		"a ScaledObject":        {[]any{keda("s", map[string]any{"name": "app"})}, "the ScaledObject ns/s"},
+		"that says it all":      {[]any{keda("s", map[string]any{"name": "app", "kind": "Deployment", "apiVersion": "apps/v1"})}, "the ScaledObject ns/s"},
+		"of a custom resource":  {[]any{keda("s", map[string]any{"name": "app", "kind": "Rollout", "apiVersion": "argoproj.io/v1alpha1"})}, ""},
+		"malformed":             {[]any{keda("s", map[string]any{"name": int64(3)})}, ""},
+		"with its own HPA":      {[]any{keda("s", map[string]any{"name": "app"}), madeFor(app("keda-hpa-s"), "s", "keda.sh/v1alpha1")}, "the ScaledObject ns/s"},
+		"the HPA alone is seen": {[]any{madeFor(app("keda-hpa-s"), "s", "keda.sh/v1alpha1")}, "the ScaledObject ns/s"},
+		"made by another kind":  {[]any{madeFor(app("h"), "s", "example.com/v1")}, "the HorizontalPodAutoscaler ns/h"},
+		"both, unrelated":       {[]any{app("h"), keda("s", map[string]any{"name": "app"})}, "the HorizontalPodAutoscaler ns/h and the ScaledObject ns/s"},
+		"many": {[]any{app("a"), app("b"), app("c"), app("d"), app("e")},
+			"the HorizontalPodAutoscaler ns/a and the HorizontalPodAutoscaler ns/b and the HorizontalPodAutoscaler ns/c and 2 more"},
+	} {
+		none := func(context.Context, metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+			return nil, errors.New("not run")
+		}
+		noWatch := func(context.Context, metav1.ListOptions) (watch.Interface, error) { return nil, errors.New("not run") }
+		w := &Watcher{informers: informers{
+			hpas:          informer(&autoscalingv2.HorizontalPodAutoscaler{}, cache.Indexers{byDeployment: deploymentOfHPA}, none, noWatch),
+			scaledObjects: informer(&unstructured.Unstructured{}, cache.Indexers{byDeployment: deploymentOfScaledObject}, none, noWatch),
+		}}
+		for _, object := range c.objects {
+			stripped, err := strip(object)
+			if err != nil {
+				t.Fatal(err)
+			}
+			store := w.informers.hpas.GetStore()
+			if _, ok := object.(*unstructured.Unstructured); ok {
+				store = w.informers.scaledObjects.GetStore()
+			}
+			if err := store.Add(stripped); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := w.rivals(fleet.Key{Namespace: "ns", Deployment: "app"}); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+		if got := w.rivals(fleet.Key{Namespace: "elsewhere", Deployment: "app"}); got != "" {
+			t.Errorf("%s: in another namespace %q", name, got)
+		}
+	}
+}
+
+func TestStrip_OfARivalKeepsWhatItNames(t *testing.T) {
+	kept, err := strip(keda("s", map[string]any{"name": "app"}))
+	want := map[string]any{
+		"apiVersion": "keda.sh/v1alpha1", "kind": scaledObject, "metadata": map[string]any{"namespace": "ns", "name": "s"},
+		"spec": map[string]any{"scaleTargetRef": map[string]any{"name": "app"}},
+	}
+	if u, ok := kept.(*unstructured.Unstructured); err != nil || !ok || !cmp.Equal(want, u.Object) {
+		t.Errorf("%v\n%s", err, cmp.Diff(want, u.Object))
+	}
+}
+
+// A kind that the cluster does not have is one without objects: the cache is whole, and follows when
+// the kind comes and when it goes.
+func TestIfServed_AKindThatIsNotThereHasNoObjects(t *testing.T) {
+	const absent, present = 0, 1
+	var served, version atomic.Int64
+	missing := apierrors.NewNotFound(scaledObjects.GroupResource(), "")
+	gone := make(chan watch.Interface, 10)
+	list := func(context.Context, metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+		if served.Load() == absent {
+			return nil, missing
+		}
+		l := &unstructured.UnstructuredList{Items: []unstructured.Unstructured{*keda("s", map[string]any{"name": "app"})}}
+		l.SetResourceVersion(strconv.FormatInt(version.Add(1), 10))
+		return l, nil
+	}
+	watcher := func(_ context.Context, o metav1.ListOptions) (watch.Interface, error) {
+		if served.Load() == absent {
+			return nil, missing
+		}
+		if o.SendInitialEvents != nil {
+			return nil, apierrors.NewInvalid(scaledObjects.GroupVersion().WithKind(scaledObject).GroupKind(), "", nil)
+		}
+		w := watch.NewFake()
+		gone <- w
+		return w, nil
+	}
+	i := informer(&unstructured.Unstructured{}, nil, ifServed(list), watcher)
+	news := make(chan string, 10)
+	if _, err := i.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: func(any) { news <- "came" }, DeleteFunc: func(any) { news <- "went" },
+	}); err != nil {
+		t.Fatal(err)
+	}
+	go i.RunWithContext(t.Context())
+	if !cache.WaitForCacheSync(t.Context().Done(), i.HasSynced) || len(news) != 0 {
+		t.Fatal("the cache is not whole")
+	}
+	served.Store(present)
+	if got := <-news; got != "came" {
+		t.Errorf("it %s", got)
+	}
+	served.Store(absent)
+	(<-gone).Stop() // as the API server ends the watches of a kind that goes
+	if got := <-news; got != "went" {
+		t.Errorf("it %s", got)
+	}
+}
+
+func TestConflicts_OneEventForEachTimeThatItBegins(t *testing.T) {
+	able := func(ok bool, reason, message string) []fleet.Condition {
+		return []fleet.Condition{{Type: "AbleToScale", OK: ok, Reason: reason, Message: message}}
+	}
+	free, owned := able(true, "Ready", "fine"), able(false, fleet.ConflictReason, "the HPA a scales it too")
+	var stored map[string]any
+	write := func(conditions ...[]fleet.Condition) string {
+		list := make([]fleet.Target, 0, len(conditions))
+		for i, c := range conditions {
+			list = append(list, fleet.Target{Name: string(rune('x' + i)), Conditions: c})
+		}
+		var told []string
+		for _, e := range conflicts(list, stored) {
+			told = append(told, e.Message)
+			if !e.Warning || e.Reason != "Conflict" {
+				t.Errorf("%+v", e)
+			}
+		}
+		var err error
+		if stored, err = plain(status(standing{}, list, stored, day)); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(told, "; ")
+	}
+	for i, step := range []struct{ got, want string }{
+		{write(free, free), ""},
+		{write(free, owned), "y: the HPA a scales it too"},
+		{write(free, owned), ""},
+		{write(able(false, fleet.ConflictReason, "b does"), owned), "x: b does"},
+		{write(able(false, fleet.ConflictReason, "b does"), owned), ""},
+		{write(free, free), ""},
+		{write(free, owned), "y: the HPA a scales it too"},
+		{write(able(false, "ScaleFailed", "why"), owned), ""},
+	} {
+		if step.got != step.want {
+			t.Errorf("step %d: %q, want %q", i, step.got, step.want)
+		}
+	}
+}
