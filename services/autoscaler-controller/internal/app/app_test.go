@@ -29,7 +29,7 @@ func boot(t *testing.T, config *rest.Config, change func(*Settings)) (address st
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(ctx, s, config, "test", tel)
+	a, err := New(ctx, s, config, tel)
 	if err != nil {
 		t.Fatal(err)
 	}
