@@ -194,6 +194,10 @@ func TestDockerfiles_BuildTheSameProgram(t *testing.T) {
 func (d dockerfile) run(t *testing.T, root, toolchain string) string {
 	t.Helper()
 	container, at := t.TempDir(), "/"
+	context, err := os.ReadFile(filepath.Join(root, ".dockerignore"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	env := append(os.Environ(), "GOTOOLCHAIN="+toolchain)
 	place := func(name string) string {
 		if !path.IsAbs(name) {
@@ -222,6 +226,9 @@ func (d dockerfile) run(t *testing.T, root, toolchain string) string {
 			}
 		case *instructions.CopyCommand:
 			for _, from := range c.SourcePaths {
+				if folder, _, _ := strings.Cut(from, "/"); !strings.Contains(string(context), "\n!"+folder+"\n") {
+					t.Errorf("COPY %s: .dockerignore keeps it out of the context", from)
+				}
 				copyInto(t, filepath.Join(root, from), place(c.DestPath))
 			}
 		case *instructions.RunCommand:
