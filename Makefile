@@ -6,6 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 CACHE := $(or $(NEMESIS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nemesis)
 GO_MODULES := pkg gen services/autoscaler-controller services/load-balancer e2e
+SERVICES := autoscaler-controller load-balancer
 # Outside go.work: their graphs are huge, and nothing that ships needs them.
 TOOL_MODULES := deployments
 
@@ -23,16 +24,22 @@ WITH_CLUSTER := deployments/with-cluster
 demo: prerequisites ## a request wakes a sleeping model server, on a real Kubernetes made here
 	@$(WITH_CLUSTER) --keep $(MAKE) deploy samples run-demo
 
-test: lint verify unit ## lint, verify, unit, then integration and e2e on a real Kubernetes
-	@$(WITH_CLUSTER) $(MAKE) deploy integration e2e
+test: lint verify unit test-cluster ## lint, verify, unit, then integration and e2e on a real Kubernetes
 
 ##@ Parts of them
-.PHONY: demo-down unit integration e2e lint verify bench bench-wakeup
+.PHONY: demo-down unit test-module test-cluster integration e2e lint verify bench bench-wakeup
 demo-down: ## remove all that the demo made
 	@deployments/demo-down
 
 unit: ## tests that need nothing but Go, each module as it ships (GOWORK=off), with the race detector
-	@for m in $(GO_MODULES) $(TOOL_MODULES); do echo "== $$m"; (cd $$m && GOWORK=off go test -race -timeout 5m ./...); done
+	@for m in $(GO_MODULES) $(TOOL_MODULES); do $(MAKE) test-module MODULE=$$m; done
+
+test-module: ## the same of one module: make test-module MODULE=services/load-balancer
+	@test -f "$(MODULE)/go.mod" || { echo "MODULE=$(MODULE) is not one of $(GO_MODULES) $(TOOL_MODULES)" >&2; exit 1; }
+	@echo "== $(MODULE)"; cd "$(MODULE)" && GOWORK=off go test -race -timeout 5m ./...
+
+test-cluster: prerequisites ## integration and e2e on a real Kubernetes
+	@$(WITH_CLUSTER) $(MAKE) deploy integration e2e
 
 integration: require-cluster ## Go tests against the cluster: the Kubernetes adapter, and the contract
 	cd services/autoscaler-controller && GOWORK=off go test -count=1 -tags integration -run Integration ./internal/...
@@ -41,11 +48,13 @@ integration: require-cluster ## Go tests against the cluster: the Kubernetes ada
 e2e: require-cluster .venv/ready ## pytest against the cluster, through the outer interfaces alone
 	cd e2e && python -m pytest $(PYTEST)
 
-lint: .venv/ready deployments/tools/node_modules/ready ## golangci-lint, the OpenAPI linter, ruff
+lint: .venv/ready deployments/tools/node_modules/ready ## golangci-lint, the OpenAPI linter, ruff, hadolint, GitLab's schema
 	@cd deployments/tools && GOWORK=off go build -o $(CACHE)/bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@for m in $(GO_MODULES) $(TOOL_MODULES); do echo "== golangci-lint $$m"; (cd $$m && GOWORK=off golangci-lint run ./...); done
 	@cd deployments/tools && for f in autoscaler loadbalancer; do npx --no-install redocly lint --config redocly.yaml ../../api/$$f.yaml; done
 	@ruff check e2e
+	@hadolint services/*/Dockerfile
+	@check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
 
 verify: ## what is generated is what is committed; modules are tidy; each service builds alone
 	@deployments/verify $(GO_MODULES) -- $(TOOL_MODULES)
@@ -55,6 +64,21 @@ bench: ## Go benchmarks of the request path and of the decisions
 
 bench-wakeup: prerequisites ## what Nemesis adds to a wake-up, against the floor; writes build/bench/wakeup.json
 	@$(WITH_CLUSTER) $(MAKE) deploy run-bench-wakeup
+
+##@ Shipping
+.PHONY: push-images deploy-service release released
+push-images: ## push images: make push-images REGISTRY=registry.example.com/team TAG=0.1.0 IMAGES="load-balancer"
+	@test -n "$(REGISTRY)" || { echo "REGISTRY is not set: name a registry and path, as registry.example.com/team" >&2; exit 1; }
+	@cd deployments && GOWORK=off go run ./images -push "$(REGISTRY)" -tag "$(or $(TAG),$(shell cat VERSION))" $(or $(IMAGES),$(SERVICES))
+
+deploy-service: require-cluster ## one service, as production has it: make deploy-service SERVICE=load-balancer [NEMESIS_REGISTRY=...]
+	@deployments/deploy-service "$(SERVICE)"
+
+release: ## write a new version everywhere: make release VERSION=0.2.0; CONTRIBUTING.md says what follows
+	@deployments/release "$(VERSION)"
+
+released: ## the services as they were at the last release, for the tests of independent deployment
+	@deployments/released
 
 ##@ Making
 .PHONY: generate images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup

@@ -2,23 +2,56 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from harness.kubectl import Kubectl
+from harness.policies import Peer, may_reach
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = sorted(str(f.parent.relative_to(ROOT)) for f in (ROOT / "kustomize").rglob("kustomization.yaml") if "components" not in f.parts)
+SERVICES = ["autoscaler-controller", "load-balancer"]
+PRODUCTION = "kustomize/overlays/production"
+OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+
+
+def objects_of(kubectl: Kubectl, folder: str) -> list[dict]:
+    return list(yaml.safe_load_all(kubectl("kustomize", str(ROOT / folder))))
+
+
+@pytest.fixture(scope="module")
+def monitors(kubectl: Kubectl) -> Iterator[None]:
+    """The cluster knows ServiceMonitors: by the operator that it has, else by the operator's own definition for a while."""
+    name = "servicemonitors.monitoring.coreos.com"
+    if kubectl.run("get", "crd", name).returncode == 0:
+        yield
+        return
+    got = subprocess.run(["go", "mod", "download", "-json", OPERATOR], capture_output=True, text=True, timeout=120, check=False)
+    assert got.returncode == 0, got.stdout + got.stderr
+    definition = Path(json.loads(got.stdout)["Dir"]) / "example" / "prometheus-operator-crd" / "monitoring.coreos.com_servicemonitors.yaml"
+    kubectl("create", "-f", str(definition))
+    try:
+        kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=30s")
+        yield
+    finally:
+        kubectl("delete", "crd", name)
 
 
 def test_there_are_folders_to_test() -> None:
-    for name in ("base/namespace", "base/crd", "base/autoscaler-controller", "base/load-balancer", "overlays/local"):
+    for name in ("base/namespace", "base/crd", "overlays/local", "overlays/production", "overlays/production/namespace"):
         assert f"kustomize/{name}" in FOLDERS
+    for service in SERVICES:
+        for name in ("base", "overlays/local", "overlays/production"):
+            assert f"kustomize/{name}/{service}" in FOLDERS
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.usefixtures("monitors")
 def test_a_folder_is_built_and_taken_by_the_api_server(kubectl: Kubectl, folder: str) -> None:
     built = kubectl("kustomize", str(ROOT / folder))
     assert list(yaml.safe_load_all(built))
@@ -26,12 +59,103 @@ def test_a_folder_is_built_and_taken_by_the_api_server(kubectl: Kubectl, folder:
     assert done.returncode == 0 and "Warning" not in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("service", ["autoscaler-controller", "load-balancer"])
+@pytest.mark.parametrize("service", SERVICES)
 def test_a_service_alone_owns_nothing_that_others_need(kubectl: Kubectl, service: str) -> None:
-    for folder in (f"kustomize/base/{service}", f"kustomize/overlays/local/{service}"):
-        for found in yaml.safe_load_all(kubectl("kustomize", str(ROOT / folder))):
+    for folder in (f"kustomize/base/{service}", f"kustomize/overlays/local/{service}", f"{PRODUCTION}/{service}"):
+        for found in objects_of(kubectl, folder):
             assert found["kind"] not in ("Namespace", "CustomResourceDefinition"), found["metadata"]
             assert service in found["metadata"]["name"], found["metadata"]
+
+
+def test_production_is_its_parts_and_the_monitors(kubectl: Kubectl) -> None:
+    parts = [f"{PRODUCTION}/namespace", "kustomize/base/crd", *(f"{PRODUCTION}/{service}" for service in SERVICES)]
+    named = [(o["kind"], o["metadata"]["name"]) for part in parts for o in objects_of(kubectl, part)]
+    assert len(named) == len(set(named)), "two parts own the same object"
+    whole = [(o["kind"], o["metadata"]["name"]) for o in objects_of(kubectl, PRODUCTION)]
+    assert sorted(whole) == sorted([*named, *(("ServiceMonitor", service) for service in SERVICES)])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_in_production_outlives_a_node(kubectl: Kubectl, service: str) -> None:
+    found = {o["kind"]: o for o in objects_of(kubectl, f"{PRODUCTION}/{service}")}
+    deployment = found["Deployment"]["spec"]
+    pod, labels = deployment["template"]["spec"], deployment["template"]["metadata"]["labels"]
+    assert deployment["replicas"] == 2 and deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    (container,) = pod["containers"]
+    version = (ROOT / "VERSION").read_text().strip()
+    assert container["image"] == f"nemesis/{service}:{version}"
+    # Names that a variable refers to must stand before it.
+    known: set[str] = set()
+    for variable in container["env"]:
+        assert {part.split(")")[0] for part in variable.get("value", "").split("$(")[1:]} <= known, container["env"]
+        known.add(variable["name"])
+    (term,) = pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    (spread,) = pod["topologySpreadConstraints"]
+    budget = found["PodDisruptionBudget"]["spec"]
+    for selector in (term["podAffinityTerm"]["labelSelector"], spread["labelSelector"], budget["selector"]):
+        assert selector["matchLabels"].items() <= labels.items(), selector
+    assert budget["maxUnavailable"] == 1 and spread["whenUnsatisfiable"] == "ScheduleAnyway"
+    assert pod["priorityClassName"] == found["PriorityClass"]["metadata"]["name"] and not found["PriorityClass"].get("globalDefault")
+
+
+def test_the_monitors_find_the_metrics(kubectl: Kubectl) -> None:
+    objects = objects_of(kubectl, PRODUCTION)
+    services = [o for o in objects if o["kind"] == "Service"]
+    for monitor in (o for o in objects if o["kind"] == "ServiceMonitor"):
+        assert monitor["metadata"]["namespace"] == "nemesis-system"
+        selector = monitor["spec"]["selector"]["matchLabels"].items()
+        (service,) = [s for s in services if selector <= s["metadata"]["labels"].items()]
+        ports = {p["name"]: p["port"] for p in service["spec"]["ports"]}
+        (endpoint,) = monitor["spec"]["endpoints"]
+        assert ports[endpoint["port"]] == {"autoscaler-controller": 8080, "load-balancer": 8081}[service["metadata"]["name"]]
+
+
+SYSTEM = "nemesis-system"
+CONTROLLER, BALANCER = (Peer(SYSTEM, {"app.kubernetes.io/name": service}) for service in SERVICES)
+APPLICATION = Peer("shop", {"app": "fibonacci"})
+WITH_SIDECAR = Peer("shop", {"app": "fibonacci", "nemesis/sidecar": "true"})
+PROMETHEUS = Peer("monitoring", {"app": "prometheus"})
+OPERATOR_SHELL = Peer("tools", {}, {"nemesis/operators": "true"})
+INTRUDER = Peer(SYSTEM, {"app": "intruder"})
+OUTSIDE = Peer()
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "port", "allowed"),
+    [
+        (OUTSIDE, BALANCER, 8080, True),
+        (APPLICATION, BALANCER, 8080, True),
+        (APPLICATION, BALANCER, 8081, False),
+        (OUTSIDE, BALANCER, 8081, False),
+        (WITH_SIDECAR, BALANCER, 8081, False),
+        (PROMETHEUS, BALANCER, 8081, True),
+        (OPERATOR_SHELL, BALANCER, 8081, True),
+        (BALANCER, CONTROLLER, 8080, True),
+        (CONTROLLER, CONTROLLER, 8080, True),
+        (WITH_SIDECAR, CONTROLLER, 8080, True),
+        (PROMETHEUS, CONTROLLER, 8080, True),
+        (OPERATOR_SHELL, CONTROLLER, 8080, True),
+        (APPLICATION, CONTROLLER, 8080, False),
+        (OUTSIDE, CONTROLLER, 8080, False),
+        (BALANCER, APPLICATION, 5001, True),
+        (BALANCER, OUTSIDE, 443, False),
+        (CONTROLLER, OUTSIDE, 443, True),
+        (CONTROLLER, OUTSIDE, 6443, True),
+        (CONTROLLER, OUTSIDE, 80, False),
+        (CONTROLLER, APPLICATION, 5001, False),
+        (CONTROLLER, PROMETHEUS, 4318, True),
+        (INTRUDER, CONTROLLER, 8080, False),
+        (INTRUDER, OUTSIDE, 443, False),
+        (APPLICATION, INTRUDER, 80, False),
+    ],
+)
+def test_the_walls_of_production_let_through_what_is_needed_alone(
+    kubectl: Kubectl, source: Peer, target: Peer, port: int, allowed: bool
+) -> None:
+    policies = [o for o in objects_of(kubectl, PRODUCTION) if o["kind"] == "NetworkPolicy"]
+    assert may_reach(policies, source, target, port) == allowed
+    for pod in (CONTROLLER, BALANCER):
+        assert may_reach(policies, pod, OUTSIDE, 53, "UDP") and not may_reach(policies, INTRUDER, OUTSIDE, 53, "UDP")
 
 
 def test_the_otlp_component_reaches_both_services(kubectl: Kubectl, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,23 @@ def test_a_service_tells_its_metrics(nemesis: Nemesis, namespace: str, service: 
     own = {n for n in names if n.startswith("nemesis_")}
     assert "nemesis_build_info" in own and len(own) >= 5, sorted(own)
     assert f'service="{service}"' in answer.text
+
+
+@pytest.mark.parametrize("service", [CONTROLLER, BALANCER])
+def test_a_service_tells_which_build_it_is(nemesis: Nemesis, service: str) -> None:
+    version = (Path(__file__).resolve().parent.parent / "VERSION").read_text().strip()
+    metrics = nemesis.http.get(operations_url(nemesis, service) + "/metrics").text
+    (build,) = [line for line in metrics.splitlines() if line.startswith("nemesis_build_info{")]
+    labels = dict(re.findall(r'(\w+)="([^"]*)"', build))
+    assert labels["service"] == service and labels["version"] == version, labels
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", labels["revision"]) and labels["goversion"].startswith("go1."), labels
+    for pod in nemesis.pods(service):
+        first = json.loads(nemesis.cluster.logs(SYSTEM, pod["metadata"]["name"], 24 * 3600).splitlines()[0])
+        assert {k: first[k] for k in ("msg", "version", "goversion")} == {
+            "msg": "starting",
+            "version": version,
+            "goversion": labels["goversion"],
+        }, first
 
 
 @pytest.mark.parametrize("service", [CONTROLLER, BALANCER])

@@ -19,6 +19,7 @@ func newRepository(t *testing.T, balancer string) string {
 	root := t.TempDir()
 	files := map[string]string{
 		"go.work":                       "go 1.26.9\n",
+		"VERSION":                       "1.2.3\n",
 		"services/load-balancer/go.mod": "module example.com/lb\n\ngo 1.26.9\n",
 		"services/load-balancer/cmd/load-balancer/main.go": balancer,
 		"e2e/go.mod":                 "module example.com/e2e\n\ngo 1.26.9\n",
@@ -84,6 +85,9 @@ func TestRun_WritesArchivesOnceAndAgainWhenTheSourceChanged(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"/load-balancer"}, config.Config.Entrypoint); diff != "" {
 		t.Errorf("entrypoint (-want +got):\n%s", diff)
+	}
+	if labels := config.Config.Labels; labels["org.opencontainers.image.version"] != "1.2.3" || labels["org.opencontainers.image.revision"] != "unknown" {
+		t.Errorf("labels are %v", labels)
 	}
 	if config.Config.User != "65532:65532" || config.Architecture != runtime.GOARCH {
 		t.Errorf("user %q, architecture %q", config.Config.User, config.Architecture)

@@ -19,6 +19,8 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+
+	"github.com/nemesis-scaling/nemesis/deployments/internal/gobuild"
 )
 
 func main() {
@@ -56,6 +58,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		*root = "."
 	}
 	if o.root, err = repository(*root); err != nil {
+		return err
+	}
+	if o.stamp, err = gobuild.ReadStamp(ctx, o.root); err != nil {
 		return err
 	}
 	if o.out == "" {

@@ -21,6 +21,7 @@ type options struct {
 	tag      string
 	registry string // push there instead, when not empty
 	arch     string
+	stamp    gobuild.Stamp // of the programs
 }
 
 // user is nobody in particular, the same number that distroless images use. A number, so that
@@ -62,6 +63,7 @@ func (o options) make(ctx context.Context, s source) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	program.Stamp = o.stamp
 	binary := filepath.Join(o.root, "build", "images", "bin", o.arch, s.name)
 	if err := gobuild.Compile(ctx, program, binary); err != nil {
 		return "", err
@@ -96,7 +98,8 @@ func (o options) spec(s source, binary string) image.Spec {
 		Labels: map[string]string{
 			"org.opencontainers.image.title":       s.name,
 			"org.opencontainers.image.description": s.description,
-			"org.opencontainers.image.version":     o.tag,
+			"org.opencontainers.image.version":     o.stamp.Version,
+			"org.opencontainers.image.revision":    o.stamp.Revision,
 			"org.opencontainers.image.licenses":    "Apache-2.0",
 			"org.opencontainers.image.source":      "https://github.com/nemesis-scaling/nemesis",
 		},

@@ -16,9 +16,9 @@ class Kubectl:
 
     def __init__(self) -> None:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        cache = Path(os.environ.get("NEMESIS_CACHE") or home / "nemesis")
-        self.kubeconfig = os.environ.get("KUBECONFIG") or str(cache / "cluster" / "kubeconfig")
-        self.program = os.environ.get("NEMESIS_KUBECTL") or self._find(cache)
+        self.cache = Path(os.environ.get("NEMESIS_CACHE") or home / "nemesis")
+        self.kubeconfig = os.environ.get("KUBECONFIG") or str(self.cache / "cluster" / "kubeconfig")
+        self.program = os.environ.get("NEMESIS_KUBECTL") or self._find(self.cache)
         self.environment = {**os.environ, "KUBECONFIG": self.kubeconfig}
 
     @staticmethod

@@ -15,9 +15,11 @@ import (
 	"strings"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/nemesis-scaling/nemesis/pkg/build"
 )
 
-// ErrHelp is returned when -h or -help was asked for; the usage has been written.
+// ErrHelp is returned when -h, -help or -version was asked for; the answer has been written.
 var ErrHelp = flag.ErrHelp
 
 // maxFile bounds the settings file, in bytes.
@@ -29,6 +31,7 @@ type Set struct {
 	prefix string
 	items  map[string]*item
 	out    io.Writer
+	stdout io.Writer // for -version: what is asked for in a script is read there
 }
 
 // item is one setting: how to set it from text, and what it holds.
@@ -44,7 +47,7 @@ type item struct {
 // New makes an empty set. The environment variable of the key "drain-timeout" with prefix
 // "NEMESIS_" is NEMESIS_DRAIN_TIMEOUT. Usage goes to out.
 func New(name, prefix string, out io.Writer) *Set {
-	return &Set{name: name, prefix: prefix, items: map[string]*item{}, out: out}
+	return &Set{name: name, prefix: prefix, items: map[string]*item{}, out: out, stdout: os.Stdout}
 }
 
 // Load reads file (named by the flag -config or the variable PREFIX_CONFIG), environment and args.
@@ -54,6 +57,7 @@ func (s *Set) Load(args []string, environ []string) error {
 	flags := flag.NewFlagSet(s.name, flag.ContinueOnError)
 	flags.SetOutput(s.out)
 	config := flags.String("config", env[s.variable("config")], "YAML file with settings")
+	version := flags.Bool("version", false, "print which build this is, and end")
 	given := map[string]string{}
 	for key, it := range s.items {
 		if it.bool {
@@ -64,6 +68,12 @@ func (s *Set) Load(args []string, environ []string) error {
 	}
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *version {
+		if _, err := fmt.Fprintln(s.stdout, build.Line(s.name)); err != nil {
+			return err
+		}
+		return ErrHelp
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("argument %q: only flags are allowed", flags.Arg(0))

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/pkg/build"
 )
 
 type sample struct {
@@ -72,6 +74,19 @@ func TestLoad_ReportsEveryFaultWithKeyValueAndRange(t *testing.T) {
 	}
 	if c != (sample{listen: ":8080", count: 10, wait: time.Second, ratio: 0.5, level: "info"}) {
 		t.Errorf("a refused value was half applied: %+v", c)
+	}
+}
+
+func TestLoad_TellsWhichBuildThisIs(t *testing.T) {
+	var c sample
+	var out strings.Builder
+	set := declare(&c)
+	set.stdout = &out
+	if err := set.Load([]string{"-version"}, []string{"NEMESIS_COUNT=none"}); !errors.Is(err, ErrHelp) {
+		t.Errorf("err = %v, want ErrHelp", err)
+	}
+	if want := build.Line("sample") + "\n"; out.String() != want {
+		t.Errorf("printed %q, want %q", out.String(), want)
 	}
 }
 

@@ -25,12 +25,13 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.41.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/nemesis-scaling/nemesis/pkg/build"
 )
 
 // Options says who speaks, and how.
 type Options struct {
 	Service  string     // service.name of every span and log line
-	Version  string     // service.version
 	Instance string     // service.instance.id, the pod's name
 	Level    slog.Level // the least level that is logged
 	Out      io.Writer  // where the log goes
@@ -44,16 +45,17 @@ type Telemetry struct {
 	provider *sdktrace.TracerProvider
 }
 
-// Start makes logs, traces and metrics. Spans are exported by OTLP over HTTP when
+// Start makes logs, traces and metrics, and says in the log's first line what runs. Spans are exported by OTLP over HTTP when
 // OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set (the exporter reads all
 // standard OTEL_* variables); otherwise trace ids are still made and passed on, and nothing is
 // recorded.
 func Start(ctx context.Context, o Options) (*Telemetry, error) {
 	log := slog.New(traced{slog.NewJSONHandler(o.Out, &slog.HandlerOptions{Level: o.Level})}).
 		With("service", o.Service)
+	log.Info("starting", "version", build.Version(), "revision", build.Revision(), "goversion", build.Go())
 
 	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(resource.NewSchemaless(
-		semconv.ServiceName(o.Service), semconv.ServiceVersion(o.Version), semconv.ServiceInstanceID(o.Instance)))}
+		semconv.ServiceName(o.Service), semconv.ServiceVersion(build.Version()), semconv.ServiceInstanceID(o.Instance)))}
 	if exporting() {
 		exporter, err := otlptracehttp.New(ctx)
 		if err != nil {
@@ -72,9 +74,11 @@ func Start(ctx context.Context, o Options) (*Telemetry, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name:        "nemesis_build_info",
-		Help:        "Always 1; the labels say what runs.",
-		ConstLabels: prometheus.Labels{"service": o.Service, "version": o.Version},
+		Name: "nemesis_build_info",
+		Help: "Always 1; the labels say what runs.",
+		ConstLabels: prometheus.Labels{
+			"service": o.Service, "version": build.Version(), "revision": build.Revision(), "goversion": build.Go(),
+		},
 	})
 	info.Set(1)
 	registry.MustRegister(info)

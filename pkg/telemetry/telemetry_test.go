@@ -9,13 +9,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nemesis-scaling/nemesis/pkg/build"
 )
 
 func start(t *testing.T, out *bytes.Buffer) *Telemetry {
 	t.Helper()
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
-	tel, err := Start(t.Context(), Options{Service: "sample", Version: "1", Out: out})
+	tel, err := Start(t.Context(), Options{Service: "sample", Out: out})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,6 +34,7 @@ func start(t *testing.T, out *bytes.Buffer) *Telemetry {
 func TestLog_CarriesTheTraceIDs(t *testing.T) {
 	var out bytes.Buffer
 	tel := start(t, &out)
+	out.Reset()
 	ctx, span := tel.Tracer.Start(t.Context(), "work")
 	tel.Log.With("a", 1).WithGroup("g").InfoContext(ctx, "hello")
 	span.End()
@@ -50,12 +55,30 @@ func TestRegistry_SaysWhatRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	got := map[string]string{}
 	for _, f := range families {
 		if f.GetName() == "nemesis_build_info" {
-			return
+			for _, label := range f.GetMetric()[0].GetLabel() {
+				got[label.GetName()] = label.GetValue()
+			}
 		}
 	}
-	t.Error("nemesis_build_info is missing")
+	want := map[string]string{"service": "sample", "version": build.Version(), "revision": build.Revision(), "goversion": build.Go()}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("nemesis_build_info (-want +got):\n%s", diff)
+	}
+}
+
+func TestLog_BeginsWithWhatRuns(t *testing.T) {
+	var out bytes.Buffer
+	start(t, &out)
+	var line map[string]any
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+		t.Fatalf("%v in %s", err, out.String())
+	}
+	if line["msg"] != "starting" || line["version"] != build.Version() || line["revision"] != build.Revision() || line["goversion"] != build.Go() {
+		t.Errorf("line = %v", line)
+	}
 }
 
 func TestQuiet_LogsAFaultOnceAMinute(t *testing.T) {

@@ -1,6 +1,6 @@
 // Package gobuild runs `go build` so that the same source gives the same program on every machine:
-// the toolchain that go.mod names, no C, no workspace, no paths or commits of the machine. It
-// decides nothing about what is built.
+// the toolchain that go.mod names, no C, no workspace, no paths of the machine; of version and commit
+// what it is told. It decides nothing about what is built.
 package gobuild
 
 import (
@@ -21,6 +21,7 @@ type Program struct {
 	Module  string // its module's folder
 	Package string // relative to the module, "./cmd/load-balancer"
 	Arch    string // GOARCH
+	Stamp   Stamp  // what it says about itself
 }
 
 // saidLimit bounds how much of a failed build's output an error carries, in bytes; compilers name the
@@ -37,7 +38,7 @@ func Compile(ctx context.Context, program Program, out string) error {
 		return err
 	}
 	//nolint:gosec // the package and the output are named by this repository
-	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out, program.Package)
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags="+program.Stamp.ldflags(), "-o", out, program.Package)
 	command.Dir = program.Module
 	command.Env = append(os.Environ(),
 		"GOTOOLCHAIN="+toolchain, "GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+program.Arch)

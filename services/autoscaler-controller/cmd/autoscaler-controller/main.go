@@ -11,12 +11,9 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/app"
 )
 
-// version is set when the program is linked.
-var version = "dev"
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := app.Main(ctx, version, os.Args[1:], os.Environ(), os.Stderr)
+	err := app.Main(ctx, os.Args[1:], os.Environ(), os.Stderr)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "autoscaler-controller:", err)

@@ -17,6 +17,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/nemesis-scaling/nemesis/pkg/build"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
@@ -43,8 +44,8 @@ type App struct {
 
 // New makes the service and takes its port; nothing runs yet. ctx is for the making, and for the
 // events that are still to be sent.
-func New(ctx context.Context, s Settings, config *rest.Config, version string, t *telemetry.Telemetry) (*App, error) {
-	clients, err := cluster.Connect(config, version)
+func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Telemetry) (*App, error) {
+	clients, err := cluster.Connect(config, build.Version())
 	if err != nil {
 		return nil, err
 	}

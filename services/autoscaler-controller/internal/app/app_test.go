@@ -25,11 +25,11 @@ func boot(t *testing.T, config *rest.Config, change func(*Settings)) (address st
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	out := &safeBuffer{}
-	tel, err := telemetry.Start(ctx, telemetry.Options{Service: "autoscaler-controller", Version: "test", Instance: "test", Level: s.level(), Out: out})
+	tel, err := telemetry.Start(ctx, telemetry.Options{Service: "autoscaler-controller", Instance: "test", Level: s.level(), Out: out})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(ctx, s, config, "test", tel)
+	a, err := New(ctx, s, config, tel)
 	if err != nil {
 		t.Fatal(err)
 	}

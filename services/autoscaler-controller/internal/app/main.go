@@ -17,7 +17,7 @@ import (
 )
 
 // Main is the whole program: settings, telemetry, the service, until ctx ends.
-func Main(ctx context.Context, version string, args, environ []string, out io.Writer) error {
+func Main(ctx context.Context, args, environ []string, out io.Writer) error {
 	s, values, err := Load(args, environ, out)
 	if errors.Is(err, settings.ErrHelp) {
 		return nil
@@ -26,7 +26,7 @@ func Main(ctx context.Context, version string, args, environ []string, out io.Wr
 		return err
 	}
 	t, err := telemetry.Start(ctx, telemetry.Options{
-		Service: "autoscaler-controller", Version: version, Instance: s.Identity, Level: s.level(), Out: out,
+		Service: "autoscaler-controller", Instance: s.Identity, Level: s.level(), Out: out,
 	})
 	if err != nil {
 		return err
@@ -44,11 +44,11 @@ func Main(ctx context.Context, version string, args, environ []string, out io.Wr
 	if err != nil {
 		return err
 	}
-	a, err := New(ctx, s, config, version, t)
+	a, err := New(ctx, s, config, t)
 	if err != nil {
 		return err
 	}
-	t.Log.Info("starting", "version", version, "settings", values)
+	t.Log.Info("configured", "settings", values)
 	if err := a.Run(ctx); err != nil {
 		return fmt.Errorf("autoscaler-controller: %w", err)
 	}

@@ -46,10 +46,10 @@ type App struct {
 }
 
 // New makes a load balancer and takes its ports. The log goes to out.
-func New(ctx context.Context, s Settings, version string, out io.Writer) (*App, error) {
+func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	startedAt := time.Now()
 	tel, err := telemetry.Start(ctx, telemetry.Options{
-		Service: "load-balancer", Version: version, Instance: s.Identity, Level: s.level(), Out: out,
+		Service: "load-balancer", Instance: s.Identity, Level: s.level(), Out: out,
 	})
 	if err != nil {
 		return nil, err

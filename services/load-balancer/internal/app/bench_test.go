@@ -129,7 +129,7 @@ func benchBalancer(b *testing.B, podAddress string) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	a, err := app.New(b.Context(), s, "bench", io.Discard)
+	a, err := app.New(b.Context(), s, io.Discard)
 	if err != nil {
 		b.Fatal(err)
 	}

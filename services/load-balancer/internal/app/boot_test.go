@@ -50,7 +50,7 @@ func boot(t *testing.T, controllerURL string, change func(*app.Settings)) *balan
 // run starts a load balancer, which ends with the test.
 func run(t *testing.T, s app.Settings) *balancer {
 	t.Helper()
-	a, err := app.New(t.Context(), s, "test", testLog{t})
+	a, err := app.New(t.Context(), s, testLog{t})
 	if err != nil {
 		t.Fatal(err)
 	}
