@@ -1,7 +1,11 @@
 // Package gen holds what is generated from the contracts in api/: Go types, chi servers and
 // clients, one package per contract. It is the SDK: import
-// github.com/nemesis-scaling/nemesis/gen/autoscaler and call its NewClientWithResponses.
-// Nothing here but this file, the cfg.yaml files and internal/crdgen is written by hand.
+// github.com/nemesis-scaling/nemesis/gen/autoscaler and call its NewClientWithResponses;
+// README.md tells the rest.
+//
+// Written by hand are only this file, the tests, README.md, the cfg.yaml files, what is in internal,
+// and in each package doc.go and example_test.go, which stand beside the generated file. It
+// requires nothing of this repository, so that it can be fetched alone.
 //
 // The CustomResourceDefinition comes from the same schema, so that what the API refuses the
 // cluster refuses too.

@@ -136,6 +136,9 @@ func TestValidate_NamesEachFieldItsValueAndWhatIsAllowed(t *testing.T) {
 			if w.Code != c.status {
 				t.Fatalf("status %d, want %d: %s", w.Code, c.status, w.Body)
 			}
+			if allow := w.Header().Get("Allow"); (allow != "") != (c.status == 405) || allow != "" && allow != "PUT" {
+				t.Errorf("status %d with Allow %q", c.status, allow)
+			}
 			if c.status == 200 {
 				return
 			}

@@ -30,7 +30,11 @@ func Validate(spec *openapi3.T) func(http.Handler) http.Handler {
 			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
 		},
 		ErrorHandlerWithOpts: func(_ context.Context, err error, w http.ResponseWriter, r *http.Request, o middleware.ErrorHandlerOpts) {
-			fault.Write(w, r, Refusal(err, o.StatusCode))
+			refusal := Refusal(err, o.StatusCode)
+			if refusal.Code == fault.MethodNotAllowed {
+				w.Header().Set("Allow", strings.Join(methods(spec, r.URL.Path), ", "))
+			}
+			fault.Write(w, r, refusal)
 		},
 		DoNotValidateServers: true,
 	})

@@ -71,7 +71,7 @@ func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		l.next.ServeHTTP(w, r)
 		return
 	}
-	for _, name := range []string{"Content-Type", "Retry-After", "Cache-Control"} {
+	for _, name := range []string{"Content-Type", "Retry-After", "Cache-Control", "Allow"} {
 		if v := answer.header.Get(name); v != "" {
 			w.Header().Set(name, v)
 		}

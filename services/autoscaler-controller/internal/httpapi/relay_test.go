@@ -27,6 +27,9 @@ func TestRelay_AFollowerAsksTheLeader(t *testing.T) {
 	if w := do(h, "POST", start, `{"waiting":1}`); w.Code != 400 || w.Header().Get("Content-Type") != "application/problem+json" {
 		t.Errorf("a refusal of the leader: %d %s", w.Code, w.Body)
 	}
+	if w := do(h, "PUT", start, ""); w.Code != 405 || w.Header().Get("Allow") != "POST" {
+		t.Errorf("a method that there is not: %d, allowed %q", w.Code, w.Header().Get("Allow"))
+	}
 	do(h, "GET", "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers", "", "Authorization", "Bearer T")
 	if follower.asked == nil || leader.asked != nil {
 		t.Error("a call on custom resources was relayed")

@@ -25,8 +25,9 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
-// MaxBody bounds a request's body, in bytes.
-const MaxBody = 1 << 20
+// MaxBody bounds a request's body, in bytes: the report of a load balancer with as many applications
+// as the contract lets it have (10000, some hundred bytes each) is taken.
+const MaxBody = 8 << 20
 
 // Fleet is what is known.
 type Fleet interface {

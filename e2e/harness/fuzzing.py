@@ -1,0 +1,190 @@
+"""Schemathesis against the live services: what is generated, where it may land, what is checked.
+
+The contracts are read from api/ as files, so that their references to common.yaml resolve beside
+them. Generation is seeded (NEMESIS_FUZZ_SEED), and takes nothing from answers, so that a run can be
+repeated; NEMESIS_FUZZ_EXAMPLES says how many random requests each operation gets beside the
+examples of the contract and the edges of each value.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from requests import Session
+from schemathesis import Case, CheckContext, Response
+from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.core.failures import Failure
+
+API = Path(__file__).resolve().parents[2] / "api"
+SEED = int(os.environ.get("NEMESIS_FUZZ_SEED", "20260102"))
+EXAMPLES = int(os.environ.get("NEMESIS_FUZZ_EXAMPLES", "25"))
+
+# What the contracts let through; whatever else is generated is refused by itself.
+NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+TARGET = re.compile(r"[a-z0-9]([-a-z0-9./]{0,315}[a-z0-9])?")
+WAIT = re.compile(r"([0-9]|[1-5][0-9]|60)s")
+BALANCER, STARTED = "fuzz", "2026-01-02T03:00:00Z"  # who the fuzz pretends to be, and since when
+
+
+def contract(name: str) -> Any:
+    """The contract of one service, ready to be fuzzed."""
+    config = {
+        "seed": SEED,
+        "suppress-health-check": ["all"],
+        "generation": {
+            "max-examples": EXAMPLES,
+            "database": "none",
+            "no-shrink": True,  # a failure shows its request; making it smaller would take minutes
+            "with-security-parameters": False,
+        },
+        # What is refused for its size need not be looked into.
+        "checks": {
+            "negative_data_rejection": {"expected-statuses": ["400", "401", "403", "404", "405", "409", "413", "415", "422", "429", "431"]}
+        },
+        "phases": {
+            "fuzzing": {"extra-data-sources": {"responses": False}, "error-feedback": {"enabled": False}},
+            "coverage": {"unexpected-methods": ["DELETE", "PUT"]},
+        },
+    }
+    return schemathesis.openapi.from_path(API / f"{name}.yaml", config=schemathesis.Config.from_dict(config))
+
+
+class Fault(Failure):
+    """A service failed and its contract did not say that it may."""
+
+
+def unannounced(status: int, announced: list[str], media: str, body: bytes) -> str:
+    """What is wrong with an answer of the 5xx kind, or with the status inside a problem document; "" is nothing.
+
+    500 is never right: that is a fault of ours. 502, 503 and 504 tell of somebody else, the
+    application, the controller or Kubernetes, and are right where the operation itself names them.
+    """
+    if status >= 500 and (status == 500 or str(status) not in announced):
+        return f"{status} is not among the answers of this operation: {', '.join(announced)}"
+    if media.startswith("application/problem+json") and (inside := json.loads(body).get("status")) != status:
+        return f"the status is {status}, but the problem document says {inside}"
+    return ""
+
+
+@schemathesis.check
+def faults_are_announced(ctx: CheckContext, response: Response, case: Case) -> None:
+    media = (response.headers.get("content-type") or [""])[0]
+    if wrong := unannounced(response.status_code, list(case.operation.responses.status_codes), media, response.content):
+        raise Fault(operation=case.operation.label, title="Unannounced fault", message=wrong)
+
+
+@schemathesis.check
+def bad_data_is_refused(ctx: CheckContext, response: Response, case: Case) -> None:
+    """An empty query value counts as left out, as forms send it; all else that is not valid is refused."""
+    if "" not in dict(case.query or {}).values():
+        CHECKS.get_one("negative_data_rejection")(ctx, response, case)
+
+
+def checks(case: Case) -> list[Any]:
+    """Status, media type, headers and schema are described; bad data is refused, good data taken."""
+    load_all_checks()
+    names = [
+        "faults_are_announced",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_headers_conformance",
+        "response_schema_conformance",
+        "unsupported_method",
+        "bad_data_is_refused",
+    ]
+    # Kubernetes has rules for objects that no schema tells (what a name may be, that a version must
+    # be the last one), and what a target application takes is its own affair.
+    if "customautoscalers" not in case.operation.path and case.operation.path != "/target-app/api":
+        names.append("positive_data_acceptance")
+    return CHECKS.get_by_names(names)
+
+
+@dataclass
+class Garden:
+    """Where the fuzz may play: one namespace with one application, and nothing else.
+
+    Whatever could reach something outside is turned to it, and every second request to what is
+    there, so that not all of them are answered 404. What is not valid stays as it is: that must be
+    refused anyway.
+    """
+
+    namespace: str
+    application: str  # name of the Deployment, the Service and the CustomAutoscaler
+    prefix: str
+    pod: str
+    token: str  # of somebody who may do everything here, and nothing elsewhere
+    restore: Callable[[], str]  # makes the CustomAutoscaler as it was; returns its resourceVersion
+    session: Session = field(default_factory=Session)
+    answers: Counter[int] = field(default_factory=Counter)  # of the operation that is fuzzed now
+
+    def send(self, case: Case, url: str) -> None:
+        """Sends one request and checks the answer."""
+        self._confine(case, hit=self.answers.total() % 2 == 0)
+        headers = {"Authorization": f"Bearer {self.token}"} if case.operation.path.startswith("/apis/") else {}
+        answer = case.call(url, session=self.session, headers=headers, timeout=20)
+        self.answers[answer.status_code] += 1
+        case.validate_response(answer, checks=checks(case))
+
+    def _confine(self, case: Case, hit: bool) -> None:
+        path, query = dict(case.path_parameters or {}), dict(case.query or {})
+        for place in (path, query):
+            if valid(NAME, place.get("namespace")):
+                place["namespace"] = self.namespace
+        if hit and valid(NAME, path.get("name")):
+            path["name"] = self.application
+            if case.operation.path.endswith("/customautoscalers/{name}"):
+                self.restore()
+        if case.operation.path == "/target-app/api" and ("target" not in query or (hit and valid(TARGET, query["target"]))):
+            query["target"] = f"{self.namespace}/{self.application}"
+        if case.operation.path == "/v1/routes" and ("wait" not in query or valid(WAIT, query["wait"])):
+            query["wait"] = "0s"
+        if path != (case.path_parameters or {}):
+            case.path_parameters = path
+        if query != dict(case.query or {}):
+            case.query = query
+        if isinstance(case.body, dict):
+            body = copy.deepcopy(case.body)
+            self._confine_body(case.operation.label, body, hit)
+            if body != case.body:
+                case.body = body
+
+    def _confine_body(self, label: str, body: dict[str, Any], hit: bool) -> None:
+        if label == "POST /v1/traffic":
+            # One load balancer, so that it can say goodbye: many that fell silent would keep everything awake.
+            if isinstance(body.get("balancer"), str) and 0 < len(body["balancer"]) <= 253:
+                body["balancer"] = BALANCER
+            if isinstance(body.get("startedAt"), str):
+                body["startedAt"] = STARTED if body["startedAt"][:1].isdigit() else "yesterday"
+            reported = body.get("applications")
+            for traffic in reported if isinstance(reported, list) else []:
+                if isinstance(traffic, dict) and valid(NAME, traffic.get("namespace")):
+                    traffic["namespace"] = self.namespace
+                if isinstance(traffic, dict) and hit and valid(NAME, traffic.get("deployment")):
+                    traffic["deployment"] = self.application
+        elif label == "POST /metrics":
+            if valid(NAME, body.get("namespace")):
+                body["namespace"] = self.namespace
+            if hit and valid(NAME, body.get("podName")):
+                body["podName"] = self.pod
+        elif label == "POST /proxy/request":
+            if hit and isinstance(body.get("target_url"), str) and body["target_url"]:
+                body["target_url"] = self.prefix + "/fib/10"
+        elif "/customautoscalers" in label and not label.startswith("PATCH"):
+            body.pop("status", None)  # Kubernetes does not read it here
+            if hit and label.startswith("POST") and isinstance(body.get("metadata", {}), dict):
+                body["metadata"] = {"generateName": "fuzz-"}
+            elif hit and isinstance(body.get("metadata", {}), dict):
+                body["metadata"] = {"name": self.application, "resourceVersion": self.restore()}
+
+
+def valid(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None

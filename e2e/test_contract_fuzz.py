@@ -1,0 +1,82 @@
+"""The contracts against the live services, by Schemathesis: thousands of requests, good and bad.
+
+No 5xx that the operation does not name, no answer that the contract does not describe, no bad data
+taken, and each operation does what it is for at least once. harness/fuzzing.py says what is
+generated, what is checked, and how it is kept from everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from schemathesis import Case
+
+from harness.accounts import editor
+from harness.applications import fibonacci
+from harness.cluster import Cluster
+from harness.fuzzing import BALANCER, EXAMPLES, SEED, Garden, contract
+from harness.nemesis import Nemesis, unique
+from harness.waiting import eventually
+
+autoscaler, loadbalancer = contract("autoscaler"), contract("loadbalancer")
+
+
+@pytest.fixture(scope="module")
+def planted(nemesis: Nemesis, cluster: Cluster) -> Iterator[Garden]:
+    """A garden with one application that is awake; all that is left of it is removed at the end."""
+    print(f"NEMESIS_FUZZ_SEED={SEED} NEMESIS_FUZZ_EXAMPLES={EXAMPLES}")
+    namespace = unique("fuzz")
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    cluster.wait("ServiceAccount", "default", namespace, lambda o: o is not None, "pods may be made in the namespace")
+    app = fibonacci(namespace, spec={"minReplicas": 1})
+    nemesis.deploy(app)
+    answer = nemesis.ask(app)
+    assert answer.status_code == 200, answer.text
+
+    def restore() -> str:
+        cluster.apply(app.autoscaler)
+        return cluster.get("CustomAutoscaler", app.name, namespace)["metadata"]["resourceVersion"]
+
+    made = Garden(namespace, app.name, app.prefix, answer.json()["pod"], editor(cluster, namespace), restore)
+    made.session.trust_env = False
+    settings = nemesis.http.get(nemesis.admin_url + "/loadbalancer/settings").json()
+    yield made
+    back = nemesis.http.put(nemesis.admin_url + "/loadbalancer/settings", json=settings)
+    # Later than any report that the fuzz made up: its load balancer goes, and holds up nobody.
+    farewell = {"balancer": BALANCER, "startedAt": "2026-01-02T04:00:00Z", "sequence": 0, "leaving": True, "applications": []}
+    left = nemesis.http.post(nemesis.controller_url + "/v1/traffic", json=farewell)
+    weed(cluster, namespace)
+    cluster.delete("CustomAutoscaler", app.name, namespace)
+    cluster.delete("Namespace", namespace)
+    made.session.close()
+    eventually(lambda: not nemesis.balancer_state(namespace)["applications"], "no route into the garden is left")
+    assert (back.status_code, left.status_code) == (200, 200), f"{back.text} {left.text}"
+
+
+def weed(cluster: Cluster, namespace: str, kept: str = "") -> None:
+    """Removes the objects that the fuzz has made: one with the prefix / would take what nobody else takes."""
+    for made in cluster.list("CustomAutoscaler", namespace):
+        if made["metadata"]["name"] != kept:
+            cluster.delete("CustomAutoscaler", made["metadata"]["name"], namespace)
+
+
+@pytest.fixture
+def garden(request: pytest.FixtureRequest, planted: Garden, cluster: Cluster) -> Iterator[Garden]:
+    """The garden for one operation, which must have done what it is for at least once."""
+    planted.answers.clear()
+    planted.restore()
+    yield planted
+    weed(cluster, planted.namespace, planted.application)
+    if not getattr(request.node, "failed", True):
+        assert any(200 <= status < 300 for status in planted.answers), f"it never went well: {dict(planted.answers)}"
+
+
+@autoscaler.parametrize()
+def test_the_controller_keeps_its_contract(case: Case, garden: Garden, nemesis: Nemesis) -> None:
+    garden.send(case, nemesis.controller_url)
+
+
+@loadbalancer.parametrize()
+def test_the_load_balancer_keeps_its_contract(case: Case, garden: Garden, nemesis: Nemesis) -> None:
+    garden.send(case, nemesis.admin_url)
