@@ -119,7 +119,7 @@ type ProxyLog struct {
 	// Status Of the answer; 499 when the client left before one.
 	Status int32 `json:"status"`
 
-	// TargetUrl Where it went: the pod's address and the path there, without the query.
+	// TargetUrl Where it went: the pod's address and the path there, without the query; empty when no pod was reached.
 	TargetUrl string `json:"target_url"`
 
 	// Timestamp When it arrived.
@@ -143,8 +143,8 @@ type ProxyLogPage struct {
 
 // ProxyRequest Example: {"target_url":"http://fibonacci-service.default.svc:5001/fib/30"}
 type ProxyRequest struct {
-	// Data The body, sent as JSON; any JSON value.
-	Data interface{} `json:"data,omitempty"`
+	// Data The body, sent as JSON just as it is given; any JSON value.
+	Data json.RawMessage `json:"data,omitempty"`
 
 	// Method By default POST with data, else GET.
 	Method *ProxyRequestMethod `json:"method,omitempty"`
@@ -284,7 +284,7 @@ type ListProxyLogsParams struct {
 	// HttpMethod Only requests with this method.
 	HttpMethod *string `form:"http_method,omitempty" json:"http_method,omitempty"`
 
-	// Text Only requests whose target contains this text.
+	// Text Only requests whose target_url or path contains this text.
 	Text *string `form:"text,omitempty" json:"text,omitempty"`
 
 	// Limit At most so many.
@@ -440,7 +440,7 @@ type ClientInterface interface {
 
 	// ListProxyLogs The requests that this load balancer proxied, newest first
 	//
-	// The last ones, kept in memory within a bound. Each replica has its own.
+	// The last ones, kept in memory within a bound, in the order in which they ended; requests that were refused stand among them. Each replica has its own.
 	//
 	// Corresponds with GET /proxy/logs (the `ListProxyLogs` operationId).
 	ListProxyLogs(ctx context.Context, params *ListProxyLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -581,7 +581,7 @@ func (c *Client) GetState(ctx context.Context, params *GetStateParams, reqEditor
 
 // ListProxyLogs The requests that this load balancer proxied, newest first
 //
-// The last ones, kept in memory within a bound. Each replica has its own.
+// The last ones, kept in memory within a bound, in the order in which they ended; requests that were refused stand among them. Each replica has its own.
 //
 // Corresponds with GET /proxy/logs (the `ListProxyLogs` operationId).
 func (c *Client) ListProxyLogs(ctx context.Context, params *ListProxyLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1419,7 +1419,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListProxyLogsWithResponse The requests that this load balancer proxied, newest first
 	//
-	// The last ones, kept in memory within a bound. Each replica has its own.
+	// The last ones, kept in memory within a bound, in the order in which they ended; requests that were refused stand among them. Each replica has its own.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2236,7 +2236,7 @@ func (c *ClientWithResponses) GetStateWithResponse(ctx context.Context, params *
 
 // ListProxyLogsWithResponse The requests that this load balancer proxied, newest first
 //
-// The last ones, kept in memory within a bound. Each replica has its own.
+// The last ones, kept in memory within a bound, in the order in which they ended; requests that were refused stand among them. Each replica has its own.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4893,87 +4893,89 @@ func (sh *strictHandler) UpdateTargetApp(w http.ResponseWriter, r *http.Request,
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Hxrc9s2l/9XwfDfmaZ9KImS7TRWXvzHSZ00u9nWmzibmfrx2hB5JOIxCbAAaEnN6rvv4EISvEl0nLSd",
-	"nb5JLIs8ODj4nfuBP3khSzNGgUrhzT95GeY4BQlcf7rEfAVS/RSBCDnJJGHUm3uXMSCcZQkJsfqNj7BA",
-	"MgZEcQqILRGRAv0IWcK2KVCJGNffiAyHMFE/jdF/4C1aAEpgKRHLJVrHJAHEaLJFjAIiAt1RtqZjz/dg",
-	"g9MsAW/uLcmCURyGZBSVxD3fI4ql33LgW8/3FHlv7knDue+JMIYUqy2kePMW6ErG3vxo+oPvpYQWn6e+",
-	"l2EpgStK/32FR78Ho9PrJ1cj89N4cv198cvv/v83nu/JbaZWEZITuvJ2u53vcRAZowK04F7g6DWWsMZb",
-	"9SlkVCpW5588R2qTjLNFAuk//iWUUD9VG1VvRIr+AkejlaXje0JimQtvfhLMfE8SqWXSOAq0xCSBqGIx",
-	"53ROIQVBxNwuOHfJ7lwRfcNh6c29/zepQDEx3wr1q5TRmwtDw+x5LyosK2gBS8YBEYkwFWvgEI3Vqi9w",
-	"9A5+y0HIR4mI0HucELVh4Jwp2F598nCSsDVE3txT/3MUYqGwpk5Y+CgiKwVQTCM08nxvSSBRj5YQ9Xzv",
-	"Hie5ov4jLHGeSG93XYn/OAjq4udmGwq0lElU8LPnAAqmv7DwC0YiBoaVJZFIxkQgJV6OQ/kc3Rox3RqN",
-	"RIDDGGkJICyR3qw+nVd62487GKVPOKkB15HcmVkNEapNhwB+T7Ts98rN0vyCgjujW8RkDBxxWOYCJ8pc",
-	"VYKwanxJUmD54ySSZ0JywOlIWmKuZI77VToikT5Noz5aYCQ9IKnWWl9Rzwv+1vgOlPDqfGopGkdypr9o",
-	"yPD7yffqv5I5td7/TaR9jLGEe+CaC1eARmDCR2siY+082ZoisxdtphSjz41ou6GqnC7LuTDCZuytkvej",
-	"wCoZGyWaimP5pkd1lC5YtFVmTzKGiof3CLWi+YXR2OJDy+EDxfeYJHiRPE4UuUNHrS4xSZSEYjB2lSUJ",
-	"8MromtP0kWDqY0zoCq2xQGGM6Up7Zg6Sb8+WEvh7CBmNhA5AKug6Qv5Z0SsWR5StD2i9w+kXFLHiImNC",
-	"EMUEti4lZSr8eo4k3yK8woQirLaE3qndjfT2VPQWA45sNOl80w4pP8ZAkWQVOV/pqzACGjcDOZLmqTd/",
-	"9lT74pRQ8zkohaPUdwVcbUYDQQeTVTT72VBYMr4gUQS0L96Ipczmk0kVqVprM45MJDEW96GyTlMn8DCx",
-	"6k3OEyfysIQsC+OQpZNGFNKEieVhL0Aq/r+wBpo9FCGQFrcTayRESIHWMVZPjL1dubjGxVl1BO8lllre",
-	"GWcZcElMOI2TFeNExmkjjn963ArFlfMgFxyWZNN4eHbytONpJ5NoPn7U8TjQKGPEJktEQioOye/cvmG2",
-	"titpYs5N+B0z0SB3kIsmCUJfJWQV6y0sGU+xNDpwNPPaKuE7kW5DnF1rieJIGmGTyfgcA5hgIZHAJFLa",
-	"6iZbs06qKjpRH4axvMZEPvjpF1tp8OO+8vS44xWdv/2WE66U+KqWCtRSzQpbxbn5DjgLYTkH4u602kWD",
-	"QxdW1yVzbPEvCHXg9rIU8ltC7zrUYwWlJ2me03tCQ9BHpc9nxVhkPZQ6plIwEcuNe7OL0zxdGFmGjFII",
-	"pRJMVxlAU4WN8W4mgGngYg1UojUkybgiv2AsAaytkCJwruxEA4zTYNal3ZzlEsR/ARfEGOn95qBxsNVm",
-	"uuRcV9W2mKOIgxBDbNADFTJj0SC9z0URzLScpw0LdQIoEOYqzqVSeVQiVeDQLfx1vO2itlUvEYHMer4K",
-	"M9fxVpn2hm532dSGyNXe/FJ25R4cGXUdxQVnm+1btmpz9wsFlHG2IRAV+1VM1Y8qTAhQeUOyIYf1UBcw",
-	"HKzKRAzyQsrb36Qg4xYQOq0niYbsK8ESaLi9STvMwivOUoQ5J/c40WFXocqLrQQfWfOECA2TPIJooK14",
-	"kGPJsPqqz6/oA0RY3EGElowj0oJecPysi+pAVcpYQsIe8Ov4NmPRALAbrIOQN4vBzqaqFT7opSLyaynE",
-	"0iSU2qg/R8enp2itg+lKjLrMautwjELtNPutkhOXdlkcU9NT1n2u18pY9K1AVtFN2qp+i41H4GDSW5ZL",
-	"/Xtdrx12pJKkICROs56sgUiD5CZMsYRRvVLi0OQ4hBsySNskt1alvvYFixRWsZIBB6SeigZKVqkXRJ2K",
-	"+cYcXKGAnLF0kPI1rK6pQJaC8+tJhoWS79jJug2qGY999vkCmzqDkyrZMPbqete0ymWAOyhwLl3AToPk",
-	"jXlnGgRBOwCmsOloU7wm9xqjCxzeISzQrc5Qb7U9sckIYkmktAYvtLvEBpxAm7o/nT075OjMpnqF5RS7",
-	"cRQRxSJOLhz5LHEiwHcl6Srg8MxSPTI5CryW+CMscXcQt2DR1jcBAxbo397/8vNzhOlW/4R0RqoLKpWD",
-	"qpN4sUWWCXTxy/tLEwWq1XwEiQD0+vxSN3KoStKvvNfnl57v/XR+9qPne+oF9d8H/e/Z5cufPN/78fzt",
-	"+eW5I0tHGfcYJbWV90YqiC0RNnloo9QWIVwzSiIPY7Xrh8pX1+NKC4cTRp3w11nyW4EynTJUS1WLWFoN",
-	"sD2bns6a/an92HOksgeAxum0Khu6FnJTqJRTD9F1EL/EDfXmR4F2Xro38OxoFhwHjThjOhufWCfc2a4b",
-	"/RAdL07D0Wa2Ob5zSouzIGjhtc7ZkFx+L8DnBbaVezTOiwiLUCyQhI2p+B8Mm4o2iw2bgEYKbZUP/uzw",
-	"KWM9SVbGIuNpqg6afzjE6QsYFMWfLi8vigqzptxdkx7o0RpoLN3LASdS5lkOHB0etBPxvQVOMA2B624e",
-	"jkbF59HJ8odwhBdhpIRZJZzNjDgYH9eyWMlzaOWR3t3R5nQ8faZhxDGhuthgTbIAqY6zyPxuLDHDonJI",
-	"QRVPKsI0uuFsQah1wSyXN6Lg5qkGupCYS4jOlFBnwezpKJiOgtllcDQPgnkQ/No23nW5DHShrcpaR+2o",
-	"Em8XToqOvg6JOWhyg8BXk1GT8ksTljrPWHir+DQDWiSsA0Kp+rnvE0ajilI76FYUpmMDvNDRKtMqrgNa",
-	"fKeL/IjC2uW+O7l2YTOgwvrCHsT74rU6Tj4NimwbmlgerkuqJjSHTb8Osi6NtX28UNriy9BIBts39LRJ",
-	"rktk9UkT7Vt2bdSXKzWN/17v2KTezaYxBI09NgRoGeiXxUtd+HqILEyprNz11OSDLOc2IfEyDgJk2wQ4",
-	"Lz5gQw3qD5RkQxwuKb9kqF86H7LImvih0ukUhe/lmtA+qDxmlzX6nw+WunQKkl3S6VP5Q4JqN5QR3APf",
-	"IuUZUaHtaMmShK2Fj3CSFFZbqOSG0RDG6KPNfcrpK2PXiBRFHF+bu/pSTq9+Xi2aygabaZuC/DCnoQLv",
-	"+vZV5A56v9iMIKCPMUMhS0GgBWwZjbR1txEOOgmOTOTuNCif73FOQuKt/qnTRZXdSb2JWn9y2l37LQpR",
-	"g30EoasL89auQ9iOHJ+2pfgTW6OE0ZXKgliEUrw1+xEkASr9okqkwsEYcFRM89mZDuUEFyDXABTJNUMZ",
-	"5lKYZ+boJDhuvu7bpjCRTnyshB/mcozOkGmOGPmuGAjEqO4h6jEJ9cxeCTf7v9POyHS/8lWydAXXAHRb",
-	"hEZ6aiMxE0BtSqH2+DIXkqVnuWQixAnY0UcVNCiQloueFV0jNzOur5oAFrKmI77HMY1Y2pkZ2229IpBE",
-	"ZUPF9cFlk3qpspipCmy0BIsuu9OSFhmEYxIlcGmijKIrPTrpiEwLup+6zJNSNPPAsGKf5aAzC1KJts20",
-	"9GN+kYJXUaotLKLS/6tHzAxCY/2TaVetz260cytrLHSNxEciZlwChUjJcHbyFIUx5jhU4UZzl0+DQz7V",
-	"7Ngv5bjHX/ysh1v3xekY/Xu+AE5BKmXS76MnmKJ3r16i6XR2hES+iFiKCf1u0GxtM85/wNDsgZnZ2qbK",
-	"pkGjGeDupmwu1DeU4AUkjc0Ueuw3mxDD2R/KfTEX0cG7M6SF7ZjWE8X26fHJD9+N0W3IIrjVY0sxoDXj",
-	"NsfPOFtxnAqUYhnGiNH20KZ2+fWpTWd4TGNYm+p1WwP3TdCWo0019Z+j0Ukx2GEJzVGaC4kWgPpNSed4",
-	"zOMsz7XvESqkcvLe3JvgjIgJLg3taMVZno2rX0zupzjJYjydlNAREwuNSajNdPWwcOfcZrMvOOHbLGpF",
-	"PSp8R0whyZJAWOjQRgHDVz56kUDpe+9N3aJpbXram+ZUO21ajLPMGDKV4KtYogKOZChiNglutd+Og9On",
-	"fc3Rjoz/vBOySph65t+YdG5auYNKG21vV2sTOJJwpmQK7BzyLk5f+bDH6hjne9Bw23O9pBN7Wn+FBN4a",
-	"2yBwCuN9gU/wkH5hs/ynEFmWeKrRkHKxk9NTZ6njoHMxqy1DcE2oMoew1sgWfrlD3ZYxpo2FYc45qGRl",
-	"SAtWN/Pe9EQNH49eIv0AIlHjfH11JkvFnjKbCVuhhFAwvUuR4ZZ6dXcHbXW6af0/vHujPADobRjLbqy3",
-	"bMtkQGjSLPirbwuxuw09ZV7aEcROw3/Jeq7yROp4heSm9MuW7ZzK15G5SgTUsyhjXI6Rzcgkx8slCVGs",
-	"ckz9lc0a/knZmvo2NjYnq7VsASoDEUUB3a06jf+pI18Sgu1U2Ps8ZxkOYxjNxoHKrMuGmJhPJuv1eoz1",
-	"12PGVxP7rpi8ffPy/Of35/qdnTMraSw1qtWSlaMpS8H3U/W8SvBwRry5dzQOxkeeGVjQ+jSJAScy/t2b",
-	"f9r53kRRKghN3KKfnTZV5l/vTkHUew3yfVVxq90amgXBnunUYir1QWOb7aJi9/xmwfbYeIxlcf2ja4mS",
-	"54m5JaLHOfM0xXzboFa0Fqy4WwUK3ZdWsrryXCF6unWc91w8c0bL7gAyrVBpMdwfJrmQNlGVkCRFsFSU",
-	"rtGlYkbB27Jg3l4XcwRmEl+lpiaKkjaCcoIfO8ktiulupbz1I77I60esjc0LFm3/mNOt7ITkOez+eiCr",
-	"6inmECAyBf+d7x0b7vbDzrk6tvO9k+Do8Csf6pPxj0K4KfnauyR2R2zZVYjrx3fbbhS9sF6jYUdL3cr2",
-	"VXs4LtnW7Gnp2MsQeNxzY9KdeX3Q6Vf5205F6F8NbLaD1QMt9eXnIuhRaPjYY+LuqLIuyg7pmyH1axP7",
-	"gZGC5CQU1r1knG22k4TVfErPIC6jIHx0B5m+7ZRCyvhWJ4Y66FqwnEZjdI7DuDCI2mnbG0dtQ/aWCFmM",
-	"4YhB2CsnULWKL2CFqa47c1sIdGTQB0RBaAOEwxpfg/kpa5QHWcmpJMmXZ4X9mSp6mLnq5nadtz62agWj",
-	"B/PVy5L1xcVQDRFFwvLkODj+TkGqYC5MsBDoyclm06gDnWw2fSArAuaKX6ca9ORqOjq5vgpGp+af/9Gf",
-	"N5vvvnn4aVdMEou0ir9pMH72bByMpz1cuuN5nRfZVZrrVrGC0SkeLc9Gr+bj6398BrOVrM2sV51dO6vV",
-	"xWl9eLD70v2szuvZ6NfP4zFmorxwpDwLJrpFQ4oZHpdlPWDV9zcCYNP7FwKGdEZbOZ9EKRMSCYZSTLd9",
-	"6pKQlNTXdftejQbSoe5Glye4pbCRt0Wum+EVWJPXx5E2zX2S0JOPLYz9fjb69WY86j7ArxkF1AZPO4IB",
-	"fT0Ar/6cWMCpFfbnPvbygo8orEFIU/dyAgLt720kYHw/r0ZHM3ujYP+NbCLQmt0B9Vt9qmIs23bibE/U",
-	"zsdq7cd0a23Vt6IshCGtgq1xSoFC7U8RB5V/R8/LC8rVfUBdBYeomo1MiJAGnFqPi1Sg/HsfjVzKnZ39",
-	"OslUbYk/OIOqT2YOuGxfdK2fo1vjw25NnXAdY/m5mD8elkG5l2jVW9MBb5V30XWiNhvE2evqT5N8Tm53",
-	"EhwffqfxZx0eq/jv9RAoBXc2FNdUpUfBOeBoWxSSjNKMcJZNdOWpdZdPckxWcTl5apXMWWXuljdNR13f",
-	"ABOm8KbIVoqoi67GZ/u2bar7+3oYHNuqaKehIOYer9+drP6nImUnxbLsUNpQdomLqz7POyaold1JMF3l",
-	"2rK7Dv4o6HFqxcdOp2YmrA/5rb9V6SurUu3PgtQ16kzc9WC8Q5NaEOtatnpkUkj+Wkc2YdzGsKnxuCD+",
-	"Gp6nNkI4wPP8Dcg/D5C26odRMeVXBNhDEWojtzrOzkL5C/1jYGandv+G2V8aZj/he+iBFYoYEkw5bPM3",
-	"BDowlndAzMzg/jEYs/O+f2PsL42xd5AlOPxsW6aJAb/vjufeUEEicJtx41rLdj6Z1FqvYzs6MxJbISHV",
-	"1+yeBc+m2jvbpTtjxoM197FTc3GL7O2qybue0qyPFltd+vTLxDlhKz1nlyTO3V+b0jsLGlm1V3plJxbv",
-	"8gUkStI0QhdcKzXkLselDgtvd7373wAAAP//",
+	"7Fx7c9u2lv8qGG5nmvZSEuVHGst/7Dipk2Y3t80m7mamuVkHIo9E1CTAAqBlNevvvnMAkAQfkuk82s5O",
+	"/2kjizw4ODiP33lAH4JY5IXgwLUKFh+CgkqagwZpPl1QuQaN/0pAxZIVmgkeLIKLFAgtiozFFP8SEqqI",
+	"ToFwmgMRK8K0It9DkYltDlwTIc03qqAxzPBfU/JPuiVLIBmsNBGlJpuUZUAEz7ZEcCBMkSsuNnwahAHc",
+	"0LzIIFgEK7YUnMYxmyQ18SAMGLL0WwlyG4QBkg8Wgbach4GKU8gpbiGnNy+Ar3UaLA7n34VBznj1eR4G",
+	"BdUaJFL6n7d08ns0OXn34O3E/ms6e/dt9cdv/v2rIAz0tsBVlJaMr4Pb29swkKAKwRUYwT2myTOqYUO3",
+	"+CkWXCOriw+BJ7VZIcUyg/wfvyoU6odmo/hGgvSXNJmsHZ0wUJrqUgWL4+ggDDTTRiadoyAryjJIGhZL",
+	"yRccclBMLdyCC5/srS+irySsgkXwb7NGKWb2W4V/ygW/fGlp2D3v1QrHClnCSkggTBPK1QYkJFNc9TFN",
+	"XsFvJSj9SSJi/JpmDDcMUgpU27cfApplYgNJsAjw/5LEVKGu4QmrkCRsjQpKeUImQRisGGT4aK2iQRhc",
+	"06xE6t/DipaZDm7fNeI/iqK2+KXdBiotF5pU/Ow5gIrpzyz8ipFEgGVlxTTRKVMExStprE/Jeyum99Yi",
+	"CdA4JUYChGpiNmtO56nZ9qcdDNoTzVqK60nuzK5GGDeuQ4G8Zkb2e+XmaH5GwZ3xLRE6BUkkrEpFM3RX",
+	"jSCcGV+wHET5aRIpC6Ul0HyiHTFfMke7TTphiTlNaz5GYCy/Q1K9tb6gnVf8begVoPDafBop2kByZr7o",
+	"yPDb2bf4v5o5XO//p6a9SamGa5CGC1+AVmAqJBumUxM8xYYTuxfjppDRUyvaYVXFoCtKqaywhXiB8v4k",
+	"ZdVCTDJDxfN888O2li5FskW3p4Ug1cN7hNrQ/Mza2OPDyOFnTq8py+gy+zRRlB4dXF1TlqGEUrB+VWQZ",
+	"yMbp2tMMiRL4MWV8TTZUkTilfG0iswQtt2crDfI1xIInygCQRnU9If+I9KrFCRebO6ze4/Qzihi5KIRS",
+	"DJmgLqTkAuHXKdFyS+iaMk4obom8wt1NzPYQvaVAE4cmvW/6kPJNCpxo0ZAL0V6VFdC0C+RYXubB4tFD",
+	"E4tzxu3nqBYOmu8aJG7GKIIBkw2a/WhVWAm5ZEkCfBfeSLUuFrNZg1Sdt5kmFklM1XWM3mnuAQ+LVS9L",
+	"mXnIwxFyLExjkc86KKSrJo6HvQrS8P+ZLdDuoYJARtwe1siY0opsUopPTIPbenGjF2fNEbzWVBt5F1IU",
+	"IDWzcJpmayGZTvMOjn941IPiGDzYSwkrdtN5+OD44cDTXibRffxw4HHgSSGYS5aYhlzdJb9z94bd2m1N",
+	"k0pp4XcqVIfcnVx0STD+NGPr1GxhJWROtbWBw4OgbxKhh3Q74hxaS1VH0oFNNuPzHGBGlSaKsgSt1U+2",
+	"DgapIjrBD+NY3lCm7/304622+uO/8vBo4BWTv/1WMolG/LaVCrRSzUa3qnMLPeWshOUdiL/TZhcdDn21",
+	"elczJ5a/QmyA25NayC8YvxowjzXUkaR7Tq8Zj8EclTmftRCJi1B4TLVgElHa8OYW52W+tLKMBecQaxTM",
+	"UBnAUIUbG90sgOnoxQa4JhvIsmlDfilEBtR4ISRwjn6io4zz6GDIuqUoNaj/BqmYddL73UHnYJvNDMm5",
+	"bap9MSeJBKXG+KB7GmQhklF2X6oKzPSCp4OFJgFUhErEuVxjRGUagcOw8DfpdojaFl9iitj1QoSZm3SL",
+	"rr1j20M+tSNy3FtYy67egyejoaN4KcXN9oVY97n7iQMppLhhkFT7RabaRxVnDLi+ZMWYw7pvCBivrOgi",
+	"RkUhjPaXOei0pwiD3pMlY/aVUQ083l7mA27hqRQ5oVKya5oZ2FWZ8nKrISTOPRHG46xMIBnpK+4VWAqK",
+	"X+2KK+YACVVXkJCVkIT1VC86ejREdaQpFSJj8Q7lN/i2EMkIZbe6DkpfLkcHm6ZWeK+XKuTXM4iVTSiN",
+	"Uz8lRycnZGPAdCNGU2Z1dTjBoXWau72Sh0uHPI6t6aF3X5i1CpF8rYgzdJu24l+pjQgSbHorSm3+buq1",
+	"pwTyQm8tv1wgCZMrSaBxCsm4E9csB6VpXuxIKpi2it7VYqph0i6keDQljeGSjTJGLZ3Taa/9UiSoyhRF",
+	"JIHgU8lIwaP1QTJot8/tuVb2KYXIR9lmxynbAmUtuLCdgzhNCz032nZRLd+yz32/pLYM4WVSDuW+fXfb",
+	"ddo1/h2Fq+sIcWuU5Ll9Zx5FUR8fc7gZ6GI8Y9dGhZc0viJUkfcmgX1v3I3LVYjIEjQqujTRlFrdBd5V",
+	"zfnBo7vioN3UTmF5tXCaJAxZpNlLTz4rmikIfUn69jk+8cRHZodR0BN/QjUdxnhLkWxDiyeoIv/x+qcf",
+	"ya+lMh8sTliza+CnhPKt/dYksSiim8laTNyGMauevqKbf4JS1JSK6m8n6ooVE1HYXU8MCAMZLLQsAY+3",
+	"Doxt3h5vidsdefnT6wuLPnEbIYFMAXl2fmEaSLzM8QSenV8EYfDD+dn3QRjgC/i/n81/zy6e/BCEwffn",
+	"L84vzr1D8qx8jzNEGb224iZiRajNfzslvoTQljNUZZyiBO97cKYOWHtWmgnuwW5vya8VKUyq0izVLOJo",
+	"dbT40fzkoNsX26/UnlT2aLYNdr2KiqnBXFa26tVhTP0lrBWSB4vDyARN05N4dHgQHUUdfDM/mB674D/Y",
+	"Jpx8lxwtT+LJzcHN0ZVX0jyIop4htDkbU0PYazmL2mg2VdBkymkoVUTDje003AnXqvaOg2vAE9S2JvZ/",
+	"NGwrxI7kDuOxCWFN5y68G1rtAipI8YeLi5dVZdtQHq6FjwyVHW2s49Yd0anO7zx19Hgw0SkMljSjPEY3",
+	"FGSCJpPq8+R49V08ocs4QWE2iW43E4+mR63sGZ1ZL38Nrg5vTqbzR0aNJGXcFDmcr1eg8TirjPPSEbMs",
+	"YqSLGhyLhHlyKcWScRfbRakvVcXNQ6PoSlOpITlDoR5EBw8n0XwSHVxEh4soWkTRL/2o0JbLyNjcq+gN",
+	"1Kwa8Q7pSTVJYKC4BENulPK1ZNSl/MTCYe8Zp96IiwuDQTcjMVr73PcJo1O9aR10D96ZcEqXBiULY+IG",
+	"SNMr01wgHDY+98NJva82Iyq7j91BvK5ea+vJh1GQuWOJ9eH6pFpC89gM20o2ZLGufxhrV/QZC5Goe8NM",
+	"uZSmNNeecDGx5bav9fVKXee/Nzp2qQ+zaR1BZ48dAToGdsviiSm43UcWtkRX73pu81BRSpfpBIUEBbrv",
+	"ArwX77GhDvV7SrIjDp9UWDO0Wzo/F4lz8WOlMyiKMCgNoX2q8im7bNH/eGVpS6ciOSSdXSZ/l6D6jWwC",
+	"1yC3BCMjqaydrESWiY0KCc2yymsrzJoEj2FK3rikqp76sn6NaVXh+Na81+cKeu3z6tFEH2ynfCry44IG",
+	"Au/29hG5g9kvtaMP5E0qSCxyUGQJW8ET490dwiHH0aFF7l5j9HRPcFKabs2/BkNU3RU1m2j1RefDNeeq",
+	"ADY6RjC+fmnfuh0QtifHh30p/iA2JBN8jVmQSEhOt3Y/imXAdVhVpxAOpkCTaorQzZJgEFyC3gBwojeC",
+	"FFRqZZ9ZkOPoqPt66JrRTHv4GIUfl3pKzohtylj5rgUoIrjpXZrxDHxmr4S7fef5IDLdb3yNLH3BdRS6",
+	"L0IrPdxIKhRwl1LgHp+USov8rNRCxTQDN3KJoAGVtF70rOpW+Zlxe9UMqNItGwkDSXki8sHM2G3rKYMs",
+	"qRs5fgyum+MrzGLmCGyMBKvuvtcKVwXEU5ZkcGFRRtUNnxwPINOK7och94SGZh8YV0V0HAxmQZhou0zL",
+	"PBZWKXiDUl1Bk9TxHx+xsw+d9Y/nQ0VEt9HBrWyoMsWXkKhUSA0cEpThwfFDEqdU0hjhRneXD6O7Yqrd",
+	"cVjLcU+8+NEM1e7D6ZT8Z7kEyUGjMZn3yQPKyaunT8h8fnBIVLlMRE4Z/2bUTG8X599jWPeOWd3Wpupm",
+	"RacJ4e+mbmq0N5TRJWSdzVR2HHabH+PZH8t9NY8xwLs3HEbdeNgDZPvk6Pi7b6bkfSwSeG/GpVIgGyFd",
+	"jl9IsZY0VySnOk6J4P1hURPy29Oi3tCa0WHjqjd9C9w3uVuPVLXMf0Emx9VAiSO0IHmpNFkC2e1KBsdy",
+	"Ps3zvAsDxpXGIB8sghktmJrR2tFO1lKUxbT5w+x6TrMipfNZrTpq5lRjFhs33Tys/Pm6g4PPOFncLWol",
+	"O0z4itlCkiNBqDLQBhUjxBi9zKCOvde2btH1NjvaqvZUB31aSovCOjJM8BFLNIqjBUmES4J7bb+j6OTh",
+	"rqbsQMZ/PqiyKExz18C6dGlbyKNKG/1o1+o/eJLwpnMq3bkrunj97Lsj1sAY4b2G6k7Nkh72dPGKKLq1",
+	"vkHRHKb7gE90nz5lt/yHGlmXeJqRlHqx45MTb6mjaHAxZy1j9JpxdIewMZqtwnqHpt9jXZuI41JKwGRl",
+	"TOvXdAmf70ANbw6fEPMAYUnnfEM8kxWyh24zE2uSMQ62Z6oK2jOv4bajq053vf/Pr55jBACzDevZrffW",
+	"fZmMgCbdgj9+W4nd7xSie+kjiFuj/iux4wpRgsertLSlX7Hq51ShQeaYCOCzpBBST4nLyLSkqxWLSYo5",
+	"pvnKZQ3/4mLDQ4eN7ckaK1sCZiCqKqD7VafpvwzyZTG4ToW7R3RW0DiFycE0wsy67rSpxWy22Wym1Hw9",
+	"FXI9c++q2YvnT85/fH1u3rn1ZjStpyatWjIGmroUfD3H5zHBowULFsHhNJoeBnZQwtjTLAWa6fT3YPHh",
+	"NgxmSKkiNPOLfm7KFd2/2R2qaPAM9Oum4ta6rXQQRXumYqtp2HuNi/aLisNzoxXbUxsxVtW1k6Elap5n",
+	"9naKGSMt85zKbYda1Vpw4u4VKEzDG2X1NvCFGJiedLnjwps30nYFUBiDyqtLBXFWKu0SVQ1ZVoGlqnRN",
+	"LpAZVG/Hgn17Uw0o2BsAmJpaFKUdgvLAj5sgV9VUORpv+4hflu0jNs7msUi2f8zpNn7C9W3/akrW1FPs",
+	"IUBiC/63YXBkuduvdt6VtdswOI4O737l5/ZE/idpuC35ujssbkdiNVSI263ffb9R9cJ2Og030upXtt/2",
+	"h/Kybcuf1oG9hsDTHTc1/Vnbe51+k7/dIkL/YsrmOlg7VAu//FgN+iRteLPDxV1x9C7oh8yNlPZ1jf2K",
+	"kYOWLFYuvBRS3GxnmWjFlB0DwIKDCskVFOaWVQ65kFuTGBrQtRQlT8LKVQqZ2Nthm5TFZmxhS4AnkJw2",
+	"86vN3JRJZiFBQfOE0FzwtXGdU3JO47TyrwYDuItTfb/4gildjQupUarcZmQJa8pNGVu6uqIn0l16rRjv",
+	"6PS4PtpofuqS552slFyz7POzIv5Mi7+bueYCepu3XWy16k/35msnSy60VzM6TFX5z4Oj6OgbVKmKuTij",
+	"SpEHxzc3nbLS8c3NLiWr8HfDr1dcevB2Pjl+9zaanNj//K/5fHPzzVf3P+2GSeY0reFvHk0fPZpG0/kO",
+	"Lv0xwsH7+Jg1+0WxaHJCJ6uzydPF9N0/PoLZRtZ2dKzNrhv9GuK0PeQ4/NsBB21ezya/fByPqVDVvanL",
+	"UppynclSMGhRZro/rBoP8tk3s1u7fvYAbnb+6MGYpmsvndQkF0oTJUhO+XaX6WQsZ+11/ZZapzd1V+Nk",
+	"KMi853Cj31dpdEHX4NzfLo6Mm94lCTOt2dO3388mv1xOJ8OH+SUBRmtYdgBnmBsPdP3nwAyvDLk7rXL3",
+	"MULCYQNK25KahzUMlHAgw8IK2Yy7Fu6SxP5L5kyRjbgCHvZaYNWkuWvyuXarm+k1noDyrfNbX6u6xkaM",
+	"OfYmNRWJTWytZtBP6zvXzRXHCpPUY5cZU9oqp7HpKsuof8Kkk6b5875fJk9rLfEHJ2ftoc8Rvx9QNcRP",
+	"yXsbz97bEuQmpfpjdf5oXHLm3wvGt+Yj3qqv15sc8GAUZ8+aX1v5mLTxODq6+53OL1V8quG/NvOlHPyx",
+	"U9oylR0GLoEm26pGZY1mQotiZopaveuJWlK2TuuhVmdk3ioLv3Jqm/XmUpuy0RLJNoZo6rk2foeuI2tG",
+	"B8wAO3UF10FHwezV5HA4D/4vJOWG0IrirhSibkBXt5dOB4az0e9klK9L49n9AH8Y7Qhq1cfBoGaHt++K",
+	"W3+b0hc2pdYvnbQt6kxd7dDxAUvqqdjQss0js0ry7wyyidO+Dtvyka/EXyLytKYTR0SevxXyz1NIV1Ck",
+	"pBogrAD2WA11yK2tZ2ex/on/MWrmBoL/VrO/tJr9QK9hh1qRRBAlMGDbn0UY0LFyQMXseO8fo2NulPhv",
+	"HftL69grKDIaf7QvM8RAXg/juedcsQT8Pt+01Q1ezGatru7UTeVM1FZpyM0NvkfRo7mJzm7pQcx4Zzl/",
+	"6tVc/Pp9v2ryakeZNiTLrSmDhnXinIm1GeHLMq/u7lJ6b0Erq/5KT90w5FW5hAwlzRPyUhqjhtLnuLZh",
+	"Fdy+u/2/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

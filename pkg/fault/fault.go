@@ -32,6 +32,7 @@ const (
 	BadGateway       Code = "bad-gateway"
 	Unavailable      Code = "unavailable"
 	WaitingRoomFull  Code = "waiting-room-full"
+	TooManyConns     Code = "too-many-connections"
 	WakeUpTimeout    Code = "wake-up-timeout"
 	UpstreamTimeout  Code = "upstream-timeout"
 )
@@ -59,6 +60,7 @@ var kinds = map[Code]kind{
 	BadGateway:       {http.StatusBadGateway, "The application failed"},
 	Unavailable:      {http.StatusServiceUnavailable, "Not available now"},
 	WaitingRoomFull:  {http.StatusServiceUnavailable, "The waiting room is full"},
+	TooManyConns:     {http.StatusServiceUnavailable, "Too many connections"},
 	WakeUpTimeout:    {http.StatusGatewayTimeout, "The application did not wake in time"},
 	UpstreamTimeout:  {http.StatusGatewayTimeout, "The application did not answer in time"},
 }

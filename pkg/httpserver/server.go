@@ -27,6 +27,11 @@ type Options struct {
 	MaxHead      int           // bytes of the request's head; 64 KiB
 	LameDuck     time.Duration // go on accepting while the cluster forgets this pod; 0 is none
 	DrainTimeout time.Duration // then wait for what is in flight; 30 s
+
+	// Who counts or limits connections: Listen goes around the listener, ConnContext is that of
+	// http.Server. Both may be nil.
+	Listen      func(net.Listener) net.Listener
+	ConnContext func(context.Context, net.Conn) context.Context
 }
 
 // Server is one listener.
@@ -49,12 +54,16 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", o.Address, err)
 	}
+	if o.Listen != nil {
+		listener = o.Listen(listener)
+	}
 	s := &Server{listener: listener, options: o}
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.serve),
 		ReadHeaderTimeout: o.HeadTimeout,
 		IdleTimeout:       o.IdleTimeout,
 		MaxHeaderBytes:    o.MaxHead,
+		ConnContext:       o.ConnContext,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
 	return s, nil

@@ -10,16 +10,20 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/accesslog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/connections"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/controller"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/dispatch"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/httpapi"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/proxy"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/routing"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/tuning"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/upstream"
 )
 
@@ -36,6 +40,9 @@ type App struct {
 	telemetry  *telemetry.Telemetry
 	controller *controller.Client
 	dispatcher *dispatch.Dispatcher
+	tuning     *tuning.Holder
+	gate       *connections.Gate
+	accesslog  *accesslog.Ring
 	prober     *upstream.Prober
 	waker      *proxy.Waker
 	upstream   *upstream.Client
@@ -72,10 +79,13 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		Now: time.Now, Intn: rand.IntN, Chance: rand.Float64,
 		Prober: a.prober, Waker: a.waker, ReportSoon: a.controller.ReportSoon, Woken: a.woken, Forgotten: a.metrics.Forget,
 	})
-	tel.Registry.MustRegister(&collector{dispatcher: a.dispatcher})
-	a.upstream = upstream.New(upstream.Options{HeadTimeout: s.ResponseHeadTimeout, StreamIdle: s.StreamIdleTimeout})
+	a.tuning = tuning.NewHolder(a.tuned)
+	a.gate = connections.NewGate(func() int { return a.tuning.Current().MaxConnections }, tel.Registry)
+	a.accesslog = accesslog.NewRing(s.AccessLogRecords, int64(s.AccessLogMiB)<<20, strconv.FormatInt(startedAt.UnixNano(), 36))
+	tel.Registry.MustRegister(&collector{dispatcher: a.dispatcher, accesslog: a.accesslog})
+	a.upstream = upstream.New(upstream.Options{Silence: func() time.Duration { return a.tuning.Current().Timeout }})
 	a.proxy = proxy.New(proxy.Options{
-		Matcher: a.dispatcher, Sender: a.upstream, TrustedProxies: trusted,
+		Matcher: a.dispatcher, Sender: a.upstream, Gate: a.gate, AccessLog: a.accesslog, TrustedProxies: trusted,
 		Limits: proxy.Limits{Body: int64(s.MaxBodyMiB) << 20, URI: s.MaxURIBytes, StreamIdle: s.StreamIdleTimeout},
 		Log:    tel.Log, Tracer: tel.Tracer, Metrics: a.metrics,
 	})
@@ -89,7 +99,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 	a.data, err = httpserver.Listen(ctx, httpserver.Options{
 		Address: a.settings.DataListen, Log: a.log, LameDuck: a.settings.LameDuck, DrainTimeout: a.settings.DrainTimeout,
-		Handler: httpserver.Recover(a.log)(a.proxy),
+		Handler: httpserver.Recover(a.log)(a.proxy), Listen: a.gate.Listen, ConnContext: a.gate.Context,
 	})
 	if err != nil {
 		return err
@@ -108,7 +118,7 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 		return ""
 	})
 	api, err := httpapi.Handler(httpapi.Options{
-		Balancer: a.settings.Identity, StartedAt: startedAt, Now: time.Now, Source: source{a},
+		Balancer: a.settings.Identity, StartedAt: startedAt, Now: time.Now, Source: source{a}, Settings: settingsOf{a}, Caller: a.proxy, Logs: a.accesslog,
 	})
 	if err != nil {
 		return err
@@ -133,7 +143,7 @@ func (a *App) Run(ctx context.Context) error {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	var loops sync.WaitGroup
-	loops.Go(func() { a.controller.FollowRoutes(life, a.dispatcher) })
+	loops.Go(func() { a.controller.FollowRoutes(life, a.dispatcher, a.tuning) })
 	loops.Go(func() { a.controller.Report(life, a.dispatcher) })
 
 	adminLife, endAdmin := context.WithCancel(context.WithoutCancel(ctx))
@@ -182,9 +192,15 @@ func (a *App) drain(stop context.CancelFunc, dataEnd <-chan error) error {
 	stop()
 	fault := <-dataEnd
 	if cut := a.proxy.Drain(deadline); cut > 0 {
-		fault = errors.Join(fault, fmt.Errorf("%d tunnels were still open at the deadline", cut))
+		fault = errors.Join(fault, fmt.Errorf("%d tunnels and requests of the admin port were still open at the deadline", cut))
 	}
 	return fault
+}
+
+// tuned tells who keeps a setting of its own, and notes what is followed.
+func (a *App) tuned(s tuning.Settings) {
+	a.dispatcher.Prefer(s.Algorithm())
+	a.log.Info("settings followed", "policy", s.Policy, "max_connections", s.MaxConnections, "timeout", s.Timeout)
 }
 
 // woken notes a wake-up that ended.
@@ -209,10 +225,20 @@ func (a *App) woken(app routing.Application, wake dispatch.WakeUp) {
 type source struct{ a *App }
 
 func (s source) Snapshots() []dispatch.Snapshot { return s.a.dispatcher.Snapshots() }
-func (s source) Draining() bool                 { return s.a.data.Draining() }
-func (s source) Link() httpapi.Link {
+func (s source) Self() httpapi.Self {
 	link := s.a.controller.Link()
-	return httpapi.Link{
-		Connected: link.Connected, RoutesVersion: s.a.dispatcher.Version(), LastGood: link.LastGood, LastError: link.LastError,
+	return httpapi.Self{
+		Link: httpapi.Link{
+			Connected: link.Connected, RoutesVersion: s.a.dispatcher.Version(), LastGood: link.LastGood, LastError: link.LastError,
+		},
+		Draining: s.a.data.Draining(), Connections: s.a.gate.Open(),
 	}
+}
+
+// settingsOf joins the settings that are followed with the way to change them.
+type settingsOf struct{ a *App }
+
+func (s settingsOf) Current() tuning.Settings { return s.a.tuning.Current() }
+func (s settingsOf) Put(ctx context.Context, to tuning.Settings) (tuning.Settings, error) {
+	return s.a.controller.PutSettings(ctx, to, s.a.tuning)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/gen/common"
 )
 
 // fakeController serves the control plane by the generated strict server, from what a test sets. It
@@ -30,6 +31,11 @@ type fakeController struct {
 	onStart func(autoscaler.ApplicationKey)
 	down    bool   // refuses everything
 	refusal string // of every start, if not ""
+
+	settings common.BalancerSettings
+	puts     []common.BalancerSettings
+	onPut    func(common.BalancerSettings) autoscaler.PutBalancerSettingsResponseObject // nil: they are kept
+	onPoll   func(*autoscaler.RoutesUpdate)                                             // before an answer leaves
 }
 
 type start struct {
@@ -96,11 +102,16 @@ func (c *fakeController) WatchRoutes(ctx context.Context, request autoscaler.Wat
 		c.mu.Lock()
 		version, changed := c.versionText(), c.changed
 		if (request.Params.After == nil || *request.Params.After != version) && c.version > 0 && !c.down {
-			answer := autoscaler.WatchRoutes200JSONResponse{Version: version, Complete: true, Removed: []autoscaler.ApplicationKey{}, Applications: []autoscaler.Route{}}
+			settings := c.settings
+			answer := autoscaler.WatchRoutes200JSONResponse{Settings: &settings, Version: version, Complete: true, Removed: []autoscaler.ApplicationKey{}, Applications: []autoscaler.Route{}}
 			for _, r := range c.routes {
 				answer.Applications = append(answer.Applications, r)
 			}
+			onPoll := c.onPoll
 			c.mu.Unlock()
+			if onPoll != nil {
+				onPoll((*autoscaler.RoutesUpdate)(&answer))
+			}
 			return answer, nil
 		}
 		down := c.down
@@ -114,6 +125,27 @@ func (c *fakeController) WatchRoutes(ctx context.Context, request autoscaler.Wat
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// PutBalancerSettings keeps the settings, and wakes the long polls.
+func (c *fakeController) PutBalancerSettings(_ context.Context, request autoscaler.PutBalancerSettingsRequestObject) (autoscaler.PutBalancerSettingsResponseObject, error) {
+	c.mu.Lock()
+	c.puts = append(c.puts, *request.Body)
+	onPut := c.onPut
+	c.mu.Unlock()
+	if onPut != nil {
+		return onPut(*request.Body), nil
+	}
+	c.set(*request.Body)
+	return autoscaler.PutBalancerSettings200JSONResponse(*request.Body), nil
+}
+
+// set changes the settings, as another load balancer would.
+func (c *fakeController) set(s common.BalancerSettings) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.settings = s
+	c.bump()
 }
 
 func (c *fakeController) StartApplication(ctx context.Context, request autoscaler.StartApplicationRequestObject) (autoscaler.StartApplicationResponseObject, error) {
@@ -176,7 +208,7 @@ func (c *fakeController) calls() []start {
 func route(name, prefix string) autoscaler.Route {
 	return autoscaler.Route{
 		Namespace: "default", Deployment: name, Autoscaler: name, ApiPrefix: prefix, Hosts: []string{},
-		Algorithm: autoscaler.RoundRobin, State: autoscaler.ApplicationStateAsleep, WakeUpTimeoutSeconds: 30, Endpoints: []autoscaler.Endpoint{},
+		Algorithm: new(autoscaler.RoundRobin), State: autoscaler.ApplicationStateAsleep, WakeUpTimeoutSeconds: 30, Endpoints: []autoscaler.Endpoint{},
 	}
 }
 

@@ -27,10 +27,12 @@ type Settings struct {
 	MaxBodyMiB          int // of a request
 	MaxURIBytes         int
 
-	ResponseHeadTimeout time.Duration // 0 is none
-	StreamIdleTimeout   time.Duration
-	LameDuck            time.Duration // go on accepting while the cluster forgets this pod
-	DrainTimeout        time.Duration // then wait for requests in flight and waiting
+	StreamIdleTimeout time.Duration // of clients and tunnels; a pod's is the settings' timeout_seconds
+	LameDuck          time.Duration // go on accepting while the cluster forgets this pod
+	DrainTimeout      time.Duration // then wait for requests in flight and waiting
+
+	AccessLogRecords int // kept in memory for GET /proxy/logs
+	AccessLogMiB     int // that they may hold
 
 	TrustedProxies string // CIDRs whose X-Forwarded-* headers are believed, with commas between
 	LogLevel       string
@@ -48,10 +50,11 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.Int(&s.WaitingRoomMiB, "waiting-room-mib", 256, 1, 1<<20, "MiB that all waiting requests together may hold in memory")
 	set.Int(&s.MaxBodyMiB, "max-body-mib", 1024, 1, 1<<20, "MiB of a request's body")
 	set.Int(&s.MaxURIBytes, "max-uri-bytes", 16<<10, 256, 64<<10, "bytes of a request's path and query")
-	set.Duration(&s.ResponseHeadTimeout, "response-head-timeout", 0, 0, 24*time.Hour, "longest wait for the head of a pod's answer; 0s is for ever, since inference can take minutes")
-	set.Duration(&s.StreamIdleTimeout, "stream-idle-timeout", 5*time.Minute, time.Second, 24*time.Hour, "longest pause between two bytes of a body, an answer or a tunnel")
+	set.Duration(&s.StreamIdleTimeout, "stream-idle-timeout", 5*time.Minute, time.Second, 24*time.Hour, "longest pause of a client that sends a body or takes an answer, and of a tunnel")
 	set.Duration(&s.LameDuck, "lame-duck", 5*time.Second, 0, 5*time.Minute, "how long new requests are still taken after the signal to end")
 	set.Duration(&s.DrainTimeout, "drain-timeout", 30*time.Second, time.Second, time.Hour, "how long requests then have to end")
+	set.Int(&s.AccessLogRecords, "access-log-records", 10_000, 1, 1_000_000, "requests that GET /proxy/logs can show")
+	set.Int(&s.AccessLogMiB, "access-log-mib", 16, 1, 1<<10, "MiB that they may hold in memory")
 	set.String(&s.TrustedProxies, "trusted-proxies", "", "CIDRs of proxies whose X-Forwarded-* headers are believed, with commas between; none by default")
 	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")
 	err := set.Load(args, environ)

@@ -5,8 +5,10 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/gen/common"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/dispatch"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/routing"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/tuning"
 )
 
 func update(u *autoscaler.RoutesUpdate) routing.Update {
@@ -20,12 +22,25 @@ func update(u *autoscaler.RoutesUpdate) routing.Update {
 	return out
 }
 
+// balancerSettings are the settings of an answer; what is left out takes its default.
+func balancerSettings(s *common.BalancerSettings) tuning.Settings {
+	return tuning.Settings{
+		Policy: string(value(s.Policy)), MaxConnections: int(value(s.MaxConnections)),
+		Timeout: time.Duration(value(s.TimeoutSeconds)) * time.Second,
+	}.OrDefaults()
+}
+
+func settingsRequest(s tuning.Settings) common.BalancerSettings {
+	policy, connections, timeout := common.BalancingPolicy(s.Policy), int32of(s.MaxConnections), int32of(int(s.Timeout.Seconds()))
+	return common.BalancerSettings{Policy: &policy, MaxConnections: &connections, TimeoutSeconds: &timeout}
+}
+
 func route(r autoscaler.Route) routing.Route {
 	out := routing.Route{
 		Application:    routing.Application{Namespace: r.Namespace, Deployment: r.Deployment},
 		Prefix:         r.ApiPrefix,
 		Hosts:          r.Hosts,
-		Algorithm:      string(r.Algorithm),
+		Algorithm:      string(value(r.Algorithm)),
 		State:          routing.State(r.State),
 		Concurrency:    int(r.ContainerConcurrency),
 		WakeUpTimeout:  time.Duration(r.WakeUpTimeoutSeconds) * time.Second,

@@ -23,7 +23,7 @@ type link struct {
 	last     error
 	failures int
 	changed  func(away bool)
-	redial   func() // ends a poll that may hang on a dead connection
+	redial   func(error) // ends a poll under way, which is then begun again
 }
 
 func newLink() *link { return &link{} }
@@ -63,7 +63,7 @@ func (l *link) failed(err error) {
 		changed(true)
 	}
 	if redial != nil {
-		redial()
+		redial(errRedial) // it may hang on a dead connection
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/routing"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/tuning"
 )
 
 // How long the controller is asked to wait for a change, and how long its answer may take beyond.
@@ -23,17 +24,27 @@ type Fleet interface {
 	ControllerAway(away bool)
 }
 
-// FollowRoutes hands every change of the routes to the fleet until ctx ends.
-func (c *Client) FollowRoutes(ctx context.Context, fleet Fleet) {
+// FollowRoutes hands every change of the routes to the fleet, and of the settings to their holder,
+// until ctx ends.
+func (c *Client) FollowRoutes(ctx context.Context, fleet Fleet, settings Settings) {
 	c.link.mu.Lock()
 	c.link.changed = fleet.ControllerAway
 	c.link.mu.Unlock()
 	var back backOff
-	version := ""
+	version, seen := "", settings.Mark()
 	for ctx.Err() == nil {
-		update, err := c.poll(ctx, version)
+		polling, end := c.beginPoll(ctx) // before the mark: a change after it ends this poll
+		mark := settings.Mark()
+		if mark != seen {
+			version, seen = "", mark
+		}
+		update, told, err := c.poll(polling, version)
+		end()
 		if ctx.Err() != nil {
 			return
+		}
+		if errors.Is(err, errAnew) {
+			continue
 		}
 		if err != nil {
 			delay := back.next()
@@ -46,7 +57,8 @@ func (c *Client) FollowRoutes(ctx context.Context, fleet Fleet) {
 		}
 		back.reset()
 		c.ended("routes", nil)
-		if update.Version == version && !update.Complete && len(update.Routes)+len(update.Removed) == 0 {
+		settled := told == nil || settings.Polled(mark, *told, time.Now())
+		if settled && update.Version == version && !update.Complete && len(update.Routes)+len(update.Removed) == 0 {
 			continue // nothing has changed
 		}
 		lost := fleet.Apply(update)
@@ -55,21 +67,38 @@ func (c *Client) FollowRoutes(ctx context.Context, fleet Fleet) {
 		for _, app := range lost {
 			c.o.Log.Warn("host and path belong to another application", "application", app.String())
 		}
+		if !settled { // what stands now must be read anew
+			version = ""
+			pause(ctx, unsettledPause)
+		}
 	}
 }
 
-var errRedial = errors.New("other exchanges with the controller failed: the poll is begun again")
+// unsettledPause is how soon everything is asked for again when the settings that came may be older
+// than those that are followed.
+const unsettledPause = 50 * time.Millisecond
 
-// poll waits for one change.
-func (c *Client) poll(ctx context.Context, version string) (routing.Update, error) {
+// Why a poll that is under way is begun again.
+var (
+	errRedial = errors.New("other exchanges with the controller failed: the poll is begun again")
+	errAnew   = errors.New("the settings were changed: everything is asked for anew")
+)
+
+// beginPoll makes the context of one poll, which link.redial can end. Call end after the poll.
+func (c *Client) beginPoll(ctx context.Context) (polling context.Context, end func()) {
 	ctx, cancel := context.WithTimeout(ctx, pollWait+pollGrace)
-	defer cancel()
 	ctx, redial := context.WithCancelCause(ctx)
-	defer redial(nil)
 	c.link.mu.Lock()
-	c.link.redial = func() { redial(errRedial) }
+	c.link.redial = redial
 	c.link.mu.Unlock()
+	return ctx, func() {
+		redial(nil)
+		cancel()
+	}
+}
 
+// poll waits for one change. The settings are nil when the answer has none.
+func (c *Client) poll(ctx context.Context, version string) (routing.Update, *tuning.Settings, error) {
 	wait := fmt.Sprintf("%ds", int(pollWait.Seconds()))
 	params := &autoscaler.WatchRoutesParams{Wait: &wait}
 	if version != "" {
@@ -77,15 +106,19 @@ func (c *Client) poll(ctx context.Context, version string) (routing.Update, erro
 	}
 	answer, err := c.api.WatchRoutesWithResponse(ctx, params)
 	if err != nil {
-		if cause := context.Cause(ctx); errors.Is(cause, errRedial) {
-			return routing.Update{}, cause
+		if cause := context.Cause(ctx); errors.Is(cause, errRedial) || errors.Is(cause, errAnew) {
+			return routing.Update{}, nil, cause
 		}
-		return routing.Update{}, err
+		return routing.Update{}, nil, err
 	}
 	if answer.JSON200 == nil {
-		return routing.Update{}, problemOf(answer.StatusCode(), answer.Body)
+		return routing.Update{}, nil, problemOf(answer.StatusCode(), answer.Body)
 	}
-	return update(answer.JSON200), nil
+	if answer.JSON200.Settings == nil {
+		return update(answer.JSON200), nil, nil
+	}
+	told := balancerSettings(answer.JSON200.Settings)
+	return update(answer.JSON200), &told, nil
 }
 
 // maxProblem bounds how much of a refusal goes into a log line.

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,7 @@ type Application struct {
 	service  *Pod          // the Service, tried while the controller is away; else nil
 	view     []balance.Pod // what the policy sees; kept to spare allocations
 	policy   balance.Policy
+	named    string // the policy's name
 	room     *waitroom.Room
 	sequence uint64 // of the last arrival
 	need     *Need  // somebody waits and no pod is usable; else nil
@@ -50,15 +52,13 @@ func (a *Application) Touch(now time.Time) { a.activity.Store(now.UnixNano()) }
 func (a *Application) follow(route routing.Route, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.policy == nil || a.route.Algorithm != route.Algorithm {
-		a.policy, _ = balance.ByName(route.Algorithm, a.d.options.Intn)
-	}
 	endpoints := route.Endpoints
 	route.Endpoints = nil
 	if route.ExpectedStart == 0 {
 		route.ExpectedStart = a.route.ExpectedStart // what a start call has told
 	}
 	a.route, a.removed = route, false
+	a.choosePolicy()
 	pods := make([]*Pod, 0, len(endpoints))
 	for _, e := range endpoints {
 		i := slices.IndexFunc(a.pods, func(p *Pod) bool { return p.Name == e.Pod && p.Address == e.Address })
@@ -81,6 +81,21 @@ func (a *Application) follow(route routing.Route, now time.Time) {
 	slices.SortFunc(pods, byName)
 	a.pods = pods
 	a.update(now)
+}
+
+// choosePolicy takes the policy that the route names, else the one of the settings. One that stays
+// the same goes on where it is.
+func (a *Application) choosePolicy() {
+	if name := cmp.Or(a.route.Algorithm, *a.d.preferred.Load()); a.policy == nil || a.named != name {
+		a.named = name
+		a.policy, _ = balance.ByName(name, a.d.options.Intn)
+	}
+}
+
+func (a *Application) prefer() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.choosePolicy()
 }
 
 // remove ends the route: who waits is sent away, requests on pods go on.

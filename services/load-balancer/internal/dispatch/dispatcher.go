@@ -55,6 +55,8 @@ type Dispatcher struct {
 	table   atomic.Pointer[routing.Table[*Application]]
 	version atomic.Pointer[string]
 	away    atomic.Bool
+	// preferred is the policy of applications whose route names none.
+	preferred atomic.Pointer[string]
 
 	mu           sync.Mutex // of the fields below, and of Apply
 	applications map[routing.Application]*Application
@@ -66,7 +68,17 @@ func New(o Options) *Dispatcher {
 	d := &Dispatcher{options: o, budget: waitroom.NewBudget(o.RoomBytes), applications: map[routing.Application]*Application{}}
 	table, _ := routing.NewTable[*Application](nil)
 	d.table.Store(table)
+	preferred := balance.RoundRobinName
+	d.preferred.Store(&preferred)
 	return d
+}
+
+// Prefer names the policy of every application whose route names none.
+func (d *Dispatcher) Prefer(algorithm string) {
+	d.preferred.Store(&algorithm)
+	for _, app := range d.Applications() {
+		app.prefer()
+	}
 }
 
 // Version is that of the routes that are followed now; "" before the first.
@@ -80,6 +92,18 @@ func (d *Dispatcher) Version() string {
 // Match finds the application of a request; the errors are those of routing.Table.Match.
 func (d *Dispatcher) Match(host, path string) (routing.Match[*Application], error) {
 	return d.table.Load().Match(host, path)
+}
+
+// Find finds the application that has the route of that name.
+func (d *Dispatcher) Find(id routing.Application) (*Application, bool) {
+	d.mu.Lock()
+	app, ok := d.applications[id]
+	d.mu.Unlock()
+	if !ok {
+		return nil, false
+	}
+	_, removed, _ := app.place()
+	return app, !removed
 }
 
 // Apply follows a change of the routes. It returns the applications whose host and prefix another

@@ -9,6 +9,7 @@ import (
 // Snapshot is what is known of an application at this moment, for people and metrics.
 type Snapshot struct {
 	Route        routing.Route // without Endpoints
+	Algorithm    string        // that is followed: the route's, else the settings'
 	InFlight     int
 	Streaming    int
 	Waiting      int
@@ -42,7 +43,7 @@ func (a *Application) snapshot() (Snapshot, bool) {
 	defer a.mu.Unlock()
 	now := a.d.options.Now()
 	s := Snapshot{
-		Route: a.route, InFlight: a.counters.inFlight, Streaming: a.counters.streaming,
+		Route: a.route, Algorithm: a.named, InFlight: a.counters.inFlight, Streaming: a.counters.streaming,
 		Waiting: a.room.Len(), WaitingBytes: a.room.Bytes(), Pods: make([]PodSnapshot, 0, len(a.pods)),
 	}
 	pods := a.pods

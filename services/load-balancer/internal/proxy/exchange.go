@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/dispatch"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/routing"
@@ -25,6 +26,8 @@ type exchange struct {
 	ctx     context.Context //nolint:containedctx // the request's own, with its span
 	span    trace.Span
 	began   time.Time
+	path    string // as the client asked for it
+	peer    string // who holds the connection
 
 	match   routing.Match[*dispatch.Application]
 	visit   dispatch.Visit
@@ -33,19 +36,23 @@ type exchange struct {
 	headers [4]string // values of headers that are added, to spare allocations
 	answer  *Answer
 
-	status   int   // of the answer; 0 while none was begun
-	sent     int64 // bytes of the answer's body
-	tries    int   // pods that were tried
-	broken   bool  // the pod broke off
-	cut      bool  // the answer is not whole
+	status   int           // of the answer; 0 while none was begun
+	sent     int64         // bytes of the answer's body
+	tries    int           // pods that were tried
+	pod      *dispatch.Pod // the last of them
+	broken   bool          // the pod broke off
+	cut      bool          // the answer is not whole
 	lastMark time.Time
 	fault    error
+	call     bool         // it is made for someone: a refusal is handed back, not written
+	refusal  *fault.Error // that was
 }
 
 // run is the whole way of a request.
 func (x *exchange) run() {
+	x.path = x.r.URL.EscapedPath()
 	err := x.limits()
-	if err == nil {
+	if err == nil && !x.call {
 		err = x.route()
 	}
 	if err == nil {
@@ -61,6 +68,9 @@ func (x *exchange) run() {
 
 // limits refuses what is too large before anything is done for it.
 func (x *exchange) limits() error {
+	if most, over := x.p.o.Gate.Over(x.r.Context()); over {
+		return errConnections(most)
+	}
 	if x.r.Method == http.MethodConnect {
 		return errMethod()
 	}
@@ -74,7 +84,7 @@ func (x *exchange) limits() error {
 }
 
 func (x *exchange) route() (err error) {
-	x.match, err = x.p.o.Matcher.Match(x.r.Host, x.r.URL.EscapedPath())
+	x.match, err = x.p.o.Matcher.Match(x.r.Host, x.path)
 	return err
 }
 
@@ -91,6 +101,7 @@ func (x *exchange) reach() error {
 			return err
 		}
 		x.tries++
+		x.pod = x.visit.Pod
 		err = x.send()
 		if _, unsent := errors.AsType[*UnsentError](err); !unsent {
 			return err
@@ -98,6 +109,7 @@ func (x *exchange) reach() error {
 		x.p.o.Log.InfoContext(x.ctx, "pod not reached, another is tried", "application", x.visit.App.ID.String(),
 			"pod", x.visit.Pod.Name, "address", x.visit.Pod.Address, "error", err)
 		x.p.o.Metrics.retries.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Inc()
+		x.pod = nil
 		waits, err = x.visit.Retry()
 	}
 }
@@ -193,6 +205,7 @@ func (x *exchange) finish() bool {
 			x.p.o.Metrics.waited.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Observe(x.visit.Waited.Seconds())
 		}
 	}
+	x.p.o.AccessLog.Add(x.record(now))
 	x.log(now)
 	if x.span.IsRecording() {
 		x.span.SetAttributes(attribute.String("http.request.method", x.r.Method), attribute.String("url.path", x.r.URL.Path),
@@ -220,8 +233,8 @@ func (x *exchange) log(now time.Time) {
 	if x.visit.App != nil {
 		attrs = append(attrs, slog.String("application", x.visit.App.ID.String()), slog.Float64("waited_ms", milliseconds(x.visit.Waited)))
 	}
-	if x.visit.Pod != nil {
-		attrs = append(attrs, slog.String("pod", x.visit.Pod.Name), slog.String("reason", x.visit.Reason))
+	if x.pod != nil {
+		attrs = append(attrs, slog.String("pod", x.pod.Name), slog.String("reason", x.visit.Reason))
 	}
 	if x.fault != nil {
 		attrs = append(attrs, slog.String("error", x.fault.Error()))

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"maps"
-	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -88,10 +87,8 @@ func lists(values []string, word string) bool {
 // forwarded says who asked. What the peer says of that itself is believed only of a trusted proxy.
 func (x *exchange) forwarded() {
 	h := x.r.Header
-	peer, _, err := net.SplitHostPort(x.r.RemoteAddr)
-	if err != nil {
-		peer = x.r.RemoteAddr
-	}
+	peer := peerOf(x.r.RemoteAddr)
+	x.peer = peer
 	chain := peer
 	if x.trusts(peer) {
 		if before := h["X-Forwarded-For"]; len(before) > 0 {

@@ -109,9 +109,9 @@ func TestForwarded_IsBelievedOnlyOfTrustedProxies(t *testing.T) {
 }
 
 func TestProxy_RefusalsAreProblems(t *testing.T) {
-	table, _ := routing.NewTable[*dispatch.Application](nil)
 	x := exchangeOf(t, httptest.NewRequest(http.MethodGet, "/", nil))
-	x.p.o.Matcher = table
+	log := &records{}
+	x.p.o.Matcher, x.p.o.Gate, x.p.o.AccessLog = empty{}, open{}, log
 	for name, test := range map[string]struct {
 		r      *http.Request
 		status int
@@ -127,6 +127,9 @@ func TestProxy_RefusalsAreProblems(t *testing.T) {
 		body, _ := io.ReadAll(w.Body)
 		if w.Code != test.status || w.Header().Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s: %d %s", name, w.Code, body)
+		}
+		if r := log.last(); r.Status != test.status || r.Method != test.r.Method || r.Client != "192.0.2.1" || r.Error == "" || r.Pod != "" || r.Took <= 0 {
+			t.Errorf("%s: the log has %+v", name, r)
 		}
 	}
 }

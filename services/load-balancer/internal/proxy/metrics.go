@@ -17,6 +17,7 @@ const (
 	reasonRoomFull = "waiting-room-full"
 	reasonTooLate  = "wake-up-timeout"
 	reasonClosing  = "closing"
+	reasonConns    = "too-many-connections"
 )
 
 // Buckets from a millisecond to ten minutes: an answer may be a cache hit or a long inference.

@@ -7,11 +7,23 @@ import (
 	"io"
 	"net"
 	"net/http"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/accesslog"
 )
+
+// Gate tells whether a request came on a connection beyond the limit, and the limit.
+type Gate interface {
+	Over(ctx context.Context) (limit int, over bool)
+}
+
+// AccessLog keeps what became of every request. Add must return at once, whatever becomes of the
+// record: it is called at the end of each exchange.
+type AccessLog interface{ Add(r accesslog.Record) }
 
 // Sender sends a request to the pod at an address and returns the head of its answer. When ctx
 // ends, also later while the answer is read, the connection to the pod is closed at once. The
-// errors are *UnsentError, *BodyError, ErrHeadTimeout, ErrBroken, or ctx's.
+// errors are *UnsentError, *BodyError, ErrHeadTimeout, ErrBroken, or ctx's; a body that pauses for
+// too long ends with ErrSilent.
 type Sender interface {
 	Do(ctx context.Context, address string, r *Request) (*Answer, error)
 }
@@ -63,6 +75,7 @@ type AnswerBody interface {
 var (
 	ErrBroken      = errors.New("the connection to the pod broke before the answer's head")
 	ErrHeadTimeout = errors.New("the pod sent no answer's head in time")
+	ErrSilent      = errors.New("the pod paused for too long within its answer")
 )
 
 // UnsentError is a failure before the first byte of the request left: it may be sent elsewhere.

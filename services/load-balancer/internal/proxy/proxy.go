@@ -1,6 +1,8 @@
 // Package proxy carries a client's request from its arrival to the last byte of its answer. The
 // whole way is one function, exchange.run: limits, routing, waiting room, pod, upstream, answer.
-// One struct, exchange, travels it; nothing travels in context values but the trace.
+// One struct, exchange, travels it; nothing travels in context values but the trace, and the mark
+// of a connection that is one too many. Requests that the admin API makes for someone go the same
+// way (Call), with the application named instead of found.
 //
 // It decides nothing about pods (dispatch does) and opens no connection to them (upstream does). The
 // start call to the controller is made here, by Waker, through a port.
@@ -23,9 +25,10 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/routing"
 )
 
-// Matcher finds the application of a request.
+// Matcher finds the application of a request, or one by its name.
 type Matcher interface {
 	Match(host, path string) (routing.Match[*dispatch.Application], error)
+	Find(id routing.Application) (*dispatch.Application, bool)
 }
 
 // Limits bound what a client may send, and how long it may pause.
@@ -39,6 +42,8 @@ type Limits struct {
 type Options struct {
 	Matcher        Matcher
 	Sender         Sender
+	Gate           Gate
+	AccessLog      AccessLog
 	Limits         Limits
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers are believed
 	Log            *slog.Logger
@@ -50,12 +55,12 @@ type Options struct {
 type Proxy struct {
 	o          Options
 	propagator propagation.TextMapPropagator
-	tunnels    tunnels
+	guests     guests
 }
 
 // New makes a proxy.
 func New(o Options) *Proxy {
-	return &Proxy{o: o, propagator: otel.GetTextMapPropagator(), tunnels: tunnels{open: map[*tunnel]struct{}{}}}
+	return &Proxy{o: o, propagator: otel.GetTextMapPropagator(), guests: guests{open: map[guest]struct{}{}}}
 }
 
 // The options of spans, made once: each would be an allocation for each request.
@@ -63,18 +68,22 @@ var asServer, asClient = trace.WithSpanKind(trace.SpanKindServer), trace.WithSpa
 
 // ServeHTTP proxies one request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx := p.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-	ctx, span := p.o.Tracer.Start(ctx, "proxy", asServer)
-	x := &exchange{p: p, w: w, r: r, control: http.NewResponseController(w), ctx: ctx, span: span, began: time.Now()}
+	x := p.begin(w, r)
 	x.run()
 	if x.finish() {
 		panic(http.ErrAbortHandler) // the client must see that the answer is not whole
 	}
 }
 
-// Drain waits until every tunnel has ended; when ctx ends first it closes those that are left, and
-// returns how many they were. The server's own drain does not know tunnels.
-func (p *Proxy) Drain(ctx context.Context) int { return p.tunnels.drain(ctx) }
+func (p *Proxy) begin(w http.ResponseWriter, r *http.Request) *exchange {
+	ctx := p.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	ctx, span := p.o.Tracer.Start(ctx, "proxy", asServer)
+	return &exchange{p: p, w: w, r: r, control: http.NewResponseController(w), ctx: ctx, span: span, began: time.Now()}
+}
+
+// Drain waits until every tunnel and every Call has ended; when ctx ends first it closes those that
+// are left, and returns how many they were. The data port's own drain does not know them.
+func (p *Proxy) Drain(ctx context.Context) int { return p.guests.drain(ctx) }
 
 // Metrics are the counts of the data path. Labels are bounded: only applications that have a route
 // are named.

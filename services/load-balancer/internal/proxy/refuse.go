@@ -24,6 +24,13 @@ func errURITooLong(size, limit int) error {
 		With("target", strconv.Itoa(size)+" bytes", "at most "+strconv.Itoa(limit)+" bytes")
 }
 
+// connectionsRetry is when a client may try again that was one too many: connections come and go.
+const connectionsRetry = time.Second
+
+func errConnections(most int) error {
+	return fault.New(fault.TooManyConns, "%d client connections are open, as many as max_connections of the settings allows", most).After(connectionsRetry)
+}
+
 // refuse answers with a problem document when the request did not get an answer from a pod.
 func (x *exchange) refuse(err error) {
 	x.fault = err
@@ -35,7 +42,11 @@ func (x *exchange) refuse(err error) {
 	x.endBody()
 	problem := x.problem(err)
 	x.status = problem.Code.Status()
-	if x.body.unread() {
+	if x.call {
+		x.refusal = problem
+		return
+	}
+	if x.body.unread() || problem.Code == fault.TooManyConns {
 		x.w.Header().Set("Connection", "close")
 	}
 	fault.Write(x.w, x.r.WithContext(x.ctx), problem)
@@ -56,8 +67,11 @@ func (x *exchange) problem(err error) *fault.Error {
 
 func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 	if known, ok := errors.AsType[*fault.Error](err); ok {
-		if known.Code == fault.TooLarge {
+		switch known.Code {
+		case fault.TooLarge:
 			return known, reasonTooLarge
+		case fault.TooManyConns:
+			return known, reasonConns
 		}
 		return known, reasonInvalid
 	}

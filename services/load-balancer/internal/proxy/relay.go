@@ -92,7 +92,11 @@ func (x *exchange) copyBody() error {
 		if err != nil {
 			if x.ctx.Err() == nil {
 				x.broken = true
-				x.p.o.Metrics.failures.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment, "broke-off").Inc()
+				kind := "broke-off"
+				if errors.Is(err, ErrSilent) {
+					kind = "silent"
+				}
+				x.p.o.Metrics.failures.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment, kind).Inc()
 			}
 			return fmt.Errorf("read from the pod: %w", err)
 		}

@@ -2,13 +2,11 @@ package proxy
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -40,9 +38,9 @@ func (x *exchange) tunnel() {
 		return
 	}
 	t := &tunnel{client: client, pod: pod, idle: x.p.o.Limits.StreamIdle, touch: x.visit.App.Touch}
-	x.p.tunnels.add(t)
-	defer x.p.tunnels.remove(t)
-	x.sent, x.fault = t.run(fromClient.Reader, fromPod)
+	x.p.guests.add(t)
+	defer x.p.guests.remove(t)
+	x.body.taken, x.sent, x.fault = t.run(fromClient.Reader, fromPod)
 }
 
 func (x *exchange) writeSwitch(client net.Conn, protocol string) error {
@@ -58,17 +56,19 @@ func (x *exchange) writeSwitch(client net.Conn, protocol string) error {
 	return nil
 }
 
-// run copies both ways and returns how many bytes went to the client. When one side has no more to
-// say the other is told, and may finish.
-func (t *tunnel) run(fromClient, fromPod *bufio.Reader) (int64, error) {
+// run copies both ways and returns how many bytes came from the client and went to it. When one
+// side has no more to say the other is told, and may finish.
+func (t *tunnel) run(fromClient, fromPod *bufio.Reader) (up, down int64, err error) {
 	t.last.Store(time.Now().UnixNano())
-	up := make(chan error, 1)
+	ended := make(chan error, 1)
 	go func() {
-		_, err := t.copy(t.pod, t.client, fromClient)
-		up <- err
+		var err error
+		up, err = t.copy(t.pod, t.client, fromClient)
+		ended <- err
 	}()
-	n, down := t.copy(t.client, t.pod, fromPod)
-	return n, errors.Join(<-up, down)
+	down, err = t.copy(t.client, t.pod, fromPod)
+	err = errors.Join(<-ended, err)
+	return up, down, err
 }
 
 func (t *tunnel) copy(to, from net.Conn, buffered *bufio.Reader) (int64, error) {
@@ -107,55 +107,4 @@ func (t *tunnel) copy(to, from net.Conn, buffered *bufio.Reader) (int64, error) 
 func (t *tunnel) close() {
 	_ = t.client.Close()
 	_ = t.pod.Close()
-}
-
-// tunnels are those that are open.
-type tunnels struct {
-	mu    sync.Mutex
-	open  map[*tunnel]struct{}
-	empty chan struct{} // closed when none is left; made by drain
-}
-
-func (ts *tunnels) add(t *tunnel) {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	ts.open[t] = struct{}{}
-}
-
-func (ts *tunnels) remove(t *tunnel) {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	delete(ts.open, t)
-	if len(ts.open) == 0 && ts.empty != nil {
-		close(ts.empty)
-		ts.empty = nil
-	}
-}
-
-func (ts *tunnels) drain(ctx context.Context) int {
-	ts.mu.Lock()
-	if len(ts.open) == 0 {
-		ts.mu.Unlock()
-		return 0
-	}
-	if ts.empty == nil {
-		ts.empty = make(chan struct{})
-	}
-	empty := ts.empty
-	ts.mu.Unlock()
-	select {
-	case <-empty:
-		return 0
-	case <-ctx.Done():
-	}
-	ts.mu.Lock()
-	left := len(ts.open)
-	for t := range ts.open {
-		t.close()
-	}
-	ts.mu.Unlock()
-	if left > 0 {
-		<-empty
-	}
-	return left
 }

@@ -34,7 +34,7 @@ type Route struct {
 	Application    Application
 	Prefix         string   // "/" matches everything
 	Hosts          []string // none: every host
-	Algorithm      string   // the balancing policy
+	Algorithm      string   // the balancing policy; "" is the one of the settings
 	State          State
 	Concurrency    int           // requests that one pod works on at a time; 0 is no limit
 	WakeUpTimeout  time.Duration // how long a request waits at most for a pod

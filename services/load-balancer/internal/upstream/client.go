@@ -23,12 +23,11 @@ import (
 
 // Options are the limits of a client. The zero value of each takes the default named with it.
 type Options struct {
-	DialTimeout     time.Duration // 1 s
-	HeadTimeout     time.Duration // from the request's first byte, the upload included, to the answer's head; 0 is none: inference takes minutes
-	StreamIdle      time.Duration // longest pause between two bytes of an answer or a tunnel; 5 min
-	KeepAlive       time.Duration // how long a connection may have been idle to be used again; 4 s, less than what servers allow
-	KeepConnections int           // idle connections kept for each pod; 128
-	MaxHead         int64         // bytes of an answer's head; 256 KiB
+	DialTimeout     time.Duration        // 1 s
+	Silence         func() time.Duration // how long a pod may neither take nor send a byte; asked for each request; 10 min
+	KeepAlive       time.Duration        // how long a connection may have been idle to be used again; 4 s, less than what servers allow
+	KeepConnections int                  // idle connections kept for each pod; 128
+	MaxHead         int64                // bytes of an answer's head; 256 KiB
 	Dial            func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -39,8 +38,10 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	set(&o.DialTimeout, time.Second)
-	set(&o.StreamIdle, 5*time.Minute)
 	set(&o.KeepAlive, 4*time.Second)
+	if o.Silence == nil {
+		o.Silence = func() time.Duration { return 10 * time.Minute }
+	}
 	if o.KeepConnections == 0 {
 		o.KeepConnections = 128
 	}
@@ -110,6 +111,7 @@ func (c *Client) connect(ctx context.Context, address string, reuse bool) (*conn
 // exchange sends the request and reads the head of the answer.
 func (c *Client) exchange(ctx context.Context, cn *conn, request *proxy.Request) (*proxy.Answer, error) {
 	cn.written.Store(0)
+	cn.silence = c.options.Silence()
 	r := &outgoing{Request: request}
 	response := &response{client: c, conn: cn, request: r, stop: context.AfterFunc(ctx, cn.close)}
 	err := r.send(cn)

@@ -2,13 +2,13 @@ package upstream
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -180,11 +180,14 @@ func TestDo_ContextsEndClosesTheConnectionAtOnce(t *testing.T) {
 	<-closed
 }
 
-func TestDo_TimeoutsOfHeadAndStream(t *testing.T) {
+// silence is a time that a pod may be silent.
+func silence(d time.Duration) Options { return Options{Silence: func() time.Duration { return d }} }
+
+func TestDo_PodThatIsSilentIsLeft(t *testing.T) {
 	hang := make(chan struct{})
 	defer close(hang)
 	silent := rawServer(t, func(net.Conn, *bufio.Reader) { <-hang })
-	c := newClient(t, Options{HeadTimeout: 20 * time.Millisecond, StreamIdle: 20 * time.Millisecond})
+	c := newClient(t, silence(20*time.Millisecond))
 	if _, err := c.Do(t.Context(), silent, get("/")); !errors.Is(err, proxy.ErrHeadTimeout) {
 		t.Errorf("error = %v, want ErrHeadTimeout", err)
 	}
@@ -195,8 +198,70 @@ func TestDo_TimeoutsOfHeadAndStream(t *testing.T) {
 	})
 	a := do(t, c, stalled, get("/"))
 	defer a.Body.Close()
-	if text, err := io.ReadAll(a.Body); string(text) != "hello" || !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("%q, %v, want a deadline after the first half", text, err)
+	if text, err := io.ReadAll(a.Body); string(text) != "hello" || !errors.Is(err, proxy.ErrSilent) {
+		t.Errorf("%q, %v, want ErrSilent after the first half", text, err)
+	}
+	deaf := rawServer(t, func(net.Conn, *bufio.Reader) { <-hang })
+	if _, err := c.Do(t.Context(), deaf, post(bytes.NewReader(make([]byte, 64<<20)), 64<<20)); !errors.Is(err, proxy.ErrHeadTimeout) {
+		t.Errorf("a pod that takes no body: %v, want ErrHeadTimeout", err)
+	}
+}
+
+func TestDo_SilenceIsAskedForAnewForEachRequest(t *testing.T) {
+	hang := make(chan struct{})
+	defer close(hang)
+	address := rawServer(t, func(net.Conn, *bufio.Reader) { <-hang })
+	for _, allowed := range []time.Duration{time.Millisecond, 30 * time.Millisecond} {
+		asked := 0
+		c := newClient(t, Options{Silence: func() time.Duration { asked++; return allowed }})
+		for range 2 {
+			began := time.Now()
+			if _, err := c.Do(t.Context(), address, get("/")); !errors.Is(err, proxy.ErrHeadTimeout) || time.Since(began) < allowed {
+				t.Errorf("%v after %v, want ErrHeadTimeout after %v", err, time.Since(began), allowed)
+			}
+		}
+		if asked != 2 {
+			t.Errorf("asked %d times for two requests", asked)
+		}
+	}
+}
+
+// A pod that takes a body, or waits for a client that is slow to send it, has no answer yet: its
+// time begins when the body is there. The upload here takes many times what a pod may be silent.
+func TestDo_PodIsNotSilentWhileTheBodyIsUnderWay(t *testing.T) {
+	const allowed = 100 * time.Millisecond
+	for name, answersFirst := range map[string]bool{"answers after": false, "answers before": true} {
+		t.Run(name, func(t *testing.T) {
+			address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
+				r, err := http.ReadRequest(in)
+				if err != nil {
+					return
+				}
+				if answersFirst {
+					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
+				}
+				_, _ = io.Copy(io.Discard, r.Body)
+				if answersFirst {
+					_, _ = io.WriteString(c, "llo")
+					return
+				}
+				_, _ = io.WriteString(c, okHello)
+			})
+			c := newClient(t, silence(allowed))
+			in, out := io.Pipe()
+			go func() {
+				ticker := time.NewTicker(allowed * 2)
+				defer ticker.Stop()
+				for range 3 {
+					<-ticker.C
+					_, _ = out.Write(make([]byte, 100))
+				}
+				_ = out.Close()
+			}()
+			if got := read(t, do(t, c, address, post(in, -1))); got != "hello" {
+				t.Errorf("answer = %q", got)
+			}
+		})
 	}
 }
 

@@ -18,9 +18,10 @@ type conn struct {
 	address   string
 	br        *bufio.Reader
 	bw        *bufio.Writer
-	written   atomic.Int64 // bytes of the request that is being sent
-	headLeft  int64        // bytes that a head may still have; -1 while no head is read
-	used      bool         // it carried a request before
+	written   atomic.Int64  // bytes of the request that is being sent
+	silence   time.Duration // how long the pod may neither take nor send a byte, for this request
+	headLeft  int64         // bytes that a head may still have; -1 while no head is read
+	used      bool          // it carried a request before
 	idleSince time.Time
 	raw       syscall.RawConn
 	stands    bool

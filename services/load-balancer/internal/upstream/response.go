@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -36,16 +37,16 @@ var forRequest = struct{ head, other *http.Request }{&http.Request{Method: http.
 
 // receive reads the head of the answer, and passes on what comes before it.
 func (p *response) receive() (*proxy.Answer, error) {
-	if timeout := p.client.options.HeadTimeout; timeout > 0 {
-		_ = p.conn.SetReadDeadline(time.Now().Add(timeout))
-		defer func() { _ = p.conn.SetReadDeadline(time.Time{}) }()
-	}
 	request := forRequest.other
 	if p.request.Method == http.MethodHead {
 		request = forRequest.head
 	}
 	for range maxInformational {
+		p.mayPause(p.conn.silence, time.Now())
 		p.conn.headLeft = p.client.options.MaxHead
+		if err := p.await(); err != nil {
+			return nil, headError(err)
+		}
 		answer, err := http.ReadResponse(p.conn.br, request) //nolint:bodyclose // the caller closes it, through Response
 		p.conn.headLeft = -1
 		if err != nil {
@@ -80,22 +81,56 @@ func headError(err error) error {
 	return err
 }
 
-// Read reads the body. A pause longer than the stream's idle time is an error.
+// mayPause gives the pod time to be silent from now on.
+func (p *response) mayPause(d time.Duration, now time.Time) {
+	p.deadline = now.Add(d)
+	_ = p.conn.SetReadDeadline(p.deadline)
+}
+
+// await waits for the next byte. A deadline that passes while the request's body is under way says
+// nothing of the pod: it is set anew as long as the pod has reason to be silent.
+func (p *response) await() error {
+	for {
+		_, err := p.conn.br.Peek(1)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		now := time.Now()
+		more := p.request.patience(p.conn.silence, now)
+		if more <= 0 {
+			return err
+		}
+		p.mayPause(more, now)
+	}
+}
+
+// Read reads the body. A pause that is too long ends it.
 func (p *response) Read(b []byte) (int, error) {
 	if p.ended {
 		return 0, io.EOF
 	}
-	idle := p.client.options.StreamIdle
-	if now := time.Now(); p.deadline.Sub(now) < idle*7/8 { // a deadline for each read would cost as much as the read
-		p.deadline = now.Add(idle)
-		_ = p.conn.SetReadDeadline(p.deadline)
+	if now := time.Now(); p.deadline.Sub(now) < p.conn.silence*7/8 { // a deadline for each read would cost as much as the read
+		p.mayPause(p.conn.silence, now)
+	}
+	if !p.request.sent() {
+		if err := p.await(); err != nil && !errors.Is(err, io.EOF) {
+			return 0, p.silent(err)
+		}
 	}
 	n, err := p.answer.Body.Read(b)
 	if errors.Is(err, io.EOF) {
 		p.ended = true
 		return n, io.EOF
 	}
-	return n, err
+	return n, p.silent(err)
+}
+
+// silent says of a deadline what it means.
+func (p *response) silent(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w: %v", proxy.ErrSilent, p.conn.silence)
+	}
+	return err
 }
 
 // Trailer is what follows the body: the announced names before its end, the values after.
@@ -119,6 +154,7 @@ func (p *response) Close() {
 // The connection is the caller's from now on, but it is still closed when the context ends.
 func (p *response) Tunnel() (net.Conn, *bufio.Reader) {
 	p.closeOnce.Do(func() {})
+	_ = p.conn.SetReadDeadline(time.Time{})
 	return p.conn.Conn, p.conn.br
 }
 

@@ -28,6 +28,8 @@ type sending struct {
 	done    chan struct{}
 	fault   atomic.Pointer[proxy.BodyError] // of the client's side
 	failed  atomic.Bool
+	waits   atomic.Bool  // for the client: the pod can do nothing
+	took    atomic.Int64 // UnixNano of when that wait ended, or the pod took a part
 }
 
 // send writes the head, and the body or the beginning of its sending.
@@ -99,7 +101,10 @@ func (r *outgoing) copyBody(cn *conn) error {
 	buffer := copyBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
 	defer copyBuffers.Put(buffer)
 	for {
+		r.sending.waits.Store(true)
 		n, err := r.Body.Read(*buffer)
+		r.sending.took.Store(time.Now().UnixNano())
+		r.sending.waits.Store(false)
 		if n > 0 {
 			if _, err := to.Write((*buffer)[:n]); err != nil {
 				return err
@@ -107,6 +112,7 @@ func (r *outgoing) copyBody(cn *conn) error {
 			if err := cn.bw.Flush(); err != nil { // what the client sent now, the pod gets now
 				return err
 			}
+			r.sending.took.Store(time.Now().UnixNano())
 		}
 		if errors.Is(err, io.EOF) {
 			break
@@ -152,6 +158,18 @@ func (r *outgoing) sent() bool {
 	default:
 		return false
 	}
+}
+
+// patience is how much longer a pod may be silent whose time seems to be over. Its time begins when
+// it has the whole body; until then it must only take what the client sends.
+func (r *outgoing) patience(silence time.Duration, now time.Time) time.Duration {
+	if r.sending == nil {
+		return 0
+	}
+	if r.sending.waits.Load() {
+		return silence
+	}
+	return time.Unix(0, r.sending.took.Load()).Add(silence).Sub(now)
 }
 
 // bodyFault is why the client's body could not be read; nil when that was not the matter.
