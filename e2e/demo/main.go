@@ -1,6 +1,7 @@
 // Command demo shows Nemesis at work on a cluster where it is installed: a model server sleeps at
 // zero pods, a request comes, it wakes, the answer arrives; then it says where each millisecond
-// went and why the controller did what it did. It uses the outer interfaces alone, through the
+// went and why the controller did what it did. Then load comes to another application until a
+// threshold adds pods, and goes, until that sleeps as well. It uses the outer interfaces alone, through the
 // generated client, as any user would.
 package main
 
@@ -76,6 +77,9 @@ func run(ctx context.Context, out io.Writer, kubeconfig string) error {
 	}
 	timeline(out, *app.LastWakeUp)
 	reasons(out, app)
+	if err := underLoad(ctx, out, cluster, api, balancer); err != nil {
+		return err
+	}
 	farewell(out, balancer, controller, kubeconfig, app.IdleTime)
 	return nil
 }

@@ -47,7 +47,7 @@ func reasons(out io.Writer, app *autoscaler.Application) {
 }
 
 func farewell(out io.Writer, balancer, controller, kubeconfig string, idle int32) {
-	fmt.Fprintf(out, "\nIt sleeps again after %d s without traffic. To look around:\n\n", idle)
+	fmt.Fprintf(out, "\nThe model server sleeps again %d s after its last request. To look around:\n\n", idle)
 	fmt.Fprintf(out, "   kubectl --kubeconfig %s get customautoscalers -A --watch\n", kubeconfig)
 	fmt.Fprintf(out, "   curl -N %s/modelserver/v1/completions -H 'Content-Type: application/json' -d '{\"prompt\":\"Hello\",\"max_tokens\":30,\"stream\":true}'\n", balancer)
 	fmt.Fprintf(out, "   curl '%s/v1/decisions?limit=5'\n\n", controller)
