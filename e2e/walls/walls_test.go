@@ -17,6 +17,7 @@ const (
 	root       = "github.com/nemesis-scaling/nemesis/"
 	controller = root + "services/autoscaler-controller/internal/"
 	balancer   = root + "services/load-balancer/internal/"
+	sidecar    = root + "services/sidecar/internal/"
 )
 
 // pure packages decide; they import the standard library and each other, and of the standard
@@ -24,17 +25,22 @@ const (
 var pure = []string{
 	controller + "scaling", controller + "fleet",
 	balancer + "routing", balancer + "balance", balancer + "waitroom", balancer + "dispatch",
+	sidecar + "pod", sidecar + "schedule",
 }
 
 // cores run the decisions through ports that they declare; adapters stand on the other side.
 var (
-	cores    = []string{controller + "control", balancer + "proxy"}
+	cores    = []string{controller + "control", balancer + "proxy", sidecar + "agent"}
 	adapters = []string{
 		controller + "cluster", controller + "ingest", controller + "httpapi",
 		balancer + "upstream", balancer + "controller", balancer + "httpapi",
+		sidecar + "collect", sidecar + "send", sidecar + "httpapi",
 	}
 	// Generated types stop at the packages that translate them.
-	translators = []string{controller + "httpapi", controller + "ingest", balancer + "controller", balancer + "httpapi"}
+	translators = []string{
+		controller + "httpapi", controller + "ingest", balancer + "controller", balancer + "httpapi",
+		sidecar + "send", sidecar + "httpapi", sidecar + "wire",
+	}
 )
 
 var impure = []string{"net", "os", "io/fs", "log", "syscall", "database", "time/tzdata"}
@@ -78,9 +84,9 @@ func broken(from, to string) string {
 		return "only the autoscaler-controller speaks to Kubernetes"
 	case slices.Contains(pure, from):
 		return brokenByPure(to)
-	case slices.Contains(cores, from) && slices.Contains(adapters, to):
+	case slices.Contains(cores, from) && adapterOf(to) != "":
 		return "a core declares the port it needs; the adapter fulfils it"
-	case slices.Contains(adapters, from) && slices.Contains(adapters, to):
+	case adapterOf(from) != "" && adapterOf(to) != "" && adapterOf(from) != adapterOf(to):
 		return "adapters never import each other"
 	case strings.HasPrefix(to, root+"gen") && strings.Contains(from, "/internal/") && service != "" && !slices.Contains(translators, from) && !strings.HasSuffix(from, "/internal/app"):
 		return "generated types stop at the packages that translate them"
@@ -99,6 +105,16 @@ func brokenByPure(to string) string {
 		// net/url and net/netip are values, not I/O.
 		if (to == name || strings.HasPrefix(to, name+"/")) && to != "net/url" && to != "net/netip" {
 			return "a pure package does no I/O"
+		}
+	}
+	return ""
+}
+
+// adapterOf is the adapter that a package is, or is a part of; or "".
+func adapterOf(path string) string {
+	for _, a := range adapters {
+		if path == a || strings.HasPrefix(path, a+"/") {
+			return a
 		}
 	}
 	return ""
@@ -157,6 +173,12 @@ func TestBroken_FindsWhatIsForbidden(t *testing.T) {
 		{balancer + "app", "k8s.io/client-go/kubernetes", true},
 		{controller + "cluster", "k8s.io/client-go/kubernetes", false},
 		{controller + "control", root + "gen/autoscaler", true},
+		{sidecar + "schedule", sidecar + "pod", false},
+		{sidecar + "schedule", sidecar + "agent", true},
+		{sidecar + "agent", sidecar + "collect", true},
+		{sidecar + "collect", root + "gen/common", true},
+		{sidecar + "collect/page", sidecar + "send", true},
+		{sidecar + "send", sidecar + "wire", false},
 		{controller + "httpapi", root + "gen/autoscaler", false},
 		{root + "pkg/fault", root + "gen/common", true},
 		{root + "gen/autoscaler", root + "gen/common", false},

@@ -1,0 +1,43 @@
+// Command sidecar runs beside an application in its pod, measures what the pod uses, and tells the
+// autoscaler-controller.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/nemesis-scaling/nemesis/pkg/settings"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/app"
+)
+
+// version is set by the linker (-X main.version=…).
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop was called
+	}
+}
+
+func run(ctx context.Context) error {
+	s, err := app.Load(os.Args[1:], os.Environ(), os.Stderr)
+	if errors.Is(err, settings.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	a, err := app.New(ctx, s, version, os.Stdout)
+	if err != nil {
+		return err
+	}
+	return a.Run(ctx)
+}

@@ -1,0 +1,206 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/pod"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/schedule"
+)
+
+// world is a pod that is measured and a controller that is told, or is away.
+type world struct {
+	mu       sync.Mutex
+	began    time.Time
+	measured int
+	pushes   []push
+	away     error
+	slow     time.Duration
+}
+
+type push struct{ Made, Age, At float64 } // seconds
+
+func (w *world) Collect(context.Context) pod.Measurement {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.measured++
+	m := pod.New(time.Now())
+	m.Set(pod.Memory, float64(w.measured))
+	return m
+}
+
+func (w *world) Send(ctx context.Context, m pod.Measurement, age time.Duration) error {
+	w.mu.Lock()
+	away, slow := w.away, w.slow
+	w.mu.Unlock()
+	select {
+	case <-time.After(slow):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if away != nil {
+		return away
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pushes = append(w.pushes, push{m.At.Sub(w.began).Seconds(), age.Seconds(), time.Since(w.began).Seconds()})
+	return nil
+}
+
+func (w *world) be(away error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.away = away
+}
+
+func (w *world) seen() []push {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]push(nil), w.pushes...)
+}
+
+// bubble is an agent at work, in which time passes when all wait.
+type bubble struct {
+	*testing.T
+	*Agent
+}
+
+func run(t *testing.T, w *world, test func(b bubble)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w.began = time.Now()
+		a := New(Options{
+			Collector: w, Sender: w, Log: slog.New(slog.DiscardHandler),
+			Schedule: schedule.Options{
+				Interval: 5 * time.Second, FirstPause: time.Second, BackOffFirst: time.Second, BackOffLongest: 30 * time.Second,
+				Keep: 4, Random: func() float64 { return 0.999 },
+			},
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); a.Run(ctx) }()
+		test(bubble{t, a})
+		stop()
+		<-ended
+		if err := a.Collect(t.Context()); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("a command after the end: %v", err)
+		}
+	})
+}
+
+func TestRun_MeasuresAndSendsAtOnceThenAfterASecondThenAtTheInterval(t *testing.T) {
+	w := &world{}
+	run(t, w, func(b bubble) {
+		time.Sleep(12 * time.Second)
+		synctest.Wait()
+		want := []push{{0, 0, 0}, {1, 0, 1}, {6, 0, 6}, {11, 0, 11}}
+		if diff := cmp.Diff(want, w.seen()); diff != "" {
+			b.Errorf("pushes (-want +got):\n%s", diff)
+		}
+		if s := b.State(); !s.Measured || s.Told.Sent != 4 || s.Told.Waiting != 0 {
+			b.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestRun_KeepsTheLastValuesWhileTheControllerIsAwayAndSendsThemWithTheirAge(t *testing.T) {
+	w := &world{away: errors.New("connection refused")}
+	run(t, w, func(b bubble) {
+		time.Sleep(32 * time.Second) // measured at 0, 1, 6, 11, 16, 21, 26, 31; 4 are kept
+		synctest.Wait()
+		if s := b.State().Told; s.Waiting != 4 || s.Dropped != 4 || s.LastError == "" || s.Sent != 0 {
+			b.Errorf("while it is away: %+v", s)
+		}
+		w.be(nil)
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		pushes := w.seen()
+		for i := 1; i < len(pushes); i++ {
+			if pushes[i].Made <= pushes[i-1].Made {
+				b.Errorf("sent out of order: %v", pushes)
+			}
+		}
+		if len(pushes) < 4 || pushes[0].Age == 0 || pushes[0].Made+pushes[0].Age != pushes[0].At {
+			b.Errorf("the kept ones do not tell their age: %v", pushes)
+		}
+		if s := b.State().Told; s.Waiting != 0 || s.LastError != "" {
+			b.Errorf("when it is back: %+v", s)
+		}
+	})
+}
+
+func TestCollect_MeasuresNowAndSendsWithTheNextPush(t *testing.T) {
+	w := &world{}
+	run(t, w, func(b bubble) {
+		time.Sleep(2 * time.Second)
+		if err := b.Collect(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		if v, _ := b.State().Measurement.Value(pod.Memory); v != 3 {
+			b.Errorf("the state holds measurement %v, want the one just made", v)
+		}
+		time.Sleep(4 * time.Second)
+		synctest.Wait()
+		if n := len(w.seen()); n != 2 {
+			b.Errorf("%d pushes before the next one is due", n)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if diff := cmp.Diff([]push{{0, 0, 0}, {1, 0, 1}, {2, 5, 7}, {7, 0, 7}}, w.seen()); diff != "" {
+			b.Errorf("pushes (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestSend_MeasuresNowAndSendsAllThatWaits(t *testing.T) {
+	w := &world{away: errors.New("connection refused")}
+	run(t, w, func(b bubble) {
+		time.Sleep(7 * time.Second)
+		synctest.Wait()
+		w.be(nil)
+		if err := b.Send(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		if n := len(w.seen()); n != 4 { // of 0, 1, 6 and now
+			b.Errorf("%d were sent: %v", n, w.seen())
+		}
+	})
+}
+
+func TestSend_SaysWhyNothingWasTaken(t *testing.T) {
+	w := &world{away: errors.New("connection refused")}
+	run(t, w, func(b bubble) {
+		synctest.Wait()
+		if err := b.Send(b.Context()); err == nil || err.Error() != "connection refused" {
+			b.Errorf("error is %v", err)
+		}
+		w.be(&schedule.RefusedError{Detail: "400 Bad Request"})
+		err := b.Send(b.Context())
+		if !schedule.Final(err) {
+			b.Errorf("error is %v", err)
+		}
+		if told := b.State().Told; told.Waiting != 0 || told.Refused != 3 {
+			b.Errorf("a refused one keeps others waiting: %+v", told)
+		}
+	})
+}
+
+func TestCommand_EndsWithItsCaller(t *testing.T) {
+	w := &world{slow: time.Minute}
+	run(t, w, func(b bubble) {
+		synctest.Wait() // the first push hangs
+		ctx, cancel := context.WithTimeout(b.Context(), time.Second)
+		defer cancel()
+		if err := b.Collect(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			b.Errorf("error is %v", err)
+		}
+	})
+}

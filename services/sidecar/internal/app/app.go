@@ -1,0 +1,113 @@
+// Package app puts the sidecar together: New wires every part in a straight line, Run works until its
+// context ends. Nothing is decided here. A test boots it on port 0.
+//
+// It ends at once, also in the middle of a push: the pod ends with it, and must not be held up by
+// what only watches it.
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/agent"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/collect"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/httpapi"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/schedule"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/send"
+)
+
+const (
+	jitter       = 0.1
+	firstPause   = time.Second
+	backOffFirst = time.Second
+	drainTimeout = time.Second
+)
+
+// App is one sidecar.
+type App struct {
+	log       *slog.Logger
+	telemetry *telemetry.Telemetry
+	agent     *agent.Agent
+	server    *httpserver.Server
+}
+
+// New makes a sidecar and takes its port. The log goes to out.
+func New(ctx context.Context, s Settings, version string, out io.Writer) (*App, error) {
+	tel, err := telemetry.Start(ctx, telemetry.Options{
+		Service: "sidecar", Version: version, Instance: s.PodName, Level: s.level(), Out: out,
+	})
+	if err != nil {
+		return nil, err
+	}
+	sender, err := send.New(s.ControllerURL, s.PodNamespace, s.PodName)
+	if err != nil {
+		return nil, errors.Join(err, tel.Close(ctx))
+	}
+	a := &App{log: tel.Log, telemetry: tel}
+	a.agent = agent.New(agent.Options{
+		Collector: collect.New(collect.Options{
+			Source: s.UsageFrom, Cgroups: os.DirFS(s.CgroupRoot), Proc: os.DirFS(s.ProcRoot), PodUID: s.PodUID,
+			DiskPaths: s.diskPaths(), PageURL: s.AppMetricsURL, Log: tel.Log,
+		}),
+		Sender: sender,
+		Schedule: schedule.Options{
+			Interval: s.Interval, Jitter: jitter, FirstPause: min(firstPause, s.Interval),
+			BackOffFirst: min(backOffFirst, s.BackOffLongest), BackOffLongest: s.BackOffLongest,
+			Keep: s.Keep, Random: rand.Float64,
+		},
+		Log: tel.Log,
+	})
+	tel.Registry.MustRegister(&collector{agent: a.agent})
+	a.server, err = listen(ctx, s, tel, a.agent)
+	if err != nil {
+		return nil, errors.Join(err, tel.Close(ctx))
+	}
+	return a, nil
+}
+
+func listen(ctx context.Context, s Settings, tel *telemetry.Telemetry, agent *agent.Agent) (*httpserver.Server, error) {
+	ready := &httpserver.Readiness{}
+	ready.Add(func() string {
+		if !agent.State().Measured {
+			return "the first measurement"
+		}
+		return ""
+	})
+	api, err := httpapi.Handler(httpapi.Options{Agent: agent, Pod: s.PodName, Namespace: s.PodNamespace, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	mux := httpserver.Operations(tel.Registry, ready, tel.Log)
+	mux.Handle("/", api)
+	return httpserver.Listen(ctx, httpserver.Options{
+		Address: s.Listen, Log: tel.Log, Handler: httpserver.Recover(tel.Log)(mux), DrainTimeout: drainTimeout,
+	})
+}
+
+// Addr is where the API is.
+func (a *App) Addr() net.Addr { return a.server.Addr() }
+
+// Run works until ctx ends.
+func (a *App) Run(ctx context.Context) error {
+	life, end := context.WithCancel(ctx)
+	defer end()
+	var working sync.WaitGroup
+	working.Go(func() { a.agent.Run(life) })
+	a.log.Info("serving", "address", a.server.Addr().String())
+	fault := a.server.Run(ctx)
+	end()
+	working.Wait()
+	a.log.Info("ended")
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	return errors.Join(fault, a.telemetry.Close(closing))
+}

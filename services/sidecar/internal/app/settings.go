@@ -1,0 +1,131 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/pkg/settings"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/collect"
+)
+
+// Settings of the sidecar. Each comes from its default, the YAML file, the environment
+// (NEMESIS_INTERVAL) or a flag (-interval).
+type Settings struct {
+	Listen        string // API, metrics and health
+	ControllerURL string // of the autoscaler-controller
+
+	PodName      string // POD_NAME
+	PodNamespace string // POD_NAMESPACE
+	PodUID       string // POD_UID; only needed to find the pod's control group
+
+	Interval       time.Duration // between two measurements
+	Keep           int           // measurements that wait for the controller
+	BackOffLongest time.Duration
+
+	UsageFrom     string // CPU and memory
+	CgroupRoot    string
+	ProcRoot      string
+	DiskPaths     string // with commas between; none is not measured
+	AppMetricsURL string // the application's Prometheus page; "" is none
+
+	LogLevel string
+}
+
+// Load reads the settings. It returns settings.ErrHelp, or every fault at once.
+func Load(args, environ []string, out io.Writer) (Settings, error) {
+	var s Settings
+	set := settings.New("sidecar", "NEMESIS_", out)
+	set.Address(&s.Listen, "listen", ":8082", "where the API, metrics and health are served")
+	set.String(&s.ControllerURL, "controller-url", "http://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
+	set.String(&s.PodName, "pod-name", variable(environ, "POD_NAME"), "this pod, by default POD_NAME or the host's name")
+	set.String(&s.PodNamespace, "pod-namespace", variable(environ, "POD_NAMESPACE"), "its namespace, by default POD_NAMESPACE")
+	set.String(&s.PodUID, "pod-uid", variable(environ, "POD_UID"), "its UID, by default POD_UID; only pod-cgroup needs it")
+	set.Duration(&s.Interval, "interval", 5*time.Second, time.Second, 5*time.Minute, "time between two measurements, give or take a tenth")
+	set.Int(&s.Keep, "keep", 60, 1, 10_000, "measurements that wait at most while the controller is away; the oldest are dropped")
+	set.Duration(&s.BackOffLongest, "back-off-longest", 30*time.Second, time.Second, time.Hour, "longest pause between two tries while the controller is away")
+	set.Choice(&s.UsageFrom, "usage-from", collect.Auto, "where CPU and memory are read; auto takes the first that works", collect.Sources...)
+	set.String(&s.CgroupRoot, "cgroup-root", "/sys/fs/cgroup", "the node's control groups, when they are mounted")
+	set.String(&s.ProcRoot, "proc-root", "/proc", "the pod's processes")
+	set.String(&s.DiskPaths, "disk-paths", "", "folders whose use is measured, with commas between: volumes shared with the application; none by default")
+	set.String(&s.AppMetricsURL, "app-metrics-url", "", "the application's Prometheus page, such as http://localhost:8000/metrics; none by default")
+	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")
+	err := set.Load(args, environ)
+	if errors.Is(err, settings.ErrHelp) {
+		return Settings{}, err
+	}
+	if s.PodName == "" {
+		s.PodName, _ = os.Hostname()
+	}
+	return s, errors.Join(err, s.Validate())
+}
+
+// The names that the contract takes.
+var (
+	name      = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
+	namespace = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+)
+
+// Validate checks what no kind of setting can check by itself.
+func (s Settings) Validate() error {
+	var faults []error
+	refuse := func(key, value, allowed string) {
+		faults = append(faults, fmt.Errorf("%s: %q is not allowed: must be %s", key, value, allowed))
+	}
+	if !isURL(s.ControllerURL) {
+		refuse("controller-url", s.ControllerURL, "a URL such as http://autoscaler-controller:8080")
+	}
+	if s.AppMetricsURL != "" && !isURL(s.AppMetricsURL) {
+		refuse("app-metrics-url", s.AppMetricsURL, "empty, or a URL such as http://localhost:8000/metrics")
+	}
+	if !name.MatchString(s.PodName) {
+		refuse("pod-name", s.PodName, "the pod's name; set POD_NAME by the downward API")
+	}
+	if !namespace.MatchString(s.PodNamespace) {
+		refuse("pod-namespace", s.PodNamespace, "the pod's namespace; set POD_NAMESPACE by the downward API")
+	}
+	for _, path := range s.diskPaths() {
+		if !filepath.IsAbs(path) {
+			refuse("disk-paths", s.DiskPaths, "absolute paths with commas between, such as /data,/cache")
+			break
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func isURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+func (s Settings) diskPaths() []string {
+	var paths []string
+	for path := range strings.SplitSeq(s.DiskPaths, ",") {
+		if path = strings.TrimSpace(path); path != "" {
+			paths = append(paths, filepath.Clean(path))
+		}
+	}
+	return paths
+}
+
+func (s Settings) level() slog.Level {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.LogLevel)) // a Choice: always a level
+	return level
+}
+
+func variable(environ []string, name string) string {
+	for _, kv := range environ {
+		if value, ok := strings.CutPrefix(kv, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}

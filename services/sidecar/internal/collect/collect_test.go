@@ -1,0 +1,199 @@
+package collect
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/collect/page"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/pod"
+)
+
+// steady uses so much CPU and memory.
+type steady struct {
+	cores float64
+	began time.Time
+	err   error
+}
+
+func (s *steady) Read() (time.Duration, uint64, error) {
+	return time.Duration(s.cores * float64(time.Since(s.began))), 3 << 20, s.err
+}
+
+func value(t *testing.T, m pod.Measurement, k pod.Kind) float64 {
+	t.Helper()
+	v, ok := m.Value(k)
+	if !ok {
+		t.Errorf("%s is missing: %q", k, m.Missing())
+	}
+	return v
+}
+
+func missing(t *testing.T, m pod.Measurement, k pod.Kind, why string) {
+	t.Helper()
+	if v, ok := m.Value(k); ok {
+		t.Errorf("%s is %v, want it missing", k, v)
+	}
+	for _, reason := range m.Missing() {
+		if strings.Contains(reason, string(k)) && strings.Contains(reason, why) {
+			return
+		}
+	}
+	t.Errorf("%s is not missing because %q: %q", k, why, m.Missing())
+}
+
+func TestCollect_CPUIsTheMeanSinceTheLastMeasurement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := &steady{cores: 0.25, began: time.Now()}
+		c := &Collector{usage: u}
+		m := c.Collect(t.Context())
+		missing(t, m, pod.CPU, "two readings")
+		if got := value(t, m, pod.Memory); got != 3 {
+			t.Errorf("memory is %v MiB", got)
+		}
+		time.Sleep(time.Second)
+		if got := value(t, c.Collect(t.Context()), pod.CPU); got != 250 {
+			t.Errorf("CPU is %v millicores", got)
+		}
+		u.cores, u.began = 2, time.Now().Add(-125*time.Millisecond) // 250 ms were used so far
+		time.Sleep(5 * time.Second)
+		if got := value(t, c.Collect(t.Context()), pod.CPU); got != 2000 {
+			t.Errorf("CPU is %v millicores", got)
+		}
+	})
+}
+
+func TestCollect_CommandsInARowDoNotMeasureOverAnInstant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &Collector{usage: &steady{cores: 1, began: time.Now()}}
+		c.Collect(t.Context())
+		var base time.Duration
+		for range 100 {
+			time.Sleep(20 * time.Millisecond)
+			m := c.Collect(t.Context())
+			if base += 20 * time.Millisecond; base < shortest {
+				missing(t, m, pod.CPU, "two readings")
+			} else if got := value(t, m, pod.CPU); got < 999 || got > 1001 {
+				t.Errorf("CPU is %v millicores", got)
+			}
+			if c.cpu.base != nil && time.Since(c.cpu.base.at) > 2*shortest {
+				t.Errorf("measured over %v", time.Since(c.cpu.base.at))
+			}
+		}
+	})
+}
+
+func TestCollect_WhatCannotBeReadIsNamedWithItsReason(t *testing.T) {
+	c := &Collector{usage: &steady{err: errors.New("no such device")}, page: page.New("http://127.0.0.1:1/metrics"), disk: &disk{paths: []string{"/nowhere"}}}
+	m := c.Collect(t.Context())
+	if !m.Empty() {
+		t.Errorf("something was measured: %+v", m)
+	}
+	missing(t, m, pod.CPU, "no such device")
+	missing(t, m, pod.Memory, "no such device")
+	missing(t, m, pod.Disk, "/nowhere")
+	missing(t, m, pod.ResponseTime, "cannot be read")
+}
+
+func TestNew_TakesTheControlGroupWhenItIsVisibleElseTheProcesses(t *testing.T) {
+	const uid = "0a1b2c3d-1111-2222-3333-444455556666"
+	group := func(file, content string) (string, *fstest.MapFile) {
+		return "kubepods/pod" + uid + "/" + file, &fstest.MapFile{Data: []byte(content)}
+	}
+	cgroups := fstest.MapFS{"cgroup.controllers": {}}
+	for file, content := range map[string]string{"cpu.stat": "usage_usec 1\n", "memory.current": "2097152\n", "memory.stat": "inactive_file 0\n"} {
+		path, f := group(file, content)
+		cgroups[path] = f
+	}
+	proc := fstest.MapFS{
+		"1/comm": {Data: []byte("pause\n")}, "1/stat": {Data: []byte("1 (pause) S 0 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0 0")},
+		"1/status": {Data: []byte("RssAnon:\t1024 kB\n")},
+	}
+	for name, c := range map[string]struct {
+		source string
+		cgroup bool
+		shared bool
+		memory float64
+		why    string
+	}{
+		"both":                       {Auto, true, true, 2, ""},
+		"processes only":             {Auto, false, true, 1, ""},
+		"processes wanted":           {Processes, true, true, 1, ""},
+		"control group wanted, none": {PodCgroup, false, true, 0, "control group"},
+		"processes wanted, unshared": {Processes, true, false, 0, "hostPID"},
+		"neither":                    {Auto, false, false, 0, "processes:"},
+	} {
+		o := Options{Source: c.source, Cgroups: fstest.MapFS{}, Proc: fstest.MapFS{"1/comm": {Data: []byte("systemd\n")}}, PodUID: uid, Log: slog.New(slog.DiscardHandler)}
+		if c.cgroup {
+			o.Cgroups = cgroups
+		}
+		if c.shared {
+			o.Proc = proc
+		}
+		m := New(o).Collect(t.Context())
+		if c.why != "" {
+			missing(t, m, pod.Memory, c.why)
+		} else if got := value(t, m, pod.Memory); got != c.memory {
+			t.Errorf("%s: memory is %v MiB, want %v", name, got, c.memory)
+		}
+	}
+}
+
+func TestFill_GrowthBecomesMeansAndRates(t *testing.T) {
+	reading := func(sum, count, answers, busy float64) page.Reading {
+		return page.Reading{
+			Gauges: map[pod.Kind]float64{pod.CacheUsage: 0.5},
+			Means:  map[pod.Kind]page.Mean{pod.ResponseTime: {Sum: sum, Count: count}},
+			Counts: map[pod.Kind]float64{pod.RequestRate: answers},
+			Busy:   map[pod.Kind]float64{pod.Queued: busy},
+		}
+	}
+	fillOf := func(before, now page.Reading) pod.Measurement {
+		m := pod.New(time.Now())
+		fill(m, before, now, 5*time.Second, true)
+		return m
+	}
+	m := fillOf(reading(1000, 10, 10, 1000), reading(1600, 15, 15, 11000))
+	for kind, want := range map[pod.Kind]float64{pod.ResponseTime: 120, pod.RequestRate: 1, pod.Queued: 2, pod.CacheUsage: 0.5} {
+		if got := value(t, m, kind); got != want {
+			t.Errorf("%s is %v, want %v", kind, got, want)
+		}
+	}
+
+	quiet := fillOf(reading(1000, 10, 10, 0), reading(1000, 10, 10, 0))
+	missing(t, quiet, pod.ResponseTime, "no request was answered")
+	if got := value(t, quiet, pod.RequestRate); got != 0 {
+		t.Errorf("the rate is %v", got)
+	}
+
+	restarted := fillOf(reading(100_000, 1000, 1000, 9000), reading(60, 2, 2, 500))
+	for kind, want := range map[pod.Kind]float64{pod.ResponseTime: 30, pod.RequestRate: 0.4, pod.Queued: 0.1} {
+		if got := value(t, restarted, kind); got != want {
+			t.Errorf("after a restart of the application %s is %v, want %v", kind, got, want)
+		}
+	}
+
+	first := pod.New(time.Now())
+	fill(first, page.Reading{}, reading(1, 1, 1, 1), 0, false)
+	for _, kind := range []pod.Kind{pod.ResponseTime, pod.RequestRate, pod.Queued} {
+		missing(t, first, kind, "two readings")
+	}
+}
+
+func TestCollect_SaysWhatTheApplicationsPageDoesNotShow(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("llamacpp:requests_deferred 3\n"))
+	}))
+	defer server.Close()
+	m := (&Collector{page: page.New(server.URL)}).Collect(t.Context())
+	if got := value(t, m, pod.Queued); got != 3 {
+		t.Errorf("queued is %v", got)
+	}
+	missing(t, m, pod.ResponseTime, "does not show it")
+}

@@ -1,0 +1,116 @@
+// Package httpapi serves the sidecar's own API by the generated strict server: what was measured, and
+// the commands to measure and to send now.
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/nemesis-scaling/nemesis/gen/sidecar"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/agent"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/wire"
+)
+
+// Agent is what measures and sends.
+type Agent interface {
+	State() agent.State
+	Collect(ctx context.Context) error
+	Send(ctx context.Context) error
+}
+
+// Options say whose pod it is.
+type Options struct {
+	Agent     Agent
+	Pod       string
+	Namespace string
+	Now       func() time.Time
+}
+
+type server struct{ o Options }
+
+var _ sidecar.StrictServerInterface = (*server)(nil)
+
+// Handler serves the contract; every request is checked against it first.
+func Handler(o Options) (http.Handler, error) {
+	spec, err := sidecar.GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("contract of the sidecar: %w", err)
+	}
+	refuse := func(w http.ResponseWriter, r *http.Request, err error) { fault.Write(w, r, err) }
+	router := chi.NewRouter()
+	router.Use(httpserver.Validate(spec))
+	strict := sidecar.NewStrictHandlerWithOptions(&server{o: o}, nil, sidecar.StrictHTTPServerOptions{
+		RequestErrorHandlerFunc:  refuse,
+		ResponseErrorHandlerFunc: refuse,
+	})
+	return sidecar.HandlerWithOptions(strict, sidecar.ChiServerOptions{BaseRouter: router, ErrorHandlerFunc: refuse}), nil
+}
+
+// GetPodMetrics answers the last measurement.
+func (s *server) GetPodMetrics(context.Context, sidecar.GetPodMetricsRequestObject) (sidecar.GetPodMetricsResponseObject, error) {
+	state, err := s.state()
+	if err != nil {
+		return nil, err
+	}
+	return sidecar.GetPodMetrics200JSONResponse(state), nil
+}
+
+// CollectNow measures now.
+func (s *server) CollectNow(ctx context.Context, _ sidecar.CollectNowRequestObject) (sidecar.CollectNowResponseObject, error) {
+	if err := s.o.Agent.Collect(ctx); err != nil {
+		return nil, err
+	}
+	state, err := s.state()
+	if err != nil {
+		return nil, err
+	}
+	return sidecar.CollectNow200JSONResponse(state), nil
+}
+
+// SendNow measures now, and sends all that waits.
+func (s *server) SendNow(ctx context.Context, _ sidecar.SendNowRequestObject) (sidecar.SendNowResponseObject, error) {
+	if err := s.o.Agent.Send(ctx); err != nil {
+		if ctx.Err() != nil || fault.Is(err, fault.Unavailable) {
+			return nil, err
+		}
+		return nil, fault.New(fault.BadGateway, "%v; %d measurements wait", err, s.o.Agent.State().Told.Waiting)
+	}
+	state, err := s.state()
+	if err != nil {
+		return nil, err
+	}
+	return sidecar.SendNow200JSONResponse(state), nil
+}
+
+// state is what is known now; an error as long as that is nothing.
+func (s *server) state() (sidecar.SidecarState, error) {
+	known := s.o.Agent.State()
+	m := known.Measurement
+	switch {
+	case !known.Measured:
+		return sidecar.SidecarState{}, fault.New(fault.Unavailable, "the first measurement is being made").After(time.Second)
+	case m.Empty():
+		return sidecar.SidecarState{}, fault.New(fault.Unavailable, "nothing can be measured: %s", join(m.Missing())).After(retryEmpty)
+	}
+	out := sidecar.SidecarState{
+		PodName: s.o.Pod, Namespace: s.o.Namespace, Metrics: wire.Measurements(m), AgeSeconds: max(s.o.Now().Sub(m.At).Seconds(), 0),
+		Waiting: int32of(known.Told.Waiting), Dropped: known.Told.Dropped, Sent: known.Told.Sent,
+	}
+	if missing := m.Missing(); len(missing) > 0 {
+		out.Missing = &missing
+	}
+	if at := known.Told.LastSent; !at.IsZero() {
+		out.LastSentAt = &at
+	}
+	if known.Told.LastError != "" {
+		text := cut(known.Told.LastError)
+		out.LastError = &text
+	}
+	return out, nil
+}

@@ -1,0 +1,183 @@
+// Package schedule decides when the pod is measured and when what was measured is sent, and keeps
+// what the controller has not taken yet. It is pure: it takes the time and the randomness, does
+// nothing by itself, and says why with every step.
+//
+//	       interval ± jitter                taken
+//	──▶ collect ──────────▶ waiting ──▶ send ─────▶ (the next that waits, or none)
+//	       ▲                 │  ▲         │
+//	       └── command       │  └─────────┘ the controller is away: back off, with full jitter
+//	                         └─ too many wait: the oldest is dropped, and counted
+//
+// Measuring goes on at its interval while the controller is away.
+package schedule
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/pod"
+)
+
+// Options say how often, and how patiently.
+type Options struct {
+	Interval       time.Duration // between two measurements
+	Jitter         float64       // the share of the interval by which it varies, so that pods started together do not push together
+	FirstPause     time.Duration // between the first measurement and the second: CPU needs two readings, and a young pod is to be seen soon
+	BackOffFirst   time.Duration // the most that is waited after the first failure
+	BackOffLongest time.Duration // the most that is waited after many
+	Keep           int           // measurements that may wait
+	Random         func() float64
+}
+
+// Action is what is to be done.
+type Action int
+
+// The actions.
+const (
+	Wait Action = iota
+	Collect
+	Send
+)
+
+func (a Action) String() string { return [...]string{"wait", "collect", "send"}[a] }
+
+// Step is what is to be done now, or how long to wait, and why.
+type Step struct {
+	Do   Action
+	Wait time.Duration
+	Why  string
+}
+
+// Schedule is the state of one sidecar.
+type Schedule struct {
+	o         Options
+	waiting   *ring
+	collectAt time.Time
+	sendAt    time.Time
+	failures  int
+	told      Told
+}
+
+// Told is what became of the measurements so far.
+type Told struct {
+	Collected, Sent, Dropped, Refused, Failed int64
+	Waiting                                   int
+	LastSent                                  time.Time // zero: never
+	LastError                                 string    // of the last push; "" when it went well
+}
+
+// New makes a schedule that wants a measurement at once.
+func New(o Options, now time.Time) *Schedule {
+	return &Schedule{o: o, waiting: newRing(o.Keep), collectAt: now}
+}
+
+// Next is the step for this moment.
+func (s *Schedule) Next(now time.Time) Step {
+	if !now.Before(s.collectAt) {
+		return Step{Do: Collect, Why: "the interval is over"}
+	}
+	next := Step{Wait: s.collectAt.Sub(now), Why: "the next measurement is not due"}
+	if s.waiting.len() == 0 {
+		return next
+	}
+	if !now.Before(s.sendAt) {
+		return Step{Do: Send, Why: fmt.Sprintf("%d wait", s.waiting.len())}
+	}
+	if left := s.sendAt.Sub(now); left < next.Wait {
+		return Step{Wait: left, Why: fmt.Sprintf("the controller did not take the last one, %d times now", s.failures)}
+	}
+	return next
+}
+
+// Collected takes a measurement to be sent, and plans the next. One without any value is not sent:
+// it would say nothing.
+func (s *Schedule) Collected(m pod.Measurement, now time.Time) {
+	s.told.Collected++
+	pause := s.o.FirstPause
+	if s.told.Collected > 1 {
+		pause = time.Duration(float64(s.o.Interval) * (1 + s.o.Jitter*(2*s.o.Random()-1)))
+	}
+	s.collectAt = now.Add(pause)
+	if m.Empty() {
+		return
+	}
+	if s.waiting.push(m) {
+		s.told.Dropped++
+	}
+}
+
+// SendNow is the command to send without regard to the back-off.
+func (s *Schedule) SendNow(now time.Time) { s.sendAt = now }
+
+// Hold keeps what waits until the next measurement is due: a command to measure is none to send.
+func (s *Schedule) Hold() {
+	if s.sendAt.Before(s.collectAt) {
+		s.sendAt = s.collectAt
+	}
+}
+
+// Oldest is the measurement to send next.
+func (s *Schedule) Oldest() (pod.Measurement, bool) { return s.waiting.oldest() }
+
+// Sent takes note of what became of sending the oldest. A refusal (RefusedError) is final: the
+// controller is there, and will not take this one the next time either.
+func (s *Schedule) Sent(err error, now time.Time) {
+	switch {
+	case err == nil:
+		s.told.Sent++
+		s.told.LastSent, s.told.LastError = now, ""
+	case Final(err):
+		s.told.Refused++
+		s.told.LastError = err.Error()
+	default:
+		s.failures++
+		s.told.Failed++
+		s.told.LastError = err.Error()
+		s.sendAt = now.Add(s.backOff(err))
+		return
+	}
+	s.waiting.pop()
+	s.failures = 0
+	s.sendAt = now
+}
+
+// backOff is drawn from 0 to a bound that doubles (full jitter: a thousand sidecars whose controller
+// comes back do not come at once), but no shorter than the controller asked for.
+func (s *Schedule) backOff(err error) time.Duration {
+	bound := s.o.BackOffLongest
+	if doublings := s.failures - 1; doublings < 20 {
+		bound = min(bound, s.o.BackOffFirst<<doublings)
+	}
+	pause := time.Duration(s.o.Random() * float64(bound))
+	if busy, ok := errors.AsType[*BusyError](err); ok {
+		pause += min(busy.After, s.o.BackOffLongest)
+	}
+	return pause
+}
+
+// Told is what became of the measurements so far.
+func (s *Schedule) Told() Told {
+	told := s.told
+	told.Waiting = s.waiting.len()
+	return told
+}
+
+// RefusedError is the controller's definite no to a measurement.
+type RefusedError struct{ Detail string }
+
+func (e *RefusedError) Error() string { return "the controller refuses it: " + e.Detail }
+
+// BusyError is the controller's wish to be left alone for a while.
+type BusyError struct {
+	After  time.Duration
+	Detail string
+}
+
+func (e *BusyError) Error() string { return "the controller is busy: " + e.Detail }
+
+// Final tells whether the error ends the matter of one measurement, and not of the next.
+func Final(err error) bool {
+	_, ok := errors.AsType[*RefusedError](err)
+	return ok
+}

@@ -1,0 +1,216 @@
+package schedule
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/pod"
+)
+
+var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func options(random func() float64) Options {
+	return Options{
+		Interval: 5 * time.Second, Jitter: 0.1, FirstPause: time.Second,
+		BackOffFirst: time.Second, BackOffLongest: 30 * time.Second, Keep: 3, Random: random,
+	}
+}
+
+func always(f float64) func() float64 { return func() float64 { return f } }
+
+func measurement(at time.Time) pod.Measurement {
+	m := pod.New(at)
+	m.Set(pod.Memory, 1)
+	return m
+}
+
+var errAway = errors.New("connection refused")
+
+// expect checks the step of a moment.
+func expect(t *testing.T, s *Schedule, now time.Time, want Action, wait time.Duration) {
+	t.Helper()
+	if step := s.Next(now); step.Do != want || step.Wait != wait || step.Why == "" {
+		t.Errorf("after %v: %s for %v because %q, want %s for %v", now.Sub(start), step.Do, step.Wait, step.Why, want, wait)
+	}
+}
+
+func TestNext_MeasuresAtOnceAgainAfterASecondThenAtTheInterval(t *testing.T) {
+	s, now := New(options(always(0.5)), start), start
+	for _, pause := range []time.Duration{time.Second, 5 * time.Second, 5 * time.Second} {
+		expect(t, s, now, Collect, 0)
+		s.Collected(measurement(now), now)
+		expect(t, s, now, Send, 0)
+		s.Sent(nil, now)
+		expect(t, s, now, Wait, pause)
+		expect(t, s, now.Add(pause-1), Wait, 1)
+		now = now.Add(pause)
+	}
+}
+
+func TestCollected_TheIntervalVariesByATenth(t *testing.T) {
+	for random, want := range map[float64]time.Duration{0: 4500 * time.Millisecond, 0.5: 5 * time.Second, 0.999999999: 5499999999} {
+		s := New(options(always(random)), start)
+		s.Collected(measurement(start), start)
+		s.Sent(nil, start)
+		s.Collected(measurement(start), start)
+		s.Sent(nil, start)
+		expect(t, s, start, Wait, want)
+	}
+}
+
+func TestSent_BacksOffWithFullJitterWhileTheControllerIsAway(t *testing.T) {
+	for _, random := range []float64{0, 0.25, 1} {
+		o := options(always(random))
+		o.Interval = time.Hour
+		s, now := New(o, start), start
+		for range 2 {
+			s.Collected(measurement(now), now)
+		}
+		bound := time.Second
+		for range 10 {
+			s.Sent(errAway, now)
+			want := time.Duration(random * float64(bound))
+			if want == 0 {
+				expect(t, s, now, Send, 0)
+			} else {
+				expect(t, s, now, Wait, want)
+			}
+			now = now.Add(want)
+			expect(t, s, now, Send, 0)
+			bound = min(2*bound, 30*time.Second)
+		}
+		s.Sent(nil, now)
+		expect(t, s, now, Send, 0) // what waits behind it goes at once
+		if told := s.Told(); told.Failed != 10 || told.Sent != 1 || told.Waiting != 1 || told.LastError != "" || told.LastSent != now {
+			t.Errorf("%+v", told)
+		}
+		s.Sent(errAway, now) // and the back-off begins anew
+		if left := s.sendAt.Sub(now); left > time.Second {
+			t.Errorf("the first pause after a success is %v", left)
+		}
+	}
+}
+
+func TestNext_MeasuringGoesOnWhileTheControllerIsAway(t *testing.T) {
+	s := New(options(always(1)), start)
+	s.Collected(measurement(start), start)
+	for range 6 {
+		s.Sent(errAway, start) // the next try is 30 s away
+	}
+	expect(t, s, start.Add(time.Second), Collect, 0)
+	s.Collected(measurement(start.Add(time.Second)), start.Add(time.Second))
+	expect(t, s, start.Add(time.Second), Wait, 5500*time.Millisecond)
+}
+
+func TestCollected_DropsAndCountsTheOldestWhenTooManyWait(t *testing.T) {
+	s := New(options(always(0.5)), start)
+	for i := range 5 {
+		at := start.Add(time.Duration(i) * time.Second)
+		s.Collected(measurement(at), at)
+	}
+	if told := s.Told(); told.Waiting != 3 || told.Dropped != 2 || told.Collected != 5 {
+		t.Errorf("%+v", told)
+	}
+	for i := 2; i < 5; i++ {
+		m, ok := s.Oldest()
+		if !ok || m.At != start.Add(time.Duration(i)*time.Second) {
+			t.Errorf("the oldest is of %v, want second %d", m.At.Sub(start), i)
+		}
+		s.Sent(nil, start)
+	}
+	if _, ok := s.Oldest(); ok {
+		t.Error("something waits")
+	}
+}
+
+func TestSent_ARefusedMeasurementIsGivenUpAndTheNextIsTried(t *testing.T) {
+	s := New(options(always(1)), start)
+	for range 2 {
+		s.Collected(measurement(start), start)
+	}
+	s.Sent(&RefusedError{Detail: "400"}, start)
+	expect(t, s, start, Send, 0)
+	if told := s.Told(); told.Refused != 1 || told.Waiting != 1 || told.LastError == "" || told.Dropped != 0 {
+		t.Errorf("%+v", told)
+	}
+}
+
+func TestSent_WaitsAsLongAsABusyControllerAsks(t *testing.T) {
+	for after, want := range map[time.Duration]time.Duration{2 * time.Second: 2 * time.Second, time.Hour: 30 * time.Second} {
+		o := options(always(0))
+		o.Interval = time.Hour
+		s := New(o, start)
+		s.Collected(measurement(start), start)
+		s.Collected(measurement(start), start)
+		s.Sent(&BusyError{After: after}, start)
+		expect(t, s, start, Wait, want)
+	}
+}
+
+func TestCollected_WhatSaysNothingIsNotSent(t *testing.T) {
+	s := New(options(always(0.5)), start)
+	empty := pod.New(start)
+	empty.Miss(pod.CPU, "no")
+	s.Collected(empty, start)
+	expect(t, s, start, Wait, time.Second)
+}
+
+func TestHold_AMeasurementOnCommandGoesOutWithTheNextPush(t *testing.T) {
+	s := New(options(always(0.5)), start)
+	s.Collected(measurement(start), start)
+	s.Sent(nil, start)
+	s.Collected(measurement(start), start) // on command
+	s.Hold()
+	expect(t, s, start, Wait, 5*time.Second)
+	next := start.Add(5 * time.Second)
+	expect(t, s, next, Collect, 0)
+	s.Collected(measurement(next), next)
+	expect(t, s, next, Send, 0)
+}
+
+func TestSendNow_DoesNotWaitForTheBackOff(t *testing.T) {
+	s := New(options(always(1)), start)
+	s.Collected(measurement(start), start)
+	s.Sent(errAway, start)
+	s.SendNow(start)
+	expect(t, s, start, Send, 0)
+}
+
+// Whatever happens, each measurement is sent, refused, dropped or waiting; no wait is endless or
+// negative; and what waits stays within its bound.
+func TestSchedule_AccountsForEveryMeasurement(t *testing.T) {
+	for seed := range uint64(200) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		o := options(random.Float64)
+		o.Keep = 1 + random.IntN(5)
+		s, now := New(o, start), start
+		for range 400 {
+			step := s.Next(now)
+			switch step.Do {
+			case Collect:
+				s.Collected(measurement(now), now)
+			case Send:
+				s.Sent([]error{nil, errAway, &RefusedError{}, &BusyError{After: time.Second}}[random.IntN(4)], now)
+			case Wait:
+				if step.Wait <= 0 || step.Wait > 5500*time.Millisecond {
+					t.Fatalf("seed %d: a wait of %v", seed, step.Wait)
+				}
+				now = now.Add(time.Duration(random.Int64N(int64(step.Wait) + 1)))
+			}
+			if random.IntN(20) == 0 {
+				s.Collected(measurement(now), now)
+				if random.IntN(2) == 0 {
+					s.Hold()
+				} else {
+					s.SendNow(now)
+				}
+			}
+			told := s.Told()
+			if told.Waiting > o.Keep || told.Collected != told.Sent+told.Refused+told.Dropped+int64(told.Waiting) {
+				t.Fatalf("seed %d: %+v", seed, told)
+			}
+		}
+	}
+}
