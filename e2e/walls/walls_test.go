@@ -24,6 +24,7 @@ const (
 var pure = []string{
 	controller + "scaling", controller + "fleet",
 	balancer + "routing", balancer + "balance", balancer + "waitroom", balancer + "dispatch",
+	balancer + "tuning", balancer + "accesslog",
 }
 
 // cores run the decisions through ports that they declare; adapters stand on the other side.
@@ -31,7 +32,7 @@ var (
 	cores    = []string{controller + "control", balancer + "proxy"}
 	adapters = []string{
 		controller + "cluster", controller + "ingest", controller + "httpapi",
-		balancer + "upstream", balancer + "controller", balancer + "httpapi",
+		balancer + "upstream", balancer + "controller", balancer + "httpapi", balancer + "connections",
 	}
 	// Generated types stop at the packages that translate them.
 	translators = []string{controller + "httpapi", controller + "ingest", balancer + "controller", balancer + "httpapi"}
