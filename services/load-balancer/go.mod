@@ -4,6 +4,7 @@ go 1.26.9
 
 require (
 	github.com/go-chi/chi/v5 v5.5.0
+	github.com/google/go-cmp v0.7.0
 	github.com/nemesis-scaling/nemesis/gen v0.0.0-00010101000000-000000000000
 	github.com/nemesis-scaling/nemesis/pkg v0.0.0-00010101000000-000000000000
 	github.com/prometheus/client_golang v1.25.0

@@ -36,11 +36,16 @@ func handler(most int, pod string, spans *tracing.Exporter, log *slog.Logger) ht
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", c.byQuery)
 	mux.HandleFunc("GET /fib/{n}", c.byPath)
+	a := api{calculator: c, presets: newPresets()}
+	mux.HandleFunc("GET /api", a.query)
+	mux.HandleFunc("POST /api", a.act)
+	mux.HandleFunc("PUT /api", a.replace)
+	mux.HandleFunc("PATCH /api", a.change)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"status":"ok"}`)
 	})
-	routed := problem.Router(mux, "GET /?n=30", "GET /fib/{n}", "GET /healthz")
+	routed := problem.Router(mux, "GET /?n=30", "GET /fib/{n}", "GET, POST, PUT and PATCH /api", "GET /healthz")
 	return spans.Handler(requestlog.Handler(log, routed, "/healthz"), "/healthz")
 }
 
@@ -70,6 +75,10 @@ func (c calculator) answer(w http.ResponseWriter, r *http.Request, given string)
 		problem.Write(w, r, problem.Invalid(problem.Field{Field: "n", Value: given, Allowed: "a " + c.allowed()}))
 		return
 	}
+	c.compute(w, r, n)
+}
+
+func (c calculator) compute(w http.ResponseWriter, r *http.Request, n int) {
 	start := time.Now()
 	result, err := fibonacci(r.Context(), n)
 	if err != nil {

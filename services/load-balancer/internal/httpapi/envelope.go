@@ -3,7 +3,6 @@ package httpapi
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"mime"
 	"net/http"
 	"strings"
@@ -105,7 +104,7 @@ func (e *envelope) fill(into *loadbalancer.ProxyResponse) {
 	case (kind == "application/json" || strings.HasSuffix(kind, "+json")) && json.Valid(e.body):
 		into.Data = json.RawMessage(e.body)
 	default:
-		into.Data = fmt.Sprintf("%s", e.body)
+		into.Data = string(e.body)
 	}
 }
 

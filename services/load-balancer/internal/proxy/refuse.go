@@ -72,8 +72,9 @@ func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 			return known, reasonTooLarge
 		case fault.TooManyConns:
 			return known, reasonConns
+		default:
+			return known, reasonInvalid
 		}
-		return known, reasonInvalid
 	}
 	switch {
 	case errors.Is(err, routing.ErrNoRoute):

@@ -3,7 +3,6 @@ package routing
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"strings"
 )
@@ -124,8 +123,8 @@ func resolvePath(routes []Route, u *url.URL) (Target, error) {
 // named tells whether the URL's host and port are those of the Service at address
 // (name.namespace.svc:port), in any of its forms that have the namespace.
 func named(address string, u *url.URL) bool {
-	service, port, err := net.SplitHostPort(address)
-	if err != nil {
+	service, port, ok := strings.Cut(address, ":")
+	if !ok {
 		return false
 	}
 	asked := u.Port()

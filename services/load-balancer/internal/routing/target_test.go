@@ -3,6 +3,7 @@ package routing
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -77,7 +78,7 @@ func TestResolve_RefusesEverythingElse(t *testing.T) {
 }
 
 func TestChoose_ByNameOrTheOnlyOne(t *testing.T) {
-	routes := append(targets[:3:3], Route{Application: Application{"other", "fib"}, Prefix: "/o"})
+	routes := slices.Concat(targets[:3], []Route{{Application: Application{"other", "fib"}, Prefix: "/o"}})
 	for name, want := range map[string]string{"site": "web/site", "web/site": "web/site", "other/fib": "other/fib"} {
 		if r, _, err := Choose(routes, name); err != nil || r.Application.String() != want {
 			t.Errorf("%q: %v, %v", name, r.Application, err)
