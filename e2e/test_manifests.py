@@ -25,13 +25,15 @@ def objects_of(kubectl: Kubectl, folder: str) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def monitors(kubectl: Kubectl) -> Iterator[None]:
+def monitors(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The cluster knows ServiceMonitors: by the operator that it has, else by the operator's own definition for a while."""
     name = "servicemonitors.monitoring.coreos.com"
     if kubectl.run("get", "crd", name).returncode == 0:
         yield
         return
-    got = subprocess.run(["go", "mod", "download", "-json", OPERATOR], capture_output=True, text=True, timeout=120, check=False)
+    nowhere = tmp_path_factory.mktemp("no-module")
+    download = ["go", "mod", "download", "-json", OPERATOR]
+    got = subprocess.run(download, cwd=nowhere, capture_output=True, text=True, timeout=120, check=False)
     assert got.returncode == 0, got.stdout + got.stderr
     definition = Path(json.loads(got.stdout)["Dir"]) / "example" / "prometheus-operator-crd" / "monitoring.coreos.com_servicemonitors.yaml"
     kubectl("create", "-f", str(definition))

@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/nemesis-scaling/nemesis/pkg/build"
 )
@@ -78,6 +80,32 @@ func TestLog_BeginsWithWhatRuns(t *testing.T) {
 	}
 	if line["msg"] != "starting" || line["version"] != build.Version() || line["revision"] != build.Revision() || line["goversion"] != build.Go() {
 		t.Errorf("line = %v", line)
+	}
+}
+
+func TestTracer_SaysWhatRuns(t *testing.T) {
+	tel := start(t, &bytes.Buffer{})
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1") // spans are only kept for somebody
+	exporting, err := Start(t.Context(), Options{Service: "sample", Instance: "pod", Out: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = exporting.Close(context.Background()) })
+	_, span := exporting.Tracer.Start(t.Context(), "work") // never ended, so never sent
+	recorded, ok := span.(sdktrace.ReadOnlySpan)
+	if !ok {
+		t.Fatalf("%T is not recorded", span)
+	}
+	got := map[string]string{}
+	for _, a := range recorded.Resource().Attributes() {
+		got[string(a.Key)] = a.Value.AsString()
+	}
+	want := map[string]string{"service.name": "sample", "service.version": build.Version(), "service.instance.id": "pod"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("resource (-want +got):\n%s", diff)
+	}
+	if _, span := tel.Tracer.Start(t.Context(), "work"); span.IsRecording() {
+		t.Error("spans are recorded for nobody")
 	}
 }
 

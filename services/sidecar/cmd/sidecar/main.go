@@ -14,9 +14,6 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/app"
 )
 
-// version is set by the linker (-X main.version=…).
-var version = "dev"
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -35,7 +32,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a, err := app.New(ctx, s, version, os.Stdout)
+	a, err := app.New(ctx, s, os.Stdout)
 	if err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func boot(t *testing.T, args ...string) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.New(t.Context(), s, "test", io.Discard)
+	a, err := app.New(t.Context(), s, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
