@@ -35,7 +35,7 @@ func TestDecide_YieldsToWhoElseScalesTheDeployment(t *testing.T) {
 		if d.To != c.state.Replicas || d.From != d.To || d.Trigger != c.trigger || d.Drain != c.drain || !d.Due.IsZero() {
 			t.Errorf("%s: %+v", name, d)
 		}
-		if got := rules(d); !slices.Equal(got, []string{"Conflict Hold " + string(rune('0'+c.state.Replicas))}) || !strings.Contains(d.Summary, owner) {
+		if got := rules(d); !slices.Equal(got, []string{"Conflict Hold " + string('0'+c.state.Replicas)}) || !strings.Contains(d.Summary, owner) {
 			t.Errorf("%s: %v, %q", name, got, d.Summary)
 		}
 	}
