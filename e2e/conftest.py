@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from harness.accounts import editor
 from harness.cluster import Cluster, Refused
 from harness.kubectl import Kubectl
 from harness.nemesis import BALANCER, CONTROLLER, Nemesis, unique
 from harness.reach import Reach
+from harness.readme import Readme
 from harness.report import sections
 from harness.services import settled
+from harness.settings import Place
 
 MISSING = (
     "Nemesis does not run in the cluster of {0}: {1}. `make e2e` starts a cluster, deploys and tests; "
@@ -80,3 +84,25 @@ def overlay() -> Path:
     """The folder whose services are deployed; NEMESIS_OVERLAY names another one."""
     given = os.environ.get("NEMESIS_OVERLAY")
     return Path(given) if given else Path(__file__).resolve().parent.parent / "kustomize" / "overlays" / "local"
+
+
+@pytest.fixture(scope="session")
+def settings_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program settings-client, built from its source as a user of the SDK would."""
+    folder = Path(__file__).resolve().parent
+    program = tmp_path_factory.mktemp("bin") / "settings-client"
+    environment = {**os.environ, "GOWORK": "off"}
+    done = subprocess.run(
+        ["go", "build", "-o", str(program), "./settings-client"], cwd=folder, capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    return program
+
+
+@pytest.fixture
+def place(nemesis: Nemesis, namespace: str, settings_client: Path) -> Place:
+    """The example application without settings, and somebody who may set them."""
+    readme = Readme({'"/fibonacci"': f'"/{namespace}/fibonacci"'})  # of two with the same route the younger one has none
+    made = Place(nemesis, namespace, editor(nemesis.cluster, namespace), settings_client, readme)
+    made.plant()
+    return made

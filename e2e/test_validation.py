@@ -11,6 +11,20 @@ from harness.cluster import Object
 from harness.nemesis import Nemesis
 from harness.waiting import eventually
 
+THRESHOLD = {"metricType": "CPU_USAGE", "operator": "GREATER_THAN", "value": 700}
+
+
+def rule(**over: Any) -> dict[str, Any]:
+    """A spec with one scaling rule, some of its fields replaced; None leaves a field out."""
+    full = {"name": "busy", "action": "INCREASE_INSTANCES", "thresholds": [THRESHOLD], **over}
+    return {"scalingRules": [{k: v for k, v in full.items() if v is not None}]}
+
+
+def threshold(**over: Any) -> dict[str, Any]:
+    """The same, with fields of its one threshold replaced."""
+    return rule(thresholds=[{k: v for k, v in {**THRESHOLD, **over}.items() if v is not None}])
+
+
 BAD: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     # name: (over the spec, over the target, what the refusal must name)
     "min above max": ({"minReplicas": 4, "maxReplicas": 3}, {}, ["minReplicas", "must not be larger than maxReplicas"]),
@@ -28,6 +42,28 @@ BAD: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     "unknown field": ({"idleTme": 5}, {}, ["idleTme"]),
     "host with a port": ({}, {"hosts": ["example.com:80"]}, ["hosts"]),
     "zero CPU": ({"cpuThreshold": 0}, {}, ["cpuThreshold"]),
+    "negative window": ({"scaleUpWindow": -1}, {}, ["scaleUpWindow", "greater than or equal to 0"]),
+    "window of more than a day": ({"scaleDownWindow": 86401}, {}, ["scaleDownWindow", "less than or equal to 86400"]),
+    "rule without a name": (rule(name=None), {}, ["scalingRules[0].name", "Required"]),
+    "rule with a name in capitals": (rule(name="Busy"), {}, ["scalingRules[0].name", "Busy"]),
+    "rule without an action": (rule(action=None), {}, ["scalingRules[0].action", "Required"]),
+    "rule with an unknown action": (rule(action="RESTART"), {}, ["scalingRules[0].action", "RESTART", "INCREASE_INSTANCES"]),
+    "rule without thresholds": (rule(thresholds=[]), {}, ["scalingRules[0].thresholds", "at least 1"]),
+    "rule with an unknown field": (rule(pods=2), {}, ["pods"]),
+    "two rules of one name": ({"scalingRules": rule()["scalingRules"] * 2}, {}, ["scalingRules[1]", "Duplicate value", "busy"]),
+    "more rules than are looked at": (
+        {"scalingRules": [rule(name=f"rule-{i}")["scalingRules"][0] for i in range(17)]},
+        {},
+        ["scalingRules", "at most 16"],
+    ),
+    "unknown metric": (threshold(metricType="LOAD"), {}, ["thresholds[0].metricType", "LOAD", "CPU_USAGE", "AVERAGE_RESPONSE_TIME"]),
+    "no metric": (threshold(metricType=None), {}, ["thresholds[0].metricType", "Required"]),
+    "unknown operator": (threshold(operator=">"), {}, ["thresholds[0].operator", "GREATER_THAN", "LESS_THAN", "EQUAL_TO"]),
+    "negative value": (threshold(value=-1), {}, ["thresholds[0].value", "greater than or equal to 0"]),
+    "value as text": (threshold(value="700m"), {}, ["thresholds[0].value", "number"]),
+    "no value": (threshold(value=None), {}, ["thresholds[0].value", "Required"]),
+    "negative duration": (threshold(duration=-5), {}, ["thresholds[0].duration", "greater than or equal to 0"]),
+    "more thresholds than are looked at": (rule(thresholds=[THRESHOLD] * 9), {}, ["scalingRules[0].thresholds", "at most 8"]),
 }
 
 
@@ -45,6 +81,33 @@ def test_a_bad_value_is_refused_by_kubectl_and_the_field_is_named(nemesis: Nemes
     for word in words:
         assert word in done.stderr, done.stderr
     assert nemesis.cluster.list("CustomAutoscaler", namespace) == []
+
+
+def test_the_least_that_can_be_said_is_taken_and_the_rest_has_defaults(nemesis: Nemesis, namespace: str) -> None:
+    target = {"name": "least", "apiPrefix": f"/{namespace}", "port": "5001"}
+    least = {**fibonacci(namespace, "least").autoscaler, "spec": {"targetDeployments": [target], **rule()}}
+    done = nemesis.cluster.kubectl.apply(least)
+    assert done.returncode == 0, done.stderr
+    # What is not here was not set: the balancers' own policy, and no thresholds.
+    assert nemesis.cluster.get("CustomAutoscaler", "least", namespace)["spec"] == {
+        "targetDeployments": [target],
+        "idleTime": 300,
+        "minReplicas": 0,
+        "maxReplicas": 10,
+        "containerConcurrency": 0,
+        "wakeUpTimeout": 120,
+        "scaleUpWindow": 0,
+        "scaleDownWindow": 60,
+        "scalingRules": [{"name": "busy", "action": "INCREASE_INSTANCES", "thresholds": [{**THRESHOLD, "duration": 0}]}],
+    }
+
+
+def test_every_fault_is_told_at_once(nemesis: Nemesis, namespace: str) -> None:
+    bad = fibonacci(namespace, spec={"idleTime": 0, "scaleUpWindow": -1, **threshold(operator="ABOUT")}).autoscaler
+    done = nemesis.cluster.kubectl.apply(bad)
+    assert done.returncode != 0, done.stdout
+    for field in ("spec.idleTime", "spec.scaleUpWindow", "spec.scalingRules[0].thresholds[0].operator"):
+        assert field in done.stderr, done.stderr
 
 
 def test_a_prefix_given_twice_in_one_object_is_refused(nemesis: Nemesis, namespace: str) -> None:

@@ -38,11 +38,12 @@ func Example() {
 		}
 	}
 	if found == nil {
-		name, idle := "fibonacci", int32(90)
 		created, err := client.CreateCustomAutoscalerWithResponse(ctx, "default", autoscaler.CustomAutoscaler{
-			Metadata: &autoscaler.ObjectMeta{Name: &name},
+			ApiVersion: new(autoscaler.AutoscalerGroupAutoscalerv1alpha1), // Kubernetes insists on both
+			Kind:       new(autoscaler.CustomAutoscalerKindCustomAutoscaler),
+			Metadata:   &autoscaler.ObjectMeta{Name: new("fibonacci")},
 			Spec: autoscaler.CustomAutoscalerSpec{
-				IdleTime: &idle,
+				IdleTime: new(int32(90)),
 				TargetDeployments: []autoscaler.TargetDeployment{
 					{Name: "fibonacci-deployment", ApiPrefix: "/fibonacci", Port: "5001"},
 				},
@@ -53,6 +54,9 @@ func Example() {
 			return
 		}
 		fmt.Println("created:", created.StatusCode())
+		if created.JSON201 == nil {
+			return
+		}
 		found = created.JSON201
 	}
 	change := autoscaler.MergePatch{"spec": map[string]any{"cpuThreshold": 700}}
@@ -94,8 +98,7 @@ func ExampleClientWithResponses_ReplaceCustomAutoscalerWithResponse() {
 			return
 		}
 		changed := *read.JSON200
-		idle := int32(120)
-		changed.Spec.IdleTime = &idle
+		changed.Spec.IdleTime = new(int32(120))
 
 		somebodyElseWrites()
 		put, err := client.ReplaceCustomAutoscalerWithResponse(ctx, "default", "fibonacci", changed)
@@ -156,8 +159,9 @@ func ExampleClientWithResponses_ListDecisionsWithResponse() {
 	client, end := connect()
 	defer end()
 
-	deployment, limit := "fibonacci-deployment", 1
-	answer, err := client.ListDecisionsWithResponse(context.Background(), &autoscaler.ListDecisionsParams{Deployment: &deployment, Limit: &limit})
+	answer, err := client.ListDecisionsWithResponse(context.Background(), &autoscaler.ListDecisionsParams{
+		Deployment: new("fibonacci-deployment"), Limit: new(1),
+	})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -183,8 +187,7 @@ func ExampleClientWithResponses_WatchRoutesWithResponse() {
 	var after *string // the first answer is everything
 	for range 2 {
 		ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
-		wait := "30s"
-		answer, err := client.WatchRoutesWithResponse(ctx, &autoscaler.WatchRoutesParams{After: after, Wait: &wait})
+		answer, err := client.WatchRoutesWithResponse(ctx, &autoscaler.WatchRoutesParams{After: after, Wait: new("30s")})
 		cancel()
 		if err != nil {
 			fmt.Println(err)

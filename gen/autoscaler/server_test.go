@@ -47,7 +47,9 @@ var somebodyElseWrites = sync.OnceFunc(func() { current.put(current.objects["fib
 
 func object(name string, idle int32) autoscaler.CustomAutoscaler {
 	return autoscaler.CustomAutoscaler{
-		Metadata: &autoscaler.ObjectMeta{Name: &name},
+		ApiVersion: new(autoscaler.AutoscalerGroupAutoscalerv1alpha1),
+		Kind:       new(autoscaler.CustomAutoscalerKindCustomAutoscaler),
+		Metadata:   &autoscaler.ObjectMeta{Name: &name},
 		Spec: autoscaler.CustomAutoscalerSpec{
 			IdleTime:          &idle,
 			TargetDeployments: []autoscaler.TargetDeployment{{Name: name + "-deployment", ApiPrefix: "/" + name, Port: "5001"}},
@@ -60,8 +62,8 @@ func (c *controller) put(o autoscaler.CustomAutoscaler) autoscaler.CustomAutosca
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.version++
-	version, meta := strconv.Itoa(c.version), *o.Metadata
-	meta.ResourceVersion = &version
+	meta := *o.Metadata
+	meta.ResourceVersion = new(strconv.Itoa(c.version))
 	o.Metadata = &meta
 	c.objects[*meta.Name] = o
 	return o
@@ -74,14 +76,14 @@ func (c *controller) ListCustomAutoscalers(context.Context, autoscaler.ListCusto
 
 func (c *controller) CreateCustomAutoscaler(_ context.Context, in autoscaler.CreateCustomAutoscalerRequestObject) (autoscaler.CreateCustomAutoscalerResponseObject, error) {
 	switch idle := *in.Body.Spec.IdleTime; {
+	case in.Body.Kind == nil || in.Body.ApiVersion == nil:
+		return autoscaler.CreateCustomAutoscaler400JSONResponse{}, nil
 	case idle < 1 && c.kubernetes:
-		message := fmt.Sprintf("spec.idleTime: Invalid value: %d", idle)
-		return autoscaler.CreateCustomAutoscaler422JSONResponse{Message: &message}, nil
+		return autoscaler.CreateCustomAutoscaler422JSONResponse{Message: new(fmt.Sprintf("spec.idleTime: Invalid value: %d", idle))}, nil
 	case idle < 1:
-		value := strconv.Itoa(int(idle))
 		return autoscaler.CreateCustomAutoscaler422ApplicationProblemPlusJSONResponse{
 			Type: "urn:nemesis:problem:unprocessable", Title: "The content is not valid", Status: http.StatusUnprocessableEntity, Code: "unprocessable",
-			Errors: &[]common.FieldError{{Field: "spec.idleTime", Value: &value, Allowed: "from 1 to 604800 seconds"}},
+			Errors: &[]common.FieldError{{Field: "spec.idleTime", Value: new(strconv.Itoa(int(idle))), Allowed: "from 1 to 604800 seconds"}},
 		}, nil
 	}
 	return autoscaler.CreateCustomAutoscaler201JSONResponse(c.put(*in.Body)), nil

@@ -31,8 +31,7 @@ func Example() {
 		return
 	}
 	settings := *read.JSON200
-	policy := common.LeastConnections
-	settings.Policy = &policy
+	settings.Policy = new(common.LeastConnections)
 
 	put, err := client.PutSettingsWithResponse(ctx, settings)
 	if err != nil {
@@ -49,8 +48,7 @@ func ExampleClientWithResponses_PutSettingsWithResponse_refused() {
 	client, end := connect()
 	defer end()
 
-	none := int32(0)
-	put, err := client.PutSettingsWithResponse(context.Background(), common.BalancerSettings{MaxConnections: &none})
+	put, err := client.PutSettingsWithResponse(context.Background(), common.BalancerSettings{MaxConnections: new(int32(0))})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -103,8 +101,7 @@ func ExampleClientWithResponses_ListProxyLogsWithResponse() {
 	client, end := connect()
 	defer end()
 
-	faults, limit := "5xx", 1
-	params := loadbalancer.ListProxyLogsParams{Status: &faults, Limit: &limit}
+	params := loadbalancer.ListProxyLogsParams{Status: new("5xx"), Limit: new(1)}
 	for {
 		page, err := client.ListProxyLogsWithResponse(context.Background(), &params)
 		if err != nil {
@@ -136,8 +133,9 @@ type balancer struct {
 
 // connect starts a balancer with the default settings, and a client of it.
 func connect() (*loadbalancer.ClientWithResponses, func()) {
-	policy, connections, timeout := common.RoundRobin, int32(10000), int32(600)
-	b := &balancer{settings: common.BalancerSettings{Policy: &policy, MaxConnections: &connections, TimeoutSeconds: &timeout}}
+	b := &balancer{settings: common.BalancerSettings{
+		Policy: new(common.RoundRobin), MaxConnections: new(int32(10000)), TimeoutSeconds: new(int32(600)),
+	}}
 	server := httptest.NewServer(loadbalancer.Handler(loadbalancer.NewStrictHandler(b, nil)))
 	client, err := loadbalancer.NewClientWithResponses(server.URL)
 	if err != nil {
@@ -172,8 +170,7 @@ func (b *balancer) ProxyRequest(_ context.Context, in loadbalancer.ProxyRequestR
 
 func (b *balancer) ListProxyLogs(_ context.Context, in loadbalancer.ListProxyLogsRequestObject) (loadbalancer.ListProxyLogsResponseObject, error) {
 	if in.Params.After == nil {
-		older := "older"
-		return loadbalancer.ListProxyLogs200JSONResponse{Items: entry("/fib/30", http.StatusServiceUnavailable), Next: &older}, nil
+		return loadbalancer.ListProxyLogs200JSONResponse{Items: entry("/fib/30", http.StatusServiceUnavailable), Next: new("older")}, nil
 	}
 	return loadbalancer.ListProxyLogs200JSONResponse{Items: entry("/fib/29", http.StatusBadGateway)}, nil
 }

@@ -84,20 +84,18 @@ func connect(p *pod) (*sidecar.ClientWithResponses, func()) {
 }
 
 func (p *pod) CollectNow(context.Context, sidecar.CollectNowRequestObject) (sidecar.CollectNowResponseObject, error) {
-	cpu := 412.5
 	p.state.PodName, p.state.Namespace = "fibonacci-deployment-7d4b9c-x2x4k", "default"
-	p.state.Metrics.CpuUsage = &cpu
+	p.state.Metrics.CpuUsage = new(412.5)
 	p.state.Waiting++
 	return sidecar.CollectNow200JSONResponse(p.state), nil
 }
 
 func (p *pod) SendNow(context.Context, sidecar.SendNowRequestObject) (sidecar.SendNowResponseObject, error) {
 	if p.alone {
-		detail := "the controller does not answer; 3 measurements wait"
 		return sidecar.SendNow502ApplicationProblemPlusJSONResponse{
 			BadGatewayApplicationProblemPlusJSONResponse: sidecar.BadGatewayApplicationProblemPlusJSONResponse{
 				Type: "urn:nemesis:problem:bad-gateway", Title: "The application failed", Status: http.StatusBadGateway,
-				Code: "bad-gateway", Detail: &detail,
+				Code: "bad-gateway", Detail: new("the controller does not answer; 3 measurements wait"),
 			},
 		}, nil
 	}
