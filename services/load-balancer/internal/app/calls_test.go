@@ -144,7 +144,7 @@ func TestProxyRequest_GoesTheWayOfAClientsRequest(t *testing.T) {
 	}
 	controller.await(t, "that they were counted", func(r autoscaler.TrafficReport) bool {
 		a, ok := traffic(r, "fib")
-		return ok && a.Requests == 7 && a.InFlight == 0
+		return ok && a.Requests == 6 && a.InFlight == 0
 	})
 }
 
