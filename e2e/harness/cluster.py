@@ -27,6 +27,7 @@ KINDS: dict[str, tuple[str, str, bool]] = {
     "Deployment": ("apis/apps/v1", "deployments", True),
     "Lease": ("apis/coordination.k8s.io/v1", "leases", True),
     "ClusterRole": ("apis/rbac.authorization.k8s.io/v1", "clusterroles", False),
+    "Role": ("apis/rbac.authorization.k8s.io/v1", "roles", True),
     "RoleBinding": ("apis/rbac.authorization.k8s.io/v1", "rolebindings", True),
     "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers", True),
     "CustomResourceDefinition": ("apis/apiextensions.k8s.io/v1", "customresourcedefinitions", False),
