@@ -121,8 +121,9 @@ def test_a_load_balancer_that_ends_lets_a_stream_end(nemesis: Nemesis, namespace
     events = 0
     with nemesis.http.stream("POST", nemesis.data_url + app.prefix + "/v1/completions", json=body) as answer:
         for line in answer.iter_lines():
-            events += line.startswith("data: {")
-            if events == 2:
+            is_event = line.startswith("data: {")
+            events += is_event
+            if is_event and events == 2:
                 nemesis.cluster.kubectl("rollout", "restart", f"deployment/{BALANCER}", "-n", SYSTEM)
     assert events == 24
     settled(nemesis, BALANCER)
@@ -201,7 +202,7 @@ def test_of_two_controllers_one_takes_over_when_the_leader_is_killed(nemesis: Ne
 
 
 def test_a_load_balancer_that_died_holds_the_sleep_until_it_is_forgotten(nemesis: Nemesis, namespace: str) -> None:
-    app = fibonacci(namespace, spec={"idleTime": 2})
+    app = fibonacci(namespace, spec={"idleTime": 8})  # longer than the kubelet takes to kill a pod
     nemesis.deploy(app)
     assert nemesis.ask(app).status_code == 200
     dead = nemesis.pods(BALANCER)
@@ -232,7 +233,7 @@ def test_each_service_is_removed_and_applied_alone(nemesis: Nemesis, namespace: 
             assert nemesis.cluster.get("CustomAutoscaler", app.name, namespace)
             assert nemesis.cluster.get("Deployment", app.name, namespace)["spec"]["replicas"] == 1
             if service == BALANCER:
-                assert nemesis.application(app)["state"] == "Awake"
+                eventually(lambda: nemesis.application(app)["state"] == "Awake", "the controller knows it awake")
             else:
                 assert nemesis.ask(app).status_code == 200
         finally:
