@@ -157,6 +157,17 @@ def test_with_two_load_balancers_an_application_sleeps_when_both_are_quiet(nemes
         assert nemesis.http.get(url.replace("completions", "models")).status_code == 200
 
 
+def may_scale(nemesis: Nemesis, namespace: str) -> bool:
+    """Whether the API server lets the controller scale there; it hears of a change of roles a moment later."""
+    attributes = {"namespace": namespace, "verb": "patch", "group": "apps", "resource": "deployments", "subresource": "scale"}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": f"system:serviceaccount:{SYSTEM}:{CONTROLLER}", "resourceAttributes": attributes},
+    }
+    return bool(nemesis.cluster.call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]["allowed"])
+
+
 def test_without_the_right_to_scale_it_says_so_and_goes_on_when_it_has_it(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace, spec={"wakeUpTimeout": 4})
     nemesis.deploy(app)
@@ -169,6 +180,7 @@ def test_without_the_right_to_scale_it_says_so_and_goes_on_when_it_has_it(nemesi
 
     put([r for r in role["rules"] if "deployments/scale" not in r["resources"]])
     try:
+        eventually(lambda: not may_scale(nemesis, namespace), "the API server knows that it may not")
         answer = nemesis.ask(app)
         assert answer.status_code in (503, 504) and answer.headers.get("Retry-After"), answer.text
         condition = nemesis.wait_condition(app, "AbleToScale", "False")
