@@ -70,15 +70,17 @@ func serveInBubble(t *testing.T, c config) bubble {
 	ctx, end := context.WithCancel(context.Background())
 	listener := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 	transport := &http.Transport{DialContext: listener.dial}
-	ran := make(chan error, 1)
+	ran, gone := make(chan error, 1), make(chan struct{})
 	log := slog.New(slog.DiscardHandler)
 	go func() {
+		defer close(gone)
 		h := handler(c, load(c.loadTime), "pod-1", nil, log)
 		ran <- serving.Run(ctx, serving.New(h, log), listener, c.drain, log)
 	}()
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		end()
+		<-gone // while the bubble's clock still goes: the drain may have to look twice
 	})
 	return bubble{t: t, client: &http.Client{Transport: transport}, end: end, ran: ran}
 }
