@@ -10,6 +10,7 @@ import pytest
 from harness.applications import Application, fibonacci, modelserver
 from harness.nemesis import Nemesis, unique
 from harness.problems import problem
+from harness.waiting import eventually
 
 
 def request(nemesis: Nemesis, target_url: str, **more: Any) -> httpx.Response:
@@ -29,7 +30,7 @@ def test_a_sleeping_application_is_woken_and_its_answer_comes_in_an_envelope(nem
     assert envelope["status"] == 200 and envelope["content_type"].startswith("application/json")
     assert envelope["data"]["result"] == 55 and envelope["data"]["pod"] == envelope["pod"], envelope
     assert envelope["latency_ms"] > 0
-    assert nemesis.application(app)["lastWakeUp"]["outcome"] == "answered"
+    eventually(lambda: nemesis.application(app)["lastWakeUp"]["outcome"] == "Answered", "the wake-up is told as any other")
 
 
 def test_every_name_of_the_service_and_the_prefix_reach_it(nemesis: Nemesis, namespace: str) -> None:

@@ -206,7 +206,7 @@ func TestProxyRequest_IsNoOpenProxy(t *testing.T) {
 	} {
 		problemOf(t, b.request(t, fmt.Sprintf(`{"target_url": %q}`, target)), http.StatusBadRequest, "invalid")
 	}
-	for body, code := range map[string]string{`{}`: "invalid", `{"target_url": "/fibonacci", "method": "CONNECT"}`: "invalid", `{"target_url": "/fibonacci", "headers": {}}`: "invalid"} {
+	for body, code := range map[string]string{`{}`: "invalid", `{"target_url": "/fibonacci", "method": "CONNECT"}`: "invalid", `{"target_url": "/fibonacci", "headers": {}}`: "invalid", `{"target_url": "/fibonacci", "data": null}`: "invalid"} {
 		problemOf(t, b.request(t, body), http.StatusBadRequest, code)
 	}
 	problemOf(t, b.request(t, `{"target_url": "/fibonacci", "data": "`+strings.Repeat("x", 1<<20)+`"}`), http.StatusRequestEntityTooLarge, "too-large")

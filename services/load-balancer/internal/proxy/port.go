@@ -74,8 +74,8 @@ type AnswerBody interface {
 // The ways in which an exchange fails. ErrBroken is wrapped around its cause.
 var (
 	ErrBroken      = errors.New("the connection to the pod broke before the answer's head")
-	ErrHeadTimeout = errors.New("the pod sent no answer's head in time")
-	ErrSilent      = errors.New("the pod paused for too long within its answer")
+	ErrHeadTimeout = errors.New("the pod was silent for too long before its answer's head")
+	ErrSilent      = errors.New("the pod was silent for too long within its answer")
 )
 
 // UnsentError is a failure before the first byte of the request left: it may be sent elsewhere.

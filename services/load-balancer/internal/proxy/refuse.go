@@ -100,7 +100,7 @@ func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 	x.broken = true
 	kind, problem := "broken", fault.New(fault.BadGateway, "the connection to the pod broke before it answered; the request may have been worked on, so it was not sent again")
 	if errors.Is(err, ErrHeadTimeout) {
-		kind, problem = "head-timeout", fault.New(fault.UpstreamTimeout, "the pod sent no answer in time")
+		kind, problem = "head-timeout", fault.New(fault.UpstreamTimeout, "the pod sent no answer: it was silent for longer than timeout_seconds of the settings allows")
 	}
 	x.p.o.Metrics.failures.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment, kind).Inc()
 	return problem, ""
