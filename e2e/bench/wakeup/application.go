@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/e2e/internal/kube"
@@ -19,11 +20,9 @@ import (
 )
 
 const (
-	namespace  = "nemesis-bench"
 	system     = "nemesis-system"
 	deployment = "fibonacci-deployment"
 	object     = "fibonacci"
-	prefix     = "/bench-fibonacci" // of its own: other applications may have the usual one
 	port       = 5001
 	pollEvery  = 5 * time.Millisecond
 	eachWithin = 60 * time.Second
@@ -31,24 +30,27 @@ const (
 
 // application is what is woken, and the ways to it.
 type application struct {
-	cluster  *kube.Cluster
-	api      *autoscaler.ClientWithResponses
-	balancer string
-	client   *http.Client // to the balancer, kept alive
+	cluster   *kube.Cluster
+	api       *autoscaler.ClientWithResponses
+	balancer  string
+	client    *http.Client // to the balancer, kept alive
+	namespace string
+	prefix    string // of its own: other applications may have the usual one
 }
 
-// install puts the application into a namespace of its own, asleep and not to be put to sleep by
-// Nemesis itself: the benchmark does that.
-func install(ctx context.Context, cluster *kube.Cluster, manifest string) (*application, error) {
-	raw, err := os.ReadFile(manifest) //nolint:gosec // G304: the caller names it
+// install puts the application of a manifest, or of a kustomize folder, into a namespace of its own,
+// asleep and not to be put to sleep by Nemesis itself: the benchmark does that.
+func install(ctx context.Context, cluster *kube.Cluster, namespace, manifest string) (*application, error) {
+	raw, err := read(ctx, manifest)
 	if err != nil {
 		return nil, err
 	}
+	prefix := "/" + namespace
 	ns := fmt.Sprintf(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q}}`, namespace)
 	if _, err := kube.Kubectl(ctx, bytes.NewBufferString(ns), "apply", "-f", "-"); err != nil {
 		return nil, err
 	}
-	if _, err := kube.Kubectl(ctx, bytes.NewReader(raw), "-n", namespace, "apply", "-f", "-"); err != nil {
+	if _, err := kube.Kubectl(ctx, strings.NewReader(raw), "-n", namespace, "apply", "-f", "-"); err != nil {
 		return nil, err
 	}
 	change := map[string]any{"spec": map[string]any{
@@ -61,7 +63,7 @@ func install(ctx context.Context, cluster *kube.Cluster, manifest string) (*appl
 	if err := cluster.Do(ctx, http.MethodPatch, path, "application/merge-patch+json", change, nil); err != nil {
 		return nil, err
 	}
-	a := &application{cluster: cluster, client: &http.Client{Timeout: eachWithin}}
+	a := &application{cluster: cluster, client: &http.Client{Timeout: eachWithin}, namespace: namespace, prefix: prefix}
 	if a.balancer, err = cluster.ServiceURL(ctx, system, "load-balancer", 80, "NEMESIS_LOAD_BALANCER_URL"); err != nil {
 		return nil, err
 	}
@@ -73,10 +75,22 @@ func install(ctx context.Context, cluster *kube.Cluster, manifest string) (*appl
 	return a, err
 }
 
+func read(ctx context.Context, manifest string) (string, error) {
+	info, err := os.Stat(manifest)
+	if err != nil {
+		return "", err
+	}
+	if info.IsDir() {
+		return kube.Kubectl(ctx, nil, "kustomize", manifest)
+	}
+	raw, err := os.ReadFile(manifest) //nolint:gosec // G304: the caller names it
+	return string(raw), err
+}
+
 func (a *application) remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, eachWithin)
 	defer cancel()
-	_, err := kube.Kubectl(ctx, nil, "delete", "namespace", namespace, "--wait=true")
+	_, err := kube.Kubectl(ctx, nil, "delete", "namespace", a.namespace, "--wait=true")
 	return err
 }
 
@@ -84,13 +98,13 @@ func (a *application) remove(ctx context.Context) error {
 func (a *application) sleep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, eachWithin)
 	defer cancel()
-	if err := a.cluster.Scale(ctx, namespace, deployment, 0); err != nil {
+	if err := a.cluster.Scale(ctx, a.namespace, deployment, 0); err != nil {
 		return err
 	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		res, err := a.api.GetApplicationWithResponse(ctx, namespace, deployment)
+		res, err := a.api.GetApplicationWithResponse(ctx, a.namespace, deployment)
 		if err == nil && res.JSON200 != nil && res.JSON200.State == autoscaler.ApplicationStateAsleep && len(res.JSON200.Pods) == 0 {
 			return nil
 		}
@@ -106,7 +120,7 @@ func (a *application) sleep(ctx context.Context) error {
 func (a *application) through(ctx context.Context) (float64, error) {
 	var first time.Time
 	trace := &httptrace.ClientTrace{GotFirstResponseByte: func() { first = time.Now() }}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, a.balancer+prefix+"/healthz", nil)
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, a.balancer+a.prefix+"/healthz", nil)
 	if err != nil {
 		return 0, err
 	}
@@ -128,13 +142,13 @@ func (a *application) through(ctx context.Context) (float64, error) {
 func (a *application) floor(ctx context.Context) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, eachWithin)
 	defer cancel()
-	watch, err := a.cluster.Open(ctx, http.MethodGet, "/api/v1/namespaces/"+namespace+"/pods?watch=true", "application/json", nil)
+	watch, err := a.cluster.Open(ctx, http.MethodGet, "/api/v1/namespaces/"+a.namespace+"/pods?watch=true", "application/json", nil)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = watch.Body.Close() }()
 	begin := time.Now()
-	if err := a.cluster.Scale(ctx, namespace, deployment, 1); err != nil {
+	if err := a.cluster.Scale(ctx, a.namespace, deployment, 1); err != nil {
 		return 0, err
 	}
 	address, err := podAddress(json.NewDecoder(watch.Body))

@@ -6,12 +6,15 @@ import (
 )
 
 func TestSummarise_ComparesQuantilesAndPairs(t *testing.T) {
-	r := summarise([]float64{100, 300, 200}, []float64{110, 330, 240})
+	r := summarise(samples{floor: []float64{100, 300, 200}, balancer: []float64{110, 330, 240}, sidecar: []float64{115, 340, 242}})
 	if r.Floor.Median != 200 || r.Balancer.Median != 240 || r.Added.Median != 40 || r.Added.Max != 30 || r.Added.N != 3 {
 		t.Errorf("quantile by quantile: %+v", r)
 	}
 	if r.Paired.Median != 30 || r.Paired.Max != 40 || r.Paired.N != 3 {
 		t.Errorf("pair by pair: %+v", r.Paired)
+	}
+	if r.Sidecar.Median != 242 || r.SidecarAdded.Median != 2 || r.SidecarAdded.Max != 10 || r.SidecarPaired.Median != 5 {
+		t.Errorf("with the sidecar: %+v, %+v, %+v", r.Sidecar, r.SidecarAdded, r.SidecarPaired)
 	}
 }
 

@@ -1,0 +1,110 @@
+"""The sidecar, in pods of a plain application: it measures its pod, and the controller decides by it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import httpx
+import yaml
+
+from harness.applications import Application, fibonacci
+from harness.cluster import Object
+from harness.nemesis import CONTROLLER, Nemesis
+from harness.services import scaled
+from harness.waiting import eventually
+
+COMPONENT = Path(__file__).resolve().parent.parent / "kustomize" / "components" / "sidecar"
+
+
+def with_sidecar(nemesis: Nemesis, app: Application, folder: Path) -> list[Object]:
+    """The application's objects, the Deployment with the sidecar of kustomize/components/sidecar."""
+    deployment = app.deployment
+    deployment["metadata"]["labels"] = {**deployment["metadata"]["labels"], "nemesis/sidecar": "true"}
+    image = {
+        "name": "nemesis/sidecar",
+        "newName": f"{os.environ.get('NEMESIS_IMAGES', 'nemesis')}/sidecar",
+        "newTag": os.environ.get("NEMESIS_IMAGE_TAG", "dev"),
+    }
+    (folder / "app.yaml").write_text(yaml.safe_dump_all([deployment, app.service, app.autoscaler]))
+    (folder / "kustomization.yaml").write_text(
+        yaml.safe_dump({"resources": ["app.yaml"], "components": [os.path.relpath(COMPONENT, folder.resolve())], "images": [image]})
+    )
+    return list(yaml.safe_load_all(nemesis.cluster.kubectl("kustomize", str(folder))))
+
+
+def awake(nemesis: Nemesis, app: Application, folder: Path) -> tuple[Object, str]:
+    """The application's one pod, and the address of its sidecar."""
+    nemesis.cluster.apply(*with_sidecar(nemesis, app, folder))
+    nemesis.known(app)
+    assert nemesis.ask(app).status_code == 200
+    (pod,) = nemesis.cluster.list("Pod", app.namespace, labels=f"app={app.name}")
+    return pod, nemesis.reach.pod(pod, 8082)
+
+
+def measured(nemesis: Nemesis, sidecar: str) -> Object:
+    answer = nemesis.http.get(sidecar + "/v1/metrics")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_the_sidecar_measures_its_pod_and_the_controller_decides_by_it(nemesis: Nemesis, namespace: str, tmp_path: Path) -> None:
+    app = fibonacci(namespace, spec={"cpuThreshold": 300, "maxReplicas": 2})
+    pod, sidecar = awake(nemesis, app, tmp_path)
+    idle = eventually(lambda: measured(nemesis, sidecar), "it has measured", within=20)
+    assert idle["podName"] == pod["metadata"]["name"] and idle["namespace"] == namespace, idle
+    assert 0 < idle["metrics"]["memoryUsage"] < 200, idle  # the pod's, not the node's
+
+    stop = threading.Event()
+
+    def burn() -> None:
+        with httpx.Client(timeout=60, trust_env=False) as client:
+            while not stop.is_set():
+                client.get(nemesis.data_url + app.prefix + "/fib/36")
+
+    burning = threading.Thread(target=burn)
+    burning.start()
+    try:
+        decision = eventually(
+            lambda: next(iter(nemesis.decisions(app, trigger="Threshold", result="applied")), None), "the threshold has added a pod", within=60
+        )
+    finally:
+        stop.set()
+        burning.join()
+    assert (decision["from"], decision["to"]) == (1, 2) and "above cpuThreshold 300 m" in decision["summary"], decision
+    (cpu,) = [i for r in decision["reasons"] for i in r.get("inputs", []) if i["name"] == "cpuUsage"]
+    assert 300 < cpu["value"] < 1100, cpu  # one request at a time burns one core, whatever the node has
+    uses = {p["pod"]: p["metrics"] for a in nemesis.read("/v1/metrics", namespace=namespace)["items"] for p in a["pods"] if "metrics" in p}
+    assert uses[pod["metadata"]["name"]]["source"] == "Sidecar", uses
+
+
+def test_the_sidecar_measures_and_sends_at_once_on_command(nemesis: Nemesis, namespace: str, tmp_path: Path) -> None:
+    app = fibonacci(namespace)
+    _, sidecar = awake(nemesis, app, tmp_path)
+    eventually(lambda: measured(nemesis, sidecar), "it has measured")
+    collected = nemesis.http.post(sidecar + "/v1/metrics/collect")
+    assert collected.status_code == 200 and collected.json()["ageSeconds"] < 1, collected.text
+    before = measured(nemesis, sidecar)["sent"]
+    sent = nemesis.http.post(sidecar + "/v1/metrics/send")
+    assert sent.status_code == 200 and sent.json()["sent"] > before and sent.json()["waiting"] == 0, sent.text
+    assert nemesis.http.get(sidecar + "/healthz").status_code == 200
+    assert "nemesis_build_info" in nemesis.http.get(sidecar + "/metrics").text
+
+
+def test_what_the_sidecar_measures_while_the_controller_is_away_is_kept_and_sent(nemesis: Nemesis, namespace: str, tmp_path: Path) -> None:
+    app = fibonacci(namespace)
+    _, sidecar = awake(nemesis, app, tmp_path)
+    eventually(lambda: measured(nemesis, sidecar)["sent"] > 0, "the controller has taken something", within=20)
+    with scaled(nemesis, CONTROLLER, 0):
+        refused = eventually(lambda: failed(nemesis, sidecar), "a push fails", within=30)
+        assert refused.headers["Content-Type"] == "application/problem+json", refused.text
+        eventually(lambda: measured(nemesis, sidecar)["waiting"] > 0, "measurements wait", within=20)
+    eventually(lambda: nemesis.http.post(sidecar + "/v1/metrics/send").status_code == 200, "they are taken", within=40)
+    assert measured(nemesis, sidecar)["waiting"] == 0
+
+
+def failed(nemesis: Nemesis, sidecar: str) -> httpx.Response:
+    answer = nemesis.http.post(sidecar + "/v1/metrics/send")
+    assert answer.status_code in (502, 503), answer.text
+    return answer
