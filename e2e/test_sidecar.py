@@ -67,7 +67,9 @@ def test_the_sidecar_measures_its_pod_and_the_controller_decides_by_it(nemesis: 
     burning.start()
     try:
         decision = eventually(
-            lambda: next(iter(nemesis.decisions(app, trigger="Threshold", result="applied")), None), "the threshold has added a pod", within=60
+            lambda: next(iter(nemesis.decisions(app, trigger="Threshold", result="applied")), None),
+            "the threshold has added a pod",
+            within=60,
         )
     finally:
         stop.set()
