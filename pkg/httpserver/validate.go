@@ -26,8 +26,11 @@ func Validate(spec *openapi3.T) func(http.Handler) http.Handler {
 	spec.Servers = nil
 	return middleware.OapiRequestValidatorWithOptions(spec, &middleware.Options{
 		Options: openapi3filter.Options{
-			MultiError:         true,
-			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
+			MultiError: true,
+			// Else it would fill them in before it looks, and take null for "left out". Who needs a
+			// default takes it where it is used.
+			SkipSettingDefaults: true,
+			AuthenticationFunc:  openapi3filter.NoopAuthenticationFunc,
 		},
 		ErrorHandlerWithOpts: func(_ context.Context, err error, w http.ResponseWriter, r *http.Request, o middleware.ErrorHandlerOpts) {
 			refusal := Refusal(err, o.StatusCode)

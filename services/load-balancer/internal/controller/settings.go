@@ -80,6 +80,10 @@ func settingsUnknown(err error) *fault.Error {
 // refusalOf passes on what the controller says in its problem document. That it failed itself is,
 // seen from here, that the change is not possible now.
 func refusalOf(status int, body []byte) *fault.Error {
+	if status == http.StatusNotFound || status == http.StatusMethodNotAllowed {
+		return fault.New(fault.Unavailable, "the controller is of an older version and keeps no settings, so nothing was changed: bring it up to date").
+			After(settingsRetry).Because(problemOf(status, body))
+	}
 	var problem common.Problem
 	if err := json.Unmarshal(body, &problem); err != nil || problem.Code == "" {
 		return fault.New(fault.Unavailable, "the controller answered %d, so nothing was changed", status).
