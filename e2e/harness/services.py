@@ -64,6 +64,22 @@ def configured(nemesis: Nemesis, service: str, env: dict[str, str]) -> Iterator[
         put([{"name": k, "$patch": "delete"} for k in env])
 
 
+@contextmanager
+def without_the_right_to_scale(nemesis: Nemesis) -> Iterator[None]:
+    """The controller may not scale: Kubernetes refuses every attempt."""
+    path = nemesis.cluster.path("ClusterRole", f"nemesis-{CONTROLLER}")
+    rules = nemesis.cluster.call("GET", path)["rules"]
+
+    def put(kept: list[Object]) -> None:
+        nemesis.cluster.call("PATCH", path, {"rules": kept}, "application/merge-patch+json")
+
+    put([r for r in rules if "deployments/scale" not in r["resources"]])
+    try:
+        yield
+    finally:
+        put(rules)
+
+
 @dataclass(frozen=True)
 class OwnBalancer:
     """The base addresses of a load balancer's two ports."""

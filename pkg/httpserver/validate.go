@@ -27,6 +27,8 @@ func Validate(spec *openapi3.T) func(http.Handler) http.Handler {
 		Options: openapi3filter.Options{
 			MultiError:         true,
 			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
+			// It would take null for left out, and write the body anew. Handlers fill in what is left out.
+			SkipSettingDefaults: true,
 		},
 		ErrorHandlerWithOpts: func(_ context.Context, err error, w http.ResponseWriter, r *http.Request, o middleware.ErrorHandlerOpts) {
 			refusal := Refusal(err, o.StatusCode)
