@@ -11,7 +11,7 @@ from harness.applications import fibonacci, modelserver
 from harness.load import Load
 from harness.nemesis import BALANCER, CONTROLLER, Nemesis
 from harness.reach import SYSTEM
-from harness.services import own_balancer, scaled, settled
+from harness.services import own_balancer, scaled, settled, without_the_right_to_scale
 from harness.waiting import eventually, throughout
 
 pytestmark = pytest.mark.disruptive
@@ -157,38 +157,16 @@ def test_with_two_load_balancers_an_application_sleeps_when_both_are_quiet(nemes
         assert nemesis.http.get(url.replace("completions", "models")).status_code == 200
 
 
-def may_scale(nemesis: Nemesis, namespace: str) -> bool:
-    """Whether the API server lets the controller scale there; it hears of a change of roles a moment later."""
-    attributes = {"namespace": namespace, "verb": "patch", "group": "apps", "resource": "deployments", "subresource": "scale"}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": {"user": f"system:serviceaccount:{SYSTEM}:{CONTROLLER}", "resourceAttributes": attributes},
-    }
-    return bool(nemesis.cluster.call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]["allowed"])
-
-
 def test_without_the_right_to_scale_it_says_so_and_goes_on_when_it_has_it(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace, spec={"wakeUpTimeout": 4})
     nemesis.deploy(app)
-    name = f"nemesis-{CONTROLLER}"
-    role = nemesis.cluster.get("ClusterRole", name)
-    path = nemesis.cluster.path("ClusterRole", name)
-
-    def put(rules: list[dict]) -> None:
-        nemesis.cluster.call("PATCH", path, {"rules": rules}, "application/merge-patch+json")
-
-    put([r for r in role["rules"] if "deployments/scale" not in r["resources"]])
-    try:
-        eventually(lambda: not may_scale(nemesis, namespace), "the API server knows that it may not")
+    with without_the_right_to_scale(nemesis):
         answer = nemesis.ask(app)
         assert answer.status_code in (503, 504) and answer.headers.get("Retry-After"), answer.text
         condition = nemesis.wait_condition(app, "AbleToScale", "False")
         assert "may not scale the Deployment" in condition["message"] and "forbidden" in condition["message"], condition
         failed = next(d for d in nemesis.decisions(app) if d["trigger"] == "StartCall")
         assert not failed["applied"] and failed.get("error"), failed
-    finally:
-        put(role["rules"])
     eventually(lambda: nemesis.ask(app).status_code == 200, "it works again with the right", within=20)
     nemesis.wait_condition(app, "AbleToScale", "True")
 

@@ -9,23 +9,6 @@ from harness.applications import fibonacci
 from harness.nemesis import Nemesis
 
 
-def test_an_idle_application_sleeps_again_and_says_why(nemesis: Nemesis, namespace: str) -> None:
-    app = fibonacci(namespace, spec={"idleTime": 3})
-    nemesis.deploy(app)
-    assert nemesis.ask(app).status_code == 200
-    answered = time.monotonic()
-
-    nemesis.wait_replicas(app, 0, within=20)
-    slept = time.monotonic() - answered
-
-    assert 2.8 <= slept <= 9, f"it slept {slept:.1f} s after the last answer, with an idle time of 3 s"
-    nemesis.wait_state(app, "Asleep")
-    decision = nemesis.decisions(app)[0]
-    assert (decision["trigger"], decision["from"], decision["to"], decision["applied"]) == ("Idle", 1, 0, True), decision
-    assert any(r["rule"] == "Idle" and r["effect"] == "Wish" and r["replicas"] == 0 for r in decision["reasons"]), decision
-    assert "3 s" in decision["summary"] or any("3 s" in r["message"] for r in decision["reasons"]), decision
-
-
 def test_it_wakes_again_after_it_slept(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace, spec={"idleTime": 1})
     nemesis.deploy(app)

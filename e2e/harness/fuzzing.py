@@ -101,10 +101,10 @@ def checks(case: Case) -> list[Any]:
         "unsupported_method",
         "bad_data_is_refused",
     ]
-    # Kubernetes has rules for objects that no schema tells (what a name may be, that a version must
-    # be the last one); what a target application takes is its own affair; and neither what is a
-    # target nor a place in a log can be told by a pattern.
-    if "customautoscalers" not in case.operation.path and case.operation.path not in ("/target-app/api", "/proxy/request", "/proxy/logs"):
+    # What no schema tells: Kubernetes' own rules for objects (what a name may be, that a version must
+    # be the last one); what a target application takes; whether a text is an address, a target, or a place in a log.
+    free = "customautoscalers" in case.operation.path or case.operation.path in ("/target-app/api", "/proxy/request")
+    if not free and not {"after", "client_ip"} & set(case.query or {}):
         names.append("positive_data_acceptance")
     return CHECKS.get_by_names(names)
 

@@ -64,6 +64,34 @@ def configured(nemesis: Nemesis, service: str, env: dict[str, str]) -> Iterator[
         put([{"name": k, "$patch": "delete"} for k in env])
 
 
+def may_scale(nemesis: Nemesis) -> bool:
+    """Whether the API server lets the controller scale; it hears of a change of roles a moment later."""
+    attributes = {"namespace": "default", "verb": "patch", "group": "apps", "resource": "deployments", "subresource": "scale"}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": f"system:serviceaccount:{SYSTEM}:{CONTROLLER}", "resourceAttributes": attributes},
+    }
+    return bool(nemesis.cluster.call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]["allowed"])
+
+
+@contextmanager
+def without_the_right_to_scale(nemesis: Nemesis) -> Iterator[None]:
+    """The controller may not scale: Kubernetes refuses every attempt."""
+    path = nemesis.cluster.path("ClusterRole", f"nemesis-{CONTROLLER}")
+    rules = nemesis.cluster.call("GET", path)["rules"]
+
+    def put(kept: list[Object]) -> None:
+        nemesis.cluster.call("PATCH", path, {"rules": kept}, "application/merge-patch+json")
+
+    put([r for r in rules if "deployments/scale" not in r["resources"]])
+    try:
+        eventually(lambda: not may_scale(nemesis), "the API server knows that it may not")
+        yield
+    finally:
+        put(rules)
+
+
 @dataclass(frozen=True)
 class OwnBalancer:
     """The base addresses of a load balancer's two ports."""

@@ -94,7 +94,7 @@ paths:
               additionalProperties: false
               properties:
                 size: {type: integer, minimum: 1, maximum: 10}
-                kind: {type: string, enum: [A, B]}
+                kind: {type: string, enum: [A, B], default: A}
                 tags: {type: array, maxItems: 1, items: {type: string, pattern: "^[a-z]+$", description: Lower case.}}
       responses: {"200": {description: ok}}
 `
@@ -119,6 +119,7 @@ func TestValidate_NamesEachFieldItsValueAndWhatIsAllowed(t *testing.T) {
 		"pattern":     {"PUT", "/things/abc", "application/json", `{"size":1,"tags":["X"]}`, 400, []fault.Field{{Field: "tags.0", Value: "X", Allowed: "must match ^[a-z]+$ (Lower case)"}}},
 		"items":       {"PUT", "/things/abc", "application/json", `{"size":1,"tags":["a","b"]}`, 400, []fault.Field{{Field: "tags", Allowed: "from 0 to 1 items"}}},
 		"type":        {"PUT", "/things/abc", "application/json", `{"size":"one"}`, 400, []fault.Field{{Field: "size", Value: "one", Allowed: "a value of type integer"}}},
+		"null":        {"PUT", "/things/abc", "application/json", `{"size":1,"kind":null}`, 400, []fault.Field{{Field: "kind", Allowed: "one of [A B]"}}},
 		"missing":     {"PUT", "/things/abc", "application/json", `{}`, 400, []fault.Field{{Field: "size", Allowed: "must be given"}}},
 		"query":       {"PUT", "/things/abc?wait=61", "application/json", `{"size":1}`, 400, []fault.Field{{Field: "wait", Value: "61", Allowed: "from 0 to 60"}}},
 		"query type":  {"PUT", "/things/abc?wait=x", "application/json", `{"size":1}`, 400, []fault.Field{{Field: "wait", Value: "x", Allowed: "an invalid integer"}}},
