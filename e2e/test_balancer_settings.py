@@ -173,13 +173,16 @@ class Client:
 
     def ask(self) -> tuple[int, str]:
         """The status and the rest of an answer; 0 when the connection was closed."""
-        self._socket.sendall(self._head)
         text = b""
-        while b"\r\n\r\n" not in text:
-            part = self._socket.recv(65536)
-            if not part:
-                return 0, ""
-            text += part
+        try:
+            self._socket.sendall(self._head)
+            while b"\r\n\r\n" not in text:
+                part = self._socket.recv(65536)
+                if not part:
+                    return 0, ""
+                text += part
+        except ConnectionError:  # closed, and the system tells it as a reset
+            return 0, ""
         return int(text.split(b" ", 2)[1]), text.decode()
 
 
