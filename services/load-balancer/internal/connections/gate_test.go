@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -59,8 +60,9 @@ func (a accepted) come(t *testing.T) (net.Conn, bool) {
 }
 
 func TestGate_FollowsALimitThatChangesWithoutClosingWhatIsOpen(t *testing.T) {
-	limit := 2
-	a := gate(t, func() int { return limit })
+	var limit atomic.Int64
+	limit.Store(2)
+	a := gate(t, func() int { return int(limit.Load()) })
 	first, over1 := a.come(t)
 	_, over2 := a.come(t)
 	if over1 || over2 || a.Open() != 2 {
@@ -72,7 +74,7 @@ func TestGate_FollowsALimitThatChangesWithoutClosingWhatIsOpen(t *testing.T) {
 	}
 	_ = told.Close()
 
-	limit = 1
+	limit.Store(1)
 	if _, err := first.Write([]byte("x")); err != nil {
 		t.Errorf("a connection that was open: %v", err)
 	}
@@ -81,7 +83,7 @@ func TestGate_FollowsALimitThatChangesWithoutClosingWhatIsOpen(t *testing.T) {
 	if _, over := a.come(t); !over || a.Open() != 1 {
 		t.Errorf("with one open of one: over %v; %d open", over, a.Open())
 	}
-	limit = 2
+	limit.Store(2)
 	if _, over := a.come(t); over || a.Open() != 2 {
 		t.Errorf("with a limit that was raised: over %v; %d open", over, a.Open())
 	}
