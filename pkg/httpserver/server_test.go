@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -111,4 +112,42 @@ func TestListen_APortInUseFailsAtOnce(t *testing.T) {
 	if _, err := Listen(t.Context(), Options{Address: s.Addr().String(), Log: discard()}); err == nil {
 		t.Error("no error")
 	}
+}
+
+func TestListen_LetsOthersCountConnections(t *testing.T) {
+	type mark struct{}
+	accepted := 0
+	s := listen(t, Options{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, r.Context().Value(mark{}).(string))
+		}),
+		Listen:      func(l net.Listener) net.Listener { return counting{l, &accepted} },
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context { return context.WithValue(ctx, mark{}, "marked") },
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	res, err := http.Get("http://" + s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	stop()
+	if err := <-ended; err != nil || string(body) != "marked" || accepted != 1 {
+		t.Errorf("%q, %d connections, %v", body, accepted, err)
+	}
+}
+
+type counting struct {
+	net.Listener
+	n *int
+}
+
+func (c counting) Accept() (net.Conn, error) {
+	conn, err := c.Listener.Accept()
+	if err == nil {
+		*c.n++
+	}
+	return conn, err
 }
