@@ -146,7 +146,8 @@ func (a *Application) endWake(outcome WakeOutcome) *WakeUp {
 	if extra := len(a.counters.wakeUps) - keptWakeUps; extra > 0 {
 		a.counters.wakeUps = slices.Delete(a.counters.wakeUps, 0, extra)
 	}
-	return ended
+	told := *ended // visits that it let in still count themselves out of it
+	return &told
 }
 
 // tell passes on what has ended; without the lock, for it leads outside.
