@@ -38,9 +38,9 @@ def test_a_pod_that_is_not_ready_says_why(nemesis: Nemesis, namespace: str) -> N
     nemesis.deploy(app)
 
     def told() -> Object:
-        (found,) = nemesis.read("/v1/pods", namespace=namespace)["items"]
-        assert found["pod"]["message"], found
-        return found["pod"]
+        items = nemesis.read("/v1/pods", namespace=namespace)["items"]
+        assert len(items) == 1 and items[0]["pod"].get("message"), items
+        return items[0]["pod"]
 
     pod = eventually(told, "the pod says why it is not ready")
     assert not pod["alive"] and pod["state"] in ("Starting", "NotReady"), pod

@@ -82,7 +82,7 @@ func TestLoad_OnePodLessAndTheNextWhenItIsGone(t *testing.T) {
 		quiet("a", "b", "c")
 		w.expect(t, "far below for the window", 2)
 		leaving := ready("c")
-		leaving.Terminating = true
+		leaving.Terminating, leaving.Failed = true, true // its containers have ended, and it is still there
 		w.observe(ready("a"), ready("b"), leaving)
 		quiet("a", "b")
 		w.expect(t, "while the last one goes", 2)

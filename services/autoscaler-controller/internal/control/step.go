@@ -17,7 +17,7 @@ type step struct {
 func (s *step) done(v fleet.View) (string, bool) {
 	there := int32(0)
 	for _, p := range v.Pods {
-		if !p.Failed {
+		if p.Exists() {
 			there++
 		}
 	}

@@ -234,11 +234,12 @@ func (a *application) ready() int32 {
 	return n
 }
 
-// existing counts the pods that are there, also those that are going; not those that have ended.
+// existing counts the pods that are there, also those that are going; not those that have ended and
+// stay to be looked at.
 func (a *application) existing() int32 {
 	var n int32
 	for _, p := range a.seen.Pods {
-		if !p.Failed {
+		if p.Exists() {
 			n++
 		}
 	}

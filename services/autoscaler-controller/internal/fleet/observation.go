@@ -89,6 +89,10 @@ type Pod struct {
 	Probeable     bool
 }
 
+// Exists tells whether the pod runs, will run, or is still going. One that has ended without being
+// asked to, an evicted one say, stays only to be looked at.
+func (p Pod) Exists() bool { return !p.Failed || p.Terminating }
+
 // Probe is one of a pod's own readiness checks, as another can repeat it.
 type Probe struct {
 	HTTP    bool // else a TCP connect
