@@ -39,7 +39,7 @@ def test_a_pod_that_is_not_ready_says_why(nemesis: Nemesis, namespace: str) -> N
 
     def told() -> Object:
         items = nemesis.read("/v1/pods", namespace=namespace)["items"]
-        assert len(items) == 1 and items[0]["pod"].get("message"), items
+        assert len(items) == 1 and items[0]["pod"].get("message") and items[0]["pod"]["state"] != "Pending", items
         return items[0]["pod"]
 
     pod = eventually(told, "the pod says why it is not ready")
