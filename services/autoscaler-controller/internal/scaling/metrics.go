@@ -84,11 +84,11 @@ func (m Mean) say() string {
 }
 
 func (m Mean) input() Input {
-	return Input{Name: lower(camel(m.Metric)), Value: m.Value, Unit: m.Metric.Unit(), Age: m.Age}
+	return Input{Name: inputName(m.Metric), Value: m.Value, Unit: m.Metric.Unit(), Age: m.Age}
 }
 
-// camel is the metric as a name of an input.
-func camel(m Metric) string {
+// inputName is the metric as the name of an input.
+func inputName(m Metric) string {
 	switch m {
 	case CPU:
 		return "cpuUsage"
