@@ -56,11 +56,13 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	known := fleet.New(epoch)
 	instruments := newInstruments(t.Registry, t.Tracer)
 	watcher := cluster.NewWatcher(cluster.Options{Clients: clients, Log: t.Log, Namespace: s.WatchNamespace})
+	elector := cluster.NewElector(clients, t.Log, cluster.ElectorOptions{
+		Namespace: s.Namespace, Name: s.Identity, Address: s.Advertise, Heard: known.Heard,
+	})
 	loop := control.New(control.Options{
 		Fleet: known, Scaler: cluster.NewScaler(clients), Recorder: cluster.NewRecorder(ctx, clients, watcher),
-		Observer: instruments, Log: t.Log, Epoch: epoch, Missing: watcher.Missing,
+		Observer: instruments, Log: t.Log, Epoch: epoch, Missing: watcher.Missing, Heard: elector.Heard,
 	})
-	elector := cluster.NewElector(clients, t.Log, s.Namespace, s.Identity, s.Advertise)
 	codec, err := httpapi.NewSettingsCodec()
 	if err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ const (
 
 // Elector takes part in the election of the one replica that scales.
 type Elector struct {
+	*leases
 	lock    *resourcelock.LeaseLock
 	log     *slog.Logger
 	self    string
@@ -33,14 +34,22 @@ type Elector struct {
 	changed chan struct{}
 }
 
-// NewElector makes an elector. name is the replica's own, address (host:port, may be empty) is
-// where the other replicas find its API; both go into the Lease.
-func NewElector(c *Clients, log *slog.Logger, namespace, name, address string) *Elector {
-	self := name + "_" + address
+// ElectorOptions say who takes part. All of it goes into the Lease.
+type ElectorOptions struct {
+	Namespace string                  // of the Lease
+	Name      string                  // of this replica
+	Address   string                  // where the other replicas find its API, host:port; may be empty
+	Heard     func() ([]string, bool) // the load balancers that it hears; false while it does not lead
+}
+
+// NewElector makes an elector.
+func NewElector(c *Clients, log *slog.Logger, o ElectorOptions) *Elector {
+	self, client := o.Name+"_"+o.Address, &leases{LeasesGetter: c.kube.CoordinationV1(), log: log, heard: o.Heard}
 	return &Elector{
+		leases: client,
 		lock: &resourcelock.LeaseLock{
-			LeaseMeta: metav1.ObjectMeta{Namespace: namespace, Name: leaseName},
-			Client:    c.kube.CoordinationV1(), LockConfig: resourcelock.ResourceLockConfig{Identity: self},
+			LeaseMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: leaseName},
+			Client:    client, LockConfig: resourcelock.ResourceLockConfig{Identity: self},
 		},
 		log: log, self: self, changed: make(chan struct{}),
 	}

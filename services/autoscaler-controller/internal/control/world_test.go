@@ -25,6 +25,7 @@ type world struct {
 	events  []fleet.Event
 	status  [][]fleet.Target
 	missing string
+	heard   []string // by the leader before
 	loop    *Loop
 	lead    context.CancelFunc
 	seq     int64
@@ -83,6 +84,12 @@ func (w *world) miss(what string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.missing = what
+}
+
+func (w *world) before() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.heard
 }
 
 func (w *world) get() (int32, []int32) {
@@ -146,7 +153,7 @@ func within(t *testing.T, replicas int32, test func(ctx context.Context, w *worl
 		w := &world{scale: fleet.Scale{Replicas: replicas, Version: 10}}
 		w.loop = New(Options{
 			Fleet: fleet.New("e"), Scaler: w, Recorder: w, Observer: w, Log: slog.New(slog.DiscardHandler),
-			Epoch: "e", Missing: w.lacks,
+			Epoch: "e", Missing: w.lacks, Heard: w.before,
 		})
 		var running sync.WaitGroup
 		running.Go(func() { w.loop.Run(ctx) })

@@ -162,13 +162,6 @@ func (f *Fleet) Called(k Key, waiting int32, now time.Time) {
 	}
 }
 
-// Lead begins this process' term as the leader: nothing that it has not seen itself counts.
-func (f *Fleet) Lead(now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.leading = now
-}
-
 // Follow ends the term: whoever was falling asleep is awake again here, as the next leader begins.
 func (f *Fleet) Follow() {
 	f.mu.Lock()

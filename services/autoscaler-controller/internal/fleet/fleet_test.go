@@ -41,7 +41,7 @@ func notReady(p *Pod) { p.Ready, p.WasReady = false, false }
 // leading is a fleet that leads since now, with one application at `replicas`.
 func leading(o Observation) *Fleet {
 	f := New("e")
-	f.Lead(now)
+	f.Lead(now, nil)
 	f.Observe(o, now)
 	return f
 }

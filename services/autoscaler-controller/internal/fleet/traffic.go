@@ -52,6 +52,7 @@ type balancer struct {
 	sequence  int64
 	version   string
 	last      time.Time
+	awaited   bool         // the leader before heard it, and it has not reported here since `last`
 	busy      map[Key]bool // applications with something waiting or in flight
 }
 
@@ -70,12 +71,14 @@ func (f *Fleet) Report(r Report, now time.Time) ([]Key, Verdict) {
 	case !known:
 		b = &balancer{busy: map[Key]bool{}}
 		f.balancers[r.Balancer] = b
-		// Whoever waits for a first report may go on.
-		touched = append(touched, slices.Collect(maps.Keys(f.apps))...)
 	case r.StartedAt.After(b.startedAt):
 		touched = append(touched, f.fold(r.Balancer)...) // it restarted: its counters begin anew
 	}
+	if !known || b.awaited { // whoever waits for a first report may go on
+		touched = append(touched, slices.Collect(maps.Keys(f.apps))...)
+	}
 	quiet := b.busy
+	b.awaited = false
 	b.startedAt, b.sequence, b.version, b.last, b.busy = r.StartedAt, r.Sequence, r.RoutesVersion, now, map[Key]bool{}
 	for _, t := range r.Applications {
 		delete(quiet, t.Key)
@@ -161,8 +164,7 @@ func (f *Fleet) expire(now time.Time) []Key {
 	var touched []Key
 	for name, b := range f.balancers {
 		if now.Sub(b.last) >= ForgetFor {
-			touched = append(touched, f.fold(name)...)
-			delete(f.balancers, name)
+			touched = append(touched, f.gone(name, b)...)
 		}
 	}
 	return touched
@@ -171,7 +173,7 @@ func (f *Fleet) expire(now time.Time) []Key {
 // live and stale are the load balancers by name.
 func (f *Fleet) split(now time.Time) (live, stale []string) {
 	for name, b := range f.balancers {
-		if now.Sub(b.last) <= FreshFor {
+		if now.Sub(b.last) <= FreshFor && !b.awaited {
 			live = append(live, name)
 		} else {
 			stale = append(stale, name)

@@ -49,9 +49,9 @@ func (f *Fleet) traffic(a *application, now time.Time) scaling.Traffic {
 		t.Age = max(t.Age, now.Sub(f.balancers[name].last))
 	}
 	for _, name := range stale {
-		last := f.balancers[name].last
-		t.Stale = append(t.Stale, scaling.Stale{Name: name, Age: now.Sub(last)})
-		if gone := last.Add(ForgetFor); t.NextAge.IsZero() || gone.Before(t.NextAge) {
+		b := f.balancers[name]
+		t.Stale = append(t.Stale, scaling.Stale{Name: name, Age: now.Sub(b.last), Awaited: b.awaited})
+		if gone := b.last.Add(ForgetFor); t.NextAge.IsZero() || gone.Before(t.NextAge) {
 			t.NextAge = gone
 		}
 	}
@@ -177,7 +177,7 @@ func (f *Fleet) Reporting(now time.Time) (live, stale int, oldest time.Duration)
 	for _, b := range f.balancers {
 		age := now.Sub(b.last)
 		oldest = max(oldest, age)
-		if age <= FreshFor {
+		if age <= FreshFor && !b.awaited {
 			live++
 		} else {
 			stale++

@@ -21,9 +21,11 @@ import (
 const (
 	relayedHeader = "Nemesis-Relayed-By-Follower" // such a request is served where it arrives
 	dialTimeout   = 300 * time.Millisecond
-	relayTimeout  = 3 * time.Second  // for all but the long poll
-	pollTimeout   = 63 * time.Second // a little more than the longest wait
-	avoidFor      = 2 * time.Second  // a leader that did not answer
+	// For all but the long poll. A leader that hangs must cost less than the patience of a load
+	// balancer, which gives up a report after 2 s and a start after 3: it is then served here in time.
+	relayTimeout = 1500 * time.Millisecond
+	pollTimeout  = 63 * time.Second // a little more than the longest wait
+	avoidFor     = 2 * time.Second  // a leader that did not answer
 )
 
 // relay passes everything under /v1, and the sidecars' pushes, on to the leader: only there come all reports together, and

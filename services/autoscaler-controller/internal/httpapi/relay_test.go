@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -83,5 +85,24 @@ func TestRelay_GivesUpAWaitWhenTheLeaderChanges(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("it still waits")
+	}
+}
+
+func TestRelay_ServesItselfBeforeALoadBalancerLosesItsPatience(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done() // a leader that hangs
+	}))
+	defer server.Close()
+	follower := newParts()
+	follower.leader = strings.TrimPrefix(server.URL, "http://")
+	patient, giveUp := context.WithTimeout(t.Context(), 2*time.Second)
+	defer giveUp()
+	r := httptest.NewRequest(http.MethodPost, "/v1/traffic", strings.NewReader(`{"balancer":"lb","startedAt":"2026-01-02T03:04:05Z","sequence":1,"leaving":false,"applications":[]}`))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	follower.handler(t).ServeHTTP(w, r.WithContext(patient))
+	if w.Code != 200 || patient.Err() != nil || follower.failed != 1 {
+		t.Errorf("%d %s, %v, %d failures", w.Code, w.Body, patient.Err(), follower.failed)
 	}
 }

@@ -47,11 +47,22 @@ func staleReport(_ Spec, s State, _ int32, _ time.Time) (string, time.Time) {
 	if len(s.Traffic.Stale) == 0 {
 		return "", time.Time{}
 	}
-	names := make([]string, len(s.Traffic.Stale))
-	for i, b := range s.Traffic.Stale {
-		names[i] = b.Name
+	var silent, awaited []string
+	for _, b := range s.Traffic.Stale {
+		if b.Awaited {
+			awaited = append(awaited, b.Name)
+		} else {
+			silent = append(silent, b.Name)
+		}
 	}
-	return "the last report is too old from " + list(names), s.Traffic.NextAge
+	var why []string
+	if len(silent) > 0 {
+		why = append(why, "the last report is too old from "+list(silent))
+	}
+	if len(awaited) > 0 {
+		why = append(why, "since this controller took over nothing was heard yet from "+list(awaited)+", which reported to the one before")
+	}
+	return strings.Join(why, "; "), s.Traffic.NextAge
 }
 
 // paused: a person who paused the rollout is at work there.

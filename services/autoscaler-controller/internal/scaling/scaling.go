@@ -77,8 +77,9 @@ type Traffic struct {
 
 // Stale is a load balancer that fell silent.
 type Stale struct {
-	Name string
-	Age  time.Duration
+	Name    string
+	Age     time.Duration
+	Awaited bool // it reported to the controller that led before, and to this one not yet
 }
 
 // Start is a start under way: pods were asked for and none is ready yet.

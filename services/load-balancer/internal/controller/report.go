@@ -33,6 +33,7 @@ func (c *Client) ReportSoon() {
 
 // Report reports traffic every second, and at once after ReportSoon, until ctx ends.
 func (c *Client) Report(ctx context.Context, counts Counts) {
+	c.ReportSoon() // whoever has routes may send requests, and the controller must know that we exist
 	ticker := time.NewTicker(reportPeriod)
 	defer ticker.Stop()
 	well := true

@@ -1,0 +1,82 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync/atomic"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	typedcoordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
+)
+
+// heardAnnotation on the Lease names the load balancers that the leader hears, as a JSON list. The
+// next leader awaits them, see fleet.Lead. They are written with each renewal, which happens every
+// second anyway: no other write, right or object is needed, and the word of a leader that was
+// killed is a second old at most.
+const heardAnnotation = "autoscaler-group.autoscaler/load-balancers"
+
+// leases is the client of the Lease, which writes and reads the annotation by the way.
+type leases struct {
+	typedcoordinationv1.LeasesGetter
+	log   *slog.Logger
+	heard func() ([]string, bool) // by this process; false while it does not lead
+	found atomic.Pointer[string]  // the annotation as it stands in the cluster
+}
+
+// Leases implements the client.
+func (l *leases) Leases(namespace string) typedcoordinationv1.LeaseInterface {
+	return lease{l.LeasesGetter.Leases(namespace), l}
+}
+
+type lease struct {
+	typedcoordinationv1.LeaseInterface
+	leases *leases
+}
+
+// Get reads the Lease.
+func (l lease) Get(ctx context.Context, name string, o metav1.GetOptions) (*coordinationv1.Lease, error) {
+	found, err := l.LeaseInterface.Get(ctx, name, o)
+	l.leases.note(found, err)
+	return found, err
+}
+
+// Update renews the Lease, or takes it over. In the moment of taking over the annotation stays as
+// the last leader wrote it.
+func (l lease) Update(ctx context.Context, renewed *coordinationv1.Lease, o metav1.UpdateOptions) (*coordinationv1.Lease, error) {
+	if names, leading := l.leases.heard(); leading {
+		text, err := json.Marshal(append([]string{}, names...)) // none is [], not null
+		if err != nil {
+			return nil, err // never: they are strings
+		}
+		if renewed.Annotations == nil {
+			renewed.Annotations = map[string]string{}
+		}
+		renewed.Annotations[heardAnnotation] = string(text)
+	}
+	updated, err := l.LeaseInterface.Update(ctx, renewed, o)
+	l.leases.note(updated, err)
+	return updated, err
+}
+
+func (l *leases) note(found *coordinationv1.Lease, err error) {
+	if err == nil {
+		text := found.Annotations[heardAnnotation]
+		l.found.Store(&text)
+	}
+}
+
+// Heard are the load balancers that the leader before heard; none when there was none.
+func (l *leases) Heard() []string {
+	text := l.found.Load()
+	if text == nil || *text == "" {
+		return nil
+	}
+	var names []string
+	if err := json.Unmarshal([]byte(*text), &names); err != nil {
+		l.log.Warn("the Lease does not say which load balancers the leader before heard", "annotation", heardAnnotation, "error", err)
+		return nil
+	}
+	return names
+}

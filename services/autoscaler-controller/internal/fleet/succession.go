@@ -1,0 +1,60 @@
+package fleet
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// A process that begins to lead has heard some load balancers and not others, and must not take
+// away pods that one of the others sends requests to. It cannot know by itself that these others
+// exist; so each leader leaves the names of all that it hears behind (Heard), and the next one
+// awaits them (Lead): until each of them has reported, has left, or was silent for ForgetFor,
+// nothing goes down. That is what the leader before would have done with one that fell silent.
+
+// Lead begins this process' term as the leader: nothing that it has not seen itself counts. heard
+// are the load balancers that the leader before it heard.
+func (f *Fleet) Lead(now time.Time, heard []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.leading = now
+	for _, name := range heard {
+		b, known := f.balancers[name]
+		if known && now.Sub(b.last) <= FreshFor {
+			continue // it has reported here meanwhile
+		}
+		if !known {
+			if len(f.balancers) >= MaxBalancers {
+				continue
+			}
+			b = &balancer{busy: map[Key]bool{}}
+			f.balancers[name] = b
+		}
+		b.awaited, b.last = true, now
+	}
+}
+
+// Heard are the load balancers that the next leader has to hear; false while this process follows:
+// then it is not for it to say.
+func (f *Fleet) Heard() ([]string, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.leading.IsZero() {
+		return nil, false
+	}
+	return slices.Sorted(maps.Keys(f.balancers)), true
+}
+
+// gone forgets a load balancer. What it has reported counts as it was; one that was awaited in vain
+// may have had traffic for any application, until it was awaited.
+func (f *Fleet) gone(name string, b *balancer) []Key {
+	touched := f.fold(name)
+	if b.awaited {
+		for k, a := range f.apps {
+			a.activity = later(a.activity, b.last)
+			touched = append(touched, k)
+		}
+	}
+	delete(f.balancers, name)
+	return touched
+}
