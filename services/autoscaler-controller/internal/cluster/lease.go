@@ -24,7 +24,7 @@ const (
 
 // Elector takes part in the election of the one replica that scales.
 type Elector struct {
-	*leases
+	leases  *leases
 	lock    *resourcelock.LeaseLock
 	log     *slog.Logger
 	self    string
@@ -44,7 +44,8 @@ type ElectorOptions struct {
 
 // NewElector makes an elector.
 func NewElector(c *Clients, log *slog.Logger, o ElectorOptions) *Elector {
-	self, client := o.Name+"_"+o.Address, &leases{LeasesGetter: c.kube.CoordinationV1(), log: log, heard: o.Heard}
+	self := o.Name + "_" + o.Address
+	client := &leases{LeasesGetter: c.kube.CoordinationV1(), self: self, heard: o.Heard}
 	return &Elector{
 		leases: client,
 		lock: &resourcelock.LeaseLock{

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"sync/atomic"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -20,10 +19,13 @@ const heardAnnotation = "autoscaler-group.autoscaler/load-balancers"
 // leases is the client of the Lease, which writes and reads the annotation by the way.
 type leases struct {
 	typedcoordinationv1.LeasesGetter
-	log   *slog.Logger
+	self  string                  // the holder that this process is
 	heard func() ([]string, bool) // by this process; false while it does not lead
-	found atomic.Pointer[string]  // the annotation as it stands in the cluster
+	found atomic.Pointer[found]   // how the Lease stands in the cluster
 }
+
+// found is the part of the Lease that counts here.
+type found struct{ holder, heard string }
 
 // Leases implements the client.
 func (l *leases) Leases(namespace string) typedcoordinationv1.LeaseInterface {
@@ -42,10 +44,11 @@ func (l lease) Get(ctx context.Context, name string, o metav1.GetOptions) (*coor
 	return found, err
 }
 
-// Update renews the Lease, or takes it over. In the moment of taking over the annotation stays as
-// the last leader wrote it.
+// Update renews the Lease, takes it over or gives it back. In the moment of taking over the
+// annotation stays as the last leader wrote it.
 func (l lease) Update(ctx context.Context, renewed *coordinationv1.Lease, o metav1.UpdateOptions) (*coordinationv1.Lease, error) {
-	if names, leading := l.leases.heard(); leading {
+	before := l.leases.found.Load()
+	if names, leading := l.leases.heard(); leading && before != nil && before.holder == l.leases.self {
 		text, err := json.Marshal(append([]string{}, names...)) // none is [], not null
 		if err != nil {
 			return nil, err // never: they are strings
@@ -60,22 +63,33 @@ func (l lease) Update(ctx context.Context, renewed *coordinationv1.Lease, o meta
 	return updated, err
 }
 
-func (l *leases) note(found *coordinationv1.Lease, err error) {
-	if err == nil {
-		text := found.Annotations[heardAnnotation]
-		l.found.Store(&text)
+// Create makes the Lease.
+func (l lease) Create(ctx context.Context, made *coordinationv1.Lease, o metav1.CreateOptions) (*coordinationv1.Lease, error) {
+	made, err := l.LeaseInterface.Create(ctx, made, o)
+	l.leases.note(made, err)
+	return made, err
+}
+
+func (l *leases) note(o *coordinationv1.Lease, err error) {
+	if err != nil {
+		return
 	}
+	now := found{heard: o.Annotations[heardAnnotation]}
+	if o.Spec.HolderIdentity != nil {
+		now.holder = *o.Spec.HolderIdentity
+	}
+	l.found.Store(&now)
 }
 
 // Heard are the load balancers that the leader before heard; none when there was none.
-func (l *leases) Heard() []string {
-	text := l.found.Load()
-	if text == nil || *text == "" {
+func (e *Elector) Heard() []string {
+	stands := e.leases.found.Load()
+	if stands == nil || stands.heard == "" {
 		return nil
 	}
 	var names []string
-	if err := json.Unmarshal([]byte(*text), &names); err != nil {
-		l.log.Warn("the Lease does not say which load balancers the leader before heard", "annotation", heardAnnotation, "error", err)
+	if err := json.Unmarshal([]byte(stands.heard), &names); err != nil {
+		e.log.Warn("the Lease does not say which load balancers the leader before heard", "annotation", heardAnnotation, "error", err)
 		return nil
 	}
 	return names
