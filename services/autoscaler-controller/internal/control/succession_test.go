@@ -15,15 +15,14 @@ func TestLead_NothingGoesDownUntilAllAreHeardWhomTheLeaderBeforeHeard(t *testing
 		w.lead() // another one leads now
 		synctest.Wait()
 		w.mu.Lock()
-		w.heard = []string{"lb", "other"}
+		w.awaited = []string{"lb", "other"}
 		w.mu.Unlock()
 		go w.loop.Lead(ctx)
 		go w.heartbeat(ctx, nil) // "lb" has been quiet for years, and agrees to everything
 		time.Sleep(50 * time.Second)
 		w.expect(t, "one of two was heard")
-		d := w.loop.Decisions(key, 1)
-		if len(d) != 1 || !strings.Contains(d[0].Summary, "nothing was heard yet from other") {
-			t.Errorf("the reason is %+v", d)
+		if last, _ := w.loop.Insight(key); last == nil || !strings.Contains(last.Summary, "nothing was heard yet from other") {
+			t.Errorf("the reason is %+v", last)
 		}
 		v, _ := w.loop.Fleet.View(key, time.Now())
 		if v.State != fleet.Awake {
@@ -55,7 +54,7 @@ func TestLead_WhoIsNeverHeardHoldsForAMinute(t *testing.T) {
 		w.lead()
 		synctest.Wait()
 		w.mu.Lock()
-		w.heard = []string{"dead"}
+		w.awaited = []string{"dead"}
 		w.mu.Unlock()
 		go w.loop.Lead(ctx)
 		go w.heartbeat(ctx, nil)

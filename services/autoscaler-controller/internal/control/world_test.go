@@ -25,7 +25,7 @@ type world struct {
 	events  []fleet.Event
 	status  [][]fleet.Target
 	missing string
-	heard   []string // by the leader before
+	awaited []string // whom the leader before heard
 	loop    *Loop
 	lead    context.CancelFunc
 	seq     int64
@@ -89,7 +89,7 @@ func (w *world) miss(what string) {
 func (w *world) before() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.heard
+	return w.awaited
 }
 
 func (w *world) get() (int32, []int32) {
