@@ -9,15 +9,26 @@ from types import TracebackType
 
 import httpx
 
+# The connection broke, or was not made: what may be repeated is sent again, as HTTP client libraries do.
+BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
+
 
 @dataclass
 class Load:
-    """So many kept-alive clients, each with a request every `pause` seconds, until the block ends."""
+    """So many kept-alive clients, each with a request every `pause` seconds, until the block ends.
+
+    Each request is counted: it was answered, or it is among the failures. One whose connection breaks is
+    sent again up to `retries` times, and counted as retried.
+    """
 
     url: str
     clients: int = 8
     pause: float = 0.02
+    retries: int = 0
+    per_connection: int = 0  # requests on one connection; 0: it is kept
+    sent: int = 0
     answered: int = 0
+    retried: int = 0
     failures: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Load:
@@ -34,19 +45,37 @@ class Load:
             thread.join(100)
 
     def _client(self) -> None:
-        with httpx.Client(timeout=60, trust_env=False) as http:
-            while not self._end.wait(self.pause):
-                began = time.time()
-                try:
-                    answer = http.get(self.url)
-                    fault = "" if answer.status_code == 200 else f"{answer.status_code} {answer.text[:200]}"
-                except httpx.HTTPError as err:
-                    fault = f"{type(err).__name__}: {err}"
-                with self._lock:
-                    if fault:
-                        self.failures.append(f"begun {began:.3f}, after {time.time() - began:.3f} s: {fault}")
-                    else:
-                        self.answered += 1
+        while not self._end.is_set():
+            with httpx.Client(timeout=httpx.Timeout(60, connect=5), trust_env=False) as http:
+                left = self.per_connection or -1
+                while left and not self._end.wait(self.pause):
+                    left -= 1
+                    self._one(http)
+
+    def _one(self, http: httpx.Client) -> None:
+        began = time.time()
+        with self._lock:
+            self.sent += 1
+        fault, again = self._ask(http)
+        with self._lock:
+            self.retried += again > 0
+            if fault:
+                self.failures.append(f"begun {began:.3f}, after {time.time() - began:.3f} s: {fault}")
+            else:
+                self.answered += 1
+
+    def _ask(self, http: httpx.Client) -> tuple[str, int]:
+        """One request: what went wrong, "" for nothing, and how often it was sent again."""
+        again = 0
+        while True:
+            try:
+                answer = http.get(self.url)
+                return "" if answer.status_code == 200 else f"{answer.status_code} {answer.text[:200]}", again
+            except httpx.HTTPError as err:
+                if again == self.retries or not isinstance(err, BROKEN):
+                    return f"{type(err).__name__}: {err}", again
+            self._end.wait(0.05 * 2**again)
+            again += 1
 
     def after(self, more: int, within: float = 30) -> None:
         """Waits until so many more requests were answered."""

@@ -1,0 +1,188 @@
+"""Two controllers and two load balancers: one leads, the others carry on whatever is killed.
+
+What is promised when a pod of Nemesis is killed without warning:
+
+- A controller, leading or not: no request fails or is even sent twice. Whoever waits goes on waiting.
+- A load balancer: the requests that it holds at that moment, waiting or half answered, end with their
+  connection; a client never takes half an answer for a whole one. Sent again, as HTTP client libraries do
+  with what may be repeated, they are answered by the other load balancer. No other request is touched.
+- Nothing is scaled down for it: a new leader first hears every load balancer that the last one heard.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from harness.applications import Application, fibonacci, modelserver
+from harness.cluster import Object
+from harness.load import Load
+from harness.nemesis import BALANCER, CONTROLLER, Nemesis
+from harness.reach import SYSTEM
+from harness.services import scaled
+from harness.waiting import eventually
+
+ROUNDS = 2  # of killing each of the four
+
+pytestmark = [pytest.mark.disruptive, pytest.mark.timeout(400), pytest.mark.usefixtures("two_of_each")]
+
+
+@pytest.fixture(scope="module")
+def two_of_each(nemesis: Nemesis) -> Iterator[None]:
+    if not nemesis.reach.direct:
+        pytest.skip("a forwarded port ends with the pod behind it; this needs the Service's address")
+    with scaled(nemesis, CONTROLLER, 2), scaled(nemesis, BALANCER, 2):
+        yield
+
+
+def leader(nemesis: Nemesis) -> str:
+    """The pod that holds the Lease."""
+    return nemesis.cluster.get("Lease", CONTROLLER, SYSTEM)["spec"].get("holderIdentity", "").partition("_")[0]
+
+
+def heard(nemesis: Nemesis) -> set[str]:
+    """The load balancers that the leader hears, as it writes them down for the next one."""
+    notes = nemesis.cluster.get("Lease", CONTROLLER, SYSTEM)["metadata"].get("annotations", {})
+    return set(json.loads(notes.get("autoscaler-group.autoscaler/load-balancers", "[]")))
+
+
+def names(pods: list[Object]) -> set[str]:
+    return {p["metadata"]["name"] for p in pods}
+
+
+def whole(nemesis: Nemesis) -> None:
+    """Waits until there are two of each again, one leads, and it hears both load balancers."""
+    for service in (CONTROLLER, BALANCER):
+        nemesis.wait_service(service)
+    eventually(lambda: leader(nemesis) in names(nemesis.pods(CONTROLLER)), "a controller leads that lives")
+    eventually(lambda: names(nemesis.pods(BALANCER)) <= heard(nemesis), "it hears both load balancers")
+
+
+def kill(nemesis: Nemesis, pod: str) -> None:
+    """SIGKILL, and no word to anybody."""
+    nemesis.cluster.delete("Pod", pod, SYSTEM, grace=0)
+
+
+def controller(nemesis: Nemesis, leading: bool) -> Object:
+    (pod,) = [p for p in nemesis.pods(CONTROLLER) if (p["metadata"]["name"] == leader(nemesis)) == leading]
+    return pod
+
+
+def generation(nemesis: Nemesis, app: Application) -> int:
+    """Grows whenever anybody scales the Deployment."""
+    return nemesis.cluster.get("Deployment", app.name, app.namespace)["metadata"]["generation"]
+
+
+def test_killing_any_one_of_the_four_under_load_loses_no_request(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace, spec={"idleTime": 5})
+    nemesis.deploy(app)
+    assert nemesis.ask(app).status_code == 200
+    before, told = generation(nemesis, app), []
+
+    def killed(service: str, pod: Object, load: Load) -> None:
+        retried, name = load.retried, pod["metadata"]["name"]
+        if service == BALANCER:
+            admin = nemesis.reach.pod(pod, 8081)
+            eventually(lambda: nemesis.balancer_state(admin=admin)["connections"] > 0, f"{name} has clients")
+        kill(nemesis, name)
+        load.after(200)
+        whole(nemesis)
+        load.after(50)
+        told.append(f"{name}: {load.retried - retried} sent again; {load.sent} sent, {load.answered} answered")
+        if service == CONTROLLER:
+            assert load.retried == retried, told
+        assert load.retried - retried <= load.clients, told  # at most what was on its way on each connection
+
+    with Load(nemesis.data_url + app.prefix + "/fib/15", clients=8, retries=6, per_connection=20) as load:
+        load.after(100)
+        whole(nemesis)
+        for _ in range(ROUNDS):
+            killed(CONTROLLER, controller(nemesis, leading=True), load)
+            killed(CONTROLLER, controller(nemesis, leading=False), load)
+            for pod in nemesis.pods(BALANCER):
+                killed(BALANCER, pod, load)
+    print("\n".join(told))
+    assert not load.failures, f"{len(load.failures)} of {load.sent}: {load.failures[:5]}"
+    assert load.sent == load.answered > 1000, told
+    assert generation(nemesis, app) == before, "somebody scaled it meanwhile"
+
+
+def test_each_replica_answers_every_read_and_passes_pushes_on(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace, spec={"minReplicas": 1})
+    nemesis.deploy(app)
+    nemesis.wait_state(app, "Awake")
+    whole(nemesis)
+    leads, follows = (nemesis.reach.pod(controller(nemesis, leading), 8080) for leading in (True, False))
+
+    def read(base: str, path: str) -> Object:
+        answer = nemesis.http.get(base + path)
+        assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:300]}"
+        return answer.json()
+
+    here = f"namespace={namespace}"
+    for path in (f"/v1/pods?{here}", f"/v1/decisions?{here}", "/v1/loadbalancer/settings"):
+        assert read(leads, path) == read(follows, path), path
+    for path in (f"/v1/applications?{here}", f"/v1/metrics?{here}"):
+        assert len(read(leads, path)["items"]) == len(read(follows, path)["items"]) == 1, path
+    versions = {read(base, "/v1/routes?wait=0s")["version"].partition(".")[0] for base in (leads, follows)}
+    assert len(versions) == 1, f"the routes come from two sources: {versions}"
+
+    # What a follower is told, the leader knows.
+    (pod,) = nemesis.cluster.list("Pod", namespace, labels=f"app={app.name}")
+    metrics = {"podName": pod["metadata"]["name"], "namespace": namespace, "metrics": {"cpuUsage": 123.5}}
+    assert nemesis.http.post(follows + "/metrics", json=metrics).json() == {"status": "Metrics received"}
+    assert "123.5" in json.dumps(read(leads, f"/v1/metrics?{here}"))
+    report = {"balancer": "by-hand", "startedAt": "2026-01-01T00:00:00Z", "sequence": 1, "leaving": False, "applications": []}
+    assert nemesis.http.post(follows + "/v1/traffic", json=report).status_code == 200
+    shown = read(leads, f"/v1/applications/{namespace}/{app.name}")["traffic"]["balancers"]
+    assert "by-hand" in {b["name"] for b in shown}, shown
+    left = {**report, "sequence": 2, "leaving": True}
+    assert nemesis.http.post(follows + "/v1/traffic", json=left).status_code == 200
+    start = {"balancer": "by-hand", "waiting": 1}
+    started = nemesis.http.post(f"{follows}/v1/namespaces/{namespace}/deployments/{app.name}/start", json=start)
+    assert started.status_code == 200 and started.json()["state"] == "Awake", started.text
+
+
+def test_a_stream_on_one_load_balancer_outlives_the_leader_though_the_other_one_is_quiet(nemesis: Nemesis, namespace: str) -> None:
+    app = modelserver(namespace, env={"TOKENS_PER_SECOND": "1"}, spec={"idleTime": 2})
+    nemesis.deploy(app)
+    whole(nemesis)
+    streams = nemesis.reach.pod(nemesis.pods(BALANCER)[0], 8080)
+    url = streams + app.prefix + "/v1/completions"
+    assert nemesis.http.get(url.replace("completions", "models")).status_code == 200
+    before, dead, events = generation(nemesis, app), leader(nemesis), 0
+    body = {"prompt": "a b c", "max_tokens": 30, "stream": True}
+    with nemesis.http.stream("POST", url, json=body) as answer:
+        for line in answer.iter_lines():
+            events += line.startswith("data: {")
+            if events == 3 and leader(nemesis) == dead:
+                kill(nemesis, dead)
+        ended = time.monotonic()
+    assert events == 30 and leader(nemesis) != dead
+    assert generation(nemesis, app) == before, "it was scaled while it streamed"
+    nemesis.wait_replicas(app, 0, within=90)
+    assert time.monotonic() - ended > 1.5
+
+
+def test_a_new_leader_awaits_the_load_balancer_that_the_last_one_heard_and_says_so(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace, spec={"idleTime": 2})
+    nemesis.deploy(app)
+    whole(nemesis)
+    assert nemesis.ask(app).status_code == 200
+    before, silent = generation(nemesis, app), nemesis.pods(BALANCER)[0]["metadata"]["name"]
+    # Both at once: the new leader hears the other one alone, to which the application is idle.
+    kill(nemesis, silent)
+    kill(nemesis, leader(nemesis))
+
+    def held() -> bool:
+        holds = [r["message"] for d in nemesis.decisions(app) for r in d["reasons"] if r["effect"] == "Hold"]
+        return any("since this controller took over nothing was heard yet from" in h and silent in h for h in holds)
+
+    eventually(held, "the hold names the load balancer that is awaited", within=40)
+    assert generation(nemesis, app) == before
+    nemesis.wait_replicas(app, 0, within=90)  # after a minute it counts as gone
+    assert silent not in heard(nemesis)
+    assert nemesis.ask(app).status_code == 200
