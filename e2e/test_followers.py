@@ -1,6 +1,6 @@
 """Two controllers and two load balancers: one leads, the others carry on whatever is killed.
 
-What is promised when a pod of Nemesis is killed without warning:
+What is promised when a pod of Nemesis is killed:
 
 - A controller, leading or not: no request fails or is even sent twice. Whoever waits goes on waiting.
 - A load balancer: the requests that it holds at that moment, waiting or half answered, end with their
@@ -62,7 +62,11 @@ def whole(nemesis: Nemesis) -> None:
 
 
 def kill(nemesis: Nemesis, pod: str) -> None:
-    """SIGKILL, and no word to anybody."""
+    """A forced deletion: the object is gone at once, and the process soon after.
+
+    How much time the kubelet leaves it between SIGTERM and SIGKILL is the kubelet's: it may be long enough
+    for a goodbye, so this is gentler than a node that dies.
+    """
     nemesis.cluster.delete("Pod", pod, SYSTEM, grace=0)
 
 
