@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,29 @@ def settled(nemesis: Nemesis, service: str) -> None:
     if service == CONTROLLER:
         eventually(lambda: nemesis.http.get(nemesis.controller_url + "/readyz").status_code == 200, "the controller is ready")
     eventually(lambda: nemesis.balancer_state()["controller"]["connected"], "the load balancer reaches the controller")
+    # One that could not say goodbye, since no controller was there, is awaited for a minute: nothing falls asleep.
+    ours = lambda: {name for name in heard(nemesis) if name.startswith(BALANCER)}  # noqa: E731
+    eventually(lambda: ours() <= names(nemesis.pods(BALANCER)), "no load balancer is awaited that has ended", within=90)
+
+
+def holder(nemesis: Nemesis) -> str:
+    """The process that holds the Lease, "" when none does."""
+    return nemesis.cluster.get("Lease", CONTROLLER, SYSTEM)["spec"].get("holderIdentity", "")
+
+
+def leader(nemesis: Nemesis) -> str:
+    """Its pod."""
+    return holder(nemesis).partition("_")[0]
+
+
+def heard(nemesis: Nemesis) -> set[str]:
+    """The load balancers that the leader hears, as it writes them down for the next one."""
+    notes = nemesis.cluster.get("Lease", CONTROLLER, SYSTEM)["metadata"].get("annotations", {})
+    return set(json.loads(notes.get("autoscaler-group.autoscaler/load-balancers", "[]")))
+
+
+def names(pods: list[Object]) -> set[str]:
+    return {p["metadata"]["name"] for p in pods}
 
 
 @contextmanager
