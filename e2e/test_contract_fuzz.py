@@ -26,7 +26,6 @@ autoscaler, loadbalancer, sidecar = contract("autoscaler"), contract("loadbalanc
 @pytest.fixture(scope="module")
 def planted(nemesis: Nemesis, cluster: Cluster) -> Iterator[Garden]:
     """A garden with one application that is awake; all that is left of it is removed at the end."""
-    print(f"NEMESIS_FUZZ_SEED={SEED} NEMESIS_FUZZ_EXAMPLES={EXAMPLES}")
     namespace = unique("fuzz")
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     cluster.wait("ServiceAccount", "default", namespace, lambda o: o is not None, "pods may be made in the namespace")
@@ -66,6 +65,7 @@ def weed(cluster: Cluster, namespace: str, kept: str = "") -> None:
 @pytest.fixture
 def garden(request: pytest.FixtureRequest, planted: Garden, cluster: Cluster) -> Iterator[Garden]:
     """The garden for one operation, which must have done what it is for at least once."""
+    print(f"NEMESIS_FUZZ_SEED={SEED} NEMESIS_FUZZ_EXAMPLES={EXAMPLES}")
     planted.answers.clear()
     planted.restore()
     yield planted
