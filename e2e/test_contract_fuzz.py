@@ -17,20 +17,21 @@ from harness.applications import fibonacci
 from harness.cluster import Cluster
 from harness.fuzzing import BALANCER, EXAMPLES, SEED, Garden, contract
 from harness.nemesis import Nemesis, unique
+from harness.sidecars import with_sidecar
 from harness.waiting import eventually
 
-autoscaler, loadbalancer = contract("autoscaler"), contract("loadbalancer")
+autoscaler, loadbalancer, sidecar = contract("autoscaler"), contract("loadbalancer"), contract("sidecar")
 
 
 @pytest.fixture(scope="module")
 def planted(nemesis: Nemesis, cluster: Cluster) -> Iterator[Garden]:
     """A garden with one application that is awake; all that is left of it is removed at the end."""
-    print(f"NEMESIS_FUZZ_SEED={SEED} NEMESIS_FUZZ_EXAMPLES={EXAMPLES}")
     namespace = unique("fuzz")
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     cluster.wait("ServiceAccount", "default", namespace, lambda o: o is not None, "pods may be made in the namespace")
     app = fibonacci(namespace, spec={"minReplicas": 1})
-    nemesis.deploy(app)
+    cluster.apply(*with_sidecar(cluster.kubectl, app))
+    nemesis.known(app)
     answer = nemesis.ask(app)
     assert answer.status_code == 200, answer.text
 
@@ -64,12 +65,21 @@ def weed(cluster: Cluster, namespace: str, kept: str = "") -> None:
 @pytest.fixture
 def garden(request: pytest.FixtureRequest, planted: Garden, cluster: Cluster) -> Iterator[Garden]:
     """The garden for one operation, which must have done what it is for at least once."""
+    print(f"NEMESIS_FUZZ_SEED={SEED} NEMESIS_FUZZ_EXAMPLES={EXAMPLES}")
     planted.answers.clear()
     planted.restore()
     yield planted
     weed(cluster, planted.namespace, planted.application)
     if not getattr(request.node, "failed", True):
         assert any(200 <= status < 300 for status in planted.answers), f"it never went well: {dict(planted.answers)}"
+
+
+@pytest.fixture(scope="module")
+def sidecar_url(nemesis: Nemesis, planted: Garden) -> str:
+    """The sidecar's own API, which is there only in its pod."""
+    url = nemesis.reach.pod(nemesis.cluster.get("Pod", planted.pod, planted.namespace), 8082)
+    eventually(lambda: nemesis.http.get(url + "/readyz").status_code == 200, "the sidecar has measured")
+    return url
 
 
 @autoscaler.parametrize()
@@ -80,3 +90,8 @@ def test_the_controller_keeps_its_contract(case: Case, garden: Garden, nemesis: 
 @loadbalancer.parametrize()
 def test_the_load_balancer_keeps_its_contract(case: Case, garden: Garden, nemesis: Nemesis) -> None:
     garden.send(case, nemesis.admin_url)
+
+
+@sidecar.parametrize()
+def test_the_sidecar_keeps_its_contract(case: Case, garden: Garden, sidecar_url: str) -> None:
+    garden.send(case, sidecar_url)

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from pathlib import Path
 
 import httpx
-import yaml
 
 from harness.applications import Application, fibonacci
 from harness.cluster import Object
 from harness.nemesis import CONTROLLER, Nemesis
 from harness.services import scaled
+from harness.sidecars import with_sidecar
 from harness.waiting import eventually
 
-COMPONENT = Path(__file__).resolve().parent.parent / "kustomize" / "components" / "sidecar"
 
-
-def with_sidecar(nemesis: Nemesis, app: Application, folder: Path) -> list[Object]:
-    """The application's objects, the Deployment with the sidecar of kustomize/components/sidecar."""
-    deployment = app.deployment
-    deployment["metadata"]["labels"] = {**deployment["metadata"]["labels"], "nemesis/sidecar": "true"}
-    image = {
-        "name": "nemesis/sidecar",
-        "newName": f"{os.environ.get('NEMESIS_IMAGES', 'nemesis')}/sidecar",
-        "newTag": os.environ.get("NEMESIS_IMAGE_TAG", "dev"),
-    }
-    (folder / "app.yaml").write_text(yaml.safe_dump_all([deployment, app.service, app.autoscaler]))
-    (folder / "kustomization.yaml").write_text(
-        yaml.safe_dump({"resources": ["app.yaml"], "components": [os.path.relpath(COMPONENT, folder.resolve())], "images": [image]})
-    )
-    return list(yaml.safe_load_all(nemesis.cluster.kubectl("kustomize", str(folder))))
-
-
-def awake(nemesis: Nemesis, app: Application, folder: Path) -> tuple[Object, str]:
+def awake(nemesis: Nemesis, app: Application) -> tuple[Object, str]:
     """The application's one pod, and the address of its sidecar."""
-    nemesis.cluster.apply(*with_sidecar(nemesis, app, folder))
+    nemesis.cluster.apply(*with_sidecar(nemesis.cluster.kubectl, app))
     nemesis.known(app)
     assert nemesis.ask(app).status_code == 200
     (pod,) = nemesis.cluster.list("Pod", app.namespace, labels=f"app={app.name}")
@@ -49,9 +29,9 @@ def measured(nemesis: Nemesis, sidecar: str) -> Object:
     return answer.json()
 
 
-def test_the_sidecar_measures_its_pod_and_the_controller_decides_by_it(nemesis: Nemesis, namespace: str, tmp_path: Path) -> None:
+def test_the_sidecar_measures_its_pod_and_the_controller_decides_by_it(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace, spec={"cpuThreshold": 300, "maxReplicas": 2})
-    pod, sidecar = awake(nemesis, app, tmp_path)
+    pod, sidecar = awake(nemesis, app)
     idle = eventually(lambda: measured(nemesis, sidecar), "it has measured", within=20)
     assert idle["podName"] == pod["metadata"]["name"] and idle["namespace"] == namespace, idle
     assert 0 < idle["metrics"]["memoryUsage"] < 200, idle  # the pod's, not the node's
@@ -81,9 +61,9 @@ def test_the_sidecar_measures_its_pod_and_the_controller_decides_by_it(nemesis: 
     assert uses[pod["metadata"]["name"]]["source"] == "Sidecar", uses
 
 
-def test_the_sidecar_measures_and_sends_at_once_on_command(nemesis: Nemesis, namespace: str, tmp_path: Path) -> None:
+def test_the_sidecar_measures_and_sends_at_once_on_command(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace)
-    _, sidecar = awake(nemesis, app, tmp_path)
+    _, sidecar = awake(nemesis, app)
     eventually(lambda: measured(nemesis, sidecar), "it has measured")
     collected = nemesis.http.post(sidecar + "/v1/metrics/collect")
     assert collected.status_code == 200 and collected.json()["ageSeconds"] < 1, collected.text
@@ -94,9 +74,9 @@ def test_the_sidecar_measures_and_sends_at_once_on_command(nemesis: Nemesis, nam
     assert "nemesis_build_info" in nemesis.http.get(sidecar + "/metrics").text
 
 
-def test_what_the_sidecar_measures_while_the_controller_is_away_is_kept_and_sent(nemesis: Nemesis, namespace: str, tmp_path: Path) -> None:
+def test_what_the_sidecar_measures_while_the_controller_is_away_is_kept_and_sent(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace)
-    _, sidecar = awake(nemesis, app, tmp_path)
+    _, sidecar = awake(nemesis, app)
     eventually(lambda: measured(nemesis, sidecar)["sent"] > 0, "the controller has taken something", within=20)
     with scaled(nemesis, CONTROLLER, 0):
         refused = eventually(lambda: failed(nemesis, sidecar), "a push fails", within=30)

@@ -21,49 +21,61 @@ import (
 
 const (
 	system     = "nemesis-system"
-	deployment = "fibonacci-deployment"
-	object     = "fibonacci"
-	port       = 5001
 	pollEvery  = 5 * time.Millisecond
 	eachWithin = 60 * time.Second
 )
 
-// application is what is woken, and the ways to it.
-type application struct {
-	cluster   *kube.Cluster
-	api       *autoscaler.ClientWithResponses
-	balancer  string
-	client    *http.Client // to the balancer, kept alive
-	namespace string
-	prefix    string // of its own: other applications may have the usual one
+// kind is a sample application.
+type kind struct {
+	namespace, manifest         string // the manifest is a file or a kustomize folder
+	deployment, object, service string
+	port                        int
+	path                        string // that answers once it can work
 }
 
-// install puts the application of a manifest, or of a kustomize folder, into a namespace of its own,
-// asleep and not to be put to sleep by Nemesis itself: the benchmark does that.
-func install(ctx context.Context, cluster *kube.Cluster, namespace, manifest string) (*application, error) {
-	raw, err := read(ctx, manifest)
+// kinds are in the order of the ways: the same application without and with the sidecar, twice.
+var kinds = []kind{
+	{"nemesis-bench", "e2e/apps/fibonacci/k8s.yaml", "fibonacci-deployment", "fibonacci", "fibonacci-service", 5001, "/healthz"},
+	{"nemesis-bench-sidecar", "e2e/apps/fibonacci-with-sidecar", "fibonacci-deployment", "fibonacci", "fibonacci-service", 5001, "/healthz"},
+	{"nemesis-bench-model", "e2e/apps/modelserver/k8s.yaml", "modelserver", "modelserver", "modelserver", 8000, "/v1/models"},
+	{"nemesis-bench-model-sidecar", "e2e/apps/modelserver-with-sidecar", "modelserver", "modelserver", "modelserver", 8000, "/v1/models"},
+}
+
+// application is what is woken, and the ways to it.
+type application struct {
+	kind
+	cluster  *kube.Cluster
+	api      *autoscaler.ClientWithResponses
+	balancer string
+	client   *http.Client // to the balancer, kept alive
+	prefix   string       // of its own: other applications may have the usual one
+}
+
+// install puts an application into a namespace of its own, asleep and not to be put to sleep by Nemesis itself: the benchmark does that.
+func install(ctx context.Context, cluster *kube.Cluster, k kind) (*application, error) {
+	raw, err := read(ctx, k.manifest)
 	if err != nil {
 		return nil, err
 	}
-	prefix := "/" + namespace
-	ns := fmt.Sprintf(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q}}`, namespace)
+	prefix := "/" + k.namespace
+	ns := fmt.Sprintf(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q}}`, k.namespace)
 	if _, err := kube.Kubectl(ctx, bytes.NewBufferString(ns), "apply", "-f", "-"); err != nil {
 		return nil, err
 	}
-	if _, err := kube.Kubectl(ctx, strings.NewReader(raw), "-n", namespace, "apply", "-f", "-"); err != nil {
+	if _, err := kube.Kubectl(ctx, strings.NewReader(raw), "-n", k.namespace, "apply", "-f", "-"); err != nil {
 		return nil, err
 	}
 	change := map[string]any{"spec": map[string]any{
 		"idleTime": 86400,
 		"targetDeployments": []map[string]any{
-			{"name": deployment, "apiPrefix": prefix, "port": strconv.Itoa(port), "service": "fibonacci-service"},
+			{"name": k.deployment, "apiPrefix": prefix, "port": strconv.Itoa(k.port), "service": k.service},
 		},
 	}}
-	path := "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/" + namespace + "/customautoscalers/" + object
+	path := "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/" + k.namespace + "/customautoscalers/" + k.object
 	if err := cluster.Do(ctx, http.MethodPatch, path, "application/merge-patch+json", change, nil); err != nil {
 		return nil, err
 	}
-	a := &application{cluster: cluster, client: &http.Client{Timeout: eachWithin}, namespace: namespace, prefix: prefix}
+	a := &application{kind: k, cluster: cluster, client: &http.Client{Timeout: eachWithin}, prefix: prefix}
 	if a.balancer, err = cluster.ServiceURL(ctx, system, "load-balancer", 80, "NEMESIS_LOAD_BALANCER_URL"); err != nil {
 		return nil, err
 	}
@@ -98,13 +110,13 @@ func (a *application) remove(ctx context.Context) error {
 func (a *application) sleep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, eachWithin)
 	defer cancel()
-	if err := a.cluster.Scale(ctx, a.namespace, deployment, 0); err != nil {
+	if err := a.cluster.Scale(ctx, a.namespace, a.deployment, 0); err != nil {
 		return err
 	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		res, err := a.api.GetApplicationWithResponse(ctx, a.namespace, deployment)
+		res, err := a.api.GetApplicationWithResponse(ctx, a.namespace, a.deployment)
 		if err == nil && res.JSON200 != nil && res.JSON200.State == autoscaler.ApplicationStateAsleep && len(res.JSON200.Pods) == 0 {
 			return nil
 		}
@@ -120,7 +132,7 @@ func (a *application) sleep(ctx context.Context) error {
 func (a *application) through(ctx context.Context) (float64, error) {
 	var first time.Time
 	trace := &httptrace.ClientTrace{GotFirstResponseByte: func() { first = time.Now() }}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, a.balancer+a.prefix+"/healthz", nil)
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, a.balancer+a.prefix+a.path, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -148,14 +160,14 @@ func (a *application) floor(ctx context.Context) (float64, error) {
 	}
 	defer func() { _ = watch.Body.Close() }()
 	begin := time.Now()
-	if err := a.cluster.Scale(ctx, a.namespace, deployment, 1); err != nil {
+	if err := a.cluster.Scale(ctx, a.namespace, a.deployment, 1); err != nil {
 		return 0, err
 	}
 	address, err := podAddress(json.NewDecoder(watch.Body))
 	if err != nil {
 		return 0, err
 	}
-	return poll(ctx, begin, "http://"+net.JoinHostPort(address, strconv.Itoa(port))+"/healthz")
+	return poll(ctx, begin, "http://"+net.JoinHostPort(address, strconv.Itoa(a.port))+a.path)
 }
 
 // podAddress reads a watch of pods until one has an address.

@@ -1,0 +1,33 @@
+"""Applications whose pods have the sidecar, by the kustomize component that users have."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from .applications import Application
+from .cluster import Object
+from .kubectl import Kubectl
+
+COMPONENT = Path(__file__).resolve().parents[2] / "kustomize" / "components" / "sidecar"
+
+
+def with_sidecar(kubectl: Kubectl, app: Application) -> list[Object]:
+    """The application's objects, the Deployment with the sidecar in its pods."""
+    deployment = app.deployment
+    deployment["metadata"]["labels"] = {**deployment["metadata"]["labels"], "nemesis/sidecar": "true"}
+    image = {
+        "name": "nemesis/sidecar",
+        "newName": f"{os.environ.get('NEMESIS_IMAGES', 'nemesis')}/sidecar",
+        "newTag": os.environ.get("NEMESIS_IMAGE_TAG", "dev"),
+    }
+    with tempfile.TemporaryDirectory(prefix="nemesis-e2e-") as name:
+        folder = Path(name).resolve()  # kustomize takes only relative paths
+        (folder / "app.yaml").write_text(yaml.safe_dump_all([deployment, app.service, app.autoscaler]))
+        (folder / "kustomization.yaml").write_text(
+            yaml.safe_dump({"resources": ["app.yaml"], "components": [os.path.relpath(COMPONENT, folder)], "images": [image]})
+        )
+        return list(yaml.safe_load_all(kubectl("kustomize", str(folder))))
