@@ -198,7 +198,8 @@ def test_a_load_balancer_that_died_holds_the_sleep_until_it_is_forgotten(nemesis
     dead = nemesis.pods(BALANCER)
     for pod in dead:
         nemesis.cluster.delete("Pod", pod["metadata"]["name"], SYSTEM, grace=0)
-    settled(nemesis, BALANCER)
+    nemesis.wait_service(BALANCER)
+    nemesis.known(app)
 
     def held() -> bool:
         reasons = [r for d in nemesis.decisions(app) for r in d["reasons"] if r["effect"] == "Hold"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,8 +32,14 @@ def settled(nemesis: Nemesis, service: str) -> None:
         eventually(lambda: nemesis.http.get(nemesis.controller_url + "/readyz").status_code == 200, "the controller is ready")
     eventually(lambda: nemesis.balancer_state()["controller"]["connected"], "the load balancer reaches the controller")
     # One that could not say goodbye, since no controller was there, is awaited for a minute: nothing falls asleep.
-    ours = lambda: {name for name in heard(nemesis) if name.startswith(BALANCER)}  # noqa: E731
-    eventually(lambda: ours() <= names(nemesis.pods(BALANCER)), "no load balancer is awaited that has ended", within=90)
+    eventually(lambda: silent(nemesis) == 0, "no load balancer is awaited that has ended", within=90)
+
+
+def silent(nemesis: Nemesis) -> int:
+    """The load balancers that the controller has not heard lately and has not forgotten."""
+    page = nemesis.http.get(nemesis.controller_url + "/metrics").text
+    (count,) = re.findall(r'^nemesis_balancers{report="stale"} (\d+)$', page, re.M)
+    return int(count)
 
 
 def holder(nemesis: Nemesis) -> str:
