@@ -43,4 +43,5 @@ def measure_by(pod: Object, source: str) -> None:
     container["env"].append({"name": "NEMESIS_USAGE_FROM", "value": source})
     if source == "pod-cgroup":
         pod.setdefault("volumes", []).append({"name": "cgroup", "hostPath": {"path": "/sys/fs/cgroup", "type": "Directory"}})
-        container.setdefault("volumeMounts", []).append({"name": "cgroup", "mountPath": "/sys/fs/cgroup", "readOnly": True})
+        container.setdefault("volumeMounts", []).append({"name": "cgroup", "mountPath": "/host/cgroup", "readOnly": True})
+        container["env"].append({"name": "NEMESIS_CGROUP_ROOT", "value": "/host/cgroup"})
