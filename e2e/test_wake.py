@@ -72,6 +72,29 @@ def test_one_autoscaler_wakes_only_the_deployment_that_is_asked(nemesis: Nemesis
     assert nemesis.cluster.get("Deployment", "left", namespace)["spec"]["replicas"] == 0
 
 
+def test_a_wake_up_that_a_quota_forbids_says_so_and_goes_on_when_it_is_lifted(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace)
+    nemesis.deploy(app)
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "none", "namespace": namespace},
+        "spec": {"hard": {"pods": "0"}},
+    }
+    nemesis.cluster.apply(quota)
+    eventually(lambda: nemesis.cluster.get("ResourceQuota", "none", namespace).get("status", {}).get("hard"), "the quota counts")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(nemesis.ask, app)
+
+        def told() -> bool:
+            (active,) = [c for c in nemesis.application(app)["conditions"] if c["type"] == "Active"]
+            return "no pod can be made" in active["message"] and "exceeded quota: none" in active["message"]
+
+        eventually(told, "the condition says what forbids the pod")
+        nemesis.cluster.delete("ResourceQuota", "none", namespace)
+        assert asked.result().status_code == 200
+
+
 def test_an_application_without_a_service_wakes_too(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace, with_service=False)
     nemesis.deploy(app)

@@ -24,6 +24,7 @@ KINDS: dict[str, tuple[str, str, bool]] = {
     "ServiceAccount": ("api/v1", "serviceaccounts", True),
     "Event": ("api/v1", "events", True),
     "ConfigMap": ("api/v1", "configmaps", True),
+    "ResourceQuota": ("api/v1", "resourcequotas", True),
     "Deployment": ("apis/apps/v1", "deployments", True),
     "Lease": ("apis/coordination.k8s.io/v1", "leases", True),
     "ClusterRole": ("apis/rbac.authorization.k8s.io/v1", "clusterroles", False),

@@ -15,8 +15,8 @@ from .kubectl import Kubectl
 COMPONENT = Path(__file__).resolve().parents[2] / "kustomize" / "components" / "sidecar"
 
 
-def with_sidecar(kubectl: Kubectl, app: Application) -> list[Object]:
-    """The application's objects, the Deployment with the sidecar in its pods."""
+def with_sidecar(kubectl: Kubectl, app: Application, source: str = "auto") -> list[Object]:
+    """The application's objects, the Deployment with the sidecar in its pods, which measures by source."""
     deployment = app.deployment
     deployment["metadata"]["labels"] = {**deployment["metadata"]["labels"], "nemesis/sidecar": "true"}
     image = {
@@ -30,4 +30,18 @@ def with_sidecar(kubectl: Kubectl, app: Application) -> list[Object]:
         (folder / "kustomization.yaml").write_text(
             yaml.safe_dump({"resources": ["app.yaml"], "components": [os.path.relpath(COMPONENT, folder)], "images": [image]})
         )
-        return list(yaml.safe_load_all(kubectl("kustomize", str(folder))))
+        objects = list(yaml.safe_load_all(kubectl("kustomize", str(folder))))
+    for o in objects:
+        if o["kind"] == "Deployment" and source != "auto":
+            measure_by(o["spec"]["template"]["spec"], source)
+    return objects
+
+
+def measure_by(pod: Object, source: str) -> None:
+    """As services/sidecar/README.md has it: the pod's control group is seen where the node's are mounted."""
+    (container,) = [c for c in pod["containers"] if c["name"] == "nemesis-sidecar"]
+    container["env"].append({"name": "NEMESIS_USAGE_FROM", "value": source})
+    if source == "pod-cgroup":
+        pod.setdefault("volumes", []).append({"name": "cgroup", "hostPath": {"path": "/sys/fs/cgroup", "type": "Directory"}})
+        container.setdefault("volumeMounts", []).append({"name": "cgroup", "mountPath": "/host/cgroup", "readOnly": True})
+        container["env"].append({"name": "NEMESIS_CGROUP_ROOT", "value": "/host/cgroup"})

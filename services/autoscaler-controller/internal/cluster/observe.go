@@ -54,8 +54,18 @@ func deployment(d *appsv1.Deployment) fleet.Deployment {
 	}
 	return fleet.Deployment{
 		Found: true, UID: string(d.UID), Version: version(d.ResourceVersion), Created: d.CreationTimestamp.Time,
-		Paused: d.Spec.Paused, Replicas: replicas,
+		Paused: d.Spec.Paused, Replicas: replicas, Refusal: cut(podRefusal(d)),
 	}
+}
+
+// podRefusal is what the API server said to the ReplicaSet that could not make a pod.
+func podRefusal(d *appsv1.Deployment) string {
+	for _, c := range d.Status.Conditions {
+		if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
+			return c.Message
+		}
+	}
+	return ""
 }
 
 func (w *Watcher) service(namespace, name string) *corev1.Service {

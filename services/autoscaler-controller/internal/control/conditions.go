@@ -60,14 +60,31 @@ func activity(v fleet.View) string {
 	case fleet.Asleep:
 		return "no pod is asked for"
 	case fleet.Waking:
-		return fmt.Sprintf("%d asked for, none ready yet", v.Deployment.Replicas)
+		return fmt.Sprintf("%d asked for, none ready yet%s", v.Deployment.Replicas, obstacle(v))
 	case fleet.FallingAsleep:
 		return "the load balancers are asked to stop sending"
 	case fleet.Awake:
-		return fmt.Sprintf("%d of %d ready", v.Ready, v.Deployment.Replicas)
+		return fmt.Sprintf("%d of %d ready%s", v.Ready, v.Deployment.Replicas, obstacle(v))
 	default:
 		return "the Deployment cannot be read"
 	}
+}
+
+// obstacle is what keeps the pods that are missing from serving, in Kubernetes' words: no pod can be
+// made, or what the first one that is not ready waits for.
+func obstacle(v fleet.View) string {
+	if v.Ready >= v.Deployment.Replicas {
+		return ""
+	}
+	if v.Deployment.Refusal != "" {
+		return ": no pod can be made: " + v.Deployment.Refusal
+	}
+	for _, p := range v.Pods {
+		if p.Message != "" && !p.Ready && !p.Terminating {
+			return ": " + p.Name + ": " + p.Message
+		}
+	}
+	return ""
 }
 
 // metricsOf are the metrics that the thresholds and rules look at.

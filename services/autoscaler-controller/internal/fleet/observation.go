@@ -53,7 +53,8 @@ type Deployment struct {
 	Version  uint64 // grows with every write; 0 where it cannot be told
 	Created  time.Time
 	Paused   bool
-	Replicas int32 // asked for
+	Replicas int32  // asked for
+	Refusal  string // why pods cannot be made, in Kubernetes' words: a quota, a policy; "" when they can
 }
 
 // PodState is where a pod stands.
