@@ -359,6 +359,7 @@ func TestObjects_RefusalsKeepTheirStatus(t *testing.T) {
 	causes := `[{"reason":"FieldValueInvalid","message":"Invalid value: -5: spec.idleTime in body should be greater than or equal to 1","field":"spec.idleTime"},
 		{"message":"Unsupported value: \"Best\": supported values: \"RoundRobin\", \"Random\"","field":"spec.loadBalancingAlgorithm"},
 		{"message":"Required value","field":"spec.targetDeployments"},
+		{"message":"Invalid value: null: some validation rules were not checked because the object was invalid","field":"<nil>"},
 		{"message":"Invalid value: \"object\": minReplicas must not be larger than maxReplicas","field":"spec.minReplicas"}]`
 	for _, status := range []int{400, 401, 403, 404, 409, 415, 422, 429, 500, 503} {
 		p := newParts()
