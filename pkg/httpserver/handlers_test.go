@@ -160,6 +160,7 @@ func TestValidate_NamesEachFieldItsValueAndWhatIsAllowed(t *testing.T) {
 		"query":       {"PUT", "/things/abc?wait=61", "application/json", `{"size":1}`, 400, []fault.Field{{Field: "wait", Value: "61", Allowed: "from 0 to 60"}}},
 		"query type":  {"PUT", "/things/abc?wait=x", "application/json", `{"size":1}`, 400, []fault.Field{{Field: "wait", Value: "x", Allowed: "an invalid integer"}}},
 		"query twice": {"PUT", "/things/abc?wait=1&wait=2", "application/json", `{"size":1}`, 400, []fault.Field{{Field: "wait", Value: "1, 2", Allowed: "one value"}}},
+		"not ours":    {"PUT", "/things/abc?x=1&x=2", "application/json", `{"size":1}`, 200, nil},
 		"query list":  {"PUT", "/things/abc?tag=1&tag=2", "application/json", `{"size":1}`, 200, nil},
 		"moment":      {"PUT", "/things/abc?since=2026-01-02T03:04:05.6%2B01:00", "application/json", `{"size":1}`, 200, nil},
 		"no moment":   {"PUT", "/things/abc?since=today", "application/json", `{"size":1}`, 400, []fault.Field{{Field: "since", Value: "today", Allowed: "a moment such as 2026-01-02T03:04:05Z"}}},

@@ -2,7 +2,9 @@ package httpserver
 
 import (
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,13 +37,13 @@ var strictTimes = sync.OnceFunc(func() {
 	}))
 })
 
-// listParameters are the query parameters that may be given more than once.
-func listParameters(spec *openapi3.T) map[string]bool {
-	lists := map[string]bool{}
+// singles are the query parameters that may be given once: all of the contract's but the lists.
+func singles(spec *openapi3.T) []string {
+	list := map[string]bool{}
 	note := func(parameters openapi3.Parameters) {
 		for _, p := range parameters {
-			if p.Value != nil && p.Value.In == openapi3.ParameterInQuery && p.Value.Schema != nil && p.Value.Schema.Value.Type.Is(openapi3.TypeArray) {
-				lists[p.Value.Name] = true
+			if v := p.Value; v != nil && v.In == openapi3.ParameterInQuery && v.Schema != nil {
+				list[v.Name] = list[v.Name] || v.Schema.Value.Type.Is(openapi3.TypeArray)
 			}
 		}
 	}
@@ -51,20 +53,20 @@ func listParameters(spec *openapi3.T) map[string]bool {
 			note(operation.Parameters)
 		}
 	}
-	return lists
+	maps.DeleteFunc(list, func(_ string, many bool) bool { return many })
+	return slices.Sorted(maps.Keys(list))
 }
 
-// once refuses a query parameter that is given more than once and is no list: which one is meant?
-func once(lists map[string]bool, next http.Handler) http.Handler {
+// once refuses a query parameter that is given more than once and may not be: which one is meant?
+func once(names []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.Contains(r.URL.RawQuery, "&") {
-			next.ServeHTTP(w, r)
-			return
-		}
 		refusal := &fault.Error{Code: fault.Invalid}
-		for name, values := range r.URL.Query() {
-			if len(values) > 1 && !lists[name] {
-				refusal.With(name, strings.Join(values, ", "), "one value")
+		if strings.Contains(r.URL.RawQuery, "&") {
+			query := r.URL.Query()
+			for _, name := range names {
+				if values := query[name]; len(values) > 1 {
+					refusal.With(name, strings.Join(values, ", "), "one value")
+				}
 			}
 		}
 		if len(refusal.Fields) > 0 {

@@ -44,8 +44,8 @@ func Validate(spec *openapi3.T) func(http.Handler) http.Handler {
 		},
 		DoNotValidateServers: true,
 	})
-	lists := listParameters(spec)
-	return func(next http.Handler) http.Handler { return once(lists, check(next)) }
+	names := singles(spec)
+	return func(next http.Handler) http.Handler { return once(names, check(next)) }
 }
 
 // Refusal says in our words what the validator found. status is the one it proposes.
