@@ -100,8 +100,12 @@ func FromStatus(status int) Code {
 	return Invalid
 }
 
-// maxValue bounds how much of a refused value is given back.
-const maxValue = 256
+// The bounds of a refused field, as in the contract: what was sent may be long, its name too.
+const (
+	maxValue   = 256
+	maxField   = 512
+	maxAllowed = 2048
+)
 
 // Field is one value that was refused.
 type Field struct {
@@ -139,12 +143,13 @@ func (e *Error) After(d time.Duration) *Error {
 	return e
 }
 
-// With adds a refused field, its value shortened to 256 characters, and returns e.
+// With adds a refused field, its value shortened to 256 characters and the rest to what the contract
+// allows, and returns e.
 func (e *Error) With(field, value, allowed string) *Error {
 	if runes := []rune(value); len(runes) > maxValue {
 		value = string(runes[:maxValue]) + "…"
 	}
-	e.Fields = append(e.Fields, Field{Field: field, Value: value, Allowed: allowed})
+	e.Fields = append(e.Fields, Field{Field: cut(field, maxField), Value: value, Allowed: cut(allowed, maxAllowed)})
 	return e
 }
 

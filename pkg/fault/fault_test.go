@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 func TestWrite_TellsTheClientAllButTheCause(t *testing.T) {
@@ -40,6 +41,19 @@ func TestWrite_TellsTheClientAllButTheCause(t *testing.T) {
 	}
 	if p.Code != WaitingRoomFull || p.Instance != "/a" || len([]rune(p.Errors[0].Value)) != maxValue+1 {
 		t.Errorf("problem = %+v", p)
+	}
+}
+
+func TestWith_StaysWithinTheContractWhateverWasSent(t *testing.T) {
+	long := strings.Repeat("é", 5000)
+	f := (&Error{Code: Invalid}).With(long, long, long).Fields[0]
+	for name, c := range map[string]struct {
+		text string
+		most int
+	}{"field": {f.Field, 512}, "value": {f.Value, 260}, "allowed": {f.Allowed, 2048}} {
+		if n := utf8.RuneCountInString(c.text); n == 0 || n > c.most || !utf8.ValidString(c.text) {
+			t.Errorf("%s has %d characters, and at most %d are allowed", name, n, c.most)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
@@ -11,6 +12,9 @@ import (
 // header.
 func methods(spec *openapi3.T, path string) []string {
 	var found []string
+	if slices.Contains(operations, path) {
+		found = append(found, http.MethodGet, http.MethodHead)
+	}
 	for template, item := range spec.Paths.Map() {
 		if !fits(template, path) {
 			continue

@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -83,6 +84,8 @@ paths:
     parameters:
       - {name: name, in: path, required: true, schema: {type: string, maxLength: 3}}
       - {name: wait, in: query, schema: {type: integer, minimum: 0, maximum: 60}}
+      - {name: since, in: query, schema: {type: string, format: date-time}}
+      - {name: tag, in: query, schema: {type: array, items: {type: string}}}
     put:
       requestBody:
         required: true
@@ -98,6 +101,39 @@ paths:
                 tags: {type: array, maxItems: 1, items: {type: string, pattern: "^[a-z]+$", description: Lower case.}}
       responses: {"200": {description: ok}}
 `
+
+func TestValidate_AllowNamesWhatOperationsServe(t *testing.T) {
+	spec, err := openapi3.NewLoader().LoadFromData([]byte(contract + `
+  /metrics: {post: {responses: {"200": {description: ok}}}}
+  /healthz: {}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := Validate(spec)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for path, want := range map[string]string{"/metrics": "GET, HEAD, POST", "/healthz": "GET, HEAD"} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodDelete, path, nil))
+		if got := w.Header().Get("Allow"); w.Code != 405 || got != want {
+			t.Errorf("%s: %d, Allow %q, want %q", path, w.Code, got, want)
+		}
+	}
+}
+
+func TestRefusal_OfAValueThatTheReaderDoesNotTakeNamesIt(t *testing.T) {
+	var into struct {
+		Size int32 `json:"size"`
+	}
+	err := json.Unmarshal([]byte(`{"size":3e2}`), &into)
+	if err == nil {
+		t.Fatal("it was taken")
+	}
+	want := []fault.Field{{Field: "size", Value: "3e2", Allowed: "a whole number, written without point and exponent"}}
+	got := Refusal(fmt.Errorf("can't decode JSON body: %w", err), http.StatusBadRequest)
+	if diff := cmp.Diff(want, got.Fields); diff != "" || got.Code != fault.Invalid {
+		t.Errorf("%s (-want +got):\n%s", got.Code, diff)
+	}
+}
 
 func TestValidate_NamesEachFieldItsValueAndWhatIsAllowed(t *testing.T) {
 	spec, err := openapi3.NewLoader().LoadFromData([]byte(contract))
@@ -123,6 +159,16 @@ func TestValidate_NamesEachFieldItsValueAndWhatIsAllowed(t *testing.T) {
 		"missing":     {"PUT", "/things/abc", "application/json", `{}`, 400, []fault.Field{{Field: "size", Allowed: "must be given"}}},
 		"query":       {"PUT", "/things/abc?wait=61", "application/json", `{"size":1}`, 400, []fault.Field{{Field: "wait", Value: "61", Allowed: "from 0 to 60"}}},
 		"query type":  {"PUT", "/things/abc?wait=x", "application/json", `{"size":1}`, 400, []fault.Field{{Field: "wait", Value: "x", Allowed: "an invalid integer"}}},
+		"query twice": {"PUT", "/things/abc?wait=1&wait=2", "application/json", `{"size":1}`, 400, []fault.Field{{Field: "wait", Value: "1, 2", Allowed: "one value"}}},
+		"not ours":    {"PUT", "/things/abc?x=1&x=2", "application/json", `{"size":1}`, 200, nil},
+		"query list":  {"PUT", "/things/abc?tag=1&tag=2", "application/json", `{"size":1}`, 200, nil},
+		"moment":      {"PUT", "/things/abc?since=2026-01-02T03:04:05.6%2B01:00", "application/json", `{"size":1}`, 200, nil},
+		"no moment":   {"PUT", "/things/abc?since=today", "application/json", `{"size":1}`, 400, []fault.Field{{Field: "since", Value: "today", Allowed: "a moment such as 2026-01-02T03:04:05Z"}}},
+		"leap second": {"PUT", "/things/abc?since=2026-01-02T03:04:60Z", "application/json", `{"size":1}`, 400, []fault.Field{{Field: "since", Value: "2026-01-02T03:04:60Z", Allowed: "a moment such as 2026-01-02T03:04:05Z"}}},
+		"year 10000":  {"PUT", "/things/abc?since=9999-12-31T23:59:59-01:00", "application/json", `{"size":1}`, 400, []fault.Field{{Field: "since", Value: "9999-12-31T23:59:59-01:00", Allowed: "a moment such as 2026-01-02T03:04:05Z"}}},
+		"large":       {"PUT", "/things/abc", "application/json", `{"size":3000001}`, 400, []fault.Field{{Field: "size", Value: "3000001", Allowed: "from 1 to 10"}}},
+		"no JSON":     {"PUT", "/things/abc", "application/json", `{"size":NaN}`, 400, []fault.Field{{Field: "body", Allowed: "well-formed JSON; this is not: invalid character 'N' looking for beginning of value"}}},
+		"half a JSON": {"PUT", "/things/abc", "application/json", `{"size":1`, 400, []fault.Field{{Field: "body", Allowed: "well-formed JSON; this is not: unexpected EOF"}}},
 		"path":        {"PUT", "/things/abcd", "application/json", `{"size":1}`, 400, []fault.Field{{Field: "name", Value: "abcd", Allowed: "from 0 to 3 characters"}}},
 		"several":     {"PUT", "/things/abc", "application/json", `{"size":0,"kind":"C"}`, 400, []fault.Field{{Field: "kind", Value: "C", Allowed: "one of [A B]"}, {Field: "size", Value: "0", Allowed: "from 1 to 10"}}},
 		"unknown key": {"PUT", "/things/abc", "application/json", `{"size":1,"more":1}`, 400, []fault.Field{{Field: "more", Value: "", Allowed: "no such field; known are kind, size, tags"}}},

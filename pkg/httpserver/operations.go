@@ -47,6 +47,10 @@ type health struct {
 	WaitingFor []string `json:"waitingFor,omitempty"`
 }
 
+// operations are the paths that Operations serves beside every contract; the generated copy of a
+// contract does not have them.
+var operations = []string{"/healthz", "/readyz", "/metrics"}
+
 // Operations serves /healthz, /readyz and /metrics. A failing part of the metrics is left out and
 // logged; the rest is served.
 func Operations(registry *prometheus.Registry, ready *Readiness, log *slog.Logger) *http.ServeMux {

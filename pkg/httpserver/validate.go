@@ -2,10 +2,12 @@ package httpserver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +26,8 @@ import (
 func Validate(spec *openapi3.T) func(http.Handler) http.Handler {
 	// The contract's servers name the service inside the cluster; it is reached by other names too.
 	spec.Servers = nil
-	return middleware.OapiRequestValidatorWithOptions(spec, &middleware.Options{
+	strictTimes()
+	check := middleware.OapiRequestValidatorWithOptions(spec, &middleware.Options{
 		Options: openapi3filter.Options{
 			MultiError: true,
 			// Else it would fill them in before it looks, and take null for "left out". Who needs a
@@ -41,6 +44,8 @@ func Validate(spec *openapi3.T) func(http.Handler) http.Handler {
 		},
 		DoNotValidateServers: true,
 	})
+	names := singles(spec)
+	return func(next http.Handler) http.Handler { return once(names, check(next)) }
 }
 
 // Refusal says in our words what the validator found. status is the one it proposes.
@@ -83,7 +88,13 @@ func collect(refusal *fault.Error, where string, err error) {
 		}
 		refusal.With(orElse(strings.Join(path, "."), "body"), text(e.Value), allowed(e))
 	case *openapi3filter.ParseError:
-		refusal.With(orElse(where, "body"), text(e.Value), e.Reason)
+		reason := e.Reason
+		if reason == "" { // a body that cannot be read; the reason is in its cause
+			reason = "well-formed JSON; this is not: " + firstLine(err)
+		}
+		refusal.With(orElse(where, "body"), text(e.Value), reason)
+	case *json.UnmarshalTypeError:
+		refusal.With(orElse(e.Field, orElse(where, "body")), strings.TrimPrefix(e.Value, "number "), asType(e.Type))
 	default:
 		if inner := errors.Unwrap(err); inner != nil {
 			collect(refusal, where, inner)
@@ -129,6 +140,10 @@ func allowed(e *openapi3.SchemaError) string {
 		return "no such field; known are " + strings.Join(slices.Sorted(maps.Keys(s.Properties)), ", ")
 	}
 	switch e.SchemaField {
+	case "format":
+		if s.Format == dateTime {
+			return "a moment such as 2026-01-02T03:04:05Z"
+		}
 	case "required":
 		return "must be given"
 	case "enum":
@@ -153,6 +168,15 @@ func allowed(e *openapi3.SchemaError) string {
 		}
 	}
 	return e.Reason
+}
+
+// asType says which values fit a Go type that a JSON value did not fit: a number that the contract
+// calls whole may be written as 3.0 or 3e2, which no reader of ours takes.
+func asType(t reflect.Type) string {
+	if t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64 {
+		return "a whole number, written without point and exponent"
+	}
+	return "a value of type " + t.String()
 }
 
 // number is a bound for a person: 1000000, not 1e+06.
@@ -181,6 +205,8 @@ func text(v any) string {
 	switch v := v.(type) {
 	case nil, map[string]any, []any:
 		return ""
+	case float64:
+		return number(v)
 	default:
 		return fmt.Sprint(v)
 	}

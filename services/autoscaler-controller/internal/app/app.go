@@ -151,15 +151,18 @@ func (a *App) Run(ctx context.Context) error {
 	return errors.Join(err, serveErr)
 }
 
-// mux sends the paths of the kubelet and of Prometheus around the API.
+// mux sends what the kubelet and Prometheus ask around the API.
 func mux(operations, api http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.URL.Path == "/healthz", r.URL.Path == "/readyz", r.URL.Path == "/metrics" && r.Method != http.MethodPost:
-			operations.ServeHTTP(w, r)
-		default: // also the sidecars' POST /metrics
-			api.ServeHTTP(w, r)
+		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+		switch r.URL.Path {
+		case "/healthz", "/readyz", "/metrics":
+			if reads {
+				operations.ServeHTTP(w, r)
+				return
+			}
 		}
+		api.ServeHTTP(w, r) // also the sidecars' POST /metrics, and the refusal of other methods
 	})
 }
 

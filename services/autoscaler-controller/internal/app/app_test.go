@@ -73,6 +73,20 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
+func ask(t *testing.T, method, url string) (int, http.Header) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	return answer.StatusCode, answer.Header
+}
+
 func get(t *testing.T, url string) (int, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -109,6 +123,11 @@ func TestApp_LivesButIsNotReadyWhileTheAPIServerIsAway(t *testing.T) {
 	}
 	if status, body := get(t, address+"/v1/loadbalancer/settings"); status != 503 || !strings.Contains(body, "load-balancer-settings") {
 		t.Errorf("settings: %d %s", status, body)
+	}
+	for path, allow := range map[string]string{"/healthz": "GET, HEAD", "/readyz": "GET, HEAD", "/metrics": "GET, HEAD, POST"} {
+		if status, header := ask(t, http.MethodPut, address+path); status != 405 || header.Get("Content-Type") != "application/problem+json" || header.Get("Allow") != allow {
+			t.Errorf("PUT %s: %d %v", path, status, header)
+		}
 	}
 	var list struct{ Items []any }
 	if status, body := get(t, address+"/v1/applications"); status != 200 || json.Unmarshal([]byte(body), &list) != nil || len(list.Items) != 0 {

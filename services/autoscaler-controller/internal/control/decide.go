@@ -201,12 +201,12 @@ func signature(r *fleet.Record) string {
 	return b.String()
 }
 
-// reason is an error as people read it.
+// reason is an error as people read it, within what the contract allows.
 func reason(err error) string {
+	s := err.Error()
 	if e := fault.From(err); e.Detail != "" {
-		return e.Detail
+		s = e.Detail
 	}
 	const limit = 1000
-	s := err.Error()
-	return s[:min(len(s), limit)]
+	return strings.ToValidUTF8(s[:min(len(s), limit)], "")
 }

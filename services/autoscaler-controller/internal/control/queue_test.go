@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
@@ -80,6 +81,9 @@ func TestQueue_NeverHandsOutAKeyTwiceAtATime(t *testing.T) {
 func TestReason_ShowsTheDetail(t *testing.T) {
 	if got := reason(fault.New(fault.Unavailable, "why").Because(errors.New("inner"))); got != "why" {
 		t.Errorf("got %q", got)
+	}
+	if got := reason(fault.New(fault.Unavailable, "%s", "x"+strings.Repeat("é", 5000))); len(got) != 999 || !utf8.ValidString(got) {
+		t.Errorf("a long detail has %d bytes", len(got))
 	}
 	if got := reason(errors.New(strings.Repeat("x", 5000))); len(got) != 1000 {
 		t.Errorf("%d characters", len(got))

@@ -26,6 +26,7 @@ const (
 type latency struct {
 	ring [slots]struct {
 		number int64
+		since  time.Time // when the first of it came
 		sketch Sketch
 	}
 }
@@ -37,7 +38,7 @@ func (l *latency) add(s Sketch, now time.Time) {
 	number := now.UnixNano() / int64(slotWidth)
 	slot := &l.ring[number%slots]
 	if slot.number != number {
-		slot.number, slot.sketch = number, Sketch{Buckets: map[int32]int64{}}
+		slot.number, slot.since, slot.sketch = number, now, Sketch{Buckets: map[int32]int64{}}
 	}
 	slot.sketch.Count += s.Count
 	slot.sketch.SumMs += s.SumMs
@@ -68,8 +69,9 @@ func (l *latency) last(now time.Time) (Latency, bool) {
 	}, true
 }
 
-// recent is the mean over the last ten to twenty seconds, in ms; false when nothing ended in them.
-func (l *latency) recent(now time.Time) (float64, bool) {
+// recent is the mean over the last ten to twenty seconds, in ms, and how old the oldest of it is;
+// false when nothing ended in them.
+func (l *latency) recent(now time.Time) (mean float64, age time.Duration, ok bool) {
 	number := now.UnixNano() / int64(slotWidth)
 	var count int64
 	var sum float64
@@ -77,12 +79,13 @@ func (l *latency) recent(now time.Time) (float64, bool) {
 		if slot := &l.ring[i]; slot.number == number || slot.number == number-1 {
 			count += slot.sketch.Count
 			sum += slot.sketch.SumMs
+			age = max(age, now.Sub(slot.since))
 		}
 	}
 	if count == 0 {
-		return 0, false
+		return 0, 0, false
 	}
-	return sum / float64(count), true
+	return sum / float64(count), age, true
 }
 
 // percentile is the upper bound of the bucket that holds it.

@@ -202,8 +202,8 @@ func answered(m scaling.Mean, a *application, now time.Time) scaling.Mean {
 	if m.Pods > 0 {
 		return m
 	}
-	if mean, ok := a.latency.recent(now); ok {
-		m.Value, m.Pods = mean, max(1, a.ready())
+	if mean, age, ok := a.latency.recent(now); ok {
+		m.Value, m.Age, m.Pods = mean, age, max(1, a.ready())
 	}
 	return m
 }

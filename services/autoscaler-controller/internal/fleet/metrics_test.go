@@ -134,6 +134,9 @@ func TestMeans_TheLoadBalancersMeasureResponseTimesWhereNoSidecarDoes(t *testing
 	if m := f.mean(t, k, scaling.ResponseTime, measuredAt); m.Value != 25 || m.Pods == 0 {
 		t.Errorf("got %+v", m)
 	}
+	if m := f.mean(t, k, scaling.ResponseTime, measuredAt.Add(9*time.Second)); m.Value != 25 || m.Age != 9*time.Second {
+		t.Errorf("nine seconds later: %+v", m)
+	}
 	if m := f.mean(t, k, scaling.ResponseTime, measuredAt.Add(30*time.Second)); m.Pods != 0 {
 		t.Errorf("half a minute later: %+v", m)
 	}

@@ -86,6 +86,9 @@ func refusal(status int, body []byte) *fault.Error {
 	e.Detail = s.Message
 	e.RetryAfter = time.Duration(s.Details.RetryAfterSeconds) * time.Second
 	for _, c := range s.Details.Causes {
+		if c.Field == noField {
+			continue
+		}
 		value, allowed := cause(c.Field, c.Message)
 		e.With(c.Field, value, allowed)
 	}
@@ -94,6 +97,10 @@ func refusal(status int, body []byte) *fault.Error {
 	}
 	return e
 }
+
+// noField is what Kubernetes calls the field of a cause that is none: that rules were left out for
+// the sake of the faults beside it.
+const noField = "<nil>"
 
 var (
 	// As Kubernetes writes causes: `Invalid value: -5: spec.idleTime in body should be …`, also

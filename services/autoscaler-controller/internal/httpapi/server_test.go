@@ -222,6 +222,12 @@ func TestListMetrics_ShowsMeansAndAges(t *testing.T) {
 	}
 }
 
+// quiet is a report of one application that is quiet but for what is given.
+func quiet(more string) string {
+	return `{"balancer":"lb","startedAt":"2026-01-02T03:04:05Z","sequence":1,"leaving":false,"applications":[{"namespace":"default","deployment":"fib",
+		"inFlight":0,"streaming":0,"waiting":0,"waitingBytes":0,"requests":0,"failures":0,"rejected":0,` + more + `}]}`
+}
+
 func TestRefusalsAreProblemDocuments(t *testing.T) {
 	start := "/v1/namespaces/default/deployments/fib/start"
 	for name, c := range map[string]struct {
@@ -244,6 +250,9 @@ func TestRefusalsAreProblemDocuments(t *testing.T) {
 		"no JSON":                 {"POST", start, `{`, nil, "", 400, "body"},
 		"a name of no kind":       {"POST", "/v1/namespaces/Default/deployments/fib/start", `{"balancer":"a","waiting":1}`, nil, "", 400, "namespace"},
 		"too large":               {"POST", "/v1/traffic", `"` + strings.Repeat("x", MaxBody) + `"`, nil, "", 413, "body"},
+		"sums that overflow":      {"POST", "/v1/traffic", quiet(`"latency":{"count":1,"sumMs":1e308,"buckets":[]}`), nil, "", 400, "applications.0.latency.sumMs"},
+		"more than there can be":  {"POST", "/v1/traffic", quiet(`"streaming":2147483647`), nil, "", 400, "applications.0.streaming"},
+		"a year that is none":     {"POST", "/v1/traffic", quiet(`"wakeUps":[{"id":"t","outcome":"Pending","arrivedAt":"9999-12-31T23:59:59-01:00"}]`), nil, "", 400, "applications.0.wakeUps.0.arrivedAt"},
 		"start: not found":        {"POST", start, `{"balancer":"a","waiting":1}`, fault.New(fault.NotFound, "no"), "", 404, ""},
 		"start: unavailable":      {"POST", start, `{"balancer":"a","waiting":1}`, fault.New(fault.Unavailable, "later").After(time.Second), "", 503, ""},
 		"start: nobody foresaw":   {"POST", start, `{"balancer":"a","waiting":1}`, io.ErrUnexpectedEOF, "", 500, ""},
@@ -350,6 +359,7 @@ func TestObjects_RefusalsKeepTheirStatus(t *testing.T) {
 	causes := `[{"reason":"FieldValueInvalid","message":"Invalid value: -5: spec.idleTime in body should be greater than or equal to 1","field":"spec.idleTime"},
 		{"message":"Unsupported value: \"Best\": supported values: \"RoundRobin\", \"Random\"","field":"spec.loadBalancingAlgorithm"},
 		{"message":"Required value","field":"spec.targetDeployments"},
+		{"message":"Invalid value: null: some validation rules were not checked because the object was invalid","field":"<nil>"},
 		{"message":"Invalid value: \"object\": minReplicas must not be larger than maxReplicas","field":"spec.minReplicas"}]`
 	for _, status := range []int{400, 401, 403, 404, 409, 415, 422, 429, 500, 503} {
 		p := newParts()

@@ -1,5 +1,5 @@
-// Package ingest is the adapter for what others push: the load balancers' traffic reports, and
-// later the sidecars' metrics. It translates them for the fleet. What is read from the fleet again
+// Package ingest is the adapter for what others push: the load balancers' traffic reports and
+// the sidecars' metrics. It translates them for the fleet. What is read from the fleet again
 // is served by httpapi.
 package ingest
 

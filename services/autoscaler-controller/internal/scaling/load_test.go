@@ -137,8 +137,12 @@ func TestDecide_ByLoad(t *testing.T) {
 			rules: []string{"ResponseTimeThreshold Wish 2"}, summary: "1 → 2: response time is 130 ms, above responseTimeThreshold 100 ms",
 		},
 		"no answers for long": {
-			spec: slow, state: with(loaded(2, 0), func(s *State) { s.Means = []Mean{{Metric: ResponseTime}} }), to: 1, trigger: ByMetric,
+			spec: slow, state: with(loaded(2, 0), func(s *State) { s.Traffic.InFlight, s.Means = 0, []Mean{{Metric: ResponseTime}} }), to: 1, trigger: ByMetric, due: 59 * time.Second,
 			rules: []string{"Thresholds Wish 1"}, summary: "2 → 1: for 0 s no answers were measured",
+		},
+		"no answers for long, for all requests are still in flight": {
+			spec: slow, state: with(loaded(2, 0), func(s *State) { s.Means = []Mean{{Metric: ResponseTime}} }), to: 2, trigger: Reconcile,
+			rules: []string{"Keep Wish 2", "ResponseTimeThreshold Note 2"}, summary: "stays at 2: not idle for 60 s",
 		},
 		"idle stands above thresholds": {
 			spec: limited(nil), state: with(loaded(1, 900), func(s *State) {

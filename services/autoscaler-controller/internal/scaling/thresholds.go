@@ -67,9 +67,11 @@ func (h *holding) thresholds(spec Spec, s State) (reasons []Reason, due time.Tim
 			if due = earliest(due, at); late && s.Replicas > 1 {
 				r.Effect = Hold
 			}
+		case t.unanswered(m, s.Traffic):
+			r.Message = "requests are in flight and none was answered lately: nothing is removed"
 		}
 		reasons = append(reasons, r)
-		allLow = allLow && t.isLow(m, s.Replicas)
+		allLow = allLow && t.isLow(m, s.Replicas) && !t.unanswered(m, s.Traffic)
 		why, inputs = append(why, t.say(m, s.Replicas)), append(inputs, r.Inputs...)
 	}
 	down, at := h.passed(h.since("thresholds/low", allLow && s.Replicas > 1), spec.DownWindow)
@@ -91,8 +93,13 @@ func (t threshold) onLess(m Mean, replicas int32) float64 {
 	return m.Value * float64(replicas) / float64(replicas-1)
 }
 
-// isLow tells whether a metric allows a pod to go. No answers at all are quick answers; of the other
-// metrics nothing known is nothing known.
+// unanswered: how long the answers take is not known yet, for they are still being made.
+func (t threshold) unanswered(m Mean, traffic Traffic) bool {
+	return t.metric == ResponseTime && m.Pods == 0 && busy(traffic)
+}
+
+// isLow tells whether a metric allows a pod to go. Where nobody asks, no answers at all are quick
+// answers; of the other metrics nothing known is nothing known.
 func (t threshold) isLow(m Mean, replicas int32) bool {
 	if m.Pods == 0 {
 		return m.Missing == 0 && t.metric == ResponseTime

@@ -137,6 +137,7 @@ func TestLogs_AreFilteredAndPaged(t *testing.T) {
 	for query, field := range map[string]string{
 		"limit=0": "limit", "limit=1001": "limit", "status=999": "status", "status=abc": "status", "client_ip=1.2.3": "client_ip", "client_ip=x": "client_ip",
 		"after=other.1": "after", "since=yesterday": "since", "http_method=get": "http_method", "namespace=UPPER": "namespace",
+		"limit=1&limit=2": "limit", "since=2026-01-02T03:04:60Z": "since",
 	} {
 		r, err := http.NewRequest(http.MethodGet, b.admin+"/proxy/logs?"+query, nil)
 		if err != nil {

@@ -112,6 +112,7 @@ func TestSettings_ThatAreRefusedChangeNothing(t *testing.T) {
 	for body, field := range map[string]string{
 		`{"max_connections": 0}`: "max_connections", `{"timeout_seconds": -5}`: "timeout_seconds", `{"policy": "fastest"}`: "policy",
 		`{"max_connections": "many"}`: "max_connections", `{"max_conections": 5}`: "max_conections",
+		`{"max_connections": 1e3}`: "max_connections", `{"timeout_seconds": 30.0}`: "timeout_seconds", `{"policy": random}`: "body",
 	} {
 		r, err := http.NewRequest(http.MethodPut, b.admin+"/loadbalancer/settings", strings.NewReader(body))
 		if err != nil {

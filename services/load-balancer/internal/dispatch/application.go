@@ -230,6 +230,18 @@ func (a *Application) anyUsable() bool {
 	return slices.ContainsFunc(a.pods, (*Pod).usable)
 }
 
+// hindrance says why nobody is let in, as far as it is known: what the start call met, else how the
+// pods stand. Before there is a pod it is "".
+func (a *Application) hindrance(now time.Time) string {
+	switch {
+	case a.trouble != "" || len(a.pods) == 0:
+		return a.trouble
+	case a.anyUsable():
+		return "every pod works on as many requests as it may"
+	}
+	return "its pod " + a.pods[0].Name + ": " + a.pods[0].why(now)
+}
+
 // fallBack has the Service checked while it is the last hope.
 func (a *Application) fallBack() {
 	hopeless := !a.d.away.Load() || a.removed || a.route.ServiceAddress == ""

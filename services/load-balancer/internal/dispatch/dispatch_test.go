@@ -149,6 +149,35 @@ func TestVisit_WhoGivesUpLeavesItsPlace(t *testing.T) {
 	})
 }
 
+func TestVisit_InVainSaysWhatHinderedIt(t *testing.T) {
+	for want, prepare := range map[string]func(*testing.T, *world){
+		"": func(_ *testing.T, w *world) { w.follow(routing.Asleep, nil) },
+		"its pod a: refused a connection: checked until it takes one": func(_ *testing.T, w *world) {
+			w.follow(routing.Awake, nil, pod("a", nil))
+			w.app().pods[0].refused()
+		},
+		"its pod a: starting: its readiness checks are repeated from here": func(_ *testing.T, w *world) { w.follow(routing.Waking, nil, pod("a", starting)) },
+		"every pod works on as many requests as it may": func(t *testing.T, w *world) {
+			t.Helper()
+			w.follow(routing.Awake, func(r *routing.Route) { r.Concurrency = 1 }, pod("a", nil))
+			w.arrive(t)
+		},
+		"the Deployment does not exist": func(_ *testing.T, w *world) {
+			w.follow(routing.Waking, nil, pod("a", starting))
+			w.app().trouble = "the Deployment does not exist"
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(nil)
+			prepare(t, w)
+			v, waits := w.arrive(t)
+			if err := v.Wait(t.Context()); !waits || !errors.Is(err, ErrTooLate) || v.Trouble != want {
+				t.Errorf("waits %v, %v: %q, want %q", waits, err, v.Trouble, want)
+			}
+		})
+	}
+}
+
 func TestVisit_EndsAtTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(nil)

@@ -24,7 +24,7 @@ type Visit struct {
 	Reason  string        // why this pod
 	SentAt  time.Time     // when it was given the pod
 	Waited  time.Duration // in the room, all stays together
-	Trouble string        // why the last start call failed, when the visit waited in vain
+	Trouble string        // why no pod was free, when the visit waited in vain; "" is not known
 	Arrived time.Time
 
 	ticket    waitroom.Ticket
@@ -126,7 +126,7 @@ func (v *Visit) Wait(ctx context.Context) error {
 	}
 	now := a.d.options.Now()
 	v.Waited += now.Sub(v.entered)
-	v.Trouble = a.trouble
+	v.Trouble = a.hindrance(now)
 	a.callIfNeeded()
 	return because
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/proxy"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/routing"
 )
@@ -28,7 +29,7 @@ const (
 func (a *api) ProxyRequest(w http.ResponseWriter, r *http.Request) {
 	var request loadbalancer.ProxyRequest
 	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
-		fault.Write(w, r, fault.New(fault.Invalid, "the body is no JSON").Because(err))
+		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
 		return
 	}
 	target, err := targetOf(a.o.routes(), request.TargetUrl)

@@ -103,12 +103,15 @@ func Handler(o Options) (http.Handler, error) {
 	refuse := func(w http.ResponseWriter, r *http.Request, err error) { fault.Write(w, r, err) }
 	router := chi.NewRouter()
 	router.Use(httpserver.LimitBody(maxBody), httpserver.Validate(spec))
+	unread := func(w http.ResponseWriter, r *http.Request, err error) {
+		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+	}
 	strict := loadbalancer.NewStrictHandlerWithOptions(&server{o: o}, nil, loadbalancer.StrictHTTPServerOptions{
-		RequestErrorHandlerFunc:  refuse,
+		RequestErrorHandlerFunc:  unread,
 		ResponseErrorHandlerFunc: refuse,
 	})
 	whole := &api{ServerInterface: strict, o: o, answers: &budget{limit: maxAnswers}}
-	return loadbalancer.HandlerWithOptions(whole, loadbalancer.ChiServerOptions{BaseRouter: router, ErrorHandlerFunc: refuse}), nil
+	return loadbalancer.HandlerWithOptions(whole, loadbalancer.ChiServerOptions{BaseRouter: router, ErrorHandlerFunc: unread}), nil
 }
 
 // GetState answers what is known and done at this moment.

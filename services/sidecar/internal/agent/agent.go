@@ -129,12 +129,12 @@ func (a *Agent) work(ctx context.Context, s *schedule.Schedule) time.Duration {
 }
 
 func (a *Agent) obey(ctx context.Context, s *schedule.Schedule, c command) error {
-	a.collect(ctx, s)
 	if !c.send {
 		s.Hold()
-		a.publish(s)
+		a.collect(ctx, s)
 		return nil
 	}
+	a.collect(ctx, s)
 	s.SendNow(time.Now())
 	var failed error
 	for range s.Told().Waiting { // no longer than what waits now

@@ -194,7 +194,7 @@ func TestRun_KeepsWhatTheControllerDoesNotTakeAndSendsItOnCommand(t *testing.T) 
 	r.away.Store(true)
 	folder := t.TempDir()
 	proc(t, folder, 10)
-	s := boot(t, "-controller-url", url, "-proc-root", folder, "-back-off-longest", "1h", "-interval", "1m")
+	s := boot(t, "-controller-url", url, "-proc-root", folder, "-back-off-longest", "1h", "-interval", "15s")
 
 	away, err := s.api.SendNowWithResponse(t.Context())
 	if err != nil || away.StatusCode() != http.StatusBadGateway || !strings.Contains(*away.ApplicationproblemJSON502.Detail, "measurements wait") {
@@ -250,7 +250,7 @@ func TestRun_APodThatCannotBeMeasuredIsNoReasonToEnd(t *testing.T) {
 
 func TestLoad_NamesEveryFault(t *testing.T) {
 	_, err := app.Load([]string{
-		"-controller-url", "ftp://x", "-app-metrics-url", "localhost", "-pod-name", "A", "-disk-paths", "data", "-interval", "1ms", "-usage-from", "guess",
+		"-controller-url", "ftp://x", "-app-metrics-url", "localhost", "-pod-name", "A", "-disk-paths", "data", "-interval", "1m", "-usage-from", "guess",
 	}, []string{"POD_NAMESPACE=Not_One"}, io.Discard)
 	if err == nil {
 		t.Fatal("no fault")

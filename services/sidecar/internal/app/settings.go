@@ -39,6 +39,10 @@ type Settings struct {
 	LogLevel string
 }
 
+// longestInterval keeps measurements fresh from one to the next: the controller looks at none that is
+// older than 20 s.
+const longestInterval = 15 * time.Second
+
 // Load reads the settings. It returns settings.ErrHelp, or every fault at once.
 func Load(args, environ []string, out io.Writer) (Settings, error) {
 	var s Settings
@@ -48,7 +52,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.String(&s.PodName, "pod-name", variable(environ, "POD_NAME"), "this pod, by default POD_NAME or the host's name")
 	set.String(&s.PodNamespace, "pod-namespace", variable(environ, "POD_NAMESPACE"), "its namespace, by default POD_NAMESPACE")
 	set.String(&s.PodUID, "pod-uid", variable(environ, "POD_UID"), "its UID, by default POD_UID; only pod-cgroup needs it")
-	set.Duration(&s.Interval, "interval", 5*time.Second, time.Second, 5*time.Minute, "time between two measurements, give or take a tenth")
+	set.Duration(&s.Interval, "interval", 5*time.Second, time.Second, longestInterval, "time between two measurements, give or take a tenth")
 	set.Int(&s.Keep, "keep", 60, 1, 10_000, "measurements that wait at most while the controller is away; the oldest are dropped")
 	set.Duration(&s.BackOffLongest, "back-off-longest", 30*time.Second, time.Second, time.Hour, "longest pause between two tries while the controller is away")
 	set.Choice(&s.UsageFrom, "usage-from", collect.Auto, "where CPU and memory are read; auto takes the first that works", collect.Sources...)

@@ -110,9 +110,10 @@ func (s *Schedule) Collected(m pod.Measurement, now time.Time) {
 // SendNow is the command to send without regard to the back-off.
 func (s *Schedule) SendNow(now time.Time) { s.sendAt = now }
 
-// Hold keeps what waits until the next measurement is due: a command to measure is none to send.
+// Hold keeps what is about to be measured on command until the next push is due: such a command is
+// none to send. What waits already goes out when it would have, however many commands come.
 func (s *Schedule) Hold() {
-	if s.sendAt.Before(s.collectAt) {
+	if s.waiting.len() == 0 && s.sendAt.Before(s.collectAt) {
 		s.sendAt = s.collectAt
 	}
 }

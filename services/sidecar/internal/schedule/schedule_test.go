@@ -161,13 +161,33 @@ func TestHold_AMeasurementOnCommandGoesOutWithTheNextPush(t *testing.T) {
 	s := New(options(always(0.5)), start)
 	s.Collected(measurement(start), start)
 	s.Sent(nil, start)
-	s.Collected(measurement(start), start) // on command
 	s.Hold()
-	expect(t, s, start, Wait, 5*time.Second)
-	next := start.Add(5 * time.Second)
-	expect(t, s, next, Collect, 0)
-	s.Collected(measurement(next), next)
-	expect(t, s, next, Send, 0)
+	s.Collected(measurement(start), start) // on command
+	expect(t, s, start, Wait, time.Second)
+	expect(t, s, start.Add(time.Second), Send, 0)
+}
+
+func TestHold_CommandsWithoutEndDoNotKeepPushesBack(t *testing.T) {
+	s, now, sent := New(options(always(0.5)), start), start, int64(0)
+	for now.Before(start.Add(time.Minute)) {
+		switch step := s.Next(now); step.Do {
+		case Collect:
+			s.Collected(measurement(now), now)
+		case Send:
+			s.Sent(nil, now)
+		case Wait:
+			now = now.Add(min(step.Wait, 2*time.Second))
+			s.Hold()
+			s.Collected(measurement(now), now) // on command
+		}
+		if told := s.Told(); told.Sent > 0 && now.Sub(told.LastSent) > 7*time.Second || told.Dropped > 0 {
+			t.Fatalf("after %v: %+v", now.Sub(start), told)
+		}
+		sent = s.Told().Sent
+	}
+	if sent < 20 {
+		t.Errorf("%d were sent", sent)
+	}
 }
 
 func TestSendNow_DoesNotWaitForTheBackOff(t *testing.T) {
@@ -200,12 +220,12 @@ func TestSchedule_AccountsForEveryMeasurement(t *testing.T) {
 				now = now.Add(time.Duration(random.Int64N(int64(step.Wait) + 1)))
 			}
 			if random.IntN(20) == 0 {
-				s.Collected(measurement(now), now)
 				if random.IntN(2) == 0 {
 					s.Hold()
 				} else {
 					s.SendNow(now)
 				}
+				s.Collected(measurement(now), now)
 			}
 			told := s.Told()
 			if told.Waiting > o.Keep || told.Collected != told.Sent+told.Refused+told.Dropped+int64(told.Waiting) {
