@@ -24,10 +24,10 @@ WITH_CLUSTER := deployments/with-cluster
 demo: prerequisites ## a request wakes a sleeping model server, on a real Kubernetes made here
 	@$(WITH_CLUSTER) --keep $(MAKE) deploy samples run-demo
 
-test: lint verify unit test-cluster ## lint, verify, unit, then integration and e2e on a real Kubernetes
+test: lint verify unit test-elasticsearch test-cluster ## lint, verify, unit, tests on a real Elasticsearch, then integration and e2e on a real Kubernetes
 
 ##@ Parts of them
-.PHONY: demo-down unit test-module test-cluster integration e2e lint verify bench bench-wakeup
+.PHONY: demo-down unit test-module test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup
 demo-down: ## remove all that the demo made
 	@deployments/demo-down
 
@@ -37,6 +37,12 @@ unit: ## tests that need nothing but Go, each module as it ships (GOWORK=off), w
 test-module: ## the same of one module: make test-module MODULE=services/load-balancer
 	@test -f "$(MODULE)/go.mod" || { echo "MODULE=$(MODULE) is not one of $(GO_MODULES) $(TOOL_MODULES)" >&2; exit 1; }
 	@echo "== $(MODULE)"; cd "$(MODULE)" && GOWORK=off go test -race -timeout 5m ./...
+
+test-elasticsearch: prerequisites ## tests on a real Elasticsearch, every version that a JDK here can run, the newest with security too
+	@deployments/test-elasticsearch $(MAKE) run-test-elasticsearch
+
+run-test-elasticsearch:
+	@cd services/load-balancer && GOWORK=off go test -race -count=1 -timeout 8m -tags elasticsearch -run Elasticsearch ./...
 
 test-cluster: prerequisites ## integration and e2e on a real Kubernetes
 	@$(WITH_CLUSTER) $(MAKE) deploy integration e2e
