@@ -29,8 +29,7 @@ type queue struct {
 	bytes   int64 // also those that the writer has taken and not written
 	records int64
 	offered uint64 // records that were taken in, ever
-	oldest  time.Time
-	asleep  bool // the writer waits for the next entry
+	asleep  bool   // the writer waits for the next entry
 	closed  bool
 }
 
@@ -76,16 +75,16 @@ func (q *queue) hurry() {
 	}
 }
 
-// take hands out all that waits; they stay in the account until they are released. When there is
+// take hands out all that waits, and whether that is all that will ever come; the chunks stay in the account until they are released. When there is
 // nothing, the next entry calls the writer at once.
-func (q *queue) take(into []*chunk) (taken []*chunk, closed bool) {
+func (q *queue) take(into []*chunk) ([]*chunk, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	taken = append(into[:0], q.filling...)
+	into = append(into[:0], q.filling...)
 	clear(q.filling)
 	q.filling = q.filling[:0]
-	q.asleep = len(taken) == 0
-	return taken, q.closed
+	q.asleep = len(into) == 0
+	return into, q.closed
 }
 
 // release takes a chunk out of the account. What it held is on the disk, or lost.

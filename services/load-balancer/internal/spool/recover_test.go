@@ -68,6 +68,7 @@ func FuzzOpen(f *testing.F) {
 }
 
 func all(t *testing.T, s *Spool) []string {
+	t.Helper()
 	found, _ := newest(t, s, access, "")
 	return found
 }
@@ -129,6 +130,7 @@ func TestSpool_OutlastsAFullDisk(t *testing.T) {
 }
 
 func shipped(t *testing.T, s *Spool, out *Outbox) []string {
+	t.Helper()
 	return wholeOnes([]byte(ship(t, out, s, 1<<20)))
 }
 
@@ -239,6 +241,7 @@ func BenchmarkScan(b *testing.B) {
 }
 
 func offerOne(b *testing.B, s *Spool, e string) {
+	b.Helper()
 	for !s.Offer(bytes.Clone([]byte(e))) {
 		_ = s.Flush(b.Context())
 	}

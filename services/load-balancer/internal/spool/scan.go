@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -161,8 +162,8 @@ func (c *Scan) open() (bool, error) {
 func (s *Spool) before(number uint64) (uint64, int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := len(s.segments) - 1; i >= 0; i-- {
-		if seg := s.segments[i]; seg.number < number {
+	for _, seg := range slices.Backward(s.segments) {
+		if seg.number < number {
 			return seg.number, seg.size
 		}
 	}

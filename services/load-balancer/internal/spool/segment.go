@@ -63,9 +63,9 @@ func (s *segment) since(offset int64) time.Time {
 	if offset >= s.size {
 		return time.Time{}
 	}
-	for i := len(s.marks) - 1; i >= 0; i-- {
-		if s.marks[i].offset <= offset {
-			return s.marks[i].at
+	for _, m := range slices.Backward(s.marks) {
+		if m.offset <= offset {
+			return m.at
 		}
 	}
 	return time.Time{}

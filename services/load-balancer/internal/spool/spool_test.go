@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -35,51 +34,51 @@ func document(e string) string { return strings.TrimSuffix(e[strings.IndexByte(e
 func options(dir string) Options {
 	return Options{
 		Dir: dir, MaxBytes: 1 << 30, QueueBytes: 16 << 20, Now: time.Now,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Registry: prometheus.NewRegistry(),
+		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
 	}
 }
 
-func open(t testing.TB, o Options) *Spool {
-	t.Helper()
+func open(tb testing.TB, o Options) *Spool {
+	tb.Helper()
 	s, err := Open(o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close(context.Background()) })
+	tb.Cleanup(func() { _ = s.Close(context.Background()) })
 	return s
 }
 
-func shut(t testing.TB, s *Spool) {
-	t.Helper()
-	if err := s.Close(t.Context()); err != nil {
-		t.Fatal(err)
+func shut(tb testing.TB, s *Spool) {
+	tb.Helper()
+	if err := s.Close(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 }
 
-func offer(t testing.TB, s *Spool, entries ...string) {
-	t.Helper()
+func offer(tb testing.TB, s *Spool, entries ...string) {
+	tb.Helper()
 	for _, e := range entries {
 		if !s.Offer([]byte(e)) {
-			t.Fatalf("refused: %.80q", e)
+			tb.Fatalf("refused: %.80q", e)
 		}
 	}
-	if err := s.Flush(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := s.Flush(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 }
 
 // newest is what a scan gives, and the places.
-func newest(t testing.TB, s *Spool, index, after string) (documents, places []string) {
-	t.Helper()
+func newest(tb testing.TB, s *Spool, index, after string) (documents, places []string) {
+	tb.Helper()
 	scan, err := s.Scan(index, after)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer scan.Close()
 	for {
 		d, err := scan.Next()
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if d == nil {
 			return documents, places
@@ -89,24 +88,24 @@ func newest(t testing.TB, s *Spool, index, after string) (documents, places []st
 }
 
 // ship takes all that there is to ship.
-func ship(t testing.TB, o *Outbox, s *Spool, maxBytes int) string {
-	t.Helper()
+func ship(tb testing.TB, o *Outbox, s *Spool, maxBytes int) string {
+	tb.Helper()
 	var all strings.Builder
 	for s.Stats().UnshippedBytes > 0 {
-		body, ends, err := o.Next(t.Context(), maxBytes, 0)
+		body, ends, err := o.Next(tb.Context(), maxBytes, 0)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		at := 0
 		for _, end := range ends {
 			if _, _, ok := split(body[at:end]); !ok {
-				t.Fatalf("not an entry: %q", body[at:end])
+				tb.Fatalf("not an entry: %q", body[at:end])
 			}
 			at = end
 		}
 		all.Write(body)
 		if err := o.Commit(); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return all.String()
