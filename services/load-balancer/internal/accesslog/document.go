@@ -61,9 +61,11 @@ func AppendEntry(dst []byte, id string, r *Record, o Options) []byte {
 	w := writer{append(dst, o.create...)}
 	w.value(id, maxID)
 	w.b = append(w.b[:len(w.b)-1], "}}\n{"...)
+	from := len(w.b) + len(`"@timestamp":`)
 	w.time("@timestamp", r.ArrivedAt)
+	arrived := w.b[from:] // as it is written, with its comma
 	w.raw(o.common)
-	w.event(id, r)
+	w.event(id, r, arrived)
 	w.message(r)
 	w.request(r, &o)
 	w.url(r, &o)
@@ -86,7 +88,7 @@ const (
 	errorCut        = "cut-off"     // the answer is not whole, or the tunnel broke
 )
 
-func (w *writer) event(id string, r *Record) {
+func (w *writer) event(id string, r *Record, arrived []byte) {
 	action := actionProxied
 	switch {
 	case r.Refusal != "":
@@ -102,7 +104,8 @@ func (w *writer) event(id string, r *Record) {
 	w.text("id", id, maxID)
 	w.text("action", action, maxWord)
 	w.text("outcome", outcome, maxWord)
-	w.time("start", r.ArrivedAt)
+	w.name("start")
+	w.b = append(w.b, arrived...)
 	w.time("end", r.ArrivedAt.Add(r.Took))
 	w.number("duration", int64(r.Took))
 	w.end()
@@ -193,18 +196,25 @@ func (w *writer) headers(all []Header, o *Options) {
 
 func (w *writer) url(r *Record, o *Options) {
 	w.begin("url")
+	w.text("path", r.Path, maxPath)
+	var query []byte // as it is written
+	if r.Query != "" {
+		w.raw(`"query":"`)
+		from := len(w.b)
+		w.b = o.query(w.b, r.Query, maxQuery)
+		query = w.b[from:]
+		w.raw(`",`)
+	}
 	if r.Path != "" {
 		w.raw(`"original":"`)
 		w.b = appendText(w.b, r.Path, maxPath)
-		if left := maxOriginal - len(r.Path) - 1; r.Query != "" && left > 0 {
+		switch left := maxOriginal - len(r.Path) - 1; {
+		case len(query) == 0 || left <= 0:
+		case len(query)+2 <= left:
+			w.b = append(append(w.b, '?'), query...)
+		default:
 			w.b = o.query(append(w.b, '?'), r.Query, left)
 		}
-		w.raw(`",`)
-	}
-	w.text("path", r.Path, maxPath)
-	if r.Query != "" {
-		w.raw(`"query":"`)
-		w.b = o.query(w.b, r.Query, maxQuery)
 		w.raw(`",`)
 	}
 	domain, port := hostPort(withoutUser(r.Host))

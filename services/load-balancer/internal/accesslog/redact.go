@@ -13,10 +13,11 @@ const maxName = 128
 // fit into the limit is left out from the first such parameter on.
 func (o *Options) query(b []byte, query string, limit int) []byte {
 	for first := true; query != ""; first = false {
-		item, rest, separator := query, "", -1
-		if separator = strings.IndexAny(query, "&;"); separator >= 0 {
-			item, rest = query[:separator], query[separator+1:]
+		end := 0
+		for end < len(query) && query[end] != '&' && query[end] != ';' {
+			end++
 		}
+		item, rest := query[:end], query[min(end+1, len(query)):]
 		name, value, valued := strings.Cut(item, "=")
 		switch {
 		case item == "" || o.kept[name]:
