@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/routing"
 )
@@ -173,6 +175,19 @@ func TestFind_Filters(t *testing.T) {
 		if got := paths(find(t, g, c.q)); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
+	}
+}
+
+func TestRing_KeepsNothingOfALongQuery(t *testing.T) {
+	g := NewRing(3, 1<<20, "e")
+	line := "GET /a?" + strings.Repeat("x", keptURI)
+	g.Add(Record{Method: line[:3], Path: line[4:6], Query: line[7:], UserAgent: "x", RequestHeaders: []Header{{"x", nil}}})
+	r := find(t, g, Query{}).Entries[0].Record
+	if r.Method != http.MethodGet || r.Path != "/a" || r.Query != "" || r.UserAgent != "" || r.RequestHeaders != nil {
+		t.Errorf("kept: %+v", r)
+	}
+	if unsafe.StringData(r.Path) == unsafe.StringData(line[4:6]) {
+		t.Error("the path keeps the whole line")
 	}
 }
 

@@ -71,6 +71,19 @@ func TestReady_OnlyWithRoutes(t *testing.T) {
 	eventually(t, "ready", func() bool { r, _ := get(t, client(t), b.admin+"/readyz"); return r.StatusCode == http.StatusOK })
 }
 
+func TestSettings_RefuseALogThatWouldTellTooMuch(t *testing.T) {
+	_, err := app.Load([]string{"-log-sample", "default/shop=2", "-log-request-headers", "accept,Authorization", "-log-query-parameters", "a=b"},
+		[]string{"NEMESIS_LOG_RESPONSE_HEADERS=Set-Cookie"}, io.Discard)
+	for _, part := range []string{
+		`log-sample: "default/shop=2" is not allowed`, `log-request-headers: "authorization" is not allowed`,
+		`log-response-headers: "set-cookie" is not allowed`, `log-query-parameters: "a=b" is not allowed`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("missing %q in: %v", part, err)
+		}
+	}
+}
+
 func TestSettings_NameEveryFaultAtOnce(t *testing.T) {
 	_, err := app.Load([]string{"-controller-url", "ftp://x", "-trusted-proxies", "10.0.0.0/99", "-drain-timeout", "0s"}, []string{"NEMESIS_MAX_BODY_MIB=-1"}, io.Discard)
 	if err == nil {

@@ -65,6 +65,10 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trusted-proxies: %w", err)
 	}
+	logged, err := s.logged()
+	if err != nil {
+		return nil, err
+	}
 	a := &App{settings: s, log: tel.Log, telemetry: tel, metrics: proxy.NewMetrics(tel.Registry)}
 	a.controller, err = controller.New(controller.Options{
 		URL: s.ControllerURL, Identity: s.Identity, StartedAt: startedAt, Log: tel.Log, Tracer: tel.Tracer, Registry: tel.Registry,
@@ -85,7 +89,8 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	tel.Registry.MustRegister(&collector{dispatcher: a.dispatcher, accesslog: a.accesslog})
 	a.upstream = upstream.New(upstream.Options{Silence: func() time.Duration { return a.tuning.Current().Timeout }})
 	a.proxy = proxy.New(proxy.Options{
-		Matcher: a.dispatcher, Sender: a.upstream, Gate: a.gate, AccessLog: a.accesslog, TrustedProxies: trusted,
+		Matcher: a.dispatcher, Sender: a.upstream, Gate: a.gate, TrustedProxies: trusted,
+		AccessLog: sampled{logged.sampler, a.accesslog}, LogRequest: logged.requestFields, LogResponse: logged.answerFields,
 		Limits: proxy.Limits{Body: int64(s.MaxBodyMiB) << 20, URI: s.MaxURIBytes, StreamIdle: s.StreamIdleTimeout},
 		Log:    tel.Log, Tracer: tel.Tracer, Metrics: a.metrics,
 	})
@@ -195,6 +200,18 @@ func (a *App) drain(stop context.CancelFunc, dataEnd <-chan error) error {
 		fault = errors.Join(fault, fmt.Errorf("%d tunnels and requests of the admin port were still open at the deadline", cut))
 	}
 	return fault
+}
+
+// sampled keeps the share of the log that the settings ask for.
+type sampled struct {
+	sampler accesslog.Sampler
+	log     proxy.AccessLog
+}
+
+func (s sampled) Add(r accesslog.Record) {
+	if s.sampler.Keep(&r, rand.Float64) {
+		s.log.Add(r)
+	}
 }
 
 // tuned tells who keeps a setting of its own, and notes what is followed.

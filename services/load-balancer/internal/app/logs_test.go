@@ -167,3 +167,17 @@ func TestLogs_DropTheOldestAndCountThem(t *testing.T) {
 		}
 	}
 }
+
+func TestLogs_HaveTheShareThatIsAskedForAndAllThatFailed(t *testing.T) {
+	controller, server := newFakeController(t)
+	awake(controller, "app", "/app", pod(t, says("hello")))
+	b := boot(t, server.URL, func(s *app.Settings) { s.LogSample = "1,default/app=0" })
+	c := client(t)
+	for range 5 {
+		get(t, c, b.url+"/app")
+	}
+	get(t, c, b.url+"/nowhere")
+	if items := b.logs(t, nil).Items; len(items) != 1 || items[0].Status != 404 {
+		t.Errorf("log = %+v", items)
+	}
+}

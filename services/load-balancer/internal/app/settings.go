@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/accesslog"
 )
 
 // Settings of the load balancer. Each comes from its default, the YAML file, the environment
@@ -34,6 +35,11 @@ type Settings struct {
 	AccessLogRecords int // kept in memory for GET /proxy/logs
 	AccessLogMiB     int // that they may hold
 
+	LogSample          string // which share of requests is logged
+	LogQueryParameters string // whose values are logged, with commas between
+	LogRequestHeaders  string // header fields that are logged
+	LogResponseHeaders string
+
 	TrustedProxies string // CIDRs whose X-Forwarded-* headers are believed, with commas between
 	LogLevel       string
 }
@@ -55,6 +61,10 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.Duration(&s.DrainTimeout, "drain-timeout", 30*time.Second, time.Second, time.Hour, "how long requests then have to end")
 	set.Int(&s.AccessLogRecords, "access-log-records", 10_000, 1, 1_000_000, "requests that GET /proxy/logs can show")
 	set.Int(&s.AccessLogMiB, "access-log-mib", 16, 1, 1<<10, "MiB that they may hold in memory")
+	set.String(&s.LogSample, "log-sample", "1", "share of requests that is logged: for all, for one application as namespace/deployment=0.1, or both with commas between; what fails, is refused, breaks off or wakes an application always is")
+	set.String(&s.LogQueryParameters, "log-query-parameters", "", "query parameters whose values are logged, with commas between, upper and lower case told apart; of all others the log has the name and REDACTED")
+	set.String(&s.LogRequestHeaders, "log-request-headers", "", "header fields of requests that are logged, with commas between; those that hold credentials are refused")
+	set.String(&s.LogResponseHeaders, "log-response-headers", "", "header fields of answers that are logged, likewise")
 	set.String(&s.TrustedProxies, "trusted-proxies", "", "CIDRs of proxies whose X-Forwarded-* headers are believed, with commas between; none by default")
 	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")
 	err := set.Load(args, environ)
@@ -76,7 +86,27 @@ func (s Settings) Validate() error {
 	if _, err := s.trusted(); err != nil {
 		faults = append(faults, fmt.Errorf("trusted-proxies: %q is not allowed: must be CIDRs such as 10.0.0.0/8,fd00::/8", s.TrustedProxies))
 	}
+	if _, err := s.logged(); err != nil {
+		faults = append(faults, err)
+	}
 	return errors.Join(faults...)
+}
+
+// logged is what of a request is logged.
+type logged struct {
+	sampler                     accesslog.Sampler
+	parameters                  []string
+	requestFields, answerFields []string
+}
+
+// logged reads the settings of the log; the error has all their faults.
+func (s Settings) logged() (l logged, err error) {
+	var faults [4]error
+	l.sampler, faults[0] = accesslog.ParseSampler("log-sample", s.LogSample)
+	l.parameters, faults[1] = accesslog.ParseParameters("log-query-parameters", s.LogQueryParameters)
+	l.requestFields, faults[2] = accesslog.ParseHeaders("log-request-headers", s.LogRequestHeaders)
+	l.answerFields, faults[3] = accesslog.ParseHeaders("log-response-headers", s.LogResponseHeaders)
+	return l, errors.Join(faults[:]...)
 }
 
 func (s Settings) trusted() ([]netip.Prefix, error) {
