@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/elastic/go-elasticsearch/v8"
 	"github.com/elastic/go-elasticsearch/v8/esapi"
@@ -33,7 +34,8 @@ type Options struct {
 
 // Client speaks to one Elasticsearch. Any number of goroutines may use it at once.
 type Client struct {
-	base *elasticsearch.BaseClient
+	options Options
+	base    *elasticsearch.BaseClient
 }
 
 // New makes a client. It connects to nothing yet, but its files must be there.
@@ -54,7 +56,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{base: base}, nil
+	return &Client{options: o, base: base}, nil
 }
 
 // Validate names every fault by the setting that it comes from.
@@ -105,6 +107,27 @@ func (c *Client) ask(ctx context.Context, r esapi.Request) (int, []byte, error) 
 		err = errors.New("the answer is too large")
 	}
 	return answer.StatusCode, body, err
+}
+
+// Await asks until the server answers anything at all, or ctx ends; the error says why it did not.
+func (c *Client) Await(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	last := errors.New("it was not asked")
+	for {
+		_, _, err := c.ask(ctx, plain{method: http.MethodGet, path: "/"})
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() == nil {
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			return last
+		case <-tick.C:
+		}
+	}
 }
 
 // plain is a request that esapi has no function for, or one that must not say more than its path.
