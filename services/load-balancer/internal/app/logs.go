@@ -60,12 +60,17 @@ func openLogs(s Settings, startedAt time.Time, log *slog.Logger, registry promet
 	return l, nil
 }
 
-// ship begins the shipping to Elasticsearch.
+// ship begins the shipping to Elasticsearch, which is searched from then on.
 func (l *logs) ship(s Settings, deadBytes int64, registry prometheus.Registerer) error {
 	client, err := elastic.New(s.Elasticsearch.Options())
 	if err != nil {
 		return err
 	}
+	reader, err := elastic.New(s.Elasticsearch.ReadOptions())
+	if err != nil {
+		return fmt.Errorf("who reads: %w", err)
+	}
+	l.store = elastic.NewSearch(reader, s.Elasticsearch.Namespace)
 	dead, err := spool.OpenDeadLetters(s.LogSpoolDir, deadBytes, time.Now, registry)
 	if err != nil {
 		return fmt.Errorf("log-spool-dir: %w", err)
