@@ -116,6 +116,7 @@ func show(s shipping, requests []added) {
 }
 
 func measureShipping(t *testing.T, client *elastic.Client, namespace string) shipping {
+	t.Helper()
 	before := resident(t)
 	cpu, took, entryBytes := shipRecords(t, client, namespace, false)
 	out := shipping{
@@ -133,6 +134,7 @@ const benchRecords = 100_000
 // shipRecords brings records through journal, spool and shipper to the server, and returns the CPU
 // time of this process, and how long it took.
 func shipRecords(t *testing.T, client *elastic.Client, namespace string, gzip bool) (cpu, took time.Duration, entryBytes int) {
+	t.Helper()
 	dir, registry := t.TempDir(), prometheus.NewRegistry()
 	s, err := spool.Open(spool.Options{
 		Dir: dir, MaxBytes: 1 << 30, QueueBytes: 16 << 20, Outbox: true, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registry: registry,
@@ -194,6 +196,7 @@ func cpuTime() time.Duration {
 }
 
 func resident(t *testing.T) int64 {
+	t.Helper()
 	raw, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		t.Fatal(err)

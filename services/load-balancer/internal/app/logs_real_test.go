@@ -112,6 +112,15 @@ func (x *index) ask(t *testing.T, url, body string, into any) {
 	}
 }
 
+// shipped waits until all that was logged is in the index.
+func (b *balancer) shipped(t *testing.T) {
+	t.Helper()
+	eventually(t, "all is shipped", func() bool {
+		_, metrics := get(t, client(t), b.admin+"/metrics")
+		return strings.Contains(metrics, "nemesis_lb_log_unshipped_records 0\n") && strings.Contains(metrics, "nemesis_lb_log_queue_bytes 0\n")
+	})
+}
+
 func TestElasticsearch_HasEveryRequestAndLogsAreSearchedThere(t *testing.T) {
 	x := newIndex(t)
 	controller, server := newFakeController(t)
@@ -125,7 +134,10 @@ func TestElasticsearch_HasEveryRequestAndLogsAreSearchedThere(t *testing.T) {
 	for n := range 20 {
 		get(t, client(t), fmt.Sprintf("%s/app/%d", b.url, n))
 	}
-	eventually(t, "all are there", func() bool { return len(x.paths(t)) == 20 })
+	b.shipped(t)
+	if found := x.paths(t); len(found) != 20 {
+		t.Errorf("%v", found)
+	}
 	page := b.logs(t, &loadbalancer.ListProxyLogsParams{Text: new("/app/19")})
 	if len(page.Items) != 1 || *page.Items[0].Path != "/app/19" || page.Items[0].Status != 200 {
 		t.Errorf("%+v", page)
@@ -162,9 +174,9 @@ func TestElasticsearch_AfterKillsEveryAnsweredRequestIsThereOnce(t *testing.T) {
 	}
 	answered := map[string]time.Duration{} // how long before the kill
 	for round := range kills + 1 {
-		process, url := launch(t, program, args)
+		process, url, admin := launch(t, program, args)
 		killed := make(chan struct{})
-		if round == kills { // this one may end in peace, and ships what is left
+		if round == kills { // this one ends in peace, when it has shipped what is left
 			time.AfterFunc(time.Second, func() { close(killed) })
 		} else {
 			time.AfterFunc(time.Duration(300+rand.IntN(1500))*time.Millisecond, func() {
@@ -203,6 +215,7 @@ func TestElasticsearch_AfterKillsEveryAnsweredRequestIsThereOnce(t *testing.T) {
 		end := time.Now()
 		asking.Wait()
 		if round == kills {
+			(&balancer{admin: admin}).shipped(t)
 			_ = process.Process.Signal(syscall.SIGTERM)
 		}
 		if err := process.Wait(); round == kills && err != nil {
@@ -234,10 +247,10 @@ func TestElasticsearch_AfterKillsEveryAnsweredRequestIsThereOnce(t *testing.T) {
 	}
 }
 
-// launch starts the program, and returns where clients come once it is ready.
-func launch(t *testing.T, program string, args []string) (*exec.Cmd, string) {
+// launch starts the program, and returns where clients come and where its API is, once it is ready.
+func launch(t *testing.T, program string, args []string) (process *exec.Cmd, url, admin string) {
 	t.Helper()
-	process := exec.CommandContext(t.Context(), program, args...)
+	process = exec.CommandContext(t.Context(), program, args...)
 	out, err := process.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -267,5 +280,5 @@ func launch(t *testing.T, program string, args []string) (*exec.Cmd, string) {
 		_ = r.Body.Close()
 		return r.StatusCode == http.StatusOK
 	})
-	return process, "http://" + line.Data
+	return process, "http://" + line.Data, "http://" + line.Admin
 }
