@@ -34,7 +34,8 @@ var (
 	cores    = []string{controller + "control", balancer + "proxy", sidecar + "agent"}
 	adapters = []string{
 		controller + "cluster", controller + "ingest", controller + "httpapi",
-		balancer + "upstream", balancer + "controller", balancer + "httpapi", balancer + "connections", balancer + "spool",
+		balancer + "upstream", balancer + "controller", balancer + "httpapi", balancer + "connections",
+		balancer + "spool", balancer + "elastic",
 		sidecar + "collect", sidecar + "send", sidecar + "httpapi",
 	}
 	// Generated types stop at the packages that translate them.

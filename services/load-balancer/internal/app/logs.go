@@ -78,8 +78,12 @@ func (l *logs) ship(s Settings, deadBytes int64, registry prometheus.Registerer)
 	if err != nil {
 		return fmt.Errorf("log-spool-dir: %w", err)
 	}
+	l.store = elastic.NewSearch(client, s.Elasticsearch.Namespace)
 	outbox := l.spool.Outbox()
-	shipper := elastic.NewShipper(client, elastic.ShipperOptions{Outbox: outbox, DeadLetters: dead, Random: rand.Float64, Log: l.log, Registry: registry})
+	shipper := elastic.NewShipper(client, elastic.ShipperOptions{
+		Outbox: outbox, DeadLetters: dead, Gzip: s.ElasticsearchGzip,
+		Random: rand.Float64, Log: l.log, Registry: registry,
+	})
 	life, end := context.WithCancel(context.Background())
 	l.end, l.ended = end, make(chan struct{})
 	go func() {
