@@ -78,7 +78,6 @@ func (l *logs) ship(s Settings, deadBytes int64, registry prometheus.Registerer)
 	if err != nil {
 		return fmt.Errorf("log-spool-dir: %w", err)
 	}
-	l.store = elastic.NewSearch(client, s.Elasticsearch.Namespace)
 	outbox := l.spool.Outbox()
 	shipper := elastic.NewShipper(client, elastic.ShipperOptions{
 		Outbox: outbox, DeadLetters: dead, Gzip: s.ElasticsearchGzip,

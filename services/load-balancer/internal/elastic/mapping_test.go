@@ -145,7 +145,7 @@ func TestTemplates_KnowEveryFieldThatIsWritten(t *testing.T) {
 					walk(strings.TrimPrefix(path+"."+key, "."), v)
 				}
 			}
-			walk("", map[string]any(d))
+			walk("", d)
 		}
 		// What nobody writes is there for the teams whose dashboards expect it of any such stream.
 		allowed := map[string]bool{

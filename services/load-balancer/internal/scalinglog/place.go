@@ -1,6 +1,9 @@
 package scalinglog
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // overlap is how far back is asked for again: decisions on several applications are made side by
 // side, and one that is told later may be a little older.
@@ -29,8 +32,7 @@ func (p *Place) Last() time.Time { return p.last }
 // Keep hands the decisions of an answer, newest first as the controller gives them, to keep, oldest
 // first, but for those it has had. It ends where one is not kept: from there it is asked again.
 func (p *Place) Keep(newestFirst []Decision, keep func(Decision) bool) (kept int) {
-	for i := len(newestFirst) - 1; i >= 0; i-- {
-		d := newestFirst[i]
+	for _, d := range slices.Backward(newestFirst) {
 		if _, had := p.seen[d.ID]; had {
 			continue
 		}
