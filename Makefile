@@ -24,10 +24,10 @@ WITH_CLUSTER := deployments/with-cluster
 demo: prerequisites ## a request wakes a sleeping model server, on a real Kubernetes made here
 	@$(WITH_CLUSTER) --keep $(MAKE) deploy samples run-demo
 
-test: lint verify unit test-cluster ## lint, verify, unit, then integration and e2e on a real Kubernetes
+test: lint verify unit test-elasticsearch test-cluster ## lint, verify, unit, tests on a real Elasticsearch, then integration and e2e on a real Kubernetes
 
 ##@ Parts of them
-.PHONY: demo-down unit test-module test-cluster integration e2e lint verify bench bench-wakeup
+.PHONY: demo-down unit test-module test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs
 demo-down: ## remove all that the demo made
 	@deployments/demo-down
 
@@ -37,6 +37,12 @@ unit: ## tests that need nothing but Go, each module as it ships (GOWORK=off), w
 test-module: ## the same of one module: make test-module MODULE=services/load-balancer
 	@test -f "$(MODULE)/go.mod" || { echo "MODULE=$(MODULE) is not one of $(GO_MODULES) $(TOOL_MODULES)" >&2; exit 1; }
 	@echo "== $(MODULE)"; cd "$(MODULE)" && GOWORK=off go test -race -timeout 5m ./...
+
+test-elasticsearch: prerequisites ## tests on a real Elasticsearch, every version that a JDK here can run, the newest with security too
+	@deployments/test-elasticsearch $(MAKE) run-test-elasticsearch
+
+run-test-elasticsearch:
+	@cd services/load-balancer && GOWORK=off go test -race -count=1 -p 1 -timeout 8m -tags elasticsearch -run Elasticsearch ./...
 
 test-cluster: prerequisites ## integration and e2e on a real Kubernetes
 	@$(WITH_CLUSTER) $(MAKE) deploy integration e2e
@@ -65,6 +71,9 @@ bench: ## Go benchmarks of the request path and of the decisions
 bench-wakeup: prerequisites ## what Nemesis adds to a wake-up, against the floor; writes build/bench/wakeup.json
 	@$(WITH_CLUSTER) $(MAKE) deploy run-bench-wakeup
 
+bench-logs: prerequisites ## what the log costs: records a second and core into a real Elasticsearch, what it adds to requests; writes build/bench/logs.json
+	@deployments/with-elasticsearch $(MAKE) run-bench-logs
+
 ##@ Shipping
 .PHONY: push-images deploy-service release released
 push-images: ## push images: make push-images REGISTRY=registry.example.com/team TAG=0.1.0 IMAGES="load-balancer"
@@ -81,7 +90,7 @@ released: ## the services as they were at the last release, for the tests of ind
 	@deployments/released
 
 ##@ Making
-.PHONY: generate images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup
+.PHONY: generate images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-logs
 generate: ## types, servers, clients and the CustomResourceDefinition from api/
 	cd gen && GOWORK=off go generate ./...
 
@@ -107,6 +116,9 @@ run-demo: require-cluster
 run-bench-wakeup: require-cluster
 	@cd e2e && GOWORK=off go build -o ../build/bin/bench-wakeup ./bench/wakeup
 	@build/bin/bench-wakeup
+
+run-bench-logs:
+	@cd services/load-balancer && NEMESIS_BENCH_OUT=$(CURDIR)/build/bench/logs.json GOWORK=off go test -v -count=1 -timeout 9m -tags bench -run TestBenchLogs ./internal/app
 
 prerequisites: ## install what is missing, or say what to install
 	@deployments/prerequisites

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -38,78 +37,37 @@ type Page struct {
 	Next    string // for what is older; "" at the end
 }
 
-// step is how many records are copied at once.
-const step = 32
-
-// Find finds records, the one that ended last first. A page begins where the one before ended,
-// whatever was added meanwhile.
-func (g *Ring) Find(q Query) (Page, error) {
-	before := ^uint64(0)
-	if q.After != "" {
-		place, ok := g.sequence(q.After)
-		if !ok {
-			return Page{}, ErrCursor
-		}
-		before = place
-	}
-	var (
-		page  Page
-		some  [step]Record
-		match = q.matcher()
-	)
-	for {
-		n, newest := g.copyBefore(before, some[:])
-		for i := range n {
-			before = newest - uint64(i)
-			if !match(&some[i]) {
-				continue
-			}
-			if len(page.Entries) == q.Limit {
-				page.Next = page.Entries[q.Limit-1].ID
-				return page, nil
-			}
-			page.Entries = append(page.Entries, Entry{ID: g.id(before), Record: some[i]})
-		}
-		if n == 0 {
-			return page, nil
-		}
-	}
+// Matcher tells of one record after another whether it is wanted, be it fresh or read back. One
+// goroutine at a time may use it.
+type Matcher struct {
+	query  Query
+	text   []byte
+	target []byte // kept from record to record
 }
 
-func (g *Ring) id(sequence uint64) string { return g.epoch + "." + strconv.FormatUint(sequence, 36) }
+// Matcher makes one. Limit and After are the keeper's business.
+func (q Query) Matcher() *Matcher { return &Matcher{query: q, text: []byte(q.Text)} }
 
-func (g *Ring) sequence(id string) (uint64, bool) {
-	text, ok := strings.CutPrefix(id, g.epoch+".")
-	if !ok {
-		return 0, false
+// Match tells whether the record is wanted.
+func (m *Matcher) Match(r *Record) bool {
+	q := &m.query
+	switch {
+	case !q.Since.IsZero() && r.ArrivedAt.Before(q.Since),
+		!q.Until.IsZero() && !r.ArrivedAt.Before(q.Until),
+		q.Namespace != "" && r.Application.Namespace != q.Namespace,
+		q.Deployment != "" && r.Application.Deployment != q.Deployment,
+		q.Status >= 100 && r.ShownStatus() != q.Status,
+		q.Status > 0 && q.Status < 100 && r.ShownStatus()/100 != q.Status,
+		q.Client.IsValid() && !r.clientIs(q.Client),
+		q.Method != "" && r.Method != q.Method:
+		return false
 	}
-	sequence, err := strconv.ParseUint(text, 36, 64)
-	return sequence, err == nil && g.id(sequence) == id
-}
-
-// matcher tells of a record whether it is wanted.
-func (q Query) matcher() func(*Record) bool {
-	var target []byte // kept from record to record
-	text := []byte(q.Text)
-	return func(r *Record) bool {
-		switch {
-		case !q.Since.IsZero() && r.ArrivedAt.Before(q.Since),
-			!q.Until.IsZero() && !r.ArrivedAt.Before(q.Until),
-			q.Namespace != "" && r.Application.Namespace != q.Namespace,
-			q.Deployment != "" && r.Application.Deployment != q.Deployment,
-			q.Status >= 100 && r.ShownStatus() != q.Status,
-			q.Status > 0 && q.Status < 100 && r.ShownStatus()/100 != q.Status,
-			q.Client.IsValid() && !r.clientIs(q.Client),
-			q.Method != "" && r.Method != q.Method:
-			return false
-		}
-		if len(text) == 0 || strings.Contains(r.Path, q.Text) {
-			return true
-		}
-		if r.Address == "" {
-			return false
-		}
-		target = append(append(append(target[:0], "http://"...), r.Address...), r.PodPath...)
-		return bytes.Contains(target, text)
+	if len(m.text) == 0 || strings.Contains(r.Path, q.Text) {
+		return true
 	}
+	if r.Address == "" {
+		return false
+	}
+	m.target = append(append(append(m.target[:0], "http://"...), r.Address...), r.PodPath...)
+	return bytes.Contains(m.target, m.text)
 }

@@ -1,0 +1,66 @@
+package spool
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+const (
+	committedFile = "committed.json"
+	identityFile  = "identity"
+)
+
+// committed is up to where everything was acknowledged.
+type committed struct {
+	Segment uint64 `json:"segment"`
+	Offset  int64  `json:"offset"`
+}
+
+// readCommitted reads it; from the beginning when there is none, or none that can be read: what is
+// shipped twice has the same ids.
+func readCommitted(dir string) committed {
+	var c committed
+	raw, err := os.ReadFile(filepath.Join(dir, committedFile)) //nolint:gosec // G304: the operator names the folder
+	if err != nil || json.Unmarshal(raw, &c) != nil {
+		return committed{}
+	}
+	return c
+}
+
+// write replaces the file as a whole. It is not flushed to the device: an older one ships again
+// what has the same ids.
+func (c committed) write(dir string) error {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	return replace(filepath.Join(dir, committedFile), append(raw, '\n'))
+}
+
+func replace(path string, content []byte) error {
+	if err := os.WriteFile(path+".new", content, fileMode); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+var identity = regexp.MustCompile(`^[0-9a-f]{16}$`)
+
+// identify is what tells this folder from others, so that a place in another one is not taken for
+// one here.
+func identify(dir string) (string, error) {
+	path := filepath.Join(dir, identityFile)
+	raw, _ := os.ReadFile(path) //nolint:gosec // G304: the operator names the folder
+	if id := strings.TrimSpace(string(raw)); identity.MatchString(id) {
+		return id, nil
+	}
+	fresh := make([]byte, 8)
+	_, _ = rand.Read(fresh) // it never fails
+	id := hex.EncodeToString(fresh)
+	return id, replace(path, []byte(id+"\n"))
+}

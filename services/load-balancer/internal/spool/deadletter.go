@@ -1,0 +1,93 @@
+package spool
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	deadFile    = "dead-letters.ndjson"
+	oldDeadFile = "dead-letters.old.ndjson"
+)
+
+// DeadLetters keeps the entries that were refused for what they are, each in a line with why, for
+// people to look at. It is bounded: when it is full its older half goes.
+type DeadLetters struct {
+	dir    string
+	half   int64
+	now    func() time.Time
+	aged   prometheus.Counter
+	mu     sync.Mutex
+	bytes  int64
+	counts [2]int // entries in the file and in the older one
+}
+
+// OpenDeadLetters goes on with those in a folder.
+func OpenDeadLetters(dir string, maxBytes int64, now func() time.Time, registry prometheus.Registerer) (*DeadLetters, error) {
+	d := &DeadLetters{dir: dir, half: maxBytes / 2, now: now, aged: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "nemesis_lb_log_dead_letters_aged_total", Help: "Refused log entries that went from the dead-letter file by age.",
+	})}
+	registry.MustRegister(d.aged)
+	for i, name := range []string{deadFile, oldDeadFile} {
+		raw, err := os.ReadFile(filepath.Join(dir, name)) //nolint:gosec // G304: the operator names the folder
+		if err != nil && !os.IsNotExist(err) {
+			return nil, err
+		}
+		if d.counts[i] = bytes.Count(raw, []byte("\n")); i == 0 {
+			d.bytes = int64(len(raw))
+		}
+	}
+	return d, nil
+}
+
+// letter is one line.
+type letter struct {
+	Time     time.Time       `json:"@timestamp"`
+	Why      string          `json:"why"`
+	Action   json.RawMessage `json:"action,omitempty"`
+	Document json.RawMessage `json:"document,omitempty"`
+	Raw      string          `json:"raw,omitempty"` // in place of both where they are no JSON
+}
+
+// Add keeps an entry and why it was refused.
+func (d *DeadLetters) Add(entry []byte, why string) error {
+	l := letter{Time: d.now().UTC(), Why: why}
+	if action, document, ok := split(entry); ok && json.Valid(action) && json.Valid(document) {
+		l.Action, l.Document = action, document
+	} else {
+		l.Raw = string(entry)
+	}
+	line, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	line = append(line, '\n')
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	path := filepath.Join(d.dir, deadFile)
+	if d.bytes > 0 && d.bytes+int64(len(line)) > d.half {
+		if err := os.Rename(path, filepath.Join(d.dir, oldDeadFile)); err != nil {
+			return err
+		}
+		d.aged.Add(float64(d.counts[1]))
+		d.bytes, d.counts = 0, [2]int{0, d.counts[0]}
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, fileMode) //nolint:gosec // G304: the operator names the folder
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	if _, err := f.WriteAt(line, d.bytes); err != nil {
+		_ = f.Truncate(d.bytes)
+		return err
+	}
+	d.bytes += int64(len(line))
+	d.counts[0]++
+	return nil
+}

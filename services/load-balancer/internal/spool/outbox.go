@@ -1,0 +1,169 @@
+package spool
+
+import (
+	"context"
+	"os"
+	"time"
+)
+
+// Outbox hands out what is to be shipped, in the order in which it was written, one batch at a time.
+// It is for one goroutine.
+type Outbox struct {
+	s     *Spool
+	seg   *segment // the batch's
+	until place    // where it ends
+	file  *os.File
+	win   window
+	body  []byte
+	ends  []int
+}
+
+// Outbox begins at what was not acknowledged yet.
+func (s *Spool) Outbox() *Outbox { return &Outbox{s: s} }
+
+// resume goes on where a process before was: what was acknowledged goes.
+func (s *Spool) resume(done committed) error {
+	for _, seg := range s.segments {
+		switch {
+		case seg.number < done.Segment, seg.number == done.Segment && done.Offset >= seg.size:
+			seg.acknowledged = place{seg.size, seg.records}
+		case seg.number == done.Segment && done.Offset > 0:
+			before := &segment{path: seg.path}
+			if _, _, err := before.load(done.Offset); err != nil {
+				return err
+			}
+			seg.acknowledged = place{done.Offset, before.records}
+		}
+		seg.given = seg.acknowledged
+	}
+	s.tidy()
+	return nil
+}
+
+// tidy removes what is shipped, but for the segment that is written.
+func (s *Spool) tidy() {
+	for len(s.segments) > 1 && s.segments[0].acknowledged.offset >= s.segments[0].size {
+		s.removeOldest()
+	}
+}
+
+// Next is the next batch: whole entries, one after the other, each ending where ends says. It comes
+// when there are maxBytes, or maxWait after there was the first entry, and always before ctx ends
+// with nothing. It is valid until the next call; without Commit that call gives the same again.
+func (o *Outbox) Next(ctx context.Context, maxBytes int, maxWait time.Duration) (body []byte, ends []int, err error) {
+	var full <-chan time.Time
+	sealed := (<-chan struct{})(o.s.ended) // then nothing more comes
+	for late := false; ; {
+		seg, ready, last, changed := o.waiting()
+		switch {
+		case ready >= int64(maxBytes), ready > 0 && (late || !last):
+			if err := o.read(seg, maxBytes); err != nil || len(o.ends) > 0 {
+				return o.body, o.ends, err
+			}
+			continue // it was garbage
+		case ready > 0 && full == nil:
+			timer := time.NewTimer(maxWait)
+			defer timer.Stop()
+			full = timer.C
+		}
+		select {
+		case <-changed:
+		case <-full:
+			late = true
+		case <-sealed:
+			late, sealed = true, nil
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
+}
+
+// waiting is the oldest segment with something to ship, how many bytes, whether more may be added
+// to it, and what tells of more.
+func (o *Outbox) waiting() (seg *segment, ready int64, last bool, changed <-chan struct{}) {
+	o.s.mu.Lock()
+	defer o.s.mu.Unlock()
+	for i, seg := range o.s.segments {
+		if ready := seg.size - seg.acknowledged.offset; ready > 0 {
+			return seg, ready, i == len(o.s.segments)-1, o.s.changed
+		}
+	}
+	return nil, 0, true, o.s.changed
+}
+
+// read gathers a batch from what follows the acknowledged part of the segment.
+func (o *Outbox) read(seg *segment, maxBytes int) error {
+	o.body, o.ends = o.body[:0], o.ends[:0]
+	if o.seg != seg || o.file == nil {
+		o.close()
+		f, err := os.Open(seg.path)
+		if os.IsNotExist(err) {
+			return nil // it went meanwhile; the next one is asked for
+		}
+		if err != nil {
+			return err
+		}
+		o.seg, o.file = seg, f
+	}
+	o.s.mu.Lock()
+	begin, size := seg.acknowledged, seg.size
+	o.s.mu.Unlock()
+	o.win = window{offset: begin.offset, size: size, buffer: o.win.buffer}
+	o.until = begin
+	for {
+		entry, err := o.win.next(o.file)
+		if err != nil {
+			return err
+		}
+		if entry == nil { // what is left is no entry
+			o.until.offset = size
+			break
+		}
+		if len(o.ends) > 0 && len(o.body)+len(entry) > maxBytes {
+			break
+		}
+		o.body = append(o.body, entry...)
+		o.ends = append(o.ends, len(o.body))
+		o.until.offset, o.until.records = o.win.offset, o.until.records+1
+	}
+	o.s.mu.Lock()
+	seg.given = o.until
+	o.s.mu.Unlock()
+	if garbage := o.until.offset - begin.offset - int64(len(o.body)); garbage > 0 {
+		o.s.metrics.garbage.Add(float64(garbage))
+	}
+	if len(o.ends) == 0 {
+		return o.Commit()
+	}
+	return nil
+}
+
+// Commit notes that all of the last batch was acknowledged.
+func (o *Outbox) Commit() error {
+	s := o.s
+	s.mu.Lock()
+	o.seg.acknowledged = o.until
+	s.tidy()
+	s.signal()
+	s.mu.Unlock()
+	return committed{o.seg.number, o.until.offset}.write(s.o.Dir)
+}
+
+// Close ends the reading. A batch that was not acknowledged comes again after the next start; unless
+// its segment is gone: then it is lost, and counted.
+func (o *Outbox) Close() {
+	o.close()
+	o.s.mu.Lock()
+	defer o.s.mu.Unlock()
+	if seg := o.seg; seg != nil && seg.removed && seg.given.records > seg.acknowledged.records {
+		o.s.metrics.drop(dropSpoolFull, int(seg.given.records-seg.acknowledged.records), seg.given.offset-seg.acknowledged.offset)
+		seg.acknowledged = seg.given
+	}
+}
+
+func (o *Outbox) close() {
+	if o.file != nil {
+		_ = o.file.Close()
+		o.file = nil
+	}
+}

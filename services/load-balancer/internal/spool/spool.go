@@ -1,0 +1,258 @@
+// Package spool keeps the log's entries on the disk until they are shipped, and is the store itself
+// where nothing ships them.
+//
+//	Offer → queue (bounded in bytes, in memory) → writer → segments (files) → Outbox (for a shipper)
+//	                                                                       → Scan (newest first)
+//
+// An entry is two lines that the _bulk call of Elasticsearch takes as they are: the action and the
+// document. What they say is not looked at here, so shipping is joining bytes, and people read the
+// files with tail and jq. Segments are files of about 16 MiB, <number>.ndjson, that are only added
+// to; a place is a segment and an offset.
+//
+// What it promises: an entry that Offer took is written at once when the writer is idle, else within
+// some milliseconds; a process that is killed loses what sat in the queue, and no more. Files are
+// flushed to the device when a segment is full and at the end, so a node that dies may lose the last
+// seconds. What is full loses and counts: the queue what is offered, the files their oldest segment.
+// A shipper that was killed ships again what it did not acknowledge.
+//
+// It is our own because tidwall/wal, the candidate, refuses to open what a killed process leaves
+// (ErrCorrupt for half an entry at the end), is bounded by no number of bytes, and reads into
+// memory whole segments.
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// segmentBytes is the size of a segment, where the whole has room for several.
+const segmentBytes = 16 << 20
+
+// leastSegments is how many there are at least room for, so that what goes at once is a small part.
+const leastSegments = 8
+
+// Options of a spool.
+type Options struct {
+	Dir        string // made when it is not there
+	MaxBytes   int64  // of all segments
+	QueueBytes int64  // of what is not written yet
+	Outbox     bool   // somebody ships the entries and acknowledges them
+	Now        func() time.Time
+	Log        *slog.Logger
+	Registry   prometheus.Registerer
+}
+
+// Spool is an open folder.
+type Spool struct {
+	o       Options
+	lock    *os.File
+	id      string // of the folder
+	queue   queue
+	metrics *metrics
+
+	mu       sync.Mutex
+	segments []*segment // oldest first; the last one is written
+	bytes    int64      // of all of them
+	written  uint64     // records since Open
+	changed  chan struct{}
+	failing  error // why nothing can be written now
+
+	// The writer's alone.
+	last   *segment // that is written; nil: a new one is begun
+	number uint64   // of the last segment there was
+	file   *os.File // of last; nil: not open
+	dirty  bool     // behind its end may be a part of an entry
+
+	syncing sync.WaitGroup
+	closing chan struct{} // closed when the time to write the rest is over
+	ended   chan struct{} // closed when the writer has ended
+	once    sync.Once
+}
+
+// Open opens the folder, mends what a killed process left, and starts the writer.
+func Open(o Options) (*Spool, error) {
+	if err := os.MkdirAll(o.Dir, dirMode); err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	lock, err := acquire(filepath.Join(o.Dir, "lock"))
+	if err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	s := &Spool{
+		o: o, lock: lock, changed: make(chan struct{}), closing: make(chan struct{}), ended: make(chan struct{}),
+		queue: queue{limit: o.QueueBytes, now: o.Now, wake: make(chan struct{}, 1)},
+	}
+	s.metrics = newMetrics(s)
+	if err := s.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("spool: %w", err), lock.Close())
+	}
+	go s.write()
+	return s, nil
+}
+
+func (s *Spool) load() error {
+	var err error
+	if s.id, err = identify(s.o.Dir); err != nil {
+		s.o.Log.Warn("log spool: the folder's identity cannot be kept; the next start makes another", "error", err)
+	}
+	all, cut, err := loadSegments(s.o.Dir)
+	if err != nil {
+		return err
+	}
+	if cut > 0 {
+		s.o.Log.Warn("log spool: half an entry was cut off", "bytes", cut)
+	}
+	s.segments = all
+	for _, seg := range all {
+		s.bytes += seg.size
+	}
+	done := readCommitted(s.o.Dir)
+	s.number = done.Segment
+	if n := len(all); n > 0 && (all[n-1].number > done.Segment || all[n-1].number == done.Segment && all[n-1].size >= done.Offset) {
+		s.last, s.number = all[n-1], all[n-1].number // else what is written next would lie before what was acknowledged
+	}
+	if s.o.Outbox {
+		return s.resume(done)
+	}
+	return nil
+}
+
+// Offer takes an entry in and returns at once: true, or false when it is lost, which is counted. It
+// copies the entry.
+func (s *Spool) Offer(entry []byte) bool {
+	reason := dropMalformed
+	if _, _, ok := split(entry); ok {
+		reason = s.queue.put(entry)
+	}
+	if reason != "" {
+		s.metrics.drop(reason, 1, int64(len(entry)))
+	}
+	return reason == ""
+}
+
+// Flush waits until all that was offered before is written.
+func (s *Spool) Flush(ctx context.Context) error {
+	s.queue.mu.Lock()
+	until := s.queue.offered
+	s.queue.mu.Unlock()
+	for {
+		s.mu.Lock()
+		written, changed, failing := s.written, s.changed, s.failing
+		s.mu.Unlock()
+		switch {
+		case written >= until:
+			return nil
+		case failing != nil:
+			return failing
+		}
+		s.queue.hurry()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Seal ends the taking in: it writes what is in the queue, as long as ctx lets it. What could not be
+// written is lost and counted.
+func (s *Spool) Seal(ctx context.Context) error {
+	s.once.Do(func() {
+		s.queue.close()
+		stop := context.AfterFunc(ctx, func() { close(s.closing) })
+		<-s.ended
+		stop()
+		s.syncing.Wait()
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failing
+}
+
+// Drain waits until all that was written is acknowledged, and says how many records are not when ctx
+// ends first.
+func (s *Spool) Drain(ctx context.Context) int64 {
+	for {
+		s.mu.Lock()
+		var left int64
+		for _, seg := range s.segments {
+			left += seg.records - seg.acknowledged.records
+		}
+		changed := s.changed
+		s.mu.Unlock()
+		if left == 0 {
+			return 0
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return left
+		}
+	}
+}
+
+// Close seals the spool, and lets others have the folder.
+func (s *Spool) Close(ctx context.Context) error {
+	return errors.Join(s.Seal(ctx), s.lock.Close())
+}
+
+// signal tells who waits that something was written or has changed.
+func (s *Spool) signal() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// Stats are what the spool holds.
+type Stats struct {
+	Segments int
+	Bytes    int64
+	Records  int64
+	Written  uint64 // records since the spool was opened
+
+	QueueBytes   int64
+	QueueRecords int64
+
+	// Of what was written, what a shipper has not had acknowledged.
+	UnshippedBytes   int64
+	UnshippedRecords int64
+	OldestUnshipped  time.Time // zero: there is none
+
+	Failing error // why nothing can be written now
+}
+
+// Stats are those of this moment.
+func (s *Spool) Stats() Stats {
+	s.queue.mu.Lock()
+	out := Stats{QueueBytes: s.queue.bytes, QueueRecords: s.queue.records}
+	if len(s.queue.filling) > 0 {
+		out.OldestUnshipped = s.queue.filling[0].began
+	}
+	s.queue.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out.Segments, out.Bytes, out.Written, out.Failing = len(s.segments), s.bytes, s.written, s.failing
+	var oldest time.Time
+	for _, seg := range s.segments {
+		out.Records += seg.records
+		out.UnshippedRecords += seg.records - seg.acknowledged.records
+		out.UnshippedBytes += seg.size - seg.acknowledged.offset
+		if oldest.IsZero() {
+			oldest = seg.since(seg.acknowledged.offset)
+		}
+	}
+	if !oldest.IsZero() {
+		out.OldestUnshipped = oldest
+	}
+	if !s.o.Outbox {
+		out.UnshippedBytes, out.UnshippedRecords, out.OldestUnshipped = 0, 0, time.Time{}
+	}
+	return out
+}

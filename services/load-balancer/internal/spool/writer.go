@@ -1,0 +1,184 @@
+package spool
+
+import (
+	"os"
+	"time"
+)
+
+const (
+	// linger is how long the writer gathers after it has written, so that under load many entries
+	// share a write. What comes after a pause is written at once.
+	linger = 10 * time.Millisecond
+
+	// How long it waits before it tries again to write.
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = time.Second
+)
+
+// write is the writer's loop: it ends when the queue is closed and empty, or may take no longer.
+func (s *Spool) write() {
+	defer close(s.ended)
+	defer s.closeFile()
+	var taken []*chunk
+	pause := time.NewTimer(linger)
+	defer pause.Stop()
+	for {
+		var closed bool
+		if taken, closed = s.queue.take(taken); len(taken) == 0 {
+			if closed {
+				return
+			}
+			<-s.queue.wake
+			continue
+		}
+		for _, c := range taken {
+			if !s.keep(c) {
+				s.metrics.drop(dropClosed, c.records, int64(len(c.data)))
+			}
+			s.queue.release(c)
+		}
+		if closed {
+			continue
+		}
+		pause.Reset(linger)
+		select {
+		case <-s.queue.wake:
+		case <-pause.C:
+		}
+	}
+}
+
+// keep writes a chunk, however often that must be tried; false when the time for it is over.
+func (s *Spool) keep(c *chunk) bool {
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		err := s.append(c)
+		s.state(err)
+		if err == nil {
+			return true
+		}
+		select {
+		case <-s.closing:
+			return false
+		case <-time.After(wait):
+		}
+	}
+}
+
+// state notes whether writing works. A change is told once.
+func (s *Spool) state(err error) {
+	s.mu.Lock()
+	before := s.failing
+	s.failing = err
+	if err != nil {
+		s.signal()
+	}
+	s.mu.Unlock()
+	switch {
+	case err != nil:
+		s.metrics.writeErrors.Inc()
+		if before == nil {
+			s.o.Log.Error("log spool: cannot write; entries wait in memory, and are lost when that is full", "dir", s.o.Dir, "error", err)
+		}
+	case before != nil:
+		s.o.Log.Info("log spool: writes again", "dir", s.o.Dir)
+	}
+}
+
+// append writes a chunk behind the last segment, or into a new one. Until it is whole nobody reads
+// it; a part that was written is cut off.
+func (s *Spool) append(c *chunk) error {
+	size := int64(len(c.data))
+	if err := s.room(size); err != nil {
+		return err
+	}
+	seg := s.last
+	if s.dirty {
+		if err := s.file.Truncate(seg.size); err != nil {
+			return err
+		}
+		s.dirty = false
+	}
+	if _, err := s.file.WriteAt(c.data, seg.size); err != nil {
+		s.dirty = s.file.Truncate(seg.size) != nil
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seg.wrote(size, c.records, c.began)
+	s.bytes += size
+	s.written += uint64(c.records) //nolint:gosec // a count
+	s.signal()
+	return nil
+}
+
+// room makes room for so many bytes: by a new segment when the last one is full, and by removing the
+// oldest ones when all are.
+func (s *Spool) room(size int64) error {
+	if s.last == nil || s.last.size > 0 && s.last.size+size > s.segmentSize() {
+		s.closeFile()
+		number := s.number + 1
+		fresh := &segment{number: number, path: segmentPath(s.o.Dir, number)}
+		f, err := os.OpenFile(fresh.path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, fileMode)
+		if err != nil {
+			return err
+		}
+		s.file, s.dirty, s.last, s.number = f, false, fresh, number
+		s.mu.Lock()
+		s.segments = append(s.segments, fresh)
+		s.mu.Unlock()
+	} else if s.file == nil {
+		f, err := os.OpenFile(s.last.path, os.O_RDWR, fileMode)
+		if err != nil {
+			return err
+		}
+		s.file, s.dirty = f, true
+	}
+	s.cap(size)
+	return nil
+}
+
+func (s *Spool) segmentSize() int64 { return min(segmentBytes, s.o.MaxBytes/leastSegments) }
+
+// cap removes the oldest segments while there are more bytes than may be.
+func (s *Spool) cap(size int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.bytes+size > s.o.MaxBytes && len(s.segments) > 1 {
+		s.removeOldest()
+	}
+}
+
+// removeOldest removes the oldest segment, and counts what goes with it. What the shipper holds of
+// it is not lost yet.
+func (s *Spool) removeOldest() {
+	seg := s.segments[0]
+	seg.removed = true
+	s.segments = s.segments[1:]
+	s.bytes -= seg.size
+	if err := os.Remove(seg.path); err != nil {
+		s.metrics.writeErrors.Inc()
+	}
+	records, bytes := seg.records-seg.given.records, seg.size-seg.given.offset
+	switch {
+	case !s.o.Outbox:
+		s.metrics.aged(seg.records, seg.size)
+	case records > 0:
+		s.metrics.drop(dropSpoolFull, int(records), bytes)
+	}
+}
+
+// closeFile flushes the segment that was written to the device, beside the writing of the next one.
+func (s *Spool) closeFile() {
+	if s.file == nil {
+		return
+	}
+	f := s.file
+	s.file = nil
+	s.syncing.Wait()
+	s.syncing.Go(func() {
+		if err := f.Sync(); err != nil {
+			s.metrics.writeErrors.Inc()
+		}
+		_ = f.Close()
+	})
+}
