@@ -22,7 +22,7 @@ WITH_CLUSTER := deployments/with-cluster
 ##@ The two commands
 .PHONY: demo test
 demo: prerequisites ## a request wakes a sleeping model server, on a real Kubernetes made here
-	@$(WITH_CLUSTER) --keep $(MAKE) deploy samples run-demo
+	@$(WITH_CLUSTER) --keep deployments/if-elasticsearch --keep $(MAKE) deploy log-to-elasticsearch samples run-demo
 
 test: lint verify unit test-elasticsearch test-cluster ## lint, verify, unit, tests on a real Elasticsearch, then integration and e2e on a real Kubernetes
 
@@ -45,7 +45,7 @@ run-test-elasticsearch:
 	@cd services/load-balancer && GOWORK=off go test -race -count=1 -p 1 -timeout 8m -tags elasticsearch -run Elasticsearch ./...
 
 test-cluster: prerequisites ## integration and e2e on a real Kubernetes
-	@$(WITH_CLUSTER) $(MAKE) deploy integration e2e
+	@$(WITH_CLUSTER) deployments/if-elasticsearch $(MAKE) deploy integration e2e
 
 integration: require-cluster ## Go tests against the cluster: the Kubernetes adapter, and the contract
 	cd services/autoscaler-controller && GOWORK=off go test -count=1 -tags integration -run Integration ./internal/...
@@ -90,7 +90,7 @@ released: ## the services as they were at the last release, for the tests of ind
 	@deployments/released
 
 ##@ Making
-.PHONY: generate images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-logs
+.PHONY: log-to-elasticsearch generate images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-logs
 generate: ## types, servers, clients and the CustomResourceDefinition from api/
 	cd gen && GOWORK=off go generate ./...
 
@@ -109,6 +109,9 @@ deploy: require-cluster ## build the images, bring them to the cluster, apply ku
 samples: require-cluster ## the sample applications, asleep, in the namespace nemesis-demo
 	@kubectl create namespace nemesis-demo --dry-run=client -o yaml | kubectl apply -f -
 	@for app in fibonacci modelserver; do deployments/apply -n nemesis-demo < e2e/apps/$$app/k8s.yaml; done
+
+log-to-elasticsearch: require-cluster
+	@deployments/log-to-elasticsearch
 
 run-demo: require-cluster
 	@cd e2e && GOWORK=off go run ./demo -kubeconfig "$$KUBECONFIG"

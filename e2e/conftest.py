@@ -12,9 +12,10 @@ import pytest
 
 from harness.accounts import editor
 from harness.cluster import Cluster, Refused
+from harness.elastic import Elasticsearch, from_environment, set_up
 from harness.kubectl import Kubectl
 from harness.nemesis import BALANCER, CONTROLLER, Nemesis, unique
-from harness.reach import Reach
+from harness.reach import SYSTEM, Reach
 from harness.readme import Readme
 from harness.report import sections
 from harness.services import settled
@@ -69,6 +70,17 @@ def namespace(request: pytest.FixtureRequest, cluster: Cluster, nemesis: Nemesis
         for title, text in sections(nemesis, name, int(time.time() - began) + 5):
             request.node.add_report_section("teardown", title, text)
     cluster.delete("Namespace", name)
+
+
+@pytest.fixture(scope="session")
+def elastic(cluster: Cluster, nemesis: Nemesis) -> Elasticsearch:
+    """A real Elasticsearch that pods reach, with the templates of the load balancers' log."""
+    found = from_environment()
+    if found is None:
+        pytest.skip("no Elasticsearch that pods reach: deployments/with-elasticsearch runs one, and says what it lacks")
+    code, said = set_up(cluster, found, SYSTEM)
+    assert code in (0, 3), f"logs setup ended with {code}: {said}"  # 3: the server has no API keys, or no retention
+    return found
 
 
 @pytest.hookimpl(wrapper=True)

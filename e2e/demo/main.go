@@ -1,7 +1,7 @@
 // Command demo shows Nemesis at work on a cluster where it is installed: a model server sleeps at
 // zero pods, a request comes, it wakes, the answer arrives; then it says where each millisecond
 // went and why the controller did what it did. Then load comes to another application until a
-// threshold adds pods, and goes, until that sleeps as well. It uses the outer interfaces alone, through the
+// threshold adds pods, and goes, until that sleeps as well; and the log has every request. It uses the outer interfaces alone, through the
 // generated client, as any user would.
 package main
 
@@ -80,7 +80,15 @@ func run(ctx context.Context, out io.Writer, kubeconfig string) error {
 	if err := underLoad(ctx, out, cluster, api, balancer); err != nil {
 		return err
 	}
-	farewell(out, balancer, controller, kubeconfig, app.IdleTime)
+	admin, err := cluster.ServiceURL(ctx, system, "load-balancer", 8081, "NEMESIS_LOAD_BALANCER_ADMIN_URL")
+	if err != nil {
+		return err
+	}
+	elastic := os.Getenv("NEMESIS_ELASTICSEARCH_URL")
+	if err := lastRequests(ctx, out, admin, elastic); err != nil {
+		return err
+	}
+	farewell(out, balancer, controller, admin, kubeconfig, elastic, app.IdleTime)
 	return nil
 }
 

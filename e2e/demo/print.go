@@ -46,11 +46,16 @@ func reasons(out io.Writer, app *autoscaler.Application) {
 	}
 }
 
-func farewell(out io.Writer, balancer, controller, kubeconfig string, idle int32) {
+func farewell(out io.Writer, balancer, controller, admin, kubeconfig, elastic string, idle int32) {
 	fmt.Fprintf(out, "\nThe model server sleeps again %d s after its last request. To look around:\n\n", idle)
 	fmt.Fprintf(out, "   kubectl --kubeconfig %s get customautoscalers -A --watch\n", kubeconfig)
 	fmt.Fprintf(out, "   curl -N %s/modelserver/v1/completions -H 'Content-Type: application/json' -d '{\"prompt\":\"Hello\",\"max_tokens\":30,\"stream\":true}'\n", balancer)
-	fmt.Fprintf(out, "   curl '%s/v1/decisions?limit=5'\n\n", controller)
+	fmt.Fprintf(out, "   curl '%s/v1/decisions?limit=5'\n", controller)
+	fmt.Fprintf(out, "   curl '%s/proxy/logs?limit=5'\n", admin)
+	if elastic != "" {
+		fmt.Fprintf(out, "   curl '%s/%s/_search?size=1&sort=@timestamp:desc'\n", elastic, stream)
+	}
+	fmt.Fprintln(out)
 	fmt.Fprintln(out, "make demo-down removes all of it.")
 }
 

@@ -26,10 +26,12 @@ class Load:
     pause: float = 0.02
     retries: int = 0
     per_connection: int = 0  # requests on one connection; 0: it is kept
+    tag: str = ""  # every request has an X-Request-Id, TAG-NUMBER
     sent: int = 0
     answered: int = 0
     retried: int = 0
     failures: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)  # of the requests that were answered
 
     def __enter__(self) -> Load:
         self._end = threading.Event()
@@ -56,20 +58,22 @@ class Load:
         began = time.time()
         with self._lock:
             self.sent += 1
-        fault, again = self._ask(http)
+            name = f"{self.tag}-{self.sent}"
+        fault, again = self._ask(http, {"X-Request-Id": name} if self.tag else {})
         with self._lock:
             self.retried += again > 0
             if fault:
                 self.failures.append(f"begun {began:.3f}, after {time.time() - began:.3f} s: {fault}")
             else:
                 self.answered += 1
+                self.ids.append(name)
 
-    def _ask(self, http: httpx.Client) -> tuple[str, int]:
+    def _ask(self, http: httpx.Client, headers: dict[str, str]) -> tuple[str, int]:
         """One request: what went wrong, "" for nothing, and how often it was sent again."""
         again = 0
         while True:
             try:
-                answer = http.get(self.url)
+                answer = http.get(self.url, headers=headers)
                 return "" if answer.status_code == 200 else f"{answer.status_code} {answer.text[:200]}", again
             except httpx.HTTPError as err:
                 if again == self.retries or not isinstance(err, BROKEN):
