@@ -12,6 +12,8 @@ from harness.applications import fibonacci, modelserver
 from harness.cluster import Object
 from harness.nemesis import Nemesis, unique
 from harness.problems import problem
+from harness.processes import sigkill, visible
+from harness.services import own_balancer
 from harness.waiting import eventually
 
 
@@ -39,6 +41,33 @@ def test_a_request_that_woke_its_application_is_logged_with_all_there_is_to_know
     assert 0 < entry["waited_ms"] <= entry["latency_ms"] and entry["tries"] >= 1 and entry["policy"], entry
     assert entry["response_bytes"] == len(answer.content) and entry["trace_id"] == trace and entry["client_ip"], entry
     assert "secret" not in str(entry)
+
+
+@pytest.mark.disruptive
+def test_the_log_outlives_the_load_balancer_that_was_killed(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace)
+    nemesis.deploy(app)
+    with own_balancer(nemesis, namespace, {}) as own:
+        (pod,) = nemesis.cluster.list("Pod", namespace, labels="app=own-balancer")
+        if not visible(pod):
+            pytest.skip("the cluster's processes are not this machine's")
+        nemesis.known(app, admin=own.admin)
+        assert nemesis.http.get(f"{own.data}{app.prefix}/fib/10").status_code == 200
+
+        def kept() -> list[str]:
+            answer = nemesis.http.get(own.admin + "/proxy/logs", params={"namespace": namespace})
+            assert answer.status_code == 200, answer.text
+            return [e["id"] for e in answer.json()["items"]]
+
+        before = eventually(kept, "the request is in the log")
+        began = process_start(nemesis, own.admin)
+        sigkill(pod)
+        eventually(lambda: process_start(nemesis, own.admin) > began, "another process answers", within=40)
+        assert kept() == before
+
+
+def process_start(nemesis: Nemesis, admin: str) -> str:
+    return nemesis.balancer_state(admin=admin)["startedAt"]
 
 
 def test_refused_requests_are_logged_too(nemesis: Nemesis, namespace: str) -> None:
