@@ -32,7 +32,7 @@ func scalingDashboard() dashboard {
 			),
 			across(16, shows(48, "Replicas, and decisions", axes(scaling,
 				line(top(10, "application", application, "Application", mostRecords), times(), last("replicas", "Replicas", replicas, "number").where(applied)),
-				bars(classes("kind", "Decision", class{"Up", applied + " and nemesis.decision.trigger : (StartCall or Threshold or Rule) and nemesis.replicas > 0"},
+				bars(classes("kind", "Decision", class{"Changed", applied + " and nemesis.replicas > 0"},
 					class{"To zero", applied + " and nemesis.replicas : 0"}, class{"Held", `nemesis.decision.result : "held"`}, class{"Failed", `nemesis.decision.result : "failed"`}), times(), made()).onTheRight(),
 			).held().about(isDecision)).because("The count that was set last, and on the right axis how many decisions there were.")),
 			across(13,
