@@ -42,7 +42,7 @@ test-elasticsearch: prerequisites ## tests on a real Elasticsearch, every versio
 	@deployments/test-elasticsearch $(MAKE) run-test-elasticsearch
 
 run-test-elasticsearch:
-	@cd services/load-balancer && GOWORK=off go test -race -count=1 -timeout 8m -tags elasticsearch -run Elasticsearch ./...
+	@cd services/load-balancer && GOWORK=off go test -race -count=1 -p 1 -timeout 8m -tags elasticsearch -run Elasticsearch ./...
 
 test-cluster: prerequisites ## integration and e2e on a real Kubernetes
 	@$(WITH_CLUSTER) $(MAKE) deploy integration e2e

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = sorted(str(f.parent.relative_to(ROOT)) for f in (ROOT / "kustomize").rglob("kustomization.yaml") if "components" not in f.parts)
 SERVICES = ["autoscaler-controller", "load-balancer"]
 PRODUCTION = "kustomize/overlays/production"
+GROUP = "monitoring.coreos.com"
 OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 
 
@@ -26,22 +28,24 @@ def objects_of(kubectl: Kubectl, folder: str) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def monitors(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The cluster knows ServiceMonitors: by the operator that it has, else by the operator's own definition for a while."""
-    name = "servicemonitors.monitoring.coreos.com"
-    if kubectl.run("get", "crd", name).returncode == 0:
+    """The cluster knows ServiceMonitors and rules: by the operator that it has, else by the operator's own definitions for a while."""
+    missing = [name for name in ("servicemonitors", "prometheusrules") if kubectl.run("get", "crd", f"{name}.{GROUP}").returncode]
+    if not missing:
         yield
         return
     nowhere = tmp_path_factory.mktemp("no-module")
     download = ["go", "mod", "download", "-json", OPERATOR]
     got = subprocess.run(download, cwd=nowhere, capture_output=True, text=True, timeout=120, check=False)
     assert got.returncode == 0, got.stdout + got.stderr
-    definition = Path(json.loads(got.stdout)["Dir"]) / "example" / "prometheus-operator-crd" / "monitoring.coreos.com_servicemonitors.yaml"
-    kubectl("create", "-f", str(definition))
+    definitions = Path(json.loads(got.stdout)["Dir"]) / "example" / "prometheus-operator-crd"
     try:
-        kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=30s")
+        for name in missing:
+            kubectl("create", "-f", str(definitions / f"{GROUP}_{name}.yaml"))
+            kubectl("wait", "--for=condition=Established", f"crd/{name}.{GROUP}", "--timeout=30s")
         yield
     finally:
-        kubectl("delete", "crd", name)
+        for name in missing:
+            kubectl.run("delete", "crd", f"{name}.{GROUP}", "--ignore-not-found")
 
 
 def test_there_are_folders_to_test() -> None:
@@ -69,12 +73,13 @@ def test_a_service_alone_owns_nothing_that_others_need(kubectl: Kubectl, service
             assert service in found["metadata"]["name"], found["metadata"]
 
 
-def test_production_is_its_parts_and_the_monitors(kubectl: Kubectl) -> None:
+def test_production_is_its_parts_the_monitors_and_the_alerts(kubectl: Kubectl) -> None:
     parts = [f"{PRODUCTION}/namespace", "kustomize/base/crd", *(f"{PRODUCTION}/{service}" for service in SERVICES)]
     named = [(o["kind"], o["metadata"]["name"]) for part in parts for o in objects_of(kubectl, part)]
     assert len(named) == len(set(named)), "two parts own the same object"
     whole = [(o["kind"], o["metadata"]["name"]) for o in objects_of(kubectl, PRODUCTION)]
-    assert sorted(whole) == sorted([*named, *(("ServiceMonitor", service) for service in SERVICES)])
+    operators = [*(("ServiceMonitor", service) for service in SERVICES), ("PrometheusRule", "load-balancer")]
+    assert sorted(whole) == sorted([*named, *operators])
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -110,6 +115,28 @@ def test_the_monitors_find_the_metrics(kubectl: Kubectl) -> None:
         ports = {p["name"]: p["port"] for p in service["spec"]["ports"]}
         (endpoint,) = monitor["spec"]["endpoints"]
         assert ports[endpoint["port"]] == {"autoscaler-controller": 8080, "load-balancer": 8081}[service["metadata"]["name"]]
+
+
+def test_the_alerts_speak_of_metrics_that_there_are(kubectl: Kubectl) -> None:
+    sources = (ROOT / "services" / "load-balancer" / "internal").rglob("*.go")
+    code = "\n".join(f.read_text() for f in sources if not f.name.endswith("_test.go"))
+    (rule,) = [o for o in objects_of(kubectl, PRODUCTION) if o["kind"] == "PrometheusRule"]
+    alerts = [alert for group in rule["spec"]["groups"] for alert in group["rules"]]
+    assert len(alerts) == len({alert["alert"] for alert in alerts}) >= 5
+    for alert in alerts:
+        names = re.findall(r"nemesis_lb_log_(\w+)", alert["expr"])
+        assert names and all(f'"{name}"' in code or f'"nemesis_lb_log_{name}"' in code for name in names), alert["expr"]
+        assert alert["labels"]["severity"] in ("warning", "critical") and alert["annotations"].keys() == {"summary", "description"}
+
+
+def test_the_spool_fits_into_its_volume(kubectl: Kubectl) -> None:
+    (deployment,) = [o for o in objects_of(kubectl, "kustomize/base/load-balancer") if o["kind"] == "Deployment"]
+    pod = deployment["spec"]["template"]["spec"]
+    (mount,), (volume,) = pod["containers"][0]["volumeMounts"], pod["volumes"]
+    settings = (ROOT / "services" / "load-balancer" / "internal" / "app" / "settings.go").read_text()
+    folder, room = re.search(r'"log-spool-dir", "([^"]+)"', settings), re.search(r'"log-spool-mib", (\d+)', settings)
+    assert folder and room and mount == {"name": volume["name"], "mountPath": folder[1]}
+    assert int(volume["emptyDir"]["sizeLimit"].removesuffix("Mi")) > int(room[1]) * 17 / 16
 
 
 SYSTEM = "nemesis-system"

@@ -438,9 +438,9 @@ type ClientInterface interface {
 	// Corresponds with GET /loadbalancer/state (the `GetState` operationId).
 	GetState(ctx context.Context, params *GetStateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListProxyLogs The requests that this load balancer proxied, newest first
+	// ListProxyLogs The requests that were proxied, newest first
 	//
-	// The last ones, kept in memory within a bound, in the order in which they ended; requests that were refused stand among them. Each replica has its own.
+	// Requests that were refused stand among them; where only a share is logged, the others do not. Without an Elasticsearch they are those of this replica, kept on its disk within a bound, in the order in which they ended. With one they are those of all replicas, as they arrived, some seconds after they ended. A page may have fewer than `limit`, or none, when much had to be looked at; it is the last one only when it has no `next`. A place from which everything went by age has an empty last page.
 	//
 	// Corresponds with GET /proxy/logs (the `ListProxyLogs` operationId).
 	ListProxyLogs(ctx context.Context, params *ListProxyLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -579,9 +579,9 @@ func (c *Client) GetState(ctx context.Context, params *GetStateParams, reqEditor
 	return c.Client.Do(req)
 }
 
-// ListProxyLogs The requests that this load balancer proxied, newest first
+// ListProxyLogs The requests that were proxied, newest first
 //
-// The last ones, kept in memory within a bound, in the order in which they ended; requests that were refused stand among them. Each replica has its own.
+// Requests that were refused stand among them; where only a share is logged, the others do not. Without an Elasticsearch they are those of this replica, kept on its disk within a bound, in the order in which they ended. With one they are those of all replicas, as they arrived, some seconds after they ended. A page may have fewer than `limit`, or none, when much had to be looked at; it is the last one only when it has no `next`. A place from which everything went by age has an empty last page.
 //
 // Corresponds with GET /proxy/logs (the `ListProxyLogs` operationId).
 func (c *Client) ListProxyLogs(ctx context.Context, params *ListProxyLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1417,9 +1417,9 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /loadbalancer/state (the `GetState` operationId).
 	GetStateWithResponse(ctx context.Context, params *GetStateParams, reqEditors ...RequestEditorFn) (*GetStateResponse, error)
 
-	// ListProxyLogsWithResponse The requests that this load balancer proxied, newest first
+	// ListProxyLogsWithResponse The requests that were proxied, newest first
 	//
-	// The last ones, kept in memory within a bound, in the order in which they ended; requests that were refused stand among them. Each replica has its own.
+	// Requests that were refused stand among them; where only a share is logged, the others do not. Without an Elasticsearch they are those of this replica, kept on its disk within a bound, in the order in which they ended. With one they are those of all replicas, as they arrived, some seconds after they ended. A page may have fewer than `limit`, or none, when much had to be looked at; it is the last one only when it has no `next`. A place from which everything went by age has an empty last page.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2234,9 +2234,9 @@ func (c *ClientWithResponses) GetStateWithResponse(ctx context.Context, params *
 	return ParseGetStateResponse(rsp)
 }
 
-// ListProxyLogsWithResponse The requests that this load balancer proxied, newest first
+// ListProxyLogsWithResponse The requests that were proxied, newest first
 //
-// The last ones, kept in memory within a bound, in the order in which they ended; requests that were refused stand among them. Each replica has its own.
+// Requests that were refused stand among them; where only a share is logged, the others do not. Without an Elasticsearch they are those of this replica, kept on its disk within a bound, in the order in which they ended. With one they are those of all replicas, as they arrived, some seconds after they ended. A page may have fewer than `limit`, or none, when much had to be looked at; it is the last one only when it has no `next`. A place from which everything went by age has an empty last page.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2978,7 +2978,7 @@ type ServerInterface interface {
 	// GetState What this load balancer knows and does at this moment
 	// (GET /loadbalancer/state)
 	GetState(w http.ResponseWriter, r *http.Request, params GetStateParams)
-	// ListProxyLogs The requests that this load balancer proxied, newest first
+	// ListProxyLogs The requests that were proxied, newest first
 	// (GET /proxy/logs)
 	ListProxyLogs(w http.ResponseWriter, r *http.Request, params ListProxyLogsParams)
 	// ProxyRequest Send one request to an application
@@ -3020,7 +3020,7 @@ func (_ Unimplemented) GetState(w http.ResponseWriter, r *http.Request, params G
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// ListProxyLogs The requests that this load balancer proxied, newest first
+// ListProxyLogs The requests that were proxied, newest first
 // (GET /proxy/logs)
 func (_ Unimplemented) ListProxyLogs(w http.ResponseWriter, r *http.Request, params ListProxyLogsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -4566,7 +4566,7 @@ type StrictServerInterface interface {
 	// GetState What this load balancer knows and does at this moment
 	// (GET /loadbalancer/state)
 	GetState(ctx context.Context, request GetStateRequestObject) (GetStateResponseObject, error)
-	// ListProxyLogs The requests that this load balancer proxied, newest first
+	// ListProxyLogs The requests that were proxied, newest first
 	// (GET /proxy/logs)
 	ListProxyLogs(ctx context.Context, request ListProxyLogsRequestObject) (ListProxyLogsResponseObject, error)
 	// ProxyRequest Send one request to an application
@@ -4893,89 +4893,91 @@ func (sh *strictHandler) UpdateTargetApp(w http.ResponseWriter, r *http.Request,
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Fx7c9u2lv8qGG5nmvZSEuVHGst/7Dipk2Y3t80m7mamuVkHIo9E1CTAAqBlNevvvnMAkAQfkuk82s5O",
-	"/2kjizw4ODiP33lAH4JY5IXgwLUKFh+CgkqagwZpPl1QuQaN/0pAxZIVmgkeLIKLFAgtiozFFP8SEqqI",
-	"ToFwmgMRK8K0It9DkYltDlwTIc03qqAxzPBfU/JPuiVLIBmsNBGlJpuUZUAEz7ZEcCBMkSsuNnwahAHc",
-	"0LzIIFgEK7YUnMYxmyQ18SAMGLL0WwlyG4QBkg8Wgbach4GKU8gpbiGnNy+Ar3UaLA7n34VBznj1eR4G",
-	"BdUaJFL6n7d08ns0OXn34O3E/ms6e/dt9cdv/v2rIAz0tsBVlJaMr4Pb29swkKAKwRUYwT2myTOqYUO3",
-	"+CkWXCOriw+BJ7VZIcUyg/wfvyoU6odmo/hGgvSXNJmsHZ0wUJrqUgWL4+ggDDTTRiadoyAryjJIGhZL",
-	"yRccclBMLdyCC5/srS+irySsgkXwb7NGKWb2W4V/ygW/fGlp2D3v1QrHClnCSkggTBPK1QYkJFNc9TFN",
-	"XsFvJSj9SSJi/JpmDDcMUgpU27cfApplYgNJsAjw/5LEVKGu4QmrkCRsjQpKeUImQRisGGT4aK2iQRhc",
-	"06xE6t/DipaZDm7fNeI/iqK2+KXdBiotF5pU/Ow5gIrpzyz8ipFEgGVlxTTRKVMExStprE/Jeyum99Yi",
-	"CdA4JUYChGpiNmtO56nZ9qcdDNoTzVqK60nuzK5GGDeuQ4G8Zkb2e+XmaH5GwZ3xLRE6BUkkrEpFM3RX",
-	"jSCcGV+wHET5aRIpC6Ul0HyiHTFfMke7TTphiTlNaz5GYCy/Q1K9tb6gnVf8begVoPDafBop2kByZr7o",
-	"yPDb2bf4v5o5XO//p6a9SamGa5CGC1+AVmAqJBumUxM8xYYTuxfjppDRUyvaYVXFoCtKqaywhXiB8v4k",
-	"ZdVCTDJDxfN888O2li5FskW3p4Ug1cN7hNrQ/Mza2OPDyOFnTq8py+gy+zRRlB4dXF1TlqGEUrB+VWQZ",
-	"yMbp2tMMiRL4MWV8TTZUkTilfG0iswQtt2crDfI1xIInygCQRnU9If+I9KrFCRebO6ze4/Qzihi5KIRS",
-	"DJmgLqTkAuHXKdFyS+iaMk4obom8wt1NzPYQvaVAE4cmvW/6kPJNCpxo0ZAL0V6VFdC0C+RYXubB4tFD",
-	"E4tzxu3nqBYOmu8aJG7GKIIBkw2a/WhVWAm5ZEkCfBfeSLUuFrNZg1Sdt5kmFklM1XWM3mnuAQ+LVS9L",
-	"mXnIwxFyLExjkc86KKSrJo6HvQrS8P+ZLdDuoYJARtwe1siY0opsUopPTIPbenGjF2fNEbzWVBt5F1IU",
-	"IDWzcJpmayGZTvMOjn941IPiGDzYSwkrdtN5+OD44cDTXibRffxw4HHgSSGYS5aYhlzdJb9z94bd2m1N",
-	"k0pp4XcqVIfcnVx0STD+NGPr1GxhJWROtbWBw4OgbxKhh3Q74hxaS1VH0oFNNuPzHGBGlSaKsgSt1U+2",
-	"DgapIjrBD+NY3lCm7/304622+uO/8vBo4BWTv/1WMolG/LaVCrRSzUa3qnMLPeWshOUdiL/TZhcdDn21",
-	"elczJ5a/QmyA25NayC8YvxowjzXUkaR7Tq8Zj8EclTmftRCJi1B4TLVgElHa8OYW52W+tLKMBecQaxTM",
-	"UBnAUIUbG90sgOnoxQa4JhvIsmlDfilEBtR4ISRwjn6io4zz6GDIuqUoNaj/BqmYddL73UHnYJvNDMm5",
-	"bap9MSeJBKXG+KB7GmQhklF2X6oKzPSCp4OFJgFUhErEuVxjRGUagcOw8DfpdojaFl9iitj1QoSZm3SL",
-	"rr1j20M+tSNy3FtYy67egyejoaN4KcXN9oVY97n7iQMppLhhkFT7RabaRxVnDLi+ZMWYw7pvCBivrOgi",
-	"RkUhjPaXOei0pwiD3pMlY/aVUQ083l7mA27hqRQ5oVKya5oZ2FWZ8nKrISTOPRHG46xMIBnpK+4VWAqK",
-	"X+2KK+YACVVXkJCVkIT1VC86ejREdaQpFSJj8Q7lN/i2EMkIZbe6DkpfLkcHm6ZWeK+XKuTXM4iVTSiN",
-	"Uz8lRycnZGPAdCNGU2Z1dTjBoXWau72Sh0uHPI6t6aF3X5i1CpF8rYgzdJu24l+pjQgSbHorSm3+buq1",
-	"pwTyQm8tv1wgCZMrSaBxCsm4E9csB6VpXuxIKpi2it7VYqph0i6keDQljeGSjTJGLZ3Taa/9UiSoyhRF",
-	"JIHgU8lIwaP1QTJot8/tuVb2KYXIR9lmxynbAmUtuLCdgzhNCz032nZRLd+yz32/pLYM4WVSDuW+fXfb",
-	"ddo1/h2Fq+sIcWuU5Ll9Zx5FUR8fc7gZ6GI8Y9dGhZc0viJUkfcmgX1v3I3LVYjIEjQqujTRlFrdBd5V",
-	"zfnBo7vioN3UTmF5tXCaJAxZpNlLTz4rmikIfUn69jk+8cRHZodR0BN/QjUdxnhLkWxDiyeoIv/x+qcf",
-	"ya+lMh8sTliza+CnhPKt/dYksWRZasJLi/tuJmsxcTvH9Hr6im7+CUpRUzOqv52oK1ZMRGG3PzFoDGSw",
-	"0LIEPOc6QraZfLwlbpvk5U+vLywMxf2EBDIF5Nn5hekk8TLHo3h2fhGEwQ/nZ98HYYAv4P9+Nv89u3jy",
-	"QxAG35+/OL84907LM/c9XhGF9drKnYgVoTYR7tT6EkJbXlGVcYqivO8JmoJg7WJpJriHv70lv1akMDlL",
-	"s1SziKPVUedH85ODboNsv3Z7Utmj4jbq9UorphhzWRmtV5AxhZiw1kweLA4jEz1Nc+LR4UF0FHWAzvxg",
-	"euxQwGC/cPJdcrQ8iSc3BzdHV15t8yCKehbR5mxMMWGvCS1q69lU0ZMpp6FUEQ03tuVwJ26r+jwOtwFP",
-	"UNsaEPDR+K0QO7I8DMwmljUtvPBujLULsSDFHy4uXlYlbkN5uCg+MmZ2tLEOYHeEqTrR89TR48GEqTBY",
-	"0ozyGN1QkAmaTKrPk+PVd/GELuMEhdlkvN2UPJoetdJodGa9RDa4Orw5mc4fGTWSlHFT7XBOX4HG46xS",
-	"z0tHzLKIIS9qAC0S5smlFEvGXZAXpb5UFTcPjaIrTaWG5AyFehAdPJxE80l0cBEdLqJoEUW/9MNDWy4j",
-	"g3SvtDdQvGrEO6Qn1UiBweQSDLlRyteSUZfyE4uLvWeceiNALgwY3YwEa+1z3yeMThmnddA9nGfiKl0a",
-	"uCyMiRtETa9Ml4Fw2PjcD2f3vtqMKPE+dgfxunqtrScfRmHnjiXWh+uTagnNYzNsK9mQxbpGYqxd9Wcs",
-	"VqLuDTPuUpoaXXvUxcSW277W1yt1nf/e6NilPsymdQSdPXYE6BjYLYsnpvJ2H1nYWl2967lNSEUpXcoT",
-	"FBIU6L4L8F68x4Y61O8pyY44fFJhzdBu6fxcJM7Fj5XOoCjCoDSE9qnKp+yyRf/jlaUtnYrkkHR2mfxd",
-	"gup3tAlcg9wSjIyksnayElkmNiokNMsqr60wfRI8hil547KrevzL+jWmVYXjW4Nfnyvotc+rRxN9sB33",
-	"qciPCxoIvNvbR+QOZr/UzkCQN6kgschBkSVsBU+Md3cIhxxHhxa5ex3S0z3BSWm6Nf8aDFF1e9RsotUg",
-	"nQ8Xn6tK2OgYwfj6pX3rdkDYnhwf9qX4g9iQTPA1ZkEiITnd2v0olgHXYVWmQjiYAk2qcUI3VIJBcAl6",
-	"A8CJ3ghSUKmVfWZBjqOj7uuh60oz7eFjFH5c6ik5I7Y7Y+W7FqCI4KaJaeY08Jm9Eu42oOeDyHS/8TWy",
-	"9AXXUei+CK30cCOpUMBdSoF7fFIqLfKzUgsV0wzc7CWCBlTSetGzqm3lZ8btVTOgSrdsJAwk5YnIBzNj",
-	"t62nDLKk7uj4Mbjukq8wi5kjsDESrNr8Xk9cFRBPWZLBhUUZVVt8cjyATCu6H4bcExqafWBcOdFxMJgF",
-	"YaLtMi3zWFil4A1KdZVNUsd/fMQOQXTWP54PVRPdRge3sqHKVGFColIhNXBIUIYHxw9JnFJJY4Qb3V0+",
-	"jO6KqXbHYS3HPfHiRzNduw+nU/Kf5RIkB43GZN4nDygnr54+IfP5wSFR5TIROWX8m1HDvV2cf4+p3TuG",
-	"dlubqrsWnW6Ev5u6u9HeUEaXkHU2U9lx2O2CjGd/LPfVYMYA796UGHVzYg+Q7ZOj4+++mZL3sUjgvZmb",
-	"SoFshHQ5fiHFWtJckZzqOCWC96dGTchvj41602u2/IeuetO3wH0jvPVsVcv8F2RyXE2WOEILkpdKkyWQ",
-	"3a5kcD7n0zzPuzBgXGkM8sEimNGCqRmtHe1kLUVZTJs/zK7nNCtSOp/VqqNmTjVmsXHTzcPKH7Q7OPiM",
-	"I8bdolayw4SvmC0kORKEKgNtUDFCjNHLDOrYe23rFl1vs6O/ak910KeltCisI8MEH7FEozhakES4JLjX",
-	"/zuKTh7u6s4OZPzngyqLwjSXDqxLl7aXPKq00Y92rUaEJwlvTKfSnbuii9fYvjtiDcwT3mu67tQs6WFP",
-	"F6+IolvrGxTNYboP+ET3aVh2y3+okXWJp5lNqRc7PjnxljqKBhdz1jJGrxlHdwgbo9kqrHdoGj/WtYk4",
-	"LqUETFbG9IBNu/D5DtTw5vAJMQ8QlnTON8QzWSF76DYzsSYZ42Cbp6qgPfMa7j+66nTX+//86jlGADDb",
-	"sJ7dem/dl8kIaNIt+OO3ldj9liG6lz6CuDXqvxI77hIleLxKS1v6Fat+ThUaZI6JAD5LCiH1lLiMTEu6",
-	"WrGYpJhjmq9c1vAvLjY8dNjYnqyxsiVgBqKqArpfdZr+yyBfFoPrVLgLRWcFjVOYHEwjzKzrlptazGab",
-	"zWZKzddTIdcz966avXj+5PzH1+fmnVtvWNN6atKqJWOgqUvB13N8HhM8WrBgERxOo+lhYCcmjD3NUqCZ",
-	"Tn8PFh9uw2CGlCpCM7/o58Zd0f2b3aGKBs9Av24qbq1rSwdRtGc8thqLvdfcaL+oODxAWrE9tRFjVd0/",
-	"GVqi5nlmr6mYedIyz6ncdqhVrQUn7l6BwnS+UVZvA1+IgWlOlztuvnmzbVcAhTGovLpdEGel0i5R1ZBl",
-	"FViqStfkAplB9XYs2Lc31aSCvQqAqalFUdohKA/8uFFyVY2Xo/G2j/hl2T5i42wei2T7x5xu4ydc3/av",
-	"pmRNPcUeAiS24H8bBkeWu/1q591duw2D4+jw7ld+bo/mf5KG25Kvu8zidiRWQ4W43frd9xtVL2yn03Cz",
-	"rX5l+21/Oi/btvxpHdhrCDzdcWXTH7q91+k3+dstIvQvpmyug7VDtfDLj9WgT9KGNztc3BVH74J+yFxN",
-	"ad/b2K8YOWjJYuXCSyHFzXaWiVZM2TEJLDiokFxBYa5b5ZALuTWJoQFdS1HyJKxcpZCJvSa2SVlsxha2",
-	"BHgCyWkzyNoMUJlkFhIUNE8IzQVfG9c5Jec0Tiv/ajCAu0HV94svmNLV3JAapcptRpawptyUsaWrK3oi",
-	"3aXXivGOTo/ro43mpy553slKyTXLPj8r4s+0+LuZa26it3nbxVar/nRvvnay5EJ7NaPDVJX/PDiKjr5B",
-	"laqYizOqFHlwfHPTKSsd39zsUrIKfzf8esWlB2/nk+N3b6PJif3P/5rPNzfffHX/026YZE7TGv7m0fTR",
-	"o2k0ne/g0p8nHLyYj1mzXxSLJid0sjqbPF1M3/3jI5htZG1Hx9rsutGvIU7b047DPyJw0Ob1bPLLx/GY",
-	"ClVdoLospSnXmSwFgxZlpvvDqvEgn30zu7Xr9w/gZuevH4xpuvbSSU1yoTRRguSUb3eZTsZy1l7Xb6l1",
-	"elN3NU6Ggsx7Djf6fZVGF3QNzv3t4si46V2SMGObPX37/Wzyy+V0MnyYXxJgtKZmB3CGufpA138OzPDK",
-	"kLvTKncxIyQcNqC0Lal5WMNACQcyLKyQzdxr4W5L7L9tzhTZiCvgYa8FVo2cuyafa7e64V7jCSjfOr/1",
-	"taprbMSYY29SU5HYxNZqGP20vnzd3HWsMEk9dpkxpa1yGpuusoz6t0w6aZo/+Ptl8rTWEn9wctYe+hzx",
-	"QwJVQ/yUvLfx7L0tQW5Sqj9W54/GJWf+BWF8az7irfqevckBD0Zx9qz52ZWPSRuPo6O73+n8ZMWnGv5r",
-	"M1/KwR87pS1T2WHgEmiyrWpU1mgmtChmpqjVu6eoJWXrtB5qdUbmrbLwK6e2WW9utykbLZFsY4imnmvj",
-	"d+g6smZ0wEyyU1dwHXQUzN5RDofz4P9CUm4IrSjuSiHqBnR1jel0YDgb/U5G+bo0nt0P8IfRjqBWfRwM",
-	"anZ4+6649bcpfWFTav3kSduiztTVDh0fsKSeig0t2zwyqyT/ziCbOO3rsC0f+Ur8JSJPazpxROT5WyH/",
-	"PIV0BUVKqgHCCmCP1VCH3Np6dhbrn/gfo2ZuIPhvNftLq9kP9Bp2qBVJBFECA7b9fYQBHSsHVMyO9/4x",
-	"OuZGif/Wsb+0jr2CIqPxR/syQwzk9TCee84VS8Dv801b3eDFbNbq6k7dVM5EbZWG3NzgexQ9mpvo7JYe",
-	"xIx3lvOnXs3Fr9/3qyavdpRpQ7LcmjJoWCfOmVibEb4s8+ruLqX3FrSy6q/01A1DXpVLyFDSPCEvpTFq",
-	"KH2OaxtWwe272/8LAAD//w==",
+	"7Fx7c9u2lv8qGO6duem9lET5kcbyHztO6qTZzW2zibuZublZGyKPRNQkwAKgZTXr775zAJAEH5LpPNrO",
+	"Tv9pI4s8ODg4j995QB+DWOSF4MC1ChYfg4JKmoMGaT5dULkGjf9KQMWSFZoJHiyCixQILYqMxRT/EhKq",
+	"iE6BcJoDESvCtCLfQZGJbQ5cEyHNN6qgMczwX1PyD7olSyAZrDQRpSablGVABM+2RHAgTJFrLjZ8GoQB",
+	"3NK8yCBYBCu2FJzGMZskNfEgDBiy9EsJchuEAZIPFoG2nIeBilPIKW4hp7evgK91GiwO59+GQc549Xke",
+	"BgXVGiRS+p/3dPJrNDn58Oj9xP5rOvvwt+qP3/z7X4Iw0NsCV1FaMr4O7u7uwkCCKgRXYAT3lCYvqIYN",
+	"3eKnWHCNrC4+Bp7UZoUUywzyv/+sUKgfm43iGwnSX9JksnZ0wkBpqksVLI6jgzDQTBuZdI6CrCjLIGlY",
+	"LCVfcMhBMbVwCy58sne+iP4iYRUsgn+bNUoxs98q/FMu+OVrS8Puea9WOFbIElZCAmGaUK42ICGZ4qpP",
+	"afIGfilB6c8SEeM3NGO4YZBSoNq+/xjQLBMbSIJFgP+XJKYKdQ1PWIUkYWtUUMoTMgnCYMUgw0drFQ3C",
+	"4IZmJVL/Dla0zHRw96ER/1EUtcUv7TZQabnQpOJnzwFUTH9h4VeMJAIsKyumiU6ZIiheSWN9Sq6smK6s",
+	"RRKgcUqMBAjVxGzWnM5zs+3POxi0J5q1FNeT3JldjTBuXIcCecOM7PfKzdH8goI741sidAqSSFiVimbo",
+	"rhpBODO+YDmI8vMkUhZKS6D5RDtivmSOdpt0whJzmtZ8jMBYfo+kemt9RTuv+NvQa0Dhtfk0UrSB5Mx8",
+	"0ZHh32Z/w//VzOF6/z817V1KNdyANFz4ArQCUyHZMJ2a4Ck2nNi9GDeFjJ5a0Q6rKgZdUUplhS3EK5T3",
+	"ZymrFmKSGSqe55sftrV0KZItuj0tBKke3iPUhuYX1sYeH0YOP3F6Q1lGl9nniaL06ODqmrIMJZSC9asi",
+	"y0A2TteeZkiUwI8p42uyoYrEKeVrE5klaLk9W2mQbyEWPFEGgDSq6wn5B6RXLU642Nxj9R6nX1DEyEUh",
+	"lGLIBHUhJRcIv06JlltC15RxQnFL5A3ubmK2h+gtBZo4NOl904eU71LgRIuGXIj2qqyApl0gx/IyDxZP",
+	"HptYnDNuP0e1cNB81yBxM0YRDJhs0Ownq8JKyCVLEuC78EaqdbGYzRqk6rzNNLFIYqpuYvROcw94WKx6",
+	"WcrMQx6OkGNhGot81kEhXTVxPOxVkIb/L2yBdg8VBDLi9rBGxpRWZJNSfGIa3NWLG704a47grabayLuQ",
+	"ogCpmYXTNFsLyXSad3D846MeFMfgwV5LWLHbzsMHx48HnvYyie7jhwOPA08KwVyyxDTk6j75nbs37Nbu",
+	"appUSgu/U6E65O7lokuC8ecZW6dmCyshc6qtDRweBH2TCD2k2xHn0FqqOpIObLIZn+cAM6o0UZQlaK1+",
+	"snUwSBXRCX4Yx/KGMv3gp59utdUf/5XHRwOvmPztl5JJNOL3rVSglWo2ulWdW+gpZyUs70D8nTa76HDo",
+	"q9WHmjmx/BliA9ye1UJ+xfj1gHmsoY4k3XN6y3gM5qjM+ayFSFyEwmOqBZOI0oY3tzgv86WVZSw4h1ij",
+	"YIbKAIYq3NroZgFMRy82wDXZQJZNG/JLITKgxgshgXP0Ex1lnEcHQ9YtRalB/TdIxayT3u8OOgfbbGZI",
+	"zm1T7Ys5SSQoNcYHPdAgC5GMsvtSVWCmFzwdLDQJoCJUIs7lGiMq0wgchoW/SbdD1Lb4ElPErhcizNyk",
+	"W3TtHdse8qkdkePewlp29R48GQ0dxWspbrevxLrP3Y8cSCHFLYOk2i8y1T6qOGPA9SUrxhzWQ0PAeGVF",
+	"FzEqCmG0v8xBpz1FGPSeLBmzr4xq4PH2Mh9wC8+lyAmVkt3QzMCuypSXWw0hce6JMB5nZQLJSF/xoMBS",
+	"UPxqV1wxB0iouoaErIQkrKd60dGTIaojTakQGYt3KL/Bt4VIRii71XVQ+nI5Otg0tcIHvVQhv55BrGxC",
+	"aZz6KTk6OSEbA6YbMZoyq6vDCQ6t09ztlTxcOuRxbE0PvfvCrFWI5K+KOEO3aSv+ldqIIMGmt6LU5u+m",
+	"XntKIC/01vLLBZIwuZIEGqeQjDtxzXJQmubFjqSCaavoXS2mGibtQopHU9IYLtkoY9TSOZ322q9FgqpM",
+	"UUQSCD6VjBQ8Wh8kg3b70p5rZZ9SiHyUbXacsi1Q1oIL2zmI07TQc6NtF9XyLfvc92tqyxBeJuVQ7vsP",
+	"d12nXePfUbi6jhB3Rkle2nfmURT18TGH24Euxgt2Y1R4SeNrQhW5MgnslXE3LlchIkvQqOjSRFNqdRd4",
+	"VzXnB0/ui4N2UzuF5dXCaZIwZJFmrz35rGimIPQl6dvn+MQTH5kdRkFP/AnVdBjjLUWyDS2eoIr8x9sf",
+	"fyA/l8p8sDhhzW6AnxLKt/Zbk8SSZakJLy3uu52sxcTtHNPr6Ru6+QcoRU3NqP52oq5ZMRGF3f7EoDGQ",
+	"wULLEvCc6wjZZvLplrhtktc/vr2wMBT3ExLIFJAX5xemk8TLHI/ixflFEAbfn599F4QBvoD/+8n89+zi",
+	"2fdBGHx3/ur84tw7Lc/c93hFFNZbK3ciVoTaRLhT60sIbXlFVcYpivKhJ2gKgrWLpZngHv72lvyrIoXJ",
+	"WZqlmkUcrY46P5mfHHQbZPu125PKHhW3Ua9XWjHFmMvKaL2CjCnEhLVm8mBxGJnoaZoTTw4PoqOoA3Tm",
+	"B9NjhwIG+4WTb5Oj5Uk8uT24Pbr2apsHUdSziDZnY4oJe01oUVvPpoqeTDkNpYpouLUth3txW9XncbgN",
+	"eILa1oCAT8ZvhdiR5WFgNrGsaeGF92OsXYgFKX5/cfG6KnEbysNF8ZExs6ONdQC7J0zViZ6njh4PJkyF",
+	"wZJmlMfohoJM0GRSfZ4cr76NJ3QZJyjMJuPtpuTR9KiVRqMz6yWywfXh7cl0/sSokaSMm2qHc/oKNB5n",
+	"lXpeOmKWRQx5UQNokTBPLqVYMu6CvCj1paq4eWwUXWkqNSRnKNSD6ODxJJpPooOL6HARRYso+mc/PLTl",
+	"MjJI90p7A8WrRrxDelKNFBhMLsGQG6V8LRl1KT+zuNh7xqk3AuTCgNHNSLDWPvd9wuiUcVoH3cN5Jq7S",
+	"pYHLwpi4QdT02nQZCIeNz/1wdu+rzYgS71N3EG+r19p68nEUdu5YYn24PqmW0Dw2w7aSDVmsayTG2lV/",
+	"xmIl6t4w4y6lqdG1R11MbLnra329Utf5742OXerDbFpH0NljR4COgd2yeGYqbw+Rha3V1bue24RUlNKl",
+	"PEEhQYHuuwDvxQdsqEP9gZLsiMMnFdYM7ZbOT0XiXPxY6QyKIgxKQ2ifqnzOLlv0P11Z2tKpSA5JZ5fJ",
+	"3yeofkebwA3ILcHISCprJyuRZWKjQkKzrPLaCtMnwWOYkncuu6rHv6xfY1pVOL41+PWlgl77vHo00Qfb",
+	"cZ+K/LiggcC7vX1E7mD2S+0MBHmXChKLHBRZwlbwxHh3h3DIcXRokbvXIT3dE5yUplvzr8EQVbdHzSZa",
+	"DdL5cPG5qoSNjhGMr1/bt+4GhO3J8XFfit+LDckEX2MWJBKS063dj2IZcB1WZSqEgynQpBondEMlGASX",
+	"oDcAnOiNIAWVWtlnFuQ4Ouq+HrquNNMePkbhx6WekjNiuzNWvmsBighumphmTgOf2SvhbgN6PohM9xtf",
+	"I0tfcB2F7ovQSg83kgoF3KUUuMdnpdIiPyu1UDHNwM1eImhAJa0XPavaVn5m3F41A6p0y0bCQFKeiHww",
+	"M3bbes4gS+qOjh+D6y75CrOYOQIbI8Gqze/1xFUB8ZQlGVxYlFG1xSfHA8i0ovtxyD2hodkHxpUTHQeD",
+	"WRAm2i7TMo+FVQreoFRX2SR1/MdH7BBEZ/3j+VA10W10cCsbqkwVJiQqFVIDhwRleHD8mMQplTRGuNHd",
+	"5ePovphqdxzWctwTL34w07X7cDol/1kuQXLQaEzmffKIcvLm+TMynx8cElUuE5FTxr8ZNdzbxfkPmNq9",
+	"Z2i3tam6a9HpRvi7qbsb7Q1ldAlZZzOVHYfdLsh49sdyXw1mDPDuTYlRNyf2CNk+OTr+9pspuYpFAldm",
+	"bioFshHS5fiFFGtJc0VyquOUCN6fGjUhvz026k2v2fIfuupN3wL3jfDWs1Ut81+QyXE1WeIILUheKk2W",
+	"QHa7ksH5nM/zPB/CgHGlMcgHi2BGC6ZmtHa0k7UUZTFt/jC7mdOsSOl8VquOmjnVmMXGTTcPK3/Q7uDg",
+	"C44Yd4tayQ4Tvma2kORIEKoMtEHFCDFGLzOoY++NrVt0vc2O/qo91UGfltKisI4ME3zEEo3iaEES4ZLg",
+	"Xv/vKDp5vKs7O5Dxnw+qLArTXDqwLl3aXvKo0kY/2rUaEZ4kvDGdSnfuiy5eY/v+iDUwT/ig6bpTs6SH",
+	"PV28IopurW9QNIfpPuATPaRh2S3/oUbWJZ5mNqVe7PjkxFvqKBpczFnLGL1mHN0hbIxmq7DeoWn8WNcm",
+	"4riUEjBZGdMDNu3ClztQw7vDZ8Q8QFjSOd8Qz2SF7KHbzMSaZIyDbZ6qgvbMa7j/6KrTXe//05uXGAHA",
+	"bMN6duu9dV8mI6BJt+CP31Zi91uG6F76COLOqP9K7LhLlODxKi1t6Ves+jlVaJA5JgL4LCmE1FPiMjIt",
+	"6WrFYpJijmm+clnDv7jY8NBhY3uyxsqWgBmIqgroftVp+i+DfFkMrlPhLhSdFTROYXIwjTCzrltuajGb",
+	"bTabKTVfT4Vcz9y7avbq5bPzH96em3fuvGFN66lJq5aMgaYuBd/M8XlM8GjBgkVwOI2mh4GdmDD2NEuB",
+	"Zjr9NVh8vAuDGVKqCM38op8bd0X3b3aHKhq8AP22qbi1ri0dRNGe8dhqLPZBc6P9ouLwAGnF9tRGjFV1",
+	"/2RoiZrnmb2mYuZJyzynctuhVrUWnLh7BQrT+UZZvQ98IQamOV3uuPnmzbZdAxTGoPLqdkGclUq7RFVD",
+	"llVgqSpdkwtkBtXbsWDf3lSTCvYqAKamFkVph6A88ONGyVU1Xo7G2z7i12X7iI2zeSqS7W9zuo2fcH3b",
+	"P5qSNfUUewiQ2IL/XRgcWe72q513d+0uDI6jw/tf+ak9mv9ZGm5Lvu4yi9uRWA0V4nbrd99vVL2wnU7D",
+	"zbb6le33/em8bNvyp3VgryHwdMeVTX/o9kGn3+Rvd4jQv5qyuQ7WDtXCLz9Vgz5LG97tcHHXHL0L+iFz",
+	"NaV9b2O/YuSgJYuVCy+FFLfbWSZaMaUtgTfV4Gkz8GSST0hQMDwhNBd8bVzdqQvHBnZTolI0Q8P8eg2J",
+	"RWPmkpNC8M+FnpJ3bm6McnKeUaVZrIDK2Ew6bI0Z61SoXpswJNdQ6Ao3JExdmxTVwL+lKHkSVk5byMRe",
+	"WNukrCILPIHErm3cdX8tv7ZdXYHeVrNmIVEihwpiuyqkT/iMFHQNpv6Z0htAQGqeoJxcZSxn+spUl7jg",
+	"ENrwkJdxSlJqaj5LhEfiGjCZOXVTOPUMJ7JrxFtFFQRGXJArDrf6yiydIR41ybDdsvEd7rISQqol5glg",
+	"ERV3U3qGNjLdDzivmNLVQJYa5SNkS2OWsKbc9AdkLapaV3c5DMV4x1mMa1CO5qeuJd/LSsk1y748K+L3",
+	"dKX3M9dc8W/ztoutVmHvwXztZMlhpmr4iakqsXx0FB19gypVMRdnVCny6Pj2tlOvO7693aVkVWLT8OtV",
+	"7R69n0+OP7yPJif2P/9rPt/efvOXh592wyRzmtbwN4+mT55Mo+l8B5f+oObgLx48PmpXG6PJCZ2szibP",
+	"F9MPf/8EZhtZ25m8Nrtupm6I0/YY6fCvMxy0eT2b/PPTeDSOuplMQ00w6R+iAcpMW41Vc1c++2YobtcP",
+	"S8Dtzp+VGNPN7uXpmuRCaaIEySnf7jIdExFa6/q9yk7T776O1FBSY2NDVZ8wocm6v10cGTe9SxJmHran",
+	"b7+eTf55OZ0MH+bXRG6tceQBAGfulND174PfvPquj5/cHZeQcNiA0rY66cE2g8ocXrMITTYjxIW7eLL/",
+	"4j5TZCOugYe9bmI1ve/6pa5z7eakje1TvnWe6q+qLlcSY4C9oVdFYhNNq7n+0/oee3NttIKL9QRrxpS2",
+	"6misuErY6p+F6WS8/gz110l5W0v8xnlue352xG8yVLMFp+TKRrArW83dpFR/qpYfjctz/bvW+NZ8xFv1",
+	"TxaYdPpgFGcvml+w+ZQM/Dg6uv+dzq9/fK6pvzWjuhz8CV7aMpUdBi6BJtuq3GeNZkKLYmbqg70rn1pS",
+	"tk7r+WBnZN4qC78IbecezEVBZeMjkm0M0ZTGbcQOXXPbTGGYSwHU1a4HHQWz173D4ZLCfyEpN89XFPcl",
+	"DXUvv7oRdjow545+J6N8XbokpQnph9GOMFZ9HAxjdg7+vkj1pyl9ZVNq/XpM26LO1PUOHR+wpJ6KDS3b",
+	"PDKrJP/BYJk47euwrcT5Svw1Ik9r0HNE5PlTIX8/hXS1WUqqWcwKUo/VUIfc2np2Fusf+W+jZm62+k81",
+	"+0Or2ff0BnaoFUmEqT2aat6wjpUDKmYnpX8bHXNT2X/q2B9ax96ALRN/oi8zxEDeDOO5l1yxBPyW6bTV",
+	"WF/MZq0G+dQNOE3UVmnIzWXIJ9GTuYnObulBzHhvZ2TqVVn8Vki/TvJmR2E2JMutKXyGdeKciXXVIuil",
+	"9N6CVlb9lZ67udLrcgkZSpon5LU0Rg2lz3Ftwyq4+3D3fwEAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

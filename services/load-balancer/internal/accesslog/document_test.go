@@ -410,7 +410,7 @@ func FuzzDecode(f *testing.F) {
 	_, line, _ := bytes.Cut(AppendEntry(nil, "x.1", &r, options), []byte("\n"))
 	f.Add(line)
 	f.Add([]byte(`{"event":{"dataset":"nemesis.access"},"trace":{"id":"zz"},"nemesis":{"target":"http://"}}`))
-	f.Fuzz(func(t *testing.T, line []byte) {
+	f.Fuzz(func(_ *testing.T, line []byte) {
 		if e, err := Decode(line); err == nil {
 			AppendEntry(nil, e.ID, &e.Record, options)
 			(Query{Text: "x"}).Matcher().Match(&e.Record)

@@ -69,7 +69,7 @@ func (w *writer) milliseconds(d time.Duration) {
 	us := d.Microseconds()
 	w.b = strconv.AppendInt(w.b, us/1000, 10)
 	if part := us % 1000; part > 0 {
-		w.b = append(w.b, '.', byte('0'+part/100), byte('0'+part/10%10), byte('0'+part%10)) //nolint:gosec // digits
+		w.b = append(w.b, '.', byte('0'+part/100), byte('0'+part/10%10), byte('0'+part%10))
 	}
 }
 

@@ -59,7 +59,7 @@ func TestAdmin_ShowsWhatIsKnown(t *testing.T) {
 
 func TestReady_OnlyWithRoutes(t *testing.T) {
 	controller, server := newFakeController(t)
-	s, err := app.Load([]string{"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-controller-url", server.URL, "-lame-duck", "0s"}, nil, io.Discard)
+	s, err := app.Load([]string{"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-controller-url", server.URL, "-lame-duck", "0s", "-log-spool-dir", t.TempDir()}, nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +69,19 @@ func TestReady_OnlyWithRoutes(t *testing.T) {
 	}
 	controller.edit(func(map[autoscaler.ApplicationKey]autoscaler.Route) {})
 	eventually(t, "ready", func() bool { r, _ := get(t, client(t), b.admin+"/readyz"); return r.StatusCode == http.StatusOK })
+}
+
+func TestSettings_RefuseALogThatWouldTellTooMuch(t *testing.T) {
+	_, err := app.Load([]string{"-log-sample", "default/shop=2", "-log-request-headers", "accept,Authorization", "-log-query-parameters", "a=b"},
+		[]string{"NEMESIS_LOG_RESPONSE_HEADERS=Set-Cookie"}, io.Discard)
+	for _, part := range []string{
+		`log-sample: "default/shop=2" is not allowed`, `log-request-headers: "authorization" is not allowed`,
+		`log-response-headers: "set-cookie" is not allowed`, `log-query-parameters: "a=b" is not allowed`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("missing %q in: %v", part, err)
+		}
+	}
 }
 
 func TestSettings_NameEveryFaultAtOnce(t *testing.T) {

@@ -10,13 +10,11 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/connections"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/controller"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/dispatch"
@@ -42,7 +40,7 @@ type App struct {
 	dispatcher *dispatch.Dispatcher
 	tuning     *tuning.Holder
 	gate       *connections.Gate
-	accesslog  *accesslog.Ring
+	logs       *logs
 	prober     *upstream.Prober
 	waker      *proxy.Waker
 	upstream   *upstream.Client
@@ -65,6 +63,10 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trusted-proxies: %w", err)
 	}
+	logged, err := s.logged()
+	if err != nil {
+		return nil, err
+	}
 	a := &App{settings: s, log: tel.Log, telemetry: tel, metrics: proxy.NewMetrics(tel.Registry)}
 	a.controller, err = controller.New(controller.Options{
 		URL: s.ControllerURL, Identity: s.Identity, StartedAt: startedAt, Log: tel.Log, Tracer: tel.Tracer, Registry: tel.Registry,
@@ -81,15 +83,19 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	})
 	a.tuning = tuning.NewHolder(a.tuned)
 	a.gate = connections.NewGate(func() int { return a.tuning.Current().MaxConnections }, tel.Registry)
-	a.accesslog = accesslog.NewRing(s.AccessLogRecords, int64(s.AccessLogMiB)<<20, strconv.FormatInt(startedAt.UnixNano(), 36))
-	tel.Registry.MustRegister(&collector{dispatcher: a.dispatcher, accesslog: a.accesslog})
+	tel.Registry.MustRegister(&collector{dispatcher: a.dispatcher})
+	if a.logs, err = openLogs(s, startedAt, tel.Log, tel.Registry); err != nil {
+		return nil, err
+	}
 	a.upstream = upstream.New(upstream.Options{Silence: func() time.Duration { return a.tuning.Current().Timeout }})
 	a.proxy = proxy.New(proxy.Options{
-		Matcher: a.dispatcher, Sender: a.upstream, Gate: a.gate, AccessLog: a.accesslog, TrustedProxies: trusted,
+		Matcher: a.dispatcher, Sender: a.upstream, Gate: a.gate, TrustedProxies: trusted,
+		AccessLog: a.logs, LogRequest: logged.requestFields, LogResponse: logged.answerFields,
 		Limits: proxy.Limits{Body: int64(s.MaxBodyMiB) << 20, URI: s.MaxURIBytes, StreamIdle: s.StreamIdleTimeout},
 		Log:    tel.Log, Tracer: tel.Tracer, Metrics: a.metrics,
 	})
 	if err := a.listen(ctx, startedAt); err != nil {
+		a.logs.close(ctx)
 		return nil, errors.Join(err, tel.Close(ctx))
 	}
 	return a, nil
@@ -118,7 +124,7 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 		return ""
 	})
 	api, err := httpapi.Handler(httpapi.Options{
-		Balancer: a.settings.Identity, StartedAt: startedAt, Now: time.Now, Source: source{a}, Settings: settingsOf{a}, Caller: a.proxy, Logs: a.accesslog,
+		Balancer: a.settings.Identity, StartedAt: startedAt, Now: time.Now, Source: source{a}, Settings: settingsOf{a}, Caller: a.proxy, Logs: a.logs,
 	})
 	if err != nil {
 		return err
@@ -175,6 +181,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.waker.Close()
 	a.prober.Close()
 	a.upstream.Close()
+	a.logs.close(farewell)
 	endAdmin()
 	fault = errors.Join(fault, <-adminEnd)
 	a.log.Info("ended")

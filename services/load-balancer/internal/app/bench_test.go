@@ -125,6 +125,7 @@ func benchBalancer(b *testing.B, podAddress string) string {
 
 	s, err := app.Load([]string{
 		"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-controller-url", fmt.Sprintf("http://%s", l.Addr()), "-lame-duck", "0s",
+		"-log-spool-dir", b.TempDir(),
 	}, nil, io.Discard)
 	if err != nil {
 		b.Fatal(err)

@@ -3,14 +3,12 @@ package app
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/dispatch"
 )
 
 // collector reads the gauges when they are asked for, so that they cost nothing otherwise.
 type collector struct {
 	dispatcher *dispatch.Dispatcher
-	accesslog  *accesslog.Ring
 }
 
 var (
@@ -20,24 +18,17 @@ var (
 	waiting      = prometheus.NewDesc("nemesis_lb_waiting", "Requests in the waiting room.", appLabels, nil)
 	waitingBytes = prometheus.NewDesc("nemesis_lb_waiting_bytes", "What they hold in memory.", appLabels, nil)
 	endpoints    = prometheus.NewDesc("nemesis_lb_endpoints", "Pods, by whether requests are sent to them.", append(appLabels, "usable"), nil)
-	logRecords   = prometheus.NewDesc("nemesis_lb_access_log_records", "Requests that GET /proxy/logs can show.", nil, nil)
-	logBytes     = prometheus.NewDesc("nemesis_lb_access_log_bytes", "What they hold in memory.", nil, nil)
-	logDropped   = prometheus.NewDesc("nemesis_lb_access_log_dropped_total", "Requests that were dropped from it by age.", nil, nil)
 )
 
 // Describe names the metrics.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{inFlight, streaming, waiting, waitingBytes, endpoints, logRecords, logBytes, logDropped} {
+	for _, d := range []*prometheus.Desc{inFlight, streaming, waiting, waitingBytes, endpoints} {
 		out <- d
 	}
 }
 
 // Collect reads them.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
-	kept := c.accesslog.Stats()
-	out <- prometheus.MustNewConstMetric(logRecords, prometheus.GaugeValue, float64(kept.Records))
-	out <- prometheus.MustNewConstMetric(logBytes, prometheus.GaugeValue, float64(kept.Bytes))
-	out <- prometheus.MustNewConstMetric(logDropped, prometheus.CounterValue, float64(kept.Dropped))
 	for _, s := range c.dispatcher.Snapshots() {
 		app := s.Route.Application
 		gauge := func(d *prometheus.Desc, value float64, labels ...string) {

@@ -149,21 +149,81 @@ func TestLogs_AreFilteredAndPaged(t *testing.T) {
 	}
 }
 
-func TestLogs_DropTheOldestAndCountThem(t *testing.T) {
+func TestLogs_TheOldestGoByAgeAndAreCounted(t *testing.T) {
 	controller, server := newFakeController(t)
 	awake(controller, "app", "/app", pod(t, says("hello")))
-	b := boot(t, server.URL, func(s *app.Settings) { s.AccessLogRecords = 3 })
+	b := boot(t, server.URL, func(s *app.Settings) { s.LogSpoolMiB = 1 })
+	c := client(t)
+	const n = 1200 // of more than a KiB each
+	long := strings.Repeat("x", 1000)
+	for range n {
+		get(t, c, b.url+"/app/"+long)
+	}
+	found := 0
+	limit := 1000
+	for params := (&loadbalancer.ListProxyLogsParams{Limit: &limit}); ; {
+		page := b.logs(t, params)
+		found += len(page.Items)
+		if params.After = page.Next; params.After == nil {
+			break
+		}
+	}
+	_, metrics := get(t, c, b.admin+"/metrics")
+	if want := fmt.Sprintf("nemesis_lb_log_spool_aged_total %d\n", n-found); found == 0 || found == n || !strings.Contains(metrics, want) {
+		t.Errorf("%d in the log, and no %s", found, want)
+	}
+	for _, want := range []string{fmt.Sprintf("nemesis_lb_log_spool_records %d\n", found), "nemesis_lb_log_spool_bytes ", `nemesis_lb_log_dropped_total{reason="queue-full"} 0` + "\n"} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
+}
+
+func TestLogs_OutliveARestart(t *testing.T) {
+	controller, server := newFakeController(t)
+	awake(controller, "app", "/app", pod(t, says("hello")))
+	dir := t.TempDir()
+	var first loadbalancer.ProxyLogPage
+	for start := range 2 {
+		b := boot(t, server.URL, func(s *app.Settings) { s.LogSpoolDir = dir })
+		get(t, client(t), fmt.Sprintf("%s/app/%d", b.url, start))
+		page := b.logs(t, nil)
+		if len(page.Items) != start+1 || *page.Items[0].Path != fmt.Sprintf("/app/%d", start) {
+			t.Fatalf("start %d: %+v", start, page.Items)
+		}
+		if start == 0 {
+			first = page
+			b.stop()
+			if err := <-b.ended; err != nil {
+				t.Fatal(err)
+			}
+			b.ended <- nil
+		} else if page.Items[1].Id != first.Items[0].Id || page.Items[0].Id == first.Items[0].Id {
+			t.Errorf("ids %s, %s; before %s", page.Items[0].Id, page.Items[1].Id, first.Items[0].Id)
+		}
+	}
+}
+
+func TestNew_RefusesASpoolThatAnotherOneUses(t *testing.T) {
+	controller, server := newFakeController(t)
+	awake(controller, "app", "/app", pod(t, says("hello")))
+	var taken app.Settings
+	boot(t, server.URL, func(s *app.Settings) { taken = *s })
+	if _, err := app.New(t.Context(), taken, testLog{t}); err == nil || !strings.Contains(err.Error(), "log-spool-dir") || !strings.Contains(err.Error(), "in use by another process") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestLogs_HaveTheShareThatIsAskedForAndAllThatFailed(t *testing.T) {
+	controller, server := newFakeController(t)
+	awake(controller, "app", "/app", pod(t, says("hello")))
+	b := boot(t, server.URL, func(s *app.Settings) { s.LogSample = "1,default/app=0" })
 	c := client(t)
 	for range 5 {
 		get(t, c, b.url+"/app")
 	}
-	if n := len(b.logs(t, nil).Items); n != 3 {
-		t.Errorf("%d in the log, want 3", n)
-	}
-	_, metrics := get(t, c, b.admin+"/metrics")
-	for _, want := range []string{"nemesis_lb_access_log_dropped_total 2\n", "nemesis_lb_access_log_records 3\n", "nemesis_lb_access_log_bytes "} {
-		if !strings.Contains(metrics, want) {
-			t.Errorf("the metrics lack %s", want)
-		}
+	get(t, c, b.url+"/nowhere")
+	if items := b.logs(t, nil).Items; len(items) != 1 || items[0].Status != 404 {
+		t.Errorf("log = %+v", items)
 	}
 }

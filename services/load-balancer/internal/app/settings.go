@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/accesslog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/elastic"
 )
 
 // Settings of the load balancer. Each comes from its default, the YAML file, the environment
@@ -31,8 +33,15 @@ type Settings struct {
 	LameDuck          time.Duration // go on accepting while the cluster forgets this pod
 	DrainTimeout      time.Duration // then wait for requests in flight and waiting
 
-	AccessLogRecords int // kept in memory for GET /proxy/logs
-	AccessLogMiB     int // that they may hold
+	LogSpoolDir   string // where the log is kept until it is shipped, or for GET /proxy/logs
+	LogSpoolMiB   int    // that it may hold
+	LogQueueMiB   int    // of what is not written there yet
+	Elasticsearch elastic.Settings
+
+	LogSample          string // which share of requests is logged
+	LogQueryParameters string // whose values are logged, with commas between
+	LogRequestHeaders  string // header fields that are logged
+	LogResponseHeaders string
 
 	TrustedProxies string // CIDRs whose X-Forwarded-* headers are believed, with commas between
 	LogLevel       string
@@ -53,8 +62,14 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.Duration(&s.StreamIdleTimeout, "stream-idle-timeout", 5*time.Minute, time.Second, 24*time.Hour, "longest pause of a client that sends a body or takes an answer, and of a tunnel")
 	set.Duration(&s.LameDuck, "lame-duck", 5*time.Second, 0, 5*time.Minute, "how long new requests are still taken after the signal to end")
 	set.Duration(&s.DrainTimeout, "drain-timeout", 30*time.Second, time.Second, time.Hour, "how long requests then have to end")
-	set.Int(&s.AccessLogRecords, "access-log-records", 10_000, 1, 1_000_000, "requests that GET /proxy/logs can show")
-	set.Int(&s.AccessLogMiB, "access-log-mib", 16, 1, 1<<10, "MiB that they may hold in memory")
+	set.String(&s.LogSpoolDir, "log-spool-dir", "/var/lib/nemesis/spool", "folder of the log: of what Elasticsearch has not taken yet, or, without it, of what GET /proxy/logs shows; this replica's alone")
+	set.Int(&s.LogSpoolMiB, "log-spool-mib", 1024, 1, 1<<20, "MiB that the log may hold there; then the oldest goes")
+	set.Int(&s.LogQueueMiB, "log-queue-mib", 16, 1, 1<<10, "MiB of the log that may wait in memory to be written there; then what comes is lost, and counted")
+	s.Elasticsearch.Declare(set)
+	set.String(&s.LogSample, "log-sample", "1", "share of requests that is logged: for all, for one application as namespace/deployment=0.1, or both with commas between; what fails, is refused, breaks off or wakes an application always is")
+	set.String(&s.LogQueryParameters, "log-query-parameters", "", "query parameters whose values are logged, with commas between, upper and lower case told apart; of all others the log has the name and REDACTED")
+	set.String(&s.LogRequestHeaders, "log-request-headers", "", "header fields of requests that are logged, with commas between; those that hold credentials are refused")
+	set.String(&s.LogResponseHeaders, "log-response-headers", "", "header fields of answers that are logged, likewise")
 	set.String(&s.TrustedProxies, "trusted-proxies", "", "CIDRs of proxies whose X-Forwarded-* headers are believed, with commas between; none by default")
 	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")
 	err := set.Load(args, environ)
@@ -76,7 +91,28 @@ func (s Settings) Validate() error {
 	if _, err := s.trusted(); err != nil {
 		faults = append(faults, fmt.Errorf("trusted-proxies: %q is not allowed: must be CIDRs such as 10.0.0.0/8,fd00::/8", s.TrustedProxies))
 	}
-	return errors.Join(faults...)
+	if s.LogSpoolDir == "" {
+		faults = append(faults, errors.New("log-spool-dir: \"\" is not allowed: must be a folder, which is made when it is not there"))
+	}
+	_, err := s.logged()
+	return errors.Join(append(faults, err, s.Elasticsearch.Validate())...)
+}
+
+// logged is what of a request is logged.
+type logged struct {
+	sampler                     accesslog.Sampler
+	parameters                  []string
+	requestFields, answerFields []string
+}
+
+// logged reads the settings of the log; the error has all their faults.
+func (s Settings) logged() (l logged, err error) {
+	var faults [4]error
+	l.sampler, faults[0] = accesslog.ParseSampler("log-sample", s.LogSample)
+	l.parameters, faults[1] = accesslog.ParseParameters("log-query-parameters", s.LogQueryParameters)
+	l.requestFields, faults[2] = accesslog.ParseHeaders("log-request-headers", s.LogRequestHeaders)
+	l.answerFields, faults[3] = accesslog.ParseHeaders("log-response-headers", s.LogResponseHeaders)
+	return l, errors.Join(faults[:]...)
 }
 
 func (s Settings) trusted() ([]netip.Prefix, error) {

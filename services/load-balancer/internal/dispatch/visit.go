@@ -26,6 +26,7 @@ type Visit struct {
 	Waited  time.Duration // in the room, all stays together
 	Trouble string        // why the last start call failed, when the visit waited in vain
 	Arrived time.Time
+	WakeUp  string // the id of the wake-up that it waited for; "" is none
 
 	ticket    waitroom.Ticket
 	arrival   Arrival
@@ -82,6 +83,9 @@ func (v *Visit) enter(now time.Time, again bool) (bool, error) {
 	}
 	a.admit(now) // who comes back is perhaps the oldest, and a pod free
 	a.callIfNeeded()
+	if a.wake != nil {
+		v.WakeUp = a.wake.ID
+	}
 	a.fallBack()
 	if a.room.Len() == 1 {
 		a.d.options.ReportSoon()

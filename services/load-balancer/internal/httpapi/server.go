@@ -62,7 +62,7 @@ type Caller interface {
 
 // Logs finds what was proxied.
 type Logs interface {
-	Find(q accesslog.Query) (accesslog.Page, error)
+	Find(ctx context.Context, q accesslog.Query) (accesslog.Page, error)
 }
 
 // Options say who answers.
@@ -147,12 +147,12 @@ func (s *server) PutSettings(ctx context.Context, request loadbalancer.PutSettin
 }
 
 // ListProxyLogs answers one page of what was proxied.
-func (s *server) ListProxyLogs(_ context.Context, request loadbalancer.ListProxyLogsRequestObject) (loadbalancer.ListProxyLogsResponseObject, error) {
+func (s *server) ListProxyLogs(ctx context.Context, request loadbalancer.ListProxyLogsRequestObject) (loadbalancer.ListProxyLogsResponseObject, error) {
 	q, err := logQuery(request.Params)
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.o.Logs.Find(q)
+	page, err := s.o.Logs.Find(ctx, q)
 	if errors.Is(err, accesslog.ErrCursor) {
 		return nil, fault.New(fault.Invalid, "").With("after", q.After, err.Error())
 	}

@@ -13,7 +13,9 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/genai"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/routing"
 )
 
@@ -26,8 +28,10 @@ type exchange struct {
 	ctx     context.Context //nolint:containedctx // the request's own, with its span
 	span    trace.Span
 	began   time.Time
-	path    string // as the client asked for it
-	peer    string // who holds the connection
+	path    string             // as the client asked for it
+	peer    string             // who holds the connection
+	scheme  string             // that the client used; "" while that is not known
+	asked   []accesslog.Header // header fields of the request that are logged
 
 	match   routing.Match[*dispatch.Application]
 	visit   dispatch.Visit
@@ -38,12 +42,15 @@ type exchange struct {
 
 	status   int           // of the answer; 0 while none was begun
 	sent     int64         // bytes of the answer's body
+	first    time.Duration // from the arrival to the first of them
 	tries    int           // pods that were tried
 	pod      *dispatch.Pod // the last of them
 	broken   bool          // the pod broke off
 	cut      bool          // the answer is not whole
 	lastMark time.Time
 	fault    error
+	refused  fault.Code   // what was answered in place of a pod's answer
+	tap      *genai.Tap   // that the answer's body passes; nil when it tells nothing
 	call     bool         // it is made for someone: a refusal is handed back, not written
 	refusal  *fault.Error // that was
 }
@@ -51,6 +58,7 @@ type exchange struct {
 // run is the whole way of a request.
 func (x *exchange) run() {
 	x.path = x.r.URL.EscapedPath()
+	x.asked = logged(x.r.Header, x.p.request) // before the header is changed for the pod
 	err := x.limits()
 	if err == nil && !x.call {
 		err = x.route()
@@ -206,6 +214,7 @@ func (x *exchange) finish() bool {
 		}
 	}
 	x.p.o.AccessLog.Add(x.record(now))
+	x.unlisten()
 	x.log(now)
 	if x.span.IsRecording() {
 		x.span.SetAttributes(attribute.String("http.request.method", x.r.Method), attribute.String("url.path", x.r.URL.Path),

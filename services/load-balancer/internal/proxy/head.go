@@ -90,7 +90,11 @@ func (x *exchange) forwarded() {
 	peer := peerOf(x.r.RemoteAddr)
 	x.peer = peer
 	chain := peer
+	x.scheme = plain[0]
 	if x.trusts(peer) {
+		if scheme, _, _ := strings.Cut(first(h["X-Forwarded-Proto"]), ","); strings.EqualFold(scheme, "https") {
+			x.scheme = "https"
+		}
 		if before := h["X-Forwarded-For"]; len(before) > 0 {
 			chain = strings.Join(before, ", ") + ", " + peer
 		}

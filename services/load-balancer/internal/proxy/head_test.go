@@ -18,8 +18,8 @@ import (
 )
 
 // exchangeOf is an exchange that was routed, with the peer 192.0.2.1.
-func exchangeOf(t *testing.T, r *http.Request, trusted ...string) *exchange {
-	t.Helper()
+func exchangeOf(tb testing.TB, r *http.Request, trusted ...string) *exchange {
+	tb.Helper()
 	prefixes := make([]netip.Prefix, 0, len(trusted))
 	for _, p := range trusted {
 		prefixes = append(prefixes, netip.MustParsePrefix(p))

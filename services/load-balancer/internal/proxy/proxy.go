@@ -44,6 +44,8 @@ type Options struct {
 	Sender         Sender
 	Gate           Gate
 	AccessLog      AccessLog
+	LogRequest     []string // header fields of requests that the access log is told, in lower case
+	LogResponse    []string // likewise of answers
 	Limits         Limits
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers are believed
 	Log            *slog.Logger
@@ -56,11 +58,16 @@ type Proxy struct {
 	o          Options
 	propagator propagation.TextMapPropagator
 	guests     guests
+	request    []field // that are logged
+	response   []field
 }
 
 // New makes a proxy.
 func New(o Options) *Proxy {
-	return &Proxy{o: o, propagator: otel.GetTextMapPropagator(), guests: guests{open: map[guest]struct{}{}}}
+	return &Proxy{
+		o: o, propagator: otel.GetTextMapPropagator(), guests: guests{open: map[guest]struct{}{}},
+		request: fields(o.LogRequest), response: fields(o.LogResponse),
+	}
 }
 
 // The options of spans, made once: each would be an allocation for each request.

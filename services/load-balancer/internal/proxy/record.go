@@ -2,38 +2,76 @@ package proxy
 
 import (
 	"net"
+	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/accesslog"
 )
 
-// keptURI is the length of a request's target from which on the log keeps copies of its parts: they
-// would keep the whole of it alive.
-const keptURI = 1024
-
 // record is what the access log is told of the exchange when it has ended. It makes no texts.
 func (x *exchange) record(now time.Time) accesslog.Record {
+	h, span := x.r.Header, x.span.SpanContext()
 	r := accesslog.Record{
-		ArrivedAt: x.began, Took: now.Sub(x.began), Waited: x.visit.Waited,
-		Method: x.r.Method, Host: x.r.Host, Path: x.path, Client: x.client(), Peer: x.peer,
-		Tries: x.tries, Status: x.status, RequestBytes: x.body.taken, ResponseBytes: x.sent,
-		TraceID: x.span.SpanContext().TraceID(),
+		ArrivedAt: x.began, Took: now.Sub(x.began), Waited: x.visit.Waited, FirstByte: x.first,
+		Method: x.r.Method, Scheme: x.scheme, Host: x.r.Host, Path: x.path, Query: x.r.URL.RawQuery,
+		Version: strings.TrimPrefix(x.r.Proto, "HTTP/"), RequestID: first(h["X-Request-Id"]),
+		UserAgent: first(h["User-Agent"]), Referrer: first(h["Referer"]), RequestType: first(h["Content-Type"]), RequestHeaders: x.asked,
+		Client: x.client(), Peer: x.peer, PeerPort: portOf(x.r.RemoteAddr),
+		Tries: x.tries, WakeUp: x.visit.WakeUp,
+		Status: x.status, RequestBytes: x.body.taken, ResponseBytes: x.sent,
+		TraceID: span.TraceID(), SpanID: span.SpanID(), Refusal: string(x.refused),
 	}
 	if x.visit.App != nil {
 		r.Application = x.visit.App.ID
 	}
 	if x.pod != nil {
 		r.Pod, r.Address, r.PodPath, r.Policy = x.pod.Name, x.pod.Address, x.match.Path, x.visit.Reason
+		r.Upstream = now.Sub(x.visit.SentAt)
 	}
 	if x.fault != nil {
 		r.Error = x.fault.Error()
 	}
-	if len(x.r.RequestURI) > keptURI {
-		r.Method, r.Path, r.PodPath = strings.Clone(r.Method), strings.Clone(r.Path), strings.Clone(r.PodPath)
+	answer := x.w.Header() // of a refusal; the server takes nothing back from it
+	if x.answer != nil {
+		answer = x.answer.Header
+	}
+	r.ResponseType, r.ResponseHeaders = first(answer["Content-Type"]), logged(answer, x.p.response)
+	if x.tap != nil {
+		r.GenAI = x.tap.Facts()
 	}
 	return r
+}
+
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+// field is the name of a header field, as it is looked up and as it is logged.
+type field struct{ canonical, lower string }
+
+func fields(lower []string) []field {
+	all := make([]field, 0, len(lower))
+	for _, name := range lower {
+		all = append(all, field{http.CanonicalHeaderKey(name), name})
+	}
+	return all
+}
+
+// logged are those fields of a header.
+func logged(h http.Header, fields []field) []accesslog.Header {
+	var all []accesslog.Header
+	for _, f := range fields {
+		if values := h[f.canonical]; len(values) > 0 {
+			all = append(all, accesslog.Header{Name: f.lower, Values: values})
+		}
+	}
+	return all
 }
 
 // peerOf is the address of who holds the connection.
@@ -43,6 +81,15 @@ func peerOf(remote string) string {
 		return remote
 	}
 	return peer
+}
+
+// portOf is the port of who holds the connection; 0 when there is none.
+func portOf(remote string) uint16 {
+	port, err := strconv.ParseUint(remote[strings.LastIndexByte(remote, ':')+1:], 10, 16)
+	if err != nil {
+		return 0
+	}
+	return uint16(port)
 }
 
 // client is who really asks: the nearest address in the chain of proxies that is not a trusted

@@ -47,14 +47,6 @@ func TestProxy_OneConnectionTooManyIsTold(t *testing.T) {
 	}
 }
 
-func TestRecord_OfALongTargetKeepsNothingOfItsQuery(t *testing.T) {
-	x := exchangeOf(t, httptest.NewRequest(http.MethodGet, "/fib/1?"+strings.Repeat("x", keptURI), nil))
-	x.path = x.r.URL.EscapedPath()
-	if r := x.record(x.began); r.Path != "/fib/1" || r.Method != http.MethodGet {
-		t.Errorf("record = %+v", r)
-	}
-}
-
 func TestClient_IsWhoStandsBeforeTheTrustedProxies(t *testing.T) {
 	for name, c := range map[string]struct {
 		trusted []string

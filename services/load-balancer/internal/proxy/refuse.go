@@ -41,7 +41,7 @@ func (x *exchange) refuse(err error) {
 	// The rest of the body is not wanted, and who reads it must stop before the answer is written.
 	x.endBody()
 	problem := x.problem(err)
-	x.status = problem.Code.Status()
+	x.status, x.refused = problem.Code.Status(), problem.Code
 	if x.call {
 		x.refusal = problem
 		return

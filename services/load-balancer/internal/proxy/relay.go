@@ -66,6 +66,7 @@ func (x *exchange) copyBody() error {
 			return err
 		}
 	}
+	x.listen()
 	slow := streams || x.answer.ContentLength > bigBody
 	if slow {
 		defer func() { _ = x.control.SetWriteDeadline(time.Time{}) }()
@@ -73,6 +74,12 @@ func (x *exchange) copyBody() error {
 	for {
 		n, err := x.answer.Body.Read(*buffer)
 		if n > 0 {
+			if x.sent == 0 {
+				x.first = time.Since(x.began)
+			}
+			if x.tap != nil {
+				x.tap.Take((*buffer)[:n])
+			}
 			if slow {
 				x.mark()
 			}

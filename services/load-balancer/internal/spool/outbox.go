@@ -52,6 +52,7 @@ func (s *Spool) tidy() {
 // with nothing. It is valid until the next call; without Commit that call gives the same again.
 func (o *Outbox) Next(ctx context.Context, maxBytes int, maxWait time.Duration) (body []byte, ends []int, err error) {
 	var full <-chan time.Time
+	sealed := (<-chan struct{})(o.s.ended) // then nothing more comes
 	for late := false; ; {
 		seg, ready, last, changed := o.waiting()
 		switch {
@@ -69,6 +70,8 @@ func (o *Outbox) Next(ctx context.Context, maxBytes int, maxWait time.Duration) 
 		case <-changed:
 		case <-full:
 			late = true
+		case <-sealed:
+			late, sealed = true, nil
 		case <-ctx.Done():
 			return nil, nil, ctx.Err()
 		}
@@ -141,6 +144,7 @@ func (o *Outbox) Commit() error {
 	s.mu.Lock()
 	o.seg.acknowledged = o.until
 	s.tidy()
+	s.signal()
 	s.mu.Unlock()
 	return committed{o.seg.number, o.until.offset}.write(s.o.Dir)
 }

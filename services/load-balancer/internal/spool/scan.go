@@ -18,7 +18,7 @@ var (
 	ErrGone = errors.New("the log does not reach so far back any more")
 )
 
-// Scan goes through the entries of one index, newest first, from the moment at which it was made;
+// Scan goes through the entries of some indices, newest first, from the moment at which it was made;
 // what is written later is not in it. It holds one block of one file in memory. It is for one
 // goroutine.
 type Scan struct {
@@ -34,9 +34,10 @@ type Scan struct {
 	garbage bool // what stands before the end belongs to a line that is no entry's
 }
 
-// Scan begins after the place, or at the newest entry for "".
+// Scan begins after the place, or at the newest entry for ""; it has the entries for indices whose
+// names begin so.
 func (s *Spool) Scan(index, after string) (*Scan, error) {
-	scan := &Scan{s: s, index: append(append(append([]byte{}, actionStart...), index...), '"'), buffer: make([]byte, 2*maxEntry)}
+	scan := &Scan{s: s, index: append(append([]byte{}, actionStart...), index...), buffer: make([]byte, 2*maxEntry)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if after == "" {

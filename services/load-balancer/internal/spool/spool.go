@@ -162,9 +162,9 @@ func (s *Spool) Flush(ctx context.Context) error {
 	}
 }
 
-// Close writes what is in the queue, as long as ctx lets it, and closes the folder. What could not
-// be written is lost and counted.
-func (s *Spool) Close(ctx context.Context) error {
+// Seal ends the taking in: it writes what is in the queue, as long as ctx lets it. What could not be
+// written is lost and counted.
+func (s *Spool) Seal(ctx context.Context) error {
 	s.once.Do(func() {
 		s.queue.close()
 		stop := context.AfterFunc(ctx, func() { close(s.closing) })
@@ -174,8 +174,34 @@ func (s *Spool) Close(ctx context.Context) error {
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.signal()
-	return errors.Join(s.failing, s.lock.Close())
+	return s.failing
+}
+
+// Drain waits until all that was written is acknowledged, and says how many records are not when ctx
+// ends first.
+func (s *Spool) Drain(ctx context.Context) int64 {
+	for {
+		s.mu.Lock()
+		var left int64
+		for _, seg := range s.segments {
+			left += seg.records - seg.acknowledged.records
+		}
+		changed := s.changed
+		s.mu.Unlock()
+		if left == 0 {
+			return 0
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return left
+		}
+	}
+}
+
+// Close seals the spool, and lets others have the folder.
+func (s *Spool) Close(ctx context.Context) error {
+	return errors.Join(s.Seal(ctx), s.lock.Close())
 }
 
 // signal tells who waits that something was written or has changed.

@@ -212,7 +212,7 @@ func TestSpool_IsAListThatSurvivesRestarts(t *testing.T) {
 	}
 }
 
-func tear(t testing.TB, path, more string) {
+func tear(t *testing.T, path, more string) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {

@@ -1,0 +1,111 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/nemesis-scaling/nemesis/pkg/build"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/accesslog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/elastic"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/httpapi"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/journal"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/spool"
+)
+
+// deadShare is which part of the spool's room there is, beside it, for what Elasticsearch refuses.
+const deadShare = 16
+
+// logs are the parts of the log: records go through the journal into the spool, and from there to
+// Elasticsearch if there is one. Who searches asks there, else the journal.
+type logs struct {
+	*journal.Journal
+	store httpapi.Logs // that is searched
+	spool *spool.Spool
+	log   *slog.Logger
+	end   context.CancelFunc // of the shipping
+	ended chan struct{}
+}
+
+func openLogs(s Settings, startedAt time.Time, log *slog.Logger, registry prometheus.Registerer) (*logs, error) {
+	logged, err := s.logged()
+	if err != nil {
+		return nil, err
+	}
+	l := &logs{log: log, end: func() {}}
+	limit := int64(s.LogSpoolMiB) << 20
+	l.spool, err = spool.Open(spool.Options{
+		Dir: s.LogSpoolDir, MaxBytes: limit, QueueBytes: int64(s.LogQueueMiB) << 20, Outbox: s.Elasticsearch.Wanted(),
+		Now: time.Now, Log: log, Registry: registry,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("log-spool-dir: %w", err)
+	}
+	origin := accesslog.Origin{Balancer: s.Identity, Version: build.Version(), Namespace: s.Elasticsearch.Namespace}
+	l.Journal = journal.New(journal.Options{
+		Spool: l.spool, IDs: journal.NewIDs(s.Identity, startedAt), Entries: accesslog.NewOptions(origin, logged.parameters),
+		Sampler: logged.sampler, Random: rand.Float64,
+	})
+	l.store = l.Journal
+	if s.Elasticsearch.Wanted() {
+		if err := l.ship(s, limit/deadShare, registry); err != nil {
+			l.close(context.Background())
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// ship begins the shipping to Elasticsearch, which is searched from then on.
+func (l *logs) ship(s Settings, deadBytes int64, registry prometheus.Registerer) error {
+	client, err := elastic.New(s.Elasticsearch.Options())
+	if err != nil {
+		return err
+	}
+	reader, err := elastic.New(s.Elasticsearch.ReadOptions())
+	if err != nil {
+		return fmt.Errorf("who reads: %w", err)
+	}
+	l.store = elastic.NewSearch(reader, s.Elasticsearch.Namespace)
+	dead, err := spool.OpenDeadLetters(s.LogSpoolDir, deadBytes, time.Now, registry)
+	if err != nil {
+		return fmt.Errorf("log-spool-dir: %w", err)
+	}
+	outbox := l.spool.Outbox()
+	shipper := elastic.NewShipper(client, elastic.ShipperOptions{Outbox: outbox, DeadLetters: dead, Random: rand.Float64, Log: l.log, Registry: registry})
+	life, end := context.WithCancel(context.Background())
+	l.end, l.ended = end, make(chan struct{})
+	go func() {
+		defer close(l.ended)
+		defer outbox.Close()
+		shipper.Run(life)
+	}()
+	return nil
+}
+
+// Find asks who has the log.
+func (l *logs) Find(ctx context.Context, q accesslog.Query) (accesslog.Page, error) {
+	return l.store.Find(ctx, q)
+}
+
+// close writes what is left to the spool, and ships it as long as ctx lets it: the folder may be gone
+// with the pod. When it is not, what is left is shipped by the next start.
+func (l *logs) close(ctx context.Context) {
+	if err := l.spool.Seal(ctx); err != nil {
+		l.log.Error("the last entries of the log could not be written", "error", err)
+	}
+	if l.ended != nil {
+		if left := l.spool.Drain(ctx); left > 0 {
+			l.log.Warn("entries of the log are not shipped; they stay in the spool", "entries", left)
+		}
+		l.end()
+		<-l.ended
+	}
+	if err := l.spool.Close(ctx); err != nil {
+		l.log.Warn("the log was not closed well", "error", err)
+	}
+}
