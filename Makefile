@@ -87,9 +87,12 @@ released: ## the services as they were at the last release, for the tests of ind
 	@deployments/released
 
 ##@ Making
-.PHONY: generate images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup
-generate: ## types, servers, clients and the CustomResourceDefinition from api/
+.PHONY: generate kibana images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup
+generate: kibana ## types, servers, clients and the CustomResourceDefinition from api/; Kibana's dashboards
 	cd gen && GOWORK=off go generate ./...
+
+kibana: ## deployments/kibana/nemesis.ndjson, the dashboards, from their description in Go
+	cd deployments && GOWORK=off go run ./kibana
 
 images: ## container images as archives in build/images, without a Docker daemon
 	@cd deployments && GOWORK=off go run ./images
