@@ -21,7 +21,7 @@ func clients() dashboard {
 			across(14,
 				shows(24, "Clients", table(access, byLoad(100, "client", client, "Client"), requests(), failureShare(),
 					share("refused", "4xx", count("", "").where(status+" >= 400 and "+status+" < 500"), count("", "")),
-					percentile("p95", "Latency, 95 %", latency, 95), sum("bytes", "Bytes sent", sent), latest("last", "Last request"))),
+					percentile("p95", "Latency, 95 %", latency, 95), sum("bytes", "Bytes sent", sent), latest("Last request"))),
 				shows(24, "Paths", table(access, byLoad(100, "path", path, "Path"), requests(), failureShare(),
 					median("p50", "Latency, median", latency), percentile("p95", "95 %", latency, 95), sum("bytes", "Bytes sent", sent))),
 			),

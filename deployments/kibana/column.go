@@ -110,8 +110,8 @@ func percentile(id, label, field string, percent int) column {
 func nullable() fields { return fields{"emptyAsNull": true} }
 
 // latest is when the last document was written.
-func latest(id, label string) column {
-	c := maximum(id, label, "@timestamp")
+func latest(label string) column {
+	c := maximum("last", label, "@timestamp")
 	c.dataType = "date"
 	return c
 }

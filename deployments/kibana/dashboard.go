@@ -48,13 +48,13 @@ var pages = []page{
 
 // links lead to the other dashboards, with the time and the filters that are set.
 func links() panel {
-	var list []any
-	var refs []reference
+	list := make([]any, len(pages))
+	refs := make([]reference, len(pages))
 	for i, p := range pages {
 		name := "link_" + p.id + "_dashboard"
-		list = append(list, fields{"type": "dashboardLink", "id": p.id, "label": p.name, "order": i, "destinationRefName": name,
-			"options": fields{"openInNewTab": false, "useCurrentFilters": true, "useCurrentDateRange": true}})
-		refs = append(refs, reference{ID: p.id, Name: name, Type: "dashboard"})
+		list[i] = fields{"type": "dashboardLink", "id": p.id, "label": p.name, "order": i, "destinationRefName": name,
+			"options": fields{"openInNewTab": false, "useCurrentFilters": true, "useCurrentDateRange": true}}
+		refs[i] = reference{ID: p.id, Name: name, Type: "dashboard"}
 	}
 	return panel{width: gridWidth, kind: "links", references: refs, config: fields{"attributes": fields{"layout": "horizontal", "links": list}}}
 }
@@ -134,7 +134,7 @@ func (d dashboard) object() object {
 
 func (d dashboard) controlGroup() (fields, []reference) {
 	panels := fields{}
-	var refs []reference
+	refs := make([]reference, len(d.controls))
 	for i, c := range d.controls {
 		kind, view := "optionsListControl", "optionsListDataView"
 		input := fields{"id": c.id, "fieldName": c.field, "title": c.title, "enhancements": fields{}}
@@ -145,7 +145,7 @@ func (d dashboard) controlGroup() (fields, []reference) {
 			input = with(input, fields{"selectedOptions": []any{}, "searchTechnique": "wildcard", "sort": fields{"by": "_count", "direction": "desc"}})
 		}
 		panels[c.id] = fields{"type": kind, "order": i, "grow": true, "width": "medium", "explicitInput": input}
-		refs = append(refs, d.view.reference("controlGroup_"+c.id+":"+view))
+		refs[i] = d.view.reference("controlGroup_" + c.id + ":" + view)
 	}
 	return fields{
 		"chainingSystem": "HIERARCHICAL", "controlStyle": "oneLine", "showApplySelections": false, "panelsJSON": embedded(panels),

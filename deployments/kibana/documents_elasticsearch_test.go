@@ -94,7 +94,8 @@ func knownRecords() known {
 	}
 	replicas := map[string]int{}
 	for i := range 150 {
-		d := decided{at: began.Add(time.Duration(i)*47*time.Second + time.Duration(100+random.IntN(9))*time.Millisecond), host: pick("lb-a", "lb-b"), app: apps[random.IntN(3)], result: "applied", applied: true, rules: []string{pick("Idle", "Cpu", "Rule:tokens")}, trace: id()}
+		at := began.Add(time.Duration(i)*47*time.Second + time.Duration(100+random.IntN(9))*time.Millisecond)
+		d := decided{at: at, host: pick("lb-a", "lb-b"), app: apps[random.IntN(3)], result: "applied", applied: true, rules: []string{pick("Idle", "Cpu", "Rule:tokens")}, trace: id()}
 		d.from = replicas[d.app]
 		switch n := random.IntN(10); {
 		case d.from == 0:
@@ -115,7 +116,8 @@ func knownRecords() known {
 		k.decisions = append(k.decisions, d)
 	}
 	for i := range 60 {
-		w := woken{at: began.Add(time.Duration(i)*119*time.Second + time.Duration(500+random.IntN(9))*time.Millisecond), host: pick("lb-a", "lb-b"), app: apps[random.IntN(3)], outcome: "Answered", id: id(), waited: 1 + random.IntN(9)}
+		at := began.Add(time.Duration(i)*119*time.Second + time.Duration(500+random.IntN(9))*time.Millisecond)
+		w := woken{at: at, host: pick("lb-a", "lb-b"), app: apps[random.IntN(3)], outcome: "Answered", id: id(), waited: 1 + random.IntN(9)}
 		w.called = 0.2 + random.Float64()
 		w.answered = w.called + 2 + random.Float64()*8
 		if random.IntN(8) == 0 {

@@ -46,21 +46,10 @@ func run(args []string, stdout io.Writer) error {
 
 // everything is all that is imported, what is pointed to before what points to it.
 func everything() []object {
-	objects := []object{tag()}
-	for _, v := range []dataView{access, scaling, both} {
-		objects = append(objects, v.object())
+	return []object{
+		tag(), access.object(), scaling.object(), both.object(), failedRequests.object(), wakeUps.object(), decisions.object(),
+		traffic().object(), wakeUpsDashboard().object(), scalingDashboard().object(), clients().object(), failures().object(), pipeline().object(),
 	}
-	for _, s := range []search{failedRequests, wakeUps, decisions} {
-		objects = append(objects, s.object())
-	}
-	for _, d := range dashboards() {
-		objects = append(objects, d.object())
-	}
-	return objects
-}
-
-func dashboards() []dashboard {
-	return []dashboard{traffic(), wakeUpsDashboard(), scalingDashboard(), clients(), failures(), pipeline()}
 }
 
 // render writes objects one a line; the same objects give the same bytes.

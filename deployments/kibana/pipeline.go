@@ -18,7 +18,7 @@ func pipeline() dashboard {
 			across(6,
 				shows(8, "Records", figure(both, records())),
 				shows(8, "Load balancers that wrote", figure(both, distinct("hosts", "Load balancers", "host.name"))),
-				shows(8, "Newest record", figure(both, latest("last", "Newest record"))),
+				shows(8, "Newest record", figure(both, latest("Newest record"))),
 				shows(8, "Lowest sample rate", figure(access, minimum("rate", "Lowest sample rate", rate).as("percent", 1))).because("100 % where every request is kept."),
 				says(16, spoolHealth),
 			),
@@ -30,7 +30,7 @@ func pipeline() dashboard {
 			across(12,
 				shows(24, "Load balancers", table(both, top(50, "host", "host.name", "Load balancer", "records"), records(),
 					count("requests", "Of requests").where(dataset+` : "nemesis.access"`), count("scaling", "Of scaling").where(dataset+` : "nemesis.scaling"`),
-					last("version", "Version", "service.version", "string"), latest("last", "Newest record"))).
+					last("version", "Version", "service.version", "string"), latest("Newest record"))).
 					because("The time of its newest record is how far each has come; all of them are near to each other when none is behind."),
 				shows(24, "Sampling", table(access, top(50, "application", application, "Application", "records"), top(10, "rate", rate, "Sample rate", "records").numeric(), records(),
 					quotient("all", "Requests there were, about", count("", ""), average("", "", rate)).as("number", 0))).

@@ -66,7 +66,7 @@ func traffic() dashboard {
 				percentile("first", "First byte, 95 %", "nemesis.time_to_first_byte.ms", 95), maximum("wait", "Longest wait", waiting), sum("bytes", "Bytes sent", sent)))),
 			across(12,
 				shows(26, "Pods", table(access, byLoad(50, "pod", pod, "Pod"), requests(), failureShare(),
-					median("p50", "On the pod, median", upstream), percentile("p95", "95 %", upstream, 95), latest("last", "Last request"))),
+					median("p50", "On the pod, median", upstream), percentile("p95", "95 %", upstream, 95), latest("Last request"))),
 				shows(22, "Why this pod", table(access, byLoad(10, "policy", "nemesis.policy", "Reason"), requests(), failureShare(),
 					percentile("p95", "On the pod, 95 %", upstream, 95), average("tries", "Tries", "nemesis.tries").as("number", 2))).
 					because("What the balancing policy said for its choice."),

@@ -48,7 +48,7 @@ func wakeUpsDashboard() dashboard {
 				median("called", "Start called, median", startCalled), median("answered", "Start answered, median", started),
 				median("probe", "First good probe, median", firstProbe), percentile("probe95", "95 %", firstProbe, 95),
 				median("byte", "First byte, median", firstByte), percentile("byte95", "95 %", firstByte, 95),
-				sum("waited", "Requests that waited", "nemesis.wakeup.waited"), latest("last", "Last")).about(isWakeUp)).
+				sum("waited", "Requests that waited", "nemesis.wakeup.waited"), latest("Last")).about(isWakeUp)).
 				because("From the arrival of the first request.")),
 			across(13,
 				shows(24, "Time in the waiting room", axes(access, line(times(), percentile("p50", "50 %", waiting, 50), percentile("p95", "95 %", waiting, 95),
