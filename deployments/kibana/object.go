@@ -123,7 +123,7 @@ func (s search) object() object {
 		References: []reference{s.view.reference(index), tagged()},
 		Attributes: fields{
 			"title": s.title, "description": s.description, "columns": s.columns, "sort": [][]string{{"@timestamp", "desc"}},
-			"grid": fields{}, "hideChart": false, "isTextBasedOnly": false, "timeRestore": false, "usesAdHocDataView": false,
+			"grid": fields{}, "hideChart": false, "isTextBasedQuery": false, "timeRestore": false, "usesAdHocDataView": false,
 			"kibanaSavedObjectMeta": fields{"searchSourceJSON": embedded(fields{
 				"query": kql(s.where), "filter": []any{}, "highlightAll": true, "version": true, "indexRefName": index,
 			})},

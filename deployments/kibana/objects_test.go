@@ -69,6 +69,39 @@ func TestObjects_AreOfTheOldestKibanaThatIsSupported(t *testing.T) {
 	}
 }
 
+// attributes are the ones that Kibana's schemas of the types have; with others it refuses the import.
+// Those with an exclamation mark must be there.
+var attributes = map[string]string{
+	"dashboard": "title! description kibanaSavedObjectMeta! timeRestore timeFrom timeTo refreshInterval controlGroupInput panelsJSON optionsJSON hits version",
+	"search": "title! description columns sort grid rowHeight rowsPerPage hideChart breakdownField kibanaSavedObjectMeta! isTextBasedQuery usesAdHocDataView " +
+		"timeRestore timeRange refreshInterval viewMode hideAggregatedPreview hits version sampleSize headerRowHeight",
+	"index-pattern": "title! name type timeFieldName sourceFilters fields typeMeta fieldFormatMap fieldAttrs runtimeFieldMap allowHidden allowNoIndex",
+	"tag":           "name! description! color!",
+}
+
+func TestObjects_HaveTheAttributesOfTheirType(t *testing.T) {
+	inControls := strings.Fields("panelsJSON controlStyle chainingSystem ignoreParentSettingsJSON showApplySelections")
+	for _, o := range saved(t) {
+		allowed := strings.Fields(strings.ReplaceAll(attributes[o.Type], "!", ""))
+		for name := range o.Attributes {
+			if !slices.Contains(allowed, name) {
+				t.Errorf("%s %s: its type has no attribute %s", o.Type, o.ID, name)
+			}
+		}
+		for _, name := range strings.Fields(attributes[o.Type]) {
+			if want, must := strings.CutSuffix(name, "!"); must && o.Attributes[want] == nil {
+				t.Errorf("%s %s has no %s", o.Type, o.ID, want)
+			}
+		}
+		controls, _ := o.Attributes["controlGroupInput"].(map[string]any)
+		for name := range controls {
+			if !slices.Contains(inControls, name) {
+				t.Errorf("%s %s: controls have no attribute %s", o.Type, o.ID, name)
+			}
+		}
+	}
+}
+
 func TestObjects_ReferToWhatIsThere(t *testing.T) {
 	objects := saved(t)
 	there := map[[2]string]bool{}
