@@ -15,7 +15,7 @@ func clients() dashboard {
 				shows(12, "Bytes received", figure(access, sum("bytes", "Bytes received", "http.request.body.bytes"))),
 			),
 			across(13,
-				shows(30, "Requests per second, by client", axes(access, areas(top(10, "client", client, "Client", "rate"), times(), perSecond()))),
+				shows(30, "Requests per second, by client", axes(access, areas(top(10, "client", client, "Client", "rate").andOthers(), times(), perSecond()))),
 				shows(18, "Methods", ring(access, byLoad(8, "method", "http.request.method", "Method"), requests())),
 			),
 			across(14,

@@ -54,6 +54,12 @@ func (c column) numeric() column {
 	return c
 }
 
+// andOthers adds what has other values, as one; so that parts that are stacked make the whole.
+func (c column) andOthers() column {
+	c.params = with(c.params, fields{"otherBucket": true})
+	return c
+}
+
 // class is a part of the documents with a name.
 type class struct{ label, where string }
 

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -201,6 +202,18 @@ func (k known) streams() (requests, others []fields) {
 		others = append(others, r.document())
 	}
 	return requests, others
+}
+
+// documents are the ones that each data view shows.
+func (k known) documents() map[string][]document {
+	out := map[string][]document{}
+	requests, others := k.streams()
+	for view, list := range map[string][]fields{access.id: requests, scaling.id: others, both.id: slices.Concat(requests, others)} {
+		for _, d := range list {
+			out[view] = append(out[view], read(d))
+		}
+	}
+	return out
 }
 
 // read is the document as the expectations are computed of it.

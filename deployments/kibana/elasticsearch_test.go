@@ -104,6 +104,11 @@ func (s server) index(view string) string {
 // ask computes a layer's table as Kibana would.
 func (s server) ask(t *testing.T, d drawn) []tableRow {
 	t.Helper()
+	return d.rows(s.answer(t, d), d.ColumnOrder, "")
+}
+
+func (s server) answer(t *testing.T, d drawn) map[string]any {
+	t.Helper()
 	aggs, err := d.aggregations()
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +129,7 @@ func (s server) ask(t *testing.T, d drawn) []tableRow {
 		found = map[string]any{}
 	}
 	found["doc_count"] = answer["hits"].(map[string]any)["total"].(map[string]any)["value"]
-	return d.rows(found, d.ColumnOrder, "")
+	return found
 }
 
 // rows reads the answer's buckets, those without documents left out.
@@ -198,15 +203,7 @@ func (d drawn) answered(bucket map[string]any, id string) any {
 func TestElasticsearch_ComputesWhatEachLayerShows(t *testing.T) {
 	k := knownRecords()
 	s := filled(t, k)
-	requests, others := k.streams()
-	documents := map[string][]document{}
-	for _, d := range requests {
-		documents[access.id] = append(documents[access.id], read(d))
-	}
-	for _, d := range others {
-		documents[scaling.id] = append(documents[scaling.id], read(d))
-	}
-	documents[both.id] = slices.Concat(documents[access.id], documents[scaling.id])
+	documents := k.documents()
 	compared := 0
 	for _, l := range drawnLayers(t) {
 		t.Run(l.name, func(t *testing.T) {
@@ -225,6 +222,47 @@ func TestElasticsearch_ComputesWhatEachLayerShows(t *testing.T) {
 		t.Errorf("only %d numbers were compared", compared)
 	}
 	t.Logf("%d numbers of %d layers are as computed apart", compared, len(drawnLayers(t)))
+}
+
+// Kibana finds what has other values than the top ones with a request of its own, made of these; here
+// it is counted how much that is.
+func TestElasticsearch_KnowsHowMuchOtherValuesHave(t *testing.T) {
+	k := knownRecords()
+	s := filled(t, k)
+	documents := k.documents()
+	layers, some := 0, 0
+	for _, l := range drawnLayers(t) {
+		first := l.Columns[l.ColumnOrder[0]]
+		if !first.Params.OtherBucket {
+			continue
+		}
+		layers++
+		where, err := parseKQL(l.where)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := matching(documents[l.view], where)
+		want := 0
+		for _, d := range all {
+			want += len(d[first.SourceField])
+		}
+		top, err := l.parts(all, first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range top {
+			want -= len(p.documents)
+		}
+		if want > 0 {
+			some++
+		}
+		if got := s.answer(t, l)[l.ColumnOrder[0]].(map[string]any)["sum_other_doc_count"]; got != float64(want) {
+			t.Errorf("%s: %v of others, not %d", l.name, got, want)
+		}
+	}
+	if layers < 8 || some == 0 {
+		t.Errorf("%d layers with others, %d that have some", layers, some)
+	}
 }
 
 // compare also wants each column to have shown something: what is nothing everywhere proves nothing.

@@ -13,7 +13,7 @@ import (
 func TestElasticsearch_FindsWhatTheListsShow(t *testing.T) {
 	k := knownRecords()
 	s := filled(t, k)
-	requests, others := k.streams()
+	documents := k.documents()
 	lists := 0
 	for _, o := range saved(t) {
 		if o.Type != "search" {
@@ -31,12 +31,7 @@ func TestElasticsearch_FindsWhatTheListsShow(t *testing.T) {
 			t.Fatal(err)
 		}
 		view := o.References[0].ID
-		want := 0
-		for _, d := range map[string][]fields{access.id: requests, scaling.id: others}[view] {
-			if where.matches(read(d)) {
-				want++
-			}
-		}
+		want := len(matching(documents[view], where))
 		answer := s.call(t, http.MethodPost, "/"+s.index(view)+"/_search", body)
 		if got := answer["hits"].(map[string]any)["total"].(map[string]any)["value"]; got != float64(want) || want == 0 {
 			t.Errorf("%s: %v documents, not %d", o.ID, got, want)

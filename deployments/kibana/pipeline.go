@@ -23,9 +23,9 @@ func pipeline() dashboard {
 				says(16, spoolHealth),
 			),
 			across(13,
-				shows(24, "Records per second, by load balancer", axes(both, bars(top(20, "host", "host.name", "Load balancer", "rate"), times(), count("rate", "Records per second").rate()))).
+				shows(24, "Records per second, by load balancer", axes(both, bars(top(20, "host", "host.name", "Load balancer", "rate").andOthers(), times(), count("rate", "Records per second").rate()))).
 					because("One that ends while the others go on has stopped shipping, or has ended."),
-				shows(24, "Records per second, by stream", axes(both, areas(top(5, "stream", dataset, "Stream", "rate"), times(), count("rate", "Records per second").rate()))),
+				shows(24, "Records per second, by stream", axes(both, areas(top(5, "stream", dataset, "Stream", "rate").andOthers(), times(), count("rate", "Records per second").rate()))),
 			),
 			across(12,
 				shows(24, "Load balancers", table(both, top(50, "host", "host.name", "Load balancer", "records"), records(),

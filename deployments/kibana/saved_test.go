@@ -66,13 +66,14 @@ type savedColumn struct {
 	Filter                                                        *savedQuery
 	References                                                    []string
 	Params                                                        struct {
-		Size       int
-		Percentile float64
-		OrderBy    struct{ Type, ColumnID string }
-		OrderAgg   *savedColumn
-		SortField  string
-		Formula    string
-		Filters    []struct {
+		Size        int
+		OtherBucket bool
+		Percentile  float64
+		OrderBy     struct{ Type, ColumnID string }
+		OrderAgg    *savedColumn
+		SortField   string
+		Formula     string
+		Filters     []struct {
 			Label string
 			Input savedQuery
 		}

@@ -36,7 +36,7 @@ func scalingDashboard() dashboard {
 					class{"To zero", applied + " and nemesis.replicas : 0"}, class{"Held", `nemesis.decision.result : "held"`}, class{"Failed", `nemesis.decision.result : "failed"`}), times(), made()).onTheRight(),
 			).held().about(isDecision)).because("The count that was set last, and on the right axis how many decisions there were.")),
 			across(13,
-				shows(24, "What asked for it", axes(scaling, bars(top(8, "trigger", trigger, "Trigger", "decisions"), times(), made())).about(isDecision)),
+				shows(24, "What asked for it", axes(scaling, bars(top(8, "trigger", trigger, "Trigger", "decisions").andOthers(), times(), made())).about(isDecision)),
 				shows(12, "Results", ring(scaling, top(5, "result", "nemesis.decision.result", "Result", "decisions"), made()).about(isDecision)),
 				shows(12, "Rules that had a say", axes(scaling, lying(top(10, "rule", "nemesis.decision.rules", "Rule", "decisions"), made())).about(isDecision)),
 			),

@@ -46,7 +46,7 @@ func traffic() dashboard {
 			),
 			across(13,
 				shows(24, "Requests per second, by status", axes(access, bars(statusClasses(), times(), perSecond()))),
-				shows(24, "Requests per second, by application", axes(access, areas(top(10, "application", application, "Application", "rate"), times(), perSecond()))),
+				shows(24, "Requests per second, by application", axes(access, areas(top(10, "application", application, "Application", "rate").andOthers(), times(), perSecond()))),
 			),
 			across(13,
 				shows(24, "Latency", axes(access, line(times(),
