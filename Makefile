@@ -27,7 +27,7 @@ demo: prerequisites ## a request wakes a sleeping model server, on a real Kubern
 test: lint verify unit test-elasticsearch test-cluster ## lint, verify, unit, tests on a real Elasticsearch, then integration and e2e on a real Kubernetes
 
 ##@ Parts of them
-.PHONY: demo-down unit test-module test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup
+.PHONY: demo-down unit test-module test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs
 demo-down: ## remove all that the demo made
 	@deployments/demo-down
 
@@ -71,6 +71,9 @@ bench: ## Go benchmarks of the request path and of the decisions
 bench-wakeup: prerequisites ## what Nemesis adds to a wake-up, against the floor; writes build/bench/wakeup.json
 	@$(WITH_CLUSTER) $(MAKE) deploy run-bench-wakeup
 
+bench-logs: prerequisites ## what the log costs: records a second and core into a real Elasticsearch, what it adds to requests; writes build/bench/logs.json
+	@deployments/with-elasticsearch $(MAKE) run-bench-logs
+
 ##@ Shipping
 .PHONY: push-images deploy-service release released
 push-images: ## push images: make push-images REGISTRY=registry.example.com/team TAG=0.1.0 IMAGES="load-balancer"
@@ -87,7 +90,7 @@ released: ## the services as they were at the last release, for the tests of ind
 	@deployments/released
 
 ##@ Making
-.PHONY: generate kibana images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup
+.PHONY: generate kibana images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-logs
 generate: kibana ## types, servers, clients and the CustomResourceDefinition from api/; Kibana's dashboards
 	cd gen && GOWORK=off go generate ./...
 
@@ -116,6 +119,9 @@ run-demo: require-cluster
 run-bench-wakeup: require-cluster
 	@cd e2e && GOWORK=off go build -o ../build/bin/bench-wakeup ./bench/wakeup
 	@build/bin/bench-wakeup
+
+run-bench-logs:
+	@cd services/load-balancer && NEMESIS_BENCH_OUT=$(CURDIR)/build/bench/logs.json GOWORK=off go test -v -count=1 -timeout 9m -tags bench -run TestBenchLogs ./internal/app
 
 prerequisites: ## install what is missing, or say what to install
 	@deployments/prerequisites

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -56,6 +57,7 @@ func TestImport_BringsTheFileToKibana(t *testing.T) {
 		"as it is":          {path: "POST /api/saved_objects/_import?overwrite=true", file: file},
 		"with an API key":   {environment: []string{"KIBANA_API_KEY=a2V5", "KIBANA_USERNAME=x"}, path: "POST /api/saved_objects/_import?overwrite=true", authorization: "ApiKey a2V5", file: file},
 		"with a password":   {environment: []string{"KIBANA_USERNAME=u", `KIBANA_PASSWORD=p"\ q`}, path: "POST /api/saved_objects/_import?overwrite=true", authorization: "Basic dTpwIlwgcQ==", file: file},
+		"through a tunnel":  {args: []string{"--connect", "the server's"}, path: "POST /api/saved_objects/_import?overwrite=true", file: file},
 		"to a space":        {args: []string{"--space", "team-1"}, path: "POST /s/team-1/api/saved_objects/_import?overwrite=true", file: file},
 		"with other traces": {args: []string{"--traces", jaeger}, path: "POST /api/saved_objects/_import?overwrite=true", file: bytes.ReplaceAll(file, []byte(traces), []byte(jaeger))},
 	} {
@@ -63,7 +65,12 @@ func TestImport_BringsTheFileToKibana(t *testing.T) {
 			kibana := &asKibana{answer: `{"successCount":13,"success":true}`}
 			server := httptest.NewServer(kibana)
 			defer server.Close()
-			out, err := imported(t, test.environment, append(test.args, server.URL+"/")...)
+			url := server.URL + "/"
+			if slices.Contains(test.args, "--connect") {
+				test.args[1] = strings.TrimPrefix(server.URL, "http://")
+				url = "http://kibana.in.the.cluster:5601"
+			}
+			out, err := imported(t, test.environment, append(test.args, url)...)
 			if err != nil || !strings.Contains(out, "/app/dashboards#/view/nemesis-traffic") {
 				t.Fatalf("%v: %s", err, out)
 			}

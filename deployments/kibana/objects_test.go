@@ -88,7 +88,7 @@ func TestObjects_HaveTheAttributesOfTheirType(t *testing.T) {
 				t.Errorf("%s %s: its type has no attribute %s", o.Type, o.ID, name)
 			}
 		}
-		for _, name := range strings.Fields(attributes[o.Type]) {
+		for name := range strings.FieldsSeq(attributes[o.Type]) {
 			if want, must := strings.CutSuffix(name, "!"); must && o.Attributes[want] == nil {
 				t.Errorf("%s %s has no %s", o.Type, o.ID, want)
 			}

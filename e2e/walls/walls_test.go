@@ -26,7 +26,7 @@ var pure = []string{
 	controller + "scaling", controller + "fleet",
 	balancer + "routing", balancer + "balance", balancer + "waitroom", balancer + "dispatch",
 	sidecar + "pod", sidecar + "schedule",
-	balancer + "tuning", balancer + "accesslog", balancer + "genai",
+	balancer + "tuning", balancer + "accesslog", balancer + "genai", balancer + "scalinglog",
 }
 
 // cores run the decisions through ports that they declare; adapters stand on the other side.
@@ -34,7 +34,8 @@ var (
 	cores    = []string{controller + "control", balancer + "proxy", sidecar + "agent"}
 	adapters = []string{
 		controller + "cluster", controller + "ingest", controller + "httpapi",
-		balancer + "upstream", balancer + "controller", balancer + "httpapi", balancer + "connections", balancer + "spool",
+		balancer + "upstream", balancer + "controller", balancer + "httpapi", balancer + "connections",
+		balancer + "spool", balancer + "elastic",
 		sidecar + "collect", sidecar + "send", sidecar + "httpapi",
 	}
 	// Generated types stop at the packages that translate them.

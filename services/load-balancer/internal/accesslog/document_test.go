@@ -328,26 +328,28 @@ func TestDecode_KnowsWhatIsNoneOfItsDocuments(t *testing.T) {
 	}
 }
 
-func TestAppendEntry_BoundsEveryText(t *testing.T) {
-	r := full()
-	big := strings.Repeat("é", 100_000)
-	for _, s := range []*string{
-		&r.Method, &r.Scheme, &r.Host, &r.Path, &r.Query, &r.Version, &r.RequestID, &r.UserAgent, &r.Referrer, &r.RequestType, &r.Client, &r.Peer,
-		&r.Application.Namespace, &r.Application.Deployment, &r.Pod, &r.Address, &r.PodPath, &r.Policy, &r.WakeUp, &r.ResponseType, &r.GenAI.Model, &r.Refusal, &r.Error,
-	} {
-		*s = big
-	}
-	values := make([]string, 1000)
-	for i := range values {
-		values[i] = big
-	}
-	r.RequestHeaders, r.ResponseHeaders = []Header{{"x-one", values}}, []Header{{"location", values}}
-	entry := AppendEntry(nil, "e.1", &r, options)
-	if len(entry) > 32<<10 || bytes.Contains(entry, []byte("\uFFFD")) {
-		t.Errorf("%d bytes, or a character cut in two", len(entry))
-	}
-	if path := parsed(t, entry, "e.1")["url"].(map[string]any)["path"].(string); len(path) != maxPath {
-		t.Errorf("a path of %d bytes", len(path))
+func TestAppendEntry_BoundsEveryTextAtAWholeCharacter(t *testing.T) {
+	for _, before := range []string{"", "x", "xx"} {
+		r := full()
+		big := before + strings.Repeat("€", 100_000)
+		for _, s := range []*string{
+			&r.Method, &r.Scheme, &r.Host, &r.Path, &r.Query, &r.Version, &r.RequestID, &r.UserAgent, &r.Referrer, &r.RequestType, &r.Client, &r.Peer,
+			&r.Application.Namespace, &r.Application.Deployment, &r.Pod, &r.Address, &r.PodPath, &r.Policy, &r.WakeUp, &r.ResponseType, &r.GenAI.Model, &r.Refusal, &r.Error,
+		} {
+			*s = big
+		}
+		values := make([]string, 1000)
+		for i := range values {
+			values[i] = big
+		}
+		r.RequestHeaders, r.ResponseHeaders = []Header{{"x-one", values}}, []Header{{"location", values}}
+		entry := AppendEntry(nil, "e.1", &r, options)
+		if len(entry) > 32<<10 || bytes.Contains(entry, []byte("\uFFFD")) {
+			t.Errorf("%d bytes, or a character cut in two", len(entry))
+		}
+		if path := parsed(t, entry, "e.1")["url"].(map[string]any)["path"].(string); len(path) > maxPath || len(path) < maxPath-2 {
+			t.Errorf("a path of %d bytes", len(path))
+		}
 	}
 }
 

@@ -13,9 +13,9 @@
 // bytes a client sent.
 //
 // The writing is by hand, field by field. encoding/json would want a tree of structs with pointers
-// for what may be absent, made anew for each record; it takes six times as long and allocates, on
-// a path where every request passes. A test compares each document with an independent description
-// that encoding/json reads.
+// for what may be absent, made anew for each record. To encode such a tree, without making it, takes
+// more than twice as long as all that is done here, and both allocate, on a path where every request
+// passes. A test compares each document with an independent description that encoding/json reads.
 //
 // It is pure: it knows no HTTP, no files, no clock and no chance of its own.
 package accesslog

@@ -43,6 +43,13 @@ func TestQuery_ThatIsTooLongEndsBeforeAParameter(t *testing.T) {
 	if u["query"] != r.Query || u["original"] != r.Path+"?page=1&page=2" {
 		t.Errorf("query %s\noriginal %s", u["query"], u["original"])
 	}
+	for n := range 60 {
+		r.Path = "/" + strings.Repeat("p", maxPath-1-n)
+		u := parsed(t, AppendEntry(nil, "e.1", &r, options), "e.1")["url"].(map[string]any)
+		if original := u["original"].(string); len(original) > maxOriginal || !strings.HasPrefix(original, r.Path) {
+			t.Errorf("a path of %d bytes and its query are %d bytes", len(r.Path), len(original))
+		}
+	}
 }
 
 func TestAddress_HasNeitherUserNorSecrets(t *testing.T) {

@@ -69,13 +69,13 @@ func skipAnswer(in *bufio.Reader) string {
 }
 
 // barePod answers every request head, and a body of 128 bytes, with the same bytes.
-func barePod(b *testing.B) string {
-	b.Helper()
+func barePod(tb testing.TB) string {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	b.Cleanup(func() { _ = l.Close() })
+	tb.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -111,36 +111,39 @@ func barePod(b *testing.B) string {
 }
 
 // benchBalancer runs a load balancer before one pod, and returns where clients come.
-func benchBalancer(b *testing.B, podAddress string) string {
-	b.Helper()
+func benchBalancer(tb testing.TB, podAddress string, change ...func(*app.Settings)) string {
+	tb.Helper()
 	controller := &fakeController{changed: make(chan struct{}), epoch: "b", routes: map[autoscaler.ApplicationKey]autoscaler.Route{}}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	server := &http.Server{Handler: autoscaler.HandlerWithOptions(autoscaler.NewStrictHandler(controller, nil), autoscaler.ChiServerOptions{})}
 	go func() { _ = server.Serve(l) }()
-	b.Cleanup(func() { _ = server.Close() })
+	tb.Cleanup(func() { _ = server.Close() })
 	awake(controller, "app", "/app", podAddress)
 
 	s, err := app.Load([]string{
 		"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-controller-url", fmt.Sprintf("http://%s", l.Addr()), "-lame-duck", "0s",
-		"-log-spool-dir", b.TempDir(),
+		"-log-spool-dir", tb.TempDir(),
 	}, nil, io.Discard)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	a, err := app.New(b.Context(), s, io.Discard)
+	for _, c := range change {
+		c(&s)
+	}
+	a, err := app.New(tb.Context(), s, io.Discard)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
-	b.Cleanup(func() {
+	tb.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
-			b.Error(err)
+			tb.Error(err)
 		}
 	})
 	for {

@@ -14,6 +14,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/elastic"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/httpapi"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/journal"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/scalinglog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/spool"
 )
 
@@ -24,11 +25,12 @@ const deadShare = 16
 // Elasticsearch if there is one. Who searches asks there, else the journal.
 type logs struct {
 	*journal.Journal
-	store httpapi.Logs // that is searched
-	spool *spool.Spool
-	log   *slog.Logger
-	end   context.CancelFunc // of the shipping
-	ended chan struct{}
+	store   httpapi.Logs // that is searched
+	scaling *scalinglog.Log
+	spool   *spool.Spool
+	log     *slog.Logger
+	end     context.CancelFunc // of the shipping
+	ended   chan struct{}
 }
 
 func openLogs(s Settings, startedAt time.Time, log *slog.Logger, registry prometheus.Registerer) (*logs, error) {
@@ -50,6 +52,7 @@ func openLogs(s Settings, startedAt time.Time, log *slog.Logger, registry promet
 		Spool: l.spool, IDs: journal.NewIDs(s.Identity, startedAt), Entries: accesslog.NewOptions(origin, logged.parameters),
 		Sampler: logged.sampler, Random: rand.Float64,
 	})
+	l.scaling = scalinglog.New(scalinglog.Origin(origin), l.spool)
 	l.store = l.Journal
 	if s.Elasticsearch.Wanted() {
 		if err := l.ship(s, limit/deadShare, registry); err != nil {
@@ -76,7 +79,10 @@ func (l *logs) ship(s Settings, deadBytes int64, registry prometheus.Registerer)
 		return fmt.Errorf("log-spool-dir: %w", err)
 	}
 	outbox := l.spool.Outbox()
-	shipper := elastic.NewShipper(client, elastic.ShipperOptions{Outbox: outbox, DeadLetters: dead, Random: rand.Float64, Log: l.log, Registry: registry})
+	shipper := elastic.NewShipper(client, elastic.ShipperOptions{
+		Outbox: outbox, DeadLetters: dead, Gzip: s.ElasticsearchGzip,
+		Random: rand.Float64, Log: l.log, Registry: registry,
+	})
 	life, end := context.WithCancel(context.Background())
 	l.end, l.ended = end, make(chan struct{})
 	go func() {

@@ -84,6 +84,8 @@ var answers = map[string]struct {
 	"no language model":             {`{"model":"Trabant","length":3,"input_length":5}`, Facts{}},
 	"what is only talked of":        {`{"model":"x","text":"\"prompt_tokens\":5,\"completion_tokens\":6"}`, Facts{}},
 	"a number that is none":         {`{"model":"x","prompt_tokens":"5","completion_tokens":1.5,"input_tokens":-3,"output_tokens":99999999999999999999}`, Facts{}},
+	"the first model":               {`{"model":"first","choices":[{"model":"second"}],"usage":{"prompt_tokens":5}}`, Facts{"first", 5, 0}},
+	"a number that is nothing":      {`{"prompt_tokens":5,"prompt_tokens":,"completion_tokens":2}`, Facts{"", 5, 2}},
 	"cut off within the number":     {`{"model":"x","usage":{"prompt_tokens":5,"completion_tokens":12`, Facts{"x", 5, 0}},
 	"a model of endless name":       {`{"model":"` + strings.Repeat("x", 500) + `","usage":{"prompt_tokens":5,"completion_tokens":12}}`, Facts{"", 5, 12}},
 	"nothing":                       {"", Facts{}},

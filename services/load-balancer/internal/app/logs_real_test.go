@@ -1,0 +1,284 @@
+//go:build elasticsearch
+
+package app_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/elastic"
+)
+
+// index is the real server, made ready for one test.
+type index struct {
+	url, namespace string
+	user, password string // of who may do all, when there are users
+	writer         [2]string
+}
+
+func newIndex(t *testing.T) *index {
+	t.Helper()
+	x := &index{url: os.Getenv("NEMESIS_ELASTICSEARCH_URL"), namespace: "app" + strconv.FormatInt(time.Now().UnixNano(), 36)}
+	if x.url == "" {
+		t.Fatal("NEMESIS_ELASTICSEARCH_URL is not set: use deployments/with-elasticsearch")
+	}
+	o := elastic.Options{URLs: []string{x.url}}
+	if user, password, ok := strings.Cut(os.Getenv("NEMESIS_ELASTICSEARCH_ADMIN"), ":"); ok {
+		x.user, x.password = user, password
+		o.Username, o.PasswordFile = user, secretFile(t, password)
+		name, secret, _ := strings.Cut(os.Getenv("NEMESIS_ELASTICSEARCH_WRITER"), ":")
+		x.writer = [2]string{name, secretFile(t, secret)}
+	}
+	client, err := elastic.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Setup(t.Context(), elastic.SetupOptions{Namespace: x.namespace, Retention: "1d"}, func(elastic.Step) {}); err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func secretFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// paths are how often each path is in the index.
+func (x *index) paths(t *testing.T) map[string]int {
+	t.Helper()
+	stream := x.url + "/" + elastic.Stream(elastic.AccessDataset, x.namespace)
+	found, after := map[string]int{}, ""
+	x.ask(t, stream+"/_refresh?ignore_unavailable=true", "", nil)
+	for {
+		var page struct {
+			Hits struct {
+				Hits []struct {
+					Sort []string `json:"sort"`
+				} `json:"hits"`
+			} `json:"hits"`
+		}
+		x.ask(t, stream+"/_search?ignore_unavailable=true", `{"size":10000,"_source":false,"sort":["url.path","event.id"]`+after+`}`, &page)
+		for _, hit := range page.Hits.Hits {
+			found[hit.Sort[0]]++
+			after = fmt.Sprintf(`,"search_after":[%q,%q]`, hit.Sort[0], hit.Sort[1])
+		}
+		if len(page.Hits.Hits) == 0 {
+			return found
+		}
+	}
+}
+
+func (x *index) ask(t *testing.T, url, body string, into any) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if x.user != "" {
+		r.SetBasicAuth(x.user, x.password)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	said, err := io.ReadAll(answer.Body)
+	if err == nil && into != nil {
+		err = json.Unmarshal(said, into)
+	}
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d %s %v", url, answer.StatusCode, said, err)
+	}
+}
+
+// shipped waits until all that was logged is in the index.
+func (b *balancer) shipped(t *testing.T) {
+	t.Helper()
+	eventually(t, "all is shipped", func() bool {
+		_, metrics := get(t, client(t), b.admin+"/metrics")
+		return strings.Contains(metrics, "nemesis_lb_log_unshipped_records 0\n") && strings.Contains(metrics, "nemesis_lb_log_queue_bytes 0\n")
+	})
+}
+
+func TestElasticsearch_HasEveryRequestAndLogsAreSearchedThere(t *testing.T) {
+	x := newIndex(t)
+	controller, server := newFakeController(t)
+	awake(controller, "app", "/app", pod(t, says("hello")))
+	b := boot(t, server.URL, func(s *app.Settings) {
+		s.Elasticsearch.URL, s.Elasticsearch.Namespace = x.url, x.namespace
+		if x.user != "" {
+			s.Elasticsearch.Username, s.Elasticsearch.PasswordFile = x.user, secretFile(t, x.password)
+		}
+	})
+	for n := range 20 {
+		get(t, client(t), fmt.Sprintf("%s/app/%d", b.url, n))
+	}
+	b.shipped(t)
+	if found := x.paths(t); len(found) != 20 {
+		t.Errorf("%v", found)
+	}
+	page := b.logs(t, &loadbalancer.ListProxyLogsParams{Text: new("/app/19")})
+	if len(page.Items) != 1 || *page.Items[0].Path != "/app/19" || page.Items[0].Status != 200 {
+		t.Errorf("%+v", page)
+	}
+	b.stop() // what is left is shipped before the end
+	if err := <-b.ended; err != nil {
+		t.Error(err)
+	}
+	b.ended <- nil
+}
+
+// The program itself is killed while it serves. Every request that was answered is in the index once
+// afterwards, but for those that sat in the queue: answered right before a kill.
+func TestElasticsearch_AfterKillsEveryAnsweredRequestIsThereOnce(t *testing.T) {
+	const (
+		kills   = 6
+		clients = 4
+		// queued is how long before a kill an answer may have been given whose entry was not on the disk.
+		queued = 250 * time.Millisecond
+	)
+	x := newIndex(t)
+	program := filepath.Join(t.TempDir(), "load-balancer")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../cmd/load-balancer").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v %s", err, out)
+	}
+	controller, server := newFakeController(t)
+	awake(controller, "app", "/app", pod(t, says("hello")))
+	args := []string{
+		"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-controller-url", server.URL, "-identity", "lb", "-lame-duck", "0s",
+		"-log-spool-dir", t.TempDir(), "-elasticsearch-url", x.url, "-elasticsearch-namespace", x.namespace,
+	}
+	if x.user != "" {
+		args = append(args, "-elasticsearch-username", x.writer[0], "-elasticsearch-password-file", x.writer[1])
+	}
+	answered := map[string]time.Duration{} // how long before the kill
+	for round := range kills + 1 {
+		process, url, admin := launch(t, program, args)
+		killed := make(chan struct{})
+		if round == kills { // this one ends in peace, when it has shipped what is left
+			time.AfterFunc(time.Second, func() { close(killed) })
+		} else {
+			time.AfterFunc(time.Duration(300+rand.IntN(1500))*time.Millisecond, func() {
+				_ = process.Process.Kill()
+				close(killed)
+			})
+		}
+		var mu sync.Mutex
+		at := map[string]time.Time{}
+		var asking sync.WaitGroup
+		for c := range clients {
+			one := client(t)
+			asking.Go(func() {
+				for n := 0; ; n++ {
+					select {
+					case <-killed:
+						return
+					default:
+					}
+					path := fmt.Sprintf("/app/%d/%d/%d", round, c, n)
+					r, err := one.Get(url + path)
+					if err != nil {
+						return
+					}
+					_, err = io.Copy(io.Discard, r.Body)
+					_ = r.Body.Close()
+					if err == nil && r.StatusCode == http.StatusOK {
+						mu.Lock()
+						at[path] = time.Now()
+						mu.Unlock()
+					}
+				}
+			})
+		}
+		<-killed
+		end := time.Now()
+		asking.Wait()
+		if round == kills {
+			(&balancer{admin: admin}).shipped(t)
+			_ = process.Process.Signal(syscall.SIGTERM)
+		}
+		if err := process.Wait(); round == kills && err != nil {
+			t.Errorf("the last one: %v", err)
+		}
+		for path, when := range at {
+			answered[path] = end.Sub(when)
+		}
+	}
+	found := x.paths(t)
+	lost := 0
+	for path, before := range answered {
+		switch {
+		case found[path] == 1:
+		case found[path] == 0 && before < queued && !strings.HasPrefix(path, fmt.Sprintf("/app/%d/", kills)):
+			lost++
+		default:
+			t.Errorf("%s was answered %v before the kill, and is there %d times", path, before, found[path])
+		}
+	}
+	for path, times := range found {
+		if times != 1 {
+			t.Errorf("%s is there %d times", path, times)
+		}
+	}
+	t.Logf("%d kills: %d requests were answered, %d are in the index, none twice; the guarantee names %d: in the queue at a kill", kills, len(answered), len(found), lost)
+	if len(answered) < 1000 {
+		t.Errorf("only %d requests were answered", len(answered))
+	}
+}
+
+// launch starts the program, and returns where clients come and where its API is, once it is ready.
+func launch(t *testing.T, program string, args []string) (process *exec.Cmd, url, admin string) {
+	t.Helper()
+	process = exec.CommandContext(t.Context(), program, args...)
+	out, err := process.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	process.Stderr = os.Stderr
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var line struct{ Msg, Data, Admin string }
+	lines := bufio.NewScanner(out)
+	for line.Msg != "serving" {
+		if !lines.Scan() {
+			t.Fatalf("it ended: %v", process.Wait())
+		}
+		_ = json.Unmarshal(lines.Bytes(), &line)
+	}
+	go func() {
+		for lines.Scan() {
+			testLog{t}.Write(lines.Bytes()) //nolint:errcheck // it never fails
+		}
+	}()
+	eventually(t, "ready", func() bool {
+		r, err := http.Get("http://" + line.Admin + "/readyz")
+		if err != nil {
+			return false
+		}
+		_ = r.Body.Close()
+		return r.StatusCode == http.StatusOK
+	})
+	return process, "http://" + line.Data, "http://" + line.Admin
+}
