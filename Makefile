@@ -43,6 +43,7 @@ test-elasticsearch: prerequisites ## tests on a real Elasticsearch, every versio
 
 run-test-elasticsearch:
 	@cd services/load-balancer && GOWORK=off go test -race -count=1 -p 1 -timeout 8m -tags elasticsearch -run Elasticsearch ./...
+	@cd deployments && GOWORK=off go test -race -count=1 -timeout 5m -tags elasticsearch -run Elasticsearch ./kibana
 
 test-cluster: prerequisites ## integration and e2e on a real Kubernetes
 	@$(WITH_CLUSTER) $(MAKE) deploy integration e2e

@@ -96,7 +96,7 @@ func knownRecords() known {
 	replicas := map[string]int{}
 	for i := range 150 {
 		at := began.Add(time.Duration(i)*47*time.Second + time.Duration(100+random.IntN(9))*time.Millisecond)
-		d := decided{at: at, host: pick("lb-a", "lb-b"), app: apps[random.IntN(3)], result: "applied", applied: true, rules: []string{pick("Idle", "Cpu", "Rule:tokens")}, trace: id()}
+		d := decided{at: at, host: "autoscaler-controller", app: apps[random.IntN(3)], result: "applied", applied: true, rules: []string{pick("Idle", "Cpu", "Rule:tokens")}, trace: id()}
 		d.from = replicas[d.app]
 		switch n := random.IntN(10); {
 		case d.from == 0:
@@ -118,11 +118,11 @@ func knownRecords() known {
 	}
 	for i := range 60 {
 		at := began.Add(time.Duration(i)*119*time.Second + time.Duration(500+random.IntN(9))*time.Millisecond)
-		w := woken{at: at, host: pick("lb-a", "lb-b"), app: apps[random.IntN(3)], outcome: "Answered", id: id(), waited: 1 + random.IntN(9)}
+		w := woken{at: at, host: pick("lb-a", "lb-b"), app: apps[random.IntN(3)], outcome: "answered", id: id(), waited: 1 + random.IntN(9)}
 		w.called = 0.2 + random.Float64()
 		w.answered = w.called + 2 + random.Float64()*8
 		if random.IntN(8) == 0 {
-			w.outcome = "Failed"
+			w.outcome = "failed"
 		} else {
 			w.probe = w.answered + 300 + random.ExpFloat64()*4000
 			w.byteAt = w.probe + random.Float64()*20
@@ -141,7 +141,12 @@ func put[V comparable](to fields, name string, value V) {
 }
 
 func base(at time.Time, host, app, dataset string) fields {
-	out := fields{"@timestamp": at.Format(time.RFC3339Nano), "data_stream.type": "logs", "data_stream.dataset": dataset, "event.dataset": dataset, "host.name": host, "service.version": "0.9." + host[len(host)-1:]}
+	out := fields{"@timestamp": at.Format(time.RFC3339Nano), "data_stream.type": "logs", "data_stream.dataset": dataset, "event.dataset": dataset, "host.name": host, "service.name": "load-balancer"}
+	if host == "autoscaler-controller" {
+		out["service.name"] = host
+	} else {
+		out["service.version"] = "0.9." + host[len(host)-1:]
+	}
 	put(out, "nemesis.application", app)
 	for i := range app {
 		if app[i] == '/' {

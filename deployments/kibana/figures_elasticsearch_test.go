@@ -38,7 +38,7 @@ func TestElasticsearch_ComputesWhatTheTitlesSay(t *testing.T) {
 	}
 	for _, w := range k.wakeUps {
 		waited += float64(w.waited)
-		if w.outcome == "Answered" {
+		if w.outcome == "answered" {
 			answered++
 		}
 	}

@@ -1,6 +1,10 @@
 package main
 
-const dataset = "data_stream.dataset"
+const (
+	dataset = "data_stream.dataset"
+	// byBalancer leaves out the decisions: balancers pass them on, but they are the controller's.
+	byBalancer = `service.name : "load-balancer"`
+)
 
 // spoolHealth says where the rest of it stands: documents cannot tell of those that never came.
 const spoolHealth = `**What is missing is not here.** Records that were lost or still wait on a load balancer's disk are told by its own metrics, in Prometheus:
@@ -17,20 +21,20 @@ func pipeline() dashboard {
 		rows: []row{
 			across(6,
 				shows(8, "Records", figure(both, records())),
-				shows(8, "Load balancers that wrote", figure(both, distinct("hosts", "Load balancers", "host.name"))),
+				shows(8, "Load balancers that wrote", figure(both, distinct("hosts", "Load balancers", "host.name")).about(byBalancer)),
 				shows(8, "Newest record", figure(both, latest("Newest record"))),
 				shows(8, "Lowest sample rate", figure(access, minimum("rate", "Lowest sample rate", rate).as("percent", 1))).because("100 % where every request is kept."),
 				says(16, spoolHealth),
 			),
 			across(13,
-				shows(24, "Records per second, by load balancer", axes(both, bars(top(20, "host", "host.name", "Load balancer", "rate").andOthers(), times(), count("rate", "Records per second").rate()))).
+				shows(24, "Records per second, by load balancer", axes(both, bars(top(20, "host", "host.name", "Load balancer", "rate").andOthers(), times(), count("rate", "Records per second").rate())).about(byBalancer)).
 					because("One that ends while the others go on has stopped shipping, or has ended."),
 				shows(24, "Records per second, by stream", axes(both, areas(top(5, "stream", dataset, "Stream", "rate").andOthers(), times(), count("rate", "Records per second").rate()))),
 			),
 			across(12,
 				shows(24, "Load balancers", table(both, top(50, "host", "host.name", "Load balancer", "records"), records(),
-					count("requests", "Of requests").where(dataset+` : "nemesis.access"`), count("scaling", "Of scaling").where(dataset+` : "nemesis.scaling"`),
-					last("version", "Version", "service.version", "string"), latest("Newest record"))).
+					count("requests", "Of requests").where(dataset+` : "nemesis.access"`), count("wakes", "Of wake-ups").where(dataset+` : "nemesis.scaling"`),
+					last("version", "Version", "service.version", "string"), latest("Newest record")).about(byBalancer)).
 					because("The time of its newest record is how far each has come; all of them are near to each other when none is behind."),
 				shows(24, "Sampling", table(access, top(50, "application", application, "Application", "records"), top(10, "rate", rate, "Sample rate", "records").numeric(), records(),
 					quotient("all", "Requests there were, about", count("", ""), average("", "", rate)).as("number", 0))).

@@ -42,7 +42,7 @@ func scalingDashboard() dashboard {
 			),
 			across(12, shows(48, "Applications", table(scaling, top(50, "application", application, "Application", "decisions"), made(),
 				count("applied", "Applied").where(applied), count("held", "Held").where(`nemesis.decision.result : "held"`), count("failed", "Failed").where(`nemesis.decision.result : "failed"`),
-				last("now", "Replicas set last", replicas, "number").where(applied), minimum("least", "Least", replicas), maximum("most", "Most", replicas),
+				last("now", "Replicas set last", replicas, "number").where(applied), minimum("least", "Least", replicas).where(applied), maximum("most", "Most", replicas).where(applied),
 				last("trigger", "Last trigger", trigger, "string"), latest("Last decision")).about(isDecision))),
 			across(14, lists(48, decisions)),
 		},

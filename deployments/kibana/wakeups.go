@@ -26,7 +26,7 @@ func wakeUpsDashboard() dashboard {
 		rows: []row{
 			across(6,
 				shows(8, "Wake-ups", figure(scaling, wakes()).about(isWakeUp)),
-				shows(8, "Answered", figure(scaling, share("answered", "Answered", count("", "").where(outcome+` : "Answered"`), count("", ""))).about(isWakeUp)),
+				shows(8, "Answered", figure(scaling, share("answered", "Answered", count("", "").where(outcome+` : "answered"`), count("", ""))).about(isWakeUp)),
 				shows(8, "First byte, median", figure(scaling, median("p50", "First byte, median", firstByte)).about(isWakeUp)),
 				shows(8, "First byte, 95th percentile", figure(scaling, percentile("p95", "First byte, 95th percentile", firstByte, 95)).about(isWakeUp)),
 				shows(8, "Requests that waited", figure(scaling, sum("waited", "Requests that waited", "nemesis.wakeup.waited")).about(isWakeUp)),
@@ -44,7 +44,7 @@ func wakeUpsDashboard() dashboard {
 					maximum("max", "Slowest", firstByte), median("p50", "Median", firstByte))).about(isWakeUp)),
 			),
 			across(12, shows(48, "Phases, by application", table(scaling, top(50, "application", application, "Application", "wakes"), wakes(),
-				count("failures", "Failed").where(outcome+` : "Failed"`),
+				count("failures", "Failed").where(outcome+` : "failed"`),
 				median("called", "Start called, median", startCalled), median("answered", "Start answered, median", started),
 				median("probe", "First good probe, median", firstProbe), percentile("probe95", "95 %", firstProbe, 95),
 				median("byte", "First byte, median", firstByte), percentile("byte95", "95 %", firstByte, 95),
