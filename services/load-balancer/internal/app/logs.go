@@ -25,21 +25,13 @@ const deadShare = 16
 // Elasticsearch if there is one. Who searches asks there, else the journal.
 type logs struct {
 	*journal.Journal
-<<<<<<< HEAD
 	store   httpapi.Logs // that is searched
 	scaling *scalinglog.Log
 	spool   *spool.Spool
+	ids     *journal.IDs
 	log     *slog.Logger
 	end     context.CancelFunc // of the shipping
 	ended   chan struct{}
-=======
-	store httpapi.Logs // that is searched
-	spool *spool.Spool
-	ids   *journal.IDs
-	log   *slog.Logger
-	end   context.CancelFunc // of the shipping
-	ended chan struct{}
->>>>>>> five-pipe
 }
 
 func openLogs(s Settings, startedAt time.Time, log *slog.Logger, registry prometheus.Registerer) (*logs, error) {
