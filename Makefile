@@ -41,7 +41,7 @@ test-module: ## the same of one module: make test-module MODULE=services/load-ba
 test-elasticsearch: prerequisites ## tests on a real Elasticsearch, every version that a JDK here can run, the newest with security too
 	@deployments/test-elasticsearch $(MAKE) run-test-elasticsearch
 
-run-test-elasticsearch:
+run-test-elasticsearch: # -p 1: one of them kills the server
 	@cd services/load-balancer && GOWORK=off go test -race -count=1 -p 1 -timeout 8m -tags elasticsearch -run Elasticsearch ./...
 	@cd deployments && GOWORK=off go test -race -count=1 -timeout 5m -tags elasticsearch -run Elasticsearch ./kibana
 
