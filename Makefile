@@ -41,8 +41,9 @@ test-module: ## the same of one module: make test-module MODULE=services/load-ba
 test-elasticsearch: prerequisites ## tests on a real Elasticsearch, every version that a JDK here can run, the newest with security too
 	@deployments/test-elasticsearch $(MAKE) run-test-elasticsearch
 
-run-test-elasticsearch:
+run-test-elasticsearch: # -p 1: one of them kills the server
 	@cd services/load-balancer && GOWORK=off go test -race -count=1 -p 1 -timeout 8m -tags elasticsearch -run Elasticsearch ./...
+	@cd deployments && GOWORK=off go test -race -count=1 -timeout 5m -tags elasticsearch -run Elasticsearch ./kibana
 
 test-cluster: prerequisites ## integration and e2e on a real Kubernetes
 	@$(WITH_CLUSTER) deployments/if-elasticsearch $(MAKE) deploy integration e2e
@@ -90,9 +91,12 @@ released: ## the services as they were at the last release, for the tests of ind
 	@deployments/released
 
 ##@ Making
-.PHONY: log-to-elasticsearch generate images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-logs
-generate: ## types, servers, clients and the CustomResourceDefinition from api/
+.PHONY: log-to-elasticsearch generate kibana images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-logs
+generate: kibana ## types, servers, clients and the CustomResourceDefinition from api/; Kibana's dashboards
 	cd gen && GOWORK=off go generate ./...
+
+kibana: ## deployments/kibana/nemesis.ndjson, the dashboards, from their description in Go
+	cd deployments && GOWORK=off go run ./kibana
 
 images: ## container images as archives in build/images, without a Docker daemon
 	@cd deployments && GOWORK=off go run ./images

@@ -221,6 +221,7 @@ const (
 // measureRequests sends requests by turns to two load balancers that differ in logging alone, while
 // the server is in one way after the other, and at the end counts what has come to it.
 func measureRequests(t *testing.T, server, namespace string) []added {
+	t.Helper()
 	var mode atomic.Value
 	mode.Store(serverFast)
 	front := before(t, server, &mode)
@@ -256,6 +257,7 @@ const (
 // compare sends one request to each by turns, in an order that changes. The figures are medians over
 // blocks, so that one hiccup of the machine is not taken for what logging adds.
 func compare(t *testing.T, name string, without, with string, pairs int) added {
+	t.Helper()
 	lines := [2]*bench{dialBench(t, without), dialBench(t, with)}
 	var p50, p99 [2][]float64
 	var added50, added99 []float64
@@ -294,6 +296,7 @@ type bench struct {
 }
 
 func dialBench(t *testing.T, address string) *bench {
+	t.Helper()
 	c, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -303,6 +306,7 @@ func dialBench(t *testing.T, address string) *bench {
 
 // ask sends a request and returns how many microseconds its answer took.
 func (b *bench) ask(t *testing.T) float64 {
+	t.Helper()
 	began := time.Now()
 	if _, err := io.WriteString(b.conn, "GET /app/1 HTTP/1.1\r\nHost: bench\r\nAccept: */*\r\nUser-Agent: bench/1\r\n\r\n"); err != nil {
 		t.Fatal(err)
@@ -315,6 +319,7 @@ func (b *bench) ask(t *testing.T) float64 {
 
 // before stands before the server, which is as the mode says.
 func before(t *testing.T, server string, mode *atomic.Value) string {
+	t.Helper()
 	to, err := url.Parse(server)
 	if err != nil {
 		t.Fatal(err)
@@ -345,6 +350,7 @@ func before(t *testing.T, server string, mode *atomic.Value) string {
 
 // count is how many documents the stream of the namespace has.
 func count(t *testing.T, server, namespace string) int {
+	t.Helper()
 	stream := server + "/" + elastic.Stream(elastic.AccessDataset, namespace)
 	r, err := http.Post(stream+"/_refresh", "", nil)
 	if err == nil {

@@ -21,14 +21,16 @@ const (
 	bulkTimeout = time.Minute
 	// stopGrace is what a request that is on its way at the end still has.
 	stopGrace = 2 * time.Second
+	// How often it is told that entries are refused, and after how many failures that nothing goes on.
 	tellEvery = time.Minute
+	tellAfter = 3
 )
 
 // Outbox hands out entries in batches: the body of a bulk request, and where in it each entry ends.
 // Without Commit the next batch is the same again.
 type Outbox interface {
 	Next(ctx context.Context, maxBytes int, maxWait time.Duration) (body []byte, ends []int, err error)
-	Commit() error
+	Commit()
 }
 
 // DeadLetters keeps an entry that the server refuses for what it is.
@@ -54,6 +56,7 @@ type Shipper struct {
 	o          ShipperOptions
 	metrics    *shipMetrics
 	holding    string // why nothing goes on now
+	told       string // what of it was told
 	toldOfDead time.Time
 	packed     bytes.Buffer
 	gzip       *gzip.Writer
@@ -75,14 +78,12 @@ func (s *Shipper) Run(ctx context.Context) {
 			if !s.deliver(ctx, entries{body, ends}) {
 				return
 			}
-			err = s.o.Outbox.Commit()
-		}
-		if err == nil {
+			s.o.Outbox.Commit()
 			failures = 0
 			continue
 		}
 		failures++
-		s.hold(reasonSpool, err.Error())
+		s.hold(failures, reasonSpool, err.Error())
 		if !pause(ctx, backoff(failures, s.o.Random)) {
 			return
 		}
@@ -163,7 +164,7 @@ func (s *Shipper) deliver(ctx context.Context, todo entries) bool {
 		}
 		failures++
 		s.metrics.retry(reason, len(todo.ends))
-		s.hold(reason, detail)
+		s.hold(failures, reason, detail)
 		if !pause(ctx, backoff(failures, s.o.Random)) {
 			return false
 		}
@@ -245,13 +246,17 @@ func (s *Shipper) refuse(entry []byte, why string) {
 	}
 }
 
-// hold notes why nothing goes on; a change is told once.
-func (s *Shipper) hold(reason, detail string) {
-	if s.holding == reason {
+// hold notes why nothing goes on. It is told once, when it lasts: a server that is busy now and then
+// is not worth a line each time.
+func (s *Shipper) hold(failures int, reason, detail string) {
+	if s.holding != reason {
+		s.metrics.hold(s.holding, reason)
+		s.holding = reason
+	}
+	if failures < tellAfter || s.told == reason {
 		return
 	}
-	s.metrics.hold(s.holding, reason)
-	s.holding = reason
+	s.told = reason
 	s.o.Log.Warn("log: nothing is shipped; it is tried again, and the entries are kept", "reason", reason, "error", detail[:min(len(detail), maxWhy)])
 }
 
@@ -259,6 +264,9 @@ func (s *Shipper) released() {
 	if s.holding != "" {
 		s.metrics.hold(s.holding, "")
 		s.holding = ""
+	}
+	if s.told != "" {
+		s.told = ""
 		s.o.Log.Info("log: shipped again")
 	}
 }

@@ -11,6 +11,7 @@ const (
 	dropQueueFull = "queue-full" // the writer is slower than what comes, or cannot write
 	dropSpoolFull = "spool-full" // not shipped yet when the oldest segment had to go
 	dropClosed    = "closing"    // offered, or not written, after the end
+	dropVanished  = "vanished"   // its file is gone, and not by us
 	dropMalformed = "malformed"  // no entry, or one that is too long
 )
 
@@ -32,7 +33,7 @@ func newMetrics(s *Spool) *metrics {
 		vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help}, []string{"reason"})
 		s.o.Registry.MustRegister(vec)
 		out := map[string]prometheus.Counter{}
-		for _, reason := range []string{dropQueueFull, dropSpoolFull, dropClosed, dropMalformed} {
+		for _, reason := range []string{dropQueueFull, dropSpoolFull, dropClosed, dropVanished, dropMalformed} {
 			out[reason] = vec.WithLabelValues(reason)
 		}
 		return out

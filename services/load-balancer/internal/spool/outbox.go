@@ -98,7 +98,8 @@ func (o *Outbox) read(seg *segment, maxBytes int) error {
 		o.close()
 		f, err := os.Open(seg.path)
 		if os.IsNotExist(err) {
-			return nil // it went meanwhile; the next one is asked for
+			o.s.vanished(seg)
+			return nil // the next one is asked for
 		}
 		if err != nil {
 			return err
@@ -133,20 +134,34 @@ func (o *Outbox) read(seg *segment, maxBytes int) error {
 		o.s.metrics.garbage.Add(float64(garbage))
 	}
 	if len(o.ends) == 0 {
-		return o.Commit()
+		o.Commit()
 	}
 	return nil
 }
 
-// Commit notes that all of the last batch was acknowledged.
-func (o *Outbox) Commit() error {
+// vanished counts what was in a segment whose file is gone, unless it went by age and is counted.
+func (s *Spool) vanished(seg *segment) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !seg.removed {
+		s.metrics.drop(dropVanished, int(seg.records-seg.acknowledged.records), seg.size-seg.acknowledged.offset)
+		seg.acknowledged = place{seg.size, seg.records}
+		seg.given = seg.acknowledged
+	}
+}
+
+// Commit notes that all of the last batch was acknowledged. When that cannot be written, the next
+// start ships some of it again; this must not hold up the shipping, which makes room on a full disk.
+func (o *Outbox) Commit() {
 	s := o.s
 	s.mu.Lock()
 	o.seg.acknowledged = o.until
 	s.tidy()
 	s.signal()
 	s.mu.Unlock()
-	return committed{o.seg.number, o.until.offset}.write(s.o.Dir)
+	if err := (committed{o.seg.number, o.until.offset}).write(s.o.Dir); err != nil {
+		s.metrics.writeErrors.Inc()
+	}
 }
 
 // Close ends the reading. A batch that was not acknowledged comes again after the next start; unless

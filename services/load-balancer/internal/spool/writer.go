@@ -1,7 +1,9 @@
 package spool
 
 import (
+	"errors"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -56,12 +58,27 @@ func (s *Spool) keep(c *chunk) bool {
 		if err == nil {
 			return true
 		}
+		if errors.Is(err, syscall.ENOSPC) && s.shed() {
+			continue
+		}
 		select {
 		case <-s.closing:
 			return false
 		case <-time.After(wait):
 		}
 	}
+}
+
+// shed makes room on a full disk where the spool is the store: the newest entries are worth more than
+// the oldest. What is to be shipped waits for room instead.
+func (s *Spool) shed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.o.Outbox || len(s.segments) < 2 {
+		return false
+	}
+	s.removeOldest()
+	return true
 }
 
 // state notes whether writing works. A change is told once.

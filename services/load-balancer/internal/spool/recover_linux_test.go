@@ -85,15 +85,7 @@ func documents(entries []string) (all []string) {
 // A disk that is really full: entries wait in memory, then are lost and counted; what was written
 // stays whole; and when there is space all goes on by itself.
 func TestSpool_OutlastsAFullDisk(t *testing.T) {
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
-		t.Skipf("a small file system cannot be mounted here (that needs root): %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := smallDisk(t)
 	o := options(dir)
 	o.QueueBytes, o.Outbox = 64<<10, true
 	s := open(t, o)
@@ -132,6 +124,40 @@ func TestSpool_OutlastsAFullDisk(t *testing.T) {
 func shipped(t *testing.T, s *Spool, out *Outbox) []string {
 	t.Helper()
 	return wholeOnes([]byte(ship(t, out, s, 1<<20)))
+}
+
+// Where nobody ships, a full disk costs the oldest entries and not the newest.
+func TestSpool_MakesRoomOnAFullDiskWhereItIsTheStore(t *testing.T) {
+	o := options(smallDisk(t))
+	o.MaxBytes = 8 * 32 << 10 // as much as the disk, which has less
+	s := open(t, o)
+	const n = 400
+	for i := range n {
+		offer(t, s, entry(access, i, 900))
+	}
+	got := all(t, s)
+	if len(got) == 0 || got[0] != document(entry(access, n-1, 900)) || len(got)+int(testutil.ToFloat64(s.metrics.agedRecords)) != n {
+		t.Errorf("%d are left, %v went by age, of %d", len(got), testutil.ToFloat64(s.metrics.agedRecords), n)
+	}
+	if testutil.ToFloat64(s.metrics.writeErrors) == 0 || s.Stats().Failing != nil {
+		t.Errorf("the disk was never full, or is: %+v", s.Stats())
+	}
+	shut(t, s)
+}
+
+// smallDisk is a file system of its own, of 256 KiB.
+func smallDisk(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skipf("a small file system cannot be mounted here (that needs root): %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 const killedDir = "NEMESIS_TEST_KILLED_SPOOL"
