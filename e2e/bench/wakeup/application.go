@@ -115,14 +115,22 @@ func (a *application) sleep(ctx context.Context) error {
 	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
+	var last string
 	for {
 		res, err := a.api.GetApplicationWithResponse(ctx, a.namespace, a.deployment)
-		if err == nil && res.JSON200 != nil && res.JSON200.State == autoscaler.ApplicationStateAsleep && len(res.JSON200.Pods) == 0 {
+		switch {
+		case err != nil:
+			last = err.Error()
+		case res.JSON200 == nil:
+			last = res.Status()
+		case res.JSON200.State == autoscaler.ApplicationStateAsleep && len(res.JSON200.Pods) == 0:
 			return nil
+		default:
+			last = fmt.Sprintf("%s with %d replicas, pods %+v", res.JSON200.State, res.JSON200.Replicas, res.JSON200.Pods)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the application does not fall asleep: %w", ctx.Err())
+			return fmt.Errorf("%s/%s does not fall asleep: %w (last seen: %s)", a.namespace, a.deployment, ctx.Err(), last)
 		case <-tick.C:
 		}
 	}
