@@ -26,7 +26,7 @@ var pure = []string{
 	controller + "scaling", controller + "fleet",
 	balancer + "routing", balancer + "balance", balancer + "waitroom", balancer + "dispatch",
 	sidecar + "pod", sidecar + "schedule",
-	balancer + "tuning", balancer + "accesslog", balancer + "genai",
+	balancer + "tuning", balancer + "accesslog", balancer + "genai", balancer + "scalinglog",
 }
 
 // cores run the decisions through ports that they declare; adapters stand on the other side.

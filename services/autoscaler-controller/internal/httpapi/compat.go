@@ -134,7 +134,7 @@ func decision(r fleet.Record) autoscaler.Decision {
 	out := autoscaler.Decision{
 		Id: r.ID, Time: r.Time.UTC(), Namespace: r.Namespace, Deployment: r.Deployment, From: r.From, To: r.To,
 		Trigger: string(r.Trigger), Applied: r.Applied, Error: optional(r.Error), TraceId: optional(r.TraceID),
-		Summary: r.Summary, Reasons: make([]autoscaler.Reason, len(r.Reasons)),
+		Summary: r.Summary, Result: new(autoscaler.DecisionResult(r.Result())), Reasons: make([]autoscaler.Reason, len(r.Reasons)),
 	}
 	for i, reason := range r.Reasons {
 		out.Reasons[i] = autoscaler.Reason{

@@ -151,6 +151,7 @@ func (a *App) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { a.controller.FollowRoutes(life, a.dispatcher, a.tuning) })
 	loops.Go(func() { a.controller.Report(life, a.dispatcher) })
+	loops.Go(func() { a.followDecisions(life) })
 
 	adminLife, endAdmin := context.WithCancel(context.WithoutCancel(ctx))
 	defer endAdmin()
@@ -226,6 +227,7 @@ func (a *App) woken(app routing.Application, wake dispatch.WakeUp) {
 		}
 	}
 	a.log.Info("wake-up", attrs...)
+	a.logs.scaling.Woken(app, wake)
 }
 
 // source joins what the admin API shows.

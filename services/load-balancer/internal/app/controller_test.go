@@ -36,6 +36,21 @@ type fakeController struct {
 	puts     []common.BalancerSettings
 	onPut    func(common.BalancerSettings) autoscaler.PutBalancerSettingsResponseObject // nil: they are kept
 	onPoll   func(*autoscaler.RoutesUpdate)                                             // before an answer leaves
+
+	decisions []autoscaler.Decision // newest first
+}
+
+// ListDecisions answers those that are not older than is asked for.
+func (f *fakeController) ListDecisions(_ context.Context, in autoscaler.ListDecisionsRequestObject) (autoscaler.ListDecisionsResponseObject, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list := autoscaler.ListDecisions200JSONResponse{Items: []autoscaler.Decision{}}
+	for _, d := range f.decisions {
+		if in.Params.Since == nil || !d.Time.Before(*in.Params.Since) {
+			list.Items = append(list.Items, d)
+		}
+	}
+	return list, nil
 }
 
 type start struct {

@@ -14,6 +14,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/elastic"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/httpapi"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/journal"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/scalinglog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/spool"
 )
 
@@ -24,12 +25,12 @@ const deadShare = 16
 // Elasticsearch if there is one. Who searches asks there, else the journal.
 type logs struct {
 	*journal.Journal
-	store httpapi.Logs // that is searched
-	spool *spool.Spool
-	ids   *journal.IDs
-	log   *slog.Logger
-	end   context.CancelFunc // of the shipping
-	ended chan struct{}
+	store   httpapi.Logs // that is searched
+	scaling *scalinglog.Log
+	spool   *spool.Spool
+	log     *slog.Logger
+	end     context.CancelFunc // of the shipping
+	ended   chan struct{}
 }
 
 func openLogs(s Settings, startedAt time.Time, log *slog.Logger, registry prometheus.Registerer) (*logs, error) {
@@ -37,7 +38,7 @@ func openLogs(s Settings, startedAt time.Time, log *slog.Logger, registry promet
 	if err != nil {
 		return nil, err
 	}
-	l := &logs{log: log, ids: journal.NewIDs(s.Identity, startedAt), end: func() {}}
+	l := &logs{log: log, end: func() {}}
 	limit := int64(s.LogSpoolMiB) << 20
 	l.spool, err = spool.Open(spool.Options{
 		Dir: s.LogSpoolDir, MaxBytes: limit, QueueBytes: int64(s.LogQueueMiB) << 20, Outbox: s.Elasticsearch.Wanted(),
@@ -48,9 +49,10 @@ func openLogs(s Settings, startedAt time.Time, log *slog.Logger, registry promet
 	}
 	origin := accesslog.Origin{Balancer: s.Identity, Version: build.Version(), Namespace: s.Elasticsearch.Namespace}
 	l.Journal = journal.New(journal.Options{
-		Spool: l.spool, IDs: l.ids, Entries: accesslog.NewOptions(origin, logged.parameters),
+		Spool: l.spool, IDs: journal.NewIDs(s.Identity, startedAt), Entries: accesslog.NewOptions(origin, logged.parameters),
 		Sampler: logged.sampler, Random: rand.Float64,
 	})
+	l.scaling = scalinglog.New(scalinglog.Origin(origin), l.spool)
 	l.store = l.Journal
 	if s.Elasticsearch.Wanted() {
 		if err := l.ship(s, limit/deadShare, registry); err != nil {
@@ -61,17 +63,21 @@ func openLogs(s Settings, startedAt time.Time, log *slog.Logger, registry promet
 	return l, nil
 }
 
-// ship begins the shipping to Elasticsearch.
+// ship begins the shipping to Elasticsearch, which is searched from then on.
 func (l *logs) ship(s Settings, deadBytes int64, registry prometheus.Registerer) error {
 	client, err := elastic.New(s.Elasticsearch.Options())
 	if err != nil {
 		return err
 	}
+	reader, err := elastic.New(s.Elasticsearch.ReadOptions())
+	if err != nil {
+		return fmt.Errorf("who reads: %w", err)
+	}
+	l.store = elastic.NewSearch(reader, s.Elasticsearch.Namespace)
 	dead, err := spool.OpenDeadLetters(s.LogSpoolDir, deadBytes, time.Now, registry)
 	if err != nil {
 		return fmt.Errorf("log-spool-dir: %w", err)
 	}
-	l.store = elastic.NewSearch(client, s.Elasticsearch.Namespace)
 	outbox := l.spool.Outbox()
 	shipper := elastic.NewShipper(client, elastic.ShipperOptions{
 		Outbox: outbox, DeadLetters: dead, Gzip: s.ElasticsearchGzip,

@@ -84,13 +84,21 @@ func New(o Options) (*Client, error) {
 
 // ended counts an exchange, and tells the link.
 func (c *Client) ended(operation string, err error) {
+	c.counted(operation, err)
 	if err != nil {
-		c.exchange.WithLabelValues(operation, "error").Inc()
 		c.link.failed(err)
 		return
 	}
-	c.exchange.WithLabelValues(operation, "ok").Inc()
 	c.link.went(time.Now())
+}
+
+// counted only counts an exchange: one that no traffic depends on.
+func (c *Client) counted(operation string, err error) {
+	result := "ok"
+	if err != nil {
+		result = "error"
+	}
+	c.exchange.WithLabelValues(operation, result).Inc()
 }
 
 // bounded refuses to read endless answers.

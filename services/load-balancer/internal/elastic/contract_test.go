@@ -5,8 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -374,19 +372,4 @@ func TestTemplates_AskForTheirStreamsAheadOfTheBuiltInOnes(t *testing.T) {
 			}
 		}
 	}
-}
-
-// real passes on to a real server.
-func real(t *testing.T, address string) http.Handler {
-	t.Helper()
-	u, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }}
-	proxy.ModifyResponse = func(r *http.Response) error {
-		r.Header.Del("X-Elastic-Product") // said already
-		return nil
-	}
-	return proxy
 }

@@ -17,6 +17,11 @@ type Settings struct {
 	APIKeyFile   string
 	CAFile       string
 	Namespace    string // of the data streams
+
+	// Who reads for GET /proxy/logs, when it is another than who writes.
+	ReadUsername     string
+	ReadPasswordFile string
+	ReadAPIKeyFile   string
 }
 
 // Declare names them in a set.
@@ -25,6 +30,9 @@ func (s *Settings) Declare(set *settings.Set) {
 	set.String(&s.Username, "elasticsearch-username", "", "who is asking, with elasticsearch-password-file")
 	set.String(&s.PasswordFile, "elasticsearch-password-file", "", "file with the password")
 	set.String(&s.APIKeyFile, "elasticsearch-api-key-file", "", "file with an API key in its encoded form, in place of a user")
+	set.String(&s.ReadUsername, "elasticsearch-read-username", "", "who searches the log, when it is another than who writes it")
+	set.String(&s.ReadPasswordFile, "elasticsearch-read-password-file", "", "file with that one's password")
+	set.String(&s.ReadAPIKeyFile, "elasticsearch-read-api-key-file", "", "file with that one's API key, in place of a user")
 	set.String(&s.CAFile, "elasticsearch-ca-file", "", "PEM file with the authorities to trust; those of the system by default")
 	set.String(&s.Namespace, "elasticsearch-namespace", "default", "last part of the data streams' names")
 }
@@ -43,6 +51,15 @@ func (s Settings) Options() Options {
 	return o
 }
 
+// ReadOptions are for the client that searches.
+func (s Settings) ReadOptions() Options {
+	o := s.Options()
+	if s.ReadUsername != "" || s.ReadPasswordFile != "" || s.ReadAPIKeyFile != "" {
+		o.Username, o.PasswordFile, o.APIKeyFile = s.ReadUsername, s.ReadPasswordFile, s.ReadAPIKeyFile
+	}
+	return o
+}
+
 // Validate names every fault; without a URL nothing else may be set, for it would have no effect.
 func (s Settings) Validate() error {
 	var faults []error
@@ -50,13 +67,18 @@ func (s Settings) Validate() error {
 		faults = append(faults, fmt.Errorf("elasticsearch-namespace: %q is not allowed: must be lower-case letters, digits, _ and . up to 100", s.Namespace))
 	}
 	if s.Wanted() {
-		return errors.Join(append(faults, s.Options().Validate())...)
+		faults = append(faults, s.Options().Validate())
+		if o := s.ReadOptions(); (o.Username == "") != (o.PasswordFile == "") || o.Username != "" && o.APIKeyFile != "" {
+			faults = append(faults, errors.New("elasticsearch-read-username: must be given with elasticsearch-read-password-file, or neither but elasticsearch-read-api-key-file"))
+		}
+		return errors.Join(faults...)
 	}
-	for key, value := range map[string]string{
-		"elasticsearch-username": s.Username, "elasticsearch-password-file": s.PasswordFile, "elasticsearch-api-key-file": s.APIKeyFile, "elasticsearch-ca-file": s.CAFile,
+	for _, only := range []struct{ key, value string }{
+		{"elasticsearch-username", s.Username}, {"elasticsearch-password-file", s.PasswordFile}, {"elasticsearch-api-key-file", s.APIKeyFile}, {"elasticsearch-ca-file", s.CAFile},
+		{"elasticsearch-read-username", s.ReadUsername}, {"elasticsearch-read-password-file", s.ReadPasswordFile}, {"elasticsearch-read-api-key-file", s.ReadAPIKeyFile},
 	} {
-		if value != "" {
-			faults = append(faults, fmt.Errorf("%s: is not allowed without elasticsearch-url", key))
+		if only.value != "" {
+			faults = append(faults, fmt.Errorf("%s: is not allowed without elasticsearch-url", only.key))
 		}
 	}
 	return errors.Join(faults...)

@@ -4,13 +4,15 @@ package elastic
 
 import (
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"testing"
 )
 
 func TestElasticsearch_SetupIsTakenAndLeftAloneAfter(t *testing.T) {
 	o := as(t, asAdmin)
-	contract, url := newContract(t, real(t, o.URLs[0]))
-	o.URLs = []string{url}
+	contract, address := newContract(t, real(t, o.URLs[0]))
+	o.URLs = []string{address}
 	for _, retention := range []string{"30d", "12h", "30d"} {
 		s := SetupOptions{Namespace: "whole", Retention: retention}
 		steps, err := runSetup(t, o, s)
@@ -64,4 +66,19 @@ func TestElasticsearch_SetupNeedsRights(t *testing.T) {
 	if status, _, err := c.ask(t.Context(), plain{method: http.MethodGet, path: "/_cluster/health"}); err != nil || status != http.StatusUnauthorized {
 		t.Errorf("with a wrong password: %d %v", status, err)
 	}
+}
+
+// real passes on to a real server.
+func real(t *testing.T, address string) http.Handler {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }}
+	proxy.ModifyResponse = func(r *http.Response) error {
+		r.Header.Del("X-Elastic-Product") // said already
+		return nil
+	}
+	return proxy
 }

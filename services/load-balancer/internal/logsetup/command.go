@@ -112,13 +112,11 @@ func (o options) setup(ctx context.Context, client *elastic.Client, out, fault i
 // line is what is printed of a step.
 func line(s elastic.Step, dry bool) string {
 	outcome := string(s.Outcome)
-	if dry {
-		switch s.Outcome {
-		case elastic.Created:
-			outcome = "would create"
-		case elastic.Changed:
-			outcome = "would change"
-		}
+	if dry && s.Outcome == elastic.Created {
+		outcome = "would create"
+	}
+	if dry && s.Outcome == elastic.Changed {
+		outcome = "would change"
 	}
 	text := fmt.Sprintf("%-12s  %s", outcome, s.What)
 	if s.Note != "" {

@@ -1,0 +1,35 @@
+package app
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/scalinglog"
+)
+
+// followDecisions keeps the controller's decisions in the log. How far it has come outlives the
+// process, beside the spool; where it is lost they are told anew, and the index keeps each once.
+func (a *App) followDecisions(ctx context.Context) {
+	path := filepath.Join(a.settings.LogSpoolDir, "decisions")
+	a.controller.FollowDecisions(ctx, scalinglog.NewPlace(readPlace(path)), a.logs.scaling, func(at time.Time) {
+		if err := writePlace(path, at); err != nil {
+			a.log.Warn("the place in the decisions was not kept", "error", err)
+		}
+	})
+}
+
+func readPlace(path string) time.Time {
+	text, _ := os.ReadFile(path) //nolint:gosec // G304: the operator names the folder
+	at, _ := time.Parse(time.RFC3339Nano, strings.TrimSpace(string(text)))
+	return at
+}
+
+func writePlace(path string, at time.Time) error {
+	if err := os.WriteFile(path+".new", []byte(at.UTC().Format(time.RFC3339Nano)+"\n"), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
