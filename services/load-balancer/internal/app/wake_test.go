@@ -70,7 +70,8 @@ func TestWake_FirstRequestStartsTheApplicationAndIsAnswered(t *testing.T) {
 	if w.Id != "4bf92f3577b34da6a3ce929d0e0e4736" || w.Pod == nil || *w.Pod != "fib-1" {
 		t.Errorf("wake-up = %+v", w)
 	}
-	for i, at := range []bool{w.StartCalledAt != nil, w.StartAnsweredAt != nil, w.FirstProbeAt != nil, w.FirstByteAt != nil} {
+	// (When the start call was answered is not told of one that had ended by then: here the route can be faster.)
+	for i, at := range []bool{w.StartCalledAt != nil, w.FirstProbeAt != nil, w.FirstByteAt != nil} {
 		if !at {
 			t.Errorf("phase %d of the wake-up is missing: %+v", i, w)
 		}
