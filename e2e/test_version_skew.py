@@ -61,7 +61,7 @@ def test_the_last_release_of_a_service_works_beside_the_others_of_today(
     nemesis: Nemesis, namespace: str, overlay: Path, release: Release, service: str
 ) -> None:
     busy = fibonacci(namespace, "busy")
-    app = fibonacci(namespace, spec={"idleTime": 2})
+    app = fibonacci(namespace, spec={"idleTime": 5})
     nemesis.deploy(busy, app)
     assert nemesis.ask(busy).status_code == 200
     with Load(nemesis.data_url + busy.prefix + "/fib/10", clients=4) as load:
@@ -83,14 +83,14 @@ def test_the_last_release_of_a_service_works_beside_the_others_of_today(
 def test_all_services_of_the_last_release_work_on_the_resource_of_today(
     nemesis: Nemesis, namespace: str, overlay: Path, release: Release
 ) -> None:
-    app = fibonacci(namespace, spec={"idleTime": 2})
+    app = fibonacci(namespace, spec={"idleTime": 5})
     with released(nemesis, release, overlay, CONTROLLER), released(nemesis, release, overlay, BALANCER):
         nemesis.deploy(app)
         lives(nemesis, app)
 
 
 def test_the_services_of_today_work_on_the_resource_of_the_last_release(nemesis: Nemesis, namespace: str, release: Release) -> None:
-    app = fibonacci(namespace, spec={"idleTime": 2})
+    app = fibonacci(namespace, spec={"idleTime": 5})
     with released_resource(nemesis, release):
         nemesis.deploy(app)
         lives(nemesis, app)
