@@ -39,7 +39,7 @@ func openLogs(s Settings, startedAt time.Time, log *slog.Logger, registry promet
 	if err != nil {
 		return nil, err
 	}
-	l := &logs{log: log, ids: journal.NewIDs(s.Identity, startedAt), end: func() {}}
+	l := &logs{log: log, end: func() {}}
 	limit := int64(s.LogSpoolMiB) << 20
 	l.spool, err = spool.Open(spool.Options{
 		Dir: s.LogSpoolDir, MaxBytes: limit, QueueBytes: int64(s.LogQueueMiB) << 20, Outbox: s.Elasticsearch.Wanted(),
@@ -50,7 +50,7 @@ func openLogs(s Settings, startedAt time.Time, log *slog.Logger, registry promet
 	}
 	origin := accesslog.Origin{Balancer: s.Identity, Version: build.Version(), Namespace: s.Elasticsearch.Namespace}
 	l.Journal = journal.New(journal.Options{
-		Spool: l.spool, IDs: l.ids, Entries: accesslog.NewOptions(origin, logged.parameters),
+		Spool: l.spool, IDs: journal.NewIDs(s.Identity, startedAt), Entries: accesslog.NewOptions(origin, logged.parameters),
 		Sampler: logged.sampler, Random: rand.Float64,
 	})
 	l.scaling = scalinglog.New(scalinglog.Origin(origin), l.spool)

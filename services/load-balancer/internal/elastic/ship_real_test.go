@@ -346,6 +346,27 @@ func TestElasticsearch_WithoutATemplateAllIsKept(t *testing.T) {
 	}
 }
 
+func TestElasticsearch_AWrongPasswordHoldsUntilTheFileHasTheRightOne(t *testing.T) {
+	s := newStream(t)
+	user, password, ok := strings.Cut(os.Getenv("NEMESIS_ELASTICSEARCH_WRITER"), ":")
+	if !ok {
+		t.Skip("this server has no users")
+	}
+	t.Setenv("NEMESIS_ELASTICSEARCH_WRITER", user+":wrong")
+	dir := t.TempDir()
+	l := start(t, dir, s.url)
+	l.offer(s.name, 0, 10)
+	l.until("it is held", func() bool { return l.metric("holding", "rights") == 1 })
+	if err := os.WriteFile(filepath.Join(dir, "password"), []byte(password), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.shipped()
+	s.wantEach(10)
+	if l.metric("dead_letters_total", "") != 0 {
+		t.Error("some were put aside")
+	}
+}
+
 func TestElasticsearch_AStormOf429IsOutlasted(t *testing.T) {
 	s := newStream(t)
 	var asked atomic.Int32

@@ -54,12 +54,12 @@ func (s *Spool) write() {
 func (s *Spool) keep(c *chunk) bool {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		err := s.append(c)
-		s.state(err)
-		if err == nil {
-			return true
-		}
 		if errors.Is(err, syscall.ENOSPC) && s.shed() {
+			s.metrics.writeErrors.Inc()
 			continue
+		}
+		if s.state(err); err == nil {
+			return true
 		}
 		select {
 		case <-s.closing:
