@@ -35,6 +35,9 @@ func fetch(ctx context.Context, r release) (string, error) {
 	if err := os.MkdirAll(folder, 0o750); err != nil {
 		return "", err
 	}
+	if err := obtainable(r); err != nil {
+		return "", err
+	}
 	fmt.Fprintf(os.Stderr, "Fetching Elasticsearch %s through Maven (about 100 MB) ...\n", r.Version)
 	mvn := exec.CommandContext(ctx, "mvn", "--batch-mode", "--quiet", plugin, //nolint:gosec // the versions above
 		"-Dartifact="+fmt.Sprintf(artifact, r.Version), "-DoutputDirectory="+folder, "-Dmdep.overWriteReleases=true")
@@ -42,6 +45,19 @@ func fetch(ctx context.Context, r release) (string, error) {
 		return "", fmt.Errorf("maven did not fetch Elasticsearch %s: %w\n%s", r.Version, err, out)
 	}
 	return archive, verify(archive, r.SHA256)
+}
+
+// obtainable tells why the archive of r cannot be had; what is in the cache needs no Maven.
+func obtainable(r release) error {
+	if _, err := exec.LookPath("mvn"); err == nil {
+		return nil
+	}
+	if folder, err := cache(); err == nil {
+		if _, err := os.Stat(filepath.Join(folder, "elasticsearch-"+r.Version+".zip")); err == nil {
+			return nil
+		}
+	}
+	return errors.New("maven is missing, which fetches it (Debian: apt-get install maven)")
 }
 
 func cache() (string, error) {

@@ -112,7 +112,11 @@ func run(ctx context.Context, arguments []string) error {
 func printVersions() error {
 	jdks := findJDKs()
 	for _, r := range releases {
-		if _, _, err := choose(r.Version, jdks); err != nil {
+		_, _, err := choose(r.Version, jdks)
+		if err == nil {
+			err = obtainable(r)
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, "Elasticsearch", r.Version, "cannot run here:", err)
 			continue
 		}

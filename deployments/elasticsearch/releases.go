@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -35,9 +34,6 @@ type jdk struct {
 // choose returns the version that is wanted, or the newest that can run, and the oldest Java that
 // runs it: that is the one it was made for.
 func choose(version string, jdks []jdk) (release, jdk, error) {
-	if _, err := exec.LookPath("mvn"); err != nil {
-		return release{}, jdk{}, errors.New("maven is missing, which fetches it (Debian: apt-get install maven)")
-	}
 	var fault error
 	for _, r := range slices.Backward(releases) {
 		if version != "" && r.Version != version {

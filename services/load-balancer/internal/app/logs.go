@@ -28,7 +28,6 @@ type logs struct {
 	store   httpapi.Logs // that is searched
 	scaling *scalinglog.Log
 	spool   *spool.Spool
-	ids     *journal.IDs
 	log     *slog.Logger
 	end     context.CancelFunc // of the shipping
 	ended   chan struct{}
