@@ -85,41 +85,25 @@ def restarts(pod: Object) -> int:
     return sum(c["restartCount"] for c in pod["status"]["containerStatuses"])
 
 
-@pytest.mark.parametrize("end", [kill, die], ids=["deleted by force", "SIGKILL"])
-def test_killing_any_one_of_the_four_under_load_loses_no_request(nemesis: Nemesis, namespace: str, end: End) -> None:
-    if end is die and not visible(nemesis.pods(CONTROLLER)[0]):
-        pytest.skip("the cluster's processes are not this machine's")
-    app = fibonacci(namespace, spec={"idleTime": 5})
+def test_a_stream_on_one_load_balancer_outlives_the_leader_though_the_other_one_is_quiet(nemesis: Nemesis, namespace: str) -> None:
+    app = modelserver(namespace, env={"TOKENS_PER_SECOND": "1"}, spec={"idleTime": 2})
     nemesis.deploy(app)
-    assert nemesis.ask(app).status_code == 200
-    before, told = generation(nemesis, app), []
-
-    def killed(service: str, pod: Object, load: Load) -> None:
-        retried, name = load.retried, pod["metadata"]["name"]
-        if service == BALANCER:
-            admin = nemesis.reach.pod(pod, 8081)
-            eventually(lambda: nemesis.balancer_state(admin=admin)["connections"] > 0, f"{name} has clients")
-        end(nemesis, name)
-        load.after(200)
-        whole(nemesis)
-        load.after(50)
-        told.append(f"{name}: {load.retried - retried} sent again; {load.sent} sent, {load.answered} answered")
-        if service == CONTROLLER:
-            assert load.retried == retried, told
-        elif end is kill:  # a dead process' address is refused until the kubelet has noticed
-            assert load.retried - retried <= load.clients, told  # at most what was on its way on each connection
-
-    with Load(nemesis.data_url + app.prefix + "/fib/15", clients=8, retries=6, per_connection=20) as load:
-        load.after(100)
-        whole(nemesis)
-        killed(CONTROLLER, controller(nemesis, leading=True), load)
-        killed(CONTROLLER, controller(nemesis, leading=False), load)
-        for pod in nemesis.pods(BALANCER):
-            killed(BALANCER, pod, load)
-    print("\n".join(told))
-    assert not load.failures, f"{len(load.failures)} of {load.sent}: {load.failures[:5]}"
-    assert load.sent == load.answered > 1000, told
-    assert generation(nemesis, app) == before, "somebody scaled it meanwhile"
+    whole(nemesis)
+    streams = nemesis.reach.pod(nemesis.pods(BALANCER)[0], 8080)
+    url = streams + app.prefix + "/v1/completions"
+    assert nemesis.http.get(url.replace("completions", "models")).status_code == 200
+    before, dead, events = generation(nemesis, app), leader(nemesis), 0
+    body = {"prompt": "a b c", "max_tokens": 30, "stream": True}
+    with nemesis.http.stream("POST", url, json=body) as answer:
+        for line in answer.iter_lines():
+            events += line.startswith("data: {")
+            if events == 3 and leader(nemesis) == dead:
+                kill(nemesis, dead)
+        ended = time.monotonic()
+    assert events == 30 and leader(nemesis) != dead
+    assert generation(nemesis, app) == before, "it was scaled while it streamed"
+    nemesis.wait_replicas(app, 0, within=90)
+    assert time.monotonic() - ended > 1.5
 
 
 def test_a_request_that_waits_for_a_wake_up_outlives_the_leader_that_began_it(nemesis: Nemesis, namespace: str) -> None:
@@ -175,27 +159,6 @@ def test_each_replica_answers_every_read_and_passes_pushes_on(nemesis: Nemesis, 
     assert started.status_code == 200 and started.json()["state"] == "Awake", started.text
 
 
-def test_a_stream_on_one_load_balancer_outlives_the_leader_though_the_other_one_is_quiet(nemesis: Nemesis, namespace: str) -> None:
-    app = modelserver(namespace, env={"TOKENS_PER_SECOND": "1"}, spec={"idleTime": 2})
-    nemesis.deploy(app)
-    whole(nemesis)
-    streams = nemesis.reach.pod(nemesis.pods(BALANCER)[0], 8080)
-    url = streams + app.prefix + "/v1/completions"
-    assert nemesis.http.get(url.replace("completions", "models")).status_code == 200
-    before, dead, events = generation(nemesis, app), leader(nemesis), 0
-    body = {"prompt": "a b c", "max_tokens": 30, "stream": True}
-    with nemesis.http.stream("POST", url, json=body) as answer:
-        for line in answer.iter_lines():
-            events += line.startswith("data: {")
-            if events == 3 and leader(nemesis) == dead:
-                kill(nemesis, dead)
-        ended = time.monotonic()
-    assert events == 30 and leader(nemesis) != dead
-    assert generation(nemesis, app) == before, "it was scaled while it streamed"
-    nemesis.wait_replicas(app, 0, within=90)
-    assert time.monotonic() - ended > 1.5
-
-
 def test_a_new_leader_awaits_the_load_balancer_that_the_last_one_heard_and_says_so(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace, spec={"idleTime": 2})
     nemesis.deploy(app)
@@ -217,3 +180,40 @@ def test_a_new_leader_awaits_the_load_balancer_that_the_last_one_heard_and_says_
     nemesis.wait_replicas(app, 0, within=90)
     whole(nemesis)
     assert nemesis.ask(app).status_code == 200
+
+
+@pytest.mark.parametrize("end", [kill, die], ids=["deleted by force", "SIGKILL"])
+def test_killing_any_one_of_the_four_under_load_loses_no_request(nemesis: Nemesis, namespace: str, end: End) -> None:
+    if end is die and not visible(nemesis.pods(CONTROLLER)[0]):
+        pytest.skip("the cluster's processes are not this machine's")
+    app = fibonacci(namespace, spec={"idleTime": 5})
+    nemesis.deploy(app)
+    assert nemesis.ask(app).status_code == 200
+    before, told = generation(nemesis, app), []
+
+    def killed(service: str, pod: Object, load: Load) -> None:
+        retried, name = load.retried, pod["metadata"]["name"]
+        if service == BALANCER:
+            admin = nemesis.reach.pod(pod, 8081)
+            eventually(lambda: nemesis.balancer_state(admin=admin)["connections"] > 0, f"{name} has clients")
+        end(nemesis, name)
+        load.after(200)
+        whole(nemesis)
+        load.after(50)
+        told.append(f"{name}: {load.retried - retried} sent again; {load.sent} sent, {load.answered} answered")
+        if service == CONTROLLER:
+            assert load.retried == retried, told
+        elif end is kill:  # a dead process' address is refused until the kubelet has noticed
+            assert load.retried - retried <= load.clients, told  # at most what was on its way on each connection
+
+    with Load(nemesis.data_url + app.prefix + "/fib/15", clients=8, retries=6, per_connection=20) as load:
+        load.after(100)
+        whole(nemesis)
+        killed(CONTROLLER, controller(nemesis, leading=True), load)
+        killed(CONTROLLER, controller(nemesis, leading=False), load)
+        for pod in nemesis.pods(BALANCER):
+            killed(BALANCER, pod, load)
+    print("\n".join(told))
+    assert not load.failures, f"{len(load.failures)} of {load.sent}: {load.failures[:5]}"
+    assert load.sent == load.answered > 1000, told
+    assert generation(nemesis, app) == before, "somebody scaled it meanwhile"
