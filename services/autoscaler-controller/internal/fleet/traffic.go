@@ -21,6 +21,8 @@ type Report struct {
 	Sequence      int64
 	RoutesVersion string
 	Leaving       bool
+	Part          int32 // of a report that comes in several, from 1; 0 is 1
+	Continued     bool  // another part follows
 	Applications  []Traffic
 }
 
@@ -54,10 +56,13 @@ type balancer struct {
 	last      time.Time
 	awaited   bool         // the leader before heard it, and it has not reported here since `last`
 	busy      map[Key]bool // applications with something waiting or in flight
+	part      int32        // that came last of the report that is coming in
+	named     map[Key]bool // by its parts; true: with something waiting or in flight
 }
 
-// Report takes a load balancer's report and returns the applications to decide on anew. An
-// application that is not listed has nothing in flight and nothing new.
+// Report takes a load balancer's report, or a part of one, and returns the applications to decide on
+// anew. An application that no part lists has nothing in flight and nothing new; before the last
+// part has come the load balancer counts as not heard since its last whole report.
 func (f *Fleet) Report(r Report, now time.Time) ([]Key, Verdict) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -74,37 +79,29 @@ func (f *Fleet) Report(r Report, now time.Time) ([]Key, Verdict) {
 	case r.StartedAt.After(b.startedAt):
 		touched = append(touched, f.fold(r.Balancer)...) // it restarted: its counters begin anew
 	}
-	if !known || b.awaited { // whoever waits for a first report may go on
-		touched = append(touched, slices.Collect(maps.Keys(f.apps))...)
+	begins := r.Part <= 1
+	if begins || b.named == nil {
+		b.named = map[Key]bool{}
 	}
-	quiet := b.busy
-	b.awaited = false
-	b.startedAt, b.sequence, b.version, b.last, b.busy = r.StartedAt, r.Sequence, r.RoutesVersion, now, map[Key]bool{}
+	// A part may have gone to another replica of the controller: then this is not the whole.
+	follows := begins || r.Part == b.part+1 && r.StartedAt.Equal(b.startedAt)
+	b.part = 0
+	if follows {
+		b.part = max(r.Part, 1)
+	}
+	b.startedAt, b.sequence = r.StartedAt, r.Sequence
 	for _, t := range r.Applications {
-		delete(quiet, t.Key)
 		if a, ok := f.apps[t.Key]; ok {
+			b.named[t.Key] = t.busy()
 			a.report(r.Balancer, t, now)
 			f.publish(a)
 			touched = append(touched, t.Key)
-			if t.busy() {
-				b.busy[t.Key] = true
-			}
 		}
 	}
-	for k := range quiet {
-		if a, ok := f.apps[k]; ok {
-			t := a.traffic[r.Balancer]
-			t.InFlight, t.Streaming, t.Waiting = 0, 0, 0
-			t.LastActivity = now
-			a.traffic[r.Balancer] = t
-			a.waits(now)
-			touched = append(touched, k)
-		}
-	}
-	for k, a := range f.apps {
-		if !a.sleep.since.IsZero() {
-			touched = append(touched, k) // this may be the answer that was waited for
-		}
+	if follows && !r.Continued {
+		touched = append(touched, f.whole(r, b, now)...)
+	} else if !known {
+		b.awaited, b.last = true, now
 	}
 	if r.Leaving {
 		touched = append(touched, f.fold(r.Balancer)...)
@@ -112,6 +109,35 @@ func (f *Fleet) Report(r Report, now time.Time) ([]Key, Verdict) {
 	}
 	slices.SortFunc(touched, Key.Compare)
 	return slices.Compact(touched), Taken
+}
+
+// whole ends a report: its last part has come.
+func (f *Fleet) whole(r Report, b *balancer, now time.Time) (touched []Key) {
+	if b.awaited || b.last.IsZero() { // whoever waits for a first report may go on
+		touched = slices.Collect(maps.Keys(f.apps))
+	}
+	for k := range b.busy {
+		_, named := b.named[k]
+		a, ok := f.apps[k]
+		if named || !ok {
+			continue
+		}
+		t := a.traffic[r.Balancer]
+		t.InFlight, t.Streaming, t.Waiting = 0, 0, 0
+		t.LastActivity = now
+		a.traffic[r.Balancer] = t
+		a.waits(now)
+		touched = append(touched, k)
+	}
+	b.awaited, b.version, b.last = false, r.RoutesVersion, now
+	maps.DeleteFunc(b.named, func(k Key, busy bool) bool { return !busy || f.apps[k] == nil })
+	b.busy, b.named = b.named, map[Key]bool{}
+	for k, a := range f.apps {
+		if !a.sleep.since.IsZero() {
+			touched = append(touched, k) // this may be the answer that was waited for
+		}
+	}
+	return touched
 }
 
 // report takes one application's part.

@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
@@ -14,7 +13,7 @@ const (
 	reportPeriod  = time.Second
 	reportSpacing = 10 * time.Millisecond // at least, also when there is news all the time
 	reportTimeout = 2 * time.Second
-	reportedApps  = 10000 // in one report, as the contract allows
+	reportedApps  = 2000 // in one part of a report, well below what the contract and the controller's bound on bodies allow
 )
 
 // Counts are what is reported.
@@ -64,29 +63,32 @@ func (c *Client) report(life context.Context, counts Counts, leaving bool) error
 	ctx, cancel := context.WithTimeout(life, reportTimeout)
 	defer cancel()
 	version, traffic := counts.Report()
-	var faults []error
+	var err error
 	// A load balancer without any traffic reports too: that it sees none is what the controller
-	// must know before it lets an application sleep.
-	for first := true; first || len(traffic) > 0; first = false {
+	// must know before it lets an application sleep. When a part fails the others must not follow: what
+	// was not told would count as quiet.
+	for n := int32(1); err == nil && (n == 1 || len(traffic) > 0); n++ {
 		part := traffic[:min(len(traffic), reportedApps)]
-		traffic = traffic[len(part):]
-		if err := c.deliver(ctx, version, part, leaving && len(traffic) == 0); err != nil {
-			counts.Restore(part)
-			faults = append(faults, err)
+		rest := traffic[len(part):]
+		if err = c.deliver(ctx, version, part, n, len(rest) > 0, leaving); err != nil {
+			counts.Restore(traffic)
 		}
+		traffic = rest
 	}
-	err := errors.Join(faults...)
 	if life.Err() == nil { // a report cut short by our own end says nothing of the controller
 		c.ended("traffic", err)
 	}
 	return err
 }
 
-func (c *Client) deliver(ctx context.Context, version string, traffic []dispatch.Traffic, leaving bool) error {
+func (c *Client) deliver(ctx context.Context, version string, traffic []dispatch.Traffic, part int32, continued, leaving bool) error {
 	c.sequence++
 	report := autoscaler.TrafficReport{
-		Balancer: c.o.Identity, StartedAt: c.o.StartedAt, Sequence: c.sequence, Leaving: leaving,
+		Balancer: c.o.Identity, StartedAt: c.o.StartedAt, Sequence: c.sequence, Leaving: leaving && !continued,
 		Applications: make([]autoscaler.ApplicationTraffic, 0, len(traffic)),
+	}
+	if part > 1 || continued { // a controller older than parts is told of none
+		report.Part, report.Continued = &part, &continued
 	}
 	if version != "" {
 		report.RoutesVersion = &version
