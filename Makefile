@@ -38,7 +38,7 @@ test-module: ## the same of one module: make test-module MODULE=services/load-ba
 	@test -f "$(MODULE)/go.mod" || { echo "MODULE=$(MODULE) is not one of $(GO_MODULES) $(TOOL_MODULES)" >&2; exit 1; }
 	@echo "== $(MODULE)"; cd "$(MODULE)" && GOWORK=off go test -race -timeout 5m ./...
 
-test-elasticsearch: prerequisites ## tests on a real Elasticsearch, every version that a JDK here can run, the newest with security too
+test-elasticsearch: prerequisites ## tests on a real Elasticsearch, every version that a JDK here can run, the newest with security
 	@deployments/test-elasticsearch $(MAKE) run-test-elasticsearch
 
 run-test-elasticsearch: # -p 1: one of them kills the server
