@@ -64,7 +64,7 @@ func (s Settings) ReadOptions() Options {
 func (s Settings) Validate() error {
 	var faults []error
 	if !ValidNamespace(s.Namespace) {
-		faults = append(faults, fmt.Errorf("elasticsearch-namespace: %q is not allowed: must be from 1 to 100 lower-case letters, digits, _ and .", s.Namespace))
+		faults = append(faults, fmt.Errorf("elasticsearch-namespace: %q is not allowed: must be lower-case letters, digits, _ and . from 1 to 100", s.Namespace))
 	}
 	if s.Wanted() {
 		faults = append(faults, s.Options().Validate())

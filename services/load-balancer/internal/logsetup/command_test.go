@@ -79,7 +79,7 @@ func TestSetup_RefusesWhatIsWrongOnTheCommandLine(t *testing.T) {
 		{nil, "elasticsearch-url: must name"},
 		{[]string{"-elasticsearch-url", "http://x", "-retention", "soon"}, `retention: "soon" is not allowed`},
 		{[]string{"-elasticsearch-url", "http://x", "-namespace", "a-b"}, `elasticsearch-namespace: "a-b" is not allowed`},
-		{[]string{"-elasticsearch-url", "http://x", "-elasticsearch-username", "u"}, "must be given both"},
+		{[]string{"-elasticsearch-url", "http://x", "-elasticsearch-username", "u"}, `elasticsearch-username: "u" is not allowed without elasticsearch-password-file`},
 		{[]string{"-elasticsearch-url", "http://x", "and", "more"}, `argument "and"`},
 	} {
 		if code, _, fault := run(t, test.args...); code != exitUsage || !strings.Contains(fault, test.want) {
