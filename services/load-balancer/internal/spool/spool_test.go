@@ -309,7 +309,7 @@ func TestOffer_NeverWaitsAndCountsWhatItRefuses(t *testing.T) {
 	}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.Close(over); err == nil || dropped(s, dropClosed) != float64(taken) {
+	if err := s.Close(over); err == nil || dropped(s, dropClosed) != float64(taken) || !strings.Contains(err.Error(), fmt.Sprintf("%d entries are lost", taken)) {
 		t.Errorf("closed: %v, %v lost", err, dropped(s, dropClosed))
 	}
 	if s.Offer([]byte(entry(access, 1, 1))) {
