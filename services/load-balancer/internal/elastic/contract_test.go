@@ -411,6 +411,28 @@ func TestSetup_SaysWhatTheServerRefused(t *testing.T) {
 	}
 }
 
+func TestSetup_GoesWithoutAUserWhereSecurityIsOff(t *testing.T) {
+	contract, _ := newContract(t, store{})
+	server := httptest.NewServer(asElasticsearch(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/_security/") {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"error":"no handler found for uri [`+r.URL.Path+`] and method [`+r.Method+`]"}`)
+			return
+		}
+		contract.serve(w, r)
+	}))
+	defer server.Close()
+	steps, err := runSetup(t, Options{URLs: []string{server.URL}}, SetupOptions{
+		Namespace: "default", Retention: "30d", User: &User{Name: "nemesis", PasswordFile: file(t, "password", "first")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if step := steps["user nemesis"]; step.Outcome != Refused || !strings.Contains(step.Note, "no handler found") {
+		t.Errorf("%+v", step)
+	}
+}
+
 func TestTemplates_AskForTheirStreamsAheadOfTheBuiltInOnes(t *testing.T) {
 	for i, name := range indexTemplates {
 		whole, err := template(name, "12h")
