@@ -19,17 +19,22 @@ func ParseParameters(field, text string) ([]string, error) {
 }
 
 // secrets are header fields that are never told: who reads the log could act as who wrote them.
-var secrets = []string{
-	"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "apikey",
-	"x-auth-token", "x-access-token", "x-csrf-token", "x-xsrf-token", "x-amz-security-token", "x-goog-api-key", "x-vault-token",
+var secrets = []string{"api-key", "apikey", "token", "password", "secret", "x-amz-signature", "x-functions-key", "sec-websocket-protocol"}
+
+// secretEndings are how the names of others end that hold them too, as X-Forwarded-Access-Token.
+var secretEndings = []string{"authorization", "cookie", "-token", "-secret", "-password", "-api-key", "-apikey", "-subscription-key"}
+
+func isSecret(name string) bool {
+	return slices.Contains(secrets, name) || slices.ContainsFunc(secretEndings, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
 // ParseHeaders reads the setting that is named: header fields that are told, with commas between,
 // and returns them in lower case. Those that hold credentials are refused.
 func ParseHeaders(field, text string) ([]string, error) {
-	allowed := "must be names of header fields with commas between, such as accept-language,x-tenant; at most 64, each of at most 128 bytes, none of " + strings.Join(secrets, ", ")
+	allowed := "must be names of header fields with commas between, such as accept-language,x-tenant; at most 64, each of at most 128 bytes, none of " +
+		strings.Join(secrets, ", ") + ", and none that ends with " + strings.Join(secretEndings, ", ")
 	return names(field, strings.ToLower(text), allowed, func(name string) bool {
-		return len(name) <= maxName && !strings.ContainsFunc(name, isNoToken) && !slices.Contains(secrets, name)
+		return len(name) <= maxName && !strings.ContainsFunc(name, isNoToken) && !isSecret(name)
 	})
 }
 

@@ -72,5 +72,9 @@ func withoutUser(host string) string {
 
 // isAddress tells whether a header field's value is a URL.
 func isAddress(name string) bool {
-	return name == "referer" || name == "location" || name == "content-location"
+	switch name {
+	case "referer", "location", "content-location", "x-original-url", "x-original-uri", "x-forwarded-uri", "x-rewrite-url":
+		return true
+	}
+	return false
 }

@@ -112,3 +112,14 @@ func FuzzAppendEntry_TellsNoSecret(f *testing.F) {
 		}
 	})
 }
+
+func TestHeaders_ThatAreAddressesTellNoMoreThanTheURL(t *testing.T) {
+	o := NewOptions(Origin{Balancer: "lb", Namespace: "default"}, []string{"page"})
+	for _, name := range []string{"referer", "location", "content-location", "x-original-url", "x-original-uri", "x-forwarded-uri", "x-rewrite-url"} {
+		r := Record{RequestHeaders: []Header{{name, []string{"https://u:hush@shop.example/a?token=hush&page=2#hush", "/a?hush"}}}}
+		entry := string(AppendEntry(nil, "id", &r, o))
+		if strings.Contains(entry, "hush") || !strings.Contains(entry, "shop.example/a?token=REDACTED&page=2") {
+			t.Errorf("%s: %s", name, entry)
+		}
+	}
+}

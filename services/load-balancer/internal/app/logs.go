@@ -71,7 +71,7 @@ func (l *logs) ship(s Settings, deadBytes int64, registry prometheus.Registerer)
 	}
 	reader, err := elastic.New(s.Elasticsearch.ReadOptions())
 	if err != nil {
-		return fmt.Errorf("who reads: %w", err)
+		return err
 	}
 	l.store = elastic.NewSearch(reader, s.Elasticsearch.Namespace)
 	dead, err := spool.OpenDeadLetters(s.LogSpoolDir, deadBytes, time.Now, registry)

@@ -18,10 +18,14 @@ const (
 	refused              // for what it is: it will never be taken
 )
 
-// itemVerdict judges the status of one item. What an administrator can mend (rights, a data stream
-// that is not there) is sent again until he has.
-func itemVerdict(status int) (verdict, string) {
-	switch {
+// noIndex is how the server refuses, with 400, a document for which it would have to begin an index and
+// must not: the cluster holds as many shards as it may. The document is as good as any.
+var noIndex = []byte(`"type":"validation_exception"`)
+
+// itemVerdict judges what is said of one entry. What an administrator can mend (rights, a data stream
+// that is not there, or can have no new index) is sent again until he has.
+func itemVerdict(said item) (verdict, string) {
+	switch status := said.Status; {
 	case status >= 200 && status < 300:
 		return acknowledged, ""
 	case status == http.StatusConflict:
@@ -34,6 +38,8 @@ func itemVerdict(status int) (verdict, string) {
 		return again, reasonRights
 	case status == http.StatusNotFound:
 		return again, reasonNoStream
+	case status == http.StatusBadRequest && bytes.Contains(said.Error, noIndex):
+		return again, reasonNoIndex
 	case status >= 400:
 		return refused, ""
 	}

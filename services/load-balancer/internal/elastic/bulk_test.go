@@ -23,9 +23,17 @@ func TestItemVerdict_WhatCanBeMendedIsSentAgain(t *testing.T) {
 		200: acknowledged, 201: acknowledged, 409: duplicate, 429: again, 500: again, 503: again,
 		401: again, 403: again, 404: again, 400: refused, 413: refused, 0: again, 302: again,
 	} {
-		got, reason := itemVerdict(status)
+		got, reason := itemVerdict(item{Status: status})
 		if got != want || (reason == "") != (got != again) {
 			t.Errorf("%d: %v %q", status, got, reason)
+		}
+	}
+	for said, want := range map[string]verdict{
+		`{"type":"validation_exception","reason":"Validation Failed: 1: this action would add [2] shards, but this cluster currently has [1000]/[1000] maximum normal shards open;"}`: again,
+		`{"type":"document_parsing_exception","reason":"[1:2] failed to parse field [a] of type [long]: \"type\":\"validation_exception\""}`:                                          refused,
+	} {
+		if got, reason := itemVerdict(item{Status: 400, Error: []byte(said)}); got != want || got == again && reason != reasonNoIndex {
+			t.Errorf("%s: %v %q", said, got, reason)
 		}
 	}
 }
@@ -77,7 +85,7 @@ func FuzzReadAnswer(f *testing.F) {
 			t.Errorf("%d items of %d", len(items), n)
 		}
 		for _, i := range items {
-			_, _ = itemVerdict(i.Status)
+			_, _ = itemVerdict(i)
 			_ = why(i.Status, i.Error)
 		}
 	})

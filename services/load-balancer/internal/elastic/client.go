@@ -15,6 +15,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,6 +31,15 @@ type Options struct {
 	PasswordFile string
 	APIKeyFile   string // its "encoded" form; in place of a user
 	CAFile       string // PEM; the system's authorities when ""
+	Reads        bool   // the credentials come from the settings of who reads, which faults name
+}
+
+// setting is the name of the setting that a credential comes from.
+func (o Options) setting(name string) string {
+	if o.Reads {
+		return "elasticsearch-read-" + name
+	}
+	return "elasticsearch-" + name
 }
 
 // Client speaks to one Elasticsearch. Any number of goroutines may use it at once.
@@ -61,6 +71,10 @@ func New(o Options) (*Client, error) {
 
 // Validate names every fault by the setting that it comes from.
 func (o Options) Validate() error {
+	return errors.Join(o.validateURLs(), o.validateCredentials())
+}
+
+func (o Options) validateURLs() error {
 	var faults []error
 	if len(o.URLs) == 0 {
 		faults = append(faults, errors.New("elasticsearch-url: must name at least one node, such as https://elasticsearch:9200"))
@@ -68,23 +82,39 @@ func (o Options) Validate() error {
 	for _, text := range o.URLs {
 		u, err := url.Parse(text)
 		switch {
-		case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
-			faults = append(faults, fmt.Errorf("elasticsearch-url: %q is not allowed: must be a URL such as https://elasticsearch:9200", withoutUser(text)))
+		case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || !isPort(u.Port()) || u.ForceQuery || u.RawQuery != "" || u.Fragment != "":
+			faults = append(faults, fmt.Errorf("elasticsearch-url: %q is not allowed: must be a URL such as https://elasticsearch:9200, without a query", withoutSecrets(text)))
 		case u.User != nil:
 			faults = append(faults, errors.New("elasticsearch-url: a user or password in it is not allowed: use elasticsearch-username and elasticsearch-password-file"))
 		}
 	}
-	if o.Username == "" != (o.PasswordFile == "") {
-		faults = append(faults, errors.New("elasticsearch-username and elasticsearch-password-file: must be given both or neither"))
-	}
-	if o.Username != "" && o.APIKeyFile != "" {
-		faults = append(faults, errors.New("elasticsearch-api-key-file: is not allowed beside elasticsearch-username: choose one"))
-	}
 	return errors.Join(faults...)
 }
 
-// withoutUser keeps a secret that was written into a URL out of messages.
-func withoutUser(text string) string {
+func (o Options) validateCredentials() error {
+	user, password, key := o.setting("username"), o.setting("password-file"), o.setting("api-key-file")
+	switch {
+	case o.Username != "" && o.PasswordFile == "" && o.APIKeyFile == "":
+		return fmt.Errorf("%s: %q is not allowed without %s", user, o.Username, password)
+	case o.Username == "" && o.PasswordFile != "":
+		return fmt.Errorf("%s: %q is not allowed without %s", password, o.PasswordFile, user)
+	case o.Username != "" && o.APIKeyFile != "":
+		return fmt.Errorf("%s: %q is not allowed beside %s: choose one", key, o.APIKeyFile, user)
+	}
+	return nil
+}
+
+// isPort tells whether a URL may have this port; "" is that of its scheme.
+func isPort(text string) bool {
+	port, err := strconv.ParseUint(text, 10, 16)
+	return text == "" || err == nil && port > 0
+}
+
+// withoutSecrets keeps what was written into a URL and may be secret out of messages.
+func withoutSecrets(text string) string {
+	if query := strings.IndexAny(text, "?#"); query >= 0 {
+		text = text[:query+1] + "…"
+	}
 	if at := strings.LastIndexByte(text, '@'); at >= 0 {
 		return "…" + text[at:]
 	}

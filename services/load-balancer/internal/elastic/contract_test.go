@@ -3,6 +3,7 @@ package elastic
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -27,6 +28,9 @@ type contract struct {
 	users   map[string]map[string]any
 	keys    map[string]map[string]any // encoded form to role descriptors
 	asked   []string                  // what would have changed something
+
+	simulated string         // the mappings that the templates make together; "" is not told
+	mappings  map[string]any // of the access stream's indices; nil likewise
 }
 
 func newContract(t *testing.T, rest http.Handler) (*contract, string) {
@@ -51,7 +55,7 @@ func (c *contract) changes() []string {
 func (c *contract) serve(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && !strings.Contains(r.URL.Path, "/_simulate_index/") {
 		c.asked = append(c.asked, r.Method+" "+r.URL.Path)
 	}
 	say := func(status int, answer any) {
@@ -93,7 +97,7 @@ func (c *contract) serve(w http.ResponseWriter, r *http.Request) {
 			gone()
 			return
 		}
-		say(http.StatusOK, map[string]any{"data_streams": []any{map[string]any{"name": name, "timestamp_field": map[string]any{"name": "@timestamp"}, "generation": 1}}})
+		say(http.StatusOK, map[string]any{"data_streams": []any{map[string]any{"name": name, "timestamp_field": map[string]any{"name": "@timestamp"}, "generation": 1, "rollover_on_write": c.streams[name]["pending"] == true}}})
 	case strings.HasPrefix(r.URL.Path, "/_security/role/"):
 		c.object(r, c.roles, name, body, say, func(v map[string]any) map[string]any {
 			for _, i := range v["indices"].([]any) {
@@ -117,6 +121,10 @@ func (c *contract) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		say(http.StatusUnauthorized, map[string]any{"error": map[string]any{"type": "security_exception", "reason": "unable to authenticate"}})
+	case c.mappings != nil && name == "_mapping" && strings.HasPrefix(segments[0], "logs-"+AccessDataset):
+		say(http.StatusOK, c.mappings)
+	case c.simulated != "" && len(segments) == 3 && segments[1] == "_simulate_index":
+		say(http.StatusOK, map[string]any{"template": map[string]any{"mappings": json.RawMessage(c.simulated)}})
 	case strings.HasSuffix(r.URL.Path, "/_rollover") && c.streams[segments[0]] != nil:
 		say(http.StatusOK, map[string]any{"acknowledged": true, "lazy": r.URL.Query().Get("lazy") == "true"})
 	default:
@@ -311,6 +319,53 @@ func TestSetup_HasStreamsTakeUpWhatChanged(t *testing.T) {
 	}
 }
 
+// A run that made the templates and came no further: the next one finds them as they should be, but
+// not the index that is written.
+func TestSetup_HasAStreamTakeUpWhatARunBeforeCouldNot(t *testing.T) {
+	held := store{}
+	contract, url := newContract(t, held)
+	s := SetupOptions{Namespace: "default", Retention: "30d"}
+	if _, err := runSetup(t, Options{URLs: []string{url}}, s); err != nil {
+		t.Fatal(err)
+	}
+	const access = "logs-nemesis.access-default"
+	index := func(day string, fields string) map[string]any {
+		return map[string]any{".ds-" + access + "-" + day: map[string]any{"mappings": json.RawMessage(fields)}}
+	}
+	contract.simulated = `{"dynamic":"false","properties":{"url":{"properties":{"path":{"type":"keyword"}}}}}`
+	grown := strings.Replace(contract.simulated, `"dynamic":"false"`, `"dynamic":"false","_meta":{}`, 1)
+	for name, test := range map[string]struct {
+		indices map[string]any
+		pending bool
+		want    Outcome
+	}{
+		"as the templates say":         {index("2026.01.01-000001", contract.simulated), false, Same},
+		"with more":                    {index("2026.01.01-000001", grown), false, Same},
+		"of a time before":             {index("2026.01.01-000001", `{"dynamic":"true","properties":{"url":{"properties":{"path":{"type":"text"}}}}}`), false, Changed},
+		"that will be taken up":        {index("2026.01.01-000001", `{}`), true, Same},
+		"which the server hides":       {nil, false, Same},
+		"with older ones beside it":    {merged(index("2026.01.02-000010", contract.simulated), index("2026.01.03-000009", `{}`)), false, Same},
+		"with newer ones as it had it": {merged(index("2026.01.02-000009", contract.simulated), index("2026.01.01-000010", `{}`)), false, Changed},
+	} {
+		contract.mappings = test.indices
+		contract.streams[access]["pending"] = test.pending
+		contract.changes()
+		steps, err := runSetup(t, Options{URLs: []string{url}}, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all(t, steps, Same, map[string]Outcome{"data stream " + access: test.want})
+		if changes := contract.changes(); (len(changes) > 0) != (test.want == Changed) {
+			t.Errorf("%s: asked for %v", name, changes)
+		}
+	}
+}
+
+func merged(a, b map[string]any) map[string]any {
+	maps.Copy(a, b)
+	return a
+}
+
 func TestSetup_RefusesAServerThatIsTooOldAndTouchesNothing(t *testing.T) {
 	for version, tooOld := range map[string]bool{"7.17.29": true, "8.16.6": true, "8.17.0": false, "8.19.0": false, "9.0.0-SNAPSHOT": false, "10.1.0": false} {
 		contract, url := newContract(t, store{})
@@ -334,10 +389,15 @@ func TestSetup_SaysWhatTheServerRefused(t *testing.T) {
 		}
 		w.WriteHeader(http.StatusNotFound)
 	})
-	_, url := newContract(t, refusing)
+	contract, url := newContract(t, refusing)
 	steps, err := runSetup(t, Options{URLs: []string{url}}, SetupOptions{Namespace: "default", Retention: "30d"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, stream := range []string{"logs-nemesis.access-default", "logs-nemesis.scaling-default"} {
+		if step := steps["data stream "+stream]; step.Outcome != Failed || contract.streams[stream] != nil {
+			t.Errorf("%s is made without its templates: %+v", stream, step)
+		}
 	}
 	step := steps["index template logs-nemesis.access"]
 	if step.Outcome != Failed || step.Note != "403 action [x] is unauthorized for user [u]" {
@@ -348,6 +408,28 @@ func TestSetup_SaysWhatTheServerRefused(t *testing.T) {
 	steps, err = runSetup(t, Options{URLs: []string{server.URL}}, SetupOptions{Namespace: "default", Retention: "30d"})
 	if err == nil || len(steps) != 1 {
 		t.Errorf("it went on though nobody knows it: %+v %v", steps, err)
+	}
+}
+
+func TestSetup_GoesWithoutAUserWhereSecurityIsOff(t *testing.T) {
+	contract, _ := newContract(t, store{})
+	server := httptest.NewServer(asElasticsearch(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/_security/") {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"error":"no handler found for uri [`+r.URL.Path+`] and method [`+r.Method+`]"}`)
+			return
+		}
+		contract.serve(w, r)
+	}))
+	defer server.Close()
+	steps, err := runSetup(t, Options{URLs: []string{server.URL}}, SetupOptions{
+		Namespace: "default", Retention: "30d", User: &User{Name: "nemesis", PasswordFile: file(t, "password", "first")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if step := steps["user nemesis"]; step.Outcome != Refused || !strings.Contains(step.Note, "no handler found") {
+		t.Errorf("%+v", step)
 	}
 }
 

@@ -82,13 +82,13 @@ func (d *door) readCredentials() (bool, error) {
 	header := ""
 	switch {
 	case d.o.APIKeyFile != "":
-		key, err := readSecret("elasticsearch-api-key-file", d.o.APIKeyFile)
+		key, err := readSecret(d.o.setting("api-key-file"), d.o.APIKeyFile)
 		if err != nil {
 			return false, err
 		}
 		header = "ApiKey " + string(key)
 	case d.o.Username != "":
-		password, err := readSecret("elasticsearch-password-file", d.o.PasswordFile)
+		password, err := readSecret(d.o.setting("password-file"), d.o.PasswordFile)
 		if err != nil {
 			return false, err
 		}

@@ -1,6 +1,7 @@
 package elastic
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -80,11 +81,18 @@ func (s *setup) refused(t thing, status int, body []byte) (Outcome, error) {
 		return Failed, s.stop(t.what, words(status, body))
 	}
 	outcome := Refused
-	if t.needed {
+	if t.needed && !lacks(status, body) {
 		outcome = Failed
 	}
 	s.say(t.what, outcome, words(status, body))
 	return outcome, nil
+}
+
+// lacks tells whether the server does not know the call at all, as those for users where security is
+// off: then nobody is asked who he is.
+func lacks(status int, body []byte) bool {
+	return status == http.StatusBadRequest && bytes.Contains(body, []byte("no handler found for uri")) ||
+		status == http.StatusMethodNotAllowed && bytes.Contains(body, []byte("Incorrect HTTP method for uri"))
 }
 
 // oldest is the first version that keeps logs in the way that the templates ask for.

@@ -1,6 +1,7 @@
 package elastic
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -24,15 +25,19 @@ const (
 	searchRetry   = 5 * time.Second
 )
 
+// searches is how many may go on at once: each holds a page in memory, beside requests.
+const searches = 4
+
 // Search finds the requests that were shipped, by all load balancers of a namespace.
 type Search struct {
-	client *Client
-	stream string
+	client    *Client
+	stream    string
+	searching chan struct{}
 }
 
 // NewSearch makes one.
 func NewSearch(c *Client, namespace string) *Search {
-	return &Search{client: c, stream: Stream(AccessDataset, namespace)}
+	return &Search{client: c, stream: Stream(AccessDataset, namespace), searching: make(chan struct{}, searches)}
 }
 
 type object = map[string]any
@@ -47,6 +52,12 @@ func (s *Search) Find(ctx context.Context, q accesslog.Query) (accesslog.Page, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
+	select {
+	case s.searching <- struct{}{}:
+		defer func() { <-s.searching }()
+	case <-ctx.Done():
+		return accesslog.Page{}, fault.New(fault.Unavailable, "too many searches of the log are going on").After(searchRetry).Because(ctx.Err())
+	}
 	yes, no := true, false
 	status, answer, err := s.client.ask(ctx, esapi.SearchRequest{
 		Index: []string{s.stream}, Body: strings.NewReader(body),
@@ -138,7 +149,7 @@ func readPage(body []byte, limit int) (accesslog.Page, error) {
 			}
 		}
 	}
-	decoder := json.NewDecoder(strings.NewReader(string(body)))
+	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber() // a time in milliseconds is no float
 	if err := decoder.Decode(&found); err != nil {
 		return accesslog.Page{}, fault.New(fault.Unavailable, "Elasticsearch's answer cannot be read").After(searchRetry).Because(err)
@@ -156,7 +167,7 @@ func readPage(body []byte, limit int) (accesslog.Page, error) {
 		}
 		entry, err := accesslog.Decode(hit.Source)
 		if err != nil {
-			return accesslog.Page{}, fault.New(fault.Internal, "").Because(err)
+			continue // of another hand; the records beside it are worth more
 		}
 		page.Entries = append(page.Entries, entry)
 	}

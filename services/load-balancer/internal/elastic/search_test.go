@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
@@ -92,6 +94,51 @@ func TestSearch_IsBounded(t *testing.T) {
 		if len(*asked) != 1 || !strings.Contains((*asked)[0], want) {
 			t.Errorf("%v lacks %s", *asked, want)
 		}
+	}
+}
+
+func TestSearch_HoldsFewPagesAtOnce(t *testing.T) {
+	var now, most atomic.Int32
+	release := make(chan struct{})
+	server := httptest.NewServer(asElasticsearch(func(w http.ResponseWriter, _ *http.Request) {
+		if n := now.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		<-release
+		now.Add(-1)
+		_, _ = io.WriteString(w, `{"hits":{"hits":[]}}`)
+	}))
+	defer server.Close()
+	c, err := New(Options{URLs: []string{server.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	search := NewSearch(c, "default")
+	var asking sync.WaitGroup
+	for range 3 * searches {
+		asking.Go(func() {
+			if _, err := search.Find(t.Context(), accesslog.Query{Limit: 1}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range 3 * searches {
+		release <- struct{}{}
+	}
+	asking.Wait()
+	if most.Load() > searches {
+		t.Errorf("%d at once", most.Load())
+	}
+}
+
+func TestSearch_IsNotEndedByADocumentOfAnotherHand(t *testing.T) {
+	hit := func(status, id string) string {
+		return `{"_source":{"@timestamp":"2026-01-01T00:00:00Z","event":{"dataset":"nemesis.access","id":"` + id + `"},"http":{"response":{"status_code":` + status + `}}},"sort":[1767225600000,"` + id + `"]}`
+	}
+	search, _ := searching(t, http.StatusOK, `{"hits":{"hits":[`+hit("200", "c")+`,`+hit(`"two hundred"`, "b")+`,`+hit("404", "a")+`]}}`)
+	page, err := search.Find(t.Context(), accesslog.Query{Limit: 2})
+	if err != nil || len(page.Entries) != 1 || page.Entries[0].ID != "c" || !strings.HasSuffix(page.Next, "_b") {
+		t.Errorf("%+v %v", page, err)
 	}
 }
 

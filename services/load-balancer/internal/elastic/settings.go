@@ -55,7 +55,7 @@ func (s Settings) Options() Options {
 func (s Settings) ReadOptions() Options {
 	o := s.Options()
 	if s.ReadUsername != "" || s.ReadPasswordFile != "" || s.ReadAPIKeyFile != "" {
-		o.Username, o.PasswordFile, o.APIKeyFile = s.ReadUsername, s.ReadPasswordFile, s.ReadAPIKeyFile
+		o.Username, o.PasswordFile, o.APIKeyFile, o.Reads = s.ReadUsername, s.ReadPasswordFile, s.ReadAPIKeyFile, true
 	}
 	return o
 }
@@ -64,12 +64,12 @@ func (s Settings) ReadOptions() Options {
 func (s Settings) Validate() error {
 	var faults []error
 	if !ValidNamespace(s.Namespace) {
-		faults = append(faults, fmt.Errorf("elasticsearch-namespace: %q is not allowed: must be lower-case letters, digits, _ and . up to 100", s.Namespace))
+		faults = append(faults, fmt.Errorf("elasticsearch-namespace: %q is not allowed: must be lower-case letters, digits, _ and . from 1 to 100", s.Namespace))
 	}
 	if s.Wanted() {
 		faults = append(faults, s.Options().Validate())
-		if o := s.ReadOptions(); (o.Username == "") != (o.PasswordFile == "") || o.Username != "" && o.APIKeyFile != "" {
-			faults = append(faults, errors.New("elasticsearch-read-username: must be given with elasticsearch-read-password-file, or neither but elasticsearch-read-api-key-file"))
+		if o := s.ReadOptions(); o.Reads {
+			faults = append(faults, o.validateCredentials())
 		}
 		return errors.Join(faults...)
 	}
@@ -78,7 +78,7 @@ func (s Settings) Validate() error {
 		{"elasticsearch-read-username", s.ReadUsername}, {"elasticsearch-read-password-file", s.ReadPasswordFile}, {"elasticsearch-read-api-key-file", s.ReadAPIKeyFile},
 	} {
 		if only.value != "" {
-			faults = append(faults, fmt.Errorf("%s: is not allowed without elasticsearch-url", only.key))
+			faults = append(faults, fmt.Errorf("%s: %q is not allowed without elasticsearch-url", only.key, only.value))
 		}
 	}
 	return errors.Join(faults...)

@@ -49,11 +49,16 @@ func TestSettings_NameEveryFault(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"-elasticsearch-username", "u", "-elasticsearch-ca-file", "/c", "-elasticsearch-read-api-key-file", "/k"}, []string{"elasticsearch-username: is not allowed without", "elasticsearch-ca-file", "elasticsearch-read-api-key-file"}},
+		{[]string{"-elasticsearch-username", "u", "-elasticsearch-ca-file", "/c", "-elasticsearch-read-api-key-file", "/k"}, []string{`elasticsearch-username: "u" is not allowed without elasticsearch-url`, "elasticsearch-ca-file", "elasticsearch-read-api-key-file"}},
 		{[]string{"-elasticsearch-namespace", "UPPER"}, []string{"elasticsearch-namespace"}},
 		{[]string{"-elasticsearch-url", "x", "-elasticsearch-namespace", "a-b"}, []string{"elasticsearch-url", "elasticsearch-namespace"}},
-		{[]string{"-elasticsearch-url", "http://x", "-elasticsearch-read-username", "r"}, []string{"elasticsearch-read-username"}},
-		{[]string{"-elasticsearch-url", "http://x", "-elasticsearch-read-username", "r", "-elasticsearch-read-password-file", "/p", "-elasticsearch-read-api-key-file", "/k"}, []string{"elasticsearch-read-username"}},
+		{[]string{"-elasticsearch-url", "http://x", "-elasticsearch-username", "w"}, []string{`elasticsearch-username: "w" is not allowed without elasticsearch-password-file`}},
+		{[]string{"-elasticsearch-url", "http://x", "-elasticsearch-password-file", "/p"}, []string{`elasticsearch-password-file: "/p" is not allowed without elasticsearch-username`}},
+		{[]string{"-elasticsearch-url", "http://x", "-elasticsearch-username", "w", "-elasticsearch-password-file", "/p", "-elasticsearch-api-key-file", "/k"}, []string{`elasticsearch-api-key-file: "/k" is not allowed beside elasticsearch-username`}},
+		{[]string{"-elasticsearch-url", "http://x", "-elasticsearch-read-username", "r"}, []string{`elasticsearch-read-username: "r" is not allowed without elasticsearch-read-password-file`}},
+		{[]string{"-elasticsearch-url", "http://x", "-elasticsearch-read-username", "r", "-elasticsearch-read-password-file", "/p", "-elasticsearch-read-api-key-file", "/k"}, []string{"elasticsearch-read-api-key-file: \"/k\" is not allowed beside elasticsearch-read-username"}},
+		{[]string{"-elasticsearch-url", "http://x:99999"}, []string{`elasticsearch-url: "http://x:99999" is not allowed`}},
+		{[]string{"-elasticsearch-url", ","}, []string{`elasticsearch-url: must name at least one node`}},
 	} {
 		err := declared(t, test.args...).Validate()
 		if err == nil {
@@ -64,6 +69,30 @@ func TestSettings_NameEveryFault(t *testing.T) {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%v: %v lacks %s", test.args, err, want)
 			}
+		}
+		if lines := strings.Count(err.Error(), "\n") + 1; lines != len(test.want) {
+			t.Errorf("%v: %d faults are named, not %d: %v", test.args, lines, len(test.want), err)
+		}
+	}
+}
+
+func TestSettings_TellNoSecretThatWasWrittenIntoTheURL(t *testing.T) {
+	for _, url := range []string{"http://u:hush@x", "http://u:%zzhush@x", "http://x?api_key=hush", "http://u:hush@x/?a=hush@", "ftp://x#hush"} {
+		err := declared(t, "-elasticsearch-url", url).Validate()
+		if err == nil || !strings.HasPrefix(err.Error(), "elasticsearch-url: ") || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
+func TestNew_NamesTheSettingOfAFileThatIsNotThere(t *testing.T) {
+	for want, args := range map[string][]string{
+		"elasticsearch-api-key-file: ":       {"-elasticsearch-api-key-file", "/none"},
+		"elasticsearch-read-api-key-file: ":  {"-elasticsearch-read-api-key-file", "/none"},
+		"elasticsearch-read-password-file: ": {"-elasticsearch-read-username", "r", "-elasticsearch-read-password-file", "/none"},
+	} {
+		if _, err := New(declared(t, append(args, "-elasticsearch-url", "http://x")...).ReadOptions()); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
 		}
 	}
 }

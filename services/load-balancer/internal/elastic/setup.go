@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 )
 
 // SetupOptions say what is to be there.
@@ -66,10 +69,11 @@ var errStop = errors.New("the set-up stopped")
 
 // setup is one run.
 type setup struct {
-	c                 *Client
-	o                 SetupOptions
-	tell              func(Step)
-	componentsChanged bool
+	c                *Client
+	o                SetupOptions
+	tell             func(Step)
+	templatesChanged bool // so that streams which are there want a new index
+	templatesMissing bool // some could not be made
 }
 
 // Setup makes what must be there before documents are written, and tells each step. What is there
@@ -119,15 +123,30 @@ func (s *setup) template(ctx context.Context, kind, path, name, list, inner stri
 		return err
 	}
 	outcome, err := s.object(ctx, thing{what: kind + name, path: path + name, want: want, found: []any{list, 0, inner}, needed: true})
-	// An index template holds no more than the retention, which is looked after for each stream.
-	s.componentsChanged = s.componentsChanged || outcome == Changed && inner == "component_template"
+	// What changes in an index template is the retention, which is looked after for each stream.
+	s.templatesChanged = s.templatesChanged || outcome == Created || outcome == Changed && inner == "component_template"
+	s.templatesMissing = s.templatesMissing || outcome == Failed
 	return err
 }
 
 // stream makes a data stream, or has the one that is there take up what changed.
 func (s *setup) stream(ctx context.Context, name string) error {
 	what, path := "data stream "+name, "/_data_stream/"+name
+	if s.templatesMissing { // a whole server has a template for all logs, which would give it other fields
+		s.say(what, Failed, "not made, for not all of its templates are there")
+		return nil
+	}
 	status, body, err := s.c.ask(ctx, plain{method: http.MethodGet, path: path})
+	var shown struct {
+		Streams []struct {
+			RollsOver bool `json:"rollover_on_write"`
+		} `json:"data_streams"`
+	}
+	_ = json.Unmarshal(body, &shown) // a server without the call shows nothing
+	stale := s.templatesChanged
+	if err == nil && !stale && (len(shown.Streams) == 0 || !shown.Streams[0].RollsOver) {
+		stale, err = s.stale(ctx, name)
+	}
 	if err == nil && status != http.StatusOK && status != http.StatusNotFound { // the call is not there: the stream may be
 		status, _, err = s.c.ask(ctx, plain{method: http.MethodHead, path: "/" + name})
 	}
@@ -138,9 +157,9 @@ func (s *setup) stream(ctx context.Context, name string) error {
 		_, err = s.put(ctx, thing{what: what, path: path}, Created, "")
 	case status != http.StatusOK:
 		s.say(what, Refused, words(status, body)+"; it is made with the first document")
-	case s.componentsChanged && s.o.DryRun:
+	case stale && s.o.DryRun:
 		s.say(what, Changed, "begins a new index, which takes up what changed in the templates")
-	case s.componentsChanged:
+	case stale:
 		status, body, err = s.c.ask(ctx, plain{method: http.MethodPost, path: "/" + name + "/_rollover?lazy=true"})
 		switch {
 		case err != nil:
@@ -160,6 +179,29 @@ func (s *setup) stream(ctx context.Context, name string) error {
 		what: "retention of " + name, path: path + "/_lifecycle", want: map[string]any{"data_retention": s.o.Retention}, found: []any{"data_streams", 0, "lifecycle"},
 	})
 	return err
+}
+
+// stale tells whether the stream's newest index has other fields than the templates say: it is of a
+// time before them, or a run before this one did not come so far. What the server does not tell is
+// not.
+func (s *setup) stale(ctx context.Context, name string) (bool, error) {
+	status, body, err := s.c.ask(ctx, plain{method: http.MethodGet, path: "/" + name + "/_mapping"})
+	var indices map[string]struct{ Mappings map[string]any }
+	if err != nil || status != http.StatusOK || json.Unmarshal(body, &indices) != nil || len(indices) == 0 {
+		return false, err
+	}
+	// .ds-<stream>-<day>-<generation>
+	newest := slices.MaxFunc(slices.Collect(maps.Keys(indices)), func(a, b string) int {
+		return strings.Compare(a[strings.LastIndexByte(a, '-')+1:], b[strings.LastIndexByte(b, '-')+1:])
+	})
+	status, body, err = s.c.ask(ctx, plain{method: http.MethodPost, path: "/_index_template/_simulate_index/" + name})
+	var simulated struct {
+		Template struct{ Mappings map[string]any }
+	}
+	if err != nil || status != http.StatusOK || json.Unmarshal(body, &simulated) != nil {
+		return false, err
+	}
+	return differs("", simulated.Template.Mappings, indices[newest].Mappings, false) != "", nil
 }
 
 // user makes the user unless it is there, with these roles and this password.

@@ -181,7 +181,7 @@ func (s *Shipper) judge(todo entries, items []item) (rest entries, reason, detai
 	var left []int
 	shipped, duplicates := 0, 0
 	for i, said := range items {
-		v, r := itemVerdict(said.Status)
+		v, r := itemVerdict(said)
 		switch v {
 		case acknowledged:
 			shipped++

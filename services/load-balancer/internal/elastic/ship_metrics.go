@@ -10,11 +10,12 @@ const (
 	reasonServer   = "server"         // 5xx
 	reasonRights   = "rights"         // 401, 403
 	reasonNoStream = "no-data-stream" // 404: its template is missing
+	reasonNoIndex  = "no-index"       // 400: the cluster may hold no more shards
 	reasonHalved   = "halved"         // 413: in two parts
 	reasonSpool    = "spool"          // what is to be shipped cannot be read
 )
 
-var reasons = []string{reasonNetwork, reasonAnswer, reasonBusy, reasonServer, reasonRights, reasonNoStream, reasonHalved, reasonSpool}
+var reasons = []string{reasonNetwork, reasonAnswer, reasonBusy, reasonServer, reasonRights, reasonNoStream, reasonNoIndex, reasonHalved, reasonSpool}
 
 type shipMetrics struct {
 	shipped, duplicates, dead, lost prometheus.Counter

@@ -346,6 +346,26 @@ func TestElasticsearch_WithoutATemplateAllIsKept(t *testing.T) {
 	}
 }
 
+func TestElasticsearch_ACurbOnShardsHoldsAndPutsNothingAside(t *testing.T) {
+	s := unmadeStream(t)
+	s.makeTemplate()
+	curb := func(shards string) {
+		s.ask(http.MethodPut, "/_cluster/settings", `{"persistent":{"cluster.max_shards_per_node":`+shards+`}}`)
+	}
+	s.ask(http.MethodPut, "/nemesis-"+s.name, "") // there is a shard at least
+	curb("1")
+	defer curb("null")
+	l := start(t, t.TempDir(), s.url)
+	l.offer(s.name, 0, 10)
+	l.until("it is held", func() bool { return l.metric("holding", "no-index") == 1 })
+	curb("null")
+	l.shipped()
+	s.wantEach(10)
+	if l.metric("dead_letters_total", "") != 0 {
+		t.Error("some were put aside")
+	}
+}
+
 func TestElasticsearch_AWrongPasswordHoldsUntilTheFileHasTheRightOne(t *testing.T) {
 	s := newStream(t)
 	user, password, ok := strings.Cut(os.Getenv("NEMESIS_ELASTICSEARCH_WRITER"), ":")

@@ -96,6 +96,9 @@ func (o options) setup(ctx context.Context, client *elastic.Client, out, fault i
 		count[s.Outcome]++
 		fmt.Fprintln(out, line(s, o.DryRun))
 	})
+	if o.DryRun {
+		fmt.Fprintln(out, "Nothing was changed: this was a dry run.")
+	}
 	switch {
 	case err != nil || count[elastic.Failed] > 0:
 		fmt.Fprintln(fault, "The set-up failed, see above. Run it again when that is mended.")
@@ -103,8 +106,6 @@ func (o options) setup(ctx context.Context, client *elastic.Client, out, fault i
 	case count[elastic.Refused] > 0:
 		fmt.Fprintln(fault, "The server refused some of it, see above. Documents can be written without.")
 		return exitRefused
-	case o.DryRun:
-		fmt.Fprintln(out, "Nothing was changed: this was a dry run.")
 	}
 	return exitOK
 }

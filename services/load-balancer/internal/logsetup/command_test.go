@@ -57,6 +57,7 @@ func TestSetup_SaysEachStepAndHowItWentByItsCode(t *testing.T) {
 	}{
 		"all made":         {"9.3.2", nil, nil, exitOK, "created       component template logs-nemesis@mappings\n", ""},
 		"dry":              {"9.3.2", nil, []string{"-dry-run"}, exitOK, "would create  index template logs-nemesis.access\n", ""},
+		"dry, no roles":    {"9.3.2", []string{"/_security"}, []string{"-dry-run"}, exitRefused, "Nothing was changed: this was a dry run.\n", "refused"},
 		"another place":    {"8.17.0", nil, []string{"-namespace", "team_a"}, exitOK, "data stream logs-nemesis.scaling-team_a\n", ""},
 		"no roles":         {"9.3.2", []string{"/_security"}, nil, exitRefused, "refused       role nemesis-logs-writer: 403 not for you\n", "without"},
 		"no templates":     {"9.3.2", []string{"/_index_template"}, nil, exitFailed, "failed        index template logs-nemesis.access: 403 not for you\n", "failed"},
@@ -79,7 +80,7 @@ func TestSetup_RefusesWhatIsWrongOnTheCommandLine(t *testing.T) {
 		{nil, "elasticsearch-url: must name"},
 		{[]string{"-elasticsearch-url", "http://x", "-retention", "soon"}, `retention: "soon" is not allowed`},
 		{[]string{"-elasticsearch-url", "http://x", "-namespace", "a-b"}, `elasticsearch-namespace: "a-b" is not allowed`},
-		{[]string{"-elasticsearch-url", "http://x", "-elasticsearch-username", "u"}, "must be given both"},
+		{[]string{"-elasticsearch-url", "http://x", "-elasticsearch-username", "u"}, `elasticsearch-username: "u" is not allowed without elasticsearch-password-file`},
 		{[]string{"-elasticsearch-url", "http://x", "and", "more"}, `argument "and"`},
 	} {
 		if code, _, fault := run(t, test.args...); code != exitUsage || !strings.Contains(fault, test.want) {

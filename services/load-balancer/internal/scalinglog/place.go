@@ -6,8 +6,8 @@ import (
 )
 
 // overlap is how far back is asked for again: decisions on several applications are made side by
-// side, and one that is told later may be a little older.
-const overlap = 5 * time.Second
+// side, and the clock of the next leader's node may be behind the last one's.
+const overlap = time.Minute
 
 // Place is how far the decisions were followed. It is for one goroutine.
 type Place struct {

@@ -3,6 +3,8 @@ package spool
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -35,15 +37,38 @@ func OpenDeadLetters(dir string, maxBytes int64, now func() time.Time, registry 
 	})}
 	registry.MustRegister(d.aged)
 	for i, name := range []string{deadFile, oldDeadFile} {
-		raw, err := os.ReadFile(filepath.Join(dir, name)) //nolint:gosec // G304: the operator names the folder
+		lines, end, err := countLines(filepath.Join(dir, name))
 		if err != nil && !os.IsNotExist(err) {
 			return nil, err
 		}
-		if d.counts[i] = bytes.Count(raw, []byte("\n")); i == 0 {
-			d.bytes = int64(len(raw))
+		if d.counts[i] = lines; i == 0 {
+			d.bytes = end
 		}
 	}
 	return d, nil
+}
+
+// countLines counts the lines of a file, however large it is, and says where the last one ends. Half
+// a line behind it, as a process that was killed leaves it, is cut off.
+func countLines(path string) (lines int, end int64, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // G304: the operator names the folder
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = f.Close() }()
+	block := make([]byte, 64<<10)
+	for at := int64(0); ; {
+		n, err := f.Read(block)
+		if newline := bytes.LastIndexByte(block[:n], '\n'); newline >= 0 {
+			lines, end = lines+bytes.Count(block[:n], []byte("\n")), at+int64(newline)+1
+		}
+		switch at += int64(n); {
+		case errors.Is(err, io.EOF):
+			return lines, end, f.Truncate(end)
+		case err != nil:
+			return 0, 0, err
+		}
+	}
 }
 
 // letter is one line.

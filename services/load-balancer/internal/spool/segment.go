@@ -32,7 +32,8 @@ type segment struct {
 	given, acknowledged place
 	removed             bool
 
-	marks []mark // when it was written, to about a second
+	marks []mark        // when it was written, to about a second; to apart, where that took long
+	apart time.Duration // what is between them at least; 0: markEvery
 }
 
 // place is how far in a segment: bytes, and records before.
@@ -47,11 +48,26 @@ type mark struct {
 	at     time.Time
 }
 
-const markEvery = time.Second
+const (
+	markEvery = time.Second
+	maxMarks  = 256
+)
+
+// thin forgets every second mark: a segment that is filled over days needs no seconds.
+func (s *segment) thin() {
+	for i := range len(s.marks) / 2 {
+		s.marks[i] = s.marks[2*i]
+	}
+	s.marks = s.marks[:len(s.marks)/2]
+	s.apart = 2 * max(markEvery, s.apart)
+}
 
 // wrote notes that records were added.
 func (s *segment) wrote(bytes int64, records int, at time.Time) {
-	if n := len(s.marks); n == 0 || at.Sub(s.marks[n-1].at) >= markEvery {
+	if n := len(s.marks); n == 0 || at.Sub(s.marks[n-1].at) >= max(markEvery, s.apart) {
+		if n == maxMarks {
+			s.thin()
+		}
 		s.marks = append(s.marks, mark{s.size, at})
 	}
 	s.size += bytes

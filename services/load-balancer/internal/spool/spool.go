@@ -70,6 +70,7 @@ type Spool struct {
 	number uint64   // of the last segment there was
 	file   *os.File // of last; nil: not open
 	dirty  bool     // behind its end may be a part of an entry
+	left   int      // entries that it had no time to write
 
 	syncing sync.WaitGroup
 	closing chan struct{} // closed when the time to write the rest is over
@@ -174,7 +175,10 @@ func (s *Spool) Seal(ctx context.Context) error {
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.failing
+	if s.failing != nil {
+		return fmt.Errorf("%d entries are lost: %w", s.left, s.failing)
+	}
+	return nil
 }
 
 // Drain waits until all that was written is acknowledged, and says how many records are not when ctx

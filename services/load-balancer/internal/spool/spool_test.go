@@ -2,6 +2,7 @@ package spool
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -308,7 +309,7 @@ func TestOffer_NeverWaitsAndCountsWhatItRefuses(t *testing.T) {
 	}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.Close(over); err == nil || dropped(s, dropClosed) != float64(taken) {
+	if err := s.Close(over); err == nil || dropped(s, dropClosed) != float64(taken) || !strings.Contains(err.Error(), fmt.Sprintf("%d entries are lost", taken)) {
 		t.Errorf("closed: %v, %v lost", err, dropped(s, dropClosed))
 	}
 	if s.Offer([]byte(entry(access, 1, 1))) {
@@ -488,5 +489,41 @@ func TestDeadLetters_KeepWhatWasRefusedWithinABound(t *testing.T) {
 	raw, _ := os.ReadFile(filepath.Join(dir, deadFile))
 	if !strings.Contains(string(raw), `"why":"mapper_parsing_exception: no","action":{"create"`) || !strings.Contains(string(raw), `"raw":"no \u0000 entry"`) {
 		t.Errorf("%s", raw)
+	}
+}
+
+func TestDeadLetters_GoOnAfterHalfALine(t *testing.T) {
+	dir := t.TempDir()
+	whole := strings.Repeat(`{"why":"`+strings.Repeat("x", 1000)+"\"}\n", 100) // more than is read at once
+	if err := os.WriteFile(filepath.Join(dir, deadFile), []byte(whole+`{"why":"half of it`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := OpenDeadLetters(dir, 1<<20, time.Now, prometheus.NewRegistry())
+	if err != nil || d.counts != [2]int{100, 0} {
+		t.Fatalf("%v %+v", err, d)
+	}
+	if err := d.Add([]byte(entry(access, 1, 10)), "no"); err != nil {
+		t.Fatal(err)
+	}
+	raw, _ := os.ReadFile(filepath.Join(dir, deadFile))
+	if rest, ok := strings.CutPrefix(string(raw), whole); !ok || !json.Valid([]byte(rest)) {
+		t.Errorf("%q", rest)
+	}
+}
+
+func TestSegment_RemembersWhenItWasWrittenWithinABound(t *testing.T) {
+	var s segment
+	began := time.Now()
+	const seconds = 100 * maxMarks
+	for i := range seconds {
+		s.wrote(10, 1, began.Add(time.Duration(i)*time.Second))
+	}
+	if len(s.marks) > maxMarks {
+		t.Errorf("%d marks", len(s.marks))
+	}
+	for i := range seconds {
+		if off := began.Add(time.Duration(i) * time.Second).Sub(s.since(int64(10 * i))); off < 0 || off > seconds*time.Second/(maxMarks/4) {
+			t.Fatalf("what came after %d s is told to have come %v earlier", i, off)
+		}
 	}
 }

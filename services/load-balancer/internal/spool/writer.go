@@ -36,6 +36,7 @@ func (s *Spool) write() {
 		for _, c := range taken {
 			if !s.keep(c) {
 				s.metrics.drop(dropClosed, c.records, int64(len(c.data)))
+				s.left += c.records
 			}
 			s.queue.release(c)
 		}
