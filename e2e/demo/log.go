@@ -39,7 +39,7 @@ func lastRequests(ctx context.Context, out io.Writer, admin, elastic string) err
 		}
 		where = fmt.Sprintf("in Elasticsearch, where %s holds %d", stream, n)
 	}
-	fmt.Fprintf(out, "\n7. Every request is logged (%s). The last ones:\n\n", where)
+	fmt.Fprintf(out, "\n7. Every request is logged (%s). The last that were answered:\n\n", where)
 	fmt.Fprintf(out, "   %-12s  %-6s  %-28s  %6s  %9s  %9s  %s\n", "TIME", "METHOD", "PATH", "STATUS", "MS", "WAITED MS", "POD")
 	for _, l := range items {
 		fmt.Fprintf(out, "   %-12s  %-6s  %-28s  %6d  %9.1f  %9s  %s\n",
@@ -56,8 +56,8 @@ func logged(ctx context.Context, api *loadbalancer.ClientWithResponses) ([]loadb
 	for {
 		var items []loadbalancer.ProxyLog
 		for _, name := range []string{burner, deployment} {
-			ns, limit := namespace, shown/2
-			res, err := api.ListProxyLogsWithResponse(ctx, &loadbalancer.ListProxyLogsParams{Namespace: &ns, Deployment: &name, Limit: &limit})
+			ns, limit, status := namespace, shown/2, "2xx" // the scene ended by hanging up on some
+			res, err := api.ListProxyLogsWithResponse(ctx, &loadbalancer.ListProxyLogsParams{Namespace: &ns, Deployment: &name, Limit: &limit, Status: &status})
 			switch {
 			case err != nil:
 				last = err.Error()
