@@ -52,10 +52,13 @@ def leader(nemesis: Nemesis) -> str:
     return holder(nemesis).partition("_")[0]
 
 
+HEARD = "autoscaler-group.autoscaler/load-balancers"  # on the Lease
+
+
 def heard(nemesis: Nemesis) -> set[str]:
     """The load balancers that the leader hears, as it writes them down for the next one."""
     notes = nemesis.cluster.get("Lease", CONTROLLER, SYSTEM)["metadata"].get("annotations", {})
-    return set(json.loads(notes.get("autoscaler-group.autoscaler/load-balancers", "[]")))
+    return set(json.loads(notes.get(HEARD, "[]")))
 
 
 def names(pods: list[Object]) -> set[str]:
