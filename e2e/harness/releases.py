@@ -17,6 +17,7 @@ import pytest
 
 from .cluster import Refused
 from .nemesis import CONTROLLER, Nemesis
+from .reach import SYSTEM
 from .services import HEARD, settled
 from .waiting import eventually
 
