@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -45,9 +44,6 @@ func lastRequests(ctx context.Context, out io.Writer, admin, elastic string) err
 	for _, l := range items {
 		fmt.Fprintf(out, "   %-12s  %-6s  %-28s  %6d  %9.1f  %9s  %s\n",
 			l.Timestamp.Local().Format("15:04:05.000"), l.HttpMethod, value(l.Path), l.Status, l.LatencyMs, milliseconds(l.WaitedMs), value(l.Pod))
-	}
-	if slices.ContainsFunc(items, func(l loadbalancer.ProxyLog) bool { return l.Status == 499 }) {
-		fmt.Fprintln(out, "\n   499: the client left before its answer, as those of step 5 did when the load ended.")
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func farewell(out io.Writer, balancer, controller, admin, kubeconfig, elastic st
 	fmt.Fprintf(out, "   curl '%s/v1/decisions?limit=5'\n", controller)
 	fmt.Fprintf(out, "   curl '%s/proxy/logs?limit=5'\n", admin)
 	if elastic != "" {
-		fmt.Fprintf(out, "   curl '%s/%s/_search?size=1&sort=@timestamp:desc'\n", elastic, stream)
+		fmt.Fprintf(out, "   curl '%s/%s/_search?size=1&sort=@timestamp:desc&pretty'\n", elastic, stream)
 	}
 	fmt.Fprintln(out)
 	fmt.Fprintln(out, "make demo-down removes all of it.")
