@@ -106,16 +106,16 @@ func (a *application) remove(ctx context.Context) error {
 	return err
 }
 
-// sleep scales the application to zero and waits until no pod is left and the controller says so.
+// sleep scales the application to zero and waits until no pod is left and the controller says so. It
+// begins when the controller has heard that the last request is over: one that waits would have it
+// scaled up again, and rightly so.
 func (a *application) sleep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, eachWithin)
 	defer cancel()
-	if err := a.cluster.Scale(ctx, a.namespace, a.deployment, 0); err != nil {
-		return err
-	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	var last string
+	scaled := false
 	for {
 		res, err := a.api.GetApplicationWithResponse(ctx, a.namespace, a.deployment)
 		switch {
@@ -123,6 +123,14 @@ func (a *application) sleep(ctx context.Context) error {
 			last = err.Error()
 		case res.JSON200 == nil:
 			last = res.Status()
+		case !scaled && res.JSON200.Traffic.Waiting+res.JSON200.Traffic.InFlight > 0:
+			last = "it has requests"
+		case !scaled:
+			if err := a.cluster.Scale(ctx, a.namespace, a.deployment, 0); err != nil {
+				return err
+			}
+			scaled = true
+			continue
 		case res.JSON200.State == autoscaler.ApplicationStateAsleep && len(res.JSON200.Pods) == 0:
 			return nil
 		default:
