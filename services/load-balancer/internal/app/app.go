@@ -84,7 +84,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	a.tuning = tuning.NewHolder(a.tuned)
 	a.gate = connections.NewGate(func() int { return a.tuning.Current().MaxConnections }, tel.Registry)
 	tel.Registry.MustRegister(&collector{dispatcher: a.dispatcher})
-	if a.logs, err = openLogs(s, startedAt, tel.Log, tel.Registry); err != nil {
+	if a.logs, err = openLogs(s, logged, startedAt, tel.Log, tel.Registry); err != nil {
 		return nil, err
 	}
 	a.upstream = upstream.New(upstream.Options{Silence: func() time.Duration { return a.tuning.Current().Timeout }})

@@ -33,13 +33,10 @@ type logs struct {
 	ended   chan struct{}
 }
 
-func openLogs(s Settings, startedAt time.Time, log *slog.Logger, registry prometheus.Registerer) (*logs, error) {
-	logged, err := s.logged()
-	if err != nil {
-		return nil, err
-	}
+func openLogs(s Settings, logged logged, startedAt time.Time, log *slog.Logger, registry prometheus.Registerer) (*logs, error) {
 	l := &logs{log: log, end: func() {}}
 	limit := int64(s.LogSpoolMiB) << 20
+	var err error
 	l.spool, err = spool.Open(spool.Options{
 		Dir: s.LogSpoolDir, MaxBytes: limit, QueueBytes: int64(s.LogQueueMiB) << 20, Outbox: s.Elasticsearch.Wanted(),
 		Now: time.Now, Log: log, Registry: registry,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/scalinglog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/spool"
 )
 
 // followDecisions keeps the controller's decisions in the log. How far it has come outlives the
@@ -28,8 +29,5 @@ func readPlace(path string) time.Time {
 }
 
 func writePlace(path string, at time.Time) error {
-	if err := os.WriteFile(path+".new", []byte(at.UTC().Format(time.RFC3339Nano)+"\n"), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return spool.Replace(path, []byte(at.UTC().Format(time.RFC3339Nano)+"\n"))
 }

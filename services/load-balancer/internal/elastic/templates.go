@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/accesslog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/scalinglog"
 )
 
 // The templates say what the documents' fields are and how they are kept. They stand as Elasticsearch
@@ -15,8 +18,8 @@ var templates embed.FS
 
 // The datasets, one stream each; Stream names a stream.
 const (
-	AccessDataset  = "nemesis.access"
-	ScalingDataset = "nemesis.scaling"
+	AccessDataset  = accesslog.Dataset
+	ScalingDataset = scalinglog.Dataset
 )
 
 // Streams are all that the balancer writes to.

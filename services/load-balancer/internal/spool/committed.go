@@ -39,10 +39,11 @@ func (c committed) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	return replace(filepath.Join(dir, committedFile), append(raw, '\n'))
+	return Replace(filepath.Join(dir, committedFile), append(raw, '\n'))
 }
 
-func replace(path string, content []byte) error {
+// Replace writes a file of the folder as a whole: who reads it finds the old content or the new.
+func Replace(path string, content []byte) error {
 	if err := os.WriteFile(path+".new", content, fileMode); err != nil {
 		return err
 	}
@@ -62,5 +63,5 @@ func identify(dir string) (string, error) {
 	fresh := make([]byte, 8)
 	_, _ = rand.Read(fresh) // it never fails
 	id := hex.EncodeToString(fresh)
-	return id, replace(path, []byte(id+"\n"))
+	return id, Replace(path, []byte(id+"\n"))
 }
