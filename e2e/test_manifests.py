@@ -250,7 +250,7 @@ def test_balancer_and_set_up_agree_on_elasticsearch(kubectl: Kubectl, tmp_path: 
     balancer, setup = found["load-balancer"], found["nemesis-logs-setup"]
     (one,), (other,) = balancer["containers"], setup["containers"]
     assert one["image"] == other["image"] and other["args"][:2] == ["logs", "setup"]
-    known = set(re.findall(r'"(elasticsearch-[a-z-]+)"', (ROOT / "services/load-balancer/internal/elastic/settings.go").read_text()))
+    known = set(re.findall(r'"(elasticsearch-[a-z-]+)"', (ROOT / "services/load-balancer/internal/log/elastic/settings.go").read_text()))
     for pod, container in ((balancer, one), (setup, other)):
         variables = [v for v in container["env"] if v["name"].startswith("NEMESIS_ELASTICSEARCH")]
         assert len(variables) >= 5
@@ -260,7 +260,7 @@ def test_balancer_and_set_up_agree_on_elasticsearch(kubectl: Kubectl, tmp_path: 
                 assert variable["valueFrom"]["configMapKeyRef"]["key"] in settings, variable
         volumes = {v["name"] for v in pod["volumes"]}
         assert {m["name"] for m in container["volumeMounts"]} <= volumes
-    flags = (ROOT / "services/load-balancer/internal/logsetup/command.go").read_text()
+    flags = (ROOT / "services/load-balancer/internal/log/logsetup/command.go").read_text()
     for flag in other["args"][2:]:
         assert f'"{flag.lstrip("-").split("=")[0]}"' in flags, flag
     mounts = [m["mountPath"] for m in one["volumeMounts"]]

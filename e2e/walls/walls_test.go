@@ -24,23 +24,23 @@ const (
 // library nothing that does I/O or speaks HTTP.
 var pure = []string{
 	controller + "scaling", controller + "fleet",
-	balancer + "routing", balancer + "balance", balancer + "waitroom", balancer + "dispatch",
+	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/waitroom", balancer + "traffic/dispatch",
 	sidecar + "pod", sidecar + "schedule",
-	balancer + "tuning", balancer + "accesslog", balancer + "genai", balancer + "scalinglog",
+	balancer + "control/tuning", balancer + "log/accesslog", balancer + "log/genai", balancer + "log/scalinglog",
 }
 
 // cores run the decisions through ports that they declare; adapters stand on the other side.
 var (
-	cores    = []string{controller + "control", balancer + "proxy", sidecar + "agent"}
+	cores    = []string{controller + "control", balancer + "traffic/proxy", sidecar + "agent"}
 	adapters = []string{
 		controller + "cluster", controller + "ingest", controller + "httpapi",
-		balancer + "upstream", balancer + "controller", balancer + "httpapi", balancer + "connections",
-		balancer + "spool", balancer + "elastic",
+		balancer + "traffic/upstream", balancer + "control/controller", balancer + "admin", balancer + "traffic/connections",
+		balancer + "log/spool", balancer + "log/elastic",
 		sidecar + "collect", sidecar + "send", sidecar + "httpapi",
 	}
 	// Generated types stop at the packages that translate them.
 	translators = []string{
-		controller + "httpapi", controller + "ingest", balancer + "controller", balancer + "httpapi",
+		controller + "httpapi", controller + "ingest", balancer + "control/controller", balancer + "admin",
 		sidecar + "send", sidecar + "httpapi", sidecar + "wire",
 	}
 )
@@ -163,13 +163,13 @@ func TestBroken_FindsWhatIsForbidden(t *testing.T) {
 		{controller + "scaling", "time", false},
 		{controller + "scaling", "net/http", true},
 		{controller + "scaling", "os", true},
-		{balancer + "routing", "net/url", false},
-		{balancer + "routing", "github.com/go-chi/chi/v5", true},
+		{balancer + "traffic/routing", "net/url", false},
+		{balancer + "traffic/routing", "github.com/go-chi/chi/v5", true},
 		{controller + "fleet", controller + "scaling", false},
 		{controller + "fleet", controller + "cluster", true},
 		{controller + "control", controller + "cluster", true},
-		{balancer + "proxy", balancer + "routing", false},
-		{balancer + "upstream", balancer + "controller", true},
+		{balancer + "traffic/proxy", balancer + "traffic/routing", false},
+		{balancer + "traffic/upstream", balancer + "control/controller", true},
 		{balancer + "app", root + "services/autoscaler-controller/internal/app", true},
 		{root + "e2e/demo", controller + "app", true},
 		{balancer + "app", "k8s.io/client-go/kubernetes", true},

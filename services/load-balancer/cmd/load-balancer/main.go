@@ -12,7 +12,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/logsetup"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/logsetup"
 )
 
 func main() {

@@ -15,14 +15,14 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/connections"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/controller"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/dispatch"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/httpapi"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/proxy"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/routing"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/tuning"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/upstream"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/admin"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/controller"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/tuning"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/connections"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/upstream"
 )
 
 // How the end is divided.
@@ -123,7 +123,7 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 		}
 		return ""
 	})
-	api, err := httpapi.Handler(httpapi.Options{
+	api, err := admin.Handler(admin.Options{
 		Balancer: a.settings.Identity, StartedAt: startedAt, Now: time.Now, Source: source{a}, Settings: settingsOf{a}, Caller: a.proxy, Logs: a.logs,
 	})
 	if err != nil {
@@ -234,10 +234,10 @@ func (a *App) woken(app routing.Application, wake dispatch.WakeUp) {
 type source struct{ a *App }
 
 func (s source) Snapshots() []dispatch.Snapshot { return s.a.dispatcher.Snapshots() }
-func (s source) Self() httpapi.Self {
+func (s source) Self() admin.Self {
 	link := s.a.controller.Link()
-	return httpapi.Self{
-		Link: httpapi.Link{
+	return admin.Self{
+		Link: admin.Link{
 			Connected: link.Connected, RoutesVersion: s.a.dispatcher.Version(), LastGood: link.LastGood, LastError: link.LastError,
 		},
 		Draining: s.a.data.Draining(), Connections: s.a.gate.Open(),

@@ -28,12 +28,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/elastic"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/journal"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/routing"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/spool"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/elastic"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/journal"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/spool"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
 // What the project holds itself to.

@@ -3,7 +3,7 @@ package app
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
 )
 
 // collector reads the gauges when they are asked for, so that they cost nothing otherwise.

@@ -10,12 +10,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/nemesis-scaling/nemesis/pkg/build"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/accesslog"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/elastic"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/httpapi"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/journal"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/scalinglog"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/spool"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/admin"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/elastic"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/journal"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/scalinglog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/spool"
 )
 
 // deadShare is which part of the spool's room there is, beside it, for what Elasticsearch refuses.
@@ -25,7 +25,7 @@ const deadShare = 16
 // Elasticsearch if there is one. Who searches asks there, else the journal.
 type logs struct {
 	*journal.Journal
-	store   httpapi.Logs // that is searched
+	store   admin.Logs // that is searched
 	scaling *scalinglog.Log
 	spool   *spool.Spool
 	log     *slog.Logger

@@ -21,7 +21,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/elastic"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/elastic"
 )
 
 // index is the real server, made ready for one test.

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/scalinglog"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/spool"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/scalinglog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/spool"
 )
 
 // followDecisions keeps the controller's decisions in the log. How far it has come outlives the

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/accesslog"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/elastic"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/elastic"
 )
 
 // Settings of the load balancer. Each comes from its default, the YAML file, the environment

@@ -16,7 +16,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/tuning"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/tuning"
 )
 
 // api is the generated client of the admin port.

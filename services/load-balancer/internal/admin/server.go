@@ -1,0 +1,176 @@
+// Package admin serves the admin port, beside the endpoints of the kubelet and of Prometheus: what
+// this load balancer knows and does, its settings, its log, and requests that it makes to
+// applications for someone. Most of it goes through the generated strict server; what passes an
+// application's answer on, or must know who asks, takes the request itself (see api). Client traffic
+// never comes here.
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/tuning"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
+)
+
+// maxBody bounds the body of a request to the admin port, in bytes: it is checked, and so held, as
+// a whole. Who has more to send uses the data port.
+const maxBody = 1 << 20
+
+// Link is how the exchange with the controller goes.
+type Link struct {
+	Connected     bool
+	RoutesVersion string    // "" before the first routes
+	LastGood      time.Time // zero: never
+	LastError     string
+}
+
+// Self is how this load balancer is.
+type Self struct {
+	Link        Link
+	Draining    bool
+	Connections int
+}
+
+// Source is where the state comes from.
+type Source interface {
+	Snapshots() []dispatch.Snapshot
+	Self() Self
+}
+
+// Settings are those that are followed. Put changes them for every load balancer.
+type Settings interface {
+	Current() tuning.Settings
+	Put(ctx context.Context, s tuning.Settings) (tuning.Settings, error)
+}
+
+// Caller sends requests to applications, as the data port does.
+type Caller interface {
+	Call(ctx context.Context, w http.ResponseWriter, o proxy.Order) proxy.Outcome
+}
+
+// Logs finds what was proxied.
+type Logs interface {
+	Find(ctx context.Context, q accesslog.Query) (accesslog.Page, error)
+}
+
+// Options say who answers.
+type Options struct {
+	Balancer  string
+	StartedAt time.Time
+	Source    Source
+	Settings  Settings
+	Caller    Caller
+	Logs      Logs
+	Now       func() time.Time
+}
+
+// server answers what the strict server asks it.
+type server struct {
+	elsewhere
+	o Options
+}
+
+// api is the strict server, but for the operations that need the request itself.
+type api struct {
+	loadbalancer.ServerInterface
+	o       Options
+	answers *budget
+}
+
+var (
+	_ loadbalancer.StrictServerInterface = (*server)(nil)
+	_ loadbalancer.ServerInterface       = (*api)(nil)
+)
+
+// Handler serves the contract; every request is checked against it first.
+func Handler(o Options) (http.Handler, error) {
+	spec, err := loadbalancer.GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("contract of the admin API: %w", err)
+	}
+	refuse := func(w http.ResponseWriter, r *http.Request, err error) { fault.Write(w, r, err) }
+	router := chi.NewRouter()
+	router.Use(httpserver.LimitBody(maxBody), httpserver.Validate(spec))
+	unread := func(w http.ResponseWriter, r *http.Request, err error) {
+		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+	}
+	strict := loadbalancer.NewStrictHandlerWithOptions(&server{o: o}, nil, loadbalancer.StrictHTTPServerOptions{
+		RequestErrorHandlerFunc:  unread,
+		ResponseErrorHandlerFunc: refuse,
+	})
+	whole := &api{ServerInterface: strict, o: o, answers: &budget{limit: maxAnswers}}
+	return loadbalancer.HandlerWithOptions(whole, loadbalancer.ChiServerOptions{BaseRouter: router, ErrorHandlerFunc: unread}), nil
+}
+
+// GetState answers what is known and done at this moment.
+func (s *server) GetState(_ context.Context, request loadbalancer.GetStateRequestObject) (loadbalancer.GetStateResponseObject, error) {
+	self := s.o.Source.Self()
+	connections := int32of(self.Connections)
+	state := loadbalancer.State{
+		Balancer:     s.o.Balancer,
+		StartedAt:    s.o.StartedAt,
+		Draining:     &self.Draining,
+		Controller:   controllerLink(self.Link, s.o.Now()),
+		Settings:     balancerSettings(s.o.Settings.Current()),
+		Connections:  &connections,
+		Applications: []loadbalancer.ApplicationState{},
+	}
+	for _, snapshot := range s.o.Source.Snapshots() {
+		if ns := request.Params.Namespace; ns == nil || *ns == snapshot.Route.Application.Namespace {
+			state.Applications = append(state.Applications, applicationState(snapshot))
+		}
+	}
+	return loadbalancer.GetState200JSONResponse(state), nil
+}
+
+// GetSettings answers the settings that are followed.
+func (s *server) GetSettings(context.Context, loadbalancer.GetSettingsRequestObject) (loadbalancer.GetSettingsResponseObject, error) {
+	return loadbalancer.GetSettings200JSONResponse(balancerSettings(s.o.Settings.Current())), nil
+}
+
+// PutSettings changes them for every load balancer, and answers those that are followed now.
+func (s *server) PutSettings(ctx context.Context, request loadbalancer.PutSettingsRequestObject) (loadbalancer.PutSettingsResponseObject, error) {
+	kept, err := s.o.Settings.Put(ctx, settings(*request.Body))
+	if err != nil {
+		return nil, err
+	}
+	return loadbalancer.PutSettings200JSONResponse(balancerSettings(kept)), nil
+}
+
+// ListProxyLogs answers one page of what was proxied.
+func (s *server) ListProxyLogs(ctx context.Context, request loadbalancer.ListProxyLogsRequestObject) (loadbalancer.ListProxyLogsResponseObject, error) {
+	q, err := logQuery(request.Params)
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.o.Logs.Find(ctx, q)
+	if errors.Is(err, accesslog.ErrCursor) {
+		return nil, fault.New(fault.Invalid, "").With("after", q.After, err.Error())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return loadbalancer.ListProxyLogs200JSONResponse(logPage(page)), nil
+}
+
+// routes are those that are known.
+func (o Options) routes() []routing.Route {
+	snapshots := o.Source.Snapshots()
+	routes := make([]routing.Route, 0, len(snapshots))
+	for _, s := range snapshots {
+		routes = append(routes, s.Route)
+	}
+	return routes
+}

@@ -1,0 +1,153 @@
+package controller
+
+import (
+	"math"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/tuning"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
+)
+
+func update(u *autoscaler.RoutesUpdate) routing.Update {
+	out := routing.Update{Version: u.Version, Complete: u.Complete}
+	for _, r := range u.Applications {
+		out.Routes = append(out.Routes, route(r))
+	}
+	for _, k := range u.Removed {
+		out.Removed = append(out.Removed, routing.Application{Namespace: k.Namespace, Deployment: k.Deployment})
+	}
+	return out
+}
+
+// balancerSettings are the settings of an answer; what is left out takes its default.
+func balancerSettings(s *common.BalancerSettings) tuning.Settings {
+	return tuning.Settings{
+		Policy: string(value(s.Policy)), MaxConnections: int(value(s.MaxConnections)),
+		Timeout: time.Duration(value(s.TimeoutSeconds)) * time.Second,
+	}.OrDefaults()
+}
+
+func settingsRequest(s tuning.Settings) common.BalancerSettings {
+	policy, connections, timeout := common.BalancingPolicy(s.Policy), int32of(s.MaxConnections), int32of(int(s.Timeout.Seconds()))
+	return common.BalancerSettings{Policy: &policy, MaxConnections: &connections, TimeoutSeconds: &timeout}
+}
+
+func route(r autoscaler.Route) routing.Route {
+	out := routing.Route{
+		Application:    routing.Application{Namespace: r.Namespace, Deployment: r.Deployment},
+		Prefix:         r.ApiPrefix,
+		Hosts:          r.Hosts,
+		Algorithm:      string(value(r.Algorithm)),
+		State:          routing.State(r.State),
+		Concurrency:    int(r.ContainerConcurrency),
+		WakeUpTimeout:  time.Duration(r.WakeUpTimeoutSeconds) * time.Second,
+		ExpectedStart:  seconds(r.ExpectedStartSeconds),
+		ServiceAddress: value(r.ServiceAddress),
+	}
+	for _, e := range r.Endpoints {
+		endpoint := routing.Endpoint{Pod: e.Pod, Address: e.Address, Ready: e.Ready, Terminating: e.Terminating, Probeable: e.Probeable}
+		for _, p := range e.Probes {
+			endpoint.Probes = append(endpoint.Probes, probe(p))
+		}
+		out.Endpoints = append(out.Endpoints, endpoint)
+	}
+	return out
+}
+
+func probe(p autoscaler.Probe) routing.Probe {
+	out := routing.Probe{
+		TCP:     p.Type == autoscaler.Tcp,
+		Port:    int(p.Port),
+		HTTPS:   value(p.Scheme) == autoscaler.HTTPS,
+		Host:    value(p.Host),
+		Path:    value(p.Path),
+		Timeout: time.Duration(p.TimeoutSeconds) * time.Second,
+	}
+	if p.Headers != nil {
+		for _, h := range *p.Headers {
+			out.Headers = append(out.Headers, routing.Header{Name: h.Name, Value: h.Value})
+		}
+	}
+	return out
+}
+
+func startRequest(identity string, call dispatch.StartCall) autoscaler.StartRequest {
+	return autoscaler.StartRequest{Balancer: identity, Waiting: int32of(call.Waiting), ArrivedAt: at(call.ArrivedAt)}
+}
+
+func started(r *autoscaler.StartResponse) dispatch.Started {
+	return dispatch.Started{Scaled: r.Scaled, ExpectedStart: seconds(r.ExpectedStartSeconds), Message: r.Message}
+}
+
+func applicationTraffic(t dispatch.Traffic) autoscaler.ApplicationTraffic {
+	out := autoscaler.ApplicationTraffic{
+		Namespace: t.App.Namespace, Deployment: t.App.Deployment,
+		InFlight: int32of(t.InFlight), Streaming: int32of(t.Streaming), Waiting: int32of(t.Waiting), WaitingBytes: t.WaitingBytes,
+		LastActivity: at(t.LastActivity), Requests: t.Requests, Failures: t.Failures, Rejected: t.Rejected,
+		Latency: latency(t.Latency),
+	}
+	if len(t.WakeUps) > 0 {
+		reports := make([]autoscaler.WakeUpReport, 0, len(t.WakeUps))
+		for _, w := range t.WakeUps {
+			reports = append(reports, wakeUp(w))
+		}
+		out.WakeUps = &reports
+	}
+	return out
+}
+
+func latency(s *dispatch.Sketch) *autoscaler.LatencySketch {
+	if s == nil {
+		return nil
+	}
+	out := &autoscaler.LatencySketch{Count: s.Count, SumMs: s.SumMs}
+	for i, n := range s.Buckets {
+		if n > 0 {
+			out.Buckets = append(out.Buckets, struct {
+				Count int64 `json:"count"`
+				Index int32 `json:"index"`
+			}{Count: n, Index: int32of(i + dispatch.LowestBucket)})
+		}
+	}
+	return out
+}
+
+func wakeUp(w dispatch.WakeUp) autoscaler.WakeUpReport {
+	waited := int32of(w.Waited)
+	out := autoscaler.WakeUpReport{
+		Id: w.ID, ArrivedAt: w.ArrivedAt, StartCalledAt: at(w.StartCalledAt), StartAnsweredAt: at(w.StartAnsweredAt),
+		FirstProbeAt: at(w.FirstProbeAt), FirstByteAt: at(w.FirstByteAt), Waited: &waited, Outcome: autoscaler.WakeUpOutcome(w.Outcome),
+	}
+	if w.Pod != "" {
+		out.Pod = &w.Pod
+	}
+	return out
+}
+
+// at is a time that may not have come.
+func at(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func seconds(s *float64) time.Duration {
+	if s == nil || *s <= 0 {
+		return 0
+	}
+	return time.Duration(min(*s, 86400) * float64(time.Second))
+}
+
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+func int32of(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxInt32)) }

@@ -1,0 +1,83 @@
+package controller
+
+import (
+	"context"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/scalinglog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
+)
+
+// How often decisions are asked for, how many at a time (the controller holds no more), and how long
+// an answer may take.
+const (
+	decisionsEvery   = 5 * time.Second
+	decisionsLimit   = 1000
+	decisionsTimeout = 10 * time.Second
+)
+
+// Decisions keeps them; false asks for them to be told again.
+type Decisions interface {
+	Decided(d scalinglog.Decision) bool
+}
+
+// FollowDecisions hands every decision of the controller to its keeper, from the place on, until ctx
+// ends. It calls moved when the place has. What the controller has forgotten when it is asked, after
+// a long time away, is not told.
+func (c *Client) FollowDecisions(ctx context.Context, place *scalinglog.Place, keeper Decisions, moved func(time.Time)) {
+	for ctx.Err() == nil {
+		before := place.Last()
+		decisions, err := c.decisions(ctx, place.Since())
+		if ctx.Err() != nil {
+			return
+		}
+		c.counted("decisions", err)
+		if err != nil {
+			c.o.Log.Debug("decisions not received", "error", err)
+		}
+		place.Keep(decisions, keeper.Decided)
+		if place.Last() != before {
+			moved(place.Last())
+		}
+		pause(ctx, decisionsEvery)
+	}
+}
+
+func (c *Client) decisions(ctx context.Context, since time.Time) ([]scalinglog.Decision, error) {
+	ctx, cancel := context.WithTimeout(ctx, decisionsTimeout)
+	defer cancel()
+	limit := decisionsLimit
+	params := autoscaler.ListDecisionsParams{Limit: &limit}
+	if !since.IsZero() {
+		params.Since = &since
+	}
+	answer, err := c.api.ListDecisionsWithResponse(ctx, &params)
+	if err != nil {
+		return nil, err
+	}
+	if answer.JSON200 == nil {
+		return nil, problemOf(answer.StatusCode(), answer.Body)
+	}
+	all := make([]scalinglog.Decision, 0, len(answer.JSON200.Items))
+	for _, d := range answer.JSON200.Items {
+		all = append(all, decision(d))
+	}
+	return all, nil
+}
+
+func decision(d autoscaler.Decision) scalinglog.Decision {
+	out := scalinglog.Decision{
+		ID: d.Id, Time: d.Time, Application: routing.Application{Namespace: d.Namespace, Deployment: d.Deployment},
+		From: d.From, To: d.To, Trigger: d.Trigger, Applied: d.Applied, Result: string(value(d.Result)), Error: value(d.Error),
+		TraceID: value(d.TraceId), Summary: d.Summary,
+	}
+	for _, r := range d.Reasons {
+		reason := scalinglog.Reason{Rule: r.Rule, Effect: string(r.Effect), Replicas: r.Replicas, Message: r.Message}
+		for _, in := range value(r.Inputs) {
+			reason.Inputs = append(reason.Inputs, scalinglog.Input{Name: in.Name, Value: in.Value, Unit: value(in.Unit), AgeSeconds: in.AgeSeconds})
+		}
+		out.Reasons = append(out.Reasons, reason)
+	}
+	return out
+}

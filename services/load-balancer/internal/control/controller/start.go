@@ -1,0 +1,54 @@
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
+)
+
+// Start asks the controller to start an application. The error is a dispatch.RefusedStartError
+// when the controller answered with a definite no (4xx).
+func (c *Client) Start(ctx context.Context, call dispatch.StartCall) (dispatch.Started, error) {
+	ctx, span := c.o.Tracer.Start(ctx, "start application", trace.WithSpanKind(trace.SpanKindClient))
+	defer span.End()
+	started, err := c.start(ctx, call)
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	}
+	return started, err
+}
+
+func (c *Client) start(ctx context.Context, call dispatch.StartCall) (dispatch.Started, error) {
+	answer, err := c.api.StartApplicationWithResponse(ctx, call.App.Namespace, call.App.Deployment, startRequest(c.o.Identity, call))
+	if err != nil {
+		c.ended("start", err)
+		return dispatch.Started{}, err
+	}
+	if answer.JSON200 != nil {
+		c.ended("start", nil)
+		return started(answer.JSON200), nil
+	}
+	err = problemOf(answer.StatusCode(), answer.Body)
+	if answer.StatusCode() >= http.StatusInternalServerError {
+		c.ended("start", err)
+		return dispatch.Started{}, err
+	}
+	c.ended("start", nil) // the controller is there, and says no
+	return dispatch.Started{}, &dispatch.RefusedStartError{Detail: detailOf(answer)}
+}
+
+// detailOf is what the controller's problem document says.
+func detailOf(answer *autoscaler.StartApplicationResponse) string {
+	var problem common.Problem
+	if err := json.Unmarshal(answer.Body, &problem); err != nil || problem.Detail == nil {
+		return answer.Status()
+	}
+	return *problem.Detail
+}

@@ -1,0 +1,75 @@
+package accesslog
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
+)
+
+// Sampler chooses which records are kept. What tells of trouble always is: answers from 500 on,
+// refusals, requests that broke off, and those that waited for a wake-up. The zero value keeps all.
+type Sampler struct {
+	rates map[routing.Application]float64 // of no application: for all others
+}
+
+// maxRates bounds the list of applications with a rate of their own.
+const maxRates = 1000
+
+const samplerAllowed = "must be a share from 0 to 1 for all, or namespace/deployment=share for one application, or both with commas between, such as 1,default/shop=0.1; each at most once"
+
+// ParseSampler reads the setting that is named: a rate for all, rates for single applications, or
+// both.
+func ParseSampler(field, text string) (Sampler, error) {
+	s := Sampler{rates: map[routing.Application]float64{}}
+	for item := range strings.SplitSeq(text, ",") {
+		item = strings.TrimSpace(item)
+		app, value, ok := routing.Application{}, item, true
+		if name, share, own := strings.Cut(item, "="); own {
+			value = strings.TrimSpace(share)
+			app, ok = applicationOf(strings.TrimSpace(name))
+		}
+		rate, err := strconv.ParseFloat(value, 64)
+		_, twice := s.rates[app]
+		if err != nil || !(rate >= 0 && rate <= 1) || !ok || twice || len(s.rates) > maxRates { // also refuses NaN
+			return Sampler{}, fmt.Errorf("%s: %q is not allowed: %s", field, item, samplerAllowed)
+		}
+		s.rates[app] = rate
+	}
+	return s, nil
+}
+
+func applicationOf(name string) (routing.Application, bool) {
+	namespace, deployment, ok := strings.Cut(name, "/")
+	return routing.Application{Namespace: namespace, Deployment: deployment}, ok && isName(namespace, 63) && isName(deployment, 253)
+}
+
+// isName tells whether Kubernetes could have an object of the name.
+func isName(s string, limit int) bool {
+	for _, c := range s {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= limit
+}
+
+// Keep tells whether the record is kept, and notes in it the share of its like that is. random
+// gives a number from 0 to below 1; it is asked only when chance decides.
+func (s *Sampler) Keep(r *Record, random func() float64) bool {
+	r.SampleRate = 1
+	if r.ShownStatus() >= 500 || r.Refusal != "" || r.WakeUp != "" || r.Error != "" {
+		return true
+	}
+	rate, ok := s.rates[r.Application]
+	if !ok {
+		if rate, ok = s.rates[routing.Application{}]; !ok {
+			return true
+		}
+	}
+	if rate < 1 {
+		r.SampleRate = rate
+	}
+	return rate >= 1 || random() < rate
+}

@@ -1,0 +1,79 @@
+// Package journal joins the log's records with the spool: it chooses which are kept, gives each its
+// id, and writes it as an entry; and it reads entries back and searches them, where no Elasticsearch
+// does. What a record is and how it is written is said in accesslog, how entries are kept in spool.
+package journal
+
+import (
+	"hash/fnv"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/spool"
+)
+
+// IDs gives every entry of a process an id of its own, which no other process gives: not another
+// replica, nor the same one after a restart.
+type IDs struct {
+	prefix string
+	last   atomic.Uint64
+}
+
+// NewIDs makes the ids of the replica that has this identity and began at this moment.
+func NewIDs(identity string, startedAt time.Time) *IDs {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(identity))
+	return &IDs{prefix: strconv.FormatUint(hash.Sum64(), 36) + "." + strconv.FormatInt(startedAt.UnixNano(), 36) + "."}
+}
+
+// Next is one; it has at most 40 characters.
+func (i *IDs) Next() string {
+	var room [48]byte
+	return string(strconv.AppendUint(append(room[:0], i.prefix...), i.last.Add(1), 36))
+}
+
+// Options of a journal.
+type Options struct {
+	Spool   *spool.Spool
+	IDs     *IDs
+	Entries accesslog.Options
+	Sampler accesslog.Sampler
+	Random  func() float64 // from 0 to below 1
+}
+
+// Journal takes records in. Any number of goroutines may use it at once.
+type Journal struct {
+	o         Options
+	buffers   sync.Pool
+	searching chan struct{}
+	maxRead   int64
+}
+
+// searches is how many may go on at once: each reads files and decodes documents, beside requests.
+const searches = 2
+
+// maxKept is the largest buffer that is used again.
+const maxKept = 64 << 10
+
+// New makes a journal.
+func New(o Options) *Journal {
+	return &Journal{
+		o: o, searching: make(chan struct{}, searches), maxRead: maxRead,
+		buffers: sync.Pool{New: func() any { return new(make([]byte, 0, 4<<10)) }},
+	}
+}
+
+// Add writes a record as an entry and offers it to the spool, which never waits.
+func (j *Journal) Add(r accesslog.Record) {
+	if !j.o.Sampler.Keep(&r, j.o.Random) {
+		return
+	}
+	buffer := j.buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	*buffer = accesslog.AppendEntry((*buffer)[:0], j.o.IDs.Next(), &r, j.o.Entries)
+	j.o.Spool.Offer(*buffer)
+	if cap(*buffer) <= maxKept {
+		j.buffers.Put(buffer)
+	}
+}

@@ -1,0 +1,208 @@
+// Package dispatch knows, for each application, which pods may take a request now and who waits for
+// one. It joins what the controller says (routes), what was seen here (own readiness checks,
+// failures, requests in flight) and the pure rules (routing, balance, waitroom) into one answer:
+// this pod, wait, or no.
+//
+// It is the only judge of "usable": a pod is usable when Kubernetes calls it ready or its own
+// readiness checks, repeated from here, were good; when it is not terminating, not in doubt after a
+// refused connection, and not ejected; and when its application is not falling asleep.
+//
+// It does no I/O, logs nothing and knows no HTTP. Time and chance are handed in; what must happen
+// outside (check a pod, call for a start, report at once) goes through the ports below. Each
+// application has a lock of its own, held for microseconds.
+package dispatch
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/balance"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/waitroom"
+)
+
+// Prober checks whether a pod can take requests, again and again until it can or settled is closed.
+// Probe must return at once.
+type Prober interface {
+	Probe(pod *Pod, settled <-chan struct{})
+}
+
+// Waker calls for a start, again and again until Need.Ended. Wake must return at once.
+type Waker interface{ Wake(need *Need) }
+
+// Options are what a dispatcher is made of. Every field but the last two is required.
+type Options struct {
+	RoomRequests int   // that may wait, for each application
+	RoomBytes    int64 // that they may hold, over all applications
+	Now          func() time.Time
+	Intn         balance.Intn   // chance for policies
+	Chance       func() float64 // from 0 to 1, for jitter
+	Prober       Prober
+	Waker        Waker
+	ReportSoon   func()                                     // something happened that the controller must know at once
+	Woken        func(app routing.Application, wake WakeUp) // a wake-up ended
+	Forgotten    func(app routing.Application)              // it has no route and no request any more
+}
+
+// Dispatcher holds all applications.
+type Dispatcher struct {
+	options Options
+	budget  *waitroom.Budget
+	table   atomic.Pointer[routing.Table[*Application]]
+	version atomic.Pointer[string]
+	away    atomic.Bool
+	// preferred is the policy of applications whose route names none.
+	preferred atomic.Pointer[string]
+
+	mu           sync.Mutex // of the fields below, and of Apply
+	applications map[routing.Application]*Application
+	closed       bool
+}
+
+// New makes a dispatcher without routes.
+func New(o Options) *Dispatcher {
+	d := &Dispatcher{options: o, budget: waitroom.NewBudget(o.RoomBytes), applications: map[routing.Application]*Application{}}
+	table, _ := routing.NewTable[*Application](nil)
+	d.table.Store(table)
+	preferred := balance.RoundRobinName
+	d.preferred.Store(&preferred)
+	return d
+}
+
+// Prefer names the policy of every application whose route names none.
+func (d *Dispatcher) Prefer(algorithm string) {
+	d.preferred.Store(&algorithm)
+	for _, app := range d.Applications() {
+		app.prefer()
+	}
+}
+
+// Version is that of the routes that are followed now; "" before the first.
+func (d *Dispatcher) Version() string {
+	if v := d.version.Load(); v != nil {
+		return *v
+	}
+	return ""
+}
+
+// Match finds the application of a request; the errors are those of routing.Table.Match.
+func (d *Dispatcher) Match(host, path string) (routing.Match[*Application], error) {
+	return d.table.Load().Match(host, path)
+}
+
+// Find finds the application that has the route of that name.
+func (d *Dispatcher) Find(id routing.Application) (*Application, bool) {
+	d.mu.Lock()
+	app, ok := d.applications[id]
+	d.mu.Unlock()
+	if !ok {
+		return nil, false
+	}
+	_, removed, _ := app.place()
+	return app, !removed
+}
+
+// Apply follows a change of the routes. It returns the applications whose host and prefix another
+// one had claimed already: they get no requests there. The version counts as followed only when
+// every application has taken its change, so that a report that names it is true for all of them.
+func (d *Dispatcher) Apply(u routing.Update) []routing.Application {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.options.Now()
+	quiet := false
+	listed := make(map[routing.Application]bool, len(u.Routes))
+	for _, route := range u.Routes {
+		listed[route.Application] = true
+		app, ok := d.applications[route.Application]
+		if !ok {
+			app = newApplication(d, route)
+			d.applications[route.Application] = app
+		}
+		app.follow(route, now)
+		quiet = quiet || route.State == routing.FallingAsleep
+	}
+	removed := u.Removed
+	if u.Complete {
+		for key := range d.applications {
+			if !listed[key] {
+				removed = append(removed, key)
+			}
+		}
+	}
+	for _, key := range removed {
+		if app, ok := d.applications[key]; ok {
+			app.remove(now)
+		}
+	}
+	lost := d.rebuild()
+	d.version.Store(&u.Version)
+	if quiet {
+		d.options.ReportSoon()
+	}
+	return lost
+}
+
+// rebuild makes the table anew, and forgets applications that have no route and no request left.
+func (d *Dispatcher) rebuild() []routing.Application {
+	var entries []routing.Entry[*Application]
+	for _, app := range d.sorted() {
+		route, removed, idle := app.place()
+		if removed {
+			if idle {
+				delete(d.applications, app.ID)
+				if d.options.Forgotten != nil {
+					d.options.Forgotten(app.ID)
+				}
+			}
+			continue
+		}
+		entries = append(entries, routing.Entry[*Application]{Hosts: route.Hosts, Prefix: route.Prefix, Target: app})
+	}
+	table, losers := routing.NewTable(entries)
+	d.table.Store(table)
+	lost := make([]routing.Application, 0, len(losers))
+	for _, app := range losers {
+		lost = append(lost, app.ID)
+	}
+	return lost
+}
+
+// ControllerAway says whether the controller cannot be reached. While it is away an application
+// whose known pods are all unusable is reached through its Service.
+func (d *Dispatcher) ControllerAway(away bool) {
+	if d.away.Swap(away) == away {
+		return
+	}
+	for _, app := range d.Applications() {
+		app.settle()
+	}
+}
+
+// Close answers everyone who waits with ErrClosing, and lets nobody wait any more: the process
+// ends. Requests on pods go on.
+func (d *Dispatcher) Close() {
+	d.mu.Lock()
+	d.closed = true
+	apps := d.sorted()
+	d.mu.Unlock()
+	for _, app := range apps {
+		app.close()
+	}
+}
+
+// Applications are all that have a route or a request, ordered by name.
+func (d *Dispatcher) Applications() []*Application {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.sorted()
+}
+
+func (d *Dispatcher) sorted() []*Application {
+	return slices.SortedFunc(maps.Values(d.applications), func(a, b *Application) int {
+		return cmp.Or(cmp.Compare(a.ID.Namespace, b.ID.Namespace), cmp.Compare(a.ID.Deployment, b.ID.Deployment))
+	})
+}

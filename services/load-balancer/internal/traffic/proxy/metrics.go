@@ -1,0 +1,98 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
+)
+
+// The reasons of a refusal, as the label says them.
+const (
+	reasonNoRoute  = "no-route"
+	reasonInvalid  = "invalid"
+	reasonTooLarge = "too-large"
+	reasonRoomFull = "waiting-room-full"
+	reasonTooLate  = "wake-up-timeout"
+	reasonClosing  = "closing"
+	reasonConns    = "too-many-connections"
+)
+
+// Buckets from a millisecond to ten minutes: an answer may be a cache hit or a long inference.
+var durationBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600}
+
+// targetMetrics are those of one application, looked up once.
+type targetMetrics struct {
+	byClass  [6]prometheus.Counter // by the first digit of the status; 0: the client was gone
+	duration prometheus.Observer
+}
+
+var classes = [6]string{"gone", "1xx", "2xx", "3xx", "4xx", "5xx"}
+
+// NewMetrics makes the metrics and registers them.
+func NewMetrics(registry prometheus.Registerer) *Metrics {
+	app := []string{"namespace", "deployment"}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nemesis_lb_" + name, Help: help}, labels)
+		registry.MustRegister(c)
+		return c
+	}
+	histogram := func(name, help string) *prometheus.HistogramVec {
+		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "nemesis_lb_" + name, Help: help, Buckets: durationBuckets}, app)
+		registry.MustRegister(h)
+		return h
+	}
+	return &Metrics{
+		requests: counter("requests_total", "Requests that ended, by the class of their status; gone: the client left first.", append(app, "code")...),
+		duration: histogram("request_duration_seconds", "From a request's arrival to its answer's last byte."),
+		waited:   histogram("waiting_seconds", "How long requests were in the waiting room that were there at all."),
+		rejected: counter("rejected_total", "Requests that never reached a pod.", append(app, "reason")...),
+		retries:  counter("retries_total", "Requests sent to another pod because nothing of them reached the first one.", app...),
+		failures: counter("upstream_failures_total", "Exchanges that broke on the pod's side.", append(app, "kind")...),
+		starts:   counter("start_calls_total", "Start calls to the controller, by their result.", append(app, "result")...),
+		wakeUps:  counter("wakeups_total", "Wake-ups that ended, by their outcome.", append(app, "outcome")...),
+		wakeTime: histogram("wakeup_duration_seconds", "From the arrival that woke an application to the answer's first byte."),
+	}
+}
+
+// ended counts a request that ended.
+func (m *Metrics) ended(app routing.Application, status int, took time.Duration) {
+	known, ok := m.perTarget.Load(app)
+	if !ok {
+		t := &targetMetrics{duration: m.duration.WithLabelValues(app.Namespace, app.Deployment)}
+		for i, class := range classes {
+			t.byClass[i] = m.requests.WithLabelValues(app.Namespace, app.Deployment, class)
+		}
+		known, _ = m.perTarget.LoadOrStore(app, t)
+	}
+	t := known.(*targetMetrics) //nolint:forcetypeassert // the map holds nothing else
+	t.byClass[min(max(status/100, 0), 5)].Inc()
+	t.duration.Observe(took.Seconds())
+}
+
+// rejects counts a refusal; app is zero when no application was found.
+func (m *Metrics) rejects(app routing.Application, reason string) {
+	m.rejected.WithLabelValues(app.Namespace, app.Deployment, reason).Inc()
+}
+
+// Woken counts a wake-up that ended.
+func (m *Metrics) Woken(app routing.Application, wake dispatch.WakeUp) {
+	m.wakeUps.WithLabelValues(app.Namespace, app.Deployment, string(wake.Outcome)).Inc()
+	if wake.Outcome == dispatch.WakeAnswered {
+		m.wakeTime.WithLabelValues(app.Namespace, app.Deployment).Observe(wake.FirstByteAt.Sub(wake.ArrivedAt).Seconds())
+	}
+}
+
+// Forget drops what was counted of an application whose route is gone, so that the labels stay
+// bounded by the routes there are.
+func (m *Metrics) Forget(app routing.Application) {
+	m.perTarget.Delete(app)
+	labels := prometheus.Labels{"namespace": app.Namespace, "deployment": app.Deployment}
+	for _, vec := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
+		m.requests, m.duration, m.waited, m.rejected, m.retries, m.failures, m.starts, m.wakeUps, m.wakeTime,
+	} {
+		vec.DeletePartialMatch(labels)
+	}
+}
