@@ -45,6 +45,16 @@ var (
 	}
 )
 
+// wings are the parts of the load balancer, and what each may import of the others: a wing and all
+// that is in it, or one package of it. Nothing goes back, so that a record's way, a request's way and
+// a setting's way can each be read alone. app wires them, and is none.
+var wings = map[string][]string{
+	"log":     {},
+	"traffic": {"log/accesslog", "log/genai"},
+	"control": {"log/accesslog", "log/scalinglog", "traffic"},
+	"admin":   {"log/accesslog", "traffic", "control"},
+}
+
 var impure = []string{"net", "os", "io/fs", "log", "syscall", "database", "time/tzdata"}
 
 // pkg is what go list says of a package.
@@ -65,7 +75,7 @@ func TestWalls_NoPackageImportsWhatItMayNot(t *testing.T) {
 		}
 	}
 	// A wall around a room that does not exist would keep nothing out.
-	for _, room := range slices.Concat(pure, cores, adapters, translators) {
+	for _, room := range slices.Concat(pure, cores, adapters, translators, singled()) {
 		if !seen[room] {
 			t.Errorf("there is no package %s: the rules name a room that is gone", room)
 		}
@@ -84,6 +94,8 @@ func broken(from, to string) string {
 		return "pkg knows neither the services nor the generated types"
 	case strings.HasPrefix(to, "k8s.io/") && service != "autoscaler-controller":
 		return "only the autoscaler-controller speaks to Kubernetes"
+	case wingOf(from) != "" && wingOf(to) != "" && !mayReach(wingOf(from), to):
+		return "wings import one another in one direction only, and only what is listed"
 	case slices.Contains(pure, from):
 		return brokenByPure(to)
 	case slices.Contains(cores, from) && adapterOf(to) != "":
@@ -122,6 +134,26 @@ func adapterOf(path string) string {
 	return ""
 }
 
+// wingOf is the wing of the load balancer that a package stands in, or "".
+func wingOf(path string) string {
+	rest, ok := strings.CutPrefix(path, balancer)
+	if !ok {
+		return ""
+	}
+	name, _, _ := strings.Cut(rest, "/")
+	if _, ok := wings[name]; !ok {
+		return ""
+	}
+	return name
+}
+
+// mayReach tells whether packages of a wing may import this one.
+func mayReach(wing, to string) bool {
+	return slices.ContainsFunc(append([]string{wing}, wings[wing]...), func(allowed string) bool {
+		return to == balancer+allowed || strings.HasPrefix(to, balancer+allowed+"/")
+	})
+}
+
 func ours(path string) bool { return strings.HasPrefix(path, root) }
 
 // serviceOf is the service that a package belongs to, or "".
@@ -154,6 +186,50 @@ func packages(t *testing.T) []pkg {
 	}
 }
 
+// singled are the packages that the list of wings names one by one.
+func singled() []string {
+	var all []string
+	for _, allowed := range wings {
+		for _, path := range allowed {
+			if strings.Contains(path, "/") {
+				all = append(all, balancer+path)
+			}
+		}
+	}
+	return all
+}
+
+func TestWings_NothingGoesBack(t *testing.T) {
+	left := map[string][]string{}
+	for wing, allowed := range wings {
+		left[wing] = allowed
+	}
+	for len(left) > 0 { // each round takes out the wings that import none of those that are left
+		before := len(left)
+		for wing, allowed := range left {
+			if !slices.ContainsFunc(allowed, func(path string) bool {
+				to, _, _ := strings.Cut(path, "/")
+				_, there := left[to]
+				return there
+			}) {
+				delete(left, wing)
+			}
+		}
+		if len(left) == before {
+			t.Fatalf("these wings reach themselves again over others: %v", left)
+		}
+	}
+}
+
+func TestWings_AreAllThatTheLoadBalancerHas(t *testing.T) {
+	for _, p := range packages(t) {
+		rest, ok := strings.CutPrefix(p.ImportPath, balancer)
+		if name, _, _ := strings.Cut(rest, "/"); ok && name != "app" && wingOf(p.ImportPath) == "" {
+			t.Errorf("%s stands in no wing", p.ImportPath)
+		}
+	}
+}
+
 // The rules themselves are tried, so that a slip in them does not pass everything.
 func TestBroken_FindsWhatIsForbidden(t *testing.T) {
 	for _, c := range []struct {
@@ -170,6 +246,15 @@ func TestBroken_FindsWhatIsForbidden(t *testing.T) {
 		{controller + "control", controller + "cluster", true},
 		{balancer + "traffic/proxy", balancer + "traffic/routing", false},
 		{balancer + "traffic/upstream", balancer + "control/controller", true},
+		{balancer + "traffic/proxy", balancer + "log/accesslog", false},
+		{balancer + "traffic/proxy", balancer + "log/journal", true},
+		{balancer + "traffic/routing", balancer + "control/tuning", true},
+		{balancer + "log/scalinglog", balancer + "log/accesslog", false},
+		{balancer + "log/scalinglog", balancer + "traffic/routing", true},
+		{balancer + "log/journal", balancer + "admin", true},
+		{balancer + "control/tuning", balancer + "traffic/balance", false},
+		{balancer + "control/controller", balancer + "admin", true},
+		{balancer + "app", balancer + "log/journal", false},
 		{balancer + "app", root + "services/autoscaler-controller/internal/app", true},
 		{root + "e2e/demo", controller + "app", true},
 		{balancer + "app", "k8s.io/client-go/kubernetes", true},

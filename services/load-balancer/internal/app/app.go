@@ -227,7 +227,7 @@ func (a *App) woken(app routing.Application, wake dispatch.WakeUp) {
 		}
 	}
 	a.log.Info("wake-up", attrs...)
-	a.logs.scaling.Woken(app, wake)
+	a.logs.scaling.Woken(wakeUpOf(app, wake))
 }
 
 // source joins what the admin API shows.

@@ -33,7 +33,6 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/elastic"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/journal"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/spool"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
 // What the project holds itself to.
@@ -184,7 +183,7 @@ func benchRecord(i int) accesslog.Record {
 		ArrivedAt: time.Now(), Took: time.Duration(i%5000) * time.Microsecond, FirstByte: time.Millisecond, Upstream: time.Millisecond,
 		Method: "GET", Scheme: "http", Host: "shop.example", Path: "/fib/" + strconv.Itoa(i%1000), Query: "page=3", Version: "1.1",
 		UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", Client: "203.0.113." + strconv.Itoa(i%250), Peer: "10.0.0.1", PeerPort: 40000,
-		Application: routing.Application{Namespace: "default", Deployment: "fib"}, Pod: "fib-1", Address: "10.0.0.2:80", PodPath: "/" + strconv.Itoa(i%1000),
+		Application: accesslog.Application{Namespace: "default", Deployment: "fib"}, Pod: "fib-1", Address: "10.0.0.2:80", PodPath: "/" + strconv.Itoa(i%1000),
 		Policy: "its turn", Tries: 1, Status: 200, ResponseType: "application/json", ResponseBytes: 512, TraceID: [16]byte{1, 15: byte(i)}, SpanID: [8]byte{1, 7: byte(i)},
 	}
 }

@@ -7,8 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/scalinglog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/spool"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
 // followDecisions keeps the controller's decisions in the log. How far it has come outlives the
@@ -30,4 +33,12 @@ func readPlace(path string) time.Time {
 
 func writePlace(path string, at time.Time) error {
 	return spool.Replace(path, []byte(at.UTC().Format(time.RFC3339Nano)+"\n"))
+}
+
+// wakeUpOf is a wake-up as the log keeps it.
+func wakeUpOf(app routing.Application, w dispatch.WakeUp) scalinglog.WakeUp {
+	return scalinglog.WakeUp{
+		ID: w.ID, Application: accesslog.Application(app), ArrivedAt: w.ArrivedAt, StartCalledAt: w.StartCalledAt, StartAnsweredAt: w.StartAnsweredAt,
+		FirstProbeAt: w.FirstProbeAt, FirstByteAt: w.FirstByteAt, Pod: w.Pod, Waited: w.Waited, Answered: w.Outcome == dispatch.WakeAnswered,
+	}
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/scalinglog"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
 // How often decisions are asked for, how many at a time (the controller holds no more), and how long
@@ -68,7 +68,7 @@ func (c *Client) decisions(ctx context.Context, since time.Time) ([]scalinglog.D
 
 func decision(d autoscaler.Decision) scalinglog.Decision {
 	out := scalinglog.Decision{
-		ID: d.Id, Time: d.Time, Application: routing.Application{Namespace: d.Namespace, Deployment: d.Deployment},
+		ID: d.Id, Time: d.Time, Application: accesslog.Application{Namespace: d.Namespace, Deployment: d.Deployment},
 		From: d.From, To: d.To, Trigger: d.Trigger, Applied: d.Applied, Result: string(value(d.Result)), Error: value(d.Error),
 		TraceID: value(d.TraceId), Summary: d.Summary,
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/genai"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
 // ErrOtherDataset is a document that is none of these.
@@ -102,7 +101,7 @@ func Decode(line []byte) (Entry, error) {
 		Method: d.HTTP.Request.Method, Scheme: d.URL.Scheme, Host: d.URL.Domain, Path: d.URL.Path, Query: d.URL.Query,
 		Version: d.HTTP.Version, RequestID: d.HTTP.Request.ID, UserAgent: d.UserAgent.Original,
 		Client: d.Client.Address, Peer: d.Source.Address, PeerPort: d.Source.Port,
-		Application: routing.Application{Namespace: d.Kubernetes.Namespace, Deployment: d.Kubernetes.Deployment.Name},
+		Application: Application{Namespace: d.Kubernetes.Namespace, Deployment: d.Kubernetes.Deployment.Name},
 		Pod:         d.Kubernetes.Pod.Name, Policy: d.Nemesis.Policy, Tries: d.Nemesis.Tries, WakeUp: d.Nemesis.WakeUp.ID,
 		Status: d.HTTP.Response.Status, RequestBytes: d.HTTP.Request.Body.Bytes, ResponseBytes: d.HTTP.Response.Body.Bytes,
 		GenAI:   genai.Facts{Model: d.GenAI.Response.Model, InputTokens: d.GenAI.Usage.Input, OutputTokens: d.GenAI.Usage.Output},

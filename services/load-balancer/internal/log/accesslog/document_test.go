@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/genai"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
 var options = NewOptions(Origin{Balancer: "lb-1", Version: "0.2.0", Namespace: "default"}, []string{"page", "lang"})
@@ -28,7 +27,7 @@ func full() Record {
 		Method: "POST", Scheme: "https", Host: "shop.example:8443", Path: "/shop/chat", Query: "page=2&token=abc", Version: "1.1",
 		RequestID: "req-1", UserAgent: "curl/8", Referrer: "https://u:p@shop.example/a?session=1&page=3#frag", RequestType: "Application/JSON; charset=utf-8",
 		RequestHeaders: []Header{{"accept-language", []string{"de", "en"}}}, Client: "192.0.2.7", Peer: "10.0.0.9", PeerPort: 4711,
-		Application: routing.Application{Namespace: "default", Deployment: "shop"}, Pod: "shop-1", Address: "10.1.2.3:8080", PodPath: "/chat",
+		Application: Application{Namespace: "default", Deployment: "shop"}, Pod: "shop-1", Address: "10.1.2.3:8080", PodPath: "/chat",
 		Policy: "its turn", Tries: 2, WakeUp: "4bf92f3577b34da6a3ce929d0e0e4736",
 		Status: 200, ResponseType: "text/event-stream", ResponseHeaders: []Header{{"location", []string{"/next?secret=1"}}},
 		RequestBytes: 12, ResponseBytes: 3456, GenAI: genai.Facts{Model: "llama", InputTokens: 9, OutputTokens: 12},
@@ -247,7 +246,7 @@ func some(random *rand.Rand) Record {
 		Method: text(), Scheme: pick("", "http", "https"), Host: pick("10.0.0.1:8080", "[2001:db8::1]:8080"), Path: text(), Query: pick("", "page=1", "lang=de&page="),
 		Version: pick("1.0", "1.1", ""), RequestID: text(), UserAgent: text(), RequestHeaders: headers(),
 		Client: pick("192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "fe80::1%eth0", "@", text()), PeerPort: uint16(random.Uint32()),
-		Application: routing.Application{Namespace: pick("", "default"), Deployment: pick("", "fib")}, Pod: pick("", "fib-1"),
+		Application: Application{Namespace: pick("", "default"), Deployment: pick("", "fib")}, Pod: pick("", "fib-1"),
 		Address: pick("", "10.0.0.2:80", "[2001:db8::2]:80"), PodPath: "/" + text(), Policy: text(), Tries: random.IntN(3), WakeUp: text(),
 		Status: []int{0, 101, 200, 304, 404, 500, 503}[random.IntN(7)], ResponseHeaders: headers(), RequestBytes: amount(), ResponseBytes: amount(),
 		GenAI: genai.Facts{Model: text(), InputTokens: amount(), OutputTokens: amount()}, Refusal: pick("", "", "too-large"), Error: text(),

@@ -25,7 +25,6 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/genai"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
 // Record is one request from its arrival to the last byte of its answer. What is zero is not known,
@@ -52,13 +51,13 @@ type Record struct {
 	Peer           string // who held the connection: the client or a proxy
 	PeerPort       uint16
 
-	Application routing.Application // zero when no route fits
-	Pod         string              // "" when none was reached
-	Address     string              // of the pod
-	PodPath     string              // that the pod was asked for
-	Policy      string              // why this pod
-	Tries       int                 // pods that were tried
-	WakeUp      string              // the id of the wake-up that it waited for
+	Application Application // zero when no route fits
+	Pod         string      // "" when none was reached
+	Address     string      // of the pod
+	PodPath     string      // that the pod was asked for
+	Policy      string      // why this pod
+	Tries       int         // pods that were tried
+	WakeUp      string      // the id of the wake-up that it waited for
 
 	Status          int // of the answer; 0 when the client left before one
 	ResponseType    string
@@ -73,6 +72,12 @@ type Record struct {
 	Error      string
 	SampleRate float64 // the share of its like that is kept; 0 is all
 }
+
+// Application is a Deployment that requests go to.
+type Application struct{ Namespace, Deployment string }
+
+// String is namespace/deployment.
+func (a Application) String() string { return a.Namespace + "/" + a.Deployment }
 
 // Header is one header field that an allow-list names, with its values.
 type Header struct {

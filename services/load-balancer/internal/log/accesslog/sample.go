@@ -4,14 +4,12 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
 // Sampler chooses which records are kept. What tells of trouble always is: answers from 500 on,
 // refusals, requests that broke off, and those that waited for a wake-up. The zero value keeps all.
 type Sampler struct {
-	rates map[routing.Application]float64 // of no application: for all others
+	rates map[Application]float64 // of no application: for all others
 }
 
 // maxRates bounds the list of applications with a rate of their own.
@@ -22,10 +20,10 @@ const samplerAllowed = "must be a share from 0 to 1 for all, or namespace/deploy
 // ParseSampler reads the setting that is named: a rate for all, rates for single applications, or
 // both.
 func ParseSampler(field, text string) (Sampler, error) {
-	s := Sampler{rates: map[routing.Application]float64{}}
+	s := Sampler{rates: map[Application]float64{}}
 	for item := range strings.SplitSeq(text, ",") {
 		item = strings.TrimSpace(item)
-		app, value, ok := routing.Application{}, item, true
+		app, value, ok := Application{}, item, true
 		if name, share, own := strings.Cut(item, "="); own {
 			value = strings.TrimSpace(share)
 			app, ok = applicationOf(strings.TrimSpace(name))
@@ -40,9 +38,9 @@ func ParseSampler(field, text string) (Sampler, error) {
 	return s, nil
 }
 
-func applicationOf(name string) (routing.Application, bool) {
+func applicationOf(name string) (Application, bool) {
 	namespace, deployment, ok := strings.Cut(name, "/")
-	return routing.Application{Namespace: namespace, Deployment: deployment}, ok && isName(namespace, 63) && isName(deployment, 253)
+	return Application{Namespace: namespace, Deployment: deployment}, ok && isName(namespace, 63) && isName(deployment, 253)
 }
 
 // isName tells whether Kubernetes could have an object of the name.
@@ -64,7 +62,7 @@ func (s *Sampler) Keep(r *Record, random func() float64) bool {
 	}
 	rate, ok := s.rates[r.Application]
 	if !ok {
-		if rate, ok = s.rates[routing.Application{}]; !ok {
+		if rate, ok = s.rates[Application{}]; !ok {
 			return true
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
-
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
 func sampler(t *testing.T, text string) Sampler {
@@ -26,7 +24,7 @@ func TestKeep_KeepsTheShareAndSaysIt(t *testing.T) {
 	for deployment, want := range map[string]float64{"shop": 0.1, "all": 1, "none": 0, "other": 0.5} {
 		kept, weight := 0, 0.0
 		for range 20_000 {
-			r := Record{Status: 200, Application: routing.Application{Namespace: "default", Deployment: deployment}}
+			r := Record{Status: 200, Application: Application{Namespace: "default", Deployment: deployment}}
 			if s.Keep(&r, random.Float64) {
 				kept++
 				weight += 1 / r.rate()

@@ -13,8 +13,6 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/genai"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/scalinglog"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
 // full are entries with every field there is, one stream each.
@@ -22,7 +20,7 @@ func full(t *testing.T, namespace string) map[string][]byte {
 	t.Helper()
 	now := time.Date(2026, 3, 4, 5, 6, 7, 8e6, time.UTC)
 	header := []accesslog.Header{{Name: "x-team", Values: []string{"a", "b"}}}
-	app := routing.Application{Namespace: "default", Deployment: "shop"}
+	app := accesslog.Application{Namespace: "default", Deployment: "shop"}
 	record := accesslog.Record{
 		ArrivedAt: now, Took: time.Second, Waited: time.Millisecond, FirstByte: 2 * time.Millisecond, Upstream: 3 * time.Millisecond,
 		Method: "POST", Scheme: "https", Host: "shop.example:8443", Path: "/chat", Query: "page=1", Version: "1.1", RequestID: "r-1", UserAgent: "curl", Referrer: "https://a.example/",
@@ -42,8 +40,8 @@ func full(t *testing.T, namespace string) map[string][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wake, err := origin.WakeUp(app, dispatch.WakeUp{
-		ID: "4bf9", ArrivedAt: now, StartCalledAt: now, StartAnsweredAt: now, FirstProbeAt: now, FirstByteAt: now, Pod: "shop-1", Waited: 1, Outcome: dispatch.WakeAnswered,
+	wake, err := origin.WakeUp(scalinglog.WakeUp{
+		Application: app, ID: "4bf9", ArrivedAt: now, StartCalledAt: now, StartAnsweredAt: now, FirstProbeAt: now, FirstByteAt: now, Pod: "shop-1", Waited: 1, Answered: true,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,6 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/journal"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/spool"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
 // records are such that every filter has something to find and something to leave out; several
@@ -38,7 +37,7 @@ func records(n int) []accesslog.Record {
 			Status: []int{0, 200, 204, 302, 404, 499, 503}[random.IntN(7)],
 		}
 		if random.IntN(5) > 0 {
-			r.Application = routing.Application{Namespace: one("default", "team"), Deployment: one("shop", "model")}
+			r.Application = accesslog.Application{Namespace: one("default", "team"), Deployment: one("shop", "model")}
 			r.Pod, r.Address, r.PodPath, r.Policy, r.Tries = "shop-1", one("10.1.2.3:80", "[2001:db8::2]:80"), one("/b", "/B/*", "/"), "its turn", 1+random.IntN(2)
 			r.RequestBytes, r.ResponseBytes, r.TraceID = int64(random.IntN(1e6)), int64(random.IntN(1e6)), [16]byte{1: byte(i), 2: 1}
 		} else {

@@ -16,7 +16,6 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/spool"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
 var start = time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
@@ -166,12 +165,12 @@ func TestFind_EndsAPageWhereMuchWasRead(t *testing.T) {
 
 func TestFind_Filters(t *testing.T) {
 	j := newJournal(t, 1<<20)
-	fib := routing.Application{Namespace: "default", Deployment: "fib"}
+	fib := accesslog.Application{Namespace: "default", Deployment: "fib"}
 	for _, r := range []accesslog.Record{
 		{Path: "/a", ArrivedAt: start, Method: "GET", Status: 200, Application: fib, Address: "10.0.0.1:80", PodPath: "/x", Client: "192.0.2.1"},
 		{Path: "/b", ArrivedAt: start.Add(time.Second), Method: "POST", Status: 404, Client: "2001:db8::1"},
 		{Path: "/c", ArrivedAt: start.Add(2 * time.Second), Method: "GET", Status: 0, Application: fib, Client: "::ffff:192.0.2.1"},
-		{Path: "/d", ArrivedAt: start.Add(3 * time.Second), Method: "GET", Status: 503, Application: routing.Application{Namespace: "other", Deployment: "fib"}},
+		{Path: "/d", ArrivedAt: start.Add(3 * time.Second), Method: "GET", Status: 503, Application: accesslog.Application{Namespace: "other", Deployment: "fib"}},
 	} {
 		j.Add(r)
 	}
@@ -204,7 +203,7 @@ func BenchmarkAdd(b *testing.B) {
 	r := accesslog.Record{
 		ArrivedAt: start, Took: time.Millisecond, Method: "GET", Scheme: "http", Host: "shop.example", Path: "/fib/12", Query: "page=3", Version: "1.1",
 		UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", Client: "203.0.113.9", Peer: "10.0.0.1", PeerPort: 40000,
-		Application: routing.Application{Namespace: "default", Deployment: "fib"}, Pod: "fib-1", Address: "10.0.0.2:80", PodPath: "/12",
+		Application: accesslog.Application{Namespace: "default", Deployment: "fib"}, Pod: "fib-1", Address: "10.0.0.2:80", PodPath: "/12",
 		Policy: "its turn", Tries: 1, Status: 200, ResponseBytes: 512, TraceID: [16]byte{1}, SpanID: [8]byte{1},
 	}
 	b.ReportAllocs()

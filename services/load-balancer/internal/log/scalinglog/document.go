@@ -18,8 +18,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 )
 
 // Dataset names these documents in their data stream.
@@ -31,7 +30,7 @@ const ecsVersion = "9.0.0"
 type Decision struct {
 	ID          string
 	Time        time.Time
-	Application routing.Application
+	Application accesslog.Application
 	From, To    int32
 	Trigger     string
 	Applied     bool
@@ -57,6 +56,20 @@ type Input struct {
 	Value      float64  `json:"value"`
 	Unit       string   `json:"unit,omitempty"`
 	AgeSeconds *float64 `json:"age_seconds,omitempty"`
+}
+
+// WakeUp is one that has ended, as it was seen from here. A time that is zero did not come.
+type WakeUp struct {
+	ID              string // the trace id of the first request
+	Application     accesslog.Application
+	ArrivedAt       time.Time
+	StartCalledAt   time.Time
+	StartAnsweredAt time.Time
+	FirstProbeAt    time.Time
+	FirstByteAt     time.Time
+	Pod             string // that answered first
+	Waited          int    // requests that waited for it
+	Answered        bool   // else it failed
 }
 
 // Origin says who writes, and where to.
@@ -96,10 +109,10 @@ func (o Origin) Decision(d Decision) ([]byte, error) {
 }
 
 // WakeUp is the entry of a wake-up that has ended.
-func (o Origin) WakeUp(app routing.Application, w dispatch.WakeUp) ([]byte, error) {
-	outcome := "success"
-	if w.Outcome != dispatch.WakeAnswered {
-		outcome = "failure"
+func (o Origin) WakeUp(w WakeUp) ([]byte, error) {
+	app, outcome, ended := w.Application, "success", "answered"
+	if !w.Answered {
+		outcome, ended = "failure", "failed"
 	}
 	hash := fnv.New32a() // one request may wake several applications
 	_, _ = hash.Write([]byte(app.String()))
@@ -107,7 +120,7 @@ func (o Origin) WakeUp(app routing.Application, w dispatch.WakeUp) ([]byte, erro
 	event := object{
 		"kind": "event", "category": []string{"process"}, "type": []string{"start"}, "action": "wakeup", "outcome": outcome, "dataset": Dataset, "id": id, "start": w.ArrivedAt.UTC(),
 	}
-	wake := object{"id": w.ID, "outcome": strings.ToLower(string(w.Outcome)), "waited": w.Waited}
+	wake := object{"id": w.ID, "outcome": ended, "waited": w.Waited}
 	for _, phase := range []struct {
 		name string
 		at   time.Time
@@ -122,7 +135,7 @@ func (o Origin) WakeUp(app routing.Application, w dispatch.WakeUp) ([]byte, erro
 		event["end"], event["duration"] = w.FirstByteAt.UTC(), w.FirstByteAt.Sub(w.ArrivedAt).Nanoseconds()
 	}
 	return o.entry(id, object{
-		"@timestamp": w.ArrivedAt.UTC(), "message": fmt.Sprintf("%s: wake-up %s, %d waited", app, wake["outcome"], w.Waited),
+		"@timestamp": w.ArrivedAt.UTC(), "message": fmt.Sprintf("%s: wake-up %s, %d waited", app, ended, w.Waited),
 		"host": object{"name": o.Balancer}, "service": object{"name": "load-balancer", "version": o.Version, "node": object{"name": o.Balancer}},
 		"event": event, "kubernetes": where(app, w.Pod), "trace": object{"id": w.ID},
 		"nemesis": object{"application": app.String(), "wakeup": wake},
@@ -156,7 +169,7 @@ func prune(o object) {
 	}
 }
 
-func where(app routing.Application, pod string) object {
+func where(app accesslog.Application, pod string) object {
 	return object{"namespace": app.Namespace, "deployment": object{"name": app.Deployment}, "pod": object{"name": pod}}
 }
 

@@ -1,10 +1,5 @@
 package scalinglog
 
-import (
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
-)
-
 // Keeper takes entries in; false when it cannot now, which it counts.
 type Keeper interface {
 	Offer(entry []byte) bool
@@ -23,8 +18,8 @@ func New(o Origin, k Keeper) *Log { return &Log{origin: o, keeper: k} }
 func (l *Log) Decided(d Decision) bool { return l.keep(l.origin.Decision(d)) }
 
 // Woken keeps a wake-up.
-func (l *Log) Woken(app routing.Application, w dispatch.WakeUp) bool {
-	return l.keep(l.origin.WakeUp(app, w))
+func (l *Log) Woken(w WakeUp) bool {
+	return l.keep(l.origin.WakeUp(w))
 }
 
 func (l *Log) keep(entry []byte, err error) bool {

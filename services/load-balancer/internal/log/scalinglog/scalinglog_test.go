@@ -11,12 +11,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 )
 
 var (
-	shop = routing.Application{Namespace: "default", Deployment: "shop"}
+	shop = accesslog.Application{Namespace: "default", Deployment: "shop"}
 	noon = time.Date(2026, 3, 4, 12, 0, 0, 5e6, time.UTC)
 	from = Origin{Balancer: "lb-1", Version: "1.2", Namespace: "default"}
 )
@@ -62,8 +61,8 @@ func TestDecision_IsTheSameWhoeverWritesIt(t *testing.T) {
 }
 
 func TestWakeUp_IsAnEntryWithItsPhases(t *testing.T) {
-	entry, err := from.WakeUp(shop, dispatch.WakeUp{
-		ID: "4bf92f", ArrivedAt: noon, StartCalledAt: noon.Add(1500 * time.Microsecond), FirstByteAt: noon.Add(2 * time.Second), Pod: "shop-1", Waited: 4, Outcome: dispatch.WakeAnswered,
+	entry, err := from.WakeUp(WakeUp{
+		Application: shop, ID: "4bf92f", ArrivedAt: noon, StartCalledAt: noon.Add(1500 * time.Microsecond), FirstByteAt: noon.Add(2 * time.Second), Pod: "shop-1", Waited: 4, Answered: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -78,11 +77,11 @@ func TestWakeUp_IsAnEntryWithItsPhases(t *testing.T) {
 			"start": "2026-03-04T12:00:00.005Z", "end": "2026-03-04T12:00:02.005Z", "duration": 2000000000},
 		"kubernetes": {"namespace": "default", "deployment": {"name": "shop"}, "pod": {"name": "shop-1"}}, "trace": {"id": "4bf92f"},
 		"nemesis": {"application": "default/shop", "wakeup": {"id": "4bf92f", "outcome": "answered", "waited": 4, "start_called": {"ms": 1.5}, "first_byte": {"ms": 2000}}}}`, id))
-	other, _ := from.WakeUp(routing.Application{Namespace: "default", Deployment: "other"}, dispatch.WakeUp{ID: "4bf92f"})
+	other, _ := from.WakeUp(WakeUp{Application: accesslog.Application{Namespace: "default", Deployment: "other"}, ID: "4bf92f"})
 	if bytes.HasPrefix(other, action) {
 		t.Error("two applications that one request woke have the same id")
 	}
-	failed, _ := from.WakeUp(shop, dispatch.WakeUp{ID: "x", ArrivedAt: noon, Outcome: dispatch.WakeFailed})
+	failed, _ := from.WakeUp(WakeUp{Application: shop, ID: "x", ArrivedAt: noon})
 	if !strings.Contains(string(failed), `"outcome":"failure"`) || strings.Contains(string(failed), `"end"`) || strings.Contains(string(failed), "pod") {
 		t.Errorf("%s", failed)
 	}

@@ -124,7 +124,7 @@ func TestAccessLog_IsToldTheWholeExchange(t *testing.T) {
 	want := accesslog.Record{
 		Method: "PUT", Scheme: "https", Host: strings.TrimPrefix(url, "http://"), Path: "/shop/cart", Query: "item=1", Version: "1.1", RequestID: "r-1",
 		UserAgent: "tester", Referrer: "http://x/", RequestType: "text/plain", RequestHeaders: []accesslog.Header{{Name: "accept-language", Values: []string{"de"}}},
-		Client: "203.0.113.9", Peer: "127.0.0.1", Application: shop, Pod: "shop-1", Address: pod, PodPath: "/cart", Policy: got.Policy, Tries: 1,
+		Client: "203.0.113.9", Peer: "127.0.0.1", Application: accesslog.Application(shop), Pod: "shop-1", Address: pod, PodPath: "/cart", Policy: got.Policy, Tries: 1,
 		Status: 200, ResponseType: "text/plain; charset=utf-8", ResponseHeaders: []accesslog.Header{{Name: "x-served-by", Values: []string{"a", "b"}}},
 		RequestBytes: 4, ResponseBytes: 5, WakeUp: ids.TraceID().String(), TraceID: ids.TraceID(), SpanID: ids.SpanID(),
 	}

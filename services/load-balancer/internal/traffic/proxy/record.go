@@ -25,7 +25,7 @@ func (x *exchange) record(now time.Time) accesslog.Record {
 		TraceID: span.TraceID(), SpanID: span.SpanID(), Refusal: string(x.refused),
 	}
 	if x.visit.App != nil {
-		r.Application = x.visit.App.ID
+		r.Application = accesslog.Application(x.visit.App.ID)
 	}
 	if x.pod != nil {
 		r.Pod, r.Address, r.PodPath, r.Policy = x.pod.Name, x.pod.Address, x.match.Path, x.visit.Reason
