@@ -33,9 +33,9 @@ const (
 	maxInstance = 2048
 )
 
-// Write answers the request with the problem document of err. It does nothing to a response that
-// has begun but append to it, so call it first or not at all.
-func Write(w http.ResponseWriter, r *http.Request, err error) {
+// Document is the problem document of err about a resource, in the words of the error's code; the
+// ids of a trace go with it when there are some.
+func Document(err error, instance, traceID string) []byte {
 	e := From(err)
 	p := problem{
 		Type:     "urn:nemesis:problem:" + string(e.Code),
@@ -43,27 +43,43 @@ func Write(w http.ResponseWriter, r *http.Request, err error) {
 		Status:   e.Code.Status(),
 		Code:     e.Code,
 		Detail:   cut(detail(e), maxDetail),
-		Instance: cut(r.URL.Path, maxInstance),
+		Instance: cut(instance, maxInstance),
+		TraceID:  traceID,
 		Errors:   e.Fields[:min(len(e.Fields), maxFields)],
 	}
+	p.RetryAfterSeconds = e.RetryAfterSeconds()
+	document, fault := json.Marshal(p)
+	if fault != nil { // of texts and numbers there is none
+		return nil
+	}
+	return append(document, '\n')
+}
+
+// RetryAfterSeconds is when to try again, in whole seconds; 0 says nothing.
+func (e *Error) RetryAfterSeconds() int { return int(math.Ceil(max(e.RetryAfter, 0).Seconds())) }
+
+// Write answers the request with the problem document of err. It does nothing to a response that
+// has begun but append to it, so call it first or not at all.
+func Write(w http.ResponseWriter, r *http.Request, err error) {
+	e := From(err)
+	traceID := ""
 	if span := trace.SpanContextFromContext(r.Context()); span.HasTraceID() {
-		p.TraceID = span.TraceID().String()
+		traceID = span.TraceID().String()
 	}
 	header := w.Header()
-	if e.RetryAfter > 0 {
-		p.RetryAfterSeconds = int(math.Ceil(e.RetryAfter.Seconds()))
-		header.Set("Retry-After", strconv.Itoa(p.RetryAfterSeconds))
+	if seconds := e.RetryAfterSeconds(); seconds > 0 {
+		header.Set("Retry-After", strconv.Itoa(seconds))
 	}
 	header.Set("Content-Type", ContentType)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
 	header.Del("Content-Length")
-	w.WriteHeader(p.Status)
+	w.WriteHeader(e.Code.Status())
 	if r.Method == http.MethodHead {
 		return
 	}
 	// A client that has gone away is no fault of ours.
-	_ = json.NewEncoder(w).Encode(p)
+	_, _ = w.Write(Document(e, r.URL.Path, traceID))
 }
 
 // detail is what a person reads first: with fields at fault and no detail, the first of them.

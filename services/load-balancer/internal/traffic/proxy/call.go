@@ -1,27 +1,22 @@
 package proxy
 
 import (
-	"bytes"
-	"context"
-	"io"
-	"net/http"
-	"net/url"
-
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
 // Order is a request that the admin API makes for someone. The application gets nothing of that
-// one's own header: what is sent is here.
+// one's own head but the trace: what is sent is here.
 type Order struct {
 	Target      routing.Target
 	Method      string
 	ContentType string // of the body; "" without one
 	Body        []byte
-	Peer        string // who asked: host:port
+	Traceparent string // of who asks; "" is none
 }
 
 // Outcome is how an order ended.
@@ -32,34 +27,29 @@ type Outcome struct {
 	Trace   trace.SpanContext
 }
 
-// call is an order under way, for the drain.
-type call struct{ cancel context.CancelFunc }
-
-func (c *call) close() { c.cancel() }
+// CallClient is the client's side of an order: it takes the answer, and can be told to give up.
+type CallClient interface {
+	Client
+	Canceler
+}
 
 // Call sends an order the way of every client's request: the application is woken, the request
-// waits, is balanced, counted and logged. The answer goes to w, of which nothing is asked but to
-// write and flush.
-func (p *Proxy) Call(ctx context.Context, w http.ResponseWriter, o Order) Outcome {
+// waits, is balanced, counted and logged. The answer goes to c, whose body is the order's.
+func (p *Proxy) Call(c CallClient, o Order) (outcome Outcome) {
 	app, ok := p.o.Matcher.Find(o.Target.Application)
 	if !ok {
 		return Outcome{Refusal: fault.New(fault.Unavailable, "the application's route was removed at this moment").After(connectionsRetry)}
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	under := &call{cancel: cancel}
-	p.guests.add(under)
-	defer p.guests.remove(under)
-
-	r, err := o.request(ctx)
-	if err != nil {
-		return Outcome{Refusal: fault.New(fault.Invalid, "the path cannot be sent").Because(err)}
-	}
-	x := p.begin(w, r)
+	p.active.add(c)
+	defer p.active.remove(c)
+	r := o.request()
+	x := p.begin(c, r)
 	x.call = true
 	x.match = routing.Match[*dispatch.Application]{Target: app, Prefix: o.Target.Prefix, Path: o.Target.Path}
+	outcome.Cut = true
+	defer x.end()
 	x.run()
-	outcome := Outcome{Cut: x.finish(), Refusal: x.refusal, Trace: x.span.SpanContext()}
+	outcome = Outcome{Refusal: x.refusal, Trace: x.ids(), Cut: x.refusal == nil && x.fault != nil}
 	if x.pod != nil {
 		outcome.Pod = x.pod.Name
 	}
@@ -67,22 +57,23 @@ func (p *Proxy) Call(ctx context.Context, w http.ResponseWriter, o Order) Outcom
 }
 
 // request is the order as a client of the data port would have sent it.
-func (o Order) request(ctx context.Context) (*http.Request, error) {
-	uri := o.Target.Prefix + o.Target.Path
-	if o.Target.Query != "" {
-		uri += "?" + o.Target.Query
+func (o Order) request() *message.Request {
+	r := &message.Request{
+		Method: o.Method, Path: o.Target.Prefix + o.Target.Path, Query: o.Target.Query, HasQuery: o.Target.Query != "",
+		Host: o.Target.Host, Version: message.HTTP11, Length: int64(len(o.Body)),
 	}
-	u, err := url.ParseRequestURI(uri)
-	if err != nil {
-		return nil, err
+	r.Target = r.Path
+	if r.HasQuery {
+		r.Target += "?" + r.Query
 	}
-	r := &http.Request{
-		Method: o.Method, URL: u, RequestURI: uri, Host: o.Target.Host, RemoteAddr: o.Peer, Header: http.Header{},
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
+	add := func(name, value string) {
+		if value != "" {
+			r.Fields = append(r.Fields, message.Field{Name: name, Value: value, Known: message.KnownAs(name)})
+		}
 	}
+	add("Traceparent", o.Traceparent)
 	if len(o.Body) > 0 {
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(o.Body)), int64(len(o.Body))
-		r.Header.Set("Content-Type", o.ContentType)
+		add("Content-Type", o.ContentType)
 	}
-	return r.WithContext(ctx), nil
+	return r
 }

@@ -7,61 +7,59 @@ import (
 	"net/http"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
-	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/genai"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
 // exchange is one request on its way.
 type exchange struct {
-	p       *Proxy
-	w       http.ResponseWriter
-	r       *http.Request
-	control *http.ResponseController
-	ctx     context.Context //nolint:containedctx // the request's own, with its span
-	span    trace.Span
-	began   time.Time
-	path    string             // as the client asked for it
-	peer    string             // who holds the connection
-	scheme  string             // that the client used; "" while that is not known
-	asked   []accesslog.Header // header fields of the request that are logged
+	p     *Proxy
+	c     Client
+	r     *message.Request
+	began time.Time
+	peer  Peer
 
-	match   routing.Match[*dispatch.Application]
-	visit   dispatch.Visit
-	body    clientBody
-	request Request
-	headers [4]string // values of headers that are added, to spare allocations
-	answer  *Answer
+	// Of the trace. ctx and span are nil when none is recorded; parent is what the client sent.
+	ctx    context.Context //nolint:containedctx // the request's own, with its span
+	span   trace.Span
+	parent trace.SpanContext
 
-	status   int           // of the answer; 0 while none was begun
-	sent     int64         // bytes of the answer's body
-	first    time.Duration // from the arrival to the first of them
-	tries    int           // pods that were tried
-	pod      *dispatch.Pod // the last of them
-	broken   bool          // the pod broke off
-	cut      bool          // the answer is not whole
-	lastMark time.Time
-	fault    error
-	refused  fault.Code   // what was answered in place of a pod's answer
-	tap      *genai.Tap   // that the answer's body passes; nil when it tells nothing
-	call     bool         // it is made for someone: a refusal is handed back, not written
-	refusal  *fault.Error // that was
+	scheme string // that the client used; "" while that is not known
+	match  routing.Match[*dispatch.Application]
+	visit  dispatch.Visit
+	body   body
+	out    Outgoing
+	add    []message.Field // beside the client's fields
+	answer Answer
+
+	answerAdd []message.Field // beside the pod's fields
+	status    int             // of the answer; 0 while none was begun
+	sent      int64           // bytes of the answer's body
+	first     time.Duration   // from the arrival to the first of them
+	tries     int             // pods that were tried
+	pod       *dispatch.Pod   // the last of them
+	broken    bool            // the pod broke off
+	fault     error
+	refused   fault.Code     // what was answered in place of a pod's answer
+	tap       *genai.Tap     // that the answer's body passes; nil when it tells nothing
+	call      bool           // it is made for someone: a refusal is handed back, not written
+	refusal   *fault.Error   // that was
+	answered  message.Fields // of the answer that was sent, for the log
 }
 
 // run is the whole way of a request.
 func (x *exchange) run() {
-	x.path = x.r.URL.EscapedPath()
-	x.asked = logged(x.r.Header, x.p.request) // before the header is changed for the pod
 	err := x.limits()
 	if err == nil && !x.call {
 		err = x.route()
+	}
+	if err == nil {
+		err = x.gather()
 	}
 	if err == nil {
 		x.prepare()
@@ -76,31 +74,30 @@ func (x *exchange) run() {
 
 // limits refuses what is too large before anything is done for it.
 func (x *exchange) limits() error {
-	if most, over := x.p.o.Gate.Over(x.r.Context()); over {
+	if most, crowded := x.c.Crowded(); crowded {
 		return errConnections(most)
 	}
 	if x.r.Method == http.MethodConnect {
 		return errMethod()
 	}
-	if limit := x.p.o.Limits.URI; len(x.r.RequestURI) > limit {
-		return errURITooLong(len(x.r.RequestURI), limit)
+	if limit := x.p.o.Limits.URI; len(x.r.Target) > limit {
+		return errURITooLong(len(x.r.Target), limit)
 	}
-	if limit := x.p.o.Limits.Body; x.r.ContentLength > limit {
-		return httpserver.TooLarge(x.r.ContentLength, limit)
+	if limit := x.p.o.Limits.Body; x.r.Length > limit {
+		return errTooLarge(x.r.Length, limit)
 	}
 	return nil
 }
 
 func (x *exchange) route() (err error) {
-	x.match, err = x.p.o.Matcher.Match(x.r.Host, x.path)
+	x.match, err = x.p.o.Matcher.Match(x.r.Host, x.r.Path)
 	return err
 }
 
 // reach finds a pod and brings the request to it: back to the waiting room as long as provably
 // nothing of the request has reached one.
 func (x *exchange) reach() error {
-	arrival := dispatch.Arrival{Trace: x.ctx, TraceID: x.span.SpanContext().TraceID(), Bytes: x.footprint()}
-	waits, err := x.visit.Arrive(x.match.Target, arrival)
+	waits, err := x.visit.Arrive(x.match.Target, x.arrival())
 	for {
 		if err == nil && waits {
 			err = x.wait()
@@ -111,101 +108,68 @@ func (x *exchange) reach() error {
 		x.tries++
 		x.pod = x.visit.Pod
 		err = x.send()
-		if _, unsent := errors.AsType[*UnsentError](err); !unsent {
+		unsent, again := errors.AsType[*UnsentError](err)
+		if !again {
 			return err
 		}
-		x.p.o.Log.InfoContext(x.ctx, "pod not reached, another is tried", "application", x.visit.App.ID.String(),
-			"pod", x.visit.Pod.Name, "address", x.visit.Pod.Address, "error", err)
+		x.p.o.Log.Info("pod not reached, another is tried", "application", x.visit.App.ID.String(),
+			"pod", x.visit.Pod.Name, "address", x.visit.Pod.Address, "error", unsent)
 		x.p.o.Metrics.retries.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Inc()
+		if x.tries >= x.p.o.Limits.Tries {
+			return errTries(x.tries)
+		}
 		x.pod = nil
 		waits, err = x.visit.Retry()
 	}
 }
 
-// footprint is what the request holds while it waits: its head, and what is gathered of its body.
-func (x *exchange) footprint() int64 {
-	n := int64(len(x.r.RequestURI) + len(x.r.Host) + 512)
-	for name, values := range x.r.Header {
-		for _, value := range values {
-			n += int64(len(name) + len(value))
-		}
+// arrival is what dispatch is told of the request.
+func (x *exchange) arrival() dispatch.Arrival {
+	a := dispatch.Arrival{Trace: x.ctx, Bytes: x.footprint()}
+	if x.span != nil {
+		a.TraceID = x.span.SpanContext().TraceID()
+	} else if x.parent.IsValid() {
+		a.TraceID = x.parent.TraceID()
 	}
-	return n + x.reserved()
+	return a
 }
 
-// reserved is what an announced body may hold while it is gathered.
-func (x *exchange) reserved() int64 {
-	if x.body.source == nil || x.request.Expect {
-		return 0
+// footprint is what the request holds while it waits: its head, and what was gathered of its body.
+func (x *exchange) footprint() int64 {
+	n := len(x.r.Target) + len(x.r.Host) + 512 + len(x.body.bytes)
+	for i := range x.r.Fields {
+		n += len(x.r.Fields[i].Name) + len(x.r.Fields[i].Value)
 	}
-	return min(max(x.r.ContentLength, 0), gatherLimit)
+	return int64(n)
 }
 
 // wait stays in the waiting room until there is a pod.
 func (x *exchange) wait() error {
-	_, span := x.p.o.Tracer.Start(x.ctx, "wait")
-	defer span.End()
-	if !x.request.Expect { // a client that waits for 100 Continue is not told to send yet
-		x.body.gather(x.reserved(), x.visit.Grow)
+	if x.span != nil {
+		_, span := x.p.o.Tracer.Start(x.ctx, "wait")
+		defer span.End()
 	}
-	err := x.visit.Wait(x.ctx)
-	x.body.leaveGathering()
-	return err
+	return x.visit.Wait(x.c.Gone())
 }
 
 // send sends the request to the visit's pod and reads the head of its answer.
 func (x *exchange) send() (err error) {
-	if x.body.source != nil {
-		whole, complete, err := x.body.whole(!x.request.Expect)
-		if err != nil {
-			return &BodyError{Err: err}
-		}
-		x.request.Body, x.request.Whole = &x.body, nil
-		if complete && len(x.r.Trailer) == 0 {
-			x.request.Body, x.request.Whole = nil, whole
-		}
+	to := Destination{Address: x.visit.Pod.Address}
+	if x.span != nil {
+		return x.sendTraced(to)
 	}
-	if !x.span.IsRecording() { // nor would a child be
-		x.inject(x.ctx)
-		x.answer, err = x.p.o.Sender.Do(x.ctx, x.visit.Pod.Address, &x.request)
-		return err
-	}
-	return x.sendTraced()
+	x.answer, err = x.p.o.Sender.Send(to, &x.out)
+	return err
 }
 
-// sendTraced sends within a span of its own, the parent of the pod's.
-func (x *exchange) sendTraced() (err error) {
-	ctx, span := x.p.o.Tracer.Start(x.ctx, "upstream", asClient)
-	defer span.End()
-	x.inject(ctx)
-	span.SetAttributes(attribute.String("nemesis.pod", x.visit.Pod.Name),
-		attribute.String("server.address", x.visit.Pod.Address), attribute.String("nemesis.reason", x.visit.Reason))
-	x.answer, err = x.p.o.Sender.Do(x.ctx, x.visit.Pod.Address, &x.request)
-	if err != nil {
-		span.SetStatus(codes.Error, err.Error())
-		return err
-	}
-	span.SetAttributes(attribute.Int("http.response.status_code", x.answer.Status))
-	return nil
-}
-
-// endBody returns when nobody reads the client's body any more.
-func (x *exchange) endBody() {
-	x.body.interrupt()
-	if x.request.Sent != nil {
-		<-x.request.Sent
-	}
-	x.body.give()
-}
-
-// finish ends the exchange on every side, and says what became of it. It tells whether the
-// connection to the client must be cut.
-func (x *exchange) finish() bool {
+// finish ends the exchange on every side, and says what became of it.
+func (x *exchange) finish() {
+	x.c.Watch(nil)
+	x.c.Interrupt()
 	if x.answer != nil {
-		x.answer.Body.Close()
+		x.answer.Close()
 	}
-	x.endBody()
-	now := time.Now()
+	now := x.p.o.Now()
 	if x.visit.App != nil {
 		x.visit.End(dispatch.Outcome{Status: x.status, Broken: x.broken})
 		x.p.o.Metrics.ended(x.visit.App.ID, x.status, now.Sub(x.began))
@@ -213,31 +177,29 @@ func (x *exchange) finish() bool {
 			x.p.o.Metrics.waited.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Observe(x.visit.Waited.Seconds())
 		}
 	}
-	x.p.o.AccessLog.Add(x.record(now))
-	x.unlisten()
-	x.log(now)
-	if x.span.IsRecording() {
-		x.span.SetAttributes(attribute.String("http.request.method", x.r.Method), attribute.String("url.path", x.r.URL.Path),
-			attribute.Int("http.response.status_code", x.status))
-		if x.status >= http.StatusInternalServerError || x.broken {
-			x.span.SetStatus(codes.Error, "")
-		}
-	}
-	x.span.End()
-	return x.cut
+	record := x.record(now)
+	x.p.o.AccessLog.Add(&record)
+	x.untap()
+	x.logLine(now)
+	x.endTrace()
+	x.ungather()
 }
 
-// log writes one line: at info when something was unusual (it waited, it failed), else at debug.
-func (x *exchange) log(now time.Time) {
+// logLine writes one line: at info when something was unusual (it waited, it failed), else at debug.
+func (x *exchange) logLine(now time.Time) {
 	level := slog.LevelDebug
 	if x.visit.Waited > 0 || x.status >= http.StatusInternalServerError || x.broken {
 		level = slog.LevelInfo
 	}
-	if !x.p.o.Log.Enabled(x.ctx, level) {
+	ctx := x.ctx
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	if !x.p.o.Log.Enabled(ctx, level) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 12)
-	attrs = append(attrs, slog.String("method", x.r.Method), slog.String("path", shortened(x.r.URL.Path)), slog.Int("status", x.status),
+	attrs = append(attrs, slog.String("method", x.r.Method), slog.String("path", shortened(x.r.Path)), slog.Int("status", x.status),
 		slog.Int64("bytes", x.sent), slog.Float64("ms", milliseconds(now.Sub(x.began))), slog.Int("tries", x.tries))
 	if x.visit.App != nil {
 		attrs = append(attrs, slog.String("application", x.visit.App.ID.String()), slog.Float64("waited_ms", milliseconds(x.visit.Waited)))
@@ -248,7 +210,7 @@ func (x *exchange) log(now time.Time) {
 	if x.fault != nil {
 		attrs = append(attrs, slog.String("error", x.fault.Error()))
 	}
-	x.p.o.Log.LogAttrs(x.ctx, level, "request", attrs...)
+	x.p.o.Log.LogAttrs(ctx, level, "request", attrs...)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

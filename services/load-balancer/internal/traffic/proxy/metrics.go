@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,7 +19,24 @@ const (
 	reasonTooLate  = "wake-up-timeout"
 	reasonClosing  = "closing"
 	reasonConns    = "too-many-connections"
+	reasonLocal    = "local-limit"
 )
+
+// Metrics are the counts of the data path. Labels are bounded: only applications that have a route
+// are named.
+type Metrics struct {
+	requests  *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	waited    *prometheus.HistogramVec
+	rejected  *prometheus.CounterVec
+	retries   *prometheus.CounterVec
+	failures  *prometheus.CounterVec
+	starts    *prometheus.CounterVec
+	wakeUps   *prometheus.CounterVec
+	wakeTime  *prometheus.HistogramVec
+	panics    prometheus.Counter
+	perTarget sync.Map // routing.Application to *targetMetrics, so that the hot path looks up no labels
+}
 
 // Buckets from a millisecond to ten minutes: an answer may be a cache hit or a long inference.
 var durationBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600}
@@ -44,7 +62,10 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		registry.MustRegister(h)
 		return h
 	}
+	panics := prometheus.NewCounter(prometheus.CounterOpts{Name: "nemesis_lb_faults_total", Help: "Faults of the load balancer that ended an exchange; each has a stack in the log."})
+	registry.MustRegister(panics)
 	return &Metrics{
+		panics:   panics,
 		requests: counter("requests_total", "Requests that ended, by the class of their status; gone: the client left first.", append(app, "code")...),
 		duration: histogram("request_duration_seconds", "From a request's arrival to its answer's last byte."),
 		waited:   histogram("waiting_seconds", "How long requests were in the waiting room that were there at all."),

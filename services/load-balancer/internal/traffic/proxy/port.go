@@ -1,74 +1,163 @@
 package proxy
 
 import (
-	"bufio"
-	"context"
 	"errors"
 	"io"
-	"net"
-	"net/http"
+	"net/netip"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 )
 
-// Gate tells whether a request came on a connection beyond the limit, and the limit.
-type Gate interface {
-	Over(ctx context.Context) (limit int, over bool)
-}
-
 // AccessLog keeps what became of every request. Add must return at once, whatever becomes of the
-// record: it is called at the end of each exchange.
-type AccessLog interface{ Add(r accesslog.Record) }
+// record, and keeps nothing of it that it does not copy: it is called at the end of each exchange.
+type AccessLog interface{ Add(r *accesslog.Record) }
 
-// Sender sends a request to the pod at an address and returns the head of its answer. When ctx
-// ends, also later while the answer is read, the connection to the pod is closed at once. The
-// errors are *UnsentError, *BodyError, ErrHeadTimeout, ErrBroken, or ctx's; a body that pauses for
-// too long ends with ErrSilent.
-type Sender interface {
-	Do(ctx context.Context, address string, r *Request) (*Answer, error)
+// Peer is who holds the client's connection.
+type Peer struct {
+	IP      netip.Addr
+	Address string // IP as text, without a zone
+	Port    uint16
+	TLS     bool // the connection is encrypted
 }
 
-// Request is what is sent to a pod. Its header has no hop-by-hop fields any more; what frames the
-// message (Content-Length, Transfer-Encoding, Trailer, Connection) is written from the fields here,
-// whatever the header says.
-type Request struct {
-	Method        string
-	Target        string // escaped path and query
-	Host          string
-	Header        http.Header
-	Body          io.Reader   // nil is none
-	ContentLength int64       // of the body; -1 is not known
-	Whole         []byte      // the body when it is in memory already; then Body is nil
-	Trailer       http.Header // nil values before the body was read, then what is sent after it
-	Expect        bool        // the client waits for 100 Continue before it sends the body
-	Upgrade       string      // the protocol that the client asks for; "" is none
+// Client is the client's side of one exchange, whatever the engine. Reading the body and writing the
+// answer may go on side by side; all else is called by one goroutine, but for Interrupt.
+type Client interface {
+	Body
+	Watcher
+	Peer() Peer
 
-	// Inform passes on an informational answer (1xx) other than 100 and 101; it may be nil.
-	Inform func(status int, header http.Header)
+	// Crowded tells whether the connection is beyond the limit of open ones, and the limit.
+	Crowded() (limit int, crowded bool)
 
-	// Sent is set by the sender: it is closed when nobody reads Body any more. nil: nobody does.
-	Sent <-chan struct{}
+	// Inform passes on an informational answer (1xx). HTTP/1.0 gets none.
+	Inform(h *message.Response) error
+	// Begin puts the head of the answer into the buffer.
+	Begin(h *Head) error
+	// Space is where the next part of the answer's body may be put; Commit says how much of it was.
+	// Nothing may come between the two.
+	Space() []byte
+	Commit(n int) error
+	// Flush sends what is in the buffer.
+	Flush() error
+	// End ends the answer and sends it. Without it the client sees that the answer is not whole.
+	End(trailer message.Fields) error
+	// Tunnel hands out the connection after an answer with status 101.
+	Tunnel() (Stream, error)
 }
 
-// Answer is what the pod answered. Its body must be closed.
-type Answer struct {
-	Status        int
-	Header        http.Header
-	ContentLength int64 // -1 is not known
-	Body          AnswerBody
-}
-
-// AnswerBody gives the body as it comes.
-type AnswerBody interface {
+// Body is the body of a client's request.
+type Body interface {
+	// Read gives the body as it comes, and io.EOF at its end. It is bounded in how long it may pause,
+	// and in how slow it may be.
 	io.Reader
-	// Buffered is how many bytes have come that were not read yet.
+	// Trailer is what follows the body, after its end.
+	Trailer() message.Fields
+	// Continue tells a client that waits for it (Expect) to send the body.
+	Continue() error
+	// Interrupt makes Read fail from now on, also one that is under way; any goroutine may call it.
+	Interrupt()
+}
+
+// Watcher sees when a client goes.
+type Watcher interface {
+	// Watch names who is told when the client has gone, in place of the one before; nil is nobody. One
+	// that is named after the client has gone is told at once.
+	Watch(c Canceler)
+	// Gone is closed when the client has gone.
+	Gone() <-chan struct{}
+	// HasGone tells whether it has.
+	HasGone() bool
+}
+
+// Canceler ends at once what it does for a client. Any goroutine may call it.
+type Canceler interface{ Cancel() }
+
+// Head is the head of an answer on its way to the client. What frames it is written by the engine:
+// a Content-Length of Length, or whatever an answer of unknown length needs.
+type Head struct {
+	Status   int
+	Reason   string
+	Fields   message.Fields  // as they came
+	Add      []message.Field // beside them
+	Length   int64           // of the body; -1 is not known
+	Bodiless bool            // no body follows, and Fields say how long it would be
+	Close    bool            // the connection shall end after this answer
+	Upgrade  string          // of 101
+}
+
+// Sender sends a request to a pod and returns when the head of the answer is there. The errors are
+// *UnsentError, *LocalError, *BodyError, ErrGone, ErrHeadTimeout and ErrBroken. Nobody reads the
+// client's body any more when an error is returned.
+type Sender interface {
+	Send(to Destination, r *Outgoing) (Answer, error)
+}
+
+// Destination is where a request goes.
+type Destination struct {
+	Address  string // IP:port
+	Protocol string // that the pod speaks: "" is HTTP/1.1
+}
+
+// Outgoing is a request on its way to a pod. What frames the message is written from the fields here,
+// whatever Head's fields say.
+type Outgoing struct {
+	Head     *message.Request // fields as they came; those that are dropped do not go out
+	Add      []message.Field  // beside them
+	Path     string           // that the pod is asked for
+	Host     string
+	Whole    []byte // the body when it is in memory to its end; then Streams is false
+	Begun    []byte // else the beginning of it
+	Streams  bool   // the rest, or all, is read from Client
+	Length   int64  // of the body; -1 is not known
+	Expect   bool   // the client waits for 100 Continue before it sends the body
+	Upgrade  string // the protocol that the client asks for; "" is none
+	Client   Exchanging
+	Silence  time.Duration // how long the pod may neither take nor send a byte
+	Resend   bool          // it may be sent again when a used connection ends without a byte of an answer
+	Inform   func(h *message.Response)
+	Progress func(now time.Time) // bytes of the body went by; it may be nil
+}
+
+// Exchanging is what a sender asks of the client's side.
+type Exchanging interface {
+	Body
+	Watcher
+}
+
+// Answer is what a pod answers. Close it.
+type Answer interface {
+	Head() *message.Response
+	// Buffered is how many bytes of the body have come that were not read yet.
 	Buffered() int
-	// Trailer is what follows the body: the announced names before its end, the values after.
-	Trailer() http.Header
-	// Tunnel hands out the connection after 101 Switching Protocols, and what was read of it.
-	Tunnel() (net.Conn, *bufio.Reader)
-	// Close ends the exchange. Before the body's end it tells the pod to stop.
+	// Ended tells whether the body was read to its end.
+	Ended() bool
+	// Await returns when there are some, and io.EOF when the body has ended. It holds no memory while it
+	// waits.
+	Await() error
+	// Read gives the body as it comes, and io.EOF at its end; ErrSilent when the pod pauses too long.
+	io.Reader
+	// Trailer is what follows the body, after its end.
+	Trailer() message.Fields
+	// Tunnel hands out the connection after 101 Switching Protocols.
+	Tunnel() Stream
+	// Close ends the exchange; before the body's end it tells the pod to stop. When it returns nobody
+	// reads the client's body any more.
 	Close()
+}
+
+// Stream is one side of a tunnel: bytes both ways.
+type Stream interface {
+	// Next returns the bytes that come next; they are valid until Used is called.
+	Next() ([]byte, error)
+	Used(n int)
+	Write(p []byte) (int, error)
+	// Idle bounds how long the next read or write may take.
+	Idle(read, write time.Duration, now time.Time)
+	CloseWrite() error
+	Close() error
 }
 
 // The ways in which an exchange fails. ErrBroken is wrapped around its cause.
@@ -76,6 +165,8 @@ var (
 	ErrBroken      = errors.New("the connection to the pod broke before the answer's head")
 	ErrHeadTimeout = errors.New("the pod was silent for too long before its answer's head")
 	ErrSilent      = errors.New("the pod was silent for too long within its answer")
+	ErrGone        = errors.New("the client has gone")
+	ErrInterrupted = errors.New("the exchange has ended")
 )
 
 // UnsentError is a failure before the first byte of the request left: it may be sent elsewhere.
@@ -85,6 +176,14 @@ func (e *UnsentError) Error() string { return "not sent: " + e.Err.Error() }
 
 // Unwrap gives the cause.
 func (e *UnsentError) Unwrap() error { return e.Err }
+
+// LocalError is a failure of this machine that says nothing of the pod: no descriptor or port is left.
+type LocalError struct{ Err error }
+
+func (e *LocalError) Error() string { return "a limit of this load balancer: " + e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *LocalError) Unwrap() error { return e.Err }
 
 // BodyError is a failure to read the request's body from the client.
 type BodyError struct{ Err error }

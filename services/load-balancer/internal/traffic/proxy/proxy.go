@@ -1,27 +1,26 @@
 // Package proxy carries a client's request from its arrival to the last byte of its answer. The
 // whole way is one function, exchange.run: limits, routing, waiting room, pod, upstream, answer.
-// One struct, exchange, travels it; nothing travels in context values but the trace, and the mark
-// of a connection that is one too many. Requests that the admin API makes for someone go the same
-// way (Call), with the application named instead of found.
+// One struct, exchange, travels it. Requests that the admin API makes for someone go the same way
+// (Call), with the application named instead of found.
 //
-// It decides nothing about pods (dispatch does) and opens no connection to them (upstream does). The
-// start call to the controller is made here, by Waker, through a port.
+// It knows no engine: the client's side is a Client, the pod's an Answer, and what passes between
+// them are heads as message has them. It decides nothing about pods (dispatch does) and opens no
+// connection to them (upstream does). The start call to the controller is made here, by Waker,
+// through a port.
 package proxy
 
 import (
-	"context"
 	"log/slog"
-	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
@@ -35,74 +34,94 @@ type Matcher interface {
 type Limits struct {
 	Body       int64         // bytes of a request's body
 	URI        int           // bytes of the request's target
-	StreamIdle time.Duration // longest pause of a client that sends a body, takes an answer, or is in a tunnel
+	StreamIdle time.Duration // longest pause of a tunnel
+	Gathered   int64         // bytes of bodies that are read before a pod is asked for, all together
+	Tries      int           // pods that one request is tried on
 }
 
 // Options are what a proxy is made of.
 type Options struct {
 	Matcher        Matcher
 	Sender         Sender
-	Gate           Gate
 	AccessLog      AccessLog
-	LogRequest     []string // header fields of requests that the access log is told, in lower case
+	LogRequest     []string // header fields of requests that the access log is given, in lower case
 	LogResponse    []string // likewise of answers
 	Limits         Limits
-	TrustedProxies []netip.Prefix // whose X-Forwarded-* headers are believed
+	Silence        func() time.Duration // how long a pod may neither take nor send a byte
+	TrustedProxies []netip.Prefix       // whose X-Forwarded-* fields are believed
 	Log            *slog.Logger
-	Tracer         trace.Tracer
+	Tracer         trace.Tracer // nil: no spans are made, and trace fields pass unchanged
+	TrustTraces    bool         // a client's trace is continued, else it is only linked
 	Metrics        *Metrics
+	Now            func() time.Time
 }
 
 // Proxy is the handler of the data port.
 type Proxy struct {
-	o          Options
-	propagator propagation.TextMapPropagator
-	guests     guests
-	request    []field // that are logged
-	response   []field
+	o        Options
+	gathered atomic.Int64
+	active   active
 }
 
 // New makes a proxy.
 func New(o Options) *Proxy {
-	return &Proxy{
-		o: o, propagator: otel.GetTextMapPropagator(), guests: guests{open: map[guest]struct{}{}},
-		request: fields(o.LogRequest), response: fields(o.LogResponse),
+	if o.Now == nil {
+		o.Now = time.Now
 	}
+	if o.Limits.Tries == 0 {
+		o.Limits.Tries = 8
+	}
+	return &Proxy{o: o, active: active{open: map[closer]struct{}{}}}
 }
 
-// The options of spans, made once: each would be an allocation for each request.
-var asServer, asClient = trace.WithSpanKind(trace.SpanKindServer), trace.WithSpanKind(trace.SpanKindClient)
+// exchanges are those that ended: each is some kilobytes, and most last for a millisecond.
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
-// ServeHTTP proxies one request.
-func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := p.begin(w, r)
+// Serve proxies one request. The head is the proxy's until it returns.
+func (p *Proxy) Serve(c Client, r *message.Request) {
+	x := p.begin(c, r)
+	defer x.end()
 	x.run()
-	if x.finish() {
-		panic(http.ErrAbortHandler) // the client must see that the answer is not whole
+}
+
+// Malformed answers a request whose head cannot be read.
+func (p *Proxy) Malformed(c Client, r *message.Request, err error) {
+	x := p.begin(c, r)
+	defer x.end()
+	x.refuse(err)
+}
+
+func (p *Proxy) begin(c Client, r *message.Request) *exchange {
+	x := exchanges.Get().(*exchange) //nolint:forcetypeassert // the pool holds nothing else
+	x.p, x.c, x.r, x.began = p, c, r, p.o.Now()
+	x.startTrace()
+	return x
+}
+
+// end ends the exchange, however it came to that: a fault of ours ends one exchange and no more.
+func (x *exchange) end() {
+	if fault := recover(); fault != nil {
+		x.p.o.Metrics.panics.Inc()
+		x.p.o.Log.Error("a fault in the load balancer ended an exchange", "fault", fault, "stack", string(debug.Stack()))
+		x.fault = errFault
 	}
+	defer x.recycle()
+	defer func() {
+		if fault := recover(); fault != nil {
+			x.p.o.Metrics.panics.Inc()
+			x.p.o.Log.Error("a fault in the load balancer at the end of an exchange", "fault", fault, "stack", string(debug.Stack()))
+		}
+	}()
+	x.finish()
 }
 
-func (p *Proxy) begin(w http.ResponseWriter, r *http.Request) *exchange {
-	ctx := p.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-	ctx, span := p.o.Tracer.Start(ctx, "proxy", asServer)
-	return &exchange{p: p, w: w, r: r, control: http.NewResponseController(w), ctx: ctx, span: span, began: time.Now()}
+func (x *exchange) recycle() {
+	clear(x.add)
+	clear(x.answerAdd)
+	*x = exchange{add: x.add[:0], answerAdd: x.answerAdd[:0], body: body{bytes: x.body.bytes[:0]}}
+	exchanges.Put(x)
 }
 
-// Drain waits until every tunnel and every Call has ended; when ctx ends first it closes those that
-// are left, and returns how many they were. The data port's own drain does not know them.
-func (p *Proxy) Drain(ctx context.Context) int { return p.guests.drain(ctx) }
-
-// Metrics are the counts of the data path. Labels are bounded: only applications that have a route
-// are named.
-type Metrics struct {
-	requests  *prometheus.CounterVec
-	duration  *prometheus.HistogramVec
-	waited    *prometheus.HistogramVec
-	rejected  *prometheus.CounterVec
-	retries   *prometheus.CounterVec
-	failures  *prometheus.CounterVec
-	starts    *prometheus.CounterVec
-	wakeUps   *prometheus.CounterVec
-	wakeTime  *prometheus.HistogramVec
-	perTarget sync.Map // routing.Application to *targetMetrics, so that the hot path looks up no labels
-}
+// Drain waits until every tunnel and every Call has ended; when done is closed first it closes those
+// that are left, and returns how many they were. The engines know all other exchanges.
+func (p *Proxy) Drain(done <-chan struct{}) int { return p.active.drain(done) }

@@ -1,107 +1,89 @@
 package proxy
 
 import (
-	"net"
-	"net/http"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 )
 
-// record is what the access log is told of the exchange when it has ended. It makes no texts.
+// record is what the access log is given of the exchange when it has ended. It makes no texts.
 func (x *exchange) record(now time.Time) accesslog.Record {
-	h, span := x.r.Header, x.span.SpanContext()
+	if x.peer.Address == "" { // it was refused before its head was looked at
+		x.peer = x.c.Peer()
+	}
+	fields, ids := x.r.Fields, x.ids()
 	r := accesslog.Record{
 		ArrivedAt: x.began, Took: now.Sub(x.began), Waited: x.visit.Waited, FirstByte: x.first,
-		Method: x.r.Method, Scheme: x.scheme, Host: x.r.Host, Path: x.path, Query: x.r.URL.RawQuery,
-		Version: strings.TrimPrefix(x.r.Proto, "HTTP/"), RequestID: first(h["X-Request-Id"]),
-		UserAgent: first(h["User-Agent"]), Referrer: first(h["Referer"]), RequestType: first(h["Content-Type"]), RequestHeaders: x.asked,
-		Client: x.client(), Peer: x.peer, PeerPort: portOf(x.r.RemoteAddr),
+		Method: x.r.Method, Scheme: x.scheme, Host: x.r.Host, Path: x.r.Path, Query: x.r.Query,
+		Version: x.r.Version.String(), RequestHeaders: logged(fields, x.p.o.LogRequest),
+		Client: x.client(), Peer: x.peer.Address, PeerPort: x.peer.Port,
 		Tries: x.tries, WakeUp: x.visit.WakeUp,
 		Status: x.status, RequestBytes: x.body.taken, ResponseBytes: x.sent,
-		TraceID: span.TraceID(), SpanID: span.SpanID(), Refusal: string(x.refused),
+		TraceID: ids.TraceID(), SpanID: ids.SpanID(), Refusal: string(x.refused),
+	}
+	for i := range fields {
+		f := &fields[i]
+		switch f.Known {
+		case message.XRequestID:
+			r.RequestID = f.Value
+		case message.UserAgent:
+			r.UserAgent = f.Value
+		case message.Referer:
+			r.Referrer = f.Value
+		case message.ContentType:
+			r.RequestType = f.Value
+		}
 	}
 	if x.visit.App != nil {
 		r.Application = accesslog.Application(x.visit.App.ID)
 	}
 	if x.pod != nil {
-		r.Pod, r.Address, r.PodPath, r.Policy = x.pod.Name, x.pod.Address, x.match.Path, x.visit.Reason
+		r.Pod, r.Address, r.PodPath, r.Policy = x.pod.Name, x.pod.Address, x.out.Path, x.visit.Reason
 		r.Upstream = now.Sub(x.visit.SentAt)
 	}
 	if x.fault != nil {
 		r.Error = x.fault.Error()
 	}
-	answer := x.w.Header() // of a refusal; the server takes nothing back from it
-	if x.answer != nil {
-		answer = x.answer.Header
-	}
-	r.ResponseType, r.ResponseHeaders = first(answer["Content-Type"]), logged(answer, x.p.response)
+	r.ResponseType, r.ResponseHeaders = x.answered.First(message.ContentType), logged(x.answered, x.p.o.LogResponse)
 	if x.tap != nil {
 		r.GenAI = x.tap.Facts()
 	}
 	return r
 }
 
-func first(values []string) string {
-	if len(values) == 0 {
-		return ""
-	}
-	return values[0]
-}
-
-// field is the name of a header field, as it is looked up and as it is logged.
-type field struct{ canonical, lower string }
-
-func fields(lower []string) []field {
-	all := make([]field, 0, len(lower))
-	for _, name := range lower {
-		all = append(all, field{http.CanonicalHeaderKey(name), name})
-	}
-	return all
-}
-
-// logged are those fields of a header.
-func logged(h http.Header, fields []field) []accesslog.Header {
+// logged are those fields of a head; names are in lower case.
+func logged(fields message.Fields, names []string) []accesslog.Header {
 	var all []accesslog.Header
-	for _, f := range fields {
-		if values := h[f.canonical]; len(values) > 0 {
-			all = append(all, accesslog.Header{Name: f.lower, Values: values})
+	for _, name := range names {
+		var values []string
+		for i := range fields {
+			if fields[i].Is(name) {
+				values = append(values, fields[i].Value)
+			}
+		}
+		if len(values) > 0 {
+			all = append(all, accesslog.Header{Name: name, Values: values})
 		}
 	}
 	return all
 }
 
-// peerOf is the address of who holds the connection.
-func peerOf(remote string) string {
-	peer, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return remote
-	}
-	return peer
-}
-
-// portOf is the port of who holds the connection; 0 when there is none.
-func portOf(remote string) uint16 {
-	port, err := strconv.ParseUint(remote[strings.LastIndexByte(remote, ':')+1:], 10, 16)
-	if err != nil {
-		return 0
-	}
-	return uint16(port)
-}
-
 // client is who really asks: the nearest address in the chain of proxies that is not a trusted
 // one's. What stands before it in the chain, anyone may have written.
 func (x *exchange) client() string {
-	if x.peer == "" { // it was refused before its header was looked at
-		x.peer = peerOf(x.r.RemoteAddr)
+	if !x.trusts(x.peer.IP) {
+		return x.peer.Address
 	}
-	client := x.peer
-	chain := x.r.Header["X-Forwarded-For"]
-	for i := len(chain) - 1; i >= 0 && x.trusts(client); i-- {
-		for rest, more := chain[i], true; more && x.trusts(client); {
+	client, ip := x.peer.Address, x.peer.IP
+	fields := x.r.Fields
+	for i := len(fields) - 1; i >= 0; i-- {
+		if fields[i].Known != message.XForwardedFor {
+			continue
+		}
+		for rest, more := fields[i].Value, true; more; {
 			var hop string
 			if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
 				rest, hop = rest[:comma], rest[comma+1:]
@@ -112,19 +94,21 @@ func (x *exchange) client() string {
 			if !ok {
 				return client
 			}
-			client = address
+			if client, ip = address.String(), address; !x.trusts(ip) {
+				return client
+			}
 		}
 	}
 	return client
 }
 
 // addressOf is the address in a part of X-Forwarded-For, which may have a port.
-func addressOf(hop string) (string, bool) {
+func addressOf(hop string) (netip.Addr, bool) {
 	if address, err := netip.ParseAddr(hop); err == nil {
-		return address.Unmap().String(), true
+		return address.Unmap().WithZone(""), true
 	}
 	if both, err := netip.ParseAddrPort(hop); err == nil {
-		return both.Addr().Unmap().String(), true
+		return both.Addr().Unmap().WithZone(""), true
 	}
-	return "", false
+	return netip.Addr{}, false
 }

@@ -4,135 +4,122 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
-	"strings"
-	"sync"
-	"time"
+	"strconv"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 )
-
-var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
-
-// bigBody is the length from which on a slow client is given a deadline for each part; a shorter
-// one fits into the socket's buffer.
-const bigBody = 64 << 10
 
 // relay brings the answer to the client: the head, the body as it comes, the trailers.
 func (x *exchange) relay() {
 	x.visit.Answered()
-	if x.answer.Status == http.StatusSwitchingProtocols {
+	head := x.answer.Head()
+	if head.Status == http.StatusSwitchingProtocols {
 		x.tunnel()
 		return
 	}
-	x.writeHead()
-	err := x.copyBody()
-	if err == nil {
-		x.writeTrailers()
+	if err := x.beginAnswer(head); err != nil {
+		x.fault = err
 		return
 	}
-	x.fault, x.cut = err, true
+	x.tapIfTelling(head)
+	if err := x.copyBody(); err != nil {
+		x.fault = err
+		return
+	}
+	if err := x.c.End(x.answer.Trailer()); err != nil {
+		x.fault = fmt.Errorf("write to the client: %w", err)
+	}
 }
 
-func (x *exchange) writeHead() {
-	head := x.answer.Header
-	stripHopByHop(head)
-	h := x.w.Header()
-	maps.Copy(h, head)
-	if _, ok := head["Content-Type"]; !ok {
-		h["Content-Type"] = nil // the server must not guess
+func (x *exchange) beginAnswer(from *message.Response) error {
+	from.Fields.DropHopByHop()
+	bodiless := x.r.Method == http.MethodHead || from.Status == http.StatusNoContent || from.Status == http.StatusNotModified
+	if !bodiless {
+		from.Fields.Drop(message.ContentLength)
 	}
-	for name := range x.answer.Body.Trailer() {
-		h.Add("Trailer", name)
-	}
+	x.answerAdd = x.answerAdd[:0]
 	if x.visit.Waited > 0 {
-		h.Add("Server-Timing", fmt.Sprintf("wait;dur=%.1f", milliseconds(x.visit.Waited)))
+		value := "wait;dur=" + strconv.FormatFloat(milliseconds(x.visit.Waited), 'f', 1, 64)
+		x.answerAdd = append(x.answerAdd, message.Field{Name: "Server-Timing", Value: value})
 	}
-	x.status = x.answer.Status
-	x.w.WriteHeader(x.status)
-}
-
-// streams tells whether each part must reach the client at once: when the length is not known, and
-// for events.
-func (x *exchange) streams() bool {
-	return x.answer.ContentLength < 0 || strings.HasPrefix(x.answer.Header.Get("Content-Type"), "text/event-stream")
-}
-
-func (x *exchange) copyBody() error {
-	buffer := copyBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
-	defer copyBuffers.Put(buffer)
-	streams := x.streams()
-	if streams && x.answer.Body.Buffered() == 0 {
-		if err := x.flush(); err != nil { // the head alone, before the first part comes
-			return err
-		}
-	}
-	x.listen()
-	slow := streams || x.answer.ContentLength > bigBody
-	if slow {
-		defer func() { _ = x.control.SetWriteDeadline(time.Time{}) }()
-	}
-	for {
-		n, err := x.answer.Body.Read(*buffer)
-		if n > 0 {
-			if x.sent == 0 {
-				x.first = time.Since(x.began)
-			}
-			if x.tap != nil {
-				x.tap.Take((*buffer)[:n])
-			}
-			if slow {
-				x.mark()
-			}
-			if _, err := x.w.Write((*buffer)[:n]); err != nil {
-				return fmt.Errorf("write to the client: %w", err)
-			}
-			x.sent += int64(n)
-			if streams && err == nil {
-				if err := x.flush(); err != nil {
-					return err
-				}
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			if x.ctx.Err() == nil {
-				x.broken = true
-				kind := "broke-off"
-				if errors.Is(err, ErrSilent) {
-					kind = "silent"
-				}
-				x.p.o.Metrics.failures.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment, kind).Inc()
-			}
-			return fmt.Errorf("read from the pod: %w", err)
-		}
-	}
-}
-
-// mark notes a part on its way to the client, and gives the client time to take it. The system is
-// asked only now and then: for each part it would cost as much as the part.
-func (x *exchange) mark() {
-	now := time.Now()
-	x.visit.App.Touch(now)
-	if idle := x.p.o.Limits.StreamIdle; now.Sub(x.lastMark) > idle/8 {
-		x.lastMark = now
-		_ = x.control.SetWriteDeadline(now.Add(idle))
-	}
-}
-
-func (x *exchange) flush() error {
-	if err := x.control.Flush(); err != nil {
+	x.status, x.answered = from.Status, from.Fields
+	err := x.c.Begin(&Head{
+		Status: from.Status, Reason: from.Reason, Fields: from.Fields, Add: x.answerAdd,
+		Length: from.Length, Bodiless: bodiless, Close: !x.body.ended,
+	})
+	if err != nil {
 		return fmt.Errorf("write to the client: %w", err)
 	}
 	return nil
 }
 
-// writeTrailers sends what came after the body. Names that were not announced need the prefix.
-func (x *exchange) writeTrailers() {
-	for name, values := range x.answer.Body.Trailer() {
-		for _, value := range values {
-			x.w.Header().Add(http.TrailerPrefix+name, value)
+// copyBody passes the body on as it comes: what is there is sent before anything is waited for.
+func (x *exchange) copyBody() error {
+	for {
+		if x.answer.Buffered() == 0 {
+			if err := x.awaitBody(); errors.Is(err, io.EOF) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
+		space := x.c.Space()
+		n, err := x.answer.Read(space)
+		if n > 0 {
+			x.note(space[:n])
+		}
+		if fault := x.c.Commit(n); fault != nil {
+			return fmt.Errorf("write to the client: %w", fault)
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return x.brokeOff(err)
 		}
 	}
+}
+
+// awaitBody waits for more of the body, io.EOF at its end.
+func (x *exchange) awaitBody() error {
+	if x.answer.Ended() {
+		return io.EOF
+	}
+	if err := x.c.Flush(); err != nil {
+		return fmt.Errorf("write to the client: %w", err)
+	}
+	if err := x.answer.Await(); err != nil && !errors.Is(err, io.EOF) {
+		return x.brokeOff(err)
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// note takes down what passes.
+func (x *exchange) note(part []byte) {
+	now := x.p.o.Now()
+	if x.sent == 0 {
+		x.first = now.Sub(x.began)
+	}
+	x.sent += int64(len(part))
+	if x.tap != nil {
+		x.tap.Take(part)
+	}
+	x.visit.App.Touch(now)
+}
+
+// brokeOff notes that the pod ended its answer before its end.
+func (x *exchange) brokeOff(err error) error {
+	_ = x.c.Flush() // what came is the client's
+	if !x.c.HasGone() {
+		x.broken = true
+		kind := "broke-off"
+		if errors.Is(err, ErrSilent) {
+			kind = "silent"
+		}
+		x.p.o.Metrics.failures.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment, kind).Inc()
+	}
+	return fmt.Errorf("read from the pod: %w", err)
 }

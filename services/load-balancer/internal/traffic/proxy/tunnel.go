@@ -1,110 +1,109 @@
 package proxy
 
 import (
-	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 )
 
 // tunnel is a connection that has changed its protocol, such as a WebSocket: bytes go both ways
-// until one side ends it, or none come for too long.
+// until both sides have ended it, or none come for too long. One side may end before the other: it
+// has no more to say, and may still listen.
 type tunnel struct {
-	client, pod net.Conn
+	client, pod Stream
 	last        atomic.Int64 // UnixNano of the last byte, either way
 	idle        time.Duration
+	now         func() time.Time
 	touch       func(time.Time)
 }
 
 // tunnel tells the client that the protocol changes, and joins the two connections.
 func (x *exchange) tunnel() {
-	x.status = http.StatusSwitchingProtocols
-	protocol := x.answer.Header.Get("Upgrade")
-	pod, fromPod := x.answer.Body.Tunnel()
-	defer func() { _ = pod.Close() }()
-	client, fromClient, err := x.control.Hijack()
-	if err != nil {
-		x.fault, x.cut = fmt.Errorf("hijack: %w", err), true
-		return
-	}
-	defer func() { _ = client.Close() }()
-	_ = client.SetDeadline(time.Time{})
-	if err := x.writeSwitch(client, protocol); err != nil {
+	head := x.answer.Head()
+	head.Fields.DropHopByHop()
+	head.Fields.Drop(message.ContentLength)
+	x.status, x.answered = head.Status, head.Fields
+	x.c.Watch(nil) // who ends one side of a tunnel may go on listening
+	if err := x.c.Begin(&Head{Status: http.StatusSwitchingProtocols, Reason: head.Reason, Fields: head.Fields, Bodiless: true, Upgrade: head.Upgrade}); err != nil {
 		x.fault = err
 		return
 	}
-	t := &tunnel{client: client, pod: pod, idle: x.p.o.Limits.StreamIdle, touch: x.visit.App.Touch}
-	x.p.guests.add(t)
-	defer x.p.guests.remove(t)
-	x.body.taken, x.sent, x.fault = t.run(fromClient.Reader, fromPod)
-}
-
-func (x *exchange) writeSwitch(client net.Conn, protocol string) error {
-	head := x.answer.Header
-	stripHopByHop(head)
-	w := bufio.NewWriter(client)
-	_, _ = w.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + protocol + "\r\n")
-	_ = head.Write(w)
-	_, _ = w.WriteString("\r\n")
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("write to the client: %w", err)
+	client, err := x.c.Tunnel()
+	if err != nil {
+		x.fault = err
+		return
 	}
-	return nil
+	t := &tunnel{client: client, pod: x.answer.Tunnel(), idle: x.p.o.Limits.StreamIdle, now: x.p.o.Now, touch: x.visit.App.Touch}
+	x.p.active.add(t)
+	defer x.p.active.remove(t)
+	x.body.taken, x.sent, x.fault = t.run()
 }
 
-// run copies both ways and returns how many bytes came from the client and went to it. When one
-// side has no more to say the other is told, and may finish.
-func (t *tunnel) run(fromClient, fromPod *bufio.Reader) (up, down int64, err error) {
-	t.last.Store(time.Now().UnixNano())
+// run copies both ways and returns how many bytes came from the client and went to it.
+func (t *tunnel) run() (up, down int64, err error) {
+	t.last.Store(t.now().UnixNano())
 	ended := make(chan error, 1)
 	go func() {
+		defer func() {
+			if fault := recover(); fault != nil {
+				t.Cancel()
+				ended <- errFault
+			}
+		}()
 		var err error
-		up, err = t.copy(t.pod, t.client, fromClient)
+		up, err = t.copy(t.pod, t.client)
 		ended <- err
 	}()
-	down, err = t.copy(t.client, t.pod, fromPod)
-	err = errors.Join(<-ended, err)
-	return up, down, err
+	down, err = t.copy(t.client, t.pod)
+	return up, down, errors.Join(<-ended, err)
 }
 
-func (t *tunnel) copy(to, from net.Conn, buffered *bufio.Reader) (int64, error) {
-	buffer := copyBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
-	defer copyBuffers.Put(buffer)
+func (t *tunnel) copy(to, from Stream) (int64, error) {
 	var total int64
 	for {
-		_ = from.SetReadDeadline(time.Unix(0, t.last.Load()).Add(t.idle))
-		n, err := buffered.Read(*buffer)
-		if n > 0 {
-			now := time.Now()
+		part, err := from.Next()
+		if len(part) > 0 {
+			now := t.now()
 			t.last.Store(now.UnixNano())
 			t.touch(now)
-			_ = to.SetWriteDeadline(now.Add(t.idle))
-			if _, err := to.Write((*buffer)[:n]); err != nil {
-				t.close()
-				return total, err
+			to.Idle(0, t.idle, now)
+			_, fault := to.Write(part)
+			from.Used(len(part))
+			if fault != nil {
+				t.Cancel()
+				return total, fault
 			}
-			total += int64(n)
+			total += int64(len(part))
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			return total, to.CloseWrite()
+		case t.mayGoOn(err):
+			from.Idle(t.idle-t.now().Sub(time.Unix(0, t.last.Load())), 0, t.now())
+		default:
+			t.Cancel()
+			return total, err
 		}
 		if err == nil {
-			continue
+			from.Idle(t.idle, 0, t.now())
 		}
-		var timeout net.Error
-		if errors.As(err, &timeout) && timeout.Timeout() && time.Since(time.Unix(0, t.last.Load())) < t.idle {
-			continue // the other way had bytes meanwhile
-		}
-		if half, ok := to.(interface{ CloseWrite() error }); ok && errors.Is(err, io.EOF) {
-			return total, half.CloseWrite()
-		}
-		t.close()
-		return total, err
 	}
 }
 
-func (t *tunnel) close() {
+// mayGoOn tells whether a read ran out of time while the other way had bytes.
+func (t *tunnel) mayGoOn(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout() && t.now().Sub(time.Unix(0, t.last.Load())) < t.idle
+}
+
+// Cancel ends both sides.
+func (t *tunnel) Cancel() {
 	_ = t.client.Close()
 	_ = t.pod.Close()
 }

@@ -1,0 +1,224 @@
+// Package link is one side's connection as the engines use it: a read buffer that is there only
+// while bytes are in it, writes that go out at once, and deadlines that are moved only now and then.
+// A connection on which nothing moves holds no buffer at all.
+//
+// Reading goes past net.Conn.Read where there is a socket: it waits for bytes first and takes a
+// buffer then. What wraps a socket (TLS) is read the usual way, and keeps its buffer.
+package link
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+)
+
+// ErrFull is returned by Fill when the buffer holds as much as it may.
+var ErrFull = errors.New("the buffer is full")
+
+// Conn is one connection. One goroutine reads and one writes at a time; Close and Interrupt may be
+// called by any.
+type Conn struct {
+	nc  net.Conn
+	raw syscall.RawConn // nil: no socket that can be waited for without a buffer
+
+	buffer   *buffer
+	from, to int // of what is buffered
+
+	wait    func(fd uintptr) bool // made once: reads when bytes are there
+	into    []byte                // what wait reads into; nil: the buffer
+	n       int
+	fault   error
+	written int64
+
+	reads, writes deadline
+}
+
+// New takes a connection over. A read after bytes that were taken from it before begins with these.
+func New(nc net.Conn) *Conn {
+	c := &Conn{nc: nc}
+	c.reads.set, c.writes.set = nc.SetReadDeadline, nc.SetWriteDeadline
+	if socket, ok := nc.(*net.TCPConn); ok {
+		if raw, err := socket.SyscallConn(); err == nil && canWait {
+			c.raw, c.wait = raw, c.readWhenReady
+		}
+	}
+	return c
+}
+
+// Net is the connection itself.
+func (c *Conn) Net() net.Conn { return c.nc }
+
+// Buffered is what has come and was not used yet; valid until the next Fill.
+func (c *Conn) Buffered() []byte {
+	if c.buffer == nil {
+		return nil
+	}
+	return c.buffer.bytes[c.from:c.to]
+}
+
+// Use says that the first n buffered bytes are done with.
+func (c *Conn) Use(n int) {
+	c.from += n
+	if c.from == c.to {
+		c.from, c.to = 0, 0
+		c.release()
+	}
+}
+
+func (c *Conn) release() {
+	if c.buffer != nil && c.raw != nil {
+		put(c.buffer)
+		c.buffer = nil
+	}
+}
+
+// Fill reads what comes behind what is buffered, which may be at most most bytes then. It returns
+// when there is at least one more. Errors are those of the connection, io.EOF and ErrFull.
+func (c *Conn) Fill(most int) error {
+	if c.buffer != nil && c.to == len(c.buffer.bytes) {
+		if err := c.makeRoom(most); err != nil {
+			return err
+		}
+	}
+	n, err := c.read(nil)
+	c.to += n
+	if err != nil && c.from == c.to {
+		c.release()
+	}
+	return err
+}
+
+// makeRoom moves what is buffered to the front, or into a larger buffer.
+func (c *Conn) makeRoom(most int) error {
+	have := c.to - c.from
+	if have >= most {
+		return ErrFull
+	}
+	if c.from > 0 && have < len(c.buffer.bytes)/2 {
+		copy(c.buffer.bytes, c.buffer.bytes[c.from:c.to])
+	} else {
+		larger := get(min(2*len(c.buffer.bytes), max(most, smallest)))
+		copy(larger.bytes, c.buffer.bytes[c.from:c.to])
+		put(c.buffer)
+		c.buffer = larger
+	}
+	c.from, c.to = 0, have
+	return nil
+}
+
+// Read gives what is buffered, else what comes, which goes straight into p.
+func (c *Conn) Read(p []byte) (int, error) {
+	if have := c.Buffered(); len(have) > 0 {
+		n := copy(p, have)
+		c.Use(n)
+		return n, nil
+	}
+	return c.read(p)
+}
+
+// read reads into p, or into the buffer when p is nil.
+func (c *Conn) read(p []byte) (int, error) {
+	if c.raw == nil {
+		if p == nil {
+			if c.buffer == nil {
+				c.buffer = get(smallest)
+			}
+			p = c.buffer.bytes[c.to:]
+		}
+		n, err := c.nc.Read(p)
+		if n > 0 {
+			return n, nil
+		}
+		return 0, err
+	}
+	c.into, c.n, c.fault = p, 0, nil
+	err := c.raw.Read(c.wait)
+	c.into = nil
+	switch {
+	case c.n > 0:
+		return c.n, nil
+	case c.fault != nil:
+		return 0, c.fault
+	case err != nil:
+		return 0, err
+	}
+	return 0, io.EOF
+}
+
+// readWhenReady is called when there may be bytes; false waits for more.
+func (c *Conn) readWhenReady(fd uintptr) bool {
+	into := c.into
+	if into == nil {
+		if c.buffer == nil {
+			c.buffer = get(smallest)
+		}
+		into = c.buffer.bytes[c.to:]
+	}
+	n, err := read(fd, into)
+	if errors.Is(err, syscall.EAGAIN) {
+		if c.into == nil && c.from == c.to {
+			c.release()
+		}
+		return false
+	}
+	c.n, c.fault = max(n, 0), err
+	return true
+}
+
+// Write writes all of p. Written counts what went out, also of a write that failed.
+func (c *Conn) Write(p []byte) (int, error) {
+	n, err := c.nc.Write(p)
+	c.written += int64(n)
+	return n, err
+}
+
+// Written is how many bytes were ever written.
+func (c *Conn) Written() int64 { return c.written }
+
+// Silent tells whether the connection stands, and nothing has come that nobody asked for. It does
+// not wait.
+func (c *Conn) Silent() bool {
+	if len(c.Buffered()) > 0 {
+		return false
+	}
+	return c.raw == nil || silent(c.raw)
+}
+
+// ReadWithin lets reads wait for d at least from now on, and an eighth more at most: to move a
+// deadline costs as much as to read, so it is moved only when it must be.
+func (c *Conn) ReadWithin(d time.Duration, now time.Time) { c.reads.within(d, now) }
+
+// WriteWithin is the same for writes.
+func (c *Conn) WriteWithin(d time.Duration, now time.Time) { c.writes.within(d, now) }
+
+// ReadBy sets the moment at which reads fail; zero is never.
+func (c *Conn) ReadBy(at time.Time) { c.reads.by(at) }
+
+// longAgo is a deadline that ends a read at once.
+var longAgo = time.Unix(1, 0)
+
+// Interrupt makes a read fail that is under way, and every later one until a deadline is set again
+// by ReadBy.
+func (c *Conn) Interrupt() { c.reads.interrupt(longAgo) }
+
+// CloseWrite tells the other side that no more comes.
+func (c *Conn) CloseWrite() error {
+	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return c.nc.Close()
+}
+
+// Close closes the connection. The buffer goes with Release, which only its reader may call.
+func (c *Conn) Close() error { return c.nc.Close() }
+
+// Release gives the buffer back with what is in it.
+func (c *Conn) Release() {
+	c.from, c.to = 0, 0
+	if c.buffer != nil {
+		put(c.buffer)
+		c.buffer = nil
+	}
+}

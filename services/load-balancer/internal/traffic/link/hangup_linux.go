@@ -1,0 +1,104 @@
+package link
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// Hangups tells when the other side of a connection has closed it, or says that it sends no more,
+// while nobody reads: one watch for all connections, which costs nothing while nothing happens.
+type Hangups struct {
+	epoll *os.File
+	fd    int
+	raw   syscall.RawConn
+
+	mu      sync.Mutex
+	next    uint64
+	watched map[uint64]func()
+}
+
+// NewHangups makes a watch. Run it, and Close it.
+func NewHangups() (*Hangups, error) {
+	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("watch connections: %w", err)
+	}
+	_ = syscall.SetNonblock(fd, true) // so that the file below waits without a thread
+	h := &Hangups{epoll: os.NewFile(uintptr(fd), "hangups"), fd: fd, watched: map[uint64]func(){}} //nolint:gosec // G115: a descriptor
+	if h.raw, err = h.epoll.SyscallConn(); err != nil {
+		_ = h.epoll.Close()
+		return nil, fmt.Errorf("watch connections: %w", err)
+	}
+	return h, nil
+}
+
+// Run tells until Close.
+func (h *Hangups) Run() {
+	var events [64]syscall.EpollEvent
+	_ = h.raw.Read(func(uintptr) bool {
+		for {
+			n, err := syscall.EpollWait(h.fd, events[:], 0)
+			if n <= 0 || err != nil {
+				return false
+			}
+			for _, e := range events[:n] {
+				h.mu.Lock()
+				left := h.watched[idOf(e)]
+				h.mu.Unlock()
+				if left != nil {
+					left()
+				}
+			}
+		}
+	})
+}
+
+// Close ends Run.
+func (h *Hangups) Close() { _ = h.epoll.Close() }
+
+// Watch has left called, once, when the other side has gone or half gone; by Run's goroutine, so it
+// must return at once. The id is for Forget; 0: the connection cannot be watched.
+func (h *Hangups) Watch(c *Conn, left func()) (id uint64) {
+	if c.raw == nil {
+		socket, ok := underlying(c.nc)
+		if !ok {
+			return 0
+		}
+		return h.watch(socket, left)
+	}
+	return h.watch(c.raw, left)
+}
+
+func (h *Hangups) watch(raw syscall.RawConn, left func()) uint64 {
+	h.mu.Lock()
+	h.next++
+	id := h.next
+	h.watched[id] = left
+	h.mu.Unlock()
+	added := false
+	err := raw.Control(func(fd uintptr) {
+		e := syscall.EpollEvent{Events: syscall.EPOLLRDHUP | edge, Fd: int32(uint32(id)), Pad: int32(uint32(id >> 32))} //nolint:gosec // G115: the halves of a number
+		added = syscall.EpollCtl(h.fd, syscall.EPOLL_CTL_ADD, int(fd), &e) == nil
+	})
+	if err != nil || !added {
+		h.Forget(id)
+		return 0
+	}
+	return id
+}
+
+// Forget ends a watch; the system ends its part when the connection is closed.
+func (h *Hangups) Forget(id uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.watched, id)
+}
+
+// edge is EPOLLET, which is a negative number in package syscall.
+const edge = 1 << 31
+
+func idOf(e syscall.EpollEvent) uint64 {
+	return uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32 //nolint:gosec // G115: the halves of a number
+}

@@ -1,0 +1,10 @@
+//go:build !unix
+
+package link
+
+import "syscall"
+
+const canWait = false
+
+func read(uintptr, []byte) (int, error) { return 0, syscall.EINVAL }
+func silent(syscall.RawConn) bool       { return true }

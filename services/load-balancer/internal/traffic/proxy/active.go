@@ -1,0 +1,59 @@
+package proxy
+
+import "sync"
+
+// closer is what is open without the engine's server waiting for it: a tunnel, or a Call.
+type closer interface{ Cancel() }
+
+// active are those that are open.
+type active struct {
+	mu    sync.Mutex
+	open  map[closer]struct{}
+	empty chan struct{} // closed when none is left; made by drain
+}
+
+func (a *active) add(c closer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open[c] = struct{}{}
+}
+
+func (a *active) remove(c closer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.open, c)
+	if len(a.open) == 0 && a.empty != nil {
+		close(a.empty)
+		a.empty = nil
+	}
+}
+
+// drain waits until none is open; when done is closed first it closes those that are, and returns
+// how many they were.
+func (a *active) drain(done <-chan struct{}) int {
+	a.mu.Lock()
+	if len(a.open) == 0 {
+		a.mu.Unlock()
+		return 0
+	}
+	if a.empty == nil {
+		a.empty = make(chan struct{})
+	}
+	empty := a.empty
+	a.mu.Unlock()
+	select {
+	case <-empty:
+		return 0
+	case <-done:
+	}
+	a.mu.Lock()
+	left := len(a.open)
+	for c := range a.open {
+		c.Cancel()
+	}
+	a.mu.Unlock()
+	if left > 0 {
+		<-empty
+	}
+	return left
+}

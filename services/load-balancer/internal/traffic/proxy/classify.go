@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/waitroom"
+)
+
+func errMethod() error {
+	return fault.New(fault.MethodNotAllowed, "CONNECT is not offered: this is no forward proxy")
+}
+
+func errURITooLong(size, limit int) error {
+	return fault.New(fault.Invalid, "the request's target is too long").
+		With("target", strconv.Itoa(size)+" bytes", "at most "+strconv.Itoa(limit)+" bytes")
+}
+
+// errTooLarge refuses a body; a negative size is not known.
+func errTooLarge(size, limit int64) error {
+	sent := ""
+	if size >= 0 {
+		sent = strconv.FormatInt(size, 10) + " bytes"
+	}
+	return fault.New(fault.TooLarge, "").With("body", sent, "at most "+strconv.FormatInt(limit, 10)+" bytes")
+}
+
+func errConnections(most int) error {
+	return fault.New(fault.TooManyConns, "%d client connections are open, as many as max_connections of the settings allows", most).After(connectionsRetry)
+}
+
+func errTries(tries int) error {
+	return fault.New(fault.BadGateway, "%d pods were tried, and none took a connection", tries)
+}
+
+func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
+	if known, ok := errors.AsType[*fault.Error](err); ok {
+		switch known.Code {
+		case fault.TooLarge:
+			return known, reasonTooLarge
+		case fault.TooManyConns:
+			return known, reasonConns
+		default:
+			return known, reasonInvalid
+		}
+	}
+	if syntax, ok := errors.AsType[*message.Error](err); ok {
+		return fault.New(fault.Invalid, "").With(syntax.Part, "", syntax.Allowed), reasonInvalid
+	}
+	switch {
+	case errors.Is(err, errFault):
+		return fault.New(fault.Internal, ""), ""
+	case errors.Is(err, routing.ErrNoRoute):
+		return fault.New(fault.NotFound, "no application has this host and path; a CustomAutoscaler gives it an apiPrefix"), reasonNoRoute
+	case errors.Is(err, routing.ErrPathForm), errors.Is(err, routing.ErrPathNUL), errors.Is(err, routing.ErrAmbiguous):
+		return fault.New(fault.Invalid, "").With("path", x.r.Path, err.Error()), reasonInvalid
+	case errors.Is(err, waitroom.ErrTooMany), errors.Is(err, waitroom.ErrTooLarge):
+		return fault.New(fault.WaitingRoomFull, "%s, and no pod is free", err).After(x.visit.RetryAfter()), reasonRoomFull
+	case errors.Is(err, dispatch.ErrTooLate):
+		return fault.New(fault.WakeUpTimeout, "no pod of %s was free within %v; %s", x.visit.App.ID, rounded(x.visit.Waited), orElse(x.visit.Trouble, "it goes on being started")).
+			After(x.visit.RetryAfter()), reasonTooLate
+	case errors.Is(err, dispatch.ErrNoRoute):
+		return fault.New(fault.Unavailable, "the application's route was removed while the request waited").After(time.Second), reasonNoRoute
+	case errors.Is(err, dispatch.ErrClosing):
+		return fault.New(fault.Unavailable, "this load balancer is ending; another one takes the request").After(time.Second), reasonClosing
+	case errors.Is(err, errBodyTooLarge):
+		return fault.From(errTooLarge(-1, x.p.o.Limits.Body)), reasonTooLarge
+	case isBodyError(err):
+		return fault.New(fault.Invalid, "the body did not arrive: it broke off, paused for too long, or came too slowly"), ""
+	case errors.Is(err, ErrInterrupted):
+		return fault.New(fault.Unavailable, "the exchange was ended"), ""
+	case isLocal(err):
+		x.p.o.Log.Warn("a limit of this load balancer keeps requests from pods", "error", err)
+		return fault.New(fault.Unavailable, "the load balancer has no connection left to give").After(time.Second), reasonLocal
+	}
+	x.broken = true
+	kind, problem := "broken", fault.New(fault.BadGateway, "the connection to the pod broke before it answered; the request may have been worked on, so it was not sent again")
+	if errors.Is(err, ErrHeadTimeout) {
+		kind, problem = "head-timeout", fault.New(fault.UpstreamTimeout, "the pod sent no answer: it was silent for longer than timeout_seconds of the settings allows")
+	}
+	x.p.o.Metrics.failures.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment, kind).Inc()
+	return problem, ""
+}
+
+
+func isLocal(err error) bool {
+	_, ok := errors.AsType[*LocalError](err)
+	return ok
+}
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+func isBodyError(err error) bool {
+	_, ok := errors.AsType[*BodyError](err)
+	return ok
+}
+
+// rounded is a duration for a person.
+func rounded(d time.Duration) string {
+	if d < time.Second {
+		return d.Round(time.Millisecond).String()
+	}
+	return fmt.Sprint(d.Round(100 * time.Millisecond))
+}
+
