@@ -100,7 +100,7 @@ func (x *exchange) route() (err error) {
 // nothing of the request has reached one.
 func (x *exchange) reach() error {
 	arrival := dispatch.Arrival{Trace: x.ctx, TraceID: x.span.SpanContext().TraceID(), Bytes: x.footprint()}
-	waits, err := x.visit.Arrive(x.match.Target, arrival)
+	waits, err := x.visit.Arrive(x.match.Target, arrival, time.Now())
 	for {
 		if err == nil && waits {
 			err = x.wait()
@@ -118,7 +118,7 @@ func (x *exchange) reach() error {
 			"pod", x.visit.Pod.Name, "address", x.visit.Pod.Address, "error", err)
 		x.p.o.Metrics.retries.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Inc()
 		x.pod = nil
-		waits, err = x.visit.Retry()
+		waits, err = x.visit.Retry(true, time.Now())
 	}
 }
 
@@ -148,7 +148,7 @@ func (x *exchange) wait() error {
 	if !x.request.Expect { // a client that waits for 100 Continue is not told to send yet
 		x.body.gather(x.reserved(), x.visit.Grow)
 	}
-	err := x.visit.Wait(x.ctx)
+	err := x.visit.Wait(x.ctx.Done())
 	x.body.leaveGathering()
 	return err
 }
@@ -207,7 +207,7 @@ func (x *exchange) finish() bool {
 	x.endBody()
 	now := time.Now()
 	if x.visit.App != nil {
-		x.visit.End(dispatch.Outcome{Status: x.status, Broken: x.broken})
+		x.visit.End(dispatch.Outcome{Status: x.status, Broken: x.broken}, now)
 		x.p.o.Metrics.ended(x.visit.App.ID, x.status, now.Sub(x.began))
 		if x.visit.Waited > 0 {
 			x.p.o.Metrics.waited.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Observe(x.visit.Waited.Seconds())

@@ -82,10 +82,17 @@ func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 	case errors.Is(err, routing.ErrPathForm), errors.Is(err, routing.ErrPathNUL), errors.Is(err, routing.ErrAmbiguous):
 		return fault.New(fault.Invalid, "").With("path", x.r.URL.EscapedPath(), err.Error()), reasonInvalid
 	case errors.Is(err, waitroom.ErrTooMany), errors.Is(err, waitroom.ErrTooLarge):
-		return fault.New(fault.WaitingRoomFull, "%s, and no pod is free", err).After(x.visit.RetryAfter()), reasonRoomFull
+		return fault.New(fault.WaitingRoomFull, "%s, and no pod is free", err).After(x.visit.RetryAfter(time.Now())), reasonRoomFull
+	case errors.Is(err, dispatch.ErrBusy):
+		return fault.New(fault.TooMany, "every pod of %s works on as many requests as it may, and none was free within %v", x.visit.App.ID, rounded(x.visit.Waited)).
+			After(x.visit.RetryAfter(time.Now())), reasonTooLate
+	case errors.Is(err, dispatch.ErrTries):
+		return fault.New(fault.Unavailable, "%s, the last of %d", err, x.visit.Tries).After(x.visit.RetryAfter(time.Now())), reasonTooLate
+	case isBlocked(err):
+		return fault.New(fault.Unavailable, "%s is not started: %s", x.visit.App.ID, err).After(x.visit.RetryAfter(time.Now())), reasonTooLate
 	case errors.Is(err, dispatch.ErrTooLate):
 		return fault.New(fault.WakeUpTimeout, "no pod of %s was free within %v; %s", x.visit.App.ID, rounded(x.visit.Waited), orElse(x.visit.Trouble, "it goes on being started")).
-			After(x.visit.RetryAfter()), reasonTooLate
+			After(x.visit.RetryAfter(time.Now())), reasonTooLate
 	case errors.Is(err, dispatch.ErrNoRoute):
 		return fault.New(fault.Unavailable, "the application's route was removed while the request waited").After(time.Second), reasonNoRoute
 	case errors.Is(err, dispatch.ErrClosing):
@@ -94,7 +101,7 @@ func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 		return httpserver.TooLarge(-1, x.p.o.Limits.Body), reasonTooLarge
 	case isBodyError(err):
 		return fault.New(fault.Invalid, "the body did not arrive: it broke off, or paused for more than %v", x.p.o.Limits.StreamIdle), ""
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, dispatch.ErrGone), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fault.New(fault.Unavailable, "the exchange was ended"), ""
 	}
 	x.broken = true
@@ -115,6 +122,11 @@ func orElse(s, other string) string {
 
 func isBodyError(err error) bool {
 	_, ok := errors.AsType[*BodyError](err)
+	return ok
+}
+
+func isBlocked(err error) bool {
+	_, ok := errors.AsType[*dispatch.BlockedError](err)
 	return ok
 }
 

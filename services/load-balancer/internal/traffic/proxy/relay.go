@@ -19,7 +19,7 @@ const bigBody = 64 << 10
 
 // relay brings the answer to the client: the head, the body as it comes, the trailers.
 func (x *exchange) relay() {
-	x.visit.Answered()
+	x.visit.Answered(time.Now())
 	if x.answer.Status == http.StatusSwitchingProtocols {
 		x.tunnel()
 		return
