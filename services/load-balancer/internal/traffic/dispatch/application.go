@@ -17,20 +17,25 @@ type Application struct {
 	ID       routing.Application
 	d        *Dispatcher
 	activity atomic.Int64 // UnixNano of the last byte from or to a client; 0 is never
+	route    atomic.Pointer[routing.Route]
 
-	mu       sync.Mutex
-	route    routing.Route // its Endpoints are in pods
+	mu       sync.Mutex    // of all below; route is only written with it
+	expected time.Duration // how long a start took lately; 0 is not known
 	pods     []*Pod        // in the order of their names: policies count on a stable order
 	service  *Pod          // the Service, tried while the controller is away; else nil
 	view     []balance.Pod // what the policy sees; kept to spare allocations
 	policy   balance.Policy
 	named    string // the policy's name
 	room     *waitroom.Room
-	sequence uint64 // of the last arrival
-	need     *Need  // somebody waits and no pod is usable; else nil
+	sequence uint64        // of the last arrival
+	phase    phase         // what requests wait for
+	start    *StartRequest // a start is wanted; else nil
+	wanted   time.Time     // until when one is, although nobody waits
+	began    time.Time     // when the start under way began; zero: none is, or it is not known
+	block    block
 	wake     *WakeUp
 	trouble  string      // why the last start call failed; "" when it did not
-	timer    *time.Timer // when a limit loosens by itself while somebody waits
+	timer    *time.Timer // when to look again although nothing has changed
 	removed  bool
 	closed   bool
 	counters counters
@@ -48,16 +53,32 @@ func newApplication(d *Dispatcher, route routing.Route) *Application {
 // Touch notes a byte from or to a client.
 func (a *Application) Touch(now time.Time) { a.activity.Store(now.UnixNano()) }
 
+var noRoute routing.Route
+
+// Route is what the controller says of the application, without the pods. It must not be altered.
+func (a *Application) Route() *routing.Route {
+	if r := a.route.Load(); r != nil {
+		return r
+	}
+	return &noRoute
+}
+
 // follow takes over what the controller says.
 func (a *Application) follow(route routing.Route, now time.Time) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
+	var ended *WakeUp
+	defer func() {
+		a.mu.Unlock()
+		a.publish(ended)
+	}()
 	endpoints := route.Endpoints
 	route.Endpoints = nil
-	if route.ExpectedStart == 0 {
-		route.ExpectedStart = a.route.ExpectedStart // what a start call has told
+	a.route.Store(&route)
+	a.removed = false
+	if route.ExpectedStart > 0 { // else a start call may have said it
+		a.expected = route.ExpectedStart
 	}
-	a.route, a.removed = route, false
+	a.block.byRoute(route.Blocked, now)
 	a.choosePolicy()
 	pods := make([]*Pod, 0, len(endpoints))
 	for _, e := range endpoints {
@@ -68,7 +89,7 @@ func (a *Application) follow(route routing.Route, now time.Time) {
 			continue
 		}
 		pod := newPod(a, e)
-		if a.need != nil {
+		if a.start != nil {
 			pod.ramp.Start(now) // it was started for those who wait: it is not warm
 		}
 		pods = append(pods, pod)
@@ -81,12 +102,16 @@ func (a *Application) follow(route routing.Route, now time.Time) {
 	slices.SortFunc(pods, byName)
 	a.pods = pods
 	a.update(now)
+	if route.State == routing.Asleep && a.start == nil {
+		a.began = time.Time{} // what was under way has ended without a pod
+		ended = a.wakeFailed()
+	}
 }
 
 // choosePolicy takes the policy that the route names, else the one of the settings. One that stays
 // the same goes on where it is.
 func (a *Application) choosePolicy() {
-	if name := cmp.Or(a.route.Algorithm, *a.d.preferred.Load()); a.policy == nil || a.named != name {
+	if name := cmp.Or(a.Route().Algorithm, *a.d.preferred.Load()); a.policy == nil || a.named != name {
 		a.named = name
 		a.policy, _ = balance.ByName(name, a.d.options.Intn)
 	}
@@ -103,11 +128,12 @@ func (a *Application) remove(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.removed = true
+	a.wanted = time.Time{}
 	for _, p := range a.pods {
 		p.leave()
 	}
 	a.pods = nil
-	a.dismiss(ErrNoRoute)
+	a.dismiss(ErrNoRoute, now)
 	a.update(now)
 }
 
@@ -115,18 +141,30 @@ func (a *Application) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true
-	a.dismiss(ErrClosing)
-	a.update(a.d.options.Now())
+	a.wanted = time.Time{}
+	now := a.d.options.Now()
+	a.dismiss(ErrClosing, now)
+	a.update(now)
 }
 
 // dismiss sends everyone away who waits.
-func (a *Application) dismiss(because error) {
+func (a *Application) dismiss(because error, now time.Time) {
 	for t := a.room.First(); t != nil; t = a.room.First() {
-		a.room.Leave(t)
-		v := t.Holder.(*Visit) //nolint:forcetypeassert // only visits hold tickets
-		v.refused = because
-		close(v.granted)
+		a.refuse(visitOf(t), because, now)
 	}
+}
+
+// refuse sends one away who waits.
+func (a *Application) refuse(v *Visit, because error, now time.Time) {
+	a.room.Leave(&v.ticket)
+	v.leaveRoom(now)
+	v.refused = because
+	close(v.granted)
+}
+
+// visitOf is whose place in the room the ticket is.
+func visitOf(t *waitroom.Ticket) *Visit {
+	return t.Holder.(*Visit) //nolint:forcetypeassert // only visits hold tickets
 }
 
 func (a *Application) settle() {
@@ -136,94 +174,24 @@ func (a *Application) settle() {
 }
 
 // place is where the table puts it.
-func (a *Application) place() (route routing.Route, removed, idle bool) {
+func (a *Application) place() (route *routing.Route, removed, idle bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.route, a.removed, a.counters.inFlight == 0 && a.room.Len() == 0
+	return a.Route(), a.removed, a.counters.inFlight == 0 && a.room.Len() == 0
 }
 
-// update is called after every change, with the lock held: it lets in whom it can, has pods checked
-// that need it, and calls for a start when somebody waits for nothing.
+// update is called after every change, with the lock held: it has pods checked that need it, lets in
+// whom it can, sends away whose time is over, and asks for a start when somebody waits for nothing.
 func (a *Application) update(now time.Time) {
 	for _, p := range a.pods {
 		p.checkIfNeeded()
 	}
+	a.turn(now)
 	a.admit(now)
-	a.callIfNeeded()
+	a.expire(now)
+	a.startIfWanted(now)
 	a.fallBack()
-}
-
-// admit sends out of the room whom the pods can take, oldest first.
-func (a *Application) admit(now time.Time) {
-	for t := a.room.First(); t != nil; t = a.room.First() {
-		pod, reason, ok := a.pick(now)
-		if !ok {
-			a.wakeTimer(now)
-			return
-		}
-		a.room.Leave(t)
-		v := t.Holder.(*Visit) //nolint:forcetypeassert // only visits hold tickets
-		v.take(pod, reason, now)
-		close(v.granted)
-	}
-}
-
-// pick chooses a pod for one request.
-func (a *Application) pick(now time.Time) (*Pod, string, bool) {
-	a.view = a.view[:0]
-	usable, sound := 0, 0
-	for _, p := range a.pods {
-		view := balance.Pod{InFlight: p.inFlight}
-		if p.usable() {
-			usable++
-			if view.Usable = !p.ejection.Active(now); view.Usable {
-				sound++
-			}
-			view.Limit = p.limit(now)
-		}
-		a.view = append(a.view, view)
-	}
-	switch {
-	case usable == 0:
-		if a.service != nil && a.service.proven {
-			return a.service, "the controller is away: through the Service", true
-		}
-		return nil, "", false
-	case sound == 0:
-		// All are ejected: better a doubtful pod than none.
-		for i, p := range a.pods {
-			a.view[i].Usable = p.usable()
-		}
-	}
-	choice, ok := a.policy(a.view)
-	if !ok {
-		return nil, "", false
-	}
-	return a.pods[choice.Index], choice.Reason, true
-}
-
-// wakeTimer arranges to look again when a limit loosens by itself: a ramp grows, an ejection ends.
-func (a *Application) wakeTimer(now time.Time) {
-	var next time.Time
-	sooner := func(t time.Time) {
-		if t.After(now) && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
-	}
-	for _, p := range a.pods {
-		if p.usable() {
-			sooner(p.ramp.Next(now))
-			sooner(p.ejection.Until())
-		}
-	}
-	if next.IsZero() {
-		return
-	}
-	if a.timer == nil {
-		a.timer = time.AfterFunc(next.Sub(now), a.settle)
-		return
-	}
-	a.timer.Reset(next.Sub(now))
+	a.lookAgain(now)
 }
 
 func (a *Application) anyUsable() bool {
@@ -244,24 +212,17 @@ func (a *Application) hindrance(now time.Time) string {
 
 // fallBack has the Service checked while it is the last hope.
 func (a *Application) fallBack() {
-	hopeless := !a.d.away.Load() || a.removed || a.route.ServiceAddress == ""
-	if s := a.service; s != nil && (hopeless || s.Address != a.route.ServiceAddress || a.need == nil && !s.proven) {
+	address := a.Route().ServiceAddress
+	hopeless := !a.d.away.Load() || a.removed || address == ""
+	if s := a.service; s != nil && (hopeless || s.Address != address || a.start == nil && !s.proven) {
 		s.leave()
 		a.service = nil
 	}
-	if hopeless || a.need == nil {
+	if hopeless || a.start == nil {
 		return
 	}
 	if a.service == nil {
-		a.service = &Pod{Name: "service", Address: a.route.ServiceAddress, app: a, doubted: true}
+		a.service = &Pod{Name: "service", Address: address, app: a, doubted: true}
 	}
 	a.service.checkIfNeeded()
-}
-
-// retryAfter is what a client that is refused is told: as long as a start takes.
-func (a *Application) retryAfter() time.Duration {
-	if a.anyUsable() {
-		return time.Second
-	}
-	return max(a.route.ExpectedStart, time.Second)
 }

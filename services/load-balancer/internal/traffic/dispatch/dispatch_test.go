@@ -16,7 +16,7 @@ import (
 type world struct {
 	*Dispatcher
 	probes  []*Pod
-	needs   []*Need
+	starts  []*StartRequest
 	reports int
 	woken   []WakeUp
 	gone    []routing.Application
@@ -25,7 +25,7 @@ type world struct {
 var fib = routing.Application{Namespace: "default", Deployment: "fib"}
 
 func (w *world) Probe(p *Pod, _ <-chan struct{}) { w.probes = append(w.probes, p) }
-func (w *world) Wake(n *Need)                    { w.needs = append(w.needs, n) }
+func (w *world) Wake(n *StartRequest)            { w.starts = append(w.starts, n) }
 
 func newWorld(change func(*Options)) *world {
 	w := &world{}
@@ -67,7 +67,7 @@ func terminating(e *routing.Endpoint) { e.Terminating = true }
 func (w *world) arrive(t *testing.T) (*Visit, bool) {
 	t.Helper()
 	v := &Visit{}
-	waits, err := v.Arrive(w.app(), Arrival{Trace: t.Context(), TraceID: [16]byte{0xab}, Bytes: 100})
+	waits, err := v.Arrive(w.app(), Arrival{Trace: t.Context(), TraceID: [16]byte{0xab}, Bytes: 100}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func (w *world) waiter(t *testing.T, ctx context.Context, let chan<- *Visit) *Vi
 		t.Fatal("it did not have to wait")
 	}
 	go func() {
-		if err := v.Wait(ctx); err == nil {
+		if err := v.Wait(ctx.Done()); err == nil {
 			let <- v
 		}
 	}()
@@ -103,11 +103,11 @@ func TestVisit_IsFIFOAndNobodyOvertakes(t *testing.T) {
 			order = append(order, w.waiter(t, t.Context(), let))
 			synctest.Wait()
 		}
-		if len(w.needs) != 0 {
+		if len(w.starts) != 0 {
 			t.Error("a start was called for although a pod runs")
 		}
 		for i, want := range order {
-			busy.End(Outcome{Status: 200})
+			busy.End(Outcome{Status: 200}, time.Now())
 			if got := <-let; got != want {
 				t.Fatalf("place %d: another one was let in", i)
 			}
@@ -116,7 +116,7 @@ func TestVisit_IsFIFOAndNobodyOvertakes(t *testing.T) {
 			}
 			busy = want
 		}
-		busy.End(Outcome{Status: 200})
+		busy.End(Outcome{Status: 200}, time.Now())
 		if _, traffic := w.Report(); traffic[0].Requests != 11 || traffic[0].InFlight != 0 || traffic[0].Latency.Count != 11 {
 			t.Errorf("traffic = %+v", traffic)
 		}
@@ -132,10 +132,10 @@ func TestVisit_WhoGivesUpLeavesItsPlace(t *testing.T) {
 		w.waiter(t, ctx, let)
 		second := w.waiter(t, t.Context(), let)
 		third := &Visit{}
-		if _, err := third.Arrive(w.app(), Arrival{Trace: t.Context()}); !errors.Is(err, waitroom.ErrTooMany) {
+		if _, err := third.Arrive(w.app(), Arrival{}, time.Now()); !errors.Is(err, waitroom.ErrTooMany) {
 			t.Fatalf("a third of two: %v", err)
 		}
-		third.End(Outcome{Status: 503})
+		third.End(Outcome{Status: 503}, time.Now())
 		cancel()
 		synctest.Wait()
 		w.waiter(t, t.Context(), let)
@@ -171,7 +171,7 @@ func TestVisit_InVainSaysWhatHinderedIt(t *testing.T) {
 			w := newWorld(nil)
 			prepare(t, w)
 			v, waits := w.arrive(t)
-			if err := v.Wait(t.Context()); !waits || !errors.Is(err, ErrTooLate) || v.Trouble != want {
+			if err := v.Wait(nil); !waits || !errors.Is(err, ErrTooLate) && !errors.Is(err, ErrBusy) || v.Trouble != want {
 				t.Errorf("waits %v, %v: %q, want %q", waits, err, v.Trouble, want)
 			}
 		})
@@ -184,18 +184,18 @@ func TestVisit_EndsAtTheDeadline(t *testing.T) {
 		w.follow(routing.Asleep, func(r *routing.Route) { r.WakeUpTimeout, r.ExpectedStart = 30*time.Second, 12*time.Second })
 		v, _ := w.arrive(t)
 		began := time.Now()
-		if err := v.Wait(t.Context()); !errors.Is(err, ErrTooLate) || time.Since(began) != 30*time.Second {
+		if err := v.Wait(t.Context().Done()); !errors.Is(err, ErrTooLate) || time.Since(began) != 30*time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
-		if v.RetryAfter() != 12*time.Second || v.Waited != 30*time.Second {
-			t.Errorf("retry after %v, waited %v", v.RetryAfter(), v.Waited)
+		if v.RetryAfter(time.Now()) != time.Second || v.Waited != 30*time.Second {
+			t.Errorf("retry after %v, waited %v", v.RetryAfter(time.Now()), v.Waited)
 		}
-		v.End(Outcome{Status: 504})
+		v.End(Outcome{Status: 504}, time.Now())
 		if len(w.woken) != 1 || w.woken[0].Outcome != WakeFailed {
 			t.Errorf("wake-ups = %+v, want one that failed", w.woken)
 		}
 		select {
-		case <-w.needs[0].Ended():
+		case <-w.starts[0].Ended():
 		default:
 			t.Error("a start is still called for when nobody waits")
 		}
@@ -211,12 +211,12 @@ func TestWake_IsToldPhaseByPhase(t *testing.T) {
 		arrived := time.Now()
 		time.Sleep(time.Millisecond)
 		w.waiter(t, t.Context(), let)
-		if len(w.needs) != 1 || w.needs[0].Waiting() != 2 || w.reports != 1 {
-			t.Fatalf("%d needs, %d reports, want one of each", len(w.needs), w.reports)
+		if len(w.starts) != 1 || w.starts[0].Waiting() != 2 || w.reports != 1 {
+			t.Fatalf("%d start requests, %d reports, want one of each", len(w.starts), w.reports)
 		}
-		w.needs[0].Called()
+		w.starts[0].Called()
 		time.Sleep(time.Millisecond)
-		w.needs[0].Answered(9 * time.Second)
+		w.starts[0].Answered(Started{ExpectedStart: 9 * time.Second})
 		w.follow(routing.Waking, nil, pod("a", starting))
 		if len(w.probes) != 1 {
 			t.Fatalf("%d pods are checked, want 1", len(w.probes))
@@ -226,7 +226,7 @@ func TestWake_IsToldPhaseByPhase(t *testing.T) {
 		<-let
 		<-let
 		time.Sleep(time.Millisecond)
-		first.Answered()
+		first.Answered(time.Now())
 		want := WakeUp{
 			ID: "ab000000000000000000000000000000", ArrivedAt: arrived, StartCalledAt: arrived.Add(time.Millisecond),
 			StartAnsweredAt: arrived.Add(2 * time.Millisecond), FirstProbeAt: arrived.Add(1002 * time.Millisecond),
@@ -258,10 +258,10 @@ func TestSleep_HoldsBackAndIsCalledOff(t *testing.T) {
 		}
 		let := make(chan *Visit, 1)
 		w.waiter(t, t.Context(), let)
-		if len(w.needs) != 1 || w.app().wake != nil {
+		if len(w.starts) != 1 || w.app().wake != nil {
 			t.Error("a request calls the sleep off by a start call, and that is no wake-up")
 		}
-		running.End(Outcome{Status: 200})
+		running.End(Outcome{Status: 200}, time.Now())
 		select {
 		case <-let:
 			t.Fatal("a request was sent to a pod of an application that falls asleep")
@@ -271,7 +271,7 @@ func TestSleep_HoldsBackAndIsCalledOff(t *testing.T) {
 		v := <-let
 		w.follow(routing.FallingAsleep, nil, pod("a", nil))
 		w.reports = 0
-		v.End(Outcome{Status: 200})
+		v.End(Outcome{Status: 200}, time.Now())
 		if w.reports != 1 {
 			t.Error("the last end of a quiet application is reported at once")
 		}
@@ -287,15 +287,15 @@ func TestRetry_GoesToAnotherPodBeforeAllWhoCameLater(t *testing.T) {
 		let := make(chan *Visit, 2)
 		w.waiter(t, t.Context(), let)
 		synctest.Wait()
-		waits, err := old.Retry()
+		waits, err := old.Retry(true, time.Now())
 		if err != nil || !waits {
 			t.Fatalf("waits %v, %v", waits, err)
 		}
-		if len(w.probes) != 1 || len(w.needs) != 1 {
-			t.Fatalf("%d checks and %d start calls, want the pod in doubt and no other", len(w.probes), len(w.needs))
+		if len(w.probes) != 1 || len(w.starts) != 1 {
+			t.Fatalf("%d checks and %d start calls, want the pod in doubt and no other", len(w.probes), len(w.starts))
 		}
 		go func() {
-			if old.Wait(t.Context()) == nil {
+			if old.Wait(t.Context().Done()) == nil {
 				let <- old
 			}
 		}()

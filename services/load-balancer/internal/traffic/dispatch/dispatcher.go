@@ -31,10 +31,11 @@ type Prober interface {
 	Probe(pod *Pod, settled <-chan struct{})
 }
 
-// Waker calls for a start, again and again until Need.Ended. Wake must return at once.
-type Waker interface{ Wake(need *Need) }
+// Waker asks the controller for a start, again and again until StartRequest.Ended. Wake must return
+// at once.
+type Waker interface{ Wake(request *StartRequest) }
 
-// Options are what a dispatcher is made of. Every field but the last two is required.
+// Options are what a dispatcher is made of. Every field but the last three is required.
 type Options struct {
 	RoomRequests int   // that may wait, for each application
 	RoomBytes    int64 // that they may hold, over all applications
@@ -46,6 +47,7 @@ type Options struct {
 	ReportSoon   func()                                     // something happened that the controller must know at once
 	Woken        func(app routing.Application, wake WakeUp) // a wake-up ended
 	Forgotten    func(app routing.Application)              // it has no route and no request any more
+	NewID        func() [16]byte                            // of a wake-up whose first request has no trace
 }
 
 // Dispatcher holds all applications.

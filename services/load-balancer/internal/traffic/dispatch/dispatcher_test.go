@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"testing"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
@@ -18,7 +19,7 @@ func TestPrefer_IsForWhoNamesNoAlgorithmAndGoesOnWhereItIs(t *testing.T) {
 	}
 	next := func() string {
 		v, _ := w.arrive(t)
-		defer v.End(Outcome{Status: 200})
+		defer v.End(Outcome{Status: 200}, time.Now())
 		return v.Pod.Name
 	}
 	order := next()
@@ -57,5 +58,5 @@ func TestFind_OnlyWithARoute(t *testing.T) {
 	if _, ok := w.Find(fib); ok {
 		t.Error("found after its route went")
 	}
-	v.End(Outcome{Status: 200})
+	v.End(Outcome{Status: 200}, time.Now())
 }

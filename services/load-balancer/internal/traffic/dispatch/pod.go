@@ -11,7 +11,7 @@ import (
 // Pod is one pod of an application, as this load balancer sees it:
 //
 //	starting ──own check good, or Kubernetes says ready──▶ usable
-//	usable ──refuses a connection──▶ in doubt ──connects again, and its checks are good──▶ usable
+//	usable ──refuses a connection──▶ in doubt ──connects again, and its checks are good unless Kubernetes says ready──▶ usable
 //	usable ──connections break in a row──▶ ejected ──its time is over──▶ usable
 //	any ──terminating, or ready no more──▶ unusable
 type Pod struct {
@@ -55,7 +55,7 @@ func (p *Pod) follow(e routing.Endpoint, now time.Time) {
 // usable tells whether requests may be sent to it, ejection apart.
 func (p *Pod) usable() bool {
 	return (p.endpoint.Ready || p.proven) && !p.endpoint.Terminating && !p.doubted &&
-		p.app.route.State != routing.FallingAsleep
+		p.app.Route().State != routing.FallingAsleep
 }
 
 // needsCheck tells whether a check from here would make it usable.
@@ -84,7 +84,7 @@ func (p *Pod) leave() {
 
 // limit is how many requests it may have now; 0 is no limit.
 func (p *Pod) limit(now time.Time) int {
-	limit, ramp := p.app.route.Concurrency, p.ramp.Limit(now)
+	limit, ramp := p.app.Route().Concurrency, p.ramp.Limit(now)
 	if limit == 0 || ramp > 0 && ramp < limit {
 		return ramp
 	}
@@ -92,15 +92,19 @@ func (p *Pod) limit(now time.Time) int {
 }
 
 // Checks is what must hold for the pod to be usable, and whether it still has to be checked. A pod
-// that refused a connection, and one without readiness checks, must take a connection on its own
-// address.
+// that Kubernetes calls ready and that refused a connection needs no more than to take one again:
+// the ports of its checks may be closed to this load balancer.
 func (p *Pod) Checks() ([]routing.Probe, bool) {
 	p.app.mu.Lock()
 	defer p.app.mu.Unlock()
+	if p.endpoint.Ready {
+		return nil, p.needsCheck()
+	}
 	return p.endpoint.Probes, p.needsCheck()
 }
 
-// MustConnect tells whether a connection to the pod's address is part of the check.
+// MustConnect tells whether a connection to the pod's own address is part of the check: for one that
+// refused a connection, and for one without readiness checks.
 func (p *Pod) MustConnect() bool {
 	p.app.mu.Lock()
 	defer p.app.mu.Unlock()
@@ -118,8 +122,8 @@ func (p *Pod) Proven() {
 	now := a.d.options.Now()
 	p.proven, p.doubted = true, false
 	p.ramp.Start(now)
-	if a.wake != nil && a.wake.FirstProbeAt.IsZero() {
-		a.wake.FirstProbeAt, a.wake.dirty = now, true
+	if w := a.wake; w != nil {
+		w.note(&w.FirstProbeAt, now)
 	}
 	p.checkIfNeeded()
 	a.update(now)
@@ -138,7 +142,7 @@ func (p *Pod) why(now time.Time) string {
 		return "terminating"
 	case p.doubted:
 		return "refused a connection: checked until it takes one"
-	case p.app.route.State == routing.FallingAsleep:
+	case p.app.Route().State == routing.FallingAsleep:
 		return "the application is falling asleep"
 	case (p.endpoint.Ready || p.proven) && p.ejection.Active(now):
 		return "ejected: connections to it broke"

@@ -50,7 +50,7 @@ func TestEjection_OfTheOnlyPodIsIgnored(t *testing.T) {
 			for range 100 {
 				v, _ := w.arrive(t)
 				hit := v.Pod.Name == name
-				v.End(Outcome{Status: 502, Broken: hit})
+				v.End(Outcome{Status: 502, Broken: hit}, time.Now())
 				if hit && w.Snapshots()[0].Pods[0].Usable == false {
 					return
 				}
@@ -121,15 +121,15 @@ func TestRoute_RemovedSendsAwayWhoWaits(t *testing.T) {
 		app := w.app()
 		v, _ := w.arrive(t)
 		w.Apply(routing.Update{Version: "x.2", Removed: []routing.Application{fib}})
-		if err := v.Wait(t.Context()); !errors.Is(err, ErrNoRoute) {
+		if err := v.Wait(t.Context().Done()); !errors.Is(err, ErrNoRoute) {
 			t.Errorf("error = %v", err)
 		}
-		v.End(Outcome{Status: 503})
+		v.End(Outcome{Status: 503}, time.Now())
 		if _, err := w.Match("x", "/fib"); !errors.Is(err, routing.ErrNoRoute) {
 			t.Errorf("the table still has it: %v", err)
 		}
 		late := &Visit{}
-		if _, err := late.Arrive(app, Arrival{Trace: t.Context()}); !errors.Is(err, ErrNoRoute) {
+		if _, err := late.Arrive(app, Arrival{}, time.Now()); !errors.Is(err, ErrNoRoute) {
 			t.Errorf("a request that had matched just before: %v", err)
 		}
 		if len(w.gone) != 1 || w.Version() != "x.2" {
@@ -144,11 +144,11 @@ func TestClose_SendsAwayWhoWaitsAndKeepsWhoRuns(t *testing.T) {
 		w.follow(routing.Asleep, nil)
 		v, _ := w.arrive(t)
 		w.Close()
-		if err := v.Wait(t.Context()); !errors.Is(err, ErrClosing) {
+		if err := v.Wait(t.Context().Done()); !errors.Is(err, ErrClosing) {
 			t.Errorf("error = %v", err)
 		}
 		v = &Visit{}
-		if _, err := v.Arrive(w.app(), Arrival{Trace: t.Context()}); !errors.Is(err, ErrClosing) {
+		if _, err := v.Arrive(w.app(), Arrival{}, time.Now()); !errors.Is(err, ErrClosing) {
 			t.Errorf("one who comes later: %v", err)
 		}
 		w.follow(routing.Awake, nil, pod("a", nil))

@@ -18,6 +18,23 @@ type counters struct {
 	wakeUps   []WakeUp // ended, not reported yet
 }
 
+// count adds a visit that ends.
+func (c *counters) count(v *Visit, o Outcome, now time.Time) {
+	c.requests++
+	if o.Broken || o.Status >= 500 {
+		c.failures++
+	}
+	if v.streaming {
+		c.streaming--
+	}
+	switch {
+	case v.Pod != nil && !o.Ours:
+		c.latency.add(now.Sub(v.SentAt))
+	case o.Status != 0:
+		c.rejected++
+	}
+}
+
 // Sketch counts times in an exponential histogram: bucket i is for times in (2^((i-1)/8), 2^(i/8)]
 // milliseconds. Merging two is adding counts; a percentile read from one is off by at most 9%.
 type Sketch struct {

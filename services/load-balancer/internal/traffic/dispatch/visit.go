@@ -8,16 +8,26 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/waitroom"
 )
 
-// The ways in which a request does not reach a pod. A full room answers with waitroom's errors.
+// The ways in which a request does not reach a pod; a *BlockedError is one more. A full room answers
+// with waitroom's errors.
 var (
-	ErrTooLate = errors.New("no pod was free before the deadline")
+	ErrTooLate = errors.New("no pod served before the deadline")
+	ErrBusy    = errors.New("every pod works on as many requests as it may")
+	ErrAsleep  = errors.New("no pod serves, and this request starts none")
+	ErrTries   = errors.New("as many pods as a request may try did not take it")
+	ErrGone    = errors.New("the client is gone")
 	ErrNoRoute = errors.New("the application has no route any more")
 	ErrClosing = errors.New("the load balancer is ending")
 )
 
+// maxTries bounds how many pods one request is offered to.
+const maxTries = 10
+
 // Visit is one request's stay with an application, from arrival to the end of the answer. The order
-// of calls is Arrive, Wait when Arrive says so, then for each pod that is gone Retry (and Wait),
-// Answered, and always End. Its fields may be read between the calls.
+// of calls is Arrive, Wait (or Detach) when Arrive says so, then for each pod that did not take it
+// Retry (and Wait), Answered, and always End. Its fields may be read between the calls.
+//
+// now is handed in to each: who serves a request has read the clock anyway.
 type Visit struct {
 	App     *Application
 	Pod     *Pod
@@ -27,6 +37,7 @@ type Visit struct {
 	Trouble string        // why no pod was free, when the visit waited in vain; "" is not known
 	Arrived time.Time
 	WakeUp  string // the id of the wake-up that it waited for; "" is none
+	Tries   int    // pods that it was given
 
 	ticket    waitroom.Ticket
 	arrival   Arrival
@@ -39,24 +50,55 @@ type Visit struct {
 	wake      *WakeUp // the wake-up that let it in
 }
 
-// Arrival is what is told of a request that arrives.
+// Arrival is what is known of a request that arrives.
 type Arrival struct {
-	Trace   context.Context //nolint:containedctx // its span goes with the start call
-	TraceID [16]byte        // of the trace
+	Trace   context.Context //nolint:containedctx // its span goes with the start call; nil is none
+	TraceID [16]byte        // of the trace; zero is none
 	Bytes   int64           // that it holds while it waits
+	// Uncounted is a request that is no traffic, a health check say: it takes a pod that is free now,
+	// but neither waits nor starts one, and leaves no trace in what is reported.
+	Uncounted bool
 }
 
 // Arrive asks for a pod. With waits, there is none yet: call Wait. The errors are those of the room
-// (waitroom.ErrTooMany, ErrTooLarge), ErrNoRoute and ErrClosing.
-func (v *Visit) Arrive(app *Application, arrival Arrival) (waits bool, err error) {
-	now := app.d.options.Now()
+// (waitroom.ErrTooMany, ErrTooLarge), ErrNoRoute and ErrClosing; for a request that does not count
+// only ErrNoRoute, ErrAsleep and ErrBusy.
+func (v *Visit) Arrive(app *Application, arrival Arrival, now time.Time) (waits bool, err error) {
 	v.App, v.Arrived, v.arrival, v.bytes = app, now, arrival, arrival.Bytes
-	app.Touch(now)
+	v.Touch(now)
 	app.mu.Lock()
 	defer app.mu.Unlock()
+	if arrival.Uncounted {
+		return false, v.enterUncounted(now)
+	}
 	app.sequence++
 	v.sequence = app.sequence
 	return v.enter(now, false)
+}
+
+// Touch notes a byte from or to the client, unless the request does not count.
+func (v *Visit) Touch(now time.Time) {
+	if !v.arrival.Uncounted {
+		v.App.Touch(now)
+	}
+}
+
+// enterUncounted takes a pod if one is free and nobody waits.
+func (v *Visit) enterUncounted(now time.Time) error {
+	a := v.App
+	if a.removed {
+		return ErrNoRoute
+	}
+	if a.room.Len() == 0 {
+		if pod, reason, ok := a.pick(now); ok {
+			v.take(pod, reason, now)
+			return nil
+		}
+	}
+	if a.anyUsable() {
+		return ErrBusy
+	}
+	return ErrAsleep
 }
 
 // enter takes a pod if one is free and nobody waits, else a place in the room.
@@ -77,17 +119,16 @@ func (v *Visit) enter(now time.Time, again bool) (bool, error) {
 	if err := a.room.Enter(&v.ticket, v.sequence, v.bytes, again); err != nil {
 		return false, err
 	}
-	v.ticket.Holder, v.granted, v.entered = v, make(chan struct{}), now
-	if a.need != nil && a.wake != nil && !again {
+	v.ticket.Holder, v.granted, v.refused, v.entered = v, make(chan struct{}), nil, now
+	if a.start != nil && a.wake != nil && !again {
 		a.wake.Waited++
 	}
-	a.admit(now) // who comes back is perhaps the oldest, and a pod free
-	a.callIfNeeded()
+	first := a.room.Len() == 1
+	a.update(now) // who comes back is perhaps the oldest, and a pod free
 	if a.wake != nil {
 		v.WakeUp = a.wake.ID
 	}
-	a.fallBack()
-	if a.room.Len() == 1 {
+	if first {
 		a.d.options.ReportSoon()
 	}
 	return true, nil
@@ -96,52 +137,76 @@ func (v *Visit) enter(now time.Time, again bool) (bool, error) {
 // take gives it the pod.
 func (v *Visit) take(pod *Pod, reason string, now time.Time) {
 	v.Pod, v.Reason, v.SentAt = pod, reason, now
+	v.Tries++
 	if !v.entered.IsZero() {
-		v.Waited += now.Sub(v.entered)
-		v.entered = time.Time{}
+		v.leaveRoom(now)
 		v.wake = v.App.wake
 	}
 	if v.wake != nil {
 		v.wake.released++
 	}
 	pod.inFlight++
-	v.App.counters.inFlight++
+	if !v.arrival.Uncounted {
+		v.App.counters.inFlight++
+	}
 }
 
-// Wait returns when the visit has a pod, or cannot get one: ErrTooLate, ErrNoRoute, ErrClosing, or
-// ctx's error. Its place is free at once.
-func (v *Visit) Wait(ctx context.Context) error {
-	a := v.App
-	timer := time.NewTimer(v.deadline().Sub(a.d.options.Now()))
-	defer timer.Stop()
-	var because error
+// leaveRoom adds up how long it waited.
+func (v *Visit) leaveRoom(now time.Time) {
+	v.Waited += now.Sub(v.entered)
+	v.entered = time.Time{}
+}
+
+// Wait returns when the visit has a pod, or cannot get one: ErrTooLate when no pod served in time,
+// ErrBusy when those that serve were full for too long, a *BlockedError when none will come,
+// ErrNoRoute, ErrClosing, or ErrGone after gone was closed. Its place is free at once.
+func (v *Visit) Wait(gone <-chan struct{}) error {
 	select {
 	case <-v.granted:
 		return v.refused
-	case <-timer.C:
-		because = ErrTooLate
-	case <-ctx.Done():
-		because = ctx.Err()
+	case <-gone:
 	}
+	a := v.App
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.room.Leave(&v.ticket) {
 		return v.refused // it was let in at the same moment
 	}
 	now := a.d.options.Now()
-	v.Waited += now.Sub(v.entered)
+	v.leaveRoom(now)
 	v.Trouble = a.hindrance(now)
-	a.callIfNeeded()
-	return because
+	a.update(now)
+	return ErrGone
 }
 
-func (v *Visit) deadline() time.Time {
-	v.App.mu.Lock()
-	defer v.App.mu.Unlock()
-	return v.Arrived.Add(v.App.route.WakeUpTimeout)
+// Detach leaves the room at once, while the start goes on that the request has caused: who waits
+// elsewhere comes again. It returns false, and changes nothing, when the visit has a pod already.
+func (v *Visit) Detach(now time.Time) bool {
+	a := v.App
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.room.Leave(&v.ticket) {
+		return v.refused != nil
+	}
+	v.leaveRoom(now)
+	v.Trouble = a.hindrance(now)
+	if a.start != nil {
+		a.wanted = later(a.wanted, now.Add(a.Route().StartBudget(a.expected)))
+		if a.wake != nil {
+			a.wake.detached = true
+		}
+	}
+	a.update(now)
+	return true
 }
 
-// Grow tells the room that the waiting request holds n bytes more; false when it may not.
+// Left is how long the request may still wait, whatever it waits for; also a connection to a pod
+// that is being made should not take longer.
+func (v *Visit) Left(now time.Time) time.Duration { return v.last().Sub(now) }
+
+func (v *Visit) last() time.Time { return v.Arrived.Add(v.App.Route().WakeUpTimeout) }
+
+// Grow asks the room for n bytes more that the waiting request may hold; false when it may not.
 func (v *Visit) Grow(n int64) bool {
 	v.App.mu.Lock()
 	defer v.App.mu.Unlock()
@@ -153,15 +218,28 @@ func (v *Visit) Grow(n int64) bool {
 }
 
 // Retry gives the pod back because nothing of the request reached it, and asks for another one. The
-// request keeps its place before all who came later.
-func (v *Visit) Retry() (waits bool, err error) {
+// request keeps its place before all who came later. refused says that the pod took no connection:
+// it gets no request until it takes one; without it the pod is not blamed (it may be full, or the
+// fault is our own).
+func (v *Visit) Retry(refused bool, now time.Time) (waits bool, err error) {
 	a := v.App
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := a.d.options.Now()
-	v.Pod.refused()
+	if refused {
+		v.Pod.refused()
+	}
 	v.release()
-	waits, err = v.enter(now, true)
+	switch {
+	case v.Tries >= maxTries:
+		err = ErrTries
+	case v.arrival.Uncounted:
+		err = v.enterUncounted(now)
+	case v.Left(now) <= 0:
+		err = ErrTooLate
+		v.Trouble = a.hindrance(now)
+	default:
+		waits, err = v.enter(now, true)
+	}
 	a.update(now)
 	return waits, err
 }
@@ -169,7 +247,9 @@ func (v *Visit) Retry() (waits bool, err error) {
 // release gives the pod back.
 func (v *Visit) release() {
 	v.Pod.inFlight--
-	v.App.counters.inFlight--
+	if !v.arrival.Uncounted {
+		v.App.counters.inFlight--
+	}
 	if v.wake != nil {
 		v.wake.released--
 	}
@@ -177,50 +257,45 @@ func (v *Visit) release() {
 }
 
 // Answered notes that the head of the answer came from the pod.
-func (v *Visit) Answered() {
+func (v *Visit) Answered(now time.Time) {
 	a := v.App
-	now := a.d.options.Now()
 	a.mu.Lock()
 	v.streaming = true
-	a.counters.streaming++
 	v.Pod.ejection.Succeeded()
 	v.Pod.ramp.Answered()
-	ended := a.wakeAnswered(v, now)
+	var ended *WakeUp
+	if !v.arrival.Uncounted {
+		a.counters.streaming++
+		ended = a.wakeAnswered(v, now)
+	}
 	if a.room.Len() > 0 {
-		a.admit(now)
+		a.update(now)
 	}
 	a.mu.Unlock()
-	a.tell(ended)
+	a.publish(ended)
 }
 
 // Outcome is how a visit ended.
 type Outcome struct {
 	Status int  // of the answer; 0 when the client was gone before
 	Broken bool // the pod broke off
+	// Ours says that the fault is this load balancer's own (no file or address is left, say): it is
+	// not held against the pod, and its time was no answer's.
+	Ours bool
 }
 
 // End ends the visit, and lets in who waits for its pod.
-func (v *Visit) End(o Outcome) {
+func (v *Visit) End(o Outcome, now time.Time) {
 	a := v.App
-	now := a.d.options.Now()
-	a.Touch(now)
+	v.Touch(now)
 	a.mu.Lock()
-	a.counters.requests++
-	if o.Broken || o.Status >= 500 {
-		a.counters.failures++
+	if !v.arrival.Uncounted {
+		a.counters.count(v, o, now)
 	}
-	if v.streaming {
-		a.counters.streaming--
-	}
-	if v.Pod == nil {
-		if o.Status != 0 {
-			a.counters.rejected++
-		}
-	} else {
-		if o.Broken && !v.streaming {
+	if v.Pod != nil {
+		if o.Broken && !o.Ours && !v.streaming {
 			v.Pod.ejection.Failed(now, a.d.options.Chance())
 		}
-		a.counters.latency.add(now.Sub(v.SentAt))
 		v.release()
 		if a.room.Len() > 0 {
 			a.update(now)
@@ -231,12 +306,13 @@ func (v *Visit) End(o Outcome) {
 	}
 	ended := a.wakeFailed()
 	a.mu.Unlock()
-	a.tell(ended)
+	a.publish(ended)
 }
 
-// RetryAfter is when a client that was refused should come again.
-func (v *Visit) RetryAfter() time.Duration {
+// RetryAfter is when a client that was refused should come again: what is left of the start under
+// way, from 1 s to 120 s.
+func (v *Visit) RetryAfter(now time.Time) time.Duration {
 	v.App.mu.Lock()
 	defer v.App.mu.Unlock()
-	return v.App.retryAfter()
+	return v.App.retryAfter(now)
 }

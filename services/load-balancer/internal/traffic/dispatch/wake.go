@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"context"
 	"encoding/hex"
 	"slices"
 	"time"
@@ -21,7 +20,7 @@ const (
 
 // WakeUp is what was seen from here of one wake-up. A time that is zero has not come.
 type WakeUp struct {
-	ID              string // the trace id of the first request
+	ID              string // the trace id of the first request, or one of its own
 	ArrivedAt       time.Time
 	StartCalledAt   time.Time
 	StartAnsweredAt time.Time
@@ -32,84 +31,26 @@ type WakeUp struct {
 	Outcome         WakeOutcome
 
 	dirty    bool // something changed since it was reported
+	detached bool // somebody asked for it who does not wait
 	released int  // requests that were let in by it and have not ended
 }
 
 // keptWakeUps bounds how many ended wake-ups of one application await their report.
 const keptWakeUps = 16
 
-// Need is that somebody waits and no pod is usable.
-type Need struct {
-	App       routing.Application
-	Trace     context.Context //nolint:containedctx // the span of the request that waits longest
-	ArrivedAt time.Time       // when that one came
-
-	app   *Application
-	ended chan struct{}
-}
-
-// Ended is closed when a pod is usable, or nobody waits any more.
-func (n *Need) Ended() <-chan struct{} { return n.ended }
-
-// Waiting is how many wait now.
-func (n *Need) Waiting() int {
-	n.app.mu.Lock()
-	defer n.app.mu.Unlock()
-	return n.app.room.Len()
-}
-
-// Called notes that the start call goes out.
-func (n *Need) Called() { n.note(func(w *WakeUp) *time.Time { return &w.StartCalledAt }) }
-
-// Answered notes a good answer, which tells how long a start takes; 0 is not known.
-func (n *Need) Answered(expected time.Duration) {
-	n.note(func(w *WakeUp) *time.Time { return &w.StartAnsweredAt })
-	n.app.mu.Lock()
-	defer n.app.mu.Unlock()
-	n.app.trouble = ""
-	if expected > 0 {
-		n.app.route.ExpectedStart = expected
+// newWakeUp begins a wake-up. Its id is that of the first request's trace or, without one, a new one.
+func newWakeUp(first *Visit, waiting int, newID func() [16]byte) *WakeUp {
+	id := first.arrival.TraceID
+	if id == ([16]byte{}) && newID != nil {
+		id = newID()
 	}
+	return &WakeUp{ID: hex.EncodeToString(id[:]), ArrivedAt: first.Arrived, Waited: waiting, Outcome: WakePending, dirty: true}
 }
 
-// Failed notes why the start call failed, for those who will have waited in vain.
-func (n *Need) Failed(trouble string) {
-	n.app.mu.Lock()
-	defer n.app.mu.Unlock()
-	n.app.trouble = trouble
-}
-
-// note keeps the first time that a thing happened.
-func (n *Need) note(field func(*WakeUp) *time.Time) {
-	a := n.app
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.wake == nil {
-		return
-	}
-	if at := field(a.wake); at.IsZero() {
-		*at, a.wake.dirty = a.d.options.Now(), true
-	}
-}
-
-// callIfNeeded begins to call for a start, or ends it.
-func (a *Application) callIfNeeded() {
-	needed := a.room.Len() > 0 && !a.anyUsable()
-	switch {
-	case needed && a.need == nil:
-		first := a.room.First().Holder.(*Visit) //nolint:forcetypeassert // only visits hold tickets
-		a.need = &Need{
-			App: a.ID, Trace: context.WithoutCancel(first.arrival.Trace), ArrivedAt: first.Arrived,
-			app: a, ended: make(chan struct{}),
-		}
-		// A sleep that is only called off is no wake-up: its pods still run.
-		if a.wake == nil && !a.onlyHeldBack() {
-			a.wake = &WakeUp{ID: hex.EncodeToString(first.arrival.TraceID[:]), ArrivedAt: first.Arrived, Waited: a.room.Len(), Outcome: WakePending, dirty: true}
-		}
-		a.d.options.Waker.Wake(a.need)
-	case !needed && a.need != nil:
-		close(a.need.ended)
-		a.need = nil
+// note keeps the first time that something happened.
+func (w *WakeUp) note(at *time.Time, now time.Time) {
+	if at.IsZero() {
+		*at, w.dirty = now, true
 	}
 }
 
@@ -120,11 +61,11 @@ func (a *Application) onlyHeldBack() bool {
 	})
 }
 
-func (a *Application) quiet() bool { return a.route.State == routing.FallingAsleep }
+func (a *Application) quiet() bool { return a.Route().State == routing.FallingAsleep }
 
-// wakeAnswered ends the wake-up with the first answer; it returns what has ended, for tell.
+// wakeAnswered ends the wake-up with the first answer; it returns what has ended, for publish.
 func (a *Application) wakeAnswered(v *Visit, now time.Time) *WakeUp {
-	if a.wake == nil || v.wake != a.wake {
+	if a.wake == nil || v.wake != a.wake && !a.wake.detached {
 		return nil
 	}
 	a.wake.FirstByteAt, a.wake.Pod = now, v.Pod.Name
@@ -133,7 +74,7 @@ func (a *Application) wakeAnswered(v *Visit, now time.Time) *WakeUp {
 
 // wakeFailed ends the wake-up when all who waited for it have gone without an answer.
 func (a *Application) wakeFailed() *WakeUp {
-	if a.wake == nil || a.need != nil || a.room.Len() > 0 || a.wake.released > 0 {
+	if a.wake == nil || a.start != nil || a.room.Len() > 0 || a.wake.released > 0 || a.wake.detached && !a.began.IsZero() {
 		return nil
 	}
 	return a.endWake(WakeFailed)
@@ -146,12 +87,12 @@ func (a *Application) endWake(outcome WakeOutcome) *WakeUp {
 	if extra := len(a.counters.wakeUps) - keptWakeUps; extra > 0 {
 		a.counters.wakeUps = slices.Delete(a.counters.wakeUps, 0, extra)
 	}
-	told := *ended // visits that it let in still count themselves out of it
-	return &told
+	published := *ended // visits that it let in still count themselves out of it
+	return &published
 }
 
-// tell passes on what has ended; without the lock, for it leads outside.
-func (a *Application) tell(ended *WakeUp) {
+// publish passes on what has ended; without the lock, for it leads outside.
+func (a *Application) publish(ended *WakeUp) {
 	if ended == nil {
 		return
 	}

@@ -35,7 +35,7 @@ func (c told) Add(r accesslog.Record) { c <- r }
 // waking is a waker whose application wakes at once, if its pod has an address.
 type waking func()
 
-func (w waking) Wake(*dispatch.Need) { go w() }
+func (w waking) Wake(*dispatch.StartRequest) { go w() }
 
 type noProber struct{}
 

@@ -55,27 +55,27 @@ func (k *Waker) Close() {
 }
 
 // Wake begins to call for a start.
-func (k *Waker) Wake(need *dispatch.Need) {
+func (k *Waker) Wake(request *dispatch.StartRequest) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.ctx.Err() == nil {
-		k.loops.Go(func() { k.loop(need) })
+		k.loops.Go(func() { k.loop(request) })
 	}
 }
 
-func (k *Waker) loop(need *dispatch.Need) {
+func (k *Waker) loop(request *dispatch.StartRequest) {
 	backOff := firstBackOff
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-timer.C:
-		case <-need.Ended():
+		case <-request.Ended():
 			return
 		case <-k.ctx.Done():
 			return
 		}
-		err := k.call(need)
+		err := k.call(request)
 		if _, refused := errors.AsType[*dispatch.RefusedStartError](err); err == nil || refused {
 			backOff = firstBackOff
 			timer.Reset(jittered(startPeriod, periodJitter))
@@ -86,28 +86,28 @@ func (k *Waker) loop(need *dispatch.Need) {
 	}
 }
 
-func (k *Waker) call(need *dispatch.Need) error {
-	waiting := need.Waiting()
-	ctx, cancel := context.WithTimeout(need.Trace, startTimeout)
+func (k *Waker) call(request *dispatch.StartRequest) error {
+	waiting := request.Waiting()
+	ctx, cancel := context.WithTimeout(request.Trace, startTimeout)
 	defer cancel()
 	defer context.AfterFunc(k.ctx, cancel)()
-	need.Called()
+	request.Called()
 	began := time.Now()
-	started, err := k.starter.Start(ctx, dispatch.StartCall{App: need.App, Waiting: waiting, ArrivedAt: need.ArrivedAt})
-	attrs := []any{"application", need.App.String(), "waiting", waiting, "ms", milliseconds(time.Since(began))}
+	started, err := k.starter.Start(ctx, dispatch.StartCall{App: request.App, Waiting: waiting, ArrivedAt: request.ArrivedAt})
+	attrs := []any{"application", request.App.String(), "waiting", waiting, "ms", milliseconds(time.Since(began))}
 	if err != nil {
-		result, trouble := "error", "the controller cannot be reached"
-		if refused, ok := errors.AsType[*dispatch.RefusedStartError](err); ok {
-			result, trouble = "refused", refused.Detail
+		result := "error"
+		if _, ok := errors.AsType[*dispatch.RefusedStartError](err); ok {
+			result = "refused"
 		}
-		need.Failed(trouble)
-		k.metrics.starts.WithLabelValues(need.App.Namespace, need.App.Deployment, result).Inc()
-		k.log.WarnContext(need.Trace, "start call failed", append(attrs, "error", err)...)
+		request.Failed(err)
+		k.metrics.starts.WithLabelValues(request.App.Namespace, request.App.Deployment, result).Inc()
+		k.log.WarnContext(request.Trace, "start call failed", append(attrs, "error", err)...)
 		return err
 	}
-	need.Answered(started.ExpectedStart)
-	k.metrics.starts.WithLabelValues(need.App.Namespace, need.App.Deployment, "ok").Inc()
-	k.log.InfoContext(need.Trace, "start called", append(attrs, "scaled", started.Scaled, "message", started.Message)...)
+	request.Answered(started)
+	k.metrics.starts.WithLabelValues(request.App.Namespace, request.App.Deployment, "ok").Inc()
+	k.log.InfoContext(request.Trace, "start called", append(attrs, "scaled", started.Scaled, "message", started.Message)...)
 	return nil
 }
 

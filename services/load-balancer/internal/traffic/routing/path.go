@@ -12,7 +12,7 @@ var (
 	ErrPathNUL  = errors.New("the path must not contain an encoded NUL (%00)")
 )
 
-// Normalise brings an escaped path into the one form that is both routed by and forwarded: "." and
+// Normalise brings an escaped path into the one form that is routed by: "." and
 // ".." segments resolved (".." above the root stays at the root), "//" made "/", and escapes of
 // characters that need none (letters, digits, - . _ ~) undone, so that %2e%2e is seen for what it
 // is. Every other escape stays as it came.
@@ -27,6 +27,13 @@ func Normalise(path string) (string, error) {
 		}
 	}
 	return clean(path), nil
+}
+
+// plain tells whether a path has but one reading, the usual case: no escape, no empty segment, and
+// none that begins with a dot.
+func plain(path string) bool {
+	return path != "" && path[0] == '/' && strings.IndexByte(path, '%') < 0 && strings.IndexByte(path, '\\') < 0 &&
+		!strings.Contains(path, "/.") && !strings.Contains(path, "//")
 }
 
 func undoNeedlessEscapes(path string) (string, error) {
@@ -93,9 +100,12 @@ func clean(path string) string {
 	return string(out)
 }
 
-// hidesSeparator tells whether the path has an encoded slash or backslash, which another server
-// may take for a separator.
+// hidesSeparator tells whether the path has an encoded slash or a backslash, encoded or not, which
+// another server may take for a separator.
 func hidesSeparator(path string) bool {
+	if strings.IndexByte(path, '\\') >= 0 {
+		return true
+	}
 	for i := strings.IndexByte(path, '%'); i >= 0 && i+2 < len(path); {
 		if isSeparator(path[i+1 : i+3]) {
 			return true
@@ -112,17 +122,28 @@ func hidesSeparator(path string) bool {
 // revealed is the path as a server sees it that takes encoded slashes and backslashes for
 // separators.
 func revealed(path string) string {
+	if !hidesSeparator(path) {
+		return path
+	}
+	return clean(separated(path))
+}
+
+// separated has a slash in place of whatever hides one.
+func separated(path string) string {
 	var b strings.Builder
 	b.Grow(len(path))
 	for i := 0; i < len(path); i++ {
-		if path[i] == '%' && i+2 < len(path) && isSeparator(path[i+1:i+3]) {
+		switch {
+		case path[i] == '%' && i+2 < len(path) && isSeparator(path[i+1:i+3]):
 			b.WriteByte('/')
 			i += 2
-			continue
+		case path[i] == '\\':
+			b.WriteByte('/')
+		default:
+			b.WriteByte(path[i])
 		}
-		b.WriteByte(path[i])
 	}
-	return clean(b.String())
+	return b.String()
 }
 
 func isSeparator(escape string) bool {

@@ -29,17 +29,54 @@ const (
 	Unknown       State = "Unknown"
 )
 
-// Route is how requests reach one application.
+// Protocol is what the pods of an application speak.
+type Protocol string
+
+// The protocols. The zero value of a Route, "", is HTTP/1.1.
+const (
+	HTTP1 Protocol = "http/1.1"
+	H2C   Protocol = "h2c" // HTTP/2 in clear text, with prior knowledge
+)
+
+// WhileWaiting is what a client gets while its request waits for a pod.
+type WhileWaiting string
+
+// The answers to a request that waits. The zero value of a Route, "", is Hold.
+const (
+	Hold         WhileWaiting = "Hold"        // nothing until there is a pod
+	ShowProgress WhileWaiting = "Progress"    // comments in an event stream, 103 for others
+	Accept       WhileWaiting = "Accepted"    // 202 with a place to ask
+	RefuseAtOnce WhileWaiting = "Unavailable" // 503
+	ShowPage     WhileWaiting = "Page"        // a page that loads itself again
+)
+
+// Blocked is why a start cannot succeed as things stand. The zero value: nothing is known to stop it.
+type Blocked struct {
+	Reason  string // one word for programs, such as ImagePullBackOff
+	Message string // for people
+	Since   time.Time
+}
+
+// Route is how requests reach one application. The zero value of a field that an older controller
+// does not send is not always its default; see the controller's adapter.
 type Route struct {
 	Application    Application
 	Prefix         string   // "/" matches everything
 	Hosts          []string // none: every host
-	Algorithm      string   // the balancing policy; "" is the one of the settings
+	StripPrefix    bool     // a pod sees the path without the prefix
+	RewriteAnswers bool     // with StripPrefix, Location, Content-Location and cookie paths get it back
+	Protocol       Protocol
+	Uncounted      Uncounted // requests that are no traffic, such as health checks
+	WhileWaiting   WhileWaiting
+	Algorithm      string // the balancing policy; "" is the one of the settings
 	State          State
 	Concurrency    int           // requests that one pod works on at a time; 0 is no limit
-	WakeUpTimeout  time.Duration // how long a request waits at most for a pod
+	WakeUpTimeout  time.Duration // how long a request waits at most for a pod, whatever it waits for
+	StartTimeout   time.Duration // while no pod serves; 0 is by what was learned, see StartBudget
+	BusyTimeout    time.Duration // while every pod is full; 0 is the default, see BusyBudget
 	ExpectedStart  time.Duration // how long a start took lately; 0 is not known
-	ServiceAddress string        // host:port to fall back to while the controller is away; "" is none
+	Blocked        Blocked
+	ServiceAddress string // host:port to fall back to while the controller is away; "" is none
 	Endpoints      []Endpoint
 }
 

@@ -8,7 +8,8 @@ import (
 // The ways in which a request matches nothing.
 var (
 	ErrNoRoute   = errors.New("no application has this host and path")
-	ErrAmbiguous = errors.New("an encoded slash or backslash (%2f, %5c) in the path hides which application is meant")
+	ErrAmbiguous = errors.New("the path can be read in two ways: an encoded slash or backslash (%2f, %5c), a dot segment or an empty segment " +
+		"hides which application is meant, or leaves it")
 )
 
 // Entry is one row of a table: the requests for these hosts under this prefix go to Target.
@@ -30,6 +31,7 @@ type Match[T any] struct {
 	Target T
 	Prefix string // the prefix that matched, without a slash at its end; "" for "/"
 	Path   string // the normalised path after the prefix, at least "/"
+	Raw    string // the same part of the path, byte for byte as the client sent it, at least "/"
 }
 
 // prefixes are the routes of one host.
@@ -66,22 +68,41 @@ func NewTable[T comparable](entries []Entry[T]) (*Table[T], []T) {
 // Match finds the target of an escaped path as the client sent it. Routes that name the host come
 // first, whatever their length; then the longest prefix wins. A prefix ends at a segment's end:
 // /fib does not match /fibonacci. The errors are ErrPathForm, ErrPathNUL, ErrAmbiguous, ErrNoRoute.
+//
+// The normalised path is for matching alone: what a pod gets is the path as it came. So every other
+// reading of that one, by a server that resolves less or more than Normalise does, must mean the
+// same application, and must not lead out of it.
 func (t *Table[T]) Match(host, path string) (Match[T], error) {
-	path, err := Normalise(path)
+	host = canonicalHost(host)
+	if plain(path) {
+		match, ok := t.find(host, path)
+		if !ok {
+			return Match[T]{}, ErrNoRoute
+		}
+		match.Raw = match.Path
+		return match, nil
+	}
+	return t.matchReadings(host, path)
+}
+
+// matchReadings finds the target of a path that can be read in more than one way.
+func (t *Table[T]) matchReadings(host, path string) (Match[T], error) {
+	normal, err := Normalise(path)
 	if err != nil {
 		return Match[T]{}, err
 	}
-	host = canonicalHost(host)
-	match, ok := t.find(host, path)
-	if hidesSeparator(path) {
-		// The application may take the escape for a separator: both readings must mean the same.
-		other, okOther := t.find(host, revealed(path))
-		if ok != okOther || match.Target != other.Target || match.Prefix != other.Prefix {
+	match, ok := t.find(host, normal)
+	for _, reading := range [...]string{path, revealed(normal)} {
+		other, okOther := t.find(host, reading)
+		if okOther && (!ok || match.Target != other.Target || match.Prefix != other.Prefix) {
 			return Match[T]{}, ErrAmbiguous
 		}
 	}
 	if !ok {
 		return Match[T]{}, ErrNoRoute
+	}
+	if match.Raw, ok = behind(path, match.Prefix); !ok {
+		return Match[T]{}, ErrAmbiguous
 	}
 	return match, nil
 }
@@ -109,15 +130,19 @@ func (p *prefixes[T]) add(prefix string, target T) bool {
 // find tries each part of the path that ends at a segment's end, from the longest down.
 func (p *prefixes[T]) find(path string) (Match[T], bool) {
 	end := len(path)
+	if end > p.longest { // no prefix is longer, and the rest of the path begins with a slash
+		end = strings.LastIndexByte(path[:p.longest+1], '/')
+	}
 	for {
-		if end <= p.longest {
-			if target, ok := p.byPrefix[path[:end]]; ok {
-				rest := path[end:]
-				if rest == "" {
-					rest = "/"
-				}
-				return Match[T]{Target: target, Prefix: path[:end], Path: rest}, true
+		if end < 0 {
+			return Match[T]{}, false
+		}
+		if target, ok := p.byPrefix[path[:end]]; ok {
+			rest := path[end:]
+			if rest == "" {
+				rest = "/"
 			}
+			return Match[T]{Target: target, Prefix: path[:end], Path: rest}, true
 		}
 		if end == 0 {
 			return Match[T]{}, false

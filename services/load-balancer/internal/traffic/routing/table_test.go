@@ -41,22 +41,22 @@ func table(t *testing.T) *Table[string] {
 
 func TestTable_LongestPrefixOfTheHostWins(t *testing.T) {
 	table := table(t)
-	for _, test := range []struct{ host, path, target, prefix, rest string }{
-		{"x", "/fib", "fib", "/fib", "/"},
-		{"x", "/fib/", "fib", "/fib", "/"},
-		{"x", "/fib/10", "fib", "/fib", "/10"},
-		{"x", "/fib/deep/er", "deep", "/fib/deep", "/er"},
-		{"x", "/fib/deeper", "fib", "/fib", "/deeper"},
-		{"x", "/fibonacci/1", "fibonacci", "/fibonacci", "/1"},
-		{"x", "/x/../fib/a%2fb%20c", "fib", "/fib", "/a%2fb%20c"},
-		{"x", "//fib//1", "fib", "/fib", "/1"},
-		{"models.example", "/fib", "models", "", "/fib"}, // its host comes before every prefix of others
-		{"MODELS.example.:8080", "/llm", "llm", "/llm", "/"},
-		{"models.example", "/llmx", "models", "", "/llmx"},
-		{"models.example", "/", "models", "", "/"},
+	for _, test := range []struct{ host, path, target, prefix, rest, raw string }{
+		{"x", "/fib", "fib", "/fib", "/", "/"},
+		{"x", "/fib/", "fib", "/fib", "/", "/"},
+		{"x", "/fib/10", "fib", "/fib", "/10", "/10"},
+		{"x", "/fib/deep/er", "deep", "/fib/deep", "/er", "/er"},
+		{"x", "/fib/deeper", "fib", "/fib", "/deeper", "/deeper"},
+		{"x", "/fibonacci/1", "fibonacci", "/fibonacci", "/1", "/1"},
+		{"x", "/x/../fib/a%2fb%20c", "fib", "/fib", "/a%2fb%20c", "/a%2fb%20c"},
+		{"x", "//fib//1", "fib", "/fib", "/1", "//1"},
+		{"models.example", "/fib", "models", "", "/fib", "/fib"}, // its host comes before every prefix of others
+		{"MODELS.example.:8080", "/llm", "llm", "/llm", "/", "/"},
+		{"models.example", "/llmx", "models", "", "/llmx", "/llmx"},
+		{"models.example", "/", "models", "", "/", "/"},
 	} {
 		got, err := table.Match(test.host, test.path)
-		want := Match[string]{Target: test.target, Prefix: test.prefix, Path: test.rest}
+		want := Match[string]{Target: test.target, Prefix: test.prefix, Path: test.rest, Raw: test.raw}
 		if err != nil || got != want {
 			t.Errorf("Match(%q, %q) = %+v, %v, want %+v", test.host, test.path, got, err, want)
 		}
@@ -66,7 +66,7 @@ func TestTable_LongestPrefixOfTheHostWins(t *testing.T) {
 func TestTable_RefusesWhatItCannotTell(t *testing.T) {
 	table := table(t)
 	for path, want := range map[string]error{
-		"/": ErrNoRoute, "/fibo": ErrNoRoute, "/FIB": ErrNoRoute, "/fib/../x": ErrNoRoute, "/fib/%2e%2e/x": ErrNoRoute,
+		"/": ErrNoRoute, "/fibo": ErrNoRoute, "/FIB": ErrNoRoute, "/x/../y": ErrNoRoute, "/fib/../x": ErrAmbiguous, "/fib/%2e%2e/x": ErrAmbiguous,
 		"/fib%2f1": ErrAmbiguous, "/fib%5Cdeep": ErrAmbiguous, "/fib%2Fdeep": ErrAmbiguous, "/fib/deep%2f..%2f..%2fx": ErrAmbiguous,
 		"/fib/..%2fx": ErrAmbiguous, "/fib/%00": ErrPathNUL, "fib": ErrPathForm,
 	} {
@@ -77,6 +77,82 @@ func TestTable_RefusesWhatItCannotTell(t *testing.T) {
 	empty, _ := NewTable[string](nil)
 	if _, err := empty.Match("x", "/"); !errors.Is(err, ErrNoRoute) {
 		t.Errorf("an empty table: %v", err)
+	}
+}
+
+func TestMatch_TheRestArrivesAsItWasSent(t *testing.T) {
+	table := table(t)
+	for path, want := range map[string]string{
+		"/fib/%41/%7euser":          "/%41/%7euser",
+		"/fib/a//b/./c/../d/":       "/a//b/./c/../d/",
+		"/fib//":                    "//",
+		"/fib/.":                    "/.",
+		"/fib/a/..":                 "/a/..",
+		"/fib/%2e/x":                "/%2e/x",
+		"/%66i%62/x":                "/x",
+		"/./fib/x":                  "/x",
+		"/nothing/../fib/x":         "/x",
+		"/fib/a%2f..%2fb":           "/a%2f..%2fb",
+		"/fib/caf\u00e9/%C3%a9":     "/caf\u00e9/%C3%a9",
+		"/fib/a;b=c/%3B":            "/a;b=c/%3B",
+		"/fibonacci/%61%2e%2E./...": "/%61%2e%2E./...",
+	} {
+		m, err := table.Match("x", path)
+		if err != nil || m.Raw != want {
+			t.Errorf("Match(%q): raw %q, %v, want %q", path, m.Raw, err, want)
+		}
+	}
+}
+
+func TestMatch_RefusesWhatAServerCouldReadAsAnotherPlace(t *testing.T) {
+	table, _ := NewTable([]Entry[string]{
+		{Prefix: "/fib", Target: "fib"}, {Prefix: "/fib/deep", Target: "deep"}, {Hosts: []string{"all"}, Prefix: "/", Target: "all"}, {Hosts: []string{"all"}, Prefix: "/fib", Target: "fib"},
+	})
+	for _, test := range []struct{ host, path string }{
+		{"x", "/fib/../fib/x"},
+		{"x", "/fib/a/../../fib/x"},
+		{"x", "/fib/deep/../x"},
+		{"x", "/fib/a/../deep/x"},
+		{"x", "/fib/..%2ffib/x"},
+		{"x", "/fib/a%2fb/../../x"},
+		{"x", "/fib/a%5c..%5c..%5cfib/x"},
+		{"x", "/fib/a\\..\\..\\fib/x"},
+		{"x", "/fib\\deep"},
+		{"x", "/fib/..;/x"},
+		{"x", "/fib/%2e%2e;a=b/x"},
+		{"x", "/fib//../x"},
+		{"x", "/fib/." + "./"},
+		{"all", "/.."},
+		{"all", "/a/../../x"},
+		{"all", "/%2e%2e/x"},
+		{"all", "//fib/x"},
+		{"all", "/%66ib/x"},
+		{"all", "/x/../fib/x"},
+	} {
+		if m, err := table.Match(test.host, test.path); !errors.Is(err, ErrAmbiguous) {
+			t.Errorf("Match(%q, %q) = %+v, %v, want ErrAmbiguous", test.host, test.path, m, err)
+		}
+	}
+}
+
+func TestMatch_OfAPlainPathAllocatesNothing(t *testing.T) {
+	table := table(t)
+	if n := testing.AllocsPerRun(100, func() { _, _ = table.Match("models.example:8080", "/llm/v1/chat/completions") }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkMatch(b *testing.B) {
+	table, _ := NewTable([]Entry[string]{{Prefix: "/fib", Target: "fib"}, {Prefix: "/fib/deep", Target: "deep"}, {Hosts: []string{"models.example"}, Prefix: "/", Target: "models"}})
+	for name, path := range map[string]string{"plain": "/fib/v1/chat/completions", "long": "/fib/" + strings.Repeat("a/", 100), "escaped": "/fib/a%20b%7e/c", "dots": "/fib/a/../b"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if m, err := table.Match("example.com:8080", path); err != nil || m.Target != "fib" {
+					b.Fatal(m, err)
+				}
+			}
+		})
 	}
 }
 
@@ -105,9 +181,17 @@ func FuzzMatch(f *testing.F) {
 		if strings.Contains(m.Path, "//") || strings.Contains(strings.ToLower(m.Path), "%00") || strings.Contains(strings.ToLower(m.Path), "%2e") {
 			t.Errorf("Match(%q): the rest %q is not normal", path, m.Path)
 		}
-		again, err := table.Match(host, m.Prefix+m.Path)
-		if err != nil || again != m {
-			t.Errorf("what is forwarded, %q, is routed elsewhere: %+v, %v, want %+v", m.Prefix+m.Path, again, err, m)
+		if !strings.HasSuffix(path, m.Raw) && m.Raw != "/" {
+			t.Errorf("Match(%q): the raw rest %q is not as it was sent", path, m.Raw)
+		}
+		for _, rest := range []string{m.Path, m.Raw} {
+			again, err := table.Match(host, m.Prefix+rest)
+			if err != nil || again.Target != m.Target || again.Prefix != m.Prefix || again.Path != m.Path || again.Raw != rest {
+				t.Errorf("what is forwarded, %q, is routed elsewhere: %+v, %v, want %+v", m.Prefix+rest, again, err, m)
+			}
+		}
+		if alone, err := Normalise(m.Raw); err != nil || alone != m.Path {
+			t.Errorf("the raw rest %q of %q means %q, %v, want %q", m.Raw, path, alone, err, m.Path)
 		}
 	})
 }

@@ -39,14 +39,14 @@ func podOf(prober *Prober, address string, probes ...routing.Probe) *dispatch.Di
 
 type noWaker struct{}
 
-func (noWaker) Wake(*dispatch.Need) {}
+func (noWaker) Wake(*dispatch.StartRequest) {}
 
 // letIn waits in the room; nil when a pod was found.
 func letIn(ctx context.Context, d *dispatch.Dispatcher) error {
 	v := &dispatch.Visit{}
-	waits, err := v.Arrive(d.Applications()[0], dispatch.Arrival{Trace: ctx})
+	waits, err := v.Arrive(d.Applications()[0], dispatch.Arrival{Trace: ctx}, time.Now())
 	if err == nil && waits {
-		err = v.Wait(ctx)
+		err = v.Wait(ctx.Done())
 	}
 	return err
 }

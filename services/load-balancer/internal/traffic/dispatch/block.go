@@ -1,0 +1,56 @@
+package dispatch
+
+import (
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
+)
+
+// blockedGrace is how long a request waits although its start cannot succeed: what is said of it may
+// be of a moment ago, and the start call that this request causes may find it mended.
+const blockedGrace = 2 * time.Second
+
+// startRefused is the reason of a start that the controller refused.
+const startRefused = "StartRefused"
+
+// BlockedError is that no pod will come, whatever is waited for.
+type BlockedError struct{ Blocked routing.Blocked }
+
+func (e *BlockedError) Error() string {
+	return "the start cannot succeed: " + e.Blocked.Reason + ": " + e.Blocked.Message
+}
+
+// block is why a start cannot succeed. Two may say so, and the one does not take back what the other
+// has said.
+type block struct {
+	route routing.Blocked // came with the route
+	call  routing.Blocked // was the answer to the last start call
+	since time.Time       // when the first of them came here, by our own clock
+}
+
+// now is what blocks, and since when that is known here; the zero value when nothing does.
+func (b *block) now() (routing.Blocked, time.Time) {
+	if b.call.Reason != "" {
+		return b.call, b.since
+	}
+	return b.route, b.since
+}
+
+func (b *block) byRoute(said routing.Blocked, now time.Time) {
+	b.route = said
+	b.date(now)
+}
+
+func (b *block) byCall(said routing.Blocked, now time.Time) {
+	b.call = said
+	b.date(now)
+}
+
+func (b *block) date(now time.Time) {
+	switch blocked, _ := b.now(); {
+	case blocked.Reason == "":
+		b.since = time.Time{}
+	case b.since.IsZero():
+		b.since = now
+	}
+}
