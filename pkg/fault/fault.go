@@ -35,6 +35,11 @@ const (
 	TooManyConns     Code = "too-many-connections"
 	WakeUpTimeout    Code = "wake-up-timeout"
 	UpstreamTimeout  Code = "upstream-timeout"
+	RequestTimeout   Code = "request-timeout"
+	Busy             Code = "busy"
+	StartBlocked     Code = "start-blocked"
+
+	VersionNotSupported Code = "version-not-supported"
 )
 
 // kind is what all errors of one code have in common.
@@ -63,6 +68,11 @@ var kinds = map[Code]kind{
 	TooManyConns:     {http.StatusServiceUnavailable, "Too many connections"},
 	WakeUpTimeout:    {http.StatusGatewayTimeout, "The application did not wake in time"},
 	UpstreamTimeout:  {http.StatusGatewayTimeout, "The application did not answer in time"},
+	RequestTimeout:   {http.StatusRequestTimeout, "The request did not come in time"},
+	Busy:             {http.StatusTooManyRequests, "The application is busy"},
+	StartBlocked:     {http.StatusServiceUnavailable, "The application cannot start"},
+
+	VersionNotSupported: {http.StatusHTTPVersionNotSupported, "The version of HTTP is not spoken here"},
 }
 
 // Status is the HTTP status of the code; 500 for one that is not in the table.
@@ -88,6 +98,8 @@ func FromStatus(status int) Code {
 		return Unavailable
 	case http.StatusGatewayTimeout:
 		return UpstreamTimeout
+	case http.StatusTooManyRequests:
+		return TooMany
 	}
 	for code, k := range kinds {
 		if k.status == status {

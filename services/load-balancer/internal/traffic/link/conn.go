@@ -27,6 +27,8 @@ type Conn struct {
 	from, to int // of what is buffered
 
 	wait    func(fd uintptr) bool // made once: reads when bytes are there
+	ask     func(fd uintptr) bool // made once: writes, then does as wait
+	asking  []byte                // what is still to be written
 	into    []byte                // what wait reads into; nil: the buffer
 	n       int
 	fault   error
@@ -41,7 +43,7 @@ func New(nc net.Conn) *Conn {
 	c.reads.set, c.writes.set = nc.SetReadDeadline, nc.SetWriteDeadline
 	if socket, ok := nc.(*net.TCPConn); ok {
 		if raw, err := socket.SyscallConn(); err == nil && canWait {
-			c.raw, c.wait = raw, c.readWhenReady
+			c.raw, c.wait, c.ask = raw, c.readWhenReady, c.askWhenReady
 		}
 	}
 	return c
@@ -221,4 +223,103 @@ func (c *Conn) Release() {
 		put(c.buffer)
 		c.buffer = nil
 	}
+}
+
+// Ended tells whether the other side has ended its sending side, and everything that it sent before
+// was read from the system. It does not wait, and any goroutine may call it.
+func (c *Conn) Ended() bool { return c.raw == nil || ended(c.raw) }
+
+// HeadWithin lets the rest of a head take d from the first call on; see ReadWithin, which ends it.
+func (c *Conn) HeadWithin(d time.Duration, now time.Time) { c.reads.exactly(d, now) }
+
+// Next returns the bytes that come next; they are there until Used is called.
+func (c *Conn) Next() ([]byte, error) {
+	if len(c.Buffered()) == 0 {
+		if err := c.Fill(tunnelBuffer); err != nil {
+			return nil, err
+		}
+	}
+	return c.Buffered(), nil
+}
+
+// tunnelBuffer bounds what is read at once for the other side of a tunnel.
+const tunnelBuffer = 64 << 10
+
+// Used says that the first n bytes of Next are done with.
+func (c *Conn) Used(n int) { c.Use(n) }
+
+// Idle bounds how long the next read and the next write may take; zero leaves it.
+func (c *Conn) Idle(read, write time.Duration, now time.Time) {
+	if read > 0 {
+		c.ReadWithin(read, now)
+	}
+	if write > 0 {
+		c.WriteWithin(write, now)
+	}
+}
+
+// errNotSilent: something came that nobody asked for, so what comes next answers nothing.
+var errNotSilent = errors.New("the other side sent something that nobody asked for")
+
+// Ask writes p and waits for what comes back, which is then buffered. Nothing is written to a
+// connection that has ended, or on which something has come already: then Written stays as it is.
+func (c *Conn) Ask(p []byte) error {
+	if len(c.Buffered()) > 0 {
+		return errNotSilent
+	}
+	if c.raw == nil {
+		if _, err := c.Write(p); err != nil {
+			return err
+		}
+		return c.Fill(smallest)
+	}
+	c.asking, c.n, c.fault = p, 0, nil
+	err := c.raw.Read(c.ask)
+	rest := c.asking
+	c.asking = nil
+	switch {
+	case c.n > 0 || c.fault != nil:
+		c.to += c.n
+		return c.fault
+	case err != nil:
+		return err
+	case len(rest) == 0:
+		return io.EOF
+	}
+	if _, err := c.Write(rest); err != nil { // the system took a part only: wait until it takes all
+		return err
+	}
+	return c.Fill(smallest)
+}
+
+// askWhenReady looks whether the connection is silent, writes, and then waits for bytes: to look, to
+// write and to wait in one go spares a look at an empty socket.
+func (c *Conn) askWhenReady(fd uintptr) bool {
+	if c.asking == nil {
+		return c.readWhenReady(fd)
+	}
+	var unasked [1]byte
+	switch n, err := read(fd, unasked[:]); {
+	case err == nil && n == 0:
+		c.fault = io.EOF
+		return true
+	case err == nil:
+		c.fault = errNotSilent
+		return true
+	case !errors.Is(err, syscall.EAGAIN):
+		c.fault = err
+		return true
+	}
+	n, err := write(fd, c.asking)
+	c.written += int64(max(n, 0))
+	switch {
+	case err != nil && !errors.Is(err, syscall.EAGAIN):
+		c.fault = err
+		return true
+	case n < len(c.asking):
+		c.asking = c.asking[max(n, 0):]
+		return true
+	}
+	c.asking = nil
+	return false
 }

@@ -25,7 +25,7 @@ func NewHangups() (*Hangups, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch connections: %w", err)
 	}
-	_ = syscall.SetNonblock(fd, true) // so that the file below waits without a thread
+	_ = syscall.SetNonblock(fd, true)                                                              // so that the file below waits without a thread
 	h := &Hangups{epoll: os.NewFile(uintptr(fd), "hangups"), fd: fd, watched: map[uint64]func(){}} //nolint:gosec // G115: a descriptor
 	if h.raw, err = h.epoll.SyscallConn(); err != nil {
 		_ = h.epoll.Close()

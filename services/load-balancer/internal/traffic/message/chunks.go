@@ -27,10 +27,10 @@ const (
 	chunksEnded
 )
 
-// Next returns the data that b begins with, once what stands before it is done with, and how many
-// bytes of b are done with then, the data included. Without data and without error either the body
-// has ended (see Ended), or more bytes are needed than b has.
-func (c *Chunks) Next(b []byte) (data []byte, used int, err error) {
+// Next returns the data that b begins with, at most most bytes of it, once what stands before it is
+// done with, and how many bytes of b are done with then, the data included. Without data and without
+// error either the body has ended (see Ended), or more bytes are needed than b has.
+func (c *Chunks) Next(b []byte, most int) (data []byte, used int, err error) {
 	for {
 		switch c.state {
 		case atSize:
@@ -40,13 +40,11 @@ func (c *Chunks) Next(b []byte) (data []byte, used int, err error) {
 			}
 			used += n
 		case inData:
-			n := int(min(c.left, uint64(len(b)-used))) //nolint:gosec // G115: bounded by the length of b
+			n := int(min(c.left, uint64(min(len(b)-used, most)))) //nolint:gosec // G115: bounded by the length of b
 			if n == 0 {
 				return nil, used, nil
 			}
-			if c.left -= uint64(n); c.left == 0 { //nolint:gosec // G115: n is not negative
-				c.state = afterData
-			}
+			c.Took(n)
 			return b[used : used+n], used + n, nil
 		case afterData:
 			if len(b)-used < 2 {
@@ -66,6 +64,22 @@ func (c *Chunks) Next(b []byte) (data []byte, used int, err error) {
 		case chunksEnded:
 			return nil, used, nil
 		}
+	}
+}
+
+// Left is how much data of the chunk that is read has not come yet: a reader may take that much past
+// Next, and say so with Took.
+func (c *Chunks) Left() uint64 {
+	if c.state != inData {
+		return 0
+	}
+	return c.left
+}
+
+// Took says that so much data was read past Next.
+func (c *Chunks) Took(n int) {
+	if c.left -= uint64(n); c.left == 0 { //nolint:gosec // G115: n is not negative
+		c.state = afterData
 	}
 }
 

@@ -35,9 +35,7 @@ func errConnections(most int) error {
 	return fault.New(fault.TooManyConns, "%d client connections are open, as many as max_connections of the settings allows", most).After(connectionsRetry)
 }
 
-func errTries(tries int) error {
-	return fault.New(fault.BadGateway, "%d pods were tried, and none took a connection", tries)
-}
+func (x *exchange) retryAfter() time.Duration { return x.visit.RetryAfter(x.p.o.Now()) }
 
 func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 	if known, ok := errors.AsType[*fault.Error](err); ok {
@@ -50,8 +48,16 @@ func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 			return known, reasonInvalid
 		}
 	}
+	if blocked, ok := errors.AsType[*dispatch.BlockedError](err); ok {
+		return fault.New(fault.StartBlocked, "%s cannot start: %s: %s", x.visit.App.ID, blocked.Blocked.Reason, blocked.Blocked.Message).
+			After(x.retryAfter()), reasonBlocked
+	}
 	if syntax, ok := errors.AsType[*message.Error](err); ok {
-		return fault.New(fault.Invalid, "").With(syntax.Part, "", syntax.Allowed), reasonInvalid
+		code := fault.Invalid
+		if syntax.Version {
+			code = fault.VersionNotSupported
+		}
+		return fault.New(code, "").With(syntax.Part, "", syntax.Allowed), reasonInvalid
 	}
 	switch {
 	case errors.Is(err, errFault):
@@ -61,21 +67,28 @@ func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 	case errors.Is(err, routing.ErrPathForm), errors.Is(err, routing.ErrPathNUL), errors.Is(err, routing.ErrAmbiguous):
 		return fault.New(fault.Invalid, "").With("path", x.r.Path, err.Error()), reasonInvalid
 	case errors.Is(err, waitroom.ErrTooMany), errors.Is(err, waitroom.ErrTooLarge):
-		return fault.New(fault.WaitingRoomFull, "%s, and no pod is free", err).After(x.visit.RetryAfter()), reasonRoomFull
-	case errors.Is(err, dispatch.ErrTooLate):
+		return fault.New(fault.WaitingRoomFull, "%s, and no pod is free", err).After(x.retryAfter()), reasonRoomFull
+	case errors.Is(err, dispatch.ErrTooLate), errors.Is(err, dispatch.ErrAsleep):
 		return fault.New(fault.WakeUpTimeout, "no pod of %s was free within %v; %s", x.visit.App.ID, rounded(x.visit.Waited), orElse(x.visit.Trouble, "it goes on being started")).
-			After(x.visit.RetryAfter()), reasonTooLate
+			After(x.retryAfter()), reasonTooLate
+	case errors.Is(err, dispatch.ErrBusy):
+		return fault.New(fault.Busy, "every pod of %s works on as many requests as it may", x.visit.App.ID).After(x.retryAfter()), reasonBusy
+	case errors.Is(err, dispatch.ErrTries):
+		return fault.New(fault.BadGateway, "%d pods were tried, and none took a connection", x.visit.Tries), ""
 	case errors.Is(err, dispatch.ErrNoRoute):
 		return fault.New(fault.Unavailable, "the application's route was removed while the request waited").After(time.Second), reasonNoRoute
 	case errors.Is(err, dispatch.ErrClosing):
 		return fault.New(fault.Unavailable, "this load balancer is ending; another one takes the request").After(time.Second), reasonClosing
 	case errors.Is(err, errBodyTooLarge):
 		return fault.From(errTooLarge(-1, x.p.o.Limits.Body)), reasonTooLarge
+	case errors.Is(err, errBodyTooSlow):
+		return fault.New(fault.RequestTimeout, "the body paused for too long, or came too slowly"), ""
 	case isBodyError(err):
-		return fault.New(fault.Invalid, "the body did not arrive: it broke off, paused for too long, or came too slowly"), ""
+		return fault.New(fault.Invalid, "the body did not arrive: it broke off, or its chunks are not well formed"), ""
 	case errors.Is(err, ErrInterrupted):
 		return fault.New(fault.Unavailable, "the exchange was ended"), ""
 	case isLocal(err):
+		x.ours = true
 		x.p.o.Log.Warn("a limit of this load balancer keeps requests from pods", "error", err)
 		return fault.New(fault.Unavailable, "the load balancer has no connection left to give").After(time.Second), reasonLocal
 	}
@@ -87,7 +100,6 @@ func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 	x.p.o.Metrics.failures.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment, kind).Inc()
 	return problem, ""
 }
-
 
 func isLocal(err error) bool {
 	_, ok := errors.AsType[*LocalError](err)
@@ -112,4 +124,3 @@ func rounded(d time.Duration) string {
 	}
 	return fmt.Sprint(d.Round(100 * time.Millisecond))
 }
-

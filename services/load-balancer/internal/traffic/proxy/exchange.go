@@ -34,16 +34,18 @@ type exchange struct {
 	visit  dispatch.Visit
 	body   body
 	out    Outgoing
-	add    []message.Field // beside the client's fields
+	add    []message.Field  // beside the client's fields
+	head   message.Response // of the answer
 	answer Answer
 
 	answerAdd []message.Field // beside the pod's fields
 	status    int             // of the answer; 0 while none was begun
 	sent      int64           // bytes of the answer's body
 	first     time.Duration   // from the arrival to the first of them
-	tries     int             // pods that were tried
 	pod       *dispatch.Pod   // the last of them
 	broken    bool            // the pod broke off
+	ours      bool            // the fault is this load balancer's
+	shown     Head            // of the answer, as the client gets it
 	fault     error
 	refused   fault.Code     // what was answered in place of a pod's answer
 	tap       *genai.Tap     // that the answer's body passes; nil when it tells nothing
@@ -97,7 +99,7 @@ func (x *exchange) route() (err error) {
 // reach finds a pod and brings the request to it: back to the waiting room as long as provably
 // nothing of the request has reached one.
 func (x *exchange) reach() error {
-	waits, err := x.visit.Arrive(x.match.Target, x.arrival())
+	waits, err := x.visit.Arrive(x.match.Target, x.arrival(), x.p.o.Now())
 	for {
 		if err == nil && waits {
 			err = x.wait()
@@ -105,7 +107,6 @@ func (x *exchange) reach() error {
 		if err != nil {
 			return err
 		}
-		x.tries++
 		x.pod = x.visit.Pod
 		err = x.send()
 		unsent, again := errors.AsType[*UnsentError](err)
@@ -115,11 +116,8 @@ func (x *exchange) reach() error {
 		x.p.o.Log.Info("pod not reached, another is tried", "application", x.visit.App.ID.String(),
 			"pod", x.visit.Pod.Name, "address", x.visit.Pod.Address, "error", unsent)
 		x.p.o.Metrics.retries.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Inc()
-		if x.tries >= x.p.o.Limits.Tries {
-			return errTries(x.tries)
-		}
 		x.pod = nil
-		waits, err = x.visit.Retry()
+		waits, err = x.visit.Retry(true, x.p.o.Now())
 	}
 }
 
@@ -154,7 +152,8 @@ func (x *exchange) wait() error {
 
 // send sends the request to the visit's pod and reads the head of its answer.
 func (x *exchange) send() (err error) {
-	to := Destination{Address: x.visit.Pod.Address}
+	to := Destination{Address: x.visit.Pod.Address, Protocol: x.visit.App.Route().Protocol}
+	x.out.Add, x.out.Left = x.add, x.visit.Left(x.p.o.Now())
 	if x.span != nil {
 		return x.sendTraced(to)
 	}
@@ -171,7 +170,7 @@ func (x *exchange) finish() {
 	}
 	now := x.p.o.Now()
 	if x.visit.App != nil {
-		x.visit.End(dispatch.Outcome{Status: x.status, Broken: x.broken})
+		x.visit.End(dispatch.Outcome{Status: x.status, Broken: x.broken, Ours: x.ours}, now)
 		x.p.o.Metrics.ended(x.visit.App.ID, x.status, now.Sub(x.began))
 		if x.visit.Waited > 0 {
 			x.p.o.Metrics.waited.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Observe(x.visit.Waited.Seconds())
@@ -200,7 +199,7 @@ func (x *exchange) logLine(now time.Time) {
 	}
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs, slog.String("method", x.r.Method), slog.String("path", shortened(x.r.Path)), slog.Int("status", x.status),
-		slog.Int64("bytes", x.sent), slog.Float64("ms", milliseconds(now.Sub(x.began))), slog.Int("tries", x.tries))
+		slog.Int64("bytes", x.sent), slog.Float64("ms", milliseconds(now.Sub(x.began))), slog.Int("tries", x.visit.Tries))
 	if x.visit.App != nil {
 		attrs = append(attrs, slog.String("application", x.visit.App.ID.String()), slog.Float64("waited_ms", milliseconds(x.visit.Waited)))
 	}

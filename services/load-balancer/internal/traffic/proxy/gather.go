@@ -3,23 +3,33 @@ package proxy
 import (
 	"errors"
 	"io"
+	"net"
+	"sync/atomic"
+	"time"
 )
 
-// How much of a body is read before a pod is asked for.
+// How much of a body is read before a pod is asked for, and how slow it may be.
 const (
-	gatherLimit = 64 << 10
-	gatherFirst = 4 << 10 // that costs nothing: the exchange keeps it
+	gatherLimit  = 64 << 10
+	gatherFirst  = 4 << 10 // that costs nothing: the exchange keeps it
+	gatherGrace  = 5 * time.Second
+	leastRate    = 240 // bytes a second after the grace
+	pauseInParts = time.Second
 )
 
-var errBodyTooLarge = errors.New("the body is larger than allowed")
+var (
+	errBodyTooLarge = errors.New("the body is larger than allowed")
+	errBodyTooSlow  = errors.New("the body comes too slowly")
+)
 
-// body is what is known of a request's body.
+// body is what is known of a request's body. The goroutine that serves the request fills it, and
+// from the sending on whoever reads for the sender.
 type body struct {
 	bytes    []byte // that were gathered
 	held     int64  // of them, that count against the limit of all
 	taken    int64  // bytes read from the client
 	complete bool   // all of it is in bytes
-	ended    bool   // all of it was read
+	ended    atomic.Bool
 }
 
 // gather reads a body, or its beginning, into memory: a pod's place is not held by a client that is
@@ -28,7 +38,8 @@ type body struct {
 func (x *exchange) gather() error {
 	b := &x.body
 	if !x.r.HasBody() {
-		b.complete, b.ended = true, true
+		b.complete = true
+		b.ended.Store(true)
 		return nil
 	}
 	if x.r.Expect {
@@ -41,17 +52,38 @@ func (x *exchange) gather() error {
 		if len(b.bytes) == cap(b.bytes) && !x.growGathered() {
 			return nil
 		}
+		now := x.p.o.Now()
+		x.c.Patience(x.gatherPatience(now), now)
 		n, err := x.c.Read(b.bytes[len(b.bytes):cap(b.bytes)])
 		b.bytes = b.bytes[:len(b.bytes)+n]
+		if isTimeout(err) && x.pausesInParts() {
+			return nil // a client that speaks and listens by turns: the pod shall hear it now
+		}
 		if fault := x.took(n, err); fault != nil {
 			return fault
 		}
-		if b.ended {
+		if b.ended.Load() {
 			b.complete = true
 			return nil
 		}
 	}
 	return nil
+}
+
+// gatherPatience is how long the next part may take: until the rate would be too low.
+func (x *exchange) gatherPatience(now time.Time) time.Duration {
+	due := x.began.Add(gatherGrace + time.Duration(x.body.taken)*time.Second/leastRate)
+	left := max(due.Sub(now), time.Millisecond)
+	if x.pausesInParts() {
+		left = min(left, pauseInParts)
+	}
+	return left
+}
+
+// pausesInParts tells whether a pause is no fault: a body in chunks may be one half of a
+// conversation. A pod that works on few requests at a time is not given one that may still pause.
+func (x *exchange) pausesInParts() bool {
+	return x.r.Length < 0 && x.match.Target.Route().Concurrency == 0
 }
 
 // growGathered makes room for as much again; false when all requests together hold too much.
@@ -74,7 +106,9 @@ func (x *exchange) took(n int, err error) error {
 	case x.body.taken > x.p.o.Limits.Body:
 		return errBodyTooLarge
 	case errors.Is(err, io.EOF):
-		x.body.ended = true
+		x.body.ended.Store(true)
+	case isTimeout(err):
+		return &BodyError{Err: errBodyTooSlow}
 	case err != nil:
 		return &BodyError{Err: err}
 	}
@@ -97,12 +131,19 @@ type rest struct {
 
 // Read gives the next part.
 func (r rest) Read(p []byte) (int, error) {
+	now := r.x.p.o.Now()
+	r.Patience(r.x.p.o.Limits.StreamIdle, now)
 	n, err := r.Exchanging.Read(p)
 	if n > 0 {
-		r.x.visit.App.Touch(r.x.p.o.Now())
+		r.x.visit.Touch(now)
 	}
 	if fault := r.x.took(n, err); fault != nil {
 		return 0, fault
 	}
 	return n, err
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }

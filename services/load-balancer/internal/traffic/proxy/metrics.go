@@ -20,6 +20,8 @@ const (
 	reasonClosing  = "closing"
 	reasonConns    = "too-many-connections"
 	reasonLocal    = "local-limit"
+	reasonBusy     = "busy"
+	reasonBlocked  = "start-blocked"
 )
 
 // Metrics are the counts of the data path. Labels are bounded: only applications that have a route

@@ -22,7 +22,7 @@ func (x *exchange) prepare() {
 	path := x.match.Path
 	x.out = Outgoing{
 		Head: r, Add: x.add, Path: path, Host: r.Host, Length: r.Length, Expect: r.Expect, Upgrade: r.Upgrade,
-		Client: x.c, Silence: x.p.o.Silence(), Resend: repeatable(r.Method), Inform: x.inform,
+		Client: x.c, Silence: x.p.o.Silence(), Resend: repeatable(r.Method), Inform: x, Answer: &x.head,
 	}
 	switch {
 	case x.body.complete && len(x.c.Trailer()) == 0:
@@ -116,12 +116,12 @@ func (x *exchange) trusts(peer netip.Addr) bool {
 	return false
 }
 
-// inform passes an informational answer on to the client, such as 103 Early Hints.
-func (x *exchange) inform(h *message.Response) {
+// Inform passes an informational answer on to the client, such as 103 Early Hints.
+func (x *exchange) Inform(h *message.Response) {
 	h.Fields.DropHopByHop()
 	h.Fields.Drop(message.ContentLength)
 	if x.r.Version != message.HTTP10 {
 		_ = x.c.Inform(h) // when it cannot be written, neither can the answer
 	}
-	x.visit.App.Touch(x.p.o.Now())
+	x.visit.Touch(x.p.o.Now())
 }

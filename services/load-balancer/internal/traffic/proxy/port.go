@@ -8,6 +8,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
 // AccessLog keeps what became of every request. Add must return at once, whatever becomes of the
@@ -50,9 +51,10 @@ type Client interface {
 
 // Body is the body of a client's request.
 type Body interface {
-	// Read gives the body as it comes, and io.EOF at its end. It is bounded in how long it may pause,
-	// and in how slow it may be.
+	// Read gives the body as it comes, and io.EOF at its end.
 	io.Reader
+	// Patience bounds how long one Read may wait from now on, to an eighth of it.
+	Patience(d time.Duration, now time.Time)
 	// Trailer is what follows the body, after its end.
 	Trailer() message.Fields
 	// Continue tells a client that waits for it (Expect) to send the body.
@@ -97,29 +99,33 @@ type Sender interface {
 
 // Destination is where a request goes.
 type Destination struct {
-	Address  string // IP:port
-	Protocol string // that the pod speaks: "" is HTTP/1.1
+	Address  string           // IP:port
+	Protocol routing.Protocol // that the pod speaks
 }
 
 // Outgoing is a request on its way to a pod. What frames the message is written from the fields here,
 // whatever Head's fields say.
 type Outgoing struct {
-	Head     *message.Request // fields as they came; those that are dropped do not go out
-	Add      []message.Field  // beside them
-	Path     string           // that the pod is asked for
-	Host     string
-	Whole    []byte // the body when it is in memory to its end; then Streams is false
-	Begun    []byte // else the beginning of it
-	Streams  bool   // the rest, or all, is read from Client
-	Length   int64  // of the body; -1 is not known
-	Expect   bool   // the client waits for 100 Continue before it sends the body
-	Upgrade  string // the protocol that the client asks for; "" is none
-	Client   Exchanging
-	Silence  time.Duration // how long the pod may neither take nor send a byte
-	Resend   bool          // it may be sent again when a used connection ends without a byte of an answer
-	Inform   func(h *message.Response)
-	Progress func(now time.Time) // bytes of the body went by; it may be nil
+	Head    *message.Request // fields as they came; those that are dropped do not go out
+	Add     []message.Field  // beside them
+	Path    string           // that the pod is asked for
+	Host    string
+	Whole   []byte // the body when it is in memory to its end; then Streams is false
+	Begun   []byte // else the beginning of it
+	Streams bool   // the rest, or all, is read from Client
+	Length  int64  // of the body; -1 is not known
+	Expect  bool   // the client waits for 100 Continue before it sends the body
+	Upgrade string // the protocol that the client asks for; "" is none
+	Client  Exchanging
+	Silence time.Duration     // how long the pod may neither take nor send a byte
+	Left    time.Duration     // how long a connection may take to be made, at most; 0 says nothing
+	Resend  bool              // it may be sent again when a used connection ends without a byte of an answer
+	Answer  *message.Response // where the head of the answer is put
+	Inform  Informer
 }
+
+// Informer takes informational answers (1xx) other than 100 and 101.
+type Informer interface{ Inform(h *message.Response) }
 
 // Exchanging is what a sender asks of the client's side.
 type Exchanging interface {

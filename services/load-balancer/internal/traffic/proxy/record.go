@@ -20,7 +20,7 @@ func (x *exchange) record(now time.Time) accesslog.Record {
 		Method: x.r.Method, Scheme: x.scheme, Host: x.r.Host, Path: x.r.Path, Query: x.r.Query,
 		Version: x.r.Version.String(), RequestHeaders: logged(fields, x.p.o.LogRequest),
 		Client: x.client(), Peer: x.peer.Address, PeerPort: x.peer.Port,
-		Tries: x.tries, WakeUp: x.visit.WakeUp,
+		Tries: x.visit.Tries, WakeUp: x.visit.WakeUp,
 		Status: x.status, RequestBytes: x.body.taken, ResponseBytes: x.sent,
 		TraceID: ids.TraceID(), SpanID: ids.SpanID(), Refusal: string(x.refused),
 	}

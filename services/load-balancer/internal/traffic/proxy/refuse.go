@@ -52,7 +52,7 @@ func (x *exchange) writeProblem(problem *fault.Error) error {
 	x.answered = x.answerAdd
 	head := &Head{
 		Status: x.status, Reason: http.StatusText(x.status), Add: x.answerAdd, Length: int64(len(document)),
-		Close: x.r.HasBody() && !x.body.ended || problem.Code == fault.TooManyConns,
+		Close: x.r.HasBody() && !x.body.ended.Load() || problem.Code == fault.TooManyConns,
 	}
 	if x.r.Method == http.MethodHead {
 		head.Bodiless = true

@@ -12,7 +12,7 @@ import (
 
 // relay brings the answer to the client: the head, the body as it comes, the trailers.
 func (x *exchange) relay() {
-	x.visit.Answered()
+	x.visit.Answered(x.p.o.Now())
 	head := x.answer.Head()
 	if head.Status == http.StatusSwitchingProtocols {
 		x.tunnel()
@@ -44,11 +44,11 @@ func (x *exchange) beginAnswer(from *message.Response) error {
 		x.answerAdd = append(x.answerAdd, message.Field{Name: "Server-Timing", Value: value})
 	}
 	x.status, x.answered = from.Status, from.Fields
-	err := x.c.Begin(&Head{
+	x.shown = Head{
 		Status: from.Status, Reason: from.Reason, Fields: from.Fields, Add: x.answerAdd,
-		Length: from.Length, Bodiless: bodiless, Close: !x.body.ended,
-	})
-	if err != nil {
+		Length: from.Length, Bodiless: bodiless, Close: !x.body.ended.Load(),
+	}
+	if err := x.c.Begin(&x.shown); err != nil {
 		return fmt.Errorf("write to the client: %w", err)
 	}
 	return nil
@@ -107,7 +107,7 @@ func (x *exchange) note(part []byte) {
 	if x.tap != nil {
 		x.tap.Take(part)
 	}
-	x.visit.App.Touch(now)
+	x.visit.Touch(now)
 }
 
 // brokeOff notes that the pod ended its answer before its end.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -29,7 +28,8 @@ func (x *exchange) tunnel() {
 	head.Fields.Drop(message.ContentLength)
 	x.status, x.answered = head.Status, head.Fields
 	x.c.Watch(nil) // who ends one side of a tunnel may go on listening
-	if err := x.c.Begin(&Head{Status: http.StatusSwitchingProtocols, Reason: head.Reason, Fields: head.Fields, Bodiless: true, Upgrade: head.Upgrade}); err != nil {
+	x.shown = Head{Status: head.Status, Reason: head.Reason, Fields: head.Fields, Bodiless: true, Upgrade: head.Upgrade}
+	if err := x.c.Begin(&x.shown); err != nil {
 		x.fault = err
 		return
 	}
@@ -38,7 +38,7 @@ func (x *exchange) tunnel() {
 		x.fault = err
 		return
 	}
-	t := &tunnel{client: client, pod: x.answer.Tunnel(), idle: x.p.o.Limits.StreamIdle, now: x.p.o.Now, touch: x.visit.App.Touch}
+	t := &tunnel{client: client, pod: x.answer.Tunnel(), idle: x.p.o.Limits.StreamIdle, now: x.p.o.Now, touch: x.visit.Touch}
 	x.p.active.add(t)
 	defer x.p.active.remove(t)
 	x.body.taken, x.sent, x.fault = t.run()

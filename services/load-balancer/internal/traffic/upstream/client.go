@@ -1,10 +1,11 @@
-// Package upstream speaks to pods: it sends requests over kept-alive HTTP/1.1 connections, and
-// repeats the readiness checks of pods that are starting.
+// Package upstream speaks to pods: it sends requests over kept HTTP/1.1 connections, and repeats the
+// readiness checks of pods that are starting.
 //
-// Why not http.Transport: it sends a request again by itself when a kept-alive connection breaks,
-// also when the pod may have begun to work on it, and it does not tell what was sent. Here a
-// request is sent a second time only when provably not one byte of it left. Reading answers is
-// net/http's (http.ReadResponse): no parser of our own.
+// Why not http.Transport: it sends a request again by itself when a kept connection breaks, also when
+// the pod may have begun to work on it, it does not say what was sent, and it has two goroutines for
+// each connection. Here the goroutine that serves the client sends and reads; a second one is there
+// only while a long body goes up. A request is sent a second time only when provably not one byte of
+// it left, or when it changes nothing and a used connection ended without a byte of an answer.
 //
 // Which pod gets a request, and whether another one is tried, is not decided here.
 package upstream
@@ -13,23 +14,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/link"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
 )
 
 // Options are the limits of a client. The zero value of each takes the default named with it.
 type Options struct {
-	DialTimeout     time.Duration        // 1 s
-	Silence         func() time.Duration // how long a pod may neither take nor send a byte; asked for each request; 10 min
-	KeepAlive       time.Duration        // how long a connection may have been idle to be used again; 4 s, less than what servers allow
-	KeepConnections int                  // idle connections kept for each pod; 128
-	MaxHead         int64                // bytes of an answer's head; 256 KiB
+	DialTimeout     time.Duration // 1 s
+	KeepAlive       time.Duration // how long a connection may have been idle to be used again; 4 s, less than what servers allow
+	KeepConnections int           // idle connections kept for each pod; 128
+	MaxHead         int           // bytes of an answer's head; 256 KiB
 	Dial            func(ctx context.Context, network, address string) (net.Conn, error)
 }
+
+// Of the connections to pods: one whose network has failed is noticed within these, whoever is silent.
+const (
+	probeAfter  = 10 * time.Second
+	probeEvery  = 5 * time.Second
+	probes      = 3
+	userTimeout = 20 * time.Second
+)
 
 func (o Options) withDefaults() Options {
 	set := func(d *time.Duration, value time.Duration) {
@@ -39,9 +50,6 @@ func (o Options) withDefaults() Options {
 	}
 	set(&o.DialTimeout, time.Second)
 	set(&o.KeepAlive, 4*time.Second)
-	if o.Silence == nil {
-		o.Silence = func() time.Duration { return 10 * time.Minute }
-	}
 	if o.KeepConnections == 0 {
 		o.KeepConnections = 128
 	}
@@ -49,7 +57,8 @@ func (o Options) withDefaults() Options {
 		o.MaxHead = 256 << 10
 	}
 	if o.Dial == nil {
-		o.Dial = (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext
+		dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: probeAfter, Interval: probeEvery, Count: probes}, Control: limitSilence}
+		o.Dial = dialer.DialContext
 	}
 	return o
 }
@@ -57,83 +66,89 @@ func (o Options) withDefaults() Options {
 // Client sends requests to pods. Close it when nothing is in flight any more.
 type Client struct {
 	options Options
+	pools   sync.Map // address to *pool
 	mu      sync.Mutex
-	pools   map[string]*pool // by address
 	closed  bool
 	sweeper *time.Timer
 }
 
 // New makes a client.
-func New(o Options) *Client {
-	return &Client{options: o.withDefaults(), pools: map[string]*pool{}}
-}
+func New(o Options) *Client { return &Client{options: o.withDefaults()} }
 
 var _ proxy.Sender = (*Client)(nil)
 
-// Do sends the request to the pod at address and returns the head of its answer; see proxy.Sender.
-func (c *Client) Do(ctx context.Context, address string, r *proxy.Request) (*proxy.Answer, error) {
+// Send sends the request to the pod and returns when the head of its answer is there; see
+// proxy.Sender.
+func (c *Client) Send(to proxy.Destination, r *proxy.Outgoing) (proxy.Answer, error) {
 	for reuse := true; ; reuse = false {
-		cn, err := c.connect(ctx, address, reuse)
+		cn, err := c.connect(to.Address, r, reuse)
 		if err != nil {
 			return nil, err
 		}
-		answer, err := c.exchange(ctx, cn, r)
+		err = cn.exchange(r)
 		if err == nil {
-			return answer, nil
+			return cn, nil
 		}
-		cn.close()
-		if _, unsent := errors.AsType[*proxy.UnsentError](err); unsent && cn.used {
-			continue // the idle connection was dead: a new one tells whether the pod is
+		cn.abandon()
+		if r.Client.HasGone() {
+			return nil, proxy.ErrGone
+		}
+		_, unsent := errors.AsType[*proxy.UnsentError](err)
+		// An idle connection that was dead says nothing of the pod: a new one tells.
+		if cn.used && (unsent || r.Resend && !r.Streams && !cn.heard && errors.Is(err, io.EOF)) {
+			continue
 		}
 		return nil, err
 	}
 }
 
-// connect takes an idle connection that still stands, or makes a new one.
-func (c *Client) connect(ctx context.Context, address string, reuse bool) (*conn, error) {
+// connect takes an idle connection, or makes a new one.
+func (c *Client) connect(address string, r *proxy.Outgoing, reuse bool) (*conn, error) {
 	if reuse {
 		if cn := c.takeIdle(address); cn != nil {
 			return cn, nil
 		}
 	}
-	dial, cancel := context.WithTimeout(ctx, c.options.DialTimeout)
-	defer cancel()
-	nc, err := c.options.Dial(dial, "tcp", address)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		return nil, &proxy.UnsentError{Err: err}
+	limit := c.options.DialTimeout
+	if r.Left > 0 && r.Left < limit {
+		limit = r.Left
 	}
-	return newConn(nc, address), nil
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	r.Client.Watch(dialing{cancel})
+	nc, err := c.options.Dial(ctx, "tcp", address)
+	r.Client.Watch(nil)
+	switch {
+	case err == nil:
+		return &conn{client: c, address: address, link: link.New(nc)}, nil
+	case r.Client.HasGone():
+		return nil, proxy.ErrGone
+	case isLocal(err):
+		return nil, &proxy.LocalError{Err: err}
+	}
+	return nil, &proxy.UnsentError{Err: err}
 }
 
-// exchange sends the request and reads the head of the answer.
-func (c *Client) exchange(ctx context.Context, cn *conn, request *proxy.Request) (*proxy.Answer, error) {
-	cn.written.Store(0)
-	cn.silence = c.options.Silence()
-	r := &outgoing{Request: request}
-	response := &response{client: c, conn: cn, request: r, stop: context.AfterFunc(ctx, cn.close)}
-	err := r.send(cn)
-	if err == nil {
-		var answer *proxy.Answer
-		if answer, err = response.receive(); err == nil {
-			return answer, nil
+// dialing is a connection that is being made.
+type dialing struct{ cancel context.CancelFunc }
+
+// Cancel gives up.
+func (d dialing) Cancel() { d.cancel() }
+
+// isLocal tells whether it was this machine that could make no connection.
+func isLocal(err error) bool {
+	for _, limit := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, limit) {
+			return true
 		}
 	}
-	response.stop()
-	switch {
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case cn.written.Load() == 0:
-		return nil, &proxy.UnsentError{Err: err}
-	}
-	cn.close()
-	if fault := r.bodyFault(); fault != nil {
-		return nil, fault
-	}
+	return false
+}
+
+// failure says of an error before the answer's head what it means.
+func failure(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, proxy.ErrHeadTimeout
+		return proxy.ErrHeadTimeout
 	}
-	return nil, fmt.Errorf("%w: %w", proxy.ErrBroken, err)
+	return fmt.Errorf("%w: %w", proxy.ErrBroken, err)
 }

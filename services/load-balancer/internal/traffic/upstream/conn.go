@@ -1,92 +1,210 @@
 package upstream
 
 import (
-	"bufio"
 	"errors"
-	"net"
+	"fmt"
+	"io"
+	"os"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/link"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
 )
 
-var errHeadTooLarge = errors.New("the answer's head is too large")
+// maxInformational bounds the 1xx answers before the real one.
+const maxInformational = 32
 
-// conn is one connection to a pod.
+// conn is one connection to a pod, and the answer that comes over it.
 type conn struct {
-	net.Conn
-	address   string
-	br        *bufio.Reader
-	bw        *bufio.Writer
-	written   atomic.Int64  // bytes of the request that is being sent
-	silence   time.Duration // how long the pod may neither take nor send a byte, for this request
-	headLeft  int64         // bytes that a head may still have; -1 while no head is read
-	used      bool          // it carried a request before
+	client  *Client
+	address string
+	link    *link.Conn
+	closing sync.Once
+
+	used      bool // it carried a request before
 	idleSince time.Time
-	raw       syscall.RawConn
-	stands    bool
-	look      func(fd uintptr) bool
-	closing   sync.Once
+	idleFor   time.Duration // how long it may be idle; 0 is the client's KeepAlive
+
+	// Of the exchange that it carries.
+	request *proxy.Outgoing
+	sending *sending // the body is sent beside the reading of the answer
+	heard   bool     // something came from the pod
+	body    link.Framed
 }
 
-func newConn(nc net.Conn, address string) *conn {
-	cn := &conn{Conn: nc, address: address, headLeft: -1}
-	cn.br, cn.bw = bufio.NewReader(cn), bufio.NewWriter(cn)
-	if sc, ok := nc.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			cn.raw = raw
-			cn.look = func(fd uintptr) bool { cn.stands = nothingToRead(fd); return true }
+var (
+	_ proxy.Answer   = (*conn)(nil)
+	_ proxy.Canceler = (*conn)(nil)
+)
+
+// Cancel ends the exchange at once, which tells the pod to stop.
+func (cn *conn) Cancel() { cn.close() }
+
+func (cn *conn) close() { cn.closing.Do(func() { _ = cn.link.Close() }) }
+
+// exchange sends the request and reads the head of the answer.
+func (cn *conn) exchange(r *proxy.Outgoing) error {
+	cn.request, cn.sending, cn.heard = r, nil, false
+	r.Client.Watch(cn)
+	sent, err := cn.send(r)
+	if err != nil && sent == 0 {
+		return &proxy.UnsentError{Err: err}
+	}
+	if err == nil || cn.mayHaveAnswered(err) {
+		if err = cn.receive(); err == nil {
+			return nil
 		}
 	}
-	return cn
+	if fault := cn.bodyFault(); fault != nil {
+		return fault
+	}
+	return failure(err)
 }
 
-// Read bounds the head of an answer, which net/http's reader does not.
-func (cn *conn) Read(b []byte) (int, error) {
-	if cn.headLeft == 0 {
-		return 0, errHeadTooLarge
-	}
-	if cn.headLeft > 0 && int64(len(b)) > cn.headLeft {
-		b = b[:cn.headLeft]
-	}
-	n, err := cn.Conn.Read(b)
-	if cn.headLeft > 0 {
-		cn.headLeft -= int64(n)
-	}
-	return n, err
+// mayHaveAnswered: a pod that stops reading may still answer.
+func (cn *conn) mayHaveAnswered(err error) bool {
+	return !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, io.EOF)
 }
 
-// Write counts, so that it is known whether anything was sent.
-func (cn *conn) Write(b []byte) (int, error) {
-	n, err := cn.Conn.Write(b)
-	cn.written.Add(int64(n))
-	return n, err
+// receive reads the head of the answer, and passes on what comes before it.
+func (cn *conn) receive() error {
+	r := cn.request
+	for range maxInformational {
+		if err := cn.readHead(); err != nil {
+			return err
+		}
+		switch h := r.Answer; {
+		case h.Status == 100:
+			cn.mayContinue()
+			continue
+		case h.Status == 101:
+			if r.Upgrade == "" {
+				return errors.New("101 Switching Protocols was not asked for")
+			}
+		case h.Informational():
+			r.Inform.Inform(h)
+			continue
+		}
+		cn.answered()
+		cn.body.Begin(cn.link, r.Answer.Length, r.Answer.Length < 0 && !r.Answer.Chunked)
+		return nil
+	}
+	return fmt.Errorf("more than %d informational answers", maxInformational)
 }
 
-// alive tells whether an idle connection still stands: the pod has neither closed it nor sent
-// something that nobody asked for.
-func (cn *conn) alive() bool {
-	if cn.br.Buffered() > 0 {
-		return false
+// readHead reads one head.
+func (cn *conn) readHead() error {
+	var end message.HeadEnd
+	end.Lenient()
+	for {
+		have := cn.link.Buffered()
+		n, err := end.Find(have)
+		switch {
+		case err != nil:
+			return err
+		case n > cn.client.options.MaxHead, n == 0 && len(have) >= cn.client.options.MaxHead:
+			return fmt.Errorf("the answer's head is larger than %d bytes", cn.client.options.MaxHead)
+		case n > 0:
+			cn.heard = true
+			r := cn.request
+			r.Answer.Reset()
+			err := r.Answer.ParseResponse(have[:n], r.Head.Method == "HEAD")
+			cn.link.Use(n)
+			return err
+		}
+		cn.heard = cn.heard || len(have) > 0
+		if err := cn.await(func() error { return cn.link.Fill(cn.client.options.MaxHead) }); err != nil {
+			return err
+		}
 	}
-	if cn.raw == nil {
-		return cn.nothingComes()
-	}
-	cn.stands = false
-	return cn.raw.Read(cn.look) == nil && cn.stands
 }
 
-// nothingComes is alive where the connection is no socket: a read that must time out.
-func (cn *conn) nothingComes() bool {
-	_ = cn.SetReadDeadline(time.Now().Add(-time.Second))
-	_, err := cn.br.Peek(1)
-	_ = cn.SetReadDeadline(time.Time{})
-	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		cn.br.Reset(cn)
-		return true
+// await waits for the pod. A deadline that passes while the request's body is under way says nothing
+// of it: it is set anew as long as the pod has reason to be silent.
+func (cn *conn) await(fill func() error) error {
+	now := time.Now()
+	cn.link.ReadWithin(cn.request.Silence, now)
+	for {
+		err := fill()
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		now = time.Now()
+		more := cn.patience(cn.request.Silence, now)
+		if more <= 0 {
+			return err
+		}
+		cn.link.ReadBy(now.Add(more))
 	}
-	return false
 }
 
-func (cn *conn) close() { cn.closing.Do(func() { _ = cn.Conn.Close() }) }
+// Head is that of the answer.
+func (cn *conn) Head() *message.Response { return cn.request.Answer }
+
+// Buffered is how many bytes of the body have come that were not read yet.
+func (cn *conn) Buffered() int { return cn.body.Buffered() }
+
+// Ended tells whether the body was read to its end.
+func (cn *conn) Ended() bool { return cn.body.Ended() }
+
+// Await waits for more of the body.
+func (cn *conn) Await() error { return cn.silent(cn.await(cn.body.Await)) }
+
+// Read gives what has come of the body.
+func (cn *conn) Read(p []byte) (int, error) {
+	n, err := cn.body.Read(p)
+	return n, cn.silent(err)
+}
+
+// silent says of a deadline what it means.
+func (cn *conn) silent(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w: %v", proxy.ErrSilent, cn.request.Silence)
+	}
+	return err
+}
+
+// Trailer is what followed the body.
+func (cn *conn) Trailer() message.Fields { return cn.body.Trailer() }
+
+// Tunnel hands out the connection.
+func (cn *conn) Tunnel() proxy.Stream {
+	cn.link.ReadBy(time.Time{})
+	return cn.link
+}
+
+// Close ends the exchange. The connection is kept for the next request when the answer was read to
+// its end and the request sent to its end; otherwise it is closed, which tells the pod to stop.
+func (cn *conn) Close() {
+	r := cn.request
+	whole := cn.sent() && cn.body.Ended() && !r.Answer.Close && r.Answer.Status != 101 && len(cn.link.Buffered()) == 0
+	if !whole {
+		cn.abandon()
+		return
+	}
+	cn.idleFor = idleFor(r.Answer.KeepIdle, cn.client.options.KeepAlive)
+	cn.request, cn.sending = nil, nil
+	cn.client.putIdle(cn)
+}
+
+// abandon closes the connection; then nobody reads the client's body any more.
+func (cn *conn) abandon() {
+	cn.close()
+	if cn.sending != nil {
+		cn.request.Client.Interrupt()
+		cn.answered()
+		<-cn.sending.done
+	}
+	cn.link.Release()
+}
+
+// idleFor is how long a connection may be idle that its server says to keep for so many seconds: a
+// little less, for the server counts from when it has sent its answer.
+func idleFor(seconds int, most time.Duration) time.Duration {
+	if seconds == 0 {
+		return most
+	}
+	return min(time.Duration(seconds)*time.Second/2, most)
+}

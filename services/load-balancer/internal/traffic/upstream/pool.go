@@ -1,30 +1,40 @@
 package upstream
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // pool holds the idle connections to one address, the last used one at the end: that one is the
 // least likely to have been closed by the pod.
-type pool struct{ idle []*conn }
+type pool struct {
+	mu   sync.Mutex
+	idle []*conn
+	gone bool // it is in the client's map no more
+}
 
-// takeIdle takes an idle connection that still stands; nil when there is none.
+// takeIdle takes an idle connection; nil when there is none. Whether it still stands is seen when it
+// is written to.
 func (c *Client) takeIdle(address string) *conn {
+	found, ok := c.pools.Load(address)
+	if !ok {
+		return nil
+	}
+	p := found.(*pool) //nolint:forcetypeassert // the map holds nothing else
+	now := time.Now()
 	for {
-		cn := c.popIdle(address)
-		if cn == nil {
-			return nil
-		}
-		if time.Since(cn.idleSince) < c.options.KeepAlive && cn.alive() {
+		cn := p.pop()
+		if cn == nil || now.Sub(cn.idleSince) < cn.idleFor {
 			return cn
 		}
 		cn.close()
 	}
 }
 
-func (c *Client) popIdle(address string) *conn {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	p, ok := c.pools[address]
-	if !ok || len(p.idle) == 0 {
+func (p *pool) pop() *conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
 		return nil
 	}
 	last := len(p.idle) - 1
@@ -37,59 +47,93 @@ func (c *Client) popIdle(address string) *conn {
 // putIdle keeps a connection for the next request.
 func (c *Client) putIdle(cn *conn) {
 	cn.used, cn.idleSince = true, time.Now()
+	for {
+		found, ok := c.pools.Load(cn.address)
+		if !ok {
+			found, _ = c.pools.LoadOrStore(cn.address, &pool{})
+			c.sweepLater()
+		}
+		if p := found.(*pool); p.put(cn, c.options.KeepConnections) { //nolint:forcetypeassert // the map holds nothing else
+			return
+		}
+	}
+}
+
+// put keeps the connection, or closes it when there are enough; false when the pool is gone.
+func (p *pool) put(cn *conn, most int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.gone:
+		return false
+	case len(p.idle) >= most:
+		cn.close()
+	default:
+		p.idle = append(p.idle, cn)
+	}
+	return true
+}
+
+// sweepLater has idle connections looked through, as long as there are any.
+func (c *Client) sweepLater() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p, ok := c.pools[cn.address]
-	if !ok {
-		p = &pool{}
-		c.pools[cn.address] = p
-	}
-	if c.closed || len(p.idle) >= c.options.KeepConnections {
-		cn.close()
-		return
-	}
-	p.idle = append(p.idle, cn)
-	if c.sweeper == nil {
+	if c.sweeper == nil && !c.closed {
 		c.sweeper = time.AfterFunc(c.options.KeepAlive, c.sweep)
 	}
 }
 
-// sweep closes what was idle too long, and forgets addresses without connections. It runs as long
-// as there is anything to sweep.
+// sweep closes what was idle too long, and forgets addresses without connections.
 func (c *Client) sweep() {
+	now, left := time.Now(), false
+	c.pools.Range(func(address, found any) bool {
+		p := found.(*pool) //nolint:forcetypeassert // the map holds nothing else
+		if p.sweep(now) {
+			left = true
+		} else {
+			c.pools.CompareAndDelete(address, p)
+		}
+		return true
+	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := time.Now()
-	for address, p := range c.pools {
-		old := 0
-		for old < len(p.idle) && now.Sub(p.idle[old].idleSince) >= c.options.KeepAlive {
-			p.idle[old].close()
-			old++
-		}
-		p.idle = append(p.idle[:0:0], p.idle[old:]...)
-		if len(p.idle) == 0 {
-			delete(c.pools, address)
-		}
+	c.sweeper = nil
+	if left && !c.closed {
+		c.sweeper = time.AfterFunc(c.options.KeepAlive, c.sweep)
 	}
-	if len(c.pools) == 0 || c.closed {
-		c.sweeper = nil
-		return
-	}
-	c.sweeper = time.AfterFunc(c.options.KeepAlive, c.sweep)
 }
 
-// Close closes every idle connection, and keeps none from now on.
-func (c *Client) Close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
-	for _, p := range c.pools {
-		for _, cn := range p.idle {
+// sweep closes what was idle too long; false when nothing is left, and the pool is gone.
+func (p *pool) sweep(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	kept := p.idle[:0]
+	for _, cn := range p.idle {
+		if now.Sub(cn.idleSince) < cn.idleFor {
+			kept = append(kept, cn)
+		} else {
 			cn.close()
 		}
-		p.idle = nil
 	}
+	clear(p.idle[len(kept):])
+	p.idle = kept
+	p.gone = len(kept) == 0
+	return !p.gone
+}
+
+// Close closes every idle connection. Nothing may be in flight any more.
+func (c *Client) Close() {
+	c.mu.Lock()
+	c.closed = true
 	if c.sweeper != nil {
 		c.sweeper.Stop()
 	}
+	c.mu.Unlock()
+	c.pools.Range(func(_, found any) bool {
+		p := found.(*pool) //nolint:forcetypeassert // the map holds nothing else
+		for cn := p.pop(); cn != nil; cn = p.pop() {
+			cn.close()
+		}
+		return true
+	})
 }

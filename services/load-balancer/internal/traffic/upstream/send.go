@@ -3,11 +3,12 @@ package upstream
 import (
 	"errors"
 	"io"
-	"net/http/httputil"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/link"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
 )
 
@@ -15,54 +16,74 @@ import (
 // know it never send one.
 const continueTimeout = time.Second
 
-// inlineBody is the size of a body in memory that is written before the answer is read: it fits
-// into the socket's buffer, so that neither side can wait for the other.
-const inlineBody = 16 << 10
-
-var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+// How much of a body is read at once, and the room for a chunk's size before it.
+const (
+	leastPart = 4 << 10
+	mostPart  = 64 << 10
+	chunkRoom = 16
+)
 
 // sending is a body on its way.
 type sending struct {
-	proceed chan struct{} // closed when the body may be read; nil: it may be at once
-	refused chan struct{} // closed when the answer came first: the body is not read
-	done    chan struct{}
-	fault   atomic.Pointer[proxy.BodyError] // of the client's side
-	failed  atomic.Bool
-	waits   atomic.Bool  // for the client: the pod can do nothing
-	took    atomic.Int64 // UnixNano of when that wait ended, or the pod took a part
+	proceed  chan struct{} // closed when the body may be read; nil: it may be at once
+	refused  chan struct{} // closed when the answer came first: the body is not read
+	answered sync.Once
+	done     chan struct{}
+	fault    atomic.Pointer[proxy.BodyError] // of the client's side
+	failed   atomic.Bool
+	waits    atomic.Bool  // for the client: the pod can do nothing
+	took     atomic.Int64 // UnixNano of when that wait ended, or the pod took a part
 }
 
-// send writes the head, and the body or the beginning of its sending.
-func (r *outgoing) send(cn *conn) error {
-	r.Sent = nil
-	if err := r.writeHead(cn.bw); err != nil {
-		return err
+// send writes the head and a body that is in memory, and waits for what comes back; or it begins to
+// send a longer body. It returns how many bytes left.
+func (cn *conn) send(r *proxy.Outgoing) (sent int64, err error) {
+	now := time.Now()
+	cn.link.WriteWithin(r.Silence, now)
+	cn.link.ReadWithin(r.Silence, now)
+	before := cn.link.Written()
+	var out link.Output
+	out.Grow(headSize(r) + len(r.Whole))
+	out.Bytes = append(appendHead(out.Bytes, r), r.Whole...)
+	if !r.Streams {
+		err = cn.link.Ask(out.Bytes)
+		out.Empty()
+		return cn.link.Written() - before, err
 	}
-	if r.Body == nil && len(r.Whole) <= inlineBody {
-		_, _ = cn.bw.Write(r.Whole)
-		return cn.bw.Flush()
+	if cn.used && !cn.link.Silent() {
+		out.Empty()
+		return 0, io.EOF
 	}
-	if err := cn.bw.Flush(); err != nil {
-		return err
+	_, err = cn.link.Write(out.Bytes)
+	out.Empty()
+	if err != nil {
+		return cn.link.Written() - before, err
 	}
 	s := &sending{done: make(chan struct{}), refused: make(chan struct{})}
-	if r.Expect && r.Body != nil {
+	if r.Expect {
 		s.proceed = make(chan struct{})
 	}
-	r.sending, r.Sent = s, s.done
-	go r.sendBody(s, cn)
-	return nil
+	cn.sending = s
+	go cn.sendBody(s)
+	return cn.link.Written() - before, nil
 }
 
 // sendBody runs beside the reading of the answer. A pod that stops reading may still answer, so a
 // failed write ends only the sending; a client that fails to give the body ends the exchange.
-func (r *outgoing) sendBody(s *sending, cn *conn) {
+func (cn *conn) sendBody(s *sending) {
 	defer close(s.done)
-	if !s.mayBegin() {
+	defer func() {
+		if fault := recover(); fault != nil { // one exchange ends, not the process
+			s.fault.Store(&proxy.BodyError{Err: errFault})
+			s.failed.Store(true)
+			cn.close()
+		}
+	}()
+	if !cn.mayBegin(s) {
 		s.failed.Store(true)
 		return
 	}
-	err := r.copyBody(cn)
+	err := cn.copyBody(s)
 	if err == nil {
 		return
 	}
@@ -73,7 +94,10 @@ func (r *outgoing) sendBody(s *sending, cn *conn) {
 	}
 }
 
-func (s *sending) mayBegin() bool {
+var errFault = errors.New("a fault in the load balancer")
+
+// mayBegin waits until a client that asked may be told to send its body.
+func (cn *conn) mayBegin(s *sending) bool {
 	if s.proceed == nil {
 		return true
 	}
@@ -81,38 +105,39 @@ func (s *sending) mayBegin() bool {
 	defer timer.Stop()
 	select {
 	case <-s.proceed:
-		return true
 	case <-timer.C:
-		return true
 	case <-s.refused:
 		return false
 	}
+	return cn.request.Client.Continue() == nil
 }
 
-func (r *outgoing) copyBody(cn *conn) error {
-	if r.Body == nil {
-		_, _ = cn.bw.Write(r.Whole)
-		return cn.bw.Flush()
+// copyBody sends what the client sends, at once, part by part. The parts grow with what comes.
+func (cn *conn) copyBody(s *sending) error {
+	r := cn.request
+	chunked := r.Length < 0
+	var out link.Output
+	defer func() { out.Empty() }()
+	if len(r.Begun) > 0 {
+		out.Grow(len(r.Begun) + chunkRoom)
+		if err := cn.sendPart(s, &out, append(out.Bytes[:chunkRoom], r.Begun...)[chunkRoom:], chunked); err != nil {
+			return err
+		}
 	}
-	var to io.Writer = cn.bw
-	if r.chunked() {
-		to = httputil.NewChunkedWriter(cn.bw)
-	}
-	buffer := copyBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
-	defer copyBuffers.Put(buffer)
-	for {
-		r.sending.waits.Store(true)
-		n, err := r.Body.Read(*buffer)
-		r.sending.took.Store(time.Now().UnixNano())
-		r.sending.waits.Store(false)
+	for grain := leastPart; ; {
+		out.Grow(grain)
+		room := out.Bytes[chunkRoom : cap(out.Bytes)-2]
+		s.waits.Store(true)
+		n, err := r.Client.Read(room)
+		s.took.Store(time.Now().UnixNano())
+		s.waits.Store(false)
 		if n > 0 {
-			if _, err := to.Write((*buffer)[:n]); err != nil {
+			if err := cn.sendPart(s, &out, room[:n], chunked); err != nil {
 				return err
 			}
-			if err := cn.bw.Flush(); err != nil { // what the client sent now, the pod gets now
-				return err
-			}
-			r.sending.took.Store(time.Now().UnixNano())
+		}
+		if n == len(room) {
+			grain = min(2*grain, mostPart)
 		}
 		if errors.Is(err, io.EOF) {
 			break
@@ -121,17 +146,30 @@ func (r *outgoing) copyBody(cn *conn) error {
 			return &proxy.BodyError{Err: err}
 		}
 	}
-	if r.chunked() {
-		if err := r.writeTrailer(cn.bw); err != nil {
-			return err
-		}
+	if !chunked {
+		return nil
 	}
-	return cn.bw.Flush()
+	_, err := cn.link.Write(message.AppendLastChunk(nil, r.Client.Trailer()))
+	return err
+}
+
+// sendPart sends a part that stands in out behind the room for its size.
+func (cn *conn) sendPart(s *sending, out *link.Output, part []byte, chunked bool) error {
+	if chunked {
+		b := message.AppendChunkSize(out.Bytes[:0], len(part))
+		b = append(b, part...) // moves it to the front: the size is shorter than its room
+		part = append(b, "\r\n"...)
+	}
+	cn.link.WriteWithin(cn.request.Silence, time.Now())
+	_, err := cn.link.Write(part)
+	out.Bytes = out.Bytes[:0]
+	s.took.Store(time.Now().UnixNano())
+	return err
 }
 
 // mayContinue lets a held-back body go.
-func (r *outgoing) mayContinue() {
-	if s := r.sending; s != nil && s.proceed != nil {
+func (cn *conn) mayContinue() {
+	if s := cn.sending; s != nil && s.proceed != nil {
 		select {
 		case <-s.proceed:
 		default:
@@ -141,20 +179,20 @@ func (r *outgoing) mayContinue() {
 }
 
 // answered keeps a body back that was not asked for.
-func (r *outgoing) answered() {
-	if s := r.sending; s != nil {
-		close(s.refused)
+func (cn *conn) answered() {
+	if s := cn.sending; s != nil {
+		s.answered.Do(func() { close(s.refused) })
 	}
 }
 
 // sent tells whether the body is wholly on its way.
-func (r *outgoing) sent() bool {
-	if r.sending == nil {
+func (cn *conn) sent() bool {
+	if cn.sending == nil {
 		return true
 	}
 	select {
-	case <-r.sending.done:
-		return !r.sending.failed.Load()
+	case <-cn.sending.done:
+		return !cn.sending.failed.Load()
 	default:
 		return false
 	}
@@ -162,20 +200,23 @@ func (r *outgoing) sent() bool {
 
 // patience is how much longer a pod may be silent whose time seems to be over. Its time begins when
 // it has the whole body; until then it must only take what the client sends.
-func (r *outgoing) patience(silence time.Duration, now time.Time) time.Duration {
-	if r.sending == nil {
+func (cn *conn) patience(silence time.Duration, now time.Time) time.Duration {
+	if cn.sending == nil {
 		return 0
 	}
-	if r.sending.waits.Load() {
+	if cn.sending.waits.Load() {
 		return silence
 	}
-	return time.Unix(0, r.sending.took.Load()).Add(silence).Sub(now)
+	return time.Unix(0, cn.sending.took.Load()).Add(silence).Sub(now)
 }
 
 // bodyFault is why the client's body could not be read; nil when that was not the matter.
-func (r *outgoing) bodyFault() *proxy.BodyError {
-	if r.sending == nil {
+func (cn *conn) bodyFault() error {
+	if cn.sending == nil {
 		return nil
 	}
-	return r.sending.fault.Load()
+	if fault := cn.sending.fault.Load(); fault != nil {
+		return fault
+	}
+	return nil
 }

@@ -1,0 +1,107 @@
+package http1
+
+import (
+	"sync"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
+)
+
+// watch sees when the client of a connection goes. A client that ends its sending side has gone,
+// unless it has sent more before: what it sent waits to be read, and it may want the answers.
+type watch struct {
+	conn *conn
+
+	mu     sync.Mutex
+	serves bool // an exchange is under way
+	hung   bool // the client has ended its sending side
+	gone   bool
+	who    proxy.Canceler
+	closed chan struct{} // closed when the client has gone; made when it is asked for
+}
+
+// begin begins an exchange.
+func (w *watch) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.serves = true
+	w.look()
+}
+
+// end ends it.
+func (w *watch) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.serves, w.who = false, nil
+	if !w.gone {
+		w.closed = nil
+	}
+}
+
+// hungUp is called when the other side has closed, or half closed; while nobody serves, the reader
+// of the next head sees it itself.
+func (w *watch) hungUp() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hung = true
+	w.look()
+}
+
+// went ends what goes on for the client.
+func (w *watch) went() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.leave()
+}
+
+// look finds out whether the client has gone. While a body is open its reader sees the end.
+func (w *watch) look() {
+	if w.serves && w.hung && !w.gone && !w.conn.open.Load() && w.conn.link.Ended() {
+		w.leave()
+	}
+}
+
+func (w *watch) leave() {
+	if w.gone {
+		return
+	}
+	w.gone = true
+	if w.closed != nil {
+		close(w.closed)
+	}
+	if w.who != nil {
+		w.who.Cancel()
+	}
+}
+
+func (w *watch) name(who proxy.Canceler) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.who = who
+	if who == nil {
+		return
+	}
+	w.look()
+	if w.gone {
+		who.Cancel()
+	}
+}
+
+func (w *watch) channel() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.look()
+	if w.closed == nil {
+		w.closed = make(chan struct{})
+		if w.gone {
+			close(w.closed)
+		}
+	}
+	return w.closed
+}
+
+func (w *watch) has() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.look()
+	return w.gone
+}

@@ -1,0 +1,142 @@
+package link
+
+import (
+	"io"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
+)
+
+// maxFraming bounds what stands between two parts of a chunked body.
+const maxFraming = 32 << 10
+
+// Framed is the body of a message on a connection, framed as HTTP/1.1 has it.
+type Framed struct {
+	conn   *Conn
+	left   int64 // of a body with a length
+	kind   framing
+	chunks message.Chunks
+	ended  bool
+}
+
+type framing uint8
+
+const (
+	byLength framing = iota
+	byChunks
+	byEnd
+)
+
+// Begin begins a body of so many bytes; with -1 it comes in chunks, or, when untilEnd, lasts as long
+// as the connection.
+func (f *Framed) Begin(c *Conn, length int64, untilEnd bool) {
+	*f = Framed{conn: c, left: length, ended: length == 0}
+	switch {
+	case length >= 0:
+	case untilEnd:
+		f.kind = byEnd
+	default:
+		f.kind = byChunks
+	}
+}
+
+// Ended tells whether the body was read to its end.
+func (f *Framed) Ended() bool { return f.ended }
+
+// Trailer is what followed the body.
+func (f *Framed) Trailer() message.Fields { return f.chunks.Trailer }
+
+// Buffered is how many bytes have come of it, its framing included, that were not read yet.
+func (f *Framed) Buffered() int {
+	if f.ended {
+		return 0
+	}
+	return len(f.conn.Buffered())
+}
+
+// Await returns when more of the body has come, io.EOF when it has ended, io.ErrUnexpectedEOF when
+// the connection has before it.
+func (f *Framed) Await() error {
+	if f.ended {
+		return io.EOF
+	}
+	return f.broken(f.conn.Fill(maxFraming))
+}
+
+// Read gives the body as it comes, and io.EOF at its end.
+func (f *Framed) Read(p []byte) (int, error) {
+	switch {
+	case f.ended:
+		return 0, io.EOF
+	case len(p) == 0:
+		return 0, nil
+	case f.kind == byChunks:
+		return f.readChunks(p)
+	case f.kind == byLength && f.left < int64(len(p)):
+		p = p[:f.left]
+	}
+	n, err := f.conn.Read(p)
+	if f.kind == byLength {
+		if f.left -= int64(n); f.left == 0 {
+			f.ended = true
+			return n, io.EOF
+		}
+	}
+	return n, f.broken(err)
+}
+
+// broken is what the end of a connection means for the body.
+func (f *Framed) broken(err error) error {
+	switch {
+	case err != io.EOF: //nolint:errorlint // a connection returns it as it is
+		return err
+	case f.kind == byEnd:
+		f.ended = true
+		return io.EOF
+	}
+	return io.ErrUnexpectedEOF
+}
+
+func (f *Framed) readChunks(p []byte) (int, error) {
+	for {
+		// A large chunk goes straight to where it shall be.
+		if left := f.chunks.Left(); left > 0 && len(f.conn.Buffered()) == 0 {
+			n, err := f.conn.Read(p[:min(uint64(len(p)), left)])
+			f.chunks.Took(n)
+			return n, f.broken(err)
+		}
+		data, used, err := f.chunks.Next(f.conn.Buffered(), len(p))
+		n := copy(p, data)
+		f.conn.Use(used)
+		switch {
+		case err != nil:
+			return n, err
+		case f.chunks.Ended():
+			f.ended = true
+			return n, io.EOF
+		case n > 0:
+			n += f.more(p[n:])
+			if f.ended {
+				return n, io.EOF
+			}
+			return n, nil
+		}
+		if err := f.broken(f.conn.Fill(maxFraming)); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// more reads what is buffered besides, without waiting, so that the end of a body is seen together
+// with its last part. A fault is met again by the next Read.
+func (f *Framed) more(p []byte) (n int) {
+	for len(f.conn.Buffered()) > 0 && !f.ended {
+		data, used, err := f.chunks.Next(f.conn.Buffered(), len(p)-n)
+		if err != nil || used == 0 {
+			return n
+		}
+		n += copy(p[n:], data)
+		f.conn.Use(used)
+		f.ended = f.chunks.Ended()
+	}
+	return n
+}
