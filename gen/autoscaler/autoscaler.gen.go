@@ -269,6 +269,24 @@ func (e ReasonEffect) Valid() bool {
 	}
 }
 
+// Defines values for RouteProtocol.
+const (
+	H2C   RouteProtocol = "h2c"
+	HTTP1 RouteProtocol = "http/1.1"
+)
+
+// Valid indicates whether the value is a known member of the RouteProtocol enum.
+func (e RouteProtocol) Valid() bool {
+	switch e {
+	case H2C:
+		return true
+	case HTTP1:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ScalingAction.
 const (
 	DECREASEINSTANCES       ScalingAction = "DECREASE_INSTANCES"
@@ -350,6 +368,24 @@ func (e TrafficReceiptStatus) Valid() bool {
 	}
 }
 
+// Defines values for UncountedRequestStatusWhileAsleep.
+const (
+	AnswerOK          UncountedRequestStatusWhileAsleep = 200
+	AnswerUnavailable UncountedRequestStatusWhileAsleep = 503
+)
+
+// Valid indicates whether the value is a known member of the UncountedRequestStatusWhileAsleep enum.
+func (e UncountedRequestStatusWhileAsleep) Valid() bool {
+	switch e {
+	case AnswerOK:
+		return true
+	case AnswerUnavailable:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WakeUpOutcome.
 const (
 	WakeUpOutcomeAnswered WakeUpOutcome = "Answered"
@@ -422,6 +458,33 @@ func (e WakeUpPhaseSeenBy) Valid() bool {
 	case AutoscalerController:
 		return true
 	case LoadBalancer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WhileWaiting.
+const (
+	WhileWaitingAccepted    WhileWaiting = "Accepted"
+	WhileWaitingHold        WhileWaiting = "Hold"
+	WhileWaitingPage        WhileWaiting = "Page"
+	WhileWaitingProgress    WhileWaiting = "Progress"
+	WhileWaitingUnavailable WhileWaiting = "Unavailable"
+)
+
+// Valid indicates whether the value is a known member of the WhileWaiting enum.
+func (e WhileWaiting) Valid() bool {
+	switch e {
+	case WhileWaitingAccepted:
+		return true
+	case WhileWaitingHold:
+		return true
+	case WhileWaitingPage:
+		return true
+	case WhileWaitingProgress:
+		return true
+	case WhileWaitingUnavailable:
 		return true
 	default:
 		return false
@@ -577,6 +640,20 @@ type ApplicationTraffic struct {
 	WakeUps *[]WakeUpReport `json:"wakeUps,omitempty"`
 }
 
+// Blocked Why a start cannot succeed as things stand; absent while nothing is known to stop it. Whoever waits need not wait on.
+//
+// Example: {"message":"modelserver-7d4b9c-x2x4k: server: ImagePullBackOff: no such image","reason":"ImagePullBackOff","since":"2026-01-02T03:04:05Z"}
+type Blocked struct {
+	// Message For people, in Kubernetes' words.
+	Message string `json:"message"`
+
+	// Reason One word for programs. DeploymentMissing; Conflict (somebody else scales it, to none); PodsRefused (a quota or a policy lets no pod be made); or what Kubernetes calls a pod that cannot start, such as ImagePullBackOff, ErrImagePull, InvalidImageName, ErrImageNeverPull, CreateContainerConfigError, CreateContainerError, RunContainerError, CrashLoopBackOff (from the third restart on). More may come.
+	Reason string `json:"reason"`
+
+	// Since When it was first seen.
+	Since time.Time `json:"since"`
+}
+
 // Condition As in Kubernetes (metav1.Condition).
 //
 // Example: {"lastTransitionTime":"2026-01-02T03:04:05Z","message":"the Deployment default/fibonacci-deployment does not exist","reason":"DeploymentMissing","status":"False","type":"TargetFound"}
@@ -621,6 +698,9 @@ type CustomAutoscalerList struct {
 
 // CustomAutoscalerSpec defines model for CustomAutoscalerSpec.
 type CustomAutoscalerSpec struct {
+	// BusyTimeout Seconds that a request waits at most while pods serve and each works on as many requests as it may (containerConcurrency), before it is answered 429. Left out, it is 30, or wakeUpTimeout where that is less.
+	BusyTimeout *int32 `json:"busyTimeout,omitempty"`
+
 	// ContainerConcurrency How many requests one pod works on at a time; further ones wait in the load balancer, first come first served. 0 means no limit.
 	ContainerConcurrency *int32 `json:"containerConcurrency,omitempty"`
 
@@ -654,11 +734,20 @@ type CustomAutoscalerSpec struct {
 	// ScalingRules Rules of your own, beside the thresholds above. A rule acts when all its thresholds hold; the largest wish of all rules wins, within minReplicas and maxReplicas.
 	ScalingRules *[]ScalingRule `json:"scalingRules,omitempty"`
 
+	// StartTimeout Seconds that a request waits at most while no pod serves, before it is answered 503 with a Retry-After that says what is left of the start. Left out, it is 3.5 times as long as a start took lately, at least 5 and at most wakeUpTimeout; and wakeUpTimeout until a start was seen.
+	StartTimeout *int32 `json:"startTimeout,omitempty"`
+
 	// TargetDeployments The Deployments that are scaled and routed to, each on its own.
 	TargetDeployments []TargetDeployment `json:"targetDeployments"`
 
-	// WakeUpTimeout Seconds that a request waits at most for a pod before it is answered 504.
+	// UncountedRequests Requests that are no traffic, such as health checks of an outer load balancer: they neither wake the application nor keep it awake. While a pod serves and is free it gets them; else the load balancer answers them itself.
+	UncountedRequests *[]UncountedRequest `json:"uncountedRequests,omitempty"`
+
+	// WakeUpTimeout Seconds that a request waits at most for a pod, whatever it waits for; startTimeout and busyTimeout, which are never larger, say how long for which.
 	WakeUpTimeout *int32 `json:"wakeUpTimeout,omitempty"`
+
+	// WhileWaiting What a client gets while its request waits for the first pod. Hold: nothing, until there is a pod. Progress: comments with the progress where it accepts text/event-stream, and 103 Early Hints with it elsewhere; then the answer. Accepted: 202 at once, with a place to ask (Location). Unavailable: 503 at once, with Retry-After. Page: a small page that loads itself again, where it accepts text/html, and Hold elsewhere. The start goes on with each.
+	WhileWaiting *WhileWaiting `json:"whileWaiting,omitempty"`
 }
 
 // CustomAutoscalerStatus defines model for CustomAutoscalerStatus.
@@ -925,7 +1014,15 @@ type Route struct {
 	ApiPrefix string                  `json:"apiPrefix"`
 
 	// Autoscaler The CustomAutoscaler that names it.
-	Autoscaler           string `json:"autoscaler"`
+	Autoscaler string `json:"autoscaler"`
+
+	// Blocked Why a start cannot succeed as things stand; absent while nothing is known to stop it. Whoever waits need not wait on.
+	//
+	// Example: {"message":"modelserver-7d4b9c-x2x4k: server: ImagePullBackOff: no such image","reason":"ImagePullBackOff","since":"2026-01-02T03:04:05Z"}
+	Blocked *Blocked `json:"blocked,omitempty"`
+
+	// BusyTimeoutSeconds As busyTimeout; absent: 30, or wakeUpTimeoutSeconds where that is less.
+	BusyTimeoutSeconds   *int32 `json:"busyTimeoutSeconds,omitempty"`
 	ContainerConcurrency int32  `json:"containerConcurrency"`
 
 	// Deployment The name of a Kubernetes object (an RFC 1123 subdomain).
@@ -943,15 +1040,34 @@ type Route struct {
 	// Example: default
 	Namespace externalRef0.Namespace `json:"namespace"`
 
+	// Protocol What the pods speak; absent: http/1.1.
+	Protocol *RouteProtocol `json:"protocol,omitempty"`
+
+	// RewriteAnswers As rewriteAnswers; absent: true.
+	RewriteAnswers *bool `json:"rewriteAnswers,omitempty"`
+
 	// ServiceAddress The Service's host and port, to fall back to while the controller is away.
 	ServiceAddress *string `json:"serviceAddress,omitempty"`
 
+	// StartTimeoutSeconds As startTimeout; absent: by expectedStartSeconds.
+	StartTimeoutSeconds *int32 `json:"startTimeoutSeconds,omitempty"`
+
 	// State Asleep: at zero. Waking: pods are starting, none is ready. Awake: at least one pod is ready. FallingAsleep: the load balancers stop sending before it goes to zero. Unknown: the Deployment cannot be read.
-	State                ApplicationState `json:"state"`
-	WakeUpTimeoutSeconds int32            `json:"wakeUpTimeoutSeconds"`
+	State ApplicationState `json:"state"`
+
+	// StripPrefix As stripPrefix; absent: true.
+	StripPrefix          *bool               `json:"stripPrefix,omitempty"`
+	UncountedRequests    *[]UncountedRequest `json:"uncountedRequests,omitempty"`
+	WakeUpTimeoutSeconds int32               `json:"wakeUpTimeoutSeconds"`
+
+	// WhileWaiting What a client gets while its request waits for the first pod. Hold: nothing, until there is a pod. Progress: comments with the progress where it accepts text/event-stream, and 103 Early Hints with it elsewhere; then the answer. Accepted: 202 at once, with a place to ask (Location). Unavailable: 503 at once, with Retry-After. Page: a small page that loads itself again, where it accepts text/html, and Hold elsewhere. The start goes on with each.
+	WhileWaiting *WhileWaiting `json:"whileWaiting,omitempty"`
 }
 
-// RoutesUpdate Example: {"applications":[{"algorithm":"RoundRobin","apiPrefix":"/fibonacci","autoscaler":"fibonacci","containerConcurrency":0,"deployment":"fibonacci-deployment","endpoints":[{"address":"10.88.0.17:5001","pod":"fibonacci-deployment-7d4b9c-x2x4k","probeable":true,"probes":[{"path":"/healthz","port":5001,"scheme":"HTTP","timeoutSeconds":1,"type":"Http"}],"ready":true,"terminating":false}],"hosts":[],"namespace":"default","serviceAddress":"fibonacci-service.default.svc:5001","state":"Awake","wakeUpTimeoutSeconds":120}],"complete":false,"removed":[],"version":"k3x9.18"}
+// RouteProtocol What the pods speak; absent: http/1.1.
+type RouteProtocol string
+
+// RoutesUpdate Example: {"applications":[{"algorithm":"RoundRobin","apiPrefix":"/fibonacci","autoscaler":"fibonacci","busyTimeoutSeconds":30,"containerConcurrency":0,"deployment":"fibonacci-deployment","endpoints":[{"address":"10.88.0.17:5001","pod":"fibonacci-deployment-7d4b9c-x2x4k","probeable":true,"probes":[{"path":"/healthz","port":5001,"scheme":"HTTP","timeoutSeconds":1,"type":"Http"}],"ready":true,"terminating":false}],"hosts":[],"namespace":"default","protocol":"http/1.1","rewriteAnswers":true,"serviceAddress":"fibonacci-service.default.svc:5001","state":"Awake","stripPrefix":true,"uncountedRequests":[{"paths":["/healthz"],"statusWhileAsleep":200}],"wakeUpTimeoutSeconds":120,"whileWaiting":"Hold"}],"complete":false,"removed":[],"version":"k3x9.18"}
 type RoutesUpdate struct {
 	Applications []Route `json:"applications"`
 
@@ -1016,7 +1132,14 @@ type StartRequest struct {
 
 // StartResponse Example: {"decisionId":"01-fibonacci-18","message":"0 → 1: 1 request waits","replicas":1,"scaled":true,"state":"Waking"}
 type StartResponse struct {
-	DecisionId *string `json:"decisionId,omitempty"`
+	// Blocked Why a start cannot succeed as things stand; absent while nothing is known to stop it. Whoever waits need not wait on.
+	//
+	// Example: {"message":"modelserver-7d4b9c-x2x4k: server: ImagePullBackOff: no such image","reason":"ImagePullBackOff","since":"2026-01-02T03:04:05Z"}
+	Blocked    *Blocked `json:"blocked,omitempty"`
+	DecisionId *string  `json:"decisionId,omitempty"`
+
+	// ElapsedStartSeconds How long ago the start under way began; absent when none is.
+	ElapsedStartSeconds *float64 `json:"elapsedStartSeconds,omitempty"`
 
 	// ExpectedStartSeconds How long a start took lately.
 	ExpectedStartSeconds *float64 `json:"expectedStartSeconds,omitempty"`
@@ -1034,7 +1157,7 @@ type StartResponse struct {
 
 // TargetDeployment defines model for TargetDeployment.
 type TargetDeployment struct {
-	// ApiPrefix Requests whose path starts with this prefix go to the Deployment; the prefix is removed before. The longest prefix wins. "/" takes everything.
+	// ApiPrefix Requests whose path starts with this prefix go to the Deployment; the prefix is removed before, unless stripPrefix is false. The longest prefix wins. "/" takes everything.
 	ApiPrefix string `json:"apiPrefix"`
 
 	// Hosts When given, only requests for these hosts are taken; lower case, without port.
@@ -1046,8 +1169,14 @@ type TargetDeployment struct {
 	// Port The port of the Service or, without a service, of the pod; 1 to 65535, as a string.
 	Port string `json:"port"`
 
-	// Service The Service before the Deployment; it says which port of the pod is meant.
+	// RewriteAnswers With stripPrefix, whether apiPrefix is put back into what the Deployment answers: Location and Content-Location where they name a path of the application itself, and the Path of cookies.
+	RewriteAnswers *bool `json:"rewriteAnswers,omitempty"`
+
+	// Service The Service before the Deployment; it says which port of the pod is meant, and what is spoken there: HTTP/2 in clear text (h2c) where the port's appProtocol is kubernetes.io/h2c or grpc or, without an appProtocol, where its name begins with grpc or http2 (not grpc-web); else HTTP/1.1.
 	Service *string `json:"service,omitempty"`
+
+	// StripPrefix Whether apiPrefix is removed from the path before the Deployment gets it; what is behind it arrives byte for byte as the client sent it.
+	StripPrefix *bool `json:"stripPrefix,omitempty"`
 }
 
 // TargetStatus defines model for TargetStatus.
@@ -1128,6 +1257,23 @@ type TrafficSummary struct {
 	Waiting   int32 `json:"waiting"`
 }
 
+// UncountedRequest Of each list that is given, one entry must fit. At least one list must be given.
+type UncountedRequest struct {
+	Methods *[]string `json:"methods,omitempty"`
+
+	// Paths Paths behind apiPrefix, without the query and with their dot segments resolved. One that ends with * stands for all that begin so.
+	Paths *[]string `json:"paths,omitempty"`
+
+	// StatusWhileAsleep How they are answered while no pod serves: 200 so that the outer load balancer goes on sending requests, which then wake the application; 503 so that it sends none.
+	StatusWhileAsleep *UncountedRequestStatusWhileAsleep `json:"statusWhileAsleep,omitempty"`
+
+	// UserAgents How the User-Agent field begins, such as kube-probe/, in the same case.
+	UserAgents *[]string `json:"userAgents,omitempty"`
+}
+
+// UncountedRequestStatusWhileAsleep How they are answered while no pod serves: 200 so that the outer load balancer goes on sending requests, which then wake the application; 503 so that it sends none.
+type UncountedRequestStatusWhileAsleep int32
+
 // WakeUp One wake-up from zero, phase by phase.
 //
 // Example: {"arrivedAt":"2026-01-02T03:04:05.678Z","id":"4bf92f3577b34da6a3ce929d0e0e4736","outcome":"Answered","phases":[{"at":"2026-01-02T03:04:05.678Z","phase":"Arrival","seenBy":"load-balancer","sinceArrivalMs":0},{"at":"2026-01-02T03:04:05.686Z","phase":"Scaled","seenBy":"autoscaler-controller","sinceArrivalMs":8.1}],"pod":"modelserver-7d4b9c-x2x4k","waited":1}
@@ -1185,6 +1331,9 @@ type WakeUpReport struct {
 	// Waited Requests that waited for it.
 	Waited *int32 `json:"waited,omitempty"`
 }
+
+// WhileWaiting What a client gets while its request waits for the first pod. Hold: nothing, until there is a pod. Progress: comments with the progress where it accepts text/event-stream, and 103 Early Hints with it elsewhere; then the answer. Accepted: 202 at once, with a place to ask (Location). Unavailable: 503 at once, with Retry-After. Page: a small page that loads itself again, where it accepts text/html, and Hold elsewhere. The start goes on with each.
+type WhileWaiting string
 
 // Name The name of a Kubernetes object (an RFC 1123 subdomain).
 //
@@ -9838,206 +9987,236 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L39dts4siD+Kvjxd+9JcoeWJX8lkc+cPe500pPtduK1ncnZSXsSiIQkjElATYBWNBnvn/sA+4j7JHtQ",
-	"+CBIghJlO56ee27/07FNgoVCVaG+61uU8HzBGWFSRONv0QIXOCeSFPDTO5wT9f+UiKSgC0k5i8bR5Zwg",
-	"hnOC+BTJOUF88jeSyEEUR+QrzhcZicbRlE44w0lCozii6qUFlvMojhisqP8XRwX5raQFSaOxLEoSRyKZ",
-	"kxyrL/5bQabROPr/dyvwdvVfhfpVztlnAO72NgYoxQInHaD+XE5IwYgkAqCGJ+vApmSKy0x2g6pXfwB4",
-	"9UK3Cmq1FhHyB55SAsh+VQrJ85NScpHgjBTqdwlnkjCp/okXi4wmWG1s929C7e5bz++3Fnbfr/aifyMW",
-	"nAkNzQ84PdcQroFjUfBJRvI/WHgcStUbqcIeZTc4o2kURymRmGbROFpiKsfocI6oQIxLhLOML4l6hBQF",
-	"V4T36VtkfzmOlnOeESRIwlkq0LTgORoKJDk6GooojqaUZKlZNYqjG5yV6ruH8+j2Ko6ExLIU0fhgOIwj",
-	"SSUctyIKg30LgwVSrhbqibJgY0ZyIqgYmz2O7U5utzz2M/2+RnqbOi0gKScalCmVSM6pQArnBU7kMfqi",
-	"EfNF0y8iOJkj2DfCEgHpDhRYrzibZjS534EldhHvxBST/0gWGV/lhElk2GXX8fhO6v3R7oN8pUKtUh3B",
-	"y/oRqD8QNOXFhKYCwemtQb+D64Hxr6EASUbZTHjwIMaXx+iLxsIXJPBKoOV8hTBL0XKOpaLBlAPm34D4",
-	"uB+fSFIwnHkIO/Rp9kSfM6IMRK4gxQ0FkaRIhLxVHHAwmb7cm+4fPn8+2T9I8RHeT8jLvZfpkAzJwfP9",
-	"o03kbQB4QPyesBXick4KVJBpKXCGeOHRayWYz/Wfe0g8D3N4Qf9MCqE/dTOKYoNLILRryhROLjQu4ygn",
-	"QuAZMcSsbyw0xwJNCGEo5ymdUpBBBcHwqYqbqhOJ3mCalQXpj6NqiwYShaT7M2RBcOpdvQjPMGVAmGrt",
-	"FVrxskDJHLMZUVRK1/Khhwz9Svr4nAgEQNIBUgCB4ONZRgqEmViSQqAllXOEkQEBpTwplbQ5BiR4F/zJ",
-	"2VvgDVLEiBtWUZqKutJjt5r7tcYJUpjWn6BSIL5kSJ+W02yUksHlG14qoroHlzMud6awineYjKPmDW0E",
-	"/RZyt3bAB9UBv1M3ivnimjOtAHtY8VoQfcMiUSZzLWLbIlWJUvMooPqS81PMVvfCtOR8J1eLKI6Wxepk",
-	"KklxoZWIaDwaeuja8/mBc6Res9eyWI8295UHxNop10hblGJOFJdjpn7MqJCEqV/wYySLleV5tS90rra4",
-	"A3tUmu2c4NRo8N5f2trxxzlhSj645WJ1vxhVSy1U7SnHX2le5tH4xRHoUjll+uehQ5C6QWZau7yNow8M",
-	"32Ca4Yk9ljseZOmt01BJgnxfKSCa2zsIwL9m9+vs4r6nFID15+8D94AkoKBYcCGoAgIbdTDnRuL93s/e",
-	"IQKAOKlOuw3Ee1YTcFKJAtwhDWN9v2WZfowKdM2UqOZTo6vVbLpvEfYMqZo5qnZIFQDK0rhSuHdC1Huw",
-	"LltpmpFLquzBlwoB+Os5gW2JaLwPCKl+Hsaeyejblguemi+q63tVe6PwfwCVVKlPIiNkoXW86ZQmalcT",
-	"nGGWwAGrlaZaIdHvUfYmo7O5NCuqq0tZUENna9rlC4Jzymbwk7Kb9L/VwS0KviCFNBYprtmiOf76C2Ez",
-	"OY/Ge4f77uiFLNT7t3XEfouoJLnYaJraV9T7ZkFcFBgkqn8wPT5Pvi5gxxcSF9JxepPk3igDUqhHUALE",
-	"xBEcRwy3bU5Sipl1bGRYSP0scMSUFzlWRJLyUosjAwMr84kifp9Omt+9qDjLrUOZ3N+L2kwUR+rLJ4mk",
-	"N1Su7HrV57EkO5LmHgQVFtSbP5KECsNw67DvnjPvfcTX5MNi01vmqdsGH3zrs6+cyIImIiSOsERFmRGB",
-	"Ms6vEQZ/Ui8aOoU1TwlmBqa3+q3RUZukapzaC2LmO5c8GjwKkaBm8Z60f8bTENU3hEMvIIvtHge5It6y",
-	"Tib5E1+ijLMZKpmkmZKv+pUY0anS5oxAQgnPSV/WMFJtPU682+ICnr+tSb91r17qxy7KPMfFKqq7uD7V",
-	"3Hg10e4JOQukh9DmedRJqM4CHvsbUqiAr0nHK4cebWCoXXo7/5msGrpQnysqdOm0JHpdpPZ2sjbYYEtn",
-	"Z6+D2ICTX6h2RHpIMUz26aq1S8d+vfjQ11Ba/NgAXi+4AdbTtUKOM4I8FRiVAvRVUF/WHdbG+y8nmP3z",
-	"JOv95GR9494tsUGAfhDErNcDRY2zVC+FTnItAXSKEY19s7V+BPI4NG2p8UFI+8IK8YajD66HsbJV/k4K",
-	"PkAf8TVlszFS2EC4IFqLomwWI6YYgAqtdQ3QyRJfE3gzI0rdUn9d8NR74g3OMspm9hugmHGcIqcKIyH5",
-	"AgnCUspmaEKmYEFLNFOWoOQGpA8M7IVx06uSYKasxQmB74ERwZRx86nSv/VuojgCYKM4qoEUKWMX1vaw",
-	"V9G6h73L6ibDqb4McHbmHfMUZ4I8mMyujIOW3QX6rSAxmvOldngQlpJUmYAYHX79iniBJgW/JohPp02d",
-	"9ehAX3zaCBwN6/+ttw99K+VbywmorRTEmSYcxpcx0uaKQJQlWZmSNKhBVyZqPyB8/TocNQTdf7KSRIec",
-	"eKEoCaMko4TJusqzXh2XhCWrTSf3i37s4prIZH7P+9a3/XocPCM34KDHyZykCCvMj9G0zDK9Z47UFh6W",
-	"BCpztJMENDkKyhIjO0h6Ih8WCs8Obskz5yjGEs3xDUETMiu1hx1iW+yhCNGZ352YMBEf8yAqOM8f8ss/",
-	"rCRp2Q33Q+wSDMSQKoKvyU65MHjVR8wLlPMb9Q9mjttZ3gVZ8KK/tqLt0nN4aZO+0vdWd8LKJ5fq1BpY",
-	"9Cjbk74eP4Zu18oFErhW1el7bs6nOZH4ZjRw7zxrOL0U3i4LzAT8VXsOor3h3tHOcLQz3Lsc7o+HB+Ph",
-	"4V9aIbE7x3ddwKxa4ZQKodHjRc4y4QnIS1zMiAmotFSd0Cb6uj/cpmra4P7e86MXgaf5BJzG6U+EkcL5",
-	"KFucEJJg2Hisva+MhnsHgY9YHHxzisVlURotAnCyTnvQv6hvxiPnDtUW/uq+7MCNQ6gN0mQgFaXtIWhY",
-	"MjHiU/gdsHThk5SIlT4Ha6UgRAteSohlNJ22fky3ssx3ZgUvF4PqF7s3I5wt5ngUuVBvC2bwNuEUS3Bi",
-	"m2we3xHcYTGLBQEVLVmUl/OCiDnP0mj8XMm9uhtYaaE/gBKqdMFsxgsq57mS3Yquz/mEMgAi58XKW2l0",
-	"GEcS6N9DkE56WdCzgkzp12gc7TYh7bb8QeCNo8PhUKHDpgb4j9vf3V4FnLweyisS7YX7EMHq06gWah3L",
-	"VZBrq4NaJ+LfA4WeEon9g9om9+lCvVNjyq3eroL4PrsBIC0+iqOvO9dOdu9YxCRYEkUqCvufIpxl6k3A",
-	"8XqSX0vpi6wscBaNowT+Vr0FJmkByR2veFbmTFNaW9/1aNHEYZTVBhyrePRvgrMzrMRPNFDbHbQo+NN/",
-	"XA1MWp8hVy3kRUBMh+3H2JiNsTYK47rlp8SKkZQtgOBYBtZ5Zz5/YX7c9PEzsFHFNUnRlBcda3sOQbO8",
-	"5/Zr3Q/BTzisaru26zt1b6P7GE5X4S+1TqbuoDQLnIIsWhRUCakVBEB7rVVzb9q18NceawXDH5BlwUvp",
-	"PMiVta49zEFa89yqBoS3KTiZt4PBmXWpiXso7WrJi1R0HIZVJtxnP85XQYLy37WybJAUBNtbVkicL6p1",
-	"TmYeYabg576KIzHnhQRDTkmGBCvBoPSoMsNFgLWjOLrx8p+MTL4NXN/W0bRO8Pt6zF5IV9rOAdXOOW27",
-	"DK1E3PjpvteD2qe+HHr7toL3w3b+mYQziSlTApYlZVFYe9+qFMpIaitPtSwT5/Va8uIa/B8QCFdK7jGa",
-	"lgXk0HFGBJiB1iSsecFiNKWFkBCSMf/Uuu0ADRE4JxHjKKM5levNx1EvG6+uHDU57ZRghl6dfUClIGhB",
-	"CrU3yC/IaZbRhBcQzp/wG4KWc5rMtdtB6Yg43WhZj1pW6CjoZ6qFYs1R7A9bh7FBMilE++76So81nkX0",
-	"VPuGPLH7bP0GjoYHLzbD36VdbmCB8FvtYK1DyaiFkXfgEQIVfmEuLgY5KD3OZdOuWtpwkHT0Uy3qOaU/",
-	"3INsjp4/f76nbKcNENZDxN1crNE0JUsNoYenYzREGZGiRTxwx22HxQ4Hms7UV/S9CZf2WZAmFROaTJ+7",
-	"43P/qBcbArP8yJfsI2UpX9ZQetTJjNpBdEOKFZJ2fygvBfjpcyLRZIWmuHBMi9GkIPjaMi2uQgjgXBor",
-	"YRQjMccFSRG8kHM2c2I3I0LEaEIyvkQvhv+uDFlfwB1bgqw90SBlnYtaw7Z5/lA/Hzy0AXorUY5X4FKZ",
-	"cVQubHKXRJwlRG0UMiSX2vmild81zr/NKVrmTD4sAiey/kBw4DAWWAiSbjyIngTVB3LKZudlFgprwK8V",
-	"qiH/mS+ZOlNBUy3FHexC0/wAnUBcFOFECrScEwbZZRT41j1aHW2mzBkh0ZKKufqIeljHVZeUiRhQANzl",
-	"5Ae4Ojy529uVeVFtc4Mns2FkZlTInRwvdq7JSljPplJ82k+ZZXIMqTwBh8SWVmLdrxPrKhV1YeqU6t57",
-	"v2xA0kZATpn96TthQ3uwFaPyUtZvy71NLGILepSmJhQb51xIZVkaZqgsHsUWEGggKTocHmzFHQFZ2/QB",
-	"tk50k4cC6puwzYz8pkurnFlTT3txvmOf3EEmmGAqcEuh78S6Fal4Rqn3JJv6q6Jfy+FwP/kj0n/wXlEW",
-	"Vg2W9tZ8iIDwnCsNhOuEoBm9IQxEagOE1mIDnGVPcYw6/gp+b/GZM/J0EqPJoPrSH/+IcPXjs2fR7VXI",
-	"wnCep5YZca/syXsICXi4B1t4zvVtLOvNLvKwH779jZn7uxLAYkESzXWQIG2KOcSCYGVDhcPWQVd+Pd9u",
-	"o+smRlxpfpA9ql1cPbM6i/VfcT6oO3/g7jl2xlXXl/K0kLbu0Ee4oW4Dtruf5hrIeVpiAfSYaqSCslcx",
-	"sk4n1yqmDo/oUxZzvCAporIVmVhktKr87ZORNy24ltQ0jcbRcLRTPTd6HnWliWtgtAQm06na6zj6SMW8",
-	"JuS8JEy1t5fDwR4S6Kk1etHLIRLPokZiuRF74DxTQtUt/yrT7qmwWKcCDTuWOvVuBXBhmezLcTRC//d/",
-	"/x80HKMWpAhcpp2hycHR8xd/UU9wrQMWdDaDHH4DdsuLZc4lUOAAbpNGcHNZlbkNKh6acJ6ZNLdts86L",
-	"ggfLK1bqik94maX2SjSgHpu7XxZUaU1K2+8nJTU9tRMFzDFpxaKnpKABjH1g9LeSHFfupRnKKCPAKKBA",
-	"FzghSHLeAPcoBOxW+YCO5nuKn3Mdz6wJnv29UC61MIW5bQccNRkIMcLaUJ/STJLC5v5DfSB0OZgrFpDH",
-	"CE+EIiCdDpSlpPAKFYWfN2ZJMo7mJEtNKgD8XDJbYRmKgjnmCV19/s2qJJmChTDdyWAz6citguiK9TrJ",
-	"TJk/RqLqAiQtQxMlQoBUwKztR4WueLkRrQ/BZOVAUNa7qxNROUZQAfIKZ1mMlNCIkTO3Y6Rsqhj9wEul",
-	"svMCnSvtPaEZ2UzUTadyauVY3J1AAjwLGK22EHsUYs+84oGrNTfdd8wY9WtBvNscPDx3zBt9zdIFp0yG",
-	"676ULWTyq5QdhHCaFkSIdhq0+UN7lbdn4wUvpOVYz9HWR0D1yxkGYCbEljF2XzE1ZzxKwPG2IM6LpRRH",
-	"yohQlw9Jri3M4B2RytI4RhBc0GXI5CtJgJdm52ev9Bsi9taYYUlEjBwL2qXU5QYqqpXZTN094XsO9rVF",
-	"tYp6fHMaOHy9jSkvhynBWQbtFVwYtA2bJEVOGQ5nxr2F23PGKZshvMSrMaT+qo3O1a8YWYYWDSR/x460",
-	"LNz1L/tn7/AVIvRWlf+a/T+B+nJt97t8Lv3aswDt12J0gYq7lPSs+dGVs6I7tqX12tbebJBuXabVAwTs",
-	"/JSqNRlUbYncArieStu+S5V2bFoDKJYxjOgicV5qYjAdEdQFzBD5qjdDcYbmVEg+K3A+RpMyuSYSUaX5",
-	"gZOM5gSy+J7u/fXpU7ozerb74lmM9v76lO6+eHaFcjFAl0uOBIBLdLJ8TooZSdFkpYSiomm92DHCaEGK",
-	"RH0107ao1ka0PsmnU3jFeJxe/nubnDR060ov4EtbpINujMKxlHwNkqhbb+/w0Ftlxw8Bd/m29KqxgTbE",
-	"kpWU2jsMiKl7bDPsly7z03oWrSuE60yj7VrWlsw19qxBtp+K3VmGdu/4KuRlkpSVYbYtSI4po2ymUPeq",
-	"E0XBeBQvi4R0y6ogp3ZGONvaugskJHMuCDP+VMO1xygjU4l4KZ0yX68QeYIEkRL6+wi88nX1WqreLwQL",
-	"+YozRhLtiIujc8xSngfV9VPFpWfYSJmthKpXWBVU9nOii5CVoq+LobRHSEsqdb9DwHGpcIGg5ZVCzVQp",
-	"uYE7ZEbWFnryzPSSyVIipF2OaanSs7gzD27lRFtMS62HwAmCsqch1V/q/QGFhUuTDVv/zKuzD58/XJz8",
-	"9DpGp69P35//T/vTj28vftb/VqrSyZ9fn5/89Prz+euLs/fvLl5/vnx7+rqPppibdOaATVQdhYl/cUbG",
-	"ThWpApBoOVciW7c5USIes1VPG8nWyq399Bqcdq9cMtr0cWxOLfYOwqzgal0tnq46KV6ck4TQRdOGcVni",
-	"5ilUqMduSCA3vJ1M3XrnatMWzBohML0E0w08vV6/swrQse7T5nmQGZfgVkiRo4VrspBGbq3ULwIszBiX",
-	"2AUHwnB968oe9/bXzknrcgqwMjPNW2oyrFo7JRl5oKWMW5/YdpMbbbLZmjjBK6N4zYnx8wkbK+gZEMjw",
-	"hGT3xDPru5Mt3WSta7axd7NhbUSC4bksqCTH2kSiEk1wcq3/fPbhchBy/pQ07Xl/n2kLutNa3yRXcUZv",
-	"SNC+K0qmg+e2CnQMGaKkuNHtBtoWIxA2SU/knUpFgr5b0xrShHxqhThPtglubV3N3J94jPm38UHYwza4",
-	"KYhue9K3oYSNO1mhfKaLcaM4ujCFv0qXMjb2Oy7tPy9r5vYb7SfdKMBNmrnN99Z05AF9FSbWe3rP7lWc",
-	"v215fK/mIX2r2O5U6d7t1zOU2uGJBTWvFETESj/VPd4Ej41r2PQVwTO+SVHtoRSCytPtlqs1PTARvbbk",
-	"0CI1oLwiQVOS4MLGQyALkRfNloOGvdHJ2VvfsLjQL0e+dyhoRoDGJnqW+Z4SLMqC6KSH5omZldyWYh+j",
-	"FlvBAwXfXgADC54+0Q0RG/7L9uF5fcc6OCYo1o66MNJ48mD48qinWNCvr3cKhIJFcy5k2Bz7ExcS6Q02",
-	"RH6HyxjyVOo7HR68CHJ6Idd7R44OD/cPNydZzkleE8B/urw8i2L430W4sFAnN4UYzsGw9pu2MtF9UcqF",
-	"kujJYrMAN/WJsPsWKKGTO3fOwTpN2Qh2UBRRiVIKedqgDCq90OdQE1O3se8/cYjVveOSBBFG2aLsSovT",
-	"nGdzUYhOK1SCh6TNfit3s82tjd/TWg6wWlAD62cBehy58dt3Z8lgu65gNW+HntWdXXNpj9+FS5ReWWZ9",
-	"DWWd7BBaFQ5a541A2tExxBfH705OX4NLlkFraT9rtakzBgpeGjiEr8eW1Gu9qSx+gizDy1CrFkVVztld",
-	"mCTNVvCsQaX3rz7wSlt73AB4TeWxQnurQyQcgW6aq+/5Ps0Kg1U73VJwGA6r3LE5CzHB0f4ROBdODZRS",
-	"9et96Nq6YdMBUSrdKMOSZCuX36BbvimaWGKBBCGsp9BR92d9N5tbVvVvKbVtDxRT8nzSFTxWZHShn3ki",
-	"kIIdNFQd4pEcTXGWaWtZ8sp75/empgLCjw1qO/AC5vUI1p0S82qZyHe9rO/UCq/iWHu0lcUVZJ4OYH1S",
-	"75RT4sMitSZkI+cu8TKScVeRfWfl/LousAH+H/bL7POY95Pn8ohGw8GLF4PhYPR8bKrxwZQLLrPzPD2Y",
-	"vEx2vu59PbiuxZqNm8wG6D99MwpltDsnOJPzv7uaf/WRSvuzSl9TtasoAnS02ysXpjf+OD/aDlkI6hHD",
-	"zp+uuhIVmxzW7jcwMA8PxE1iEeKa25pWWmECH+0NFQyKSTKinjeVl8adrsGqql+v97++HIxedGQHJni7",
-	"tGp9c96GooYWnJY0KUqi4xxf/E9+UUIC/HAQEIhtjod6UHuYoLZnbT6i2/L2rd9+JqvQNmwsrKdY/cFE",
-	"0S7sa7ce6puI+IneEOdnxAJ9AY3ry9bJVfYDHtLj+mlWmAlJFVNBc5J0dNZJU1v8FZsYTfUzL+yv1B3w",
-	"VDfI0qVczSJPa0u8fffq/PXJxevPb99dXJ68e/X6IoqjH1/3+uXny/ef//L6/H3Q6vArgbYrS8Zu6z0q",
-	"jQyePNOhUevo5hGAxkuZy0dsKrRHuh+202/BGpakUKv89RPe+ftw5+XV00875l//YX/17L/9WzAV0VVi",
-	"BQ4xy0z6Rq5LT2zm4TY1VlX5ZE0febFtmZF9QPKcJl12kLeb2B7QGuqtlXZu0zGw9IMjvUr7qKxQ2Czm",
-	"e4CKw17h22aBuB/MBeXMi+faamAwYKQNmZti4eNwrLdZ++ozsAMiiiP/u4pj3VejOAouHORcdSBYhnLD",
-	"X/+PDye/fL58j3SFoakbHP27zUVyMVwL3E/nr08uX59/vvzTybsojn55fXFh/23X6nYtbpOVsk0+Si0Q",
-	"7Da7ztYH48QbKraWon01sCjojY7trCsYsNke0Rhq53fszzuH0+fJDp4kKfFat41HbWWh+k54WsLcdlaw",
-	"UifBOenfC7ICsL08R1hci5DlWhemrUU3NxCUuhiGmikrvZorbJryUCcFt7EKnDXnr6ugWx2u9XXytl0q",
-	"86JWmDKEupLRGI3qlZa1ApWRqXGuBvUZrdN0cg30xa4+v9ltdn9ru3fWy4P4v+rVZbbZdJ+4nkFid+Iz",
-	"1Qm9VoVtVNt0RFzuZgwHsjgardoNuOv9Yq364i3VKt+R1cFxOi9LGW1meoSOuAO2FrpWdMatX7qCRJeZ",
-	"mwe83CFT2AOzsRRBKZo3Ty0pEwP0a7T7a4Qkvia+tdESJkdrNLOnu/94uvvpZOcvWh37/L92rqqfBurH",
-	"/3j2h2dBFc35fQIiE6puY8RZ5jW7meogmiDgdtEprwp4dowyvoTseUFip4W0moCul5Dr1M3BRn1zy0JG",
-	"+z6R3bpzvW7+iZ5CGrtJfrbOyM0l/Z7bs/GmNoR+JYXxiyFexJ4uaIz62KtdOEYjmMQJMSpIjEb6W419",
-	"HK7bxWjn5dUnBfO3YXxw2wZ7Q5W6V7NoWlJgvRlIja7gq8q+/z9TYQ4J10+ftCB48gz94x+IMvlUPfjM",
-	"FabrZaCo2zVZXONW9DsI+UxOpR18RpN5De8mxVWpsnJbs6q3TRW2THxvHxBJt+jsKmAPzazp0KKq5tpq",
-	"56Y6NOxu/h6zbvrwaa8gwmPManmQy7KWMRM8Wn0IG/IzzVNb5We23rlPfqYD0wqy3jZE05Xcq4A7PF1r",
-	"r7t0Ozhz63BUazY+8oduNftwg9uznyWTEXxTuWzjCHqviD+3nKJKWv1WEqaA3Ts4BCooZNieGo6Hw788",
-	"kBs1MPigVVs4bHsn11tJughHjK28NNfpHQwnWwmR1rwkBpfNdvB6iu1CafFTnmV8KQbovVJqjGJnRBpE",
-	"Ulmt5ZeOTKo/zLGwmb9YVDniDE2BrsK6sjvktrSiUJnfKE/SiHF1iOpLaYEp6/Iuqy3VG9y0Nm9WRpzp",
-	"poU+MegJUGoTaiERawy4mkRA27FWfKlAAoZrUiLn1oLebIxuSkNpUH0wSA+PeJ1CHHrMWVqLaJPdV/FR",
-	"y+1dqGV02i1O5gZlx4oYdKm4GXpCZ4wX7UZYuvJow7QCx7TBa5VKOyfhWOc6kEKgCZlpNbPo7aboNu0r",
-	"CDxMVBTacM+vkd4X6+rcRZnrWhedvlwvq3X1whq/GpGNErdqQOK3+2TdUCl8vrpX7k2PYURWDasg25yw",
-	"WZ/w0iOz3R+90msIIVRSnooeVZS2OglQllNWykAZg60S6oHFxeGw75MvD3s/+fIuOUwAtYZIf02vFDof",
-	"f/BKr7K5rjkoF1B6CqLEEb/hv55VDLXpJj0O2/Mjbny6VY25YUjGhqkYsce0IaxWYynbXQSWeqSINvb+",
-	"Tgoeo8UcC+ibCP9otvHp50umPQfq81KqG9CNjIHdwHdNasCG78Cj6m0Flp7+Twj7YdXU/CLoBJ0Q89wp",
-	"aIrxuvVfHPnrX1jPmFve6zRf5bQEPvNiMFIqqc5jyHlKMj1nuZm+oE5bkcMGt3o/wy7UnebSdaChrmpb",
-	"e+MNefW5wd159Rkl8948fFsdaatWRYtAXqSmcwzVuugWA2vO4Ig2JkP1bVdhz2FzOID069IS6npSHWmF",
-	"UoekbhZ+X2G/XSjiMVBnHYhdSOOsfa9vQWILu4Sb9uZY0LWPieKKcc54+krXGMFv5yQt9R9e2USiCy2f",
-	"FfyKLH/iPNWJ9VXlC/xBWXrh/j+GNyuYmjIgzLTBtRpsvP21pxEUK6S2lnOwdp91TxM9kLbd7qYi8BIa",
-	"rlppH8hQ3V7GTO1ZnHR4RHWPjifCSJlqFpxRevr7qWABoIWub+lPzDhPQ5UWjys0N9jNdxahPO3yPJtG",
-	"QK4ZKkDYywEHOpGVHNucvrA8vt1r20hX044qbOL2D652CtwQ73WlbN2BDUP2l7GXY9372HU51q2qB+ij",
-	"GcxvuzGYkJQypWwmYF0by/HXz4nXb8H6hBY8o4nSUgpesvRzYbI8TWLjZ2GNt6PhsKVutNas9boftgcA",
-	"vIKRjsh7R5+iMtkbcggKUKvZDGrH3LhAJmTFdcGq19N3X7sEzoksVjsnU0mK4/Z3cEEQXxCmFPwV/OtB",
-	"5h9YHG6R40fZ7Ey/dRtAdq1xe3CmhYl2K4bO8UrvR9AMum16wZA5wSCMoD+yboSEWYomRC4JYUguufYm",
-	"6WfG6HB40Hw9Nk4mndRgV6ECJaUcoBMzNFTjF8bA6skNOpVPPbNVSlM4pXo981W49BHXIOjNfU6W0CVA",
-	"hmoedLkD4yg8KcJPIKp/FQbt1ngkjoruPidmW28oydLXttulb1IpmUAgzdlF3ACDSFS1h+pltWpjnI/J",
-	"UIp2DgNOZ7tuuLhLIPNA86IIV9oZCIIXEHYOSd2uwZV5Qv9H85ffSiUPF7jAOYE+kUW4JPBwtLcuFauj",
-	"Ua0AJoEJQITp4SJ7h0comeMCJ9I0mPR3eTTc5FLSO44dHtfcF7Wy0i2iKsmi/KCDrwejvcFhHKVUXJvf",
-	"DNXPekaC+c1oNNirz66IxvsvBgetk09wMicfultNgxmqpbHSz37+M4I3EIVp6rHW0oYKh6Ow066SpWsz",
-	"3mJvg63ZGl6ioss/bHQMyyu0boKjXwpeDcFtiH6IPZ/cEwG9H/AkI+iGZ2VORG8gNsMxW5Sn/tmGgbmp",
-	"ehM+Eeinsw8PDELHx890kzTvYO4EyYbv9xhk7QpC/YiQm/HUzMO6B1nkG88CZgjz4pqyGRJEoqe68sAN",
-	"P9f98Sc4uX72gGf0W0nKfvoyosxN6mgUIz4Egoy5cx4eX2/GPS9Ax1N31iNwcl0OBsWLm9EjvZ5glb4j",
-	"HgFKpQVecvBbXPJrwnpD+r1BW6OAvetM77D3OfYbOOj30VPM0PmbV2g02ttHopykPMe0MWC5K1Hge6Zs",
-	"tYobA30avN24zIT6hqCpUWMzVeLC96vfMNCf8fS0aoOzrSlqxzTpriKGlFKvL4eOei/nPDMSPjaqPihx",
-	"PCVPhLIKdBU9iJxaY/Zqxcp2PUbYf963ap0hAUmLYOYPm4ZttdmWjtRXJwrnmCx4+q57GnDdK3+7qRXg",
-	"ugGFtdYDAimTVheuQZsy+FFAPluuDTPM0NAL/Zt0nwK0W1snu4btu8tImk0A79Yr5Z7lxA7tWxR5t1sO",
-	"v8OtbuF2T2u087OCTzKShxi/INNS4Aw6QSM4TfRU8fzLg8PnzwboS8JT8sWmiSx5YTxtiwLa1QoESZCI",
-	"s2P0BQYZiC/GrNTeHzAhEJZ6aZ0MCma75gxltS/bxphvIECHqogyyNqMbBvipiU4RjuHtt+WWWjsJox1",
-	"W5UaZFMZ/DBG6JXS64TEkOUR7eIFFbt9ZmHvujMVu3Z+fmgWs82PO9hTViKVIIgvqwbEFgsWX4YmyoKN",
-	"GcmJoGK80OQwtkhtm0+mLVj7/rumDDwvZgmEdYsKRRgxEtpWsG4YU4Ep+oTV7KkGzds5Xiy0TTunuiFy",
-	"RTiSo5QjPAGxKlul9C+PuiZuBGJxr4Mkq5AJ6efO9d07Ptd2fNSidB4mXJSuop1Njoaw/73DeVEQWazA",
-	"f9iZt6JzazmSxUrPFIEMc0P8urLAc0Ma14VORLZp6IPtBwl2tDuHpkmXl2d2JpOiSL1x5x+tfezw5Uvv",
-	"U34LBb/hkOaWPnRNmRKHZKnb9MVVor26q7Vo44mp+iehOonA+Ak3qaL9+Y/7r1pRFnO+upcEZSahyIxU",
-	"0c0NxQK32Cs8+yJYN3mCPpy/VTcAgW34PVBkGyc9vFThJk0a7e6sTdP59nUFAcykLKhcXUBDAp2ORXAR",
-	"yuWs6axSWRa6vuXk7K1x7JjZTcJeOkZgzAkUHJECXMwpP2625cgIS5UMnfB0ZYcPokIZ6oBr1yzBQOb2",
-	"MYfeCLfAxNPAAJT3S1ZVQAv0tOWPtd05xbPYwW5iJKaBu5k59XWRYcrsHWtLzwa/sl+ZlRIClUzxJ1xA",
-	"ukAGaooMcembxX3Ren08lHp41PMlxkrS/8oSHezQPgiQE+qS5XIeV6mswCkaPf7R1OC6GRmoHO7RIsPq",
-	"CwbExnBqJ/EXhC9s83rJkSBKq1whwXOiE2J1EdfgV/BU04SYWkE7OX2BkznZ2RsMozgqi8wcnBjv7i6X",
-	"ywGGPw94Mds174rdX96+ev3u4jW8U4mR6J2+TlFXIkxotjoUujK8oNE42h8MB/uRbvYGpH43ZeGb+/dt",
-	"QGEYf4tmBDxMusLWVkj+QoVsEqAAYIx72ia51/OlspWxdm2Nmu51q9XAVo9TQTKSSF4gsWISf60bj5Lg",
-	"/I831DRpoGp98JBXQ+5h7QuzhuU83KeWsT26/8QMNdAZxIqvSW5uNRemrwbvm8xulBGcCltnx8hXsCRF",
-	"bR/g5gtCT3PobV1B3T0q4HBzvWy4y3sTYFsHhGfEG+cVAs/18e/Aa7hf4lVlagJt7Q2HdiiArYSsXG+7",
-	"fzMt92plFNU8kqgPqVe61qcrO0ykNRITGrPWp4a0Wh1HB89HI33LuP2unY0Z+gaI9/ZBGJ4YKAY/0CgJ",
-	"Le1Qt1txybk2wPSbozu/uX/HN50Jf4e3vQsbhIW9qj9d3cbf6sP8FPKCQUihvWm+QSvxDOY6toXZ1W1L",
-	"QIWArh7Z9UxwyEEUAVGos7KagFVZpz/wdNWNH/sIJW2S8b20hl1GPdjlbvS5njYRzKDTkUKpKwj+5Wj1",
-	"YPjyrm/u7f2++UPTIMIoQIbr+OE2/h5ag/7rrVZhO/pV1YdiCqnsQE1jVNgBlWA2Q34BmylbUY/55kU1",
-	"5XvgWn9YbvwRPhjkxge7d27UrWKukgtrlbgaxYsySYgQUe+bojW9K8CJduYYI4N/Hvsc/L6ZQB/99kwQ",
-	"h1Xcn4h8GDL6HvL4v6igiwrOlWF3Bxq4s2IQ93pYKxA4OBLuBP33i/fv9NQ1BM9oJ/rz/RdHz44RNj5F",
-	"QcBfycos87pztEUgjITarI90UC1AsQNQ/CEgCMWCJFDZZt3X0Cqxt6zzZlbd1v09sijJ7e+Gv9xdpJMk",
-	"/gV1nYPH15JGh/9p9SvoLgROIjtQCeyO7aVMGUjXcXZ4w+h0ESidDqxt85Y+XhCcHruWnvNqvLhOgYgb",
-	"CaoHw5fgDPNmhC0LKqXO+q1LknOyyHDyWLbNf/H6vxCv/9451pDu3Uwi2+Z4/E395EX9F8ERHScSYYYo",
-	"k6S4wZn2NZuaBMQZSnieY5YO0J91JgNIDld0wngtOQ/mE9p+VLBSWvDFgqSu4wTEHSYEWtUgjHIOFlSG",
-	"pY5p1Tn4opzkVHrZL33VgO0Yrp1l88i3e2O8Xwe/21E5kDwCGO7P7j/g1LaOBPrvwTmXnJ9iBnHZwz7c",
-	"/YHhG0z1qLptOOUNPHbrT/CvpgeBY7pKRLF1D3r+tGMEHXgw5A9dhSz134x2m91XOiMCJ/X+yJuDAbVW",
-	"HjY+W2tGFvI9+96+rejT09rv6Iru9zkPD+vcvv7uY13Dq6cuVzl0cFNDaPxudHovGtIJDbXUYZt/A42c",
-	"Ypj/GbsGWgpYSLa0IUWPwigTkKusKaxBVDV3UuU86jLLPfRGj3OKPU7wzpKkz+39jss3vGTpvY/0fX3U",
-	"SqyozS80UWf7o59Z2j6/xzCVDY24Ht9rpc6P7qk+Isetqa7mf6L8iTdDVx1EHbguuGopwVsD1gOmqoOR",
-	"a+ZaD8q+TSFVIwScLOhsRjrjsEcH9URf3fvz6g/BBoJ9wDQj9Pm40f9QxzDAlRwjjJZUzOFXMATXTLOP",
-	"lT0whSYAthSr0ONorNUEeWNd51AQYSZUuJ3aQjggOKjRn+viKP0VGGVszLZgf7oNO1baZuEPl9JaYReA",
-	"YBiGY8trOzNtiIrXaGGvd1zbr47dqvnWd73DrVRZd4GHOMPLBBKSZplpsv7UVSKofT37p9zn0L8XS+Ld",
-	"0K4zMKEFKmDIHeSuL9VDkK247g7POE5tis2uP9Wj6+Zu1YV/xwPsnB4SPksLvk7qMHgWpv4V+ueZlHPt",
-	"e390hd6H0Ui47gL5oGrf4X36WQk+U8qQZKWQNl1KQgY+D37HKYKmt51Xgq/9UFVhlxKssROcZiR2wGtd",
-	"hqnjuxmrYcJ4PJP1jvTpD2rXl9ZWXqum8tnDjH3F2TSjuiLg0cn+gpjEy22p3Ygoz3nTqUBWvpHftcUa",
-	"VgIeXUl8JMPZHMq669ec7RrT2W+n/E+4cL0+Jr4VDUm4MPjS+WKEnVhtc2DxDOwxeEzXh6y5hzsSM6qj",
-	"tikZu9B2BjyZjxHuDHpL36YkX3BFK+a2kK1cEJbCjfJ3UnDjmTe5H2ZUjRv7UMU9YGI/hwiHMBPfEc7M",
-	"7HwvAmLGgUOPDrXmTsqXzCQVL/EKmYVJivh0GvCnQr+fhv/h4a+o2qSaR76X6lNSum4jiaVLF63RtivA",
-	"U2h8NKfIv8BFBiNYQs2ZK/KWHGh+3X2mZMXay+yMp/1uMpA6v4cbzALyn+omO+PpuqtLO05D91bsy8Lf",
-	"gfsXuutO27eYLanQg3ioqcGkN2svKm0tePQb7oNgg2cg3KvKDBvX1jLGTHaMEXEjLZuPCvNH88ISU/lF",
-	"X7GYIZIv5Mo8OEAfzZgRtyo3Ro6y/ILWfcqJLpW8ZnyJnqo7iJgWua5/j14d6l85RzxLnzXD8V/seMkv",
-	"7cvmI5bJXI+n3cTRMATeZA3YAhgsbEu7Y5QRfEOgeNxVoLkZPZX7Tnfsf97Bb4CZvv674c5L8N/9+usA",
-	"Jpv0c+S5Jl6S66YcUygs1miE+hBdY2/KCk2jHSixOBrWCyui/aHo2IhaOeyBMi/5c4kA+n98Gu0c6hEt",
-	"/zgaPhOhzXxPaVKbUdwhUpxlfTdR8egX4kdv8qz1Pxhvgu7dgR1FPwWaWPAse7bubjRxqDWBeqjz5Xpx",
-	"TUP1aD1IEYyga4yivVzoynYzwqB2d1OBfispkcG0GV5IO3Pi+2iI9UEkj6wiNoa1dBCkaVy/xOJ+sfZH",
-	"p0yNVCBIG9rsbMhIOrwPZkZTWFq/rVoNGY/boFZNON7dDVYFDkwJ/o5YCUlyGGv9YvhiCNaWASI4gKLM",
-	"1F2IhV+h2ajhBOlpi7taeTFtUd3RKheLa11cbAalDOolYwo7a9byrld1qwqjY6yUfqFLWlNlvFVrWg2j",
-	"veYbcwVflxOSEa1KnRWgIJDSB8vxrohur27/XwAAAP//",
+	"7L37cts4mij+KljubsXuoWX5mliuqS0nne7OrzuJf7YzqTNpTwKRkIQxBbAJ0Iom4/nzPMB5xPMkp/Dh",
+	"QpAEJcp2Mj1b2/90bJMg8OG7X79ECZ/nnBEmRTT6EuW4wHMiSQE/vcFzov6fEpEUNJeUs2gUXc0IYnhO",
+	"EJ8gOSOIj/9KEjmI4oh8xvM8I9EomtAxZzhJaBRHVL2UYzmL4ojBivp/cVSQ30pakDQayaIkcSSSGZlj",
+	"9cX/KMgkGkX/vlttb1f/VahfzTn7CJu7u4thlyLHScdWfy7HpGBEEgG7hifrm03JBJeZ7N6qXv0R9qsX",
+	"ulO7VmsRIZ/zlBIA9otSSD4/KyUXCc5IoX6XcCYJk+qfOM8zmmB1sN2/CnW6Lz2/31rYfb86i/6NyDkT",
+	"ejfPcXqhd7hiH3nBxxmZ/8Hux4FUvZEq6FF2izOaRnGUEolpFo2iBaZyhI5miArEuEQ4y/iCqEdIUXCF",
+	"eB++RPaXo2gx4xlBgiScpQJNCj5HQ4EkR8dDEcXRhJIsNatGcXSLs1J992gW3V3HkZBYliIaHQ6HcSSp",
+	"hOtWSGGgb/dgNymXuXqiLNiIkTkRVIzMGUf2JHcbXvu5fl8DvY2ddiMpJ3orEyqRnFGBFMwLnMhT9EkD",
+	"5pPGX0RwMkNwboQlAtQdqG294GyS0eRhF5bYRbwbU0T+PckzvpwTJpEhl11H4zup90d7DvKZCrVKdQUn",
+	"9StQfyBowosxTQWC21sBfrevR4a/3gVwMsqmwtsPYnxxij5pKHxCAi8FWsyWCLMULWZYKhxMOUD+B2Af",
+	"D6MTSQqGMw9gRz7Onul7RpQByxWkuKXAkhSKkFeKAg7Hk5P9ycHR06fjg8MUH+ODhJzsn6RDMiSHTw+O",
+	"16G32cAjwveMLRGXM1KggkxKgTPECw9fK8Z8of/cg+N5kMM5/RMphP7U7V4UG1gCot1QpmByqWEZR3Mi",
+	"BJ4Sg8xaYqEZFmhMCENzntIJBR5UEAyfqqipupHoB0yzsiD9YVQd0exEAenhBFkQnHqiF+EppgwQU629",
+	"REteFiiZYTYlCkvpSjr0gKFfSb89JQICkHSA1IaA8fEsIwXCTCxIIdCCyhnCyGwBpTwpFbc5BSB4Av7s",
+	"/BXQBilixA2pKE1FifTYreZ+rWGCFKT1J6gUiC8Y0rflNBulZHD5Ay8VUj2AyhmXOxNYxbtMxlFTQhtG",
+	"vwHfrV3wYXXBb5REMV9ccafVxh6XvRZES1gkymSmWWybpSpWah4FUF9x/hqz5YMgLTnfmatFFEXLYnk2",
+	"kaS41EpENNobeuDa9+mBc6Res2JZrAab+8ojQu0110DLSzEjisoxUz9mVEjC1C/4KZLF0tK8Ohe6UEfc",
+	"gTMqzXZGcGo0eO8vbe34/YwwxR/ccrGSL0bVUgtVZ5rjz3RezqPRs2PQpeaU6Z+HDkBKgky1dnkXR+8Y",
+	"vsU0w2N7Lfe8yNJbp6GSBOm+UkA0tXcggC9mD+rk4r6nFIDV9+9v7hFRQO0i50JQtQls1ME5Nxzv9373",
+	"DhCwibPqttubeMtqDE4qVoA7uGGs5VuW6ceoQDdMsWo+Mbpazab7EmHPkKqZo+qEVG1AWRrXCvaOiXoP",
+	"1nkrTTNyRZU9eKIAgD9fEDiWiEYHAJDq52HsmYy+bZnz1HxRie9l7Y3C/wFUUqU+iYyQXOt4kwlN1KnG",
+	"OMMsgQtWK020QqLfo+yHjE5n0qyoRJeyoIbO1rTLFwTPKZvCT8pu0v9WF5cXPCeFNBYprtmic/z5F8Km",
+	"chaN9o8O3NULWaj37+qA/RJRSeZirWlqX1HvmwVxUWDgqP7F9Pg8+ZzDiS8lLqSj9CbK/aAMSKEeQQkg",
+	"E0dwHTFI2zlJKWbWsZFhIfWzQBETXsyxQpKUl5odmT2wcj5WyO/jSfO7lxVluXUokwf7UZuI4kh9+SyR",
+	"9JbKpV2v+jyWZEfSubeDCgrqze9JQoUhuFXQd8+Z997jG/IuX/eWeequQQdf+pxrTmRBExFiR1iiosyI",
+	"QBnnNwiDP6kXDr2GNV8TzMyeXum39o7bKFWj1F47Zr5zycPB4xAKahLvifvnPA1hfYM59NpksdnjwFfE",
+	"K9ZJJD/xBco4m6KSSZop/qpfiRGdKG3OMCSU8DnpSxqGq62GiSctLuH5uxr3W/XqlX7sspzPcbGM6i6u",
+	"DzU3Xo21e0zObtIDaPM+6ihUJwGP/A0qVJuvccdrBx5tYKhTeif/mSwbulAfERUSOi2OXmepvZ2sDTLY",
+	"0NnZ6yLWwOQXqh2RHlAMkX24bp3SkV8vOvQ1lBY9NjavF1yz19crmRxnBHkqMCoF6Kugvqy6rLXyb04w",
+	"++dx1ofxyfrBPSmxhoG+E8Ss1wNEjbtUL4VuciUCdLIRDX1ztH4I8m1w2mLjo6D2pWXiDUcfiIeRslX+",
+	"Rgo+QO/xDWXTEVLQQLggWouibBojpgiACq11DdDZAt8QeDMjSt1Sf8156j3xA84yyqb2G6CYcZwipwoj",
+	"IXmOBGEpZVM0JhOwoCWaKktQcrOldwzshVHTq5JgpqzFMYHvgRHBlHHzodK/9WmiOILNRnFU21KkjF1Y",
+	"24Nehese9K4qSYZTLQxwdu5d8wRngjwaz66Mg5bdBfqtIDGa8YV2eBCWklSZgBgdff6MeIHGBb8hiE8m",
+	"TZ31+FALPm0E7g3r/622D30r5UvLCaitFMSZRhzGFzHS5opAlCVZmZI0qEFXJmq/Tfj6dThqCLr/eCmJ",
+	"DjnxQmESRklGCZN1lWe1Oi4JS5brbu4X/djlDZHJ7IHy1rf9elw8I7fgoMfJjKQIK8iP0KTMMn1mjtQR",
+	"HhcFKnO0EwU0OgrKEsM7SHomH3cXnh3c4mfOUYwlmuFbgsZkWmoPO8S22GMhojO/OyFhIj7mQVRwPn/M",
+	"Lz9fStKyGx4G2AUYiCFVBN+QnTI3cNVXzAs057fqH8xct7O8C5Lzor+2ou3SC3hpnb7SV6o7ZuWjS3Vr",
+	"DSh6mO1xX48eQ9L1ecaTmxCtvp8tEXauChBSokwSoqhU2HClkJilpwiPhZJlixkFtyX8sXKRSa5FJJUD",
+	"9H7GgeDVxgViajW1svoRcdbwoVVRszlPSaY9rDtP08PxSbLzef/z4c3IuF1H6NUcT8l5mWXPcXLzdjIZ",
+	"Obc/VX/xQ2vNRxV01dVHo2h/uH+8M9zbGe5fDQ9Gw8PR8OjPbTPG7avl3eEFygnPMwLuzMpD/AQteKHd",
+	"L56WuDfcPwwwbbvRkLtSLYMm6jMFnxZ4LgaeMvGaCgEhDhs8RFuCz8mYp0ukwIfA0BSIylhdilKFtk/R",
+	"OU+FCYChLYx+K7nEii4UL85oskQZkRBEUXrRmKA5TtVrvNCxE88NnuAsE5qHaxqzeKOQKNa3gUXrqmL0",
+	"sijcL2P0Sqc6wG+UYKn+/kbhjn7oRUGwJC84k5gyUqgT0+nLouBF62/mtxcla/7qRYHF7BfOc7MTtAXS",
+	"VrEAOaNFigqiCYCz7QGC0MgcL8Hv0LjK49BFGqwK+r6pQnqBJrQQEglCWF+h3uAdBlmqELP9bIjYK39n",
+	"QIeuYyzamhOJb/cG7p3tBnUqJnlVYCbgr9pNGCagZvz73skcjoRbOF8Pk2fCA9wVLqbERE9bpBw6RF9f",
+	"p8cGPEw42H96/CzwNB8Dq0p/JIwULiDREnshdcWyg/Wsw8Lgi7MirorSmAwAk1Wmgv5F/TCe7OpAQPir",
+	"+3JcIWQAtEGcDOSdtd2BDbdFjPgEfgfyu/BRSsRK8sBaKWhMBS8lBC6bERo/gaNyw+1MC17mg+oXu7d7",
+	"OMtneC9yeR2tPYNrGadYQsTKpO75UZ8O95jICdhjSV5ezQoiZjxLo9FTpeTUYz7K5HwOFqcy/LIpL6ic",
+	"zZWipvD6go+p5gFzXiy9lfaO4kgC/nsA0hluOT0vyIR+jkbRbnOn3W4+0G5G0dFwqMBh84D8x+3v7q4D",
+	"ER0P5BWK9oJ9CGH1bVQLta7lOki11UWt0ufeAoa+JhL7F7VJouOleqdGlBu9XWXs+OQGG2nRURx93rlx",
+	"vHvHAibBkihUUdD/EOEsU28CjFej/EpMz7OywFk0ihL4W/UW+J8KyOR6wbNyzjSmtY1bDxdN0LUwuglY",
+	"NX8VnJ1jxX6igTruoIXBH767HpgcXoOumsmLAJsOO4ti4yOKtQcorrt5FFsxnLK1IbiWgfXUm89fmh/X",
+	"ffwcHFLihoAS17G25/03y3s+/pZ8CH7CQVU7sbq+Uw8tuI/hdBn+Uutm6tEIs8Br4EV5QRWTWkK2Q6+1",
+	"arEMuxb+3GOtYKwTUqp4KV24qHLN6XBSENe8GIrZwqsUIkqb7cH5cFIT5FTalbMBApdRqW/ms+9nyyBC",
+	"+e9aXjZIlMZrpKyQeJ5X65xNPcRMIah1HUdixgsJXhvFGRKsGIPSo8oMFwHSjuLo1kt2NDz5LiC+rVd5",
+	"FeP39Zj9kK60mbe5nWDejg9Yjrj2033FgzqnFg69HdlB+bCZM3ZcCgjI81J2xvhtHotN7damNpZozoW1",
+	"0cG/CfooqEiQ0r3gxQ04P7GoJ6GpX1AJls9W4hlcSVkUhCXL7dgjLSpM5hNJ0eH+yQD9QiYS8VLG5q8H",
+	"wxhsR3CXmLOgBSTg2cyajAix2sl0cFzzA4UoMgptVQNNq1+jYRxQNOsnt+GACjYKssogOEWTsoDkYs6I",
+	"0A4M4yurhQdiY+Ipm9FZe8oOGKAhgqiNMq0zOqdy9ZH3ejm/6opkE0NeE8zQi/N3qBQE5aRQZwNPxZxm",
+	"GU14AXlOY35LFJ4kM2PLqztN17oc91ruueC11HNUzFUcDFuXsYaLK0D7ccxK5zchF7SlneaeiNpefYDj",
+	"4eGz9fvv0sTXsIvwW+0sFgeSvRZEwPuhzZ3cCHkGyXk97mXdqVqWQxB19FMt7HlNnz8AbY6fPn26r+zM",
+	"NTus5850U7EG04Qs9A49OJ2ioXZmNZEH9IHNoNgRWdAlTAq/18HSPgvcpCJCkwJ5f3gq1tjjwoFYvucL",
+	"9p6ylC9qID3uJEbtOb8lxRJJez40LwUEMOdEovESTXDhiBajcUHwjSVaXMVWwes+UswoRmKGlbiAF+ac",
+	"TR3bVYJACZeML9Cz4X8qo99ncKcWIWtPNFBZJ+nXoG2eP9LPBy9tgF5pice4RFOOytxmvUrEWULUQcH9",
+	"udCOqgVbExVZn7tq7uRdHriR1ReCA5eRYyFIuvYieiJUn51TNr0os1C8F36tQA2FIXzB1J0KmhLjaTV7",
+	"FxrnB+gMEkYQTqRQmgGDtFsKdOsera42U6af0myomKmPqId1wsmCMhEDCIC6HP8Ancfju71jPJfVMdeE",
+	"eBoGeUaF3JnjfOeGLIUN+Sglsf2UWWaOc+M7KORjaHzGfw+6h+hS2I6GB7bWxcve1stX1RKgoSmlTqep",
+	"whYDet7gCIgN1EfI5lOANwElyfkNRHazZVwlXxzpHGu7b19DPNV1bzWlUWcH2iUXWLT96PdSHAMOsw29",
+	"GHW/Y6z1a6Wk6Pqe3vh21dhJG+nmlNmfvhIGlizhJZPE1uOuCps7MFRJmlXYZ0ZwJmcomZHkBrgBZgpf",
+	"SFFXmCFDZokYoaBdqytvyWvGC3RDSK5QDasnBug9YDn2kBwugQo0KYjOxzGSf36qg2EtVd0v0JqruyLZ",
+	"pPdVvWuA6R78wT4g+ZwmVSS7Rv1WOdxfJxHCvGBi4nppDKQMmhK1D014cYp8hgMQ9EzO2Koj6obhXeC9",
+	"RayYA6R0AJ1PIDRIk9nDSRF41/sqSWFlAN5/thWlaNH0Oh8qxCCxLdT4oiu9neOlnoVbxak9IQOS2OR2",
+	"aThpTbTu51KSKhpFgGv+27+Ww+FB8kek/+C9chc39tI+mr8jYD3O2Q8qzZigKb0lDBSZxhZaiw1wlm3h",
+	"GHX8FSJz4iNnZGsco/Gg+tIf/4hw9eP2dnvjNdnm77mGg11grBOHO8W/zbDYgs36q2yjv/8dtX5bB3J9",
+	"wdZufdeLv1nv9/ffq7dItVV/5VU7vQ75llzMoe5AemiRzANUHni4h8DpzK5Y7VNdHxwNR2Db35i6vysp",
+	"JXKSaKYKdXCmZlfkBIMUCyaFBYO49bKKtU77GHHFYaFISAc3ehbvFKu/4qIP9/7A/UspTJCmL+Zp9ccG",
+	"wr6Bvn0X8Nr61UyB1Haldip8TDVQwXStGKSuGtQGsw6MG2V6hnOSIipbMek8o1WDlz6FF5OCa+lJ02gU",
+	"Dfd2quf2nkZd1YB6M1qykclEnXUUvadiVuNtXq2NOtvJcLCPBNqyLjx0MkRiO2rUDxrmBmETxUXd8i8y",
+	"HZgIi0sq0LBjqdeetIXghSmyGUV76P/+7/+DhiPU2imCYFlnUsrg+OmzP6snuLZoCzqdQqmm2XYrfmHu",
+	"JZDLA2pqI61lUXUzGFQ0NOY8M9UMmxYXFgUvwjl6VKKEl1lq5Y7Z6qkxw2RBlT0yxZT145Ian9oqvrkm",
+	"bTj25BQ0ALF3jP5WktPKWT5FGWU6DgHugAInRBmIfTKsNir7cDjfk/1c6EyWGuM52A+VzAnTf6UdTqAm",
+	"0TTWSZMETWimTB5rO+O5aWY1gyCLS6XUWd9ZSgqvH4XwywMsSsbRjGSpyfiEn0tmG2mE8h8c8YREny9Z",
+	"FSdTeyEsIf1QR26UPqVIrxPNFhTaD4C9Aj4IzUMTxUIAVcBJ1w8LXY+aRp5WaE+WDwR5vROdiMoRgkLf",
+	"FxgyFtOMxMg5D2N0UapfPOelssh4gS6UcZbQrEfaYDOcmFo+FnfnCQPNAkSrI8Qehtg7r2jgeoWk+4qF",
+	"QX7JryfNwV99z/KglyzNOWUynC/rUlFn4PZDOE0LE11scHj9h/Yqr85HOS+ct8tzQ/RhUP1Kw2AzY2K7",
+	"VXSLmLq/IoEwQk6cT14pjpQRIbSXxe4ZfL3gzjhFEFbWTj7ymSRAS9OL8xfGLxN7a0yxJAKCtdi4AU0w",
+	"FJviKMuzmZI9YTkH59qgKFk9vr7aD77ehlQrFZnKKgGmvTdJijllOFwA8Qqk55RTNkV4gZcjqPByye2M",
+	"LEKLBmr8Yodadt/1L/t37+AVQvRWM6cV538CbYS0P8tl8urXtgO4X8vOCDRWSEnP0m7dIEV0ZzVovbZ1",
+	"NpuesSrH9hFSNfxk2hW5s22O3NpwvWKqLUuVdmw6QCmSMYRY1BylfpFRo+oE1AXMEPmsD0NxhmZUSMj5",
+	"H6FxmdwQiSgCn6MwfnbK0Nb+X7a26M7e9u6z7Rjt/2WL7j7bvkZzMUBXC44EbJfomsg5KaYkReOlYooK",
+	"p/VipwijnBSJ+mqmbVGtjWh9kk8m8IpxKJ78Zxud9O5WVdjClzao+lmbU8BS8jmIom69/aMjb5UdP/mn",
+	"6h7TkDmwamx2GyLJikvtHwXY1AOOGY6ylfPX9WIp1++gs1qqa1nbGaFxZr1l+6nY3WXo9I6uQl4mSVkZ",
+	"JtuCzDFllE0V6F50gigYXedlkZBuXhWk1M58jba27sKiyYwLwoy73FDtqYl6ldIp8/VC4CdIECl1XRRe",
+	"+rp6LUn7F4KFfMEZI4l2xMXRBWYpnwfV9deKSs+x4TIbMVWvfj6o7M+J7jWjFH1d8649QppTKfkO6RML",
+	"BQsEnU1NOEXMAjJkSlb28+CZaRmYpURIuxzTXKVnD4958ChntvgM9BC4QVD29E71l3p/QEHhytRB1D/z",
+	"4vzdx3eXZz++jNHrl6/fXvwv+9P3ry5/1v9WqtLZn15enP348uPFy8vzt28uX368evX6ZR9NcW4KWQI2",
+	"UXUVJprPGRn5dXYmncKEenU3O8XiMVv2tJFsS4SVn14B0+6VS0abPo71RSXeRZgVXEsTC6frTowXFyQh",
+	"NG/aMK4+yDyFCvXYLQlUBbXLaFrvXK87glkjtE2vtGANTa/W76wCdKrb8dbirxLcCilyuHBDcmn41lL9",
+	"IkDCjHGJXXAgvK8vXXVD3vna2chdTgFWZqZHX42HVWunJCOPtJRx6xPbVXytTTZdESd4YRSvGTF+PmFj",
+	"BT0DAhkek+yBcGZ9T7Khm6wlZhtnNwfWRiQYnouCSnKqTSQq0RgnN/rP5++uBiHnT0nTnvL7XFvQndb6",
+	"Or6KM3pLgvZdUTKXJADybgS1AZA8ELYYAbFJeibvVSQY9N2aDuAm5HP/ouGNm9b0Rx5j/q19EM6wCWxM",
+	"dW3vvmE27mSZ8rnuuRLF0aXp76J0KWNjv+HS/vOqZm7/oP2kaxm4KTCylT4aj7xNX4eR9YHeswf1YNq0",
+	"C1KvHnF9mxXcq6FRt1/PYGqHJxbUvFIQESv9VCenCR4b17BJRMFTvk5R7aEUgsrT7Zar9bYyEb0259As",
+	"NaC8IkFTkuDCxkMgN4cXzc7ShrzR2fkr37C41C9HvncoaEaAxiZ6dnN5TbAoC6KTSZo3ZlZyR4p9iFpo",
+	"BS8UfHsBCOQ8faL7Xjf8l+3L89rLdlBMkK0dd0Gk8eTh8OS4J1vQr692CoSCRTMuZNgc+4kLifQBGyy/",
+	"w2UMiSn1kw4PnwUpvZCrvSPHR0cHR+tTxmdkXmPAP11dnUcx/O8yXFKuc1RCBOf2sDoX09hi7otS5oqj",
+	"J/l6Bm4q0+H0ra2Ebu7COQfrOGUj2EFWRCVKKVSdgDKo9EKfQk1M3ca+f+IQq3vDJQkCjLK87Eo41ZRn",
+	"c1GITpJWjIekzbZ697PNrY3f01oOkFpQA+tnAXoUufbb9yfJYFfWYB+HzuYsXdk1V/b6XbhE6ZVl1tdQ",
+	"1skOoVXhonXeCKQdnUJ8cfTm7PVLcMkymCDi5+A3dcZAqWOzj0gJgDaoXmtBauETJBlehjryKaxyzu7C",
+	"pD+3gmcNLH14LZXX1KCHBMArek4osLcagcMV6NkIWs6v5dHjqrvSqhPZJkzqjSrpr5Nmz4SflWtzBkbB",
+	"0kpXRtezwvJeJZXdywzDUaJ7thQkJtbbP6DoosOBmuB+HbtdM+JA7YJL19ClCArFg2UI3TxUqQP106xv",
+	"tNq/Eeqmnfvygkue8KyWax7NpMx39wZ7URySf0ZpNSmRFTLat3xh6K0020/aAjCOPu+oZ3duccFscbrS",
+	"LtQbP+2/iK6Ba4G3wTTJq2015DQ7UwzIf6Paonq8Q13XTUzOupICFHu41M88EUhdIlgeOnQnOZrgLNNe",
+	"EMkrr6w/WoYKCCs3uMihlwhRi0y6nOVVTMF/rjrleIlCmH4P8r934qc6Sl5x5nX35T3e57KCFSpfo2ij",
+	"WZJxf7X20eoa+vUVr+Si5TiVXyPI0zsO6nPgTm1AvMtT66hpZLYmXj0F7mpi1NmZqHOkRkhmHgy7xNWw",
+	"X16tJ2s+eA7HaG84ePZsMBzsPR2ZLkjgSAkuU+tVWMv0MKhv02M+fDHmXLSry6T+5notqY9Utpc1uZqG",
+	"VYVlYCHdXbskGeMN93NdIAdIPWKkz4frzqEhTiD4vLvJgc00ygbPbPeEGpiFB+I2scBz00ZMb+Maq9AL",
+	"B+jbwAvkg4OYG7gIFGO6I4/2h0N11DDhQh1VnRi1iaZeUbSYEbU704vDhNk0wKp+KDcHn08Ge886soYT",
+	"vFm5hdao70LZBHY7LWlUlETHPz/5n/ykhAz45yFQGNvcL9N+kJpyzpV5yu7Im3f+/pksQ8ewMfKe+slz",
+	"E12/tK/deaBvAuJHektc/AEL9AkssU8bJ13aD3hAj+u3WUEmxAdNnfBZ0tFrMU1tiXtsYrfVz7ywv1I6",
+	"xJaus9MF681WFlatevXmxcXLs8uXH1+9ubw6e/Pi5WUUR9+/7PXLj1dvP/755cXboDfCr3ferFENdkfv",
+	"UU9t4OS5FBodHdw4OrCEKXN5yk1D91iPQ3J2L3jJJCnUKn/5gHf+Ntw5ud76sGP+9Z391fZ//UcwRdnV",
+	"mwcuMctMWtdc133ZjORNKsmrJhE1zePZpoW9jdLRsH/EO01sL2gF9tYaWGzSML70g6a9GhhQWYGw2bLg",
+	"Efoq9ErraLbB8ZM8QLn38jxszxNwbEibSmNaopyGc0CaHT58AnabiOLI/66iWPfVKI6CCwcpV10IlqGa",
+	"kZf//7uzXz5evUW6j4LpjrD3nzZH0eV22M39ePHy7Orlxcern87eRHH0y8vLS/tvu1Z3yGGTbLVN8tRq",
+	"CSLusKt8gGD7eDOlV2K0r7gWBb3VMd9VhUQ2CywaQYegHfvzztHkabKDx0lKvM7do722slB9Jzwsb2b7",
+	"R1muk+A56T8KoNpge3mOsLgRIY9WnZm2Fl3fP17qIjlqhmz2aiG1bshfHRXcwartrLh/3eulNeBIi5NX",
+	"7RK6Z7WCtSHUm+2N0F69wL5WuLZnOrlUc9qNjmsGebSufnMvob/h9Q54kuFc9PdzTXnV1wOVLIUuDEs0",
+	"JlPMvF7vkG7HNogXPNzf1juN71Ec+vVyWTskqU+igrn97koOqisUrO7dKB/s8Endz/sSSEtrjBgz213t",
+	"6G+1ItlQH/Q98x2sQieaKrvOTD3UKUQArVw3FVCoyRvQ0l2AzANeMqSuVIxRyTIiak4lSGNVu9QDnxW2",
+	"KUo2SywoEwP0a7T7a4QkviG+DdVikccr9M2t3b9v7X442/mzVjI//mPnuvppoH78bvsP20HF07mFA4IA",
+	"ejfEiLPMa1Q40SkDgoAzUif4q82zU5TxBdQKCRI73ao12WI131+lRA/WatH3a4MiiOy2COr9d54IiMrE",
+	"bjy9raoEh8Z6sfaw49noenuHft2Y8RYjXsSehmscI7FXqXWK9hSO64i87ZlUtHHvaNUp9nZOrj+oPX8Z",
+	"xod37W2v6XXiVWibdmJYHwYKQar9ea0sTJ8SKC/ZetLawRNoa0GZhH4X266fhV7m7h5+/fcU+IQj6liJ",
+	"JGCvVQ8SmGNt3AGUgSveRCy8Wm3T9WeEfuGmvZDS9l/oidE77pc2gEaWumAXa07VLgs0pXaxq2g+N88l",
+	"nN/QrtRC10p9RajB733p8z/qunPRZFbDOlPOoMwT04vAdvASOb/RWmVBRuinq6vz3X1FP0lGcIEk+SzR",
+	"1mw/2a7ODQs/Eeqo58YtCDNeHBoNKN+d7SeIF2ha5Ekd1Zn/XmxWhRkwGBryTSkz/N68CwGkfbQFDfiK",
+	"PNlZkPG2ad0E2zWxpU2s/w1M/01CFu9DiGfFkJsoAugSvEHdmorKU3c7YzKjOpVWmwXCzALjhf6HqT/R",
+	"48CgSrsj8yzsCfDjAcC+uiV+VyOZ0IjgDqulmmWmsNJ0aQjHSb/GaOE+EqRXMP9bjMZ9FB2vlrkavFp9",
+	"CWvqJMxTG9VJtN55SJ2E26YVsb1t9mawqVcjlfAw8/3uFirBEedHe7XZbnv+jPPm2DOITPTzHGQE31bB",
+	"mziC7oLiT60ghJIkv5UEBg/tHx6Z4HHYfzEcDYd/fqSwRWDOZKvGf9iOBqz2SuhiWDGysswoevdwVNiK",
+	"xLTGzA0sm9P3OHDzXBmfE55lfCEG6K1St409YlgaZDSxmujXGULqDzMsbAUOFlWtFkMTwKuwEuAuuc2t",
+	"KHTIaZQJa8C4fgDqS2mBKeuK5qgj1fsItg5vVkac6VboPjLogdvqEGohEWsIuN4AALZTba8pDYOrFShx",
+	"StJ8vfNnXdy8gfXBZDl4xOvY5cBj7tIa8mundzk6aoWZCrWMLn/BycyA7BQaWkLLFjNjlk4ZL9rtdXUF",
+	"8JrhkI5ou6aHmUdOdc4hKYRWogJutv7DxDxXWrUDDxIVhjbCYSu49+WqfjOinOuaU11GVG9v4fp2aPhq",
+	"QDY8Z7b2dkVGeJ/sV6WIenT1oBzYHrOfrRpW7Wx94UR9oG6PCjN/0m0P1cOMin0tenQzsFXCALI5ZaUM",
+	"lBPaat0eUMyPhn2fPDnq/eTJfXKJYdd6R/preqXQ/fhzbnuVr3f1z72EFhDAShzyG/rrWU1YGybb47I9",
+	"v/3ap1tdEdbMJF0zhDT2iDYE1VZO1jq9rzViGACZUSFduqtzmRFEmCyWOto4oXKAzvzJ3/CSdXnASyG0",
+	"lrPm/PhGZnu3DXq28+frP6xxkj00+Bvb1JiWP1v92pqWzgSsbHRF0b+Vig+Do8DoOrRAKVc25lS3ui6I",
+	"4BnML3nLiGtkYsThd3oirPZHQmdJ9XctmATv9jiuAtruh7/8179/9+uv4vq7D99d93ExPhB8gSQiT2Xa",
+	"Hwbnxtiy6qqZeqDv+gjtD4dKMXI1HIEG2HpwPGdupLwlKNt+GTouhfpin0IDd7s81LIymGPO/ICuOsDR",
+	"8OB6fSgjmI6r/XNvf45i8893DN9iqmuvr+/iqBSkOJuG+6YbSKF3ghQ78JAuXTcOoKpZuLqkHciO2627",
+	"dRMsSBceQZlDN/H9284/rrc+oJ1/XH8H/97+6rh0t2GP6crvin22xCfgPBIxMswHCLSCc51lVU5Z114Y",
+	"3gYPrPuVWan+y2rJbe2T1UOtO0YR63Ha2sH1N1LwGOUzLGA0Bvyj2du0XyAd2pgejicn+5ODo6dPxweH",
+	"KT7GBwk52T9Jh2RIDp8eHEdxxEupzBE3Lh1EC3zXZGyu+Q48qt5W28IZqLmEPV82zXA7UNc89xrM9njV",
+	"+s+O/fUvbXTNLe8NXqwSwgOfeTbYu7u26aVdE7CN6FWyeU1OQT8vW6hl55Vry0ldKyudimBYUx9zyt1X",
+	"nzHqb83Dd9WVtgr4NVPgRWraadI52XBY+zlc0dqc7749/Ow9rM+FIP1aV4ZaQVZXWoHUASmkT9UBGqye",
+	"9wioszjeLqRh1jayNkCx3C5hd1KRoOupGcUV4ZzzVE/0TuG3M5KW+g9unPelVpbV/hVa/sh5qquNq3YA",
+	"8Ifny46yS0ub1Z6aPCBMtNddU789Mt7cBtEAihVQW8u5vXbfdU9/aUctT10XEXgBozostw+U7W3OYyb2",
+	"Ls46Aqdah3pix6Pr2IeLo/C0f9AAFgBc6PqW/sSU8zRUfv5tmeYaJ+a9WShPuwLUpjuqU1phh72iIWCg",
+	"Ws6xye0LS+ObvbYJdzU9eleXOA3vz3CDtNco6anq50zNd7CNhYngQQBQGwwUbCx/eIvJ7TDYo9AfqSVd",
+	"B7DYlB/qvl9U6O4YA3Re8GlBhBihhM+18eYc2Ln5mwvEIpwkJFdgJJ/lLrklTO5o+17HjfeGB+glLrIl",
+	"+om6laiEeCyscartEunId4DOYEmSKrNn305Oi20rsTzTjb4RFjdoy8bZtwfIMyhGYNHU3/QmUw3QOZ6S",
+	"EcJIzJW1meOpMUkVFxMmEq+7n8cdR53JeaaPqIBanUfnBukUNGuROZevnx9rrtdCW8lTc26Yt18ZR3F0",
+	"Xs+uWlX16KOT+YL/K+9r/q+9L/u/ru+itg7sSFeXBMst7iFFQr5c43uP9XQ2N4dNX+wAva/NFSulSbxS",
+	"2G9rhurGxBx//ph4PRRtfCnnGU2Ukl3wkqUfC1NTZsqlPgrrCD4eDlvacmvN2jTOYdvuf6GJ13tHIx+4",
+	"kupi1EykstNj1Ym5CaeMyZLrJlTtOWwerp+2v4MLgnhOmMLSJfzrUSa0WhhuUJ+jMEm/dRcAdm20ZNB7",
+	"YhI+lTya46U+j6AZTNDwUiZmBIMshZFWurkxjKgickEU71lwHZnSzyjmcdh8PTYBK52QbFehAiWlHKAz",
+	"pHmehq8leyrMuCv1zEblCHtBGdNumBeGZU2K1BF6fe/SKm+n1cdAtzBgHIVn2frMrf5VcEnUaCSOiu7e",
+	"peZYP1CSpS/tBAvfI6B4AoHiSZdXBhBEouonpF5WqzaGs5vqgmjnKBDAtuuGG7YIZB5o6jnh7jlmB0H9",
+	"ycsAg8dc6ybIajJ/0T7VHBd4TmD2QxFu83O0t7+qjKJj+IwAIoF57oTp8cf7R8comeECJ9IMjfBPeTxc",
+	"F57SJ44dHK+7UbbWKmqDDI0kL99pV9fh3v7gKI5SKm7Mb4bqZz3F1fxmb2+wX5+uG40Ong0OWzef4GRG",
+	"3nWPjwIviubGyrz4+U8I3kCUoVKQWBsZQwXDvXAAsOKlK6tVYu+Arem/XpGRqx1qdAGfV2Bdt49+5TM1",
+	"ALd39Dz24ntPBPRzVNoCuuVZOSei9ybW72Oal6/9uw1v5raaN/BEoB/P3z3yFjo+fq4bn3sXc6+drPm+",
+	"H5ldZcw0E0vdFPpmKcID0GK+9i7ULtSXKZsiQSTa0lXD0C22miU4xsnN9iPe0W8lKfuZe4gyN0u40WDo",
+	"MQBkbLELHKq8NsnKUPqnZdY3oOQ6HwyyFzdFXHp9vit9R3yDXSot8IqD2+2K3xDWe6dfe2srFLA3nami",
+	"Vp5jvymjfh9tYYYufniB9vb2D5AoxymfY8q2axZLV9Lh1yxMaHX4CfRe9E7jshzrB4JGxY3DVEmQX6/2",
+	"2uz+nKevq9a2m5qidpC87hRqUCn1em3qDLrFjGeGw8dG1QcljqfkiVBWge6MByynNmytWrGyXU8R9p/3",
+	"rVpnSEBpDjh2hk3DtjpsS0fqqxN19PLgqcbvHq1K7ta19+8q6261ExRImbS6XBBi5PCjgLqFuTbMMEND",
+	"L43QpA4XoN3aHkkryL67BLzZ2P9+/U8f2lPLgn2DTmftMUJvcGsCmD3TCu38vODjjMxDhF+QSSlwBtOd",
+	"ENwm2lI0f3J49HR7gD4lPCWfbMrpghfGUQx+QzwXCEp9EGen6BMMJxSfjFmpvT86qo+lXjq27kJhKMOv",
+	"RPGMMd9AgK7TEWUQI4/saKGmJThCO0e2h7ZZaOTC4d1Wpd6y6UP0OEbotdLrhMSQMRrt4pyKXS9oNC14",
+	"mQ+qX+ze7uEsn+G9XXenYtfQ1W4CFnv1sO3XVIpodLivrEQqgRFfVUOFLBQsvAxOlAUbMTIngopRrtFh",
+	"ZIHaNp9Mq++2/LuhDDwvZgmEddtJhRgxEtpWsG4Y0z1F9IkK21sNmrcznOfapp1RPeSoQhzJUcoRHgNb",
+	"la02aifHXVM0A6Hkl0GUVcCEIkvne+8dXm47PmpBZg8SLshc4c46R0M4fNThvCiILJbgP+zMgdV1OhzJ",
+	"Ymk95ZRZ5NfFtZ4b0rgudMGZzcoZbNySQ3SMMINGyFdX53bOssJIfXDnH6197OjkxPuU3z7PbyKsqaUP",
+	"XlOm2CFZ6Nb7cZV3pGS1Zm08Mb3ESKgaODBS0k2fbH/+/cGLVpDQ3K/uI6irwIQbk6pTf0SOW+QVnmcZ",
+	"7Hlyht5dvFISgMAx/L6msg2THl6qcONlDXZ312aQXFtcQfw9KQsql5fQ5kyndhNchOpCajqrVJaFjtSc",
+	"nb8yjh0zj7mKUbmqzwRD78U5XqKUnzZbMmYmW27M0yUAHVqSK0MdYO1asJmduXPMoOPaHRDxJDDU9O2C",
+	"Vd2LBNpq+WPtxA2xHbu9mxiJGcpm5kh/zjNMmZWxtgnE4Ff2K7NcQpiODSCAdBk4lNUb5NKSxX3Ren08",
+	"kHpw1OGzkeL0vzITqdQ+COATSshyOYurqKLQtZwKPP7V1PZ1u2d25WCP8gyrL5gt1iInXtFqTnhuB9JJ",
+	"jgRRWuUSCT4nurhG9zEY/AqeapoQ0+dDp+hHZzlOZmRnfzCM4qgsbEs7MdrdXSwWAwx/HvBiumveFbu/",
+	"vHrx8s3lS3inYiPRGy1OUVceV9UZzsp405GH4ZxGo+hgMBwcRF6a7v2UhS/u33cBhWH0JZoS8DDp7ji2",
+	"u8kvVMgmAgrYjHFP24K5erpftjTWrm3ToOfXaDWwNbdEkIwkkhdILJnEn+vGoyR4/sdbahqsUbU+eMgj",
+	"W02hZ+NcmjUs5eE+7Tzu4ha7MIMKdTWSomsyN1LNZZnYOUoDWyWGMoJTYVtNMPIZLElROwe4+YK7p3OY",
+	"V1Xtunv839H6XjfhyW3NDdt6bzwl3oju0PbcbL4OuIZnIFxXpibg1v5waAf92WYglett96+mjX6tJLOa",
+	"MRr1QfVK1/pwbQeERk3MhWEr9UmgrfFF0eHTvT0tZdx5VylvwW8Ae29fhKGJgSLwQw2S0NIOdLsVlVxo",
+	"A0y/uXfvNw/u+aYz4e/xtiewgVlYUf3h+i7+Uh/Q/4suw2gHIYX2pvkGrcRTSH1oM7PruxaDCm26emTX",
+	"M8EhhVYEWKFOKmxurKpgec7TZTd87COUtFHG99IactnrQS73w8/VuIlgrryOFEpdjfgvh6uHw5P7vrm/",
+	"//umD42DCKMAGq6ih7v4a2gN+q93WoXt6DVb71whpLIDNY5RcWqHBCt9AfIL2FTZiqCYQWdTXkqIUQ9c",
+	"2z5Ljd/DB4PU+Ghy51ZJFSNKLq1V4vodXJZJQoSIekuK1kTuACXaOeKMDP555HP4+yYCffWbE0EcVnF/",
+	"JPJx0Ohr8OP/wYIuLLhQht09cODeikHc62GtQODgmPcz9P9dvn2jJ6kjeEY70Z8ePDvePkXY+BQFAX8l",
+	"K7PM6wzUZoEw5nm9PtKBtbCLHdjFHwKMUOQkgaJV674e7e0P+2vF3hzqu7q/RxYlufvd0JeTRTpJ4l9Q",
+	"1zn89lrS3tF/W/0KGmyCk8gOSQa7Y3MuUwbSdZwd3jA6XQRKpwNr27yljxcEp6euHf8MC9cOFFIg4kaC",
+	"6uHwBJxh3tzvRUGl1Fm/dU5yQSC7/hvZNv9D6/9CtP57p1iDuvcziewokNEX9ZMX9c+DYzfPoDEhZZIU",
+	"t9hUgZiaBMQZlM1glg7Qn3QmA3AOVzPFeC05T9Gv67oKK6UFz3OSuu5VEHcYE2h7hzCac7CgMix1TKtO",
+	"wZfleE6ll/3SVw3YjODaWTbfWLo3RvZ30LsdfwvJIwDh/uT+HPvjnQ73e1DOFeevMYO47FEf6vbrazah",
+	"lB/gMaAOh/9uIjA4pqtEFFv3kPPUJwQdeDDoDx0KLfbf7u02O7l1RgTO6rNN1gcDam3BbHy21nI35Hv2",
+	"vX0b4aentd/TFd3vcx4cVrl9/dPHugSdpGi89HLoQFJDaPx+ePogHNIJDbXUYZt/A00hY5jYF7tmnGqz",
+	"kGxpQ4oehlEmIFdZY1gDqWrupMp51GWWe+CNvs0t9rjBe3OSPtL7DZc/8JKlD77St/XxqbHCNr/QRN3t",
+	"935mafv+voWpbHDEzedZyXW+d0/1YTluTSWa/4n8J16/u+oi6pvr2lctJXjjjfXYU9UN0c0zqAdlX6WQ",
+	"qhHanCzoVHcDCsYLjw9bLa7wzt+CXa76bZOwVJlAfNTskgwxDHAlxwijBRUz+NUNyU1jcipjZQ9MoIeF",
+	"LcUq9ExWazVB3ljXPRRE6FzZ6qS2EA4QDgprZ7o4Sn8lgvF02mwL9rpdc2KlbRb+wGitFXZtEAzDcGx5",
+	"ZZfHNVHxGi7s945r+9WxGzXy/Koy3HKVVQI8RBleJpCQNMvMgKQtV4mgzrX9T5HnMKUCS+JJaOE3aCtg",
+	"cD3kri8IdLYrhFwlwzOOU5tis+tP5OuS3K268K94gZ2T/8J3abevkzoMnG1jA+jFa1LOte/9myv0/h4N",
+	"h+sukA+q9h3ep58V4zOlDElWCmnTpSRk4PPgd5wiaPrkeiX42g9VFXYpxho7xqmZnAh4rcswdnw1YzWM",
+	"GN/OZL0nfpqm/bpLIAitjbxWTeWzhxn7grNJRnVFwDdH+0tiEi83xXbDojznTacCWflGftcWa1gJ+OZK",
+	"4jcynM2lrBK/5m5XmM7+aIZ/gsD1+pj4VjQk4eJk5vlihKktczmweAr2GDym60NWyOGOxIzqqm1Kxi40",
+	"ogFP5rcIdwa9pa9SMs+5whUjLWQrF4SlIFH+RgpuPPMm98OMmXSTz6q4R1EqeoQIB5xRyRqcgSerFgGB",
+	"ggPBoUeHWnMn5QvmjaczC5MU8ckk4E+FdlUN/8Pji6jalMlvLJfqEw67pJHEkoSmFlUFeAqM38wp8i8g",
+	"yKAFVGjQQ4XekgPOr5JnuWka3SnMznnaT5IB1/k9SDC7kf9Wkuycp6tEl3achuRWXB8q9k93/0Kn/klb",
+	"itmSCj2zipoaTHq7UlBpa8HD33AfBBs8A+ZeVWbYuLbmMWYqe6xneQUfFeaP5oUFpvKT6RvHEJnncmke",
+	"HKD3pnu5W5UbI4fb9uRN6z7lRJdK3jC+QFtKBhHTbt/179GrQ/0r54hn6XYzHP/Jjob/1BY277FMZhca",
+	"ZGsoWuGUKRixXBmcDfpDpygj+BbahFcVaG4SZeW+09N/nnbQG0Cmr/9uuHMC/rtffx3A/L5+jjzXxEty",
+	"3ZQDGsAbMEJ9iK6xN2WFptEOlFgcD+uFFdHBUHQcRK0c9kCZl/zpm7D7v3/Y2znSgwj/fjzcFqHDfE1u",
+	"opHgXZ7qOV1BluIs6/uxim8uEEE5tiRt/A/Gm6B7d2CH0VuAEznPsu1VstHEoVYE6qHOl+vFNQ7Vo/XA",
+	"RTCCrjEK9+ZCV7abcUj1+YwC/VZSIoNpM7yQdn7V19EQ60PNvrGK2Bj81oGQZgjOAouHxdq/OWZqoAJC",
+	"2tBmZ0NG0uF9MLM4w9z6VdVqyHjcBrVqwtHubrAqcGBK8HfEUkgyH4jbZPRs+GwI1pbZRHCYVZkpWYiF",
+	"X6HZqOEE7mmLu1p5MW1W3dHpGYsbXVxshq4N6iVjCjor1vLEq5KqwugYS6Vf6JLW1AwAMWtaDaO95g9G",
+	"BN+UY5IRrUqdF6AgkNLflqNdEd1d3/2/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -35,51 +35,14 @@ func settingsRequest(s tuning.Settings) common.BalancerSettings {
 	return common.BalancerSettings{Policy: &policy, MaxConnections: &connections, TimeoutSeconds: &timeout}
 }
 
-func route(r autoscaler.Route) routing.Route {
-	out := routing.Route{
-		Application:    routing.Application{Namespace: r.Namespace, Deployment: r.Deployment},
-		Prefix:         r.ApiPrefix,
-		Hosts:          r.Hosts,
-		Algorithm:      string(value(r.Algorithm)),
-		State:          routing.State(r.State),
-		Concurrency:    int(r.ContainerConcurrency),
-		WakeUpTimeout:  time.Duration(r.WakeUpTimeoutSeconds) * time.Second,
-		ExpectedStart:  seconds(r.ExpectedStartSeconds),
-		ServiceAddress: value(r.ServiceAddress),
-	}
-	for _, e := range r.Endpoints {
-		endpoint := routing.Endpoint{Pod: e.Pod, Address: e.Address, Ready: e.Ready, Terminating: e.Terminating, Probeable: e.Probeable}
-		for _, p := range e.Probes {
-			endpoint.Probes = append(endpoint.Probes, probe(p))
-		}
-		out.Endpoints = append(out.Endpoints, endpoint)
-	}
-	return out
-}
-
-func probe(p autoscaler.Probe) routing.Probe {
-	out := routing.Probe{
-		TCP:     p.Type == autoscaler.Tcp,
-		Port:    int(p.Port),
-		HTTPS:   value(p.Scheme) == autoscaler.HTTPS,
-		Host:    value(p.Host),
-		Path:    value(p.Path),
-		Timeout: time.Duration(p.TimeoutSeconds) * time.Second,
-	}
-	if p.Headers != nil {
-		for _, h := range *p.Headers {
-			out.Headers = append(out.Headers, routing.Header{Name: h.Name, Value: h.Value})
-		}
-	}
-	return out
-}
-
 func startRequest(identity string, call dispatch.StartCall) autoscaler.StartRequest {
 	return autoscaler.StartRequest{Balancer: identity, Waiting: int32of(call.Waiting), ArrivedAt: at(call.ArrivedAt)}
 }
 
 func started(r *autoscaler.StartResponse) dispatch.Started {
-	return dispatch.Started{Scaled: r.Scaled, ExpectedStart: seconds(r.ExpectedStartSeconds), Message: r.Message}
+	return dispatch.Started{
+		Scaled: r.Scaled, ExpectedStart: seconds(r.ExpectedStartSeconds), Elapsed: seconds(r.ElapsedStartSeconds), Blocked: blocked(r.Blocked), Message: r.Message,
+	}
 }
 
 func applicationTraffic(t dispatch.Traffic) autoscaler.ApplicationTraffic {
@@ -140,6 +103,18 @@ func seconds(s *float64) time.Duration {
 		return 0
 	}
 	return time.Duration(min(*s, 86400) * float64(time.Second))
+}
+
+func wholeSeconds(s *int32) time.Duration {
+	return time.Duration(max(value(s), 0)) * time.Second
+}
+
+// otherwise is what p points to, or what stands for it when an older controller leaves it out.
+func otherwise[T any](p *T, absent T) T {
+	if p == nil {
+		return absent
+	}
+	return *p
 }
 
 func value[T any](p *T) T {

@@ -27,11 +27,16 @@ type Table[T comparable] struct {
 }
 
 // Match is what was found.
-type Match[T any] struct {
+type Match[T comparable] struct {
 	Target T
 	Prefix string // the prefix that matched, without a slash at its end; "" for "/"
 	Path   string // the normalised path after the prefix, at least "/"
 	Raw    string // the same part of the path, byte for byte as the client sent it, at least "/"
+}
+
+// same tells whether both are of one row of the table.
+func (m Match[T]) same(other Match[T]) bool {
+	return m.Target == other.Target && m.Prefix == other.Prefix
 }
 
 // prefixes are the routes of one host.
@@ -92,14 +97,14 @@ func (t *Table[T]) matchReadings(host, path string) (Match[T], error) {
 		return Match[T]{}, err
 	}
 	match, ok := t.find(host, normal)
-	for _, reading := range [...]string{path, revealed(normal)} {
-		other, okOther := t.find(host, reading)
-		if okOther && (!ok || match.Target != other.Target || match.Prefix != other.Prefix) {
-			return Match[T]{}, ErrAmbiguous
-		}
+	if other, known := t.find(host, revealed(normal)); known && (!ok || !match.same(other)) {
+		return Match[T]{}, ErrAmbiguous
 	}
 	if !ok {
 		return Match[T]{}, ErrNoRoute
+	}
+	if other, known := t.find(host, path); known && !match.same(other) {
+		return Match[T]{}, ErrAmbiguous
 	}
 	if match.Raw, ok = behind(path, match.Prefix); !ok {
 		return Match[T]{}, ErrAmbiguous

@@ -66,7 +66,7 @@ func TestTable_LongestPrefixOfTheHostWins(t *testing.T) {
 func TestTable_RefusesWhatItCannotTell(t *testing.T) {
 	table := table(t)
 	for path, want := range map[string]error{
-		"/": ErrNoRoute, "/fibo": ErrNoRoute, "/FIB": ErrNoRoute, "/x/../y": ErrNoRoute, "/fib/../x": ErrAmbiguous, "/fib/%2e%2e/x": ErrAmbiguous,
+		"/": ErrNoRoute, "/fibo": ErrNoRoute, "/FIB": ErrNoRoute, "/x/../y": ErrNoRoute, "/fib/../x": ErrNoRoute, "/fib/%2e%2e/x": ErrNoRoute,
 		"/fib%2f1": ErrAmbiguous, "/fib%5Cdeep": ErrAmbiguous, "/fib%2Fdeep": ErrAmbiguous, "/fib/deep%2f..%2f..%2fx": ErrAmbiguous,
 		"/fib/..%2fx": ErrAmbiguous, "/fib/%00": ErrPathNUL, "fib": ErrPathForm,
 	} {
@@ -114,14 +114,14 @@ func TestMatch_RefusesWhatAServerCouldReadAsAnotherPlace(t *testing.T) {
 		{"x", "/fib/deep/../x"},
 		{"x", "/fib/a/../deep/x"},
 		{"x", "/fib/..%2ffib/x"},
-		{"x", "/fib/a%2fb/../../x"},
+		{"all", "/fib/a%2fb/../../x"},
 		{"x", "/fib/a%5c..%5c..%5cfib/x"},
 		{"x", "/fib/a\\..\\..\\fib/x"},
 		{"x", "/fib\\deep"},
 		{"x", "/fib/..;/x"},
 		{"x", "/fib/%2e%2e;a=b/x"},
-		{"x", "/fib//../x"},
-		{"x", "/fib/." + "./"},
+		{"all", "/fib//../x"},
+		{"all", "/fib/../"},
 		{"all", "/.."},
 		{"all", "/a/../../x"},
 		{"all", "/%2e%2e/x"},

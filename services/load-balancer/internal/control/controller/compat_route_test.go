@@ -1,0 +1,94 @@
+package controller
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
+)
+
+// received is a route as it comes over the wire.
+func received(t *testing.T, text string) routing.Route {
+	t.Helper()
+	var r autoscaler.Route
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		t.Fatal(err)
+	}
+	return route(r)
+}
+
+func TestRoute_OfAnOlderControllerHasTheDefaults(t *testing.T) {
+	got := received(t, `{"namespace": "default", "deployment": "shop", "autoscaler": "shop", "apiPrefix": "/shop", "hosts": [], "state": "Asleep",
+		"containerConcurrency": 0, "wakeUpTimeoutSeconds": 120, "endpoints": []}`)
+	want := routing.Route{
+		Application: routing.Application{Namespace: "default", Deployment: "shop"}, Prefix: "/shop", Hosts: []string{}, StripPrefix: true, RewriteAnswers: true,
+		Protocol: routing.HTTP1, WhileWaiting: routing.Hold, State: routing.Asleep, WakeUpTimeout: 2 * time.Minute,
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(routing.Route{}, "Uncounted")); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestRoute_TakesWhatIsSaid(t *testing.T) {
+	got := received(t, `{"namespace": "default", "deployment": "shop", "autoscaler": "shop", "apiPrefix": "/shop", "hosts": ["shop.example"], "state": "Waking",
+		"containerConcurrency": 2, "wakeUpTimeoutSeconds": 120, "startTimeoutSeconds": 90, "busyTimeoutSeconds": 7, "whileWaiting": "Page",
+		"stripPrefix": false, "rewriteAnswers": false, "protocol": "h2c", "expectedStartSeconds": 1.5, "serviceAddress": "shop.default.svc:80",
+		"uncountedRequests": [{"paths": ["/healthz"], "statusWhileAsleep": 503}, {"userAgents": ["kube-probe/"]}, {}],
+		"blocked": {"reason": "ImagePullBackOff", "message": "no such image", "since": "2026-01-02T03:04:05Z"},
+		"endpoints": [{"pod": "shop-1", "address": "10.0.0.1:80", "ready": true, "terminating": false, "probeable": true, "probes": []}], "later": 1}`)
+	want := routing.Route{
+		Application: routing.Application{Namespace: "default", Deployment: "shop"}, Prefix: "/shop", Hosts: []string{"shop.example"},
+		Protocol: routing.H2C, WhileWaiting: routing.ShowPage, State: routing.Waking, Concurrency: 2, WakeUpTimeout: 2 * time.Minute,
+		StartTimeout: 90 * time.Second, BusyTimeout: 7 * time.Second, ExpectedStart: 1500 * time.Millisecond, ServiceAddress: "shop.default.svc:80",
+		Blocked:   routing.Blocked{Reason: "ImagePullBackOff", Message: "no such image", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
+		Endpoints: []routing.Endpoint{{Pod: "shop-1", Address: "10.0.0.1:80", Ready: true, Probeable: true}},
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(routing.Route{}, "Uncounted")); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	for _, request := range []struct {
+		path, agent string
+		status      int
+	}{{"/healthz", "", 503}, {"/", "kube-probe/1.34", 200}, {"/", "", 0}} {
+		if status, _ := got.Uncounted.Match("GET", request.path, request.agent); status != request.status {
+			t.Errorf("%s by %q: %d, want %d", request.path, request.agent, status, request.status)
+		}
+	}
+}
+
+func TestRoute_OfANewerControllerDoesNoHarm(t *testing.T) {
+	got := received(t, `{"namespace": "n", "deployment": "d", "autoscaler": "a", "apiPrefix": "/", "hosts": [], "state": "Dreaming", "containerConcurrency": 0,
+		"wakeUpTimeoutSeconds": 1, "whileWaiting": "Sing", "protocol": "h3", "startTimeoutSeconds": -1, "busyTimeoutSeconds": -1, "endpoints": [],
+		"uncountedRequests": [{"paths": ["/x"], "statusWhileAsleep": 418}]}`)
+	if got.WhileWaiting != routing.Hold || got.Protocol != routing.HTTP1 || got.StartTimeout != 0 || got.BusyTimeout != 0 {
+		t.Errorf("%+v", got)
+	}
+	if status, ok := got.Uncounted.Match("GET", "/x", ""); !ok || status != 200 {
+		t.Errorf("an uncounted request is answered %d, %v", status, ok)
+	}
+}
+
+func TestStarted_SaysWhatBlocksAndHowFarItIs(t *testing.T) {
+	for text, want := range map[string]dispatch.Started{
+		`{"state": "Waking", "replicas": 1, "scaled": true, "message": "0 to 1"}`: {Scaled: true, Message: "0 to 1"},
+		`{"state": "Waking", "replicas": 1, "scaled": false, "message": "m", "expectedStartSeconds": 40, "elapsedStartSeconds": 12.5,
+			"blocked": {"reason": "PodsRefused", "message": "exceeded quota", "since": "2026-01-02T03:04:05Z"}}`: {
+			Message: "m", ExpectedStart: 40 * time.Second, Elapsed: 12500 * time.Millisecond,
+			Blocked: routing.Blocked{Reason: "PodsRefused", Message: "exceeded quota", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
+		},
+	} {
+		var r autoscaler.StartResponse
+		if err := json.Unmarshal([]byte(text), &r); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, started(&r)); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", text, diff)
+		}
+	}
+}
