@@ -21,16 +21,10 @@ func closed(request []byte, connections int) func(context.Context, *bench, *peer
 		plan := load.Plan{Addr: r.Plain, Connections: connections, Request: request, Warm: warm, For: b.duration()}
 		m := b.meter(r)
 		plan.Begin, plan.End = m.begin, m.end
-		result, err := load.Run(ctx, plan)
-		if err = errors.Join(err, m.err); err != nil {
+		sample, err := m.figures(load.Run(ctx, plan))
+		if err != nil {
 			return nil, err
 		}
-		if result.Requests == 0 {
-			return nil, errors.New("no answer came")
-		}
-		sample := m.sample(result.Requests)
-		sample[report.Requests] = float64(result.Requests) / result.Took.Seconds()
-		latencies(sample, result.Latencies)
 		if r.Command.Admin {
 			sample[report.Allocations], err = allocations(ctx, r, plan)
 		}

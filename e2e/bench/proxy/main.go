@@ -45,8 +45,8 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	if len(os.Args) > 1 && (os.Args[1] == "bare" || os.Args[1] == "reverseproxy") {
-		return gopeer.Run(ctx, os.Args[1], os.Args[2:])
+	if len(os.Args) > 1 && (os.Args[1] == peer.Bare || os.Args[1] == peer.ReverseProxy) {
+		return gopeer.Run(ctx, os.Args[1] == peer.Bare, os.Args[2:])
 	}
 	o, err := parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {

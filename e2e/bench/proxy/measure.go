@@ -18,6 +18,9 @@ import (
 // asleep is the prefix of an application without pods.
 const asleep = "/asleep"
 
+// freshRounds is enough for memory, which depends on no neighbour.
+const freshRounds = 3
+
 // bench is one run of the benchmark.
 type bench struct {
 	options
@@ -25,7 +28,9 @@ type bench struct {
 	book    *report.Book
 	site    peer.Site
 	backend *backend.Backend
+	chosen  []peer.Proxy
 	running map[string]*peer.Running
+	half    float64 // requests a second of the scenario half, once it is known
 }
 
 func measure(ctx context.Context, w io.Writer, o options) (err error) {
@@ -39,7 +44,7 @@ func measure(ctx context.Context, w io.Writer, o options) (err error) {
 	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	b := &bench{options: o, out: w, running: map[string]*peer.Running{}}
+	b := &bench{options: o, out: w, chosen: chosen, running: map[string]*peer.Running{}}
 	b.book = report.NewBook(scenarioNames(scenarios), peer.Names(chosen))
 	if err := b.setUp(life); err != nil {
 		return err
@@ -52,7 +57,7 @@ func measure(ctx context.Context, w io.Writer, o options) (err error) {
 	b.site.Controller = control.URL()
 	defer func() { err = errors.Join(err, b.stop()) }()
 	for _, s := range scenarios {
-		if err := b.scenario(ctx, s, chosen); err != nil {
+		if err := b.scenario(ctx, s); err != nil {
 			return err
 		}
 		b.book.Table(w, s.name, s.about)
@@ -72,6 +77,9 @@ func (b *bench) setUp(ctx context.Context) error {
 		return err
 	}
 	b.site.Backend = b.backend.Addr().String()
+	if b.site.BackendH2, err = b.backend.StartGRPC(ctx); err != nil {
+		return err
+	}
 	b.site.Certificate, b.site.Key, err = certificate(b.work)
 	return err
 }
@@ -86,10 +94,14 @@ func (b *bench) stop() error {
 }
 
 // scenario measures every proxy in every round. A proxy that fails is left out from then on.
-func (b *bench) scenario(ctx context.Context, s scenario, chosen []peer.Proxy) error {
-	for round := range b.rounds {
-		for i := range chosen {
-			p := chosen[(i+round)%len(chosen)] // another one begins each time
+func (b *bench) scenario(ctx context.Context, s scenario) error {
+	rounds := b.rounds
+	if s.fresh {
+		rounds = min(rounds, freshRounds)
+	}
+	for round := range rounds {
+		for i := range b.chosen {
+			p := b.chosen[(i+round)%len(b.chosen)] // another one begins each time
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -98,7 +110,7 @@ func (b *bench) scenario(ctx context.Context, s scenario, chosen []peer.Proxy) e
 			}
 			sample, err := b.one(ctx, s, p)
 			if errors.Is(err, errCannot) {
-				b.book.Fail(s.name, p.Name(), "it cannot")
+				b.book.Fail(s.name, p.Name(), err.Error())
 				continue
 			}
 			if err != nil {
@@ -108,7 +120,7 @@ func (b *bench) scenario(ctx context.Context, s scenario, chosen []peer.Proxy) e
 			}
 			b.book.Add(s.name, p.Name(), sample)
 		}
-		fmt.Fprintf(b.out, "%s: round %d of %d\n", s.name, round+1, b.rounds)
+		fmt.Fprintf(b.out, "%s: round %d of %d\n", s.name, round+1, rounds)
 	}
 	return nil
 }
@@ -123,6 +135,10 @@ func (b *bench) one(ctx context.Context, s scenario, p peer.Proxy) (report.Sampl
 	}
 	if s.can != nil && !s.can(r.Command) {
 		return nil, errCannot
+	}
+	if r.Ending() {
+		delete(b.running, p.Name())
+		return nil, errors.New("it has ended")
 	}
 	return s.measure(ctx, b, r)
 }

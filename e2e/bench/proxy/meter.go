@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/e2e/bench/proxy/internal/load"
 	"github.com/nemesis-scaling/nemesis/e2e/bench/proxy/internal/peer"
 	"github.com/nemesis-scaling/nemesis/e2e/bench/proxy/internal/report"
 )
@@ -47,6 +48,20 @@ func (m *meter) sample(n int) report.Sample {
 		s[report.LogBytes] = float64(m.log) * each
 	}
 	return s
+}
+
+// figures are the sample of a run with its latencies.
+func (m *meter) figures(result load.Result, err error) (report.Sample, error) {
+	if err = errors.Join(err, m.err); err != nil {
+		return nil, err
+	}
+	if result.Requests == 0 {
+		return nil, errors.New("no answer came")
+	}
+	s := m.sample(result.Requests)
+	s[report.Requests] = float64(result.Requests) / result.Took.Seconds()
+	latencies(s, result.Latencies)
+	return s, nil
 }
 
 // size is that of a file or of all files in a folder.

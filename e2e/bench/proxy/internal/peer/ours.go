@@ -21,6 +21,6 @@ func (o ours) Configure(s Site) (Command, error) {
 			"-data-listen", s.Listen, "-admin-listen", s.ListenAdmin, "-controller-url", s.Controller, "-identity", o.name,
 			"-lame-duck", "0s", "-drain-timeout", "1s", "-log-spool-dir", spool, "-log-spool-mib", "256", "-log-sample", o.sample,
 		},
-		Log: spool, Admin: true,
+		Log: spool, Admin: true, Streams: true, Wakes: true,
 	}, nil
 }

@@ -32,33 +32,18 @@ type Proxy interface {
 	Configure(Site) (Command, error)
 }
 
-// Site is where the proxies stand, the same for all.
-type Site struct {
-	Dir         string // one proxy's own
-	CPU         int
-	Listen      string // for HTTP/1.1
-	ListenTLS   string
-	ListenH2    string // for HTTP/2 in clear
-	ListenAdmin string
-	Backend     string
-	BackendH2   string // HTTP/2 in clear
-	Controller  string // of the load balancers of ours
-	Certificate string // files, in PEM
-	Key         string
-	Log         string // file; "" for none
-	Buffered    bool   // the log may be written in blocks
-	Root        bool   // we are
-}
-
 // Command starts a proxy.
 type Command struct {
 	Path  string
 	Args  []string
 	Env   []string
 	Log   string // file, or folder of files
-	TLS   bool   // it serves HTTPS
-	H2    bool   // it serves HTTP/2 in clear
 	Admin bool   // it shows its allocations
+
+	TLS     bool // it serves HTTPS
+	H2      bool // it serves HTTP/2 in clear, and speaks it to the backend
+	Streams bool // it passes on answers without end, and WebSockets
+	Wakes   bool // requests wait for an application without pods
 }
 
 // Running is a proxy that serves.

@@ -60,6 +60,16 @@ func Start(o Options) (*Process, error) {
 // Ended is closed when the program has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
+// Ending is whether the program has ended.
+func (p *Process) Ending() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Settle notes which processes belong to the program, once it serves.
 func (p *Process) Settle() error {
 	tree, err := descendants(p.cmd.Process.Pid)

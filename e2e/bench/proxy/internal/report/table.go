@@ -16,18 +16,23 @@ const (
 	Allocations = "allocations"         // of the heap, for each request
 	Accepts     = "accepts_per_1000"    // connections that the backend took, for 1000 requests
 	LogBytes    = "log_bytes"           // written, for each request
+	Added50     = "added_p50_us"        // over the same without a proxy
+	Added99     = "added_p99_us"        // likewise
 	Memory      = "memory_kb"           // resident, for each
+	GoMemory    = "go_memory_kb"        // of it, heap and stacks of Go
 	Rate        = "rate_per_second"     // that was offered
 	Tokens      = "tokens_per_second"   // that arrived
 )
+
+const maxFailure = 160
 
 // columns are the metrics in the order of the table.
 var columns = []struct {
 	metric, title string
 	digits        int
 }{
-	{CPU, "CPU us", 1}, {Requests, "1/s", 0}, {Rate, "offered 1/s", 0}, {Tokens, "tokens/s", 0}, {P50, "p50 us", 0}, {P99, "p99 us", 0},
-	{Memory, "KB each", 1}, {Allocations, "allocs", 1}, {Accepts, "accepts/1000", 1}, {LogBytes, "log B", 0},
+	{CPU, "CPU us", 1}, {Requests, "1/s", 0}, {Rate, "offered 1/s", 0}, {P50, "p50 us", 0}, {P99, "p99 us", 0},
+	{Added50, "added p50", 0}, {Added99, "added p99", 0}, {Memory, "KB each", 1}, {GoMemory, "Go KB", 1}, {Allocations, "allocs", 1}, {Accepts, "accepts/1000", 1}, {LogBytes, "log B", 0},
 }
 
 // The proxies that others are compared with.
@@ -65,7 +70,7 @@ func (b *Book) Table(w io.Writer, scenario, about string) {
 
 // mainMetric is what the ratios are of.
 func mainMetric(metrics []string) string {
-	for _, m := range []string{CPU, Memory, P99} {
+	for _, m := range []string{Added99, CPU, Memory} {
 		if has(metrics, m) {
 			return m
 		}
@@ -82,7 +87,7 @@ func number(v float64, digits int) string {
 
 func oneLine(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
-	return s[:min(len(s), 160)]
+	return s[:min(len(s), maxFailure)]
 }
 
 func has(list []string, s string) bool {

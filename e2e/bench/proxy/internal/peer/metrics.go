@@ -12,11 +12,11 @@ import (
 
 // Mallocs is how many objects the proxy ever put on its heap.
 func (r *Running) Mallocs(ctx context.Context) (float64, error) {
-	return r.metric(ctx, "go_memstats_mallocs_total")
+	return r.Metric(ctx, "go_memstats_mallocs_total")
 }
 
-// metric is a plain one of its own page of metrics.
-func (r *Running) metric(ctx context.Context, name string) (float64, error) {
+// Metric is a plain one of its own page of metrics.
+func (r *Running) Metric(ctx context.Context, name string) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.Admin+"/metrics", nil)
