@@ -27,7 +27,7 @@ demo: prerequisites ## a request wakes a sleeping model server, on a real Kubern
 test: lint verify unit test-elasticsearch test-cluster ## lint, verify, unit, tests on a real Elasticsearch, then integration and e2e on a real Kubernetes
 
 ##@ Parts of them
-.PHONY: demo-down unit test-module test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs
+.PHONY: demo-down unit test-module test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs bench-proxy
 demo-down: ## remove all that the demo made
 	@deployments/demo-down
 
@@ -74,6 +74,9 @@ bench-wakeup: prerequisites ## what Nemesis adds to a wake-up, against the floor
 
 bench-logs: prerequisites ## what the log costs: records a second and core into a real Elasticsearch, what it adds to requests; writes build/bench/logs.json
 	@deployments/with-elasticsearch $(MAKE) run-bench-logs
+
+bench-proxy: ## beside nginx, HAProxy and others, in one run; QUICK=1 takes a minute; PROXIES= SCENARIOS= ROUNDS= SECONDS= BASELINE= choose; writes build/bench/proxy.json
+	@BASELINE=$(BASELINE) deployments/bench-proxy $(if $(QUICK),-quick) $(if $(PROXIES),-proxies $(PROXIES)) $(if $(SCENARIOS),-scenarios $(SCENARIOS)) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(SECONDS),-seconds $(SECONDS))
 
 ##@ Shipping
 .PHONY: push-images deploy-service release released

@@ -1,0 +1,97 @@
+// Package process starts the programs that are measured, each on one core, and reads what they used.
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const stopWithin = 10 * time.Second
+
+// Process is a program with its children.
+type Process struct {
+	cmd   *exec.Cmd
+	ended chan struct{}
+	err   error
+	once  sync.Once
+	tree  []int
+}
+
+// Options say what is started.
+type Options struct {
+	Path string
+	Args []string
+	Env  []string // beside ours
+	Dir  string
+	CPU  int
+	Out  string // file for what it prints
+}
+
+// Start starts a program on one core.
+func Start(o Options) (*Process, error) {
+	out, err := os.OpenFile(o.Out, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = out.Close() }()
+	args := append([]string{"-c", strconv.Itoa(o.CPU), o.Path}, o.Args...)
+	cmd := exec.CommandContext(context.WithoutCancel(context.Background()), "taskset", args...) //nolint:gosec // G204: programs of the benchmark
+	cmd.Dir, cmd.Env = o.Dir, append(os.Environ(), o.Env...)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // Ctrl-C is ours to pass on
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Path, err)
+	}
+	p := &Process{cmd: cmd, ended: make(chan struct{})}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+// Ended is closed when the program has ended.
+func (p *Process) Ended() <-chan struct{} { return p.ended }
+
+// Ending is whether the program has ended.
+func (p *Process) Ending() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// Settle notes which processes belong to the program, once it serves.
+func (p *Process) Settle() error {
+	tree, err := descendants(p.cmd.Process.Pid)
+	p.tree = tree
+	return err
+}
+
+// Stop ends the program, first politely.
+func (p *Process) Stop() error {
+	var fault error
+	p.once.Do(func() {
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			fault = err
+		}
+		select {
+		case <-p.ended:
+		case <-time.After(stopWithin):
+			for _, pid := range append([]int{p.cmd.Process.Pid}, p.tree...) {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+			<-p.ended
+		}
+	})
+	return fault
+}
