@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -160,15 +162,12 @@ func ended(cert *tls.Certificate, now time.Time) bool { return now.After(cert.Le
 
 // names are whom a certificate is for, as far as a log line has room.
 func names(cert *tls.Certificate) string {
-	text := ""
-	for _, name := range cert.Leaf.DNSNames {
-		text += " " + name
-	}
+	all := slices.Clone(cert.Leaf.DNSNames)
 	for _, address := range cert.Leaf.IPAddresses {
-		text += " " + address.String()
+		all = append(all, address.String())
 	}
-	if text == "" {
+	if len(all) == 0 {
 		return shortened(cert.Leaf.Subject.String())
 	}
-	return shortened(text[1:])
+	return shortened(strings.Join(all, " "))
 }

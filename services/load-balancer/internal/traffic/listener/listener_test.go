@@ -166,8 +166,7 @@ func TestHandshake_SaysWhatIsNoTLS(t *testing.T) {
 	go func() { _, _ = io.WriteString(client, "GET / HTTP/1.1\r\n\r\n") }()
 	go func() { _, _ = io.Copy(io.Discard, client) }()
 	_, err := Handshake(t.Context(), tls.Server(conn, serverTLS(t)), time.Minute)
-	var record tls.RecordHeaderError
-	if !errors.As(err, &record) {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); !ok {
 		t.Errorf("%v", err)
 	}
 	_, _ = client.Close(), conn.Close()
