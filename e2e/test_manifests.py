@@ -125,8 +125,8 @@ def test_the_alerts_speak_of_metrics_that_there_are(kubectl: Kubectl) -> None:
     alerts = [alert for group in rule["spec"]["groups"] for alert in group["rules"]]
     assert len(alerts) == len({alert["alert"] for alert in alerts}) >= 5
     for alert in alerts:
-        names = re.findall(r"nemesis_lb_log_(\w+)", alert["expr"])
-        assert names and all(f'"{name}"' in code or f'"nemesis_lb_log_{name}"' in code for name in names), alert["expr"]
+        names = re.findall(r"nemesis_lb_\w+", alert["expr"])
+        assert names and all(f'"{name}"' in code or f'"{name.removeprefix("nemesis_lb_log_")}"' in code for name in names), alert["expr"]
         assert alert["labels"]["severity"] in ("warning", "critical") and alert["annotations"].keys() == {"summary", "description"}
 
 
@@ -201,6 +201,26 @@ def test_the_otlp_component_reaches_both_services(kubectl: Kubectl, tmp_path: Pa
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         assert container["envFrom"] == [{"configMapRef": {"name": settings["metadata"]["name"]}}]
     assert settings["data"]["OTEL_EXPORTER_OTLP_ENDPOINT"].endswith(":4318")
+
+
+@pytest.mark.parametrize("overlay", ["local", "production"])
+def test_the_data_tls_component_mounts_the_certificate_where_it_is_read(kubectl: Kubectl, tmp_path: Path, overlay: str) -> None:
+    objects = with_components(kubectl, tmp_path, overlay, "data-tls")
+    found = {o["kind"]: o for o in objects if o["metadata"]["name"] == "load-balancer"}
+    pod = found["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    env = {v["name"]: v.get("value") for v in container["env"]}
+    (port,) = [p for p in found["Service"]["spec"]["ports"] if p["name"] == "data-tls"]
+    ports = {p["name"]: p["containerPort"] for p in container["ports"]}
+    assert env["NEMESIS_TLS_LISTEN"] == f":{ports[port['targetPort']]}" and env["NEMESIS_HTTPS_REDIRECT_PORT"] == str(port["port"])
+    assert len(ports) == len(found["Service"]["spec"]["ports"]) == 3
+    (mount,) = [m for m in container["volumeMounts"] if m["mountPath"] == env["NEMESIS_TLS_CERT_DIRS"]]
+    assert mount["name"] in {v["name"] for v in pod["volumes"] if v.get("secret")}
+    if overlay == "production":
+        policies = [o for o in objects if o["kind"] == "NetworkPolicy"]
+        assert may_reach(policies, OUTSIDE, BALANCER, ports["data-tls"])
+    done = kubectl.run("apply", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump_all([found["Deployment"], found["Service"]]))
+    assert done.returncode == 0 and "Warning" not in done.stderr, done.stderr
 
 
 ELASTICSEARCH = ["elasticsearch-existing", "elasticsearch", "elasticsearch-eck"]

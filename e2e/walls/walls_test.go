@@ -25,6 +25,7 @@ const (
 var pure = []string{
 	controller + "scaling", controller + "fleet",
 	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/waitroom", balancer + "traffic/dispatch",
+	balancer + "traffic/redirect",
 	sidecar + "pod", sidecar + "schedule",
 	balancer + "control/tuning", balancer + "log/accesslog", balancer + "log/genai", balancer + "log/scalinglog",
 }
@@ -35,6 +36,7 @@ var (
 	adapters = []string{
 		controller + "cluster", controller + "ingest", controller + "httpapi",
 		balancer + "traffic/upstream", balancer + "control/controller", balancer + "admin", balancer + "traffic/connections",
+		balancer + "traffic/certificates", balancer + "traffic/listener",
 		balancer + "log/spool", balancer + "log/elastic",
 		sidecar + "collect", sidecar + "send", sidecar + "httpapi",
 	}

@@ -30,17 +30,37 @@ func (s *Set) Choice(p *string, key, value, help string, choices ...string) {
 
 // Address binds a listening address, host:port, the host may be empty.
 func (s *Set) Address(p *string, key, value, help string) {
-	s.bind(key, value, help, "host:port or :port with a port from 0 to 65535", func(v string) error {
-		_, port, err := net.SplitHostPort(v)
-		if err != nil {
-			return err
-		}
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+	s.bind(key, value, help, addresses, func(v string) error {
+		if err := address(v); err != nil {
 			return err
 		}
 		*p = v
 		return nil
 	})
+}
+
+// AddressOrNone binds a listening address, or "" for none.
+func (s *Set) AddressOrNone(p *string, key, value, help string) {
+	s.bind(key, value, help, addresses+", or empty for none", func(v string) error {
+		if v != "" {
+			if err := address(v); err != nil {
+				return err
+			}
+		}
+		*p = v
+		return nil
+	})
+}
+
+const addresses = "host:port or :port with a port from 0 to 65535"
+
+func address(v string) error {
+	_, port, err := net.SplitHostPort(v)
+	if err != nil {
+		return err
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err
 }
 
 // Bool binds a switch.

@@ -124,3 +124,18 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+func TestAddressOrNone_MayBeEmpty(t *testing.T) {
+	for value, allowed := range map[string]bool{"": true, ":8443": true, "[::1]:0": true, "8443": false, ":70000": false, " ": false} {
+		listen := "unset"
+		set := New("sample", "NEMESIS_", io.Discard)
+		set.AddressOrNone(&listen, "listen", "", "address")
+		err := set.Load([]string{"-listen", value}, nil)
+		if (err == nil) != allowed || allowed && listen != value {
+			t.Errorf("%q: %q, %v", value, listen, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), "or empty for none") {
+			t.Errorf("%q: %v does not say that it may be empty", value, err)
+		}
+	}
+}

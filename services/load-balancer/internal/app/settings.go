@@ -21,6 +21,7 @@ import (
 type Settings struct {
 	DataListen    string // where clients come
 	AdminListen   string // API, metrics and health
+	Entry         EntrySettings
 	ControllerURL string // of the autoscaler-controller
 	Identity      string // this replica's name in reports: the pod's
 
@@ -55,6 +56,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set := settings.New("load-balancer", "NEMESIS_", out)
 	set.Address(&s.DataListen, "data-listen", ":8080", "where clients come")
 	set.Address(&s.AdminListen, "admin-listen", ":8081", "where the API, metrics and health are served")
+	s.Entry.declare(set)
 	set.String(&s.ControllerURL, "controller-url", "http://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
 	set.String(&s.Identity, "identity", identity(environ), "name of this replica, by default POD_NAME or the host's name")
 	set.Int(&s.WaitingRoomRequests, "waiting-room-requests", 10_000, 1, 1_000_000, "requests that may wait for one application")
@@ -98,7 +100,7 @@ func (s Settings) Validate() error {
 		faults = append(faults, errors.New("log-spool-dir: \"\" is not allowed: must be a folder, which is made when it is not there"))
 	}
 	_, err := s.logged()
-	return errors.Join(append(faults, err, s.Elasticsearch.Validate())...)
+	return errors.Join(append(faults, err, s.Entry.validate(), s.Elasticsearch.Validate())...)
 }
 
 // logged is what of a request is logged.
