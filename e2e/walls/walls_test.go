@@ -84,6 +84,8 @@ func broken(from, to string) string {
 		return "pkg knows neither the services nor the generated types"
 	case strings.HasPrefix(to, "k8s.io/") && service != "autoscaler-controller":
 		return "only the autoscaler-controller speaks to Kubernetes"
+	case to == root+"pkg/testwait":
+		return "it is for tests alone"
 	case slices.Contains(pure, from):
 		return brokenByPure(to)
 	case slices.Contains(cores, from) && adapterOf(to) != "":
@@ -183,6 +185,7 @@ func TestBroken_FindsWhatIsForbidden(t *testing.T) {
 		{sidecar + "send", sidecar + "wire", false},
 		{controller + "httpapi", root + "gen/autoscaler", false},
 		{root + "pkg/fault", root + "gen/common", true},
+		{balancer + "app", root + "pkg/testwait", true},
 		{root + "gen/autoscaler", root + "gen/common", false},
 		{root + "gen/autoscaler", root + "pkg/fault", true},
 	} {
