@@ -27,7 +27,7 @@ demo: prerequisites ## a request wakes a sleeping model server, on a real Kubern
 test: lint verify unit test-elasticsearch test-cluster ## lint, verify, unit, tests on a real Elasticsearch, then integration and e2e on a real Kubernetes
 
 ##@ Parts of them
-.PHONY: demo-down unit test-module test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs bench-proxy
+.PHONY: demo-down unit test-module stress test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs bench-proxy
 demo-down: ## remove all that the demo made
 	@deployments/demo-down
 
@@ -37,6 +37,14 @@ unit: ## tests that need nothing but Go, each module as it ships (GOWORK=off), w
 test-module: ## the same of one module: make test-module MODULE=services/load-balancer
 	@test -f "$(MODULE)/go.mod" || { echo "MODULE=$(MODULE) is not one of $(GO_MODULES) $(TOOL_MODULES)" >&2; exit 1; }
 	@echo "== $(MODULE)"; cd "$(MODULE)" && GOWORK=off go test -race -timeout 5m ./...
+
+# Settings: MODULE=, PACKAGE=, RUN= choose; COUNT= runs of each package; LOAD= processors kept busy; LIMIT= for one run; TAGS=.
+COUNT := 50
+stress: ## find tests that fail on a busy machine alone: make stress [MODULE=services/sidecar [PACKAGE=./internal/app]] [COUNT=50]
+	@test -n "$(MODULE)" -o -z "$(PACKAGE)" || { echo "PACKAGE=$(PACKAGE) needs its MODULE, one of $(GO_MODULES) $(TOOL_MODULES)" >&2; exit 1; }
+	@cd deployments && GOWORK=off go build -o ../build/bin/stress ./stress
+	@GOWORK=off build/bin/stress -count "$(COUNT)" $(if $(PACKAGE),-package "$(PACKAGE)") $(if $(RUN),-run "$(RUN)") $(if $(TAGS),-tags "$(TAGS)") \
+		$(if $(LOAD),-load "$(LOAD)") $(if $(LIMIT),-limit "$(LIMIT)") $(or $(MODULE),$(GO_MODULES) $(TOOL_MODULES))
 
 test-elasticsearch: prerequisites ## tests on a real Elasticsearch, every version that a JDK here can run, the newest with security
 	@deployments/test-elasticsearch $(MAKE) run-test-elasticsearch

@@ -98,6 +98,8 @@ func broken(from, to string) string {
 		return "only the autoscaler-controller speaks to Kubernetes"
 	case wingOf(from) != "" && wingOf(to) != "" && !mayReach(wingOf(from), to):
 		return "wings import one another in one direction only, and only what is listed"
+	case to == root+"pkg/testwait":
+		return "it is for tests alone"
 	case slices.Contains(pure, from):
 		return brokenByPure(to)
 	case slices.Contains(cores, from) && adapterOf(to) != "":
@@ -270,6 +272,7 @@ func TestBroken_FindsWhatIsForbidden(t *testing.T) {
 		{sidecar + "send", sidecar + "wire", false},
 		{controller + "httpapi", root + "gen/autoscaler", false},
 		{root + "pkg/fault", root + "gen/common", true},
+		{balancer + "app", root + "pkg/testwait", true},
 		{root + "gen/autoscaler", root + "gen/common", false},
 		{root + "gen/autoscaler", root + "pkg/fault", true},
 	} {
