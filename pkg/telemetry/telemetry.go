@@ -42,6 +42,7 @@ type Telemetry struct {
 	Log      *slog.Logger
 	Registry *prometheus.Registry
 	Tracer   trace.Tracer
+	Exports  bool // spans are exported; without it they are made for nothing
 	provider *sdktrace.TracerProvider
 }
 
@@ -83,7 +84,7 @@ func Start(ctx context.Context, o Options) (*Telemetry, error) {
 	info.Set(1)
 	registry.MustRegister(info)
 
-	return &Telemetry{Log: log, Registry: registry, Tracer: provider.Tracer("github.com/nemesis-scaling/nemesis"), provider: provider}, nil
+	return &Telemetry{Log: log, Registry: registry, Tracer: provider.Tracer("github.com/nemesis-scaling/nemesis"), Exports: exporting(), provider: provider}, nil
 }
 
 // Close sends what is left and ends the exporter.

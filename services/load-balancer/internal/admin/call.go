@@ -1,15 +1,12 @@
 package admin
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
 	"time"
 
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
@@ -37,7 +34,7 @@ func (a *api) ProxyRequest(w http.ResponseWriter, r *http.Request) {
 		fault.Write(w, r, err)
 		return
 	}
-	order := proxy.Order{Target: target, Method: string(value(request.Method)), ContentType: jsonMedia, Body: request.Data, Peer: r.RemoteAddr}
+	order := proxy.Order{Target: target, Method: string(value(request.Method)), ContentType: jsonMedia, Body: request.Data, Traceparent: r.Header.Get("Traceparent")}
 	switch {
 	case order.Method != "":
 	case len(order.Body) > 0:
@@ -48,7 +45,7 @@ func (a *api) ProxyRequest(w http.ResponseWriter, r *http.Request) {
 	answer := &envelope{budget: a.answers, header: http.Header{}}
 	defer answer.close()
 	began := a.o.Now()
-	outcome := a.o.Caller.Call(callersTrace(r), answer, order)
+	outcome := a.o.Caller.Call(r.Context(), answer, r.RemoteAddr, order)
 	switch {
 	case outcome.Refusal != nil:
 		refuse(w, r, outcome, outcome.Refusal)
@@ -107,18 +104,15 @@ func (a *api) passOn(w http.ResponseWriter, r *http.Request, target *string, que
 		fault.Write(w, r, fault.New(fault.Invalid, "the body did not arrive").Because(err))
 		return
 	}
-	outcome := a.o.Caller.Call(callersTrace(r), through{w}, proxy.Order{Target: inside, Method: r.Method, ContentType: jsonMedia, Body: body, Peer: r.RemoteAddr})
+	outcome := a.o.Caller.Call(r.Context(), through{w}, r.RemoteAddr, proxy.Order{
+		Target: inside, Method: r.Method, ContentType: jsonMedia, Body: body, Traceparent: r.Header.Get("Traceparent"),
+	})
 	switch {
 	case outcome.Refusal != nil:
 		refuse(w, r, outcome, outcome.Refusal)
 	case outcome.Cut:
 		panic(http.ErrAbortHandler) // the client must see that the answer is not whole
 	}
-}
-
-// callersTrace continues the trace of who asks; it is all that is taken of the header.
-func callersTrace(r *http.Request) context.Context {
-	return otel.GetTextMapPropagator().Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 }
 
 // refuse answers with a problem document that names the trace of the request that was made.

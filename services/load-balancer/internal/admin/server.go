@@ -57,7 +57,7 @@ type Settings interface {
 
 // Caller sends requests to applications, as the data port does.
 type Caller interface {
-	Call(ctx context.Context, w http.ResponseWriter, o proxy.Order) proxy.Outcome
+	Call(ctx context.Context, w http.ResponseWriter, peer string, o proxy.Order) proxy.Outcome
 }
 
 // Logs finds what was proxied.

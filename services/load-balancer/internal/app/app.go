@@ -20,6 +20,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/tuning"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/connections"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/nethttp"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/upstream"
@@ -46,7 +47,7 @@ type App struct {
 	upstream   *upstream.Client
 	metrics    *proxy.Metrics
 	proxy      *proxy.Proxy
-	data       *httpserver.Server
+	data       *dataPort
 	admin      *httpserver.Server
 }
 
@@ -87,13 +88,21 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	if a.logs, err = openLogs(s, logged, startedAt, tel.Log, tel.Registry); err != nil {
 		return nil, err
 	}
-	a.upstream = upstream.New(upstream.Options{Silence: func() time.Duration { return a.tuning.Current().Timeout }})
-	a.proxy = proxy.New(proxy.Options{
-		Matcher: a.dispatcher, Sender: a.upstream, Gate: a.gate, TrustedProxies: trusted,
+	a.upstream = upstream.New(upstream.Options{})
+	options := proxy.Options{
+		Matcher: a.dispatcher, Sender: a.upstream, TrustedProxies: trusted, TrustTraces: s.TrustTraces,
 		AccessLog: a.logs, LogRequest: logged.requestFields, LogResponse: logged.answerFields,
-		Limits: proxy.Limits{Body: int64(s.MaxBodyMiB) << 20, URI: s.MaxURIBytes, StreamIdle: s.StreamIdleTimeout},
-		Log:    tel.Log, Tracer: tel.Tracer, Metrics: a.metrics,
-	})
+		Limits: proxy.Limits{
+			Body: int64(s.MaxBodyMiB) << 20, URI: s.MaxURIBytes, StreamIdle: s.StreamIdleTimeout,
+			Gathered: int64(s.WaitingRoomMiB) << 20,
+		},
+		Silence: func() time.Duration { return a.tuning.Current().Timeout },
+		Log:     tel.Log, Metrics: a.metrics, Now: time.Now,
+	}
+	if tel.Exports {
+		options.Tracer = tel.Tracer
+	}
+	a.proxy = proxy.New(options)
 	if err := a.listen(ctx, startedAt); err != nil {
 		a.logs.close(ctx)
 		return nil, errors.Join(err, tel.Close(ctx))
@@ -103,11 +112,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 
 // listen takes both ports.
 func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
-	a.data, err = httpserver.Listen(ctx, httpserver.Options{
-		Address: a.settings.DataListen, Log: a.log, LameDuck: a.settings.LameDuck, DrainTimeout: a.settings.DrainTimeout,
-		Handler: httpserver.Recover(a.log)(a.proxy), Listen: a.gate.Listen, ConnContext: a.gate.Context,
-	})
-	if err != nil {
+	if a.data, err = openDataPort(ctx, a); err != nil {
 		return err
 	}
 	ready := &httpserver.Readiness{}
@@ -124,7 +129,7 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 		return ""
 	})
 	api, err := admin.Handler(admin.Options{
-		Balancer: a.settings.Identity, StartedAt: startedAt, Now: time.Now, Source: source{a}, Settings: settingsOf{a}, Caller: a.proxy, Logs: a.logs,
+		Balancer: a.settings.Identity, StartedAt: startedAt, Now: time.Now, Source: source{a}, Settings: settingsOf{a}, Caller: nethttp.Caller{Proxy: a.proxy}, Logs: a.logs,
 	})
 	if err != nil {
 		return err
@@ -158,20 +163,20 @@ func (a *App) Run(ctx context.Context) error {
 	adminEnd := make(chan error, 1)
 	go func() { adminEnd <- a.admin.Run(adminLife) }()
 
-	serving, stop := context.WithCancel(ctx)
-	defer stop()
 	dataEnd := make(chan error, 1)
-	go func() { dataEnd <- a.data.Run(serving) }()
+	go func() { dataEnd <- a.data.serve(life) }()
 	a.log.Info("serving", "data", a.data.Addr().String(), "admin", a.admin.Addr().String(), "controller", a.settings.ControllerURL)
 
 	var fault error
 	select {
 	case <-ctx.Done():
 		a.log.Info("draining", "lame_duck", a.settings.LameDuck, "timeout", a.settings.DrainTimeout)
+	case fault = <-dataEnd:
+		dataEnd <- nil
 	case fault = <-adminEnd: // without it nobody sees whether we live
 		adminEnd <- nil
 	}
-	fault = errors.Join(fault, a.drain(stop, dataEnd))
+	fault = errors.Join(fault, a.drain(dataEnd))
 	end()
 	loops.Wait()
 	farewell, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewellTime)
@@ -189,17 +194,16 @@ func (a *App) Run(ctx context.Context) error {
 	return errors.Join(fault, a.telemetry.Close(farewell))
 }
 
-// drain ends the data port. Who waits goes on waiting, and is woken as ever, until shortly before
-// the deadline.
-func (a *App) drain(stop context.CancelFunc, dataEnd <-chan error) error {
+// drain ends the data port: requests are taken for a moment still, while the cluster forgets this
+// pod. Who waits goes on waiting, and is woken as ever, until shortly before the deadline.
+func (a *App) drain(dataEnd <-chan error) error {
 	left := a.settings.LameDuck + a.settings.DrainTimeout
 	deadline, cancel := context.WithTimeout(context.Background(), left)
 	defer cancel()
 	closing := time.AfterFunc(max(left-closingTime, left/2), a.dispatcher.Close)
 	defer closing.Stop()
-	stop()
-	fault := <-dataEnd
-	if cut := a.proxy.Drain(deadline); cut > 0 {
+	fault := a.data.drain(deadline, a.settings.LameDuck, dataEnd)
+	if cut := a.proxy.Drain(deadline.Done()); cut > 0 {
 		fault = errors.Join(fault, fmt.Errorf("%d tunnels and requests of the admin port were still open at the deadline", cut))
 	}
 	return fault

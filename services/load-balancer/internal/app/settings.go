@@ -31,6 +31,8 @@ type Settings struct {
 	MaxURIBytes         int
 
 	StreamIdleTimeout time.Duration // of clients and tunnels; a pod's is the settings' timeout_seconds
+	IdleTimeout       time.Duration // of a client's connection that has nothing to do
+	TrustTraces       bool          // a client's trace is continued
 	LameDuck          time.Duration // go on accepting while the cluster forgets this pod
 	DrainTimeout      time.Duration // then wait for requests in flight and waiting
 
@@ -64,6 +66,8 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.Int(&s.MaxBodyMiB, "max-body-mib", 1024, 1, 1<<20, "MiB of a request's body")
 	set.Int(&s.MaxURIBytes, "max-uri-bytes", 16<<10, 256, 64<<10, "bytes of a request's path and query")
 	set.Duration(&s.StreamIdleTimeout, "stream-idle-timeout", 5*time.Minute, time.Second, 24*time.Hour, "longest pause of a client that sends a body or takes an answer, and of a tunnel")
+	set.Duration(&s.IdleTimeout, "idle-timeout", 620*time.Second, time.Second, 24*time.Hour, "how long a client's connection may have nothing to do; longer than a balancer before this one keeps its connections (600 s in most clouds)")
+	set.Bool(&s.TrustTraces, "trust-traces", true, "with an exporter of traces: continue the trace that a client sends (traceparent); else a trace of our own begins, linked to it")
 	set.Duration(&s.LameDuck, "lame-duck", 5*time.Second, 0, 5*time.Minute, "how long new requests are still taken after the signal to end")
 	set.Duration(&s.DrainTimeout, "drain-timeout", 30*time.Second, time.Second, time.Hour, "how long requests then have to end")
 	set.String(&s.LogSpoolDir, "log-spool-dir", "/var/lib/nemesis/spool", "folder of the log: of what Elasticsearch has not taken yet, or, without it, of what GET /proxy/logs shows; this replica's alone")

@@ -248,14 +248,21 @@ func dial(t *testing.T, b *balancer) raw {
 	return raw{c, bufio.NewReader(c)}
 }
 
-// ask sends a request and reads its answer.
-func (c raw) ask(t *testing.T) *http.Response {
+// begin sends a request and reads the head of its answer.
+func (c raw) begin(t *testing.T, path string) *http.Response {
 	t.Helper()
-	fmt.Fprint(c, "GET /app HTTP/1.1\r\nHost: x\r\n\r\n")
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
 	r, err := http.ReadResponse(c.in, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return r
+}
+
+// ask sends a request and reads its answer.
+func (c raw) ask(t *testing.T) *http.Response {
+	t.Helper()
+	r := c.begin(t, "/app")
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -264,17 +271,32 @@ func (c raw) ask(t *testing.T) *http.Response {
 	return r
 }
 
-func TestConnections_BeyondTheLimitAreToldAndOpenOnesStay(t *testing.T) {
-	b, _ := serve(t, says("hello").ServeHTTP)
-	first, second := dial(t, b), dial(t, b)
-	for _, c := range []raw{first, second} {
-		if r := c.ask(t); r.StatusCode != http.StatusOK {
-			t.Fatalf("%s", r.Status)
+func TestConnections_AtTheLimitIdleOnesGoAndBusyOnesStay(t *testing.T) {
+	release := make(chan struct{})
+	b, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hold" {
+			_ = http.NewResponseController(w).Flush() // the head says that the request is here
+			<-release
 		}
+		_, _ = io.WriteString(w, "hello")
+	})
+	busy, idle := dial(t, b), dial(t, b)
+	held := busy.begin(t, "/app/hold")
+	if r := idle.ask(t); r.StatusCode != http.StatusOK {
+		t.Fatalf("%s", r.Status)
 	}
 	if got := *b.state(t).Connections; got != 2 {
 		t.Errorf("%d connections, want 2: the admin port's do not count", got)
 	}
+	b.put(t, settings("round_robin", 2, 60))
+	instead := dial(t, b)
+	if r := instead.ask(t); r.StatusCode != http.StatusOK {
+		t.Errorf("while one is idle: %s", r.Status)
+	}
+	if _, err := idle.in.ReadByte(); err == nil {
+		t.Error("the idle connection goes on")
+	}
+
 	b.put(t, settings("round_robin", 1, 60))
 	third := dial(t, b)
 	r := third.ask(t)
@@ -285,26 +307,24 @@ func TestConnections_BeyondTheLimitAreToldAndOpenOnesStay(t *testing.T) {
 	if _, err := third.in.ReadByte(); err == nil {
 		t.Error("the connection of one too many goes on")
 	}
-	for _, c := range []raw{first, second} {
-		if r := c.ask(t); r.StatusCode != http.StatusOK {
-			t.Errorf("a connection that was open: %s", r.Status)
-		}
+	close(release)
+	if text, err := io.ReadAll(held.Body); err != nil || string(text) != "hello" {
+		t.Errorf("the busy connection: %q, %v", text, err)
 	}
 	_, metrics := get(t, client(t), b.admin+"/metrics")
 	for _, want := range []string{
-		`nemesis_lb_connections_refused_total{how="told"} 1`, "nemesis_lb_connections 2\n", "nemesis_lb_connections_max 1\n",
+		`nemesis_lb_connections_refused_total{how="told"} 1`, "nemesis_lb_connections 1\n", "nemesis_lb_connections_max 1\n",
 		`nemesis_lb_rejected_total{deployment="",namespace="",reason="too-many-connections"} 1`,
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("the metrics lack %s", want)
 		}
 	}
-	_ = first.Close()
-	_ = second.Close()
-	eventually(t, "they are not counted any more", func() bool { return *b.state(t).Connections == 0 })
-	if r := dial(t, b).ask(t); r.StatusCode != http.StatusOK {
-		t.Errorf("with a place free: %s", r.Status)
+	if r := busy.ask(t); r.StatusCode != http.StatusOK {
+		t.Errorf("the connection that was busy: %s", r.Status)
 	}
+	_ = busy.Close()
+	eventually(t, "it is not counted any more", func() bool { return *b.state(t).Connections == 0 })
 }
 
 func TestTimeout_IsAboutSilenceAndChangesWithoutARestart(t *testing.T) {

@@ -66,12 +66,12 @@ func New(o Options) *Journal {
 }
 
 // Add writes a record as an entry and offers it to the spool, which never waits.
-func (j *Journal) Add(r accesslog.Record) {
-	if !j.o.Sampler.Keep(&r, j.o.Random) {
+func (j *Journal) Add(r *accesslog.Record) {
+	if !j.o.Sampler.Keep(r, j.o.Random) {
 		return
 	}
 	buffer := j.buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
-	*buffer = accesslog.AppendEntry((*buffer)[:0], j.o.IDs.Next(), &r, j.o.Entries)
+	*buffer = accesslog.AppendEntry((*buffer)[:0], j.o.IDs.Next(), r, j.o.Entries)
 	j.o.Spool.Offer(*buffer)
 	if cap(*buffer) <= maxKept {
 		j.buffers.Put(buffer)

@@ -91,7 +91,7 @@ func (c *conn) Begin(h *proxy.Head) error {
 		size += len(h.Fields[i].Name) + len(h.Fields[i].Value) + 4
 	}
 	a.out.Grow(size)
-	b := message.AppendStatusLine(a.out.Bytes, message.HTTP11, h.Status, h.Reason)
+	b := message.AppendStatusLine(a.out.Bytes, c.request.Version, h.Status, h.Reason)
 	b = message.AppendFields(b, h.Fields)
 	for _, f := range h.Add {
 		b = message.AppendField(b, f.Name, f.Value)

@@ -62,13 +62,13 @@ func (c *conn) Interrupt() {
 }
 
 // Watch names who is told when the client goes.
-func (c *conn) Watch(who proxy.Canceler) { c.left.name(who) }
+func (c *conn) Watch(who proxy.Canceler) { c.client.name(who) }
 
 // Gone is closed when the client has gone.
-func (c *conn) Gone() <-chan struct{} { return c.left.channel() }
+func (c *conn) Gone() <-chan struct{} { return c.client.channel() }
 
 // HasGone tells whether the client has gone.
-func (c *conn) HasGone() bool { return c.left.has() }
+func (c *conn) HasGone() bool { return c.client.has() }
 
 // Tunnel hands out the connection.
 func (c *conn) Tunnel() (proxy.Stream, error) {
@@ -80,22 +80,3 @@ func (c *conn) Tunnel() (proxy.Stream, error) {
 }
 
 var errNoTunnel = errors.New("the answer does not change the protocol")
-
-// handshake ends TLS's, which would else be part of the first read.
-func (c *conn) handshake() bool {
-	encrypted, ok := c.link.Net().(*tls.Conn)
-	if !ok {
-		return true
-	}
-	_ = encrypted.SetDeadline(time.Now().Add(c.s.o.HeadTimeout))
-	if err := encrypted.Handshake(); err != nil { //nolint:noctx // the deadline bounds it
-		return false
-	}
-	_ = encrypted.SetDeadline(time.Time{})
-	if encrypted.ConnectionState().NegotiatedProtocol == "h2" && c.s.o.HTTP2 != nil {
-		c.taken = true
-		c.s.o.HTTP2(encrypted, nil)
-		return false
-	}
-	return true
-}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,9 +25,10 @@ type conn struct {
 	link    *link.Conn
 	peer    proxy.Peer
 	leave   func()
+	left    sync.Once // the place under the limit is given up once
 	crowded bool
 	hangup  uint64 // the id of the watch
-	left    watch
+	client  watch
 
 	request message.Request
 	body    link.Framed
@@ -39,8 +41,8 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn, leave func(), crowded bool) *conn {
-	c := &conn{s: s, link: link.New(nc), peer: peerOf(nc), leave: leave, crowded: crowded}
-	c.left.conn = c
+	c := &conn{s: s, link: link.New(nc), leave: leave, crowded: crowded}
+	c.client.conn = c
 	c.answer.conn = c
 	return c
 }
@@ -57,8 +59,9 @@ func (c *conn) serve() {
 	if !c.handshake() {
 		return
 	}
+	c.peer = peerOf(c.link.Net())
 	if c.s.o.Hangups != nil {
-		c.hangup = c.s.o.Hangups.Watch(c.link, c.left.hungUp)
+		c.hangup = c.s.o.Hangups.Watch(c.link, c.client.hungUp)
 	}
 	for c.exchange() {
 	}
@@ -75,8 +78,11 @@ func (c *conn) end() {
 	c.link.Release()
 	c.answer.out.Empty()
 	c.s.forget(c)
-	c.leave()
+	c.giveUpPlace()
 }
+
+// giveUpPlace lets another connection in, once.
+func (c *conn) giveUpPlace() { c.left.Do(c.leave) }
 
 // drop closes the connection: a read or write that is under way fails.
 func (c *conn) drop() { _ = c.link.Close() }
@@ -84,7 +90,7 @@ func (c *conn) drop() { _ = c.link.Close() }
 // cutOff ends the connection, and what goes on for it elsewhere.
 func (c *conn) cutOff() {
 	c.drop()
-	c.left.went()
+	c.client.went()
 }
 
 // exchange serves one request; false when the connection ends.
@@ -95,9 +101,9 @@ func (c *conn) exchange() bool {
 	c.body.Begin(c.link, c.request.Length, false)
 	c.open.Store(c.request.Length != 0)
 	c.answer.begin()
-	c.left.begin()
+	c.client.begin()
 	c.s.o.Handler.Serve(c, &c.request)
-	c.left.end()
+	c.client.end()
 	return c.next()
 }
 

@@ -35,8 +35,9 @@ type Gate interface {
 	// Enter counts a connection. crowded: it is beyond the limit, and only open to be answered so;
 	// ok false: not even that. leave is called when it is closed.
 	Enter() (leave func(), crowded, ok bool)
-	// Limit is how many may be open.
+	// Limit is how many may be open, Full whether so many are.
 	Limit() int
+	Full() bool
 }
 
 // Options of a server. The zero value of a duration or size takes the default named with it.
@@ -72,7 +73,8 @@ func (o Options) withDefaults() Options {
 // Server serves listeners.
 type Server struct {
 	o        Options
-	draining atomic.Bool
+	draining atomic.Bool // answers say that their connections close
+	closing  atomic.Bool // connections end when they have nothing to do
 	date     date
 
 	mu    sync.Mutex
@@ -105,11 +107,9 @@ func (s *Server) Serve(l net.Listener) error {
 
 // Take serves a connection that was accepted elsewhere. It returns at once.
 func (s *Server) Take(nc net.Conn) {
-	leave, crowded, ok := s.o.Gate.Enter()
-	if crowded && s.evict() {
-		leave()
-		leave, crowded, ok = s.o.Gate.Enter()
+	for s.o.Gate.Full() && s.evict() {
 	}
+	leave, crowded, ok := s.o.Gate.Enter()
 	if !ok {
 		_ = nc.Close()
 		return
@@ -121,7 +121,8 @@ func (s *Server) Take(nc net.Conn) {
 	go c.serve()
 }
 
-// evict closes the connection that has been idle longest; false when none is idle.
+// evict closes the connection that has been idle longest, and gives its place away; false when none
+// is idle.
 func (s *Server) evict() bool {
 	s.mu.Lock()
 	c := s.idle.first
@@ -133,6 +134,7 @@ func (s *Server) evict() bool {
 		return false
 	}
 	c.drop()
+	c.giveUpPlace()
 	return true
 }
 
@@ -143,6 +145,9 @@ func (s *Server) BeginDrain() { s.draining.Store(true) }
 // them, and returns how many they were.
 func (s *Server) Shutdown(ctx context.Context) (cut int) {
 	s.draining.Store(true)
+	s.mu.Lock()
+	s.closing.Store(true)
+	s.mu.Unlock()
 	for s.evict() {
 	}
 	s.mu.Lock()
@@ -188,7 +193,7 @@ func (s *Server) forget(c *conn) {
 func (s *Server) rests(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining.Load() {
+	if s.closing.Load() {
 		return false
 	}
 	s.idle.append(c)

@@ -12,6 +12,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/socket"
 )
 
 // ErrFull is returned by Fill when the buffer holds as much as it may.
@@ -206,12 +208,7 @@ var longAgo = time.Unix(1, 0)
 func (c *Conn) Interrupt() { c.reads.interrupt(longAgo) }
 
 // CloseWrite tells the other side that no more comes.
-func (c *Conn) CloseWrite() error {
-	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return c.nc.Close()
-}
+func (c *Conn) CloseWrite() error { return socket.CloseWrite(c.nc) }
 
 // Close closes the connection. The buffer goes with Release, which only its reader may call.
 func (c *Conn) Close() error { return c.nc.Close() }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"sync"
 	"syscall"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/socket"
 )
 
 // Hangups tells when the other side of a connection has closed it, or says that it sends no more,
@@ -61,14 +63,11 @@ func (h *Hangups) Close() { _ = h.epoll.Close() }
 // Watch has left called, once, when the other side has gone or half gone; by Run's goroutine, so it
 // must return at once. The id is for Forget; 0: the connection cannot be watched.
 func (h *Hangups) Watch(c *Conn, left func()) (id uint64) {
-	if c.raw == nil {
-		socket, ok := underlying(c.nc)
-		if !ok {
-			return 0
-		}
-		return h.watch(socket, left)
+	raw, err := socket.Raw(c.nc)
+	if err != nil {
+		return 0
 	}
-	return h.watch(c.raw, left)
+	return h.watch(raw, left)
 }
 
 func (h *Hangups) watch(raw syscall.RawConn, left func()) uint64 {

@@ -128,6 +128,7 @@ func (x *exchange) arrival() dispatch.Arrival {
 		a.TraceID = x.span.SpanContext().TraceID()
 	} else if x.parent.IsValid() {
 		a.TraceID = x.parent.TraceID()
+		a.Trace = trace.ContextWithRemoteSpanContext(context.Background(), x.parent)
 	}
 	return a
 }

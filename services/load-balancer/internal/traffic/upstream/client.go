@@ -23,6 +23,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/link"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/socket"
 )
 
 // Options are the limits of a client. The zero value of each takes the default named with it.
@@ -57,7 +58,7 @@ func (o Options) withDefaults() Options {
 		o.MaxHead = 256 << 10
 	}
 	if o.Dial == nil {
-		dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: probeAfter, Interval: probeEvery, Count: probes}, Control: limitSilence}
+		dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: probeAfter, Interval: probeEvery, Count: probes}}
 		o.Dial = dialer.DialContext
 	}
 	return o
@@ -120,6 +121,7 @@ func (c *Client) connect(address string, r *proxy.Outgoing, reuse bool) (*conn, 
 	r.Client.Watch(nil)
 	switch {
 	case err == nil:
+		_ = socket.SetUserTimeout(nc, userTimeout) // a connection that refuses it fails when it is used
 		return &conn{client: c, address: address, link: link.New(nc)}, nil
 	case r.Client.HasGone():
 		return nil, proxy.ErrGone
