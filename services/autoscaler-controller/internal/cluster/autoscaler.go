@@ -24,6 +24,8 @@ type autoscaler struct {
 	spec       scaling.Spec
 	algorithm  string // "" is as the load balancers' settings say
 	limit      int32  // containerConcurrency
+	waiting    fleet.Waiting
+	uncounted  []fleet.UncountedRequest
 	targets    []target
 	malformed  error // the object does not decode; the rest is what was last known
 }
@@ -35,6 +37,8 @@ type target struct {
 	port    int32
 	service string
 	hosts   []string
+	keep    bool // the prefix stays in the path
+	asIs    bool // answers are not rewritten
 }
 
 // wire is the JSON of a CustomAutoscaler. Defaults are those of the contract: an object that was
@@ -48,7 +52,10 @@ type wire struct {
 			Port    string   `json:"port"`
 			Service string   `json:"service"`
 			Hosts   []string `json:"hosts"`
+			Strip   *bool    `json:"stripPrefix"`
+			Rewrite *bool    `json:"rewriteAnswers"`
 		} `json:"targetDeployments"`
+		requests
 		IdleTime              *int32 `json:"idleTime"`
 		MinReplicas           int32  `json:"minReplicas"`
 		MaxReplicas           *int32 `json:"maxReplicas"`
@@ -102,6 +109,7 @@ func decode(u *unstructured.Unstructured) (autoscaler, error) {
 	}
 	s := w.Spec
 	a.algorithm, a.limit = s.Algorithm, s.ContainerConcurrency
+	a.waiting, a.uncounted = s.waiting(), s.uncounted()
 	a.spec = scaling.Spec{
 		MinReplicas: s.MinReplicas, MaxReplicas: value(s.MaxReplicas, 10),
 		IdleTime:      time.Duration(value(s.IdleTime, 300)) * time.Second,
@@ -113,7 +121,7 @@ func decode(u *unstructured.Unstructured) (autoscaler, error) {
 	for _, r := range s.ScalingRules {
 		a.spec.Rules = append(a.spec.Rules, r.rule())
 	}
-	faults := a.faults()
+	faults := append(a.faults(), s.faults(a.spec.WakeUpTimeout)...)
 	for i, t := range s.Targets {
 		port, err := strconv.ParseUint(t.Port, 10, 16)
 		if err != nil || port == 0 {
@@ -125,7 +133,7 @@ func decode(u *unstructured.Unstructured) (autoscaler, error) {
 		if !strings.HasPrefix(t.Prefix, "/") {
 			faults = append(faults, fmt.Errorf("spec.targetDeployments[%d].apiPrefix: %q is not allowed: must begin with /", i, t.Prefix))
 		}
-		a.targets = append(a.targets, target{name: t.Name, prefix: t.Prefix, port: int32(port), service: t.Service, hosts: t.Hosts})
+		a.targets = append(a.targets, target{name: t.Name, prefix: t.Prefix, port: int32(port), service: t.Service, hosts: t.Hosts, keep: no(t.Strip), asIs: no(t.Rewrite)})
 	}
 	return a, errors.Join(faults...)
 }
@@ -155,6 +163,9 @@ func (a autoscaler) faults() []error {
 	check(a.limit >= 0, "spec.containerConcurrency: %d is not allowed: must be at least 0", a.limit)
 	return faults
 }
+
+// no tells whether it was said to be false; what is left out is true.
+func no(p *bool) bool { return p != nil && !*p }
 
 func value(p *int32, otherwise int32) int32 {
 	if p == nil {

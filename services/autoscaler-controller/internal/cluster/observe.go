@@ -22,7 +22,9 @@ func (w *Watcher) observe(k fleet.Key) {
 		Address: fleet.Address{
 			Prefix: c.target.prefix, Hosts: c.target.hosts, Algorithm: c.by.algorithm,
 			Concurrency: c.by.limit, Service: serviceAddress(k.Namespace, c.target),
+			StripPrefix: !c.target.keep, RewriteAnswers: !c.target.asIs,
 		},
+		Waiting: c.by.waiting, Uncounted: c.by.uncounted,
 	}
 	o.Owner = w.rivals(k)
 	if object, ok, _ := w.informers.deployments.GetStore().GetByKey(k.String()); ok {
@@ -31,6 +33,7 @@ func (w *Watcher) observe(k fleet.Key) {
 		}
 	}
 	service := w.service(k.Namespace, c.target.service)
+	o.Address.H2C = speaksH2C(c.target, service)
 	if c.target.service != "" && service == nil {
 		_, o.Problem = podPort(c.target, nil, &corev1.Pod{})
 	}

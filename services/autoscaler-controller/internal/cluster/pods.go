@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,7 +34,7 @@ func observePod(t target, service *corev1.Service, pod *corev1.Pod, endpointRead
 		p.WasReady = p.Ready || fellBack(pod, ready.LastTransitionTime.Time)
 	}
 	if !p.Ready {
-		p.Message = cut(why(pod))
+		p.Message, p.Stuck = cut(why(pod)), stuck(pod)
 	}
 	return p, problem
 }
@@ -81,6 +82,30 @@ func why(pod *corev1.Pod) string {
 		}
 	}
 	return join("", pod.Status.Reason, pod.Status.Message)
+}
+
+// hopeless are Kubernetes' words for a container that no patience will start: somebody must mend an
+// image's name, a registry's secret, a configuration.
+var hopeless = []string{
+	"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull",
+	"CreateContainerConfigError", "CreateContainerError", "RunContainerError",
+}
+
+// crashes is how often a container may end before its start counts as hopeless: one that only waits
+// for another service comes up after a few.
+const crashes = 3
+
+// stuck is the word for why a pod cannot start, as far as one can tell; "" while it may.
+func stuck(pod *corev1.Pod) string {
+	for _, s := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
+		if s.State.Waiting == nil {
+			continue
+		}
+		if reason := s.State.Waiting.Reason; slices.Contains(hopeless, reason) || reason == "CrashLoopBackOff" && s.RestartCount >= crashes {
+			return reason
+		}
+	}
+	return ""
 }
 
 func join(who, reason, message string) string {

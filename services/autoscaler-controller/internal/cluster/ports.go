@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -36,6 +37,24 @@ func podPort(t target, service *corev1.Service, pod *corev1.Pod) (port int32, pr
 		}
 	}
 	return t.port, fmt.Sprintf("the Service %s has no port %d: it is taken as the pod's own", t.service, t.port)
+}
+
+// speaksH2C tells whether HTTP/2 in clear text is spoken on the target's port: the Service's port says
+// so, by its appProtocol or, without one, by its name. gRPC-Web goes over HTTP/1.1.
+func speaksH2C(t target, service *corev1.Service) bool {
+	if t.service == "" || service == nil {
+		return false
+	}
+	for _, p := range service.Spec.Ports {
+		if p.Port != t.port {
+			continue
+		}
+		if p.AppProtocol != nil && *p.AppProtocol != "" {
+			return *p.AppProtocol == "kubernetes.io/h2c" || *p.AppProtocol == "grpc"
+		}
+		return (strings.HasPrefix(p.Name, "grpc") || strings.HasPrefix(p.Name, "http2")) && !strings.HasPrefix(p.Name, "grpc-web")
+	}
+	return false
 }
 
 // namedPort finds a container's port by its name.

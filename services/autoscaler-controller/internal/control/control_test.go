@@ -37,6 +37,24 @@ func TestStart_ScalesInTheCall(t *testing.T) {
 	})
 }
 
+func TestStart_SaysHowLongItGoesOnAndWhatBlocksIt(t *testing.T) {
+	within(t, 0, func(ctx context.Context, w *world) {
+		if first, err := w.loop.Start(ctx, key, scaling.Call{Balancer: "lb", Waiting: 1}); err != nil || first.Elapsed != 0 || first.Blocked.Reason != "" {
+			t.Fatalf("the first call: %+v, %v", first, err)
+		}
+		time.Sleep(12 * time.Second)
+		w.observe(fleet.Pod{Name: "a", Stuck: "ImagePullBackOff", Message: "server: ImagePullBackOff"})
+		got, err := w.loop.Start(ctx, key, scaling.Call{Balancer: "other", Waiting: 1})
+		if err != nil || got.Elapsed != 12*time.Second || got.Blocked.Reason != "ImagePullBackOff" || got.Blocked.Message != "a: server: ImagePullBackOff" {
+			t.Errorf("12 s later: %+v, %v", got, err)
+		}
+		w.observeReady()
+		if got, err := w.loop.Start(ctx, key, scaling.Call{Balancer: "lb", Waiting: 1}); err != nil || got.Elapsed != 0 || got.Blocked.Reason != "" {
+			t.Errorf("with a pod: %+v, %v", got, err)
+		}
+	})
+}
+
 func TestStart_ManyAtOnceScaleOnce(t *testing.T) {
 	within(t, 0, func(ctx context.Context, w *world) {
 		w.slow = 10 * time.Millisecond

@@ -50,8 +50,12 @@ func (l *Loop) start(ctx context.Context, k fleet.Key, call scaling.Call, now ti
 	if !record.Due.IsZero() {
 		l.work.at(k, record.Due)
 	}
-	return fleet.Started{
+	answer := fleet.Started{
 		State: view.State, Replicas: view.Deployment.Replicas, Scaled: record.Applied,
-		DecisionID: record.ID, ExpectedStart: view.ExpectedStart, Message: record.Summary,
-	}, nil
+		DecisionID: record.ID, ExpectedStart: view.ExpectedStart, Blocked: view.Blocked, Message: record.Summary,
+	}
+	if !view.StartingSince.IsZero() {
+		answer.Elapsed = time.Since(view.StartingSince)
+	}
+	return answer, nil
 }

@@ -90,6 +90,8 @@ type Started struct {
 	Scaled        bool // this call changed the Deployment
 	DecisionID    string
 	ExpectedStart time.Duration // 0: not known
+	Elapsed       time.Duration // since the start under way began; 0: none is
+	Blocked       Blocked       // why it cannot succeed; the zero value: it can
 	Message       string
 }
 

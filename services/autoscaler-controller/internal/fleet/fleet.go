@@ -50,6 +50,7 @@ type application struct {
 	starts   starts
 	latency  latency
 	pods     map[string]*podTimes
+	blocked  Blocked // why it cannot be started; the zero value: it can
 	wake     *episode
 	traffic  map[string]Traffic // by load balancer
 	waiting  time.Time          // since when requests are reported to wait; zero: none is
@@ -87,6 +88,7 @@ func (f *Fleet) Observe(o Observation, now time.Time) bool {
 	f.own(o.Key, before.Pods, o.Pods)
 	a.seen = o
 	a.follow(o.Pods, now)
+	a.block(now)
 	f.publish(a)
 	return !known || !same(before, o)
 }
@@ -120,6 +122,7 @@ func (f *Fleet) Scaled(k Key, replicas int32, version uint64, now time.Time) {
 	if replicas == 0 {
 		a.slept()
 	}
+	a.block(now)
 	f.publish(a)
 }
 

@@ -31,6 +31,8 @@ type Observation struct {
 	Since      time.Time // when the CustomAutoscaler began to name it
 	Spec       scaling.Spec
 	Address    Address
+	Waiting    Waiting
+	Uncounted  []UncountedRequest
 	Deployment Deployment
 	Pods       []Pod  // ordered by name
 	Owner      string // who else scales the Deployment, in words; "" is nobody
@@ -39,11 +41,32 @@ type Observation struct {
 
 // Address is how clients name the application, and how it is served.
 type Address struct {
-	Prefix      string
-	Hosts       []string
-	Algorithm   string // "" is as the load balancers' settings say
-	Concurrency int32
-	Service     string // host:port to fall back to; "" is none
+	Prefix         string
+	Hosts          []string
+	StripPrefix    bool   // pods get the path without the prefix
+	RewriteAnswers bool   // and what they answer gets it back
+	H2C            bool   // pods speak HTTP/2 in clear text; else HTTP/1.1
+	Algorithm      string // "" is as the load balancers' settings say
+	Concurrency    int32
+	Service        string // host:port to fall back to; "" is none
+}
+
+// Waiting is what becomes of requests that wait for a pod.
+type Waiting struct {
+	StartTimeout time.Duration // while no pod serves; 0 is as long as the load balancers learn
+	BusyTimeout  time.Duration // while every pod is full; 0 is their default
+	While        string        // what the client gets meanwhile, one of WhileWaiting
+}
+
+// WhileWaiting are the answers to a request that waits, as in the contract; the first is the default.
+var WhileWaiting = []string{"Hold", "Progress", "Accepted", "Unavailable", "Page"}
+
+// UncountedRequest names requests that are no traffic. Of each list that is given one entry must fit.
+type UncountedRequest struct {
+	Paths             []string // behind the prefix; one that ends with * is a beginning
+	Methods           []string
+	UserAgents        []string // how they begin
+	StatusWhileAsleep int32    // how the load balancer answers while no pod serves
 }
 
 // Deployment is what the Deployment says.
@@ -84,6 +107,7 @@ type Pod struct {
 	Failed        bool
 	Restarts      int32
 	Message       string
+	Stuck         string // why it cannot start, in one word of Kubernetes; "" while it may
 	CreatedAt     time.Time
 	ReadyAt       time.Time
 	Probes        []Probe

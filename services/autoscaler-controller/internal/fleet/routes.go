@@ -16,6 +16,9 @@ type Route struct {
 	Address       Address
 	State         State
 	WakeUpTimeout time.Duration
+	Waiting       Waiting
+	Uncounted     []UncountedRequest
+	Blocked       Blocked
 	ExpectedStart time.Duration // 0: not known
 	Endpoints     []Endpoint    // ordered by pod
 }
@@ -161,6 +164,7 @@ func (f *Fleet) publish(a *application) {
 	r := Route{
 		Key: a.seen.Key, Autoscaler: a.seen.Autoscaler, Address: a.seen.Address, State: a.state(),
 		WakeUpTimeout: a.seen.Spec.WakeUpTimeout, ExpectedStart: a.starts.median(),
+		Waiting: a.seen.Waiting, Uncounted: a.seen.Uncounted, Blocked: a.blocked,
 	}
 	for _, p := range a.seen.Pods {
 		if p.Address == "" || p.Failed {

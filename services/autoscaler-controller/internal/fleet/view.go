@@ -119,6 +119,8 @@ type View struct {
 	State         State
 	Ready         int32
 	ExpectedStart time.Duration
+	StartingSince time.Time // when the start under way began; zero: none is
+	Blocked       Blocked   // why a start cannot succeed; the zero value: it can
 	LastActivity  time.Time
 	SleepsIn      time.Duration // how long until it sleeps if no traffic comes; negative: it will not
 	Pods          []PodView
@@ -138,7 +140,7 @@ func (f *Fleet) View(k Key, now time.Time) (View, bool) {
 	}
 	v := View{
 		Observation: a.seen, State: a.state(), Ready: a.ready(), ExpectedStart: a.starts.median(),
-		LastActivity: a.lastActivity(now), SleepsIn: -1, WakeUp: a.wakeUp(),
+		StartingSince: a.startingSince(), Blocked: a.blocked, LastActivity: a.lastActivity(now), SleepsIn: -1, WakeUp: a.wakeUp(),
 	}
 	for _, p := range a.seen.Pods {
 		t := a.pods[p.Name]

@@ -8,7 +8,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
-// This file alone translates our types into the contract's.
+// The files named compat alone translate our types into the contract's.
 
 func routesUpdate(u fleet.Update) autoscaler.RoutesUpdate {
 	out := autoscaler.RoutesUpdate{
@@ -24,52 +24,11 @@ func routesUpdate(u fleet.Update) autoscaler.RoutesUpdate {
 	return out
 }
 
-func route(r fleet.Route) autoscaler.Route {
-	out := autoscaler.Route{
-		Namespace: r.Namespace, Deployment: r.Deployment, Autoscaler: r.Autoscaler,
-		ApiPrefix: r.Address.Prefix, Hosts: orEmpty(r.Address.Hosts),
-		Algorithm: optional(autoscaler.LoadBalancingAlgorithm(r.Address.Algorithm)), State: autoscaler.ApplicationState(r.State),
-		ContainerConcurrency: r.Address.Concurrency, WakeUpTimeoutSeconds: wholeSeconds(r.WakeUpTimeout),
-		ExpectedStartSeconds: seconds(r.ExpectedStart), ServiceAddress: optional(r.Address.Service),
-		Endpoints: make([]autoscaler.Endpoint, len(r.Endpoints)),
-	}
-	for i, e := range r.Endpoints {
-		out.Endpoints[i] = autoscaler.Endpoint{
-			Pod: e.Pod, Address: e.Address, Ready: e.Ready, Terminating: e.Terminating, Probeable: e.Probeable,
-			Probes: make([]autoscaler.Probe, len(e.Probes)),
-		}
-		for j, p := range e.Probes {
-			out.Endpoints[i].Probes[j] = probe(p)
-		}
-	}
-	return out
-}
-
-func probe(p fleet.Probe) autoscaler.Probe {
-	out := autoscaler.Probe{Type: autoscaler.Tcp, Port: p.Port, TimeoutSeconds: wholeSeconds(p.Timeout)}
-	if !p.HTTP {
-		return out
-	}
-	out.Type = autoscaler.Http
-	scheme := autoscaler.ProbeScheme(p.Scheme)
-	out.Scheme, out.Path, out.Host = &scheme, optional(p.Path), optional(p.Host)
-	if len(p.Headers) > 0 {
-		headers := make([]struct {
-			Name  string `json:"name"`
-			Value string `json:"value"`
-		}, len(p.Headers))
-		for i, h := range p.Headers {
-			headers[i].Name, headers[i].Value = h.Name, h.Value
-		}
-		out.Headers = &headers
-	}
-	return out
-}
-
 func startResponse(s fleet.Started) autoscaler.StartResponse {
 	return autoscaler.StartResponse{
 		State: autoscaler.ApplicationState(s.State), Replicas: s.Replicas, Scaled: s.Scaled,
-		DecisionId: optional(s.DecisionID), ExpectedStartSeconds: seconds(s.ExpectedStart), Message: s.Message,
+		DecisionId: optional(s.DecisionID), ExpectedStartSeconds: seconds(s.ExpectedStart),
+		ElapsedStartSeconds: seconds(s.Elapsed), Blocked: blocked(s.Blocked), Message: s.Message,
 	}
 }
 

@@ -19,7 +19,7 @@ type Ejection struct {
 	until    time.Time
 }
 
-// Failed counts a failure, and tells whether it took the pod out. chance is from 0 to 1.
+// Failed counts a failure, and reports whether it took the pod out. chance is from 0 to 1.
 func (e *Ejection) Failed(now time.Time, chance float64) bool {
 	e.failures++
 	if e.failures < failuresToEject || e.Active(now) {
@@ -33,7 +33,7 @@ func (e *Ejection) Failed(now time.Time, chance float64) bool {
 // Succeeded forgets every failure.
 func (e *Ejection) Succeeded() { *e = Ejection{} }
 
-// Active tells whether the pod is out. When its time is over one failure more takes it out again,
+// Active reports whether the pod is out. When its time is over one failure more takes it out again,
 // for twice as long.
 func (e *Ejection) Active(now time.Time) bool { return now.Before(e.until) }
 

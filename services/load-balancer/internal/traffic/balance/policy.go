@@ -10,7 +10,7 @@ type Pod struct {
 	Limit    int  // requests that it may have at a time; 0 is no limit
 }
 
-// Free tells whether the pod can take one more request.
+// Free reports whether the pod can take one more request.
 func (p Pod) Free() bool { return p.Usable && (p.Limit == 0 || p.InFlight < p.Limit) }
 
 // Choice is the pod that was chosen, and why.

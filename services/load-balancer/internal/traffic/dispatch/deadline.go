@@ -6,8 +6,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
-// The bounds of what a client is told of when to come again. Clients of model servers give up at
-// once when it is more than the longest.
+// The bounds of Retry-After. Clients of model servers give up at once when it is more than the longest.
 const (
 	leastRetryAfter   = time.Second
 	longestRetryAfter = 120 * time.Second
@@ -64,8 +63,8 @@ func (a *Application) expire(now time.Time) {
 	}
 }
 
-// retryAfter is what a client that is refused is told: as long as the start under way will still
-// take, as far as that is known.
+// retryAfter is when a client that is refused should come again: after what the start under way will
+// still take, as far as that is known.
 func (a *Application) retryAfter(now time.Time) time.Duration {
 	p := a.progress(now)
 	switch {
@@ -86,7 +85,7 @@ type Progress struct {
 	Doing    string // what it waits for, for people; "" is not known
 }
 
-// Progress tells how far the start is.
+// Progress is how far the start is.
 func (a *Application) Progress(now time.Time) Progress {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -52,13 +52,13 @@ func (p *Pod) follow(e routing.Endpoint, now time.Time) {
 	}
 }
 
-// usable tells whether requests may be sent to it, ejection apart.
+// usable reports whether requests may be sent to it, ejection apart.
 func (p *Pod) usable() bool {
 	return (p.endpoint.Ready || p.proven) && !p.endpoint.Terminating && !p.doubted &&
 		p.app.Route().State != routing.FallingAsleep
 }
 
-// needsCheck tells whether a check from here would make it usable.
+// needsCheck reports whether a check from here would make it usable.
 func (p *Pod) needsCheck() bool {
 	if p.gone || p.endpoint.Terminating {
 		return false
@@ -103,7 +103,7 @@ func (p *Pod) Checks() ([]routing.Probe, bool) {
 	return p.endpoint.Probes, p.needsCheck()
 }
 
-// MustConnect tells whether a connection to the pod's own address is part of the check: for one that
+// MustConnect reports whether a connection to the pod's own address is part of the check: for one that
 // refused a connection, and for one without readiness checks.
 func (p *Pod) MustConnect() bool {
 	p.app.mu.Lock()

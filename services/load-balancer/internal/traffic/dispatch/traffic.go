@@ -68,7 +68,7 @@ func (s *Sketch) merge(other *Sketch) {
 	}
 }
 
-// Traffic is what the controller is told of one application. Requests, failures and rejections are
+// Traffic is what is reported to the controller of one application. Requests, failures and rejections are
 // cumulative; Latency and WakeUps are what is new, and given back by Restore when they could not be
 // delivered.
 type Traffic struct {

@@ -54,7 +54,7 @@ func (w *WakeUp) note(at *time.Time, now time.Time) {
 	}
 }
 
-// onlyHeldBack tells whether pods would be usable if the application were not falling asleep.
+// onlyHeldBack reports whether pods would be usable if the application were not falling asleep.
 func (a *Application) onlyHeldBack() bool {
 	return a.quiet() && slices.ContainsFunc(a.pods, func(p *Pod) bool {
 		return (p.endpoint.Ready || p.proven) && !p.endpoint.Terminating

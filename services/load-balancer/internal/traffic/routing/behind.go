@@ -45,7 +45,7 @@ func endOf(raw, prefix string) (int, bool) {
 	}
 }
 
-// leaves tells whether the dot segments of a path lead above its root, at any point of it. Segments
+// leaves reports whether the dot segments of a path lead above its root, at any point of it. Segments
 // with parameters (..;a=b) count: some servers drop those before they resolve.
 func leaves(path string) bool {
 	depth := 0

@@ -29,7 +29,7 @@ func Normalise(path string) (string, error) {
 	return clean(path), nil
 }
 
-// plain tells whether a path has but one reading, the usual case: no escape, no empty segment, and
+// plain reports whether a path has but one reading, the usual case: no escape, no empty segment, and
 // none that begins with a dot.
 func plain(path string) bool {
 	return path != "" && path[0] == '/' && strings.IndexByte(path, '%') < 0 && strings.IndexByte(path, '\\') < 0 &&
@@ -100,7 +100,7 @@ func clean(path string) string {
 	return string(out)
 }
 
-// hidesSeparator tells whether the path has an encoded slash or a backslash, encoded or not, which
+// hidesSeparator reports whether the path has an encoded slash or a backslash, encoded or not, which
 // another server may take for a separator.
 func hidesSeparator(path string) bool {
 	if strings.IndexByte(path, '\\') >= 0 {

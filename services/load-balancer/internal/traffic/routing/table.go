@@ -34,7 +34,7 @@ type Match[T comparable] struct {
 	Raw    string // the same part of the path, byte for byte as the client sent it, at least "/"
 }
 
-// same tells whether both are of one row of the table.
+// same reports whether both are of one row of the table.
 func (m Match[T]) same(other Match[T]) bool {
 	return m.Target == other.Target && m.Prefix == other.Prefix
 }

@@ -120,7 +120,7 @@ func resolvePath(routes []Route, u *url.URL) (Target, error) {
 	return Inside(*match.Target, match.Path, escapedQuery(u))
 }
 
-// named tells whether the URL's host and port are those of the Service at address
+// named reports whether the URL's host and port are those of the Service at address
 // (name.namespace.svc:port), in any of its forms that have the namespace.
 func named(address string, u *url.URL) bool {
 	service, port, ok := strings.Cut(address, ":")

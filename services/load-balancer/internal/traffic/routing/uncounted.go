@@ -17,7 +17,7 @@ type UncountedRule struct {
 // Uncounted finds such requests. The zero value finds none.
 type Uncounted struct{ rules []uncountedRule }
 
-// uncountedRule is a rule whose paths were told apart.
+// uncountedRule is a rule whose paths are sorted into whole ones and beginnings.
 type uncountedRule struct {
 	whole, beginnings []string
 	methods, agents   []string
@@ -44,7 +44,7 @@ func NewUncounted(rules []UncountedRule) Uncounted {
 	return u
 }
 
-// Match tells whether the request is no traffic, and the status that answers it while no pod serves.
+// Match reports whether the request is no traffic, and the status that answers it while no pod serves.
 // path is Match.Path.
 func (u Uncounted) Match(method, path, userAgent string) (status int, ok bool) {
 	for i := range u.rules {

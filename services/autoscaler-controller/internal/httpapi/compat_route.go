@@ -1,0 +1,106 @@
+package httpapi
+
+import (
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+func route(r fleet.Route) autoscaler.Route {
+	out := autoscaler.Route{
+		Namespace: r.Namespace, Deployment: r.Deployment, Autoscaler: r.Autoscaler,
+		ApiPrefix: r.Address.Prefix, Hosts: orEmpty(r.Address.Hosts),
+		Algorithm: optional(autoscaler.LoadBalancingAlgorithm(r.Address.Algorithm)), State: autoscaler.ApplicationState(r.State),
+		ContainerConcurrency: r.Address.Concurrency, WakeUpTimeoutSeconds: wholeSeconds(r.WakeUpTimeout),
+		StartTimeoutSeconds: optionalSeconds(r.Waiting.StartTimeout), BusyTimeoutSeconds: optionalSeconds(r.Waiting.BusyTimeout),
+		WhileWaiting: optional(autoscaler.WhileWaiting(r.Waiting.While)), UncountedRequests: uncounted(r.Uncounted),
+		StripPrefix: &r.Address.StripPrefix, RewriteAnswers: &r.Address.RewriteAnswers, Protocol: protocol(r.Address.H2C),
+		Blocked: blocked(r.Blocked), ExpectedStartSeconds: seconds(r.ExpectedStart), ServiceAddress: optional(r.Address.Service),
+		Endpoints: make([]autoscaler.Endpoint, len(r.Endpoints)),
+	}
+	for i, e := range r.Endpoints {
+		out.Endpoints[i] = autoscaler.Endpoint{
+			Pod: e.Pod, Address: e.Address, Ready: e.Ready, Terminating: e.Terminating, Probeable: e.Probeable,
+			Probes: make([]autoscaler.Probe, len(e.Probes)),
+		}
+		for j, p := range e.Probes {
+			out.Endpoints[i].Probes[j] = probe(p)
+		}
+	}
+	return out
+}
+
+func protocol(h2c bool) *autoscaler.RouteProtocol {
+	p := autoscaler.HTTP1
+	if h2c {
+		p = autoscaler.H2C
+	}
+	return &p
+}
+
+func uncounted(list []fleet.UncountedRequest) *[]autoscaler.UncountedRequest {
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]autoscaler.UncountedRequest, len(list))
+	for i, u := range list {
+		status := autoscaler.UncountedRequestStatusWhileAsleep(u.StatusWhileAsleep)
+		out[i] = autoscaler.UncountedRequest{
+			Paths: optionalList(u.Paths), Methods: optionalList(u.Methods), UserAgents: optionalList(u.UserAgents), StatusWhileAsleep: &status,
+		}
+	}
+	return &out
+}
+
+func blocked(b fleet.Blocked) *autoscaler.Blocked {
+	if b.Reason == "" {
+		return nil
+	}
+	return &autoscaler.Blocked{Reason: b.Reason, Message: shortened(b.Message), Since: b.Since.UTC()}
+}
+
+// shortened is a text within the contract's bound.
+func shortened(s string) string {
+	const limit = 1024
+	if r := []rune(s); len(r) > limit {
+		return string(r[:limit-1]) + "…"
+	}
+	return s
+}
+
+func optionalSeconds(d time.Duration) *int32 {
+	if d <= 0 {
+		return nil
+	}
+	s := wholeSeconds(d)
+	return &s
+}
+
+func optionalList(list []string) *[]string {
+	if len(list) == 0 {
+		return nil
+	}
+	return &list
+}
+
+func probe(p fleet.Probe) autoscaler.Probe {
+	out := autoscaler.Probe{Type: autoscaler.Tcp, Port: p.Port, TimeoutSeconds: wholeSeconds(p.Timeout)}
+	if !p.HTTP {
+		return out
+	}
+	out.Type = autoscaler.Http
+	scheme := autoscaler.ProbeScheme(p.Scheme)
+	out.Scheme, out.Path, out.Host = &scheme, optional(p.Path), optional(p.Host)
+	if len(p.Headers) > 0 {
+		headers := make([]struct {
+			Name  string `json:"name"`
+			Value string `json:"value"`
+		}, len(p.Headers))
+		for i, h := range p.Headers {
+			headers[i].Name, headers[i].Value = h.Name, h.Value
+		}
+		out.Headers = &headers
+	}
+	return out
+}

@@ -1,0 +1,87 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+// asJSON is a value as it goes over the wire, checked against its schema.
+func asJSON(t *testing.T, value any, schema string) map[string]any {
+	t.Helper()
+	raw, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out map[string]any
+	if err := json.Unmarshal(raw, &out); err != nil {
+		t.Fatal(err)
+	}
+	spec, err := autoscaler.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := spec.Components.Schemas[schema].Value.VisitJSON(out); err != nil {
+		t.Errorf("%s: %v", raw, err)
+	}
+	return out
+}
+
+func TestRoute_TellsWhatBecomesOfRequests(t *testing.T) {
+	r := fleet.Route{
+		Key: key, Autoscaler: "fib", State: fleet.Waking, WakeUpTimeout: 2 * time.Minute,
+		Address:   fleet.Address{Prefix: "/fib", StripPrefix: true, H2C: true},
+		Waiting:   fleet.Waiting{StartTimeout: time.Minute, BusyTimeout: 7 * time.Second, While: "Page"},
+		Uncounted: []fleet.UncountedRequest{{Paths: []string{"/healthz"}, StatusWhileAsleep: 200}, {UserAgents: []string{"kube-probe/"}, StatusWhileAsleep: 503}},
+		Blocked:   fleet.Blocked{Reason: "ErrImagePull", Message: strings.Repeat("ä", 2000), Since: long},
+	}
+	got := asJSON(t, route(r), "Route")
+	message, _ := got["blocked"].(map[string]any)["message"].(string)
+	if n := len([]rune(message)); n != 1024 {
+		t.Errorf("the message has %d characters", n)
+	}
+	delete(got["blocked"].(map[string]any), "message")
+	want := map[string]any{
+		"namespace": "default", "deployment": "fib", "autoscaler": "fib", "apiPrefix": "/fib", "hosts": []any{}, "state": "Waking",
+		"containerConcurrency": 0.0, "wakeUpTimeoutSeconds": 120.0, "startTimeoutSeconds": 60.0, "busyTimeoutSeconds": 7.0, "whileWaiting": "Page",
+		"stripPrefix": true, "rewriteAnswers": false, "protocol": "h2c", "endpoints": []any{},
+		"uncountedRequests": []any{
+			map[string]any{"paths": []any{"/healthz"}, "statusWhileAsleep": 200.0}, map[string]any{"userAgents": []any{"kube-probe/"}, "statusWhileAsleep": 503.0},
+		},
+		"blocked": map[string]any{"reason": "ErrImagePull", "since": long.UTC().Format(time.RFC3339Nano)},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestRoute_LeavesOutWhatNobodySaid(t *testing.T) {
+	got := asJSON(t, route(fleet.Route{Key: key, Autoscaler: "fib", State: fleet.Asleep, WakeUpTimeout: time.Minute, Address: fleet.Address{Prefix: "/"}}), "Route")
+	for _, name := range []string{"startTimeoutSeconds", "busyTimeoutSeconds", "whileWaiting", "uncountedRequests", "blocked", "expectedStartSeconds"} {
+		if value, ok := got[name]; ok {
+			t.Errorf("%s is %v", name, value)
+		}
+	}
+	if got["protocol"] != "http/1.1" {
+		t.Errorf("protocol %v", got["protocol"])
+	}
+}
+
+func TestStartResponse_SaysHowFarItIsAndWhatBlocksIt(t *testing.T) {
+	got := asJSON(t, startResponse(fleet.Started{
+		State: fleet.Waking, Replicas: 1, Elapsed: 1500 * time.Millisecond, Message: "m", Blocked: fleet.Blocked{Reason: "PodsRefused", Message: "exceeded quota", Since: long},
+	}), "StartResponse")
+	want := map[string]any{
+		"state": "Waking", "replicas": 1.0, "scaled": false, "message": "m", "elapsedStartSeconds": 1.5,
+		"blocked": map[string]any{"reason": "PodsRefused", "message": "exceeded quota", "since": long.UTC().Format(time.RFC3339Nano)},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
