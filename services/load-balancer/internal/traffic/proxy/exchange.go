@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/genai"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
@@ -52,6 +53,7 @@ type exchange struct {
 	call      bool           // it is made for someone: a refusal is handed back, not written
 	refusal   *fault.Error   // that was
 	answered  message.Fields // of the answer that was sent, for the log
+	record    accesslog.Record
 }
 
 // run is the whole way of a request.
@@ -177,8 +179,8 @@ func (x *exchange) finish() {
 			x.p.o.Metrics.waited.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Observe(x.visit.Waited.Seconds())
 		}
 	}
-	record := x.record(now)
-	x.p.o.AccessLog.Add(&record)
+	x.record = x.recorded(now)
+	x.p.o.AccessLog.Add(&x.record)
 	x.untap()
 	x.logLine(now)
 	x.endTrace()

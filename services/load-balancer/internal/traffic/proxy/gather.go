@@ -144,6 +144,9 @@ func (r rest) Read(p []byte) (int, error) {
 }
 
 func isTimeout(err error) bool {
+	if err == nil || errors.Is(err, io.EOF) {
+		return false
+	}
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout()
 }

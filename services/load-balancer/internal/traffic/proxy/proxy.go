@@ -115,10 +115,12 @@ func (x *exchange) end() {
 	x.finish()
 }
 
+// recycle makes ready for the next request what this one needed memory for.
 func (x *exchange) recycle() {
 	clear(x.add)
 	clear(x.answerAdd)
-	*x = exchange{add: x.add[:0], answerAdd: x.answerAdd[:0], body: body{bytes: x.body.bytes[:0]}}
+	x.head.Reset()
+	*x = exchange{add: x.add[:0], answerAdd: x.answerAdd[:0], head: message.Response{Fields: x.head.Fields}, body: body{bytes: x.body.bytes[:0]}}
 	exchanges.Put(x)
 }
 

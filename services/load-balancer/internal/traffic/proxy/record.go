@@ -9,8 +9,8 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 )
 
-// record is what the access log is given of the exchange when it has ended. It makes no texts.
-func (x *exchange) record(now time.Time) accesslog.Record {
+// recorded is what the access log is given of the exchange when it has ended. It makes no texts.
+func (x *exchange) recorded(now time.Time) accesslog.Record {
 	if x.peer.Address == "" { // it was refused before its head was looked at
 		x.peer = x.c.Peer()
 	}
