@@ -213,7 +213,7 @@ func (x *exchange) finish() bool {
 			x.p.o.Metrics.waited.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Observe(x.visit.Waited.Seconds())
 		}
 	}
-	x.p.o.AccessLog.Add(x.record(now))
+	x.keep(now)
 	x.unlisten()
 	x.log(now)
 	if x.span.IsRecording() {

@@ -30,7 +30,7 @@ import (
 // told is an access log that hands on what it is told.
 type told chan accesslog.Record
 
-func (c told) Add(r accesslog.Record) { c <- r }
+func (c told) Add(r *accesslog.Record) { c <- *r }
 
 // waking is a waker whose application wakes at once, if its pod has an address.
 type waking func()

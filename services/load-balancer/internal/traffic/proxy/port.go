@@ -17,8 +17,9 @@ type Gate interface {
 }
 
 // AccessLog keeps what became of every request. Add must return at once, whatever becomes of the
-// record: it is called at the end of each exchange.
-type AccessLog interface{ Add(r accesslog.Record) }
+// record: it is called at the end of each exchange. It keeps nothing of the record, whose texts may be
+// views of buffers that are used again.
+type AccessLog interface{ Add(r *accesslog.Record) }
 
 // Sender sends a request to the pod at an address and returns the head of its answer. When ctx
 // ends, also later while the answer is read, the connection to the pod is closed at once. The

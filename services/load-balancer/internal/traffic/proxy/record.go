@@ -6,10 +6,23 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 )
+
+// spareRecords are used again: the access log keeps nothing of them.
+var spareRecords = sync.Pool{New: func() any { return new(accesslog.Record) }}
+
+// keep gives the access log its record.
+func (x *exchange) keep(now time.Time) {
+	r := spareRecords.Get().(*accesslog.Record) //nolint:forcetypeassert // the pool holds nothing else
+	*r = x.record(now)
+	x.p.o.AccessLog.Add(r)
+	*r = accesslog.Record{}
+	spareRecords.Put(r)
+}
 
 // record is what the access log is told of the exchange when it has ended. It makes no texts.
 func (x *exchange) record(now time.Time) accesslog.Record {

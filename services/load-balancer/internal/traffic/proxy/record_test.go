@@ -29,7 +29,7 @@ func (empty) Match(_, path string) (routing.Match[*dispatch.Application], error)
 func (empty) Find(routing.Application) (*dispatch.Application, bool) { return nil, false }
 func (open) Over(context.Context) (int, bool)                        { return 7, false }
 func (closed) Over(context.Context) (int, bool)                      { return 7, true }
-func (l *records) Add(r accesslog.Record)                            { l.all = append(l.all, r) }
+func (l *records) Add(r *accesslog.Record)                           { l.all = append(l.all, *r) }
 func (l *records) last() accesslog.Record                            { return l.all[len(l.all)-1] }
 
 func TestProxy_OneConnectionTooManyIsTold(t *testing.T) {
