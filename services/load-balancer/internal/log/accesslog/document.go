@@ -1,9 +1,9 @@
 package accesslog
 
 import (
-	"net/netip"
 	"strconv"
-	"strings"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/genai"
 )
 
 // Dataset names these documents among those of a data stream; another dataset's are none of ours.
@@ -22,61 +22,76 @@ type Origin struct {
 // Options say how records are written. Make them with NewOptions.
 type Options struct {
 	create string // the first line, up to the id
-	common string // members of every document
+	common string // members of every document, from behind the first time on to the event's id
 	kept   map[string]bool
+	clock  *clock
 }
 
 // NewOptions prepares what does not change from record to record. The values of the query
 // parameters that are named here are told.
 func NewOptions(origin Origin, parameters []string) Options {
-	o := Options{kept: make(map[string]bool, len(parameters))}
+	o := Options{clock: new(clock)}
+	if len(parameters) > 0 {
+		o.kept = make(map[string]bool, len(parameters))
+	}
 	for _, name := range parameters {
 		o.kept[name] = true
 	}
-	var w writer
-	w.raw(`{"create":{`)
-	w.text("_index", "logs-"+Dataset+"-"+origin.Namespace, maxHost)
-	w.name("_id")
-	o.create = string(w.b)
+	b := text([]byte(`{"create":{`), `"_index":"`, "logs-"+Dataset+"-"+origin.Namespace, maxHost)
+	o.create = string(append(b, `"_id":"`...))
 
-	w = writer{}
-	w.raw(`"ecs":{"version":"` + ecsVersion + `"},"data_stream":{"type":"logs","dataset":"` + Dataset + `",`)
-	w.text("namespace", origin.Namespace, maxHost)
-	w.end()
-	w.begin("host")
-	w.text("name", origin.Balancer, maxHost)
-	w.end()
-	w.raw(`"service":{"name":"load-balancer",`)
-	w.text("version", origin.Version, maxHost)
-	w.begin("node")
-	w.text("name", origin.Balancer, maxHost)
-	w.end()
-	w.end()
-	o.common = string(w.b)
+	b = append([]byte(nil), `"ecs":{"version":"`+ecsVersion+`"},"data_stream":{"type":"logs","dataset":"`+Dataset+`",`...)
+	b = closeObject(text(b, `"namespace":"`, origin.Namespace, maxHost), 0, 0)
+	b = object(b, `"host":{`, `"name":"`, origin.Balancer)
+	b = append(b, `"service":{"name":"load-balancer",`...)
+	b = text(b, `"version":"`, origin.Version, maxHost)
+	b = closeObject(object(b, `"node":{`, `"name":"`, origin.Balancer), 0, 0)
+	b = append(b, `"event":{"kind":"event","category":["web"],"type":["access"],"dataset":"`+Dataset+`","id":"`...)
+	o.common = string(b)
 	return o
 }
 
-// AppendEntry appends the record as two lines for _bulk: what to do, and the document.
+// object appends an object with one text, if that is known.
+func object(b []byte, object, name, value string) []byte {
+	from := len(b)
+	return closeObject(text(append(b, object...), name, value, maxHost), from, len(object))
+}
+
+// AppendEntry appends the record as two lines for _bulk: what to do, and the document. Nothing of the
+// record is kept.
 func AppendEntry(dst []byte, id string, r *Record, o Options) []byte {
-	w := writer{append(dst, o.create...)}
-	w.value(id, maxID)
-	w.b = append(w.b[:len(w.b)-1], "}}\n{"...)
-	from := len(w.b) + len(`"@timestamp":`)
-	w.time("@timestamp", r.ArrivedAt)
-	arrived := w.b[from:] // as it is written, with its comma
-	w.raw(o.common)
-	w.event(id, r, arrived)
-	w.message(r)
-	w.request(r, &o)
-	w.url(r, &o)
-	w.ends(r)
-	w.kubernetes(r)
-	w.hex("trace", r.TraceID[:])
-	w.hex("span", r.SpanID[:])
-	w.fault(r)
-	w.genAI(r)
-	w.nemesis(r)
-	return append(w.b[:len(w.b)-1], '}', '\n')
+	dst = append(dst, o.create...)
+	return o.document(appendText(dst, id, maxID), len(dst), r)
+}
+
+// AppendNumbered is AppendEntry with an id that is made here, of a prefix, which is plain ASCII, and a
+// number to the base 36.
+func AppendNumbered(dst []byte, prefix string, n uint64, r *Record, o Options) []byte {
+	dst = append(dst, o.create...)
+	return o.document(strconv.AppendUint(append(dst, prefix...), n, 36), len(dst), r)
+}
+
+// document appends what follows the id, which begins at from.
+func (o *Options) document(b []byte, from int, r *Record) []byte {
+	id := b[from:]
+	b = append(b, `"}}`+"\n"+`{"@timestamp":`...)
+	at := len(b)
+	b = o.clock.append(b, r.ArrivedAt)
+	arrived := b[at:] // as it is written, with its comma
+	b = append(append(b, o.common...), id...)
+	b = o.event(b, r, arrived)
+	b = message(b, r)
+	b = o.http(b, r)
+	b = o.url(b, r)
+	b = ends(b, r)
+	b = kubernetes(b, r)
+	b = hexID(b, `"trace":{"id":"`, r.TraceID[:])
+	b = hexID(b, `"span":{"id":"`, r.SpanID[:])
+	b = fault(b, r)
+	b = genAI(b, r)
+	b = nemesis(b, r)
+	b[len(b)-1] = '}'
+	return append(b, '\n')
 }
 
 // What became of a request, in event.action and error.type.
@@ -88,205 +103,42 @@ const (
 	errorCut        = "cut-off"     // the answer is not whole, or the tunnel broke
 )
 
-func (w *writer) event(id string, r *Record, arrived []byte) {
-	action := actionProxied
+// event ends the object that the common members have begun, behind the id.
+func (o *Options) event(b []byte, r *Record, arrived []byte) []byte {
+	became := `","action":"` + actionProxied + `","outcome":"`
 	switch {
 	case r.Refusal != "":
-		action = actionRefused
+		became = `","action":"` + actionRefused + `","outcome":"`
 	case r.Status == 0:
-		action = actionAbandoned
+		became = `","action":"` + actionAbandoned + `","outcome":"`
 	}
-	outcome := "success"
+	b = append(b, became...)
+	outcome := `success","start":`
 	if r.ShownStatus() >= 400 || r.Error != "" {
-		outcome = "failure"
+		outcome = `failure","start":`
 	}
-	w.raw(`"event":{"kind":"event","category":["web"],"type":["access"],"dataset":"` + Dataset + `",`)
-	w.text("id", id, maxID)
-	w.text("action", action, maxWord)
-	w.text("outcome", outcome, maxWord)
-	w.name("start")
-	w.b = append(w.b, arrived...)
-	w.time("end", r.ArrivedAt.Add(r.Took))
-	w.number("duration", int64(r.Took))
-	w.end()
+	b = append(append(b, outcome...), arrived...)
+	b = o.clock.append(append(b, `"end":`...), r.ArrivedAt.Add(r.Took))
+	return append(strconv.AppendInt(append(b, `"duration":`...), int64(r.Took), 10), `},`...)
 }
 
 // message is the request in a line, for those who look at a list.
-func (w *writer) message(r *Record) {
-	w.raw(`"message":"`)
-	w.b = appendText(w.b, r.Method, maxWord)
-	w.b = append(w.b, ' ')
-	w.b = appendText(w.b, r.Path, maxShown)
-	w.b = append(w.b, ' ')
-	w.b = strconv.AppendInt(w.b, int64(r.ShownStatus()), 10)
-	w.raw(`",`)
+func message(b []byte, r *Record) []byte {
+	b = appendText(append(b, `"message":"`...), r.Method, maxWord)
+	b = appendText(append(b, ' '), r.Path, maxShown)
+	return append(appendInt(append(b, ' '), int64(r.ShownStatus())), `",`...)
 }
 
-func (w *writer) request(r *Record, o *Options) {
-	w.begin("http")
-	w.text("version", r.Version, maxWord)
-	w.begin("request")
-	w.text("id", r.RequestID, maxID)
-	w.text("method", r.Method, maxWord)
-	w.mimeType(r.RequestType)
-	if r.Referrer != "" {
-		w.raw(`"referrer":"`)
-		w.b = o.address(w.b, r.Referrer, maxReferrer)
-		w.raw(`",`)
-	}
-	w.bodyBytes(r.RequestBytes)
-	w.headers(r.RequestHeaders, o)
-	w.end()
-	w.begin("response")
-	w.number("status_code", int64(r.ShownStatus()))
-	w.mimeType(r.ResponseType)
-	if r.Status != 0 && r.Refusal == "" { // what a refusal says is not counted
-		w.bodyBytes(r.ResponseBytes)
-	}
-	w.headers(r.ResponseHeaders, o)
-	w.end()
-	w.end()
+func kubernetes(b []byte, r *Record) []byte {
+	const name = `"kubernetes":{`
+	from := len(b)
+	b = text(append(b, name...), `"namespace":"`, r.Application.Namespace, maxHost)
+	b = object(b, `"deployment":{`, `"name":"`, r.Application.Deployment)
+	b = object(b, `"pod":{`, `"name":"`, r.Pod)
+	return closeObject(b, from, len(name))
 }
 
-func (w *writer) bodyBytes(n int64) {
-	w.begin("body")
-	w.number("bytes", n)
-	w.end()
-}
-
-// mimeType writes a media type without its parameters, in lower case.
-func (w *writer) mimeType(value string) {
-	if semicolon := strings.IndexByte(value, ';'); semicolon >= 0 {
-		value = value[:semicolon]
-	}
-	value = strings.Trim(value, " \t")
-	from := len(w.b)
-	w.text("mime_type", value, maxType)
-	for i, c := range w.b[from:] {
-		if c >= 'A' && c <= 'Z' {
-			w.b[from+i] = c + 'a' - 'A'
-		}
-	}
-}
-
-func (w *writer) headers(all []Header, o *Options) {
-	if len(all) == 0 {
-		return
-	}
-	w.begin("headers")
-	for _, h := range all {
-		w.name(h.Name)
-		w.b = append(w.b, '[')
-		for _, value := range h.Values[:min(len(h.Values), maxValues)] {
-			if isAddress(h.Name) {
-				w.b = append(w.b, '"')
-				w.b = o.address(w.b, value, maxHeader)
-				w.b = append(w.b, '"', ',')
-				continue
-			}
-			w.value(value, maxHeader)
-		}
-		if last := len(w.b) - 1; w.b[last] == ',' {
-			w.b = w.b[:last]
-		}
-		w.b = append(w.b, ']', ',')
-	}
-	w.end()
-}
-
-func (w *writer) url(r *Record, o *Options) {
-	w.begin("url")
-	w.text("path", r.Path, maxPath)
-	var query []byte // as it is written
-	if r.Query != "" {
-		w.raw(`"query":"`)
-		from := len(w.b)
-		w.b = o.query(w.b, r.Query, maxQuery)
-		query = w.b[from:]
-		w.raw(`",`)
-	}
-	if r.Path != "" {
-		w.raw(`"original":"`)
-		w.b = appendText(w.b, r.Path, maxPath)
-		switch left := maxOriginal - len(r.Path) - 1; {
-		case len(query) == 0 || left <= 0:
-		case len(query)+2 <= left:
-			w.b = append(append(w.b, '?'), query...)
-		default:
-			w.b = o.query(append(w.b, '?'), r.Query, left)
-		}
-		w.raw(`",`)
-	}
-	domain, port := hostPort(withoutUser(r.Host))
-	w.text("domain", domain, maxHost)
-	w.positive("port", int64(port))
-	w.text("scheme", r.Scheme, maxWord)
-	w.end()
-}
-
-// hostPort divides a host from a port that stands in its usual form.
-func hostPort(host string) (string, uint16) {
-	colon := strings.LastIndexByte(host, ':')
-	if colon < 0 || colon+1 == len(host) || host[colon+1] == '0' || host[colon+1] == '+' || strings.HasSuffix(host, "]") {
-		return host, 0
-	}
-	port, err := strconv.ParseUint(host[colon+1:], 10, 16)
-	if err != nil {
-		return host, 0
-	}
-	return host[:colon], uint16(port)
-}
-
-// ends writes who asked, by way of whom, and which pod answered.
-func (w *writer) ends(r *Record) {
-	w.begin("client")
-	w.text("address", r.Client, maxWord)
-	w.ip(r.Client)
-	if r.Client == r.Peer { // else only the last proxy knows it
-		w.positive("port", int64(r.PeerPort))
-	}
-	w.end()
-	w.begin("source")
-	w.text("address", r.Peer, maxWord)
-	w.ip(r.Peer)
-	w.positive("port", int64(r.PeerPort))
-	w.end()
-	w.begin("destination")
-	address, port := hostPort(r.Address)
-	address = strings.TrimSuffix(strings.TrimPrefix(address, "["), "]")
-	w.text("address", address, maxHost)
-	w.ip(address)
-	w.positive("port", int64(port))
-	w.end()
-	w.begin("user_agent")
-	w.text("original", r.UserAgent, maxAgent)
-	w.end()
-}
-
-// ip writes an address that is one: Elasticsearch refuses documents with others.
-func (w *writer) ip(address string) {
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
-		return
-	}
-	w.raw(`"ip":"`)
-	w.b = ip.Unmap().WithZone("").AppendTo(w.b)
-	w.raw(`",`)
-}
-
-func (w *writer) kubernetes(r *Record) {
-	w.begin("kubernetes")
-	w.text("namespace", r.Application.Namespace, maxHost)
-	w.begin("deployment")
-	w.text("name", r.Application.Deployment, maxHost)
-	w.end()
-	w.begin("pod")
-	w.text("name", r.Pod, maxHost)
-	w.end()
-	w.end()
-}
-
-func (w *writer) fault(r *Record) {
+func fault(b []byte, r *Record) []byte {
 	kind := r.Refusal
 	switch {
 	case kind != "":
@@ -294,54 +146,58 @@ func (w *writer) fault(r *Record) {
 		kind = errorGone
 	case r.Error != "":
 		kind = errorCut
+	default:
+		return b
 	}
-	w.begin("error")
-	w.text("type", kind, maxWord)
-	w.text("message", r.Error, maxError)
-	w.end()
+	b = text(append(b, `"error":{`...), `"type":"`, kind, maxWord)
+	b = text(b, `"message":"`, r.Error, maxError)
+	return closeObject(b, 0, 0)
 }
 
-func (w *writer) genAI(r *Record) {
-	w.begin("gen_ai")
-	w.begin("response")
-	w.text("model", r.GenAI.Model, maxType)
-	w.end()
-	w.begin("usage")
-	w.positive("input_tokens", r.GenAI.InputTokens)
-	w.positive("output_tokens", r.GenAI.OutputTokens)
-	w.end()
-	w.end()
+func genAI(b []byte, r *Record) []byte {
+	const name, response, usage = `"gen_ai":{`, `"response":{`, `"usage":{`
+	if r.GenAI == (genai.Facts{}) {
+		return b
+	}
+	from := len(b)
+	b = text(append(append(b, name...), response...), `"model":"`, r.GenAI.Model, maxType)
+	b = closeObject(b, from+len(name), len(response))
+	at := len(b)
+	b = positive(append(b, usage...), `"input_tokens":`, r.GenAI.InputTokens)
+	b = positive(b, `"output_tokens":`, r.GenAI.OutputTokens)
+	return closeObject(closeObject(b, at, len(usage)), from, len(name))
 }
 
-// nemesis writes what the Elastic Common Schema has no field for.
-func (w *writer) nemesis(r *Record) {
-	w.begin("nemesis")
+// nemesis appends what the Elastic Common Schema has no field for.
+func nemesis(b []byte, r *Record) []byte {
+	b = append(b, `"nemesis":{`...)
 	if r.Application.Deployment != "" {
-		w.raw(`"application":"`)
-		w.b = appendText(w.b, r.Application.Namespace, maxHost)
-		w.b = append(w.b, '/')
-		w.b = appendText(w.b, r.Application.Deployment, maxHost)
-		w.raw(`",`)
+		b = appendText(append(b, `"application":"`...), r.Application.Namespace, maxHost)
+		b = appendText(append(b, '/'), r.Application.Deployment, maxHost)
+		b = append(b, `",`...)
 	}
 	if r.Address != "" {
-		w.raw(`"target":"http://`)
-		w.b = appendText(w.b, r.Address, maxHost)
-		w.b = appendText(w.b, r.PodPath, maxPath-maxHost)
-		w.raw(`",`)
+		b = appendText(append(b, `"target":"http://`...), r.Address, maxHost)
+		b = appendText(b, r.PodPath, maxPath-maxHost)
+		b = append(b, `",`...)
 	}
-	w.text("policy", r.Policy, maxHost)
-	w.number("tries", int64(r.Tries))
-	w.begin("wakeup")
-	w.text("id", r.WakeUp, maxID)
-	w.end()
-	w.text("refusal", r.Refusal, maxWord)
-	w.name("sample_rate")
-	w.b = append(strconv.AppendFloat(w.b, r.rate(), 'f', -1, 64), ',')
-	w.span("latency", r.Took)
-	w.span("wait", r.Waited)
-	w.span("upstream", r.Upstream)
-	w.span("time_to_first_byte", r.FirstByte)
-	w.end()
+	b = text(b, `"policy":"`, r.Policy, maxHost)
+	b = number(b, `"tries":`, int64(r.Tries))
+	if r.WakeUp != "" {
+		b = appendText(append(b, `"wakeup":{"id":"`...), r.WakeUp, maxID)
+		b = append(b, `"},`...)
+	}
+	b = text(b, `"refusal":"`, r.Refusal, maxWord)
+	if rate := r.rate(); rate == 1 {
+		b = append(b, `"sample_rate":1,`...)
+	} else {
+		b = append(strconv.AppendFloat(append(b, `"sample_rate":`...), rate, 'f', -1, 64), ',')
+	}
+	b = millis(b, `"latency":{"ms":`, r.Took)
+	b = millis(b, `"wait":{"ms":`, r.Waited)
+	b = millis(b, `"upstream":{"ms":`, r.Upstream)
+	b = millis(b, `"time_to_first_byte":{"ms":`, r.FirstByte)
+	return closeObject(b, 0, 0)
 }
 
 func (r *Record) rate() float64 {

@@ -1,101 +1,89 @@
 package accesslog
 
 import (
+	"encoding/binary"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 )
 
-// writer appends one JSON object after the other's members. Every member ends with a comma, which
-// the end of its object replaces: nobody must know which of them is the last.
-type writer struct{ b []byte }
+// What follows appends JSON members to a buffer. Every member ends with a comma, which the end of its
+// object replaces: nobody must know which of them is the last. The names of members come with what
+// stands around them (`"path":"`), so that each is one copy.
 
-func (w *writer) raw(s string)      { w.b = append(w.b, s...) }
-func (w *writer) name(name string)  { w.b = append(append(append(w.b, '"'), name...), '"', ':') }
-func (w *writer) begin(name string) { w.name(name); w.b = append(w.b, '{') }
-
-// end closes an object. One that has no member is left out, with its name.
-func (w *writer) end() {
-	if last := len(w.b) - 1; w.b[last] == ',' {
-		w.b = append(w.b[:last], '}', ',')
-		return
+// text appends a text that is known; name ends with the opening quote.
+func text(b []byte, name, value string, limit int) []byte {
+	if value == "" {
+		return b
 	}
-	i := len(w.b) - len(`":{`) - 1
-	for w.b[i] != '"' {
-		i--
+	return append(appendText(append(b, name...), value, limit), `",`...)
+}
+
+func number(b []byte, name string, n int64) []byte {
+	return append(appendInt(append(b, name...), n), ',')
+}
+
+// appendInt is strconv's, but quicker for small numbers, which most are.
+func appendInt(b []byte, n int64) []byte {
+	switch {
+	case n >= 0 && n < 10:
+		return append(b, byte('0'+n))
+	case n >= 100 && n < 1000:
+		return append(b, byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10))
 	}
-	w.b = w.b[:i]
+	return strconv.AppendInt(b, n, 10)
 }
 
-// text writes a text that is known.
-func (w *writer) text(name, value string, limit int) {
-	if value != "" {
-		w.name(name)
-		w.value(value, limit)
+// positive appends a number that is 0 when it is not known.
+func positive(b []byte, name string, n int64) []byte {
+	if n <= 0 {
+		return b
 	}
+	return number(b, name, n)
 }
 
-func (w *writer) value(s string, limit int) {
-	w.b = append(w.b, '"')
-	w.b = appendText(w.b, s, limit)
-	w.b = append(w.b, '"', ',')
-}
-
-func (w *writer) number(name string, n int64) {
-	w.name(name)
-	w.b = append(strconv.AppendInt(w.b, n, 10), ',')
-}
-
-// positive writes a number that is 0 when it is not known.
-func (w *writer) positive(name string, n int64) {
-	if n > 0 {
-		w.number(name, n)
+// closeObject ends an object whose name begins at from and has so many bytes, with the brace. One that
+// has no member is left out, with its name.
+func closeObject(b []byte, from, name int) []byte {
+	if len(b) == from+name {
+		return b[:from]
 	}
+	b[len(b)-1] = '}'
+	return append(b, ',')
 }
 
-// span writes a duration that is 0 when it is not known, in milliseconds, as the object that holds
+// millis appends a duration that is 0 when it is not known, in milliseconds, as the object that holds
 // them: its unit stands in the field's name.
-func (w *writer) span(name string, d time.Duration) {
-	if d > 0 {
-		w.name(name)
-		w.raw(`{"ms":`)
-		w.milliseconds(d)
-		w.raw(`},`)
+func millis(b []byte, name string, d time.Duration) []byte {
+	if d <= 0 {
+		return b
 	}
-}
-
-func (w *writer) milliseconds(d time.Duration) {
+	b = append(b, name...)
 	us := d.Microseconds()
-	w.b = strconv.AppendInt(w.b, us/1000, 10)
+	b = appendInt(b, us/1000)
 	if part := us % 1000; part > 0 {
-		w.b = append(w.b, '.', byte('0'+part/100), byte('0'+part/10%10), byte('0'+part%10))
+		b = append(b, '.', byte('0'+part/100), byte('0'+part/10%10), byte('0'+part%10))
 	}
-}
-
-func (w *writer) time(name string, t time.Time) {
-	w.name(name)
-	w.b = append(w.b, '"')
-	w.b = t.UTC().AppendFormat(w.b, time.RFC3339Nano)
-	w.b = append(w.b, '"', ',')
+	return append(b, `},`...)
 }
 
 const digits = "0123456789abcdef"
 
-// hex writes an id that is all zeros when there is none.
-func (w *writer) hex(name string, id []byte) {
+// hexID appends an id that is all zeros when there is none.
+func hexID(b []byte, name string, id []byte) []byte {
+	var any byte
 	for _, c := range id {
-		if c != 0 {
-			w.begin(name)
-			w.raw(`"id":"`)
-			for _, c := range id {
-				w.b = append(w.b, digits[c>>4], digits[c&15])
-			}
-			w.raw(`",`)
-			w.end()
-			return
-		}
+		any |= c
 	}
+	if any == 0 {
+		return b
+	}
+	b = append(b, name...)
+	for _, c := range id {
+		b = append(b, digits[c>>4], digits[c&15])
+	}
+	return append(b, `"},`...)
 }
 
 // plain tells which bytes stand in a JSON string as they are.
@@ -107,11 +95,47 @@ var plain = func() (table [256]bool) {
 }()
 
 // appendText appends what stands between the quotes of a JSON string: s, of at most limit bytes.
-// What is no UTF-8 becomes U+FFFD.
+// What is no UTF-8 becomes U+FFFD. Nearly all texts are plain, so it copies first and looks then.
 func appendText(b []byte, s string, limit int) []byte {
 	if len(s) > limit {
 		s = whole(s[:limit])
 	}
+	from := len(b)
+	b = append(b, s...)
+	if isPlain(b[from:]) {
+		return b
+	}
+	return escape(b[:from], s)
+}
+
+// isPlain tells whether all bytes are plain, eight at a time.
+func isPlain(b []byte) bool {
+	if len(b) < 8 {
+		for _, c := range b {
+			if !plain[c] {
+				return false
+			}
+		}
+		return true
+	}
+	for ; len(b) > 8; b = b[min(8, len(b)-8):] { // the last eight overlap those before
+		if !arePlain(binary.LittleEndian.Uint64(b)) {
+			return false
+		}
+	}
+	return arePlain(binary.LittleEndian.Uint64(b))
+}
+
+// arePlain tells of eight bytes whether none is a control character, a quote, a backslash or beyond
+// ASCII: each leaves the top bit of its byte.
+func arePlain(x uint64) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	control, quote, slash := (x-' '*ones)&^x, x^'"'*ones, x^'\\'*ones
+	return (x|control|(quote-ones)&^quote|(slash-ones)&^slash)&tops == 0
+}
+
+// escape appends a text in which some byte is not plain.
+func escape(b []byte, s string) []byte {
 	from := 0
 	for i := 0; i < len(s); {
 		c := s[i]

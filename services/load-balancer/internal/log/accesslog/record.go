@@ -3,7 +3,8 @@
 //
 // A Record is what every keeper of the log is given at the end of an exchange. It holds values and
 // strings as the exchange had them, and nothing that must be made for it: texts such as a URL are
-// put together by who writes, so that the request path pays for copies of strings and no more.
+// put together by who writes. Its strings may be views of the exchange's buffers, valid until the
+// keeper returns: who keeps one copies it.
 //
 // AppendEntry writes a record as the two lines that Elasticsearch's _bulk takes, the second an
 // Elastic Common Schema document; Decode reads such a document back. What must not be told is left

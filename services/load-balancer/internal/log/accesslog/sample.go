@@ -9,7 +9,9 @@ import (
 // Sampler chooses which records are kept. What tells of trouble always is: answers from 500 on,
 // refusals, requests that broke off, and those that waited for a wake-up. The zero value keeps all.
 type Sampler struct {
-	rates map[Application]float64 // of no application: for all others
+	own     map[Application]float64 // rates of single applications
+	limited bool                    // else all of the others are kept
+	others  float64
 }
 
 // maxRates bounds the list of applications with a rate of their own.
@@ -20,7 +22,7 @@ const samplerAllowed = "must be a share from 0 to 1 for all, or namespace/deploy
 // ParseSampler reads the setting that is named: a rate for all, rates for single applications, or
 // both.
 func ParseSampler(field, text string) (Sampler, error) {
-	s := Sampler{rates: map[Application]float64{}}
+	rates := map[Application]float64{} // of no application: for all others
 	for item := range strings.SplitSeq(text, ",") {
 		item = strings.TrimSpace(item)
 		app, value, ok := Application{}, item, true
@@ -29,11 +31,17 @@ func ParseSampler(field, text string) (Sampler, error) {
 			app, ok = applicationOf(strings.TrimSpace(name))
 		}
 		rate, err := strconv.ParseFloat(value, 64)
-		_, twice := s.rates[app]
-		if err != nil || !(rate >= 0 && rate <= 1) || !ok || twice || len(s.rates) > maxRates { // also refuses NaN
+		_, twice := rates[app]
+		if err != nil || !(rate >= 0 && rate <= 1) || !ok || twice || len(rates) > maxRates { // also refuses NaN
 			return Sampler{}, fmt.Errorf("%s: %q is not allowed: %s", field, item, samplerAllowed)
 		}
-		s.rates[app] = rate
+		rates[app] = rate
+	}
+	var s Sampler
+	s.others, s.limited = rates[Application{}]
+	delete(rates, Application{})
+	if len(rates) > 0 {
+		s.own = rates
 	}
 	return s, nil
 }
@@ -60,10 +68,13 @@ func (s *Sampler) Keep(r *Record, random func() float64) bool {
 	if r.ShownStatus() >= 500 || r.Refusal != "" || r.WakeUp != "" || r.Error != "" {
 		return true
 	}
-	rate, ok := s.rates[r.Application]
-	if !ok {
-		if rate, ok = s.rates[Application{}]; !ok {
-			return true
+	rate := 1.0
+	if s.limited {
+		rate = s.others
+	}
+	if s.own != nil {
+		if own, ok := s.own[r.Application]; ok {
+			rate = own
 		}
 	}
 	if rate < 1 {

@@ -91,7 +91,7 @@ func FuzzParseSampler(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for app, rate := range s.rates {
+		for app, rate := range s.own {
 			r := Record{Status: 200, Application: app}
 			if !(rate >= 0 && rate <= 1) || s.Keep(&r, never) != (rate == 1) {
 				t.Errorf("%v at %v", app, rate)

@@ -96,7 +96,7 @@ func TestElasticsearch_SearchFindsWhatTheJournalFinds(t *testing.T) {
 	})
 	all := records(300)
 	for _, r := range all {
-		log.Add(r)
+		log.Add(&r)
 	}
 	if err := kept.Flush(t.Context()); err != nil {
 		t.Fatal(err)

@@ -28,11 +28,9 @@ func NewIDs(identity string, startedAt time.Time) *IDs {
 	return &IDs{prefix: strconv.FormatUint(hash.Sum64(), 36) + "." + strconv.FormatInt(startedAt.UnixNano(), 36) + "."}
 }
 
-// Next is one; it has at most 40 characters.
-func (i *IDs) Next() string {
-	var room [48]byte
-	return string(strconv.AppendUint(append(room[:0], i.prefix...), i.last.Add(1), 36))
-}
+// Next is one, as a prefix and a number to the base 36: who writes it makes no text for it. It has at
+// most 40 characters.
+func (i *IDs) Next() (prefix string, number uint64) { return i.prefix, i.last.Add(1) }
 
 // Options of a journal.
 type Options struct {
@@ -65,14 +63,17 @@ func New(o Options) *Journal {
 	}
 }
 
-// Add writes a record as an entry and offers it to the spool, which never waits.
+// Add writes a record as an entry and offers it to the spool, which never waits. It notes its sample
+// rate in the record, and keeps nothing of it: the texts in it may be views of buffers that are used
+// again once Add has returned.
 func (j *Journal) Add(r *accesslog.Record) {
 	if !j.o.Sampler.Keep(r, j.o.Random) {
 		return
 	}
 	buffer := j.buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
-	*buffer = accesslog.AppendEntry((*buffer)[:0], j.o.IDs.Next(), r, j.o.Entries)
-	j.o.Spool.Offer(*buffer)
+	prefix, number := j.o.IDs.Next()
+	*buffer = accesslog.AppendNumbered((*buffer)[:0], prefix, number, r, j.o.Entries)
+	j.o.Spool.OfferOwn(*buffer)
 	if cap(*buffer) <= maxKept {
 		j.buffers.Put(buffer)
 	}

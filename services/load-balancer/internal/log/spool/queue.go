@@ -15,7 +15,8 @@ type chunk struct {
 	began   time.Time // when the first of them came
 }
 
-var chunks = sync.Pool{New: func() any { return &chunk{data: make([]byte, 0, chunkBytes)} }}
+// maxSpare is how many empty chunks are kept for what comes.
+const maxSpare = 4
 
 // queue holds what was offered and is not on the disk yet. Who offers holds its lock for the time of
 // a copy, and never waits for the disk.
@@ -26,7 +27,8 @@ type queue struct {
 
 	mu      sync.Mutex
 	filling []*chunk
-	bytes   int64 // also those that the writer has taken and not written
+	spare   []*chunk // empty
+	bytes   int64    // also those that the writer has taken and not written
 	records int64
 	offered uint64 // records that were taken in, ever
 	asleep  bool   // the writer waits for the next entry
@@ -46,7 +48,7 @@ func (q *queue) put(entry []byte) string {
 	}
 	n, hurry := len(q.filling), false
 	if n == 0 || len(q.filling[n-1].data)+len(entry) > chunkBytes {
-		c := chunks.Get().(*chunk) //nolint:forcetypeassert // the pool holds nothing else
+		c := q.fresh()
 		c.began = q.now()
 		q.filling = append(q.filling, c)
 		hurry = n > 0
@@ -67,6 +69,17 @@ func (q *queue) put(entry []byte) string {
 	return ""
 }
 
+// fresh is an empty chunk.
+func (q *queue) fresh() *chunk {
+	n := len(q.spare) - 1
+	if n < 0 {
+		return &chunk{data: make([]byte, 0, chunkBytes)}
+	}
+	c := q.spare[n]
+	q.spare = q.spare[:n]
+	return c
+}
+
 // hurry has the writer come now.
 func (q *queue) hurry() {
 	select {
@@ -75,27 +88,28 @@ func (q *queue) hurry() {
 	}
 }
 
-// take hands out all that waits, and whether that is all that will ever come; the chunks stay in the account until they are released. When there is
-// nothing, the next entry calls the writer at once.
-func (q *queue) take(into []*chunk) ([]*chunk, bool) {
+// take hands out all that waits, and whether that is all that will ever come; the chunks stay in the
+// account until they are released. When there is nothing, and the writer goes to sleep, the next entry
+// calls it at once.
+func (q *queue) take(into []*chunk, sleeps bool) ([]*chunk, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	into = append(into[:0], q.filling...)
 	clear(q.filling)
 	q.filling = q.filling[:0]
-	q.asleep = len(into) == 0
+	q.asleep = sleeps && len(into) == 0
 	return into, q.closed
 }
 
 // release takes a chunk out of the account. What it held is on the disk, or lost.
 func (q *queue) release(c *chunk) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.bytes -= int64(len(c.data))
 	q.records -= int64(c.records)
-	q.mu.Unlock()
 	c.records = 0
-	if c.data = c.data[:0]; cap(c.data) <= 2*chunkBytes {
-		chunks.Put(c)
+	if c.data = c.data[:0]; cap(c.data) <= 2*chunkBytes && len(q.spare) < maxSpare {
+		q.spare = append(q.spare, c)
 	}
 }
 

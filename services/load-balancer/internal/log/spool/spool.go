@@ -9,8 +9,8 @@
 // files with tail and jq. Segments are files of about 16 MiB, <number>.ndjson, that are only added
 // to; a place is a segment and an offset.
 //
-// What it promises: an entry that Offer took is written at once when the writer is idle, else within
-// some milliseconds; a process that is killed loses what sat in the queue, and no more. Files are
+// What it promises: an entry that Offer took is written at once after a pause, else within some
+// milliseconds, together with those that came meanwhile; a process that is killed loses what sat in the queue, and no more. Files are
 // flushed to the device when a segment is full and at the end, so a node that dies may lose the last
 // seconds. What is full loses and counts: the queue what is offered, the files their oldest segment.
 // A shipper that was killed ships again what it did not acknowledge.
@@ -129,8 +129,17 @@ func (s *Spool) load() error {
 // Offer takes an entry in and returns at once: true, or false when it is lost, which is counted. It
 // copies the entry.
 func (s *Spool) Offer(entry []byte) bool {
+	if _, _, ok := split(entry); !ok {
+		s.metrics.drop(dropMalformed, 1, int64(len(entry)))
+		return false
+	}
+	return s.OfferOwn(entry)
+}
+
+// OfferOwn is Offer for who writes nothing but whole entries: only its length is looked at.
+func (s *Spool) OfferOwn(entry []byte) bool {
 	reason := dropMalformed
-	if _, _, ok := split(entry); ok {
+	if n := len(entry); n > 0 && n <= maxEntry {
 		reason = s.queue.put(entry)
 	}
 	if reason != "" {

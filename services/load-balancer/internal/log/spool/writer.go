@@ -8,9 +8,11 @@ import (
 )
 
 const (
-	// linger is how long the writer gathers after it has written, so that under load many entries
-	// share a write. What comes after a pause is written at once.
-	linger = 10 * time.Millisecond
+	// linger is how long the writer gathers after it has written, so that many entries share a write.
+	// It looks again by itself for a while before it goes to sleep: to wake it costs who offers an entry
+	// more than to write that. What comes after a longer pause is written at once.
+	linger     = 10 * time.Millisecond
+	sleepAfter = 100 // looks at an empty queue
 
 	// How long it waits before it tries again to write.
 	firstRetry = 100 * time.Millisecond
@@ -24,14 +26,19 @@ func (s *Spool) write() {
 	var taken []*chunk
 	pause := time.NewTimer(linger)
 	defer pause.Stop()
-	for {
+	for empty := sleepAfter; ; {
 		var closed bool
-		if taken, closed = s.queue.take(taken); len(taken) == 0 {
-			if closed {
-				return
-			}
+		taken, closed = s.queue.take(taken, empty >= sleepAfter)
+		switch {
+		case len(taken) > 0:
+			empty = 0
+		case closed:
+			return
+		case empty >= sleepAfter:
 			<-s.queue.wake
 			continue
+		default:
+			empty++
 		}
 		for _, c := range taken {
 			if !s.keep(c) {
