@@ -9,11 +9,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"k8s.io/client-go/rest"
 
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 )
 
 // boot runs the real service on a port of its own until the test ends.
@@ -37,13 +37,7 @@ func boot(t *testing.T, config *rest.Config, change func(*Settings)) (address st
 	go func() { ended <- a.Run(ctx) }()
 	stop = sync.OnceValue(func() error {
 		cancel()
-		select {
-		case err := <-ended:
-			return err
-		case <-time.After(20 * time.Second):
-			t.Error("it does not end")
-			return nil
-		}
+		return testwait.Receive(t, "it ends", ended)
 	})
 	t.Cleanup(func() {
 		if err := stop(); err != nil {

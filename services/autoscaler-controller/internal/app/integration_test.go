@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
 )
 
@@ -64,20 +65,8 @@ func setUp(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	s := &stage{config: config, kube: kube, namespace: ns, address: address, client: client}
-	eventually(t, "ready", func() bool { status, _ := get(t, address+"/readyz"); return status == http.StatusOK })
+	testwait.Until(t, "ready", func() bool { status, _ := get(t, address+"/readyz"); return status == http.StatusOK })
 	return s
-}
-
-// eventually polls: what is waited for tells nobody outside.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !holds() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not %s within 30 s", what)
-		}
-		<-time.After(10 * time.Millisecond)
-	}
 }
 
 func (s *stage) deploy(t *testing.T, name string) {
@@ -154,7 +143,7 @@ func TestIntegration_WakesAndSleeps(t *testing.T) {
 	s := setUp(t)
 	s.deploy(t, "app")
 	s.name(t, "app", 2)
-	eventually(t, "known and asleep", func() bool {
+	testwait.Until(t, "known and asleep", func() bool {
 		a := s.application(t, "app")
 		return a != nil && a.State == autoscaler.ApplicationStateAsleep
 	})
@@ -165,8 +154,8 @@ func TestIntegration_WakesAndSleeps(t *testing.T) {
 		t.Fatalf("start: %v %+v", err, started)
 	}
 	t.Logf("the start call took %v", time.Since(began))
-	eventually(t, "awake", func() bool { return s.application(t, "app").State == autoscaler.ApplicationStateAwake })
-	eventually(t, "asleep again", func() bool { return s.application(t, "app").State == autoscaler.ApplicationStateAsleep })
+	testwait.Until(t, "awake", func() bool { return s.application(t, "app").State == autoscaler.ApplicationStateAwake })
+	testwait.Until(t, "asleep again", func() bool { return s.application(t, "app").State == autoscaler.ApplicationStateAsleep })
 	a := s.application(t, "app")
 	if a.LastWakeUp == nil || a.LastDecision == nil {
 		t.Fatalf("got %+v", a)
@@ -246,19 +235,19 @@ func TestIntegration_TheDeploymentIsDeletedMeanwhile(t *testing.T) {
 	s := setUp(t)
 	s.deploy(t, "app")
 	s.name(t, "app", 100)
-	eventually(t, "asleep", func() bool {
+	testwait.Until(t, "asleep", func() bool {
 		a := s.application(t, "app")
 		return a != nil && a.State == autoscaler.ApplicationStateAsleep
 	})
 	if err := s.kube.AppsV1().Deployments(s.namespace).Delete(t.Context(), "app", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "unknown", func() bool { return s.application(t, "app").State == autoscaler.ApplicationStateUnknown })
+	testwait.Until(t, "unknown", func() bool { return s.application(t, "app").State == autoscaler.ApplicationStateUnknown })
 	started, err := s.client.StartApplicationWithResponse(t.Context(), s.namespace, "app", autoscaler.StartRequest{Balancer: "lb", Waiting: 1})
 	if err != nil || started.StatusCode() != http.StatusConflict || !strings.Contains(string(started.Body), "does not exist") {
 		t.Errorf("start: %v %s", err, started.Body)
 	}
-	eventually(t, "told in a condition", func() bool {
+	testwait.Until(t, "told in a condition", func() bool {
 		object, err := s.direct(t).GetCustomAutoscalerWithResponse(t.Context(), s.namespace, "app")
 		if err != nil || object.JSON200 == nil || object.JSON200.Status == nil || object.JSON200.Status.Conditions == nil {
 			return false
@@ -268,7 +257,7 @@ func TestIntegration_TheDeploymentIsDeletedMeanwhile(t *testing.T) {
 		})
 	})
 	s.deploy(t, "app")
-	eventually(t, "asleep again", func() bool { return s.application(t, "app").State == autoscaler.ApplicationStateAsleep })
+	testwait.Until(t, "asleep again", func() bool { return s.application(t, "app").State == autoscaler.ApplicationStateAsleep })
 }
 
 func TestIntegration_ScaledByHandBelowMinAndBeyondMax(t *testing.T) {
@@ -289,10 +278,10 @@ func TestIntegration_ScaledByHandBelowMinAndBeyondMax(t *testing.T) {
 		}
 	}
 	bound(`{"spec":{"minReplicas":1,"maxReplicas":2}}`)
-	eventually(t, "up to minReplicas", func() bool { a := s.application(t, "app"); return a != nil && a.Replicas == 1 })
-	eventually(t, "awake", func() bool { return s.application(t, "app").State == autoscaler.ApplicationStateAwake })
+	testwait.Until(t, "up to minReplicas", func() bool { a := s.application(t, "app"); return a != nil && a.Replicas == 1 })
+	testwait.Until(t, "awake", func() bool { return s.application(t, "app").State == autoscaler.ApplicationStateAwake })
 	scale(4)
-	eventually(t, "down to maxReplicas", func() bool { return s.application(t, "app").Replicas == 2 })
+	testwait.Until(t, "down to maxReplicas", func() bool { return s.application(t, "app").Replicas == 2 })
 	if d := s.application(t, "app").LastDecision; s.alone(t) && (d == nil || d.Trigger != "Bounds" || d.From != 4 || d.To != 2) {
 		t.Errorf("the last decision is %+v", d)
 	}

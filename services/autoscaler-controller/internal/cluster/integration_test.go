@@ -24,6 +24,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
@@ -81,13 +82,8 @@ func TestIntegration_WatchScaleAndPorts(t *testing.T) {
 	if err := c.dynamic.Resource(Resource).Namespace(ns).Delete(t.Context(), "ca", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case got := <-sink.forgotten:
-		if got != k {
-			t.Errorf("forgot %v", got)
-		}
-	case <-time.After(10 * time.Second):
-		t.Error("it was not forgotten")
+	if got := testwait.Receive(t, "it is forgotten", sink.forgotten); got != k {
+		t.Errorf("forgot %v", got)
 	}
 }
 
@@ -302,7 +298,7 @@ func TestIntegration_OneLeads(t *testing.T) {
 		t.Fatalf("%s leads", got)
 	}
 	b := run(t.Context(), "b")
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(testwait.Limit())
 	for {
 		address, changed := b.Leader()
 		if address == "a:8080" {
@@ -315,13 +311,8 @@ func TestIntegration_OneLeads(t *testing.T) {
 		}
 	}
 	lose() // gives the Lease back
-	select {
-	case got := <-leads:
-		if got != "b" {
-			t.Errorf("%s leads", got)
-		}
-	case <-time.After(15 * time.Second):
-		t.Error("nobody took over")
+	if got := testwait.Receive(t, "another one leads", leads); got != "b" {
+		t.Errorf("%s leads", got)
 	}
 	if address, _ := b.Leader(); address != "" {
 		t.Errorf("the leader relays to %q", address)

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -120,13 +121,13 @@ func installScaledObjects(t *testing.T, c *Clients) (remove func()) {
 	remove = func() {
 		ctx := context.WithoutCancel(t.Context())
 		_ = c.dynamic.Resource(definitions).Delete(ctx, definition.GetName(), metav1.DeleteOptions{})
-		eventually(t, "the definition is gone", func() bool {
+		testwait.Until(t, "the definition is gone", func() bool {
 			_, err := c.dynamic.Resource(definitions).Get(ctx, definition.GetName(), metav1.GetOptions{})
 			return err != nil
 		})
 	}
 	t.Cleanup(remove)
-	eventually(t, "the kind is served", func() bool {
+	testwait.Until(t, "the kind is served", func() bool {
 		_, err := c.dynamic.Resource(scaledObjects).List(t.Context(), metav1.ListOptions{})
 		return err == nil
 	})

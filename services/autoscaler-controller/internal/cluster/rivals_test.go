@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -107,51 +109,100 @@ func TestStrip_OfARivalKeepsWhatItNames(t *testing.T) {
 	}
 }
 
-// A kind that the cluster does not have is one without objects: the cache is whole, and follows when
-// the kind comes and when it goes.
-func TestIfServed_AKindThatIsNotThereHasNoObjects(t *testing.T) {
-	const absent, present = 0, 1
-	var served, version atomic.Int64
-	missing := apierrors.NewNotFound(scaledObjects.GroupResource(), "")
-	gone := make(chan watch.Interface, 10)
-	list := func(context.Context, metav1.ListOptions) (*unstructured.UnstructuredList, error) {
-		if served.Load() == absent {
-			return nil, missing
-		}
-		l := &unstructured.UnstructuredList{Items: []unstructured.Unstructured{*keda("s", map[string]any{"name": "app"})}}
-		l.SetResourceVersion(strconv.FormatInt(version.Add(1), 10))
-		return l, nil
+// comingKind is a kind of which the cluster has one object, or which it does not have at all.
+type comingKind struct {
+	served  atomic.Bool
+	version atomic.Int64
+	watches chan *watch.FakeWatcher // those that were begun
+	listed  func()                  // called between a list and the watch that follows it, when not nil
+}
+
+var notServed = apierrors.NewNotFound(scaledObjects.GroupResource(), "")
+
+func (k *comingKind) list(context.Context, metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+	if !k.served.Load() {
+		return nil, notServed
 	}
-	watcher := func(_ context.Context, o metav1.ListOptions) (watch.Interface, error) {
-		if served.Load() == absent {
-			return nil, missing
-		}
-		if o.SendInitialEvents != nil {
-			return nil, apierrors.NewInvalid(scaledObjects.GroupVersion().WithKind(scaledObject).GroupKind(), "", nil)
-		}
-		w := watch.NewFake()
-		gone <- w
-		return w, nil
+	l := &unstructured.UnstructuredList{Items: []unstructured.Unstructured{*keda("s", map[string]any{"name": "app"})}}
+	l.SetResourceVersion(strconv.FormatInt(k.version.Add(1), 10))
+	if k.listed != nil {
+		k.listed()
 	}
-	i := informer(&unstructured.Unstructured{}, nil, ifServed(list), watcher)
-	news := make(chan string, 10)
+	return l, nil
+}
+
+func (k *comingKind) watch(_ context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	if !k.served.Load() {
+		return nil, notServed
+	}
+	if o.SendInitialEvents != nil {
+		return nil, apierrors.NewInvalid(scaledObjects.GroupVersion().WithKind(scaledObject).GroupKind(), "", nil)
+	}
+	w := watch.NewFake()
+	k.watches <- w
+	return w, nil
+}
+
+// follow runs an informer of the kind, and returns what it tells and whether its cache is whole.
+func (k *comingKind) follow(t *testing.T) (news <-chan string, whole func() bool) {
+	t.Helper()
+	i := informer(&unstructured.Unstructured{}, nil, ifServed(k.list), k.watch)
+	// As the Watcher does. The library's own handler also sleeps until a time of outside the bubble.
+	if err := i.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) {}); err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan string, 10)
 	if _, err := i.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(any) { news <- "came" }, DeleteFunc: func(any) { news <- "went" },
+		AddFunc: func(any) { told <- "came" }, DeleteFunc: func(any) { told <- "went" },
 	}); err != nil {
 		t.Fatal(err)
 	}
 	go i.RunWithContext(t.Context())
-	if !cache.WaitForCacheSync(t.Context().Done(), i.HasSynced) || len(news) != 0 {
-		t.Fatal("the cache is not whole")
-	}
-	served.Store(present)
-	if got := <-news; got != "came" {
-		t.Errorf("it %s", got)
-	}
-	served.Store(absent)
-	(<-gone).Stop() // as the API server ends the watches of a kind that goes
-	if got := <-news; got != "went" {
-		t.Errorf("it %s", got)
+	return told, i.HasSynced
+}
+
+// A kind that the cluster does not have is one without objects: the cache is whole, and follows when
+// the kind comes and when it goes, at whatever moment that is. How long the next list may take is the
+// reflector's longest pause: up to a minute.
+func TestIfServed_AKindThatIsNotThereHasNoObjects(t *testing.T) {
+	const pause = time.Minute
+	for name, goes := range map[string]func(*comingKind){
+		// As the API server ends the watches of a kind that goes.
+		"goes while it is watched": func(k *comingKind) { k.served.Store(false); (<-k.watches).Stop() },
+		// The watch finds nothing, and there is none that could end.
+		"goes between list and watch": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := &comingKind{watches: make(chan *watch.FakeWatcher, 10)}
+				if goes == nil {
+					k.listed = func() { k.served.Store(false) }
+				}
+				news, whole := k.follow(t)
+				synctest.Wait()
+				if !whole() || len(news) != 0 {
+					t.Fatalf("the cache of a kind that is not there is whole: %v, and tells %d changes", whole(), len(news))
+				}
+				began := time.Now()
+				k.served.Store(true)
+				if got := <-news; got != "came" || time.Since(began) > pause {
+					t.Errorf("it %s after %v", got, time.Since(began))
+				}
+				if goes != nil {
+					synctest.Wait() // until it is watched
+					goes(k)
+				}
+				began = time.Now()
+				if got := <-news; got != "went" || time.Since(began) > pause {
+					t.Errorf("it %s after %v", got, time.Since(began))
+				}
+				k.listed = nil
+				k.served.Store(true)
+				if got := <-news; got != "came" {
+					t.Errorf("the second time it %s", got)
+				}
+			})
+		})
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -41,7 +42,7 @@ func (s settingsSeen) Configure(b fleet.BalancerSettings) { s <- b.Policy }
 // next waits until the settings are told as `want`; what was told before must be in `meanwhile`.
 func (s settingsSeen) next(t *testing.T, want string, meanwhile ...string) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(testwait.Limit())
 	for {
 		select {
 		case got := <-s:
@@ -110,7 +111,7 @@ func TestIntegration_SettingsAreKeptAndEveryReplicaTellsThem(t *testing.T) {
 		t.Errorf("an event: %v; they are %+v, %v; trouble %q", told, now, err, one.Trouble())
 	}
 	late, _ := settings(t, c, ns) // begins while they are malformed: it knows no good ones, and tells none
-	eventually(t, "the late one has read them", func() bool { return strings.Contains(late.Trouble(), "policy") })
+	testwait.Until(t, "the late one has read them", func() bool { return strings.Contains(late.Trouble(), "policy") })
 	if _, err := late.Now(); !fault.Is(err, fault.Unavailable) || !strings.Contains(fault.From(err).Detail, "policy") {
 		t.Errorf("without good ones: %v", err)
 	}
@@ -156,7 +157,7 @@ func TestIntegration_SettingsNeedRightsOnOneNameAlone(t *testing.T) {
 		APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: []string{settingsName},
 		Verbs: []string{"list", "watch", "patch", "create"},
 	})
-	eventually(t, "they are kept with the right, of which the authorizer learns a moment later", func() bool {
+	testwait.Until(t, "they are kept with the right, of which the authorizer learns a moment later", func() bool {
 		_, err := without.Keep(t.Context(), fleet.BalancerSettings{Policy: "random"})
 		return err == nil
 	})

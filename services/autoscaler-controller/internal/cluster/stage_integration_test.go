@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -36,7 +37,7 @@ func (s *seenSink) Refresh(a fleet.Autoscaler)  { s.refreshed <- a }
 // until waits for an observation that fits.
 func (s *seenSink) until(t *testing.T, what string, fits func(fleet.Observation) bool) fleet.Observation {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(testwait.Limit())
 	var last fleet.Observation
 	for {
 		select {
@@ -73,18 +74,6 @@ func connect(t *testing.T) (*Clients, string) {
 		_ = clients.kube.CoreV1().Namespaces().Delete(context.Background(), namespace.Name, metav1.DeleteOptions{})
 	})
 	return clients, namespace.Name
-}
-
-// eventually waits for what offers no event of its own.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); !holds(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in time: %s", what)
-		}
-	}
 }
 
 func createDeployment(t *testing.T, c *Clients, namespace string, replicas int32) {

@@ -7,9 +7,10 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 )
 
 func hearsNobody() ([]string, bool) { return nil, true }
@@ -31,17 +32,11 @@ func TestIntegration_TheNextLeaderIsToldWhomTheLastOneHeard(t *testing.T) {
 	}
 	next := func() term {
 		t.Helper()
-		select {
-		case got := <-terms:
-			return got
-		case <-time.After(20 * time.Second):
-			t.Fatal("nobody leads")
-			return term{}
-		}
+		return testwait.Receive(t, "somebody leads", terms)
 	}
 	written := func(want string) {
 		t.Helper()
-		eventually(t, "the Lease names "+want, func() bool {
+		testwait.Until(t, "the Lease names "+want, func() bool {
 			l, err := c.kube.CoordinationV1().Leases(ns).Get(t.Context(), leaseName, metav1.GetOptions{})
 			return err == nil && l.Annotations[heardAnnotation] == want
 		})

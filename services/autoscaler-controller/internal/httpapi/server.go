@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -89,6 +90,8 @@ type Options struct {
 	Log        *slog.Logger
 	Missing    func() string   // what the picture still lacks; "" is whole
 	Ending     <-chan struct{} // closes when the service is about to end: long polls answer at once
+	// Dial connects to the leader; nil is the network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // New makes the handler of the whole API. The chain, from the outside: a panic is caught, a span

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -47,6 +48,7 @@ type parts struct {
 	failed  int
 	kept    *fleet.BalancerSettings
 	keeping error
+	dial    func(context.Context, string, string) (net.Conn, error)
 }
 
 func (p *parts) Start(_ context.Context, _ fleet.Key, c scaling.Call) (fleet.Started, error) {
@@ -125,7 +127,7 @@ func (p *parts) handler(t *testing.T) http.Handler {
 	t.Helper()
 	h, err := New(Options{
 		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p, Settings: p, Leadership: p, Meter: p, Log: slog.New(slog.DiscardHandler),
-		Missing: func() string { return p.missing }, Ending: p.ending,
+		Missing: func() string { return p.missing }, Ending: p.ending, Dial: p.dial,
 	})
 	if err != nil {
 		t.Fatal(err)

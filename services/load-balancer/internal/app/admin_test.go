@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
 )
 
@@ -39,19 +40,12 @@ func TestAdmin_ShowsWhatIsKnown(t *testing.T) {
 			t.Errorf("%s: Content-Type %q", path, r.Header.Get("Content-Type"))
 		}
 	}
-	_, metrics := get(t, client(t), b.admin+"/metrics")
-	for _, want := range []string{
-		`nemesis_lb_requests_total{code="2xx",deployment="fib",namespace="default"} 1`,
+	b.counts(t, `nemesis_lb_requests_total{code="2xx",deployment="fib",namespace="default"} 1`,
 		`nemesis_lb_endpoints{deployment="fib",namespace="default",usable="true"} 1`,
 		`nemesis_lb_waiting{deployment="fib",namespace="default"} 0`,
-		`nemesis_lb_controller_connected 1`,
-	} {
-		if !strings.Contains(metrics, want) {
-			t.Errorf("the metrics lack %s", want)
-		}
-	}
+		`nemesis_lb_controller_connected 1`)
 	controller.edit(func(routes map[autoscaler.ApplicationKey]autoscaler.Route) { delete(routes, key("fib")) })
-	eventually(t, "the labels of a removed application go", func() bool {
+	testwait.Until(t, "the labels of a removed application go", func() bool {
 		_, metrics := get(t, client(t), b.admin+"/metrics")
 		return !strings.Contains(metrics, `deployment="fib"`)
 	})
@@ -68,7 +62,7 @@ func TestReady_OnlyWithRoutes(t *testing.T) {
 		t.Errorf("without routes: %s %s", r.Status, body)
 	}
 	controller.edit(func(map[autoscaler.ApplicationKey]autoscaler.Route) {})
-	eventually(t, "ready", func() bool { r, _ := get(t, client(t), b.admin+"/readyz"); return r.StatusCode == http.StatusOK })
+	testwait.Until(t, "ready", func() bool { r, _ := get(t, client(t), b.admin+"/readyz"); return r.StatusCode == http.StatusOK })
 }
 
 func TestSettings_RefuseALogThatWouldTellTooMuch(t *testing.T) {

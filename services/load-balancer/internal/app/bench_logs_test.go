@@ -28,6 +28,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/elastic"
@@ -239,7 +240,7 @@ func measureRequests(t *testing.T, server, namespace string) []added {
 		all = append(all, compare(t, way, without, shipped, benchPairs))
 		n += benchPairs
 	}
-	eventually(t, "every request is in the index", func() bool { return count(t, server, namespace+".path") >= n })
+	testwait.Until(t, "every request is in the index", func() bool { return count(t, server, namespace+".path") >= n })
 	if got := count(t, server, namespace+".path"); got != n {
 		t.Errorf("%d documents of %d requests", got, n)
 	}

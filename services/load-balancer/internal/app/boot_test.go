@@ -8,9 +8,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
 )
 
@@ -36,7 +36,7 @@ func boot(t *testing.T, controllerURL string, change func(*app.Settings)) *balan
 		change(&s)
 	}
 	b := run(t, s)
-	eventually(t, "ready", func() bool {
+	testwait.Until(t, "ready", func() bool {
 		r, err := http.Get(b.admin + "/readyz")
 		if err != nil {
 			return false
@@ -67,21 +67,6 @@ func run(t *testing.T, s app.Settings) *balancer {
 		b.ended <- nil
 	})
 	return b
-}
-
-// eventually asks until the answer is yes: for what can only be asked, not awaited.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(20 * time.Second)
-	for !ok() {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatalf("not in time: %s", what)
-		}
-	}
 }
 
 // state is what the admin port says, by the generated client.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 )
 
 // fakeController serves the control plane by the generated strict server, from what a test sets. It
@@ -193,7 +194,7 @@ func (c *fakeController) ReportTraffic(_ context.Context, request autoscaler.Rep
 // await waits until a report fits, and returns it.
 func (c *fakeController) await(t *testing.T, what string, fits func(autoscaler.TrafficReport) bool) autoscaler.TrafficReport {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(testwait.Limit())
 	seen := 0
 	for {
 		c.mu.Lock()
@@ -223,7 +224,7 @@ func (c *fakeController) calls() []start {
 func route(name, prefix string) autoscaler.Route {
 	return autoscaler.Route{
 		Namespace: "default", Deployment: name, Autoscaler: name, ApiPrefix: prefix, Hosts: []string{},
-		Algorithm: new(autoscaler.RoundRobin), State: autoscaler.ApplicationStateAsleep, WakeUpTimeoutSeconds: 30, Endpoints: []autoscaler.Endpoint{},
+		Algorithm: new(autoscaler.RoundRobin), State: autoscaler.ApplicationStateAsleep, WakeUpTimeoutSeconds: int32(testwait.Limit().Seconds()), Endpoints: []autoscaler.Endpoint{},
 	}
 }
 

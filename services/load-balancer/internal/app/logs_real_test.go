@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/elastic"
 )
@@ -115,7 +116,7 @@ func (x *index) ask(t *testing.T, url, body string, into any) {
 // shipped waits until all that was logged is in the index.
 func (b *balancer) shipped(t *testing.T) {
 	t.Helper()
-	eventually(t, "all is shipped", func() bool {
+	testwait.Until(t, "all is shipped", func() bool {
 		_, metrics := get(t, client(t), b.admin+"/metrics")
 		return strings.Contains(metrics, "nemesis_lb_log_unshipped_records 0\n") && strings.Contains(metrics, "nemesis_lb_log_queue_bytes 0\n")
 	})
@@ -272,7 +273,7 @@ func launch(t *testing.T, program string, args []string) (process *exec.Cmd, url
 			testLog{t}.Write(lines.Bytes()) //nolint:errcheck // it never fails
 		}
 	}()
-	eventually(t, "ready", func() bool {
+	testwait.Until(t, "ready", func() bool {
 		r, err := http.Get("http://" + line.Admin + "/readyz")
 		if err != nil {
 			return false

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
 )
 
 // logs is a page of the log, when every request so far has come to its end.
 func (b *balancer) logs(t *testing.T, params *loadbalancer.ListProxyLogsParams) loadbalancer.ProxyLogPage {
 	t.Helper()
-	eventually(t, "nothing is in flight", func() bool {
+	testwait.Until(t, "nothing is in flight", func() bool {
 		for _, a := range b.state(t).Applications {
 			if a.InFlight > 0 {
 				return false
@@ -31,6 +32,26 @@ func (b *balancer) logs(t *testing.T, params *loadbalancer.ListProxyLogsParams) 
 		t.Fatalf("logs: %d %s", answer.StatusCode(), answer.Body)
 	}
 	return *answer.JSON200
+}
+
+// logged waits until so many requests are in the log: a client has its answer before the log has it.
+func (b *balancer) logged(t *testing.T, n int) {
+	t.Helper()
+	limit := 1000
+	testwait.Until(t, fmt.Sprintf("%d requests are in the log", n), func() bool {
+		return len(b.logs(t, &loadbalancer.ListProxyLogsParams{Limit: &limit}).Items) >= n
+	})
+}
+
+// counts waits until the metrics have all this: a client has its answer before it is counted.
+func (b *balancer) counts(t *testing.T, all ...string) {
+	t.Helper()
+	for _, want := range all {
+		testwait.Until(t, "the metrics have "+want, func() bool {
+			_, metrics := get(t, client(t), b.admin+"/metrics")
+			return strings.Contains(metrics, want)
+		})
+	}
 }
 
 func TestLogs_HaveEveryRequestWithWhatBecameOfIt(t *testing.T) {
@@ -57,9 +78,11 @@ func TestLogs_HaveEveryRequestWithWhatBecameOfIt(t *testing.T) {
 	}
 	_, _ = io.Copy(io.Discard, answer.Body)
 	_ = answer.Body.Close()
-	get(t, client(t), b.url+"/nowhere")
-	get(t, client(t), b.url+"/fib/break")
-
+	for i, path := range []string{"/nowhere", "/fib/break"} { // in this order in the log, too
+		b.logged(t, i+1)
+		get(t, client(t), b.url+path)
+	}
+	b.logged(t, 3)
 	page := b.logs(t, nil)
 	if len(page.Items) != 3 || page.Next != nil {
 		t.Fatalf("page = %+v", page)
@@ -96,7 +119,7 @@ func TestLogs_OfAClientThatLeftSay499(t *testing.T) {
 	fmt.Fprint(c, "GET /app HTTP/1.1\r\nHost: x\r\n\r\n")
 	<-reached
 	_ = c.Close()
-	eventually(t, "it is in the log", func() bool { return len(b.logs(t, nil).Items) == 1 })
+	testwait.Until(t, "it is in the log", func() bool { return len(b.logs(t, nil).Items) == 1 })
 	if got := b.logs(t, &loadbalancer.ListProxyLogsParams{Status: new("4xx")}).Items; len(got) != 1 || got[0].Status != 499 {
 		t.Errorf("log = %+v", got)
 	}
@@ -109,6 +132,7 @@ func TestLogs_AreFilteredAndPaged(t *testing.T) {
 		get(t, c, fmt.Sprintf("%s/app/%d", b.url, i))
 	}
 	get(t, c, b.url+"/other")
+	b.logged(t, 11)
 	limit := 4
 	var seen []string
 	params := &loadbalancer.ListProxyLogsParams{Deployment: new("app"), Limit: &limit}
@@ -122,6 +146,7 @@ func TestLogs_AreFilteredAndPaged(t *testing.T) {
 		}
 		get(t, c, b.url+"/app/later")
 	}
+	b.logged(t, 13)
 	if got := strings.Join(seen, " "); got != "9 8 7 6 5 4 3 2 1 0" {
 		t.Errorf("the pages have %s", got)
 	}
@@ -160,24 +185,26 @@ func TestLogs_TheOldestGoByAgeAndAreCounted(t *testing.T) {
 	for range n {
 		get(t, c, b.url+"/app/"+long)
 	}
-	found := 0
 	limit := 1000
-	for params := (&loadbalancer.ListProxyLogsParams{Limit: &limit}); ; {
-		page := b.logs(t, params)
-		found += len(page.Items)
-		if params.After = page.Next; params.After == nil {
-			break
+	find := func() (found int) {
+		for params := (&loadbalancer.ListProxyLogsParams{Limit: &limit}); ; {
+			page := b.logs(t, params)
+			found += len(page.Items)
+			if params.After = page.Next; params.After == nil {
+				return found
+			}
 		}
 	}
-	_, metrics := get(t, c, b.admin+"/metrics")
-	if want := fmt.Sprintf("nemesis_lb_log_spool_aged_total %d\n", n-found); found == 0 || found == n || !strings.Contains(metrics, want) {
-		t.Errorf("%d in the log, and no %s", found, want)
+	var found int
+	testwait.Until(t, "every request is in the log or was counted as too old", func() bool {
+		found = find()
+		_, metrics := get(t, c, b.admin+"/metrics")
+		return strings.Contains(metrics, fmt.Sprintf("nemesis_lb_log_spool_aged_total %d\n", n-found))
+	})
+	if found == 0 || found == n {
+		t.Errorf("%d of %d in the log", found, n)
 	}
-	for _, want := range []string{fmt.Sprintf("nemesis_lb_log_spool_records %d\n", found), "nemesis_lb_log_spool_bytes ", `nemesis_lb_log_dropped_total{reason="queue-full"} 0` + "\n"} {
-		if !strings.Contains(metrics, want) {
-			t.Errorf("the metrics lack %s", want)
-		}
-	}
+	b.counts(t, fmt.Sprintf("nemesis_lb_log_spool_records %d\n", found), "nemesis_lb_log_spool_bytes ", `nemesis_lb_log_dropped_total{reason="queue-full"} 0`+"\n")
 }
 
 func TestLogs_OutliveARestart(t *testing.T) {
@@ -188,6 +215,7 @@ func TestLogs_OutliveARestart(t *testing.T) {
 	for start := range 2 {
 		b := boot(t, server.URL, func(s *app.Settings) { s.LogSpoolDir = dir })
 		get(t, client(t), fmt.Sprintf("%s/app/%d", b.url, start))
+		b.logged(t, start+1)
 		page := b.logs(t, nil)
 		if len(page.Items) != start+1 || *page.Items[0].Path != fmt.Sprintf("/app/%d", start) {
 			t.Fatalf("start %d: %+v", start, page.Items)
@@ -224,6 +252,7 @@ func TestLogs_HaveTheShareThatIsAskedForAndAllThatFailed(t *testing.T) {
 		get(t, c, b.url+"/app")
 	}
 	get(t, c, b.url+"/nowhere")
+	b.logged(t, 1)
 	if items := b.logs(t, nil).Items; len(items) != 1 || items[0].Status != 404 {
 		t.Errorf("log = %+v", items)
 	}

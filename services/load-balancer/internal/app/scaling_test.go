@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
 )
 
@@ -48,19 +49,19 @@ func TestScaling_DecisionsAndWakeUpsAreLogged(t *testing.T) {
 
 	b := boot(t, server.URL, there)
 	get(t, client(t), b.url+"/fib")
-	eventually(t, "the wake-up is in the log", func() bool { return inSpool(t, dir, `"action":"wakeup"`) == 1 })
-	eventually(t, "the decision is in the log", func() bool { return inSpool(t, dir, `"_id":"decision.d-1"`) == 1 })
+	testwait.Until(t, "the wake-up is in the log", func() bool { return inSpool(t, dir, `"action":"wakeup"`) == 1 })
+	testwait.Until(t, "the decision is in the log", func() bool { return inSpool(t, dir, `"_id":"decision.d-1"`) == 1 })
 	if inSpool(t, dir, `"result":"applied"`) != 1 || inSpool(t, dir, `"effect":"Wish"`) != 1 {
 		t.Error("the decision is not whole")
 	}
-	eventually(t, "the place is kept", func() bool { _, err := os.Stat(filepath.Join(dir, "decisions")); return err == nil })
+	testwait.Until(t, "the place is kept", func() bool { _, err := os.Stat(filepath.Join(dir, "decisions")); return err == nil })
 	b.stop()
 	err := <-b.ended
 	b.ended <- err
 
 	decided("d-2", 0)
 	boot(t, server.URL, there)
-	eventually(t, "what was decided meanwhile is in the log", func() bool { return inSpool(t, dir, `"_id":"decision.d-2"`) == 1 })
+	testwait.Until(t, "what was decided meanwhile is in the log", func() bool { return inSpool(t, dir, `"_id":"decision.d-2"`) == 1 })
 	// The last one may be told again, by each start once; the index keeps it once.
 	if n := inSpool(t, dir, `"_id":"decision.d-1"`); n > 2 {
 		t.Errorf("the decision of before is there %d times", n)

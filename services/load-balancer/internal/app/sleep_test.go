@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
 )
 
@@ -36,6 +37,7 @@ func TestSleep_ReportsQuietAtOnceAndSendsNothingNew(t *testing.T) {
 	awake(controller, "fib", "/fib", pod(t, says("hello")))
 	b := boot(t, server.URL, nil)
 	get(t, client(t), b.url+"/fib/1")
+	testwait.Until(t, "nothing is in flight", func() bool { return b.state(t).Applications[0].InFlight == 0 })
 
 	version := setState(controller, "fib", autoscaler.ApplicationStateFallingAsleep)
 	report := controller.await(t, "that it follows "+version, func(r autoscaler.TrafficReport) bool {
@@ -98,7 +100,7 @@ func TestController_AwayIsSurvived(t *testing.T) {
 	b := boot(t, server.URL, nil)
 	controller.setDown(true)
 	server.CloseClientConnections()
-	eventually(t, "the controller is missed", func() bool { return !b.state(t).Controller.Connected })
+	testwait.Until(t, "the controller is missed", func() bool { return !b.state(t).Controller.Connected })
 	if _, body := get(t, client(t), b.url+"/fib/1"); body != "from the pod" {
 		t.Errorf("while the controller is away: %s", body)
 	}
@@ -109,9 +111,9 @@ func TestController_AwayIsSurvived(t *testing.T) {
 		t.Errorf("readyz = %v, %v: a balancer that knows routes goes on", r, err)
 	}
 	controller.setDown(false)
-	eventually(t, "the controller is back", func() bool { return b.state(t).Controller.Connected })
+	testwait.Until(t, "the controller is back", func() bool { return b.state(t).Controller.Connected })
 	awake(controller, "new", "/new", pod(t, says("new")))
-	eventually(t, "the new route", func() bool { _, body := get(t, client(t), b.url+"/new"); return body == "new" })
+	testwait.Until(t, "the new route", func() bool { _, body := get(t, client(t), b.url+"/new"); return body == "new" })
 }
 
 func TestRoutes_RequestsThatFitNoneAreRefused(t *testing.T) {

@@ -10,9 +10,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 )
 
 // serve boots a load balancer before one pod, and returns its address.
@@ -193,7 +193,7 @@ func TestUpgrade_TunnelsBothWays(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(testwait.Deadline())
 	fmt.Fprint(c, "GET /app HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly\n")
 	in := bufio.NewReader(c)
 	answer, err := http.ReadResponse(in, nil)
@@ -239,7 +239,7 @@ func TestExpect_IsAcknowledgedByThePodAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = c.Close() }()
-			_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+			_ = c.SetDeadline(testwait.Deadline())
 			fmt.Fprint(c, "POST /app HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
 			in := bufio.NewReader(c)
 			answer, err := http.ReadResponse(in, nil)

@@ -16,6 +16,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/tuning"
 )
 
@@ -58,7 +59,7 @@ func (b *balancer) put(t *testing.T, s common.BalancerSettings) *loadbalancer.Pu
 func (b *balancer) awaitSettings(t *testing.T, want common.BalancerSettings) {
 	t.Helper()
 	// By the state alone: two answers of which the one is from before a change would differ.
-	eventually(t, "the settings are followed", func() bool { return cmp.Equal(b.state(t).Settings, want) })
+	testwait.Until(t, "the settings are followed", func() bool { return cmp.Equal(b.state(t).Settings, want) })
 }
 
 func TestSettings_DefaultsAreTheContracts(t *testing.T) {
@@ -190,7 +191,7 @@ func TestSettings_AnOlderPollDoesNotTakeThemBack(t *testing.T) {
 		t.Fatalf("PUT: %d %s", answer.StatusCode(), answer.Body)
 	}
 	close(release)
-	eventually(t, "the route comes all the same", func() bool {
+	testwait.Until(t, "the route comes all the same", func() bool {
 		if got := b.follows(t); !cmp.Equal(got, want) {
 			t.Fatalf("%+v is followed again", got)
 		}
@@ -223,8 +224,11 @@ func TestPolicy_OfTheSettingsIsForWhoNamesNone(t *testing.T) {
 	if got := algorithms(); got != "free LeastConnections, own RoundRobin" {
 		t.Errorf("after the change: %s", got)
 	}
+	asked := 0
 	for name, want := range map[string]string{"free": "fewest requests in flight", "own": "its turn"} {
 		get(t, client(t), b.url+"/"+name)
+		asked++
+		b.logged(t, asked)
 		if got := *b.logs(t, nil).Items[0].Policy; got != want {
 			t.Errorf("a pod of %s was chosen because of %q, want %q", name, got, want)
 		}
@@ -244,7 +248,7 @@ func dial(t *testing.T, b *balancer) raw {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(testwait.Deadline())
 	return raw{c, bufio.NewReader(c)}
 }
 
@@ -311,20 +315,13 @@ func TestConnections_AtTheLimitIdleOnesGoAndBusyOnesStay(t *testing.T) {
 	if text, err := io.ReadAll(held.Body); err != nil || string(text) != "hello" {
 		t.Errorf("the busy connection: %q, %v", text, err)
 	}
-	_, metrics := get(t, client(t), b.admin+"/metrics")
-	for _, want := range []string{
-		`nemesis_lb_connections_refused_total{how="told"} 1`, "nemesis_lb_connections 1\n", "nemesis_lb_connections_max 1\n",
-		`nemesis_lb_rejected_total{deployment="",namespace="",reason="too-many-connections"} 1`,
-	} {
-		if !strings.Contains(metrics, want) {
-			t.Errorf("the metrics lack %s", want)
-		}
-	}
+	b.counts(t, `nemesis_lb_connections_refused_total{how="told"} 1`, "nemesis_lb_connections 1\n", "nemesis_lb_connections_max 1\n",
+		`nemesis_lb_rejected_total{deployment="",namespace="",reason="too-many-connections"} 1`)
 	if r := busy.ask(t); r.StatusCode != http.StatusOK {
 		t.Errorf("the connection that was busy: %s", r.Status)
 	}
 	_ = busy.Close()
-	eventually(t, "it is not counted any more", func() bool { return *b.state(t).Connections == 0 })
+	testwait.Until(t, "it is not counted any more", func() bool { return *b.state(t).Connections == 0 })
 }
 
 func TestTimeout_IsAboutSilenceAndChangesWithoutARestart(t *testing.T) {
@@ -342,9 +339,9 @@ func TestTimeout_IsAboutSilenceAndChangesWithoutARestart(t *testing.T) {
 			case <-r.Context().Done():
 			}
 		case "/stream":
-			ticker := time.NewTicker(300 * time.Millisecond)
+			ticker := time.NewTicker(300 * time.Millisecond) // a tenth of the timeout, so that a busy machine is not silent
 			defer ticker.Stop()
-			for range 5 { // longer than the timeout, as a whole
+			for range 11 { // longer than the timeout, as a whole
 				<-ticker.C
 				_, _ = io.WriteString(w, "x")
 				_ = http.NewResponseController(w).Flush()
@@ -364,13 +361,9 @@ func TestTimeout_IsAboutSilenceAndChangesWithoutARestart(t *testing.T) {
 		t.Errorf("a pod that falls silent: %q, %v, want the half and an error", text, err)
 	}
 	_ = r.Body.Close()
-	if _, body := get(t, c, b.url+"/app/stream"); body != "xxxxx" {
+	b.put(t, settings("round_robin", 100, 3))
+	if _, body := get(t, c, b.url+"/app/stream"); body != strings.Repeat("x", 11) {
 		t.Errorf("a stream that goes on: %q", body)
 	}
-	_, metrics := get(t, c, b.admin+"/metrics")
-	for _, want := range []string{`kind="head-timeout",namespace="default"} 1`, `kind="silent",namespace="default"} 1`} {
-		if !strings.Contains(metrics, want) {
-			t.Errorf("the metrics lack %s", want)
-		}
-	}
+	b.counts(t, `kind="head-timeout",namespace="default"} 1`, `kind="silent",namespace="default"} 1`)
 }

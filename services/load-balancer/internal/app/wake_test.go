@@ -186,7 +186,7 @@ func TestWake_InVainSaysWhyTheControllerWouldNotStart(t *testing.T) {
 	controller.refusal = "the Deployment demo/fib does not exist"
 	controller.edit(func(routes map[autoscaler.ApplicationKey]autoscaler.Route) {
 		r := route("fib", "/fib")
-		r.WakeUpTimeoutSeconds = 1
+		r.WakeUpTimeoutSeconds = 3 // the controller's answer must have come by then
 		routes[key("fib")] = r
 	})
 	b := boot(t, server.URL, nil)
