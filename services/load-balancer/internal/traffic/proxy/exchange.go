@@ -179,7 +179,7 @@ func (x *exchange) finish() {
 			x.p.o.Metrics.waited.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Observe(x.visit.Waited.Seconds())
 		}
 	}
-	x.record = x.recorded(now)
+	x.fillRecord(now)
 	x.p.o.AccessLog.Add(&x.record)
 	x.untap()
 	x.logLine(now)
@@ -197,9 +197,13 @@ func (x *exchange) logLine(now time.Time) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	if !x.p.o.Log.Enabled(ctx, level) {
-		return
+	if x.p.o.Log.Enabled(ctx, level) {
+		x.writeLine(ctx, level, now)
 	}
+}
+
+// writeLine is apart from logLine, so that its large frame is no part of each connection's stack.
+func (x *exchange) writeLine(ctx context.Context, level slog.Level, now time.Time) {
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs, slog.String("method", x.r.Method), slog.String("path", shortened(x.r.Path)), slog.Int("status", x.status),
 		slog.Int64("bytes", x.sent), slog.Float64("ms", milliseconds(now.Sub(x.began))), slog.Int("tries", x.visit.Tries))

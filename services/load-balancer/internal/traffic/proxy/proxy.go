@@ -120,7 +120,9 @@ func (x *exchange) recycle() {
 	clear(x.add)
 	clear(x.answerAdd)
 	x.head.Reset()
-	*x = exchange{add: x.add[:0], answerAdd: x.answerAdd[:0], head: message.Response{Fields: x.head.Fields}, body: body{bytes: x.body.bytes[:0]}}
+	add, answerAdd, fields, bytes := x.add[:0], x.answerAdd[:0], x.head.Fields, x.body.bytes[:0]
+	*x = exchange{} // in place: a copy would be kilobytes of each connection's stack
+	x.add, x.answerAdd, x.head.Fields, x.body.bytes = add, answerAdd, fields, bytes
 	exchanges.Put(x)
 }
 

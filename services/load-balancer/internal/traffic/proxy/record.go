@@ -9,21 +9,21 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 )
 
-// recorded is what the access log is given of the exchange when it has ended. It makes no texts.
-func (x *exchange) recorded(now time.Time) accesslog.Record {
+// fillRecord puts together what the access log is given of the exchange when it has ended. It makes
+// no texts.
+func (x *exchange) fillRecord(now time.Time) {
 	if x.peer.Address == "" { // it was refused before its head was looked at
 		x.peer = x.c.Peer()
 	}
 	fields, ids := x.r.Fields, x.ids()
-	r := accesslog.Record{
-		ArrivedAt: x.began, Took: now.Sub(x.began), Waited: x.visit.Waited, FirstByte: x.first,
-		Method: x.r.Method, Scheme: x.scheme, Host: x.r.Host, Path: x.r.Path, Query: x.r.Query,
-		Version: x.r.Version.String(), RequestHeaders: logged(fields, x.p.o.LogRequest),
-		Client: x.client(), Peer: x.peer.Address, PeerPort: x.peer.Port,
-		Tries: x.visit.Tries, WakeUp: x.visit.WakeUp,
-		Status: x.status, RequestBytes: x.body.taken, ResponseBytes: x.sent,
-		TraceID: ids.TraceID(), SpanID: ids.SpanID(), Refusal: string(x.refused),
-	}
+	r := &x.record
+	r.ArrivedAt, r.Took, r.Waited, r.FirstByte = x.began, now.Sub(x.began), x.visit.Waited, x.first
+	r.Method, r.Scheme, r.Host, r.Path, r.Query = x.r.Method, x.scheme, x.r.Host, x.r.Path, x.r.Query
+	r.Version, r.RequestHeaders = x.r.Version.String(), logged(fields, x.p.o.LogRequest)
+	r.Client, r.Peer, r.PeerPort = x.client(), x.peer.Address, x.peer.Port
+	r.Tries, r.WakeUp = x.visit.Tries, x.visit.WakeUp
+	r.Status, r.RequestBytes, r.ResponseBytes = x.status, x.body.taken, x.sent
+	r.TraceID, r.SpanID, r.Refusal = ids.TraceID(), ids.SpanID(), string(x.refused)
 	for i := range fields {
 		f := &fields[i]
 		switch f.Known {
@@ -51,7 +51,6 @@ func (x *exchange) recorded(now time.Time) accesslog.Record {
 	if x.tap != nil {
 		r.GenAI = x.tap.Facts()
 	}
-	return r
 }
 
 // logged are those fields of a head; names are in lower case.

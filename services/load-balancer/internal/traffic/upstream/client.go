@@ -117,7 +117,7 @@ func (c *Client) connect(address string, r *proxy.Outgoing, reuse bool) (*conn, 
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	r.Client.Watch(dialing{cancel})
-	nc, err := c.options.Dial(ctx, "tcp", address)
+	nc, err := c.dial(ctx, address)
 	r.Client.Watch(nil)
 	switch {
 	case err == nil:
@@ -129,6 +129,18 @@ func (c *Client) connect(address string, r *proxy.Outgoing, reuse bool) (*conn, 
 		return nil, &proxy.LocalError{Err: err}
 	}
 	return nil, &proxy.UnsentError{Err: err}
+}
+
+// dial makes a connection on a goroutine of its own: it takes kilobytes of stack, which the one that
+// serves the client would keep for as long as an answer takes.
+func (c *Client) dial(ctx context.Context, address string) (nc net.Conn, err error) {
+	made := make(chan struct{})
+	go func() {
+		defer close(made)
+		nc, err = c.options.Dial(ctx, "tcp", address)
+	}()
+	<-made
+	return nc, err
 }
 
 // dialing is a connection that is being made.
