@@ -5,6 +5,7 @@ package elastic
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
@@ -103,9 +104,13 @@ func TestElasticsearch_SearchFindsWhatTheJournalFinds(t *testing.T) {
 	}
 	outbox := kept.Outbox()
 	defer outbox.Close()
-	entries, ends, err := outbox.Next(t.Context(), 8<<20, time.Second)
-	if err != nil || len(ends) != len(all) {
-		t.Fatalf("%d entries, %v", len(ends), err)
+	source, size, n, err := outbox.Next(t.Context(), 8<<20, time.Second)
+	if err != nil || n != len(all) {
+		t.Fatalf("%d entries, %v", n, err)
+	}
+	entries, err := io.ReadAll(io.NewSectionReader(source, 0, size))
+	if err != nil {
+		t.Fatal(err)
 	}
 	index(t, connect(t, asWriter), entries)
 	search := NewSearch(connect(t, asReader), ns)

@@ -32,6 +32,11 @@ type segment struct {
 	given, acknowledged place
 	removed             bool
 
+	// From clean on there are whole entries and nothing else, for this process has written them; cuts
+	// are where some of them end.
+	clean int64
+	cuts  []place
+
 	marks []mark        // when it was written, to about a second; to apart, where that took long
 	apart time.Duration // what is between them at least; 0: markEvery
 }
@@ -72,6 +77,29 @@ func (s *segment) wrote(bytes int64, records int, at time.Time) {
 	}
 	s.size += bytes
 	s.records += int64(records)
+	if n := len(s.cuts); n == 0 || s.size-s.cuts[n-1].offset >= cutEvery {
+		s.cuts = append(s.cuts, place{s.size, s.records})
+	}
+}
+
+// cutEvery is how far apart cuts are at least.
+const cutEvery = 64 << 10
+
+// run is where a row of so many bytes at most ends, of which is known without looking at it that it
+// is whole entries; false when there is none.
+func (s *segment) run(from place, most int64) (place, bool) {
+	switch {
+	case from.offset < s.clean || from.offset >= s.size:
+		return place{}, false
+	case s.size-from.offset <= most:
+		return place{s.size, s.records}, true
+	}
+	for _, c := range slices.Backward(s.cuts) {
+		if c.offset-from.offset <= most {
+			return c, c.offset > from.offset
+		}
+	}
+	return place{}, false
 }
 
 // since is when the entry at an offset was written; zero when there is none yet.
@@ -134,7 +162,7 @@ func loadSegments(dir string) (all []*segment, cut int64, err error) {
 		if before.IsZero() {
 			before = written
 		}
-		s.marks = []mark{{0, before}}
+		s.marks, s.clean = []mark{{0, before}}, s.size
 		before = written
 	}
 	return all, cut, nil

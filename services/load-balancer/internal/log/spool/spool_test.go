@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -88,23 +89,37 @@ func newest(tb testing.TB, s *Spool, index, after string) (documents, places []s
 	}
 }
 
+// next is the next batch, which must be whole entries, as many as it says.
+func next(tb testing.TB, o *Outbox, maxBytes int, maxWait time.Duration) (body string, records int) {
+	tb.Helper()
+	source, size, records, err := o.Next(tb.Context(), maxBytes, maxWait)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	raw := make([]byte, size)
+	if n, err := source.ReadAt(raw, 0); n < len(raw) {
+		tb.Fatal(err)
+	}
+	w, found := window{size: size}, 0
+	for e, err := w.next(bytes.NewReader(raw)); e != nil || err != nil; e, err = w.next(bytes.NewReader(raw)) {
+		if err != nil {
+			tb.Fatal(err)
+		}
+		found++
+	}
+	if found != records || w.garbage > 0 {
+		tb.Fatalf("%d entries and %d bytes of garbage in a batch that says %d: %q", found, w.garbage, records, raw)
+	}
+	return string(raw), records
+}
+
 // ship takes all that there is to ship.
 func ship(tb testing.TB, o *Outbox, s *Spool, maxBytes int) string {
 	tb.Helper()
 	var all strings.Builder
 	for s.Stats().UnshippedBytes > 0 {
-		body, ends, err := o.Next(tb.Context(), maxBytes, 0)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		at := 0
-		for _, end := range ends {
-			if _, _, ok := split(body[at:end]); !ok {
-				tb.Fatalf("not an entry: %q", body[at:end])
-			}
-			at = end
-		}
-		all.Write(body)
+		body, _ := next(tb, o, maxBytes, 0)
+		all.WriteString(body)
 		o.Commit()
 	}
 	return all.String()
@@ -235,9 +250,7 @@ func TestSpool_TheOldestSegmentGoesWhenAllAreFull(t *testing.T) {
 		offer(t, s, e)
 		old, places := newest(t, s, access, "")
 		if outbox { // the shipper holds the first one
-			if _, _, err := out.Next(t.Context(), 1, 0); err != nil {
-				t.Fatal(err)
-			}
+			next(t, out, 1, 0)
 		}
 		const n = 300
 		for i := range n {
@@ -358,11 +371,8 @@ func TestSpool_ManyOfferWhileOneShipsAndOneLooks(t *testing.T) {
 	out := s.Outbox()
 	seen := map[string]int{}
 	for len(seen) < writers*each {
-		body, _, err := out.Next(t.Context(), 64<<10, time.Millisecond)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines := strings.Split(strings.TrimSuffix(string(body), "\n"), "\n")
+		body, _ := next(t, out, 64<<10, time.Millisecond)
+		lines := strings.Split(strings.TrimSuffix(body, "\n"), "\n")
 		for i := 0; i < len(lines); i += 2 {
 			seen[lines[i]]++
 		}
@@ -401,15 +411,15 @@ func TestOutbox_WaitsUntilABatchIsFullOrLate(t *testing.T) {
 	out := s.Outbox()
 	ended, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, _, err := out.Next(ended, 100, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
+	if _, _, _, err := out.Next(ended, 100, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("nothing is there: %v", err)
 	}
 	offer(t, s, entry(access, 1, 10), entry(access, 2, 10))
-	if body, ends, err := out.Next(t.Context(), 1<<20, time.Millisecond); err != nil || len(ends) != 2 || ends[1] != len(body) {
-		t.Errorf("late: %q %v %v", body, ends, err)
+	if body, n := next(t, out, 1<<20, time.Millisecond); n != 2 {
+		t.Errorf("late: %q", body)
 	}
-	if body, ends, err := out.Next(t.Context(), 100, time.Hour); err != nil || len(ends) != 1 || string(body) != entry(access, 1, 10) {
-		t.Errorf("full, and the same again: %q %v %v", body, ends, err)
+	if body, n := next(t, out, 100, time.Hour); n != 1 || body != entry(access, 1, 10) {
+		t.Errorf("full, and the same again: %q", body)
 	}
 }
 

@@ -199,11 +199,23 @@ func (s *Spool) closeFile() {
 	}
 	f := s.file
 	s.file = nil
+	old := ""
+	if s.number > cachedSegments {
+		old = segmentPath(s.o.Dir, s.number-cachedSegments)
+	}
 	s.syncing.Wait()
 	s.syncing.Go(func() {
 		if err := f.Sync(); err != nil {
 			s.metrics.writeErrors.Inc()
 		}
 		_ = f.Close()
+		if f, err := os.Open(old); old != "" && err == nil { //nolint:gosec // G304: the operator names the folder
+			forget(f)
+			_ = f.Close()
+		}
 	})
 }
+
+// cachedSegments is how many of the newest may stay in the page cache: the shipper is there, unless
+// it is held up for long.
+const cachedSegments = 4
