@@ -3,20 +3,7 @@ package elastic
 import (
 	"strings"
 	"testing"
-	"time"
 )
-
-func TestBackoff_IsAnyTimeUpToABoundThatDoubles(t *testing.T) {
-	most := func() float64 { return 0.999999 }
-	for failures, want := range map[int]time.Duration{1: 100 * time.Millisecond, 2: 200 * time.Millisecond, 5: 1600 * time.Millisecond, 9: 25600 * time.Millisecond, 10: 30 * time.Second, 1000: 30 * time.Second} {
-		if got := backoff(failures, most); got > want || got < want*99/100 {
-			t.Errorf("after %d: %v, want %v at most", failures, got, want)
-		}
-		if got := backoff(failures, func() float64 { return 0 }); got != 0 {
-			t.Errorf("after %d: %v, want 0 at least", failures, got)
-		}
-	}
-}
 
 func TestItemVerdict_WhatCanBeMendedIsSentAgain(t *testing.T) {
 	for status, want := range map[int]verdict{

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/nemesis-scaling/nemesis/pkg/retry"
 )
 
 // How much is sent at once, and how long a request may take. A node that answers later than that is
@@ -26,6 +28,9 @@ const (
 	tellEvery = time.Minute
 	tellAfter = 3
 )
+
+// backoff is how long nothing is sent after failures.
+var backoff = retry.Backoff{First: 100 * time.Millisecond, Most: 30 * time.Second}
 
 // Outbox hands out entries in batches: the body of a bulk request, and how many entries it has. Without
 // Commit the next batch is the same again. Doubt has it look at what it hands out: the server, or a
@@ -83,7 +88,7 @@ func (s *Shipper) Run(ctx context.Context) {
 		if err != nil {
 			failures++
 			s.hold(failures, reasonSpool, err.Error())
-			if !pause(ctx, backoff(failures, s.o.Random)) {
+			if !retry.Pause(ctx, backoff.Full(failures, s.o.Random)) {
 				return
 			}
 			continue
@@ -136,7 +141,7 @@ func (s *Shipper) deliver(ctx context.Context, todo row, looked bool) outcome {
 		failures++
 		s.metrics.retry(reason, todo.n)
 		s.hold(failures, reason, detail.Error())
-		if !pause(ctx, backoff(failures, s.o.Random)) {
+		if !retry.Pause(ctx, backoff.Full(failures, s.o.Random)) {
 			return stopped
 		}
 	}
@@ -199,7 +204,7 @@ func (s *Shipper) divide(ctx context.Context, todo row, detail string, looked bo
 			return doubtful
 		}
 		s.hold(tellAfter, reasonSpool, err.Error())
-		return stoppedBy(pause(ctx, backoff(1, s.o.Random)))
+		return stoppedBy(retry.Pause(ctx, backoff.Full(1, s.o.Random)))
 	}
 	if todo.n == 1 {
 		s.refuse(todo.body, detail)
@@ -297,17 +302,5 @@ func (s *Shipper) released() {
 	if s.told != "" {
 		s.told = ""
 		s.o.Log.Info("log: shipped again")
-	}
-}
-
-// pause waits; false when ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -66,11 +66,11 @@ type Spool struct {
 	failing  error // why nothing can be written now
 
 	// The writer's alone.
-	last    *segment // that is written; nil: a new one is begun
-	number  uint64   // of the last segment there was
-	file    *os.File // of last; nil: not open
-	dirty   bool     // behind its end may be a part of an entry
-	left    int      // entries that it had no time to write
+	last   *segment // that is written; nil: a new one is begun
+	number uint64   // of the last segment there was
+	file   *os.File // of last; nil: not open
+	dirty  bool     // behind its end may be a part of an entry
+	left   int      // entries that it had no time to write
 
 	syncing sync.WaitGroup
 	closing chan struct{} // closed when the time to write the rest is over
