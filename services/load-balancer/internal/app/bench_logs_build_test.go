@@ -20,13 +20,5 @@ func add(j *journal.Journal, r *accesslog.Record) { j.Add(r) }
 
 func openSpool(t *testing.T, o spool.Options) (*spool.Spool, *spool.DeadLetters) {
 	t.Helper()
-	s, err := spool.Open(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead, err := spool.OpenDeadLetters(o.Dir, 1<<20, time.Now, o.Registry)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, dead
+	return spool.Open(o), spool.NewDeadLetters(o.Dir, 1<<20, time.Now, o.Registry)
 }

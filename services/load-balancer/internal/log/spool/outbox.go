@@ -25,21 +25,23 @@ type Outbox struct {
 func (s *Spool) Outbox() *Outbox { return &Outbox{s: s} }
 
 // resume goes on where a process before was: what was acknowledged goes.
-func (s *Spool) resume(done committed) error {
-	for _, seg := range s.segments {
+func resume(segments []*segment, done committed) error {
+	for _, seg := range segments {
 		switch {
 		case seg.number < done.Segment, seg.number == done.Segment && done.Offset >= seg.size:
 			seg.acknowledged = place{seg.size, seg.records}
 		case seg.number == done.Segment && done.Offset > 0:
-			before := &segment{path: seg.path}
-			if _, _, err := before.load(done.Offset); err != nil {
-				return err
+			seg.acknowledged = place{done.Offset, done.Records}
+			if done.Records == 0 { // an older version did not note it
+				before := &segment{path: seg.path}
+				if _, err := before.load(done.Offset); err != nil {
+					return err
+				}
+				seg.acknowledged.records = before.records
 			}
-			seg.acknowledged = place{done.Offset, before.records}
 		}
 		seg.given = seg.acknowledged
 	}
-	s.tidy()
 	return nil
 }
 
@@ -162,6 +164,7 @@ func (o *Outbox) read(seg *segment, maxBytes int) error {
 		}
 		if entry == nil { // what is left is no entry
 			o.until.offset = size
+			o.s.counted(seg, size, o.until.records)
 			break
 		}
 		if o.records > 0 && len(o.body)+len(entry) > maxBytes {
@@ -188,8 +191,8 @@ func (s *Spool) vanished(seg *segment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !seg.removed {
-		s.metrics.drop(dropVanished, int(seg.records-seg.acknowledged.records), seg.size-seg.acknowledged.offset)
-		seg.acknowledged = place{seg.size, seg.records}
+		s.metrics.drop(dropVanished, int(seg.count()-seg.acknowledged.records), seg.size-seg.acknowledged.offset)
+		seg.acknowledged = place{seg.size, seg.count()}
 		seg.given = seg.acknowledged
 	}
 }
@@ -203,7 +206,7 @@ func (o *Outbox) Commit() {
 	s.tidy()
 	s.signal()
 	s.mu.Unlock()
-	if err := (committed{o.seg.number, o.until.offset}).write(s.o.Dir); err != nil {
+	if err := (committed{o.seg.number, o.until.offset, o.until.records}).write(s.o.Dir); err != nil {
 		s.metrics.writeErrors.Inc()
 	}
 }
