@@ -77,6 +77,9 @@ func (l *logs) ship(s Settings, deadBytes int64, registry prometheus.Registerer)
 	go func() {
 		defer close(l.ended)
 		defer outbox.Close()
+		if err := client.Check(life); err != nil { // said once: what follows looks like any other refusal
+			l.log.Error("elasticsearch-url: nothing of the log will be kept there", "error", err)
+		}
 		shipper.Run(life)
 	}()
 	return nil
