@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 CACHE := $(or $(NEMESIS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nemesis)
 GO_MODULES := pkg gen services/autoscaler-controller services/load-balancer services/sidecar e2e
 SERVICES := autoscaler-controller load-balancer sidecar
+# Beside the services: programs that are run once.
+COMMANDS := log-setup
 # Outside go.work: their graphs are huge, and nothing that ships needs them.
 TOOL_MODULES := deployments
 
@@ -68,7 +70,7 @@ lint: .venv/ready deployments/tools/node_modules/ready ## golangci-lint, the Ope
 	@for m in $(GO_MODULES) $(TOOL_MODULES); do echo "== golangci-lint $$m"; (cd $$m && GOWORK=off golangci-lint run ./...); done
 	@cd deployments/tools && for f in autoscaler loadbalancer sidecar; do npx --no-install redocly lint --config redocly.yaml ../../api/$$f.yaml; done
 	@ruff check e2e
-	@hadolint services/*/Dockerfile
+	@hadolint services/*/*Dockerfile
 	@check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
 
 verify: ## what is generated is what is committed; modules are tidy; each service builds alone
@@ -90,7 +92,7 @@ bench-proxy: ## beside nginx, HAProxy and others, in one run; QUICK=1 takes a mi
 .PHONY: push-images deploy-service release released
 push-images: ## push images: make push-images REGISTRY=registry.example.com/team TAG=0.1.0 IMAGES="load-balancer"
 	@test -n "$(REGISTRY)" || { echo "REGISTRY is not set: name a registry and path, as registry.example.com/team" >&2; exit 1; }
-	@cd deployments && GOWORK=off go run ./images -push "$(REGISTRY)" -tag "$(or $(TAG),$(shell cat VERSION))" $(or $(IMAGES),$(SERVICES))
+	@cd deployments && GOWORK=off go run ./images -push "$(REGISTRY)" -tag "$(or $(TAG),$(shell cat VERSION))" $(or $(IMAGES),$(SERVICES) $(COMMANDS))
 
 deploy-service: require-cluster ## one service, as production has it: make deploy-service SERVICE=load-balancer [NEMESIS_REGISTRY=...]
 	@deployments/deploy-service "$(SERVICE)"

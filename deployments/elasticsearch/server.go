@@ -23,7 +23,7 @@ const (
 	readerPassword = "nemesis-reader-password"
 )
 
-// roles are those that `load-balancer logs setup` makes where roles can be made over the network.
+// roles are those that `log-setup` makes where roles can be made over the network.
 const roles = `nemesis-writer:
   indices:
     - names: ["logs-nemesis.*"]

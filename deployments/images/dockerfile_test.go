@@ -30,9 +30,14 @@ type dockerfile struct {
 	build, ship instructions.Stage
 }
 
-func readDockerfile(t *testing.T, root, service string) dockerfile {
+func readDockerfile(t *testing.T, root string, s source) dockerfile {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(root, "services", service, "Dockerfile"))
+	module := filepath.Dir(filepath.Dir(s.folder)) // of .../cmd/NAME
+	name := "Dockerfile"
+	if filepath.Base(module) != s.name { // a second program of a service
+		name = s.name + ".Dockerfile"
+	}
+	content, err := os.ReadFile(filepath.Join(root, module, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +94,9 @@ func TestDockerfiles_EveryServiceHasOneAndAnImage(t *testing.T) {
 		if !slices.ContainsFunc(shipped, func(s source) bool { return s.name == service }) {
 			t.Errorf("services/%s has no line in sources.go", service)
 		}
-		readDockerfile(t, root, service)
+	}
+	for _, s := range shipped {
+		readDockerfile(t, root, s)
 	}
 }
 
@@ -102,7 +109,7 @@ func TestDockerfiles_ShipWhatTheOtherImagesShip(t *testing.T) {
 	stamp.Revision = "unknown"
 	for _, s := range shipped {
 		t.Run(s.name, func(t *testing.T) {
-			d := readDockerfile(t, root, s.name)
+			d := readDockerfile(t, root, s)
 			if diff := cmp.Diff(map[string]string{"VERSION": stamp.Version, "REVISION": "unknown"}, d.args); diff != "" {
 				t.Errorf("arguments (-want +got):\n%s", diff)
 			}
@@ -159,7 +166,7 @@ func TestDockerfiles_BuildTheSameProgram(t *testing.T) {
 	root, shipped := services(t)
 	for _, s := range shipped {
 		t.Run(s.name, func(t *testing.T) {
-			d := readDockerfile(t, root, s.name)
+			d := readDockerfile(t, root, s)
 			program, err := s.program(root, runtime.GOARCH)
 			if err != nil {
 				t.Fatal(err)

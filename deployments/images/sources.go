@@ -21,6 +21,7 @@ type source struct {
 var sources = []source{
 	{"autoscaler-controller", "services/autoscaler-controller/cmd/autoscaler-controller", "Decides how many pods an application has, and wakes it"},
 	{"load-balancer", "services/load-balancer/cmd/load-balancer", "Routes requests to pods, and keeps them while an application wakes"},
+	{"log-setup", "services/load-balancer/cmd/log-setup", "Makes an Elasticsearch ready for the load balancers' log"},
 	{"sidecar", "services/sidecar/cmd/sidecar", "Measures its pod, and tells the autoscaler-controller"},
 	{"fibonacci", "e2e/apps/fibonacci", "Sample application: burns CPU"},
 	{"modelserver", "e2e/apps/modelserver", "Sample application: pretends to serve a language model"},

@@ -76,15 +76,15 @@ def from_environment() -> Elasticsearch | None:
 
 
 def set_up(cluster: Cluster, elastic: Elasticsearch, namespace: str) -> tuple[int, str]:
-    """Runs `load-balancer logs setup` in a pod, as the kustomize components do: its exit code, and what it said."""
+    """Runs `log-setup` in a pod, as the kustomize components do: its exit code, and what it said."""
     balancer = cluster.get("Deployment", BALANCER, SYSTEM)["spec"]["template"]["spec"]
     source = balancer["containers"][0]
     name = "logs-setup"
     container: dict[str, Any] = {
         "name": name,
-        "image": source["image"],
+        "image": source["image"].replace("nemesis/load-balancer", "nemesis/log-setup").replace("/load-balancer:", "/log-setup:"),
         "imagePullPolicy": source.get("imagePullPolicy", "IfNotPresent"),
-        "args": ["logs", "setup", "-wait=2m"],
+        "args": ["-wait=2m"],
         "env": [{"name": "NEMESIS_ELASTICSEARCH_URL", "value": elastic.pod_url}],
         "securityContext": source["securityContext"],
     }

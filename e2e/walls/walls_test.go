@@ -96,6 +96,8 @@ func broken(from, to string) string {
 		return "pkg knows neither the services nor the generated types"
 	case strings.HasPrefix(to, "k8s.io/") && service != "autoscaler-controller":
 		return "only the autoscaler-controller speaks to Kubernetes"
+	case to == balancer+"log/logsetup" && from != root+"services/load-balancer/cmd/log-setup":
+		return "what stands before every client's request makes no users and keys: the log's set-up is a program of its own"
 	case wingOf(from) != "" && wingOf(to) != "" && !mayReach(wingOf(from), to):
 		return "wings import one another in one direction only, and only what is listed"
 	case to == root+"pkg/testwait":
@@ -259,6 +261,9 @@ func TestBroken_FindsWhatIsForbidden(t *testing.T) {
 		{balancer + "control/tuning", balancer + "traffic/balance", false},
 		{balancer + "control/controller", balancer + "admin", true},
 		{balancer + "app", balancer + "log/journal", false},
+		{balancer + "app", balancer + "log/logsetup", true},
+		{root + "services/load-balancer/cmd/load-balancer", balancer + "log/logsetup", true},
+		{root + "services/load-balancer/cmd/log-setup", balancer + "log/logsetup", false},
 		{balancer + "app", root + "services/autoscaler-controller/internal/app", true},
 		{root + "e2e/demo", controller + "app", true},
 		{balancer + "app", "k8s.io/client-go/kubernetes", true},

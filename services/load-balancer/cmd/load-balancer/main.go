@@ -12,17 +12,11 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/logsetup"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if logsetup.Command(os.Args[1:]) {
-		code := logsetup.Run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
-		stop()
-		os.Exit(code) //nolint:gocritic // stop was called
-	}
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		stop()

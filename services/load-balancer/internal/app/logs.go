@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -36,14 +35,10 @@ type logs struct {
 func openLogs(s Settings, logged logged, startedAt time.Time, log *slog.Logger, registry prometheus.Registerer) (*logs, error) {
 	l := &logs{log: log, end: func() {}}
 	limit := int64(s.LogSpoolMiB) << 20
-	var err error
-	l.spool, err = spool.Open(spool.Options{
+	l.spool = spool.Open(spool.Options{
 		Dir: s.LogSpoolDir, MaxBytes: limit, QueueBytes: int64(s.LogQueueMiB) << 20, Outbox: s.Elasticsearch.Wanted(),
 		Now: time.Now, Log: log, Registry: registry,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("log-spool-dir: %w", err)
-	}
 	origin := accesslog.Origin{Balancer: s.Identity, Version: build.Version(), Namespace: s.Elasticsearch.Namespace}
 	l.Journal = journal.New(journal.Options{
 		Spool: l.spool, IDs: journal.NewIDs(s.Identity, startedAt), Entries: accesslog.NewOptions(origin, logged.parameters),
@@ -71,10 +66,7 @@ func (l *logs) ship(s Settings, deadBytes int64, registry prometheus.Registerer)
 		return err
 	}
 	l.store = elastic.NewSearch(reader, s.Elasticsearch.Namespace)
-	dead, err := spool.OpenDeadLetters(s.LogSpoolDir, deadBytes, time.Now, registry)
-	if err != nil {
-		return fmt.Errorf("log-spool-dir: %w", err)
-	}
+	dead := spool.NewDeadLetters(s.LogSpoolDir, deadBytes, time.Now, registry)
 	outbox := l.spool.Outbox()
 	shipper := elastic.NewShipper(client, elastic.ShipperOptions{
 		Outbox: outbox, DeadLetters: dead, Gzip: s.ElasticsearchGzip,
@@ -85,6 +77,9 @@ func (l *logs) ship(s Settings, deadBytes int64, registry prometheus.Registerer)
 	go func() {
 		defer close(l.ended)
 		defer outbox.Close()
+		if err := client.Check(life); err != nil { // said once: what follows looks like any other refusal
+			l.log.Error("elasticsearch-url: nothing of the log will be kept there", "error", err)
+		}
 		shipper.Run(life)
 	}()
 	return nil

@@ -233,14 +233,27 @@ func TestLogs_OutliveARestart(t *testing.T) {
 	}
 }
 
-func TestNew_RefusesASpoolThatAnotherOneUses(t *testing.T) {
+// A log that cannot be opened keeps no client out: the balancer serves, says so, and counts what is lost.
+func TestNew_ServesWithALogThatCannotBeOpened(t *testing.T) {
 	controller, server := newFakeController(t)
 	awake(controller, "app", "/app", pod(t, says("hello")))
 	var taken app.Settings
 	boot(t, server.URL, func(s *app.Settings) { taken = *s })
-	if _, err := app.New(t.Context(), taken, testLog{t}); err == nil || !strings.Contains(err.Error(), "log-spool-dir") || !strings.Contains(err.Error(), "in use by another process") {
-		t.Errorf("%v", err)
+	b := boot(t, server.URL, func(s *app.Settings) { s.LogSpoolDir = taken.LogSpoolDir })
+	if _, got := get(t, client(t), b.url+"/app"); got != "hello" {
+		t.Errorf("answered %q", got)
 	}
+	if _, metrics := get(t, client(t), b.admin+"/metrics"); !strings.Contains(metrics, "nemesis_lb_log_spool_failing 1\n") {
+		t.Error("the metrics do not say that the log fails")
+	}
+	if _, page := get(t, client(t), b.admin+"/proxy/logs"); !strings.Contains(page, "cannot be opened") {
+		t.Errorf("a search is answered %s", page)
+	}
+	b.stop()
+	if err := <-b.ended; err != nil {
+		t.Error(err)
+	}
+	b.ended <- nil
 }
 
 func TestLogs_HaveTheShareThatIsAskedForAndAllThatFailed(t *testing.T) {

@@ -19,6 +19,9 @@ import (
 func (a *App) followDecisions(ctx context.Context) {
 	path := filepath.Join(a.settings.LogSpoolDir, "decisions")
 	a.controller.FollowDecisions(ctx, scalinglog.NewPlace(readPlace(path)), a.logs.scaling, func(at time.Time) {
+		if a.logs.spool.Stats().Failing != nil {
+			return // it is another's folder, or cannot be written: what was told is told again
+		}
 		if err := writePlace(path, at); err != nil {
 			a.log.Warn("the place in the decisions was not kept", "error", err)
 		}

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"time"
@@ -22,6 +21,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/retry"
 )
 
 // maxAnswer bounds an answer of the controller, in bytes.
@@ -115,28 +115,5 @@ func (b bounded) Do(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// backOff grows from first to longest, with jitter, until it is reset.
-type backOff struct{ last time.Duration }
-
-// The bounds of a back-off.
-const (
-	firstBackOff   = 50 * time.Millisecond
-	longestBackOff = time.Second
-)
-
-func (b *backOff) next() time.Duration {
-	b.last = min(max(firstBackOff, 2*b.last), longestBackOff)
-	return time.Duration(float64(b.last) * (0.7 + 0.6*rand.Float64()))
-}
-
-func (b *backOff) reset() { b.last = 0 }
-
-// pause waits for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
+// backOff is how long an exchange that failed is waited with: not long, for requests may wait for it.
+var backOff = retry.Backoff{First: 50 * time.Millisecond, Most: time.Second}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/retry"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/scalinglog"
 )
@@ -40,7 +41,7 @@ func (c *Client) FollowDecisions(ctx context.Context, place *scalinglog.Place, k
 		if place.Last() != before {
 			moved(place.Last())
 		}
-		pause(ctx, decisionsEvery)
+		retry.Pause(ctx, decisionsEvery)
 	}
 }
 

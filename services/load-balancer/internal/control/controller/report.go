@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/retry"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
 )
 
@@ -52,7 +53,7 @@ func (c *Client) Report(ctx context.Context, counts Counts) {
 				c.o.Log.Warn("traffic not reported", "error", err)
 			}
 		}
-		pause(ctx, reportSpacing)
+		retry.Pause(ctx, reportSpacing)
 	}
 }
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/retry"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/tuning"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
@@ -30,7 +32,7 @@ func (c *Client) FollowRoutes(ctx context.Context, fleet Fleet, settings Setting
 	c.link.mu.Lock()
 	c.link.changed = fleet.ControllerAway
 	c.link.mu.Unlock()
-	var back backOff
+	failures := 0
 	version, seen := "", settings.Mark()
 	for ctx.Err() == nil {
 		polling, end := c.beginPoll(ctx) // before the mark: a change after it ends this poll
@@ -47,15 +49,16 @@ func (c *Client) FollowRoutes(ctx context.Context, fleet Fleet, settings Setting
 			continue
 		}
 		if err != nil {
-			delay := back.next()
+			failures++
+			delay := backOff.Near(failures, rand.Float64)
 			if !errors.Is(err, errRedial) {
 				c.ended("routes", err)
 			}
 			c.o.Log.Warn("routes not received", "error", err, "again_ms", delay.Milliseconds())
-			pause(ctx, delay)
+			retry.Pause(ctx, delay)
 			continue
 		}
-		back.reset()
+		failures = 0
 		c.ended("routes", nil)
 		settled := told == nil || settings.Polled(mark, *told, time.Now())
 		if settled && update.Version == version && !update.Complete && len(update.Routes)+len(update.Removed) == 0 {
@@ -69,7 +72,7 @@ func (c *Client) FollowRoutes(ctx context.Context, fleet Fleet, settings Setting
 		}
 		if !settled { // what stands now must be read anew
 			version = ""
-			pause(ctx, unsettledPause)
+			retry.Pause(ctx, unsettledPause)
 		}
 	}
 }

@@ -31,6 +31,7 @@ type document struct {
 		Dataset  string
 		Action   string
 		Duration int64
+		Start    time.Time
 	}
 	HTTP struct {
 		Version string
@@ -107,6 +108,9 @@ func Decode(line []byte) (Entry, error) {
 		GenAI:   genai.Facts{Model: d.GenAI.Response.Model, InputTokens: d.GenAI.Usage.Input, OutputTokens: d.GenAI.Usage.Output},
 		Refusal: d.Nemesis.Refusal, Error: d.Error.Message, SampleRate: d.Nemesis.SampleRate,
 	}}
+	if !d.Event.Start.IsZero() { // an index may have cut @timestamp to the millisecond, and not this one
+		e.ArrivedAt = d.Event.Start
+	}
 	if d.URL.Port > 0 {
 		e.Host += ":" + strconv.Itoa(d.URL.Port)
 	}

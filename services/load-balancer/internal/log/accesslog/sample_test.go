@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -91,7 +92,12 @@ func FuzzParseSampler(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for app, rate := range s.own {
+		rates := map[Application]float64{}
+		maps.Copy(rates, s.own)
+		if s.limited {
+			rates[Application{Namespace: "of", Deployment: "another name"}] = s.others
+		}
+		for app, rate := range rates {
 			r := Record{Status: 200, Application: app}
 			if !(rate >= 0 && rate <= 1) || s.Keep(&r, never) != (rate == 1) {
 				t.Errorf("%v at %v", app, rate)

@@ -3,20 +3,7 @@ package elastic
 import (
 	"strings"
 	"testing"
-	"time"
 )
-
-func TestBackoff_IsAnyTimeUpToABoundThatDoubles(t *testing.T) {
-	most := func() float64 { return 0.999999 }
-	for failures, want := range map[int]time.Duration{1: 100 * time.Millisecond, 2: 200 * time.Millisecond, 5: 1600 * time.Millisecond, 9: 25600 * time.Millisecond, 10: 30 * time.Second, 1000: 30 * time.Second} {
-		if got := backoff(failures, most); got > want || got < want*99/100 {
-			t.Errorf("after %d: %v, want %v at most", failures, got, want)
-		}
-		if got := backoff(failures, func() float64 { return 0 }); got != 0 {
-			t.Errorf("after %d: %v, want 0 at least", failures, got)
-		}
-	}
-}
 
 func TestItemVerdict_WhatCanBeMendedIsSentAgain(t *testing.T) {
 	for status, want := range map[int]verdict{
@@ -28,6 +15,12 @@ func TestItemVerdict_WhatCanBeMendedIsSentAgain(t *testing.T) {
 			t.Errorf("%d: %v %q", status, got, reason)
 		}
 	}
+	if got, _ := itemVerdict(item{Status: 201, FailureStore: "used"}); got != refused {
+		t.Errorf("in the failure store: %v", got)
+	}
+	if got, _ := itemVerdict(item{Status: 201, FailureStore: "not_enabled"}); got != acknowledged {
+		t.Errorf("not in the failure store: %v", got)
+	}
 	for said, want := range map[string]verdict{
 		`{"type":"validation_exception","reason":"Validation Failed: 1: this action would add [2] shards, but this cluster currently has [1000]/[1000] maximum normal shards open;"}`: again,
 		`{"type":"document_parsing_exception","reason":"[1:2] failed to parse field [a] of type [long]: \"type\":\"validation_exception\""}`:                                          refused,
@@ -38,10 +31,10 @@ func TestItemVerdict_WhatCanBeMendedIsSentAgain(t *testing.T) {
 	}
 }
 
-func TestRequestVerdict_OnlyWhatIsTooLargeIsCutInTwo(t *testing.T) {
-	for status, want := range map[int]string{413: "", 429: reasonBusy, 401: reasonRights, 403: reasonRights, 404: reasonNoStream, 500: reasonServer, 502: reasonServer, 400: reasonAnswer, 301: reasonAnswer, 204: reasonAnswer} {
-		if halve, reason := requestVerdict(status); reason != want || halve != (status == 413) {
-			t.Errorf("%d: %v %q", status, halve, reason)
+func TestRequestVerdict_SaysWhyAllIsSentAgain(t *testing.T) {
+	for status, want := range map[int]string{429: reasonBusy, 401: reasonRights, 403: reasonRights, 404: reasonNoStream, 500: reasonServer, 502: reasonServer, 400: reasonAnswer, 301: reasonAnswer, 204: reasonAnswer} {
+		if reason := requestVerdict(status); reason != want {
+			t.Errorf("%d: %q", status, reason)
 		}
 	}
 }
@@ -59,6 +52,10 @@ func TestReadAnswer_BelievesOnlyWhatIsWhole(t *testing.T) {
 	items, err := readAnswer([]byte(mixed), 2)
 	if err != nil || len(items) != 2 || items[0].Status != 409 || why(409, items[0].Error) != "409 a: b: d" || items[1].Status != 201 {
 		t.Errorf("mixed: %+v %v", items, err)
+	}
+	const aside = `{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201,"failure_store":"used"}}]}`
+	if items, err := readAnswer([]byte(aside), 2); err != nil || len(items) != 2 || items[1].FailureStore != inFailureStore {
+		t.Errorf("put aside: %+v %v", items, err)
 	}
 	for name, body := range map[string]string{
 		"nothing": "", "of fewer": `{"errors":false,"items":[{"create":{"status":201}}]}`, "no answer of it": `{"acknowledged":true}`,
@@ -89,17 +86,6 @@ func FuzzReadAnswer(f *testing.F) {
 			_ = why(i.Status, i.Error)
 		}
 	})
-}
-
-func TestEntries_HalvesAndPicksAreWhole(t *testing.T) {
-	e := entries{[]byte("aabbbcdddd"), []int{2, 5, 6, 10}}
-	first, second := e.halves()
-	if string(first.body) != "aabbb" || string(second.body) != "cdddd" || string(second.at(1)) != "dddd" {
-		t.Errorf("%q %q", first.body, second.body)
-	}
-	if p := e.pick([]int{0, 3}); string(p.body) != "aadddd" || p.ends[1] != 6 || string(e.body) != "aabbbcdddd" {
-		t.Errorf("%q", p.body)
-	}
 }
 
 func BenchmarkReadAnswer(b *testing.B) {

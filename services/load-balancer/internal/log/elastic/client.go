@@ -45,6 +45,7 @@ func (o Options) setting(name string) string {
 // Client speaks to one Elasticsearch. Any number of goroutines may use it at once.
 type Client struct {
 	options Options
+	door    *door
 	base    *elasticsearch.BaseClient
 }
 
@@ -66,7 +67,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{options: o, base: base}, nil
+	return &Client{options: o, door: door, base: base}, nil
 }
 
 // Validate names every fault by the setting that it comes from.

@@ -2,6 +2,7 @@ package elastic
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -29,8 +30,9 @@ type contract struct {
 	keys    map[string]map[string]any // encoded form to role descriptors
 	asked   []string                  // what would have changed something
 
-	simulated string         // the mappings that the templates make together; "" is not told
-	mappings  map[string]any // of the access stream's indices; nil likewise
+	overlapping []any          // the templates that _simulate_index says it did not take
+	simulated   string         // the mappings that the templates make together; "" is not told
+	mappings    map[string]any // of the access stream's indices; nil likewise
 }
 
 func newContract(t *testing.T, rest http.Handler) (*contract, string) {
@@ -123,6 +125,15 @@ func (c *contract) serve(w http.ResponseWriter, r *http.Request) {
 		say(http.StatusUnauthorized, map[string]any{"error": map[string]any{"type": "security_exception", "reason": "unable to authenticate"}})
 	case c.mappings != nil && name == "_mapping" && strings.HasPrefix(segments[0], "logs-"+AccessDataset):
 		say(http.StatusOK, c.mappings)
+	case c.overlapping != nil && len(segments) == 3 && segments[1] == "_simulate_index":
+		say(http.StatusOK, map[string]any{"template": map[string]any{}, "overlapping": c.overlapping})
+	case c.overlapping != nil && r.URL.Path == "/_index_template":
+		one := func(name string, priority int, patterns ...string) any {
+			return map[string]any{"name": name, "index_template": map[string]any{"priority": priority, "index_patterns": patterns}}
+		}
+		say(http.StatusOK, map[string]any{"index_templates": []any{
+			one("logs", 100, "logs-*-*"), one("team-logs", 500, "metrics-*", "logs-*"), one("other", 900, "traces-*"), one("logs-nemesis.access", 200, "logs-nemesis.access-*"),
+		}})
 	case c.simulated != "" && len(segments) == 3 && segments[1] == "_simulate_index":
 		say(http.StatusOK, map[string]any{"template": map[string]any{"mappings": json.RawMessage(c.simulated)}})
 	case strings.HasSuffix(r.URL.Path, "/_rollover") && c.streams[segments[0]] != nil:
@@ -453,5 +464,47 @@ func TestTemplates_AskForTheirStreamsAheadOfTheBuiltInOnes(t *testing.T) {
 				t.Errorf("%s is composed of %v, which nobody makes", name, part)
 			}
 		}
+	}
+}
+
+func TestSetup_SaysWhichForeignTemplateWins(t *testing.T) {
+	c, url := newContract(t, store{})
+	c.overlapping = []any{map[string]any{"name": "logs-nemesis.access", "index_patterns": []string{"logs-nemesis.access-*"}}, map[string]any{"name": "logs"}}
+	steps := map[string]Step{}
+	client, err := New(Options{URLs: []string{url}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Setup(t.Context(), SetupOptions{Namespace: "default", Retention: "30d"}, func(s Step) { steps[s.What+" "+string(s.Outcome)] = s }); err != nil {
+		t.Fatal(err)
+	}
+	got, ok := steps["index template logs-nemesis.access overruled"]
+	if !ok || !strings.Contains(got.Note, "the template team-logs (priority 500; ours has 200) wins for logs-nemesis.access-default") {
+		t.Errorf("%v", steps)
+	}
+	if _, also := steps["index template logs-nemesis.scaling overruled"]; also {
+		t.Error("the other stream's template is overruled too")
+	}
+}
+
+func TestCheck_KnowsAnOpenSearch(t *testing.T) {
+	for said, want := range map[string]error{
+		`{"version":{"distribution":"opensearch","number":"2.19.0"},"tagline":"The OpenSearch Project: https://opensearch.org/"}`: ErrOpenSearch,
+		`{"version":{"number":"9.3.2","build_flavor":"default"}}`:                                                                 nil, `<html>`: nil, ``: nil,
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, said) }))
+		client, err := New(Options{URLs: []string{server.URL}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Check(t.Context()); !errors.Is(err, want) {
+			t.Errorf("%s: %v", said, err)
+		}
+		var told Step
+		err = client.Setup(t.Context(), SetupOptions{Namespace: "default", Retention: "30d"}, func(s Step) { told = s })
+		if want != nil && (err == nil || told.Outcome != Failed || told.Note != want.Error()) {
+			t.Errorf("set-up: %v %+v", err, told)
+		}
+		server.Close()
 	}
 }

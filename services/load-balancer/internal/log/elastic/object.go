@@ -108,6 +108,9 @@ func (s *setup) version(ctx context.Context) error {
 			Flavor string `json:"build_flavor"`
 		} `json:"version"`
 	}
+	if err := s.c.Check(ctx); err != nil {
+		return s.stop(what, err.Error())
+	}
 	status, body, err := s.c.ask(ctx, plain{method: http.MethodGet, path: "/"})
 	switch {
 	case err != nil:

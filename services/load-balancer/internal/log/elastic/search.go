@@ -99,15 +99,20 @@ func filters(q accesslog.Query) []any {
 	all := []any{object{"term": object{"event.dataset": accesslog.Dataset}}}
 	is := func(field string, value any) { all = append(all, object{"term": object{field: value}}) }
 	between := func(field string, bounds object) { all = append(all, object{"range": object{field: bounds}}) }
-	times := object{}
+	// @timestamp has milliseconds, to which a bound is cut too, whichever way loses or repeats: it only
+	// says which shards are worth a look. event.start has nanoseconds.
+	near, times := object{}, object{}
 	if !q.Since.IsZero() {
+		near["gte"] = q.Since.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano)
 		times["gte"] = q.Since.UTC().Format(time.RFC3339Nano)
 	}
 	if !q.Until.IsZero() {
+		near["lte"] = q.Until.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano)
 		times["lt"] = q.Until.UTC().Format(time.RFC3339Nano)
 	}
 	if len(times) > 0 {
-		between("@timestamp", times)
+		between("@timestamp", near)
+		between("event.start", times)
 	}
 	if q.Namespace != "" {
 		is("kubernetes.namespace", q.Namespace)

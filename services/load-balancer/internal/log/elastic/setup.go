@@ -37,7 +37,9 @@ const (
 	Created Outcome = "created"
 	Changed Outcome = "changed"
 	Refused Outcome = "refused"
-	Failed  Outcome = "failed"
+	// Overruled is a template that is there, and over which one of another hand wins.
+	Overruled Outcome = "overruled"
+	Failed    Outcome = "failed"
 )
 
 // Step is one thing that was looked at, and what became of it. In a dry run Created and Changed are
@@ -94,7 +96,10 @@ func (c *Client) Setup(ctx context.Context, o SetupOptions, tell func(Step)) err
 			return err
 		}
 	}
-	for _, dataset := range []string{AccessDataset, ScalingDataset} {
+	for i, dataset := range []string{AccessDataset, ScalingDataset} {
+		if err := s.overruled(ctx, indexTemplates[i], Stream(dataset, o.Namespace)); err != nil {
+			return err
+		}
 		if err := s.stream(ctx, Stream(dataset, o.Namespace)); err != nil {
 			return err
 		}

@@ -4,19 +4,22 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"time"
 
-	"github.com/elastic/go-elasticsearch/v8/esapi"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/nemesis-scaling/nemesis/pkg/retry"
 )
 
 // How much is sent at once, and how long a request may take. A node that answers later than that is
 // taken for one that does not.
 const (
 	maxBatch    = 5 << 20
+	leastBatch  = 256 << 10 // also of a server that takes less: a batch is divided then
 	maxGather   = time.Second
 	bulkTimeout = time.Minute
 	// stopGrace is what a request that is on its way at the end still has.
@@ -26,11 +29,16 @@ const (
 	tellAfter = 3
 )
 
-// Outbox hands out entries in batches: the body of a bulk request, and where in it each entry ends.
-// Without Commit the next batch is the same again.
+// backoff is how long nothing is sent after failures.
+var backoff = retry.Backoff{First: 100 * time.Millisecond, Most: 30 * time.Second}
+
+// Outbox hands out entries in batches: the body of a bulk request, and how many entries it has. Without
+// Commit the next batch is the same again. Doubt has it look at what it hands out: the server, or a
+// reader of the last batch, did not find the entries in it.
 type Outbox interface {
-	Next(ctx context.Context, maxBytes int, maxWait time.Duration) (body []byte, ends []int, err error)
+	Next(ctx context.Context, maxBytes int, maxWait time.Duration) (body io.ReaderAt, size int64, entries int, err error)
 	Commit()
+	Doubt()
 }
 
 // DeadLetters keeps an entry that the server refuses for what it is.
@@ -58,126 +66,112 @@ type Shipper struct {
 	holding    string // why nothing goes on now
 	told       string // what of it was told
 	toldOfDead time.Time
+	most       int   // bytes of a batch: a larger one was too large
+	proven     int64 // bytes of the largest body that the server has taken whole
 	packed     bytes.Buffer
 	gzip       *gzip.Writer
 }
 
 // NewShipper makes a shipper.
 func NewShipper(client *Client, o ShipperOptions) *Shipper {
-	return &Shipper{client: client, o: o, metrics: newShipMetrics(o.Registry), gzip: gzip.NewWriter(io.Discard)}
+	return &Shipper{client: client, o: o, most: maxBatch, metrics: newShipMetrics(o.Registry), gzip: gzip.NewWriter(io.Discard)}
 }
 
 // Run ships until ctx ends. What is on its way then is given a little time to be answered.
 func (s *Shipper) Run(ctx context.Context) {
+	doubted := false
 	for failures := 0; ; {
-		body, ends, err := s.o.Outbox.Next(ctx, maxBatch, maxGather)
+		body, size, n, err := s.o.Outbox.Next(ctx, s.most, maxGather)
 		if ctx.Err() != nil {
 			return
 		}
-		if err == nil {
-			if !s.deliver(ctx, entries{body, ends}) {
+		if err != nil {
+			failures++
+			s.hold(failures, reasonSpool, err.Error())
+			if !retry.Pause(ctx, backoff.Full(failures, s.o.Random)) {
 				return
 			}
-			s.o.Outbox.Commit()
-			failures = 0
 			continue
 		}
-		failures++
-		s.hold(failures, reasonSpool, err.Error())
-		if !pause(ctx, backoff(failures, s.o.Random)) {
+		failures = 0
+		switch s.deliver(ctx, row{source: body, size: size, n: n}, doubted) {
+		case delivered:
+			s.o.Outbox.Commit()
+			doubted = false
+		case doubtful:
+			s.o.Outbox.Doubt()
+			doubted = true
+		case stopped:
 			return
 		}
 	}
 }
 
-// entries are a row of entries: the body, and where each of them ends.
-type entries struct {
-	body []byte
-	ends []int
-}
+// outcome is how the delivery of a row ended.
+type outcome int
 
-func (e entries) at(i int) []byte {
-	if i == 0 {
-		return e.body[:e.ends[0]]
-	}
-	return e.body[e.ends[i-1]:e.ends[i]]
-}
+const (
+	delivered outcome = iota
+	doubtful          // it may not be what it should be
+	stopped           // ctx ended first
+)
 
-// pick makes a row of some of them.
-func (e entries) pick(wanted []int) entries {
-	var out entries
-	for _, i := range wanted {
-		out.body = append(out.body, e.at(i)...)
-		out.ends = append(out.ends, len(out.body))
-	}
-	return out
-}
-
-// halves cuts a row of at least two.
-func (e entries) halves() (entries, entries) {
-	n := len(e.ends) / 2
-	all := make([]int, len(e.ends))
-	for i := range all {
-		all[i] = i
-	}
-	return e.pick(all[:n]), e.pick(all[n:])
-}
-
-// deliver sends a row of entries until nothing is left of it; false when ctx ends first.
-func (s *Shipper) deliver(ctx context.Context, todo entries) bool {
-	for failures := 0; len(todo.ends) > 0; {
+// deliver sends a row of entries until nothing is left of it. What was looked at already is doubted no
+// more.
+func (s *Shipper) deliver(ctx context.Context, todo row, looked bool) outcome {
+	for failures := 0; todo.n > 0; {
 		if ctx.Err() != nil {
-			return false
+			return stopped
 		}
 		status, said, err := s.send(ctx, todo)
-		var reason, detail string
-		switch {
-		case err != nil:
-			reason, detail = reasonNetwork, err.Error()
-		case status != http.StatusOK:
-			var halve bool
-			detail = why(status, said)
-			if halve, reason = requestVerdict(status); halve {
-				s.released()
-				if len(todo.ends) == 1 {
-					s.refuse(todo.body, detail)
-					return true
-				}
-				s.metrics.retry(reasonHalved, len(todo.ends))
-				first, second := todo.halves()
-				return s.deliver(ctx, first) && s.deliver(ctx, second)
-			}
-		default:
-			var items []item
-			if items, err = readAnswer(said, len(todo.ends)); err != nil {
-				reason, detail = reasonAnswer, err.Error()
-				break
-			}
-			before := len(todo.ends)
-			if todo, reason, detail = s.judge(todo, items); len(todo.ends) < before {
-				failures = 0 // it goes on, if slowly
-			}
+		if err == nil && status == http.StatusRequestEntityTooLarge {
+			return s.divide(ctx, todo, why(status, said), looked)
 		}
-		if reason == "" {
+		left, reason, detail := s.after(todo, status, said, err)
+		if doubt := errors.Is(detail, errRow) || err == nil && status == http.StatusBadRequest; doubt && !looked {
+			return doubtful
+		}
+		if left.n < todo.n {
+			failures = 0 // it goes on, if slowly
+		}
+		if todo = left; reason == "" {
 			s.released()
 			continue
 		}
 		failures++
-		s.metrics.retry(reason, len(todo.ends))
-		s.hold(failures, reason, detail)
-		if !pause(ctx, backoff(failures, s.o.Random)) {
-			return false
+		s.metrics.retry(reason, todo.n)
+		s.hold(failures, reason, detail.Error())
+		if !retry.Pause(ctx, backoff.Full(failures, s.o.Random)) {
+			return stopped
 		}
 	}
-	return true
+	return delivered
 }
 
-// judge takes out what is done, and says why the rest is not; items nil: all are.
-func (s *Shipper) judge(todo entries, items []item) (rest entries, reason, detail string) {
-	if items == nil {
-		s.metrics.shipped.Add(float64(len(todo.ends)))
-		return entries{}, "", ""
+// after is what is left of a row after an answer, and why.
+func (s *Shipper) after(todo row, status int, said []byte, err error) (left row, reason string, detail error) {
+	switch {
+	case err != nil:
+		return todo, reasonNetwork, err
+	case status != http.StatusOK:
+		return todo, requestVerdict(status), errors.New(why(status, said))
 	}
+	items, err := readAnswer(said, todo.n)
+	if err != nil {
+		return todo, reasonAnswer, err
+	}
+	if items == nil {
+		s.metrics.shipped.Add(float64(todo.n))
+		return row{}, "", nil
+	}
+	if err := todo.load(); err != nil {
+		return todo, reasonSpool, err
+	}
+	return s.judge(todo, items)
+}
+
+// judge takes out what is done, and says why the rest is not.
+func (s *Shipper) judge(todo row, items []item) (rest row, reason string, detail error) {
 	var left []int
 	shipped, duplicates := 0, 0
 	for i, said := range items {
@@ -188,10 +182,10 @@ func (s *Shipper) judge(todo entries, items []item) (rest entries, reason, detai
 		case duplicate:
 			duplicates++
 		case refused:
-			s.refuse(todo.at(i), why(said.Status, said.Error))
+			s.refuse(todo.at(i), said.why())
 		case again:
 			if left = append(left, i); reason == "" {
-				reason, detail = r, why(said.Status, said.Error)
+				reason, detail = r, errors.New(said.why())
 			}
 		}
 	}
@@ -200,8 +194,40 @@ func (s *Shipper) judge(todo entries, items []item) (rest entries, reason, detai
 	return todo.pick(left), reason, detail
 }
 
+// divide sends a row that is too large in two parts, and no later one that is as large. An entry that
+// is too large by itself is put aside.
+func (s *Shipper) divide(ctx context.Context, todo row, detail string, looked bool) outcome {
+	s.released()
+	s.most = min(s.most, max(int(todo.size/2), leastBatch))
+	if err := todo.load(); err != nil {
+		if !looked {
+			return doubtful
+		}
+		s.hold(tellAfter, reasonSpool, err.Error())
+		return stoppedBy(retry.Pause(ctx, backoff.Full(1, s.o.Random)))
+	}
+	if todo.n == 1 {
+		s.refuse(todo.body, detail)
+		return delivered
+	}
+	s.metrics.retry(reasonHalved, todo.n)
+	first, second := todo.halves()
+	if o := s.deliver(ctx, first, true); o != delivered {
+		return o
+	}
+	return s.deliver(ctx, second, true)
+}
+
+// stoppedBy is the outcome of a row that is to be read anew, unless the pause before was cut short.
+func stoppedBy(paused bool) outcome {
+	if paused {
+		return doubtful
+	}
+	return stopped
+}
+
 // send makes one bulk request. The body of the answer is read whole, else there was none.
-func (s *Shipper) send(ctx context.Context, e entries) (status int, said []byte, err error) {
+func (s *Shipper) send(ctx context.Context, r row) (status int, said []byte, err error) {
 	// The end of ctx does not cut a request at once: its answer saves sending all again.
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), bulkTimeout)
 	defer cancel()
@@ -212,24 +238,32 @@ func (s *Shipper) send(ctx context.Context, e entries) (status int, said []byte,
 			grace.Stop()
 		}
 	}()
-	required := true
-	request := esapi.BulkRequest{RequireDataStream: &required, FilterPath: filter, Body: bytes.NewReader(e.body)}
-	if s.o.Gzip {
-		s.packed.Reset()
-		s.gzip.Reset(&s.packed)
-		if _, err := s.gzip.Write(e.body); err != nil {
+	b := bulk{row: r}
+	if s.o.Gzip && r.size <= s.proven {
+		if b.packed, err = s.pack(r); err != nil {
 			return 0, nil, err
 		}
-		if err := s.gzip.Close(); err != nil {
-			return 0, nil, err
-		}
-		request.Body = bytes.NewReader(s.packed.Bytes())
-		request.Header = http.Header{"Content-Encoding": {"gzip"}}
 	}
 	began := time.Now()
-	status, said, err = s.client.ask(limited, request)
+	status, said, err = s.client.ask(limited, b)
 	s.metrics.latency.Observe(time.Since(began).Seconds())
+	switch {
+	case err == nil && status == http.StatusOK && b.packed == nil:
+		s.proven = max(s.proven, r.size)
+	case err == nil && status == http.StatusRequestEntityTooLarge:
+		s.proven = min(s.proven, r.size-1)
+	}
 	return status, said, err
+}
+
+func (s *Shipper) pack(r row) ([]byte, error) {
+	s.packed.Reset()
+	s.gzip.Reset(&s.packed)
+	if _, err := io.Copy(s.gzip, r.reader()); err != nil {
+		return nil, err
+	}
+	err := s.gzip.Close()
+	return s.packed.Bytes(), err
 }
 
 // refuse puts an entry aside that will never be taken. If even that fails it is lost, and counted.
@@ -268,17 +302,5 @@ func (s *Shipper) released() {
 	if s.told != "" {
 		s.told = ""
 		s.o.Log.Info("log: shipped again")
-	}
-}
-
-// pause waits; false when ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -150,9 +150,10 @@ type line struct {
 }
 
 func open(dir string, registry *prometheus.Registry) (*spool.Spool, error) {
-	return spool.Open(spool.Options{
+	s := spool.Open(spool.Options{
 		Dir: dir, MaxBytes: 256 << 20, QueueBytes: 16 << 20, Outbox: true, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registry: registry,
 	})
+	return s, s.Stats().Failing
 }
 
 func shipper(s *spool.Spool, dir, server string, registry *prometheus.Registry, log io.Writer) (*elastic.Shipper, error) {
@@ -167,10 +168,7 @@ func shipper(s *spool.Spool, dir, server string, registry *prometheus.Registry, 
 	if err != nil {
 		return nil, err
 	}
-	dead, err := spool.OpenDeadLetters(dir, 1<<20, time.Now, registry)
-	if err != nil {
-		return nil, err
-	}
+	dead := spool.NewDeadLetters(dir, 1<<20, time.Now, registry)
 	return elastic.NewShipper(client, elastic.ShipperOptions{
 		Outbox: s.Outbox(), DeadLetters: dead, Random: func() float64 { return rand.Float64() / 20 }, // not so long, in tests
 		Log: slog.New(slog.NewTextHandler(log, nil)), Registry: registry,

@@ -17,12 +17,9 @@ import (
 // BenchmarkAdd is what a record costs the end of its exchange, with the writing to the disk that it
 // causes beside.
 func BenchmarkAdd(b *testing.B) {
-	s, err := spool.Open(spool.Options{
+	s := spool.Open(spool.Options{
 		Dir: b.TempDir(), MaxBytes: 256 << 20, QueueBytes: 64 << 20, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
 	})
-	if err != nil {
-		b.Fatal(err)
-	}
 	j := New(Options{
 		Spool: s, IDs: NewIDs("lb-1", time.Now()), Random: rand.Float64,
 		Entries: accesslog.NewOptions(accesslog.Origin{Balancer: "lb-1", Version: "bench", Namespace: "default"}, nil),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/spool"
 )
@@ -17,6 +18,8 @@ const (
 	maxRead = 64 << 20
 	// maxFlush is how long a search waits for the entries that are not on the disk yet.
 	maxFlush = time.Second
+	// again is when a search may be tried again that found the log not open.
+	again = 5 * time.Second
 )
 
 // Find finds records, the one that ended last first. A page begins where the one before ended,
@@ -38,6 +41,8 @@ func (j *Journal) Find(ctx context.Context, q accesslog.Query) (page accesslog.P
 		return page, nil
 	case errors.Is(err, spool.ErrPlace):
 		return page, accesslog.ErrCursor
+	case errors.Is(err, spool.ErrShut):
+		return page, fault.New(fault.Unavailable, "this load balancer's log cannot be opened, so it cannot be searched; its own log says why").After(again).Because(err)
 	case err != nil:
 		return page, err
 	}

@@ -28,12 +28,9 @@ func numbered(n int) accesslog.Record {
 
 func newJournal(tb testing.TB, maxBytes int64) *Journal {
 	tb.Helper()
-	s, err := spool.Open(spool.Options{
+	s := spool.Open(spool.Options{
 		Dir: tb.TempDir(), MaxBytes: maxBytes, QueueBytes: 16 << 20, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
 	})
-	if err != nil {
-		tb.Fatal(err)
-	}
 	tb.Cleanup(func() { _ = s.Close(context.Background()) })
 	return New(Options{
 		Spool: s, IDs: NewIDs("lb-1", start), Random: rand.Float64,

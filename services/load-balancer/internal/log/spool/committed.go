@@ -19,6 +19,7 @@ const (
 type committed struct {
 	Segment uint64 `json:"segment"`
 	Offset  int64  `json:"offset"`
+	Records int64  `json:"records"` // of the segment, before the offset
 }
 
 // readCommitted reads it; from the beginning when there is none, or none that can be read: what is

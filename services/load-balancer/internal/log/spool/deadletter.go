@@ -21,35 +21,43 @@ const (
 // DeadLetters keeps the entries that were refused for what they are, each in a line with why, for
 // people to look at. It is bounded: when it is full its older half goes.
 type DeadLetters struct {
-	dir    string
-	half   int64
-	now    func() time.Time
-	aged   prometheus.Counter
-	mu     sync.Mutex
-	bytes  int64
-	counts [2]int // entries in the file and in the older one
+	dir   string
+	half  int64
+	now   func() time.Time
+	aged  prometheus.Counter
+	mu    sync.Mutex
+	bytes int64 // of whole lines in the file
 }
 
-// OpenDeadLetters goes on with those in a folder.
-func OpenDeadLetters(dir string, maxBytes int64, now func() time.Time, registry prometheus.Registerer) (*DeadLetters, error) {
-	d := &DeadLetters{dir: dir, half: maxBytes / 2, now: now, aged: prometheus.NewCounter(prometheus.CounterOpts{
+// NewDeadLetters goes on with those in a folder, from the first that is added on: the folder need not
+// be there before.
+func NewDeadLetters(dir string, maxBytes int64, now func() time.Time, registry prometheus.Registerer) *DeadLetters {
+	d := &DeadLetters{dir: dir, half: maxBytes / 2, now: now, bytes: unknown, aged: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "nemesis_lb_log_dead_letters_aged_total", Help: "Refused log entries that went from the dead-letter file by age.",
 	})}
 	registry.MustRegister(d.aged)
-	for i, name := range []string{deadFile, oldDeadFile} {
-		lines, end, err := countLines(filepath.Join(dir, name))
-		if err != nil && !os.IsNotExist(err) {
-			return nil, err
-		}
-		if d.counts[i] = lines; i == 0 {
-			d.bytes = end
-		}
+	return d
+}
+
+// unknown is how large the file is before it was looked at.
+const unknown = -1
+
+// find finds the end of the file's last line. Half a line behind it, as a process that was killed
+// leaves it, is cut off.
+func (d *DeadLetters) find() error {
+	if d.bytes != unknown {
+		return nil
 	}
-	return d, nil
+	_, end, err := countLines(filepath.Join(d.dir, deadFile))
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	d.bytes = end
+	return nil
 }
 
 // countLines counts the lines of a file, however large it is, and says where the last one ends. Half
-// a line behind it, as a process that was killed leaves it, is cut off.
+// a line behind it is cut off.
 func countLines(path string) (lines int, end int64, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // G304: the operator names the folder
 	if err != nil {
@@ -95,13 +103,17 @@ func (d *DeadLetters) Add(entry []byte, why string) error {
 	line = append(line, '\n')
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	path := filepath.Join(d.dir, deadFile)
+	if err := d.find(); err != nil {
+		return err
+	}
+	path, older := filepath.Join(d.dir, deadFile), filepath.Join(d.dir, oldDeadFile)
 	if d.bytes > 0 && d.bytes+int64(len(line)) > d.half {
-		if err := os.Rename(path, filepath.Join(d.dir, oldDeadFile)); err != nil {
+		gone, _, _ := countLines(older) // none where there is no such file
+		if err := os.Rename(path, older); err != nil {
 			return err
 		}
-		d.aged.Add(float64(d.counts[1]))
-		d.bytes, d.counts = 0, [2]int{0, d.counts[0]}
+		d.aged.Add(float64(gone))
+		d.bytes = 0
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, fileMode) //nolint:gosec // G304: the operator names the folder
 	if err != nil {
@@ -113,6 +125,5 @@ func (d *DeadLetters) Add(entry []byte, why string) error {
 		return err
 	}
 	d.bytes += int64(len(line))
-	d.counts[0]++
 	return nil
 }

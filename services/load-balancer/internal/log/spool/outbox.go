@@ -1,7 +1,9 @@
 package spool
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"os"
 	"time"
 )
@@ -14,29 +16,32 @@ type Outbox struct {
 	until place    // where it ends
 	file  *os.File
 	win   window
-	body  []byte
-	ends  []int
+
+	body    []byte // of a batch that had to be looked at
+	records int
 }
 
 // Outbox begins at what was not acknowledged yet.
 func (s *Spool) Outbox() *Outbox { return &Outbox{s: s} }
 
 // resume goes on where a process before was: what was acknowledged goes.
-func (s *Spool) resume(done committed) error {
-	for _, seg := range s.segments {
+func resume(segments []*segment, done committed) error {
+	for _, seg := range segments {
 		switch {
 		case seg.number < done.Segment, seg.number == done.Segment && done.Offset >= seg.size:
 			seg.acknowledged = place{seg.size, seg.records}
 		case seg.number == done.Segment && done.Offset > 0:
-			before := &segment{path: seg.path}
-			if _, _, err := before.load(done.Offset); err != nil {
-				return err
+			seg.acknowledged = place{done.Offset, done.Records}
+			if done.Records == 0 { // an older version did not note it
+				before := &segment{path: seg.path}
+				if _, err := before.load(done.Offset); err != nil {
+					return err
+				}
+				seg.acknowledged.records = before.records
 			}
-			seg.acknowledged = place{done.Offset, before.records}
 		}
 		seg.given = seg.acknowledged
 	}
-	s.tidy()
 	return nil
 }
 
@@ -47,18 +52,20 @@ func (s *Spool) tidy() {
 	}
 }
 
-// Next is the next batch: whole entries, one after the other, each ending where ends says. It comes
-// when there are maxBytes, or maxWait after there was the first entry, and always before ctx ends
-// with nothing. It is valid until the next call; without Commit that call gives the same again.
-func (o *Outbox) Next(ctx context.Context, maxBytes int, maxWait time.Duration) (body []byte, ends []int, err error) {
+// Next is the next batch: whole entries, one after the other. It comes when there are maxBytes, or
+// maxWait after there was the first entry, and always before ctx ends with nothing. It is valid until
+// the next call; without Commit that call gives the same again. What this process has written is read
+// from the file as it is sent, and not looked at.
+func (o *Outbox) Next(ctx context.Context, maxBytes int, maxWait time.Duration) (body io.ReaderAt, size int64, records int, err error) {
 	var full <-chan time.Time
 	sealed := (<-chan struct{})(o.s.ended) // then nothing more comes
 	for late := false; ; {
 		seg, ready, last, changed := o.waiting()
 		switch {
 		case ready >= int64(maxBytes), ready > 0 && (late || !last):
-			if err := o.read(seg, maxBytes); err != nil || len(o.ends) > 0 {
-				return o.body, o.ends, err
+			body, size, records, err := o.batch(seg, maxBytes)
+			if err != nil || records > 0 {
+				return body, size, records, err
 			}
 			continue // it was garbage
 		case ready > 0 && full == nil:
@@ -73,8 +80,18 @@ func (o *Outbox) Next(ctx context.Context, maxBytes int, maxWait time.Duration) 
 		case <-sealed:
 			late, sealed = true, nil
 		case <-ctx.Done():
-			return nil, nil, ctx.Err()
+			return nil, 0, 0, ctx.Err()
 		}
+	}
+}
+
+// Doubt says that the last batch was not what it should be, as when somebody has changed the file:
+// from now on what is in it is looked at, and what is no entry is passed over.
+func (o *Outbox) Doubt() {
+	o.s.mu.Lock()
+	defer o.s.mu.Unlock()
+	if o.seg != nil {
+		o.seg.clean = o.seg.size
 	}
 }
 
@@ -91,21 +108,50 @@ func (o *Outbox) waiting() (seg *segment, ready int64, last bool, changed <-chan
 	return nil, 0, true, o.s.changed
 }
 
-// read gathers a batch from what follows the acknowledged part of the segment.
-func (o *Outbox) read(seg *segment, maxBytes int) error {
-	o.body, o.ends = o.body[:0], o.ends[:0]
-	if o.seg != seg || o.file == nil {
-		o.close()
-		f, err := os.Open(seg.path)
-		if os.IsNotExist(err) {
-			o.s.vanished(seg)
-			return nil // the next one is asked for
-		}
-		if err != nil {
-			return err
-		}
-		o.seg, o.file = seg, f
+// batch is what follows the acknowledged part of the segment; no records: there was none.
+func (o *Outbox) batch(seg *segment, maxBytes int) (io.ReaderAt, int64, int, error) {
+	if open, err := o.open(seg); err != nil || !open {
+		return nil, 0, 0, err
 	}
+	o.s.mu.Lock()
+	begin := seg.acknowledged
+	until, known := seg.run(begin, int64(maxBytes))
+	if known {
+		seg.given = until
+	}
+	o.s.mu.Unlock()
+	if known {
+		o.until = until
+		size := until.offset - begin.offset
+		return io.NewSectionReader(o.file, begin.offset, size), size, int(until.records - begin.records), nil
+	}
+	if err := o.read(seg, maxBytes); err != nil {
+		return nil, 0, 0, err
+	}
+	return bytes.NewReader(o.body), int64(len(o.body)), o.records, nil
+}
+
+// open opens the segment's file, unless it is; false when it is gone.
+func (o *Outbox) open(seg *segment) (bool, error) {
+	if o.seg == seg && o.file != nil {
+		return true, nil
+	}
+	o.close()
+	f, err := os.Open(seg.path)
+	if os.IsNotExist(err) {
+		o.s.vanished(seg)
+		return false, nil // the next one is asked for
+	}
+	if err != nil {
+		return false, err
+	}
+	o.seg, o.file = seg, f
+	return true, nil
+}
+
+// read gathers a batch of what must be looked at.
+func (o *Outbox) read(seg *segment, maxBytes int) error {
+	o.body, o.records = o.body[:0], 0
 	o.s.mu.Lock()
 	begin, size := seg.acknowledged, seg.size
 	o.s.mu.Unlock()
@@ -118,13 +164,14 @@ func (o *Outbox) read(seg *segment, maxBytes int) error {
 		}
 		if entry == nil { // what is left is no entry
 			o.until.offset = size
+			o.s.counted(seg, size, o.until.records)
 			break
 		}
-		if len(o.ends) > 0 && len(o.body)+len(entry) > maxBytes {
+		if o.records > 0 && len(o.body)+len(entry) > maxBytes {
 			break
 		}
 		o.body = append(o.body, entry...)
-		o.ends = append(o.ends, len(o.body))
+		o.records++
 		o.until.offset, o.until.records = o.win.offset, o.until.records+1
 	}
 	o.s.mu.Lock()
@@ -133,7 +180,7 @@ func (o *Outbox) read(seg *segment, maxBytes int) error {
 	if garbage := o.until.offset - begin.offset - int64(len(o.body)); garbage > 0 {
 		o.s.metrics.garbage.Add(float64(garbage))
 	}
-	if len(o.ends) == 0 {
+	if o.records == 0 {
 		o.Commit()
 	}
 	return nil
@@ -144,8 +191,8 @@ func (s *Spool) vanished(seg *segment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !seg.removed {
-		s.metrics.drop(dropVanished, int(seg.records-seg.acknowledged.records), seg.size-seg.acknowledged.offset)
-		seg.acknowledged = place{seg.size, seg.records}
+		s.metrics.drop(dropVanished, int(seg.count()-seg.acknowledged.records), seg.size-seg.acknowledged.offset)
+		seg.acknowledged = place{seg.size, seg.count()}
 		seg.given = seg.acknowledged
 	}
 }
@@ -159,7 +206,7 @@ func (o *Outbox) Commit() {
 	s.tidy()
 	s.signal()
 	s.mu.Unlock()
-	if err := (committed{o.seg.number, o.until.offset}).write(s.o.Dir); err != nil {
+	if err := (committed{o.seg.number, o.until.offset, o.until.records}).write(s.o.Dir); err != nil {
 		s.metrics.writeErrors.Inc()
 	}
 }

@@ -5,4 +5,4 @@ package spool
 import "os"
 
 // forget is for a page cache that takes advice; this one has none that we know of.
-func forget(*os.File, int64, int64) {}
+func forget(*os.File) {}

@@ -172,8 +172,8 @@ func TestMain(m *testing.M) {
 	begin, _ := strconv.Atoi(os.Args[1])
 	o := options(dir)
 	o.MaxBytes, o.Outbox = 64<<20, true
-	s, err := Open(o)
-	if err != nil {
+	s := Open(o)
+	if err := s.Stats().Failing; err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}

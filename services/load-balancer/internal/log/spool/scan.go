@@ -16,6 +16,8 @@ var (
 	ErrPlace = errors.New("not a place in this log; another load balancer may have given it")
 	// ErrGone is a place whose segment went by age: nothing that is older is there any more.
 	ErrGone = errors.New("the log does not reach so far back any more")
+	// ErrShut is that the folder is not open: nobody knows what is in it.
+	ErrShut = errors.New("the log's folder is not open")
 )
 
 // Scan goes through the entries of some indices, newest first, from the moment at which it was made;
@@ -40,6 +42,9 @@ func (s *Spool) Scan(index, after string) (*Scan, error) {
 	scan := &Scan{s: s, index: append(append([]byte{}, actionStart...), index...), buffer: make([]byte, 2*maxEntry)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.lock == nil {
+		return nil, errors.Join(ErrShut, s.failing)
+	}
 	if after == "" {
 		if n := len(s.segments); n > 0 {
 			scan.number, scan.end = s.segments[n-1].number, s.segments[n-1].size

@@ -27,10 +27,16 @@ type segment struct {
 	path   string
 	size   int64 // what may be read
 
-	records int64
+	records   int64
+	uncounted bool // it is of a time before this process, and was not looked at yet
 	// What the shipper was given, and what of that was acknowledged.
 	given, acknowledged place
 	removed             bool
+
+	// From clean on there are whole entries and nothing else, for this process has written them; cuts
+	// are where some of them end.
+	clean int64
+	cuts  []place
 
 	marks []mark        // when it was written, to about a second; to apart, where that took long
 	apart time.Duration // what is between them at least; 0: markEvery
@@ -72,6 +78,29 @@ func (s *segment) wrote(bytes int64, records int, at time.Time) {
 	}
 	s.size += bytes
 	s.records += int64(records)
+	if n := len(s.cuts); n == 0 || s.size-s.cuts[n-1].offset >= cutEvery {
+		s.cuts = append(s.cuts, place{s.size, s.records})
+	}
+}
+
+// cutEvery is how far apart cuts are at least.
+const cutEvery = 64 << 10
+
+// run is where a row of so many bytes at most ends, of which is known without looking at it that it
+// is whole entries; false when there is none.
+func (s *segment) run(from place, most int64) (place, bool) {
+	switch {
+	case from.offset < s.clean || from.offset >= s.size:
+		return place{}, false
+	case s.size-from.offset <= most:
+		return place{s.size, s.records}, true
+	}
+	for _, c := range slices.Backward(s.cuts) {
+		if c.offset-from.offset <= most {
+			return c, c.offset > from.offset
+		}
+	}
+	return place{}, false
 }
 
 // since is when the entry at an offset was written; zero when there is none yet.
@@ -101,56 +130,65 @@ func segmentNumber(name string) (uint64, bool) {
 	return number, err == nil && number > 0
 }
 
-// loadSegments finds the segments of a folder, oldest first, and counts what is in them. Half an
-// entry at the end of the last one, as a process that was killed leaves it, is cut off.
+// loadSegments finds the segments of a folder, oldest first. The last one is read: half an entry at its
+// end, as a process that was killed leaves it, is cut off. Of the others what the index says is taken.
 func loadSegments(dir string) (all []*segment, cut int64, err error) {
 	names, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, e := range names {
-		if number, ok := segmentNumber(e.Name()); ok && e.Type().IsRegular() {
-			all = append(all, &segment{number: number, path: filepath.Join(dir, e.Name())})
+	counts := readIndex(dir)
+	var before time.Time      // when the segment before was written last: since then this one was
+	for _, e := range names { // in the order of their names, which is that of their numbers
+		number, ok := segmentNumber(e.Name())
+		if !ok || !e.Type().IsRegular() {
+			continue
 		}
-	}
-	slices.SortFunc(all, func(a, b *segment) int {
-		if a.number < b.number {
-			return -1
-		}
-		return 1
-	})
-	var before time.Time // when the segment before was written last: since then this one was
-	for i, s := range all {
-		written, end, err := s.load(-1)
+		info, err := e.Info()
 		if err != nil {
 			return nil, 0, err
 		}
-		if i == len(all)-1 && end < s.size {
-			if err := os.Truncate(s.path, end); err != nil {
-				return nil, 0, err
-			}
-			cut, s.size = s.size-end, end
+		s := &segment{number: number, path: filepath.Join(dir, e.Name()), size: info.Size(), clean: info.Size(), uncounted: true}
+		if known, ok := counts[number]; ok && known.Size == s.size {
+			s.records, s.uncounted = known.Records, false
 		}
 		if before.IsZero() {
-			before = written
+			before = info.ModTime()
 		}
 		s.marks = []mark{{0, before}}
-		before = written
+		before = info.ModTime()
+		all = append(all, s)
 	}
+	if len(all) == 0 {
+		return nil, 0, nil
+	}
+	last := all[len(all)-1]
+	last.records, last.uncounted = 0, false
+	end, err := last.load(-1)
+	if err != nil {
+		return nil, 0, err
+	}
+	if end < last.size {
+		if err := os.Truncate(last.path, end); err != nil {
+			return nil, 0, err
+		}
+		cut, last.size, last.clean = last.size-end, end, end
+	}
+	writeIndex(dir, all)
 	return all, cut, nil
 }
 
-// load counts the entries of the file up to an offset, all of them for -1, and says when it was
-// written last and where the last whole entry ends.
-func (s *segment) load(upTo int64) (written time.Time, end int64, err error) {
+// load counts the entries of the file up to an offset, all of them for -1, and says where the last
+// whole one ends.
+func (s *segment) load(upTo int64) (end int64, err error) {
 	f, err := os.Open(s.path)
 	if err != nil {
-		return written, 0, err
+		return 0, err
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
-		return written, 0, err
+		return 0, err
 	}
 	if s.size = info.Size(); upTo >= 0 {
 		s.size = min(s.size, upTo)
@@ -159,10 +197,10 @@ func (s *segment) load(upTo int64) (written time.Time, end int64, err error) {
 	for {
 		entry, err := w.next(f)
 		if err != nil {
-			return written, 0, err
+			return 0, err
 		}
 		if entry == nil {
-			return info.ModTime(), end, nil
+			return end, nil
 		}
 		s.records++
 		end = w.offset

@@ -53,16 +53,17 @@ type Options struct {
 // Spool is an open folder.
 type Spool struct {
 	o       Options
-	lock    *os.File
-	id      string // of the folder
 	queue   queue
 	metrics *metrics
 
 	mu       sync.Mutex
+	lock     *os.File   // nil: the folder is not open
+	id       string     // of the folder
 	segments []*segment // oldest first; the last one is written
 	bytes    int64      // of all of them
 	written  uint64     // records since Open
 	changed  chan struct{}
+	noted    int   // lines that were added to the index
 	failing  error // why nothing can be written now
 
 	// The writer's alone.
@@ -72,36 +73,54 @@ type Spool struct {
 	dirty  bool     // behind its end may be a part of an entry
 	left   int      // entries that it had no time to write
 
-	syncing sync.WaitGroup
-	closing chan struct{} // closed when the time to write the rest is over
-	ended   chan struct{} // closed when the writer has ended
-	once    sync.Once
+	syncing  sync.WaitGroup
+	counting sync.WaitGroup
+	sealing  chan struct{} // closed when nothing more is taken in
+	closing  chan struct{} // closed when the time to write the rest is over
+	ended    chan struct{} // closed when the writer has ended
+	once     sync.Once
 }
 
-// Open opens the folder, mends what a killed process left, and starts the writer.
-func Open(o Options) (*Spool, error) {
-	if err := os.MkdirAll(o.Dir, dirMode); err != nil {
-		return nil, fmt.Errorf("spool: %w", err)
-	}
-	lock, err := acquire(filepath.Join(o.Dir, "lock"))
-	if err != nil {
-		return nil, fmt.Errorf("spool: %w", err)
-	}
+// Open opens the folder, mends what a killed process left, and starts the writer. A folder that cannot
+// be opened now (it is locked by another process, may not be written, is none) keeps nobody from
+// serving: it is tried again for as long as it takes, Failing of the Stats says why, and what is offered
+// meanwhile waits in the queue, and is lost and counted when that is full.
+func Open(o Options) *Spool {
 	s := &Spool{
-		o: o, lock: lock, changed: make(chan struct{}), closing: make(chan struct{}), ended: make(chan struct{}),
+		o: o, changed: make(chan struct{}), closing: make(chan struct{}), ended: make(chan struct{}), sealing: make(chan struct{}),
 		queue: queue{limit: o.QueueBytes, now: o.Now, wake: make(chan struct{}, 1)},
 	}
 	s.metrics = newMetrics(s)
-	if err := s.load(); err != nil {
-		return nil, errors.Join(fmt.Errorf("spool: %w", err), lock.Close())
-	}
-	go s.write()
-	return s, nil
+	err := s.enter()
+	s.state(err)
+	go s.write(err == nil)
+	return s
 }
 
+// enter takes the folder for this process, and what is in it.
+func (s *Spool) enter() error {
+	if err := os.MkdirAll(s.o.Dir, dirMode); err != nil {
+		return err
+	}
+	lock, err := acquire(filepath.Join(s.o.Dir, "lock"))
+	if err != nil {
+		return err
+	}
+	if err := s.load(); err != nil {
+		return errors.Join(err, lock.Close())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lock = lock
+	s.signal()
+	return nil
+}
+
+// load finds what is in the folder. Only the last segment is read: how many entries the others have is
+// in the index, or counted later.
 func (s *Spool) load() error {
-	var err error
-	if s.id, err = identify(s.o.Dir); err != nil {
+	id, err := identify(s.o.Dir)
+	if err != nil {
 		s.o.Log.Warn("log spool: the folder's identity cannot be kept; the next start makes another", "error", err)
 	}
 	all, cut, err := loadSegments(s.o.Dir)
@@ -111,18 +130,25 @@ func (s *Spool) load() error {
 	if cut > 0 {
 		s.o.Log.Warn("log spool: half an entry was cut off", "bytes", cut)
 	}
-	s.segments = all
+	done := readCommitted(s.o.Dir)
+	if s.o.Outbox {
+		if err := resume(all, done); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.id, s.segments, s.bytes, s.last, s.number = id, all, 0, nil, done.Segment
 	for _, seg := range all {
 		s.bytes += seg.size
 	}
-	done := readCommitted(s.o.Dir)
-	s.number = done.Segment
 	if n := len(all); n > 0 && (all[n-1].number > done.Segment || all[n-1].number == done.Segment && all[n-1].size >= done.Offset) {
 		s.last, s.number = all[n-1], all[n-1].number // else what is written next would lie before what was acknowledged
 	}
 	if s.o.Outbox {
-		return s.resume(done)
+		s.tidy()
 	}
+	s.counting.Go(s.countRest)
 	return nil
 }
 
@@ -177,10 +203,12 @@ func (s *Spool) Flush(ctx context.Context) error {
 func (s *Spool) Seal(ctx context.Context) error {
 	s.once.Do(func() {
 		s.queue.close()
+		close(s.sealing)
 		stop := context.AfterFunc(ctx, func() { close(s.closing) })
 		<-s.ended
 		stop()
 		s.syncing.Wait()
+		s.counting.Wait()
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -197,7 +225,7 @@ func (s *Spool) Drain(ctx context.Context) int64 {
 		s.mu.Lock()
 		var left int64
 		for _, seg := range s.segments {
-			left += seg.records - seg.acknowledged.records
+			left += seg.count() - seg.acknowledged.records
 		}
 		changed := s.changed
 		s.mu.Unlock()
@@ -214,7 +242,14 @@ func (s *Spool) Drain(ctx context.Context) int64 {
 
 // Close seals the spool, and lets others have the folder.
 func (s *Spool) Close(ctx context.Context) error {
-	return errors.Join(s.Seal(ctx), s.lock.Close())
+	err := s.Seal(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+		s.lock = nil
+	}
+	return err
 }
 
 // signal tells who waits that something was written or has changed.
@@ -254,8 +289,8 @@ func (s *Spool) Stats() Stats {
 	out.Segments, out.Bytes, out.Written, out.Failing = len(s.segments), s.bytes, s.written, s.failing
 	var oldest time.Time
 	for _, seg := range s.segments {
-		out.Records += seg.records
-		out.UnshippedRecords += seg.records - seg.acknowledged.records
+		out.Records += seg.count()
+		out.UnshippedRecords += seg.count() - seg.acknowledged.records
 		out.UnshippedBytes += seg.size - seg.acknowledged.offset
 		if oldest.IsZero() {
 			oldest = seg.since(seg.acknowledged.offset)

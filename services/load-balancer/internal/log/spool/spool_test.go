@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,8 +42,8 @@ func options(dir string) Options {
 
 func open(tb testing.TB, o Options) *Spool {
 	tb.Helper()
-	s, err := Open(o)
-	if err != nil {
+	s := Open(o)
+	if err := s.Stats().Failing; err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = s.Close(context.Background()) })
@@ -88,23 +89,37 @@ func newest(tb testing.TB, s *Spool, index, after string) (documents, places []s
 	}
 }
 
+// next is the next batch, which must be whole entries, as many as it says.
+func next(tb testing.TB, o *Outbox, maxBytes int, maxWait time.Duration) (body string, records int) {
+	tb.Helper()
+	source, size, records, err := o.Next(tb.Context(), maxBytes, maxWait)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	raw := make([]byte, size)
+	if n, err := source.ReadAt(raw, 0); n < len(raw) {
+		tb.Fatal(err)
+	}
+	w, found := window{size: size}, 0
+	for e, err := w.next(bytes.NewReader(raw)); e != nil || err != nil; e, err = w.next(bytes.NewReader(raw)) {
+		if err != nil {
+			tb.Fatal(err)
+		}
+		found++
+	}
+	if found != records || w.garbage > 0 {
+		tb.Fatalf("%d entries and %d bytes of garbage in a batch that says %d: %q", found, w.garbage, records, raw)
+	}
+	return string(raw), records
+}
+
 // ship takes all that there is to ship.
 func ship(tb testing.TB, o *Outbox, s *Spool, maxBytes int) string {
 	tb.Helper()
 	var all strings.Builder
 	for s.Stats().UnshippedBytes > 0 {
-		body, ends, err := o.Next(tb.Context(), maxBytes, 0)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		at := 0
-		for _, end := range ends {
-			if _, _, ok := split(body[at:end]); !ok {
-				tb.Fatalf("not an entry: %q", body[at:end])
-			}
-			at = end
-		}
-		all.Write(body)
+		body, _ := next(tb, o, maxBytes, 0)
+		all.WriteString(body)
 		o.Commit()
 	}
 	return all.String()
@@ -235,9 +250,7 @@ func TestSpool_TheOldestSegmentGoesWhenAllAreFull(t *testing.T) {
 		offer(t, s, e)
 		old, places := newest(t, s, access, "")
 		if outbox { // the shipper holds the first one
-			if _, _, err := out.Next(t.Context(), 1, 0); err != nil {
-				t.Fatal(err)
-			}
+			next(t, out, 1, 0)
 		}
 		const n = 300
 		for i := range n {
@@ -358,11 +371,8 @@ func TestSpool_ManyOfferWhileOneShipsAndOneLooks(t *testing.T) {
 	out := s.Outbox()
 	seen := map[string]int{}
 	for len(seen) < writers*each {
-		body, _, err := out.Next(t.Context(), 64<<10, time.Millisecond)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines := strings.Split(strings.TrimSuffix(string(body), "\n"), "\n")
+		body, _ := next(t, out, 64<<10, time.Millisecond)
+		lines := strings.Split(strings.TrimSuffix(body, "\n"), "\n")
 		for i := 0; i < len(lines); i += 2 {
 			seen[lines[i]]++
 		}
@@ -381,17 +391,106 @@ func TestSpool_ManyOfferWhileOneShipsAndOneLooks(t *testing.T) {
 	}
 }
 
-func TestOpen_RefusesAFolderThatIsInUse(t *testing.T) {
-	o := options(t.TempDir())
-	s := open(t, o)
-	second := o
-	second.Registry = prometheus.NewRegistry()
-	if _, err := Open(second); err == nil || !strings.Contains(err.Error(), "in use by another process") {
-		t.Errorf("%v", err)
+// What cannot be opened keeps nobody from serving: entries wait, those that do not fit are counted, and
+// when it can be opened the rest is written.
+func TestOpen_TriesAgainForAsLongAsItTakes(t *testing.T) {
+	for name, mend := range map[string]func(t *testing.T, dir string) func(){
+		"in use by another process": func(t *testing.T, dir string) func() {
+			o := options(dir)
+			s := open(t, o)
+			return func() { shut(t, s) }
+		},
+		"not a directory": func(t *testing.T, dir string) func() {
+			if err := os.WriteFile(dir, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return func() {
+				if err := os.Remove(dir); err != nil {
+					t.Error(err)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options(filepath.Join(t.TempDir(), "log"))
+			o.QueueBytes, o.Outbox = 1<<10, true
+			mended := mend(t, o.Dir)
+			o.Registry = prometheus.NewRegistry()
+			s := Open(o)
+			if err := s.Stats().Failing; err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("%v", err)
+			}
+			var taken []string
+			for i := range 20 {
+				if e := entry(access, i, 100); s.Offer([]byte(e)) {
+					taken = append(taken, e)
+				}
+			}
+			if lost := dropped(s, dropQueueFull); len(taken) == 0 || lost == 0 || len(taken)+int(lost) != 20 {
+				t.Errorf("%d taken, %v lost", len(taken), lost)
+			}
+			if _, err := s.Scan(access, ""); !errors.Is(err, ErrShut) {
+				t.Errorf("a search finds %v", err)
+			}
+			mended()
+			for s.Flush(t.Context()) != nil { // each try tells of a failure, or that all is written
+			}
+			if got := ship(t, s.Outbox(), s, 1<<20); got != strings.Join(taken, "") {
+				t.Errorf("shipped %q", got)
+			}
+			shut(t, s)
+		})
 	}
-	shut(t, s)
-	second.Registry = prometheus.NewRegistry()
-	shut(t, open(t, second))
+}
+
+func TestOpen_WhatNeverCouldBeWrittenIsCountedAsLost(t *testing.T) {
+	o := options(t.TempDir())
+	open(t, o)
+	o.Registry = prometheus.NewRegistry()
+	s := Open(o)
+	for i := range 3 {
+		s.Offer([]byte(entry(access, i, 10)))
+	}
+	if err := s.Close(t.Context()); err == nil || !strings.Contains(err.Error(), "3 entries are lost") || dropped(s, dropClosed) != 3 {
+		t.Errorf("%v, %v lost", err, dropped(s, dropClosed))
+	}
+}
+
+// A start reads the last segment alone: what stands in the others is taken from the index, and
+// counted beside the start where it has nothing of them.
+func TestOpen_ReadsTheLastSegmentAlone(t *testing.T) {
+	for name, index := range map[string]func(path string) error{
+		"index":           func(string) error { return nil },
+		"no index":        os.Remove,
+		"a useless index": func(path string) error { return os.WriteFile(path, []byte("{}\nrubbish\n"), 0o600) },
+		"one that is wrong": func(path string) error {
+			return os.WriteFile(path, []byte(`{"segment":1,"size":1,"records":7}`), 0o600)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options(t.TempDir())
+			o.MaxBytes, o.Outbox = 80<<10, true
+			s := open(t, o)
+			for i := range 30 {
+				offer(t, s, entry(access, i, 2000))
+			}
+			shut(t, s)
+			if err := index(filepath.Join(o.Dir, indexFile)); err != nil {
+				t.Fatal(err)
+			}
+			o.Registry = prometheus.NewRegistry()
+			all, _, err := loadSegments(o.Dir)
+			if err != nil || len(all) < 5 || slices.ContainsFunc(all, func(s *segment) bool { return s.uncounted }) != (name != "index") {
+				t.Errorf("%d segments: %v", len(all), err)
+			}
+			s = open(t, o)
+			s.counting.Wait()
+			if stats := s.Stats(); stats.UnshippedRecords != 30 {
+				t.Errorf("%+v", stats)
+			}
+			shut(t, s)
+		})
+	}
 }
 
 func TestOutbox_WaitsUntilABatchIsFullOrLate(t *testing.T) {
@@ -401,15 +500,15 @@ func TestOutbox_WaitsUntilABatchIsFullOrLate(t *testing.T) {
 	out := s.Outbox()
 	ended, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, _, err := out.Next(ended, 100, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
+	if _, _, _, err := out.Next(ended, 100, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("nothing is there: %v", err)
 	}
 	offer(t, s, entry(access, 1, 10), entry(access, 2, 10))
-	if body, ends, err := out.Next(t.Context(), 1<<20, time.Millisecond); err != nil || len(ends) != 2 || ends[1] != len(body) {
-		t.Errorf("late: %q %v %v", body, ends, err)
+	if body, n := next(t, out, 1<<20, time.Millisecond); n != 2 {
+		t.Errorf("late: %q", body)
 	}
-	if body, ends, err := out.Next(t.Context(), 100, time.Hour); err != nil || len(ends) != 1 || string(body) != entry(access, 1, 10) {
-		t.Errorf("full, and the same again: %q %v %v", body, ends, err)
+	if body, n := next(t, out, 100, time.Hour); n != 1 || body != entry(access, 1, 10) {
+		t.Errorf("full, and the same again: %q", body)
 	}
 }
 
@@ -458,10 +557,7 @@ func TestOutbox_AFileThatVanishedIsCountedAndPassedOver(t *testing.T) {
 
 func TestDeadLetters_KeepWhatWasRefusedWithinABound(t *testing.T) {
 	dir, registry := t.TempDir(), prometheus.NewRegistry()
-	d, err := OpenDeadLetters(dir, 4<<10, time.Now, registry)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := NewDeadLetters(dir, 4<<10, time.Now, registry)
 	for i := range 100 {
 		if err := d.Add([]byte(entry(access, i, 100)), "mapper_parsing_exception: no"); err != nil {
 			t.Fatal(err)
@@ -479,8 +575,8 @@ func TestDeadLetters_KeepWhatWasRefusedWithinABound(t *testing.T) {
 		bytes += len(raw)
 		lines += strings.Count(string(raw), "\n")
 	}
-	again, err := OpenDeadLetters(dir, 4<<10, time.Now, prometheus.NewRegistry())
-	if err != nil || again.counts != d.counts || again.bytes != d.bytes {
+	again := NewDeadLetters(dir, 4<<10, time.Now, prometheus.NewRegistry())
+	if err := again.find(); err != nil || again.bytes != d.bytes {
 		t.Errorf("opened again: %v %+v %+v", err, again, d)
 	}
 	if aged := testutil.ToFloat64(d.aged); bytes > 4<<10 || int(aged)+lines != 101 {
@@ -498,10 +594,7 @@ func TestDeadLetters_GoOnAfterHalfALine(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, deadFile), []byte(whole+`{"why":"half of it`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d, err := OpenDeadLetters(dir, 1<<20, time.Now, prometheus.NewRegistry())
-	if err != nil || d.counts != [2]int{100, 0} {
-		t.Fatalf("%v %+v", err, d)
-	}
+	d := NewDeadLetters(dir, 1<<20, time.Now, prometheus.NewRegistry())
 	if err := d.Add([]byte(entry(access, 1, 10)), "no"); err != nil {
 		t.Fatal(err)
 	}

@@ -2,9 +2,12 @@ package spool
 
 import (
 	"errors"
+	"math/rand/v2"
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/pkg/retry"
 )
 
 const (
@@ -13,15 +16,18 @@ const (
 	// more than to write that. What comes after a longer pause is written at once.
 	linger     = 10 * time.Millisecond
 	sleepAfter = 100 // looks at an empty queue
-
-	// How long it waits before it tries again to write.
-	firstRetry = 100 * time.Millisecond
-	lastRetry  = time.Second
 )
 
+// again is how long the writer waits before it tries again.
+var again = retry.Backoff{First: 100 * time.Millisecond, Most: time.Second}
+
 // write is the writer's loop: it ends when the queue is closed and empty, or may take no longer.
-func (s *Spool) write() {
+func (s *Spool) write(entered bool) {
 	defer close(s.ended)
+	if !entered && !s.await() {
+		s.loseAll()
+		return
+	}
 	defer s.closeFile()
 	var taken []*chunk
 	pause := time.NewTimer(linger)
@@ -58,9 +64,35 @@ func (s *Spool) write() {
 	}
 }
 
+// await tries again and again to take the folder; false when it could not until the end.
+func (s *Spool) await() bool {
+	for failures := 1; ; failures++ {
+		last := false
+		select {
+		case <-s.sealing:
+			last = true
+		case <-time.After(again.Full(failures, rand.Float64)):
+		}
+		err := s.enter()
+		if s.state(err); err == nil || last {
+			return err == nil
+		}
+	}
+}
+
+// loseAll counts what waits in the queue as lost, until that is closed.
+func (s *Spool) loseAll() {
+	taken, _ := s.queue.take(nil, false)
+	for _, c := range taken {
+		s.metrics.drop(dropClosed, c.records, int64(len(c.data)))
+		s.left += c.records
+		s.queue.release(c)
+	}
+}
+
 // keep writes a chunk, however often that must be tried; false when the time for it is over.
 func (s *Spool) keep(c *chunk) bool {
-	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+	for failures := 1; ; failures++ {
 		err := s.append(c)
 		if errors.Is(err, syscall.ENOSPC) && s.shed() {
 			s.metrics.writeErrors.Inc()
@@ -72,7 +104,7 @@ func (s *Spool) keep(c *chunk) bool {
 		select {
 		case <-s.closing:
 			return false
-		case <-time.After(wait):
+		case <-time.After(again.Near(failures, rand.Float64)):
 		}
 	}
 }
@@ -149,6 +181,9 @@ func (s *Spool) room(size int64) error {
 		}
 		s.file, s.dirty, s.last, s.number = f, false, fresh, number
 		s.mu.Lock()
+		if n := len(s.segments); n > 0 {
+			s.note(s.segments[n-1])
+		}
 		s.segments = append(s.segments, fresh)
 		s.mu.Unlock()
 	} else if s.file == nil {
@@ -178,12 +213,15 @@ func (s *Spool) cap(size int64) {
 func (s *Spool) removeOldest() {
 	seg := s.segments[0]
 	seg.removed = true
+	if seg.uncounted && (!s.o.Outbox || seg.given.offset < seg.size) {
+		seg.mustCount()
+	}
 	s.segments = s.segments[1:]
 	s.bytes -= seg.size
 	if err := os.Remove(seg.path); err != nil {
 		s.metrics.writeErrors.Inc()
 	}
-	records, bytes := seg.records-seg.given.records, seg.size-seg.given.offset
+	records, bytes := seg.count()-seg.given.records, seg.size-seg.given.offset
 	switch {
 	case !s.o.Outbox:
 		s.metrics.aged(seg.records, seg.size)
@@ -199,11 +237,23 @@ func (s *Spool) closeFile() {
 	}
 	f := s.file
 	s.file = nil
+	old := ""
+	if s.number > cachedSegments {
+		old = segmentPath(s.o.Dir, s.number-cachedSegments)
+	}
 	s.syncing.Wait()
 	s.syncing.Go(func() {
 		if err := f.Sync(); err != nil {
 			s.metrics.writeErrors.Inc()
 		}
 		_ = f.Close()
+		if f, err := os.Open(old); old != "" && err == nil { //nolint:gosec // G304: the operator names the folder
+			forget(f)
+			_ = f.Close()
+		}
 	})
 }
+
+// cachedSegments is how many of the newest may stay in the page cache: the shipper is there, unless
+// it is held up for long.
+const cachedSegments = 4

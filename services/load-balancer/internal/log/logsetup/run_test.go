@@ -42,7 +42,7 @@ func server(t *testing.T, version string, refused ...string) string {
 func run(t *testing.T, args ...string) (code int, out, fault string) {
 	t.Helper()
 	var o, f strings.Builder
-	code = Run(t.Context(), append([]string{"logs", "setup"}, args...), nil, &o, &f)
+	code = Run(t.Context(), args, nil, &o, &f)
 	return code, o.String(), f.String()
 }
 
@@ -87,12 +87,8 @@ func TestSetup_RefusesWhatIsWrongOnTheCommandLine(t *testing.T) {
 			t.Errorf("%v: %d %s", test.args, code, fault)
 		}
 	}
-	var fault strings.Builder
-	if code := Run(t.Context(), []string{"logs", "show"}, nil, io.Discard, &fault); code != exitUsage || !strings.Contains(fault.String(), "usage: load-balancer logs setup") {
-		t.Errorf("%d %s", code, fault.String())
-	}
-	if Command([]string{"-help"}) || Command(nil) || !Command([]string{"logs"}) {
-		t.Error("it takes another's command line")
+	if code, _, fault := run(t, "logs", "setup"); code != exitUsage || !strings.Contains(fault, "usage: log-setup") {
+		t.Errorf("%d %s", code, fault)
 	}
 }
 

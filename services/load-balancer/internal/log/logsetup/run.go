@@ -1,5 +1,4 @@
-// Package logsetup is the command `load-balancer logs setup`: it has Elasticsearch made ready for the
-// documents that load balancers write, and says line by line what was there and what was not. It is
+// Package logsetup is the command log-setup: it has Elasticsearch made ready for the documents that load balancers write, and says line by line what was there and what was not. It is
 // run once, by a Job or by hand, by someone with more rights than the balancer has; and again at any
 // time.
 package logsetup
@@ -21,16 +20,16 @@ const (
 	exitOK      = 0
 	exitFailed  = 1
 	exitUsage   = 2
-	exitRefused = 3 // the server does not do all of it, but documents can be written
+	exitRefused = 3 // it is not all as it should be, but documents can be written
 )
 
-const usage = `usage: load-balancer logs setup [FLAG...]
+const usage = `usage: log-setup [FLAG...]
 
 Makes the index templates, the data streams, their retention and the roles of the logs in an
 Elasticsearch 8.17 or newer, and says what it found and what it changed. It can be run at any time.
 
-exit code: 0 all is as it should be; 3 the server refused a step, and documents can be written
-without it; 1 it failed; 2 the command line is wrong.
+exit code: 0 all is as it should be; 3 the server refused a step, or a template of another hand wins
+over these, and documents can be written all the same; 1 it failed; 2 the command line is wrong.
 
 `
 
@@ -46,20 +45,14 @@ type options struct {
 	Wait             time.Duration
 }
 
-// Command is whether the command line, without the program's name, asks for this one.
-func Command(args []string) bool { return len(args) > 0 && args[0] == "logs" }
-
 // Run runs the command and returns its exit code.
 func Run(ctx context.Context, args, environ []string, out, fault io.Writer) int {
-	if len(args) < 2 || args[1] != "setup" {
-		fmt.Fprint(fault, usage)
-		return exitUsage
-	}
-	o, err := load(args[2:], environ, fault)
+	o, err := load(args, environ, fault)
 	if errors.Is(err, settings.ErrHelp) {
 		return exitOK
 	}
 	if err != nil {
+		fmt.Fprint(fault, usage)
 		fmt.Fprintln(fault, err)
 		return exitUsage
 	}
@@ -106,6 +99,9 @@ func (o options) setup(ctx context.Context, client *elastic.Client, out, fault i
 	case count[elastic.Refused] > 0:
 		fmt.Fprintln(fault, "The server refused some of it, see above. Documents can be written without.")
 		return exitRefused
+	case count[elastic.Overruled] > 0:
+		fmt.Fprintln(fault, "A template of another hand wins, see above. Documents can be written, and are not found well.")
+		return exitRefused
 	}
 	return exitOK
 }
@@ -131,7 +127,7 @@ var retentions = regexp.MustCompile(`^[1-9][0-9]{0,5}[dhms]$`)
 
 func load(args, environ []string, out io.Writer) (options, error) {
 	var o options
-	set := settings.New("load-balancer logs setup", "NEMESIS_", out)
+	set := settings.New("log-setup", "NEMESIS_", out)
 	o.Declare(set)
 	set.String(&o.OnlyNamespace, "namespace", "", "the same as elasticsearch-namespace, which it overrides")
 	set.String(&o.Retention, "retention", "30d", "how long documents are kept at least, such as 30d or 12h")

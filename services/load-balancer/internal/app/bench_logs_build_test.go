@@ -1,0 +1,24 @@
+//go:build bench && linux
+
+package app_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/journal"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/spool"
+)
+
+// What the measurement needs of this build, as it is called here. An older build has a file like this
+// one of its own, which e2e/bench/logs keeps.
+
+type application = accesslog.Application
+
+func add(j *journal.Journal, r *accesslog.Record) { j.Add(r) }
+
+func openSpool(t *testing.T, o spool.Options) (*spool.Spool, *spool.DeadLetters) {
+	t.Helper()
+	return spool.Open(o), spool.NewDeadLetters(o.Dir, 1<<20, time.Now, o.Registry)
+}

@@ -1,0 +1,99 @@
+package elastic
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path"
+	"slices"
+)
+
+// ErrOpenSearch is a server that is an OpenSearch: it has other licences, other templates, and clients of
+// its own.
+var ErrOpenSearch = errors.New("this is an OpenSearch and no Elasticsearch: the log cannot be kept there")
+
+// Check asks the server what it is. It is ErrOpenSearch for one that says so, and nil for all else: what
+// does not answer, or must not, is found out in another way.
+func (c *Client) Check(ctx context.Context) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.options.URLs[0], http.NoBody)
+	if err != nil {
+		return nil //nolint:nilerr // see above
+	}
+	answer, err := c.door.RoundTrip(r) // the client itself would not hand out the answer of another server
+	if err != nil {
+		return nil //nolint:nilerr // see above
+	}
+	defer func() { _ = answer.Body.Close() }()
+	var root struct {
+		Version struct{ Distribution string }
+	}
+	if json.NewDecoder(io.LimitReader(answer.Body, maxSecret)).Decode(&root) == nil && root.Version.Distribution == "opensearch" {
+		return ErrOpenSearch
+	}
+	return nil
+}
+
+// overruled says when a template of another hand wins over ours for a stream: its documents get other
+// fields, silently. The server tells which of the templates that fit it did not take; that it took
+// another is seen by ours being one of them.
+func (s *setup) overruled(ctx context.Context, ours, stream string) error {
+	status, body, err := s.c.ask(ctx, plain{method: http.MethodPost, path: "/_index_template/_simulate_index/" + stream})
+	if err != nil {
+		return s.stop("index template "+ours, err.Error())
+	}
+	var simulated struct {
+		Overlapping []struct{ Name string }
+	}
+	if status != http.StatusOK || json.Unmarshal(body, &simulated) != nil || !slices.ContainsFunc(simulated.Overlapping, func(t struct{ Name string }) bool { return t.Name == ours }) {
+		return nil
+	}
+	winner, err := s.winner(ctx, ours, stream)
+	if err != nil {
+		return s.stop("index template "+ours, err.Error())
+	}
+	s.say("index template "+ours, Overruled, winner+" wins for "+stream+", whose documents get its fields and are not found well: give it a lower priority than ours, or other patterns")
+	return nil
+}
+
+// winner names the template that has the highest priority of all that fit a stream.
+func (s *setup) winner(ctx context.Context, ours, stream string) (string, error) {
+	status, body, err := s.c.ask(ctx, plain{
+		method: http.MethodGet,
+		path:   "/_index_template?filter_path=index_templates.name,index_templates.index_template.priority,index_templates.index_template.index_patterns",
+	})
+	if err != nil {
+		return "", err
+	}
+	var found struct {
+		Templates []struct {
+			Name     string
+			Template struct {
+				Patterns []string `json:"index_patterns"`
+				Priority int64
+			} `json:"index_template"`
+		} `json:"index_templates"`
+	}
+	name, most, mine := "", int64(-1), int64(0)
+	if status == http.StatusOK && json.Unmarshal(body, &found) == nil {
+		for _, t := range found.Templates {
+			if t.Name == ours {
+				mine = t.Template.Priority
+				continue
+			}
+			fits := slices.ContainsFunc(t.Template.Patterns, func(pattern string) bool {
+				ok, err := path.Match(pattern, stream) // a stream's name has no slash
+				return err == nil && ok
+			})
+			if fits && t.Template.Priority > most {
+				name, most = t.Name, t.Template.Priority
+			}
+		}
+	}
+	if name == "" {
+		return "a template of another hand", nil
+	}
+	return fmt.Sprintf("the template %s (priority %d; ours has %d)", name, most, mine), nil
+}
