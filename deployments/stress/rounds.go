@@ -52,7 +52,7 @@ func (o options) stress(ctx context.Context, p testPackage, scratch string) resu
 }
 
 // grace is what a run has beyond its limit to say where it hangs.
-const grace = 30 * time.Second
+const grace = time.Minute
 
 // saidLimit bounds what is shown of a build that failed, in bytes.
 const saidLimit = 8 << 10
