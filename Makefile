@@ -28,6 +28,9 @@ demo: prerequisites ## a request wakes a sleeping model server, on a real Kubern
 
 test: lint verify unit test-elasticsearch test-cluster ## lint, verify, unit, tests on a real Elasticsearch, then integration and e2e on a real Kubernetes
 
+# When a package's tests are taken for hanging: never reached by tests that only run on a busy machine.
+TEST_LIMIT := 15m
+
 ##@ Parts of them
 .PHONY: demo-down unit test-module stress test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs bench-proxy
 demo-down: ## remove all that the demo made
@@ -38,29 +41,29 @@ unit: ## tests that need nothing but Go, each module as it ships (GOWORK=off), w
 
 test-module: ## the same of one module: make test-module MODULE=services/load-balancer
 	@test -f "$(MODULE)/go.mod" || { echo "MODULE=$(MODULE) is not one of $(GO_MODULES) $(TOOL_MODULES)" >&2; exit 1; }
-	@echo "== $(MODULE)"; cd "$(MODULE)" && GOWORK=off go test -race -timeout 5m ./...
+	@echo "== $(MODULE)"; cd "$(MODULE)" && GOWORK=off go test -race -timeout $(TEST_LIMIT) ./...
 
-# Settings: MODULE=, PACKAGE=, RUN= choose; COUNT= runs of each package; LOAD= processors kept busy; LIMIT= for one run; TAGS=.
+# Settings: MODULE=, PACKAGE=, RUN= choose; COUNT= runs of each package; LOAD= processors kept busy; TEST_LIMIT= for one run; TAGS=.
 COUNT := 50
 stress: ## find tests that fail on a busy machine alone: make stress [MODULE=services/sidecar [PACKAGE=./internal/app]] [COUNT=50]
 	@test -n "$(MODULE)" -o -z "$(PACKAGE)" || { echo "PACKAGE=$(PACKAGE) needs its MODULE, one of $(GO_MODULES) $(TOOL_MODULES)" >&2; exit 1; }
 	@cd deployments && GOWORK=off go build -o ../build/bin/stress ./stress
 	@GOWORK=off build/bin/stress -count "$(COUNT)" $(if $(PACKAGE),-package "$(PACKAGE)") $(if $(RUN),-run "$(RUN)") $(if $(TAGS),-tags "$(TAGS)") \
-		$(if $(LOAD),-load "$(LOAD)") $(if $(LIMIT),-limit "$(LIMIT)") $(or $(MODULE),$(GO_MODULES) $(TOOL_MODULES))
+		$(if $(LOAD),-load "$(LOAD)") -limit "$(TEST_LIMIT)" $(or $(MODULE),$(GO_MODULES) $(TOOL_MODULES))
 
 test-elasticsearch: prerequisites ## tests on a real Elasticsearch, every version that a JDK here can run, the newest with security
 	@deployments/test-elasticsearch $(MAKE) run-test-elasticsearch
 
 run-test-elasticsearch: # -p 1: one of them kills the server
-	@cd services/load-balancer && GOWORK=off go test -race -count=1 -p 1 -timeout 8m -tags elasticsearch -run Elasticsearch ./...
-	@cd deployments && GOWORK=off go test -race -count=1 -timeout 5m -tags elasticsearch -run Elasticsearch ./kibana
+	@cd services/load-balancer && GOWORK=off go test -race -count=1 -p 1 -timeout $(TEST_LIMIT) -tags elasticsearch -run Elasticsearch ./...
+	@cd deployments && GOWORK=off go test -race -count=1 -timeout $(TEST_LIMIT) -tags elasticsearch -run Elasticsearch ./kibana
 
 test-cluster: prerequisites ## integration and e2e on a real Kubernetes
 	@$(WITH_CLUSTER) deployments/if-elasticsearch $(MAKE) deploy integration e2e
 
 integration: require-cluster ## Go tests against the cluster: the Kubernetes adapter, and the contract
-	cd services/autoscaler-controller && GOWORK=off go test -count=1 -tags integration -run Integration ./internal/...
-	cd e2e && GOWORK=off go test -count=1 -tags integration ./contract/...
+	cd services/autoscaler-controller && GOWORK=off go test -count=1 -timeout $(TEST_LIMIT) -tags integration -run Integration ./internal/...
+	cd e2e && GOWORK=off go test -count=1 -timeout $(TEST_LIMIT) -tags integration ./contract/...
 
 e2e: require-cluster .venv/ready ## pytest against the cluster, through the outer interfaces alone
 	cd e2e && python -m pytest $(PYTEST)

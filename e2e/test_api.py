@@ -16,6 +16,7 @@ from harness.applications import fibonacci
 from harness.cluster import Cluster
 from harness.nemesis import Nemesis
 from harness.problems import problem
+from harness.waiting import PATIENCE
 
 Call = Callable[..., httpx.Response]
 
@@ -29,7 +30,7 @@ def kubernetes_api(cluster: Cluster) -> httpx.Client:
         trust.load_verify_locations(cadata=base64.b64decode(data).decode())
     elif file := found.get("certificate-authority"):
         trust.load_verify_locations(cafile=file)
-    return httpx.Client(base_url=found["server"], verify=trust, trust_env=False, timeout=15)
+    return httpx.Client(base_url=found["server"], verify=trust, trust_env=False, timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def call(request: pytest.FixtureRequest, nemesis: Nemesis, namespace: str, token
     with (
         kubernetes_api(nemesis.cluster)
         if request.param == "kubernetes"
-        else httpx.Client(base_url=nemesis.controller_url, trust_env=False, timeout=15) as client
+        else httpx.Client(base_url=nemesis.controller_url, trust_env=False, timeout=PATIENCE) as client
     ):
 
         def made(method: str, name: str = "", body: Any = None, media: str = "application/json", **more: Any) -> httpx.Response:

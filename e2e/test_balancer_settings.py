@@ -20,7 +20,7 @@ from harness.nemesis import BALANCER, CONTROLLER, Nemesis
 from harness.problems import problem, retry_after
 from harness.reach import SYSTEM
 from harness.services import OwnBalancer, own_balancer, scaled, settled
-from harness.waiting import eventually, throughout
+from harness.waiting import PATIENCE, eventually, stretched, throughout
 
 DEFAULTS = {"policy": "round_robin", "max_connections": 10000, "timeout_seconds": 600}
 
@@ -88,8 +88,8 @@ def test_a_change_is_followed_by_every_replica_at_once_and_drops_no_connection(n
             change(nemesis, want, replicas[0][1])
             began = time.monotonic()
             for _, admin in replicas:
-                eventually(lambda admin=admin: followed(nemesis, admin) == want, "every replica follows", within=2, every=0.01)
-            assert time.monotonic() - began < 2
+                eventually(lambda admin=admin: followed(nemesis, admin) == want, "every replica follows", promised=2, every=0.01)
+            assert time.monotonic() - began < stretched(2)
             load.after(50)
         assert not load.failures, load.failures[:3]
         for lines in streams:
@@ -164,7 +164,7 @@ class Client:
     def __init__(self, url: str, path: str) -> None:
         where = urlsplit(url)
         self._path = path
-        self._connection = HTTPConnection(where.hostname or "", where.port or 80, timeout=20)
+        self._connection = HTTPConnection(where.hostname or "", where.port or 80, timeout=PATIENCE)
         self._connection.connect()
         self._connection.auto_open = False
 
@@ -203,7 +203,7 @@ def test_max_connections_really_limits_and_open_connections_stay(nemesis: Nemesi
         change(nemesis, {"max_connections": 4}, own.admin)
         with Client(own.data, path) as welcome:
             assert welcome.ask()[0] == 200
-    eventually(lambda: nemesis.balancer_state(admin=own.admin)["connections"] == 0, "nobody is counted any more", within=5)
+    eventually(lambda: nemesis.balancer_state(admin=own.admin)["connections"] == 0, "nobody is counted any more", promised=5)
 
 
 def test_timeout_seconds_is_about_silence_and_never_cuts_a_stream_that_goes_on(nemesis: Nemesis, namespace: str) -> None:
@@ -221,11 +221,11 @@ def test_timeout_seconds_is_about_silence_and_never_cuts_a_stream_that_goes_on(n
         going_on = pool.submit(nemesis.ask, steady, "/v1/completions", "POST", json={**body, "max_tokens": 12, "stream": True})
 
         pauses = pool.submit(nemesis.ask, slow, "/v1/completions", "POST", json={**body, "stream": True})
-        problem(silent.result(timeout=30), 504, "upstream-timeout")
-        assert 1.5 < time.monotonic() - began < 10
+        problem(silent.result(timeout=PATIENCE), 504, "upstream-timeout")
+        assert 1.5 < time.monotonic() - began < stretched(10)
         with pytest.raises(httpx.RemoteProtocolError):  # it began, and was cut
-            pauses.result(timeout=30)
-        answer = going_on.result(timeout=30)
+            pauses.result(timeout=PATIENCE)
+        answer = going_on.result(timeout=PATIENCE)
     assert answer.status_code == 200 and "[DONE]" in answer.text, "a stream that went on was cut"
     assert time.monotonic() - began > 4, "the stream was shorter than it should be"
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from harness.applications import fibonacci, modelserver
 from harness.load import Load
 from harness.nemesis import Nemesis
-from harness.waiting import eventually, throughout
+from harness.waiting import PATIENCE, eventually, throughout
 
 
 def test_scaled_up_by_hand_within_the_bounds_stays_until_idle(nemesis: Nemesis, namespace: str) -> None:
@@ -111,7 +111,7 @@ def test_a_deleted_deployment_is_told_and_works_again_when_it_is_back(nemesis: N
     condition = nemesis.wait_condition(app, "TargetFound", "False")
     assert condition["reason"] == "DeploymentMissing" and app.name in condition["message"], condition
 
-    answer = eventually(lambda: (a := nemesis.ask(app)).status_code in (503, 504) and a, "the answer is clear", within=20)
+    answer = eventually(lambda: (a := nemesis.ask(app)).status_code in (503, 504) and a, "the answer is clear")
     document = answer.json()
     assert answer.headers["Content-Type"].startswith("application/problem+json")
     assert f"the Deployment {namespace}/{app.name} does not exist" in document["detail"], document
@@ -119,7 +119,7 @@ def test_a_deleted_deployment_is_told_and_works_again_when_it_is_back(nemesis: N
 
     nemesis.cluster.apply(app.deployment)
     nemesis.wait_condition(app, "TargetFound", "True")
-    eventually(lambda: nemesis.ask(app).status_code == 200, "it works again", within=20)
+    eventually(lambda: nemesis.ask(app).status_code == 200, "it works again")
 
 
 def test_a_deployment_deleted_while_a_request_waits_is_answered_and_not_hung(nemesis: Nemesis, namespace: str) -> None:
@@ -129,5 +129,5 @@ def test_a_deployment_deleted_while_a_request_waits_is_answered_and_not_hung(nem
         waiting = pool.submit(nemesis.ask, app)
         nemesis.cluster.wait("Deployment", app.name, namespace, lambda d: bool(d) and d["spec"]["replicas"] == 1, "it was started")
         nemesis.cluster.delete("Deployment", app.name, namespace)
-        answer = waiting.result(timeout=20)
+        answer = waiting.result(timeout=PATIENCE)
     assert answer.status_code in (503, 504) and answer.headers.get("Retry-After"), answer.text

@@ -11,7 +11,7 @@ from harness.applications import Application, fibonacci
 from harness.cluster import Cluster, Object
 from harness.nemesis import Nemesis
 from harness.problems import problem
-from harness.waiting import eventually, throughout
+from harness.waiting import eventually, stretched, throughout
 
 DEFINITION = "scaledobjects.keda.sh"
 
@@ -65,9 +65,9 @@ def keda(cluster: Cluster) -> Iterator[None]:
         cluster.wait("CustomResourceDefinition", DEFINITION, "", lambda o: o is None, "the kind is gone")
 
 
-def conflict(nemesis: Nemesis, app: Application, owner: str, within: float = 20) -> Object:
+def conflict(nemesis: Nemesis, app: Application, owner: str) -> Object:
     """Waits for the condition that names the other one, and says what to do."""
-    condition = nemesis.wait_condition(app, "AbleToScale", "False", within)
+    condition = nemesis.wait_condition(app, "AbleToScale", "False")
     assert condition["reason"] == "Conflict" and owner in condition["message"], condition
     assert "delete the other one, or take the Deployment out of the CustomAutoscaler" in condition["message"], condition
     return condition
@@ -121,11 +121,11 @@ def test_who_waits_for_a_pod_that_another_one_should_start_is_told_so(nemesis: N
     answer = nemesis.ask(app)
     assert answer.status_code in (503, 504) and answer.headers.get("Retry-After"), answer.text
     assert f"the HorizontalPodAutoscaler {namespace}/rival" in answer.json()["detail"], answer.text
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < stretched(10)
     assert nemesis.cluster.get("Deployment", app.name, namespace)["spec"]["replicas"] == 0
 
     nemesis.cluster.delete("HorizontalPodAutoscaler", "rival", namespace)
-    eventually(lambda: nemesis.ask(app).status_code == 200, "it is started again", within=20)
+    eventually(lambda: nemesis.ask(app).status_code == 200, "it is started again")
 
 
 def test_an_autoscaler_that_turns_to_another_deployment_is_no_conflict_any_more(nemesis: Nemesis, namespace: str) -> None:
@@ -148,7 +148,7 @@ def test_a_scaled_object_of_keda_is_one_conflict_with_the_autoscaler_that_it_mad
     nemesis.wait_replicas(app, 0)
     nemesis.cluster.apply(scaled_object_of(app))
     # The kind has come a moment ago; it is looked for every minute.
-    conflict(nemesis, app, f"the ScaledObject {namespace}/rival", within=90)
+    conflict(nemesis, app, f"the ScaledObject {namespace}/rival")
     owner = nemesis.cluster.get("ScaledObject", "rival", namespace)
     nemesis.cluster.apply(autoscaler_of(app, "keda-hpa-rival", owner))
 

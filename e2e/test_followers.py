@@ -26,11 +26,11 @@ from harness.nemesis import BALANCER, CONTROLLER, Nemesis
 from harness.processes import sigkill, stopped, visible
 from harness.reach import SYSTEM
 from harness.services import heard, leader, names, scaled
-from harness.waiting import eventually
+from harness.waiting import PATIENCE, eventually
 
 End = Callable[[Nemesis, str], None]
 
-pytestmark = [pytest.mark.disruptive, pytest.mark.timeout(400), pytest.mark.usefixtures("two_of_each")]
+pytestmark = [pytest.mark.disruptive, pytest.mark.timeout(900), pytest.mark.usefixtures("two_of_each")]
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +73,8 @@ def die(nemesis: Nemesis, pod: str) -> None:
     process in the same pod, which may find itself the holder still."""
     before, ended = nemesis.cluster.get("Pod", pod, SYSTEM), datetime.now(UTC).isoformat()
     sigkill(before)
-    eventually(lambda: restarts(nemesis.cluster.get("Pod", pod, SYSTEM)) > restarts(before), f"{pod} is started again", within=40)
-    eventually(lambda: renewed(nemesis) > ended, "somebody leads", within=40)
+    eventually(lambda: restarts(nemesis.cluster.get("Pod", pod, SYSTEM)) > restarts(before), f"{pod} is started again")
+    eventually(lambda: renewed(nemesis) > ended, "somebody leads")
 
 
 def renewed(nemesis: Nemesis) -> str:
@@ -102,7 +102,7 @@ def test_a_stream_on_one_load_balancer_outlives_the_leader_though_the_other_one_
         ended = time.monotonic()
     assert events == 30 and leader(nemesis) != dead
     assert generation(nemesis, app) == before, "it was scaled while it streamed"
-    nemesis.wait_replicas(app, 0, within=90)
+    nemesis.wait_replicas(app, 0)
     assert time.monotonic() - ended > 1.5
 
 
@@ -114,7 +114,7 @@ def test_a_request_that_waits_for_a_wake_up_outlives_the_leader_that_began_it(ne
     end = sigkill if visible(dead) else lambda pod: kill(nemesis, pod["metadata"]["name"])
     before = generation(nemesis, app)
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(nemesis.http.get, nemesis.data_url + app.prefix + "/v1/models", timeout=60)
+        asked = pool.submit(nemesis.http.get, nemesis.data_url + app.prefix + "/v1/models", timeout=PATIENCE)
         nemesis.cluster.wait("Deployment", app.name, app.namespace, lambda d: bool(d and d["spec"]["replicas"] == 1), "it is being woken")
         end(dead)
         answer = asked.result()
@@ -176,9 +176,9 @@ def test_a_new_leader_awaits_the_load_balancer_that_the_last_one_heard_and_says_
 
     with stopped(silent):  # the new leader hears the other one alone, to which the application is idle
         kill(nemesis, leader(nemesis))
-        eventually(held, "the hold names the load balancer that is awaited", within=40)
+        eventually(held, "the hold names the load balancer that is awaited")
         assert generation(nemesis, app) == before
-    nemesis.wait_replicas(app, 0, within=90)
+    nemesis.wait_replicas(app, 0)
     whole(nemesis)
     assert nemesis.ask(app).status_code == 200
 

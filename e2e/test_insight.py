@@ -135,7 +135,7 @@ def test_thresholds_say_whether_the_metrics_that_they_need_are_known(nemesis: Ne
     assert nemesis.ask(app).status_code == 200
     missing = nemesis.wait_condition(app, "ThresholdsActive", "False")
     assert "CPU_USAGE" in missing["message"] and "MEMORY_USAGE" in missing["message"], missing
-    nemesis.wait_condition(app, "ThresholdsActive", "True", within=90)  # the metrics server has seen the pod
+    nemesis.wait_condition(app, "ThresholdsActive", "True")  # the metrics server has seen the pod
     (known,) = nemesis.read("/v1/metrics", namespace=namespace)["items"]
     means = {m["metricType"]: m for m in known["means"]}
     assert means["MEMORY_USAGE"]["mean"] > 0 and means["MEMORY_USAGE"]["pods"] == 1, means

@@ -14,7 +14,7 @@ from harness.nemesis import Nemesis, unique
 from harness.problems import problem
 from harness.processes import sigkill, visible
 from harness.services import own_balancer
-from harness.waiting import eventually
+from harness.waiting import PATIENCE, eventually
 
 
 def logs(nemesis: Nemesis, **query: Any) -> Object:
@@ -62,7 +62,7 @@ def test_the_log_outlives_the_load_balancer_that_was_killed(nemesis: Nemesis, na
         before = eventually(kept, "the request is in the log")
         began = process_start(nemesis, own.admin)
         sigkill(pod)
-        eventually(lambda: process_start(nemesis, own.admin) > began, "another process answers", within=40)
+        eventually(lambda: process_start(nemesis, own.admin) > began, "another process answers")
         assert kept() == before
 
 
@@ -86,9 +86,9 @@ def test_a_client_that_left_before_the_answer_is_logged_as_499(nemesis: Nemesis,
     app = modelserver(namespace, load_seconds=30)
     nemesis.deploy(app)
     where = urlsplit(nemesis.data_url)
-    with socket.create_connection((where.hostname, where.port or 80), timeout=5) as client:
+    with socket.create_connection((where.hostname, where.port or 80), timeout=PATIENCE) as client:
         client.sendall(f"GET {app.prefix}/v1/models HTTP/1.1\r\nHost: {where.hostname}\r\n\r\n".encode())
-        eventually(lambda: nemesis.known(app)["waiting"] == 1, "the request waits", within=5)
+        eventually(lambda: nemesis.known(app)["waiting"] == 1, "the request waits")
     (entry,) = logged(nemesis, 1, namespace=namespace)
     assert entry["status"] == 499, entry
 

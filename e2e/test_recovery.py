@@ -12,7 +12,7 @@ from harness.load import Load
 from harness.nemesis import BALANCER, CONTROLLER, Nemesis
 from harness.reach import SYSTEM
 from harness.services import own_balancer, scaled, settled, without_the_right_to_scale
-from harness.waiting import eventually, throughout
+from harness.waiting import PATIENCE, eventually, throughout
 
 pytestmark = pytest.mark.disruptive
 
@@ -25,7 +25,7 @@ def test_the_controller_killed_during_a_wake_up_does_not_lose_the_request(nemesi
         nemesis.cluster.wait("Deployment", app.name, namespace, lambda d: bool(d) and d["spec"]["replicas"] == 1, "it was started")
         for pod in nemesis.pods(CONTROLLER):
             nemesis.cluster.delete("Pod", pod["metadata"]["name"], SYSTEM, grace=0)
-        answer = waiting.result(timeout=60)
+        answer = waiting.result(timeout=PATIENCE)
     assert answer.status_code == 200, answer.text
     settled(nemesis, CONTROLLER)
 
@@ -37,7 +37,7 @@ def test_a_request_that_comes_while_the_controller_is_away_is_answered_when_it_i
         with scaled(nemesis, CONTROLLER, 0):
             waiting = pool.submit(nemesis.ask, app)
             eventually(lambda: nemesis.known(app)["waiting"] == 1, "the request waits")
-        answer = waiting.result(timeout=60)
+        answer = waiting.result(timeout=PATIENCE)
     assert answer.status_code == 200, answer.text
 
 
@@ -93,7 +93,7 @@ def test_without_a_load_balancer_nothing_is_put_to_sleep(nemesis: Nemesis, names
             assert nemesis.cluster.get("Deployment", app.name, namespace)["spec"]["replicas"] == 1
 
         throughout(awake, seconds=6)
-    nemesis.wait_replicas(app, 0, within=60)
+    nemesis.wait_replicas(app, 0)
 
 
 def test_the_load_balancer_restarted_under_load_fails_no_request(nemesis: Nemesis, namespace: str) -> None:
@@ -136,7 +136,7 @@ def test_waiting_requests_survive_the_end_of_their_load_balancer(nemesis: Nemesi
         waiting = [pool.submit(nemesis.ask, app, "/v1/models") for _ in range(5)]
         eventually(lambda: nemesis.known(app)["waiting"] == 5, "the requests wait")
         nemesis.cluster.kubectl("rollout", "restart", f"deployment/{BALANCER}", "-n", SYSTEM)
-        answers = [w.result(timeout=60) for w in waiting]
+        answers = [w.result(timeout=PATIENCE) for w in waiting]
     assert [a.status_code for a in answers] == [200] * 5, [a.text for a in answers]
     settled(nemesis, BALANCER)
 
@@ -167,7 +167,7 @@ def test_without_the_right_to_scale_it_says_so_and_goes_on_when_it_has_it(nemesi
         assert "may not scale the Deployment" in condition["message"] and "forbidden" in condition["message"], condition
         failed = next(d for d in nemesis.decisions(app) if d["trigger"] == "StartCall")
         assert not failed["applied"] and failed.get("error"), failed
-    eventually(lambda: nemesis.ask(app).status_code == 200, "it works again with the right", within=20)
+    eventually(lambda: nemesis.ask(app).status_code == 200, "it works again with the right")
     nemesis.wait_condition(app, "AbleToScale", "True")
 
 
@@ -188,7 +188,7 @@ def test_of_two_controllers_one_takes_over_when_the_leader_is_killed(nemesis: Ne
         (dead,) = [p for p in nemesis.pods(CONTROLLER) if leader.startswith(p["metadata"]["name"])]
         nemesis.cluster.delete("Pod", dead["metadata"]["name"], SYSTEM, grace=0)
         assert nemesis.ask(app).status_code == 200  # at once, before anyone leads again
-        nemesis.wait_replicas(app, 0, within=60)
+        nemesis.wait_replicas(app, 0)
 
 
 def test_a_load_balancer_that_died_holds_the_sleep_until_it_is_forgotten(nemesis: Nemesis, namespace: str) -> None:
@@ -206,9 +206,9 @@ def test_a_load_balancer_that_died_holds_the_sleep_until_it_is_forgotten(nemesis
         assert any(p["metadata"]["name"] in r["message"] for r in reasons for p in dead), reasons
         return True
 
-    eventually(held, "the hold names the load balancer that fell silent", within=30)
+    eventually(held, "the hold names the load balancer that fell silent")
     assert nemesis.cluster.get("Deployment", app.name, namespace)["spec"]["replicas"] == 1
-    nemesis.wait_replicas(app, 0, within=90)
+    nemesis.wait_replicas(app, 0)
 
 
 def test_each_service_is_removed_and_applied_alone(nemesis: Nemesis, namespace: str, overlay: Path) -> None:

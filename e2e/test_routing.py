@@ -58,7 +58,7 @@ def test_a_route_ends_with_its_autoscaler_and_the_pods_stay(nemesis: Nemesis, na
     assert nemesis.ask(app).status_code == 200
     nemesis.cluster.delete("CustomAutoscaler", app.name, namespace)
     nemesis.cluster.wait("CustomAutoscaler", app.name, namespace, lambda o: o is None, "it is deleted")
-    eventually(lambda: nemesis.ask(app).status_code == 404, "the route has ended", within=10)
+    eventually(lambda: nemesis.ask(app).status_code == 404, "the route has ended", promised=10)
     assert nemesis.cluster.get("Deployment", app.name, namespace)["spec"]["replicas"] == 1
 
 
@@ -69,7 +69,7 @@ def test_every_algorithm_uses_all_pods(nemesis: Nemesis, namespace: str, algorit
     nemesis.cluster.wait(
         "Deployment", app.name, namespace, lambda d: bool(d) and d["status"].get("readyReplicas") == 2, "both pods are ready"
     )
-    eventually(lambda: sum(e["usable"] for e in nemesis.known(app)["endpoints"]) == 2, "both pods are usable", within=10)
+    eventually(lambda: sum(e["usable"] for e in nemesis.known(app)["endpoints"]) == 2, "both pods are usable", promised=10)
     pods = [nemesis.ask(app).json()["pod"] for _ in range(40)]
     shares = {p: pods.count(p) for p in pods}
     assert len(shares) == 2, shares

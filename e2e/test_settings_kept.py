@@ -14,7 +14,7 @@ from harness.nemesis import CONTROLLER, Nemesis
 from harness.problems import problem, retry_after
 from harness.reach import SYSTEM
 from harness.services import scaled, settled
-from harness.waiting import eventually
+from harness.waiting import PATIENCE, eventually
 
 NAME = "load-balancer-settings"
 DEFAULTS = {"policy": "round_robin", "max_connections": 10000, "timeout_seconds": 600}
@@ -68,7 +68,7 @@ def test_settings_that_are_put_are_kept_told_at_once_and_the_same_after_a_restar
         answer = put(nemesis, {"policy": "least_connections", "max_connections": 77})
         want = {**DEFAULTS, "policy": "least_connections", "max_connections": 77}
         assert answer.status_code == 200 and answer.json() == want, answer.text
-        assert waiting.result(timeout=20)["settings"] == want
+        assert waiting.result(timeout=PATIENCE)["settings"] == want
     assert shown(nemesis) == want and told(nemesis)["settings"] == want
     assert "max_connections: 77" in nemesis.cluster.get("ConfigMap", NAME, SYSTEM)["data"]["settings.yaml"]
 

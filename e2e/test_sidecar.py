@@ -14,7 +14,7 @@ from harness.cluster import Object
 from harness.nemesis import CONTROLLER, Nemesis
 from harness.services import scaled
 from harness.sidecars import with_sidecar
-from harness.waiting import eventually
+from harness.waiting import PATIENCE, eventually
 
 
 def awake(nemesis: Nemesis, app: Application, source: str = "auto") -> tuple[Object, str]:
@@ -38,7 +38,7 @@ def burning(nemesis: Nemesis, app: Application) -> Iterator[None]:
     stop = threading.Event()
 
     def burn() -> None:
-        with httpx.Client(timeout=60, trust_env=False) as client:
+        with httpx.Client(timeout=PATIENCE, trust_env=False) as client:
             while not stop.is_set():
                 client.get(nemesis.data_url + app.prefix + "/fib/36")
 
@@ -75,14 +75,14 @@ def test_the_sidecar_measures_what_the_kubelet_measures(nemesis: Nemesis, namesp
         return cpu > 300 and 0.8 < cpu / (kubelet_cpu or 1) < 1.25 and abs(memory - kubelet_memory) < 8
 
     with burning(nemesis, app):
-        eventually(agreed, "sidecar and kubelet agree under load", within=60)
+        eventually(agreed, "sidecar and kubelet agree under load")
     print(f"{source}: CPU m and memory MiB, sidecar and kubelet: {seen[-1]}")
 
 
 def test_the_sidecar_measures_its_pod_and_the_controller_decides_by_it(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace, spec={"cpuThreshold": 300, "maxReplicas": 2})
     pod, sidecar = awake(nemesis, app)
-    idle = eventually(lambda: measured(nemesis, sidecar), "it has measured", within=20)
+    idle = eventually(lambda: measured(nemesis, sidecar), "it has measured")
     assert idle["podName"] == pod["metadata"]["name"] and idle["namespace"] == namespace, idle
     assert 0 < idle["metrics"]["memoryUsage"] < 200, idle  # the pod's, not the node's
 
@@ -90,7 +90,6 @@ def test_the_sidecar_measures_its_pod_and_the_controller_decides_by_it(nemesis: 
         decision = eventually(
             lambda: next(iter(nemesis.decisions(app, trigger="Threshold", result="applied")), None),
             "the threshold has added a pod",
-            within=60,
         )
     assert (decision["from"], decision["to"]) == (1, 2) and "above cpuThreshold 300 m" in decision["summary"], decision
     (cpu,) = [i for r in decision["reasons"] for i in r.get("inputs", []) if i["name"] == "cpuUsage"]
@@ -115,12 +114,12 @@ def test_the_sidecar_measures_and_sends_at_once_on_command(nemesis: Nemesis, nam
 def test_what_the_sidecar_measures_while_the_controller_is_away_is_kept_and_sent(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace)
     _, sidecar = awake(nemesis, app)
-    eventually(lambda: measured(nemesis, sidecar)["sent"] > 0, "the controller has taken something", within=20)
+    eventually(lambda: measured(nemesis, sidecar)["sent"] > 0, "the controller has taken something")
     with scaled(nemesis, CONTROLLER, 0):
-        refused = eventually(lambda: failed(nemesis, sidecar), "a push fails", within=30)
+        refused = eventually(lambda: failed(nemesis, sidecar), "a push fails")
         assert refused.headers["Content-Type"] == "application/problem+json", refused.text
-        eventually(lambda: measured(nemesis, sidecar)["waiting"] > 0, "measurements wait", within=20)
-    eventually(lambda: nemesis.http.post(sidecar + "/v1/metrics/send").status_code == 200, "they are taken", within=40)
+        eventually(lambda: measured(nemesis, sidecar)["waiting"] > 0, "measurements wait")
+    eventually(lambda: nemesis.http.post(sidecar + "/v1/metrics/send").status_code == 200, "they are taken")
     assert measured(nemesis, sidecar)["waiting"] == 0
 
 

@@ -73,4 +73,4 @@ def test_crowds_at_the_idle_boundary_are_never_lost(nemesis: Nemesis, namespace:
 def test_an_application_that_nobody_asks_sleeps_after_its_idle_time(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace, replicas=1, spec={"idleTime": 2})
     nemesis.deploy(app)
-    nemesis.wait_replicas(app, 0, within=30)
+    nemesis.wait_replicas(app, 0)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from harness.applications import Application, modelserver
 from harness.nemesis import Nemesis
-from harness.waiting import eventually
+from harness.waiting import PATIENCE, eventually
 
 
 def running(nemesis: Nemesis, app: Application) -> float:
@@ -41,7 +41,7 @@ def test_a_stream_longer_than_the_idle_time_is_not_cut_and_comes_event_by_event(
     assert "[DONE]" in last or last == "", last
     slept = [d for d in nemesis.decisions(app) if d["to"] == 0 and d["applied"]]
     assert not slept, slept
-    nemesis.wait_replicas(app, 0, within=20)
+    nemesis.wait_replicas(app, 0)
 
 
 def test_a_stream_whose_pauses_are_longer_than_the_idle_time_is_not_cut(nemesis: Nemesis, namespace: str) -> None:
@@ -79,15 +79,15 @@ def test_a_client_that_goes_away_frees_its_slot(nemesis: Nemesis, namespace: str
         assert running(nemesis, app) == 1
         assert nemesis.known(app)["streaming"] == 1
 
-    eventually(lambda: running(nemesis, app) == 0, "the slot is free", within=3)
-    eventually(lambda: nemesis.known(app)["inFlight"] == 0, "the load balancer counts nothing any more", within=3)
+    eventually(lambda: running(nemesis, app) == 0, "the slot is free", promised=3)
+    eventually(lambda: nemesis.known(app)["inFlight"] == 0, "the load balancer counts nothing any more", promised=3)
 
 
 def test_a_client_that_goes_away_while_it_waits_leaves_the_waiting_room(nemesis: Nemesis, namespace: str) -> None:
     app = modelserver(namespace, load_seconds=30, spec={"idleTime": 600})
     nemesis.deploy(app)
     where = urlsplit(nemesis.data_url)
-    with socket.create_connection((where.hostname, where.port or 80), timeout=5) as client:
+    with socket.create_connection((where.hostname, where.port or 80), timeout=PATIENCE) as client:
         client.sendall(f"GET {app.prefix}/v1/models HTTP/1.1\r\nHost: {where.hostname}\r\n\r\n".encode())
-        eventually(lambda: nemesis.known(app)["waiting"] == 1, "the request waits", within=5)
-    eventually(lambda: nemesis.known(app)["waiting"] == 0, "nobody waits any more", within=5)
+        eventually(lambda: nemesis.known(app)["waiting"] == 1, "the request waits")
+    eventually(lambda: nemesis.known(app)["waiting"] == 0, "nobody waits any more", promised=5)

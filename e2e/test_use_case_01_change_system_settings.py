@@ -64,4 +64,4 @@ def test_a_bad_value_changes_nothing_and_the_error_says_what_is_allowed(
 def test_what_is_left_out_takes_its_default(nemesis: Nemesis, url: str) -> None:
     saved = nemesis.http.put(url, json={"policy": "random"})
     assert saved.json() == {"policy": "random", "max_connections": 10000, "timeout_seconds": 600}, saved.text
-    eventually(lambda: nemesis.balancer_state()["settings"] == saved.json(), "they are applied", within=5)
+    eventually(lambda: nemesis.balancer_state()["settings"] == saved.json(), "they are applied", promised=5)

@@ -22,7 +22,7 @@ def test_a_policy_is_set_read_back_and_followed(place: Place, way: str) -> None:
         assert [(k["deployment"], k["algorithm"]) for k in known] == [(DEPLOYMENT, "LeastConnections")], known
         return True
 
-    eventually(followed, "the load balancer follows the policy", within=10)
+    eventually(followed, "the load balancer follows the policy", promised=10)
 
 
 def test_a_policy_outside_the_set_is_refused_and_the_set_is_told(nemesis: Nemesis, namespace: str) -> None:
@@ -44,4 +44,4 @@ def test_a_change_of_policy_is_followed_under_way_and_no_request_is_lost(nemesis
         shares = Counter(a.json()["pod"] for a in answers)
         return sorted(shares.values()) == [10, 10]
 
-    eventually(in_turn, "the requests go to the pods in turn", within=10)
+    eventually(in_turn, "the requests go to the pods in turn", promised=10)

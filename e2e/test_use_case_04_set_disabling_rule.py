@@ -17,7 +17,7 @@ def test_a_disabling_rule_is_set_read_back_and_followed(place: Place, way: str) 
     eventually(
         lambda: place.nemesis.read(f"/v1/applications/{place.namespace}/{DEPLOYMENT}")["idleTime"] == 120,
         "the controller follows the rule",
-        within=10,
+        promised=10,
     )
 
 
@@ -26,7 +26,7 @@ def test_a_shorter_rule_takes_effect_on_an_application_that_is_awake(nemesis: Ne
     nemesis.deploy(app)
     assert nemesis.ask(app).status_code == 200
     nemesis.cluster.patch("CustomAutoscaler", app.name, namespace, {"spec": {"idleTime": 2}})
-    nemesis.wait_replicas(app, 0, within=20)
+    nemesis.wait_replicas(app, 0)
     decision = next(d for d in nemesis.decisions(app) if d["applied"] and d["to"] == 0)
     assert decision["trigger"] == "Idle" and "2 s" in decision["summary"], decision
 
@@ -40,4 +40,4 @@ def test_the_readme_replaces_the_whole_object(place: Place) -> None:
         return place.readme.run(comment, **variables)["spec"] == {**before, "idleTime": 90}
 
     # 409 while the controller writes the status; then one tries again, as the README says.
-    eventually(replaced, "it is replaced", within=10)
+    eventually(replaced, "it is replaced")

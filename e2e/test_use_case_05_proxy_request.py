@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from harness.applications import fibonacci, modelserver
 from harness.nemesis import Nemesis
 from harness.problems import problem
-from harness.waiting import eventually
+from harness.waiting import PATIENCE, eventually
 
 
 def test_the_policy_picks_a_pod_and_its_response_comes_back(nemesis: Nemesis, namespace: str) -> None:
@@ -32,7 +32,7 @@ def test_a_pod_that_dies_under_a_request_gives_the_client_a_clear_502(nemesis: N
         eventually(lambda: nemesis.known(app)["inFlight"] == 1, "the pod has the request")
         for pod in nemesis.cluster.list("Pod", namespace, labels=f"app={app.name}"):
             nemesis.cluster.delete("Pod", pod["metadata"]["name"], namespace, grace=0)
-        document = problem(asked.result(timeout=60), 502, "bad-gateway")
+        document = problem(asked.result(timeout=PATIENCE), 502, "bad-gateway")
     # Whether the pod had worked on it nobody knows, so it was not sent twice; the next one is answered.
     assert document["instance"] == app.prefix + "/v1/completions", document
     assert nemesis.ask(app, "/v1/models").status_code == 200

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from harness.applications import fibonacci, modelserver
 from harness.nemesis import Nemesis
 from harness.problems import problem, retry_after
-from harness.waiting import eventually
+from harness.waiting import PATIENCE, eventually
 
 
 def test_a_request_is_held_without_an_answer_until_a_pod_runs(nemesis: Nemesis, namespace: str) -> None:
@@ -26,7 +26,7 @@ def test_a_request_is_held_without_an_answer_until_a_pod_runs(nemesis: Nemesis, 
         repaired = app.deployment
         del repaired["spec"]["replicas"]
         nemesis.cluster.apply(repaired)
-        answer = held.result(timeout=60)
+        answer = held.result(timeout=PATIENCE)
     assert (answer.status_code, answer.json()["result"]) == (200, 6765), answer.text
     assert nemesis.known(app)["waiting"] == 0
 

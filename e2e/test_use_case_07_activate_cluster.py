@@ -10,7 +10,7 @@ from harness.applications import fibonacci
 from harness.nemesis import Nemesis
 from harness.problems import problem
 from harness.services import without_the_right_to_scale
-from harness.waiting import eventually
+from harness.waiting import PATIENCE, eventually
 
 
 def test_a_request_wakes_a_sleeping_application_and_is_answered(nemesis: Nemesis, namespace: str) -> None:
@@ -38,7 +38,7 @@ def test_a_start_that_fails_is_tried_again_while_the_request_waits(nemesis: Neme
 
             eventually(failed, "the start was tried, and refused")
             assert not held.done(), "the request still waits"
-        answer = held.result(timeout=60)
+        answer = held.result(timeout=PATIENCE)
     assert answer.status_code == 200, answer.text
     started = next(d for d in nemesis.decisions(app) if d["applied"])
     assert (started["trigger"], started["from"], started["to"]) == ("StartCall", 0, 1), started
@@ -56,7 +56,7 @@ def test_a_wake_up_that_never_succeeds_is_answered_504_and_tried_again(nemesis: 
 
     app.readiness = None
     nemesis.cluster.apply(app.deployment | {"spec": {k: v for k, v in app.deployment["spec"].items() if k != "replicas"}})
-    again = eventually(lambda: (a := nemesis.ask(app)).status_code == 200 and a, "the repaired application answers", within=20)
+    again = eventually(lambda: (a := nemesis.ask(app)).status_code == 200 and a, "the repaired application answers")
     assert again.json()["result"] == 55
 
 
@@ -74,4 +74,4 @@ def test_an_image_that_does_not_exist_is_said_and_the_repaired_application_answe
     repaired = app.deployment
     del repaired["spec"]["replicas"]
     nemesis.cluster.apply(repaired)
-    eventually(lambda: nemesis.ask(app).status_code == 200, "the repaired application answers", within=20)
+    eventually(lambda: nemesis.ask(app).status_code == 200, "the repaired application answers")

@@ -24,9 +24,9 @@ def test_load_adds_a_pod_quiet_removes_it_and_an_error_on_the_way_is_tried_again
 
     with Load(nemesis.data_url + app.prefix + "/fib/30", clients=2) as load:
         with without_the_right_to_scale(nemesis):
-            failed = eventually(lambda: decided(1, 2, applied=False), "a pod is asked for, and refused", within=90)
+            failed = eventually(lambda: decided(1, 2, applied=False), "a pod is asked for, and refused")
             assert "forbidden" in failed["error"], failed
-        nemesis.wait_replicas(app, 2, within=30)
+        nemesis.wait_replicas(app, 2)
         up = eventually(lambda: decided(1, 2, applied=True), "it was tried again")
     assert not load.failures, load.failures[:3]
 
@@ -38,7 +38,7 @@ def test_load_adds_a_pod_quiet_removes_it_and_an_error_on_the_way_is_tried_again
     assert "150 m" in up["summary"], up
 
     # The last pod stays: it goes with idleTime.
-    nemesis.wait_replicas(app, 1, within=90)
+    nemesis.wait_replicas(app, 1)
     down = eventually(lambda: decided(2, 1, applied=True), "the way down is told")
     assert down["trigger"] == "Threshold" and "cpuThreshold" in str(down["reasons"]), down
     assert nemesis.ask(app).status_code == 200

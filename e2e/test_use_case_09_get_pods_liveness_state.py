@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from harness.applications import modelserver
 from harness.cluster import Object
 from harness.nemesis import Nemesis
-from harness.waiting import eventually
+from harness.waiting import PATIENCE, eventually
 
 
 def test_a_pod_is_alive_from_the_moment_it_serves_until_it_goes(nemesis: Nemesis, namespace: str) -> None:
@@ -24,7 +24,7 @@ def test_a_pod_is_alive_from_the_moment_it_serves_until_it_goes(nemesis: Nemesis
         waking = pool.submit(nemesis.ask, app, "/v1/models")
         (starting,) = eventually(lambda: [p for p in pods() if p["state"] == "Starting"], "the pod loads its model")
         assert not starting["alive"] and starting["createdAt"] and "readyAt" not in starting, starting
-        assert waking.result(timeout=60).status_code == 200
+        assert waking.result(timeout=PATIENCE).status_code == 200
     (alive,) = eventually(lambda: [p for p in pods() if p["alive"]], "the pod is alive")
     assert alive["name"] == starting["name"] and alive["state"] == "Ready" and alive["restarts"] == 0, alive
     assert alive["readyAt"] >= alive["createdAt"] and alive["address"] and alive["node"], alive

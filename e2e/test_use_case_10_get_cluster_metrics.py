@@ -27,7 +27,7 @@ def test_metrics_come_with_their_age_and_who_says_so(nemesis: Nemesis, namespace
         return found
 
     # Without a sidecar the Kubernetes metrics API tells of every pod.
-    found = eventually(whole, "Kubernetes tells what both pods use", within=60)
+    found = eventually(whole, "Kubernetes tells what both pods use")
     means = {m["metricType"]: m for m in found["means"]}
     assert means["CPU_USAGE"]["unit"] and means["CPU_USAGE"]["missing"] == 0 and means["CPU_USAGE"]["ageSeconds"] >= 0, means
     assert 0 < means["MEMORY_USAGE"]["mean"] < 64, means
@@ -49,7 +49,7 @@ def test_metrics_come_with_their_age_and_who_says_so(nemesis: Nemesis, namespace
         assert pods[pushed]["source"] == "Sidecar", pods
         return pods
 
-    pods = eventually(told, "the push is told", within=5)
+    pods = eventually(told, "the push is told", promised=5)
     assert {k: pods[pushed]["values"][k] for k in body["metrics"]} == body["metrics"], pods
     assert pods[pushed]["ageSeconds"] < 5 and pods[other]["source"] == "Kubernetes", pods
     means = {m["metricType"]: m for m in use()["means"]}

@@ -22,14 +22,13 @@ def test_pods_go_one_by_one_each_when_the_last_is_gone_and_an_error_is_tried_aga
         failed = eventually(
             lambda: next((d for d in nemesis.decisions(app) if d["to"] == 2 and d.get("error")), None),
             "it was tried, and refused",
-            within=90,
         )
         assert failed["from"] == 3 and not failed["applied"], failed
 
     def asked() -> int:
         return nemesis.cluster.get("Deployment", app.name, namespace)["spec"]["replicas"]
 
-    eventually(lambda: asked() == 2, "one pod less is asked for", within=30)
+    eventually(lambda: asked() == 2, "one pod less is asked for")
 
     def gone() -> bool:
         wanted = asked()
@@ -39,7 +38,7 @@ def test_pods_go_one_by_one_each_when_the_last_is_gone_and_an_error_is_tried_aga
 
     while not gone():
         pass
-    nemesis.wait_replicas(app, 1, within=60)
+    nemesis.wait_replicas(app, 1)
     steps = [(d["from"], d["to"]) for d in reversed(nemesis.decisions(app, result="applied"))]
     assert steps == [(3, 2), (2, 1)], steps
     assert nemesis.ask(app).status_code == 200

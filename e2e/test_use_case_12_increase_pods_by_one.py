@@ -28,10 +28,9 @@ def test_pods_come_one_by_one_each_when_the_last_is_alive_and_an_error_is_tried_
             failed = eventually(
                 lambda: next((d for d in nemesis.decisions(app) if d["to"] == 2 and d.get("error")), None),
                 "it was tried, and refused",
-                within=90,
             )
             assert failed["trigger"] == "Rule" and not failed["applied"], failed
-        nemesis.wait_replicas(app, 3, within=90)
+        nemesis.wait_replicas(app, 3)
     assert not load.failures, load.failures[:3]
 
     steps = [d for d in reversed(nemesis.decisions(app, result="applied")) if d["trigger"] == "Rule"]

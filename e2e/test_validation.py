@@ -146,7 +146,7 @@ def test_of_two_with_the_same_route_the_older_one_keeps_it(nemesis: Nemesis, nam
         nemesis.cluster.apply(probe)
         return nemesis.cluster.get("ServiceAccount", "clock", namespace)["metadata"]["creationTimestamp"] > created
 
-    eventually(later, "the next second has begun", within=5)
+    eventually(later, "the next second has begun")
     nemesis.cluster.apply(*younger.objects)
 
     def told() -> bool:
@@ -179,7 +179,7 @@ def test_a_target_that_does_not_exist_is_told_and_stops_nothing_else(nemesis: Ne
 
     nemesis.cluster.apply(missing.deployment, missing.service)
     nemesis.wait_condition(missing, "TargetFound", "True")
-    eventually(lambda: nemesis.ask(missing).status_code == 200, "it works as soon as it exists", within=10)
+    eventually(lambda: nemesis.ask(missing).status_code == 200, "it works as soon as it exists", promised=10)
 
 
 def test_a_deployment_claimed_twice_is_told_and_the_older_claim_keeps_working(nemesis: Nemesis, namespace: str) -> None:

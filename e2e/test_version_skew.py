@@ -33,7 +33,7 @@ def lives(nemesis: Nemesis, app: Application) -> None:
     assert [a.status_code for a in nemesis.ask_many(app, 20)] == [200] * 20
     told = eventually(lambda: (a := nemesis.application(app))["readyReplicas"] == 1 and a, "the controller sees its pod")
     assert told["state"] == "Awake" and told["traffic"]["balancers"], told
-    nemesis.wait_replicas(app, 0, within=60)
+    nemesis.wait_replicas(app, 0)
     nemesis.wait_state(app, "Asleep")
     (slept, woke) = [d for d in nemesis.decisions(app) if d["applied"]][:2]
     assert (woke["trigger"], slept["trigger"]) == ("StartCall", "Idle"), (woke, slept)

@@ -173,10 +173,18 @@ func (b *bench) part(name string) process.Identity {
 	return process.Identity{}
 }
 
+// patience is how long a test waits before it fails, and nothing else; a slow machine can be given more.
+func patience() time.Duration {
+	if set, err := time.ParseDuration(os.Getenv("NEMESIS_TEST_PATIENCE")); err == nil && set > 0 {
+		return set
+	}
+	return 3 * time.Minute
+}
+
 func (b *bench) expectNothingLeft() {
 	b.t.Helper()
 	// A network namespace is removed by the kernel a moment after its last process has ended.
-	err := health.Until(b.t.Context(), "what is left", 10*time.Second, func(context.Context) error {
+	err := health.Until(b.t.Context(), "what is left", patience(), func(context.Context) error {
 		now := b.hostState()
 		for _, line := range now {
 			if !slices.Contains(b.before, line) {
@@ -224,7 +232,7 @@ spec:
 	if out, err := apply.CombinedOutput(); err != nil {
 		b.t.Fatalf("apply: %v\n%s", err, out)
 	}
-	err := health.Until(b.t.Context(), "the pod behind its Service", time.Minute, func(ctx context.Context) error {
+	err := health.Until(b.t.Context(), "the pod behind its Service", patience(), func(ctx context.Context) error {
 		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(address, "80"))
 		if err != nil {
 			return err

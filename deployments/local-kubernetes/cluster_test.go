@@ -18,7 +18,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -79,7 +78,7 @@ func TestCluster_RestartsAPartThatIsKilled(t *testing.T) {
 	for _, name := range []string{"containerd", "kubelet", "etcd", "kube-apiserver"} {
 		killed := b.part(name)
 		b.check(killed.Kill())
-		err := health.Until(t.Context(), name+" again", time.Minute, func(context.Context) error {
+		err := health.Until(t.Context(), name+" again", patience(), func(context.Context) error {
 			if killed.Alive() {
 				return errors.New("it is still alive")
 			}
@@ -90,7 +89,7 @@ func TestCluster_RestartsAPartThatIsKilled(t *testing.T) {
 		})
 		b.check(err)
 	}
-	err := health.Until(t.Context(), "recovery", 2*time.Minute, func(context.Context) error {
+	err := health.Until(t.Context(), "recovery", patience(), func(context.Context) error {
 		out, err := b.command("up").CombinedOutput()
 		if err != nil {
 			return errors.New(string(out))
@@ -133,7 +132,7 @@ func (b *bench) halfWay() (*exec.Cmd, *bytes.Buffer) {
 	var out bytes.Buffer
 	up.Stdout, up.Stderr = &out, &out
 	b.check(up.Start())
-	err := health.Until(b.t.Context(), "half the way", time.Minute, func(context.Context) error {
+	err := health.Until(b.t.Context(), "half the way", patience(), func(context.Context) error {
 		if len(b.runs("kube-apiserver")) == 0 {
 			return errors.New("the API server was not started")
 		}

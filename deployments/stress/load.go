@@ -17,7 +17,7 @@ func busy(n int) (stop func()) {
 	for range n {
 		loops.Go(func() {
 			runtime.LockOSThread()
-			for !ended.Load() { //nolint:revive // doing nothing, as fast as can be, is the work
+			for !ended.Load() { // nothing, as fast as can be
 			}
 		})
 	}

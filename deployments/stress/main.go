@@ -64,7 +64,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.tags, "tags", "", "build `tags`, separated by commas")
 	flags.IntVar(&o.count, "count", 50, "runs of each package")
 	flags.IntVar(&o.load, "load", runtime.NumCPU(), "processors kept busy meanwhile; 0 adds no load")
-	flags.DurationVar(&o.limit, "limit", 5*time.Minute, "time for one run of a package, which has failed then")
+	flags.DurationVar(&o.limit, "limit", 15*time.Minute, "time for one run of a package, which has failed then")
 	flags.StringVar(&o.out, "out", "build/stress", "`folder` for what failed runs said")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err

@@ -52,7 +52,7 @@ func (o options) stress(ctx context.Context, p testPackage, scratch string) resu
 }
 
 // grace is what a run has beyond its limit to say where it hangs.
-const grace = 30 * time.Second
+const grace = time.Minute
 
 // saidLimit bounds what is shown of a build that failed, in bytes.
 const saidLimit = 8 << 10
@@ -92,5 +92,6 @@ func (o options) keep(p testPackage, run int, said []byte) (string, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // for everybody to read, as other build outputs
 		return "", err
 	}
+	//nolint:gosec // the package's own path, its slashes replaced, in the folder that the caller named
 	return folder, os.WriteFile(filepath.Join(folder, fmt.Sprintf("%d.log", run)), said, 0o600)
 }

@@ -158,7 +158,7 @@ func TestRun_CountsTheFailuresOfEachPackageAndGoesOn(t *testing.T) {
 	t.Setenv("GOWORK", "off")
 	folder, out := module(t), t.TempDir()
 	var said bytes.Buffer
-	err := run(t.Context(), []string{"-count", "4", "-load", "1", "-limit", "30s", "-out", out, "-run", "Good|Odd|Bad", folder}, &said, io.Discard)
+	err := run(t.Context(), []string{"-count", "4", "-load", "1", "-out", out, "-run", "Good|Odd|Bad", folder}, &said, io.Discard)
 	if err == nil || err.Error() != "2 of 4 packages failed" {
 		t.Errorf("%v\n%s", err, &said)
 	}
@@ -184,7 +184,7 @@ func TestRun_CountsTheFailuresOfEachPackageAndGoesOn(t *testing.T) {
 func TestRun_ARunThatHangsIsOneFailure(t *testing.T) {
 	t.Setenv("GOWORK", "off")
 	var said bytes.Buffer
-	err := run(t.Context(), []string{"-count", "2", "-load", "0", "-limit", "1s", "-out", t.TempDir(), "-package", "./hangs", module(t)}, &said, io.Discard)
+	err := run(t.Context(), []string{"-count", "2", "-load", "0", "-limit", "3s", "-out", t.TempDir(), "-package", "./hangs", module(t)}, &said, io.Discard)
 	if err == nil || !strings.Contains(said.String(), "2 of 2 runs failed") || !strings.Contains(said.String(), "   2 × TestHangs (hangs)\n") {
 		t.Errorf("%v\n%s", err, &said)
 	}

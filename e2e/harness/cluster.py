@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from .kubectl import Kubectl
+from .waiting import PATIENCE
 
 Object = dict[str, Any]
 
@@ -57,7 +58,7 @@ class Cluster:
         if not first.startswith("Starting to serve"):
             raise ConnectionError(f"kubectl proxy: {first.strip()}")
         transport = httpx.HTTPTransport(uds=str(socket), limits=httpx.Limits(max_connections=50))
-        self._http = httpx.Client(transport=transport, base_url="http://localhost", timeout=15, trust_env=False)
+        self._http = httpx.Client(transport=transport, base_url="http://localhost", timeout=PATIENCE, trust_env=False)
 
     def close(self) -> None:
         self._http.close()
@@ -118,11 +119,9 @@ class Cluster:
         query = {"sinceSeconds": str(since_seconds), "previous": str(previous).lower()}
         return self.call("GET", self.path("Pod", pod, namespace) + "/log", **query)["text"]
 
-    def wait(
-        self, kind: str, name: str, namespace: str, until: Callable[[Object | None], bool], what: str, within: float = 30
-    ) -> Object | None:
+    def wait(self, kind: str, name: str, namespace: str, until: Callable[[Object | None], bool], what: str) -> Object | None:
         """Waits, by a watch, until the object (None: it is not there) is as `until` wants it."""
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + PATIENCE
         last: Object | None = None
         while True:
             for last in self._changes(kind, name, namespace, deadline):
@@ -130,7 +129,7 @@ class Cluster:
                     return last
             if time.monotonic() > deadline:
                 status = (last or {}).get("status")
-                raise AssertionError(f"not within {within:g} s: {what}; {kind} {namespace}/{name} is {json.dumps(status)[:800]}")
+                raise AssertionError(f"not within {PATIENCE:g} s: {what}; {kind} {namespace}/{name} is {json.dumps(status)[:800]}")
 
     def _changes(self, kind: str, name: str, namespace: str, deadline: float) -> Iterator[Object | None]:
         """The object as it is now, then as it becomes, until the watch ends or the time is over."""

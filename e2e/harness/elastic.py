@@ -17,6 +17,7 @@ from .cluster import Cluster, Object
 from .nemesis import BALANCER, Nemesis
 from .reach import SYSTEM
 from .services import OwnBalancer, own_balancer
+from .waiting import PATIENCE
 
 MANY = 10_000  # documents that one search returns at most
 
@@ -32,7 +33,7 @@ class Elasticsearch:
     def search(self, stream: str, query: Object | None = None) -> list[Object]:
         """The documents of a data stream that fit; none while there is no such stream."""
         body = {"query": query or {"match_all": {}}, "size": MANY, "sort": ["@timestamp"]}
-        with httpx.Client(trust_env=False, timeout=30) as http:
+        with httpx.Client(trust_env=False, timeout=PATIENCE) as http:
             http.post(f"{self.url}/{stream}/_refresh", params={"ignore_unavailable": "true"})
             answer = http.post(f"{self.url}/{stream}/_search", params={"ignore_unavailable": "true"}, json=body)
         assert answer.status_code == 200, f"{answer.status_code} {answer.text[:400]}"

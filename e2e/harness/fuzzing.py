@@ -24,6 +24,8 @@ from schemathesis import Case, CheckContext, Response
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.failures import Failure
 
+from .waiting import PATIENCE
+
 API = Path(__file__).resolve().parents[2] / "api"
 SEED = int(os.environ.get("NEMESIS_FUZZ_SEED", "20260102"))
 EXAMPLES = int(os.environ.get("NEMESIS_FUZZ_EXAMPLES", "25"))
@@ -131,7 +133,7 @@ class Garden:
         """Sends one request and checks the answer."""
         self._confine(case, hit=self.answers.total() % 2 == 0)
         headers = {"Authorization": f"Bearer {self.token}"} if case.operation.path.startswith("/apis/") else {}
-        answer = case.call(url, session=self.session, headers=headers, timeout=20)
+        answer = case.call(url, session=self.session, headers=headers, timeout=PATIENCE)
         self.answers[answer.status_code] += 1
         case.validate_response(answer, checks=checks(case))
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from .waiting import PATIENCE
+
 
 class Kubectl:
     """kubectl with one kubeconfig."""
@@ -29,13 +31,13 @@ class Kubectl:
             raise FileNotFoundError("kubectl is neither in PATH nor in the cache; NEMESIS_KUBECTL may name it")
         return found
 
-    def run(self, *args: str, stdin: str | None = None, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(self, *args: str, stdin: str | None = None, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
         """Runs kubectl, whatever its outcome."""
         return subprocess.run(
             [self.program, *args], input=stdin, capture_output=True, text=True, timeout=timeout, env=self.environment, check=False
         )
 
-    def __call__(self, *args: str, stdin: str | None = None, timeout: float = 60) -> str:
+    def __call__(self, *args: str, stdin: str | None = None, timeout: float = PATIENCE) -> str:
         """Runs kubectl and returns what it printed; the test fails when kubectl does."""
         done = self.run(*args, stdin=stdin, timeout=timeout)
         assert done.returncode == 0, f"kubectl {' '.join(args)} ended with {done.returncode}: {done.stderr.strip()}"

@@ -9,6 +9,8 @@ from types import TracebackType
 
 import httpx
 
+from .waiting import PATIENCE
+
 # The connection broke, or was not made: what may be repeated is sent again, as HTTP client libraries do.
 BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
 
@@ -48,7 +50,7 @@ class Load:
 
     def _client(self) -> None:
         while not self._end.is_set():
-            with httpx.Client(timeout=httpx.Timeout(60, connect=5), trust_env=False) as http:
+            with httpx.Client(timeout=httpx.Timeout(PATIENCE, connect=5), trust_env=False) as http:
                 left = self.per_connection or -1
                 while left and not self._end.wait(self.pause):
                     left -= 1
@@ -81,9 +83,9 @@ class Load:
             self._end.wait(0.05 * 2**again)
             again += 1
 
-    def after(self, more: int, within: float = 30) -> None:
+    def after(self, more: int) -> None:
         """Waits until so many more requests were answered."""
-        goal, deadline = self.answered + more, time.monotonic() + within
+        goal, deadline = self.answered + more, time.monotonic() + PATIENCE
         while self.answered < goal:
-            assert time.monotonic() < deadline, f"{self.answered} of {goal} answered within {within:g} s; {self.failures[:3]}"
+            assert time.monotonic() < deadline, f"{self.answered} of {goal} answered within {PATIENCE:g} s; {self.failures[:3]}"
             self._end.wait(0.02)

@@ -11,7 +11,7 @@ import httpx
 from .applications import Application
 from .cluster import Cluster, Object
 from .reach import SYSTEM, Reach
-from .waiting import NotYet, eventually
+from .waiting import PATIENCE, NotYet, eventually
 
 CONTROLLER = "autoscaler-controller"
 BALANCER = "load-balancer"
@@ -23,7 +23,7 @@ class Nemesis:
     def __init__(self, cluster: Cluster, reach: Reach) -> None:
         self.cluster, self.reach = cluster, reach
         limits = httpx.Limits(max_connections=600, max_keepalive_connections=600)
-        self.http = httpx.Client(timeout=httpx.Timeout(90, connect=5), limits=limits, trust_env=False)
+        self.http = httpx.Client(timeout=httpx.Timeout(PATIENCE, connect=30), limits=limits, trust_env=False)
 
     @property
     def data_url(self) -> str:
@@ -74,7 +74,7 @@ class Nemesis:
                     return known
             raise NotYet(f"the load balancer has no route to {app.namespace}/{app.name}")
 
-        return eventually(check, "the load balancer knows the route", within=20)
+        return eventually(check, "the load balancer knows the route")
 
     def deploy(self, *apps: Application) -> None:
         """Applies applications and waits until the load balancer routes to them."""
@@ -83,27 +83,27 @@ class Nemesis:
         for app in apps:
             self.known(app)
 
-    def wait_replicas(self, app: Application, replicas: int, within: float = 30) -> Object:
+    def wait_replicas(self, app: Application, replicas: int) -> Object:
         """Waits until the Deployment is asked for so many pods, and has them."""
 
         def settled(d: Object | None) -> bool:
             return bool(d) and d["spec"]["replicas"] == replicas and d["status"].get("replicas", 0) == replicas
 
-        found = self.cluster.wait("Deployment", app.name, app.namespace, settled, f"{app.name} has {replicas} pods", within)
+        found = self.cluster.wait("Deployment", app.name, app.namespace, settled, f"{app.name} has {replicas} pods")
         assert found is not None
         return found
 
-    def wait_state(self, app: Application, state: str, within: float = 30) -> Object:
+    def wait_state(self, app: Application, state: str) -> Object:
         """Waits until the CustomAutoscaler's status says so."""
 
         def there(o: Object | None) -> bool:
             return bool(o) and o.get("status", {}).get("state") == state
 
-        found = self.cluster.wait("CustomAutoscaler", app.name, app.namespace, there, f"{app.name} is {state}", within)
+        found = self.cluster.wait("CustomAutoscaler", app.name, app.namespace, there, f"{app.name} is {state}")
         assert found is not None
         return found
 
-    def wait_condition(self, app: Application, kind: str, status: str, within: float = 20) -> Object:
+    def wait_condition(self, app: Application, kind: str, status: str) -> Object:
         """Waits for a condition of the CustomAutoscaler, and returns it."""
         found: Object = {}
 
@@ -114,7 +114,7 @@ class Nemesis:
                     return True
             return False
 
-        self.cluster.wait("CustomAutoscaler", app.name, app.namespace, there, f"condition {kind} is {status}", within)
+        self.cluster.wait("CustomAutoscaler", app.name, app.namespace, there, f"condition {kind} is {status}")
         return found
 
     def pods(self, service: str, namespace: str = SYSTEM) -> list[Object]:
@@ -122,7 +122,7 @@ class Nemesis:
         found = self.cluster.list("Pod", namespace, labels=f"app.kubernetes.io/name={service}")
         return [p for p in found if "deletionTimestamp" not in p["metadata"]]
 
-    def wait_service(self, service: str, namespace: str = SYSTEM, within: float = 90) -> None:
+    def wait_service(self, service: str, namespace: str = SYSTEM) -> None:
         """Waits until a service's Deployment is rolled out, as `kubectl rollout status` does."""
 
         def rolled_out(d: Object | None) -> bool:
@@ -131,9 +131,9 @@ class Nemesis:
             want, have = d["spec"]["replicas"], d["status"]
             return have.get("updatedReplicas", 0) == have.get("availableReplicas", 0) == have.get("replicas", 0) == want
 
-        self.cluster.wait("Deployment", service, namespace, rolled_out, f"{service} is rolled out", within)
+        self.cluster.wait("Deployment", service, namespace, rolled_out, f"{service} is rolled out")
 
-    def wait_pods_gone(self, pods: list[Object], within: float = 90) -> None:
+    def wait_pods_gone(self, pods: list[Object]) -> None:
         for pod in pods:
             meta = pod["metadata"]
             self.cluster.wait(
@@ -142,7 +142,6 @@ class Nemesis:
                 meta["namespace"],
                 lambda p, uid=meta["uid"]: p is None or p["metadata"]["uid"] != uid,
                 f"{meta['name']} is gone",
-                within,
             )
 
 

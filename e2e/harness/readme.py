@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from .waiting import PATIENCE
+
 README = Path(__file__).resolve().parents[2] / "README.md"
 MARK = "<!-- The end-to-end tests run the commands of this block"
 
@@ -44,6 +46,6 @@ class Readme:
         # --fail-with-body only changes curl's exit code, and -sS takes the progress bar away.
         script = 'set -euo pipefail\ncurl() { command curl -sS --fail-with-body "$@"; }\n' + self._head + self.commands[comment]
         environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", **variables}
-        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30, check=False, env=environment)
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment)
         assert done.returncode == 0, f"{comment}\n{self.commands[comment]}\n{done.stdout}{done.stderr}"
         return json.loads(done.stdout)

@@ -32,7 +32,7 @@ def settled(nemesis: Nemesis, service: str) -> None:
         eventually(lambda: nemesis.http.get(nemesis.controller_url + "/readyz").status_code == 200, "the controller is ready")
     eventually(lambda: nemesis.balancer_state()["controller"]["connected"], "the load balancer reaches the controller")
     # One that could not say goodbye, since no controller was there, is awaited for a minute: nothing falls asleep.
-    eventually(lambda: silent(nemesis) == 0, "no load balancer is awaited that has ended", within=90)
+    eventually(lambda: silent(nemesis) == 0, "no load balancer is awaited that has ended")
 
 
 def silent(nemesis: Nemesis) -> int:

@@ -19,6 +19,7 @@ from .cluster import Object
 from .kubectl import Kubectl
 from .nemesis import Nemesis
 from .readme import Readme
+from .waiting import PATIENCE
 
 SAMPLE = Path(__file__).resolve().parents[1] / "apps" / "fibonacci" / "k8s.yaml"
 DEPLOYMENT, NAME = "fibonacci-deployment", "fibonacci"  # as the README has them
@@ -66,7 +67,7 @@ def by_client(how: str) -> Way:
             input=json.dumps(place.wanted(what)),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
             env={"TOKEN": place.token},
         )

@@ -17,7 +17,7 @@ import (
 func Example() {
 	client, end := connect()
 	defer end()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 
 	list, err := client.ListCustomAutoscalersWithResponse(ctx, "default", nil)

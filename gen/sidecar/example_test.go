@@ -17,7 +17,7 @@ import (
 func Example() {
 	client, end := connect(&pod{})
 	defer end()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 
 	now, err := client.CollectNowWithResponse(ctx)

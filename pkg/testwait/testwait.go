@@ -49,15 +49,15 @@ func parse(text string) (time.Duration, error) {
 func Deadline() time.Time { return time.Now().Add(Limit()) }
 
 // Until asks until the answer is yes: for what can only be asked, not awaited.
-func Until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	Progress(t, what, func() (struct{}, bool) { return struct{}{}, ok() })
+func Until(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	Progress(tb, what, func() (struct{}, bool) { return struct{}{}, ok() })
 }
 
 // Progress asks until the answer is yes, and gives up once nothing has changed for the limit: for work
 // of which each step may take long, and nobody knows how many there are.
-func Progress[S comparable](t testing.TB, what string, look func() (state S, done bool)) {
-	t.Helper()
+func Progress[S comparable](tb testing.TB, what string, look func() (state S, done bool)) {
+	tb.Helper()
 	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
 	giveUp := time.NewTimer(Limit())
@@ -67,7 +67,7 @@ func Progress[S comparable](t testing.TB, what string, look func() (state S, don
 		select {
 		case <-ticker.C:
 		case <-giveUp.C:
-			t.Fatalf("not within %v: %s; at last: %+v", Limit(), what, before)
+			tb.Fatalf("not within %v: %s; at last: %+v", Limit(), what, before)
 		}
 		var now S
 		if now, done = look(); now != before {
@@ -78,15 +78,15 @@ func Progress[S comparable](t testing.TB, what string, look func() (state S, don
 }
 
 // Receive waits for a value, or for the channel to close.
-func Receive[T any](t testing.TB, what string, from <-chan T) T {
-	t.Helper()
+func Receive[T any](tb testing.TB, what string, from <-chan T) T {
+	tb.Helper()
 	giveUp := time.NewTimer(Limit())
 	defer giveUp.Stop()
 	select {
 	case value := <-from:
 		return value
 	case <-giveUp.C:
-		t.Fatalf("not within %v: %s", Limit(), what)
+		tb.Fatalf("not within %v: %s", Limit(), what)
 		panic("unreachable")
 	}
 }

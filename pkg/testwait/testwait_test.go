@@ -36,7 +36,7 @@ func (g given) Fatalf(format string, values ...any) {
 }
 
 // outcome runs a wait, and returns why it failed and after how long.
-func outcome(wait func(testing.TB)) (why string, after time.Duration) {
+func outcome(wait func(given)) (why string, after time.Duration) {
 	g, began := given{failed: make(chan string, 1)}, time.Now()
 	func() {
 		defer func() { _ = recover() }()
@@ -61,8 +61,8 @@ func TestUntil_EndsWithTheAnswerOrAtTheLimit(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
-			why, after := outcome(func(tb testing.TB) {
-				Until(tb, "it holds", func() bool { return time.Since(began) >= c.holds })
+			why, after := outcome(func(g given) {
+				Until(g, "it holds", func() bool { return time.Since(began) >= c.holds })
 			})
 			if !strings.HasPrefix(why, c.why) || (why == "") != (c.why == "") || after != c.after {
 				t.Errorf("%s: %q after %v", name, why, after)
@@ -76,8 +76,8 @@ func TestProgress_GivesUpOnceNothingChanges(t *testing.T) {
 		began := time.Now()
 		step := Limit() / 2
 		left := func() int { return max(7, 10-int(time.Since(began)/step)) } // 3 are done, and then no more
-		why, after := outcome(func(tb testing.TB) {
-			Progress(tb, "nothing is left", func() (int, bool) { return left(), left() == 0 })
+		why, after := outcome(func(g given) {
+			Progress(g, "nothing is left", func() (int, bool) { return left(), left() == 0 })
 		})
 		if why != fmt.Sprintf("not within %v: nothing is left; at last: 7", Limit()) || after != 3*step+Limit() {
 			t.Errorf("%q after %v", why, after)
@@ -89,8 +89,8 @@ func TestProgress_WaitsForAsManyStepsAsThereAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began, step := time.Now(), Limit()/2
 		left := func() int { return 100 - int(time.Since(began)/step) }
-		why, after := outcome(func(tb testing.TB) {
-			Progress(tb, "nothing is left", func() (int, bool) { return left(), left() <= 0 })
+		why, after := outcome(func(g given) {
+			Progress(g, "nothing is left", func() (int, bool) { return left(), left() <= 0 })
 		})
 		if why != "" || after != 100*step {
 			t.Errorf("%q after %v", why, after)
@@ -107,8 +107,8 @@ func TestReceive_TakesTheValueTheEndOrTheLimit(t *testing.T) {
 			close(values)
 		}()
 		for _, want := range []int{7, 0} {
-			why, _ := outcome(func(tb testing.TB) {
-				if got := Receive(tb, "a value", values); got != want {
+			why, _ := outcome(func(g given) {
+				if got := Receive(g, "a value", values); got != want {
 					t.Errorf("got %d, want %d", got, want)
 				}
 			})
@@ -116,7 +116,7 @@ func TestReceive_TakesTheValueTheEndOrTheLimit(t *testing.T) {
 				t.Error(why)
 			}
 		}
-		why, after := outcome(func(tb testing.TB) { Receive(tb, "a value", make(chan int)) })
+		why, after := outcome(func(g given) { Receive(g, "a value", make(chan int)) })
 		if why != fmt.Sprintf("not within %v: a value", Limit()) || after != Limit() {
 			t.Errorf("%q after %v", why, after)
 		}

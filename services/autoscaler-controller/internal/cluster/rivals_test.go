@@ -117,11 +117,11 @@ type comingKind struct {
 	listed  func()                  // called between a list and the watch that follows it, when not nil
 }
 
-var notServed = apierrors.NewNotFound(scaledObjects.GroupResource(), "")
+var errNotServed = apierrors.NewNotFound(scaledObjects.GroupResource(), "")
 
 func (k *comingKind) list(context.Context, metav1.ListOptions) (*unstructured.UnstructuredList, error) {
 	if !k.served.Load() {
-		return nil, notServed
+		return nil, errNotServed
 	}
 	l := &unstructured.UnstructuredList{Items: []unstructured.Unstructured{*keda("s", map[string]any{"name": "app"})}}
 	l.SetResourceVersion(strconv.FormatInt(k.version.Add(1), 10))
@@ -133,7 +133,7 @@ func (k *comingKind) list(context.Context, metav1.ListOptions) (*unstructured.Un
 
 func (k *comingKind) watch(_ context.Context, o metav1.ListOptions) (watch.Interface, error) {
 	if !k.served.Load() {
-		return nil, notServed
+		return nil, errNotServed
 	}
 	if o.SendInitialEvents != nil {
 		return nil, apierrors.NewInvalid(scaledObjects.GroupVersion().WithKind(scaledObject).GroupKind(), "", nil)

@@ -15,7 +15,7 @@ func TestAdmin_ShowsWhatIsKnown(t *testing.T) {
 	controller, server := newFakeController(t)
 	controller.edit(func(routes map[autoscaler.ApplicationKey]autoscaler.Route) {
 		r := route("fib", "/fib")
-		r.State, r.Endpoints = autoscaler.ApplicationStateAwake, []autoscaler.Endpoint{ready("fib-1", pod(t, says("hello"))), starting("fib-2", unused(t))}
+		r.State, r.Endpoints = autoscaler.ApplicationStateAwake, []autoscaler.Endpoint{ready("fib-1", pod(t, says("hello"))), starting("fib-2", unused)}
 		routes[key("fib")] = r
 	})
 	b := boot(t, server.URL, nil)

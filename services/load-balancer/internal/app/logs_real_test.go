@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -113,13 +114,23 @@ func (x *index) ask(t *testing.T, url, body string, into any) {
 	}
 }
 
-// shipped waits until all that was logged is in the index.
+// shipped waits until all that was logged is in the index, for as long as that comes nearer: a busy
+// server may take many seconds for one bulk request, and there may be many.
 func (b *balancer) shipped(t *testing.T) {
 	t.Helper()
-	testwait.Until(t, "all is shipped", func() bool {
+	type left struct{ Queue, Unshipped string }
+	testwait.Progress(t, "all is shipped", func() (left, bool) {
 		_, metrics := get(t, client(t), b.admin+"/metrics")
-		return strings.Contains(metrics, "nemesis_lb_log_unshipped_records 0\n") && strings.Contains(metrics, "nemesis_lb_log_queue_bytes 0\n")
+		l := left{metric(metrics, "nemesis_lb_log_queue_bytes"), metric(metrics, "nemesis_lb_log_unshipped_records")}
+		return l, l == left{"0", "0"}
 	})
+}
+
+// metric is the value of a metric without labels, as it stands on the page.
+func metric(page, name string) string {
+	_, rest, _ := strings.Cut(page, "\n"+name+" ")
+	value, _, _ := strings.Cut(rest, "\n")
+	return value
 }
 
 func TestElasticsearch_HasEveryRequestAndLogsAreSearchedThere(t *testing.T) {
@@ -174,15 +185,16 @@ func TestElasticsearch_AfterKillsEveryAnsweredRequestIsThereOnce(t *testing.T) {
 		args = append(args, "-elasticsearch-username", x.writer[0], "-elasticsearch-password-file", x.writer[1])
 	}
 	answered := map[string]time.Duration{} // how long before the kill
+	var answers atomic.Int64
 	for round := range kills + 1 {
 		process, url, admin := launch(t, program, args)
-		killed := make(chan struct{})
-		if round == kills { // this one ends in peace, when it has shipped what is left
-			time.AfterFunc(time.Second, func() { close(killed) })
-		} else {
+		killed := make(chan time.Time, 1) // when
+		over := make(chan struct{})
+		if round < kills { // the last one ends in peace, when it has shipped what is left
 			time.AfterFunc(time.Duration(300+rand.IntN(1500))*time.Millisecond, func() {
+				killed <- time.Now() // before the kill: how long that takes is the machine's business
 				_ = process.Process.Kill()
-				close(killed)
+				close(over)
 			})
 		}
 		var mu sync.Mutex
@@ -193,7 +205,7 @@ func TestElasticsearch_AfterKillsEveryAnsweredRequestIsThereOnce(t *testing.T) {
 			asking.Go(func() {
 				for n := 0; ; n++ {
 					select {
-					case <-killed:
+					case <-over:
 						return
 					default:
 					}
@@ -208,12 +220,18 @@ func TestElasticsearch_AfterKillsEveryAnsweredRequestIsThereOnce(t *testing.T) {
 						mu.Lock()
 						at[path] = time.Now()
 						mu.Unlock()
+						answers.Add(1)
 					}
 				}
 			})
 		}
-		<-killed
-		end := time.Now()
+		if round == kills {
+			enough := answers.Load() + 100 // of the last one
+			testwait.Until(t, "enough requests are answered", func() bool { return answers.Load() >= max(enough, 1000) })
+			killed <- time.Now()
+			close(over)
+		}
+		end := <-killed
 		asking.Wait()
 		if round == kills {
 			(&balancer{admin: admin}).shipped(t)
@@ -243,9 +261,6 @@ func TestElasticsearch_AfterKillsEveryAnsweredRequestIsThereOnce(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills: %d requests were answered, %d are in the index, none twice; the guarantee names %d: in the queue at a kill", kills, len(answered), len(found), lost)
-	if len(answered) < 1000 {
-		t.Errorf("only %d requests were answered", len(answered))
-	}
 }
 
 // launch starts the program, and returns where clients come and where its API is, once it is ready.

@@ -94,7 +94,7 @@ func TestController_AwayIsSurvived(t *testing.T) {
 	controller.edit(func(routes map[autoscaler.ApplicationKey]autoscaler.Route) {
 		lost := route("lost", "/lost")
 		lost.ServiceAddress = &service
-		lost.Endpoints = []autoscaler.Endpoint{ready("lost-1", unused(t))}
+		lost.Endpoints = []autoscaler.Endpoint{ready("lost-1", unused)}
 		routes[key("lost")] = lost
 	})
 	b := boot(t, server.URL, nil)
@@ -210,7 +210,7 @@ func TestConnect_PodThatRefusesIsLeftForAnother(t *testing.T) {
 	controller.edit(func(routes map[autoscaler.ApplicationKey]autoscaler.Route) {
 		r := route("fib", "/fib")
 		r.State = autoscaler.ApplicationStateAwake
-		r.Endpoints = []autoscaler.Endpoint{ready("bad", unused(t)), ready("good", good)}
+		r.Endpoints = []autoscaler.Endpoint{ready("bad", unused), ready("good", good)}
 		routes[key("fib")] = r
 	})
 	b := boot(t, server.URL, nil)

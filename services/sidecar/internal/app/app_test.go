@@ -19,6 +19,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/gen/sidecar"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/app"
 )
 
@@ -52,7 +53,7 @@ func (r *recorder) all() []common.PodMetrics {
 // wait returns what was taken once that is as it should be.
 func (r *recorder) wait(t *testing.T, what string, ok func([]common.PodMetrics) bool) []common.PodMetrics {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(testwait.Limit())
 	for {
 		if taken := r.all(); ok(taken) {
 			return taken
@@ -200,8 +201,10 @@ func TestRun_KeepsWhatTheControllerDoesNotTakeAndSendsItOnCommand(t *testing.T) 
 	if err != nil || away.StatusCode() != http.StatusBadGateway || !strings.Contains(*away.ApplicationproblemJSON502.Detail, "measurements wait") {
 		t.Fatalf("%d %s, error %v", away.StatusCode(), away.Body, err)
 	}
+	began := time.Now()
 	collected, err := s.api.CollectNowWithResponse(t.Context())
-	if err != nil || collected.JSON200 == nil || collected.JSON200.Waiting < 2 || collected.JSON200.LastError == nil || collected.JSON200.AgeSeconds > 5 {
+	if err != nil || collected.JSON200 == nil || collected.JSON200.Waiting < 2 || collected.JSON200.LastError == nil ||
+		collected.JSON200.AgeSeconds > time.Since(began).Seconds() {
 		t.Fatalf("%d %s, error %v", collected.StatusCode(), collected.Body, err)
 	}
 	r.away.Store(false)

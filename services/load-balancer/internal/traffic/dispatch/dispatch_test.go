@@ -262,6 +262,7 @@ func TestSleep_HoldsBackAndIsCalledOff(t *testing.T) {
 			t.Error("a request calls the sleep off by a start call, and that is no wake-up")
 		}
 		running.End(Outcome{Status: 200}, time.Now())
+		synctest.Wait()
 		select {
 		case <-let:
 			t.Fatal("a request was sent to a pod of an application that falls asleep")
