@@ -191,7 +191,7 @@ func (v *Visit) Detach(now time.Time) bool {
 	v.leaveRoom(now)
 	v.Trouble = a.hindrance(now)
 	if a.start != nil {
-		a.wanted = later(a.wanted, now.Add(a.Route().StartBudget(a.expected)))
+		a.wanted = later(a.wanted, now.Add(a.startBudget()))
 		if a.wake != nil {
 			a.wake.detached = true
 		}
