@@ -192,8 +192,8 @@ func TestWake_InVainSaysWhyTheControllerWouldNotStart(t *testing.T) {
 	})
 	b := boot(t, server.URL, nil)
 	r, body := get(t, client(t), b.url+"/fib/1")
-	if r.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, controller.refusal) || !strings.Contains(body, `"start-blocked"`) {
-		t.Errorf("answer = %s, %s", r.Status, body)
+	if r.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, controller.refusal) || !strings.Contains(body, `"start-blocked"`) || r.Header.Get("Retry-After") != "30" {
+		t.Errorf("answer = %s, Retry-After %s, %s", r.Status, r.Header.Get("Retry-After"), body)
 	}
 }
 
