@@ -77,9 +77,9 @@ def test_refused_requests_are_logged_too(nemesis: Nemesis, namespace: str) -> No
     assert entry["status"] == 404 and entry["target_url"] == "" and entry["error"] and "pod" not in entry, entry
     never = fibonacci(namespace, readiness="/never", spec={"wakeUpTimeout": 1})
     nemesis.deploy(never)
-    problem(nemesis.ask(never), 504, "wake-up-timeout")
+    problem(nemesis.ask(never), 503, "wake-up-timeout")
     (entry,) = logged(nemesis, 1, namespace=namespace, status="5xx")
-    assert entry["status"] == 504 and entry["deployment"] == never.name and entry["waited_ms"] >= 900, entry
+    assert entry["status"] == 503 and entry["deployment"] == never.name and entry["waited_ms"] >= 900, entry
 
 
 def test_a_client_that_left_before_the_answer_is_logged_as_499(nemesis: Nemesis, namespace: str) -> None:

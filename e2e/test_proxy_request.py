@@ -95,7 +95,7 @@ def test_a_path_cannot_leave_the_application(nemesis: Nemesis, namespace: str, p
 def test_faults_of_the_application_are_clear(nemesis: Nemesis, namespace: str) -> None:
     never = fibonacci(namespace, "never", readiness="/never", spec={"wakeUpTimeout": 1})
     nemesis.deploy(never)
-    problem(request(nemesis, service(never) + "/fib/1"), 504, "wake-up-timeout")
+    problem(request(nemesis, service(never) + "/fib/1"), 503, "wake-up-timeout")
 
 
 def test_headers_of_the_caller_stay_outside(nemesis: Nemesis, namespace: str) -> None:

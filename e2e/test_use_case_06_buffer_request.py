@@ -35,7 +35,7 @@ def test_a_request_that_waited_its_time_fails_and_is_told_when_to_come_again(nem
     app = fibonacci(namespace, readiness="/never", spec={"wakeUpTimeout": 3})
     nemesis.deploy(app)
     answer = nemesis.ask(app)
-    document = problem(answer, 504, "wake-up-timeout")
+    document = problem(answer, 503, "wake-up-timeout")
     assert retry_after(answer) >= 1
     assert "3s" in document["detail"].replace(" ", ""), document
     assert 2.9 <= answer.elapsed.total_seconds() < 8, answer.elapsed

@@ -44,13 +44,13 @@ def test_a_start_that_fails_is_tried_again_while_the_request_waits(nemesis: Neme
     assert (started["trigger"], started["from"], started["to"]) == ("StartCall", 0, 1), started
 
 
-def test_a_wake_up_that_never_succeeds_is_answered_504_and_tried_again(nemesis: Nemesis, namespace: str) -> None:
+def test_a_wake_up_that_never_succeeds_is_answered_503_and_tried_again(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace, readiness="/never", spec={"wakeUpTimeout": 3})
     nemesis.deploy(app)
 
     answer = nemesis.ask(app)
 
-    problem(answer, 504, "wake-up-timeout")
+    problem(answer, 503, "wake-up-timeout")
     failed = eventually(lambda: nemesis.application(app)["lastWakeUp"]["outcome"] == "Failed", "the wake-up is told as failed")
     assert failed
 
@@ -61,13 +61,15 @@ def test_a_wake_up_that_never_succeeds_is_answered_504_and_tried_again(nemesis: 
 
 
 def test_an_image_that_does_not_exist_is_said_and_the_repaired_application_answers(nemesis: Nemesis, namespace: str) -> None:
-    app = fibonacci(namespace, spec={"wakeUpTimeout": 3})
+    app = fibonacci(namespace, spec={"wakeUpTimeout": 60})
     broken = app.deployment
     broken["spec"]["template"]["spec"]["containers"][0].update(image="nemesis/no-such-image:never", imagePullPolicy="Never")
     nemesis.cluster.apply(broken, app.service, app.autoscaler)
     nemesis.known(app)
 
-    problem(nemesis.ask(app), 504, "wake-up-timeout")
+    answer = nemesis.ask(app)
+    assert "ErrImageNeverPull" in problem(answer, 503, "start-blocked")["detail"], answer.text
+    assert answer.elapsed.total_seconds() < 30, "who waits learns of it long before wakeUpTimeout"
     (pod,) = nemesis.application(app)["pods"]
     assert pod["state"] != "Ready" and "no-such-image" in pod.get("message", ""), pod
 

@@ -66,7 +66,7 @@ var kinds = map[Code]kind{
 	Unavailable:      {http.StatusServiceUnavailable, "Not available now"},
 	WaitingRoomFull:  {http.StatusServiceUnavailable, "The waiting room is full"},
 	TooManyConns:     {http.StatusServiceUnavailable, "Too many connections"},
-	WakeUpTimeout:    {http.StatusGatewayTimeout, "The application did not wake in time"},
+	WakeUpTimeout:    {http.StatusServiceUnavailable, "The application did not wake in time"},
 	UpstreamTimeout:  {http.StatusGatewayTimeout, "The application did not answer in time"},
 	RequestTimeout:   {http.StatusRequestTimeout, "The request did not come in time"},
 	Busy:             {http.StatusTooManyRequests, "The application is busy"},

@@ -71,6 +71,9 @@ func TestCodes_EachHasAStatusAndFromStatusComesBackToIt(t *testing.T) {
 			t.Errorf("%s: status %d came back as %d", code, code.Status(), got)
 		}
 	}
+	if FromStatus(503) != Unavailable || FromStatus(429) != TooMany || FromStatus(504) != UpstreamTimeout {
+		t.Error("of several codes with one status the plainest must come back")
+	}
 	if FromStatus(418) != Invalid || FromStatus(599) != Internal {
 		t.Error("a status outside the table must fall back")
 	}

@@ -116,27 +116,28 @@ func TestSpeaksH2C_ByProtocolElseByName(t *testing.T) {
 }
 
 func TestStuck_OnlyWhatNoPatienceWillStart(t *testing.T) {
-	for reason, c := range map[string]struct {
+	for _, c := range []struct {
+		reason   string
 		restarts int32
 		want     string
 	}{
-		"ContainerCreating":          {0, ""},
-		"PodInitializing":            {0, ""},
-		"ErrImagePull":               {0, "ErrImagePull"},
-		"ImagePullBackOff":           {0, "ImagePullBackOff"},
-		"InvalidImageName":           {0, "InvalidImageName"},
-		"CreateContainerConfigError": {0, "CreateContainerConfigError"},
-		"CrashLoopBackOff":           {2, ""},
-		"CrashLoopBackOff ":          {3, "CrashLoopBackOff"},
+		{"ContainerCreating", 0, ""},
+		{"PodInitializing", 0, ""},
+		{"ErrImagePull", 0, "ErrImagePull"},
+		{"ImagePullBackOff", 0, "ImagePullBackOff"},
+		{"InvalidImageName", 0, "InvalidImageName"},
+		{"CreateContainerConfigError", 0, "CreateContainerConfigError"},
+		{"CrashLoopBackOff", 2, ""},
+		{"CrashLoopBackOff", 3, "CrashLoopBackOff"},
 	} {
-		status := corev1.ContainerStatus{Name: "c", RestartCount: c.restarts, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: strings.TrimSpace(reason)}}}
+		status := corev1.ContainerStatus{Name: "c", RestartCount: c.restarts, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: c.reason}}}
 		running := corev1.ContainerStatus{Name: "d", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
 		for where, pod := range map[string]*corev1.Pod{
 			"container": {Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running, status}}},
 			"init":      {Status: corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{status}, ContainerStatuses: []corev1.ContainerStatus{running}}},
 		} {
 			if p, _ := observePod(target{port: 80}, nil, pod, false); p.Stuck != c.want {
-				t.Errorf("%s %s, %d restarts: %q, want %q", where, reason, c.restarts, p.Stuck, c.want)
+				t.Errorf("%s %s, %d restarts: %q, want %q", where, c.reason, c.restarts, p.Stuck, c.want)
 			}
 		}
 	}

@@ -264,7 +264,7 @@ func TestProxyRequest_FaultsAreClear(t *testing.T) {
 	for _, name := range []string{"breaks", "halves", "floods"} {
 		fails(name, 502, "bad-gateway")
 	}
-	fails("sleeps", 504, "wake-up-timeout")
+	fails("sleeps", 503, "wake-up-timeout")
 	if answer, _ := b.envelope(t, `{"target_url": "/fits"}`); len(answer.Data.(string)) != 10<<20 {
 		t.Errorf("an answer of the very limit has %d bytes", len(answer.Data.(string)))
 	}

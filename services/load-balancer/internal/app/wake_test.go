@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
@@ -167,7 +168,7 @@ func TestWake_FailsWithAClearAnswerAndIsTriedAgain(t *testing.T) {
 	for range 2 {
 		r, body := get(t, client(t), b.url+"/fib/1")
 		after, _ := strconv.Atoi(r.Header.Get("Retry-After"))
-		if r.StatusCode != http.StatusGatewayTimeout || after < 1 || after >= left || !strings.Contains(body, `"wake-up-timeout"`) {
+		if r.StatusCode != http.StatusServiceUnavailable || after < 1 || after >= left || !strings.Contains(body, `"wake-up-timeout"`) {
 			t.Errorf("answer = %s, Retry-After %q, %s; want less than %d", r.Status, r.Header.Get("Retry-After"), body, left)
 		}
 		left = max(after, 2)
@@ -186,13 +187,28 @@ func TestWake_InVainSaysWhyTheControllerWouldNotStart(t *testing.T) {
 	controller.refusal = "the Deployment demo/fib does not exist"
 	controller.edit(func(routes map[autoscaler.ApplicationKey]autoscaler.Route) {
 		r := route("fib", "/fib")
-		r.WakeUpTimeoutSeconds = 3 // the controller's answer must have come by then
+		r.WakeUpTimeoutSeconds = 600 // which nobody waits for
 		routes[key("fib")] = r
 	})
 	b := boot(t, server.URL, nil)
 	r, body := get(t, client(t), b.url+"/fib/1")
-	if r.StatusCode != http.StatusGatewayTimeout || !strings.Contains(body, controller.refusal) {
-		t.Errorf("answer = %s, %s", r.Status, body)
+	if r.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, controller.refusal) || !strings.Contains(body, `"start-blocked"`) || r.Header.Get("Retry-After") != "30" {
+		t.Errorf("answer = %s, Retry-After %s, %s", r.Status, r.Header.Get("Retry-After"), body)
+	}
+}
+
+func TestWake_InVainSaysWhatTheRouteSaysBlocksIt(t *testing.T) {
+	controller, server := newFakeController(t)
+	controller.edit(func(routes map[autoscaler.ApplicationKey]autoscaler.Route) {
+		r := route("fib", "/fib")
+		r.WakeUpTimeoutSeconds = 600
+		r.Blocked = &autoscaler.Blocked{Reason: "ImagePullBackOff", Message: "fib-1: server: no such image", Since: time.Now()}
+		routes[key("fib")] = r
+	})
+	b := boot(t, server.URL, nil)
+	r, body := get(t, client(t), b.url+"/fib/1")
+	if r.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "ImagePullBackOff: fib-1: server: no such image") || r.Header.Get("Retry-After") != "30" {
+		t.Errorf("answer = %s, Retry-After %s, %s", r.Status, r.Header.Get("Retry-After"), body)
 	}
 }
 

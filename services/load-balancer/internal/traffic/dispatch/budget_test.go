@@ -43,6 +43,7 @@ func TestBudget_OfAnEmptyApplicationIsByItsLearnedStart(t *testing.T) {
 			w := newWorld(nil)
 			w.follow(routing.Asleep, c.change)
 			_, ended := w.waits(t)
+			w.starts[0].Answered(Started{})
 			if got := <-ended; !errors.Is(got.err, ErrTooLate) || got.after != c.want {
 				t.Errorf("%s: %v after %v, want %v", name, got.err, got.after, c.want)
 			}
@@ -107,8 +108,30 @@ func TestBudget_FollowsWhatAStartCallTells(t *testing.T) {
 		_, ended := w.waits(t)
 		time.Sleep(time.Second)
 		w.starts[0].Answered(Started{ExpectedStart: 4 * time.Second})
-		if got := <-ended; !errors.Is(got.err, ErrTooLate) || got.after != 14*time.Second {
+		if got := <-ended; !errors.Is(got.err, ErrTooLate) || got.after != 15*time.Second {
+			t.Errorf("%v after %v, want 3.5 times as long as a start from the controller's answer on", got.err, got.after)
+		}
+	})
+}
+
+func TestBudget_WhatWasLearnedDoesNotCountWhileTheControllerIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		learned := func(r *routing.Route) { r.ExpectedStart = 2 * time.Second }
+		w.follow(routing.Asleep, learned)
+		_, ended := w.waits(t)
+		w.starts[0].Failed(errors.New("connection refused"))
+		time.Sleep(20 * time.Second)
+		w.starts[0].Answered(Started{})
+		time.Sleep(2 * time.Second)
+		w.starts[0].Answered(Started{}) // it is asked again and again
+		w.follow(routing.Waking, learned)
+		if got := <-ended; !errors.Is(got.err, ErrTooLate) || got.after != 27*time.Second {
 			t.Errorf("%v after %v", got.err, got.after)
+		}
+		_, ended = w.waits(t)
+		if got := <-ended; !errors.Is(got.err, ErrTooLate) || got.after != time.Minute {
+			t.Errorf("never answered: %v after %v", got.err, got.after)
 		}
 	})
 }
@@ -162,7 +185,7 @@ func TestBlocked_IsToldAfterAShortGrace(t *testing.T) {
 			if !ok || stopped.Blocked != noImage || got.after != c.want {
 				t.Errorf("%s: %v after %v, want %v", name, got.err, got.after, c.want)
 			}
-			if v.RetryAfter(time.Now()) < time.Second {
+			if v.RetryAfter(time.Now()) != 30*time.Second {
 				t.Errorf("%s: retry after %v", name, v.RetryAfter(time.Now()))
 			}
 		})

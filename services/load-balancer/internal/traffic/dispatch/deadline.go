@@ -36,18 +36,30 @@ func (a *Application) turn(now time.Time) {
 //
 // Of two requests the one that came first has the earlier deadline, always: expire counts on it.
 func (a *Application) deadline(v *Visit) (time.Time, error) {
-	route := a.Route()
-	budget, because := route.StartBudget(a.expected), ErrTooLate
-	if a.phase.busy {
+	route, from := a.Route(), later(v.Arrived, a.phase.since)
+	budget, because := a.startBudget(), ErrTooLate
+	switch {
+	case a.phase.busy:
 		budget, because = route.BusyBudget(), ErrBusy
+	case a.start != nil:
+		from = later(from, a.start.answered)
 	}
-	at := sooner(later(v.Arrived, a.phase.since).Add(budget), v.last())
+	at := sooner(from.Add(budget), v.last())
 	if blocked, since := a.block.now(); !a.phase.busy && blocked.Reason != "" {
 		if early := later(v.Arrived, since).Add(blockedGrace); early.Before(at) {
 			return early, &BlockedError{Blocked: blocked}
 		}
 	}
 	return at, because
+}
+
+// startBudget is how long a request waits while no pod serves. What was learned counts from the
+// controller's answer on: a start that it knows nothing of yet does not go on.
+func (a *Application) startBudget() time.Duration {
+	if a.start == nil || a.start.answered.IsZero() {
+		return a.Route().StartBudget(0)
+	}
+	return a.Route().StartBudget(a.expected)
 }
 
 // expire sends away those whose time is over.

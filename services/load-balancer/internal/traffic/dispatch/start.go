@@ -14,8 +14,9 @@ type StartRequest struct {
 	Trace     context.Context //nolint:containedctx // the span of the request that waits longest
 	ArrivedAt time.Time       // when that one came
 
-	app   *Application
-	ended chan struct{}
+	app      *Application
+	answered time.Time // when the controller answered first; zero: it has not
+	ended    chan struct{}
 }
 
 // Ended is closed when a pod is usable, or nobody wants the start any more.
@@ -50,6 +51,9 @@ func (r *StartRequest) Answered(s Started) {
 		return
 	}
 	a.trouble = ""
+	if r.answered.IsZero() {
+		r.answered = now
+	}
 	if s.ExpectedStart > 0 {
 		a.expected = s.ExpectedStart
 	}

@@ -191,7 +191,7 @@ func (v *Visit) Detach(now time.Time) bool {
 	v.leaveRoom(now)
 	v.Trouble = a.hindrance(now)
 	if a.start != nil {
-		a.wanted = later(a.wanted, now.Add(a.Route().StartBudget(a.expected)))
+		a.wanted = later(a.wanted, now.Add(a.startBudget()))
 		if a.wake != nil {
 			a.wake.detached = true
 		}
@@ -312,6 +312,9 @@ func (v *Visit) End(o Outcome, now time.Time) {
 // RetryAfter is when a client that was refused should come again: what is left of the start under
 // way, from 1 s to 120 s.
 func (v *Visit) RetryAfter(now time.Time) time.Duration {
+	if _, blocked := errors.AsType[*BlockedError](v.refused); blocked {
+		return blockedRetryAfter
+	}
 	v.App.mu.Lock()
 	defer v.App.mu.Unlock()
 	return v.App.retryAfter(now)
