@@ -53,7 +53,9 @@ func measure(ctx context.Context, w io.Writer, o options) (err error) {
 	if err := b.setUp(life); err != nil {
 		return err
 	}
-	control, err := controller.Start(life, b.backend.Addr().String(), load.Prefix, asleep)
+	control, err := controller.Start(life, controller.Options{
+		Prefix: load.Prefix, Backend: b.site.Backend, PrefixGRPC: load.Service, BackendGRPC: b.site.BackendH2, Asleep: asleep,
+	})
 	if err != nil {
 		return err
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 )
 
-func TestWatchRoutes_HasBothRoutesAndThenNoChange(t *testing.T) {
-	s, err := Start(t.Context(), "127.0.0.1:1005", "/bench", "/asleep")
+func TestWatchRoutes_HasAllRoutesAndThenNoChange(t *testing.T) {
+	s, err := Start(t.Context(), Options{Prefix: "/bench", Backend: "127.0.0.1:1005", PrefixGRPC: "/bench.Echo", BackendGRPC: "127.0.0.1:1006", Asleep: "/asleep"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +22,7 @@ func TestWatchRoutes_HasBothRoutesAndThenNoChange(t *testing.T) {
 		t.Fatalf("%v, %v", answer, err)
 	}
 	routes := answer.JSON200.Applications
-	if len(routes) != 2 || !answer.JSON200.Complete || routes[0].Endpoints[0].Address != "127.0.0.1:1005" || len(routes[1].Endpoints) != 0 {
+	if len(routes) != 3 || !answer.JSON200.Complete || routes[0].Endpoints[0].Address != "127.0.0.1:1005" || *routes[1].Protocol != autoscaler.H2C || len(routes[2].Endpoints) != 0 {
 		t.Errorf("%+v", answer.JSON200)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -1,6 +1,9 @@
 package peer
 
 import (
+	"bytes"
+	"fmt"
+	"os/exec"
 	"path/filepath"
 )
 
@@ -18,12 +21,22 @@ func (o ours) Configure(s Site) (Command, error) {
 	if o.sample != "0" {
 		s.Log = spool
 	}
-	return Command{
+	c := Command{
 		Path: o.binary,
 		Args: []string{
 			"-data-listen", s.Listen, "-admin-listen", s.ListenAdmin, "-controller-url", s.Controller, "-identity", o.name,
 			"-lame-duck", "0s", "-drain-timeout", "1s", "-log-spool-dir", spool, "-log-spool-mib", "1024", "-log-sample", o.sample,
 		},
 		Log: s.Log, Admin: true, Streams: true, Wakes: true,
-	}, nil
+	}
+	help, err := exec.Command(o.binary, "-help").CombinedOutput() //nolint:gosec,noctx // G204: a program of the benchmark, which ends at once
+	if err != nil {
+		return Command{}, fmt.Errorf("%s -help: %w", o.binary, err)
+	}
+	// The revisions that know TLS are those that know HTTP/2, at the port for HTTP/1.1 too.
+	if bytes.Contains(help, []byte("-tls-listen")) {
+		c.TLS, c.H2, c.OnePort = true, true, true
+		c.Args = append(c.Args, "-tls-listen", s.ListenTLS, "-tls-cert-files", s.Certificate, "-tls-key-files", s.Key)
+	}
+	return c, nil
 }

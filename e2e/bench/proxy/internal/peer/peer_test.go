@@ -51,6 +51,10 @@ func TestConfigs_NameWhereToListenAndWhatIsBehind(t *testing.T) {
 
 func TestConfigure_HasALogWhereTheNameSaysSo(t *testing.T) {
 	wheels := t.TempDir()
+	ours := filepath.Join(wheels, "ours")
+	if err := os.WriteFile(ours, []byte("#!/bin/sh\necho -tls-listen\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for _, program := range []string{"bin/traefik", "bin/caddy", "lib/python3.11/site-packages/envoy/_bin/envoy"} {
 		path := filepath.Join(wheels, program)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
@@ -58,7 +62,7 @@ func TestConfigure_HasALogWhereTheNameSaysSo(t *testing.T) {
 		}
 	}
 	seen := map[string]bool{}
-	for _, p := range All(Binaries{Self: "/self", Ours: "/ours", Baseline: "/baseline", Wheels: wheels}) {
+	for _, p := range All(Binaries{Self: "/self", Ours: ours, Baseline: "true", Wheels: wheels}) {
 		if seen[p.Name()] {
 			t.Errorf("two are named %s", p.Name())
 		}
@@ -71,6 +75,9 @@ func TestConfigure_HasALogWhereTheNameSaysSo(t *testing.T) {
 		logs := strings.HasSuffix(p.Name(), "log") && p.Name() != "ours-nolog" || p.Name() == "ours" || p.Name() == "baseline"
 		if (c.Log != "") != logs {
 			t.Errorf("%s has the log %q", p.Name(), c.Log)
+		}
+		if p.Name() == "ours" && (!c.TLS || !c.H2) || p.Name() == "baseline" && (c.TLS || c.H2) {
+			t.Errorf("%s: TLS %v, HTTP/2 %v, which is not what its flags say", p.Name(), c.TLS, c.H2)
 		}
 		if c.Path == "" || len(c.Args) == 0 {
 			t.Errorf("%s: %+v", p.Name(), c)
