@@ -88,8 +88,8 @@ bench-wakeup: prerequisites ## what Nemesis adds to a wake-up, against the floor
 bench-logs: prerequisites ## what the log costs: records a second and core into a real Elasticsearch, what it adds to requests; writes build/bench/logs.json
 	@deployments/with-elasticsearch $(MAKE) run-bench-logs
 
-bench-proxy: ## beside nginx, HAProxy and others, in one run; QUICK=1 takes a minute; PROXIES= SCENARIOS= ROUNDS= SECONDS= BASELINE= choose; writes build/bench/proxy.json
-	@BASELINE=$(BASELINE) deployments/bench-proxy $(if $(QUICK),-quick) $(if $(PROXIES),-proxies $(PROXIES)) $(if $(SCENARIOS),-scenarios $(SCENARIOS)) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(SECONDS),-seconds $(SECONDS))
+bench-proxy: ## beside nginx, HAProxy and others, in one run; QUICK=1 takes a minute; PROXIES= SCENARIOS= ROUNDS= SECONDS= BASELINE= PRIORITY= choose; writes build/bench/proxy.json
+	@BASELINE=$(BASELINE) deployments/bench-proxy $(if $(QUICK),-quick) $(if $(PROXIES),-proxies $(PROXIES)) $(if $(SCENARIOS),-scenarios $(SCENARIOS)) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(SECONDS),-seconds $(SECONDS)) $(if $(PRIORITY),-priority $(PRIORITY))
 
 ##@ Shipping
 .PHONY: push-images deploy-service release released

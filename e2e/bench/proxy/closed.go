@@ -25,6 +25,7 @@ func closed(request []byte, connections int) func(context.Context, *bench, *peer
 		if err != nil {
 			return nil, err
 		}
+		b.book.Note(b.now, r.Name, doubts(sample, plan.For))
 		if r.Command.Admin {
 			sample[report.Allocations], err = allocations(ctx, r, plan)
 		}
@@ -59,5 +60,5 @@ func allocations(ctx context.Context, r *peer.Running, plan load.Plan) (float64,
 	if result.Requests == 0 {
 		return 0, fmt.Errorf("no answer came in %v", allocationsFor)
 	}
-	return (counts[3] - counts[2] - (counts[1] - counts[0])) / float64(result.Requests), nil
+	return max(0, counts[3]-counts[2]-(counts[1]-counts[0])) / float64(result.Requests), nil
 }

@@ -14,24 +14,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"strconv"
-	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/e2e/bench/proxy/internal/gopeer"
 	"github.com/nemesis-scaling/nemesis/e2e/bench/proxy/internal/peer"
-)
-
-// The cores.
-const (
-	proxyCPU = 0
-	loadCPU  = 1
 )
 
 func main() {
@@ -55,9 +45,14 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if pinned, err := pin(); pinned || err != nil {
+	if pinned, err := pin(o.priority); pinned || err != nil {
 		return err
 	}
+	restore, err := prefer(o.priority)
+	if err != nil {
+		return err
+	}
+	defer restore()
 	runtime.GOMAXPROCS(4) // generator and backend are threads that wait in the kernel
 	return measure(ctx, os.Stdout, o)
 }
@@ -70,6 +65,8 @@ type options struct {
 	rounds             int
 	seconds            float64
 	idle               int
+	priority           int
+	limit              time.Duration
 	work, out          string
 }
 
@@ -89,6 +86,8 @@ func parse(args []string) (o options, err error) {
 	set.IntVar(&o.rounds, "rounds", 5, "rounds, at least 5 for a figure that is shown")
 	set.Float64Var(&o.seconds, "seconds", 0, "of each measurement; 0: 1.5, and 3 without -quick")
 	set.IntVar(&o.idle, "idle", 3000, "connections whose memory is measured, at most 4000")
+	set.DurationVar(&o.limit, "limit", 2*time.Hour, "give up after this long")
+	set.IntVar(&o.priority, "priority", 0, "nice value of all that is measured, from -20 to 0: below 0 others on the machine disturb less, and are disturbed")
 	set.StringVar(&o.work, "work", "build/bench/proxy", "folder for configurations and logs")
 	set.StringVar(&o.out, "out", "build/bench/proxy.json", "where the figures go")
 	if err := set.Parse(args); err != nil {
@@ -116,43 +115,10 @@ func parse(args []string) (o options, err error) {
 		return o, fmt.Errorf("rounds: %d is not allowed: must be from 1 to 100", o.rounds)
 	case o.seconds < 0.1 || o.seconds > 60:
 		return o, fmt.Errorf("seconds: %v is not allowed: must be from 0.1 to 60", o.seconds)
+	case o.priority < -20 || o.priority > 0:
+		return o, fmt.Errorf("priority: %d is not allowed: must be from -20 to 0", o.priority)
 	case o.idle < 1 || o.idle > 4000:
 		return o, fmt.Errorf("idle: %d is not allowed: must be from 1 to 4000", o.idle)
 	}
 	return o, nil
-}
-
-// pin starts this program again on the core of the load, unless it is there. It says whether it did.
-func pin() (bool, error) {
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
-		return false, fmt.Errorf("affinity: %w", err)
-	}
-	if set.Count() == 1 && set.IsSet(loadCPU) {
-		return false, nil
-	}
-	if !set.IsSet(loadCPU) || !set.IsSet(proxyCPU) {
-		return false, fmt.Errorf("the cores %d and %d are not both there: one is for the proxies, one for load and backend", proxyCPU, loadCPU)
-	}
-	taskset, err := exec.LookPath("taskset")
-	if err != nil {
-		return false, fmt.Errorf("taskset of util-linux is missing: %w", err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return false, err
-	}
-	args := append([]string{"taskset", "-c", strconv.Itoa(loadCPU), self}, os.Args[1:]...)
-	return true, syscall.Exec(taskset, args, environ()) //nolint:gosec // G204: this program itself
-}
-
-// environ is ours without the settings of a load balancer.
-func environ() []string {
-	var kept []string
-	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, "NEMESIS_") {
-			kept = append(kept, kv)
-		}
-	}
-	return kept
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/e2e/bench/proxy/internal/backend"
 	"github.com/nemesis-scaling/nemesis/e2e/bench/proxy/internal/controller"
@@ -30,6 +31,7 @@ type bench struct {
 	backend *backend.Backend
 	chosen  []peer.Proxy
 	running map[string]*peer.Running
+	now     string  // the scenario under way
 	half    float64 // requests a second of the scenario half, once it is known
 }
 
@@ -42,6 +44,8 @@ func measure(ctx context.Context, w io.Writer, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, o.limit)
+	defer cancel()
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	b := &bench{options: o, out: w, chosen: chosen, running: map[string]*peer.Running{}}
@@ -49,13 +53,18 @@ func measure(ctx context.Context, w io.Writer, o options) (err error) {
 	if err := b.setUp(life); err != nil {
 		return err
 	}
-	control, err := controller.Start(life, b.backend.Addr().String(), load.Prefix, asleep)
+	control, err := controller.Start(life, controller.Options{
+		Prefix: load.Prefix, Backend: b.site.Backend, PrefixGRPC: load.Service, BackendGRPC: b.site.BackendH2, Asleep: asleep,
+	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, control.Close()) }()
 	b.site.Controller = control.URL()
 	defer func() { err = errors.Join(err, b.stop()) }()
+	if err := b.withoutProxy(ctx); err != nil {
+		return err
+	}
 	for _, s := range scenarios {
 		if err := b.scenario(ctx, s); err != nil {
 			return err
@@ -84,8 +93,20 @@ func (b *bench) setUp(ctx context.Context) error {
 	return err
 }
 
+// withoutProxy shows what load and backend can do on their core: a proxy that comes near it was not
+// measured at its limit.
+func (b *bench) withoutProxy(ctx context.Context) error {
+	result, err := load.Run(ctx, load.Plan{Addr: b.backend.Addr(), Connections: 32, Request: post, Warm: warm, For: time.Second})
+	if err != nil {
+		return err
+	}
+	b.book.Direct = float64(result.Requests) / result.Took.Seconds()
+	fmt.Fprintf(b.out, "without a proxy: %.0f requests a second\n", b.book.Direct)
+	return nil
+}
+
 func (b *bench) stop() error {
-	var faults []error
+	faults := make([]error, 0, len(b.running))
 	for _, r := range b.running {
 		faults = append(faults, r.Stop())
 	}
@@ -95,6 +116,7 @@ func (b *bench) stop() error {
 
 // scenario measures every proxy in every round. A proxy that fails is left out from then on.
 func (b *bench) scenario(ctx context.Context, s scenario) error {
+	b.now = s.name
 	rounds := b.rounds
 	if s.fresh {
 		rounds = min(rounds, freshRounds)

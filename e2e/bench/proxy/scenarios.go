@@ -45,7 +45,7 @@ var scenarios = []scenario{
 	{name: "grpc", about: "unary gRPC calls of 128 bytes, 128 bytes back, HTTP/2 in clear on both sides, 4 connections with 8 calls each", can: canH2, measure: grpc},
 	{name: "idle", about: "memory of a kept connection after a request", fresh: true, measure: hold(load.Answered, post)},
 	{name: "stream", about: "memory of a stream that is silent after 100 KB", fresh: true, can: canStream, measure: hold(load.Streaming, load.Get(load.Prefix+"/stream"))},
-	{name: "websocket", about: "memory of a WebSocket that is silent after a message each way", fresh: true, can: canStream, measure: hold(load.Tunnelled, load.Upgrade(load.Prefix+"/ws"))},
+	{name: "websocket", about: "memory of a WebSocket that is silent after 100 KB", fresh: true, can: canStream, measure: hold(load.Tunnelled, load.Upgrade(load.Prefix+"/ws"))},
 	{name: "waiting", about: "memory of a request that the backend does not answer", fresh: true, measure: hold(load.Waiting, load.Post(load.Prefix+"/hold"))},
 	{name: "asleep", about: "memory of a request that waits for an application without pods", fresh: true, can: canWake, measure: hold(load.Waiting, load.Post(asleep+"/hold"))},
 }

@@ -13,7 +13,8 @@ import (
 const (
 	Small  = 128
 	Large  = 64 << 10
-	Stream = 100 << 10 // of /stream, before it falls silent
+	Stream = 100 << 10 // of /stream and /ws, before they fall silent
+	block  = 4 << 10   // in which it comes
 )
 
 // kind is how an answer goes on.
@@ -43,7 +44,7 @@ var answers = map[string]answer{
 
 var (
 	notFound       = []byte("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
-	webSocketReply = []byte("\x81\x02ok")
+	webSocketReply = longMessages()
 )
 
 func sized(contentType string, n int) []byte {
@@ -51,9 +52,19 @@ func sized(contentType string, n int) []byte {
 	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Fri, 27 Nov 2026 12:00:00 GMT\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", contentType, n, body)
 }
 
+// longMessages are 100 KB in messages of a WebSocket.
+func longMessages() []byte {
+	b := make([]byte, 0, Stream)
+	for range Stream / block {
+		b = append(b, 0x82, 126, (block-4)>>8, (block-4)&0xff)
+		b = append(b, bytes.Repeat([]byte("x"), block-4)...)
+	}
+	return b
+}
+
 // longStream is a stream that has no end.
 func longStream() []byte {
-	event := "data: " + strings.Repeat("x", 4096-8) + "\n\n"
+	event := "data: " + strings.Repeat("x", block-8) + "\n\n"
 	b := []byte("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nTransfer-Encoding: chunked\r\n\r\n")
 	for range Stream / len(event) {
 		b = fmt.Appendf(b, "%x\r\n%s\r\n", len(event), event)

@@ -1,5 +1,5 @@
 // Package controller is an autoscaler-controller as far as a load balancer of ours asks for one: it
-// has two routes that never change, and takes every report.
+// has some routes that never change, and takes every report.
 package controller
 
 import (
@@ -22,17 +22,25 @@ type Server struct {
 	addr   string
 }
 
-// Start serves until Close. One route leads to the backend, below prefix; the other, below asleep, to
-// an application that is started and never gets ready.
-func Start(ctx context.Context, backend, prefix, asleep string) (*Server, error) {
+// Options say where the routes lead.
+type Options struct {
+	Prefix, Backend         string // HTTP/1.1
+	PrefixGRPC, BackendGRPC string // HTTP/2 in clear
+	Asleep                  string // prefix of an application that is started and never gets ready
+}
+
+// Start serves until Close.
+func Start(ctx context.Context, o Options) (*Server, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	awake := route("bench", prefix)
-	awake.State = autoscaler.ApplicationStateAwake
-	awake.Endpoints = []autoscaler.Endpoint{{Pod: "bench-0", Address: backend, Ready: true, Probes: []autoscaler.Probe{}}}
-	s := &Server{routes: []autoscaler.Route{awake, route("asleep", asleep)}, addr: listener.Addr().String()}
+	grpc := awake("grpc", o.PrefixGRPC, o.BackendGRPC)
+	grpc.StripPrefix, grpc.Protocol = new(false), new(autoscaler.H2C)
+	s := &Server{
+		routes: []autoscaler.Route{awake("bench", o.Prefix, o.Backend), grpc, route("asleep", o.Asleep)},
+		addr:   listener.Addr().String(),
+	}
 	handler := autoscaler.HandlerWithOptions(autoscaler.NewStrictHandler(s, nil), autoscaler.ChiServerOptions{})
 	s.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.server.Serve(listener) }()
@@ -73,6 +81,15 @@ func (s *Server) ListDecisions(context.Context, autoscaler.ListDecisionsRequestO
 	return autoscaler.ListDecisions200JSONResponse{Items: []autoscaler.Decision{}}, nil
 }
 
+// awake is the route to an application with one pod.
+func awake(name, prefix, backend string) autoscaler.Route {
+	r := route(name, prefix)
+	r.State = autoscaler.ApplicationStateAwake
+	r.Endpoints = []autoscaler.Endpoint{{Pod: name + "-0", Address: backend, Ready: true, Probes: []autoscaler.Probe{}}}
+	return r
+}
+
+// route is that of an application without pods.
 func route(name, prefix string) autoscaler.Route {
 	return autoscaler.Route{
 		Namespace: "default", Deployment: name, Autoscaler: name, ApiPrefix: prefix, Hosts: []string{},

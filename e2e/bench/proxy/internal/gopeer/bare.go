@@ -86,12 +86,9 @@ func pass(to, from *stream) error {
 var name = []byte("Content-Length: ")
 
 func contentLength(head []byte) int {
-	at := bytes.Index(head, name)
-	if at < 0 {
-		return 0
-	}
-	value, _, _ := bytes.Cut(head[at+len(name):], []byte("\r\n"))
-	n, _ := strconv.Atoi(string(value))
+	_, rest, _ := bytes.Cut(head, name)
+	value, _, _ := bytes.Cut(rest, []byte("\r\n"))
+	n, _ := strconv.Atoi(string(value)) // 0 without the field
 	return n
 }
 

@@ -17,7 +17,7 @@ import (
 // Calls is how many calls are under way on each connection.
 const Calls = 8
 
-var callHead = h2.Encode(":method", "POST", ":scheme", "http", ":path", Prefix+".Echo/Say", ":authority", Host,
+var callHead = h2.Encode(":method", "POST", ":scheme", "http", ":path", Service+"/Say", ":authority", Host,
 	"content-type", "application/grpc", "te", "trailers", "user-agent", "bench/1.0")
 
 // GRPC has unary calls over HTTP/2 in clear, Calls at a time on each connection.

@@ -31,7 +31,7 @@ type Stage int
 const (
 	Answered  Stage = iota // its request is answered, and it is kept
 	Streaming              // the first 100 KB of an answer without end have come
-	Tunnelled              // it is a WebSocket, and a message went each way
+	Tunnelled              // it is a WebSocket, and 100 KB came after a message
 	Waiting                // its request is sent, and not answered
 )
 
@@ -159,6 +159,7 @@ func (c *held) Ready(uint32) {
 
 func (c *held) take(p []byte) error {
 	switch c.holder.plan.Until {
+	case Streaming, Tunnelled:
 	case Waiting:
 		return fmt.Errorf("an answer, where none was to come: %q", p[:min(len(p), 300)])
 	case Answered:
@@ -179,7 +180,7 @@ func (c *held) take(p []byte) error {
 		}
 	}
 	c.body += len(p)
-	if c.holder.plan.Until == Tunnelled && c.body > 0 || c.body >= backend.Stream {
+	if c.body >= backend.Stream {
 		c.arrive()
 	}
 	return nil

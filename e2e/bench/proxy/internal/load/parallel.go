@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,8 +59,8 @@ func parallel(ctx context.Context, p Plan, workers []worker) (time.Duration, err
 	at.over.Store(true)
 	all.Wait()
 	close(faults)
-	for err := range faults {
-		fault = errors.Join(fault, err)
+	if fault == nil {
+		fault = <-faults // of many that fail alike one says enough
 	}
 	return took, fault
 }

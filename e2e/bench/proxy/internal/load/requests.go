@@ -10,6 +10,9 @@ import (
 // Prefix is where the application is behind a proxy.
 const Prefix = "/bench"
 
+// Service is the path of the gRPC service.
+const Service = Prefix + ".Echo"
+
 // Host is the name of the site.
 const Host = "bench.local"
 

@@ -42,6 +42,7 @@ type Command struct {
 
 	TLS     bool // it serves HTTPS
 	H2      bool // it serves HTTP/2 in clear, and speaks it to the backend
+	OnePort bool // it does so where it serves HTTP/1.1
 	Streams bool // it passes on answers without end, and WebSockets
 	Wakes   bool // requests wait for an application without pods
 }
@@ -80,6 +81,9 @@ func Start(ctx context.Context, p Proxy, s Site) (r *Running, err error) {
 	r = &Running{
 		Process: proc, Name: p.Name(), Command: c, Admin: s.ListenAdmin,
 		Plain: netip.MustParseAddrPort(s.Listen), TLS: netip.MustParseAddrPort(s.ListenTLS), H2: netip.MustParseAddrPort(s.ListenH2),
+	}
+	if c.OnePort {
+		r.H2 = r.Plain
 	}
 	if err = errors.Join(r.await(ctx), r.Settle()); err != nil {
 		said, _ := os.ReadFile(out) //nolint:gosec // G304: our own file

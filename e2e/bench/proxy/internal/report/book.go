@@ -14,15 +14,17 @@ type Sample map[string]float64
 type Book struct {
 	Scenarios []string
 	Proxies   []string
+	Direct    float64 // requests a second without a proxy
 	samples   map[key][]Sample
 	failures  map[key]string
+	notes     map[key]string
 }
 
 type key struct{ scenario, proxy string }
 
 // NewBook makes an empty one.
 func NewBook(scenarios, proxies []string) *Book {
-	return &Book{Scenarios: scenarios, Proxies: proxies, samples: map[key][]Sample{}, failures: map[key]string{}}
+	return &Book{Scenarios: scenarios, Proxies: proxies, samples: map[key][]Sample{}, failures: map[key]string{}, notes: map[key]string{}}
 }
 
 // Add keeps the sample of the next round.
@@ -36,6 +38,13 @@ func (b *Book) Fail(scenario, proxy, why string) { b.failures[key{scenario, prox
 
 // Failure is why there are no more samples, or "".
 func (b *Book) Failure(scenario, proxy string) string { return b.failures[key{scenario, proxy}] }
+
+// Note keeps what one must know of the samples; the last one counts, and "" is none.
+func (b *Book) Note(scenario, proxy, text string) {
+	if text != "" {
+		b.notes[key{scenario, proxy}] = text
+	}
+}
 
 // Values are those of one metric, one a round.
 func (b *Book) Values(scenario, proxy, metric string) []float64 {
@@ -54,12 +63,13 @@ func (b *Book) Median(scenario, proxy, metric string) float64 {
 }
 
 // Ratio is the median of the ratios within each round: the two were measured seconds apart, and what
-// slowed the machine down in between slowed down both.
+// slowed the machine down in between slowed down both. A round in which one of them is not above zero
+// (what a proxy adds, lost in noise) has none.
 func (b *Book) Ratio(scenario, proxy, to, metric string) float64 {
 	mine, theirs := b.Values(scenario, proxy, metric), b.Values(scenario, to, metric)
 	var ratios []float64
 	for i := range min(len(mine), len(theirs)) {
-		if theirs[i] != 0 {
+		if mine[i] > 0 && theirs[i] > 0 {
 			ratios = append(ratios, mine[i]/theirs[i])
 		}
 	}

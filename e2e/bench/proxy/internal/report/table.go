@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -21,7 +22,6 @@ const (
 	Memory      = "memory_kb"           // resident, for each
 	GoMemory    = "go_memory_kb"        // of it, heap and stacks of Go
 	Rate        = "rate_per_second"     // that was offered
-	Tokens      = "tokens_per_second"   // that arrived
 )
 
 const maxFailure = 160
@@ -47,7 +47,7 @@ func (b *Book) Table(w io.Writer, scenario, about string) {
 	fmt.Fprintf(w, "\n%s: %s\n", scenario, about)
 	fmt.Fprintf(w, "  %-14s", "")
 	for _, c := range columns {
-		if has(metrics, c.metric) {
+		if slices.Contains(metrics, c.metric) {
 			fmt.Fprintf(w, "%14s", c.title)
 		}
 	}
@@ -60,18 +60,23 @@ func (b *Book) Table(w io.Writer, scenario, about string) {
 			continue
 		}
 		for _, c := range columns {
-			if has(metrics, c.metric) {
+			if slices.Contains(metrics, c.metric) {
 				fmt.Fprintf(w, "%14s", number(b.Median(scenario, proxy, c.metric), c.digits))
 			}
 		}
 		fmt.Fprintf(w, "%14s%14s\n", number(b.Ratio(scenario, proxy, Peer, main), 2), number(b.Ratio(scenario, proxy, Baseline, main), 2))
+	}
+	for _, proxy := range b.Proxies {
+		if note := b.notes[key{scenario, proxy}]; note != "" {
+			fmt.Fprintf(w, "  %s: %s\n", proxy, note)
+		}
 	}
 }
 
 // mainMetric is what the ratios are of.
 func mainMetric(metrics []string) string {
 	for _, m := range []string{Added99, CPU, Memory} {
-		if has(metrics, m) {
+		if slices.Contains(metrics, m) {
 			return m
 		}
 	}
@@ -88,13 +93,4 @@ func number(v float64, digits int) string {
 func oneLine(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
 	return s[:min(len(s), maxFailure)]
-}
-
-func has(list []string, s string) bool {
-	for _, one := range list {
-		if one == s {
-			return true
-		}
-	}
-	return false
 }

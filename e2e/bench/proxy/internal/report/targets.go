@@ -26,9 +26,9 @@ func (b *Book) targets() []Target {
 		most("KB of memory for an idle stream", 12, b.Median("stream", mine, Memory)),
 		most("KB of memory for an idle WebSocket", 12, b.Median("websocket", mine, Memory)),
 		most("KB of memory for a waiting request", 12, b.Median("asleep", mine, Memory)),
-	}
-	for _, other := range []string{"traefik-log", "caddy-log", "reverseproxy"} {
-		list = append(list, least("CPU a request of "+other+", ratio to ours", 2.5, b.Ratio("post-32", other, mine, CPU)))
+		least("CPU a request of Traefik, ratio to ours, both with their logs", 2.5, b.Ratio("post-32", "traefik-log", mine, CPU)),
+		least("CPU a request of Caddy, ratio to ours, both with their logs", 2.5, b.Ratio("post-32", "caddy-log", mine, CPU)),
+		least("CPU a request of ReverseProxy, ratio to ours with its log", 2.5, b.Ratio("post-32", "reverseproxy", mine, CPU)),
 	}
 	kept := make([]Target, 0, len(list))
 	for _, t := range list {

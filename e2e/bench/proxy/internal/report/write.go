@@ -21,19 +21,21 @@ type figure struct {
 
 type result struct {
 	Failure string            `json:"failure,omitempty"`
+	Note    string            `json:"note,omitempty"`
 	Metrics map[string]figure `json:"metrics,omitempty"`
 }
 
 // document is what programs read.
 type document struct {
 	Time      time.Time                    `json:"time"`
+	Direct    float64                      `json:"requests_per_second_without_proxy"`
 	Scenarios map[string]map[string]result `json:"scenarios"`
 	Targets   []Target                     `json:"targets"`
 }
 
 // Write writes the figures for programs.
 func (b *Book) Write(path string) error {
-	d := document{Time: time.Now().UTC(), Scenarios: map[string]map[string]result{}, Targets: b.targets()}
+	d := document{Time: time.Now().UTC(), Direct: b.Direct, Scenarios: map[string]map[string]result{}, Targets: b.targets()}
 	for _, s := range b.Scenarios {
 		d.Scenarios[s] = map[string]result{}
 		for _, p := range b.Proxies {
@@ -51,7 +53,7 @@ func (b *Book) Write(path string) error {
 }
 
 func (b *Book) result(scenario, proxy string) result {
-	r := result{Failure: b.Failure(scenario, proxy), Metrics: map[string]figure{}}
+	r := result{Failure: b.Failure(scenario, proxy), Note: b.notes[key{scenario, proxy}], Metrics: map[string]figure{}}
 	for _, m := range b.Metrics(scenario) {
 		values := b.Values(scenario, proxy, m)
 		if len(values) == 0 {
