@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
 )
 
@@ -29,6 +31,7 @@ var withPending = flag.Bool("pending", false, "run the cases of the conformance 
 type bed struct {
 	balancer   *balancer
 	controller *fakeController
+	api        *loadbalancer.ClientWithResponses // of the admin port
 
 	mu      sync.Mutex
 	next    int
@@ -48,6 +51,7 @@ func newBed(t *testing.T, change func(*app.Settings)) *bed {
 			change(s)
 		}
 	})
+	b.api = b.balancer.api(t)
 	t.Cleanup(func() { b.leavesNothing(t) })
 	return b
 }
@@ -56,13 +60,34 @@ func newBed(t *testing.T, change func(*app.Settings)) *bed {
 func (b *bed) leavesNothing(t *testing.T) {
 	t.Helper()
 	eventually(t, "nothing is left of any case", func() bool {
-		for _, a := range b.balancer.state(t).Applications {
+		for _, a := range b.applications(t) {
 			if a.InFlight > 0 || a.Waiting > 0 {
 				return false
 			}
 		}
 		return true
 	})
+}
+
+// applications are those that the balancer knows. It is also asked when the test's context has ended.
+func (b *bed) applications(t *testing.T) []loadbalancer.ApplicationState {
+	t.Helper()
+	answer, err := b.api.GetStateWithResponse(context.Background(), nil)
+	if err != nil || answer.JSON200 == nil {
+		t.Fatalf("state: %v", err)
+	}
+	return answer.JSON200.Applications
+}
+
+// idle tells whether the balancer has nothing of an application in flight.
+func (b *bed) idle(t *testing.T, id string) bool {
+	t.Helper()
+	for _, a := range b.applications(t) {
+		if a.Deployment == "app-"+id {
+			return a.InFlight == 0 && a.Waiting == 0
+		}
+	}
+	return true
 }
 
 // session makes an application and its pod, and waits until the balancer knows it.

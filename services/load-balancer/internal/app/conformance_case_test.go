@@ -3,7 +3,6 @@ package app_test
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 )
@@ -99,17 +98,6 @@ func (p *scriptedPod) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.accepted
-}
-
-// idle tells whether the balancer has nothing of the application in flight.
-func (b *bed) idle(t *testing.T, id string) bool {
-	t.Helper()
-	for _, a := range b.balancer.state(t).Applications {
-		if strings.TrimPrefix(a.Deployment, "app-") == id {
-			return a.InFlight == 0 && a.Waiting == 0
-		}
-	}
-	return true
 }
 
 // probe is the line of the request of isKept, as the pod gets it.
