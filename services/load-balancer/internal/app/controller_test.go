@@ -27,6 +27,7 @@ type fakeController struct {
 	version int
 	changed chan struct{} // closed at each change
 	routes  map[autoscaler.ApplicationKey]autoscaler.Route
+	polled  string // the version that the last long poll came with: its routes are followed
 	reports []autoscaler.TrafficReport
 	starts  []start
 	onStart func(autoscaler.ApplicationKey)
@@ -99,9 +100,14 @@ func (c *fakeController) edit(change func(routes map[autoscaler.ApplicationKey]a
 
 func (c *fakeController) bump() string {
 	c.version++
+	c.tell()
+	return c.versionText()
+}
+
+// tell wakes who waits for a change.
+func (c *fakeController) tell() {
 	close(c.changed)
 	c.changed = make(chan struct{})
-	return c.versionText()
 }
 
 func (c *fakeController) versionText() string { return fmt.Sprintf("%s.%d", c.epoch, c.version) }
@@ -114,6 +120,12 @@ func (c *fakeController) setDown(down bool) {
 }
 
 func (c *fakeController) WatchRoutes(ctx context.Context, request autoscaler.WatchRoutesRequestObject) (autoscaler.WatchRoutesResponseObject, error) {
+	c.mu.Lock()
+	if request.Params.After != nil {
+		c.polled = *request.Params.After
+		c.tell()
+	}
+	c.mu.Unlock()
 	for {
 		c.mu.Lock()
 		version, changed := c.versionText(), c.changed
@@ -186,8 +198,7 @@ func (c *fakeController) ReportTraffic(_ context.Context, request autoscaler.Rep
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.reports = append(c.reports, *request.Body)
-	close(c.changed)
-	c.changed = make(chan struct{})
+	c.tell()
 	return autoscaler.ReportTraffic200JSONResponse{Status: autoscaler.TrafficReceived}, nil
 }
 
