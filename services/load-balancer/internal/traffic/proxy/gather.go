@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 )
 
 // How much of a body is read before a pod is asked for, and how slow it may be.
@@ -15,6 +17,7 @@ const (
 	gatherGrace  = 5 * time.Second
 	leastRate    = 240 // bytes a second after the grace
 	pauseInParts = time.Second
+	pauseInTalk  = 10 * time.Millisecond
 )
 
 var (
@@ -74,7 +77,10 @@ func (x *exchange) gather() error {
 func (x *exchange) gatherPatience(now time.Time) time.Duration {
 	due := x.began.Add(gatherGrace + time.Duration(x.body.taken)*time.Second/leastRate)
 	left := max(due.Sub(now), time.Millisecond)
-	if x.pausesInParts() {
+	switch {
+	case x.mayConverse():
+		left = min(left, pauseInTalk)
+	case x.pausesInParts():
 		left = min(left, pauseInParts)
 	}
 	return left
@@ -83,8 +89,12 @@ func (x *exchange) gatherPatience(now time.Time) time.Duration {
 // pausesInParts tells whether a pause is no fault: a body in chunks may be one half of a
 // conversation. A pod that works on few requests at a time is not given one that may still pause.
 func (x *exchange) pausesInParts() bool {
-	return x.r.Length < 0 && x.match.Target.Route().Concurrency == 0
+	return x.r.Length < 0 && x.match.Target.Route().Concurrency == 0 || x.mayConverse()
 }
+
+// mayConverse tells whether both sides may speak by turns, as gRPC's streams do: over HTTP/2 that is
+// what a body without a length is for, so the pod hears what there is almost at once.
+func (x *exchange) mayConverse() bool { return x.r.Length < 0 && x.r.Version == message.HTTP2 }
 
 // growGathered makes room for as much again; false when all requests together hold too much.
 func (x *exchange) growGathered() bool {

@@ -31,7 +31,11 @@ func (x *exchange) refuse(err error) {
 		return
 	}
 	x.c.Interrupt() // the rest of the body is not wanted
-	if err := x.writeProblem(problem); err != nil {
+	write := x.writeProblem
+	if contentType := x.r.Fields.First(message.ContentType); isGRPC(contentType) {
+		write = func(problem *fault.Error) error { return x.writeGRPC(problem, contentType) }
+	}
+	if err := write(problem); err != nil {
 		x.fault = errors.Join(x.fault, err)
 	}
 }
