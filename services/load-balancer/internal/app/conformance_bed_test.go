@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
+
 	"context"
 	"flag"
 	"fmt"
@@ -59,7 +61,7 @@ func newBed(t *testing.T, change func(*app.Settings)) *bed {
 // leavesNothing sees that no application has anything in flight after all cases: none could sleep.
 func (b *bed) leavesNothing(t *testing.T) {
 	t.Helper()
-	eventually(t, "nothing is left of any case", func() bool {
+	testwait.Until(t, "nothing is left of any case", func() bool {
 		for _, a := range b.applications(t) {
 			if a.InFlight > 0 || a.Waiting > 0 {
 				return false

@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
+
 	"fmt"
 	"slices"
 	"testing"
@@ -50,7 +52,7 @@ func TestConformance_RefusedBeforeTheBodyHoldsNoPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "every place is free", func() bool { return *b.balancer.state(t).Connections == 0 })
+	testwait.Until(t, "every place is free", func() bool { return *b.balancer.state(t).Connections == 0 })
 	if err := s.connect().run([]step{sends(getX), gets(200, "ok"), isKept()}); err != nil {
 		t.Error(err)
 	}

@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
+
 	"fmt"
 	"slices"
 	"testing"
@@ -76,7 +78,7 @@ func (s *session) check(c exchange) {
 	if got := s.noted(); !c.anyway && !slices.Equal(got, want) {
 		s.t.Errorf("at the pod were %q, want %q", got, want)
 	}
-	eventually(s.t, "nothing is in flight", func() bool { return s.bed.idle(s.t, s.id) })
+	testwait.Until(s.t, "nothing is in flight", func() bool { return s.bed.idle(s.t, s.id) })
 }
 
 // done waits until the steps of all scripted connections are done.

@@ -72,7 +72,7 @@ func TestConformance_UnreachablePods(t *testing.T) {
 	t.Run("one refuses connections and another does not", func(t *testing.T) {
 		skipIfPending(t)
 		t.Parallel()
-		s := b.session(t, sessionOptions{morePods: []string{unused(t)}}, nil)
+		s := b.session(t, sessionOptions{morePods: []string{unused}}, nil)
 		for range 4 {
 			if err := s.connect().run([]step{sends(postX), gets(200, "ok")}); err != nil {
 				t.Error(err)
@@ -85,7 +85,7 @@ func TestConformance_UnreachablePods(t *testing.T) {
 	t.Run("all refuse connections", func(t *testing.T) {
 		skipIfPending(t)
 		t.Parallel()
-		s := b.session(t, sessionOptions{wakeUpTimeout: time.Second, morePods: []string{unused(t), unused(t)}, noPod: true}, nil)
+		s := b.session(t, sessionOptions{wakeUpTimeout: time.Second, morePods: []string{unused, unused}, noPod: true}, nil)
 		if err := s.connect().run([]step{sends(getX), isRefused(503, 504)}); err != nil {
 			t.Error(err)
 		}

@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
+
 	"fmt"
 	"slices"
 	"testing"
@@ -46,7 +48,7 @@ func TestConformance_ClientsLeave(t *testing.T) {
 // waitsNot sees that no request of the application waits.
 func waitsNot() step {
 	return step{"sees nobody wait", func(w *wire) error {
-		eventually(w.s.t, "nobody waits", func() bool { return w.s.bed.idle(w.s.t, w.s.id) })
+		testwait.Until(w.s.t, "nobody waits", func() bool { return w.s.bed.idle(w.s.t, w.s.id) })
 		return nil
 	}}
 }

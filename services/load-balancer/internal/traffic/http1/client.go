@@ -44,6 +44,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Ready tells whether something of the body is here.
+func (c *conn) Ready() bool { return c.body.Ended() || c.body.Buffered() > 0 }
+
 // Patience bounds how long one read of the body may wait from now on.
 func (c *conn) Patience(d time.Duration, now time.Time) {
 	if c.open.Load() {

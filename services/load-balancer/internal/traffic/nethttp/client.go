@@ -56,6 +56,9 @@ func (c *client) Crowded() (int, bool) { return 0, false }
 // Read gives the body.
 func (c *client) Read(p []byte) (int, error) { return c.body.Read(p) }
 
+// Ready is always so: the body is in memory.
+func (c *client) Ready() bool { return true }
+
 // Patience does nothing: the body is in memory.
 func (c *client) Patience(time.Duration, time.Time) {}
 

@@ -52,7 +52,7 @@ func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 		return fault.New(fault.StartBlocked, "%s cannot start: %s: %s", x.visit.App.ID, blocked.Blocked.Reason, blocked.Blocked.Message).
 			After(x.retryAfter()), reasonBlocked
 	}
-	if syntax, ok := errors.AsType[*message.Error](err); ok {
+	if syntax, ok := errors.AsType[*message.Error](err); ok && !errors.Is(err, ErrBroken) && !isBodyError(err) {
 		code := fault.Invalid
 		if syntax.Version {
 			code = fault.VersionNotSupported

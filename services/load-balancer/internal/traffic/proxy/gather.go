@@ -56,6 +56,9 @@ func (x *exchange) gather() error {
 			return nil
 		}
 		now := x.p.o.Now()
+		if err := x.startEarly(now); err != nil {
+			return err
+		}
 		x.c.Patience(x.gatherPatience(now), now)
 		n, err := x.c.Read(b.bytes[len(b.bytes):cap(b.bytes)])
 		b.bytes = b.bytes[:len(b.bytes)+n]
@@ -71,6 +74,14 @@ func (x *exchange) gather() error {
 		}
 	}
 	return nil
+}
+
+// startEarly has an application started for whom the request will wait, while its body still comes.
+func (x *exchange) startEarly(now time.Time) error {
+	if x.visit.App != nil || x.c.Ready() || x.match.Target.Serving() {
+		return nil
+	}
+	return x.visit.Announce(x.match.Target, x.arrival(), now)
 }
 
 // gatherPatience is how long the next part may take: until the rate would be too low.

@@ -53,6 +53,8 @@ type Client interface {
 type Body interface {
 	// Read gives the body as it comes, and io.EOF at its end.
 	io.Reader
+	// Ready tells whether a Read would give something at once, as far as that is known.
+	Ready() bool
 	// Patience bounds how long one Read may wait from now on, to an eighth of it.
 	Patience(d time.Duration, now time.Time)
 	// Trailer is what follows the body, after its end.

@@ -35,7 +35,7 @@ func (x *exchange) relay() {
 func (x *exchange) beginAnswer(from *message.Response) error {
 	from.Fields.DropHopByHop()
 	bodiless := x.r.Method == http.MethodHead || from.Status == http.StatusNoContent || from.Status == http.StatusNotModified
-	if !bodiless {
+	if !bodiless || from.Status == http.StatusNoContent {
 		from.Fields.Drop(message.ContentLength)
 	}
 	x.answerAdd = x.answerAdd[:0]
