@@ -50,10 +50,13 @@ type Options struct {
 	IdleTimeout time.Duration // of a kept connection; 620 s, longer than what clouds' balancers keep theirs
 	WriteIdle   time.Duration // how long a client may take none of its answer; 5 min
 	MaxHead     int           // bytes of a request's head; 64 KiB
-	// HTTP2 serves a connection that begins with HTTP/2's preface, which is among the bytes that were
-	// read already; nil refuses it.
-	HTTP2 func(c net.Conn, read []byte)
+	HTTP2       HTTP2         // nil refuses it
 }
+
+// HTTP2 serves a connection that speaks HTTP/2 to its end, and closes it. What was read already is
+// handed over, HTTP/2's preface included; limit is how many connections may be open when this one is
+// beyond that, else 0.
+type HTTP2 func(nc net.Conn, read []byte, peer proxy.Peer, limit int)
 
 func (o Options) withDefaults() Options {
 	set := func(d *time.Duration, value time.Duration) {

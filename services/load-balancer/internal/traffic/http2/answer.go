@@ -20,9 +20,9 @@ func (st *stream) Inform(h *message.Response) error {
 	}
 	into := st.w.Header()
 	header(into, h.Fields, nil)
-	st.write(func() error { st.w.WriteHeader(h.Status); return nil }) //nolint:errcheck // WriteHeader says nothing; the answer will
+	err := st.write(func() error { st.w.WriteHeader(h.Status); return nil })
 	clear(into)
-	return nil
+	return err
 }
 
 // Begin puts the head of the answer into the buffer.

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	h2 "golang.org/x/net/http2"
@@ -145,7 +148,7 @@ func TestServer_AHeadArrivesAsItWasSent(t *testing.T) {
 		t.Fatal(got)
 	}
 	r := <-heads
-	if r.Method != "GET" || r.Target != "/a%2Fb//..;c?x=%20&y" || r.Path != "/a%2Fb//..;c" || r.Query != "x=%20&y" || r.Host != "a.example" ||
+	if r.Method != http.MethodGet || r.Target != "/a%2Fb//..;c?x=%20&y" || r.Path != "/a%2Fb//..;c" || r.Query != "x=%20&y" || r.Host != "a.example" ||
 		r.Version != message.HTTP2 || r.Length != 0 || !r.Trailers || r.Close || r.Upgrade != "" {
 		t.Errorf("%+v", r)
 	}
@@ -347,7 +350,9 @@ func TestServer_AnInterruptEndsAReadAndTheAnswerGoesOut(t *testing.T) {
 				read <- err
 			}()
 		}
-		<-read
+		if err := <-read; err == nil {
+			t.Error("a third read succeeds")
+		}
 		reply(c, 413, "no")
 	})
 	p := f.client(t)
@@ -454,12 +459,12 @@ func TestServer_AFloodOfContinuationsIsCutOff(t *testing.T) {
 	p := f.client(t)
 	p.try(p.WriteHeaders(h2.HeadersFrameParam{StreamID: 1, BlockFragment: p.block(":method", "GET", ":scheme", "http", ":path", "/"), EndStream: true}))
 	part := p.block("x-long", strings.Repeat("a", 4000))
-	cut := make(chan error, 1)
+	cut := make(chan struct{})
 	go func() {
+		defer close(cut)
 		for {
 			frame, err := p.ReadFrame()
 			if _, goAway := frame.(*h2.GoAwayFrame); goAway || err != nil {
-				cut <- err
 				return
 			}
 		}
@@ -545,48 +550,55 @@ func TestServer_WhatWasReadAlreadyComesFirst(t *testing.T) {
 	next[*h2.SettingsFrame](p)
 }
 
-func TestServer_AClientThatTakesNothingIsCutOff(t *testing.T) {
-	done := make(chan error, 1)
-	f := newFront(t, func(o *Options) {
-		o.WriteIdle = 50 * time.Millisecond
-		o.Handler = handler(func(c proxy.Client, _ *message.Request) {
-			_ = c.Begin(&proxy.Head{Status: 200, Length: -1})
-			for {
-				if err := c.Commit(len(c.Space())); err != nil {
-					done <- err
-					return
-				}
-			}
-		})
+// inVirtualTime serves one client over a pipe.
+func inVirtualTime(t *testing.T, o Options, h handler, client func(t *testing.T, p *peer)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		o.Handler, o.Log = h, slog.New(slog.DiscardHandler)
+		s := New(o)
+		ours, theirs := net.Pipe()
+		go s.ServeConn(&Connection{Net: ours})
+		p := newPeer(t, theirs)
+		p.must(io.WriteString(theirs, h2.ClientPreface))
+		p.try(p.WriteSettings())
+		client(t, p)
+		_ = theirs.Close()
+		s.Shutdown(context.Background())
 	})
-	p := f.client(t) // its window is 64 KiB, and it never widens it
-	p.request(1, true, "GET", "/")
-	if err := <-done; err == nil {
-		t.Error("no fault")
-	}
-	if got := next[*h2.RSTStreamFrame](p); got.StreamID != 1 {
-		t.Errorf("%v", got)
-	}
+}
+
+func TestServer_AClientThatTakesNothingIsCutOff(t *testing.T) {
+	began := make(chan time.Time, 1)
+	inVirtualTime(t, Options{WriteIdle: time.Minute}, func(c proxy.Client, _ *message.Request) {
+		began <- time.Now()
+		_ = c.Begin(&proxy.Head{Status: 200, Length: -1})
+		for c.Commit(len(c.Space())) == nil {
+		}
+	}, func(t *testing.T, p *peer) {
+		t.Helper()
+		p.request(1, true, "GET", "/") // its window is 64 KiB, and it never widens it
+		if got := next[*h2.RSTStreamFrame](p); got.StreamID != 1 {
+			t.Errorf("%v", got)
+		}
+		if took := time.Since(<-began); took < time.Minute || took > 2*time.Minute {
+			t.Errorf("after %v", took)
+		}
+	})
 }
 
 func TestServer_AStreamThatIsQuietIsNotCutOff(t *testing.T) {
-	quiet := make(chan struct{})
-	f := newFront(t, func(o *Options) {
-		o.WriteIdle = time.Millisecond
-		o.Handler = handler(func(c proxy.Client, _ *message.Request) {
-			_ = c.Begin(&proxy.Head{Status: 200, Length: -1})
-			_ = c.Flush()
-			<-quiet
-			_ = c.Commit(copy(c.Space(), "at last"))
-			_ = c.End(nil)
-		})
+	inVirtualTime(t, Options{WriteIdle: time.Second}, func(c proxy.Client, _ *message.Request) {
+		_ = c.Begin(&proxy.Head{Status: 200, Length: -1})
+		_ = c.Flush()
+		time.Sleep(time.Minute)
+		_ = c.Commit(copy(c.Space(), "at last"))
+		_ = c.End(nil)
+	}, func(t *testing.T, p *peer) {
+		t.Helper()
+		p.request(1, true, "GET", "/")
+		p.status()
+		if data := next[*h2.DataFrame](p); string(data.Data()) != "at last" {
+			t.Errorf("%q", data.Data())
+		}
 	})
-	p := f.client(t)
-	p.request(1, true, "GET", "/")
-	p.status()
-	<-time.After(20 * time.Millisecond) // many times the limit
-	close(quiet)
-	if data := next[*h2.DataFrame](p); string(data.Data()) != "at last" {
-		t.Errorf("%q", data.Data())
-	}
 }
