@@ -14,7 +14,6 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/http2"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/link"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/listener"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
 )
 
 // clientTimeout is how long a client's system may acknowledge nothing.
@@ -47,8 +46,8 @@ func openDataPort(ctx context.Context, a *App) (d *dataPort, err error) {
 	d.server = http1.New(http1.Options{
 		Handler: a.proxy, Gate: a.gate, Hangups: d.hangups, Log: a.log, WriteIdle: a.settings.StreamIdleTimeout,
 		IdleTimeout: a.settings.IdleTimeout,
-		HTTP2: func(nc net.Conn, read []byte, peer proxy.Peer, limit int) {
-			d.http2.ServeConn(&http2.Connection{Net: nc, Read: read, Peer: peer, Limit: limit})
+		HTTP2: func(h http1.Handover) {
+			d.http2.ServeConn(&http2.Connection{Net: h.Net, Read: h.Read, Peer: h.Peer, Limit: h.Limit, Idle: h.Idle})
 		},
 	})
 	o := listener.Options{Address: a.settings.DataListen, UserTimeout: clientTimeout}

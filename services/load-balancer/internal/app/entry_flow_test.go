@@ -206,6 +206,26 @@ func TestEntry_AProxyHeaderNamesTheClient(t *testing.T) {
 	}
 }
 
+func TestEntry_AnIdleHTTP2ConnectionGivesWay(t *testing.T) {
+	controller, server := newFakeController(t)
+	awake(controller, "app", "/app", pod(t, seen))
+	b := boot(t, server.URL, nil)
+	b.put(t, settings("round_robin", 1, 60))
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	for range 3 { // each leaves its connection open
+		transport := &http.Transport{Protocols: &protocols}
+		defer transport.CloseIdleConnections()
+		if r, body := get(t, &http.Client{Transport: transport}, b.url+"/app"); r.StatusCode != http.StatusOK {
+			t.Errorf("%s %s", r.Status, body)
+		}
+		testwait.Until(t, "one connection is open", func() bool { return *b.state(t).Connections == 1 })
+	}
+	if r, body := get(t, client(t), b.url+"/app"); r.StatusCode != http.StatusOK {
+		t.Errorf("over HTTP/1.1: %s %s", r.Status, body)
+	}
+}
+
 // echoing is a gRPC server that gives back what it gets.
 type echoing struct {
 	testgrpc.UnimplementedTestServiceServer

@@ -210,7 +210,7 @@ func (c *conn) http2() bool {
 func (c *conn) handOver(read []byte) {
 	c.taken = true
 	limit, _ := c.Crowded()
-	c.s.o.HTTP2(c.link.Net(), read, c.peer, limit)
+	c.s.o.HTTP2(Handover{Net: c.link.Net(), Read: read, Peer: c.peer, Limit: limit, Idle: func(idle bool) { c.s.idles(c, idle) }})
 }
 
 // The bounds of what is still read of a client after the last answer, so that no reset destroys it

@@ -53,10 +53,17 @@ type Options struct {
 	HTTP2       HTTP2         // nil refuses it
 }
 
-// HTTP2 serves a connection that speaks HTTP/2 to its end, and closes it. What was read already is
-// handed over, HTTP/2's preface included; limit is how many connections may be open when this one is
-// beyond that, else 0.
-type HTTP2 func(nc net.Conn, read []byte, peer proxy.Peer, limit int)
+// HTTP2 serves a connection that speaks HTTP/2 to its end, and closes it.
+type HTTP2 func(h Handover)
+
+// Handover is a connection that goes on in HTTP/2.
+type Handover struct {
+	Net   net.Conn
+	Read  []byte // of it already, HTTP/2's preface included
+	Peer  proxy.Peer
+	Limit int             // of open connections, when this one is beyond it; else 0
+	Idle  func(idle bool) // to be told when nothing goes on, and when something does again
+}
 
 func (o Options) withDefaults() Options {
 	set := func(d *time.Duration, value time.Duration) {
@@ -201,6 +208,15 @@ func (s *Server) rests(c *conn) bool {
 	}
 	s.idle.append(c)
 	return true
+}
+
+// idles notes of a connection that was handed over whether it is idle.
+func (s *Server) idles(c *conn, idle bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.idle.remove(c); idle {
+		s.idle.append(c)
+	}
 }
 
 // moves notes that a connection is idle no more.

@@ -403,6 +403,29 @@ func TestServer_AClientThatResetsHasGone(t *testing.T) {
 	<-seen
 }
 
+// What net/http takes and hands on passes the parser of HTTP/1.1: no part of it becomes another part.
+func FuzzReadRequest(f *testing.F) {
+	f.Add("GET", "/a?b", "a.example", "X-A", "1", int64(0))
+	f.Add("POST", "/ HTTP/1.1\r\nX: y", "a\r\nb", "Content-Length", "5", int64(5))
+	f.Add("OPTIONS", "*", "", "Host", "b", int64(-1))
+	f.Fuzz(func(t *testing.T, method, target, host, name, value string, length int64) {
+		if target == "" {
+			return // net/http refuses it
+		}
+		var r message.Request
+		err := readRequest(&r, &http.Request{Method: method, RequestURI: target, Host: host, Header: http.Header{name: {value}}, ContentLength: length})
+		if err != nil {
+			return
+		}
+		if r.Method != method || r.Target != target || r.Host != strings.Trim(host, " \t") || r.Version != message.HTTP2 || r.Length != max(length, -1) || r.Upgrade != "" || r.Expect || len(r.Fields) > 2 {
+			t.Fatalf("%q %q %q %q %q %d: %+v", method, target, host, name, value, length, r)
+		}
+		if len(r.Fields) == 2 && (r.Fields[1].Name != name || r.Fields[1].Value != strings.Trim(value, " \t")) {
+			t.Fatalf("%q: %q became %+v", name, value, r.Fields[1])
+		}
+	})
+}
+
 func TestServer_BoundsStreams(t *testing.T) {
 	release := make(chan struct{})
 	f := serve(t, func(c proxy.Client, _ *message.Request) {
@@ -548,6 +571,24 @@ func TestServer_WhatWasReadAlreadyComesFirst(t *testing.T) {
 	p.must(io.WriteString(theirs, "M\r\n\r\n"))
 	go func() { _ = p.WriteSettings() }()
 	next[*h2.SettingsFrame](p)
+}
+
+func TestServer_SaysWhenAConnectionIsIdle(t *testing.T) {
+	states := make(chan bool, 10)
+	f := serve(t, func(c proxy.Client, _ *message.Request) { reply(c, 204, "") })
+	ours, theirs := net.Pipe()
+	go f.server.ServeConn(&Connection{Net: ours, Idle: func(idle bool) { states <- idle }})
+	p := newPeer(t, theirs)
+	p.must(io.WriteString(theirs, h2.ClientPreface))
+	p.try(p.WriteSettings())
+	for idle := false; !idle; {
+		idle = <-states
+	}
+	p.request(1, true, "GET", "/")
+	p.status()
+	if active, idle := <-states, <-states; active || !idle {
+		t.Errorf("with a stream idle is %v, after it %v", active, idle)
+	}
 }
 
 // inVirtualTime serves one client over a pipe.
