@@ -39,7 +39,7 @@ func (st *stream) Begin(h *proxy.Head) error {
 	if !h.Bodiless && h.Length >= 0 {
 		into["Content-Length"] = []string{strconv.FormatInt(h.Length, 10)}
 	}
-	if st.s.draining.Load() {
+	if st.s.draining.Load() || st.conn.Limit > 0 {
 		into["Connection"] = []string{"close"} // GOAWAY, in net/http's words
 	}
 	st.w.WriteHeader(h.Status)

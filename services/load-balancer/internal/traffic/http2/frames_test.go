@@ -573,6 +573,26 @@ func TestServer_WhatWasReadAlreadyComesFirst(t *testing.T) {
 	next[*h2.SettingsFrame](p)
 }
 
+func TestServer_AConnectionBeyondTheLimitIsAnsweredAndSentAway(t *testing.T) {
+	f := serve(t, func(c proxy.Client, _ *message.Request) {
+		if limit, crowded := c.Crowded(); limit != 7 || !crowded {
+			t.Errorf("%d, %v", limit, crowded)
+		}
+		reply(c, 503, "")
+	})
+	f.mu.Lock()
+	f.limit = 7
+	f.mu.Unlock()
+	p := f.client(t)
+	p.request(1, true, "GET", "/")
+	if got := next[*h2.GoAwayFrame](p); got.ErrCode != h2.ErrCodeNo || got.LastStreamID != 1 {
+		t.Errorf("%v", got)
+	}
+	if got := p.status(); got != "503" {
+		t.Error(got)
+	}
+}
+
 func TestServer_SaysWhenAConnectionIsIdle(t *testing.T) {
 	states := make(chan bool, 10)
 	f := serve(t, func(c proxy.Client, _ *message.Request) { reply(c, 204, "") })
