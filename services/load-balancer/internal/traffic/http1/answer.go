@@ -15,8 +15,8 @@ import (
 // what is put into it.
 const (
 	leastSpace = 2 << 10
-	mostSpace  = 32 << 10
-	flushFrom  = 32 << 10
+	mostSpace  = 64 << 10
+	flushFrom  = 60 << 10
 	chunkRoom  = 10 // before a chunk for its size, and 2 behind it
 )
 
@@ -142,8 +142,8 @@ func (a *answer) frame(h *proxy.Head) {
 func (c *conn) Space() []byte {
 	a := &c.answer
 	room := a.grain
-	if a.left > 0 && !a.chunked {
-		room = int(min(int64(room), a.left))
+	if a.left > 0 {
+		room = int(min(mostSpace, a.left))
 	}
 	if a.chunked {
 		a.out.Grow(room + chunkRoom + 2)

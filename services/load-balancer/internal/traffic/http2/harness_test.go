@@ -125,6 +125,7 @@ func newAsker(body io.Reader) *asker {
 }
 
 func (a *asker) Patience(time.Duration, time.Time) {}
+func (a *asker) Ready() bool                       { return false }
 func (a *asker) Interrupt()                        { a.once.Do(func() { close(a.broken) }) }
 func (a *asker) Gone() <-chan struct{}             { return a.gone }
 
@@ -174,6 +175,7 @@ func (a *asker) leave() {
 type blocking struct {
 	first string
 	a     *asker
+	waits chan struct{} // closed when it is waited for; nil: nobody asks
 }
 
 func (b *blocking) Read(p []byte) (int, error) {
@@ -182,6 +184,14 @@ func (b *blocking) Read(p []byte) (int, error) {
 		b.first = b.first[n:]
 		return n, nil
 	}
+	if b.waits != nil {
+		close(b.waits)
+	}
 	<-b.a.broken
 	return 0, errors.New("interrupted")
 }
+
+// nothing is flushed before an answer is awaited.
+type nothing struct{}
+
+func (nothing) Flush() error { return nil }

@@ -84,10 +84,14 @@ func (a *answer) Buffered() int {
 // Ended tells whether the body was read to its end.
 func (a *answer) Ended() bool { return a.ended }
 
-// Await waits for more of the body. A read of no bytes returns when there are some.
-func (a *answer) Await() error {
+// Await flushes before, and waits for more of the body. A read of no bytes returns when there are
+// some.
+func (a *answer) Await(before proxy.Flusher) error {
 	if a.come {
 		return nil
+	}
+	if err := before.Flush(); err != nil {
+		return &proxy.FlushError{Err: err}
 	}
 	_, err := a.read(nil)
 	a.come = err == nil

@@ -65,6 +65,9 @@ func (st *stream) Crowded() (int, bool) { return st.conn.Limit, st.conn.Limit > 
 // Read gives the request's body.
 func (st *stream) Read(p []byte) (int, error) { return st.body.Read(p) }
 
+// Ready tells whether the body is at its end: what has come of it before, net/http does not say.
+func (st *stream) Ready() bool { return st.body.ended }
+
 // Patience bounds how long one read of the body may wait from now on.
 func (st *stream) Patience(d time.Duration, _ time.Time) { st.body.patience = d }
 

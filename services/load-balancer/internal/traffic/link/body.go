@@ -7,7 +7,7 @@ import (
 )
 
 // maxFraming bounds what stands between two parts of a chunked body.
-const maxFraming = 32 << 10
+const maxFraming = 128 << 10
 
 // Framed is the body of a message on a connection, framed as HTTP/1.1 has it.
 type Framed struct {
@@ -16,6 +16,7 @@ type Framed struct {
 	kind   framing
 	chunks message.Chunks
 	ended  bool
+	ready  bool // a read must not wait
 }
 
 type framing uint8
@@ -54,12 +55,12 @@ func (f *Framed) Buffered() int {
 }
 
 // Await returns when more of the body has come, io.EOF when it has ended, io.ErrUnexpectedEOF when
-// the connection has before it.
-func (f *Framed) Await() error {
+// the connection has before it. before is flushed when it must wait; it may be nil.
+func (f *Framed) Await(before Flusher) error {
 	if f.ended {
 		return io.EOF
 	}
-	return f.broken(f.conn.Fill(maxFraming))
+	return f.broken(f.conn.FillAfter(before, maxFraming))
 }
 
 // Read gives the body as it comes, and io.EOF at its end.
@@ -96,6 +97,15 @@ func (f *Framed) broken(err error) error {
 	return io.ErrUnexpectedEOF
 }
 
+// ReadReady is Read, but that it does not wait when something is buffered: 0 and no error then mean
+// that it was a part of the framing, and that Await goes on.
+func (f *Framed) ReadReady(p []byte) (int, error) {
+	f.ready = f.kind == byChunks && len(f.conn.Buffered()) > 0
+	n, err := f.Read(p)
+	f.ready = false
+	return n, err
+}
+
 func (f *Framed) readChunks(p []byte) (int, error) {
 	for {
 		// A large chunk goes straight to where it shall be.
@@ -119,6 +129,8 @@ func (f *Framed) readChunks(p []byte) (int, error) {
 				return n, io.EOF
 			}
 			return n, nil
+		case f.ready:
+			return 0, nil
 		}
 		if err := f.broken(f.conn.Fill(maxFraming)); err != nil {
 			return 0, err

@@ -8,6 +8,7 @@ import (
 // The sizes of buffers: powers of two.
 const (
 	smallest     = 4 << 10
+	largest      = 64 << 10 // that is read into at once
 	smallestBits = 12
 	classes      = 8 // up to 512 KiB
 )

@@ -36,19 +36,36 @@ type Conn struct {
 	fault   error
 	written int64
 
+	before  Flusher // is flushed when a read must wait
+	flushed error   // why that failed
+	grain   int     // how large the next buffer is
+
 	reads, writes deadline
 }
 
+// Flusher sends what was put together for another connection.
+type Flusher interface{ Flush() error }
+
 // New takes a connection over. A read after bytes that were taken from it before begins with these.
 func New(nc net.Conn) *Conn {
-	c := &Conn{nc: nc}
+	c := &Conn{nc: nc, grain: smallest}
 	c.reads.set, c.writes.set = nc.SetReadDeadline, nc.SetWriteDeadline
-	if socket, ok := nc.(*net.TCPConn); ok {
-		if raw, err := socket.SyscallConn(); err == nil && canWait {
-			c.raw, c.wait, c.ask = raw, c.readWhenReady, c.askWhenReady
-		}
+	if _, ok := nc.(*net.TCPConn); ok {
+		c.Unwrap(nil)
 	}
 	return c
+}
+
+// Unwrap says that what wraps the socket changes no byte from now on, and that these were taken from
+// it before: reads begin with them, and then go past the wrapper.
+func (c *Conn) Unwrap(read []byte) {
+	if raw, err := socket.Raw(c.nc); err == nil && canWait {
+		c.raw, c.wait, c.ask = raw, c.readWhenReady, c.askWhenReady
+	}
+	if len(read) > 0 {
+		c.buffer = get(len(read))
+		c.from, c.to = 0, copy(c.buffer.bytes, read)
+	}
 }
 
 // Net is the connection itself.
@@ -88,10 +105,45 @@ func (c *Conn) Fill(most int) error {
 	}
 	n, err := c.read(nil)
 	c.to += n
-	if err != nil && c.from == c.to {
+	switch {
+	case err != nil && c.from == c.to:
 		c.release()
+	case c.buffer != nil && c.to == len(c.buffer.bytes):
+		c.grain = min(2*c.grain, largest)
+	case n < c.grain/4:
+		c.grain = max(c.grain/2, smallest)
 	}
 	return err
+}
+
+// FillAfter is Fill, but that before is flushed when it must wait. See FlushFault.
+func (c *Conn) FillAfter(before Flusher, most int) error {
+	c.before, c.flushed = before, nil
+	if c.raw == nil && before != nil {
+		c.flush()
+	}
+	if c.flushed != nil {
+		return c.flushed
+	}
+	err := c.Fill(most)
+	c.before = nil
+	return err
+}
+
+// FlushFault is why the last FillAfter could not flush; nil when it could, or did not have to.
+func (c *Conn) FlushFault() error { return c.flushed }
+
+func (c *Conn) flush() {
+	c.flushed = c.before.Flush()
+	c.before = nil
+}
+
+// Expect says how many bytes are about to come, so that they are read in large parts; a negative
+// number is not known.
+func (c *Conn) Expect(n int64) {
+	if n >= 0 {
+		c.grain = int(min(max(n, smallest), largest))
+	}
 }
 
 // makeRoom moves what is buffered to the front, or into a larger buffer.
@@ -127,7 +179,7 @@ func (c *Conn) read(p []byte) (int, error) {
 	if c.raw == nil {
 		if p == nil {
 			if c.buffer == nil {
-				c.buffer = get(smallest)
+				c.buffer = get(c.grain)
 			}
 			p = c.buffer.bytes[c.to:]
 		}
@@ -147,6 +199,8 @@ func (c *Conn) read(p []byte) (int, error) {
 		return 0, c.fault
 	case err != nil:
 		return 0, err
+	case c.flushed != nil:
+		return 0, c.flushed
 	}
 	return 0, io.EOF
 }
@@ -156,7 +210,7 @@ func (c *Conn) readWhenReady(fd uintptr) bool {
 	into := c.into
 	if into == nil {
 		if c.buffer == nil {
-			c.buffer = get(smallest)
+			c.buffer = get(c.grain)
 		}
 		into = c.buffer.bytes[c.to:]
 	}
@@ -165,7 +219,10 @@ func (c *Conn) readWhenReady(fd uintptr) bool {
 		if c.into == nil && c.from == c.to {
 			c.release()
 		}
-		return false
+		if c.before != nil {
+			c.flush()
+		}
+		return c.flushed != nil
 	}
 	c.n, c.fault = max(n, 0), err
 	return true

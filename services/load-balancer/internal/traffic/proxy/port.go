@@ -143,9 +143,11 @@ type Answer interface {
 	// Ended tells whether the body was read to its end.
 	Ended() bool
 	// Await returns when there are some, and io.EOF when the body has ended. It holds no memory while it
-	// waits.
-	Await() error
-	// Read gives the body as it comes, and io.EOF at its end; ErrSilent when the pod pauses too long.
+	// waits, and flushes before then, and only then, what was written for the client: a *FlushError when
+	// that fails.
+	Await(before Flusher) error
+	// Read gives what has come of the body, and io.EOF at its end; ErrSilent when the pod pauses too
+	// long. 0 bytes without an error: what has come was no part of the body, Await goes on.
 	io.Reader
 	// Trailer is what follows the body, after its end.
 	Trailer() message.Fields
@@ -155,6 +157,9 @@ type Answer interface {
 	// reads the client's body any more.
 	Close()
 }
+
+// Flusher sends what was written.
+type Flusher interface{ Flush() error }
 
 // Stream is one side of a tunnel: bytes both ways.
 type Stream interface {
@@ -192,6 +197,14 @@ func (e *LocalError) Error() string { return "a limit of this load balancer: " +
 
 // Unwrap gives the cause.
 func (e *LocalError) Unwrap() error { return e.Err }
+
+// FlushError is a failure to send to the client while the pod is waited for.
+type FlushError struct{ Err error }
+
+func (e *FlushError) Error() string { return "write to the client: " + e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *FlushError) Unwrap() error { return e.Err }
 
 // BodyError is a failure to read the request's body from the client.
 type BodyError struct{ Err error }

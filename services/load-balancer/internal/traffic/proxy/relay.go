@@ -56,8 +56,8 @@ func (x *exchange) beginAnswer(from *message.Response) error {
 
 // copyBody passes the body on as it comes: what is there is sent before anything is waited for.
 func (x *exchange) copyBody() error {
-	for {
-		if x.answer.Buffered() == 0 {
+	for more := true; ; {
+		if !more || x.answer.Buffered() == 0 {
 			if err := x.awaitBody(); errors.Is(err, io.EOF) {
 				return nil
 			} else if err != nil {
@@ -66,7 +66,8 @@ func (x *exchange) copyBody() error {
 		}
 		space := x.c.Space()
 		n, err := x.answer.Read(space)
-		if n > 0 {
+		more = n > 0 // else what has come was a part of the framing
+		if more {
 			x.note(space[:n])
 		}
 		if fault := x.c.Commit(n); fault != nil {
@@ -81,20 +82,19 @@ func (x *exchange) copyBody() error {
 	}
 }
 
-// awaitBody waits for more of the body, io.EOF at its end.
+// awaitBody waits for more of the body, io.EOF at its end. What is there is sent before.
 func (x *exchange) awaitBody() error {
 	if x.answer.Ended() {
 		return io.EOF
 	}
-	if err := x.c.Flush(); err != nil {
-		return fmt.Errorf("write to the client: %w", err)
-	}
-	if err := x.answer.Await(); err != nil && !errors.Is(err, io.EOF) {
-		return x.brokeOff(err)
-	} else if err != nil {
+	err := x.answer.Await(x.c)
+	if err == nil || errors.Is(err, io.EOF) {
 		return err
 	}
-	return nil
+	if _, ok := errors.AsType[*FlushError](err); ok {
+		return err
+	}
+	return x.brokeOff(err)
 }
 
 // note takes down what passes.

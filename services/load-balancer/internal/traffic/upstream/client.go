@@ -30,7 +30,7 @@ import (
 type Options struct {
 	DialTimeout     time.Duration // 1 s
 	KeepAlive       time.Duration // how long a connection may have been idle to be used again; 4 s, less than what servers allow
-	KeepConnections int           // idle connections kept for each pod; 128
+	KeepConnections int           // idle connections kept for each pod; 1024
 	MaxHead         int           // bytes of an answer's head; 256 KiB
 	Dial            func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -52,7 +52,7 @@ func (o Options) withDefaults() Options {
 	set(&o.DialTimeout, time.Second)
 	set(&o.KeepAlive, 4*time.Second)
 	if o.KeepConnections == 0 {
-		o.KeepConnections = 128
+		o.KeepConnections = 1024
 	}
 	if o.MaxHead == 0 {
 		o.MaxHead = 256 << 10

@@ -89,6 +89,7 @@ func (cn *conn) receive() error {
 		}
 		cn.answered()
 		cn.body.Begin(cn.link, r.Answer.Length, r.Answer.Length < 0 && !r.Answer.Chunked)
+		cn.link.Expect(r.Answer.Length)
 		return nil
 	}
 	return fmt.Errorf("more than %d informational answers", maxInformational)
@@ -115,7 +116,7 @@ func (cn *conn) readHead() error {
 			return err
 		}
 		cn.heard = cn.heard || len(have) > 0
-		if err := cn.await(func() error { return cn.link.Fill(cn.client.options.MaxHead) }); err != nil {
+		if err := cn.await(nil); err != nil {
 			return err
 		}
 	}
@@ -123,11 +124,16 @@ func (cn *conn) readHead() error {
 
 // await waits for the pod. A deadline that passes while the request's body is under way says nothing
 // of it: it is set anew as long as the pod has reason to be silent.
-func (cn *conn) await(fill func() error) error {
+func (cn *conn) await(before proxy.Flusher) error {
 	now := time.Now()
 	cn.link.ReadWithin(cn.request.Silence, now)
 	for {
-		err := fill()
+		var err error
+		if before == nil {
+			err = cn.link.Fill(cn.client.options.MaxHead)
+		} else {
+			err = cn.body.Await(before)
+		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
@@ -150,11 +156,17 @@ func (cn *conn) Buffered() int { return cn.body.Buffered() }
 func (cn *conn) Ended() bool { return cn.body.Ended() }
 
 // Await waits for more of the body.
-func (cn *conn) Await() error { return cn.silent(cn.await(cn.body.Await)) }
+func (cn *conn) Await(before proxy.Flusher) error {
+	err := cn.await(before)
+	if fault := cn.link.FlushFault(); fault != nil {
+		return &proxy.FlushError{Err: fault}
+	}
+	return cn.silent(err)
+}
 
 // Read gives what has come of the body.
 func (cn *conn) Read(p []byte) (int, error) {
-	n, err := cn.body.Read(p)
+	n, err := cn.body.ReadReady(p)
 	return n, cn.silent(err)
 }
 
