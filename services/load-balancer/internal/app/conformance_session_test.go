@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
+
 	"errors"
 	"fmt"
 	"net"
@@ -143,6 +145,21 @@ func waits(bytes int64) step {
 		w.s.bed.controller.await(w.s.t, "that one waits", func(r autoscaler.TrafficReport) bool {
 			a, ok := traffic(r, "app-"+w.s.id)
 			return ok && a.Waiting == 1 && a.WaitingBytes >= bytes
+		})
+		return nil
+	}}
+}
+
+// isCalledFor sees that the application is asked to start.
+func isCalledFor() step {
+	return step{"sees a start call", func(w *wire) error {
+		testwait.Until(w.s.t, "a start call", func() bool {
+			for _, c := range w.s.bed.controller.calls() {
+				if c.key.Deployment == "app-"+w.s.id {
+					return true
+				}
+			}
+			return false
 		})
 		return nil
 	}}

@@ -213,11 +213,11 @@ func (c *conn) handOver(read []byte) {
 	c.s.o.HTTP2(Handover{Net: c.link.Net(), Read: read, Peer: c.peer, Limit: limit, Idle: func(idle bool) { c.s.idles(c, idle) }})
 }
 
-// The bounds of what is still read of a client after the last answer, so that no reset destroys it
-// on its way.
+// How long a client is still heard after the last answer, so that no reset destroys it on its way:
+// altogether, and from one part of what it sends to the next.
 const (
-	lingerTime  = time.Second
-	lingerBytes = 256 << 10
+	lingerTime  = 5 * time.Second
+	lingerPause = time.Second
 )
 
 // linger ends the sending side, and drops what comes until the client has ended too.
@@ -225,13 +225,14 @@ func (c *conn) linger() {
 	if c.link.CloseWrite() != nil {
 		return
 	}
-	c.link.ReadBy(time.Now().Add(lingerTime))
-	for dropped := 0; dropped < lingerBytes; {
-		if n := len(c.link.Buffered()); n > 0 {
-			dropped += n
-			c.link.Use(n)
+	for end := time.Now().Add(lingerTime); ; {
+		now := time.Now()
+		if !now.Before(end) {
+			return
 		}
-		if err := c.link.Fill(lingerBytes); err != nil {
+		c.link.Use(len(c.link.Buffered()))
+		c.link.ReadBy(now.Add(min(lingerPause, end.Sub(now))))
+		if err := c.link.Fill(c.s.o.MaxHead); err != nil {
 			return
 		}
 	}

@@ -53,9 +53,9 @@ func (w *watch) went() {
 	w.leave()
 }
 
-// look finds out whether the client has gone. While a body is open its reader sees the end.
+// look finds out whether the client has gone.
 func (w *watch) look() {
-	if w.serves && w.hung && !w.gone && !w.conn.open.Load() && w.conn.link.Ended() {
+	if w.serves && w.hung && !w.gone && w.conn.link.Ended() {
 		w.leave()
 	}
 }

@@ -84,6 +84,9 @@ func (a *answer) Buffered() int {
 // Ended tells whether the body was read to its end.
 func (a *answer) Ended() bool { return a.ended }
 
+// Whole tells whether the rest of the answer has come; before it was read net/http does not say.
+func (a *answer) Whole() bool { return a.ended }
+
 // Await flushes before, and waits for more of the body. A read of no bytes returns when there are
 // some.
 func (a *answer) Await(before proxy.Flusher) error {

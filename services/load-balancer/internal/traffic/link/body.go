@@ -17,6 +17,7 @@ type Framed struct {
 	chunks message.Chunks
 	ended  bool
 	ready  bool // a read must not wait
+	fault  error
 }
 
 type framing uint8
@@ -43,6 +44,24 @@ func (f *Framed) Begin(c *Conn, length int64, untilEnd bool) {
 // Ended tells whether the body was read to its end.
 func (f *Framed) Ended() bool { return f.ended }
 
+// Whole tells whether the rest of the body has come, though it was not read yet.
+func (f *Framed) Whole() bool {
+	switch f.kind {
+	case byLength:
+		return int64(len(f.conn.Buffered())) >= f.left
+	case byChunks:
+		ahead, rest := f.chunks, f.conn.Buffered()
+		for {
+			_, used, err := ahead.Next(rest, len(rest))
+			if ahead.Ended() || err != nil || used == 0 {
+				return ahead.Ended()
+			}
+			rest = rest[used:]
+		}
+	}
+	return f.ended
+}
+
 // Trailer is what followed the body.
 func (f *Framed) Trailer() message.Fields { return f.chunks.Trailer }
 
@@ -68,6 +87,8 @@ func (f *Framed) Read(p []byte) (int, error) {
 	switch {
 	case f.ended:
 		return 0, io.EOF
+	case f.fault != nil:
+		return 0, f.fault
 	case len(p) == 0:
 		return 0, nil
 	case f.kind == byChunks:
@@ -139,15 +160,16 @@ func (f *Framed) readChunks(p []byte) (int, error) {
 }
 
 // more reads what is buffered besides, without waiting, so that the end of a body is seen together
-// with its last part. A fault is met again by the next Read.
+// with its last part. A fault is the next Read's.
 func (f *Framed) more(p []byte) (n int) {
 	for len(f.conn.Buffered()) > 0 && !f.ended {
 		data, used, err := f.chunks.Next(f.conn.Buffered(), len(p)-n)
-		if err != nil || used == 0 {
-			return n
-		}
 		n += copy(p[n:], data)
 		f.conn.Use(used)
+		if err != nil || used == 0 {
+			f.fault = err
+			return n
+		}
 		f.ended = f.chunks.Ended()
 	}
 	return n

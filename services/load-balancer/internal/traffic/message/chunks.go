@@ -151,10 +151,11 @@ func (c *Chunks) readTrailer(b []byte) (int, error) {
 	case end == 0:
 		return 0, nil
 	}
-	c.state = chunksEnded
-	if end == 2 {
-		return end, nil
+	if end > 2 {
+		if c.Trailer, err = ParseTrailer(nil, b[:end]); err != nil {
+			return 0, err
+		}
 	}
-	c.Trailer, err = ParseTrailer(nil, b[:end])
-	return end, err
+	c.state = chunksEnded
+	return end, nil
 }

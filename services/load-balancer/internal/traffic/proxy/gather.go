@@ -6,18 +6,16 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
-
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 )
 
 // How much of a body is read before a pod is asked for, and how slow it may be.
 const (
-	gatherLimit  = 64 << 10
-	gatherFirst  = 4 << 10 // that costs nothing: the exchange keeps it
-	gatherGrace  = 5 * time.Second
-	leastRate    = 240 // bytes a second after the grace
-	pauseInParts = time.Second
-	pauseInTalk  = 10 * time.Millisecond
+	gatherLimit = 64 << 10
+	gatherFirst = 4 << 10 // that costs nothing: the exchange keeps it
+	smallBody   = 8 << 10 // that is waited for in any case
+	gatherGrace = 5 * time.Second
+	leastRate   = 240 // bytes a second after the grace
+	pauseInTalk = 10 * time.Millisecond
 )
 
 var (
@@ -36,8 +34,10 @@ type body struct {
 }
 
 // gather reads a body, or its beginning, into memory: a pod's place is not held by a client that is
-// slow to send, and a request that is in memory can be tried on another pod. A client that waits for
-// 100 Continue is not told to send before there is a pod.
+// slow to send, and a request that is in memory can be tried on another pod. A small body is waited
+// for, and also more of one for pods that work on few requests at a time; of any other what is there
+// is taken along, for the pod may answer to the head alone. A client that waits for 100 Continue is
+// not told to send before there is a pod.
 func (x *exchange) gather() error {
 	b := &x.body
 	if !x.r.HasBody() {
@@ -51,7 +51,7 @@ func (x *exchange) gather() error {
 	if b.bytes == nil {
 		b.bytes = make([]byte, 0, gatherFirst)
 	}
-	for len(b.bytes) < gatherLimit {
+	for awaited := x.awaitsBody(); len(b.bytes) < gatherLimit && (awaited || x.c.Ready()); {
 		if len(b.bytes) == cap(b.bytes) && !x.growGathered() {
 			return nil
 		}
@@ -62,9 +62,6 @@ func (x *exchange) gather() error {
 		x.c.Patience(x.gatherPatience(now), now)
 		n, err := x.c.Read(b.bytes[len(b.bytes):cap(b.bytes)])
 		b.bytes = b.bytes[:len(b.bytes)+n]
-		if isTimeout(err) && x.pausesInParts() {
-			return nil // a client that speaks and listens by turns: the pod shall hear it now
-		}
 		if fault := x.took(n, err); fault != nil {
 			return fault
 		}
@@ -84,28 +81,16 @@ func (x *exchange) startEarly(now time.Time) error {
 	return x.visit.Announce(x.match.Target, x.arrival(), now)
 }
 
+// awaitsBody tells whether the body is waited for.
+func (x *exchange) awaitsBody() bool {
+	return x.r.Length > 0 && x.r.Length <= smallBody || x.match.Target.Route().Concurrency > 0
+}
+
 // gatherPatience is how long the next part may take: until the rate would be too low.
 func (x *exchange) gatherPatience(now time.Time) time.Duration {
 	due := x.began.Add(gatherGrace + time.Duration(x.body.taken)*time.Second/leastRate)
-	left := max(due.Sub(now), time.Millisecond)
-	switch {
-	case x.mayConverse():
-		left = min(left, pauseInTalk)
-	case x.pausesInParts():
-		left = min(left, pauseInParts)
-	}
-	return left
+	return max(due.Sub(now), time.Millisecond)
 }
-
-// pausesInParts tells whether a pause is no fault: a body in chunks may be one half of a
-// conversation. A pod that works on few requests at a time is not given one that may still pause.
-func (x *exchange) pausesInParts() bool {
-	return x.r.Length < 0 && x.match.Target.Route().Concurrency == 0 || x.mayConverse()
-}
-
-// mayConverse tells whether both sides may speak by turns, as gRPC's streams do: over HTTP/2 that is
-// what a body without a length is for, so the pod hears what there is almost at once.
-func (x *exchange) mayConverse() bool { return x.r.Length < 0 && x.r.Version == message.HTTP2 }
 
 // growGathered makes room for as much again; false when all requests together hold too much.
 func (x *exchange) growGathered() bool {

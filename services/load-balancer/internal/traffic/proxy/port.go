@@ -142,6 +142,8 @@ type Answer interface {
 	Buffered() int
 	// Ended tells whether the body was read to its end.
 	Ended() bool
+	// Whole tells whether the rest of the body has come, as far as that is known.
+	Whole() bool
 	// Await returns when there are some, and io.EOF when the body has ended. It holds no memory while it
 	// waits, and flushes before then, and only then, what was written for the client: a *FlushError when
 	// that fails.

@@ -46,12 +46,19 @@ func (x *exchange) beginAnswer(from *message.Response) error {
 	x.status, x.answered = from.Status, from.Fields
 	x.shown = Head{
 		Status: from.Status, Reason: from.Reason, Fields: from.Fields, Add: x.answerAdd,
-		Length: from.Length, Bodiless: bodiless, Close: !x.body.ended.Load(),
+		Length: from.Length, Bodiless: bodiless, Close: !x.body.ended.Load() && !x.converses(from),
 	}
 	if err := x.c.Begin(&x.shown); err != nil {
 		return fmt.Errorf("write to the client: %w", err)
 	}
 	return nil
+}
+
+// converses tells whether an answer that begins before its request has ended may be the other half of
+// a conversation, after which the connection goes on. Every other one is a verdict on the head, and
+// the rest of the request is of no use.
+func (x *exchange) converses(answer *message.Response) bool {
+	return answer.Status < http.StatusMultipleChoices && answer.Length < 0 && !x.answer.Whole()
 }
 
 // copyBody passes the body on as it comes: what is there is sent before anything is waited for.

@@ -65,6 +65,7 @@ func (t *tunnel) run() (up, down int64, err error) {
 
 func (t *tunnel) copy(to, from Stream) (int64, error) {
 	var total int64
+	from.Idle(t.idle, 0, t.now())
 	for {
 		part, err := from.Next()
 		if len(part) > 0 {

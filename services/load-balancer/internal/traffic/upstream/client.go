@@ -96,7 +96,7 @@ func (c *Client) Send(to proxy.Destination, r *proxy.Outgoing) (proxy.Answer, er
 		}
 		_, unsent := errors.AsType[*proxy.UnsentError](err)
 		// An idle connection that was dead says nothing of the pod: a new one tells.
-		if cn.used && (unsent || r.Resend && !r.Streams && !cn.heard && errors.Is(err, io.EOF)) {
+		if cn.used && (unsent || r.Resend && !r.Streams && len(r.Whole) == 0 && !cn.heard && errors.Is(err, io.EOF)) {
 			continue
 		}
 		return nil, err

@@ -155,6 +155,9 @@ func (cn *conn) Buffered() int { return cn.body.Buffered() }
 // Ended tells whether the body was read to its end.
 func (cn *conn) Ended() bool { return cn.body.Ended() }
 
+// Whole tells whether the rest of the answer has come.
+func (cn *conn) Whole() bool { return cn.body.Whole() }
+
 // Await waits for more of the body.
 func (cn *conn) Await(before proxy.Flusher) error {
 	err := cn.await(before)

@@ -31,6 +31,7 @@ type sending struct {
 	done     chan struct{}
 	fault    atomic.Pointer[proxy.BodyError] // of the client's side
 	failed   atomic.Bool
+	last     atomic.Bool  // nothing but what is at hand is still to be sent
 	waits    atomic.Bool  // for the client: the pod can do nothing
 	took     atomic.Int64 // UnixNano of when that wait ended, or the pod took a part
 }
@@ -131,6 +132,7 @@ func (cn *conn) copyBody(s *sending) error {
 		n, err := r.Client.Read(room)
 		s.took.Store(time.Now().UnixNano())
 		s.waits.Store(false)
+		s.last.Store(errors.Is(err, io.EOF))
 		if n > 0 {
 			if err := cn.sendPart(s, &out, room[:n], chunked); err != nil {
 				return err
@@ -189,6 +191,9 @@ func (cn *conn) answered() {
 func (cn *conn) sent() bool {
 	if cn.sending == nil {
 		return true
+	}
+	if cn.sending.last.Load() {
+		<-cn.sending.done // at once: it only has to be noted
 	}
 	select {
 	case <-cn.sending.done:
