@@ -114,20 +114,27 @@ type comingKind struct {
 	served  atomic.Bool
 	version atomic.Int64
 	watches chan *watch.FakeWatcher // those that were begun
-	listed  func()                  // called between a list and the watch that follows it, when not nil
+	between func()                  // called between a list and the watch that follows it, when not nil
 }
 
 var errNotServed = apierrors.NewNotFound(scaledObjects.GroupResource(), "")
 
+func (k *comingKind) object() *unstructured.Unstructured {
+	o := keda("s", map[string]any{"name": "app"})
+	o.SetResourceVersion(strconv.FormatInt(k.version.Add(1), 10))
+	return o
+}
+
 func (k *comingKind) list(context.Context, metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+	if k.between != nil {
+		defer k.between()
+	}
 	if !k.served.Load() {
 		return nil, errNotServed
 	}
-	l := &unstructured.UnstructuredList{Items: []unstructured.Unstructured{*keda("s", map[string]any{"name": "app"})}}
-	l.SetResourceVersion(strconv.FormatInt(k.version.Add(1), 10))
-	if k.listed != nil {
-		k.listed()
-	}
+	o := k.object()
+	l := &unstructured.UnstructuredList{Items: []unstructured.Unstructured{*o}}
+	l.SetResourceVersion(o.GetResourceVersion())
 	return l, nil
 }
 
@@ -138,7 +145,10 @@ func (k *comingKind) watch(_ context.Context, o metav1.ListOptions) (watch.Inter
 	if o.SendInitialEvents != nil {
 		return nil, apierrors.NewInvalid(scaledObjects.GroupVersion().WithKind(scaledObject).GroupKind(), "", nil)
 	}
-	w := watch.NewFake()
+	w := watch.NewFakeWithChanSize(1, false)
+	if o.ResourceVersion == "" { // as the API server does: from no version on, everything is new
+		w.Add(k.object())
+	}
 	k.watches <- w
 	return w, nil
 }
@@ -161,47 +171,62 @@ func (k *comingKind) follow(t *testing.T) (news <-chan string, whole func() bool
 	return told, i.HasSynced
 }
 
-// A kind that the cluster does not have is one without objects: the cache is whole, and follows when
-// the kind comes and when it goes, at whatever moment that is. How long the next list may take is the
-// reflector's longest pause: up to a minute.
-func TestIfServed_AKindThatIsNotThereHasNoObjects(t *testing.T) {
+// leave takes the kind away while it is watched: the API server ends the watches of a kind that goes.
+func (k *comingKind) leave() {
+	synctest.Wait() // until it is watched
+	k.between = nil
+	k.served.Store(false)
+	(<-k.watches).Stop()
+}
+
+// told waits for what is told next. The next list is the reflector's longest pause away: a minute.
+func told(t *testing.T, news <-chan string, want string) {
+	t.Helper()
 	const pause = time.Minute
-	for name, goes := range map[string]func(*comingKind){
-		// As the API server ends the watches of a kind that goes.
-		"goes while it is watched": func(k *comingKind) { k.served.Store(false); (<-k.watches).Stop() },
-		// The watch finds nothing, and there is none that could end.
-		"goes between list and watch": nil,
+	began := time.Now()
+	if got := <-news; got != want || time.Since(began) > pause {
+		t.Errorf("it %s after %v, want that it %s within %v", got, time.Since(began), want, pause)
+	}
+}
+
+// A kind that the cluster does not have is one without objects: the cache is whole, and follows when
+// the kind comes and when it goes, at whatever moment that is.
+func TestIfServed_AKindThatIsNotThereHasNoObjects(t *testing.T) {
+	for name, test := range map[string]func(t *testing.T, k *comingKind){
+		"comes and goes while nobody asks": func(t *testing.T, k *comingKind) {
+			t.Helper()
+			news, whole := k.follow(t)
+			synctest.Wait()
+			if !whole() || len(news) != 0 {
+				t.Fatalf("the cache of a kind that is not there is whole: %v, and tells %d changes", whole(), len(news))
+			}
+			k.served.Store(true)
+			told(t, news, "came")
+			k.leave()
+			told(t, news, "went")
+			k.served.Store(true)
+			told(t, news, "came")
+		},
+		"goes between list and watch": func(t *testing.T, k *comingKind) {
+			t.Helper()
+			news, _ := k.follow(t)
+			synctest.Wait()
+			k.between = func() { k.served.Store(false) }
+			k.served.Store(true)
+			told(t, news, "came")
+			told(t, news, "went")
+		},
+		"comes between list and watch": func(t *testing.T, k *comingKind) {
+			t.Helper()
+			k.between = func() { k.served.Store(true) }
+			news, _ := k.follow(t)
+			told(t, news, "came")
+			k.leave()
+			told(t, news, "went")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				k := &comingKind{watches: make(chan *watch.FakeWatcher, 10)}
-				if goes == nil {
-					k.listed = func() { k.served.Store(false) }
-				}
-				news, whole := k.follow(t)
-				synctest.Wait()
-				if !whole() || len(news) != 0 {
-					t.Fatalf("the cache of a kind that is not there is whole: %v, and tells %d changes", whole(), len(news))
-				}
-				began := time.Now()
-				k.served.Store(true)
-				if got := <-news; got != "came" || time.Since(began) > pause {
-					t.Errorf("it %s after %v", got, time.Since(began))
-				}
-				if goes != nil {
-					synctest.Wait() // until it is watched
-					goes(k)
-				}
-				began = time.Now()
-				if got := <-news; got != "went" || time.Since(began) > pause {
-					t.Errorf("it %s after %v", got, time.Since(began))
-				}
-				k.listed = nil
-				k.served.Store(true)
-				if got := <-news; got != "came" {
-					t.Errorf("the second time it %s", got)
-				}
-			})
+			synctest.Test(t, func(t *testing.T) { test(t, &comingKind{watches: make(chan *watch.FakeWatcher, 10)}) })
 		})
 	}
 }
