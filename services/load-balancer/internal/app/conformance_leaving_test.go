@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 )
 
 // Clients that leave: their pod sees it at once, and nothing is left.

@@ -99,9 +99,9 @@ func (s *session) route(o sessionOptions) autoscaler.Route {
 	if o.root {
 		r.ApiPrefix, r.Hosts = "/", []string{s.id + ".root"}
 	}
-	r.ContainerConcurrency = int32(o.concurrency) //nolint:gosec // G115: small
+	r.ContainerConcurrency = int32(o.concurrency)
 	if o.wakeUpTimeout > 0 {
-		r.WakeUpTimeoutSeconds = int32(o.wakeUpTimeout / time.Second) //nolint:gosec // G115: small
+		r.WakeUpTimeoutSeconds = int32(o.wakeUpTimeout / time.Second)
 	}
 	if !o.asleep {
 		s.awaken(&r, o)
@@ -112,6 +112,10 @@ func (s *session) route(o sessionOptions) autoscaler.Route {
 func (s *session) awaken(r *autoscaler.Route, o sessionOptions) {
 	r.State = autoscaler.ApplicationStateAwake
 	r.Endpoints = []autoscaler.Endpoint{ready("app-"+s.id+"-1", s.pod.address())}
+	if o.closedProbe {
+		r.Endpoints[0] = starting("app-"+s.id+"-1", unused)
+		r.Endpoints[0].Address, r.Endpoints[0].Ready = s.pod.address(), true
+	}
 	if o.noPod {
 		r.Endpoints = nil
 	}
@@ -130,6 +134,7 @@ type sessionOptions struct {
 	morePods      []string // addresses of others
 	noPod         bool     // there are only those
 	narrow        bool     // the first client takes little at a time
+	closedProbe   bool     // the pod's readiness cannot be checked from here
 }
 
 // wakes lets a sleeping application that is held back have its pod.
@@ -143,17 +148,6 @@ func waits(bytes int64) step {
 		w.s.bed.controller.await(w.s.t, "that one waits", func(r autoscaler.TrafficReport) bool {
 			a, ok := traffic(r, "app-"+w.s.id)
 			return ok && a.Waiting == 1 && a.WaitingBytes >= bytes
-		})
-		return nil
-	}}
-}
-
-// isIdle sees that nothing of the application is in flight any more.
-func isIdle() step {
-	return step{"sees nothing in flight", func(w *wire) error {
-		w.s.bed.controller.await(w.s.t, "that nothing is in flight", func(r autoscaler.TrafficReport) bool {
-			a, ok := traffic(r, "app-"+w.s.id)
-			return ok && a.Requests > 0 && a.InFlight == 0 && a.Waiting == 0
 		})
 		return nil
 	}}
