@@ -10,7 +10,6 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
-	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
 )
 

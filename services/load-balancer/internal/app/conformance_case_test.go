@@ -7,8 +7,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 )
 
 // exchange is a case in steps: what the client does, what the pod's connections do in the order in

@@ -127,7 +127,7 @@ func (s *session) awaken(r *autoscaler.Route, o sessionOptions) {
 // sessionOptions are what a session's application is like.
 type sessionOptions struct {
 	asleep        bool
-	heldBack      bool // it wakes only when the step wakes is done
+	heldBack      bool // its start opens the gate "started", and it wakes only when the step wakes is done
 	root          bool // it has a host of its own and all paths, instead of a prefix
 	concurrency   int
 	wakeUpTimeout time.Duration
