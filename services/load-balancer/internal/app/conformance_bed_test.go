@@ -37,8 +37,8 @@ type bed struct {
 
 	mu      sync.Mutex
 	next    int
-	asleep  map[string]func() // by the id of the session: gives it its pod
-	waiting map[string]func() // likewise, of those that are held back
+	asleep  map[string]func() // by the id of the session: what its start does
+	waiting map[string]func() // of those that are held back: gives it its pod
 }
 
 // newBed boots a balancer for the cases of a test and its subtests.
@@ -115,7 +115,7 @@ func (b *bed) session(t *testing.T, o sessionOptions, scripts [][]step, answers 
 		b.asleep[s.id] = wake
 	}
 	if o.heldBack {
-		b.asleep[s.id], b.waiting[s.id] = func() {}, wake
+		b.asleep[s.id], b.waiting[s.id] = sync.OnceFunc(func() { s.gates.open("started") }), wake
 	}
 	b.mu.Unlock()
 	version := b.controller.edit(func(routes map[autoscaler.ApplicationKey]autoscaler.Route) { routes[name] = s.route(o) })

@@ -52,7 +52,7 @@ func TestConformance_UnreachablePods(t *testing.T) {
 		s := b.session(t, sessionOptions{wakeUpTimeout: 2 * time.Second, morePods: holes, noPod: true}, nil)
 		w := s.connect()
 		_ = w.conn.SetDeadline(time.Now().Add(6 * time.Second)) // one after the other they take twelve
-		if err := w.run([]step{sends(getX), isRefused(503)}); err != nil {
+		if err := w.run([]step{sends(getX), isRefused(503, 504)}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -85,8 +85,8 @@ func TestConformance_UnreachablePods(t *testing.T) {
 	t.Run("all refuse connections", func(t *testing.T) {
 		skipIfPending(t)
 		t.Parallel()
-		s := b.session(t, sessionOptions{wakeUpTimeout: time.Second, morePods: []string{unused, unused}, noPod: true}, nil)
-		if err := s.connect().run([]step{sends(getX), isRefused(503, 503)}); err != nil {
+		s := b.session(t, sessionOptions{wakeUpTimeout: time.Second, morePods: []string{unused, "127.0.0.2:1"}, noPod: true}, nil)
+		if err := s.connect().run([]step{sends(getX), isRefused(503, 504)}); err != nil {
 			t.Error(err)
 		}
 	})

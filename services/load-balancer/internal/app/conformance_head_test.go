@@ -152,7 +152,7 @@ func (h head) framed(br *bufio.Reader, request bool, method string) (io.Reader, 
 		if err != nil {
 			return nil, err
 		}
-		return &counted{br, int64(n)}, nil //nolint:gosec // G115: of 63 bits
+		return &counted{br, int64(n)}, nil
 	case request:
 		return strings.NewReader(""), nil
 	}
@@ -222,7 +222,7 @@ func (c *chunks) next() error {
 	if err != nil {
 		return err
 	}
-	if c.left = int64(size); size > 0 { //nolint:gosec // G115: of 63 bits
+	if c.left = int64(size); size > 0 {
 		return nil
 	}
 	for {

@@ -28,9 +28,9 @@ func TestConformance_ClientsLeave(t *testing.T) {
 			exchange{name: "in the waiting room, and " + name, options: sessionOptions{heldBack: true},
 				client: []step{sends(ask), waits(1), leaves(), waitsNot()}},
 			exchange{name: "in the waiting room with half a body, and " + name, options: sessionOptions{heldBack: true},
-				client: []step{sends("POST /app/x HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello"), isCalledFor(), leaves(), waitsNot()}},
+				client: []step{sends("POST /app/x HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello"), awaits("started"), leaves(), waitsNot()}},
 			exchange{name: "in the waiting room with half a large body, and " + name, options: sessionOptions{heldBack: true},
-				client: []step{sends("POST /app/x HTTP/1.1\r\nHost: h\r\nContent-Length: 20000\r\n\r\nhello"), isCalledFor(), leaves(), waitsNot()}},
+				client: []step{sends("POST /app/x HTTP/1.1\r\nHost: h\r\nContent-Length: 20000\r\n\r\nhello"), awaits("started"), leaves(), waitsNot()}},
 			exchange{name: "in the waiting room behind its body, and " + name, options: sessionOptions{heldBack: true},
 				client: []step{sends("POST /app/x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"), waits(1), leaves(), waitsNot()}},
 		)

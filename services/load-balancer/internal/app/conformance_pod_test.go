@@ -45,9 +45,20 @@ func newScriptedPod(s *session, scripts [][]step, answers []string) *scriptedPod
 	for range scripts {
 		p.finished = append(p.finished, make(chan struct{}))
 	}
-	p.ended.Go(p.accept)
-	s.t.Cleanup(p.close)
+	p.start()
 	return p
+}
+
+// servingPod is a pod that serves from the first connection on.
+func servingPod(s *session, l net.Listener) *scriptedPod {
+	p := &scriptedPod{s: s, listener: l.(*net.TCPListener), open: map[*net.TCPConn]bool{}}
+	p.start()
+	return p
+}
+
+func (p *scriptedPod) start() {
+	p.ended.Go(p.accept)
+	p.s.t.Cleanup(p.close)
 }
 
 func (p *scriptedPod) address() string { return p.listener.Addr().String() }

@@ -32,9 +32,6 @@ func runRequests(t *testing.T, b *bed, requests []wiretest.Request) {
 			for _, v := range variants(r) {
 				t.Run(v.name, func(t *testing.T) {
 					skipIfPending(t)
-					if pendingRefusalsInPieces && r.Fault != wiretest.None && v.size > 0 && !*withPending {
-						t.Skip("it is known to fail now and then: see pendingRefusalsInPieces")
-					}
 					t.Parallel()
 					runRequest(t, b, r, v)
 				})

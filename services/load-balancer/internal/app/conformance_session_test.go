@@ -1,8 +1,6 @@
 package app_test
 
 import (
-	"github.com/nemesis-scaling/nemesis/pkg/testwait"
-
 	"errors"
 	"fmt"
 	"net"
@@ -101,9 +99,9 @@ func (s *session) route(o sessionOptions) autoscaler.Route {
 	if o.root {
 		r.ApiPrefix, r.Hosts = "/", []string{s.id + ".root"}
 	}
-	r.ContainerConcurrency = int32(o.concurrency) //nolint:gosec // G115: small
+	r.ContainerConcurrency = int32(o.concurrency)
 	if o.wakeUpTimeout > 0 {
-		r.WakeUpTimeoutSeconds = int32(o.wakeUpTimeout / time.Second) //nolint:gosec // G115: small
+		r.WakeUpTimeoutSeconds = int32(o.wakeUpTimeout / time.Second)
 	}
 	if !o.asleep {
 		s.awaken(&r, o)
@@ -114,6 +112,10 @@ func (s *session) route(o sessionOptions) autoscaler.Route {
 func (s *session) awaken(r *autoscaler.Route, o sessionOptions) {
 	r.State = autoscaler.ApplicationStateAwake
 	r.Endpoints = []autoscaler.Endpoint{ready("app-"+s.id+"-1", s.pod.address())}
+	if o.closedProbe {
+		r.Endpoints[0] = starting("app-"+s.id+"-1", unused)
+		r.Endpoints[0].Address, r.Endpoints[0].Ready = s.pod.address(), true
+	}
 	if o.noPod {
 		r.Endpoints = nil
 	}
@@ -125,13 +127,14 @@ func (s *session) awaken(r *autoscaler.Route, o sessionOptions) {
 // sessionOptions are what a session's application is like.
 type sessionOptions struct {
 	asleep        bool
-	heldBack      bool // it wakes only when the step wakes is done
+	heldBack      bool // its start opens the gate "started", and it wakes only when the step wakes is done
 	root          bool // it has a host of its own and all paths, instead of a prefix
 	concurrency   int
 	wakeUpTimeout time.Duration
 	morePods      []string // addresses of others
 	noPod         bool     // there are only those
 	narrow        bool     // the first client takes little at a time
+	closedProbe   bool     // the pod's readiness cannot be checked from here
 }
 
 // wakes lets a sleeping application that is held back have its pod.
@@ -145,32 +148,6 @@ func waits(bytes int64) step {
 		w.s.bed.controller.await(w.s.t, "that one waits", func(r autoscaler.TrafficReport) bool {
 			a, ok := traffic(r, "app-"+w.s.id)
 			return ok && a.Waiting == 1 && a.WaitingBytes >= bytes
-		})
-		return nil
-	}}
-}
-
-// isCalledFor sees that the application is asked to start.
-func isCalledFor() step {
-	return step{"sees a start call", func(w *wire) error {
-		testwait.Until(w.s.t, "a start call", func() bool {
-			for _, c := range w.s.bed.controller.calls() {
-				if c.key.Deployment == "app-"+w.s.id {
-					return true
-				}
-			}
-			return false
-		})
-		return nil
-	}}
-}
-
-// isIdle sees that nothing of the application is in flight any more.
-func isIdle() step {
-	return step{"sees nothing in flight", func(w *wire) error {
-		w.s.bed.controller.await(w.s.t, "that nothing is in flight", func(r autoscaler.TrafficReport) bool {
-			a, ok := traffic(r, "app-"+w.s.id)
-			return ok && a.Requests > 0 && a.InFlight == 0 && a.Waiting == 0
 		})
 		return nil
 	}}

@@ -53,17 +53,6 @@ func takesPart(want string) step {
 	return step{"takes the part " + brief(want), func(w *wire) error { return expectBytes(w.body, want) }}
 }
 
-// takesMany reads n bytes of the body.
-func takesMany(n int) step {
-	return step{fmt.Sprintf("takes %d bytes", n), func(w *wire) error {
-		got, err := io.CopyN(io.Discard, w.body, int64(n))
-		if err != nil {
-			return fmt.Errorf("%d came: %w", got, err)
-		}
-		return nil
-	}}
-}
-
 // takesCut reads the body to where it is broken off: it must not end well.
 func takesCut() step {
 	return step{"sees the body cut", func(w *wire) error {
@@ -187,6 +176,16 @@ func isKept() step {
 		}
 		w.method, w.s.probed = "GET", true
 		return gets(200, "ok").do(w)
+	}}
+}
+
+// isKeptOrClosed sees the connection kept, or the end that was announced.
+func isKeptOrClosed() step {
+	return step{"finds the connection kept, or sees the announced end", func(w *wire) error {
+		if w.last.closes() {
+			return w.end(false)
+		}
+		return isKept().do(w)
 	}}
 }
 

@@ -9,10 +9,12 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 )
 
-// patience is how long a step of a case may take before it has failed. Nothing waits for it to pass.
-const patience = 10 * time.Second
+// patience is how long the steps of a case may take before it has failed. Nothing waits for it to pass.
+var patience = testwait.Limit()
 
 // wire is one end of a connection, of a client or of a pod, that writes and reads bytes as a case
 // says.
@@ -49,11 +51,6 @@ func (w *wire) run(steps []step) error {
 // sends writes bytes.
 func sends(text string) step {
 	return step{"sends " + brief(text), func(w *wire) error { return w.write(text) }}
-}
-
-// sendsMany writes n bytes that are no request.
-func sendsMany(n int) step {
-	return step{fmt.Sprintf("sends %d bytes", n), func(w *wire) error { return w.write(strings.Repeat("x", n)) }}
 }
 
 // triesToSend writes bytes, but the other end may have gone.

@@ -74,22 +74,22 @@ func Trailers() []Request {
 	good := func(name, trailer string, at ...string) Request {
 		return Request{Name: name, Raw: behind(trailer), Line: "POST /", Body: "hello", Trailer: at}
 	}
-	all := []Request{
+	few := []Request{
 		good("a trailer", "X-Sum: 1", "X-Sum: 1"),
 		good("a trailer in small letters", "x-sum: 1", "x-sum: 1"),
 		good("a trailer of nothing", "X-Sum:", "X-Sum:"),
 	}
 	// A field that steers the message, says who asks, or gives rights, comes too late in a trailer.
-	for _, name := range []string{
+	late := each([]string{
 		"Authorization", "Proxy-Authorization", "Cookie", "X-Forwarded-For", "X_Forwarded_For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Real-IP",
 		"Content-Length", "Transfer-Encoding", "Host", "Connection", "Trailer", "TE", "Upgrade", "Expect", "Keep-Alive", "Content-Type", "Content-Encoding", "Content-Range",
-	} {
+	}, func(name string) Request {
 		r := good("a trailer with "+name, name+": 5\r\nX-Sum: 1", "-"+name)
 		r.Fault, r.May = Body, true
-		all = append(all, r)
-	}
+		return r
+	})
 	trailing := func(name, trailer string) [2]string { return [2]string{name, behind(trailer)} }
-	return slices.Concat(all, bad(Body, nil, [][2]string{
+	return slices.Concat(few, late, bad(Body, nil, [][2]string{
 		trailing("a space before the colon of a trailer", "X-Sum : 1"),
 		trailing("a trailer without a colon", "X-Sum"),
 		trailing("a trailer with an empty name", ": 1"),

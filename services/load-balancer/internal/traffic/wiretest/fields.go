@@ -95,7 +95,7 @@ func ours() []Request {
 	line := func(name, line string, at ...string) Request {
 		return Request{Name: name, Raw: headed(line + "\r\nX-Last: 1"), Fields: append(at, "X-Last: 1")}
 	}
-	all := []Request{
+	few := []Request{
 		line("who asks, from a stranger", "X-Forwarded-For: 6.6.6.6", "X-Forwarded-For: 127.0.0.1"),
 		line("who asks, in small letters", "x-forwarded-for: 6.6.6.6", "X-Forwarded-For: 127.0.0.1"),
 		line("the scheme, from a stranger", "X-Forwarded-Proto: https", "X-Forwarded-Proto: http"),
@@ -118,11 +118,11 @@ func ours() []Request {
 		{Name: "Content-Length, named by Connection", Raw: post("Connection: Content-Length\r\nContent-Length: 5", "hello"), Line: "POST /", Body: "hello"},
 		{Name: "Transfer-Encoding, named by Connection", Raw: post("Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n"), Line: "POST /", Body: "hello"},
 	}
-	for _, name := range []string{"X_Forwarded_For", "X-Forwarded_For", "x_forwarded_proto", "X_Forwarded_Host", "X_Forwarded_Prefix", "X_Real_IP"} {
-		// Many servers take an underscore for a hyphen.
+	// Many servers take an underscore for a hyphen.
+	names := []string{"X_Forwarded_For", "X-Forwarded_For", "x_forwarded_proto", "X_Forwarded_Host", "X_Forwarded_Prefix", "X_Real_IP"}
+	return append(few, each(names, func(name string) Request {
 		r := line(name, name+": 6.6.6.6", "-"+name)
 		r.Fault, r.May = Head, true
-		all = append(all, r)
-	}
-	return all
+		return r
+	})...)
 }

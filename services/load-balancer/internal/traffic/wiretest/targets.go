@@ -30,34 +30,26 @@ func Targets() []Request {
 }
 
 func badTargets() []Request {
-	var all []Request
-	for _, target := range []string{
-		"/app/..", "/app/../x", "/app/x/../../y", "/app/./../x", "/app/%2e%2e/x", "/app/.%2E/x", "/app/%2e%2e", // leave the prefix
-		"/app/..%2fx", "/app/%2e%2e%2fx", "/app/x/..%2f..%2fy", "/app/..%5cx", "/app/x%5c..%5c..%5cy", // leave it for some servers
-		"/x/../app/y", "/./app/x", "/../app/x", "//app/x", "/%2e/app", "/%61pp/x", // come into it only when normalised
-		"/app%2fx", "/app%5cx", "/x%2f..%2fapp/y", // come into it for some servers
-	} {
-		all = append(all, Request{Name: "target " + printable(target), Raw: to(target), Fault: Path, Statuses: notFound})
+	refused := func(fault Part, open bool, statuses []int, targets ...string) []Request {
+		return each(targets, func(target string) Request {
+			return Request{Name: "target " + printable(target), Raw: to(target), Fault: fault, Statuses: statuses, Open: open}
+		})
 	}
-	for _, target := range []string{"/appx", "/ap", "/", "/APP/x", "/app;x/y", "/app%00"} {
-		all = append(all, Request{Name: "target " + printable(target), Raw: to(target), Fault: Path, Statuses: notFound})
-	}
-	for _, target := range []string{
-		"/app/%00", "/app/x%00y", "/app/%", "/app/%2", "/app/%zz", "/app/%u0041", "/app/%%41",
-	} {
-		all = append(all, Request{Name: "target " + printable(target), Raw: to(target), Fault: Path})
-	}
-	for _, target := range []string{
-		"app", "app/x", "?x", "#x", "/app#x", "/app/x\x01", "/app/x\x7f", "/app/x\x00", "h:80", "http:", "http:/app", "http://", "http:///app", "http:app",
-		"http://user@h/app", "http://user:pass@h/app", "http://h h/app", "http://h:x/app", "http://[::1/app", "http://h/app#x", "http://:80/app", "http://h,i/app", "http://h\\app",
-		"ftp://h/app", "file:///app", "mailto:h", "://h/app", "\\app", "/app\tx",
-	} {
-		all = append(all, Request{Name: "target " + printable(target), Raw: to(target), Fault: Head, Statuses: notFound, Open: true})
-	}
-	for _, target := range []string{"/app/..\\x", "/app\\x", "/app\\..\\x"} {
-		all = append(all, Request{Name: "target " + printable(target), Raw: to(target), Fault: Head, Statuses: notFound, Open: true})
-	}
-	return all
+	return slices.Concat(
+		refused(Path, true, notFound,
+			"/app/..", "/app/../x", "/app/x/../../y", "/app/./../x", "/app/%2e%2e/x", "/app/.%2E/x", "/app/%2e%2e", // leave the prefix
+			"/app/..%2fx", "/app/%2e%2e%2fx", "/app/x/..%2f..%2fy", "/app/..%5cx", "/app/x%5c..%5c..%5cy", // leave it for some servers
+			"/x/../app/y", "/./app/x", "/../app/x", "//app/x", "/%2e/app", "/%61pp/x", // come into it only when normalised
+			"/app%2fx", "/app%5cx", "/x%2f..%2fapp/y", // come into it for some servers
+			"/appx", "/ap", "/", "/APP/x", "/app;x/y", "/app%00", // are none of its
+		),
+		refused(Path, true, nil, "/app/%00", "/app/x%00y", "/app/%", "/app/%2", "/app/%zz", "/app/%u0041", "/app/%%41"),
+		refused(Head, true, notFound,
+			"app", "app/x", "?x", "#x", "/app#x", "/app/x\x01", "/app/x\x7f", "/app/x\x00", "h:80", "http:", "http:/app", "http://", "http:///app", "http:app",
+			"http://user@h/app", "http://user:pass@h/app", "http://h h/app", "http://h:x/app", "http://[::1/app", "http://h/app#x", "http://:80/app", "http://h,i/app", "http://h\\app",
+			"ftp://h/app", "file:///app", "mailto:h", "://h/app", "\\app", "/app\tx", "/app/..\\x", "/app\\x", "/app\\..\\x",
+		),
+	)
 }
 
 // starred are requests for the server itself: no application has them.
@@ -89,7 +81,7 @@ func Hosts() []Request {
 		{Name: "a host with its port", Raw: "GET /x HTTP/1.1\r\nHost: app.root:8080\r\n\r\n", Line: "GET /x", Host: true, Fields: []string{"Host: app.root:8080"}},
 		{Name: "a host with a final point", Raw: "GET /x HTTP/1.1\r\nHost: app.root.\r\n\r\n", Line: "GET /x", Host: true, Fields: []string{"Host: app.root."}},
 	}
-	all = append(all, bad(Head, nil, [][2]string{
+	faulty := bad(Head, nil, [][2]string{
 		{"no host", "GET /app HTTP/1.1\r\n\r\n"},
 		{"no host beside a whole target", "GET http://h/app HTTP/1.1\r\n\r\n"},
 		{"two hosts", "GET /app HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n"},
@@ -100,11 +92,10 @@ func Hosts() []Request {
 		{"two hosts beside a whole target", "GET http://h/app HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n"},
 		{"a host with a space before the colon", "GET /app HTTP/1.1\r\nHost : h\r\n\r\n"},
 		{"a folded host", "GET /app HTTP/1.1\r\nHost:\r\n h\r\n\r\n"},
-	}...)...)
-	for _, host := range []string{
+	}...)
+	return slices.Concat(all, faulty, each([]string{
 		"h i", "user@h", "user:pass@h", "h/app", "h?x", "h#x", "h,i", "h:x", "h:-80", "h:80:80", "h:80x", "[::1", "::1]", "[::1]x", "[::1]:x", "http://h", "h\\i", "h\x00", "h\ti", "<h>", "h\"i\"", "[h", "h]",
-	} {
-		all = append(all, Request{Name: "host " + printable(host), Raw: "GET /app HTTP/1.1\r\nHost: " + host + "\r\n\r\n", Fault: Head})
-	}
-	return all
+	}, func(host string) Request {
+		return Request{Name: "host " + printable(host), Raw: "GET /app HTTP/1.1\r\nHost: " + host + "\r\n\r\n", Fault: Head}
+	}))
 }

@@ -96,6 +96,15 @@ func bad(part Part, statuses []int, named ...[2]string) []Request {
 	return all
 }
 
+// each makes a request of each.
+func each[T any](of []T, request func(T) Request) []Request {
+	all := make([]Request, 0, len(of))
+	for _, one := range of {
+		all = append(all, request(one))
+	}
+	return all
+}
+
 // printable is a text for the name of a request.
 func printable(text string) string {
 	quoted := strconv.QuoteToASCII(text)
