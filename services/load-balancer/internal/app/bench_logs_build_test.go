@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/elastic"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/journal"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/spool"
 )
@@ -17,6 +18,8 @@ import (
 type application = accesslog.Application
 
 func add(j *journal.Journal, r *accesslog.Record) { j.Add(r) }
+
+var setUp = elastic.Setup
 
 func openSpool(t *testing.T, o spool.Options) (*spool.Spool, *spool.DeadLetters) {
 	t.Helper()

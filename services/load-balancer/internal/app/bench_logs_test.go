@@ -67,7 +67,7 @@ func TestBenchLogs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := client.Setup(t.Context(), elastic.SetupOptions{Namespace: namespace, Retention: "1d"}, func(elastic.Step) {}); err != nil {
+	if err := setUp(t.Context(), client, elastic.SetupOptions{Namespace: namespace, Retention: "1d"}, func(elastic.Step) {}); err != nil {
 		t.Fatal(err)
 	}
 	var m measured
