@@ -21,7 +21,8 @@ func add(j *journal.Journal, r *accesslog.Record) { j.Add(r) }
 
 var setUp = elastic.Setup
 
-func openSpool(t *testing.T, o spool.Options) (*spool.Spool, *spool.DeadLetters) {
+func openSpool(t *testing.T, ids *journal.IDs, entries accesslog.Options, o spool.Options) (*spool.Spool, *spool.DeadLetters) {
 	t.Helper()
+	o.Render = journal.Renderer(ids, entries)
 	return spool.Open(o), spool.NewDeadLetters(o.Dir, 1<<20, time.Now, o.Registry)
 }
