@@ -71,7 +71,7 @@ func (w *raw) uvarint() uint64 {
 
 func (w *raw) varint() int64 {
 	u := w.uvarint()
-	return int64(u>>1) ^ -int64(u&1) //nolint:gosec // zigzag
+	return int64(u>>1) ^ -int64(u&1)
 }
 
 func (w *raw) take(n uint64) string {

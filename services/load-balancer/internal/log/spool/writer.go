@@ -272,7 +272,7 @@ func (s *Spool) closeFile() {
 			s.metrics.writeErrors.Inc()
 		}
 		_ = f.Close()
-		if f, err := os.Open(old); old != "" && err == nil { //nolint:gosec // G304: the operator names the folder
+		if f, err := os.Open(old); old != "" && err == nil {
 			forget(f)
 			_ = f.Close()
 		}
