@@ -182,7 +182,10 @@ func (s *Spool) OfferOwn(entry []byte) bool {
 
 // OfferRaw is Offer for what Render makes one entry of.
 func (s *Spool) OfferRaw(raw []byte) bool {
-	reason := s.queue.put(raw, true)
+	reason := dropMalformed
+	if s.o.Render != nil {
+		reason = s.queue.put(raw, true)
+	}
 	if reason != "" {
 		s.metrics.drop(reason, 1, int64(len(raw)))
 	}
