@@ -85,7 +85,7 @@ bench: ## Go benchmarks of the request path and of the decisions
 bench-wakeup: prerequisites ## what Nemesis adds to a wake-up, against the floor; writes build/bench/wakeup.json
 	@$(WITH_CLUSTER) $(MAKE) deploy run-bench-wakeup
 
-bench-logs: prerequisites ## what the log costs: records a second and core into a real Elasticsearch, what it adds to requests; writes build/bench/logs.json
+bench-logs: prerequisites ## what the log costs, of an earlier build and this one by turns: a record into a real Elasticsearch, what it adds to requests; writes build/bench/logs.json
 	@deployments/with-elasticsearch $(MAKE) run-bench-logs
 
 bench-proxy: ## beside nginx, HAProxy and others, in one run; QUICK=1 takes a minute; PROXIES= SCENARIOS= ROUNDS= SECONDS= BASELINE= PRIORITY= choose; writes build/bench/proxy.json
@@ -141,7 +141,8 @@ run-bench-wakeup: require-cluster
 	@build/bin/bench-wakeup
 
 run-bench-logs:
-	@cd services/load-balancer && NEMESIS_BENCH_OUT=$(CURDIR)/build/bench/logs.json GOWORK=off go test -v -count=1 -timeout 9m -tags bench -run TestBenchLogs ./internal/app
+	@cd e2e && GOWORK=off go build -o ../build/bin/bench-logs ./bench/logs
+	@build/bin/bench-logs $(BENCH_LOGS)
 
 prerequisites: ## install what is missing, or say what to install
 	@deployments/prerequisites

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -206,10 +207,7 @@ func singled() []string {
 }
 
 func TestWings_NothingGoesBack(t *testing.T) {
-	left := map[string][]string{}
-	for wing, allowed := range wings {
-		left[wing] = allowed
-	}
+	left := maps.Clone(wings)
 	for len(left) > 0 { // each round takes out the wings that import none of those that are left
 		before := len(left)
 		for wing, allowed := range left {

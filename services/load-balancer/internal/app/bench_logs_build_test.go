@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/elastic"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/journal"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/spool"
 )
@@ -18,7 +19,10 @@ type application = accesslog.Application
 
 func add(j *journal.Journal, r *accesslog.Record) { j.Add(r) }
 
-func openSpool(t *testing.T, o spool.Options) (*spool.Spool, *spool.DeadLetters) {
+var setUp = elastic.Setup
+
+func openSpool(t *testing.T, ids *journal.IDs, entries accesslog.Options, o spool.Options) (*spool.Spool, *spool.DeadLetters) {
 	t.Helper()
+	o.Render = journal.Renderer(ids, entries)
 	return spool.Open(o), spool.NewDeadLetters(o.Dir, 1<<20, time.Now, o.Registry)
 }

@@ -67,7 +67,7 @@ func TestBenchLogs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := client.Setup(t.Context(), elastic.SetupOptions{Namespace: namespace, Retention: "1d"}, func(elastic.Step) {}); err != nil {
+	if err := setUp(t.Context(), client, elastic.SetupOptions{Namespace: namespace, Retention: "1d"}, func(elastic.Step) {}); err != nil {
 		t.Fatal(err)
 	}
 	var m measured
@@ -109,10 +109,11 @@ const (
 func shipRecords(t *testing.T, client *elastic.Client, namespace string, n int, gzip bool) (cpu, took time.Duration) {
 	t.Helper()
 	dir, registry := t.TempDir(), prometheus.NewRegistry()
-	s, dead := openSpool(t, spool.Options{
+	ids, entries := journal.NewIDs(t.Name(), time.Now()), entries(namespace)
+	s, dead := openSpool(t, ids, entries, spool.Options{
 		Dir: dir, MaxBytes: 1 << 30, QueueBytes: 16 << 20, Outbox: true, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registry: registry,
 	})
-	j := journal.New(journal.Options{Spool: s, IDs: journal.NewIDs(t.Name(), time.Now()), Random: rand.Float64, Entries: entries(namespace)})
+	j := journal.New(journal.Options{Spool: s, IDs: ids, Random: rand.Float64, Entries: entries})
 	var records [1000]accesslog.Record
 	for i := range records {
 		records[i] = benchRecord(i)

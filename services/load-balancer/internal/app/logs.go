@@ -35,13 +35,14 @@ type logs struct {
 func openLogs(s Settings, logged logged, startedAt time.Time, log *slog.Logger, registry prometheus.Registerer) (*logs, error) {
 	l := &logs{log: log, end: func() {}}
 	limit := int64(s.LogSpoolMiB) << 20
+	origin := accesslog.Origin{Balancer: s.Identity, Version: build.Version(), Namespace: s.Elasticsearch.Namespace}
+	ids, entries := journal.NewIDs(s.Identity, startedAt), accesslog.NewOptions(origin, logged.parameters)
 	l.spool = spool.Open(spool.Options{
 		Dir: s.LogSpoolDir, MaxBytes: limit, QueueBytes: int64(s.LogQueueMiB) << 20, Outbox: s.Elasticsearch.Wanted(),
-		Now: time.Now, Log: log, Registry: registry,
+		Render: journal.Renderer(ids, entries), Now: time.Now, Log: log, Registry: registry,
 	})
-	origin := accesslog.Origin{Balancer: s.Identity, Version: build.Version(), Namespace: s.Elasticsearch.Namespace}
 	l.Journal = journal.New(journal.Options{
-		Spool: l.spool, IDs: journal.NewIDs(s.Identity, startedAt), Entries: accesslog.NewOptions(origin, logged.parameters),
+		Spool: l.spool, IDs: ids, Entries: entries,
 		Sampler: logged.sampler, Random: rand.Float64,
 	})
 	l.scaling = scalinglog.New(scalinglog.Origin(origin), l.spool)

@@ -50,7 +50,7 @@ func newIndex(t *testing.T) *index {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := client.Setup(t.Context(), elastic.SetupOptions{Namespace: x.namespace, Retention: "1d"}, func(elastic.Step) {}); err != nil {
+	if err := elastic.Setup(t.Context(), client, elastic.SetupOptions{Namespace: x.namespace, Retention: "1d"}, func(elastic.Step) {}); err != nil {
 		t.Fatal(err)
 	}
 	return x

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
@@ -122,12 +121,4 @@ func (c *Client) poll(ctx context.Context, version string) (routing.Update, *tun
 	}
 	told := balancerSettings(answer.JSON200.Settings)
 	return update(answer.JSON200), &told, nil
-}
-
-// maxProblem bounds how much of a refusal goes into a log line.
-const maxProblem = 512
-
-// problemOf is an answer that is not what was asked for.
-func problemOf(status int, body []byte) error {
-	return fmt.Errorf("%d %s: %.*s", status, http.StatusText(status), maxProblem, body)
 }

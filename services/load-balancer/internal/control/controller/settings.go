@@ -2,13 +2,11 @@ package controller
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
 	"time"
 
-	"github.com/nemesis-scaling/nemesis/gen/common"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/tuning"
 )
@@ -84,8 +82,8 @@ func refusalOf(status int, body []byte) *fault.Error {
 		return fault.New(fault.Unavailable, "the controller is of an older version and keeps no settings, so nothing was changed: bring it up to date").
 			After(settingsRetry).Because(problemOf(status, body))
 	}
-	var problem common.Problem
-	if err := json.Unmarshal(body, &problem); err != nil || problem.Code == "" {
+	problem, ok := readProblem(body)
+	if !ok {
 		return fault.New(fault.Unavailable, "the controller answered %d, so nothing was changed", status).
 			After(settingsRetry).Because(problemOf(status, body))
 	}

@@ -2,14 +2,12 @@ package controller
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
-	"github.com/nemesis-scaling/nemesis/gen/common"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
 )
 
@@ -46,8 +44,8 @@ func (c *Client) start(ctx context.Context, call dispatch.StartCall) (dispatch.S
 
 // detailOf is what the controller's problem document says.
 func detailOf(answer *autoscaler.StartApplicationResponse) string {
-	var problem common.Problem
-	if err := json.Unmarshal(answer.Body, &problem); err != nil || problem.Detail == nil {
+	problem, ok := readProblem(answer.Body)
+	if !ok || problem.Detail == nil {
 		return answer.Status()
 	}
 	return *problem.Detail

@@ -42,19 +42,21 @@ func NewOptions(origin Origin, parameters []string) Options {
 
 	b = append([]byte(nil), `"ecs":{"version":"`+ecsVersion+`"},"data_stream":{"type":"logs","dataset":"`+Dataset+`",`...)
 	b = closeObject(text(b, `"namespace":"`, origin.Namespace, maxHost), 0, 0)
-	b = object(b, `"host":{`, `"name":"`, origin.Balancer)
+	b = nameObject(b, `"host":{`, origin.Balancer)
 	b = append(b, `"service":{"name":"load-balancer",`...)
 	b = text(b, `"version":"`, origin.Version, maxHost)
-	b = closeObject(object(b, `"node":{`, `"name":"`, origin.Balancer), 0, 0)
+	b = closeObject(nameObject(b, `"node":{`, origin.Balancer), 0, 0)
 	b = append(b, `"event":{"kind":"event","category":["web"],"type":["access"],"dataset":"`+Dataset+`","id":"`...)
 	o.common = string(b)
 	return o
 }
 
-// object appends an object with one text, if that is known.
-func object(b []byte, object, name, value string) []byte {
-	from := len(b)
-	return closeObject(text(append(b, object...), name, value, maxHost), from, len(object))
+// nameObject appends an object with a name, if that is known.
+func nameObject(b []byte, object, name string) []byte {
+	if name == "" {
+		return b
+	}
+	return append(appendText(append(append(b, object...), `"name":"`...), name, maxHost), `"},`...)
 }
 
 // AppendEntry appends the record as two lines for _bulk: what to do, and the document. Nothing of the
@@ -133,8 +135,8 @@ func kubernetes(b []byte, r *Record) []byte {
 	const name = `"kubernetes":{`
 	from := len(b)
 	b = text(append(b, name...), `"namespace":"`, r.Application.Namespace, maxHost)
-	b = object(b, `"deployment":{`, `"name":"`, r.Application.Deployment)
-	b = object(b, `"pod":{`, `"name":"`, r.Pod)
+	b = nameObject(b, `"deployment":{`, r.Application.Deployment)
+	b = nameObject(b, `"pod":{`, r.Pod)
 	return closeObject(b, from, len(name))
 }
 

@@ -6,7 +6,8 @@
 // put together by who writes. Its strings may be views of the exchange's buffers, valid until the
 // keeper returns: who keeps one copies it.
 //
-// AppendEntry writes a record as the two lines that Elasticsearch's _bulk takes, the second an
+// AppendRaw copies a record into a row of bytes, which ReadRaw reads back: that much is done at the end of
+// an exchange. AppendEntry writes a record as the two lines that Elasticsearch's _bulk takes, the second an
 // Elastic Common Schema document; Decode reads such a document back. What must not be told is left
 // out on writing, and nowhere else: the values of query parameters and header fields but for those
 // that are allowed by name, and user information in URLs. A path, and the names of parameters, are

@@ -200,7 +200,7 @@ func runSetup(t *testing.T, o Options, s SetupOptions) (map[string]Step, error) 
 		t.Fatal(err)
 	}
 	steps := map[string]Step{}
-	err = c.Setup(t.Context(), s, func(step Step) { steps[step.What] = step })
+	err = Setup(t.Context(), c, s, func(step Step) { steps[step.What] = step })
 	return steps, err
 }
 
@@ -475,7 +475,7 @@ func TestSetup_SaysWhichForeignTemplateWins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := client.Setup(t.Context(), SetupOptions{Namespace: "default", Retention: "30d"}, func(s Step) { steps[s.What+" "+string(s.Outcome)] = s }); err != nil {
+	if err := Setup(t.Context(), client, SetupOptions{Namespace: "default", Retention: "30d"}, func(s Step) { steps[s.What+" "+string(s.Outcome)] = s }); err != nil {
 		t.Fatal(err)
 	}
 	got, ok := steps["index template logs-nemesis.access overruled"]
@@ -501,7 +501,7 @@ func TestCheck_KnowsAnOpenSearch(t *testing.T) {
 			t.Errorf("%s: %v", said, err)
 		}
 		var told Step
-		err = client.Setup(t.Context(), SetupOptions{Namespace: "default", Retention: "30d"}, func(s Step) { told = s })
+		err = Setup(t.Context(), client, SetupOptions{Namespace: "default", Retention: "30d"}, func(s Step) { told = s })
 		if want != nil && (err == nil || told.Outcome != Failed || told.Note != want.Error()) {
 			t.Errorf("set-up: %v %+v", err, told)
 		}

@@ -81,16 +81,17 @@ func turn(t *testing.T, s finder, q accesslog.Query) (ids []string, all []access
 
 func TestElasticsearch_SearchFindsWhatTheJournalFinds(t *testing.T) {
 	ns := namespace(t)
+	ids, entries := journal.NewIDs("lb-1", time.Now()), accesslog.NewOptions(accesslog.Origin{Namespace: ns, Balancer: "lb-1", Version: "1"}, nil)
 	kept := spool.Open(spool.Options{
+		Render: journal.Renderer(ids, entries),
 		Dir: t.TempDir(), MaxBytes: 64 << 20, QueueBytes: 8 << 20, Outbox: true, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
 	})
 	defer func() { _ = kept.Close(t.Context()) }()
-	ids := journal.NewIDs("lb-1", time.Now())
 	for range 36 { // records of one millisecond are told apart by their ids, as texts: from here on of one length
 		ids.Next()
 	}
 	log := journal.New(journal.Options{
-		Spool: kept, IDs: ids, Random: rand.Float64, Entries: accesslog.NewOptions(accesslog.Origin{Namespace: ns, Balancer: "lb-1", Version: "1"}, nil),
+		Spool: kept, IDs: ids, Random: rand.Float64, Entries: entries,
 	})
 	all := records(300)
 	for _, r := range all {
@@ -105,11 +106,11 @@ func TestElasticsearch_SearchFindsWhatTheJournalFinds(t *testing.T) {
 	if err != nil || n != len(all) {
 		t.Fatalf("%d entries, %v", n, err)
 	}
-	entries, err := io.ReadAll(io.NewSectionReader(source, 0, size))
+	bodies, err := io.ReadAll(io.NewSectionReader(source, 0, size))
 	if err != nil {
 		t.Fatal(err)
 	}
-	index(t, connect(t, asWriter), entries)
+	index(t, connect(t, asWriter), bodies)
 	search := NewSearch(connect(t, asReader), ns)
 
 	at := func(i int) time.Time { return all[i].ArrivedAt }

@@ -80,8 +80,9 @@ type setup struct {
 
 // Setup makes what must be there before documents are written, and tells each step. What is there
 // and as it should be is left alone, so that it can be run at any time, by many at once. The error,
-// if any, is that it could not go on.
-func (c *Client) Setup(ctx context.Context, o SetupOptions, tell func(Step)) error {
+// if any, is that it could not go on. It is no method of the client, so that it is no part of programs
+// that do not call it.
+func Setup(ctx context.Context, c *Client, o SetupOptions, tell func(Step)) error {
 	s := &setup{c: c, o: o, tell: tell}
 	if err := s.version(ctx); err != nil {
 		return err

@@ -17,12 +17,13 @@ import (
 // BenchmarkAdd is what a record costs the end of its exchange, with the writing to the disk that it
 // causes beside.
 func BenchmarkAdd(b *testing.B) {
+	ids, entries := NewIDs("lb-1", time.Now()), accesslog.NewOptions(accesslog.Origin{Balancer: "lb-1", Version: "bench", Namespace: "default"}, nil)
 	s := spool.Open(spool.Options{
-		Dir: b.TempDir(), MaxBytes: 256 << 20, QueueBytes: 64 << 20, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
+		Render: Renderer(ids, entries),
+		Dir:    b.TempDir(), MaxBytes: 256 << 20, QueueBytes: 64 << 20, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
 	})
 	j := New(Options{
-		Spool: s, IDs: NewIDs("lb-1", time.Now()), Random: rand.Float64,
-		Entries: accesslog.NewOptions(accesslog.Origin{Balancer: "lb-1", Version: "bench", Namespace: "default"}, nil),
+		Spool: s, IDs: ids, Random: rand.Float64, Entries: entries,
 	})
 	var records [256]accesslog.Record
 	for i := range records {

@@ -52,6 +52,9 @@ type Journal struct {
 // searches is how many may go on at once: each reads files and decodes documents, beside requests.
 const searches = 2
 
+// maxRaw bounds the raw form of one record.
+const maxRaw = 64 << 10
+
 // maxKept is the largest buffer that is used again.
 const maxKept = 64 << 10
 
@@ -63,7 +66,25 @@ func New(o Options) *Journal {
 	}
 }
 
-// Add writes a record as an entry and offers it to the spool, which never waits. It notes its sample
+// Renderer writes entries of the records that a journal with these options offers in their raw form: it
+// goes through a row of them, and appends one at a time. It is for one goroutine.
+func Renderer(ids *IDs, entries accesslog.Options) spool.Render {
+	var r accesslog.Record
+	return func(row []byte) func([]byte) ([]byte, bool) {
+		rest := string(row) // of which the record's texts are parts
+		return func(dst []byte) ([]byte, bool) {
+			number, after, err := accesslog.ReadRaw(rest, &r)
+			if err != nil { // the end, or it was not this journal that wrote it
+				return dst, false
+			}
+			rest = after
+			return accesslog.AppendNumbered(dst, ids.prefix, number, &r, entries), true
+		}
+	}
+}
+
+// Add copies a record and offers it to the spool, which never waits: the document is written by the
+// spool's writer, together with others, and not at the end of the exchange. It notes its sample
 // rate in the record, and keeps nothing of it: the texts in it may be views of buffers that are used
 // again once Add has returned.
 func (j *Journal) Add(r *accesslog.Record) {
@@ -72,8 +93,12 @@ func (j *Journal) Add(r *accesslog.Record) {
 	}
 	buffer := j.buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
 	prefix, number := j.o.IDs.Next()
-	*buffer = accesslog.AppendNumbered((*buffer)[:0], prefix, number, r, j.o.Entries)
-	j.o.Spool.OfferOwn(*buffer)
+	if *buffer = accesslog.AppendRaw((*buffer)[:0], number, r); len(*buffer) <= maxRaw {
+		j.o.Spool.OfferRaw(*buffer)
+	} else { // someone has sent much that no document has
+		*buffer = accesslog.AppendNumbered((*buffer)[:0], prefix, number, r, j.o.Entries)
+		j.o.Spool.OfferOwn(*buffer)
+	}
 	if cap(*buffer) <= maxKept {
 		j.buffers.Put(buffer)
 	}

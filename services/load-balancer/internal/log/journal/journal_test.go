@@ -28,13 +28,14 @@ func numbered(n int) accesslog.Record {
 
 func newJournal(tb testing.TB, maxBytes int64) *Journal {
 	tb.Helper()
+	ids, entries := NewIDs("lb-1", start), accesslog.NewOptions(accesslog.Origin{Balancer: "lb-1", Version: "1", Namespace: "default"}, nil)
 	s := spool.Open(spool.Options{
-		Dir: tb.TempDir(), MaxBytes: maxBytes, QueueBytes: 16 << 20, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
+		Render: Renderer(ids, entries),
+		Dir:    tb.TempDir(), MaxBytes: maxBytes, QueueBytes: 16 << 20, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
 	})
 	tb.Cleanup(func() { _ = s.Close(context.Background()) })
 	return New(Options{
-		Spool: s, IDs: NewIDs("lb-1", start), Random: rand.Float64,
-		Entries: accesslog.NewOptions(accesslog.Origin{Balancer: "lb-1", Version: "1", Namespace: "default"}, nil),
+		Spool: s, IDs: ids, Random: rand.Float64, Entries: entries,
 	})
 }
 

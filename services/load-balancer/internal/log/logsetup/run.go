@@ -85,7 +85,7 @@ func (o options) setup(ctx context.Context, client *elastic.Client, out, fault i
 		wanted.Keys = append(wanted.Keys, elastic.Key{Name: "nemesis-reader", Role: elastic.ReaderRole, File: o.ReadKey})
 	}
 	count := map[elastic.Outcome]int{}
-	err := client.Setup(ctx, wanted, func(s elastic.Step) {
+	err := elastic.Setup(ctx, client, wanted, func(s elastic.Step) {
 		count[s.Outcome]++
 		fmt.Fprintln(out, line(s, o.DryRun))
 	})

@@ -56,7 +56,7 @@ func (s *Spool) note(seg *segment) {
 		s.noted = 0
 		writeIndex(s.o.Dir, s.segments)
 	}
-	f, err := os.OpenFile(filepath.Join(s.o.Dir, indexFile), os.O_CREATE|os.O_WRONLY|os.O_APPEND, fileMode) //nolint:gosec // G304: the operator names the folder
+	f, err := os.OpenFile(filepath.Join(s.o.Dir, indexFile), os.O_CREATE|os.O_WRONLY|os.O_APPEND, fileMode)
 	if err != nil {
 		return // it is counted again
 	}

@@ -5,13 +5,14 @@ import (
 	"time"
 )
 
-// chunkBytes is how much is written at once at most, but for a single entry that is longer.
+// chunkBytes is about how much is written at once at most.
 const chunkBytes = 256 << 10
 
 // chunk is a row of whole entries.
 type chunk struct {
 	data    []byte
 	records int
+	raw     bool      // they are to be rendered
 	began   time.Time // when the first of them came
 }
 
@@ -36,7 +37,7 @@ type queue struct {
 }
 
 // put takes an entry in; "" or the reason why not.
-func (q *queue) put(entry []byte) string {
+func (q *queue) put(entry []byte, raw bool) string {
 	q.mu.Lock()
 	switch {
 	case q.closed:
@@ -47,9 +48,9 @@ func (q *queue) put(entry []byte) string {
 		return dropQueueFull
 	}
 	n, hurry := len(q.filling), false
-	if n == 0 || len(q.filling[n-1].data)+len(entry) > chunkBytes {
+	if n == 0 || q.filling[n-1].raw != raw || len(q.filling[n-1].data)+len(entry) > chunkBytes {
 		c := q.fresh()
-		c.began = q.now()
+		c.began, c.raw = q.now(), raw
 		q.filling = append(q.filling, c)
 		hurry = n > 0
 		n++

@@ -44,11 +44,16 @@ type Options struct {
 	Dir        string // made when it is not there
 	MaxBytes   int64  // of all segments
 	QueueBytes int64  // of what is not written yet
+	Render     Render // nil where nothing raw is offered
 	Outbox     bool   // somebody ships the entries and acknowledges them
 	Now        func() time.Time
 	Log        *slog.Logger
 	Registry   prometheus.Registerer
 }
+
+// Render goes through a row of what was offered raw, and appends the entry that each stands for; false at
+// the end. The writer alone calls it, so that who offers need not write the entry himself.
+type Render func(row []byte) (next func(dst []byte) ([]byte, bool))
 
 // Spool is an open folder.
 type Spool struct {
@@ -67,11 +72,12 @@ type Spool struct {
 	failing  error // why nothing can be written now
 
 	// The writer's alone.
-	last   *segment // that is written; nil: a new one is begun
-	number uint64   // of the last segment there was
-	file   *os.File // of last; nil: not open
-	dirty  bool     // behind its end may be a part of an entry
-	left   int      // entries that it had no time to write
+	rendered []byte
+	last     *segment // that is written; nil: a new one is begun
+	number   uint64   // of the last segment there was
+	file     *os.File // of last; nil: not open
+	dirty    bool     // behind its end may be a part of an entry
+	left     int      // entries that it had no time to write
 
 	syncing  sync.WaitGroup
 	counting sync.WaitGroup
@@ -166,10 +172,22 @@ func (s *Spool) Offer(entry []byte) bool {
 func (s *Spool) OfferOwn(entry []byte) bool {
 	reason := dropMalformed
 	if n := len(entry); n > 0 && n <= maxEntry {
-		reason = s.queue.put(entry)
+		reason = s.queue.put(entry, false)
 	}
 	if reason != "" {
 		s.metrics.drop(reason, 1, int64(len(entry)))
+	}
+	return reason == ""
+}
+
+// OfferRaw is Offer for what Render makes one entry of.
+func (s *Spool) OfferRaw(raw []byte) bool {
+	reason := dropMalformed
+	if s.o.Render != nil {
+		reason = s.queue.put(raw, true)
+	}
+	if reason != "" {
+		s.metrics.drop(reason, 1, int64(len(raw)))
 	}
 	return reason == ""
 }

@@ -396,11 +396,13 @@ func TestSpool_ManyOfferWhileOneShipsAndOneLooks(t *testing.T) {
 func TestOpen_TriesAgainForAsLongAsItTakes(t *testing.T) {
 	for name, mend := range map[string]func(t *testing.T, dir string) func(){
 		"in use by another process": func(t *testing.T, dir string) func() {
+			t.Helper()
 			o := options(dir)
 			s := open(t, o)
 			return func() { shut(t, s) }
 		},
 		"not a directory": func(t *testing.T, dir string) func() {
+			t.Helper()
 			if err := os.WriteFile(dir, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}

@@ -47,10 +47,7 @@ func (s *Spool) write(entered bool) {
 			empty++
 		}
 		for _, c := range taken {
-			if !s.keep(c) {
-				s.metrics.drop(dropClosed, c.records, int64(len(c.data)))
-				s.left += c.records
-			}
+			s.put(c)
 			s.queue.release(c)
 		}
 		if closed {
@@ -87,6 +84,34 @@ func (s *Spool) loseAll() {
 		s.metrics.drop(dropClosed, c.records, int64(len(c.data)))
 		s.left += c.records
 		s.queue.release(c)
+	}
+}
+
+// put writes a chunk of either kind, and counts what of it is lost at the end.
+func (s *Spool) put(c *chunk) {
+	if !c.raw {
+		s.keepOrLose(c)
+		return
+	}
+	next := s.o.Render(c.data)
+	for more := true; more; {
+		piece := chunk{data: s.rendered[:0], began: c.began}
+		for more && len(piece.data) < chunkBytes {
+			if piece.data, more = next(piece.data); more {
+				piece.records++
+			}
+		}
+		if piece.records > 0 {
+			s.keepOrLose(&piece)
+		}
+		s.rendered = piece.data
+	}
+}
+
+func (s *Spool) keepOrLose(c *chunk) {
+	if !s.keep(c) {
+		s.metrics.drop(dropClosed, c.records, int64(len(c.data)))
+		s.left += c.records
 	}
 }
 
@@ -247,7 +272,7 @@ func (s *Spool) closeFile() {
 			s.metrics.writeErrors.Inc()
 		}
 		_ = f.Close()
-		if f, err := os.Open(old); old != "" && err == nil { //nolint:gosec // G304: the operator names the folder
+		if f, err := os.Open(old); old != "" && err == nil {
 			forget(f)
 			_ = f.Close()
 		}
