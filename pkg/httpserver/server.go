@@ -59,7 +59,7 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{listener: listener, options: o}
 	s.http = &http.Server{
-		Handler:           http.HandlerFunc(s.serve),
+		Handler:           answerUnread(http.HandlerFunc(s.serve)),
 		ReadHeaderTimeout: o.HeadTimeout,
 		IdleTimeout:       o.IdleTimeout,
 		MaxHeaderBytes:    o.MaxHead,

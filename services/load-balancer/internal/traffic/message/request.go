@@ -181,7 +181,7 @@ func (r *Request) absolute(target string) (string, error) {
 		end = len(rest)
 	}
 	host := rest[:end]
-	if host == "" || !validHost(host) {
+	if host == "" || host[0] == ':' || !validHost(host) {
 		return "", bad("target", "its host must be a name or an address, with or without a port, and without a user")
 	}
 	r.Host = host

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"io"
 	"net"
 	"sync/atomic"
@@ -83,7 +84,11 @@ func (x *exchange) startEarly(now time.Time) error {
 
 // awaitsBody tells whether the body is waited for.
 func (x *exchange) awaitsBody() bool {
-	return x.r.Length > 0 && x.r.Length <= smallBody || x.match.Target.Route().Concurrency > 0
+	if x.r.Length >= 0 {
+		return x.r.Length <= smallBody || x.match.Target.Route().Concurrency > 0
+	}
+	// Over HTTP/2 a body without a length may be one half of a conversation, as gRPC has them.
+	return x.r.Version != message.HTTP2 && x.match.Target.Route().Concurrency > 0
 }
 
 // gatherPatience is how long the next part may take: until the rate would be too low.

@@ -12,6 +12,9 @@ import (
 func (x *exchange) prepare() {
 	r := x.r
 	r.Fields.DropHopByHop()
+	if r.Length < 0 {
+		r.Fields.Keep(message.Trailer) // trailers are passed on, and so is what announces them
+	}
 	r.Fields.Drop(message.Host)
 	r.Fields.Drop(message.ContentLength)
 	r.Fields.Drop(message.Expect)

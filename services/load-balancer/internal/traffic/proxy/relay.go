@@ -34,6 +34,9 @@ func (x *exchange) relay() {
 
 func (x *exchange) beginAnswer(from *message.Response) error {
 	from.Fields.DropHopByHop()
+	if from.Chunked {
+		from.Fields.Keep(message.Trailer) // trailers are passed on, and so is what announces them
+	}
 	bodiless := x.r.Method == http.MethodHead || from.Status == http.StatusNoContent || from.Status == http.StatusNotModified
 	if !bodiless || from.Status == http.StatusNoContent {
 		from.Fields.Drop(message.ContentLength)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,8 +81,8 @@ func (cn *conn) receive() error {
 			cn.mayContinue()
 			continue
 		case h.Status == 101:
-			if r.Upgrade == "" {
-				return errors.New("101 Switching Protocols was not asked for")
+			if r.Upgrade == "" || !strings.EqualFold(h.Upgrade, r.Upgrade) {
+				return errors.New("101 Switching Protocols to what was not asked for")
 			}
 		case h.Informational():
 			r.Inform.Inform(h)
