@@ -44,13 +44,26 @@ func (cn *conn) Cancel() { cn.close() }
 
 func (cn *conn) close() { cn.closing.Do(func() { _ = cn.link.Close() }) }
 
+// tryExchange gives the connection up when the exchange fails, also by a fault of ours.
+func (cn *conn) tryExchange(r *proxy.Outgoing) (err error) {
+	fine := false
+	defer func() {
+		if !fine {
+			cn.abandon()
+		}
+	}()
+	err = cn.exchange(r)
+	fine = err == nil
+	return err
+}
+
 // exchange sends the request and reads the head of the answer.
 func (cn *conn) exchange(r *proxy.Outgoing) error {
 	cn.request, cn.sending, cn.heard = r, nil, false
 	r.Client.Watch(cn)
 	sent, err := cn.send(r)
 	if err != nil && sent == 0 {
-		return &proxy.UnsentError{Err: err}
+		return unsent(err)
 	}
 	if err == nil || cn.mayHaveAnswered(err) {
 		if err = cn.receive(); err == nil {
@@ -61,6 +74,17 @@ func (cn *conn) exchange(r *proxy.Outgoing) error {
 		return fault
 	}
 	return failure(err)
+}
+
+// unsent says of an error before the first byte what it means.
+func unsent(err error) error {
+	if _, malformed := errors.AsType[*message.Error](err); malformed {
+		return err
+	}
+	if isLocal(err) {
+		return &proxy.LocalError{Err: err}
+	}
+	return &proxy.UnsentError{Err: err}
 }
 
 // mayHaveAnswered: a pod that stops reading may still answer.
@@ -150,16 +174,22 @@ func (cn *conn) Buffered() int { return cn.body.Buffered() }
 func (cn *conn) Ended() bool { return cn.body.Ended() }
 
 // Await waits for more of the body.
-func (cn *conn) Await() error { return cn.silent(cn.await(cn.body.Await)) }
+func (cn *conn) Await() error { return cn.meaning(cn.await(cn.body.Await)) }
 
 // Read gives what has come of the body.
 func (cn *conn) Read(p []byte) (int, error) {
 	n, err := cn.body.Read(p)
-	return n, cn.silent(err)
+	return n, cn.meaning(err)
 }
 
-// silent says of a deadline what it means.
-func (cn *conn) silent(err error) error {
+// meaning says of an error within the answer what it means.
+func (cn *conn) meaning(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	if fault := cn.bodyFault(); fault != nil { // it closed the connection
+		return fault
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("%w: %v", proxy.ErrSilent, cn.request.Silence)
 	}
