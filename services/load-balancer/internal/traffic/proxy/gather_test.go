@@ -124,7 +124,7 @@ func TestGather_ASlowBodyIsGivenUpWhenItsRateIsTooLow(t *testing.T) {
 	for bytesASecond, want := range map[int]time.Duration{
 		1:   5 * time.Second, // after the grace
 		100: 8 * time.Second,
-		200: 30 * time.Second,
+		200: 26 * time.Second,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			u, c, began := newUnit(t, sends(hello)), newClient(trickle(1000, bytesASecond, time.Second)...), time.Now()
@@ -139,7 +139,7 @@ func TestGather_ASlowBodyIsGivenUpWhenItsRateIsTooLow(t *testing.T) {
 
 func TestGather_OfAllRequestsTogetherIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newUnit(t, &taking{}, func(o *Options, _ *routing.Route) { o.Limits.Gathered = 100 << 10 })
+		u := newUnit(t, sends(func(to Destination, r *Outgoing) (Answer, error) { return (&taking{}).Send(to, r) }), func(o *Options, _ *routing.Route) { o.Limits.Gathered = 100 << 10 })
 		for range 10 { // each would like to hold 60 KiB more than it has
 			c := newClient(part{text: strings.Repeat("x", 50<<10)}, part{after: time.Second, text: "end"})
 			go u.Serve(c, request(t, withLength+strconv.Itoa(50<<10+3)))
