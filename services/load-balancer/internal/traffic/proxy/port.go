@@ -146,8 +146,9 @@ type Answer interface {
 	// Await returns when there are some, and io.EOF when the body has ended. It holds no memory while it
 	// waits.
 	Await() error
-	// Read gives the body as it comes, and io.EOF at its end; ErrSilent when the pod pauses too long,
-	// *BodyError or *FaultError when what ended the exchange was on the client's side, or here.
+	// Read gives the body as it comes, which may be nothing, and io.EOF at its end; ErrSilent when the
+	// pod pauses too long, *BodyError or *FaultError when what ended the exchange was on the client's
+	// side, or here.
 	io.Reader
 	// Trailer is what follows the body, after its end.
 	Trailer() message.Fields

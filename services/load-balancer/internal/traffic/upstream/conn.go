@@ -31,6 +31,7 @@ type conn struct {
 	request *proxy.Outgoing
 	sending *sending // the body is sent beside the reading of the answer
 	heard   bool     // something came from the pod
+	dry     bool     // what is buffered is not enough to be read
 	body    link.Framed
 }
 
@@ -59,7 +60,7 @@ func (cn *conn) tryExchange(r *proxy.Outgoing) (err error) {
 
 // exchange sends the request and reads the head of the answer.
 func (cn *conn) exchange(r *proxy.Outgoing) error {
-	cn.request, cn.sending, cn.heard = r, nil, false
+	cn.request, cn.sending, cn.heard, cn.dry = r, nil, false, false
 	r.Client.Watch(cn)
 	sent, err := cn.send(r)
 	if err != nil && sent == 0 {
@@ -168,17 +169,32 @@ func (cn *conn) await(fill func() error) error {
 func (cn *conn) Head() *message.Response { return cn.request.Answer }
 
 // Buffered is how many bytes of the body have come that were not read yet.
-func (cn *conn) Buffered() int { return cn.body.Buffered() }
+func (cn *conn) Buffered() int {
+	if cn.dry {
+		return 0
+	}
+	return cn.body.Buffered()
+}
 
 // Ended tells whether the body was read to its end.
 func (cn *conn) Ended() bool { return cn.body.Ended() }
 
 // Await waits for more of the body.
-func (cn *conn) Await() error { return cn.meaning(cn.await(cn.body.Await)) }
+func (cn *conn) Await() error {
+	cn.dry = false
+	return cn.meaning(cn.await(cn.body.Await))
+}
 
-// Read gives what has come of the body.
+// Read gives what has come of the body; nothing when that was only a part of a chunk's size, so that
+// nobody waits for the rest of it with something else to do.
 func (cn *conn) Read(p []byte) (int, error) {
-	n, err := cn.body.Read(p)
+	if cn.Buffered() == 0 && !cn.body.Ended() {
+		if err := cn.Await(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := cn.body.Take(p)
+	cn.dry = n == 0 && err == nil && len(p) > 0
 	return n, cn.meaning(err)
 }
 

@@ -171,7 +171,9 @@ func (cn *conn) sendPart(s *sending, out *link.Output, part []byte, chunked bool
 	cn.link.WriteWithin(cn.request.Silence, time.Now())
 	_, err := cn.link.Write(part)
 	out.Bytes = out.Bytes[:0]
-	s.took.Store(time.Now().UnixNano())
+	if err == nil {
+		s.took.Store(time.Now().UnixNano())
+	}
 	return err
 }
 
