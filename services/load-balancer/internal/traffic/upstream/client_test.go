@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -130,8 +131,8 @@ func TestSend_OnceMoreWhenAUsedConnectionEndsWithoutAByte(t *testing.T) {
 		"POST of a stream":    {func() *proxy.Outgoing { return post(strings.NewReader("x"), -1) }, func(net.Conn) {}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			requests := make(chan int, 10)
 			var mu sync.Mutex
+			var got []int // over which connection each request came
 			connections := 0
 			address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
 				mu.Lock()
@@ -139,7 +140,9 @@ func TestSend_OnceMoreWhenAUsedConnectionEndsWithoutAByte(t *testing.T) {
 				n := connections
 				mu.Unlock()
 				for i := 0; readRequest(in) != nil; i++ {
-					requests <- n
+					mu.Lock()
+					got = append(got, n)
+					mu.Unlock()
 					if n == 1 && i == 1 {
 						test.ends(c)
 						return
@@ -160,11 +163,8 @@ func TestSend_OnceMoreWhenAUsedConnectionEndsWithoutAByte(t *testing.T) {
 			if test.again {
 				want = []int{1, 1, 2}
 			}
-			close(requests)
-			var got []int
-			for n := range requests {
-				got = append(got, n)
-			}
+			mu.Lock()
+			defer mu.Unlock()
 			if !slices.Equal(got, want) {
 				t.Errorf("requests came over the connections %v, want %v", got, want)
 			}
@@ -439,10 +439,10 @@ func TestKeepAlive_HintsAreHonoured(t *testing.T) {
 
 func TestIdle_IsBoundedSweptAndForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		open := 0
+		var open atomic.Int32
 		c := New(piped(Options{KeepConnections: 2}, func(c net.Conn, in *bufio.Reader) {
-			open++
-			defer func() { open-- }()
+			open.Add(1)
+			defer open.Add(-1)
 			for {
 				if _, err := http.ReadRequest(in); err != nil {
 					return
@@ -458,28 +458,28 @@ func TestIdle_IsBoundedSweptAndForgotten(t *testing.T) {
 			readAll(t, a)
 		}
 		synctest.Wait()
-		if len(c.idle()) != 4 || open != 4 {
-			t.Errorf("%d connections kept, %d open, want 2 for each pod", len(c.idle()), open)
+		if len(c.idle()) != 4 || open.Load() != 4 {
+			t.Errorf("%d connections kept, %d open, want 2 for each pod", len(c.idle()), open.Load())
 		}
 		time.Sleep(3 * time.Second)
 		readAll(t, send(t, c, "a", get("/"))) // one that is used stays
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
-		if len(c.idle()) != 1 || open != 1 {
-			t.Errorf("%d connections kept, %d open after some time", len(c.idle()), open)
+		if len(c.idle()) != 1 || open.Load() != 1 {
+			t.Errorf("%d connections kept, %d open after some time", len(c.idle()), open.Load())
 		}
 		time.Sleep(8 * time.Second)
 		synctest.Wait()
-		if _, known := c.pools.Load("a"); len(c.idle()) != 0 || open != 0 || known {
-			t.Errorf("%d connections kept, %d open after a long time; the address is known %v", len(c.idle()), open, known)
+		if _, known := c.pools.Load("a"); len(c.idle()) != 0 || open.Load() != 0 || known {
+			t.Errorf("%d connections kept, %d open after a long time; the address is known %v", len(c.idle()), open.Load(), known)
 		}
 		readAll(t, send(t, c, "a", get("/"))) // and it goes on
 		late := send(t, c, "a", get("/"))
 		c.Close()
 		readAll(t, late)
 		synctest.Wait()
-		if len(c.idle()) != 0 || open != 0 {
-			t.Errorf("%d connections kept, %d open after the end", len(c.idle()), open)
+		if len(c.idle()) != 0 || open.Load() != 0 {
+			t.Errorf("%d connections kept, %d open after the end", len(c.idle()), open.Load())
 		}
 	})
 }

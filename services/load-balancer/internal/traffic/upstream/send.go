@@ -73,9 +73,9 @@ func (cn *conn) send(r *proxy.Outgoing) (sent int64, err error) {
 	if r.Expect {
 		s.proceed = make(chan struct{})
 	}
-	cn.sending = s
+	cn.sending, sent = s, cn.link.Written()-before
 	go cn.sendBody(s)
-	return cn.link.Written() - before, nil
+	return sent, nil
 }
 
 // sendBody runs beside the reading of the answer. A pod that stops reading may still answer, so a

@@ -73,13 +73,14 @@ func TestHead_WithALineBreakIsRefused(t *testing.T) {
 	} {
 		for _, r := range []*proxy.Outgoing{get("/"), whole("x"), post(strings.NewReader("x"), -1)} {
 			change(r)
-			asked := false
+			heard := make(chan bool, 1)
 			address := rawServer(t, func(_ net.Conn, in *bufio.Reader) {
 				_, err := in.ReadByte()
-				asked = err == nil
+				heard <- err == nil
 			})
 			c := newClient(t, Options{})
 			err := fail(t, c, address, r)
+			asked := <-heard
 			if _, refused := errors.AsType[*message.Error](err); !refused || asked || isUnsent(err) {
 				t.Errorf("a line break in the %s: %v, asked %v", name, err, asked)
 			}
@@ -276,17 +277,12 @@ func TestBody_ThatFailsEndsTheExchange(t *testing.T) {
 
 func TestBody_ThatFailsWithinTheAnswerIsNotThePodsFault(t *testing.T) {
 	for name, test := range map[string]struct {
-		end   func(out *io.PipeWriter, r *proxy.Outgoing)
+		body  func(in io.Reader) io.Reader
+		end   error
 		fault bool
 	}{
-		"it breaks off": {func(out *io.PipeWriter, _ *proxy.Outgoing) { _ = out.CloseWithError(io.ErrUnexpectedEOF) }, false},
-		"it panics": {func(out *io.PipeWriter, r *proxy.Outgoing) {
-			of(r).trailer = nil
-			of(r).mu.Lock()
-			of(r).body = panicking{}
-			of(r).mu.Unlock()
-			_, _ = out.Write([]byte("x"))
-		}, true},
+		"it breaks off": {func(in io.Reader) io.Reader { return in }, io.ErrUnexpectedEOF, false},
+		"it panics":     {func(in io.Reader) io.Reader { return io.MultiReader(in, panicking{}) }, io.EOF, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in, out := io.Pipe()
@@ -297,12 +293,12 @@ func TestBody_ThatFailsWithinTheAnswerIsNotThePodsFault(t *testing.T) {
 				_, _ = io.Copy(io.Discard, in)
 				close(closed)
 			})
-			c, r := newClient(t, Options{}), post(in, -1)
-			a := send(t, c, address, r)
+			c := newClient(t, Options{})
+			a := send(t, c, address, post(test.body(in), -1))
 			if _, err := io.ReadFull(a, make([]byte, 5)); err != nil {
 				t.Fatal(err)
 			}
-			test.end(out, r)
+			_ = out.CloseWithError(test.end)
 			err := a.Await()
 			_, body := errors.AsType[*proxy.BodyError](err)
 			if fault, ours := errors.AsType[*proxy.FaultError](err); body == test.fault || ours != test.fault || ours && !strings.Contains(string(fault.Stack), "send_test.go") {
