@@ -16,7 +16,6 @@ type Framed struct {
 	kind   framing
 	chunks message.Chunks
 	ended  bool
-	ready  bool // a read must not wait
 	fault  error
 }
 
@@ -118,13 +117,13 @@ func (f *Framed) broken(err error) error {
 	return io.ErrUnexpectedEOF
 }
 
-// ReadReady is Read, but that it does not wait when something is buffered: 0 and no error then mean
-// that it was a part of the framing, and that Await goes on.
-func (f *Framed) ReadReady(p []byte) (int, error) {
-	f.ready = f.kind == byChunks && len(f.conn.Buffered()) > 0
-	n, err := f.Read(p)
-	f.ready = false
-	return n, err
+// Take gives what has come of the body, without waiting where something has: no bytes and no error
+// when that was no more than what stands between two parts.
+func (f *Framed) Take(p []byte) (int, error) {
+	if f.ended || f.fault != nil || f.kind != byChunks || len(p) == 0 || len(f.conn.Buffered()) == 0 {
+		return f.Read(p)
+	}
+	return f.takeChunks(p)
 }
 
 func (f *Framed) readChunks(p []byte) (int, error) {
@@ -135,28 +134,34 @@ func (f *Framed) readChunks(p []byte) (int, error) {
 			f.chunks.Took(n)
 			return n, f.broken(err)
 		}
-		data, used, err := f.chunks.Next(f.conn.Buffered(), len(p))
-		n := copy(p, data)
-		f.conn.Use(used)
-		switch {
-		case err != nil:
+		if n, err := f.takeChunks(p); n > 0 || err != nil {
 			return n, err
-		case f.chunks.Ended():
-			f.ended = true
-			return n, io.EOF
-		case n > 0:
-			n += f.more(p[n:])
-			if f.ended {
-				return n, io.EOF
-			}
-			return n, nil
-		case f.ready:
-			return 0, nil
 		}
 		if err := f.broken(f.conn.Fill(maxFraming)); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// takeChunks takes apart what is buffered.
+func (f *Framed) takeChunks(p []byte) (int, error) {
+	data, used, err := f.chunks.Next(f.conn.Buffered(), len(p))
+	n := copy(p, data)
+	f.conn.Use(used)
+	switch {
+	case err != nil:
+		return n, err
+	case f.chunks.Ended():
+		f.ended = true
+		return n, io.EOF
+	case n == 0:
+		return 0, nil
+	}
+	n += f.more(p[n:])
+	if f.ended {
+		return n, io.EOF
+	}
+	return n, nil
 }
 
 // more reads what is buffered besides, without waiting, so that the end of a body is seen together

@@ -86,15 +86,6 @@ func (fs Fields) Drop(k Known) {
 	}
 }
 
-// Keep takes the mark from every such field.
-func (fs Fields) Keep(k Known) {
-	for i := range fs {
-		if fs[i].Known == k {
-			fs[i].Dropped = false
-		}
-	}
-}
-
 // DropHopByHop marks what concerns one connection only (RFC 9110, section 7.6.1): the fields that
 // say so, and those that a Connection field names.
 func (fs Fields) DropHopByHop() {

@@ -12,9 +12,6 @@ import (
 func (x *exchange) prepare() {
 	r := x.r
 	r.Fields.DropHopByHop()
-	if r.Length < 0 {
-		r.Fields.Keep(message.Trailer) // trailers are passed on, and so is what announces them
-	}
 	r.Fields.Drop(message.Host)
 	r.Fields.Drop(message.ContentLength)
 	r.Fields.Drop(message.Expect)
@@ -31,6 +28,9 @@ func (x *exchange) prepare() {
 	case x.body.complete && len(x.c.Trailer()) == 0:
 		x.out.Whole, x.out.Length = x.body.bytes, int64(len(x.body.bytes))
 	default:
+		if r.Length < 0 {
+			x.add = announced(x.add, r.Fields)
+		}
 		x.out.Begun, x.out.Streams, x.out.Client = x.body.bytes, true, rest{x.c, x}
 	}
 }

@@ -32,6 +32,7 @@ type conn struct {
 	request *proxy.Outgoing
 	sending *sending // the body is sent beside the reading of the answer
 	heard   bool     // something came from the pod
+	dry     bool     // what is buffered is not enough to be read
 	body    link.Framed
 }
 
@@ -45,13 +46,26 @@ func (cn *conn) Cancel() { cn.close() }
 
 func (cn *conn) close() { cn.closing.Do(func() { _ = cn.link.Close() }) }
 
+// tryExchange gives the connection up when the exchange fails, also by a fault of ours.
+func (cn *conn) tryExchange(r *proxy.Outgoing) (err error) {
+	fine := false
+	defer func() {
+		if !fine {
+			cn.abandon()
+		}
+	}()
+	err = cn.exchange(r)
+	fine = err == nil
+	return err
+}
+
 // exchange sends the request and reads the head of the answer.
 func (cn *conn) exchange(r *proxy.Outgoing) error {
-	cn.request, cn.sending, cn.heard = r, nil, false
+	cn.request, cn.sending, cn.heard, cn.dry = r, nil, false, false
 	r.Client.Watch(cn)
 	sent, err := cn.send(r)
 	if err != nil && sent == 0 {
-		return &proxy.UnsentError{Err: err}
+		return unsent(err)
 	}
 	if err == nil || cn.mayHaveAnswered(err) {
 		if err = cn.receive(); err == nil {
@@ -62,6 +76,17 @@ func (cn *conn) exchange(r *proxy.Outgoing) error {
 		return fault
 	}
 	return failure(err)
+}
+
+// unsent says of an error before the first byte what it means.
+func unsent(err error) error {
+	if _, malformed := errors.AsType[*message.Error](err); malformed {
+		return err
+	}
+	if isLocal(err) {
+		return &proxy.LocalError{Err: err}
+	}
+	return &proxy.UnsentError{Err: err}
 }
 
 // mayHaveAnswered: a pod that stops reading may still answer.
@@ -117,20 +142,28 @@ func (cn *conn) readHead() error {
 			return err
 		}
 		cn.heard = cn.heard || len(have) > 0
-		if err := cn.await(nil); err != nil {
+		if err := cn.await(inHead, nil); err != nil {
 			return err
 		}
 	}
 }
 
+// part is what of an answer is waited for.
+type part bool
+
+const (
+	inHead part = false
+	inBody part = true
+)
+
 // await waits for the pod. A deadline that passes while the request's body is under way says nothing
 // of it: it is set anew as long as the pod has reason to be silent.
-func (cn *conn) await(before proxy.Flusher) error {
+func (cn *conn) await(part part, before proxy.Flusher) error {
 	now := time.Now()
 	cn.link.ReadWithin(cn.request.Silence, now)
 	for {
 		var err error
-		if before == nil {
+		if part == inHead {
 			err = cn.link.Fill(cn.client.options.MaxHead)
 		} else {
 			err = cn.body.Await(before)
@@ -151,7 +184,12 @@ func (cn *conn) await(before proxy.Flusher) error {
 func (cn *conn) Head() *message.Response { return cn.request.Answer }
 
 // Buffered is how many bytes of the body have come that were not read yet.
-func (cn *conn) Buffered() int { return cn.body.Buffered() }
+func (cn *conn) Buffered() int {
+	if cn.dry {
+		return 0
+	}
+	return cn.body.Buffered()
+}
 
 // Ended tells whether the body was read to its end.
 func (cn *conn) Ended() bool { return cn.body.Ended() }
@@ -161,21 +199,35 @@ func (cn *conn) Whole() bool { return cn.body.Whole() }
 
 // Await waits for more of the body.
 func (cn *conn) Await(before proxy.Flusher) error {
-	err := cn.await(before)
+	cn.dry = false
+	err := cn.await(inBody, before)
 	if fault := cn.link.FlushFault(); fault != nil {
 		return &proxy.FlushError{Err: fault}
 	}
-	return cn.silent(err)
+	return cn.meaning(err)
 }
 
-// Read gives what has come of the body.
+// Read gives what has come of the body; nothing when that was only a part of a chunk's size, so that
+// nobody waits for the rest of it with something else to do.
 func (cn *conn) Read(p []byte) (int, error) {
-	n, err := cn.body.ReadReady(p)
-	return n, cn.silent(err)
+	if cn.Buffered() == 0 && !cn.body.Ended() {
+		if err := cn.Await(nil); err != nil {
+			return 0, err
+		}
+	}
+	n, err := cn.body.Take(p)
+	cn.dry = n == 0 && err == nil && len(p) > 0
+	return n, cn.meaning(err)
 }
 
-// silent says of a deadline what it means.
-func (cn *conn) silent(err error) error {
+// meaning says of an error within the answer what it means.
+func (cn *conn) meaning(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	if fault := cn.bodyFault(); fault != nil { // it closed the connection
+		return fault
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("%w: %v", proxy.ErrSilent, cn.request.Silence)
 	}
