@@ -18,8 +18,7 @@ func (c *conn) handshake() bool {
 	}
 	_ = encrypted.SetDeadline(time.Time{})
 	if encrypted.ConnectionState().NegotiatedProtocol == "h2" && c.s.o.HTTP2 != nil {
-		c.taken = true
-		c.s.o.HTTP2(encrypted, nil)
+		c.hand(nil)
 		return false
 	}
 	return true

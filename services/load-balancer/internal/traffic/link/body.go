@@ -131,12 +131,12 @@ func (f *Framed) readChunks(p []byte) (int, error) {
 func (f *Framed) more(p []byte) (n int) {
 	for len(f.conn.Buffered()) > 0 && !f.ended {
 		data, used, err := f.chunks.Next(f.conn.Buffered(), len(p)-n)
-		if err != nil || used == 0 {
-			return n
-		}
 		n += copy(p[n:], data)
 		f.conn.Use(used)
 		f.ended = f.chunks.Ended()
+		if err != nil || used == 0 {
+			return n
+		}
 	}
 	return n
 }

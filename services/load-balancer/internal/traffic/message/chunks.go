@@ -32,8 +32,8 @@ const (
 
 // Next returns the data that b begins with, at most most bytes of it, once what stands before it is
 // done with, and how many bytes of b are done with then, the data included. Without data and without
-// error either the body has ended (see Ended), or more bytes are needed than b has. An error comes
-// again however often it is asked, for what is faulty is never done with.
+// error either the body has ended (see Ended), or more bytes are needed than b has. What is faulty is
+// never done with, so an error comes again however often it is asked; what stands before it is.
 func (c *Chunks) Next(b []byte, most int) (data []byte, used int, err error) {
 	for {
 		switch c.state {
