@@ -2,7 +2,6 @@ package http1
 
 import (
 	"errors"
-	"net"
 	"sync"
 	"time"
 
@@ -126,7 +125,8 @@ func (c *conn) Begin(h *proxy.Head) error {
 func (a *answer) frame(h *proxy.Head) {
 	c := a.conn
 	a.switched = h.Status == 101
-	a.keep = !c.request.Close && !h.Close && !c.crowded && !c.s.draining.Load()
+	// What is left of a body would be read as the next request.
+	a.keep = !c.request.Close && !h.Close && !c.crowded && !c.s.draining.Load() && c.unread.ended()
 	switch {
 	case h.Bodiless:
 	case h.Length >= 0:
@@ -224,13 +224,17 @@ func (c *conn) End(trailer message.Fields) error {
 // abort ends a connection whose answer is not whole, so that the client sees it. What was sent must
 // arrive; where only the connection's end frames the body, its end must not look like a good one.
 func (a *answer) abort() {
-	c := a.conn
 	a.out.Empty()
 	if a.begun && !a.toEnd {
-		c.linger()
-		return
+		a.conn.linger()
 	}
-	if socket, ok := c.link.Net().(*net.TCPConn); ok && a.begun {
-		_ = socket.SetLinger(0)
+	a.cut()
+}
+
+// cut ends the connection at once, whatever is being written.
+func (a *answer) cut() {
+	if a.begun && a.toEnd && !a.ended {
+		a.conn.reset()
 	}
+	a.conn.drop()
 }

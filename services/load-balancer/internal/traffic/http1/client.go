@@ -37,10 +37,10 @@ func (c *conn) Crowded() (int, bool) {
 
 // Read gives the request's body.
 func (c *conn) Read(p []byte) (int, error) {
+	c.unread.reads()
 	n, err := c.body.Read(p)
-	if c.body.Ended() {
-		c.open.Store(false)
-	}
+	c.unread.has(!c.body.Ended(), len(c.link.Buffered()))
+	c.client.lookAgain()
 	return n, err
 }
 
@@ -49,7 +49,7 @@ func (c *conn) Ready() bool { return c.body.Ended() || c.body.Buffered() > 0 }
 
 // Patience bounds how long one read of the body may wait from now on.
 func (c *conn) Patience(d time.Duration, now time.Time) {
-	if c.open.Load() {
+	if !c.unread.ended() {
 		c.link.ReadWithin(d, now)
 	}
 }
@@ -59,7 +59,7 @@ func (c *conn) Trailer() message.Fields { return c.body.Trailer() }
 
 // Interrupt makes reads of the body fail.
 func (c *conn) Interrupt() {
-	if c.open.Load() {
+	if c.unread.interrupt() {
 		c.link.Interrupt()
 	}
 }

@@ -2,18 +2,16 @@ package http1
 
 import (
 	"bytes"
-	"errors"
 	"net"
-	"os"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/link"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/socket"
 )
 
 // preface is how HTTP/2 begins in clear text.
@@ -32,10 +30,11 @@ type conn struct {
 
 	request message.Request
 	body    link.Framed
-	open    atomic.Bool // the body is not at its end
+	unread  unread
 	answer  answer
 
-	taken         bool // the connection is another's: a tunnel's, or HTTP/2's
+	served        bool // a request was
+	taken         bool // the connection is HTTP/2's
 	before, after *conn
 	listed        bool // it is in the list of those that are idle
 }
@@ -53,7 +52,7 @@ func (c *conn) serve() {
 	defer func() {
 		if fault := recover(); fault != nil {
 			c.s.o.Log.Error("a fault in the load balancer ended a connection", "fault", fault, "stack", string(debug.Stack()))
-			c.drop()
+			c.answer.cut()
 		}
 	}()
 	if !c.settle() || !c.handshake() {
@@ -97,8 +96,9 @@ func (c *conn) exchange() bool {
 	if !c.readHead() {
 		return false
 	}
+	c.served = true
 	c.body.Begin(c.link, c.request.Length, false)
-	c.open.Store(c.request.Length != 0)
+	c.unread.begin(!c.body.Ended(), len(c.link.Buffered()))
 	c.answer.begin()
 	c.client.begin()
 	c.s.o.Handler.Serve(c, &c.request)
@@ -108,15 +108,13 @@ func (c *conn) exchange() bool {
 
 // next makes ready for another request; false when the connection ends.
 func (c *conn) next() bool {
-	c.open.Store(false)
 	switch {
-	case c.taken:
-		return false
 	case !c.answer.ended:
 		c.answer.abort()
 		return false
-	case !c.answer.keep:
-		if !c.request.Close || c.body.Buffered() > 0 || !c.body.Ended() {
+	case !c.answer.keep || !c.body.Ended():
+		// A client that wanted the connection closed, and has sent no more, sends no more.
+		if !c.request.Close || !c.body.Ended() || !c.link.Silent() {
 			c.linger()
 		}
 		return false
@@ -129,21 +127,22 @@ func (c *conn) next() bool {
 // be read: then it was answered.
 func (c *conn) readHead() bool {
 	var end message.HeadEnd
-	begun := false
+	begun := false // something of it has come
 	for {
 		have := c.link.Buffered()
 		if !begun {
 			c.link.Use(message.EmptyLines(have))
 			have = c.link.Buffered()
 		}
-		if len(have) > 0 && !begun {
-			begun = true
-		}
 		n, err := end.Find(have)
 		switch {
 		case err != nil:
 			return c.malformed(err)
-		case n > 0 && bytes.HasPrefix(have, preface):
+		case n == len("\r\n") && begun: // an empty line in two parts
+			c.link.Use(n)
+			end, begun = message.HeadEnd{}, false
+			continue
+		case n > 0 && !c.served && bytes.HasPrefix(have, preface):
 			return c.http2()
 		case n > c.s.o.MaxHead, n == 0 && len(have) >= c.s.o.MaxHead:
 			return c.malformed(fault.New(fault.HeaderTooLarge, "the request's head is larger than %d bytes", c.s.o.MaxHead))
@@ -155,28 +154,32 @@ func (c *conn) readHead() bool {
 			}
 			return true
 		}
-		if !c.fillHead(begun, len(have)) {
-			return false
+		switch {
+		case len(have) == 0:
+			if !c.awaitHead() {
+				return false
+			}
+		case !begun: // from now on, whatever comes of it
+			begun = true
+			c.link.ReadBy(time.Now().Add(c.s.o.HeadTimeout))
+			fallthrough
+		default:
+			if c.link.Fill(c.s.o.MaxHead) != nil {
+				return false
+			}
 		}
 	}
 }
 
-// fillHead waits for more of a head; false when none comes.
-func (c *conn) fillHead(begun bool, have int) bool {
-	now := time.Now()
-	switch {
-	case begun && have > 0:
-		c.link.HeadWithin(c.s.o.HeadTimeout, now)
-	case !c.s.rests(c):
+// awaitHead waits for the beginning of a head while the connection is idle; false when none comes.
+func (c *conn) awaitHead() bool {
+	if !c.s.rests(c) {
 		return false
-	default:
-		c.link.ReadWithin(c.s.o.IdleTimeout, now)
 	}
+	c.link.ReadWithin(c.s.o.IdleTimeout, time.Now())
 	err := c.link.Fill(c.s.o.MaxHead)
-	if !begun {
-		c.s.moves(c)
-	}
-	return err == nil
+	// Who was chosen to be closed has nothing begun: its client may send the request elsewhere.
+	return c.s.moves(c) && err == nil
 }
 
 // malformed answers a head that cannot be read, and ends the connection: where the next request
@@ -191,6 +194,8 @@ func (c *conn) malformed(err error) bool {
 	c.s.o.Handler.Malformed(c, &c.request, err)
 	if c.answer.ended {
 		c.linger()
+	} else {
+		c.answer.abort()
 	}
 	return false
 }
@@ -213,11 +218,12 @@ func (c *conn) handOver(read []byte) {
 	c.s.o.HTTP2(Handover{Net: c.link.Net(), Read: read, Peer: c.peer, Limit: limit, Idle: func(idle bool) { c.s.idles(c, idle) }})
 }
 
-// How long a client is still heard after the last answer, so that no reset destroys it on its way:
-// altogether, and from one part of what it sends to the next.
+// How long is still read of a client after the last answer, so that no reset destroys it on its way:
+// many clients send their body to its end before they look. It ends earlier when nothing comes for a
+// while, or when the server shuts down.
 const (
-	lingerTime  = 5 * time.Second
-	lingerPause = time.Second
+	lingerTime = 30 * time.Second
+	lingerIdle = 2 * time.Second
 )
 
 // linger ends the sending side, and drops what comes until the client has ended too.
@@ -225,18 +231,34 @@ func (c *conn) linger() {
 	if c.link.CloseWrite() != nil {
 		return
 	}
-	for end := time.Now().Add(lingerTime); ; {
-		now := time.Now()
-		if !now.Before(end) {
-			return
-		}
+	began := time.Now()
+	c.link.ReadBy(began.Add(lingerIdle))
+	for now := began; now.Sub(began) < c.s.lingers(); now = time.Now() {
+		c.link.ReadWithin(lingerIdle, now)
 		c.link.Use(len(c.link.Buffered()))
-		c.link.ReadBy(now.Add(min(lingerPause, end.Sub(now))))
-		if err := c.link.Fill(c.s.o.MaxHead); err != nil {
+		if c.link.Fill(lingerRoom) != nil {
 			return
 		}
 	}
 }
 
-// timedOut tells whether a read ran out of time.
-func timedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+// lingers is how long a connection lingers at most.
+func (s *Server) lingers() time.Duration {
+	if s.closing.Load() {
+		return lingerIdle
+	}
+	return lingerTime
+}
+
+// lingerRoom bounds what is dropped at once.
+const lingerRoom = 64 << 10
+
+// reset ends the connection so that the client sees that its answer is not whole, however it is
+// framed: no end of the stream, and none of TLS's, comes before the reset.
+func (c *conn) reset() {
+	if tcp := socket.TCP(c.link.Net()); tcp != nil {
+		_ = tcp.SetLinger(0)
+		_ = tcp.Close()
+	}
+	c.drop()
+}

@@ -219,9 +219,11 @@ func (s *Server) idles(c *conn, idle bool) {
 	}
 }
 
-// moves notes that a connection is idle no more.
-func (s *Server) moves(c *conn) {
+// moves notes that a connection is idle no more; false when it was chosen to be closed.
+func (s *Server) moves(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	chosen := !c.listed
 	s.idle.remove(c)
+	return !chosen
 }

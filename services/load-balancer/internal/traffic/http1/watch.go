@@ -2,6 +2,7 @@ package http1
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
 )
@@ -12,8 +13,8 @@ type watch struct {
 	conn *conn
 
 	mu     sync.Mutex
-	serves bool // an exchange is under way
-	hung   bool // the client has ended its sending side
+	hung   atomic.Bool // the client has ended its sending side
+	serves bool        // an exchange is under way
 	gone   bool
 	who    proxy.Canceler
 	closed chan struct{} // closed when the client has gone; made when it is asked for
@@ -42,8 +43,17 @@ func (w *watch) end() {
 func (w *watch) hungUp() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.hung = true
+	w.hung.Store(true)
 	w.look()
+}
+
+// lookAgain is called when what was unread has changed.
+func (w *watch) lookAgain() {
+	if w.hung.Load() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.look()
+	}
 }
 
 // went ends what goes on for the client.
@@ -53,9 +63,10 @@ func (w *watch) went() {
 	w.leave()
 }
 
-// look finds out whether the client has gone.
+// look finds out whether the client has gone: it has ended its sending side, and nothing that it sent
+// waits to be read. While somebody reads, that one sees the end.
 func (w *watch) look() {
-	if w.serves && w.hung && !w.gone && w.conn.link.Ended() {
+	if w.serves && w.hung.Load() && !w.gone && w.conn.unread.nothing() && w.conn.link.Ended() {
 		w.leave()
 	}
 }

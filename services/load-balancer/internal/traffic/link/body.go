@@ -176,6 +176,9 @@ func (f *Framed) more(p []byte) (n int) {
 			return n
 		}
 		f.ended = f.chunks.Ended()
+		if err != nil || used == 0 {
+			return n
+		}
 	}
 	return n
 }

@@ -8,9 +8,10 @@ import (
 // The sizes of buffers: powers of two.
 const (
 	smallest     = 4 << 10
-	largest      = 64 << 10 // that is read into at once
+	atOnce       = 64 << 10 // that is read into at once
 	smallestBits = 12
-	classes      = 8 // up to 512 KiB
+	classes      = 8 // up to largest
+	largest      = smallest << (classes - 1)
 )
 
 // buffer is one piece of memory that is used again.
@@ -22,8 +23,11 @@ func classOf(n int) int {
 	return min(max(bits.Len(uint(max(n-1, 0)))-smallestBits, 0), classes-1) //nolint:gosec // G115: not negative
 }
 
-// get returns a buffer of at least n bytes, and of 512 KiB at most.
+// get returns a buffer of at least n bytes.
 func get(n int) *buffer {
+	if n > largest {
+		return &buffer{bytes: make([]byte, n)} // which nobody keeps
+	}
 	class := classOf(n)
 	if b, ok := pools[class].Get().(*buffer); ok {
 		return b
@@ -31,7 +35,11 @@ func get(n int) *buffer {
 	return &buffer{bytes: make([]byte, smallest<<class)}
 }
 
-func put(b *buffer) { pools[classOf(len(b.bytes))].Put(b) }
+func put(b *buffer) {
+	if len(b.bytes) <= largest {
+		pools[classOf(len(b.bytes))].Put(b)
+	}
+}
 
 // Output is a buffer for what is written: it takes memory when something is put in, and gives it
 // back when it is empty.

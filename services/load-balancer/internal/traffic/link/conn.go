@@ -109,7 +109,7 @@ func (c *Conn) Fill(most int) error {
 	case err != nil && c.from == c.to:
 		c.release()
 	case c.buffer != nil && c.to == len(c.buffer.bytes):
-		c.grain = min(2*c.grain, largest)
+		c.grain = min(2*c.grain, atOnce)
 	case n < c.grain/4:
 		c.grain = max(c.grain/2, smallest)
 	}
@@ -142,7 +142,7 @@ func (c *Conn) flush() {
 // number is not known.
 func (c *Conn) Expect(n int64) {
 	if n >= 0 {
-		c.grain = int(min(max(n, smallest), largest))
+		c.grain = int(min(max(n, smallest), atOnce))
 	}
 }
 
@@ -166,6 +166,9 @@ func (c *Conn) makeRoom(most int) error {
 
 // Read gives what is buffered, else what comes, which goes straight into p.
 func (c *Conn) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
 	if have := c.Buffered(); len(have) > 0 {
 		n := copy(p, have)
 		c.Use(n)
@@ -280,11 +283,9 @@ func (c *Conn) Release() {
 }
 
 // Ended tells whether the other side has ended its sending side, and everything that it sent before
-// was read from the system. It does not wait, and any goroutine may call it.
+// was read from the system, into the buffer at least. It does not wait, and any goroutine may call it.
+// What wraps a socket is not looked into: there it is always so.
 func (c *Conn) Ended() bool { return c.raw == nil || ended(c.raw) }
-
-// HeadWithin lets the rest of a head take d from the first call on; see ReadWithin, which ends it.
-func (c *Conn) HeadWithin(d time.Duration, now time.Time) { c.reads.exactly(d, now) }
 
 // Next returns the bytes that come next; they are there until Used is called.
 func (c *Conn) Next() ([]byte, error) {
@@ -332,13 +333,17 @@ func (c *Conn) Ask(p []byte) error {
 	rest := c.asking
 	c.asking = nil
 	switch {
-	case c.n > 0 || c.fault != nil:
+	case c.n > 0:
 		c.to += c.n
-		return c.fault
-	case err != nil:
+		return nil
+	case c.fault != nil:
+		err = c.fault
+	case err == nil && len(rest) == 0:
+		err = io.EOF
+	}
+	if err != nil {
+		c.release()
 		return err
-	case len(rest) == 0:
-		return io.EOF
 	}
 	if _, err := c.Write(rest); err != nil { // the system took a part only: wait until it takes all
 		return err

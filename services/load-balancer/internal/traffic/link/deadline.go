@@ -15,7 +15,6 @@ type deadline struct {
 	mu          sync.Mutex
 	at          time.Time
 	interrupted bool
-	exact       bool // it was set by exactly
 }
 
 // within moves the deadline when it lies before now+d, or far behind it.
@@ -23,22 +22,10 @@ func (d *deadline) within(most time.Duration, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	left := d.at.Sub(now)
-	if d.interrupted || !d.exact && left >= most && left <= most+most/slack {
+	if d.interrupted || left >= most && left <= most+most/slack {
 		return
 	}
-	d.exact = false
 	d.at = now.Add(most + most/slack)
-	_ = d.set(d.at)
-}
-
-// exactly sets the deadline once; more calls leave it where it is until within moves it.
-func (d *deadline) exactly(most time.Duration, now time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.exact || d.interrupted {
-		return
-	}
-	d.exact, d.at = true, now.Add(most)
 	_ = d.set(d.at)
 }
 
@@ -46,7 +33,7 @@ func (d *deadline) by(at time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.interrupted || !at.Equal(d.at) {
-		d.at, d.interrupted, d.exact = at, false, false
+		d.at, d.interrupted = at, false
 		_ = d.set(at)
 	}
 }

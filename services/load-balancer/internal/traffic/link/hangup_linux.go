@@ -13,8 +13,7 @@ import (
 // while nobody reads: one watch for all connections, which costs nothing while nothing happens.
 type Hangups struct {
 	epoll *os.File
-	fd    int
-	raw   syscall.RawConn
+	raw   syscall.RawConn // of epoll
 
 	mu      sync.Mutex
 	next    uint64
@@ -27,8 +26,8 @@ func NewHangups() (*Hangups, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch connections: %w", err)
 	}
-	_ = syscall.SetNonblock(fd, true)                                                              // so that the file below waits without a thread
-	h := &Hangups{epoll: os.NewFile(uintptr(fd), "hangups"), fd: fd, watched: map[uint64]func(){}} //nolint:gosec // G115: a descriptor
+	_ = syscall.SetNonblock(fd, true)                                                      // so that the file below waits without a thread
+	h := &Hangups{epoll: os.NewFile(uintptr(fd), "hangups"), watched: map[uint64]func(){}} //nolint:gosec // G115: a descriptor
 	if h.raw, err = h.epoll.SyscallConn(); err != nil {
 		_ = h.epoll.Close()
 		return nil, fmt.Errorf("watch connections: %w", err)
@@ -39,22 +38,28 @@ func NewHangups() (*Hangups, error) {
 // Run tells until Close.
 func (h *Hangups) Run() {
 	var events [64]syscall.EpollEvent
-	_ = h.raw.Read(func(uintptr) bool {
+	_ = h.raw.Read(func(fd uintptr) bool {
 		for {
-			n, err := syscall.EpollWait(h.fd, events[:], 0)
+			n, err := syscall.EpollWait(int(fd), events[:], 0)
 			if n <= 0 || err != nil {
 				return false
 			}
 			for _, e := range events[:n] {
-				h.mu.Lock()
-				left := h.watched[idOf(e)]
-				h.mu.Unlock()
-				if left != nil {
+				if left := h.take(idOf(e)); left != nil {
 					left()
 				}
 			}
 		}
 	})
+}
+
+// take gives who is told, and ends the watch: after a half close a reset may follow.
+func (h *Hangups) take(id uint64) func() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	left := h.watched[id]
+	delete(h.watched, id)
+	return left
 }
 
 // Close ends Run.
@@ -76,16 +81,23 @@ func (h *Hangups) watch(raw syscall.RawConn, left func()) uint64 {
 	id := h.next
 	h.watched[id] = left
 	h.mu.Unlock()
-	added := false
-	err := raw.Control(func(fd uintptr) {
-		e := syscall.EpollEvent{Events: syscall.EPOLLRDHUP | edge, Fd: int32(uint32(id)), Pad: int32(uint32(id >> 32))} //nolint:gosec // G115: the halves of a number
-		added = syscall.EpollCtl(h.fd, syscall.EPOLL_CTL_ADD, int(fd), &e) == nil
-	})
-	if err != nil || !added {
+	if !h.add(raw, id) {
 		h.Forget(id)
 		return 0
 	}
 	return id
+}
+
+// add has the system watch. Both descriptors are held meanwhile: after Close the number of the first
+// may be another's.
+func (h *Hangups) add(raw syscall.RawConn, id uint64) (added bool) {
+	e := syscall.EpollEvent{Events: syscall.EPOLLRDHUP | edge, Fd: int32(uint32(id)), Pad: int32(uint32(id >> 32))} //nolint:gosec // G115: the halves of a number
+	_ = h.raw.Control(func(epoll uintptr) {
+		_ = raw.Control(func(fd uintptr) {
+			added = syscall.EpollCtl(int(epoll), syscall.EPOLL_CTL_ADD, int(fd), &e) == nil
+		})
+	})
+	return added
 }
 
 // Forget ends a watch; the system ends its part when the connection is closed.

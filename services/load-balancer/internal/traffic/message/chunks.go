@@ -6,12 +6,15 @@ import "bytes"
 const (
 	maxChunkLine = 4 << 10 // a size with its extensions
 	maxTrailer   = 16 << 10
+	maxExcess    = 16 << 10 // of what is not data, beside 16 bytes a chunk and twice its data
+	maxDigits    = 16
 )
 
 // Chunks takes a chunked body apart. The zero value begins. It reads from memory alone: Next tells
 // what of the bytes at hand is data, and how much of them is done with.
 type Chunks struct {
 	left    uint64 // of the chunk that is read
+	excess  int64  // see maxExcess
 	state   chunkState
 	size    HeadEnd // of the line or lines that are read
 	Trailer Fields  // after the end
@@ -29,7 +32,8 @@ const (
 
 // Next returns the data that b begins with, at most most bytes of it, once what stands before it is
 // done with, and how many bytes of b are done with then, the data included. Without data and without
-// error either the body has ended (see Ended), or more bytes are needed than b has.
+// error either the body has ended (see Ended), or more bytes are needed than b has. What is faulty is
+// never done with, so an error comes again however often it is asked; what stands before it is.
 func (c *Chunks) Next(b []byte, most int) (data []byte, used int, err error) {
 	for {
 		switch c.state {
@@ -104,6 +108,13 @@ func (c *Chunks) readSize(b []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	// Lines that are much longer than their data would have a body go on for ever that is within every
+	// limit.
+	excess := max(c.excess+int64(end+1)-16-2*int64(min(size, maxExcess)), 0) //nolint:gosec // G115: bounded
+	if excess > maxExcess {
+		return 0, bad("chunk", "its extensions must not be much longer than the data")
+	}
+	c.excess = excess
 	c.left, c.state = size, inData
 	if size == 0 {
 		c.state, c.size = inTrailer, HeadEnd{}
@@ -116,13 +127,12 @@ func chunkSize(line []byte) (uint64, error) {
 	var size uint64
 	i := 0
 	for ; i < len(line) && hexDigit(line[i]) >= 0; i++ {
-		if size > 1<<58 {
+		if i == maxDigits || size > 1<<58 {
 			return 0, bad("chunk", "its size is too large")
 		}
 		size = size<<4 | uint64(hexDigit(line[i])) //nolint:gosec // G115: a digit
 	}
-	rest := bytes.TrimLeft(line[i:], " \t")
-	if i == 0 || len(rest) > 0 && rest[0] != ';' || len(rest) == 0 && i < len(line) || hasControl(rest) {
+	if rest := line[i:]; i == 0 || len(rest) > 0 && rest[0] != ';' || hasControl(rest) {
 		return 0, bad("chunk", "its size must be hexadecimal digits, and extensions must begin with a semicolon")
 	}
 	return size, nil
@@ -146,13 +156,13 @@ func (c *Chunks) readTrailer(b []byte) (int, error) {
 	switch {
 	case err != nil:
 		return 0, err
-	case end == 0 && len(b) > maxTrailer:
+	case end > maxTrailer, end == 0 && len(b) > maxTrailer:
 		return 0, bad("trailer", "it is too long")
 	case end == 0:
 		return 0, nil
-	}
-	if end > 2 {
+	case end > 2:
 		if c.Trailer, err = ParseTrailer(nil, b[:end]); err != nil {
+			c.size = HeadEnd{} // to be found again
 			return 0, err
 		}
 	}

@@ -2,10 +2,10 @@ package message
 
 import "strings"
 
-// parseFields reads the lines behind the first one; raw and text are the same bytes. Folded lines
-// are joined when lenient, else refused.
+// parseFields reads the lines behind the first one; raw and text are the same bytes. When lenient,
+// folded lines are joined, and lines may end with a line feed alone.
 func parseFields(into Fields, raw []byte, text string, lenient bool) (Fields, error) {
-	for at := 0; ; {
+	for at, lines := 0, 0; ; lines++ {
 		end := strings.IndexByte(text[at:], '\n')
 		if end < 0 {
 			return into, errIncomplete
@@ -14,22 +14,23 @@ func parseFields(into Fields, raw []byte, text string, lenient bool) (Fields, er
 		line := end
 		if line > at && text[line-1] == '\r' {
 			line--
+		} else if !lenient {
+			return into, bad("line end", "a line must end with CR LF")
 		}
 		if line == at {
 			return into, nil
 		}
-		if len(into) == MaxFields {
-			return into, bad("head", "it has too many fields")
+		if lines == MaxFields {
+			return into, bad("head", "it may have 256 fields at most")
 		}
 		if c := text[at]; c == ' ' || c == '\t' {
 			if !lenient || len(into) == 0 {
 				return into, bad("field line", "a line must not be folded")
 			}
-			last := &into[len(into)-1]
 			if hasControl(raw[at:line]) {
 				return into, bad("field value", "it must not have control characters")
 			}
-			last.Value += " " + strings.Trim(text[at:line], " \t")
+			into[len(into)-1].fold(strings.Trim(text[at:line], " \t"))
 			at = end + 1
 			continue
 		}
@@ -39,6 +40,17 @@ func parseFields(into Fields, raw []byte, text string, lenient bool) (Fields, er
 		}
 		into = append(into, f)
 		at = end + 1
+	}
+}
+
+// fold adds what a folded line goes on with.
+func (f *Field) fold(part string) {
+	switch {
+	case part == "":
+	case f.Value == "":
+		f.Value = part
+	default:
+		f.Value += " " + part
 	}
 }
 
@@ -69,11 +81,49 @@ func ParseTrailer(into Fields, raw []byte) (Fields, error) {
 		return into, err
 	}
 	for i := range into {
-		if !into[i].Known.trailing() || strings.HasPrefix(strings.ToLower(into[i].Name), "if-") {
+		if !into[i].Known.trailing() || !trailingName(strings.ToLower(into[i].Name)) {
 			into[i].Dropped = true
 		}
 	}
 	return into, nil
+}
+
+// trailingName is the same of the fields that nothing here acts upon.
+func trailingName(lower string) bool {
+	switch lower {
+	case "pragma", "range", "realm", "www-authenticate":
+		return false
+	}
+	return !strings.HasPrefix(lower, "if-")
+}
+
+// maxOptions bounds what Connection fields may name: each name is looked for among all fields.
+const maxOptions = 64
+
+// options are what the Connection fields of a head say.
+type options struct {
+	close, keep, upgrade bool
+	names                int
+}
+
+func (o *options) take(value string) error {
+	for item := range strings.SplitSeq(value, ",") {
+		item = strings.Trim(item, " \t")
+		switch {
+		case item == "":
+			continue
+		case foldedEqual(item, "close"):
+			o.close = true
+		case foldedEqual(item, "keep-alive"):
+			o.keep = true
+		case foldedEqual(item, "upgrade"):
+			o.upgrade = true
+		}
+		if o.names++; o.names > maxOptions {
+			return bad("Connection", "it may name 64 options at most")
+		}
+	}
+	return nil
 }
 
 // framing is what the fields say of a body.

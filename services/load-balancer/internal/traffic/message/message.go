@@ -105,6 +105,9 @@ func (fs Fields) DropHopByHop() {
 func (fs Fields) dropNamed(list string) {
 	for name := range strings.SplitSeq(list, ",") {
 		name = strings.Trim(name, " \t")
+		if name == "" {
+			continue
+		}
 		for i := range fs {
 			if strings.EqualFold(fs[i].Name, name) && !fs[i].Known.framing() {
 				fs[i].Dropped = true
@@ -113,10 +116,9 @@ func (fs Fields) dropNamed(list string) {
 	}
 }
 
-// lists tells whether a comma-separated value has the word, in lower case; parameters do not count.
+// lists tells whether a comma-separated value has the word, in lower case.
 func lists(value, lower string) bool {
 	for item := range strings.SplitSeq(value, ",") {
-		item, _, _ = strings.Cut(item, ";")
 		if foldedEqual(strings.Trim(item, " \t"), lower) {
 			return true
 		}

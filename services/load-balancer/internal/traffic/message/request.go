@@ -1,8 +1,12 @@
 package message
 
-import "strings"
+import (
+	"net/netip"
+	"strings"
+)
 
-// ParseRequest reads a whole head, its empty line included, into r. The bytes are copied once.
+// ParseRequest reads a whole head, its empty line included, into r, which is new or was Reset. The
+// bytes are copied once.
 func (r *Request) ParseRequest(raw []byte) error {
 	text := string(raw)
 	end := strings.IndexByte(text, '\n')
@@ -60,7 +64,7 @@ func (r *Request) parseVersion(text string) error {
 // interpret takes from the fields what the exchange goes by.
 func (r *Request) interpret() error {
 	body := framing{length: -1}
-	hosts, upgrade, keep := 0, false, false
+	hosts, said := 0, options{}
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		switch f.Known {
@@ -72,9 +76,9 @@ func (r *Request) interpret() error {
 				return err
 			}
 		case Connection:
-			r.Close = r.Close || lists(f.Value, "close")
-			keep = keep || lists(f.Value, "keep-alive")
-			upgrade = upgrade || lists(f.Value, "upgrade")
+			if err := said.take(f.Value); err != nil {
+				return err
+			}
 		case Upgrade:
 			if r.Upgrade == "" {
 				r.Upgrade = offered(f.Value)
@@ -94,13 +98,11 @@ func (r *Request) interpret() error {
 	if !validHost(r.Host) {
 		return bad("Host", "it must be a name or an address, with or without a port")
 	}
-	if r.Version == HTTP10 {
-		r.Close = r.Close || !keep
-	}
+	r.Close = said.close || r.Version == HTTP10 && !said.keep
 	if err := r.frame(body); err != nil {
 		return err
 	}
-	if !upgrade || r.Length != 0 || r.Version != HTTP11 {
+	if !said.upgrade || r.Length != 0 || r.Version != HTTP11 {
 		r.Upgrade = "" // and who sends a body first could not change protocols in time
 	}
 	r.Expect = r.Expect && r.Length != 0
@@ -194,28 +196,14 @@ func (r *Request) absolute(target string) (string, error) {
 
 // validHost tells whether this may be a host with or without a port; "" is one that says nothing.
 func validHost(host string) bool {
-	bracket := false
+	if host != "" && host[0] == '[' {
+		return validLiteral(host)
+	}
 	port := -1
 	for i := range len(host) {
 		switch c := host[i]; {
-		case c == '[':
-			if i != 0 {
-				return false
-			}
-			bracket = true
-		case c == ']':
-			if !bracket {
-				return false
-			}
-			bracket = false
-			if i+1 < len(host) && host[i+1] != ':' {
-				return false
-			}
 		case c == ':':
-			if bracket {
-				continue
-			}
-			if port >= 0 {
+			if port >= 0 || i == 0 {
 				return false
 			}
 			port = i + 1
@@ -224,10 +212,31 @@ func validHost(host string) bool {
 				return false
 			}
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '.', c == '_', c == '~':
-		case bracket && c == '%', c == '!', c == '$', c == '&', c == '\'', c == '(', c == ')', c == '*', c == '+', c == ';', c == '=':
+		case c == '!', c == '$', c == '&', c == '\'', c == '(', c == ')', c == '*', c == '+', c == ';', c == '=':
 		default:
 			return false
 		}
 	}
-	return !bracket
+	return true
+}
+
+// validLiteral is the same of an IPv6 address in brackets. A zone means something on one machine alone.
+func validLiteral(host string) bool {
+	end := strings.IndexByte(host, ']')
+	if end < 0 {
+		return false
+	}
+	if ip, err := netip.ParseAddr(host[1:end]); err != nil || !ip.Is6() || ip.Zone() != "" {
+		return false
+	}
+	port := host[end+1:]
+	if port == "" {
+		return true
+	}
+	for i := range len(port) {
+		if c := port[i]; i == 0 && c != ':' || i > 0 && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
 }

@@ -5,7 +5,7 @@ import "strings"
 // maxKeepIdle bounds what a Keep-Alive field may say, in seconds.
 const maxKeepIdle = 3600
 
-// ParseResponse reads a whole head, its empty line included, into r. What servers are known to do
+// ParseResponse reads a whole head, its empty line included, into r, which is new or was Reset. What servers are known to do
 // in answers is borne: lines that end with a line feed alone, folded lines, a Content-Length twice
 // when both are the same or beside chunks. toHead: it answers a HEAD.
 func (r *Response) ParseResponse(raw []byte, toHead bool) error {
@@ -52,7 +52,7 @@ func (r *Response) parseLine(raw []byte, line string) error {
 
 func (r *Response) interpret(toHead bool) error {
 	body := framing{length: -1}
-	keep := false
+	said := options{}
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		switch f.Known {
@@ -61,16 +61,19 @@ func (r *Response) interpret(toHead bool) error {
 				return err
 			}
 		case Connection:
-			r.Close = r.Close || lists(f.Value, "close")
-			keep = keep || lists(f.Value, "keep-alive")
+			if err := said.take(f.Value); err != nil {
+				return err
+			}
 		case KeepAlive:
 			r.KeepIdle = keepIdle(f.Value)
 		case Upgrade:
 			r.Upgrade = f.Value
 		}
 	}
-	r.Close = r.Close || r.Version == HTTP10 && !keep
+	r.Close = said.close || r.Version == HTTP10 && !said.keep
 	switch {
+	case body.codings > 1:
+		return bad("Transfer-Encoding", "it must be there once") // twice is chunks within chunks
 	case r.Status < 200 || r.Status == 204 || r.Status == 304 || toHead:
 		r.Length = 0
 	case body.chunked:

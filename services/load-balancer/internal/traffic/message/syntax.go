@@ -39,7 +39,7 @@ type HeadEnd struct {
 func (h *HeadEnd) Lenient() { h.lenient = true }
 
 // Find returns where the head ends, behind its empty line; 0 as long as it does not. The error is
-// that of a line that does not end as it must.
+// that of a line that does not end as it must; who asks again gets it again.
 func (h *HeadEnd) Find(b []byte) (int, error) {
 	for {
 		i := bytes.IndexByte(b[h.next:], '\n')
@@ -48,13 +48,14 @@ func (h *HeadEnd) Find(b []byte) (int, error) {
 			return 0, nil
 		}
 		end := h.next + i
-		h.next = end + 1
 		length := end - h.line
 		if length > 0 && b[end-1] == '\r' {
 			length--
 		} else if !h.lenient {
+			h.next = end
 			return 0, bad("line end", "a line must end with CR LF")
 		}
+		h.next = end + 1
 		if length == 0 {
 			return h.next, nil
 		}
