@@ -96,6 +96,15 @@ func (f *Framed) broken(err error) error {
 	return io.ErrUnexpectedEOF
 }
 
+// Take gives what has come of the body, without waiting where something has: no bytes and no error
+// when that was no more than what stands between two parts.
+func (f *Framed) Take(p []byte) (int, error) {
+	if f.ended || f.kind != byChunks || len(p) == 0 || len(f.conn.Buffered()) == 0 {
+		return f.Read(p)
+	}
+	return f.takeChunks(p)
+}
+
 func (f *Framed) readChunks(p []byte) (int, error) {
 	for {
 		// A large chunk goes straight to where it shall be.
@@ -104,26 +113,34 @@ func (f *Framed) readChunks(p []byte) (int, error) {
 			f.chunks.Took(n)
 			return n, f.broken(err)
 		}
-		data, used, err := f.chunks.Next(f.conn.Buffered(), len(p))
-		n := copy(p, data)
-		f.conn.Use(used)
-		switch {
-		case err != nil:
+		if n, err := f.takeChunks(p); n > 0 || err != nil {
 			return n, err
-		case f.chunks.Ended():
-			f.ended = true
-			return n, io.EOF
-		case n > 0:
-			n += f.more(p[n:])
-			if f.ended {
-				return n, io.EOF
-			}
-			return n, nil
 		}
 		if err := f.broken(f.conn.Fill(maxFraming)); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// takeChunks takes apart what is buffered.
+func (f *Framed) takeChunks(p []byte) (int, error) {
+	data, used, err := f.chunks.Next(f.conn.Buffered(), len(p))
+	n := copy(p, data)
+	f.conn.Use(used)
+	switch {
+	case err != nil:
+		return n, err
+	case f.chunks.Ended():
+		f.ended = true
+		return n, io.EOF
+	case n == 0:
+		return 0, nil
+	}
+	n += f.more(p[n:])
+	if f.ended {
+		return n, io.EOF
+	}
+	return n, nil
 }
 
 // more reads what is buffered besides, without waiting, so that the end of a body is seen together

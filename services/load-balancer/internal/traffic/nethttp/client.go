@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 
@@ -31,8 +33,8 @@ type client struct {
 	cancel  context.CancelFunc
 	part    []byte
 
-	mu   sync.Mutex
-	stop func() bool // ends the watch of who is to be told
+	mu  sync.Mutex
+	who proxy.Canceler // is told when the client goes
 }
 
 var _ proxy.CallClient = (*client)(nil)
@@ -40,6 +42,7 @@ var _ proxy.CallClient = (*client)(nil)
 func newClient(ctx context.Context, w http.ResponseWriter, remote string, body io.Reader) *client {
 	c := &client{w: w, control: http.NewResponseController(w), body: body}
 	c.ctx, c.cancel = context.WithCancel(ctx)
+	context.AfterFunc(c.ctx, c.left)
 	if both, err := netip.ParseAddrPort(remote); err == nil {
 		ip := both.Addr().Unmap().WithZone("")
 		c.peer = proxy.Peer{IP: ip, Address: ip.String(), Port: both.Port()}
@@ -75,12 +78,18 @@ func (c *client) Cancel() { c.cancel() }
 func (c *client) Watch(who proxy.Canceler) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stop != nil {
-		c.stop()
-		c.stop = nil
+	c.who = who
+	if who != nil && c.HasGone() {
+		who.Cancel()
 	}
-	if who != nil {
-		c.stop = context.AfterFunc(c.ctx, who.Cancel)
+}
+
+// left tells who is to be told, and nobody who is not any more.
+func (c *client) left() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.who != nil {
+		c.who.Cancel()
 	}
 }
 
@@ -90,31 +99,46 @@ func (c *client) Gone() <-chan struct{} { return c.ctx.Done() }
 // HasGone tells whether it has.
 func (c *client) HasGone() bool { return c.ctx.Err() != nil }
 
-// Inform passes an informational answer on.
+// Inform passes an informational answer on. What stands in the header besides is for the answer.
 func (c *client) Inform(h *message.Response) error {
 	header := c.w.Header()
-	copyFields(header, h.Fields)
+	kept := header.Clone()
+	clear(header)
+	setFields(header, h.Fields)
 	c.w.WriteHeader(h.Status)
 	clear(header)
+	maps.Copy(header, kept)
 	return nil
 }
 
-// Begin writes the head.
+// Begin writes the head. Its fields go before those that the server has set already.
 func (c *client) Begin(h *proxy.Head) error {
 	header := c.w.Header()
-	copyFields(header, h.Fields)
-	copyFields(header, h.Add)
+	setFields(header, h.Fields, h.Add)
 	if header.Get("Content-Type") == "" {
 		header["Content-Type"] = nil // the server must not guess
+	}
+	if h.Length >= 0 && !h.Bodiless {
+		header.Set("Content-Length", strconv.FormatInt(h.Length, 10))
 	}
 	c.w.WriteHeader(h.Status)
 	return nil
 }
 
-func copyFields(header http.Header, fields message.Fields) {
-	for i := range fields {
-		if !fields[i].Dropped {
-			header.Add(fields[i].Name, fields[i].Value)
+// setFields puts fields into a header, in place of those that have their names.
+func setFields(header http.Header, lists ...message.Fields) {
+	for _, fields := range lists {
+		for i := range fields {
+			if !fields[i].Dropped {
+				header.Del(fields[i].Name)
+			}
+		}
+	}
+	for _, fields := range lists {
+		for i := range fields {
+			if !fields[i].Dropped {
+				header.Add(fields[i].Name, fields[i].Value)
+			}
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"strings"
+
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
@@ -40,20 +42,42 @@ func (p *Proxy) Call(c CallClient, o Order) (outcome Outcome) {
 	if !ok {
 		return Outcome{Refusal: fault.New(fault.Unavailable, "the application's route was removed at this moment").After(connectionsRetry)}
 	}
+	if !o.writable() {
+		return Outcome{Refusal: fault.New(fault.Invalid, "the request cannot be sent: its method, path, query, host or media type has a character that must not stand there")}
+	}
 	p.active.add(c)
 	defer p.active.remove(c)
-	r := o.request()
-	x := p.begin(c, r)
-	x.call = true
+	x := p.begin(c, o.request())
+	x.call, x.outcome = true, &outcome
 	x.match = routing.Match[*dispatch.Application]{Target: app, Prefix: o.Target.Prefix, Path: o.Target.Path}
-	outcome.Cut = true
 	defer x.end()
 	x.run()
-	outcome = Outcome{Refusal: x.refusal, Trace: x.ids(), Cut: x.refusal == nil && x.fault != nil}
-	if x.pod != nil {
-		outcome.Pod = x.pod.Name
-	}
 	return outcome
+}
+
+// report says how an order ended.
+func (x *exchange) report() {
+	if x.outcome == nil {
+		return
+	}
+	*x.outcome = Outcome{Refusal: x.refusal, Trace: x.ids(), Cut: x.refusal == nil && x.fault != nil}
+	if x.pod != nil {
+		x.outcome.Pod = x.pod.Name
+	}
+}
+
+// writable tells whether the head can be written. A client's was parsed; this one comes from settings
+// and documents, and a line break in it would be a line of its own.
+func (o Order) writable() bool {
+	target := o.Target.Prefix + o.Target.Path
+	return strings.HasPrefix(target, "/") && !hasBlank(target) && !hasBlank(o.Target.Query) && !hasBlank(o.Target.Host) &&
+		message.Writable(o.Method, "") && message.Writable("Content-Type", o.ContentType) && message.Writable("Traceparent", o.Traceparent)
+}
+
+// hasBlank tells whether there is what must not stand in a target: blanks, control characters, or the
+// beginning of a fragment.
+func hasBlank(s string) bool {
+	return strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '#' })
 }
 
 // request is the order as a client of the data port would have sent it.

@@ -48,6 +48,10 @@ func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 			return known, reasonInvalid
 		}
 	}
+	if caught, ok := errors.AsType[*FaultError](err); ok {
+		x.p.caught(caught.Fault, caught.Stack)
+		err = errFault
+	}
 	if blocked, ok := errors.AsType[*dispatch.BlockedError](err); ok {
 		return fault.New(fault.StartBlocked, "%s cannot start: %s: %s", x.visit.App.ID, blocked.Blocked.Reason, blocked.Blocked.Message).
 			After(x.retryAfter()), reasonBlocked
@@ -61,6 +65,7 @@ func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 	}
 	switch {
 	case errors.Is(err, errFault):
+		x.ours = true
 		return fault.New(fault.Internal, ""), ""
 	case errors.Is(err, routing.ErrNoRoute):
 		return fault.New(fault.NotFound, "no application has this host and path; a CustomAutoscaler gives it an apiPrefix"), reasonNoRoute
@@ -105,6 +110,7 @@ func isLocal(err error) bool {
 	_, ok := errors.AsType[*LocalError](err)
 	return ok
 }
+
 func orElse(s, other string) string {
 	if s == "" {
 		return other

@@ -23,6 +23,7 @@ type exchange struct {
 	c     Client
 	r     *message.Request
 	began time.Time
+	ended time.Time
 	peer  Peer
 
 	// Of the trace. ctx and span are nil when none is recorded; parent is what the client sent.
@@ -51,6 +52,7 @@ type exchange struct {
 	refused   fault.Code     // what was answered in place of a pod's answer
 	tap       *genai.Tap     // that the answer's body passes; nil when it tells nothing
 	call      bool           // it is made for someone: a refusal is handed back, not written
+	outcome   *Outcome       // of the call
 	refusal   *fault.Error   // that was
 	answered  message.Fields // of the answer that was sent, for the log
 	record    accesslog.Record
@@ -164,27 +166,40 @@ func (x *exchange) send() (err error) {
 	return err
 }
 
-// finish ends the exchange on every side, and says what became of it.
+// finish ends the exchange on every side, and says what became of it. Each step is done whatever
+// becomes of those before it: what is counted must be counted off again.
 func (x *exchange) finish() {
+	defer x.report()
+	defer x.endTrace()
+	defer x.tell()
+	defer x.ungather()
+	defer x.endVisit()
+	if x.answer != nil {
+		defer x.answer.Close()
+	}
 	x.c.Watch(nil)
 	x.c.Interrupt()
-	if x.answer != nil {
-		x.answer.Close()
+}
+
+// endVisit gives the pod back, and counts the request.
+func (x *exchange) endVisit() {
+	x.ended = x.p.o.Now()
+	if x.visit.App == nil {
+		return
 	}
-	now := x.p.o.Now()
-	if x.visit.App != nil {
-		x.visit.End(dispatch.Outcome{Status: x.status, Broken: x.broken, Ours: x.ours}, now)
-		x.p.o.Metrics.ended(x.visit.App.ID, x.status, now.Sub(x.began))
-		if x.visit.Waited > 0 {
-			x.p.o.Metrics.waited.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Observe(x.visit.Waited.Seconds())
-		}
+	x.visit.End(dispatch.Outcome{Status: x.status, Broken: x.broken, Ours: x.ours}, x.ended)
+	x.p.o.Metrics.ended(x.visit.App.ID, x.status, x.ended.Sub(x.began))
+	if x.visit.Waited > 0 {
+		x.p.o.Metrics.waited.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Observe(x.visit.Waited.Seconds())
 	}
-	x.fillRecord(now)
+}
+
+// tell gives the logs what became of the exchange.
+func (x *exchange) tell() {
+	x.fillRecord(x.ended)
 	x.p.o.AccessLog.Add(&x.record)
 	x.untap()
-	x.logLine(now)
-	x.endTrace()
-	x.ungather()
+	x.logLine(x.ended)
 }
 
 // logLine writes one line: at info when something was unusual (it waited, it failed), else at debug.

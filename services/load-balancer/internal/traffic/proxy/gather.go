@@ -60,7 +60,7 @@ func (x *exchange) gather() error {
 		n, err := x.c.Read(b.bytes[len(b.bytes):cap(b.bytes)])
 		b.bytes = b.bytes[:len(b.bytes)+n]
 		if isTimeout(err) && x.pausesInParts() {
-			return nil // a client that speaks and listens by turns: the pod shall hear it now
+			return x.took(n, nil) // a client that speaks and listens by turns: the pod shall hear it now
 		}
 		if fault := x.took(n, err); fault != nil {
 			return fault

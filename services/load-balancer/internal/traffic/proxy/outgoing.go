@@ -28,6 +28,9 @@ func (x *exchange) prepare() {
 	case x.body.complete && len(x.c.Trailer()) == 0:
 		x.out.Whole, x.out.Length = x.body.bytes, int64(len(x.body.bytes))
 	default:
+		if r.Length < 0 {
+			x.add = announced(x.add, r.Fields)
+		}
 		x.out.Begun, x.out.Streams, x.out.Client = x.body.bytes, true, rest{x.c, x}
 	}
 }

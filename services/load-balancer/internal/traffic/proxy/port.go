@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"time"
@@ -66,7 +67,8 @@ type Body interface {
 // Watcher sees when a client goes.
 type Watcher interface {
 	// Watch names who is told when the client has gone, in place of the one before; nil is nobody. One
-	// that is named after the client has gone is told at once.
+	// that is named after the client has gone is told at once. When it returns the one before is told
+	// no more: what it cancelled may be another exchange's by then.
 	Watch(c Canceler)
 	// Gone is closed when the client has gone.
 	Gone() <-chan struct{}
@@ -91,8 +93,9 @@ type Head struct {
 }
 
 // Sender sends a request to a pod and returns when the head of the answer is there. The errors are
-// *UnsentError, *LocalError, *BodyError, ErrGone, ErrHeadTimeout and ErrBroken. Nobody reads the
-// client's body any more when an error is returned.
+// *UnsentError, *LocalError, *BodyError, *FaultError, *message.Error (the head cannot be written),
+// ErrGone, ErrHeadTimeout and ErrBroken. Nobody reads the client's body any more when an error is
+// returned.
 type Sender interface {
 	Send(to Destination, r *Outgoing) (Answer, error)
 }
@@ -143,7 +146,9 @@ type Answer interface {
 	// Await returns when there are some, and io.EOF when the body has ended. It holds no memory while it
 	// waits.
 	Await() error
-	// Read gives the body as it comes, and io.EOF at its end; ErrSilent when the pod pauses too long.
+	// Read gives the body as it comes, which may be nothing, and io.EOF at its end; ErrSilent when the
+	// pod pauses too long, *BodyError or *FaultError when what ended the exchange was on the client's
+	// side, or here.
 	io.Reader
 	// Trailer is what follows the body, after its end.
 	Trailer() message.Fields
@@ -198,3 +203,11 @@ func (e *BodyError) Error() string { return "read the request's body: " + e.Err.
 
 // Unwrap gives the cause.
 func (e *BodyError) Unwrap() error { return e.Err }
+
+// FaultError is a fault of this program that was caught beside the goroutine that serves the exchange.
+type FaultError struct {
+	Fault any
+	Stack []byte
+}
+
+func (e *FaultError) Error() string { return fmt.Sprintf("a fault in the load balancer: %v", e.Fault) }

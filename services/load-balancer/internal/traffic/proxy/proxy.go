@@ -36,7 +36,6 @@ type Limits struct {
 	URI        int           // bytes of the request's target
 	StreamIdle time.Duration // longest pause of a tunnel
 	Gathered   int64         // bytes of bodies that are read before a pod is asked for, all together
-	Tries      int           // pods that one request is tried on
 }
 
 // Options are what a proxy is made of.
@@ -68,9 +67,6 @@ func New(o Options) *Proxy {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Limits.Tries == 0 {
-		o.Limits.Tries = 8
-	}
 	return &Proxy{o: o, active: active{open: map[closer]struct{}{}}}
 }
 
@@ -98,21 +94,42 @@ func (p *Proxy) begin(c Client, r *message.Request) *exchange {
 	return x
 }
 
-// end ends the exchange, however it came to that: a fault of ours ends one exchange and no more.
+// end ends the exchange, however it came to that: a fault of ours ends one exchange and no more. What
+// may still be held somewhere after a fault is not used again.
 func (x *exchange) end() {
+	fine := true
 	if fault := recover(); fault != nil {
-		x.p.o.Metrics.panics.Inc()
-		x.p.o.Log.Error("a fault in the load balancer ended an exchange", "fault", fault, "stack", string(debug.Stack()))
-		x.fault = errFault
+		fine = false
+		x.ours, x.fault = true, errFault
+		x.p.caught(fault, debug.Stack())
+		x.refuseAfterFault()
 	}
-	defer x.recycle()
 	defer func() {
 		if fault := recover(); fault != nil {
-			x.p.o.Metrics.panics.Inc()
-			x.p.o.Log.Error("a fault in the load balancer at the end of an exchange", "fault", fault, "stack", string(debug.Stack()))
+			x.p.caught(fault, debug.Stack())
+		} else if fine {
+			x.recycle()
 		}
 	}()
 	x.finish()
+}
+
+// refuseAfterFault answers a client that got no answer yet, if that can be done.
+func (x *exchange) refuseAfterFault() {
+	defer func() {
+		if fault := recover(); fault != nil {
+			x.p.caught(fault, debug.Stack())
+		}
+	}()
+	if x.status == 0 {
+		x.refuse(errFault)
+	}
+}
+
+// caught counts a fault of ours, and has its stack in the log.
+func (p *Proxy) caught(fault any, stack []byte) {
+	p.o.Metrics.panics.Inc()
+	p.o.Log.Error("a fault in the load balancer ended an exchange", "fault", fault, "stack", string(stack))
 }
 
 // recycle makes ready for the next request what this one needed memory for.

@@ -35,10 +35,13 @@ func (x *exchange) relay() {
 func (x *exchange) beginAnswer(from *message.Response) error {
 	from.Fields.DropHopByHop()
 	bodiless := x.r.Method == http.MethodHead || from.Status == http.StatusNoContent || from.Status == http.StatusNotModified
-	if !bodiless {
+	if !bodiless || from.Status == http.StatusNoContent { // which has no length, whatever the pod says
 		from.Fields.Drop(message.ContentLength)
 	}
 	x.answerAdd = x.answerAdd[:0]
+	if from.Chunked {
+		x.answerAdd = announced(x.answerAdd, from.Fields)
+	}
 	if x.visit.Waited > 0 {
 		value := "wait;dur=" + strconv.FormatFloat(milliseconds(x.visit.Waited), 'f', 1, 64)
 		x.answerAdd = append(x.answerAdd, message.Field{Name: "Server-Timing", Value: value})
@@ -110,9 +113,18 @@ func (x *exchange) note(part []byte) {
 	x.visit.Touch(now)
 }
 
-// brokeOff notes that the pod ended its answer before its end.
+// brokeOff notes that the answer has ended before its end, which is the pod's fault unless the client
+// has gone, or its body failed, or we have.
 func (x *exchange) brokeOff(err error) error {
 	_ = x.c.Flush() // what came is the client's
+	if fault, ok := errors.AsType[*FaultError](err); ok {
+		x.ours = true
+		x.p.caught(fault.Fault, fault.Stack)
+		return errFault
+	}
+	if isBodyError(err) {
+		return err
+	}
 	if !x.c.HasGone() {
 		x.broken = true
 		kind := "broke-off"
@@ -122,4 +134,15 @@ func (x *exchange) brokeOff(err error) error {
 		x.p.o.Metrics.failures.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment, kind).Inc()
 	}
 	return fmt.Errorf("read from the pod: %w", err)
+}
+
+// announced adds the fields that say which trailers follow a body in chunks: they concern one
+// connection only, as chunks do, and go on as the trailers do.
+func announced(add []message.Field, fields message.Fields) []message.Field {
+	for i := range fields {
+		if fields[i].Known == message.Trailer {
+			add = append(add, message.Field{Name: fields[i].Name, Value: fields[i].Value})
+		}
+	}
+	return add
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,7 @@ type tunnel struct {
 	idle        time.Duration
 	now         func() time.Time
 	touch       func(time.Time)
+	caught      func(fault any, stack []byte)
 }
 
 // tunnel tells the client that the protocol changes, and joins the two connections.
@@ -28,7 +30,7 @@ func (x *exchange) tunnel() {
 	head.Fields.Drop(message.ContentLength)
 	x.status, x.answered = head.Status, head.Fields
 	x.c.Watch(nil) // who ends one side of a tunnel may go on listening
-	x.shown = Head{Status: head.Status, Reason: head.Reason, Fields: head.Fields, Bodiless: true, Upgrade: head.Upgrade}
+	x.shown = Head{Status: head.Status, Reason: head.Reason, Fields: head.Fields, Bodiless: true, Upgrade: orElse(head.Upgrade, x.out.Upgrade)}
 	if err := x.c.Begin(&x.shown); err != nil {
 		x.fault = err
 		return
@@ -38,33 +40,50 @@ func (x *exchange) tunnel() {
 		x.fault = err
 		return
 	}
-	t := &tunnel{client: client, pod: x.answer.Tunnel(), idle: x.p.o.Limits.StreamIdle, now: x.p.o.Now, touch: x.visit.Touch}
+	t := &tunnel{client: client, pod: x.answer.Tunnel(), idle: x.p.o.Limits.StreamIdle, now: x.p.o.Now, touch: x.visit.Touch, caught: x.p.caught}
 	x.p.active.add(t)
 	defer x.p.active.remove(t)
 	x.body.taken, x.sent, x.fault = t.run()
 }
 
-// run copies both ways and returns how many bytes came from the client and went to it.
+// way is how one direction of a tunnel ended.
+type way struct {
+	bytes int64
+	err   error
+}
+
+// run copies both ways and returns how many bytes came from the client and went to it. When it
+// returns nothing of the tunnel goes on.
 func (t *tunnel) run() (up, down int64, err error) {
 	t.last.Store(t.now().UnixNano())
-	ended := make(chan error, 1)
+	ended := make(chan way, 1)
 	go func() {
 		defer func() {
 			if fault := recover(); fault != nil {
+				t.caught(fault, debug.Stack())
 				t.Cancel()
-				ended <- errFault
+				ended <- way{err: errFault}
 			}
 		}()
-		var err error
-		up, err = t.copy(t.pod, t.client)
-		ended <- err
+		n, err := t.copy(t.pod, t.client)
+		ended <- way{n, err}
+	}()
+	fine := false
+	defer func() {
+		if !fine { // a fault goes on up
+			t.Cancel()
+		}
+		other := <-ended
+		up, err = other.bytes, errors.Join(other.err, err)
 	}()
 	down, err = t.copy(t.client, t.pod)
-	return up, down, errors.Join(<-ended, err)
+	fine = true
+	return 0, down, err
 }
 
 func (t *tunnel) copy(to, from Stream) (int64, error) {
 	var total int64
+	from.Idle(t.idle, 0, t.now())
 	for {
 		part, err := from.Next()
 		if len(part) > 0 {

@@ -18,6 +18,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -68,8 +69,8 @@ func (o Options) withDefaults() Options {
 type Client struct {
 	options Options
 	pools   sync.Map // address to *pool
+	closed  atomic.Bool
 	mu      sync.Mutex
-	closed  bool
 	sweeper *time.Timer
 }
 
@@ -86,21 +87,25 @@ func (c *Client) Send(to proxy.Destination, r *proxy.Outgoing) (proxy.Answer, er
 		if err != nil {
 			return nil, err
 		}
-		err = cn.exchange(r)
-		if err == nil {
+		if err = cn.tryExchange(r); err == nil {
 			return cn, nil
 		}
-		cn.abandon()
 		if r.Client.HasGone() {
 			return nil, proxy.ErrGone
 		}
 		_, unsent := errors.AsType[*proxy.UnsentError](err)
 		// An idle connection that was dead says nothing of the pod: a new one tells.
-		if cn.used && (unsent || r.Resend && !r.Streams && !cn.heard && errors.Is(err, io.EOF)) {
+		if cn.used && (unsent || r.Resend && !r.Streams && !cn.heard && hasEnded(err)) {
 			continue
 		}
 		return nil, err
 	}
+}
+
+// hasEnded tells whether the connection ended, in order or not, rather than that the pod was slow or
+// spoke nonsense.
+func hasEnded(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // connect takes an idle connection, or makes a new one.

@@ -31,6 +31,7 @@ type conn struct {
 	request *proxy.Outgoing
 	sending *sending // the body is sent beside the reading of the answer
 	heard   bool     // something came from the pod
+	dry     bool     // what is buffered is not enough to be read
 	body    link.Framed
 }
 
@@ -44,13 +45,26 @@ func (cn *conn) Cancel() { cn.close() }
 
 func (cn *conn) close() { cn.closing.Do(func() { _ = cn.link.Close() }) }
 
+// tryExchange gives the connection up when the exchange fails, also by a fault of ours.
+func (cn *conn) tryExchange(r *proxy.Outgoing) (err error) {
+	fine := false
+	defer func() {
+		if !fine {
+			cn.abandon()
+		}
+	}()
+	err = cn.exchange(r)
+	fine = err == nil
+	return err
+}
+
 // exchange sends the request and reads the head of the answer.
 func (cn *conn) exchange(r *proxy.Outgoing) error {
-	cn.request, cn.sending, cn.heard = r, nil, false
+	cn.request, cn.sending, cn.heard, cn.dry = r, nil, false, false
 	r.Client.Watch(cn)
 	sent, err := cn.send(r)
 	if err != nil && sent == 0 {
-		return &proxy.UnsentError{Err: err}
+		return unsent(err)
 	}
 	if err == nil || cn.mayHaveAnswered(err) {
 		if err = cn.receive(); err == nil {
@@ -61,6 +75,17 @@ func (cn *conn) exchange(r *proxy.Outgoing) error {
 		return fault
 	}
 	return failure(err)
+}
+
+// unsent says of an error before the first byte what it means.
+func unsent(err error) error {
+	if _, malformed := errors.AsType[*message.Error](err); malformed {
+		return err
+	}
+	if isLocal(err) {
+		return &proxy.LocalError{Err: err}
+	}
+	return &proxy.UnsentError{Err: err}
 }
 
 // mayHaveAnswered: a pod that stops reading may still answer.
@@ -144,22 +169,43 @@ func (cn *conn) await(fill func() error) error {
 func (cn *conn) Head() *message.Response { return cn.request.Answer }
 
 // Buffered is how many bytes of the body have come that were not read yet.
-func (cn *conn) Buffered() int { return cn.body.Buffered() }
+func (cn *conn) Buffered() int {
+	if cn.dry {
+		return 0
+	}
+	return cn.body.Buffered()
+}
 
 // Ended tells whether the body was read to its end.
 func (cn *conn) Ended() bool { return cn.body.Ended() }
 
 // Await waits for more of the body.
-func (cn *conn) Await() error { return cn.silent(cn.await(cn.body.Await)) }
-
-// Read gives what has come of the body.
-func (cn *conn) Read(p []byte) (int, error) {
-	n, err := cn.body.Read(p)
-	return n, cn.silent(err)
+func (cn *conn) Await() error {
+	cn.dry = false
+	return cn.meaning(cn.await(cn.body.Await))
 }
 
-// silent says of a deadline what it means.
-func (cn *conn) silent(err error) error {
+// Read gives what has come of the body; nothing when that was only a part of a chunk's size, so that
+// nobody waits for the rest of it with something else to do.
+func (cn *conn) Read(p []byte) (int, error) {
+	if cn.Buffered() == 0 && !cn.body.Ended() {
+		if err := cn.Await(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := cn.body.Take(p)
+	cn.dry = n == 0 && err == nil && len(p) > 0
+	return n, cn.meaning(err)
+}
+
+// meaning says of an error within the answer what it means.
+func (cn *conn) meaning(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	if fault := cn.bodyFault(); fault != nil { // it closed the connection
+		return fault
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("%w: %v", proxy.ErrSilent, cn.request.Silence)
 	}

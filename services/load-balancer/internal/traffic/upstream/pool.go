@@ -47,6 +47,10 @@ func (p *pool) pop() *conn {
 // putIdle keeps a connection for the next request.
 func (c *Client) putIdle(cn *conn) {
 	cn.used, cn.idleSince = true, time.Now()
+	if c.closed.Load() {
+		cn.close()
+		return
+	}
 	for {
 		found, ok := c.pools.Load(cn.address)
 		if !ok {
@@ -78,13 +82,17 @@ func (p *pool) put(cn *conn, most int) bool {
 func (c *Client) sweepLater() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.sweeper == nil && !c.closed {
+	if c.sweeper == nil && !c.closed.Load() {
 		c.sweeper = time.AfterFunc(c.options.KeepAlive, c.sweep)
 	}
 }
 
-// sweep closes what was idle too long, and forgets addresses without connections.
+// sweep closes what was idle too long, and forgets addresses without connections. The timer is
+// forgotten first: who keeps a connection meanwhile sets another.
 func (c *Client) sweep() {
+	c.mu.Lock()
+	c.sweeper = nil
+	c.mu.Unlock()
 	now, left := time.Now(), false
 	c.pools.Range(func(address, found any) bool {
 		p := found.(*pool) //nolint:forcetypeassert // the map holds nothing else
@@ -95,11 +103,8 @@ func (c *Client) sweep() {
 		}
 		return true
 	})
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sweeper = nil
-	if left && !c.closed {
-		c.sweeper = time.AfterFunc(c.options.KeepAlive, c.sweep)
+	if left {
+		c.sweepLater()
 	}
 }
 
@@ -124,7 +129,7 @@ func (p *pool) sweep(now time.Time) bool {
 // Close closes every idle connection. Nothing may be in flight any more.
 func (c *Client) Close() {
 	c.mu.Lock()
-	c.closed = true
+	c.closed.Store(true)
 	if c.sweeper != nil {
 		c.sweeper.Stop()
 	}

@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"bytes"
+
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
 )
@@ -51,3 +53,28 @@ func appendHead(b []byte, r *proxy.Outgoing) []byte {
 // hasMeaning: with these methods a body is expected, so that its absence is said (RFC 9110, section
 // 8.6).
 func hasMeaning(method string) bool { return method == "POST" || method == "PUT" || method == "PATCH" }
+
+// errLines: what was parsed has no line breaks in it, so this is an engine's fault.
+var errLines = &message.Error{Part: "head", Allowed: "its values must not have line breaks"}
+
+// breaksLines tells whether a head has other lines than it should: a line break in a value would let
+// a client write lines of its own. Whoever made the head has looked at it; that no request is smuggled
+// past this proxy shall not depend on that.
+func breaksLines(head []byte, r *proxy.Outgoing) bool {
+	lines := 3 + len(r.Add) // the request line, Host and the empty one
+	for i := range r.Head.Fields {
+		if !r.Head.Fields[i].Dropped {
+			lines++
+		}
+	}
+	if r.Length != 0 || hasMeaning(r.Head.Method) {
+		lines++
+	}
+	if r.Expect {
+		lines++
+	}
+	if r.Upgrade != "" {
+		lines += 2
+	}
+	return bytes.Count(head, []byte{'\n'}) != lines || bytes.Count(head, []byte{'\r'}) != lines || bytes.IndexByte(head, 0) >= 0
+}

@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"io"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,11 +30,15 @@ type sending struct {
 	refused  chan struct{} // closed when the answer came first: the body is not read
 	answered sync.Once
 	done     chan struct{}
-	fault    atomic.Pointer[proxy.BodyError] // of the client's side
+	fault    atomic.Pointer[sendFault] // of the client's side, or our own
 	failed   atomic.Bool
 	waits    atomic.Bool  // for the client: the pod can do nothing
 	took     atomic.Int64 // UnixNano of when that wait ended, or the pod took a part
 }
+
+// sendFault is why a body could not be sent that is not the pod's doing: a *proxy.BodyError or a
+// *proxy.FaultError.
+type sendFault struct{ err error }
 
 // send writes the head and a body that is in memory, and waits for what comes back; or it begins to
 // send a longer body. It returns how many bytes left.
@@ -44,7 +49,12 @@ func (cn *conn) send(r *proxy.Outgoing) (sent int64, err error) {
 	before := cn.link.Written()
 	var out link.Output
 	out.Grow(headSize(r) + len(r.Whole))
-	out.Bytes = append(appendHead(out.Bytes, r), r.Whole...)
+	out.Bytes = appendHead(out.Bytes, r)
+	if breaksLines(out.Bytes, r) {
+		out.Empty()
+		return 0, errLines
+	}
+	out.Bytes = append(out.Bytes, r.Whole...)
 	if !r.Streams {
 		err = cn.link.Ask(out.Bytes)
 		out.Empty()
@@ -74,7 +84,7 @@ func (cn *conn) sendBody(s *sending) {
 	defer close(s.done)
 	defer func() {
 		if fault := recover(); fault != nil { // one exchange ends, not the process
-			s.fault.Store(&proxy.BodyError{Err: errFault})
+			s.fault.Store(&sendFault{&proxy.FaultError{Fault: fault, Stack: debug.Stack()}})
 			s.failed.Store(true)
 			cn.close()
 		}
@@ -88,13 +98,11 @@ func (cn *conn) sendBody(s *sending) {
 		return
 	}
 	s.failed.Store(true)
-	if fault, ok := errors.AsType[*proxy.BodyError](err); ok {
-		s.fault.Store(fault)
+	if _, ok := errors.AsType[*proxy.BodyError](err); ok {
+		s.fault.Store(&sendFault{err})
 		cn.close()
 	}
 }
-
-var errFault = errors.New("a fault in the load balancer")
 
 // mayBegin waits until a client that asked may be told to send its body.
 func (cn *conn) mayBegin(s *sending) bool {
@@ -163,7 +171,9 @@ func (cn *conn) sendPart(s *sending, out *link.Output, part []byte, chunked bool
 	cn.link.WriteWithin(cn.request.Silence, time.Now())
 	_, err := cn.link.Write(part)
 	out.Bytes = out.Bytes[:0]
-	s.took.Store(time.Now().UnixNano())
+	if err == nil {
+		s.took.Store(time.Now().UnixNano())
+	}
 	return err
 }
 
@@ -216,7 +226,7 @@ func (cn *conn) bodyFault() error {
 		return nil
 	}
 	if fault := cn.sending.fault.Load(); fault != nil {
-		return fault
+		return fault.err
 	}
 	return nil
 }
