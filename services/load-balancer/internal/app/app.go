@@ -20,6 +20,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/tuning"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/connections"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/http2"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/nethttp"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
@@ -45,6 +46,7 @@ type App struct {
 	prober     *upstream.Prober
 	waker      *proxy.Waker
 	upstream   *upstream.Client
+	http2      *http2.Sender // to pods that speak it
 	metrics    *proxy.Metrics
 	proxy      *proxy.Proxy
 	data       *dataPort
@@ -88,9 +90,9 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	if a.logs, err = openLogs(s, logged, startedAt, tel.Log, tel.Registry); err != nil {
 		return nil, err
 	}
-	a.upstream = upstream.New(upstream.Options{})
+	a.upstream, a.http2 = upstream.New(upstream.Options{}), http2.NewSender(http2.SenderOptions{})
 	options := proxy.Options{
-		Matcher: a.dispatcher, Sender: a.upstream, TrustedProxies: trusted, TrustTraces: s.TrustTraces,
+		Matcher: a.dispatcher, Sender: senders{a.upstream, a.http2}, HTTPSPort: s.Entry.httpsPort(), TrustedProxies: trusted, TrustTraces: s.TrustTraces,
 		AccessLog: a.logs, LogRequest: logged.requestFields, LogResponse: logged.answerFields,
 		Limits: proxy.Limits{
 			Body: int64(s.MaxBodyMiB) << 20, URI: s.MaxURIBytes, StreamIdle: s.StreamIdleTimeout,
@@ -145,6 +147,9 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 // DataAddr is where clients come.
 func (a *App) DataAddr() net.Addr { return a.data.Addr() }
 
+// TLSAddr is where clients come over TLS; nil is nowhere.
+func (a *App) TLSAddr() net.Addr { return a.data.TLSAddr() }
+
 // AdminAddr is where the API is.
 func (a *App) AdminAddr() net.Addr { return a.admin.Addr() }
 
@@ -187,6 +192,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.waker.Close()
 	a.prober.Close()
 	a.upstream.Close()
+	a.http2.Close()
 	a.logs.close(farewell)
 	endAdmin()
 	fault = errors.Join(fault, <-adminEnd)

@@ -17,6 +17,7 @@ import (
 type balancer struct {
 	url   string // of the data port
 	admin string
+	tls   string // address of the data port over TLS; "" is none
 	stop  context.CancelFunc
 	ended chan error
 }
@@ -56,6 +57,9 @@ func run(t *testing.T, s app.Settings) *balancer {
 	ctx, stop := context.WithCancel(context.Background())
 	b := &balancer{
 		url: "http://" + a.DataAddr().String(), admin: "http://" + a.AdminAddr().String(), stop: stop, ended: make(chan error, 1),
+	}
+	if address := a.TLSAddr(); address != nil {
+		b.tls = address.String()
 	}
 	go func() { b.ended <- a.Run(ctx) }()
 	t.Cleanup(func() {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/certificates"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/http1"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/http2"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/link"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/listener"
 )
@@ -21,6 +22,7 @@ const clientTimeout = 60 * time.Second
 // dataPort is where clients come: in clear, and over TLS where there are certificates.
 type dataPort struct {
 	server       *http1.Server
+	http2        *http2.Server
 	hangups      *link.Hangups
 	listeners    []net.Listener // the first one is in clear
 	certificates *certificates.Store
@@ -30,17 +32,23 @@ type dataPort struct {
 // openDataPort takes the ports at once, so that one that is in use fails before anything starts.
 func openDataPort(ctx context.Context, a *App) (d *dataPort, err error) {
 	d = &dataPort{}
-	defer func() {
+	defer func(opened *dataPort) {
 		if err != nil {
-			d.close()
+			opened.close()
 		}
-	}()
+	}(d)
 	if d.hangups, err = link.NewHangups(); err != nil {
 		return nil, err
 	}
+	d.http2 = http2.New(http2.Options{
+		Handler: a.proxy, Log: a.log, WriteIdle: a.settings.StreamIdleTimeout, IdleTimeout: a.settings.IdleTimeout,
+	})
 	d.server = http1.New(http1.Options{
 		Handler: a.proxy, Gate: a.gate, Hangups: d.hangups, Log: a.log, WriteIdle: a.settings.StreamIdleTimeout,
 		IdleTimeout: a.settings.IdleTimeout,
+		HTTP2: func(h http1.Handover) {
+			d.http2.ServeConn(&http2.Connection{Net: h.Net, Read: h.Read, Peer: h.Peer, Limit: h.Limit, Idle: h.Idle})
+		},
 	})
 	o := listener.Options{Address: a.settings.DataListen, UserTimeout: clientTimeout}
 	if a.settings.Entry.ProxyProtocol != listener.Off {
@@ -75,6 +83,14 @@ func (d *dataPort) listen(ctx context.Context, o listener.Options) error {
 // Addr is where clients come in clear.
 func (d *dataPort) Addr() net.Addr { return d.listeners[0].Addr() }
 
+// TLSAddr is where clients come over TLS; nil is nowhere.
+func (d *dataPort) TLSAddr() net.Addr {
+	if len(d.listeners) < 2 {
+		return nil
+	}
+	return d.listeners[1].Addr()
+}
+
 // Draining tells whether the port is about to end.
 func (d *dataPort) Draining() bool { return d.draining.Load() }
 
@@ -101,6 +117,7 @@ func (d *dataPort) serve(ctx context.Context) error {
 func (d *dataPort) drain(ctx context.Context, lameDuck time.Duration, ended <-chan error) error {
 	d.draining.Store(true)
 	d.server.BeginDrain()
+	d.http2.BeginDrain()
 	timer := time.NewTimer(lameDuck)
 	defer timer.Stop()
 	var fault error
@@ -111,7 +128,14 @@ func (d *dataPort) drain(ctx context.Context, lameDuck time.Duration, ended <-ch
 	case fault = <-ended:
 		d.stopTaking()
 	}
-	if cut := d.server.Shutdown(ctx); cut > 0 {
+	going := make(chan struct{})
+	go func() { // beside the other one, which knows its connections too, and counts them
+		defer close(going)
+		d.http2.Shutdown(ctx)
+	}()
+	cut := d.server.Shutdown(ctx)
+	<-going
+	if cut > 0 {
 		fault = errors.Join(fault, fmt.Errorf("drain %s: %d requests were still in flight at the deadline", d.Addr(), cut))
 	}
 	d.hangups.Close()
@@ -129,5 +153,8 @@ func (d *dataPort) close() {
 	d.stopTaking()
 	if d.hangups != nil {
 		d.hangups.Close()
+	}
+	if d.http2 != nil {
+		d.http2.Shutdown(context.Background()) // which has no connection yet
 	}
 }

@@ -51,6 +51,14 @@ func (s EntrySettings) validate() error {
 	return errors.Join(faults...)
 }
 
+// httpsPort is the port that who comes in clear is sent to; 0 sends nobody.
+func (s EntrySettings) httpsPort() int {
+	if !s.HTTPSRedirect {
+		return 0
+	}
+	return s.redirectPort()
+}
+
 // redirectPort is the port that a redirect names.
 func (s EntrySettings) redirectPort() int {
 	if s.HTTPSRedirectPort != 0 {

@@ -56,10 +56,9 @@ func (c *conn) serve() {
 			c.drop()
 		}
 	}()
-	if !c.handshake() {
+	if !c.settle() || !c.handshake() {
 		return
 	}
-	c.peer = peerOf(c.link.Net())
 	if c.s.o.Hangups != nil {
 		c.hangup = c.s.o.Hangups.Watch(c.link, c.client.hungUp)
 	}
@@ -203,9 +202,15 @@ func (c *conn) http2() bool {
 	read := bytes.Clone(c.link.Buffered())
 	c.link.Use(len(read))
 	c.link.ReadBy(time.Time{})
-	c.taken = true
-	c.s.o.HTTP2(c.link.Net(), read)
+	c.handOver(read)
 	return false
+}
+
+// handOver lets HTTP/2 have the connection.
+func (c *conn) handOver(read []byte) {
+	c.taken = true
+	limit, _ := c.Crowded()
+	c.s.o.HTTP2(Handover{Net: c.link.Net(), Read: read, Peer: c.peer, Limit: limit, Idle: func(idle bool) { c.s.idles(c, idle) }})
 }
 
 // The bounds of what is still read of a client after the last answer, so that no reset destroys it

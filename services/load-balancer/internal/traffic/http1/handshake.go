@@ -5,6 +5,20 @@ import (
 	"time"
 )
 
+// settle takes away what precedes HTTP on a connection in clear, such as a PROXY header; false when
+// the connection ends. Until then its client is not known.
+func (c *conn) settle() bool {
+	if early, ok := c.link.Net().(interface{ Settle() ([]byte, error) }); ok {
+		read, err := early.Settle()
+		if err != nil {
+			return false
+		}
+		c.link.Unwrap(read)
+	}
+	c.peer = peerOf(c.link.Net())
+	return true
+}
+
 // handshake ends TLS's, which would else be part of the first read; false when the connection ends,
 // or is HTTP/2's.
 func (c *conn) handshake() bool {
@@ -17,9 +31,9 @@ func (c *conn) handshake() bool {
 		return false
 	}
 	_ = encrypted.SetDeadline(time.Time{})
+	c.peer = peerOf(encrypted)
 	if encrypted.ConnectionState().NegotiatedProtocol == "h2" && c.s.o.HTTP2 != nil {
-		c.taken = true
-		c.s.o.HTTP2(encrypted, nil)
+		c.handOver(nil)
 		return false
 	}
 	return true

@@ -50,9 +50,19 @@ type Options struct {
 	IdleTimeout time.Duration // of a kept connection; 620 s, longer than what clouds' balancers keep theirs
 	WriteIdle   time.Duration // how long a client may take none of its answer; 5 min
 	MaxHead     int           // bytes of a request's head; 64 KiB
-	// HTTP2 serves a connection that begins with HTTP/2's preface, which is among the bytes that were
-	// read already; nil refuses it.
-	HTTP2 func(c net.Conn, read []byte)
+	HTTP2       HTTP2         // nil refuses it
+}
+
+// HTTP2 serves a connection that speaks HTTP/2 to its end, and closes it.
+type HTTP2 func(h Handover)
+
+// Handover is a connection that goes on in HTTP/2.
+type Handover struct {
+	Net   net.Conn
+	Read  []byte // of it already, HTTP/2's preface included
+	Peer  proxy.Peer
+	Limit int             // of open connections, when this one is beyond it; else 0
+	Idle  func(idle bool) // to be told when nothing goes on, and when something does again
 }
 
 func (o Options) withDefaults() Options {
@@ -198,6 +208,15 @@ func (s *Server) rests(c *conn) bool {
 	}
 	s.idle.append(c)
 	return true
+}
+
+// idles notes of a connection that was handed over whether it is idle.
+func (s *Server) idles(c *conn, idle bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.idle.remove(c); idle {
+		s.idle.append(c)
+	}
 }
 
 // moves notes that a connection is idle no more.

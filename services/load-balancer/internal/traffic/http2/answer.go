@@ -20,9 +20,9 @@ func (st *stream) Inform(h *message.Response) error {
 	}
 	into := st.w.Header()
 	header(into, h.Fields, nil)
-	st.write(func() error { st.w.WriteHeader(h.Status); return nil }) //nolint:errcheck // WriteHeader says nothing; the answer will
+	err := st.write(func() error { st.w.WriteHeader(h.Status); return nil })
 	clear(into)
-	return nil
+	return err
 }
 
 // Begin puts the head of the answer into the buffer.
@@ -39,7 +39,7 @@ func (st *stream) Begin(h *proxy.Head) error {
 	if !h.Bodiless && h.Length >= 0 {
 		into["Content-Length"] = []string{strconv.FormatInt(h.Length, 10)}
 	}
-	if st.s.draining.Load() {
+	if st.s.draining.Load() || st.conn.Limit > 0 {
 		into["Connection"] = []string{"close"} // GOAWAY, in net/http's words
 	}
 	st.w.WriteHeader(h.Status)

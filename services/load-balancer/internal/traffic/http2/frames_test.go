@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	h2 "golang.org/x/net/http2"
@@ -145,7 +148,7 @@ func TestServer_AHeadArrivesAsItWasSent(t *testing.T) {
 		t.Fatal(got)
 	}
 	r := <-heads
-	if r.Method != "GET" || r.Target != "/a%2Fb//..;c?x=%20&y" || r.Path != "/a%2Fb//..;c" || r.Query != "x=%20&y" || r.Host != "a.example" ||
+	if r.Method != http.MethodGet || r.Target != "/a%2Fb//..;c?x=%20&y" || r.Path != "/a%2Fb//..;c" || r.Query != "x=%20&y" || r.Host != "a.example" ||
 		r.Version != message.HTTP2 || r.Length != 0 || !r.Trailers || r.Close || r.Upgrade != "" {
 		t.Errorf("%+v", r)
 	}
@@ -347,7 +350,9 @@ func TestServer_AnInterruptEndsAReadAndTheAnswerGoesOut(t *testing.T) {
 				read <- err
 			}()
 		}
-		<-read
+		if err := <-read; err == nil {
+			t.Error("a third read succeeds")
+		}
 		reply(c, 413, "no")
 	})
 	p := f.client(t)
@@ -396,6 +401,29 @@ func TestServer_AClientThatResetsHasGone(t *testing.T) {
 	<-begun
 	p.try(p.WriteRSTStream(1, h2.ErrCodeCancel))
 	<-seen
+}
+
+// What net/http takes and hands on passes the parser of HTTP/1.1: no part of it becomes another part.
+func FuzzReadRequest(f *testing.F) {
+	f.Add("GET", "/a?b", "a.example", "X-A", "1", int64(0))
+	f.Add("POST", "/ HTTP/1.1\r\nX: y", "a\r\nb", "Content-Length", "5", int64(5))
+	f.Add("OPTIONS", "*", "", "Host", "b", int64(-1))
+	f.Fuzz(func(t *testing.T, method, target, host, name, value string, length int64) {
+		if target == "" {
+			return // net/http refuses it
+		}
+		var r message.Request
+		err := readRequest(&r, &http.Request{Method: method, RequestURI: target, Host: host, Header: http.Header{name: {value}}, ContentLength: length})
+		if err != nil {
+			return
+		}
+		if r.Method != method || r.Target != target || r.Host != strings.Trim(host, " \t") || r.Version != message.HTTP2 || r.Length != max(length, -1) || r.Upgrade != "" || r.Expect || len(r.Fields) > 2 {
+			t.Fatalf("%q %q %q %q %q %d: %+v", method, target, host, name, value, length, r)
+		}
+		if len(r.Fields) == 2 && (r.Fields[1].Name != name || r.Fields[1].Value != strings.Trim(value, " \t")) {
+			t.Fatalf("%q: %q became %+v", name, value, r.Fields[1])
+		}
+	})
 }
 
 func TestServer_BoundsStreams(t *testing.T) {
@@ -454,12 +482,12 @@ func TestServer_AFloodOfContinuationsIsCutOff(t *testing.T) {
 	p := f.client(t)
 	p.try(p.WriteHeaders(h2.HeadersFrameParam{StreamID: 1, BlockFragment: p.block(":method", "GET", ":scheme", "http", ":path", "/"), EndStream: true}))
 	part := p.block("x-long", strings.Repeat("a", 4000))
-	cut := make(chan error, 1)
+	cut := make(chan struct{})
 	go func() {
+		defer close(cut)
 		for {
 			frame, err := p.ReadFrame()
 			if _, goAway := frame.(*h2.GoAwayFrame); goAway || err != nil {
-				cut <- err
 				return
 			}
 		}
@@ -545,48 +573,93 @@ func TestServer_WhatWasReadAlreadyComesFirst(t *testing.T) {
 	next[*h2.SettingsFrame](p)
 }
 
-func TestServer_AClientThatTakesNothingIsCutOff(t *testing.T) {
-	done := make(chan error, 1)
-	f := newFront(t, func(o *Options) {
-		o.WriteIdle = 50 * time.Millisecond
-		o.Handler = handler(func(c proxy.Client, _ *message.Request) {
-			_ = c.Begin(&proxy.Head{Status: 200, Length: -1})
-			for {
-				if err := c.Commit(len(c.Space())); err != nil {
-					done <- err
-					return
-				}
-			}
-		})
+func TestServer_AConnectionBeyondTheLimitIsAnsweredAndSentAway(t *testing.T) {
+	f := serve(t, func(c proxy.Client, _ *message.Request) {
+		if limit, crowded := c.Crowded(); limit != 7 || !crowded {
+			t.Errorf("%d, %v", limit, crowded)
+		}
+		reply(c, 503, "")
 	})
-	p := f.client(t) // its window is 64 KiB, and it never widens it
+	f.mu.Lock()
+	f.limit = 7
+	f.mu.Unlock()
+	p := f.client(t)
 	p.request(1, true, "GET", "/")
-	if err := <-done; err == nil {
-		t.Error("no fault")
-	}
-	if got := next[*h2.RSTStreamFrame](p); got.StreamID != 1 {
+	if got := next[*h2.GoAwayFrame](p); got.ErrCode != h2.ErrCodeNo || got.LastStreamID != 1 {
 		t.Errorf("%v", got)
+	}
+	if got := p.status(); got != "503" {
+		t.Error(got)
 	}
 }
 
-func TestServer_AStreamThatIsQuietIsNotCutOff(t *testing.T) {
-	quiet := make(chan struct{})
-	f := newFront(t, func(o *Options) {
-		o.WriteIdle = time.Millisecond
-		o.Handler = handler(func(c proxy.Client, _ *message.Request) {
-			_ = c.Begin(&proxy.Head{Status: 200, Length: -1})
-			_ = c.Flush()
-			<-quiet
-			_ = c.Commit(copy(c.Space(), "at last"))
-			_ = c.End(nil)
-		})
-	})
-	p := f.client(t)
+func TestServer_SaysWhenAConnectionIsIdle(t *testing.T) {
+	states := make(chan bool, 10)
+	f := serve(t, func(c proxy.Client, _ *message.Request) { reply(c, 204, "") })
+	ours, theirs := net.Pipe()
+	go f.server.ServeConn(&Connection{Net: ours, Idle: func(idle bool) { states <- idle }})
+	p := newPeer(t, theirs)
+	p.must(io.WriteString(theirs, h2.ClientPreface))
+	p.try(p.WriteSettings())
+	for idle := false; !idle; {
+		idle = <-states
+	}
 	p.request(1, true, "GET", "/")
 	p.status()
-	<-time.After(20 * time.Millisecond) // many times the limit
-	close(quiet)
-	if data := next[*h2.DataFrame](p); string(data.Data()) != "at last" {
-		t.Errorf("%q", data.Data())
+	if active, idle := <-states, <-states; active || !idle {
+		t.Errorf("with a stream idle is %v, after it %v", active, idle)
 	}
+}
+
+// inVirtualTime serves one client over a pipe.
+func inVirtualTime(t *testing.T, o Options, h handler, client func(t *testing.T, p *peer)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		o.Handler, o.Log = h, slog.New(slog.DiscardHandler)
+		s := New(o)
+		ours, theirs := net.Pipe()
+		go s.ServeConn(&Connection{Net: ours})
+		p := newPeer(t, theirs)
+		p.must(io.WriteString(theirs, h2.ClientPreface))
+		p.try(p.WriteSettings())
+		client(t, p)
+		_ = theirs.Close()
+		s.Shutdown(context.Background())
+	})
+}
+
+func TestServer_AClientThatTakesNothingIsCutOff(t *testing.T) {
+	began := make(chan time.Time, 1)
+	inVirtualTime(t, Options{WriteIdle: time.Minute}, func(c proxy.Client, _ *message.Request) {
+		began <- time.Now()
+		_ = c.Begin(&proxy.Head{Status: 200, Length: -1})
+		for c.Commit(len(c.Space())) == nil {
+		}
+	}, func(t *testing.T, p *peer) {
+		t.Helper()
+		p.request(1, true, "GET", "/") // its window is 64 KiB, and it never widens it
+		if got := next[*h2.RSTStreamFrame](p); got.StreamID != 1 {
+			t.Errorf("%v", got)
+		}
+		if took := time.Since(<-began); took < time.Minute || took > 2*time.Minute {
+			t.Errorf("after %v", took)
+		}
+	})
+}
+
+func TestServer_AStreamThatIsQuietIsNotCutOff(t *testing.T) {
+	inVirtualTime(t, Options{WriteIdle: time.Second}, func(c proxy.Client, _ *message.Request) {
+		_ = c.Begin(&proxy.Head{Status: 200, Length: -1})
+		_ = c.Flush()
+		time.Sleep(time.Minute)
+		_ = c.Commit(copy(c.Space(), "at last"))
+		_ = c.End(nil)
+	}, func(t *testing.T, p *peer) {
+		t.Helper()
+		p.request(1, true, "GET", "/")
+		p.status()
+		if data := next[*h2.DataFrame](p); string(data.Data()) != "at last" {
+			t.Errorf("%q", data.Data())
+		}
+	})
 }

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -16,6 +16,8 @@ import (
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 )
 
 // service is a gRPC server that answers in every form.
@@ -29,7 +31,7 @@ func (s *service) UnaryCall(ctx context.Context, r *testgrpc.SimpleRequest) (*te
 	_ = grpc.SetHeader(ctx, metadata.Pairs("x-seen", strings.Join(in.Get("x-asked"), ","), "data-bin", "\x00\xff"))
 	_ = grpc.SetTrailer(ctx, metadata.Pairs("x-after", "the body", "x-from", strings.Join(in.Get("x-forwarded-for"), ",")))
 	if r.ResponseStatus != nil {
-		return nil, status.Error(codes.Code(r.ResponseStatus.Code), r.ResponseStatus.Message) //nolint:gosec // of a test
+		return nil, status.Error(codes.Code(r.ResponseStatus.Code), r.ResponseStatus.Message)
 	}
 	return &testgrpc.SimpleResponse{Payload: r.Payload}, nil
 }
@@ -44,7 +46,7 @@ func (s *service) StreamingInputCall(in testgrpc.TestService_StreamingInputCallS
 		if err != nil {
 			return err
 		}
-		size += int32(len(r.Payload.Body)) //nolint:gosec // of a test
+		size += int32(len(r.Payload.Body))
 	}
 }
 
@@ -115,7 +117,7 @@ func TestGRPC_UnaryWithMetadataBothWays(t *testing.T) {
 			t.Errorf("%d: %v, %v", size, head, trailer)
 		}
 	}
-	if r := f.records[0]; r.Status != 200 || r.Version != "2" || r.Method != "POST" || r.Path != "/grpc.testing.TestService/UnaryCall" {
+	if r := f.records[0]; r.Status != 200 || r.Version != "2" || r.Method != http.MethodPost || r.Path != "/grpc.testing.TestService/UnaryCall" {
 		t.Errorf("%+v", r)
 	}
 }
@@ -226,12 +228,9 @@ func TestGRPC_WakesAnApplication(t *testing.T) {
 		answers <- err
 	}()
 	request := <-f.woken
-	for request.Waiting() < 3 {
-		select {
-		case err := <-answers:
-			t.Fatalf("answered while asleep: %v", err)
-		case <-time.After(time.Millisecond):
-		}
+	testwait.Until(t, "all three wait", func() bool { return request.Waiting() == 3 })
+	if len(answers) > 0 {
+		t.Fatalf("answered while asleep: %v", <-answers)
 	}
 	pod, _, _ := grpcPod(t)
 	f.route(pod)

@@ -174,6 +174,7 @@ func (a *asker) leave() {
 type blocking struct {
 	first string
 	a     *asker
+	waits chan struct{} // closed when it is waited for; nil: nobody asks
 }
 
 func (b *blocking) Read(p []byte) (int, error) {
@@ -181,6 +182,9 @@ func (b *blocking) Read(p []byte) (int, error) {
 		n := copy(p, b.first)
 		b.first = b.first[n:]
 		return n, nil
+	}
+	if b.waits != nil {
+		close(b.waits)
 	}
 	<-b.a.broken
 	return 0, errors.New("interrupted")

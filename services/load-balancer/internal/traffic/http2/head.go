@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -25,7 +26,11 @@ func readRequest(into *message.Request, r *http.Request) error {
 	if len(r.Trailer) > 0 { // net/http took the field out
 		b = message.AppendField(b, "Trailer", strings.Join(sortedNames(r.Trailer), ", "))
 	}
-	b = appendFields(b, r.Header, "Host")
+	b, whole := appendFields(b, r.Header, "Host")
+	if !whole || strings.IndexByte(r.Method, '\n') >= 0 || strings.IndexByte(r.RequestURI, '\n') >= 0 || strings.IndexByte(r.Host, '\n') >= 0 {
+		into.Version = message.HTTP2 // net/http lets none of that through: what is written must be read as it was
+		return &message.Error{Part: "head", Allowed: "it must not have line ends"}
+	}
 	err := into.ParseRequest(append(b, "\r\n"...))
 	into.Version = message.HTTP2
 	into.Close, into.Upgrade, into.Expect = false, "", false
@@ -43,7 +48,10 @@ func readRequest(into *message.Request, r *http.Request) error {
 // readResponse makes a head of an answer.
 func readResponse(into *message.Response, status int, length int64, h http.Header, toHead bool) error {
 	b := message.AppendStatusLine(make([]byte, 0, 1024), message.HTTP11, status, "")
-	b = appendFields(b, h, "Connection")
+	b, whole := appendFields(b, h, "Connection")
+	if !whole {
+		return errUnwritable
+	}
 	into.Reset()
 	err := into.ParseResponse(append(b, "\r\n"...), toHead)
 	into.Version, into.Close, into.Chunked, into.Upgrade = message.HTTP2, false, false, ""
@@ -58,21 +66,30 @@ func readTrailer(h http.Header) (message.Fields, error) {
 	if len(h) == 0 {
 		return nil, nil
 	}
-	b := appendFields(make([]byte, 0, 256), h, "")
+	b, whole := appendFields(make([]byte, 0, 256), h, "")
+	if !whole {
+		return nil, errUnwritable
+	}
 	return message.ParseTrailer(nil, append(b, "\r\n"...))
 }
 
-// appendFields writes fields in the order of their names, for a map has none.
-func appendFields(b []byte, h http.Header, without string) []byte {
+var errUnwritable = errors.New("a field has a control character")
+
+// appendFields writes fields in the order of their names, for a map has none; false when one cannot
+// be written.
+func appendFields(b []byte, h http.Header, without string) ([]byte, bool) {
 	for _, name := range sortedNames(h) {
 		if name == without {
 			continue
 		}
 		for _, value := range h[name] {
+			if !message.Writable(name, value) {
+				return b, false
+			}
 			b = message.AppendField(b, name, value)
 		}
 	}
-	return b
+	return b, true
 }
 
 func sortedNames(h http.Header) []string {

@@ -48,7 +48,7 @@ func (s *Sender) Send(to proxy.Destination, r *proxy.Outgoing) (proxy.Answer, er
 func (a *answer) exchange(cc *http.ClientConn) error {
 	a.r.Client.Watch(a)
 	a.clock.begin()
-	res, err := cc.RoundTrip(a.request())
+	res, err := cc.RoundTrip(a.request()) //nolint:bodyclose // Close does
 	a.informs.end()
 	a.clock.pause()
 	switch {

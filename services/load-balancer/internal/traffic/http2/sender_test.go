@@ -14,6 +14,7 @@ import (
 
 	h2 "golang.org/x/net/http2"
 
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
 )
@@ -32,20 +33,67 @@ func rawPod(t *testing.T, serve func(p *peer)) string {
 			if err != nil {
 				return
 			}
-			go func() {
-				preface := make([]byte, len(h2.ClientPreface))
-				if _, err := io.ReadFull(conn, preface); err != nil || string(preface) != h2.ClientPreface {
-					_ = conn.Close()
-					return
-				}
-				p := newPeer(t, conn)
-				if p.WriteSettings(h2.Setting{ID: h2.SettingInitialWindowSize, Val: 1 << 20}) == nil && p.WriteWindowUpdate(0, 1<<20) == nil {
-					serve(p)
-				}
-			}()
+			go begin(t, conn, serve)
 		}
 	}()
 	return l.Addr().String()
+}
+
+// begin begins a connection as a pod does.
+func begin(t *testing.T, conn net.Conn, serve func(p *peer)) {
+	t.Helper()
+	preface := make([]byte, len(h2.ClientPreface))
+	if _, err := io.ReadFull(conn, preface); err != nil || string(preface) != h2.ClientPreface {
+		_ = conn.Close()
+		return
+	}
+	p := newPeer(t, conn)
+	if p.WriteSettings(h2.Setting{ID: h2.SettingInitialWindowSize, Val: 1 << 20}) == nil && p.WriteWindowUpdate(0, 1<<20) == nil {
+		serve(p)
+	}
+	_ = conn.Close()
+}
+
+// withPipes is a sender whose connections are pipes to a pod, for virtual time.
+func withPipes(t *testing.T, serve func(p *peer)) *Sender {
+	t.Helper()
+	return NewSender(SenderOptions{Dial: func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		go begin(t, buffered(theirs), serve)
+		return ours, nil
+	}})
+}
+
+// bufferedConn writes as a socket does: without waiting for the reader.
+type bufferedConn struct {
+	net.Conn
+	writes chan []byte
+}
+
+func buffered(conn net.Conn) net.Conn {
+	b := bufferedConn{conn, make(chan []byte, 1000)}
+	go func() {
+		for p := range b.writes {
+			if p == nil {
+				return
+			}
+			_, _ = conn.Write(p)
+		}
+	}()
+	return b
+}
+
+func (b bufferedConn) Write(p []byte) (int, error) {
+	b.writes <- slices.Clone(p)
+	return len(p), nil
+}
+
+func (b bufferedConn) Close() error {
+	select {
+	case b.writes <- nil:
+	default:
+	}
+	return b.Conn.Close()
 }
 
 // await is the next frame of a kind; nil when the connection ends. Pings and settings are answered.
@@ -55,13 +103,11 @@ func await[F h2.Frame](p *peer) (found F, ok bool) {
 		if err != nil {
 			return found, false
 		}
-		switch f := frame.(type) {
-		case F:
+		if f, ok := frame.(F); ok {
 			return f, true
-		case *h2.PingFrame:
-			if !f.IsAck() {
-				_ = p.WritePing(true, f.Data)
-			}
+		}
+		if ping, ok := frame.(*h2.PingFrame); ok && !ping.IsAck() {
+			_ = p.WritePing(true, ping.Data)
 		}
 	}
 }
@@ -322,11 +368,6 @@ func TestSend_WhatIsProvablyUnsentMayBeSentAgain(t *testing.T) {
 		"refused after more": {afterBody, func() *proxy.Outgoing {
 			return uploading(newAsker(strings.NewReader(strings.Repeat("x", mostKept+1))), -1)
 		}, "-"},
-		"refused, a silent client": {refuse, func() *proxy.Outgoing {
-			c := newAsker(nil)
-			c.Reader = &blocking{first: "first", a: c}
-			return uploading(c, -1)
-		}, "-"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := c.make()
@@ -357,6 +398,22 @@ func TestSend_WhatIsProvablyUnsentMayBeSentAgain(t *testing.T) {
 			}
 			a.Close()
 		})
+	}
+}
+
+func TestSend_WhileTheClientIsAwaitedNothingCanBeSentAgain(t *testing.T) {
+	waits := make(chan struct{})
+	pod := rawPod(t, func(p *peer) {
+		f, _ := await[*h2.DataFrame](p)
+		<-waits
+		_ = p.WriteRSTStream(f.StreamID, h2.ErrCodeRefusedStream)
+		await[*h2.GoAwayFrame](p)
+	})
+	c := newAsker(nil)
+	c.Reader = &blocking{first: "first", a: c, waits: waits}
+	_, err := newTestSender(t).Send(proxy.Destination{Address: pod}, uploading(c, -1))
+	if !errors.Is(err, proxy.ErrBroken) || isUnsent(err) || !c.interrupted() {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -464,71 +521,85 @@ func TestSend_AConnectionIsAwaitedForAsLongAsItMay(t *testing.T) {
 }
 
 func TestSend_ASilentPodIsCutOff(t *testing.T) {
-	resets := make(chan h2.ErrCode, 1)
-	pod := rawPod(t, func(p *peer) {
-		for {
-			f, ok := await[*h2.MetaHeadersFrame](p)
-			if !ok {
-				return
+	synctest.Test(t, func(t *testing.T) {
+		resets := make(chan h2.ErrCode, 1)
+		s := withPipes(t, func(p *peer) {
+			for {
+				f, ok := await[*h2.MetaHeadersFrame](p)
+				if !ok {
+					return
+				}
+				if f.PseudoValue("path") == "/begins" {
+					p.headers(f.StreamID, false, ":status", "200")
+				}
+				if f, ok := await[*h2.RSTStreamFrame](p); ok {
+					resets <- f.ErrCode
+				}
 			}
-			if f.PseudoValue("path") == "/begins" {
-				p.headers(f.StreamID, false, ":status", "200")
-			}
-			if f, ok := await[*h2.RSTStreamFrame](p); ok {
-				resets <- f.ErrCode
-			}
+		})
+		defer s.Close()
+		began := time.Now()
+		if _, err := s.Send(proxy.Destination{Address: "10.0.0.1:80"}, order(newAsker(nil), "/")); !errors.Is(err, proxy.ErrHeadTimeout) || time.Since(began) != time.Minute {
+			t.Errorf("before the head: %v after %v", err, time.Since(began))
+		}
+		if code := <-resets; code != h2.ErrCodeCancel {
+			t.Errorf("the pod saw %v", code)
+		}
+		a, err := s.Send(proxy.Destination{Address: "10.0.0.1:80"}, order(newAsker(nil), "/begins"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour) // a client that is slow to take is no fault of the pod
+		began = time.Now()
+		if err := a.Await(); !errors.Is(err, proxy.ErrSilent) || time.Since(began) > 2*time.Minute {
+			t.Errorf("within the body: %v after %v", err, time.Since(began))
+		}
+		a.Close()
+		if code := <-resets; code != h2.ErrCodeCancel {
+			t.Errorf("the pod saw %v", code)
 		}
 	})
-	s := newTestSender(t)
-	r := order(newAsker(nil), "/")
-	r.Silence = 20 * time.Millisecond
-	if _, err := s.Send(proxy.Destination{Address: pod}, r); !errors.Is(err, proxy.ErrHeadTimeout) {
-		t.Errorf("before the head: %v", err)
-	}
-	if code := <-resets; code != h2.ErrCodeCancel {
-		t.Errorf("the pod saw %v", code)
-	}
-	r = order(newAsker(nil), "/begins")
-	r.Silence = 20 * time.Millisecond
-	a, err := s.Send(proxy.Destination{Address: pod}, r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.Await(); !errors.Is(err, proxy.ErrSilent) {
-		t.Errorf("within the body: %v", err)
-	}
-	a.Close()
-	if code := <-resets; code != h2.ErrCodeCancel {
-		t.Errorf("the pod saw %v", code)
-	}
 }
 
 func TestSend_APodThatWaitsForTheClientIsNotSilent(t *testing.T) {
-	pod := rawPod(t, func(p *peer) {
-		f, _ := await[*h2.MetaHeadersFrame](p)
-		for {
-			d, ok := await[*h2.DataFrame](p)
-			if !ok {
-				return
+	synctest.Test(t, func(t *testing.T) {
+		s := withPipes(t, func(p *peer) {
+			f, _ := await[*h2.MetaHeadersFrame](p)
+			for {
+				d, ok := await[*h2.DataFrame](p)
+				if !ok {
+					return
+				}
+				if d.StreamEnded() {
+					p.headers(f.StreamID, true, ":status", "200")
+				}
 			}
-			if d.StreamEnded() {
-				p.headers(f.StreamID, true, ":status", "200")
-			}
+		})
+		defer s.Close()
+		in, out := io.Pipe()
+		go func() {
+			_, _ = out.Write([]byte("first"))
+			time.Sleep(time.Hour)
+			_ = out.Close()
+		}()
+		a, err := s.Send(proxy.Destination{Address: "10.0.0.1:80"}, uploading(newAsker(in), -1))
+		if err != nil || a.Head().Status != 200 {
+			t.Fatal(err)
+		}
+		a.Close()
+	})
+}
+
+func TestSend_APodThatTakesNothingIsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := withPipes(t, func(p *peer) { await[*h2.GoAwayFrame](p) }) // its window is 1 MiB
+		defer s.Close()
+		began := time.Now()
+		_, err := s.Send(proxy.Destination{Address: "10.0.0.1:80"}, uploading(newAsker(strings.NewReader(strings.Repeat("x", 3<<20))), 3<<20))
+		if !errors.Is(err, proxy.ErrHeadTimeout) || time.Since(began) > 2*time.Minute {
+			t.Errorf("%v after %v", err, time.Since(began))
 		}
 	})
-	in, out := io.Pipe()
-	r := uploading(newAsker(in), -1)
-	r.Silence = 10 * time.Millisecond
-	go func() {
-		_, _ = out.Write([]byte("first"))
-		<-time.After(10 * r.Silence)
-		_ = out.Close()
-	}()
-	a, err := newTestSender(t).Send(proxy.Destination{Address: pod}, r)
-	if err != nil || a.Head().Status != 200 {
-		t.Fatal(err)
-	}
-	a.Close()
 }
 
 func TestSend_WhoGoesIsToldToThePod(t *testing.T) {
@@ -558,7 +629,8 @@ func TestSend_WhoGoesIsToldToThePod(t *testing.T) {
 		t.Errorf("the pod saw %v", code)
 	}
 	c = newAsker(nil)
-	c.Reader = &blocking{first: "x", a: c}
+	waits := make(chan struct{})
+	c.Reader = &blocking{first: "x", a: c, waits: waits}
 	r := uploading(c, -1)
 	r.Path = "/begins"
 	a, err := s.Send(proxy.Destination{Address: pod}, r)
@@ -566,6 +638,7 @@ func TestSend_WhoGoesIsToldToThePod(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-heads
+	<-waits
 	c.leave()
 	if err := a.Await(); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("%v", err)
@@ -653,12 +726,11 @@ func TestSender_ForgetsPodsThatAreGone(t *testing.T) {
 	}
 	s.mu.Unlock()
 	_ = (<-conns).conn.Close()
-	for left := 1; left > 0; {
+	testwait.Until(t, "the pod is forgotten", func() bool {
 		s.mu.Lock()
-		left = len(s.pods)
-		s.mu.Unlock()
-		<-time.After(time.Millisecond)
-	}
+		defer s.mu.Unlock()
+		return len(s.pods) == 0
+	})
 }
 
 func TestSend_ManyAtOnceShareAConnection(t *testing.T) {

@@ -57,7 +57,8 @@ type Connection struct {
 	Net   net.Conn // *tls.Conn after its handshake, or in clear text
 	Read  []byte   // what was read of it already
 	Peer  proxy.Peer
-	Limit int // of open connections, when this one is beyond it; else 0
+	Limit int             // of open connections, when this one is beyond it; else 0
+	Idle  func(idle bool) // is told when no stream is open any more, and when one is again; nil is nobody
 	ended chan struct{}
 }
 
@@ -125,6 +126,9 @@ func (s *Server) known(nc net.Conn) *Connection {
 // stateChanged is called by net/http; it takes out a connection that has ended.
 func (s *Server) stateChanged(nc net.Conn, state http.ConnState) {
 	if state != http.StateClosed {
+		if c := s.known(nc); c != nil && c.Idle != nil {
+			c.Idle(state == http.StateIdle)
+		}
 		return
 	}
 	s.mu.Lock()

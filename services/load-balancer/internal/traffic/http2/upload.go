@@ -39,7 +39,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	}
 	n, err := u.from.Read(p)
 	switch {
-	case err == io.EOF: //nolint:errorlint // net/http returns it as it is
+	case err == io.EOF:
 		u.ended = true
 	case err != nil && u.broken.Load():
 		u.fault, err = proxy.ErrInterrupted, proxy.ErrInterrupted

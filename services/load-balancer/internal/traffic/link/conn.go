@@ -43,12 +43,22 @@ type Conn struct {
 func New(nc net.Conn) *Conn {
 	c := &Conn{nc: nc}
 	c.reads.set, c.writes.set = nc.SetReadDeadline, nc.SetWriteDeadline
-	if socket, ok := nc.(*net.TCPConn); ok {
-		if raw, err := socket.SyscallConn(); err == nil && canWait {
-			c.raw, c.wait, c.ask = raw, c.readWhenReady, c.askWhenReady
-		}
+	if _, ok := nc.(*net.TCPConn); ok {
+		c.Unwrap(nil)
 	}
 	return c
+}
+
+// Unwrap says that what wraps the socket changes no byte from now on, and that these were taken from
+// it before: reads begin with them, and then go past the wrapper.
+func (c *Conn) Unwrap(read []byte) {
+	if raw, err := socket.Raw(c.nc); err == nil && canWait {
+		c.raw, c.wait, c.ask = raw, c.readWhenReady, c.askWhenReady
+	}
+	if len(read) > 0 {
+		c.buffer = get(len(read))
+		c.from, c.to = 0, copy(c.buffer.bytes, read)
+	}
 }
 
 // Net is the connection itself.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -133,6 +134,27 @@ func (c *headerConn) Read(b []byte) (int, error) {
 		err = c.headers.note(err)
 	}
 	return n, err
+}
+
+// earlyBytes is more than the library reads beyond a header.
+const earlyBytes = 512
+
+// longAgo is a deadline at which a read returns what is buffered, and waits for nothing.
+var longAgo = time.Unix(1, 0)
+
+// Settle reads the header, and returns what came with it: from then on the connection beneath may be
+// read in place of this one. It waits for the client, for headerTime at most.
+func (c *headerConn) Settle() ([]byte, error) {
+	_ = c.Conn.RemoteAddr() // the library reads the header for it; a fault is met by the next read
+	early := make([]byte, earlyBytes)
+	if err := c.Conn.SetReadDeadline(longAgo); err != nil {
+		return nil, err
+	}
+	n, err := c.Read(early)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, err
+	}
+	return early[:n], c.Conn.SetReadDeadline(time.Time{})
 }
 
 // note counts a connection that ends for its header.

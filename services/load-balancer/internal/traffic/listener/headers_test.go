@@ -226,6 +226,45 @@ func TestHeaders_HideNothingOfTheSocket(t *testing.T) {
 	}
 }
 
+// settler is how a server asks for the header before all else.
+type settler interface{ Settle() ([]byte, error) }
+
+func TestSettle_ReadsTheHeaderAndWhatCameWithIt(t *testing.T) {
+	const header = "PROXY TCP4 203.0.113.7 10.0.0.1 4711 443\r\n"
+	for name, c := range map[string]struct{ mode, sent, client string }{
+		"a header": {Require, header + request, "203.0.113.7:4711"}, "none": {Accept, request, ""}, "a header alone": {Accept, header, "203.0.113.7:4711"},
+		"a header and much": {Accept, header + strings.Repeat(request, 50), "203.0.113.7:4711"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, server := listen(t, c.mode).send(t, c.sent)
+			early, err := server.(settler).Settle()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.client == "" {
+				c.client = client.LocalAddr().String()
+			}
+			if got := server.RemoteAddr().String(); got != c.client {
+				t.Errorf("the client is %s, want %s", got, c.client)
+			}
+			rest, err := io.ReadAll(socket.TCP(server)) // past the wrapper
+			if got := string(early) + string(rest); err != nil || got != strings.TrimPrefix(c.sent, header) {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
+	for _, sent := range []string{request, "PROXY TCP4 x\r\n" + request, ""} {
+		p := listen(t, Require)
+		_, server := p.send(t, sent)
+		if early, err := server.(settler).Settle(); err == nil {
+			t.Errorf("%q is taken for a header: %q", sent, early)
+		}
+		if testutil.ToFloat64(p.headers.refused.WithLabelValues("missing"))+testutil.ToFloat64(p.headers.refused.WithLabelValues("malformed")) != 1 {
+			t.Errorf("%q is not counted", sent)
+		}
+	}
+}
+
 // pipes is a listener of connections in memory, for virtual time.
 type pipes chan net.Conn
 

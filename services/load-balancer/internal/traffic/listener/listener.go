@@ -9,7 +9,6 @@ package listener
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -20,9 +19,8 @@ import (
 // Options are of one port.
 type Options struct {
 	Address string
-	TLS     *tls.Config                     // nil is in clear
-	Headers *Headers                        // of the PROXY protocol; nil takes none
-	Count   func(net.Listener) net.Listener // goes around the port itself, so that it sees every connection; nil is none
+	TLS     *tls.Config // nil is in clear
+	Headers *Headers    // of the PROXY protocol; nil takes none
 
 	// UserTimeout is how long a client may leave bytes, or keep-alive probes, unacknowledged; 0 is as
 	// long as the system says.
@@ -37,9 +35,6 @@ func Listen(ctx context.Context, o Options) (net.Listener, error) {
 	}
 	if o.UserTimeout > 0 {
 		l = &timed{Listener: l, timeout: o.UserTimeout}
-	}
-	if o.Count != nil {
-		l = o.Count(l)
 	}
 	if o.Headers != nil {
 		l = o.Headers.listen(l)
@@ -64,26 +59,4 @@ func (l *timed) Accept() (net.Conn, error) {
 	// A connection that refuses it is broken, and says so when it is read.
 	_ = socket.SetUserTimeout(c, l.timeout)
 	return c, nil
-}
-
-// errHandshake is what a client is dropped for.
-var errHandshake = errors.New("the TLS handshake was not done in time")
-
-// Handshake ends what precedes the first byte of HTTP, and returns the protocol that was agreed on by
-// ALPN: "h2", "http/1.1", or "" when the client offered none or the connection is in clear. It must
-// be called on the goroutine that serves the connection. The time covers a PROXY header too.
-func Handshake(ctx context.Context, c net.Conn, within time.Duration) (string, error) {
-	secure, ok := c.(*tls.Conn)
-	if !ok {
-		return "", nil
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, within, errHandshake)
-	defer cancel()
-	if err := secure.HandshakeContext(ctx); err != nil {
-		if cause := context.Cause(ctx); errors.Is(cause, errHandshake) {
-			return "", cause
-		}
-		return "", err
-	}
-	return secure.ConnectionState().NegotiatedProtocol, nil
 }

@@ -1,7 +1,6 @@
 package listener
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -12,9 +11,7 @@ import (
 	"math/big"
 	"net"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,25 +38,9 @@ func serverTLS(t *testing.T) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate(t)}, NextProtos: []string{"h2", "http/1.1"}}
 }
 
-// counter counts as the data port's gate does.
-type counter struct {
-	net.Listener
-	seen atomic.Int64
-}
-
-func (c *counter) Accept() (net.Conn, error) {
-	conn, err := c.Listener.Accept()
-	if err == nil {
-		c.seen.Add(1)
-	}
-	return conn, err
-}
-
 func TestListen_TLSAfterAHeaderThroughAllLayers(t *testing.T) {
-	var count *counter
 	l, err := Listen(t.Context(), Options{
 		Address: "127.0.0.1:0", TLS: serverTLS(t), Headers: NewHeaders(Require, nil, prometheus.NewRegistry()), UserTimeout: time.Second,
-		Count: func(l net.Listener) net.Listener { count = &counter{Listener: l}; return count },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -84,9 +65,12 @@ func TestListen_TLSAfterAHeaderThroughAllLayers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		protocol, err := Handshake(t.Context(), server, time.Minute)
-		if err = errors.Join(err, <-shaken); err != nil || protocol != want {
-			t.Fatalf("%q: %q, %v", offers, protocol, err)
+		secure := server.(*tls.Conn)
+		if got, want := secure.RemoteAddr().String(), raw.LocalAddr().String(); got != want {
+			t.Errorf("before the header came the peer is %s, want %s", got, want)
+		}
+		if err := errors.Join(secure.HandshakeContext(t.Context()), <-shaken); err != nil || secure.ConnectionState().NegotiatedProtocol != want {
+			t.Fatalf("%q: %q, %v", offers, secure.ConnectionState().NegotiatedProtocol, err)
 		}
 		if got := server.RemoteAddr().String(); got != "203.0.113.7:4711" {
 			t.Errorf("the client is %s", got)
@@ -101,9 +85,6 @@ func TestListen_TLSAfterAHeaderThroughAllLayers(t *testing.T) {
 			t.Errorf("the end of ours is %q, %v", got, err)
 		}
 		_, _ = client.Close(), server.Close()
-	}
-	if got := count.seen.Load(); got != 3 {
-		t.Errorf("%d were counted", got)
 	}
 }
 
@@ -126,9 +107,6 @@ func TestListen_InClearIsTheConnectionItself(t *testing.T) {
 	if _, ok := server.(*net.TCPConn); !ok {
 		t.Errorf("%T", server)
 	}
-	if protocol, err := Handshake(t.Context(), server, 0); protocol != "" || err != nil {
-		t.Errorf("%q, %v", protocol, err)
-	}
 	if _, err := Listen(t.Context(), Options{Address: l.Addr().String()}); err == nil || !strings.Contains(err.Error(), "listen on "+l.Addr().String()) {
 		t.Errorf("the port is taken, and: %v", err)
 	}
@@ -138,36 +116,4 @@ func TestNewHeaders_OffReadsNone(t *testing.T) {
 	if NewHeaders(Off, nil, prometheus.NewRegistry()) != nil {
 		t.Error("off reads headers")
 	}
-}
-
-func TestHandshake_EndsInTimeOrWithTheCaller(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		config := serverTLS(t)
-		client, conn := net.Pipe()
-		began := time.Now()
-		_, err := Handshake(t.Context(), tls.Server(conn, config), 7*time.Second)
-		if !errors.Is(err, errHandshake) || time.Since(began) != 7*time.Second {
-			t.Errorf("%v after %v", err, time.Since(began))
-		}
-		_ = client.Close()
-
-		client, conn = net.Pipe()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if _, err := Handshake(ctx, tls.Server(conn, config), 7*time.Second); err == nil || errors.Is(err, errHandshake) {
-			t.Errorf("%v", err)
-		}
-		_ = client.Close()
-	})
-}
-
-func TestHandshake_SaysWhatIsNoTLS(t *testing.T) {
-	client, conn := net.Pipe()
-	go func() { _, _ = io.WriteString(client, "GET / HTTP/1.1\r\n\r\n") }()
-	go func() { _, _ = io.Copy(io.Discard, client) }()
-	_, err := Handshake(t.Context(), tls.Server(conn, serverTLS(t)), time.Minute)
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); !ok {
-		t.Errorf("%v", err)
-	}
-	_, _ = client.Close(), conn.Close()
 }

@@ -62,7 +62,13 @@ type exchange struct {
 func (x *exchange) run() {
 	err := x.limits()
 	if err == nil && !x.call {
-		err = x.route()
+		moved, fault := x.secured()
+		if moved {
+			return
+		}
+		if err = fault; err == nil {
+			err = x.route()
+		}
 	}
 	if err == nil {
 		err = x.gather()

@@ -48,6 +48,7 @@ type Options struct {
 	Limits         Limits
 	Silence        func() time.Duration // how long a pod may neither take nor send a byte
 	TrustedProxies []netip.Prefix       // whose X-Forwarded-* fields are believed
+	HTTPSPort      int                  // to which requests in clear are sent; 0: they are served
 	Log            *slog.Logger
 	Tracer         trace.Tracer // nil: no spans are made, and trace fields pass unchanged
 	TrustTraces    bool         // a client's trace is continued, else it is only linked
