@@ -88,6 +88,13 @@ func (a *Application) retryAfter(now time.Time) time.Duration {
 	return min(max(p.Expected-p.Elapsed, leastRetryAfter), longestRetryAfter)
 }
 
+// RetryAfter is when a client should come again that was refused before its visit began.
+func (a *Application) RetryAfter(now time.Time) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.retryAfter(now)
+}
+
 // Progress is how far the start of an application is.
 type Progress struct {
 	Serving  bool          // a pod serves

@@ -19,7 +19,7 @@ func TestReach_TriesAnotherPodWhenNothingWasSent(t *testing.T) {
 	u.o.Sender = sends(func(to Destination, r *Outgoing) (Answer, error) {
 		asked = append(asked, to.Address)
 		if len(asked) == 1 {
-			return nil, &UnsentError{syscall.ECONNREFUSED}
+			return nil, &UnsentError{Err: syscall.ECONNREFUSED, Refused: true}
 		}
 		if string(r.Whole) != "hello" {
 			t.Errorf("the second pod gets %q", r.Whole)
@@ -62,7 +62,7 @@ func TestReach_GivesUpAfterTenPods(t *testing.T) {
 	tries := 0
 	u := newUnit(t, sends(func(Destination, *Outgoing) (Answer, error) {
 		tries++
-		return nil, &UnsentError{syscall.ECONNREFUSED}
+		return nil, &UnsentError{Err: syscall.ECONNREFUSED, Refused: true}
 	}), func(_ *Options, r *routing.Route) {
 		for i := range 20 {
 			r.Endpoints = append(r.Endpoints, routing.Endpoint{Pod: "more-" + string(rune('a'+i)), Address: "10.0.1." + string(rune('0'+i%10)) + ":80", Ready: true})
@@ -78,7 +78,7 @@ func TestReach_SaysHowLongAConnectionMayTake(t *testing.T) {
 	var left []time.Duration
 	u := newUnit(t, sends(func(_ Destination, r *Outgoing) (Answer, error) {
 		left = append(left, r.Left)
-		return nil, &UnsentError{syscall.ETIMEDOUT}
+		return nil, &UnsentError{Err: syscall.ETIMEDOUT, Refused: true}
 	}), func(o *Options, r *routing.Route) {
 		r.WakeUpTimeout = 4 * time.Second
 		clock := time.Unix(1000, 0)
@@ -92,7 +92,7 @@ func TestReach_SaysHowLongAConnectionMayTake(t *testing.T) {
 	})
 	c := newClient()
 	u.ask(c, "GET /shop HTTP/1.1\nHost: a")
-	if c.head.Status != 504 || c.code(t) != "wake-up-timeout" || len(left) < 3 || !slices.IsSortedFunc(left, func(a, b time.Duration) int { return int(b - a) }) || left[0] >= 4*time.Second || left[len(left)-1] <= 0 {
+	if c.head.Status != 503 || c.code(t) != "wake-up-timeout" || len(left) < 3 || !slices.IsSortedFunc(left, func(a, b time.Duration) int { return int(b - a) }) || left[0] >= 4*time.Second || left[len(left)-1] <= 0 {
 		t.Errorf("%+v after connections that might take %v", c.head, left)
 	}
 }

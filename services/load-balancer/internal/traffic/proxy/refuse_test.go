@@ -211,7 +211,7 @@ func TestWait_EndsWithAReasonAndLeavesNothing(t *testing.T) {
 		code   string
 		after  time.Duration
 	}{
-		"nobody starts it": {none, nil, 504, "wake-up-timeout", 5 * time.Second},
+		"nobody starts it": {none, nil, 503, "wake-up-timeout", 5 * time.Second},
 		"blocked": {func(o *Options, r *routing.Route) {
 			none(o, r)
 			r.Blocked = routing.Blocked{Reason: "ImagePullBackOff", Message: "no such image"}
