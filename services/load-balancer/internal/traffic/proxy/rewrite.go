@@ -46,17 +46,14 @@ type rewriting struct {
 
 // location is a reference as the client must have it: a path, or a URL of this very application.
 func (r rewriting) location(value string) string {
+	if strings.HasPrefix(value, "/") && !strings.HasPrefix(value, "//") {
+		return r.path(value)
+	}
 	scheme, rest := "", value
 	if colon := strings.Index(value, "://"); colon >= 0 {
 		scheme, rest = strings.ToLower(value[:colon]), value[colon+1:]
-		if scheme != "http" && scheme != "https" {
-			return value
-		}
 	}
-	if !strings.HasPrefix(rest, "//") {
-		if scheme == "" && strings.HasPrefix(value, "/") {
-			return r.path(value)
-		}
+	if scheme != "http" && scheme != "https" && scheme != "" || !strings.HasPrefix(rest, "//") {
 		return value
 	}
 	host := rest[2:]
