@@ -372,8 +372,8 @@ func TestSend_WhatIsProvablyUnsentMayBeSentAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := c.make()
 			_, err := newTestSender(t).Send(proxy.Destination{Address: rawPod(t, c.pod)}, r)
-			_, unsent := errors.AsType[*proxy.UnsentError](err)
-			if unsent != (c.want != "-") {
+			refused, unsent := errors.AsType[*proxy.UnsentError](err)
+			if unsent != (c.want != "-") || unsent && refused.Refused {
 				t.Fatalf("%v", err)
 			}
 			if !unsent {
@@ -463,7 +463,8 @@ func TestSend_WithoutAConnectionNothingIsSent(t *testing.T) {
 	}
 	_ = l.Close()
 	s := newTestSender(t)
-	if _, err := s.Send(proxy.Destination{Address: l.Addr().String()}, order(newAsker(nil), "/")); !isUnsent(err) {
+	_, err = s.Send(proxy.Destination{Address: l.Addr().String()}, order(newAsker(nil), "/"))
+	if unsent, ok := errors.AsType[*proxy.UnsentError](err); !ok || !unsent.Refused {
 		t.Errorf("refused: %v", err)
 	}
 	if len(s.pods) != 0 {

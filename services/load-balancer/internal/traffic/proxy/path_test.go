@@ -61,7 +61,9 @@ func TestPath_OfAnOrderIsThePlaceThatItNames(t *testing.T) {
 			u := newUnit(t, sends(func(to Destination, r *Outgoing) (Answer, error) {
 				path = r.Path
 				return hello(to, r)
-			}), func(_ *Options, r *routing.Route) { r.StripPrefix, r.ServiceAddress = test.strip, "shop.default.svc:80" })
+			}), func(_ *Options, r *routing.Route) {
+				r.StripPrefix, r.ServiceAddress = test.strip, "shop.default.svc:80"
+			})
 			target, err := routing.Resolve([]routing.Route{u.route}, test.target)
 			if err != nil {
 				t.Fatal(err)

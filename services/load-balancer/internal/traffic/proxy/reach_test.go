@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -72,6 +73,42 @@ func TestReach_GivesUpAfterTenPods(t *testing.T) {
 	if r := u.ask(c, "GET /shop HTTP/1.1\nHost: a"); tries != 10 || c.head.Status != 502 || r.Tries != 10 || r.Pod != "" {
 		t.Errorf("%d tries, %+v; the log has %+v", tries, c.head, r)
 	}
+}
+
+func TestReach_DoesNotBlameAPodThatTookTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		u := newUnit(t, sends(func(to Destination, r *Outgoing) (Answer, error) {
+			if tries++; tries < 4 {
+				return nil, &UnsentError{Err: errors.New("stream refused")}
+			}
+			return hello(to, r)
+		}), func(_ *Options, r *routing.Route) { r.Endpoints = r.Endpoints[:1] })
+		c := newClient()
+		r := u.ask(c, "POST /shop HTTP/1.1\nHost: a")
+		if c.head.Status != 200 || r.Tries != 4 || len(u.usable()) != 1 {
+			t.Errorf("%+v, usable %v; the log has %+v", c.head, u.usable(), r)
+		}
+		if r.Took != 15*time.Millisecond { // the first one may have met a connection that had just ended
+			t.Errorf("it paused for %v", r.Took)
+		}
+	})
+}
+
+func TestReach_APodThatNeverTakesItIsAskedTenTimesInASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newUnit(t, failing(&UnsentError{Err: errors.New("stream refused")}))
+		c := newClient()
+		r := u.ask(c, "POST /shop HTTP/1.1\nHost: a")
+		if c.head.Status != 502 || r.Tries != 10 || len(u.usable()) != 2 || r.Took < 500*time.Millisecond || r.Took > 2*time.Second || c.field("X-Should-Retry") != "" {
+			t.Errorf("%+v %q; the log has %+v", c.head, c.fields, r)
+		}
+		gone := newClient()
+		time.AfterFunc(100*time.Millisecond, gone.Cancel)
+		if r := u.ask(gone, "POST /shop HTTP/1.1\nHost: a"); r.Status != 0 {
+			t.Errorf("who left: %+v", r)
+		}
+	})
 }
 
 func TestReach_SaysHowLongAConnectionMayTake(t *testing.T) {

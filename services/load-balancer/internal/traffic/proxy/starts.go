@@ -48,7 +48,7 @@ func startStateOf(p dispatch.Progress, route *routing.Route, ask string) startSt
 		s.Status = startReady
 	case p.Blocked.Reason != "":
 		s.Status, s.Reason = startBlocked, p.Blocked.Reason
-	case p.Elapsed > 0, route.State == routing.Waking:
+	case p.UnderWay, route.State == routing.Waking:
 		s.Status = startUnderWay
 	}
 	return s
