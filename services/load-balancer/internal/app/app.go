@@ -98,6 +98,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 			Body: int64(s.MaxBodyMiB) << 20, URI: s.MaxURIBytes, StreamIdle: s.StreamIdleTimeout,
 			Gathered: int64(s.WaitingRoomMiB) << 20,
 		},
+		Places:  a.gate,
 		Silence: func() time.Duration { return a.tuning.Current().Timeout },
 		Log:     tel.Log, Metrics: a.metrics, Now: time.Now,
 	}

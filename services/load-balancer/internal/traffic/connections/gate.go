@@ -49,6 +49,13 @@ func (g *Gate) Limit() int { return g.limit() }
 // Full tells whether the next connection is beyond the limit.
 func (g *Gate) Full() bool { return g.open.Load() >= int64(g.limit()) }
 
+// Crowds tells whether an application that has so many exchanges leaves too few places to others:
+// once three quarters are taken, one may have half of all.
+func (g *Gate) Crowds(exchanges int) bool {
+	limit := g.limit()
+	return g.open.Load() >= int64(limit-limit/4) && exchanges > max(limit/2, 1)
+}
+
 // Enter counts a connection until leave is called. crowded: it is beyond the limit, and may only be
 // answered so. ok false: it must be closed, and leave is nil.
 func (g *Gate) Enter() (leave func(), crowded, ok bool) {

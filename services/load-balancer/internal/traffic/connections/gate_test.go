@@ -74,3 +74,27 @@ func TestGate_NeverServesMoreThanTheLimitWhoeverComesAtOnce(t *testing.T) {
 		t.Errorf("left over: %d and %d", g.Open(), g.refused.Load())
 	}
 }
+
+func TestGate_OneApplicationMayHaveHalfOnceThreeQuartersAreTaken(t *testing.T) {
+	limit := 100
+	g := NewGate(func() int { return limit }, prometheus.NewRegistry())
+	enter := func(n int) {
+		for range n {
+			g.Enter()
+		}
+	}
+	enter(74)
+	if g.Crowds(74) {
+		t.Error("a quarter is free and more")
+	}
+	enter(1)
+	for exchanges, want := range map[int]bool{1: false, 50: false, 51: true, 75: true} {
+		if g.Crowds(exchanges) != want {
+			t.Errorf("%d of 75: %v", exchanges, !want)
+		}
+	}
+	limit = 1
+	if g.Crowds(1) || !g.Crowds(2) {
+		t.Error("one is no crowd")
+	}
+}

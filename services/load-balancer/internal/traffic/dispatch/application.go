@@ -14,10 +14,11 @@ import (
 
 // Application is one Deployment with its pods, its waiting room and its counters.
 type Application struct {
-	ID       routing.Application
-	d        *Dispatcher
-	activity atomic.Int64 // UnixNano of the last byte from or to a client; 0 is never
-	route    atomic.Pointer[routing.Route]
+	ID        routing.Application
+	d         *Dispatcher
+	activity  atomic.Int64 // UnixNano of the last byte from or to a client; 0 is never
+	route     atomic.Pointer[routing.Route]
+	exchanges atomic.Int64 // under way
 
 	mu       sync.Mutex    // of all below; route is only written with it
 	expected time.Duration // how long a start took lately; 0 is not known

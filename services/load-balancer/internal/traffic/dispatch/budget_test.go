@@ -262,7 +262,7 @@ func TestRetryAfter_IsWhatIsLeftOfTheStart(t *testing.T) {
 		if got := late.RetryAfter(time.Now()); got != 28*time.Second {
 			t.Errorf("after 12 of 40 s: %v", got)
 		}
-		want := Progress{Elapsed: 12 * time.Second, Expected: 40 * time.Second}
+		want := Progress{UnderWay: true, Elapsed: 12 * time.Second, Expected: 40 * time.Second}
 		if got := w.app().Progress(time.Now()); got != want {
 			t.Errorf("progress %+v, want %+v", got, want)
 		}

@@ -88,10 +88,18 @@ func (a *Application) retryAfter(now time.Time) time.Duration {
 	return min(max(p.Expected-p.Elapsed, leastRetryAfter), longestRetryAfter)
 }
 
+// RetryAfter is when a client should come again that was refused before its visit began.
+func (a *Application) RetryAfter(now time.Time) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.retryAfter(now)
+}
+
 // Progress is how far the start of an application is.
 type Progress struct {
 	Serving  bool          // a pod serves
-	Elapsed  time.Duration // since the start began; 0 when none is under way
+	UnderWay bool          // a start is
+	Elapsed  time.Duration // since it began
 	Expected time.Duration // how long it will take, all in all; 0 is not known
 	Blocked  routing.Blocked
 	Doing    string // what it waits for, for people; "" is not known
@@ -109,7 +117,7 @@ func (a *Application) progress(now time.Time) Progress {
 	if !p.Serving {
 		p.Blocked, _ = a.block.now()
 	}
-	if !a.began.IsZero() {
+	if p.UnderWay = !a.began.IsZero(); p.UnderWay {
 		p.Elapsed = max(now.Sub(a.began), 0)
 	}
 	return p

@@ -57,6 +57,7 @@ type Dispatcher struct {
 	table   atomic.Pointer[routing.Table[*Application]]
 	version atomic.Pointer[string]
 	away    atomic.Bool
+	routes  atomic.Int64 // how many applications have one
 	// preferred is the policy of applications whose route names none.
 	preferred atomic.Pointer[string]
 
@@ -164,6 +165,8 @@ func (d *Dispatcher) rebuild() []routing.Application {
 		}
 		entries = append(entries, routing.Entry[*Application]{Hosts: route.Hosts, Prefix: route.Prefix, Target: app})
 	}
+	d.routes.Store(int64(len(entries)))
+	d.budget.Share(len(entries) > 1)
 	table, losers := routing.NewTable(entries)
 	d.table.Store(table)
 	lost := make([]routing.Application, 0, len(losers))

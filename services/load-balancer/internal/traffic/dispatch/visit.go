@@ -179,6 +179,9 @@ func (v *Visit) Wait(gone <-chan struct{}) error {
 	return ErrGone
 }
 
+// Settled is closed when Wait will not wait.
+func (v *Visit) Settled() <-chan struct{} { return v.granted }
+
 // Detach leaves the room at once, while the start goes on that the request has caused: who waits
 // elsewhere comes again. It returns false, and changes nothing, when the visit has a pod already.
 func (v *Visit) Detach(now time.Time) bool {
@@ -291,6 +294,10 @@ func (v *Visit) End(o Outcome, now time.Time) {
 	a.mu.Lock()
 	if !v.arrival.Uncounted {
 		a.counters.count(v, o, now)
+	}
+	if a.room.Leave(&v.ticket) { // it was given up while it waited
+		v.leaveRoom(now)
+		a.update(now)
 	}
 	if v.Pod != nil {
 		if o.Broken && !o.Ours && !v.streaming {

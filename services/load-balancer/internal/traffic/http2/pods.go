@@ -221,5 +221,5 @@ func dialFailure(err error, r *proxy.Outgoing) error {
 			return &proxy.LocalError{Err: err}
 		}
 	}
-	return &proxy.UnsentError{Err: err}
+	return &proxy.UnsentError{Err: err, Refused: true}
 }

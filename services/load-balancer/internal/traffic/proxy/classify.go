@@ -35,7 +35,21 @@ func errConnections(most int) error {
 	return fault.New(fault.TooManyConns, "%d client connections are open, as many as max_connections of the settings allows", most).After(connectionsRetry)
 }
 
-func (x *exchange) retryAfter() time.Duration { return x.visit.RetryAfter(x.p.o.Now()) }
+func (x *exchange) retryAfter() time.Duration {
+	if x.visit.App == nil { // it did not get that far
+		return x.match.Target.RetryAfter(x.p.o.Now())
+	}
+	return x.visit.RetryAfter(x.p.o.Now())
+}
+
+// fullOr is how a request is refused for which there is no room: pods serve, and are busy, or none
+// serves.
+func (x *exchange) fullOr(code fault.Code) fault.Code {
+	if x.progress().Serving {
+		return fault.Busy
+	}
+	return code
+}
 
 func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 	if known, ok := errors.AsType[*fault.Error](err); ok {
@@ -71,15 +85,26 @@ func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 		return fault.New(fault.NotFound, "no application has this host and path; a CustomAutoscaler gives it an apiPrefix"), reasonNoRoute
 	case errors.Is(err, routing.ErrPathForm), errors.Is(err, routing.ErrPathNUL), errors.Is(err, routing.ErrAmbiguous):
 		return fault.New(fault.Invalid, "").With("path", x.r.Path, err.Error()), reasonInvalid
+	case errors.Is(err, waitroom.ErrShare):
+		return fault.New(x.fullOr(fault.WaitingRoomFull), "%s, and no pod is free", err).After(x.retryAfter()), reasonShare
 	case errors.Is(err, waitroom.ErrTooMany), errors.Is(err, waitroom.ErrTooLarge):
-		return fault.New(fault.WaitingRoomFull, "%s, and no pod is free", err).After(x.retryAfter()), reasonRoomFull
-	case errors.Is(err, dispatch.ErrTooLate), errors.Is(err, dispatch.ErrAsleep):
+		return fault.New(x.fullOr(fault.WaitingRoomFull), "%s, and no pod is free", err).After(x.retryAfter()), reasonRoomFull
+	case errors.Is(err, errShare):
+		return fault.New(x.fullOr(fault.Unavailable), "%s takes so many of the client connections that others would find none", x.match.Target.ID).
+			After(x.retryAfter()), reasonShare
+	case errors.Is(err, errStarting):
+		return fault.New(fault.Unavailable, "no pod of %s serves yet: %s", x.visit.App.ID, progressText(x.progress())).After(x.retryAfter()), reasonStarting
+	case errors.Is(err, errNoStream):
+		return x.noStream(), ""
+	case errors.Is(err, dispatch.ErrAsleep):
+		return fault.New(fault.Unavailable, "no pod of %s serves, and this request starts none", x.visit.App.ID).After(x.retryAfter()), ""
+	case errors.Is(err, dispatch.ErrTooLate):
 		return fault.New(fault.WakeUpTimeout, "no pod of %s was free within %v; %s", x.visit.App.ID, rounded(x.visit.Waited), orElse(x.visit.Trouble, "it goes on being started")).
 			After(x.retryAfter()), reasonTooLate
 	case errors.Is(err, dispatch.ErrBusy):
 		return fault.New(fault.Busy, "every pod of %s works on as many requests as it may", x.visit.App.ID).After(x.retryAfter()), reasonBusy
 	case errors.Is(err, dispatch.ErrTries):
-		return fault.New(fault.BadGateway, "%d pods were tried, and none took a connection", x.visit.Tries), ""
+		return fault.New(fault.BadGateway, "it was offered to pods %d times, and none took it", x.visit.Tries), ""
 	case errors.Is(err, dispatch.ErrNoRoute):
 		return fault.New(fault.Unavailable, "the application's route was removed while the request waited").After(time.Second), reasonNoRoute
 	case errors.Is(err, dispatch.ErrClosing):

@@ -40,34 +40,36 @@ type exchange struct {
 	head   message.Response // of the answer
 	answer Answer
 
-	answerAdd []message.Field // beside the pod's fields
-	status    int             // of the answer; 0 while none was begun
-	sent      int64           // bytes of the answer's body
-	first     time.Duration   // from the arrival to the first of them
-	pod       *dispatch.Pod   // the last of them
-	broken    bool            // the pod broke off
-	ours      bool            // the fault is this load balancer's
-	shown     Head            // of the answer, as the client gets it
-	fault     error
-	refused   fault.Code     // what was answered in place of a pod's answer
-	tap       *genai.Tap     // that the answer's body passes; nil when it tells nothing
-	call      bool           // it is made for someone: a refusal is handed back, not written
-	outcome   *Outcome       // of the call
-	refusal   *fault.Error   // that was
-	answered  message.Fields // of the answer that was sent, for the log
-	record    accesslog.Record
+	answerAdd      []message.Field // beside the pod's fields
+	status         int             // of the answer; 0 while none was begun
+	sent           int64           // bytes of the answer's body
+	first          time.Duration   // from the arrival to the first of them
+	pod            *dispatch.Pod   // the last of them
+	broken         bool            // the pod broke off
+	ours           bool            // the fault is this load balancer's
+	shown          Head            // of the answer, as the client gets it
+	fault          error
+	refused        fault.Code // what was answered in place of a pod's answer
+	tap            *genai.Tap // that the answer's body passes; nil when it tells nothing
+	uncounted      uncounted
+	placed         bool           // it is counted for its application
+	crowdsOut      bool           // it would leave too few places to others
+	mayHaveArrived bool           // the pod may have begun to work on it
+	early          bool           // the answer is an event stream that was begun before there was a pod
+	call           bool           // it is made for someone: a refusal is handed back, not written
+	outcome        *Outcome       // of the call
+	refusal        *fault.Error   // that was
+	answered       message.Fields // of the answer that was sent, for the log
+	record         accesslog.Record
 }
 
 // run is the whole way of a request.
 func (x *exchange) run() {
 	err := x.limits()
 	if err == nil && !x.call {
-		moved, fault := x.secured()
-		if moved {
+		var done bool
+		if done, err = x.find(); done && err == nil {
 			return
-		}
-		if err = fault; err == nil {
-			err = x.route()
 		}
 	}
 	if err == nil {
@@ -77,11 +79,12 @@ func (x *exchange) run() {
 		x.prepare()
 		err = x.reach()
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		x.relay()
+	case !errors.Is(err, errAnswered):
 		x.refuse(err)
-		return
 	}
-	x.relay()
 }
 
 // limits refuses what is too large before anything is done for it.
@@ -99,11 +102,6 @@ func (x *exchange) limits() error {
 		return errTooLarge(x.r.Length, limit)
 	}
 	return nil
-}
-
-func (x *exchange) route() (err error) {
-	x.match, err = x.p.o.Matcher.Match(x.r.Host, x.r.Path)
-	return err
 }
 
 // reach finds a pod and brings the request to it: back to the waiting room as long as provably
@@ -127,13 +125,14 @@ func (x *exchange) reach() error {
 			"pod", x.visit.Pod.Name, "address", x.visit.Pod.Address, "error", unsent)
 		x.p.o.Metrics.retries.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Inc()
 		x.pod = nil
-		waits, err = x.visit.Retry(true, x.p.o.Now())
+		x.pause(unsent)
+		waits, err = x.visit.Retry(unsent.Refused, x.p.o.Now())
 	}
 }
 
 // arrival is what dispatch is told of the request.
 func (x *exchange) arrival() dispatch.Arrival {
-	a := dispatch.Arrival{Trace: x.ctx, Bytes: x.footprint()}
+	a := dispatch.Arrival{Trace: x.ctx, Bytes: x.footprint(), Uncounted: x.uncounted.is}
 	if x.span != nil {
 		a.TraceID = x.span.SpanContext().TraceID()
 	} else if x.parent.IsValid() {
@@ -152,13 +151,24 @@ func (x *exchange) footprint() int64 {
 	return int64(n)
 }
 
-// wait stays in the waiting room until there is a pod.
-func (x *exchange) wait() error {
-	if x.span != nil {
-		_, span := x.p.o.Tracer.Start(x.ctx, "wait")
-		defer span.End()
+// The pauses before a request that a pod did not take, although it is there, is offered again.
+const (
+	firstPause   = 5 * time.Millisecond
+	longestPause = 250 * time.Millisecond
+)
+
+// pause waits for a moment when the pod took the connection, but not the request: it may be full, and
+// the next one to be asked may be the same.
+func (x *exchange) pause(unsent *UnsentError) {
+	if unsent.Refused || x.visit.Tries < 2 {
+		return
 	}
-	return x.visit.Wait(x.c.Gone())
+	timer := time.NewTimer(min(firstPause<<(x.visit.Tries-2), longestPause))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-x.c.Gone():
+	}
 }
 
 // send sends the request to the visit's pod and reads the head of its answer.
@@ -189,11 +199,16 @@ func (x *exchange) finish() {
 
 // endVisit gives the pod back, and counts the request.
 func (x *exchange) endVisit() {
+	x.leavePlace()
 	x.ended = x.p.o.Now()
 	if x.visit.App == nil {
 		return
 	}
 	x.visit.End(dispatch.Outcome{Status: x.status, Broken: x.broken, Ours: x.ours}, x.ended)
+	if x.uncounted.is {
+		x.countUncounted()
+		return
+	}
 	x.p.o.Metrics.ended(x.visit.App.ID, x.status, x.ended.Sub(x.began))
 	if x.visit.Waited > 0 {
 		x.p.o.Metrics.waited.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Observe(x.visit.Waited.Seconds())
@@ -211,7 +226,7 @@ func (x *exchange) tell() {
 // logLine writes one line: at info when something was unusual (it waited, it failed), else at debug.
 func (x *exchange) logLine(now time.Time) {
 	level := slog.LevelDebug
-	if x.visit.Waited > 0 || x.status >= http.StatusInternalServerError || x.broken {
+	if (x.visit.Waited > 0 || x.status >= http.StatusInternalServerError || x.broken) && (!x.uncounted.is || x.broken) {
 		level = slog.LevelInfo
 	}
 	ctx := x.ctx

@@ -89,7 +89,9 @@ func (x *exchange) writeGRPC(problem *fault.Error, contentType string) error {
 		message.Field{Name: "Content-Type", Value: contentType, Known: message.ContentType},
 		message.Field{Name: "grpc-status", Value: strconv.Itoa(grpcCode(problem.Code))},
 		message.Field{Name: "grpc-message", Value: grpcMessage(text)})
-	if after := problem.RetryAfter; after > 0 {
+	if after := problem.RetryAfter; x.mayHaveArrived {
+		x.answerAdd = append(x.answerAdd, message.Field{Name: "grpc-retry-pushback-ms", Value: "-1"}) // not again
+	} else if after > 0 {
 		x.answerAdd = append(x.answerAdd, message.Field{Name: "grpc-retry-pushback-ms", Value: strconv.FormatInt(int64((after+time.Millisecond-1)/time.Millisecond), 10)})
 	}
 	x.answered = x.answerAdd

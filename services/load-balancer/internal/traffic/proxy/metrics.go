@@ -22,6 +22,10 @@ const (
 	reasonLocal    = "local-limit"
 	reasonBusy     = "busy"
 	reasonBlocked  = "start-blocked"
+	reasonShare    = "share"
+	reasonStarting = "starting" // answered at once, as whileWaiting says
+	reasonAccepted = "accepted"
+	reasonPage     = "page"
 )
 
 // Metrics are the counts of the data path. Labels are bounded: only applications that have a route
@@ -36,6 +40,7 @@ type Metrics struct {
 	starts    *prometheus.CounterVec
 	wakeUps   *prometheus.CounterVec
 	wakeTime  *prometheus.HistogramVec
+	uncounted *prometheus.CounterVec
 	panics    prometheus.Counter
 	perTarget sync.Map // routing.Application to *targetMetrics, so that the hot path looks up no labels
 }
@@ -67,16 +72,17 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	panics := prometheus.NewCounter(prometheus.CounterOpts{Name: "nemesis_lb_faults_total", Help: "Faults of the load balancer that ended an exchange; each has a stack in the log."})
 	registry.MustRegister(panics)
 	return &Metrics{
-		panics:   panics,
-		requests: counter("requests_total", "Requests that ended, by the class of their status; gone: the client left first.", append(app, "code")...),
-		duration: histogram("request_duration_seconds", "From a request's arrival to its answer's last byte."),
-		waited:   histogram("waiting_seconds", "How long requests were in the waiting room that were there at all."),
-		rejected: counter("rejected_total", "Requests that never reached a pod.", append(app, "reason")...),
-		retries:  counter("retries_total", "Requests sent to another pod because nothing of them reached the first one.", app...),
-		failures: counter("upstream_failures_total", "Exchanges that broke on the pod's side.", append(app, "kind")...),
-		starts:   counter("start_calls_total", "Start calls to the controller, by their result.", append(app, "result")...),
-		wakeUps:  counter("wakeups_total", "Wake-ups that ended, by their outcome.", append(app, "outcome")...),
-		wakeTime: histogram("wakeup_duration_seconds", "From the arrival that woke an application to the answer's first byte."),
+		panics:    panics,
+		requests:  counter("requests_total", "Requests that ended, by the class of their status; gone: the client left first.", append(app, "code")...),
+		duration:  histogram("request_duration_seconds", "From a request's arrival to its answer's last byte."),
+		waited:    histogram("waiting_seconds", "How long requests were in the waiting room that were there at all."),
+		rejected:  counter("rejected_total", "Requests that never reached a pod.", append(app, "reason")...),
+		retries:   counter("retries_total", "Requests sent to another pod because nothing of them reached the first one.", app...),
+		failures:  counter("upstream_failures_total", "Exchanges that broke on the pod's side.", append(app, "kind")...),
+		starts:    counter("start_calls_total", "Start calls to the controller, by their result.", append(app, "result")...),
+		uncounted: counter("uncounted_requests_total", "Requests that are no traffic (uncountedRequests), by who answered: a pod, or the load balancer because the application is asleep or busy. No other metric has them.", append(app, "answer")...),
+		wakeUps:   counter("wakeups_total", "Wake-ups that ended, by their outcome.", append(app, "outcome")...),
+		wakeTime:  histogram("wakeup_duration_seconds", "From the arrival that woke an application to the answer's first byte."),
 	}
 }
 
@@ -114,7 +120,7 @@ func (m *Metrics) Forget(app routing.Application) {
 	m.perTarget.Delete(app)
 	labels := prometheus.Labels{"namespace": app.Namespace, "deployment": app.Deployment}
 	for _, vec := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		m.requests, m.duration, m.waited, m.rejected, m.retries, m.failures, m.starts, m.wakeUps, m.wakeTime,
+		m.requests, m.duration, m.waited, m.rejected, m.retries, m.failures, m.starts, m.uncounted, m.wakeUps, m.wakeTime,
 	} {
 		vec.DeletePartialMatch(labels)
 	}

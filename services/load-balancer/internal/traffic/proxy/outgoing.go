@@ -19,9 +19,8 @@ func (x *exchange) prepare() {
 		x.set("TE", "trailers")
 	}
 	x.forwarded()
-	path := x.match.Path
 	x.out = Outgoing{
-		Head: r, Add: x.add, Path: path, Host: r.Host, Length: r.Length, Expect: r.Expect, Upgrade: r.Upgrade,
+		Head: r, Add: x.add, Path: x.podPath(), Host: r.Host, Length: r.Length, Expect: r.Expect, Upgrade: r.Upgrade,
 		Client: x.c, Silence: x.p.o.Silence(), Resend: repeatable(r.Method), Inform: x, Answer: &x.head,
 	}
 	switch {
@@ -80,7 +79,7 @@ func (x *exchange) forwarded() {
 	if !passes(fields, message.XForwardedHost) {
 		x.set("X-Forwarded-Host", x.r.Host)
 	}
-	if x.match.Prefix != "" {
+	if x.stripped() {
 		fields.Drop(message.XForwardedPrefix)
 		x.set("X-Forwarded-Prefix", prefix+x.match.Prefix)
 	}

@@ -16,6 +16,12 @@ import (
 // record, and keeps nothing of it that it does not copy: it is called at the end of each exchange.
 type AccessLog interface{ Add(r *accesslog.Record) }
 
+// Places are those of client connections.
+type Places interface {
+	// Crowds tells whether an application with so many exchanges takes more than its share.
+	Crowds(exchanges int) bool
+}
+
 // Peer is who holds the client's connection.
 type Peer struct {
 	IP      netip.Addr
@@ -189,7 +195,10 @@ var (
 )
 
 // UnsentError is a failure before the first byte of the request left: it may be sent elsewhere.
-type UnsentError struct{ Err error }
+type UnsentError struct {
+	Err     error
+	Refused bool // the pod took no connection, else it did not take the request
+}
 
 func (e *UnsentError) Error() string { return "not sent: " + e.Err.Error() }
 

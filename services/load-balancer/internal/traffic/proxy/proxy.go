@@ -46,6 +46,7 @@ type Options struct {
 	LogRequest     []string // header fields of requests that the access log is given, in lower case
 	LogResponse    []string // likewise of answers
 	Limits         Limits
+	Places         Places               // of client connections; nil: they are not shared out
 	Silence        func() time.Duration // how long a pod may neither take nor send a byte
 	TrustedProxies []netip.Prefix       // whose X-Forwarded-* fields are believed
 	HTTPSPort      int                  // to which requests in clear are sent; 0: they are served

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -19,7 +20,7 @@ func TestReach_TriesAnotherPodWhenNothingWasSent(t *testing.T) {
 	u.o.Sender = sends(func(to Destination, r *Outgoing) (Answer, error) {
 		asked = append(asked, to.Address)
 		if len(asked) == 1 {
-			return nil, &UnsentError{syscall.ECONNREFUSED}
+			return nil, &UnsentError{Err: syscall.ECONNREFUSED, Refused: true}
 		}
 		if string(r.Whole) != "hello" {
 			t.Errorf("the second pod gets %q", r.Whole)
@@ -62,7 +63,7 @@ func TestReach_GivesUpAfterTenPods(t *testing.T) {
 	tries := 0
 	u := newUnit(t, sends(func(Destination, *Outgoing) (Answer, error) {
 		tries++
-		return nil, &UnsentError{syscall.ECONNREFUSED}
+		return nil, &UnsentError{Err: syscall.ECONNREFUSED, Refused: true}
 	}), func(_ *Options, r *routing.Route) {
 		for i := range 20 {
 			r.Endpoints = append(r.Endpoints, routing.Endpoint{Pod: "more-" + string(rune('a'+i)), Address: "10.0.1." + string(rune('0'+i%10)) + ":80", Ready: true})
@@ -74,11 +75,47 @@ func TestReach_GivesUpAfterTenPods(t *testing.T) {
 	}
 }
 
+func TestReach_DoesNotBlameAPodThatTookTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		u := newUnit(t, sends(func(to Destination, r *Outgoing) (Answer, error) {
+			if tries++; tries < 4 {
+				return nil, &UnsentError{Err: errors.New("stream refused")}
+			}
+			return hello(to, r)
+		}), func(_ *Options, r *routing.Route) { r.Endpoints = r.Endpoints[:1] })
+		c := newClient()
+		r := u.ask(c, "POST /shop HTTP/1.1\nHost: a")
+		if c.head.Status != 200 || r.Tries != 4 || len(u.usable()) != 1 {
+			t.Errorf("%+v, usable %v; the log has %+v", c.head, u.usable(), r)
+		}
+		if r.Took != 15*time.Millisecond { // the first one may have met a connection that had just ended
+			t.Errorf("it paused for %v", r.Took)
+		}
+	})
+}
+
+func TestReach_APodThatNeverTakesItIsAskedTenTimesInASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newUnit(t, failing(&UnsentError{Err: errors.New("stream refused")}))
+		c := newClient()
+		r := u.ask(c, "POST /shop HTTP/1.1\nHost: a")
+		if c.head.Status != 502 || r.Tries != 10 || len(u.usable()) != 2 || r.Took < 500*time.Millisecond || r.Took > 2*time.Second || c.field("X-Should-Retry") != "" {
+			t.Errorf("%+v %q; the log has %+v", c.head, c.fields, r)
+		}
+		gone := newClient()
+		time.AfterFunc(100*time.Millisecond, gone.Cancel)
+		if r := u.ask(gone, "POST /shop HTTP/1.1\nHost: a"); r.Status != 0 {
+			t.Errorf("who left: %+v", r)
+		}
+	})
+}
+
 func TestReach_SaysHowLongAConnectionMayTake(t *testing.T) {
 	var left []time.Duration
 	u := newUnit(t, sends(func(_ Destination, r *Outgoing) (Answer, error) {
 		left = append(left, r.Left)
-		return nil, &UnsentError{syscall.ETIMEDOUT}
+		return nil, &UnsentError{Err: syscall.ETIMEDOUT, Refused: true}
 	}), func(o *Options, r *routing.Route) {
 		r.WakeUpTimeout = 4 * time.Second
 		clock := time.Unix(1000, 0)

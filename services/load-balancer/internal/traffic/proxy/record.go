@@ -37,8 +37,8 @@ func (x *exchange) fillRecord(now time.Time) {
 			r.RequestType = f.Value
 		}
 	}
-	if x.visit.App != nil {
-		r.Application = accesslog.Application(x.visit.App.ID)
+	if x.visit.App != nil || x.crowdsOut {
+		r.Application = accesslog.Application(x.match.Target.ID)
 	}
 	if x.pod != nil {
 		r.Pod, r.Address, r.PodPath, r.Policy = x.pod.Name, x.pod.Address, x.out.Path, x.visit.Reason

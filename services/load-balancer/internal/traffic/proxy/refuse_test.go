@@ -152,6 +152,9 @@ func TestRefuse_SaysWhatAFailureOnThePodsSideWas(t *testing.T) {
 			if test.reason != "" && u.rejected(test.reason) != 1 {
 				t.Errorf("%s was not counted", test.reason)
 			}
+			if again := c.field("X-Should-Retry"); (again == "false") != (test.kind != "" || name == "an end" || name == "a fault") || again == "true" {
+				t.Errorf("X-Should-Retry: %q", again)
+			}
 			if test.status == 503 && test.reason != "" && c.field("Retry-After") == "" {
 				t.Error("no Retry-After")
 			}
@@ -165,6 +168,19 @@ func TestRefuse_SaysWhatAFailureOnThePodsSideWas(t *testing.T) {
 				t.Errorf("the log has %s", u.text)
 			}
 		})
+	}
+}
+
+func TestRefuse_TellsGRPCNotToTryAgainWhatMayHaveBeenWorkedOn(t *testing.T) {
+	for name, test := range map[string]struct {
+		err  error
+		want string
+	}{"broken": {ErrBroken, "-1"}, "silent": {ErrHeadTimeout, "-1"}, "no file left": {&LocalError{syscall.EMFILE}, "1000"}, "a slow body": {&BodyError{errBodyTooSlow}, ""}} {
+		c := newClient()
+		newUnit(t, failing(test.err)).ask(c, "POST /shop HTTP/1.1\nHost: a\nContent-Type: application/grpc")
+		if got := c.field("grpc-retry-pushback-ms"); got != test.want || c.head.Status != 200 || c.field("X-Should-Retry") != "" {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
 	}
 }
 

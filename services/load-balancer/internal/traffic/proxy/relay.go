@@ -18,6 +18,12 @@ func (x *exchange) relay() {
 		x.tunnel()
 		return
 	}
+	if x.early {
+		if err := x.joinEarly(head); err != nil {
+			x.refuse(err)
+			return
+		}
+	}
 	if err := x.beginAnswer(head); err != nil {
 		x.fault = err
 		return
@@ -33,11 +39,15 @@ func (x *exchange) relay() {
 }
 
 func (x *exchange) beginAnswer(from *message.Response) error {
+	if x.early {
+		return nil // what was begun goes on
+	}
 	from.Fields.DropHopByHop()
 	bodiless := x.r.Method == http.MethodHead || from.Status == http.StatusNoContent || from.Status == http.StatusNotModified
 	if !bodiless || from.Status == http.StatusNoContent { // which has no length, whatever the pod says
 		from.Fields.Drop(message.ContentLength)
 	}
+	x.rewriteAnswer(from.Fields)
 	x.answerAdd = x.answerAdd[:0]
 	if from.Chunked {
 		x.answerAdd = announced(x.answerAdd, from.Fields)

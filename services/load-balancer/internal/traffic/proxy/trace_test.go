@@ -149,7 +149,7 @@ func TestTrace_EachTryHasASpanAndFailuresAreErrors(t *testing.T) {
 			}
 		}
 		if tries == 1 {
-			return nil, &UnsentError{ErrBroken}
+			return nil, &UnsentError{Err: ErrBroken, Refused: true}
 		}
 		return nil, ErrBroken
 	}), change)

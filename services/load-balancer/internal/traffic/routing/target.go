@@ -47,6 +47,9 @@ func Resolve(routes []Route, target string) (Target, error) {
 			if path == "" {
 				path = "/"
 			}
+			if !r.StripPrefix {
+				r.Prefix = "/" // the URL has it, where it is wanted
+			}
 			t, err := Inside(r, path, escapedQuery(u))
 			t.Host = r.ServiceAddress // also where clients ask for another host
 			return t, err

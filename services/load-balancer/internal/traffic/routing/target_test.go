@@ -9,7 +9,7 @@ import (
 )
 
 var targets = []Route{
-	{Application: Application{"default", "fib"}, Prefix: "/fibonacci", ServiceAddress: "fibonacci-service.default.svc:5001"},
+	{Application: Application{"default", "fib"}, Prefix: "/fibonacci", StripPrefix: true, ServiceAddress: "fibonacci-service.default.svc:5001"},
 	{Application: Application{"web", "site"}, Prefix: "/", Hosts: []string{"site.example"}, ServiceAddress: "site.web.svc:80"},
 	{Application: Application{"web", "all"}, Prefix: "/", ServiceAddress: "all.web.svc:8080"},
 	{Application: Application{"web", "podless"}, Prefix: "/fibonacci/deep/"},

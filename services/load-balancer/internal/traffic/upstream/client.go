@@ -133,7 +133,7 @@ func (c *Client) connect(address string, r *proxy.Outgoing, reuse bool) (*conn, 
 	case isLocal(err):
 		return nil, &proxy.LocalError{Err: err}
 	}
-	return nil, &proxy.UnsentError{Err: err}
+	return nil, &proxy.UnsentError{Err: err, Refused: true}
 }
 
 // dial makes a connection on a goroutine of its own: it takes kilobytes of stack, which the one that

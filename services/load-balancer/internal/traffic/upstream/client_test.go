@@ -269,8 +269,9 @@ func TestSend_APodThatTakesNoConnectionWasSentNothing(t *testing.T) {
 	}
 	_ = l.Close()
 	for _, r := range []*proxy.Outgoing{get("/"), whole("x"), post(strings.NewReader("x"), -1)} {
-		if err := fail(t, newClient(t, Options{}), l.Addr().String(), r); !isUnsent(err) || !errors.Is(err, syscall.ECONNREFUSED) {
-			t.Errorf("error = %v, want an UnsentError", err)
+		err := fail(t, newClient(t, Options{}), l.Addr().String(), r)
+		if unsent, ok := errors.AsType[*proxy.UnsentError](err); !ok || !unsent.Refused || !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("error = %v, want an UnsentError of a pod that refused", err)
 		}
 	}
 }

@@ -16,12 +16,14 @@ import (
 var (
 	ErrTooMany  = errors.New("too many requests wait")
 	ErrTooLarge = errors.New("the requests that wait hold too many bytes")
+	ErrShare    = errors.New("the requests that wait hold more than their share of bytes")
 )
 
 // Budget bounds the bytes that all rooms together hold.
 type Budget struct {
-	limit int64
-	used  atomic.Int64
+	limit  int64
+	used   atomic.Int64
+	shared atomic.Bool
 }
 
 // NewBudget makes a budget of limit bytes.
@@ -30,12 +32,22 @@ func NewBudget(limit int64) *Budget { return &Budget{limit: limit} }
 // Used is how many bytes are held.
 func (b *Budget) Used() int64 { return b.used.Load() }
 
-func (b *Budget) take(n int64) bool {
-	if b.used.Add(n) > b.limit {
+// Share says whether there are rooms that something must be left to: once three quarters of the
+// budget are taken, no room may hold more than half of it.
+func (b *Budget) Share(shared bool) { b.shared.Store(shared) }
+
+// take takes n bytes for a room that will hold so many then.
+func (b *Budget) take(n, will int64) error {
+	used := b.used.Add(n)
+	switch {
+	case used > b.limit:
 		b.used.Add(-n)
-		return false
+		return ErrTooLarge
+	case b.shared.Load() && used > b.limit/4*3 && will > b.limit/2:
+		b.used.Add(-n)
+		return ErrShare
 	}
-	return true
+	return nil
 }
 
 // Room is a queue of tickets. The zero value is not usable; see New.
@@ -72,14 +84,14 @@ func (r *Room) Bytes() int64 { return r.bytes }
 func (r *Room) First() *Ticket { return r.first }
 
 // Enter gives the ticket a place. sequence is the order of arrival: a request that was sent out of
-// the room and comes back (its pod was gone) gets the place that it had. The errors are ErrTooMany
-// and ErrTooLarge, with the limit. A request that comes back is never refused for its number: it was let in before.
+// the room and comes back (its pod was gone) gets the place that it had. The errors are ErrTooMany,
+// ErrTooLarge and ErrShare, with the limit. A request that comes back is never refused for its number: it was let in before.
 func (r *Room) Enter(t *Ticket, sequence uint64, bytes int64, again bool) error {
 	if r.tickets >= r.maxTickets && !again {
 		return fmt.Errorf("%w: at most %d may for one application", ErrTooMany, r.maxTickets)
 	}
-	if r.bytes+bytes > r.maxBytes || !r.budget.take(bytes) {
-		return fmt.Errorf("%w: at most %d for one application, and %d for all", ErrTooLarge, r.maxBytes, r.budget.limit)
+	if err := r.take(bytes); err != nil {
+		return fmt.Errorf("%w: at most %d for one application, and %d for all", err, r.maxBytes, r.budget.limit)
 	}
 	t.sequence, t.bytes, t.in = sequence, bytes, true
 	after := r.last
@@ -95,10 +107,18 @@ func (r *Room) Enter(t *Ticket, sequence uint64, bytes int64, again bool) error 
 	return nil
 }
 
+// take takes n bytes of the room's own limit and of the budget.
+func (r *Room) take(n int64) error {
+	if r.bytes+n > r.maxBytes {
+		return ErrTooLarge
+	}
+	return r.budget.take(n, r.bytes+n)
+}
+
 // Grow lets the ticket hold n bytes more (less, when negative); false when there is no room, or the
 // ticket has left.
 func (r *Room) Grow(t *Ticket, n int64) bool {
-	if !t.in || n > 0 && (r.bytes+n > r.maxBytes || !r.budget.take(n)) {
+	if !t.in || n > 0 && r.take(n) != nil {
 		return false
 	}
 	if n < 0 {

@@ -135,3 +135,38 @@ func TestRoom_BehavesLikeASortedSlice(t *testing.T) {
 		}
 	}
 }
+
+func TestBudget_SharedLeavesSomethingToOthers(t *testing.T) {
+	budget := NewBudget(100)
+	greedy, modest := New(100, 100, budget), New(100, 100, budget)
+	enter := func(r *Room, bytes int64) (*Ticket, error) {
+		ticket := &Ticket{}
+		return ticket, r.Enter(ticket, 1, bytes, false)
+	}
+	budget.Share(true)
+	first, err := enter(greedy, 75)
+	if err != nil {
+		t.Fatalf("up to three quarters anybody may take: %v", err)
+	}
+	if _, err := enter(greedy, 1); !errors.Is(err, ErrShare) || greedy.Grow(first, 1) {
+		t.Errorf("who holds more than half takes more: %v", err)
+	}
+	second, err := enter(modest, 20)
+	if err != nil || !modest.Grow(second, 5) {
+		t.Errorf("what is left is for others: %v", err)
+	}
+	if _, err := enter(modest, 1); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("more than there is: %v", err)
+	}
+	greedy.Leave(first)
+	if _, err := enter(greedy, 50); err != nil {
+		t.Errorf("half is for anybody: %v", err)
+	}
+	if _, err := enter(greedy, 2); !errors.Is(err, ErrShare) || budget.Used() != 75 {
+		t.Errorf("more than half: %v, used %d", err, budget.Used())
+	}
+	budget.Share(false)
+	if _, err := enter(greedy, 25); err != nil || budget.Used() != 100 {
+		t.Errorf("who is alone may have all: %v", err)
+	}
+}
