@@ -136,6 +136,7 @@ func TestConformance_ReportsNothingInFlight(t *testing.T) {
 	b := newBed(t, nil)
 	for _, status := range []string{"000", "042", "099", "+12", "600", "999"} {
 		t.Run(status, func(t *testing.T) {
+			t.Parallel()
 			s := b.session(t, sessionOptions{}, [][]step{{takesHead("GET /x"), sends("HTTP/1.1 " + status + " X\r\nContent-Length: 0\r\n\r\n"), podStops()}})
 			if err := s.connect().run([]step{sends(getX), isRefused(502)}); err != nil {
 				t.Fatal(err)

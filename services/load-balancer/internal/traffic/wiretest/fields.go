@@ -120,9 +120,9 @@ func ours() []Request {
 	}
 	// Many servers take an underscore for a hyphen.
 	names := []string{"X_Forwarded_For", "X-Forwarded_For", "x_forwarded_proto", "X_Forwarded_Host", "X_Forwarded_Prefix", "X_Real_IP"}
-	return append(few, each(names, func(name string) Request {
+	return slices.Concat(few, each(names, func(name string) Request {
 		r := line(name, name+": 6.6.6.6", "-"+name)
 		r.Fault, r.May = Head, true
 		return r
-	})...)
+	}))
 }
