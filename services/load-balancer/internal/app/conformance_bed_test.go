@@ -4,7 +4,6 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 
 	"context"
-	"flag"
 	"fmt"
 	"strconv"
 	"strings"
@@ -24,9 +23,6 @@ import (
 //
 // A case is data: bytes, or the steps of a client and of a pod. Nothing sleeps: ends wait for each
 // other at gates, and a deadline is only ever a failure.
-
-// withPending also runs the cases that are known to fail; see pending.
-var withPending = flag.Bool("pending", false, "run the cases of the conformance suite that are known to fail, too")
 
 // bed is a load balancer and its controller, which many cases share. Each has an application of its
 // own there.
@@ -174,18 +170,4 @@ func ordinal(version string) int {
 func letters(n int) string {
 	const first, count = 'b', 25
 	return fmt.Sprintf("%c%c%c", first+rune(n/count/count%count), first+rune(n/count%count), first+rune(n%count))
-}
-
-// skipIfPending skips a case that is known to fail.
-func skipIfPending(t *testing.T) {
-	t.Helper()
-	_, name, _ := strings.Cut(t.Name(), "_")
-	if *withPending {
-		return
-	}
-	for _, p := range pending {
-		if name == p || strings.HasPrefix(name, p+"/") {
-			t.Skip("it is known to fail: see pending")
-		}
-	}
 }

@@ -40,7 +40,6 @@ func TestConformance_RefusedBeforeTheBody(t *testing.T) {
 
 // The place of a refused request is free although its client holds on.
 func TestConformance_RefusedBeforeTheBodyHoldsNoPlace(t *testing.T) {
-	skipIfPending(t)
 	b := newBed(t, nil)
 	limits := settings(common.BalancingPolicy("round_robin"), 8, 600)
 	b.controller.set(limits)
@@ -132,7 +131,6 @@ func TestConformance_SilentPods(t *testing.T) {
 
 // Nothing of an application that is gone is left behind: the controller is told so.
 func TestConformance_ReportsNothingInFlight(t *testing.T) {
-	skipIfPending(t)
 	b := newBed(t, nil)
 	for _, status := range []string{"000", "042", "099", "+12", "600", "999"} {
 		t.Run(status, func(t *testing.T) {

@@ -40,14 +40,12 @@ func blackHole(t *testing.T) string {
 
 // Pods that cannot be reached: a request waits for as long as it may, and not for each of them.
 func TestConformance_UnreachablePods(t *testing.T) {
-	skipIfPending(t)
 	var holes []string
 	for range 12 {
 		holes = append(holes, blackHole(t))
 	}
 	b := newBed(t, nil)
 	t.Run("all swallow connections", func(t *testing.T) {
-		skipIfPending(t)
 		t.Parallel()
 		s := b.session(t, sessionOptions{wakeUpTimeout: 2 * time.Second, morePods: holes, noPod: true}, nil)
 		w := s.connect()
@@ -57,7 +55,6 @@ func TestConformance_UnreachablePods(t *testing.T) {
 		}
 	})
 	t.Run("one swallows connections and another does not", func(t *testing.T) {
-		skipIfPending(t)
 		t.Parallel()
 		s := b.session(t, sessionOptions{morePods: holes[:1]}, nil)
 		for range 4 {
@@ -70,7 +67,6 @@ func TestConformance_UnreachablePods(t *testing.T) {
 		}
 	})
 	t.Run("one refuses connections and another does not", func(t *testing.T) {
-		skipIfPending(t)
 		t.Parallel()
 		s := b.session(t, sessionOptions{morePods: []string{unused}}, nil)
 		for range 4 {
@@ -83,7 +79,6 @@ func TestConformance_UnreachablePods(t *testing.T) {
 		}
 	})
 	t.Run("all refuse connections", func(t *testing.T) {
-		skipIfPending(t)
 		t.Parallel()
 		s := b.session(t, sessionOptions{wakeUpTimeout: time.Second, morePods: []string{unused, "127.0.0.2:1"}, noPod: true}, nil)
 		if err := s.connect().run([]step{sends(getX), isRefused(503, 504)}); err != nil {

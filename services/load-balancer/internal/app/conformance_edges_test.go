@@ -100,7 +100,6 @@ func TestConformance_TrustedProxies(t *testing.T) {
 
 // One connection too many is told so, in order, whatever it has sent.
 func TestConformance_TooManyConnections(t *testing.T) {
-	skipIfPending(t)
 	b := newBed(t, nil)
 	limits := settings(common.BalancingPolicy("round_robin"), 1, 600)
 	b.controller.set(limits)
@@ -124,7 +123,6 @@ func TestConformance_TooManyConnections(t *testing.T) {
 
 // The admin port, too, refuses before the body comes.
 func TestConformance_AdminPortRefusesBeforeTheBody(t *testing.T) {
-	skipIfPending(t)
 	s := &session{t: t, bed: newBed(t, nil), id: "app"}
 	for _, f := range framings(10) {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(s.bed.balancer.admin, "http://"))
@@ -141,7 +139,6 @@ func TestConformance_AdminPortRefusesBeforeTheBody(t *testing.T) {
 // A pod that Kubernetes calls ready, and that once refused a connection, is used when it takes
 // connections again, though its checks cannot be made from here.
 func TestConformance_APodThatOnceRefusedComesBack(t *testing.T) {
-	skipIfPending(t)
 	b := newBed(t, nil)
 	s := b.session(t, sessionOptions{closedProbe: true}, nil)
 	address := s.pod.address()
