@@ -218,7 +218,7 @@ func TestCaller_AnAnswerThatIsCutIsSeenToBe(t *testing.T) {
 }
 
 func TestCaller_ARefusalWritesNothing(t *testing.T) {
-	url, outcomes := serve(t, callerOf(t, func(net.Conn, *bufio.Reader) {}))
+	url, outcomes := serve(t, callerOf(t, func(_ net.Conn, in *bufio.Reader) { _, _ = http.ReadRequest(in) }))
 	r, err := http.Get(url + "/")
 	if err != nil {
 		t.Fatal(err)
