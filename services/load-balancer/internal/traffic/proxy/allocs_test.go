@@ -50,6 +50,7 @@ var requestsOf = map[string]string{
 
 // exchanging returns what one request over a kept connection is, without memory of its own.
 func exchanging(tb testing.TB, text string) func() {
+	tb.Helper()
 	b := newBed(tb, pod(tb, bare), func(p *plan) { p.proxy.AccessLog = forgetful{} })
 	w, request := b.dial(), []byte(text)
 	tb.Cleanup(func() { _ = w.Close() })
