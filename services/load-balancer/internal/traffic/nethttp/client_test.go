@@ -117,7 +117,7 @@ func TestCaller_AnswersOfEveryShapeArrive(t *testing.T) {
 		check        func(r *http.Response) bool
 	}{
 		"with a length": {"HTTP/1.1 201 Created\r\nContent-Type: text/plain\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 5\r\n\r\nhello", "hello", 5, func(r *http.Response) bool {
-			return r.StatusCode == 201 && r.Header.Get("Content-Type") == "text/plain" && len(r.Header["Set-Cookie"]) == 2
+			return r.StatusCode == http.StatusCreated && r.Header.Get("Content-Type") == "text/plain" && len(r.Header["Set-Cookie"]) == 2
 		}},
 		"in chunks with trailers": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 42\r\nX-More: 1\r\n\r\n", "hello", -1, func(r *http.Response) bool {
 			return r.Trailer.Get("X-Sum") == "42" && r.Trailer.Get("X-More") == "1"
@@ -127,9 +127,11 @@ func TestCaller_AnswersOfEveryShapeArrive(t *testing.T) {
 		"what the pod says goes before": {"HTTP/1.1 200 OK\r\ncache-control: max-age=1\r\nContent-Length: 0\r\n\r\n", "", 0, func(r *http.Response) bool {
 			return len(r.Header["Cache-Control"]) == 1 && r.Header.Get("Cache-Control") == "max-age=1"
 		}},
-		"no content":   {"HTTP/1.1 204 No Content\r\n\r\n", "", 0, func(r *http.Response) bool { return r.StatusCode == 204 }},
-		"not modified": {"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n", "", 0, func(r *http.Response) bool { return r.StatusCode == 304 && r.Header.Get("ETag") == "x" }},
-		"large":        {"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000), strings.Repeat("x", 100000), 100000, func(*http.Response) bool { return true }},
+		"no content": {"HTTP/1.1 204 No Content\r\n\r\n", "", 0, func(r *http.Response) bool { return r.StatusCode == http.StatusNoContent }},
+		"not modified": {"HTTP/1.1 304 Not Modified\r\nETag: x\r\n\r\n", "", 0, func(r *http.Response) bool {
+			return r.StatusCode == http.StatusNotModified && r.Header.Get("ETag") == "x"
+		}},
+		"large": {"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000), strings.Repeat("x", 100000), 100000, func(*http.Response) bool { return true }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url, outcomes := serve(t, callerOf(t, answering(test.answer)))
@@ -218,13 +220,13 @@ func TestCaller_AnAnswerThatIsCutIsSeenToBe(t *testing.T) {
 }
 
 func TestCaller_ARefusalWritesNothing(t *testing.T) {
-	url, outcomes := serve(t, callerOf(t, func(net.Conn, *bufio.Reader) {}))
+	url, outcomes := serve(t, callerOf(t, func(_ net.Conn, in *bufio.Reader) { _, _ = http.ReadRequest(in) }))
 	r, err := http.Get(url + "/")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = r.Body.Close()
-	if outcome := <-outcomes; outcome.Refusal == nil || r.StatusCode != 200 || r.ContentLength != 0 {
+	if outcome := <-outcomes; outcome.Refusal == nil || r.StatusCode != http.StatusOK || r.ContentLength != 0 {
 		t.Errorf("%+v, %d of %d bytes", outcome, r.StatusCode, r.ContentLength)
 	}
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -26,7 +27,7 @@ func TestCall_GoesTheWayOfEveryRequest(t *testing.T) {
 	var fields []string
 	u := newUnit(t, sends(func(to Destination, r *Outgoing) (Answer, error) {
 		fields = append(passed(r.Head.Fields), passed(r.Add)...)
-		if r.Head.Method != "POST" || r.Path != "/a%20b" || r.Head.Query != "q=1" || r.Host != "shop.example" || string(r.Whole) != "{}" || r.Length != 2 {
+		if r.Head.Method != http.MethodPost || r.Path != "/a%20b" || r.Head.Query != "q=1" || r.Host != "shop.example" || string(r.Whole) != "{}" || r.Length != 2 {
 			t.Errorf("sent %+v", r)
 		}
 		return hello(to, r)
@@ -43,7 +44,7 @@ func TestCall_GoesTheWayOfEveryRequest(t *testing.T) {
 		"Traceparent: " + o.Traceparent, "Content-Type: application/json",
 		"X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: shop.example", "X-Forwarded-Prefix: /shop",
 	})
-	if r := u.log.last(); r.Path != "/shop/a%20b" || r.Query != "q=1" || r.PodPath != "/a%20b" || r.Status != 200 || r.Method != "POST" || r.RequestBytes != 2 || r.Client != "192.0.2.1" {
+	if r := u.log.last(); r.Path != "/shop/a%20b" || r.Query != "q=1" || r.PodPath != "/a%20b" || r.Status != 200 || r.Method != http.MethodPost || r.RequestBytes != 2 || r.Client != "192.0.2.1" {
 		t.Errorf("the log has %+v", r)
 	}
 	if string(c.body) != "hello" || !c.ended {

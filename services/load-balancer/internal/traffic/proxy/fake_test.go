@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"net/netip"
 	"os"
 	"slices"
@@ -306,7 +307,7 @@ func (a *reply) Close() {
 // answers makes an answer out of the lines of its head, and its body.
 func answers(r *Outgoing, head string, parts ...part) *reply {
 	r.Answer.Reset()
-	if err := r.Answer.ParseResponse([]byte(lines(head)), r.Head.Method == "HEAD"); err != nil {
+	if err := r.Answer.ParseResponse([]byte(lines(head)), r.Head.Method == http.MethodHead); err != nil {
 		panic(err)
 	}
 	return &reply{head: r.Answer, parts: parts}

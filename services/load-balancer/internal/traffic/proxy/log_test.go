@@ -65,11 +65,11 @@ func TestAccessLog_HasWhatARefusalWas(t *testing.T) {
 func TestAccessLog_HasWhatCouldNotBeRead(t *testing.T) {
 	b := newBed(t, "")
 	w := b.dial().say("GET /shop HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
-	if r, _ := w.whole(); r.StatusCode != 400 || !r.Close {
+	if r, _ := w.whole(); r.StatusCode != http.StatusBadRequest || !r.Close {
 		t.Errorf("%+v", r)
 	}
 	w.ends()
-	if got := b.settled(); got.Status != 400 || got.Refusal != "invalid" || got.Method != "GET" || got.Peer != "127.0.0.1" || got.PeerPort == 0 {
+	if got := b.settled(); got.Status != 400 || got.Refusal != "invalid" || got.Method != http.MethodGet || got.Peer != "127.0.0.1" || got.PeerPort == 0 {
 		t.Errorf("%+v", got)
 	}
 }

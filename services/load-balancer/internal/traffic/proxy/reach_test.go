@@ -148,7 +148,7 @@ func TestReach_SaysWhatThePodSpeaksAndHowLongItMayBeSilent(t *testing.T) {
 
 // A client that sends a whole request again and again is never told of another one's.
 func TestServe_ExchangesThatAreUsedAgainRememberNothing(t *testing.T) {
-	u := newUnit(t, sends(func(to Destination, r *Outgoing) (Answer, error) {
+	u := newUnit(t, sends(func(_ Destination, r *Outgoing) (Answer, error) {
 		a := answers(r, "HTTP/1.1 200 OK\nX-Path: "+r.Path+"\nContent-Length: "+string(rune('0'+len(r.Whole))), part{text: string(r.Whole)})
 		return a, nil
 	}))

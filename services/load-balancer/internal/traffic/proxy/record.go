@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ func (x *exchange) fillRecord(now time.Time) {
 			r.Referrer = f.Value
 		case message.ContentType:
 			r.RequestType = f.Value
+		default: // the log has no place of its own for it
 		}
 	}
 	if x.visit.App != nil || x.crowdsOut {
@@ -76,13 +78,13 @@ func (x *exchange) client() string {
 	if !x.trusts(x.peer.IP) {
 		return x.peer.Address
 	}
-	client, ip := x.peer.Address, x.peer.IP
+	client := x.peer.Address
 	fields := x.r.Fields
-	for i := len(fields) - 1; i >= 0; i-- {
-		if fields[i].Known != message.XForwardedFor {
+	for _, field := range slices.Backward(fields) {
+		if field.Known != message.XForwardedFor {
 			continue
 		}
-		for rest, more := fields[i].Value, true; more; {
+		for rest, more := field.Value, true; more; {
 			var hop string
 			if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
 				rest, hop = rest[:comma], rest[comma+1:]
@@ -93,7 +95,7 @@ func (x *exchange) client() string {
 			if !ok {
 				return client
 			}
-			if client, ip = address.String(), address; !x.trusts(ip) {
+			if client = address.String(); !x.trusts(address) {
 				return client
 			}
 		}

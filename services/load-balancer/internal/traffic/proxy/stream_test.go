@@ -51,14 +51,14 @@ func TestInform_HintsAndContinueAreNeverMixedUp(t *testing.T) {
 				hints, continues := 0, 0
 				for {
 					r, body := w.whole()
-					if r.StatusCode == 200 {
+					if r.StatusCode == http.StatusOK {
 						if body != "hello" {
 							t.Fatalf("the answer is %q", body)
 						}
 						break
 					}
-					hints += btoi(r.StatusCode == 103 && r.Header.Get("Link") == "</"+strings.Repeat("a", 300)+">" && len(r.Header) == 1)
-					continues += btoi(r.StatusCode == 100 && len(r.Header) == 0)
+					hints += btoi(r.StatusCode == http.StatusEarlyHints && r.Header.Get("Link") == "</"+strings.Repeat("a", 300)+">" && len(r.Header) == 1)
+					continues += btoi(r.StatusCode == http.StatusContinue && len(r.Header) == 0)
 				}
 				if hints != 3 || continues != btoi(strings.Contains(head, "Expect")) {
 					t.Fatalf("%d hints and %d continues came", hints, continues)
@@ -81,7 +81,7 @@ func btoi(b bool) int {
 func TestInform_HTTP10GetsNone(t *testing.T) {
 	b := newBed(t, pod(t, answering("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"+okHello)))
 	w := b.dial().say("GET /shop HTTP/1.0\r\n\r\n")
-	if r, body := w.whole(); r.StatusCode != 200 || body != "hello" {
+	if r, body := w.whole(); r.StatusCode != http.StatusOK || body != "hello" {
 		t.Errorf("%+v", r)
 	}
 	w.ends()
@@ -107,7 +107,7 @@ func TestEarlyAnswer_TheRestOfTheBodyIsNoRequest(t *testing.T) {
 			head = "Transfer-Encoding: chunked\r\n\r\n30d40\r\n"
 		}
 		w := b.dial().say("POST /shop HTTP/1.1\r\nHost: a\r\n" + head + strings.Repeat("x", 70000))
-		if r, body := w.whole(); r.StatusCode != 401 || body != "no" || !r.Close {
+		if r, body := w.whole(); r.StatusCode != http.StatusUnauthorized || body != "no" || !r.Close {
 			t.Fatalf("%+v %q", r, body)
 		}
 		_, _ = io.WriteString(w.Conn, "GET /shop/smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -123,7 +123,7 @@ func TestRefusal_WithABodyThatNeverComesIsAnsweredAtOnce(t *testing.T) {
 	b := newBed(t, "")
 	for _, head := range []string{"Content-Length: 10\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n", "Expect: 100-continue\r\nContent-Length: 10\r\n\r\n", "Content-Length: 10\r\n\r\nhello"} {
 		w := b.dial().say("POST /none HTTP/1.1\r\nHost: a\r\n" + head)
-		if r, _ := w.whole(); r.StatusCode != 404 || !r.Close {
+		if r, _ := w.whole(); r.StatusCode != http.StatusNotFound || !r.Close {
 			t.Errorf("%q: %+v", head, r)
 		}
 		w.ends()
@@ -199,14 +199,14 @@ func TestCut_TheClientHasWhatCameAndSeesTheCut(t *testing.T) {
 			w := b.dial().say("POST /shop HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
 			r := w.answer()
 			if test.answer == "" {
-				if r.StatusCode != 502 {
+				if r.StatusCode != http.StatusBadGateway {
 					t.Errorf("%+v", r)
 				}
 				b.settled()
 				return
 			}
 			body, err := io.ReadAll(r.Body)
-			if r.StatusCode != 200 || string(body) != test.body || err == nil {
+			if r.StatusCode != http.StatusOK || string(body) != test.body || err == nil {
 				t.Errorf("%d, %d bytes, %v", r.StatusCode, len(body), err)
 			}
 			if got := b.settled(); got.Status != 200 || got.Error == "" || got.ResponseBytes != int64(len(test.body)) {
@@ -239,7 +239,7 @@ func TestKept_ManyRequestsGoOverOneConnection(t *testing.T) {
 		case 3:
 			w.say("PUT /shop" + path + " HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000))
 		}
-		if r, body := w.whole(); r.StatusCode != 200 || body != path || r.Close {
+		if r, body := w.whole(); r.StatusCode != http.StatusOK || body != path || r.Close {
 			t.Fatalf("request %d: %+v %q", i, r, body)
 		}
 		b.settled()
@@ -277,7 +277,7 @@ func TestLocalLimit_IsOurFault(t *testing.T) {
 			p.route.Endpoints = append(p.route.Endpoints, routing.Endpoint{Pod: "shop-2", Address: "10.0.0.2:80", Ready: true})
 		})
 		w := b.dial().say("GET /shop HTTP/1.1\r\nHost: a\r\n\r\n")
-		if r, body := w.whole(); r.StatusCode != 503 || r.Header.Get("Retry-After") == "" || !strings.Contains(body, "no connection left") {
+		if r, body := w.whole(); r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" || !strings.Contains(body, "no connection left") {
 			t.Errorf("%v: %+v %s", errno, r, body)
 		}
 		if r := b.settled(); r.Tries != 1 {
@@ -307,7 +307,7 @@ func TestFault_TheNextRequestIsServed(t *testing.T) {
 	for range 5 {
 		for _, path := range []string{"/shop/panic", "/shop"} {
 			w.say("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n")
-			if r, body := w.whole(); r.StatusCode != 200 || body != "hello" {
+			if r, body := w.whole(); r.StatusCode != http.StatusOK || body != "hello" {
 				t.Fatalf("%+v %q", r, body)
 			}
 			b.settled()

@@ -41,7 +41,7 @@ func named(t *testing.T, exporter *tracetest.InMemoryExporter, name string) trac
 func attributeOf(s tracetest.SpanStub, key string) string {
 	for _, a := range s.Attributes {
 		if string(a.Key) == key {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""
@@ -72,7 +72,7 @@ func TestTrace_WithoutAnExporterTheFieldsPassUnchanged(t *testing.T) {
 			return hello(to, r)
 		}))
 		record := u.ask(newClient(), strings.Join(append([]string{"GET /shop HTTP/1.1\nHost: example.com"}, head...), "\n"))
-		equal(t, name, got, append(head[:len(head):len(head)], own...))
+		equal(t, name, got, append(slices.Clip(head), own...))
 		known := name == "sampled" || name == "spelled oddly" || name == "not sampled" || name == "a later version"
 		if record.TraceID != ([16]byte{}) != known {
 			t.Errorf("%s: the log has the trace %x", name, record.TraceID)
@@ -141,7 +141,7 @@ func TestTrace_EachTryHasASpanAndFailuresAreErrors(t *testing.T) {
 	exporter, change := exporting(true)
 	tries := 0
 	parents := map[string]bool{}
-	u := newUnit(t, sends(func(to Destination, r *Outgoing) (Answer, error) {
+	u := newUnit(t, sends(func(_ Destination, r *Outgoing) (Answer, error) {
 		tries++
 		for _, f := range passed(r.Add) {
 			if strings.HasPrefix(f, "traceparent") {

@@ -37,7 +37,7 @@ func TestUpgrade_BytesGoBothWaysAndEachSideEndsForItself(t *testing.T) {
 	b := newBed(t, pod(t, echoing(heads)))
 	w := b.dial().say(upgrading + "first ") // what follows the head at once is the tunnel's
 	r := w.answer()
-	if r.StatusCode != 101 || r.Header.Get("Upgrade") != "websocket" || r.Header.Get("Connection") != "Upgrade" || r.Header.Get("Sec-WebSocket-Accept") != "x" || len(r.Header["Upgrade"]) != 1 {
+	if r.StatusCode != http.StatusSwitchingProtocols || r.Header.Get("Upgrade") != "websocket" || r.Header.Get("Connection") != "Upgrade" || r.Header.Get("Sec-WebSocket-Accept") != "x" || len(r.Header["Upgrade"]) != 1 {
 		t.Fatalf("%+v", r)
 	}
 	head := strings.Join(<-heads, "\n")
@@ -123,12 +123,12 @@ func TestUpgrade_IsNoneWhereNoneWasAskedForOrABodyComes(t *testing.T) {
 				_, _ = io.Copy(io.Discard, in)
 			}))
 			w := b.dial().say(says)
-			if r, _ := w.whole(); r.StatusCode != 502 {
+			if r, _ := w.whole(); r.StatusCode != http.StatusBadGateway {
 				t.Errorf("%+v", r)
 			}
 			b.settled()
 			w.say("GET /shop HTTP/1.1\r\nHost: a\r\n\r\n") // and the connection is as good as before
-			if r, _ := w.whole(); r.StatusCode != 502 {
+			if r, _ := w.whole(); r.StatusCode != http.StatusBadGateway {
 				t.Errorf("then %+v", r)
 			}
 			b.settled()
@@ -141,7 +141,7 @@ func TestUpgrade_ThatIsDeclinedIsAnAnswerLikeAnother(t *testing.T) {
 	w := b.dial()
 	for range 3 {
 		w.say(upgrading)
-		if r, body := w.whole(); r.StatusCode != 426 || body != "no" || r.Close {
+		if r, body := w.whole(); r.StatusCode != http.StatusUpgradeRequired || body != "no" || r.Close {
 			t.Fatalf("%+v %q", r, body)
 		}
 		b.settled()

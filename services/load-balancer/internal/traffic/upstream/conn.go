@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -137,7 +138,7 @@ func (cn *conn) readHead() error {
 			cn.heard = true
 			r := cn.request
 			r.Answer.Reset()
-			err := r.Answer.ParseResponse(have[:n], r.Head.Method == "HEAD")
+			err := r.Answer.ParseResponse(have[:n], r.Head.Method == http.MethodHead)
 			cn.link.Use(n)
 			return err
 		}

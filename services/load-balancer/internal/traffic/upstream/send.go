@@ -168,7 +168,8 @@ func (cn *conn) sendPart(s *sending, out *link.Output, part []byte, chunked bool
 	if chunked {
 		b := message.AppendChunkSize(out.Bytes[:0], len(part))
 		b = append(b, part...) // moves it to the front: the size is shorter than its room
-		part = append(b, "\r\n"...)
+		b = append(b, "\r\n"...)
+		part = b
 	}
 	cn.link.WriteWithin(cn.request.Silence, time.Now())
 	_, err := cn.link.Write(part)
