@@ -33,7 +33,7 @@ func body(t *testing.T, raw []byte, length int64, step int) (d decoded, ok bool)
 // refusedLater tells whether a request that net/http refuses is let pass here because whoever comes next
 // refuses it, or because it means nothing.
 func refusedLater(r *Request) bool {
-	if r.Method == "CONNECT" {
+	if r.Method == http.MethodConnect {
 		return true // by its method
 	}
 	if _, err := routing.Normalise(r.Path); err != nil && r.Path != "*" {
@@ -120,6 +120,7 @@ func sameFields(t *testing.T, ours Fields, theirs http.Header) {
 		switch field.Known {
 		case Host, ContentLength, TransferEncoding, Trailer, CacheControl:
 			continue
+		default:
 		}
 		name := textproto.CanonicalMIMEHeaderKey(field.Name)
 		values[name] = append(values[name], field.Value)
