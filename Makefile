@@ -32,7 +32,7 @@ test: lint verify unit test-elasticsearch test-cluster ## lint, verify, unit, te
 TEST_LIMIT := 15m
 
 ##@ Parts of them
-.PHONY: demo-down unit test-module stress test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs bench-proxy
+.PHONY: demo-down unit test-module stress fuzz test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs bench-proxy
 demo-down: ## remove all that the demo made
 	@deployments/demo-down
 
@@ -50,6 +50,12 @@ stress: ## find tests that fail on a busy machine alone: make stress [MODULE=ser
 	@cd deployments && GOWORK=off go build -o ../build/bin/stress ./stress
 	@GOWORK=off build/bin/stress -count "$(COUNT)" $(if $(PACKAGE),-package "$(PACKAGE)") $(if $(RUN),-run "$(RUN)") $(if $(TAGS),-tags "$(TAGS)") \
 		$(if $(LOAD),-load "$(LOAD)") -limit "$(TEST_LIMIT)" $(or $(MODULE),$(GO_MODULES) $(TOOL_MODULES))
+
+# Settings: MODULE=, RUN= choose; FOR= for all targets together.
+FOR := 10m
+fuzz: ## every fuzz target for its share of a time: make fuzz FOR=1h [MODULE=services/load-balancer] [RUN=Request]; what fails goes to testdata
+	@cd deployments && GOWORK=off go build -o ../build/bin/fuzz ./fuzz
+	@GOWORK=off build/bin/fuzz -for "$(FOR)" -cache "$(CACHE)/fuzz" $(if $(RUN),-run "$(RUN)") $(or $(MODULE),$(GO_MODULES) $(TOOL_MODULES))
 
 test-elasticsearch: prerequisites ## tests on a real Elasticsearch, every version that a JDK here can run, the newest with security
 	@deployments/test-elasticsearch $(MAKE) run-test-elasticsearch

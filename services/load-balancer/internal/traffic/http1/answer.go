@@ -114,7 +114,8 @@ func (c *conn) Begin(h *proxy.Head) error {
 	case c.request.Version == message.HTTP10:
 		b = message.AppendField(b, "Connection", "keep-alive")
 	}
-	a.out.Bytes = append(b, "\r\n"...)
+	b = append(b, "\r\n"...)
+	a.out.Bytes = b
 	if a.switched {
 		return c.Flush()
 	}
@@ -172,7 +173,8 @@ func (c *conn) Commit(n int) error {
 		data := a.out.Bytes[at+chunkRoom : at+chunkRoom+n]
 		b := message.AppendChunkSize(a.out.Bytes, n)
 		b = append(b, data...) // moves it to the front: the size is shorter than its room
-		a.out.Bytes = append(b, "\r\n"...)
+		b = append(b, "\r\n"...)
+		a.out.Bytes = b
 	case a.toEnd:
 		a.out.Bytes = a.out.Bytes[:at+n]
 	default:

@@ -176,7 +176,11 @@ func (c *conn) awaitHead() bool {
 	if !c.s.rests(c) {
 		return false
 	}
-	c.link.ReadWithin(c.s.o.IdleTimeout, time.Now())
+	patience := c.s.o.IdleTimeout
+	if c.crowded { // there are others to be told
+		patience = c.s.o.HeadTimeout
+	}
+	c.link.ReadWithin(patience, time.Now())
 	err := c.link.Fill(c.s.o.MaxHead)
 	// Who was chosen to be closed has nothing begun: its client may send the request elsewhere.
 	return c.s.moves(c) && err == nil

@@ -117,7 +117,7 @@ func (s *Server) Serve(l net.Listener) error {
 
 // Take serves a connection that was accepted elsewhere. It returns at once.
 func (s *Server) Take(nc net.Conn) {
-	for s.o.Gate.Full() && s.evict() {
+	for s.o.Gate.Full() && s.evict(false) {
 	}
 	leave, crowded, ok := s.o.Gate.Enter()
 	if !ok {
@@ -132,10 +132,14 @@ func (s *Server) Take(nc net.Conn) {
 }
 
 // evict closes the connection that has been idle longest, and gives its place away; false when none
-// is idle.
-func (s *Server) evict() bool {
+// is idle. Those beyond the limit have no place to give, and shall get their answer: they are closed
+// when all are.
+func (s *Server) evict(all bool) bool {
 	s.mu.Lock()
 	c := s.idle.first
+	for c != nil && c.crowded && !all {
+		c = c.after
+	}
 	if c != nil {
 		s.idle.remove(c)
 	}
@@ -158,7 +162,7 @@ func (s *Server) Shutdown(ctx context.Context) (cut int) {
 	s.mu.Lock()
 	s.closing.Store(true)
 	s.mu.Unlock()
-	for s.evict() {
+	for s.evict(true) {
 	}
 	s.mu.Lock()
 	if len(s.conns) == 0 {

@@ -15,6 +15,7 @@ import (
 
 func TestAsk_WritesAndWaitsForWhatComesBack(t *testing.T) {
 	both(t, func(t *testing.T, c *Conn, far *net.TCPConn) {
+		t.Helper()
 		for _, question := range []string{"one?", "two?"} {
 			go func() {
 				p := make([]byte, len(question))
@@ -37,7 +38,7 @@ func TestAsk_WritesAndWaitsForWhatComesBack(t *testing.T) {
 }
 
 // await has the connection's other side seen by the system before it is asked.
-func await(t testing.TB, c *Conn) {
+func await(t *testing.T, c *Conn) {
 	t.Helper()
 	testwait.Until(t, "it is not silent", func() bool { return !c.Silent() })
 }
@@ -51,6 +52,7 @@ func TestAsk_WritesNothingWhereSomethingCameThatNobodyAskedFor(t *testing.T) {
 		t.Errorf("%v, %d written", err, c.Written())
 	}
 	both(t, func(t *testing.T, c *Conn, far *net.TCPConn) {
+		t.Helper()
 		send(t, far, "buffered")
 		fill(t, c, 1, 100)
 		if err := c.Ask([]byte("x")); !errors.Is(err, errNotSilent) || c.Written() != 0 {
@@ -64,7 +66,7 @@ func TestAsk_WritesNothingToWhatHasEnded(t *testing.T) {
 	c := New(near)
 	_ = far.Close()
 	await(t, c)
-	if err := c.Ask([]byte("x")); err != io.EOF || c.Written() != 0 {
+	if err := c.Ask([]byte("x")); !errors.Is(err, io.EOF) || c.Written() != 0 {
 		t.Errorf("ended: %v, %d written", err, c.Written())
 	}
 	near, far = loopback(t)
@@ -78,6 +80,7 @@ func TestAsk_WritesNothingToWhatHasEnded(t *testing.T) {
 		t.Errorf("reset: %v, %d written", err, c.Written())
 	}
 	both(t, func(t *testing.T, c *Conn, _ *net.TCPConn) {
+		t.Helper()
 		_ = c.Close()
 		if err := c.Ask([]byte("x")); !errors.Is(err, net.ErrClosed) || c.Written() != 0 {
 			t.Errorf("closed: %v, %d written", err, c.Written())
@@ -87,11 +90,12 @@ func TestAsk_WritesNothingToWhatHasEnded(t *testing.T) {
 
 func TestAsk_TellsAnEndInPlaceOfAnAnswer(t *testing.T) {
 	both(t, func(t *testing.T, c *Conn, far *net.TCPConn) {
+		t.Helper()
 		go func() {
 			_, _ = io.ReadFull(far, make([]byte, 5))
 			_ = far.Close()
 		}()
-		if err := c.Ask([]byte("hello")); err != io.EOF || c.Written() != 5 || len(c.Buffered()) != 0 {
+		if err := c.Ask([]byte("hello")); !errors.Is(err, io.EOF) || c.Written() != 5 || len(c.Buffered()) != 0 {
 			t.Errorf("%v, %d written, %q", err, c.Written(), c.Buffered())
 		}
 	})
@@ -100,6 +104,7 @@ func TestAsk_TellsAnEndInPlaceOfAnAnswer(t *testing.T) {
 // More is asked than the system takes at once: the rest is written as the other side reads.
 func TestAsk_WritesAllHoweverSlowlyItIsTaken(t *testing.T) {
 	both(t, func(t *testing.T, c *Conn, far *net.TCPConn) {
+		t.Helper()
 		question := bytes.Repeat([]byte("0123456789abcdef"), 1<<20) // 16 MiB
 		same := make(chan bool, 1)
 		go func() {
@@ -129,6 +134,7 @@ func TestAsk_WritesAllHoweverSlowlyItIsTaken(t *testing.T) {
 
 func TestAsk_EndsAtTheDeadlineOfWritesWhenNobodyReads(t *testing.T) {
 	both(t, func(t *testing.T, c *Conn, _ *net.TCPConn) {
+		t.Helper()
 		c.WriteWithin(100*time.Millisecond, time.Now())
 		err := c.Ask(make([]byte, 64<<20))
 		if !errors.Is(err, os.ErrDeadlineExceeded) || c.Written() == 64<<20 {
@@ -139,6 +145,7 @@ func TestAsk_EndsAtTheDeadlineOfWritesWhenNobodyReads(t *testing.T) {
 
 func TestAsk_EndsAtTheDeadlineOfReadsWhenNobodyAnswers(t *testing.T) {
 	both(t, func(t *testing.T, c *Conn, _ *net.TCPConn) {
+		t.Helper()
 		c.ReadBy(time.Now().Add(10 * time.Millisecond))
 		if err := c.Ask([]byte("hello")); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error(err)
@@ -170,6 +177,7 @@ func TestAsk_EndsWhenAnotherCloses(t *testing.T) {
 
 func TestAsk_EndsWhenAnotherInterrupts(t *testing.T) {
 	both(t, func(t *testing.T, c *Conn, far *net.TCPConn) {
+		t.Helper()
 		ended := make(chan error, 1)
 		go func() { ended <- c.Ask([]byte("hello")) }()
 		if _, err := io.ReadFull(far, make([]byte, 5)); err != nil {

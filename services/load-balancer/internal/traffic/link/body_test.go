@@ -52,7 +52,7 @@ func readAll(t *testing.T, f *Framed, room int) (string, error) {
 		n, err := f.Read(p)
 		all.Write(p[:n])
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			if !f.Ended() {
 				t.Error("the end is not kept")
 			}
@@ -105,7 +105,7 @@ func TestFramed_GivesTheBodyHoweverItComesAndIsRead(t *testing.T) {
 				if f.Trailer().Named("sum") != c.trailer {
 					t.Errorf("%s: trailer %v", c.name, f.Trailer())
 				}
-				if n, err := f.Read(make([]byte, 9)); n != 0 || err != io.EOF || f.Await(nil) != io.EOF || f.Buffered() != 0 {
+				if n, err := f.Read(make([]byte, 9)); n != 0 || !errors.Is(err, io.EOF) || !errors.Is(f.Await(nil), io.EOF) || f.Buffered() != 0 {
 					t.Errorf("%s: after its end: %d, %v, %v, %d buffered", c.name, n, err, f.Await(nil), f.Buffered())
 				}
 				if rest, err := io.ReadAll(conn); string(rest) != c.rest || err != nil {
@@ -124,7 +124,7 @@ func TestFramed_TellsTheEndWithTheLastPart(t *testing.T) {
 		var f Framed
 		f.Begin(split(c.wire, 1<<20, io.EOF), c.length, false)
 		p := make([]byte, len(c.want)) // no more room than for the data
-		if n, err := f.Read(p); string(p[:n]) != c.want || err != io.EOF || !f.Ended() {
+		if n, err := f.Read(p); string(p[:n]) != c.want || !errors.Is(err, io.EOF) || !f.Ended() {
 			t.Errorf("%s: %q, %v", c.name, p[:n], err)
 		}
 	}
@@ -143,7 +143,7 @@ func TestFramed_ABodyThatIsCutIsNotWhole(t *testing.T) {
 			}
 			for _, end := range []error{io.EOF, broken} {
 				want := end
-				if want == io.EOF {
+				if errors.Is(want, io.EOF) {
 					want = io.ErrUnexpectedEOF
 				}
 				var f Framed
@@ -206,7 +206,7 @@ func TestFramed_AwaitReturnsWhenMoreHasCome(t *testing.T) {
 		p := make([]byte, 3)
 		for {
 			if f.Buffered() == 0 {
-				if err := f.Await(nil); err == io.EOF {
+				if err := f.Await(nil); errors.Is(err, io.EOF) {
 					break
 				} else if err != nil {
 					t.Fatalf("%s: %v", c.name, err)
@@ -214,7 +214,7 @@ func TestFramed_AwaitReturnsWhenMoreHasCome(t *testing.T) {
 			}
 			n, err := f.Read(p)
 			got.Write(p[:n])
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 		}
@@ -228,7 +228,7 @@ func TestFramed_AwaitReturnsWhenMoreHasCome(t *testing.T) {
 		t.Errorf("%v, %d", err, f.Buffered())
 	}
 	_, _ = f.Read(make([]byte, 3))
-	if err := f.Await(nil); err != io.ErrUnexpectedEOF {
+	if err := f.Await(nil); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("cut: %v", err)
 	}
 }
@@ -259,7 +259,7 @@ func TestFramed_ALargePartGoesPastTheBuffer(t *testing.T) {
 		if !held && c.buffer == nil {
 			past += n
 		}
-		if at += n; err == io.EOF {
+		if at += n; errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal(err)

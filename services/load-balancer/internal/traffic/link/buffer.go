@@ -20,7 +20,7 @@ type buffer struct{ bytes []byte }
 var pools [classes]sync.Pool
 
 func classOf(n int) int {
-	return min(max(bits.Len(uint(max(n-1, 0)))-smallestBits, 0), classes-1) //nolint:gosec // G115: not negative
+	return min(max(bits.Len(uint(max(n-1, 0)))-smallestBits, 0), classes-1)
 }
 
 // get returns a buffer of at least n bytes.

@@ -179,6 +179,7 @@ func TestIdle_BoundsTheNextReadAndTheNextWriteApart(t *testing.T) {
 
 func TestInterrupt_EndsTheReadThatWaitsAndEveryLaterOne(t *testing.T) {
 	both(t, func(t *testing.T, c *Conn, far *net.TCPConn) {
+		t.Helper()
 		ended := make(chan error)
 		go func() { ended <- c.Fill(100) }()
 		c.Interrupt()

@@ -26,8 +26,8 @@ func NewHangups() (*Hangups, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watch connections: %w", err)
 	}
-	_ = syscall.SetNonblock(fd, true)                                                      // so that the file below waits without a thread
-	h := &Hangups{epoll: os.NewFile(uintptr(fd), "hangups"), watched: map[uint64]func(){}} //nolint:gosec // G115: a descriptor
+	_ = syscall.SetNonblock(fd, true) // so that the file below waits without a thread
+	h := &Hangups{epoll: os.NewFile(uintptr(fd), "hangups"), watched: map[uint64]func(){}}
 	if h.raw, err = h.epoll.SyscallConn(); err != nil {
 		_ = h.epoll.Close()
 		return nil, fmt.Errorf("watch connections: %w", err)

@@ -11,7 +11,7 @@ import (
 )
 
 // watching is a watch that runs until the test ends.
-func watching(t testing.TB) *Hangups {
+func watching(t *testing.T) *Hangups {
 	t.Helper()
 	h, err := NewHangups()
 	if err != nil {
@@ -30,7 +30,7 @@ func watching(t testing.TB) *Hangups {
 }
 
 // turn returns when the watch has told whatever it had to tell before.
-func turn(t testing.TB, h *Hangups) {
+func turn(t *testing.T, h *Hangups) {
 	t.Helper()
 	near, far := loopback(t)
 	told := make(chan struct{})

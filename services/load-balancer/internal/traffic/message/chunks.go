@@ -110,7 +110,7 @@ func (c *Chunks) readSize(b []byte) (int, error) {
 	}
 	// Lines that are much longer than their data would have a body go on for ever that is within every
 	// limit.
-	excess := max(c.excess+int64(end+1)-16-2*int64(min(size, maxExcess)), 0) //nolint:gosec // G115: bounded
+	excess := max(c.excess+int64(end+1)-16-2*int64(min(size, maxExcess)), 0)
 	if excess > maxExcess {
 		return 0, bad("chunk", "its extensions must not be much longer than the data")
 	}

@@ -21,7 +21,7 @@ type decoded struct {
 
 // decode takes a body apart that comes in pieces of so many bytes, and is read into space for so many.
 // What was used is gone then, as it is from a connection's buffer.
-func decode(t testing.TB, raw []byte, step func() int, most func() int) (d decoded) {
+func decode(t *testing.T, raw []byte, step func() int, most func() int) (d decoded) {
 	t.Helper()
 	var c Chunks
 	var out bytes.Buffer

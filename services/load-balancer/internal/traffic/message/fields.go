@@ -152,6 +152,7 @@ func (f *framing) take(field *Field) error {
 		}
 		f.chunked = true
 		f.codings++
+	default:
 	}
 	return nil
 }

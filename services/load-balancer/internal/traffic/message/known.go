@@ -102,8 +102,9 @@ func (k Known) trailing() bool {
 	switch k {
 	case Authorization, Cookie, SetCookie, ContentType, ContentEncoding, ContentRange, CacheControl, MaxForwards, Location, Date, Origin:
 		return false
+	default:
+		return !k.hopByHop() && !k.framing() && !k.Says() && k != Expect
 	}
-	return !k.hopByHop() && !k.framing() && !k.Says() && k != Expect
 }
 
 // foldedEqual compares a name with one in lower case.

@@ -29,8 +29,9 @@ func (v Version) String() string {
 		return "1.0"
 	case HTTP2:
 		return "2"
+	default:
+		return "1.1"
 	}
-	return "1.1"
 }
 
 // Field is one line of a head, as it came.

@@ -62,6 +62,7 @@ var refused = map[string]struct{ raw, part string }{
 	"a space before the colon":        {head("GET / HTTP/1.1", "A : b"), "field name"},
 	"a tab before the colon":          {head("GET / HTTP/1.1", "A\t: b"), "field name"},
 	"a name with a NUL":               {head("GET / HTTP/1.1", "A\x00: b"), "field name"},
+	"a name beyond ASCII":             {head("GET / HTTP/1.1", "x-\xe4: 1"), "field name"},
 	"a name in brackets":              {head("GET / HTTP/1.1", "(A): b"), "field name"},
 	"a folded line":                   {head("GET / HTTP/1.1", "A: b", " c"), "field line"},
 	"a line folded with a tab":        {head("GET / HTTP/1.1", "A: b", "\tc"), "field line"},

@@ -90,6 +90,7 @@ func (r *Request) interpret() error {
 			r.Expect = r.Version == HTTP11
 		case TE:
 			r.Trailers = r.Trailers || lists(f.Value, "trailers")
+		default:
 		}
 	}
 	if hosts > 1 || hosts == 0 && r.Version == HTTP11 {
@@ -150,10 +151,10 @@ func (r *Request) parseTarget() error {
 	target := r.Target
 	switch {
 	case target[0] == '/':
-	case r.Method == "CONNECT":
+	case r.Method == "CONNECT": //nolint:usestdlibvars // net/http is not for a pure package
 		return nil // refused by whoever reads the method
 	case target == "*":
-		if r.Method != "OPTIONS" {
+		if r.Method != "OPTIONS" { //nolint:usestdlibvars // as above
 			return bad("target", "* goes with OPTIONS alone")
 		}
 	default:

@@ -68,6 +68,7 @@ func (r *Response) interpret(toHead bool) error {
 			r.KeepIdle = keepIdle(f.Value)
 		case Upgrade:
 			r.Upgrade = f.Value
+		default:
 		}
 	}
 	r.Close = said.close || r.Version == HTTP10 && !said.keep
