@@ -119,7 +119,7 @@ func TestAnswer_OfAnySizeArrivesWholeInEveryFraming(t *testing.T) {
 	}
 }
 
-func TestSpace_GrowsWithWhatIsPutIntoItAndIsNoLargerThanWhatIsLeft(t *testing.T) {
+func TestSpace_IsWhatIsLeftOfABodyWithALength(t *testing.T) {
 	sizes := make(chan int, 100)
 	script := func(c proxy.Client, _ *message.Request) {
 		_ = c.Begin(&proxy.Head{Status: 200, Length: 10_000})
@@ -134,7 +134,7 @@ func TestSpace_GrowsWithWhatIsPutIntoItAndIsNoLargerThanWhatIsLeft(t *testing.T)
 	if _, got, err := start(t, script).serve().dial().send(get("/")).read("GET"); len(got) != 10_000 || err != nil {
 		t.Fatalf("%d bytes, %v", len(got), err)
 	}
-	for i, want := range []int{leastSpace, 2 * leastSpace, 2 * leastSpace, 10_000 - 3*leastSpace - 10, 10_000 - 3*leastSpace - 10} {
+	for i, want := range []int{10_000, 10_000 - leastSpace, 10_000 - leastSpace - 10, 10_000 - 3*leastSpace - 10, 10_000 - 3*leastSpace - 10} {
 		if got := <-sizes; got != want {
 			t.Errorf("space %d is %d, want %d", i, got, want)
 		}

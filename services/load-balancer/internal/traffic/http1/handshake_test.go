@@ -67,10 +67,10 @@ func TestTLS_AHandshakeHasTheTimeOfAHead(t *testing.T) {
 }
 
 // second is a stand-in for HTTP/2's server: it says what was read before, and everything again.
-func second(c net.Conn, read []byte) {
-	defer func() { _ = c.Close() }()
-	_, _ = io.WriteString(c, "["+string(read)+"]")
-	_, _ = io.Copy(c, c)
+func second(h Handover) {
+	defer func() { _ = h.Net.Close() }()
+	_, _ = io.WriteString(h.Net, "["+string(h.Read)+"]")
+	_, _ = io.Copy(h.Net, h.Net)
 }
 
 func TestHTTP2_GetsTheConnectionThatBeginsWithItsPreface(t *testing.T) {
@@ -108,25 +108,4 @@ func TestHTTP2_GetsTheConnectionThatChoosesItInTLS(t *testing.T) {
 	}
 	d.tls = plain
 	d.dial().send(get("/")).expect(200, "GET / ", false)
-}
-
-func TestHTTP2_ThatIsOneTooManyIsClosed(t *testing.T) {
-	gate := &limited{places: 0, crowd: 10}
-	edit := func(o *Options) { o.HTTP2, o.Gate = second, gate }
-	start(t, crowded(nil), edit).serve().dial().send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").endsSomehow()
-	d := start(t, crowded(nil), edit).encrypted("h2").serve()
-	d.tls.NextProtos = []string{"h2"}
-	c := d.dial()
-	if err := c.Conn.(*tls.Conn).Handshake(); err != nil {
-		t.Fatal(err)
-	}
-	c.endsSomehow()
-}
-
-// endsSomehow is the end of a connection of which something may be unread at the other side.
-func (c *client) endsSomehow() {
-	c.t.Helper()
-	if rest, _ := io.ReadAll(c.r); len(rest) > 0 {
-		c.t.Errorf("%q comes in place of the end", rest)
-	}
 }

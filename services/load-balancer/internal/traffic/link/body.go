@@ -57,6 +57,7 @@ func (f *Framed) Whole() bool {
 			}
 			rest = rest[used:]
 		}
+	default:
 	}
 	return f.ended
 }

@@ -8,15 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
-
-// wakers keeps the start requests, and answers none.
-type wakers struct{ all []*dispatch.StartRequest }
-
-func (w *wakers) Wake(request *dispatch.StartRequest) { w.all = append(w.all, request) }
 
 // asleep is a unit whose application sleeps, takes 40 s to start, and answers who waits so.
 func asleep(tb testing.TB, mode routing.WhileWaiting, sender Sender, change ...func(*Options, *routing.Route)) *unit {
