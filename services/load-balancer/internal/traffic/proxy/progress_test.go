@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"syscall"
@@ -160,7 +161,7 @@ func TestProgress_OthersGetFewInformationalAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				u := asleep(t, routing.ShowProgress, sends(func(to Destination, r *Outgoing) (Answer, error) {
-					if r.Head.Method == "HEAD" {
+					if r.Head.Method == http.MethodHead {
 						return answers(r, "HTTP/1.1 200 OK\nContent-Length: 5"), nil
 					}
 					return hello(to, r)
