@@ -20,6 +20,7 @@ func (x *exchange) rewriteAnswer(fields message.Fields) {
 			f.Value = x.rewrite().location(f.Value)
 		case message.SetCookie:
 			f.Value = x.rewrite().cookie(f.Value)
+		default:
 		}
 	}
 }

@@ -33,6 +33,7 @@ func (x *exchange) wait() error {
 		if x.visit.Detach(x.p.o.Now()) { // the start goes on
 			return x.answerMeanwhile(mode)
 		}
+	default:
 	}
 	return x.visit.Wait(x.c.Gone())
 }

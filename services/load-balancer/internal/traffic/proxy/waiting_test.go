@@ -8,15 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
-
-// wakers keeps the start requests, and answers none.
-type wakers struct{ all []*dispatch.StartRequest }
-
-func (w *wakers) Wake(request *dispatch.StartRequest) { w.all = append(w.all, request) }
 
 // asleep is a unit whose application sleeps, takes 40 s to start, and answers who waits so.
 func asleep(tb testing.TB, mode routing.WhileWaiting, sender Sender, change ...func(*Options, *routing.Route)) *unit {
@@ -105,6 +99,7 @@ func TestWhileWaiting_HoldsWhoCouldMakeNothingOfIt(t *testing.T) {
 		"Progress, to HTTP/1.0":      {routing.ShowProgress, "GET /shop/1 HTTP/1.0" + events},
 		"Progress, to gRPC":          {routing.ShowProgress, "POST /shop/1 HTTP/1.1\nHost: a\nContent-Type: application/grpc" + events},
 		"Progress, to WebSockets":    {routing.ShowProgress, get + "\nConnection: Upgrade\nUpgrade: websocket"},
+		"Progress, to Python":        {routing.ShowProgress, get + "\nUser-Agent: python-requests/2.32.3"},
 		"what a newer one calls mad": {"Dance", get + html},
 	} {
 		t.Run(name, func(t *testing.T) {
