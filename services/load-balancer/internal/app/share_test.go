@@ -45,6 +45,7 @@ func TestShare_OneSleepingApplicationDoesNotFillTheFrontDoor(t *testing.T) {
 		t.Errorf("the sixth: %s %q %s", refused.Status, refused.Header, body)
 	}
 	for range 3 {
+		testwait.Until(t, "those who wait are alone", func() bool { return *b.state(t).Connections == 5 })
 		c := client(t)
 		if r, body := get(t, c, b.url+"/blog/1"); body != "hello" {
 			t.Errorf("another application: %s %s", r.Status, body)

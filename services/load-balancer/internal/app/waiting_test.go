@@ -118,14 +118,30 @@ func TestWaiting_UnavailableAndPageAreAnsweredAtOnce(t *testing.T) {
 	}
 }
 
+// overHTTP2 is a client that speaks HTTP/2 in clear text.
+func overHTTP2(t *testing.T) *http.Client {
+	t.Helper()
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
 func TestWaiting_ProgressInAnEventStream(t *testing.T) {
+	for name, made := range map[string]func(*testing.T) *http.Client{"HTTP/1.1": client, "HTTP/2": overHTTP2} {
+		t.Run(name, func(t *testing.T) { progressInAnEventStream(t, made(t)) })
+	}
+}
+
+func progressInAnEventStream(t *testing.T, c *http.Client) {
+	t.Helper()
 	controller, server := newFakeController(t)
 	wakes := sleeps(controller, "fib", "/fib", pod(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		_, _ = io.WriteString(w, "data: hello\n\n")
 	})), whileWaiting(autoscaler.WhileWaitingProgress))
 	b := boot(t, server.URL, nil)
-	answer := ask(t, client(t), http.MethodPost, b.url+"/fib/1", "Accept", "text/event-stream")
+	answer := ask(t, c, http.MethodPost, b.url+"/fib/1", "Accept", "text/event-stream")
 	defer func() { _ = answer.Body.Close() }()
 	lines := bufio.NewScanner(answer.Body)
 	if !lines.Scan() || !strings.HasPrefix(lines.Text(), ": pod starting, ") || answer.Header.Get("Content-Type") != "text/event-stream" || answer.StatusCode != http.StatusOK {
@@ -144,6 +160,13 @@ func TestWaiting_ProgressInAnEventStream(t *testing.T) {
 }
 
 func TestWaiting_ProgressInInformationalAnswers(t *testing.T) {
+	for name, made := range map[string]func(*testing.T) *http.Client{"HTTP/1.1": client, "HTTP/2": overHTTP2} {
+		t.Run(name, func(t *testing.T) { progressInInformationalAnswers(t, made(t)) })
+	}
+}
+
+func progressInInformationalAnswers(t *testing.T, c *http.Client) {
+	t.Helper()
 	controller, server := newFakeController(t)
 	wakes := sleeps(controller, "fib", "/fib", pod(t, says("hello")), whileWaiting(autoscaler.WhileWaitingProgress))
 	b := boot(t, server.URL, nil)
@@ -157,7 +180,7 @@ func TestWaiting_ProgressInInformationalAnswers(t *testing.T) {
 		wakes()
 		return nil
 	}}))
-	answer, err := client(t).Do(r)
+	answer, err := c.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func (x *exchange) writeGRPC(problem *fault.Error, contentType string) error {
 		x.answerAdd = append(x.answerAdd, message.Field{Name: "grpc-retry-pushback-ms", Value: strconv.FormatInt(int64((after+time.Millisecond-1)/time.Millisecond), 10)})
 	}
 	x.answered = x.answerAdd
-	head := &Head{Status: http.StatusOK, Reason: http.StatusText(http.StatusOK), Add: x.answerAdd, Close: x.r.HasBody() && !x.body.ended.Load() || problem.Code == fault.TooManyConns}
+	head := &Head{Status: http.StatusOK, Reason: http.StatusText(http.StatusOK), Add: x.answerAdd, Close: x.r.HasBody() && !x.body.ended.Load() || problem.Code == fault.TooManyConns || x.crowdsOut}
 	if err := x.c.Begin(head); err != nil {
 		return fmt.Errorf("write to the client: %w", err)
 	}

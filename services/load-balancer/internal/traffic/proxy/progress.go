@@ -32,8 +32,12 @@ const progressField = "Nemesis-Progress"
 // event stream, else in informational answers. What starts within the first pause is answered as
 // ever.
 func (x *exchange) waitWithProgress() error {
-	if x.r.Method != http.MethodHead && accepts(x.r.Fields, eventStream) {
+	// Who still sends a body may take the head of an answer for a reason to stop.
+	if x.r.Method != http.MethodHead && x.body.complete && accepts(x.r.Fields, eventStream) {
 		return x.waitTelling(commentEvery, x.comment)
+	}
+	if x.mistakesInforms() {
+		return x.visit.Wait(x.c.Gone())
 	}
 	informs := 0
 	return x.waitTelling(informFirst, func() (time.Duration, error) {
@@ -42,6 +46,18 @@ func (x *exchange) waitWithProgress() error {
 		}
 		return informFirst << informs, x.c.Inform(x.informOfProgress())
 	})
+}
+
+// mistakesInforms tells whether the client is one that takes a 103 for the answer: Python's
+// http.client passes over 100 alone.
+func (x *exchange) mistakesInforms() bool {
+	agent := x.r.Fields.First(message.UserAgent)
+	for _, beginning := range []string{"python-requests/", "python-urllib3/", "Python-urllib/"} {
+		if strings.HasPrefix(agent, beginning) {
+			return true
+		}
+	}
+	return false
 }
 
 // waitTelling waits for a pod and calls tell after the first pause, and then after each that tell

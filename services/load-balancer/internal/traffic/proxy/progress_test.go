@@ -133,15 +133,15 @@ func TestProgress_GoesOnWhenThePodTakesNoConnection(t *testing.T) {
 
 func TestProgress_WhoLeavesLeavesNothing(t *testing.T) {
 	for name, leaves := range map[string]func(*client){
-		"seen at once":        func(c *client) { c.Cancel() },
-		"seen in the writing": func(c *client) { c.fails = errors.New("reset") },
+		"seen at once":        func(c *client) { time.AfterFunc(3*time.Second, c.Cancel) },
+		"seen in the writing": func(c *client) { c.onFlush = func(c *client) { c.fails = errors.New("reset") } },
 		"a fault of ours":     func(c *client) { c.onFlush = func(*client) { panic("ouch") } },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				u := asleep(t, routing.ShowProgress, sends(streams))
 				c := newClient()
-				time.AfterFunc(3*time.Second, func() { leaves(c) })
+				leaves(c)
 				if r := u.ask(c, wantsEvents); r.Error == "" || r.Took > 4*time.Second {
 					t.Errorf("the log has %+v", r)
 				}
@@ -155,8 +155,9 @@ func TestProgress_OthersGetFewInformationalAnswers(t *testing.T) {
 		head string
 		want string
 	}{
-		"POST":                    {"POST /shop/1 HTTP/1.1\nHost: a\nContent-Length: 2", "hello"},
-		"HEAD of an event stream": {"HEAD /shop/1 HTTP/1.1\nHost: a\nAccept: text/event-stream", ""},
+		"POST":                            {"POST /shop/1 HTTP/1.1\nHost: a\nContent-Length: 2", "hello"},
+		"an event stream before its body": {"POST /shop/1 HTTP/1.1\nHost: a\nContent-Length: 2\nExpect: 100-continue\nAccept: text/event-stream", "hello"},
+		"HEAD of an event stream":         {"HEAD /shop/1 HTTP/1.1\nHost: a\nAccept: text/event-stream", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -99,6 +99,7 @@ func TestWhileWaiting_HoldsWhoCouldMakeNothingOfIt(t *testing.T) {
 		"Progress, to HTTP/1.0":      {routing.ShowProgress, "GET /shop/1 HTTP/1.0" + events},
 		"Progress, to gRPC":          {routing.ShowProgress, "POST /shop/1 HTTP/1.1\nHost: a\nContent-Type: application/grpc" + events},
 		"Progress, to WebSockets":    {routing.ShowProgress, get + "\nConnection: Upgrade\nUpgrade: websocket"},
+		"Progress, to Python":        {routing.ShowProgress, get + "\nUser-Agent: python-requests/2.32.3"},
 		"what a newer one calls mad": {"Dance", get + html},
 	} {
 		t.Run(name, func(t *testing.T) {
