@@ -60,12 +60,12 @@ func goodAnswers() []answered {
 func unusualAnswers() []answered {
 	return []answered{
 		{name: "204 with a length", answer: "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", status: []int{204}},
-		{name: "204 with a body", answer: "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok", status: []int{204}, mayCut: true, fresh: true},
-		{name: "204 with chunks", answer: "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", status: []int{204}, mayCut: true, fresh: true},
-		{name: "304 with a body", answer: "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\nok", status: []int{304}, fresh: true},
-		{name: "HEAD with a body", method: "HEAD", answer: okFields + "\r\nok", fresh: true},
-		{name: "bytes behind the body", answer: okFields + "\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", body: "ok", fresh: true},
-		{name: "bytes behind the chunks", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nevil", body: "ok", fresh: true},
+		{name: "204 with a body", answer: "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok", status: []int{204}, mayCut: true, fresh: true, behind: true},
+		{name: "204 with chunks", answer: "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", status: []int{204}, mayCut: true, fresh: true, behind: true},
+		{name: "304 with a body", answer: "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\nok", status: []int{304}, fresh: true, behind: true},
+		{name: "HEAD with a body", method: "HEAD", answer: okFields + "\r\nok", fresh: true, behind: true},
+		{name: "bytes behind the body", answer: okFields + "\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", body: "ok", fresh: true, behind: true},
+		{name: "bytes behind the chunks", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nevil", body: "ok", fresh: true, behind: true},
 		{name: "a trailer that frames", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nContent-Length: 9\r\nTransfer-Encoding: x\r\nConnection: x\r\nX-Sum: 1\r\n\r\n",
 			body: "ok", trailer: []string{"-Content-Length", "-Transfer-Encoding", "-Connection"}},
 		{name: "a folded line", answer: okFields + "X-A: 1\r\n 2\r\n\r\nok", fields: []string{"X-A: 1 2"}, body: "ok", mayCut: true, loosely: true},
