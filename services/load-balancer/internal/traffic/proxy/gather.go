@@ -2,11 +2,12 @@ package proxy
 
 import (
 	"errors"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"io"
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 )
 
 // How much of a body is read before a pod is asked for, and how slow it may be.

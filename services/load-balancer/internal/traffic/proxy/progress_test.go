@@ -133,8 +133,8 @@ func TestProgress_GoesOnWhenThePodTakesNoConnection(t *testing.T) {
 func TestProgress_WhoLeavesLeavesNothing(t *testing.T) {
 	for name, leaves := range map[string]func(*client){
 		"seen at once":        func(c *client) { c.Cancel() },
-		"seen in the writing": func(c *client) { c.fails = errors.New("reset") },
-		"a fault of ours":     func(c *client) { c.onFlush = func(*client) { panic("ouch") } },
+		"seen in the writing": func(c *client) { c.spoil(errors.New("reset"), nil) },
+		"a fault of ours":     func(c *client) { c.spoil(nil, func(*client) { panic("ouch") }) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
