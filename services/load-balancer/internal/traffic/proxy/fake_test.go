@@ -174,7 +174,7 @@ func (c *client) Inform(h *message.Response) error {
 }
 
 func (c *client) Begin(h *Head) error {
-	if fails, _ := c.spoiled(); fails != nil {
+	if _, fails := c.spoiled(); fails != nil {
 		return fails
 	}
 	head := *h
@@ -192,13 +192,13 @@ func (c *client) Space() []byte {
 
 func (c *client) Commit(n int) error {
 	c.body = append(c.body, c.space[:n]...)
-	fails, _ := c.spoiled()
+	_, fails := c.spoiled()
 	return fails
 }
 
 func (c *client) Flush() error {
 	c.flushed = string(c.body)
-	fails, onFlush := c.spoiled()
+	onFlush, fails := c.spoiled()
 	if onFlush != nil {
 		onFlush(c)
 	}
@@ -212,10 +212,10 @@ func (c *client) spoil(fails error, onFlush func(*client)) {
 	c.fails, c.onFlush = fails, onFlush
 }
 
-func (c *client) spoiled() (error, func(*client)) {
+func (c *client) spoiled() (onFlush func(*client), fails error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.fails, c.onFlush
+	return c.onFlush, c.fails
 }
 
 func (c *client) End(trailer message.Fields) error {
