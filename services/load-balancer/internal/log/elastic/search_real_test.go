@@ -84,7 +84,7 @@ func TestElasticsearch_SearchFindsWhatTheJournalFinds(t *testing.T) {
 	ids, entries := journal.NewIDs("lb-1", time.Now()), accesslog.NewOptions(accesslog.Origin{Namespace: ns, Balancer: "lb-1", Version: "1"}, nil)
 	kept := spool.Open(spool.Options{
 		Render: journal.Renderer(ids, entries),
-		Dir: t.TempDir(), MaxBytes: 64 << 20, QueueBytes: 8 << 20, Outbox: true, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
+		Dir:    t.TempDir(), MaxBytes: 64 << 20, QueueBytes: 8 << 20, Outbox: true, Now: time.Now, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
 	})
 	defer func() { _ = kept.Close(t.Context()) }()
 	for range 36 { // records of one millisecond are told apart by their ids, as texts: from here on of one length

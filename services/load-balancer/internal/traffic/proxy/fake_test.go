@@ -174,8 +174,8 @@ func (c *client) Inform(h *message.Response) error {
 }
 
 func (c *client) Begin(h *Head) error {
-	if c.fails != nil {
-		return c.fails
+	if _, fails := c.spoiled(); fails != nil {
+		return fails
 	}
 	head := *h
 	c.head = &head
@@ -192,15 +192,30 @@ func (c *client) Space() []byte {
 
 func (c *client) Commit(n int) error {
 	c.body = append(c.body, c.space[:n]...)
-	return c.fails
+	_, fails := c.spoiled()
+	return fails
 }
 
 func (c *client) Flush() error {
 	c.flushed = string(c.body)
-	if c.onFlush != nil {
-		c.onFlush(c)
+	onFlush, fails := c.spoiled()
+	if onFlush != nil {
+		onFlush(c)
 	}
-	return c.fails
+	return fails
+}
+
+// spoil has writes fail from now on, or something happen when they are sent; while it is served too.
+func (c *client) spoil(fails error, onFlush func(*client)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fails, c.onFlush = fails, onFlush
+}
+
+func (c *client) spoiled() (onFlush func(*client), fails error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.onFlush, c.fails
 }
 
 func (c *client) End(trailer message.Fields) error {
@@ -356,6 +371,18 @@ func (l *records) last() accesslog.Record {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.all[len(l.all)-1]
+}
+
+// of is the record of the request for this path.
+func (l *records) of(path string) (found accesslog.Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.all {
+		if r.Path == path {
+			found = r
+		}
+	}
+	return found
 }
 
 type noProber struct{}

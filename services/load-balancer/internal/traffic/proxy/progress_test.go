@@ -133,9 +133,9 @@ func TestProgress_GoesOnWhenThePodTakesNoConnection(t *testing.T) {
 
 func TestProgress_WhoLeavesLeavesNothing(t *testing.T) {
 	for name, leaves := range map[string]func(*client){
-		"seen at once":        func(c *client) { time.AfterFunc(3*time.Second, c.Cancel) },
-		"seen in the writing": func(c *client) { c.onFlush = func(c *client) { c.fails = errors.New("reset") } },
-		"a fault of ours":     func(c *client) { c.onFlush = func(*client) { panic("ouch") } },
+		"seen at once":        func(c *client) { c.Cancel() },
+		"seen in the writing": func(c *client) { c.spoil(errors.New("reset"), nil) },
+		"a fault of ours":     func(c *client) { c.spoil(nil, func(*client) { panic("ouch") }) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -133,7 +133,7 @@ func TestWhileWaiting_IsForTheFirstPodAlone(t *testing.T) {
 				time.AfterFunc(10*time.Second, func() { close(hold) })
 				c := newClient()
 				u.Serve(c, request(t, "GET /shop/1 HTTP/1.1\nHost: a\nAccept: text/html, text/event-stream"))
-				if r := u.log.last(); r.Waited != 10*time.Second || c.head.Status != 200 || string(c.body) != "hello" {
+				if r := u.log.of("/shop/1"); r.Waited != 10*time.Second || c.head.Status != 200 || string(c.body) != "hello" {
 					t.Errorf("%+v %q after %v: every pod was busy", c.head, c.body, r.Waited)
 				}
 				synctest.Wait()

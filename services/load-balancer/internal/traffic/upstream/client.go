@@ -17,6 +17,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -133,6 +134,9 @@ func (c *Client) connect(address string, r *proxy.Outgoing, reuse bool) (*conn, 
 	case isLocal(err):
 		return nil, &proxy.LocalError{Err: err}
 	}
+	if fault, ok := errors.AsType[*proxy.FaultError](err); ok {
+		return nil, fault
+	}
 	return nil, &proxy.UnsentError{Err: err, Refused: true}
 }
 
@@ -142,6 +146,11 @@ func (c *Client) dial(ctx context.Context, address string) (nc net.Conn, err err
 	made := make(chan struct{})
 	go func() {
 		defer close(made)
+		defer func() {
+			if fault := recover(); fault != nil { // one exchange ends, not the process
+				nc, err = nil, &proxy.FaultError{Fault: fault, Stack: debug.Stack()}
+			}
+		}()
 		nc, err = c.options.Dial(ctx, "tcp", address)
 	}()
 	<-made

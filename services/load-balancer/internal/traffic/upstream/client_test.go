@@ -320,6 +320,14 @@ func TestDial_AFaultOfThisMachineSaysNothingOfThePod(t *testing.T) {
 	}
 }
 
+func TestDial_AFaultOfOursEndsOneExchange(t *testing.T) {
+	c := newClient(t, Options{Dial: func(context.Context, string, string) (net.Conn, error) { panic("in Dial") }})
+	err := fail(t, c, "10.0.0.1:80", get("/"))
+	if fault, ok := errors.AsType[*proxy.FaultError](err); !ok || fault.Fault != "in Dial" || !strings.Contains(string(fault.Stack), "client_test.go") {
+		t.Errorf("error = %v", err)
+	}
+}
+
 // stuck is a connection whose writes fail before the first byte.
 type stuck struct {
 	net.Conn

@@ -17,6 +17,9 @@ import (
 // know it never send one.
 const continueTimeout = time.Second
 
+// noteTime is how long a kept connection is worth to wait for.
+const noteTime = 5 * time.Millisecond
+
 // How much of a body is read at once, and the room for a chunk's size before it.
 const (
 	leastPart = 4 << 10
@@ -203,13 +206,23 @@ func (cn *conn) sent() bool {
 	if cn.sending == nil {
 		return true
 	}
-	if cn.sending.last.Load() {
-		<-cn.sending.done // at once: it only has to be noted
-	}
 	select {
 	case <-cn.sending.done:
 		return !cn.sending.failed.Load()
 	default:
+	}
+	return cn.sending.last.Load() && cn.noted()
+}
+
+// noted waits until the last part of a body is noted as sent, which usually only has to be done. A pod
+// that answered without it may never take it: then nobody waits.
+func (cn *conn) noted() bool {
+	timer := time.NewTimer(noteTime)
+	defer timer.Stop()
+	select {
+	case <-cn.sending.done:
+		return !cn.sending.failed.Load()
+	case <-timer.C:
 		return false
 	}
 }

@@ -372,6 +372,46 @@ func TestBody_ThatThePodDoesNotWantStillGetsItsAnswer(t *testing.T) {
 	}
 }
 
+// Nobody waits for the last part of a body that a pod does not take, which has answered without it.
+func TestBody_WhoseLastPartIsNotTakenHoldsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(piped(Options{}, func(c net.Conn, in *bufio.Reader) {
+			headLines(in)
+			_, _ = io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno")
+			time.Sleep(time.Hour)
+		}))
+		defer c.Close()
+		began := time.Now()
+		a := send(t, c, "pod", post(lastAtOnce{strings.NewReader("hello")}, 5))
+		if text := readAll(t, a); text != "no" || time.Since(began) > noteTime || len(c.idle()) != 0 {
+			t.Errorf("%q after %v, %d kept", text, time.Since(began), len(c.idle()))
+		}
+		time.Sleep(time.Hour) // until the pod has ended too
+	})
+}
+
+// lastAtOnce tells of its end together with its last bytes.
+type lastAtOnce struct{ io.Reader }
+
+func (l lastAtOnce) Read(p []byte) (int, error) {
+	n, _ := l.Reader.Read(p)
+	return n, io.EOF
+}
+
+func TestBody_ThatIsSentWholeKeepsTheConnection(t *testing.T) {
+	connections := 0
+	address := helloServer(t, &connections)
+	c := newClient(t, Options{})
+	for range 200 {
+		if got := readAll(t, send(t, c, address, post(lastAtOnce{strings.NewReader("hello")}, 5))); got != "hello" {
+			t.Fatalf("answer = %q", got)
+		}
+	}
+	if connections > 20 { // one, unless the machine is so busy that the end is not noted in time
+		t.Errorf("%d connections for 200 requests", connections)
+	}
+}
+
 // A pod that answers and closes while a body is written to it has answered all the same.
 func TestBody_APodThatStopsReadingMayHaveAnswered(t *testing.T) {
 	for range 20 {
