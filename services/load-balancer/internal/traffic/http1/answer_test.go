@@ -3,6 +3,7 @@ package http1
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -119,25 +120,36 @@ func TestAnswer_OfAnySizeArrivesWholeInEveryFraming(t *testing.T) {
 	}
 }
 
-func TestSpace_IsWhatIsLeftOfABodyWithALength(t *testing.T) {
-	sizes := make(chan int, 100)
+// spaces are the sizes of the spaces that are given out while so much is put into each.
+func spaces(t *testing.T, length int64, puts ...int) (sizes []int, total int) {
+	t.Helper()
 	script := func(c proxy.Client, _ *message.Request) {
-		_ = c.Begin(&proxy.Head{Status: 200, Length: 10_000})
-		for _, n := range []int{leastSpace, 10, 2 * leastSpace, 0} {
-			sizes <- len(c.Space())
+		_ = c.Begin(&proxy.Head{Status: 200, Length: length})
+		for _, n := range puts {
+			sizes = append(sizes, len(c.Space()))
 			_ = c.Commit(n)
 		}
-		sizes <- len(c.Space())
-		_ = c.Commit(10_000 - 3*leastSpace - 10)
 		_ = c.End(nil)
 	}
-	if _, got, err := start(t, script).serve().dial().send(get("/")).read("GET"); len(got) != 10_000 || err != nil {
-		t.Fatalf("%d bytes, %v", len(got), err)
+	_, got, err := start(t, script).serve().dial().send(get("/")).read("GET")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for i, want := range []int{10_000, 10_000 - leastSpace, 10_000 - leastSpace - 10, 10_000 - 3*leastSpace - 10, 10_000 - 3*leastSpace - 10} {
-		if got := <-sizes; got != want {
-			t.Errorf("space %d is %d, want %d", i, got, want)
-		}
+	return sizes, len(got)
+}
+
+func TestSpace_GrowsWithWhatIsPutIntoItWhereTheLengthIsNotKnown(t *testing.T) {
+	const least = leastSpace
+	sizes, total := spaces(t, -1, least, 10, 2*least, 0, 4*least)
+	if want := []int{least, 2 * least, 2 * least, 4 * least, 4 * least}; !slices.Equal(sizes, want) || total != 7*least+10 {
+		t.Errorf("%d, want %d; %d bytes", sizes, want, total)
+	}
+}
+
+func TestSpace_IsWhatIsLeftWhereTheLengthIsKnown(t *testing.T) {
+	sizes, total := spaces(t, 100_000, mostSpace, 10, 100_000-mostSpace-10)
+	if want := []int{mostSpace, 100_000 - mostSpace, 100_000 - mostSpace - 10}; !slices.Equal(sizes, want) || total != 100_000 {
+		t.Errorf("%d, want %d; %d bytes", sizes, want, total)
 	}
 }
 

@@ -69,7 +69,14 @@ func TestTLS_AHandshakeHasTheTimeOfAHead(t *testing.T) {
 // second is a stand-in for HTTP/2's server: it says what was read before, and everything again.
 func second(h Handover) {
 	defer func() { _ = h.Net.Close() }()
-	_, _ = io.WriteString(h.Net, "["+string(h.Read)+"]")
+	said := "[" + string(h.Read) + "]"
+	if h.Limit > 0 {
+		said = "too many"
+	}
+	if h.Peer.Address != "127.0.0.1" {
+		said = "from " + h.Peer.Address
+	}
+	_, _ = io.WriteString(h.Net, said)
 	_, _ = io.Copy(h.Net, h.Net)
 }
 
@@ -108,4 +115,95 @@ func TestHTTP2_GetsTheConnectionThatChoosesItInTLS(t *testing.T) {
 	}
 	d.tls = plain
 	d.dial().send(get("/")).expect(200, "GET / ", false)
+}
+
+func TestHTTP2_IsToldThatItIsOneTooMany(t *testing.T) {
+	edit := func(o *Options) { o.HTTP2, o.Gate = second, &limited{places: 1, crowd: 10} }
+	d := start(t, crowded(nil), edit).serve()
+	busy := d.dial().send("PRI * HTTP/2.0\r\n\r\n")
+	if _, err := io.ReadFull(busy.r, make([]byte, len("[PRI"))); err != nil {
+		t.Fatal(err)
+	}
+	c := d.dial().send("PRI * HTTP/2.0\r\n\r\n")
+	got := make([]byte, len("too many"))
+	if _, err := io.ReadFull(c.r, got); string(got) != "too many" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// A connection that was handed over gives way at the limit while nothing goes on there.
+func TestHTTP2_ThatIsIdleGivesWayAtTheLimit(t *testing.T) {
+	states, ended := make(chan bool), make(chan struct{})
+	d := start(t, echo, func(o *Options) {
+		o.Gate = &limited{places: 1}
+		o.HTTP2 = func(h Handover) {
+			for idle := range states {
+				h.Idle(idle)
+			}
+			_, _ = io.Copy(io.Discard, h.Net)
+			close(ended)
+		}
+	}).serve()
+	first := d.dial().send("PRI * HTTP/2.0\r\n\r\n")
+	for _, idle := range []bool{true, false, true, true, false} {
+		states <- idle
+	}
+	d.idles(0)
+	d.dial().expectEnd() // there is no place while it is busy
+	states <- true
+	close(states)
+	d.idles(1)
+	c := d.dial().send(get("/"))
+	testwait.Receive(t, "it gives way", ended)
+	c.expect(200, "GET / ", false)
+	first.endsSomehow()
+}
+
+// preceded is a connection on which something comes before HTTP.
+type preceded struct {
+	net.Conn
+	early string
+	err   error
+}
+
+func (p preceded) Settle() ([]byte, error) { return []byte(p.early), p.err }
+func (p preceded) RemoteAddr() net.Addr    { return address("192.0.2.1:99") }
+
+func TestSettle_WhatComesBeforeHTTPIsTakenAwayFirst(t *testing.T) {
+	peers := make(chan proxy.Peer, 1)
+	serve := func(c proxy.Client, r *message.Request) {
+		peers <- c.Peer()
+		echo(c, r)
+	}
+	for name, c := range map[string]struct {
+		early, sent string
+		err         error
+		ends        bool
+	}{
+		"nothing came with it":    {sent: get("/")},
+		"a part came with it":     {early: "GET /", sent: " HTTP/1.1\r\nHost: h\r\n\r\n"},
+		"the request came too":    {early: get("/")},
+		"it is none, and refused": {err: net.ErrClosed, ends: true},
+	} {
+		d := start(t, serve).serve()
+		near, far := net.Pipe()
+		d.Take(preceded{near, c.early, c.err})
+		client := newClient(t, far)
+		if c.ends {
+			client.expectEnd()
+			continue
+		}
+		go func() { _, _ = far.Write([]byte(c.sent)) }()
+		client.expect(200, "GET / ", false)
+		if peer := testwait.Receive(t, name, peers); peer.Address != "192.0.2.1" || peer.Port != 99 {
+			t.Errorf("%s: %+v", name, peer)
+		}
+		_ = far.Close()
+	}
+}
+
+// endsSomehow is the end of a connection of which something may be unread at the other side.
+func (c *client) endsSomehow() {
+	c.t.Helper()
+	_, _ = io.ReadAll(c.r)
 }

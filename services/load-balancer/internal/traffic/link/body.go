@@ -58,8 +58,8 @@ func (f *Framed) Whole() bool {
 			rest = rest[used:]
 		}
 	default:
+		return f.ended
 	}
-	return f.ended
 }
 
 // Trailer is what followed the body.
@@ -177,9 +177,6 @@ func (f *Framed) more(p []byte) (n int) {
 			return n
 		}
 		f.ended = f.chunks.Ended()
-		if err != nil || used == 0 {
-			return n
-		}
 	}
 	return n
 }

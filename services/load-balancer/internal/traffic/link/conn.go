@@ -88,8 +88,9 @@ func (c *Conn) Use(n int) {
 	}
 }
 
+// release gives an empty buffer back. What wraps a socket waits with one, which is a small one.
 func (c *Conn) release() {
-	if c.buffer != nil && c.raw != nil {
+	if c.buffer != nil && (c.raw != nil || len(c.buffer.bytes) > smallest) {
 		put(c.buffer)
 		c.buffer = nil
 	}
@@ -179,10 +180,11 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // read reads into p, or into the buffer when p is nil.
 func (c *Conn) read(p []byte) (int, error) {
+	c.flushed = nil
 	if c.raw == nil {
 		if p == nil {
 			if c.buffer == nil {
-				c.buffer = get(c.grain)
+				c.buffer = get(smallest)
 			}
 			p = c.buffer.bytes[c.to:]
 		}
@@ -328,7 +330,7 @@ func (c *Conn) Ask(p []byte) error {
 		}
 		return c.Fill(smallest)
 	}
-	c.asking, c.n, c.fault = p, 0, nil
+	c.asking, c.n, c.fault, c.flushed = p, 0, nil, nil
 	err := c.raw.Read(c.ask)
 	rest := c.asking
 	c.asking = nil
