@@ -79,7 +79,7 @@ func Write(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	// A client that has gone away is no fault of ours.
-	_, _ = w.Write(Document(e, r.URL.Path, traceID))
+	_, _ = w.Write(Document(e, r.URL.Path, traceID)) //nolint:gosec // G705: JSON, named so, which no browser takes for a page
 }
 
 // detail is what a person reads first: with fields at fault and no detail, the first of them.

@@ -101,7 +101,7 @@ func checkOut(ctx context.Context, root, tree string) error {
 	if err != nil {
 		return err
 	}
-	moved := strings.ReplaceAll(string(text), "/internal/log/", "/internal/") // there were no wings
+	moved := strings.ReplaceAll(string(text), "/internal/log/", "/internal/")                 // there were no wings
 	if err := os.WriteFile(filepath.Join(tree, measures), []byte(moved), 0o600); err != nil { //nolint:gosec // G703: both are of this repository
 		return err
 	}

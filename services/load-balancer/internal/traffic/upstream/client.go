@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/link"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/socket"
 )
@@ -94,13 +95,24 @@ func (c *Client) Send(to proxy.Destination, r *proxy.Outgoing) (proxy.Answer, er
 		if r.Client.HasGone() {
 			return nil, proxy.ErrGone
 		}
-		_, unsent := errors.AsType[*proxy.UnsentError](err)
-		// An idle connection that was dead says nothing of the pod: a new one tells.
-		if cn.used && (unsent || r.Resend && !r.Streams && len(r.Whole) == 0 && !cn.heard && hasEnded(err)) {
+		if cn.used && cn.stale(r, err) {
 			continue
 		}
 		return nil, err
 	}
+}
+
+// stale tells whether a request that failed on a used connection may be tried on a new one: the
+// old one may have been dead, or held what was left of another answer, which says nothing of the pod.
+func (cn *conn) stale(r *proxy.Outgoing, err error) bool {
+	if _, unsent := errors.AsType[*proxy.UnsentError](err); unsent {
+		return true
+	}
+	if !r.Resend || r.Streams || len(r.Whole) > 0 {
+		return false
+	}
+	_, nonsense := errors.AsType[*message.Error](err)
+	return nonsense || !cn.heard && hasEnded(err)
 }
 
 // hasEnded tells whether the connection ended, in order or not, rather than that the pod was slow or

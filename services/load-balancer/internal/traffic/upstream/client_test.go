@@ -123,6 +123,8 @@ func TestSend_OnceMoreWhenAUsedConnectionEndsWithoutAByte(t *testing.T) {
 		"GET, reset":          {func() *proxy.Outgoing { return get("/") }, reset, true},
 		"GET with a body":     {func() *proxy.Outgoing { r := whole("x"); r.Head.Method, r.Resend = "GET", true; return r }, func(net.Conn) {}, false},
 		"GET, a byte came":    {func() *proxy.Outgoing { return get("/") }, func(c net.Conn) { _, _ = io.WriteString(c, "H") }, false},
+		"GET, nonsense came":  {func() *proxy.Outgoing { return get("/") }, func(c net.Conn) { _, _ = io.WriteString(c, "left over\r\n\r\n") }, true},
+		"POST, nonsense came": {func() *proxy.Outgoing { return whole("x") }, func(c net.Conn) { _, _ = io.WriteString(c, "left over\r\n\r\n") }, false},
 		"GET, a hint came":    {func() *proxy.Outgoing { return get("/") }, func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\n\r\n") }, false},
 		"GET of a stream":     {func() *proxy.Outgoing { r := post(strings.NewReader("x"), 1); r.Resend = true; return r }, func(net.Conn) {}, false},
 		"POST":                {func() *proxy.Outgoing { return whole("x") }, func(net.Conn) {}, false},
