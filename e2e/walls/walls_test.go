@@ -37,7 +37,7 @@ var (
 	adapters = []string{
 		controller + "cluster", controller + "ingest", controller + "httpapi",
 		balancer + "traffic/upstream", balancer + "control/controller", balancer + "admin", balancer + "traffic/connections",
-		balancer + "traffic/certificates", balancer + "traffic/listener", balancer + "traffic/http2",
+		balancer + "traffic/certificates", balancer + "traffic/listener", balancer + "traffic/http1", balancer + "traffic/http2", balancer + "traffic/nethttp",
 		balancer + "log/spool", balancer + "log/elastic",
 		sidecar + "collect", sidecar + "send", sidecar + "httpapi",
 	}
