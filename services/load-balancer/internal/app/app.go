@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -85,6 +86,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		Prober: a.prober, Waker: a.waker, ReportSoon: a.controller.ReportSoon, Woken: a.woken, Forgotten: a.metrics.Forget,
 	})
 	a.tuning = tuning.NewHolder(a.tuned)
+	checkMemory(s, a.tuning.Current().MaxConnections, memoryLimit(os.ReadFile), tel.Log)
 	a.gate = connections.NewGate(func() int { return a.tuning.Current().MaxConnections }, tel.Registry)
 	tel.Registry.MustRegister(&collector{dispatcher: a.dispatcher})
 	if a.logs, err = openLogs(s, logged, startedAt, tel.Log, tel.Registry); err != nil {
@@ -96,7 +98,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		AccessLog: a.logs, LogRequest: logged.requestFields, LogResponse: logged.answerFields,
 		Limits: proxy.Limits{
 			Body: int64(s.MaxBodyMiB) << 20, URI: s.MaxURIBytes, StreamIdle: s.StreamIdleTimeout,
-			Gathered: int64(s.WaitingRoomMiB) << 20,
+			Gathered: int64(s.WaitingRoomMiB) << 20 / gatheredShare,
 		},
 		Places:  a.gate,
 		Silence: func() time.Duration { return a.tuning.Current().Timeout },

@@ -62,7 +62,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.String(&s.ControllerURL, "controller-url", "http://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
 	set.String(&s.Identity, "identity", identity(environ), "name of this replica, by default POD_NAME or the host's name")
 	set.Int(&s.WaitingRoomRequests, "waiting-room-requests", 10_000, 1, 1_000_000, "requests that may wait for one application")
-	set.Int(&s.WaitingRoomMiB, "waiting-room-mib", 256, 1, 1<<20, "MiB that all waiting requests together may hold in memory")
+	set.Int(&s.WaitingRoomMiB, "waiting-room-mib", 128, 1, 1<<20, "MiB that all waiting requests together may hold in memory")
 	set.Int(&s.MaxBodyMiB, "max-body-mib", 1024, 1, 1<<20, "MiB of a request's body")
 	set.Int(&s.MaxURIBytes, "max-uri-bytes", 16<<10, 256, 64<<10, "bytes of a request's path and query")
 	set.Duration(&s.StreamIdleTimeout, "stream-idle-timeout", 5*time.Minute, time.Second, 24*time.Hour, "longest pause of a client that sends a body or takes an answer, and of a tunnel")

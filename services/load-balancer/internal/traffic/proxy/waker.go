@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/retry"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
 )
 
@@ -19,12 +20,13 @@ type Starter interface {
 
 // How often the controller is asked.
 const (
-	startPeriod   = time.Second           // while requests wait and no pod is usable
-	firstBackOff  = 50 * time.Millisecond // when the controller cannot be reached; doubled up to the period
-	startTimeout  = 3 * time.Second       // of one call
-	periodJitter  = 0.1
-	backOffJitter = 0.3
+	startPeriod  = time.Second     // while requests wait and no pod is usable
+	startTimeout = 3 * time.Second // of one call
+	periodJitter = 0.1
 )
+
+// startBackoff is when the controller cannot be reached: up to the period.
+var startBackoff = retry.Backoff{First: 50 * time.Millisecond, Most: startPeriod}
 
 // Waker calls for starts, one loop for each application that needs one.
 type Waker struct {
@@ -64,7 +66,7 @@ func (k *Waker) Wake(request *dispatch.StartRequest) {
 }
 
 func (k *Waker) loop(request *dispatch.StartRequest) {
-	backOff := firstBackOff
+	failures := 0
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -77,12 +79,12 @@ func (k *Waker) loop(request *dispatch.StartRequest) {
 		}
 		err := k.call(request)
 		if _, refused := errors.AsType[*dispatch.RefusedStartError](err); err == nil || refused {
-			backOff = firstBackOff
+			failures = 0
 			timer.Reset(jittered(startPeriod, periodJitter))
 			continue
 		}
-		timer.Reset(jittered(backOff, backOffJitter))
-		backOff = min(2*backOff, startPeriod)
+		failures++
+		timer.Reset(startBackoff.Near(failures, rand.Float64))
 	}
 }
 
