@@ -14,6 +14,7 @@ type watch struct {
 
 	mu     sync.Mutex
 	hung   atomic.Bool // the client has ended its sending side
+	broken bool        // and takes no answer
 	serves bool        // an exchange is under way
 	gone   bool
 	who    proxy.Canceler
@@ -38,11 +39,12 @@ func (w *watch) end() {
 	}
 }
 
-// hungUp is called when the other side has closed, or half closed; while nobody serves, the reader
-// of the next head sees it itself.
-func (w *watch) hungUp() {
+// hungUp is called when the other side has closed, or half closed, or the connection is broken as a
+// whole; while nobody serves, the reader of the next head sees it itself.
+func (w *watch) hungUp(whole bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.broken = w.broken || whole
 	w.hung.Store(true)
 	w.look()
 }
@@ -63,10 +65,13 @@ func (w *watch) went() {
 	w.leave()
 }
 
-// look finds out whether the client has gone: it has ended its sending side, and nothing that it sent
-// waits to be read. While somebody reads, that one sees the end.
+// look finds out whether the client has gone: no answer could reach it, or it has ended its sending
+// side and nothing that it sent waits to be read. While somebody reads, that one sees the end.
 func (w *watch) look() {
-	if w.serves && w.hung.Load() && !w.gone && w.conn.unread.nothing() && w.conn.link.Ended() {
+	if !w.serves || w.gone || !w.hung.Load() {
+		return
+	}
+	if w.broken || w.conn.unread.nothing() && w.conn.link.Ended() {
 		w.leave()
 	}
 }

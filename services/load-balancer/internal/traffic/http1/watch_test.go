@@ -157,6 +157,49 @@ func TestWatch_DoesNotTakeOneForGoneWhoseRequestsWaitToBeRead(t *testing.T) {
 	}
 }
 
+// Nobody takes the answers to what waits to be read.
+func TestWatch_SeesAtOnceThatTheConnectionIsBrokenWhateverWaitsToBeRead(t *testing.T) {
+	for name, raw := range map[string]string{
+		"in the buffer":     get("/1") + get("/2"),
+		"in the system":     get("/1") + times(get("/2"), 1000),
+		"the body":          post("20000") + times("x", 20_000),
+		"half the body":     post("20000") + times("x", 10_000),
+		"a part of a head":  get("/1") + "GET",
+		"nothing whatever":  get("/1"),
+		"of another method": "HEAD /1 HTTP/1.1\r\nHost: h\r\n\r\n" + get("/2"),
+	} {
+		w := newWaiting()
+		d := start(t, func(c proxy.Client, _ *message.Request) { w.serve(t, c) }).serve()
+		c := d.dial().send(raw)
+		testwait.Receive(t, "the request comes", w.came)
+		c.reset()
+		testwait.Receive(t, name, w.went)
+	}
+}
+
+func TestWatch_SeesAResetThatFollowsAHalfClose(t *testing.T) {
+	w := newWaiting()
+	d := start(t, func(c proxy.Client, _ *message.Request) { w.serve(t, c) }).serve()
+	c := d.dial().send(get("/1") + get("/2"))
+	testwait.Receive(t, "the request comes", w.came)
+	_ = c.tcp().CloseWrite()
+	testwait.Until(t, "it is told", func() bool {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for conn := range d.conns {
+			return conn.client.hung.Load()
+		}
+		return false
+	})
+	select {
+	case <-w.went:
+		t.Fatal("it has gone, though it may want the answers")
+	default:
+	}
+	c.reset()
+	testwait.Receive(t, "it has gone", w.went)
+}
+
 func TestWatch_WhatIsNamedInOneExchangeIsNotToldOfTheNext(t *testing.T) {
 	w := newWaiting()
 	first := canceler(make(chan struct{}))

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"syscall"
 	"testing"
 	"time"
 
@@ -68,16 +67,6 @@ func TestAsk_WritesNothingToWhatHasEnded(t *testing.T) {
 	await(t, c)
 	if err := c.Ask([]byte("x")); !errors.Is(err, io.EOF) || c.Written() != 0 {
 		t.Errorf("ended: %v, %d written", err, c.Written())
-	}
-	near, far = loopback(t)
-	c = New(near)
-	hung := make(chan struct{})
-	watching(t).Watch(c, func() { close(hung) }) // a look at the socket would take the fault from it
-	_ = far.SetLinger(0)
-	_ = far.Close()
-	testwait.Receive(t, "the reset comes", hung)
-	if err := c.Ask([]byte("x")); !errors.Is(err, syscall.ECONNRESET) || c.Written() != 0 {
-		t.Errorf("reset: %v, %d written", err, c.Written())
 	}
 	both(t, func(t *testing.T, c *Conn, _ *net.TCPConn) {
 		t.Helper()

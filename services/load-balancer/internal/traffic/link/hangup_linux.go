@@ -17,7 +17,13 @@ type Hangups struct {
 
 	mu      sync.Mutex
 	next    uint64
-	watched map[uint64]func()
+	watched map[uint64]watched
+}
+
+// watched is a connection, and who is told of it.
+type watched struct {
+	left func(whole bool)
+	half bool // it is told that the other side sends no more
 }
 
 // NewHangups makes a watch. Run it, and Close it.
@@ -27,7 +33,7 @@ func NewHangups() (*Hangups, error) {
 		return nil, fmt.Errorf("watch connections: %w", err)
 	}
 	_ = syscall.SetNonblock(fd, true) // so that the file below waits without a thread
-	h := &Hangups{epoll: os.NewFile(uintptr(fd), "hangups"), watched: map[uint64]func(){}}
+	h := &Hangups{epoll: os.NewFile(uintptr(fd), "hangups"), watched: map[uint64]watched{}}
 	if h.raw, err = h.epoll.SyscallConn(); err != nil {
 		_ = h.epoll.Close()
 		return nil, fmt.Errorf("watch connections: %w", err)
@@ -45,29 +51,39 @@ func (h *Hangups) Run() {
 				return false
 			}
 			for _, e := range events[:n] {
-				if left := h.take(idOf(e)); left != nil {
-					left()
+				whole := e.Events&(syscall.EPOLLERR|syscall.EPOLLHUP) != 0
+				if left := h.take(idOf(e), whole); left != nil {
+					left(whole)
 				}
 			}
 		}
 	})
 }
 
-// take gives who is told, and ends the watch: after a half close a reset may follow.
-func (h *Hangups) take(id uint64) func() {
+// take gives who is to be told; nil when that was done. It ends the watch when nothing can follow.
+func (h *Hangups) take(id uint64, whole bool) func(bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	left := h.watched[id]
-	delete(h.watched, id)
-	return left
+	w := h.watched[id]
+	if w.half && !whole {
+		return nil
+	}
+	if whole {
+		delete(h.watched, id)
+	} else if w.left != nil {
+		w.half = true
+		h.watched[id] = w
+	}
+	return w.left
 }
 
 // Close ends Run.
 func (h *Hangups) Close() { _ = h.epoll.Close() }
 
-// Watch has left called, once, when the other side has gone or half gone; by Run's goroutine, so it
-// must return at once. The id is for Forget; 0: the connection cannot be watched.
-func (h *Hangups) Watch(c *Conn, left func()) (id uint64) {
+// Watch has left called when the other side sends no more, and when the connection is broken as a
+// whole, which may follow or come alone; each once, and by Run's goroutine, so it must return at once.
+// The id is for Forget; 0: the connection cannot be watched.
+func (h *Hangups) Watch(c *Conn, left func(whole bool)) (id uint64) {
 	raw, err := socket.Raw(c.nc)
 	if err != nil {
 		return 0
@@ -75,11 +91,11 @@ func (h *Hangups) Watch(c *Conn, left func()) (id uint64) {
 	return h.watch(raw, left)
 }
 
-func (h *Hangups) watch(raw syscall.RawConn, left func()) uint64 {
+func (h *Hangups) watch(raw syscall.RawConn, left func(bool)) uint64 {
 	h.mu.Lock()
 	h.next++
 	id := h.next
-	h.watched[id] = left
+	h.watched[id] = watched{left: left}
 	h.mu.Unlock()
 	if !h.add(raw, id) {
 		h.Forget(id)

@@ -1,10 +1,12 @@
 package link
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
@@ -34,9 +36,23 @@ func turn(t *testing.T, h *Hangups) {
 	t.Helper()
 	near, far := loopback(t)
 	told := make(chan struct{})
-	h.Watch(New(near), func() { close(told) })
+	id := h.Watch(New(near), func(bool) { close(told) })
 	_ = far.Close()
 	testwait.Receive(t, "the watch goes on", told)
+	h.Forget(id)
+}
+
+func TestAsk_WritesNothingToWhatWasReset(t *testing.T) {
+	near, far := loopback(t)
+	c := New(near)
+	hung := make(chan struct{})
+	watching(t).Watch(c, func(bool) { close(hung) }) // a look at the socket would take the fault from it
+	_ = far.SetLinger(0)
+	_ = far.Close()
+	testwait.Receive(t, "the reset comes", hung)
+	if err := c.Ask([]byte("x")); !errors.Is(err, syscall.ECONNRESET) || c.Written() != 0 {
+		t.Errorf("%v, %d written", err, c.Written())
+	}
 }
 
 func TestHangups_TellOfEveryWayToGo(t *testing.T) {
@@ -53,7 +69,7 @@ func TestHangups_TellOfEveryWayToGo(t *testing.T) {
 		both(t, func(t *testing.T, c *Conn, far *net.TCPConn) {
 			t.Helper()
 			told := make(chan struct{})
-			id := h.Watch(c, func() { close(told) })
+			id := h.Watch(c, func(bool) { close(told) })
 			if id == 0 {
 				t.Fatalf("%s: not watched", name)
 			}
@@ -71,27 +87,49 @@ func TestHangups_TellOfOneThatHasGoneBeforeItIsWatched(t *testing.T) {
 	_ = far.Close()
 	testwait.Until(t, "it has gone", c.Ended)
 	told := make(chan struct{})
-	h.Watch(c, func() { close(told) })
+	h.Watch(c, func(bool) { close(told) })
 	testwait.Receive(t, "it is told", told)
 }
 
-func TestHangups_TellOnceThoughAResetFollowsAHalfClose(t *testing.T) {
+func TestHangups_TellOfAHalfCloseAndOfTheWholeEndEachOnce(t *testing.T) {
 	h := watching(t)
 	near, far := loopback(t)
-	var times atomic.Int32
-	first := make(chan struct{}, 10)
-	h.Watch(New(near), func() {
-		times.Add(1)
-		first <- struct{}{}
-	})
+	c := New(near)
+	told := make(chan bool, 10)
+	h.Watch(c, func(whole bool) { told <- whole })
 	_ = far.CloseWrite()
-	testwait.Receive(t, "the half close is told", first)
+	if testwait.Receive(t, "the half close is told", told) {
+		t.Error("half a close is told as the whole end")
+	}
+	send(t, c, "still here") // the other side may listen
+	turn(t, h)
 	_ = far.SetLinger(0)
 	_ = far.Close()
+	if !testwait.Receive(t, "the reset is told", told) {
+		t.Error("a reset is told as half a close")
+	}
+	_ = c.CloseWrite()
 	turn(t, h)
 	turn(t, h)
-	if n := times.Load(); n != 1 {
-		t.Errorf("it was told %d times", n)
+	if len(told) != 0 || len(h.watched) != 0 {
+		t.Errorf("it is told %d times more, %d are kept", len(told), len(h.watched))
+	}
+}
+
+func TestHangups_TellTheWholeEndAtOnceOfAReset(t *testing.T) {
+	h := watching(t)
+	near, far := loopback(t)
+	send(t, far, "bytes that nobody has read")
+	told := make(chan bool, 10)
+	h.Watch(New(near), func(whole bool) { told <- whole })
+	_ = far.SetLinger(0)
+	_ = far.Close()
+	if !testwait.Receive(t, "the reset is told", told) {
+		t.Error("a reset is told as half a close")
+	}
+	turn(t, h)
+	if len(told) != 0 {
+		t.Error("it is told twice")
 	}
 }
 
@@ -100,7 +138,7 @@ func TestHangups_TellNothingWhileBytesComeOrWhenForgotten(t *testing.T) {
 	near, far := loopback(t)
 	c := New(near)
 	var told atomic.Bool
-	id := h.Watch(c, func() { told.Store(true) })
+	id := h.Watch(c, func(bool) { told.Store(true) })
 	for range 10 {
 		send(t, far, "x")
 		turn(t, h)
@@ -128,7 +166,7 @@ func TestHangups_TellOfAsManyAsThereAreEachOnce(t *testing.T) {
 	for i := range many {
 		near, other := loopback(t)
 		all.Add(1)
-		id := h.Watch(New(near), func() {
+		id := h.Watch(New(near), func(bool) {
 			if times[i].Add(1) == 1 {
 				all.Done()
 			}
@@ -154,9 +192,6 @@ func TestHangups_TellOfAsManyAsThereAreEachOnce(t *testing.T) {
 			t.Errorf("%d was told %d times", i, n)
 		}
 	}
-	if len(h.watched) != 0 {
-		t.Errorf("%d are kept", len(h.watched))
-	}
 }
 
 // The number of a socket is used again at once; the id of its watch is not.
@@ -165,13 +200,13 @@ func TestHangups_ANewConnectionIsNotTakenForTheOneBefore(t *testing.T) {
 	for range 100 {
 		near, far := loopback(t)
 		old := New(near)
-		id := h.Watch(old, func() { t.Error("one that is forgotten is told") })
+		id := h.Watch(old, func(bool) { t.Error("one that is forgotten is told") })
 		h.Forget(id)
 		_ = old.Close()
 		_ = far.Close()
 		near, far = loopback(t)
 		told := make(chan struct{})
-		if next := h.Watch(New(near), func() { close(told) }); next <= id {
+		if next := h.Watch(New(near), func(bool) { close(told) }); next <= id {
 			t.Fatalf("the id %d comes after %d", next, id)
 		}
 		_ = far.Close()
@@ -181,7 +216,7 @@ func TestHangups_ANewConnectionIsNotTakenForTheOneBefore(t *testing.T) {
 
 func TestHangups_WatchNothingThatIsNoSocketOrIsClosed(t *testing.T) {
 	h := watching(t)
-	never := func() { t.Error("it is told") }
+	never := func(bool) { t.Error("it is told") }
 	near, _ := net.Pipe()
 	if id := h.Watch(New(near), never); id != 0 {
 		t.Error("a pipe is watched")

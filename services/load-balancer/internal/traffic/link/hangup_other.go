@@ -15,7 +15,7 @@ func (h *Hangups) Run() { <-h.closed }
 func (h *Hangups) Close() { close(h.closed) }
 
 // Watch watches nothing.
-func (h *Hangups) Watch(*Conn, func()) uint64 { return 0 }
+func (h *Hangups) Watch(*Conn, func(bool)) uint64 { return 0 }
 
 // Forget ends a watch.
 func (h *Hangups) Forget(uint64) {}
