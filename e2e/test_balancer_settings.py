@@ -181,28 +181,41 @@ class Client:
         return answer.status, answer.headers, answer.read().decode()
 
 
-def test_max_connections_really_limits_and_open_connections_stay(nemesis: Nemesis, namespace: str, own: OwnBalancer) -> None:
+def test_at_max_connections_idle_ones_give_way_and_busy_ones_stay(nemesis: Nemesis, namespace: str, own: OwnBalancer) -> None:
     app = fibonacci(namespace)
-    nemesis.deploy(app)
-    nemesis.known(app, own.admin)
+    slow = modelserver(namespace, "slow", env={"TOKENS_PER_SECOND": "1"})
+    nemesis.deploy(app, slow)
+    for each in (app, slow):
+        nemesis.known(each, own.admin)
+        assert nemesis.ask(each, "/fib/5" if each is app else "/v1/models").status_code == 200
     path = app.prefix + "/fib/5"
     with ExitStack() as clients:
-        first = [clients.enter_context(Client(own.data, path)) for _ in range(3)]
-        assert [c.ask()[0] for c in first] == [200] * 3
+        idle = [clients.enter_context(Client(own.data, path)) for _ in range(3)]
+        assert [c.ask()[0] for c in idle] == [200] * 3
         assert nemesis.balancer_state(admin=own.admin)["connections"] == 3
         change(nemesis, {"max_connections": 2}, own.admin)
-        assert [c.ask()[0] for c in first] == [200] * 3, "a connection that was open was refused"
+        assert idle[2].ask()[0] == 200, "a connection that was open was refused"
+        with Client(own.data, path) as newcomer:
+            assert newcomer.ask()[0] == 200, "idle connections do not give way"
+        for gone in idle[:2]:
+            with pytest.raises((NotConnected, ConnectionError)):
+                gone.ask()
+
+    eventually(lambda: nemesis.balancer_state(admin=own.admin)["connections"] == 0, "nobody is counted any more", promised=5)
+    change(nemesis, {"max_connections": 1}, own.admin)
+    body = {"prompt": "a b", "max_tokens": 8, "stream": True}
+    with httpx.stream("POST", own.data + slow.prefix + "/v1/completions", json=body, timeout=PATIENCE) as busy:
+        lines = busy.iter_lines()
+        next(lines)
         with Client(own.data, path) as one_too_many:
             status, header, text = one_too_many.ask()
             assert status == 503 and json.loads(text)["code"] == "too-many-connections", text
             assert header["Retry-After"] and header["Connection"] == "close", str(header)
             with pytest.raises(NotConnected):
                 one_too_many.ask()
-        metrics = nemesis.http.get(own.admin + "/metrics").text
-        assert 'nemesis_lb_connections_refused_total{how="told"} 1' in metrics
-        change(nemesis, {"max_connections": 4}, own.admin)
-        with Client(own.data, path) as welcome:
-            assert welcome.ask()[0] == 200
+        assert any("[DONE]" in line for line in lines), "the busy connection was cut"
+    metrics = nemesis.http.get(own.admin + "/metrics").text
+    assert 'nemesis_lb_connections_refused_total{how="told"} 1' in metrics
     eventually(lambda: nemesis.balancer_state(admin=own.admin)["connections"] == 0, "nobody is counted any more", promised=5)
 
 

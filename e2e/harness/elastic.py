@@ -105,7 +105,7 @@ def set_up(cluster: Cluster, elastic: Elasticsearch, namespace: str) -> tuple[in
     def ended(o: Object | None) -> bool:
         return bool(o and o["status"].get("phase") in ("Succeeded", "Failed"))
 
-    done = cluster.wait("Pod", name, namespace, ended, "the set-up has ended", 180)
+    done = cluster.wait("Pod", name, namespace, ended, "the set-up has ended")
     said = cluster.kubectl("logs", "-n", namespace, name)
     cluster.delete("Pod", name, namespace)
     return done["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"], said
