@@ -75,12 +75,12 @@ func TestGate_OneTooManyTakesThePlaceOfTheOneThatIsIdleLongest(t *testing.T) {
 	gate, proceed := &limited{places: 3, crowd: 1}, make(chan struct{})
 	d := start(t, crowded(proceed), func(o *Options) { o.Gate = gate }).serve()
 	var idle []*client
-	for range 3 {
+	for i := range 3 {
 		c := d.dial().send(get("/"))
 		c.expect(200, "/", false)
+		d.idles(i + 1) // so that their order is known
 		idle = append(idle, c)
 	}
-	d.idles(3)
 	idle[0].send(get("/again")).expect(200, "/again", false) // now it is the one that is idle shortest
 	d.idles(3)
 	for i, victim := range []*client{idle[1], idle[2], idle[0]} {
