@@ -14,6 +14,7 @@ import yaml
 
 from harness.kubectl import Kubectl
 from harness.policies import Peer, may_reach
+from harness.waiting import patience
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = sorted(str(f.parent.relative_to(ROOT)) for f in (ROOT / "kustomize").rglob("kustomization.yaml") if "components" not in f.parts)
@@ -138,6 +139,23 @@ def test_the_spool_fits_into_its_volume(kubectl: Kubectl) -> None:
     folder, room = re.search(r'"log-spool-dir", "([^"]+)"', settings), re.search(r'"log-spool-mib", (\d+)', settings)
     assert folder and room and mount == {"name": volume["name"], "mountPath": folder[1]}
     assert int(volume["emptyDir"]["sizeLimit"].removesuffix("Mi")) > int(room[1]) * 17 / 16
+
+
+BALANCER_FOLDERS = [f for f in FOLDERS if f.endswith("load-balancer") or f in ("kustomize/overlays/local", PRODUCTION)]
+
+
+@pytest.mark.parametrize("folder", BALANCER_FOLDERS)
+def test_a_load_balancer_has_the_time_that_its_drain_takes(kubectl: Kubectl, folder: str) -> None:
+    (deployment,) = [o for o in objects_of(kubectl, folder) if o["kind"] == "Deployment" and o["metadata"]["name"] == "load-balancer"]
+    pod = deployment["spec"]["template"]["spec"]
+    env = {v["name"]: v.get("value", "") for v in pod["containers"][0]["env"]}
+    given = {key: patience(env[f"NEMESIS_{key.upper().replace('-', '_')}"]) for key in ("lame-duck", "drain-timeout")}
+    assert pod["terminationGracePeriodSeconds"] == sum(given.values()) + 5  # and the last report
+    if folder == "kustomize/base/load-balancer":  # what a pod without these variables does
+        settings = (ROOT / "services" / "load-balancer" / "internal" / "app" / "settings.go").read_text()
+        units = {"Second": 1, "Minute": 60}
+        standard = {key: re.search(rf'"{key}", (\d+)\*time\.(Second|Minute)', settings) for key in given}
+        assert given == {key: int(found[1]) * units[found[2]] for key, found in standard.items() if found}
 
 
 SYSTEM = "nemesis-system"

@@ -24,6 +24,7 @@ var sources = []source{
 	{"log-setup", "services/load-balancer/cmd/log-setup", "Makes an Elasticsearch ready for the load balancers' log"},
 	{"sidecar", "services/sidecar/cmd/sidecar", "Measures its pod, and tells the autoscaler-controller"},
 	{"fibonacci", "e2e/apps/fibonacci", "Sample application: burns CPU"},
+	{"echo", "e2e/apps/echo", "Sample application: gives back what it gets, over gRPC and WebSocket too"},
 	{"modelserver", "e2e/apps/modelserver", "Sample application: pretends to serve a language model"},
 }
 

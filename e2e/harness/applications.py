@@ -24,6 +24,8 @@ class Application:
     env: dict[str, str] = field(default_factory=dict)
     replicas: int = 0
     readiness: str | None = None  # path of the readiness check, when it is not the health path
+    probe: Object | None = None  # the readiness check, when it is not by HTTP
+    service_port: Object = field(default_factory=lambda: {"name": "http"})  # over the one port of its Service
     grace: int = 5  # seconds from SIGTERM to SIGKILL
     with_service: bool = True
     spec: dict[str, Any] = field(default_factory=dict)  # over the CustomAutoscaler's defaults
@@ -45,7 +47,7 @@ class Application:
             "ports": [{"name": "http", "containerPort": self.port}],
             "env": [{"name": k, "value": v} for k, v in self.env.items()],
             "readinessProbe": {
-                "httpGet": {"path": self.readiness or self.health, "port": "http"},
+                **(self.probe or {"httpGet": {"path": self.readiness or self.health, "port": "http"}}),
                 "periodSeconds": 1,
                 "failureThreshold": 1,
             },
@@ -74,7 +76,7 @@ class Application:
 
     @property
     def service(self) -> Object:
-        ports = [{"name": "http", "port": self.port, "targetPort": "http"}]
+        ports = [{"port": self.port, "targetPort": "http", **self.service_port}]
         spec = {"selector": {"app": self.name}, "ports": ports}
         return {"apiVersion": "v1", "kind": "Service", "metadata": self.metadata, "spec": spec}
 
@@ -100,3 +102,23 @@ def modelserver(namespace: str, name: str = "modelserver", load_seconds: float =
     """Pretends to be a model server: POST /v1/completions, GET /metrics."""
     env = {"LOAD_SECONDS": f"{load_seconds:g}", **more.pop("env", {})}
     return Application(namespace, name, image="modelserver", port=8000, health="/health", env=env, **more)
+
+
+def echo(namespace: str, name: str = "echo", **more: Any) -> Application:
+    """Gives back what it gets: a WebSocket at /ws, POST /upload."""
+    return Application(namespace, name, image="echo", port=8080, **more)
+
+
+def grpc_echo(namespace: str, name: str = "grpc-echo", service_port: Object | None = None, **more: Any) -> Application:
+    """The same over gRPC, at the host NAME.NAMESPACE.example: the path is the service's name and stays as it is."""
+    return Application(
+        namespace,
+        name,
+        image="echo",
+        port=50051,
+        prefix="/nemesis.echo.v1.Echo",
+        probe={"grpc": {"port": 50051}},
+        service_port=service_port or {"name": "grpc"},
+        target={"stripPrefix": False, "hosts": [f"{name}.{namespace}.example"]},
+        **more,
+    )

@@ -81,21 +81,22 @@ def scaled(nemesis: Nemesis, service: str, replicas: int) -> Iterator[None]:
 
 
 @contextmanager
-def configured(nemesis: Nemesis, service: str, env: dict[str, str]) -> Iterator[None]:
-    """The service runs with these environment variables."""
-    before = nemesis.cluster.get("Deployment", service, SYSTEM)
-    container = before["spec"]["template"]["spec"]["containers"][0]["name"]
+def configured(nemesis: Nemesis, service: str, env: dict[str, str], grace: int = 0) -> Iterator[None]:
+    """The service runs with these environment variables, and with a grace period of so many seconds (0: its own)."""
+    before = nemesis.cluster.get("Deployment", service, SYSTEM)["spec"]["template"]["spec"]
+    (container,), own = before["containers"], before["terminationGracePeriodSeconds"]
+    stood = {e["name"]: e for e in container["env"]}
 
-    def put(names: list[Object]) -> None:
-        change = {"spec": {"template": {"spec": {"containers": [{"name": container, "env": names}]}}}}
-        nemesis.cluster.patch("Deployment", service, SYSTEM, change)
+    def put(names: list[Object], seconds: int) -> None:
+        pod = {"terminationGracePeriodSeconds": seconds, "containers": [{"name": container["name"], "env": names}]}
+        nemesis.cluster.patch("Deployment", service, SYSTEM, {"spec": {"template": {"spec": pod}}})
         settled(nemesis, service)
 
-    put([{"name": k, "value": v} for k, v in env.items()])
+    put([{"name": k, "value": v} for k, v in env.items()], grace or own)
     try:
         yield
     finally:
-        put([{"name": k, "$patch": "delete"} for k in env])
+        put([stood.get(k, {"name": k, "$patch": "delete"}) for k in env], own)
 
 
 def may_scale(nemesis: Nemesis) -> bool:

@@ -69,7 +69,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.Duration(&s.IdleTimeout, "idle-timeout", 620*time.Second, time.Second, 24*time.Hour, "how long a client's connection may have nothing to do; longer than a balancer before this one keeps its connections (600 s in most clouds)")
 	set.Bool(&s.TrustTraces, "trust-traces", true, "with an exporter of traces: continue the trace that a client sends (traceparent); else a trace of our own begins, linked to it")
 	set.Duration(&s.LameDuck, "lame-duck", 5*time.Second, 0, 5*time.Minute, "how long new requests are still taken after the signal to end")
-	set.Duration(&s.DrainTimeout, "drain-timeout", 30*time.Second, time.Second, time.Hour, "how long requests then have to end")
+	set.Duration(&s.DrainTimeout, "drain-timeout", 15*time.Minute, time.Second, time.Hour, "how long requests then have to end")
 	set.String(&s.LogSpoolDir, "log-spool-dir", "/var/lib/nemesis/spool", "folder of the log: of what Elasticsearch has not taken yet, or, without it, of what GET /proxy/logs shows; this replica's alone")
 	set.Int(&s.LogSpoolMiB, "log-spool-mib", 1024, 1, 1<<20, "MiB that the log may hold there; then the oldest goes")
 	set.Int(&s.LogQueueMiB, "log-queue-mib", 16, 1, 1<<10, "MiB of the log that may wait in memory to be written there; then what comes is lost, and counted")
