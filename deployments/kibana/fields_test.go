@@ -12,7 +12,7 @@ import (
 
 // templates is where the balancer has the index templates that it makes; they are read, not
 // imported: it is another module's business how they get into Elasticsearch.
-var templates = filepath.Join("..", "..", "services", "load-balancer", "internal", "elastic", "templates")
+var templates = filepath.Join("..", "..", "services", "load-balancer", "internal", "log", "elastic", "templates")
 
 // template reads one of the JSON files.
 func template(t *testing.T, name string) []byte {
