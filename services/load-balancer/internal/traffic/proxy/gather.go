@@ -13,7 +13,8 @@ import (
 // How much of a body is read before a pod is asked for, and how slow it may be.
 const (
 	gatherLimit = 64 << 10
-	gatherFirst = 4 << 10 // that costs nothing: the exchange keeps it
+	gatherFirst = 4 << 10 // that does not count against the limit of all
+	gatherKept  = 512     // that is used again: most bodies that wait are small
 	smallBody   = 8 << 10 // that is waited for in any case
 	gatherGrace = 5 * time.Second
 	leastRate   = 240 // bytes a second after the grace
@@ -50,8 +51,8 @@ func (x *exchange) gather() error {
 	if x.r.Expect {
 		return nil
 	}
-	if b.bytes == nil {
-		b.bytes = make([]byte, 0, gatherFirst)
+	if first := x.gatherFirst(); cap(b.bytes) < first {
+		b.bytes = make([]byte, 0, first)
 	}
 	for awaited := x.awaitsBody(); len(b.bytes) < gatherLimit && (awaited || x.c.Ready()); {
 		if len(b.bytes) == cap(b.bytes) && !x.growGathered() {
@@ -73,6 +74,14 @@ func (x *exchange) gather() error {
 		}
 	}
 	return nil
+}
+
+// gatherFirst is for how many bytes there is room at first.
+func (x *exchange) gatherFirst() int {
+	if x.r.Length < 0 {
+		return gatherFirst
+	}
+	return int(min(max(x.r.Length, gatherKept), gatherFirst))
 }
 
 // startEarly has an application started for whom the request will wait, while its body still comes.

@@ -141,7 +141,10 @@ func (x *exchange) recycle() {
 	x.head.Reset()
 	add, answerAdd, fields, bytes := x.add[:0], x.answerAdd[:0], x.head.Fields, x.body.bytes[:0]
 	*x = exchange{} // in place: a copy would be kilobytes of each connection's stack
-	x.add, x.answerAdd, x.head.Fields, x.body.bytes = add, answerAdd, fields, bytes
+	x.add, x.answerAdd, x.head.Fields = add, answerAdd, fields
+	if cap(bytes) <= gatherKept {
+		x.body.bytes = bytes
+	}
 	exchanges.Put(x)
 }
 
