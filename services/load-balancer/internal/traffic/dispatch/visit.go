@@ -42,7 +42,6 @@ type Visit struct {
 	ticket    waitroom.Ticket
 	arrival   Arrival
 	sequence  uint64
-	bytes     int64
 	granted   chan struct{}
 	refused   error
 	entered   time.Time
@@ -64,7 +63,7 @@ type Arrival struct {
 // (waitroom.ErrTooMany, ErrTooLarge), ErrNoRoute and ErrClosing; for a request that does not count
 // only ErrNoRoute, ErrAsleep and ErrBusy.
 func (v *Visit) Arrive(app *Application, arrival Arrival, now time.Time) (waits bool, err error) {
-	v.App, v.Arrived, v.arrival, v.bytes = app, now, arrival, arrival.Bytes
+	v.App, v.Arrived, v.arrival = app, now, arrival
 	v.Touch(now)
 	app.mu.Lock()
 	defer app.mu.Unlock()
@@ -116,7 +115,7 @@ func (v *Visit) enter(now time.Time, again bool) (bool, error) {
 	if a.closed {
 		return false, ErrClosing
 	}
-	if err := a.room.Enter(&v.ticket, v.sequence, v.bytes, again); err != nil {
+	if err := a.room.Enter(&v.ticket, v.sequence, v.arrival.Bytes, again); err != nil {
 		return false, err
 	}
 	v.ticket.Holder, v.granted, v.refused, v.entered = v, make(chan struct{}), nil, now
@@ -208,17 +207,6 @@ func (v *Visit) Detach(now time.Time) bool {
 func (v *Visit) Left(now time.Time) time.Duration { return v.last().Sub(now) }
 
 func (v *Visit) last() time.Time { return v.Arrived.Add(v.App.Route().WakeUpTimeout) }
-
-// Grow asks the room for n bytes more that the waiting request may hold; false when it may not.
-func (v *Visit) Grow(n int64) bool {
-	v.App.mu.Lock()
-	defer v.App.mu.Unlock()
-	if !v.App.room.Grow(&v.ticket, n) {
-		return false
-	}
-	v.bytes += n
-	return true
-}
 
 // Retry gives the pod back because nothing of the request reached it, and asks for another one. The
 // request keeps its place before all who came later. refused says that the pod took no connection:

@@ -13,14 +13,6 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/socket"
 )
 
-// Of the connections to pods: one whose network has failed is noticed within these, whoever is silent.
-const (
-	probeAfter  = 10 * time.Second
-	probeEvery  = 5 * time.Second
-	probes      = 3
-	userTimeout = 20 * time.Second
-)
-
 // What is held for answers that come faster than clients take them, and how many connections one pod
 // is given: each carries as many requests at a time as the pod allows.
 const (
@@ -46,8 +38,7 @@ func (o SenderOptions) withDefaults() SenderOptions {
 		o.MaxHead = 256 << 10
 	}
 	if o.Dial == nil {
-		dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: probeAfter, Interval: probeEvery, Count: probes}}
-		o.Dial = dialer.DialContext
+		o.Dial = socket.PodDialer().DialContext
 	}
 	return o
 }
@@ -78,11 +69,11 @@ func NewSender(o SenderOptions) *Sender {
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			nc, err := s.o.Dial(ctx, network, address)
 			if err == nil {
-				_ = socket.SetUserTimeout(nc, userTimeout) // a connection that refuses it fails when it is used
+				_ = socket.SetUserTimeout(nc, socket.PodTimeout) // a connection that refuses it fails when it is used
 			}
 			return nc, err
 		},
-		HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: answerWindow, WriteByteTimeout: userTimeout},
+		HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: answerWindow, WriteByteTimeout: socket.PodTimeout},
 	}
 	return s
 }

@@ -18,7 +18,6 @@ const (
 	smallBody   = 8 << 10 // that is waited for in any case
 	gatherGrace = 5 * time.Second
 	leastRate   = 240 // bytes a second after the grace
-	pauseInTalk = 10 * time.Millisecond
 )
 
 var (

@@ -147,7 +147,8 @@ type Exchanging interface {
 // Answer is what a pod answers. Close it.
 type Answer interface {
 	Head() *message.Response
-	// Buffered is how many bytes of the body have come that were not read yet.
+	// Buffered is how many bytes of the body have come that were not read yet; 0 also after a Read that
+	// gave nothing, since what has come then is no more than a part of the framing.
 	Buffered() int
 	// Ended tells whether the body was read to its end.
 	Ended() bool

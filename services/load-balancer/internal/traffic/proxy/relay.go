@@ -76,8 +76,8 @@ func (x *exchange) converses(answer *message.Response) bool {
 
 // copyBody passes the body on as it comes: what is there is sent before anything is waited for.
 func (x *exchange) copyBody() error {
-	for more := true; ; {
-		if !more || x.answer.Buffered() == 0 {
+	for {
+		if x.answer.Buffered() == 0 {
 			if err := x.awaitBody(); errors.Is(err, io.EOF) {
 				return nil
 			} else if err != nil {
@@ -86,8 +86,7 @@ func (x *exchange) copyBody() error {
 		}
 		space := x.c.Space()
 		n, err := x.answer.Read(space)
-		more = n > 0 // else what has come was a part of the framing
-		if more {
+		if n > 0 {
 			x.note(space[:n])
 		}
 		if fault := x.c.Commit(n); fault != nil {

@@ -38,14 +38,6 @@ type Options struct {
 	Dial            func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Of the connections to pods: one whose network has failed is noticed within these, whoever is silent.
-const (
-	probeAfter  = 10 * time.Second
-	probeEvery  = 5 * time.Second
-	probes      = 3
-	userTimeout = 20 * time.Second
-)
-
 func (o Options) withDefaults() Options {
 	set := func(d *time.Duration, value time.Duration) {
 		if *d == 0 {
@@ -61,8 +53,7 @@ func (o Options) withDefaults() Options {
 		o.MaxHead = 256 << 10
 	}
 	if o.Dial == nil {
-		dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: probeAfter, Interval: probeEvery, Count: probes}}
-		o.Dial = dialer.DialContext
+		o.Dial = socket.PodDialer().DialContext
 	}
 	return o
 }
@@ -139,7 +130,7 @@ func (c *Client) connect(address string, r *proxy.Outgoing, reuse bool) (*conn, 
 	r.Client.Watch(nil)
 	switch {
 	case err == nil:
-		_ = socket.SetUserTimeout(nc, userTimeout) // a connection that refuses it fails when it is used
+		_ = socket.SetUserTimeout(nc, socket.PodTimeout) // a connection that refuses it fails when it is used
 		return &conn{client: c, address: address, link: link.New(nc)}, nil
 	case r.Client.HasGone():
 		return nil, proxy.ErrGone
