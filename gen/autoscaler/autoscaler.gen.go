@@ -161,6 +161,24 @@ func (e MetricsReceiptStatus) Valid() bool {
 	}
 }
 
+// Defines values for OnDelete.
+const (
+	OnDeleteKeep    OnDelete = "Keep"
+	OnDeleteRestore OnDelete = "Restore"
+)
+
+// Valid indicates whether the value is a known member of the OnDelete enum.
+func (e OnDelete) Valid() bool {
+	switch e {
+	case OnDeleteKeep:
+		return true
+	case OnDeleteRestore:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PodState.
 const (
 	PodStateFailed      PodState = "Failed"
@@ -308,12 +326,78 @@ func (e ScalingAction) Valid() bool {
 	}
 }
 
+// Defines values for ScalingMode.
+const (
+	ModeActive  ScalingMode = "Active"
+	ModeObserve ScalingMode = "Observe"
+	ModePaused  ScalingMode = "Paused"
+)
+
+// Valid indicates whether the value is a known member of the ScalingMode enum.
+func (e ScalingMode) Valid() bool {
+	switch e {
+	case ModeActive:
+		return true
+	case ModeObserve:
+		return true
+	case ModePaused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ScalingPacePoliciesType.
+const (
+	PacePercent ScalingPacePoliciesType = "Percent"
+	PacePods    ScalingPacePoliciesType = "Pods"
+)
+
+// Valid indicates whether the value is a known member of the ScalingPacePoliciesType enum.
+func (e ScalingPacePoliciesType) Valid() bool {
+	switch e {
+	case PacePercent:
+		return true
+	case PacePods:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ScalingPaceSelectPolicy.
+const (
+	SelectDisabled ScalingPaceSelectPolicy = "Disabled"
+	SelectMax      ScalingPaceSelectPolicy = "Max"
+	SelectMin      ScalingPaceSelectPolicy = "Min"
+)
+
+// Valid indicates whether the value is a known member of the ScalingPaceSelectPolicy enum.
+func (e ScalingPaceSelectPolicy) Valid() bool {
+	switch e {
+	case SelectDisabled:
+		return true
+	case SelectMax:
+		return true
+	case SelectMin:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ScalingThresholdMetricType.
 const (
 	AVERAGERESPONSETIME ScalingThresholdMetricType = "AVERAGE_RESPONSE_TIME"
+	CACHEUSAGE          ScalingThresholdMetricType = "CACHE_USAGE"
+	CONCURRENCY         ScalingThresholdMetricType = "CONCURRENCY"
 	CPUUSAGE            ScalingThresholdMetricType = "CPU_USAGE"
 	DISKUSAGE           ScalingThresholdMetricType = "DISK_USAGE"
+	GPUUSAGE            ScalingThresholdMetricType = "GPU_USAGE"
 	MEMORYUSAGE         ScalingThresholdMetricType = "MEMORY_USAGE"
+	QUEUEDREQUESTS      ScalingThresholdMetricType = "QUEUED_REQUESTS"
+	REQUESTRATE         ScalingThresholdMetricType = "REQUEST_RATE"
+	RUNNINGREQUESTS     ScalingThresholdMetricType = "RUNNING_REQUESTS"
 )
 
 // Valid indicates whether the value is a known member of the ScalingThresholdMetricType enum.
@@ -321,11 +405,23 @@ func (e ScalingThresholdMetricType) Valid() bool {
 	switch e {
 	case AVERAGERESPONSETIME:
 		return true
+	case CACHEUSAGE:
+		return true
+	case CONCURRENCY:
+		return true
 	case CPUUSAGE:
 		return true
 	case DISKUSAGE:
 		return true
+	case GPUUSAGE:
+		return true
 	case MEMORYUSAGE:
+		return true
+	case QUEUEDREQUESTS:
+		return true
+	case REQUESTRATE:
+		return true
+	case RUNNINGREQUESTS:
 		return true
 	default:
 		return false
@@ -601,6 +697,12 @@ type ApplicationState string
 
 // ApplicationTraffic defines model for ApplicationTraffic.
 type ApplicationTraffic struct {
+	// Arrivals Requests that came since startedAt, whatever became of them.
+	Arrivals *int64 `json:"arrivals,omitempty"`
+
+	// BusySeconds The integral of the requests on pods over time since startedAt, without streams that have begun and tunnels.
+	BusySeconds *float64 `json:"busySeconds,omitempty"`
+
 	// Deployment The name of a Kubernetes object (an RFC 1123 subdomain).
 	//
 	// Example: fibonacci-deployment
@@ -609,13 +711,16 @@ type ApplicationTraffic struct {
 	// Failures Of these, how many ended in a 5xx or broke off.
 	Failures int64 `json:"failures"`
 
+	// FirstByte Times of the requests that ended since the last report. latency is the response time: the whole time on the pod or, where the answer was a stream, until its first byte. firstByte is the time until the first byte of every answer, total the whole time of those that were no streams. Tunnels, and requests whose client left, are in none. An exponential histogram: bucket i counts times in (2^((i-1)/8), 2^(i/8)] ms. Two sketches are merged by adding counts; a percentile read from it is off by at most 9%.
+	FirstByte *LatencySketch `json:"firstByte,omitempty"`
+
 	// InFlight Requests on pods now, streams included.
 	InFlight int32 `json:"inFlight"`
 
 	// LastActivity The last byte from or to a client.
 	LastActivity *time.Time `json:"lastActivity,omitempty"`
 
-	// Latency Time on the pod of the requests that ended since the last report, as an exponential histogram: bucket i counts times in (2^((i-1)/8), 2^(i/8)] ms. Two sketches are merged by adding counts; a percentile read from it is off by at most 9%.
+	// Latency Times of the requests that ended since the last report. latency is the response time: the whole time on the pod or, where the answer was a stream, until its first byte. firstByte is the time until the first byte of every answer, total the whole time of those that were no streams. Tunnels, and requests whose client left, are in none. An exponential histogram: bucket i counts times in (2^((i-1)/8), 2^(i/8)] ms. Two sketches are merged by adding counts; a percentile read from it is off by at most 9%.
 	Latency *LatencySketch `json:"latency,omitempty"`
 
 	// Namespace A Kubernetes namespace (an RFC 1123 label).
@@ -623,14 +728,29 @@ type ApplicationTraffic struct {
 	// Example: default
 	Namespace externalRef0.Namespace `json:"namespace"`
 
+	// Pods The pods on which this load balancer has requests now; one that is not named has none. Absent: not said.
+	Pods *[]PodTraffic `json:"pods,omitempty"`
+
 	// Rejected Of these, how many never reached a pod: full or too late.
 	Rejected int64 `json:"rejected"`
 
 	// Requests Requests ended since startedAt.
 	Requests int64 `json:"requests"`
 
+	// StreamSeconds The same of streams that have begun.
+	StreamSeconds *float64 `json:"streamSeconds,omitempty"`
+
 	// Streaming Answers that have begun and not ended.
 	Streaming int32 `json:"streaming"`
+
+	// Total Times of the requests that ended since the last report. latency is the response time: the whole time on the pod or, where the answer was a stream, until its first byte. firstByte is the time until the first byte of every answer, total the whole time of those that were no streams. Tunnels, and requests whose client left, are in none. An exponential histogram: bucket i counts times in (2^((i-1)/8), 2^(i/8)] ms. Two sketches are merged by adding counts; a percentile read from it is off by at most 9%.
+	Total *LatencySketch `json:"total,omitempty"`
+
+	// TunnelSeconds The same of tunnels, such as WebSockets.
+	TunnelSeconds *float64 `json:"tunnelSeconds,omitempty"`
+
+	// Tunnels Of streaming, those that are tunnels.
+	Tunnels *int32 `json:"tunnels,omitempty"`
 
 	// Waiting Requests in the waiting room.
 	Waiting      int32 `json:"waiting"`
@@ -647,7 +767,7 @@ type Blocked struct {
 	// Message For people, in Kubernetes' words.
 	Message string `json:"message"`
 
-	// Reason One word for programs. DeploymentMissing; Conflict (somebody else scales it, to none); PodsRefused (a quota or a policy lets no pod be made); or what Kubernetes calls a pod that cannot start, such as ImagePullBackOff, ErrImagePull, InvalidImageName, ErrImageNeverPull, CreateContainerConfigError, CreateContainerError, RunContainerError, CrashLoopBackOff (from the third restart on). More may come.
+	// Reason One word for programs. DeploymentMissing; Conflict (somebody else scales it, to none); PodsRefused (a quota or a policy lets no pod be made); or what Kubernetes calls a pod that cannot start, such as ImagePullBackOff, ErrImagePull, InvalidImageName, ErrImageNeverPull, CreateContainerConfigError, CreateContainerError, RunContainerError, CrashLoopBackOff (from the third restart on); Paused (mode is Paused, and there is no pod); Contested (somebody sets the count back again and again). More may come.
 	Reason string `json:"reason"`
 
 	// Since When it was first seen.
@@ -698,6 +818,9 @@ type CustomAutoscalerList struct {
 
 // CustomAutoscalerSpec defines model for CustomAutoscalerSpec.
 type CustomAutoscalerSpec struct {
+	// Behavior How fast it may go up and down, in the form of a HorizontalPodAutoscaler's behavior.
+	Behavior *ScalingBehavior `json:"behavior,omitempty"`
+
 	// BusyTimeout Seconds that a request waits at most while pods serve and each works on as many requests as it may (containerConcurrency), before it is answered 429. Left out, it is 30, or wakeUpTimeout where that is less.
 	BusyTimeout *int32 `json:"busyTimeout,omitempty"`
 
@@ -706,6 +829,9 @@ type CustomAutoscalerSpec struct {
 
 	// CpuThreshold Mean CPU use per pod, in millicores, above which a pod is added.
 	CpuThreshold *int32 `json:"cpuThreshold,omitempty"`
+
+	// DrainTimeoutSeconds How long a pod that is to go may go on with what it has, streams included, while it gets nothing new. Left out: 900 while it has a stream or a tunnel, else 60. What it still has then is cut off.
+	DrainTimeoutSeconds *int32 `json:"drainTimeoutSeconds,omitempty"`
 
 	// IdleTime Seconds without traffic before the application is scaled to zero (or to minReplicas).
 	IdleTime *int32 `json:"idleTime,omitempty"`
@@ -716,11 +842,23 @@ type CustomAutoscalerSpec struct {
 	// MaxReplicas Never more pods than this.
 	MaxReplicas *int32 `json:"maxReplicas,omitempty"`
 
+	// MaxStartingPods How many pods may be starting at a time by concurrency, rate and what waits.
+	MaxStartingPods *int32 `json:"maxStartingPods,omitempty"`
+
 	// MemoryThreshold Mean memory use per pod, in MiB, above which a pod is added.
 	MemoryThreshold *int32 `json:"memoryThreshold,omitempty"`
 
 	// MinReplicas Never fewer pods than this; 0 lets the application sleep.
 	MinReplicas *int32 `json:"minReplicas,omitempty"`
+
+	// Mode Active, as when it is left out: it is scaled. Observe: every decision is made and recorded, but the Deployment is not touched, except that a request still wakes it from zero. Paused: it is neither started nor stopped; without pods requests are answered 503 at once.
+	Mode *ScalingMode `json:"mode,omitempty"`
+
+	// OnDelete What becomes of a Deployment that sleeps when the CustomAutoscaler is deleted, or names it no more. Restore, as when it is left out: it gets as many pods as it had before it slept, at least 1. Keep: it stays at zero.
+	OnDelete *OnDelete `json:"onDelete,omitempty"`
+
+	// PausedReplicas With mode Paused, how many pods are held; left out, as many as there are. With 0 the application is down, and requests are answered 503 at once.
+	PausedReplicas *int32 `json:"pausedReplicas,omitempty"`
 
 	// ResponseTimeThreshold Mean response time, in milliseconds, above which a pod is added.
 	ResponseTimeThreshold *int32 `json:"responseTimeThreshold,omitempty"`
@@ -734,14 +872,26 @@ type CustomAutoscalerSpec struct {
 	// ScalingRules Rules of your own, beside the thresholds above. A rule acts when all its thresholds hold; the largest wish of all rules wins, within minReplicas and maxReplicas.
 	ScalingRules *[]ScalingRule `json:"scalingRules,omitempty"`
 
+	// Schedules Bounds and modes for times of the week. Of several that are active at once the largest minReplicas and the smallest maxReplicas bind (a maxReplicas that is smaller than the minReplicas wins), and Paused wins over Observe, Observe over Active.
+	Schedules *[]Schedule `json:"schedules,omitempty"`
+
 	// StartTimeout Seconds that a request waits at most while no pod serves, before it is answered 503 with a Retry-After that says what is left of the start. Left out, it is 3.5 times as long as a start took lately, from the controller's answer to the start call on, at least 5 and at most wakeUpTimeout; and wakeUpTimeout until a start was seen.
 	StartTimeout *int32 `json:"startTimeout,omitempty"`
+
+	// TargetConcurrency Requests, working and waiting, that one pod is meant to have at a time; pods are added and removed, any number at once, to keep to it. Left out: 0.7 of containerConcurrency or, where that is 0 too, none: then nothing is scaled by concurrency.
+	TargetConcurrency *float64 `json:"targetConcurrency,omitempty"`
 
 	// TargetDeployments The Deployments that are scaled and routed to, each on its own.
 	TargetDeployments []TargetDeployment `json:"targetDeployments"`
 
+	// TargetRequestRate Requests a second that one pod is meant to answer; pods are added and removed, any number at once, to keep to it. Left out: nothing is scaled by the rate.
+	TargetRequestRate *float64 `json:"targetRequestRate,omitempty"`
+
 	// UncountedRequests Requests that are no traffic, such as health checks of an outer load balancer: they neither wake the application nor keep it awake. While a pod serves and is free it gets them; else the load balancer answers them itself.
 	UncountedRequests *[]UncountedRequest `json:"uncountedRequests,omitempty"`
+
+	// WakeTogether Whether all targets wake and sleep as one: a request of one starts all of them, and none sleeps while one is in use. Left out: each on its own.
+	WakeTogether *bool `json:"wakeTogether,omitempty"`
 
 	// WakeUpTimeout Seconds that a request waits at most for a pod, whatever it waits for; startTimeout and busyTimeout, which are never larger, say how long for which.
 	WakeUpTimeout *int32 `json:"wakeUpTimeout,omitempty"`
@@ -801,7 +951,7 @@ type Decision struct {
 	To      int32   `json:"to"`
 	TraceId *string `json:"traceId,omitempty"`
 
-	// Trigger What asked for it: StartCall, Idle, Threshold, Rule, Bounds or Reconcile.
+	// Trigger What asked for it: StartCall, Idle, Threshold, Rule, Demand, Schedule, Bounds, Drain or Reconcile; more may come.
 	Trigger string `json:"trigger"`
 }
 
@@ -817,7 +967,13 @@ type DecisionList struct {
 type Endpoint struct {
 	// Address IP:port of the application.
 	Address string `json:"address"`
-	Pod     string `json:"pod"`
+
+	// DrainLeaseSeconds For how long from now on draining holds when nothing else is said.
+	DrainLeaseSeconds *float64 `json:"drainLeaseSeconds,omitempty"`
+
+	// Draining It was chosen to go: send nothing new while another pod can take it; what it works on goes on. Absent: false.
+	Draining *bool  `json:"draining,omitempty"`
+	Pod      string `json:"pod"`
 
 	// Probeable Whether the load balancer can repeat every readiness check of the pod itself; false with exec and gRPC checks, readiness gates, or after the pod was ready and then not.
 	Probeable bool    `json:"probeable"`
@@ -842,7 +998,7 @@ type KubernetesStatus struct {
 	Status     *string                 `json:"status,omitempty"`
 }
 
-// LatencySketch Time on the pod of the requests that ended since the last report, as an exponential histogram: bucket i counts times in (2^((i-1)/8), 2^(i/8)] ms. Two sketches are merged by adding counts; a percentile read from it is off by at most 9%.
+// LatencySketch Times of the requests that ended since the last report. latency is the response time: the whole time on the pod or, where the answer was a stream, until its first byte. firstByte is the time until the first byte of every answer, total the whole time of those that were no streams. Tunnels, and requests whose client left, are in none. An exponential histogram: bucket i counts times in (2^((i-1)/8), 2^(i/8)] ms. Two sketches are merged by adding counts; a percentile read from it is off by at most 9%.
 type LatencySketch struct {
 	Buckets []struct {
 		Count int64 `json:"count"`
@@ -850,6 +1006,18 @@ type LatencySketch struct {
 	} `json:"buckets"`
 	Count int64   `json:"count"`
 	SumMs float64 `json:"sumMs"`
+}
+
+// Learned What was learned of an application, kept here so that a change of the leader does not lose it.
+type Learned struct {
+	// PodConcurrency Requests that a pod works on at a time before its throughput stops to grow.
+	PodConcurrency *float64 `json:"podConcurrency,omitempty"`
+
+	// ServiceSeconds Mean time on a pod of a request.
+	ServiceSeconds *float64 `json:"serviceSeconds,omitempty"`
+
+	// StartSeconds How long the last starts took.
+	StartSeconds *[]float64 `json:"startSeconds,omitempty"`
 }
 
 // ListMeta defines model for ListMeta.
@@ -911,6 +1079,9 @@ type ObjectMeta struct {
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
 
+// OnDelete What becomes of a Deployment that sleeps when the CustomAutoscaler is deleted, or names it no more. Restore, as when it is left out: it gets as many pods as it had before it slept, at least 1. Keep: it stays at zero.
+type OnDelete string
+
 // Pod defines model for Pod.
 type Pod struct {
 	Address *string `json:"address,omitempty"`
@@ -941,6 +1112,16 @@ type PodList struct {
 		Namespace  string `json:"namespace"`
 		Pod        Pod    `json:"pod"`
 	} `json:"items"`
+}
+
+// PodTraffic defines model for PodTraffic.
+type PodTraffic struct {
+	// InFlight Requests on it now, streams and tunnels included.
+	InFlight int32  `json:"inFlight"`
+	Pod      string `json:"pod"`
+
+	// Streaming Of these, answers that have begun and not ended; tunnels included.
+	Streaming *int32 `json:"streaming,omitempty"`
 }
 
 // PodUse What a pod uses, who says so, and how long ago.
@@ -1029,7 +1210,10 @@ type Route struct {
 	//
 	// Example: fibonacci-deployment
 	Deployment externalRef0.Name `json:"deployment"`
-	Endpoints  []Endpoint        `json:"endpoints"`
+
+	// DrainLeaseSeconds While FallingAsleep, for how long from now on it holds; absent: until the routes say otherwise. When the time is over and nothing else was said, the load balancers send again: whoever led has gone.
+	DrainLeaseSeconds *float64   `json:"drainLeaseSeconds,omitempty"`
+	Endpoints         []Endpoint `json:"endpoints"`
 
 	// ExpectedStartSeconds How long a start took lately; absent until one was seen.
 	ExpectedStartSeconds *float64 `json:"expectedStartSeconds,omitempty"`
@@ -1087,6 +1271,39 @@ type RoutesUpdate struct {
 // ScalingAction Add one pod, remove one pod, or remove all (never below minReplicas).
 type ScalingAction string
 
+// ScalingBehavior How fast it may go up and down, in the form of a HorizontalPodAutoscaler's behavior.
+type ScalingBehavior struct {
+	ScaleDown *ScalingPace `json:"scaleDown,omitempty"`
+	ScaleUp   *ScalingPace `json:"scaleUp,omitempty"`
+}
+
+// ScalingMode Active, as when it is left out: it is scaled. Observe: every decision is made and recorded, but the Deployment is not touched, except that a request still wakes it from zero. Paused: it is neither started nor stopped; without pods requests are answered 503 at once.
+type ScalingMode string
+
+// ScalingPace defines model for ScalingPace.
+type ScalingPace struct {
+	// Policies None means no limit.
+	Policies *[]struct {
+		PeriodSeconds int32                   `json:"periodSeconds"`
+		Type          ScalingPacePoliciesType `json:"type"`
+
+		// Value Pods, or percent of the pods at the beginning of the period.
+		Value int32 `json:"value"`
+	} `json:"policies,omitempty"`
+
+	// SelectPolicy Which of several policies binds: Max, as when it is left out, the one that allows most; Min; Disabled: it does not go this way.
+	SelectPolicy *ScalingPaceSelectPolicy `json:"selectPolicy,omitempty"`
+
+	// StabilizationWindowSeconds Of the counts wished for within so many seconds, up the smallest and down the largest is taken. Left out: 0 up, 60 down. A way to zero by idleTime is not held by it.
+	StabilizationWindowSeconds *int32 `json:"stabilizationWindowSeconds,omitempty"`
+}
+
+// ScalingPacePoliciesType defines model for ScalingPace.Policies.Type.
+type ScalingPacePoliciesType string
+
+// ScalingPaceSelectPolicy Which of several policies binds: Max, as when it is left out, the one that allows most; Min; Disabled: it does not go this way.
+type ScalingPaceSelectPolicy string
+
 // ScalingRule defines model for ScalingRule.
 type ScalingRule struct {
 	// Action Add one pod, remove one pod, or remove all (never below minReplicas).
@@ -1094,6 +1311,9 @@ type ScalingRule struct {
 
 	// Name Names the rule in decisions.
 	Name string `json:"name"`
+
+	// Step How many pods are added or removed at once; left out, 1.
+	Step *int32 `json:"step,omitempty"`
 
 	// Thresholds All of them must hold.
 	Thresholds []ScalingThreshold `json:"thresholds"`
@@ -1104,7 +1324,7 @@ type ScalingThreshold struct {
 	// Duration Seconds that it must hold without a break.
 	Duration *int32 `json:"duration,omitempty"`
 
-	// MetricType CPU_USAGE in millicores, MEMORY_USAGE and DISK_USAGE in MiB, each the mean per pod; AVERAGE_RESPONSE_TIME in milliseconds.
+	// MetricType CPU_USAGE in millicores, MEMORY_USAGE and DISK_USAGE in MiB, each the mean per pod; AVERAGE_RESPONSE_TIME in milliseconds. Of model servers, by the sidecar, each the mean per pod: RUNNING_REQUESTS and QUEUED_REQUESTS as counts, CACHE_USAGE in percent of the KV cache, GPU_USAGE in percent. By the load balancers, per ready pod: CONCURRENCY, the requests that work and wait, and REQUEST_RATE, the requests a second.
 	MetricType ScalingThresholdMetricType `json:"metricType"`
 
 	// Operator EQUAL_TO holds within 1% of the value.
@@ -1112,11 +1332,35 @@ type ScalingThreshold struct {
 	Value    float64                  `json:"value"`
 }
 
-// ScalingThresholdMetricType CPU_USAGE in millicores, MEMORY_USAGE and DISK_USAGE in MiB, each the mean per pod; AVERAGE_RESPONSE_TIME in milliseconds.
+// ScalingThresholdMetricType CPU_USAGE in millicores, MEMORY_USAGE and DISK_USAGE in MiB, each the mean per pod; AVERAGE_RESPONSE_TIME in milliseconds. Of model servers, by the sidecar, each the mean per pod: RUNNING_REQUESTS and QUEUED_REQUESTS as counts, CACHE_USAGE in percent of the KV cache, GPU_USAGE in percent. By the load balancers, per ready pod: CONCURRENCY, the requests that work and wait, and REQUEST_RATE, the requests a second.
 type ScalingThresholdMetricType string
 
 // ScalingThresholdOperator EQUAL_TO holds within 1% of the value.
 type ScalingThresholdOperator string
+
+// Schedule defines model for Schedule.
+type Schedule struct {
+	// End When it ends, in the same form.
+	End string `json:"end"`
+
+	// MaxReplicas Instead of spec.maxReplicas while it is active.
+	MaxReplicas *int32 `json:"maxReplicas,omitempty"`
+
+	// MinReplicas Instead of spec.minReplicas while it is active.
+	MinReplicas *int32 `json:"minReplicas,omitempty"`
+
+	// Mode Active, as when it is left out: it is scaled. Observe: every decision is made and recorded, but the Deployment is not touched, except that a request still wakes it from zero. Paused: it is neither started nor stopped; without pods requests are answered 503 at once.
+	Mode *ScalingMode `json:"mode,omitempty"`
+
+	// Name Names the schedule in decisions.
+	Name string `json:"name"`
+
+	// Start When it begins, in five fields of cron: minute, hour, day of the month, month, day of the week.
+	Start string `json:"start"`
+
+	// TimeZone A name of the IANA database, such as Europe/Berlin; left out, UTC.
+	TimeZone *string `json:"timeZone,omitempty"`
+}
 
 // StartRequest Example: {"arrivedAt":"2026-01-02T03:04:05.678Z","balancer":"load-balancer-5f7c-abcde","waiting":1}
 type StartRequest struct {
@@ -1181,6 +1425,8 @@ type TargetDeployment struct {
 
 // TargetStatus defines model for TargetStatus.
 type TargetStatus struct {
+	Conditions *[]Condition `json:"conditions,omitempty"`
+
 	// LastActivityTime When the last byte of traffic was seen.
 	LastActivityTime *time.Time `json:"lastActivityTime,omitempty"`
 
@@ -1189,10 +1435,16 @@ type TargetStatus struct {
 	// Example: {"applied":true,"deployment":"fibonacci-deployment","from":1,"id":"01-fibonacci-17","namespace":"default","reasons":[{"effect":"Wish","message":"no traffic for 90.2 s (idleTime 90 s)","replicas":0,"rule":"Idle"},{"effect":"Clamp","message":"minReplicas is 0","replicas":0,"rule":"MinReplicas"}],"summary":"1 → 0: no traffic for 90 s","time":"2026-01-02T03:04:05.678Z","to":0,"trigger":"Idle"}
 	LastDecision *Decision `json:"lastDecision,omitempty"`
 
+	// Learned What was learned of an application, kept here so that a change of the leader does not lose it.
+	Learned *Learned `json:"learned,omitempty"`
+
 	// Name The Deployment.
 	Name          string `json:"name"`
 	ReadyReplicas *int32 `json:"readyReplicas,omitempty"`
 	Replicas      *int32 `json:"replicas,omitempty"`
+
+	// ReplicasBeforeSleep Pods asked for before it slept, to restore.
+	ReplicasBeforeSleep *int32 `json:"replicasBeforeSleep,omitempty"`
 
 	// State Asleep: at zero. Waking: pods are starting, none is ready. Awake: at least one pod is ready. FallingAsleep: the load balancers stop sending before it goes to zero. Unknown: the Deployment cannot be read.
 	State ApplicationState `json:"state"`
@@ -1200,14 +1452,23 @@ type TargetStatus struct {
 
 // TrafficReceipt Example: {"status":"Traffic received"}
 type TrafficReceipt struct {
+	// Epoch Which life of which controller took it: a report may be a delta only to the same.
+	Epoch *string `json:"epoch,omitempty"`
+
+	// Resync The controller does not know what this delta builds on: send everything. Absent: false.
+	Resync *bool                `json:"resync,omitempty"`
 	Status TrafficReceiptStatus `json:"status"`
 }
 
 // TrafficReceiptStatus defines model for TrafficReceipt.Status.
 type TrafficReceiptStatus string
 
-// TrafficReport Example: {"applications":[{"deployment":"fibonacci-deployment","failures":0,"inFlight":2,"namespace":"default","rejected":0,"requests":51,"streaming":1,"waiting":0,"waitingBytes":0}],"balancer":"load-balancer-5f7c-abcde","leaving":false,"routesVersion":"k3x9.18","sequence":245,"startedAt":"2026-01-02T03:00:00Z"}
+// TrafficReport Fields that the controller does not know are ignored, so that versions may mix in any order.
+//
+// Example: {"applications":[{"deployment":"fibonacci-deployment","failures":0,"inFlight":2,"namespace":"default","rejected":0,"requests":51,"streaming":1,"waiting":0,"waitingBytes":0}],"balancer":"load-balancer-5f7c-abcde","leaving":false,"routesVersion":"k3x9.18","sequence":245,"startedAt":"2026-01-02T03:00:00Z"}
 type TrafficReport struct {
+	// Address IP:port at which the other load balancers reach this one.
+	Address      *string              `json:"address,omitempty"`
 	Applications []ApplicationTraffic `json:"applications"`
 
 	// Balancer Who reports: the pod's name.
@@ -1215,6 +1476,12 @@ type TrafficReport struct {
 
 	// Continued Another part follows. Only with the last one an application that none has named has nothing in flight.
 	Continued *bool `json:"continued,omitempty"`
+
+	// Delta True: applications that are not named are as they were at sequence - 1, which the controller of this epoch took. False: those that are not named have nothing in flight. A controller that cannot follow answers resync.
+	Delta *bool `json:"delta,omitempty"`
+
+	// Epoch The epoch of the last receipt: which controller took the reports before.
+	Epoch *string `json:"epoch,omitempty"`
 
 	// Leaving This is the last report: the balancer has drained.
 	Leaving bool `json:"leaving"`
@@ -9987,236 +10254,278 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rdts4lij8KhjOzIpdTcvyNbG8es1yUqmqfFVJ/NlOZ51OuROIhCS0KYBFgFbUaffP8wDnEc+TnIWN",
-	"C0ESlCjbSVfPmvyJJZG4bOy9se/7S5Twec4ZYVJEoy9Rjgs8J5IU8OkNnhP1f0pEUtBcUs6iUXQ1I4jh",
-	"OUF8guSMID7+K0nkIIoj8hnP84xEo2hCx5zhJKFRHFH1Uo7lLIojBiPq/+KoIL+VtCBpNJJFSeJIJDMy",
-	"x2rG/yjIJBpF/75bLW9X/yrUV3POPsLi7u5iWKXIcdKx1J/LMSkYkUTAquHJ+mJTMsFlJruXqkd/hPXq",
-	"ge7UqtVYRMjnPKUEgP2iFJLPz0rJRYIzUqjvEs4kYVL9ifM8owlWG9v9q1C7+9Jz/tbAbv5qL/obkXMm",
-	"9Gqe4/RCr3DFOvKCjzMy/4NdjwOpeiNV0KPsFmc0jeIoJRLTLBpFC0zlCB3NEBWIcYlwlvEFUY+QouAK",
-	"8T58ieyXo2gx4xlBgiScpQJNCj5HQ4EkR8dDEcXRhJIsNaNGcXSLs1LNezSL7q7jSEgsSxGNDofDOJJU",
-	"wnErpDDQt2uwi5TLXD1RFmzEyJwIKkZmjyO7k7sNj/1cv6+B3sZOu5CUE72UCZVIzqhACuYFTuQp+qQB",
-	"80njLyI4mSHYN8ISAeoO1LJecDbJaPKwA0vsIN6JKSL/nuQZX84Jk8iQy66j8Z3U+9Hug3ymQo1SHcFJ",
-	"/QjUDwRNeDGmqUBweivA79b1yPDXqwBORtlUeOtBjC9O0ScNhU9I4KVAi9kSYZaixQxLhYMpB8j/AOzj",
-	"YXQiScFw5gHsyMfZM33OiDJguYIUtxRYkkIR8kpRwOF4crI/OTh6+nR8cJjiY3yQkJP9k3RIhuTw6cHx",
-	"OvQ2C3hE+J6xJeJyRgpUkEkpcIZ44eFrxZgv9M89OJ4HOZzTP5FC6Klu96LYwBIQ7YYyBZNLDcs4mhMh",
-	"8JQYZNY3FpphgcaEMDTnKZ1Q4EEFwTBVRU3ViUQ/YJqVBekPo2qLZiUKSA8nyILg1Lt6EZ5iygAx1dhL",
-	"tORlgZIZZlOisJSupEMPGPqV9NtTIiAASQdILQgYH88yUiDMxIIUAi2onCGMzBJQypNScZtTAIJ3wZ+d",
-	"vwLaIEWMuCEVJamoKz12o7mvNUyQgrSegkqB+IIhfVpOslFCBpc/8FIh1QOonHG5M4FRvMNkHDVvaMPo",
-	"N+C7tQM+rA74jbpRzIwrzrRa2OOy14LoGxaJMplpFttmqYqVmkcB1Fecv8Zs+SBIS8535moQRdGyWJ5N",
-	"JCkutRARjfaGHrj2fXrgHKnX7LUsVoPNzfKIUHvNNdDyUsyIonLM1MeMCkmY+oKfIlksLc2rfaELtcUd",
-	"2KOSbGcEp0aC935pS8fvZ4Qp/uCGi9X9YkQtNVC1pzn+TOflPBo9OwZZak6Z/jx0AFI3yFRLl3dx9I7h",
-	"W0wzPLbHcs+DLL1xGiJJkO4rAURTewcC+NfsQZ1c3HxKAFh9/v7iHhEF1CpyLgRVi8BGHJxzw/F+72fv",
-	"AAGLOKtOu72It6zG4KRiBbiDG8b6fssy/RgV6IYpVs0nRlar6XRfIuwpUjV1VO2QqgUoTeNawd4xUe/B",
-	"Om+laUauqNIHTxQA8OcLAtsS0egAAFJ9HsaeyujrljlPzYzq+l7W3ij8DyCSKvFJZITkWsabTGiidjXG",
-	"GWYJHLAaaaIFEv0eZT9kdDqTZkR1dSkNauh0TTt8QfCcsil8UnqT/lsdXF7wnBTSaKS4povO8edfCJvK",
-	"WTTaPzpwRy9kod6/qwP2S0QlmYu1qql9Rb1vBsRFgYGj+gfTY3ryOYcdX0pcSEfpTZT7QSmQQj2CEkAm",
-	"juA4Yrht5ySlmFnDRoaF1M8CRUx4MccKSVJeanZk1sDK+Vghv48nzXkvK8py41AmD/ajNhHFkZr5LJH0",
-	"lsqlHa+aHkuyI+ncW0EFBfXm9yShwhDcKui758x77/ENeZeve8s8ddeggy999jUnsqCJCLEjLFFRZkSg",
-	"jPMbhMGe1AuHXsOYrwlmZk2v9Ft7x22UqlFqrxUz37jk4eBxCAU1iffE/XOehrC+wRx6LbLY7HHgK+IV",
-	"6ySSn/gCZZxNUckkzRR/1a/EiE6UNGcYEkr4nPQlDcPVVsPEuy0u4fm7Gvdb9eqVfuyynM9xsYzqJq4P",
-	"NTNejbV7TM4u0gNo8zzqKFQnAY/8DSpUi69xx2sHHq1gqF16O/+ZLBuyUJ8rKnTptDh6naX2NrI2yGBD",
-	"Y2evg1gDk1+oNkR6QDFE9uG6tUtHfr3o0JdQWvTYWLwecM1aX69kcpwR5InAqBQgr4L4suqw1t5/c4LZ",
-	"P4+zPoxP1jfu3RJrGOg7Qcx4PUDUOEv1UugkVyJAJxvR0Ddb64cg3wanLTY+CmpfWibeMPTB9TBSusrf",
-	"SMEH6D2+oWw6QgoaCBdES1GUTWPEFAFQoaWuATpb4BsCb2ZEiVvq15yn3hM/4CyjbGrnAMGM4xQ5URgJ",
-	"yXMkCEspm6IxmYAGLdFUaYKSmyW9Y6AvjJpWlQQzpS2OCcwHSgRTys2HSv7Wu4niCBYbxVFtSZFSdmFs",
-	"D3oVrnvQu6puMpzqywBn594xT3AmyKPx7Eo5aOldIN8KEqMZX2iDB2EpSZUKiNHR58+IF2hc8BuC+GTS",
-	"lFmPD/XFp5XAvWH932r90NdSvrSMgFpLQZxpxGF8ESOtrghEWZKVKUmDEnSlovZbhC9fh72GIPuPl5Jo",
-	"lxMvFCZhlGSUMFkXeVaL45KwZLnu5H7Rj13eEJnMHnjf+rpfj4Nn5BYM9DiZkRRhBfkRmpRZpvfMkdrC",
-	"46JApY52ooBGR0FZYngHSc/k467C04Nb/MwZirFEM3xL0JhMS21hB98WeyxEdOp3JySMx8c8iArO5485",
-	"8/OlJC294WGAXYCCGBJF8A3ZKXMDV33EvEBzfqv+YOa4neZdkJwX/aUVrZdewEvr5JW+t7pjVj66VKfW",
-	"gKKH2R739egxdLs+z3hyE6LV97Mlws5UAZeUKJOEKCoV1l0pJGbpKcJjoe6yxYyC2RJ+rExkkusrksoB",
-	"ej/jQPBq4QIxNZoaWX1EnDVsaJXXbM5TkmkL687T9HB8kux83v98eDMyZtcRejXHU3JeZtlznNy8nUxG",
-	"zuxP1S++a635qIKuOvpoFO0P9493hns7w/2r4cFoeDgaHv25rca4dbWsO7xAOeF5RsCcWVmIn6AFL7T5",
-	"xZMS94b7hwGmbRcaMleqYdBETVPwaYHnYuAJE6+pEODisM5DtCX4nIx5ukQKfAgUTYGojNWhKFFo+xSd",
-	"81QYBxjawui3kkus6ELx4owmS5QRCU4UJReNCZrjVL3GC+078czgCc4yoXm4pjGLNwqJYn0aWLSOKkYv",
-	"i8J9GaNXOtQBvlEXS/X7G4U7+qEXBcGSvOBMYspIoXZMpy+Lghet38y3FyVrfvWiwGL2C+e5WQnagttW",
-	"sQA5o0WKCqIJgLPtAQLXyBwvwe7QOMrj0EEarAravqlCeoEmtBASCUJY30u9wTsMslQuZjttiNgre2dA",
-	"hq5jLNqaE4lv9wbune0GdSomeVVgJuBXbSYME1DT/33vYA5Hwi2cr7vJM+EB7goXU2K8py1SDm2ir63T",
-	"YwMeJhzsPz1+Fniaj4FVpT8SRgrnkGhdeyFxxbKD9azDwuCL0yKuitKoDACTVaqC/qK+Ge/u6kBA+NXN",
-	"HFcIGQBtECcDcWdtc2DDbBEjPoHv4P4ufJQSsbp5YKwUJKaClxIcl00PjR/AUZnhdqYFL/NB9cXu7R7O",
-	"8hnei1xcR2vNYFrGKZbgsTKhe77Xp8M8JnIC+liSl1ezgogZz9Jo9FQJOXWfj1I5n4PGqRS/bMoLKmdz",
-	"JagpvL7gY6p5wJwXS2+kvaM4koD/HoB0hFtOzwsyoZ+jUbTbXGm3mQ+km1F0NBwqcNg4IP9x+93ddcCj",
-	"44G8QtFesA8hrD6NaqDWsVwHqbY6qFXy3FvA0NdEYv+gNgl0vFTv1Ihyo7eriB2f3GAhLTqKo887N453",
-	"71jAJFgShSoK+h8inGXqTYDxapRfiel5VhY4i0ZRAr9Vb4H9qYBIrhc8K+dMY1pbufVw0ThdCyObgFbz",
-	"V8HZOVbsJxqo7Q5aGPzhu+uBieE16KqZvAiw6bCxKDY2olhbgOK6mUexFcMpWwuCYxlYS72Z/tJ8XDf5",
-	"ORikxA0BIa5jbM/6b4b3bPyt+yE4hYOqNmJ1zVN3LbjJcLoMz9Q6mbo3wgzwGnhRXlDFpJYQ7dBrrJov",
-	"w46FP/cYK+jrhJAqXkrnLqpMc9qdFMQ1z4dilvAqBY/SZmtwNpzUODmVdOV0gMBhVOKbmfb9bBlEKP9d",
-	"y8sGiZJ4zS0rJJ7n1ThnUw8xU3BqXceRmPFCgtVGcYYEK8ag5Kgyw0WAtKM4uvWCHQ1Pvgtc39aqvIrx",
-	"+3LMfkhW2sza3A4wb/sHLEdcO3Xf60HtU18OvQ3ZwfthM2PsuBTgkOel7PTx2zgWG9qtVW0s0ZwLq6OD",
-	"fRPkURCRIKR7wYsbMH5iUQ9CU19QCZrPVuIpXElZFIQly+3YIy0qTOQTSdHh/skA/UImEvFSxubXg2EM",
-	"uiOYS8xe0AIC8GxkTUaEWG1kOjiu2YFCFBmFlqqBpsWv0TAOCJr1nVt3QAUbBVmlEJyiSVlAcDFnRGgD",
-	"hrGV1dwDsVHxlM7otD2lBwzQEIHXRqnWGZ1TuXrLe72MX3VBsokhrwlm6MX5O1QKgnJSqL2BpWJOs4wm",
-	"vIA4pzG/JQpPkpnR5dWZpmtNjnst81zwWOoxKuYoDoatw1jDxRWgfT9mJfMblwva0kZz74raXr2B4+Hh",
-	"s/Xr75LE17CL8FvtKBYHkr0WRMD6odWd3FzyDILzepzLul21NIcg6uinWtjzmj5/ANocP336dF/pmWtW",
-	"WI+d6aZiDaYJWegVenA6RUNtzGoiD8gDm0Gxw7OgU5gUfq+DpX0WuElFhCYE8v7wVKyxx4EDsXzPF+w9",
-	"ZSlf1EB63EmM2nJ+S4olknZ/aF4KcGDOiUTjJZrgwhEtRuOC4BtLtLjyrYLVfaSYUYzEDKvrAl6YczZ1",
-	"bFddBOpyyfgCPRv+p1L6fQZ3ahGy9kQDlXWQfg3a5vkj/Xzw0Abolb7xGJdoylGZ26hXiThLiNoomD8X",
-	"2lC1YGu8IutjV82ZvMsDJ7L6QHDgMHIsBEnXHkRPhOqzcsqmF2UW8vfC1wrUkBjCF0ydqaApMZZWs3ah",
-	"cX6AziBgBOFECiUZMAi7pUC37tHqaDOl+inJhoqZmkQ9rANOFpSJGEAA1OX4B8g8Ht/t7eO5rLa5xsXT",
-	"UMgzKuTOHOc7N2QprMtHCYntp8wwc5wb20EhH0PiM/Z7kD1El8B2NDywuS5e9LYevsqWAAlNCXU6TBWW",
-	"GJDzBkdAbCA+QjSfArxxKEnOb8Czmy1j5GzuVebNE7soiBG3k+iQWc7iKl7jSIdl2636QuWpTpWryZk6",
-	"oNCuYoFF2/R+L1kzYGPb0PBRN1XGWiRXco1OCeqNoleNlbTxdE6Z/fSVkLZkCS+ZJDaFd5Wn3YGhiuus",
-	"PEUzgjM5Q8mMJDfAQDBTKEaKuowNQTVLxAgFgVwdeeuKZ7xAN4TkCjuxemKA3gNhYI8u4BCoQJOC6BAe",
-	"IyzMT7X/rCXd+zldc3VWJJv0Pqp3DTDdg6XYBySf06RyftcYhpUn99ddImH2MTGuwDQG6gfhitqHJrw4",
-	"RT6PAgh6WmpsJRh1wvAusOsiVvwEokCANUzAm0iT2cNJEdjd+yquYaXP3n+25dho0fQ6syu4LbHN7fii",
-	"k8OdraYeuFu5tr17CS5vEw6m4aSF17ppTF1u0SgCXPPf/rUcDg+SPyL9g/fKXdxYS3tr/oqA9Tj/AEhB",
-	"Y4Km9JYwkH0aS2gNNsBZtoVj1PErOPPER87I1jhG40E10x//iHD1cXu7vfDadeivuYaDXWCsE4fbxb/N",
-	"sNiCxfqjbKO//x21vq0DuT5ga7W+tcZfrPf9/dfqDVIt1R951UqvQ+Yo56ao25wemlfzACkJHu5x4XQG",
-	"ZKw2w673p4adtu05pu53dUuJnCSaqULqnEnzFTnBcIsF48iCft96JsZaO3+MuOKwkFek/SE9832K1bM4",
-	"h8W9J7h/9oXx6/TFPC3+WN/ZNxDR7wKGXj8BKhANr8ROhY+pBipouxWD1ImGWsfWvnQjf89wTlJEZcuN",
-	"nWe0qgnTJ1dDCdxwe9I0GkXDvZ3qub2nUVcCoV6MvtnIZKL2OoreUzGr8TYvPUft7WQ42EcCbVmrHzoZ",
-	"IrEdNVIODXMDT4viom74F5n2ZYSvSyrQsGOo195tC/4Ok5czivbQ//3f/wcNR6i1UgT+tc44lsHx02d/",
-	"Vk9wrQQXdDqF7E6z7JbLw5xLIPwHxNRGJMyiKoAwqGhozHlmEiA2zUcsCl6Ew/qoRAkvs9TeO2app0Zz",
-	"kwVV+sgUU9aPS2p8aov45pi0rtmTU9AAxN4x+ltJTiv7+hRllGnXBVgQCpwQpVP2CcraKFPE4XxP9nOh",
-	"g19qjOdgP5RlJ0zJlrYHgprY1FjHWRI0oZlSeay6jeem/tUM/DIu+lIHimcpKTxFWvgZBRYl42hGstQE",
-	"icLnktnaG6GQCUc8oavPv1kVJ1NrISwh/VBHbhRxpUivE80WFCoWgL4CZgvNQxPFQgBVwK7XDwtdWZtG",
-	"aFdoTZYPBHm9uzoRlSMEucEvMAQ5phmJkbM3xuiiVF8856XSyHiBLpRyltCsR6Rh0wOZWj4Wd4cWA80C",
-	"RKstxB6G2DOvaOB6xU33FXOJ/Cxh7zYHE/c9M4pesjTnlMlwiK2LXp2BpRDhNC2MQ7LB4fUP7VFenY9y",
-	"XjgDmWeG6MOg+mWTwWLGxBa46L5i6vaKBDwPOXFmfCU4UkaE0FYWu2YwD4M54xSBJ1rbBclnkgAtTS/O",
-	"Xxi7TOyNMcWSCPDvYmM5NP5TbPKpLM9m6u4J33Owrw3ymNXj6xMEYfY2pFrRy1RWMTPttUlSzCnD4ZyJ",
-	"V3B7TjllU4QXeDmCpDAXD8/IIjRoIC0wdqhl112f2T97B68QorfqP63Y/xOoPGSsrjb4V7+2HcD9WkBH",
-	"oBZDSnpmg+uaKqI7EELLta292YiOVWG5jxDd4cffrgi3bXPk1oLrSVbtu1RJx6ZolCIZQ4hFzVDq5yU1",
-	"ElVAXMAMkc96MxRnaEaFhDSBERqXyQ2RiCKwOQpjmqcMbe3/ZWuL7uxt7z7bjtH+X7bo7rPtazQXA3S1",
-	"4EjAcolOo5yTYkpSNF4qpqhwWg92ijDKSZGoWTOti2ppRMuTfDKBV4xB8eQ/2+ikV7cqKRdm2iBRaG0Y",
-	"AkvJ5yCKuvH2j468UXb8eKGq4EzjzoFRY7PaEElWXGr/KMCmHrDNsGOunL+u51e5EgmdCVZdw9piCo09",
-	"6yXbqWJ3lqHdO7oKWZkkZWWYbAsyx5RRNlWge9EJoqBDnpdFQrp5VZBSO0M82tK686QmMy4IM+ZyQ7Wn",
-	"xlFWSifM13OHnyBBpNSpVHjpy+q1uO5fCBbyBWeMJNoQF0cXmKV8HhTXXysqPceGy2zEVL2U+6CwPye6",
-	"PI0S9HWavLYIaU6l7neIuFgoWCAohmrcKWIWuEOmZGUJEJ6ZKoNZSoS0wzHNVXqW/ZgHt3Jm89VADoET",
-	"BGFPr1TP1HsCBYUrkzpRn+bF+buP7y7PfnwZo9cvX7+9+F/20/evLn/WfytR6exPLy/Ofnz58eLl5fnb",
-	"N5cvP169ev2yj6Q4N7kvAZ2oOgoTAMAZGfmpeSYCw3iHdQE8xeIxW/bUkWwVhZVTr4Bp98glo00bx/o8",
-	"FO8gzAiuCoqF03UnxosLkhCaN3UYl1JknkKFeuyWBBKJ2pk3rXeu123BjBFappeNsIamV8t3VgA61RV8",
-	"a/5XCWaFFDlcuCG5NHxrqb4IkDBjXGLnHAiv60tXqpG3v3YAc5dRgJWZKetX42HV2CnJyCMNZcz6xBYi",
-	"X6uTTVf4CV4YwWtGjJ1PWF9BT4dAhsckeyCcWd+dbGgma12zjb2bDWslEhTPRUElOdUqEpVojJMb/fP5",
-	"u6tByPhT0rTn/X2uNehObX0dX8UZvSVB/a4omQsSgPtuBOkEEDwQ1hgBsUl6Ju+VVxi03Zqi4cblc/88",
-	"443r3PRHHqP+rX0Q9rAJbExCbu9SY9bvZJnyuS7TEsXRpSkJo2Qpo2O/4dL+eVVTt3/QdtK1DNzkJNnk",
-	"II1H3qKvw8j6QOvZg8o2bVo4qVdZub71De5VA6nbrmcwtcMSC2JeKYiIlXyq49kEj41p2ASi4ClfJ6j2",
-	"EApB5Ok2y9XKYRmPXptzaJYaEF6RoClJcGH9IRCbw4tmMWpD3ujs/JWvWFzqlyPfOhRUI0BiEz0LwLwm",
-	"WJQF0cEkzRMzI7ktxT5ELbSCBwq2vQAEcp4+0aWyG/bL9uF5FWk7KCbI1o67INJ48nB4ctyTLejXVxsF",
-	"Qs6iGRcyrI79xIVEeoMNlt9hMobAlPpOh4fPgpReyNXWkeOjo4Oj9VHmMzKvMeCfrq7Ooxj+uwxnoesY",
-	"lRDBuTWsjsU0upibUcpccfQkX8/ATTI77L61lNDJXTjjYB2nrAc7yIqoRClNbWgr2E98CjU+dev7/omD",
-	"r+4NlyQIMMrysivgVFOejUUhOq5aMR6SNivx3U83tzp+T205QGpBCayfBuhR5Nq570+SwUKuwdIPnfVc",
-	"uqJrruzxO3eJkivLrK+irIMdQqPCQeu4EQg7OgX/4ujN2euXYJJl0HTED9tvyoyB7Mhm6ZESAG1QvVa1",
-	"1MInSDK8DBXxU1jljN2FCX9uOc8aWPrw9CuvDkKPGwCvKFOhwN6qHQ5HoNsp6Ht+LY8eVwWZVu3I1m1S",
-	"b1RBf500eyb8qFwbMzAKZmO6zLueSZn3ysLsHmYY9hLdswohMb7e/g5F5x0OpBH3K/Lt6hcH0h1cuIZO",
-	"RVAoHkxD6OahShyo72Z9bdb+tVM3LfaXF1zyhGe1WPNoJmW+uzfYi+LQ/WeEVhMSWSGjfcu/DL2RZvtJ",
-	"+wKMo8876tmdW1wwm8+upAv1xk/7L6Jr4FpgbTB19WpLDRnNzhQD8t+olqge7xDXdd2Ts66gAMUeLvUz",
-	"TwRShwiah3bdSY4mOMu0FUTyyirrd6OhAtzKDS5y6AVC1DyTLmZ5FVPwn6t2OV6iEKbfg/zvHfiptpJX",
-	"nHndeXmP9zmsYIbK10jaaKZk3F+sfbS8hn6lyKt70XKcyq4R5OkdG/U5cKc0IN7lqTXUNCJbEy+fAnfV",
-	"PeosZtTZhSN0Zx4Mu66rYb+4Wu+u+eAZHKO94eDZs8FwsPd0ZAongSElOEytvGEt0sOgvg2P+fDFqHPR",
-	"rk6T+psrz6QmqXQvq3I1FasKy0BDurt2QTLGGu7HukAMkHrE3D4frjv7jLgLwefdTQ5sGlg2eGa7jNTA",
-	"DDwQt4kFnmtQYsoh11iFHjhA3wZecD84iLkejUAxpqDyaH84VFsNEy7kUdWJUato6hVFixlRqzPlO4yb",
-	"TQOsKqFyc/D5ZLD3rCNqOMGbpVtoifouFE1gl9O6jYqSaP/nJ3/KT+qSAfs8OApjG/tlKhZSkwG6Mk7Z",
-	"bXnzYuE/k2VoG9ZH3lM+eW6865f2tTsP9E1A/EhvifM/YIE+gSb2aeOgSzuBB/S4fpoVZEJ80KQWnyUd",
-	"5RnT1GbFx8Z3W33mhf1KyRBbOs9O57g3q19YserVmxcXL88uX3589eby6uzNi5eXURx9/7LXlx+v3n78",
-	"88uLt0FrhJ8ivVltG+y23iMF28DJMyk0ikC4DnagCVPm4pSbiu6x7qDk9F6wkklSqFH+8gHv/G24c3K9",
-	"9WHH/PWd/Wr7v/4jGKLsUtQDh5hlJqxrrvO+bETyJsnnVV2JmuTxbNPE3kbqaNg+4u0mtge0AntrNS82",
-	"qTFf+k7TXjUPqKxA2Kxy8AilGHqFdTQr5/hBHiDce3EetkwKGDakDaUxVVROwzEgzaIgPgG7RURx5M+r",
-	"KNbNGsVRcOAg5aoDwTKUM/Ly/3939svHq7dIl14wBRX2/tPGKLrYDru4Hy9enl29vPh49dPZmyiOfnl5",
-	"eWn/tmN1uxw2iVbbJE6tFiDiNrvKBgi6j9eGeiVG+4JrUdBb7fNdlUhko8CiERQV2rGfd44mT5MdPE5S",
-	"4hX7Hu21hYVqnnB/vZktOWW5ToLnpH/3gGqB7eE5wuJGhCxadWbaGnR9yXmpk+So6cvZq+rUur6AdVRw",
-	"G6uWs+L8dXmYVk8kfZ28aqfQPaslrA0h32xvhPbqCfa1xLU9U/ylau1uZFzT+6N19JtbCf0FrzfAkwzn",
-	"or+da+pX6ShZClUYlmhMpph55eEh3I5t4C94uL2tdxjfoxj06+mytq9Sn0AFc/rdmRxUZyhY2buRPthh",
-	"k7qf9SUQltboSmaWu9rQ3ypFsqE86FvmO1iFDjRVep1plKhDiABauS4qoFCTN6ClCweZB7xgSJ2pGKOS",
-	"ZUTUjEoQxqpWqXtEK2xTlGyGWFAmBujXaPfXCEl8Q3wdqsUij1fIm1u7f9/a/XC282ctZH78x8519Wmg",
-	"Pn63/YftoODpzMKBiwBqN8SIs8yrbTjRIQOCgDFSB/irxbNTlPEF5AoJEjvZqtUMYzXfXyVED9ZK0fcr",
-	"gyKI7NYI6vV3ngjwysSuo73NqgSDxvpr7WHbs9719gr9vDFjLUa8iD0J1xhGYi9T6xTtKRzXHnlbZqlo",
-	"497Rql3s7Zxcf1Br/jKMD+/ay15T68TL0DYVyLDeDCSCVOvzSlmYOiWQXrL1pLWCJ1DWgjIJ9S62XT0L",
-	"Pcxdl12/hvwUGIOj4ljdQcBPq6Ij0Ova6P+Uge3duCi85Gxs/QBZvcrVSL/yCzdVhpTQ/0L3mt5xX1o/",
-	"GlnqvF2sGVY7O9Bk3MUusfncPJdwfkO7IgxdEfYVHge/aqbPBqmr60WTWQ35TFaD0lJMSQJb+0vk/EYL",
-	"lwUZoZ+urs539xUZJRnBBZLks0Rbs/1ku9o3DPxEqK2eG+sgdIdx2DSgfHe2nyBeoGmRJ3WMZ/57sRkV",
-	"usdgKOU3pcywffMu+JH20RaU7ivyZGdBxtumghMs17iYNjECbGABaHkuQvd5Df/s9eMKoQF+BI9Ml6Si",
-	"soWJA/TenM+YzKiOqdX6gTB9xHih/zCJKLqVGKRrd4SghU0CvmMA+Fj31d9VUSbUXrhDfan6oCm8NOUa",
-	"wg7Tr9GWuM9V0sur/y3a6j6KsFcLYQ0erT6ENQkT5qmNEiZa7zwkYcIt0961vZX3ptepV0WVcCP0/e5a",
-	"KsH26Ed7tb5we35/9GbLNHBR9DMhZATfVl6cOIIyg+JPLW+Eukt+Kwk0Ldo/PDJe5LAhYzgaDv/8SP6L",
-	"QI/KVrL/sO0WWG2e0FmxYmRvMyPx3cNiYVMT05p50sCy2bmPA3vPlRY64VnGF2KA3iq52ygmhqVBaBOr",
-	"Xf46VEj9MMPCpuJgUSVtMTQBvAqLAe6Q29yKQqmcRr6wBowrDKBmSgtMWZdbR22pXlCwtXkzMuJMl1H3",
-	"kUE361abUAOJWEPAFQkAsJ1qxU3JGFyNQIkTk+brrUDrHOgNrA9GzcEjXukuBx5zllajX9v5y9FRy99U",
-	"qGF0HgxOZgZkp1DZEmq3mP60dMp40S7Nq1OB1zSWdETb1XnMPHKqgw9JIbQYFbC39W9E5tnUqhV4kKgw",
-	"tOEXW8G9L1cVnhHlXCef6nyiep0LV8BDw1cDsmFCs0m4K0LD+4TBKlHUo6sHBcP26BttxbBqZeszKOrN",
-	"eHukmvldcnuIHqbN7GvRo6yBTRcGkM0pK2Ugr9Cm7faAYn407PvkyVHvJ0/uE1QMq9Yr0rPpkULn4/fI",
-	"7ZXH3lVI9xJqQQArcchv6K9nWmGtEW2Pw/YM+GufbpVHWNPPdE0D09gj2hBUW8FZ6+S+VntiAGRGhXRx",
-	"r852RhBhslhqt+OEygE687uGw0vW9gEvhdBazpq95xsh7t1a6NnOn6//sMZa9lAvcGxjZFqGbfW1VS2d",
-	"Clhp6YqifysVHwZTgZF1aIFSrnTMqa55XRDBM+h98pYRV9HEXIff6W6y2jAJJSbV7/piErzb9LgKaLsf",
-	"/vJf//7dr7+K6+8+fHfdx9b4QPAFoolC94bNqK5KrweqtI/Q/nAI9jwv/qZS+wWv8joCRbF1/3nOXGd6",
-	"S1u2JDNUYQrVyj6FOvB2eMhvZdAOnflOXrW2o+HB9Xr3RjBEV9vs3v4cxebPdwzfYqrzsa/v4qgUpDib",
-	"hmupGxCid4IUO/CQTmc31qCqgLg6rx2ImNutm3oTLEgXSkHqQzcd/tvOP663PqCdf1x/B39vf3W0utuw",
-	"7nRli8U+h+ITMCyJGBk+BLRawbnOvSpDrSs5DG+DVdZ9ZUaqf1kNua3ttLo3dkdHY92VWxu//kYKHqN8",
-	"hgV02IA/mvVO+znXobTp4Xhysj85OHr6dHxwmOJjfJCQk/2TdEiG5PDpwXEUR7yUSjNxXdfhloF5TRTn",
-	"mnngUfW2WhbOQOIl7PmyqZHbvrzmudegwcerxn927I9/aT1ubnivf2MVJB6Y5tlg7+7ahpx2NdI2t7C6",
-	"ptfEGfQzuIXKeF65Up3UlbfS4QmGNfXRrNx59enG/tY8fFcdaSupXzMFXqSmxCadkw17vp/DEa2NA+9b",
-	"18+ew/r4CNKvnGWoPGR1pBVIHZBColUdoMGMeo+AOhPm7UAaZm19awMUy+0QdiUVCbo6m1FcEc45T3Vj",
-	"8BS+nZG01D+4ruCXWm5W61do+SPnqc5ArkoEwA/Plx2pmJY2qzU1eUCYaK+7mod7ZLy5OqIBFCugtoZz",
-	"a+0+656m0478nrosIvAC2ndYbh9I5ducx0zsWZx1OFO1cPXEdlnXbhDnY+Fpf/8BDAC40DWXnmLKeRpK",
-	"Sf+2THONPfPeLJSnXU5rUzHVSbOwwl6OEdBVLefY5PSFpfHNXtuEu5q6vavTnob3Z7hB2muk+QQrWRjf",
-	"HfgCteJAQbvy+7eY8A6DLArb0U9QaDisT7jiYLHJTNQlwajQhTMG6Lzg04IIMUIJn2t1zpm0c/Obc84i",
-	"nCQkV9Akn+UuuSVM7miNX/uS94YH6CUusiX6ibqRqAQfLYxxqtUT6ah4gM5gSJIqtWjf9mGLbZWxPNM1",
-	"wBEWN2jL+t63B8jTK0ag2NTf9PpcDdA5npIRwkjMlf6Z46lRUhUzE8Y7rwujxx1bncl5preogF3tR4cN",
-	"6eg0q5g5I7AfOmuy/S201bVq9g3d+ysdKY7O64FXqxIifawyM/hfebP5X3sz+1/XV1EbB1akE0+CmRj3",
-	"uExC1l1jjY91rzfX1U0fbOUJt7htYrIUVdh0orpOMcefPyZeeUXrccp5RhMlaxe8ZOnHwqSbmUyqj8Ka",
-	"ho+Hw5bQ3Bqz1ttz2G54+kITtfeORj4wLtVvU9OsyvaiVTvmxsEyJkuu61O1u7p5uH7angcXBPGcMIWl",
-	"S/jrUfq9WhhukLqjMEm/dRcAdq1RZbCHr4kFVdfSHC/1fgTNoLmGF1UxIxiuVOh2peseQ/cqIhdE8Z4F",
-	"174q/YxiHofN12PjwtKxynYUKlBSygE6Q5rnafhasqfCdMJSz2yUqbAXvGratfTCsKwlaNcRen1Z0yqW",
-	"p1XiQFc3YByFO+P6zK0+K1gmajQSR0V3WVOzrR8oydKXtrmFbxhQPIFAXqULOQMIIlGVGlIvq1Ebrd5N",
-	"4kG0cxRwadtxw7VcBDIPNMWdcGEds4KgGOVFhcFjrqoTRDqZX7SVNccFnhNoC1GEKwAd7e2vyrDo6Esj",
-	"gEigOzxhupny/tExSma4wIk0/ST8XR4P1zms9I5jB8frbpStVZHaIGYjyct32uJ1uLc/OIqjlIob881Q",
-	"fdY9Yc03e3uD/Xqv3mh08Gxw2Dr5BCcz8q67sxQYUzQ3VlrGz39C8AaiDJWCmMaWQwXDvbBLsOKlKxNZ",
-	"Ym+DrV7CXv6RSytqFAifV2Bdt45+mTU1ALdX9Dz2PH5PBJR6VNICuuVZOSei9yLWr2Oal6/9sw0v5rZq",
-	"RfBEoB/P3z3yEjomP9c10b2DuddK1szv+2pX6TTNYFPX076ZpfAAtJivPQu1CjUzZVMkiERbOqEYCslW",
-	"bQbHOLnZfsQz+q0kZT+tD1HmOhM3ag89BoCMjnaBQ0nZJo4ZsgL1nfUNKLnOB4PsxfUkl14J8EreEd9g",
-	"lUoKvOJgfbviN4T1XunXXtoKAexNZ/Covc+xX69Rv4+2MEMXP7xAe3v7B0iU45TPMWXbNY2lKwzxa+Ys",
-	"tIr/BMoyertxcY/1DUEN48ZmqrDIr5eWbVZ/ztPXVdXbTVVR25ZeFxE1qJR6ZTh1TN1ixjPD4WMj6oMQ",
-	"x1PyRCitQBfNA5ZT68NWjVjprqcI+8/7Wq1TJCBrBww+w6ZiW222JSP1lYk6ynzwVON3jyomd+sq/3dl",
-	"fLcqDQqkVFptvwIfOnwUkMsw14oZZmjoBRaaYOICpFtbPmkF2Xdnhzdr/t+vNOpDy21ZsG9QBK3dYegN",
-	"bjUHs3taIZ2fF3yckXmI8AsyKQXOoPETgtNEW4rmTw6Pnm4P0KeEp+STDUJd8MLYi8FuiOcCQRYQ4uwU",
-	"fYK+heKTUSu19Uc797HUQ8fWXCgMZfjZKZ4y5isIUJA6ogxc5ZHtOtTUBEdo58iW1zYDjZxXvFur1Es2",
-	"JYoeRwm9VnKdkBhiSKNdnFOx6/mOpgUv80H1xe7tHs7yGd7bdWcqdg1d7SagsVcP21JOpYhGh/tKS6QS",
-	"GPFV1W/IQsHCy+BEWbARI3MiqBjlGh1GFqht9clUAW/ffzeUgeXFDIGwrkipECNGQusK1gxjCquIPs5h",
-	"e6pB9XaG81zrtDOq+x9ViCM5SjnCY2CrslVh7eS4q8FmwKP8MoiyCpiQf+ls8r29zG3DR83X7EHC+Zor",
-	"3FlnaAh7kTqMFwWRxRLsh51RsTpzhyNZLK2lnDKL/Drv1jNDGtOFTkKzwTmDjat1iI7uZlAj+erq3LZg",
-	"VhipN+7so7XJjk5OvKn8ynp+fWFNLX3wmjLFDslCV+WPq/AjdVdr1sYTU2aMhBKFA90mXWPK9vTvD160",
-	"fIXmfHWJQZ0XJlwHVR0BJHLcIq9wq8tgOZQz9O7ilboBCGzDL3kq2zDpYaUK12TWYHdnbXrMta8rcMMn",
-	"ZUHl8hIqoOlgb4KLUKZITWaVSrPQnpqz81fGsGNaNVc+KpcfmmAoyzjHS5Ty02a1xswEzY15ugSgQ7Vy",
-	"pagDrF11NrMyt48ZFGO7AyKeBPqdvl2wqrCRQFste6xtxiG2Y7d24yMx/dpMi+nPeYYps3esrQ8x+JX9",
-	"yiyXEKaYA1xAOkMcMu4Ncumbxc1orT4eSD04avfZSHH6X5nxYGobBPAJdclyOYsrr6LQ+Z0KPP7R1NZ1",
-	"u2dW5WCP8gyrGcwSa54TL5E1Jzy3veokR4IoqXKJBJ8TnW6jSxwMfgVLNU2IKQGig/ajsxwnM7KzPxhG",
-	"cVQWttqdGO3uLhaLAYafB7yY7pp3xe4vr168fHP5Et6p2Ej0Rl+nqCucqyoaZ+94U6yH4ZxGo+hgMBwc",
-	"RF7g7v2EhS/u77uAwDD6Ek0JWJh04Rxb+OQXKmQTAQUsxpinbQpdPeovWxpt11Zw0K1ttBjYamkiSEYS",
-	"yQsklkziz3XlURI8/+MtNbXXqBofLOSRza/QbXMuzRiW8nCfSh93cYtdmB6GOj9J0TWZm1vNBZvYFksD",
-	"mzeGMoJTYatQMPIZNElR2weY+YKrp3NoZVWtursz4NH6Mjjhpm7NBdsccDwlXvfu0PJc274OuIbbI1xX",
-	"qibg1v5waHsA2johlelt96+mwn4tSbNqPxr1QfVK1vpwbXuHRk3MhT4s9Sahrc5G0eHTvT19y7j9rhLe",
-	"gnMAe28fhKGJgSLwQw2S0NAOdLsVlVxoBUy/uXfvNw/u+aZT4e/xtndhA7OwV/WH67v4S713/y86MaPt",
-	"hBTamuYrtBJPIfShzcyu71oMKrTo6pFdTwWHSFoRYIU6trC5sCqn5TlPl93wsY9Q0kYZ30pryGWvB7nc",
-	"Dz9X4yaClvPaUyh1fuK/HK4eDk/u++b+/u+bPjQOIowCaLiKHu7iryE16F/vtAjbUYa2XtxCSKUHahyj",
-	"4tT2D1byAsQXsKnSFUEwg6KnvJTgox64in6WGr+HCYPU+Gj3zq26VcxVcmm1ElcB4bJMEiJE1PumaDXr",
-	"DlCibTHOyOCfRz6Hv28i0Ee/ORHEYRH3RyIfB42+Bj/+HyzowoILpdjdAwfuLRjEvR7WAgQOdoA/Q//f",
-	"5ds3usk6gme0Ef3pwbPj7VOEjU1RELBXsjLLvOJBbRYIHaDXyyMdWAur2IFV/CHACEVOEkhjtebr0d7+",
-	"sL9U7LWovqvbe2RRkrvfDX25u0gHSfwLyjqH315K2jv6bytfQe1NMBLZ/smgd2zOZcpAuI7TwxtKp/NA",
-	"6XBgrZu35PGC4PTURfbPsHCVQiEEIm4EqB4OT8AY5rUEXxRUSh31W+ckFwSi67+RbvM/tP4vROu/d4o1",
-	"qHs/lch2CRl9UZ88r38e7Mh5BsUKKZOkuMUmC8TkJCDOIG0Gs3SA/qQjGYBzuNQpxmvBeYp+XUFWGCkt",
-	"eJ6T1NWzAr/DmEAhPITRnIMGlWGpfVp1Cr4sx3MqveiXvmLAZgTXjrL5xrd7o5t/B73bzrgQPAIQ7k/u",
-	"z7Hf+elwvwflXHH+GjPwyx71oW4/v2YTSvkBHgPqcPjvmgWDYboKRLF5DzlPfULQjgeD/lCz0GL/7d5u",
-	"s7Zbp0fgrN72ZL0zoFYozPpna9V4Q7Zn39q3EX56Uvs9TdH9pvPgsMrs6+8+1pnoJEXjpRdDBzc1uMbv",
-	"h6cPwiEd0FALHbbxN1AmMoZmfrErz6kWC8GW1qXoYRhlAmKVNYY1kKpmTqqMR11quQfe6NucYo8TvDcn",
-	"6XN7v+HyB16y9MFH+rbeWTVW2OYnmqiz/d6PLG2f37dQlQ2OuNY9K7nO9+6pPizHjamu5n8i/4nXr646",
-	"iPriutZVCwneeGE91lTVR3StDupO2VcphGqEFicLOtVFgYL+wuPDVtErvPO3YN2rfsskLFUqEB81CymD",
-	"DwNMyTHCaEHFDL66IbmpWU51aeUJlLKwqViFbtdqtSaIG+s6h4IIHStb7dQmwgHCQWLtTCdH6Vki6Fyn",
-	"1bZg9ds1O1bSZuH3ktZSYdcCQTEM+5ZX1n1c4xWv4cJ+b7+2nx27UWnPr3qHW66y6gIPUYYXCSQkzTLT",
-	"O2nLZSKofW3/U+5zaGCBJfFuaOGXbCugpz3Eri8I1LorhFx1h2ccpzbEZtdv1td1c7fywr/iAXY2BQyf",
-	"pV2+DuowcLaFDaA6rwk517b3by7Q+2s0HK47QT4o2ndYn35WjM+kMiRZKaQNl5IQgc+D8zhB0FTO9VLw",
-	"tR2qSuxSjDV2jFMzORGwWpdh7PhqymoYMb6dynpP/DRl/HUVQbi0NrJaNYXPHmrsC84mGdUZAd8c7S+J",
-	"CbzcFNsNi/KMN50CZGUb+V1rrGEh4JsLid9IcTaHsur6NWe7QnX2mzX8Ey5cr46Jr0VDEC5OZp4tRpjc",
-	"MhcDi6egj8FjOj9kxT3cEZhRHbUNydiFQjRgyfwW7s6gtfRVSuY5V7hibgvZigVhKdwofyMFN5Z5E/th",
-	"OlC6pmiV36MoFT2ChwP2qO4anIElq+YBgYQDwaFGhxpzJ+UL5nWuMwOTFPHJJGBPhapVDfvD419RtQaU",
-	"3/heqjc/7LqNJJYk1MmoSsBTYPxmRpF/gYsMSkCFWj9U6C054Pyq+yw3ZaQ7L7Nznva7yYDr/B5uMLuQ",
-	"/1Y32TlPV11d2nAaurfievuxf7r5F2r3T9q3mE2p0G2tqMnBpLcrLyqtLXj4G66DYJ1nwNyrzAzr19Y8",
-	"xjRsj3V/r+CjwvxoXlhgKj+ZunEMkXkul+bBAXpv6pm7UblRcrgtWN7U7lNOdKrkDeMLtKXuIGIK8Lv6",
-	"PXp0yH/lHPEs3W664z/ZrvGf2pfNeyyT2YUG2RqKVjhlEkYsVwZjg57oFGUE30K18CoDzTWprMx3uh/Q",
-	"0w56A8j0td8Nd07AfvfrrwNo7dfPkOeKeEmui3JASXgDRsgP0Tn2Jq3QFNqBFIvjYT2xIjoYio6NqJHD",
-	"Fijzkt+YE1b/9w97O0e6R+Hfj4fbIrSZr8lNNBK8y1PduSvIUpxmfT9W8c0vRBCOLUkb+4OxJujaHdhh",
-	"9BbgRM6zbHvV3Wj8UCsc9ZDny/XgGofq3nrgIhhB1RiFe3OhM9tNg6R6z0aBfispkcGwGV5I29Hq60iI",
-	"9TZn31hEbLSC60BI0xZngcXDfO3fHDM1UAEhrWuzsyAj6bA+mP6cYW79qio1ZCxug1o24Wh3N5gVODAp",
-	"+DtiKSSZD8RtMno2fDYEbcssItjeqszUXYiFn6HZyOEE7mmTu1pxMW1W3VHwGYsbnVxs2rAN6iljCjor",
-	"xvKuV3WrCiNjLJV8oVNaU9MSxIxpJYz2mD+YK/imHJOMaFHqvAABgZT+shztiuju+u7/BQAA//8=",
+	"7L3tcts4ljd+K1jubiXuoWX5NYlcU1uO292df3cSr+1M107ak0AkJGFMERoCtKPJeD/+L+C5xOdKnsI5",
+	"AAiSoEQ5TmZma/tLxzYJ4uXgvJ/f+RwlYr4QOcuVjEafowUt6JwpVsBPb+ic6f+nTCYFXygu8mgUXc0Y",
+	"yemcETEhasaIGP+ZJWoQxRH7ROeLjEWjaMLHIqdJwqM44vqlBVWzKI5yGBH/F0cF+0vJC5ZGI1WULI5k",
+	"MmNzqr/4bwWbRKPoX3eq6e3gX6X+1VzkH2By9/cxzFIuaNIx1Z/LMStyppiEWcOT9cmmbELLTHVPFUd/",
+	"hPniQPd61nosJtVLkXIGm31aSiXmJ6USMqEZK/TvEpErliv9T7pYZDyhemE7f5Z6dZ97fr81sPt+tRb8",
+	"jVyIXOJsXtL0Ame4Yh6LQowzNv+dnY/bUv1GqneP57c042kURylTlGfRKLqjXI3I4YxwSXKhCM0yccf0",
+	"I6wohCa8958j+8tRdDcTGSOSJSJPJZkUYk6GkihBjoYyiqMJZ1lqRo3i6JZmpf7u4Sy6v44jqagqZTQ6",
+	"GA7jSHEFx62Jwuy+nYOdpFou9BNlkY9yNmeSy5FZ48iu5H7DYz/H93HT29RpJ5IKhlOZcEXUjEui97yg",
+	"iTomH3FjPiL9EkaTGYF1E6oIkO5AT+tU5JOMJ192YIkdxDsxfcm/Z4tMLOcsV8Rclx13x7dT7492HewT",
+	"l3qU6ghe1I9A/4GRiSjGPJUETm/F9rt5PfL+4yyAk/F8Kr35kFzcHZOPuAsfiaRLSe5mS0LzlNzNqNI0",
+	"mArY+R+AfXzZPVGsyGnmbdihT7MneM6E58ByJStuObAkTSLslb4BB+PJi73J/uGzZ+P9g5Qe0f2Evdh7",
+	"kQ7ZkB082z9aR95mAo+4vyf5kgg1YwUp2KSUNCOi8Oi1YswX+OceHM/bObrgf2CFxE/d7kax2UsgtBue",
+	"6z25xL2MozmTkk6ZIWaUWGRGJRkzlpO5SPmEAw8qGIVPVbepOpHoB8qzsmD996haopmJ3qQvv5AFo6kn",
+	"egmdUp4DYeqxl2QpyoIkM5pPmaZSvvIeepuBr6Tf/iYCAbB0QPSEgPGJLGMFobm8Y4Ukd1zNCCVmCiQV",
+	"Sam5zTFsgifgT85fwd1gRUyEuSpaU9EiPXajuV/jnhC90/gJriQRdznB03KajVYyhPpBlJqovuCW50Jt",
+	"T2AU7zBzQZoS2jD6Dfhu7YAPqgN+oyWK+eKKM60m9rjstWAoYYkskxmy2DZL1azUPApbfSXEa5ovv2in",
+	"lRDbcz2IvtGqWJ5MFCsuUYmIRrtDb7v2/PsgBNGvWbEsV2+b+8oj7tprgZu2KOWM6VtOc/1jxqViuf6F",
+	"OCaqWNo7r9dFLvQSt2GNWrOdMZoaDd77S1s7/nXGcs0f3HCxli9G1dIDVWua0098Xs6j0fMj0KXmPMef",
+	"h26DtASZonZ5H0fvcnpLeUbH9lgeeJClN05DJQne+0oBwdveQQC+mN2vXxf3Pa0ArD5/f3KPSAJ6Fgsh",
+	"JdeToEYdnAvD8f7Rz95tBEzipDrt9iTe5jUGpzQroB3cMEb5lmX4GJfkJtesWkyMrlaz6T5H1DOkauao",
+	"XiHXE9CWxrXee8dEvQfrvJWnGbvi2h58oTeAfrpgsCwZjfZhQ6qfh7FnMvq25UKk5otafC9rbxT+D6CS",
+	"avVJZowtUMebTHiiVzWmGc0TOGA90gQVEnyP5z9kfDpTZkQturQFNXS2ph2+YHTO8yn8pO0m/Lc+uEUh",
+	"FqxQxiKlNVt0Tj/9wvKpmkWjvcN9d/RSFfr9+/rGfo64YnO51jS1r+j3zYC0KChwVP9genyefVrAii8V",
+	"LZS76U2S+0EbkFI/QhIgJkHgOGKQtnOWcppbx0ZGpcJn4UZMRDGnmkhSUSI7MnPIy/lYE79PJ83vXlY3",
+	"y43Dc7W/F7UvURzpL58kit9ytbTjVZ+nim0rPvdmUO2CfvN7lnBpLtyq3XfPmfd+pTfs3WLdW+ap+8Y9",
+	"+NxnXXOmCp7IEDuiihRlxiTJhLghFPxJvWjoNYz5mtHczOkVvrV71Cap2k3tNePcdy55NHgUIkG84j1p",
+	"/1ykIapvMIdekyw2exz4inyVd16Sn8QdyUQ+JWWueKb5K74SEz7R2pxhSCQRc9b3ahiutnpPPGlxCc/f",
+	"17jfqlev8LHLcj6nxTKqu7je19x4NdbuMTk7SW9Dm+dRJ6H6FfCuvyGFavI17njttgcNDL1Kb+U/s2VD",
+	"F+ojokJCp8XR6yy1t5O1cQ02dHb2Oog1e/ILR0ektynmkr2/bq3SXb9e99DXUFr3sTF5HHDNXF+vZHIi",
+	"Z8RTgUkpQV8F9WXVYa2Vf3NG878fZ/0yPllfuCcl1jDQd5KZ8XpsUeMs9Uuhk1xJAJ1sBHffLK0fgXwb",
+	"mrbU+CikfWmZeMPRB+JhpG2Vv7JCDMiv9Ibn0xHRu0FowVCL4vk0Jrm+AFyi1jUgJ3f0hsGbGdPqlv7r",
+	"QqTeEz/QLOP51H4DFDNBU+JUYSKVWBDJ8pTnUzJmE7CgFZlqS1AJM6V3OdgLo6ZXJaG5thbHDL4HRkSu",
+	"jZv3lf6Nq4niCCYbxVFtSpE2dmFsb/cqWvd276qSZA1Fuyj4Lc0Ct9fEYCQaPQk4rXiemA1l6YmKwYPC",
+	"tOk7ZkkVlps3Vc2jA5RXaLvtDuv/rTbr4mhcymWnvnA1YwSeLWhmlWdrcxCRIxkIPUWttgZWwNVMlFrX",
+	"1qaJWeyM3jIyZtMSPZuqzHOWdWgbmy2rUkoeLA8rw6tl08LyJYvJTNyhM4nlKUu1eU3J4adPRBRkXIgb",
+	"fVCTxz2kCS+kerlcr2f9QhXLk+XlDVPJDAwXZzt2UqA9x1zcxe6keJ5kZcrSoF1TOQ76Td+3esJEBhbZ",
+	"eKkYBgJFoe83JUnGWa7qpLHaSILlb7xLX6AFVUKvvSq8Hjm5m3H0kso6hwPfvLtPEJbSbNL6QTT70jNL",
+	"4TnNXwfkZCxZrkbwN0l52lvmn4vUsqm6zIfzaxsr1svQ4xrkwKQKRpMZSwnVyx6RSZlleI6C6GN53AtR",
+	"OT46yRovZ4MlPe4s8LKs5J7SMO4ODvi4XM/zALUkuQuRtDkwRHXzx7rsSiiM+G10A1EK9NpKIzBijD1Q",
+	"SX5l40uR3DD1yELEfCh4B9xWx0TNhDSXVmtEIXn20L10TrxOKjdxY/MgKYSYP+aXtcxpeR++7NLcgZsp",
+	"ZNDQG7ZdLgyN4vUVBZmLW/2P3Fxl578r2EIU/W0e9G5dwEvrrJ6+toETrv7Vq06tsYse1/L0DI/XhnT0",
+	"l5mm7DRk/i0JdQ5PUHVlmSRMc2Bpkx6konl6TCgIDS2GIPgBf6wc7Uqgos3VgPw6E8DM9cQlyfVoemT9",
+	"IxF5wxNfxd7nImUZxmm2n6UH4xfJ9qe9Twc3IxO8GZFXczpl52WWvaTJzdvJZOSCh1z/xQ/QNx/Vu6uP",
+	"PhpFe8O9o+3h7vZw72q4PxoejIaHf2w7Q9y8Wj5iUZAFE4uMQVCkijM9IXeiQCeuZ2vuDvcOAkqGnWgo",
+	"6KGHIRP9mUJMCzqXA88kec2lhECpTUEgT6WYs7FIl0RvHwF3lSRcxfpQtMDfOibnIpUmjE6eUvKXUiiq",
+	"74WWsxlPliRjoDyAdTVmZE5T/ZooMALrBdMSmmUS5bM1O5BuNBFV7LS5/zE5Kwr3y5i8woQp+I1WhKq/",
+	"v9G0gw+dFowqdipyRXnOCr1iPj0rClG0/mZ+e1HmzV+dFlTOfhFiYWZCnoJ2qFmAmvEiJQXDCyByvVEU",
+	"90gTo6Zu/BnDS8oLWS9EugVnoJhU+gV3CJIpDM4noswVGdPkxk/B0P/aGhAI5M7pErykDZI5ChGMod5g",
+	"pI7ryyUJKPhEMpb3VXYbPMoQZZUQYz8bYipVdCZg8ddvBnk6Z4re7g7cO1sNLqCZ8VVBcwl/xaBG+KI2",
+	"s3UenHrmWEXrbtWTejLpbdwVLabM5Hq0WEZoEX0jMx678Shhf+/Z0fPA02IMLDH9keWscOHTlngNqbyW",
+	"7axnUXYPPjufx1VRGgcH7Mkqxwb+or4YT0Z2ECD81X05rggysLVBmgxkybaDFw0na6z1Qf070BMKn6Rk",
+	"rK87jJXC9S1EqSDNohlP9tPNqqDB9rQQ5WJQ/WLndpdmixndjVwWWmvOEAijKVUQXzeJxn6MusOZLxcM",
+	"vEfJoryaFUzORJZGo2damapHqLX5+BKsR55PT7KpKLiazbVCqOn6Qow58oC5KJbeSLuHcaSA/r0Nwnzc",
+	"BT8v2IR/ikbRTnOm3UEJ0KJG0eFwqLfDZi36j9vf3V8H4s/ellck2mvvQwSLp1EN1DqW6+CtrQ5qld74",
+	"Fij0NVPUP6hN0rIv9Tu1S7nR21V+oX/dYCKtexRHn7ZvHO/ethuTUMU0qejdfx/RLNNvwh6vJvmVlL7I",
+	"ykIbelECf6veAm95AXmnpyIr5zlSWtug82ixMp/wxuo7+mcp8nOq2U800MsdtCj4/XfXA1NxYMgVmbwM",
+	"sOmwazs2Hu0Y/dVx3Smt2YrhlK0JwbEMbFzRfP7S/Lju4+fgPpc3DJTFjrG9WKUZ3otItuRD8BNuV9Hl",
+	"3vWdeiDUfYymy/CXWidTj52aAV4DL1oUXDOpJeRm9RqrFnm1Y9FPPcYKZmY4J7QNbleBBAx+B2nNi/ia",
+	"KbxKwZmw2RycbzM1KRlau3K2RuAwKvXNfPbX2TJIUP67lpcNEq1ZGykrFZ0vqnFOph5hphCCv44jOROF",
+	"Am+m5gwJ1YxB61FlRovA1Y7i6NZLzTY8+T4gvm0MbBXj9/WYvZCutFlsrF0O0/ZrWo649tN9xYNeJwqH",
+	"3mG3oHzQm5Oigk2zc2/TJlpjawrQMZvRWy6KdbO7TKjmZi/t4ybeo8lDlKozmckm7NkaFvQGUEXmQlo3",
+	"Avi2QZUF7QpqV+5EcQMObyrr2bb6F1yB0fQ08WzCpCwKlifLrdi7lVyaFE+WkoO9FwPyC5soIkoVm7/u",
+	"D2Mwb8GjY9ZC7sDCs67zjMk1Hrj9o5qrKnSZo9BUcdNQcxsN44COWl+5jXtWe6N3VtsSx2RSFlBFIXIm",
+	"0cdi3Hm1KEFsrENtbjpDUZsQAzIkEJ7WVm3G51ytXvJuL/9cXQdtUshrRnNyev6OlJKRBSv02sCZMudZ",
+	"xhNRQELnWNwyE/WgNupL07Ue5t2WBzF4LGlBeW7OfX2qk+fv4BA2ngogxKmA0AxXM3SUcCiVaEfAYkPw",
+	"XJEpelrQf5azu4o0R+TFcFg9OKMSnHN6JPTVoFc4Rj/P0XBAfjXflIpnGbygwB8gSVKqUASx4cZdn7Lb",
+	"zFo0NLs/bFHtGkmpKdLPbKnsKhOEJ08xYOepAVurp380PHi+/qC7rJ01LDn8Vjuv0W3JbmtHwJOFJuXC",
+	"KFI5BPB6EPC6Vc3pp0uTNXHuQoduJt0sBSaiKXdcpV1U3ISMlySp2FRMCqpYVdMGLPwxJt80LYMMAp9q",
+	"8YjX/OUXMIejZ8+e7e0erZ1hPRW0m1fjGU/YHc7QO+RjMkSvapPyQWHcbBeDF3MONRC9ZPdr/eh9HIn8",
+	"e5ax9RkAb+1z2uoGD2h9N2oeSM38wF1qfaWzGrFpy2HGsvSYZE4EW9GODKtg+qEBgZGGIU6RirscfbCV",
+	"MqDfshL+cLhPIHsuYY+wsbbUWXO9dURqn4XrU8kwUyrxcELVmkWPmwQs9Htxl//K81Tc1Wj1qJNFY2zs",
+	"lhVLouz6yLyUkOg0Z0qzgQktHCunZFwwemNZOa1ysCCuNtKyPCZyRvVZwAtzLTSt1qL1KK2bZeKOPB/+",
+	"OxET4usHx/am155o8Ihjkzbk7bZ5/hCfDx7agLxChTEXSsvqcmFd8UgseqHI2dBFfJc/gsCEM3m3CJzI",
+	"6gOhgcNYUClZuvYgehJUn5nzfHpRZqHcJfi13mooIIUbOWaSp8zEUszcJdL8gJxAYimhiZJasc6hPIcD",
+	"Q3SPVkeb0WIKZgKXM/0R/TAmpt7xXGIWGNwux5iBH3jSuHcU97Ja5pogbsMVlnGptud0sX3DltIGdbV5",
+	"1n7KDDOnC1v7lYZ39aUoNQXAWkTKoMYcyFvaXLk7xm4G5O2ESH1laVY5ZGii+C1zxOxvY3OfoKp1TrMM",
+	"/lhtGhnzHEKC/u+snosvFFamsdqo+li2kCmboJn+DSbyvcX4RGz/gb+F7C22wTHhptXPaH/va52R1oYe",
+	"w6g1UVRYuOyySbXEMnXLXiUeDl9VvoIRqoUmUgJMMWDKDg4NxVBpzBXpwvpKiBvIncqWMXGRz6qK+omd",
+	"FNT72Y9g+ZPQQtfm3h5i/NIu1bebj1FFrJnSWBxiZ3FHZTsw+SBzGv23LVs6lNcSg70MCi5MjyuTakNr",
+	"mcTa+gW8Bsho8ixrp74AezXqB0g8TfZLgkk+9vpBuP2GsQUW1ftm3XDwDIRewBNARBE33A5DfWaYCj1C",
+	"e87LtjA2U11P75Wx5DP/wXA3lKrUDu5s6HGvx8hidOhoFQ4r53tf/avGTNpses5z+9NX4ge4G4aWLoKZ",
+	"7S6Bipra2G7awjv2iDQVpAnQkZp5kp0pbHWKCJJEmUMWA7NwP2uT0PXSqhqwKh9kxmimZiSZseQGJBvN",
+	"9TpYUXdTAcEvSc44+LQ0S2nZA7kocE+4IlQ/MSC/AuOlHt+FneWSTApWeV3UjM2P0XvScpD5+A9zTbAs",
+	"m/Sm13eNbXqAWmEfUGKO2bV6ZVdiyvRGBPM+YIegShXjVbhbet0Yd6LgNxx50srEubFoFV411QCxSeHU",
+	"f4RwhhFlphqDQyGST32Bi20WMBYiMzVBNYFQ91DsrVOFwwJ2YlKWUq+ugduHJqI4Jr4Uh0V5rurY2mGa",
+	"RuFd0JaKWEtcsFpBeE4g64knsy8XVrCLv1b5lytzC/1nW4kRLda8LmwL6VXUVrJ/RigsF+uplylWKXie",
+	"fgcmiCl+wX1CPbAeWtMqejSK4Lb4b/9WDof7ye8J/sF75T5uzKW9NH9GQGguv8B6rqb8luXAIRtTaA02",
+	"oFn2lMak46+QDCQ/iJw9HcdkPKi+9PvfE1r9uLXVnnhNYfTnXKPBrm2sXw63in+ZUfkUJuuPskX+9jfS",
+	"+m19k+sDtmbrh2z8yXq/f/hcvUGqqfojbzLThsPJn2z9T5uRaDXb+ijVhBujd5PwdSgA5xIz6lG2L8U9",
+	"+ALrFB7uoel0prquDjyvzyALp6m1vzF1f4cqhwVLUAxAsYuBYZILRkFzCFZfBDPd6pXyazMbYrRSPYna",
+	"E4+hWP0Vl6Lx4A88vDreZLL0pTzUu2220DdwjdwHQts+QEWgWlmbkpoeU9xU0FEqlo6aDPo2MXvQ2NQz",
+	"umAp4aqVuLfIeIXZ2aeWXhvRIO95Go2i4e529dzus6gL4AUng7KYTSZ6raPoVy5nNQbnwSfotb0YDvaI",
+	"JE9tDI68GBK5FTUgYQyDg9wSzU3d8KcZZm+EBbw2NTuGeu3pB5DhYXATRtEu+b////8hwxFpzZRARlFn",
+	"5u7g6NnzP+onBDofCz6dAvqOmXYrycOcS5fi28j9vasA6sLK6KZ4MUUhinDBBFckEWWWWsljpnpsvDGq",
+	"4MzkeffjkkhPbbPKOujAf9STU/DAjr3L+V9KdlylBUxJxnPm3IIAEkmUEH3S0Deq5Hc035P9XGC672p/",
+	"HwZoDKRmO8rJTdVPbIJLZMIzbWZaFxqdG3ziGaSTuLoWLBnNUlZ4zjHpV3xbkoyjGctSU34DP5e5xUYM",
+	"JYm6yxMSfb5kBfOL5YqZMNZ60lEb5Zjrq9dJZnccEOXAwgJXJPLQRLMQIBWIp/SjQgc72khmD83J8oEg",
+	"r3eik3A1IhDwPqVQPpJmLCYuzhOTi1L/4ns2p3kaE+s6jgm612PyfUH1DhfkQtuZCc/YMUbm+9dgNHOz",
+	"Usvv4u7iLrjbsPPVUmOPkixtVHfleoVE/IqYED7a0+q63t4pamd5uhA8V+EiJ5dPA2kuOaFpWph8q4Yk",
+	"wD+0R3l1PlqIwjnHPRdRH0YG+T+/MCpZNxqYKDyvgOYPOVQPEHiX51OCQaw730cL3iWttpq66oAbbiXm",
+	"gBk6sFwr5IREcL6pGAGuhZ9MZPw2NEdkXb3JCc2JojcMmJ1NUnKJZACDIfKqJhxSBcMitB+QCpzfmFls",
+	"x27pXXe/JRBMXzAXmdY6Oc+ZlOg0tMcMjlXwzh3jXDGMwj6xBNjU9OL81LgZY2+MKVVMQsYfNYEWk1FH",
+	"DZSIFYdwkh3r1+vaAMJLP74eGwe+3t6pVskdV1UCdntuihVznlPVRTpckqmAUMgdXbbpJjRoABEndrfR",
+	"zrv+Zf/s3X6FeEML+njF+p8A6K4JUtlKMnxtK8AuatnBARjClPUEQkM4UdmdVYsmQ2ttNj14VY3XI6QK",
+	"+8VcK2q32kKsNeF6HX1bTfGD0UXN2+/DIzRrqonB0QCduJm7gUA7iN4PuRwGj1lfST8iZnN84J7aZMjY",
+	"Ic/ZmsfxUrEBcQAn9pMwMj6LmqB9Vq8GuQwOHxMAHGhNauLX5d8xjG2Y3M4BubIYArXEpDt4A0FHIHob",
+	"g4uB5xZ8IyfsEx4rpxmZcamgyndExmVywxThWDkqTUyX5+Tp3p+ePuXbu1s7z7disvenp3zn+dY1gTnc",
+	"CSLh4BjGleasmGIwSBNtPjWDHRNKFqxI9FczdHigSEOjRUwm8Irxs7/49/bFwtmtQuaCL21Q57/Oe87z",
+	"lH0KXlY33t7hoTfKtp+GX6HONhQWGDU2sw0xp4pf7x0GGPYXLDOcdVPOX9fhEdaDTqzDnWisGadsPxW7",
+	"swyt/hdGizxseRvvS4ZPmCherZLyhi0UgbsrhQ3lGKh5C5sKEMRVOW6mbwu6ZerUtBBpryi//Uw4P75K",
+	"v4C8I1FOZwvAkhILzOMuEFyvD0YlFiN2qouQD2iZGc5H75DlDP2RMIseCekNBFpI86iFK3t8yqPzkJbf",
+	"pgwre0JObsXzMizaCjZHnVZ/7LTz8gTzMEVZJKxbngdn2Znv3d5Kl0BntGqML5oDaySstqHlnhDJlEKM",
+	"DLr0XQW1QlptZKhTkecswThAHF3QPBXzoLfgtebf59RI4o0UDw+RMehrmDNELxY5ZHkWPDGwazPjAcfs",
+	"BBRg0CvHRNDlLKBnTdlKKhWZaUKRpUwqO1yO8qbnXZgHl3JigUhAV4cTxFIJmCl+qfcH9C5cmVr1+mdO",
+	"z999eHd58uNZTF6fvX578V/2p+9fXf6M/9bmxMkfzi5Ofjz7cHF2ef72zeXZh6tXr8/6GKBzAzYQYGzV",
+	"UZi8T4jjexkfJmXEWHsuhZrQfNnTRRPGG2t8esWedo9c5rzpYl1f+O8dhBnBgeTafbrupHh5wRLGF03X",
+	"iMNwME+RQj92ywLIDW2og9Y71+uWYMYITdMr/15zp1fbQNZIOMYGT7WUG4fyZmkBRDHyrSXk17evcJ4L",
+	"RV1sMjyvz13YDt762hWjXT7JvMxM14caD/PcMixjjzSUiSoy26durd9iuiJMeWpU8hkz+oy0ocqe8ciM",
+	"jln2hfuc913Jhl76lphtrN0sGB0tYDbdFVyxY3QjcANyA38+f3c1CPmeS572lN9vvRqVgAI6ZoArjqpV",
+	"sz2ES15iaE62mkVwSYDCWAq+IOykAx0iwBs8IBdMKlEwkPh3BlvHZeGWauRyyWwJCyb0SSzYS+t14Qvl",
+	"5c/uDsjPgFEL9Xp0KR0grq844OejONLPtplOHH3a1s9u39IitxXXdseql+1vcJD7ODpH112nZ3WdsKIZ",
+	"v2VBx1JR5i7ZDpQIXCAk4YVdVcAtWHqiHoSOE4zHGZxLE8Z/OCrXxtjS/W+k8TutfRDWsMneGPiq3vD+",
+	"NpfAktw5QiNHcWQLCrWCapx7b4Sy/7yq+fl+wNjXWqlokDUsxAXSkTfpkLg8F+kXRjq+CCp9U7DyXq0c",
+	"+qIBPgh3vDsG4wG2tralH6ovts+pKpo9tOXHxfftiC7Mee4ubRCkqhOttAKZpX1wS4+/xrKCPnS38R0n",
+	"pnlLRzwUrJ1SMhlrMw0rRaSITYDWFqtPxTp7rYdtBJp/dwSn1jTAOHDavB41i4ANRyRPWUILm5UAOb2i",
+	"aLbsMwyZnJy/8sXkJb4c+YGEoDUNhovsCcj8mlFZFgyTUJtHZ0ZyS4r9HbW7FTxQCAMFdmAh0ifYULAR",
+	"6mofnte3q4PHBQXRUdeONJ48GL446snI8fXVXtNQysZMSBX2SvwkpCK4wIaQ7oguQppofaXDg+dB3lyo",
+	"1e7jo8PD/cP1NbYzNq+JzJ+urs6jGP53GUa/a+FKtOewusrJuCTcF5VaaBmcLNaLXAOiB6tvTSV0chcu",
+	"jlSnKZtHFmRFXJGUp7ZoDBzM/g01mW02A+0nARkzb4RiwQ3j+aLsqjfCm2czQhlWlWrGw9Jmv5KHuais",
+	"q6un0yhw1YI6cz9HiHcj13774Vcy2O4qCDnZiVfbleN65aBObWRdWwJl1tdfhCmHoVHhoNGug+TfY8jy",
+	"Gb05eX0GMascQdG9ouWmlh9AZWpCnpaw0YbUa72d7P4Er4woQxaqpioXCCxMkUwrNaVBpV8OSeLhL/aQ",
+	"AHQFPOZVyGiGI7Cmci8ePa4Ap1etyOJS1xGlOu/sifSreWzm3igI5eTQaHoiOj0Iwql7mGE4oeCB/UR6",
+	"5CphBVwNeDCGcEYwgYkrTF2q9rCKkkP5JkQ0sD33HZdQYWdcKhDg4qbOm3pZJJD4BHW+lKdxsBMPswDI",
+	"I629YgWWaUwxFTl7QLoUMzlm/bNyXFZaANitX5NIDxSqVWLt0klxP/XlD5Y+d0sXrSjVV7O+t1f/3lsb",
+	"tyUphBKJyGrVe9FMqcXO7mA3ikOagbJNS4BrVyRm3/LVBG+k2V7S09+l9S79xk97p+DcKhi4I013itpU",
+	"Q171E82a/TeqKerHOwwZDP6edCUjasZ5ic88kUQfIlwOrYRBEe+EZhm6SZWowjZ+N3MuITerwV8PvATM",
+	"WnqPqwJbxS7956pVjpckROkPYIwPLkzRS1lUMmvdeXmP9zmsYNXy1yjkbRa5Plzhf7RK0X6tLCuNwXKc",
+	"ykcXlHYdC/U5cKeeJN8tUut0bFTeJF6FKu1Cou6El+7s4hzSJvaHXYJ82K/ux5M17z3nebQ7HDx/PhgO",
+	"dp+NDJQ1uLKCw9QaW9TSJQ3p2xzT95+NoRvtYOn8Xx1g9iGU6lur1BqjTZOzojKwHe+vXaapCZf5CaOQ",
+	"SKsfMdLn/XVnn2onEHze3eTA+Ikmz2wDew/MwAN5m9jNcw2uTTu9GqvAgQP32+wXyAe3Y9c2ERJujGnI",
+	"N9obDvVSwxcXKtPrlxGNV/2KvosYmjKAqiYOjxtWgdre7H96Mdh93lHVlNDNykHR1rgPJaLZ6bSkUVEy",
+	"DF999D/5UQsZCOCByhbbBOoqzgX54SvrqNySN282+TNbhpZhk2h66icvjT55aV+797a+uRE/8lvmApRU",
+	"ko9go37cuNjDfsDb9Lh+mtXOhPiggZw6SToaZqSpRQ2JTXJH9bMo7K+0DvE0N90cM3HXwsq0atWrN6cX",
+	"ZyeXZx9evbm8OnlzenYZxdH3Z71++eHq7Yc/nl28DfppmljA6xCH25rzhEplYXwNIlueGoA/4wvWohPj",
+	"uz+Jgv9V8+zsXKSVRfpEEgte3LanHSReTxiwc6PqGti2jd667z7q1ybg1zhogMBaGV12gC4Di541MkH3",
+	"qlZMQoMek3eciALq3calalZFmrioEmUy04+wTwlbqCbGBqLHan4IYWwwFLEtKgJ72WlZVBbTCA+AWKQS",
+	"iwVLj12qEmj+vVAaXSdV2JMojsxyozjC7/Y0B/ROuzH0D9U4+ic7VnU058YY2gArG7ok8RB+2xvMpmsC",
+	"KDveuMlHWMFFulKHdPnAPYBvmz7kc8ynOscs8J6bq/fKvqj/aV/2/ZbtmndgWibd3CvcgZQH/e8xm/Ic",
+	"KqjsH2HpXwwtG/aE40Tjxv6udpg+fwhkj2QZS9Q5dNQKumgSgDa0OH6WqACDT47Ia/qpizOgP8X19aRZ",
+	"Ju4k5Oofk9c8Pybfc6nVSLyrLrl6KtAde1dPT8VGCNhawb7Ykx4uYYk4gPk3DIP/rgZD43DMM/5XEJCI",
+	"htlpq2Ks1hY+eLWoBvZRCsy2cbiq5aIOaWiFSA0EkUuofMtrWGykXMTkaIhon+RE742DoB4viSu1N7xz",
+	"xjKopliHi74eX3OFsLgwPvANmAV1qkQPaWX0Di940WBi4Nx1wRWeO1nTdKkftULyC6oUK/Qof3pPt/86",
+	"3H5x/fT9tvnXd/ZXW//xb1HQkcEWYQ9bHUAY0dKcJpRaOeLnaO+uZx9rWaZDJg2I7gouC4FnbEH0Jpij",
+	"FZxwk9tsBmjXYD3hwJC3mtjSywrltAZ1vAElpqWfNNkL6paragub4LaPgMDbK6272W/AT/IGduLleVvY",
+	"cYjoKJtKb1DJj8M54E0saIBwhR6Xpp+ljC1kn8mF6Bh/RC7evXnz6s2PHy7O/vPd2eXVJUzvP9+dvTv7",
+	"3vudNOwzJqcnpz+dVVNvCOKf/0ASmsxYTH7098I8NSAvlwHnfQyzcVUCI3L69s3pu4uLszen/xUHKgPv",
+	"RHHjYDcxP8XM9MPFydVZ4xWLn+gLKXdQWlR5Z6NlljuZKI6Cmx/FUXPTojhqbFkUR95ORXH0o/dJb316",
+	"MG/uQcNIXwiqQpAhZ//57uSXD1dvbbE4CrTdf7fH4XLr7cJ/vDg7uTq7+HD108mbKI5+Obu8tP+2Y3Xn",
+	"umxSR7ZJBVktQd8tdlXw2cH3bsZNWJ52d7lkIPuNmQhQHnqtoaivJ6NehEMm3dhQr3KpGE1dgrcPjey6",
+	"c3Bp4JcfA8m/2W1g5Wx8DOavMpvN+wqs0yos/vU31SxoobopCSwQpKUJv2W2oEJMSFKIfETmPC8V9Kcv",
+	"i5ikdGmv61zkahbb/3l/AJjuzSlR8Tn7o8iDGWK5bVY+Y+TVyZsTklJFx1SyClf1rNS3Z+clKzJtBlTa",
+	"0Lur04CXy9/Sk+0/4hZ++N3O9vXv/i3qn8tbGH/4xiiUFRKVy4s3aRweWcc1MHKLjO4w8QH8scL1c7B+",
+	"vjOM/O1vpPpDNVrjDyJlWwjnB4EwG/RpBCqKgt9ivvoqYCsrKqMRtJzZtj9vH06eJdt0nKTMa+s92m07",
+	"h6vvBKm2KmG3amhC56xvq19/gu3hBaHyRoZyO9bk365vLq9s5xisU+vVvGmzrFq3sGo6QYGER4woBI0z",
+	"tkzpVRvS7XkNQG0I+Ge7I7Jbh6itAantGm+ig5WzMQ3sE9mOC2yeL+NPeH0qGsvoQvbPa5j6SPBlngL+",
+	"wlLzTJp7jeAZQhr0z5z78vyK3nWdj5LaVodvJHmjVHxFkYU5/W74G46wLjbW0nDcduQgPCzaHqhTZPVM",
+	"NzPd1SlvLUz2Df0Vfo5aB6vAyuMFVTNb1g41ZbBbC4Tl1aQpGruFDUTMA151LNZixaTMMyZrSQRQ1wxA",
+	"RwQwTkUO/iIzxB3P5YD8Fu38FoH/yI+ZtVjk0Qqt5enO357ueHL2v7evq58G+sfvtn63FVRfXBpQQBCA",
+	"AIyJyDOvReAEk+clg+QT9JqA8+uYZOIOAJa03lC56Yu6n3o131+lig3W6mIPg0KXTHXrlvVGBE8k6Ep1",
+	"08AFsNeLtS9bns0zb8/Qxycz2UEIb+NcHiYQHnte8mOyq2kcc9NtK4+iTXuHq1axu/3i+r2e8+dhfHDf",
+	"nnZvPc1qXRQXA8Ghan4evLJRtQCJ5umT1gyegOrFcwWq15ZDV8Zh7rvyuFqdxrxbDDBBiILvYLs1pyhN",
+	"vJfnkGtFW2ExavO+snonlRG+8oswnQa06nkqcsVyte1+6aCJlqifU2RYbRQ6A1MWO6DNc/NcIsQN76qO",
+	"dG3QV2SY+T0VfTbIXe8YnsxqxOe3o4irhn5cErkQN6hcFmxEfrq6Ot/Z09coyRgtiGKfFHk620u2PEgm",
+	"PfATqZd6brJB9EAVNQ242JntJUQUZFoskjrF5/57FuiJK7zAxixDtm/ehbzBPfIU4hnFItm+Y+Mt08UB",
+	"pmtSCjcxJTeyIxuZasEuDD79WfHjmu0AfQSPDEuJuWpRom3tCYFujkXWaB9IBLDS7B7+YZBJDN4UaGbh",
+	"YqywMecnggEf6xb9/8QI5xmVCkLEXC2rXqZBCwtAdSxGmEU4DufwrjK29DA+kHVf7M2sQl9aWQtgHusp",
+	"H3sl7bcQ0zeEPt/g8ZdwGS4xH2uN1t2qqFeCFFjp/nXh01dVMgdvCRLLGjAS89QKMBK2EMmsK3yc8QlQ",
+	"JrJ4L30YjCSusN0LsH7TK4OSlGWKorpoe3zRPoC3UKa9zJOumh/3bRdvvsnFnZW4CLWgKBmXHFxruYGd",
+	"9JTpPqijbWyW1hZ+CTaLO7WwFveDB7SiVq0aMP6muShYGjvwM5M2hh1351o85NDlSRSm2nFVPmwvLHrK",
+	"s7JgCN5eFXTvdaPQ/xkscAR7d9mTh7u1Supdz68zdP9+uVTwofvrvs6ujNHbKr80jrC05A+tPEmt9fyl",
+	"ZLme7N7BoXExhl1uw9Fw+MdAZuU6lGCqzJ2BRAqQ2o3ylMJE37C0rM/1eFA6p8dobGl+C3N52M6SXO29",
+	"wysvR1bZMwbRAxx6FsotrYVzg+l8JxZlmGrDQEBOyoC81XzG2O1GnEINXA0p0NSU6T/MqLTQRbRqjM5z",
+	"MgFi7kLzzxBMafUMr4qSjfzvBiGTIMHAACUByCfVihQSJNkmu7FHOd79B9WaSwL8GgH4yA96FiMfNbSB",
+	"zkRvWWCN5KTGyiEJF9CZzLY6BANkyOE96ZAbmlfjFC0CI4K0gpQadQgSjM4CTXkNCNbdB3ff23Pg0oKy",
+	"ehixSK4OAlqfP5S6deUeL1xIx/YRa5GkFX4iNx2m/bNH5CCeA8XKGOnSwUEDMR/jmWrDCFKOOHO23fzL",
+	"80saDDBY9Irld1X/G7c95oZZN+S6w6hYaisputDDIJqTZnm4ZcfQkg8aINi2byjOggBXayBNK/7dFYAz",
+	"jxxj0oKmbbD9AkGCFXp2dyCgmoG3ExWFNnj3CsXgclX3BlnOsRASE3TriOYO3R73Fzey4fe3wmcFskOf",
+	"KnZtP3v36otq2UPGQYftWM1sPWSNr6v0Qv/04Wl6KPkGbfq1DANY1wCmLeglbBlGettnY8Ene+zi4nDY",
+	"98kXh72ffPEQTACYNc4Iv4Yjhc6n0gV7orF2dQC9BPxvYCWO+M396wmOV0Px6XHYXtRx7dMt+GdDVv5X",
+	"qxG9dXoU621W7F3a0K62Kgg3K5F4O8GNzLhUrmzdOfwZYbkqlhgKn3CtOPhhdHipFiYPkbWaGezPkO9/",
+	"d1U84/3J9h+DiQKPmcsY20Kull9A/9r6w5zfqnIt6hv9lxJB3VOngXJtqGl9boodiwsmRXYL1RU2m5rl",
+	"Fu/0O023+icAAs5Mq3UUTFJ0x0tWbdrO+z/9x79+99tv8vq7999d9wmQfOH2BUreQnLD4oJW9RmB9uUj",
+	"sjccdielWzsX1Kd2N1/bXQTsfq3xFlVnbqtR58Emv8dQLGKHB0BBfSy5McyMJ0DP7XC4f73eCxTMZcdA",
+	"w9ufo9j8811ObylHVNHr+zgqJStOpuFO2GYLyTvJim14CHOIXGaRzdDR57UNZZ079fhUQiXrIqlm5lDj",
+	"Hv7L9n9fP31Ptv/7+jv499ZXJ6v7R0v0gdsdE8OH4K5W+7w2yQfebmTx4Ej1X1ZDmgSfX6HcM9yLSFPg",
+	"drmoKp9isphRych4if9oumr6ZQRBf8CD8eTF3mT/8Nmz8f5BSo/ofsJe7L1Ih2zIDp7tH0VxJEqlLROw",
+	"qPEqaq6tv2tKjdd8Bx7Vb+tp0Qw0Xpa/XDadM/oPWlSb516DMydeNf7zI3/8S5sm4IavCrC3Kwsy8Jnn",
+	"g937a1sXDTnQmALdLIfWUliL6TXJUf1c8KFeeFeu3x1PrT2MOVUeSv86y8qd15oyfaC4t+bh++pI2xme",
+	"yECL1HgV+Jz1LizAr5zDEa0FK+jbwcmew/qkLtavJ1yod1p1pNWWuk0KqVb1DQ1CmHoXqBOh1A6Ee9a2",
+	"tzYgsYUdwtUyuivomtVFcXVxzkV6iui3UZUgrf99aoEJLlFv1vPXZPmjECkCCFaYrD/YNjfhboPmblZz",
+	"avKA8KUNjtW4xpubI7hBsd7U1nBurt1n3eWVdzgzdXVD0jusGzYMPQC2tTkbcV2FTjqSPFB/euL3IvJi",
+	"v42qxvWfguPu+hZ+YipEGgKN/LZ8cY0j+cFcUqRdyTSmY6BTWGGGvWKbYI5a5rDJ6Ut7jTd7bRMGavpb",
+	"robfGT6cpwavVwNuJog1a3IKIEfBVhrIetqrTTszxKKpnfwEDTm7KtyN8zuuEMcKcDZSfPm8ENOCSTki",
+	"iZijxeZiCQvzN5c0QmiSsIXeTfZJ7bBblqtt2yJM65W7w31yRotsSX7ibiSuIHcExjhGC6TqMzYgJzAk",
+	"S7Xls2fLDGPbDmORYa9cQuUNeWpzgrYGxDMdRn6hu3nzgqliuX0yUfoT53TKRoRi8SpZ0KmxQzUzkyZr",
+	"CHHS4o6lztQ8wyXqza7Wg+mMmDVrbS/n5/VrjAwep91tLTnNuqM48s2gODqvJ4SuKg72qcp8wf+V9zX/",
+	"196X/V/XZ1EbB2aEAChBRJDNXC5A7SEHrnG4x+AJKFw9gkEwcBk6lrZNrqi+FRbWpm42zOmnD4nXB8iG",
+	"+hamYDwqRJmnHwoDe2QQfT5I6/09Gg5benFrTD86gsM36h/xUnvvIPGB/6guTcEDULXS0isWJoYyZkuB",
+	"mP81dIcmrR+3v0MLRsSC5dADAf7VqyJgXWRl4Yrue0PIaErCt+4Dm+3t41F7F70cdS2W5nSJ65E8gyb0",
+	"XrbXzBRvabowzQz1xR0zdcc077kTGI7CZzTzOGi+HpsoFdZQ2FG4JEkJsUPkebi/9toDXsctK+CZjUpq",
+	"d/uVrnfsZQ0osE7Q6/tvVTmGLRBSxB/NBRBpGwbVZ271r4LzoXZH4qjo7r9llgV5H2e2Cbxv+2uewADf",
+	"y6XCwg5abAK91/plPeqCJQMLKOCKJUfR9mEggcGOG0ZblsQ80FR3wtDXZgZBNcrLVoXHHO66X26GjtQF",
+	"LeicQfv0IozRfbi7t6oUtaODoIRLImeiUCxngCK9d3hEkhktaKJM33V/lUfDdTEpXHHs9vG6m2RrOO/r",
+	"ZIV39MmifIdOrYPdvcFhHKVc3pjfDPXPczYXxdL8Znd3sAcZVFBvhFmH+88HB62Th2Lsd+H+JtC2zasZ",
+	"fyJd+TbhOSkli9HWGOo93O1AUHW8dA2aarXAVm9Dr1De1ac3+r7Oq21dN49+Jci1DW7P6GXsBfWeSOhJ",
+	"pLUFciuycs5k70msn8d0Ub72zzY8mduqr/QTSX48f/fIU+j4uMHk8Q7mQTNZ8/0e3UJcKMBP9HEtOfOu",
+	"Rpubk8V87VlAQa4obng+JZIp8vTOy6mx7mWoEth6xDP6S8nKflYf4bnkKQs1rn+MDTI22gUNgQOa+goA",
+	"dECZ9Q1ucp0PBtmLw/ZRXq/KSt+R32CWWgu8EuBguxI3LO890689tRUK2JvO/G8rz6nfUQXfJ09pTi5+",
+	"OCW7u3v7RJbjVMwpz7dqFktX0unXrKVqgVAHyuK91bgs1/qCoNleYzFVEuzXAx0wsz8X6euqk9impqgB",
+	"fjRtfgwppV6jHL95OnD42Kj6oMSJlD2R2irAthaYTCjKDFsdjZk3YmW7HhPqP+9btc6QgGpCcPgMm4Zt",
+	"tdiWjtRXJ+qAmxUp0ncPNN37dS1qu6CJWr1AJKaB2jaCJitUQo3VHA0zmpOhlztoUtFNn3oDt7bi2nfD",
+	"GDWb0z6sedGXwr7bbd+gTUG71dUbTBPzEantmlZo5+eFGGdsHrr4BZuUkmYEujTDaZKn+s6/ODh8tjUg",
+	"HxORso82z/ROFMZfDH5DOpcEqhOJyI/JR6ZNO/nRmJXo/cH4PVU4dGzdhdLcDL9qzjPGfAMBkFMinkM0",
+	"HCxeRXnWtARHZPvQwsuZgUYu8N1tVeKUDVT24xih11qvk4pCmmi0Qxdc7njhoWkhysWg+sXO7S7NFjO6",
+	"u+POVO6Ye7WTgMVePWwhxUsZjQ72tJXIFTDiqwr5ye6C3S9DE2WRj3I2Z5LL0QLJYWQ3tW0+BYFW9Udu",
+	"eA6eFzMEodgzRhNGTCTaCtYNYys1+sR/7akGzdsZXSzQpp1pQuRzj3CUIKkgdAxsVbWQ/l+EurXYU2/B",
+	"SgVJVm8mFvpYn3zvQHLb8VELJ3s74cLJFe2sczSEo0gdzouCqWIJ/sMV7U40axZEFUvrKee5JX7EA/Dc",
+	"kMZ1gcWxjfqnDWDlqkqkQBezq6tzgg8QTZGuOsDEFfyPHb544X3K7/DgQxHibelD1zzX7JDdYafTuAaO",
+	"ZVibSAzcPQsBGLRBiQqasFcdDqRf909bsUJzvtjqAutVJcnElGQ8Z5jkIxe0db32Q84jFcTtOyHvLl5p",
+	"CcBgGX5TItXekx5eqjBWLG67O+sY2UtbXEGkPSkLrpaXgMSP+dyMFqESnZrOqgRAkuqtPDl/ZRw7AIuV",
+	"sipG5erWEwplGXO6JKk4bhahZCYvbizSJWw69BPUhjrstesSYGbm1jGDpgD3cIknIpAWdZdXgKCSPG35",
+	"Y23XaLkVu7mbGInDIdTHzj4tMspz2cCwHvyW/5ZbLiENyAwIIESugAIaQ1woWdwXrdfH21JvHzF8NtKc",
+	"/rfcRDDRBwF8QgtZoWZxFVWUWHeut8c/mtq8bnfNrNzek0VG9RdsTY0fOfEK7BdMLDIGsXp9NSTTWuWS",
+	"SDFnWANkoL5/A081T5iBJsK8/OhkQZMZ294bDKM4KgvbdUGOdnbu7u4GFP48EMV0x7wrd355dXr25vIM",
+	"3qnYSPQGxSnpytiqmhdYGW9QDXO64NEo2h8MB/uRl5v7MGXhs/v3fUBhGH2Opgw8TIgwaAGZfuFSNQlQ",
+	"wmSMe9oWTNYT+7KlsXYtsgz2YEc1sNUmGsGbRUHkMlf0U914VIzOf3/LTQ8ArscHD3lkSyiwv/ulGcPe",
+	"PNoHgeg+brELBdDODvUY5Pex5wt5Ap1RaUoVHdiCPZIxmkpb4ZuzT2BJyto6wM0XnD2fc1Wbdbvix4mv",
+	"9fBcQTd2a8IWm4JOmVdkFpqefaVrX8MNTK8rUxNoa284NHgFyuIXVa63nT+bHpi1klxeFav2IfVK13p/",
+	"HUdaJkWjqEm50NsaTCHYD/2hVgv+6ODZ7i5KGbfelYAKoW8Ae28fhLkTA33BD3BLQkO7rdupbskFGmD4",
+	"5u6D39x/4JvOhH/A257ABmZhRfX76/v4syYVaQu9gN0Eg5ASvWm+QavoFFIf2szs+r7FoEKTrh7Z8Uxw",
+	"SJaVAVaI6YPNiVVlKy9FuuzeH/sIZ22S8b205rrs9rguD6PP1bSpLTVuIoUKSxD/6Wj1YPjioW/u7f1j",
+	"3w+kQUJJgAxX3Yf7+GtoDfjXe1RhO9oh1UF3pNJ2INIYl8cmRQ3MZsgvyKfaVgTFDCDnRakgRj1w0Mf2",
+	"Nn4PHwzexkeTO7daqhhRcmmtEgcnclkmCZMy6i0pqqM3gwVu4iusOoNim7/b9Tn4x74EePSbX4I4rOL+",
+	"yNTjkNHX4Mf/SwVdVHChDbsH0MCDFYO418OoQGgzJ+SL+P8u374hc1ZMwcpNZuhEf7b//GjrmFDjU5QM",
+	"/JV5mWUeqFmbBZ7rEdbrIx1UC7PYhln8LsAI5YIB+pBzX49294b9teLXenSYINJ35e9RRcnu/2Hul5NF",
+	"mCTxT6jrHHx7LWn38H+sfgWYwOAk8nDpH8JlykC6jrPDG0ani0BhOjDa5i19vGA0PXaZ/TMqHYIxpEDE",
+	"jQTVg+GLWpNwjmlaCrN+65zkgkF2/Teybf73rv8T3fV/9BtrSPdhJpHtVjv6rH/yov7WA9ByDtKc8Fyx",
+	"4paaKhBTk0BEDmUzNE8H5A+YyQCcw5VO5aKWnKfvrwOKxh5qBfRzdEBiFkVQMv0AmQuwoDKqMKZVv8GX",
+	"5XjOlZf90lcN2OzCtbNsvrF0N5+1SI8d992cJCaPYB+63tf9JfU7kB/s9bg5V0K8pjnEZQ/73G6/vmaT",
+	"m/IDPAa3w9H/iW1hBY7pKhHF1j0sROpfBAw8GPIH2FFL/be7O01Qvc6IwEm9/e76YEANC8zGZ2so4SHf",
+	"s+/t24g+Pa39ga7ofp/z9mGV29dffYzF5gw6G1Y5dCCpITT+MDr9IhrChIZa6rDNvwHM1Ri6AcYOk1dP",
+	"FpItbUjRozCeS8hVRgprEFXNnVQ5j7rMcm97o29zij1O8MGcpI/0fiPUD6LM0y8+0rd5bdKu351NTNVn",
+	"+72fWdo+v29hKhsacY2pVnKd791TfViOG1OL5r8j/4nXz646iPrkuuZVSwneeGI95lRBIDow6HpQ9lUK",
+	"qRqhyamCTxH3JxgvDLfC6uiB1WeaLE+1CSRGTYB3iGGAKzkmFBrbwq9u2ML0UuAI+T4BtApbilUweMpa",
+	"TZA31nUOBZOYK1ut1BbCAcFBYe0Mi6PwK1Eclbkx24LYyWtWrLXNwiW/cmm0wq4JgmEYji2vhHZcExWv",
+	"0cJe77i2Xx27EXrnV5XhlqusEuChm+FlAmEXd2wy+dRVIuh1bf1d5Dk01qGKeRJa+qhsBaMSVJGc3TGA",
+	"syukWiXDM0FTm2KzI71a7y7J3aoL/4oH2FWK3nGWdvqY1GH22QIbACyySTlH3/s3V+j9ORoO110gH1Tt",
+	"O7xPP2vGZ0oZkqyUyqZLKcjAF8HvOEXQgON6Jfjoh6oKu26gRYBlnMjkZMBrXYap46sZq2HC+HYm6wPp",
+	"0+Fi0wL3djOvVVP57GHGnop8knGsCPjmZH/JTOLlptRuWJTnvOlUICvfyD+0xRpWAr65kviNDGdzKKvE",
+	"rznbFaaz32/l7yBwPRwT34qGJFyK8O/GFyNNbZnLgaVTsMfgMawPWSGHOxIzqqO2KRk7rgfvNwl3Br2l",
+	"r1I2XwgFjc1dj596LkiegkT5KyuE8cyb3A/Tqts1a6ziHkWp7yNEOGCNWtbQDDxZtQgIFBxIARgdeszt",
+	"VNzlXkdNMzBLiZhMAv5UQK1q+B8eX0TVet9+Y7lUb8raJY0UVSzUYa0qwNPb+M2cIv8EggwgoEI9Nyry",
+	"VgJofpU8Wxik6E5hdi7SfpIMuM4/ggSzE/kfJcnORbpKdKHjNCS34npbxL+7+xfg+SdtKWZLKrDdnml4",
+	"n/HblYIKrQWPfsM4CDZ4Bsy9qsywcW3kMR/hfx9j7DsYfFSaP5oX7ihXHw1uXE7YfKGW5sEB+dVAlrtR",
+	"hTFyhMUkb1r39WZTT7UMYgZj3+H34OhQ/yoEEVm61QzHf9THkTHFPraFza9UJbML3LI1N1rTlCkYqTWV",
+	"wQ8dk4zRWwAEryrQXPPcyn2H3Z+eddw32Jm+/rvh9gvw3/322wBajvZz5DkQLyUQlANQ3802Qn0I1tib",
+	"skIDtAMlFkfDemFFtD+UHQvRI4c9UOYlv2EwzP5v73e3D7F36t+OhlsytJivyU2QCN4tUmyDF2QpzrJ+",
+	"GKv45gIRlGN7pY3/wXgTELuDOop+CjSxEFm2tUo2mjjUikA91PkKHBxpqB6tBy5CCaDGaNqbS6xsNz2Q",
+	"6r1kJflLyZkKps2IQtlWYl9HQ6w3yfvGKmKjr2IHQZrON3dUflms/ZtTJm4qEKQNbXYCMrIO74PpGxzm",
+	"1q8qqCHjcRvUqglHOzvBqsCBKcHflkup2Hwgb5PR8+HzIVhbZhLBDlZlpmUhlX6FZqOGE7inLe5q5cW0",
+	"WXUH4DOVN1hcbHqVDeolY3p3VozliVctVaXRMZZav8CS1tR0/TBjWg2jPeYPRgTflGOWMVSlzgtQEFjp",
+	"T8vdXRndX9//vwAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
