@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from harness.applications import Application, fibonacci
-from harness.cluster import Cluster, Object
+from harness.cluster import Cluster, Object, Refused
 from harness.nemesis import Nemesis
-from harness.problems import problem
-from harness.waiting import eventually, stretched, throughout
+from harness.waiting import eventually, throughout
 
 DEFINITION = "scaledobjects.keda.sh"
 
@@ -107,25 +105,84 @@ def test_beside_a_horizontal_pod_autoscaler_nothing_is_put_to_sleep_until_it_goe
     eventually(lambda: sum(e.get("count", 1) for e in told(nemesis, app)) == 2, "it is told again")
 
 
-def test_who_waits_for_a_pod_that_another_one_should_start_is_told_so(nemesis: Nemesis, namespace: str) -> None:
-    app = fibonacci(namespace, spec={"wakeUpTimeout": 3})
+def test_an_application_that_an_autoscaler_found_asleep_is_woken_and_from_one_on_it_is_the_autoscalers(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace, spec={"idleTime": 2})
     nemesis.deploy(app)
+    nemesis.wait_replicas(app, 0)
     nemesis.cluster.apply(autoscaler_of(app))
     conflict(nemesis, app, f"the HorizontalPodAutoscaler {namespace}/rival")
 
-    started = nemesis.http.post(
-        f"{nemesis.controller_url}/v1/namespaces/{namespace}/deployments/{app.name}/start", json={"balancer": "by-hand", "waiting": 1}
-    )
-    assert f"the HorizontalPodAutoscaler {namespace}/rival" in problem(started, 409, "conflict")["detail"], started.text
-    began = time.monotonic()
     answer = nemesis.ask(app)
-    assert answer.status_code in (503, 504) and answer.headers.get("Retry-After"), answer.text
-    assert f"the HorizontalPodAutoscaler {namespace}/rival" in answer.json()["detail"], answer.text
-    assert time.monotonic() - began < stretched(10)
-    assert nemesis.cluster.get("Deployment", app.name, namespace)["spec"]["replicas"] == 0
+    assert answer.status_code == 200, answer.text
+    woken = next(d for d in nemesis.decisions(app) if d["applied"] and d["from"] == 0)
+    assert woken["to"] == 1 and f"{namespace}/rival" in woken["summary"], woken
 
-    nemesis.cluster.delete("HorizontalPodAutoscaler", "rival", namespace)
-    eventually(lambda: nemesis.ask(app).status_code == 200, "it is started again")
+    def stays() -> None:
+        assert nemesis.cluster.get("Deployment", app.name, namespace)["spec"]["replicas"] >= 1
+
+    throughout(stays, seconds=8)
+
+
+def test_who_sets_the_count_back_again_and_again_is_named_and_not_fought(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace, spec={"idleTime": 1})
+    nemesis.deploy(app)
+    assert nemesis.ask(app).status_code == 200
+    heal = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": app.name, "namespace": namespace}, "spec": {"replicas": 1}}
+    path = nemesis.cluster.path("Deployment", app.name, namespace)
+    for _ in range(3):
+        nemesis.wait_replicas(app, 0)
+        nemesis.cluster.call("PATCH", path, heal, "application/apply-patch+yaml", fieldManager="self-heal", force="true")
+    condition = nemesis.wait_condition(app, "Contested", "True")
+    assert "self-heal" in condition["message"] and "3 times" in condition["message"], condition
+    able = nemesis.wait_condition(app, "AbleToScale", "False")
+    assert able["reason"] == "Contested", able
+    fields = f"involvedObject.name={app.name},involvedObject.kind=CustomAutoscaler,reason=Contested"
+    (event,) = eventually(lambda: nemesis.cluster.list("Event", namespace, fields=fields), "an event tells of it")
+    assert event["type"] == "Warning" and "self-heal" in event["message"], event
+
+    def stays() -> None:
+        assert nemesis.cluster.get("Deployment", app.name, namespace)["spec"]["replicas"] == 1
+
+    throughout(stays, seconds=8)  # idle for long, and let alone
+    assert nemesis.ask(app).status_code == 200
+    nemesis.cluster.patch("CustomAutoscaler", app.name, namespace, {"spec": {"idleTime": 2}})
+    nemesis.wait_replicas(app, 0)  # whoever changes what is wanted begins anew
+
+
+def test_a_manifest_that_is_applied_over_a_sleeping_application_meets_its_conflict(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace, spec={"idleTime": 1})
+    nemesis.deploy(app)
+    assert nemesis.ask(app).status_code == 200
+    nemesis.wait_replicas(app, 0)
+    manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": app.name, "namespace": namespace}, "spec": {"replicas": 3}}
+    with pytest.raises(Refused) as refusal:
+        nemesis.cluster.call(
+            "PATCH", nemesis.cluster.path("Deployment", app.name, namespace), manifest, "application/apply-patch+yaml", fieldManager="tool"
+        )
+    assert refusal.value.code == 409 and "nemesis-autoscaler-controller" in str(refusal.value)
+
+
+@pytest.mark.parametrize(("on_delete", "replicas"), [(None, 2), ("Restore", 2), ("Keep", 0)])
+def test_what_sleeps_when_its_rule_is_deleted_is_restored_or_kept(
+    nemesis: Nemesis, namespace: str, on_delete: str | None, replicas: int
+) -> None:
+    app = fibonacci(namespace, spec={"idleTime": 3} | ({"onDelete": on_delete} if on_delete else {}))
+    nemesis.deploy(app)
+    nemesis.cluster.scale(namespace, app.name, 2)
+    assert nemesis.ask(app).status_code == 200
+    nemesis.wait_replicas(app, 0)
+    nemesis.cluster.delete("CustomAutoscaler", app.name, namespace)
+    if replicas:
+        nemesis.wait_replicas(app, replicas)
+        fields = f"involvedObject.name={app.name},involvedObject.kind=Deployment,reason=Restored"
+        (event,) = eventually(lambda: nemesis.cluster.list("Event", namespace, fields=fields), "an event tells of it")
+        assert "0 → 2" in event["message"], event
+        return
+
+    def sleeps() -> None:
+        assert nemesis.cluster.get("Deployment", app.name, namespace)["spec"]["replicas"] == 0
+
+    throughout(sleeps, seconds=8)
 
 
 def test_an_autoscaler_that_turns_to_another_deployment_is_no_conflict_any_more(nemesis: Nemesis, namespace: str) -> None:

@@ -24,6 +24,7 @@ type autoscaler struct {
 	spec       scaling.Spec
 	algorithm  string // "" is as the load balancers' settings say
 	limit      int32  // containerConcurrency
+	restore    bool   // what sleeps is woken when this has gone
 	waiting    fleet.Waiting
 	uncounted  []fleet.UncountedRequest
 	targets    []target
@@ -67,6 +68,7 @@ type wire struct {
 		ScaleUpWindow         int32  `json:"scaleUpWindow"`
 		ScaleDownWindow       *int32 `json:"scaleDownWindow"`
 		ScalingRules          []rule `json:"scalingRules"`
+		OnDelete              string `json:"onDelete"`
 	} `json:"spec"`
 }
 
@@ -109,6 +111,7 @@ func decode(u *unstructured.Unstructured) (autoscaler, error) {
 	}
 	s := w.Spec
 	a.algorithm, a.limit = s.Algorithm, s.ContainerConcurrency
+	a.restore = s.OnDelete != "Keep"
 	a.waiting, a.uncounted = s.waiting(), s.uncounted()
 	a.spec = scaling.Spec{
 		MinReplicas: s.MinReplicas, MaxReplicas: value(s.MaxReplicas, 10),

@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -75,7 +77,7 @@ func informer[L runtime.Object](example runtime.Object, indexers cache.Indexers,
 // strip drops what is large and never read.
 func strip(object any) (any, error) {
 	if m, err := meta.Accessor(object); err == nil {
-		m.SetManagedFields(nil)
+		m.SetManagedFields(countOwners(object, m.GetManagedFields()))
 	}
 	stripRival(object)
 	if pod, ok := object.(*corev1.Pod); ok {
@@ -118,4 +120,27 @@ func serviceOf(object any) ([]string, error) {
 		return nil, nil
 	}
 	return []string{slice.Namespace + "/" + slice.Labels[discoveryv1.LabelServiceName]}, nil
+}
+
+// countOwners are the entries of a Deployment's managed fields that own spec.replicas, without the
+// fields themselves; the one that wrote last comes last. Of everything else nothing is kept.
+func countOwners(object any, entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
+	if _, ok := object.(*appsv1.Deployment); !ok {
+		return nil
+	}
+	var owners []metav1.ManagedFieldsEntry
+	for _, e := range entries {
+		if e.FieldsV1 != nil && bytes.Contains(e.FieldsV1.Raw, []byte(`"f:replicas":{}`)) && e.Subresource != "status" {
+			owners = append(owners, metav1.ManagedFieldsEntry{Manager: e.Manager, Time: e.Time})
+		}
+	}
+	slices.SortStableFunc(owners, func(a, b metav1.ManagedFieldsEntry) int {
+		switch {
+		case a.Time == nil || b.Time == nil:
+			return 0
+		default:
+			return a.Time.Time.Compare(b.Time.Time)
+		}
+	})
+	return owners
 }

@@ -24,7 +24,7 @@ func (w *Watcher) observe(k fleet.Key) {
 			Concurrency: c.by.limit, Service: serviceAddress(k.Namespace, c.target),
 			StripPrefix: !c.target.keep, RewriteAnswers: !c.target.asIs,
 		},
-		Waiting: c.by.waiting, Uncounted: c.by.uncounted,
+		Waiting: c.by.waiting, Uncounted: c.by.uncounted, Restore: c.by.restore, Slept: w.slept(k, c.by.Name),
 	}
 	o.Owner = w.rivals(k)
 	if object, ok, _ := w.informers.deployments.GetStore().GetByKey(k.String()); ok {
@@ -57,8 +57,16 @@ func deployment(d *appsv1.Deployment) fleet.Deployment {
 	}
 	return fleet.Deployment{
 		Found: true, UID: string(d.UID), Version: version(d.ResourceVersion), Created: d.CreationTimestamp.Time,
-		Paused: d.Spec.Paused, Replicas: replicas, Refusal: cut(podRefusal(d)),
+		Paused: d.Spec.Paused, Replicas: replicas, Manager: countManager(d), Refusal: cut(podRefusal(d)),
 	}
+}
+
+// countManager is who owns the count of pods; strip leaves nothing else of the managed fields.
+func countManager(d *appsv1.Deployment) string {
+	if len(d.ManagedFields) == 0 {
+		return ""
+	}
+	return d.ManagedFields[len(d.ManagedFields)-1].Manager
 }
 
 // podRefusal is what the API server said to the ReplicaSet that could not make a pod.

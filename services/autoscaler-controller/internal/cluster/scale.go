@@ -45,12 +45,17 @@ func (s *Scaler) Scale(ctx context.Context, k fleet.Key, from fleet.Scale, to in
 	return fleet.Scale{}, fault.New(fault.Unavailable, "the Deployment %s changes faster than it can be scaled", k).After(time.Second)
 }
 
+// patch applies the count (server-side apply). A PUT, or any other PATCH, of /scale to 0 would erase every
+// owner of spec.replicas from the Deployment's managedFields, for good: the Scale object leaves the field
+// out at zero. Then a GitOps tool that applies its own count would meet no conflict. What is applied has
+// this product as its owner, at zero too, and needs no other right than patch on deployments/scale.
 func (s *Scaler) patch(ctx context.Context, k fleet.Key, version uint64, to int32) (fleet.Scale, error) {
-	body := fmt.Appendf(nil, `{"metadata":{"resourceVersion":"%d"},"spec":{"replicas":%d}}`, version, to)
+	body := fmt.Appendf(nil, `{"apiVersion":"autoscaling/v1","kind":"Scale","metadata":{"name":%q,"namespace":%q,"resourceVersion":"%d"},"spec":{"replicas":%d}}`,
+		k.Deployment, k.Namespace, version, to)
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	return into(s.client.Patch(types.MergePatchType).Namespace(k.Namespace).Resource("deployments").
-		Name(k.Deployment).SubResource("scale").Body(body).Do(ctx))
+	return into(s.client.Patch(types.ApplyPatchType).Namespace(k.Namespace).Resource("deployments").
+		Name(k.Deployment).SubResource("scale").Param("fieldManager", fleet.FieldManager).Param("force", "true").Body(body).Do(ctx))
 }
 
 func (s *Scaler) get(ctx context.Context, k fleet.Key) (fleet.Scale, error) {

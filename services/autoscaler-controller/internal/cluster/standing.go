@@ -46,14 +46,14 @@ func (s standing) news(before map[string]any) []fleet.Event {
 	return []fleet.Event{{Warning: true, Reason: c.Reason, Message: c.Message}}
 }
 
-// conflicts are the events that a target is worth which somebody else scales too: one for each time
-// that it begins, however often it is written and whoever leads.
+// conflicts are the events that a target is worth which somebody else scales too, or sets back again and
+// again: one for each time that it begins, however often it is written and whoever leads.
 func conflicts(targets []fleet.Target, before map[string]any) []fleet.Event {
 	var events []fleet.Event
 	for _, t := range targets {
 		for _, c := range t.Conditions {
 			said, _ := conditionTimes(before)[c.Type]["message"].(string)
-			if !c.OK && c.Reason == fleet.ConflictReason && !strings.Contains(said, cut(c.Message)) {
+			if !c.OK && (c.Reason == fleet.ConflictReason || c.Reason == fleet.ContestedReason) && !strings.Contains(said, cut(c.Message)) {
 				events = append(events, fleet.Event{Warning: true, Reason: c.Reason, Message: t.Name + ": " + c.Message})
 			}
 		}
@@ -105,6 +105,9 @@ func status(s standing, targets []fleet.Target, stored map[string]any, now time.
 
 func targetStatus(t fleet.Target) map[string]any {
 	m := map[string]any{"name": t.Name, "state": string(t.State), "replicas": t.Replicas, "readyReplicas": t.Ready}
+	if t.Slept > 0 && t.Replicas == 0 {
+		m["replicasBeforeSleep"] = t.Slept
+	}
 	if !t.LastActivity.IsZero() {
 		m["lastActivityTime"] = t.LastActivity.UTC().Format(time.RFC3339)
 	}
@@ -152,7 +155,7 @@ func conditionStatus(c fleet.Condition, generation int64, before map[string]any,
 }
 
 // merge joins the conditions of several targets: one that is not so makes the whole not so, but
-// the whole is active when any is.
+// the whole is active, or contested, when any is.
 func merge(targets []fleet.Target) []fleet.Condition {
 	var order []string
 	byType := map[string]fleet.Condition{}
@@ -169,7 +172,7 @@ func merge(targets []fleet.Target) []fleet.Condition {
 			case whole.OK == c.OK:
 				whole.Message += "; " + c.Message
 				byType[c.Type] = whole
-			case c.OK == (c.Type == "Active"):
+			case c.OK == (c.Type == "Active" || c.Type == "Contested"):
 				byType[c.Type] = c
 			}
 		}

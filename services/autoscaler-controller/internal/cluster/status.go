@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,6 +25,9 @@ import (
 // activityRepeat is how old the written time of the last traffic may get before it alone is a
 // reason to write.
 const activityRepeat = time.Minute
+
+// maxReplicas is the most that the contract allows.
+const maxReplicas = 10_000
 
 // Recorder writes status and events of CustomAutoscalers. The queue of events is bounded; what
 // does not fit is dropped, and what repeats is counted instead of written again.
@@ -182,4 +186,36 @@ func (w *Watcher) object(a fleet.Autoscaler) (*unstructured.Unstructured, bool) 
 	}
 	u, ok := object.(*unstructured.Unstructured)
 	return u, ok
+}
+
+// slept is how many pods an application had before it went to sleep, as the status of its CustomAutoscaler
+// keeps it; 0 is not known.
+func (w *Watcher) slept(k fleet.Key, autoscaler string) int32 {
+	u, ok := w.object(fleet.Autoscaler{Namespace: k.Namespace, Name: autoscaler})
+	if !ok {
+		return 0
+	}
+	targets, _, _ := unstructured.NestedSlice(u.Object, "status", "targets") // malformed is none
+	for _, t := range objectsIn(targets) {
+		if n, ok := t["replicasBeforeSleep"].(int64); ok && t["name"] == k.Deployment && n > 0 && n <= maxReplicas {
+			return int32(n)
+		}
+	}
+	return 0
+}
+
+// Restored tells, on the Deployment, what became of it when its CustomAutoscaler had gone.
+func (r *Recorder) Restored(k fleet.Key, e fleet.Event) {
+	object, ok, _ := r.watcher.informers.deployments.GetStore().GetByKey(k.String())
+	d, is := object.(*appsv1.Deployment)
+	if !ok || !is {
+		return
+	}
+	kind := corev1.EventTypeNormal
+	if e.Warning {
+		kind = corev1.EventTypeWarning
+	}
+	r.events.Event(&corev1.ObjectReference{
+		APIVersion: "apps/v1", Kind: "Deployment", Namespace: k.Namespace, Name: k.Deployment, UID: d.UID, ResourceVersion: d.ResourceVersion,
+	}, kind, e.Reason, cut(e.Message))
 }

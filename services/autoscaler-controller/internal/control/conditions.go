@@ -17,6 +17,7 @@ const (
 	AbleToScale      = "AbleToScale"
 	Active           = "Active"
 	ThresholdsActive = "ThresholdsActive"
+	Contested        = "Contested" // True is bad: somebody sets the count back again and again
 )
 
 // conditions says how an application stands; failure is why the last scaling failed.
@@ -32,6 +33,8 @@ func conditions(v fleet.View, failure string, before []fleet.Condition, now time
 	switch {
 	case !v.Deployment.Found:
 		able = fleet.Condition{Type: AbleToScale, Reason: "DeploymentMissing", Message: found.Message}
+	case v.Contest != "":
+		able = fleet.Condition{Type: AbleToScale, Reason: fleet.ContestedReason, Message: scaling.Contested(v.Contest)}
 	case v.Owner != "":
 		able = fleet.Condition{Type: AbleToScale, Reason: fleet.ConflictReason, Message: scaling.Conflict(v.Owner)}
 	case failure != "":
@@ -41,6 +44,9 @@ func conditions(v fleet.View, failure string, before []fleet.Condition, now time
 	}
 	active := fleet.Condition{Type: Active, OK: v.Deployment.Replicas > 0, Reason: string(v.State), Message: activity(v)}
 	list := []fleet.Condition{found, able, active}
+	if v.Contest != "" {
+		list = append(list, fleet.Condition{Type: Contested, OK: true, Reason: "SetBack", Message: scaling.Contested(v.Contest)})
+	}
 	if asked := metricsOf(v.Spec); len(asked) > 0 {
 		list = append(list, thresholdsActive(v, asked))
 	}

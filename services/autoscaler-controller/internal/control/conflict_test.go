@@ -73,25 +73,100 @@ func TestConflict_AWayToZeroIsCalledOff(t *testing.T) {
 	})
 }
 
-func TestConflict_AStartCallIsToldWhoOwnsTheDeployment(t *testing.T) {
+func TestConflict_AStartCallWakesItAndTheRestIsTheOthers(t *testing.T) {
 	within(t, 0, func(ctx context.Context, w *world) {
 		w.own("the HorizontalPodAutoscaler default/other")
 		synctest.Wait()
-		_, err := w.loop.Start(ctx, key, scaling.Call{Balancer: "lb", Waiting: 1})
-		if !fault.Is(err, fault.Conflict) || !strings.Contains(fault.From(err).Detail, "the HorizontalPodAutoscaler default/other") {
-			t.Errorf("got %v", err)
-		}
-		w.expect(t, "a start call")
-		if d := w.loop.Decisions(fleet.Filter{Key: key}, 1); len(d) != 1 || d[0].Trigger != scaling.StartCall || d[0].Applied {
-			t.Errorf("recorded %+v", d)
-		}
-		// With pods, whoever asked for them, the call is answered: it runs.
-		w.mu.Lock()
-		w.scale = fleet.Scale{Replicas: 1, Version: 20}
-		w.mu.Unlock()
-		w.own("the HorizontalPodAutoscaler default/other")
-		if got, err := w.loop.Start(ctx, key, scaling.Call{}); err != nil || got.Scaled || got.State != fleet.Awake {
+		w.expect(t, "nothing waits")
+		got, err := w.loop.Start(ctx, key, scaling.Call{Balancer: "lb", Waiting: 30})
+		if err != nil || !got.Scaled || got.Replicas != 1 {
 			t.Errorf("got %+v, %v", got, err)
 		}
+		w.own("the HorizontalPodAutoscaler default/other")
+		go w.heartbeat(ctx, func(r *fleet.Report) { r.Applications[0].Waiting = 30 })
+		time.Sleep(10 * time.Minute)
+		w.expect(t, "above zero", 1)
+		if d := w.loop.Decisions(fleet.Filter{Key: key, Result: fleet.ResultApplied}, 1); len(d) != 1 || !strings.Contains(d[0].Summary, "default/other") {
+			t.Errorf("recorded %+v", d)
+		}
+	})
+}
+
+// selfHeal sets one pod again five seconds after each way to zero, as a GitOps tool does, until ctx ends.
+func (w *world) selfHeal(ctx context.Context, manager string) {
+	for ctx.Err() == nil {
+		if replicas, _ := w.get(); replicas == 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(5 * time.Second):
+			}
+			w.set(1, manager, fleet.Pod{Name: "a", Ready: true, Address: "10.0.0.1:80"})
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func TestContested_WhoSetsTheCountBackIsSeenAfterTheThirdTimeAndNotFought(t *testing.T) {
+	within(t, 1, func(ctx context.Context, w *world) {
+		go w.heartbeat(ctx, nil)
+		heal, stop := context.WithCancel(ctx)
+		go w.selfHeal(heal, "argocd-controller")
+		time.Sleep(20 * time.Minute)
+		w.expect(t, "with a tool that heals", 0, 0, 0)
+		c := w.condition(Contested)
+		if able := w.condition(AbleToScale); !c.OK || able.OK || able.Reason != fleet.ContestedReason || !strings.Contains(c.Message, "argocd-controller") {
+			t.Errorf("conditions %+v, %+v", c, able)
+		}
+		if d := w.loop.Decisions(fleet.Filter{Key: key, Result: fleet.ResultHeld}, 1); len(d) != 1 || !strings.Contains(d[0].Summary, "argocd-controller") {
+			t.Errorf("recorded %+v", d)
+		}
+		stop()
+		time.Sleep(time.Hour)
+		w.expect(t, "an hour later it is tried again", 0, 0, 0, 0)
+		if _, conditions := w.loop.Insight(key); slices.ContainsFunc(conditions, func(c fleet.Condition) bool { return c.Type == Contested }) {
+			t.Errorf("the condition stays: %+v", conditions)
+		}
+	})
+}
+
+func TestContested_AChangeOfTheCustomAutoscalerBeginsAnew(t *testing.T) {
+	within(t, 1, func(ctx context.Context, w *world) {
+		go w.heartbeat(ctx, nil)
+		heal, stop := context.WithCancel(ctx)
+		go w.selfHeal(heal, "argocd-controller")
+		time.Sleep(20 * time.Minute)
+		stop()
+		w.expect(t, "contested", 0, 0, 0)
+		w.mu.Lock()
+		w.spec = func(s *scaling.Spec) { s.IdleTime = 40 * time.Second }
+		w.mu.Unlock()
+		w.observeReady()
+		time.Sleep(time.Minute)
+		w.expect(t, "the user has changed something", 0, 0, 0, 0)
+	})
+}
+
+func TestContested_AStartIsRefusedAndSaysWho(t *testing.T) {
+	within(t, 0, func(ctx context.Context, w *world) {
+		for range 3 {
+			if got, err := w.loop.Start(ctx, key, scaling.Call{Balancer: "lb", Waiting: 1}); err != nil || !got.Scaled {
+				t.Fatalf("got %+v, %v", got, err)
+			}
+			time.Sleep(time.Second)
+			w.set(0, "flux")
+			synctest.Wait()
+		}
+		_, err := w.loop.Start(ctx, key, scaling.Call{Balancer: "lb", Waiting: 1})
+		if !fault.Is(err, fault.Conflict) || !strings.Contains(fault.From(err).Detail, "flux") {
+			t.Errorf("got %v", err)
+		}
+		if v, _ := w.loop.Fleet.View(key, time.Now()); v.Blocked.Reason != fleet.ContestedReason {
+			t.Errorf("the route says %+v", v.Blocked)
+		}
+		w.expect(t, "no further starts", 1, 1, 1)
 	})
 }

@@ -66,6 +66,7 @@ type Loop struct {
 	Options
 	work     *queue[fleet.Key]
 	statuses *queue[fleet.Autoscaler]
+	restores *queue[fleet.Key]
 	journal  journal
 	leading  atomic.Bool
 	serial   atomic.Uint64
@@ -73,6 +74,7 @@ type Loop struct {
 	mu          sync.Mutex
 	apps        map[fleet.Key]*memory
 	autoscalers map[fleet.Autoscaler]bool // whose status is ours to write when we lead
+	orphans     map[fleet.Key]int32       // sleep, are named no more, and are to get so many pods
 }
 
 // memory is what the loop remembers of one application.
@@ -89,7 +91,10 @@ type memory struct {
 
 // New makes a loop.
 func New(o Options) *Loop {
-	return &Loop{Options: o, work: newQueue[fleet.Key](), statuses: newQueue[fleet.Autoscaler](), apps: map[fleet.Key]*memory{}, autoscalers: map[fleet.Autoscaler]bool{}}
+	return &Loop{
+		Options: o, work: newQueue[fleet.Key](), statuses: newQueue[fleet.Autoscaler](), restores: newQueue[fleet.Key](),
+		apps: map[fleet.Key]*memory{}, autoscalers: map[fleet.Autoscaler]bool{}, orphans: map[fleet.Key]int32{},
+	}
 }
 
 // Run works until ctx ends.
@@ -99,9 +104,11 @@ func (l *Loop) Run(ctx context.Context) {
 		running.Go(func() { consume(l.work, func(k fleet.Key) { l.reconcile(ctx, k) }) })
 	}
 	running.Go(func() { consume(l.statuses, func(a fleet.Autoscaler) { l.writeStatus(ctx, a) }) })
+	running.Go(func() { consume(l.restores, func(k fleet.Key) { l.restore(ctx, k) }) })
 	<-ctx.Done()
 	l.work.close()
 	l.statuses.close()
+	l.restores.close()
 	running.Wait()
 }
 
@@ -147,6 +154,9 @@ func (l *Loop) Observe(o fleet.Observation) {
 
 // Forget drops an application that is no longer named.
 func (l *Loop) Forget(k fleet.Key) {
+	if view, ok := l.Fleet.View(k, time.Now()); ok {
+		l.orphan(view)
+	}
 	l.Fleet.Forget(k)
 	l.work.forget(k)
 	l.mu.Lock()

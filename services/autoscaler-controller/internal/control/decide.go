@@ -115,6 +115,9 @@ func (l *Loop) scale(ctx context.Context, r *fleet.Record) error {
 	if err == nil || errors.Is(err, fleet.ErrMoved) {
 		l.Fleet.Scaled(r.Key, after.Replicas, after.Version, time.Now())
 	}
+	if err == nil {
+		l.Fleet.Owned(r.Key, r.From, r.To, time.Now())
+	}
 	if err != nil {
 		return fmt.Errorf("scale %s from %d to %d: %w", r.Key, r.From, r.To, err)
 	}

@@ -22,6 +22,8 @@ type Recorder interface {
 	// Status tells how the targets of a CustomAutoscaler stand. It writes only what changed, and
 	// returns fleet.ErrGone when there is nothing to write to.
 	Status(ctx context.Context, a fleet.Autoscaler, targets []fleet.Target) error
+	// Restored tells, on the Deployment, what became of it when no CustomAutoscaler named it any more.
+	Restored(k fleet.Key, e fleet.Event)
 }
 
 // Observer measures. Its methods do not wait.

@@ -84,6 +84,13 @@ func (q *queue[K]) retry(k K) {
 	q.at(k, time.Now().Add(pause))
 }
 
+// failed is how often the work on k has failed in a row.
+func (q *queue[K]) failed(k K) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.failures[k]
+}
+
 // succeeded forgets the failures of k.
 func (q *queue[K]) succeeded(k K) {
 	q.mu.Lock()

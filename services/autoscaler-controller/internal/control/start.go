@@ -44,8 +44,8 @@ func (l *Loop) start(ctx context.Context, k fleet.Key, call scaling.Call, now ti
 	if !known || !ok {
 		return fleet.Started{}, fault.New(fault.NotFound, "no CustomAutoscaler names the Deployment %s", k)
 	}
-	if view.Owner != "" && view.Deployment.Replicas == 0 { // with pods it is started, whoever did it
-		return fleet.Started{}, fault.New(fault.Conflict, "%s is not started: %s", k, scaling.Conflict(view.Owner))
+	if view.Contest != "" && view.Deployment.Replicas == 0 { // with pods it is started, whoever did it
+		return fleet.Started{}, fault.New(fault.Conflict, "%s is not started: %s", k, scaling.Contested(view.Contest))
 	}
 	if !record.Due.IsZero() {
 		l.work.at(k, record.Due)

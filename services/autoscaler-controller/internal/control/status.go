@@ -45,7 +45,7 @@ func (l *Loop) targets(a fleet.Autoscaler) []fleet.Target {
 		}
 		last, conditions := l.Insight(k)
 		targets = append(targets, fleet.Target{
-			Name: k.Deployment, State: view.State, Replicas: view.Deployment.Replicas, Ready: view.Ready,
+			Name: k.Deployment, State: view.State, Replicas: view.Deployment.Replicas, Ready: view.Ready, Slept: view.Slept,
 			LastActivity: view.LastActivity, Last: last, Conditions: conditions,
 		})
 	}

@@ -30,6 +30,9 @@ type world struct {
 	lead    context.CancelFunc
 	seq     int64
 	spec    func(*scaling.Spec) // changes what the user asks for; nil changes nothing
+	manager string              // who owns the count now
+	keep    bool                // onDelete is Keep
+	told    []fleet.Event       // of Deployments
 }
 
 func (w *world) Scale(ctx context.Context, _ fleet.Key, from fleet.Scale, to int32) (fleet.Scale, error) {
@@ -49,6 +52,7 @@ func (w *world) Scale(ctx context.Context, _ fleet.Key, from fleet.Scale, to int
 		return w.scale, fleet.ErrMoved
 	}
 	w.scale = fleet.Scale{Replicas: to, Version: w.scale.Version + 1}
+	w.manager = fleet.FieldManager
 	w.scaled = append(w.scaled, to)
 	return w.scale, nil
 }
@@ -57,6 +61,21 @@ func (w *world) Event(_ fleet.Autoscaler, e fleet.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, e)
+}
+
+func (w *world) Restored(_ fleet.Key, e fleet.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.told = append(w.told, e)
+}
+
+// set is somebody else who sets the count, and what the cluster then says.
+func (w *world) set(replicas int32, manager string, pods ...fleet.Pod) {
+	w.mu.Lock()
+	w.scale = fleet.Scale{Replicas: replicas, Version: w.scale.Version + 1}
+	w.manager = manager
+	w.mu.Unlock()
+	w.observe(pods...)
 }
 
 func (w *world) Status(_ context.Context, _ fleet.Autoscaler, targets []fleet.Target) error {
@@ -102,10 +121,10 @@ func (w *world) get() (int32, []int32) {
 func (w *world) observe(pods ...fleet.Pod) {
 	w.mu.Lock()
 	o := fleet.Observation{
-		Key: key, Autoscaler: "fib", Since: time.Now().Add(-time.Hour),
+		Key: key, Autoscaler: "fib", Since: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC),
 		Spec:       scaling.Spec{MaxReplicas: 3, IdleTime: 30 * time.Second, WakeUpTimeout: time.Minute},
-		Deployment: fleet.Deployment{Found: true, UID: "u", Version: w.scale.Version, Created: time.Now().Add(-time.Hour), Replicas: w.scale.Replicas},
-		Pods:       pods,
+		Deployment: fleet.Deployment{Found: true, UID: "u", Version: w.scale.Version, Created: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), Replicas: w.scale.Replicas, Manager: w.manager},
+		Pods:       pods, Restore: !w.keep,
 	}
 	if w.spec != nil {
 		w.spec(&o.Spec)

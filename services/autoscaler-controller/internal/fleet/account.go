@@ -101,6 +101,7 @@ type Target struct {
 	State        State
 	Replicas     int32
 	Ready        int32
+	Slept        int32 // pods asked for before it went to sleep; 0 is not known
 	LastActivity time.Time
 	Last         *Record // nil before the first decision
 	Conditions   []Condition
@@ -108,6 +109,9 @@ type Target struct {
 
 // ConflictReason is why an application is not scaled that somebody else scales too.
 const ConflictReason = "Conflict"
+
+// ContestedReason is why an application is not scaled whose count somebody sets back again and again.
+const ContestedReason = "Contested"
 
 // Condition is one thing that is so or not, as in Kubernetes.
 type Condition struct {

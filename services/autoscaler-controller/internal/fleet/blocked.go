@@ -22,7 +22,7 @@ const (
 
 // block takes note of what blocks a start now. While one reason follows another it is since the first.
 func (a *application) block(now time.Time) {
-	reason, message := a.obstacle()
+	reason, message := a.obstacle(now)
 	switch {
 	case reason == "":
 		a.blocked = Blocked{}
@@ -35,13 +35,14 @@ func (a *application) block(now time.Time) {
 
 // obstacle is what blocks a start; "" is nothing. While a single pod may still come nothing does, and
 // nothing is known of an application that is not asked for.
-func (a *application) obstacle() (reason, message string) {
+func (a *application) obstacle(now time.Time) (reason, message string) {
 	d := a.seen.Deployment
+	who, _ := a.contested(now)
 	switch {
 	case !d.Found:
 		return deploymentMissing, fmt.Sprintf("the Deployment %s does not exist", a.seen.Key)
-	case d.Replicas == 0 && a.seen.Owner != "":
-		return ConflictReason, scaling.Conflict(a.seen.Owner)
+	case d.Replicas == 0 && who.Times > 0:
+		return ContestedReason, scaling.Contested(who.String())
 	case d.Replicas == 0 || a.ready() > 0:
 		return "", ""
 	}

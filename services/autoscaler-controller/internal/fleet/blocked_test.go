@@ -35,7 +35,7 @@ func TestBlocked_OnlyWhileNoPodCanCome(t *testing.T) {
 	}{
 		"at zero, all is well":             {seen(0), nil, "", ""},
 		"no Deployment":                    {seen(0), func(o *Observation) { o.Deployment = Deployment{} }, "DeploymentMissing", "default/fib does not exist"},
-		"somebody else's, at zero":         {seen(0), func(o *Observation) { o.Owner = "the HorizontalPodAutoscaler x" }, "Conflict", "HorizontalPodAutoscaler x"},
+		"somebody else's, at zero":         {seen(0), func(o *Observation) { o.Owner = "the HorizontalPodAutoscaler x" }, "", ""},
 		"somebody else's, with a pod":      {seen(1, pod("a")), func(o *Observation) { o.Owner = "the HorizontalPodAutoscaler x" }, "", ""},
 		"no pod yet":                       {seen(1), nil, "", ""},
 		"no pod may be made":               {seen(1), func(o *Observation) { o.Deployment.Refusal = "exceeded quota" }, "PodsRefused", "no pod can be made: exceeded quota"},
@@ -129,5 +129,41 @@ func TestRoutes_TellWhatBecomesOfRequests(t *testing.T) {
 	}
 	if diff := cmp.Diff([]Route{want}, u.Routes); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestBlocked_WhileSomebodySetsItBackToZeroAgainAndAgain(t *testing.T) {
+	f := leading(seen(0))
+	for i := range 3 {
+		f.Scaled(key, 1, uint64(100+2*i), now)
+		f.Owned(key, 0, 1, now)
+		o := seen(0)
+		o.Deployment.Version, o.Deployment.Manager = uint64(101+2*i), "flux"
+		f.Observe(o, now)
+	}
+	if got := blockedRoute(t, f); got.Reason != ContestedReason || !strings.Contains(got.Message, "flux") {
+		t.Errorf("%+v", got)
+	}
+	if v, _ := f.View(key, now); !strings.Contains(v.Contest, "flux") {
+		t.Errorf("people see %q", v.Contest)
+	}
+}
+
+func TestSlept_IsWhatWasAskedForBefore(t *testing.T) {
+	f := leading(seen(3, pod("a")))
+	f.Scaled(key, 0, 100, now)
+	if v, _ := f.View(key, now); v.Slept != 3 {
+		t.Errorf("after our own write: %d", v.Slept)
+	}
+	f = leading(seen(4, pod("a")))
+	f.Observe(seen(0), now)
+	if v, _ := f.View(key, now); v.Slept != 4 {
+		t.Errorf("after somebody else's: %d", v.Slept)
+	}
+	o := seen(0)
+	o.Slept = 7
+	f = leading(o)
+	if v, _ := f.View(key, now); v.Slept != 7 {
+		t.Errorf("as the status kept it: %d", v.Slept)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contest"
 )
 
 // Fleet holds all applications. Make it with New.
@@ -44,16 +46,18 @@ type application struct {
 	firstSeen time.Time
 	version   uint64 // of the Deployment, as it was last written or read: older news is ignored
 
-	scaledUp time.Time // when pods were last added, by anyone; zero: not seen
-	activity time.Time // the last traffic that a load balancer which has gone reported, or a start call
-	sleep    sleep
-	starts   starts
-	latency  latency
-	pods     map[string]*podTimes
-	blocked  Blocked // why it cannot be started; the zero value: it can
-	wake     *episode
-	traffic  map[string]Traffic // by load balancer
-	waiting  time.Time          // since when requests are reported to wait; zero: none is
+	scaledUp  time.Time // when pods were last added, by anyone; zero: not seen
+	activity  time.Time // the last traffic that a load balancer which has gone reported, or a start call
+	sleep     sleep
+	starts    starts
+	latency   latency
+	pods      map[string]*podTimes
+	blocked   Blocked // why it cannot be started; the zero value: it can
+	contest   contest.Memory
+	sleptWith int32 // pods asked for before it went to sleep; 0 is not known
+	wake      *episode
+	traffic   map[string]Traffic // by load balancer
+	waiting   time.Time          // since when requests are reported to wait; zero: none is
 }
 
 // sleep is the way to zero, see scaling.Sleep.
@@ -79,6 +83,7 @@ func (f *Fleet) Observe(o Observation, now time.Time) bool {
 		o.Deployment.Replicas, o.Deployment.Version = before.Deployment.Replicas, a.version
 	}
 	a.version = o.Deployment.Version
+	a.watch(before, o, now)
 	if known && o.Deployment.Replicas > before.Deployment.Replicas {
 		a.grew(now)
 	}
@@ -104,8 +109,9 @@ func (f *Fleet) Forget(k Key) {
 	f.routes.remove(k)
 }
 
-// Scaled takes note of this process' own write: the cache will say the same a moment later, and
-// until then older news is ignored.
+// Scaled takes note of a count that a write has brought to light, this process' own or, when somebody
+// else was faster, theirs: the cache will say the same a moment later, and until then older news is
+// ignored.
 func (f *Fleet) Scaled(k Key, replicas int32, version uint64, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -116,6 +122,7 @@ func (f *Fleet) Scaled(k Key, replicas int32, version uint64, now time.Time) {
 	if replicas > a.seen.Deployment.Replicas {
 		a.grew(now)
 	}
+	a.remember(a.seen.Deployment.Replicas, replicas)
 	a.seen.Deployment.Replicas = replicas
 	a.version = max(a.version, version)
 	a.seen.Deployment.Version = a.version

@@ -36,6 +36,8 @@ type Observation struct {
 	Deployment Deployment
 	Pods       []Pod  // ordered by name
 	Owner      string // who else scales the Deployment, in words; "" is nobody
+	Restore    bool   // whether it is woken when no CustomAutoscaler names it any more
+	Slept      int32  // pods asked for before it went to sleep, as the status keeps it; 0 is not known
 	Problem    string // what keeps the route from being resolved as written; "" is nothing
 }
 
@@ -77,8 +79,12 @@ type Deployment struct {
 	Created  time.Time
 	Paused   bool
 	Replicas int32  // asked for
+	Manager  string // the field manager that owns the count; "" is none, as after a PUT or PATCH of /scale to 0
 	Refusal  string // why pods cannot be made, in Kubernetes' words: a quota, a policy; "" when they can
 }
+
+// FieldManager is the name under which this product sets the count of pods.
+const FieldManager = "nemesis-autoscaler-controller"
 
 // PodState is where a pod stands.
 type PodState string

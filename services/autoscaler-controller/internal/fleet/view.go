@@ -26,6 +26,9 @@ func (f *Fleet) State(k Key, missing string, now time.Time) (scaling.Spec, scali
 		Sleep:   scaling.Sleep{Since: a.sleep.since, RetryAt: a.sleep.retryAt},
 		Means:   f.means(a, now),
 	}
+	if c, until := a.contested(now); c.Times > 0 {
+		s.Contest = scaling.Contest{Who: c.String(), Until: until}
+	}
 	if !a.sleep.since.IsZero() {
 		for _, name := range s.Traffic.Live {
 			t := a.traffic[name]
@@ -121,6 +124,8 @@ type View struct {
 	ExpectedStart time.Duration
 	StartingSince time.Time // when the start under way began; zero: none is
 	Blocked       Blocked   // why a start cannot succeed; the zero value: it can
+	Contest       string    // who sets the count back again and again, in words; "" is nobody
+	Slept         int32     // pods asked for before it went to sleep; 0 is not known
 	LastActivity  time.Time
 	SleepsIn      time.Duration // how long until it sleeps if no traffic comes; negative: it will not
 	Pods          []PodView
@@ -142,6 +147,8 @@ func (f *Fleet) View(k Key, now time.Time) (View, bool) {
 		Observation: a.seen, State: a.state(), Ready: a.ready(), ExpectedStart: a.starts.median(),
 		StartingSince: a.startingSince(), Blocked: a.blocked, LastActivity: a.lastActivity(now), SleepsIn: -1, WakeUp: a.wakeUp(),
 	}
+	c, _ := a.contested(now)
+	v.Contest, v.Slept = c.String(), a.sleptWith
 	for _, p := range a.seen.Pods {
 		t := a.pods[p.Name]
 		if t.ready.After(t.created) { // else it was ready at first sight

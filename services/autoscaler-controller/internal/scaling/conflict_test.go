@@ -25,8 +25,8 @@ func TestDecide_YieldsToWhoElseScalesTheDeployment(t *testing.T) {
 		drain   Drain
 	}{
 		"idle for long":          {spec(), owned(awake(time.Hour), nil), Reconcile, DrainNone},
-		"a start call at zero":   {spec(), owned(asleep, func(s *State) { s.Call = &Call{Waiting: 3} }), StartCall, DrainNone},
-		"requests wait at zero":  {spec(), owned(asleep, func(s *State) { s.Traffic.Waiting = 1 }), Reconcile, DrainNone},
+		"nothing waits at zero":  {spec(), owned(asleep, nil), Reconcile, DrainNone},
+		"a call with pods":       {spec(), owned(awake(0), func(s *State) { s.Call = &Call{Waiting: 3} }), StartCall, DrainNone},
 		"fewer than minReplicas": {Spec{MinReplicas: 2, MaxReplicas: 3, IdleTime: time.Minute}, owned(awake(0), nil), Reconcile, DrainNone},
 		"more than maxReplicas":  {spec(), owned(awake(0), func(s *State) { s.Replicas = 9 }), Reconcile, DrainNone},
 		"on its way to zero":     {spec(), owned(awake(time.Hour), func(s *State) { s.Sleep.Since = now.Add(-time.Second) }), Reconcile, DrainCancel},
@@ -42,5 +42,52 @@ func TestDecide_YieldsToWhoElseScalesTheDeployment(t *testing.T) {
 	gone := Decide(spec(), awake(time.Hour), now)
 	if gone.Drain != DrainBegin {
 		t.Errorf("when the other one has let go: %+v", gone)
+	}
+}
+
+func TestDecide_WakesFromZeroWhatSomebodyElseScales(t *testing.T) {
+	asleep := with(awake(time.Hour), func(s *State) {
+		s.Replicas, s.Ready, s.Owner = 0, 0, "the HorizontalPodAutoscaler default/fib"
+	})
+	for name, c := range map[string]struct {
+		spec  Spec
+		state State
+	}{
+		"a start call":               {spec(), with(asleep, func(s *State) { s.Call = &Call{Waiting: 3} })},
+		"requests wait":              {spec(), with(asleep, func(s *State) { s.Traffic.Waiting = 30 })},
+		"minReplicas is the other's": {Spec{MinReplicas: 5, MaxReplicas: 9, IdleTime: time.Minute}, with(asleep, func(s *State) { s.Call = &Call{Waiting: 3} })},
+	} {
+		d := Decide(c.spec, c.state, now)
+		if d.From != 0 || d.To != 1 || d.Trigger != StartCall || !strings.Contains(d.Summary, "default/fib") {
+			t.Errorf("%s: %+v", name, d)
+		}
+		if got := rules(d); !slices.Equal(got, []string{"Start Wish 1", "Conflict Note 1"}) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestDecide_LeavesAloneWhatSomebodySetsBackAgainAndAgain(t *testing.T) {
+	until := now.Add(time.Hour)
+	contested := func(s *State) {
+		s.Contest = Contest{Who: "the field manager argocd has set the count of pods back 3 times in a row", Until: until}
+	}
+	asleep := with(awake(time.Hour), func(s *State) { s.Replicas, s.Ready = 0, 0 })
+	for name, c := range map[string]struct {
+		state State
+		drain Drain
+	}{
+		"idle":               {with(awake(time.Hour), contested), DrainNone},
+		"a call at zero":     {with(with(asleep, contested), func(s *State) { s.Call = &Call{Waiting: 3} }), DrainNone},
+		"on its way to zero": {with(with(awake(time.Hour), contested), func(s *State) { s.Sleep.Since = now }), DrainCancel},
+		"an HPA besides":     {with(with(asleep, contested), func(s *State) { s.Owner, s.Call = "an HPA", &Call{Waiting: 1} }), DrainNone},
+	} {
+		d := Decide(spec(), c.state, now)
+		if d.To != c.state.Replicas || d.Drain != c.drain || !d.Due.Equal(until) || !strings.Contains(d.Summary, "argocd") {
+			t.Errorf("%s: %+v", name, d)
+		}
+		if got := rules(d); len(got) != 1 || !strings.HasPrefix(got[0], "Contested Hold") {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }

@@ -23,8 +23,13 @@ func Decide(spec Spec, s State, now time.Time) Decision {
 		}
 		return d
 	}
+	if s.Contest.Who != "" {
+		d := yield(s, "Contested", Contested(s.Contest.Who))
+		d.Due = s.Contest.Until
+		return d
+	}
 	if s.Owner != "" {
-		return yield(s)
+		return wake(spec, s, now)
 	}
 	d.Wished = d.wish(spec, s, now)
 	to := d.clamp(spec, d.Wished)

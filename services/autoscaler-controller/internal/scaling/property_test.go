@@ -23,6 +23,9 @@ func anyState(r *rand.Rand) (Spec, State) {
 	if pick(20) {
 		s.Owner = "another"
 	}
+	if pick(20) {
+		s.Contest = Contest{Who: "somebody", Until: now.Add(time.Hour)}
+	}
 	s.Ready = r.Int32N(s.Replicas + 1)
 	s.Pods = s.Replicas + max(0, r.Int32N(4)-2)
 	for _, m := range Metrics {
@@ -75,12 +78,16 @@ func TestDecide_Properties(t *testing.T) {
 		case len(d.Reasons) == 0 || d.Summary == "":
 			fail("no reason is given")
 		case d.To == d.From:
+		case s.Owner != "":
+			if d.From != 0 || d.To != 1 || s.Contest.Who != "" {
+				fail("does more than to wake what somebody else scales")
+			}
 		case d.To < spec.MinReplicas || d.To > spec.MaxReplicas:
 			fail("out of bounds")
 		case !s.Found:
 			fail("scales what does not exist")
-		case s.Owner != "":
-			fail("scales what somebody else scales")
+		case s.Contest.Who != "":
+			fail("fights with who sets the count back")
 		}
 		if d.To > d.From {
 			ups++
@@ -109,7 +116,7 @@ func TestDecide_Properties(t *testing.T) {
 				fail("sleeps before the load balancers have stopped sending")
 			}
 		}
-		if s.Found && s.Owner == "" && s.Call != nil && d.To == 0 {
+		if s.Found && s.Owner == "" && s.Contest.Who == "" && s.Call != nil && d.To == 0 {
 			fail("a start call leaves it asleep")
 		}
 		if s.Sleep.Since.IsZero() && (d.Drain == DrainCancel || d.Drain == DrainWait || d.Drain == DrainDone) {

@@ -44,8 +44,9 @@ type State struct {
 	Ready    int32 // pods that are ready now
 	Pods     int32 // pods that exist now, also those that are going
 
-	Owner   string // who else scales the Deployment, in words; "" is nobody
-	Missing string // what the picture still lacks ("" is whole): nothing goes down before it is whole
+	Owner   string  // who else scales the Deployment, in words; "" is nobody
+	Contest Contest // who sets the count back again and again
+	Missing string  // what the picture still lacks ("" is whole): nothing goes down before it is whole
 
 	Call    *Call   // a start call, if one is being answered
 	Traffic Traffic // what the load balancers report
