@@ -197,7 +197,7 @@ func signature(r *fleet.Record) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %d %s %s %s", r.From, r.To, r.Trigger, r.Drain, r.Error)
 	for _, reason := range r.Reasons {
-		if reason.Effect != scaling.Note || reason.Rule == "Drain" {
+		if reason.Effect != scaling.Note || reason.News {
 			b.WriteString(" " + reason.Rule + "=" + string(reason.Effect))
 		}
 	}

@@ -3,7 +3,6 @@ package scaling
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -36,12 +35,12 @@ func Decide(spec Spec, s State, now time.Time) Decision {
 	switch {
 	case to < s.Replicas:
 		to = d.hold(spec, s, to, now)
-	case to > s.Replicas && d.step():
+	case to > s.Replicas && d.Stride > 0:
 		to = d.clamp(spec, d.settle(spec, s, to, now))
 	}
 	to = d.drain(s, to, now)
 	d.To = to
-	d.summarise(spec)
+	d.summarise()
 	d.Reasons = d.Reasons[:min(len(d.Reasons), MaxReasons)]
 	return d
 }
@@ -67,7 +66,7 @@ func (d *Decision) wish(spec Spec, s State, now time.Time) int32 {
 	best := int32(-1)
 	for _, r := range d.Reasons {
 		if r.Effect == Wish && r.Replicas > best {
-			best, d.Trigger = r.Replicas, triggerOf(r.Rule)
+			best, d.Trigger, d.Stride = r.Replicas, r.Trigger, r.Stride
 		}
 	}
 	return best
@@ -85,9 +84,6 @@ func overruled(reasons []Reason) []Reason {
 	}
 	return reasons
 }
-
-// step tells whether the wish is one of those that go by single pods.
-func (d *Decision) step() bool { return d.Trigger == ByMetric || d.Trigger == ByRule }
 
 // settle lets a pod be added only when the last one is alive, or should have been for long.
 func (d *Decision) settle(spec Spec, s State, to int32, now time.Time) int32 {
@@ -137,7 +133,7 @@ func (d *Decision) clamp(spec Spec, wished int32) int32 {
 func (d *Decision) hold(spec Spec, s State, to int32, now time.Time) int32 {
 	held := to
 	for _, h := range holds {
-		if h.steps && !d.step() {
+		if h.concerns != nil && !h.concerns(*d) {
 			continue
 		}
 		why, due := h.forbid(spec, s, to, now)
@@ -164,7 +160,7 @@ func (d *Decision) drain(s State, to int32, now time.Time) int32 {
 	switch {
 	case !sleeps && under:
 		d.Drain = DrainCancel
-		d.Reasons = append(d.Reasons, Reason{Rule: "Drain", Effect: Note, Replicas: to, Message: "going to sleep is called off"})
+		d.Reasons = append(d.Reasons, Reason{Rule: "Drain", Effect: Note, Replicas: to, Message: "going to sleep is called off", News: true})
 		return to
 	case !sleeps:
 		return to
@@ -197,16 +193,16 @@ func (d *Decision) drain(s State, to int32, now time.Time) int32 {
 }
 
 // summarise says the decision in one sentence: the last word that changed it, or the wish.
-func (d *Decision) summarise(spec Spec) {
+func (d *Decision) summarise() {
 	why := ""
 	for _, r := range d.Reasons {
-		if r.Effect == Wish && (why == "" || triggerOf(r.Rule) == d.Trigger) {
-			why = summary(r, spec)
+		if r.Effect == Wish && (why == "" || r.Trigger == d.Trigger) {
+			why = r.brief()
 		}
 	}
 	for _, r := range d.Reasons {
-		if r.Effect == Hold || (r.Effect == Clamp && (d.Trigger == Bounds || d.To != 0)) || r.Rule == "Drain" {
-			why += ", but " + r.Message
+		if r.Effect == Hold || (r.Effect == Clamp && (d.Trigger == Bounds || d.To != 0)) || r.News {
+			why += ", but " + r.brief()
 			if r.Effect == Clamp && d.Trigger == Bounds {
 				why = r.Message
 			}
@@ -217,30 +213,6 @@ func (d *Decision) summarise(spec Spec) {
 		return
 	}
 	d.Summary = cut(fmt.Sprintf("%d → %d: %s", d.From, d.To, why))
-}
-
-// summary is a wish without the numbers that grow with time: a summary that repeats is recorded
-// once.
-func summary(r Reason, spec Spec) string {
-	if r.Rule == "Idle" {
-		return "no traffic for " + seconds(spec.IdleTime)
-	}
-	return r.Message
-}
-
-func triggerOf(rule string) Trigger {
-	switch rule {
-	case "Start":
-		return StartCall
-	case "Idle":
-		return Idle
-	case "CPUThreshold", "MemoryThreshold", "ResponseTimeThreshold", "Thresholds":
-		return ByMetric
-	}
-	if strings.HasPrefix(rule, rulePrefix) {
-		return ByRule
-	}
-	return Reconcile
 }
 
 func lower(rule string) string { return string(rule[0]|0x20) + rule[1:] }

@@ -9,22 +9,28 @@ import (
 // hold may forbid the way down from s.Replicas to `to`. It says why, or "" to let it pass; due is
 // when it may let it pass by the mere passing of time.
 type hold struct {
-	name   string
-	steps  bool // it concerns only what thresholds and rules ask for
-	forbid func(spec Spec, s State, to int32, now time.Time) (why string, due time.Time)
+	name     string
+	concerns func(Decision) bool // nil: every way down
+	forbid   func(spec Spec, s State, to int32, now time.Time) (why string, due time.Time)
 }
 
 // holds are asked in this order, and all are asked, so that a person sees every obstacle at once.
 var holds = []hold{
-	{"Picture", false, picture},
-	{"NoReport", false, noReport},
-	{"StaleReport", false, staleReport},
-	{"Paused", false, paused},
-	{"Starting", false, starting},
-	{"Retry", false, retry},
-	{"Settle", true, leaving},
-	{"Busy", true, inUse},
+	{"Picture", nil, picture},
+	{"NoReport", nil, noReport},
+	{"StaleReport", nil, staleReport},
+	{"Paused", nil, paused},
+	{"Starting", nil, starting},
+	{"Retry", nil, retry},
+	{"Settle", Decision.gradual, leaving},
+	{"Busy", Decision.byRule, inUse},
 }
+
+// gradual: the wish moves so many pods at a time.
+func (d Decision) gradual() bool { return d.Stride > 0 }
+
+// byRule: one of the user's rules asks for it.
+func (d Decision) byRule() bool { return d.Trigger == ByRule }
 
 // picture: after a start or a change of leadership nothing goes down before all is known again.
 func picture(_ Spec, s State, _ int32, _ time.Time) (string, time.Time) {
@@ -89,7 +95,7 @@ func starting(spec Spec, s State, to int32, now time.Time) (string, time.Time) {
 // startsFor is how long a start may take before it counts as stuck.
 func startsFor(spec Spec, s State) time.Duration { return max(spec.WakeUpTimeout, 3*s.Start.Expected) }
 
-// leaving: pods go one by one; the next one when the last one has gone.
+// leaving: pods go stride by stride; the next ones when the last ones have gone.
 func leaving(_ Spec, s State, to int32, _ time.Time) (string, time.Time) {
 	if to == 0 || s.Pods <= s.Replicas {
 		return "", time.Time{}

@@ -2,6 +2,7 @@ package scaling
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -77,6 +78,8 @@ func TestDecide_Properties(t *testing.T) {
 			fail("From is not what is there")
 		case len(d.Reasons) == 0 || d.Summary == "":
 			fail("no reason is given")
+		case slices.ContainsFunc(d.Reasons, func(r Reason) bool { return r.Effect == Wish && r.Trigger == "" }):
+			fail("a wish does not say what asked")
 		case d.To == d.From:
 		case s.Owner != "":
 			if d.From != 0 || d.To != 1 || s.Contest.Who != "" {
@@ -92,10 +95,10 @@ func TestDecide_Properties(t *testing.T) {
 		if d.To > d.From {
 			ups++
 		}
-		if d.step() && d.Wished != 0 && max(d.To-d.From, d.From-d.To) > 1 && d.From >= spec.MinReplicas && d.From <= spec.MaxReplicas {
-			fail("goes more than one step by load")
+		if d.Stride > 0 && d.Wished != 0 && max(d.To-d.From, d.From-d.To) > d.Stride && d.From >= spec.MinReplicas && d.From <= spec.MaxReplicas {
+			fail("goes by more than the stride of the wish")
 		}
-		if d.step() && d.To != d.From {
+		if d.Stride > 0 && d.To != d.From {
 			steps++
 			if len(s.Means) == 0 {
 				fail("goes by load that nobody measured")

@@ -94,6 +94,7 @@ func (h *holding) rule(r Rule, s State) (Reason, time.Time) {
 	}
 	reason := Reason{
 		Rule: rulePrefix + r.Name, Effect: Note, Replicas: s.Replicas, Inputs: inputs[:min(len(inputs), maxInputs)],
+		Trigger: ByRule, Stride: 1,
 		Message: fmt.Sprintf("%s: %s", strings.Join(asked, " and "), strings.Join(found, ", ")),
 	}
 	if !all {

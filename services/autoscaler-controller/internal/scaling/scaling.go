@@ -107,13 +107,26 @@ const (
 	Note  Effect = "Note"
 )
 
-// Reason is one rule's say.
+// Reason is one rule's say. Rule names it for people: nothing is told by how it is spelt.
 type Reason struct {
 	Rule     string
 	Effect   Effect
 	Replicas int32 // the count after this rule
 	Message  string
 	Inputs   []Input
+
+	Trigger Trigger // of a wish: what asked, should it win
+	Stride  int32   // of a wish: how many pods it moves at a time, when the last are alive, or gone; 0: any number, at once
+	Brief   string  // the message without numbers that grow with time, for the summary; "": as the message
+	News    bool    // of a note: it is said in the summary too
+}
+
+// brief is what the summary says of it: one that repeats is recorded once.
+func (r Reason) brief() string {
+	if r.Brief != "" {
+		return r.Brief
+	}
+	return r.Message
 }
 
 // Input is a value that a rule looked at.
@@ -154,6 +167,7 @@ type Decision struct {
 	From, To int32
 	Wished   int32 // before clamps and holds
 	Trigger  Trigger
+	Stride   int32 // of the wish that won; see Reason
 	Drain    Drain
 	Summary  string // one sentence, without any number that grows with time
 	Reasons  []Reason

@@ -51,7 +51,7 @@ func (h *holding) thresholds(spec Spec, s State) (reasons []Reason, due time.Tim
 		up, at := h.passed(h.since(t.field+"/high", high), spec.UpWindow)
 		due = earliest(due, at)
 		r := Reason{
-			Rule: t.rule, Effect: Note, Replicas: s.Replicas, Message: t.say(m, s.Replicas),
+			Rule: t.rule, Effect: Note, Replicas: s.Replicas, Message: t.say(m, s.Replicas), Trigger: ByMetric, Stride: 1,
 			Inputs: []Input{m.input(), {Name: t.field, Value: t.limit, Unit: t.metric.Unit()}},
 		}
 		switch {
@@ -78,7 +78,7 @@ func (h *holding) thresholds(spec Spec, s State) (reasons []Reason, due time.Tim
 	due = earliest(due, at)
 	if down {
 		return []Reason{{
-			Rule: "Thresholds", Effect: Wish, Replicas: s.Replicas - 1, Inputs: inputs,
+			Rule: "Thresholds", Effect: Wish, Replicas: s.Replicas - 1, Inputs: inputs, Trigger: ByMetric, Stride: 1,
 			Message: fmt.Sprintf("for %s %s", seconds(spec.DownWindow), strings.Join(why, ", and ")),
 		}}, due
 	}

@@ -31,7 +31,7 @@ func start(spec Spec, s State, now time.Time) ([]Reason, time.Time) {
 		message = "a load balancer asks for a start"
 	}
 	return []Reason{{
-		Rule: "Start", Effect: Wish, Replicas: max(1, spec.MinReplicas, s.Replicas), Message: message,
+		Rule: "Start", Effect: Wish, Replicas: max(1, spec.MinReplicas, s.Replicas), Message: message, Trigger: StartCall,
 		Inputs: []Input{{Name: "waiting", Value: float64(waiting), Unit: "requests"}},
 	}}, time.Time{}
 }
@@ -49,7 +49,7 @@ func idle(spec Spec, s State, now time.Time) ([]Reason, time.Time) {
 		return nil, s.Traffic.IdleSince.Add(spec.IdleTime)
 	}
 	return []Reason{{
-		Rule: "Idle", Effect: Wish, Replicas: 0,
+		Rule: "Idle", Effect: Wish, Replicas: 0, Trigger: Idle, Brief: "no traffic for " + seconds(spec.IdleTime),
 		Message: fmt.Sprintf("no traffic for %s (idleTime %s)", seconds(silent), seconds(spec.IdleTime)),
 		Inputs: []Input{
 			{Name: "silent", Value: silent.Seconds(), Unit: "s", Age: s.Traffic.Age},
@@ -69,7 +69,7 @@ func keep(spec Spec, s State) Reason {
 		}
 	}
 	return Reason{
-		Rule: "Keep", Effect: Wish, Replicas: s.Replicas, Message: message,
+		Rule: "Keep", Effect: Wish, Replicas: s.Replicas, Message: message, Trigger: Reconcile,
 		Inputs: []Input{
 			{Name: "waiting", Value: float64(s.Traffic.Waiting), Unit: "requests", Age: s.Traffic.Age},
 			{Name: "inFlight", Value: float64(s.Traffic.InFlight), Unit: "requests", Age: s.Traffic.Age},
