@@ -247,7 +247,7 @@ func TestRefusalsAreProblemDocuments(t *testing.T) {
 		"no such application":     {"GET", "/v1/applications/default/other", "", nil, "", 404, ""},
 		"limit out of range":      {"GET", "/v1/decisions?limit=0", "", nil, "", 400, "limit"},
 		"a field is missing":      {"POST", start, `{"waiting":1}`, nil, "", 400, "balancer"},
-		"a field is unknown":      {"POST", start, `{"balancer":"a","waiting":1,"more":1}`, nil, "", 400, "more"},
+		"a field is unknown":      {"PUT", "/v1/loadbalancer/settings", `{"more":1}`, nil, "", 400, "more"},
 		"a field is out of range": {"POST", start, `{"balancer":"a","waiting":-1}`, nil, "", 400, "waiting"},
 		"no JSON":                 {"POST", start, `{`, nil, "", 400, "body"},
 		"a name of no kind":       {"POST", "/v1/namespaces/Default/deployments/fib/start", `{"balancer":"a","waiting":1}`, nil, "", 400, "namespace"},

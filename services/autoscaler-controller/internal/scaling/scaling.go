@@ -50,6 +50,7 @@ type State struct {
 
 	Call    *Call   // a start call, if one is being answered
 	Traffic Traffic // what the load balancers report
+	Demand  Demand  // what follows from it, and from what the sidecars say
 	Start   Start   // the start under way, if any
 	Sleep   Sleep   // the way to zero, if one is under way
 

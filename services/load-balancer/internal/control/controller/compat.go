@@ -50,7 +50,7 @@ func applicationTraffic(t dispatch.Traffic) autoscaler.ApplicationTraffic {
 		Namespace: t.App.Namespace, Deployment: t.App.Deployment,
 		InFlight: int32of(t.InFlight), Streaming: int32of(t.Streaming), Waiting: int32of(t.Waiting), WaitingBytes: t.WaitingBytes,
 		LastActivity: at(t.LastActivity), Requests: t.Requests, Failures: t.Failures, Rejected: t.Rejected,
-		Latency: latency(t.Latency),
+		Latency: latency(t.Times.Response()),
 	}
 	if len(t.WakeUps) > 0 {
 		reports := make([]autoscaler.WakeUpReport, 0, len(t.WakeUps))

@@ -23,7 +23,7 @@ func (v *Visit) Announce(app *Application, arrival Arrival, now time.Time) error
 	defer app.mu.Unlock()
 	switch {
 	case v.Pod != nil: // one came at this moment
-		v.release()
+		v.release(now)
 		v.Tries = 0
 		app.update(now)
 	case waits && app.wake != nil && app.wake.Waited > 0:

@@ -178,7 +178,7 @@ func (a *Application) settle() {
 func (a *Application) place() (route *routing.Route, removed, idle bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.Route(), a.removed, a.counters.inFlight == 0 && a.room.Len() == 0
+	return a.Route(), a.removed, a.counters.inFlight() == 0 && a.room.Len() == 0
 }
 
 // update is called after every change, with the lock held: it has pods checked that need it, lets in

@@ -117,7 +117,7 @@ func TestVisit_IsFIFOAndNobodyOvertakes(t *testing.T) {
 			busy = want
 		}
 		busy.End(Outcome{Status: 200}, time.Now())
-		if _, traffic := w.Report(); traffic[0].Requests != 11 || traffic[0].InFlight != 0 || traffic[0].Latency.Count != 11 {
+		if _, traffic := w.Report(); traffic[0].Requests != 11 || traffic[0].InFlight != 0 || traffic[0].Times.Response().Count != 11 {
 			t.Errorf("traffic = %+v", traffic)
 		}
 	})

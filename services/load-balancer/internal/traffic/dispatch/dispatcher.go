@@ -53,6 +53,7 @@ type Options struct {
 // Dispatcher holds all applications.
 type Dispatcher struct {
 	options Options
+	made    time.Time
 	budget  *waitroom.Budget
 	table   atomic.Pointer[routing.Table[*Application]]
 	version atomic.Pointer[string]
@@ -68,13 +69,16 @@ type Dispatcher struct {
 
 // New makes a dispatcher without routes.
 func New(o Options) *Dispatcher {
-	d := &Dispatcher{options: o, budget: waitroom.NewBudget(o.RoomBytes), applications: map[routing.Application]*Application{}}
+	d := &Dispatcher{options: o, made: o.Now(), budget: waitroom.NewBudget(o.RoomBytes), applications: map[routing.Application]*Application{}}
 	table, _ := routing.NewTable[*Application](nil)
 	d.table.Store(table)
 	preferred := balance.RoundRobinName
 	d.preferred.Store(&preferred)
 	return d
 }
+
+// sinceStart is a moment as the integrals of what is busy count it.
+func (d *Dispatcher) sinceStart(now time.Time) int64 { return now.Sub(d.made).Microseconds() }
 
 // Prefer names the policy of every application whose route names none.
 func (d *Dispatcher) Prefer(algorithm string) {

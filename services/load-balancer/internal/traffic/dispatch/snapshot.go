@@ -43,7 +43,7 @@ func (a *Application) snapshot() (Snapshot, bool) {
 	defer a.mu.Unlock()
 	now := a.d.options.Now()
 	s := Snapshot{
-		Route: *a.Route(), Algorithm: a.named, InFlight: a.counters.inFlight, Streaming: a.counters.streaming,
+		Route: *a.Route(), Algorithm: a.named, InFlight: a.counters.inFlight(), Streaming: a.counters.streaming(),
 		Waiting: a.room.Len(), WaitingBytes: a.room.Bytes(), Pods: make([]PodSnapshot, 0, len(a.pods)),
 	}
 	s.Route.ExpectedStart = a.expected

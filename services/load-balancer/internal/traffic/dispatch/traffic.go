@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"math"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
@@ -9,13 +8,30 @@ import (
 
 // counters are what an application's traffic is reported from.
 type counters struct {
-	inFlight  int
-	streaming int
+	working   busy // requests on pods of whose answer nothing has come
+	flowing   busy // answers that have begun and not ended
+	tunnelled busy
+	arrivals  int64
 	requests  int64
 	failures  int64
 	rejected  int64
-	latency   Sketch
+	times     Times
 	wakeUps   []WakeUp // ended, not reported yet
+}
+
+// began notes that an answer begins.
+func (c *counters) began(v *Visit, at int64, now time.Time) {
+	switch v.Answer {
+	case Tunnel:
+		c.move(v, tunnelled, at)
+		return
+	case Stream:
+		addTo(&c.times.Streams, now.Sub(v.SentAt))
+	case Whole:
+		addTo(&c.times.WholeBegun, now.Sub(v.SentAt))
+	case StreamToCome:
+	}
+	c.move(v, flowing, at)
 }
 
 // count adds a visit that ends.
@@ -24,65 +40,39 @@ func (c *counters) count(v *Visit, o Outcome, now time.Time) {
 	if o.Broken || o.Status >= 500 {
 		c.failures++
 	}
-	if v.streaming {
-		c.streaming--
-	}
 	switch {
-	case v.Pod != nil && !o.Ours:
-		c.latency.add(now.Sub(v.SentAt))
-	case o.Status != 0:
-		c.rejected++
+	case v.Pod == nil || o.Ours:
+		if o.Status != 0 {
+			c.rejected++
+		}
+	case o.Left:
+	case v.Answer == Whole:
+		addTo(&c.times.Whole, now.Sub(v.SentAt))
+	case v.Answer == StreamToCome: // it ended without a byte
+		addTo(&c.times.Streams, now.Sub(v.SentAt))
 	}
 }
 
-// Sketch counts times in an exponential histogram: bucket i is for times in (2^((i-1)/8), 2^(i/8)]
-// milliseconds. Merging two is adding counts; a percentile read from one is off by at most 9%.
-type Sketch struct {
-	Count   int64
-	SumMs   float64
-	Buckets [sketchBuckets]int64 // of the indices LowestBucket and up; what is outside counts at the end
-}
-
-// The buckets of a sketch: from 4 µs to 4 hours.
-const (
-	LowestBucket  = -64
-	sketchBuckets = 256
-)
-
-func (s *Sketch) add(d time.Duration) {
-	ms := float64(d) / float64(time.Millisecond)
-	index := 0
-	if ms > 0 {
-		index = int(math.Ceil(8*math.Log2(ms))) - LowestBucket
-	}
-	s.Buckets[min(max(index, 0), sketchBuckets-1)]++
-	s.Count++
-	s.SumMs += ms
-}
-
-func (s *Sketch) merge(other *Sketch) {
-	s.Count += other.Count
-	s.SumMs += other.SumMs
-	for i, n := range other.Buckets {
-		s.Buckets[i] += n
-	}
-}
-
-// Traffic is what is reported to the controller of one application. Requests, failures and rejections are
-// cumulative; Latency and WakeUps are what is new, and given back by Restore when they could not be
-// delivered.
+// Traffic is what is reported to the controller of one application. What is counted and what is summed
+// up over time is so since the start; Times and WakeUps are what is new, and given back by Restore when
+// they could not be delivered.
 type Traffic struct {
-	App          routing.Application
-	InFlight     int
-	Streaming    int
-	Waiting      int
-	WaitingBytes int64
-	LastActivity time.Time // zero: none
-	Requests     int64
-	Failures     int64
-	Rejected     int64
-	Latency      *Sketch // nil: no request ended
-	WakeUps      []WakeUp
+	App           routing.Application
+	InFlight      int // requests on pods
+	Streaming     int // of these, answers that have begun and not ended
+	Tunnels       int // of these, tunnels
+	Waiting       int
+	WaitingBytes  int64
+	LastActivity  time.Time // zero: none
+	Arrivals      int64
+	Requests      int64
+	Failures      int64
+	Rejected      int64
+	BusySeconds   float64 // of requests on pods whose answer has not begun
+	StreamSeconds float64 // of answers that have begun, tunnels apart
+	TunnelSeconds float64
+	Times         Times
+	WakeUps       []WakeUp
 }
 
 // Report is the traffic of every application that ever had any, and the version of the routes that
@@ -90,8 +80,9 @@ type Traffic struct {
 // gets nothing new in the counts.
 func (d *Dispatcher) Report() (version string, traffic []Traffic) {
 	version = d.Version()
+	now := d.options.Now()
 	for _, app := range d.Applications() {
-		if t, ok := app.traffic(); ok {
+		if t, ok := app.traffic(now); ok {
 			traffic = append(traffic, t)
 		}
 	}
@@ -110,20 +101,20 @@ func (d *Dispatcher) Restore(traffic []Traffic) {
 	}
 }
 
-func (a *Application) traffic() (Traffic, bool) {
+func (a *Application) traffic(now time.Time) (Traffic, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	c, at := &a.counters, a.d.sinceStart(now)
 	t := Traffic{
-		App: a.ID, InFlight: a.counters.inFlight, Streaming: a.counters.streaming,
+		App: a.ID, InFlight: c.inFlight(), Streaming: c.streaming(), Tunnels: int(c.tunnelled.now),
 		Waiting: a.room.Len(), WaitingBytes: a.room.Bytes(),
-		Requests: a.counters.requests, Failures: a.counters.failures, Rejected: a.counters.rejected,
+		Arrivals: c.arrivals, Requests: c.requests, Failures: c.failures, Rejected: c.rejected,
+		BusySeconds: c.working.seconds(at), StreamSeconds: c.flowing.seconds(at), TunnelSeconds: c.tunnelled.seconds(at),
+		Times: c.times,
 	}
+	c.times = Times{}
 	if at := a.activity.Load(); at != 0 {
 		t.LastActivity = time.Unix(0, at)
-	}
-	if a.counters.latency.Count > 0 {
-		sketch := a.counters.latency
-		t.Latency, a.counters.latency = &sketch, Sketch{}
 	}
 	t.WakeUps, a.counters.wakeUps = a.counters.wakeUps, nil
 	if a.wake != nil && a.wake.dirty && len(t.WakeUps) < keptWakeUps {
@@ -136,9 +127,7 @@ func (a *Application) traffic() (Traffic, bool) {
 func (a *Application) restore(t Traffic) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if t.Latency != nil {
-		a.counters.latency.merge(t.Latency)
-	}
+	a.counters.times.restore(t.Times)
 	kept := make([]WakeUp, 0, keptWakeUps)
 	for _, w := range t.WakeUps {
 		if w.Outcome != WakePending {

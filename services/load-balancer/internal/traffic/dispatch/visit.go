@@ -38,15 +38,18 @@ type Visit struct {
 	Arrived time.Time
 	WakeUp  string // the id of the wake-up that it waited for; "" is none
 	Tries   int    // pods that it was given
+	Answer  Answer // what kind of answer it has; to be said before Answered
 
-	ticket    waitroom.Ticket
-	arrival   Arrival
-	sequence  uint64
-	granted   chan struct{}
-	refused   error
-	entered   time.Time
-	streaming bool
-	wake      *WakeUp // the wake-up that let it in
+	ticket   waitroom.Ticket
+	arrival  Arrival
+	sequence uint64
+	granted  chan struct{}
+	refused  error
+	entered  time.Time
+	arrived  bool    // it is counted
+	answered bool    // the head of the answer came
+	stage    stage   // as it is counted
+	wake     *WakeUp // the wake-up that let it in
 }
 
 // Arrival is what is known of a request that arrives.
@@ -72,6 +75,10 @@ func (v *Visit) Arrive(app *Application, arrival Arrival, now time.Time) (waits 
 	}
 	app.sequence++
 	v.sequence = app.sequence
+	if !v.arrived { // else it was announced before
+		v.arrived = true
+		app.counters.arrivals++
+	}
 	return v.enter(now, false)
 }
 
@@ -145,9 +152,7 @@ func (v *Visit) take(pod *Pod, reason string, now time.Time) {
 		v.wake.released++
 	}
 	pod.inFlight++
-	if !v.arrival.Uncounted {
-		v.App.counters.inFlight++
-	}
+	v.App.counters.move(v, working, v.App.d.sinceStart(now))
 }
 
 // leaveRoom adds up how long it waited.
@@ -219,7 +224,7 @@ func (v *Visit) Retry(refused bool, now time.Time) (waits bool, err error) {
 	if refused {
 		v.Pod.refused()
 	}
-	v.release()
+	v.release(now)
 	switch {
 	case v.Tries >= maxTries:
 		err = ErrTries
@@ -236,11 +241,9 @@ func (v *Visit) Retry(refused bool, now time.Time) (waits bool, err error) {
 }
 
 // release gives the pod back.
-func (v *Visit) release() {
+func (v *Visit) release(now time.Time) {
 	v.Pod.inFlight--
-	if !v.arrival.Uncounted {
-		v.App.counters.inFlight--
-	}
+	v.App.counters.move(v, away, v.App.d.sinceStart(now))
 	if v.wake != nil {
 		v.wake.released--
 	}
@@ -251,12 +254,12 @@ func (v *Visit) release() {
 func (v *Visit) Answered(now time.Time) {
 	a := v.App
 	a.mu.Lock()
-	v.streaming = true
+	v.answered = true
 	v.Pod.ejection.Succeeded()
 	v.Pod.ramp.Answered()
 	var ended *WakeUp
 	if !v.arrival.Uncounted {
-		a.counters.streaming++
+		a.counters.began(v, a.d.sinceStart(now), now)
 		ended = a.wakeAnswered(v, now)
 	}
 	if a.room.Len() > 0 {
@@ -266,10 +269,22 @@ func (v *Visit) Answered(now time.Time) {
 	a.publish(ended)
 }
 
+// FirstByte notes the first byte of a stream that came behind its head.
+func (v *Visit) FirstByte(now time.Time) {
+	if v.arrival.Uncounted || v.Answer != StreamToCome {
+		return
+	}
+	v.App.mu.Lock()
+	defer v.App.mu.Unlock()
+	v.Answer = Stream
+	addTo(&v.App.counters.times.Streams, now.Sub(v.SentAt))
+}
+
 // Outcome is how a visit ended.
 type Outcome struct {
 	Status int  // of the answer; 0 when the client was gone before
 	Broken bool // the pod broke off
+	Left   bool // the client went before the end: the time says nothing of the pod
 	// Ours says that the fault is this load balancer's own (no file or address is left, say): it is
 	// not held against the pod, and its time was no answer's.
 	Ours bool
@@ -288,15 +303,15 @@ func (v *Visit) End(o Outcome, now time.Time) {
 		a.update(now)
 	}
 	if v.Pod != nil {
-		if o.Broken && !o.Ours && !v.streaming {
+		if o.Broken && !o.Ours && !v.answered {
 			v.Pod.ejection.Failed(now, a.d.options.Chance())
 		}
-		v.release()
+		v.release(now)
 		if a.room.Len() > 0 {
 			a.update(now)
 		}
 	}
-	if a.quiet() && a.counters.inFlight == 0 && a.room.Len() == 0 {
+	if a.quiet() && a.counters.inFlight() == 0 && a.room.Len() == 0 {
 		a.d.options.ReportSoon()
 	}
 	ended := a.wakeFailed()

@@ -250,7 +250,7 @@ func TestEnd_AFaultOfOurOwnIsNotHeldAgainstThePod(t *testing.T) {
 				t.Errorf("pod %+v", p)
 			}
 		}
-		if _, traffic := w.Report(); traffic[0].Latency != nil || traffic[0].Rejected != 20 || traffic[0].Failures != 20 {
+		if _, traffic := w.Report(); traffic[0].Times.Response() != nil || traffic[0].Rejected != 20 || traffic[0].Failures != 20 {
 			t.Errorf("traffic %+v", traffic[0])
 		}
 	})

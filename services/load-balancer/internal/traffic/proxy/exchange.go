@@ -204,7 +204,7 @@ func (x *exchange) endVisit() {
 	if x.visit.App == nil {
 		return
 	}
-	x.visit.End(dispatch.Outcome{Status: x.status, Broken: x.broken, Ours: x.ours}, x.ended)
+	x.visit.End(dispatch.Outcome{Status: x.status, Broken: x.broken, Ours: x.ours, Left: x.fault != nil && !x.broken && !x.ours}, x.ended)
 	if x.uncounted.is {
 		x.countUncounted()
 		return

@@ -71,7 +71,7 @@ func TestFault_IsAnsweredWhenNothingWasAnswered(t *testing.T) {
 		t.Errorf("%+v %s; the log has %+v", c.head, c.body, r)
 	}
 	_, traffic := u.d.Report()
-	if traffic[0].Latency != nil || traffic[0].Failures != 1 || u.failed("broken") != 0 {
+	if traffic[0].Times.Response() != nil || traffic[0].Failures != 1 || u.failed("broken") != 0 {
 		t.Errorf("reported: %+v", traffic[0])
 	}
 }

@@ -144,8 +144,7 @@ var errNoStream = errors.New("the application's answer is no event stream")
 // event: its head cannot be sent any more.
 func (x *exchange) joinEarly(head *message.Response) error {
 	coding := head.Fields.First(message.ContentEncoding)
-	media, _, _ := strings.Cut(head.Fields.First(message.ContentType), ";")
-	if head.Status == http.StatusOK && strings.EqualFold(strings.TrimSpace(media), eventStream) && (coding == "" || strings.EqualFold(coding, "identity")) {
+	if head.Status == http.StatusOK && isEventStream(head) && (coding == "" || strings.EqualFold(coding, "identity")) {
 		return nil
 	}
 	return fmt.Errorf("%w: status %d, %q", errNoStream, head.Status, head.Fields.First(message.ContentType))

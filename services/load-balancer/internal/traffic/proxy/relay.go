@@ -12,8 +12,9 @@ import (
 
 // relay brings the answer to the client: the head, the body as it comes, the trailers.
 func (x *exchange) relay() {
-	x.visit.Answered(x.p.o.Now())
 	head := x.answer.Head()
+	x.visit.Answer = x.kind(head)
+	x.visit.Answered(x.p.o.Now())
 	if head.Status == http.StatusSwitchingProtocols {
 		x.tunnel()
 		return
@@ -43,8 +44,8 @@ func (x *exchange) beginAnswer(from *message.Response) error {
 		return nil // what was begun goes on
 	}
 	from.Fields.DropHopByHop()
-	bodiless := x.r.Method == http.MethodHead || from.Status == http.StatusNoContent || from.Status == http.StatusNotModified
-	if !bodiless || from.Status == http.StatusNoContent { // which has no length, whatever the pod says
+	noBody := bodiless(x.r.Method, from.Status)
+	if !noBody || from.Status == http.StatusNoContent { // which has no length, whatever the pod says
 		from.Fields.Drop(message.ContentLength)
 	}
 	x.rewriteAnswer(from.Fields)
@@ -59,7 +60,7 @@ func (x *exchange) beginAnswer(from *message.Response) error {
 	x.status, x.answered = from.Status, from.Fields
 	x.shown = Head{
 		Status: from.Status, Reason: from.Reason, Fields: from.Fields, Add: x.answerAdd,
-		Length: from.Length, Bodiless: bodiless, Close: !x.body.ended.Load() && !x.converses(from),
+		Length: from.Length, Bodiless: noBody, Close: !x.body.ended.Load() && !x.converses(from),
 	}
 	if err := x.c.Begin(&x.shown); err != nil {
 		return fmt.Errorf("write to the client: %w", err)
@@ -121,6 +122,7 @@ func (x *exchange) note(part []byte) {
 	now := x.p.o.Now()
 	if x.sent == 0 {
 		x.first = now.Sub(x.began)
+		x.visit.FirstByte(now)
 	}
 	x.sent += int64(len(part))
 	if x.tap != nil {
