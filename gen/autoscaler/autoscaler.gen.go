@@ -1080,6 +1080,9 @@ type RoutesUpdate struct {
 	// Example: {"max_connections":10000,"policy":"round_robin","timeout_seconds":600}
 	Settings *externalRef0.BalancerSettings `json:"settings,omitempty"`
 
+	// SettingsVersion The version of the load balancers' settings. It grows with every change, whichever replica of the controller makes it and whichever leads: of two the higher one is the newer, and an answer with a lower one than is followed is out of date. Left out by a controller that knows none.
+	SettingsVersion *SettingsVersion `json:"settingsVersion,omitempty"`
+
 	// Version Give it back as `after`.
 	Version string `json:"version"`
 }
@@ -1117,6 +1120,9 @@ type ScalingThresholdMetricType string
 
 // ScalingThresholdOperator EQUAL_TO holds within 1% of the value.
 type ScalingThresholdOperator string
+
+// SettingsVersion The version of the load balancers' settings. It grows with every change, whichever replica of the controller makes it and whichever leads: of two the higher one is the newer, and an answer with a lower one than is followed is out of date. Left out by a controller that knows none.
+type SettingsVersion = int64
 
 // StartRequest Example: {"arrivedAt":"2026-01-02T03:04:05.678Z","balancer":"load-balancer-5f7c-abcde","waiting":1}
 type StartRequest struct {
@@ -4477,6 +4483,11 @@ func (r ListDecisionsResponse) ContentType() string {
 	return ""
 }
 
+// GetBalancerSettingsResponse200Headers the declared response headers of an HTTP 200 response for GetBalancerSettings
+type GetBalancerSettingsResponse200Headers struct {
+	NemesisSettingsVersion *SettingsVersion
+}
+
 // GetBalancerSettingsResponse503Headers the declared response headers of an HTTP 503 response for GetBalancerSettings
 type GetBalancerSettingsResponse503Headers struct {
 	RetryAfter *int
@@ -4491,6 +4502,8 @@ type GetBalancerSettingsResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetBalancerSettingsResponse200Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetBalancerSettingsResponse503Headers
 }
@@ -4539,6 +4552,11 @@ func (r GetBalancerSettingsResponse) ContentType() string {
 	return ""
 }
 
+// PutBalancerSettingsResponse200Headers the declared response headers of an HTTP 200 response for PutBalancerSettings
+type PutBalancerSettingsResponse200Headers struct {
+	NemesisSettingsVersion *SettingsVersion
+}
+
 // PutBalancerSettingsResponse503Headers the declared response headers of an HTTP 503 response for PutBalancerSettings
 type PutBalancerSettingsResponse503Headers struct {
 	RetryAfter *int
@@ -4557,6 +4575,8 @@ type PutBalancerSettingsResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PutBalancerSettingsResponse200Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PutBalancerSettingsResponse503Headers
 }
@@ -6146,6 +6166,16 @@ func ParseGetBalancerSettingsResponse(rsp *http.Response) (*GetBalancerSettingsR
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers GetBalancerSettingsResponse200Headers
+		if values := rsp.Header.Values("Nemesis-Settings-Version"); len(values) > 0 {
+			var value SettingsVersion
+			if err := runtime.BindStyledParameterWithOptions("simple", "Nemesis-Settings-Version", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.NemesisSettingsVersion = &value
+		}
+		response.Headers200 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetBalancerSettingsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6213,6 +6243,16 @@ func ParsePutBalancerSettingsResponse(rsp *http.Response) (*PutBalancerSettingsR
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers PutBalancerSettingsResponse200Headers
+		if values := rsp.Header.Values("Nemesis-Settings-Version"); len(values) > 0 {
+			var value SettingsVersion
+			if err := runtime.BindStyledParameterWithOptions("simple", "Nemesis-Settings-Version", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.NemesisSettingsVersion = &value
+		}
+		response.Headers200 = &headers
 	case rsp.StatusCode == 503:
 		var headers PutBalancerSettingsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -8892,15 +8932,25 @@ type GetBalancerSettingsResponseObject interface {
 	VisitGetBalancerSettingsResponse(w http.ResponseWriter) error
 }
 
-type GetBalancerSettings200JSONResponse externalRef0.BalancerSettings
+type GetBalancerSettings200ResponseHeaders struct {
+	NemesisSettingsVersion *SettingsVersion
+}
+
+type GetBalancerSettings200JSONResponse struct {
+	Body    externalRef0.BalancerSettings
+	Headers GetBalancerSettings200ResponseHeaders
+}
 
 func (response GetBalancerSettings200JSONResponse) VisitGetBalancerSettingsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.NemesisSettingsVersion != nil {
+		w.Header().Set("Nemesis-Settings-Version", fmt.Sprint(*response.Headers.NemesisSettingsVersion))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8950,15 +9000,25 @@ type PutBalancerSettingsResponseObject interface {
 	VisitPutBalancerSettingsResponse(w http.ResponseWriter) error
 }
 
-type PutBalancerSettings200JSONResponse externalRef0.BalancerSettings
+type PutBalancerSettings200ResponseHeaders struct {
+	NemesisSettingsVersion *SettingsVersion
+}
+
+type PutBalancerSettings200JSONResponse struct {
+	Body    externalRef0.BalancerSettings
+	Headers PutBalancerSettings200ResponseHeaders
+}
 
 func (response PutBalancerSettings200JSONResponse) VisitPutBalancerSettingsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.NemesisSettingsVersion != nil {
+		w.Header().Set("Nemesis-Settings-Version", fmt.Sprint(*response.Headers.NemesisSettingsVersion))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9987,236 +10047,239 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rdts4lij8KhjOzIpdTcvyNbG8es1yUqmqfFVJ/NlOZ51OuROIhCS0KYBFgFbUaffP8wDnEc+TnIWN",
-	"C0ESlCjbSVfPmvyJJZG4bOy9se/7S5Twec4ZYVJEoy9Rjgs8J5IU8OkNnhP1f0pEUtBcUs6iUXQ1I4jh",
-	"OUF8guSMID7+K0nkIIoj8hnP84xEo2hCx5zhJKFRHFH1Uo7lLIojBiPq/+KoIL+VtCBpNJJFSeJIJDMy",
-	"x2rG/yjIJBpF/75bLW9X/yrUV3POPsLi7u5iWKXIcdKx1J/LMSkYkUTAquHJ+mJTMsFlJruXqkd/hPXq",
-	"ge7UqtVYRMjnPKUEgP2iFJLPz0rJRYIzUqjvEs4kYVL9ifM8owlWG9v9q1C7+9Jz/tbAbv5qL/obkXMm",
-	"9Gqe4/RCr3DFOvKCjzMy/4NdjwOpeiNV0KPsFmc0jeIoJRLTLBpFC0zlCB3NEBWIcYlwlvEFUY+QouAK",
-	"8T58ieyXo2gx4xlBgiScpQJNCj5HQ4EkR8dDEcXRhJIsNaNGcXSLs1LNezSL7q7jSEgsSxGNDofDOJJU",
-	"wnErpDDQt2uwi5TLXD1RFmzEyJwIKkZmjyO7k7sNj/1cv6+B3sZOu5CUE72UCZVIzqhACuYFTuQp+qQB",
-	"80njLyI4mSHYN8ISAeoO1LJecDbJaPKwA0vsIN6JKSL/nuQZX84Jk8iQy66j8Z3U+9Hug3ymQo1SHcFJ",
-	"/QjUDwRNeDGmqUBweivA79b1yPDXqwBORtlUeOtBjC9O0ScNhU9I4KVAi9kSYZaixQxLhYMpB8j/AOzj",
-	"YXQiScFw5gHsyMfZM33OiDJguYIUtxRYkkIR8kpRwOF4crI/OTh6+nR8cJjiY3yQkJP9k3RIhuTw6cHx",
-	"OvQ2C3hE+J6xJeJyRgpUkEkpcIZ44eFrxZgv9M89OJ4HOZzTP5FC6Klu96LYwBIQ7YYyBZNLDcs4mhMh",
-	"8JQYZNY3FpphgcaEMDTnKZ1Q4EEFwTBVRU3ViUQ/YJqVBekPo2qLZiUKSA8nyILg1Lt6EZ5iygAx1dhL",
-	"tORlgZIZZlOisJSupEMPGPqV9NtTIiAASQdILQgYH88yUiDMxIIUAi2onCGMzBJQypNScZtTAIJ3wZ+d",
-	"vwLaIEWMuCEVJamoKz12o7mvNUyQgrSegkqB+IIhfVpOslFCBpc/8FIh1QOonHG5M4FRvMNkHDVvaMPo",
-	"N+C7tQM+rA74jbpRzIwrzrRa2OOy14LoGxaJMplpFttmqYqVmkcB1Fecv8Zs+SBIS8535moQRdGyWJ5N",
-	"JCkutRARjfaGHrj2fXrgHKnX7LUsVoPNzfKIUHvNNdDyUsyIonLM1MeMCkmY+oKfIlksLc2rfaELtcUd",
-	"2KOSbGcEp0aC935pS8fvZ4Qp/uCGi9X9YkQtNVC1pzn+TOflPBo9OwZZak6Z/jx0AFI3yFRLl3dx9I7h",
-	"W0wzPLbHcs+DLL1xGiJJkO4rAURTewcC+NfsQZ1c3HxKAFh9/v7iHhEF1CpyLgRVi8BGHJxzw/F+72fv",
-	"AAGLOKtOu72It6zG4KRiBbiDG8b6fssy/RgV6IYpVs0nRlar6XRfIuwpUjV1VO2QqgUoTeNawd4xUe/B",
-	"Om+laUauqNIHTxQA8OcLAtsS0egAAFJ9HsaeyujrljlPzYzq+l7W3ij8DyCSKvFJZITkWsabTGiidjXG",
-	"GWYJHLAaaaIFEv0eZT9kdDqTZkR1dSkNauh0TTt8QfCcsil8UnqT/lsdXF7wnBTSaKS4povO8edfCJvK",
-	"WTTaPzpwRy9kod6/qwP2S0QlmYu1qql9Rb1vBsRFgYGj+gfTY3ryOYcdX0pcSEfpTZT7QSmQQj2CEkAm",
-	"juA4Yrht5ySlmFnDRoaF1M8CRUx4MccKSVJeanZk1sDK+Vghv48nzXkvK8py41AmD/ajNhHFkZr5LJH0",
-	"lsqlHa+aHkuyI+ncW0EFBfXm9yShwhDcKui758x77/ENeZeve8s8ddeggy999jUnsqCJCLEjLFFRZkSg",
-	"jPMbhMGe1AuHXsOYrwlmZk2v9Ft7x22UqlFqrxUz37jk4eBxCAU1iffE/XOehrC+wRx6LbLY7HHgK+IV",
-	"6ySSn/gCZZxNUckkzRR/1a/EiE6UNGcYEkr4nPQlDcPVVsPEuy0u4fm7Gvdb9eqVfuyynM9xsYzqJq4P",
-	"NTNejbV7TM4u0gNo8zzqKFQnAY/8DSpUi69xx2sHHq1gqF16O/+ZLBuyUJ8rKnTptDh6naX2NrI2yGBD",
-	"Y2evg1gDk1+oNkR6QDFE9uG6tUtHfr3o0JdQWvTYWLwecM1aX69kcpwR5InAqBQgr4L4suqw1t5/c4LZ",
-	"P4+zPoxP1jfu3RJrGOg7Qcx4PUDUOEv1UugkVyJAJxvR0Ddb64cg3wanLTY+CmpfWibeMPTB9TBSusrf",
-	"SMEH6D2+oWw6QgoaCBdES1GUTWPEFAFQoaWuATpb4BsCb2ZEiVvq15yn3hM/4CyjbGrnAMGM4xQ5URgJ",
-	"yXMkCEspm6IxmYAGLdFUaYKSmyW9Y6AvjJpWlQQzpS2OCcwHSgRTys2HSv7Wu4niCBYbxVFtSZFSdmFs",
-	"D3oVrnvQu6puMpzqywBn594xT3AmyKPx7Eo5aOldIN8KEqMZX2iDB2EpSZUKiNHR58+IF2hc8BuC+GTS",
-	"lFmPD/XFp5XAvWH932r90NdSvrSMgFpLQZxpxGF8ESOtrghEWZKVKUmDEnSlovZbhC9fh72GIPuPl5Jo",
-	"lxMvFCZhlGSUMFkXeVaL45KwZLnu5H7Rj13eEJnMHnjf+rpfj4Nn5BYM9DiZkRRhBfkRmpRZpvfMkdrC",
-	"46JApY52ooBGR0FZYngHSc/k467C04Nb/MwZirFEM3xL0JhMS21hB98WeyxEdOp3JySMx8c8iArO5485",
-	"8/OlJC294WGAXYCCGBJF8A3ZKXMDV33EvEBzfqv+YOa4neZdkJwX/aUVrZdewEvr5JW+t7pjVj66VKfW",
-	"gKKH2R739egxdLs+z3hyE6LV97Mlws5UAZeUKJOEKCoV1l0pJGbpKcJjoe6yxYyC2RJ+rExkkusrksoB",
-	"ej/jQPBq4QIxNZoaWX1EnDVsaJXXbM5TkmkL687T9HB8kux83v98eDMyZtcRejXHU3JeZtlznNy8nUxG",
-	"zuxP1S++a635qIKuOvpoFO0P9493hns7w/2r4cFoeDgaHv25rca4dbWsO7xAOeF5RsCcWVmIn6AFL7T5",
-	"xZMS94b7hwGmbRcaMleqYdBETVPwaYHnYuAJE6+pEODisM5DtCX4nIx5ukQKfAgUTYGojNWhKFFo+xSd",
-	"81QYBxjawui3kkus6ELx4owmS5QRCU4UJReNCZrjVL3GC+078czgCc4yoXm4pjGLNwqJYn0aWLSOKkYv",
-	"i8J9GaNXOtQBvlEXS/X7G4U7+qEXBcGSvOBMYspIoXZMpy+Lghet38y3FyVrfvWiwGL2C+e5WQnagttW",
-	"sQA5o0WKCqIJgLPtAQLXyBwvwe7QOMrj0EEarAravqlCeoEmtBASCUJY30u9wTsMslQuZjttiNgre2dA",
-	"hq5jLNqaE4lv9wbune0GdSomeVVgJuBXbSYME1DT/33vYA5Hwi2cr7vJM+EB7goXU2K8py1SDm2ir63T",
-	"YwMeJhzsPz1+Fniaj4FVpT8SRgrnkGhdeyFxxbKD9azDwuCL0yKuitKoDACTVaqC/qK+Ge/u6kBA+NXN",
-	"HFcIGQBtECcDcWdtc2DDbBEjPoHv4P4ufJQSsbp5YKwUJKaClxIcl00PjR/AUZnhdqYFL/NB9cXu7R7O",
-	"8hnei1xcR2vNYFrGKZbgsTKhe77Xp8M8JnIC+liSl1ezgogZz9Jo9FQJOXWfj1I5n4PGqRS/bMoLKmdz",
-	"JagpvL7gY6p5wJwXS2+kvaM4koD/HoB0hFtOzwsyoZ+jUbTbXGm3mQ+km1F0NBwqcNg4IP9x+93ddcCj",
-	"44G8QtFesA8hrD6NaqDWsVwHqbY6qFXy3FvA0NdEYv+gNgl0vFTv1Ihyo7eriB2f3GAhLTqKo887N453",
-	"71jAJFgShSoK+h8inGXqTYDxapRfiel5VhY4i0ZRAr9Vb4H9qYBIrhc8K+dMY1pbufVw0ThdCyObgFbz",
-	"V8HZOVbsJxqo7Q5aGPzhu+uBieE16KqZvAiw6bCxKDY2olhbgOK6mUexFcMpWwuCYxlYS72Z/tJ8XDf5",
-	"ORikxA0BIa5jbM/6b4b3bPyt+yE4hYOqNmJ1zVN3LbjJcLoMz9Q6mbo3wgzwGnhRXlDFpJYQ7dBrrJov",
-	"w46FP/cYK+jrhJAqXkrnLqpMc9qdFMQ1z4dilvAqBY/SZmtwNpzUODmVdOV0gMBhVOKbmfb9bBlEKP9d",
-	"y8sGiZJ4zS0rJJ7n1ThnUw8xU3BqXceRmPFCgtVGcYYEK8ag5Kgyw0WAtKM4uvWCHQ1Pvgtc39aqvIrx",
-	"+3LMfkhW2sza3A4wb/sHLEdcO3Xf60HtU18OvQ3ZwfthM2PsuBTgkOel7PTx2zgWG9qtVW0s0ZwLq6OD",
-	"fRPkURCRIKR7wYsbMH5iUQ9CU19QCZrPVuIpXElZFIQly+3YIy0qTOQTSdHh/skA/UImEvFSxubXg2EM",
-	"uiOYS8xe0AIC8GxkTUaEWG1kOjiu2YFCFBmFlqqBpsWv0TAOCJr1nVt3QAUbBVmlEJyiSVlAcDFnRGgD",
-	"hrGV1dwDsVHxlM7otD2lBwzQEIHXRqnWGZ1TuXrLe72MX3VBsokhrwlm6MX5O1QKgnJSqL2BpWJOs4wm",
-	"vIA4pzG/JQpPkpnR5dWZpmtNjnst81zwWOoxKuYoDoatw1jDxRWgfT9mJfMblwva0kZz74raXr2B4+Hh",
-	"s/Xr75LE17CL8FvtKBYHkr0WRMD6odWd3FzyDILzepzLul21NIcg6uinWtjzmj5/ANocP336dF/pmWtW",
-	"WI+d6aZiDaYJWegVenA6RUNtzGoiD8gDm0Gxw7OgU5gUfq+DpX0WuElFhCYE8v7wVKyxx4EDsXzPF+w9",
-	"ZSlf1EB63EmM2nJ+S4olknZ/aF4KcGDOiUTjJZrgwhEtRuOC4BtLtLjyrYLVfaSYUYzEDKvrAl6YczZ1",
-	"bFddBOpyyfgCPRv+p1L6fQZ3ahGy9kQDlXWQfg3a5vkj/Xzw0Abolb7xGJdoylGZ26hXiThLiNoomD8X",
-	"2lC1YGu8IutjV82ZvMsDJ7L6QHDgMHIsBEnXHkRPhOqzcsqmF2UW8vfC1wrUkBjCF0ydqaApMZZWs3ah",
-	"cX6AziBgBOFECiUZMAi7pUC37tHqaDOl+inJhoqZmkQ9rANOFpSJGEAA1OX4B8g8Ht/t7eO5rLa5xsXT",
-	"UMgzKuTOHOc7N2QprMtHCYntp8wwc5wb20EhH0PiM/Z7kD1El8B2NDywuS5e9LYevsqWAAlNCXU6TBWW",
-	"GJDzBkdAbCA+QjSfArxxKEnOb8Czmy1j5GzuVebNE7soiBG3k+iQWc7iKl7jSIdl2636QuWpTpWryZk6",
-	"oNCuYoFF2/R+L1kzYGPb0PBRN1XGWiRXco1OCeqNoleNlbTxdE6Z/fSVkLZkCS+ZJDaFd5Wn3YGhiuus",
-	"PEUzgjM5Q8mMJDfAQDBTKEaKuowNQTVLxAgFgVwdeeuKZ7xAN4TkCjuxemKA3gNhYI8u4BCoQJOC6BAe",
-	"IyzMT7X/rCXd+zldc3VWJJv0Pqp3DTDdg6XYBySf06RyftcYhpUn99ddImH2MTGuwDQG6gfhitqHJrw4",
-	"RT6PAgh6WmpsJRh1wvAusOsiVvwEokCANUzAm0iT2cNJEdjd+yquYaXP3n+25dho0fQ6syu4LbHN7fii",
-	"k8OdraYeuFu5tr17CS5vEw6m4aSF17ppTF1u0SgCXPPf/rUcDg+SPyL9g/fKXdxYS3tr/oqA9Tj/AEhB",
-	"Y4Km9JYwkH0aS2gNNsBZtoVj1PErOPPER87I1jhG40E10x//iHD1cXu7vfDadeivuYaDXWCsE4fbxb/N",
-	"sNiCxfqjbKO//x21vq0DuT5ga7W+tcZfrPf9/dfqDVIt1R951UqvQ+Yo56ao25wemlfzACkJHu5x4XQG",
-	"ZKw2w673p4adtu05pu53dUuJnCSaqULqnEnzFTnBcIsF48iCft96JsZaO3+MuOKwkFek/SE9832K1bM4",
-	"h8W9J7h/9oXx6/TFPC3+WN/ZNxDR7wKGXj8BKhANr8ROhY+pBipouxWD1ImGWsfWvnQjf89wTlJEZcuN",
-	"nWe0qgnTJ1dDCdxwe9I0GkXDvZ3qub2nUVcCoV6MvtnIZKL2OoreUzGr8TYvPUft7WQ42EcCbVmrHzoZ",
-	"IrEdNVIODXMDT4viom74F5n2ZYSvSyrQsGOo195tC/4Ok5czivbQ//3f/wcNR6i1UgT+tc44lsHx02d/",
-	"Vk9wrQQXdDqF7E6z7JbLw5xLIPwHxNRGJMyiKoAwqGhozHlmEiA2zUcsCl6Ew/qoRAkvs9TeO2app0Zz",
-	"kwVV+sgUU9aPS2p8aov45pi0rtmTU9AAxN4x+ltJTiv7+hRllGnXBVgQCpwQpVP2CcraKFPE4XxP9nOh",
-	"g19qjOdgP5RlJ0zJlrYHgprY1FjHWRI0oZlSeay6jeem/tUM/DIu+lIHimcpKTxFWvgZBRYl42hGstQE",
-	"icLnktnaG6GQCUc8oavPv1kVJ1NrISwh/VBHbhRxpUivE80WFCoWgL4CZgvNQxPFQgBVwK7XDwtdWZtG",
-	"aFdoTZYPBHm9uzoRlSMEucEvMAQ5phmJkbM3xuiiVF8856XSyHiBLpRyltCsR6Rh0wOZWj4Wd4cWA80C",
-	"RKstxB6G2DOvaOB6xU33FXOJ/Cxh7zYHE/c9M4pesjTnlMlwiK2LXp2BpRDhNC2MQ7LB4fUP7VFenY9y",
-	"XjgDmWeG6MOg+mWTwWLGxBa46L5i6vaKBDwPOXFmfCU4UkaE0FYWu2YwD4M54xSBJ1rbBclnkgAtTS/O",
-	"Xxi7TOyNMcWSCPDvYmM5NP5TbPKpLM9m6u4J33Owrw3ymNXj6xMEYfY2pFrRy1RWMTPttUlSzCnD4ZyJ",
-	"V3B7TjllU4QXeDmCpDAXD8/IIjRoIC0wdqhl112f2T97B68QorfqP63Y/xOoPGSsrjb4V7+2HcD9WkBH",
-	"oBZDSnpmg+uaKqI7EELLta292YiOVWG5jxDd4cffrgi3bXPk1oLrSVbtu1RJx6ZolCIZQ4hFzVDq5yU1",
-	"ElVAXMAMkc96MxRnaEaFhDSBERqXyQ2RiCKwOQpjmqcMbe3/ZWuL7uxt7z7bjtH+X7bo7rPtazQXA3S1",
-	"4EjAcolOo5yTYkpSNF4qpqhwWg92ijDKSZGoWTOti2ppRMuTfDKBV4xB8eQ/2+ikV7cqKRdm2iBRaG0Y",
-	"AkvJ5yCKuvH2j468UXb8eKGq4EzjzoFRY7PaEElWXGr/KMCmHrDNsGOunL+u51e5EgmdCVZdw9piCo09",
-	"6yXbqWJ3lqHdO7oKWZkkZWWYbAsyx5RRNlWge9EJoqBDnpdFQrp5VZBSO0M82tK686QmMy4IM+ZyQ7Wn",
-	"xlFWSifM13OHnyBBpNSpVHjpy+q1uO5fCBbyBWeMJNoQF0cXmKV8HhTXXysqPceGy2zEVL2U+6CwPye6",
-	"PI0S9HWavLYIaU6l7neIuFgoWCAohmrcKWIWuEOmZGUJEJ6ZKoNZSoS0wzHNVXqW/ZgHt3Jm89VADoET",
-	"BGFPr1TP1HsCBYUrkzpRn+bF+buP7y7PfnwZo9cvX7+9+F/20/evLn/WfytR6exPLy/Ofnz58eLl5fnb",
-	"N5cvP169ev2yj6Q4N7kvAZ2oOgoTAMAZGfmpeSYCw3iHdQE8xeIxW/bUkWwVhZVTr4Bp98glo00bx/o8",
-	"FO8gzAiuCoqF03UnxosLkhCaN3UYl1JknkKFeuyWBBKJ2pk3rXeu123BjBFappeNsIamV8t3VgA61RV8",
-	"a/5XCWaFFDlcuCG5NHxrqb4IkDBjXGLnHAiv60tXqpG3v3YAc5dRgJWZKetX42HV2CnJyCMNZcz6xBYi",
-	"X6uTTVf4CV4YwWtGjJ1PWF9BT4dAhsckeyCcWd+dbGgma12zjb2bDWslEhTPRUElOdUqEpVojJMb/fP5",
-	"u6tByPhT0rTn/X2uNehObX0dX8UZvSVB/a4omQsSgPtuBOkEEDwQ1hgBsUl6Ju+VVxi03Zqi4cblc/88",
-	"443r3PRHHqP+rX0Q9rAJbExCbu9SY9bvZJnyuS7TEsXRpSkJo2Qpo2O/4dL+eVVTt3/QdtK1DNzkJNnk",
-	"II1H3qKvw8j6QOvZg8o2bVo4qVdZub71De5VA6nbrmcwtcMSC2JeKYiIlXyq49kEj41p2ASi4ClfJ6j2",
-	"EApB5Ok2y9XKYRmPXptzaJYaEF6RoClJcGH9IRCbw4tmMWpD3ujs/JWvWFzqlyPfOhRUI0BiEz0LwLwm",
-	"WJQF0cEkzRMzI7ktxT5ELbSCBwq2vQAEcp4+0aWyG/bL9uF5FWk7KCbI1o67INJ48nB4ctyTLejXVxsF",
-	"Qs6iGRcyrI79xIVEeoMNlt9hMobAlPpOh4fPgpReyNXWkeOjo4Oj9VHmMzKvMeCfrq7Ooxj+uwxnoesY",
-	"lRDBuTWsjsU0upibUcpccfQkX8/ATTI77L61lNDJXTjjYB2nrAc7yIqoRClNbWgr2E98CjU+dev7/omD",
-	"r+4NlyQIMMrysivgVFOejUUhOq5aMR6SNivx3U83tzp+T205QGpBCayfBuhR5Nq570+SwUKuwdIPnfVc",
-	"uqJrruzxO3eJkivLrK+irIMdQqPCQeu4EQg7OgX/4ujN2euXYJJl0HTED9tvyoyB7Mhm6ZESAG1QvVa1",
-	"1MInSDK8DBXxU1jljN2FCX9uOc8aWPrw9CuvDkKPGwCvKFOhwN6qHQ5HoNsp6Ht+LY8eVwWZVu3I1m1S",
-	"b1RBf500eyb8qFwbMzAKZmO6zLueSZn3ysLsHmYY9hLdswohMb7e/g5F5x0OpBH3K/Lt6hcH0h1cuIZO",
-	"RVAoHkxD6OahShyo72Z9bdb+tVM3LfaXF1zyhGe1WPNoJmW+uzfYi+LQ/WeEVhMSWSGjfcu/DL2RZvtJ",
-	"+wKMo8876tmdW1wwm8+upAv1xk/7L6Jr4FpgbTB19WpLDRnNzhQD8t+olqge7xDXdd2Ts66gAMUeLvUz",
-	"TwRShwiah3bdSY4mOMu0FUTyyirrd6OhAtzKDS5y6AVC1DyTLmZ5FVPwn6t2OV6iEKbfg/zvHfiptpJX",
-	"nHndeXmP9zmsYIbK10jaaKZk3F+sfbS8hn6lyKt70XKcyq4R5OkdG/U5cKc0IN7lqTXUNCJbEy+fAnfV",
-	"PeosZtTZhSN0Zx4Mu66rYb+4Wu+u+eAZHKO94eDZs8FwsPd0ZAongSElOEytvGEt0sOgvg2P+fDFqHPR",
-	"rk6T+psrz6QmqXQvq3I1FasKy0BDurt2QTLGGu7HukAMkHrE3D4frjv7jLgLwefdTQ5sGlg2eGa7jNTA",
-	"DDwQt4kFnmtQYsoh11iFHjhA3wZecD84iLkejUAxpqDyaH84VFsNEy7kUdWJUato6hVFixlRqzPlO4yb",
-	"TQOsKqFyc/D5ZLD3rCNqOMGbpVtoifouFE1gl9O6jYqSaP/nJ3/KT+qSAfs8OApjG/tlKhZSkwG6Mk7Z",
-	"bXnzYuE/k2VoG9ZH3lM+eW6865f2tTsP9E1A/EhvifM/YIE+gSb2aeOgSzuBB/S4fpoVZEJ80KQWnyUd",
-	"5RnT1GbFx8Z3W33mhf1KyRBbOs9O57g3q19YserVmxcXL88uX3589eby6uzNi5eXURx9/7LXlx+v3n78",
-	"88uLt0FrhJ8ivVltG+y23iMF28DJMyk0ikC4DnagCVPm4pSbiu6x7qDk9F6wkklSqFH+8gHv/G24c3K9",
-	"9WHH/PWd/Wr7v/4jGKLsUtQDh5hlJqxrrvO+bETyJsnnVV2JmuTxbNPE3kbqaNg+4u0mtge0AntrNS82",
-	"qTFf+k7TXjUPqKxA2Kxy8AilGHqFdTQr5/hBHiDce3EetkwKGDakDaUxVVROwzEgzaIgPgG7RURx5M+r",
-	"KNbNGsVRcOAg5aoDwTKUM/Ly/3939svHq7dIl14wBRX2/tPGKLrYDru4Hy9enl29vPh49dPZmyiOfnl5",
-	"eWn/tmN1uxw2iVbbJE6tFiDiNrvKBgi6j9eGeiVG+4JrUdBb7fNdlUhko8CiERQV2rGfd44mT5MdPE5S",
-	"4hX7Hu21hYVqnnB/vZktOWW5ToLnpH/3gGqB7eE5wuJGhCxadWbaGnR9yXmpk+So6cvZq+rUur6AdVRw",
-	"G6uWs+L8dXmYVk8kfZ28aqfQPaslrA0h32xvhPbqCfa1xLU9U/ylau1uZFzT+6N19JtbCf0FrzfAkwzn",
-	"or+da+pX6ShZClUYlmhMpph55eEh3I5t4C94uL2tdxjfoxj06+mytq9Sn0AFc/rdmRxUZyhY2buRPthh",
-	"k7qf9SUQltboSmaWu9rQ3ypFsqE86FvmO1iFDjRVep1plKhDiABauS4qoFCTN6ClCweZB7xgSJ2pGKOS",
-	"ZUTUjEoQxqpWqXtEK2xTlGyGWFAmBujXaPfXCEl8Q3wdqsUij1fIm1u7f9/a/XC282ctZH78x8519Wmg",
-	"Pn63/YftoODpzMKBiwBqN8SIs8yrbTjRIQOCgDFSB/irxbNTlPEF5AoJEjvZqtUMYzXfXyVED9ZK0fcr",
-	"gyKI7NYI6vV3ngjwysSuo73NqgSDxvpr7WHbs9719gr9vDFjLUa8iD0J1xhGYi9T6xTtKRzXHnlbZqlo",
-	"497Rql3s7Zxcf1Br/jKMD+/ay15T68TL0DYVyLDeDCSCVOvzSlmYOiWQXrL1pLWCJ1DWgjIJ9S62XT0L",
-	"Pcxdl12/hvwUGIOj4ljdQcBPq6Ij0Ova6P+Uge3duCi85Gxs/QBZvcrVSL/yCzdVhpTQ/0L3mt5xX1o/",
-	"GlnqvF2sGVY7O9Bk3MUusfncPJdwfkO7IgxdEfYVHge/aqbPBqmr60WTWQ35TFaD0lJMSQJb+0vk/EYL",
-	"lwUZoZ+urs539xUZJRnBBZLks0Rbs/1ku9o3DPxEqK2eG+sgdIdx2DSgfHe2nyBeoGmRJ3WMZ/57sRkV",
-	"usdgKOU3pcywffMu+JH20RaU7ivyZGdBxtumghMs17iYNjECbGABaHkuQvd5Df/s9eMKoQF+BI9Ml6Si",
-	"soWJA/TenM+YzKiOqdX6gTB9xHih/zCJKLqVGKRrd4SghU0CvmMA+Fj31d9VUSbUXrhDfan6oCm8NOUa",
-	"wg7Tr9GWuM9V0sur/y3a6j6KsFcLYQ0erT6ENQkT5qmNEiZa7zwkYcIt0961vZX3ptepV0WVcCP0/e5a",
-	"KsH26Ed7tb5we35/9GbLNHBR9DMhZATfVl6cOIIyg+JPLW+Eukt+Kwk0Ldo/PDJe5LAhYzgaDv/8SP6L",
-	"QI/KVrL/sO0WWG2e0FmxYmRvMyPx3cNiYVMT05p50sCy2bmPA3vPlRY64VnGF2KA3iq52ygmhqVBaBOr",
-	"Xf46VEj9MMPCpuJgUSVtMTQBvAqLAe6Q29yKQqmcRr6wBowrDKBmSgtMWZdbR22pXlCwtXkzMuJMl1H3",
-	"kUE361abUAOJWEPAFQkAsJ1qxU3JGFyNQIkTk+brrUDrHOgNrA9GzcEjXukuBx5zllajX9v5y9FRy99U",
-	"qGF0HgxOZgZkp1DZEmq3mP60dMp40S7Nq1OB1zSWdETb1XnMPHKqgw9JIbQYFbC39W9E5tnUqhV4kKgw",
-	"tOEXW8G9L1cVnhHlXCef6nyiep0LV8BDw1cDsmFCs0m4K0LD+4TBKlHUo6sHBcP26BttxbBqZeszKOrN",
-	"eHukmvldcnuIHqbN7GvRo6yBTRcGkM0pK2Ugr9Cm7faAYn407PvkyVHvJ0/uE1QMq9Yr0rPpkULn4/fI",
-	"7ZXH3lVI9xJqQQArcchv6K9nWmGtEW2Pw/YM+GufbpVHWNPPdE0D09gj2hBUW8FZ6+S+VntiAGRGhXRx",
-	"r852RhBhslhqt+OEygE687uGw0vW9gEvhdBazpq95xsh7t1a6NnOn6//sMZa9lAvcGxjZFqGbfW1VS2d",
-	"Clhp6YqifysVHwZTgZF1aIFSrnTMqa55XRDBM+h98pYRV9HEXIff6W6y2jAJJSbV7/piErzb9LgKaLsf",
-	"/vJf//7dr7+K6+8+fHfdx9b4QPAFoolC94bNqK5KrweqtI/Q/nAI9jwv/qZS+wWv8joCRbF1/3nOXGd6",
-	"S1u2JDNUYQrVyj6FOvB2eMhvZdAOnflOXrW2o+HB9Xr3RjBEV9vs3v4cxebPdwzfYqrzsa/v4qgUpDib",
-	"hmupGxCid4IUO/CQTmc31qCqgLg6rx2ImNutm3oTLEgXSkHqQzcd/tvOP663PqCdf1x/B39vf3W0utuw",
-	"7nRli8U+h+ITMCyJGBk+BLRawbnOvSpDrSs5DG+DVdZ9ZUaqf1kNua3ttLo3dkdHY92VWxu//kYKHqN8",
-	"hgV02IA/mvVO+znXobTp4Xhysj85OHr6dHxwmOJjfJCQk/2TdEiG5PDpwXEUR7yUSjNxXdfhloF5TRTn",
-	"mnngUfW2WhbOQOIl7PmyqZHbvrzmudegwcerxn927I9/aT1ubnivf2MVJB6Y5tlg7+7ahpx2NdI2t7C6",
-	"ptfEGfQzuIXKeF65Up3UlbfS4QmGNfXRrNx59enG/tY8fFcdaSupXzMFXqSmxCadkw17vp/DEa2NA+9b",
-	"18+ew/r4CNKvnGWoPGR1pBVIHZBColUdoMGMeo+AOhPm7UAaZm19awMUy+0QdiUVCbo6m1FcEc45T3Vj",
-	"8BS+nZG01D+4ruCXWm5W61do+SPnqc5ArkoEwA/Plx2pmJY2qzU1eUCYaK+7mod7ZLy5OqIBFCugtoZz",
-	"a+0+656m0478nrosIvAC2ndYbh9I5ducx0zsWZx1OFO1cPXEdlnXbhDnY+Fpf/8BDAC40DWXnmLKeRpK",
-	"Sf+2THONPfPeLJSnXU5rUzHVSbOwwl6OEdBVLefY5PSFpfHNXtuEu5q6vavTnob3Z7hB2muk+QQrWRjf",
-	"HfgCteJAQbvy+7eY8A6DLArb0U9QaDisT7jiYLHJTNQlwajQhTMG6Lzg04IIMUIJn2t1zpm0c/Obc84i",
-	"nCQkV9Akn+UuuSVM7miNX/uS94YH6CUusiX6ibqRqAQfLYxxqtUT6ah4gM5gSJIqtWjf9mGLbZWxPNM1",
-	"wBEWN2jL+t63B8jTK0ag2NTf9PpcDdA5npIRwkjMlf6Z46lRUhUzE8Y7rwujxx1bncl5preogF3tR4cN",
-	"6eg0q5g5I7AfOmuy/S201bVq9g3d+ysdKY7O64FXqxIifawyM/hfebP5X3sz+1/XV1EbB1akE0+CmRj3",
-	"uExC1l1jjY91rzfX1U0fbOUJt7htYrIUVdh0orpOMcefPyZeeUXrccp5RhMlaxe8ZOnHwqSbmUyqj8Ka",
-	"ho+Hw5bQ3Bqz1ttz2G54+kITtfeORj4wLtVvU9OsyvaiVTvmxsEyJkuu61O1u7p5uH7angcXBPGcMIWl",
-	"S/jrUfq9WhhukLqjMEm/dRcAdq1RZbCHr4kFVdfSHC/1fgTNoLmGF1UxIxiuVOh2peseQ/cqIhdE8Z4F",
-	"174q/YxiHofN12PjwtKxynYUKlBSygE6Q5rnafhasqfCdMJSz2yUqbAXvGratfTCsKwlaNcRen1Z0yqW",
-	"p1XiQFc3YByFO+P6zK0+K1gmajQSR0V3WVOzrR8oydKXtrmFbxhQPIFAXqULOQMIIlGVGlIvq1Ebrd5N",
-	"4kG0cxRwadtxw7VcBDIPNMWdcGEds4KgGOVFhcFjrqoTRDqZX7SVNccFnhNoC1GEKwAd7e2vyrDo6Esj",
-	"gEigOzxhupny/tExSma4wIk0/ST8XR4P1zms9I5jB8frbpStVZHaIGYjyct32uJ1uLc/OIqjlIob881Q",
-	"fdY9Yc03e3uD/Xqv3mh08Gxw2Dr5BCcz8q67sxQYUzQ3VlrGz39C8AaiDJWCmMaWQwXDvbBLsOKlKxNZ",
-	"Ym+DrV7CXv6RSytqFAifV2Bdt45+mTU1ALdX9Dz2PH5PBJR6VNICuuVZOSei9yLWr2Oal6/9sw0v5rZq",
-	"RfBEoB/P3z3yEjomP9c10b2DuddK1szv+2pX6TTNYFPX076ZpfAAtJivPQu1CjUzZVMkiERbOqEYCslW",
-	"bQbHOLnZfsQz+q0kZT+tD1HmOhM3ag89BoCMjnaBQ0nZJo4ZsgL1nfUNKLnOB4PsxfUkl14J8EreEd9g",
-	"lUoKvOJgfbviN4T1XunXXtoKAexNZ/Covc+xX69Rv4+2MEMXP7xAe3v7B0iU45TPMWXbNY2lKwzxa+Ys",
-	"tIr/BMoyertxcY/1DUEN48ZmqrDIr5eWbVZ/ztPXVdXbTVVR25ZeFxE1qJR6ZTh1TN1ixjPD4WMj6oMQ",
-	"x1PyRCitQBfNA5ZT68NWjVjprqcI+8/7Wq1TJCBrBww+w6ZiW222JSP1lYk6ynzwVON3jyomd+sq/3dl",
-	"fLcqDQqkVFptvwIfOnwUkMsw14oZZmjoBRaaYOICpFtbPmkF2Xdnhzdr/t+vNOpDy21ZsG9QBK3dYegN",
-	"bjUHs3taIZ2fF3yckXmI8AsyKQXOoPETgtNEW4rmTw6Pnm4P0KeEp+STDUJd8MLYi8FuiOcCQRYQ4uwU",
-	"fYK+heKTUSu19Uc797HUQ8fWXCgMZfjZKZ4y5isIUJA6ogxc5ZHtOtTUBEdo58iW1zYDjZxXvFur1Es2",
-	"JYoeRwm9VnKdkBhiSKNdnFOx6/mOpgUv80H1xe7tHs7yGd7bdWcqdg1d7SagsVcP21JOpYhGh/tKS6QS",
-	"GPFV1W/IQsHCy+BEWbARI3MiqBjlGh1GFqht9clUAW/ffzeUgeXFDIGwrkipECNGQusK1gxjCquIPs5h",
-	"e6pB9XaG81zrtDOq+x9ViCM5SjnCY2CrslVh7eS4q8FmwKP8MoiyCpiQf+ls8r29zG3DR83X7EHC+Zor",
-	"3FlnaAh7kTqMFwWRxRLsh51RsTpzhyNZLK2lnDKL/Drv1jNDGtOFTkKzwTmDjat1iI7uZlAj+erq3LZg",
-	"VhipN+7so7XJjk5OvKn8ynp+fWFNLX3wmjLFDslCV+WPq/AjdVdr1sYTU2aMhBKFA90mXWPK9vTvD160",
-	"fIXmfHWJQZ0XJlwHVR0BJHLcIq9wq8tgOZQz9O7ilboBCGzDL3kq2zDpYaUK12TWYHdnbXrMta8rcMMn",
-	"ZUHl8hIqoOlgb4KLUKZITWaVSrPQnpqz81fGsGNaNVc+KpcfmmAoyzjHS5Ty02a1xswEzY15ugSgQ7Vy",
-	"pagDrF11NrMyt48ZFGO7AyKeBPqdvl2wqrCRQFste6xtxiG2Y7d24yMx/dpMi+nPeYYps3esrQ8x+JX9",
-	"yiyXEKaYA1xAOkMcMu4Ncumbxc1orT4eSD04avfZSHH6X5nxYGobBPAJdclyOYsrr6LQ+Z0KPP7R1NZ1",
-	"u2dW5WCP8gyrGcwSa54TL5E1Jzy3veokR4IoqXKJBJ8TnW6jSxwMfgVLNU2IKQGig/ajsxwnM7KzPxhG",
-	"cVQWttqdGO3uLhaLAYafB7yY7pp3xe4vr168fHP5Et6p2Ej0Rl+nqCucqyoaZ+94U6yH4ZxGo+hgMBwc",
-	"RF7g7v2EhS/u77uAwDD6Ek0JWJh04Rxb+OQXKmQTAQUsxpinbQpdPeovWxpt11Zw0K1ttBjYamkiSEYS",
-	"yQsklkziz3XlURI8/+MtNbXXqBofLOSRza/QbXMuzRiW8nCfSh93cYtdmB6GOj9J0TWZm1vNBZvYFksD",
-	"mzeGMoJTYatQMPIZNElR2weY+YKrp3NoZVWtursz4NH6Mjjhpm7NBdsccDwlXvfu0PJc274OuIbbI1xX",
-	"qibg1v5waHsA2johlelt96+mwn4tSbNqPxr1QfVK1vpwbXuHRk3MhT4s9Sahrc5G0eHTvT19y7j9rhLe",
-	"gnMAe28fhKGJgSLwQw2S0NAOdLsVlVxoBUy/uXfvNw/u+aZT4e/xtndhA7OwV/WH67v4S713/y86MaPt",
-	"hBTamuYrtBJPIfShzcyu71oMKrTo6pFdTwWHSFoRYIU6trC5sCqn5TlPl93wsY9Q0kYZ30pryGWvB7nc",
-	"Dz9X4yaClvPaUyh1fuK/HK4eDk/u++b+/u+bPjQOIowCaLiKHu7iryE16F/vtAjbUYa2XtxCSKUHahyj",
-	"4tT2D1byAsQXsKnSFUEwg6KnvJTgox64in6WGr+HCYPU+Gj3zq26VcxVcmm1ElcB4bJMEiJE1PumaDXr",
-	"DlCibTHOyOCfRz6Hv28i0Ee/ORHEYRH3RyIfB42+Bj/+HyzowoILpdjdAwfuLRjEvR7WAgQOdoA/Q//f",
-	"5ds3usk6gme0Ef3pwbPj7VOEjU1RELBXsjLLvOJBbRYIHaDXyyMdWAur2IFV/CHACEVOEkhjtebr0d7+",
-	"sL9U7LWovqvbe2RRkrvfDX25u0gHSfwLyjqH315K2jv6bytfQe1NMBLZ/smgd2zOZcpAuI7TwxtKp/NA",
-	"6XBgrZu35PGC4PTURfbPsHCVQiEEIm4EqB4OT8AY5rUEXxRUSh31W+ckFwSi67+RbvM/tP4vROu/d4o1",
-	"qHs/lch2CRl9UZ88r38e7Mh5BsUKKZOkuMUmC8TkJCDOIG0Gs3SA/qQjGYBzuNQpxmvBeYp+XUFWGCkt",
-	"eJ6T1NWzAr/DmEAhPITRnIMGlWGpfVp1Cr4sx3MqveiXvmLAZgTXjrL5xrd7o5t/B73bzrgQPAIQ7k/u",
-	"z7Hf+elwvwflXHH+GjPwyx71oW4/v2YTSvkBHgPqcPjvmgWDYboKRLF5DzlPfULQjgeD/lCz0GL/7d5u",
-	"s7Zbp0fgrN72ZL0zoFYozPpna9V4Q7Zn39q3EX56Uvs9TdH9pvPgsMrs6+8+1pnoJEXjpRdDBzc1uMbv",
-	"h6cPwiEd0FALHbbxN1AmMoZmfrErz6kWC8GW1qXoYRhlAmKVNYY1kKpmTqqMR11quQfe6NucYo8TvDcn",
-	"6XN7v+HyB16y9MFH+rbeWTVW2OYnmqiz/d6PLG2f37dQlQ2OuNY9K7nO9+6pPizHjamu5n8i/4nXr646",
-	"iPriutZVCwneeGE91lTVR3StDupO2VcphGqEFicLOtVFgYL+wuPDVtErvPO3YN2rfsskLFUqEB81CymD",
-	"DwNMyTHCaEHFDL66IbmpWU51aeUJlLKwqViFbtdqtSaIG+s6h4IIHStb7dQmwgHCQWLtTCdH6Vki6Fyn",
-	"1bZg9ds1O1bSZuH3ktZSYdcCQTEM+5ZX1n1c4xWv4cJ+b7+2nx27UWnPr3qHW66y6gIPUYYXCSQkzTLT",
-	"O2nLZSKofW3/U+5zaGCBJfFuaOGXbCugpz3Eri8I1LorhFx1h2ccpzbEZtdv1td1c7fywr/iAXY2BQyf",
-	"pV2+DuowcLaFDaA6rwk517b3by7Q+2s0HK47QT4o2ndYn35WjM+kMiRZKaQNl5IQgc+D8zhB0FTO9VLw",
-	"tR2qSuxSjDV2jFMzORGwWpdh7PhqymoYMb6dynpP/DRl/HUVQbi0NrJaNYXPHmrsC84mGdUZAd8c7S+J",
-	"CbzcFNsNi/KMN50CZGUb+V1rrGEh4JsLid9IcTaHsur6NWe7QnX2mzX8Ey5cr46Jr0VDEC5OZp4tRpjc",
-	"MhcDi6egj8FjOj9kxT3cEZhRHbUNydiFQjRgyfwW7s6gtfRVSuY5V7hibgvZigVhKdwofyMFN5Z5E/th",
-	"OlC6pmiV36MoFT2ChwP2qO4anIElq+YBgYQDwaFGhxpzJ+UL5nWuMwOTFPHJJGBPhapVDfvD419RtQaU",
-	"3/heqjc/7LqNJJYk1MmoSsBTYPxmRpF/gYsMSkCFWj9U6C054Pyq+yw3ZaQ7L7Nznva7yYDr/B5uMLuQ",
-	"/1Y32TlPV11d2nAaurfievuxf7r5F2r3T9q3mE2p0G2tqMnBpLcrLyqtLXj4G66DYJ1nwNyrzAzr19Y8",
-	"xjRsj3V/r+CjwvxoXlhgKj+ZunEMkXkul+bBAXpv6pm7UblRcrgtWN7U7lNOdKrkDeMLtKXuIGIK8Lv6",
-	"PXp0yH/lHPEs3W664z/ZrvGf2pfNeyyT2YUG2RqKVjhlEkYsVwZjg57oFGUE30K18CoDzTWprMx3uh/Q",
-	"0w56A8j0td8Nd07AfvfrrwNo7dfPkOeKeEmui3JASXgDRsgP0Tn2Jq3QFNqBFIvjYT2xIjoYio6NqJHD",
-	"Fijzkt+YE1b/9w97O0e6R+Hfj4fbIrSZr8lNNBK8y1PduSvIUpxmfT9W8c0vRBCOLUkb+4OxJujaHdhh",
-	"9BbgRM6zbHvV3Wj8UCsc9ZDny/XgGofq3nrgIhhB1RiFe3OhM9tNg6R6z0aBfispkcGwGV5I29Hq60iI",
-	"9TZn31hEbLSC60BI0xZngcXDfO3fHDM1UAEhrWuzsyAj6bA+mP6cYW79qio1ZCxug1o24Wh3N5gVODAp",
-	"+DtiKSSZD8RtMno2fDYEbcssItjeqszUXYiFn6HZyOEE7mmTu1pxMW1W3VHwGYsbnVxs2rAN6iljCjor",
-	"xvKuV3WrCiNjLJV8oVNaU9MSxIxpJYz2mD+YK/imHJOMaFHqvAABgZT+shztiuju+u7/BQAA//8=",
+	"7L37ctw2mjj6KljublnKUK3W1VarprZkx0l8Ets6kjyuM47GRpPobozYAEOAavd4tH+eBziPeJ7kV/hw",
+	"IUiC3WxJdjJbm39iSSQIfPju1y9Rwuc5Z4RJEY2+RDOCU1LAPy+JlJRNxV9IIShn6lcpEUlBcwk/Rlcz",
+	"gm71HxGfIDkjgiBh3ooRFogydMFLScS7PMWSDER9yUEURyKZkTlWi/9HQSbRKPr33WpHu/qvYre5l7u7",
+	"uzjKcYHnRJrtvsFzEt4jw3NiNoj4+O8kkerD5DOe5xmJRtGEjjnDSUKjOKLqpRzLWRRHDFbU/4ujgvxW",
+	"0oKk0UgWJem78YTP55x9hM2pPat/iBwnHVv9uRyTghFJBOwanqxvNiUTXGaye6t69UfYr14IIK3WIkI+",
+	"5yklAOwXpZB8flZKLhKckUL9LuFMEibVP3GeZzTB6mC7fxcad/p9v7Ww+351Fv0bkXMm9G6e4/RC73DF",
+	"PvKCjzMy/5PdjwOpeiNV0KPsFmc0jeIoJRLTLBpFC0zlCB3NEBWIcYlwlvEFUY+QouAK8T58iewvR9Fi",
+	"xjNFAglnqUCTgs/RUCDJ0fFQRHE0oSRLzapRHN3irFTfPZpFd9dxJCSWpYhGh8NhHEkq4boVUhjo2z3Y",
+	"Tcplrp4oCzZiZE4EFSNzxpE9yd2G136u39dAb2On3UjKid7KhEokZ1QgBfMCJ/IUfdKA+aTxFxGczBCc",
+	"G2GJAHUHalsvOJtkNHnYhSV2Ee/GFJF/T/KML+eESWTIZdfR+E7q/dGeg3ymQq1SXcFJ/QrUHwia8GJM",
+	"U4Hg9laA3+3rkeGvdwGcTDFDbz+I8cUp+qSh8AkJvBRoMVsizFK0mGGpcDDlAPkfgH08jE4kKRjOPIAd",
+	"+Th7pu9ZcX91G4IUtxRYkkIR8kpRwOF4crI/OTh6+nR8cJjiY3yQkJP9k3RIhuTw6cHxOvQ2G3hE+J6x",
+	"JeJyRgpUkEkpcIZ44eFrxZgv9J97cDwPcjinToxGt3tRbGAJiHZDmYLJpYZlHM2JEHhKDDJriYVmWKAx",
+	"IQzNeUonFHhQQTB8qqKm6kaiHzDNyoL0h1F1RLMTBaSHE2RBcOqJXoSnmDJATLX2Ei15WaBkhtmUKCyl",
+	"K+nQA4Z+Jf32lAgIQNIBUhsCxsezjBQIM7EghUALKmcII7MFlPKkVNzmFIDgCfiz81dAG6SIETekojQV",
+	"JdJjt5r7tYYJUpDWn6BSIL5gSN+W02yUksHlD7xUSPUAKmdc7kxgFe8yGUdNCW0Y/QZ8t3bBh9UFv1ES",
+	"xXxxxZ1WG3tc9loQLWGRKJOZZrFtlqpYqXkUQH3F+WvMlg+CtOR8Z64WURQti+XZRJLiUisR0Whv6IFr",
+	"36cHzpF6zYplsRps7iuPCLXXXAMtL8WMKCrHTP2YUSEJU7/gp0gWS0vz6lzoQh1xB86oNFvP4PD+0taO",
+	"388IU/zBLRcr+WJUrbohMcef6bycR6Nnx6BLzSnTPw8dgJQEmWrt8i6O3jF8i2mGx/Za7nmRpbdOQyUJ",
+	"0n2lgGhq70AAX8we1MnFfU8pAKvv39/cI6KA2kXOhaBqE9iog3NuON4f/e4dIGATZ9VttzfxltUYnFSs",
+	"AHdww1jLtyzTj1GBbphi1XxidLWaTfclwp4hVTNH1Qmp2oCyNK4V7B0T9R6s81aaZuSKKnvwRAEAf74g",
+	"cCwRjQ4AINXPw9gzGX3bMuep+aIS38vaG4X/A6ikSn0SGSG51vEmE5qoU41xhlkCF6xWmmiFRL9H2Q8Z",
+	"nc6kWVGJLmVBDZ2taZcvCJ5TNoWflN2k/w3mf8FzUkhjkeKaLTrHn38hbCpn0Wj/6MBdvZCFev+uDtgv",
+	"EZVkLtaapvYV9b5ZEBcFBo7qX0yPz5PPOZz4UuJCOkpvotwPyoAU6hGUADJxBNcRg7Sdk5Ri63lBGRZS",
+	"PwsUMeHFHCskSXmp2ZHZAyvnY4X8Pp40v3tZUZZbhzJ5sB+1iSiO1JfPEklvqVza9arPY0l2JJ17O6ig",
+	"oN78niTUupdWQd89Z957j2/Iu3zdW+apuwYdfOlzrjmRBU1EiB1hiYoyIwJlnN8gDP6kXjj0GtZ8TTAz",
+	"e3ql39o7bqNUjVJ77Zj5ziUPB49DKKhJvCfun/M0hPUN5tBrk8VmjwNfEa9YJ5H8xBco42yKSiZppvir",
+	"fiVGdKK0OcOQUMLnpC9pGK62GiaetLiE5+9q3G/Vq1f6sctyPsfFMqq7uD7U3Hg11u4xObtJD6DN+6ij",
+	"UJ0EPPI3qFBtvsYdrx14tIGhTumd/GeybOhCfURUSOi0OHqdpfZ2sjbIYENnZ6+LWAOTX6h2RHpAMUT2",
+	"4bp1Skd+vejQ11Ba9NjYvF5wzV5fr2RynBHkqcCoFKCvgvqy6rLWyr85wez346wP45P1g3tSYg0DfSeI",
+	"Wa8HiBp3qV4K3eRKBOhkIxr65mj9EOTb4LTFxkdB7UvLxBuOPhAPI2Wr/IMUfIDe4xvKpiOkoIFwQbQW",
+	"Rdk0RkwRABVa6xqgswW+IfBmRpS6pf6a89R74gecZZRN7TdAMeM4RU4VRkLyHAnCUsqmaEwmYEFLNFWW",
+	"oORmS+8Y2AujplclwUxZi2MC3wMjginj5kOlf+vTRHEEm43iqLalSBm7sLYHvQrXPehdVZIMp1oY4Ozc",
+	"u+YJzgR5NJ5dGQctu8tEFmM04wvt8CAsJakyATE6+vwZ8QKNC35DEJ9Mmjrr8aEWfNoI3BvW/1ttH/pW",
+	"ypeWE1BbKYgzjTiML2KkzRWBKEuyMiVpUIOuTNR+m/D163DUEHT/8VISHXLihcIkjJKMEibrKs9qdVwS",
+	"lizX3dwv+rHLGyKT2QPlrW/79bh4Rm7BQY+TGUkRVpAfoUmZZfrMHKkjPC4KVOZoJwpodBSUJYZ3kPRM",
+	"Pu4uPDu4xc+coxhLNMO3BI3JtNQedohtscdCRGd+d0LCRHzMg6jgfP6YX36+lKRlNzwMsAswEEOqCL4h",
+	"O2Vu4KqvmBdozm/VP5i5bmd5FyTnRX9tRdulF/DSOn2lr1R3zMpHl+rWGlD0MNvjvh49hqTr84wnNyFa",
+	"fT9bIuxcFSCkRJkkRFGpsOFKITFLTxEeCyXLFjMKbkv4Y+Uik1yLSCoH6P2MA8GrjQvE1GpqZfUj0tkj",
+	"njpSRc3mPCWZ9rDuPE0PxyfJzuf9z4c3I+N2HaFXczwl52WWPcfJzdvJZOTc/lT9xQ+tNR9V0FVXH42i",
+	"/eH+8c5wb2e4fzU8GA0PR8Ojv7bNGLevlneHFygnPM8IuDMrD/ETtOCFdr94WuLecP8wwLTtRkPuSrUM",
+	"mqjPFHxa4LkYeMrEayoEhDhs8BBtCT4nY54ukQIfAkNTICpjdSlKFdo+Rec8FSYAhrYw+q3kEiu6ULw4",
+	"o8kSZURCEEXpRWOC5jhVr/FCx048N3iCs0xoHq5pzOKNQqJY3wYWrauK0cuicL+M0Sud6gC/UYKl+vsb",
+	"hTv6oRcFwZK84ExiykihTkynL4uCF62/md9elKz5qxcFFrNfOM/NTtAWSFvFAuSMFikqiCYAzrYHCEIj",
+	"c7wEv0PjKo9DF2mwKuj7pgrpBZrQQkgkCGF9hXqDdxhkqULM9rMhYq/8nQEduo6xaGtOJL7dG7h3thvU",
+	"qZjkVYGZgL9qN2GYgJrx73snczgSbuF8PUyeCQ9wV7iYEhM9bZFy6BB9fZ0eG/Aw4WD/6fGzwNN8DKwq",
+	"/ZEwUriAREvshdQVyw7Wsw4Lgy/OirgqSmMyAExWmQr6F/XDeLKrAwHhr+7LcYWQAdAGcTKQd9Z2Bzbc",
+	"FjHiE/gdyO/CRykRK8kDa6WgMRW8lBC4bEZo/ASOyg23My14mQ+qX+ze7uEsn+G9yOV1tPYMrmWcYgkR",
+	"K5O650d9OtxjIidgjyV5eTUriJjxLI1GT5WSU4/5KJPzOVicyvDLprygcjZXiprC6ws+ppoHzHmx9Fba",
+	"O4ojCfjvAUhnuOX0vCAT+jkaRbvNnXa7+UC7GUVHw6ECh80D8h+3v7u7DkR0PJBXKNoL9iGE1bdRLdS6",
+	"lusg1VYXtUqfewsY+ppI7F/UJomOl+qdGlFu9HaVseOTG2ykRUdx9HnnxvHuHQuYBEuiUEVB/0OEs0y9",
+	"CTBejfIrMT3PygJn0ShK4G/VW+B/KiCT6wXPyjnTmNY2bj1cNEHXwugmYNX8XXB2jhX7iQbquIMWBn/4",
+	"7npgcngNumomLwJsOuwsio2PKNYeoLju5lFsxXDK1obgWgbWU28+f2l+XPfxc3BIiRsCSlzH2p733yzv",
+	"+fhb8iH4CQdV7cTq+k49tOA+htNl+Eutm6lHI8wCr4EX5QVVTGoJ2Q691qrFMuxa+HOPtYKxTkip4qV0",
+	"4aLKNafDSUFc82IoZguvUogobbYH58NJTZBTaVfOBghcRqW+mc++ny2DCOW/a3nZIFEar5GyQuJ5Xq1z",
+	"NvUQM4Wg1nUciRkvJHhtFGdIsGIMSo8qM1wESDuKo1sv2dHw5LuA+LZe5VWM39dj9kO60mbe5naCeTs+",
+	"YDni2k/3FQ/qnFo49HZkB+XDZs7YcSkgIM9L2Rnjt3ksNrVbm9pYojkX1kYH/yboo6AiQUr3ghc34PzE",
+	"op6EBmUfEiyfrcQzuJKyKAhLltuxR1pUmMwnkqLD/ZMB+oVMJOKljM1fD4Yx2I7gLjFnQQtIwLOZNRkR",
+	"YrWT6eC45gcKUWQU2qoGmla/RsM4oGjWT27DARVsFGSVQXCKJmUBycWcEaEdGMZXVgsPxMbEUzajs/aU",
+	"HTBAQwRRG2VaZ3RO5eoj7/VyftUVySaGvCaYoRfn71ApCMpJoc4Gnoo5zTKa8ALynMb8lig8SWbGlld3",
+	"mq51Oe613HPBa6nnqJirOBi2LmMNF1eA9uOYlc5vQi5oSzvNPRG1vfoAx8PDZ+v336WJr2EX4bfaWSwO",
+	"JHstiID3Q5s7uRHyDJLzetzLulO1LIcg6uinWtjzmj5/ANocP336dF/ZmWt2WM+d6aZiDaYJWegdenA6",
+	"RUPtzGoiD+gDm0GxI7KgS5gUfq+DpX0WuElFhCYF8v7wVKyxx4UDsXzPF+w9ZSlf1EB63EmM2nN+S4ol",
+	"kvZ8aF4KCGDOiUTjJZrgwhEtRuOC4BtLtLiKrYLXfaSYUYzEDCtxAS/MOZs6tqsEgRIuGV+gZ8P/VEa/",
+	"z+BOLULWnmigsk7Sr0HbPH+knw9e2gC90hKPcYmmHJW5zXqViLOEqIOC+3OhHVULtiYqsj531dzJuzxw",
+	"I6svBAcuI8dCkHTtRfREqD47p2x6UWaheC/8WoEaCkP4gqk7FTQlxtNq9i40zg/QGSSMIJxIoTQDBmm3",
+	"FOjWPVpdbaZMP6XZUDFTH1EP64STBWUiBhAAdTn+ATqPx3d7x3guq2OuCfE0DPKMCrkzx/nODVkKG/JR",
+	"SmL7KbPMHOfGd1DIx9D4jP8edA/RpbAdDQ9srYuXva2Xr6olQENTSp1OU4UtBvS8wREQG6iPkM2nAG8C",
+	"SpLzG4jsZssYOZ97VXnzxG4KcsTtR3TKLGdxla9xpNOy7VF9pfJUl8rV9EydUGh3scCi7Xq/l64Z8LFt",
+	"6PiouypjrZIrvUaXBPVG0avGTtp4OqfM/vSVkLZkCS+ZJLaEd1Wk3YGhyuusIkUzgjM5Q8mMJDfAQDBT",
+	"KEaKuo4NSTVLxAgFhVxdeUvEM16gG0JyhZ1YPTFA74EwsEcXcAlUoElBdAqPURbmpzp+1tLu/Zquubor",
+	"kk16X9W7BpjuwVLsA5LPaVIFv2sMw+qT++uESJh9TEwoMI2B+kG5ovahCS9Okc+jAIKelRpbDUbdMLwL",
+	"7LqIFT+BLBBgDROIJtJk9nBSBHb3vsprWBmz959tBTZaNL3O7QphS2xrO77o4nDnq6kn7lahbU8ugfA2",
+	"6WAaTlp5rbvGlHCLRhHgmv/2r+VweJD8Gek/eK/cxY29tI/m7whYj4sPgBY0JmhKbwkD3aexhdZiA5xl",
+	"WzhGHX+FYJ74yBnZGsdoPKi+9Oc/I1z9uL3d3nhNHPp7ruFgFxjrxOFO8W8zLLZgs/4q2+if/0St39aB",
+	"XF+wtVvfW+Nv1vv9/ffqLVJt1V951U6vQ+4oF6ao+5weWlfzAC0JHu4hcDoTMla7YdfHU8NB2/Y3pu7v",
+	"SkqJnCSaqULpnCnzFTnBIMWCeWTBuG+9EmOtnz9GXHFYqCvS8ZCe9T7F6q+4gMW9P3D/6gsT1+mLeVr9",
+	"sbGzb6Ci3wUcvX4BVCAbXqmdCh9TDVSwdisGqQsNtY2tY+lG/57hnKSIylYYO89o1ROmT62GUrhBetI0",
+	"GkXDvZ3qub2nUVcBod6MlmxkMlFnHUXvqZjVeJtXnqPOdjIc7COBtqzXD50MkdiOGiWHhrlBpEVxUbf8",
+	"i0zHMsLikgo07FjqtSdtId5h6nJG0R76///f/w8NR6i1UwTxtc48lsHx02d/VU9wbQQXdDqF6k6z7VbI",
+	"w9xLIP0H1NRGJsyiaoAwqGhozHlmCiA2rUcsCl6E0/qoRAkvs9TKHbPVU2O5yYIqe2SKKevHJTU+tVV8",
+	"c03a1uzJKWgAYu8Y/a0kp5V/fYoyynToAjwIBU6Isin7JGVtVCnicL4n+7nQyS81xnOwH6qyE6ZlSzsC",
+	"QU1uaqzzLAma0EyZPNbcxnPT/2oGcRmXfakTxbOUFJ4hLfyKAouScTQjWWqSROHnktneG6GUCUc8IdHn",
+	"S1bFydReCEtIP9SRG2VcKdLrRLMFhY4FYK+A20Lz0ESxEEAV8Ov1w0LX1qaR2hXak+UDQV7vRCeicoSg",
+	"NvgFhiTHNCMxcv7GGF2U6hfPeaksMl6gC2WcJTTrkWnYjECmlo/F3anFQLMA0eoIsYch9s4rGrheIem+",
+	"Yi2RXyXsSXNwcd+zouglS3NOmQyn2Lrs1Rl4ChFO08IEJBscXv+hvcqr81HOC+cg89wQfRhUv2oy2MyY",
+	"2AYX3SKm7q9IIPKQE+fGV4ojZUQI7WWxewb3MLgzThFEorVfkHwmCdDS9OL8hfHLxN4aUyyJgPguNp5D",
+	"Ez/Fpp7K8mymZE9YzsG5NqhjVo+vLxCEr7ch1cpeprLKmWnvTZJiThkO10y8Auk55ZRNEV7g5QiKwlw+",
+	"PCOL0KKBssDYoZbdd/3L/t07eIUQvdX/acX5n0DnIeN1tcm/+rXtAO7XEjoCvRhS0rMaXPdUEd2JEFqv",
+	"bZ3NZnSsSst9hOwOP/92RbptmyO3NlwvsmrLUqUdm6ZRimQMIRY1R6lfl9QoVAF1ATNEPuvDUJyhGRUS",
+	"ygRGaFwmN0QiisDnKIxrnjK0tf+3rS26s7e9+2w7Rvt/26K7z7av0VwM0NWCIwHbJbqMck6KKUnReKmY",
+	"osJpvdgpwignRaK+mmlbVGsjWp/kkwm8YhyKJ//ZRie9u1VFufClDQqF1qYhsJR8DqKoW2//6MhbZcfP",
+	"F6oazjRkDqwam92GSLLiUvtHATb1gGOGA3Pl/HW9vsq1SOgssOpa1jZTaJxZb9l+KnZ3GTq9o6uQl0lS",
+	"VobJtiBzTBllUwW6F50gCgbkeVkkpJtXBSm1M8Wjra27SGoy44Iw4y43VHtqAmWldMp8vXb4iWuuiwRe",
+	"+rp6La/7F4KFfMEZI4l2xMXRBWYpnwfV9deKSs+x4TIbMVWv5D6o7M+Jbk+jFH1dJq89QppTKfkOGRcL",
+	"BQsEzVBNOEXMAjJkSla2AOGZ6TKYpURIuxzTXKVn24958Chntl4N9BC4QVD29E71l3p/QEHhypRO1D/z",
+	"4vzdx3eXZz++jNHrl6/fXvw/9qfvX13+rP+tVKWzv7y8OPvx5ceLl5fnb99cvvx49er1yz6a4tzUvgRs",
+	"ouoqTAIAZ2Tkl+aZDAwTHdYN8BSLx2zZ00ayXRRWfnoFTLtXLhlt+jjW16F4F2FWcF1QLJyuOzFeXJCE",
+	"0Lxpw7iSIvMUKtRjtyRQSNSuvGm9c73uCGaN0Da9aoQ1NL1av7MK0Knu4FuLv0pwK6TI4cINyaXhW0v1",
+	"iwAJM8YldsGB8L6+dJUaeedrJzB3OQVYmZm2fjUeVq2dkow80lLGrU9sI/K1Ntl0RZzghVG8ZsT4+YSN",
+	"FfQMCGR4TLIHwpn1PcmGbrKWmG2c3RxYG5FgeC4KKsmpNpGoRGOc3Og/n7+7GoScPyVNe8rvc21Bd1rr",
+	"6/gqzugtCdp3RclckgDIuxGUE0DyQNhiBMQm6Zm8V11h0HdrmoabkM/964w37nPTH3mM+bf2QTjDJrAx",
+	"Bbm9W43ZuJNlyue6TUsUR5emJYzSpYyN/YZL+8+rmrn9g/aTrmXgpibJFgdpPPI2fR1G1gd6zx7UtmnT",
+	"xkm92sr17W9wrx5I3X49g6kdnlhQ80pBRKz0U53PJnhsXMMmEQVP+TpFtYdSCCpPt1uu1g7LRPTanEOz",
+	"1IDyigRNSYILGw+B3BxeNJtRG/JGZ+evfMPiUr8c+d6hoBkBGpvo2QDmNcGiLIhOJmnemFnJHSn2IWqh",
+	"FbxQ8O0FIJDz9Iluld3wX7Yvz+tI20ExQbZ23AWRxpOHw5PjnmxBv77aKRAKFs24kGFz7CcuJNIHbLD8",
+	"DpcxJKbUTzo8fBak9EKu9o4cHx0dHK3PMp+ReY0B/3R1dR7F8L/LcBW6zlEJEZzbw+pcTGOLuS9KmSuO",
+	"nuTrGbgpZofTt7YSurkL5xys45SNYAdZEZUopalNbQX/iU+hJqZuY98/cYjVveGSBAFGWV52JZxqyrO5",
+	"KETnVSvGQ9JmJ7772ebWxu9pLQdILaiB9bMAPYpc++37k2SwkWuw9UNnP5eu7Jore/0uXKL0yjLrayjr",
+	"ZIfQqnDROm8E0o5OIb44enP2+iW4ZBkMHfHT9ps6Y6A6stl6pARAG1SvdS218AmSDC9DTfwUVjlnd2HS",
+	"n1vBswaWPrz8yuuD0EMC4BVtKhTYW73D4Qr0OAUt59fy6HHVkGnViWzfJvVGlfTXSbNnws/KtTkDo2A1",
+	"pqu861mUea8qzO5lhuEo0T27EBIT6+0fUHTR4UAZcb8m365/caDcwaVr6FIEheLBMoRuHqrUgfpp1vdm",
+	"7d87ddNmf3nBJU94Vss1j2ZS5rt7g70oDsk/o7SalMgKGe1bvjD0VprtJ20BGEefd9SzO7e4YLaeXWkX",
+	"6o2f9l9E18C1wNtg+urVthpymp0pBuS/UW1RPd6hruu+J2ddSQGKPVzqZ54IpC4RLA8dupMcTXCWaS+I",
+	"5JVX1p9GQwWElRtc5NBLhKhFJl3O8iqm4D9XnXK8RCFMvwf53zvxUx0lrzjzuvvyHu9zWcEKla9RtNEs",
+	"ybi/WvtodQ39WpFXctFynMqvEeTpHQf1OXCnNmCGSbYmbDm0sFP5OvoedTYz6pzCEZKZB8MucTXsl1fr",
+	"yZoPnsMx2hsOnj0bDAd7T0emcRI4UoLL1Nob1jI9DOrb9JgPX4w5F+3qMql/uPZM6iOV7WVNrqZhVWEZ",
+	"WEh31y5JxnjD/VwXyAFSjxjp8+G6c86IEwg+725yYDPAssEz222kBmbhgbhNLPDcgBLTDrnGKvTCAfo2",
+	"8AL54CDmZjQCxZiGyqP94VAdNUy4UEdVJ0ZtoqlXFC1mRO3OtO8wYTYNsKqFys3B55PB3rOOrOEEb1Zu",
+	"oTXqu1A2gd1OSxoVJdHxz0/+Jz8pIQP+eQgUxjb3y3QspKYCdGWesjvy5s3CfybL0DFsjLynfvLcRNft",
+	"hFl/CS9CsdFwWu/ymqD8kd4SF8HAAn0CW+7Txmmb9gPetcV1fKhgG+Kkpjj5LOlo8Jimtq4+NtHf6mde",
+	"2F8pLWRLV+rpKvlm/wyrmL168+Li5dnly4+v3lxenb158fIyiqPvX/b65certx//+vLibdCf4RdZb9Yd",
+	"B7uj9yjiNnDynBKNNhJuBh7Y0pS5TOemqXysZzA5yxn8bJIUapW/fcA7/xjunFxvfdgx//rO/mr7v/4j",
+	"mOTsitwDl5hlJjFsrivHbE7zJuXrVWeKmu7ybNPS4EbxadjD4p0mthe0AntrXTM26VJf+mHXXl0TqKxA",
+	"2OyT8AjNHHolhjR77/hpImAeeJkittEKuEakTcYxfVhOw1kkzbYiPgG7TURx5H9XUaz7ahRHwYWDlKsu",
+	"BMtQ1cnL//vd2S8fr94i3bzBtGTY+0+b5eiyQ+zmfrx4eXb18uLj1U9nb6I4+uXl5aX9t12rO2ixSb7b",
+	"JplutRQTd9hVXsR7DFzvzBCDliTTgi9qYXQtik2ZtemlD9zaLucZkHN8A34oM0PYvpARnIoRPL/QLukZ",
+	"nZrOVlAPNCOIkQUpzAw8lyVsEnwyvjAP22mRE67nZ4OrsYREeBgW75pEQD6ovzWgyBumDsc462j4v9I+",
+	"AkPVmxm+knn4VkZR0FsdoF9V9WUvJBpBB6gd+/PO0eRpsoPHSUq8zuyjvbZmV30nPAxxZvuDWQaf4Dnp",
+	"P+qh2mB7eY6wuBEh92NdbrUWXT8fQOqKRmqGqPZqEbZuiGOd6tzBqu0ESU3fv+7l0xpgpSX3q3a947Na",
+	"deEQigP3Rmiv3g2hVmW4Zzr1VHP4jUFiBrW0rn5zl66/4fXREpLhXPR3Sk79liolS6FlxhKNyRQzr5c/",
+	"5EayDYI7D3eO9s65fJToS7222Q7B6pNVYm6/u+yG6nISayg1aj07HIj3c5UFcggbI+TMdldHZVp9YzZU",
+	"vf0wSger0FnBygg3Uy21AAFo5boDhEJN3oCW7vJkHvAyV3VZaYxKlhFR8wCCCFK71AO9FbYpSjZLLCgT",
+	"A/RrtPtrhCRIxMrgbbHI4xWq/dbuP7d2P5zt/FXr8x//e+e6+mmgfvxu+0/bQR3f+fADggAabcSIs8xr",
+	"RDnR+R2CgOdYV2OozbNTI34TLEjs1NjW5JLVfH+VvTJYa7Dcr2eNILLb+Ko3S3oiIIQW24QXVwIL3qf1",
+	"Yu1hx7OpEO0d+kV+xrWPeBF7xoTxYsVeWd0p2lM4rtMnbE+soo17R6tOsbdzcv1B7fnLMD68a297TWMa",
+	"r5zetIvD+jBQtVPtz+s7YprKQC3Q1pPWDp5ADxLKJDQn2XbNR/Qyd11BmBryU2AMjoqVTqv5adUhBgaT",
+	"G1cLZRAoMfEkr5Ie26BNVm9JNtKv/MJNSyilzL7Qg8F33C9t0JMsdZE11gyrXcppyiNjV4V+bp5LOL+h",
+	"XemgrmP+ivCQ3+LUZ4PUNWGjyayGfKYERRmEpn+EbdQmcn6jlcuCjNBPV1fnu/uKjJKM4AJJ8lmirdl+",
+	"sl2dGxZ+ItRRz40rF0b5OGwaUL47208QL9C0yJM6xjP/vdisCqN+MPRdnFJm2L55F4J++2gL+iwWebKz",
+	"IONt024LtmvigZv4WzZwtrTCTCF5XsM/K35c1zrAj+CV6f5hVLYwcYDem/sZkxnVCdDaPhBm6Bsv9D9M",
+	"1ZCe+wa19R35gmHvix/FAT7WLfq72v+EZkF3mC/V0DqFl6a3Rji6/TVmSPcRJb1SML7FDORHUfZq+cbB",
+	"q9WXsKa6xTy1UXVL652HVLe4bVpZ29t4b4YIe7W/CU+t3+9ufBOcZX+0Vxvit+cPs2/Ot4N4Uj8XQkbw",
+	"bRVyiyPoCVk5kFzoSMmS30oCE6b2D49MyD/syBiOhsO/PlKwKTBQtNWZYdiO4ax2T+gSZjGy0sxofPfw",
+	"WNg60rTmCTawbI5Z5MDec2WFapeVGKC3Su82holhaZCHxmrCX+d1qT/MsLB1U1hUFXYMTQCvwmqAu+Q2",
+	"t6LC+ty84m4NGNfFQX0pLTBlXTE4daR698fW4c3KiDPd895HBj1ZXR1CLSRiDQHX0QHAdqoNN6VjcLUC",
+	"JU5Nmq/3Aq3z5jWwPpjiCI94fdYceMxdWot+7Zg2R0et0J7nbcXJzIDsFNqQQqMd4yGlU8aLdh/lutey",
+	"YwqoI9quMXHmkVOdKUoKodWogL+t/9Q4z6dW7cCDRIWhjRDkCu59uapLkCjnulJYe63rTUlctxUNXw3I",
+	"hgvN+sNX5PH3yVlWqqhHVw/KXO4x5NuqYdXO1pe71Ccn96gL9Eca91A9zEzg16JHDwpb2w0gm1NWykAR",
+	"qK2x7gHF/GjY98mTo95PntwnAxx2rXekv6ZXCt2PP9C4V9OBrq7Hl9C4A1iJQ35Dfz1rQGtTg3tctufA",
+	"X/t0q5fFmuGza6bNxh7RhqDayqRbp/e1ZkkDIDMqpEtSdr4zggiTxVJHeCdUDtCZP+IdXrK+D3gphNZy",
+	"ZkrcQ260vVWuwQ9nO3+9/tMab9lDA+6xTWhqObbVr61p6UzAykpXFP1bqfgwuAqMrkMLlHJlY051g/KC",
+	"CJ7BoJq3jLj2M0YcfqdH/2rHJPQDVX/XgknwbtfjKqDtfvjbf/37d7/+Kq6/+/DddR9f4wPBF0j9CskN",
+	"W/5e9ckPtNQfof3hEPx5XrJUZfYLXhXhBDqYoyknMF9I6PpU5/i1/bOhZVaosfkpNO23y0MxMkurIKox",
+	"19TejoYH1+vDG8F8au2ze/tzFJt/vmP4FlNdPH99F0elIMXZNNz43oAQvROk2IGHdO8B4w2qur2r+9qB",
+	"9Mbduqs3wYJ0oRTUqXTT4b/t/Pf11ge089/X38G/t786Wt1t2CS88sVin0PxCTiWRIwMHwJareBc516V",
+	"o9b1h4a3wSvrfmVWqv+yWnJb+2n1IPOO8dN6hLp2fv2DFDxG+QwLGIcC/2g2p+0XXIc+tIfjycn+5ODo",
+	"6dPxwWGKj/FBQk72T9IhGZLDpwfHURzxUirLxI3IBykD3zUpt2u+A4+qt9W2cAYaL2HPl02L3A5RNs+9",
+	"Bgs+XrX+s2N//UsbcXPLe8M2q6yHwGeeDfburm1+cNfUcyOFlZhek2fQz+EW6rl65fqqUteLTKcnGNbU",
+	"x7Jy99VndP5b8/BddaWtDgyaKfAiNf1Q6ZxsOKD/HK5obdJ+3yaM9h7W50eQfr1HQ708qyutQOqAFFKt",
+	"6gANtj/wCKizu4FdSMOsbW9tgGK5XcLupCJB1xQ1iivCOeepnuKewm9nJC31H9wI90utN6v9K7T8kfNU",
+	"l4tX/RzgD8+XHXWzljarPTV5QJhor7smvXtkvLk5ogEUK6C2lnN77b7rnq7TjmKsui4i8AJmrVhuH6i7",
+	"3JzHTOxdnHUEU7Vy9cSOxNdhEBdj4Wn/+AEsALjQ9S39iSnnaah/wLdlmmv8mfdmoTztClqb9rZOm4Ud",
+	"9gqMgK1qOccmty8sjW/22ibc1TRZXl2jNrw/ww3SXqMmK9h2xMTuIBaoDQcK1pU/bMekdxhkUdiOfoKu",
+	"0GF7wnVyi00Zqe7fRoXucjJA5wWfFkSIEUr4XJtzzqWdm7+54CzCSUJyBU3yWe6SW8Lkjrb4dSx5b3iA",
+	"XuIiW6KfqFuJSojRwhqn2jyRjooH6AyWJKkyi/bt0LzYZozmmW7YjrC4QVs29r49QJ5dMQLDpv6mN5Rs",
+	"gM7xlIwQRmKu7M8cT42RqpiZMNF53cU+7jjqTM4zfUQF7Oo8Om1IZ6dZw8w5gf0sZdOawUJbiVVz7iiO",
+	"fBspjs7riVerqld9rDJf8H/lfc3/tfdl/9f1XdTWgR3pKqFg2cw9hEnIu2u88bEezOdG8OmLrSLhFrdN",
+	"TpaiClv7Vbcp5vjzx8TrhWkjTjnPaKJ07YKXLP1YmNpAU/b2UVjX8PFw2FKaW2vWBrEO29NpX2ii9t7R",
+	"yAfOpbo0NZPF7OBgdWJuAixjsuS6mVh7BJ+H66ft7+CCIJ4TprB0Cf96lOG8FoYb1FkpTNJv3QWAXZsq",
+	"Ghy4bHJBlVia46U+j6AZTELxsipmBINIhdFkOv0cRo0RuSCK9yy4jlXpZxTzOGy+HpsQls5VtqtQgZJS",
+	"DtAZ0jxPw9eSPRVmbJl6ZqOikL2gqGk3PgzDslZNX0fo9T1oq1yeVj8K3YqCcRQeY+wzt/pXwTNRo5E4",
+	"Krp70Jpj/UBJlr60k0h8x4AuEIhGUZVyBhBEouoLpV5Wqzbm8psaj2jnKBDStuuGG+8IZB5oqjvhLkhm",
+	"B0E1yssKg8dcCy7IdDJ/0V7WHBd4TmCGRxFu13S0t7+qmKVjiJAAIoFR/oTpydf7R8comeECJ9IM//BP",
+	"eTxcF7DSJ44dHK+7UbbW8muDnI0kL99pj9fh3v7gKI5SKm7Mb4bqZz3A1/xmb2+wXx+sHI0Ong0OWzef",
+	"4GRG3nWPAQNniubGysr4+S8I3kCUoVIQM4V0qGC4Fw4JVrx0Zc1Q7B2wNfjZK/VyFVyNbu7zCqzr9tGv",
+	"iKkG4PaOnsdexO+JgL6cSltAtzwr50T03sT6fUzz8rV/t+HN3FZzI54I9OP5u0feQsfHz3UDe+9i7rWT",
+	"Nd/3Y7WrbJpmsumCFzcgkJpVCg9Ai/nau1C7UF+mbIoEkWhLV39D199qJuQYJzfbj3hHv5Wk7Gf1Icrc",
+	"GOlGo6jHAJCx0S5wqILe5DFDAaaWWd+Akut8MMhe3AB56fVrr/Qd8Q12qbTAKw7etyt+Q1jvnX7tra1Q",
+	"wN50Jo9aeY795pr6fbSFGbr44QXa29s/QKIcp3yOKduuWSxdaYhfs2ah1akp0EPTO43Le6wfCBpONw5T",
+	"pUV+vQp4s/tznr6uWhRvaoqa3gam46tBpdTrmapz6hYznhkOHxtVH5Q4npInQlkFusMhsJza0Lxqxcp2",
+	"PUXYf963ap0hAVU74PAZNg3b6rAtHamvTtTRk4WnGr97tJy5Wzemoau4vtUWUiBl0mr/FcTQ4UcBtQxz",
+	"bZhhhoZeYqFJJi5Au7W9rlaQfXchfnNAw/362D60N5oF+wYd69rjoN7g1iQ3e6YV2vl5wccZmYcIvyCT",
+	"UuAMpnQhuE20pWj+5PDo6fYAfUp4Sj7ZJNQFL4y/GPyGeC4QVAEhzk7RJxgyKT4Zs1J7f3RwH0u9dGzd",
+	"hcJQhl+d4hljvoEA3cMjyiBUHtkRUU1LcIR2jmwvdLPQyEXFu61KvWXTT+pxjNBrpdcJiSGHNNrFORW7",
+	"XuxoWvAyH1S/2L3dw1k+w3u77k7FrqGr3QQs9uph23erFNHocF9ZiVQCI76qhkNZKFh4GZwoCzZiZE4E",
+	"FaNco8PIArVtPpmW7W35d0MZeF7MEgjr9qEKMWIktK1g3TCmlYHoExy2txo0b2c4z7VNO6N6WFWFOJKj",
+	"lCM8BrYqW+3wTo67pqEGIsovgyirgAn1l84n3zvK3HZ81GLNHiRcrLnCnXWOhnAUqcN5URBZLMF/2JkV",
+	"qyt3OJLF0nrKKbPIr+tuPTekcV3oIjSbnDPYuDGK6BhFBw2tr67O7bxshZH64M4/WvvY0cmJ9ym/DaLf",
+	"DFpTSx+8pkyxQ7LQIxTiKv1IyWrN2nhiesKRUKFwYDSomyLa/vz7gxetWKG5X90PUteFCTfuVmcAiRy3",
+	"yCs8lzTYeeYMvbt4pSQAgWP4/WllGyY9vFThBtoa7O6uzUDAtriCMHxSFlQuL6FdnU72JrgIVYrUdFap",
+	"LAsdqTk7f2UcO2audhWjcvWhCTYtUJYo5afNziiZSZob83QJQIfW8spQB1i7VnpmZ+4cM+icdwdEPAkM",
+	"p327YFUPKYG2Wv5YOzlFbMdu77aBix6uZ+aBf84zTJmVsbY/xOBX9iuzXEKYZg4ggHSFOFTc20Yw8G33",
+	"Rev18UDqwVGHz0aK0//KTART+yCATyghy+UsrqKKQtd3KvD4V1Pb1+2e2ZWDPcozrL4Qan3jFbLmhOd2",
+	"sKDkSBClVS6R4HOiy210i4PBr+CppgkxLUB00n50luNkRnb2B8MojsrCtiYUo93dxWIxwPDnAS+mu+Zd",
+	"sfvLqxcv31y+hHcqNhK90eIUdaVzVR3+rIw3fZEYzmk0ig4Gw8FB5CXu3k9Z+OL+fRdQGEZfoikBD5Pu",
+	"UWQbn/xChWwioIDNGPe0LaGrZ/1lS2Pt2g4Oeg6RVgNb82cEyUgieYHEkkn8uW48SoLnf76lps0dVeuD",
+	"hzyy9RV6xtGlWcNSHu7T6eMubrELM3BS1ycpuiZzI9VcsomdhzWwdWO6G5LtQsHIZ7AkRe0c4OYL7p7O",
+	"Ye5YtevuMY5H69vghCfwNTdsa8DxlHij1kPbczMWO+AanmVxXZmagFv7w6Ed2Gj7hFSut92/m3EItSLN",
+	"alZs1AfVK13rw7Ud9Bo1MReG5tQnurbGUEWHT/f2tJRx512lvAW/Aey9fRGGJgaKwA81SEJLO9DtVlRy",
+	"oQ0w/ebevd88uOebzoS/x9uewAZmYUX1h+u7+ItCFTcrHthNMAgptDfNN2glnkLqQ5uZXd+1GFRo09Uj",
+	"u54JDpm0IsAKdW5hc2NVTctzni674WMfoaSNMr6X1pDLXg9yuR9+rsZNZalREymUuj7xXw5XD4cn931z",
+	"f/+PTR8aBxFGATRcRQ938dfQGvRf77QK29EzuN7cQkhlB2oco+LUDntW+gLkF7CpshVBMYP+sryUEKMe",
+	"uOaJlhq/hw8GqfHR5M6tkipGlFxaq8R1QLgsk4QIEfWWFK3J6gFKtPPgGRn8fuRz+McmAn31mxNBHFZx",
+	"fyTycdDoa/Dj/8WCLiy4UIbdPXDg3opB3OthrUDg4Lj+M/R/Xb59oyfiI3hGO9GfHjw73j5F2PgUBQF/",
+	"JSuzzGse1GaBMK57vT7SgbWwix3YxZ8CjFDkJIEyVuu+Hu3tD/trxd488bu6v0cWJbn7w9CXk0U6SeJf",
+	"UNc5/PZa0t7R/1j9CnpvgpPIDrsGu2NzLlMG0nWcHd4wOl0ESqcDa9u8pY8XBKenLrN/hoXrFAopEHEj",
+	"QfVweALOMG9++6KgUuqs3zonuSCQXf+NbJv/pfV/IVr/o1OsQd37mUR2pMvoi/rJi/rnwfGpZ9CskDJJ",
+	"iltsqkBMTQLiDMpmMEsH6C86kwE4hyudYryWnKfo1zVkhZXSguc5SV0/K4g7jAk0wkMYzTlYUBmWOqZV",
+	"p+DLcjyn0st+6asGbEZw7SybbyzdzWdtc7oOerdjjCF5BCDcn9yfY39M1+F+D8q54vw1ZhCXPepD3X59",
+	"zSaU8gM8BtTh8N9NdgbHdJWIYusecp76hKADDwb9oWehxf7bvd1mb7fOiMBZfcLM+mBArVGYjc/WuvGG",
+	"fM++t28j/PS09nu6ovt9zoPDKrevf/pYV6KTFI2XXg4dSGoIjd8PTx+EQzqhoZY6bPNvoE1kDJMXY9ee",
+	"U20Wki1tSNHDMMoE5CprDGsgVc2dVDmPusxyD7zRt7nFHjd4b07SR3q/4fIHXrL0wVf6tj4GN1bY5hea",
+	"qLv93s8sbd/ftzCVDY64KUkruc737qk+LMetqUTz78h/4vW7qy6ivrmufdVSgjfeWI89Vf0R3aiDelD2",
+	"VQqpGqHNyYJOdVOgYLzw+LDV9Arv/CPY96rfNglLlQnER81GyhDDAFdyjDBaUDGDX92Q3PQsp7q18gRa",
+	"WdhSrELP1rVWE+SNdd1DQYTOla1OagvhAOGgsHami6P0VyIYM6jNtmD32zUnVtpm4Q/+1lph1wbBMAzH",
+	"llf2fVwTFa/hwn7vuLZfHbtRa8+vKsMtV1klwEOU4WUCCUmzzIyp2nKVCOpc27+LPIcBFlgST0ILv2Vb",
+	"QbAAVYSRBYFed4WQq2R4xnFqU2x2/cmKXZK7VRf+FS+wc4Jj+C7t9nVSh4GzbWwA3XlNyjlQlU5fhD2b",
+	"PJ4d+4GdNXMhzavtuZB3v4ed4B/dMM7uuvugxdDh1PpZ8VNTIZFkpZA2C0tCYj8Pfsfpl6Yhr1fZr91b",
+	"Vb2Y4tex48ead4qAM7wMI91Xs4HD+PbtLOF7or2ZDqCbE4IsNNWBXwvT76Uq9zC6X3A2yaiuX/jm1HRJ",
+	"TJropkRkGKrnaupUdytPzh/avg6rLN9cpf1GZr65lFXKgrnbFYa+P1rid1APvK4rvs0PKcM4mXmeI2Eq",
+	"4VzGLp6C9QiP6WqWFVpDRxpJddU2gWQX2uaA3/VbBGeDvt1XKZnnXOGKEUKylbnCUhBU/yAFN3EEk6li",
+	"RpO6EW5VlKYoFT1CPAbOqEQYzsDvVovXQHmE4NBRRK25k/IF8+bsmYVJivhkEvD+Qo+thrfk8SVfbVzm",
+	"NxZ39VGNXUJOYklCc5eqckEFxm/mwvkXEGTQsCo0qKJCb8kB51fJs9w0ve4UZuc87SfJgOv8ESSY3cj/",
+	"KEl2ztNVoku7eUNyK64PS/vdndUwaWDSlmK2AEQP4aKmYpTerhRU2gjx8DfctcGG+oC5V3UkNgqveYyZ",
+	"5B/raWTBR4X5o3lhgan8ZLrcMUTmubQTmgfovem+7lblxnbitr160xeRcqILO28YX6AtJYOIGRfgug3p",
+	"1aFal3PEs3S7mTzwSV1HRiT51BY277FMZhcaZGsoOjSpGgvbRvIUZQTfQm/zql7OjdSsnI16etHTDnoD",
+	"yPT1Ng53TsDb+OuvAxhE2M/t6FqOSa5biEADezdGmzLTEcAUQZq2QFAQcjysl4FEB0PRcRC1cthfZl7y",
+	"x4jC7v/5YW/nSE9U/OfxcFuEDvM1uYlGgnd5queMBVmKM9jvxyq+uUAE5diStHFrGCeF7jSCHUZvAU7k",
+	"PMu2V8lGEzVbkVYAVclcL65xqJ5bAFwEI+hxo3BvLnQdvhnnVJ8wKdBvJdXOq1aSDy+knb/1dTTE+lC2",
+	"b6wiNgbXdSCkGeKzwOJhmQHfHDM1UAEhbSC2s30k6fA+mGmiYW79qmqMZBx5g1rt42h3N1jDODANA3bE",
+	"UkgyH4jbZPRs+GwI1pbZRHAYV5kpWYiFX0/aqDgF7mlL0VpZPG1W3dGeGosbXQpthsYN6gVuCjor1vLE",
+	"q5KqwugYS6Vf6ALc1AwwMWtaDaO95g9GBN+UY5IRrUqdF6AgkNLflqNdEd1d3/2fAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
