@@ -1264,6 +1264,9 @@ type RoutesUpdate struct {
 	// Example: {"max_connections":10000,"policy":"round_robin","timeout_seconds":600}
 	Settings *externalRef0.BalancerSettings `json:"settings,omitempty"`
 
+	// SettingsVersion The version of the load balancers' settings. It grows with every change, whichever replica of the controller makes it and whichever leads: of two the higher one is the newer, and an answer with a lower one than is followed is out of date. Left out by a controller that knows none.
+	SettingsVersion *SettingsVersion `json:"settingsVersion,omitempty"`
+
 	// Version Give it back as `after`.
 	Version string `json:"version"`
 }
@@ -1361,6 +1364,9 @@ type Schedule struct {
 	// TimeZone A name of the IANA database, such as Europe/Berlin; left out, UTC.
 	TimeZone *string `json:"timeZone,omitempty"`
 }
+
+// SettingsVersion The version of the load balancers' settings. It grows with every change, whichever replica of the controller makes it and whichever leads: of two the higher one is the newer, and an answer with a lower one than is followed is out of date. Left out by a controller that knows none.
+type SettingsVersion = int64
 
 // StartRequest Example: {"arrivedAt":"2026-01-02T03:04:05.678Z","balancer":"load-balancer-5f7c-abcde","waiting":1}
 type StartRequest struct {
@@ -4744,6 +4750,11 @@ func (r ListDecisionsResponse) ContentType() string {
 	return ""
 }
 
+// GetBalancerSettingsResponse200Headers the declared response headers of an HTTP 200 response for GetBalancerSettings
+type GetBalancerSettingsResponse200Headers struct {
+	NemesisSettingsVersion *SettingsVersion
+}
+
 // GetBalancerSettingsResponse503Headers the declared response headers of an HTTP 503 response for GetBalancerSettings
 type GetBalancerSettingsResponse503Headers struct {
 	RetryAfter *int
@@ -4758,6 +4769,8 @@ type GetBalancerSettingsResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetBalancerSettingsResponse200Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetBalancerSettingsResponse503Headers
 }
@@ -4806,6 +4819,11 @@ func (r GetBalancerSettingsResponse) ContentType() string {
 	return ""
 }
 
+// PutBalancerSettingsResponse200Headers the declared response headers of an HTTP 200 response for PutBalancerSettings
+type PutBalancerSettingsResponse200Headers struct {
+	NemesisSettingsVersion *SettingsVersion
+}
+
 // PutBalancerSettingsResponse503Headers the declared response headers of an HTTP 503 response for PutBalancerSettings
 type PutBalancerSettingsResponse503Headers struct {
 	RetryAfter *int
@@ -4824,6 +4842,8 @@ type PutBalancerSettingsResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PutBalancerSettingsResponse200Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PutBalancerSettingsResponse503Headers
 }
@@ -6413,6 +6433,16 @@ func ParseGetBalancerSettingsResponse(rsp *http.Response) (*GetBalancerSettingsR
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers GetBalancerSettingsResponse200Headers
+		if values := rsp.Header.Values("Nemesis-Settings-Version"); len(values) > 0 {
+			var value SettingsVersion
+			if err := runtime.BindStyledParameterWithOptions("simple", "Nemesis-Settings-Version", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.NemesisSettingsVersion = &value
+		}
+		response.Headers200 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetBalancerSettingsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -6480,6 +6510,16 @@ func ParsePutBalancerSettingsResponse(rsp *http.Response) (*PutBalancerSettingsR
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers PutBalancerSettingsResponse200Headers
+		if values := rsp.Header.Values("Nemesis-Settings-Version"); len(values) > 0 {
+			var value SettingsVersion
+			if err := runtime.BindStyledParameterWithOptions("simple", "Nemesis-Settings-Version", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.NemesisSettingsVersion = &value
+		}
+		response.Headers200 = &headers
 	case rsp.StatusCode == 503:
 		var headers PutBalancerSettingsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -9159,15 +9199,25 @@ type GetBalancerSettingsResponseObject interface {
 	VisitGetBalancerSettingsResponse(w http.ResponseWriter) error
 }
 
-type GetBalancerSettings200JSONResponse externalRef0.BalancerSettings
+type GetBalancerSettings200ResponseHeaders struct {
+	NemesisSettingsVersion *SettingsVersion
+}
+
+type GetBalancerSettings200JSONResponse struct {
+	Body    externalRef0.BalancerSettings
+	Headers GetBalancerSettings200ResponseHeaders
+}
 
 func (response GetBalancerSettings200JSONResponse) VisitGetBalancerSettingsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.NemesisSettingsVersion != nil {
+		w.Header().Set("Nemesis-Settings-Version", fmt.Sprint(*response.Headers.NemesisSettingsVersion))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9217,15 +9267,25 @@ type PutBalancerSettingsResponseObject interface {
 	VisitPutBalancerSettingsResponse(w http.ResponseWriter) error
 }
 
-type PutBalancerSettings200JSONResponse externalRef0.BalancerSettings
+type PutBalancerSettings200ResponseHeaders struct {
+	NemesisSettingsVersion *SettingsVersion
+}
+
+type PutBalancerSettings200JSONResponse struct {
+	Body    externalRef0.BalancerSettings
+	Headers PutBalancerSettings200ResponseHeaders
+}
 
 func (response PutBalancerSettings200JSONResponse) VisitPutBalancerSettingsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.NemesisSettingsVersion != nil {
+		w.Header().Set("Nemesis-Settings-Version", fmt.Sprint(*response.Headers.NemesisSettingsVersion))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10254,278 +10314,282 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3tcts4ljd+K1jubiXuoWX5NYlcU1uO292df3cSr+1M107ak0AkJGFMERoCtKPJeD/+L+C5xOdKnsI5",
-	"AAiSoEQ5TmZma/tLxzYJ4uXgvJ/f+RwlYr4QOcuVjEafowUt6JwpVsBPb+ic6f+nTCYFXygu8mgUXc0Y",
-	"yemcETEhasaIGP+ZJWoQxRH7ROeLjEWjaMLHIqdJwqM44vqlBVWzKI5yGBH/F0cF+0vJC5ZGI1WULI5k",
-	"MmNzqr/4bwWbRKPoX3eq6e3gX6X+1VzkH2By9/cxzFIuaNIx1Z/LMStyppiEWcOT9cmmbELLTHVPFUd/",
-	"hPniQPd61nosJtVLkXIGm31aSiXmJ6USMqEZK/TvEpErliv9T7pYZDyhemE7f5Z6dZ97fr81sPt+tRb8",
-	"jVyIXOJsXtL0Ame4Yh6LQowzNv+dnY/bUv1GqneP57c042kURylTlGfRKLqjXI3I4YxwSXKhCM0yccf0",
-	"I6wohCa8958j+8tRdDcTGSOSJSJPJZkUYk6GkihBjoYyiqMJZ1lqRo3i6JZmpf7u4Sy6v44jqagqZTQ6",
-	"GA7jSHEFx62Jwuy+nYOdpFou9BNlkY9yNmeSy5FZ48iu5H7DYz/H93HT29RpJ5IKhlOZcEXUjEui97yg",
-	"iTomH3FjPiL9EkaTGYF1E6oIkO5AT+tU5JOMJ192YIkdxDsxfcm/Z4tMLOcsV8Rclx13x7dT7492HewT",
-	"l3qU6ghe1I9A/4GRiSjGPJUETm/F9rt5PfL+4yyAk/F8Kr35kFzcHZOPuAsfiaRLSe5mS0LzlNzNqNI0",
-	"mArY+R+AfXzZPVGsyGnmbdihT7MneM6E58ByJStuObAkTSLslb4BB+PJi73J/uGzZ+P9g5Qe0f2Evdh7",
-	"kQ7ZkB082z9aR95mAo+4vyf5kgg1YwUp2KSUNCOi8Oi1YswX+OceHM/bObrgf2CFxE/d7kax2UsgtBue",
-	"6z25xL2MozmTkk6ZIWaUWGRGJRkzlpO5SPmEAw8qGIVPVbepOpHoB8qzsmD996haopmJ3qQvv5AFo6kn",
-	"egmdUp4DYeqxl2QpyoIkM5pPmaZSvvIeepuBr6Tf/iYCAbB0QPSEgPGJLGMFobm8Y4Ukd1zNCCVmCiQV",
-	"Sam5zTFsgifgT85fwd1gRUyEuSpaU9EiPXajuV/jnhC90/gJriQRdznB03KajVYyhPpBlJqovuCW50Jt",
-	"T2AU7zBzQZoS2jD6Dfhu7YAPqgN+oyWK+eKKM60m9rjstWAoYYkskxmy2DZL1azUPApbfSXEa5ovv2in",
-	"lRDbcz2IvtGqWJ5MFCsuUYmIRrtDb7v2/PsgBNGvWbEsV2+b+8oj7tprgZu2KOWM6VtOc/1jxqViuf6F",
-	"OCaqWNo7r9dFLvQSt2GNWrOdMZoaDd77S1s7/nXGcs0f3HCxli9G1dIDVWua0098Xs6j0fMj0KXmPMef",
-	"h26DtASZonZ5H0fvcnpLeUbH9lgeeJClN05DJQne+0oBwdveQQC+mN2vXxf3Pa0ArD5/f3KPSAJ6Fgsh",
-	"JdeToEYdnAvD8f7Rz95tBEzipDrt9iTe5jUGpzQroB3cMEb5lmX4GJfkJtesWkyMrlaz6T5H1DOkauao",
-	"XiHXE9CWxrXee8dEvQfrvJWnGbvi2h58oTeAfrpgsCwZjfZhQ6qfh7FnMvq25UKk5otafC9rbxT+D6CS",
-	"avVJZowtUMebTHiiVzWmGc0TOGA90gQVEnyP5z9kfDpTZkQturQFNXS2ph2+YHTO8yn8pO0m/Lc+uEUh",
-	"FqxQxiKlNVt0Tj/9wvKpmkWjvcN9d/RSFfr9+/rGfo64YnO51jS1r+j3zYC0KChwVP9genyefVrAii8V",
-	"LZS76U2S+0EbkFI/QhIgJkHgOGKQtnOWcppbx0ZGpcJn4UZMRDGnmkhSUSI7MnPIy/lYE79PJ83vXlY3",
-	"y43Dc7W/F7UvURzpL58kit9ytbTjVZ+nim0rPvdmUO2CfvN7lnBpLtyq3XfPmfd+pTfs3WLdW+ap+8Y9",
-	"+NxnXXOmCp7IEDuiihRlxiTJhLghFPxJvWjoNYz5mtHczOkVvrV71Cap2k3tNePcdy55NHgUIkG84j1p",
-	"/1ykIapvMIdekyw2exz4inyVd16Sn8QdyUQ+JWWueKb5K74SEz7R2pxhSCQRc9b3ahiutnpPPGlxCc/f",
-	"17jfqlev8LHLcj6nxTKqu7je19x4NdbuMTk7SW9Dm+dRJ6H6FfCuvyGFavI17njttgcNDL1Kb+U/s2VD",
-	"F+ojokJCp8XR6yy1t5O1cQ02dHb2Oog1e/ILR0ektynmkr2/bq3SXb9e99DXUFr3sTF5HHDNXF+vZHIi",
-	"Z8RTgUkpQV8F9WXVYa2Vf3NG878fZ/0yPllfuCcl1jDQd5KZ8XpsUeMs9Uuhk1xJAJ1sBHffLK0fgXwb",
-	"mrbU+CikfWmZeMPRB+JhpG2Vv7JCDMiv9Ibn0xHRu0FowVCL4vk0Jrm+AFyi1jUgJ3f0hsGbGdPqlv7r",
-	"QqTeEz/QLOP51H4DFDNBU+JUYSKVWBDJ8pTnUzJmE7CgFZlqS1AJM6V3OdgLo6ZXJaG5thbHDL4HRkSu",
-	"jZv3lf6Nq4niCCYbxVFtSpE2dmFsb/cqWvd276qSZA1Fuyj4Lc0Ct9fEYCQaPQk4rXiemA1l6YmKwYPC",
-	"tOk7ZkkVlps3Vc2jA5RXaLvtDuv/rTbr4mhcymWnvnA1YwSeLWhmlWdrcxCRIxkIPUWttgZWwNVMlFrX",
-	"1qaJWeyM3jIyZtMSPZuqzHOWdWgbmy2rUkoeLA8rw6tl08LyJYvJTNyhM4nlKUu1eU3J4adPRBRkXIgb",
-	"fVCTxz2kCS+kerlcr2f9QhXLk+XlDVPJDAwXZzt2UqA9x1zcxe6keJ5kZcrSoF1TOQ76Td+3esJEBhbZ",
-	"eKkYBgJFoe83JUnGWa7qpLHaSILlb7xLX6AFVUKvvSq8Hjm5m3H0kso6hwPfvLtPEJbSbNL6QTT70jNL",
-	"4TnNXwfkZCxZrkbwN0l52lvmn4vUsqm6zIfzaxsr1svQ4xrkwKQKRpMZSwnVyx6RSZlleI6C6GN53AtR",
-	"OT46yRovZ4MlPe4s8LKs5J7SMO4ODvi4XM/zALUkuQuRtDkwRHXzx7rsSiiM+G10A1EK9NpKIzBijD1Q",
-	"SX5l40uR3DD1yELEfCh4B9xWx0TNhDSXVmtEIXn20L10TrxOKjdxY/MgKYSYP+aXtcxpeR++7NLcgZsp",
-	"ZNDQG7ZdLgyN4vUVBZmLW/2P3Fxl578r2EIU/W0e9G5dwEvrrJ6+toETrv7Vq06tsYse1/L0DI/XhnT0",
-	"l5mm7DRk/i0JdQ5PUHVlmSRMc2Bpkx6konl6TCgIDS2GIPgBf6wc7Uqgos3VgPw6E8DM9cQlyfVoemT9",
-	"IxF5wxNfxd7nImUZxmm2n6UH4xfJ9qe9Twc3IxO8GZFXczpl52WWvaTJzdvJZOSCh1z/xQ/QNx/Vu6uP",
-	"PhpFe8O9o+3h7vZw72q4PxoejIaHf2w7Q9y8Wj5iUZAFE4uMQVCkijM9IXeiQCeuZ2vuDvcOAkqGnWgo",
-	"6KGHIRP9mUJMCzqXA88kec2lhECpTUEgT8WEiCxlhRcblyMixZyNRbokelMJOLEk4SrWR6XVgK1jci5S",
-	"aYLr5CklfymFovq2aOmb8WRJMgYqBdhcY0bmNNWviQLjsl6ILaFZJlFqW2MEqUmTVsVkm6cSk7OicL+M",
-	"yStMo4LfaPWo+vsbTVH40GnBqGKnIleU56zQ+8CnZ0UhitbfzG8vyrz5q9OCytkvQizMTMhT0Bk1Y1Az",
-	"XqSkYHgtRK43iuIeaRLVNI8/Y9BJeYHshUi34GQUk0q/4A5BMoUh+0SUuSJjmtz4iRn6X1sDAuHdOV2C",
-	"77RBSEchMjI0HYzfcX3lJAG1n0jG8r4qcINzGVKt0mTsZ0OsporZBPwA9ftCns6Zore7A/fOVoM3aBZ9",
-	"VdBcwl8x1BG+vs0cngcnpDkG0rpx9VSfTHobd0WLKTMZIC1GElpE33iNx4Q8Stjfe3b0PPC0GAOjTH9k",
-	"OStcULUldEOKsGVG6xmX3YPPzhNyVZTG7QF7ssrdgb+oL8aTnB0ECH91X44rggxsbZAmA7mz7ZBGw/Ua",
-	"ay1R/w60h8InKRnr6w5jpXB9C1EqSL5oRpn9JLQqlLA9LUS5GFS/2LndpdliRncjl5vWmjOEx2hKFUTd",
-	"TfqxH7nucPHLBQOfUrIor2YFkzORpdHomVax6nFrbVS+BJuS59OTbCoKrmZzrSZqur4QY448YC6KpTfS",
-	"7mEcKaB/b4MwS3fBzws24Z+iUbTTnGl3qAJ0q1F0OBzq7bC5jP7j9nf314GotLflFYn22vsQweJpVAO1",
-	"juU6eGurg1qlTb4FCn3NFPUPapNk7Uv9Tu1SbvR2lXXoXzeYSOsexdGn7RvHu7ftxiRUMU0qevffRzTL",
-	"9Juwx6tJfiWlL7Ky0OZflMDfqrfAh15ANuqpyMp5jpTWNvM8WqyMKryx+o7+WYr8nGr2Ew30cgctCn7/",
-	"3fXA1CEYckUmLwNsOuzwjo2fO0Yvdlx3VWu2Yjhla0JwLAMbbTSfvzQ/rvv4OTjV5Q0DFbJjbC+CaYb3",
-	"4pQt+RD8hNtVdMR3faceHnUfo+ky/KXWydQjqmaA18CLFgXXTGoJGVu9xqrFY+1Y9FOPsYL5Gs41bUPe",
-	"VXgBQ+JBWvPiwGYKr1JwMWw2B+fxTE2ihtaunAUSOIxKfTOf/XW2DBKU/67lZYNEa9ZGykpF54tqnJOp",
-	"R5gpBOav40jORKHAx6k5Q0I1Y9B6VJnRInC1ozi69RK2DU++D4hvGxlbxfh9PWYvpCttFjFrF8m0vZ2W",
-	"I679dF/xoNeJwqF3MC4oH/TmpKhg0+zc27SJ1tiaAnTMZvSWi2Ld7C4TqrnZS/u4iQJp8hCl6kxxsml8",
-	"trIFfQRUkbmQ1rkAHm9QZUG7goqWO1HcgBucynoOrv4FV2A0PU08mzApi4LlyXIr9m4llybxk6XkYO/F",
-	"gPzCJoqIUsXmr/vDGMxb8POYtZA7sPCsQz1jco1fbv+o5sAKXeYoNFXcNNTcRsM4oKPWV26jodXe6J3V",
-	"tsQxmZQF1FaInEn0vBgnXy12EBvrUJubzlDUJsSADAkErbVVm/E5V6uXvNvLa1fXQZsU8prRnJyevyOl",
-	"ZGTBCr02cLHMeZbxRBSQ5jkWt8zEQqiNBdN0rd95t+VXDB5LWlCem3NfnwDl+Ts4BJOnAghxKiBgw9UM",
-	"HSUcCijacbHYEDxXZIqeFvSq5eyuIs0ReTEcVg/OqASXnR4JfTXoK47Rz3M0HJBfzTel4lkGLyjwB0iS",
-	"lCoUV2w4d9cn8jZzGQ3N7g9bVLtGUmqK9PNdKrvKhObJUwzjeWrA1urpHw0Pnq8/6C5rZw1LDr/VznZ0",
-	"W7Lb2hHwZKFJuTCKVA5hvR4EvG5Vc/rp0uRSnLuAoptJN0uBiWjKHVfJGBU3IeMlSSo2FZOCKlZVugEL",
-	"f4zJN03LIIPAp1o84jV/+QXM4ejZs2d7u0drZ1hPEO3m1XjGE3aHM/QO+ZgM0avapHxQGDfbxeDFnENl",
-	"RC/Z/Vo/eh9HIv+eZWx9XsBb+5y2usEDWt+NmgdSMz9wl1pf6axGbNpymLEsPSaZE8FWtCPDKph+aEBg",
-	"pGGIU6TiLkcfbKUM6LeshD8c7hPIqUvYI2ysLYDWXG8dkdpn4fpUMswUUDycULVm0eMmAQv9Xtzlv/I8",
-	"FXc1Wj3qZNEYMbtlxZIouz4yLyWkP82Z0mxgQgvHyikZF4zeWFZOq8wsiLaNtCyPiZxRfRbwwlwLTau1",
-	"aD1K62aZuCPPh/9OxIT4+sGxvem1Jxo84tgkE3m7bZ4/xOeDhzYgr1BhzIXSsrpcWFc8EoteKHI2dBHf",
-	"5Y8gMOFM3i0CJ7L6QGjgMBZUSpauPYieBNVn5jyfXpRZKKMJfq23GspK4UaOmeQpM7EUM3eJND8gJ5Bu",
-	"SmiipFascyja4cAQ3aPV0Wa0mIKZwOVMf0Q/jOmqdzyXmBsGt8sxZuAHnjTuHdu9rJa5JrTbcIVlXKrt",
-	"OV1s37CltKFebZ61nzLDzOnCVoSl4V19KUpNAbAWkTKoPAfyljaD7o6xmwF5OyFSX1maVQ4Zmih+yxwx",
-	"+9vY3CeodZ3TLIM/VptGxjyHkKD/O6vn4guFlWmsNqo+li1kyiZopn+D6X1vMT4R23/gbyGni21wTLhp",
-	"9TPa3/taZ6S1occwak0UFRYuu2xSLbFMNbNXn4fDV/WwYIRqoYmUAFMMmLKDQ0MxVBpzRbpgvxLiBjKq",
-	"smVMXOSzih8/sZOCKkD7ESyKElro2ozcQ4xf2qX6dvMxqog1UxpLRuws7qhsByYfZE6j/7ZlS4eyXWKw",
-	"l0HBhelxZRJwaC2/WFu/gOIAeU6eZe3UF2CvRv0AiafJfkkw9cdePwi33zC2wFJ736wbDp6B0At4Aogo",
-	"4obbYajPDBOkR2jPeTkYxmaq6+m98ph85j8Y7oYSmNrBnQ097vUYWYwOHa3CYT1976t/1ZhJm03PeW5/",
-	"+kr8AHfD0NJFMN/dpVVRUzHbTVt4xx6RpoI0ATpSM3uyM7GtThFBkihzyGJgFgRobWq6XlpVGVblg8wY",
-	"zdSMJDOW3IBko7leByvqbiog+CXJGQeflmYpLXsgFwXuCVeE6icG5FdgvNTju7CzXJJJwSqvi5qx+TF6",
-	"T1oOMh8VYq4JlmWT3vT6rrFND1Ar7ANKzDHnVq/sSkyZ3ohg3gfsENSuYrwKd0uvG+NOFPyGI09amTg3",
-	"lrLCq6ZGIDaJnfqPEM4woszUaHAoT/KpL3CxzQLGQmSmUqgmEOoeir11qnBYwE5MylLqVTtw+9BEFMfE",
-	"l+KwKM9VHVs7TNMovAvaUhFriQtWKwjPCWQ98WT25cIKdvHXKitzZcah/2wrMaLFmteFbSG9itr69s8I",
-	"kOViPfXixSoxz9PvwAQxJTG4T6gH1kNrWkWPRhHcFv/t38rhcD/5PcE/eK/cx425tJfmzwgIzeUXWM/V",
-	"lN+yHDhkYwqtwQY0y57SmHT8FZKB5AeRs6fjmIwH1Zd+/3tCqx+3ttoTrymM/pxrNNi1jfXL4VbxLzMq",
-	"n8Jk/VG2yN/+Rlq/rW9yfcDWbP2QjT9Z7/cPn6s3SDVVf+RNZtpwOPmTrf9pMxKtZlsfpZpwY/RuEr4O",
-	"BeBcYkY9yvalaAhfYJ3Cwz00nc4E2NWB5/UZZOE0tfY3pu7vUPuwYAmKASiBMeBMcsEoaA7Bmoxgplu9",
-	"fn5tZkOMVqonUXuiNBSrv+JSNB78gYfXzJtMlr6Uh3q3zRb6Bq6R+0Bo24etCNQwa1NS02OKmwo6SsXS",
-	"UZNB3yZmDxqbekYXLCVctRL3FhmvkDz7VNhrIxrkPU+jUTTc3a6e230WdcG+4GRQFrPJRK91FP3K5azG",
-	"4DxQBb22F8PBHpHkqY3BkRdDIreiBlCMYXCQW6K5qRv+NMPsjbCA16Zmx1CvPf0AMjwMmsIo2iX/9///",
-	"P2Q4Iq2ZEsgo6szcHRw9e/5H/YRA52PBp1PA5DHTbiV5mHPpUnwbub93FWxdWBndFEWmKEQRLqPgiiSi",
-	"zFIrecxUj403RhWcmTzvflwS6altVlkHHfiPenIKHtixdzn/S8mOq7SAKcl4zpxbEKAjiRKiTxr6RvX9",
-	"juZ7sp8LTPdd7e/DAI0B2mxHObmpBYpNcIlMeKbNTOtCo3ODWjyDdBJX7YKFpM3iCr8O3JJkHM1Ylpqi",
-	"HPi5zC1iYihJ1F2ekOjzJSuYXyxXzISx1pOO2ijHXF+9TjK744AzBxYWuCKRhyaahQCpQDylHxU6MNJG",
-	"MntoTpYPBHm9E52EqxGBgPcphfKRNGMxcXGemFyU+hffsznN05hY13FM0L0ek+8Lqne4IBfazkx4xo4x",
-	"Mt+/BqOZm5Vafhd3l3zB3Yadr5Yae5RkaaO6K9crJOJXRIrwMaBWV/v2TlE7y9OF4LkKlz65fBpIc8kJ",
-	"TdPC5Fs1JAH+oT3Kq/PRQhTOOe65iPowMsj/+YVRyboxwkTheQU0f8iheoDAuzyfEgxi3fk+WvAuabXV",
-	"VFsH3HArkQjM0IHlWiEnJEL2TcUI0C78ZCLjt6E54u3qTU5oThS9YcDsbJKSSyQDcAyRV5XikCoYFqH9",
-	"4FXg/MbMIj52S++6+y2BYPqCuci01sl5zqREp6E9ZnCsgnfuGOeKYRT2iSXApqYX56fGzRh7Y0ypYhIy",
-	"/qgJtJiMOmoARqw4hJPsWL9e1wbAXvrx9Yg58PX2TrVK7riqErDbc1OsmPOcqi7S4ZJMBYRC7uiyTTeh",
-	"QQM4ObG7jXbe9S/7Z+/2K8QbWoDIK9b/BKB4TZDKVpLha1sBdlHLDg6AE6asJzwagozK7qxaNBlaa7Pp",
-	"watqvB4hVdgv5lpRu9UWYq0J16vr22oKBqNzd2fCldXEoGmADtzM1RjZeKA9yCfSA/GoYmAmSmqyHmMH",
-	"PGeKGwfEQZvYz0AmCD6G2l7hRp0YToJfjAlADWBIHZoJwKvAVmoV+bmw6ZsDcmLzL8G/b1i9mw5+B9Dv",
-	"YvMt5LuGWM3TWiGVA3KFlf7wDZ6Dtz2GYAZ6IEwU5Q4mg0gmGPw1BgA5yQn7hPTAaUZmXCooGh6RcZnc",
-	"MEW4nSUGg3lOnu796elTvr27tfN8KyZ7f3rKd55vXRO9sqs7QSScOMMpzVkxxSiSpvZ8agY7JpQsWJHo",
-	"r2boKUFZiEclJhN4xTjoX/x7+0bi7FYBfcGXNoANWOd253nKPgVvuRtv7/DQG2Xbz9+vQGwbmg6MGpvZ",
-	"hrhaxej3DgOc/guWGU7XKeev62gL6zEs1sFYNNaMU7afit1Zhlb/C6NFHjbZjdsmwydM+K9WgnnDFooA",
-	"C5DCxoAMcr1FYQVE46qON9P3BP05dWpaiLRXeoD9TDixvsrbgIQlUU5nC4CmEgtMAC8Qq68P5CVWMXbq",
-	"mZBIiMwoN/PRO2R5Qn9gzaJHJnsD0BbyQ2pxzh6f8ug8ZB60KcMKrZB3XPG8DMvEgs1RGdYfO+28PMEE",
-	"TlEWCetWBIKz7EwUb2+ly7wz6jgGJs2BNTJd20h1T4hkSiHkBl36PoZaBa62TtSpyHOWYAAhji5onop5",
-	"0M3wWvPvc2pE+EYaiwfwGHRSzBmCIYsc0kMLnhgUt5lxnWNaA4ouaL1jQu9yFlDQpmwllYrM9LTIUiaV",
-	"HS5HedPzLsyDSzmxuCag5MMJYo0FzBS/1PsDeheuTJF7/TOn5+8+vLs8+fEsJq/PXr+9+C/70/evLn/G",
-	"f2s75OQPZxcnP559uDi7PH/75vLsw9Wr12d9LNe5QSkIMLbqKEzCKCQAeKkiJtfEmIku95rQfNnTtxOG",
-	"L2t8esWedo9c5rzpm12PGOAdhBnBYe7afbrupHh5wRLGF02figN/ME+RQj92ywKQD22MhNY71+uWYMYI",
-	"TdOrG19zp1cbT9a6OMZ+UbVcHQcaZ2kBRDHyrSUk5revcJ4LRV1QMzyvz12gEN762qWmXc7MvMxME4ka",
-	"D/P8OSxjjzSUCUcy2/ZurcNjuiK+eWpU8hkz+oy0Mc6egcyMjln2hfuc913Jhu79lphtrN0sGD00YB/d",
-	"FVyxY/Q/cIOOA38+f3c1CDmtS572lN9vveKWgAI6ZmCooWrV7Dbhsp4Ymrmt3hNcEqAwloITCRvzQMMJ",
-	"cCMPyAWTShQMJL61+1z6bqlGLgnN1r5gJqDESr+0XlC+UF7i7e6A/AyQt1DoR5fS4ev6igN+Pooj/Wyb",
-	"6cTRp2397PYtLXJbqm13rHrZ/gYHuY+jc/T5dbpk1wkrmvFbFvRIFWXusvRAicAFQvZe2McF3IKlJ+pB",
-	"sDrBQJ6BzTTx/4eDfG0MVd3/RhqH1doHYQ2b7I3BverdLcAmIViSO0ek5SiObCWiVlCNV/CNUPafVzUH",
-	"4Q8YNFsrFQ0kh8XGQDryJh0Sl+ci/cIQyRchr2+Kfd6rM0RfcMEHwZh3B288/NfWtvQDCcZuPFUptAfe",
-	"/LhwwR1hiTnP3aUNolt1gp9WmLW0Dwzq8ddYVtD57ja+48Q0b+kIpIK1U0omY22mYYmJFLGJ7Noq96lY",
-	"Z6/1sI1A8+8O/dR6EBgHTpvXo2YRsOGI5ClLaGHTGSAZWBTNDoCGIZOT81e+mLzElyM/AhG0psFwkT3x",
-	"nV8zKsuCYfZq8+jMSG5Jsb+jdreCBwrxo8AOLET6BPsTNmJk7cPz2oB18LigIDrq2pHGkwfDF0c9GTm+",
-	"vtprGsr1mAmpwl6Jn4RUBBfYENIdYUnIL62vdHjwPMibC7XafXx0eLh/uL44d8bmNZH509XVeRTD/y7D",
-	"sHktQIr2HFaXRxmXhPuiUgstg5PFepFr0Pdg9a2phE7uwgWg6jRlE9CCrIgrkvLUVpuBg9m/oSYlzqau",
-	"/SQg1eaNUCy4YTxflF2FSnjzbCopw3JUzXhY2mx/8jAXlXV19XQaBa5aUGfu5wjxbuTabz/8Sga7ZwWx",
-	"Kjvhb7uSY68cRqoNyWtLoMz6+oswVzE0Khw02nWQNXwM6UGjNyevzyBmlSPGulft3NTyA3BOTazUEjba",
-	"kHqtVZTdn+CVEWXIQtVU5UKAhamuaeW0NKj0y7FMPODGHhKArsDVvAoZzXAE1lTuxaPHFX71qhVZmOs6",
-	"FFXnnT2RfhmQTfkbBTGgHIxNTyioB2E/dQ8zDGciPLA9SY8kJyydqyEWxhDOCGY+cYU5T9UeVqF3qPuE",
-	"iAZGwe+4hNI841KBABc3BeLUSz+BjCkoEKY8jYONfZhFTh5p7RVLt0yfi6nI2QPyrJhJTuufzuPS2QKI",
-	"cP16TnpoUq3abJeHivupL3+wZrpbumhFqb6a9a3C+rfy2rjLSSGUSERWK/uLZkotdnYHu1Ec0gyU7YEC",
-	"XLsiMfuWryZ4I832kp7+Lq136Td+2jsF51bBwB1pml3Uphryqp9o1uy/UU1RP95hyGDw96Qri1Ezzkt8",
-	"5okk+hDhcmglDKp/JzTL0E2qRBW28ZujcwlJXQ3+euBlbtbyglz52Cp26T9XrXK8JCFKfwBjfHBFi17K",
-	"opJZ687Le7zPYQXLnb9GBXCzOvbhCv+jlZj264xZaQyW41Q+uqC061ioz4E79ST5bpFap2OjZCfxSltp",
-	"F4R1Jy51Z1PokDaxP+wS5MN+BUOerHnvOc+j3eHg+fPBcLD7bGQwsMGVFRym1iejlmdpSN8mp77/bAzd",
-	"aAdr7v/qkLYPocbfWqXWGG2anBWVge14f+1SVE24zM80hQxc/YiRPu+vO9teO4Hg8+4mB8ZPNHlmGxF8",
-	"YAYeyNvEbp7rl22689VYBQ4cuN9mv0A+uB27thmUcGNMf7/R3nColxq+uFDSXr+MaLzqV/RdxNCUQWI1",
-	"cXjcsAoN92b/04vB7vOOcqiEblZHirbGfSgRzU6nJY2KkmH46qP/yY9ayEAAD1S22GZeV3EuSCxfWYDl",
-	"lrx578qf2TK0DJtE01M/eWn0yUv72r239c2N+JHfMhegpJJ8BBv148ZVIvYD3qbH9dOsdibEBw1W1UnS",
-	"0WkjTS3cSGySO6qfRWF/pXWIp7lpDpmJuxbIplWrXr05vTg7uTz78OrN5dXJm9OzyyiOvj/r9csPV28/",
-	"/PHs4m3QT9MEEV4HVdzWnCdUKov/a6Dc8tQgAxpfsBadGN/9SRT8r5pnZ+cirSzSJ5JY1OO2Pe2w9Hri",
-	"h50bVdfgvW301n33Ub82Ab/GQQN21sroskOCGVjYrZEJuldFZhI6+xjYmUQUUCg3LlWznNLERZUok5l+",
-	"hH1K2EI1wTkQdlbzQwhjg6GIXVYREcxOy8K5mL56kPQslVgsWHrsUpVA8+8F7+gas8KeRHFklhvFEX63",
-	"pzmgd9qNoX+oxtE/2bGqozk3xtAGINvQXomHgN/eYDZdE3nZ8cZNPsIKLtKVOqTLB+6BmNv0IZ9jPtU5",
-	"ZoH33Fy9V/ZF/U/7su+3bBfLA9My6eZexQ+kPOh/j9mU51B6Zf8IS/9iTNqwJxwnGjf2d7XD9PlDsH4k",
-	"y1iizqEVV9BFkwAmogUAtEQF4H1yRF7TT12cAf0prk0ozTJxJyFX/5i85vkx+Z5LrUbiXXXJ1VOB7ti7",
-	"enoqdlDAngz2xZ70cAlLxAHMv2EY/Hc1GBqHY57xv4KARBjNTlsVY7WuPKMqYjV4kVJgto0DZC0XdSxE",
-	"K0Rq6IlcQslcXgNxI+UiJkdDhAklJ3pvHHb1eElcjb7hnTOWQTXFOkD19cCcK4TFhfGBb8AsqFMlekgr",
-	"o3d4wYsGEwPnrguu8NzJmqZL/agVkl9QpVihR/nTe7r91+H2i+un77fNv76zv9r6j3+Lgo4Mtgh72OrI",
-	"wwiz5jSh1MoRP0d7dz37WMsyHaRpQHRXOFuIWGMrqTcBK61wiJvcZjMkvAbrCQeGvNXEll5WKKc1jOQN",
-	"KDEt/aTJXhi5XFVb2ETFfQTo3l5p3c1GBX6SN7ATL8/b4pVDREfZVHoDZ34czgFvgkgD9iu0zDTtMWVs",
-	"sf5MLkTH+CNy8e7Nm1dvfvxwcfaf784ury5hev/57uzd2ffe76RhnzE5PTn96ayaekMQ//wHktBkxmLy",
-	"o78X5qkBebkMOO9jmI2rEhiR07dvTt9dXJy9Of2vuN4hHk74ThQ3Dq8T81PMTD9cnFydNV6xwIu+kHIH",
-	"pUWVdzZaZrmTieIouPlRHDU3LYqjxpZFceTtVBRHP3qf9NanB/PmHjSM9IWgKoQ1cvaf705++XD11laZ",
-	"o0Db/Xd7HC633i78x4uzk6uziw9XP528ieLol7PLS/tvO1Z3rssmdWSbVJDVEvTdYlcFnx3u72bchOVp",
-	"d3tMBrLfmImAAaLXGor6ejLqRThk0g0q9SqXitHUJXj7mMqurQeXBrf5MVoANNsUrJyND978VWazeUOC",
-	"dVqFBc7+ppoFLVQ3JYEFgrQ04bfMFlSICUkKkY/InOelgnb3ZRGTlC7tdZ2LXM1i+z/vD4DvvTklKj5n",
-	"fxR5MEMst73PZ4y8OnlzQlKq6JhKVgGynpX69uy8ZEWmzYBKG3p3dRrwcvlberL9R9zCD7/b2b7+3b9F",
-	"/XN5C+MP3xi+soKwcnnxJo3DI+u4hmJuIdUdmD6gRlaAgA4P0HeGkb/9jVR/qEZr/EGkbAtxACEQZoM+",
-	"jUBFUfBbzFdfhYhlRWU0gl412/bn7cPJs2SbjpOUeV3CR7tt53D1nSDVVnXxVg1N6Jz17RHsT7A9vCBU",
-	"3shQbsea/Nv1veqVbTmDdWq9uj5tllXrFlZNJyiQ8IgRzqBxxpYpvWpjwT2vIa8NAThtd0R269i2NQS2",
-	"XeNNdHh0NqaBDSbbcYHN82X8Ca9PRWMZXcj+eQ1TH0K+zFOAcF5qnklzr688Q/SD/plzX55f0buu81FS",
-	"2+q4jyRvlIqvKLIwp9+Nm8MRD8bGWhqO244chIdF2wN1iqye6WamuzrlrQXmvqG/ws9R62AVWHm8oGpm",
-	"y9qhpgx2a4F4vpo0RWO3sPOIecCrjsVarJiUecZkLYkA6poBIYkAOKrIwV9khrjjuRyQ36Kd3yLwH/kx",
-	"sxaLPFqhtTzd+dvTHU/O/vf2dfXTQP/43dbvtoLqi0sDCggCEIAxEXnm9RacYPK8ZJB8gl4TcH4dk0zc",
-	"ATKT1hsqN31R91Ov5vurVLHBWl3sYRjqkqlu3bLeweCJBF2pbhq4APZ6sfZly7N55u0Z+sBmJjsIUXKc",
-	"y8MEwmPPS35MdjWNY2667QFStGnvcNUqdrdfXL/Xc/48jA/u29PuradZrYviYiA4VM3Pw2U2qhYg0Tx9",
-	"0prBE1C9eK5A9dpysMw4zH1XHlerRZl3iwFtCIF6HN635hSliffyHHKtaCssRm3eV1ZvwTLCV34RpkWB",
-	"Vj1PRa5YrrbdL21GKVuifk6RYbXh6wy+WewQOs/Nc4kQN7yrOtL1T1+RYeY3Y/TZIHdNZ3gyqxGf38ci",
-	"rjoBcknkQtygclmwEfnp6up8Z09foyRjtCCKfVLk6Wwv2arWDQM/kXqp5yYbRA9UUdOAi53ZXkJEQabF",
-	"IqlTfO6/V+FF4QU2ZhmyffMu5A3ukacQzygWyfYdG2+Z9g8wXZNSuIkpuZEd2chUC7Zv8OnPih/XpQfo",
-	"I3hkWErMVYsSbU9QCHRzLLJG+0AiWpVm9/APg0xikKZAMwsXY4WNOT8RDPhYt+j/J4ZGz6hUECLmalk1",
-	"QQ1aWB6c2cRBI4dzeFcZW3oYHwG7L2hnVqEvrawFMI/1lI+9kvZbUOsbYqZv8PhLuAyXmI+1RutuVdQr",
-	"QQqsdP+6uOurKpmDtwSJZQ0YiXlqBRgJW4hk1hU+zvgEKBNZvJc+DEYSV9gnBli/abJBScoyRVFdtM3B",
-	"aB+kXCjTXuZJV82P+7aLN9/k4s5KXIRaUJSMSw6utdzgVXrKdB+40jY2S2sLvwSbxZ1aWIv7wQNaUatW",
-	"DXCA01wULI0d+JlJG8NWvXMtHnJoDyUKU+24Kh+2F4g95VlZMER9rwq697rh6/8MFjiixLvsycPdWiX1",
-	"rufXGbp/v1wq+ND9dV9nV8bobZVfGkdYWvKHVp6k1nr+UrJcT3bv4NC4GMMut+FoOPxjILNyHbwwVebO",
-	"QCIFSO1GeUphom9YWtbnejwondNjNLY0vwXWPGxnSa723uGVlyOr7BmD6AEOPQvlltbCucF0vhMLT0y1",
-	"YSAgJ2VA3mo+Y+x2I06hBq6GFGhqyvQfZlRa6CJadVTnOZkAMXe1AcgQTGn1DK+Kko387wYhkyDBwAAl",
-	"3QF8klakkCDJNtmNPcrx7j+o1lwS4NcIwEd+0LMYtaFIHToTvWWBNZKTGiuHJFxAZzLb6hAMkCGH96RD",
-	"bmhejVO0CIyI9gpSatQhSDA6CzTldS5Ydx/cfW/PgUuL9OqBzSK5Ouxoff5Q6taVe7xwIR3bgKxFklb4",
-	"idy0pvbPHpGDeA4UK2OkS4cjDcR8jGeqDSNIOeLM2XbzL88vaTDAYNErlt9VjXPc9pgbZt2Q6w6jYqmt",
-	"pOhCD4NoTprl4ZYdQy8/6Jxg+8WhOAsCXK2BNK34d1cAzjxyjEkLmrbB9gsECVbo2d2BgGoG3k5UFNrg",
-	"3SsUg8tVbR9kOcdCSEzQrUOhO1h83F/cyIbf3wqfFcgOfarYtf3s3asvqmUPGQcdtmM1s/WQNb6u0gv9",
-	"04en6aHkG9jq1zKMfO0DXzvQS9gyjPS2z8aCT/bYxcXhsO+TLw57P/niIZgAMGucEX4NRwqdT6UL9kRj",
-	"7WodeglA4sBKHPGb+9cTHK+G4tPjsL2o49qnW/DPhqz8r1Yjeuv0KNbbrNi7tKFdbVUQblYi8XaCG5lx",
-	"qVzZunP4M8JyVSwxFD7hWnHww+jwUi1MHiJrNTPYnyHf/+6qeMb7k+0/BhMFHjOXMbaFXC2/gP619Yc5",
-	"v1XlWtQ3+i8lIsWnTgPl2lDT+twUWx0XTIrsFqorbDY1yy3e6XeabvVPAAScmR7tKJik6I6XrNq0nfd/",
-	"+o9//e633+T1d++/u+4TIPnC7QuUvIXkhsUFreozAn3PR2RvOOxOSrd2LqhP7TbAti0J2P1a4y2qlt5W",
-	"o86D3YGPoVjEDg+AgvpYcmOYGU+AntvhcP96vRcomMuOgYa3P0ex+ee7nN5Sjqii1/dxVEpWnEzDLbTN",
-	"FpJ3khXb8BDmELnMIpuho89rG8o6d+rxqYRK1kVSzcyhxj38l+3/vn76nmz/9/V38O+tr05W94+W6AO3",
-	"OyaGD8FdrfZ5bZIPvN3I4sGR6r+shjQJPr9CuWe4iZGmwO1yUVU+xWQxo5KR8RL/0XTV9MsIgsaCB+PJ",
-	"i73J/uGzZ+P9g5Qe0f2Evdh7kQ7ZkB082z+K4kiUSlsmYFHjVdRcW3/XlBqv+Q48qt/W06IZaLwsf7ls",
-	"Omf0H7SoNs+9BmdOvGr850f++Jc2TcANXxVgb1cWZOAzzwe799e2LhpyoDEFulkOraWwFtNrkqP6ueBD",
-	"TfSuXKM8nlp7GHOqPJT+dZaVO681ZfpAcW/Nw/fVkbYzPJGBFqnxKvA5611YgF85hyNaC1bQt/WTPYf1",
-	"SV2sXzO5UNO16kirLXWbFFKt6hsahDD1LlAnQqkdCPesbW9tQGILO4SrZXRX0HW5i+Lq4pyL9BTRb6Mq",
-	"QVr/+9QCE1yi3qznr8nyRyFSBBCsMFl/sL1zwm0Kzd2s5tTkAeFLGxyrcY03N0dwg2K9qa3h3Fy7z7rL",
-	"K+9wZurqhqR3WDdsGHoAbGtzNuJaFZ10JHm4TkheM6Eq9tuoalz/KTjurm/hJ6ZCpCHQyG/LF9c4kh/M",
-	"JUXalUxjWg06hRWbSfWJbYI5apnDJqcv7TXe7LVNGKhpjLkafmf4cJ4avF4NuJkg1qzJKYAcBVtpIOtp",
-	"rzbtzBCLpnbyE3Ty7KpwN87vuEIcKxg2C4OXzwsxLZiUI5KIOVpsLpawMH+rmozRJGELvZvsk9phtyxX",
-	"27blmNYrd4f75IwW2ZL8xN1IXEHuCIxxjBaIcrd4QE5gSJZqy2fPlhnGth3GIsMmu4TKG/LU5gRtDYhn",
-	"Ooz8Qnfz5gVTxXL7ZKL0J87plI0IxeJVsqBTY4dqZiZN1hDipMUdS52peYZL1JtdrQfTGTFr1tpezs/r",
-	"1xgZPE6721pymnVHceSbQXF0Xk8IXVUc7FOV+YL/K+9r/q+9L/u/rs+iNg7MCAFQgoggm7lcgNpDDlzj",
-	"cI/BE1C4egSDYOAydCxtm1xRfSssrE3dbJjTTx8Srw+QDfUtTMF4VIgyTz8UBvbIIPp8kNb7ezQctvTi",
-	"1ph+dASHb9Q/4qX23kHiA/9RXZqCB6BqpaVXLEwMZcyWAjH/a+gOTVo/bn+HFoyIBcuhBwL8q1dFwLrI",
-	"ysIV3feGkNGUhG/dBzbb28ej9i56OepaLM3pEtcjeQbd671sr5kp3tJ0YRoK6os7ZuqOad5zJzAchc9o",
-	"5nHQfD02USqsobCjcEmSUnnNDWF/7bUHvI5bVsAzG5XU7vYrXe/YyxpQYJ2g1/ffqnIMWyCkiD+aCyDS",
-	"Ngyqz9zqXwXnQ+2OxFHR3X/LLAvyPs5s93jf9tc8gQG+l0uFhR202AR6r/XLetQFSwYWUMAVS46i7cNA",
-	"AoMdN4y2LIl5oKnuhKGvzQyCapSXrQqPOdx1v9wMHakLWtA5g77rRRij+3B3b1UpakcHQQmXRM5EoVjO",
-	"AEV67/CIJDNa0ESZhu3+Ko+G62JSuOLY7eN1N8nWcN7rp5ssynfotzrY3RscxlHK5Y35zVD/PGdzUSzN",
-	"b3Z3B3uQJAUlRZhYuP98cNA6XKi3fhduYQKd2byy8CfSVWgTnpNSshjNiaHept0OkFTHLtcAplYLbLUv",
-	"9GrhXQl6o0fsvNq5dfPoV2Vc2+D2jF7GXtzuiYS2Q1ohILciK+dM9p7E+nlMF+Vr/2zDk7mtek4/keTH",
-	"83ePPIWOjxvYHe9gHjSTNd/v0RDEefv9XB7XdTPv6qW5OVnM154F1NyK4obnUyKZIk/vvLQZ60GGQoCt",
-	"Rzyjv5Ss7GfYEZ5LnrJQU/vH2CBjhl3QEP6fKaEAzAYUS9/gJtf5YJC9OPge5bWjrFQa+Q1mqRW9KwE+",
-	"tCtxw/LeM/3aU1uhY73pTPG2Ipv6TVPwffKU5uTih1Oyu7u3T2Q5TsWc8nyrZpR05ZV+zXKpFs50oPLd",
-	"W41LZK0vCPrpNRZT5bl+PVwBM/tzkb6umoUF1BwD32ia9RhqSb12NyOvhTkw8dgo7KCKiZQ9gcbl2JwC",
-	"UwJFmWHDojHzRqws0GNC/ed929SZA1ATCG6b4YB8u+xmr7NaS8fqq1N1INKKFO9HD8Dd+3VdbLvQi1rt",
-	"QiRmitpOgyZxVEIZ1hxtN5qToZdeaLLVC1CALdL3CrbRjXTU7F/7sP5GX4oMb7d9g04G7W5YbzCTzAet",
-	"tmtaocCfF2KcsXmIcRRsUkqaEWjkDKdJnmqe8eLg8NnWgHxMRMo+2lTUO1EYlzK4Fulck7KCph3H5CPT",
-	"1p/8aCxPdBBhiJ8qHDq2HkVprp1fWOfZa76BAeAqEc8hYA5GsaI8axqLI7J9aBHozEAjFxvvNjxxygZN",
-	"+3Hs1GutF0pFIZM02qELLne8CNK0EOViUP1i53aXZosZ3d1xZyp3zL3aScCorx62qOOljEYHe9qQ5AoY",
-	"+VUFDmV3we6XoYmyyEc5mzPJ5WiB5DCym9o2v4JYrPojNzwH54wZglBsK6MJIyYSbQ3rqbHsrk+I2J5q",
-	"UDTM6GKBZu9MEyKfe4SjBEkFoWPg2arVDOBFqKGLPfUW8lSQZPVmYi2Qddv3jjW3fSO1iLO3Ey7iXNHO",
-	"Ol9EONDU4d8omCqW4GJc0RFFs2ZBVLG0znSeW+JHyADPU2m8G1g/2yiR2gB5ripWCjQ6u7o6J/gA0RTp",
-	"CghM6MH/2OGLF96n/CYQPloh3pY+dK0lM5mwO2yGGtfwswxrE4lBxGchjIM2blFBE/aqw8f06/5pK5xo",
-	"zhe7YWBJqySZmJKM5wzzgOSCtq7Xfsi/pILQfifk3cUrLQEYLMPvW6Tae9LDkRWGk8Vtd2cdI3tpiysI",
-	"xidlwdXyEsD6MeWb0SJUxVPTeZUA1FK9lSfnr4xjCJCzUlaFsVxpe0JBZdNqWCqOm5pcZlLnxiJdwqZD",
-	"y0Ft6MNeu0YCZmZuHTPoG3APl3giAplTd3mFGSrJ05bL1jaWlluxm7sJozioQn3s7NMiozyXDZjrwW/5",
-	"b7nlEtLg0IAAQnALqLExxIWSxX3Reo28LfX2ESNsI83pf8tNkBN9GMAntJAVahZXgUeJpel6e/yjqc3r",
-	"dtfMyu09WWRUf8GW3fjBFa8Gf8HEImMQztdXQzKtVS6JFHOGZUIGDfw3cGbzhBn0Ikzdj04WNJmx7b3B",
-	"MIqjsrCNGeRoZ+fu7m5A4c8DUUx3zLty55dXp2dvLs/gnYqNRG9QnJKupK6qv4GV8Qb4MKcLHo2i/cFw",
-	"sB956bsPUxY+u3/fBxSG0edoysBDhSCEFrPpFy5VkwAlTMZ4sG1NZT33L1saa9mCz2CbdlQDW52kEd9Z",
-	"FEQuc0U/1Y1Pxej897fctAngenxwoke2ygJbwF+aMezNo31Aiu7jFrtQgP7sgJFBfh97vpQn0DyVplTR",
-	"ga3pIxmj2tzDIuCcfQIzVdbWAW7C4Oz5nKvarNtFQU58rUfwCrrBWxO28BV0yrw6tND07Ctd+xrucXpd",
-	"mZpAW3vDoYE0UBbiqHLd7fzZtMmsVe3yqp61D6lXutb76zjSMikaRU3KhfbXYArBfugPtbr0RwfPdndR",
-	"yrj1rsRcCH0D2Hv7IMydGOgLfoBbEhrabd1OdUsu0ADDN3cf/Ob+A990JvwD3vYENjALK6rfX9/HnzWp",
-	"SFsLBuwmGKeU6I3zDVpFp5Ad0WZm1/ctBhWadPXIjmeCQz6tDLBCzDBsTqyqbHkp0mX3/thHOGuTjO/l",
-	"Nddlt8d1eRh9rqZNbalxE0xUWKX4T0erB8MXD31zb+8f+34gDRJKAmS46j7cx19Da8C/3qMK29ExKdA4",
-	"BXHhCqOAAfq8KBWEq73qISixkWTMMDOGSoTpFfn38CmwKAcONNleUvxj8JI+mji61cLGSJhLa6w4IJLL",
-	"MkmYlFFvAVJRhBkscEFfYb0alOn83W7VwT/23TB0sfHdiMOa749MPQ4ZfQ02/b9U0EUFF9reewANPFhf",
-	"iHs9jHqFtn5CLor/7/LtGzJnxRSM32SGvvVn+8+Pto4JNa5GycCNmZdZ5sGhtVnguR5hvZrSQbUwi22Y",
-	"xe8CjFDzYKhxtV7t0e7esL+y/FqPDhNE+q7cQKoo2f0/zP0yahA3qBD/hCrQwbdXnnYP/8eqXYAmDL4j",
-	"D9H+IVymDGQBOfO8YYu6wBQmEqPJ3lLTC0bTY1cTMKPSYR9DZkXcSG09GL6otRfnmP2lMF+4zkkuGOTl",
-	"fyOT53/v+j/RXf9Hv7GGdB9mKdk+t6PP+icvGcA6Blo+Q5oTnitW3FJTP2KqGYjIoeCG5umA/AETHIBz",
-	"uKKrXNRy/vT9dRDT2H2tgE6QDoLM4g9Kph8gcwGGVUYVhrrqN/iyHM+58pJq+qoBm124dvLON5bu5rMW",
-	"I7LjvpuTxJwS7GDX+7q/pH7v8oO9HjfnSojXNIdw7WGf2+1X5mxyU36Ax+B2OPo/sc2vwF9d5afYiomF",
-	"SP2LgPEIQ/4AWGqp/3Z3pwnH1xkoOKk37l0fI6ihiNmwbQ1fPOSS9p2AG9Gnp7U/0EPd73PePqzyBvur",
-	"jzG7i0FPxCo1DyQ1RMwfRqdfREOY51DLSLZpOYDWGkMfwdih+erJQg6njTR6FMZzCSnQSGENoqp5mSqf",
-	"UpdZ7m1v9G1OsccJPpiT9JHeb4T6QZR5+sVH+javTdp1yrP5rvpsv/cTVtvn9y1MZUMjrqXVSq7zvXuq",
-	"D8txY2rR/HfkP/H62VUHUZ9c17xqmcYbT6zHnCrwRAcjXY/VvkohgyM0OVXwKSIGBcOI4SZaHd2z+kyT",
-	"5ak2gcSoCQ0PoQ3wPMeEQktc+NUNW5guDBzB4ieAc2GLuAoGT1mrCdLJus6hYBJTaKuV2hI6IDgoyZ1h",
-	"WRV+JYqjMjdmWxB1ec2KtbZZuJxYLo1W2DVBMAzDIeeVoJBrguU1WtjrHe7262o3wv38qjLccpVVAjx0",
-	"M7wEIez/ju0pn7oCB72urb+LPIeWPFQxT0JLH8+tYFSCKpKzOwZAeIVUq2R4JmhqM292pFcl3iW5WxXl",
-	"X/EAu4rYO87STh9zPcw+W0gEAFQ2mejoe//mCr0/R8Phukvrg6p9h/fpZ834TPlEkpVS2SwqBYn5Ivgd",
-	"pwgaWF2veB/9UFW92A00F7CME5lcIHB3Xoap46sZq2HC+HYm6wPp0yFq0wL3djOvVVP57GHGnop8knEs",
-	"FPjmZH/JTD7mptRuWJTnvOlUICvfyD+0xRpWAr65kviNDGdzKKvErznbFaaz36nl7yBwPQQU34qG3FyK",
-	"wPHGFyNNPZtLjaVTsMfgMSwbWSGHO/I1qqO2mRo7rnvvNwl3Br2lr1I2XwgFLdFddyBPPzdIsVQBYqTx",
-	"zJtUEdPk27V5rOIeRanvI0Q4YI1a1tAMPFm1CAjUIUgB6B56zO1U3OVeL04zMEuJmEwC/lTAu2r4Hx5f",
-	"RNW65n5juVRv59oljRRVLNSbrarL09v4zZwi/wSCDMCjQt06KvJWAmh+lTxbGIzpTmF2LtJ+kgy4zj+C",
-	"BLMT+R8lyc5Fukp0oeM0JLfiekPFv7v7F4D9J20pZistsFGfaZWf8duVggqtBY9+w/AKNngGzL0q2LBx",
-	"beQxH+F/H2PsWBh8VJo/mhfuKFcfDeJcTth8oZbmwQH51YCdu1GFMXKEzUdsWvf1Qu6nWgYxg87vkH9w",
-	"dCiLFYKILN1qhuM/6uPImGIf28LmV6qS2QVu2ZobrWnK1JHU2tHgh45JxugtQIlXhWmu7W7lvsO+Uc86",
-	"7hvsTF//3XD7BfjvfvttAM1K+znyHPyXEoj1AXjxZhuhbATr+k21ocHvgcqLo2G93iLaH8qOheiRwx4o",
-	"85Lfahhm/7f3u9uH2HX1b0fDLRlazNfkJkgE7xYpNtALshRnWT+MVXxzgQjKsb3Sxv9gvAkICUIdRT8F",
-	"mliILNtaJRtNHGpFoB7KfwUOjjRUj9YDF6EEwGg07c0lFryb7kn1LrSS/KXkTAXTZkShbBOyr6Mh1tvr",
-	"fWMVsdGRsYMgTc+cOyq/LNb+zSkTNxUI0oY2O6EcWYf3wXQcDnPrVxWCkfG4DWpFhqOdnWCx4MBU5m/L",
-	"pVRsPpC3yej58PkQrC0ziWDvqzLTspBKv3CzUdoJ3NPWfLXyYtqsugMqmsobrDk2Xc4G9UoyvTsrxvLE",
-	"q5aq0ugYS61fYKVravqFmDGthtEe8wcjgm/KMcsYqlLnBSgIrPSn5e6ujO6v7/9fAAAA//8=",
+	"7L39cts4ti/6Kjg8e1fiHlqWP5PIteuUk3Z353Yn8bad6TqT9iQQCUkYU4SGAK1oerz/vA9wH/E+ySms",
+	"BYAgCUqU42RmTu38E1ki8bmwsD5/6/coEfOFyFmuZDT6PZoxmrICPl4xpXg+lX9kheQi11+lTCYFXyj4",
+	"M7qeMXKHPxIxIWrGJCPSvBUTKgnPyaUoFZPvFylVbCDrTQ6iOJLJjM2pbvzfCjaJRtH/3KtGtIe/yr3m",
+	"WO7v7+NoQQs6Z8oM9y2ds/AYczpnZoBEjP/CEqU7Zp/pfJGxaBRN+FjkNEl4FEdcv7SgahbFUQ4t4n9x",
+	"VLC/lrxgaTRSRcn6DjwR87nIP8Lg9Jj1B7mgScdQfy7HrMiZYhJGDU/WB5uyCS0z1T1UbP0RxosNwUrr",
+	"tphUL0XKGSz2q1IqMT8rlZAJzVihv0tErliu9Ee6WGQ8oXpie3+RSDv9+m817Pqv5oLfyIXIJY7mJU0v",
+	"cYRrxrEoxDhj8z/Y8bgl1W+kevV4fkcznkZxlDJFeRaNoiXlakSOZ4RLkgtFaJaJJdOPsKIQmvA+/B7Z",
+	"L0fRciYyfQQSkaeSTAoxJ0NJlCAnQxnF0YSzLDWtRnF0R7NS93s8i+5v4kgqqkoZjY6GwzhSXMF2a6Iw",
+	"q2/HYAepVgv9RFnko5zNmeRyZOY4sjO533LbL/B9XPQ2ddqBpILhUCZcETXjkug1L2iiTsknXJhPSL+E",
+	"0WRGYN6EKgKkO9DDeiXyScaTL9uwxDbi7Zg+5N+zRSZWc5YrYo7Lnjvju6n3o50H+8ylbqXaghf1LdA/",
+	"MDIRxZinksDurVl+N65HXn8cBXAyzQy98ZBcLE/JJ1yFT0TSlSTL2YrQPCXLGVWaBlMBK/8DsI8vOyeK",
+	"FTnNvAU79mn2DPdZc3+9G5IVdxxYkiYR9lqfgKPx5MXB5PD42bPx4VFKT+hhwl4cvEiHbMiOnh2ebCJv",
+	"M4BHXN+zfEWEmrGCFGxSSpoRUXj0WjHmS/y5B8fzVo4uuLtGo7v9KDZrCYR2y3O9Jle4lnE0Z1LSKTPE",
+	"jDcWmVFJxozlZC5SPuHAgwpGoavqNFU7Ev1AeVYWrP8aVVM0I9GL9OUHsmA09a5eQqeU50CYuu0VWYmy",
+	"IMmM5lOmqZSvPYfeYuAr6bc/iUAALB0QPSBgfCLLWEFoLpeskGTJ1YxQYoZAUpGUmtucwiJ4F/zZxWs4",
+	"G6yIiTBHRUsq+kqPXWvua1wTolcau+BKErHMCe6Wk2y0kCHUD6LURPUFpzwXancCrXibmQvSvKENo9+C",
+	"79Y2+Kja4Lf6RjE9rtnTamCPy14LhjcskWUyQxbbZqmalZpHYamvhXhD89UXrbQSYneuG9EnWhWrs4li",
+	"xRUKEdFof+gt14F/HoQg+jV7Lcv1y+Z6ecRVeyNw0RalnDF9ymmu/8y4VCzXX4hTooqVPfN6XuRST3EX",
+	"5qglW0/h8H5pS8e/zliu+YNrLtb3ixG16orEnH7m83IejZ6fgCw15zn+PXQLpG+QKUqX93H0Pqd3lGd0",
+	"bLflgRtZeu00RJLgua8EEDztHQTgX7OH9ePi+tMCwPr99wf3iCSgR7EQUnI9CGrEwbkwHO+ffe/dQsAg",
+	"zqrdbg/iXV5jcEqzAtrBDWO837IMH+OS3OaaVYuJkdVqOt3vEfUUqZo6qmfI9QC0pnGj194xUe/BOm/l",
+	"acauudYHX+gFoJ8vGUxLRqNDWJDq72HsqYy+brkQqelRX9+r2huF/weIpFp8khljC5TxJhOe6FmNaUbz",
+	"BDZYtzRBgQTf4/kPGZ/OlGlRX11agxo6XdM2XzA65/kU/tJ6E34G9b8QC1Yoo5HSmi46p59/YflUzaLR",
+	"wfGh23qpCv3+fX1hf4+4YnO5UTW1r+j3TYO0KChwVH9jenTPPi9gxleKFsqd9CbJ/aAVSKkfIQkQkyCw",
+	"HTHctnOWcmotLySjUuGzcCImophTTSSpKJEdmTHk5Xysid+nk2a/V9XJcu3wXB0eRO1DFEe657NE8Tuu",
+	"Vra9qnuq2K7ic28E1SroN79nCbfmpXWr754z7/1Kb9n7xaa3zFP3jXPwe595zZkqeCJD7IgqUpQZkyQT",
+	"4pZQsCf1oqE30OYbRnMzptf41v5Jm6RqJ7XXiHPfuOTR4EmIBPGI96T9C5GGqL7BHHoNstjuceAr8nXe",
+	"eUh+EkuSiXxKylzxTPNXfCUmfKKlOcOQSCLmrO/RMFxt/Zp4t8UVPH9f437rXr3Gx67K+ZwWq6hu4vpQ",
+	"M+PVWLvH5OwgvQVt7kedhOpHwDv+hhSqwde4441bHlQw9Cy9mf/MVg1ZqM8VFbp0Why9zlJ7G1kbx2BL",
+	"Y2evjdiwJr9wNER6i2IO2Yeb1izd8et1Dn0JpXUeG4PHBjeM9c1aJidyRjwRmJQS5FUQX9Zt1sb7b85o",
+	"/o/jrF/GJ+sT926JDQz0vWSmvR5L1NhL/VJoJ9cSQCcbwdU3U+tHIN+Gpi01PgppX1km3jD0wfUw0rrK",
+	"31ghBuRXesvz6Yjo1SC0YChF8Xwak1wfAC5R6hqQsyW9ZfBmxrS4pX9diNR74geaZTyf2j5AMBM0JU4U",
+	"JlKJBZEsT3k+JWM2AQ1akanWBJUwQ3qfg74walpVEpprbXHMoD9QInKt3Hyo5G+cTRRHMNgojmpDirSy",
+	"C217q1fRurd619VN1hC0i4Lf0Sxweo0PRqLSk4DRiueJWVCWnqkYLChMq75jllRuuXlT1Dw5wvsKdbf9",
+	"Yf3ferUujsalXHXKC9czRuDZgmZWeLY6BxE5koHQQ9Ria2AGXM1EqWVtrZqYyc7oHSNjNi3RsqnKPGdZ",
+	"h7Sx3bQqoeTB92GleLV0WuO1jclMLNGYxPKUpVq9puT482ciCjIuxK3eqMnjbtKEF1K9XG2Ws36hiuXJ",
+	"6uqWqWQGiovTHTsp0O5jLpax2ymeJ1mZsjSo11SGg37D97WeMJGBRjZeKYaOQFHo801JknGWqzpprFeS",
+	"YPpbr9IXSEHVpdeeFR6PnCxnHK2kss7hwDbvzhO4pTSbtHYQzb70yFJ4TvPXATkbS5arEfwmKU973/kX",
+	"IrVsqn7nw/61lRVrZehxDHJgUgWjyYylhOppj8ikzDLcR0H0tjzugagMH51kjYezwZIedxR4WNZyT2kY",
+	"dwcHfFyu51mAWje5c5G0OTB4dfPHOuxKKPT4bXUC8RbotZTmwojR90Al+ZWNr0Ryy9QjXyKmo+AZcEsd",
+	"EzUT0hxaLRGF7rOHrqUz4nVSufEbmwdJIcT8MXvWd07L+vBlh2YJZqaQQkNv2W65MDSKx1cUZC7u9Ifc",
+	"HGVnvyvYQhT9dR60bl3CS5u0nr66gbtc/aNX7VpjFT2u5ckZHq8NyegvM03ZaUj9WxHqDJ4g6soySZjm",
+	"wNIGPUhF8/SUULg09DUEzg/4sTK0K4GCNlcD8utMADPXA5ck163plvWfBGPQPKWm8r3PRcoy9NPsPkuP",
+	"xi+S3c8Hn49uR8Z5MyKv53TKLsose0mT23eTycg5D7n+xXfQNx/Vq6u3PhpFB8ODk93h/u7w4Hp4OBoe",
+	"jYbHf2obQ9y4WjZiUZAFE4uMgVOk8jM9IUtRoBHX0zX3hwdHASHDDjTk9NDNkInuphDTgs7lwFNJ3nAp",
+	"wVFqQxDIUzEhIktZ4fnG5YhIMWdjka6IXlQCRixJuIr1VmkxYOeUXIhUGuc6eUrJX0uhqD4t+vbNeLIi",
+	"GQORAnSuMSNzmurXRIF+Wc/FltAsk3hrW2UEqUmTVsVkm7sSk/OicF/G5DWGUcE3Wjyqfn+rKQofelUw",
+	"qtgrkSvKc1bodeDT86IQRes38+1lmTe/elVQOftFiIUZCXkKMqNmDGrGi5QUDI+FyPVCUVwjTaKa5vFv",
+	"dDopz5G9EOkO7IxiUukX3CZIptBln4gyV2RMk1s/MEN/2hkQcO/O6Qpspw1COgmRkaHpoP+O6yMnCYj9",
+	"RDKW9xWBG5zLkGoVJmO7DbGaymcTsAPUzwt5OmeK3u0P3Ds7Dd6gWfR1QXMJv6KrI3x8mzE8Dw5Icwyk",
+	"deLqoT6Z9BbumhZTZiJAWowkNIm+/hqPCXmUcHjw7OR54GkxBkaZ/shyVjinauvSDQnClhltZlx2DX53",
+	"lpDrojRmD1iTdeYO/KI+Ge/m7CBA+NX1HFcEGVjaIE0GYmfbLo2G6TXWUqL+DqSHwicpGevjDm2lcHwL",
+	"USoIvmh6mf0gtMqVsDstRLkYVF/s3e3TbDGj+5GLTWuNGdxjNKUKvO4m/Nj3XHeY+OWCgU0pWZTXs4LJ",
+	"mcjSaPRMi1h1v7VWKl+CTsnz6Vk2FQVXs7kWEzVdX4oxRx4wF8XKa2n/OI4U0L+3QBilu+AXBZvwz9Eo",
+	"2muOtNtVAbLVKDoeDvVy2FhG/3H73f1NwCvtLXlFor3WPkSwuBtVQ61tuQme2mqj1kmT74BC3zBF/Y3a",
+	"Jlj7Sr9TO5RbvV1FHfrHDQbSOkdx9Hn31vHuXbswCVVMk4pe/Q8RzTL9JqzxepJfS+mLrCy0+hcl8Fv1",
+	"FtjQC4hGfSWycp4jpbXVPI8WK6UKT6w+o3+RIr+gmv1EAz3dQYuCP3x3MzB5CIZckcnLAJsOG7xjY+eO",
+	"0Yod103Vmq0YTtkaEGzLwHobTfdX5s9NnV+AUV3eMhAhO9r2PJimec9P2bofgl24VUVDfFc/dfeo64ym",
+	"q3BPrZ2pe1RNA2+AFy0KrpnUCiK2erVV88fatujnHm0F4zWcadq6vCv3ArrEg7Tm+YHNEF6nYGLYbgzO",
+	"4pmaQA0tXTkNJLAZlfhmuv11tgoSlP+u5WWDREvW5paVis4XVTtnU48wU3DM38SRnIlCgY1Tc4aEasag",
+	"5agyo0XgaEdxdOcFbBuefB+4vq1nbB3j9+WYg5CstJ3HrJ0k07Z2Wo64seu+14OeJ14OvZ1xwftBL06K",
+	"AjbNLrxFm2iJrXmBjtmM3nFRbEwQS6jmZi/t48YLpMlDlKozxMmG8dnMFrQRUEXmQlrjAli8QZQF6Qoy",
+	"WpaiuAUzOJX1GFzIelOgND1NPJ0wKYuC5clqJ/ZOJZcm8JOl5OjgxYD8wiaKiFLF5tfDYQzqLdh5zFzI",
+	"EjQ8a1DPmNxglzs8qRmwQoc5Cg0VFw0lt9EwDsio9Zlbb2i1NnpltS5xSiZlAbkVImcSLS/GyFfzHcRG",
+	"O9TqplMUtQoxIEMCTmut1WZ8ztX6Ke/3strVZdAmhbxhNCevLt6TUjKyYIWeG5hY5jzLeCIKCPMciztm",
+	"fCHU+oJputHuvN+yKwa3JS0oz82+bw6A8uwdHJzJUwGEOBXgsOFqhoYSDgkUbb9YbAieKzJFSwta1XK2",
+	"rEhzRF4Mh9WDMyrBZKdbQlsN2opjtPOcDAfkV9OnVDzL4AUF9gBJklKF/IoN4+7mQN5mLKOh2cNhi2o3",
+	"3JSaIv14l0qvMq558hTdeJ4YsLN++CfDo+ebN7pL29nAksNvtaMd3ZLst1YELFmoUi6MIJWDW68HAW+a",
+	"1Zx+vjKxFBfOoehG0s1SYCCacsdVMEbFTch4RZKKTcWkoIpVmW7Awh9j8E3VMsgg8KkWj3jDX34Bczh5",
+	"9uzZwf7JxhHWA0S7eTXu8YQtcYTeJp+SIVpVm5QPAuN2qxg8mHPIjOh1d7/Rj97Hkci/ZxnbHBfwzj4H",
+	"qeClZGl9NWoWSM38wFxqbaWzGrFpzWHGsvSUZO4Ktlc7MqyC6YcGBFoahjhFKpY52mArYUC/ZW/44+Eh",
+	"gZi6hD3CwtoEaM31NhGpfRaOT3WHmQSKhxOqlix6nCRgod+LZf4rz1OxrNHqSSeLRo/ZHStWRNn5kXkp",
+	"IfxpzpRmAxNaOFZOybhg9NayclpFZoG3baTv8pjIGdV7AS/M9aVppRYtR2nZLBNL8nz470RMiC8fnNqT",
+	"XnuiwSNOTTCRt9rm+WN8PrhpA/IaBcZcKH1Xlwtrikdi0RNFzoYm4mX+CBcm7Mn7RWBH1m8IDWzGgkrJ",
+	"0o0b0ZOg+oyc59PLMgtFNMHXeqkhrRRO5JhJnjLjSzFjl0jzA3IG4aaEJkpqwTqHpB0ODNE9Wm1tRosp",
+	"qAlcznQn+mEMV13yXGJsGJwux5iBH3i3cW/f7lU1zQ2u3YYpLONS7c7pYveWraR19Wr1rP2UaWZOFzYj",
+	"LA2v6ktRagqAuYiUQeY5kLe0EXRLxm4H5N2ESH1kaVYZZGii+B1zxOwvY3OdINd1TrMMfqwWjYx5Di5B",
+	"/zsr5+ILhb3TWK1VvS07yJSN00x/g+F979A/EdsP+C3EdLEttgkXrb5Hhwdfa4+0NPQYSq3xosLEZZdO",
+	"qm8sk83s5edh81U+LCih+tJESoAhBlTZwbGhGCqNuiKds18JcQsRVdkqJs7zWfmPn9hBQRag7QSTooS+",
+	"dG1E7jH6L+1Ufb35FEXEmiqNKSN2FEsq247JB6nTaL9t6dKhaJcY9GUQcGF4XJkAHFqLL9baL6A4QJyT",
+	"p1k78QXYqxE/4MbTZL8iGPpjjx+4228ZW2Cqva/WDQfP4NILWAKIKOKG2WGo9wwDpEeoz3kxGEZnqsvp",
+	"veKYfOY/GO6HApjazp0tLe51H1mMBh0twmE+fe+jf90YSZtNz3lu//pK/ABXw9DSZTDe3YVVUZMx201b",
+	"eMYekaaCNAEyUjN6sjOwrU4RQZIoc4hiYBYEaGNoup5alRlWxYPMGM3UjCQzltzCzUZzPQ9W1M1UQPAr",
+	"kjMONi3NUlr6QC4KXBOuCNVPDMivwHipx3dhZbkkk4JVVhc1Y/NTtJ60DGQ+KsRcEyzLJr3p9X1jmR4g",
+	"VtgHlJhjzK2e2bWYMr0QwbgPWCHIXUV/Fa6Wnjf6nSjYDUfebWX83JjKCq+aHIHYBHbqH8GdYa4yk6PB",
+	"IT3Jp77AwTYTGAuRmUyh2oVQt1AcbBKFwxfsxIQspV62A7cPTURxSvxbHCblmapjq4dpGoV3QVoqYn3j",
+	"gtYKl+cEop54MvvyywpW8dcqKnNtxKH/bCswosWaN7ltIbyK2vz23xEgy/l66smLVWCeJ9+BCmJSYnCd",
+	"UA6su9a0iB6NIjgt/tu/lcPhYfIfBH/wXrmPG2NpT80fERCaiy+wlqspv2M5cMjGEFqNDWiWPaUx6fgV",
+	"goHkR5Gzp+OYjAdVT//xH4RWf+7stAdeExj9MddosGsZ64fDzeJ/zKh8CoP1W9khf/87aX1bX+R6g63R",
+	"+i4bf7De9w8fq9dINVS/5W1G2jA4+YOt/7QdiVajrbdSDbjRejcJ34QccC4wo+5l+1I0hC/QTuHhHpJO",
+	"ZwDsesfz5giycJhau4+p+x1yHxYswWsAUmAMOJNcMAqSQzAnIxjpVs+f3xjZEKOW6t2oPVEaivW9uBCN",
+	"B3fw8Jx5E8nSl/JQ7rbRQt/ANHIfcG37sBWBHGatSmp6THFRQUapWDpKMmjbxOhBo1PP6IKlhKtW4N4i",
+	"4xWSZ58Me61Ew33P02gUDfd3q+f2n0VdsC84GLyL2WSi5zqKfuVyVmNwHqiCntuL4eCASPLU+uDIiyGR",
+	"O1EDKMYwOIgt0dzUNf8qw+iN8AWvVc2Opt548gFEeBg0hVG0T/7///f/I8MRaY2UQERRZ+Tu4OTZ8z/p",
+	"JwQaHws+nQImjxl2K8jD7EuX4NuI/V1WsHVhYXRbFJmiEEU4jYIrkogyS+3NY4Z6aqwxquDMxHn345JI",
+	"T221yhrowH7Uk1PwwIq9z/lfS3ZahQVMScZz5syCAB1JlBB9wtC3yu93NN+T/VxiuO96ex86aAzQZtvL",
+	"yU0uUGycS2TCM61mWhManRvU4hmEk7hsF0wkbSZX+HngliTjaMay1CTlwN9lbhETQ0Gi7vCErj7/ZgX1",
+	"i+WKGTfWZtJRW8WY66PXSWZLDjhzoGGBKRJ5aKJZCJAK+FP6UaEDI20Es4fGZPlAkNe7q5NwNSLg8H5F",
+	"IX0kzVhMnJ8nJpel/uJ7Nqd5GhNrOo4Jmtdj8n1B9QoX5FLrmQnP2Cl65vvnYDRjs1LL7+LulC8427Dy",
+	"1VRjj5IsbVRn5WbNjfgVkSJ8DKj12b69Q9TO83QheK7CqU8ungbCXHJC07Qw8VaNmwB/aLfy+mK0EIUz",
+	"jnsmoj6MDOJ/fmFUsm6MMFF4VgHNH3LIHiDwLs+nBJ1YS99GC9YlLbaabOuAGW4tEoFpOjBde8kJiZB9",
+	"UzECtAs/mMjYbWiOeLt6kROaE0VvGTA7G6TkAskAHEPkVaY4hAqGr9B+8Cqwf2NmER+7b++6+S0BZ/qC",
+	"Oc+0lsl5zqREo6HdZjCsgnXuFMeKbhT2mSXApqaXF6+MmTH22phSxSRE/FHjaDERddQAjNjrEHayY/56",
+	"XlsAe+nHNyPmQO/tlWql3HFVBWC3x6ZYMec5VV2kwyWZCnCFLOmqTTehRgM4ObE7jXbc9Z79vXfrFeIN",
+	"LUDkNfN/AlC8xkllM8nwtZ0Au6hFBwfACVPWEx4NQUZld1Qtqgytudnw4HU5Xo8QKuwnc63J3WpfYq0B",
+	"17Pr22IKOqNzd2bCmdXEoGmADNyM1RhZf6DdyCfSA/GofGDGS2qiHmMHPGeSGwfEQZvYbiASBB9Daa9w",
+	"rU4MJ8EeYwJQA+hSh2IC8CqwlVpGfi5s+OaAnNn4S7DvG1bvhoP9APpdbPpCvmuI1TytBVI5INeY6Q99",
+	"8Bys7TE4M9ACYbwoSxgMIpmg89coAOQsJ+wz0gOnGZlxqSBpeETGZXLLFOF2lOgM5jl5evDnp0/57v7O",
+	"3vOdmBz8+Snfe75zQ/TMrpeCSNhxhkOas2KKXiRN7fnUNHZKKFmwItG9ZmgpwbsQt0pMJvCKMdC/+Pf2",
+	"icTRrQP6gp62gA3YZHbneco+B0+5a+/g+NhrZdeP369AbBuSDrQam9GGuFrF6A+OA5z+C6YZDtcp52/q",
+	"aAubMSw2wVg05oxDtl3Fbi9Ds/+F0SIPq+zGbJPhE8b9V0vBvGULRYAFSGF9QAa53qKwAqJxlceb6XOC",
+	"9pw6NS1E2is8wHYTDqyv4jYgYEmU09kCoKnEAgPAC8Tq6wN5iVmMnXImBBIiM8rNePQKWZ7QH1iz6BHJ",
+	"3gC0hfiQmp+zR1cenYfUgzZl2EsrZB1XPC/Dd2LB5igM685edR6eYACnKIuEdQsCwVF2Boq3l9JF3hlx",
+	"HB2TZsMaka5tpLonrpQTkXTl2xhqGbhaO1GvRJ6zBB0IcXRJ81TMg2aGN5p/X1BzhW8lsXgAj0EjxZwh",
+	"GLLIITy04IlBcZsZ0zmGNeDVBaV3jOtdzgIC2pStpVKRmZoWWcqkss3leN/0PAvz4FTOLK4JCPmwg5hj",
+	"ASPFnnp3oFfh2iS517t5dfH+4/ursx/PY/Lm/M27y/9t//r+9dXP+FnrIWd/PL88+/H84+X51cW7t1fn",
+	"H69fvznvo7nODUpBgLFVW2ECRiEAwAsVMbEmRk10sdeE5quetp0wfFmj6zVr2t1ymfOmbXYzYoC3EaYF",
+	"h7lr1+mmk+LlJUsYXzRtKg78wTxFCv3YHQtAPrQxElrv3GyagmkjNEwvb3zDmV6vPFnt4hTrRdVidRxo",
+	"nKUFuIqRb60gML99hPNcKOqcmuFx/d4FCuHNr51q2mXMzMvMFJGo8TDPnsMy9khNGXcks2XvNho8pmv8",
+	"m6+MSD5jRp6R1sfZ05GZ0THLvnCd874z2dK837pmG3M3E0YLDehHy4Irdor2B27QceDni/fXg5DRuuRp",
+	"z/v7nZfcEhBAxwwUNRStmtUmXNQTQzW3VXuCSwIUxlIwImFhHig4AWbkAblkUomCwY1v9T4XvluqkQtC",
+	"s7kvGAkoMdMvrSeUL5QXeLs/ID8D5C0k+tGVdPi6vuCA3UdxpJ9tM504+ryrn929o0VuU7XtilUv22+w",
+	"kfs4ukCbX6dJdtNlRTN+x4IWqaLMXZQeCBE4QYjeC9u4gFuw9Ew9CFYn6MgzsJnG//9wkK+toar7n0hj",
+	"sNr4IMxhm7UxuFe9qwXYIARLcheItBzFkc1E1AKqsQq+Fcp+vK4ZCH9Ap9nGW9FAclhsDKQjb9Ch6/JC",
+	"pF/oIvki5PVtsc97VYboCy74IBjzbueNh//aWpZ+IMFYjadKhfbAmx8XLrjDLTHnuTu0QXSrTvDTCrOW",
+	"9oFBPf0a0woa393Cd+yY5i0djlTQdkrJZKzVNEwxkSI2nl2b5T4Vm/S1HroRSP7drp9aDQJjwGnzepQs",
+	"AjockTxlCS1sOAMEA4uiWQHQMGRydvHavyav8OXI90AEtWlQXGRPfOc3jMqyYBi92tw605KbUuyvqF2t",
+	"4IaC/yiwAguRPsH6hA0fWXvzvDJgHTwueBGddK1I48mj4YuTnowcX19vNQ3FesyEVGGrxE9CKoITbFzS",
+	"HW5JiC+tz3R49DzImwu13nx8cnx8eLw5OXfG5rUr86fr64sohv+uwrB5LUCK9hjWp0cZk4TrUamFvoOT",
+	"xeYr16DvwexbQwnt3KVzQNVpygagBVkRVyTlqc02AwOzf0JNSJwNXftJQKjNW6FYcMF4vii7EpXw5NlQ",
+	"UobpqJrxsLRZ/uRhJipr6uppNAoctaDM3M8Q4p3IjX0//EgGq2cFsSo74W+7gmOvHUaqdclrTaDM+tqL",
+	"MFYx1CpsNOp1EDV8CuFBo7dnb87BZ5UjxrqX7dyU8gNwTk2s1BIW2pB6rVSUXZ/gkRFlSEPVVOVcgIXJ",
+	"rmnFtDSo9MuxTDzgxh43AF2Dq3kdUpphC6yq3ItHjyv86nUzsjDXdSiqzjN7Jv00IBvyNwpiQDkYm55Q",
+	"UA/CfupuZhiORHhgeZIeQU6YOldDLIzBnRGMfOIKY56qNaxc75D3CR4N9IIvuYTUPGNSAQcXNwni1As/",
+	"gYgpSBCmPI2DhX2YRU4eaekVU7dMnYupyNkD4qyYCU7rH87jwtkCiHD9ak56aFKt3GwXh4rrqQ9/MGe6",
+	"+3bRglJ9NptLhfUv5bV1lZNCKJGIrJb2F82UWuztD/ajOCQZKFsDBbh2RWL2LV9M8FqaHSQ97V1a7tJv",
+	"/HTwCoxbBQNzpCl2URtqyKp+plmz/0Y1RP14hyKDzt+zrihGzTiv8JknkuhNhMOhhTDI/p3QLEMzqRKV",
+	"28Yvjs4lBHU1+OuRF7lZiwty6WPr2KX/XDXL8YqEKP0BjPHBGS16Kovqztq0X97jfTYrmO78NTKAm9mx",
+	"Dxf4Hy3FtF9lzEpisBynstEFb7uOifocuFNOku8XqTU6NlJ2Ei+1lXZBWHfiUncWhQ5JE4fDrot82C9h",
+	"yLtrPnjG82h/OHj+fDAc7D8bGQxsMGUFm6nVyajFWRrSt8GpH343im60hzn3f3NI28eQ42+1UquMNlXO",
+	"ispAd7y/cSGqxl3mR5pCBK5+xNw+H246y167C8Hn3U0OjF00eWYbEXxgGh7Iu8QunquXbarz1VgFNhw4",
+	"32a94H5wK3ZjIyjhxJj6fqOD4VBPNXxwIaW9fhhRedWv6LOIrimDxGr88LhgFRru7eHnF4P95x3pUAnd",
+	"Lo8UdY37UCCaHU7rNipKhu6rT36Xn/QlAw48ENliG3ld+bkgsHxtApab8va1K39mq9A0bBBNT/nkpZEn",
+	"r+xrXhOeC3MtJFHj8Xtv85pL+SO/Y87FSSX5BFrup63zTGwH3rbFdXqo1jbESQ3a1VnSUasjTS1gSWzC",
+	"Q6q/RWG/0lLI09yUl8zEsgXTaQWz129fXZ6fXZ1/fP326vrs7avzqyiOvj/v9eXH63cf/3R++S5o6WnC",
+	"EG8CO27L3hMqlUUQNmBweWqwBY01WV++6CH+SRT8b5rrZxcirXTaJ5JY3OS2Ru7Q+HoikF0YYdkgxm31",
+	"1n33Vr8xLsPGRgP61lr/tMOSGVjgrpFx21dpahJqAxngmkQUkGo3LlUzIdN4VpUok5l+hH1O2EI14T0Q",
+	"uFZzVHCEg6qJdVoRU8wOywLCmMp8EDYtlVgsWHrqgp1Ad+gFEOlKu8KaRHFkphvFEfbbU6HQK+3a0H9U",
+	"7ei/bFvV1lwYdWoLmG4o0MRD0HFvMR6vid3suOs2nbCCi3StFOoiintg7jat0BcYkXWBceQ9F1evlX1R",
+	"f7Qv+5bPdro9MC0TsO7lDEHQhP48ZlOeQ/KW/RGm/sWotmFbOg40bqzvepPr84egBUmWsURdQDGvoJEn",
+	"AVRFCyFoiQrg/+SIvKGfuzgDWmRcoVGaZWIpIdr/lLzh+Sn5nkstiOJZdeHZU4EG3WU9wBVrMGBVB/ti",
+	"T3q4giliA+YzNIOfq8ZQvRzzjP8NLkgE4uzUdtHb6xI8qjRYgzgpBcbrOEjXclFHU7SXSA1/kUtIustr",
+	"MHCkXMTkZIhAo+RMr41Dvx6viMvyN7xzxjLIx9gEyb4Z2nPNZXFprOhbMAvqRIket5WROzz3R4OJgXnY",
+	"uWd47u6aplH+pOXUX1ClWKFb+fMHuvu34e6Lm6cfds2n7+xXO//r36KgKYQtwja6OnYxArU5SSi194gf",
+	"5b2/mX1sZJkOFDVwdVdIXYh5Y3Oxt4E7rZCMm9xmOyy9BusJu5a82cSWXtYIpzWU5S0oMS39sMteKLtc",
+	"VUvYxNV9BPDfXoHhzVIHfpg4sBMvUtwinoNPSNlgfAOIfhqOIm/CUAN6LBTdNAU2ZWzRAk00RUf7I3L5",
+	"/u3b129//Hh5/p/vz6+ur2B4//n+/P3599530rDPmLw6e/XTeTX0xkX88x9JQpMZi8mP/lqYpwbk5Spg",
+	"/o9hNC7PYERevXv76v3l5fnbV/87rteYhx1eiuLWIX5ihIsZ6cfLs+vzxisWutG/pNxG6avK2xt9Z7md",
+	"ieIouPhRHDUXLYqjxpJFceStVBRHP3pdevPTjXljDypG+kBQFUIrOf/P92e/fLx+Z/PU8ULb/3e7HS46",
+	"3078x8vzs+vzy4/XP529jeLol/OrK/vZttUdLbNNJto2OWi1EH832XXua4ccvB03YXnaXWCTwd1v1ERA",
+	"EdFzDfmNvTvqRdjp0g1L9TqXitHUhYj7qMyuMAiXBvn5MYoINAsdrB2ND//8VUazfUmDTVKFhd7+ppIF",
+	"LVQ3JYEGgrQ04XfMpmSICUkKkY/InOelgoL5ZRGTlK7scZ2LXM1i+5/3AyCEb0+Jis/Zn0QejDHLbfX0",
+	"GSOvz96ekZQqOqaSVZCu56U+PXsvWZFpNaCSht5fvwpYufwlPdv9Ey7hxz/s7d784d+i/tHAhbGobw2A",
+	"WYFguch6EwjikXVcw0G3oOwOjh9wJytIQYco6BvDyN//TqofqtYaP4iU7SCS4FXbBhmIZcIfXTJsRz4h",
+	"FDyYFlpD85Iu0C5r4E/BhmeiVWxznjdxbm0xWPXFvpAxqvVE/fwSI7dmfGrKTtlU/JxBmj3AhDvABpMO",
+	"lomleRgQGrkkE6E1SQbx/5CqNtE05qHMQl65PzS43W9zPbm86fV3mdRrhWzwWloPXcOrVBT8DpML1sGX",
+	"2TWPRlBYaNf+vXs8eZbs0nGSMq+k+2i/bcmv+gkyiArEwEr8CZ2zvgWd/QG2mxeEylsZCsTZECy9rPyL",
+	"63KpofoYJBX2KtG1XQi0m1g1nODdj1uM2BONPbb8/3UbuO95DSZvCCh3+yOyXwcirsHl7RvDrQMPtA4o",
+	"rAbaduJsH9zkD3hz3CDL6EL2D0KZ+nj/ZZ4C3vZKX080d+EoJlk23yLM8cuDYXon4T5KHGIdpJPkjbz+",
+	"NRkxZve7QY44gvdYx1jDRt4RMPKw0IhAUimrhyWa4a6PT2wh729pGvIDCjtYBaaJL6iaWQwCuCNgtRYI",
+	"vqxJUzRWC8vEmAe8VGZMnItJmWdM1iI+4JYBOCsCSLYiB9OcaWLJczkgv0V7v0VgqvMdnC0WebJGQHy6",
+	"9/ene55I81+7N9VfA/3ndzt/2AlKii5mK3ARgKwRE5FnXiHICWY6SAaRQmigAjvjqblhExDRKo9IUXcJ",
+	"rOf766TewUax92GA95KpbjG+Xm7iiQSxtK6FuWiDzdfal03PJgW0R+ij0JlQLoQ0ctYlE7UQew6JU7Kv",
+	"aRwTCWzBlqJNe8frZrG/++Lmgx7z78P46L497N4isRVwKU4G/HDV+DwQbSPVAmzQ0yetETwBKZfnCqTc",
+	"HYehjc3cdwXdterJeacYoKEQVcmBs2tOURrXOs8hMI62PJDUBull9Xo5I3zlF2HqSWh59ZXIFcvVrvvS",
+	"hv+yFapCFBlWG2vQgNHFDk71wjyXCHHLu1JZXbH7NeGAfuVMnw1yVyGIJ7Ma8flFR+KqbCOXRC7ELQqX",
+	"BRuRn66vL/YO9DFKMkYLothnRZ7ODpKdat7Q8BOpp3phQnd0QxU1DbjYmx0kRBRkWiySOsXn/nsVuBce",
+	"YKMBI9s370KQ5wF5Cq6jYpHsLtl4x9TqgOGa+M9ttPatVPZGWGGw1oZPf/b6cSWVgD6CW4Z531y1KNEW",
+	"cIWYAo4Z8agfSIQW0+wePhgYGQMLBpJZOHMurDf7UXvAx7qv/n9hHPuMSgXeeK5WVcXaoIblYc9NHI51",
+	"OOB6nbKlm/HhyvsirGYVVNbaxA3zWM/7sVeGRQsXf0uA+y0efwmH4QqD5zZI3S34AyVIgbAEXxckf13a",
+	"efCUILFsQI4xT61BjmELkcy6PPUZnwBlIov3TSBaSeIKi/oA6zcVUShJWaYoiou2khvtA2sMOfWrPOlK",
+	"0HJ9O9f+bS6W9sZFXAxFybjkYMXMDbioJ0z3wZZtA+m0lvBLgHTcroWluB88VBy1btaA3TjNRcHS2CHV",
+	"Gdsc1lWe6+shh1peojCpqeuCl3tVHKA8KwuGEP1V9v1Bd62Bv4AGjpD+LtT1eL+W9r7v2XWG7vPLlYKO",
+	"7m/6GrsyRu+qYOA4wjygP7aCWrXU89eS5XqwB0fHxpobNrkNR8PhnwJhsJuwoKkyZwZiVuDWbuQSFcbR",
+	"iXmAfY7Hg2JvPUZjcRRayNrDdkjreusdHnk5ssKeUYgeYNCzuHtpzXMejJw8s1jSVCsGYLSVA/JO8xmj",
+	"t5vrFBIWa7COJgFQ/zCj0uJM0ar8Pc/JBIi5q2ZDhshX60d4XZRs5PcbxLeCWA6DarUErCstSCFBkl2y",
+	"H3uU451/EK25JMCvES2R/KBHMWrjxjooLXrHAnMkZy1rdgJQWmZZHdwEMuTwmnTcG5pX4xCthwCheeGW",
+	"GnVcJOgIB5ryykxsOg/uvLfHwKX1BXjIwEiuDuhb7z/kJXYFii+c98xWi2uRpL38RG7qiPt7jzBPPAeK",
+	"lTHSpQP9BmI+xT3VihFEd3HmdLv5l4fyNBhgMEMZcyWrKkduecwJs2bITZtRsdRW/LnnBdIsD5fsFAov",
+	"QpkLW9wPr7P13pRhh8RVqDWuDK5svO4pxodo2gbdL+AkWCNndzsCqhF4K1FRaIN3rxEMrtbV6JDlHLNW",
+	"0ZtWx613NQxwfXEhG3Z/e/msgeHoAzmg9WfvXH0R8EBIOejQHauRbcYX8mWVXlCtPpZQDyHfYIy/kWGY",
+	"ch+l3CGUwpKhU729NxYptMcqLo6HfZ98cdz7yRcPAXCAUeOIsDdsKbQ/lSzYEzq3q87rFaC+AytxxG/O",
+	"X08kwxrkUo/N9ryOG59uYXUbsvJ7rVr05ulRrLdYsXdoQ6vaSvfcLhvl3QQXMuNSOYwBZ/BnhOWqWGHU",
+	"wYRrwcGPWICXahEJIbJWMwPUGrL976/zZ3w42/1TMCbjMcNGY5t117IL6K+tPczZrSrToj7Rfy0R1j91",
+	"EijXipqW56ZYl7pgUmR3kMhiA9dZbsFpv9N0q/8C1ObMFNTHi0mKbn/JukXb+/Dn//U/v/vtN3nz3Yfv",
+	"bvo4SL5w+QL5iaF7w4K4VqkwgSL1I3IwHHbH/1s9F8Snds1mW0MG9H4t8RZV/XUrUefBUs6nkJdjmwf0",
+	"R70tNrjDWAL02I6HhzebrUDBtAF0NLz7OYrNx/c5vaMcIWBv7uOolKw4m4brnZslJO8lK3bhIQzXckFc",
+	"NhhK79cu5ODu1f1TCUWTR/AYNoK0Gufwf+z+183TD2T3v26+g887X52s7h8tpgpOd0wMH4KzWq3zxngq",
+	"eLsRMIUt1b+smjSxVL9Cbm644pSmwN1yUSWZxWQxo5KR8Qo/NE01/SKCoArk0Xjy4mByePzs2fjwKKUn",
+	"9DBhLw5epEM2ZEfPDk+iOBKl0poJaNR4FDXX1v2avPAN/cCj+m09LJqBxMvyl6umcUb/oK9q89wbMObE",
+	"69p/fuK3f2XDBFzzVbb8bqVBBrp5Pti/v7FJ7BBujtHmzdx1fQvra3pDcFQ/E3yo4uG1q2rIU6sPY0yV",
+	"V1Jhk2bl9msDpgJQ3Dvz8H21pe1gWmSgRWqsCnzOeudwYC8XsEUbkSX61umy+7A5qIv1q/wXqpBXbWm1",
+	"pG6RQqJVfUGDeLPeAeqEk7UN4Zq19a0tSGxhm3Bpo+4IupKEUVwdnAuRvkKo4qiKRdefX1kUiSuUm/X4",
+	"NVn+KESKaI8VgO4PttBRuKakOZvVmJo8IHxog201jvH26gguUKwXtdWcG2v3XndZ5R0oUF3ckHSJKdqG",
+	"oQeQ0bZnI66u1FlHkIcrW+VVfqp8v40E0s1dwXZ39YVdTIVIQwif35YvbjAkP5hLirQrmMbUhXQCK1b+",
+	"6uPbBHXUModtdl/aY7zda9swUFPFdD1W0vDhPDV4vBrYQEFgYBNTADEKNqlD1sNebdiZIRZN7eQnKLva",
+	"BSZgjN9xBQ9XMKzsBi9fFGJaMClHJBFz1NicL2FhfqsqwtEkYQu9muyz2mN3LFe7tj6cliv3h4fknBbZ",
+	"ivzEXUtcQewItHGKGohyp3hAzqBJlmrN58BmdMY2WH2RYUVkQuUteWpjgnYGxFMdRj6mgHnzkqlitXs2",
+	"UbqLCzplI0IxT5gs6NTooZqZSRM1hKB2ccdUZ2qe4RT1YlfzwXBGjJq1upez8/rpXAY81a62vjnNvKM4",
+	"8tWgOLqoB4Suy8P2qcr04H/l9eZ/7fXsf10fRa0dGBGi1QThW7YzuQC1hwy4xuAegyWgcKkfBizCRehY",
+	"2jaxovpUWAyiutowp58/Jl7RJuvqW5jc/KgQZZ5+LAxGlYFf+iit9fdkOGzJxa02fe8INt9INcVD7b2D",
+	"xAf2o/ptChaAqu6ZnrEwPpQxWwks0FAD0mjS+mm7H1owIhYsh4IV8KlXRsAmz8rC4Rv0xvvRlIRv3QcW",
+	"21vHk/YqejHq+lqa0xXOR/KM5Sr2o71mJk9O04XJfNEHd8zUkmnesxTojsJnNPM4ar4eGy8V5lDYVrgk",
+	"Sam8SpSwvvbYAzTKHSvgma2yl/f7oQR0rGUN1bFO0JuLpVUxhi3EWASLzQUQaRuz1mdu9V7B+FA7I3FU",
+	"dBdLM9OCuI9zW+rf1/0xNykaRVUoLKyghYHQa61f1q0uWDKw2A0uL3UU7R4HAhhsu2FobEnMA01xJ4xT",
+	"bkYQFKO8aFV4zIHk+5l9aEhd0ILOGRTJL8KA6sf7B+uyfjvKPUo4JHImCsVyBpDfB8cnJJnRgibKVNf3",
+	"Z3ky3OSTwhnHbh1vukm2Bspf391kUb5Hu9XR/sHgOI5SLm/NN0P995zNRbEy3+zvDw4gSApSijCw8PD5",
+	"4Ki1uZDa/j5cbwbK6HkZ+E+kS4YnPCelZDGqE0O9TPsdiLaOXW5At60m2Ko16cEOuGz/RkHfebVym8bR",
+	"L6G7tsDtEb2MPb/dEwk1orRAQO5EVs6Z7D2IzeOYLso3/t6GB3NXFQh/IsmPF+8feQgdnRuEI29jHjSS",
+	"Df33qN7irP1+LI8rkZp3FT7dnizmG/cC0ptFccvzKZFMkadLL2zGWpAhEWDnEfforyUr+yl2hOeSpy3P",
+	"xmMtkFHDLmkIrNGkUAA8Bl5L3+Ak1/lgkL04pCTl1Q6tRBr5DUapBb1rATa0a3HL8t4j/dpDWyNjve0M",
+	"8bZXNvUr3OD75CnNyeUPr8j+/sEhkeU4FXPK852aUtIVV/o106VaoOABkAFvNi6QtT4hKH7YmEwV5/r1",
+	"IBzM6C9E+qaq7BYQcwxSpqmsZKgl9WoTjbx688DEYyOwgygmUvYEqsxjJREMCRRlhtWlxsxrsdJATwn1",
+	"n/d1U6cOQE4gmG2GA/Ltopu9MngtGauvTNUBHyxSPB890JHvN5Uc7gKKatV2kRgpastCmsBRCWlYc9Td",
+	"aE6GXnihiVYvQAC2sOxr2EY3qFSz2PDDilF9KYy/XfYtyk60S5e9xUgyH2HczmmNAH9RiHHG5iHGUbBJ",
+	"KWlGoOo27CZ5qnnGi6PjZzsD8ikRKftkQ1GXojAmZTAt0rkmZQUVVk7JJ6a1P/nJaJ5oIEIXP1XYdGwt",
+	"itIcOz+xztPXfAUDcGwinoPDHJRiRXnWVBZHZPfYgv2ZhkbON96teOKQDfT54+ipN1oulIpCJGm0Rxdc",
+	"7nkepGkhysWg+mLvbp9mixnd33N7KvfMudpLQKmvHrYQ8aWMRkcHWpHkChj5dYXDZVfBrpehibLIRzmb",
+	"M8nlaIHkMLKL2la/grC3upNbnoNxxjRBKNYA0oQRE4m6hrXUWHbXx0VsdzV4NczoYoFq70wTIp97hKME",
+	"SQWhY+DZqlW54UWo+o7d9RbIV5Bk9WJiLpA12/f2NbdtIzWPs7cSzuNc0c4mW0TY0dRh3yiYKlZgYlxT",
+	"vkazZkFUsbLGdJ5b4kfIAM9SaawbmD/bSJHaAuSvSlYKVKW7vr4g+ADRFOkSCIzrwe/s+MULryu/YocP",
+	"DImnpQ9d65uZTNgSK9fGNagyw9pEYsoXsBDGQRsiqqAJe91hY/r18FXLnWj2F0uXYEqrJJmYkoznDOOA",
+	"5IK2jtdhyL6kgiiKZ+T95Wt9AzCYhl9kSrXXpIchK4zci8vu9jpG9tK+rsAZn5QFV6srqKyAId+MFqEs",
+	"nprMqwQAxOqlPLt4bQxDAFKWssqN5VLbE2oAmlYkFadNSS4zoXNjka5g0aE+pFb0Ya1d1QczMjePGRR5",
+	"uIdDPBGByKllXsGzSvK0ZbK1VcDlTuzGbuGlLCqk3nb2eZFRnssGovjgt/y33HIJaXBo4AJCcAvIsbEw",
+	"VdC369Fajbwl9dYRPWwjzel/y42TE20YwCf0JSvULK4cjxJT0/Xy+FtTG9fdvhmVW3uyyKjuIQTM5eXg",
+	"L5hYZAzc+fpoSKalyhWRYs4wTcgAr/8GxmyeMINehKH70dmCJjO2ezAYRnFUFraKhhzt7S2XywGFnwei",
+	"mO6Zd+XeL69fnb+9Ood3KjYSvcXrlHQFdVXFKOwdbzAmc7rg0Sg6HAwHh5EXvvswYeF39/k+IDCMfo+m",
+	"DCxUiPdoMZt+4VI1CVDCYIwF2+ZU1mP/spXRli34DNbURzGwVfYbobRFQeQqV/RzXflUjM7/446bigxc",
+	"tw9G9MhmWWC9/ivThj15tA9I0X3cYhcKgLYdBjXc36eeLeUJVLqlKVV0YHP6EKvNJgHn7DOoqbI2DzAT",
+	"BkfP51zVRt1OCnLX12YEr6AZvDVgC19Bp8zLQwsNz77Sta7hgrQ3laoJtHUwHBpIA2UhjirT3d5fTE3T",
+	"WtYur/JZ+5B6JWt9uIkjfSdFo6hJuVCrHFQhWA/dkWVtVW9Hz/b38ZZx812LuRDqA9h7eyPMmRjoA36E",
+	"SxJq2i3dXnVKLlEBwzf3H/zm4QPfdCr8A972LmxgFvaq/nBzH/+uSUXaXDBgN0E/pURrnK/QKjqF6Ig2",
+	"M7u5bzGo0KCrR/Y8FRziaWWAFWKEYXNgVWbLS5GuutfHPsJZm2R8K685Lvs9jsvD6HM9bWpNjRtnosIs",
+	"xX85Wj0avnjomwcH/9znA2mQUBIgw3Xn4T7+GlID/nqPImxHeatAjRrEhSuMAAZA/6JU4K72socgxUaS",
+	"McPIGCoREVnk30NXoFEOHD61PaT4Y/CQPtp1dKcvG3PDXFllxQGRXJVJwqSMel8gFUWYxgIH9DXmq0Ga",
+	"zj/sVB39c58NQxdbn404LPn+yNTjkNHXYNP/TQVdVHCp9b0H0MCD5YW418MoV2jtJ2Si+H+u3r0lc1ZM",
+	"QflNZmhbf3b4/GTnlFBjapQMzJh5mWUeHFqbBV7oFjaLKR1UC6PYhVH8IcAINQ+GHFdr1R7tHwz7C8tv",
+	"dOswQKTvygykipLd/9OcLyMGcYMK8S8oAh19e+Fp//j/WrEL0ITBduQVD3gIlykDUUBOPW/oos4xhYHE",
+	"qLK3xPSC0fTU5QTMqHTYxxBZETdCW4+GL2q14DlGfymMF65zkksGcfnfSOX577P+L3TW/9lPrCHdh2lK",
+	"tijx6Hf9lxcMYA0DLZshzQnPFSvuqMkfMdkMROSQcEPzdED+iAEOwDlc0lUuajF/+vw6iGksdFdA0U0H",
+	"QWbxByXTD5C5AMUqowpdXfUTfFWO51x5QTV9xYDtDlw7eOcb3+6mW4sR2XHezU5iTAkWC+x93F9Sv9D8",
+	"0UGPk3MtxBuag7v2uM/p9jNztjkpP8BjcDoc/Z/ZOmNgr67iU2zGxEKk/kFAf4QhfwAstdR/t7/XhOPr",
+	"dBSc1Wskb/YR1FDErNu2hi8eMkn7RsCt6NOT2h9ooe7XnbcO66zB/uxjjO5iUH6yCs2Dmxo85g+j0y+i",
+	"IYxzqEUk27AcQGuNoWRj7NB89WAhhtN6Gj0K47mEEGiksAZR1axMlU2pSy33ljf6NrvYYwcfzEn63N5v",
+	"hfpBlHn6xVv6Lq8N2hUltPGuem+/9wNW2/v3LVRlQyOuetharvO9e6oPy3Ft6qv5H8h/4s2jqzaiPriu",
+	"cdUijbceWI8xVeCJDka67qt9nUIER2hwquBTRAwKuhHD9co6CpX1GSbLU60CiVETGh5cG2B5jgmF6sPw",
+	"1S1bmCoMHMHiJ4BzYZO4CgZPWa0Jwsm69qFgEkNoq5naFDogOEjJnWFaFfYSxVGZG7UtiLq8YcZa2ixc",
+	"TCyXRirsGiAohmGX81pQyA3O8hotHPR2d/t5tVvhfn7VO9xylXUXeOhkeAFCWGofK4E+dQkOel47/5D7",
+	"HEryUMW8G1r6eG4FoxJEkZwtGQDhFVKtu8MzQVMbebMnvSzxrpu7lVH+FTewK4m9Yy/t8DHWw6yzhUQA",
+	"QGUTiQ6nCqMaYcwmvGfXdrDrwdCGxmde3WsWIYRxfXM9wZ+6YZzdGftBjaHDqPWz5qcmKyPJSqlscJaC",
+	"eH8R7MfJlwat18MEQPNWlYZ2CzULLD9G3hnwB16UYaL7ajpwmN6+nSb8QLJ3QN20wLW1SYdfi9IfJCr3",
+	"ULpfiXyScUxr+Oan6YqZ6NFtD5FhqJ6pqVPcrSw5/9T6dVhk+eYi7TdS882mrBMWzN6uUfT9ujL/APHA",
+	"w2vxdX6IJKYIc28sR9Jk37lAXjoF7REewySXNVJDR3RJtdU2rmTPlXX+Js7ZoG33dcrmC6GgVr6rZeRp",
+	"EwbXlirAtzR+BBPYYqq/u6KUlZemKPV5BH8MzFFfYTQDu1vNXwNZE1IAFoluczcVy9yrHGoaZikRk0nA",
+	"+gvoXA1ryePffLUav9/4uqsXn+265BRVLFRJrsoi1Mv4zUw4/wIXGUBdhWqLVOStBND8uvtsYRCxOy+z",
+	"C5H2u8mA6/wz3GB2IP9X3WQXIl13daGZN3RvxfXyj/9wYzWUIZi0bzGbF4JlBblJJOV3ay8qVEI8+g2D",
+	"QVhXHzD3Kr3EeuGRx3yC/z7FWF8x+Kg0P5oXlpSrTwYfLydsvlC2rPyA/Gqg2V2rwuhOwkZPNm0R9bTz",
+	"p/oOYqaWgMMpwtYhiVcIIrJ0pxk88ElvR8YU+9S+bH6lKpld4pJtONGh8vpUWgDKU5IxegfA51UanSsS",
+	"XBkbscrVs47zBivT19o43H0B1sbffhtAadV+ZkcHVqYEIpMAur2r/c9zg0JgciMN2hDkiZwM69kh0eFQ",
+	"dkxEtxy2l5mX/MLIMPq/f9jfPcYasX8/Ge7I0GS+JjdBIni/SLHcX5ClOIX9Yazim1+IIBzbI23MGsZI",
+	"gQAm1FH0U6CJhciynXV3o/GarQkrgGRlgY0jDdVjC4CLUALQOZr25hLT802tp3rNXEn+WnI0XrWCfESh",
+	"bMm0ryMh1osBfmMRsVE/soMgTYWfJZVfFhnwzSkTFxUI0jpiO4EnWYf1wdRHDnPr1xXekjHkDWopkaO9",
+	"vWBq48DgCOzKlVRsPpB3yej58PkQtC0ziGClrjLTdyGVfpppIxEVuKfNUGtF8bRZdQewNZW3mCFtarIN",
+	"6nlvenXWtOVdr/pWlUbGWGn5AvNyU1PdxLRpJYx2mz+YK/i2HLOMoSh1UYCAwEp/WO7syuj+5v7/BAAA",
+	"//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -49,11 +50,14 @@ type SettingsOptions struct {
 }
 
 // Settings keeps the load balancers' settings in a ConfigMap. Every replica watches it, so that all
-// tell the same, whoever changed it: the API on any replica, or a person with kubectl.
+// publish the same, whoever changed it: the API on any replica, or a person with kubectl.
 //
-// No ConfigMap is every default. One that cannot be read changes nothing: what was told before goes
-// on being told, and a process that has told nothing yet goes on telling nothing, so that the load
-// balancers keep what they follow.
+// No ConfigMap is every default. One that cannot be read changes nothing: what was published before
+// stays so, and a process that has published nothing yet goes on without, so that the load balancers
+// keep what they follow.
+//
+// Their version is the ConfigMap's: the API server counts it, so that it grows whichever replica
+// writes, and goes on growing when the ConfigMap is deleted and made again.
 //
 // It is written by server-side apply, which replaces our key at once and whatever stood there,
 // leaves all else in the object alone, and makes the object where there is none: for that the right
@@ -109,8 +113,8 @@ func (s *Settings) Run(ctx context.Context) error {
 	}
 	var running sync.WaitGroup
 	running.Go(func() { s.informer.RunWithContext(ctx) })
-	if cache.WaitForCacheSync(ctx.Done(), registration.HasSynced) && !s.known() {
-		s.take(&corev1.ConfigMap{}) // there is none
+	if cache.WaitForCacheSync(ctx.Done(), registration.HasSynced) && s.last() == 0 {
+		s.take(absent(s.informer.LastSyncResourceVersion()))
 	}
 	running.Wait()
 	return nil
@@ -119,20 +123,25 @@ func (s *Settings) Run(ctx context.Context) error {
 func (s *Settings) seen(object any, deleted bool) {
 	m, ok := object.(*corev1.ConfigMap)
 	switch {
-	case !ok: // that it is gone was not seen, but found out: when is not known
-		s.take(&corev1.ConfigMap{})
+	case !ok: // that it is gone was not seen, but found out: all that is known is that it was after the last version
+		s.take(absent(strconv.FormatUint(s.last()+1, 10)))
 	case deleted:
-		s.take(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{ResourceVersion: m.ResourceVersion}})
+		s.take(absent(m.ResourceVersion))
 	default:
 		s.take(m)
 	}
 }
 
-// known: something was read or written, malformed or not.
-func (s *Settings) known() bool {
+// absent stands for no ConfigMap, as of a version.
+func absent(version string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{ResourceVersion: version}}
+}
+
+// last is the version that was read or written last, malformed or not; 0: none yet.
+func (s *Settings) last() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.version != 0
+	return s.version
 }
 
 // unread takes note of a watch that broke. What was read before goes on being followed.
@@ -165,7 +174,7 @@ func (s *Settings) take(m *corev1.ConfigMap) {
 		return
 	}
 	if s.good == nil || *s.good != read {
-		s.Log.Info("settings of the load balancers", "policy", read.Policy, "max_connections", read.MaxConnections, "timeout", read.Timeout.String())
+		s.Log.Info("settings of the load balancers", "policy", read.Policy, "max_connections", read.MaxConnections, "timeout", read.Timeout.String(), "version", read.Version)
 	}
 	s.good, s.trouble = &read, ""
 	s.Sink.Configure(read)
@@ -177,7 +186,9 @@ func (s *Settings) read(m *corev1.ConfigMap) (fleet.BalancerSettings, error) {
 		// A person who wrote policy: random straight into it would wait for it in vain.
 		return fleet.BalancerSettings{}, fault.New(fault.Invalid, "there is no key %s: the settings stand below it, as YAML", settingsKey)
 	}
-	return s.Codec.Read(text)
+	read, err := s.Codec.Read(text)
+	read.Version = version(m.ResourceVersion)
+	return read, err
 }
 
 // Now are the settings that are followed; a fault.Unavailable when none could be read yet.

@@ -20,21 +20,6 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
-// policyOnly stands in for the contract's codec, which is httpapi's: the text is the policy's name.
-type policyOnly struct{}
-
-func (policyOnly) Read(text string) (fleet.BalancerSettings, error) {
-	switch text = strings.TrimSpace(text); {
-	case text == "":
-		return fleet.BalancerSettings{Policy: "default"}, nil
-	case strings.Contains(text, " "):
-		return fleet.BalancerSettings{}, fault.New(fault.Invalid, "").With("policy", text, "one word")
-	default:
-		return fleet.BalancerSettings{Policy: text}, nil
-	}
-}
-func (policyOnly) Write(s fleet.BalancerSettings) (string, error) { return s.Policy + "\n", nil }
-
 type settingsSeen chan string
 
 func (s settingsSeen) Configure(b fleet.BalancerSettings) { s <- b.Policy }

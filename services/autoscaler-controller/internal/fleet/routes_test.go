@@ -146,6 +146,13 @@ func TestRoutes_SettingsAreOneMoreThingThatChanges(t *testing.T) {
 	if again, _ := f.Routes(u.Version); again.Version != u.Version || again.Settings != nil {
 		t.Errorf("the same settings are told as news: %+v", again)
 	}
+	newer := s
+	newer.Version++ // it was changed, and set back, and this process saw the end alone
+	f.Configure(newer)
+	if u, _ = f.Routes(u.Version); u.Settings == nil || *u.Settings != newer {
+		t.Errorf("a new version of the same is not published: %+v", u)
+	}
+	s = newer
 	observeApp(f, "a", 1)
 	if later, _ := f.Routes(u.Version); later.Settings != nil || len(later.Routes) != 1 {
 		t.Errorf("a route changed, and the settings are told with it: %+v", later)

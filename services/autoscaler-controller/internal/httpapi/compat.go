@@ -12,7 +12,7 @@ import (
 
 func routesUpdate(u fleet.Update) autoscaler.RoutesUpdate {
 	out := autoscaler.RoutesUpdate{
-		Version: u.Version, Complete: u.Complete, Settings: balancerSettings(u.Settings),
+		Version: u.Version, Complete: u.Complete, Settings: balancerSettings(u.Settings), SettingsVersion: settingsVersion(u.Settings),
 		Applications: make([]autoscaler.Route, len(u.Routes)), Removed: make([]autoscaler.ApplicationKey, len(u.Removed)),
 	}
 	for i, r := range u.Routes {

@@ -19,8 +19,9 @@ import (
 
 // How a follower speaks to the leader.
 const (
-	relayedHeader = "Nemesis-Relayed-By-Follower" // such a request is served where it arrives
-	dialTimeout   = 300 * time.Millisecond
+	relayedHeader         = "Nemesis-Relayed-By-Follower" // such a request is served where it arrives
+	settingsVersionHeader = "Nemesis-Settings-Version"    // of an answer
+	dialTimeout           = 300 * time.Millisecond
 	// For all but the long poll. A leader that hangs must cost less than the patience of a load
 	// balancer, which gives up a report after 2 s and a start after 3: it is then served here in time.
 	relayTimeout = 1500 * time.Millisecond
@@ -77,7 +78,7 @@ func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		l.next.ServeHTTP(w, r)
 		return
 	}
-	for _, name := range []string{"Content-Type", "Retry-After", "Cache-Control", "Allow"} {
+	for _, name := range []string{"Content-Type", "Retry-After", "Cache-Control", "Allow", settingsVersionHeader} {
 		if v := answer.header.Get(name); v != "" {
 			w.Header().Set(name, v)
 		}

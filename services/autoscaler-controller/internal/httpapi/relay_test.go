@@ -108,6 +108,10 @@ func TestRelay_AFollowerAsksTheLeader(t *testing.T) {
 		if w := do(h, "PUT", start, ""); w.Code != 405 || w.Header().Get("Allow") != "POST" {
 			t.Errorf("a method that there is not: %d, allowed %q", w.Code, w.Header().Get("Allow"))
 		}
+		leader.version = 4
+		if w := do(h, "PUT", settingsPath, "{}"); w.Code != 200 || w.Header().Get(settingsVersionHeader) != "5" {
+			t.Errorf("settings: %d, version %q", w.Code, w.Header().Get(settingsVersionHeader))
+		}
 		do(h, "GET", "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers", "", "Authorization", "Bearer T")
 		if follower.asked == nil || leader.asked != nil {
 			t.Error("a call on custom resources was relayed")

@@ -47,6 +47,7 @@ type parts struct {
 	polls   chan int
 	failed  int
 	kept    *fleet.BalancerSettings
+	version uint64 // of what is kept, if there are any
 	keeping error
 	dial    func(context.Context, string, string) (net.Conn, error)
 }
@@ -89,6 +90,10 @@ func (p *parts) Keep(_ context.Context, s fleet.BalancerSettings) (fleet.Balance
 	if p.keeping != nil {
 		return fleet.BalancerSettings{}, p.keeping
 	}
+	if p.version > 0 {
+		p.version++
+	}
+	s.Version = p.version
 	p.kept = &s
 	return s, nil
 }

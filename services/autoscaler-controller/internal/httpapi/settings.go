@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -23,7 +24,9 @@ func (a *api) GetBalancerSettings(context.Context, autoscaler.GetBalancerSetting
 	if err != nil {
 		return nil, err
 	}
-	return autoscaler.GetBalancerSettings200JSONResponse(*balancerSettings(&s)), nil
+	return autoscaler.GetBalancerSettings200JSONResponse{
+		Body: *balancerSettings(&s), Headers: autoscaler.GetBalancerSettings200ResponseHeaders{NemesisSettingsVersion: settingsVersion(&s)},
+	}, nil
 }
 
 // PutBalancerSettings has the settings kept, and answers with what is kept.
@@ -40,7 +43,9 @@ func (a *api) PutBalancerSettings(ctx context.Context, in autoscaler.PutBalancer
 	if err != nil {
 		return nil, err
 	}
-	return autoscaler.PutBalancerSettings200JSONResponse(*balancerSettings(&kept)), nil
+	return autoscaler.PutBalancerSettings200JSONResponse{
+		Body: *balancerSettings(&kept), Headers: autoscaler.PutBalancerSettings200ResponseHeaders{NemesisSettingsVersion: settingsVersion(&kept)},
+	}, nil
 }
 
 func balancerSettings(s *fleet.BalancerSettings) *common.BalancerSettings {
@@ -51,6 +56,14 @@ func balancerSettings(s *fleet.BalancerSettings) *common.BalancerSettings {
 	return &common.BalancerSettings{
 		Policy: optional(common.BalancingPolicy(s.Policy)), MaxConnections: &s.MaxConnections, TimeoutSeconds: &timeout,
 	}
+}
+
+// settingsVersion is nil when it is not known.
+func settingsVersion(s *fleet.BalancerSettings) *autoscaler.SettingsVersion {
+	if s == nil || s.Version == 0 || s.Version > math.MaxInt64 {
+		return nil
+	}
+	return new(autoscaler.SettingsVersion(s.Version))
 }
 
 // SettingsCodec reads and writes the load balancers' settings as text. What is allowed, and what is

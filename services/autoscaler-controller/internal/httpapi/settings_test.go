@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -108,6 +109,21 @@ func TestSettings_AreKeptWholeAndShown(t *testing.T) {
 	}
 }
 
+func TestSettings_AnswersCarryTheirVersion(t *testing.T) {
+	p := newParts()
+	h := p.handler(t)
+	for _, c := range []struct {
+		now  uint64
+		want string
+	}{{0, ""}, {41, "42"}, {math.MaxInt64 - 1, "9223372036854775807"}, {math.MaxInt64, ""}} {
+		p.version = c.now
+		put := do(h, "PUT", settingsPath, "{}").Header().Get(settingsVersionHeader)
+		if get := do(h, "GET", settingsPath, "").Header().Get(settingsVersionHeader); put != c.want || get != c.want {
+			t.Errorf("after %d: PUT says %q and GET %q, want %q", c.now, put, get, c.want)
+		}
+	}
+}
+
 func TestSettings_WhatIsRefusedChangesNothing(t *testing.T) {
 	for body, field := range map[string]string{
 		`{"policy":"best"}`:          "policy",
@@ -156,12 +172,12 @@ func TestWatchRoutes_TellsTheSettingsAtOnceAndOnlyWhenTheyChanged(t *testing.T) 
 	go func() { answered <- ask("?wait=60s&after=" + first.Version) }()
 	for <-p.polls != 1 { // until it waits
 	}
-	p.fleet.Configure(fleet.BalancerSettings{Policy: "random", MaxConnections: 5, Timeout: time.Minute})
+	p.fleet.Configure(fleet.BalancerSettings{Policy: "random", MaxConnections: 5, Timeout: time.Minute, Version: 7})
 	u := <-answered
-	if s := u.Settings; u.Complete || len(u.Applications) != 0 || s == nil || *s.Policy != "random" || *s.MaxConnections != 5 || *s.TimeoutSeconds != 60 {
+	if s := u.Settings; u.Complete || len(u.Applications) != 0 || s == nil || *s.Policy != "random" || *s.MaxConnections != 5 || *s.TimeoutSeconds != 60 || *u.SettingsVersion != 7 {
 		t.Errorf("got %+v", u)
 	}
-	if again := ask("?wait=0s&after=" + u.Version); again.Settings != nil || again.Version != u.Version {
+	if again := ask("?wait=0s&after=" + u.Version); again.Settings != nil || again.SettingsVersion != nil || again.Version != u.Version {
 		t.Errorf("told twice: %+v", again)
 	}
 	if whole := ask(""); !whole.Complete || whole.Settings == nil {

@@ -34,10 +34,11 @@ type fakeController struct {
 	down    bool   // refuses everything
 	refusal string // of every start, if not ""
 
-	settings common.BalancerSettings
-	puts     []common.BalancerSettings
-	onPut    func(common.BalancerSettings) autoscaler.PutBalancerSettingsResponseObject // nil: they are kept
-	onPoll   func(*autoscaler.RoutesUpdate)                                             // before an answer leaves
+	settings        common.BalancerSettings
+	settingsVersion int64 // grows with every change; 0: the controller is older than versions
+	puts            []common.BalancerSettings
+	onPut           func(common.BalancerSettings) autoscaler.PutBalancerSettingsResponseObject // nil: they are kept
+	onPoll          func(*autoscaler.RoutesUpdate)                                             // before an answer leaves
 
 	decisions []autoscaler.Decision // newest first
 }
@@ -63,7 +64,7 @@ type start struct {
 
 func newFakeController(t *testing.T) (*fakeController, *httptest.Server) {
 	t.Helper()
-	c := &fakeController{epoch: "k3x9", changed: make(chan struct{}), routes: map[autoscaler.ApplicationKey]autoscaler.Route{}}
+	c := &fakeController{epoch: "k3x9", settingsVersion: 1, changed: make(chan struct{}), routes: map[autoscaler.ApplicationKey]autoscaler.Route{}}
 	handler := autoscaler.HandlerWithOptions(autoscaler.NewStrictHandler(c, []autoscaler.StrictMiddlewareFunc{keepTrace}), autoscaler.ChiServerOptions{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.mu.Lock()
@@ -131,7 +132,7 @@ func (c *fakeController) WatchRoutes(ctx context.Context, request autoscaler.Wat
 		version, changed := c.versionText(), c.changed
 		if (request.Params.After == nil || *request.Params.After != version) && c.version > 0 && !c.down {
 			settings := c.settings
-			answer := autoscaler.WatchRoutes200JSONResponse{Settings: &settings, Version: version, Complete: true, Removed: []autoscaler.ApplicationKey{}, Applications: []autoscaler.Route{}}
+			answer := autoscaler.WatchRoutes200JSONResponse{Settings: &settings, SettingsVersion: c.versionOfSettings(), Version: version, Complete: true, Removed: []autoscaler.ApplicationKey{}, Applications: []autoscaler.Route{}}
 			for _, r := range c.routes {
 				answer.Applications = append(answer.Applications, r)
 			}
@@ -164,16 +165,29 @@ func (c *fakeController) PutBalancerSettings(_ context.Context, request autoscal
 	if onPut != nil {
 		return onPut(*request.Body), nil
 	}
-	c.set(*request.Body)
-	return autoscaler.PutBalancerSettings200JSONResponse(*request.Body), nil
+	return autoscaler.PutBalancerSettings200JSONResponse{
+		Body: *request.Body, Headers: autoscaler.PutBalancerSettings200ResponseHeaders{NemesisSettingsVersion: c.set(*request.Body)},
+	}, nil
 }
 
-// set changes the settings, as another load balancer would.
-func (c *fakeController) set(s common.BalancerSettings) {
+// versionOfSettings is nil for a controller older than versions.
+func (c *fakeController) versionOfSettings() *int64 {
+	if c.settingsVersion == 0 {
+		return nil
+	}
+	return new(c.settingsVersion)
+}
+
+// set changes the settings, as another load balancer would, and returns their version.
+func (c *fakeController) set(s common.BalancerSettings) *int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.settings = s
+	if c.settingsVersion > 0 {
+		c.settingsVersion++
+	}
 	c.bump()
+	return c.versionOfSettings()
 }
 
 func (c *fakeController) StartApplication(ctx context.Context, request autoscaler.StartApplicationRequestObject) (autoscaler.StartApplicationResponseObject, error) {

@@ -167,6 +167,49 @@ func TestSettings_ThatAreRefusedChangeNothing(t *testing.T) {
 	}
 }
 
+// During a rolling update some replicas of the controller are older than versions.
+func TestSettings_OfAControllerOlderThanVersionsAreFollowedAsTheyCome(t *testing.T) {
+	controller, server := newFakeControllerWithRoutes(t)
+	versions := func(newest int64) {
+		controller.mu.Lock()
+		defer controller.mu.Unlock()
+		controller.settingsVersion = newest
+	}
+	versions(0)
+	b := boot(t, server.URL, nil)
+	for i, version := range []int64{0, 70, 0, 70} { // the older ones are replaced, come back, and go for good
+		versions(version)
+		want := settings("random", int32(10+i), 3)
+		if answer := b.put(t, want); answer.JSON200 == nil || !cmp.Equal(*answer.JSON200, want) {
+			t.Fatalf("PUT: %d %s", answer.StatusCode(), answer.Body)
+		}
+		b.awaitSettings(t, want)
+		another := settings("round_robin", int32(20+i), 4)
+		controller.set(another)
+		b.awaitSettings(t, another)
+	}
+}
+
+// A replica of the controller that is behind answers the poll.
+func TestSettings_OfAControllerThatIsBehindAreIgnored(t *testing.T) {
+	controller, server := newFakeControllerWithRoutes(t)
+	b := boot(t, server.URL, nil)
+	want := settings("random", 3, 3)
+	if answer := b.put(t, want); answer.JSON200 == nil {
+		t.Fatalf("PUT: %d %s", answer.StatusCode(), answer.Body)
+	}
+	controller.mu.Lock()
+	controller.onPoll = func(u *autoscaler.RoutesUpdate) {
+		u.Settings, u.SettingsVersion = new(settings("round_robin", 9, 9)), new(int64(1))
+	}
+	controller.mu.Unlock()
+	awake(controller, "app", "/app", pod(t, says("hello")))
+	testwait.Until(t, "the route comes all the same", func() bool { return len(b.state(t).Applications) == 1 })
+	if got := b.follows(t); !cmp.Equal(got, want) {
+		t.Errorf("%+v is followed again", got)
+	}
+}
+
 // The answer of a poll that was read before the change leaves the controller only after it.
 func TestSettings_AnOlderPollDoesNotTakeThemBack(t *testing.T) {
 	controller, server := newFakeControllerWithRoutes(t)

@@ -44,13 +44,12 @@ type Client struct {
 	link     *link
 	soon     chan struct{} // a report is due at once
 	sequence int64         // of the last report; only the reporter uses it
-	changing chan struct{} // holds one while a change of the settings is under way
 	exchange *prometheus.CounterVec
 }
 
 // New makes a client. It connects to nothing yet.
 func New(o Options) (*Client, error) {
-	c := &Client{o: o, link: newLink(), soon: make(chan struct{}, 1), changing: make(chan struct{}, 1)}
+	c := &Client{o: o, link: newLink(), soon: make(chan struct{}, 1)}
 	transport := &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: time.Second, KeepAlive: 15 * time.Second}).DialContext,
 		MaxIdleConnsPerHost:   64, // many applications may wake at once

@@ -30,6 +30,9 @@ func balancerSettings(s *common.BalancerSettings) tuning.Settings {
 	}.OrDefaults()
 }
 
+// settingsVersion is 0 where there is none.
+func settingsVersion(v *autoscaler.SettingsVersion) uint64 { return uint64(max(value(v), 0)) }
+
 func settingsRequest(s tuning.Settings) common.BalancerSettings {
 	policy, connections, timeout := common.BalancingPolicy(s.Policy), int32of(s.MaxConnections), int32of(int(s.Timeout.Seconds()))
 	return common.BalancerSettings{Policy: &policy, MaxConnections: &connections, TimeoutSeconds: &timeout}

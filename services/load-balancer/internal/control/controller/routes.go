@@ -31,21 +31,11 @@ func (c *Client) FollowRoutes(ctx context.Context, fleet Fleet, settings Setting
 	c.link.mu.Lock()
 	c.link.changed = fleet.ControllerAway
 	c.link.mu.Unlock()
-	failures := 0
-	version, seen := "", settings.Mark()
+	failures, version := 0, ""
 	for ctx.Err() == nil {
-		polling, end := c.beginPoll(ctx) // before the mark: a change after it ends this poll
-		mark := settings.Mark()
-		if mark != seen {
-			version, seen = "", mark
-		}
-		update, told, err := c.poll(polling, version)
-		end()
+		answer, err := c.poll(ctx, version)
 		if ctx.Err() != nil {
 			return
-		}
-		if errors.Is(err, errAnew) {
-			continue
 		}
 		if err != nil {
 			failures++
@@ -59,8 +49,11 @@ func (c *Client) FollowRoutes(ctx context.Context, fleet Fleet, settings Setting
 		}
 		failures = 0
 		c.ended("routes", nil)
-		settled := told == nil || settings.Polled(mark, *told, time.Now())
-		if settled && update.Version == version && !update.Complete && len(update.Routes)+len(update.Removed) == 0 {
+		if answer.settings != nil && !settings.Follow(*answer.settings, answer.settingsVersion) {
+			c.o.Log.Info("settings ignored that are older than those followed", "version", answer.settingsVersion)
+		}
+		update := answer.routes
+		if update.Version == version && !update.Complete && len(update.Routes)+len(update.Removed) == 0 {
 			continue // nothing has changed
 		}
 		lost := fleet.Apply(update)
@@ -69,22 +62,11 @@ func (c *Client) FollowRoutes(ctx context.Context, fleet Fleet, settings Setting
 		for _, app := range lost {
 			c.o.Log.Warn("host and path belong to another application", "application", app.String())
 		}
-		if !settled { // what stands now must be read anew
-			version = ""
-			retry.Pause(ctx, unsettledPause)
-		}
 	}
 }
 
-// unsettledPause is how soon everything is asked for again when the settings that came may be older
-// than those that are followed.
-const unsettledPause = 50 * time.Millisecond
-
-// Why a poll that is under way is begun again.
-var (
-	errRedial = errors.New("other exchanges with the controller failed: the poll is begun again")
-	errAnew   = errors.New("the settings were changed: everything is asked for anew")
-)
+// errRedial ends a poll under way, which is then begun again.
+var errRedial = errors.New("other exchanges with the controller failed: the poll is begun again")
 
 // beginPoll makes the context of one poll, which link.redial can end. Call end after the poll.
 func (c *Client) beginPoll(ctx context.Context) (polling context.Context, end func()) {
@@ -99,8 +81,17 @@ func (c *Client) beginPoll(ctx context.Context) (polling context.Context, end fu
 	}
 }
 
-// poll waits for one change. The settings are nil when the answer has none.
-func (c *Client) poll(ctx context.Context, version string) (routing.Update, *tuning.Settings, error) {
+// news is what one poll has brought.
+type news struct {
+	routes          routing.Update
+	settings        *tuning.Settings // nil: it has none
+	settingsVersion uint64           // 0: a controller older than versions
+}
+
+// poll waits for one change.
+func (c *Client) poll(ctx context.Context, version string) (news, error) {
+	ctx, end := c.beginPoll(ctx)
+	defer end()
 	wait := fmt.Sprintf("%ds", int(pollWait.Seconds()))
 	params := &autoscaler.WatchRoutesParams{Wait: &wait}
 	if version != "" {
@@ -108,17 +99,17 @@ func (c *Client) poll(ctx context.Context, version string) (routing.Update, *tun
 	}
 	answer, err := c.api.WatchRoutesWithResponse(ctx, params)
 	if err != nil {
-		if cause := context.Cause(ctx); errors.Is(cause, errRedial) || errors.Is(cause, errAnew) {
-			return routing.Update{}, nil, cause
+		if errors.Is(context.Cause(ctx), errRedial) {
+			err = errRedial
 		}
-		return routing.Update{}, nil, err
+		return news{}, err
 	}
 	if answer.JSON200 == nil {
-		return routing.Update{}, nil, problemOf(answer.StatusCode(), answer.Body)
+		return news{}, problemOf(answer.StatusCode(), answer.Body)
 	}
-	if answer.JSON200.Settings == nil {
-		return update(answer.JSON200), nil, nil
+	out := news{routes: update(answer.JSON200), settingsVersion: settingsVersion(answer.JSON200.SettingsVersion)}
+	if answer.JSON200.Settings != nil {
+		out.settings = new(balancerSettings(answer.JSON200.Settings))
 	}
-	told := balancerSettings(answer.JSON200.Settings)
-	return update(answer.JSON200), &told, nil
+	return out, nil
 }

@@ -11,12 +11,10 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/tuning"
 )
 
-// Settings holds those that are followed. In which order what comes on two ways is followed is its
-// own business; see tuning.Holder.
+// Settings holds those that are followed, of which the newest version stays; see tuning.Holder.
 type Settings interface {
-	Mark() int
-	Polled(mark int, s tuning.Settings, now time.Time) bool
-	Changed(s tuning.Settings, now time.Time)
+	Current() tuning.Settings
+	Follow(s tuning.Settings, version uint64) bool
 }
 
 var _ Settings = (*tuning.Holder)(nil)
@@ -27,18 +25,14 @@ const (
 	settingsRetry   = time.Second
 )
 
-// PutSettings has the controller keep the settings, and follows what it answers. One change at a
-// time is under way, so that the answers come in the order of the changes. The error is a
-// *fault.Error.
+// PutSettings has the controller keep the settings, and follows its answer, unless something newer is
+// followed by then. It returns what is followed. The error is a *fault.Error.
+//
+// The answer of a controller older than versions is left to the next poll, which comes at once: two of
+// them may come in another order than the changes were made.
 func (c *Client) PutSettings(ctx context.Context, s tuning.Settings, held Settings) (tuning.Settings, error) {
 	ctx, cancel := context.WithTimeout(ctx, settingsTimeout)
 	defer cancel()
-	select {
-	case c.changing <- struct{}{}:
-		defer func() { <-c.changing }()
-	case <-ctx.Done():
-		return tuning.Settings{}, fault.New(fault.Unavailable, "another change of the settings is under way, so nothing was changed").After(settingsRetry)
-	}
 	answer, err := c.api.PutBalancerSettingsWithResponse(ctx, settingsRequest(s))
 	if err != nil {
 		c.ended("settings", err)
@@ -51,19 +45,15 @@ func (c *Client) PutSettings(ctx context.Context, s tuning.Settings, held Settin
 	}
 	c.ended("settings", nil)
 	kept := balancerSettings(answer.JSON200)
-	held.Changed(kept, time.Now())
-	c.pollAnew()
-	return kept, nil
-}
-
-// pollAnew ends the poll that is under way: what it would bring may be older.
-func (c *Client) pollAnew() {
-	c.link.mu.Lock()
-	redial := c.link.redial
-	c.link.mu.Unlock()
-	if redial != nil {
-		redial(errAnew)
+	version := uint64(0)
+	if answer.Headers200 != nil {
+		version = settingsVersion(answer.Headers200.NemesisSettingsVersion)
 	}
+	if version == 0 {
+		return kept, nil
+	}
+	held.Follow(kept, version)
+	return held.Current(), nil
 }
 
 // settingsUnknown says what is known of a change that got no answer.

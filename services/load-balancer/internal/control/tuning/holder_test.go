@@ -1,99 +1,84 @@
 package tuning
 
 import (
+	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/balance"
 )
 
-var (
-	start  = time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
-	old    = Settings{Policy: Random, MaxConnections: 1, Timeout: time.Second}
-	mine   = Settings{Policy: Random, MaxConnections: 2, Timeout: time.Second}
-	theirs = Settings{Policy: Random, MaxConnections: 3, Timeout: time.Second}
-)
+// of are the settings of a version, or any others.
+func of(n int) Settings { return Settings{Policy: Random, MaxConnections: n, Timeout: time.Second} }
 
-func TestHolder_FollowsTheDefaultsUntilTold(t *testing.T) {
-	var told []Settings
-	h := NewHolder(func(s Settings) { told = append(told, s) })
+func TestHolder_FollowsTheDefaultsUntilThereAreOthers(t *testing.T) {
+	var notified []Settings
+	h := NewHolder(func(s Settings) { notified = append(notified, s) })
 	if h.Current() != Defaults() {
 		t.Errorf("%+v is followed at first", h.Current())
 	}
 	for range 2 {
-		if !h.Polled(h.Mark(), old, start) || h.Current() != old {
-			t.Errorf("%+v is followed, want what the poll brought", h.Current())
+		if !h.Follow(of(1), 7) || h.Current() != of(1) {
+			t.Errorf("%+v is followed, want what came", h.Current())
 		}
 	}
-	if len(told) != 1 || told[0] != old {
-		t.Errorf("told %v, want the one change", told)
+	if len(notified) != 1 || notified[0] != of(1) {
+		t.Errorf("notified of %v, want the one change", notified)
 	}
 }
 
 // What comes in which order, and what is followed after.
-func TestHolder_KeepsTheOrderOfChangesAndPolls(t *testing.T) {
+func TestHolder_TheNewestVersionStays(t *testing.T) {
 	type step struct {
-		what  string
-		s     Settings
-		after time.Duration
-		taken bool
-		want  Settings
+		version  uint64
+		settings int
+		followed bool
+		want     int
 	}
 	for name, steps := range map[string][]step{
-		"the poll under way was read before the change": {
-			{"begin", old, 0, true, old},
-			{"change", mine, 0, true, mine},
-			{"poll", old, 0, false, mine},
-			{"begin", old, 0, true, mine},
-			{"poll", mine, 0, true, mine},
-		},
-		"the poll under way was read after a later change of another replica": {
-			{"begin", old, 0, true, old},
-			{"change", mine, 0, true, mine},
-			{"poll", theirs, 0, false, mine},
-			{"begin", old, 0, true, mine},
-			{"poll", theirs, 0, true, theirs},
-		},
-		"the later change of another replica came before the answer to ours": {
-			{"begin", old, 0, true, old},
-			{"poll", theirs, 0, true, theirs},
-			{"change", mine, 0, true, mine},
-			{"begin", old, 0, true, mine},
-			{"poll", mine, 0, true, mine},
-		},
-		"a controller that is behind tells what was before": {
-			{"change", mine, 0, true, mine},
-			{"begin", old, 0, true, mine},
-			{"poll", old, lag - 1, false, mine},
-			{"poll", mine, 0, true, mine},
-		},
-		"it was really set back": {
-			{"change", mine, 0, true, mine},
-			{"begin", old, 0, true, mine},
-			{"poll", old, lag - 1, false, mine},
-			{"poll", old, 1, true, old},
-		},
+		"a poll that was read before the change comes after its answer": {{5, 1, true, 1}, {9, 2, true, 2}, {5, 1, false, 2}, {9, 2, true, 2}},
+		"a later change of another replica came before the answer":      {{9, 3, true, 3}, {7, 2, false, 3}},
+		"they were set back": {{5, 1, true, 1}, {7, 2, true, 2}, {9, 1, true, 1}, {7, 2, false, 1}},
+		"the same again under a new version, and then what was between":  {{5, 1, true, 1}, {9, 1, true, 1}, {7, 2, false, 1}},
+		"a controller older than versions is followed as it comes":       {{0, 1, true, 1}, {0, 2, true, 2}, {0, 1, true, 1}},
+		"the controller is brought up to date":                           {{0, 1, true, 1}, {5, 2, true, 2}, {4, 1, false, 2}},
+		"the controller is set back to before versions, and forth":       {{5, 1, true, 1}, {0, 2, true, 2}, {5, 1, true, 1}},
+		"old and new replicas of the controller answer by turns":         {{5, 1, true, 1}, {0, 1, true, 1}, {9, 2, true, 2}, {0, 2, true, 2}, {9, 2, true, 2}},
+		"one version with two texts, as when a first read is incomplete": {{5, 1, true, 1}, {5, 2, true, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h, now := NewHolder(nil), start
-			h.Polled(h.Mark(), old, now)
-			mark := h.Mark()
+			h := NewHolder(nil)
 			for i, s := range steps {
-				now = now.Add(s.after)
-				taken := true
-				switch s.what {
-				case "begin":
-					mark = h.Mark()
-				case "change":
-					h.Changed(s.s, now)
-				case "poll":
-					taken = h.Polled(mark, s.s, now)
-				}
-				if taken != s.taken || h.Current() != s.want {
-					t.Fatalf("step %d, %s: taken %v, followed %+v; want %v, %+v", i, s.what, taken, h.Current(), s.taken, s.want)
+				if followed := h.Follow(of(s.settings), s.version); followed != s.followed || h.Current() != of(s.want) {
+					t.Fatalf("step %d: followed %v, now %+v; want %v, %+v", i, followed, h.Current(), s.followed, of(s.want))
 				}
 			}
 		})
+	}
+}
+
+func TestHolder_InWhateverOrderTheyComeTheNewestIsFollowedInTheEnd(t *testing.T) {
+	const most = 50
+	for seed := range uint64(100) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		order := random.Perm(most)
+		order = append(order, random.Perm(most)...) // each on two ways
+		var notified []int
+		h := NewHolder(func(s Settings) { notified = append(notified, s.MaxConnections) })
+		var all sync.WaitGroup
+		for half := range slices.Chunk(order, most) {
+			all.Go(func() {
+				for _, n := range half {
+					h.Follow(of(n+1), uint64(n+1))
+				}
+			})
+		}
+		all.Wait()
+		if h.Current() != of(most) || !slices.IsSorted(notified) {
+			t.Fatalf("seed %d: %+v is followed after %v", seed, h.Current(), notified)
+		}
 	}
 }
 
@@ -101,7 +86,7 @@ func TestSettings_TakeTheirDefaultsAndName(t *testing.T) {
 	if got := (Settings{}).OrDefaults(); got != Defaults() {
 		t.Errorf("nothing set gives %+v", got)
 	}
-	if got := old.OrDefaults(); got != old {
+	if got := of(1).OrDefaults(); got != of(1) {
 		t.Errorf("all set gives %+v", got)
 	}
 	for policy, want := range map[string]string{

@@ -1,9 +1,9 @@
 // Package tuning holds the settings that people change while the load balancers run, the same ones
-// for every replica: they are kept in the cluster by the controller, which tells them with the
-// routes. Who follows a setting reads it here anew for each request, so that a change needs no
+// for every replica: they are kept in the cluster by the controller, which publishes them with
+// the routes. Who follows a setting reads it here anew for each request, so that a change needs no
 // restart and drops no connection.
 //
-// It is pure: where settings come from, and who is told, is others' business. What a replica is
+// It is pure: where settings come from, and who is notified, is others' business. What a replica is
 // started with (ports, sizes) is not here; see app.
 package tuning
 
