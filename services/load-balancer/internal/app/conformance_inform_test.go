@@ -61,6 +61,9 @@ func TestConformance_Expect(t *testing.T) {
 }
 
 func TestConformance_Informational(t *testing.T) {
+	// On a busy machine it may be seen too late that a body is sent for the connection to be kept: where
+	// many requests need a script each, each has a connection.
+	const lastAnswer = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
 	hint := "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\nConnection: X-A\r\nX-A: 1\r\n\r\n"
 	runExchanges(t, newBed(t, nil), []exchange{
 		{name: "a hint is passed on", asleep: true, reach: []string{"GET /x"},
@@ -94,15 +97,15 @@ func TestConformance_Informational(t *testing.T) {
 		{name: "a hint and 100 close together while the body comes", asleep: true, reach: slices.Repeat([]string{"POST /x"}, 40),
 			client: []step{times(40, sends("POST /app/x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 200000\r\n\r\n"),
 				getsHintAndContinue(), sends(text(half)), getsHead(103), sends(text(half)), gets(200, "ok")), isKept()},
-			pod: [][]step{{times(40, takesHead("POST /x"), sends(hint+"HTTP/1.1 100 Continue\r\n\r\n"), takesPart(text(half)), sends(hint), takesBody(text(half)), sends(podAnswer))}}},
+			pod: slices.Repeat([][]step{{takesHead("POST /x"), sends(hint + "HTTP/1.1 100 Continue\r\n\r\n"), takesPart(text(half)), sends(hint), takesBody(text(half)), sends(lastAnswer), hangsUp()}}, 40)},
 		{name: "a hint and 100 close together, and the body does not wait", anyway: true,
 			client: []step{times(40, sends("POST /app/x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 200000\r\n\r\n"+text(2*half)), getsFinally(200)), isKept()},
-			pod:    slices.Repeat([][]step{{takesHead("POST /x"), sends("HTTP/1.1 100 Continue\r\n\r\n" + hint), takesPart(text(half)), sends(hint), takesBody(text(half)), sends("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"), hangsUp()}}, 40)},
+			pod:    slices.Repeat([][]step{{takesHead("POST /x"), sends("HTTP/1.1 100 Continue\r\n\r\n" + hint), takesPart(text(half)), sends(hint), takesBody(text(half)), sends(lastAnswer), hangsUp()}}, 40)},
 	})
 }
 
-// getsHintAndContinue sees both come whole; on a busy machine the balancer may let the body go before
-// the pod's hint is here.
+// getsHintAndContinue sees both come whole. They come in this order, but where the pod takes longer
+// than a second on a busy machine: then the balancer has let the body go by itself.
 func getsHintAndContinue() step {
 	return step{"gets a hint and 100", func(w *wire) error {
 		return errors.Join(w.getHead([]int{100, 103}, nil), w.getHead([]int{100, 103}, nil))

@@ -78,6 +78,7 @@ type document struct {
 		Tries      int
 		WakeUp     identified
 		Refusal    string
+		Uncounted  bool
 		SampleRate float64 `json:"sample_rate"`
 		Wait       span
 		Upstream   span
@@ -105,8 +106,8 @@ func Decode(line []byte) (Entry, error) {
 		Application: Application{Namespace: d.Kubernetes.Namespace, Deployment: d.Kubernetes.Deployment.Name},
 		Pod:         d.Kubernetes.Pod.Name, Policy: d.Nemesis.Policy, Tries: d.Nemesis.Tries, WakeUp: d.Nemesis.WakeUp.ID,
 		Status: d.HTTP.Response.Status, RequestBytes: d.HTTP.Request.Body.Bytes, ResponseBytes: d.HTTP.Response.Body.Bytes,
-		GenAI:   genai.Facts{Model: d.GenAI.Response.Model, InputTokens: d.GenAI.Usage.Input, OutputTokens: d.GenAI.Usage.Output},
-		Refusal: d.Nemesis.Refusal, Error: d.Error.Message, SampleRate: d.Nemesis.SampleRate,
+		GenAI:     genai.Facts{Model: d.GenAI.Response.Model, InputTokens: d.GenAI.Usage.Input, OutputTokens: d.GenAI.Usage.Output},
+		Uncounted: d.Nemesis.Uncounted, Refusal: d.Nemesis.Refusal, Error: d.Error.Message, SampleRate: d.Nemesis.SampleRate,
 	}}
 	if !d.Event.Start.IsZero() { // an index may have cut @timestamp to the millisecond, and not this one
 		e.ArrivedAt = d.Event.Start

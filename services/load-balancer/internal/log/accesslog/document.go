@@ -190,6 +190,9 @@ func nemesis(b []byte, r *Record) []byte {
 		b = append(b, `"},`...)
 	}
 	b = text(b, `"refusal":"`, r.Refusal, maxWord)
+	if r.Uncounted {
+		b = append(b, `"uncounted":true,`...)
+	}
 	if rate := r.rate(); rate == 1 {
 		b = append(b, `"sample_rate":1,`...)
 	} else {

@@ -28,7 +28,7 @@ func full() Record {
 		RequestID: "req-1", UserAgent: "curl/8", Referrer: "https://u:p@shop.example/a?session=1&page=3#frag", RequestType: "Application/JSON; charset=utf-8",
 		RequestHeaders: []Header{{"accept-language", []string{"de", "en"}}}, Client: "192.0.2.7", Peer: "10.0.0.9", PeerPort: 4711,
 		Application: Application{Namespace: "default", Deployment: "shop"}, Pod: "shop-1", Address: "10.1.2.3:8080", PodPath: "/chat",
-		Policy: "its turn", Tries: 2, WakeUp: "4bf92f3577b34da6a3ce929d0e0e4736",
+		Policy: "its turn", Tries: 2, WakeUp: "4bf92f3577b34da6a3ce929d0e0e4736", Uncounted: true,
 		Status: 200, ResponseType: "text/event-stream", ResponseHeaders: []Header{{"location", []string{"/next?secret=1"}}},
 		RequestBytes: 12, ResponseBytes: 3456, GenAI: genai.Facts{Model: "llama", InputTokens: 9, OutputTokens: 12},
 		TraceID: [16]byte{0x4b, 0xf9, 15: 1}, SpanID: [8]byte{0, 0xf0, 7: 2}, SampleRate: 0.25,
@@ -53,7 +53,7 @@ const fullDocument = `{
  "trace": {"id": "4bf90000000000000000000000000001"}, "span": {"id": "00f0000000000002"},
  "gen_ai": {"response": {"model": "llama"}, "usage": {"input_tokens": 9, "output_tokens": 12}},
  "nemesis": {"application": "default/shop", "target": "http://10.1.2.3:8080/chat", "policy": "its turn", "tries": 2,
-  "wakeup": {"id": "4bf92f3577b34da6a3ce929d0e0e4736"}, "sample_rate": 0.25,
+  "wakeup": {"id": "4bf92f3577b34da6a3ce929d0e0e4736"}, "uncounted": true, "sample_rate": 0.25,
   "latency": {"ms": 1234.567}, "wait": {"ms": 1200}, "upstream": {"ms": 34}, "time_to_first_byte": {"ms": 1210.5}}
 }`
 
@@ -200,6 +200,9 @@ func describe(id string, r *Record) map[string]any {
 	if r.SpanID != [8]byte{} {
 		put("span.id", hex.EncodeToString(r.SpanID[:]))
 	}
+	if r.Uncounted {
+		put("nemesis.uncounted", true)
+	}
 	rate := r.SampleRate
 	if rate == 0 {
 		rate = 1
@@ -250,7 +253,7 @@ func some(random *rand.Rand) Record {
 		Address: pick("", "10.0.0.2:80", "[2001:db8::2]:80"), PodPath: "/" + text(), Policy: text(), Tries: random.IntN(3), WakeUp: text(),
 		Status: []int{0, 101, 200, 304, 404, 500, 503}[random.IntN(7)], ResponseHeaders: headers(), RequestBytes: amount(), ResponseBytes: amount(),
 		GenAI: genai.Facts{Model: text(), InputTokens: amount(), OutputTokens: amount()}, Refusal: pick("", "", "too-large"), Error: text(),
-		SampleRate: []float64{0, 1, 0.1, 1e-9}[random.IntN(4)],
+		SampleRate: []float64{0, 1, 0.1, 1e-9}[random.IntN(4)], Uncounted: random.IntN(4) == 0,
 	}
 	r.Peer = pick(r.Client, "10.0.0.1")
 	if random.IntN(2) == 0 {

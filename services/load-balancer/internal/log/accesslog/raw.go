@@ -17,7 +17,7 @@ func AppendRaw(b []byte, number uint64, r *Record) []byte {
 	b = binary.AppendVarint(b, r.ArrivedAt.Unix())
 	for _, n := range [...]int64{
 		int64(r.ArrivedAt.Nanosecond()), int64(r.Took), int64(r.Waited), int64(r.FirstByte), int64(r.Upstream), int64(r.PeerPort), int64(r.Tries), int64(r.Status),
-		r.RequestBytes, r.ResponseBytes, r.GenAI.InputTokens, r.GenAI.OutputTokens,
+		r.RequestBytes, r.ResponseBytes, r.GenAI.InputTokens, r.GenAI.OutputTokens, oneIf(r.Uncounted),
 	} {
 		b = binary.AppendVarint(b, n)
 	}
@@ -26,6 +26,13 @@ func AppendRaw(b []byte, number uint64, r *Record) []byte {
 		b = append(binary.AppendUvarint(b, uint64(len(*s))), *s...)
 	}
 	return appendHeaders(appendHeaders(b, r.RequestHeaders), r.ResponseHeaders)
+}
+
+func oneIf(is bool) int64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // texts are all the texts of a record, in the order in which they are copied.
@@ -111,7 +118,7 @@ func ReadRaw(s string, r *Record) (number uint64, rest string, err error) {
 	w := raw{s: s}
 	number = w.uvarint()
 	seconds := w.varint()
-	var n [12]int64
+	var n [13]int64
 	for i := range n {
 		n[i] = w.varint()
 	}
@@ -119,7 +126,7 @@ func ReadRaw(s string, r *Record) (number uint64, rest string, err error) {
 		ArrivedAt: time.Unix(seconds, n[0]), Took: time.Duration(n[1]), Waited: time.Duration(n[2]), FirstByte: time.Duration(n[3]), Upstream: time.Duration(n[4]),
 		PeerPort: uint16(n[5]), Tries: int(n[6]), Status: int(n[7]), RequestBytes: n[8], ResponseBytes: n[9], //nolint:gosec // as it was written
 	}
-	r.GenAI.InputTokens, r.GenAI.OutputTokens = n[10], n[11]
+	r.GenAI.InputTokens, r.GenAI.OutputTokens, r.Uncounted = n[10], n[11], n[12] == 1
 	copy(r.TraceID[:], w.take(uint64(len(r.TraceID))))
 	copy(r.SpanID[:], w.take(uint64(len(r.SpanID))))
 	if bits := w.take(8); !w.failed {

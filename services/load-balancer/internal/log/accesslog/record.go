@@ -60,6 +60,7 @@ type Record struct {
 	Policy      string      // why this pod
 	Tries       int         // pods that were tried
 	WakeUp      string      // the id of the wake-up that it waited for
+	Uncounted   bool        // a rule of the application (uncountedRequests) says that it is no traffic
 
 	Status          int // of the answer; 0 when the client left before one
 	ResponseType    string

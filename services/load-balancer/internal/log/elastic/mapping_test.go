@@ -25,7 +25,7 @@ func full(t *testing.T, namespace string) map[string][]byte {
 		ArrivedAt: now, Took: time.Second, Waited: time.Millisecond, FirstByte: 2 * time.Millisecond, Upstream: 3 * time.Millisecond,
 		Method: "POST", Scheme: "https", Host: "shop.example:8443", Path: "/chat", Query: "page=1", Version: "1.1", RequestID: "r-1", UserAgent: "curl", Referrer: "https://a.example/",
 		RequestType: "application/json", RequestHeaders: header, Client: "192.0.2.1", Peer: "10.0.0.9", PeerPort: 4711, Application: app, Pod: "shop-1", Address: "10.1.2.3:8080",
-		PodPath: "/", Policy: "its turn", Tries: 1, WakeUp: "4bf9", Status: 503, ResponseType: "text/plain", ResponseHeaders: header, RequestBytes: 10, ResponseBytes: 20,
+		PodPath: "/", Policy: "its turn", Tries: 1, WakeUp: "4bf9", Uncounted: true, Status: 503, ResponseType: "text/plain", ResponseHeaders: header, RequestBytes: 10, ResponseBytes: 20,
 		GenAI: genai.Facts{Model: "m", InputTokens: 1, OutputTokens: 2}, TraceID: [16]byte{1}, SpanID: [8]byte{1}, Error: "cut off", SampleRate: 0.5,
 	}
 	refused := record

@@ -129,7 +129,11 @@ func TestServer_AReadThatRunsOutOfTimeMayBeTriedAgain(t *testing.T) {
 }
 
 func TestServer_AnInterruptEndsAReadAndTheAnswerGoesOut(t *testing.T) {
-	f := serve(t, func(c proxy.Client, _ *message.Request) {
+	f := serve(t, func(c proxy.Client, r *message.Request) {
+		if r.Method == "GET" { // without a body, whose end may be read before any interrupt
+			reply(c, 200, "")
+			return
+		}
 		read := make(chan error)
 		go func() {
 			_, err := c.Read(make([]byte, 10))
@@ -159,7 +163,9 @@ func TestServer_AnInterruptEndsAReadAndTheAnswerGoesOut(t *testing.T) {
 		t.Errorf("the client is told to go on sending: %v", got)
 	}
 	p.request(3, true, "GET", "/") // the connection is as good as before
-	p.status()
+	if got := p.status(); got != "200" {
+		t.Error(got)
+	}
 }
 
 type canceled chan struct{}

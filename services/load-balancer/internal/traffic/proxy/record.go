@@ -22,7 +22,7 @@ func (x *exchange) fillRecord(now time.Time) {
 	r.Method, r.Scheme, r.Host, r.Path, r.Query = x.r.Method, x.scheme, x.r.Host, x.r.Path, x.r.Query
 	r.Version, r.RequestHeaders = x.r.Version.String(), logged(fields, x.p.o.LogRequest)
 	r.Client, r.Peer, r.PeerPort = x.client(), x.peer.Address, x.peer.Port
-	r.Tries, r.WakeUp = x.visit.Tries, x.visit.WakeUp
+	r.Tries, r.WakeUp, r.Uncounted = x.visit.Tries, x.visit.WakeUp, x.uncounted.is
 	r.Status, r.RequestBytes, r.ResponseBytes = x.status, x.body.taken, x.sent
 	r.TraceID, r.SpanID, r.Refusal = ids.TraceID(), ids.SpanID(), string(x.refused)
 	for i := range fields {

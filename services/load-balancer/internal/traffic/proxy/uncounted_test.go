@@ -58,7 +58,7 @@ func TestUncounted_IsAnsweredHereWhileNoPodServes(t *testing.T) {
 				if c.head.Status != test.status || test.says != "problem" && string(c.body) != test.says || test.says == "problem" && c.code(t) != "unavailable" || !c.ended || r.Status == 0 {
 					t.Errorf("%s: %+v %q %q", state, c.head, c.fields, c.body)
 				}
-				if test.rule == 200 && test.says != "" && (r.Refusal != "" || r.Error != "") || r.WakeUp != "" || r.Waited != 0 || r.Application.Deployment != "shop" {
+				if test.rule == 200 && test.says != "" && (r.Refusal != "" || r.Error != "") || r.WakeUp != "" || r.Waited != 0 || r.Application.Deployment != "shop" || !r.Uncounted {
 					t.Errorf("%s: the log has %+v", state, r)
 				}
 			}

@@ -17,8 +17,9 @@ import (
 // know it never send one.
 const continueTimeout = time.Second
 
-// noteTime is how long a kept connection is worth to wait for.
-const noteTime = 5 * time.Millisecond
+// noteTime is how long a kept connection is worth to wait for. The answer has gone out by then; a
+// machine that is busy may take that long to run the goroutine that has sent the body.
+const noteTime = 100 * time.Millisecond
 
 // How much of a body is read at once, and the room for a chunk's size before it.
 const (

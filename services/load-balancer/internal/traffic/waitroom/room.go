@@ -115,20 +115,6 @@ func (r *Room) take(n int64) error {
 	return r.budget.take(n, r.bytes+n)
 }
 
-// Grow lets the ticket hold n bytes more (less, when negative); false when there is no room, or the
-// ticket has left.
-func (r *Room) Grow(t *Ticket, n int64) bool {
-	if !t.in || n > 0 && r.take(n) != nil {
-		return false
-	}
-	if n < 0 {
-		r.budget.used.Add(n)
-	}
-	t.bytes += n
-	r.bytes += n
-	return true
-}
-
 // Leave takes the ticket out, wherever it stands; false when it was out already.
 func (r *Room) Leave(t *Ticket) bool {
 	if !t.in {

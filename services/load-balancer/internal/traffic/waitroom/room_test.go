@@ -58,24 +58,19 @@ func TestRoom_BoundsBytesAloneAndTogether(t *testing.T) {
 	if err := a.Enter(&first, 1, 101, false); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("more than a room holds: %v", err)
 	}
-	_ = a.Enter(&first, 1, 90, false)
-	if a.Grow(&first, 11) || !a.Grow(&first, 10) {
-		t.Error("growth is bounded by the room")
+	if err := a.Enter(&first, 1, 100, false); err != nil {
+		t.Errorf("what a room holds: %v", err)
 	}
 	if err := b.Enter(&second, 1, 60, false); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("more than all rooms hold: %v", err)
 	}
 	_ = b.Enter(&second, 1, 50, false)
-	if b.Grow(&second, 1) {
-		t.Error("growth is bounded by the budget")
+	if err := b.Enter(&third, 2, 1, false); !errors.Is(err, ErrTooLarge) || budget.Used() != 150 || b.Bytes() != 50 {
+		t.Errorf("%v, used %d and %d, want 150 and 50", err, budget.Used(), b.Bytes())
 	}
 	a.Leave(&first)
-	if err := b.Enter(&third, 2, 50, false); err != nil || a.Grow(&first, 1) {
-		t.Errorf("after one left: %v", err)
-	}
-	b.Grow(&third, -50)
-	if budget.Used() != 50 || b.Bytes() != 50 {
-		t.Errorf("used %d and %d, want 50", budget.Used(), b.Bytes())
+	if err := b.Enter(&third, 2, 50, false); err != nil || budget.Used() != 100 || b.Bytes() != 100 {
+		t.Errorf("after one left: %v, used %d and %d, want 100 each", err, budget.Used(), b.Bytes())
 	}
 }
 
@@ -148,11 +143,10 @@ func TestBudget_SharedLeavesSomethingToOthers(t *testing.T) {
 	if err != nil {
 		t.Fatalf("up to three quarters anybody may take: %v", err)
 	}
-	if _, err := enter(greedy, 1); !errors.Is(err, ErrShare) || greedy.Grow(first, 1) {
+	if _, err := enter(greedy, 1); !errors.Is(err, ErrShare) {
 		t.Errorf("who holds more than half takes more: %v", err)
 	}
-	second, err := enter(modest, 20)
-	if err != nil || !modest.Grow(second, 5) {
+	if _, err := enter(modest, 25); err != nil {
 		t.Errorf("what is left is for others: %v", err)
 	}
 	if _, err := enter(modest, 1); !errors.Is(err, ErrTooLarge) {
