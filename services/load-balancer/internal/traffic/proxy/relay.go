@@ -12,7 +12,7 @@ import (
 
 // relay brings the answer to the client: the head, the body as it comes, the trailers.
 func (x *exchange) relay() {
-	x.visit.Answered(x.p.o.Now())
+	x.visit.Answered(x.lately())
 	head := x.answer.Head()
 	if head.Status == http.StatusSwitchingProtocols {
 		x.tunnel()
@@ -59,7 +59,7 @@ func (x *exchange) beginAnswer(from *message.Response) error {
 	x.status, x.answered = from.Status, from.Fields
 	x.shown = Head{
 		Status: from.Status, Reason: from.Reason, Fields: from.Fields, Add: x.answerAdd,
-		Length: from.Length, Bodiless: bodiless, Close: !x.body.ended.Load() && !x.converses(from),
+		Length: from.Length, Now: x.lately(), Bodiless: bodiless, Close: !x.body.ended.Load() && !x.converses(from),
 	}
 	if err := x.c.Begin(&x.shown); err != nil {
 		return fmt.Errorf("write to the client: %w", err)
@@ -106,6 +106,7 @@ func (x *exchange) awaitBody() error {
 	if x.answer.Ended() {
 		return io.EOF
 	}
+	x.waited()
 	err := x.answer.Await(x.c)
 	if err == nil || errors.Is(err, io.EOF) {
 		return err
@@ -118,7 +119,7 @@ func (x *exchange) awaitBody() error {
 
 // note takes down what passes.
 func (x *exchange) note(part []byte) {
-	now := x.p.o.Now()
+	now := x.lately()
 	if x.sent == 0 {
 		x.first = now.Sub(x.began)
 	}
@@ -127,6 +128,7 @@ func (x *exchange) note(part []byte) {
 		x.tap.Take(part)
 	}
 	x.visit.Touch(now)
+	x.waited() // perhaps, until the next part
 }
 
 // brokeOff notes that the answer has ended before its end, which is the pod's fault unless the client
