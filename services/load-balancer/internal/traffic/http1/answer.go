@@ -36,10 +36,11 @@ type answer struct {
 	keep     bool // the connection goes on after it
 	switched bool // to another protocol
 	chunked  bool
-	toEnd    bool  // the end of the connection is the body's
-	left     int64 // of a body with a length
-	space    int   // that was given out last
-	grain    int   // to give out next
+	toEnd    bool      // the end of the connection is the body's
+	left     int64     // of a body with a length
+	now      time.Time // of the beginning, until the first flush
+	space    int       // that was given out last
+	grain    int       // to give out next
 }
 
 func (a *answer) begin() {
@@ -84,6 +85,9 @@ func (c *conn) Begin(h *proxy.Head) error {
 		return errBegun
 	}
 	a.begun = true
+	if a.now = h.Now; a.now.IsZero() {
+		a.now = time.Now()
+	}
 	a.frame(h)
 	size := 256
 	for i := range h.Fields {
@@ -96,7 +100,7 @@ func (c *conn) Begin(h *proxy.Head) error {
 		b = message.AppendField(b, f.Name, f.Value)
 	}
 	if !h.Fields.Has(message.Date) {
-		b = message.AppendField(b, "Date", c.s.date.at(time.Now()))
+		b = message.AppendField(b, "Date", c.s.date.at(a.now))
 	}
 	switch {
 	case a.switched:
@@ -196,7 +200,11 @@ func (c *conn) Flush() error {
 		a.out.Empty()
 		return nil
 	}
-	c.link.WriteWithin(c.s.o.WriteIdle, time.Now())
+	if a.now.IsZero() { // else nothing was waited for since the answer began
+		a.now = time.Now()
+	}
+	c.link.WriteWithin(c.s.o.WriteIdle, a.now)
+	a.now = time.Time{}
 	_, err := c.link.Write(a.out.Bytes)
 	a.out.Empty()
 	return err

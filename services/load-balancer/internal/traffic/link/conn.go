@@ -30,10 +30,13 @@ type Conn struct {
 
 	wait    func(fd uintptr) bool // made once: reads when bytes are there
 	ask     func(fd uintptr) bool // made once: writes, then does as wait
-	asking  []byte                // what is still to be written
+	put     func(fd uintptr) bool // made once: writes
+	asking  []byte                // what is still to be written before the answer is waited for
 	into    []byte                // what wait reads into; nil: the buffer
 	n       int
 	fault   error
+	writing []byte // what put still writes
+	failed  error  // why it could not
 	written int64
 
 	before  Flusher // is flushed when a read must wait
@@ -60,7 +63,7 @@ func New(nc net.Conn) *Conn {
 // it before: reads begin with them, and then go past the wrapper.
 func (c *Conn) Unwrap(read []byte) {
 	if raw, err := socket.Raw(c.nc); err == nil && canWait {
-		c.raw, c.wait, c.ask = raw, c.readWhenReady, c.askWhenReady
+		c.raw, c.wait, c.ask, c.put = raw, c.readWhenReady, c.askWhenReady, c.writeWhenReady
 	}
 	if len(read) > 0 {
 		c.buffer = get(len(read))
@@ -219,8 +222,8 @@ func (c *Conn) readWhenReady(fd uintptr) bool {
 		}
 		into = c.buffer.bytes[c.to:]
 	}
-	n, err := read(fd, into)
-	if errors.Is(err, syscall.EAGAIN) {
+	n, again, err := read(fd, into)
+	if again {
 		if c.into == nil && c.from == c.to {
 			c.release()
 		}
@@ -229,15 +232,42 @@ func (c *Conn) readWhenReady(fd uintptr) bool {
 		}
 		return c.flushed != nil
 	}
-	c.n, c.fault = max(n, 0), err
+	c.n, c.fault = n, err
 	return true
 }
 
 // Write writes all of p. Written counts what went out, also of a write that failed.
-func (c *Conn) Write(p []byte) (int, error) {
-	n, err := c.nc.Write(p)
+func (c *Conn) Write(p []byte) (n int, err error) {
+	if c.raw == nil {
+		n, err = c.nc.Write(p)
+		c.written += int64(n)
+		return n, err
+	}
+	c.writing, c.failed = p, nil
+	err = c.raw.Write(c.put)
+	if err == nil {
+		err = c.failed
+	}
+	n = len(p) - len(c.writing)
+	c.writing = nil
 	c.written += int64(n)
 	return n, err
+}
+
+// writeWhenReady is called when there may be room; false waits for more.
+func (c *Conn) writeWhenReady(fd uintptr) bool {
+	for len(c.writing) > 0 {
+		n, again, err := write(fd, c.writing)
+		if again {
+			return false
+		}
+		if err != nil {
+			c.failed = err
+			return true
+		}
+		c.writing = c.writing[n:]
+	}
+	return true
 }
 
 // Written is how many bytes were ever written.
@@ -313,74 +343,4 @@ func (c *Conn) Idle(read, write time.Duration, now time.Time) {
 	if write > 0 {
 		c.WriteWithin(write, now)
 	}
-}
-
-// errNotSilent: something came that nobody asked for, so what comes next answers nothing.
-var errNotSilent = errors.New("the other side sent something that nobody asked for")
-
-// Ask writes p and waits for what comes back, which is then buffered. Nothing is written to a
-// connection that has ended, or on which something has come already: then Written stays as it is.
-func (c *Conn) Ask(p []byte) error {
-	if len(c.Buffered()) > 0 {
-		return errNotSilent
-	}
-	if c.raw == nil {
-		if _, err := c.Write(p); err != nil {
-			return err
-		}
-		return c.Fill(smallest)
-	}
-	c.asking, c.n, c.fault, c.flushed = p, 0, nil, nil
-	err := c.raw.Read(c.ask)
-	rest := c.asking
-	c.asking = nil
-	switch {
-	case c.n > 0:
-		c.to += c.n
-		return nil
-	case c.fault != nil:
-		err = c.fault
-	case err == nil && len(rest) == 0:
-		err = io.EOF
-	}
-	if err != nil {
-		c.release()
-		return err
-	}
-	if _, err := c.Write(rest); err != nil { // the system took a part only: wait until it takes all
-		return err
-	}
-	return c.Fill(smallest)
-}
-
-// askWhenReady looks whether the connection is silent, writes, and then waits for bytes: to look, to
-// write and to wait in one go spares a look at an empty socket.
-func (c *Conn) askWhenReady(fd uintptr) bool {
-	if c.asking == nil {
-		return c.readWhenReady(fd)
-	}
-	var unasked [1]byte
-	switch n, err := read(fd, unasked[:]); {
-	case err == nil && n == 0:
-		c.fault = io.EOF
-		return true
-	case err == nil:
-		c.fault = errNotSilent
-		return true
-	case !errors.Is(err, syscall.EAGAIN):
-		c.fault = err
-		return true
-	}
-	n, err := write(fd, c.asking)
-	c.written += int64(max(n, 0))
-	switch {
-	case err != nil && !errors.Is(err, syscall.EAGAIN):
-		c.fault = err
-		return true
-	case n < len(c.asking):
-		c.asking = c.asking[max(n, 0):]
-		return true
-	}
-	c.asking = nil
-	return false
 }

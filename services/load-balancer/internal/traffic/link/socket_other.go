@@ -6,7 +6,7 @@ import "syscall"
 
 const canWait = false
 
-func read(uintptr, []byte) (int, error)  { return 0, syscall.EINVAL }
-func silent(syscall.RawConn) bool        { return true }
-func ended(syscall.RawConn) bool         { return true }
-func write(uintptr, []byte) (int, error) { return 0, syscall.EINVAL }
+func read(uintptr, []byte) (int, bool, error)  { return 0, false, syscall.EINVAL }
+func silent(syscall.RawConn) bool              { return true }
+func ended(syscall.RawConn) bool               { return true }
+func write(uintptr, []byte) (int, bool, error) { return 0, false, syscall.EINVAL }

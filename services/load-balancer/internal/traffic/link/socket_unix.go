@@ -10,16 +10,6 @@ import (
 // canWait: sockets can be waited for without a buffer.
 const canWait = true
 
-// read reads once, without waiting.
-func read(fd uintptr, p []byte) (int, error) {
-	for {
-		n, err := syscall.Read(int(fd), p)
-		if !errors.Is(err, syscall.EINTR) {
-			return n, err
-		}
-	}
-}
-
 // silent tells whether a socket is open and has nothing to read. Nothing is taken from it.
 func silent(raw syscall.RawConn) bool {
 	_, err := peek(raw)
@@ -47,14 +37,4 @@ func peek(raw syscall.RawConn) (n int, err error) {
 		return 0, fault
 	}
 	return n, err
-}
-
-// write writes once, without waiting.
-func write(fd uintptr, p []byte) (int, error) {
-	for {
-		n, err := syscall.Write(int(fd), p)
-		if !errors.Is(err, syscall.EINTR) {
-			return n, err
-		}
-	}
 }

@@ -24,6 +24,7 @@ type exchange struct {
 	r     *message.Request
 	began time.Time
 	ended time.Time
+	now   time.Time // when the clock was looked at last; zero after something was waited for
 	peer  Peer
 
 	// Of the trace. ctx and span are nil when none is recorded; parent is what the client sent.
@@ -107,10 +108,11 @@ func (x *exchange) limits() error {
 // reach finds a pod and brings the request to it: back to the waiting room as long as provably
 // nothing of the request has reached one.
 func (x *exchange) reach() error {
-	waits, err := x.visit.Arrive(x.match.Target, x.arrival(), x.p.o.Now())
+	waits, err := x.visit.Arrive(x.match.Target, x.arrival(), x.lately())
 	for {
 		if err == nil && waits {
 			err = x.wait()
+			x.waited()
 		}
 		if err != nil {
 			return err
@@ -126,7 +128,7 @@ func (x *exchange) reach() error {
 		x.p.o.Metrics.retries.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Inc()
 		x.pod = nil
 		x.pause(unsent)
-		waits, err = x.visit.Retry(unsent.Refused, x.p.o.Now())
+		waits, err = x.visit.Retry(unsent.Refused, x.lately())
 	}
 }
 
@@ -174,7 +176,9 @@ func (x *exchange) pause(unsent *UnsentError) {
 // send sends the request to the visit's pod and reads the head of its answer.
 func (x *exchange) send() (err error) {
 	to := Destination{Address: x.visit.Pod.Address, Protocol: x.visit.App.Route().Protocol}
-	x.out.Add, x.out.Left = x.add, x.visit.Left(x.p.o.Now())
+	x.out.Add, x.out.Now = x.add, x.lately()
+	x.out.Left = x.visit.Left(x.out.Now)
+	x.waited()
 	if x.span != nil {
 		return x.sendTraced(to)
 	}
@@ -195,12 +199,17 @@ func (x *exchange) finish() {
 	}
 	x.c.Watch(nil)
 	x.c.Interrupt()
+	x.waited()
+	x.out.Now = x.lately()
 }
 
 // endVisit gives the pod back, and counts the request.
 func (x *exchange) endVisit() {
 	x.leavePlace()
-	x.ended = x.p.o.Now()
+	if x.out.Streams { // the end of its sending was waited for
+		x.waited()
+	}
+	x.ended = x.lately()
 	if x.visit.App == nil {
 		return
 	}

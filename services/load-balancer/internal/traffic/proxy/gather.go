@@ -57,11 +57,14 @@ func (x *exchange) gather() error {
 		if len(b.bytes) == cap(b.bytes) && !x.growGathered() {
 			return nil
 		}
-		now := x.p.o.Now()
-		if err := x.startEarly(now); err != nil {
-			return err
+		if x.r.Length < 0 || !x.c.Ready() { // it may wait
+			now := x.p.o.Now()
+			if err := x.startEarly(now); err != nil {
+				return err
+			}
+			x.c.Patience(x.gatherPatience(now), now)
+			x.waited()
 		}
-		x.c.Patience(x.gatherPatience(now), now)
 		n, err := x.c.Read(b.bytes[len(b.bytes):cap(b.bytes)])
 		b.bytes = b.bytes[:len(b.bytes)+n]
 		if fault := x.took(n, err); fault != nil {

@@ -95,6 +95,7 @@ type Head struct {
 	Fields   message.Fields  // as they came
 	Add      []message.Field // beside them
 	Length   int64           // of the body; -1 is not known
+	Now      time.Time       // when it begins; zero: the engine looks at the clock
 	Bodiless bool            // no body follows, and Fields say how long it would be
 	Close    bool            // the connection shall end after this answer
 	Upgrade  string          // of 101
@@ -129,6 +130,7 @@ type Outgoing struct {
 	Upgrade string // the protocol that the client asks for; "" is none
 	Client  Exchanging
 	Silence time.Duration     // how long the pod may neither take nor send a byte
+	Now     time.Time         // when it is sent, and, at Answer.Close, when it ended
 	Left    time.Duration     // how long a connection may take to be made, at most; 0 says nothing
 	Resend  bool              // it may be sent again when a used connection ends without a byte of an answer
 	Answer  *message.Response // where the head of the answer is put

@@ -91,10 +91,23 @@ func (p *Proxy) Malformed(c Client, r *message.Request, err error) {
 
 func (p *Proxy) begin(c Client, r *message.Request) *exchange {
 	x := exchanges.Get().(*exchange) //nolint:forcetypeassert // the pool holds nothing else
-	x.p, x.c, x.r, x.began = p, c, r, p.o.Now()
+	x.p, x.c, x.r = p, c, r
+	x.began = x.lately()
 	x.startTrace()
 	return x
 }
+
+// lately is the time, as of the last look at the clock when nothing was waited for since: a look costs
+// as much as to parse a line.
+func (x *exchange) lately() time.Time {
+	if x.now.IsZero() {
+		x.now = x.p.o.Now()
+	}
+	return x.now
+}
+
+// waited says that time has passed.
+func (x *exchange) waited() { x.now = time.Time{} }
 
 // end ends the exchange, however it came to that: a fault of ours ends one exchange and no more. What
 // may still be held somewhere after a fault is not used again.

@@ -14,7 +14,7 @@ import (
 func (x *exchange) relay() {
 	head := x.answer.Head()
 	x.visit.Answer = x.kind(head)
-	x.visit.Answered(x.p.o.Now())
+	x.visit.Answered(x.lately())
 	if head.Status == http.StatusSwitchingProtocols {
 		x.tunnel()
 		return
@@ -60,7 +60,7 @@ func (x *exchange) beginAnswer(from *message.Response) error {
 	x.status, x.answered = from.Status, from.Fields
 	x.shown = Head{
 		Status: from.Status, Reason: from.Reason, Fields: from.Fields, Add: x.answerAdd,
-		Length: from.Length, Bodiless: noBody, Close: !x.body.ended.Load() && !x.converses(from),
+		Length: from.Length, Now: x.lately(), Bodiless: noBody, Close: !x.body.ended.Load() && !x.converses(from),
 	}
 	if err := x.c.Begin(&x.shown); err != nil {
 		return fmt.Errorf("write to the client: %w", err)
@@ -107,6 +107,7 @@ func (x *exchange) awaitBody() error {
 	if x.answer.Ended() {
 		return io.EOF
 	}
+	x.waited()
 	err := x.answer.Await(x.c)
 	if err == nil || errors.Is(err, io.EOF) {
 		return err
@@ -119,7 +120,7 @@ func (x *exchange) awaitBody() error {
 
 // note takes down what passes.
 func (x *exchange) note(part []byte) {
-	now := x.p.o.Now()
+	now := x.lately()
 	if x.sent == 0 {
 		x.first = now.Sub(x.began)
 		x.visit.FirstByte(now)
@@ -129,6 +130,7 @@ func (x *exchange) note(part []byte) {
 		x.tap.Take(part)
 	}
 	x.visit.Touch(now)
+	x.waited() // perhaps, until the next part
 }
 
 // brokeOff notes that the answer has ended before its end, which is the pod's fault unless the client

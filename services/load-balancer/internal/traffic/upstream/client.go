@@ -115,10 +115,11 @@ func hasEnded(err error) bool {
 // connect takes an idle connection, or makes a new one.
 func (c *Client) connect(address string, r *proxy.Outgoing, reuse bool) (*conn, error) {
 	if reuse {
-		if cn := c.takeIdle(address); cn != nil {
+		if cn := c.takeIdle(address, moment(r)); cn != nil {
 			return cn, nil
 		}
 	}
+	r.Now = time.Time{} // that will have passed
 	limit := c.options.DialTimeout
 	if r.Left > 0 && r.Left < limit {
 		limit = r.Left
@@ -141,6 +142,14 @@ func (c *Client) connect(address string, r *proxy.Outgoing, reuse bool) (*conn, 
 		return nil, fault
 	}
 	return nil, &proxy.UnsentError{Err: err, Refused: true}
+}
+
+// moment is when the request is sent, or its exchange ended.
+func moment(r *proxy.Outgoing) time.Time {
+	if r.Now.IsZero() {
+		return time.Now()
+	}
+	return r.Now
 }
 
 // dial makes a connection on a goroutine of its own: it takes kilobytes of stack, which the one that

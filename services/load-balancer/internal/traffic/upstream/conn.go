@@ -254,8 +254,9 @@ func (cn *conn) Close() {
 		return
 	}
 	cn.idleFor = idleFor(r.Answer.KeepIdle, cn.client.options.KeepAlive)
+	now := moment(r)
 	cn.request, cn.sending = nil, nil
-	cn.client.putIdle(cn)
+	cn.client.putIdle(cn, now)
 }
 
 // abandon closes the connection; then nobody reads the client's body any more.

@@ -15,13 +15,12 @@ type pool struct {
 
 // takeIdle takes an idle connection; nil when there is none. Whether it still stands is seen when it
 // is written to.
-func (c *Client) takeIdle(address string) *conn {
+func (c *Client) takeIdle(address string, now time.Time) *conn {
 	found, ok := c.pools.Load(address)
 	if !ok {
 		return nil
 	}
 	p := found.(*pool) //nolint:forcetypeassert // the map holds nothing else
-	now := time.Now()
 	for {
 		cn := p.pop()
 		if cn == nil || now.Sub(cn.idleSince) < cn.idleFor {
@@ -45,8 +44,8 @@ func (p *pool) pop() *conn {
 }
 
 // putIdle keeps a connection for the next request.
-func (c *Client) putIdle(cn *conn) {
-	cn.used, cn.idleSince = true, time.Now()
+func (c *Client) putIdle(cn *conn, now time.Time) {
+	cn.used, cn.idleSince = true, now
 	if c.closed.Load() {
 		cn.close()
 		return

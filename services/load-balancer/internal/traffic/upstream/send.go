@@ -48,7 +48,7 @@ type sendFault struct{ err error }
 // send writes the head and a body that is in memory, and waits for what comes back; or it begins to
 // send a longer body. It returns how many bytes left.
 func (cn *conn) send(r *proxy.Outgoing) (sent int64, err error) {
-	now := time.Now()
+	now := moment(r)
 	cn.link.WriteWithin(r.Silence, now)
 	cn.link.ReadWithin(r.Silence, now)
 	before := cn.link.Written()
