@@ -52,7 +52,8 @@ type Options struct {
 }
 
 // Render goes through a row of what was offered raw, and appends the entry that each stands for; false at
-// the end. The writer alone calls it, so that who offers need not write the entry himself.
+// the end. The writer alone calls it, so that who offers need not write the entry himself. The row stays
+// as it is until the end is reached, and is used again after.
 type Render func(row []byte) (next func(dst []byte) ([]byte, bool))
 
 // Spool is an open folder.
