@@ -13,7 +13,19 @@ import (
 // To is within [MinReplicas, MaxReplicas], or From when a hold forbids the way down, or when
 // somebody else scales the Deployment.
 func Decide(spec Spec, s State, now time.Time) Decision {
-	d := Decision{From: s.Replicas, To: s.Replicas, Wished: s.Replicas, Trigger: Reconcile}
+	at, schedules, changes := spec.At(now)
+	d := at.decide(s, now)
+	for _, r := range schedules {
+		r.Replicas = d.To
+		d.Reasons = append(d.Reasons, r)
+	}
+	d.Due = earliest(d.Due, changes)
+	d.Reasons = d.Reasons[:min(len(d.Reasons), MaxReasons)]
+	return d
+}
+
+func (spec Spec) decide(s State, now time.Time) Decision {
+	d := Decision{From: s.Replicas, To: s.Replicas, Wished: s.Replicas, Trigger: Reconcile, History: s.History}
 	if !s.Found {
 		d.Reasons = []Reason{{Rule: "Target", Effect: Hold, Replicas: s.Replicas, Message: "the Deployment does not exist"}}
 		d.Summary = "nothing to scale: the Deployment does not exist"
@@ -27,11 +39,16 @@ func Decide(spec Spec, s State, now time.Time) Decision {
 		d.Due = s.Contest.Until
 		return d
 	}
+	if spec.Mode == Paused {
+		return pause(spec, s, now)
+	}
 	if s.Owner != "" {
 		return wake(spec, s, now)
 	}
 	d.Wished = d.wish(spec, s, now)
 	to := d.clamp(spec, d.Wished)
+	to = d.surge(spec, s, to)
+	to = d.clamp(spec, d.paced(spec, s, to, now))
 	switch {
 	case to < s.Replicas:
 		to = d.hold(spec, s, to, now)
@@ -40,26 +57,29 @@ func Decide(spec Spec, s State, now time.Time) Decision {
 	}
 	to = d.drain(s, to, now)
 	d.To = to
+	if spec.Mode == Observe {
+		d.observe(s)
+	}
 	d.summarise()
-	d.Reasons = d.Reasons[:min(len(d.Reasons), MaxReasons)]
 	return d
 }
 
 // wish takes the largest wish, and its rule as the trigger.
 func (d *Decision) wish(spec Spec, s State, now time.Time) int32 {
 	d.hear(start(spec, s, now))
+	d.hear(together(spec, s, now))
 	idles, due := idle(spec, s, now)
 	d.hear(idles, due)
 
-	h := holding{before: s.Since, after: map[string]time.Time{}, replicas: s.Replicas, now: now}
-	for _, ask := range []func(Spec, State) ([]Reason, time.Time){h.thresholds, h.rules} {
+	h := holding{before: s.Since, after: map[string]time.Time{}, replicas: s.Replicas, now: now, tries: s.History.tries()}
+	for _, ask := range []func(Spec, State) ([]Reason, time.Time){h.demand, h.thresholds, h.rules} {
 		reasons, due := ask(spec, s)
 		if len(idles) > 0 {
 			reasons, due = overruled(reasons), time.Time{}
 		}
 		d.hear(reasons, due)
 	}
-	d.Since = h.after
+	d.Since, d.History.Tries = h.after, h.tries
 	if !slices.ContainsFunc(d.Reasons, func(r Reason) bool { return r.Effect == Wish }) {
 		d.Reasons = slices.Insert(d.Reasons, 0, keep(spec, s))
 	}
@@ -202,7 +222,10 @@ func (d *Decision) summarise() {
 	}
 	for _, r := range d.Reasons {
 		if r.Effect == Hold || (r.Effect == Clamp && (d.Trigger == Bounds || d.To != 0)) || r.News {
-			why += ", but " + r.brief()
+			if why != "" {
+				why += ", but "
+			}
+			why += r.brief()
 			if r.Effect == Clamp && d.Trigger == Bounds {
 				why = r.Message
 			}

@@ -21,6 +21,7 @@ var holds = []hold{
 	{"StaleReport", nil, staleReport},
 	{"Paused", nil, paused},
 	{"Starting", nil, starting},
+	{"Starting", Decision.byDemand, startingMore},
 	{"Retry", nil, retry},
 	{"Settle", Decision.gradual, leaving},
 	{"Busy", Decision.byRule, inUse},
@@ -31,6 +32,9 @@ func (d Decision) gradual() bool { return d.Stride > 0 }
 
 // byRule: one of the user's rules asks for it.
 func (d Decision) byRule() bool { return d.Trigger == ByRule }
+
+// byDemand: requests, or their absence, ask for it.
+func (d Decision) byDemand() bool { return d.Trigger == ByDemand }
 
 // picture: after a start or a change of leadership nothing goes down before all is known again.
 func picture(_ Spec, s State, _ int32, _ time.Time) (string, time.Time) {
@@ -90,6 +94,16 @@ func starting(spec Spec, s State, to int32, now time.Time) (string, time.Time) {
 		return "", time.Time{}
 	}
 	return "a start is under way", until
+}
+
+// startingMore: pods that start beside others that serve were asked for, and go first when fewer are
+// asked for; a model that loads is not thrown away because the burst was short.
+func startingMore(spec Spec, s State, _ int32, now time.Time) (string, time.Time) {
+	until := s.Start.Since.Add(startsFor(spec, s))
+	if s.Ready == 0 || s.Ready >= s.Replicas || s.Start.Since.IsZero() || s.Replicas > spec.MaxReplicas || !now.Before(until) {
+		return "", time.Time{}
+	}
+	return count(s.Replicas-s.Ready, "pod is", "pods are") + " starting", until
 }
 
 // startsFor is how long a start may take before it counts as stuck.

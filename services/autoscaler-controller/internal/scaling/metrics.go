@@ -3,49 +3,66 @@ package scaling
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
 // Metric is what thresholds and rules look at.
 type Metric string
 
-// The metrics, as in the contract. CPU is in millicores, memory and disk in MiB, each the mean per
-// pod; the response time is in milliseconds.
+// The metrics, as in the contract: each the mean per pod.
 const (
 	CPU          Metric = "CPU_USAGE"
 	Memory       Metric = "MEMORY_USAGE"
 	Disk         Metric = "DISK_USAGE"
 	ResponseTime Metric = "AVERAGE_RESPONSE_TIME"
+
+	// Of model servers, by the sidecar.
+	RunningRequests Metric = "RUNNING_REQUESTS"
+	QueuedRequests  Metric = "QUEUED_REQUESTS"
+	CacheUsage      Metric = "CACHE_USAGE"
+	GPU             Metric = "GPU_USAGE"
+
+	// By the load balancers.
+	Concurrency Metric = "CONCURRENCY"
+	RequestRate Metric = "REQUEST_RATE"
 )
 
-// Metrics are all of them, in the order in which they are shown.
+// about is how a metric is written: its unit, itself in a sentence, and as the name of an input.
+var about = map[Metric]struct{ unit, word, input string }{
+	CPU:             {"m", "CPU", "cpuUsage"},
+	Memory:          {"MiB", "memory", "memoryUsage"},
+	Disk:            {"MiB", "disk", "diskUsage"},
+	ResponseTime:    {"ms", "response time", "responseTime"},
+	RunningRequests: {"requests", "running", "runningRequests"},
+	QueuedRequests:  {"requests", "queued", "queuedRequests"},
+	CacheUsage:      {"%", "KV cache in use", "cacheUsage"},
+	GPU:             {"%", "GPU", "gpuUsage"},
+	Concurrency:     {"requests", "concurrency", "concurrency"},
+	RequestRate:     {"requests/s", "request rate", "requestRate"},
+}
+
+// Metrics are those that are always looked at, in the order in which they are shown. The others are
+// where a rule asks for them.
 var Metrics = []Metric{CPU, Memory, Disk, ResponseTime}
 
-// Unit is the metric's unit.
-func (m Metric) Unit() string {
-	switch m {
-	case CPU:
-		return "m"
-	case ResponseTime:
-		return "ms"
-	default:
-		return "MiB"
+// Asked are the metrics that thresholds and rules look at, in the order of the contract.
+func (s Spec) Asked() []Metric {
+	asked := map[Metric]bool{CPU: s.CPUThreshold > 0, Memory: s.MemoryThreshold > 0, ResponseTime: s.ResponseTimeThreshold > 0}
+	for _, r := range s.Rules {
+		for _, t := range r.Thresholds {
+			asked[t.Metric] = true
+		}
 	}
+	all := []Metric{CPU, Memory, Disk, ResponseTime, RunningRequests, QueuedRequests, CacheUsage, GPU, Concurrency, RequestRate}
+	return slices.DeleteFunc(all, func(m Metric) bool { return !asked[m] })
 }
 
+// Unit is the metric's unit.
+func (m Metric) Unit() string { return about[m].unit }
+
 // word is the metric in a sentence.
-func (m Metric) word() string {
-	switch m {
-	case CPU:
-		return "CPU"
-	case Memory:
-		return "memory"
-	case Disk:
-		return "disk"
-	default:
-		return "response time"
-	}
-}
+func (m Metric) word() string { return about[m].word }
 
 func (m Metric) amount(v float64) string {
 	return fmt.Sprintf("%v %s", math.Round(v*10)/10, m.Unit())
@@ -84,25 +101,18 @@ func (m Mean) say() string {
 }
 
 func (m Mean) input() Input {
-	return Input{Name: inputName(m.Metric), Value: m.Value, Unit: m.Metric.Unit(), Age: m.Age}
-}
-
-// inputName is the metric as the name of an input.
-func inputName(m Metric) string {
-	switch m {
-	case CPU:
-		return "cpuUsage"
-	case Memory:
-		return "memoryUsage"
-	case Disk:
-		return "diskUsage"
-	default:
-		return "responseTime"
-	}
+	return Input{Name: about[m.Metric].input, Value: m.Value, Unit: m.Metric.Unit(), Age: m.Age}
 }
 
 // mean is what is known of a metric.
 func (s State) mean(m Metric) Mean {
+	ready := max(1, s.Ready)
+	switch m { //nolint:exhaustive // the others are measured on the pods
+	case Concurrency:
+		return Mean{Metric: m, Value: (s.Demand.Concurrency.Short + float64(s.Traffic.Waiting)) / float64(ready), Pods: ready, Age: s.Demand.Age}
+	case RequestRate:
+		return Mean{Metric: m, Value: s.Demand.Arrivals.Short / float64(ready), Pods: ready, Age: s.Demand.Age}
+	}
 	for _, known := range s.Means {
 		if known.Metric == m {
 			return known
@@ -118,6 +128,7 @@ type holding struct {
 	after    map[string]time.Time
 	replicas int32
 	now      time.Time
+	tries    map[string]Tried // of thresholds, by rule; changed as they are asked
 }
 
 // since notes whether a condition holds now, and returns since when it has; zero when it does not.

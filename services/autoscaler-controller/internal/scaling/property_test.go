@@ -20,6 +20,15 @@ func anyState(r *rand.Rand) (Spec, State) {
 			{[]Metric{CPU, Memory, Disk, ResponseTime}[r.IntN(4)], []Operator{GreaterThan, LessThan, EqualTo}[r.IntN(3)], float64(r.IntN(2000)), time.Duration(r.IntN(3)) * time.Second},
 		}}}
 	}
+	if pick(3) {
+		spec.ContainerConcurrency, spec.TargetRequestRate, spec.MaxStarting = r.Int32N(4), float64(r.IntN(3)), r.Int32N(4)
+	}
+	if pick(6) {
+		spec.Mode = []Mode{Active, Observe, Paused}[r.IntN(3)]
+	}
+	if pick(4) {
+		spec.Behavior = Behavior{Pace{Stabilization: time.Duration(r.IntN(3)-1) * time.Second}, Pace{Select: []Select{"", SelectMin, SelectDisabled}[r.IntN(3)], Policies: []Policy{{Value: 1 + r.Int32N(3), Period: time.Second}}}}
+	}
 	s := State{Found: !pick(20), Paused: pick(10), Replicas: r.Int32N(9)}
 	if pick(20) {
 		s.Owner = "another"
@@ -44,6 +53,7 @@ func anyState(r *rand.Rand) (Spec, State) {
 	if pick(4) {
 		s.Traffic.Waiting, s.Traffic.InFlight, s.Traffic.Streaming = r.Int32N(2), r.Int32N(2), r.Int32N(2)
 	}
+	s.Demand = Demand{Concurrency: Windows{float64(r.IntN(9)), float64(r.IntN(9))}, Arrivals: Windows{float64(r.IntN(9)), float64(r.IntN(9))}}
 	for range r.IntN(3) {
 		s.Traffic.Live = append(s.Traffic.Live, "lb")
 	}
@@ -119,7 +129,10 @@ func TestDecide_Properties(t *testing.T) {
 				fail("sleeps before the load balancers have stopped sending")
 			}
 		}
-		if s.Found && s.Owner == "" && s.Contest.Who == "" && s.Call != nil && d.To == 0 {
+		if spec.Mode == Paused && d.To != d.From && s.Owner == "" || spec.Mode == Observe && d.From > 0 && d.To != d.From {
+			fail("does more than its mode allows")
+		}
+		if s.Found && s.Owner == "" && s.Contest.Who == "" && spec.Mode != Paused && s.Call != nil && d.To == 0 {
 			fail("a start call leaves it asleep")
 		}
 		if s.Sleep.Since.IsZero() && (d.Drain == DrainCancel || d.Drain == DrainWait || d.Drain == DrainDone) {

@@ -12,6 +12,7 @@ type Rule struct {
 	Name       string
 	Thresholds []Threshold
 	Action     Action
+	Step       int32 // pods that are added or removed at once; 0 is 1
 }
 
 // Threshold compares a metric with a value.
@@ -80,6 +81,18 @@ func (h *holding) rules(spec Spec, s State) (reasons []Reason, due time.Time) {
 	return reasons, due
 }
 
+func (r Rule) step() int32 { return max(r.Step, 1) }
+
+// growing is the first threshold that more pods are to lower; false when there is none.
+func (r Rule) growing(s State) (Mean, bool) {
+	for _, t := range r.Thresholds {
+		if r.Action == Increase && t.Operator == GreaterThan {
+			return s.mean(t.Metric), true
+		}
+	}
+	return Mean{}, false
+}
+
 func (h *holding) rule(r Rule, s State) (Reason, time.Time) {
 	var due time.Time
 	all, asked, found := true, make([]string, 0, len(r.Thresholds)), make([]string, 0, len(r.Thresholds))
@@ -94,8 +107,12 @@ func (h *holding) rule(r Rule, s State) (Reason, time.Time) {
 	}
 	reason := Reason{
 		Rule: rulePrefix + r.Name, Effect: Note, Replicas: s.Replicas, Inputs: inputs[:min(len(inputs), maxInputs)],
-		Trigger: ByRule, Stride: 1,
+		Trigger: ByRule, Stride: r.step(),
 		Message: fmt.Sprintf("%s: %s", strings.Join(asked, " and "), strings.Join(found, ", ")),
+	}
+	if m, ok := r.growing(s); ok && !h.worthwhile(reason.Rule, m, s, all) {
+		reason.Message += futile
+		return reason, due
 	}
 	if !all {
 		return reason, due
@@ -103,9 +120,9 @@ func (h *holding) rule(r Rule, s State) (Reason, time.Time) {
 	reason.Effect = Wish
 	switch r.Action {
 	case Increase:
-		reason.Replicas = s.Replicas + 1
+		reason.Replicas = s.Replicas + r.step()
 	case Decrease:
-		reason.Replicas = max(s.Replicas-1, 1)
+		reason.Replicas = max(s.Replicas-r.step(), 1)
 		if s.Replicas == 1 {
 			reason.Effect = Note
 			reason.Message += "; the last pod is for idleTime or " + string(DecreaseToZero)

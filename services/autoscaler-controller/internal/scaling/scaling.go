@@ -5,14 +5,15 @@
 //
 // A decision has three steps, each a list of functions; a further rule is one more function:
 //
-//	wishes   each proposes a count (Start, Idle, thresholds, rules, else Keep); the largest wins.
-//	         Idle stands above thresholds and rules: what nobody uses may sleep, whatever it costs
-//	clamps   minReplicas and maxReplicas bind the wish
+//	wishes   each proposes a count (Start, Idle, demand, thresholds, rules, else Keep); the largest wins.
+//	         Idle stands above demand, thresholds and rules: what nobody uses may sleep, whatever it costs
+//	clamps   minReplicas and maxReplicas bind the wish, maxStartingPods and the user's pace its speed
 //	holds    each may forbid a way down: pods are only taken away on whole and fresh data,
-//	         when nobody needs them, and after the load balancers have stopped sending. By load it
-//	         goes up and down one pod at a time, and waits until the last one is alive, or gone
+//	         when nobody needs them, and after the load balancers have stopped sending. By thresholds
+//	         and rules it goes by their stride, and waits until the last pods are alive, or gone
 //
-// What must hold for a while is remembered by the caller: Decision.Since is the next State.Since.
+// Before them come the user's schedules and mode (Spec.At). What must hold for a while is remembered by
+// the caller: Decision.Since is the next State.Since, and Decision.History the next State.History.
 //
 // What is not here: learning what is known (fleet), and doing what was decided (control).
 package scaling
@@ -34,6 +35,17 @@ type Spec struct {
 	UpWindow              time.Duration // how long a threshold must be passed
 	DownWindow            time.Duration // how long all thresholds must be met by far
 	Rules                 []Rule        // beside the thresholds
+
+	ContainerConcurrency int32   // requests that a pod works on at a time; 0 is no limit
+	TargetConcurrency    float64 // requests that a pod is meant to have; 0 is a share of ContainerConcurrency, or none
+	Learn                bool    // where neither is given, what was learned stands for it
+	TargetRequestRate    float64 // requests a second that a pod is meant to answer; 0 is none
+	MaxStarting          int32   // pods that may be starting at a time, by demand; 0 is no limit
+	Behavior             Behavior
+	Mode                 Mode
+	PausedReplicas       *int32 // with Paused; nil: as they are
+	Schedules            []Schedule
+	Together             bool // all targets wake and sleep as one
 }
 
 // State is what is known of one application at the moment of the decision.
@@ -56,6 +68,9 @@ type State struct {
 
 	Means []Mean               // what the pods use; a metric that is not listed is not known
 	Since map[string]time.Time // the last decision's Since; nil: nothing is remembered
+
+	History  History // the last decision's
+	Together Group   // the other targets, where all wake and sleep as one
 }
 
 // Call is a load balancer's request to start the application.
@@ -147,6 +162,8 @@ const (
 	Idle      Trigger = "Idle"
 	ByMetric  Trigger = "Threshold"
 	ByRule    Trigger = "Rule"
+	ByDemand  Trigger = "Demand"
+	ByMode    Trigger = "Mode"
 	Bounds    Trigger = "Bounds"
 	Reconcile Trigger = "Reconcile"
 )
@@ -174,7 +191,8 @@ type Decision struct {
 	Reasons  []Reason
 	Due      time.Time // when to decide again though nothing was heard; zero: only on news
 
-	Since map[string]time.Time // since when conditions have held without a break
+	Since   map[string]time.Time // since when conditions have held without a break
+	History History
 }
 
 // DrainTimeout is how long the load balancers have to stop sending before sleep is called off.

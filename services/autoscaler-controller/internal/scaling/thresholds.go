@@ -2,6 +2,7 @@ package scaling
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -54,7 +55,10 @@ func (h *holding) thresholds(spec Spec, s State) (reasons []Reason, due time.Tim
 			Rule: t.rule, Effect: Note, Replicas: s.Replicas, Message: t.say(m, s.Replicas), Trigger: ByMetric, Stride: 1,
 			Inputs: []Input{m.input(), {Name: t.field, Value: t.limit, Unit: t.metric.Unit()}},
 		}
+		worthwhile := h.worthwhile(t.rule, m, s, high)
 		switch {
+		case up && !worthwhile:
+			r.Message = fmt.Sprintf("%s, above %s %s%s", m.say(), t.field, t.metric.amount(t.limit), futile)
 		case up:
 			r.Effect, r.Replicas = Wish, s.Replicas+1
 			r.Message = fmt.Sprintf("%s, above %s %s", m.say(), t.field, t.metric.amount(t.limit))
@@ -81,6 +85,12 @@ func (h *holding) thresholds(spec Spec, s State) (reasons []Reason, due time.Tim
 			Rule: "Thresholds", Effect: Wish, Replicas: s.Replicas - 1, Inputs: inputs, Trigger: ByMetric, Stride: 1,
 			Message: fmt.Sprintf("for %s %s", seconds(spec.DownWindow), strings.Join(why, ", and ")),
 		}}, due
+	}
+	if spec.demanding(s.Demand) && !allLow && !slices.ContainsFunc(reasons, func(r Reason) bool { return r.Effect == Wish }) {
+		// Demand alone might ask for fewer, and what is used would then be too much again.
+		reasons = append(reasons, Reason{
+			Rule: "Thresholds", Effect: Wish, Replicas: s.Replicas, Trigger: Reconcile, Message: "not every threshold is met by far",
+		})
 	}
 	return reasons, due
 }

@@ -30,16 +30,24 @@ func start(spec Spec, s State, now time.Time) ([]Reason, time.Time) {
 	if s.Call != nil && waiting == 0 {
 		message = "a load balancer asks for a start"
 	}
-	return []Reason{{
-		Rule: "Start", Effect: Wish, Replicas: max(1, spec.MinReplicas, s.Replicas), Message: message, Trigger: StartCall,
-		Inputs: []Input{{Name: "waiting", Value: float64(waiting), Unit: "requests"}},
-	}}, time.Time{}
+	n := max(1, spec.MinReplicas, s.Replicas)
+	inputs := []Input{{Name: "waiting", Value: float64(waiting), Unit: "requests"}}
+	if takes := spec.takes(s.Demand); takes > 0 && s.Ready == 0 {
+		n = max(n, forWaiting(spec, float64(waiting), s.Demand))
+		inputs = append(inputs, Input{Name: "podTakes", Value: takes, Unit: "requests"})
+	}
+	return []Reason{{Rule: "Start", Effect: Wish, Replicas: n, Message: message, Trigger: StartCall, Inputs: inputs}}, time.Time{}
 }
 
 // idle asks for zero (the clamps make it minReplicas) once nothing was heard for idleTime.
 func idle(spec Spec, s State, now time.Time) ([]Reason, time.Time) {
 	if s.Replicas == 0 || busy(s.Traffic) || s.Call != nil || s.Traffic.IdleSince.IsZero() {
 		return nil, time.Time{}
+	}
+	if spec.Together {
+		if who, until := s.Together.inUse(spec, now); who != "" {
+			return nil, until
+		}
 	}
 	silent := now.Sub(s.Traffic.IdleSince)
 	if silent < spec.IdleTime {
