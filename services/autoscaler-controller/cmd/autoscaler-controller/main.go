@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // the zones of schedules; the image has none
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/app"
 )

@@ -57,6 +57,7 @@ type wire struct {
 			Rewrite *bool    `json:"rewriteAnswers"`
 		} `json:"targetDeployments"`
 		requests
+		demand
 		IdleTime              *int32 `json:"idleTime"`
 		MinReplicas           int32  `json:"minReplicas"`
 		MaxReplicas           *int32 `json:"maxReplicas"`
@@ -76,6 +77,7 @@ type wire struct {
 type rule struct {
 	Name       string `json:"name"`
 	Action     string `json:"action"`
+	Step       int32  `json:"step"`
 	Thresholds []struct {
 		MetricType string  `json:"metricType"`
 		Operator   string  `json:"operator"`
@@ -85,7 +87,7 @@ type rule struct {
 }
 
 func (r rule) rule() scaling.Rule {
-	out := scaling.Rule{Name: r.Name, Action: scaling.Action(r.Action)}
+	out := scaling.Rule{Name: r.Name, Action: scaling.Action(r.Action), Step: r.Step}
 	for _, t := range r.Thresholds {
 		out.Thresholds = append(out.Thresholds, scaling.Threshold{
 			Metric: scaling.Metric(t.MetricType), Operator: scaling.Operator(t.Operator), Value: t.Value, For: time.Duration(t.Duration) * time.Second,
@@ -124,7 +126,11 @@ func decode(u *unstructured.Unstructured) (autoscaler, error) {
 	for _, r := range s.ScalingRules {
 		a.spec.Rules = append(a.spec.Rules, r.rule())
 	}
-	faults := append(a.faults(), s.faults(a.spec.WakeUpTimeout)...)
+	s.into(&a.spec)
+	a.spec.ContainerConcurrency = s.ContainerConcurrency
+	var schedules []error
+	a.spec.Schedules, schedules = s.schedules()
+	faults := slices.Concat(a.faults(), s.requests.faults(a.spec.WakeUpTimeout), s.demand.faults(), schedules)
 	for i, t := range s.Targets {
 		port, err := strconv.ParseUint(t.Port, 10, 16)
 		if err != nil || port == 0 {
@@ -158,7 +164,7 @@ func (a autoscaler) faults() []error {
 			"spec.scalingRules[%s].action: %q is not allowed", r.Name, r.Action)
 		check(len(r.Thresholds) > 0, "spec.scalingRules[%s].thresholds: must not be empty", r.Name)
 		for _, t := range r.Thresholds {
-			check(slices.Contains(scaling.Metrics, t.Metric), "spec.scalingRules[%s].metricType: %q is not allowed", r.Name, t.Metric)
+			check(t.Metric.Unit() != "", "spec.scalingRules[%s].metricType: %q is not allowed", r.Name, t.Metric)
 			check(slices.Contains([]scaling.Operator{scaling.GreaterThan, scaling.LessThan, scaling.EqualTo}, t.Operator),
 				"spec.scalingRules[%s].operator: %q is not allowed", r.Name, t.Operator)
 		}

@@ -37,7 +37,10 @@ func TestDecode_TakesTheContractsDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := scaling.Spec{MaxReplicas: 10, IdleTime: 300 * time.Second, WakeUpTimeout: 120 * time.Second, DownWindow: time.Minute}
+	want := scaling.Spec{
+		MaxReplicas: 10, IdleTime: 300 * time.Second, WakeUpTimeout: 120 * time.Second, DownWindow: time.Minute, MaxStarting: 100,
+		Behavior: scaling.Behavior{Up: scaling.Pace{Stabilization: -1}, Down: scaling.Pace{Stabilization: -1}},
+	}
 	if diff := cmp.Diff(want, a.spec); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -39,6 +39,10 @@ func conditions(v fleet.View, failure string, before []fleet.Condition, now time
 		able = fleet.Condition{Type: AbleToScale, Reason: fleet.ConflictReason, Message: scaling.Conflict(v.Owner)}
 	case failure != "":
 		able = fleet.Condition{Type: AbleToScale, Reason: "ScaleFailed", Message: failure}
+	case v.Mode == scaling.Paused:
+		able = fleet.Condition{Type: AbleToScale, Reason: "ModePaused", Message: "mode is Paused: it is neither started nor stopped"}
+	case v.Mode == scaling.Observe:
+		able = fleet.Condition{Type: AbleToScale, Reason: "ModeObserve", Message: "mode is Observe: decisions are recorded and not applied"}
 	case v.Deployment.Paused:
 		able = fleet.Condition{Type: AbleToScale, Reason: "Paused", Message: "the Deployment is paused: it is not scaled down"}
 	}
@@ -47,7 +51,7 @@ func conditions(v fleet.View, failure string, before []fleet.Condition, now time
 	if v.Contest != "" {
 		list = append(list, fleet.Condition{Type: Contested, OK: true, Reason: "SetBack", Message: scaling.Contested(v.Contest)})
 	}
-	if asked := metricsOf(v.Spec); len(asked) > 0 {
+	if asked := v.Spec.Asked(); len(asked) > 0 {
 		list = append(list, thresholdsActive(v, asked))
 	}
 	for i := range list {
@@ -91,19 +95,6 @@ func obstacle(v fleet.View) string {
 		}
 	}
 	return ""
-}
-
-// metricsOf are the metrics that the thresholds and rules look at.
-func metricsOf(s scaling.Spec) []scaling.Metric {
-	asked := map[scaling.Metric]bool{
-		scaling.CPU: s.CPUThreshold > 0, scaling.Memory: s.MemoryThreshold > 0, scaling.ResponseTime: s.ResponseTimeThreshold > 0,
-	}
-	for _, r := range s.Rules {
-		for _, t := range r.Thresholds {
-			asked[t.Metric] = true
-		}
-	}
-	return slices.DeleteFunc(slices.Clone(scaling.Metrics), func(m scaling.Metric) bool { return !asked[m] })
 }
 
 // thresholdsActive tells whether everything that thresholds and rules look at is known now. Without

@@ -36,6 +36,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
 // How the loop works.
@@ -86,6 +87,7 @@ type memory struct {
 	failure    string // why the last scaling failed
 	conditions []fleet.Condition
 	since      map[string]time.Time // the last decision's Since
+	history    scaling.History      // the last decision's
 	step       *step                // the scaling whose pods are awaited
 }
 
@@ -169,6 +171,7 @@ func (l *Loop) Report(r fleet.Report) fleet.Verdict {
 	touched, verdict := l.Fleet.Report(r, time.Now())
 	for _, k := range touched {
 		l.work.add(k)
+		l.wakeMates(k)
 	}
 	return verdict
 }

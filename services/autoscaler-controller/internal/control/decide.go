@@ -50,11 +50,11 @@ func (l *Loop) decide(ctx context.Context, m *memory, k fleet.Key, call *scaling
 		}
 		state.Call = call
 		m.mu.Lock()
-		state.Since = m.since
+		state.Since, state.History = m.since, m.history
 		m.mu.Unlock()
 		record = fleet.Record{Decision: scaling.Decide(spec, state, now), Key: k, Time: now}
 		m.mu.Lock()
-		m.since = record.Since
+		m.since, m.history = record.Since, record.History
 		m.mu.Unlock()
 		err := l.apply(ctx, m, &record, state, call != nil)
 		if errors.Is(err, fleet.ErrMoved) && attempt < attempts {

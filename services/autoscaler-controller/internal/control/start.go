@@ -44,12 +44,16 @@ func (l *Loop) start(ctx context.Context, k fleet.Key, call scaling.Call, now ti
 	if !known || !ok {
 		return fleet.Started{}, fault.New(fault.NotFound, "no CustomAutoscaler names the Deployment %s", k)
 	}
+	if view.Mode == scaling.Paused && view.Deployment.Replicas == 0 {
+		return fleet.Started{}, fault.New(fault.Conflict, "%s is not started: it is paused (spec.mode)", k)
+	}
 	if view.Contest != "" && view.Deployment.Replicas == 0 { // with pods it is started, whoever did it
 		return fleet.Started{}, fault.New(fault.Conflict, "%s is not started: %s", k, scaling.Contested(view.Contest))
 	}
 	if !record.Due.IsZero() {
 		l.work.at(k, record.Due)
 	}
+	l.wakeMates(k)
 	answer := fleet.Started{
 		State: view.State, Replicas: view.Deployment.Replicas, Scaled: record.Applied,
 		DecisionID: record.ID, ExpectedStart: view.ExpectedStart, Blocked: view.Blocked, Message: record.Summary,
@@ -58,4 +62,11 @@ func (l *Loop) start(ctx context.Context, k fleet.Key, call scaling.Call, now ti
 		answer.Elapsed = time.Since(view.StartingSince)
 	}
 	return answer, nil
+}
+
+// wakeMates looks at the applications that wake together with one.
+func (l *Loop) wakeMates(k fleet.Key) {
+	for _, mate := range l.Fleet.Mates(k) {
+		l.work.add(mate)
+	}
 }

@@ -18,6 +18,7 @@ type Blocked struct {
 const (
 	deploymentMissing = "DeploymentMissing"
 	podsRefused       = "PodsRefused"
+	pausedReason      = "Paused"
 )
 
 // block takes note of what blocks a start now. While one reason follows another it is since the first.
@@ -38,9 +39,12 @@ func (a *application) block(now time.Time) {
 func (a *application) obstacle(now time.Time) (reason, message string) {
 	d := a.seen.Deployment
 	who, _ := a.contested(now)
+	spec, _, _ := a.seen.Spec.At(now)
 	switch {
 	case !d.Found:
 		return deploymentMissing, fmt.Sprintf("the Deployment %s does not exist", a.seen.Key)
+	case d.Replicas == 0 && spec.Mode == scaling.Paused:
+		return pausedReason, "the application is paused (spec.mode)"
 	case d.Replicas == 0 && who.Times > 0:
 		return ContestedReason, scaling.Contested(who.String())
 	case d.Replicas == 0 || a.ready() > 0:

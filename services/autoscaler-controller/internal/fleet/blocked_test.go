@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
 func stuckAt(reason string) func(*Pod) {
@@ -34,6 +36,8 @@ func TestBlocked_OnlyWhileNoPodCanCome(t *testing.T) {
 		message string
 	}{
 		"at zero, all is well":             {seen(0), nil, "", ""},
+		"paused, at zero":                  {seen(0), func(o *Observation) { o.Spec.Mode = scaling.Paused }, "Paused", "spec.mode"},
+		"paused, with a pod":               {seen(1, pod("a")), func(o *Observation) { o.Spec.Mode = scaling.Paused }, "", ""},
 		"no Deployment":                    {seen(0), func(o *Observation) { o.Deployment = Deployment{} }, "DeploymentMissing", "default/fib does not exist"},
 		"somebody else's, at zero":         {seen(0), func(o *Observation) { o.Owner = "the HorizontalPodAutoscaler x" }, "", ""},
 		"somebody else's, with a pod":      {seen(1, pod("a")), func(o *Observation) { o.Owner = "the HorizontalPodAutoscaler x" }, "", ""},
@@ -165,5 +169,48 @@ func TestSlept_IsWhatWasAskedForBefore(t *testing.T) {
 	f = leading(o)
 	if v, _ := f.View(key, now); v.Slept != 7 {
 		t.Errorf("as the status kept it: %d", v.Slept)
+	}
+}
+
+func TestGroup_IsWhatTheOthersDo(t *testing.T) {
+	together := func(name string, replicas int32) Observation {
+		o := seen(replicas)
+		o.Deployment.UID, o.Spec.Together = name, true
+		if name != key.Deployment {
+			o.Key = Key{key.Namespace, name}
+		}
+		if replicas > 0 {
+			o.Pods = []Pod{pod(name + "-1")}
+		}
+		return o
+	}
+	f := leading(together(key.Deployment, 0))
+	f.Observe(together("b", 0), now)
+	other := together("c", 1)
+	other.Autoscaler = "another"
+	f.Observe(other, now)
+	group := func() scaling.Group {
+		_, s, _ := f.State(key, "", now)
+		return s.Together
+	}
+	if got := group(); got != (scaling.Group{}) {
+		t.Errorf("all sleep: %+v", got)
+	}
+	f.Observe(together("b", 1), now)
+	if got := group(); !got.Awake || got.Busy != "" || got.IdleSince.IsZero() {
+		t.Errorf("one is awake: %+v", got)
+	}
+	traffic(f, "lb", 1, now, func(r *Report) { r.Applications = []Traffic{{Key: Key{key.Namespace, "b"}, InFlight: 1}} })
+	if got := group(); got.Busy != "b" {
+		t.Errorf("one is in use: %+v", got)
+	}
+	if got := f.Mates(key); len(got) != 1 || got[0].Deployment != "b" {
+		t.Errorf("mates %v", got)
+	}
+	alone := together("b", 1)
+	alone.Spec.Together = false
+	f.Observe(alone, now)
+	if got := f.Mates(Key{key.Namespace, "b"}); got != nil {
+		t.Errorf("each on its own: %v", got)
 	}
 }

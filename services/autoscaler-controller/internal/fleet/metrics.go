@@ -54,6 +54,15 @@ const (
 
 var gaugeOf = map[scaling.Metric]Gauge{
 	scaling.CPU: CPUUsage, scaling.Memory: MemoryUsage, scaling.Disk: DiskUsage, scaling.ResponseTime: ResponseTime,
+	scaling.RunningRequests: InFlight, scaling.QueuedRequests: Queued, scaling.CacheUsage: CacheUsage, scaling.GPU: GPUUsage,
+}
+
+// scaleOf is what a gauge is multiplied by to be the metric: the cache is a share, and its metric percent.
+func scaleOf(m scaling.Metric) float64 {
+	if m == scaling.CacheUsage {
+		return 100
+	}
+	return 1
 }
 
 // PodName names a pod.
@@ -166,10 +175,23 @@ func (f *Fleet) fresh(pod PodName, g Gauge, now time.Time) (value float64, age t
 	return 0, 0, false
 }
 
-// means are the metrics of an application, in the order of scaling.Metrics.
+// looked are the metrics of an application that are measured on its pods: those that are always looked
+// at, in their order, and what its rules ask for besides.
+func looked(spec scaling.Spec) []scaling.Metric {
+	list := slices.Clone(scaling.Metrics)
+	for _, m := range spec.Asked() {
+		if _, ok := gaugeOf[m]; ok && !slices.Contains(list, m) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// means are the metrics of an application, in the order of looked.
 func (f *Fleet) means(a *application, now time.Time) []scaling.Mean {
-	list := make([]scaling.Mean, 0, len(scaling.Metrics))
-	for _, metric := range scaling.Metrics {
+	metrics := looked(a.seen.Spec)
+	list := make([]scaling.Mean, 0, len(metrics))
+	for _, metric := range metrics {
 		m := scaling.Mean{Metric: metric}
 		for _, p := range a.seen.Pods {
 			if p.Terminating || !a.pods[p.Name].isReady(p) {
@@ -180,7 +202,7 @@ func (f *Fleet) means(a *application, now time.Time) []scaling.Mean {
 				m.Missing++
 				continue
 			}
-			m.Value += v
+			m.Value += v * scaleOf(metric)
 			m.Pods++
 			m.Age = max(m.Age, age)
 		}

@@ -29,6 +29,9 @@ func (f *Fleet) State(k Key, missing string, now time.Time) (scaling.Spec, scali
 	if c, until := a.contested(now); c.Times > 0 {
 		s.Contest = scaling.Contest{Who: c.String(), Until: until}
 	}
+	if a.seen.Spec.Together {
+		s.Together = f.group(a, now)
+	}
 	if !a.sleep.since.IsZero() {
 		for _, name := range s.Traffic.Live {
 			t := a.traffic[name]
@@ -122,10 +125,11 @@ type View struct {
 	State         State
 	Ready         int32
 	ExpectedStart time.Duration
-	StartingSince time.Time // when the start under way began; zero: none is
-	Blocked       Blocked   // why a start cannot succeed; the zero value: it can
-	Contest       string    // who sets the count back again and again, in words; "" is nobody
-	Slept         int32     // pods asked for before it went to sleep; 0 is not known
+	StartingSince time.Time    // when the start under way began; zero: none is
+	Blocked       Blocked      // why a start cannot succeed; the zero value: it can
+	Mode          scaling.Mode // now, as the schedules have it
+	Contest       string       // who sets the count back again and again, in words; "" is nobody
+	Slept         int32        // pods asked for before it went to sleep; 0 is not known
 	LastActivity  time.Time
 	SleepsIn      time.Duration // how long until it sleeps if no traffic comes; negative: it will not
 	Pods          []PodView
@@ -149,6 +153,8 @@ func (f *Fleet) View(k Key, now time.Time) (View, bool) {
 	}
 	c, _ := a.contested(now)
 	v.Contest, v.Slept = c.String(), a.sleptWith
+	spec, _, _ := a.seen.Spec.At(now)
+	v.Mode = spec.Mode
 	for _, p := range a.seen.Pods {
 		t := a.pods[p.Name]
 		if t.ready.After(t.created) { // else it was ready at first sight
@@ -225,4 +231,44 @@ func (f *Fleet) Of(namespace, autoscaler string) []Key {
 	}
 	slices.SortFunc(keys, Key.Compare)
 	return keys
+}
+
+// group is what the other targets of an application's CustomAutoscaler do.
+func (f *Fleet) group(a *application, now time.Time) scaling.Group {
+	var g scaling.Group
+	for _, k := range f.mates(a) {
+		other := f.apps[k]
+		t := f.traffic(other, now)
+		if t.Waiting > 0 || t.InFlight > 0 || t.Streaming > 0 {
+			g.Busy = k.Deployment
+		}
+		g.Awake = g.Awake || other.seen.Deployment.Replicas > 0
+		if other.seen.Deployment.Replicas > 0 {
+			g.IdleSince = later(g.IdleSince, t.IdleSince)
+		}
+	}
+	return g
+}
+
+// mates are the other targets of an application's CustomAutoscaler, ordered.
+func (f *Fleet) mates(a *application) []Key {
+	var keys []Key
+	for k, other := range f.apps {
+		if k != a.seen.Key && k.Namespace == a.seen.Namespace && other.seen.Autoscaler == a.seen.Autoscaler {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, Key.Compare)
+	return keys
+}
+
+// Mates are the applications that wake and sleep together with one; none where each does on its own.
+func (f *Fleet) Mates(k Key) []Key {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, ok := f.apps[k]
+	if !ok || !a.seen.Spec.Together {
+		return nil
+	}
+	return f.mates(a)
 }

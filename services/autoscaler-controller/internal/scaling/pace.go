@@ -174,7 +174,7 @@ func remember(counts []Counted, c Counted, before time.Time) []Counted {
 func envelope(wishes []Counted, c Counted, since time.Time, outdone func(old, new int32) bool) []Counted {
 	kept := make([]Counted, 0, len(wishes)+1)
 	for _, w := range wishes {
-		if !w.At.Before(since) && !outdone(w.Replicas, c.Replicas) {
+		if w.At.After(since) && !outdone(w.Replicas, c.Replicas) {
 			kept = append(kept, w)
 		}
 	}

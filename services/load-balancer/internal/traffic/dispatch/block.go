@@ -10,6 +10,14 @@ import (
 // be of a moment ago, and the start call that this request causes may find it mended.
 const blockedGrace = 2 * time.Second
 
+// grace is how long a request waits all the same. What somebody wants so is no matter of a moment.
+func grace(b routing.Blocked) time.Duration {
+	if b.Reason == "Paused" || b.Reason == "Contested" {
+		return 0
+	}
+	return blockedGrace
+}
+
 // startRefused is the reason of a start that the controller refused.
 const startRefused = "StartRefused"
 

@@ -192,6 +192,20 @@ func TestBlocked_IsToldAfterAShortGrace(t *testing.T) {
 	}
 }
 
+func TestBlocked_WhatSomebodyWantsSoIsToldAtOnce(t *testing.T) {
+	for _, reason := range []string{"Paused", "Contested"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(nil)
+			w.follow(routing.Asleep, func(r *routing.Route) { r.Blocked = routing.Blocked{Reason: reason, Message: "by the user"} })
+			_, ended := w.waits(t)
+			got := <-ended
+			if stopped, ok := errors.AsType[*BlockedError](got.err); !ok || stopped.Blocked.Reason != reason || got.after != 0 {
+				t.Errorf("%s: %v after %v", reason, got.err, got.after)
+			}
+		})
+	}
+}
+
 func TestBlocked_ThatEndsInTimeIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(nil)

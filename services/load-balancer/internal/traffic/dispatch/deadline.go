@@ -46,7 +46,7 @@ func (a *Application) deadline(v *Visit) (time.Time, error) {
 	}
 	at := sooner(from.Add(budget), v.last())
 	if blocked, since := a.block.now(); !a.phase.busy && blocked.Reason != "" {
-		if early := later(v.Arrived, since).Add(blockedGrace); early.Before(at) {
+		if early := later(v.Arrived, since).Add(grace(blocked)); early.Before(at) {
 			return early, &BlockedError{Blocked: blocked}
 		}
 	}
