@@ -60,8 +60,7 @@ func (cn *conn) send(r *proxy.Outgoing) (sent int64, err error) {
 	}
 	out.Bytes = append(out.Bytes, r.Whole...)
 	if !r.Streams {
-		err = cn.link.Ask(out.Bytes)
-		out.Empty()
+		err = cn.link.Ask(&out)
 		return cn.link.Written() - before, err
 	}
 	if cn.used && !cn.link.Silent() {
