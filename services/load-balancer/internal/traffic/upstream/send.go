@@ -51,7 +51,7 @@ func (cn *conn) send(r *proxy.Outgoing) (sent int64, err error) {
 	cn.link.WriteWithin(r.Silence, now)
 	cn.link.ReadWithin(r.Silence, now)
 	before := cn.link.Written()
-	var out link.Output
+	out := &cn.out
 	out.Grow(headSize(r) + len(r.Whole))
 	out.Bytes = appendHead(out.Bytes, r)
 	if breaksLines(out.Bytes, r) {
@@ -60,7 +60,7 @@ func (cn *conn) send(r *proxy.Outgoing) (sent int64, err error) {
 	}
 	out.Bytes = append(out.Bytes, r.Whole...)
 	if !r.Streams {
-		err = cn.link.Ask(&out)
+		err = cn.link.Ask(out)
 		return cn.link.Written() - before, err
 	}
 	if cn.used && !cn.link.Silent() {
