@@ -8,22 +8,25 @@ import (
 // errNotSilent: something came that nobody asked for, so what comes next answers nothing.
 var errNotSilent = errors.New("the other side sent something that nobody asked for")
 
-// Ask writes p and waits for what comes back, which is then buffered. Nothing is written to a
-// connection that has ended, or on which something has come already: then Written stays as it is.
-func (c *Conn) Ask(p []byte) error {
+// Ask writes what is in out and waits for what comes back, which is then buffered. Nothing is written
+// to a connection that has ended, or on which something has come already: then Written stays as it is.
+// out is empty when Ask returns, and already while it waits.
+func (c *Conn) Ask(out *Output) error {
+	defer out.Empty()
 	if len(c.Buffered()) > 0 {
 		return errNotSilent
 	}
 	if c.raw == nil {
-		if _, err := c.Write(p); err != nil {
+		if _, err := c.Write(out.Bytes); err != nil {
 			return err
 		}
+		out.Empty()
 		return c.Fill(smallest)
 	}
-	c.asking, c.n, c.fault, c.flushed = p, 0, nil, nil
+	c.asking, c.asked, c.n, c.fault, c.flushed = out.Bytes, out, 0, nil, nil
 	err := c.raw.Read(c.ask)
 	rest := c.asking
-	c.asking = nil
+	c.asking, c.asked = nil, nil
 	switch {
 	case c.n > 0:
 		c.to += c.n
@@ -40,6 +43,7 @@ func (c *Conn) Ask(p []byte) error {
 	if _, err := c.Write(rest); err != nil { // the system took a part only: wait until it takes all
 		return err
 	}
+	out.Empty()
 	return c.Fill(smallest)
 }
 
@@ -73,5 +77,6 @@ func (c *Conn) askWhenReady(fd uintptr) bool {
 		return true
 	}
 	c.asking = nil
+	c.asked.Empty()
 	return false
 }

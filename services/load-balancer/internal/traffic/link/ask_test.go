@@ -12,6 +12,18 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 )
 
+// ask asks with a copy, which must be gone when the answer is there.
+func ask(c *Conn, p []byte) error {
+	var out Output
+	out.Grow(len(p))
+	out.Bytes = append(out.Bytes, p...)
+	err := c.Ask(&out)
+	if out.Bytes != nil || out.buffer != nil {
+		return errors.New("the question is still held")
+	}
+	return err
+}
+
 func TestAsk_WritesAndWaitsForWhatComesBack(t *testing.T) {
 	both(t, func(t *testing.T, c *Conn, far *net.TCPConn) {
 		t.Helper()
@@ -21,7 +33,7 @@ func TestAsk_WritesAndWaitsForWhatComesBack(t *testing.T) {
 				_, _ = io.ReadFull(far, p)
 				_, _ = far.Write(append(p, '!'))
 			}()
-			if err := c.Ask([]byte(question)); err != nil {
+			if err := ask(c, []byte(question)); err != nil {
 				t.Fatal(err)
 			}
 			fill(t, c, len(question)+1, 100)
@@ -47,14 +59,14 @@ func TestAsk_WritesNothingWhereSomethingCameThatNobodyAskedFor(t *testing.T) {
 	c := New(near)
 	send(t, far, "HTTP/1.1 408")
 	await(t, c)
-	if err := c.Ask([]byte("x")); !errors.Is(err, errNotSilent) || c.Written() != 0 {
+	if err := ask(c, []byte("x")); !errors.Is(err, errNotSilent) || c.Written() != 0 {
 		t.Errorf("%v, %d written", err, c.Written())
 	}
 	both(t, func(t *testing.T, c *Conn, far *net.TCPConn) {
 		t.Helper()
 		send(t, far, "buffered")
 		fill(t, c, 1, 100)
-		if err := c.Ask([]byte("x")); !errors.Is(err, errNotSilent) || c.Written() != 0 {
+		if err := ask(c, []byte("x")); !errors.Is(err, errNotSilent) || c.Written() != 0 {
 			t.Errorf("%v, %d written", err, c.Written())
 		}
 	})
@@ -65,13 +77,13 @@ func TestAsk_WritesNothingToWhatHasEnded(t *testing.T) {
 	c := New(near)
 	_ = far.Close()
 	await(t, c)
-	if err := c.Ask([]byte("x")); !errors.Is(err, io.EOF) || c.Written() != 0 {
+	if err := ask(c, []byte("x")); !errors.Is(err, io.EOF) || c.Written() != 0 {
 		t.Errorf("ended: %v, %d written", err, c.Written())
 	}
 	both(t, func(t *testing.T, c *Conn, _ *net.TCPConn) {
 		t.Helper()
 		_ = c.Close()
-		if err := c.Ask([]byte("x")); !errors.Is(err, net.ErrClosed) || c.Written() != 0 {
+		if err := ask(c, []byte("x")); !errors.Is(err, net.ErrClosed) || c.Written() != 0 {
 			t.Errorf("closed: %v, %d written", err, c.Written())
 		}
 	})
@@ -84,7 +96,7 @@ func TestAsk_TellsAnEndInPlaceOfAnAnswer(t *testing.T) {
 			_, _ = io.ReadFull(far, make([]byte, 5))
 			_ = far.Close()
 		}()
-		if err := c.Ask([]byte("hello")); !errors.Is(err, io.EOF) || c.Written() != 5 || len(c.Buffered()) != 0 {
+		if err := ask(c, []byte("hello")); !errors.Is(err, io.EOF) || c.Written() != 5 || len(c.Buffered()) != 0 {
 			t.Errorf("%v, %d written, %q", err, c.Written(), c.Buffered())
 		}
 	})
@@ -108,7 +120,7 @@ func TestAsk_WritesAllHoweverSlowlyItIsTaken(t *testing.T) {
 			same <- bytes.Equal(got, question)
 			_, _ = far.Write([]byte("done"))
 		}()
-		if err := c.Ask(question); err != nil {
+		if err := ask(c, question); err != nil {
 			t.Fatal(err)
 		}
 		if !testwait.Receive(t, "it is read", same) {
@@ -125,7 +137,7 @@ func TestAsk_EndsAtTheDeadlineOfWritesWhenNobodyReads(t *testing.T) {
 	both(t, func(t *testing.T, c *Conn, _ *net.TCPConn) {
 		t.Helper()
 		c.WriteWithin(100*time.Millisecond, time.Now())
-		err := c.Ask(make([]byte, 64<<20))
+		err := ask(c, make([]byte, 64<<20))
 		if !errors.Is(err, os.ErrDeadlineExceeded) || c.Written() == 64<<20 {
 			t.Errorf("%v, %d written", err, c.Written())
 		}
@@ -136,7 +148,7 @@ func TestAsk_EndsAtTheDeadlineOfReadsWhenNobodyAnswers(t *testing.T) {
 	both(t, func(t *testing.T, c *Conn, _ *net.TCPConn) {
 		t.Helper()
 		c.ReadBy(time.Now().Add(10 * time.Millisecond))
-		if err := c.Ask([]byte("hello")); !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err := ask(c, []byte("hello")); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Error(err)
 		}
 		if c.raw != nil && c.buffer != nil {
@@ -152,7 +164,7 @@ func TestAsk_EndsWhenAnotherCloses(t *testing.T) {
 		c := New(near)
 		ended := make(chan error, 1)
 		question := make([]byte, 1<<(i%24)) // some are taken at once, some are not
-		go func() { ended <- c.Ask(question) }()
+		go func() { ended <- ask(c, question) }()
 		if i%2 == 0 {
 			go func() { _, _ = io.CopyN(io.Discard, far, int64(len(question))) }()
 		}
@@ -168,7 +180,7 @@ func TestAsk_EndsWhenAnotherInterrupts(t *testing.T) {
 	both(t, func(t *testing.T, c *Conn, far *net.TCPConn) {
 		t.Helper()
 		ended := make(chan error, 1)
-		go func() { ended <- c.Ask([]byte("hello")) }()
+		go func() { ended <- ask(c, []byte("hello")) }()
 		if _, err := io.ReadFull(far, make([]byte, 5)); err != nil {
 			t.Fatal(err)
 		}

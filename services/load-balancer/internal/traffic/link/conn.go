@@ -32,6 +32,7 @@ type Conn struct {
 	ask     func(fd uintptr) bool // made once: writes, then does as wait
 	put     func(fd uintptr) bool // made once: writes
 	asking  []byte                // what is still to be written before the answer is waited for
+	asked   *Output               // that it stands in
 	into    []byte                // what wait reads into; nil: the buffer
 	n       int
 	fault   error

@@ -290,7 +290,7 @@ func TestConn_HoldsNoBufferWhileNothingIsInIt(t *testing.T) {
 		t.Error(err)
 	}
 	holds("after the end", false)
-	if err := c.Ask([]byte("x")); !errors.Is(err, io.EOF) {
+	if err := ask(c, []byte("x")); !errors.Is(err, io.EOF) {
 		t.Error(err)
 	}
 	holds("after a question in vain", false)

@@ -50,7 +50,7 @@ func TestAsk_WritesNothingToWhatWasReset(t *testing.T) {
 	_ = far.SetLinger(0)
 	_ = far.Close()
 	testwait.Receive(t, "the reset comes", hung)
-	if err := c.Ask([]byte("x")); !errors.Is(err, syscall.ECONNRESET) || c.Written() != 0 {
+	if err := ask(c, []byte("x")); !errors.Is(err, syscall.ECONNRESET) || c.Written() != 0 {
 		t.Errorf("%v, %d written", err, c.Written())
 	}
 }

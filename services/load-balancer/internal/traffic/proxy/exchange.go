@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -48,7 +49,6 @@ type exchange struct {
 	pod            *dispatch.Pod   // the last of them
 	broken         bool            // the pod broke off
 	ours           bool            // the fault is this load balancer's
-	shown          Head            // of the answer, as the client gets it
 	fault          error
 	refused        fault.Code // what was answered in place of a pod's answer
 	tap            *genai.Tap // that the answer's body passes; nil when it tells nothing
@@ -61,7 +61,6 @@ type exchange struct {
 	outcome        *Outcome       // of the call
 	refusal        *fault.Error   // that was
 	answered       message.Fields // of the answer that was sent, for the log
-	record         accesslog.Record
 }
 
 // run is the whole way of a request.
@@ -224,10 +223,16 @@ func (x *exchange) endVisit() {
 	}
 }
 
+// logRecords are those that were logged: an exchange has one at its very end alone.
+var logRecords = sync.Pool{New: func() any { return new(accesslog.Record) }}
+
 // tell gives the logs what became of the exchange.
 func (x *exchange) tell() {
-	x.fillRecord(x.ended)
-	x.p.o.AccessLog.Add(&x.record)
+	r := logRecords.Get().(*accesslog.Record) //nolint:forcetypeassert // the pool holds nothing else
+	x.fillRecord(r, x.ended)
+	x.p.o.AccessLog.Add(r)
+	*r = accesslog.Record{}
+	logRecords.Put(r)
 	x.untap()
 	x.logLine(x.ended)
 }

@@ -42,7 +42,7 @@ type Client interface {
 
 	// Inform passes on an informational answer (1xx). HTTP/1.0 gets none.
 	Inform(h *message.Response) error
-	// Begin puts the head of the answer into the buffer.
+	// Begin puts the head of the answer into the buffer, and keeps nothing of h.
 	Begin(h *Head) error
 	// Space is where the next part of the answer's body may be put; Commit says how much of it was.
 	// Nothing may come between the two.

@@ -104,8 +104,7 @@ func (x *exchange) beginEarly() error {
 		message.Field{Name: "Cache-Control", Value: "no-store", Known: message.CacheControl},
 		message.Field{Name: "X-Accel-Buffering", Value: "no"}) // proxies before us shall not hold it back
 	x.answered = x.answerAdd
-	x.shown = Head{Status: x.status, Reason: http.StatusText(x.status), Add: x.answerAdd, Length: -1, Close: !x.body.ended.Load()}
-	return x.c.Begin(&x.shown)
+	return x.begin(Head{Status: x.status, Reason: http.StatusText(x.status), Add: x.answerAdd, Length: -1, Close: !x.body.ended.Load()})
 }
 
 func (x *exchange) progress() dispatch.Progress { return x.match.Target.Progress(x.p.o.Now()) }

@@ -12,12 +12,11 @@ import (
 
 // fillRecord puts together what the access log is given of the exchange when it has ended. It makes
 // no texts.
-func (x *exchange) fillRecord(now time.Time) {
+func (x *exchange) fillRecord(r *accesslog.Record, now time.Time) {
 	if x.peer.Address == "" { // it was refused before its head was looked at
 		x.peer = x.c.Peer()
 	}
 	fields, ids := x.r.Fields, x.ids()
-	r := &x.record
 	r.ArrivedAt, r.Took, r.Waited, r.FirstByte = x.began, now.Sub(x.began), x.visit.Waited, x.first
 	r.Method, r.Scheme, r.Host, r.Path, r.Query = x.r.Method, x.scheme, x.r.Host, x.r.Path, x.r.Query
 	r.Version, r.RequestHeaders = x.r.Version.String(), logged(fields, x.p.o.LogRequest)

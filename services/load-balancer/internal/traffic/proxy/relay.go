@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 )
@@ -58,14 +59,27 @@ func (x *exchange) beginAnswer(from *message.Response) error {
 		x.answerAdd = append(x.answerAdd, message.Field{Name: "Server-Timing", Value: value})
 	}
 	x.status, x.answered = from.Status, from.Fields
-	x.shown = Head{
+	err := x.begin(Head{
 		Status: from.Status, Reason: from.Reason, Fields: from.Fields, Add: x.answerAdd,
 		Length: from.Length, Now: x.lately(), Bodiless: noBody, Close: !x.body.ended.Load() && !x.converses(from),
-	}
-	if err := x.c.Begin(&x.shown); err != nil {
+	})
+	if err != nil {
 		return fmt.Errorf("write to the client: %w", err)
 	}
 	return nil
+}
+
+// heads are those that were begun: an engine keeps none.
+var heads = sync.Pool{New: func() any { return new(Head) }}
+
+// begin puts the head of the answer into the client's buffer.
+func (x *exchange) begin(h Head) error {
+	shown := heads.Get().(*Head) //nolint:forcetypeassert // the pool holds nothing else
+	*shown = h
+	err := x.c.Begin(shown)
+	*shown = Head{}
+	heads.Put(shown)
+	return err
 }
 
 // converses tells whether an answer that begins before its request has ended may be the other half of

@@ -30,8 +30,7 @@ func (x *exchange) tunnel() {
 	head.Fields.Drop(message.ContentLength)
 	x.status, x.answered = head.Status, head.Fields
 	x.c.Watch(nil) // who ends one side of a tunnel may go on listening
-	x.shown = Head{Status: head.Status, Reason: head.Reason, Fields: head.Fields, Bodiless: true, Upgrade: orElse(head.Upgrade, x.out.Upgrade)}
-	if err := x.c.Begin(&x.shown); err != nil {
+	if err := x.begin(Head{Status: head.Status, Reason: head.Reason, Fields: head.Fields, Bodiless: true, Upgrade: orElse(head.Upgrade, x.out.Upgrade)}); err != nil {
 		x.fault = err
 		return
 	}

@@ -31,9 +31,10 @@ type conn struct {
 
 	// Of the exchange that it carries.
 	request *proxy.Outgoing
-	sending *sending // the body is sent beside the reading of the answer
-	heard   bool     // something came from the pod
-	dry     bool     // what is buffered is not enough to be read
+	out     link.Output // the request's head, while it is written
+	sending *sending    // the body is sent beside the reading of the answer
+	heard   bool        // something came from the pod
+	dry     bool        // what is buffered is not enough to be read
 	body    link.Framed
 }
 

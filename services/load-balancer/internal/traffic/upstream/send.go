@@ -52,7 +52,7 @@ func (cn *conn) send(r *proxy.Outgoing) (sent int64, err error) {
 	cn.link.WriteWithin(r.Silence, now)
 	cn.link.ReadWithin(r.Silence, now)
 	before := cn.link.Written()
-	var out link.Output
+	out := &cn.out
 	out.Grow(headSize(r) + len(r.Whole))
 	out.Bytes = appendHead(out.Bytes, r)
 	if breaksLines(out.Bytes, r) {
@@ -61,8 +61,7 @@ func (cn *conn) send(r *proxy.Outgoing) (sent int64, err error) {
 	}
 	out.Bytes = append(out.Bytes, r.Whole...)
 	if !r.Streams {
-		err = cn.link.Ask(out.Bytes)
-		out.Empty()
+		err = cn.link.Ask(out)
 		return cn.link.Written() - before, err
 	}
 	if cn.used && !cn.link.Silent() {
