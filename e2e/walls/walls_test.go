@@ -26,7 +26,7 @@ const (
 var pure = []string{
 	controller + "scaling", controller + "fleet", controller + "contest",
 	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/waitroom", balancer + "traffic/dispatch",
-	balancer + "traffic/redirect", balancer + "traffic/message",
+	balancer + "traffic/redirect", balancer + "traffic/message", balancer + "traffic/websocket",
 	sidecar + "pod", sidecar + "schedule",
 	balancer + "control/tuning", balancer + "log/accesslog", balancer + "log/genai", balancer + "log/scalinglog",
 }

@@ -211,11 +211,32 @@ func (a *App) drain(dataEnd <-chan error) error {
 	defer cancel()
 	closing := time.AfterFunc(max(left-closingTime, left/2), a.dispatcher.Close)
 	defer closing.Stop()
+	var farewell sync.WaitGroup
+	defer farewell.Wait()
+	defer cancel()
+	farewell.Go(func() { a.sendAway(deadline, left) })
 	fault := a.data.drain(deadline, a.settings.LameDuck, dataEnd)
 	if cut := a.proxy.Drain(deadline.Done()); cut > 0 {
 		fault = errors.Join(fault, fmt.Errorf("%d tunnels and requests of the admin port were still open at the deadline", cut))
 	}
 	return fault
+}
+
+// sendAway closes WebSockets in the last part of a drain that takes so long.
+func (a *App) sendAway(deadline context.Context, left time.Duration) {
+	notice := min(a.settings.WebSocketNotice, a.settings.DrainTimeout)
+	if notice == 0 {
+		return
+	}
+	timer := time.NewTimer(left - notice)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		if asked := a.proxy.SendAway(deadline.Done(), notice); asked > 0 {
+			a.log.Info("WebSockets were asked to connect anew", "count", asked)
+		}
+	case <-deadline.Done():
+	}
 }
 
 // tuned tells who keeps a setting of its own, and notes what is followed.

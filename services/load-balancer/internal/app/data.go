@@ -42,10 +42,11 @@ func openDataPort(ctx context.Context, a *App) (d *dataPort, err error) {
 	}
 	d.http2 = http2.New(http2.Options{
 		Handler: a.proxy, Log: a.log, WriteIdle: a.settings.StreamIdleTimeout, IdleTimeout: a.settings.IdleTimeout,
+		HeadTimeout: a.settings.HeadTimeout,
 	})
 	d.server = http1.New(http1.Options{
 		Handler: a.proxy, Gate: a.gate, Hangups: d.hangups, Log: a.log, WriteIdle: a.settings.StreamIdleTimeout,
-		IdleTimeout: a.settings.IdleTimeout,
+		IdleTimeout: a.settings.IdleTimeout, HeadTimeout: a.settings.HeadTimeout,
 		HTTP2: func(h http1.Handover) {
 			d.http2.ServeConn(&http2.Connection{Net: h.Net, Read: h.Read, Peer: h.Peer, Limit: h.Limit, Idle: h.Idle})
 		},

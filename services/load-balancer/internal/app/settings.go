@@ -32,9 +32,11 @@ type Settings struct {
 
 	StreamIdleTimeout time.Duration // of clients and tunnels; a pod's is the settings' timeout_seconds
 	IdleTimeout       time.Duration // of a client's connection that has nothing to do
+	HeadTimeout       time.Duration // for a request's head, and for a TLS handshake
 	TrustTraces       bool          // a client's trace is continued
 	LameDuck          time.Duration // go on accepting while the cluster forgets this pod
 	DrainTimeout      time.Duration // then wait for requests in flight and waiting
+	WebSocketNotice   time.Duration // the last part of it, in which WebSockets are closed; 0: they are cut at its end
 
 	LogSpoolDir string // where the log is kept until it is shipped, or for GET /proxy/logs
 	LogSpoolMiB int    // that it may hold
@@ -67,9 +69,11 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.Int(&s.MaxURIBytes, "max-uri-bytes", 16<<10, 256, 64<<10, "bytes of a request's path and query")
 	set.Duration(&s.StreamIdleTimeout, "stream-idle-timeout", 5*time.Minute, time.Second, 24*time.Hour, "longest pause of a client that sends a body or takes an answer, and of a tunnel")
 	set.Duration(&s.IdleTimeout, "idle-timeout", 620*time.Second, time.Second, 24*time.Hour, "how long a client's connection may have nothing to do; longer than a balancer before this one keeps its connections (600 s in most clouds)")
+	set.Duration(&s.HeadTimeout, "head-timeout", 10*time.Second, time.Second, 5*time.Minute, "how long a request's head may take from its first byte on, and a TLS handshake")
 	set.Bool(&s.TrustTraces, "trust-traces", true, "with an exporter of traces: continue the trace that a client sends (traceparent); else a trace of our own begins, linked to it")
 	set.Duration(&s.LameDuck, "lame-duck", 5*time.Second, 0, 5*time.Minute, "how long new requests are still taken after the signal to end")
 	set.Duration(&s.DrainTimeout, "drain-timeout", 15*time.Minute, time.Second, time.Hour, "how long requests then have to end")
+	set.Duration(&s.WebSocketNotice, "websocket-notice", 30*time.Second, 0, time.Hour, "the last part of drain-timeout, in which WebSockets that are still open are closed (1001, going away), one after the other; drain-timeout or more closes them as soon as it begins, 0 cuts them off at its end")
 	set.String(&s.LogSpoolDir, "log-spool-dir", "/var/lib/nemesis/spool", "folder of the log: of what Elasticsearch has not taken yet, or, without it, of what GET /proxy/logs shows; this replica's alone")
 	set.Int(&s.LogSpoolMiB, "log-spool-mib", 1024, 1, 1<<20, "MiB that the log may hold there; then the oldest goes")
 	set.Int(&s.LogQueueMiB, "log-queue-mib", 16, 1, 1<<10, "MiB of the log that may wait in memory to be written there; then what comes is lost, and counted")

@@ -11,7 +11,13 @@
 // A head that comes over HTTP/2 is written out and read by message's parser: what HTTP/1.1 refuses is
 // refused here.
 //
-// No PING is sent to pods: gRPC's servers allow one in five minutes by default, and end the connection
-// with all that is on it at the third one too many. A pod that the network has cut off is seen by TCP
-// (socket.SetUserTimeout, keep-alive) in seconds.
+// No PING is sent to pods: gRPC's servers allow one in five minutes by default (two hours when nothing is
+// under way), and end the connection with all that is on it at the third one too many. What they send
+// forgives the ones before, but a stream on which nothing moves is where a PING would tell something. A
+// pod that the network has cut off is seen by TCP (socket.SetUserTimeout, keep-alive) in seconds; tests
+// show both.
+//
+// Of what follows a client's body net/http hands on the fields that the head has announced, and drops
+// others where it reads them. They are not passed on, therefore, from a client that speaks HTTP/2; from
+// one that speaks HTTP/1.1 they are, also to pods that speak HTTP/2.
 package http2

@@ -158,8 +158,13 @@ func target(r *proxy.Outgoing) *url.URL {
 	return u
 }
 
-// announce names the trailers that the client has announced: net/http sends no others.
+// announce names the trailers that the client has announced. A body in chunks may have others behind it,
+// which net/http sends too when it knows from the start that some may come.
 func (a *answer) announce(req *http.Request) {
+	mayHaveMore := a.r.Length < 0 && a.r.Head.Version == message.HTTP11
+	if mayHaveMore {
+		req.Trailer = http.Header{}
+	}
 	for i := range a.r.Head.Fields {
 		if f := &a.r.Head.Fields[i]; f.Known == message.Trailer {
 			for name := range strings.SplitSeq(f.Value, ",") {
@@ -178,7 +183,7 @@ func (a *answer) announce(req *http.Request) {
 	a.body.trailer = func() {
 		for _, f := range a.r.Client.Trailer() {
 			name := http.CanonicalHeaderKey(f.Name)
-			if _, ok := trailer[name]; ok && !f.Dropped {
+			if _, ok := trailer[name]; (ok || mayHaveMore) && !f.Dropped && message.KnownAs(name) == message.Other {
 				trailer[name] = append(trailer[name], f.Value)
 			}
 		}

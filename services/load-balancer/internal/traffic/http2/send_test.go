@@ -93,7 +93,7 @@ func TestSend_AnAnswerWithEverything(t *testing.T) {
 
 func TestSend_ABodyAndItsTrailers(t *testing.T) {
 	type seen struct {
-		length, trailer, sum, body string
+		length, trailer, sum, more, body string
 	}
 	requests := make(chan seen, 1)
 	pod := rawPod(t, func(p *peer) {
@@ -113,7 +113,7 @@ func TestSend_ABodyAndItsTrailers(t *testing.T) {
 					got.body += string(f.Data())
 					ended = f.StreamEnded()
 				case *h2.MetaHeadersFrame:
-					got.sum, ended = field(f, "x-sum"), f.StreamEnded()
+					got.sum, got.more, ended = field(f, "x-sum"), field(f, "x-unannounced"), f.StreamEnded()
 				}
 			}
 			requests <- got
@@ -142,6 +142,18 @@ func TestSend_ABodyAndItsTrailers(t *testing.T) {
 			r.Head.Fields = message.Fields{{Name: "Trailer", Value: "x-sum, authorization", Known: message.Trailer, Dropped: true}}
 			return r
 		}, seen{trailer: "X-Sum", sum: "42", body: "streamed"}},
+		"in chunks, with trailers that were not announced": {func() *proxy.Outgoing {
+			c := newAsker(strings.NewReader("streamed"))
+			c.trailer = func() []string { return []string{"X-Unannounced: 1", "Authorization: 1"} }
+			r := uploading(c, -1)
+			r.Head.Version = message.HTTP11
+			return r
+		}, seen{more: "1", body: "streamed"}},
+		"in chunks, without trailers": {func() *proxy.Outgoing {
+			r := uploading(newAsker(strings.NewReader("streamed")), -1)
+			r.Head.Version = message.HTTP11
+			return r
+		}, seen{body: "streamed"}},
 		"awaited": {func() *proxy.Outgoing {
 			r := uploading(newAsker(strings.NewReader("told")), 4)
 			r.Expect = true

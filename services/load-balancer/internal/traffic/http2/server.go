@@ -35,6 +35,7 @@ type Options struct {
 	Log         *slog.Logger
 	IdleTimeout time.Duration // of a connection without streams; 620 s, longer than what clouds' balancers keep theirs
 	WriteIdle   time.Duration // how long a client may take none of an answer; 5 min
+	HeadTimeout time.Duration // for the first bytes of a connection; 10 s
 	MaxHead     int           // bytes of a request's head; 64 KiB
 }
 
@@ -46,6 +47,7 @@ func (o Options) withDefaults() Options {
 	}
 	set(&o.IdleTimeout, 620*time.Second)
 	set(&o.WriteIdle, 5*time.Minute)
+	set(&o.HeadTimeout, 10*time.Second)
 	if o.MaxHead == 0 {
 		o.MaxHead = 64 << 10
 	}
@@ -84,7 +86,7 @@ func New(o Options) *Server {
 	protocols.SetUnencryptedHTTP2(true)
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(s.serve), Protocols: &protocols, IdleTimeout: s.o.IdleTimeout, MaxHeaderBytes: s.o.MaxHead,
-		ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: s.o.HeadTimeout, ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 			return context.WithValue(ctx, connection{}, s.known(nc))
 		},

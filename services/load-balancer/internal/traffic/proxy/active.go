@@ -7,15 +7,32 @@ type closer interface{ Cancel() }
 
 // active are those that are open.
 type active struct {
-	mu    sync.Mutex
-	open  map[closer]struct{}
-	empty chan struct{} // closed when none is left; made by drain
+	mu      sync.Mutex
+	open    map[closer]struct{}
+	leaving bool          // clients of WebSockets are asked to go elsewhere
+	empty   chan struct{} // closed when none is left; made by drain
 }
 
-func (a *active) add(c closer) {
+// add notes what is open, and tells whether clients are asked to go elsewhere already.
+func (a *active) add(c closer) (leaving bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.open[c] = struct{}{}
+	return a.leaving
+}
+
+// leave has the clients of WebSockets that begin from now on be asked to go elsewhere, and returns
+// those that are open.
+func (a *active) leave() (open []*tunnel) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.leaving = true
+	for c := range a.open {
+		if t, ok := c.(*tunnel); ok && t.down.frames != nil {
+			open = append(open, t)
+		}
+	}
+	return open
 }
 
 func (a *active) remove(c closer) {

@@ -5,22 +5,25 @@ import (
 	"io"
 	"net"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/websocket"
 )
 
 // tunnel is a connection that has changed its protocol, such as a WebSocket: bytes go both ways
 // until both sides have ended it, or none come for too long. One side may end before the other: it
 // has no more to say, and may still listen.
 type tunnel struct {
-	client, pod Stream
-	last        atomic.Int64 // UnixNano of the last byte, either way
-	idle        time.Duration
-	now         func() time.Time
-	touch       func(time.Time)
-	caught      func(fault any, stack []byte)
+	up, down way          // from the client, and to it
+	last     atomic.Int64 // UnixNano of the last byte, either way
+	leaving  atomic.Bool  // its client was asked to go elsewhere
+	idle     time.Duration
+	now      func() time.Time
+	touch    func(time.Time)
+	caught   func(fault any, stack []byte)
 }
 
 // tunnel tells the client that the protocol changes, and joins the two connections.
@@ -39,77 +42,87 @@ func (x *exchange) tunnel() {
 		x.fault = err
 		return
 	}
-	t := &tunnel{client: client, pod: x.answer.Tunnel(), idle: x.p.o.Limits.StreamIdle, now: x.p.o.Now, touch: x.visit.Touch, caught: x.p.caught}
-	x.p.active.add(t)
+	t := &tunnel{idle: x.p.o.Limits.StreamIdle, now: x.p.o.Now, touch: x.visit.Touch, caught: x.p.caught}
+	t.join(client, x.answer.Tunnel(), strings.EqualFold(x.shown.Upgrade, "websocket"))
+	if leaving := x.p.active.add(t); leaving && t.down.frames != nil {
+		t.sendAway(betweenMessages)
+	}
 	defer x.p.active.remove(t)
 	x.body.taken, x.sent, x.fault = t.run()
 }
 
-// way is how one direction of a tunnel ended.
-type way struct {
-	bytes int64
-	err   error
+// join says whose connections they are, and whether frames go over them that are known.
+func (t *tunnel) join(client, pod Stream, webSocket bool) {
+	t.up.from, t.up.to, t.up.ending = client, pod, closePod
+	t.down.from, t.down.to, t.down.ending = pod, client, closeClient
+	if webSocket {
+		t.up.frames, t.down.frames = new(websocket.Frames), new(websocket.Frames)
+	}
 }
 
 // run copies both ways and returns how many bytes came from the client and went to it. When it
 // returns nothing of the tunnel goes on.
 func (t *tunnel) run() (up, down int64, err error) {
 	t.last.Store(t.now().UnixNano())
-	ended := make(chan way, 1)
+	ended := make(chan error, 1)
 	go func() {
 		defer func() {
 			if fault := recover(); fault != nil {
 				t.caught(fault, debug.Stack())
 				t.Cancel()
-				ended <- way{err: errFault}
+				ended <- errFault
 			}
 		}()
-		n, err := t.copy(t.pod, t.client)
-		ended <- way{n, err}
+		ended <- t.copy(&t.up)
 	}()
 	fine := false
 	defer func() {
 		if !fine { // a fault goes on up
 			t.Cancel()
 		}
-		other := <-ended
-		up, err = other.bytes, errors.Join(other.err, err)
+		err = errors.Join(<-ended, err)
+		t.up.finish()
+		t.down.finish()
+		up, down = t.up.bytes, t.down.bytes
 	}()
-	down, err = t.copy(t.client, t.pod)
+	err = t.copy(&t.down)
 	fine = true
-	return 0, down, err
+	return 0, 0, err
 }
 
-func (t *tunnel) copy(to, from Stream) (int64, error) {
-	var total int64
-	from.Idle(t.idle, 0, t.now())
+func (t *tunnel) copy(w *way) error {
+	w.from.Idle(t.idle, 0, t.now())
 	for {
-		part, err := from.Next()
+		part, err := w.from.Next()
 		if len(part) > 0 {
 			now := t.now()
 			t.last.Store(now.UnixNano())
 			t.touch(now)
-			to.Idle(0, t.idle, now)
-			_, fault := to.Write(part)
-			from.Used(len(part))
+			w.to.Idle(0, t.idle, now)
+			ended, fault := w.pass(part)
+			if w.from.Used(len(part)); fault == nil {
+				fault = w.closeNow(t.idle, now) // who asked meanwhile found the way busy
+			}
 			if fault != nil {
 				t.Cancel()
-				return total, fault
+				return fault
 			}
-			total += int64(len(part))
+			if ended {
+				return w.end(true)
+			}
 		}
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):
-			return total, to.CloseWrite()
+			return w.end(t.leaving.Load())
 		case t.mayGoOn(err):
-			from.Idle(t.idle-t.now().Sub(time.Unix(0, t.last.Load())), 0, t.now())
+			w.from.Idle(t.idle-t.now().Sub(time.Unix(0, t.last.Load())), 0, t.now())
 		default:
 			t.Cancel()
-			return total, err
+			return err
 		}
 		if err == nil {
-			from.Idle(t.idle, 0, t.now())
+			w.from.Idle(t.idle, 0, t.now())
 		}
 	}
 }
@@ -122,6 +135,6 @@ func (t *tunnel) mayGoOn(err error) bool {
 
 // Cancel ends both sides.
 func (t *tunnel) Cancel() {
-	_ = t.client.Close()
-	_ = t.pod.Close()
+	_ = t.up.from.Close()
+	_ = t.up.to.Close()
 }

@@ -20,9 +20,11 @@ type side struct {
 	read    time.Time // deadline
 	closed  chan struct{}
 	heard   []byte
-	ended   bool  // the other side said that it has no more to say
-	refuses error // writes
-	faults  bool  // reads panic
+	ended   bool          // the other side said that it has no more to say
+	refuses error         // writes
+	faults  bool          // reads panic
+	breaks  bool          // writes panic
+	stuck   chan struct{} // writes wait for it
 }
 
 func newSide() *side { return &side{says: make(chan part, 100), closed: make(chan struct{})} }
@@ -59,6 +61,12 @@ func (s *side) Next() ([]byte, error) {
 func (s *side) Used(n int) { s.pending = s.pending[n:] }
 
 func (s *side) Write(p []byte) (int, error) {
+	if s.breaks {
+		panic("a side")
+	}
+	if s.stuck != nil {
+		<-s.stuck
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.refuses != nil {

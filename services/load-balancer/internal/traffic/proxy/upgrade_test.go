@@ -2,11 +2,13 @@ package proxy_test
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 const upgrading = "GET /shop/ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket, h2c\r\nSec-WebSocket-Key: k\r\n\r\n"
@@ -166,5 +168,37 @@ func TestDrain_ClosesTunnelsOnBothSides(t *testing.T) {
 	if _, err := w.in.ReadByte(); err == nil {
 		t.Error("the client's side goes on")
 	}
+	b.settled()
+}
+
+// A client that does not answer: its pod is told by a masked frame, and what it says then has no place.
+func TestSendAway_ThePodOfAClientThatDoesNotCloseIsTold(t *testing.T) {
+	told := make(chan []byte, 1)
+	b := newBed(t, pod(t, func(c net.Conn, in *bufio.Reader) {
+		_ = readRequest(in)
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\x02hi")
+		frame, _ := in.Peek(len("\x81\x80....") + 2)
+		frame, _ = in.Peek(len(frame) + 4 + int(frame[len(frame)-1]&0x7f))
+		told <- bytes.Clone(frame)
+		_, _ = io.WriteString(c, "\x81\x02ho\x88\x02\x03\xe9")
+		_, _ = io.Copy(io.Discard, in)
+	}))
+	w := b.dial().say(upgrading)
+	w.answer()
+	w.hear("\x81\x02hi")
+	w.say("\x81\x80....")
+	if asked := b.proxy.SendAway(nil, 30*time.Millisecond); asked != 1 {
+		t.Errorf("%d were asked", asked)
+	}
+	frame, _ := bytes.CutPrefix(<-told, []byte("\x81\x80...."))
+	if len(frame) < 8 || frame[0] != 0x88 || frame[1] != 0x80|byte(len(frame)-6) || frame[6]^frame[2] != 0x03 || frame[7]^frame[3] != 0xe9 {
+		t.Errorf("the pod got %q", frame)
+	}
+	w.hear("\x88")
+	if rest, err := io.ReadAll(w.in); err != nil || !bytes.HasPrefix(rest[1:], []byte("\x03\xe9")) || len(rest) != int(rest[0])+1 {
+		t.Errorf("the client got %q, %v", rest, err)
+	}
+	w.say("\x81\x81....x\x88\x80....") // which has no place either
+	_ = w.Conn.Close()
 	b.settled()
 }
