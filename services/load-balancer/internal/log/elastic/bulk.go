@@ -162,7 +162,7 @@ func (b bulk) Do(ctx context.Context, transport esapi.Transport) (*esapi.Respons
 		if b.packed != nil {
 			return io.NopCloser(bytes.NewReader(b.packed)), nil
 		}
-		return io.NopCloser(b.row.reader()), nil
+		return section{b.row.reader()}, nil
 	}
 	body, _ := open()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "/_bulk?require_data_stream=true&filter_path="+url.QueryEscape(filter), body)

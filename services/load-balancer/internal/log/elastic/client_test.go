@@ -33,6 +33,12 @@ func asElasticsearch(h http.HandlerFunc) http.Handler {
 	})
 }
 
+// authority is a file with what a server's certificate is trusted by.
+func authority(t *testing.T, server *httptest.Server) string {
+	t.Helper()
+	return file(t, "ca.crt", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+}
+
 func TestClient_ReadsItsSecretAgainWhenItIsRefused(t *testing.T) {
 	password := file(t, "password", "old\n")
 	var asked atomic.Int32
@@ -71,7 +77,6 @@ func TestClient_ReadsItsSecretAgainWhenItIsRefused(t *testing.T) {
 func TestClient_ReadsItsAuthorityAgainWhenItDoesNotTrust(t *testing.T) {
 	server := httptest.NewTLSServer(asElasticsearch(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
 	defer server.Close()
-	authority := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 	path := file(t, "ca.crt", oldAuthority)
 	c, err := New(Options{URLs: []string{server.URL}, CAFile: path})
 	if err != nil {
@@ -80,7 +85,7 @@ func TestClient_ReadsItsAuthorityAgainWhenItDoesNotTrust(t *testing.T) {
 	if _, _, err := c.ask(t.Context(), plain{method: http.MethodGet, path: "/x"}); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Fatalf("with another authority: %v", err)
 	}
-	if err := os.WriteFile(path, []byte(authority), 0o600); err != nil {
+	if err := os.Rename(authority(t, server), path); err != nil {
 		t.Fatal(err)
 	}
 	if status, _, err := c.ask(t.Context(), plain{method: http.MethodPut, path: "/x", body: "{}"}); err != nil || status != http.StatusOK {

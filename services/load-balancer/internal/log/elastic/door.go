@@ -2,6 +2,7 @@ package elastic
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -128,7 +129,7 @@ func (d *door) readAuthority() (bool, error) {
 	d.authority = authority
 	d.transport = &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		DialContext:         dial,
 		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 5 * time.Second,
 		MaxIdleConnsPerHost: 8,
@@ -136,6 +137,16 @@ func (d *door) readAuthority() (bool, error) {
 		ForceAttemptHTTP2:   true,
 	}
 	return true, nil
+}
+
+var dialer = net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
+
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return fromFiles(c), nil
 }
 
 func readSecret(setting, path string) ([]byte, error) {

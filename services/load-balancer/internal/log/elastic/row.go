@@ -21,6 +21,12 @@ type row struct {
 // reader reads all of it, from the beginning.
 func (r row) reader() *io.SectionReader { return io.NewSectionReader(r.source, 0, r.size) }
 
+// section is a row as the body of a request.
+type section struct{ *io.SectionReader }
+
+// Close does nothing: the file is its outbox's.
+func (section) Close() error { return nil }
+
 // load reads the row into memory, so that it can be divided. The error is that of the reading, or that
 // there are not as many entries as there should be.
 func (r *row) load() error {

@@ -1,9 +1,11 @@
 package spool
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -33,14 +35,25 @@ func readCommitted(dir string) committed {
 	return c
 }
 
-// write replaces the file as a whole. It is not flushed to the device: an older one ships again
-// what has the same ids.
+// committedBytes is the size of the file: three numbers, and spaces behind them.
+const committedBytes = 128
+
+// write puts it in the place of what was there. All of it lies in one page, so a process that is killed
+// leaves the one or the other; a new file for each would cost more than the rest of a batch, and room on
+// a disk that is full. It is not flushed to the device: an older one ships again what has the same ids.
 func (c committed) write(dir string) error {
 	raw, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
-	return Replace(filepath.Join(dir, committedFile), append(raw, '\n'))
+	line := append(bytes.Repeat([]byte(" "), committedBytes-1), '\n')
+	copy(line, raw)
+	f, err := os.OpenFile(filepath.Join(dir, committedFile), os.O_CREATE|os.O_WRONLY, fileMode) //nolint:gosec // G304: the operator names the folder
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(line)
+	return errors.Join(err, f.Close())
 }
 
 // Replace writes a file of the folder as a whole: who reads it finds the old content or the new.
