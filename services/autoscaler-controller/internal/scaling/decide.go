@@ -47,9 +47,9 @@ func Decide(spec Spec, s State, now time.Time) Decision {
 
 // wish takes the largest wish, and its rule as the trigger.
 func (d *Decision) wish(spec Spec, s State, now time.Time) int32 {
-	d.hear(start(spec, s, now))
+	d.add(start(spec, s, now))
 	idles, due := idle(spec, s, now)
-	d.hear(idles, due)
+	d.add(idles, due)
 
 	h := holding{before: s.Since, after: map[string]time.Time{}, replicas: s.Replicas, now: now}
 	for _, ask := range []func(Spec, State) ([]Reason, time.Time){h.thresholds, h.rules} {
@@ -57,7 +57,7 @@ func (d *Decision) wish(spec Spec, s State, now time.Time) int32 {
 		if len(idles) > 0 {
 			reasons, due = overruled(reasons), time.Time{}
 		}
-		d.hear(reasons, due)
+		d.add(reasons, due)
 	}
 	d.Since = h.after
 	if !slices.ContainsFunc(d.Reasons, func(r Reason) bool { return r.Effect == Wish }) {
@@ -72,7 +72,7 @@ func (d *Decision) wish(spec Spec, s State, now time.Time) int32 {
 	return best
 }
 
-func (d *Decision) hear(reasons []Reason, due time.Time) {
+func (d *Decision) add(reasons []Reason, due time.Time) {
 	d.Reasons = append(d.Reasons, reasons...)
 	d.Due = earliest(d.Due, due)
 }

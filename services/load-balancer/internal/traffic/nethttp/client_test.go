@@ -306,14 +306,14 @@ func TestWatch_TellsOnlyWhoIsNamed(t *testing.T) {
 func TestWatch_NobodyIsToldWhoIsNamedNoMore(t *testing.T) {
 	for range 200 {
 		c := newClient(t.Context(), httptest.NewRecorder(), "", strings.NewReader(""))
-		told := cancels{make(chan struct{}, 9)}
-		c.Watch(told)
+		watcher := cancels{make(chan struct{}, 9)}
+		c.Watch(watcher)
 		go c.Cancel() // in this very moment
 		c.Watch(nil)
-		n := len(told.n)
+		n := len(watcher.n)
 		<-c.Gone()
 		c.mu.Lock() // whoever is told is told with it
-		if len(told.n) != n {
+		if len(watcher.n) != n {
 			t.Error("told after it was taken back")
 		}
 		c.mu.Unlock()

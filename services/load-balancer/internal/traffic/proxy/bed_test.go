@@ -238,8 +238,8 @@ func (w *wire) say(text string) *wire {
 	return w
 }
 
-// hear reads so much as the text has, and compares.
-func (w *wire) hear(text string) {
+// read reads so much as the text has, and compares.
+func (w *wire) read(text string) {
 	w.tb.Helper()
 	got := make([]byte, len(text))
 	if n, err := io.ReadFull(w.in, got); err != nil || string(got) != text {

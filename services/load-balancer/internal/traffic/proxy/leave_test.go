@@ -63,7 +63,7 @@ func TestLeave_EndsTheExchangeInEachPhase(t *testing.T) {
 				close(reached)
 				until(closed, in)
 			}
-		}, func(w *wire) { w.hear(head) }, false},
+		}, func(w *wire) { w.read(head) }, false},
 		"within the answer": {get, func(reached, closed chan<- struct{}) script {
 			return func(c net.Conn, in *bufio.Reader) {
 				_ = readRequest(in)
@@ -71,7 +71,7 @@ func TestLeave_EndsTheExchangeInEachPhase(t *testing.T) {
 				close(reached)
 				until(closed, in)
 			}
-		}, func(w *wire) { w.hear(head) }, false},
+		}, func(w *wire) { w.read(head) }, false},
 		"that it does not read": {get, func(reached, closed chan<- struct{}) script {
 			return func(c net.Conn, in *bufio.Reader) {
 				_ = readRequest(in)
@@ -83,14 +83,14 @@ func TestLeave_EndsTheExchangeInEachPhase(t *testing.T) {
 					}
 				}
 			}
-		}, func(w *wire) { w.hear(head) }, false},
+		}, func(w *wire) { w.read(head) }, false},
 		"within an early answer": {"POST /shop HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" + strings.Repeat("x", 70000), func(reached, closed chan<- struct{}) script {
 			return func(c net.Conn, in *bufio.Reader) {
 				_, _ = io.WriteString(c, head+"\r\nhe")
 				close(reached)
 				until(closed, in)
 			}
-		}, func(w *wire) { w.hear(head) }, false},
+		}, func(w *wire) { w.read(head) }, false},
 		"out of a tunnel": {"GET /shop HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n", func(reached, closed chan<- struct{}) script {
 			return func(c net.Conn, in *bufio.Reader) {
 				_ = readRequest(in)
@@ -98,7 +98,7 @@ func TestLeave_EndsTheExchangeInEachPhase(t *testing.T) {
 				close(reached)
 				until(closed, in)
 			}
-		}, func(w *wire) { w.hear("HTTP/1.1 101") }, false},
+		}, func(w *wire) { w.read("HTTP/1.1 101") }, false},
 	} {
 		for how, leave := range map[string]func(w *wire){"closes": func(w *wire) { _ = w.Close() }, "resets": (*wire).reset} {
 			t.Run(name+" "+how, func(t *testing.T) {

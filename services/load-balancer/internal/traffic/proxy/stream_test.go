@@ -165,7 +165,7 @@ func TestTrickle_IsPassedOnAtOnce(t *testing.T) {
 				}
 			}
 			for _, want := range test.want {
-				w.hear(want)
+				w.read(want)
 				more <- struct{}{}
 			}
 			_ = w.Close()

@@ -44,13 +44,13 @@ func TestUpgrade_BytesGoBothWaysAndEachSideEndsForItself(t *testing.T) {
 	if !strings.Contains(head, "Connection: Upgrade\nUpgrade: websocket") || strings.Contains(head, "h2c") || !strings.Contains(head, "\nSec-WebSocket-Key: k\n") {
 		t.Errorf("the pod was asked with\n%s", head)
 	}
-	w.hear("welcome first ")
+	w.read("welcome first ")
 	w.say("second")
-	w.hear("second")
+	w.read("second")
 	if err := w.Conn.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	w.hear(" goodbye")
+	w.read(" goodbye")
 	w.ends()
 	if r := b.settled(); r.Status != 101 || r.RequestBytes != 12 || r.ResponseBytes != 28 || r.Error != "" {
 		t.Errorf("the log has %+v", r)
@@ -58,21 +58,21 @@ func TestUpgrade_BytesGoBothWaysAndEachSideEndsForItself(t *testing.T) {
 }
 
 func TestUpgrade_ThePodMayEndFirst(t *testing.T) {
-	heard := make(chan string, 1)
+	received := make(chan string, 1)
 	b := newBed(t, pod(t, func(c net.Conn, in *bufio.Reader) {
 		_ = readRequest(in)
 		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nthat was all")
 		_ = c.(*net.TCPConn).CloseWrite()
 		rest, _ := io.ReadAll(in)
-		heard <- string(rest)
+		received <- string(rest)
 	}))
 	w := b.dial().say(upgrading)
 	w.answer()
-	w.hear("that was all")
+	w.read("that was all")
 	w.ends()
 	w.say("still here")
 	_ = w.Conn.(*net.TCPConn).CloseWrite()
-	if got := <-heard; got != "still here" {
+	if got := <-received; got != "still here" {
 		t.Errorf("the pod heard %q", got)
 	}
 	b.settled()
@@ -83,7 +83,7 @@ func TestUpgrade_ALargeAmountGoesThrough(t *testing.T) {
 	b := newBed(t, pod(t, echoing(heads)))
 	w := b.dial().say(upgrading)
 	w.answer()
-	w.hear("welcome ")
+	w.read("welcome ")
 	const size = 4 << 20
 	go func() {
 		_, _ = io.Copy(w.Conn, io.LimitReader(zeros{}, size))
@@ -92,7 +92,7 @@ func TestUpgrade_ALargeAmountGoesThrough(t *testing.T) {
 	if n, err := io.CopyN(io.Discard, w.in, size); n != size || err != nil {
 		t.Errorf("%d bytes, %v", n, err)
 	}
-	w.hear(" goodbye")
+	w.read(" goodbye")
 	if r := b.settled(); r.RequestBytes != size || r.ResponseBytes != size+16 {
 		t.Errorf("the log has %+v", r)
 	}
@@ -156,7 +156,7 @@ func TestDrain_ClosesTunnelsOnBothSides(t *testing.T) {
 	}))
 	w := b.dial().say(upgrading)
 	w.answer()
-	w.hear("welcome ")
+	w.read("welcome ")
 	over := make(chan struct{})
 	close(over)
 	if cut := b.proxy.Drain(over); cut != 1 {

@@ -73,14 +73,14 @@ func TestHead_WithALineBreakIsRefused(t *testing.T) {
 	} {
 		for _, r := range []*proxy.Outgoing{get("/"), whole("x"), post(strings.NewReader("x"), -1)} {
 			change(r)
-			heard := make(chan bool, 1)
+			received := make(chan bool, 1)
 			address := rawServer(t, func(_ net.Conn, in *bufio.Reader) {
 				_, err := in.ReadByte()
-				heard <- err == nil
+				received <- err == nil
 			})
 			c := newClient(t, Options{})
 			err := fail(t, c, address, r)
-			asked := <-heard
+			asked := <-received
 			if _, refused := errors.AsType[*message.Error](err); !refused || asked || isUnsent(err) {
 				t.Errorf("a line break in the %s: %v, asked %v", name, err, asked)
 			}
@@ -151,7 +151,7 @@ func (o oneByOne) Read(p []byte) (int, error) { return o.Reader.Read(p[:1]) }
 func TestBody_GoesOnAtOnce(t *testing.T) {
 	for _, length := range []int64{-1, 9} {
 		in, out := io.Pipe()
-		heard := make(chan string)
+		received := make(chan string)
 		address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
 			r, err := http.ReadRequest(in)
 			if err != nil {
@@ -160,7 +160,7 @@ func TestBody_GoesOnAtOnce(t *testing.T) {
 			for range 3 {
 				part := make([]byte, 3)
 				_, _ = io.ReadFull(r.Body, part)
-				heard <- string(part)
+				received <- string(part)
 			}
 			_, _ = io.Copy(io.Discard, r.Body)
 			_, _ = io.WriteString(c, okHello)
@@ -168,7 +168,7 @@ func TestBody_GoesOnAtOnce(t *testing.T) {
 		go func() {
 			for _, part := range []string{"one", "two", "six"} {
 				_, _ = out.Write([]byte(part))
-				if got := <-heard; got != part {
+				if got := <-received; got != part {
 					t.Errorf("heard %q", got)
 				}
 			}

@@ -36,7 +36,7 @@ func New(url string) *Page {
 type Reading struct {
 	Gauges map[pod.Kind]float64
 	Means  map[pod.Kind]Mean    // milliseconds
-	Counts map[pod.Kind]float64 // things counted since the application began
+	Counts map[pod.Kind]float64 // requests counted since the application began
 	Busy   map[pod.Kind]float64 // milliseconds spent by all requests together since then
 }
 
