@@ -130,7 +130,7 @@ func TestServer_AReadThatRunsOutOfTimeMayBeTriedAgain(t *testing.T) {
 
 func TestServer_AnInterruptEndsAReadAndTheAnswerGoesOut(t *testing.T) {
 	f := serve(t, func(c proxy.Client, r *message.Request) {
-		if r.Method == "GET" { // without a body, whose end may be read before any interrupt
+		if r.Method == http.MethodGet { // without a body, whose end may be read before any interrupt
 			reply(c, 200, "")
 			return
 		}
