@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/wiretest"
 )
 
 const upgrading = "GET /shop/ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket, h2c\r\nSec-WebSocket-Key: k\r\n\r\n"
@@ -60,7 +62,7 @@ func TestUpgrade_BytesGoBothWaysAndEachSideEndsForItself(t *testing.T) {
 func TestUpgrade_ThePodMayEndFirst(t *testing.T) {
 	received := make(chan string, 1)
 	b := newBed(t, pod(t, func(c net.Conn, in *bufio.Reader) {
-		_ = readRequest(in)
+		_ = wiretest.ReadRequest(in)
 		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nthat was all")
 		_ = c.(*net.TCPConn).CloseWrite()
 		rest, _ := io.ReadAll(in)
