@@ -31,6 +31,9 @@ var pure = []string{
 	balancer + "control/tuning", balancer + "log/accesslog", balancer + "log/genai", balancer + "log/scalinglog",
 }
 
+// forTests packages are imported by tests and by each other, and by no program.
+var forTests = []string{root + "pkg/testwait", balancer + "traffic/wiretest"}
+
 // cores run the decisions through ports that they declare; adapters stand on the other side.
 var (
 	cores    = []string{controller + "control", balancer + "traffic/proxy", sidecar + "agent"}
@@ -101,7 +104,7 @@ func broken(from, to string) string {
 		return "what stands before every client's request makes no users and keys: the log's set-up is a program of its own"
 	case wingOf(from) != "" && wingOf(to) != "" && !mayReach(wingOf(from), to):
 		return "wings import one another in one direction only, and only what is listed"
-	case to == root+"pkg/testwait":
+	case slices.Contains(forTests, to) && !slices.Contains(forTests, from):
 		return "it is for tests alone"
 	case slices.Contains(pure, from):
 		return brokenByPure(to)

@@ -57,11 +57,11 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	instruments := newInstruments(t.Registry, t.Tracer)
 	watcher := cluster.NewWatcher(cluster.Options{Clients: clients, Log: t.Log, Namespace: s.WatchNamespace})
 	elector := cluster.NewElector(clients, t.Log, cluster.ElectorOptions{
-		Namespace: s.Namespace, Name: s.Identity, Address: s.Advertise, Heard: known.Heard,
+		Namespace: s.Namespace, Name: s.Identity, Address: s.Advertise, Balancers: known.Balancers,
 	})
 	loop := control.New(control.Options{
 		Fleet: known, Scaler: cluster.NewScaler(clients), Recorder: cluster.NewRecorder(ctx, clients, watcher),
-		Observer: instruments, Log: t.Log, Epoch: epoch, Missing: watcher.Missing, Heard: elector.Heard,
+		Observer: instruments, Log: t.Log, Epoch: epoch, Missing: watcher.Missing, Awaited: elector.Awaited,
 	})
 	codec, err := httpapi.NewSettingsCodec()
 	if err != nil {

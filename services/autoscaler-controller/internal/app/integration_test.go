@@ -176,14 +176,14 @@ func TestIntegration_WakesAndSleeps(t *testing.T) {
 	if err != nil || decisions.JSON200 == nil {
 		t.Fatalf("decisions: %v", err)
 	}
-	var told []string
+	var decided []string
 	for _, d := range decisions.JSON200.Items {
 		if d.Applied {
-			told = append(told, fmt.Sprintf("%s %d→%d", d.Trigger, d.From, d.To))
+			decided = append(decided, fmt.Sprintf("%s %d→%d", d.Trigger, d.From, d.To))
 		}
 	}
-	if s.alone(t) && !slices.Equal(told, []string{"Idle 1→0", "StartCall 0→1"}) {
-		t.Errorf("decisions, newest first: %v", told)
+	if s.alone(t) && !slices.Equal(decided, []string{"Idle 1→0", "StartCall 0→1"}) {
+		t.Errorf("decisions, newest first: %v", decided)
 	}
 	if got := routes(); !slices.Contains(got, "Waking") || !slices.Contains(got, "Awake") || s.alone(t) && !slices.Contains(got, "FallingAsleep") {
 		t.Errorf("the routes told %v", got)

@@ -286,7 +286,7 @@ func TestIntegration_OneLeads(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	leads := make(chan string, 10)
 	run := func(ctx context.Context, name string) *Elector {
-		e := NewElector(c, log, ElectorOptions{Namespace: ns, Name: name, Address: name + ":8080", Heard: hearsNobody})
+		e := NewElector(c, log, ElectorOptions{Namespace: ns, Name: name, Address: name + ":8080", Balancers: hearsNobody})
 		go func() {
 			_ = e.Run(ctx, func(term context.Context) { leads <- name; <-term.Done() })
 		}()

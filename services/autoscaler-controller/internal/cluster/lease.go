@@ -39,13 +39,13 @@ type ElectorOptions struct {
 	Namespace string                  // of the Lease
 	Name      string                  // of this replica
 	Address   string                  // where the other replicas find its API, host:port; may be empty
-	Heard     func() ([]string, bool) // the load balancers that it hears; false while it does not lead
+	Balancers func() ([]string, bool) // the load balancers that report to it; false while it does not lead
 }
 
 // NewElector makes an elector.
 func NewElector(c *Clients, log *slog.Logger, o ElectorOptions) *Elector {
 	self := o.Name + "_" + o.Address
-	client := &leases{LeasesGetter: c.kube.CoordinationV1(), self: self, heard: o.Heard}
+	client := &leases{LeasesGetter: c.kube.CoordinationV1(), self: self, balancers: o.Balancers}
 	return &Elector{
 		leases: client,
 		lock: &resourcelock.LeaseLock{

@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 )
 
 // maxAnswer bounds an answer of the API server, in bytes.
@@ -71,12 +73,12 @@ func (o *Objects) Do(in *http.Request) (*http.Response, error) {
 		return nil, fault.New(fault.Unavailable, "the Kubernetes API server does not answer").Because(err).After(time.Second)
 	}
 	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	body, err := httpclient.ReadAll(answer.Body, maxAnswer)
+	if errors.Is(err, httpclient.ErrTooLarge) {
+		return nil, fault.New(fault.TooLarge, "the answer is larger than %d bytes: ask for less with limit", maxAnswer)
+	}
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "the Kubernetes API server broke off its answer").Because(err).After(time.Second)
-	}
-	if len(body) > maxAnswer {
-		return nil, fault.New(fault.TooLarge, "the answer is larger than %d bytes: ask for less with limit", maxAnswer)
 	}
 	answer.Body = io.NopCloser(bytes.NewReader(body))
 	return answer, nil

@@ -161,14 +161,14 @@ func (k *comingKind) follow(t *testing.T) (news <-chan string, whole func() bool
 	if err := i.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) {}); err != nil {
 		t.Fatal(err)
 	}
-	told := make(chan string, 10)
+	events := make(chan string, 10)
 	if _, err := i.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(any) { told <- "came" }, DeleteFunc: func(any) { told <- "went" },
+		AddFunc: func(any) { events <- "came" }, DeleteFunc: func(any) { events <- "went" },
 	}); err != nil {
 		t.Fatal(err)
 	}
 	go i.RunWithContext(t.Context())
-	return told, i.HasSynced
+	return events, i.HasSynced
 }
 
 // leave takes the kind away while it is watched: the API server ends the watches of a kind that goes.
@@ -179,8 +179,8 @@ func (k *comingKind) leave() {
 	(<-k.watches).Stop()
 }
 
-// told waits for what is told next. The next list is the reflector's longest pause away: a minute.
-func told(t *testing.T, news <-chan string, want string) {
+// awaitNews waits for what comes next. The next list is the reflector's longest pause away: a minute.
+func awaitNews(t *testing.T, news <-chan string, want string) {
 	t.Helper()
 	const pause = time.Minute
 	began := time.Now()
@@ -201,11 +201,11 @@ func TestIfServed_AKindThatIsNotThereHasNoObjects(t *testing.T) {
 				t.Fatalf("the cache of a kind that is not there is whole: %v, and tells %d changes", whole(), len(news))
 			}
 			k.served.Store(true)
-			told(t, news, "came")
+			awaitNews(t, news, "came")
 			k.leave()
-			told(t, news, "went")
+			awaitNews(t, news, "went")
 			k.served.Store(true)
-			told(t, news, "came")
+			awaitNews(t, news, "came")
 		},
 		"goes between list and watch": func(t *testing.T, k *comingKind) {
 			t.Helper()
@@ -213,16 +213,16 @@ func TestIfServed_AKindThatIsNotThereHasNoObjects(t *testing.T) {
 			synctest.Wait()
 			k.between = func() { k.served.Store(false) }
 			k.served.Store(true)
-			told(t, news, "came")
-			told(t, news, "went")
+			awaitNews(t, news, "came")
+			awaitNews(t, news, "went")
 		},
 		"comes between list and watch": func(t *testing.T, k *comingKind) {
 			t.Helper()
 			k.between = func() { k.served.Store(true) }
 			news, _ := k.follow(t)
-			told(t, news, "came")
+			awaitNews(t, news, "came")
 			k.leave()
-			told(t, news, "went")
+			awaitNews(t, news, "went")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -242,9 +242,9 @@ func TestConflicts_OneEventForEachTimeThatItBegins(t *testing.T) {
 		for i, c := range conditions {
 			list = append(list, fleet.Target{Name: string(rune('x' + i)), Conditions: c})
 		}
-		var told []string
+		var messages []string
 		for _, e := range conflicts(list, stored) {
-			told = append(told, e.Message)
+			messages = append(messages, e.Message)
 			if !e.Warning || e.Reason != "Conflict" {
 				t.Errorf("%+v", e)
 			}
@@ -253,7 +253,7 @@ func TestConflicts_OneEventForEachTimeThatItBegins(t *testing.T) {
 		if stored, err = plain(status(standing{}, list, stored, day)); err != nil {
 			t.Fatal(err)
 		}
-		return strings.Join(told, "; ")
+		return strings.Join(messages, "; ")
 	}
 	for i, step := range []struct{ got, want string }{
 		{write(free, free), ""},

@@ -85,15 +85,15 @@ func TestIntegration_SettingsAreKeptAndEveryReplicaTellsThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	edit(`{"settings.yaml":"two words"}`)
-	told := false
+	warned := false
 	for e := range watch.ResultChan() {
 		if event, ok := e.Object.(*corev1.Event); ok && event.Reason == "Malformed" && strings.Contains(event.Message, "two words") {
-			told = true
+			warned = true
 			watch.Stop()
 		}
 	}
-	if now, err := one.Now(); !told || err != nil || now.Policy != "by-hand" || !strings.Contains(one.Trouble(), "policy") {
-		t.Errorf("an event: %v; they are %+v, %v; trouble %q", told, now, err, one.Trouble())
+	if now, err := one.Now(); !warned || err != nil || now.Policy != "by-hand" || !strings.Contains(one.Trouble(), "policy") {
+		t.Errorf("an event: %v; they are %+v, %v; trouble %q", warned, now, err, one.Trouble())
 	}
 	late, _ := settings(t, c, ns) // begins while they are malformed: it knows no good ones, and tells none
 	testwait.Until(t, "the late one has read them", func() bool { return strings.Contains(late.Trouble(), "policy") })

@@ -10,22 +10,22 @@ import (
 	typedcoordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
 )
 
-// heardAnnotation on the Lease names the load balancers that the leader hears, as a JSON list. The
+// balancersAnnotation on the Lease names the load balancers that report to the leader, as a JSON list. The
 // next leader awaits them, see fleet.Lead. They are written with each renewal, which happens every
 // second anyway: no other write, right or object is needed, and the word of a leader that was
 // killed is a second old at most.
-const heardAnnotation = "autoscaler-group.autoscaler/load-balancers"
+const balancersAnnotation = "autoscaler-group.autoscaler/load-balancers"
 
 // leases is the client of the Lease, which writes and reads the annotation by the way.
 type leases struct {
 	typedcoordinationv1.LeasesGetter
-	self  string                  // the holder that this process is
-	heard func() ([]string, bool) // by this process; false while it does not lead
-	found atomic.Pointer[found]   // how the Lease stands in the cluster
+	self      string                  // the holder that this process is
+	balancers func() ([]string, bool) // that report to this process; false while it does not lead
+	found     atomic.Pointer[found]   // how the Lease stands in the cluster
 }
 
 // found is the part of the Lease that counts here.
-type found struct{ holder, heard string }
+type found struct{ holder, balancers string }
 
 // Leases implements the client.
 func (l *leases) Leases(namespace string) typedcoordinationv1.LeaseInterface {
@@ -48,7 +48,7 @@ func (l lease) Get(ctx context.Context, name string, o metav1.GetOptions) (*coor
 // annotation stays as the last leader wrote it.
 func (l lease) Update(ctx context.Context, renewed *coordinationv1.Lease, o metav1.UpdateOptions) (*coordinationv1.Lease, error) {
 	before := l.leases.found.Load()
-	if names, leading := l.leases.heard(); leading && before != nil && before.holder == l.leases.self {
+	if names, leading := l.leases.balancers(); leading && before != nil && before.holder == l.leases.self {
 		text, err := json.Marshal(append([]string{}, names...)) // none is [], not null
 		if err != nil {
 			return nil, err // never: they are strings
@@ -56,7 +56,7 @@ func (l lease) Update(ctx context.Context, renewed *coordinationv1.Lease, o meta
 		if renewed.Annotations == nil {
 			renewed.Annotations = map[string]string{}
 		}
-		renewed.Annotations[heardAnnotation] = string(text)
+		renewed.Annotations[balancersAnnotation] = string(text)
 	}
 	updated, err := l.LeaseInterface.Update(ctx, renewed, o)
 	l.leases.note(updated, err)
@@ -74,22 +74,22 @@ func (l *leases) note(o *coordinationv1.Lease, err error) {
 	if err != nil {
 		return
 	}
-	now := found{heard: o.Annotations[heardAnnotation]}
+	now := found{balancers: o.Annotations[balancersAnnotation]}
 	if o.Spec.HolderIdentity != nil {
 		now.holder = *o.Spec.HolderIdentity
 	}
 	l.found.Store(&now)
 }
 
-// Heard are the load balancers that the leader before heard; none when there was none.
-func (e *Elector) Heard() []string {
+// Awaited are the load balancers that the leader before received reports from; none when there was none.
+func (e *Elector) Awaited() []string {
 	stands := e.leases.found.Load()
-	if stands == nil || stands.heard == "" {
+	if stands == nil || stands.balancers == "" {
 		return nil
 	}
 	var names []string
-	if err := json.Unmarshal([]byte(stands.heard), &names); err != nil {
-		e.log.Warn("the Lease does not say which load balancers the leader before heard", "annotation", heardAnnotation, "error", err)
+	if err := json.Unmarshal([]byte(stands.balancers), &names); err != nil {
+		e.log.Warn("the Lease does not say which load balancers the leader before heard", "annotation", balancersAnnotation, "error", err)
 		return nil
 	}
 	return names

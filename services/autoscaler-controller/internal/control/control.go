@@ -58,8 +58,8 @@ type Options struct {
 	Log      *slog.Logger
 	Epoch    string        // names this life of the process in decision ids
 	Missing  func() string // what the picture of the cluster still lacks; "" is whole
-	// Heard are the load balancers that the leader before heard: a new one awaits them.
-	Heard func() []string
+	// Awaited are the load balancers that reported to the leader before: a new one awaits them.
+	Awaited func() []string
 }
 
 // Loop decides on every application. Make it with New, and Run it.
@@ -128,7 +128,7 @@ func consume[K comparable](q *queue[K], work func(K)) {
 // Lead decides on the applications until ctx ends. Without it the loop knows, serves and starts,
 // but scales nothing by itself.
 func (l *Loop) Lead(ctx context.Context) {
-	awaited := l.Heard()
+	awaited := l.Awaited()
 	l.Fleet.Lead(time.Now(), awaited)
 	l.leading.Store(true)
 	l.Log.Info("leading", "awaited", len(awaited))

@@ -176,12 +176,12 @@ func TestSleep_IsCalledOffByAStartCall(t *testing.T) {
 
 func TestSleep_IsCalledOffWithoutAnswerAndTriedAgain(t *testing.T) {
 	within(t, 1, func(ctx context.Context, w *world) {
-		deaf, hear := context.WithCancel(ctx)
+		outdated, update := context.WithCancel(ctx)
 		go func() { // reports, but never of a newer version
-			for deaf.Err() == nil {
+			for outdated.Err() == nil {
 				w.report(func(r *fleet.Report) { r.RoutesVersion = "e.0" })
 				select {
-				case <-deaf.Done():
+				case <-outdated.Done():
 				case <-time.After(time.Second):
 				}
 			}
@@ -198,7 +198,7 @@ func TestSleep_IsCalledOffWithoutAnswerAndTriedAgain(t *testing.T) {
 			t.Fatalf("after 36 s: %s, want Awake again", got)
 		}
 		w.expect(t, "nobody answered")
-		hear()
+		update()
 		synctest.Wait()
 		go w.heartbeat(ctx, nil)
 		time.Sleep(retryPeace)

@@ -62,8 +62,8 @@ func TestLoad_OnePodMoreAndTheNextWhenItIsAlive(t *testing.T) {
 		if len(d) != 1 || !strings.Contains(d[0].Summary, "maxReplicas is 3") {
 			t.Errorf("a wish that a clamp kept is not told: %+v", d)
 		}
-		w.heard(t, "Settled", "1 → 2: all pods are alive")
-		w.heard(t, "Held", "maxReplicas is 3")
+		w.published(t, "Settled", "1 → 2: all pods are alive")
+		w.published(t, "Held", "maxReplicas is 3")
 	})
 }
 
@@ -89,7 +89,7 @@ func TestLoad_OnePodLessAndTheNextWhenItIsGone(t *testing.T) {
 		w.observe(ready("a"), ready("b"))
 		w.use(50, "a", "b")
 		w.expect(t, "when it has gone", 2, 1)
-		w.heard(t, "Settled", "3 → 2: the pods have gone")
+		w.published(t, "Settled", "3 → 2: the pods have gone")
 	})
 }
 
@@ -132,8 +132,8 @@ func TestLoad_AnErrorIsTriedAgain(t *testing.T) {
 	})
 }
 
-// heard looks for an event.
-func (w *world) heard(t *testing.T, reason, text string) {
+// published looks for an event.
+func (w *world) published(t *testing.T, reason, text string) {
 	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()

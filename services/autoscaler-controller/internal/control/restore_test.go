@@ -25,8 +25,8 @@ func (w *world) events1(t *testing.T, reason, part string) {
 	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.told) != 1 || w.told[0].Reason != reason || !strings.Contains(w.told[0].Message, part) {
-		t.Errorf("told %+v, want one %s with %q", w.told, reason, part)
+	if len(w.restored) != 1 || w.restored[0].Reason != reason || !strings.Contains(w.restored[0].Message, part) {
+		t.Errorf("told %+v, want one %s with %q", w.restored, reason, part)
 	}
 }
 
@@ -87,8 +87,8 @@ func TestRestore_WhoScalesItMeanwhileHasHisWay(t *testing.T) {
 		w.mu.Unlock()
 		time.Sleep(time.Hour)
 		w.expect(t, "scaled by hand", 0)
-		if len(w.told) != 0 {
-			t.Errorf("told %+v", w.told)
+		if len(w.restored) != 0 {
+			t.Errorf("told %+v", w.restored)
 		}
 	})
 }
@@ -120,7 +120,7 @@ func TestRestore_IsTriedAgainAndThenSaysThatItFailed(t *testing.T) {
 
 		w.set(0, fleet.FieldManager)
 		w.mu.Lock()
-		w.fail, w.told = fault.New(fault.Unavailable, "a quota"), nil
+		w.fail, w.restored = fault.New(fault.Unavailable, "a quota"), nil
 		w.mu.Unlock()
 		w.loop.Forget(key)
 		time.Sleep(time.Hour)

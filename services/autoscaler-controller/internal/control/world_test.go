@@ -17,22 +17,22 @@ var key = fleet.Key{Namespace: "default", Deployment: "fib"}
 
 // world is a cluster that does what it is told, a recorder and an observer that write down.
 type world struct {
-	mu      sync.Mutex
-	scale   fleet.Scale
-	scaled  []int32
-	fail    error
-	slow    time.Duration
-	events  []fleet.Event
-	status  [][]fleet.Target
-	missing string
-	awaited []string // whom the leader before heard
-	loop    *Loop
-	lead    context.CancelFunc
-	seq     int64
-	spec    func(*scaling.Spec) // changes what the user asks for; nil changes nothing
-	manager string              // who owns the count now
-	keep    bool                // onDelete is Keep
-	told    []fleet.Event       // of Deployments
+	mu       sync.Mutex
+	scale    fleet.Scale
+	scaled   []int32
+	fail     error
+	slow     time.Duration
+	events   []fleet.Event
+	status   [][]fleet.Target
+	missing  string
+	awaited  []string // who reported to the leader before
+	loop     *Loop
+	lead     context.CancelFunc
+	seq      int64
+	spec     func(*scaling.Spec) // changes what the user asks for; nil changes nothing
+	manager  string              // who owns the count now
+	keep     bool                // onDelete is Keep
+	restored []fleet.Event       // of Deployments
 }
 
 func (w *world) Scale(ctx context.Context, _ fleet.Key, from fleet.Scale, to int32) (fleet.Scale, error) {
@@ -66,7 +66,7 @@ func (w *world) Event(_ fleet.Autoscaler, e fleet.Event) {
 func (w *world) Restored(_ fleet.Key, e fleet.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.told = append(w.told, e)
+	w.restored = append(w.restored, e)
 }
 
 // set is somebody else who sets the count, and what the cluster then says.
@@ -172,7 +172,7 @@ func within(t *testing.T, replicas int32, test func(ctx context.Context, w *worl
 		w := &world{scale: fleet.Scale{Replicas: replicas, Version: 10}}
 		w.loop = New(Options{
 			Fleet: fleet.New("e"), Scaler: w, Recorder: w, Observer: w, Log: slog.New(slog.DiscardHandler),
-			Epoch: "e", Missing: w.lacks, Heard: w.before,
+			Epoch: "e", Missing: w.lacks, Awaited: w.before,
 		})
 		var running sync.WaitGroup
 		running.Go(func() { w.loop.Run(ctx) })

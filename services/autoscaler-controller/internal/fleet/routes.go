@@ -131,17 +131,17 @@ func (t *table) since(after string) Update {
 		}
 		return u
 	}
-	told := map[Key]bool{}
+	included := map[Key]bool{}
 	for i := len(t.changes) - 1; i >= 0 && t.changes[i].n > v.n; i-- {
 		if t.changes[i].settings {
 			u.Settings = t.settings
 			continue
 		}
 		k := t.changes[i].key
-		if told[k] {
+		if included[k] {
 			continue
 		}
-		told[k] = true
+		included[k] = true
 		if r, ok := t.routes[k]; ok {
 			u.Routes = append(u.Routes, r)
 		} else {

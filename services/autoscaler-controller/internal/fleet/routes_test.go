@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// told is an update in short: its routes' deployments, and what is removed.
-func told(u Update) (complete bool, routes, removed []string) {
+// summary is an update in short: its routes' deployments, and what is removed.
+func summary(u Update) (complete bool, routes, removed []string) {
 	for _, r := range u.Routes {
 		routes = append(routes, r.Deployment)
 	}
@@ -31,7 +31,7 @@ func TestRoutes_TellOnlyWhatChanged(t *testing.T) {
 	check := func(what, after string, complete bool, routes, removed []string) string {
 		t.Helper()
 		u, _ := f.Routes(after)
-		c, r, gone := told(u)
+		c, r, gone := summary(u)
 		if diff := cmp.Diff([]any{complete, routes, removed}, []any{c, r, gone}); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}

@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// A process that begins to lead has heard some load balancers and not others, and must not take
+// A process that begins to lead has reports of some load balancers and not of others, and must not take
 // away pods that one of the others sends requests to. It cannot know by itself that these others
-// exist; so each leader leaves the names of all that it hears behind (Heard), and the next one
+// exist; so each leader leaves the names of all that report to it behind (Balancers), and the next one
 // awaits them (Lead): until each of them has reported, has left, or was silent for ForgetFor,
 // nothing goes down. That is what the leader before would have done with one that fell silent.
 
-// Lead begins this process' term as the leader: nothing that it has not seen itself counts. heard
-// are the load balancers that the leader before it heard.
-func (f *Fleet) Lead(now time.Time, heard []string) {
+// Lead begins this process' term as the leader: nothing that it has not seen itself counts. awaited
+// are the load balancers that reported to the leader before it.
+func (f *Fleet) Lead(now time.Time, awaited []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.leading = now
-	for _, name := range heard {
+	for _, name := range awaited {
 		b, known := f.balancers[name]
 		if known && now.Sub(b.last) <= FreshFor {
 			continue // it has reported here meanwhile
@@ -34,9 +34,9 @@ func (f *Fleet) Lead(now time.Time, heard []string) {
 	}
 }
 
-// Heard are the load balancers that the next leader has to hear; false while this process follows:
+// Balancers are those that the next leader has to await; false while this process follows:
 // then it is not for it to say.
-func (f *Fleet) Heard() ([]string, bool) {
+func (f *Fleet) Balancers() ([]string, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.leading.IsZero() {

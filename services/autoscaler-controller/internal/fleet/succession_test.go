@@ -10,10 +10,10 @@ import (
 
 // succeeding is a fleet that leads since now, after one that heard these load balancers, with one
 // application that has a pod and has been idle for long, as far as "a" knows.
-func succeeding(heard ...string) *Fleet {
+func succeeding(awaited ...string) *Fleet {
 	f := New("e")
 	f.Observe(seen(1, pod("p")), at(-5))
-	f.Lead(now, heard)
+	f.Lead(now, awaited)
 	traffic(f, "a", 1, at(1))
 	return f
 }
@@ -94,18 +94,18 @@ func TestLead_AReportFromBeforeTheTermCountsWhileItIsFresh(t *testing.T) {
 	}
 }
 
-func TestHeard_IsTheLeadersWordAlone(t *testing.T) {
+func TestBalancers_AreTheLeadersWordAlone(t *testing.T) {
 	f := New("e")
 	traffic(f, "b", 1, at(-3))
-	if names, leads := f.Heard(); leads {
+	if names, leads := f.Balancers(); leads {
 		t.Errorf("a follower says %v", names)
 	}
 	f.Lead(now, []string{"c", "a"})
-	if names, leads := f.Heard(); !leads || !slices.Equal(names, []string{"a", "b", "c"}) {
+	if names, leads := f.Balancers(); !leads || !slices.Equal(names, []string{"a", "b", "c"}) {
 		t.Errorf("got %v, %v: whom it awaits the next one must await too", names, leads)
 	}
 	f.Follow()
-	if _, leads := f.Heard(); leads {
+	if _, leads := f.Balancers(); leads {
 		t.Error("it still speaks after its term")
 	}
 }
@@ -117,7 +117,7 @@ func TestLead_IsBounded(t *testing.T) {
 		many[i] = time.Duration(i).String()
 	}
 	f.Lead(now, many)
-	if names, _ := f.Heard(); len(names) != MaxBalancers {
+	if names, _ := f.Balancers(); len(names) != MaxBalancers {
 		t.Errorf("%d are awaited", len(names))
 	}
 }

@@ -54,7 +54,7 @@ type balancer struct {
 	sequence  int64
 	version   string
 	last      time.Time
-	awaited   bool         // the leader before heard it, and it has not reported here since `last`
+	awaited   bool         // it reported to the leader before, and it has not reported here since `last`
 	busy      map[Key]bool // applications with something waiting or in flight
 	part      int32        // that came last of the report that is coming in
 	named     map[Key]bool // by its parts; true: with something waiting or in flight

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 )
 
@@ -26,6 +26,7 @@ const (
 	// balancer, which gives up a report after 2 s and a start after 3: it is then served here in time.
 	relayTimeout = 1500 * time.Millisecond
 	pollTimeout  = 63 * time.Second // a little more than the longest wait
+	maxRelayed   = 64 << 20         // bytes of an answer
 	avoidFor     = 2 * time.Second  // a leader that did not answer
 )
 
@@ -39,22 +40,17 @@ const (
 type relay struct {
 	Options
 	next   http.Handler
-	client *http.Client
+	client *httpclient.Client
 	mu     sync.Mutex
 	avoid  map[string]time.Time
 }
 
 func newRelay(o Options, next http.Handler) *relay {
-	dial := o.Dial
-	if dial == nil {
-		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 5 * time.Second}).DialContext
-	}
-	transport := &http.Transport{
-		DialContext:         dial,
-		MaxIdleConnsPerHost: 64,
-		IdleConnTimeout:     time.Minute,
-	}
-	return &relay{Options: o, next: next, client: &http.Client{Transport: otelhttp.NewTransport(transport)}, avoid: map[string]time.Time{}}
+	client := httpclient.New(httpclient.Options{
+		MaxAnswer: maxRelayed, Connect: dialTimeout, MaxIdle: 64, IdleTimeout: time.Minute, Dial: o.Dial,
+		Wrap: func(next http.RoundTripper) http.RoundTripper { return otelhttp.NewTransport(next) },
+	})
+	return &relay{Options: o, next: next, client: client, avoid: map[string]time.Time{}}
 }
 
 func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -126,8 +122,7 @@ func (l *relay) ask(r *http.Request, leader string, body []byte, changed <-chan 
 		return relayed{}, fmt.Errorf("relay: %w", err)
 	}
 	defer func() { _ = answer.Body.Close() }()
-	const limit = 64 << 20
-	content, err := io.ReadAll(io.LimitReader(answer.Body, limit))
+	content, err := io.ReadAll(answer.Body)
 	if err != nil {
 		return relayed{}, fmt.Errorf("relay: %w", err)
 	}

@@ -66,10 +66,10 @@ func (spec Spec) decide(s State, now time.Time) Decision {
 
 // wish takes the largest wish, and its rule as the trigger.
 func (d *Decision) wish(spec Spec, s State, now time.Time) int32 {
-	d.hear(start(spec, s, now))
-	d.hear(together(spec, s, now))
+	d.add(start(spec, s, now))
+	d.add(together(spec, s, now))
 	idles, due := idle(spec, s, now)
-	d.hear(idles, due)
+	d.add(idles, due)
 
 	h := holding{before: s.Since, after: map[string]time.Time{}, replicas: s.Replicas, now: now, tries: s.History.tries()}
 	for _, ask := range []func(Spec, State) ([]Reason, time.Time){h.demand, h.thresholds, h.rules} {
@@ -77,7 +77,7 @@ func (d *Decision) wish(spec Spec, s State, now time.Time) int32 {
 		if len(idles) > 0 {
 			reasons, due = overruled(reasons), time.Time{}
 		}
-		d.hear(reasons, due)
+		d.add(reasons, due)
 	}
 	d.Since, d.History.Tries = h.after, h.tries
 	if !slices.ContainsFunc(d.Reasons, func(r Reason) bool { return r.Effect == Wish }) {
@@ -92,7 +92,7 @@ func (d *Decision) wish(spec Spec, s State, now time.Time) int32 {
 	return best
 }
 
-func (d *Decision) hear(reasons []Reason, due time.Time) {
+func (d *Decision) add(reasons []Reason, due time.Time) {
 	d.Reasons = append(d.Reasons, reasons...)
 	d.Due = earliest(d.Due, due)
 }

@@ -37,7 +37,7 @@ type Options struct {
 type State struct {
 	Measurement pod.Measurement
 	Measured    bool // once at least
-	Told        schedule.Told
+	Delivery    schedule.Delivery
 }
 
 // Agent measures and sends.
@@ -137,7 +137,7 @@ func (a *Agent) obey(ctx context.Context, s *schedule.Schedule, c command) error
 	a.collect(ctx, s)
 	s.SendNow(time.Now())
 	var failed error
-	for range s.Told().Waiting { // no longer than what waits now
+	for range s.Delivery().Waiting { // no longer than what waits now
 		if err := a.send(ctx, s); err != nil {
 			failed = err
 			if !schedule.Final(err) {
@@ -163,7 +163,7 @@ func (a *Agent) send(ctx context.Context, s *schedule.Schedule) error {
 	if !ok {
 		return nil
 	}
-	before := s.Told()
+	before := s.Delivery()
 	err := a.o.Sender.Send(ctx, m, max(time.Since(m.At), 0))
 	if ctx.Err() != nil {
 		return ctx.Err() // cut short by our own end, which says nothing of the controller
@@ -172,9 +172,9 @@ func (a *Agent) send(ctx context.Context, s *schedule.Schedule) error {
 	a.publish(s)
 	switch {
 	case err != nil && before.LastError == "":
-		a.o.Log.Warn("not sent", "error", err, "waiting", s.Told().Waiting)
+		a.o.Log.Warn("not sent", "error", err, "waiting", s.Delivery().Waiting)
 	case err == nil && before.LastError != "":
-		a.o.Log.Info("sent again", "waiting", s.Told().Waiting)
+		a.o.Log.Info("sent again", "waiting", s.Delivery().Waiting)
 	}
 	return err
 }
@@ -182,5 +182,5 @@ func (a *Agent) send(ctx context.Context, s *schedule.Schedule) error {
 func (a *Agent) publish(s *schedule.Schedule) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.state.Told = s.Told()
+	a.state.Delivery = s.Delivery()
 }

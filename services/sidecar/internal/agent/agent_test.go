@@ -105,7 +105,7 @@ func TestRun_MeasuresAndSendsAtOnceThenAfterASecondThenAtTheInterval(t *testing.
 		if diff := cmp.Diff(want, w.seen()); diff != "" {
 			b.Errorf("pushes (-want +got):\n%s", diff)
 		}
-		if s := b.State(); !s.Measured || s.Told.Sent != 4 || s.Told.Waiting != 0 {
+		if s := b.State(); !s.Measured || s.Delivery.Sent != 4 || s.Delivery.Waiting != 0 {
 			b.Errorf("%+v", s)
 		}
 	})
@@ -116,7 +116,7 @@ func TestRun_KeepsTheLastValuesWhileTheControllerIsAwayAndSendsThemWithTheirAge(
 	run(t, w, func(b bubble) {
 		time.Sleep(32 * time.Second) // measured at 0, 1, 6, 11, 16, 21, 26, 31; 4 are kept
 		synctest.Wait()
-		if s := b.State().Told; s.Waiting != 4 || s.Dropped != 4 || s.LastError == "" || s.Sent != 0 {
+		if s := b.State().Delivery; s.Waiting != 4 || s.Dropped != 4 || s.LastError == "" || s.Sent != 0 {
 			b.Errorf("while it is away: %+v", s)
 		}
 		w.be(nil)
@@ -131,7 +131,7 @@ func TestRun_KeepsTheLastValuesWhileTheControllerIsAwayAndSendsThemWithTheirAge(
 		if len(pushes) < 4 || pushes[0].Age == 0 || pushes[0].Made+pushes[0].Age != pushes[0].At {
 			b.Errorf("the kept ones do not tell their age: %v", pushes)
 		}
-		if s := b.State().Told; s.Waiting != 0 || s.LastError != "" {
+		if s := b.State().Delivery; s.Waiting != 0 || s.LastError != "" {
 			b.Errorf("when it is back: %+v", s)
 		}
 	})
@@ -187,8 +187,8 @@ func TestSend_SaysWhyNothingWasTaken(t *testing.T) {
 		if !schedule.Final(err) {
 			b.Errorf("error is %v", err)
 		}
-		if told := b.State().Told; told.Waiting != 0 || told.Refused != 3 {
-			b.Errorf("a refused one keeps others waiting: %+v", told)
+		if delivery := b.State().Delivery; delivery.Waiting != 0 || delivery.Refused != 3 {
+			b.Errorf("a refused one keeps others waiting: %+v", delivery)
 		}
 	})
 }

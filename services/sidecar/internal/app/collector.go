@@ -45,10 +45,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	if state.Measured {
 		gauge(age, time.Since(state.Measurement.At).Seconds())
 	}
-	gauge(waiting, float64(state.Told.Waiting))
-	counter(pushes, state.Told.Sent, "taken")
-	counter(pushes, state.Told.Refused, "refused")
-	counter(pushes, state.Told.Failed, "failed")
-	counter(made, state.Told.Collected)
-	counter(dropped, state.Told.Dropped)
+	gauge(waiting, float64(state.Delivery.Waiting))
+	counter(pushes, state.Delivery.Sent, "taken")
+	counter(pushes, state.Delivery.Refused, "refused")
+	counter(pushes, state.Delivery.Failed, "failed")
+	counter(made, state.Delivery.Collected)
+	counter(dropped, state.Delivery.Dropped)
 }

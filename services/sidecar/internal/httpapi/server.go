@@ -79,7 +79,7 @@ func (s *server) SendNow(ctx context.Context, _ sidecar.SendNowRequestObject) (s
 		if ctx.Err() != nil || fault.Is(err, fault.Unavailable) {
 			return nil, err
 		}
-		return nil, fault.New(fault.BadGateway, "%v; %d measurements wait", err, s.o.Agent.State().Told.Waiting)
+		return nil, fault.New(fault.BadGateway, "%v; %d measurements wait", err, s.o.Agent.State().Delivery.Waiting)
 	}
 	state, err := s.state()
 	if err != nil {
@@ -100,16 +100,16 @@ func (s *server) state() (sidecar.SidecarState, error) {
 	}
 	out := sidecar.SidecarState{
 		PodName: s.o.Pod, Namespace: s.o.Namespace, Metrics: wire.Measurements(m), AgeSeconds: max(s.o.Now().Sub(m.At).Seconds(), 0),
-		Waiting: int32of(known.Told.Waiting), Dropped: known.Told.Dropped, Sent: known.Told.Sent,
+		Waiting: int32of(known.Delivery.Waiting), Dropped: known.Delivery.Dropped, Sent: known.Delivery.Sent,
 	}
 	if missing := m.Missing(); len(missing) > 0 {
 		out.Missing = &missing
 	}
-	if at := known.Told.LastSent; !at.IsZero() {
+	if at := known.Delivery.LastSent; !at.IsZero() {
 		out.LastSentAt = &at
 	}
-	if known.Told.LastError != "" {
-		text := cut(known.Told.LastError)
+	if known.Delivery.LastError != "" {
+		text := cut(known.Delivery.LastError)
 		out.LastError = &text
 	}
 	return out, nil

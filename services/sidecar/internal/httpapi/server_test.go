@@ -44,7 +44,7 @@ func measured(values map[pod.Kind]float64) agent.State {
 		m.Set(kind, value)
 	}
 	m.Miss(pod.Disk, "no folders are named (disk-paths)")
-	return agent.State{Measurement: m, Measured: true, Told: schedule.Told{
+	return agent.State{Measurement: m, Measured: true, Delivery: schedule.Delivery{
 		Sent: 7, Dropped: 2, Refused: 1, Waiting: 3, LastSent: now.Add(-time.Minute), LastError: strings.Repeat("é", 1000),
 	}}
 }

@@ -93,11 +93,11 @@ func (m Measurement) Missing() []string {
 		}
 		kinds[why] = append(kinds[why], string(k))
 	}
-	told := make([]string, 0, len(reasons))
+	texts := make([]string, 0, len(reasons))
 	for _, why := range reasons {
-		told = append(told, cut(strings.Join(kinds[why], ", ")+": "+why))
+		texts = append(texts, cut(strings.Join(kinds[why], ", ")+": "+why))
 	}
-	return slices.Clip(told)
+	return slices.Clip(texts)
 }
 
 // longest is how much of a reason the contract takes, in bytes.

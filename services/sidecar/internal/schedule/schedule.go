@@ -56,11 +56,11 @@ type Schedule struct {
 	collectAt time.Time
 	sendAt    time.Time
 	failures  int
-	told      Told
+	delivery  Delivery
 }
 
-// Told is what became of the measurements so far.
-type Told struct {
+// Delivery is what became of the measurements so far.
+type Delivery struct {
 	Collected, Sent, Dropped, Refused, Failed int64
 	Waiting                                   int
 	LastSent                                  time.Time // zero: never
@@ -93,9 +93,9 @@ func (s *Schedule) Next(now time.Time) Step {
 // Collected takes a measurement to be sent, and plans the next. One without any value is not sent:
 // it would say nothing.
 func (s *Schedule) Collected(m pod.Measurement, now time.Time) {
-	s.told.Collected++
+	s.delivery.Collected++
 	pause := s.o.FirstPause
-	if s.told.Collected > 1 {
+	if s.delivery.Collected > 1 {
 		pause = time.Duration(float64(s.o.Interval) * (1 + s.o.Jitter*(2*s.o.Random()-1)))
 	}
 	s.collectAt = now.Add(pause)
@@ -103,7 +103,7 @@ func (s *Schedule) Collected(m pod.Measurement, now time.Time) {
 		return
 	}
 	if s.waiting.push(m) {
-		s.told.Dropped++
+		s.delivery.Dropped++
 	}
 }
 
@@ -126,15 +126,15 @@ func (s *Schedule) Oldest() (pod.Measurement, bool) { return s.waiting.oldest() 
 func (s *Schedule) Sent(err error, now time.Time) {
 	switch {
 	case err == nil:
-		s.told.Sent++
-		s.told.LastSent, s.told.LastError = now, ""
+		s.delivery.Sent++
+		s.delivery.LastSent, s.delivery.LastError = now, ""
 	case Final(err):
-		s.told.Refused++
-		s.told.LastError = err.Error()
+		s.delivery.Refused++
+		s.delivery.LastError = err.Error()
 	default:
 		s.failures++
-		s.told.Failed++
-		s.told.LastError = err.Error()
+		s.delivery.Failed++
+		s.delivery.LastError = err.Error()
 		s.sendAt = now.Add(s.backOff(err))
 		return
 	}
@@ -157,11 +157,11 @@ func (s *Schedule) backOff(err error) time.Duration {
 	return pause
 }
 
-// Told is what became of the measurements so far.
-func (s *Schedule) Told() Told {
-	told := s.told
-	told.Waiting = s.waiting.len()
-	return told
+// Delivery is what became of the measurements so far.
+func (s *Schedule) Delivery() Delivery {
+	delivery := s.delivery
+	delivery.Waiting = s.waiting.len()
+	return delivery
 }
 
 // RefusedError is the controller's definite no to a measurement.

@@ -83,8 +83,8 @@ func TestSent_BacksOffWithFullJitterWhileTheControllerIsAway(t *testing.T) {
 		}
 		s.Sent(nil, now)
 		expect(t, s, now, Send, 0) // what waits behind it goes at once
-		if told := s.Told(); told.Failed != 10 || told.Sent != 1 || told.Waiting != 1 || told.LastError != "" || told.LastSent != now {
-			t.Errorf("%+v", told)
+		if delivery := s.Delivery(); delivery.Failed != 10 || delivery.Sent != 1 || delivery.Waiting != 1 || delivery.LastError != "" || delivery.LastSent != now {
+			t.Errorf("%+v", delivery)
 		}
 		s.Sent(errAway, now) // and the back-off begins anew
 		if left := s.sendAt.Sub(now); left > time.Second {
@@ -110,8 +110,8 @@ func TestCollected_DropsAndCountsTheOldestWhenTooManyWait(t *testing.T) {
 		at := start.Add(time.Duration(i) * time.Second)
 		s.Collected(measurement(at), at)
 	}
-	if told := s.Told(); told.Waiting != 3 || told.Dropped != 2 || told.Collected != 5 {
-		t.Errorf("%+v", told)
+	if delivery := s.Delivery(); delivery.Waiting != 3 || delivery.Dropped != 2 || delivery.Collected != 5 {
+		t.Errorf("%+v", delivery)
 	}
 	for i := 2; i < 5; i++ {
 		m, ok := s.Oldest()
@@ -132,8 +132,8 @@ func TestSent_ARefusedMeasurementIsGivenUpAndTheNextIsTried(t *testing.T) {
 	}
 	s.Sent(&RefusedError{Detail: "400"}, start)
 	expect(t, s, start, Send, 0)
-	if told := s.Told(); told.Refused != 1 || told.Waiting != 1 || told.LastError == "" || told.Dropped != 0 {
-		t.Errorf("%+v", told)
+	if delivery := s.Delivery(); delivery.Refused != 1 || delivery.Waiting != 1 || delivery.LastError == "" || delivery.Dropped != 0 {
+		t.Errorf("%+v", delivery)
 	}
 }
 
@@ -180,10 +180,10 @@ func TestHold_CommandsWithoutEndDoNotKeepPushesBack(t *testing.T) {
 			s.Hold()
 			s.Collected(measurement(now), now) // on command
 		}
-		if told := s.Told(); told.Sent > 0 && now.Sub(told.LastSent) > 7*time.Second || told.Dropped > 0 {
-			t.Fatalf("after %v: %+v", now.Sub(start), told)
+		if delivery := s.Delivery(); delivery.Sent > 0 && now.Sub(delivery.LastSent) > 7*time.Second || delivery.Dropped > 0 {
+			t.Fatalf("after %v: %+v", now.Sub(start), delivery)
 		}
-		sent = s.Told().Sent
+		sent = s.Delivery().Sent
 	}
 	if sent < 20 {
 		t.Errorf("%d were sent", sent)
@@ -227,9 +227,9 @@ func TestSchedule_AccountsForEveryMeasurement(t *testing.T) {
 				}
 				s.Collected(measurement(now), now)
 			}
-			told := s.Told()
-			if told.Waiting > o.Keep || told.Collected != told.Sent+told.Refused+told.Dropped+int64(told.Waiting) {
-				t.Fatalf("seed %d: %+v", seed, told)
+			delivery := s.Delivery()
+			if delivery.Waiting > o.Keep || delivery.Collected != delivery.Sent+delivery.Refused+delivery.Dropped+int64(delivery.Waiting) {
+				t.Fatalf("seed %d: %+v", seed, delivery)
 			}
 		}
 	}

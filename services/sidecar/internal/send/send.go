@@ -5,18 +5,14 @@ package send
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"time"
 
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/propagation"
-
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/agent"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/pod"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/schedule"
@@ -40,17 +36,9 @@ var _ agent.Sender = (*Sender)(nil)
 
 // New makes a sender. It connects to nothing yet.
 func New(url, namespace, pod string) (*Sender, error) {
-	transport := &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: time.Second, KeepAlive: 15 * time.Second}).DialContext,
-		MaxIdleConnsPerHost: 1,
-		IdleConnTimeout:     90 * time.Second,
-	}
-	api, err := autoscaler.NewClientWithResponses(url,
-		autoscaler.WithHTTPClient(bounded{&http.Client{Transport: transport, Timeout: timeout}}),
-		autoscaler.WithRequestEditorFn(func(ctx context.Context, r *http.Request) error {
-			otel.GetTextMapPropagator().Inject(ctx, propagation.HeaderCarrier(r.Header))
-			return nil
-		}))
+	api, err := autoscaler.NewClientWithResponses(url, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{
+		MaxAnswer: maxAnswer, Timeout: timeout, MaxIdle: 1, Trace: true,
+	})))
 	if err != nil {
 		return nil, fmt.Errorf("controller at %q: %w", url, err)
 	}
@@ -76,9 +64,8 @@ func verdict(answer *autoscaler.SubmitPodMetricsResponse) error {
 		return nil
 	}
 	detail := answer.Status()
-	var problem common.Problem
-	if err := json.Unmarshal(answer.Body, &problem); err == nil && problem.Detail != nil {
-		detail += ": " + *problem.Detail
+	if refusal, _ := fault.Read(answer.StatusCode(), answer.Body); refusal.Detail != "" {
+		detail += ": " + refusal.Detail
 	}
 	switch status := answer.StatusCode(); status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
@@ -102,18 +89,4 @@ func retryAfter(answer *autoscaler.SubmitPodMetricsResponse) time.Duration {
 		return 0
 	}
 	return time.Duration(min(max(*seconds, 0), oldest)) * time.Second
-}
-
-// bounded refuses to read endless answers.
-type bounded struct{ client *http.Client }
-
-func (b bounded) Do(r *http.Request) (*http.Response, error) {
-	answer, err := b.client.Do(r)
-	if err == nil {
-		answer.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(answer.Body, maxAnswer), answer.Body}
-	}
-	return answer, err
 }

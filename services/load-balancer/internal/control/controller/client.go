@@ -7,20 +7,16 @@
 package controller
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/retry"
 )
 
@@ -50,18 +46,10 @@ type Client struct {
 // New makes a client. It connects to nothing yet.
 func New(o Options) (*Client, error) {
 	c := &Client{o: o, link: newLink(), soon: make(chan struct{}, 1)}
-	transport := &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: time.Second, KeepAlive: 15 * time.Second}).DialContext,
-		MaxIdleConnsPerHost:   64, // many applications may wake at once
-		IdleConnTimeout:       90 * time.Second,
-		ResponseHeaderTimeout: pollWait + pollGrace,
-	}
-	api, err := autoscaler.NewClientWithResponses(o.URL,
-		autoscaler.WithHTTPClient(bounded{&http.Client{Transport: transport}}),
-		autoscaler.WithRequestEditorFn(func(ctx context.Context, r *http.Request) error {
-			otel.GetTextMapPropagator().Inject(ctx, propagation.HeaderCarrier(r.Header))
-			return nil
-		}))
+	api, err := autoscaler.NewClientWithResponses(o.URL, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{
+		MaxAnswer: maxAnswer, HeadTimeout: pollWait + pollGrace, Trace: true,
+		MaxIdle: 64, // many applications may wake at once
+	})))
 	if err != nil {
 		return nil, fmt.Errorf("controller at %q: %w", o.URL, err)
 	}
@@ -100,18 +88,10 @@ func (c *Client) counted(operation string, err error) {
 	c.exchange.WithLabelValues(operation, result).Inc()
 }
 
-// bounded refuses to read endless answers.
-type bounded struct{ client *http.Client }
-
-func (b bounded) Do(r *http.Request) (*http.Response, error) {
-	answer, err := b.client.Do(r)
-	if err == nil {
-		answer.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(answer.Body, maxAnswer), answer.Body}
-	}
-	return answer, err
+// refused is the error of an answer that is not what was asked for.
+func refused(status int, body []byte) error {
+	e, _ := fault.Read(status, body)
+	return e.Cause
 }
 
 // backOff is how long an exchange that failed is waited with: not long, for requests may wait for it.

@@ -58,7 +58,7 @@ func (c *Client) decisions(ctx context.Context, since time.Time) ([]scalinglog.D
 		return nil, err
 	}
 	if answer.JSON200 == nil {
-		return nil, problemOf(answer.StatusCode(), answer.Body)
+		return nil, refused(answer.StatusCode(), answer.Body)
 	}
 	all := make([]scalinglog.Decision, 0, len(answer.JSON200.Items))
 	for _, d := range answer.JSON200.Items {

@@ -102,7 +102,7 @@ func (c *Client) deliver(ctx context.Context, version string, traffic []dispatch
 		return err
 	}
 	if answer.JSON200 == nil {
-		return problemOf(answer.StatusCode(), answer.Body)
+		return refused(answer.StatusCode(), answer.Body)
 	}
 	return nil
 }

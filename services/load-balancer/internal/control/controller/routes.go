@@ -105,7 +105,7 @@ func (c *Client) poll(ctx context.Context, version string) (news, error) {
 		return news{}, err
 	}
 	if answer.JSON200 == nil {
-		return news{}, problemOf(answer.StatusCode(), answer.Body)
+		return news{}, refused(answer.StatusCode(), answer.Body)
 	}
 	out := news{routes: update(answer.JSON200), settingsVersion: settingsVersion(answer.JSON200.SettingsVersion)}
 	if answer.JSON200.Settings != nil {

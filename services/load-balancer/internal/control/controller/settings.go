@@ -68,26 +68,14 @@ func settingsUnknown(err error) *fault.Error {
 // refusalOf passes on what the controller says in its problem document. That it failed itself is,
 // seen from here, that the change is not possible now.
 func refusalOf(status int, body []byte) *fault.Error {
-	if status == http.StatusNotFound || status == http.StatusMethodNotAllowed {
+	refusal, ok := fault.Read(status, body)
+	switch {
+	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed:
 		return fault.New(fault.Unavailable, "the controller is of an older version and keeps no settings, so nothing was changed: bring it up to date").
-			After(settingsRetry).Because(problemOf(status, body))
-	}
-	problem, ok := readProblem(body)
-	if !ok {
+			After(settingsRetry).Because(refusal.Cause)
+	case !ok:
 		return fault.New(fault.Unavailable, "the controller answered %d, so nothing was changed", status).
-			After(settingsRetry).Because(problemOf(status, body))
-	}
-	refusal := &fault.Error{Code: fault.Code(problem.Code), Detail: value(problem.Detail), Cause: problemOf(status, body)}
-	if refusal.Code.Status() != status {
-		refusal.Code = fault.FromStatus(status)
-	}
-	if problem.RetryAfterSeconds != nil {
-		refusal.RetryAfter = time.Duration(*problem.RetryAfterSeconds) * time.Second
-	}
-	if problem.Errors != nil {
-		for _, e := range *problem.Errors {
-			refusal.With(e.Field, value(e.Value), e.Allowed)
-		}
+			After(settingsRetry).Because(refusal.Cause)
 	}
 	if status >= http.StatusInternalServerError {
 		refusal.Code, refusal.RetryAfter = fault.Unavailable, max(refusal.RetryAfter, settingsRetry)

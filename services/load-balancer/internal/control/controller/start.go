@@ -1,13 +1,14 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
 )
 
@@ -33,20 +34,11 @@ func (c *Client) start(ctx context.Context, call dispatch.StartCall) (dispatch.S
 		c.ended("start", nil)
 		return started(answer.JSON200), nil
 	}
-	err = problemOf(answer.StatusCode(), answer.Body)
+	refusal, _ := fault.Read(answer.StatusCode(), answer.Body)
 	if answer.StatusCode() >= http.StatusInternalServerError {
-		c.ended("start", err)
-		return dispatch.Started{}, err
+		c.ended("start", refusal.Cause)
+		return dispatch.Started{}, refusal.Cause
 	}
 	c.ended("start", nil) // the controller is there, and says no
-	return dispatch.Started{}, &dispatch.RefusedStartError{Detail: detailOf(answer)}
-}
-
-// detailOf is what the controller's problem document says.
-func detailOf(answer *autoscaler.StartApplicationResponse) string {
-	problem, ok := readProblem(answer.Body)
-	if !ok || problem.Detail == nil {
-		return answer.Status()
-	}
-	return *problem.Detail
+	return dispatch.Started{}, &dispatch.RefusedStartError{Detail: cmp.Or(refusal.Detail, answer.Status())}
 }

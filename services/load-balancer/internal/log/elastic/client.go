@@ -21,6 +21,9 @@ import (
 
 	"github.com/elastic/go-elasticsearch/v8"
 	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
+	"github.com/nemesis-scaling/nemesis/pkg/retry"
 )
 
 // Options say where Elasticsearch is and who asks. Secrets come from files, which are read again
@@ -44,9 +47,9 @@ func (o Options) setting(name string) string {
 
 // Client speaks to one Elasticsearch. Any number of goroutines may use it at once.
 type Client struct {
-	options Options
-	door    *door
-	base    *elasticsearch.BaseClient
+	options   Options
+	transport *transport
+	base      *elasticsearch.BaseClient
 }
 
 // New makes a client. It connects to nothing yet, but its files must be there.
@@ -54,20 +57,20 @@ func New(o Options) (*Client, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	door, err := newDoor(o)
+	transport, err := newTransport(o)
 	if err != nil {
 		return nil, err
 	}
 	// Where one node does not answer the next one is asked at once. To wait and try again is the
 	// business of who asks: it knows what a second time costs.
 	base, err := elasticsearch.NewBaseClient(elasticsearch.Config{
-		Addresses: o.URLs, Transport: door,
+		Addresses: o.URLs, Transport: transport,
 		DisableRetry: len(o.URLs) == 1, MaxRetries: len(o.URLs) - 1, AutoDrainBody: true,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Client{options: o, door: door, base: base}, nil
+	return &Client{options: o, transport: transport, base: base}, nil
 }
 
 // Validate names every fault by the setting that it comes from.
@@ -133,17 +136,12 @@ func (c *Client) ask(ctx context.Context, r esapi.Request) (int, []byte, error) 
 		return 0, nil, err
 	}
 	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
-	if err == nil && len(body) > maxAnswer {
-		err = errors.New("the answer is too large")
-	}
+	body, err := httpclient.ReadAll(answer.Body, maxAnswer)
 	return answer.StatusCode, body, err
 }
 
 // Await asks until the server answers anything at all, or ctx ends; the error says why it did not.
 func (c *Client) Await(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
 	last := errors.New("it was not asked")
 	for {
 		_, _, err := c.ask(ctx, plain{method: http.MethodGet, path: "/"})
@@ -153,10 +151,8 @@ func (c *Client) Await(ctx context.Context) error {
 		if ctx.Err() == nil {
 			last = err
 		}
-		select {
-		case <-ctx.Done():
+		if !retry.Pause(ctx, time.Second) {
 			return last
-		case <-tick.C:
 		}
 	}
 }

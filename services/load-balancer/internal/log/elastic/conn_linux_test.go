@@ -170,7 +170,7 @@ func TestBulk_IsSentFromItsFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	files := 0
-	c.door.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+	c.transport.next.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		made, err := dial(ctx, network, address)
 		return watched{made.(conn), &files}, err //nolint:forcetypeassert // a TCP connection
 	}

@@ -500,10 +500,10 @@ func TestCheck_KnowsAnOpenSearch(t *testing.T) {
 		if err := client.Check(t.Context()); !errors.Is(err, want) {
 			t.Errorf("%s: %v", said, err)
 		}
-		var told Step
-		err = Setup(t.Context(), client, SetupOptions{Namespace: "default", Retention: "30d"}, func(s Step) { told = s })
-		if want != nil && (err == nil || told.Outcome != Failed || told.Note != want.Error()) {
-			t.Errorf("set-up: %v %+v", err, told)
+		var logged Step
+		err = Setup(t.Context(), client, SetupOptions{Namespace: "default", Retention: "30d"}, func(s Step) { logged = s })
+		if want != nil && (err == nil || logged.Outcome != Failed || logged.Note != want.Error()) {
+			t.Errorf("set-up: %v %+v", err, logged)
 		}
 		server.Close()
 	}

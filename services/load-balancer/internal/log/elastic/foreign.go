@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"path"
 	"slices"
+
+	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 )
 
 // ErrOpenSearch is a server that is an OpenSearch: it has other licences, other templates, and clients of
@@ -24,6 +25,9 @@ func (c *Client) Check(ctx context.Context) error {
 	return nil
 }
 
+// maxRoot bounds the answer to the question what a server is, in bytes.
+const maxRoot = 64 << 10
+
 // distribution is what the server says of itself; Elasticsearch says nothing. The client would not hand
 // out the answer of another server, so it is asked by the way beneath.
 func (c *Client) distribution(ctx context.Context) string {
@@ -31,7 +35,7 @@ func (c *Client) distribution(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	answer, err := c.door.RoundTrip(r)
+	answer, err := c.transport.RoundTrip(r)
 	if err != nil {
 		return ""
 	}
@@ -39,7 +43,9 @@ func (c *Client) distribution(ctx context.Context) string {
 	var root struct {
 		Version struct{ Distribution string }
 	}
-	_ = json.NewDecoder(io.LimitReader(answer.Body, maxSecret)).Decode(&root) // some other answer says nothing
+	if body, err := httpclient.ReadAll(answer.Body, maxRoot); err == nil {
+		_ = json.Unmarshal(body, &root) // some other answer says nothing
+	}
 	return root.Version.Distribution
 }
 

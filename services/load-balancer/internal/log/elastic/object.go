@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// thing is an object that the server holds under a path, and how it should be.
-type thing struct {
+// resource is an object that the server holds under a path, and how it should be.
+type resource struct {
 	what, path string
 	want       map[string]any
 	secret     map[string]any // goes with want, and never comes back
@@ -23,8 +23,8 @@ type thing struct {
 	needed     bool           // documents cannot be written without it
 }
 
-// object looks whether a thing is there and as it should be, and makes it so.
-func (s *setup) object(ctx context.Context, t thing) (Outcome, error) {
+// object looks whether a resource is there and as it should be, and makes it so.
+func (s *setup) object(ctx context.Context, t resource) (Outcome, error) {
 	status, body, err := s.c.ask(ctx, plain{method: http.MethodGet, path: t.path})
 	switch {
 	case err != nil:
@@ -49,7 +49,7 @@ func (s *setup) object(ctx context.Context, t thing) (Outcome, error) {
 	return s.put(ctx, t, Changed, difference)
 }
 
-func (s *setup) put(ctx context.Context, t thing, outcome Outcome, note string) (Outcome, error) {
+func (s *setup) put(ctx context.Context, t resource, outcome Outcome, note string) (Outcome, error) {
 	if s.o.DryRun {
 		s.say(t.what, outcome, note)
 		return outcome, nil
@@ -76,7 +76,7 @@ func (s *setup) put(ctx context.Context, t thing, outcome Outcome, note string) 
 }
 
 // refused tells of a step that the server did not do. Who is not known to the server need not go on.
-func (s *setup) refused(t thing, status int, body []byte) (Outcome, error) {
+func (s *setup) refused(t resource, status int, body []byte) (Outcome, error) {
 	if status == http.StatusUnauthorized {
 		return Failed, s.stop(t.what, words(status, body))
 	}

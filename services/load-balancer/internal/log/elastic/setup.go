@@ -42,7 +42,7 @@ const (
 	Failed    Outcome = "failed"
 )
 
-// Step is one thing that was looked at, and what became of it. In a dry run Created and Changed are
+// Step is one resource that was looked at, and what became of it. In a dry run Created and Changed are
 // what would be.
 type Step struct {
 	What    string // such as: component template logs-nemesis@mappings
@@ -106,7 +106,7 @@ func Setup(ctx context.Context, c *Client, o SetupOptions, tell func(Step)) erro
 		}
 	}
 	for _, name := range []string{WriterRole, ReaderRole} {
-		if _, err := s.object(ctx, thing{what: "role " + name, path: "/_security/role/" + name, want: roles[name], found: []any{name}}); err != nil {
+		if _, err := s.object(ctx, resource{what: "role " + name, path: "/_security/role/" + name, want: roles[name], found: []any{name}}); err != nil {
 			return err
 		}
 	}
@@ -128,7 +128,7 @@ func (s *setup) template(ctx context.Context, kind, path, name, list, inner stri
 	if err != nil {
 		return err
 	}
-	outcome, err := s.object(ctx, thing{what: kind + name, path: path + name, want: want, found: []any{list, 0, inner}, needed: true})
+	outcome, err := s.object(ctx, resource{what: kind + name, path: path + name, want: want, found: []any{list, 0, inner}, needed: true})
 	// What changes in an index template is the retention, which is looked after for each stream.
 	s.templatesChanged = s.templatesChanged || outcome == Created || outcome == Changed && inner == "component_template"
 	s.templatesMissing = s.templatesMissing || outcome == Failed
@@ -160,7 +160,7 @@ func (s *setup) stream(ctx context.Context, name string) error {
 	case err != nil:
 		return s.stop(what, err.Error())
 	case status == http.StatusNotFound:
-		_, err = s.put(ctx, thing{what: what, path: path}, Created, "")
+		_, err = s.put(ctx, resource{what: what, path: path}, Created, "")
 	case status != http.StatusOK:
 		s.say(what, Refused, words(status, body)+"; it is made with the first document")
 	case stale && s.o.DryRun:
@@ -181,7 +181,7 @@ func (s *setup) stream(ctx context.Context, name string) error {
 	if err != nil || s.o.DryRun && status == http.StatusNotFound {
 		return err
 	}
-	_, err = s.object(ctx, thing{
+	_, err = s.object(ctx, resource{
 		what: "retention of " + name, path: path + "/_lifecycle", want: map[string]any{"data_retention": s.o.Retention}, found: []any{"data_streams", 0, "lifecycle"},
 	})
 	return err
@@ -216,7 +216,7 @@ func (s *setup) user(ctx context.Context, u User) error {
 	if err != nil {
 		return s.stop("user "+u.Name, err.Error())
 	}
-	t := thing{
+	t := resource{
 		what: "user " + u.Name, path: "/_security/user/" + url.PathEscape(u.Name), found: []any{u.Name}, needed: true,
 		want:   map[string]any{"roles": []any{WriterRole, ReaderRole}},
 		secret: map[string]any{"password": string(password)},

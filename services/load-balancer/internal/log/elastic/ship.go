@@ -25,8 +25,8 @@ const (
 	// stopGrace is what a request that is on its way at the end still has.
 	stopGrace = 2 * time.Second
 	// How often it is told that entries are refused, and after how many failures that nothing goes on.
-	tellEvery = time.Minute
-	tellAfter = 3
+	logEvery = time.Minute
+	logAfter = 3
 )
 
 // backoff is how long nothing is sent after failures.
@@ -64,8 +64,8 @@ type Shipper struct {
 	o          ShipperOptions
 	metrics    *shipMetrics
 	holding    string // why nothing goes on now
-	told       string // what of it was told
-	toldOfDead time.Time
+	logged     string // what of it was told
+	deadLogged time.Time
 	most       int   // bytes of a batch: a larger one was too large
 	proven     int64 // bytes of the largest body that the server has taken whole
 	packed     bytes.Buffer
@@ -203,7 +203,7 @@ func (s *Shipper) divide(ctx context.Context, todo row, detail string, looked bo
 		if !looked {
 			return doubtful
 		}
-		s.hold(tellAfter, reasonSpool, err.Error())
+		s.hold(logAfter, reasonSpool, err.Error())
 		return stoppedBy(retry.Pause(ctx, backoff.Full(1, s.o.Random)))
 	}
 	if todo.n == 1 {
@@ -274,8 +274,8 @@ func (s *Shipper) refuse(entry []byte, why string) {
 		return
 	}
 	s.metrics.dead.Inc()
-	if now := time.Now(); now.Sub(s.toldOfDead) >= tellEvery { // a mapping that does not fit refuses many
-		s.toldOfDead = now
+	if now := time.Now(); now.Sub(s.deadLogged) >= logEvery { // a mapping that does not fit refuses many
+		s.deadLogged = now
 		s.o.Log.Warn("log: Elasticsearch refuses entries for what they are; they are put aside", "one_of_them", why)
 	}
 }
@@ -287,10 +287,10 @@ func (s *Shipper) hold(failures int, reason, detail string) {
 		s.metrics.hold(s.holding, reason)
 		s.holding = reason
 	}
-	if failures < tellAfter || s.told == reason {
+	if failures < logAfter || s.logged == reason {
 		return
 	}
-	s.told = reason
+	s.logged = reason
 	s.o.Log.Warn("log: nothing is shipped; it is tried again, and the entries are kept", "reason", reason, "error", detail[:min(len(detail), maxWhy)])
 }
 
@@ -299,8 +299,8 @@ func (s *Shipper) released() {
 		s.metrics.hold(s.holding, "")
 		s.holding = ""
 	}
-	if s.told != "" {
-		s.told = ""
+	if s.logged != "" {
+		s.logged = ""
 		s.o.Log.Info("log: shipped again")
 	}
 }

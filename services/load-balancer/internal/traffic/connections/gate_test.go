@@ -27,9 +27,9 @@ func TestGate_ServesSoManyAnswersSomeMoreAndClosesTheRest(t *testing.T) {
 	if g.Open() != 3 {
 		t.Errorf("%d are open", g.Open())
 	}
-	told, closed := testutil.ToFloat64(g.counted.WithLabelValues("told")), testutil.ToFloat64(g.counted.WithLabelValues("closed"))
-	if told != mostRefused || closed != 1 {
-		t.Errorf("told %v, closed %v", told, closed)
+	answered, closed := testutil.ToFloat64(g.counted.WithLabelValues("told")), testutil.ToFloat64(g.counted.WithLabelValues("closed"))
+	if answered != mostRefused || closed != 1 {
+		t.Errorf("told %v, closed %v", answered, closed)
 	}
 	for _, leave := range leaves {
 		leave()

@@ -168,10 +168,10 @@ func TestContinue_IsToldToWhoAsksBeforeTheAnswerAlone(t *testing.T) {
 		echo(c, r)
 		_ = c.Continue()
 	}).serve()
-	const told = "HTTP/1.1 100 Continue\r\n\r\n"
+	const interim = "HTTP/1.1 100 Continue\r\n\r\n"
 	for name, c := range map[string]struct {
 		request string
-		told    bool
+		interim bool
 	}{
 		"asked":            {"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", true},
 		"not asked":        {post("5"), false},
@@ -179,9 +179,9 @@ func TestContinue_IsToldToWhoAsksBeforeTheAnswerAlone(t *testing.T) {
 		"without any body": {"GET / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\r\n", false},
 	} {
 		client := d.dial().send(c.request)
-		if c.told {
-			got := make([]byte, len(told))
-			if _, err := io.ReadFull(client.r, got); string(got) != told || err != nil {
+		if c.interim {
+			got := make([]byte, len(interim))
+			if _, err := io.ReadFull(client.r, got); string(got) != interim || err != nil {
 				t.Errorf("%s: %q, %v", name, got, err)
 			}
 		}

@@ -27,15 +27,15 @@ type outgoing struct {
 	waits atomic.Bool  // for the client: the pod can do nothing
 	took  atomic.Int64 // UnixNano of when the pod took a part, or that wait ended
 
-	mu      sync.Mutex
-	reading *sync.Cond // a read of the client's body is under way, as long as waits
-	begun   []byte     // that comes first
-	closed  bool
-	told    bool   // a client that waits to be told to send has been
-	kept    []byte // what was read of the client's body
-	whole   bool   // to its end
-	lost    bool   // not all of it is kept
-	fault   error  // a *proxy.BodyError
+	mu        sync.Mutex
+	reading   *sync.Cond // a read of the client's body is under way, as long as waits
+	begun     []byte     // that comes first
+	closed    bool
+	continued bool   // a client that waits to be told to send has been
+	kept      []byte // what was read of the client's body
+	whole     bool   // to its end
+	lost      bool   // not all of it is kept
+	fault     error  // a *proxy.BodyError
 }
 
 func newOutgoing(r *proxy.Outgoing) *outgoing {
@@ -77,8 +77,8 @@ func (b *outgoing) Read(p []byte) (int, error) {
 
 // readClient reads the next part; Close may come meanwhile.
 func (b *outgoing) readClient(p []byte) (n int, err error) {
-	tell := b.r.Expect && !b.told
-	b.told = true
+	tell := b.r.Expect && !b.continued
+	b.continued = true
 	b.waits.Store(true)
 	b.mu.Unlock()
 	n, err = readGuarded(b.r.Client, tell, p)

@@ -111,13 +111,13 @@ func (noProbes) Probe(*dispatch.Pod, <-chan struct{}) {}
 // asker is a client's side for a sender alone.
 type asker struct {
 	io.Reader
-	trailer func() []string
-	gone    chan struct{}
-	broken  chan struct{}
-	once    sync.Once
-	mu      sync.Mutex
-	who     proxy.Canceler
-	told    int // to send its body
+	trailer   func() []string
+	gone      chan struct{}
+	broken    chan struct{}
+	once      sync.Once
+	mu        sync.Mutex
+	who       proxy.Canceler
+	continued int // to send its body
 }
 
 func newAsker(body io.Reader) *asker {
@@ -130,7 +130,7 @@ func (a *asker) Interrupt()                        { a.once.Do(func() { close(a.
 func (a *asker) Gone() <-chan struct{}             { return a.gone }
 
 func (a *asker) Continue() error {
-	a.told++
+	a.continued++
 	return nil
 }
 

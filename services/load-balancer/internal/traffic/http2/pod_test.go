@@ -109,15 +109,15 @@ func await[F h2.Frame](p *peer) (found F, ok bool) {
 	}
 }
 
-type told []message.Response
+type informed []message.Response
 
-func (t *told) Inform(h *message.Response) { *t = append(*t, *h) }
+func (t *informed) Inform(h *message.Response) { *t = append(*t, *h) }
 
 // order is a request without a body.
 func order(c *asker, path string) *proxy.Outgoing {
 	return &proxy.Outgoing{
 		Head: &message.Request{Method: "GET", Target: path, Path: path}, Path: path, Host: "a.example", Client: c,
-		Silence: time.Minute, Answer: &message.Response{}, Inform: &told{},
+		Silence: time.Minute, Answer: &message.Response{}, Inform: &informed{},
 	}
 }
 

@@ -85,7 +85,7 @@ func TestSend_AnAnswerWithEverything(t *testing.T) {
 	if trailer := a.Trailer(); len(trailer) != 2 || trailer.Named("grpc-status") != "0" || !trailer[0].Dropped || trailer[0].Known != message.ContentLength {
 		t.Errorf("%+v", trailer)
 	}
-	if got := *r.Inform.(*told); len(got) != 2 || got[0].Status != 103 || got[0].Fields.Named("link") != "</a>" || got[1].Fields.Named("link") != "</b>" {
+	if got := *r.Inform.(*informed); len(got) != 2 || got[0].Status != 103 || got[0].Fields.Named("link") != "</a>" || got[1].Fields.Named("link") != "</b>" {
 		t.Errorf("%+v", got)
 	}
 	a.Close()
@@ -173,8 +173,8 @@ func TestSend_ABodyAndItsTrailers(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
-		if told := r.Client.(*asker).told; told != 0 != r.Expect {
-			t.Errorf("%s: the client was told to send %d times", name, told)
+		if continued := r.Client.(*asker).continued; continued != 0 != r.Expect {
+			t.Errorf("%s: the client was told to send %d times", name, continued)
 		}
 		a.Close()
 	}

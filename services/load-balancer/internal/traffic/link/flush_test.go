@@ -12,15 +12,15 @@ import (
 
 // flusher counts how often it was flushed, and says so.
 type flusher struct {
-	times int
-	err   error
-	told  chan struct{}
+	times   int
+	err     error
+	flushed chan struct{}
 }
 
 func (f *flusher) Flush() error {
 	f.times++
-	if f.told != nil {
-		f.told <- struct{}{}
+	if f.flushed != nil {
+		f.flushed <- struct{}{}
 	}
 	return f.err
 }
@@ -30,13 +30,13 @@ func TestFillAfter_FlushesOnlyWhenItMustWait(t *testing.T) {
 	c := New(near)
 	send(t, far, "hello")
 	await(t, c)
-	f := &flusher{told: make(chan struct{}, 10)}
+	f := &flusher{flushed: make(chan struct{}, 10)}
 	if err := c.FillAfter(f, 100); err != nil || f.times != 0 || string(c.Buffered()) != "hello" {
 		t.Errorf("with bytes there: %v, flushed %d times, %q", err, f.times, c.Buffered())
 	}
 	c.Use(5)
 	go func() {
-		<-f.told
+		<-f.flushed
 		_, _ = io.WriteString(far, "world")
 	}()
 	if err := c.FillAfter(f, 100); err != nil || f.times != 1 || string(c.Buffered()) != "world" || c.FlushFault() != nil {

@@ -35,10 +35,10 @@ func watching(t *testing.T) *Hangups {
 func turn(t *testing.T, h *Hangups) {
 	t.Helper()
 	near, far := loopback(t)
-	told := make(chan struct{})
-	id := h.Watch(New(near), func(bool) { close(told) })
+	notified := make(chan struct{})
+	id := h.Watch(New(near), func(bool) { close(notified) })
 	_ = far.Close()
-	testwait.Receive(t, "the watch goes on", told)
+	testwait.Receive(t, "the watch goes on", notified)
 	h.Forget(id)
 }
 
@@ -68,13 +68,13 @@ func TestHangups_TellOfEveryWayToGo(t *testing.T) {
 	} {
 		both(t, func(t *testing.T, c *Conn, far *net.TCPConn) {
 			t.Helper()
-			told := make(chan struct{})
-			id := h.Watch(c, func(bool) { close(told) })
+			notified := make(chan struct{})
+			id := h.Watch(c, func(bool) { close(notified) })
 			if id == 0 {
 				t.Fatalf("%s: not watched", name)
 			}
 			leave(far)
-			testwait.Receive(t, name, told)
+			testwait.Receive(t, name, notified)
 			h.Forget(id)
 		})
 	}
@@ -86,33 +86,33 @@ func TestHangups_TellOfOneThatHasGoneBeforeItIsWatched(t *testing.T) {
 	c := New(near)
 	_ = far.Close()
 	testwait.Until(t, "it has gone", c.Ended)
-	told := make(chan struct{})
-	h.Watch(c, func(bool) { close(told) })
-	testwait.Receive(t, "it is told", told)
+	notified := make(chan struct{})
+	h.Watch(c, func(bool) { close(notified) })
+	testwait.Receive(t, "it is told", notified)
 }
 
 func TestHangups_TellOfAHalfCloseAndOfTheWholeEndEachOnce(t *testing.T) {
 	h := watching(t)
 	near, far := loopback(t)
 	c := New(near)
-	told := make(chan bool, 10)
-	h.Watch(c, func(whole bool) { told <- whole })
+	notified := make(chan bool, 10)
+	h.Watch(c, func(whole bool) { notified <- whole })
 	_ = far.CloseWrite()
-	if testwait.Receive(t, "the half close is told", told) {
+	if testwait.Receive(t, "the half close is told", notified) {
 		t.Error("half a close is told as the whole end")
 	}
 	send(t, c, "still here") // the other side may listen
 	turn(t, h)
 	_ = far.SetLinger(0)
 	_ = far.Close()
-	if !testwait.Receive(t, "the reset is told", told) {
+	if !testwait.Receive(t, "the reset is told", notified) {
 		t.Error("a reset is told as half a close")
 	}
 	_ = c.CloseWrite()
 	turn(t, h)
 	turn(t, h)
-	if len(told) != 0 || len(h.watched) != 0 {
-		t.Errorf("it is told %d times more, %d are kept", len(told), len(h.watched))
+	if len(notified) != 0 || len(h.watched) != 0 {
+		t.Errorf("it is told %d times more, %d are kept", len(notified), len(h.watched))
 	}
 }
 
@@ -120,15 +120,15 @@ func TestHangups_TellTheWholeEndAtOnceOfAReset(t *testing.T) {
 	h := watching(t)
 	near, far := loopback(t)
 	send(t, far, "bytes that nobody has read")
-	told := make(chan bool, 10)
-	h.Watch(New(near), func(whole bool) { told <- whole })
+	notified := make(chan bool, 10)
+	h.Watch(New(near), func(whole bool) { notified <- whole })
 	_ = far.SetLinger(0)
 	_ = far.Close()
-	if !testwait.Receive(t, "the reset is told", told) {
+	if !testwait.Receive(t, "the reset is told", notified) {
 		t.Error("a reset is told as half a close")
 	}
 	turn(t, h)
-	if len(told) != 0 {
+	if len(notified) != 0 {
 		t.Error("it is told twice")
 	}
 }
@@ -137,21 +137,21 @@ func TestHangups_TellNothingWhileBytesComeOrWhenForgotten(t *testing.T) {
 	h := watching(t)
 	near, far := loopback(t)
 	c := New(near)
-	var told atomic.Bool
-	id := h.Watch(c, func(bool) { told.Store(true) })
+	var notified atomic.Bool
+	id := h.Watch(c, func(bool) { notified.Store(true) })
 	for range 10 {
 		send(t, far, "x")
 		turn(t, h)
 	}
 	fill(t, c, 10, 100)
-	if told.Load() {
+	if notified.Load() {
 		t.Fatal("bytes are told as an end")
 	}
 	h.Forget(id)
 	h.Forget(id)
 	_ = far.Close()
 	turn(t, h)
-	if told.Load() {
+	if notified.Load() {
 		t.Error("one that is forgotten is told")
 	}
 }
@@ -205,12 +205,12 @@ func TestHangups_ANewConnectionIsNotTakenForTheOneBefore(t *testing.T) {
 		_ = old.Close()
 		_ = far.Close()
 		near, far = loopback(t)
-		told := make(chan struct{})
-		if next := h.Watch(New(near), func(bool) { close(told) }); next <= id {
+		notified := make(chan struct{})
+		if next := h.Watch(New(near), func(bool) { close(notified) }); next <= id {
 			t.Fatalf("the id %d comes after %d", next, id)
 		}
 		_ = far.Close()
-		testwait.Receive(t, "the new one is told", told)
+		testwait.Receive(t, "the new one is told", notified)
 	}
 }
 

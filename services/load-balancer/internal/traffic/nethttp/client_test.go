@@ -25,6 +25,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/upstream"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/wiretest"
 )
 
 type (
@@ -44,24 +45,7 @@ func callerOf(t *testing.T, script func(c net.Conn, in *bufio.Reader)) Caller {
 	t.Helper()
 	route := routing.Route{Application: shop, Prefix: "/shop", StripPrefix: true, State: routing.Asleep, WakeUpTimeout: time.Minute}
 	if script != nil {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = l.Close() })
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				go func() {
-					defer func() { _ = c.Close() }()
-					script(c, bufio.NewReader(c))
-				}()
-			}
-		}()
-		route.State, route.Endpoints = routing.Awake, []routing.Endpoint{{Pod: "shop-1", Address: l.Addr().String(), Ready: true}}
+		route.State, route.Endpoints = routing.Awake, []routing.Endpoint{{Pod: "shop-1", Address: wiretest.Pod(t, script), Ready: true}}
 	}
 	d := dispatch.New(dispatch.Options{
 		RoomRequests: 9, RoomBytes: 1 << 20, Now: time.Now, Intn: rand.IntN, Chance: rand.Float64, Prober: noProber{}, Waker: noWaker{}, ReportSoon: func() {},
@@ -306,14 +290,14 @@ func TestWatch_TellsOnlyWhoIsNamed(t *testing.T) {
 func TestWatch_NobodyIsToldWhoIsNamedNoMore(t *testing.T) {
 	for range 200 {
 		c := newClient(t.Context(), httptest.NewRecorder(), "", strings.NewReader(""))
-		told := cancels{make(chan struct{}, 9)}
-		c.Watch(told)
+		watcher := cancels{make(chan struct{}, 9)}
+		c.Watch(watcher)
 		go c.Cancel() // in this very moment
 		c.Watch(nil)
-		n := len(told.n)
+		n := len(watcher.n)
 		<-c.Gone()
 		c.mu.Lock() // whoever is told is told with it
-		if len(told.n) != n {
+		if len(watcher.n) != n {
 			t.Error("told after it was taken back")
 		}
 		c.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/wiretest"
 )
 
 // forgetful is an access log that keeps nothing.
@@ -104,7 +105,7 @@ func BenchmarkExchange(b *testing.B) {
 func BenchmarkUpload(b *testing.B) {
 	const size = 1 << 20
 	bed := newBed(b, pod(b, func(c net.Conn, in *bufio.Reader) {
-		for readRequest(in) != nil {
+		for wiretest.ReadRequest(in) != nil {
 			_, _ = io.WriteString(c, okHello)
 		}
 	}), func(p *plan) { p.proxy.AccessLog = forgetful{} })

@@ -26,6 +26,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/upstream"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/wiretest"
 )
 
 // patience bounds what a test waits for; nothing is asserted about it.
@@ -37,44 +38,13 @@ type script func(c net.Conn, in *bufio.Reader)
 // pod runs script on each connection.
 func pod(tb testing.TB, do script) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var scripts sync.WaitGroup
-	tb.Cleanup(func() { _ = l.Close(); scripts.Wait() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			scripts.Go(func() {
-				defer func() { _ = c.Close() }()
-				_ = c.SetDeadline(time.Now().Add(patience))
-				do(c, bufio.NewReader(c))
-			})
-		}
-	}()
-	return l.Addr().String()
-}
-
-// readRequest reads a request to its end; nil when none came.
-func readRequest(in *bufio.Reader) *http.Request {
-	r, err := http.ReadRequest(in)
-	if err != nil {
-		return nil
-	}
-	if _, err := io.Copy(io.Discard, r.Body); err != nil {
-		return nil
-	}
-	return r
+	return wiretest.Pod(tb, do)
 }
 
 // answering answers every request with these bytes.
 func answering(answer string) script {
 	return func(c net.Conn, in *bufio.Reader) {
-		for readRequest(in) != nil {
+		for wiretest.ReadRequest(in) != nil {
 			_, _ = io.WriteString(c, answer)
 		}
 	}
@@ -238,8 +208,8 @@ func (w *wire) say(text string) *wire {
 	return w
 }
 
-// hear reads so much as the text has, and compares.
-func (w *wire) hear(text string) {
+// read reads so much as the text has, and compares.
+func (w *wire) read(text string) {
 	w.tb.Helper()
 	got := make([]byte, len(text))
 	if n, err := io.ReadFull(w.in, got); err != nil || string(got) != text {

@@ -41,14 +41,14 @@ type client struct {
 	spaces  int    // bytes of each space; 0 is 16
 	onFlush func(*client)
 
-	mu       sync.Mutex
-	parts    []part
-	reads    int
-	patience time.Duration
-	stopped  chan struct{}
-	gone     chan struct{}
-	who      Canceler
-	told     int // 100 Continue
+	mu        sync.Mutex
+	parts     []part
+	reads     int
+	patience  time.Duration
+	stopped   chan struct{}
+	gone      chan struct{}
+	who       Canceler
+	continued int // 100 Continue
 
 	informed []string
 	head     *Head
@@ -82,7 +82,7 @@ func (c *client) Patience(d time.Duration, _ time.Time) { c.patience = d }
 func (c *client) Continue() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.told++
+	c.continued++
 	return nil
 }
 

@@ -75,24 +75,24 @@ func TestSendAway_BothSidesCloseInOrder(t *testing.T) {
 	farewell(t, func(j *joinedSides) {
 		j.says(j.p, podText)
 		asked := j.sendAway(nil)
-		if got := j.c.hears(); got != podText+goingAway {
+		if got := j.c.text(); got != podText+goingAway {
 			j.tb.Errorf("the client has %q", got)
 		}
 		j.says(j.p, podText) // it was on its way: there is no place for it
 		j.says(j.c, clientText+clientClose)
-		if got := j.p.hears(); got != clientText+clientClose {
+		if got := j.p.text(); got != clientText+clientClose {
 			j.tb.Errorf("the pod has %q", got)
 		}
 		if j.c.ended {
 			j.tb.Error("the client's side ends before the pod has closed")
 		}
 		j.says(j.p, podText+podClose)
-		if got := j.c.hears(); got != podText+goingAway || !j.c.ended || j.p.ended {
+		if got := j.c.text(); got != podText+goingAway || !j.c.ended || j.p.ended {
 			j.tb.Errorf("the client has %q, ended %v and %v", got, j.c.ended, j.p.ended)
 		}
 		j.ends(j.c)
 		j.ends(j.p)
-		if got := j.p.hears(); got != clientText+clientClose || !j.p.ended {
+		if got := j.p.text(); got != clientText+clientClose || !j.p.ended {
 			j.tb.Errorf("in the end the pod has %q", got)
 		}
 		if n := <-asked; n != 1 {
@@ -110,11 +110,11 @@ func TestSendAway_AMessageIsNotCutUnlessTimeIsShort(t *testing.T) {
 			j.says(j.p, podFirst)
 			j.sendAway(nil)
 			j.says(j.p, podPing)
-			if got := j.c.hears(); got != podFirst+podPing {
+			if got := j.c.text(); got != podFirst+podPing {
 				j.tb.Errorf("within a message the client has %q", got)
 			}
 			j.says(j.p, podLast+podText)
-			if got := j.c.hears(); got != podFirst+podPing+podLast+goingAway {
+			if got := j.c.text(); got != podFirst+podPing+podLast+goingAway {
 				j.tb.Errorf("behind it the client has %q", got)
 			}
 			j.ends(j.p)
@@ -126,11 +126,11 @@ func TestSendAway_AMessageIsNotCutUnlessTimeIsShort(t *testing.T) {
 			j.says(j.p, podFirst)
 			j.sendAway(nil)
 			after(notice/3*2 - 1)
-			if got := j.c.hears(); got != podFirst {
+			if got := j.c.text(); got != podFirst {
 				j.tb.Errorf("the client has %q", got)
 			}
 			after(1)
-			if got := j.c.hears(); got != podFirst+goingAway {
+			if got := j.c.text(); got != podFirst+goingAway {
 				j.tb.Errorf("after two thirds the client has %q", got)
 			}
 			j.ends(j.p)
@@ -144,11 +144,11 @@ func TestSendAway_AMessageIsNotCutUnlessTimeIsShort(t *testing.T) {
 			after(notice / 6 * 5)
 			large := strings.Repeat("\x88", 1<<16)
 			j.says(j.p, large[1:])
-			if got := j.c.hears(); strings.Contains(got, goingAway) || len(got) != 10+1<<16-1 {
+			if got := j.c.text(); strings.Contains(got, goingAway) || len(got) != 10+1<<16-1 {
 				j.tb.Errorf("within a frame the client has %d bytes", len(got))
 			}
 			j.says(j.p, large[:1]+podText)
-			if got := j.c.hears(); !strings.HasSuffix(got, "\x88"+goingAway) || len(got) != 10+1<<16+len(goingAway) {
+			if got := j.c.text(); !strings.HasSuffix(got, "\x88"+goingAway) || len(got) != 10+1<<16+len(goingAway) {
 				j.tb.Errorf("behind it the client has %d bytes", len(got))
 			}
 			j.ends(j.p)
@@ -185,7 +185,7 @@ func TestSendAway_TheyAreAskedOneAfterTheOther(t *testing.T) {
 		for i := range 3 {
 			n := 0
 			for _, c := range clients {
-				if c.hears() == goingAway {
+				if c.text() == goingAway {
 					n++
 				}
 			}
@@ -222,21 +222,21 @@ func TestSendAway_APodWhoseClientDoesNotCloseIsTold(t *testing.T) {
 					j.says(j.c, test.before)
 				}
 				after(notice/6*5 - 1)
-				if got := j.p.hears(); got != test.before {
+				if got := j.p.text(); got != test.before {
 					j.tb.Errorf("the pod has %q", got)
 				}
 				after(1)
-				got, ok := strings.CutPrefix(j.p.hears(), test.before)
+				got, ok := strings.CutPrefix(j.p.text(), test.before)
 				if !ok || isClosePod(got) != test.pod || !test.pod && got != "" {
 					j.tb.Errorf("after five sixths the pod has %q", got)
 				}
 				j.says(j.p, podText+podClose) // which has nowhere to go
-				if !j.c.ended || j.c.hears() != goingAway {
-					j.tb.Errorf("the client has %q, ended %v", j.c.hears(), j.c.ended)
+				if !j.c.ended || j.c.text() != goingAway {
+					j.tb.Errorf("the client has %q, ended %v", j.c.text(), j.c.ended)
 				}
 				if test.pod {
 					j.says(j.c, clientText+clientClose)
-					if more := j.p.hears(); more != test.before+got || !j.p.ended {
+					if more := j.p.text(); more != test.before+got || !j.p.ended {
 						j.tb.Errorf("behind its end the pod has %q, ended %v", more, j.p.ended)
 					}
 				}
@@ -252,7 +252,7 @@ func TestSendAway_WhoLeavesWithoutClosingIsClosedFor(t *testing.T) {
 		j.sendAway(nil)
 		j.says(j.c, clientText)
 		j.ends(j.c)
-		if got, ok := strings.CutPrefix(j.p.hears(), clientText); !ok || !isClosePod(got) || !j.p.ended {
+		if got, ok := strings.CutPrefix(j.p.text(), clientText); !ok || !isClosePod(got) || !j.p.ended {
 			j.tb.Errorf("the pod has %q, ended %v", got, j.p.ended)
 		}
 		j.ends(j.p)
@@ -261,7 +261,7 @@ func TestSendAway_WhoLeavesWithoutClosingIsClosedFor(t *testing.T) {
 		j.sendAway(nil)
 		j.says(j.c, clientText[:3])
 		j.ends(j.c)
-		if got := j.p.hears(); got != clientText[:3] || !j.p.ended {
+		if got := j.p.text(); got != clientText[:3] || !j.p.ended {
 			j.tb.Errorf("the pod has %q, ended %v", got, j.p.ended)
 		}
 		j.ends(j.p)
@@ -274,8 +274,8 @@ func TestSendAway_WhoHasClosedIsNotAsked(t *testing.T) {
 		j.says(j.c, clientClose)
 		j.sendAway(nil)
 		after(notice)
-		if j.c.hears() != podClose || j.p.hears() != clientClose {
-			j.tb.Errorf("the client has %q, the pod %q", j.c.hears(), j.p.hears())
+		if j.c.text() != podClose || j.p.text() != clientClose {
+			j.tb.Errorf("the client has %q, the pod %q", j.c.text(), j.p.text())
 		}
 		j.ends(j.p)
 		j.ends(j.c)
@@ -294,14 +294,14 @@ func TestSendAway_OtherProtocolsGoOn(t *testing.T) {
 		j.says(j.p, "any")
 		after(notice)
 		j.says(j.c, "any")
-		if n := <-asked; n != 0 || j.c.hears() != "any" || j.p.hears() != "any" {
-			t.Errorf("%d were asked; %q and %q", n, j.c.hears(), j.p.hears())
+		if n := <-asked; n != 0 || j.c.text() != "any" || j.p.text() != "any" {
+			t.Errorf("%d were asked; %q and %q", n, j.c.text(), j.p.text())
 		}
 		j.ends(j.p)
 		j.ends(j.c)
 		<-j.done
-		if j.c.hears() != "any" || j.p.hears() != "any" {
-			t.Errorf("in the end %q and %q", j.c.hears(), j.p.hears())
+		if j.c.text() != "any" || j.p.text() != "any" {
+			t.Errorf("in the end %q and %q", j.c.text(), j.p.text())
 		}
 	})
 }
@@ -312,7 +312,7 @@ func TestSendAway_WhoComesMeanwhileIsAskedAtOnce(t *testing.T) {
 		j.sendAway(nil)
 		j.begin()
 		synctest.Wait()
-		if got := j.c.hears(); got != goingAway {
+		if got := j.c.text(); got != goingAway {
 			t.Errorf("the client has %q", got)
 		}
 		j.ends(j.p)
@@ -377,12 +377,12 @@ func TestSendAway_AClientThatTakesNothingHoldsNobodyUp(t *testing.T) {
 		j.says(pod, podText) // its write goes on
 		asked := j.sendAway(nil)
 		after(notice / 3)
-		if got := other.hears(); got != goingAway {
+		if got := other.text(); got != goingAway {
 			t.Errorf("the other client has %q", got)
 		}
 		close(slow.stuck)
 		synctest.Wait()
-		if got := slow.hears(); got != podText+goingAway {
+		if got := slow.text(); got != podText+goingAway {
 			t.Errorf("when it takes again the client has %q", got)
 		}
 		for _, s := range []*side{slow, pod, other, otherPod} {

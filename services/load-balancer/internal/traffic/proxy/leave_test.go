@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/wiretest"
 )
 
 // A client that goes has the pod's connection closed at once, and nothing of its exchange is left,
@@ -30,14 +32,14 @@ func TestLeave_EndsTheExchangeInEachPhase(t *testing.T) {
 		"while it waits":         {get, nil, nil, true},
 		"before the head": {get, func(reached, closed chan<- struct{}) script {
 			return func(_ net.Conn, in *bufio.Reader) {
-				_ = readRequest(in)
+				_ = wiretest.ReadRequest(in)
 				close(reached)
 				until(closed, in)
 			}
 		}, nil, false},
 		"before the head, after a body": {"POST /shop HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", func(reached, closed chan<- struct{}) script {
 			return func(_ net.Conn, in *bufio.Reader) {
-				_ = readRequest(in)
+				_ = wiretest.ReadRequest(in)
 				close(reached)
 				until(closed, in)
 			}
@@ -58,23 +60,23 @@ func TestLeave_EndsTheExchangeInEachPhase(t *testing.T) {
 		}, nil, false},
 		"after the head": {get, func(reached, closed chan<- struct{}) script {
 			return func(c net.Conn, in *bufio.Reader) {
-				_ = readRequest(in)
+				_ = wiretest.ReadRequest(in)
 				_, _ = io.WriteString(c, head+"Content-Length: 5\r\n\r\n")
 				close(reached)
 				until(closed, in)
 			}
-		}, func(w *wire) { w.hear(head) }, false},
+		}, func(w *wire) { w.read(head) }, false},
 		"within the answer": {get, func(reached, closed chan<- struct{}) script {
 			return func(c net.Conn, in *bufio.Reader) {
-				_ = readRequest(in)
+				_ = wiretest.ReadRequest(in)
 				_, _ = io.WriteString(c, head+"Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n")
 				close(reached)
 				until(closed, in)
 			}
-		}, func(w *wire) { w.hear(head) }, false},
+		}, func(w *wire) { w.read(head) }, false},
 		"that it does not read": {get, func(reached, closed chan<- struct{}) script {
 			return func(c net.Conn, in *bufio.Reader) {
-				_ = readRequest(in)
+				_ = wiretest.ReadRequest(in)
 				close(reached)
 				for { // more than all buffers hold
 					if _, err := io.WriteString(c, head+"Content-Length: 9999999999\r\n\r\n"+large); err != nil {
@@ -83,22 +85,22 @@ func TestLeave_EndsTheExchangeInEachPhase(t *testing.T) {
 					}
 				}
 			}
-		}, func(w *wire) { w.hear(head) }, false},
+		}, func(w *wire) { w.read(head) }, false},
 		"within an early answer": {"POST /shop HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" + strings.Repeat("x", 70000), func(reached, closed chan<- struct{}) script {
 			return func(c net.Conn, in *bufio.Reader) {
 				_, _ = io.WriteString(c, head+"\r\nhe")
 				close(reached)
 				until(closed, in)
 			}
-		}, func(w *wire) { w.hear(head) }, false},
+		}, func(w *wire) { w.read(head) }, false},
 		"out of a tunnel": {"GET /shop HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n", func(reached, closed chan<- struct{}) script {
 			return func(c net.Conn, in *bufio.Reader) {
-				_ = readRequest(in)
+				_ = wiretest.ReadRequest(in)
 				_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
 				close(reached)
 				until(closed, in)
 			}
-		}, func(w *wire) { w.hear("HTTP/1.1 101") }, false},
+		}, func(w *wire) { w.read("HTTP/1.1 101") }, false},
 	} {
 		for how, leave := range map[string]func(w *wire){"closes": func(w *wire) { _ = w.Close() }, "resets": (*wire).reset} {
 			t.Run(name+" "+how, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/wiretest"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -77,7 +78,7 @@ func TestAccessLog_HasWhatCouldNotBeRead(t *testing.T) {
 func TestAccessLog_HasWhenTheFirstTokenCame(t *testing.T) {
 	rest := make(chan struct{})
 	b := newBed(t, pod(t, func(c net.Conn, in *bufio.Reader) {
-		_ = readRequest(in)
+		_ = wiretest.ReadRequest(in)
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")
 		<-rest
 		_, _ = io.WriteString(c, "data: [DONE]\n\n")

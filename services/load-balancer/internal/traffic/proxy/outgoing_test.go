@@ -269,7 +269,7 @@ func TestExpect_RefusedByThePodClosesTheConnection(t *testing.T) {
 	u := newUnit(t, sends(func(_ Destination, r *Outgoing) (Answer, error) {
 		return answers(r, "HTTP/1.1 417 Expectation Failed\nContent-Length: 0"), nil
 	}))
-	if record := u.ask(c, "PUT /shop HTTP/1.1\nHost: a\nExpect: 100-continue\nContent-Length: 5"); record.Status != 417 || c.reads > 0 || !c.head.Close || c.told != 0 {
+	if record := u.ask(c, "PUT /shop HTTP/1.1\nHost: a\nExpect: 100-continue\nContent-Length: 5"); record.Status != 417 || c.reads > 0 || !c.head.Close || c.continued != 0 {
 		t.Errorf("status %d, read %d times, close %v", record.Status, c.reads, c.head.Close)
 	}
 }

@@ -164,17 +164,17 @@ func TestRelay_AnEarlyAnswerClosesTheConnection(t *testing.T) {
 
 func TestTap_TakesWhatALanguageModelSaysOfItself(t *testing.T) {
 	const answer = `{"model":"llama","usage":{"prompt_tokens":3,"completion_tokens":4}}`
-	told := genai.Facts{Model: "llama", InputTokens: 3, OutputTokens: 4}
+	facts := genai.Facts{Model: "llama", InputTokens: 3, OutputTokens: 4}
 	type call struct {
 		method, head, body string
 		want               genai.Facts
 	}
 	calls := []call{
-		{"POST", "200 OK\nContent-Type: application/json", answer, told},
+		{"POST", "200 OK\nContent-Type: application/json", answer, facts},
 		{"POST", "200 OK\nContent-Type: application/json", "{}", genai.Facts{}},
-		{"POST", "200 OK\nContent-Type: text/event-stream", answer, told},
-		{"POST", "200 OK\nContent-Type: application/x-ndjson", answer, told},
-		{"POST", "200 OK\nContent-Type: application/json\nContent-Encoding: identity", answer, told},
+		{"POST", "200 OK\nContent-Type: text/event-stream", answer, facts},
+		{"POST", "200 OK\nContent-Type: application/x-ndjson", answer, facts},
+		{"POST", "200 OK\nContent-Type: application/json\nContent-Encoding: identity", answer, facts},
 		{"POST", "200 OK\nContent-Type: text/plain", answer, genai.Facts{}},
 		{"GET", "200 OK\nContent-Type: application/json", answer, genai.Facts{}},
 		{"POST", "200 OK\nContent-Type: application/json\nContent-Encoding: gzip", answer, genai.Facts{}},

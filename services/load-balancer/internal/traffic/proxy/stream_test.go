@@ -14,6 +14,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/wiretest"
 )
 
 // Early answers go to the client beside the 100 Continue that another goroutine writes: each is whole,
@@ -148,7 +149,7 @@ func TestTrickle_IsPassedOnAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			more := make(chan struct{})
 			b := newBed(t, pod(t, func(c net.Conn, in *bufio.Reader) {
-				_ = readRequest(in)
+				_ = wiretest.ReadRequest(in)
 				for _, part := range test.parts {
 					_, _ = io.WriteString(c, part)
 					<-more
@@ -165,7 +166,7 @@ func TestTrickle_IsPassedOnAtOnce(t *testing.T) {
 				}
 			}
 			for _, want := range test.want {
-				w.hear(want)
+				w.read(want)
 				more <- struct{}{}
 			}
 			_ = w.Close()
@@ -192,7 +193,7 @@ func TestCut_TheClientHasWhatCameAndSeesTheCut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t, pod(t, func(c net.Conn, in *bufio.Reader) {
-				if readRequest(in) != nil {
+				if wiretest.ReadRequest(in) != nil {
 					_, _ = io.WriteString(c, test.answer)
 				}
 			}))
@@ -219,7 +220,7 @@ func TestCut_TheClientHasWhatCameAndSeesTheCut(t *testing.T) {
 func TestKept_ManyRequestsGoOverOneConnection(t *testing.T) {
 	b := newBed(t, pod(t, func(c net.Conn, in *bufio.Reader) {
 		for {
-			r := readRequest(in)
+			r := wiretest.ReadRequest(in)
 			if r == nil {
 				return
 			}
@@ -249,7 +250,7 @@ func TestKept_ManyRequestsGoOverOneConnection(t *testing.T) {
 func TestTrailers_AreFilteredAndGoBothWays(t *testing.T) {
 	trailers := make(chan http.Header, 1)
 	b := newBed(t, pod(t, func(c net.Conn, in *bufio.Reader) {
-		r := readRequest(in)
+		r := wiretest.ReadRequest(in)
 		if r == nil {
 			return
 		}

@@ -14,17 +14,17 @@ import (
 // side is one side of a tunnel in memory: what it says comes as a script has it, and what it hears is
 // kept.
 type side struct {
-	mu      sync.Mutex
-	says    chan part
-	pending []byte
-	read    time.Time // deadline
-	closed  chan struct{}
-	heard   []byte
-	ended   bool          // the other side said that it has no more to say
-	refuses error         // writes
-	faults  bool          // reads panic
-	breaks  bool          // writes panic
-	stuck   chan struct{} // writes wait for it
+	mu       sync.Mutex
+	says     chan part
+	pending  []byte
+	read     time.Time // deadline
+	closed   chan struct{}
+	received []byte
+	ended    bool          // the other side said that it has no more to say
+	refuses  error         // writes
+	faults   bool          // reads panic
+	breaks   bool          // writes panic
+	stuck    chan struct{} // writes wait for it
 }
 
 func newSide() *side { return &side{says: make(chan part, 100), closed: make(chan struct{})} }
@@ -72,7 +72,7 @@ func (s *side) Write(p []byte) (int, error) {
 	if s.refuses != nil {
 		return 0, s.refuses
 	}
-	s.heard = append(s.heard, p...)
+	s.received = append(s.received, p...)
 	return len(p), nil
 }
 
@@ -111,10 +111,10 @@ func (s *side) isClosed() bool {
 	}
 }
 
-func (s *side) hears() string {
+func (s *side) text() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return string(s.heard)
+	return string(s.received)
 }
 
 const (
@@ -163,8 +163,8 @@ func TestTunnel_TellsTheClientAndCarriesBothWays(t *testing.T) {
 		synctest.Wait()
 		j.p.says <- part{text: "pong!"}
 		synctest.Wait()
-		if j.p.hears() != "ping" || j.c.hears() != "pong!" {
-			t.Errorf("the pod has %q, the client %q", j.p.hears(), j.c.hears())
+		if j.p.text() != "ping" || j.c.text() != "pong!" {
+			t.Errorf("the pod has %q, the client %q", j.p.text(), j.c.text())
 		}
 		if s := j.d.Snapshots()[0]; s.InFlight != 1 || s.Streaming != 1 {
 			t.Errorf("%d are in flight, %d of them streaming", s.InFlight, s.Streaming)
@@ -210,8 +210,8 @@ func TestTunnel_WhoEndsOneSideMayGoOnListening(t *testing.T) {
 				}
 				other.says <- part{text: "still here"}
 				synctest.Wait()
-				if first.hears() != "still here" || other.hears() != "that was all" {
-					t.Errorf("heard %q and %q", first.hears(), other.hears())
+				if first.text() != "still here" || other.text() != "that was all" {
+					t.Errorf("received %q and %q", first.text(), other.text())
 				}
 				close(other.says)
 				<-j.done

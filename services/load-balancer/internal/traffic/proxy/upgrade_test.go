@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/wiretest"
 )
 
 const upgrading = "GET /shop/ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket, h2c\r\nSec-WebSocket-Key: k\r\n\r\n"
@@ -46,13 +48,13 @@ func TestUpgrade_BytesGoBothWaysAndEachSideEndsForItself(t *testing.T) {
 	if !strings.Contains(head, "Connection: Upgrade\nUpgrade: websocket") || strings.Contains(head, "h2c") || !strings.Contains(head, "\nSec-WebSocket-Key: k\n") {
 		t.Errorf("the pod was asked with\n%s", head)
 	}
-	w.hear("welcome first ")
+	w.read("welcome first ")
 	w.say("second")
-	w.hear("second")
+	w.read("second")
 	if err := w.Conn.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	w.hear(" goodbye")
+	w.read(" goodbye")
 	w.ends()
 	if r := b.settled(); r.Status != 101 || r.RequestBytes != 12 || r.ResponseBytes != 28 || r.Error != "" {
 		t.Errorf("the log has %+v", r)
@@ -60,21 +62,21 @@ func TestUpgrade_BytesGoBothWaysAndEachSideEndsForItself(t *testing.T) {
 }
 
 func TestUpgrade_ThePodMayEndFirst(t *testing.T) {
-	heard := make(chan string, 1)
+	received := make(chan string, 1)
 	b := newBed(t, pod(t, func(c net.Conn, in *bufio.Reader) {
-		_ = readRequest(in)
+		_ = wiretest.ReadRequest(in)
 		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nthat was all")
 		_ = c.(*net.TCPConn).CloseWrite()
 		rest, _ := io.ReadAll(in)
-		heard <- string(rest)
+		received <- string(rest)
 	}))
 	w := b.dial().say(upgrading)
 	w.answer()
-	w.hear("that was all")
+	w.read("that was all")
 	w.ends()
 	w.say("still here")
 	_ = w.Conn.(*net.TCPConn).CloseWrite()
-	if got := <-heard; got != "still here" {
+	if got := <-received; got != "still here" {
 		t.Errorf("the pod heard %q", got)
 	}
 	b.settled()
@@ -85,7 +87,7 @@ func TestUpgrade_ALargeAmountGoesThrough(t *testing.T) {
 	b := newBed(t, pod(t, echoing(heads)))
 	w := b.dial().say(upgrading)
 	w.answer()
-	w.hear("welcome ")
+	w.read("welcome ")
 	const size = 4 << 20
 	go func() {
 		_, _ = io.Copy(w.Conn, io.LimitReader(zeros{}, size))
@@ -94,7 +96,7 @@ func TestUpgrade_ALargeAmountGoesThrough(t *testing.T) {
 	if n, err := io.CopyN(io.Discard, w.in, size); n != size || err != nil {
 		t.Errorf("%d bytes, %v", n, err)
 	}
-	w.hear(" goodbye")
+	w.read(" goodbye")
 	if r := b.settled(); r.RequestBytes != size || r.ResponseBytes != size+16 {
 		t.Errorf("the log has %+v", r)
 	}
@@ -158,7 +160,7 @@ func TestDrain_ClosesTunnelsOnBothSides(t *testing.T) {
 	}))
 	w := b.dial().say(upgrading)
 	w.answer()
-	w.hear("welcome ")
+	w.read("welcome ")
 	over := make(chan struct{})
 	close(over)
 	if cut := b.proxy.Drain(over); cut != 1 {
@@ -175,7 +177,7 @@ func TestDrain_ClosesTunnelsOnBothSides(t *testing.T) {
 func TestSendAway_ThePodOfAClientThatDoesNotCloseIsTold(t *testing.T) {
 	told := make(chan []byte, 1)
 	b := newBed(t, pod(t, func(c net.Conn, in *bufio.Reader) {
-		_ = readRequest(in)
+		_ = wiretest.ReadRequest(in)
 		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x81\x02hi")
 		frame, _ := in.Peek(len("\x81\x80....") + 2)
 		frame, _ = in.Peek(len(frame) + 4 + int(frame[len(frame)-1]&0x7f))
@@ -185,7 +187,7 @@ func TestSendAway_ThePodOfAClientThatDoesNotCloseIsTold(t *testing.T) {
 	}))
 	w := b.dial().say(upgrading)
 	w.answer()
-	w.hear("\x81\x02hi")
+	w.read("\x81\x02hi")
 	w.say("\x81\x80....")
 	if asked := b.proxy.SendAway(nil, 30*time.Millisecond); asked != 1 {
 		t.Errorf("%d were asked", asked)
@@ -194,7 +196,7 @@ func TestSendAway_ThePodOfAClientThatDoesNotCloseIsTold(t *testing.T) {
 	if len(frame) < 8 || frame[0] != 0x88 || frame[1] != 0x80|byte(len(frame)-6) || frame[6]^frame[2] != 0x03 || frame[7]^frame[3] != 0xe9 {
 		t.Errorf("the pod got %q", frame)
 	}
-	w.hear("\x88")
+	w.read("\x88")
 	if rest, err := io.ReadAll(w.in); err != nil || !bytes.HasPrefix(rest[1:], []byte("\x03\xe9")) || len(rest) != int(rest[0])+1 {
 		t.Errorf("the client got %q, %v", rest, err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/wiretest"
 )
 
 func TestAnswer_OfEveryShape(t *testing.T) {
@@ -47,8 +48,8 @@ func TestAnswer_OfEveryShape(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			hang := make(chan struct{})
-			address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
-				_ = readRequest(in)
+			address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
+				_ = wiretest.ReadRequest(in)
 				_, _ = io.WriteString(c, test.answer)
 				if test.kept > 0 {
 					<-hang
@@ -148,8 +149,8 @@ func TestAnswer_ChunksThatAreNoneAreAnError(t *testing.T) {
 
 func TestAnswer_ThatIsNotReadToItsEndClosesTheConnection(t *testing.T) {
 	closed := make(chan struct{})
-	address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
-		_ = readRequest(in)
+	address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
+		_ = wiretest.ReadRequest(in)
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello")
 		_, _ = in.ReadByte()
 		close(closed)
@@ -165,8 +166,8 @@ func TestAnswer_ThatIsNotReadToItsEndClosesTheConnection(t *testing.T) {
 
 func TestAwait_ReturnsWithWhatComesAndReadsNothing(t *testing.T) {
 	more := make(chan struct{})
-	address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
-		_ = readRequest(in)
+	address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
+		_ = wiretest.ReadRequest(in)
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
 		<-more
 		_, _ = io.WriteString(c, "hello")
@@ -244,8 +245,8 @@ func TestSilence_EndsTheExchange(t *testing.T) {
 			_, _ = io.WriteString(c, "HTTP/1.1 2")
 			_, _ = in.ReadByte()
 		}, func() *proxy.Outgoing { return get("/") }},
-		"after a body in memory":   {func(_ net.Conn, in *bufio.Reader) { _ = readRequest(in); _, _ = in.ReadByte() }, func() *proxy.Outgoing { return whole("hello") }},
-		"after a body of a stream": {func(_ net.Conn, in *bufio.Reader) { _ = readRequest(in); _, _ = in.ReadByte() }, func() *proxy.Outgoing { return post(strings.NewReader("hello"), -1) }},
+		"after a body in memory":   {func(_ net.Conn, in *bufio.Reader) { _ = wiretest.ReadRequest(in); _, _ = in.ReadByte() }, func() *proxy.Outgoing { return whole("hello") }},
+		"after a body of a stream": {func(_ net.Conn, in *bufio.Reader) { _ = wiretest.ReadRequest(in); _, _ = in.ReadByte() }, func() *proxy.Outgoing { return post(strings.NewReader("hello"), -1) }},
 		"it takes no body":         {func(_ net.Conn, in *bufio.Reader) { headLines(in); time.Sleep(time.Hour) }, func() *proxy.Outgoing { return post(bytes.NewReader(make([]byte, 1<<20)), 1<<20) }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -370,7 +371,7 @@ func TestSilence_IsNoneWhileTheBodyIsUnderWay(t *testing.T) {
 
 func TestTunnel_IsHandedOutWhenItWasAskedFor(t *testing.T) {
 	closed := make(chan struct{})
-	address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
+	address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
 		head := headLines(in)
 		if !slices.Contains(head, "Connection: Upgrade") || !slices.Contains(head, "Upgrade: websocket") {
 			t.Errorf("asked with %q", head)
@@ -422,8 +423,8 @@ func next(t *testing.T, s proxy.Stream, n int) string {
 
 func TestTrailers_GoBothWays(t *testing.T) {
 	trailer := make(chan http.Header, 1)
-	address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
-		r := readRequest(in)
+	address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
+		r := wiretest.ReadRequest(in)
 		if r == nil {
 			return
 		}

@@ -103,7 +103,7 @@ func (cn *conn) stale(r *proxy.Outgoing, err error) bool {
 		return false
 	}
 	_, nonsense := errors.AsType[*message.Error](err)
-	return nonsense || !cn.heard && hasEnded(err)
+	return nonsense || !cn.received && hasEnded(err)
 }
 
 // hasEnded tells whether the connection ended, in order or not, rather than that the pod was slow or

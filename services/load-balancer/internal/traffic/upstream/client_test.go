@@ -20,6 +20,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/link"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/wiretest"
 )
 
 func TestSend_KeepsTheConnectionForTheNextRequest(t *testing.T) {
@@ -47,7 +48,7 @@ func TestSend_NeverSendsTwice(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[string]int{}
 	note := func(in *bufio.Reader) bool {
-		r := readRequest(in)
+		r := wiretest.ReadRequest(in)
 		if r == nil {
 			return false
 		}
@@ -81,7 +82,7 @@ func TestSend_NeverSendsTwice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			clear(seen)
-			address := rawServer(t, script)
+			address := wiretest.Pod(t, script)
 			c := newClient(t, Options{})
 			for i := range 300 {
 				r, most := get(""), 2
@@ -136,12 +137,12 @@ func TestSend_OnceMoreWhenAUsedConnectionEndsWithoutAByte(t *testing.T) {
 			var mu sync.Mutex
 			var got []int // over which connection each request came
 			connections := 0
-			address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
+			address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
 				mu.Lock()
 				connections++
 				n := connections
 				mu.Unlock()
-				for i := 0; readRequest(in) != nil; i++ {
+				for i := 0; wiretest.ReadRequest(in) != nil; i++ {
 					mu.Lock()
 					got = append(got, n)
 					mu.Unlock()
@@ -178,8 +179,8 @@ func TestSend_OnceMoreIsOnce(t *testing.T) {
 	requests := make(chan struct{}, 10)
 	first := make(chan struct{}, 1)
 	first <- struct{}{}
-	address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
-		for readRequest(in) != nil {
+	address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
+		for wiretest.ReadRequest(in) != nil {
 			requests <- struct{}{}
 			select {
 			case <-first:
@@ -211,9 +212,9 @@ func TestSend_DropsIdleConnectionsThatAreNoGood(t *testing.T) {
 			t.Run(name+" "+kind, func(t *testing.T) {
 				spoil := make(chan struct{})
 				connections := make(chan int, 8)
-				address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
+				address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
 					connections <- 1
-					if readRequest(in) == nil {
+					if wiretest.ReadRequest(in) == nil {
 						return
 					}
 					_, _ = io.WriteString(c, okHello)
@@ -242,7 +243,7 @@ func TestSend_APodThatSpeaksFirstWasSentNothing(t *testing.T) {
 		"its end":    func(net.Conn) {},
 	} {
 		asked := make(chan bool, 1)
-		address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
+		address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
 			script(c)
 			_ = c.(*net.TCPConn).CloseWrite()
 			_, err := in.ReadByte()
@@ -379,7 +380,7 @@ func TestSend_AClientThatGoesClosesTheConnection(t *testing.T) {
 	for name, r := range map[string]*proxy.Outgoing{"before the head": get("/"), "before the head, with a body": whole("x"), "while the body comes": post(in, -1)} {
 		t.Run(name, func(t *testing.T) {
 			closed := make(chan struct{})
-			address := rawServer(t, func(_ net.Conn, in *bufio.Reader) {
+			address := wiretest.Pod(t, func(_ net.Conn, in *bufio.Reader) {
 				headLines(in)
 				of(r).leave()
 				_, _ = io.Copy(io.Discard, in)
@@ -393,8 +394,8 @@ func TestSend_AClientThatGoesClosesTheConnection(t *testing.T) {
 	}
 	t.Run("within the answer", func(t *testing.T) {
 		closed := make(chan struct{})
-		address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
-			readRequest(in)
+		address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
+			wiretest.ReadRequest(in)
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\nhel")
 			_, _ = io.Copy(io.Discard, in)
 			close(closed)
@@ -496,9 +497,9 @@ func TestIdle_IsBoundedSweptAndForgotten(t *testing.T) {
 }
 
 func TestIdle_ManyAtOnceNeverShareAConnection(t *testing.T) {
-	address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
+	address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
 		for {
-			r := readRequest(in)
+			r := wiretest.ReadRequest(in)
 			if r == nil {
 				return
 			}

@@ -30,12 +30,12 @@ type conn struct {
 	idleFor   time.Duration // how long it may be idle; 0 is the client's KeepAlive
 
 	// Of the exchange that it carries.
-	request *proxy.Outgoing
-	out     link.Output // the request's head, while it is written
-	sending *sending    // the body is sent beside the reading of the answer
-	heard   bool        // something came from the pod
-	dry     bool        // what is buffered is not enough to be read
-	body    link.Framed
+	request  *proxy.Outgoing
+	out      link.Output // the request's head, while it is written
+	sending  *sending    // the body is sent beside the reading of the answer
+	received bool        // something came from the pod
+	dry      bool        // what is buffered is not enough to be read
+	body     link.Framed
 }
 
 var (
@@ -63,7 +63,7 @@ func (cn *conn) tryExchange(r *proxy.Outgoing) (err error) {
 
 // exchange sends the request and reads the head of the answer.
 func (cn *conn) exchange(r *proxy.Outgoing) error {
-	cn.request, cn.sending, cn.heard, cn.dry = r, nil, false, false
+	cn.request, cn.sending, cn.received, cn.dry = r, nil, false, false
 	r.Client.Watch(cn)
 	sent, err := cn.send(r)
 	if err != nil && sent == 0 {
@@ -136,14 +136,14 @@ func (cn *conn) readHead() error {
 		case n > cn.client.options.MaxHead, n == 0 && len(have) >= cn.client.options.MaxHead:
 			return fmt.Errorf("the answer's head is larger than %d bytes", cn.client.options.MaxHead)
 		case n > 0:
-			cn.heard = true
+			cn.received = true
 			r := cn.request
 			r.Answer.Reset()
 			err := r.Answer.ParseResponse(have[:n], r.Head.Method == http.MethodHead)
 			cn.link.Use(n)
 			return err
 		}
-		cn.heard = cn.heard || len(have) > 0
+		cn.received = cn.received || len(have) > 0
 		if err := cn.await(inHead, nil); err != nil {
 			return err
 		}

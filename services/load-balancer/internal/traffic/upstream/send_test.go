@@ -15,6 +15,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/wiretest"
 )
 
 // fieldsOf are fields as a parser gives them.
@@ -73,14 +74,14 @@ func TestHead_WithALineBreakIsRefused(t *testing.T) {
 	} {
 		for _, r := range []*proxy.Outgoing{get("/"), whole("x"), post(strings.NewReader("x"), -1)} {
 			change(r)
-			heard := make(chan bool, 1)
-			address := rawServer(t, func(_ net.Conn, in *bufio.Reader) {
+			received := make(chan bool, 1)
+			address := wiretest.Pod(t, func(_ net.Conn, in *bufio.Reader) {
 				_, err := in.ReadByte()
-				heard <- err == nil
+				received <- err == nil
 			})
 			c := newClient(t, Options{})
 			err := fail(t, c, address, r)
-			asked := <-heard
+			asked := <-received
 			if _, refused := errors.AsType[*message.Error](err); !refused || asked || isUnsent(err) {
 				t.Errorf("a line break in the %s: %v, asked %v", name, err, asked)
 			}
@@ -118,7 +119,7 @@ func TestBody_IsFramedAsItCame(t *testing.T) {
 			var got *http.Request
 			var body []byte
 			done := make(chan struct{})
-			address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
+			address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
 				defer close(done)
 				var err error
 				if got, err = http.ReadRequest(in); err != nil {
@@ -151,8 +152,8 @@ func (o oneByOne) Read(p []byte) (int, error) { return o.Reader.Read(p[:1]) }
 func TestBody_GoesOnAtOnce(t *testing.T) {
 	for _, length := range []int64{-1, 9} {
 		in, out := io.Pipe()
-		heard := make(chan string)
-		address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
+		received := make(chan string)
+		address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
 			r, err := http.ReadRequest(in)
 			if err != nil {
 				return
@@ -160,7 +161,7 @@ func TestBody_GoesOnAtOnce(t *testing.T) {
 			for range 3 {
 				part := make([]byte, 3)
 				_, _ = io.ReadFull(r.Body, part)
-				heard <- string(part)
+				received <- string(part)
 			}
 			_, _ = io.Copy(io.Discard, r.Body)
 			_, _ = io.WriteString(c, okHello)
@@ -168,7 +169,7 @@ func TestBody_GoesOnAtOnce(t *testing.T) {
 		go func() {
 			for _, part := range []string{"one", "two", "six"} {
 				_, _ = out.Write([]byte(part))
-				if got := <-heard; got != part {
+				if got := <-received; got != part {
 					t.Errorf("heard %q", got)
 				}
 			}
@@ -266,7 +267,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 func TestBody_ThatFailsEndsTheExchange(t *testing.T) {
 	fault := errors.New("the client stumbled")
 	closed := make(chan struct{})
-	address := rawServer(t, func(_ net.Conn, in *bufio.Reader) { _, _ = io.Copy(io.Discard, in); close(closed) })
+	address := wiretest.Pod(t, func(_ net.Conn, in *bufio.Reader) { _, _ = io.Copy(io.Discard, in); close(closed) })
 	r := post(io.MultiReader(strings.NewReader("begin"), failing{fault}), -1)
 	err := fail(t, newClient(t, Options{}), address, r)
 	if body, ok := errors.AsType[*proxy.BodyError](err); !ok || !errors.Is(body, fault) {
@@ -287,7 +288,7 @@ func TestBody_ThatFailsWithinTheAnswerIsNotThePodsFault(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			in, out := io.Pipe()
 			closed := make(chan struct{})
-			address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
+			address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
 				headLines(in)
 				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\nhello")
 				_, _ = io.Copy(io.Discard, in)
@@ -319,7 +320,7 @@ func (panicking) Read([]byte) (int, error) { panic("in Read") }
 
 func TestFault_InTheGoroutineThatSendsABodyEndsOneExchange(t *testing.T) {
 	closed := make(chan struct{})
-	address := rawServer(t, func(_ net.Conn, in *bufio.Reader) { _, _ = io.Copy(io.Discard, in); close(closed) })
+	address := wiretest.Pod(t, func(_ net.Conn, in *bufio.Reader) { _, _ = io.Copy(io.Discard, in); close(closed) })
 	err := fail(t, newClient(t, Options{}), address, post(io.MultiReader(strings.NewReader("begin"), panicking{}), -1))
 	if fault, ok := errors.AsType[*proxy.FaultError](err); !ok || fault.Fault != "in Read" || !strings.Contains(string(fault.Stack), "send_test.go") {
 		t.Errorf("error = %v", err)
@@ -330,7 +331,7 @@ func TestFault_InTheGoroutineThatSendsABodyEndsOneExchange(t *testing.T) {
 func TestFault_WhileAnAnswerIsAwaitedLeavesNothingOpen(t *testing.T) {
 	in, out := io.Pipe()
 	closed := make(chan struct{})
-	address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
+	address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
 		headLines(in)
 		_, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\n\r\n")
 		_, _ = io.Copy(io.Discard, in)
@@ -353,7 +354,7 @@ func TestFault_WhileAnAnswerIsAwaitedLeavesNothingOpen(t *testing.T) {
 }
 
 func TestBody_ThatThePodDoesNotWantStillGetsItsAnswer(t *testing.T) {
-	address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
+	address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
 		headLines(in)
 		_, _ = io.WriteString(c, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno")
 		_, _ = io.Copy(io.Discard, in)
@@ -415,7 +416,7 @@ func TestBody_ThatIsSentWholeKeepsTheConnection(t *testing.T) {
 // A pod that answers and closes while a body is written to it has answered all the same.
 func TestBody_APodThatStopsReadingMayHaveAnswered(t *testing.T) {
 	for range 20 {
-		address := rawServer(t, func(c net.Conn, in *bufio.Reader) {
+		address := wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
 			headLines(in)
 			_, _ = io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno")
 			_ = c.(*net.TCPConn).CloseWrite()

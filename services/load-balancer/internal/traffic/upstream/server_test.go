@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"runtime"
 	"strings"
@@ -16,53 +15,17 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/wiretest"
 )
-
-// rawServer runs script on each connection, which is closed after.
-func rawServer(t *testing.T, script func(c net.Conn, in *bufio.Reader)) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var scripts sync.WaitGroup
-	t.Cleanup(func() { _ = l.Close(); scripts.Wait() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			scripts.Go(func() {
-				defer func() { _ = c.Close() }()
-				_ = c.SetDeadline(time.Now().Add(30 * time.Second))
-				script(c, bufio.NewReader(c))
-			})
-		}
-	}()
-	return l.Addr().String()
-}
 
 // says reads one request and answers with these bytes.
 func says(t *testing.T, answer string) string {
 	t.Helper()
-	return rawServer(t, func(c net.Conn, in *bufio.Reader) {
-		if readRequest(in) != nil {
+	return wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
+		if wiretest.ReadRequest(in) != nil {
 			_, _ = io.WriteString(c, answer)
 		}
 	})
-}
-
-// readRequest reads a request to its end; nil when none came.
-func readRequest(in *bufio.Reader) *http.Request {
-	r, err := http.ReadRequest(in)
-	if err != nil {
-		return nil
-	}
-	if _, err := io.Copy(io.Discard, r.Body); err != nil {
-		return nil
-	}
-	return r
 }
 
 // piped has every connection made as a pipe in memory, so that a pod can run where time is faked.
@@ -252,11 +215,11 @@ const okHello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 func helloServer(t *testing.T, connections *int) string {
 	t.Helper()
 	var mu sync.Mutex
-	return rawServer(t, func(c net.Conn, in *bufio.Reader) {
+	return wiretest.Pod(t, func(c net.Conn, in *bufio.Reader) {
 		mu.Lock()
 		*connections++
 		mu.Unlock()
-		for readRequest(in) != nil {
+		for wiretest.ReadRequest(in) != nil {
 			_, _ = io.WriteString(c, okHello)
 		}
 	})

@@ -1,7 +1,7 @@
 // Package wiretest holds requests as bytes, and what is right of each: the spec of the parser of
 // heads, chunks and trailers, and of the paths that are routed. The conformance suite of the data
-// port sends them through the whole program, and fuzz targets begin with them. No program imports
-// it.
+// port sends them through the whole program, and fuzz targets begin with them. Pod is a pod that does
+// on its connections what a test says. No program imports it.
 //
 // What is right stands in RFC 9110 and 9112. Where they leave a choice the stricter one is taken,
 // for what two programs could read in two ways is how requests are smuggled; where both are sound a

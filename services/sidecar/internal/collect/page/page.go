@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/pod"
 )
 
@@ -20,23 +21,22 @@ const timeout = 2 * time.Second
 // Page is one application's page.
 type Page struct {
 	url    string
-	client *http.Client
+	client *httpclient.Client
 }
 
 // New makes a page; nothing is read yet.
 func New(url string) *Page {
-	return &Page{url: url, client: &http.Client{
-		Timeout:       timeout,
-		Transport:     &http.Transport{MaxIdleConns: 1, IdleConnTimeout: 30 * time.Second, ResponseHeaderTimeout: timeout},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	return &Page{url: url, client: httpclient.New(httpclient.Options{
+		MaxAnswer: maxPage + 1, // parse says that a page is too long
+		Timeout:   timeout, Connect: timeout, MaxIdle: 1, IdleTimeout: 30 * time.Second, NoRedirects: true,
+	})}
 }
 
 // Reading is what the page says now.
 type Reading struct {
 	Gauges map[pod.Kind]float64
 	Means  map[pod.Kind]Mean    // milliseconds
-	Counts map[pod.Kind]float64 // things counted since the application began
+	Counts map[pod.Kind]float64 // requests counted since the application began
 	Busy   map[pod.Kind]float64 // milliseconds spent by all requests together since then
 }
 

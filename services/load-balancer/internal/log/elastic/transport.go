@@ -13,42 +13,44 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 )
 
-// door is the way to the server: it adds the credentials, and trusts the authorities, that the files
+// transport is the way to the server: it adds the credentials, and trusts the authorities, that the files
 // hold. Files change: a password is rotated, a certificate is renewed. When the server refuses the
 // credentials, or its certificate is not trusted, the files are read again, and if they say
 // something new the request is sent once more.
-type door struct {
+type transport struct {
 	o Options
 
 	mu        sync.Mutex
-	authority []byte // PEM that transport trusts
-	transport *http.Transport
+	authority []byte // PEM that next trusts
+	next      *http.Transport
 	header    string // Authorization
 }
 
 // maxSecret bounds the files of secrets; a CA bundle may hold some hundred certificates.
 const maxSecret = 1 << 20
 
-func newDoor(o Options) (*door, error) {
-	d := &door{o: o}
-	if _, err := d.readAuthority(); err != nil {
+func newTransport(o Options) (*transport, error) {
+	t := &transport{o: o}
+	if _, err := t.readAuthority(); err != nil {
 		return nil, err
 	}
-	_, err := d.readCredentials()
-	return d, err
+	_, err := t.readCredentials()
+	return t, err
 }
 
 // RoundTrip sends the request.
-func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer, err := d.send(r)
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := t.send(r)
 	changed := false
 	switch unknown := (*tls.CertificateVerificationError)(nil); {
 	case errors.As(err, &unknown):
-		changed, _ = d.readAuthority()
+		changed, _ = t.readAuthority()
 	case err == nil && answer.StatusCode == http.StatusUnauthorized:
-		changed, _ = d.readCredentials()
+		changed, _ = t.readCredentials()
 	}
 	if !changed || r.Body != nil && r.Body != http.NoBody && r.GetBody == nil {
 		return answer, err
@@ -64,78 +66,73 @@ func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
 	if answer != nil {
 		_ = answer.Body.Close()
 	}
-	return d.send(again)
+	return t.send(again)
 }
 
-func (d *door) send(r *http.Request) (*http.Response, error) {
-	d.mu.Lock()
-	transport, header := d.transport, d.header
-	d.mu.Unlock()
+func (t *transport) send(r *http.Request) (*http.Response, error) {
+	t.mu.Lock()
+	next, header := t.next, t.header
+	t.mu.Unlock()
 	if header != "" {
 		r = r.Clone(r.Context())
 		r.Header.Set("Authorization", header)
 	}
-	return transport.RoundTrip(r)
+	return next.RoundTrip(r)
 }
 
 // readCredentials tells whether they are others than before.
-func (d *door) readCredentials() (bool, error) {
+func (t *transport) readCredentials() (bool, error) {
 	header := ""
 	switch {
-	case d.o.APIKeyFile != "":
-		key, err := readSecret(d.o.setting("api-key-file"), d.o.APIKeyFile)
+	case t.o.APIKeyFile != "":
+		key, err := readSecret(t.o.setting("api-key-file"), t.o.APIKeyFile)
 		if err != nil {
 			return false, err
 		}
 		header = "ApiKey " + string(key)
-	case d.o.Username != "":
-		password, err := readSecret(d.o.setting("password-file"), d.o.PasswordFile)
+	case t.o.Username != "":
+		password, err := readSecret(t.o.setting("password-file"), t.o.PasswordFile)
 		if err != nil {
 			return false, err
 		}
 		r := http.Request{Header: http.Header{}}
-		r.SetBasicAuth(d.o.Username, string(password))
+		r.SetBasicAuth(t.o.Username, string(password))
 		header = r.Header.Get("Authorization")
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	changed := header != d.header
-	d.header = header
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	changed := header != t.header
+	t.header = header
 	return changed, nil
 }
 
 // readAuthority tells whether others are trusted than before.
-func (d *door) readAuthority() (bool, error) {
+func (t *transport) readAuthority() (bool, error) {
 	var authority []byte
 	var roots *x509.CertPool
-	if d.o.CAFile != "" {
+	if t.o.CAFile != "" {
 		var err error
-		if authority, err = readSecret("elasticsearch-ca-file", d.o.CAFile); err != nil {
+		if authority, err = readSecret("elasticsearch-ca-file", t.o.CAFile); err != nil {
 			return false, err
 		}
 		roots = x509.NewCertPool()
 		if !roots.AppendCertsFromPEM(authority) {
-			return false, fmt.Errorf("elasticsearch-ca-file: %s holds no certificate in PEM form", d.o.CAFile)
+			return false, fmt.Errorf("elasticsearch-ca-file: %s holds no certificate in PEM form", t.o.CAFile)
 		}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.transport != nil && bytes.Equal(authority, d.authority) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.next != nil && bytes.Equal(authority, t.authority) {
 		return false, nil
 	}
-	if d.transport != nil {
-		d.transport.CloseIdleConnections()
+	if t.next != nil {
+		t.next.CloseIdleConnections()
 	}
-	d.authority = authority
-	d.transport = &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dial,
-		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: 5 * time.Second,
-		MaxIdleConnsPerHost: 8,
-		IdleConnTimeout:     90 * time.Second,
-		ForceAttemptHTTP2:   true,
-	}
+	t.authority = authority
+	t.next = httpclient.NewTransport(httpclient.Options{
+		Dial: dial, Connect: 5 * time.Second, MaxIdle: 8, Proxy: http.ProxyFromEnvironment,
+		TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+	})
 	return true, nil
 }
 
