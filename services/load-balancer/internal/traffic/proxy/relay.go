@@ -15,7 +15,7 @@ import (
 func (x *exchange) relay() {
 	head := x.answer.Head()
 	x.visit.Answer = x.kind(head)
-	x.visit.Answered(x.lately())
+	x.visit.Answered(head.Status, x.lately())
 	if head.Status == http.StatusSwitchingProtocols {
 		x.tunnel()
 		return
