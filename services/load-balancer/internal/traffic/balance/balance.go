@@ -64,8 +64,9 @@ const (
 	ModelAwareName       = "ModelAware"
 )
 
-// DefaultName is the policy of who names none.
-const DefaultName = RoundRobinName
+// DefaultName is the policy of who names none: of those that learn nothing and need nothing to be said
+// the one with the shortest tails (make bench-policies).
+const DefaultName = LeastConnectionsName
 
 // constructors are all policies.
 var constructors = map[string]func(Intn) Policy{

@@ -6,7 +6,7 @@ import (
 )
 
 // Hash is the same at every load balancer, and never 0.
-func Hash(s string) uint64 {
+func Hash[T string | []byte](s T) uint64 {
 	const first, second = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
 	h := uint64(len(s)) ^ first
 	for len(s) >= 8 {
@@ -19,7 +19,7 @@ func Hash(s string) uint64 {
 	return max(mix(h, second), 1)
 }
 
-func word(s string) uint64 {
+func word[T string | []byte](s T) uint64 {
 	_ = s[7]
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56

@@ -17,12 +17,21 @@ func part(key uint64) (place int, of uint64) {
 // and forgotten when other pods are open.
 type owners struct {
 	places []uint16 // index of a pod and 1; 0 is not known
+	open   uint64   // which pods are open, and where they stand, as one number
 }
 
-// forget begins anew for so many pods.
-func (o *owners) forget(pods int) {
+// follow begins anew when other pods are open.
+func (o *owners) follow(b *Pool) {
+	open := uint64(len(b.open))
+	for _, i := range b.open {
+		open = mix(open^b.ids[i], uint64(i)+0x9e3779b97f4a7c15)
+	}
+	if open == o.open {
+		return
+	}
+	o.open = open
 	switch {
-	case pods < ownersFrom || pods >= parts:
+	case len(b.open) < ownersFrom || len(b.open) >= parts:
 		o.places = nil
 	case o.places == nil:
 		o.places = make([]uint16, parts)

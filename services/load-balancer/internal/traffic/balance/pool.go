@@ -163,7 +163,7 @@ func (b *Pool) filter(now time.Time) {
 		b.order.rebuild(b.load, b.open)
 	}
 	if b.keyed {
-		b.owners.forget(len(b.open))
+		b.owners.follow(b)
 	}
 }
 

@@ -18,7 +18,8 @@ type Application struct {
 	d         *Dispatcher
 	activity  atomic.Int64 // UnixNano of the last byte from or to a client; 0 is never
 	route     atomic.Pointer[routing.Route]
-	exchanges atomic.Int64 // under way
+	hashOn    atomic.Pointer[routing.HashOn] // nil: the policy goes by nothing of a request
+	exchanges atomic.Int64                   // under way
 
 	mu       sync.Mutex    // of all below; route is only written with it
 	expected time.Duration // how long a start took lately; 0 is not known
@@ -101,6 +102,7 @@ func (a *Application) followPods(endpoints []routing.Endpoint, now time.Time) {
 			continue
 		}
 		pod := newPod(a, e)
+		pod.followLoad(nil, e.Load, now)
 		if a.start != nil || len(a.pods) > 0 {
 			pod.startRamp(now) // it came while we were here: it is not warm
 		}
@@ -135,7 +137,24 @@ func (a *Application) choosePolicy() {
 		a.pool.Use(policy)
 		a.named = name
 	}
+	a.hashOn.Store(hashOn(name, a.Route().HashOn))
 }
+
+// hashOn is what a policy goes by of a request; nil is nothing.
+func hashOn(policy string, said routing.HashOn) *routing.HashOn {
+	switch {
+	case policy != balance.ConsistentHashName && policy != balance.ModelAwareName:
+		return nil
+	case said.Given():
+		return &said
+	case policy == balance.ModelAwareName:
+		return &routing.HashOn{Prompt: true}
+	}
+	return &routing.HashOn{ClientAddress: true}
+}
+
+// HashOn is what the policy goes by of a request; nil is nothing. It must not be altered.
+func (a *Application) HashOn() *routing.HashOn { return a.hashOn.Load() }
 
 func (a *Application) prefer() {
 	a.mu.Lock()

@@ -40,6 +40,7 @@ func byName(a, b *Pod) int {
 func (p *Pod) follow(e routing.Endpoint, now time.Time) {
 	was := p.endpoint
 	p.endpoint = e
+	p.followLoad(was.Load, e.Load, now)
 	switch {
 	case e.Ready && !was.Ready:
 		p.doubted = false // Kubernetes has just looked
@@ -49,6 +50,15 @@ func (p *Pod) follow(e routing.Endpoint, now time.Time) {
 		p.proven = false
 		p.balanced.ResetRamp()
 	}
+}
+
+// followLoad takes what the pod says of itself, when it is news. How old it is counts from here: the
+// clocks of two machines may differ.
+func (p *Pod) followLoad(was, is *routing.Load, now time.Time) {
+	if is == nil || was != nil && was.At.Equal(is.At) {
+		return
+	}
+	p.balanced.SetGauges(balance.Gauges{Running: is.Running, Waiting: is.Waiting, Cache: is.Cache, At: now})
 }
 
 // startRamp has the pod get few requests at first: more when they wait for it, or nobody else takes

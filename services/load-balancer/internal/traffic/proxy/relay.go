@@ -50,6 +50,9 @@ func (x *exchange) beginAnswer(from *message.Response) error {
 		from.Fields.Drop(message.ContentLength)
 	}
 	x.rewriteAnswer(from.Fields)
+	if x.session {
+		mark(from.Fields, x.visit.Pod.Name)
+	}
 	x.answerAdd = x.answerAdd[:0]
 	if from.Chunked {
 		x.answerAdd = announced(x.answerAdd, from.Fields)
