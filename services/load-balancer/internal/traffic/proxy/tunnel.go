@@ -33,7 +33,8 @@ func (x *exchange) tunnel() {
 	head.Fields.Drop(message.ContentLength)
 	x.status, x.answered = head.Status, head.Fields
 	x.c.Watch(nil) // who ends one side of a tunnel may go on listening
-	if err := x.begin(Head{Status: head.Status, Reason: head.Reason, Fields: head.Fields, Bodiless: true, Upgrade: orElse(head.Upgrade, x.out.Upgrade)}); err != nil {
+	protocol := orElse(head.Upgrade, x.out.Upgrade)
+	if err := x.begin(Head{Status: head.Status, Reason: head.Reason, Fields: head.Fields, Bodiless: true, Upgrade: protocol}); err != nil {
 		x.fault = err
 		return
 	}
@@ -43,7 +44,7 @@ func (x *exchange) tunnel() {
 		return
 	}
 	t := &tunnel{idle: x.p.o.Limits.StreamIdle, now: x.p.o.Now, touch: x.visit.Touch, caught: x.p.caught}
-	t.join(client, x.answer.Tunnel(), strings.EqualFold(x.shown.Upgrade, "websocket"))
+	t.join(client, x.answer.Tunnel(), strings.EqualFold(protocol, "websocket"))
 	if leaving := x.p.active.add(t); leaving && t.down.frames != nil {
 		t.sendAway(betweenMessages)
 	}
