@@ -32,7 +32,7 @@ test: lint verify unit test-elasticsearch test-cluster ## lint, verify, unit, te
 TEST_LIMIT := 15m
 
 ##@ Parts of them
-.PHONY: demo-down unit test-module stress fuzz test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs bench-proxy
+.PHONY: demo-down unit test-module stress fuzz test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs bench-policies bench-proxy
 demo-down: ## remove all that the demo made
 	@deployments/demo-down
 
@@ -93,6 +93,10 @@ bench-wakeup: prerequisites ## what Nemesis adds to a wake-up, against the floor
 
 bench-logs: prerequisites ## what the log costs, of an earlier build and this one by turns: a record into a real Elasticsearch, what it adds to requests; writes build/bench/logs.json
 	@deployments/with-elasticsearch $(MAKE) run-bench-logs
+
+bench-policies: ## the balancing policies in virtual time, and what a pick costs here; RUNS= of each scenario; writes build/bench/policies.json
+	@mkdir -p build/bench
+	@cd services/load-balancer && GOWORK=off go run ./internal/traffic/balance/simulate/benchpolicies -out ../../build/bench/policies.json $(if $(RUNS),-runs $(RUNS))
 
 bench-proxy: ## beside nginx, HAProxy and others, in one run; QUICK=1 takes a minute; PROXIES= SCENARIOS= ROUNDS= SECONDS= BASELINE= PRIORITY= choose; writes build/bench/proxy.json
 	@BASELINE=$(BASELINE) deployments/bench-proxy $(if $(QUICK),-quick) $(if $(PROXIES),-proxies $(PROXIES)) $(if $(SCENARIOS),-scenarios $(SCENARIOS)) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(SECONDS),-seconds $(SECONDS)) $(if $(PRIORITY),-priority $(PRIORITY))

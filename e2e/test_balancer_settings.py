@@ -22,7 +22,7 @@ from harness.reach import SYSTEM
 from harness.services import OwnBalancer, own_balancer, scaled, settled
 from harness.waiting import PATIENCE, eventually, stretched, throughout
 
-DEFAULTS = {"policy": "round_robin", "max_connections": 10000, "timeout_seconds": 600}
+DEFAULTS = {"policy": "least_connections", "max_connections": 10000, "timeout_seconds": 600}
 
 pytestmark = pytest.mark.disruptive
 
@@ -58,7 +58,7 @@ def as_before(nemesis: Nemesis) -> Iterator[None]:
 
 def test_settings_are_seen_changed_and_followed(nemesis: Nemesis) -> None:
     assert followed(nemesis) == DEFAULTS
-    want = {"policy": "least_connections", "max_connections": 500, "timeout_seconds": 60}
+    want = {"policy": "prequal", "max_connections": 500, "timeout_seconds": 60}
     assert change(nemesis, want) == want
     assert followed(nemesis) == want, "who answered does not follow"
     assert nemesis.balancer_state()["settings"] == want
@@ -84,7 +84,7 @@ def test_a_change_is_followed_by_every_replica_at_once_and_drops_no_connection(n
             streams.append(lines)
         with Load(nemesis.data_url + app.prefix + "/v1/models") as load:
             load.after(50)
-            want = {"policy": "least_connections", "max_connections": 900, "timeout_seconds": 30}
+            want = {"policy": "prequal", "max_connections": 900, "timeout_seconds": 30}
             change(nemesis, want, replicas[0][1])
             began = time.monotonic()
             for _, admin in replicas:
@@ -247,9 +247,9 @@ def test_the_policy_is_for_applications_that_name_none(nemesis: Nemesis, namespa
     free = fibonacci(namespace, "free")
     own = fibonacci(namespace, "own", spec={"loadBalancingAlgorithm": "Random"})
     nemesis.deploy(free, own)
-    assert (nemesis.known(free)["algorithm"], nemesis.known(own)["algorithm"]) == ("RoundRobin", "Random")
-    change(nemesis, {"policy": "least_connections"})
     assert (nemesis.known(free)["algorithm"], nemesis.known(own)["algorithm"]) == ("LeastConnections", "Random")
+    change(nemesis, {"policy": "round_robin"})
+    assert (nemesis.known(free)["algorithm"], nemesis.known(own)["algorithm"]) == ("RoundRobin", "Random")
     assert nemesis.ask(free).status_code == 200
     log = nemesis.http.get(nemesis.admin_url + "/proxy/logs", params={"namespace": namespace, "deployment": free.name}).json()
-    assert log["items"][0]["policy"] == "fewest requests in flight", log
+    assert log["items"][0]["policy"] == "its turn", log

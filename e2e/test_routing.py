@@ -62,7 +62,7 @@ def test_a_route_ends_with_its_autoscaler_and_the_pods_stay(nemesis: Nemesis, na
     assert nemesis.cluster.get("Deployment", app.name, namespace)["spec"]["replicas"] == 1
 
 
-@pytest.mark.parametrize("algorithm", ["RoundRobin", "LeastConnections", "Random"])
+@pytest.mark.parametrize("algorithm", ["RoundRobin", "LeastConnections", "LeastRequest", "Random"])
 def test_every_algorithm_uses_all_pods(nemesis: Nemesis, namespace: str, algorithm: str) -> None:
     app = fibonacci(namespace, replicas=2, spec={"loadBalancingAlgorithm": algorithm})
     nemesis.deploy(app)

@@ -17,7 +17,7 @@ from harness.services import scaled, settled
 from harness.waiting import PATIENCE, eventually
 
 NAME = "load-balancer-settings"
-DEFAULTS = {"policy": "round_robin", "max_connections": 10000, "timeout_seconds": 600}
+DEFAULTS = {"policy": "least_connections", "max_connections": 10000, "timeout_seconds": 600}
 
 pytestmark = pytest.mark.disruptive
 
@@ -65,8 +65,8 @@ def test_settings_that_are_put_are_kept_told_at_once_and_the_same_after_a_restar
                 after = answer.json()["version"]
 
         waiting = pool.submit(changed)
-        answer = put(nemesis, {"policy": "least_connections", "max_connections": 77})
-        want = {**DEFAULTS, "policy": "least_connections", "max_connections": 77}
+        answer = put(nemesis, {"policy": "prequal", "max_connections": 77})
+        want = {**DEFAULTS, "policy": "prequal", "max_connections": 77}
         assert answer.status_code == 200 and answer.json() == want, answer.text
         assert waiting.result(timeout=PATIENCE)["settings"] == want
     assert shown(nemesis) == want and told(nemesis)["settings"] == want

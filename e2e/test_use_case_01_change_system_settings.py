@@ -29,7 +29,7 @@ def url(nemesis: Nemesis) -> Iterator[str]:
 def test_the_settings_are_seen_changed_and_applied(nemesis: Nemesis, url: str) -> None:
     seen = nemesis.http.get(url).json()
     assert set(seen) == {"policy", "max_connections", "timeout_seconds"}, seen
-    wanted = {**seen, "policy": "least_connections", "max_connections": 1234, "timeout_seconds": 77}
+    wanted = {**seen, "policy": "prequal", "max_connections": 1234, "timeout_seconds": 77}
 
     saved = nemesis.http.put(url, json=wanted)
 

@@ -32,6 +32,18 @@ BAD: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     "negative idle time": ({"idleTime": -5}, {}, ["idleTime", "-5"]),
     "idle time as text": ({"idleTime": "5 s"}, {}, ["idleTime", "integer"]),
     "unknown algorithm": ({"loadBalancingAlgorithm": "Fastest"}, {}, ["loadBalancingAlgorithm", "Fastest", "RoundRobin"]),
+    "two keys": (
+        {"loadBalancingAlgorithm": "ConsistentHash", "consistentHash": {"header": "X-User", "cookie": "user"}},
+        {},
+        ["consistentHash", "exactly one of header, cookie, query, clientAddress (true) and mcpSession (true) must be given"],
+    ),
+    "no key": ({}, {"consistentHash": {"mcpSession": False}}, ["consistentHash", "exactly one of header"]),
+    "a key that nobody goes by": (
+        {"loadBalancingAlgorithm": "RoundRobin", "consistentHash": {"clientAddress": True}},
+        {},
+        ["consistentHash", "has no effect without the loadBalancingAlgorithm ConsistentHash or ModelAware"],
+    ),
+    "a cookie with a blank": ({}, {"consistentHash": {"cookie": "a b"}}, ["consistentHash.cookie"]),
     "no replicas allowed": ({"maxReplicas": 0}, {}, ["maxReplicas", "greater than or equal to 1"]),
     "port zero": ({}, {"port": "0"}, ["port"]),
     "port too large": ({}, {"port": "70000"}, ["port", "from 1 to 65535"]),

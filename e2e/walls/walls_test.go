@@ -25,7 +25,7 @@ const (
 // library nothing that does I/O or speaks HTTP.
 var pure = []string{
 	controller + "scaling", controller + "fleet", controller + "contest",
-	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/waitroom", balancer + "traffic/dispatch",
+	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/balance/simulate", balancer + "traffic/waitroom", balancer + "traffic/dispatch",
 	balancer + "traffic/redirect", balancer + "traffic/message", balancer + "traffic/websocket",
 	sidecar + "pod", sidecar + "schedule",
 	balancer + "control/tuning", balancer + "log/accesslog", balancer + "log/genai", balancer + "log/scalinglog",

@@ -127,7 +127,12 @@ func (e DecisionResult) Valid() bool {
 
 // Defines values for LoadBalancingAlgorithm.
 const (
+	ConsistentHash   LoadBalancingAlgorithm = "ConsistentHash"
 	LeastConnections LoadBalancingAlgorithm = "LeastConnections"
+	LeastRequest     LoadBalancingAlgorithm = "LeastRequest"
+	ModelAware       LoadBalancingAlgorithm = "ModelAware"
+	PeakEWMA         LoadBalancingAlgorithm = "PeakEWMA"
+	Prequal          LoadBalancingAlgorithm = "Prequal"
 	Random           LoadBalancingAlgorithm = "Random"
 	RoundRobin       LoadBalancingAlgorithm = "RoundRobin"
 )
@@ -135,7 +140,17 @@ const (
 // Valid indicates whether the value is a known member of the LoadBalancingAlgorithm enum.
 func (e LoadBalancingAlgorithm) Valid() bool {
 	switch e {
+	case ConsistentHash:
+		return true
 	case LeastConnections:
+		return true
+	case LeastRequest:
+		return true
+	case ModelAware:
+		return true
+	case PeakEWMA:
+		return true
+	case Prequal:
 		return true
 	case Random:
 		return true
@@ -789,6 +804,26 @@ type Condition struct {
 // ConditionStatus defines model for Condition.Status.
 type ConditionStatus string
 
+// ConsistentHashKey What requests that belong together have in common: exactly one of the following. ConsistentHash goes by it (left out: clientAddress), and ModelAware (left out: the beginning of the prompt). A request that does not have it goes where less is to do.
+//
+// Example: {"header":"X-User-Id"}
+type ConsistentHashKey struct {
+	// ClientAddress The client's IP address; behind trusted proxies the one that they name.
+	ClientAddress *bool `json:"clientAddress,omitempty"`
+
+	// Cookie The value of this cookie.
+	Cookie *string `json:"cookie,omitempty"`
+
+	// Header The value of this header field of the request.
+	Header *string `json:"header,omitempty"`
+
+	// McpSession The session of the Model Context Protocol (Mcp-Session-Id). A session stays on the pod that began it for as long as that pod is there, whichever load balancer its requests come to: the name that the pod gives it gets a mark of the pod on its way to the client, which is taken off again on the way back.
+	McpSession *bool `json:"mcpSession,omitempty"`
+
+	// Query The value of this parameter of the query, as it is written there.
+	Query *string `json:"query,omitempty"`
+}
+
 // CustomAutoscaler How one application, of one or more Deployments, is scaled and routed to.
 //
 // Example: {"apiVersion":"autoscaler-group.autoscaler/v1alpha1","kind":"CustomAutoscaler","metadata":{"name":"fibonacci","namespace":"default"},"spec":{"cpuThreshold":700,"idleTime":90,"loadBalancingAlgorithm":"RoundRobin","memoryThreshold":15,"targetDeployments":[{"apiPrefix":"/fibonacci","name":"fibonacci-deployment","port":"5001","service":"fibonacci-service"}]}}
@@ -824,6 +859,11 @@ type CustomAutoscalerSpec struct {
 	// BusyTimeout Seconds that a request waits at most while pods serve and each works on as many requests as it may (containerConcurrency), before it is answered 429. Left out, it is 30, or wakeUpTimeout where that is less.
 	BusyTimeout *int32 `json:"busyTimeout,omitempty"`
 
+	// ConsistentHash What requests that belong together have in common: exactly one of the following. ConsistentHash goes by it (left out: clientAddress), and ModelAware (left out: the beginning of the prompt). A request that does not have it goes where less is to do.
+	//
+	// Example: {"header":"X-User-Id"}
+	ConsistentHash *ConsistentHashKey `json:"consistentHash,omitempty"`
+
 	// ContainerConcurrency How many requests one pod works on at a time; further ones wait in the load balancer, first come first served. 0 means no limit.
 	ContainerConcurrency *int32 `json:"containerConcurrency,omitempty"`
 
@@ -839,7 +879,7 @@ type CustomAutoscalerSpec struct {
 	// LearnConcurrency Where neither targetConcurrency nor containerConcurrency is given: whether 0.7 of what a pod was learned to work on at a time, before its throughput stops to grow, stands for targetConcurrency. Left out: it does not.
 	LearnConcurrency *bool `json:"learnConcurrency,omitempty"`
 
-	// LoadBalancingAlgorithm How a pod is chosen for a request; left out, as the load balancers' settings say.
+	// LoadBalancingAlgorithm How a pod is chosen for a request; left out, as the load balancers' settings say. RoundRobin: each in turn. Random: any. LeastConnections: the fewest requests in flight. LeastRequest: the fewer of two that chance names. PeakEWMA: of two the one that answers sooner lately. Prequal: of those with few requests in flight the one that answers soonest. ConsistentHash: the same pod for the same key (consistentHash). ModelAware: the model server with the least to do by its sidecar's gauges, and the one that has the beginning of the prompt in its cache.
 	LoadBalancingAlgorithm *LoadBalancingAlgorithm `json:"loadBalancingAlgorithm,omitempty"`
 
 	// MaxReplicas Never more pods than this.
@@ -975,8 +1015,11 @@ type Endpoint struct {
 	DrainLeaseSeconds *float64 `json:"drainLeaseSeconds,omitempty"`
 
 	// Draining It was chosen to go: send nothing new while another pod can take it; what it works on goes on. Absent: false.
-	Draining *bool  `json:"draining,omitempty"`
-	Pod      string `json:"pod"`
+	Draining *bool `json:"draining,omitempty"`
+
+	// Load What the pod's sidecar says of its model server; told for ModelAware alone, at most some five times a second for all pods of an application together.
+	Load *EndpointLoad `json:"load,omitempty"`
+	Pod  string        `json:"pod"`
 
 	// Probeable Whether the load balancer can repeat every readiness check of the pod itself; false with exec and gRPC checks, readiness gates, or after the pod was ready and then not.
 	Probeable bool    `json:"probeable"`
@@ -987,6 +1030,21 @@ type Endpoint struct {
 
 	// Terminating It is going away: send nothing new.
 	Terminating bool `json:"terminating"`
+}
+
+// EndpointLoad What the pod's sidecar says of its model server; told for ModelAware alone, at most some five times a second for all pods of an application together.
+type EndpointLoad struct {
+	// At When it was measured, by the controller's clock: another time is another measurement.
+	At time.Time `json:"at"`
+
+	// CacheUsage Share of its KV cache that is used.
+	CacheUsage *float64 `json:"cacheUsage,omitempty"`
+
+	// Running Requests that it works on, whoever sent them.
+	Running *float64 `json:"running,omitempty"`
+
+	// Waiting Requests that wait in it.
+	Waiting *float64 `json:"waiting,omitempty"`
 }
 
 // KubernetesStatus Kubernetes' own answer (metav1.Status).
@@ -1030,7 +1088,7 @@ type ListMeta struct {
 	ResourceVersion    *string `json:"resourceVersion,omitempty"`
 }
 
-// LoadBalancingAlgorithm How a pod is chosen for a request; left out, as the load balancers' settings say.
+// LoadBalancingAlgorithm How a pod is chosen for a request; left out, as the load balancers' settings say. RoundRobin: each in turn. Random: any. LeastConnections: the fewest requests in flight. LeastRequest: the fewer of two that chance names. PeakEWMA: of two the one that answers sooner lately. Prequal: of those with few requests in flight the one that answers soonest. ConsistentHash: the same pod for the same key (consistentHash). ModelAware: the model server with the least to do by its sidecar's gauges, and the one that has the beginning of the prompt in its cache.
 type LoadBalancingAlgorithm string
 
 // MergePatch defines model for MergePatch.
@@ -1193,7 +1251,7 @@ type ReasonEffect string
 
 // Route How requests reach one application.
 type Route struct {
-	// Algorithm How a pod is chosen for a request; left out, as the load balancers' settings say.
+	// Algorithm How a pod is chosen for a request; left out, as the load balancers' settings say. RoundRobin: each in turn. Random: any. LeastConnections: the fewest requests in flight. LeastRequest: the fewer of two that chance names. PeakEWMA: of two the one that answers sooner lately. Prequal: of those with few requests in flight the one that answers soonest. ConsistentHash: the same pod for the same key (consistentHash). ModelAware: the model server with the least to do by its sidecar's gauges, and the one that has the beginning of the prompt in its cache.
 	Algorithm *LoadBalancingAlgorithm `json:"algorithm,omitempty"`
 	ApiPrefix string                  `json:"apiPrefix"`
 
@@ -1206,8 +1264,13 @@ type Route struct {
 	Blocked *Blocked `json:"blocked,omitempty"`
 
 	// BusyTimeoutSeconds As busyTimeout; absent: 30, or wakeUpTimeoutSeconds where that is less.
-	BusyTimeoutSeconds   *int32 `json:"busyTimeoutSeconds,omitempty"`
-	ContainerConcurrency int32  `json:"containerConcurrency"`
+	BusyTimeoutSeconds *int32 `json:"busyTimeoutSeconds,omitempty"`
+
+	// ConsistentHash What requests that belong together have in common: exactly one of the following. ConsistentHash goes by it (left out: clientAddress), and ModelAware (left out: the beginning of the prompt). A request that does not have it goes where less is to do.
+	//
+	// Example: {"header":"X-User-Id"}
+	ConsistentHash       *ConsistentHashKey `json:"consistentHash,omitempty"`
+	ContainerConcurrency int32              `json:"containerConcurrency"`
 
 	// Deployment The name of a Kubernetes object (an RFC 1123 subdomain).
 	//
@@ -1264,7 +1327,7 @@ type RoutesUpdate struct {
 
 	// Settings What every load balancer follows, all replicas at once. What is left out takes its default.
 	//
-	// Example: {"max_connections":10000,"policy":"round_robin","timeout_seconds":600}
+	// Example: {"max_connections":10000,"policy":"least_connections","timeout_seconds":600}
 	Settings *externalRef0.BalancerSettings `json:"settings,omitempty"`
 
 	// SettingsVersion The version of the load balancers' settings. It grows with every change, whichever replica of the controller makes it and whichever leads: of two the higher one is the newer, and an answer with a lower one than is followed is out of date. Left out by a controller that knows none.
@@ -1413,8 +1476,16 @@ type TargetDeployment struct {
 	// ApiPrefix Requests whose path starts with this prefix go to the Deployment; the prefix is removed before, unless stripPrefix is false. The longest prefix wins. "/" takes everything.
 	ApiPrefix string `json:"apiPrefix"`
 
+	// ConsistentHash What requests that belong together have in common: exactly one of the following. ConsistentHash goes by it (left out: clientAddress), and ModelAware (left out: the beginning of the prompt). A request that does not have it goes where less is to do.
+	//
+	// Example: {"header":"X-User-Id"}
+	ConsistentHash *ConsistentHashKey `json:"consistentHash,omitempty"`
+
 	// Hosts When given, only requests for these hosts are taken; lower case, without port.
 	Hosts *[]string `json:"hosts,omitempty"`
+
+	// LoadBalancingAlgorithm How a pod is chosen for a request; left out, as the load balancers' settings say. RoundRobin: each in turn. Random: any. LeastConnections: the fewest requests in flight. LeastRequest: the fewer of two that chance names. PeakEWMA: of two the one that answers sooner lately. Prequal: of those with few requests in flight the one that answers soonest. ConsistentHash: the same pod for the same key (consistentHash). ModelAware: the model server with the least to do by its sidecar's gauges, and the one that has the beginning of the prompt in its cache.
+	LoadBalancingAlgorithm *LoadBalancingAlgorithm `json:"loadBalancingAlgorithm,omitempty"`
 
 	// Name The Deployment's name, in the same namespace.
 	Name string `json:"name"`
@@ -10317,284 +10388,299 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3tcts4ljd+K1jubsXuoWX5NYlcU1tO2t2df3cSr+1M107ak0AkJGFMERoCtKPJeD/+L+C5xOdKnsI5",
-	"AAiSoEQ5TmZma/MllkTi9eDgvP7O5ygR84XIWa5kNPoczRhNWQF/XjKleD6Vf2CF5CLXX6VMJgVfKPgY",
-	"Xc0YucUfiZgQNWOSEWneigmVhOfkQpSKyXeLlCo2kPUmB1EcyWTG5lQ3/m8Fm0Sj6F93qxHt4q9ytzmW",
-	"+/v7OFrQgs6ZMsN9Q+csPMaczpkZIBHjP7NE6Y7ZJzpfZCwaRRM+FjlNEh7FEdcvLaiaRXGUQ4v4XxwV",
-	"7C8lL1gajVRRsr4DT8R8LvIPMDg9Zv2HXNCkY6g/l2NW5EwxCaOGJ+uDTdmElpnqHiq2/gjjxYZgpXVb",
-	"TKoXIuUMFvtlKZWYn5ZKyIRmrNDfJSJXLFf6T7pYZDyhemK7f5ZIO/36bzXs+q/mgt/IhcgljuYFTS9w",
-	"hCvGsSjEOGPz39nxuCXVb6R69Xh+SzOeRnGUMkV5Fo2iO8rViBzNCJckF4rQLBN3TD/CikJownv/ObJf",
-	"jqK7mcj0EUhEnkoyKcScDCVRghwPZRRHE86y1LQaxdEtzUrd79Esur+OI6moKmU0OhwO40hxBduticKs",
-	"vh2DHaRaLvQTZZGPcjZnksuRmePIzuR+w20/x/dx0dvUaQeSCoZDmXBF1IxLote8oIk6IR9xYT4i/RJG",
-	"kxmBeROqCJDuQA/rpcgnGU++bMMS24i3Y/qQf88WmVjOWa6IOS677ozvpN6Pdh7sE5e6lWoLnte3QP/A",
-	"yEQUY55KAru3YvnduB55/XEUwMk0M/TGQ3Jxd0I+4ip8JJIuJbmbLQnNU3I3o0rTYCpg5X8A9vFl50Sx",
-	"IqeZt2BHPs2e4j5r7q93Q7LilgNL0iTCXukTcDiePN+fHBw9fTo+OEzpMT1I2PP95+mQDdnh04PjdeRt",
-	"BvCI63uaL4lQM1aQgk1KSTMiCo9eK8Z8gT/34HjeytEFd9dodLsXxWYtgdBueK7X5BLXMo7mTEo6ZYaY",
-	"8cYiMyrJmLGczEXKJxx4UMEodFWdpmpHoh8oz8qC9V+jaopmJHqRvvxAFoym3tVL6JTyHAhTt70kS1EW",
-	"JJnRfMo0lfKV59BbDHwl/fYnEQiApQOiBwSMT2QZKwjN5R0rJLnjakYoMUMgqUhKzW1OYBG8C/70/BWc",
-	"DVbERJijoiUVfaXHrjX3Na4J0SuNXXAlibjLCe6Wk2y0kCHUD6LURPUFpzwXamcCrXibmQvSvKENo9+A",
-	"79Y2+LDa4Df6RjE9rtjTamCPy14LhjcskWUyQxbbZqmalZpHYamvhHhN8+UXrbQSYmeuG9EnWhXL04li",
-	"xSUKEdFob+gt175/HoQg+jV7LcvVy+Z6ecRVey1w0RalnDF9ymmuP2ZcKpbrL8QJUcXSnnk9L3Khp7gD",
-	"c9SSradweL+0peNfZyzX/ME1F+v7xYhadUViTj/xeTmPRs+OQZaa8xw/D90C6RtkitLlfRy9y+kt5Rkd",
-	"22154EaWXjsNkSR47isBBE97BwH41+xB/bi4/rQAsHr//cE9IgnoUSyElFwPghpxcC4Mx/tH33u3EDCI",
-	"02q324N4m9cYnNKsgHZwwxjvtyzDx7gkN7lm1WJiZLWaTvc5op4iVVNH9Qy5HoDWNK712jsm6j1Y5608",
-	"zdgV1/rgc70A9NMFg2nJaHQAC1J9HsaeyujrlguRmh719b2svVH4H0Ak1eKTzBhboIw3mfBEz2pMM5on",
-	"sMG6pQkKJPgez3/I+HSmTIv66tIa1NDpmrb5gtE5z6fwSetN+Deo/4VYsEIZjZTWdNE5/fQLy6dqFo32",
-	"jw7c1ktV6Pfv6wv7OeKKzeVa1dS+ot83DdKioMBR/Y3p0T37tIAZXypaKHfSmyT3g1YgpX6EJEBMgsB2",
-	"xHDbzlnKqbW8kIxKhc/CiZiIYk41kaSiRHZkxpCX87Emfp9Omv1eVifLtcNzdbAftQ9RHOmeTxPFb7la",
-	"2vaq7qliO4rPvRFUq6Df/J4l3JqXVq2+e8689yu9Ye8W694yT903zsHnPvOaM1XwRIbYEVWkKDMmSSbE",
-	"DaFgT+pFQ6+hzdeM5mZMr/CtveM2SdVOaq8R575xyaPB4xAJ4hHvSfvnIg1RfYM59BpksdnjwFfkq7zz",
-	"kPwk7kgm8ikpc8UzzV/xlZjwiZbmDEMiiZizvkfDcLXVa+LdFpfw/H2N+6169Qofuyznc1oso7qJ633N",
-	"jFdj7R6Ts4P0FrS5H3USqh8B7/gbUqgGX+OO1255UMHQs/Rm/jNbNmShPldU6NJpcfQ6S+1tZG0cgw2N",
-	"nb02Ys2a/MLREOktijlk769bs3THr9c59CWU1nlsDB4bXDPW1yuZnMgZ8URgUkqQV0F8WbVZa++/OaP5",
-	"34+zfhmfrE/cuyXWMNB3kpn2eixRYy/1S6GdXEkAnWwEV99MrR+BfBuattT4KKR9aZl4w9AH18NI6yp/",
-	"ZYUYkF/pDc+nI6JXg9CCoRTF82lMcn0AuESpa0BO7+gNgzczpsUt/etCpN4TP9As4/nU9gGCmaApcaIw",
-	"kUosiGR5yvMpGbMJaNCKTLUmqIQZ0rsc9IVR06qS0Fxri2MG/YESkWvl5n0lf+NsojiCwUZxVBtSpJVd",
-	"aNtbvYrWvdW7qm6yhqBdFPyWZoHTa3wwEpWeBIxWPE/MgrL0VMVgQWFa9R2zpHLLzZui5vEh3leou+0N",
-	"6/9Wq3VxNC7lslNeuJoxAs8WNLPCs9U5iMiRDIQeohZbAzPgaiZKLWtr1cRMdkZvGRmzaYmWTVXmOcs6",
-	"pI3NplUJJQ++DyvFq6XTGq9tTGbiDo1JLE9ZqtVrSo4+fSKiIONC3OiNmjzuJk14IdWL5Xo56xeqWJ4s",
-	"L2+YSmaguDjdsZMC7T7m4i52O8XzJCtTlgb1mspw0G/4vtYTJjLQyMZLxdARKAp9vilJMs5yVSeN1UoS",
-	"TH/jVfoCKai69NqzwuORk7sZRyuprHM4sM278wRuKc0mrR1Esy89shSe0/x1QE7HkuVqBL9JytPed/65",
-	"SC2bqt/5sH9tZcVaGXocgxyYVMFoMmMpoXraIzIpswz3URC9LY97ICrDRydZ4+FssKTHHQUelpXcUxrG",
-	"3cEBH5freRag1k3uXCRtDgxe3fyxDrsSCj1+G51AvAV6LaW5MGL0PVBJfmXjS5HcMPXIl4jpKHgG3FLH",
-	"RM2ENIdWS0Sh++yha+mMeJ1UbvzG5kFSCDF/zJ71ndOyPnzZobkDM1NIoaE3bKdcGBrF4ysKMhe3+o/c",
-	"HGVnvyvYQhT9dR60bl3AS+u0nr66gbtc/aNX7VpjFT2u5ckZHq8NyegvMk3ZaUj9WxLqDJ4g6soySZjm",
-	"wNIGPUhF8/SEULg09DUEzg/4sTK0K4GCNlcD8utMADPXA5ck163plvVHgjFonlJT+d7nImUZ+ml2nqaH",
-	"4+fJzqf9T4c3I+O8GZFXczpl52WWvaDJzdvJZOSch1z/4jvom4/q1dVbH42i/eH+8c5wb2e4fzU8GA0P",
-	"R8OjP7aNIW5cLRuxKMiCiUXGwClS+ZmekDtRoBHX0zX3hvuHASHDDjTk9NDNkInuphDTgs7lwFNJXnMp",
-	"wVFqQxDIlpgQkaWs8HzjckSkmLOxSJdELyoBI5YkXMV6q7QYsH1CzkUqjXOdbFHyl1Ioqk+Lvn0znixJ",
-	"xkCkAJ1rzMicpvo1UaBf1nOxJTTLJN7aVhlBatKkVTHZ5q7E5Kwo3JcxeYVhVPCNFo+q399oisKHXhaM",
-	"KvZS5IrynBV6Hfj0rChE0frNfHtR5s2vXhZUzn4RYmFGQrZAZtSMQc14kZKC4bEQuV4oimukSVTTPH5G",
-	"p5PyHNkLkW7DzigmlX7BbYJkCl32iShzRcY0ufEDM/Rf2wMC7t05XYLttEFIxyEyMjQd9N9xfeQkAbGf",
-	"SMbyviJwg3MZUq3CZGy3IVZT+WwCdoD6eSFbc6bo7d7AvbPd4A2aRV8VNJfwK7o6wse3GcPz4IA0x0Ba",
-	"J64e6pNJb+GuaDFlJgKkxUhCk+jrr/GYkEcJB/tPj58FnhZjYJTpjyxnhXOqti7dkCBsmdF6xmXX4LOz",
-	"hFwVpTF7wJqsMnfgF/XJeDdnBwHCr67nuCLIwNIGaTIQO9t2aTRMr7GWEvV3ID0UPknJWB93aCuF41uI",
-	"UkHwRdPL7AehVa6EnWkhysWg+mL3do9mixndi1xsWmvM4B6jKVXgdTfhx77nusPELxcMbErJoryaFUzO",
-	"RJZGo6daxKr7rbVS+QJ0Sp5PT7OpKLiazbWYqOn6Qow58oC5KJZeS3tHcaSA/r0FwijdBT8v2IR/ikbR",
-	"bnOk3a4KkK1G0dFwqJfDxjL6j9vv7q8DXmlvySsS7bX2IYLF3agaam3LdfDUVhu1Spp8CxT6minqb9Qm",
-	"wdqX+p3aodzo7Srq0D9uMJDWOYqjTzs3jnfv2IVJqGKaVPTqv49oluk3YY1Xk/xKSl9kZaHVvyiB36q3",
-	"wIZeQDTqS5GV8xwpra3mebRYKVV4YvUZ/bMU+TnV7Cca6OkOWhT8/rvrgclDMOSKTF4G2HTY4B0bO3eM",
-	"Vuy4bqrWbMVwytaAYFsG1ttour80H9d1fg5GdXnDQITsaNvzYJrmPT9l634IduFWFQ3xXf3U3aOuM5ou",
-	"wz21dqbuUTUNvAZetCi4ZlJLiNjq1VbNH2vbop96tBWM13CmaevyrtwL6BIP0prnBzZDeJWCiWGzMTiL",
-	"Z2oCNbR05TSQwGZU4pvp9tfZMkhQ/ruWlw0SLVmbW1YqOl9U7ZxOPcJMwTF/HUdyJgoFNk7NGRKqGYOW",
-	"o8qMFoGjHcXRrRewbXjyfeD6tp6xVYzfl2P2Q7LSZh6zdpJM29ppOeLarvteD3qeeDn0dsYF7we9OCkK",
-	"2DQ79xZtoiW25gU6ZjN6y0WxNkEsoZqbvbCPGy+QJg9Rqs4QJxvGZzNb0EZAFZkLaY0LYPEGURakK8ho",
-	"uRPFDZjBqazH4ELWmwKlaSvxdMKkLAqWJ8vt2DuVXJrAT5aSw/3nA/ILmygiShWbXw+GMai3YOcxcyF3",
-	"oOFZg3rG5Bq73MFxzYAVOsxRaKi4aCi5jYZxQEatz9x6Q6u10SurdYkTMikLyK0QOZNoeTFGvprvIDba",
-	"oVY3naKoVYgBGRJwWmutNuNzrlZPea+X1a4ugzYp5DWjOXl5/o6UkpEFK/TcwMQy51nGE1FAmOdY3DLj",
-	"C6HWF0zTtXbnvZZdMbgtaUF5bvZ9fQCUZ+/g4EyeCiDEqQCHDVczNJRwSKBo+8ViQ/BckSlaWtCqlrO7",
-	"ijRH5PlwWD04oxJMdroltNWgrThGO8/xcEB+NX1KxbMMXlBgD5AkKVXIr9gw7q4P5G3GMhqaPRi2qHbN",
-	"Takp0o93qfQq45onW+jG88SA7dXDPx4ePlu/0RmjRd46ew0bSsFIzjicIxQQvRdILtDg1jzFeg5Tfsvy",
-	"kWYc8PJw8FRrk3fI+uDIUs1IaIEx+3CCawfYY1p69wpRTmcL8IGLBVJagY5WCnmPIjBAn4J4ZekYVFf1",
-	"WIjMhO90KX9rbqjwW+3gT0chey0CAcMeatgLI1fm4OXscZ7XbfKcfro0oSXnzr/qRtLNYWEg+iCPq9iU",
-	"am/IeKk33q5zTAqqWJX4BzfaYwy+qWkH+SU+1WKZr/mLL+CVx0+fPt3fO147wnq8bPfVhXs8YXc4Qm+T",
-	"T8gQjcxNRgDy82arGORTc0gU6SXKvNaP3seRyL9nGVsfJvHWPgeZ8aVkaX01asxE3wVgPbam41mN2LQi",
-	"NWNZekIyJ5FYSQf5d8H0QwMCLQ1DjDMVdzmapCvZSL9lBZ6j4QGBEMOEPcLC2nxwfQmsI1L7rGFt9ko3",
-	"+SQPJ1QtaPU4SXCjfC/u8l95noq7Gq0ed95Y6EC8ZcVSM2CcH5mXEqLB5kxpNjChhbvZKBkXjN5Yxk2r",
-	"QDVwPo60aBMTOaN6L+CFuZYhrBCnxUrN9TNxR54N/13fF764dGJPeu2JBo84MbFV3mqb54/w+eCmDcgr",
-	"lJ9zobToUi6sZwKJRU8UORtazO/yR5AfYE/eLQI7snpDaGAzFlRKlq7diJ4E1WfkPJ9elFkowAu+1ksN",
-	"WbZwIsdM8pQZ15IZu0SaH5BTiL4lNFFSiws55DCZS98+Wm1tpi95rSdxOdOd6IcxeveO5xJD5eB0OcYM",
-	"/MC7jXu7ui+raa7xdDcsgxmXamdOFzs3bCmt51trq+2nTDNzurAJcml4VV+IUlMAzEWkzEg8fI5LDbEL",
-	"jN0MyNsJkfrI0qyyT9FE8VvmiNlfxuY6QervnGYZ/FgtGhnzHDyk/ndW7McXCnunsVqrelu2kSkbH6L+",
-	"BqMd36K7JrZ/4LcQ4sY22CZctPoeHex/rT3S0tBj6PjGqQwTl10qur6xTHK3l66IzVfpwaCT60sTKQGG",
-	"GNDsB0eGYrToDdqbdLEPSogbCDDLljFxjuDKnf7EDgqSIm0nmCMm9KVrA5SP0J1rp+qbEU5QRKxZFjCD",
-	"xo5CKwUtP+2DrAstZaA7+CcG5QMEXBgeVyYeidbCreeM5gBqAWFfnqHBiS/AXo34ATeeJvslwUgoe/wg",
-	"+uCGsQUiD/g6ilGSgiqVKOKGFWao9wzjxUeo3nohKUaFrMvpvcK6fOY/GO6F4rnavq4NHRB1l2GM9i0t",
-	"wiG8QO+jf9UYSZtNz3luP30lfoCrYWjpIhj+76LMqEkg7qYtPGOPSFNBmgAZqRlM2hnnV6eIIEmUOQR1",
-	"MIuJtDZSX0+tSpSrwmNmjGZqRpIZS27gZqO5ngcr6lY7IPilM01oltLSB3JR4JpwRah+YkB+BcZLPb4L",
-	"K8slmRSsMkKpGZufoDGpZS/0QTLmmmBZNulNr+8ay/QAscI+oMQcQ5D1zK7EFMwsQRMOrBCk8qL7DldL",
-	"zxvdcBTMqCPvtjJuf8zshVdNykRs4lz1j+DdMVeZSVnhkK3lU1/gYLctL7ULoW6h2F8nCocv2ImJ4Eq9",
-	"5A9uH5qI4oT4tzhMyrPcx1YPA+OXfhekpSLWNy5orXB5TiAIjCezL7+sYBV/rYJUVwZg+s+24kRarHmd",
-	"FxuizahN9/+MeGHO9VXP5aziFD35DlQQkyGE64RyYN3TqEX0aBTBafHf/q0cDg+S3xP8wXvlPm6MpT01",
-	"f0RAaC7cwlquwAgJHLIxhFZjA5plWzQmHb9CbJT8IHK2NY7JeFD19PvfE1p93N5uD7wmMPpjrtFg1zLW",
-	"D4ebxb/MqNyCwfqtbJO//Y20vq0vcr3B1mh9D5Y/WO/7h4/Va6Qaqt/yJiNtGJz8wdZ/2oxEq9HWW6kG",
-	"3Gi9m4SvQ/5IF6dSdzp+KTjEF2in8HAPSaczHni1H359QF04aq/dx9T9DqkgC5bgNQAZQQarSi4YBckh",
-	"mKISDPyrwwmsDfSIUUv1btSeoBXF6l5cxMqDO3g4hIAJ7OlLeSh32+Cpb2AauQ94+n0Uj0BKt1YlNT2m",
-	"uKggo1QsHSUZtG1iMKXRqWd0wVLCVSuOcZHxCti0D+CAVqLhvudpNIqGezvVc3tPoy4UHBwM3sVsMtFz",
-	"HUW/cjmrMTgPY0LP7flwsE8k2bIuSfJ8SOR21MDNMQwOQm00N3XNv8wwmCV8wWtVs6Op1558AAEvBlxi",
-	"FO2R//v//x8yHJHWSAkEWHUGMg+Onz77o35CoPGx4NMpQBSZYbdiXsy+dAm+jVDouwrFLyyMbgqqUxSi",
-	"CGeVcEUSUWapvXnMUE+MNUYVnJmw935cEumprVZZAx3Yj3pyCh5YsXc5/0vJTqooiSnJeM6cWRCQNIkS",
-	"ok9U/kZwB47me7KfC4x+Xm3vQweNwR1tezm5SY2KjXOJTHim1UxrQqNzA+I8g+gal/yDebXNXBM/Ld6S",
-	"ZBzNWJaaHCX4XOYWQDIUM+sOT+jq829WUL9YrphxY60nHbVRyL0+ep1kdscBdg80LDBFIg9NNAsBUgF/",
-	"Sj8qdNisjdj+0JgsHwjyend1Eq5GBBzeLylk06QZi4nz88TkotRffM/mNE9jYk3HMUHzeky+L6he4YJc",
-	"aD0z4Rk7Qc98/5SUZqhaavld3J0BB2cbVr6aauxRkqWN6qxcr7gRvyJwhg+JtTr5uXfE3lmeLgTPVTgT",
-	"zIUXQdRPTmiaFib8rHET4A/tVl6djxaicMZxz0TUh5FBONQvjErWDZkmCs8qoPlDDskUBN7l+ZSgE+vO",
-	"t9GCdUmLrSb5PGCGWwnMYJoOTNdeckIiguFUjAD8w4+tMnYbmiP8sF7khOZE0RsGzM7GbLm4OsAKEXmV",
-	"OA+Rk+ErtB/aDOzfmFkAzO7bu25+S8CZvmDOM61lcp4zKdFoaLcZDKtgnTvBsaIbhX1iCbCp6cX5S2Nm",
-	"jL02plQxCQGQ1DhamItWAunfXod5dyQRzGsDnDP9+HoAIei9vVKtDESuqnj09tgUK+Y8p6qLdLgkUwGu",
-	"kDu6bNNNqNEAbFDsTqMdd71nf+/deoV4QwsfesX8nwAysXFS2cQ6fG07wC5qwdIBrMaU9USLQ8xV2R1k",
-	"jCpDa242WnpVytsjRE77uW0rUtnal1hrwHWwgbaYgs7o3J2ZcKI5MeAiIAM3YzVG1h9oN/KJ9DBNKh+Y",
-	"8ZKaINDY4fCZXM8BcUgvthuIBMHHUNorXKsTw0mwx5gA8gK61KG2ArwKbKUGUJALG806IKc2HBXs+4bV",
-	"u+FgPwAGGJu+kO8aYjVPa4FUDsgVAh9AHzwHa3sMzgy0QBgvyh0MBoFd0PlrFABymhP2CemB04zMuFSQ",
-	"Qz0i4zK5YYpwO0p0BvOcbO3/aWuL7+xt7z7bjsn+n7b47rPta6JndnUniIQdZzikOSum6EXS1J5PTWMn",
-	"hJIFKxLda4aWErwLcavEZAKvGAP9839vn0gc3SrcM+hpAxSFdWZ3nqfsU/CUu/b2j468Vnb8dIYK07ch",
-	"6UCrsRltiKtVjH7/KMDpv2Ca4XCdcv66Dj6xHtJjHapHY844ZNtV7PYyNPtfMOh3hdnGhgWj+6+WkXrD",
-	"FooAC5DC+oAMkL8FpQWA5yqtOdPnBO05dWpaiLRXeIDtJpxn0CdKuS8CKCZ1dsqZEEiIzCg349ErZHlC",
-	"f5zRokdgfwPfF+JDan7OHl15dB5SD9qUYS+tkHVc8bwM34kFm6MwrDt72Xl4ggGcoiwS1i0IBEfZGSje",
-	"XkoXeWfEcXRMmg1rRLq2gfueuMpWRNKlb2OoJSRr7US9FHnOEnQgxNEFzVMxD5oZXmv+fU7NFb6RxOLh",
-	"XQaNFHOG2NAih/DQgicG1G5mTOcY1oBXF1QiMq53OQsIaFO2kkpFZkp8ZCmTyjaX433T8yzMg1M5tTAv",
-	"IOTDDmLKCYwUe+rdgV6FK5PzX+/m5fm7D+8uT388i8nrs9dvL/7Lfvr+1eXP+LfWQ07/cHZx+uPZh4uz",
-	"y/O3by7PPly9en3WR3OdG9CGAGOrtsIEjEIAgBcqYmJNjJroYq8JzZc9bTthNLdG1yvWtLvlMudN2+x6",
-	"AAVvI0wLDoLYrtN1J8XLC5YwvmjaVBwWhnmKFPqxWxZAwGhDRrTeuV43BdNGaJheGv2aM71aebLaxQmW",
-	"z6rF6jgMPUsLcBUj31pCYH77COe5UNQ5NcPj+tyFkeHNr51522XMzMvM1NSo8TDPnsMy9khNGXcks1UA",
-	"1xo8piv8my+NSD5jRp6R1sfZ05GZ0THLvnCd874z2dC837pmG3M3E0YLDehHdwVX7ATtD9yABcHP5++u",
-	"BiGjdcnTnvf3Wy+5JSCAjhkoaihaNYtvuKgnhmpuqxQHlwQojKVgRMI6RVB/A8zIA3LBpBIFgxvf6n0u",
-	"fNckqkGUls19wUhAiYmPaT2/fqG8wNu9AfkZEIAh75EupYMb9gUH7D6KI/1sm+nE0acd/ezOLS1ym7lu",
-	"V6x62X6DjdzH0Tna/DpNsusuK5rxWxa0SBVl7qL0QIjACUL0XtjGBdyCpafqQShDQUeeQRE1/v+HY55t",
-	"jNzd/0Qag9XaB2EOm6yNgQHrXTzBBiFYkjtH4OkojmwmohZQjVXwjVD2z6uagfAHdJqtvRUNQomFCkE6",
-	"8gYdui7PRfqFLpIvAqLfFAq+V6GMvliLD0J173beeHC4rWXph5mMxYmqzHAPy/px0ZM73BJznrtDGwT7",
-	"6sSCrSB8aR9U2JOvMa2g8d0tfMeOad7S4UgFbaeUTMZaTcMUEyli49m1Sf9TsU5f66EbgeTf7fqplWQw",
-	"Bpw2r0fJIqDDEclTltDChjNAMLAomgURDUMmp+ev/GvyEl+OfA9EUJsGxUX2hLt+zagsC4bRq82tMy25",
-	"KcX+itrVCm4o+I8CK7AQ6RMs19jwkbU3z6uK1sHjghfRcdeKNJ48HD4/7snI8fXVVtNQrMdMSBW2Svwk",
-	"pCI4wcYl3eGWhPjS+kyHh8+CvLlQq83Hx0dHB0frk3NnbF67Mn+6ujqPYvjvMowi2MLnaI9hdXqUMUm4",
-	"HpVa6Ds4Way/cg0YIcy+NZTQzl04B1SdpmwAWpAVcUVSntpsMzAw+yfUhMTZ0LWfBITavBGKBReM54uy",
-	"K1EJT54NJWWYjqoZD0ub1WAeZqKypq6eRqPAUQvKzP0MId6JXNv3w49ksJhYELqzEw24Kzj2ykHGWpe8",
-	"1gTKrK+9CGMVQ63CRqNeB1HDJxAeNHpz+voMfFY5Qs572c5NKT+AbtWEji1hoQ2p1ypn2fUJHhlRhjRU",
-	"TVXOBViY7JpWTEuDSr8cy8TDsexxA9AVMKNXIaUZtsCqyr149LiC8141I4v6XUfm6jyzp9JPA7Ihf6Mg",
-	"JJZD9emJjPUgKKzuZobhSIQHVmvpEeSEqXM1AMcY3BnByCeuMOapWsPK9Q55n+DRQC/4HZeQmmdMKuDg",
-	"4iZBnHrhJxAxBQnClKdxsM4Rs0DSIy29YuqWKfsxFTl7QJwVM8Fp/cN5XDhbACCvXwlOD1yrlZvt4lBx",
-	"PfXhD+ZMd98uWlCqz2Z95bT+lc02LvpSCCUSkdXS/qKZUovdvcFeFIckA2VLwgDXrkjMvuWLCV5Ls/2k",
-	"p71Ly136jZ/2X4Jxq2BgjjS1P2pDDVnVTzVr9t+ohqgf71Bk0Pl72hXFqBnnJT7zRBK9iXA4tBAG2b8T",
-	"mmVoJlWictv4teK5hKCuBn899CI3a3FBLn1sFbv0n6tmOV6SEKU/gDE+OKNFT2VR3Vnr9st7vM9mBdOd",
-	"v0YGcDM79uEC/6OlmPYrFFpJDJbjVDa64G3XMVGfA3fKSfLdIrVGx0bKTuKlttIuRO9OmO7OGtkhaeJg",
-	"2HWRD/slDHl3zXvPeB7tDQfPng2Gg72nIwMJDqasYDO1siG1OEtD+jY49f1no+hGu5hz/1cHPH4EOf5W",
-	"K7XKaFPlrKgMdMf7axeiatxlfqQpRODqR8zt8/66swq4uxB83t3kwNhFk2e2AdIHpuGBvE3s4rny4aZY",
-	"YY1VYMOB823WC+4Ht2LXNoISTowpdzjaHw71VMMHF1La64cRlVf9ij6L6JoywLTGD48LVoED3xx8ej7Y",
-	"e9aRDpXQzfJIUde4DwWi2eG0bqOiZOi++uh3+VFfMuDAA5EttpHXlZ8LAstXJmC5KW9eyvNntgxNwwbR",
-	"9JRPXhh58tK+5jXhuTBXQhI1Hr/3Nq+5lD/yW+ZcnFSSj6Dlftw4z8R24G1bXKeHam1DnNSgXZ0mHaVL",
-	"0tQClsQmPKT6LAr7lZZCtnJTbTMTdy3UUiuYvXrz8uLs9PLsw6s3l1enb16eXUZx9P1Zry8/XL398Mez",
-	"i7dBS08TlXkd9nNb9p5QqSygsgGDy1ODLWisyfryRQ/xT6Lgf9VcPzsXaaXTPpHEwki3NXKHxtcTgezc",
-	"CMsGMW6jt+67t/q1cRk2NhrQt1b6px2WzMACd42M275KU5NQKskA1ySigFS7camaCZnGs6pEmcz0I+xT",
-	"whaqCe+BOL6ao4IjHFRNLFuLmGJ2WBYQxhQqhLBpqcRiwdITF+wEukMvgEhX6RbWJIojM90ojrDfngqF",
-	"XmnXhv5QtaM/2baqrTk36tQGqOVQr4qHoOPeYDxeE8racddNOmEFF+lKKdRFFPeAIG5aoc8xIusc48h7",
-	"Lq5eK/ui/tO+7Fs+2+n2wLRMwLqXMwRBE/rvMZvyHJK37I8w9S9GtQ3b0nGgcWN9V5tcnz0ELUiyjCXq",
-	"HGqbBY08CaAqWghBS1QA/ydH5DX91MUZ0CLj6q7SLBN3EqL9T8hrnp+Q77nUgmhaw2LWDBYMunf1AFcs",
-	"SYFFLuyLPenhEqaIDZi/oRn8u2oM1csxz/hf4YJEIM5ObRe9vS7Bo0qDNYiTUmC8joN0LRd1NEV7idTw",
-	"F7mEpLu8BgNHykVMjocINEpO9do4MPDxkrgsf8M7ZyyDfIx1CPXroT1XXBYXxoq+AbOgTpTocVsZucNz",
-	"fzSYGJiHnXuG5+6uaRrlj1tO/QVVihW6lT+9pzt/He48v956v2P++s5+tf0f/xYFTSFsEbbR1bGLEajN",
-	"SUKpvUf8KO+99exjLct0oKiBq7tC6kLMG5uLvQncaYVk3OQ2m2HpNVhP2LXkzSa29LJCOK2hLG9AiWnp",
-	"h132QtnlqlrCJq7uI4D/9goMb1Z+8MPEgZ14keIW8Rx8QsoG4xtA9JNwFHkThhrQY6EGqak3KmOLFmii",
-	"KTraH5GLd2/evHrz44eLs/98d3Z5dQnD+893Z+/Ovve+k4Z9xuTl6cufzqqhNy7in/9AEprMWEx+9NfC",
-	"PDUgL5YB838Mo3F5BiPy8u2bl+8uLs7evPyvuF5yH3YYKg5YxE+McDEj/XBxenXWeMVCN/qXlNsofVV5",
-	"e6PvLLczURwFFz+Ko+aiRXHUWLIojryViuLoR69Lb366MW/sQcVIHwiqQmglZ//57vSXD1dvbZ46Xmh7",
-	"/263w0Xn24n/eHF2enV28eHqp9M3URz9cnZ5af+2bXVHy2ySibZJDlotxN9NdpX72iEHb8ZNWJ521xtl",
-	"cPcbNRFQRPRcQ35j7456Xr+jhjvPT3f+SHf++t1u/B8717/bIr9rfbf9+fA+eF+16k7U4mlzqRhNXWi5",
-	"j+bs6qtwaRCjH6P4QLNAwsrR+LDRX2U0m5dCWCeNWMjubyqR0EJ1UyBoLkiDE37LbCqHmJCkEPmIzHle",
-	"KhaTmSiLmKR0aY/5XORqFtv/vB8QWdz53sD4QTMt6jsxXrEsI1uUHOxrKZcuAStz2wJc2FvEgdyR00Sr",
-	"+WgD/EYHQ/E5+6PIg6Fyua2JP2Pk1embU5JSRcdUsgqZ9qzUTGD3BSsyrc1UQt27q5cBY50/bBzfcOf5",
-	"h9/t7lz/7t+i/kHNhXEMbIzjWWF5uQQBE8/inbK4BuduseVdVQGAz6yQER0wom/TI3/7G6l+qFpr/CBS",
-	"to2AiJdtU2ogJAt/dDm9HWmRULdhWmhF08sdQfOyQXEFU6QJurHNeU7RuTUpYfEa+0LGqFZ39fN3GIA2",
-	"41NTTMwiCuQM0AIA7dzhTpistkzcmYcBaJJLMhFaIWaQxgAZdxNNYx5YLqTH+0MDIeUm15PLm8ELLiF8",
-	"pa4AzlfraGw4x4qC32KOxCoUNrvm0QjqI+3YzztHk6fJDh0nKfMK9Y/22g6Jqp8gv6qwGKziktA561um",
-	"2x9gu3lBqLyRoXiiNTHfd5WbdFVKONSUg9zIXoXXNovkdhOrhhMUYXCLEUKjscf2OnrVxh98VkP7GwJY",
-	"396I7NXxlGuof3vG/uwwEK0fDWu8tn1Rm8do+QNeH/7IMrqQ/WNppn7ZgjJPATZ8qW9LmruoGpPzm28Q",
-	"rfnlMT29c4kfJZyyjjVK8gY8wYrEHrP73VhNHDGIrH+vYerviHt5WIRHIDeW1aMrzXBXh1m2CghsaOHy",
-	"4yI7WAVmuy+omlkoBbgjYLUWiCGtSVM0Vgur3ZgHvIxszP+LSZlnTNYCV+CWAVQuAoC8IgcLo2nijudy",
-	"QH6Ldn+LwOLo+2lbLPJ4hby6tfu3rV1PpPnvnevq00B//G77d9tBCcyFngUuApA1YiLyzCvvOcGEDckg",
-	"4AntbGAuPTE3bAIiWuXYKeqejdV8f5UQPlgrhT8Mt18y1a1V1KtmPJEgltaVSRc0sf5a+7Lp2dyG9gh9",
-	"MD0TkYbITM5IZoIvYs+vckL2NI1jPoStO1O0ae9o1Sz2dp5fa3n/+vMwDgn5vUViK+BSnAy4E6vxeVjg",
-	"RqoF9KOtJ60RPAEpl+cKpNxtBwWOzdx3xQ62yuJ5pzh2JTMrjHnNKUoTIcBziO+jLUcqtbGGWb3szwhf",
-	"+UWYshhaXn0pcsVyteO+tFHMbImqEEWG1YZMNJh6sUOFPTfPJULc8K6MXEMQK6Ma/XqoPhvkrtART2Y1",
-	"4vNrp8RV9Umtcy7EDQqXBRuRn66uznf39TFKMkYLotgnRbZm+8l2NW9o+InUUz03EUi6oYqaBlzszvYT",
-	"IgoyLRZJneJz/70KowwPsFHIke2bdyFWdZ9sgQesWCQ7d2y8bUqOwHBNGOsmRoSNLAiN6MhgyRCf/uz1",
-	"4ypDAX0EtwzT17lqUaItywuhERwT+1E/kIiQptk9/GHQcAy6GUhm4QTAsN7sBx8CH+u++v+J4fgzKhUE",
-	"FXC1rOoQBzUsD0Jv4uC4w3Hjq5Qt3YyPut4XKDarEL9W5p+Yx3rej70SRVrw/hvi9G/w+As4DJcYA7hG",
-	"6m6hOChBCkRX+LpY/6uy54OnBIllDQCOeWoFAA5biGTWFXCQ8QnD6tD6k28C0UoSV1ibCFi/KexCScoy",
-	"RVFctAXpaB90ZoAGWOZJV56Z69uZNm9ycWdvXIT3UJSMSw5G1dxgpHrCdB+I3DYeUGsJvwQPyO1aWIr7",
-	"wQP3UatmDRCU01wULI0d4J6xzWF56Lm+HnIoSSYKk2G7Kga7V+EEyrOyYFhpoAIR2O8umfBn0MCxMoGL",
-	"2D3aq2Xv73l2naH7+8VSQUf3132NXRmjt1VMcxxhOtMfWrG5Wur5S8lyPdj9wyNjzQ2b3Iaj4fCPgWje",
-	"dZDWVJkzA6E3cGs3UqIK46/FdMY+x+NBIcQeo7FwEC2A8GE7Mne19Q6PvBxZYc8oRA8w6Fn4wLQWABAM",
-	"AD21kNhUKwZgtJUD8lbzGaO3m+sU8i5r6JQmj1H/MKPSwmVRWQGr5WQCxNxVeiJDAK/VI7wqSjby+w3C",
-	"dEFIigHnugPILi1IIUGSHbIXe5TjnX8QrbkkwK8R9JH8oEcxasPfOkQwessCcySnLWt2AohgZlkdagYy",
-	"5PCadNwbmlfjEK2HABGG4ZYadVwk6M8HmvKqZaw7D+68t8fApfUFeADHSK4Or1zvP6RXdsW7L5wzzxa9",
-	"a5GkvfxEbsqh+3uPaFU8B4qVMdKlwy4HYj7BPdWKEQSpceZ0u/mXRyQ1GGAw0RpTPqtiTW55zAmzZsh1",
-	"m1Gx1FYYvecF0iwPl+wE6kdCtQ5boxCvs9XelGGHxFWoFa4MrmzY8QmGuWjaBt0v4CRYIWd3OwKqEXgr",
-	"UVFog3evEAwuV5UakeUck2/Rm1aH33elGHB9cSEbdn97+axAE+mDnKD1Z+9cfRF+Qkg56NAdq5Gth0ny",
-	"ZZVeiLM+JFIPId9Apb+WYbR1H2zdAa3CkqGPv703FvC0xyoujoZ9n3x+1PvJ5w/BoYBR44iwN2wptD+V",
-	"LNgTAbirXO0lgNcDK3HEb85fT0DGGnJUj832vI5rn25Bjhuy8nutWvTm6VGst1ixd2hDq9rKWt0sqebt",
-	"BBcy41I5qARn8GeE5apYYtTBhGvBwY9YgJdqEQkhslYzgzcbsv3vrfJnvD/d+WMwJuMxo19jmzzYsgvo",
-	"r609zNmtKtOiPtF/KbE6QeokUK4VNS3PTbG8dsGkyG4hH8fG37PcYux+p+lWfwLw6SzD3/FikqLbX7Jq",
-	"0Xbf/+k//vW7336T19+9/+66j4PkC5cvkGYZujcsFm2V0ROotT8i+8NhdxqD1XNBfGqXnralcEDv1xJv",
-	"UZWRtxJ1HqxIfQLpRbZ5ALHU22KDO4wlQI/taHhwvd4KFMx+QEfD25+j2Pz5Lqe3lCOS7fV9HJWSFafT",
-	"cNl2s4TknWTFDjyE0WMupswGQ+n92oFU4t26fyqhaPIIHsNGcFfjHP7Lzn9fb70nO/99/R38vf3Vyer+",
-	"0WKq4HTHxPAhOKvVOq+Np4K3GwFT2FL9y6pJE0v1K6QYhwtnaQrcKRdVrlxMFjMqGRkv8Y+mqaZfRBAU",
-	"szwcT57vTw6Onj4dHxym9JgeJOz5/vN0yIbs8OnBcRRHolRaMwGNGo+i5tq6X5PevqYfeFS/rYdFM5B4",
-	"Wf5i2TTO6B/0VW2eew3GnHhV+8+O/fYvbZiAa75K+t+pNMhAN88Ge/fXNhcfouYxaL6Zgq9vYX1NrwmO",
-	"6meCDxVuvHLFGXlq9WGMqfIqQ6zTrNx+rYGGAIp7ax6+r7a0HduLDLRIjVWBz1nvVBTs5Ry2aC1ARt9y",
-	"Y3Yf1gd1sX4FDEOF/qotrZbULVJItKovaBA21ztAnai4tiFcs7a+tQGJLWwTLvvVHUFXWTGKq4NzLtKX",
-	"iLgcVSH1+u+XFgzjEuVmPX5Nlj8KkSJoZYUD/IOt1xQujWnOZjWmJg8IH9pgW41jvLk6ggsU60VtNefG",
-	"2r3XXVZ5F19dFzckvcNMc8PQAwBvm7MRVx7rtCPIw1Xf8gpYVb7fRh7s+q5gu7v6wi6mQqQhoNJvyxfX",
-	"GJIfzCVF2hVMY8pbOoEVC5j18W2COmqZwya7L+0x3uy1TRioKca6GvJp+HCeGjxeDYijIL6xiSmAGAWb",
-	"YyLrYa827MwQi6Z28hNUj+3CRDDG77hCuSsYFqiDl88LMS2YlCOSiDlqbM6XsDC/VYXtKKRGSAhT2WW3",
-	"LFc7tsydliv3hgfkjBbZkvzEXUtcQewItHGCGohyp3jgsi205rNvE1NjG6y+yLCwM6HyhmzZmKDtAfFU",
-	"h5EPjWDevGCqWO6cTpTu4pxO2YhQTHcmCzo1eqhmZtJEDSE2X9wx1ZmaZzhFvdjVfDCcEaNmre7l7Lx+",
-	"VprBgLWrrW9OM+8ojnw1KI7O6wGhq9LJfaoyPfhfeb35X3s9+1/XR1FrB0aEoDtBFJrNTC5A7SEDrjG4",
-	"x2AJKFzqh8G8cBE6lrZNrKg+FRZKqa42zOmnD4lXe8q6+hYGYiAqRJmnHwoDtWVQpD5Ia/09Hg5bcnGr",
-	"Td87gs03MmbxUHvvIPGB/ah+m4IFoCrfpmcsjA9lzJYC60zU8ECatH7S7ocWjIgFy6HuBvzVKyNgnWdl",
-	"4WAaesMWaUrCt+4Di+2t43F7Fb0YdX0tzekS5yN5xnIV+9FeM5O2p+nCZL7ogztm6o5p3nMn0B2Fz2jm",
-	"cdh8PTZeKsyhsK1wSZJSeQU1YX3tsQeEl1tWwDMbJWHv9QM76FjLGjhlnaDX13yrYgxbwLeIeZsLINI2",
-	"9K7P3Oq9gvGhdkbiqOiu+WamBXEfZ0WBOcC+7o+5SdEoqkJhYQUtmoVea/2ybnXBkoGFoHDptaNo5ygQ",
-	"wGDbDSN8S2IeaIo7Ybh1M4KgGOVFq8JjDuvfz+xDQ+qCFnTOoNZ/EcaFP9rbX5W83FG1UsIhkTNRKJYz",
-	"QC7fPzomyYwWNFGsaGUiHQ/X+aRwxrFbx+tukq3VFqjvbrIo36Hd6nBvf3AURymXN+abof48Z3NRLM03",
-	"e3uDfQiSgpQiDCw8eDY4bG0uZOi/C5fNgWqAHpDAE+ly+gnPSSlZjOrEUC/TXgcwr2OXa0B6qwm2SmZ6",
-	"6AkOtKBRl3herdy6cfTLS68tcHtEL2LPb/dEQqkrLRCQW5GVcyZ7D2L9OKaL8rW/t+HB3FZ1zp9I8uP5",
-	"u0ceQkfnBqjJ25gHjWRN/z2K0Dhrvx/L4yq95l31Wzcni/navYBsa1Hc8HxKJFNk684Lm7EWZEgE2H7E",
-	"PfpLycp+ih3hueRpy7PxWAtk1LALGsKcNCkUgPKB19I3OMl1PhhkLw7wSXklUCuRRn6DUWpB70qADe1K",
-	"3LC890i/9tBWyFhvOkO87ZVN/UI9+D7Zojm5+OEl2dvbPyCyHKdiTnm+XVNKuuJKv2a6VAvbPAAy4M3G",
-	"BbLWJwQ1HBuTqeJcvx6ihBn9uUhfVwXqAmKOAfw0BaIMtaReiaWRVzYfmHhsBHYQxUTKnkCxfCyIgiGB",
-	"osywSNaYeS1WGugJof7zvm7q1AHICQSzzXBAvl10s1fNryVj9ZWpOlCQRYrnowfI8/26ysldeFetEjUS",
-	"I0VtdUsTOCohDWuOuhvNydALLzTR6gUIwBZdfgXb6MbGatZMflhNrS+tRmCXfYPqGe0KbG8wkswHSrdz",
-	"WiHAnxdinLF5iHEUbFJKmhEoHg67SbY0z3h+ePR0e0A+JiJlH20o6p0ojEkZTIt0rklZQaGYE/KRae1P",
-	"fjSaJxqI0MVPFTYdW4uiNMfOT6zz9DVfwQBYnYjn4DAHpVhRnjWVxRHZObKYhaahkfONdyueOGSD4P44",
-	"euq1lgulohBJGu3SBZe7ngdpWohyMai+2L3do9liRvd23Z7KXXOudhNQ6quHLdJ9KaPR4b5WJLkCRn5V",
-	"wYnZVbDrZWiiLPJRzuZMcjlaIDmM7KK21a8geq/u5IbnYJwxTRCKpYw0YcREoq5hLTWW3fVxEdtdDV4N",
-	"M7pYoNo704TI5x7hKEFSQegYeLZqFaB4HioiZHe9hVUWJFm9mJgLZM32vX3NbdtIzePsrYTzOFe0s84W",
-	"EXY0ddg3CqaKJZgYV1Th0axZEFUsrTGd55b4ETLAs1Qa6wbmzzZSpDbAKqySlQLF9a6uzgk+QDRFugQC",
-	"43rwOzt6/tzryi884uNb4mnpQ9f6ZiYTdocFeOMa4pphbSIxVRhYCOOgDRFV0IS96rAx/XrwsuVONPuL",
-	"FVgwpVWSTExJxnOGcUByQVvH6yBkX1JBMMhT8u7ilb4BGEzDr5Wl2mvSw5AVBiDGZXd7HSN7aV9X4IxP",
-	"yoKr5SUUiMCQb0aLUBZPTeZVAnBu9VKenr8yhiHATEtZ5cZyqe0JNQBNS5KKk6Ykl5nQubFIl7DoUOZS",
-	"K/qw1q54hRmZm8cMalXcwyGeiEDk1F1eocxKstUy2dpi5nI7dmO38FIW3FJvO/u0yCjPZQMYffBb/ltu",
-	"uYQ0ODRwASG4BeTYWJgq6Nv1aK1G3pJ664getpHm9L/lxsmJNgzgE/qSFWoWV45Hianpenn8ramN63bP",
-	"jMqtPVlkVPcQAubycvAXTCwyBu58fTQk01LlkkgxZ5gmZPDjfwNjNk+YQS/C0P3odEGTGdvZHwyjOCoL",
-	"WwxEjnZ37+7uBhR+Hohiumvelbu/vHp59ubyDN6p2Ej0Bq9T0hXUVdXUsHe8gcrM6YJHo+hgMBwcRF74",
-	"7sOEhc/u7/uAwDD6HE0ZWKgQttJiNv3CpWoSoITBGAu2zamsx/5lS6MtW/AZUCuNGNiqXo6I4KIgcpkr",
-	"+qmufCpG57+/5aawBNftgxE9slkWEbR9adqwJ4/2ASm6j1vsQgFeuIPShvv7xLOlPIGCvTSlig5sTh9i",
-	"tdkk4Jx9AjVV1uYBZsLg6Pmcq9qo20lB7vpaj+AVNIO3BmzhK+iUeXlooeHZV7rWNVxX97pSNYG29odD",
-	"A2mgLMRRZbrb/bMpzVrL2uVVPmsfUq9krffXcaTvpGgUNSkXSq6DKgTroTuyrK3q7fDp3h7eMm6+KzEX",
-	"Qn0Ae29vhDkTA33AD3FJQk27pdutTskFKmD45t6D3zx44JtOhX/A296FDczCXtXvr+/jz5pUpM0FA3YT",
-	"9FNKtMb5Cq2iU4iOaDOz6/sWgwoNunpk11PBIZ5WBlghRhg2B1ZltrwQ6bJ7fewjnLVJxrfymuOy1+O4",
-	"PIw+V9Om1tS4cSYqzFL8p6PVw+Hzh765v/+PfT6QBgklATJcdR7u468hNeCv9yjCdlTpCpTaQVy4wghg",
-	"UK9AlArc1V72EKTYSDJmGBlDJQI0i/x76Ao0yoGD2baHFH8MHtJHu45u9WVjbphLq6w4IJLLMkmYlFHv",
-	"C6SiCNNY4IC+wnw1SNP5u52qw3/ss2HoYuOzEYcl3x+Zehwy+hps+n+poIsKLrS+9wAaeLC8EPd6GOUK",
-	"rf2ETBT/3+XbN2TOiikov8kMbetPD54db58QakyNkoEZMy+zzINDa7PAc93CejGlg2phFDswit8FGKHm",
-	"wZDjaq3ao739YX9h+bVuHQaI9F2ZgVRRsvt/mPNlxCBuUCH+CUWgw28vPO0d/Y8VuwBNGGxHXi2Dh3CZ",
-	"MhAF5NTzhi7qHFMYSIwqe0tMLxhNT1xOwIxKh30MkRVxI7T1cPi8VtKeY/SXwnjhOie5YBCX/41Unv89",
-	"6/9EZ/0f/cQa0n2YpmRrK48+609eMIA1DLRshjQnPFesuKUmf8RkMxCRQ8INzdMB+QMGOADncElXuajF",
-	"/Onz6yCmsV5fAbVDHQSZxR+UTD9A5gIUq4wqdHXVT/BlOZ5z5QXV9BUDNjtw7eCdb3y7m24tRmTHeTc7",
-	"iTElWPOw93F/Qf16+Yf7PU7OlRCvaQ7u2qM+p9vPzNnkpPwAj8HpcPR/asulgb26ik+xGRMLkfoHAf0R",
-	"hvwBsNRS/+3ebhOOr9NRcFov9bzeR1BDEbNu2xq+eMgk7RsBN6JPT2p/oIW6X3feOqyyBvuzjzG6i0Gd",
-	"oio0D25q8Jg/jE6/iIYwzqEWkWzDcgCtNYbKk7FD89WDhRhO62n0KIznEkKgkcIaRFWzMlU2pS613Fve",
-	"6NvsYo8dfDAn6XN7vxHqB1Hm6Rdv6du8NmhXW9HGu+q9/d4PWG3v37dQlQ2NuGJmK7nO9+6pPizHtamv",
-	"5r8j/4nXj67aiPrgusZVizTeeGA9xlSBJzoY6bqv9lUKERyhwamCTxExKOhGDNcr6yhU1meYLE+1CiRG",
-	"TWh4cG2A5TkmFIoow1c3bGGqMHAEi58AzoVN4ioYPGW1Jggn69qHgkkMoa1malPogOAgJXeGaVXYSxRH",
-	"ZW7UtiDq8poZa2mzcDGxXBqpsGuAoBiGXc4rQSHXOMtrtLDf293t59VuhPv5Ve9wy1VWXeChk+EFCEnF",
-	"s8wUNN1yCQ56Xtt/l/scSvJQxbwbWvp4bgWjEkSRnN0xAMIrpFp1h2eCpjbyZld6WeJdN3cro/wrbmBX",
-	"EnvHXtrhY6yHWWcLiQCAyiYSHU4VRjXCmE14z47tYMeDoQ2Nz7y62yxCCOP65nqCP3XDOLsz9oMaQ4dR",
-	"62fNT01WRpKVUtngLAXx/iLYj5MvDVqvhwmA5q0qDe0GahZYfoy8M+APPC/DRPfVdOAwvX07TfiBZO+A",
-	"ummBa2uTDr8WpT9IVO6hdL8U+STjmNbwzU/TJTPRo5seIsNQPVNTp7hbWXL+ofXrsMjyzUXab6Tmm01Z",
-	"JSyYvV2h6Pt1Zf4O4oGH1+Lr/BBJTBHm3liOpMm+c4G8dAraIzyGSS4rpIaO6JJqq21cya6rMv1NnLNB",
-	"2+6rlM0XQkHJf1fLyNMmDK4tVYBvafwIJrDFFLF3RSkrL01R6vMI/hiYo77CaAZ2t5q/BrImpAAsEt3m",
-	"Tirucq9yqGmYpURMJgHrL6BzNawlj3/z1Wr8fuPrrl58tuuSU1SxUCW5KotQL+M3M+H8E1xkAHUVqi1S",
-	"kbcSQPOr7rOFQcTuvMzORdrvJgOu849wg9mB/I+6yc5FuurqQjNv6N6K6+Uf/+7GaihDMGnfYjYvBMsK",
-	"cpNIym9XXlSohHj0GwaDsK4+YO5Veon1wiOP+Qj/fYyxvmLwUWl+NC/cUa4+Gny8nLD5Qtmy8gPyq4Fm",
-	"d60KozsJGz3ZtEXU08639B3ETC0Bh1OErUMSrxBEZOl2M3jgo96OjCn2sX3Z/EpVMrvAJVtzokPl9am0",
-	"AJQnJGP0FoDPqzQ6VyS4MjZilaunHecNVqavtXG48xysjb/9NoDSqv3Mjg6sTAlEJgF0e1f7n+cGhcDk",
-	"Rhq0IcgTOR7Ws0Oig6HsmIhuOWwvMy/5hZFh9H97v7dzhDVi/3Y83JahyXxNboJE8G6RYrm/IEtxCvvD",
-	"WMU3vxBBOLZH2pg1jJECAUyoo+gtoImFyLLtVXej8ZqtCCuAZGWBjSMN1WMLgItQAtA5mvbmEtPzTa2n",
-	"es1cSf5ScjRetYJ8RKFsybSvIyHWiwF+YxGxUT+ygyBNhZ87Kr8sMuCbUyYuKhCkdcR2Ak+yDuuDqY8c",
-	"5tavKrwlY8gb1FIiR7u7wdTGgcER2JFLqdh8IG+T0bPhsyFoW2YQwUpdZabvQir9NNNGIipwT5uh1ori",
-	"abPqDmBrKm8wQ9rUZBvU89706qxoy7te9a0qjYyx1PIF5uWmprqJadNKGO02fzBX8E05ZhlDUeq8AAGB",
-	"lf6w3NmV0f31/f8LAAD//w==",
+	"7L3vdts4li/6KhjOzIpdTcuyHTuJvGbNclKuqtyuJB7b6bqnU+4EIiEJbYpQE6AVdbX7432A+4j3Se7C",
+	"3gAIkqBEOU66+6xTHyqWROLvxsb++9u/RYmYL0TOciWj0W/RjNGUFfDnFVOK51P5B1ZILnL9VcpkUvCF",
+	"go/R9YyRO/yRiAlRMyYZkeatmFBJeE4uRamYfL9IqWIDWW9yEMWRTGZsTnXj/1GwSTSK/n2/GtE+/ir3",
+	"m2O5v7+PowUt6JwpM9y3dM7CY8zpnJkBEjH+M0uU7ph9pvNFxqJRNOFjkdMk4VEccf3SgqpZFEc5tIj/",
+	"xFHB/lLygqXRSBUl6zvwRMznIv8Ig9Nj1n/IBU06hvr7csyKnCkmYdTwZH2wKZvQMlPdQ8XWH2G82BCs",
+	"tG6LSfVSpJzBYr8qpRLzs1IJmdCMFfq7ROSK5Ur/SReLjCdUT2z/zxJpp1//rYZd/9Vc8Bu5ELnE0byk",
+	"6SWOcM04FoUYZ2z+Ozset6T6jVSvHs/vaMbTKI5SpijPolG0pFyNyPGMcElyoQjNMrFk+hFWFEIT3off",
+	"IvvlKFrORKaPQCLyVJJJIeZkKIkS5GQooziacJalptUoju5oVup+j2fR/U0cSUVVKaPR0+EwjhRXsN2a",
+	"KMzq2zHYQarVQj9RFvkoZ3MmuRyZOY7sTO633PYLfB8XvU2ddiCpYDiUCVdEzbgkes0LmqhT8gkX5hPS",
+	"L2E0mRGYN6GKAOkO9LBeiXyS8eTLNiyxjXg7pg/592yRidWc5YqY47Lvzvhe6v1o58E+c6lbqbbgRX0L",
+	"9A+MTEQx5qkksHtrlt+N65HXH0cBnEwzQ288JBfLU/IJV+ETkXQlyXK2IjRPyXJGlabBVMDK/wDs48vO",
+	"iWJFTjNvwY59mj3DfdbcX++GZMUdB5akSYS91ifg6Xjy4nBydPzs2fjoaUpP6FHCXhy+SIdsyJ4+OzrZ",
+	"RN5mAI+4vmf5igg1YwUp2KSUNCOi8Oi1YsyX+HMPjuetHF1wd41GdwdRbNYSCO2W53pNrnAt42jOpKRT",
+	"ZogZbywyo5KMGcvJXKR8woEHFYxCV9VpqnYk+oHyrCxY/zWqpmhGohfpyw9kwWjqXb2ETinPgTB12yuy",
+	"EmVBkhnNp0xTKV97Dr3FwFfSb38SgQBYOiB6QMD4RJaxgtBcLlkhyZKrGaHEDIGkIik1tzmFRfAu+LOL",
+	"13A2WBETYY6KllT0lR671tzXuCZErzR2wZUkYpkT3C0n2WghQ6gfRKmJ6gtOeS7U3gRa8TYzF6R5QxtG",
+	"vwXfrW3w02qD3+obxfS4Zk+rgT0uey0Y3rBElskMWWybpWpWah6Fpb4W4g3NV1+00kqIvbluRJ9oVazO",
+	"JooVVyhERKODobdch/55EILo1+y1LNcvm+vlEVftjcBFW5RyxvQpp7n+mHGpWK6/EKdEFSt75vW8yKWe",
+	"4h7MUUu2nsLh/dKWjn+ZsVzzB9dcrO8XI2rVFYk5/czn5TwaPT8BWWrOc/w8dAukb5ApSpf3cfQ+p3eU",
+	"Z3Rst+WBG1l67TREkuC5rwQQPO0dBOBfs0f14+L60wLA+v33B/eIJKBHsRBScj0IasTBuTAc7599791C",
+	"wCDOqt1uD+JdXmNwSrMC2sENY7zfsgwf45Lc5ppVi4mR1Wo63W8R9RSpmjqqZ8j1ALSmcaPX3jFR78E6",
+	"b+Vpxq651gdf6AWgny8ZTEtGoyNYkOrzMPZURl+3XIjU9Kiv71XtjcL/ACKpFp9kxtgCZbzJhCd6VmOa",
+	"0TyBDdYtTVAgwfd4/kPGpzNlWtRXl9aghk7XtM0XjM55PoVPWm/Cv0H9L8SCFcpopLSmi87p559ZPlWz",
+	"aHR4fOS2XqpCv39fX9jfIq7YXG5UTe0r+n3TIC0KChzV35ge3bPPC5jxlaKFcie9SXI/aAVS6kdIAsQk",
+	"CGxHDLftnKWcWssLyahU+CyciIko5lQTSSpKZEdmDHk5H2vi9+mk2e9VdbJcOzxXR4dR+xDFke75LFH8",
+	"jquVba/qniq2p/jcG0G1CvrN71nCrXlp3eq758x7v9Bb9n6x6S3z1H3jHPzWZ15zpgqeyBA7oooUZcYk",
+	"yYS4JRTsSb1o6A20+YbR3IzpNb51cNImqdpJ7TXi3DcueTR4EiJBPOI9af9CpCGqbzCHXoMstnsc+Ip8",
+	"nXcekp/EkmQin5IyVzzT/BVfiQmfaGnOMCSSiDnrezQMV1u/Jt5tcQXP39e437pXr/Gxq3I+p8Uqqpu4",
+	"PtTMeDXW7jE5O0hvQZv7USeh+hHwjr8hhWrwNe5445YHFQw9S2/mv2erhizU54oKXTotjl5nqb2NrI1j",
+	"sKWxs9dGbFiTnzkaIr1FMYfsw01rlu749TqHvoTSOo+NwWODG8b6Zi2TEzkjnghMSgnyKogv6zZr4/03",
+	"ZzT/x3HWL+OT9Yl7t8QGBvpeMtNejyVq7KV+KbSTawmgk43g6pup9SOQb0PTlhofhbSvLBNvGPrgehhp",
+	"XeWvrBAD8gu95fl0RPRqEFowlKJ4Po1Jrg8Alyh1DcjZkt4yeDNjWtzSvy5E6j3xA80ynk9tHyCYCZoS",
+	"JwoTqcSCSJanPJ+SMZuABq3IVGuCSpghvc9BXxg1rSoJzbW2OGbQHygRuVZuPlTyN84miiMYbBRHtSFF",
+	"WtmFtr3Vq2jdW73r6iZrCNpFwe9oFji9xgcjUelJwGjF88QsKEvPVAwWFKZV3zFLKrfcvClqnjzF+wp1",
+	"t4Nh/b/1al0cjUu56pQXrmeMwLMFzazwbHUOInIkA6GHqMXWwAy4molSy9paNTGTndE7RsZsWqJlU5V5",
+	"zrIOaWO7aVVCyYPvw0rxaum0xmsbk5lYojGJ5SlLtXpNyfHnz0QUZFyIW71Rk8fdpAkvpHq52ixn/UwV",
+	"y5PV1S1TyQwUF6c7dlKg3cdcLGO3UzxPsjJlaVCvqQwH/Ybvaz1hIgONbLxSDB2BotDnm5Ik4yxXddJY",
+	"ryTB9LdepS+QgqpLrz0rPB45Wc44WkllncOBbd6dJ3BLaTZp7SCafemRpfCc5q8DcjaWLFcj+E1Snva+",
+	"8y9EatlU/c6H/WsrK9bK0OMY5MCkCkaTGUsJ1dMekUmZZbiPguhtedwDURk+OskaD2eDJT3uKPCwrOWe",
+	"0jDuDg74uFzPswC1bnLnImlzYPDq5o912JVQ6PHb6gTiLdBrKc2FEaPvgUryCxtfieSWqUe+RExHwTPg",
+	"ljomaiakObRaIgrdZw9dS2fE66Ry4zc2D5JCiPlj9qzvnJb14csOzRLMTCGFht6yvXJhaBSPryjIXNzp",
+	"P3JzlJ39rmALUfTXedC6dQkvbdJ6+uoG7nL1j161a41V9LiWJ2d4vDYko7/MNGWnIfVvRagzeIKoK8sk",
+	"YZoDSxv0IBXN01NC4dLQ1xA4P+DHytCuBAraXA3ILzMBzFwPXJJct6Zb1h8JxqB5Sk3le5+LlGXop9l7",
+	"lj4dv0j2Ph9+fno7Ms6bEXk9p1N2UWbZS5rcvptMRs55yPUvvoO++aheXb310Sg6HB6e7A0P9oaH18Oj",
+	"0fDpaHj8x7YxxI2rZSMWBVkwscgYOEUqP9MTshQFGnE9XfNgePg0IGTYgYacHroZMtHdFGJa0LkceCrJ",
+	"Gy4lOEptCALZERMispQVnm9cjogUczYW6YroRSVgxJKEq1hvlRYDdk/JhUilca6THUr+UgpF9WnRt2/G",
+	"kxXJGIgUoHONGZnTVL8mCvTLei62hGaZxFvbKiNITZq0Kibb3JWYnBeF+zImrzGMCr7R4lH1+1tNUfjQ",
+	"q4JRxV6JXFGes0KvA5+eF4UoWr+Zby/LvPnVq4LK2c9CLMxIyA7IjJoxqBkvUlIwPBYi1wtFcY00iWqa",
+	"x8/odFKeI3sh0l3YGcWk0i+4TZBMocs+EWWuyJgmt35ghv5rd0DAvTunK7CdNgjpJERGhqaD/juuj5wk",
+	"IPYTyVjeVwRucC5DqlWYjO02xGoqn03ADlA/L2RnzhS9Oxi4d3YbvEGz6OuC5hJ+RVdH+Pg2Y3geHJDm",
+	"GEjrxNVDfTLpLdw1LabMRIC0GEloEn39NR4T8ijh6PDZyfPA02IMjDL9keWscE7V1qUbEoQtM9rMuOwa",
+	"/OYsIddFacwesCbrzB34RX0y3s3ZQYDwq+s5rggysLQdNCkhQEL9ROXMGNBpijRHswtvuyZ6EnHQSFqz",
+	"tYwZeECUmDIIYQNhmOcEVbsRYZ9porIVaGLG5DERWSaWPJ8OSH1AaIoar/SB3cnYRBFRqpFRW8/StGBS",
+	"7iKveaOvyLOllhC9J3XrYzblea6vZNPdohDzhdodkDMXRQojdxSPQzaGsCUwsYxJqTmZiV2snUUMHYhG",
+	"0f+9916yYu91gNRrQw7L3/jIE0leXxCKD56SMZtxzUmLErjmohCfuYlwcqqsmrEVKLKDioTHQmTG/pwI",
+	"ccs7Yrwh7NdEcUqCTzZv6cPnIHK6z3G0oEqxQrfxpw9ne3+ke38d7r34t3//j//8tRwOD0+efPe7wZ8+",
+	"fvrb3/dufvcfobNrF2zziPBJE7RbN5B9/WHOk8UVk935BhJ/tOMCCsQb7rMiF4VQIhEZ2XmTLPZMO3uv",
+	"UyA7+6ZUdCVtwJ0TEMZsSuGO0oIOlehRpOZ4GRsvXK0xWj5AoqwbPrR06Y6lvjGJEngaIAHBkg20NuV3",
+	"IP6Qqb6IKZnT4tYdFQGqgW5uSVcQ9+Io1fQOo6G3TK/DxFzcwmpNK7jOw3T5l5IVqz5E4HIr7KjgTUzq",
+	"AEPOsuBKsRwX5YF0MfjYQQf3TbYZR5/3bt1VvQdiGbVxMb7U3uB0SMuxOWWxnUWNM5AdVZRsFzhaRX72",
+	"23kpweCud0wz+aKE4KsPMyp3JMsmA+xiNybuG+zM/wa6rT1S46YEDwf+n7Qf8F6sBhh6q/r1ZgAihPwo",
+	"crYDY49xCrvR/Y2+hAIJHG2/esP/F+slhZXVKmzhyzUy1kQBbaWwkoUoFUQANkOd/Ejoyp+9Ny1EuRhU",
+	"X+zfHdBsMaMHkQuQbo0ZYjRoShWEfpkcGD98qsPPLBcMHBvJoryeFUzORJZGo2daz68HT+kD/hLON8+n",
+	"Z9lUFFzN5tEoutTC1aUYcxRE56JYeS0dHMeRAiHMWyBMFVnwi4JN+OdoFO03R9rtLwcFfxQdD4d6OWxA",
+	"vf+4/e7+JhAa5S15JSf1WvuQ1IS7UTXU2paboOhYbdQ6k8Y7OO9vmKL+Rm2TMXSl36lJhlu9XYW++zIf",
+	"DORmA1eyC5NQxTSp6NX/ENEs02/CGq8n+bWUvsjKgmbRKErgt+otcOQWkBLxSmTl3LDENoP3aLGy7OGJ",
+	"1Wf0z1LkF1Sz62igpztoUfCH724GJhnOkCtqGjJwkYe9rrFxtsboSo3r/lLNVoy43hoQbMvAhryY7q/M",
+	"x02dX4BnV94ysGN0tO2F0ZjmvWCZlpIS7MKtKnqDu/qpx+i4zmi6CvfU2pl6WI9p4A3wokXBNZNawaXb",
+	"q61aUJBti37u0VYwaND5R23cVeXjxrisIK15wUhmCK9TsHNvNwbndktNtKBWgpwZLLAZlQ3BdPvLbBUk",
+	"KP9dy8sGScGoVfWkovNF1c7Z1CPMFKLDbuJIzkShwNGmOUNCNWPQynyZ0SJwtKM4uvOyhgxPvg9c3zY8",
+	"Yx3jbwpoLR69XdhGO1Oz7XKzHHFj132vBz1PvBx6R4QE74dNGnd9HcdsRu+4KDZmKSdUc7OX9nETiqDJ",
+	"Q5SqM87WxpJbxRgN1VSRuZDWwg1uV7CngHQFaZVLUdyCJkNlPRHESOlzuiI7iWeYTMqiYHmiJdHqVHJp",
+	"sg9YSp4evhiQn40mH5tfj4Yx2FjB2WDmYjR069XVmvp6F83RSc2LEjrMUVKzQ/QIx26YUbCJ1mxx3VH4",
+	"Gw3jgJhbXzwb1VMtr94cxefslEzKAgwsImcSPQjGWVVTBWNj5QQl0Bo8izuWDsiQQPAVyQXJ+Jyr9at2",
+	"0Mv7VBdjm0T2htGcvLp4T0rJyIIVem7gKpjzLOOJKCBdYSzumNEtqdV3abrRf3rQ8o8FdzYtKM8N6WwO",
+	"5PXs9mj9mQqg5amAwAOuZmjw55AI2I7viM2Zseq19Q7lbFlR94i8GA6rB2dUgutJt4Q+B/R5xuivOBkO",
+	"yC+mT6l4lsELCuzakiSlCsXHNJyUmxNSmjH5hmaPhi2q3XDZaor04zYr1cyEmJEdDEfxJInd9cM/GT59",
+	"vnmjM0aLvHX2Gr6AgpGccThHKGN6L5BcoOOoeYr1HECBHWneAy8PB8+0QrpE7glHlmpeRAvMPYMTXDvA",
+	"Ht/Tu1eIcjpbQCyXWCClFRgwRCF/XwQG6FMQr+yXYXNLl/644ZILv9VOYnAUctAiEHBQoZK+MKJpDpad",
+	"Hud50ybP6ecrEyJ54eKE3Ei6OSwMRB/kcRVjWe0NGa/0xtt1jklBFasS2OFSfIzBN5X1IL/Ep1os8w1/",
+	"+QW88uTZs2eHBycbR1jP++i+unCPJ2yJI/Q2+ZQM0VnaZAQggm+3ikE+NYeEx17S0Bv96H0cifx7lrHN",
+	"4X7v7HOA8FJKltZXo8ZM9F0AXlDrAp3ViE3rYjOWpackc0KNFZaoMejqhwYEWhqGGGcqljm6OyrxSr9l",
+	"Zabj4RGBUPmEPcLCWlwTfQlsIlL7rGFt9ko3eZEPJ1Qtq/U4SXCjfC+W+S88T8WyRqsnnTcWBsLcsWKl",
+	"GTDOzxlZ50xpNjChhbvZKBkXjN5axk2rgGsIohlp0SYmckb1XsALcy1DWCEuA/PpmGViSZ4P/1PfF764",
+	"dGpPeu2JBo84NS4Qb7XN88f4fHDTBuQ1iuC5UFp0KRfWw47EoieKnA09v8v8EeQH2JP3i8COrN8QGtiM",
+	"BZWSpRs3oidB9Rk5z6eXZRYKVIav9VIDWgScyDGTPGUmRMKMXSLNg5exzBihiQJnYg65uObSt49WW5vp",
+	"S16rWlzOdCf6YcxCWfJcYsg3nC7HmNFZUN3GvUO2rqppbojYahgXMy7V3pwu9m7ZStoILq3wtp8yzczp",
+	"wiZ6p+FVfSlKTQEwF5EyI/HwOS41eJMYux2QdxMi9ZGlWWXioonid8wRs7+MzXUCCIs5zTL4sVo0MuY5",
+	"RPr431mxH18o7J3Gaq3qbTE+aBMLo7/BqP13GHYQ2z/wWwjVZltsEy5afY+ODr/WHmlp6DHMBCY4CiYu",
+	"u7R8fWMZkBIv7R6br2AuQK3XlyZSAgwxYBwYHBuK8ZymNoZPCXELgdLZKiYuoKkKC3tiB2WdnF6us9CX",
+	"rk20OcawJDtV3xJxiiJizTiBmaB2FFopaMUbPchA0VIGuoNYY1A+QMCF4XFl4mppLW1ozmgO4EwQ/uAZ",
+	"Gpz4AuzViB9w42myXxGM6LXHD6LobhlbIIKOr6MYJSmoUokibhhyhnrPMO9phOqtF1ppVMi6nN4rPNln",
+	"/oPhQSguue0u29KHUfc6xmgiM350c7n2OvrXjZG02fSc5/bTV+IHuBqGli6DaWwuWpoaIIxu2sIz9og0",
+	"FaQJkJGaSRGd8ep1igiSRJlDcCKz2H4bM8701KqE7yrMc8ZopmYkmbHkFm42mut5NAM4Riaox5gmNEtp",
+	"6QO5KHBNuCJUPzEgvwDjpR7fhZXlkkwKVhmh1IzNT9GY1LIX+mBPc02wLJv0ptf3jWV6gFhhH1Bijqk0",
+	"embXJpgsaMKBFQJICvQA4mrpeaMnj4IZdeTdViZyABEq4FWT+hebfA39IziIzFVmUi85ZB371Bc42G3L",
+	"S+1CqFsoDjeJwuELdmIikVMviZHbhyaiOCX+LQ6T8oz/NnAHaBSDh/TKFbG+cUFrhctzAsHMPJl9+WUF",
+	"q/hLlWyxNpHAf7YV79hizTdbhudAKJnzntUxCap4e0++AxXEZLriOqEcWHdWmlAcjHzx3v61HA6Pkv8y",
+	"ITHeK/dxYyztqfkjAkJzERvWcgVGSOCQjSG0GhvQLNuhMen41QvQGcdkPKh6+q//IrT6uLvbHnhNYPTH",
+	"XKPBrmWsHw43i39zUUZ+K7vkb38jrW/ri1xvsDVa3wnmD9b7/uFj9Rqphuq3vM1IGy4of7D1n0z6ImGT",
+	"CUtUZYc3rL1tvm1G2YrCC58NzaveH0yt+jHcRzX/jjHwnHx4Uh/Ik5g8qQby5MY10UWwOwrD0VTnIGpx",
+	"aeoLxhIg/IZF0N+g+k/b8ZBqZeutVCvaaL2bx4Si665cLFIjQvkLUai+wHwAD/cQRTsTj9bHWmyO3A+n",
+	"B7T7mLrfIed0wRIbSsulBcWUC0ZBtAvmwgYzDOq4RRuDeWI0I3giT090rGJ9Ly4q6cEdPByryARv9aU8",
+	"VIxsgNw3sF3dB6I5fLiwQFqE1vU1Paa4qCBEViwMRU00PmPWhjF6zOiCpYSrVqzqIuMVgnofZKNJIVAg",
+	"42k0ioYHe9VzB8+iLrg9HAwKS3ijgHOjcQN5YFZ6bi+Gg0MiyY71GZMXQyJ3owZAn2FwEE6lualr/lWG",
+	"AUthCYxLMuxo6o0nwEFQk0GxGkUH5P/7f/5fMhyR1kgJBNF1ZkwNTp49/6N+QqB1uODTKWR3mGG34prM",
+	"vnRpJo2cq2UFFxzWFrZF7ysKUYTTV7kiiSiz1N48ZqinxlymCs5Mfl0/Lon01NZ7rQUVDHw9OQUPrNj7",
+	"nP+lZKdVGMuUZDxnzm4LkN1ECdEn/W8rXCVH8z3ZzyWmWa03yKIHzQCct93Q3ORgx8b7RyY883IcIBsf",
+	"kjVmEEHlsowRwKOZ1Orj71iSjKMZy1KTDA2fy9wiVYfiot3hCV19/s0K+jHLFTN+xs2ko7bK7dNHr5PM",
+	"lhzwfUEFBlsx8tBEsxAgFXB49aNCBwLfSCIMjcnygSCvd1cn4WpEICLhFYW03TRjMXGOuJhclvqL79mc",
+	"5mlMrG0/Juj/iMn3BSTQFOSSJSJPeMZOMXSif+5rMxwxtfwu7k61h7MNK19NNfYoydJGdVZu1tyIXxGh",
+	"y8feXI+y0jsq8zxPF4LnKpxy7uK/ICwrt6l5bdg52pXc9/pitBCF8154Nrw+jAzi1X5mVLJubFZReGYb",
+	"zR9ySJgh8C7PpwS9jEvfiA7mPy22GpSbgJ10LQKUaTowXXvJCYlQyVMxApQxP/jNGNZojnUO9CInNIdE",
+	"MmB2NqjOBT5CLqbIK4QeiI7tDnXaREd203/Wz/aGwoM9HzOLzt1949dtqglESCyYCzfQcjzPmZRoCfbT",
+	"7dDkeorzQ98Y+8wSYG3Ty4tXxnYce21MqWISAmOp8Z4xF4IGGoO9QvPu8DCY1xYgrPrxzeiG0Ht7pVrw",
+	"CFxVeQrtsSlWzHlOVRe5cUmmAvxbS7pq01qo0QCmYexOsB13vWd/7916reMnPxsyDNwXZoeeSCJ5yhJa",
+	"oLMTMLklOMAzA+1xSpTI8GrxUpxpJnIWO3uwxODeO2b9n9YPA7dklhmkLPA2+C4Em6QdYGZqPXTCnFFZ",
+	"Flp6Me6Wmic1yURyO3KnG6JUwOuLn83L862wxxKazNj7sP5/NdOLYlbv938g8KxzJEKFjA2eoA3crijz",
+	"fD1QkGowrJgsDdaLRIj2BrBgPy67GaBI2YBELZg1Yrj79NE4CDSMKNuqx7LmSD+BSiDGmW6BLPC13QCh",
+	"1fJCAtjoKeuJzow1DmR3PgVqzq252cSQdRATj5Ak4mNJrIGO2JR9fB9HdXCvtrSOQTNVUnkY2IkYMD+T",
+	"TV6PKRvZuAW7kU+khyFY+epNNIcJVo8d7rXBVhkQh6xouwFegI+h0lO4VifmcsQeYwJIZxj6A7XM4FW4",
+	"KWuAYLmwUfeQWo9h8+CHNBKPGw72A+DbsekLGZIhVvO01svkgFwj0Bj0wXPwCsbgdEVDnDl/SxgMpkhj",
+	"kIrRg8lZTthnpAdOMzLjUgFm0YiMy+SWKcLtKJFp85zsHP5pZ4fvHezuP9+NyeGfdvj+890bomd2vRRE",
+	"wo4zHNKcFVP0dmtqz6emsVNCyYIVie41Q4MhioS4VWIygVfMxfHiP9snEke3DmcYetoCtWyTe5DnKfsc",
+	"POWuvcPjY6+VPT9zq6qh0RD4odXYjDbE1SrZ5fA4ILx8wTTDYYXl/E0d7G0zhN4mFL3GnHHItqvY7WVo",
+	"9j9jcsIa66VNX2gJDjG5ZQtFgAVIYX3VpnCWLQKB0B0OVCXT5wQvqDo1LUTaK4zJdhPOh+qTTdEXcR/z",
+	"1zvVLQh4RmaUm/HoFfKBSfrh+hc9EpAa9TQgjq0Wj9GjK4/OQ1pymzLspRVyEimel+E7sWBz1Al1Z686",
+	"D08w0FyURcK6BYHgKDsTWtpL6SKEjVaKARRmwxoR+W2g7CeukqwW0wekQlwwESA8J6os8gG5pHkq5lry",
+	"heQcKtUrkecsAb8aArBM2JJJDzSJ52QCKIfmBUPu1cNoElyaY6YPWYKWQTkgF4zenv/y5mxUPeMBA9lQ",
+	"HilEDlEeimWrAbnQfdNsVN2loGVO2DIwqjUt6vu97jQdeZXjBGof7otbhhmgviN54Ok0+K6v+uCwDC+R",
+	"pm4kokE5vemJ1n7LqS1zVBusSYvrAoBCgVmisuDbT2uAGs1NjOIIN9n+ZkOd4shuhv4TlzhqImxFceR5",
+	"2kNG2Df6Wr+gRrLbSpD1yg4ETbhzhiV69AJhqQCDLT4zjkVUE1GiQQgejByTs4DcPmVrmZdWWmE3slST",
+	"u2kuRzGkJ4ucB6dyZtE2wZwBhIYZkzBS7Kl3B3oVrg30Wr2bVxfvP76/OvvxPCZvzt+8u/xf9tP3r69+",
+	"j38TUZCzP5xfnv14/vHy/Ori3dur84/Xr9+c97HrzQ12XuC+q7bChHJA/JoX6WhCJY0RzaUOAdvpZ/kO",
+	"g2o3ul6zpt0tlzlveq4249h5G2FacJVg7DrddFK8vGQJ44umxdlBEpqnSKEfu2MBdLY2cl/rnZtNUzBt",
+	"hIbpAclsONPrdWqrdJ4iIFot1NRBmVtaAAkNOeAK8sraRzjPhaIu5CM8rt+6oAq9+bWxJ7pcPXmZmdKG",
+	"NR7mWbtZxh6pKROswWwx9o2m3ema6I9XRlObMSPmShsB0jPMI6Njln3hOud9Z7Kl87MlfTXmbiaMtmhQ",
+	"m5cFV+wULa3cYLbCzxfvrwch613J055i3TsvNzOgl4wZ6O8ocTdrILqgXQSDa1dE5JIAhbEUzOVYLhbK",
+	"IIKTbUAumVSiYCAIWnOAyz4xedaIkyf93E6JeftpHWFmoby8kYMB+T0UYoG0fbqSruqLL3pg91Ec6Wfb",
+	"TCeOPu/pZ/fuaJFb7Ba7YtXL9hts5D6OLtC70emw2nRZ0YzfsaDtvShzF2QOQgROEILPO/AoAYg4PVMP",
+	"AnsNhjmYYg4mOurh0NNbF1DqfyKNHXPjgzCHbdbGoDH3rmFnQ7QsyV1g/Z8ojmwivRZxjf/jrVD2z+ua",
+	"K+QHDCnYeCsajC4LloV05A06dF1eiPQLHchfVA9s24pcveoV9oW8f1BxrW7XtleVpLUs/UrXYI3YCtjE",
+	"Kyn0uEVsOhywdejOgOG8syRHVUmF9inOcfo1phV0M7qF79gxzVs6wkxA2ymlVneXM4FOQyliE/diMWum",
+	"YpO+1kM3Asm/28ldq4xn7HptXo+SRUCHc35P7vwUcCM36lMbhkzOLl771+QVvhz5jqmgNg2Ki+xZdehN",
+	"5ZZsoy6altyUYn9F7WoFNxQ85YEVQP+vlusb0QDtzfOKU3fwuOBFdNK1Io0nnw5fnPRk5Pj6emN6KBJu",
+	"JqQKWyV+ElIZbNzGJd0RgAHR9/WZDp8+D/LmQq33KpwcHx8db8aWmLF57cr86fr6Iorhn6swmHsLXqo9",
+	"hvXZvcYk4XpUaqHv4GSx+co1mPAw+9ZQQjt36fySdZqy4blBVsQVSXnqEKG1euSfUBMwbAN7fxIQiPhW",
+	"qLDVi+eLsivPFk9ehVkNaAqa8bC0WZTzYSYqa+rqaTQKHLWgzNzPEOKdyI19P/xIBms6BysodBZl6Uod",
+	"uHaVO2zwkdYEyqyvvQgjuUOtwkajXgc5FacQPDl6e/bmHFyZCKvtg3WEsL83VPAoYaENqdcKGNv1CR4Z",
+	"UYY0VE1VzoRemOTQVsRfg0q/HIrLQ3LucQPQNUDb1yGlGbbAqsq9ePS4qqq0bka2+FIdm7LzzJ5JP4vV",
+	"BkSPgqCQDpSuJzbkPwoMsnskw3CMywPrbvaIIsXk8RoKcgwunGBoKVcYVFptQxXUAcgH4CvD+Ioll5Cc",
+	"bqwyNhwMk4y8WD0ISQWIDMrTOFixltmSQCMXX5WZAo5TkbMHhFgxE63XP/bRxQsHUGbZ5wUUG7vq590N",
+	"oJO4QH9cT80/gqgh3ReUlrXqs9lcA7t/jeqty3eaQhi1xPdoptRi/2BwEMVrwiNNMl1FYvYtX9LwWpod",
+	"Jj1NZlp002/8dPgK7GMFA4umqeJYG2rIMH+mubv/RjVE/XiHLoRhBWtrwFzhM08k0ZsIh0PLcYB/MaFZ",
+	"hpZWJSrPjxd4CaFYS7pqsOinXmh8LeLMJVCv47j+c9UsxysSovQH8NYHpwzqqSyqa2/TfnmP99msIODH",
+	"18DAaOJDPFxneDSQhU7jVA0NvBI6LMepzHzB265joj4H7hS15PtFau2WjZzIxAN3oF1lMTprXfjCUK1c",
+	"R0ggORp2XeTDfhmZ3l3zwbO/RwfDwfPng+Hg4NnI1NUAa1iwmVoByFpQuiF9G8n/4TejK0f7iDrzV1e9",
+	"4xhQbqxia/XZptZaURmon/c3Lp7feNz8sHxIV9CPmNvnw01Xgml1Ifi8u8mBsYsmz2xXGRmYhgfyLrGL",
+	"Z3iKKztfYxXYcOB8m/WC+8Gt2I2NzYUTYwrXjw6HQz3V8MEFUJf6YUT9V7+izyJ6twy6u3Hl44JVCPu3",
+	"R59fDA6ed+SbJnS7RH1UV+5DIY52OK3bqCgZesA++V1+0pcM+ABBZIttmkrlKlvaKKXODFc35Z6j97i/",
+	"kaab07DhWT3lk5dGnryyr3lNeF7QtaB8jcfvvc1rLuWPHMvJYWVLST6Bovxp60Q+24G3bXGdHqq1DXFS",
+	"g/d4lnQUoUxTC9kVmwiT6rMo7FdaCtlB2CAEHm3idlvB7PXbV5fnZ1fnH1+/vbo+e/vq/CqKo+/Pe335",
+	"8frdxz+eX74LGouapQ22K1moZe8JlcpWJTBwqHlq0HWNQVpfvuhk/kkU/K+a62cXIq3U4ieS2FoMbaXe",
+	"4dH2xOC8MMKywUzd6q377q1+Y7yOjY0G/Mm1Lm6Hpjaw0JUj4/mv8oAlFL010G2JKCCXeWyAZzzPvHHO",
+	"KlEmM/0I+5ywhWoCXCGSveao4EsHVRO84wZV0w7LQqKZkvMQkC+VWCxYeuripUB36AWRbIkV1ySKIzPd",
+	"KI6w354KhV5p14b+ULWjP9m2qq25MOrUFqU/oPIwD4GnvsWQvmYxB8ddt+mEFVyka6VQF6veA4S/aci+",
+	"wKCuC8xQ6Lm4eq3si/pP+7JvPG3jmQDTMqkQXoIlxF2Ew0Jh6l+M6x42x+NA48b6rrfaPn8IXp5kGUvU",
+	"BVSpDhp5EsAVtiC6lqgAAFeOyBv6uYszxI1Y4CwTSwl5JKfkDc9PyfdcakE0rVUj0AwWbMJGM3URdlDX",
+	"CStF2Rd70sMVTBEbMH9DM/h31Riql2Oe8b/CBYlQ1J3aLjqMXepQhTNgMJelwJAfB2peLup4wvYSqSEQ",
+	"2/KYNSBUUi5icjJEqG1yZotrQjmM8Yo4GBXDO2csSzHw+UvBrddcFpfGEL8Fs6BOlOhxWxm5w/OgNJgY",
+	"WJidh4fn7q5p2vVPjtaV9MR6njc7H/bMX9/Zr3b/O1jnVSq2CNvo6uj9CFXqJKHU3iN+/sDBZvaxkWU6",
+	"WPDA1V1hVSKomAW72Abwu8Lyb3Kb7dBkG6wn7J3yZhNbelkjnNbqDGxBiWnpR272wpnnqlrCJrL8I8Df",
+	"94otb9Y+8iPNgZ14wea25ge4lZSN5zclQU7DgejNQgyAn+7nWEiXwG0CMjraH5HL92/fvn7748fL8/95",
+	"f351fQXD+5/35+/Pv/e+k4Z9xuTV2aufzquhNy5im6Qdkx/9tTBPDcjLVcD8H8NoXKrCiLx69/bV+8vL",
+	"87ev/lfs14a2adGiuHWY1xgkY0b68fLs+rzxik2a9y8pt1H6qvL2Rt9ZbmeiOAoufhRHzUWL4qixZFEc",
+	"eSsVxdGPXpfe/HRj3tiDipE+EFSF4KDO/+f92c8fr99ZIBC80A7+026HC/C3E//x8vzs+vzy4/VPZ2+j",
+	"OPr5/OrK/m3b6g642SbHcZvsxlqWgJvsOg+4w87fjpuwPO2GP2Bw9xs1EVKb9Fw3lJ1+Ub+jhnsvsPL0",
+	"d/vxf+/d/G6H/K713e5vT+/DdcmblZdqIbm5VIymLjrdr2fgKoxxaWomPEb5nWaJoLWj8QsnfJXRbF8M",
+	"aJM0YotWfFOJhBZrADhAc0EaBNAPkw0iJiQpRD4ic56XisVkJsoiJild2WM+F7maxfYf7wesreF8b2D8",
+	"AIyRSoxXLMvIDiVHh1rKpStAi961CEIeDAieMnKWaDUfbYDf6GAoPmd/FHkw2g6g1MxsX5+9PSMpVXRM",
+	"Jauw2c9LzQT2X7Ii09pMJdS9v34VMNYFy8h//N1+Zxn5cFx0YRwDWyNZV2CJLsfAhMR4pyyuFTSx1VW6",
+	"KslXpd09mx7529+8mu9Va40fRMpMPfertik1ENWFP7ps8Y6EW6hcNC20oumln6B52eCYgynSxO3Y5jyn",
+	"6NyalLB8m30hY1Sru17a7IxPTTlNi1WRM8ChgHofDtHEJMZlYmkeBiRfLslEaIWYQSYEJO1NNI15cPEA",
+	"vOAPDYSU21xPLm8GLziogbW6AjhfraOx4RwrCn6HaRbrYC7tmkcjgM3as5/3jifPkj06TlIWeTg0B22H",
+	"RNVPkF9VKB9WcUnonPXH/akG2G5eECpvZSgkaUPY+Da4OpBe2av06HbB4G5i1XCCIgxuMYKzNPbYXkev",
+	"2wCvz2twqkNAQz0YkYN6RYEarOqBsT87kFnrR8NC6W1f1PZhXv6AN0dQsowuZP9YmqlfuKfMUyicsdK3",
+	"Jc1dVI1JG863CPj88pie3unIjxKRWQdzJnkD+GJNbpDZ/W5gO46Abda/1zD1d8S9PCzCI5Bey+oBmma4",
+	"6yM1WyV0trRw+aGVHawCE+YXVM0sSIcBLuCSLLCKgiZN0VitU4NFAA94Sd2YQhiTMs+YrAWuwC0DsIcE",
+	"EM9FDhZG08SS53JAfo32f43A4uj7aVss8mSNvLqz/7edfU+k+fveTfVpoD9+t/u73aAE9giRki56LXCX",
+	"gLgSE5FnXo1sgzIhGcRMoakOLK6n5pJOQMqrfENF3Tmy/upYJ8cPNgryDyt+I5n6GhV7w4pOvZTVEwmS",
+	"cl2/dXEcm2/aL1sum7HRHqEPoGqC5BCGzNntTDxI7Ll6TsmBPnaY5WGLwRXt43C8bhYHey9utApy89sw",
+	"DukdvaV0K3NTnAx4OKvxefUfjKANUF87T1ojeAKCN88VCN67rvwDNnPfFc7YqlXrMZbY1bGuCr9o5lWa",
+	"oAWeQ8ghbfl2qQ1/zOq1+Eb4ys/CAE1qEfqVyPVR33Nf2thstkLtjCIPbcPkGkzUCuLlwjyXCHHLu/KM",
+	"DUGsDbT0i5T7nJm76oM8mdWIzy9oFlclobUavBC3KO8WbER+ur6+2D/UxyjJGC2IYp8V2ZkdJrvVvKHh",
+	"J1JP9cIERemGKmoacLE/O0yIKMi0WCR1is/99ypAPjzAxkaAN5F5F8JnD8kOOOWKRbK3ZONdUwcMhmsi",
+	"a7exa2xl1GgEbAbrePn0Z29EV64R6CO4ZZiUz1WLEm2tfIjW4AhXgCqLRDhAfX3AHwYtyED5gbAYTmsM",
+	"q/J+PCTwsW5p5F+4BEtGpYI4B64gPHKN0ufhRU5cCYZwKPs6/U8341fa6AsOnlXwdmuvS/NYz/uxV/pL",
+	"q6TLlrVZtnj8JRyGKwxL3KAItLAplCAFYkZ83fou6zABgqcEiWUDrI95ag2sD1uIZNYVA5HxCVAmsnjf",
+	"KqP1Nq6wYCCwflNtjZKUZYqi+GmrxNI+iPwAeLDKk67sOde3s7be5mJpb1wELVGUjEsOdt7cYFx78n0f",
+	"WPQ2ylFrCb8E5cjtWliK+8GDLFLrZg14q9NcALq0RZc05kIJezHX10MOdUJFYfKG14WF9yqWQ3lWFgyr",
+	"y1TQCIfdZXL+DEYBrEbjgoiPD2qYBAeeqWno/n65UtDR/U1f+1vG6F0VZh1HmGH1h1a4sJZ6/lKyXA/2",
+	"8OmxMTCHrYDD0XD4x0CA8aYyBlSZMwPRQHBrN7K0CuNCxiTNPsfjQVHNHqOxIBetohDDdrDweoMiHnmD",
+	"1Ygp+nn7jPexMVqszLQWkxCMST2zZRCoVgzAjiwH5J3mMxUGojXwNzHcITtT/wBlABEEDAoCGrg4hy/Z",
+	"UW4oQ1iy9SO8Lko28vsNgo9BlIyBHFsCEJkWpJAgyR45iD3K8c4/iNZcEuDXiHBKftCjGLWxnh3OGb1j",
+	"gTmSs5aBPQGcM7OsDgsEGXJ4TTruDc2rcYjWaYFw2nBLjTouEgwxAJryKiRtOg/uvLfHwKV1T3ho3kiu",
+	"rt6E3n/I+OwKwV84/6KtRNsiSXv5iRzDoGp7jxhcPAeKlTHSpas9AcR8inuqFSOIm+PM6XbzLw+SajDA",
+	"YPo4ZqFWBfrc8pgTZi2jmzajYqmtyH7PMaVZHi7ZKRR1hgpNtnAwXmfrHTzDDomrUGu8K1zZSOhTjLzR",
+	"tA26X8BvsUbO7vZNVCPwVqKi0AbvXiMYXK0rLyXLOeYDo4OvXj7Fobni+uJCNlwR9vJZg5HSBw9C68/e",
+	"ufoiVIiQctChO1Yj2wz+5MsqveCVfaCnHkK+qQvwRoZLC/iVBRx8LCwZhh2098bCuPZYxcXxsO+TL457",
+	"P/niIegaMGocEfaGLYX2p5IFe8Jdd9WQv4JKDcBKHPGb89cTZrKGh9Vjsz1H6ManW/j6hqz8XqsWvXl6",
+	"FOstVuwd2tCqthJpt8vzeTfBhcy4VA4AwjkQGGG5KlYYCDHhWnDwgyjgpVqQRIis1cyg6IZ8CQfrXCwf",
+	"zvb+GAwTecyA3NjmM7bsAvpraw9zdqu4Vjn6LyWW4kidBMq1oqbluSkgZGkJSmR3kCJkUwJYbpGDv9N0",
+	"qz/ZCkQKwTunEEff7X9Zt2j7H/703//+3a+/ypvvPnx308fh8oXLF8j8DN0bFmG3SjLC0DYDTo1YmCNy",
+	"OBx2Z1ZYPRfEp1I1dSpb/gz0fi3x2rPlSdRYn7xpOz+FjCfbPEBz6m2x8SbGEqDHdjw8utlsBQomZKCj",
+	"4d3vo9j8+T6nd5QjPu/NfRyVkhVnU5Yr2bmE5L1kxR48hAFtLszNxmfp/dqD7Ob9un8qoWjyCB7DRrxZ",
+	"4xz+297fb3Y+kL2/33wHf+9+dbK6f7QwLzjdMTF8CM5qtc4bQ7zg7UYMF7ZU/7Jq0oR3/QJZz+FiiZoC",
+	"98pFlb4Xk8WMSkbGK/yjaarpF6QEBYyfjicvDidHx8+ejY+epvSEHiXsxeGLdMiG7Omzo5MojkSptGYC",
+	"GjUeRc21db8m435DP/CoflsPC+D7JWP5y1XTOKN/0Fe1ee4NGHPide0/P/Hbv7KRC675Codgr9IgA908",
+	"Hxzc31h4AAjkxzj+JiqAvoX1Nb0hXqufCT5UrPfaFeTlqdWHMczLK4OySbNy+7UBrQIo7p15+L7a0na4",
+	"MTLQIjVWBT5nvbNjsJcL2KKNmB19y0XafdgcZ8b6Fa0NFXettrRaUrdIIdGqvqBBMGDvAHVi/dqGcM3a",
+	"+tYWJLawTbiEXHcEXTXdKK4OzoVIXyGOdFRF+adYbwPxOa5Qbtbj12T5oxApQnFW6MY/2OJk4XLI5mxW",
+	"Y2rygPChDbbVOMbbqyO4QLFe1FZzbqzde91llXch33VxQ9IlJr8bhh6ArduejbhacGcdQR6u1JxXra3y",
+	"/TZSczd3Bdvd1Rd2MRUiDcGvflu+uMGQ/GAuKdKuYJrUL+fDUlOtr49vE9RRyxy22X1pj/F2r23DQE0B",
+	"7vUoVMOH89Tg8WqgLgVRm01MAcQo2LQXWY/EdcWSkFg0tZOfoGJ4F0yDMX7HFfBegVVW8eWLQkwLJuWI",
+	"JGKOGpvzJSzMb1UVRwrZGhLCVPbZHcvVnq3pqOXKg+EROadFtiI/cdcSVxA7Am2cogai3CkeuAQQrfkc",
+	"2lzZ2MbPLzIs5k+ovCU7NiZod0A81WHkozWYNy+ZKlZ7ZxOlu7igUzYiFDOwyYJOjR6qmZk0UUMIFxh3",
+	"THWm5hlOUS92NR+MsMRAXqt7OTuvnyhnkG3tauub08w7iiNfDYqji3qM6roMd5+qTA/+V15v/tdez/7X",
+	"9VHU2oERIQ5QEBhnO5MLUHvIgGsM7jFYAgqXjWJgOFyEjqVtE76qT4VFd6qrDXP6+WPi1eSyrr6FQT2I",
+	"QE+qPeLgrT5KawM+GQ5b0nGrZd9Hgp00UnnxaHvvIAmCFal+p4IdoKpYqOctjCdlzFYCa2jUgEqaFH/a",
+	"7gcKHy9YDjVF4K9eqQqb/CsLhx/RG09J0xO+dR9YbG8dT9qr6AXP68tpTlc4H8kzlqvYj/mamXxCTR0m",
+	"JUcf3zFTS6Y50FKgUwqf0SzkafP12PiqMLnDtsIlSUrl1ZCF9bWHH6Bn7lgBz2yVHX7QD4WhYy1rqJkh",
+	"st5c7LCKN2xB+yKqby5IONbYZ3SFKPP0Y2EA9UIjKWxdPPyxcIXxFozefmTLOQUp0lbGq2LFP86wNB7o",
+	"sx9pZ208s0QQSXJeFJjo7FsTMAErGkVVcC3shoXs0PumX9atLlgysDgbLod4FO0dB0IibLthJHRJzANN",
+	"ASoMS29GEBTMvPhXeMzVRPDTF9E0u6AFnTNNxqII4+cfHxyuy9DuKPoq4cDJmSgUyxkgvB8en5BkRgua",
+	"KFa00q1Ohpu8XDjj2K3jTTf512ow1Hc3WZSm/PvTg8PBcRylXN6ab4b685zNRbEy3xwcDA4h7ArypjBU",
+	"8ej54Glrc9fVlb9uVKR84lWX5zkpJYtRQRnqZTr4wiLz1QRbFWc9iAiHzNAo691ZVH9N/v2GAXkL3B7R",
+	"y9jzBD6RUBJMixjkTmTlnMneg9g8jumifOPvbXgw1heJw/nx4v0jD6Gjc4NG5W3Mg0ayof8exXqc/8CP",
+	"DnKFkvOu8sfbk8V8415ASrkobnk+JZIpsrP0AnGsTRpSC3YfcY/+UrKyn6pIeC552vKVPNYCmZvvkoaA",
+	"NU1SBkCZ4LX0DU5ynQ8G2YtDtVJeqdhKPJLfYJRaaLwWYJW7Frcs7z3Srz20NfLa286gcXtlU7+gEb5P",
+	"dmhOLn94RQ4ODo+ILMepmFOe79bUnK5I1a+ZgNUCcA8gKXizcaGx9QlBrcvGZKrI2a8Hm2FGfyHSN1Uh",
+	"v4CYY1BNTSEtQy2pV4oKw+mWM5EZJh4b4R9EMZGyJ1LrCVg4BoMMRZlhMbEx81qsdNpTQv3nfW3XqRaQ",
+	"tQiGoOGAfLt4aa/qYUvG6itTdUA9ixTPRw8k6/tNFaa7QL1apXwkxp7aKqAmFFVCYtcc9UCak6EXsGji",
+	"3wsQgC2E/hq20Q0A1qwt/bDaY19acsEu+xYlQtqV6t5ibJqPBm/ntEaAvyjEOGPzEOMo2KSUNCNQex92",
+	"k+xonvHi6fGz3QH5lIiUfbLBrUtRGCM1GCvpXJOygoI6p+QT09qf/GT0VzQ5YdAAVdh0bG2U0hw7P1XP",
+	"09d8BQOwgyKegwseVGtFedZUFkdk79gCM5qGRs7b3q144pANTP3j6Kk3Wi6UikJsarRPF1zuez6paSHK",
+	"xaD6Yv/ugGaLGT3Yd3sq98252k/ANFA9bOH8SxmNnh5qRZIrYOTXFWaaXQW7XoYmyiIf5WzOJJejBZLD",
+	"yC5qW/0KQhTrTm55DoYe0wShWPJJE0ZMJOoa1upj2V0fp7Pd1eDVMKOLBaq9M02IfO4RjhIkFYSOgWer",
+	"VpWNF6FiS3bXW4BsQZLVi4nZRdYR0Nt73baN1HzY3ko4H3ZFO5tsEWHXVYd9o2CqWIG5ck2pIc2aBVHF",
+	"yprneW6JH3ERPKunsW5gRm4j6WoLQMYq/SlQhPD6+oLgA0RTpEtJMM4Mv7PjFy+8rvzqKj6IJ56WPnSt",
+	"b2YyYUssVBzXYOUMaxOJKTXBQkAObRysgibsdYeN6ZejVy0HpdlfLDODSbKSZGJKMp4zjCySC9o6Xkch",
+	"+5IKIl6ekfeXr/UNwGAafk0x1V6THoasMMoyLrvb6xjZS/u6Avd+UhZcra6gCgYGkTNahPKCajKvEgDm",
+	"q5fy7OK1MQwBMFzKKseYS5ZPqEGhWpFUnDYlucwE441FuoJFh3KgWtGHtXYVOszI3DxmUJDjHg7xRARi",
+	"sZZ5BaUryU7L8GuLvsvd2I3dYmhZBE+97ezzIqM8lw3098Gv+a+55RLSgO3ABYTwG5C1Y7G4oG/Xo7Ua",
+	"eUvqrSP67Eaa0/+aG7cp2jCAT+hLVqhZXLkyJSa76+Xxt6Y2rrsDMyq39mSRUd1DCH3My+pfMLHIGAQI",
+	"6KMhmZYqV0SKOcPEIwOS/yuYxHnCDEQTJgNEZwuazNje4WAYxVFZ2IoncrS/v1wuBxR+Hohium/elfs/",
+	"v351/vbqHN6p2Ej0Fq9T0hUmVhUOsXe8wQPN6YJHo+hoMBwcRV5A8MOEhd/c3/cBgWH0WzRlYKFCbE4L",
+	"TPUzl6pJgBIGYyzYNkuzHk2YrYy2bBF2QK00YmCryjvCnouCyFWu6Oe68qkYnf/XHTfVM7huH4zokc3b",
+	"iKDtK9OGPXm0DxLTfdxiFwpA0R1eONzfp54t5QkUNqYpVXRgswQRkM6mFefsM6ipsjYPMBMGR8/nXNVG",
+	"3U4zctfXZpiyoBm8NWALiEGnzMtsCw3PvtK1ruH6wzeVqgm0dTgcGpAEZXGcKtPd/p9NCdtaHjCvMmT7",
+	"kHola324iSN9J0WjqEm5UJoeVCFYD92RZW1Vb0+fHRzgLePmuxbFIdQHsPf2RpgzMdAH/CkuSahpt3T7",
+	"1Sm5RAUM3zx48JtHD3zTqfAPeNu7sIFZ2Kv6w819/JsmFWmzy4DdBL2dEq1xvkKr6BTiLdrM7Oa+xaBC",
+	"g64e2fdUcIjQlQFWiDGLzYFVuTIvRbrqXh/7CGdtkvGtvOa4HPQ4Lg+jz/W0qTU1bpyJCvMe/+Vo9enw",
+	"xUPfPDz85z4fSIOEkgAZrjsP9/HXkBrw13sUYTtKkQXqCSH4XWEEMCjKIEoF7movHwmSdiQZM4yyoRJR",
+	"qEX+PXQFGuXAYYnbQ4o/Bg/po11Hd/qyMTfMlVVWHLTJVZkkTMqo9wVSUYRpLHBAX2MGHCT+/MNO1dN/",
+	"7rNh6GLrsxGHJd8fmXocMvoabPr/UEEXFVxqfe8BNPBgeSHu9TDKFVr7CZko/q+rd2/JnBVTUH6TGdrW",
+	"nx09P9k9JdSYGiUDM2ZeZpkHsNZmgRe6hc1iSgfVwij2YBS/CzBCzYMha9ZatUcHh8P+wvIb3ToMEOm7",
+	"MgOpomT3/zTny4hB3OBM/AuKQE+/vfB0cPy/rdgFkMlgO/IKNjyEy5SBKCCnnjd0UeeYwqBkVNlbYnrB",
+	"aHrqsgxmVDqAZ4isiBthsk+HL2p1+zlGfymMPa5zkksGkf7fSOX5P2f9X+is/7OfWEO6D9OUbAHp0W/6",
+	"kxcMYA0DLZshzQnPFSvuqMlIMfkRROSQwkPzdED+gAEOwDlcGlcuajF/+vw6EGwsSlhAgVQHamYRDSXT",
+	"D5C5AMUqowpdXfUTfFWO51x5QTV9xYDtDlw7eOcb3+6mW4s62XHezU5iTAkWdux93F9Sh2UC9N/j5FwL",
+	"8Ybm4K497nO6/VyfbU7KD/AYnA5H/2e2JhzYq6v4FJt9sRCpfxDQH2HIHyBQLfXfHew3Af46HQVn9XrW",
+	"m30ENVwy67atIZaHTNK+EXAr+vSk9gdaqPt1563DOmuwP/sYo7sYFGOqQvPgpgaP+cPo9ItoCOMcahHJ",
+	"NiwH8F9jKK8ZO3xgPViI4bSeRo/CeC4hBBoprEFUNStTZVPqUsu95Y2+zS722MEHc5I+t/dboX4QZZ5+",
+	"8Za+y2uDdgUkbbyr3tvv/YDV9v59C1XZ0Iir2LaW63zvnurDclyb+mr+B/KfePPoqo2oD65rXLVI460H",
+	"1mNMFRyjA6au+2pfpxDBERqcKvgUMYiCbsRwUbaOamx9hsnyVKtAYtQEmwfXBlieY0KhUjR8dcsWpq4D",
+	"R/j5CSBn2CSugsFTVmuCcLKufSiYxBDaaqY2EQ8IDpJ8Z5hWhb1EcVTmRm0L4jhvmLGWNgsXE8ulkQq7",
+	"BgiKYdjlvBZmcoOzvEYLh73d3X6O7lZIol/1DrdcZd0FHjoZXoCQVDzLTNXWHZfgoOe1+w+5z6HuEFXM",
+	"u6GljxBXMCpBFMnZkgG0XiHVujs8EzS1kTf70ss777q5WznqX3EDu9LiO/bSDh9jPcw6W5AFgGg2kehw",
+	"qjCqEcZswnv2bAd7HrBtaHzm1f1mpUUY1zfXE/ypG8bZjQEQ1Bg6jFq/1/zUZGUkWSmVDc5SEO8vgv04",
+	"+dLg/3ooA2jeqtLQbqEKguXHyDsD/sCLMkx0X00HDtPbt9OEH0j2DvqbFri2Nunwa1H6g0TlHkr3K5FP",
+	"Mo5pDd/8NF0xEz267SEyDNUzNXWKu5Ul559avw6LLN9cpP1Gar7ZlHXCgtnbNYq+X6nmHyAeeAgwvs4P",
+	"kcQUgfON5Uia7DsXyEunoD3CY5jkskZq6IguqbbaxpXsu1La38Q5G7Ttvk7ZfCE0rZhLqKFNGKRcqgAx",
+	"0/gRTGCLqdTvKm9WXpqi1OcR/DEwR32F0QzsbjV/DWRNSAG4JrrNvVQsc688qmmYpURMJgHrL+B9Nawl",
+	"j3/z1QoZf+Prrl5ht+uSU1SxUG26KotQL+M3M+H8C1xkAJ4VqlZSkbcSQPPr7rOFwdjuvMwuRNrvJgOu",
+	"889wg9mB/G91k12IdN3VhWbe0L0V1wtK/sON1VDYYNK+xWxeCBYq5CaRlN+tvahQCfHoNwwGYV19wNyr",
+	"9BLrhUce8wn++RRjxcbgo9L8aF5YUq4+GcS9nLD5Qtna+QPyiwF7d60KozsJGz3ZtEXU08539B3ETHUC",
+	"h1OErUMSrxBEZOluM3jgk96OjCn2qX3Z/EJVMrvEJdtwojVNmayXWjke7OiUZIzeAZR6lUbnKiFXxkas",
+	"m/Ws47zByvS1Ng73XoC18ddfB1CstZ/Z0QGfKYHIJICXb5YRklwQhcDkRhq0IcgTORnWs0Oio6HsmIhu",
+	"OWwvMy/51Z9h9H/7cLB3jFVn/3Yy3JWhyXxNboJE8H6RYgHBIEtxCvvDWMU3vxBBOLZH2pg1jJECAUyo",
+	"o+gdoImFyLLddXej8ZqtCSuAZGWBjSMN1WMLgItQAtA5mvbmEtPzTfWoehVeSf5ScjRetYJ8RKFsEbav",
+	"IyHWywt+YxGxUZGygyBNzaAllV8WGfDNKRMXFQjSOmI7QSxZh/XBVFwOc+vXFd6SMeQNaimRo/39YGrj",
+	"wOAI7MmVVGw+kHfJ6Pnw+RC0LTOIYO2vMtN3IZV+mmkjERW4p81Qa0XxtFl1B1Q2lbeYIW2qvA3qeW96",
+	"dda05V2v+laVRsZYafkC83JTUy/FtGkljHabP5gr+LYcs4yhKHVRgIDASn9Y7uzK6P7m/v8PAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

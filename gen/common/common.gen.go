@@ -16,7 +16,12 @@ import (
 
 // Defines values for BalancingPolicy.
 const (
+	ConsistentHash   BalancingPolicy = "consistent_hash"
 	LeastConnections BalancingPolicy = "least_connections"
+	LeastRequest     BalancingPolicy = "least_request"
+	ModelAware       BalancingPolicy = "model_aware"
+	PeakEwma         BalancingPolicy = "peak_ewma"
+	Prequal          BalancingPolicy = "prequal"
 	Random           BalancingPolicy = "random"
 	RoundRobin       BalancingPolicy = "round_robin"
 )
@@ -24,7 +29,17 @@ const (
 // Valid indicates whether the value is a known member of the BalancingPolicy enum.
 func (e BalancingPolicy) Valid() bool {
 	switch e {
+	case ConsistentHash:
+		return true
 	case LeastConnections:
+		return true
+	case LeastRequest:
+		return true
+	case ModelAware:
+		return true
+	case PeakEwma:
+		return true
+	case Prequal:
 		return true
 	case Random:
 		return true
@@ -55,7 +70,7 @@ func (e HealthStatus) Valid() bool {
 
 // BalancerSettings What every load balancer follows, all replicas at once. What is left out takes its default.
 //
-// Example: {"max_connections":10000,"policy":"round_robin","timeout_seconds":600}
+// Example: {"max_connections":10000,"policy":"least_connections","timeout_seconds":600}
 type BalancerSettings struct {
 	// MaxConnections Client connections that one load balancer serves at a time. Who comes beyond is answered 503 with Retry-After; connections that are open stay open.
 	MaxConnections *int32 `json:"max_connections,omitempty"`
@@ -197,44 +212,44 @@ type Problem struct {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"vFltcxu3Ef4rO2hmYndOfNFbovOHjuKxG0/ijMaWmw+Oai9xSx4qHHAGcKJYjf57Z4E78kieLLXjxp9E",
-	"HIDdffDsq++EtFVtDZngRX4nvCypwvjnT6jRSHLvKQRlFnENi0IFZQ3qC2drckGRF/kctadMFOSlUzV/",
-	"F7n4vcQAdENuBdpiAbP2Ophbre3SZ4Bag6NaK4keMIA1kkYQzykPmuYBbBMg4DV5UMFDQXNsdBiJTNAt",
-	"VrUm1qnC20/SGkOSJXuRTyeTySQTtdVKrkQunG1M8cnZmTIiE0FVZJvwyZO0pvAiP51M7jNR9+wZuPNO",
-	"tMLX129b+1IrMgF6ZyCU0SbaMd+Tu6FoLwLrwhZbkLYiDzNaWVOw9Wj8khwVcDI5gqUKJbyj4FYH5/NA",
-	"7sW+HHQEtiYDPuAq/sUoza2rMIhcKBOODkXGdqmqqVoj2IxKmXYlE2FVU9pMC3LifoPhnfjO0Vzk4i/j",
-	"DV/GLVnGiSnKLC7S9vsBlHsAnu7D97NdgrZmAQi1LaDCVTLEK00mZDCjuXUEoSQoCQuw80iIhBKgKWBG",
-	"YUlkICwt1OiCT3tyOJkc7x7PABlGUCEutbcoD7IJIzgHHxxhlYBdWPJgDX81zOa456vQ/nh6/Biw9+sl",
-	"O/sXycCI7YLYR2yHwvvYJdjYgtJ6MrAsqbX3ZeODrc6bYL1ETQ4MMtOMjbRcCz3XC+tUKKvoXIb1/rgj",
-	"VRP6sOUVmXBoCluJq7U9PjhlFmzPa0W6eOWcdWxKz1+R3Z8KkYu5sxVMIViImEFHlkzM+TBfV5McqULT",
-	"papIZOIGdcNiDk7Ens+u770bikTsU2nDKD3Wr2QWoRT54eT4xwH1Ww1277osCWoMJbOL4Y3bMrAu/mJs",
-	"uy9fGg59NTqsiMlmXeQeuR35J9PDAfGtoYOmLNGDj27hS+sCGSoYw8OTU5AlOpSBnN+18nSyJ+U+E46+",
-	"NMoxaB9bi7M1jlcDJP2ZUPN1+3pRKNkTY3hTkkArjnLWgUSTYl4W/XQZHyOAD0prWCK78dy6nZjuA4bG",
-	"s+jr/YfuPt6tiWqvRSYagzeoNM40DRKSZSmzeJ0IqQJVXahfg3RyOnCuwts3afPR5qXQOVztQdhqNoTc",
-	"W0LfOKq6RNszVtbNB48LEvnx9HB0kolC+et2ZcK/K6qsW7Ur0+nokKX62hqf/CI/+nF0vAeTRFlSe2iI",
-	"xpUtSKencd97+OUfEE+AMtB4yiB654SZNd0KeIVtGOJ+MulFuw3NTFPNUhbZGLirx1ultZLWkc+i01TE",
-	"bFFGpuCl0Qde65B7TI9J9+8RhXoA72v0U8bxnsXXtvjew9KpwKSCG6ubivyTlXhcj0XdvO2/7bAynHU2",
-	"6vz94sM3VuEB4RfkZIwy64f5nzR5RL4yr7ValGFf/jv60pAPbYETE3Udi0X+DkvrrmNiNnb5rWhRPfoW",
-	"rAVLVmYBngI8i+FMojE2wIxgoW7IwAzl9fNv+EZfGmqGEts2QhzfQBmvCtpF61sB5JLAdxgGADqPZZSH",
-	"Oha5nMn/BE/ejoOD4aWtKvo8nvfqPv8naMnV8KV9rZwPl/aazJM1/X+rNlSI/obVAxmjK28Qfmlm5AwF",
-	"TvHxIDxDA+9ev4Tp9PAIfDMrbIXKPN/K62KuZtaglOqgoFrbFRuyU6ecHEWFu9/TTNQYAjnW4Z8f8eDf",
-	"k4Ozq2cfD9Jfo6u/dmvP//adGMjebI2vUQ4Rtm+G6fZtW6JxRnrHiq4s31L89L/S+1G1L2zxloJT0j9Q",
-	"BHJjyTV/4zl3tsQoOHm3ATpPwaq0uo3XWdvAxELVFvS9514nFpopgEjb6ALaSLa5cdOKvwDs7+836ev2",
-	"iLt1wxUdTEYQe4BeAJfWBGc1tyGFjV1IgGvD/YsjUAtjHRUZeJtO3JDzscPldrBSt2wcmhVY11bR/SHA",
-	"Bqy9cuqp5ZPZUKX3xrUtkkcMsvfgh+J4diYPbg9vjwdKVVzQ+4EOeLD/tbqIIEWEPXD7z31cfNBV+slV",
-	"/wuoUi+LBiZtI8vHHElS/ALcHuASV49EiN02dTghrlH9Wv+/VdtuA/n1gxvnvO8B/fiZvcK7O9uXvVF/",
-	"qB6/cHamqRqKCo7mjUfNzQtCfDF4xgHh7Pjkh+cj+CxtQZ+Z8W01UCS61s4uHFZM1yBLsOYFfCbuf/3n",
-	"tulO07DYZwGGdHWWpjvcBiXX2jRJWx1rv1+wRZom3KBWRZwHBFR6t13O4eAk+qUN3UU5VI2P7v1w651U",
-	"FvnHb9epX3GZ5wOa6FpjrJUf43oicbBwtqlHm4XxzRR1XeJ0vH5MP259ZyzjPGOzmXXoGsLjQ27QVIhR",
-	"+jL6RKxXOhQ6vFoyNM7khiryyud1okPegbrfTUXQh7LitTJxINVeAehjcGZiZOBT69BNp7qQttOdnx4P",
-	"pIDuVQfDf4l1nRr/komoqh5xgoXCAs5iXA47oo4nZ0NNbvfqu8JeDVKWwbRGr9oRiPNRyrql/pr79sZC",
-	"W711D4K2t+6T5rExTPvQTxvtOApuFQepW7F5Z55hGMfgVoALVCbj5NOy/kUU2ZvHtoMd8LhKQcFjRaOn",
-	"BdvesHUz19g39ufLywtIG4CpmAxfD4q3hJ2cnfVERcH7wlo3eQqhOe3CnJaR0m11yhbGLJ9impWycY6M",
-	"pN0nGBypBIeS3jwwXvv96CXEDaCKnffN+E3mrB7HS20XoJUhH6nva9zzq6Oh0Vpa2A/7H9694dBP0YwU",
-	"0lPYDvuYPGGGt5Oh4tcO9vVbZymu7Ceo+0j/uX3A/dfFFMo06Uatu9GbhxJv4hhH2qqyJoeSKywD0cdB",
-	"W3vte7M4/MPslMGx3prRCN5wnImzYvY1303d7dKM/ogTYSXJ+AimSSXSeY2ypIPD0URkonGck8oQap+P",
-	"x8vlcoTx88i6xbg968e/vnn56rf3r+KZDS/Fbykwgy+Rq9Du/6Uy0YZQkYubKR+wNRmslcjF0WgyOhKx",
-	"8C7Zjdil4nQrZbOkzljcX93/JwAA//8=",
+	"vFltc9y2Ef4rO2hmYneoe9FbIvpDR/HYjSdxRuMozQdHlffAvSMqEKABUKerRv+9swB5x7ujLLXjxp90",
+	"JMDdffbZV98LaavaGjLBi/xeeFlShfHPH1CjkeR+pRCUWcRnWBQqKGtQXzhbkwuKvMjnqD1loiAvnar5",
+	"vcjF7yUGoFtyK9AWC5i1n4O51doufQaoNTiqtZLoAQNYI2kE8Z7yoGkewDYBAt6QBxU8FDTHRoeRyATd",
+	"YVVrYp0qvLuW1hiSLNmLfDqZTCaZqK1WciVyoQl92DqSiaAqsk249iStKbzITyeTh0zUPasGvnwvWhXW",
+	"QrZtfq0VmQC9OxDKaBntgODJ3VK0GoF1YbstSFuRhxmtrCkYAzR+SY4KOJkcwVKFEj5QcKuD83kg92pf",
+	"DjoCW5MBH3AV/2Ks5tZVGEQulAlHhyJju1TVVK0RbEalTPskE2FVUzpMC3LiYYPkvfjG0Vzk4i/jDWvG",
+	"LWXGiS/KLC7S8YcBlHsAnu7D96NdgrZmAQi1LaDCVTLEK00mZDCjuXUEoSQoCQuw80iLhBKgKWBGYUlk",
+	"ICwt1OiCT2dyOJkc717PABlGUCE+ar+iPMgmjOAcfHCEVQJ2YcmDNfzWMKfjmS9C+/3p8VPAPqwf2dm/",
+	"SAZGbBfEPmKDRN5HMIHHdpTWk4FlSa3VrxsfbHXeBOslanJgkPlmbCTnWvS5XlinQlnFQDOs/UfhbGOK",
+	"a2dnyohsUBOHprDV+qWjzw35IDJRE95c07JC/psfoxaZkNZ45QOZcF2iLxk7W5C+xiU6EldrbHxwyiwY",
+	"m7eKdPHGOesYll4GQE4oVIhczJ2tYArBQsQfOuJlYs6X+XM1yZEqNF2qikQmblE3LObgROzF//q790O5",
+	"jeMzHRglx/9MZhFKkR9Ojr8fUL/VYPdblyVBjaFkprKT4rEMrIu/2EPdm88NJ9MaHVbExLUu8pjcjvyT",
+	"6eGA+NbQQVOW6MHHEPOldYEMFYzh4ckpyBIdykDO71p5OtmT8pAJ9q9yDNrH1uJsjePVAOF/JNT8uX29",
+	"KJQc1TFVKkmgFWdM60CiSfkzizG/jM4I4IPSGpbIKWFu3U6V8AFD41n0zb6ju5f3a7rbG5GJxuAtKo0z",
+	"PUxIlqXM4m0ipApUdWVjDdLJ6cC9Cu/epcNHG0+hc7jag7DVbAi594S+cVR1pbtnrKyb3zwuSOTH08PR",
+	"SSYK5W/aJxP+XVFl3ap9Mp2ODlmqr63xKS7yo+9Hx3swSZQltZeGaBwDOLnGfevhp39AvAHKQOMpgxid",
+	"E2bWdCt5FrZhiPuFqZc5NzQzTTVLFWlj4K4e75XWSlpHPotBUxGzRRmZUqBGH/hZh9xTeky6f08o1AN4",
+	"X6MfMq4dLL62xbcelk4FJhXcWt1U5J+txNN6LOrmfd+3w8pwBduo8/eL376yCo8IvyAnY5ZZO+Z/0uQJ",
+	"+cq81WpRhn35H1JJapulWPTr2H7ye1hadxOLvLHLr0WL6klfsBYsWZkFeArwIqYzicbYADOChbolAzOU",
+	"Ny+/oo8+N9QMFbZthDi/gTJeFbSL1tcCqO0SPmAYAOg8tmQe6tgwcyX/EyJ5Ow8Oppe2q+jzeN7rIf2f",
+	"oCV31pf2rXI+XNobMs/W9P+t2lBT+wtWj1SMrr1B+KmZkTMUuMTHi/ACDXx4+xqm08Mj8M2ssBUq83Kr",
+	"rou5mlmDUqqDgmptV2zITp9ychQV7n5PM1FjCORYh39+xIN/Tw7Orl58PEh/ja7+2j17+bdvxED1Zmt8",
+	"jXKIsH0zTHdu2xKNM9I7VnQt/pbip/+V3k+qfWGL9xSckv6RJpCHVJ4cGs+1syVGwcW7TdB5Slal1W2+",
+	"ztphKDaqtqBvPc9NsdFMCUTaRhfQZrLNFzfD/SvA/vn+2L8etXj+N9zRwWQEcQboJXBpTXBW8zBT2DjL",
+	"BLgxPAU5ArUw1lGRgbfpxi05H6dlHi0rdcfGoVmBdW0X3V8rbMDaa6ee2z6ZDVV6Pq5tkSJikL0H3xXH",
+	"szN5cHd4dzzQquKCfh2YpgdnaauLCFJE2MOS58BlSdGhq/STu/5XUKW5GA1M2qGYrzmSpNgDPB7gEldP",
+	"ZIjdkXe4IK5R/dIuYau33Qbyyxc3wfnQA/rpO3uNd3e3L3uj/lA/fuHsTFM1lBUczRuPmocXhOgxeMEJ",
+	"4ez45LuXI/gkbUGfmPFtN1AkutbOLhxWTNcgS7DmFXwinn/9p3Z0T/u1OGcBhvTpLG2KeAxKobUZkrYm",
+	"1v68YIu0mbhFrYq4VQio9O64nMPBSYxLG7oP5VA1Pob346N3UlnkH7/epH7FbZ4PaGJojbFWfozrvcbB",
+	"wtmmHm0ejG+nqOsSp+O1M/24jZ2xjFuRzWHWoRsIjw95QFMhZunLGBOxX+lQ6PBqydA4kxuqyCuf14kO",
+	"eQfq/jQVQR+qijfKxOVW+wlAH5MzEyMDn0aHbtPVpbSd6fz0eKAEdF4dTP8l1nUa/Esmoqp6xAkWCgs4",
+	"i3k57Ig6npwNDbmd13eFvRmkLINpjV61KxDno5T1SP2l8O2thbZm6x4E7WzdJ81Ta5jW0c9b7TgKbhWX",
+	"slu5eWefYRjH4FaAC1Qm4+LTsv5VFNnb7baLHfC4SknBY0Wj5yXb3uJ2s9fYN/bHy8sLSAeAqZgMXy+d",
+	"t4SdnJ31REXB+8LaMHkOobnswpyWkdJtd8oWxiqfcpqVsnGOjKRdFwyuVIJDSe8eWa/9fvQa4gFQxY5/",
+	"M/bJnNXjfKntArQy5CP1fY17cXU0tFpLD/bT/m8f3nHqp2hGSukpbYd9TJ6xw9upUPFtB/va11nKK/sF",
+	"6iHSf24fCf91M4Uybc1R62715qHE27jGkbaqrMmh5A7LQIxx0Nbe+N4uDv8wO21w7LdmNIJ3nGfixplj",
+	"zXcbfLs0oz/iXllJMj6CaVKLdF6jLOngcDQRmWgc16QyhNrn4/FyuRxhfD2ybjFu7/rxz+9ev/nl1zfx",
+	"zoaX4peUmMGXyF1o9z9dmWhTqMjF7ZQv2JoM1krk4mg0GR2J2HiXHEYcUnG7lapZUmcsHq4e/hMAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

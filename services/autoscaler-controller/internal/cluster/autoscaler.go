@@ -22,9 +22,9 @@ type autoscaler struct {
 	generation int64
 	uid        string
 	spec       scaling.Spec
-	algorithm  string // "" is as the load balancers' settings say
-	limit      int32  // containerConcurrency
-	restore    bool   // what sleeps is woken when this has gone
+	balancing  balancing
+	limit      int32 // containerConcurrency
+	restore    bool  // what sleeps is woken when this has gone
 	waiting    fleet.Waiting
 	uncounted  []fleet.UncountedRequest
 	targets    []target
@@ -40,14 +40,15 @@ type target struct {
 	hosts   []string
 	keep    bool // the prefix stays in the path
 	asIs    bool // answers are not rewritten
+	own     balancing
 }
 
 // wire is the JSON of a CustomAutoscaler. Defaults are those of the contract: an object that was
 // stored before a default came has none.
 type wire struct {
 	Spec struct {
-		Algorithm string `json:"loadBalancingAlgorithm"`
-		Targets   []struct {
+		balancing
+		Targets []struct {
 			Name    string   `json:"name"`
 			Prefix  string   `json:"apiPrefix"`
 			Port    string   `json:"port"`
@@ -55,6 +56,7 @@ type wire struct {
 			Hosts   []string `json:"hosts"`
 			Strip   *bool    `json:"stripPrefix"`
 			Rewrite *bool    `json:"rewriteAnswers"`
+			balancing
 		} `json:"targetDeployments"`
 		requests
 		demand
@@ -112,7 +114,7 @@ func decode(u *unstructured.Unstructured) (autoscaler, error) {
 		return a, err
 	}
 	s := w.Spec
-	a.algorithm, a.limit = s.Algorithm, s.ContainerConcurrency
+	a.balancing, a.limit = s.balancing, s.ContainerConcurrency
 	a.restore = s.OnDelete != "Keep"
 	a.waiting, a.uncounted = s.waiting(), s.uncounted()
 	a.spec = scaling.Spec{
@@ -130,7 +132,7 @@ func decode(u *unstructured.Unstructured) (autoscaler, error) {
 	a.spec.ContainerConcurrency = s.ContainerConcurrency
 	var schedules []error
 	a.spec.Schedules, schedules = s.schedules()
-	faults := slices.Concat(a.faults(), s.requests.faults(a.spec.WakeUpTimeout), s.demand.faults(), schedules)
+	faults := slices.Concat(a.faults(), s.requests.faults(a.spec.WakeUpTimeout), s.demand.faults(), s.balancing.faults("spec"), schedules)
 	for i, t := range s.Targets {
 		port, err := strconv.ParseUint(t.Port, 10, 16)
 		if err != nil || port == 0 {
@@ -142,7 +144,8 @@ func decode(u *unstructured.Unstructured) (autoscaler, error) {
 		if !strings.HasPrefix(t.Prefix, "/") {
 			faults = append(faults, fmt.Errorf("spec.targetDeployments[%d].apiPrefix: %q is not allowed: must begin with /", i, t.Prefix))
 		}
-		a.targets = append(a.targets, target{name: t.Name, prefix: t.Prefix, port: int32(port), service: t.Service, hosts: t.Hosts, keep: no(t.Strip), asIs: no(t.Rewrite)})
+		a.targets = append(a.targets, target{name: t.Name, prefix: t.Prefix, port: int32(port), service: t.Service, hosts: t.Hosts, keep: no(t.Strip), asIs: no(t.Rewrite), own: t.balancing})
+		faults = append(faults, t.faults(fmt.Sprintf("spec.targetDeployments[%d]", i))...)
 	}
 	return a, errors.Join(faults...)
 }

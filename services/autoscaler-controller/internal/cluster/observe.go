@@ -17,10 +17,11 @@ func (w *Watcher) observe(k fleet.Key) {
 	if !ok {
 		return
 	}
+	chosen := c.target.own.over(c.by.balancing)
 	o := fleet.Observation{
 		Key: k, Autoscaler: c.by.Name, Since: c.by.created, Spec: c.by.spec,
 		Address: fleet.Address{
-			Prefix: c.target.prefix, Hosts: c.target.hosts, Algorithm: c.by.algorithm,
+			Prefix: c.target.prefix, Hosts: c.target.hosts, Algorithm: chosen.Algorithm, Hash: chosen.hash(),
 			Concurrency: c.by.limit, Service: serviceAddress(k.Namespace, c.target),
 			StripPrefix: !c.target.keep, RewriteAnswers: !c.target.asIs,
 		},

@@ -44,7 +44,7 @@ func TestDecode_TakesTheContractsDefaults(t *testing.T) {
 	if diff := cmp.Diff(want, a.spec); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if a.algorithm != "" || a.generation != 3 || len(a.targets) != 1 || a.targets[0].port != 80 {
+	if a.balancing != (balancing{}) || a.generation != 3 || len(a.targets) != 1 || a.targets[0].port != 80 {
 		t.Errorf("got %+v", a)
 	}
 }

@@ -57,6 +57,7 @@ type application struct {
 	sleptWith int32 // pods asked for before it went to sleep; 0 is not known
 	wake      *episode
 	traffic   map[string]Traffic // by load balancer
+	loads     loads              // of its pods, as they are told
 	waiting   time.Time          // since when requests are reported to wait; zero: none is
 }
 

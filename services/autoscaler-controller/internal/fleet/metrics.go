@@ -108,7 +108,13 @@ func (f *Fleet) Measure(list []Measurement, now time.Time) (touched []Key, dropp
 		}
 	}
 	slices.SortFunc(touched, Key.Compare)
-	return slices.Compact(touched), dropped
+	touched = slices.Compact(touched)
+	for _, k := range touched {
+		if a, ok := f.apps[k]; ok {
+			f.tellLoads(a, now)
+		}
+	}
+	return touched, dropped
 }
 
 // sweep forgets what is too old to be shown.

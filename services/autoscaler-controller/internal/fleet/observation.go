@@ -49,8 +49,15 @@ type Address struct {
 	RewriteAnswers bool   // and what they answer gets it back
 	H2C            bool   // pods speak HTTP/2 in clear text; else HTTP/1.1
 	Algorithm      string // "" is as the load balancers' settings say
+	Hash           HashOn
 	Concurrency    int32
 	Service        string // host:port to fall back to; "" is none
+}
+
+// HashOn is what requests that belong together have in common; the zero value says nothing.
+type HashOn struct {
+	Header, Cookie, Query     string // names
+	ClientAddress, MCPSession bool
 }
 
 // Waiting is what becomes of requests that wait for a pod.

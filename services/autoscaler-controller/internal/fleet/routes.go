@@ -31,6 +31,7 @@ type Endpoint struct {
 	Terminating bool
 	Probeable   bool
 	Probes      []Probe
+	Load        *Load // nil: not known, or not of interest
 }
 
 // Update is what changed in the routes, or all of them.
@@ -174,6 +175,7 @@ func (f *Fleet) publish(a *application) {
 		r.Endpoints = append(r.Endpoints, Endpoint{
 			Pod: p.Name, Address: p.Address, Ready: t.isReady(p), Terminating: p.Terminating,
 			Probeable: p.Probeable && !t.wasReady || p.Probeable && t.isReady(p), Probes: p.Probes,
+			Load: a.loads.of(p.Name),
 		})
 	}
 	f.routes.set(r)

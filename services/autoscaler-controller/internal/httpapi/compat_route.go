@@ -11,7 +11,7 @@ func route(r fleet.Route) autoscaler.Route {
 	out := autoscaler.Route{
 		Namespace: r.Namespace, Deployment: r.Deployment, Autoscaler: r.Autoscaler,
 		ApiPrefix: r.Address.Prefix, Hosts: orEmpty(r.Address.Hosts),
-		Algorithm: optional(autoscaler.LoadBalancingAlgorithm(r.Address.Algorithm)), State: autoscaler.ApplicationState(r.State),
+		Algorithm: optional(autoscaler.LoadBalancingAlgorithm(r.Address.Algorithm)), ConsistentHash: consistentHash(r.Address.Hash), State: autoscaler.ApplicationState(r.State),
 		ContainerConcurrency: r.Address.Concurrency, WakeUpTimeoutSeconds: wholeSeconds(r.WakeUpTimeout),
 		StartTimeoutSeconds: optionalSeconds(r.Waiting.StartTimeout), BusyTimeoutSeconds: optionalSeconds(r.Waiting.BusyTimeout),
 		WhileWaiting: optional(autoscaler.WhileWaiting(r.Waiting.While)), UncountedRequests: uncounted(r.Uncounted),
@@ -22,13 +22,37 @@ func route(r fleet.Route) autoscaler.Route {
 	for i, e := range r.Endpoints {
 		out.Endpoints[i] = autoscaler.Endpoint{
 			Pod: e.Pod, Address: e.Address, Ready: e.Ready, Terminating: e.Terminating, Probeable: e.Probeable,
-			Probes: make([]autoscaler.Probe, len(e.Probes)),
+			Probes: make([]autoscaler.Probe, len(e.Probes)), Load: load(e.Load),
 		}
 		for j, p := range e.Probes {
 			out.Endpoints[i].Probes[j] = probe(p)
 		}
 	}
 	return out
+}
+
+func consistentHash(h fleet.HashOn) *autoscaler.ConsistentHashKey {
+	if h == (fleet.HashOn{}) {
+		return nil
+	}
+	return &autoscaler.ConsistentHashKey{
+		Header: optional(h.Header), Cookie: optional(h.Cookie), Query: optional(h.Query),
+		ClientAddress: ifTrue(h.ClientAddress), McpSession: ifTrue(h.MCPSession),
+	}
+}
+
+func ifTrue(b bool) *bool {
+	if !b {
+		return nil
+	}
+	return &b
+}
+
+func load(l *fleet.Load) *autoscaler.EndpointLoad {
+	if l == nil {
+		return nil
+	}
+	return &autoscaler.EndpointLoad{Running: l.Running, Waiting: l.Waiting, CacheUsage: l.CacheUsage, At: l.At.UTC()}
 }
 
 func protocol(h2c bool) *autoscaler.RouteProtocol {

@@ -85,3 +85,25 @@ func TestStartResponse_SaysHowFarItIsAndWhatBlocksIt(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
+
+func TestRoute_TellsHowPodsAreChosen(t *testing.T) {
+	running, cache := 3.0, .25
+	r := fleet.Route{
+		Key: key, State: fleet.Awake, WakeUpTimeout: time.Minute, Address: fleet.Address{Prefix: "/llm", Algorithm: "ModelAware", Hash: fleet.HashOn{MCPSession: true}},
+		Endpoints: []fleet.Endpoint{{Pod: "a", Address: "10.0.0.1:80", Load: &fleet.Load{Running: &running, CacheUsage: &cache, At: long}}, {Pod: "b", Address: "10.0.0.2:80"}},
+	}
+	got := asJSON(t, route(r), "Route")
+	if diff := cmp.Diff(map[string]any{"mcpSession": true}, got["consistentHash"]); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	endpoints, _ := got["endpoints"].([]any)
+	first, _ := endpoints[0].(map[string]any)
+	second, _ := endpoints[1].(map[string]any)
+	want := map[string]any{"running": 3.0, "cacheUsage": .25, "at": long.UTC().Format(time.RFC3339Nano)}
+	if diff := cmp.Diff(want, first["load"]); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if load, told := second["load"]; told {
+		t.Errorf("nothing is known of b, and told is %v", load)
+	}
+}

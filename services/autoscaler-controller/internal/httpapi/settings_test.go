@@ -47,7 +47,7 @@ func TestSettingsCodec_NamesEveryFieldAtFault(t *testing.T) {
 	for text, fields := range map[string][]fault.Field{
 		"policy: best\nmax_connections: 0": {
 			{Field: "max_connections", Value: "0", Allowed: "from 1 to 1000000"},
-			{Field: "policy", Value: "best", Allowed: "one of [round_robin least_connections random]"},
+			{Field: "policy", Value: "best", Allowed: "one of [round_robin least_connections random least_request peak_ewma prequal consistent_hash model_aware]"},
 		},
 		"timeout_seconds: soon": {{Field: "timeout_seconds", Value: "soon", Allowed: "a value of type integer"}},
 		"timeout: 3":            {{Field: "timeout", Allowed: "no such field; known are max_connections, policy, timeout_seconds"}},

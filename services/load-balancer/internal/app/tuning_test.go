@@ -77,7 +77,7 @@ func TestSettings_DefaultsAreTheContracts(t *testing.T) {
 		}
 	}
 	_, server := newFakeControllerWithRoutes(t)
-	if got := boot(t, server.URL, nil).follows(t); !cmp.Equal(got, settings("round_robin", 10_000, 600)) {
+	if got := boot(t, server.URL, nil).follows(t); !cmp.Equal(got, settings("least_connections", 10_000, 600)) {
 		t.Errorf("with nothing set %+v is followed", got)
 	}
 }
@@ -101,7 +101,7 @@ func TestSettings_AreChangedForEveryReplicaAndSurviveARestart(t *testing.T) {
 	controller.set(settings("random", 5, 5)) // through another replica
 	first.awaitSettings(t, settings("random", 5, 5))
 
-	if answer := first.put(t, common.BalancerSettings{}); answer.JSON200 == nil || !cmp.Equal(first.follows(t), settings("round_robin", 10_000, 600)) {
+	if answer := first.put(t, common.BalancerSettings{}); answer.JSON200 == nil || !cmp.Equal(first.follows(t), settings("least_connections", 10_000, 600)) {
 		t.Errorf("what is left out takes its default: %d %s", answer.StatusCode(), answer.Body)
 	}
 }
@@ -260,15 +260,15 @@ func TestPolicy_OfTheSettingsIsForWhoNamesNone(t *testing.T) {
 		}
 		return strings.Join(all, ", ")
 	}
-	if got := algorithms(); got != "free RoundRobin, own RoundRobin" {
+	if got := algorithms(); got != "free LeastConnections, own RoundRobin" {
 		t.Errorf("at first: %s", got)
 	}
-	b.put(t, settings("least_connections", 10, 10))
-	if got := algorithms(); got != "free LeastConnections, own RoundRobin" {
+	b.put(t, settings("peak_ewma", 10, 10))
+	if got := algorithms(); got != "free PeakEWMA, own RoundRobin" {
 		t.Errorf("after the change: %s", got)
 	}
 	asked := 0
-	for name, want := range map[string]string{"free": "fewest requests in flight", "own": "its turn"} {
+	for name, want := range map[string]string{"free": "answers sooner than another one", "own": "its turn"} {
 		get(t, client(t), b.url+"/"+name)
 		asked++
 		b.logged(t, asked)

@@ -21,6 +21,7 @@ func route(r autoscaler.Route) routing.Route {
 		Uncounted:      uncounted(r.UncountedRequests),
 		WhileWaiting:   whileWaiting(r.WhileWaiting),
 		Algorithm:      string(value(r.Algorithm)),
+		HashOn:         hashOn(r.ConsistentHash),
 		State:          routing.State(r.State),
 		Concurrency:    int(r.ContainerConcurrency),
 		WakeUpTimeout:  time.Duration(r.WakeUpTimeoutSeconds) * time.Second,
@@ -31,13 +32,29 @@ func route(r autoscaler.Route) routing.Route {
 		ServiceAddress: value(r.ServiceAddress),
 	}
 	for _, e := range r.Endpoints {
-		endpoint := routing.Endpoint{Pod: e.Pod, Address: e.Address, Ready: e.Ready, Terminating: e.Terminating, Probeable: e.Probeable}
+		endpoint := routing.Endpoint{Pod: e.Pod, Address: e.Address, Ready: e.Ready, Terminating: e.Terminating, Probeable: e.Probeable, Load: load(e.Load)}
 		for _, p := range e.Probes {
 			endpoint.Probes = append(endpoint.Probes, probe(p))
 		}
 		out.Endpoints = append(out.Endpoints, endpoint)
 	}
 	return out
+}
+
+func hashOn(h *autoscaler.ConsistentHashKey) routing.HashOn {
+	if h == nil {
+		return routing.HashOn{}
+	}
+	return routing.HashOn{
+		Header: value(h.Header), Cookie: value(h.Cookie), Query: value(h.Query), ClientAddress: value(h.ClientAddress), MCPSession: value(h.McpSession),
+	}
+}
+
+func load(l *autoscaler.EndpointLoad) *routing.Load {
+	if l == nil {
+		return nil
+	}
+	return &routing.Load{Running: value(l.Running), Waiting: value(l.Waiting), Cache: value(l.CacheUsage), At: l.At}
 }
 
 func protocol(p *autoscaler.RouteProtocol) routing.Protocol {

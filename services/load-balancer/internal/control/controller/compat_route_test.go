@@ -92,3 +92,27 @@ func TestStarted_SaysWhatBlocksAndHowFarItIs(t *testing.T) {
 		}
 	}
 }
+
+func TestRoute_SaysHowPodsAreChosen(t *testing.T) {
+	got := received(t, `{"namespace": "default", "deployment": "llm", "autoscaler": "llm", "apiPrefix": "/llm", "hosts": [], "state": "Awake",
+		"containerConcurrency": 0, "wakeUpTimeoutSeconds": 120, "algorithm": "ModelAware", "consistentHash": {"cookie": "session", "later": {}}, "endpoints": [
+		{"pod": "a", "address": "10.0.0.1:80", "ready": true, "terminating": false, "probeable": false, "probes": [],
+			"load": {"running": 3, "waiting": 1, "cacheUsage": 0.5, "at": "2026-01-02T03:04:05Z", "later": [1]}},
+		{"pod": "b", "address": "10.0.0.2:80", "ready": true, "terminating": false, "probeable": false, "probes": []}]}`)
+	if got.Algorithm != "ModelAware" || got.HashOn != (routing.HashOn{Cookie: "session"}) {
+		t.Errorf("chosen by %s, %+v", got.Algorithm, got.HashOn)
+	}
+	want := &routing.Load{Running: 3, Waiting: 1, Cache: .5, At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	if diff := cmp.Diff(want, got.Endpoints[0].Load); diff != "" || got.Endpoints[1].Load != nil {
+		t.Errorf("(-want +got)\n%s; of b %+v", diff, got.Endpoints[1].Load)
+	}
+	for text, want := range map[string]routing.HashOn{
+		`{"header": "X"}`: {Header: "X"}, `{"query": "q"}`: {Query: "q"}, `{"clientAddress": true}`: {ClientAddress: true}, `{"mcpSession": true}`: {MCPSession: true},
+	} {
+		got := received(t, `{"namespace": "n", "deployment": "d", "autoscaler": "a", "apiPrefix": "/", "hosts": [], "state": "Awake",
+			"containerConcurrency": 0, "wakeUpTimeoutSeconds": 1, "endpoints": [], "consistentHash": `+text+`}`)
+		if got.HashOn != want {
+			t.Errorf("%s is %+v", text, got.HashOn)
+		}
+	}
+}

@@ -18,6 +18,11 @@ const (
 	RoundRobin       = "round_robin"
 	LeastConnections = "least_connections"
 	Random           = "random"
+	LeastRequest     = "least_request"
+	PeakEWMA         = "peak_ewma"
+	Prequal          = "prequal"
+	ConsistentHash   = "consistent_hash"
+	ModelAware       = "model_aware"
 )
 
 // Settings are what every load balancer follows.
@@ -29,7 +34,7 @@ type Settings struct {
 
 // Defaults are the contract's; a test holds the two together.
 func Defaults() Settings {
-	return Settings{Policy: RoundRobin, MaxConnections: 10_000, Timeout: 10 * time.Minute}
+	return Settings{Policy: LeastConnections, MaxConnections: 10_000, Timeout: 10 * time.Minute}
 }
 
 // OrDefaults is s with the defaults in place of what is not set.
@@ -50,13 +55,14 @@ func (s Settings) OrDefaults() Settings {
 // Algorithm is the policy as a CustomAutoscaler names it. A name that is not known, of a newer
 // controller, stays as it is: balance says what is done then.
 func (s Settings) Algorithm() string {
-	switch s.Policy {
-	case RoundRobin:
-		return balance.RoundRobinName
-	case LeastConnections:
-		return balance.LeastConnectionsName
-	case Random:
-		return balance.RandomName
+	if name, known := algorithms[s.Policy]; known {
+		return name
 	}
 	return s.Policy
+}
+
+var algorithms = map[string]string{
+	RoundRobin: balance.RoundRobinName, LeastConnections: balance.LeastConnectionsName, Random: balance.RandomName,
+	LeastRequest: balance.LeastRequestName, PeakEWMA: balance.PeakEWMAName, Prequal: balance.PrequalName,
+	ConsistentHash: balance.ConsistentHashName, ModelAware: balance.ModelAwareName,
 }

@@ -2,40 +2,63 @@ package balance
 
 import "time"
 
-// How a failing pod is taken out.
+// How long a failing pod is out.
 const (
-	failuresToEject = 3                // broken exchanges in a row
-	firstEjection   = time.Second      // how long the first time
-	longestEjection = 30 * time.Second // and at most
-	ejectionJitter  = 0.2              // the share by which it varies, so that balancers do not come back together
+	firstEjection   = time.Second
+	longestEjection = 300 * time.Second
+	ejectionJitter  = 0.2 // the share by which it varies, so that balancers do not come back together
+	trialAnswers    = 5   // good ones in a row end a trial
+	relapse         = 10  // times the last ejection: a pod that was good for as long begins anew
 )
 
-// Ejection counts the failures of one pod. A failure is a connection that broke before the head of
-// an answer came; an answer, also a 5xx, is none: the pod speaks. The zero value is a pod without
-// fault.
+// Ejection is how one pod that fails is kept out, and comes back:
+//
+//	sound ──stands out──▶ out ──its time is over──▶ on trial ──good answers──▶ sound
+//	on trial ──a failure──▶ out, for twice as long
+//
+// On trial it gets requests of clients, one at a time at first. The zero value is a sound pod.
 type Ejection struct {
-	failures int
-	last     time.Duration
-	until    time.Time
+	until time.Time // when it is tried again; zero: it was never out
+	last  time.Duration
+	out   bool
+	trial bool
+	good  uint8 // answers of the trial
 }
 
-// Failed counts a failure, and reports whether it took the pod out. chance is from 0 to 1.
-func (e *Ejection) Failed(now time.Time, chance float64) bool {
-	e.failures++
-	if e.failures < failuresToEject || e.Active(now) {
-		return false
+// Eject takes the pod out. chance is from 0 to 1.
+func (e *Ejection) Eject(now time.Time, chance float64) {
+	if !e.trial && now.Sub(e.until) > relapse*e.last {
+		e.last = 0
 	}
 	e.last = min(max(firstEjection, 2*e.last), longestEjection)
 	e.until = now.Add(time.Duration(float64(e.last) * (1 + ejectionJitter*(2*chance-1))))
+	e.out, e.trial, e.good = true, false, 0
+}
+
+// Out tells whether the pod is out.
+func (e *Ejection) Out(now time.Time) bool { return e.out && now.Before(e.until) }
+
+// Until is when it comes back.
+func (e *Ejection) Until() time.Time { return e.until }
+
+// OnTrial tells whether it has come back, and not shown yet that it can answer.
+func (e *Ejection) OnTrial() bool { return e.trial }
+
+// Return begins the trial when its time is over, and reports whether it did.
+func (e *Ejection) Return(now time.Time) bool {
+	if !e.out || now.Before(e.until) {
+		return false
+	}
+	e.out, e.trial = false, true
 	return true
 }
 
-// Succeeded forgets every failure.
-func (e *Ejection) Succeeded() { *e = Ejection{} }
-
-// Active reports whether the pod is out. When its time is over one failure more takes it out again,
-// for twice as long.
-func (e *Ejection) Active(now time.Time) bool { return now.Before(e.until) }
-
-// Until is when the pod comes back.
-func (e *Ejection) Until() time.Time { return e.until }
+// Good counts a good answer of the trial.
+func (e *Ejection) Good() {
+	if !e.trial {
+		return
+	}
+	if e.good++; e.good >= trialAnswers {
+		e.trial, e.good = false, 0
+	}
+}

@@ -4,54 +4,71 @@ import "time"
 
 // How a pod that has just started is loaded.
 const (
-	rampFirst = 16                    // requests at once in the first step
-	rampStep  = 50 * time.Millisecond // after each step it may have twice as many
-	rampSteps = 8                     // then there is no limit any more: after 0.4 s
+	// WokenFirst is for a pod that was started for those who wait: nobody else takes them.
+	WokenFirst = 16
+	// JoinedFirst is for one that comes to others.
+	JoinedFirst = 2
+
+	trialFirst   = 1               // for one that was ejected
+	rampEnd      = 512             // from here on there is no bound any more
+	rampPatience = 5 * time.Second // a pod that answers nothing (long polls) gets its next step after this
 )
 
-// RampUp bounds how many requests a pod that has just started gets at once, so that a full waiting
-// room does not fall on it in one instant (its listen queue and its caches are small and cold). The
-// bound starts at 16, doubles every 50 ms, and grows by one with each answer that begins, which for
-// a fast pod is quicker. After 0.4 s it is gone. The zero value has no bound: a pod that was ready
-// before this load balancer knew it is warm.
+// RampUp bounds how many requests a pod that has just started gets at once, so that what waits does
+// not fall on it in one instant (its listen queue and its caches are small and cold). When as many
+// answers have come as the bound lets through, the bound doubles: a pod that is quick is ramped up in
+// milliseconds, one that loads a model with its first request waits for that. The zero value has no
+// bound: a pod that was ready before this load balancer knew it is warm.
 type RampUp struct {
-	since   time.Time
-	answers int
+	begun   bool
+	limit   int32 // 0: it has not begun, or is over
+	answers int32
+	since   time.Time // of this step
 }
 
 // Start begins the ramp, unless it began already.
-func (r *RampUp) Start(now time.Time) {
-	if r.since.IsZero() {
-		r.since = now
+func (r *RampUp) Start(first int, now time.Time) {
+	if !r.begun {
+		*r = RampUp{begun: true, limit: int32(first), since: now}
 	}
 }
 
 // Reset makes the next Start begin anew.
 func (r *RampUp) Reset() { *r = RampUp{} }
 
-// Answered counts an answer that began.
-func (r *RampUp) Answered() {
-	if !r.since.IsZero() {
-		r.answers++
+// Answered counts a good answer, and reports whether the bound has changed.
+func (r *RampUp) Answered(now time.Time) bool {
+	if r.limit == 0 {
+		return false
+	}
+	if r.answers++; r.answers < r.limit {
+		return false
+	}
+	r.step(now)
+	return true
+}
+
+// Pass takes the step that time alone brings.
+func (r *RampUp) Pass(now time.Time) {
+	if r.limit > 0 && !now.Before(r.Next()) {
+		r.step(now)
+	}
+}
+
+func (r *RampUp) step(now time.Time) {
+	r.limit, r.answers, r.since = 2*r.limit, 0, now
+	if r.limit >= rampEnd {
+		*r = RampUp{begun: true}
 	}
 }
 
 // Limit is how many requests the pod may have at a time; 0 is no limit.
-func (r *RampUp) Limit(now time.Time) int {
-	if r.since.IsZero() {
-		return 0
-	}
-	steps := int(now.Sub(r.since) / rampStep)
-	if steps >= rampSteps {
-		return 0
-	}
-	return rampFirst<<max(steps, 0) + r.answers
-}
+func (r *RampUp) Limit() int32 { return r.limit }
 
-// Next is when the limit grows by itself; the zero time when it will not.
-func (r *RampUp) Next(now time.Time) time.Time {
-	if r.Limit(now) == 0 {
+// Next is when the bound grows by itself; the zero time when there is none.
+func (r *RampUp) Next() time.Time {
+	if r.limit == 0 {
 		return time.Time{}
 	}
-	return r.since.Add((now.Sub(r.since)/rampStep + 1) * rampStep)
+	return r.since.Add(rampPatience)
 }

@@ -18,15 +18,15 @@ type Application struct {
 	d         *Dispatcher
 	activity  atomic.Int64 // UnixNano of the last byte from or to a client; 0 is never
 	route     atomic.Pointer[routing.Route]
-	exchanges atomic.Int64 // under way
+	hashOn    atomic.Pointer[routing.HashOn] // nil: the policy goes by nothing of a request
+	exchanges atomic.Int64                   // under way
 
 	mu       sync.Mutex    // of all below; route is only written with it
 	expected time.Duration // how long a start took lately; 0 is not known
 	pods     []*Pod        // in the order of their names: policies count on a stable order
 	service  *Pod          // the Service, tried while the controller is away; else nil
-	view     []balance.Pod // what the policy sees; kept to spare allocations
-	policy   balance.Policy
-	named    string // the policy's name
+	pool     *balance.Pool // the same pods, for who chooses among them
+	named    string        // the policy's name
 	room     *waitroom.Room
 	sequence uint64        // of the last arrival
 	phase    phase         // what requests wait for
@@ -43,9 +43,11 @@ type Application struct {
 }
 
 func newApplication(d *Dispatcher, route routing.Route) *Application {
+	policy, _ := balance.ByName(balance.DefaultName, d.options.Intn)
 	return &Application{
 		ID:     route.Application,
 		d:      d,
+		pool:   balance.NewPool(policy, d.options.Intn, d.options.Chance),
 		room:   waitroom.New(d.options.RoomRequests, d.options.RoomBytes, d.budget),
 		closed: d.closed,
 	}
@@ -81,6 +83,16 @@ func (a *Application) follow(route routing.Route, now time.Time) {
 	}
 	a.block.byRoute(route.Blocked, now)
 	a.choosePolicy()
+	a.followPods(endpoints, now)
+	a.update(now)
+	if route.State == routing.Asleep && a.start == nil {
+		a.began = time.Time{} // what was under way has ended without a pod
+		ended = a.wakeFailed()
+	}
+}
+
+// followPods takes over which pods there are.
+func (a *Application) followPods(endpoints []routing.Endpoint, now time.Time) {
 	pods := make([]*Pod, 0, len(endpoints))
 	for _, e := range endpoints {
 		i := slices.IndexFunc(a.pods, func(p *Pod) bool { return p.Name == e.Pod && p.Address == e.Address })
@@ -90,8 +102,9 @@ func (a *Application) follow(route routing.Route, now time.Time) {
 			continue
 		}
 		pod := newPod(a, e)
-		if a.start != nil {
-			pod.ramp.Start(now) // it was started for those who wait: it is not warm
+		pod.followLoad(nil, e.Load, now)
+		if a.start != nil || len(a.pods) > 0 {
+			pod.startRamp(now) // it came while we were here: it is not warm
 		}
 		pods = append(pods, pod)
 	}
@@ -102,21 +115,46 @@ func (a *Application) follow(route routing.Route, now time.Time) {
 	}
 	slices.SortFunc(pods, byName)
 	a.pods = pods
-	a.update(now)
-	if route.State == routing.Asleep && a.start == nil {
-		a.began = time.Time{} // what was under way has ended without a pod
-		ended = a.wakeFailed()
+	a.pooled()
+}
+
+// pooled tells the pool which pods there are.
+func (a *Application) pooled() {
+	balanced := make([]*balance.Pod, len(a.pods))
+	for i, p := range a.pods {
+		balanced[i] = &p.balanced
+		p.balanced.SetLimit(a.Route().Concurrency)
 	}
+	a.pool.SetPods(balanced)
 }
 
 // choosePolicy takes the policy that the route names, else the one of the settings. One that stays
 // the same goes on where it is.
 func (a *Application) choosePolicy() {
-	if name := cmp.Or(a.Route().Algorithm, *a.d.preferred.Load()); a.policy == nil || a.named != name {
+	name := cmp.Or(a.Route().Algorithm, *a.d.preferred.Load())
+	if a.named != name {
+		policy, _ := balance.ByName(name, a.d.options.Intn)
+		a.pool.Use(policy)
 		a.named = name
-		a.policy, _ = balance.ByName(name, a.d.options.Intn)
 	}
+	a.hashOn.Store(hashOn(name, a.Route().HashOn))
 }
+
+// hashOn is what a policy goes by of a request; nil is nothing.
+func hashOn(policy string, said routing.HashOn) *routing.HashOn {
+	switch {
+	case policy != balance.ConsistentHashName && policy != balance.ModelAwareName:
+		return nil
+	case said.Given():
+		return &said
+	case policy == balance.ModelAwareName:
+		return &routing.HashOn{Prompt: true}
+	}
+	return &routing.HashOn{ClientAddress: true}
+}
+
+// HashOn is what the policy goes by of a request; nil is nothing. It must not be altered.
+func (a *Application) HashOn() *routing.HashOn { return a.hashOn.Load() }
 
 func (a *Application) prefer() {
 	a.mu.Lock()
@@ -134,6 +172,7 @@ func (a *Application) remove(now time.Time) {
 		p.leave()
 	}
 	a.pods = nil
+	a.pooled()
 	a.dismiss(ErrNoRoute, now)
 	a.update(now)
 }
@@ -186,6 +225,7 @@ func (a *Application) place() (route *routing.Route, removed, idle bool) {
 func (a *Application) update(now time.Time) {
 	for _, p := range a.pods {
 		p.checkIfNeeded()
+		p.balanced.SetUsable(p.usable())
 	}
 	a.turn(now)
 	a.admit(now)

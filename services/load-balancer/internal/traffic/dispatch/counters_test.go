@@ -83,7 +83,7 @@ func (w *world) visited(t *testing.T, kind Answer, head, first, end time.Duratio
 	}
 	time.Sleep(head)
 	v.Answer = kind
-	v.Answered(time.Now())
+	v.Answered(200, time.Now())
 	time.Sleep(first)
 	v.FirstByte(time.Now())
 	time.Sleep(end)
@@ -155,7 +155,7 @@ func TestTimes_OfAStreamAreTheOnesOfItsBeginning(t *testing.T) {
 		w.follow(routing.Awake, nil, pod("a", nil))
 		v, _ := w.arrive(t)
 		v.Answer = StreamToCome
-		v.Answered(time.Now())
+		v.Answered(200, time.Now())
 		if _, traffic := w.Report(); traffic[0].Times != (Times{}) || traffic[0].Streaming != 1 {
 			t.Errorf("before its first byte: %+v", traffic[0])
 		}
@@ -173,7 +173,7 @@ func TestTimes_OfAStreamAreTheOnesOfItsBeginning(t *testing.T) {
 		}
 		empty, _ := w.arrive(t)
 		empty.Answer = StreamToCome
-		empty.Answered(time.Now())
+		empty.Answered(200, time.Now())
 		time.Sleep(2 * time.Second)
 		empty.End(Outcome{Status: 200}, time.Now())
 		_, traffic = w.Report()
@@ -190,10 +190,10 @@ func TestReport_SaysWhatIsThereNowAndTheSumUntilNow(t *testing.T) {
 		work, _ := w.arrive(t)
 		stream, _ := w.arrive(t)
 		stream.Answer = Stream
-		stream.Answered(time.Now())
+		stream.Answered(200, time.Now())
 		tunnel, _ := w.arrive(t)
 		tunnel.Answer = Tunnel
-		tunnel.Answered(time.Now())
+		tunnel.Answered(200, time.Now())
 		time.Sleep(3 * time.Second)
 		_, traffic := w.Report()
 		got := traffic[0]

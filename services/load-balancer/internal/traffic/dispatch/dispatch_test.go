@@ -226,7 +226,7 @@ func TestWake_IsToldPhaseByPhase(t *testing.T) {
 		<-let
 		<-let
 		time.Sleep(time.Millisecond)
-		first.Answered(time.Now())
+		first.Answered(200, time.Now())
 		want := WakeUp{
 			ID: "ab000000000000000000000000000000", ArrivedAt: arrived, StartCalledAt: arrived.Add(time.Millisecond),
 			StartAnsweredAt: arrived.Add(2 * time.Millisecond), FirstProbeAt: arrived.Add(1002 * time.Millisecond),

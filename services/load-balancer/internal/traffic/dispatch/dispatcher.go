@@ -72,7 +72,7 @@ func New(o Options) *Dispatcher {
 	d := &Dispatcher{options: o, made: o.Now(), budget: waitroom.NewBudget(o.RoomBytes), applications: map[routing.Application]*Application{}}
 	table, _ := routing.NewTable[*Application](nil)
 	d.table.Store(table)
-	preferred := balance.RoundRobinName
+	preferred := balance.DefaultName
 	d.preferred.Store(&preferred)
 	return d
 }

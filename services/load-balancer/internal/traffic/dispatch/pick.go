@@ -6,52 +6,41 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/balance"
 )
 
-// admit sends out of the room whom the pods can take, oldest first.
+// mostPassedOver bounds how many who wait for a certain pod are passed over for those behind them.
+const mostPassedOver = 64
+
+// admit sends out of the room whom the pods can take, oldest first. Who waits for a certain pod, which
+// is full, keeps nobody else waiting.
 func (a *Application) admit(now time.Time) {
-	for t := a.room.First(); t != nil; t = a.room.First() {
-		pod, reason, ok := a.pick(now)
-		if !ok {
+	passed := 0
+	for t := a.room.First(); t != nil; {
+		next, v := t.Next(), visitOf(t)
+		pod, reason, waits := a.pick(v.arrival.Affinity, now)
+		switch {
+		case pod != nil:
+			a.room.Leave(t)
+			v.take(pod, reason, now)
+			close(v.granted)
+		case !waits || passed == mostPassedOver:
 			return
+		default:
+			passed++
 		}
-		a.room.Leave(t)
-		v := visitOf(t)
-		v.take(pod, reason, now)
-		close(v.granted)
+		t = next
 	}
 }
 
-// pick chooses a pod for one request.
-func (a *Application) pick(now time.Time) (*Pod, string, bool) {
-	a.view = a.view[:0]
-	usable, sound := 0, 0
-	for _, p := range a.pods {
-		view := balance.Pod{InFlight: p.inFlight}
-		if p.usable() {
-			usable++
-			if view.Usable = !p.ejection.Active(now); view.Usable {
-				sound++
-			}
-			view.Limit = p.limit(now)
-		}
-		a.view = append(a.view, view)
+// pick chooses a pod for one request. Without one, waits tells whether it has to wait for a certain
+// pod.
+func (a *Application) pick(r balance.Request, now time.Time) (pod *Pod, reason string, waits bool) {
+	chosen, reason, waits := a.pool.Pick(r, now)
+	if chosen != nil {
+		return a.pods[chosen.Index()], reason, false
 	}
-	switch {
-	case usable == 0:
-		if a.service != nil && a.service.proven {
-			return a.service, "the controller is away: through the Service", true
-		}
-		return nil, "", false
-	case sound == 0:
-		// All are ejected: better a doubtful pod than none.
-		for i, p := range a.pods {
-			a.view[i].Usable = p.usable()
-		}
+	if a.service != nil && a.service.proven && a.pool.Usable(now) == 0 {
+		return a.service, "the controller is away: through the Service", false
 	}
-	choice, ok := a.policy(a.view)
-	if !ok {
-		return nil, "", false
-	}
-	return a.pods[choice.Index], choice.Reason, true
+	return nil, "", waits
 }
 
 // lookAgain arranges to look again when something changes by itself while somebody waits: a ramp
@@ -67,12 +56,7 @@ func (a *Application) lookAgain(now time.Time) {
 	if t := a.room.First(); t != nil {
 		deadline, _ := a.deadline(visitOf(t))
 		sooner(deadline)
-		for _, p := range a.pods {
-			if p.usable() {
-				sooner(p.ramp.Next(now))
-				sooner(p.ejection.Until())
-			}
-		}
+		sooner(a.pool.Next(now))
 	} else if a.start != nil {
 		sooner(a.wanted)
 	}

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/balance"
@@ -12,7 +13,7 @@ import (
 //
 //	starting ──own check good, or Kubernetes says ready──▶ usable
 //	usable ──refuses a connection──▶ in doubt ──connects again, and its checks are good unless Kubernetes says ready──▶ usable
-//	usable ──connections break in a row──▶ ejected ──its time is over──▶ usable
+//	usable ──fails where others do not──▶ ejected ──its time is over──▶ usable, for few requests at first
 //	any ──terminating, or ready no more──▶ unusable
 type Pod struct {
 	Name    string
@@ -25,13 +26,11 @@ type Pod struct {
 	doubted  bool // it refused a connection since
 	gone     bool
 	settled  chan struct{} // open while it is checked; else nil
-	inFlight int
-	ejection balance.Ejection
-	ramp     balance.RampUp
+	balanced balance.Pod   // what choosing among pods goes by
 }
 
 func newPod(a *Application, e routing.Endpoint) *Pod {
-	return &Pod{Name: e.Pod, Address: e.Address, app: a, endpoint: e}
+	return &Pod{Name: e.Pod, Address: e.Address, app: a, endpoint: e, balanced: balance.Pod{ID: balance.Hash(e.Pod)}}
 }
 
 func byName(a, b *Pod) int {
@@ -41,15 +40,35 @@ func byName(a, b *Pod) int {
 func (p *Pod) follow(e routing.Endpoint, now time.Time) {
 	was := p.endpoint
 	p.endpoint = e
+	p.followLoad(was.Load, e.Load, now)
 	switch {
 	case e.Ready && !was.Ready:
 		p.doubted = false // Kubernetes has just looked
-		p.ejection.Succeeded()
-		p.ramp.Start(now)
+		p.balanced.Forgive()
+		p.startRamp(now)
 	case !e.Ready && (was.Ready || !e.Probeable):
 		p.proven = false
-		p.ramp.Reset()
+		p.balanced.ResetRamp()
 	}
+}
+
+// followLoad takes what the pod says of itself, when it is news. How old it is counts from here: the
+// clocks of two machines may differ.
+func (p *Pod) followLoad(was, is *routing.Load, now time.Time) {
+	if is == nil || was != nil && was.At.Equal(is.At) {
+		return
+	}
+	p.balanced.SetGauges(balance.Gauges{Running: is.Running, Waiting: is.Waiting, Cache: is.Cache, At: now})
+}
+
+// startRamp has the pod get few requests at first: more when they wait for it, or nobody else takes
+// them.
+func (p *Pod) startRamp(now time.Time) {
+	first := balance.WokenFirst
+	if p.app.room.Len() == 0 && slices.ContainsFunc(p.app.pods, func(o *Pod) bool { return o != p && o.usable() }) {
+		first = balance.JoinedFirst
+	}
+	p.balanced.StartRamp(first, now)
 }
 
 // usable reports whether requests may be sent to it, ejection apart.
@@ -82,15 +101,6 @@ func (p *Pod) leave() {
 	p.checkIfNeeded()
 }
 
-// limit is how many requests it may have now; 0 is no limit.
-func (p *Pod) limit(now time.Time) int {
-	limit, ramp := p.app.Route().Concurrency, p.ramp.Limit(now)
-	if limit == 0 || ramp > 0 && ramp < limit {
-		return ramp
-	}
-	return limit
-}
-
 // Checks is what must hold for the pod to be usable, and whether it still has to be checked. A pod
 // that Kubernetes calls ready and that refused a connection needs no more than to take one again:
 // the ports of its checks may be closed to this load balancer.
@@ -121,7 +131,7 @@ func (p *Pod) Proven() {
 	}
 	now := a.d.options.Now()
 	p.proven, p.doubted = true, false
-	p.ramp.Start(now)
+	p.startRamp(now)
 	if w := a.wake; w != nil {
 		w.note(&w.FirstProbeAt, now)
 	}
@@ -132,7 +142,8 @@ func (p *Pod) Proven() {
 // refused: no connection could be made to it.
 func (p *Pod) refused() {
 	p.doubted, p.proven = true, false
-	p.ramp.Reset()
+	p.balanced.ResetRamp()
+	p.balanced.SetUsable(false)
 }
 
 // why says why it is usable, or why not.
@@ -144,8 +155,8 @@ func (p *Pod) why(now time.Time) string {
 		return "refused a connection: checked until it takes one"
 	case p.app.Route().State == routing.FallingAsleep:
 		return "the application is falling asleep"
-	case (p.endpoint.Ready || p.proven) && p.ejection.Active(now):
-		return "ejected: connections to it broke"
+	case (p.endpoint.Ready || p.proven) && p.balanced.Ejected(now):
+		return "ejected: it failed, and others did not; it is tried again soon"
 	case p.endpoint.Ready:
 		return "Kubernetes calls it ready"
 	case p.proven:

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/balance"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
@@ -79,12 +80,143 @@ func TestRamp_FullRoomDoesNotFallOnAPodAtOnce(t *testing.T) {
 			w.waiter(t, t.Context(), let)
 		}
 		w.probes[0].Proven()
-		for _, want := range []int{16, 32, 64, 128, 256, 512, 1000} {
+		for _, want := range []int{16, 32, 64, 128, 256, 504} { // of 1000 those that are left
+			synctest.Wait()
+			under := len(let)
+			if under != want {
+				t.Fatalf("%d are under way, want %d", under, want)
+			}
+			for range under {
+				v := <-let
+				v.Answered(200, time.Now())
+				v.End(Outcome{Status: 200}, time.Now())
+			}
+		}
+	})
+}
+
+func TestRamp_GoesOnWhenThePodAnswersNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		w.follow(routing.Waking, nil, pod("a", starting))
+		let := make(chan *Visit, 100)
+		for range 100 {
+			w.waiter(t, t.Context(), let)
+		}
+		w.probes[0].Proven()
+		for _, want := range []int{16, 32, 64, 100} {
 			synctest.Wait()
 			if len(let) != want {
 				t.Fatalf("%d were let in, want %d", len(let), want)
 			}
-			time.Sleep(50 * time.Millisecond)
+			time.Sleep(5 * time.Second)
+		}
+	})
+}
+
+func TestRamp_OneThatJoinsOthersGetsFewAtFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		least := func(r *routing.Route) { r.Algorithm = "LeastConnections" }
+		w.follow(routing.Awake, least, pod("a", nil), pod("b", starting))
+		for range 20 {
+			w.arrive(t)
+		}
+		w.follow(routing.Awake, least, pod("a", nil), pod("b", nil), pod("c", nil))
+		for range 20 {
+			w.arrive(t)
+		}
+		for _, p := range w.Snapshots()[0].Pods {
+			if p.Name != "a" && p.InFlight != 2 {
+				t.Errorf("%s has come to a busy one, and got %d at once", p.Name, p.InFlight)
+			}
+		}
+	})
+}
+
+func TestEjection_FailingFastDoesNotAttract(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		w.follow(routing.Awake, func(r *routing.Route) { r.Algorithm = "LeastConnections" }, pod("a", nil), pod("b", nil))
+		failed, all := 0, 0
+		for range 2000 { // b takes its time, a answers at once: 503
+			v, _ := w.arrive(t)
+			all++
+			if v.Pod.Name == "a" {
+				failed++
+				v.Answered(503, time.Now())
+				v.End(Outcome{Status: 503}, time.Now())
+				continue
+			}
+			go func() {
+				time.Sleep(20 * time.Millisecond)
+				v.Answered(200, time.Now())
+				v.End(Outcome{Status: 200}, time.Now())
+			}()
+			time.Sleep(10 * time.Millisecond)
+		}
+		if failed > all/50 {
+			t.Errorf("%d of %d requests failed", failed, all)
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+func TestEjection_HealthChecksProveNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		w.follow(routing.Awake, nil, pod("a", nil), pod("b", nil))
+		for range 40 {
+			v, _ := w.arrive(t)
+			status := 200
+			if v.Pod.Name == "a" {
+				status = 500
+			}
+			v.Answered(status, time.Now())
+			v.End(Outcome{Status: status}, time.Now())
+			check := &Visit{}
+			if _, err := check.Arrive(w.app(), Arrival{Uncounted: true}, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			check.Answered(200, time.Now())
+			check.End(Outcome{Status: 200}, time.Now())
+		}
+		if p := w.Snapshots()[0].Pods[0]; p.Usable || p.Why != "ejected: it failed, and others did not; it is tried again soon" {
+			t.Errorf("pod a: %+v", p)
+		}
+	})
+}
+
+func TestSession_WaitsForItsPodAndKeepsNobodyElseWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		one := func(r *routing.Route) { r.Algorithm, r.Concurrency = "ConsistentHash", 1 }
+		w.follow(routing.Awake, one, pod("a", nil), pod("b", nil))
+		pinned := func() (*Visit, bool) {
+			v := &Visit{}
+			waits, err := v.Arrive(w.app(), Arrival{Affinity: balance.Request{Pin: balance.Hash("a")}}, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v, waits
+		}
+		first, _ := pinned()
+		second, waits := pinned()
+		if first.Pod.Name != "a" || !waits {
+			t.Fatalf("the first is at %s, the second waits %v", first.Pod.Name, waits)
+		}
+		other, waits := w.arrive(t)
+		if waits {
+			if err := other.Wait(nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if other.Pod.Name != "b" {
+			t.Errorf("the other one is at %s", other.Pod.Name)
+		}
+		first.End(Outcome{Status: 200}, time.Now())
+		if err := second.Wait(nil); err != nil || second.Pod.Name != "a" {
+			t.Errorf("the second is at %v: %v", second.Pod, err)
 		}
 	})
 }

@@ -53,8 +53,8 @@ func (a *Application) snapshot() (Snapshot, bool) {
 	}
 	for _, p := range pods {
 		s.Pods = append(s.Pods, PodSnapshot{
-			Name: p.Name, Address: p.Address, InFlight: p.inFlight, Why: p.why(now),
-			Usable: p.proven && p == a.service || p.usable() && !p.ejection.Active(now),
+			Name: p.Name, Address: p.Address, InFlight: p.balanced.InFlight(), Why: p.why(now),
+			Usable: p.proven && p == a.service || p.usable() && !p.balanced.Ejected(now),
 		})
 	}
 	return s, !a.removed

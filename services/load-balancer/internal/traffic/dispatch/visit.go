@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/balance"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/waitroom"
 )
 
@@ -48,6 +49,7 @@ type Visit struct {
 	entered  time.Time
 	arrived  bool    // it is counted
 	answered bool    // the head of the answer came
+	level    int32   // requests in flight at the pod when it was sent
 	stage    stage   // as it is counted
 	wake     *WakeUp // the wake-up that let it in
 }
@@ -57,6 +59,8 @@ type Arrival struct {
 	Trace   context.Context //nolint:containedctx // its span goes with the start call; nil is none
 	TraceID [16]byte        // of the trace; zero is none
 	Bytes   int64           // that it holds while it waits
+	// Affinity is what the policy may go by: a key, or the pod of its session.
+	Affinity balance.Request
 	// Uncounted is a request that is no traffic, a health check say: it takes a pod that is free now,
 	// but neither waits nor starts one, and leaves no trace in what is reported.
 	Uncounted bool
@@ -96,7 +100,7 @@ func (v *Visit) enterUncounted(now time.Time) error {
 		return ErrNoRoute
 	}
 	if a.room.Len() == 0 {
-		if pod, reason, ok := a.pick(now); ok {
+		if pod, reason, _ := a.pick(v.arrival.Affinity, now); pod != nil {
 			v.take(pod, reason, now)
 			return nil
 		}
@@ -114,7 +118,7 @@ func (v *Visit) enter(now time.Time, again bool) (bool, error) {
 		return false, ErrNoRoute
 	}
 	if a.room.Len() == 0 {
-		if pod, reason, ok := a.pick(now); ok {
+		if pod, reason, _ := a.pick(v.arrival.Affinity, now); pod != nil {
 			v.take(pod, reason, now)
 			return false, nil
 		}
@@ -151,7 +155,7 @@ func (v *Visit) take(pod *Pod, reason string, now time.Time) {
 	if v.wake != nil {
 		v.wake.released++
 	}
-	pod.inFlight++
+	v.level = pod.balanced.Sent()
 	v.App.counters.move(v, working, v.App.d.sinceStart(now))
 }
 
@@ -242,7 +246,7 @@ func (v *Visit) Retry(refused bool, now time.Time) (waits bool, err error) {
 
 // release gives the pod back.
 func (v *Visit) release(now time.Time) {
-	v.Pod.inFlight--
+	v.Pod.balanced.Released()
 	v.App.counters.move(v, away, v.App.d.sinceStart(now))
 	if v.wake != nil {
 		v.wake.released--
@@ -251,14 +255,13 @@ func (v *Visit) release(now time.Time) {
 }
 
 // Answered notes that the head of the answer came from the pod.
-func (v *Visit) Answered(now time.Time) {
+func (v *Visit) Answered(status int, now time.Time) {
 	a := v.App
 	a.mu.Lock()
 	v.answered = true
-	v.Pod.ejection.Succeeded()
-	v.Pod.ramp.Answered()
 	var ended *WakeUp
-	if !v.arrival.Uncounted {
+	if !v.arrival.Uncounted { // that a pod answers health checks says little
+		v.Pod.balanced.Answered(balance.ByStatus(status), now.Sub(v.SentAt), v.level, now)
 		a.counters.began(v, a.d.sinceStart(now), now)
 		ended = a.wakeAnswered(v, now)
 	}
@@ -303,8 +306,8 @@ func (v *Visit) End(o Outcome, now time.Time) {
 		a.update(now)
 	}
 	if v.Pod != nil {
-		if o.Broken && !o.Ours && !v.answered {
-			v.Pod.ejection.Failed(now, a.d.options.Chance())
+		if o.Broken && !o.Ours {
+			v.Pod.balanced.Answered(balance.Failed, now.Sub(v.SentAt), v.level, now)
 		}
 		v.release(now)
 		if a.room.Len() > 0 {

@@ -69,7 +69,7 @@ func TestUncounted_NeitherWakesNorKeepsAwake(t *testing.T) {
 			t.Errorf("beyond the pod's limit: %v", err)
 		}
 		v.Touch(time.Now())
-		v.Answered(time.Now())
+		v.Answered(200, time.Now())
 		if _, traffic := w.Report(); len(traffic) != 0 {
 			t.Errorf("reported %+v", traffic)
 		}
@@ -152,7 +152,7 @@ func TestDetach_TheStartGoesOnUntilTheControllerHasHeardOfIt(t *testing.T) {
 		if waits {
 			t.Fatal("the pod is there")
 		}
-		next.Answered(time.Now())
+		next.Answered(200, time.Now())
 		if len(w.woken) != 1 || w.woken[0].Outcome != WakeAnswered || w.woken[0].Pod != "a" {
 			t.Errorf("wake-ups %+v", w.woken)
 		}
@@ -307,7 +307,7 @@ func exchange(v *Visit, app *Application, now time.Time) {
 	if waits, err := v.Arrive(app, Arrival{Bytes: 100}, now); waits || err != nil {
 		panic(fmt.Sprint(waits, err))
 	}
-	v.Answered(now)
+	v.Answered(200, now)
 	v.End(Outcome{Status: 200}, now)
 }
 

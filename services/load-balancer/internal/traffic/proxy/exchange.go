@@ -13,6 +13,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/genai"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/balance"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
@@ -53,14 +54,16 @@ type exchange struct {
 	refused        fault.Code // what was answered in place of a pod's answer
 	tap            *genai.Tap // that the answer's body passes; nil when it tells nothing
 	uncounted      uncounted
-	placed         bool           // it is counted for its application
-	crowdsOut      bool           // it would leave too few places to others
-	mayHaveArrived bool           // the pod may have begun to work on it
-	early          bool           // the answer is an event stream that was begun before there was a pod
-	call           bool           // it is made for someone: a refusal is handed back, not written
-	outcome        *Outcome       // of the call
-	refusal        *fault.Error   // that was
-	answered       message.Fields // of the answer that was sent, for the log
+	affinity       balance.Request // what the policy may go by
+	session        bool            // the answer may begin a session of its pod
+	placed         bool            // it is counted for its application
+	crowdsOut      bool            // it would leave too few places to others
+	mayHaveArrived bool            // the pod may have begun to work on it
+	early          bool            // the answer is an event stream that was begun before there was a pod
+	call           bool            // it is made for someone: a refusal is handed back, not written
+	outcome        *Outcome        // of the call
+	refusal        *fault.Error    // that was
+	answered       message.Fields  // of the answer that was sent, for the log
 }
 
 // run is the whole way of a request.
@@ -133,7 +136,7 @@ func (x *exchange) reach() error {
 
 // arrival is what dispatch is told of the request.
 func (x *exchange) arrival() dispatch.Arrival {
-	a := dispatch.Arrival{Trace: x.ctx, Bytes: x.footprint(), Uncounted: x.uncounted.is}
+	a := dispatch.Arrival{Trace: x.ctx, Bytes: x.footprint(), Uncounted: x.uncounted.is, Affinity: x.affinity}
 	if x.span != nil {
 		a.TraceID = x.span.SpanContext().TraceID()
 	} else if x.parent.IsValid() {

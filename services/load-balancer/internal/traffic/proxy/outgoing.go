@@ -19,6 +19,7 @@ func (x *exchange) prepare() {
 		x.set("TE", "trailers")
 	}
 	x.forwarded()
+	x.affinity = x.common()
 	x.out = Outgoing{
 		Head: r, Add: x.add, Path: x.podPath(), Host: r.Host, Length: r.Length, Expect: r.Expect, Upgrade: r.Upgrade,
 		Client: x.c, Silence: x.p.o.Silence(), Resend: repeatable(r.Method), Inform: x, Answer: &x.head,

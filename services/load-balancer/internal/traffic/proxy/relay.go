@@ -15,7 +15,7 @@ import (
 func (x *exchange) relay() {
 	head := x.answer.Head()
 	x.visit.Answer = x.kind(head)
-	x.visit.Answered(x.lately())
+	x.visit.Answered(head.Status, x.lately())
 	if head.Status == http.StatusSwitchingProtocols {
 		x.tunnel()
 		return
@@ -50,6 +50,9 @@ func (x *exchange) beginAnswer(from *message.Response) error {
 		from.Fields.Drop(message.ContentLength)
 	}
 	x.rewriteAnswer(from.Fields)
+	if x.session {
+		mark(from.Fields, x.visit.Pod.Name)
+	}
 	x.answerAdd = x.answerAdd[:0]
 	if from.Chunked {
 		x.answerAdd = announced(x.answerAdd, from.Fields)

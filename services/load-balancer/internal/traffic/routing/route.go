@@ -69,6 +69,7 @@ type Route struct {
 	Uncounted      Uncounted // requests that are no traffic, such as health checks
 	WhileWaiting   WhileWaiting
 	Algorithm      string // the balancing policy; "" is the one of the settings
+	HashOn         HashOn // what that policy goes by
 	State          State
 	Concurrency    int           // requests that one pod works on at a time; 0 is no limit
 	WakeUpTimeout  time.Duration // how long a request waits at most for a pod, whatever it waits for
@@ -88,6 +89,14 @@ type Endpoint struct {
 	Terminating bool   // it is going away: send nothing new
 	Probeable   bool   // every readiness check of it can be repeated from here
 	Probes      []Probe
+	Load        *Load // nil: not known
+}
+
+// Load is what a pod says of its model server.
+type Load struct {
+	Running, Waiting float64   // requests, whoever sent them
+	Cache            float64   // share of its KV cache that is used, from 0 to 1
+	At               time.Time // by a clock of its own: another time is another measurement
 }
 
 // Probe is one readiness check of a pod.

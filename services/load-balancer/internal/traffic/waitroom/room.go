@@ -83,6 +83,9 @@ func (r *Room) Bytes() int64 { return r.bytes }
 // First is the ticket that has waited longest; nil when nobody waits.
 func (r *Room) First() *Ticket { return r.first }
 
+// Next is the ticket behind it; nil when it is the last one, or has left.
+func (t *Ticket) Next() *Ticket { return t.next }
+
 // Enter gives the ticket a place. sequence is the order of arrival: a request that was sent out of
 // the room and comes back (its pod was gone) gets the place that it had. The errors are ErrTooMany,
 // ErrTooLarge and ErrShare, with the limit. A request that comes back is never refused for its number: it was let in before.
