@@ -32,6 +32,7 @@ func (f *Fleet) Lead(now time.Time, heard []string) {
 		}
 		b.awaited, b.last = true, now
 	}
+	f.publishBalancers(now)
 }
 
 // Heard are the load balancers that the next leader has to hear; false while this process follows:
