@@ -77,7 +77,7 @@ e2e: require-cluster .venv/ready ## pytest against the cluster, through the oute
 lint: .venv/ready deployments/tools/node_modules/ready ## golangci-lint, the OpenAPI linter, ruff, hadolint, GitLab's schema
 	@cd deployments/tools && GOWORK=off go build -o $(CACHE)/bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@for m in $(GO_MODULES) $(TOOL_MODULES); do echo "== golangci-lint $$m"; (cd $$m && GOWORK=off golangci-lint run ./...); done
-	@cd deployments/tools && for f in autoscaler loadbalancer sidecar; do npx --no-install redocly lint --config redocly.yaml ../../api/$$f.yaml; done
+	@cd deployments/tools && for f in autoscaler loadbalancer peers sidecar; do npx --no-install redocly lint --config redocly.yaml ../../api/$$f.yaml; done
 	@ruff check e2e
 	@hadolint services/*/*Dockerfile
 	@check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml

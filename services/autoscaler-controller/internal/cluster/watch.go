@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -38,12 +39,15 @@ type Watcher struct {
 	refused   map[fleet.Autoscaler][]string
 	known     map[fleet.Autoscaler]autoscaler // as last decoded
 	byService map[string][]fleet.Key
+
+	home  string
+	ended func(pod string, at time.Time) // may be nil
 }
 
 // NewWatcher makes a watcher.
 func NewWatcher(o Options) *Watcher {
 	return &Watcher{
-		informers: newInformers(o.Clients, o.Namespace), log: o.Log,
+		informers: newInformers(o.Clients, o.Namespace), log: o.Log, home: o.Home, ended: o.Ended,
 		claims: map[fleet.Key]claim{}, refused: map[fleet.Autoscaler][]string{}, known: map[fleet.Autoscaler]autoscaler{},
 	}
 }
@@ -115,6 +119,7 @@ func (w *Watcher) handler(name string) cache.ResourceEventHandler {
 		for _, k := range w.concerned(name, object) {
 			w.observe(k)
 		}
+		w.watchBalancer(object)
 	}
 	return cache.ResourceEventHandlerFuncs{
 		AddFunc: react, DeleteFunc: react,

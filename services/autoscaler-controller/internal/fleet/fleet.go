@@ -178,6 +178,7 @@ func (f *Fleet) Follow() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.leading = time.Time{}
+	f.publishBalancers(time.Time{})
 	for _, a := range f.apps {
 		a.sleep = sleep{}
 		f.publish(a)

@@ -41,6 +41,8 @@ type Update struct {
 	Routes   []Route
 	Removed  []Key
 	Settings *BalancerSettings // nil: as before, or not known
+	// Balancers are those that take part: nil is as before, empty is not known.
+	Balancers []Balancer
 }
 
 // keptChanges bounds how far back a change can be told; whoever is further behind gets everything.
@@ -74,19 +76,22 @@ type table struct {
 	version  version
 	routes   map[Key]Route
 	settings *BalancerSettings // nil: not known
-	changes  []change          // the last ones, ordered
-	changed  chan struct{}
+	// balancers are never nil; none is not known.
+	balancers []Balancer
+	changes   []change // the last ones, ordered
+	changed   chan struct{}
 }
 
-// change is of one route, or of the settings.
+// change is of one route, of the settings, or of the load balancers.
 type change struct {
-	n        uint64
-	key      Key
-	settings bool
+	n         uint64
+	key       Key
+	settings  bool
+	balancers bool
 }
 
 func newTable(epoch string) *table {
-	return &table{version: version{epoch, 0}, routes: map[Key]Route{}, changed: make(chan struct{})}
+	return &table{version: version{epoch, 0}, routes: map[Key]Route{}, balancers: []Balancer{}, changed: make(chan struct{})}
 }
 
 func (t *table) now() version { return t.version }
@@ -126,7 +131,7 @@ func (t *table) since(after string) Update {
 		oldest = t.changes[0].n - 1
 	}
 	if !ok || v.epoch != t.version.epoch || v.n > t.version.n || v.n < oldest {
-		u.Complete, u.Settings = true, t.settings
+		u.Complete, u.Settings, u.Balancers = true, t.settings, t.balancers
 		for _, k := range slices.SortedFunc(maps.Keys(t.routes), Key.Compare) {
 			u.Routes = append(u.Routes, t.routes[k])
 		}
@@ -136,6 +141,10 @@ func (t *table) since(after string) Update {
 	for i := len(t.changes) - 1; i >= 0 && t.changes[i].n > v.n; i-- {
 		if t.changes[i].settings {
 			u.Settings = t.settings
+			continue
+		}
+		if t.changes[i].balancers {
+			u.Balancers = t.balancers
 			continue
 		}
 		k := t.changes[i].key
@@ -153,7 +162,7 @@ func (t *table) since(after string) Update {
 }
 
 // Routes is what changed after a version, and a channel that closes with the next change. When
-// there is nothing to tell, Routes and Removed are empty, Settings is nil and Complete is false.
+// there is nothing to tell, Routes and Removed are empty, Settings and Balancers are nil and Complete is false.
 func (f *Fleet) Routes(after string) (Update, <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

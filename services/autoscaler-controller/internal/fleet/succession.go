@@ -32,6 +32,7 @@ func (f *Fleet) Lead(now time.Time, awaited []string) {
 		}
 		b.awaited, b.last = true, now
 	}
+	f.publishBalancers(now)
 }
 
 // Balancers are those that the next leader has to await; false while this process follows:

@@ -20,6 +20,7 @@ type Report struct {
 	StartedAt     time.Time
 	Sequence      int64
 	RoutesVersion string
+	Address       string // at which the other load balancers reach it; "": it is too old to have one
 	Leaving       bool
 	Part          int32 // of a report that comes in several, from 1; 0 is 1
 	Continued     bool  // another part follows
@@ -53,6 +54,7 @@ type balancer struct {
 	startedAt time.Time
 	sequence  int64
 	version   string
+	address   string
 	last      time.Time
 	awaited   bool         // it reported to the leader before, and it has not reported here since `last`
 	busy      map[Key]bool // applications with something waiting or in flight
@@ -89,7 +91,7 @@ func (f *Fleet) Report(r Report, now time.Time) ([]Key, Verdict) {
 	if follows {
 		b.part = max(r.Part, 1)
 	}
-	b.startedAt, b.sequence = r.StartedAt, r.Sequence
+	b.startedAt, b.sequence, b.address = r.StartedAt, r.Sequence, r.Address
 	for _, t := range r.Applications {
 		if a, ok := f.apps[t.Key]; ok {
 			b.named[t.Key] = t.busy()
@@ -107,6 +109,7 @@ func (f *Fleet) Report(r Report, now time.Time) ([]Key, Verdict) {
 		touched = append(touched, f.fold(r.Balancer)...)
 		delete(f.balancers, r.Balancer)
 	}
+	f.publishBalancers(now)
 	slices.SortFunc(touched, Key.Compare)
 	return slices.Compact(touched), Taken
 }

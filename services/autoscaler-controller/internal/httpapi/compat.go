@@ -15,6 +15,13 @@ func routesUpdate(u fleet.Update) autoscaler.RoutesUpdate {
 		Version: u.Version, Complete: u.Complete, Settings: balancerSettings(u.Settings), SettingsVersion: settingsVersion(u.Settings),
 		Applications: make([]autoscaler.Route, len(u.Routes)), Removed: make([]autoscaler.ApplicationKey, len(u.Removed)),
 	}
+	if u.Balancers != nil {
+		list := make([]autoscaler.LiveBalancer, len(u.Balancers))
+		for i, b := range u.Balancers {
+			list[i] = autoscaler.LiveBalancer{Name: b.Name, StartedAt: b.StartedAt, Address: optional(b.Address)}
+		}
+		out.Balancers = &list
+	}
 	for i, r := range u.Routes {
 		out.Applications[i] = route(r)
 	}

@@ -24,7 +24,7 @@ func (a *api) WatchRoutes(ctx context.Context, in autoscaler.WatchRoutesRequestO
 	}
 	after := value(in.Params.After, "")
 	update, changed := a.Fleet.Routes(after)
-	if update.Complete || len(update.Routes)+len(update.Removed) > 0 || update.Settings != nil || wait == 0 {
+	if update.Complete || len(update.Routes)+len(update.Removed) > 0 || update.Settings != nil || update.Balancers != nil || wait == 0 {
 		return autoscaler.WatchRoutes200JSONResponse(routesUpdate(update)), nil
 	}
 	select {

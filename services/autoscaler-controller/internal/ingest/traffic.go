@@ -45,7 +45,7 @@ func (t *Traffic) ReportTraffic(_ context.Context, in autoscaler.ReportTrafficRe
 func report(in autoscaler.TrafficReport) fleet.Report {
 	r := fleet.Report{
 		Balancer: in.Balancer, StartedAt: in.StartedAt, Sequence: in.Sequence,
-		RoutesVersion: value(in.RoutesVersion), Leaving: in.Leaving, Part: value(in.Part), Continued: value(in.Continued),
+		RoutesVersion: value(in.RoutesVersion), Address: value(in.Address), Leaving: in.Leaving, Part: value(in.Part), Continued: value(in.Continued),
 		Applications: make([]fleet.Traffic, len(in.Applications)),
 	}
 	for i, a := range in.Applications {
