@@ -23,6 +23,7 @@ type Fleet struct {
 	apps      map[Key]*application
 	balancers map[string]*balancer
 	routes    *table
+	epoch     string          // of this life of the process
 	uses      map[PodName]use // what pods use
 	owners    map[PodName]Key // which application a pod is of
 	leading   time.Time       // since when this process leads; zero: it follows
@@ -35,6 +36,7 @@ func New(epoch string) *Fleet {
 		apps:      map[Key]*application{},
 		balancers: map[string]*balancer{},
 		routes:    newTable(epoch),
+		epoch:     epoch,
 		uses:      map[PodName]use{},
 		owners:    map[PodName]Key{},
 	}
@@ -57,7 +59,11 @@ type application struct {
 	sleptWith int32 // pods asked for before it went to sleep; 0 is not known
 	wake      *episode
 	traffic   map[string]Traffic // by load balancer
-	waiting   time.Time          // since when requests are reported to wait; zero: none is
+	flows     map[string]*flow   // by load balancer
+	changed   time.Time          // when the number of ready pods was last another one
+	learned   learned
+	still     still
+	waiting   time.Time // since when requests are reported to wait; zero: none is
 }
 
 // sleep is the way to zero, see scaling.Sleep.
@@ -73,8 +79,11 @@ func (f *Fleet) Observe(o Observation, now time.Time) bool {
 	defer f.mu.Unlock()
 	a, known := f.apps[o.Key]
 	if !known {
-		a = &application{firstSeen: now, pods: map[string]*podTimes{}, traffic: map[string]Traffic{}}
+		a = &application{firstSeen: now, pods: map[string]*podTimes{}, traffic: map[string]Traffic{}, flows: map[string]*flow{}}
 		f.apps[o.Key] = a
+		for _, b := range f.balancers {
+			b.behind = true // what it told of the application before was not kept
+		}
 		a.scaledUp = newest(o.Pods)
 	}
 	before := a.seen
@@ -91,8 +100,13 @@ func (f *Fleet) Observe(o Observation, now time.Time) bool {
 		a.slept()
 	}
 	f.own(o.Key, before.Pods, o.Pods)
+	ready := a.ready()
 	a.seen = o
+	a.adopt(o.Learned)
 	a.follow(o.Pods, now)
+	if a.ready() != ready {
+		a.changed = now
+	}
 	a.block(now)
 	f.publish(a)
 	return !known || !same(before, o)
@@ -179,6 +193,7 @@ func (f *Fleet) Follow() {
 	f.leading = time.Time{}
 	for _, a := range f.apps {
 		a.sleep = sleep{}
+		a.starts.own, a.learned = false, learned{given: a.learned.given}
 		f.publish(a)
 	}
 }
