@@ -61,6 +61,7 @@ type application struct {
 	traffic   map[string]Traffic // by load balancer
 	flows     map[string]*flow   // by load balancer
 	changed   time.Time          // when the number of ready pods was last another one
+	answers   latency            // of those that were sent since
 	learned   learned
 	still     still
 	waiting   time.Time // since when requests are reported to wait; zero: none is
@@ -104,8 +105,11 @@ func (f *Fleet) Observe(o Observation, now time.Time) bool {
 	a.seen = o
 	a.adopt(o.Learned)
 	a.follow(o.Pods, now)
-	if a.ready() != ready {
-		a.changed = now
+	switch {
+	case !known:
+		a.changed = lastReady(o.Pods)
+	case a.ready() != ready:
+		a.changed, a.answers = now, latency{}
 	}
 	a.block(now)
 	f.publish(a)
@@ -193,7 +197,7 @@ func (f *Fleet) Follow() {
 	f.leading = time.Time{}
 	for _, a := range f.apps {
 		a.sleep = sleep{}
-		a.starts.own, a.learned = false, learned{given: a.learned.given}
+		a.starts.own, a.learned = false, learned{given: a.tell()}
 		f.publish(a)
 	}
 }
@@ -270,6 +274,18 @@ func newest(pods []Pod) time.Time {
 	for _, p := range pods {
 		if p.CreatedAt.After(t) {
 			t = p.CreatedAt
+		}
+	}
+	return t
+}
+
+// lastReady is when the last pod became ready that is: at first sight the best guess of when their
+// number changed.
+func lastReady(pods []Pod) time.Time {
+	var t time.Time
+	for _, p := range pods {
+		if p.Ready {
+			t = later(t, p.ReadyAt)
 		}
 	}
 	return t

@@ -110,7 +110,7 @@ func (f *Fleet) Report(r Report, now time.Time) ([]Key, Verdict) {
 		if a, ok := f.apps[t.Key]; ok {
 			b.named[t.Key] = t.busy()
 			f.flows(a, b, t, r.Balancer, now)
-			a.report(r.Balancer, t, now)
+			a.report(r.Balancer, t, b.last, now)
 			f.publish(a)
 			touched = append(touched, t.Key)
 		}
@@ -181,8 +181,8 @@ func (f *Fleet) whole(r Report, b *balancer, now time.Time) (touched []Key) {
 	return touched
 }
 
-// report takes one application's part.
-func (a *application) report(name string, t Traffic, now time.Time) {
+// report takes one application's part. What is new in it came after `since`.
+func (a *application) report(name string, t Traffic, since, now time.Time) {
 	before, known := a.traffic[name]
 	if t.LastActivity.After(now) || t.busy() || known && t.Requests > before.Requests {
 		t.LastActivity = now // by our own clock: the balancer's may be off
@@ -191,6 +191,7 @@ func (a *application) report(name string, t Traffic, now time.Time) {
 		t.LastActivity = before.LastActivity
 	}
 	a.latency.add(t.Latency, now)
+	a.answers.add(t.Latency.upTo(since.Sub(a.changed)), now)
 	for _, w := range t.WakeUps {
 		a.join(w, now)
 	}

@@ -16,6 +16,14 @@ type still struct {
 	since  time.Time
 }
 
+// works takes note of a pod that has something to do, as its sidecar says: the application is not idle
+// then. While nothing changes for too long it is no sign of anything.
+func (a *application) works(m Measurement) {
+	if m.Source == Sidecar && (m.Values[InFlight] > 0 || m.Values[Queued] > 0) && (a.still.since.IsZero() || m.At.Sub(a.still.since) < StillFor) {
+		a.activity = later(a.activity, m.At)
+	}
+}
+
 // working adds what the sidecars say of an application's pods, while their word is fresh.
 func (f *Fleet) working(a *application, d *scaling.Demand, now time.Time) {
 	for _, p := range a.seen.Pods {

@@ -50,6 +50,7 @@ func (d *Decision) wish(spec Spec, s State, now time.Time) int32 {
 	d.hear(start(spec, s, now))
 	idles, due := idle(spec, s, now)
 	d.hear(idles, due)
+	d.hear(working(spec, s, now))
 
 	h := holding{before: s.Since, after: map[string]time.Time{}, replicas: s.Replicas, now: now}
 	for _, ask := range []func(Spec, State) ([]Reason, time.Time){h.thresholds, h.rules} {
