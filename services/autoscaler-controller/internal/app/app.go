@@ -84,7 +84,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	}
 	a := &App{log: t.Log, watcher: watcher, settings: balancers, metrics: metrics, elector: elector, loop: loop, ending: make(chan struct{})}
 	api, err := httpapi.New(httpapi.Options{
-		Fleet: known, Control: loop, Traffic: ingest.NewTraffic(loop, instruments), Metrics: ingest.NewMetrics(loop, instruments),
+		Fleet: known, Control: loop, Traffic: ingest.NewTraffic(loop, instruments, epoch), Metrics: ingest.NewMetrics(loop, instruments),
 		Objects: objects, Settings: balancers,
 		Leadership: elector, Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,
 	})

@@ -54,8 +54,12 @@ func TestLoad_OnePodMoreAndTheNextWhenItIsAlive(t *testing.T) {
 		}
 		w.observe(ready("a"), ready("b"))
 		w.use(900, "a", "b")
+		w.expect(t, "what the second used to start", 2)
+		time.Sleep(5 * time.Second)
+		w.use(900, "a", "b")
 		w.expect(t, "both alive and busy", 2, 3)
 		w.observe(ready("a"), ready("b"), ready("c"))
+		time.Sleep(11 * time.Second)
 		w.use(900, "a", "b", "c")
 		w.expect(t, "at maxReplicas", 2, 3)
 		d := w.loop.Decisions(fleet.Filter{Result: fleet.ResultHeld}, 1)

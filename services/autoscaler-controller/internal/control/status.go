@@ -46,7 +46,7 @@ func (l *Loop) targets(a fleet.Autoscaler) []fleet.Target {
 		last, conditions := l.Insight(k)
 		targets = append(targets, fleet.Target{
 			Name: k.Deployment, State: view.State, Replicas: view.Deployment.Replicas, Ready: view.Ready, Slept: view.Slept,
-			LastActivity: view.LastActivity, Last: last, Conditions: conditions,
+			LastActivity: view.LastActivity, Last: last, Conditions: conditions, Learned: view.Learned,
 		})
 	}
 	return targets

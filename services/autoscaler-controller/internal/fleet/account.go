@@ -105,6 +105,7 @@ type Target struct {
 	LastActivity time.Time
 	Last         *Record // nil before the first decision
 	Conditions   []Condition
+	Learned      Learned
 }
 
 // ConflictReason is why an application is not scaled that somebody else scales too.

@@ -23,6 +23,7 @@ type Fleet struct {
 	apps      map[Key]*application
 	balancers map[string]*balancer
 	routes    *table
+	epoch     string          // of this life of the process
 	uses      map[PodName]use // what pods use
 	owners    map[PodName]Key // which application a pod is of
 	leading   time.Time       // since when this process leads; zero: it follows
@@ -35,6 +36,7 @@ func New(epoch string) *Fleet {
 		apps:      map[Key]*application{},
 		balancers: map[string]*balancer{},
 		routes:    newTable(epoch),
+		epoch:     epoch,
 		uses:      map[PodName]use{},
 		owners:    map[PodName]Key{},
 	}
@@ -58,7 +60,12 @@ type application struct {
 	wake      *episode
 	traffic   map[string]Traffic // by load balancer
 	loads     loads              // of its pods, as they are told
-	waiting   time.Time          // since when requests are reported to wait; zero: none is
+	flows     map[string]*flow   // by load balancer
+	changed   time.Time          // when the number of ready pods was last another one
+	answers   latency            // of those that were sent since
+	learned   learned
+	still     still
+	waiting   time.Time // since when requests are reported to wait; zero: none is
 }
 
 // sleep is the way to zero, see scaling.Sleep.
@@ -74,8 +81,11 @@ func (f *Fleet) Observe(o Observation, now time.Time) bool {
 	defer f.mu.Unlock()
 	a, known := f.apps[o.Key]
 	if !known {
-		a = &application{firstSeen: now, pods: map[string]*podTimes{}, traffic: map[string]Traffic{}}
+		a = &application{firstSeen: now, pods: map[string]*podTimes{}, traffic: map[string]Traffic{}, flows: map[string]*flow{}}
 		f.apps[o.Key] = a
+		for _, b := range f.balancers {
+			b.behind = true // what it told of the application before was not kept
+		}
 		a.scaledUp = newest(o.Pods)
 	}
 	before := a.seen
@@ -92,8 +102,16 @@ func (f *Fleet) Observe(o Observation, now time.Time) bool {
 		a.slept()
 	}
 	f.own(o.Key, before.Pods, o.Pods)
+	ready := a.ready()
 	a.seen = o
+	a.adopt(o.Learned)
 	a.follow(o.Pods, now)
+	switch {
+	case !known:
+		a.changed = lastReady(o.Pods)
+	case a.ready() != ready:
+		a.changed, a.answers = now, latency{}
+	}
 	a.block(now)
 	f.publish(a)
 	return !known || !same(before, o)
@@ -181,6 +199,7 @@ func (f *Fleet) Follow() {
 	f.publishBalancers(time.Time{})
 	for _, a := range f.apps {
 		a.sleep = sleep{}
+		a.starts.own, a.learned = false, learned{given: a.tell()}
 		f.publish(a)
 	}
 }
@@ -257,6 +276,18 @@ func newest(pods []Pod) time.Time {
 	for _, p := range pods {
 		if p.CreatedAt.After(t) {
 			t = p.CreatedAt
+		}
+	}
+	return t
+}
+
+// lastReady is when the last pod became ready that is: at first sight the best guess of when their
+// number changed.
+func lastReady(pods []Pod) time.Time {
+	var t time.Time
+	for _, p := range pods {
+		if p.Ready {
+			t = later(t, p.ReadyAt)
 		}
 	}
 	return t

@@ -14,6 +14,23 @@ type Sketch struct {
 	Buckets map[int32]int64
 }
 
+// upTo is the part of a sketch that surely took no longer than d. An answer that has ended after a
+// moment, and took less time than has passed from another one until then, was sent after that one.
+func (s Sketch) upTo(d time.Duration) Sketch {
+	part := Sketch{Buckets: map[int32]int64{}}
+	for i, n := range s.Buckets {
+		if upper := math.Exp2(float64(i) / 8); upper <= float64(d)/float64(time.Millisecond) {
+			part.Buckets[i] = n
+			part.Count += n
+			part.SumMs += float64(n) * (upper + math.Exp2(float64(i-1)/8)) / 2
+		}
+	}
+	if part.Count == s.Count {
+		part.SumMs = s.SumMs // exactly
+	}
+	return part
+}
+
 // Latency is what a sketch says, in ms.
 type Latency struct{ Mean, P50, P95, P99 float64 }
 

@@ -73,7 +73,25 @@ type Measurement struct {
 	Pod    PodName
 	Source Source
 	At     time.Time
+	Window time.Duration // that it is a mean over; 0: since the one before
 	Values map[Gauge]float64
+
+	from time.Time // when its window began
+}
+
+// firstWindow is how long the window of a first measurement is taken to be that does not say.
+const firstWindow = 10 * time.Second
+
+// begins is when the window of a measurement began.
+func (m Measurement) begins(before Measurement) time.Time {
+	switch {
+	case m.Window > 0:
+		return m.At.Add(-m.Window)
+	case !before.At.IsZero():
+		return before.At
+	default:
+		return m.At.Add(-firstWindow)
+	}
 }
 
 // use is what is known of one pod, by source.
@@ -102,9 +120,11 @@ func (f *Fleet) Measure(list []Measurement, now time.Time) (touched []Key, dropp
 		if !m.At.After(known[m.Source].At) {
 			continue // an older one that came late
 		}
+		m.from = m.begins(known[m.Source])
 		known[m.Source] = m
 		if k, ok := f.owners[m.Pod]; ok {
 			touched = append(touched, k)
+			f.apps[k].works(m)
 		}
 	}
 	slices.SortFunc(touched, Key.Compare)
@@ -167,11 +187,11 @@ func (f *Fleet) using(pod PodName, now time.Time) *PodUse {
 	return best
 }
 
-// fresh is one value of a pod, by the best source that has it.
-func (f *Fleet) fresh(pod PodName, g Gauge, now time.Time) (value float64, age time.Duration, ok bool) {
+// fresh is one value of a pod, by the best source that has it and whose measurement counts.
+func (f *Fleet) fresh(pod PodName, g Gauge, now time.Time, counts func(m Measurement) bool) (value float64, age time.Duration, ok bool) {
 	for _, source := range []Source{Sidecar, Kubernetes} {
 		m, known := f.uses[pod][source]
-		if age = now.Sub(m.At); !known || age > source.freshFor() {
+		if age = now.Sub(m.At); !known || age > source.freshFor() || !counts(m) {
 			continue
 		}
 		if value, ok = m.Values[g]; ok {
@@ -179,6 +199,24 @@ func (f *Fleet) fresh(pod PodName, g Gauge, now time.Time) (value float64, age t
 		}
 	}
 	return 0, 0, false
+}
+
+// speaks tells which measurements of a pod a decision may look at: what was used before the pod was
+// ready, to load a model say, is no load; and how long answers took with another number of pods says
+// nothing of this one.
+func (a *application) speaks(p Pod, metric scaling.Metric) func(m Measurement) bool {
+	ready := a.pods[p.Name].readySince(p)
+	switch metric {
+	case scaling.CPU, scaling.Memory:
+		return func(m Measurement) bool { return !m.from.Before(ready) }
+	case scaling.ResponseTime:
+		return func(m Measurement) bool {
+			took := time.Duration(min(m.Values[ResponseTime], 1e9) * float64(time.Millisecond))
+			return !m.from.Add(-took).Before(a.changed)
+		}
+	default:
+		return anyMeasurement
+	}
 }
 
 // looked are the metrics of an application that are measured on its pods: those that are always looked
@@ -203,7 +241,7 @@ func (f *Fleet) means(a *application, now time.Time) []scaling.Mean {
 			if p.Terminating || !a.pods[p.Name].isReady(p) {
 				continue
 			}
-			v, age, ok := f.fresh(PodName{a.seen.Namespace, p.Name}, gaugeOf[metric], now)
+			v, age, ok := f.fresh(PodName{a.seen.Namespace, p.Name}, gaugeOf[metric], now, a.speaks(p, metric))
 			if !ok {
 				m.Missing++
 				continue
@@ -230,11 +268,13 @@ func answered(m scaling.Mean, a *application, now time.Time) scaling.Mean {
 	if m.Pods > 0 {
 		return m
 	}
-	if mean, age, ok := a.latency.recent(now); ok {
+	if mean, age, ok := a.answers.recent(now); ok {
 		m.Value, m.Age, m.Pods = mean, age, max(1, a.ready())
 	}
 	return m
 }
+
+func anyMeasurement(Measurement) bool { return true }
 
 // Unmeasured are the namespaces in which pods that run have no fresh word of a sidecar: the
 // Kubernetes metrics API is asked about them.
@@ -247,7 +287,7 @@ func (f *Fleet) Unmeasured(now time.Time) []string {
 			continue
 		}
 		for _, p := range a.seen.Pods {
-			if _, _, ok := f.fresh(PodName{k.Namespace, p.Name}, CPUUsage, now); p.Started && (!ok || f.using(PodName{k.Namespace, p.Name}, now).Source == Kubernetes) {
+			if _, _, ok := f.fresh(PodName{k.Namespace, p.Name}, CPUUsage, now, anyMeasurement); p.Started && (!ok || f.using(PodName{k.Namespace, p.Name}, now).Source == Kubernetes) {
 				found[k.Namespace] = true
 				break
 			}

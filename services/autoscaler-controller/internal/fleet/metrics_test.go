@@ -130,7 +130,12 @@ func TestMeans_TheLoadBalancersMeasureResponseTimesWhereNoSidecarDoes(t *testing
 	if m := f.mean(t, k, scaling.ResponseTime, measuredAt); m.Pods != 0 || m.Missing != 0 {
 		t.Errorf("without answers: %+v", m)
 	}
-	f.Report(Report{Balancer: "lb", StartedAt: measuredAt, Sequence: 1, Applications: []Traffic{{Key: k, Latency: Sketch{Count: 4, SumMs: 100}}}}, measuredAt)
+	answers := Sketch{Count: 4, SumMs: 100, Buckets: map[int32]int64{38: 4}}
+	f.Report(Report{Balancer: "lb", StartedAt: measuredAt, Sequence: 1, Applications: []Traffic{{Key: k, Latency: answers}}}, measuredAt.Add(-time.Second))
+	if m := f.mean(t, k, scaling.ResponseTime, measuredAt); m.Pods != 0 {
+		t.Errorf("of a first report nobody knows since when it counts: %+v", m)
+	}
+	f.Report(Report{Balancer: "lb", StartedAt: measuredAt, Sequence: 2, Applications: []Traffic{{Key: k, Latency: answers}}}, measuredAt)
 	if m := f.mean(t, k, scaling.ResponseTime, measuredAt); m.Value != 25 || m.Pods == 0 {
 		t.Errorf("got %+v", m)
 	}

@@ -34,11 +34,12 @@ type Observation struct {
 	Waiting    Waiting
 	Uncounted  []UncountedRequest
 	Deployment Deployment
-	Pods       []Pod  // ordered by name
-	Owner      string // who else scales the Deployment, in words; "" is nobody
-	Restore    bool   // whether it is woken when no CustomAutoscaler names it any more
-	Slept      int32  // pods asked for before it went to sleep, as the status keeps it; 0 is not known
-	Problem    string // what keeps the route from being resolved as written; "" is nothing
+	Pods       []Pod   // ordered by name
+	Owner      string  // who else scales the Deployment, in words; "" is nobody
+	Restore    bool    // whether it is woken when no CustomAutoscaler names it any more
+	Slept      int32   // pods asked for before it went to sleep, as the status keeps it; 0 is not known
+	Problem    string  // what keeps the route from being resolved as written; "" is nothing
+	Learned    Learned // as it was last written down, by whoever led
 }
 
 // Address is how clients name the application, and how it is served.
@@ -147,5 +148,6 @@ type Header struct{ Name, Value string }
 
 func same(a, b Observation) bool {
 	a.Deployment.Version, b.Deployment.Version = 0, 0
+	a.Learned, b.Learned = Learned{}, Learned{}
 	return reflect.DeepEqual(a, b)
 }

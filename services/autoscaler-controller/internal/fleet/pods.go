@@ -52,6 +52,15 @@ func (t *podTimes) isReady(p Pod) bool {
 	return p.Ready || (p.EndpointReady && !t.wasReady)
 }
 
+// readySince is since when it is ready, as far as that is known. Who was ready at first sight has its
+// own time.
+func (t *podTimes) readySince(p Pod) time.Time {
+	if t.ready.After(t.created) {
+		return t.ready
+	}
+	return p.ReadyAt
+}
+
 func (t *podTimes) state(p Pod) PodState {
 	switch {
 	case p.Terminating:

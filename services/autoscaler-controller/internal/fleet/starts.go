@@ -12,9 +12,11 @@ const keptStarts = 20
 type starts struct {
 	took []time.Duration // a ring
 	next int
+	own  bool // one of them at least was seen here
 }
 
 func (s *starts) add(d time.Duration) {
+	s.own = true
 	if len(s.took) < keptStarts {
 		s.took = append(s.took, d)
 		return
@@ -22,6 +24,9 @@ func (s *starts) add(d time.Duration) {
 	s.took[s.next] = d
 	s.next = (s.next + 1) % keptStarts
 }
+
+// inOrder are the times, oldest first.
+func (s *starts) inOrder() []time.Duration { return slices.Concat(s.took[s.next:], s.took[:s.next]) }
 
 // median is 0 until a start was seen. It is rounded to ms, so that a route does not change for less.
 func (s *starts) median() time.Duration {

@@ -22,8 +22,10 @@ type Report struct {
 	RoutesVersion string
 	Address       string // at which the other load balancers reach it; "": it is too old to have one
 	Leaving       bool
-	Part          int32 // of a report that comes in several, from 1; 0 is 1
-	Continued     bool  // another part follows
+	Epoch         string // of who took the report before
+	Delta         bool   // applications that are not named are as that one knows them
+	Part          int32  // of a report that comes in several, from 1; 0 is 1
+	Continued     bool   // another part follows
 	Applications  []Traffic
 }
 
@@ -35,6 +37,11 @@ type Traffic struct {
 	Requests, Failures, Rejected int64
 	Latency                      Sketch
 	WakeUps                      []WakeReport
+
+	Summed                     bool // the load balancer tells what follows
+	Tunnels                    int32
+	Arrivals                   int64
+	BusySeconds, StreamSeconds float64 // see the contract
 }
 
 func (t Traffic) busy() bool { return t.InFlight > 0 || t.Streaming > 0 || t.Waiting > 0 }
@@ -47,6 +54,7 @@ const (
 	Taken   Verdict = "taken"
 	Old     Verdict = "old"      // a newer one had come before
 	TooMany Verdict = "too-many" // more than MaxBalancers report
+	Resync  Verdict = "resync"   // it builds on what is not known here: everything is to be told
 )
 
 // balancer is what is known of one load balancer.
@@ -55,7 +63,10 @@ type balancer struct {
 	sequence  int64
 	version   string
 	address   string
-	last      time.Time
+	last      time.Time    // of its last whole report
+	since     time.Time    // of its first one
+	complete  bool         // no part of its last report is missing
+	behind    bool         // it must tell everything: there are applications of which it told before they were known
 	awaited   bool         // it reported to the leader before, and it has not reported here since `last`
 	busy      map[Key]bool // applications with something waiting or in flight
 	part      int32        // that came last of the report that is coming in
@@ -75,6 +86,8 @@ func (f *Fleet) Report(r Report, now time.Time) ([]Key, Verdict) {
 		return touched, TooMany
 	case known && (r.StartedAt.Before(b.startedAt) || r.StartedAt.Equal(b.startedAt) && r.Sequence <= b.sequence):
 		return touched, Old
+	case r.Delta && !b.followed(r, f.epoch):
+		return touched, Resync
 	case !known:
 		b = &balancer{busy: map[Key]bool{}}
 		f.balancers[r.Balancer] = b
@@ -87,15 +100,19 @@ func (f *Fleet) Report(r Report, now time.Time) ([]Key, Verdict) {
 	}
 	// A part may have gone to another replica of the controller: then this is not the whole.
 	follows := begins || r.Part == b.part+1 && r.StartedAt.Equal(b.startedAt)
-	b.part = 0
+	b.part, b.complete = 0, false
 	if follows {
 		b.part = max(r.Part, 1)
+	}
+	if begins && !r.Delta {
+		b.behind = false
 	}
 	b.startedAt, b.sequence, b.address = r.StartedAt, r.Sequence, r.Address
 	for _, t := range r.Applications {
 		if a, ok := f.apps[t.Key]; ok {
 			b.named[t.Key] = t.busy()
-			a.report(r.Balancer, t, now)
+			f.flows(a, b, t, r.Balancer, now)
+			a.report(r.Balancer, t, b.last, now)
 			f.publish(a)
 			touched = append(touched, t.Key)
 		}
@@ -114,6 +131,17 @@ func (f *Fleet) Report(r Report, now time.Time) ([]Key, Verdict) {
 	return slices.Compact(touched), Taken
 }
 
+// followed tells whether a delta builds on what is known here.
+func (b *balancer) followed(r Report, epoch string) bool {
+	if b == nil || r.Epoch != epoch || !r.StartedAt.Equal(b.startedAt) || r.Sequence != b.sequence+1 || b.behind {
+		return false
+	}
+	if r.Part <= 1 {
+		return b.complete
+	}
+	return r.Part == b.part+1 && !b.complete
+}
+
 // whole ends a report: its last part has come.
 func (f *Fleet) whole(r Report, b *balancer, now time.Time) (touched []Key) {
 	if b.awaited || b.last.IsZero() { // whoever waits for a first report may go on
@@ -125,6 +153,10 @@ func (f *Fleet) whole(r Report, b *balancer, now time.Time) (touched []Key) {
 		if named || !ok {
 			continue
 		}
+		if r.Delta { // it goes on
+			b.named[k] = true
+			continue
+		}
 		t := a.traffic[r.Balancer]
 		t.InFlight, t.Streaming, t.Waiting = 0, 0, 0
 		t.LastActivity = now
@@ -132,7 +164,16 @@ func (f *Fleet) whole(r Report, b *balancer, now time.Time) (touched []Key) {
 		a.waits(now)
 		touched = append(touched, k)
 	}
-	b.awaited, b.version, b.last = false, r.RoutesVersion, now
+	if b.since.IsZero() || b.awaited {
+		b.since = now
+	}
+	b.awaited, b.version, b.last, b.complete = false, r.RoutesVersion, now, true
+	live, _ := f.split(now)
+	for k := range b.named {
+		if a, ok := f.apps[k]; ok {
+			f.learn(a, live, now)
+		}
+	}
 	maps.DeleteFunc(b.named, func(k Key, busy bool) bool { return !busy || f.apps[k] == nil })
 	b.busy, b.named = b.named, map[Key]bool{}
 	for k, a := range f.apps {
@@ -143,8 +184,8 @@ func (f *Fleet) whole(r Report, b *balancer, now time.Time) (touched []Key) {
 	return touched
 }
 
-// report takes one application's part.
-func (a *application) report(name string, t Traffic, now time.Time) {
+// report takes one application's part. What is new in it came after `since`.
+func (a *application) report(name string, t Traffic, since, now time.Time) {
 	before, known := a.traffic[name]
 	if t.LastActivity.After(now) || t.busy() || known && t.Requests > before.Requests {
 		t.LastActivity = now // by our own clock: the balancer's may be off
@@ -153,6 +194,7 @@ func (a *application) report(name string, t Traffic, now time.Time) {
 		t.LastActivity = before.LastActivity
 	}
 	a.latency.add(t.Latency, now)
+	a.answers.add(t.Latency.upTo(since.Sub(a.changed)), now)
 	for _, w := range t.WakeUps {
 		a.join(w, now)
 	}
@@ -181,6 +223,7 @@ func (f *Fleet) fold(name string) []Key {
 				a.activity = t.LastActivity
 			}
 			delete(a.traffic, name)
+			delete(a.flows, name)
 			a.waits(a.waiting)
 			touched = append(touched, k)
 		}

@@ -32,6 +32,7 @@ func (f *Fleet) State(k Key, missing string, now time.Time) (scaling.Spec, scali
 	if a.seen.Spec.Together {
 		s.Together = f.group(a, now)
 	}
+	s.Demand = f.demand(a, s.Traffic.Live, now)
 	if !a.sleep.since.IsZero() {
 		for _, name := range s.Traffic.Live {
 			t := a.traffic[name]
@@ -136,6 +137,8 @@ type View struct {
 	Means         []scaling.Mean
 	Traffic       Summary
 	WakeUp        *WakeUp
+	Demand        scaling.Demand
+	Learned       Learned
 }
 
 // View shows an application; false when it is not known.
@@ -178,6 +181,7 @@ func (f *Fleet) View(k Key, now time.Time) (View, bool) {
 		v.Traffic.Latency = &l
 	}
 	live, _ := f.split(now)
+	v.Demand, v.Learned = f.demand(a, live, now), a.tell()
 	if idle := f.idleSince(a, live, now); !idle.IsZero() && v.State == Awake && a.seen.Spec.MinReplicas == 0 {
 		v.SleepsIn = max(0, idle.Add(a.seen.Spec.IdleTime).Sub(now))
 	}

@@ -26,10 +26,12 @@ type Meter interface {
 type Traffic struct {
 	sink  Sink
 	meter Meter
+	epoch string
 }
 
-// NewTraffic makes it.
-func NewTraffic(sink Sink, meter Meter) *Traffic { return &Traffic{sink, meter} }
+// NewTraffic makes it. epoch names this life of the process: who has reported to it may report what
+// has changed since.
+func NewTraffic(sink Sink, meter Meter, epoch string) *Traffic { return &Traffic{sink, meter, epoch} }
 
 // ReportTraffic takes one report. One that comes late, after a newer one of the same load
 // balancer, is answered as if it had been taken: there is nothing to do about it.
@@ -39,13 +41,19 @@ func (t *Traffic) ReportTraffic(_ context.Context, in autoscaler.ReportTrafficRe
 	if verdict == fleet.TooMany {
 		return nil, fault.New(fault.TooMany, "%d load balancers report already, and more are not listened to", fleet.MaxBalancers).After(10 * time.Second)
 	}
-	return autoscaler.ReportTraffic200JSONResponse{Status: autoscaler.TrafficReceived}, nil
+	receipt := autoscaler.ReportTraffic200JSONResponse{Status: autoscaler.TrafficReceived, Epoch: &t.epoch}
+	if verdict == fleet.Resync {
+		all := true
+		receipt.Resync = &all
+	}
+	return receipt, nil
 }
 
 func report(in autoscaler.TrafficReport) fleet.Report {
 	r := fleet.Report{
 		Balancer: in.Balancer, StartedAt: in.StartedAt, Sequence: in.Sequence,
 		RoutesVersion: value(in.RoutesVersion), Address: value(in.Address), Leaving: in.Leaving, Part: value(in.Part), Continued: value(in.Continued),
+		Epoch: value(in.Epoch), Delta: value(in.Delta),
 		Applications: make([]fleet.Traffic, len(in.Applications)),
 	}
 	for i, a := range in.Applications {
@@ -54,6 +62,8 @@ func report(in autoscaler.TrafficReport) fleet.Report {
 			InFlight: a.InFlight, Streaming: a.Streaming, Waiting: a.Waiting,
 			LastActivity: value(a.LastActivity), Requests: a.Requests, Failures: a.Failures, Rejected: a.Rejected,
 			Latency: sketch(a.Latency), WakeUps: wakeUps(value(a.WakeUps)),
+			Summed: a.Arrivals != nil && a.BusySeconds != nil && a.StreamSeconds != nil, Arrivals: value(a.Arrivals),
+			BusySeconds: value(a.BusySeconds), StreamSeconds: value(a.StreamSeconds), Tunnels: value(a.Tunnels),
 		}
 	}
 	return r

@@ -70,6 +70,7 @@ func (d *Decision) wish(spec Spec, s State, now time.Time) int32 {
 	d.add(together(spec, s, now))
 	idles, due := idle(spec, s, now)
 	d.add(idles, due)
+	d.add(working(spec, s, now))
 
 	h := holding{before: s.Since, after: map[string]time.Time{}, replicas: s.Replicas, now: now, tries: s.History.tries()}
 	for _, ask := range []func(Spec, State) ([]Reason, time.Time){h.demand, h.thresholds, h.rules} {

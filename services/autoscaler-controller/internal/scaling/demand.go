@@ -24,9 +24,11 @@ type Demand struct {
 	Age         time.Duration // of the oldest report in it
 
 	// What the sidecars say of their pods, also of requests that passed by no load balancer.
-	Running    float64       // requests that are worked on
-	Queued     float64       // requests that wait within the pods
-	SidecarAge time.Duration // of the oldest word in them
+	Running      float64       // requests that are worked on
+	Queued       float64       // requests that wait within the pods
+	SidecarAge   time.Duration // of the oldest word in them
+	WorkingUntil time.Time     // when the first of them is too old to count; zero: there is none
+	Still        bool          // they have been the same for so long that they count no more
 
 	// PodConcurrency is how many requests a pod works on at a time before its throughput stops to
 	// grow, as it was learned; 0: not known.
@@ -34,4 +36,4 @@ type Demand struct {
 }
 
 // Working tells whether the sidecars say that the pods have something to do.
-func (d Demand) Working() bool { return d.Running > 0 || d.Queued > 0 }
+func (d Demand) Working() bool { return (d.Running > 0 || d.Queued > 0) && !d.Still }

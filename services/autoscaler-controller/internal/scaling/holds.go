@@ -119,10 +119,14 @@ func leaving(_ Spec, s State, to int32, _ time.Time) (string, time.Time) {
 
 // inUse: a rule does not put to sleep what answers somebody.
 func inUse(_ Spec, s State, to int32, _ time.Time) (string, time.Time) {
-	if to > 0 || !busy(s.Traffic) {
-		return "", time.Time{}
+	switch {
+	case to > 0:
+	case busy(s.Traffic):
+		return "requests are waiting or in flight", time.Time{}
+	case s.Demand.Working():
+		return "the pods have something to do, as their sidecars say", s.Demand.WorkingUntil
 	}
-	return "requests are waiting or in flight", time.Time{}
+	return "", time.Time{}
 }
 
 // retry: after a failed attempt to sleep the load balancers get some peace.

@@ -41,7 +41,7 @@ func start(spec Spec, s State, now time.Time) ([]Reason, time.Time) {
 
 // idle asks for zero (the clamps make it minReplicas) once nothing was heard for idleTime.
 func idle(spec Spec, s State, now time.Time) ([]Reason, time.Time) {
-	if s.Replicas == 0 || busy(s.Traffic) || s.Call != nil || s.Traffic.IdleSince.IsZero() {
+	if s.Replicas == 0 || busy(s.Traffic) || s.Demand.Working() || s.Call != nil || s.Traffic.IdleSince.IsZero() {
 		return nil, time.Time{}
 	}
 	if spec.Together {
@@ -66,10 +66,33 @@ func idle(spec Spec, s State, now time.Time) ([]Reason, time.Time) {
 	}}, time.Time{}
 }
 
+// working says that the pods have something to do that no load balancer knows of; and, when that has
+// been the same for too long, that it does not count.
+func working(_ Spec, s State, _ time.Time) ([]Reason, time.Time) {
+	d := s.Demand
+	if s.Replicas == 0 || busy(s.Traffic) || d.Running <= 0 && d.Queued <= 0 {
+		return nil, time.Time{}
+	}
+	message := fmt.Sprintf("the sidecars say that the pods work on %v requests, and %v wait in them", d.Running, d.Queued)
+	if d.Still {
+		message += "; that has been so for too long to count"
+	}
+	return []Reason{{
+		Rule: "Working", Effect: Note, Replicas: s.Replicas, Message: message,
+		Inputs: []Input{
+			{Name: "running", Value: d.Running, Unit: "requests", Age: d.SidecarAge},
+			{Name: "queued", Value: d.Queued, Unit: "requests", Age: d.SidecarAge},
+		},
+	}}, d.WorkingUntil
+}
+
 // keep leaves what is there when nobody wishes anything else: between the bounds, people and other
 // tools may scale by hand.
 func keep(spec Spec, s State) Reason {
 	message := fmt.Sprintf("not idle for %s", seconds(spec.IdleTime))
+	if !busy(s.Traffic) && s.Demand.Working() {
+		message = "the pods have something to do, as their sidecars say"
+	}
 	if s.Replicas == 0 {
 		message = "nothing waits"
 		if s.Traffic.Waiting > 0 {

@@ -40,6 +40,7 @@ type Client struct {
 	link     *link
 	soon     chan struct{} // a report is due at once
 	sequence int64         // of the last report; only the reporter uses it
+	told     told
 	exchange *prometheus.CounterVec
 }
 

@@ -48,12 +48,20 @@ func started(r *autoscaler.StartResponse) dispatch.Started {
 	}
 }
 
-func applicationTraffic(t dispatch.Traffic) autoscaler.ApplicationTraffic {
+// applicationTraffic is an application's part of a report; with later, in the words of a controller
+// whose receipts have an epoch.
+func applicationTraffic(t *dispatch.Traffic, later bool) autoscaler.ApplicationTraffic {
 	out := autoscaler.ApplicationTraffic{
 		Namespace: t.App.Namespace, Deployment: t.App.Deployment,
 		InFlight: int32of(t.InFlight), Streaming: int32of(t.Streaming), Waiting: int32of(t.Waiting), WaitingBytes: t.WaitingBytes,
 		LastActivity: at(t.LastActivity), Requests: t.Requests, Failures: t.Failures, Rejected: t.Rejected,
 		Latency: latency(t.Times.Response()),
+	}
+	if later {
+		tunnels := int32of(t.Tunnels)
+		out.Arrivals, out.Tunnels = &t.Arrivals, &tunnels
+		out.BusySeconds, out.StreamSeconds, out.TunnelSeconds = &t.BusySeconds, &t.StreamSeconds, &t.TunnelSeconds
+		out.FirstByte, out.Total = latency(t.Times.FirstByte()), latency(t.Times.Whole)
 	}
 	if len(t.WakeUps) > 0 {
 		reports := make([]autoscaler.WakeUpReport, 0, len(t.WakeUps))

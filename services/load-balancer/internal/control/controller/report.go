@@ -2,6 +2,8 @@ package controller
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
@@ -63,18 +65,9 @@ func (c *Client) Leave(ctx context.Context, counts Counts) error { return c.repo
 func (c *Client) report(life context.Context, counts Counts, leaving bool) error {
 	ctx, cancel := context.WithTimeout(life, reportTimeout)
 	defer cancel()
-	version, traffic := counts.Report()
-	var err error
-	// A load balancer without any traffic reports too: that it sees none is what the controller
-	// must know before it lets an application sleep. When a part fails the others must not follow: what
-	// was not told would count as quiet.
-	for n := int32(1); err == nil && (n == 1 || len(traffic) > 0); n++ {
-		part := traffic[:min(len(traffic), reportedApps)]
-		rest := traffic[len(part):]
-		if err = c.deliver(ctx, version, part, n, len(rest) > 0, leaving); err != nil {
-			counts.Restore(traffic)
-		}
-		traffic = rest
+	err := c.tell(ctx, counts, leaving)
+	if errors.Is(err, errResync) {
+		err = c.tell(ctx, counts, leaving) // now of everything
 	}
 	if life.Err() == nil { // a report cut short by our own end says nothing of the controller
 		c.ended("traffic", err)
@@ -82,27 +75,86 @@ func (c *Client) report(life context.Context, counts Counts, leaving bool) error
 	return err
 }
 
-func (c *Client) deliver(ctx context.Context, version string, traffic []dispatch.Traffic, part int32, continued, leaving bool) error {
+// errResync is that the controller does not know what a report builds on.
+var errResync = errors.New("the controller asks for everything")
+
+// tell sends one report. A load balancer without any traffic reports too: that it sees none is what
+// the controller must know before it lets an application sleep. When a part fails the others must not
+// follow: what was not told would count as quiet.
+func (c *Client) tell(ctx context.Context, counts Counts, leaving bool) error {
+	version, traffic := counts.Report()
+	r, named := report{version: version, leaving: leaving, delta: c.told.knows(), later: c.told.epoch != ""}, traffic
+	if r.delta {
+		named = c.told.changed(traffic)
+	}
+	c.told.whole = false
+	rest := named
+	for first := true; first || len(rest) > 0; first = false {
+		r.part++
+		r.traffic = rest[:min(len(rest), reportedApps)]
+		r.continued = len(r.traffic) < len(rest)
+		if err := c.deliver(ctx, r); err != nil {
+			counts.Restore(rest)
+			return err
+		}
+		rest = rest[len(r.traffic):]
+	}
+	c.told.all(traffic, named, r.later)
+	return nil
+}
+
+// report is one, or a part of one.
+type report struct {
+	version   string
+	traffic   []dispatch.Traffic
+	part      int32
+	continued bool
+	delta     bool
+	later     bool // it has the fields that came with epochs
+	leaving   bool
+}
+
+// deliver sends a part. A controller whose receipts have no epoch is an older one that may refuse
+// fields that it does not know, and is told in the words that it knows.
+func (c *Client) deliver(ctx context.Context, r report) error {
 	c.sequence++
-	report := autoscaler.TrafficReport{
-		Balancer: c.o.Identity, StartedAt: c.o.StartedAt, Sequence: c.sequence, Leaving: leaving && !continued,
-		Applications: make([]autoscaler.ApplicationTraffic, 0, len(traffic)),
+	out := autoscaler.TrafficReport{
+		Balancer: c.o.Identity, StartedAt: c.o.StartedAt, Sequence: c.sequence, Leaving: r.leaving && !r.continued,
+		Applications: make([]autoscaler.ApplicationTraffic, 0, len(r.traffic)),
 	}
-	if part > 1 || continued { // a controller older than parts is told of none
-		report.Part, report.Continued = &part, &continued
+	if r.part > 1 || r.continued { // a controller older than parts is told of none
+		out.Part, out.Continued = &r.part, &r.continued
 	}
-	if version != "" {
-		report.RoutesVersion = &version
+	if r.version != "" {
+		out.RoutesVersion = &r.version
 	}
-	for _, t := range traffic {
-		report.Applications = append(report.Applications, applicationTraffic(t))
+	if r.later {
+		epoch := c.told.epoch
+		out.Epoch, out.Delta = &epoch, &r.delta
 	}
-	answer, err := c.api.ReportTrafficWithResponse(ctx, report)
+	for i := range r.traffic {
+		out.Applications = append(out.Applications, applicationTraffic(&r.traffic[i], r.later))
+	}
+	answer, err := c.api.ReportTrafficWithResponse(ctx, out)
 	if err != nil {
 		return err
 	}
 	if answer.JSON200 == nil {
+		if answer.StatusCode() == http.StatusBadRequest && r.later {
+			c.told = told{} // an older one answers now
+			return errResync
+		}
 		return refused(answer.StatusCode(), answer.Body)
+	}
+	return c.took(value(answer.JSON200.Epoch), value(answer.JSON200.Resync), r)
+}
+
+// took notes who took a part.
+func (c *Client) took(epoch string, resync bool, r report) error {
+	before := c.told.epoch
+	c.told.epoch = epoch
+	if resync || r.delta && epoch != before {
+		return errResync
 	}
 	return nil
 }

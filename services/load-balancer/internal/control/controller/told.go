@@ -1,0 +1,62 @@
+package controller
+
+import (
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
+)
+
+// told is what the controller was told, and which life of it: a report to the same one names only
+// what has changed since. Only the reporter uses it.
+type told struct {
+	epoch string // that took the last report; "" is a controller that knows no deltas, nor the fields that came with them
+	whole bool   // it took all of the last report
+	apps  map[routing.Application]numbers
+}
+
+// numbers are all that is counted of an application that stay as they are while it is quiet.
+type numbers struct {
+	inFlight, streaming, tunnels, waiting     int
+	waitingBytes, activity                    int64
+	arrivals, requests, failures, rejected    int64
+	busySeconds, streamSeconds, tunnelSeconds float64
+}
+
+func numbersOf(t *dispatch.Traffic) numbers {
+	return numbers{
+		t.InFlight, t.Streaming, t.Tunnels, t.Waiting,
+		t.WaitingBytes, t.LastActivity.UnixNano(),
+		t.Arrivals, t.Requests, t.Failures, t.Rejected,
+		t.BusySeconds, t.StreamSeconds, t.TunnelSeconds,
+	}
+}
+
+// knows tells whether the next report may build on the last one.
+func (k *told) knows() bool { return k.epoch != "" && k.whole }
+
+// changed are the applications of which there is something new.
+func (k *told) changed(traffic []dispatch.Traffic) []dispatch.Traffic {
+	named := make([]dispatch.Traffic, 0, 16)
+	for i := range traffic {
+		t := &traffic[i]
+		before, known := k.apps[t.App]
+		if !known || before != numbersOf(t) || t.Times != (dispatch.Times{}) || len(t.WakeUps) > 0 {
+			named = append(named, *t)
+		}
+	}
+	return named
+}
+
+// all notes that a report was taken to its end, in the words of a controller that knows epochs or not.
+// traffic is all there is, named what was told of it.
+func (k *told) all(traffic, named []dispatch.Traffic, later bool) {
+	if k.whole = later && k.epoch != ""; !k.whole {
+		k.apps = nil // the next one is told everything
+		return
+	}
+	if k.apps == nil || len(k.apps) > 2*len(traffic)+16 { // many have gone
+		k.apps, named = make(map[routing.Application]numbers, len(traffic)), traffic
+	}
+	for i := range named {
+		k.apps[named[i].App] = numbersOf(&named[i])
+	}
+}
