@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
@@ -32,7 +33,7 @@ func TestSubmitPodMetrics(t *testing.T) {
 		Pod: fleet.PodName{Namespace: "ns", Name: "p"}, Source: fleet.Sidecar, At: now.Add(-2500 * time.Millisecond),
 		Values: map[fleet.Gauge]float64{fleet.CPUUsage: 412.5, fleet.MemoryUsage: 0, fleet.Queued: 3},
 	}
-	if diff := cmp.Diff(want, measurement(body, now)); diff != "" {
+	if diff := cmp.Diff(want, measurement(body, now), cmpopts.IgnoreUnexported(fleet.Measurement{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	s := &scale{}
