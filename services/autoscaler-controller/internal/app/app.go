@@ -34,6 +34,7 @@ const lameDuck = time.Second
 type App struct {
 	log      *slog.Logger
 	watcher  *cluster.Watcher
+	pods     *cluster.Balancers
 	settings *cluster.Settings
 	metrics  *cluster.MetricsReader
 	elector  *cluster.Elector
@@ -82,7 +83,8 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	if err != nil {
 		return nil, err
 	}
-	a := &App{log: t.Log, watcher: watcher, settings: balancers, metrics: metrics, elector: elector, loop: loop, ending: make(chan struct{})}
+	pods := cluster.NewBalancers(clients, t.Log, s.Namespace, loop)
+	a := &App{log: t.Log, watcher: watcher, pods: pods, settings: balancers, metrics: metrics, elector: elector, loop: loop, ending: make(chan struct{})}
 	api, err := httpapi.New(httpapi.Options{
 		Fleet: known, Control: loop, Traffic: ingest.NewTraffic(loop, instruments, epoch), Metrics: ingest.NewMetrics(loop, instruments),
 		Objects: objects, Settings: balancers,
@@ -113,7 +115,7 @@ func (a *App) Run(ctx context.Context) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var running sync.WaitGroup
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	running.Go(func() {
 		if err := a.watcher.Run(serving, a.loop); err != nil {
 			failed <- err
@@ -121,6 +123,11 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	running.Go(func() {
 		if err := a.settings.Run(serving); err != nil {
+			failed <- err
+		}
+	})
+	running.Go(func() {
+		if err := a.pods.Run(serving); err != nil {
 			failed <- err
 		}
 	})

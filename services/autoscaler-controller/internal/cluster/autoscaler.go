@@ -19,6 +19,7 @@ import (
 type autoscaler struct {
 	fleet.Autoscaler
 	created    time.Time
+	written    time.Time // when its spec was last written, as far as that is known
 	generation int64
 	uid        string
 	spec       scaling.Spec
@@ -103,7 +104,7 @@ func (r rule) rule() scaling.Rule {
 func decode(u *unstructured.Unstructured) (autoscaler, error) {
 	a := autoscaler{
 		Autoscaler: fleet.Autoscaler{Namespace: u.GetNamespace(), Name: u.GetName()},
-		created:    u.GetCreationTimestamp().Time, generation: u.GetGeneration(), uid: string(u.GetUID()),
+		created:    u.GetCreationTimestamp().Time, written: lastWritten(u), generation: u.GetGeneration(), uid: string(u.GetUID()),
 	}
 	raw, err := u.MarshalJSON()
 	if err != nil {

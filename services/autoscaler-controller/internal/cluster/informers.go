@@ -123,8 +123,12 @@ func serviceOf(object any) ([]string, error) {
 }
 
 // countOwners are the entries of a Deployment's managed fields that own spec.replicas, without the
-// fields themselves; the one that wrote last comes last. Of everything else nothing is kept.
+// fields themselves; the one that wrote last comes last. Of a CustomAutoscaler it is kept who wrote when,
+// of everything else nothing.
 func countOwners(object any, entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
+	if u, ok := object.(*unstructured.Unstructured); ok && u.GetKind() == Kind {
+		return writers(entries)
+	}
 	if _, ok := object.(*appsv1.Deployment); !ok {
 		return nil
 	}

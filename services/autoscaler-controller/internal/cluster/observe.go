@@ -19,13 +19,14 @@ func (w *Watcher) observe(k fleet.Key) {
 	}
 	chosen := c.target.own.over(c.by.balancing)
 	o := fleet.Observation{
-		Key: k, Autoscaler: c.by.Name, Since: c.by.created, Spec: c.by.spec,
+		Key: k, Autoscaler: c.by.Name, Since: w.named[k].since, Spec: c.by.spec,
 		Address: fleet.Address{
 			Prefix: c.target.prefix, Hosts: c.target.hosts, Algorithm: chosen.Algorithm, Hash: chosen.hash(),
 			Concurrency: c.by.limit, Service: serviceAddress(k.Namespace, c.target),
 			StripPrefix: !c.target.keep, RewriteAnswers: !c.target.asIs,
 		},
 		Waiting: c.by.waiting, Uncounted: c.by.uncounted, Restore: c.by.restore, Slept: w.slept(k, c.by.Name),
+		Learned: w.learned(k, c.by.Name),
 	}
 	o.Owner = w.rivals(k)
 	if object, ok, _ := w.informers.deployments.GetStore().GetByKey(k.String()); ok {

@@ -100,7 +100,10 @@ func (r *MetricsReader) note(err error) {
 // measurement is the sum over the containers of a pod. A pod without containers was not measured.
 func measurement(p *metricsv1beta1.PodMetrics) (fleet.Measurement, bool) {
 	m := fleet.Measurement{
-		Pod: fleet.PodName{Namespace: p.Namespace, Name: p.Name}, Source: fleet.Kubernetes, At: p.Timestamp.Time, Window: p.Window.Duration, Values: map[fleet.Gauge]float64{},
+		Pod: fleet.PodName{Namespace: p.Namespace, Name: p.Name}, Source: fleet.Kubernetes, At: p.Timestamp.Time, Values: map[fleet.Gauge]float64{},
+	}
+	if p.Window.Duration > 0 {
+		m.From = m.At.Add(-p.Window.Duration)
 	}
 	for _, c := range p.Containers {
 		m.Values[fleet.CPUUsage] += float64(c.Usage.Cpu().MilliValue())

@@ -69,12 +69,12 @@ func TestMeasurement_IsTheSumOverTheContainers(t *testing.T) {
 		return metricsv1beta1.ContainerMetrics{Usage: corev1.ResourceList{"cpu": resource.MustParse(cpu), "memory": resource.MustParse(memory)}}
 	}
 	pod := &metricsv1beta1.PodMetrics{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p"}, Timestamp: metav1.NewTime(day),
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p"}, Timestamp: metav1.NewTime(day), Window: metav1.Duration{Duration: 15 * time.Second},
 		Containers: []metricsv1beta1.ContainerMetrics{use("250m", "3Mi"), use("1", "512Ki")},
 	}
 	got, ok := measurement(pod)
 	want := fleet.Measurement{
-		Pod: fleet.PodName{Namespace: "ns", Name: "p"}, Source: fleet.Kubernetes, At: day,
+		Pod: fleet.PodName{Namespace: "ns", Name: "p"}, Source: fleet.Kubernetes, At: day, From: day.Add(-15 * time.Second),
 		Values: map[fleet.Gauge]float64{fleet.CPUUsage: 1250, fleet.MemoryUsage: 3.5},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || !ok {

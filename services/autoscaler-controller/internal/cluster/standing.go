@@ -105,6 +105,9 @@ func status(s standing, targets []fleet.Target, stored map[string]any, now time.
 
 func targetStatus(t fleet.Target) map[string]any {
 	m := map[string]any{"name": t.Name, "state": string(t.State), "replicas": t.Replicas, "readyReplicas": t.Ready}
+	if learned := learnedStatus(t.Learned); len(learned) > 0 {
+		m["learned"] = learned
+	}
 	if t.Slept > 0 && t.Replicas == 0 {
 		m["replicasBeforeSleep"] = t.Slept
 	}

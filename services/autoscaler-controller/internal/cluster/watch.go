@@ -36,6 +36,7 @@ type Watcher struct {
 	mu        sync.Mutex
 	sink      Sink
 	claims    map[fleet.Key]claim
+	named     map[fleet.Key]named // nil before the first look
 	refused   map[fleet.Autoscaler][]string
 	known     map[fleet.Autoscaler]autoscaler // as last decoded
 	byService map[string][]fleet.Key
@@ -204,6 +205,7 @@ func (w *Watcher) claim() {
 	}
 	claims, refused := resolve(list)
 	before := w.claims
+	w.named = name(w.named, claims, w.named == nil, time.Now())
 	stale := w.changed(known, refused)
 	w.claims, w.refused, w.known = claims, refused, known
 	w.byService = map[string][]fleet.Key{}

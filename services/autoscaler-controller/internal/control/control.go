@@ -176,6 +176,13 @@ func (l *Loop) Report(r fleet.Report) fleet.Verdict {
 	return verdict
 }
 
+// Alive takes the names of the load balancers whose pod runs and is ready.
+func (l *Loop) Alive(names []string) {
+	for _, k := range l.Fleet.Alive(names, time.Now()) {
+		l.work.add(k)
+	}
+}
+
 // Measure takes what pods use, and returns how many measurements were dropped.
 func (l *Loop) Measure(list []fleet.Measurement) (dropped int) {
 	touched, dropped := l.Fleet.Measure(list, time.Now())

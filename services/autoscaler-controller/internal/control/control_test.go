@@ -123,17 +123,17 @@ func TestIdle_SleepsAtTheDeadlineAndNotBefore(t *testing.T) {
 }
 
 func TestIdle_NoLoadBalancerNoSleep(t *testing.T) {
-	within(t, 1, func(_ context.Context, w *world) {
+	within(t, 1, func(ctx context.Context, w *world) {
 		time.Sleep(time.Hour)
 		w.expect(t, "after an hour without a report")
 		if d := w.loop.Decisions(fleet.Filter{Key: key}, 1); len(d) != 1 || !strings.Contains(d[0].Summary, "no load balancer reports") {
 			t.Errorf("the journal says %+v", d)
 		}
-		w.report(nil)
-		w.report(func(r *fleet.Report) { u, _ := w.loop.Fleet.Routes(""); r.RoutesVersion = u.Version })
-		synctest.Wait()
-		w.report(func(r *fleet.Report) { u, _ := w.loop.Fleet.Routes(""); r.RoutesVersion = u.Version })
-		w.expect(t, "when one reports", 0)
+		go w.heartbeat(ctx, nil)
+		time.Sleep(29 * time.Second)
+		w.expect(t, "nobody has looked before")
+		time.Sleep(2 * time.Second)
+		w.expect(t, "when one has looked for idleTime", 0)
 	})
 }
 

@@ -27,6 +27,11 @@ type Fleet struct {
 	uses      map[PodName]use // what pods use
 	owners    map[PodName]Key // which application a pod is of
 	leading   time.Time       // since when this process leads; zero: it follows
+
+	heard   time.Time       // when a load balancer was last heard, or the term began
+	watched time.Time       // since when one was heard without a gap; zero: there was none in this term
+	dropped time.Time       // when a load balancer was last not listened to, being one too many
+	alive   map[string]bool // load balancers whose pod runs and is ready
 }
 
 // New makes an empty fleet. epoch names this life of the process (lower case letters and digits):

@@ -73,20 +73,18 @@ type Measurement struct {
 	Pod    PodName
 	Source Source
 	At     time.Time
-	Window time.Duration // that it is a mean over; 0: since the one before
+	From   time.Time // since when it counts; zero: since the one before
 	Values map[Gauge]float64
-
-	from time.Time // when its window began
 }
 
-// firstWindow is how long the window of a first measurement is taken to be that does not say.
+// firstWindow is how long a first measurement is taken to have lasted that does not say.
 const firstWindow = 10 * time.Second
 
-// begins is when the window of a measurement began.
+// begins is since when a measurement counts.
 func (m Measurement) begins(before Measurement) time.Time {
 	switch {
-	case m.Window > 0:
-		return m.At.Add(-m.Window)
+	case !m.From.IsZero():
+		return m.From
 	case !before.At.IsZero():
 		return before.At
 	default:
@@ -120,7 +118,7 @@ func (f *Fleet) Measure(list []Measurement, now time.Time) (touched []Key, dropp
 		if !m.At.After(known[m.Source].At) {
 			continue // an older one that came late
 		}
-		m.from = m.begins(known[m.Source])
+		m.From = m.begins(known[m.Source])
 		known[m.Source] = m
 		if k, ok := f.owners[m.Pod]; ok {
 			touched = append(touched, k)
@@ -208,11 +206,11 @@ func (a *application) speaks(p Pod, metric scaling.Metric) func(m Measurement) b
 	ready := a.pods[p.Name].readySince(p)
 	switch metric {
 	case scaling.CPU, scaling.Memory:
-		return func(m Measurement) bool { return !m.from.Before(ready) }
+		return func(m Measurement) bool { return !m.From.Before(ready) }
 	case scaling.ResponseTime:
 		return func(m Measurement) bool {
 			took := time.Duration(min(m.Values[ResponseTime], 1e9) * float64(time.Millisecond))
-			return !m.from.Add(-took).Before(a.changed)
+			return !m.From.Add(-took).Before(a.changed)
 		}
 	default:
 		return anyMeasurement

@@ -102,9 +102,11 @@ func TestMeans_OfWhatWasUsedBeforeAPodWasReadyAreNone(t *testing.T) {
 	} {
 		f := leading(seen(1, pod("a", notReady)))
 		say := func(second float64) {
-			f.Measure([]Measurement{{
-				Pod: PodName{key.Namespace, "a"}, Source: c.source, At: at(second), Window: c.window, Values: map[Gauge]float64{c.gauge: 4000},
-			}}, at(second))
+			m := Measurement{Pod: PodName{key.Namespace, "a"}, Source: c.source, At: at(second), Values: map[Gauge]float64{c.gauge: 4000}}
+			if c.window > 0 {
+				m.From = m.At.Add(-c.window)
+			}
+			f.Measure([]Measurement{m}, at(second))
 		}
 		say(1)
 		f.Observe(seen(1, pod("a")), at(3))

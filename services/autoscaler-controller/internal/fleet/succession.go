@@ -17,7 +17,7 @@ import (
 func (f *Fleet) Lead(now time.Time, awaited []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.leading = now
+	f.leading, f.heard, f.watched = now, now, time.Time{}
 	for _, name := range awaited {
 		b, known := f.balancers[name]
 		if known && now.Sub(b.last) <= FreshFor {
@@ -25,6 +25,7 @@ func (f *Fleet) Lead(now time.Time, awaited []string) {
 		}
 		if !known {
 			if len(f.balancers) >= MaxBalancers {
+				f.dropped = now
 				continue
 			}
 			b = &balancer{busy: map[Key]bool{}}

@@ -83,6 +83,7 @@ func (f *Fleet) Report(r Report, now time.Time) ([]Key, Verdict) {
 	b, known := f.balancers[r.Balancer]
 	switch {
 	case !known && len(f.balancers) >= MaxBalancers:
+		f.dropped = now
 		return touched, TooMany
 	case known && (r.StartedAt.Before(b.startedAt) || r.StartedAt.Equal(b.startedAt) && r.Sequence <= b.sequence):
 		return touched, Old
@@ -167,6 +168,10 @@ func (f *Fleet) whole(r Report, b *balancer, now time.Time) (touched []Key) {
 	if b.since.IsZero() || b.awaited {
 		b.since = now
 	}
+	if now.Sub(f.heard) > FreshFor {
+		f.watched = now
+	}
+	f.heard = now
 	b.awaited, b.version, b.last, b.complete = false, r.RoutesVersion, now, true
 	live, _ := f.split(now)
 	for k := range b.named {
@@ -231,15 +236,29 @@ func (f *Fleet) fold(name string) []Key {
 	return touched
 }
 
-// expire forgets load balancers that have been silent for too long.
+// expire forgets load balancers that have been silent for too long. One whose pod runs and is ready is
+// not forgotten: it serves, and is only not heard.
 func (f *Fleet) expire(now time.Time) []Key {
 	var touched []Key
 	for name, b := range f.balancers {
-		if now.Sub(b.last) >= ForgetFor {
+		if now.Sub(b.last) >= ForgetFor && !f.alive[name] {
 			touched = append(touched, f.gone(name, b)...)
 		}
 	}
 	return touched
+}
+
+// Alive takes the names of the load balancers whose pod runs and is ready, in the namespace that is
+// looked at. It returns the applications to decide on anew.
+func (f *Fleet) Alive(names []string, now time.Time) []Key {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.alive = make(map[string]bool, len(names))
+	for _, name := range names {
+		f.alive[name] = true
+	}
+	f.expire(now)
+	return slices.SortedFunc(maps.Keys(f.apps), Key.Compare)
 }
 
 // live and stale are the load balancers by name.

@@ -57,17 +57,23 @@ func (f *Fleet) traffic(a *application, now time.Time) scaling.Traffic {
 	}
 	for _, name := range stale {
 		b := f.balancers[name]
-		t.Stale = append(t.Stale, scaling.Stale{Name: name, Age: now.Sub(b.last), Awaited: b.awaited})
-		if gone := b.last.Add(ForgetFor); t.NextAge.IsZero() || gone.Before(t.NextAge) {
+		t.Stale = append(t.Stale, scaling.Stale{Name: name, Age: now.Sub(b.last), Awaited: b.awaited, Alive: f.alive[name]})
+		if gone := b.last.Add(ForgetFor); !f.alive[name] && (t.NextAge.IsZero() || gone.Before(t.NextAge)) {
 			t.NextAge = gone
+		}
+	}
+	if until := f.dropped.Add(ForgetFor); !f.dropped.IsZero() && now.Before(until) {
+		t.Unheard = MaxBalancers
+		if t.NextAge.IsZero() || until.Before(t.NextAge) {
+			t.NextAge = until
 		}
 	}
 	return t
 }
 
 // idleSince is since when the application is quiet: the latest of the last traffic, the last
-// scale-up, and the moment since when traffic would have been seen. It is zero while this process
-// does not lead.
+// scale-up, and the moment since when traffic would have been seen: while no load balancer is heard,
+// nobody looks. It is zero while this process does not lead.
 //
 // A controller that has just begun knows nothing of the time before. But a load balancer remembers
 // when it last saw traffic, back to its own start: if every live one was there before us, their
@@ -86,7 +92,7 @@ func (f *Fleet) idleSince(a *application, live []string, now time.Time) time.Tim
 			known = youngest
 		}
 	}
-	since := later(later(known, a.scaledUp), later(a.seen.Since, a.seen.Deployment.Created))
+	since := later(later(later(known, f.watched), a.scaledUp), later(a.seen.Since, a.seen.Deployment.Created))
 	return later(since, a.lastActivity(now))
 }
 

@@ -19,6 +19,7 @@ var holds = []hold{
 	{"Picture", nil, picture},
 	{"NoReport", nil, noReport},
 	{"StaleReport", nil, staleReport},
+	{"Unheard", nil, unheard},
 	{"Paused", nil, paused},
 	{"Starting", nil, starting},
 	{"Starting", Decision.byDemand, startingMore},
@@ -57,15 +58,21 @@ func staleReport(_ Spec, s State, _ int32, _ time.Time) (string, time.Time) {
 	if len(s.Traffic.Stale) == 0 {
 		return "", time.Time{}
 	}
-	var silent, awaited []string
+	var silent, awaited, alive []string
 	for _, b := range s.Traffic.Stale {
-		if b.Awaited {
+		switch {
+		case b.Awaited:
 			awaited = append(awaited, b.Name)
-		} else {
+		case b.Alive && b.Age >= time.Minute: // long enough to look whether it ends
+			alive = append(alive, b.Name)
+		default:
 			silent = append(silent, b.Name)
 		}
 	}
 	var why []string
+	if len(alive) > 0 {
+		why = append(why, "nothing is heard from "+list(alive)+", though the pod runs and is ready")
+	}
 	if len(silent) > 0 {
 		why = append(why, "the last report is too old from "+list(silent))
 	}
@@ -73,6 +80,14 @@ func staleReport(_ Spec, s State, _ int32, _ time.Time) (string, time.Time) {
 		why = append(why, "since this controller took over nothing was heard yet from "+list(awaited)+", which reported to the one before")
 	}
 	return strings.Join(why, "; "), s.Traffic.NextAge
+}
+
+// unheard: a load balancer that nobody listens to may hold requests.
+func unheard(_ Spec, s State, _ int32, _ time.Time) (string, time.Time) {
+	if s.Traffic.Unheard == 0 {
+		return "", time.Time{}
+	}
+	return fmt.Sprintf("more than %d load balancers report, and the others are not listened to", s.Traffic.Unheard), s.Traffic.NextAge
 }
 
 // paused: a person who paused the rollout is at work there.

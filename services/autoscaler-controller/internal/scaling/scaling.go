@@ -90,6 +90,7 @@ type Traffic struct {
 	Stale        []Stale       // load balancers that fell silent without leaving
 	IdleSince    time.Time     // the last sign of traffic, or since when traffic would have been seen; zero: unknown
 	NextAge      time.Time     // when the next stale report is forgotten; zero: there is none
+	Unheard      int           // how many load balancers are listened to at most, if others report beside them; 0: none does
 }
 
 // Stale is a load balancer that fell silent.
@@ -97,6 +98,7 @@ type Stale struct {
 	Name    string
 	Age     time.Duration
 	Awaited bool // it reported to the controller that led before, and to this one not yet
+	Alive   bool // its pod runs and is ready: it is not forgotten
 }
 
 // Start is a start under way: pods were asked for and none is ready yet.
