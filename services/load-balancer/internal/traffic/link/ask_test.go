@@ -133,6 +133,32 @@ func TestAsk_WritesAllHoweverSlowlyItIsTaken(t *testing.T) {
 	})
 }
 
+func TestAsk_HoldsNoBufferWhileItWaits(t *testing.T) {
+	near, far := loopback(t)
+	c := New(near)
+	var out Output
+	out.Grow(1)
+	out.Bytes = append(out.Bytes, '?')
+	looked := make(chan bool, 100)
+	inner := c.ask
+	c.ask = func(fd uintptr) bool {
+		done := inner(fd)
+		if !done {
+			looked <- out.buffer != nil || c.buffer != nil
+		}
+		return done
+	}
+	ended := make(chan error)
+	go func() { ended <- c.Ask(&out) }()
+	if testwait.Receive(t, "it waits", looked) {
+		t.Error("it waits with a buffer")
+	}
+	send(t, far, "!")
+	if err := testwait.Receive(t, "the answer comes", ended); err != nil || string(c.Buffered()) != "!" {
+		t.Errorf("%q, %v", c.Buffered(), err)
+	}
+}
+
 func TestAsk_EndsAtTheDeadlineOfWritesWhenNobodyReads(t *testing.T) {
 	both(t, func(t *testing.T, c *Conn, _ *net.TCPConn) {
 		t.Helper()

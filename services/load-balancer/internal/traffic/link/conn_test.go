@@ -250,6 +250,38 @@ func TestWrite_CountsWhatWentOut(t *testing.T) {
 	})
 }
 
+// The system takes a part at a time: the rest is written as the other side reads.
+func TestWrite_WritesAllHoweverSlowlyItIsTaken(t *testing.T) {
+	both(t, func(t *testing.T, c *Conn, far *net.TCPConn) {
+		t.Helper()
+		text := bytes.Repeat([]byte("0123456789abcdef"), 1<<20) // 16 MiB
+		same := make(chan bool, 1)
+		go func() {
+			got, err := io.ReadAll(far)
+			same <- err == nil && bytes.Equal(got, text)
+		}()
+		if n, err := c.Write(text); n != len(text) || err != nil || c.Written() != int64(len(text)) {
+			t.Errorf("%d bytes, %d counted, %v", n, c.Written(), err)
+		}
+		_ = c.CloseWrite()
+		if !testwait.Receive(t, "it is read", same) {
+			t.Error("what came is not what was written")
+		}
+	})
+}
+
+func TestWrite_TellsThatTheOtherSideIsGone(t *testing.T) {
+	both(t, func(t *testing.T, c *Conn, far *net.TCPConn) {
+		t.Helper()
+		_ = far.SetLinger(0)
+		_ = far.Close()
+		_ = c.Fill(100) // until the reset is here
+		if n, err := c.Write([]byte("x")); n != 0 || !errors.Is(err, syscall.EPIPE) || c.Written() != 0 {
+			t.Errorf("%d bytes, %d counted, %v", n, c.Written(), err)
+		}
+	})
+}
+
 func TestWrite_CountsWhatWentOutOfOneThatFails(t *testing.T) {
 	near, _ := loopback(t)
 	c := New(near)

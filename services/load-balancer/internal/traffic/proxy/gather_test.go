@@ -137,6 +137,17 @@ func TestGather_ASlowBodyIsGivenUpWhenItsRateIsTooLow(t *testing.T) {
 	}
 }
 
+// What is here of a body with a length is given at once. Of one in chunks it may be a chunk's size alone.
+func TestGather_HasPatienceOnlyWithWhatIsWaitedFor(t *testing.T) {
+	for head, want := range map[string]bool{withLength + "3": false, "POST /shop HTTP/1.1\nHost: a\nTransfer-Encoding: chunked": true} {
+		u := newUnit(t, sends(hello))
+		c := newClient(part{text: "abc"})
+		if r := u.ask(c, head); r.Status != 200 || r.RequestBytes != 3 || (c.patience > 0) != want {
+			t.Errorf("%q: %d, %d bytes, patience %v", head, r.Status, r.RequestBytes, c.patience)
+		}
+	}
+}
+
 func TestGather_OfAllRequestsTogetherIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUnit(t, sends(func(to Destination, r *Outgoing) (Answer, error) { return (&taking{}).Send(to, r) }), func(o *Options, _ *routing.Route) { o.Limits.Gathered = 100 << 10 })
