@@ -15,6 +15,8 @@ import (
 // Sink takes the reports.
 type Sink interface {
 	Report(r fleet.Report) fleet.Verdict
+	// Leading tells whether what is taken here is what the fleet is judged by.
+	Leading() bool
 }
 
 // Meter counts the reports by what became of them.
@@ -36,12 +38,13 @@ func NewTraffic(sink Sink, meter Meter, epoch string) *Traffic { return &Traffic
 // ReportTraffic takes one report. One that comes late, after a newer one of the same load
 // balancer, is answered as if it had been taken: there is nothing to do about it.
 func (t *Traffic) ReportTraffic(_ context.Context, in autoscaler.ReportTrafficRequestObject) (autoscaler.ReportTrafficResponseObject, error) {
+	leads := t.sink.Leading() // before: one that begins to lead now has not counted it
 	verdict := t.sink.Report(report(*in.Body))
 	t.meter.Reported(verdict)
 	if verdict == fleet.TooMany {
 		return nil, fault.New(fault.TooMany, "%d load balancers report already, and more are not listened to", fleet.MaxBalancers).After(10 * time.Second)
 	}
-	receipt := autoscaler.ReportTraffic200JSONResponse{Status: autoscaler.TrafficReceived, Epoch: &t.epoch}
+	receipt := autoscaler.ReportTraffic200JSONResponse{Status: autoscaler.TrafficReceived, Epoch: &t.epoch, Leader: &leads}
 	if verdict == fleet.Resync {
 		all := true
 		receipt.Resync = &all

@@ -16,12 +16,14 @@ type sink struct {
 	got      fleet.Report
 	verdict  fleet.Verdict
 	reported []fleet.Verdict
+	leads    bool
 }
 
+func (s *sink) Leading() bool                       { return s.leads }
 func (s *sink) Report(r fleet.Report) fleet.Verdict { s.got = r; return s.verdict }
 func (s *sink) Reported(v fleet.Verdict)            { s.reported = append(s.reported, v) }
 
-const sent = `{"balancer":"lb","startedAt":"2026-01-02T03:00:00Z","sequence":7,"routesVersion":"k.1","leaving":true,"epoch":"k3","delta":true,"applications":[
+const sent = `{"balancer":"lb","startedAt":"2026-01-02T03:00:00Z","sequence":7,"routesVersion":"k.1","address":"10.0.0.1:8082","leaving":true,"epoch":"k3","delta":true,"applications":[
 	{"namespace":"ns","deployment":"app","inFlight":1,"streaming":2,"waiting":3,"waitingBytes":4,"lastActivity":"2026-01-02T03:04:05Z",
 	 "requests":5,"failures":6,"rejected":7,"arrivals":8,"busySeconds":9.5,"streamSeconds":10.5,"tunnelSeconds":11,"tunnels":1,"latency":{"count":3,"sumMs":30,"buckets":[{"index":24,"count":2},{"index":25,"count":1}]},
 	 "wakeUps":[{"id":"t","arrivedAt":"2026-01-02T03:04:00Z","firstByteAt":"2026-01-02T03:04:01Z","pod":"p","waited":2,"outcome":"Answered"}]},
@@ -36,9 +38,16 @@ func TestReportTraffic(t *testing.T) {
 	if _, err := NewTraffic(s, s, "k3").ReportTraffic(t.Context(), autoscaler.ReportTrafficRequestObject{Body: &body}); err != nil {
 		t.Fatal(err)
 	}
+	for _, leads := range []bool{true, false} {
+		s.leads = leads
+		answer, err := NewTraffic(s, s, "k3").ReportTraffic(t.Context(), autoscaler.ReportTrafficRequestObject{Body: &body})
+		if receipt, ok := answer.(autoscaler.ReportTraffic200JSONResponse); err != nil || !ok || *receipt.Leader != leads {
+			t.Errorf("leads %v: %+v, %v", leads, answer, err)
+		}
+	}
 	at := time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC)
 	want := fleet.Report{
-		Balancer: "lb", StartedAt: at.Add(-4 * time.Minute), Sequence: 7, RoutesVersion: "k.1", Leaving: true,
+		Balancer: "lb", StartedAt: at.Add(-4 * time.Minute), Sequence: 7, RoutesVersion: "k.1", Address: "10.0.0.1:8082", Leaving: true,
 		Epoch: "k3", Delta: true,
 		Applications: []fleet.Traffic{
 			{

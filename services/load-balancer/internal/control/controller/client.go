@@ -9,6 +9,7 @@ package controller
 import (
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,8 +27,10 @@ const maxAnswer = 64 << 20
 // Options say which controller, and who asks.
 type Options struct {
 	URL       string
-	Identity  string    // this balancer's name
-	StartedAt time.Time // when its counters began
+	Identity  string               // this balancer's name
+	StartedAt time.Time            // when its counters began
+	Address   string               // at which other load balancers reach it; "" is none
+	Taken     func(sent time.Time) // the leader took a report that was sent then; nil is nobody
 	Log       *slog.Logger
 	Tracer    trace.Tracer
 	Registry  prometheus.Registerer
@@ -41,6 +44,7 @@ type Client struct {
 	soon     chan struct{} // a report is due at once
 	sequence int64         // of the last report; only the reporter uses it
 	told     told
+	anew     atomic.Bool // everything is asked for anew
 	exchange *prometheus.CounterVec
 }
 

@@ -16,6 +16,12 @@ func update(u *autoscaler.RoutesUpdate) routing.Update {
 	for _, r := range u.Applications {
 		out.Routes = append(out.Routes, route(r))
 	}
+	if u.Balancers != nil {
+		out.Balancers = make([]routing.Balancer, 0, len(*u.Balancers))
+		for _, b := range *u.Balancers {
+			out.Balancers = append(out.Balancers, routing.Balancer{Name: b.Name, StartedAt: b.StartedAt, Address: value(b.Address)})
+		}
+	}
 	for _, k := range u.Removed {
 		out.Removed = append(out.Removed, routing.Application{Namespace: k.Namespace, Deployment: k.Deployment})
 	}

@@ -131,10 +131,14 @@ func (c *Client) deliver(ctx context.Context, r report) error {
 	if r.later {
 		epoch := c.told.epoch
 		out.Epoch, out.Delta = &epoch, &r.delta
+		if c.o.Address != "" {
+			out.Address = &c.o.Address
+		}
 	}
 	for i := range r.traffic {
 		out.Applications = append(out.Applications, applicationTraffic(&r.traffic[i], r.later))
 	}
+	sent := time.Now()
 	answer, err := c.api.ReportTrafficWithResponse(ctx, out)
 	if err != nil {
 		return err
@@ -146,7 +150,11 @@ func (c *Client) deliver(ctx context.Context, r report) error {
 		}
 		return refused(answer.StatusCode(), answer.Body)
 	}
-	return c.took(value(answer.JSON200.Epoch), value(answer.JSON200.Resync), r)
+	err = c.took(value(answer.JSON200.Epoch), value(answer.JSON200.Resync), r)
+	if err == nil && c.o.Taken != nil && !r.leaving && !r.continued && value(answer.JSON200.Leader) {
+		c.o.Taken(sent)
+	}
+	return err
 }
 
 // took notes who took a part.
@@ -155,6 +163,9 @@ func (c *Client) took(epoch string, resync bool, r report) error {
 	c.told.epoch = epoch
 	if resync || r.delta && epoch != before {
 		return errResync
+	}
+	if before == "" && epoch != "" && c.o.Address != "" {
+		c.ReportSoon() // with what could not be said before
 	}
 	return nil
 }

@@ -33,9 +33,15 @@ func (c *Client) FollowRoutes(ctx context.Context, fleet Fleet, settings Setting
 	c.link.mu.Unlock()
 	failures, version := 0, ""
 	for ctx.Err() == nil {
+		if c.anew.Swap(false) {
+			version = ""
+		}
 		answer, err := c.poll(ctx, version)
 		if ctx.Err() != nil {
 			return
+		}
+		if errors.Is(err, errAnew) {
+			continue
 		}
 		if err != nil {
 			failures++
@@ -53,7 +59,7 @@ func (c *Client) FollowRoutes(ctx context.Context, fleet Fleet, settings Setting
 			c.o.Log.Info("settings ignored that are older than those followed", "version", answer.settingsVersion)
 		}
 		update := answer.routes
-		if update.Version == version && !update.Complete && len(update.Routes)+len(update.Removed) == 0 {
+		if update.Version == version && !update.Complete && len(update.Routes)+len(update.Removed) == 0 && update.Balancers == nil {
 			continue // nothing has changed
 		}
 		lost := fleet.Apply(update)
@@ -65,8 +71,22 @@ func (c *Client) FollowRoutes(ctx context.Context, fleet Fleet, settings Setting
 	}
 }
 
-// errRedial ends a poll under way, which is then begun again.
-var errRedial = errors.New("other exchanges with the controller failed: the poll is begun again")
+// Why a poll that is under way is begun again.
+var (
+	errRedial = errors.New("other exchanges with the controller failed: the poll is begun again")
+	errAnew   = errors.New("everything is asked for anew")
+)
+
+// PollAnew has everything asked for anew, at once.
+func (c *Client) PollAnew() {
+	c.anew.Store(true)
+	c.link.mu.Lock()
+	redial := c.link.redial
+	c.link.mu.Unlock()
+	if redial != nil {
+		redial(errAnew)
+	}
+}
 
 // beginPoll makes the context of one poll, which link.redial can end. Call end after the poll.
 func (c *Client) beginPoll(ctx context.Context) (polling context.Context, end func()) {
@@ -92,6 +112,7 @@ type news struct {
 func (c *Client) poll(ctx context.Context, version string) (news, error) {
 	ctx, end := c.beginPoll(ctx)
 	defer end()
+	asked := time.Now()
 	wait := fmt.Sprintf("%ds", int(pollWait.Seconds()))
 	params := &autoscaler.WatchRoutesParams{Wait: &wait}
 	if version != "" {
@@ -99,8 +120,8 @@ func (c *Client) poll(ctx context.Context, version string) (news, error) {
 	}
 	answer, err := c.api.WatchRoutesWithResponse(ctx, params)
 	if err != nil {
-		if errors.Is(context.Cause(ctx), errRedial) {
-			err = errRedial
+		if cause := context.Cause(ctx); errors.Is(cause, errRedial) || errors.Is(cause, errAnew) {
+			err = cause
 		}
 		return news{}, err
 	}
@@ -108,6 +129,7 @@ func (c *Client) poll(ctx context.Context, version string) (news, error) {
 		return news{}, refused(answer.StatusCode(), answer.Body)
 	}
 	out := news{routes: update(answer.JSON200), settingsVersion: settingsVersion(answer.JSON200.SettingsVersion)}
+	out.routes.Asked = asked
 	if answer.JSON200.Settings != nil {
 		out.settings = new(balancerSettings(answer.JSON200.Settings))
 	}

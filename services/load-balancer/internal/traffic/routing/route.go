@@ -119,4 +119,15 @@ type Update struct {
 	Complete bool // Routes is everything
 	Routes   []Route
 	Removed  []Application
+	// Balancers are the load balancers that take part: nil is as before or, with Complete, not said by this
+	// controller; none is not known yet.
+	Balancers []Balancer
+	Asked     time.Time // when the update was asked for
+}
+
+// Balancer is one life of a load balancer.
+type Balancer struct {
+	Name      string
+	StartedAt time.Time
+	Address   string // IP:port at which the others reach it; "" is none
 }
