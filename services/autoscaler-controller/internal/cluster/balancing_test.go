@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -19,9 +20,7 @@ func TestDecode_ATargetSaysHowItsPodsAreChosenOverWhatIsSaidForAll(t *testing.T)
 		"the key":       {map[string]any{"consistentHash": map[string]any{"mcpSession": true}}, "ConsistentHash", fleet.HashOn{MCPSession: true}},
 	} {
 		spec := map[string]any{"targetDeployments": targets(c.target)}
-		for k, v := range all {
-			spec[k] = v
-		}
+		maps.Copy(spec, all)
 		a, err := decode(object(spec))
 		if err != nil {
 			t.Fatal(err)

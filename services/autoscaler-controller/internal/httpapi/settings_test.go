@@ -27,13 +27,13 @@ func codec(tb testing.TB) *SettingsCodec {
 }
 
 func TestSettingsCodec_TakesTheContractsDefaultsForWhatIsLeftOut(t *testing.T) {
-	defaults := fleet.BalancerSettings{Policy: "round_robin", MaxConnections: 10000, Timeout: 600 * time.Second}
+	defaults := fleet.BalancerSettings{Policy: "least_connections", MaxConnections: 10000, Timeout: 600 * time.Second}
 	for text, want := range map[string]fleet.BalancerSettings{
 		"":                       defaults,
 		"# nothing but a remark": defaults,
 		"{}":                     defaults,
 		"policy: random":         {Policy: "random", MaxConnections: 10000, Timeout: 600 * time.Second},
-		`{"max_connections": 7}`: {Policy: "round_robin", MaxConnections: 7, Timeout: 600 * time.Second},
+		`{"max_connections": 7}`: {Policy: "least_connections", MaxConnections: 7, Timeout: 600 * time.Second},
 		"policy: least_connections\nmax_connections: 1\ntimeout_seconds: 86400\n": {Policy: "least_connections", MaxConnections: 1, Timeout: 24 * time.Hour},
 	} {
 		got, err := codec(t).Read(text)

@@ -40,9 +40,9 @@ func (h *history) bad() {
 func (h *history) spotless() bool { return h.failed == 0 && h.count == windowSize }
 
 func (h *history) window() tally {
-	return tally{int32(bits.OnesCount64(h.failed)), int32(h.count)}
+	return tally{int32(bits.OnesCount64(h.failed)), int32(h.count)} //nolint:gosec // G115: at most 64
 }
 
 func (h *history) recent() tally {
-	return tally{int32(bits.OnesCount64(h.failed & (1<<recentSize - 1))), int32(min(h.count, recentSize))}
+	return tally{int32(bits.OnesCount64(h.failed & (1<<recentSize - 1))), int32(min(h.count, recentSize))} //nolint:gosec // G115: at most 8
 }

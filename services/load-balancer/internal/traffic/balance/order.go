@@ -23,7 +23,7 @@ func (o *order) rebuild(load, open []int32) {
 		o.place[i] = int32(at)
 		o.reach(int(load[i]), int32(at))
 	}
-	o.begin = append(o.begin, int32(len(o.pods)))
+	o.begin = append(o.begin, int32(len(o.pods))) //nolint:gosec // G115: there are not that many pods
 }
 
 // reach makes sure that there is a place where those with n requests begin.

@@ -24,7 +24,7 @@ type owners struct {
 func (o *owners) follow(b *Pool) {
 	open := uint64(len(b.open))
 	for _, i := range b.open {
-		open = mix(open^b.ids[i], uint64(i)+0x9e3779b97f4a7c15)
+		open = mix(open^b.ids[i], uint64(i)+0x9e3779b97f4a7c15) //nolint:gosec // G115: an index
 	}
 	if open == o.open {
 		return

@@ -67,7 +67,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(*out, append(text, '\n'), 0o644)
+	return os.WriteFile(*out, append(text, '\n'), 0o600)
 }
 
 // cost measures a pick; other programs on the machine only add to it, so the quickest counts.
