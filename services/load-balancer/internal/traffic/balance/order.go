@@ -38,7 +38,7 @@ func (o *order) more(i int, n int32) {
 	if o.place[i] < 0 {
 		return
 	}
-	o.reach(int(n)+2, int32(len(o.pods)))
+	o.reach(int(n)+2, int32(len(o.pods))) //nolint:gosec // G115: there are not that many pods
 	o.begin[n+1]--
 	o.swap(i, o.begin[n+1])
 }
@@ -54,7 +54,7 @@ func (o *order) less(i int, n int32) {
 
 func (o *order) swap(i int, to int32) {
 	other, from := o.pods[to], o.place[i]
-	o.pods[from], o.pods[to] = other, int32(i)
+	o.pods[from], o.pods[to] = other, int32(i) //nolint:gosec // G115: there are not that many pods
 	o.place[other], o.place[i] = from, to
 }
 

@@ -36,8 +36,8 @@ func (p *Pod) SetUsable(usable bool) {
 
 // SetLimit says how many requests from here it may have at a time; 0 is no limit.
 func (p *Pod) SetLimit(limit int) {
-	if p.limit != int32(limit) {
-		p.limit = int32(limit)
+	if p.limit != int32(limit) { //nolint:gosec // G115: bounded by the contract
+		p.limit = int32(limit) //nolint:gosec // G115: bounded by the contract
 		p.changed()
 	}
 }

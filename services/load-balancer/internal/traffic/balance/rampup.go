@@ -29,7 +29,7 @@ type RampUp struct {
 // Start begins the ramp, unless it began already.
 func (r *RampUp) Start(first int, now time.Time) {
 	if !r.begun {
-		*r = RampUp{begun: true, limit: int32(first), since: now}
+		*r = RampUp{begun: true, limit: int32(first), since: now} //nolint:gosec // G115: one of the constants above
 	}
 }
 
