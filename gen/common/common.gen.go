@@ -86,8 +86,11 @@ type FieldError struct {
 //
 // Example: {"status":"ok"}
 type Health struct {
-	Status     HealthStatus `json:"status"`
-	WaitingFor *[]string    `json:"waitingFor,omitempty"`
+	Status HealthStatus `json:"status"`
+
+	// Trouble What people should look at though it keeps nothing from being served.
+	Trouble    *[]string `json:"trouble,omitempty"`
+	WaitingFor *[]string `json:"waitingFor,omitempty"`
 }
 
 // HealthStatus defines model for Health.Status.
@@ -197,43 +200,44 @@ type Problem struct {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"vFltc9Q48v8qXfpvFfAvZx6STJaYF1dZCg5qFyoF4fYFm4Meu2esiywZSZ5hLpXvftWSPePxGJLb4pZX",
-	"GVlSd//060duRWbKymjS3on0VrisoBLDn7+gQp2RfU/eS70Ma5jn0kujUV1aU5H1kpxIF6gcJSInl1lZ",
-	"8XeRit8L9EArshtQBnOYN9fBwihl1i4BVAosVUpm6AA9GJ3RCMI56UDRwoOpPXi8IQfSO8hpgbXyI5EI",
-	"+oplpYh1KvHrp8xoTRlLdiKdTiaTSSIqo2S2Eamwptb5J2vmUotEeFmSqf0nR5nRuRPp2WRyl4iqY8/A",
-	"nbeiEb69ft/a50qS9tA5A74INlHPfEd2RcFeBNaFLTaQmZIczGljdM7Wo3ZrspTDbHICa+kLeEfebo4u",
-	"Fp7ss0M5aAlMRRqcx034i1FaGFuiF6mQ2p8ci4TtkmVdNkawGaXUzUoi/KaiuJmWZMXdDsNb8ZOlhUjF",
-	"/413fBk3ZBlHpki9vIzb7wZQ7gB4dgjfK7MGZfQSECqTQ4mbaIiTirRPYE4LYwl8QVAQ5mAWgRARJUCd",
-	"w5z8mkiDXxuo0HoX96Qwm5z2jyeADCNIH5aaW6SDrPYjuADnLWEZgV0acmA0f9XM5rDnu9A+PTu9D9i7",
-	"7ZKZ/4syz4j1Qewi1qPwIXYRNragMI40rAtq7H1eO2/Ki9obl6EiCxqZadoEWm6FXqilsdIXZXAuzXp/",
-	"7ElVhM7veUUiLOrclOJ6a4/zVuol2/NSkspfWGssm9LxV2T3p1ykYmFNCVPwBgJm0JIlEQs+zNdVlI1k",
-	"ruhKliQSsUJVs5ijmTjw2e29t0ORiH0qbhjFx/qN9NIXIj2enD4dUL/RoH/XVUFQoS+YXQxv2JaAseEX",
-	"Y9t++VJz6KvQYklMNmMD98j25M+mxwPiG0MHTVmjAxfcwhXGetKUM4bHszPICrSYebKub+XZ5EDKXSIs",
-	"famlZdA+NhYnWxyvB0j6ilDxdYd6kS/YE0N4kxmBkhzljIUMdYx5SfDTdXgMD85LpWCN7MYLY3sx3Xn0",
-	"tWPRN4cP3X683RLV3IhE1BpXKBXOFQ0SkmVJvXwZCSk9lW2o34I0Oxs4V+LX13Hzye6l0FrcHEDYaDaE",
-	"3BtCV1sq20T73UzaQSKr6g8OlyTS0+nxaJaIXLqbZmXCv0sqjd00K9Pp6JhVcpXRLjpNevJ0dHqAYYZZ",
-	"Qc2hIY6XJicV380+cvDrPyCcAKmhdpRAcN0J0266Fw1zUzP+3UzTCYU7Duq6nMcUszOwr8cbqZTMjCWX",
-	"BI8qiakkdRYjm0Lnea2F9T49Ju2/exTqAHyo0S8JJwMWX5n8kYO1lZ4ZByuj6pLcg5W4X49lVb/pvu2w",
-	"MpySdur8/fLDD1bhG8IvyWYhBG0f5k9pco98qV8quSz8ofx39KUm55vqJ2TxKlSS/B3Wxt6ErK3N+kfR",
-	"orz3LVgLliz1Ehx5eBxiXYZaGw9zgqVckYY5ZjdPfuAbfampHsp6+whx8AOpncypj9aPAshGge/QDwB0",
-	"EWosB1WogDnN/wWevB8HB8NLU3J0ebzoFIXuL9CSS+Ur81Ja56/MDekHa/q/Vm2oSn2L5TcyRlv7IPxa",
-	"z8lq8pz/w0F4jBrevXwO0+nxCbh6npsSpX6yl/TFQs6NxiyTRzlVymzYkF4RMzsJCre/p4mo0HuyrMM/",
-	"P+LRvydH59ePPx7Fv0bX/9+uPfnbT2IgtbM1rsJsiLBdM3S7b98ShXNSPSvamn1P8bP/Su971b40+Rvy",
-	"VmZ/qifnlpS7hdpxYm1Yk3Nmb6J3GiNZYVQTzJOm9QklrsnpkeMuKZSoMbpkplY5NGFud+OuiX8G2N3f",
-	"be+3jRX3+ZprQZj0O/ydsQfl0EPLH7176s4bVSaPjB5k39HP+en8PDv6evz1dKAOxSW9H2hvB5tbo/IA",
-	"XwDBAff23KQFzDfxJ5f0z6CMjSpqmDRdKh+zlJFkkLj2xzVu7vHwfg86nNC2qH6vud8rXPeB/P7BnXPd",
-	"dYC+/8xBVd2e7creqT9UbF9aM1dUDnm1pUXtUHFnghBeDB6zQ5+fzn5+MoLPmcnpM5OyyeZ5ZGxlzdJi",
-	"6aBEnxVg9DP4TNzcus9NRx1HXaGJAvTx6iSObrjHiezfdUB77Wi33jd5HBWsUMk8NPseper3wikczYLr",
-	"GN9elEJZu+CB3+6ro8oi/fjj2vBrLtOcRx1ca4yVdGPcjhuOltbU1Wi3MF5NUVUFTsfbx3TjxnfGWRhW",
-	"7DazDm23d3rM3Zf0IcpeBZ8I9UaLQotXQ4ba6lRTSU66tIp0SFtQD7uhAPpQVruROkybmisAXYifTIwE",
-	"XCz929HTiqyTRvdb77PTgRDevupgg19gVcWuvmAiyrJDHG8gN4DzEDp9T9Tp5Hyog21fvS/sxSBlGUyj",
-	"1aaZb1gXpGz75e+5b2fms9c4dyBoGucuae6bsTQP/bC5jSVvN2FKuhebe8MKzTh6uwFcotQJJ7+G9c+C",
-	"yM6wtZnagMNNDAoOSxo9LNh2Jqm7ocWhsa+uri4hbgCmYjR8OwXeEzY7P++ICoIPhTVu8hBCS81xkNaB",
-	"0k11yRaGRBxjmsmy2lrSGfWfYHBe4i1m9Pobs7PfT55D2AAy771vwm+yYPU4XiqzBCU1uUB9V+GBX50M",
-	"zc3iwmHY//DuNYd+CmbEkB7Dtj/E5AEDul6GCl9b2LdvncS4cpig7gL9F+Yb7s8qZUYzTHGMjUq1czUH",
-	"Ba7CGCYzZWl0CoVZA2oIPg7KmBvXGbThH7pXxobZ+pxG8JrjTBgEs6+5dqRu1nr0Rxj3yoy0C2DqWCJd",
-	"VJgVdHQ8mohE1JZzUuF95dLxeL1ejzB8Hhm7HDdn3fi3189fvH3/IpzZ8VK8jYEZXIFcKLb/6ZSIJoSK",
-	"VKymfMBUpLGSIhUno8noRITCuWA3YpcK06mYzaI6Y3F3ffefAAAA//8=",
+	"vFltc9w2Dv4rGF5nmtzI++aXxsqHGzeTXDNtOp7EuX5IfQlWwq54pkiFpHaz5/F/vwEp7Wq1cux2cs2n",
+	"NUUSwIMHIIDcisyUldGkvRPprXBZQSWGnz+iQp2RfUfeS70Ma5jn0kujUV1aU5H1kpxIF6gcJSInl1lZ",
+	"8XeRit8K9EArshtQBnOYN9fBwihl1i4BVAosVUpm6AA9GJ3RCMI56UDRwoOpPXi8IQfSO8hpgbXyI5EI",
+	"+oJlpYh1KvHLx8xoTRlLdiKdTiaTSSIqo2S2Eamwptb5R2vmUotEeFmSqf1HR5nRuRPp2WRyl4iqY8/A",
+	"nbeiEb69ft/aF0qS9tA5A74INlHPfEd2RcFeBNaFLTaQmZIczGljdM7Wo3ZrspTD6eQY1tIX8Ja83Rxd",
+	"LDzZ54dy0BKYijQ4j5vwi1FaGFuiF6mQ2h/PRMJ2ybIuGyPYjFLqZiURflNR3ExLsuJuh+Gt+M7SQqTi",
+	"b+MdX8YNWcaRKVIvL+P2uwGUOwCeHcL3k1mDMnoJCJXJocRNNMRJRdonMKeFsQS+ICgIczCLQIiIEqDO",
+	"YU5+TaTBrw1UaL2Le1I4nZz0jyeADCNIH5aaW6SDrPYjuADnLWEZgV0acmA0f9XM5rDnq9A+Ozt5CNi7",
+	"7ZKZ/4cyz4j1Qewi1qPwIXYRNragMI40rAtq7H1RO2/Ki9obl6EiCxqZadoEWm6FXqilsdIXZQguzXp/",
+	"6ElVhM7vRUUiLOrclOJ6a4/zVuol2/NKkspfWmssm9KJV+Twp1ykYmFNCVPwBgJm0JIlEQs+zNdVlI1k",
+	"ruhKliQSsUJVs5ijU3EQs9t7b4cyEcdU3DCKzvqF9NIXIp1NTp4NqN9o0L/rqiCo0BfMLoY3bEvA2PAX",
+	"Y9t++Vxz6qvQYklMNmMD98j25J9OZwPiG0MHTVmjAxfCwhXGetKUM4az0zPICrSYebKub+XZ5EDKXSIs",
+	"fa6lZdA+NBYnWxyvB0j6E6Hi6w71Il9wJIb0JjMCJTnLGQsZ6pjzkhCn6+AMD85LpWCNHMYLY3s53Xn0",
+	"tWPRN4eObj/ebolqbkQiao0rlArnigYJ6a2p5+o+UCsylSJGtFY5KGNuOEX7wtTLgvW9Iao4bHwh9RIC",
+	"c+fEP4NtgVTSU9m+Hi3u09mzyYAuJX55HXcf77yP1mJInoyK1MtXMXSGrp2dnv3BW3vObjAc8vEbQldb",
+	"KtuS4KtvfsdnWVW/d7gkkZ5MZ6PTROTS3TQrE/67pNLYTbMynY5mrJKrjHYxvNPjZ6OTA29nmBXUHBqK",
+	"xtLkpKIX7PcOfv4XhBMgNdSOkuiqCQfIdC9v55EN3Texk7R3TtN1OY+P4c7Avh5vpFIyM5ZcEmK/JCa9",
+	"1FnMwQqd57UW1of0mLT/HlCoA/ChRj8m/Gyx+Mrk3ztYW+k5NmBlVF2Se7QSD+uxrOo3Xd8OK8OP506d",
+	"f16+/8Yq3CP8kmwWkuXWMX9KkwfkS/1KyWXhD+W/pc81Od/UaaHeqELNy99hbexNqC+0WX8rWpQP+oK1",
+	"YMkxf3l4ErJyhlobD3OCpVyRhjlmN0+/oY8+11QPvc/7CHHyA6mdzKmP1rcCyEaBb9EPAHQRqkEHVajV",
+	"uSD5CyJ5Pw8OppemOOryeNEpX91foCUX9VfmlbTOX5kb0o/W9P+t2lA9/SuW97wYbZWG8HM9J6vJc6US",
+	"DsIT1PD21QuYTmfH4Op5bkqU+uleeSIWcm40Zpk8yqlSZsOG9Mqt0+Og8LYMSESF3pNlHf79AY/+Ozk6",
+	"v37y4Sj+Gl3/vV17+o/vxMDTzta4CrMhwnbN0O2+fUsUzkn1rGi7iz3Fz/6Q3g+qfWnyN+StzP7U9ICb",
+	"Z+5rascPa8OanF/2JnunMZMVRjXJPGmatFCMm5y+d9zPhWI6ZpcslHdNmtvduBs3PAfs7u8OIrYtoMcb",
+	"0ly1wqQ/i9gZe1AOPbb80TtXd3xUmTwyepB9Rz/kJ/Pz7OjL7MvJQMWMS3o30IgPtuFG5QG+AIKDNTeS",
+	"64IC5pv4Jzcfz6GMLTVqmDT9NB+zlJFkkLhLwTVuHojwfrc8/KBtUf3aGGKvcN0H8usHd8F11wH64TMH",
+	"VXV7tit7p/5QsX1pzVxRORTVlha1Q8U9FELwGDzhgD4/Of3h6Qg+ZSanT0zK5jXPI2Mra5YWSwcl+qwA",
+	"o5/DJ+I23H1qev84lAvtHvc44eokDpm4G4vs3/Vqe41zt943eRxqrFDJPIwlPErV79pTODoNoWN8e1EK",
+	"Ze1CBN4/AYgqi/TDtxsYXHOZ5jzqEFpjrKQb43YwcrS0pq5Gu4XxaoqqKnA63jrTjZvYGWdhrLLbzDq0",
+	"fenJjLsv6UOWvQoxEeqNFoUWr4YMtdWpppKcdGkV6ZC2oB52QwH0oVftRuowF2uuAHQhfzIxEnCx9G+H",
+	"ZCuyThrdHxKcnQyk8Narg11zgVUV5w8FE1GWHeJ4A7kBnIfU6XuiTibnQx1s6/W+sJeDlGUwjVabZhJj",
+	"nd9rw78Wvp3p1F7j3IFg247vSPPQNKhx9OMmTJa83YR57l5u7o1VNOPo7QZwiVIn/Pg1rH8eRHbGws18",
+	"CRxuYlJwWNLoccm2M/PdjVcOjf3p6uoS4gZgKkbDt/PqPWGn5+cdUUHwobAmTB5DaKk5D9I6ULqpLtnC",
+	"8BDHnGayrLaWdEZ9FwzOS7zFjF7fM+X77fgFhA0g855/E/bJgtXjfKnMEpTU5AL1XYUHcXU8NOGLC4dp",
+	"//3b15z6KZgRU3pM2/4Qk0eMEnsvVPjawr71dRLzyuEDdRfovzD3hD+rlBnNMMWBOyrVTgAdFLgKY5jM",
+	"lKXRKRRmDaghxHiYsLnOSBB/170yNvwvwJxG8JrzTBhZc6y5dvhv1nr0exhMy4y0C2DqWCJdVJgVdDQb",
+	"TUQiastvUuF95dLxeL1ejzB8Hhm7HDdn3fiX1y9e/vruZTiz46X4NSZmcAVyodj+91gimhQqUrGa8gFT",
+	"kcZKilQcjyajYxEK54LDiEMqTKfiaxbVGYu767v/BQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -26,6 +26,7 @@ type door struct {
 	authority []byte // PEM that transport trusts
 	transport *http.Transport
 	header    string // Authorization
+	whole     bool   // all files were read
 }
 
 // maxSecret bounds the files of secrets; a CA bundle may hold some hundred certificates.
@@ -33,15 +34,42 @@ const maxSecret = 1 << 20
 
 func newDoor(o Options) (*door, error) {
 	d := &door{o: o}
-	if _, err := d.readAuthority(); err != nil {
+	if err := d.ready(); err != nil && !o.Patient {
 		return nil, err
 	}
-	_, err := d.readCredentials()
-	return d, err
+	return d, nil
+}
+
+// errFiles is that the files of the credentials or authorities cannot be read.
+var errFiles = errors.New("cannot be asked")
+
+// ready reads the files, unless all were read once.
+func (d *door) ready() error {
+	d.mu.Lock()
+	whole := d.whole
+	d.mu.Unlock()
+	if whole {
+		return nil
+	}
+	_, authority := d.readAuthority()
+	_, credentials := d.readCredentials()
+	if err := errors.Join(authority, credentials); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.whole = true
+	return nil
 }
 
 // RoundTrip sends the request.
 func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := d.ready(); err != nil {
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		return nil, fmt.Errorf("%w: %w", errFiles, err)
+	}
 	answer, err := d.send(r)
 	changed := false
 	switch unknown := (*tls.CertificateVerificationError)(nil); {
