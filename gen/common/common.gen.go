@@ -16,12 +16,7 @@ import (
 
 // Defines values for BalancingPolicy.
 const (
-	ConsistentHash   BalancingPolicy = "consistent_hash"
 	LeastConnections BalancingPolicy = "least_connections"
-	LeastRequest     BalancingPolicy = "least_request"
-	ModelAware       BalancingPolicy = "model_aware"
-	PeakEwma         BalancingPolicy = "peak_ewma"
-	Prequal          BalancingPolicy = "prequal"
 	Random           BalancingPolicy = "random"
 	RoundRobin       BalancingPolicy = "round_robin"
 )
@@ -29,17 +24,7 @@ const (
 // Valid indicates whether the value is a known member of the BalancingPolicy enum.
 func (e BalancingPolicy) Valid() bool {
 	switch e {
-	case ConsistentHash:
-		return true
 	case LeastConnections:
-		return true
-	case LeastRequest:
-		return true
-	case ModelAware:
-		return true
-	case PeakEwma:
-		return true
-	case Prequal:
 		return true
 	case Random:
 		return true
@@ -70,7 +55,7 @@ func (e HealthStatus) Valid() bool {
 
 // BalancerSettings What every load balancer follows, all replicas at once. What is left out takes its default.
 //
-// Example: {"max_connections":10000,"policy":"least_connections","timeout_seconds":600}
+// Example: {"max_connections":10000,"policy":"round_robin","timeout_seconds":600}
 type BalancerSettings struct {
 	// MaxConnections Client connections that one load balancer serves at a time. Who comes beyond is answered 503 with Retry-After; connections that are open stay open.
 	MaxConnections *int32 `json:"max_connections,omitempty"`
@@ -101,8 +86,11 @@ type FieldError struct {
 //
 // Example: {"status":"ok"}
 type Health struct {
-	Status     HealthStatus `json:"status"`
-	WaitingFor *[]string    `json:"waitingFor,omitempty"`
+	Status HealthStatus `json:"status"`
+
+	// Trouble What people should look at though it keeps nothing from being served.
+	Trouble    *[]string `json:"trouble,omitempty"`
+	WaitingFor *[]string `json:"waitingFor,omitempty"`
 }
 
 // HealthStatus defines model for Health.Status.
@@ -154,7 +142,7 @@ type Name = string
 // Example: default
 type Namespace = string
 
-// PodMetrics What one pod uses, measured in the pod: the whole pod's, never the node's. A value that could not be measured is left out; a value that is left out is never taken for 0. Fields that the controller does not know are ignored, so that versions may mix in any order.
+// PodMetrics What one pod uses, measured in the pod: the whole pod's, never the node's. A value that could not be measured is left out; a value that is left out is never taken for 0.
 //
 // Example: {"metrics":{"cpuUsage":412.5,"memoryUsage":11.2,"responseTime":38.4},"namespace":"default","podName":"fibonacci-deployment-7d4b9c-x2x4k"}
 type PodMetrics struct {
@@ -212,44 +200,44 @@ type Problem struct {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"vFltc9y2Ef4rO2hmYneoe9FbIvpDR/HYjSdxRuMozQdHlffAvSMqEKABUKerRv+9swB5x7ujLLXjxp90",
-	"JMDdffbZV98LaavaGjLBi/xeeFlShfHPH1CjkeR+pRCUWcRnWBQqKGtQXzhbkwuKvMjnqD1loiAvnar5",
-	"vcjF7yUGoFtyK9AWC5i1n4O51doufQaoNTiqtZLoAQNYI2kE8Z7yoGkewDYBAt6QBxU8FDTHRoeRyATd",
-	"YVVrYp0qvLuW1hiSLNmLfDqZTCaZqK1WciVyoQl92DqSiaAqsk249iStKbzITyeTh0zUPasGvnwvWhXW",
-	"QrZtfq0VmQC9OxDKaBntgODJ3VK0GoF1YbstSFuRhxmtrCkYAzR+SY4KOJkcwVKFEj5QcKuD83kg92pf",
-	"DjoCW5MBH3AV/2Ks5tZVGEQulAlHhyJju1TVVK0RbEalTPskE2FVUzpMC3LiYYPkvfjG0Vzk4i/jDWvG",
-	"LWXGiS/KLC7S8YcBlHsAnu7D96NdgrZmAQi1LaDCVTLEK00mZDCjuXUEoSQoCQuw80iLhBKgKWBGYUlk",
-	"ICwt1OiCT2dyOJkc717PABlGUCE+ar+iPMgmjOAcfHCEVQJ2YcmDNfzWMKfjmS9C+/3p8VPAPqwf2dm/",
-	"SAZGbBfEPmKDRN5HMIHHdpTWk4FlSa3VrxsfbHXeBOslanJgkPlmbCTnWvS5XlinQlnFQDOs/UfhbGOK",
-	"a2dnyohsUBOHprDV+qWjzw35IDJRE95c07JC/psfoxaZkNZ45QOZcF2iLxk7W5C+xiU6EldrbHxwyiwY",
-	"m7eKdPHGOesYll4GQE4oVIhczJ2tYArBQsQfOuJlYs6X+XM1yZEqNF2qikQmblE3LObgROzF//q790O5",
-	"jeMzHRglx/9MZhFKkR9Ojr8fUL/VYPdblyVBjaFkprKT4rEMrIu/2EPdm88NJ9MaHVbExLUu8pjcjvyT",
-	"6eGA+NbQQVOW6MHHEPOldYEMFYzh4ckpyBIdykDO71p5OtmT8pAJ9q9yDNrH1uJsjePVAOF/JNT8uX29",
-	"KJQc1TFVKkmgFWdM60CiSfkzizG/jM4I4IPSGpbIKWFu3U6V8AFD41n0zb6ju5f3a7rbG5GJxuAtKo0z",
-	"PUxIlqXM4m0ipApUdWVjDdLJ6cC9Cu/epcNHG0+hc7jag7DVbAi594S+cVR1pbtnrKyb3zwuSOTH08PR",
-	"SSYK5W/aJxP+XVFl3ap9Mp2ODlmqr63xKS7yo+9Hx3swSZQltZeGaBwDOLnGfevhp39AvAHKQOMpgxid",
-	"E2bWdCt5FrZhiPuFqZc5NzQzTTVLFWlj4K4e75XWSlpHPotBUxGzRRmZUqBGH/hZh9xTeky6f08o1AN4",
-	"X6MfMq4dLL62xbcelk4FJhXcWt1U5J+txNN6LOrmfd+3w8pwBduo8/eL376yCo8IvyAnY5ZZO+Z/0uQJ",
-	"+cq81WpRhn35H1JJapulWPTr2H7ye1hadxOLvLHLr0WL6klfsBYsWZkFeArwIqYzicbYADOChbolAzOU",
-	"Ny+/oo8+N9QMFbZthDi/gTJeFbSL1tcCqO0SPmAYAOg8tmQe6tgwcyX/EyJ5Ow8Oppe2q+jzeN7rIf2f",
-	"oCV31pf2rXI+XNobMs/W9P+t2lBT+wtWj1SMrr1B+KmZkTMUuMTHi/ACDXx4+xqm08Mj8M2ssBUq83Kr",
-	"rou5mlmDUqqDgmptV2zITp9ychQV7n5PM1FjCORYh39+xIN/Tw7Orl58PEh/ja7+2j17+bdvxED1Zmt8",
-	"jXKIsH0zTHdu2xKNM9I7VnQt/pbip/+V3k+qfWGL9xSckv6RJpCHVJ4cGs+1syVGwcW7TdB5Slal1W2+",
-	"ztphKDaqtqBvPc9NsdFMCUTaRhfQZrLNFzfD/SvA/vn+2L8etXj+N9zRwWQEcQboJXBpTXBW8zBT2DjL",
-	"BLgxPAU5ArUw1lGRgbfpxi05H6dlHi0rdcfGoVmBdW0X3V8rbMDaa6ee2z6ZDVV6Pq5tkSJikL0H3xXH",
-	"szN5cHd4dzzQquKCfh2YpgdnaauLCFJE2MOS58BlSdGhq/STu/5XUKW5GA1M2qGYrzmSpNgDPB7gEldP",
-	"ZIjdkXe4IK5R/dIuYau33Qbyyxc3wfnQA/rpO3uNd3e3L3uj/lA/fuHsTFM1lBUczRuPmocXhOgxeMEJ",
-	"4ez45LuXI/gkbUGfmPFtN1AkutbOLhxWTNcgS7DmFXwinn/9p3Z0T/u1OGcBhvTpLG2KeAxKobUZkrYm",
-	"1v68YIu0mbhFrYq4VQio9O64nMPBSYxLG7oP5VA1Pob346N3UlnkH7/epH7FbZ4PaGJojbFWfozrvcbB",
-	"wtmmHm0ejG+nqOsSp+O1M/24jZ2xjFuRzWHWoRsIjw95QFMhZunLGBOxX+lQ6PBqydA4kxuqyCuf14kO",
-	"eQfq/jQVQR+qijfKxOVW+wlAH5MzEyMDn0aHbtPVpbSd6fz0eKAEdF4dTP8l1nUa/Esmoqp6xAkWCgs4",
-	"i3k57Ig6npwNDbmd13eFvRmkLINpjV61KxDno5T1SP2l8O2thbZm6x4E7WzdJ81Ta5jW0c9b7TgKbhWX",
-	"slu5eWefYRjH4FaAC1Qm4+LTsv5VFNnb7baLHfC4SknBY0Wj5yXb3uJ2s9fYN/bHy8sLSAeAqZgMXy+d",
-	"t4SdnJ31REXB+8LaMHkOobnswpyWkdJtd8oWxiqfcpqVsnGOjKRdFwyuVIJDSe8eWa/9fvQa4gFQxY5/",
-	"M/bJnNXjfKntArQy5CP1fY17cXU0tFpLD/bT/m8f3nHqp2hGSukpbYd9TJ6xw9upUPFtB/va11nKK/sF",
-	"6iHSf24fCf91M4Uybc1R62715qHE27jGkbaqrMmh5A7LQIxx0Nbe+N4uDv8wO21w7LdmNIJ3nGfixplj",
-	"zXcbfLs0oz/iXllJMj6CaVKLdF6jLOngcDQRmWgc16QyhNrn4/FyuRxhfD2ybjFu7/rxz+9ev/nl1zfx",
-	"zoaX4peUmMGXyF1o9z9dmWhTqMjF7ZQv2JoM1krk4mg0GR2J2HiXHEYcUnG7lapZUmcsHq4e/hMAAP//",
+	"vFltc9w2Dv4rGF5nmtzI++aXxsqHGzeTXDNtOp7EuX5IfQlWwq54pkiFpHaz5/F/vwEp7Wq1cux2cs2n",
+	"NUUSwIMHIIDcisyUldGkvRPprXBZQSWGnz+iQp2RfUfeS70Ma5jn0kujUV1aU5H1kpxIF6gcJSInl1lZ",
+	"8XeRit8K9EArshtQBnOYN9fBwihl1i4BVAosVUpm6AA9GJ3RCMI56UDRwoOpPXi8IQfSO8hpgbXyI5EI",
+	"+oJlpYh1KvHLx8xoTRlLdiKdTiaTSSIqo2S2Eamwptb5R2vmUotEeFmSqf1HR5nRuRPp2WRyl4iqY8/A",
+	"nbeiEb69ft/aF0qS9tA5A74INlHPfEd2RcFeBNaFLTaQmZIczGljdM7Wo3ZrspTD6eQY1tIX8Ja83Rxd",
+	"LDzZ54dy0BKYijQ4j5vwi1FaGFuiF6mQ2h/PRMJ2ybIuGyPYjFLqZiURflNR3ExLsuJuh+Gt+M7SQqTi",
+	"b+MdX8YNWcaRKVIvL+P2uwGUOwCeHcL3k1mDMnoJCJXJocRNNMRJRdonMKeFsQS+ICgIczCLQIiIEqDO",
+	"YU5+TaTBrw1UaL2Le1I4nZz0jyeADCNIH5aaW6SDrPYjuADnLWEZgV0acmA0f9XM5rDnq9A+Ozt5CNi7",
+	"7ZKZ/4cyz4j1Qewi1qPwIXYRNragMI40rAtq7H1RO2/Ki9obl6EiCxqZadoEWm6FXqilsdIXZQguzXp/",
+	"6ElVhM7vRUUiLOrclOJ6a4/zVuol2/NKkspfWmssm9KJV+Twp1ykYmFNCVPwBgJm0JIlEQs+zNdVlI1k",
+	"ruhKliQSsUJVs5ijU3EQs9t7b4cyEcdU3DCKzvqF9NIXIp1NTp4NqN9o0L/rqiCo0BfMLoY3bEvA2PAX",
+	"Y9t++Vxz6qvQYklMNmMD98j25J9OZwPiG0MHTVmjAxfCwhXGetKUM4az0zPICrSYebKub+XZ5EDKXSIs",
+	"fa6lZdA+NBYnWxyvB0j6E6Hi6w71Il9wJIb0JjMCJTnLGQsZ6pjzkhCn6+AMD85LpWCNHMYLY3s53Xn0",
+	"tWPRN4eObj/ebolqbkQiao0rlArnigYJ6a2p5+o+UCsylSJGtFY5KGNuOEX7wtTLgvW9Iao4bHwh9RIC",
+	"c+fEP4NtgVTSU9m+Hi3u09mzyYAuJX55HXcf77yP1mJInoyK1MtXMXSGrp2dnv3BW3vObjAc8vEbQldb",
+	"KtuS4KtvfsdnWVW/d7gkkZ5MZ6PTROTS3TQrE/67pNLYTbMynY5mrJKrjHYxvNPjZ6OTA29nmBXUHBqK",
+	"xtLkpKIX7PcOfv4XhBMgNdSOkuiqCQfIdC9v55EN3Texk7R3TtN1OY+P4c7Avh5vpFIyM5ZcEmK/JCa9",
+	"1FnMwQqd57UW1of0mLT/HlCoA/ChRj8m/Gyx+Mrk3ztYW+k5NmBlVF2Se7QSD+uxrOo3Xd8OK8OP506d",
+	"f16+/8Yq3CP8kmwWkuXWMX9KkwfkS/1KyWXhD+W/pc81Od/UaaHeqELNy99hbexNqC+0WX8rWpQP+oK1",
+	"YMkxf3l4ErJyhlobD3OCpVyRhjlmN0+/oY8+11QPvc/7CHHyA6mdzKmP1rcCyEaBb9EPAHQRqkEHVajV",
+	"uSD5CyJ5Pw8OppemOOryeNEpX91foCUX9VfmlbTOX5kb0o/W9P+t2lA9/SuW97wYbZWG8HM9J6vJc6US",
+	"DsIT1PD21QuYTmfH4Op5bkqU+uleeSIWcm40Zpk8yqlSZsOG9Mqt0+Og8LYMSESF3pNlHf79AY/+Ozk6",
+	"v37y4Sj+Gl3/vV17+o/vxMDTzta4CrMhwnbN0O2+fUsUzkn1rGi7iz3Fz/6Q3g+qfWnyN+StzP7U9ICb",
+	"Z+5rascPa8OanF/2JnunMZMVRjXJPGmatFCMm5y+d9zPhWI6ZpcslHdNmtvduBs3PAfs7u8OIrYtoMcb",
+	"0ly1wqQ/i9gZe1AOPbb80TtXd3xUmTwyepB9Rz/kJ/Pz7OjL7MvJQMWMS3o30IgPtuFG5QG+AIKDNTeS",
+	"64IC5pv4Jzcfz6GMLTVqmDT9NB+zlJFkkLhLwTVuHojwfrc8/KBtUf3aGGKvcN0H8usHd8F11wH64TMH",
+	"VXV7tit7p/5QsX1pzVxRORTVlha1Q8U9FELwGDzhgD4/Of3h6Qg+ZSanT0zK5jXPI2Mra5YWSwcl+qwA",
+	"o5/DJ+I23H1qev84lAvtHvc44eokDpm4G4vs3/Vqe41zt943eRxqrFDJPIwlPErV79pTODoNoWN8e1EK",
+	"Ze1CBN4/AYgqi/TDtxsYXHOZ5jzqEFpjrKQb43YwcrS0pq5Gu4XxaoqqKnA63jrTjZvYGWdhrLLbzDq0",
+	"fenJjLsv6UOWvQoxEeqNFoUWr4YMtdWpppKcdGkV6ZC2oB52QwH0oVftRuowF2uuAHQhfzIxEnCx9G+H",
+	"ZCuyThrdHxKcnQyk8Narg11zgVUV5w8FE1GWHeJ4A7kBnIfU6XuiTibnQx1s6/W+sJeDlGUwjVabZhJj",
+	"nd9rw78Wvp3p1F7j3IFg247vSPPQNKhx9OMmTJa83YR57l5u7o1VNOPo7QZwiVIn/Pg1rH8eRHbGws18",
+	"CRxuYlJwWNLoccm2M/PdjVcOjf3p6uoS4gZgKkbDt/PqPWGn5+cdUUHwobAmTB5DaKk5D9I6ULqpLtnC",
+	"8BDHnGayrLaWdEZ9FwzOS7zFjF7fM+X77fgFhA0g855/E/bJgtXjfKnMEpTU5AL1XYUHcXU8NOGLC4dp",
+	"//3b15z6KZgRU3pM2/4Qk0eMEnsvVPjawr71dRLzyuEDdRfovzD3hD+rlBnNMMWBOyrVTgAdFLgKY5jM",
+	"lKXRKRRmDaghxHiYsLnOSBB/170yNvwvwJxG8JrzTBhZc6y5dvhv1nr0exhMy4y0C2DqWCJdVJgVdDQb",
+	"TUQiastvUuF95dLxeL1ejzB8Hhm7HDdn3fiX1y9e/vruZTiz46X4NSZmcAVyodj+91gimhQqUrGa8gFT",
+	"kcZKilQcjyajYxEK54LDiEMqTKfiaxbVGYu767v/BQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -94,6 +94,25 @@ type EndpointState struct {
 	Why *string `json:"why,omitempty"`
 }
 
+// LogState How the log of requests fares. Trouble with it keeps no request from being served.
+type LogState struct {
+	// Trouble What people should look at; empty when all is well.
+	Trouble []LogTrouble `json:"trouble"`
+
+	// WaitingRecords Not in Elasticsearch yet, or, where there is none, not on the disk.
+	WaitingRecords int64 `json:"waitingRecords"`
+
+	// WaitingSeconds The age of the oldest of them.
+	WaitingSeconds *float64 `json:"waitingSeconds,omitempty"`
+}
+
+// LogTrouble Example: {"kind":"shipping","message":"rights: 403 security_exception"}
+type LogTrouble struct {
+	// Kind folder (it cannot be opened or written), lost (records were, in the last ten minutes), shipping (Elasticsearch does not take them, or its files of secrets cannot be read), refused (records were put aside in the last ten minutes), template (another than ours wins) or server (it is no Elasticsearch). There may be more kinds later.
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+}
+
 // ProxyLog One proxied request.
 type ProxyLog struct {
 	ClientIp   string  `json:"client_ip"`
@@ -173,7 +192,7 @@ type ProxyResponse struct {
 	Status int32 `json:"status"`
 }
 
-// State Example: {"applications":[],"balancer":"load-balancer-5f7c-abcde","controller":{"ageSeconds":0.4,"connected":true,"routesVersion":"k3x9.18"},"draining":false,"settings":{"max_connections":10000,"policy":"least_connections","timeout_seconds":600},"startedAt":"2026-01-02T03:00:00Z"}
+// State Example: {"applications":[],"balancer":"load-balancer-5f7c-abcde","controller":{"ageSeconds":0.4,"connected":true,"routesVersion":"k3x9.18"},"draining":false,"settings":{"max_connections":10000,"policy":"round_robin","timeout_seconds":600},"startedAt":"2026-01-02T03:00:00Z"}
 type State struct {
 	Applications []ApplicationState `json:"applications"`
 
@@ -187,9 +206,12 @@ type State struct {
 	// Draining It is about to end and takes no new connections.
 	Draining *bool `json:"draining,omitempty"`
 
+	// Log How the log of requests fares. Trouble with it keeps no request from being served.
+	Log *LogState `json:"log,omitempty"`
+
 	// Settings What every load balancer follows, all replicas at once. What is left out takes its default.
 	//
-	// Example: {"max_connections":10000,"policy":"least_connections","timeout_seconds":600}
+	// Example: {"max_connections":10000,"policy":"round_robin","timeout_seconds":600}
 	Settings  externalRef0.BalancerSettings `json:"settings"`
 	StartedAt time.Time                     `json:"startedAt"`
 }
@@ -4893,92 +4915,97 @@ func (sh *strictHandler) UpdateTargetApp(w http.ResponseWriter, r *http.Request,
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Fx7c9u2lv8qGO6duem9lET5kcbyHztO6qTZzW2zibuZublZGyKPRNQkwAKgZTXr775zAJAEH5LpPNrO",
-	"Tv9pI4s8ODg4j995QB+DWOSF4MC1ChYfg4JKmoMGaT5dULkGjf9KQMWSFZoJHiyCixQILYqMxRT/EhKq",
-	"iE6BcJoDESvCtCLfQZGJbQ5cEyHNN6qgMczwX1PyD7olSyAZrDQRpSablGVABM+2RHAgTJFrLjZ8GoQB",
-	"3NK8yCBYBCu2FJzGMZskNfEgDBiy9EsJchuEAZIPFoG2nIeBilPIKW4hp7evgK91GiwO59+GQc549Xke",
-	"BgXVGiRS+p/3dPJrNDn58Oj9xP5rOvvwt+qP3/z7X4Iw0NsCV1FaMr4O7u7uwkCCKgRXYAT3lCYvqIYN",
-	"3eKnWHCNrC4+Bp7UZoUUywzyv/+sUKgfm43iGwnSX9JksnZ0wkBpqksVLI6jgzDQTBuZdI6CrCjLIGlY",
-	"LCVfcMhBMbVwCy58sne+iP4iYRUsgn+bNUoxs98q/FMu+OVrS8Puea9WOFbIElZCAmGaUK42ICGZ4qpP",
-	"afIGfilB6c8SEeM3NGO4YZBSoNq+/xjQLBMbSIJFgP+XJKYKdQ1PWIUkYWtUUMoTMgnCYMUgw0drFQ3C",
-	"4IZmJVL/Dla0zHRw96ER/1EUtcUv7TZQabnQpOJnzwFUTH9h4VeMJAIsKyumiU6ZIiheSWN9Sq6smK6s",
-	"RRKgcUqMBAjVxGzWnM5zs+3POxi0J5q1FNeT3JldjTBuXIcCecOM7PfKzdH8goI741sidAqSSFiVimbo",
-	"rhpBODO+YDmI8vMkUhZKS6D5RDtivmSOdpt0whJzmtZ8jMBYfo+kemt9RTsf5s9IzwaQM/NFR3Z/m/0N",
-	"/1czhev8/9SwdynVcAPScOELzgpMhWTDdGqCpthwYvdi3BMyeor6SPmwimKwFaVUVthCvEJ5f5aSaiEm",
-	"maHiebz5YVs7lyLZorvTQpDq4T1CbWh+YS3s8WHk8BOnN5RldJl9nihKjw6urinLUEIpWH8qsgxk42zt",
-	"aYZECfyYMr4mG6pInFK+NhFZgpbbs5UG+RZiwRNlgEejup6Qf0B61eKEi8091u5x+gVFjFwUQimGTFAX",
-	"SnKBsOuUaLkldE0ZJxS3RN7g7iZme4jaUqCJQ5HeN30o+S4FTrRoyIVor8oKaNoFcCwv82Dx5LGJwTnj",
-	"9nNUCwfNdw0SN2MUwYDIBsV+siqshFyyJAG+C2ekWheL2axBqM7bTBOLIKbqJkbvNPcAh8Wol6XMPMTh",
-	"CDkWprHIZx300VUTx8NeBWn4/8IWaPdQQR8jbg9jZExpRTYpxSemwV29uNGLs+YI3mqqjbwLKQqQmlkY",
-	"TbO1kEyneQe/Pz7qQXAMHuy1hBW77Tx8cPx44Gkvg+g+fjjwOPCkEMwlSUxDru6T37l7w27trqZJpbSw",
-	"OxWqQ+5eLrokGH+esXVqtrASMqfa2sDhQdA3idBDuB1xDq2lqiPpwCWb6XkOMKNKE0VZgtbqJ1kHg1QR",
-	"leCHcSxvKNMPfvrpVlv98V95fDTwisnbfimZRCN+30oBWilmo1vVuYWeclbC8g7E32mziw6Hvlp9qJkT",
-	"y58hNoDtWS3kV4xfD5jHGupI0j2nt4zHYI7KnM9aiMRFKDymWjCJKG14c4vzMl9aWcaCc4g1CmYo/TdU",
-	"4dZGNwtgOnqxwdR/A1k2bcgvhciAGi+EBM7RT3SUcR4dDFm3FKUG9d8gFbNOer876Bxss5khObdNtS/m",
-	"JJGg1Bgf9ECDLEQyyu5LVYGZXvB0sNAkfopQiTiXa4yoTCNwGBb+Jt0OUdviS0wRu16IMHOTbtG1d2x7",
-	"yKd2RI57C2vZ1XvwZDR0FK+luN2+Eus+dz9yIIUUtwySar/IVPuo4owB15esGHNYDw0B45UVXcSoKITR",
-	"/jIHnfYUYdB7smTMvjKqgcfby3zALTyXIidUSnZDMwO7KlNebjWExLknwniclQkkI33FgwJLQfGrXXHF",
-	"HCCh6hoSshKSsJ7qRUdPhqiONKVCZCzeofwG3xYiGaHsVtdB6cvl6GDT1Agf9FKF/HoGsbIJpXHqp+To",
-	"5IRsDJhuxGjKq67+Jji0TnO3V/Jw6ZDHsbU89O4Ls1Yhkr8q4gzdpq34V2ojggSb3opSm7+bOu0pgbzQ",
-	"W8svF0jC5EoSaJxCMu7ENctBaZoXO5IKpq2id7WYapi0CygeTUljuGSjjFFL53Taa78WCaoyRRFJIPhU",
-	"MlLwaH2QDNrtS3uulX1KIfJRttlxyrYwWQsubOcgTtNCz422XVTLt+xz36+pLUN4mZRDue8/3HWddo1/",
-	"R+HqOkLcGSV5ad+ZR1HUx8ccbge6Fy/YjVHhJY2vCVXkyiSwV8bduFyFiCxBo6JLE02p1V3gXdWcHzy5",
-	"Lw7aTe0UllcDp0nCkEWavfbks6KZgtCXpG+f4xNPfGR2GAU98SdU02GMtxTJNrR4giryH29//IH8XCrz",
-	"weKENbsBfkoo39pvTRJLlqUmvLS473ayFhO3c0yvp2/o5h+gFDU1o/rbibpmxUQUdvsTg8ZABgstS8Bz",
-	"riNkm8mnW+K2SV7/+PbCwlDcT0ggU0BenF+YDhIvczyKF+cXQRh8f372XRAG+AL+7yfz37OLZ98HYfDd",
-	"+avzi3PvtDxz3+MVUVhvrdyJWBFqE+FOrS8htOUVVRmnKMqHnqApCNYulmaCe/jbW/KvihQmZ2mWahZx",
-	"tDrq/GR+ctBtjO3Xbk8qe1TcRr1eacUUYy4ro/UKMqYQE9aayYPFYWSip2lKPDk8iI6iDtCZH0yPHQoY",
-	"7BNOvk2Olifx5Pbg9ujaq20eRFHPItqcjSkm7DWhRW09myp6MuU0lCqi4da2Gu7FbVV/x+E24AlqWwMC",
-	"Phm/FWJHloeB2cSypnUX3o+xdiEWpPj9xcXrqsRtKA8XxUfGzI421gHsnjBVJ3qeOno8mDAVBkuaUR6j",
-	"GwoyQZNJ9XlyvPo2ntBlnKAwm4y3m5JH06NWGo3OrJfIBteHtyfT+ROjRpIybqodzukr0HicVep56YhZ",
-	"FjHkRQ2gDTKgSrcesaFelPpSVTw9NuquNJUakjMU7UF08HgSzSfRwUV0uIiiRRT9sx8k2tIZGap7Bb6B",
-	"ElYj5CFtqQYKDDKXYMiNUsGWpLqUn1l07D3jlBxhcmEg6WYkZGuf/j5hdIo5rePuoT0TXenSgGZhDN3g",
-	"anpteg2Ew8bnfjjH95VnRKH3qTuIt9VrbT35OApBd+yxPlyfVEtoHpthW8mG7Na1E2PtakBjERN1b5hh",
-	"l9JU6tqDLibC3PW1vl6pGwL2xsgu9WE2rTvo7LEjQMfAblk8M/W3h8jCVuzqXc9tWipK6RKfoJCgQPdd",
-	"gPfiAzbUof5ASXbE4ZMKa4Z2S+enInGOfqx0BkURBqUhtE9VPmeXLfqfrixt6VQkh6Szy+TvE1S/r03g",
-	"BuSWYHwklbWTlcgysVEhoVlWeW2FSZTgMUzJO5dj1cNf1q8xrSo03xr7+rKhr31qPcroie3IT7XIuNCB",
-	"ILwtBETxYHZN7TwEeZcKEoscFFnCVvDE+HiHdshxdGhRvNctPd0TopSmW/OvwUBVt0rNJlrN0vlwIbqq",
-	"io2OFIyvX9u37gaE7cnxcV+K34sNyQRfY0YkEpLTrd2PYhlwHVYlK4SGKdCkGil0AyYYCpegNwCc6I0g",
-	"BZVa2WcW5Dg66r4eug410x5WRuHHpZ6SM2I7NVa+awGKCG4ammZmA5/ZK+FuM3o+iFL3m2AjS19wg2rd",
-	"F6SVIW4nFQq4SzJwp89KpUV+VmqhYpqBm8JEAIGqWi99VjWy/FxZipInl1IsGWZiQ5xIyhOR11+65ARD",
-	"K9DrS9jk1JTn4ZfSjOjEgiumTF6VUpWiCEUC2SXdUAmDGbcT0XMGWVJ3ivyoXnffV5gdzREqmdOoxge8",
-	"XrsqIJ6yJIMLi1uqdvvkeADrVnQ/Djk8NFr7wLgypeNgMLvCBN5lcOaxsErtG9zrKqakRhT4iB2u6Kx/",
-	"PB+qUrqNDm5lQ5Wp7oREpUJq4JCgDA+OH5M4pZLGCGC6u3wc3Rel7Y7DWo57ItAPZlp3H/Kn5D/LJUgO",
-	"Gg3TvE8eUU7ePH9G5vODQ6LKZSJyyvg3o4aFu5nDA6aA7xkCbm2q7oZ0uhz+buquSXtDGV1C1tlM5RPC",
-	"bndlPPtjua8GPgZ496bPqJs/e4Rsnxwdf/vNlFzFIoErM4+VAtkI6WoHhRRrSXNFcqrjlAjen0I1IKI9",
-	"hupNxdmyIrr9Td8C940E1zNbLfNfkMlxNbHiCC1IXipNlkB2u5LBuZ/P8zwfwoBxpREwBItgRgumZrR2",
-	"15O1FGUxbf4wu5nTrEjpfFarjpo51ZjFxtk3Dyt/gO/g4AuOLHeLZckOE75mtkDlSBCqDExCxQgx3i8z",
-	"qOP4ja2HdL3Njr6tPdVBn5bSorCOLEVFZLmnOFqQRLi0utdXPIpOHu/q+g7UEM4HVRaFaS4xWJcubY96",
-	"VLGkH+1aDQ5PEt74T6U790UXr2F+f8QamFN80NTeqVnSw7EuXhFFt9Y3KJrDdB+Iih7SCO2WFVEj66JR",
-	"M/NSL3Z8cuItdRQNLuasZYxeM47uEDZGs1VY79A0lKxrE3FcSgmY/ozpLZs25MsdqOHd4TNiHiAs6Zxv",
-	"iGeyQvbQbWZiTTLGwTZlVUF75jXc13RV7673/+nNS4wAYLZhPbv13rovkxHQpNtIwG8rsfutSHQvfQRx",
-	"Z9R/JXbcTUrweJWWtqQsVv38LDQoH5MKfJYUQuopcdmdlnS1YjFJMWs1X7kM5F9cbHjoELY9WWNlS8Bs",
-	"RlWFeb+ONf2Xwc8sBtcBcReUzgoapzA5mEaYq9etPLWYzTabzZSar6dCrmfuXTV79fLZ+Q9vz807d94Q",
-	"qPXUpFWjxkBTl5hv5vg8Jou0YMEiOJxG08PATmIYe5qlQDOd/hosPt6FwQwpVYRmfhnRjdGi+ze7QxUN",
-	"XoB+29TwWtegDqJoz9htNW77oHnUfplyeDC1YntqI8aqus8ytETN88xeezFzqmWeU7ntUKtaFk7cvZKH",
-	"6aijrN4HvhAD0/Qud9yk82bmrgEKY1B5dWshzkqlXdKrIcsqsFQVw8kFMoPq7Viwb2+qCQh7xQDTXIui",
-	"tENQHvhxI+qqGltH420f8euyfcTG2TwVyfa3Od3GT7h+8B9NyZrajD0ESGwL4S4Mjix3+9XOuwt3FwbH",
-	"0eH9r/zUHvn/LA23RWR3ScbtSKyGSnu79bvvN6oe206n4WZm/Vr5+/7UX7Zt+dM6sNcQeLrjCqg/zPug",
-	"02/ytztE6F9N2VxPbIdq4ZefqkGfpQ3vdri4a47eBf2QufLSvg+yXzFy0JLFyoWXQorb7SwTrZjSlsCb",
-	"aqC1GaQyySckKBieEJoLvjau7tSFYwO7KVEpmqFhfr2GxKIxc3lKIfjnQk/JOzePRjk5z6jSLFZAZWwm",
-	"KLbGjHUqVK/xGJJrKHSFGxKmrk2KauDfUpQ8CSunLWRiL8JtUlaRBZ5AYtc27rq/ll8tr65Ub6sZtpAo",
-	"kUMFsV1F0yd8Rgq6BlNLTekNICA1T1BOrjKWM31lqktccAhteMjLOCUpNTWfJcIjcQ2YzJy66Z56NhTZ",
-	"NeKtogoCIy7IFYdbfWWWzhCPmmTYbtn4DncJCiHVEvMEsIiKu+k/QxuZ7gecV0zpatBLjfIRsqUxS1hT",
-	"bjoOshZVrau7HIZivOMsxrU8R/NT16XvZaXkmmVfnhXxe7rS+5lrfjKgzdsutlqFvQfztZMlh5mqoSqm",
-	"qsTy0VF09A2qVMVcnFGlyKPj29tOve749naXklWJTcOvV7V79H4+Of7wPpqc2P/8r/l8e/vNXx5+2g2T",
-	"zGlaw988mj55Mo2m8x1c+gOgg7+g8PioXW2MJid0sjqbPF9MP/z9E5htZG1n/drsulm9IU7b46nDv/Zw",
-	"0Ob1bPLPT+PROOpm4g01waR/iAYoMy06Vs1z+eybYbtdP1QBtzt/pmJMf7yXp2uSC6WJEiSnfLvLdExE",
-	"aK3r9z07DcT7ultDSY2NDVV9woQm6/52cWTc9C5JmDnbnr79ejb55+V0MnyYXxO5tcacBwCcuatC178P",
-	"fvPquz5+cndnQsJhA0rb6qQH2wwqc3jNIjTZjCYX7kLL/h8CYIpsxDXwsNeTrG4FuN6r64K7+Wtj+5Rv",
-	"naf6q6rLlcQYYG+YVpHYRNPqvsBpfT++uY5awcV6MjZjSlt1NFZcJWz1z8x0Ml5/NvvrpLytJX7jPLc9",
-	"lzviNx6qOYVTcmUj2JWt5m5Sqj9Vy4/G5bn+HW58az7irfqnEEw6fTCKsxfNL+J8SgZ+HB3d/07n10Q+",
-	"19TfmhFgDv5kMG2Zyg4Dl0CTbVXus0YzoUUxM/XB3lVSLSlbp/XcsTMyb5WFX4S2MxTmAqKy8RHJNoZo",
-	"SuM2YoeuuW0mOsxlA+pq14OOgtlr5OFwSeG/kJSbECyK+5KGupdf3TQ7HZifR7+TUb4uXZLShPTDaEcY",
-	"qz4OhjE7X39fpPrTlL6yKbV+laZtUWfqeoeOD1hST8WGlm0emVWS/2CwTJz2ddhW4nwl/hqRpzU6OiLy",
-	"/KmQv59CutosJdV0ZwWpx2qoQ25tPTuL9Y/8t1EzN639p5r9odXse3oDO9SKJMLUHk01b1jHygEVs7PX",
-	"v42OuTnvP3XsD61jb8CWiT/RlxliIG+G8dxLrlgCfst02mqsL2azVoN86gacJmqrNOTmkuWT6MncRGe3",
-	"9CBmvLczMvWqLH4rpF8nebOjMBuS5dYUPsM6cc7EumoR9FJ6b0Erq/5Kz91c6XW5hAwlzRPyWhqjhtLn",
-	"uLZhFdx9uPu/AAAA//8=",
+	"7Fx5c9y2kv8qKG6qYudxLh2ONfpjS3bkY9cv8drKuip+XglDYoaISIABQI0mXn33rW6AJHjMDOUjSW3l",
+	"n8SjIRuNRh+/PjAfg0hmuRRMGB3MPwY5VTRjhin8dEHVihn4V8x0pHhuuBTBPLhIGKF5nvKIwl9CQjUx",
+	"CSOCZozIJeFGkx9YnspNxoQhUuE3OqcRm8C/xuSfdEMWjKRsaYgsDFknPGVEinRDpGCEa3It5FqMgzBg",
+	"tzTLUxbMgyVfSEGjiI/iingQBhxY+q1gahOEAZAP5oGxnIeBjhKWUdhCRm9fMbEySTA/nH0fBhkX5edZ",
+	"GOTUGKaA0v+8p6Pfp6OTDw/ej+y/xpMP35V/fPjv3wRhYDY5rKKN4mIV3N3dhYFiOpdCMxTcExo/p4at",
+	"6QY+RVIYYHX+MfCkNsmVXKQs+8evGoT6sd4ovBED/QWNRytHJwy0oabQwfx4ehAGhhuUSesoyJLylMU1",
+	"i4USc8EyprmeuwXnPtk7X0TfKLYM5sG/TWqlmNhvNfwpk+LytaVh97xTKxwrZMGWUjHCDaFCr5li8RhW",
+	"fULjN+y3gmnzWSLi4oamHDbMlJKgtu8/BjRN5ZrFwTyA/ysSUQ26BiesQxLzFSgoFTEZBWGw5CyFRysV",
+	"DcLghqYFUP+BLWmRmuDuQy3+o+m0KX5ltwFKK6QhJT87DqBk+gsLv2QklsyysuSGmIRrAuJVNDKn5MqK",
+	"6cpaJGE0SghKgFBDcLN4Os9w2593MGBPNG0orie5M7sa4QJdh2bqhqPsd8rN0fyCgjsTGyJNwhRRbFlo",
+	"moK7qgXhzPiCZ0wWnyeRItdGMZqNjCPmS+Zou0nHPMbTtOaDAuPZHkl11vqKdt7PH0rPBpAz/KIlu+8m",
+	"38H/KqZgnf+fGvYuoYbdMIVc+IKzAtMhWXOTYNCUa0HsXtA9AaOnoI9U9KsoBFtZKG2FLeUrkPdnKamR",
+	"cpQiFc/jzQ6b2rmQ8QbcnZGSlA/vEGpN8wtrYYcPlMPPgt5QntJF+nmiKDw6sLqhPAUJJcz6U5mmTNXO",
+	"1p5mSLSEjwkXK7KmmkQJFSuMyIoZtTlbGqbeskiKWCPwqFXXE/KPQK9cnAi53mPtHqdfUMTARS615sAE",
+	"daEkkwC7TolRG0JXlAtCYUvkDexuhNsD1JYwGjsU6X3ThZLvEiaIkTW5EOxVWwGN2wCOZ0UWzB8/whic",
+	"cWE/TyvhgPmumILNoCIgiKxR7CerwlKqBY9jJrbhjMSYfD6Z1AjVeZtxbBHEWN9E4J1mHuCwGPWyUKmH",
+	"OBwhx8I4ktmkhT7aauJ42KkgNf9f2ALtHkrog+L2MEbKtdFknVB4YhzcVYujXpzVR/DWUIPyzpXMmTLc",
+	"wmiarqTiJsla+P3RUQeCQ/DgrxVb8tvWwwfHj3qe9jKI9uOHPY8zEeeSuySJG5bpffI7d2/Yrd1VNKlS",
+	"FnYnUrfI7eWiTYKLZylfJbiFpVQZNdYGDg+CrkmEHsJtibNvLV0eSQsu2UzPc4Ap1YZoymOwVj/JOuil",
+	"CqgEPgxjeU25uffTTzbG6o//yqOjnlcwb/ut4AqM+H0jBWikmLVulecWespZCss7EH+n9S5aHPpq9aFi",
+	"Ti5+ZRECtqeVkF9xcd1jHitWRZL2Ob3lImJ4VHg+KyljF6HgmCrBxLKw4c0tLopsYWUZSSFYZEAwfek/",
+	"UmW3NrpZANPSizWk/muWpuOa/ELKlFH0QkDgHPxESxln04M+61ayMEz/N1OaWye92x20DrbeTJ+cm6ba",
+	"FXMcK6b1EB90T4PMZTzI7gtdgplO8HSwEBM/TagCnCsMRFRuADj0C3+dbPqobeAlroldLwSYuU424Npb",
+	"tt3nU1sih72FleyqPXgy6juKV3L1tt/xvJBrq85yBai32vKSKqbH5EKhJpdQmlwzlkNQqpLipZIZWTCA",
+	"ZRCbGbqr5kEbS6NPMtSQnMk8ZUQnskhjkkp5Tag5JSzLzYasAcbQNAXplTo/KEy8kivHOmw/o7cv7VuP",
+	"u97e+Y43LJKqz+QBDXBBzsGyeKQZVVFCNszAOYbAoUKHoJgN14KFGLSlTY9irq8brmGbz6wY2ep7MEFc",
+	"YSUQKMs0hgOwn7JB7qelS+XBdGSwRYUu6oP0sNw1FwC7dMLz3HrjjGlNIWEKFGiknpOj6SGAz0Jxs7lk",
+	"txGze7prq4ql1d74EraqyANuSEQFCHfBiMyZYDHakuLGMPEwJKnUhjxQdhdkzRQLyzQVHathgmRcgMt7",
+	"GJKSY/KgebZV6mHoNR5thiYLieSSp0yDyDWLFDPa40cxGj8MbSrJ4iYXJC8MoZrHbAc7hmV5Sg0jD8q0",
+	"1CRUYB5K1lzoh8AE2pgVBWpbUy0fjskFamJm68CZVIyATDUBymoIlKgOb3/4aKkTHl5NoE+JXit5u3kl",
+	"V90z/kkwkit5y1lc+pauJ4lSzoS55PmQoHFfKDo8aAJUGYSGIeu4zJhJOgGpV/Q8HrIvOEkRbS6zHhfx",
+	"DLwxVYrf0BTTv1LVFhvDQuLMnHARpUVsffUAzHIvgJtT+GobvsUDJFRfs5gs0ajaIXB69LiP6sCQnsuU",
+	"R1uCMObZuYwHBF2r2Eyby8Vg0Fv3Ku71UpmBdgzCenkLLk/J0cmJjYaeGLHN4/oAUrB2mNmCjrz8uA/5",
+	"2J4CoMw5rpXL+FtNHOCw5TP4K7XIFDwsYANZGPw79osa0VtIIIE1G8VolLB42IkbnjFtaJZvKW5wYxW9",
+	"rcXUsFGzkOvRVDRil3yQMRrlnE5z7dcyBlWmxjp2eCoeKHiwPhb32u1Le66lfSopPymg2wZJJbiwWQtx",
+	"mhZ6brTpohq+ZZf7fu0ChIcCHCp7/6ET0yu8Ngi4VRGiAdtm0+m0i9wEu+3poj7nN6jCCxpdE6rJFRbS",
+	"rtDduJoJYid1SugCUT21ustEWzVnB4/3BT27qa3C8npxNI45sEjT1558ljTVLPQl6dvn8AIYPDI5nHYh",
+	"VUwN7ceSCxlvQpvXUE3+4+1PP5JfC40fLLxY8RsmTgkVG/stFtPIojBEFBaL345WcuR2/quWYvyGrv/p",
+	"4r/37Uhf83wkc7v9EWaFTAVzowqGkKOMkE0mn2yI2yZ5/dPbC5uEwH5CwlLNyPPzC+xkiyKDo3h+fhGE",
+	"wYvzsx+CMIAX4H8/43/PLp6+CMLgh/NX5xfn3ml55r7DK4Kw3lq5A/ajtiDX6jnEhDa8oi6iBER53xPE",
+	"xkTlYmkqhVcH8Jb8VpMcayf1UvUijlZLnR/PTg7aDfrd2u1JZYeK26jXKfFiUfiyNFqvMIwF4bDSTBHM",
+	"D6cYPbE5+vjwYHo0bQGd2cH42KGA3nmF0ffx0eIkGt0e3B5dez2Wg+m0YxFNzoYUNXea0LyynnUZPbl2",
+	"Gko1MezWtjz34rYypXa4jYm4TPXKHsgn4rdcbqk2QWDGWFaPEIT7MdY2xAIUX1xcvC5bbUi5vzk3MGa2",
+	"tLEKYHvCVFXq8NTR4wHDVBgsaEpFBG4oSCWNR+Xn0fHy+2hEF1EMwqwrb+3S4HR81CjngTPrFNSC68Pb",
+	"k/HsMaqRolxg1dU5fc0MHGdZArt0xCyLEPKmNaAFwiK+VHLBhQvysjCXuuTmESq6NlQZFp+BUA+mB49G",
+	"09loenAxPZxPp/Pp9JdueGjKZWCQ7rQYeorotXj79KQcaUJMrhiSG6R8DRm1KT+1uNh7xqm3svWCsnI3",
+	"AKw1z32XMFrl5MZBd3AexlW6QLgs0cQRUdNrLDkQwdY+91tKvDZ/3lP+qg7G17IBnakn7tzelq811erj",
+	"IKjdMtxKF3xSDRl7bIZNnewzcDf/EBlXtB4Krah7A6fzCmwtNCfzMBTddY2kWqkdK3YG0zb1fjat32jt",
+	"sSVAx8B2WTzFhsF9ZGFbDNWuZzZ/lYVyGVKQK6aZ6XoM78V7bKhF/Z6SbInDJxVWDG2Xzs957CLCUOn0",
+	"iiIMCiS0S1U+Z5cN+p+uLE3plCT7pLPN5PcJqqeMz26Y2hAIpKS0drKUaSrXOsQKvnPyGrItKSI2Ju9c",
+	"MlZNq1o3yI0uYX9jTvVLxcjmeXVogsu204kl+WExBnB6c/tYq8X9Uju6Rd4lkkQyY5os2EaKGIOBA0Tk",
+	"eHpogb432HG6I5ZpQzf4r96IVk114CYacx2z/p5ZWTgbHCO4WL22b931CNuT46OuFF/INUmlWEHSJGOs",
+	"V+N+NE+ZMGFZ1QL0mDAal9PPbhYOYuaCmTVjgpi1JDlVRttn5uR4etR+PXTDNNx4cBqEHxVmTM6IbSpb",
+	"+a4k00QKLK/jeBk8s1PC7bmZWS+Q3W18tSx9wbUUuitCKz3YSCI1E3U3ijwttJHZWWGkjmjK3Kg4YAxQ",
+	"0mrRs7Lb7ifSzVVTRrVp2EgYKCpimfUm0m5bzzhL46oR7cfgargHW4czwEEowXI6yRvl0TmLxjxO2YVF",
+	"GeU0z+i4B8iWdHu7jGBo9oFh1UfHQW/SBHm5S8zwsbDM2GtQ6wqhpIr/8Iid3WqtfzzrKz66jfZuZU01",
+	"Fm1CohOpDHbBjCQHx49IlFBFI4Ab7V0+mu6LqXbHYSXHHfHiR7wMsAvWU/KfxYIpwQwYE75PHlBB3jx7",
+	"Smazg0Oii0UsM8rFw0F3EdppwT0uGey5Y9DYVNXkaDUv/N1UzZDmhlK6YGlrM6Udh+2myXD2h3JfzpP1",
+	"8O4Nt1I33voA2D45Ov7+4ZhcRTJmVzjumTCylsqVBHIlV4pmmmTURAmRojvkjiG/OeXuDd3aaiG46nXX",
+	"AnfdOKhGQhvmPyej43IgzhGak6zQ2Hzd7kp6xwo/z/N8CAMutIEgH8yDCc25ntDK0Y5WShb5uP7D5GZG",
+	"0zyhs0mlOnriVGMSoZuuH9b+fPDBwRe8EdGugcVbTPia27qTI0GoRmgDihFCjF6krIq9N7bM0fY2W9qx",
+	"9lR7fVpCc9vOx3oAYIlacYwksXQ5c6ddeDQ9ebStmdtTIDjvVVk7rpFunEtXtvU8qBLSjXaNvoUnCW+6",
+	"sNSdfdHF64Pvj1g9Y9D3Ggo+xSU97OniFdF0Y32Dphkb7wI+0/v0N9vVQtDIqiJUj9RVix2fnHhLHU17",
+	"F3PWMkSvuQB3yNao2Tqsdoh9IuvaZBQVSjFIVoa0jLG7+HILanh3+JTgA4THrfMN4UyWwB64zVSuSMoF",
+	"s71WndOOefW3K10xu+39f37zEiIAw21Yz269t+nKZAA0afcH4NtS7H6HEdxLF0Hcofov5ZbZphiOVxtl",
+	"K8Vy2c2pQkTmkAjAsySXyoyJy8iMosslj0gCOSZ+5bKGfwm5FuWklj1ZtLIFgwxEl/V2v+o0/hciXx4x",
+	"19hw9x/PcholbHQwnkJmXXXo9HwyWa/XY4pfj6VaTdy7evLq5dPzH9+e4zt33oy59dSkUXqGQFNVjm9m",
+	"8DwkeDTnwTw4HE/Hh4EdsEB7miSMpib5PZh/vAuDCVAqCU38op+b0gf3j7sDFQ2eM/O2rrg1blkeTKc7",
+	"pvrLaf57jbt3i4r9c+8l22MbMZbldbm+JSqeJ/ZWHY7BF1lG1aZFrexEOHF3ChTYKAdZvQ98IQbYyy62",
+	"XNT1RnLtUKRJrFexAxqFNi5RNSxNS7BUVrrJBTAD6u1YsG+vy8EGe4MJUlOLooxDUB74cTdgdHkrBoy3",
+	"ecSvi+YRo7N5IuPNH3O6tZ9wbd6/mpLV9RR7CCy2/YG7MDiy3O1WO++q7V0YHE8P97/yc/NG0WdpuC35",
+	"ujt4bkdy2VeI267fXb9Rts62Og03ku9Xtt93h/nSTcOfVoG9gsDjLTfM/bsC9zr9On+7A4T+1ZTN9VW2",
+	"qBZ8+aka9Fna8G6Li7sW4F3AD+FYa/O62W7FyJhRPNIuvORK3m4mqWzElKYE3pTD4/V8VDkOC5A3JjST",
+	"YoWu7tSFY4TdlOiE2vnpVK5WLLZoDIdgNYB/Ic2YvHNjZrQ9i20StkEzNonUna5iSK5ZbkrcEHN9jSkq",
+	"wr+FLERcjQhLFdt7tuuEl2SZiFls10Z33V3Lr22Xv9iwKUfTQqJlxkqI7aqQPuEzktOVnddN6A0DQFoO",
+	"/l6lPOPmCqtLdqwcw0NWRAlJKNZ8FgwH5lmMI/N2aKca+QR2UbxlVAFgJCS5EuzWXOHSKeBRTIbtltF3",
+	"uDuWAKkWGxw4R0Ql3FAf0gamuwHnFdemnN/Sg3yEamjMgq2owP6AqkRV6eo2h6G5aDmLYQ3KwfxUteS9",
+	"rBTC8PTLsyL/TFe6n7n6F0mavG1jq1HYuzdfW1lymKmcleK6TCwfHE2PcHa+ZC5KqdbkwfHtbated3x7",
+	"u03JysSm5ter2j14Pxsdf3g/HZ3Y//wvfr69ffjN/U+7ZpI7Tav5m03Hjx+Pp+PZFi79uc7eH2h5dNSs",
+	"Nk5HJ3S0PBs9m48//OMTmK1lbUf4muy6Ebw+TptTp/0/JnPQ5PVs9Mun8YiOuh5kA03A9A/QAOXYVuPl",
+	"mJbPPs7QbfsdHHa79VdwhnSzO3m6IZnUhmhJMio220wHI0JjXb9X2Wr67etI9SU1NjaU9QkMTdb9beMI",
+	"3fQ2SeD4bEfffj8b/XI5HvUf5tdEbo3p5R4Ah1dQ6OrPwW9efdfHT+5KTEgEW+N1O660D9sQlTm8ZhGa",
+	"qieOc3dPZffvjHBN1vKaibDTTSyH/V2/1HWu3Vg12j4VG+epvtVVuZKgAXZmZPGylLspFSUsPq1+fqO+",
+	"7V7CxWrgNeXlFTe04jJhq37FqpXx+iPXXyflbSzxB+e5zXHbAT8hU84WnJIrG8GubDV3nVDzqVp+NCzP",
+	"9X8iAt6aDXir+qUVTKcPBnH2vP7BrU/JwI+nR/vfaf1Y0eea+luc7BXMH/ilDVPZYuCK0XhTlvus0Yxo",
+	"nk+wPti5qW4U5aukGid2RuatMveL0HbuAe83axsfgWxtiFgatxE7dM1tnMLAOwTU1a57HQW3v1IR9pcU",
+	"/gtIuXm+PN+XNFS9/PIC2WnPWDz4nZSKVeGSlDqkH063hLHyY28Ys2Pz+yLV36b0lU2p8aNXTYs609db",
+	"dLzHkjoq1rds/ciklPwHxDJR0tVhW4nzlfhrRJ7GoOeAyPO3Qv55Culqs5SUs5glpB6qoQ65NfXsLDI/",
+	"iT9Gzdxs9d9q9pdWsxf0hm1RKxJLrD1iNa9fx4oeFbOT0n+Mjrmp7L917C+tY2+YLRN/oi9DYvijFX14",
+	"7qXAH8XwWqbjRmN9Ppk0GuRjN+A00httWIZ3Jx9PH88wOrulezHj3s7I2Kuy+K2Qbp3kzZbCbEgWGyx8",
+	"hlXi7H5Uh6ZpN6X3FrSy6q70zM2VXhcLloKkRUxeKzRqVvgcVzasg7sPd/8XAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
