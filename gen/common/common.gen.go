@@ -16,7 +16,12 @@ import (
 
 // Defines values for BalancingPolicy.
 const (
+	ConsistentHash   BalancingPolicy = "consistent_hash"
 	LeastConnections BalancingPolicy = "least_connections"
+	LeastRequest     BalancingPolicy = "least_request"
+	ModelAware       BalancingPolicy = "model_aware"
+	PeakEwma         BalancingPolicy = "peak_ewma"
+	Prequal          BalancingPolicy = "prequal"
 	Random           BalancingPolicy = "random"
 	RoundRobin       BalancingPolicy = "round_robin"
 )
@@ -24,7 +29,17 @@ const (
 // Valid indicates whether the value is a known member of the BalancingPolicy enum.
 func (e BalancingPolicy) Valid() bool {
 	switch e {
+	case ConsistentHash:
+		return true
 	case LeastConnections:
+		return true
+	case LeastRequest:
+		return true
+	case ModelAware:
+		return true
+	case PeakEwma:
+		return true
+	case Prequal:
 		return true
 	case Random:
 		return true
@@ -55,7 +70,7 @@ func (e HealthStatus) Valid() bool {
 
 // BalancerSettings What every load balancer follows, all replicas at once. What is left out takes its default.
 //
-// Example: {"max_connections":10000,"policy":"round_robin","timeout_seconds":600}
+// Example: {"max_connections":10000,"policy":"least_connections","timeout_seconds":600}
 type BalancerSettings struct {
 	// MaxConnections Client connections that one load balancer serves at a time. Who comes beyond is answered 503 with Retry-After; connections that are open stay open.
 	MaxConnections *int32 `json:"max_connections,omitempty"`
@@ -142,7 +157,7 @@ type Name = string
 // Example: default
 type Namespace = string
 
-// PodMetrics What one pod uses, measured in the pod: the whole pod's, never the node's. A value that could not be measured is left out; a value that is left out is never taken for 0.
+// PodMetrics What one pod uses, measured in the pod: the whole pod's, never the node's. A value that could not be measured is left out; a value that is left out is never taken for 0. Fields that the controller does not know are ignored, so that versions may mix in any order.
 //
 // Example: {"metrics":{"cpuUsage":412.5,"memoryUsage":11.2,"responseTime":38.4},"namespace":"default","podName":"fibonacci-deployment-7d4b9c-x2x4k"}
 type PodMetrics struct {
@@ -200,44 +215,45 @@ type Problem struct {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"vFltc9w2Dv4rGF5nmtzI++aXxsqHGzeTXDNtOp7EuX5IfQlWwq54pkiFpHaz5/F/vwEp7Wq1cux2cs2n",
-	"NUUSwIMHIIDcisyUldGkvRPprXBZQSWGnz+iQp2RfUfeS70Ma5jn0kujUV1aU5H1kpxIF6gcJSInl1lZ",
-	"8XeRit8K9EArshtQBnOYN9fBwihl1i4BVAosVUpm6AA9GJ3RCMI56UDRwoOpPXi8IQfSO8hpgbXyI5EI",
-	"+oJlpYh1KvHLx8xoTRlLdiKdTiaTSSIqo2S2Eamwptb5R2vmUotEeFmSqf1HR5nRuRPp2WRyl4iqY8/A",
-	"nbeiEb69ft/aF0qS9tA5A74INlHPfEd2RcFeBNaFLTaQmZIczGljdM7Wo3ZrspTD6eQY1tIX8Ja83Rxd",
-	"LDzZ54dy0BKYijQ4j5vwi1FaGFuiF6mQ2h/PRMJ2ybIuGyPYjFLqZiURflNR3ExLsuJuh+Gt+M7SQqTi",
-	"b+MdX8YNWcaRKVIvL+P2uwGUOwCeHcL3k1mDMnoJCJXJocRNNMRJRdonMKeFsQS+ICgIczCLQIiIEqDO",
-	"YU5+TaTBrw1UaL2Le1I4nZz0jyeADCNIH5aaW6SDrPYjuADnLWEZgV0acmA0f9XM5rDnq9A+Ozt5CNi7",
-	"7ZKZ/4cyz4j1Qewi1qPwIXYRNragMI40rAtq7H1RO2/Ki9obl6EiCxqZadoEWm6FXqilsdIXZQguzXp/",
-	"6ElVhM7vRUUiLOrclOJ6a4/zVuol2/NKkspfWmssm9KJV+Twp1ykYmFNCVPwBgJm0JIlEQs+zNdVlI1k",
-	"ruhKliQSsUJVs5ijU3EQs9t7b4cyEcdU3DCKzvqF9NIXIp1NTp4NqN9o0L/rqiCo0BfMLoY3bEvA2PAX",
-	"Y9t++Vxz6qvQYklMNmMD98j25J9OZwPiG0MHTVmjAxfCwhXGetKUM4az0zPICrSYebKub+XZ5EDKXSIs",
-	"fa6lZdA+NBYnWxyvB0j6E6Hi6w71Il9wJIb0JjMCJTnLGQsZ6pjzkhCn6+AMD85LpWCNHMYLY3s53Xn0",
-	"tWPRN4eObj/ebolqbkQiao0rlArnigYJ6a2p5+o+UCsylSJGtFY5KGNuOEX7wtTLgvW9Iao4bHwh9RIC",
-	"c+fEP4NtgVTSU9m+Hi3u09mzyYAuJX55HXcf77yP1mJInoyK1MtXMXSGrp2dnv3BW3vObjAc8vEbQldb",
-	"KtuS4KtvfsdnWVW/d7gkkZ5MZ6PTROTS3TQrE/67pNLYTbMynY5mrJKrjHYxvNPjZ6OTA29nmBXUHBqK",
-	"xtLkpKIX7PcOfv4XhBMgNdSOkuiqCQfIdC9v55EN3Texk7R3TtN1OY+P4c7Avh5vpFIyM5ZcEmK/JCa9",
-	"1FnMwQqd57UW1of0mLT/HlCoA/ChRj8m/Gyx+Mrk3ztYW+k5NmBlVF2Se7QSD+uxrOo3Xd8OK8OP506d",
-	"f16+/8Yq3CP8kmwWkuXWMX9KkwfkS/1KyWXhD+W/pc81Od/UaaHeqELNy99hbexNqC+0WX8rWpQP+oK1",
-	"YMkxf3l4ErJyhlobD3OCpVyRhjlmN0+/oY8+11QPvc/7CHHyA6mdzKmP1rcCyEaBb9EPAHQRqkEHVajV",
-	"uSD5CyJ5Pw8OppemOOryeNEpX91foCUX9VfmlbTOX5kb0o/W9P+t2lA9/SuW97wYbZWG8HM9J6vJc6US",
-	"DsIT1PD21QuYTmfH4Op5bkqU+uleeSIWcm40Zpk8yqlSZsOG9Mqt0+Og8LYMSESF3pNlHf79AY/+Ozk6",
-	"v37y4Sj+Gl3/vV17+o/vxMDTzta4CrMhwnbN0O2+fUsUzkn1rGi7iz3Fz/6Q3g+qfWnyN+StzP7U9ICb",
-	"Z+5rascPa8OanF/2JnunMZMVRjXJPGmatFCMm5y+d9zPhWI6ZpcslHdNmtvduBs3PAfs7u8OIrYtoMcb",
-	"0ly1wqQ/i9gZe1AOPbb80TtXd3xUmTwyepB9Rz/kJ/Pz7OjL7MvJQMWMS3o30IgPtuFG5QG+AIKDNTeS",
-	"64IC5pv4Jzcfz6GMLTVqmDT9NB+zlJFkkLhLwTVuHojwfrc8/KBtUf3aGGKvcN0H8usHd8F11wH64TMH",
-	"VXV7tit7p/5QsX1pzVxRORTVlha1Q8U9FELwGDzhgD4/Of3h6Qg+ZSanT0zK5jXPI2Mra5YWSwcl+qwA",
-	"o5/DJ+I23H1qev84lAvtHvc44eokDpm4G4vs3/Vqe41zt943eRxqrFDJPIwlPErV79pTODoNoWN8e1EK",
-	"Ze1CBN4/AYgqi/TDtxsYXHOZ5jzqEFpjrKQb43YwcrS0pq5Gu4XxaoqqKnA63jrTjZvYGWdhrLLbzDq0",
-	"fenJjLsv6UOWvQoxEeqNFoUWr4YMtdWpppKcdGkV6ZC2oB52QwH0oVftRuowF2uuAHQhfzIxEnCx9G+H",
-	"ZCuyThrdHxKcnQyk8Narg11zgVUV5w8FE1GWHeJ4A7kBnIfU6XuiTibnQx1s6/W+sJeDlGUwjVabZhJj",
-	"nd9rw78Wvp3p1F7j3IFg247vSPPQNKhx9OMmTJa83YR57l5u7o1VNOPo7QZwiVIn/Pg1rH8eRHbGws18",
-	"CRxuYlJwWNLoccm2M/PdjVcOjf3p6uoS4gZgKkbDt/PqPWGn5+cdUUHwobAmTB5DaKk5D9I6ULqpLtnC",
-	"8BDHnGayrLaWdEZ9FwzOS7zFjF7fM+X77fgFhA0g855/E/bJgtXjfKnMEpTU5AL1XYUHcXU8NOGLC4dp",
-	"//3b15z6KZgRU3pM2/4Qk0eMEnsvVPjawr71dRLzyuEDdRfovzD3hD+rlBnNMMWBOyrVTgAdFLgKY5jM",
-	"lKXRKRRmDaghxHiYsLnOSBB/170yNvwvwJxG8JrzTBhZc6y5dvhv1nr0exhMy4y0C2DqWCJdVJgVdDQb",
-	"TUQiastvUuF95dLxeL1ejzB8Hhm7HDdn3fiX1y9e/vruZTiz46X4NSZmcAVyodj+91gimhQqUrGa8gFT",
-	"kcZKilQcjyajYxEK54LDiEMqTKfiaxbVGYu767v/BQAA//8=",
+	"vFnbchs30n6VLvypiv3XiCcdYo8vthyXvXElTqkcZXPheO0mpsnBEgNMAIworkrvvtXADDkkR5ay5Y2v",
+	"KAwO3V93f33wrZC2qq0hE7zIb4WXJVUYf36PGo0k9wuFoMwyrmFRqKCsQX3pbE0uKPIiX6D2lImCvHSq",
+	"5u8iF7+VGICuyW1AWyxg3l4HC6u1XfsMUGtwVGsl0QMGsEbSCOI55UHTIoBtAgRckQcVPBS0wEaHkcgE",
+	"3WBVa2KZKrz5JK0xJPllL/LpZDKZZKK2WsmNyIUm9GFvSyaCqsg24ZMnaU3hRX4xmdxlou5pNXDzrWhF",
+	"2D6yr/MrrcgE6J2BUEbN6AAET+6aotYILAvrbUHaijzMaWNNwRig8WtyVMD55BTWKpTwnoLbnLxcBHIv",
+	"jt9BR2BrMuADbuIvxmphXYVB5EKZcDoTGeulqqZqlWA1KmXalUyETU1pMy3JibsdkrfiG0cLkYv/G++8",
+	"Zty6zDj5izLLy7T9bgDlHoAXx/D9YNegrVkCQm0LqHCTFPFKkwkZzGlhHUEoCUrCAuwiukVCCdAUMKew",
+	"JjIQ1hZqdMGnPTmcT84Oj2eADCOoEJfaW5QH2YQRvAQfHGGVgF1a8mANfzXs03HPF6F9dnH2ELB32yU7",
+	"/xfJwIgdgthHbNCRjxFM4LEepfVkYF1Sq/WrxgdbvWyC9RI1OTDI/mZsdM7t0y/10joVyioGmmHpPwhn",
+	"G1N8cnaujMgGJXFoClttPzr6oyEfRCZqwtUnWlfIv3kZtciEtMYrH8iETyX6krGzBelPuEZH4uMWGx+c",
+	"MkvG5o0iXbx2zjqGpccAyIRChcjFwtkKphAsRPyhc7xMLPgwX1eTHKlC05WqSGTiGnXDz5yci6P43957",
+	"O8RtHJ9pwygZ/icyy1CKfDY5ezYgfivB4V1XJUGNoWRPZSPFbRlYF/9iC3Vf/miYTGt0WBE7rnXRj8kd",
+	"vH8+nQ083yo6qMoaPfgYYr60LpChgjGcnV+ALNGhDOT8oZYXk6NX7jLB9lWOQfvQapxtcfw44PA/EGq+",
+	"7lguCiVHdaRKJQm0Ysa0DiSaxJ9ZjPl1NEYAH5TWsEamhIV1B1nCBwyN56dXx4buPt5u3d2uRCYag9eo",
+	"NM71sEMGZ5u5vg/UmmytiRFtdAHa2hXTfShtsyxZ3hVRzcEXSmWWED13Tvwz6hadSgWqukzU4T6dPZsM",
+	"yFLhzdu0+3RnfXQOIxEzKsos36TQGbp2dn7xJ289MHaL4ZCN3xH6xlHVFRk9s8i6+dXjkkR+Np2NzjNR",
+	"KL9qVyb8d0WVdZt2ZTodzfhVX1vjUwTnp89GZ0cGlShLag8NBVykmgS0+9bDj/+AeAKUgcZTlqwx4RiY",
+	"7tF8kQzeT6E9jt/ZxTTVPOXOnYKHcrxTWitpHfkshndF7NfKyETWGn3gtQ65h+SYdP8eEKgH8LFE32ec",
+	"5fj52hbfelg7Fdj94drqpiL/aCEelmNZN+/6th0WhnPtTpy/X/76lUW45/FLcjLy4dYw/5UkD7yvzBut",
+	"lmU4fv99Sp5tWRfLkzoWyvwd1tatYjli7PpruUX1oC1YCn45UVSAJ5F4JRpjA8wJluqaDMxRrp5+RRv9",
+	"0VAzlIL3EWJ+A2W8KugQra8FUFvPvMcwANDLWDx6qGNpzzXHXxDJ+zw4SC9t/dP340Wv2vV/gZTcA1zZ",
+	"N8r5cGVXZB4t6f9atKHy+2es7skYXSGG8GMzJ2cocDESD8ITNPD+zSuYTmen4Jt5YStU5uleBSIWam4N",
+	"SqlOCqq13bAiBxXV+WkUeJvpM1FjCORYhn9+wJN/T06ef3zy4ST9Gn38/27t6d++EQPZm7XxNcohh+2r",
+	"Ybp9+5ponJM+0KJrRvYEv/hTcj8o9qUt3lFwSvp7Kitup7nHaTznztYxCk7eLUHniaxKq1u+ztq2LZbU",
+	"tqBvPXd4sSROBCJjkdYy2e7G3RjiBWB/f39AsW0KA67IcO0JkxHEbqVH4NKa4KzmtquwsesKsDLcrzkC",
+	"tTTWUZGBt+nENTkf+3pugit1w8qh2YB1bb3fH4DswDoqpx5bPpmdq/RsXNsiRcSg9558V5zNn8uTm9nN",
+	"2UBRjUv6ZaDvH+z6rS4iSBFhD2vuWNclRYNu0p/cn7yAKnXwaGDStu98zJEkxRbgRgbXuHmAIQ6b8+GE",
+	"uEX1S1OPvdp2H8gvH9wF510P6IfPHBXe3dn+2zvxh+rxS2fnmqohVnC0aDxqbrMQosXgCRPC87Pz756O",
+	"4LO0BX1mj2+rgSK5a+3s0mHF7hpkCda8gM/Enbr/3A4Z0iQwdoTcBsWrszTT4oYthdaundvrrfv9gi3S",
+	"DOUatSri/COg0oeNfQ4n5zEubeguyqFqfAzv+4cESWSRf/h6M4WPXOb5gCaG1hhr5ce4ncCcLJ1t6tFu",
+	"YXw9RV2XOB1vjenHbeyMZZzf7DazDF3rejbjBk2FyNJXMSZivdKh0OHVOkPjTG6oIq98Xid3yDtQj7up",
+	"CPpQVlwpE8dw7RWAPpIzO0YGPrUO3Uyuo7SDOcLF2UAK6Kw6SP8l1nUaUZTsiKrqOU6wUFjAeeTlcPDU",
+	"2eT5UJPbWf3wsdeDLstgWqM37bDG+bDXqX8pfHsDrL3eugfBtmPfOc1DA6PW0I8bQjkKbhPHx3vcfDB5",
+	"MYxjcBvAJSqTcfJpvf5FfLI3hW5HUOBxk0jBY0Wjx5Ftb8S8m8AcK/vD1dUlpA3ArpgU347H9x47f/68",
+	"91R8+PixNkwe49CcdmFB6+jSbXXKGsYsnzjNStk4R0bSoQkGRyrBoaS39wwCfzt9BXEDqOLAvhnbZMHi",
+	"MV9quwStDPno+r7Go7g6HRoCpoVj2v/1/VumfopqJEpPtB2OMXnEtPEgQ8WvHexbW2eJV44T1F10/4W9",
+	"J/y3xRTKNN9HrbshoYcSr+MYR9qqsiaHkissAzHG4xDO96aG+Ls5KINjvTWnEbxlnomzcY413/1fg12b",
+	"0e9xAq4kGR/BNKlEelmjLOlkNpqITDSOc1IZQu3z8Xi9Xo8wfh5Ztxy3Z/34p7evXv/8y+t4ZueX4udE",
+	"zOBL5Cq0+z+5TLQUKnJxPeUDtiaDtRK5OB1NRqciFt4lhxGHVJxupWyWxBmLu493/wkAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
