@@ -64,7 +64,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 		Namespace: s.Namespace, Name: s.Identity, Address: s.Advertise, Balancers: known.Balancers,
 	})
 	loop := control.New(control.Options{
-		Fleet: known, Scaler: cluster.NewScaler(clients), Recorder: cluster.NewRecorder(ctx, clients, watcher),
+		Fleet: known, Scaler: cluster.NewScaler(clients), Marker: cluster.NewMarker(clients), Recorder: cluster.NewRecorder(ctx, clients, watcher),
 		Observer: instruments, Log: t.Log, Epoch: epoch, Missing: watcher.Missing, Awaited: elector.Awaited,
 	})
 	codec, err := httpapi.NewSettingsCodec()

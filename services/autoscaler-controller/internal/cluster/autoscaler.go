@@ -15,6 +15,9 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
+// maxDrainTimeout is the contract's bound.
+const maxDrainTimeout = 24 * time.Hour
+
 // autoscaler is a CustomAutoscaler as far as it is needed here.
 type autoscaler struct {
 	fleet.Autoscaler
@@ -73,6 +76,7 @@ type wire struct {
 		ScaleDownWindow       *int32 `json:"scaleDownWindow"`
 		ScalingRules          []rule `json:"scalingRules"`
 		OnDelete              string `json:"onDelete"`
+		DrainTimeout          *int32 `json:"drainTimeoutSeconds"`
 	} `json:"spec"`
 }
 
@@ -126,6 +130,10 @@ func decode(u *unstructured.Unstructured) (autoscaler, error) {
 	}
 	a.spec.UpWindow = time.Duration(s.ScaleUpWindow) * time.Second
 	a.spec.DownWindow = time.Duration(value(s.ScaleDownWindow, 60)) * time.Second
+	if s.DrainTimeout != nil {
+		limit := time.Duration(*s.DrainTimeout) * time.Second
+		a.spec.DrainTimeout = &limit
+	}
 	for _, r := range s.ScalingRules {
 		a.spec.Rules = append(a.spec.Rules, r.rule())
 	}
@@ -172,6 +180,9 @@ func (a autoscaler) faults() []error {
 			check(slices.Contains([]scaling.Operator{scaling.GreaterThan, scaling.LessThan, scaling.EqualTo}, t.Operator),
 				"spec.scalingRules[%s].operator: %q is not allowed", r.Name, t.Operator)
 		}
+	}
+	if limit := a.spec.DrainTimeout; limit != nil {
+		check(*limit >= 0 && *limit <= maxDrainTimeout, "spec.drainTimeoutSeconds: %v is not allowed: must be from 0 to %v", limit.Seconds(), maxDrainTimeout.Seconds())
 	}
 	check(a.limit >= 0, "spec.containerConcurrency: %d is not allowed: must be at least 0", a.limit)
 	return faults

@@ -81,7 +81,7 @@ func strip(object any) (any, error) {
 	}
 	stripRival(object)
 	if pod, ok := object.(*corev1.Pod); ok {
-		pod.Annotations = nil
+		pod.Annotations = marksOf(pod.Annotations)
 		pod.Spec.Volumes = nil
 		for i := range pod.Spec.Containers {
 			pod.Spec.Containers[i].Env, pod.Spec.Containers[i].EnvFrom, pod.Spec.Containers[i].VolumeMounts = nil, nil, nil

@@ -19,6 +19,7 @@ const (
 	leaseName     = "autoscaler-controller"
 	leaseDuration = 10 * time.Second
 	renewDeadline = 7 * time.Second
+	workDeadline  = 9 * time.Second // after the last renewal a term's work is cancelled, whatever the election says
 	retryPeriod   = time.Second
 )
 
@@ -28,7 +29,7 @@ type Elector struct {
 	lock    *resourcelock.LeaseLock
 	log     *slog.Logger
 	self    string
-	terms   sync.Mutex
+	terms   *terms
 	mu      sync.Mutex
 	leader  string
 	changed chan struct{}
@@ -45,26 +46,35 @@ type ElectorOptions struct {
 // NewElector makes an elector.
 func NewElector(c *Clients, log *slog.Logger, o ElectorOptions) *Elector {
 	self := o.Name + "_" + o.Address
-	client := &leases{LeasesGetter: c.kube.CoordinationV1(), self: self, balancers: o.Balancers}
+	terms := newTerms()
+	client := &leases{LeasesGetter: c.kube.CoordinationV1(), self: self, balancers: o.Balancers, terms: terms}
 	return &Elector{
 		leases: client,
 		lock: &resourcelock.LeaseLock{
 			LeaseMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: leaseName},
 			Client:    client, LockConfig: resourcelock.ResourceLockConfig{Identity: self},
 		},
-		log: log, self: self, changed: make(chan struct{}),
+		log: log, self: self, terms: terms, changed: make(chan struct{}),
 	}
 }
 
 // Run takes part until ctx ends, again and again when the Lease is lost, and calls lead with a
-// context that ends with each term. When ctx ends the Lease is given back at once.
+// context that ends with each term. When ctx ends the Lease is given back at once: after the term's
+// work has ended, for the next leader begins at that moment.
 func (e *Elector) Run(ctx context.Context, lead func(context.Context)) error {
+	// The election outlives ctx by the giving back.
+	electing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() {
+		e.terms.close()
+		stop()
+	})()
 	for ctx.Err() == nil {
 		elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 			Lock: e.lock, LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
 			ReleaseOnCancel: true, Name: leaseName,
 			Callbacks: leaderelection.LeaderCallbacks{
-				OnStartedLeading: func(term context.Context) { e.serve(term, lead) },
+				OnStartedLeading: func(term context.Context) { e.terms.serve(term, lead) },
 				OnStoppedLeading: func() {},
 				OnNewLeader:      e.observe,
 			},
@@ -72,22 +82,10 @@ func (e *Elector) Run(ctx context.Context, lead func(context.Context)) error {
 		if err != nil {
 			return fmt.Errorf("leader election: %w", err)
 		}
-		elector.Run(ctx)
+		elector.Run(electing)
 	}
-	// The last term's work has ended before we have.
-	e.terms.Lock()
-	defer e.terms.Unlock()
+	e.terms.close() // the last term's work has ended before we have
 	return nil
-}
-
-// serve lets one term follow the other: client-go starts a term's work in a goroutine and does not
-// wait for it to end.
-func (e *Elector) serve(term context.Context, lead func(context.Context)) {
-	e.terms.Lock()
-	defer e.terms.Unlock()
-	if term.Err() == nil {
-		lead(term)
-	}
 }
 
 func (e *Elector) observe(identity string) {

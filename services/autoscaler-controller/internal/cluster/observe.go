@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -59,8 +60,16 @@ func deployment(d *appsv1.Deployment) fleet.Deployment {
 	}
 	return fleet.Deployment{
 		Found: true, UID: string(d.UID), Version: version(d.ResourceVersion), Created: d.CreationTimestamp.Time,
-		Paused: d.Spec.Paused, Replicas: replicas, Manager: countManager(d), Refusal: cut(podRefusal(d)),
+		Paused: d.Spec.Paused, Replicas: replicas, Manager: countManager(d), Refusal: cut(podRefusal(d)), Grace: grace(d.Spec.Template.Spec),
 	}
+}
+
+// grace is how long pods have to end when they are deleted.
+func grace(spec corev1.PodSpec) time.Duration {
+	if spec.TerminationGracePeriodSeconds == nil {
+		return corev1.DefaultTerminationGracePeriodSeconds * time.Second
+	}
+	return time.Duration(*spec.TerminationGracePeriodSeconds) * time.Second
 }
 
 // countManager is who owns the count of pods; strip leaves nothing else of the managed fields.

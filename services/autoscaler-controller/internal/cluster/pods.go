@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
@@ -17,8 +18,9 @@ func observePod(t target, service *corev1.Service, pod *corev1.Pod, endpointRead
 		Terminating:   pod.DeletionTimestamp != nil,
 		Failed:        pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded,
 		EndpointReady: endpointReady, CreatedAt: pod.CreationTimestamp.Time,
-		Started: running(pod),
+		Started: running(pod), Revision: pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey],
 	}
+	p.Cost, p.Mark = mark(pod.Annotations)
 	if pod.Status.PodIP != "" && port > 0 {
 		p.Address = hostPort(pod.Status.PodIP, port)
 		p.Probes, p.Probeable = probes(pod, port)

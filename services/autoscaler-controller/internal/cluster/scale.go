@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"time"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -12,7 +11,6 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 
-	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -23,16 +21,11 @@ type Scaler struct{ client rest.Interface }
 func NewScaler(c *Clients) *Scaler { return &Scaler{c.scale} }
 
 // Scale asks for `to` pods. The patch carries the version of the Deployment that the decision was
-// made on, so that one round trip is enough and nothing is overwritten; when the Deployment has
-// changed in other ways meanwhile, it is read again.
+// made on, so that one round trip is enough and nothing is overwritten that the decision did not see.
+// When the Deployment is another one by now, how it stands is returned with fleet.ErrMoved: it is for
+// the caller to decide again.
 func (s *Scaler) Scale(ctx context.Context, k fleet.Key, from fleet.Scale, to int32) (fleet.Scale, error) {
-	for range 5 {
-		if from.Version != 0 {
-			after, err := s.patch(ctx, k, from.Version, to)
-			if err == nil || !apierrors.IsConflict(err) {
-				return after, refusal(err, "scale the Deployment "+k.String())
-			}
-		}
+	if from.Version == 0 {
 		now, err := s.get(ctx, k)
 		if err != nil {
 			return fleet.Scale{}, refusal(err, "read the scale of the Deployment "+k.String())
@@ -42,7 +35,15 @@ func (s *Scaler) Scale(ctx context.Context, k fleet.Key, from fleet.Scale, to in
 		}
 		from = now
 	}
-	return fleet.Scale{}, fault.New(fault.Unavailable, "the Deployment %s changes faster than it can be scaled", k).After(time.Second)
+	after, err := s.patch(ctx, k, from.Version, to)
+	if err == nil || !apierrors.IsConflict(err) {
+		return after, refusal(err, "scale the Deployment "+k.String())
+	}
+	now, err := s.get(ctx, k)
+	if err != nil {
+		return fleet.Scale{}, refusal(err, "read the scale of the Deployment "+k.String())
+	}
+	return now, fleet.ErrMoved
 }
 
 // patch applies the count (server-side apply). A PUT, or any other PATCH, of /scale to 0 would erase every

@@ -22,6 +22,7 @@ type leases struct {
 	self      string                  // the holder that this process is
 	balancers func() ([]string, bool) // that report to this process; false while it does not lead
 	found     atomic.Pointer[found]   // how the Lease stands in the cluster
+	terms     *terms                  // of this process
 }
 
 // found is the part of the Lease that counts here.
@@ -47,6 +48,9 @@ func (l lease) Get(ctx context.Context, name string, o metav1.GetOptions) (*coor
 // Update renews the Lease, takes it over or gives it back. In the moment of taking over the
 // annotation stays as the last leader wrote it.
 func (l lease) Update(ctx context.Context, renewed *coordinationv1.Lease, o metav1.UpdateOptions) (*coordinationv1.Lease, error) {
+	if holder := renewed.Spec.HolderIdentity; holder == nil || *holder == "" {
+		l.leases.terms.end() // the next leader may begin at once
+	}
 	before := l.leases.found.Load()
 	if names, leading := l.leases.balancers(); leading && before != nil && before.holder == l.leases.self {
 		text, err := json.Marshal(append([]string{}, names...)) // none is [], not null
@@ -59,6 +63,9 @@ func (l lease) Update(ctx context.Context, renewed *coordinationv1.Lease, o meta
 		renewed.Annotations[balancersAnnotation] = string(text)
 	}
 	updated, err := l.LeaseInterface.Update(ctx, renewed, o)
+	if err == nil {
+		l.leases.terms.renewed()
+	}
 	l.leases.note(updated, err)
 	return updated, err
 }

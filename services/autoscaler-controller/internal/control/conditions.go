@@ -17,6 +17,7 @@ const (
 	AbleToScale      = "AbleToScale"
 	Active           = "Active"
 	ThresholdsActive = "ThresholdsActive"
+	GracePeriod      = "GracePeriodSufficient"
 	Contested        = "Contested" // True is bad: somebody sets the count back again and again
 )
 
@@ -48,6 +49,9 @@ func conditions(v fleet.View, failure string, before []fleet.Condition, now time
 	}
 	active := fleet.Condition{Type: Active, OK: v.Deployment.Replicas > 0, Reason: string(v.State), Message: activity(v)}
 	list := []fleet.Condition{found, able, active}
+	if limit := v.Spec.DrainTimeout; limit != nil && v.Deployment.Found {
+		list = append(list, gracePeriod(*limit, v.Deployment.Grace))
+	}
 	if v.Contest != "" {
 		list = append(list, fleet.Condition{Type: Contested, OK: true, Reason: "SetBack", Message: scaling.Contested(v.Contest)})
 	}
@@ -63,6 +67,18 @@ func conditions(v fleet.View, failure string, before []fleet.Condition, now time
 		}
 	}
 	return list
+}
+
+// gracePeriod tells whether pods that somebody else deletes (a rollout, a node that is drained) have as
+// long to end as those that are chosen here.
+func gracePeriod(drain, grace time.Duration) fleet.Condition {
+	if grace < drain {
+		return fleet.Condition{Type: GracePeriod, Reason: "GracePeriodTooShort", Message: fmt.Sprintf(
+			"terminationGracePeriodSeconds of the pods is %d, drainTimeoutSeconds is %d: a rollout or the drain of a node cuts off what the way down here would wait for",
+			int(grace.Seconds()), int(drain.Seconds()))}
+	}
+	return fleet.Condition{Type: GracePeriod, OK: true, Reason: "GracePeriodSufficient", Message: fmt.Sprintf(
+		"terminationGracePeriodSeconds of the pods is %d, drainTimeoutSeconds is %d", int(grace.Seconds()), int(drain.Seconds()))}
 }
 
 func activity(v fleet.View) string {

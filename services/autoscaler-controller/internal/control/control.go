@@ -6,23 +6,14 @@
 // start call. There is one lock for each application around "decide and apply", so that a start
 // and a sleep never run at the same time.
 //
-// The two-phase way to zero:
+// What one decision follows from the last, how a way down is led and when something is tried again is
+// lifecycle's; this package has the queue and the ports:
 //
-//	               start call, or              /scale > 0 by anyone
-//	            requests are reported      ┌───────────────────────────┐
-//	          ┌────────────────────────┐   │                           │
-//	          ▼                        │   ▼                           │
-//	Waking ─► Awake ──idle──► FallingAsleep ──all balancers──► patch ─► Asleep
-//	  ▲   first pod ready          │           quiet            /scale    │
-//	  │                            │                            to 0      │
-//	  │       not all quiet in 5 s │                                      │
-//	  │       Awake ◄──────────────┘                                      │
-//	  └──────────────── start call: /scale patched in the call ───────────┘
+//	news, a moment ─► queue ─► snapshot (fleet) ─► Look (lifecycle) ─► ports ─► Done ─► journal, event
+//	start call ────────────────┘
 //
-// FallingAsleep is a state of the route: load balancers that see it send nothing to the pods any
-// more, hold what arrives (which is a start call, and calls the sleep off), and answer with a
-// report that names the version of the routes they follow. Only when every live one has answered
-// so, with nothing in flight and nothing waiting, the pods go.
+// A term of leadership ends when its work has ended: what is under way is cancelled, and nothing new
+// begins; only then the Lease is given back.
 //
 // Not here: Kubernetes (cluster), HTTP (httpapi), the rules (scaling).
 package control
@@ -36,16 +27,15 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/lifecycle"
 )
 
 // How the loop works.
 const (
 	workers      = 4                      // applications that are decided on at a time
 	statusDelay  = 100 * time.Millisecond // changes of a status within this are written at once
-	retryPeace   = 10 * time.Second       // after a sleep that no load balancer agreed to
 	callTimeout  = 5 * time.Second        // for one call of a port
-	attempts     = 3                      // at a Deployment that others scale at the same time
+	attempts     = 5                      // at a Deployment that others write to at the same time
 	statusRepeat = time.Minute            // the last activity alone is written this often
 )
 
@@ -53,6 +43,7 @@ const (
 type Options struct {
 	Fleet    *fleet.Fleet
 	Scaler   Scaler
+	Marker   Marker
 	Recorder Recorder
 	Observer Observer
 	Log      *slog.Logger
@@ -65,12 +56,12 @@ type Options struct {
 // Loop decides on every application. Make it with New, and Run it.
 type Loop struct {
 	Options
-	work     *queue[fleet.Key]
-	statuses *queue[fleet.Autoscaler]
-	restores *queue[fleet.Key]
+	work     queue[fleet.Key]
+	statuses queue[fleet.Autoscaler]
+	restores queue[fleet.Key]
 	journal  journal
-	leading  atomic.Bool
 	serial   atomic.Uint64
+	terms    terms
 
 	mu          sync.Mutex
 	apps        map[fleet.Key]*memory
@@ -80,15 +71,13 @@ type Loop struct {
 
 // memory is what the loop remembers of one application.
 type memory struct {
-	deciding   chan struct{} // one token: who has it decides and applies
-	mu         sync.Mutex    // guards the rest
-	signature  string        // of the last recorded decision
+	deciding chan struct{}    // one token: who has it decides and applies
+	life     lifecycle.Memory // for who has the token
+
+	mu         sync.Mutex // guards the rest
 	last       *fleet.Record
 	failure    string // why the last scaling failed
 	conditions []fleet.Condition
-	since      map[string]time.Time // the last decision's Since
-	history    scaling.History      // the last decision's
-	step       *step                // the scaling whose pods are awaited
 }
 
 // New makes a loop.
@@ -103,45 +92,34 @@ func New(o Options) *Loop {
 func (l *Loop) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	for range workers {
-		running.Go(func() { consume(l.work, func(k fleet.Key) { l.reconcile(ctx, k) }) })
+		running.Go(func() { l.work.consume(func(k fleet.Key) { l.reconcile(ctx, k) }) })
 	}
-	running.Go(func() { consume(l.statuses, func(a fleet.Autoscaler) { l.writeStatus(ctx, a) }) })
-	running.Go(func() { consume(l.restores, func(k fleet.Key) { l.restore(ctx, k) }) })
+	running.Go(func() { l.statuses.consume(func(a fleet.Autoscaler) { l.writeStatus(a) }) })
+	running.Go(func() { l.restores.consume(func(k fleet.Key) { l.restore(k) }) })
 	<-ctx.Done()
-	l.work.close()
-	l.statuses.close()
-	l.restores.close()
+	l.work.ShutDown()
+	l.statuses.ShutDown()
+	l.restores.ShutDown()
 	running.Wait()
 }
 
-func consume[K comparable](q *queue[K], work func(K)) {
-	for {
-		k, ok := q.get()
-		if !ok {
-			return
-		}
-		work(k)
-		q.done(k)
-	}
-}
-
 // Lead decides on the applications until ctx ends. Without it the loop knows, serves and starts,
-// but scales nothing by itself.
+// but scales nothing by itself. It returns when all that was under way has ended.
 func (l *Loop) Lead(ctx context.Context) {
 	awaited := l.Awaited()
 	l.Fleet.Lead(time.Now(), awaited)
-	l.leading.Store(true)
+	term := l.terms.begin(ctx)
 	l.Log.Info("leading", "awaited", len(awaited))
 	for _, k := range l.Fleet.Keys() {
-		l.work.add(k)
+		l.work.Add(k)
 	}
 	l.mu.Lock()
 	for a := range l.autoscalers {
-		l.statuses.at(a, time.Now().Add(statusDelay))
+		l.statuses.AddAfter(a, statusDelay)
 	}
 	l.mu.Unlock()
 	<-ctx.Done()
-	l.leading.Store(false)
+	l.terms.end(term)
 	l.Fleet.Follow()
 	l.Log.Info("following")
 }
@@ -149,7 +127,7 @@ func (l *Loop) Lead(ctx context.Context) {
 // Observe takes news of an application from the cluster.
 func (l *Loop) Observe(o fleet.Observation) {
 	if l.Fleet.Observe(o, time.Now()) {
-		l.work.add(o.Key)
+		l.work.Add(o.Key)
 		l.Refresh(fleet.Autoscaler{Namespace: o.Namespace, Name: o.Autoscaler})
 	}
 }
@@ -160,7 +138,6 @@ func (l *Loop) Forget(k fleet.Key) {
 		l.orphan(view)
 	}
 	l.Fleet.Forget(k)
-	l.work.forget(k)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.apps, k)
@@ -170,7 +147,7 @@ func (l *Loop) Forget(k fleet.Key) {
 func (l *Loop) Report(r fleet.Report) fleet.Verdict {
 	touched, verdict := l.Fleet.Report(r, time.Now())
 	for _, k := range touched {
-		l.work.add(k)
+		l.work.Add(k)
 		l.wakeMates(k)
 	}
 	return verdict
@@ -179,7 +156,7 @@ func (l *Loop) Report(r fleet.Report) fleet.Verdict {
 // Alive takes the names of the load balancers whose pod runs and is ready.
 func (l *Loop) Alive(names []string) {
 	for _, k := range l.Fleet.Alive(names, time.Now()) {
-		l.work.add(k)
+		l.work.Add(k)
 	}
 }
 
@@ -187,7 +164,7 @@ func (l *Loop) Alive(names []string) {
 func (l *Loop) Measure(list []fleet.Measurement) (dropped int) {
 	touched, dropped := l.Fleet.Measure(list, time.Now())
 	for _, k := range touched {
-		l.work.add(k)
+		l.work.Add(k)
 	}
 	return dropped
 }
@@ -197,8 +174,8 @@ func (l *Loop) Refresh(a fleet.Autoscaler) {
 	l.mu.Lock()
 	l.autoscalers[a] = true
 	l.mu.Unlock()
-	if l.leading.Load() {
-		l.statuses.at(a, time.Now().Add(statusDelay))
+	if l.Leading() {
+		l.statuses.AddAfter(a, statusDelay)
 	}
 }
 
@@ -233,7 +210,7 @@ func (l *Loop) memory(k fleet.Key) *memory {
 func (l *Loop) nextID() string { return fmt.Sprintf("%s-%d", l.Epoch, l.serial.Add(1)) }
 
 // Leading tells whether this replica scales by itself now.
-func (l *Loop) Leading() bool { return l.leading.Load() }
+func (l *Loop) Leading() bool { return l.terms.now() != nil }
 
 // lock waits for the application's turn, or for the end of ctx.
 func (m *memory) lock(ctx context.Context) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/lifecycle"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
@@ -201,7 +202,7 @@ func TestSleep_IsCalledOffWithoutAnswerAndTriedAgain(t *testing.T) {
 		update()
 		synctest.Wait()
 		go w.heartbeat(ctx, nil)
-		time.Sleep(retryPeace)
+		time.Sleep(10 * time.Second)
 		w.expect(t, "the next attempt", 0)
 	})
 }
@@ -261,7 +262,7 @@ func TestFailure_IsToldOnceAndTriedAgain(t *testing.T) {
 		}) {
 			t.Errorf("the conditions do not say why: %+v", conditions)
 		}
-		time.Sleep(lastRetry)
+		time.Sleep(lifecycle.LastPause)
 		w.expect(t, "when it is allowed", 1)
 		if _, conditions := w.loop.Insight(key); slices.ContainsFunc(conditions, func(c fleet.Condition) bool { return c.Type == AbleToScale && !c.OK }) {
 			t.Errorf("the failure stays: %+v", conditions)

@@ -25,7 +25,7 @@ func (w *world) use(cpu float64, pods ...string) {
 }
 
 func ready(name string) fleet.Pod {
-	return fleet.Pod{Name: name, Ready: true, Started: true, Address: "10.0.0.1:80"}
+	return fleet.Pod{Name: name, Scheduled: true, Ready: true, Started: true, Address: "10.0.0.1:80"}
 }
 
 // busyWithin is a loaded world: one pod, cpuThreshold 700, a load balancer that reports a request
@@ -34,7 +34,10 @@ func busyWithin(t *testing.T, test func(w *world)) {
 	t.Helper()
 	within(t, 1, func(ctx context.Context, w *world) {
 		w.spec = func(s *scaling.Spec) { s.CPUThreshold, s.DownWindow = 700, 30*time.Second }
-		go w.heartbeat(ctx, func(r *fleet.Report) { r.Applications[0].InFlight = 1 })
+		go w.heartbeat(ctx, func(r *fleet.Report) {
+			r.Applications[0].InFlight, r.Applications[0].PodsSaid = 1, true
+			r.Applications[0].Pods = []fleet.PodTraffic{{Pod: "a", InFlight: 1}}
+		})
 		w.observeReady()
 		synctest.Wait()
 		test(w)
@@ -85,15 +88,16 @@ func TestLoad_OnePodLessAndTheNextWhenItIsGone(t *testing.T) {
 		}
 		quiet("a", "b", "c")
 		w.expect(t, "far below for the window", 2)
-		leaving := ready("c")
+		leaving := ready("b")
 		leaving.Terminating, leaving.Failed = true, true // its containers have ended, and it is still there
-		w.observe(ready("a"), ready("b"), leaving)
-		quiet("a", "b")
+		w.observe(ready("a"), leaving, ready("c"))
+		quiet("a", "c")
 		w.expect(t, "while the last one goes", 2)
-		w.observe(ready("a"), ready("b"))
-		w.use(50, "a", "b")
+		w.observe(ready("a"), ready("c"))
+		w.use(50, "a", "c")
 		w.expect(t, "when it has gone", 2, 1)
-		w.published(t, "Settled", "3 → 2: the pods have gone")
+		w.published(t, "Settled", "3 → 2: b went, as chosen")
+		w.published(t, "Draining", "b gets nothing new, and goes when it is empty")
 	})
 }
 

@@ -10,9 +10,17 @@ import (
 
 // Scaler scales Deployments.
 type Scaler interface {
-	// Scale asks for `to` pods, but only if the Deployment still asks for `from.Replicas`. It
-	// returns how the Deployment stands afterwards; with fleet.ErrMoved, how it was found instead.
+	// Scale asks for `to` pods, but only if the Deployment is still as it was decided on: of the
+	// same version, where that is known. It returns how the Deployment stands afterwards; with
+	// fleet.ErrMoved, how it was found instead.
 	Scale(ctx context.Context, k fleet.Key, from fleet.Scale, to int32) (fleet.Scale, error)
+}
+
+// Marker marks the pods that were chosen to go.
+type Marker interface {
+	// Mark writes and takes back marks. It returns when all are written; a pod that has gone needs
+	// none. After an error some may have been written: to write them again does no harm.
+	Mark(ctx context.Context, k fleet.Key, list []fleet.Marking) error
 }
 
 // Recorder tells people what happened, beside the API: on the CustomAutoscaler itself.

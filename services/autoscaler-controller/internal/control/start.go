@@ -6,6 +6,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/lifecycle"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
@@ -21,12 +22,12 @@ func (l *Loop) Start(ctx context.Context, k fleet.Key, call scaling.Call) (fleet
 }
 
 func (l *Loop) start(ctx context.Context, k fleet.Key, call scaling.Call, now time.Time) (fleet.Started, error) {
-	if view, ok := l.Fleet.View(k, now); !ok {
+	if s, ok := l.Fleet.Snapshot(k, "", now); !ok {
 		if missing := l.Missing(); missing != "" {
 			return fleet.Started{}, fault.New(fault.Unavailable, "the picture is not whole yet: %s", missing).After(time.Second)
 		}
 		return fleet.Started{}, fault.New(fault.NotFound, "no CustomAutoscaler names the Deployment %s", k)
-	} else if !view.Deployment.Found {
+	} else if !s.Deployment.Found {
 		return fleet.Started{}, fault.New(fault.Conflict, "the Deployment %s does not exist", k)
 	}
 	l.Fleet.Called(k, call.Waiting, now)
@@ -35,31 +36,34 @@ func (l *Loop) start(ctx context.Context, k fleet.Key, call scaling.Call, now ti
 		return fleet.Started{}, err
 	}
 	defer m.unlock()
-	record, known, err := l.decide(ctx, m, k, &call)
+	look := lifecycle.Look{Call: &call}
+	if term := l.terms.now(); term != nil {
+		look.Term = term.id
+	}
+	report, known, err := l.decide(ctx, m, k, look)
 	if err != nil {
-		l.work.retry(k)
+		l.work.at(k, report.Again)
 		return fleet.Started{}, err
 	}
-	view, ok := l.Fleet.View(k, time.Now())
+	s, ok := l.Fleet.Snapshot(k, "", time.Now())
 	if !known || !ok {
 		return fleet.Started{}, fault.New(fault.NotFound, "no CustomAutoscaler names the Deployment %s", k)
 	}
-	if view.Mode == scaling.Paused && view.Deployment.Replicas == 0 {
+	if s.Mode == scaling.Paused && s.Deployment.Replicas == 0 {
 		return fleet.Started{}, fault.New(fault.Conflict, "%s is not started: it is paused (spec.mode)", k)
 	}
-	if view.Contest != "" && view.Deployment.Replicas == 0 { // with pods it is started, whoever did it
-		return fleet.Started{}, fault.New(fault.Conflict, "%s is not started: %s", k, scaling.Contested(view.Contest))
+	if who := s.Scaling.Contest.Who; who != "" && s.Deployment.Replicas == 0 { // with pods it is started, whoever did it
+		return fleet.Started{}, fault.New(fault.Conflict, "%s is not started: %s", k, scaling.Contested(who))
 	}
-	if !record.Due.IsZero() {
-		l.work.at(k, record.Due)
-	}
+	l.work.at(k, report.Again)
 	l.wakeMates(k)
+	record := report.Decision
 	answer := fleet.Started{
-		State: view.State, Replicas: view.Deployment.Replicas, Scaled: record.Applied,
-		DecisionID: record.ID, ExpectedStart: view.ExpectedStart, Blocked: view.Blocked, Message: record.Summary,
+		State: s.State, Replicas: s.Deployment.Replicas, Scaled: record.Applied,
+		DecisionID: record.ID, ExpectedStart: s.ExpectedStart, Blocked: s.Blocked, Message: record.Summary,
 	}
-	if !view.StartingSince.IsZero() {
-		answer.Elapsed = time.Since(view.StartingSince)
+	if !s.StartingSince.IsZero() {
+		answer.Elapsed = time.Since(s.StartingSince)
 	}
 	return answer, nil
 }
@@ -67,6 +71,6 @@ func (l *Loop) start(ctx context.Context, k fleet.Key, call scaling.Call, now ti
 // wakeMates looks at the applications that wake together with one.
 func (l *Loop) wakeMates(k fleet.Key) {
 	for _, mate := range l.Fleet.Mates(k) {
-		l.work.add(mate)
+		l.work.Add(mate)
 	}
 }

@@ -9,15 +9,17 @@ import (
 )
 
 // writeStatus tells how the targets of a CustomAutoscaler stand, on the object itself.
-func (l *Loop) writeStatus(ctx context.Context, a fleet.Autoscaler) {
-	if !l.leading.Load() {
+func (l *Loop) writeStatus(a fleet.Autoscaler) {
+	term, leave, leads := l.terms.enter()
+	if !leads {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer leave()
+	ctx, cancel := context.WithTimeout(term.ctx, callTimeout)
 	defer cancel()
 	err := l.Recorder.Status(ctx, a, l.targets(a))
 	if errors.Is(err, fleet.ErrGone) {
-		l.statuses.forget(a)
+		l.statuses.Forget(a)
 		l.mu.Lock()
 		delete(l.autoscalers, a)
 		l.mu.Unlock()
@@ -27,11 +29,11 @@ func (l *Loop) writeStatus(ctx context.Context, a fleet.Autoscaler) {
 		if ctx.Err() == nil || ctx.Err() == context.DeadlineExceeded {
 			l.Log.WarnContext(ctx, "status not written", "namespace", a.Namespace, "autoscaler", a.Name, "error", err)
 		}
-		l.statuses.retry(a)
+		l.statuses.AddRateLimited(a)
 		return
 	}
-	l.statuses.succeeded(a)
-	l.statuses.at(a, time.Now().Add(statusRepeat))
+	l.statuses.Forget(a)
+	l.statuses.AddAfter(a, statusRepeat)
 }
 
 // targets are the applications of a CustomAutoscaler, ordered by name.

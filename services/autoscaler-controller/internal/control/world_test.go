@@ -33,6 +33,9 @@ type world struct {
 	manager  string              // who owns the count now
 	keep     bool                // onDelete is Keep
 	restored []fleet.Event       // of Deployments
+
+	marks  map[string]fleet.Marking // as they stand on the pods
+	refuse error                    // what marking answers
 }
 
 func (w *world) Scale(ctx context.Context, _ fleet.Key, from fleet.Scale, to int32) (fleet.Scale, error) {
@@ -55,6 +58,21 @@ func (w *world) Scale(ctx context.Context, _ fleet.Key, from fleet.Scale, to int
 	w.manager = fleet.FieldManager
 	w.scaled = append(w.scaled, to)
 	return w.scale, nil
+}
+
+func (w *world) Mark(_ context.Context, _ fleet.Key, list []fleet.Marking) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.refuse != nil {
+		return w.refuse
+	}
+	for _, m := range list {
+		if w.marks == nil {
+			w.marks = map[string]fleet.Marking{}
+		}
+		w.marks[m.Pod] = m
+	}
+	return nil
 }
 
 func (w *world) Event(_ fleet.Autoscaler, e fleet.Event) {
@@ -171,7 +189,7 @@ func within(t *testing.T, replicas int32, test func(ctx context.Context, w *worl
 		ctx, cancel := context.WithCancel(t.Context())
 		w := &world{scale: fleet.Scale{Replicas: replicas, Version: 10}}
 		w.loop = New(Options{
-			Fleet: fleet.New("e"), Scaler: w, Recorder: w, Observer: w, Log: slog.New(slog.DiscardHandler),
+			Fleet: fleet.New("e"), Scaler: w, Marker: w, Recorder: w, Observer: w, Log: slog.New(slog.DiscardHandler),
 			Epoch: "e", Missing: w.lacks, Awaited: w.before,
 		})
 		var running sync.WaitGroup

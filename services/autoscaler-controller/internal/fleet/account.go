@@ -27,6 +27,13 @@ type Scale struct {
 	Version  uint64 // of the Deployment; 0 where it cannot be told
 }
 
+// Marking is a mark that is to be written on a pod, or taken off it.
+type Marking struct {
+	Pod  string
+	Mark Mark  // the zero value's Since: take it off, and give back the cost of before
+	Cost int32 // to write; of a mark that is taken off none
+}
+
 // Record is a decision, and what became of it.
 type Record struct {
 	scaling.Decision

@@ -55,7 +55,7 @@ type application struct {
 
 	scaledUp  time.Time // when pods were last added, by anyone; zero: not seen
 	activity  time.Time // the last traffic that a load balancer which has gone reported, or a start call
-	sleep     sleep
+	quiet     quiet
 	starts    starts
 	latency   latency
 	pods      map[string]*podTimes
@@ -71,13 +71,6 @@ type application struct {
 	learned   learned
 	still     still
 	waiting   time.Time // since when requests are reported to wait; zero: none is
-}
-
-// sleep is the way to zero, see scaling.Sleep.
-type sleep struct {
-	since   time.Time
-	version version
-	retryAt time.Time
 }
 
 // Observe takes what the cluster says of an application. It returns whether anything changed.
@@ -168,7 +161,7 @@ func (a *application) grew(now time.Time) {
 
 // slept ends what went on while the application was awake.
 func (a *application) slept() {
-	a.sleep = sleep{}
+	a.quiet = quiet{}
 	if a.wake != nil {
 		a.wake.asleep = true
 	}
@@ -197,35 +190,17 @@ func (f *Fleet) Called(k Key, waiting int32, now time.Time) {
 }
 
 // Follow ends the term: whoever was falling asleep is awake again here, as the next leader begins.
+// Pods that were chosen to go stay so until the lease is over, or the next leader says otherwise.
 func (f *Fleet) Follow() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.leading = time.Time{}
 	f.publishBalancers(time.Time{})
 	for _, a := range f.apps {
-		a.sleep = sleep{}
+		if a.quiet.told.All {
+			a.quiet = quiet{}
+		}
 		a.starts.own, a.learned = false, learned{given: a.tell()}
-		f.publish(a)
-	}
-}
-
-// FallAsleep tells the load balancers, through the route's state, to stop sending.
-func (f *Fleet) FallAsleep(k Key, now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if a, ok := f.apps[k]; ok && a.sleep.since.IsZero() {
-		a.sleep.since = now
-		f.publish(a)
-		a.sleep.version = f.routes.now()
-	}
-}
-
-// StayAwake calls the way to zero off; the next one begins at retryAt at the earliest.
-func (f *Fleet) StayAwake(k Key, retryAt time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if a, ok := f.apps[k]; ok {
-		a.sleep = sleep{retryAt: retryAt}
 		f.publish(a)
 	}
 }
@@ -244,7 +219,7 @@ func (a *application) state() State {
 		return Unknown
 	case a.seen.Deployment.Replicas == 0:
 		return Asleep
-	case !a.sleep.since.IsZero():
+	case a.quiet.told.All:
 		return FallingAsleep
 	case a.ready() > 0:
 		return Awake

@@ -79,8 +79,8 @@ func TestState_FollowsPodsAndReplicas(t *testing.T) {
 		{"ready by its endpoint", func() { f.Observe(seen(1, pod("a", notReady, func(p *Pod) { p.EndpointReady = true })), now) }, Awake},
 		{"ready", func() { f.Observe(seen(1, pod("a")), now) }, Awake},
 		{"not ready again, though the slice lags", func() { f.Observe(seen(1, pod("a", notReady, func(p *Pod) { p.EndpointReady = true })), now) }, Waking},
-		{"falls asleep", func() { f.Observe(seen(1, pod("a")), now); f.FallAsleep(key, now) }, FallingAsleep},
-		{"stays awake", func() { f.StayAwake(key, time.Time{}) }, Awake},
+		{"falls asleep", func() { f.Observe(seen(1, pod("a")), now); f.Quiesce(key, Quiesce{All: true, Until: at(30)}) }, FallingAsleep},
+		{"stays awake", func() { f.Quiesce(key, Quiesce{}) }, Awake},
 		{"all terminating", func() { f.Observe(seen(1, pod("a", func(p *Pod) { p.Terminating = true })), now) }, Waking},
 		{"asleep with a pod that goes", func() { f.Observe(seen(0, pod("a", func(p *Pod) { p.Terminating = true })), now) }, Asleep},
 	} {
@@ -258,9 +258,9 @@ func TestSleep_WaitsForEveryLiveBalancer(t *testing.T) {
 	f := leading(seen(1, pod("a")))
 	traffic(f, "a", 1, now)
 	traffic(f, "b", 1, now)
-	f.FallAsleep(key, now)
+	f.Quiesce(key, Quiesce{All: true, Until: at(30)})
 	u, _ := f.Routes("")
-	pending := func() []string { return state(t, f, at(1)).Sleep.Pending }
+	pending := func() []string { s, _ := f.Snapshot(key, "", at(1)); return s.Pending }
 	answer := func(name string, sequence int64, version string, inFlight, waiting int32) {
 		traffic(f, name, sequence, at(0.5), func(r *Report) {
 			r.RoutesVersion, r.Applications[0].InFlight, r.Applications[0].Waiting = version, inFlight, waiting

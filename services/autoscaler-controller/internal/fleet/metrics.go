@@ -236,8 +236,8 @@ func (f *Fleet) means(a *application, now time.Time) []scaling.Mean {
 	for _, metric := range metrics {
 		m := scaling.Mean{Metric: metric}
 		for _, p := range a.seen.Pods {
-			if p.Terminating || !a.pods[p.Name].isReady(p) {
-				continue
+			if p.Terminating || a.draining(p) || !a.pods[p.Name].isReady(p) {
+				continue // one that drains does nothing new, and is no capacity
 			}
 			v, age, ok := f.fresh(PodName{a.seen.Namespace, p.Name}, gaugeOf[metric], now, a.speaks(p, metric))
 			if !ok {

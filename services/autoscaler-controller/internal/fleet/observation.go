@@ -89,6 +89,15 @@ type Deployment struct {
 	Replicas int32  // asked for
 	Manager  string // the field manager that owns the count; "" is none, as after a PUT or PATCH of /scale to 0
 	Refusal  string // why pods cannot be made, in Kubernetes' words: a quota, a policy; "" when they can
+
+	Grace time.Duration // that its pods have to end when somebody else deletes them
+}
+
+// Mark is what is written on a pod that was chosen to go, so that Kubernetes takes it and the next
+// leader knows of it.
+type Mark struct {
+	Since  time.Time // when it was chosen; zero: it is not
+	Before string    // its pod-deletion-cost before; "" is none
 }
 
 // FieldManager is the name under which this product sets the count of pods.
@@ -124,6 +133,9 @@ type Pod struct {
 	Stuck         string // why it cannot start, in one word of Kubernetes; "" while it may
 	CreatedAt     time.Time
 	ReadyAt       time.Time
+	Revision      string // of the pod template: pods of one ReplicaSet have the same
+	Cost          int32  // its pod-deletion-cost: of pods that are ready, Kubernetes takes those with the least first
+	Mark          Mark   // as it was chosen to go; the zero value: it was not
 	Probes        []Probe
 	Probeable     bool
 }

@@ -20,6 +20,7 @@ type Route struct {
 	Uncounted     []UncountedRequest
 	Blocked       Blocked
 	ExpectedStart time.Duration // 0: not known
+	AsleepUntil   time.Time     // while FallingAsleep: when that lapses; zero: never
 	Endpoints     []Endpoint    // ordered by pod
 }
 
@@ -31,7 +32,8 @@ type Endpoint struct {
 	Terminating bool
 	Probeable   bool
 	Probes      []Probe
-	Load        *Load // nil: not known, or not of interest
+	Load        *Load     // nil: not known, or not of interest
+	DrainsUntil time.Time // it was chosen to go, and is to get nothing new until then; zero: it was not
 }
 
 // Update is what changed in the routes, or all of them.
@@ -176,13 +178,21 @@ func (f *Fleet) publish(a *application) {
 		WakeUpTimeout: a.seen.Spec.WakeUpTimeout, ExpectedStart: a.starts.median(),
 		Waiting: a.seen.Waiting, Uncounted: a.seen.Uncounted, Blocked: a.blocked,
 	}
+	if a.quiet.told.All {
+		r.AsleepUntil = a.quiet.told.Until
+	}
 	for _, p := range a.seen.Pods {
 		if p.Address == "" || p.Failed {
 			continue
 		}
 		t := a.pods[p.Name]
+		var drains time.Time
+		if a.draining(p) {
+			drains = a.quiet.told.Until
+		}
 		r.Endpoints = append(r.Endpoints, Endpoint{
-			Pod: p.Name, Address: p.Address, Ready: t.isReady(p), Terminating: p.Terminating,
+			DrainsUntil: drains,
+			Pod:         p.Name, Address: p.Address, Ready: t.isReady(p), Terminating: p.Terminating,
 			Probeable: p.Probeable && !t.wasReady || p.Probeable && t.isReady(p), Probes: p.Probes,
 			Load: a.loads.of(p.Name),
 		})

@@ -42,6 +42,9 @@ type Traffic struct {
 	Tunnels                    int32
 	Arrivals                   int64
 	BusySeconds, StreamSeconds float64 // see the contract
+
+	Pods     []PodTraffic // with requests on them; those that are not named have none
+	PodsSaid bool         // else Pods says nothing
 }
 
 func (t Traffic) busy() bool { return t.InFlight > 0 || t.Streaming > 0 || t.Waiting > 0 }
@@ -159,7 +162,7 @@ func (f *Fleet) whole(r Report, b *balancer, now time.Time) (touched []Key) {
 			continue
 		}
 		t := a.traffic[r.Balancer]
-		t.InFlight, t.Streaming, t.Waiting = 0, 0, 0
+		t.InFlight, t.Streaming, t.Waiting, t.Pods = 0, 0, 0, nil
 		t.LastActivity = now
 		a.traffic[r.Balancer] = t
 		a.waits(now)
@@ -182,7 +185,7 @@ func (f *Fleet) whole(r Report, b *balancer, now time.Time) (touched []Key) {
 	maps.DeleteFunc(b.named, func(k Key, busy bool) bool { return !busy || f.apps[k] == nil })
 	b.busy, b.named = b.named, map[Key]bool{}
 	for k, a := range f.apps {
-		if !a.sleep.since.IsZero() {
+		if !a.quiet.told.nothing() {
 			touched = append(touched, k) // this may be the answer that was waited for
 		}
 	}

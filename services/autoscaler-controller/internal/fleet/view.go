@@ -8,42 +8,6 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
-// State is what a decision on the application needs; false when it is not known. missing says what
-// the whole picture still lacks, "" when it is whole.
-func (f *Fleet) State(k Key, missing string, now time.Time) (scaling.Spec, scaling.State, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.expire(now)
-	a, ok := f.apps[k]
-	if !ok {
-		return scaling.Spec{}, scaling.State{}, false
-	}
-	s := scaling.State{
-		Found: a.seen.Deployment.Found, Paused: a.seen.Deployment.Paused, Owner: a.seen.Owner,
-		Replicas: a.seen.Deployment.Replicas, Ready: a.ready(), Pods: a.existing(), Missing: missing,
-		Traffic: f.traffic(a, now),
-		Start:   scaling.Start{Since: a.scaledUp, Expected: a.starts.median()},
-		Sleep:   scaling.Sleep{Since: a.sleep.since, RetryAt: a.sleep.retryAt},
-		Means:   f.means(a, now),
-	}
-	if c, until := a.contested(now); c.Times > 0 {
-		s.Contest = scaling.Contest{Who: c.String(), Until: until}
-	}
-	if a.seen.Spec.Together {
-		s.Together = f.group(a, now)
-	}
-	s.Demand = f.demand(a, s.Traffic.Live, now)
-	if !a.sleep.since.IsZero() {
-		for _, name := range s.Traffic.Live {
-			t := a.traffic[name]
-			if !a.sleep.version.reached(f.balancers[name].version) || t.InFlight > 0 || t.Waiting > 0 {
-				s.Sleep.Pending = append(s.Sleep.Pending, name)
-			}
-		}
-	}
-	return a.seen.Spec, s, true
-}
-
 // traffic sums up what the load balancers report of an application.
 func (f *Fleet) traffic(a *application, now time.Time) scaling.Traffic {
 	live, stale := f.split(now)

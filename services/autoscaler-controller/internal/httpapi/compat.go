@@ -10,7 +10,7 @@ import (
 
 // The files named compat alone translate our types into the contract's.
 
-func routesUpdate(u fleet.Update) autoscaler.RoutesUpdate {
+func routesUpdate(u fleet.Update, now time.Time) autoscaler.RoutesUpdate {
 	out := autoscaler.RoutesUpdate{
 		Version: u.Version, Complete: u.Complete, Settings: balancerSettings(u.Settings), SettingsVersion: settingsVersion(u.Settings),
 		Applications: make([]autoscaler.Route, len(u.Routes)), Removed: make([]autoscaler.ApplicationKey, len(u.Removed)),
@@ -23,7 +23,7 @@ func routesUpdate(u fleet.Update) autoscaler.RoutesUpdate {
 		out.Balancers = &list
 	}
 	for i, r := range u.Routes {
-		out.Applications[i] = route(r)
+		out.Applications[i] = route(r, now)
 	}
 	for i, k := range u.Removed {
 		out.Removed[i] = autoscaler.ApplicationKey{Namespace: k.Namespace, Deployment: k.Deployment}

@@ -7,7 +7,8 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
-func route(r fleet.Route) autoscaler.Route {
+// route is a route as of now: leases are told by what is left of them.
+func route(r fleet.Route, now time.Time) autoscaler.Route {
 	out := autoscaler.Route{
 		Namespace: r.Namespace, Deployment: r.Deployment, Autoscaler: r.Autoscaler,
 		ApiPrefix: r.Address.Prefix, Hosts: orEmpty(r.Address.Hosts),
@@ -19,10 +20,18 @@ func route(r fleet.Route) autoscaler.Route {
 		Blocked: blocked(r.Blocked), ExpectedStartSeconds: seconds(r.ExpectedStart), ServiceAddress: optional(r.Address.Service),
 		Endpoints: make([]autoscaler.Endpoint, len(r.Endpoints)),
 	}
+	if !r.AsleepUntil.IsZero() {
+		left := max(r.AsleepUntil.Sub(now), 0).Seconds()
+		out.DrainLeaseSeconds = &left
+	}
 	for i, e := range r.Endpoints {
 		out.Endpoints[i] = autoscaler.Endpoint{
 			Pod: e.Pod, Address: e.Address, Ready: e.Ready, Terminating: e.Terminating, Probeable: e.Probeable,
 			Probes: make([]autoscaler.Probe, len(e.Probes)), Load: load(e.Load),
+		}
+		if left := e.DrainsUntil.Sub(now); left > 0 {
+			draining, lease := true, left.Seconds()
+			out.Endpoints[i].Draining, out.Endpoints[i].DrainLeaseSeconds = &draining, &lease
 		}
 		for j, p := range e.Probes {
 			out.Endpoints[i].Probes[j] = probe(p)

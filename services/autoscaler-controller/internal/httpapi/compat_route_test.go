@@ -41,7 +41,7 @@ func TestRoute_TellsWhatBecomesOfRequests(t *testing.T) {
 		Uncounted: []fleet.UncountedRequest{{Paths: []string{"/healthz"}, StatusWhileAsleep: 200}, {UserAgents: []string{"kube-probe/"}, StatusWhileAsleep: 503}},
 		Blocked:   fleet.Blocked{Reason: "ErrImagePull", Message: strings.Repeat("ä", 2000), Since: long},
 	}
-	got := asJSON(t, route(r), "Route")
+	got := asJSON(t, route(r, long), "Route")
 	message, _ := got["blocked"].(map[string]any)["message"].(string)
 	if n := len([]rune(message)); n != 1024 {
 		t.Errorf("the message has %d characters", n)
@@ -62,7 +62,7 @@ func TestRoute_TellsWhatBecomesOfRequests(t *testing.T) {
 }
 
 func TestRoute_LeavesOutWhatNobodySaid(t *testing.T) {
-	got := asJSON(t, route(fleet.Route{Key: key, Autoscaler: "fib", State: fleet.Asleep, WakeUpTimeout: time.Minute, Address: fleet.Address{Prefix: "/"}}), "Route")
+	got := asJSON(t, route(fleet.Route{Key: key, Autoscaler: "fib", State: fleet.Asleep, WakeUpTimeout: time.Minute, Address: fleet.Address{Prefix: "/"}}, long), "Route")
 	for _, name := range []string{"startTimeoutSeconds", "busyTimeoutSeconds", "whileWaiting", "uncountedRequests", "blocked", "expectedStartSeconds"} {
 		if value, ok := got[name]; ok {
 			t.Errorf("%s is %v", name, value)
@@ -70,6 +70,29 @@ func TestRoute_LeavesOutWhatNobodySaid(t *testing.T) {
 	}
 	if got["protocol"] != "http/1.1" {
 		t.Errorf("protocol %v", got["protocol"])
+	}
+}
+
+func TestRoute_TellsWhatIsLeftOfALease(t *testing.T) {
+	got := asJSON(t, route(fleet.Route{
+		Key: key, Autoscaler: "fib", State: fleet.FallingAsleep, WakeUpTimeout: time.Minute, Address: fleet.Address{Prefix: "/"},
+		AsleepUntil: long.Add(2500 * time.Millisecond),
+		Endpoints: []fleet.Endpoint{
+			{Pod: "a", Address: "10.0.0.1:80", Ready: true, DrainsUntil: long.Add(20 * time.Second)},
+			{Pod: "b", Address: "10.0.0.2:80", Ready: true, DrainsUntil: long},
+			{Pod: "c", Address: "10.0.0.3:80", Ready: true},
+		},
+	}, long), "Route")
+	if got["drainLeaseSeconds"] != 2.5 {
+		t.Errorf("the lease of the application is %v", got["drainLeaseSeconds"])
+	}
+	var said []any
+	for _, e := range got["endpoints"].([]any) {
+		e := e.(map[string]any)
+		said = append(said, e["draining"], e["drainLeaseSeconds"])
+	}
+	if diff := cmp.Diff([]any{true, 20.0, nil, nil, nil, nil}, said); diff != "" {
+		t.Errorf("the pods (-want +got):\n%s", diff)
 	}
 }
 
@@ -92,7 +115,7 @@ func TestRoute_TellsHowPodsAreChosen(t *testing.T) {
 		Key: key, State: fleet.Awake, WakeUpTimeout: time.Minute, Address: fleet.Address{Prefix: "/llm", Algorithm: "ModelAware", Hash: fleet.HashOn{MCPSession: true}},
 		Endpoints: []fleet.Endpoint{{Pod: "a", Address: "10.0.0.1:80", Load: &fleet.Load{Running: &running, CacheUsage: &cache, At: long}}, {Pod: "b", Address: "10.0.0.2:80"}},
 	}
-	got := asJSON(t, route(r), "Route")
+	got := asJSON(t, route(r, long), "Route")
 	if diff := cmp.Diff(map[string]any{"mcpSession": true}, got["consistentHash"]); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

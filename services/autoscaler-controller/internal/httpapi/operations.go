@@ -25,7 +25,7 @@ func (a *api) WatchRoutes(ctx context.Context, in autoscaler.WatchRoutesRequestO
 	after := value(in.Params.After, "")
 	update, changed := a.Fleet.Routes(after)
 	if update.Complete || len(update.Routes)+len(update.Removed) > 0 || update.Settings != nil || update.Balancers != nil || wait == 0 {
-		return autoscaler.WatchRoutes200JSONResponse(routesUpdate(update)), nil
+		return autoscaler.WatchRoutes200JSONResponse(routesUpdate(update, time.Now())), nil
 	}
 	select {
 	case <-a.Ending:
@@ -44,7 +44,7 @@ func (a *api) WatchRoutes(ctx context.Context, in autoscaler.WatchRoutesRequestO
 		return nil, ctx.Err()
 	}
 	update, _ = a.Fleet.Routes(after)
-	return autoscaler.WatchRoutes200JSONResponse(routesUpdate(update)), nil
+	return autoscaler.WatchRoutes200JSONResponse(routesUpdate(update, time.Now())), nil
 }
 
 // StartApplication starts an application in this call.

@@ -313,7 +313,7 @@ func TestWatchRoutes_AnswersAsSoonAsSomethingChanges(t *testing.T) {
 	answered := ask()
 	began := time.Now()
 	p.observe(2)
-	p.fleet.FallAsleep(key, time.Now())
+	p.fleet.Quiesce(key, fleet.Quiesce{All: true, Until: time.Now().Add(time.Minute)})
 	u := <-answered
 	took := time.Since(began)
 	if u.Complete || len(u.Applications) != 1 || u.Version == first.Version {

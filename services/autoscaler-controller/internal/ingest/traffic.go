@@ -66,10 +66,22 @@ func report(in autoscaler.TrafficReport) fleet.Report {
 			LastActivity: value(a.LastActivity), Requests: a.Requests, Failures: a.Failures, Rejected: a.Rejected,
 			Latency: sketch(a.Latency), WakeUps: wakeUps(value(a.WakeUps)),
 			Summed: a.Arrivals != nil && a.BusySeconds != nil && a.StreamSeconds != nil, Arrivals: value(a.Arrivals),
+			Pods: podTraffic(a.Pods), PodsSaid: a.Pods != nil,
 			BusySeconds: value(a.BusySeconds), StreamSeconds: value(a.StreamSeconds), Tunnels: value(a.Tunnels),
 		}
 	}
 	return r
+}
+
+func podTraffic(in *[]autoscaler.PodTraffic) []fleet.PodTraffic {
+	if in == nil {
+		return nil
+	}
+	list := make([]fleet.PodTraffic, len(*in))
+	for i, p := range *in {
+		list[i] = fleet.PodTraffic{Pod: p.Pod, InFlight: p.InFlight, Streaming: value(p.Streaming)}
+	}
+	return list
 }
 
 func sketch(in *autoscaler.LatencySketch) fleet.Sketch {

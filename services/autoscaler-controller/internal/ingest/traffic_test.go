@@ -25,7 +25,7 @@ func (s *sink) Reported(v fleet.Verdict)            { s.reported = append(s.repo
 
 const sent = `{"balancer":"lb","startedAt":"2026-01-02T03:00:00Z","sequence":7,"routesVersion":"k.1","address":"10.0.0.1:8082","leaving":true,"epoch":"k3","delta":true,"applications":[
 	{"namespace":"ns","deployment":"app","inFlight":1,"streaming":2,"waiting":3,"waitingBytes":4,"lastActivity":"2026-01-02T03:04:05Z",
-	 "requests":5,"failures":6,"rejected":7,"arrivals":8,"busySeconds":9.5,"streamSeconds":10.5,"tunnelSeconds":11,"tunnels":1,"latency":{"count":3,"sumMs":30,"buckets":[{"index":24,"count":2},{"index":25,"count":1}]},
+	 "pods":[{"pod":"p","inFlight":3,"streaming":2},{"pod":"q","inFlight":1}],"requests":5,"failures":6,"rejected":7,"arrivals":8,"busySeconds":9.5,"streamSeconds":10.5,"tunnelSeconds":11,"tunnels":1,"latency":{"count":3,"sumMs":30,"buckets":[{"index":24,"count":2},{"index":25,"count":1}]},
 	 "wakeUps":[{"id":"t","arrivedAt":"2026-01-02T03:04:00Z","firstByteAt":"2026-01-02T03:04:01Z","pod":"p","waited":2,"outcome":"Answered"}]},
 	{"namespace":"ns","deployment":"quiet","inFlight":0,"streaming":0,"waiting":0,"waitingBytes":0,"requests":0,"failures":0,"rejected":0}]}`
 
@@ -53,6 +53,7 @@ func TestReportTraffic(t *testing.T) {
 			{
 				Key: fleet.Key{Namespace: "ns", Deployment: "app"}, InFlight: 1, Streaming: 2, Waiting: 3, LastActivity: at.Add(5 * time.Second),
 				Summed: true, Arrivals: 8, BusySeconds: 9.5, StreamSeconds: 10.5, Tunnels: 1,
+				Pods: []fleet.PodTraffic{{Pod: "p", InFlight: 3, Streaming: 2}, {Pod: "q", InFlight: 1}}, PodsSaid: true,
 				Requests: 5, Failures: 6, Rejected: 7, Latency: fleet.Sketch{Count: 3, SumMs: 30, Buckets: map[int32]int64{24: 2, 25: 1}},
 				WakeUps: []fleet.WakeReport{{ID: "t", ArrivedAt: at, FirstByte: at.Add(time.Second), Pod: "p", Waited: 2, Outcome: fleet.Answered}},
 			},

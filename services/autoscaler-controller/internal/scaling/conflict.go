@@ -27,12 +27,9 @@ func Contested(who string) string {
 
 // yield leaves everything as it is, up and down, whatever asks for it.
 func yield(s State, rule, why string) Decision {
-	d := Decision{From: s.Replicas, To: s.Replicas, Wished: s.Replicas, Trigger: Reconcile}
+	d := Decision{From: s.Replicas, To: s.Replicas, Wished: s.Replicas, Aim: s.Replicas, Trigger: Reconcile}
 	if s.Call != nil {
 		d.Trigger = StartCall
-	}
-	if !s.Sleep.Since.IsZero() {
-		d.Drain = DrainCancel
 	}
 	d.Reasons = []Reason{{Rule: rule, Effect: Hold, Replicas: s.Replicas, Message: why}}
 	d.Summary = cut(fmt.Sprintf("stays at %d: %s", s.Replicas, why))
@@ -48,7 +45,7 @@ func wake(spec Spec, s State, now time.Time) Decision {
 		d.Due = due
 		return d
 	}
-	d := Decision{From: 0, To: 1, Wished: 1, Trigger: StartCall, Reasons: asks}
+	d := Decision{From: 0, To: 1, Wished: 1, Aim: 1, Trigger: StartCall, Reasons: asks}
 	d.Reasons[0].Replicas = 1
 	d.Reasons = append(d.Reasons, Reason{Rule: "Conflict", Effect: Note, Replicas: 1, Message: s.Owner + " scales it from one on"})
 	d.Summary = cut("0 → 1: " + asks[0].Message + ", and " + s.Owner + " scales it from one on")

@@ -22,17 +22,15 @@ func TestDecide_YieldsToWhoElseScalesTheDeployment(t *testing.T) {
 		spec    Spec
 		state   State
 		trigger Trigger
-		drain   Drain
 	}{
-		"idle for long":          {spec(), owned(awake(time.Hour), nil), Reconcile, DrainNone},
-		"nothing waits at zero":  {spec(), owned(asleep, nil), Reconcile, DrainNone},
-		"a call with pods":       {spec(), owned(awake(0), func(s *State) { s.Call = &Call{Waiting: 3} }), StartCall, DrainNone},
-		"fewer than minReplicas": {Spec{MinReplicas: 2, MaxReplicas: 3, IdleTime: time.Minute}, owned(awake(0), nil), Reconcile, DrainNone},
-		"more than maxReplicas":  {spec(), owned(awake(0), func(s *State) { s.Replicas = 9 }), Reconcile, DrainNone},
-		"on its way to zero":     {spec(), owned(awake(time.Hour), func(s *State) { s.Sleep.Since = now.Add(-time.Second) }), Reconcile, DrainCancel},
+		"idle for long":          {spec(), owned(awake(time.Hour), nil), Reconcile},
+		"nothing waits at zero":  {spec(), owned(asleep, nil), Reconcile},
+		"a call with pods":       {spec(), owned(awake(0), func(s *State) { s.Call = &Call{Waiting: 3} }), StartCall},
+		"fewer than minReplicas": {Spec{MinReplicas: 2, MaxReplicas: 3, IdleTime: time.Minute}, owned(awake(0), nil), Reconcile},
+		"more than maxReplicas":  {spec(), owned(awake(0), func(s *State) { s.Replicas = 9 }), Reconcile},
 	} {
 		d := Decide(c.spec, c.state, now)
-		if d.To != c.state.Replicas || d.From != d.To || d.Trigger != c.trigger || d.Drain != c.drain || !d.Due.IsZero() {
+		if d.To != c.state.Replicas || d.From != d.To || d.Trigger != c.trigger || !d.Due.IsZero() {
 			t.Errorf("%s: %+v", name, d)
 		}
 		if got := rules(d); !slices.Equal(got, []string{"Conflict Hold " + string('0'+c.state.Replicas)}) || !strings.Contains(d.Summary, owner) {
@@ -40,7 +38,7 @@ func TestDecide_YieldsToWhoElseScalesTheDeployment(t *testing.T) {
 		}
 	}
 	gone := Decide(spec(), awake(time.Hour), now)
-	if gone.Drain != DrainBegin {
+	if gone.To != 0 {
 		t.Errorf("when the other one has let go: %+v", gone)
 	}
 }
@@ -75,15 +73,13 @@ func TestDecide_LeavesAloneWhatSomebodySetsBackAgainAndAgain(t *testing.T) {
 	asleep := with(awake(time.Hour), func(s *State) { s.Replicas, s.Ready = 0, 0 })
 	for name, c := range map[string]struct {
 		state State
-		drain Drain
 	}{
-		"idle":               {with(awake(time.Hour), contested), DrainNone},
-		"a call at zero":     {with(with(asleep, contested), func(s *State) { s.Call = &Call{Waiting: 3} }), DrainNone},
-		"on its way to zero": {with(with(awake(time.Hour), contested), func(s *State) { s.Sleep.Since = now }), DrainCancel},
-		"an HPA besides":     {with(with(asleep, contested), func(s *State) { s.Owner, s.Call = "an HPA", &Call{Waiting: 1} }), DrainNone},
+		"idle":           {with(awake(time.Hour), contested)},
+		"a call at zero": {with(with(asleep, contested), func(s *State) { s.Call = &Call{Waiting: 3} })},
+		"an HPA besides": {with(with(asleep, contested), func(s *State) { s.Owner, s.Call = "an HPA", &Call{Waiting: 1} })},
 	} {
 		d := Decide(spec(), c.state, now)
-		if d.To != c.state.Replicas || d.Drain != c.drain || !d.Due.Equal(until) || !strings.Contains(d.Summary, "argocd") {
+		if d.To != c.state.Replicas || !d.Due.Equal(until) || !strings.Contains(d.Summary, "argocd") {
 			t.Errorf("%s: %+v", name, d)
 		}
 		if got := rules(d); len(got) != 1 || !strings.HasPrefix(got[0], "Contested Hold") {

@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// Decide returns how many pods the application should have at now, and why. To differs from From
-// only when the Deployment is to be scaled at this moment; a wish that has to wait is in the
-// reasons, with a hold that says for what.
+// Decide returns how many pods the application should have at now, and why. A wish that has to wait
+// is in the reasons, with a hold that says for what.
 //
 // To is within [MinReplicas, MaxReplicas], or From when a hold forbids the way down, or when
 // somebody else scales the Deployment.
@@ -25,13 +24,10 @@ func Decide(spec Spec, s State, now time.Time) Decision {
 }
 
 func (spec Spec) decide(s State, now time.Time) Decision {
-	d := Decision{From: s.Replicas, To: s.Replicas, Wished: s.Replicas, Trigger: Reconcile, History: s.History}
+	d := Decision{From: s.Replicas, To: s.Replicas, Wished: s.Replicas, Aim: s.Replicas, Trigger: Reconcile, History: s.History}
 	if !s.Found {
 		d.Reasons = []Reason{{Rule: "Target", Effect: Hold, Replicas: s.Replicas, Message: "the Deployment does not exist"}}
 		d.Summary = "nothing to scale: the Deployment does not exist"
-		if !s.Sleep.Since.IsZero() {
-			d.Drain = DrainCancel
-		}
 		return d
 	}
 	if s.Contest.Who != "" {
@@ -49,13 +45,13 @@ func (spec Spec) decide(s State, now time.Time) Decision {
 	to := d.clamp(spec, d.Wished)
 	to = d.surge(spec, s, to)
 	to = d.clamp(spec, d.paced(spec, s, to, now))
+	d.Aim = to
 	switch {
 	case to < s.Replicas:
 		to = d.hold(spec, s, to, now)
 	case to > s.Replicas && d.Stride > 0:
 		to = d.clamp(spec, d.settle(spec, s, to, now))
 	}
-	to = d.drain(s, to, now)
 	d.To = to
 	if spec.Mode == Observe {
 		d.observe(s)
@@ -174,43 +170,10 @@ func (d *Decision) hold(spec Spec, s State, to int32, now time.Time) int32 {
 	return held
 }
 
-// drain is the two-phase way to zero: pods go only when no load balancer sends any more.
-func (d *Decision) drain(s State, to int32, now time.Time) int32 {
-	under := !s.Sleep.Since.IsZero()
-	sleeps := to == 0 && s.Replicas > 0
-	switch {
-	case !sleeps && under:
-		d.Drain = DrainCancel
-		d.Reasons = append(d.Reasons, Reason{Rule: "Drain", Effect: Note, Replicas: to, Message: "going to sleep is called off", News: true})
-		return to
-	case !sleeps:
-		return to
-	case !under:
-		d.Drain = DrainBegin
-		d.Due = earliest(d.Due, now.Add(DrainTimeout))
-		d.Reasons = append(d.Reasons, Reason{
-			Rule: "Drain", Effect: Hold, Replicas: s.Replicas, Message: "the load balancers are asked to stop sending first",
-		})
-		return s.Replicas
-	case len(s.Sleep.Pending) == 0:
-		d.Drain = DrainDone
-		return to
-	case now.Sub(s.Sleep.Since) >= DrainTimeout:
-		d.Drain = DrainCancel
-		d.Reasons = append(d.Reasons, Reason{
-			Rule: "Drain", Effect: Hold, Replicas: s.Replicas,
-			Message: fmt.Sprintf("going to sleep is called off: within %s no answer from %s", seconds(DrainTimeout), list(s.Sleep.Pending)),
-		})
-		return s.Replicas
-	default:
-		d.Drain = DrainWait
-		d.Due = earliest(d.Due, s.Sleep.Since.Add(DrainTimeout))
-		d.Reasons = append(d.Reasons, Reason{
-			Rule: "Drain", Effect: Hold, Replicas: s.Replicas, Message: "the load balancers have not all stopped sending",
-			Inputs: []Input{{Name: "pendingBalancers", Value: float64(len(s.Sleep.Pending)), Age: now.Sub(s.Sleep.Since)}},
-		})
-		return s.Replicas
-	}
+// Explain adds what lifecycle has to say, and says the whole anew.
+func (d *Decision) Explain(reasons ...Reason) {
+	d.Reasons = append(d.Reasons[:min(len(d.Reasons), MaxReasons-len(reasons))], reasons...)
+	d.summarise()
 }
 
 // summarise says the decision in one sentence: the last word that changed it, or the wish.

@@ -41,13 +41,11 @@ func rules(d Decision) []string {
 func TestDecide(t *testing.T) {
 	idle := awake(91 * time.Second)
 	asleep := with(awake(time.Hour), func(s *State) { s.Replicas, s.Ready = 0, 0 })
-	drained := with(idle, func(s *State) { s.Sleep.Since = now.Add(-time.Second) })
 	for name, c := range map[string]struct {
 		spec    Spec
 		state   State
 		to      int32
 		trigger Trigger
-		drain   Drain
 		due     time.Duration // from now; 0: none
 		rules   []string
 		summary string
@@ -86,38 +84,13 @@ func TestDecide(t *testing.T) {
 			spec: spec(), state: with(asleep, func(s *State) { s.Traffic.Waiting, s.Traffic.WaitingSince = 3, now.Add(-callGrace) }), to: 1, trigger: StartCall,
 			rules: []string{"Start Wish 1"}, summary: "0 → 1: 3 requests wait",
 		},
-		"idle: the load balancers are asked first": {
-			spec: spec(), state: idle, to: 1, trigger: Idle, drain: DrainBegin, due: DrainTimeout,
-			rules:   []string{"Idle Wish 0", "Drain Hold 1"},
-			summary: "stays at 1: no traffic for 90 s, but the load balancers are asked to stop sending first",
-		},
-		"idle: not all have answered": {
-			spec: spec(), state: with(drained, func(s *State) { s.Sleep.Pending = []string{"lb"} }),
-			to: 1, trigger: Idle, drain: DrainWait, due: 4 * time.Second, rules: []string{"Idle Wish 0", "Drain Hold 1"},
-			summary: "stays at 1: no traffic for 90 s, but the load balancers have not all stopped sending",
-		},
-		"idle: all have answered": {
-			spec: spec(), state: drained, to: 0, trigger: Idle, drain: DrainDone,
-			rules: []string{"Idle Wish 0"}, summary: "1 → 0: no traffic for 90 s",
-		},
-		"idle: no answer in time": {
-			spec: spec(), state: with(drained, func(s *State) { s.Sleep = Sleep{Since: now.Add(-DrainTimeout), Pending: []string{"lb"}} }),
-			to: 1, trigger: Idle, drain: DrainCancel, rules: []string{"Idle Wish 0", "Drain Hold 1"},
-			summary: "stays at 1: no traffic for 90 s, but going to sleep is called off: within 5 s no answer from lb",
+		"idle": {
+			spec: spec(), state: idle, to: 0, trigger: Idle, rules: []string{"Idle Wish 0"}, summary: "1 → 0: no traffic for 90 s",
 		},
 		"idle: peace after a failed attempt": {
-			spec: spec(), state: with(idle, func(s *State) { s.Sleep.RetryAt = now.Add(7 * time.Second) }),
+			spec: spec(), state: with(idle, func(s *State) { s.RetryAt = now.Add(7 * time.Second) }),
 			to: 1, trigger: Idle, due: 7 * time.Second, rules: []string{"Idle Wish 0", "Retry Hold 1"},
 			summary: "stays at 1: no traffic for 90 s, but the last attempt to sleep was called off a moment ago",
-		},
-		"falling asleep, and a request comes": {
-			spec: spec(), state: with(drained, func(s *State) { s.Call = &Call{Waiting: 1} }), to: 1, trigger: StartCall, drain: DrainCancel,
-			rules:   []string{"Start Wish 1", "Drain Note 1"},
-			summary: "stays at 1: 1 request waits, but going to sleep is called off",
-		},
-		"falling asleep, and a request is in flight": {
-			spec: spec(), state: with(drained, func(s *State) { s.Traffic.InFlight = 1 }), to: 1, trigger: Reconcile, drain: DrainCancel,
-			rules: []string{"Keep Wish 1", "Drain Note 1"}, summary: "stays at 1: not idle for 90 s, but going to sleep is called off",
 		},
 		"idle, but a stream goes on": {
 			spec: spec(), state: with(idle, func(s *State) { s.Traffic.Streaming = 1 }), to: 1, trigger: Reconcile,
@@ -155,7 +128,7 @@ func TestDecide(t *testing.T) {
 			rules: []string{"Idle Wish 0", "Starting Hold 1"}, summary: "stays at 1: no traffic for 90 s, but a start is under way",
 		},
 		"idle, a start that takes longer than starts did": {
-			spec: spec(), state: with(drained, func(s *State) { s.Ready, s.Start.Since = 0, now.Add(-121*time.Second) }), to: 0, trigger: Idle, drain: DrainDone,
+			spec: spec(), state: with(idle, func(s *State) { s.Ready, s.Start.Since = 0, now.Add(-121*time.Second) }), to: 0, trigger: Idle,
 			rules: []string{"Idle Wish 0"}, summary: "1 → 0: no traffic for 90 s",
 		},
 		"scaled by hand beyond max": {
@@ -174,15 +147,15 @@ func TestDecide(t *testing.T) {
 			spec: spec(), state: with(awake(time.Second), func(s *State) { s.Replicas = 2 }), to: 2, trigger: Reconcile, due: 89 * time.Second,
 			rules: []string{"Keep Wish 2"}, summary: "stays at 2: not idle for 90 s",
 		},
-		"the Deployment is gone while it falls asleep": {
-			spec: spec(), state: State{Sleep: Sleep{Since: now}}, to: 0, trigger: Reconcile, drain: DrainCancel,
+		"the Deployment is gone": {
+			spec: spec(), state: State{}, to: 0, trigger: Reconcile,
 			rules: []string{"Target Hold 0"}, summary: "nothing to scale: the Deployment does not exist",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := Decide(c.spec, c.state, now)
-			if d.From != c.state.Replicas || d.To != c.to || d.Trigger != c.trigger || d.Drain != c.drain {
-				t.Errorf("got %d → %d %s %q, want → %d %s %q", d.From, d.To, d.Trigger, d.Drain, c.to, c.trigger, c.drain)
+			if d.From != c.state.Replicas || d.To != c.to || d.Trigger != c.trigger {
+				t.Errorf("got %d → %d %s, want → %d %s", d.From, d.To, d.Trigger, c.to, c.trigger)
 			}
 			var due time.Duration
 			if !d.Due.IsZero() {

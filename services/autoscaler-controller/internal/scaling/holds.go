@@ -146,10 +146,10 @@ func inUse(_ Spec, s State, to int32, _ time.Time) (string, time.Time) {
 
 // retry: after a failed attempt to sleep the load balancers get some peace.
 func retry(_ Spec, s State, to int32, now time.Time) (string, time.Time) {
-	if to > 0 || !now.Before(s.Sleep.RetryAt) || !s.Sleep.Since.IsZero() {
+	if to > 0 || !now.Before(s.RetryAt) {
 		return "", time.Time{}
 	}
-	return "the last attempt to sleep was called off a moment ago", s.Sleep.RetryAt
+	return "the last attempt to sleep was called off a moment ago", s.RetryAt
 }
 
 // list names at most three.

@@ -146,7 +146,7 @@ func TestDecide_ByLoad(t *testing.T) {
 		},
 		"idle stands above thresholds": {
 			spec: limited(nil), state: with(loaded(1, 900), func(s *State) {
-				s.Traffic.InFlight, s.Traffic.IdleSince, s.Sleep.Since = 0, now.Add(-2*time.Minute), now.Add(-time.Second)
+				s.Traffic.InFlight, s.Traffic.IdleSince = 0, now.Add(-2*time.Minute)
 			}), to: 0, trigger: Idle, rules: []string{"Idle Wish 0", "CPUThreshold Note 2"}, summary: "1 → 0: no traffic for 90 s",
 		},
 		"a rule adds a pod": {
@@ -173,14 +173,9 @@ func TestDecide_ByLoad(t *testing.T) {
 			spec: rule(Decrease, Threshold{CPU, LessThan, 500, 0}), state: loaded(1, 100), to: 1, trigger: Reconcile,
 			rules: []string{"Keep Wish 1", "Rule:r Note 1"}, summary: "stays at 1: not idle for 60 s",
 		},
-		"a rule that puts to sleep asks the load balancers first": {
-			spec: rule(DecreaseToZero, Threshold{CPU, EqualTo, 100, 0}), state: with(loaded(2, 100.9), func(s *State) { s.Traffic.InFlight = 0 }), to: 2, trigger: ByRule,
-			due: DrainTimeout, rules: []string{"Rule:r Wish 0", "Drain Hold 2"},
-			summary: "stays at 2: CPU = 100 m: CPU is 100.9 m per pod, but the load balancers are asked to stop sending first",
-		},
 		"a rule puts to sleep": {
 			spec: rule(DecreaseToZero, Threshold{CPU, LessThan, 500, 0}), state: with(loaded(2, 100), func(s *State) {
-				s.Traffic.InFlight, s.Sleep.Since = 0, now.Add(-time.Second)
+				s.Traffic.InFlight = 0
 			}), to: 0, trigger: ByRule, due: 59 * time.Second, rules: []string{"Rule:r Wish 0"}, summary: "2 → 0: CPU < 500 m: CPU is 100 m per pod",
 		},
 		"a rule does not put to sleep what is in use": {

@@ -94,7 +94,7 @@ func pause(spec Spec, s State, now time.Time) Decision {
 		to = *spec.PausedReplicas
 		message = fmt.Sprintf("mode is Paused, with %d", to)
 	}
-	d := Decision{From: s.Replicas, To: to, Wished: to, Trigger: ByMode}
+	d := Decision{From: s.Replicas, To: to, Wished: to, Aim: to, Trigger: ByMode}
 	effect := Hold
 	if to != s.Replicas {
 		effect = Wish
@@ -103,23 +103,21 @@ func pause(spec Spec, s State, now time.Time) Decision {
 	if to < s.Replicas {
 		to = d.hold(spec, s, to, now)
 	}
-	d.To = d.drain(s, to, now)
+	d.To = to
 	d.summarise()
 	return d
 }
 
 // observe takes back what a decision would do, except that it wakes.
 func (d *Decision) observe(s State) {
-	if d.To == d.From && d.Drain == DrainNone || s.Replicas == 0 {
+	if s.Replicas == 0 {
+		return
+	}
+	d.Aim = s.Replicas // no way down begins, and one that is under way is called off
+	if d.To == d.From {
 		return
 	}
 	would := d.To
-	if d.Drain != DrainNone {
-		would = d.Wished
-	}
 	d.Reasons = append(d.Reasons, Reason{Rule: "Mode", Effect: Hold, Replicas: s.Replicas, Message: fmt.Sprintf("mode is Observe: %d would be asked for", would)})
-	d.To, d.Drain = s.Replicas, DrainNone
-	if !s.Sleep.Since.IsZero() {
-		d.Drain = DrainCancel
-	}
+	d.To = s.Replicas
 }

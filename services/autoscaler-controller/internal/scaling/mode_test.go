@@ -106,8 +106,8 @@ func TestMode_PausedNeitherStartsNorStops(t *testing.T) {
 			t.Errorf("%s: %+v", name, d)
 		}
 	}
-	if d := Decide(paused, with(awake(time.Hour), func(s *State) { s.Sleep.Since = now }), now); d.Drain != DrainCancel {
-		t.Errorf("on its way to zero: %+v", d)
+	if d := Decide(paused, awake(time.Hour), now); d.Aim != d.From {
+		t.Errorf("a way down is not called off: %+v", d)
 	}
 }
 
@@ -118,10 +118,10 @@ func TestMode_PausedHoldsTheCountThatIsGiven(t *testing.T) {
 		t.Errorf("up: %+v", d)
 	}
 	paused.PausedReplicas = n32(0)
-	if d := Decide(paused, awake(0), now); d.Drain != DrainBegin {
-		t.Errorf("to zero it goes as ever, when the load balancers have stopped sending: %+v", d)
+	if d := Decide(paused, awake(0), now); d.To != 0 {
+		t.Errorf("to zero: %+v", d)
 	}
-	if d := Decide(paused, with(awake(0), func(s *State) { s.Traffic.Live = nil }), now); d.To != 1 || d.Drain != DrainNone {
+	if d := Decide(paused, with(awake(0), func(s *State) { s.Traffic.Live = nil }), now); d.To != 1 || d.Aim != 0 {
 		t.Errorf("and is held by what holds any way down: %+v", d)
 	}
 }
@@ -129,7 +129,7 @@ func TestMode_PausedHoldsTheCountThatIsGiven(t *testing.T) {
 func TestMode_ObserveDecidesAndTouchesNothingButToWake(t *testing.T) {
 	observe := slotted(1)
 	observe.Mode = Observe
-	if d := Decide(observe, awake(time.Hour), now); d.To != 1 || d.Drain != DrainNone || d.Wished != 0 || !strings.Contains(d.Summary, "mode is Observe: 0 would be asked for") {
+	if d := Decide(observe, awake(time.Hour), now); d.To != 1 || d.Aim != 1 || d.Wished != 0 || !strings.Contains(d.Summary, "mode is Observe: 0 would be asked for") {
 		t.Errorf("idle: %+v", d)
 	}
 	if d := Decide(observe, serving(1, Demand{Concurrency: both(7)}), now); d.To != 1 || d.Wished != 10 || !strings.Contains(d.Summary, "10 would be asked for") {
@@ -137,9 +137,6 @@ func TestMode_ObserveDecidesAndTouchesNothingButToWake(t *testing.T) {
 	}
 	if d := Decide(observe, asleepWith(5, Demand{}), now); d.To != 5 {
 		t.Errorf("asleep with requests: %+v", d)
-	}
-	if d := Decide(observe, with(awake(time.Hour), func(s *State) { s.Sleep.Since = now }), now); d.Drain != DrainCancel {
-		t.Errorf("on its way to zero: %+v", d)
 	}
 }
 
@@ -151,18 +148,17 @@ func TestTogether_AllTargetsWakeAndSleepAsOne(t *testing.T) {
 		state State
 		group Group
 		want  int32
-		drain Drain
 	}{
-		"nobody is in use":                {asleep, Group{}, 0, DrainNone},
-		"another one is busy":             {asleep, Group{Busy: "b", Awake: true}, 1, DrainNone},
-		"another one waits for a start":   {asleep, Group{Busy: "b"}, 1, DrainNone},
-		"another one was used lately":     {asleep, Group{Awake: true, IdleSince: now.Add(-time.Second)}, 1, DrainNone},
-		"it sleeps though":                {asleep, Group{IdleSince: now.Add(-time.Second)}, 0, DrainNone},
-		"idle, and another one is in use": {awake(time.Hour), Group{Busy: "b", Awake: true}, 1, DrainNone},
-		"idle, all of them":               {awake(time.Hour), Group{Awake: true, IdleSince: now.Add(-time.Hour)}, 1, DrainBegin},
+		"nobody is in use":                {asleep, Group{}, 0},
+		"another one is busy":             {asleep, Group{Busy: "b", Awake: true}, 1},
+		"another one waits for a start":   {asleep, Group{Busy: "b"}, 1},
+		"another one was used lately":     {asleep, Group{Awake: true, IdleSince: now.Add(-time.Second)}, 1},
+		"it sleeps though":                {asleep, Group{IdleSince: now.Add(-time.Second)}, 0},
+		"idle, and another one is in use": {awake(time.Hour), Group{Busy: "b", Awake: true}, 1},
+		"idle, all of them":               {awake(time.Hour), Group{Awake: true, IdleSince: now.Add(-time.Hour)}, 0},
 	} {
 		c.state.Together = c.group
-		if d := Decide(sp, c.state, now); d.To != c.want || d.Drain != c.drain {
+		if d := Decide(sp, c.state, now); d.To != c.want {
 			t.Errorf("%s: %+v", name, d)
 		}
 		alone := sp

@@ -101,7 +101,7 @@ func TestPolicies_OfTheWayDownAllowSoMuch(t *testing.T) {
 func TestPace_AWayToZeroAndTheUsersBoundsAreNotHeldByIt(t *testing.T) {
 	sp := paced(none, Pace{Stabilization: time.Hour, Select: SelectDisabled})
 	idle := with(awake(time.Hour), func(s *State) { s.Replicas, s.Ready, s.Pods = 1, 1, 1 })
-	if d := Decide(sp, idle, now); d.Drain != DrainBegin {
+	if d := Decide(sp, idle, now); d.To != 0 {
 		t.Errorf("idle: %+v", d)
 	}
 	sp.MaxReplicas = 3

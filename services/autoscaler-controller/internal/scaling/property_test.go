@@ -66,11 +66,8 @@ func anyState(r *rand.Rand) (Spec, State) {
 	if pick(2) {
 		s.Start.Since = now.Add(-time.Duration(r.IntN(200)) * time.Second)
 	}
-	if pick(2) {
-		s.Sleep.Since = now.Add(-time.Duration(r.IntN(8)) * time.Second)
-		if pick(2) {
-			s.Sleep.Pending = []string{"lb"}
-		}
+	if pick(4) {
+		s.RetryAt = now.Add(time.Duration(r.IntN(8)) * time.Second)
 	}
 	return spec, s
 }
@@ -125,18 +122,12 @@ func TestDecide_Properties(t *testing.T) {
 			if spec.MinReplicas != 0 || busy(s.Traffic) || s.Call != nil || !idle && d.Trigger != ByRule {
 				fail("sleeps without being idle, or against a rule, or while it is in use")
 			}
-			if s.Sleep.Since.IsZero() || len(s.Sleep.Pending) > 0 {
-				fail("sleeps before the load balancers have stopped sending")
-			}
 		}
 		if spec.Mode == Paused && d.To != d.From && s.Owner == "" || spec.Mode == Observe && d.From > 0 && d.To != d.From {
 			fail("does more than its mode allows")
 		}
 		if s.Found && s.Owner == "" && s.Contest.Who == "" && spec.Mode != Paused && s.Call != nil && d.To == 0 {
 			fail("a start call leaves it asleep")
-		}
-		if s.Sleep.Since.IsZero() && (d.Drain == DrainCancel || d.Drain == DrainWait || d.Drain == DrainDone) {
-			fail("ends a drain that never began")
 		}
 		if !d.Due.IsZero() && d.Due.Before(now) {
 			fail("due in the past")

@@ -8,14 +8,15 @@
 //	wishes   each proposes a count (Start, Idle, demand, thresholds, rules, else Keep); the largest wins.
 //	         Idle stands above demand, thresholds and rules: what nobody uses may sleep, whatever it costs
 //	clamps   minReplicas and maxReplicas bind the wish, maxStartingPods and the user's pace its speed
-//	holds    each may forbid a way down: pods are only taken away on whole and fresh data,
-//	         when nobody needs them, and after the load balancers have stopped sending. By thresholds
-//	         and rules it goes by their stride, and waits until the last pods are alive, or gone
+//	holds    each may forbid a way down: pods are only taken away on whole and fresh data, and
+//	         when nobody needs them. By thresholds and rules it goes by their stride, and waits
+//	         until the last pods are alive, or gone
 //
 // Before them come the user's schedules and mode (Spec.At). What must hold for a while is remembered by
 // the caller: Decision.Since is the next State.Since, and Decision.History the next State.History.
 //
-// What is not here: learning what is known (fleet), and doing what was decided (control).
+// What is not here: learning what is known (fleet), which pods go, and when they are empty
+// (lifecycle), and doing what was decided (control).
 package scaling
 
 import (
@@ -46,6 +47,8 @@ type Spec struct {
 	PausedReplicas       *int32 // with Paused; nil: as they are
 	Schedules            []Schedule
 	Together             bool // all targets wake and sleep as one
+
+	DrainTimeout *time.Duration // how long a pod that is to go may go on with what it has; nil: by what it has
 }
 
 // State is what is known of one application at the moment of the decision.
@@ -64,7 +67,9 @@ type State struct {
 	Traffic Traffic // what the load balancers report
 	Demand  Demand  // what follows from it, and from what the sidecars say
 	Start   Start   // the start under way, if any
-	Sleep   Sleep   // the way to zero, if one is under way
+
+	RetryAt  time.Time // after a way to zero that failed, when the next may begin
+	Draining int32     // of Ready, those that were chosen to go and get nothing new: they are no capacity
 
 	Means []Mean               // what the pods use; a metric that is not listed is not known
 	Since map[string]time.Time // the last decision's Since; nil: nothing is remembered
@@ -105,13 +110,6 @@ type Stale struct {
 type Start struct {
 	Since    time.Time     // when pods were last added; zero: unknown
 	Expected time.Duration // how long a start took lately; 0: not known
-}
-
-// Sleep is the two-phase way to zero: first the load balancers stop sending, then the pods go.
-type Sleep struct {
-	Since   time.Time // when the load balancers were asked to stop; zero: they were not
-	Pending []string  // live load balancers that have not yet answered, or still hold requests
-	RetryAt time.Time // after a failed attempt, when the next may begin
 }
 
 // Effect is what a reason did to the count.
@@ -168,24 +166,26 @@ const (
 	ByMode    Trigger = "Mode"
 	Bounds    Trigger = "Bounds"
 	Reconcile Trigger = "Reconcile"
+	ByDrain   Trigger = "Drain" // pods that were chosen have gone, or others in their place
 )
 
-// Drain is what the load balancers are to be told.
+// Drain is a step of the way down, on which lifecycle leads the pods that go. Decide knows none.
 type Drain string
 
-// The steps of the way to zero.
+// The steps.
 const (
 	DrainNone   Drain = ""       // nothing is under way
-	DrainBegin  Drain = "Begin"  // tell them to stop sending
-	DrainWait   Drain = "Wait"   // they have been told; not all have answered
-	DrainDone   Drain = "Done"   // all have answered and hold nothing: scale
-	DrainCancel Drain = "Cancel" // call it off: they may send again
+	DrainBegin  Drain = "Begin"  // the load balancers are to send the pods nothing new
+	DrainWait   Drain = "Wait"   // they have been told; not all is ended
+	DrainDone   Drain = "Done"   // pods go now
+	DrainCancel Drain = "Cancel" // it is called off: they may send again
 )
 
 // Decision is a count and its reasons.
 type Decision struct {
 	From, To int32
 	Wished   int32 // before clamps and holds
+	Aim      int32 // after the clamps, before the holds
 	Trigger  Trigger
 	Stride   int32 // of the wish that won; see Reason
 	Drain    Drain
@@ -196,9 +196,6 @@ type Decision struct {
 	Since   map[string]time.Time // since when conditions have held without a break
 	History History
 }
-
-// DrainTimeout is how long the load balancers have to stop sending before sleep is called off.
-const DrainTimeout = 5 * time.Second
 
 // MaxReasons bounds a decision's reasons.
 const MaxReasons = 32

@@ -1,0 +1,72 @@
+package fleet
+
+import (
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
+)
+
+// Snapshot is all that a decision on one application looks at, as of one moment. What was read
+// together belongs together: a decision never joins what was seen before a change with what was
+// seen after it.
+type Snapshot struct {
+	Observation // its Deployment.Version is what a write must still find
+	State       State
+	Mode        scaling.Mode // now, as the schedules have it
+	Ready       int32
+	Scaling     scaling.State
+	Loads       []PodLoad // the pods that are not going yet, ordered by name
+	Quiet       Quiesce   // what the load balancers are told
+	Pending     []string  // while it falls asleep: live load balancers that have not taken that up, or hold requests
+
+	ExpectedStart time.Duration
+	StartingSince time.Time
+	Blocked       Blocked
+}
+
+// Snapshot is what is known of an application at now; false when it is not known. missing says what
+// the whole picture still lacks, "" when it is whole.
+func (f *Fleet) Snapshot(k Key, missing string, now time.Time) (Snapshot, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.expire(now)
+	a, ok := f.apps[k]
+	if !ok {
+		return Snapshot{}, false
+	}
+	s := Snapshot{
+		Observation: a.seen, State: a.state(), Ready: a.ready(), Quiet: a.quiet.told,
+		ExpectedStart: a.starts.median(), StartingSince: a.startingSince(), Blocked: a.blocked,
+		Scaling: scaling.State{
+			Found: a.seen.Deployment.Found, Paused: a.seen.Deployment.Paused, Owner: a.seen.Owner,
+			Replicas: a.seen.Deployment.Replicas, Ready: a.ready(), Pods: a.existing(), Missing: missing,
+			Traffic: f.traffic(a, now), Means: f.means(a, now),
+			Start: scaling.Start{Since: a.scaledUp, Expected: a.starts.median()},
+		},
+	}
+	spec, _, _ := a.seen.Spec.At(now)
+	s.Mode = spec.Mode
+	live := s.Scaling.Traffic.Live
+	if c, until := a.contested(now); c.Times > 0 {
+		s.Scaling.Contest = scaling.Contest{Who: c.String(), Until: until}
+	}
+	if a.seen.Spec.Together {
+		s.Scaling.Together = f.group(a, now)
+	}
+	s.Scaling.Demand = f.demand(a, live, now)
+	s.Loads = f.podLoads(a, live, now)
+	for _, l := range s.Loads {
+		if l.Told && l.State == PodReady {
+			s.Scaling.Draining++
+		}
+	}
+	if a.quiet.told.All {
+		for _, name := range live {
+			t := a.traffic[name]
+			if !a.quiet.obeyed(a.quiet.all, f.balancers[name].version, now) || t.InFlight > 0 || t.Waiting > 0 {
+				s.Pending = append(s.Pending, name)
+			}
+		}
+	}
+	return s, true
+}
