@@ -32,7 +32,8 @@ func route(r autoscaler.Route) routing.Route {
 		ServiceAddress: value(r.ServiceAddress),
 	}
 	for _, e := range r.Endpoints {
-		endpoint := routing.Endpoint{Pod: e.Pod, Address: e.Address, Ready: e.Ready, Terminating: e.Terminating, Probeable: e.Probeable, Load: load(e.Load)}
+		endpoint := routing.Endpoint{Pod: e.Pod, Address: e.Address, Ready: e.Ready, Terminating: e.Terminating, Probeable: e.Probeable,
+			Draining: value(e.Draining), DrainLease: seconds(e.DrainLeaseSeconds), Load: load(e.Load)}
 		for _, p := range e.Probes {
 			endpoint.Probes = append(endpoint.Probes, probe(p))
 		}

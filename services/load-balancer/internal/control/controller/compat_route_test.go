@@ -97,7 +97,7 @@ func TestRoute_SaysHowPodsAreChosen(t *testing.T) {
 	got := received(t, `{"namespace": "default", "deployment": "llm", "autoscaler": "llm", "apiPrefix": "/llm", "hosts": [], "state": "Awake",
 		"containerConcurrency": 0, "wakeUpTimeoutSeconds": 120, "algorithm": "ModelAware", "consistentHash": {"cookie": "session", "later": {}}, "endpoints": [
 		{"pod": "a", "address": "10.0.0.1:80", "ready": true, "terminating": false, "probeable": false, "probes": [],
-			"load": {"running": 3, "waiting": 1, "cacheUsage": 0.5, "at": "2026-01-02T03:04:05Z", "later": [1]}},
+			"draining": true, "drainLeaseSeconds": 2.5, "load": {"running": 3, "waiting": 1, "cacheUsage": 0.5, "at": "2026-01-02T03:04:05Z", "later": [1]}},
 		{"pod": "b", "address": "10.0.0.2:80", "ready": true, "terminating": false, "probeable": false, "probes": []}]}`)
 	if got.Algorithm != "ModelAware" || got.HashOn != (routing.HashOn{Cookie: "session"}) {
 		t.Errorf("chosen by %s, %+v", got.Algorithm, got.HashOn)
@@ -105,6 +105,9 @@ func TestRoute_SaysHowPodsAreChosen(t *testing.T) {
 	want := &routing.Load{Running: 3, Waiting: 1, Cache: .5, At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	if diff := cmp.Diff(want, got.Endpoints[0].Load); diff != "" || got.Endpoints[1].Load != nil {
 		t.Errorf("(-want +got)\n%s; of b %+v", diff, got.Endpoints[1].Load)
+	}
+	if e := got.Endpoints[0]; !e.Draining || e.DrainLease != 2500*time.Millisecond || got.Endpoints[1].Draining {
+		t.Errorf("endpoints %+v", got.Endpoints)
 	}
 	for text, want := range map[string]routing.HashOn{
 		`{"header": "X"}`: {Header: "X"}, `{"query": "q"}`: {Query: "q"}, `{"clientAddress": true}`: {ClientAddress: true}, `{"mcpSession": true}`: {MCPSession: true},

@@ -1,7 +1,7 @@
 // Package balance decides which pod takes a request. A Pool knows the pods of one application as
 // this load balancer sees them; its filters leave those that may take a request at all:
 //
-//	usable (ready, not draining) ─▶ not ejected ─▶ room by its limit and its ramp ─▶ policy
+//	usable (ready, not terminating) ─▶ not ejected ─▶ not draining ─▶ room by its limit and its ramp ─▶ policy
 //
 // and a policy chooses among them. It is pure: chance and time are handed in, and every choice comes
 // with its reason. Who the pods are, and whether they are usable, is dispatch's business. A Pool has

@@ -12,6 +12,7 @@ type Pod struct {
 	inFlight int32
 	usable   bool
 	limit    int32 // 0 is no limit
+	draining time.Time
 	ejection Ejection
 	ramp     RampUp
 	history  history

@@ -21,6 +21,8 @@ type Pool struct {
 	ids  []uint64 // of the pods
 	open []int32  // indices of the pods with any room
 
+	aside []int // indices of the draining ones that would have some
+
 	order  order
 	owners owners
 
@@ -87,10 +89,13 @@ func (b *Pool) Pick(r Request, now time.Time) (pod *Pod, reason string, waits bo
 			return b.pods[i], "its session is there", false
 		}
 	}
-	if len(b.open) == 0 {
-		return nil, "", false
+	i := -1
+	if len(b.open) > 0 {
+		i, reason = b.policy.Pick(b, r, now)
 	}
-	i, reason := b.policy.Pick(b, r, now)
+	if i < 0 {
+		i, reason = b.fromAside(), "draining, and no other pod can take it"
+	}
 	if i < 0 {
 		return nil, "", false
 	}
@@ -149,13 +154,18 @@ func (b *Pool) filter(now time.Time) {
 	// At most half are ejected; when more than that of those that are left would be, the others have
 	// gone for other reasons, and a doubtful pod is better than none.
 	b.panics = 2*b.out > b.usable
-	b.open = b.open[:0]
+	b.open, b.aside = b.open[:0], b.aside[:0]
 	for i, p := range b.pods {
-		if b.room[i] = p.roomNow(now); b.room[i] > 0 {
+		if b.room[i] = p.roomNow(now); p.Draining(now) {
+			b.setAside(i, b.room[i])
+		} else if b.room[i] > 0 {
 			b.open = append(b.open, int32(i))
 		}
 		if p.usable {
 			b.sooner(p.next(now))
+			if p.Draining(now) {
+				b.sooner(p.draining)
+			}
 		}
 	}
 	b.average(now)

@@ -56,7 +56,9 @@ func TestPool_NeverChoosesAPodWithoutRoom(t *testing.T) {
 			var under []*Pod
 			for step := range 4000 {
 				now = now.Add(time.Duration(r.IntN(20)) * time.Millisecond)
-				switch p := pods[r.IntN(size)]; r.IntN(12) {
+				switch p := pods[r.IntN(size)]; r.IntN(13) {
+				case 12:
+					p.SetDraining(now.Add(time.Duration(r.IntN(200)-50) * time.Millisecond))
 				case 0:
 					p.SetUsable(r.IntN(4) > 0)
 				case 1:

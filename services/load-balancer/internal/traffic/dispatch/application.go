@@ -102,6 +102,7 @@ func (a *Application) followPods(endpoints []routing.Endpoint, now time.Time) {
 			continue
 		}
 		pod := newPod(a, e)
+		pod.followDrain(now)
 		pod.followLoad(nil, e.Load, now)
 		if a.start != nil || len(a.pods) > 0 {
 			pod.startRamp(now) // it came while we were here: it is not warm

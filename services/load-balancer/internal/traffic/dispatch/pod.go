@@ -29,6 +29,9 @@ type Pod struct {
 	balanced balance.Pod   // what choosing among pods goes by
 }
 
+// drainLease is for how long a pod drains when that is not said.
+const drainLease = 15 * time.Minute
+
 func newPod(a *Application, e routing.Endpoint) *Pod {
 	return &Pod{Name: e.Pod, Address: e.Address, app: a, endpoint: e, balanced: balance.Pod{ID: balance.Hash(e.Pod)}}
 }
@@ -40,6 +43,7 @@ func byName(a, b *Pod) int {
 func (p *Pod) follow(e routing.Endpoint, now time.Time) {
 	was := p.endpoint
 	p.endpoint = e
+	p.followDrain(now)
 	p.followLoad(was.Load, e.Load, now)
 	switch {
 	case e.Ready && !was.Ready:
@@ -50,6 +54,16 @@ func (p *Pod) follow(e routing.Endpoint, now time.Time) {
 		p.proven = false
 		p.balanced.ResetRamp()
 	}
+}
+
+// followDrain keeps requests from a pod that was chosen to go, for as long as the controller has said:
+// if it goes away meanwhile, the pod shall not be left out for good.
+func (p *Pod) followDrain(now time.Time) {
+	if !p.endpoint.Draining {
+		p.balanced.SetDraining(time.Time{})
+		return
+	}
+	p.balanced.SetDraining(now.Add(cmp.Or(p.endpoint.DrainLease, drainLease)))
 }
 
 // followLoad takes what the pod says of itself, when it is news. How old it is counts from here: the
@@ -157,6 +171,8 @@ func (p *Pod) why(now time.Time) string {
 		return "the application is falling asleep"
 	case (p.endpoint.Ready || p.proven) && p.balanced.Ejected(now):
 		return "ejected: it failed, and others did not; it is tried again soon"
+	case (p.endpoint.Ready || p.proven) && p.balanced.Draining(now):
+		return "draining: it gets nothing new while another pod can take it"
 	case p.endpoint.Ready:
 		return "Kubernetes calls it ready"
 	case p.proven:

@@ -301,3 +301,38 @@ func TestSketch_MergesAndCounts(t *testing.T) {
 		t.Errorf("sketch = %+v", a)
 	}
 }
+
+func TestDrain_HoldsForItsLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		drains := func(e *routing.Endpoint) { e.Draining, e.DrainLease = true, 10*time.Second }
+		at := func() string {
+			v, _ := w.arrive(t)
+			defer v.End(Outcome{Status: 200}, time.Now())
+			return v.Pod.Name
+		}
+		w.follow(routing.Awake, nil, pod("a", drains), pod("b", nil))
+		for range 6 {
+			if got := at(); got != "b" {
+				t.Fatalf("sent to %s, which drains", got)
+			}
+		}
+		if why := w.Snapshots()[0].Pods[0].Why; why != "draining: it gets nothing new while another pod can take it" {
+			t.Errorf("a: %s", why)
+		}
+		time.Sleep(9 * time.Second)
+		w.follow(routing.Awake, nil, pod("a", drains), pod("b", nil)) // said again
+		time.Sleep(9 * time.Second)
+		if at() != "b" || at() != "b" {
+			t.Error("it was said again, and a gets requests")
+		}
+		time.Sleep(time.Second)
+		if got := at() + at(); got != "ab" && got != "ba" {
+			t.Errorf("the lease is over, and %s were chosen", got)
+		}
+		w.follow(routing.Awake, nil, pod("a", nil), pod("b", drains))
+		if got := at() + at(); got != "aa" {
+			t.Errorf("now b drains, and %s were chosen", got)
+		}
+	})
+}

@@ -84,10 +84,12 @@ type Route struct {
 // Endpoint is one pod that has an address.
 type Endpoint struct {
 	Pod         string
-	Address     string // IP:port
-	Ready       bool   // Kubernetes calls it ready
-	Terminating bool   // it is going away: send nothing new
-	Probeable   bool   // every readiness check of it can be repeated from here
+	Address     string        // IP:port
+	Ready       bool          // Kubernetes calls it ready
+	Terminating bool          // it is going away: send nothing new
+	Draining    bool          // it was chosen to go: send nothing new while another pod can take it
+	DrainLease  time.Duration // for how long that holds when nothing else is said
+	Probeable   bool          // every readiness check of it can be repeated from here
 	Probes      []Probe
 	Load        *Load // nil: not known
 }

@@ -1,0 +1,34 @@
+package balance
+
+import "time"
+
+// SetDraining says that the pod was chosen to go: until then it gets nothing new while another pod can
+// take it, and what it works on goes on. The zero time is that it was not.
+func (p *Pod) SetDraining(until time.Time) {
+	if !p.draining.Equal(until) {
+		p.draining = until
+		p.changed()
+	}
+}
+
+// Draining tells whether it is to get nothing new.
+func (p *Pod) Draining(now time.Time) bool { return now.Before(p.draining) }
+
+// setAside keeps a draining pod from the policy, for when no other one can take a request.
+func (b *Pool) setAside(i int, room int32) {
+	b.room[i] = 0
+	if room > 0 {
+		b.aside = append(b.aside, i)
+	}
+}
+
+// fromAside is the draining pod with the fewest requests in flight that can take one more, -1 is none.
+func (b *Pool) fromAside() int {
+	best := -1
+	for _, i := range b.aside {
+		if b.load[i] < b.pods[i].ceiling() && (best < 0 || b.load[i] < b.load[best]) {
+			best = i
+		}
+	}
+	return best
+}
