@@ -92,6 +92,5 @@ func (o options) keep(p testPackage, run int, said []byte) (string, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // for everybody to read, as other build outputs
 		return "", err
 	}
-	//nolint:gosec // the package's own path, its slashes replaced, in the folder that the caller named
 	return folder, os.WriteFile(filepath.Join(folder, fmt.Sprintf("%d.log", run)), said, 0o600)
 }

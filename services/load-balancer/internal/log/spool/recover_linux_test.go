@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -193,7 +194,7 @@ func TestSpool_HasWhatWasWrittenBeforeAKillExactlyOnce(t *testing.T) {
 	o.MaxBytes, o.Outbox = 64<<20, true
 	random := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 	next, total := 0, 0
-	for range 10 {
+	for kill := range 10 {
 		child := exec.CommandContext(t.Context(), os.Args[0], strconv.Itoa(next))
 		child.Env = append(os.Environ(), killedDir+"="+o.Dir)
 		out, err := child.StdoutPipe()
@@ -203,11 +204,20 @@ func TestSpool_HasWhatWasWrittenBeforeAKillExactlyOnce(t *testing.T) {
 		if err := child.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.AfterFunc(time.Duration(20+random.IntN(60))*time.Millisecond, func() { _ = child.Process.Kill() })
+		var begun sync.Once
+		killSoon := func() {
+			time.AfterFunc(time.Duration(random.IntN(60))*time.Millisecond, func() { _ = child.Process.Kill() })
+		}
+		if kill%3 == 0 { // maybe before anything is written; on a busy machine that is always
+			begun.Do(killSoon)
+		}
 		written := next
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			if written, err = strconv.Atoi(lines.Text()); err != nil {
 				t.Fatalf("the child says %q", lines.Text())
+			}
+			if written > next {
+				begun.Do(killSoon)
 			}
 		}
 		_ = child.Wait()

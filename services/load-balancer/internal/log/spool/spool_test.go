@@ -46,7 +46,14 @@ func open(tb testing.TB, o Options) *Spool {
 	if err := s.Stats().Failing; err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { _ = s.Close(context.Background()) })
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		if tb.Failed() {
+			cancel() // what cannot be written would be waited for
+		}
+		_ = s.Close(ctx)
+	})
 	return s
 }
 

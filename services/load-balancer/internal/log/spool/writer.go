@@ -148,6 +148,9 @@ func (s *Spool) shed() bool {
 
 // state notes whether writing works. A change is told once.
 func (s *Spool) state(err error) {
+	if err != nil {
+		s.metrics.writeErrors.Inc() // before anybody sees the failure
+	}
 	s.mu.Lock()
 	before := s.failing
 	s.failing = err
@@ -156,12 +159,9 @@ func (s *Spool) state(err error) {
 	}
 	s.mu.Unlock()
 	switch {
-	case err != nil:
-		s.metrics.writeErrors.Inc()
-		if before == nil {
-			s.o.Log.Error("log spool: cannot write; entries wait in memory, and are lost when that is full", "dir", s.o.Dir, "error", err)
-		}
-	case before != nil:
+	case err != nil && before == nil:
+		s.o.Log.Error("log spool: cannot write; entries wait in memory, and are lost when that is full", "dir", s.o.Dir, "error", err)
+	case err == nil && before != nil:
 		s.o.Log.Info("log spool: writes again", "dir", s.o.Dir)
 	}
 }
