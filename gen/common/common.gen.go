@@ -101,8 +101,11 @@ type FieldError struct {
 //
 // Example: {"status":"ok"}
 type Health struct {
-	Status     HealthStatus `json:"status"`
-	WaitingFor *[]string    `json:"waitingFor,omitempty"`
+	Status HealthStatus `json:"status"`
+
+	// Trouble What people should look at though it keeps nothing from being served.
+	Trouble    *[]string `json:"trouble,omitempty"`
+	WaitingFor *[]string `json:"waitingFor,omitempty"`
 }
 
 // HealthStatus defines model for Health.Status.
@@ -212,44 +215,45 @@ type Problem struct {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"vFltc9y2Ef4rO2hmYneoe9FbIvpDR/HYjSdxRuMozQdHlffAvSMqEKABUKerRv+9swB5x7ujLLXjxp90",
-	"JMDdffbZV98LaavaGjLBi/xeeFlShfHPH1CjkeR+pRCUWcRnWBQqKGtQXzhbkwuKvMjnqD1loiAvnar5",
-	"vcjF7yUGoFtyK9AWC5i1n4O51doufQaoNTiqtZLoAQNYI2kE8Z7yoGkewDYBAt6QBxU8FDTHRoeRyATd",
-	"YVVrYp0qvLuW1hiSLNmLfDqZTCaZqK1WciVyoQl92DqSiaAqsk249iStKbzITyeTh0zUPasGvnwvWhXW",
-	"QrZtfq0VmQC9OxDKaBntgODJ3VK0GoF1YbstSFuRhxmtrCkYAzR+SY4KOJkcwVKFEj5QcKuD83kg92pf",
-	"DjoCW5MBH3AV/2Ks5tZVGEQulAlHhyJju1TVVK0RbEalTPskE2FVUzpMC3LiYYPkvfjG0Vzk4i/jDWvG",
-	"LWXGiS/KLC7S8YcBlHsAnu7D96NdgrZmAQi1LaDCVTLEK00mZDCjuXUEoSQoCQuw80iLhBKgKWBGYUlk",
-	"ICwt1OiCT2dyOJkc717PABlGUCE+ar+iPMgmjOAcfHCEVQJ2YcmDNfzWMKfjmS9C+/3p8VPAPqwf2dm/",
-	"SAZGbBfEPmKDRN5HMIHHdpTWk4FlSa3VrxsfbHXeBOslanJgkPlmbCTnWvS5XlinQlnFQDOs/UfhbGOK",
-	"a2dnyohsUBOHprDV+qWjzw35IDJRE95c07JC/psfoxaZkNZ45QOZcF2iLxk7W5C+xiU6EldrbHxwyiwY",
-	"m7eKdPHGOesYll4GQE4oVIhczJ2tYArBQsQfOuJlYs6X+XM1yZEqNF2qikQmblE3LObgROzF//q790O5",
-	"jeMzHRglx/9MZhFKkR9Ojr8fUL/VYPdblyVBjaFkprKT4rEMrIu/2EPdm88NJ9MaHVbExLUu8pjcjvyT",
-	"6eGA+NbQQVOW6MHHEPOldYEMFYzh4ckpyBIdykDO71p5OtmT8pAJ9q9yDNrH1uJsjePVAOF/JNT8uX29",
-	"KJQc1TFVKkmgFWdM60CiSfkzizG/jM4I4IPSGpbIKWFu3U6V8AFD41n0zb6ju5f3a7rbG5GJxuAtKo0z",
-	"PUxIlqXM4m0ipApUdWVjDdLJ6cC9Cu/epcNHG0+hc7jag7DVbAi594S+cVR1pbtnrKyb3zwuSOTH08PR",
-	"SSYK5W/aJxP+XVFl3ap9Mp2ODlmqr63xKS7yo+9Hx3swSZQltZeGaBwDOLnGfevhp39AvAHKQOMpgxid",
-	"E2bWdCt5FrZhiPuFqZc5NzQzTTVLFWlj4K4e75XWSlpHPotBUxGzRRmZUqBGH/hZh9xTeky6f08o1AN4",
-	"X6MfMq4dLL62xbcelk4FJhXcWt1U5J+txNN6LOrmfd+3w8pwBduo8/eL376yCo8IvyAnY5ZZO+Z/0uQJ",
-	"+cq81WpRhn35H1JJapulWPTr2H7ye1hadxOLvLHLr0WL6klfsBYsWZkFeArwIqYzicbYADOChbolAzOU",
-	"Ny+/oo8+N9QMFbZthDi/gTJeFbSL1tcCqO0SPmAYAOg8tmQe6tgwcyX/EyJ5Ow8Oppe2q+jzeN7rIf2f",
-	"oCV31pf2rXI+XNobMs/W9P+t2lBT+wtWj1SMrr1B+KmZkTMUuMTHi/ACDXx4+xqm08Mj8M2ssBUq83Kr",
-	"rou5mlmDUqqDgmptV2zITp9ychQV7n5PM1FjCORYh39+xIN/Tw7Orl58PEh/ja7+2j17+bdvxED1Zmt8",
-	"jXKIsH0zTHdu2xKNM9I7VnQt/pbip/+V3k+qfWGL9xSckv6RJpCHVJ4cGs+1syVGwcW7TdB5Slal1W2+",
-	"ztphKDaqtqBvPc9NsdFMCUTaRhfQZrLNFzfD/SvA/vn+2L8etXj+N9zRwWQEcQboJXBpTXBW8zBT2DjL",
-	"BLgxPAU5ArUw1lGRgbfpxi05H6dlHi0rdcfGoVmBdW0X3V8rbMDaa6ee2z6ZDVV6Pq5tkSJikL0H3xXH",
-	"szN5cHd4dzzQquKCfh2YpgdnaauLCFJE2MOS58BlSdGhq/STu/5XUKW5GA1M2qGYrzmSpNgDPB7gEldP",
-	"ZIjdkXe4IK5R/dIuYau33Qbyyxc3wfnQA/rpO3uNd3e3L3uj/lA/fuHsTFM1lBUczRuPmocXhOgxeMEJ",
-	"4ez45LuXI/gkbUGfmPFtN1AkutbOLhxWTNcgS7DmFXwinn/9p3Z0T/u1OGcBhvTpLG2KeAxKobUZkrYm",
-	"1v68YIu0mbhFrYq4VQio9O64nMPBSYxLG7oP5VA1Pob346N3UlnkH7/epH7FbZ4PaGJojbFWfozrvcbB",
-	"wtmmHm0ejG+nqOsSp+O1M/24jZ2xjFuRzWHWoRsIjw95QFMhZunLGBOxX+lQ6PBqydA4kxuqyCuf14kO",
-	"eQfq/jQVQR+qijfKxOVW+wlAH5MzEyMDn0aHbtPVpbSd6fz0eKAEdF4dTP8l1nUa/Esmoqp6xAkWCgs4",
-	"i3k57Ig6npwNDbmd13eFvRmkLINpjV61KxDno5T1SP2l8O2thbZm6x4E7WzdJ81Ta5jW0c9b7TgKbhWX",
-	"slu5eWefYRjH4FaAC1Qm4+LTsv5VFNnb7baLHfC4SknBY0Wj5yXb3uJ2s9fYN/bHy8sLSAeAqZgMXy+d",
-	"t4SdnJ31REXB+8LaMHkOobnswpyWkdJtd8oWxiqfcpqVsnGOjKRdFwyuVIJDSe8eWa/9fvQa4gFQxY5/",
-	"M/bJnNXjfKntArQy5CP1fY17cXU0tFpLD/bT/m8f3nHqp2hGSukpbYd9TJ6xw9upUPFtB/va11nKK/sF",
-	"6iHSf24fCf91M4Uybc1R62715qHE27jGkbaqrMmh5A7LQIxx0Nbe+N4uDv8wO21w7LdmNIJ3nGfixplj",
-	"zXcbfLs0oz/iXllJMj6CaVKLdF6jLOngcDQRmWgc16QyhNrn4/FyuRxhfD2ybjFu7/rxz+9ev/nl1zfx",
-	"zoaX4peUmMGXyF1o9z9dmWhTqMjF7ZQv2JoM1krk4mg0GR2J2HiXHEYcUnG7lapZUmcsHq4e/hMAAP//",
+	"vFnbchs30n6VLvypiv3XiCcdYo8vthyXvXElTqkcZXPheO0mpsnBEgNMAIworkrvvtXADDkkR5ay5Y2v",
+	"KAwO3V93f33wrZC2qq0hE7zIb4WXJVUYf36PGo0k9wuFoMwyrmFRqKCsQX3pbE0uKPIiX6D2lImCvHSq",
+	"5u8iF7+VGICuyW1AWyxg3l4HC6u1XfsMUGtwVGsl0QMGsEbSCOI55UHTIoBtAgRckQcVPBS0wEaHkcgE",
+	"3WBVa2KZKrz5JK0xJPllL/LpZDKZZKK2WsmNyIUm9GFvSyaCqsg24ZMnaU3hRX4xmdxlou5pNXDzrWhF",
+	"2D6yr/MrrcgE6J2BUEbN6AAET+6aotYILAvrbUHaijzMaWNNwRig8WtyVMD55BTWKpTwnoLbnLxcBHIv",
+	"jt9BR2BrMuADbuIvxmphXYVB5EKZcDoTGeulqqZqlWA1KmXalUyETU1pMy3JibsdkrfiG0cLkYv/G++8",
+	"Zty6zDj5izLLy7T9bgDlHoAXx/D9YNegrVkCQm0LqHCTFPFKkwkZzGlhHUEoCUrCAuwiukVCCdAUMKew",
+	"JjIQ1hZqdMGnPTmcT84Oj2eADCOoEJfaW5QH2YQRvAQfHGGVgF1a8mANfzXs03HPF6F9dnH2ELB32yU7",
+	"/xfJwIgdgthHbNCRjxFM4LEepfVkYF1Sq/WrxgdbvWyC9RI1OTDI/mZsdM7t0y/10joVyioGmmHpPwhn",
+	"G1N8cnaujMgGJXFoClttPzr6oyEfRCZqwtUnWlfIv3kZtciEtMYrH8iETyX6krGzBelPuEZH4uMWGx+c",
+	"MkvG5o0iXbx2zjqGpccAyIRChcjFwtkKphAsRPyhc7xMLPgwX1eTHKlC05WqSGTiGnXDz5yci6P43957",
+	"O8RtHJ9pwygZ/icyy1CKfDY5ezYgfivB4V1XJUGNoWRPZSPFbRlYF/9iC3Vf/miYTGt0WBE7rnXRj8kd",
+	"vH8+nQ083yo6qMoaPfgYYr60LpChgjGcnV+ALNGhDOT8oZYXk6NX7jLB9lWOQfvQapxtcfw44PA/EGq+",
+	"7lguCiVHdaRKJQm0Ysa0DiSaxJ9ZjPl1NEYAH5TWsEamhIV1B1nCBwyN56dXx4buPt5u3d2uRCYag9eo",
+	"NM71sEMGZ5u5vg/UmmytiRFtdAHa2hXTfShtsyxZ3hVRzcEXSmWWED13Tvwz6hadSgWqukzU4T6dPZsM",
+	"yFLhzdu0+3RnfXQOIxEzKsos36TQGbp2dn7xJ289MHaL4ZCN3xH6xlHVFRk9s8i6+dXjkkR+Np2NzjNR",
+	"KL9qVyb8d0WVdZt2ZTodzfhVX1vjUwTnp89GZ0cGlShLag8NBVykmgS0+9bDj/+AeAKUgcZTlqwx4RiY",
+	"7tF8kQzeT6E9jt/ZxTTVPOXOnYKHcrxTWitpHfkshndF7NfKyETWGn3gtQ65h+SYdP8eEKgH8LFE32ec",
+	"5fj52hbfelg7Fdj94drqpiL/aCEelmNZN+/6th0WhnPtTpy/X/76lUW45/FLcjLy4dYw/5UkD7yvzBut",
+	"lmU4fv99Sp5tWRfLkzoWyvwd1tatYjli7PpruUX1oC1YCn45UVSAJ5F4JRpjA8wJluqaDMxRrp5+RRv9",
+	"0VAzlIL3EWJ+A2W8KugQra8FUFvPvMcwANDLWDx6qGNpzzXHXxDJ+zw4SC9t/dP340Wv2vV/gZTcA1zZ",
+	"N8r5cGVXZB4t6f9atKHy+2es7skYXSGG8GMzJ2cocDESD8ITNPD+zSuYTmen4Jt5YStU5uleBSIWam4N",
+	"SqlOCqq13bAiBxXV+WkUeJvpM1FjCORYhn9+wJN/T06ef3zy4ST9Gn38/27t6d++EQPZm7XxNcohh+2r",
+	"Ybp9+5ponJM+0KJrRvYEv/hTcj8o9qUt3lFwSvp7Kitup7nHaTznztYxCk7eLUHniaxKq1u+ztq2LZbU",
+	"tqBvPXd4sSROBCJjkdYy2e7G3RjiBWB/f39AsW0KA67IcO0JkxHEbqVH4NKa4KzmtquwsesKsDLcrzkC",
+	"tTTWUZGBt+nENTkf+3pugit1w8qh2YB1bb3fH4DswDoqpx5bPpmdq/RsXNsiRcSg9558V5zNn8uTm9nN",
+	"2UBRjUv6ZaDvH+z6rS4iSBFhD2vuWNclRYNu0p/cn7yAKnXwaGDStu98zJEkxRbgRgbXuHmAIQ6b8+GE",
+	"uEX1S1OPvdp2H8gvH9wF510P6IfPHBXe3dn+2zvxh+rxS2fnmqohVnC0aDxqbrMQosXgCRPC87Pz756O",
+	"4LO0BX1mj2+rgSK5a+3s0mHF7hpkCda8gM/Enbr/3A4Z0iQwdoTcBsWrszTT4oYthdaundvrrfv9gi3S",
+	"DOUatSri/COg0oeNfQ4n5zEubeguyqFqfAzv+4cESWSRf/h6M4WPXOb5gCaG1hhr5ce4ncCcLJ1t6tFu",
+	"YXw9RV2XOB1vjenHbeyMZZzf7DazDF3rejbjBk2FyNJXMSZivdKh0OHVOkPjTG6oIq98Xid3yDtQj7up",
+	"CPpQVlwpE8dw7RWAPpIzO0YGPrUO3Uyuo7SDOcLF2UAK6Kw6SP8l1nUaUZTsiKrqOU6wUFjAeeTlcPDU",
+	"2eT5UJPbWf3wsdeDLstgWqM37bDG+bDXqX8pfHsDrL3eugfBtmPfOc1DA6PW0I8bQjkKbhPHx3vcfDB5",
+	"MYxjcBvAJSqTcfJpvf5FfLI3hW5HUOBxk0jBY0Wjx5Ftb8S8m8AcK/vD1dUlpA3ArpgU347H9x47f/68",
+	"91R8+PixNkwe49CcdmFB6+jSbXXKGsYsnzjNStk4R0bSoQkGRyrBoaS39wwCfzt9BXEDqOLAvhnbZMHi",
+	"MV9quwStDPno+r7Go7g6HRoCpoVj2v/1/VumfopqJEpPtB2OMXnEtPEgQ8WvHexbW2eJV44T1F10/4W9",
+	"J/y3xRTKNN9HrbshoYcSr+MYR9qqsiaHkissAzHG4xDO96aG+Ls5KINjvTWnEbxlnomzcY413/1fg12b",
+	"0e9xAq4kGR/BNKlEelmjLOlkNpqITDSOc1IZQu3z8Xi9Xo8wfh5Ztxy3Z/34p7evXv/8y+t4ZueX4udE",
+	"zOBL5Cq0+z+5TLQUKnJxPeUDtiaDtRK5OB1NRqciFt4lhxGHVJxupWyWxBmLu493/wkAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

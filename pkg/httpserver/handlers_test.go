@@ -38,6 +38,32 @@ func TestOperations_ReadyOnlyWhenNothingIsMissing(t *testing.T) {
 	}
 }
 
+func TestOperations_TroubleIsShownAndKeepsNobodyFromServing(t *testing.T) {
+	var ready Readiness
+	missing, trouble := "", []string(nil)
+	ready.Add(func() string { return missing })
+	ready.AddTrouble(func() []string { return trouble })
+	ready.AddTrouble(func() []string { return trouble })
+	ops := Operations(prometheus.NewRegistry(), &ready, discard())
+	for _, c := range []struct {
+		missing string
+		trouble []string
+		status  int
+		want    string
+	}{
+		{"", nil, 200, `{"status":"ok"}`},
+		{"", []string{"the log"}, 200, `{"status":"ok","trouble":["the log","the log"]}`},
+		{"caches", []string{"the log"}, 503, `{"status":"unavailable","waitingFor":["caches"],"trouble":["the log","the log"]}`},
+	} {
+		missing, trouble = c.missing, c.trouble
+		w := httptest.NewRecorder()
+		ops.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		if got := strings.TrimSpace(w.Body.String()); w.Code != c.status || got != c.want {
+			t.Errorf("%d %s, want %d %s", w.Code, got, c.status, c.want)
+		}
+	}
+}
+
 func TestRecover_AnswersAndLetsAnAbortThrough(t *testing.T) {
 	w := httptest.NewRecorder()
 	Recover(discard())(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("oops") })).

@@ -16,8 +16,9 @@ type Check func() string
 
 // Readiness holds the checks of a service.
 type Readiness struct {
-	mu     sync.Mutex
-	checks []Check
+	mu       sync.Mutex
+	checks   []Check
+	troubles []func() []string
 }
 
 // Add adds a check.
@@ -25,6 +26,25 @@ func (r *Readiness) Add(c Check) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.checks = append(r.checks, c)
+}
+
+// AddTrouble adds what people should look at though the service can serve.
+func (r *Readiness) AddTrouble(look func() []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.troubles = append(r.troubles, look)
+}
+
+// Trouble is what there is of it, in the order in which it was added.
+func (r *Readiness) Trouble() []string {
+	r.mu.Lock()
+	looks := slices.Clone(r.troubles)
+	r.mu.Unlock()
+	all := make([]string, 0, len(looks))
+	for _, look := range looks {
+		all = append(all, look()...)
+	}
+	return all
 }
 
 // WaitingFor is what is missing, in the order of the checks; empty when the service can serve.
@@ -45,6 +65,7 @@ func (r *Readiness) WaitingFor() []string {
 type health struct {
 	Status     string   `json:"status"`
 	WaitingFor []string `json:"waitingFor,omitempty"`
+	Trouble    []string `json:"trouble,omitempty"`
 }
 
 // operations are the paths that Operations serves beside every contract; the generated copy of a
@@ -60,10 +81,10 @@ func Operations(registry *prometheus.Registry, ready *Readiness, log *slog.Logge
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if missing := ready.WaitingFor(); len(missing) > 0 {
-			answer(w, http.StatusServiceUnavailable, health{Status: "unavailable", WaitingFor: missing})
+			answer(w, http.StatusServiceUnavailable, health{Status: "unavailable", WaitingFor: missing, Trouble: ready.Trouble()})
 			return
 		}
-		answer(w, http.StatusOK, health{Status: "ok"})
+		answer(w, http.StatusOK, health{Status: "ok", Trouble: ready.Trouble()})
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelError),

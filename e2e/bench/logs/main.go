@@ -28,6 +28,7 @@ var baseAdapter []byte
 const (
 	balancer = "services/load-balancer"
 	measures = balancer + "/internal/app/bench_logs_test.go"
+	waits    = "pkg/testwait/testwait.go" // how the measurement waits; the earlier build had no such package
 	adapts   = balancer + "/internal/app/bench_logs_build_test.go"
 )
 
@@ -103,6 +104,15 @@ func checkOut(ctx context.Context, root, tree string) error {
 	}
 	moved := strings.ReplaceAll(string(text), "/internal/log/", "/internal/")                 // there were no wings
 	if err := os.WriteFile(filepath.Join(tree, measures), []byte(moved), 0o600); err != nil { //nolint:gosec // G703: both are of this repository
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(tree, filepath.Dir(waits)), 0o750); err != nil {
+		return err
+	}
+	if text, err = os.ReadFile(filepath.Join(root, waits)); err != nil { //nolint:gosec // G304: a file of this repository
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(tree, waits), text, 0o600); err != nil { //nolint:gosec // G703: likewise
 		return err
 	}
 	return os.WriteFile(filepath.Join(tree, adapts), baseAdapter, 0o600)

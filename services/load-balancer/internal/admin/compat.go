@@ -34,6 +34,18 @@ func controllerLink(l Link, now time.Time) loadbalancer.ControllerLink {
 	return out
 }
 
+func logState(l LogState) *loadbalancer.LogState {
+	out := &loadbalancer.LogState{WaitingRecords: l.Waiting, Trouble: make([]loadbalancer.LogTrouble, 0, len(l.Trouble))}
+	if l.Waiting > 0 {
+		age := l.Age.Seconds()
+		out.WaitingSeconds = &age
+	}
+	for _, t := range l.Trouble {
+		out.Trouble = append(out.Trouble, loadbalancer.LogTrouble{Kind: t.Kind, Message: t.Message[:min(len(t.Message), maxError)]})
+	}
+	return out
+}
+
 func applicationState(s dispatch.Snapshot) loadbalancer.ApplicationState {
 	out := loadbalancer.ApplicationState{
 		Namespace: s.Route.Application.Namespace, Deployment: s.Route.Application.Deployment,

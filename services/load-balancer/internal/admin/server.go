@@ -41,7 +41,18 @@ type Self struct {
 	Link        Link
 	Draining    bool
 	Connections int
+	Log         LogState
 }
+
+// LogState is how the log fares.
+type LogState struct {
+	Trouble []LogTrouble
+	Waiting int64         // records that are not where they are kept
+	Age     time.Duration // of the oldest of them
+}
+
+// LogTrouble is something of the log that people should look at; the contract has the kinds.
+type LogTrouble struct{ Kind, Message string }
 
 // Source is where the state comes from.
 type Source interface {
@@ -125,6 +136,7 @@ func (s *server) GetState(_ context.Context, request loadbalancer.GetStateReques
 		Controller:   controllerLink(self.Link, s.o.Now()),
 		Settings:     balancerSettings(s.o.Settings.Current()),
 		Connections:  &connections,
+		Log:          logState(self.Log),
 		Applications: []loadbalancer.ApplicationState{},
 	}
 	for _, snapshot := range s.o.Source.Snapshots() {

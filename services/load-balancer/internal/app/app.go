@@ -133,6 +133,7 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 		}
 		return ""
 	})
+	ready.AddTrouble(a.logs.texts) // which keeps nobody from serving
 	api, err := admin.Handler(admin.Options{
 		Balancer: a.settings.Identity, StartedAt: startedAt, Now: time.Now, Source: source{a}, Settings: settingsOf{a}, Caller: nethttp.Caller{Proxy: a.proxy}, Logs: a.logs,
 	})
@@ -274,7 +275,7 @@ func (s source) Self() admin.Self {
 		Link: admin.Link{
 			Connected: link.Connected, RoutesVersion: s.a.dispatcher.Version(), LastGood: link.LastGood, LastError: link.LastError,
 		},
-		Draining: s.a.data.Draining(), Connections: s.a.gate.Open(),
+		Draining: s.a.data.Draining(), Connections: s.a.gate.Open(), Log: s.a.logs.state(time.Now()),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,6 +29,7 @@ type logs struct {
 	scaling *scalinglog.Log
 	spool   *spool.Spool
 	log     *slog.Logger
+	watch   *watch             // nil where nothing is shipped
 	end     context.CancelFunc // of the shipping
 	ended   chan struct{}
 }
@@ -58,11 +60,11 @@ func openLogs(s Settings, logged logged, startedAt time.Time, log *slog.Logger, 
 
 // ship begins the shipping to Elasticsearch, which is searched from then on.
 func (l *logs) ship(s Settings, deadBytes int64, registry prometheus.Registerer) error {
-	client, err := elastic.New(s.Elasticsearch.Options())
+	client, err := patient(s.Elasticsearch.Options())
 	if err != nil {
 		return err
 	}
-	reader, err := elastic.New(s.Elasticsearch.ReadOptions())
+	reader, err := patient(s.Elasticsearch.ReadOptions())
 	if err != nil {
 		return err
 	}
@@ -73,17 +75,24 @@ func (l *logs) ship(s Settings, deadBytes int64, registry prometheus.Registerer)
 		Outbox: outbox, DeadLetters: dead, Gzip: s.ElasticsearchGzip,
 		Random: rand.Float64, Log: l.log, Registry: registry,
 	})
+	l.watch = &watch{writer: client, reader: reader, shipper: shipper, namespace: s.Elasticsearch.Namespace, log: l.log}
 	life, end := context.WithCancel(context.Background())
 	l.end, l.ended = end, make(chan struct{})
 	go func() {
 		defer close(l.ended)
 		defer outbox.Close()
-		if err := client.Check(life); err != nil { // said once: what follows looks like any other refusal
-			l.log.Error("elasticsearch-url: nothing of the log will be kept there", "error", err)
-		}
+		var looking sync.WaitGroup
+		defer looking.Wait()
+		looking.Go(func() { l.watch.run(life) })
 		shipper.Run(life)
 	}()
 	return nil
+}
+
+// patient makes a client that does without its files until they can be read: the log keeps no port shut.
+func patient(o elastic.Options) (*elastic.Client, error) {
+	o.Patient = true
+	return elastic.New(o)
 }
 
 // Find asks who has the log.

@@ -35,6 +35,9 @@ type Options struct {
 	APIKeyFile   string // its "encoded" form; in place of a user
 	CAFile       string // PEM; the system's authorities when ""
 	Reads        bool   // the credentials come from the settings of who reads, which faults name
+	// Patient is for who must go on without: a file that cannot be read is no fault of New, but of what is
+	// asked, and is tried again each time.
+	Patient bool
 }
 
 // setting is the name of the setting that a credential comes from.
@@ -52,7 +55,7 @@ type Client struct {
 	base      *elasticsearch.BaseClient
 }
 
-// New makes a client. It connects to nothing yet, but its files must be there.
+// New makes a client. It connects to nothing yet, but its files must be there, unless it is patient.
 func New(o Options) (*Client, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -72,6 +75,9 @@ func New(o Options) (*Client, error) {
 	}
 	return &Client{options: o, transport: transport, base: base}, nil
 }
+
+// Ready reads the files that could not be read before; the error says which of them cannot be.
+func (c *Client) Ready() error { return c.transport.ready() }
 
 // Validate names every fault by the setting that it comes from.
 func (o Options) Validate() error {

@@ -487,6 +487,45 @@ func TestSetup_SaysWhichForeignTemplateWins(t *testing.T) {
 	}
 }
 
+func TestOverruled_AsksTheStreamAndElseTheTemplates(t *testing.T) {
+	const simulated, list = "POST /_index_template/_simulate_index/logs-nemesis.access-default", "GET /_index_template"
+	const overlaps = `{"overlapping":[{"name":"logs-nemesis.access"}]}`
+	for name, c := range map[string]struct {
+		answers map[string]string
+		want    string
+	}{
+		"the stream follows ours":     {map[string]string{"GET /_data_stream/logs-nemesis.access-default": `{"data_streams":[{"template":"logs-nemesis.access"}]}`, simulated: overlaps}, ""},
+		"the stream follows another":  {map[string]string{"GET /_data_stream/logs-nemesis.access-default": `{"data_streams":[{"template":"logs"}]}`}, "the template logs wins for logs-nemesis.access-default"},
+		"the second stream's another": {map[string]string{"GET /_data_stream/logs-nemesis.scaling-default": `{"data_streams":[{"template":"logs"}]}`}, "the template logs wins for logs-nemesis.scaling-default"},
+		"a new stream would follow another": {
+			map[string]string{simulated: overlaps, list: `{"index_templates":[{"name":"team","index_template":{"index_patterns":["logs-*"],"priority":500}}]}`},
+			"the template team (priority 500; ours has 0) wins for logs-nemesis.access-default",
+		},
+		"nobody may ask":    {nil, ""},
+		"no answer we know": {map[string]string{"GET /_data_stream/logs-nemesis.access-default": `[]`, simulated: `<html>`}, ""},
+	} {
+		server := httptest.NewServer(asElasticsearch(func(w http.ResponseWriter, r *http.Request) {
+			said, ok := c.answers[r.Method+" "+r.URL.Path]
+			if !ok {
+				w.WriteHeader(http.StatusForbidden)
+			}
+			_, _ = io.WriteString(w, said)
+		}))
+		client, err := New(Options{URLs: []string{server.URL}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := client.Overruled(t.Context(), "default")
+		if err != nil || !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%s: %q, want %q: %v", name, got, c.want, err)
+		}
+		server.Close()
+		if _, err := client.Overruled(t.Context(), "default"); err == nil {
+			t.Errorf("%s: a server that is away is taken for a good one", name)
+		}
+	}
+}
+
 func TestCheck_KnowsAnOpenSearch(t *testing.T) {
 	for said, want := range map[string]error{
 		`{"version":{"distribution":"opensearch","number":"2.19.0"},"tagline":"The OpenSearch Project: https://opensearch.org/"}`: ErrOpenSearch,

@@ -50,31 +50,79 @@ func (c *Client) distribution(ctx context.Context) string {
 }
 
 // overruled says when a template of another hand wins over ours for a stream: its documents get other
-// fields, silently. The server tells which of the templates that fit it did not take; that it took
-// another is seen by ours being one of them.
+// fields, silently.
 func (s *setup) overruled(ctx context.Context, ours, stream string) error {
-	status, body, err := s.c.ask(ctx, plain{method: http.MethodPost, path: "/_index_template/_simulate_index/" + stream})
-	if err != nil {
+	winner, err := s.c.simulated(ctx, ours, stream)
+	switch {
+	case err != nil:
 		return s.stop("index template "+ours, err.Error())
+	case winner != "":
+		s.say("index template "+ours, Overruled, winner+" wins for "+stream+", whose documents get its fields and are not found well: give it a lower priority than ours, or other patterns")
+	}
+	return nil
+}
+
+// Overruled names the templates of another hand that win over ours for the streams of a namespace; ""
+// when none does, or nobody says. A stream that is there names its template to who may read it; else who
+// may look at templates asks what a new one would get.
+func (c *Client) Overruled(ctx context.Context, namespace string) (string, error) {
+	for i, dataset := range []string{AccessDataset, ScalingDataset} {
+		ours, stream := indexTemplates[i], Stream(dataset, namespace)
+		winner, known, err := c.templateOf(ctx, ours, stream)
+		if err == nil && !known {
+			winner, err = c.simulated(ctx, ours, stream)
+		}
+		switch {
+		case err != nil:
+			return "", err
+		case winner != "":
+			return winner + " wins for " + stream + ", whose documents get its fields and are not found well; log-setup says more", nil
+		}
+	}
+	return "", nil
+}
+
+// templateOf names the template that a stream follows, if that is another than ours; known is whether
+// the server has said.
+func (c *Client) templateOf(ctx context.Context, ours, stream string) (winner string, known bool, err error) {
+	status, body, err := c.ask(ctx, plain{method: http.MethodGet, path: "/_data_stream/" + stream + "?filter_path=data_streams.template"})
+	if err != nil {
+		return "", false, err
+	}
+	var found struct {
+		Streams []struct{ Template string } `json:"data_streams"`
+	}
+	_ = json.Unmarshal(body, &found) // another answer names none
+	if status != http.StatusOK || len(found.Streams) != 1 || found.Streams[0].Template == "" {
+		return "", false, nil
+	}
+	if name := found.Streams[0].Template; name != ours {
+		return "the template " + name, true, nil
+	}
+	return "", true, nil
+}
+
+// simulated names the template that a new stream would follow, if that is another than ours. The server
+// tells which of the templates that fit it did not take; that it took another is seen by ours being one
+// of them.
+func (c *Client) simulated(ctx context.Context, ours, stream string) (string, error) {
+	status, body, err := c.ask(ctx, plain{method: http.MethodPost, path: "/_index_template/_simulate_index/" + stream})
+	if err != nil {
+		return "", err
 	}
 	var simulated struct {
 		Overlapping []struct{ Name string }
 	}
 	_ = json.Unmarshal(body, &simulated) // a server that refuses names none
 	if status != http.StatusOK || !slices.ContainsFunc(simulated.Overlapping, func(t struct{ Name string }) bool { return t.Name == ours }) {
-		return nil
+		return "", nil
 	}
-	winner, err := s.winner(ctx, ours, stream)
-	if err != nil {
-		return s.stop("index template "+ours, err.Error())
-	}
-	s.say("index template "+ours, Overruled, winner+" wins for "+stream+", whose documents get its fields and are not found well: give it a lower priority than ours, or other patterns")
-	return nil
+	return c.winner(ctx, ours, stream)
 }
 
 // winner names the template that has the highest priority of all that fit a stream.
-func (s *setup) winner(ctx context.Context, ours, stream string) (string, error) {
-	status, body, err := s.c.ask(ctx, plain{
+func (c *Client) winner(ctx context.Context, ours, stream string) (string, error) {
+	status, body, err := c.ask(ctx, plain{
 		method: http.MethodGet,
 		path:   "/_index_template?filter_path=index_templates.name,index_templates.index_template.priority,index_templates.index_template.index_patterns",
 	})

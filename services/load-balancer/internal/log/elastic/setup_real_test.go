@@ -75,6 +75,9 @@ func TestElasticsearch_SetupHasAStreamThatWasThereBeforeTakeUpTheTemplates(t *te
 		index(t, client, []byte(`{"create":{"_index":"`+stream+`","_id":"`+id+`"}}`+"\n"+document+"\n"))
 	}
 	write("1")
+	if winner, err := client.Overruled(t.Context(), ns); err != nil || !strings.Contains(winner, "the template "+ns) || !strings.Contains(winner, stream) {
+		t.Errorf("overruled by %q: %v", winner, err)
+	}
 	ask(http.MethodDelete, "/_index_template/"+ns, "")
 
 	setup := func(dry bool) Step {
@@ -95,6 +98,9 @@ func TestElasticsearch_SetupHasAStreamThatWasThereBeforeTakeUpTheTemplates(t *te
 		// The tests' server of 8.19 lacks the module by whose word a write rolls over.
 		ask(http.MethodPost, "/"+stream+"/_rollover", "")
 		write("2")
+	}
+	if winner, err := client.Overruled(t.Context(), ns); err != nil || winner != "" {
+		t.Errorf("overruled by %q: %v", winner, err)
 	}
 	if step := setup(false); step.Outcome != Same {
 		t.Errorf("the second time: %+v", step)

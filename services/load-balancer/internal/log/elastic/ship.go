@@ -70,6 +70,7 @@ type Shipper struct {
 	proven     int64 // bytes of the largest body that the server has taken whole
 	packed     bytes.Buffer
 	gzip       *gzip.Writer
+	troubles   troubles
 }
 
 // NewShipper makes a shipper.
@@ -79,6 +80,9 @@ func NewShipper(client *Client, o ShipperOptions) *Shipper {
 
 // Run ships until ctx ends. What is on its way then is given a little time to be answered.
 func (s *Shipper) Run(ctx context.Context) {
+	if !s.open(ctx) {
+		return
+	}
 	doubted := false
 	for failures := 0; ; {
 		body, size, n, err := s.o.Outbox.Next(ctx, s.most, maxGather)
@@ -103,6 +107,23 @@ func (s *Shipper) Run(ctx context.Context) {
 			doubted = true
 		case stopped:
 			return
+		}
+	}
+}
+
+// open waits until the files that the client needs can be read, and says so at once where they cannot;
+// false when ctx ended first.
+func (s *Shipper) open(ctx context.Context) bool {
+	for failures := 0; ; {
+		err := s.client.Ready()
+		if err == nil {
+			s.released()
+			return true
+		}
+		failures++
+		s.hold(max(failures, logAfter), reasonFiles, err.Error())
+		if !retry.Pause(ctx, backoff.Full(failures, s.o.Random)) {
+			return false
 		}
 	}
 }
@@ -151,6 +172,8 @@ func (s *Shipper) deliver(ctx context.Context, todo row, looked bool) outcome {
 // after is what is left of a row after an answer, and why.
 func (s *Shipper) after(todo row, status int, said []byte, err error) (left row, reason string, detail error) {
 	switch {
+	case errors.Is(err, errFiles):
+		return todo, reasonFiles, err
 	case err != nil:
 		return todo, reasonNetwork, err
 	case status != http.StatusOK:
@@ -274,6 +297,7 @@ func (s *Shipper) refuse(entry []byte, why string) {
 		return
 	}
 	s.metrics.dead.Inc()
+	s.troubles.refused(time.Now(), why)
 	if now := time.Now(); now.Sub(s.deadLogged) >= logEvery { // a mapping that does not fit refuses many
 		s.deadLogged = now
 		s.o.Log.Warn("log: Elasticsearch refuses entries for what they are; they are put aside", "one_of_them", why)
@@ -291,6 +315,7 @@ func (s *Shipper) hold(failures int, reason, detail string) {
 		return
 	}
 	s.logged = reason
+	s.troubles.held(reason + ": " + detail[:min(len(detail), maxWhy)])
 	s.o.Log.Warn("log: nothing is shipped; it is tried again, and the entries are kept", "reason", reason, "error", detail[:min(len(detail), maxWhy)])
 }
 
@@ -301,6 +326,7 @@ func (s *Shipper) released() {
 	}
 	if s.logged != "" {
 		s.logged = ""
+		s.troubles.held("")
 		s.o.Log.Info("log: shipped again")
 	}
 }

@@ -6,6 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 const (
 	reasonNetwork  = "network"        // no answer
 	reasonAnswer   = "answer"         // one that says nothing
+	reasonFiles    = "files"          // those of the credentials or authorities cannot be read
 	reasonBusy     = "busy"           // 429
 	reasonServer   = "server"         // 5xx
 	reasonRights   = "rights"         // 401, 403
@@ -15,7 +16,7 @@ const (
 	reasonSpool    = "spool"          // what is to be shipped cannot be read
 )
 
-var reasons = []string{reasonNetwork, reasonAnswer, reasonBusy, reasonServer, reasonRights, reasonNoStream, reasonNoIndex, reasonHalved, reasonSpool}
+var reasons = []string{reasonNetwork, reasonAnswer, reasonFiles, reasonBusy, reasonServer, reasonRights, reasonNoStream, reasonNoIndex, reasonHalved, reasonSpool}
 
 type shipMetrics struct {
 	shipped, duplicates, dead, lost prometheus.Counter

@@ -66,6 +66,17 @@ type call struct {
 // shipAll ships entries to a server that answers as it is told, and returns what it was asked.
 func shipAll(t *testing.T, b *batches, packs bool, answer func(n int, c call) (int, string)) (calls []call, dead aside, s *Shipper) {
 	t.Helper()
+	return shipThem(t, b, packs, func(_ *Shipper, n int, c call) (int, string) { return answer(n, c) })
+}
+
+// shipAllWith is shipAll for an answer that looks at the shipper, which waits for it.
+func shipAllWith(t *testing.T, b *batches, answer func(s *Shipper, n int) (int, string)) (calls []call, dead aside, s *Shipper) {
+	t.Helper()
+	return shipThem(t, b, false, func(s *Shipper, n int, _ call) (int, string) { return answer(s, n) })
+}
+
+func shipThem(t *testing.T, b *batches, packs bool, answer func(s *Shipper, n int, c call) (int, string)) (calls []call, dead aside, s *Shipper) {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := call{length: r.ContentLength, packed: r.Header.Get("Content-Encoding") == "gzip"}
 		body := io.Reader(r.Body)
@@ -82,7 +93,7 @@ func shipAll(t *testing.T, b *batches, packs bool, answer func(n int, c call) (i
 		}
 		c.body = string(raw)
 		calls = append(calls, c)
-		status, said := answer(len(calls), c)
+		status, said := answer(s, len(calls), c)
 		w.Header().Set("X-Elastic-Product", "Elasticsearch")
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, said)

@@ -28,6 +28,7 @@ type transport struct {
 	authority []byte // PEM that next trusts
 	next      *http.Transport
 	header    string // Authorization
+	whole     bool   // all files were read
 }
 
 // maxSecret bounds the files of secrets; a CA bundle may hold some hundred certificates.
@@ -35,15 +36,42 @@ const maxSecret = 1 << 20
 
 func newTransport(o Options) (*transport, error) {
 	t := &transport{o: o}
-	if _, err := t.readAuthority(); err != nil {
+	if err := t.ready(); err != nil && !o.Patient {
 		return nil, err
 	}
-	_, err := t.readCredentials()
-	return t, err
+	return t, nil
+}
+
+// errFiles is that the files of the credentials or authorities cannot be read.
+var errFiles = errors.New("cannot be asked")
+
+// ready reads the files, unless all were read once.
+func (t *transport) ready() error {
+	t.mu.Lock()
+	whole := t.whole
+	t.mu.Unlock()
+	if whole {
+		return nil
+	}
+	_, authority := t.readAuthority()
+	_, credentials := t.readCredentials()
+	if err := errors.Join(authority, credentials); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.whole = true
+	return nil
 }
 
 // RoundTrip sends the request.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := t.ready(); err != nil {
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		return nil, fmt.Errorf("%w: %w", errFiles, err)
+	}
 	answer, err := t.send(r)
 	changed := false
 	switch unknown := (*tls.CertificateVerificationError)(nil); {

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,7 +21,12 @@ type metrics struct {
 	writeErrors            prometheus.Counter
 	garbage                prometheus.Counter
 	agedRecords, agedBytes prometheus.Counter
+
+	now  func() time.Time
+	lost map[string]*atomic.Int64 // when the last entry was, by why, in nanoseconds since 1970; 0: none was
 }
+
+var dropReasons = []string{dropQueueFull, dropSpoolFull, dropClosed, dropVanished, dropMalformed}
 
 func newMetrics(s *Spool) *metrics {
 	const prefix = "nemesis_lb_log_"
@@ -33,13 +39,17 @@ func newMetrics(s *Spool) *metrics {
 		vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help}, []string{"reason"})
 		s.o.Registry.MustRegister(vec)
 		out := map[string]prometheus.Counter{}
-		for _, reason := range []string{dropQueueFull, dropSpoolFull, dropClosed, dropVanished, dropMalformed} {
+		for _, reason := range dropReasons {
 			out[reason] = vec.WithLabelValues(reason)
 		}
 		return out
 	}
-	s.o.Registry.MustRegister(&collector{s})
+	lost := map[string]*atomic.Int64{}
+	for _, reason := range dropReasons {
+		lost[reason] = new(atomic.Int64)
+	}
 	return &metrics{
+		now: s.o.Now, lost: lost,
 		records:     byReason("dropped_total", "Log entries that were lost, by why."),
 		bytes:       byReason("dropped_bytes_total", "What they held."),
 		writeErrors: counter("spool_write_errors_total", "Failed tries to write to the spool or to flush it."),
@@ -50,8 +60,21 @@ func newMetrics(s *Spool) *metrics {
 }
 
 func (m *metrics) drop(reason string, records int, bytes int64) {
+	if records > 0 {
+		m.lost[reason].Store(m.now().UnixNano())
+	}
 	m.records[reason].Add(float64(records))
 	m.bytes[reason].Add(float64(bytes))
+}
+
+// lostLast is when an entry was lost last, and why.
+func (m *metrics) lostLast() (at time.Time, reason string) {
+	for _, why := range dropReasons {
+		if t := time.Unix(0, m.lost[why].Load()); t.Unix() != 0 && t.After(at) {
+			at, reason = t, why
+		}
+	}
+	return at, reason
 }
 
 func (m *metrics) aged(records, bytes int64) {

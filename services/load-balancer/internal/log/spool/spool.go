@@ -98,6 +98,7 @@ func Open(o Options) *Spool {
 		queue: queue{limit: o.QueueBytes, now: o.Now, wake: make(chan struct{}, 1)},
 	}
 	s.metrics = newMetrics(s)
+	o.Registry.MustRegister(&collector{s})
 	err := s.enter()
 	s.state(err)
 	go s.write(err == nil)
@@ -293,12 +294,16 @@ type Stats struct {
 	OldestUnshipped  time.Time // zero: there is none
 
 	Failing error // why nothing can be written now
+
+	LostAt  time.Time // when an entry was lost last; zero: none was
+	LostWhy string    // as the metric has it
 }
 
 // Stats are those of this moment.
 func (s *Spool) Stats() Stats {
 	s.queue.mu.Lock()
 	out := Stats{QueueBytes: s.queue.bytes, QueueRecords: s.queue.records}
+	out.LostAt, out.LostWhy = s.metrics.lostLast()
 	if len(s.queue.filling) > 0 {
 		out.OldestUnshipped = s.queue.filling[0].began
 	}

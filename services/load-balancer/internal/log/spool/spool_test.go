@@ -300,6 +300,9 @@ func TestOffer_NeverWaitsAndCountsWhatItRefuses(t *testing.T) {
 	o := options(t.TempDir())
 	o.QueueBytes = 4 << 10
 	s := open(t, o)
+	if stats := s.Stats(); !stats.LostAt.IsZero() || stats.LostWhy != "" {
+		t.Errorf("something was lost at %v: %q", stats.LostAt, stats.LostWhy)
+	}
 	if err := os.RemoveAll(o.Dir); err != nil { // nothing can be written any more
 		t.Fatal(err)
 	}
@@ -311,6 +314,9 @@ func TestOffer_NeverWaitsAndCountsWhatItRefuses(t *testing.T) {
 	}
 	if stats := s.Stats(); taken == 0 || taken+int(dropped(s, dropQueueFull)) != 100 || stats.QueueBytes > o.QueueBytes || stats.QueueRecords != int64(taken) {
 		t.Errorf("%d taken, %v dropped: %+v", taken, dropped(s, dropQueueFull), stats)
+	}
+	if stats := s.Stats(); stats.LostAt.IsZero() || stats.LostWhy != dropQueueFull {
+		t.Errorf("the last one was lost at %v: %q", stats.LostAt, stats.LostWhy)
 	}
 	for _, bad := range []string{"", "\n", "x\ny\n", strings.TrimSuffix(entry(access, 1, 1), "\n"), entry(access, 1, 1) + entry(access, 2, 1), entry(access, 1, maxEntry), entry("a b", 1, 1)} {
 		if s.Offer([]byte(bad)) {
