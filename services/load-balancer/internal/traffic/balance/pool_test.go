@@ -54,7 +54,7 @@ func TestPool_NeverChoosesAPodWithoutRoom(t *testing.T) {
 			b, pods := made(t, name, size)
 			now := began
 			var under []*Pod
-			for step := range 4000 {
+			for step := range 1500 {
 				now = now.Add(time.Duration(r.IntN(20)) * time.Millisecond)
 				switch p := pods[r.IntN(size)]; r.IntN(13) {
 				case 12:

@@ -19,7 +19,7 @@ func near(got, want time.Duration, share float64) bool {
 
 func TestRun_OneServerIsMM1(t *testing.T) {
 	for _, load := range []float64{.3, .5, .8} {
-		r := Run(Scenario{Pods: Alike(1, Pod{Speed: 1, Workers: 1}), Balancers: 1, Load: load, Cost: Exponential(mean), Requests: 300_000}, balance.RoundRobinName, 1)
+		r := Run(Scenario{Pods: Alike(1, Pod{Speed: 1, Workers: 1}), Balancers: 1, Load: load, Cost: Exponential(mean), Requests: 100_000}, balance.RoundRobinName, 1)
 		want := time.Duration(float64(mean) / (1 - load)) // of M/M/1
 		if !near(r.Mean, want, .05) || math.Abs(r.Utilisation-load) > .02 {
 			t.Errorf("at %v of its capacity a request takes %v, want %v; busy for %.3f", load, r.Mean, want, r.Utilisation)
@@ -29,7 +29,7 @@ func TestRun_OneServerIsMM1(t *testing.T) {
 
 func TestRun_FixedCostsAreMD1(t *testing.T) {
 	const load = .8
-	r := Run(Scenario{Pods: Alike(1, Pod{Speed: 2, Workers: 1}), Balancers: 1, Load: load, Cost: Fixed(mean), Requests: 200_000}, balance.RoundRobinName, 1)
+	r := Run(Scenario{Pods: Alike(1, Pod{Speed: 2, Workers: 1}), Balancers: 1, Load: load, Cost: Fixed(mean), Requests: 60_000}, balance.RoundRobinName, 1)
 	if want := time.Duration(float64(mean) / 2 * (1 + load/(2*(1-load)))); !near(r.Mean, want, .05) { // of M/D/1
 		t.Errorf("a request takes %v, want %v", r.Mean, want)
 	}
@@ -49,7 +49,7 @@ func erlangC(n int, load float64) time.Duration {
 func TestRun_OnePodWithManyWorkersIsMMn(t *testing.T) {
 	const load = .9
 	for _, n := range []int{2, 8} {
-		r := Run(Scenario{Pods: Alike(1, Pod{Speed: 1, Workers: n}), Balancers: 1, Load: load, Cost: Exponential(mean), Requests: 300_000}, balance.RandomName, 2)
+		r := Run(Scenario{Pods: Alike(1, Pod{Speed: 1, Workers: n}), Balancers: 1, Load: load, Cost: Exponential(mean), Requests: 100_000}, balance.RandomName, 2)
 		if want := erlangC(n, load); !near(r.Mean, want, .08) {
 			t.Errorf("with %d workers a request takes %v, want %v", n, r.Mean, want)
 		}
@@ -58,14 +58,14 @@ func TestRun_OnePodWithManyWorkersIsMMn(t *testing.T) {
 
 func TestRun_WaitingAtTheBalancerIsMMnToo(t *testing.T) {
 	const load = .9
-	r := Run(Scenario{Pods: Alike(8, Pod{Speed: 1, Workers: 1}), Limit: 1, Balancers: 1, Load: load, Cost: Exponential(mean), Requests: 300_000}, balance.RandomName, 2)
+	r := Run(Scenario{Pods: Alike(8, Pod{Speed: 1, Workers: 1}), Limit: 1, Balancers: 1, Load: load, Cost: Exponential(mean), Requests: 100_000}, balance.RandomName, 2)
 	if want := erlangC(8, load); !near(r.Mean, want, .08) {
 		t.Errorf("one at a time on 8 pods takes %v, want %v", r.Mean, want)
 	}
 }
 
 func TestRun_RandomSplitsIntoMM1s(t *testing.T) {
-	r := Run(Scenario{Pods: Alike(10, Pod{Speed: 1, Workers: 1}), Balancers: 3, Load: .7, Cost: Exponential(mean), Requests: 400_000}, balance.RandomName, 3)
+	r := Run(Scenario{Pods: Alike(10, Pod{Speed: 1, Workers: 1}), Balancers: 3, Load: .7, Cost: Exponential(mean), Requests: 120_000}, balance.RandomName, 3)
 	if want := 10 * mean / 3; !near(r.Mean, want, .05) {
 		t.Errorf("by chance a request takes %v, want %v", r.Mean, want)
 	}
@@ -74,7 +74,7 @@ func TestRun_RandomSplitsIntoMM1s(t *testing.T) {
 // anyScenario is one that nobody thought of.
 func anyScenario(r *rand.Rand) Scenario {
 	s := Scenario{
-		Balancers: 1 + r.IntN(4), Load: .2 + .7*r.Float64(), Requests: 2000, Limit: r.IntN(4), Keys: r.IntN(50),
+		Balancers: 1 + r.IntN(4), Load: .2 + .7*r.Float64(), Requests: 1200, Limit: r.IntN(4), Keys: r.IntN(50),
 		Cost: []Cost{Exponential(mean), Fixed(mean), Mixed(mean), HeavyTailed(mean)}[r.IntN(4)],
 	}
 	for range 1 + r.IntN(20) {
@@ -94,7 +94,7 @@ func anyScenario(r *rand.Rand) Scenario {
 
 func TestRun_EveryRequestIsAnsweredOnceUnderEveryPolicy(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	for range 40 {
+	for range 12 {
 		s := anyScenario(r)
 		for _, policy := range balance.Names() {
 			got := Run(s, policy, r.Uint64())
@@ -114,7 +114,7 @@ func TestRun_EveryRequestIsAnsweredOnceUnderEveryPolicy(t *testing.T) {
 
 func TestRun_OneSeedGivesTheSame(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
-	for range 5 {
+	for range 3 {
 		s := anyScenario(r)
 		for _, policy := range balance.Names() {
 			if a, b := Run(s, policy, 9), Run(s, policy, 9); !reflect.DeepEqual(a, b) {
@@ -127,6 +127,7 @@ func TestRun_OneSeedGivesTheSame(t *testing.T) {
 func TestRun_AFailingTenthIsAvoidedUnderEveryPolicy(t *testing.T) {
 	for _, balancers := range []int{1, 4} {
 		s := Failing(balancers)
+		s.Requests = 12_000
 		for _, policy := range balance.Names() {
 			r := Run(s, policy, 1)
 			if avoided := 1 - float64(r.Later)/(float64(r.LaterOf)/10); avoided < .9 {
@@ -157,11 +158,12 @@ func TestRun_FailuresEverywhereEjectNobody(t *testing.T) {
 	}
 }
 
-func TestRun_PrequalBeatsTheOthersWithMixedCosts(t *testing.T) {
+func TestRun_PrequalHasShorterTailsWithMixedCosts(t *testing.T) {
 	for _, balancers := range []int{1, 4} {
 		s := Typical(16, balancers, Mixed(mean))
+		s.Requests = 40_000
 		p99 := map[string]time.Duration{}
-		for _, policy := range balance.Names() {
+		for _, policy := range []string{balance.PrequalName, balance.LeastRequestName, balance.RoundRobinName} {
 			p99[policy] = Run(s, policy, 1).P99
 		}
 		if p99[balance.PrequalName]*10 > p99[balance.LeastRequestName]*7 || p99[balance.PrequalName]*2 > p99[balance.RoundRobinName] {
