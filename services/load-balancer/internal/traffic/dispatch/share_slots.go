@@ -40,7 +40,7 @@ type Sharing struct {
 	Lends   bool
 	Lender  string // the load balancer; "" is not known
 	Lent    int    // slots that others have, and those at rest
-	Expired int    // slots that came to rest since this was asked last
+	Expired int    // slots that have come to rest, all in all
 }
 
 // followSharing begins or ends to share the slots, as the route and the controller have it.
@@ -451,7 +451,7 @@ func (a *Application) sharing() (s Sharing) {
 		return s
 	}
 	account := a.share.account
-	s = Sharing{Shared: true, Lends: account.Lending() && a.share.seated, Lent: account.AllLent()}
+	s = Sharing{Shared: true, Lends: account.Lending() && a.share.seated, Lent: account.AllLent(), Expired: account.Expired()}
 	if m, known := account.Lender(); known {
 		s.Lender = m.Name
 	}

@@ -50,7 +50,7 @@ type Account struct {
 	lent     map[string]int  // by pod, to others, and at rest
 	moved    map[string]bool // pods of which that has changed
 	resting  []Rest
-	expired  int // slots that came to rest since they were last counted
+	expired  int // slots that have come to rest, all in all
 }
 
 // holder is another load balancer, as the lender sees it.

@@ -26,12 +26,8 @@ func (a *Account) AllLent() (n int) {
 	return n
 }
 
-// TakeExpired is how many slots came to rest since it was last asked.
-func (a *Account) TakeExpired() int {
-	n := a.expired
-	a.expired = 0
-	return n
-}
+// Expired is how many slots have come to rest here, all in all.
+func (a *Account) Expired() int { return a.expired }
 
 // Waiter is a ticket of another load balancer.
 type Waiter struct {
