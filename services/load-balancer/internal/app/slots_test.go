@@ -14,6 +14,9 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
 )
 
+// work is how long a pod works on a request.
+const work = 5 * time.Millisecond
+
 // slotPod is a pod that counts what it works on.
 type slotPod struct {
 	address string
