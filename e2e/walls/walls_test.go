@@ -25,7 +25,7 @@ const (
 // library nothing that does I/O or speaks HTTP.
 var pure = []string{
 	controller + "scaling", controller + "fleet", controller + "contest", controller + "lifecycle",
-	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/balance/simulate", balancer + "traffic/waitroom", balancer + "traffic/dispatch",
+	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/balance/simulate", balancer + "traffic/waitroom", balancer + "traffic/dispatch", balancer + "traffic/slots",
 	balancer + "traffic/redirect", balancer + "traffic/message", balancer + "traffic/websocket",
 	sidecar + "pod", sidecar + "schedule",
 	balancer + "control/tuning", balancer + "log/accesslog", balancer + "log/genai", balancer + "log/scalinglog",
@@ -39,14 +39,14 @@ var (
 	cores    = []string{controller + "control", balancer + "traffic/proxy", sidecar + "agent"}
 	adapters = []string{
 		controller + "cluster", controller + "ingest", controller + "httpapi",
-		balancer + "traffic/upstream", balancer + "control/controller", balancer + "admin", balancer + "traffic/connections",
+		balancer + "traffic/upstream", balancer + "control/controller", balancer + "control/peers", balancer + "admin", balancer + "traffic/connections",
 		balancer + "traffic/certificates", balancer + "traffic/listener", balancer + "traffic/http1", balancer + "traffic/http2", balancer + "traffic/nethttp",
 		balancer + "log/spool", balancer + "log/elastic",
 		sidecar + "collect", sidecar + "send", sidecar + "httpapi",
 	}
 	// Generated types stop at the packages that translate them.
 	translators = []string{
-		controller + "httpapi", controller + "ingest", balancer + "control/controller", balancer + "admin",
+		controller + "httpapi", controller + "ingest", balancer + "control/controller", balancer + "control/peers", balancer + "admin",
 		sidecar + "send", sidecar + "httpapi", sidecar + "wire",
 	}
 )

@@ -51,7 +51,10 @@ type ApplicationSlots struct {
 // Balancer defines model for Balancer.
 type Balancer struct {
 	// Address IP:port at which the others reach it.
-	Address   string    `json:"address"`
+	Address string `json:"address"`
+
+	// Leaving It drains: it shall lend no more once another one can. Absent: false.
+	Leaving   *bool     `json:"leaving,omitempty"`
 	Name      string    `json:"name"`
 	StartedAt time.Time `json:"startedAt"`
 
@@ -184,6 +187,12 @@ type SlotSnapshot struct {
 type SlotTicket struct {
 	Id int64 `json:"id"`
 
+	// Key A hash of what keeps requests together on a pod; absent: nothing does.
+	Key *int64 `json:"key,omitempty"`
+
+	// Pin A hash of the name of the only pod that can serve it; absent: any can.
+	Pin *int64 `json:"pin,omitempty"`
+
 	// WaitedMs How long its request has waited already.
 	WaitedMs float64 `json:"waitedMs"`
 }
@@ -191,7 +200,10 @@ type SlotTicket struct {
 // SlotsExchange Example: {"applications":[{"deployment":"modelserver","holder":{"ballot":{"number":3,"owner":{"name":"load-balancer-7d4b9c-q8w2z","startedAt":"2026-01-02T03:04:06.007Z"}},"confirmed":17,"operations":[{"done":20,"number":41},{"ask":{"id":22,"waitedMs":3.5},"number":42}],"session":2},"namespace":"default"}],"from":{"address":"10.88.0.21:8082","name":"load-balancer-7d4b9c-x2x4k","startedAt":"2026-01-02T03:04:05.006Z","version":"k3x9.18"},"to":{"name":"load-balancer-7d4b9c-q8w2z","startedAt":"2026-01-02T03:04:06.007Z"}}
 type SlotsExchange struct {
 	Applications []ApplicationSlots `json:"applications"`
-	From         Balancer           `json:"from"`
+
+	// Ended In a request: I have ended, and will never act again; what I hold still is cut off. Absent: false.
+	Ended *bool    `json:"ended,omitempty"`
+	From  Balancer `json:"from"`
 
 	// To One life of one load balancer.
 	To BalancerId `json:"to"`

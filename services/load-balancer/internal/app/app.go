@@ -25,6 +25,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/nethttp"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/slots"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/upstream"
 )
 
@@ -40,6 +41,7 @@ type App struct {
 	log        *slog.Logger
 	telemetry  *telemetry.Telemetry
 	controller *controller.Client
+	peers      *peerPort // nil: limits are kept alone
 	dispatcher *dispatch.Dispatcher
 	tuning     *tuning.Holder
 	gate       *connections.Gate
@@ -72,19 +74,27 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		return nil, err
 	}
 	a := &App{settings: s, log: tel.Log, telemetry: tel, metrics: proxy.NewMetrics(tel.Registry)}
+	if a.peers, err = openPeers(ctx, a); err != nil {
+		return nil, err
+	}
 	a.controller, err = controller.New(controller.Options{
 		URL: s.ControllerURL, Identity: s.Identity, StartedAt: startedAt, Log: tel.Log, Tracer: tel.Tracer, Registry: tel.Registry,
+		Address: a.peers.address(), Taken: func(sent time.Time) { a.dispatcher.Reported(sent) },
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.prober = upstream.NewProber(tel.Log, tel.Registry)
 	a.waker = proxy.NewWaker(a.controller, tel.Log, a.metrics)
-	a.dispatcher = dispatch.New(dispatch.Options{
+	dispatching := dispatch.Options{
 		RoomRequests: s.WaitingRoomRequests, RoomBytes: int64(s.WaitingRoomMiB) << 20,
 		Now: time.Now, Intn: rand.IntN, Chance: rand.Float64,
 		Prober: a.prober, Waker: a.waker, ReportSoon: a.controller.ReportSoon, Woken: a.woken, Forgotten: a.metrics.Forget,
-	})
+		Self: slots.Member{ID: slots.ID{Name: s.Identity, Started: startedAt.UnixNano()}, Address: a.peers.address()}, Lends: a.lends,
+	}
+	a.peers.join(&dispatching)
+	a.dispatcher = dispatch.New(dispatching)
+	a.peers.attach(a.dispatcher)
 	a.tuning = tuning.NewHolder(a.tuned)
 	checkMemory(s, a.tuning.Current().MaxConnections, memoryLimit(os.ReadFile), tel.Log)
 	a.gate = connections.NewGate(func() int { return a.tuning.Current().MaxConnections }, tel.Registry)
@@ -110,6 +120,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	a.proxy = proxy.New(options)
 	if err := a.listen(ctx, startedAt); err != nil {
 		a.logs.close(ctx)
+		a.peers.close()
 		return nil, errors.Join(err, tel.Close(ctx))
 	}
 	return a, nil
@@ -166,6 +177,7 @@ func (a *App) Run(ctx context.Context) error {
 	loops.Go(func() { a.controller.FollowRoutes(life, a.dispatcher, a.tuning) })
 	loops.Go(func() { a.controller.Report(life, a.dispatcher) })
 	loops.Go(func() { a.followDecisions(life) })
+	loops.Go(func() { a.peers.run(life) })
 
 	adminLife, endAdmin := context.WithCancel(context.WithoutCancel(ctx))
 	defer endAdmin()
@@ -179,6 +191,7 @@ func (a *App) Run(ctx context.Context) error {
 	var fault error
 	select {
 	case <-ctx.Done():
+		loops.Go(func() { a.peers.leave(life, a.dispatcher) })
 		a.log.Info("draining", "lame_duck", a.settings.LameDuck, "timeout", a.settings.DrainTimeout)
 	case fault = <-dataEnd:
 		dataEnd <- nil
@@ -193,6 +206,7 @@ func (a *App) Run(ctx context.Context) error {
 	if err := a.controller.Leave(farewell, a.dispatcher); err != nil {
 		a.log.Warn("the last report was not delivered", "error", err)
 	}
+	a.peers.end(farewell)
 	a.waker.Close()
 	a.prober.Close()
 	a.upstream.Close()

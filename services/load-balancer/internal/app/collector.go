@@ -17,12 +17,15 @@ var (
 	streaming    = prometheus.NewDesc("nemesis_lb_streaming", "Answers that have begun and not ended.", appLabels, nil)
 	waiting      = prometheus.NewDesc("nemesis_lb_waiting", "Requests in the waiting room.", appLabels, nil)
 	waitingBytes = prometheus.NewDesc("nemesis_lb_waiting_bytes", "What they hold in memory.", appLabels, nil)
+	slotsLent    = prometheus.NewDesc("nemesis_lb_slots_lent", "Slots of limited pods that other load balancers have of this one, and those that rest because their holder has gone.", appLabels, nil)
+	slotsLender  = prometheus.NewDesc("nemesis_lb_slots_lender", "1 while this load balancer lends the slots of the application.", appLabels, nil)
+	slotsExpired = prometheus.NewDesc("nemesis_lb_slots_expired_total", "Slots that came to rest here because their holder had gone.", appLabels, nil)
 	endpoints    = prometheus.NewDesc("nemesis_lb_endpoints", "Pods, by whether requests are sent to them.", append(appLabels, "usable"), nil)
 )
 
 // Describe names the metrics.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{inFlight, streaming, waiting, waitingBytes, endpoints} {
+	for _, d := range []*prometheus.Desc{inFlight, streaming, waiting, waitingBytes, slotsLent, slotsLender, slotsExpired, endpoints} {
 		out <- d
 	}
 }
@@ -38,6 +41,15 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		gauge(streaming, float64(s.Streaming))
 		gauge(waiting, float64(s.Waiting))
 		gauge(waitingBytes, float64(s.WaitingBytes))
+		if s.Sharing.Shared {
+			lends := 0.0
+			if s.Sharing.Lends {
+				lends = 1
+			}
+			gauge(slotsLent, float64(s.Sharing.Lent))
+			gauge(slotsLender, lends)
+			out <- prometheus.MustNewConstMetric(slotsExpired, prometheus.CounterValue, float64(s.Sharing.Expired), app.Namespace, app.Deployment)
+		}
 		usable := 0
 		for _, p := range s.Pods {
 			if p.Usable {

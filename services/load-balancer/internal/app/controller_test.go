@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -41,6 +42,9 @@ type fakeController struct {
 	onPoll          func(*autoscaler.RoutesUpdate)                                             // before an answer leaves
 
 	decisions []autoscaler.Decision // newest first
+
+	names   bool                               // the load balancers are named in the routes
+	members map[string]autoscaler.LiveBalancer // that report
 }
 
 // ListDecisions answers those that are not older than is asked for.
@@ -64,7 +68,7 @@ type start struct {
 
 func newFakeController(t *testing.T) (*fakeController, *httptest.Server) {
 	t.Helper()
-	c := &fakeController{epoch: "k3x9", settingsVersion: 1, changed: make(chan struct{}), routes: map[autoscaler.ApplicationKey]autoscaler.Route{}}
+	c := &fakeController{epoch: "k3x9", settingsVersion: 1, changed: make(chan struct{}), routes: map[autoscaler.ApplicationKey]autoscaler.Route{}, members: map[string]autoscaler.LiveBalancer{}}
 	handler := autoscaler.HandlerWithOptions(autoscaler.NewStrictHandler(c, []autoscaler.StrictMiddlewareFunc{keepTrace}), autoscaler.ChiServerOptions{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.mu.Lock()
@@ -135,6 +139,9 @@ func (c *fakeController) WatchRoutes(ctx context.Context, request autoscaler.Wat
 			answer := autoscaler.WatchRoutes200JSONResponse{Settings: &settings, SettingsVersion: c.versionOfSettings(), Version: version, Complete: true, Removed: []autoscaler.ApplicationKey{}, Applications: []autoscaler.Route{}}
 			for _, r := range c.routes {
 				answer.Applications = append(answer.Applications, r)
+			}
+			if c.names {
+				answer.Balancers = c.named()
 			}
 			onPoll := c.onPoll
 			c.mu.Unlock()
@@ -213,7 +220,44 @@ func (c *fakeController) ReportTraffic(_ context.Context, request autoscaler.Rep
 	defer c.mu.Unlock()
 	c.reports = append(c.reports, *request.Body)
 	c.tell()
-	return autoscaler.ReportTraffic200JSONResponse{Status: autoscaler.TrafficReceived}, nil
+	receipt := autoscaler.ReportTraffic200JSONResponse{Status: autoscaler.TrafficReceived}
+	if c.names {
+		c.meet(*request.Body)
+		receipt.Epoch, receipt.Leader = &c.epoch, new(true)
+	}
+	return receipt, nil
+}
+
+// meet keeps who reports, as the controller does.
+func (c *fakeController) meet(r autoscaler.TrafficReport) {
+	now := autoscaler.LiveBalancer{Name: r.Balancer, StartedAt: r.StartedAt, Address: r.Address}
+	before, known := c.members[r.Balancer]
+	switch {
+	case r.Leaving:
+		delete(c.members, r.Balancer)
+	case known && before.StartedAt.Equal(now.StartedAt) && (before.Address != nil) == (now.Address != nil):
+		return
+	default:
+		c.members[r.Balancer] = now
+	}
+	c.bump()
+}
+
+// named are they, ordered.
+func (c *fakeController) named() *[]autoscaler.LiveBalancer {
+	list := []autoscaler.LiveBalancer{}
+	for _, name := range slices.Sorted(maps.Keys(c.members)) {
+		list = append(list, c.members[name])
+	}
+	return &list
+}
+
+// bury takes a load balancer out, as when Kubernetes says that its process has ended.
+func (c *fakeController) bury(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.members, name)
+	c.bump()
 }
 
 // await waits until a report fits, and returns it.

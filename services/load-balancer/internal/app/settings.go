@@ -24,6 +24,8 @@ type Settings struct {
 	Entry         EntrySettings
 	ControllerURL string // of the autoscaler-controller
 	Identity      string // this replica's name in reports: the pod's
+	PeerListen    string // where other load balancers come, for the slots of limited pods
+	PeerHost      string // by which they reach this one; "" is none: it keeps limits for itself alone
 
 	WaitingRoomRequests int // that may wait for one application
 	WaitingRoomMiB      int // that all waiting requests together may hold
@@ -63,6 +65,8 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	s.Entry.declare(set)
 	set.String(&s.ControllerURL, "controller-url", "http://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
 	set.String(&s.Identity, "identity", identity(environ), "name of this replica, by default POD_NAME or the host's name")
+	set.Address(&s.PeerListen, "peer-listen", ":8082", "where other load balancers come: for applications with containerConcurrency they share the slots of the pods")
+	set.String(&s.PeerHost, "peer-host", podIP(environ), "IP or name by which other load balancers reach this one, by default POD_IP; without it this one keeps the limits of pods for itself alone")
 	set.Int(&s.WaitingRoomRequests, "waiting-room-requests", 10_000, 1, 1_000_000, "requests that may wait for one application")
 	set.Int(&s.WaitingRoomMiB, "waiting-room-mib", 128, 1, 1<<20, "MiB that all waiting requests together may hold in memory")
 	set.Int(&s.MaxBodyMiB, "max-body-mib", 1024, 1, 1<<20, "MiB of a request's body")
@@ -147,6 +151,15 @@ func (s Settings) level() slog.Level {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(s.LogLevel)) // a Choice: always a level
 	return level
+}
+
+func podIP(environ []string) string {
+	for _, kv := range environ {
+		if ip, ok := strings.CutPrefix(kv, "POD_IP="); ok {
+			return ip
+		}
+	}
+	return ""
 }
 
 func identity(environ []string) string {

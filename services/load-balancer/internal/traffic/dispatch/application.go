@@ -40,6 +40,8 @@ type Application struct {
 	removed  bool
 	closed   bool
 	counters counters
+	share    *share // of its slots; nil: they are this load balancer's alone
+	shared   *share // the same, also while it is not in use
 }
 
 func newApplication(d *Dispatcher, route routing.Route) *Application {
@@ -84,6 +86,7 @@ func (a *Application) follow(route routing.Route, now time.Time) {
 	a.block.byRoute(route.Blocked, now)
 	a.choosePolicy()
 	a.followPods(endpoints, now)
+	a.followSharing()
 	a.update(now)
 	if route.State == routing.Asleep && a.start == nil {
 		a.began = time.Time{} // what was under way has ended without a pod
@@ -125,6 +128,9 @@ func (a *Application) pooled() {
 	for i, p := range a.pods {
 		balanced[i] = &p.balanced
 		p.balanced.SetLimit(a.Route().Concurrency)
+		if a.share != nil {
+			p.lend(a.share.account.Lent(p.Name))
+		}
 	}
 	a.pool.SetPods(balanced)
 }
@@ -246,6 +252,8 @@ func (a *Application) hindrance(now time.Time) string {
 	switch {
 	case a.trouble != "" || len(a.pods) == 0:
 		return a.trouble
+	case a.share != nil && !a.share.seated:
+		return "this load balancer does not know which others there are, and the pods are limited"
 	case a.anyUsable():
 		return "every pod works on as many requests as it may"
 	}

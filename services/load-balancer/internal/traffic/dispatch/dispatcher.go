@@ -22,6 +22,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/balance"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/slots"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/waitroom"
 )
 
@@ -48,6 +49,12 @@ type Options struct {
 	Woken        func(app routing.Application, wake WakeUp) // a wake-up ended
 	Forgotten    func(app routing.Application)              // it has no route and no request any more
 	NewID        func() [16]byte                            // of a wake-up whose first request has no trace
+
+	// With other load balancers the slots of limited pods are shared. Without an address of this one, or
+	// without Peers, they are its alone.
+	Self  slots.Member
+	Peers Peers
+	Lends func(app routing.Application, unknown bool) // this one lends from now on; unknown: what the lender before lent is not known
 }
 
 // Dispatcher holds all applications.
@@ -61,6 +68,7 @@ type Dispatcher struct {
 	routes  atomic.Int64 // how many applications have one
 	// preferred is the policy of applications whose route names none.
 	preferred atomic.Pointer[string]
+	members   *members
 
 	mu           sync.Mutex // of the fields below, and of Apply
 	applications map[routing.Application]*Application
@@ -70,6 +78,7 @@ type Dispatcher struct {
 // New makes a dispatcher without routes.
 func New(o Options) *Dispatcher {
 	d := &Dispatcher{options: o, made: o.Now(), budget: waitroom.NewBudget(o.RoomBytes), applications: map[routing.Application]*Application{}}
+	d.members = newMembers(o)
 	table, _ := routing.NewTable[*Application](nil)
 	d.table.Store(table)
 	preferred := balance.DefaultName
@@ -120,6 +129,7 @@ func (d *Dispatcher) Apply(u routing.Update) []routing.Application {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.options.Now()
+	d.members.follow(u, now)
 	quiet := false
 	listed := make(map[routing.Application]bool, len(u.Routes))
 	for _, route := range u.Routes {
@@ -143,6 +153,11 @@ func (d *Dispatcher) Apply(u routing.Update) []routing.Application {
 	for _, key := range removed {
 		if app, ok := d.applications[key]; ok {
 			app.remove(now)
+		}
+	}
+	if u.Balancers != nil || u.Complete {
+		for _, app := range d.applications {
+			app.reconvene()
 		}
 	}
 	lost := d.rebuild()

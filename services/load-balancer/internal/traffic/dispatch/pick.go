@@ -12,6 +12,10 @@ const mostPassedOver = 64
 // admit sends out of the room whom the pods can take, oldest first. Who waits for a certain pod, which
 // is full, keeps nobody else waiting.
 func (a *Application) admit(now time.Time) {
+	if a.share != nil {
+		a.admitShared(now)
+		return
+	}
 	passed := 0
 	for t := a.room.First(); t != nil; {
 		next, v := t.Next(), visitOf(t)
@@ -37,10 +41,23 @@ func (a *Application) pick(r balance.Request, now time.Time) (pod *Pod, reason s
 	if chosen != nil {
 		return a.pods[chosen.Index()], reason, false
 	}
-	if a.service != nil && a.service.proven && a.pool.Usable(now) == 0 {
+	if a.service != nil && a.service.proven && a.pool.Usable(now) == 0 && a.serviceFree() {
 		return a.service, "the controller is away: through the Service", false
 	}
 	return nil, "", waits
+}
+
+// serviceFree tells whether one more request may go through the Service: on whichever pod it ends, that
+// one has no more than its limit, as all that are known here together have not.
+func (a *Application) serviceFree() bool {
+	if a.share == nil {
+		return true
+	}
+	n := a.service.balanced.InFlight()
+	for _, p := range a.pods {
+		n += p.balanced.InFlight()
+	}
+	return n+a.share.account.Lent(a.service.Name) < a.Route().Concurrency
 }
 
 // lookAgain arranges to look again when something changes by itself while somebody waits: a ramp
@@ -59,6 +76,12 @@ func (a *Application) lookAgain(now time.Time) {
 		sooner(a.pool.Next(now))
 	} else if a.start != nil {
 		sooner(a.wanted)
+	}
+	if s := a.share; s != nil {
+		sooner(s.resting)
+		if s.account.Queue() != nil {
+			sooner(a.pool.Next(now))
+		}
 	}
 	switch {
 	case next.IsZero():

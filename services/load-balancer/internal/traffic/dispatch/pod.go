@@ -27,6 +27,7 @@ type Pod struct {
 	gone     bool
 	settled  chan struct{} // open while it is checked; else nil
 	balanced balance.Pod   // what choosing among pods goes by
+	lent     int           // of what that has in flight, requests of other load balancers
 }
 
 // drainLease is for how long a pod drains when that is not said.

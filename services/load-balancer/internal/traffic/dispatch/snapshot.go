@@ -15,6 +15,7 @@ type Snapshot struct {
 	Waiting      int
 	WaitingBytes int64
 	Pods         []PodSnapshot
+	Sharing      Sharing // of its slots with other load balancers
 }
 
 // PodSnapshot is one pod of it.
@@ -46,14 +47,14 @@ func (a *Application) snapshot() (Snapshot, bool) {
 		Route: *a.Route(), Algorithm: a.named, InFlight: a.counters.inFlight(), Streaming: a.counters.streaming(),
 		Waiting: a.room.Len(), WaitingBytes: a.room.Bytes(), Pods: make([]PodSnapshot, 0, len(a.pods)),
 	}
-	s.Route.ExpectedStart = a.expected
+	s.Route.ExpectedStart, s.Sharing = a.expected, a.sharing()
 	pods := a.pods
 	if a.service != nil {
 		pods = append(slices.Clip(pods), a.service)
 	}
 	for _, p := range pods {
 		s.Pods = append(s.Pods, PodSnapshot{
-			Name: p.Name, Address: p.Address, InFlight: p.balanced.InFlight(), Why: p.why(now),
+			Name: p.Name, Address: p.Address, InFlight: p.own(), Why: p.why(now),
 			Usable: p.proven && p == a.service || p.usable() && !p.balanced.Ejected(now),
 		})
 	}

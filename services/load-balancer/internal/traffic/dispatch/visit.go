@@ -40,6 +40,9 @@ type Visit struct {
 	WakeUp  string // the id of the wake-up that it waited for; "" is none
 	Tries   int    // pods that it was given
 	Answer  Answer // what kind of answer it has; to be said before Answered
+	// OnCut is called, on a goroutine of its own, when the request must end at once because its slot may be
+	// given to another load balancer soon. It is set before the request is sent; nil is nothing.
+	OnCut func()
 
 	ticket   waitroom.Ticket
 	arrival  Arrival
@@ -52,6 +55,9 @@ type Visit struct {
 	level    int32   // requests in flight at the pod when it was sent
 	stage    stage   // as it is counted
 	wake     *WakeUp // the wake-up that let it in
+	slot     uint64  // that it has, or asks for; 0 is none
+	brief    *time.Timer
+	cutOff   bool // its slot is free only when it has rested
 }
 
 // Arrival is what is known of a request that arrives.
@@ -75,7 +81,7 @@ func (v *Visit) Arrive(app *Application, arrival Arrival, now time.Time) (waits 
 	app.mu.Lock()
 	defer app.mu.Unlock()
 	if arrival.Uncounted {
-		return false, v.enterUncounted(now)
+		return v.enterUncounted(now)
 	}
 	app.sequence++
 	v.sequence = app.sequence
@@ -93,22 +99,28 @@ func (v *Visit) Touch(now time.Time) {
 	}
 }
 
-// enterUncounted takes a pod if one is free and nobody waits.
-func (v *Visit) enterUncounted(now time.Time) error {
+// enterUncounted takes a pod if one is free and nobody waits. Where another load balancer knows that, it
+// is waited for.
+func (v *Visit) enterUncounted(now time.Time) (waits bool, err error) {
 	a := v.App
 	if a.removed {
-		return ErrNoRoute
+		return false, ErrNoRoute
 	}
 	if a.room.Len() == 0 {
-		if pod, reason, _ := a.pick(v.arrival.Affinity, now); pod != nil {
+		if pod, reason := a.free(v.arrival.Affinity, now); pod != nil {
 			v.take(pod, reason, now)
-			return nil
+			return false, nil
+		}
+		if s := a.share; s != nil && s.seated && !s.account.Lending() && a.anyUsable() {
+			v.waitBriefly()
+			a.update(now)
+			return true, nil
 		}
 	}
 	if a.anyUsable() {
-		return ErrBusy
+		return false, ErrBusy
 	}
-	return ErrAsleep
+	return false, ErrAsleep
 }
 
 // enter takes a pod if one is free and nobody waits, else a place in the room.
@@ -118,7 +130,7 @@ func (v *Visit) enter(now time.Time, again bool) (bool, error) {
 		return false, ErrNoRoute
 	}
 	if a.room.Len() == 0 {
-		if pod, reason, _ := a.pick(v.arrival.Affinity, now); pod != nil {
+		if pod, reason := a.free(v.arrival.Affinity, now); pod != nil {
 			v.take(pod, reason, now)
 			return false, nil
 		}
@@ -156,6 +168,9 @@ func (v *Visit) take(pod *Pod, reason string, now time.Time) {
 		v.wake.released++
 	}
 	v.level = pod.balanced.Sent()
+	if v.App.share != nil {
+		v.App.hold(v)
+	}
 	v.App.counters.move(v, working, v.App.d.sinceStart(now))
 }
 
@@ -163,6 +178,9 @@ func (v *Visit) take(pod *Pod, reason string, now time.Time) {
 func (v *Visit) leaveRoom(now time.Time) {
 	v.Waited += now.Sub(v.entered)
 	v.entered = time.Time{}
+	if v.slot != 0 {
+		v.App.withdraw(v)
+	}
 }
 
 // Wait returns when the visit has a pod, or cannot get one: ErrTooLate when no pod served in time,
@@ -178,6 +196,11 @@ func (v *Visit) Wait(gone <-chan struct{}) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.room.Leave(&v.ticket) {
+		if v.arrival.Uncounted && v.Pod == nil && v.refused == nil {
+			v.brief.Stop()
+			a.withdraw(v)
+			return ErrGone
+		}
 		return v.refused // it was let in at the same moment
 	}
 	now := a.d.options.Now()
@@ -233,7 +256,7 @@ func (v *Visit) Retry(refused bool, now time.Time) (waits bool, err error) {
 	case v.Tries >= maxTries:
 		err = ErrTries
 	case v.arrival.Uncounted:
-		err = v.enterUncounted(now)
+		waits, err = v.enterUncounted(now)
 	case v.Left(now) <= 0:
 		err = ErrTooLate
 		v.Trouble = a.hindrance(now)
@@ -247,6 +270,9 @@ func (v *Visit) Retry(refused bool, now time.Time) (waits bool, err error) {
 // release gives the pod back.
 func (v *Visit) release(now time.Time) {
 	v.Pod.balanced.Released()
+	if v.App.shared != nil {
+		v.App.giveBack(v, v.Pod.Name)
+	}
 	v.App.counters.move(v, away, v.App.d.sinceStart(now))
 	if v.wake != nil {
 		v.wake.released--
@@ -265,7 +291,7 @@ func (v *Visit) Answered(status int, now time.Time) {
 		a.counters.began(v, a.d.sinceStart(now), now)
 		ended = a.wakeAnswered(v, now)
 	}
-	if a.room.Len() > 0 {
+	if a.room.Len() > 0 || a.share != nil && a.share.account.Queue() != nil {
 		a.update(now)
 	}
 	a.mu.Unlock()
@@ -309,8 +335,11 @@ func (v *Visit) End(o Outcome, now time.Time) {
 		if o.Broken && !o.Ours {
 			v.Pod.balanced.Answered(balance.Failed, now.Sub(v.SentAt), v.level, now)
 		}
+		if a.share != nil && v.Answer == Whole {
+			a.share.times.note(now.Sub(v.SentAt), now)
+		}
 		v.release(now)
-		if a.room.Len() > 0 {
+		if a.room.Len() > 0 || a.share != nil {
 			a.update(now)
 		}
 	}

@@ -34,14 +34,15 @@ type exchange struct {
 	span   trace.Span
 	parent trace.SpanContext
 
-	scheme string // that the client used; "" while that is not known
-	match  routing.Match[*dispatch.Application]
-	visit  dispatch.Visit
-	body   body
-	out    Outgoing
-	add    []message.Field  // beside the client's fields
-	head   message.Response // of the answer
-	answer Answer
+	scheme   string // that the client used; "" while that is not known
+	match    routing.Match[*dispatch.Application]
+	visit    dispatch.Visit
+	body     body
+	out      Outgoing
+	cuttable *cuttable        // nil: it cannot be cut off
+	add      []message.Field  // beside the client's fields
+	head     message.Response // of the answer
+	answer   Answer
 
 	answerAdd      []message.Field // beside the pod's fields
 	status         int             // of the answer; 0 while none was begun
@@ -110,6 +111,7 @@ func (x *exchange) limits() error {
 // reach finds a pod and brings the request to it: back to the waiting room as long as provably
 // nothing of the request has reached one.
 func (x *exchange) reach() error {
+	x.mayBeCut()
 	waits, err := x.visit.Arrive(x.match.Target, x.arrival(), x.lately())
 	for {
 		if err == nil && waits {
@@ -200,6 +202,7 @@ func (x *exchange) finish() {
 		defer x.answer.Close()
 	}
 	x.c.Watch(nil)
+	x.cutBy(nil)
 	x.c.Interrupt()
 	x.waited()
 	x.out.Now = x.lately()

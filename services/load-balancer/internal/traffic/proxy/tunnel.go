@@ -49,6 +49,8 @@ func (x *exchange) tunnel() {
 		t.sendAway(betweenMessages)
 	}
 	defer x.p.active.remove(t)
+	x.cutBy(t)
+	defer x.cutBy(nil)
 	x.body.taken, x.sent, x.fault = t.run()
 }
 

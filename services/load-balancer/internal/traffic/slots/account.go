@@ -34,7 +34,7 @@ type Account struct {
 	confirm  bool   // the lender does not know of it
 	ticket   uint64 // the last one
 	held     map[uint64]string
-	waiting  map[uint64]time.Time
+	waiting  map[uint64]Ticket
 	avoid    []string
 	cut      []cut
 	ledger   *Ledger // of the time when this one lent, until another one does
@@ -46,10 +46,11 @@ type Account struct {
 	mine     Ballot
 	highest  Ballot // that was heard of
 	holders  map[ID]*holder
-	left     []Snapshot     // of holders that promised and went before all had
-	lent     map[string]int // by pod, to others, and at rest
+	left     []Snapshot      // of holders that promised and went before all had
+	lent     map[string]int  // by pod, to others, and at rest
+	moved    map[string]bool // pods of which that has changed
 	resting  []Rest
-	expired  int // slots that came to rest since they were last counted
+	expired  int // slots that have come to rest, all in all
 }
 
 // holder is another load balancer, as the lender sees it.
@@ -83,7 +84,7 @@ type cut struct {
 func NewAccount(self Member) *Account {
 	return &Account{
 		self: self, members: map[ID]Member{}, due: map[ID]bool{}, owners: map[ID]Member{},
-		held: map[uint64]string{}, waiting: map[uint64]time.Time{}, holders: map[ID]*holder{}, lent: map[string]int{},
+		held: map[uint64]string{}, waiting: map[uint64]Ticket{}, holders: map[ID]*holder{}, lent: map[string]int{}, moved: map[string]bool{},
 	}
 }
 
@@ -100,6 +101,12 @@ func (a *Account) Lender() (Member, bool) {
 	}
 	_, there := a.members[a.promised.Owner]
 	return a.owner, there
+}
+
+// Member is one of the others that take part.
+func (a *Account) Member(id ID) (Member, bool) {
+	m, in := a.members[id]
+	return m, in
 }
 
 // Assemble says who takes part now, and whether this one shall lend. grace is how long a slot rests

@@ -29,6 +29,7 @@ type peer struct {
 	at      time.Time // the last sign of it
 	given   time.Time // when it was given our word
 	vouched time.Time // when the question was sent that it gave its word to
+	ended   bool      // it has said so
 }
 
 // Council is who takes part, as one load balancer knows it, and whether it may act itself. It has no
@@ -78,7 +79,7 @@ func (c *Council) Follow(v View, asked, now time.Time) {
 		}
 	}
 	c.view, c.known = v, true
-	if _, in := v.find(c.self.ID); in {
+	if c.named() {
 		c.self.Version = v.Version
 		c.outdated = c.outdated && !asked.After(c.lapsed)
 	}
@@ -88,7 +89,7 @@ func (c *Council) Follow(v View, asked, now time.Time) {
 // Advance notes that the routes have another version, and that who is there has not changed.
 func (c *Council) Advance(version string) {
 	c.view.Version = version
-	if _, in := c.view.find(c.self.ID); in {
+	if c.named() {
 		c.self.Version = version
 	}
 	c.changes++
@@ -121,6 +122,9 @@ func (c *Council) Hearsay(m Member, now time.Time) {
 
 func (c *Council) note(m Member, now time.Time) {
 	p := c.peer(m)
+	if p.Leaving != m.Leaving {
+		c.changes++
+	}
 	p.Member, p.at = m, now
 }
 
@@ -132,6 +136,20 @@ func (c *Council) peer(m Member) *peer {
 		c.changes++
 	}
 	return p
+}
+
+// Ended notes that a member has said that it will never act again.
+func (c *Council) Ended(m Member) {
+	if m.ID != c.self.ID && m.Address != "" {
+		c.peer(m).ended = true
+		c.changes++
+	}
+}
+
+// Leave says that this one drains: it shall lend no more once another one can.
+func (c *Council) Leave() {
+	c.self.Leaving = true
+	c.changes++
 }
 
 // GiveWord vouches for a member: for as long as our word holds it takes part, whatever a view says.
@@ -179,8 +197,13 @@ func (c *Council) Seated(now time.Time) bool {
 	if !c.known || c.outdated {
 		return false
 	}
-	_, in := c.view.find(c.self.ID)
-	return in && c.Stands(now)
+	return c.named() && c.Stands(now)
+}
+
+// named tells whether the view names this one, as one that takes part.
+func (c *Council) named() bool {
+	m, in := c.view.find(c.self.ID)
+	return in && m.Address != ""
 }
 
 // lapse takes note of standing that was lost, also when nobody looked for a while.
@@ -208,7 +231,7 @@ func (c *Council) Old() (n int) {
 func (c *Council) Others(now time.Time) []Member {
 	var list []Member
 	for _, m := range c.view.Members {
-		if m.ID != c.self.ID && m.Address != "" && !c.restarted(m.ID) {
+		if m.ID != c.self.ID && m.Address != "" && !c.over(m.ID) {
 			list = append(list, m)
 		}
 	}
@@ -244,17 +267,24 @@ func (c *Council) Sweep(now time.Time) bool {
 // ended, and it runs anew under its name, or the controller that it knew has taken it out, or there was
 // no sign of it for long.
 func (c *Council) gone(p *peer, now time.Time) bool {
+	if c.over(p.ID) {
+		return true
+	}
 	if !p.given.IsZero() && elapsed(now, p.given) < c.terms.Word {
 		return false
 	}
-	if m, in := c.view.named(p.Name); in && m.Started > p.Started || c.restarted(p.ID) {
+	if m, in := c.view.named(p.Name); in && m.Started > p.Started {
 		return true
 	}
 	return follows(c.view.Version, p.Version) || elapsed(now, p.at) >= c.terms.Forget
 }
 
-// restarted tells whether a later life of the same name is known: then this one has ended.
-func (c *Council) restarted(id ID) bool {
+// over tells whether a life has certainly ended: it has said so, or a later life of the same name is
+// known.
+func (c *Council) over(id ID) bool {
+	if p := c.peers[id]; p != nil && p.ended {
+		return true
+	}
 	for other := range c.peers {
 		if other.Name == id.Name && other.Started > id.Started {
 			return true
@@ -263,12 +293,14 @@ func (c *Council) restarted(id ID) bool {
 	return false
 }
 
-// First is the member that shall lend what key names.
+// First is the member that shall lend what key names: one that does not leave, while there is one.
 func (c *Council) First(key string, now time.Time) ID {
-	best, first := rank(key, c.self.Name), c.self.ID
+	best, first, stays := rank(key, c.self.Name), c.self.ID, !c.self.Leaving
 	for _, m := range c.Others(now) {
-		if r := rank(key, m.Name); r > best || r == best && m.ID.Compare(first) > 0 {
-			best, first = r, m.ID
+		p := c.peers[m.ID]
+		r, staying := rank(key, m.Name), p == nil || !p.Leaving
+		if staying && !stays || staying == stays && (r > best || r == best && m.ID.Compare(first) > 0) {
+			best, first, stays = r, m.ID, staying
 		}
 	}
 	return first

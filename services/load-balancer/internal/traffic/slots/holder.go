@@ -17,12 +17,13 @@ func (a *Account) Take(pod string) uint64 {
 	return a.ticket
 }
 
-// Ask asks for a slot for a request that arrived then. It returns the ticket.
-func (a *Account) Ask(arrived time.Time) uint64 {
+// Ask asks for a slot for a request. It returns the ticket, whose number is given here.
+func (a *Account) Ask(t Ticket) uint64 {
 	a.ticket++
-	a.waiting[a.ticket] = arrived
-	a.do(Op{Ask: &Ticket{ID: a.ticket, Arrived: arrived}})
-	return a.ticket
+	t.ID = a.ticket
+	a.waiting[t.ID] = t
+	a.do(Op{Ask: &t})
+	return t.ID
 }
 
 // Asked is how many tickets wait.
@@ -44,6 +45,7 @@ func (a *Account) Done(ticket uint64) {
 func (a *Account) Cut(ticket uint64, until time.Time) {
 	if pod, held := a.held[ticket]; held {
 		a.cut = append(a.cut, cut{ticket, pod, until})
+		a.moved[pod] = true
 	}
 }
 
@@ -97,8 +99,8 @@ func (a *Account) snapshot() Snapshot {
 	for ticket, pod := range a.held {
 		s.Held = append(s.Held, Slot{ticket, pod})
 	}
-	for ticket, arrived := range a.waiting {
-		s.Waiting = append(s.Waiting, Ticket{ticket, arrived})
+	for _, t := range a.waiting {
+		s.Waiting = append(s.Waiting, t)
 	}
 	for _, d := range a.doubts {
 		if m, ok := a.owners[d.Owner]; ok {
@@ -151,10 +153,11 @@ func (a *Account) heed(l *LenderPart, seated bool, r *Received) {
 		return
 	}
 	for _, g := range l.Grants {
+		a.confirm = true
 		if g.Number <= a.got {
 			continue
 		}
-		a.got, a.confirm = g.Number, true
+		a.got = g.Number
 		if _, waits := a.waiting[g.Ticket]; waits { // else it was given back, and the lender will hear of it
 			delete(a.waiting, g.Ticket)
 			a.held[g.Ticket] = g.Pod

@@ -26,37 +26,54 @@ func (a *Account) AllLent() (n int) {
 	return n
 }
 
-// TakeExpired is how many slots came to rest since it was last asked.
-func (a *Account) TakeExpired() int {
-	n := a.expired
-	a.expired = 0
-	return n
-}
+// Expired is how many slots have come to rest here, all in all.
+func (a *Account) Expired() int { return a.expired }
 
 // Waiter is a ticket of another load balancer.
 type Waiter struct {
 	Holder ID
 	Ticket
-	Avoid []string
+	Avoid []string // pods that its holder cannot use
 }
 
-// Oldest is the ticket of another one that has waited longest, of those of holders that are not
-// skipped.
-func (a *Account) Oldest(skip []ID) (w Waiter, ok bool) {
-	if a.phase != Lending {
+// Queue goes through the tickets of the others in the order in which their requests arrived.
+type Queue struct {
+	account *Account
+	passed  map[ID]int
+}
+
+// Queue begins with the oldest ticket; nil when nobody waits, or this one does not lend.
+func (a *Account) Queue() *Queue {
+	if a.phase == Lending {
+		for _, h := range a.holders {
+			if len(h.waiting) > 0 {
+				return &Queue{account: a, passed: map[ID]int{}}
+			}
+		}
+	}
+	return nil
+}
+
+// Peek is the next ticket.
+func (q *Queue) Peek() (w Waiter, ok bool) {
+	if q == nil {
 		return w, false
 	}
-	for id, h := range a.holders {
-		if len(h.waiting) == 0 || slices.Contains(skip, id) {
+	for id, h := range q.account.holders {
+		at := q.passed[id]
+		if at >= len(h.waiting) {
 			continue
 		}
-		t := h.waiting[0]
+		t := h.waiting[at]
 		if !ok || t.Arrived.Before(w.Arrived) || t.Arrived.Equal(w.Arrived) && id.Compare(w.Holder) < 0 {
 			w, ok = Waiter{Holder: id, Ticket: t, Avoid: h.avoid}, true
 		}
 	}
 	return w, ok
 }
+
+// Pass passes a ticket over: those behind it may have what it cannot use.
+func (q *Queue) Pass(w Waiter) { q.passed[w.Holder]++ }
 
 // Grant gives a ticket a slot of a pod.
 func (a *Account) Grant(w Waiter, pod string) {
@@ -70,27 +87,36 @@ func (a *Account) Grant(w Waiter, pod string) {
 
 func (a *Account) lend(h *holder, ticket uint64, pod string) {
 	h.held[ticket] = pod
-	a.lent[pod]++
+	a.add(pod, 1)
 }
 
 func (a *Account) free(h *holder, ticket uint64) {
 	if pod, ok := h.held[ticket]; ok {
 		delete(h.held, ticket)
-		a.unlend(pod)
+		a.add(pod, -1)
 	}
 }
 
-func (a *Account) unlend(pod string) {
-	if a.lent[pod]--; a.lent[pod] <= 0 {
+func (a *Account) add(pod string, n int) {
+	a.moved[pod] = true
+	if a.lent[pod] += n; a.lent[pod] <= 0 {
 		delete(a.lent, pod)
 	}
+}
+
+// TakeMoved calls each for the pods of which Lent has changed since.
+func (a *Account) TakeMoved(each func(pod string, lent int)) {
+	for pod := range a.moved {
+		each(pod, a.Lent(pod))
+	}
+	clear(a.moved)
 }
 
 // Rest keeps n slots of a pod from being used until then.
 func (a *Account) Rest(pod string, n int, until time.Time) {
 	for range n {
 		a.resting = append(a.resting, Rest{pod, until})
-		a.lent[pod]++
+		a.add(pod, 1)
 		a.expired++
 	}
 }
@@ -113,7 +139,7 @@ func (a *Account) Wake(now time.Time) (next time.Time) {
 		if !over(r.Until) {
 			return false
 		}
-		a.unlend(r.Pod)
+		a.add(r.Pod, -1)
 		return true
 	})
 	a.cut = slices.DeleteFunc(a.cut, func(c cut) bool {
@@ -121,6 +147,7 @@ func (a *Account) Wake(now time.Time) (next time.Time) {
 			return false
 		}
 		a.Done(c.ticket)
+		a.moved[c.pod] = true
 		return true
 	})
 	return next
@@ -150,6 +177,9 @@ func (a *Account) stepDown() {
 		a.ledger = l
 	}
 	clear(a.holders)
+	for pod := range a.lent {
+		a.moved[pod] = true
+	}
 	clear(a.lent)
 	a.resting = nil
 }
@@ -357,7 +387,7 @@ func (a *Account) begin(grace time.Duration, now time.Time) *Began {
 func (a *Account) inherit(l *Ledger, until time.Time) {
 	for _, r := range l.Resting {
 		a.resting = append(a.resting, r)
-		a.lent[r.Pod]++
+		a.add(r.Pod, 1)
 	}
 	for _, g := range l.Holders {
 		if _, speaks := a.members[g.Member.ID]; speaks || g.Member.ID == a.self.ID {

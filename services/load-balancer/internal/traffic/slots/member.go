@@ -23,6 +23,7 @@ type Member struct {
 	ID
 	Address string // IP:port at which the others reach it; "": it is too old to take part
 	Version string // of the routes in which it last saw itself; "" is not known
+	Leaving bool   // it drains, and shall lend no more once another one can
 }
 
 // View is what the controller says of who is there.

@@ -79,6 +79,8 @@ type Op struct {
 type Ticket struct {
 	ID      uint64
 	Arrived time.Time // by the clock of whoever holds it; ages travel, not times
+	Key     uint64    // what the choice of a pod may go by, as the policies have it
+	Pin     uint64
 }
 
 // Slot is one slot in use.

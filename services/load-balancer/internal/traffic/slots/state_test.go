@@ -39,7 +39,7 @@ func (c *Council) clone() *Council {
 func (a *Account) clone() *Account {
 	o := *a
 	o.members, o.due, o.owners = maps.Clone(a.members), maps.Clone(a.due), maps.Clone(a.owners)
-	o.held, o.waiting, o.lent = maps.Clone(a.held), maps.Clone(a.waiting), maps.Clone(a.lent)
+	o.held, o.waiting, o.lent, o.moved = maps.Clone(a.held), maps.Clone(a.waiting), maps.Clone(a.lent), maps.Clone(a.moved)
 	o.doubts, o.ops, o.avoid = slices.Clone(a.doubts), slices.Clone(a.ops), slices.Clone(a.avoid)
 	o.left, o.resting, o.cut = slices.Clone(a.left), slices.Clone(a.resting), slices.Clone(a.cut)
 	o.holders = make(map[ID]*holder, len(a.holders))

@@ -157,7 +157,7 @@ func (w *world) settle(i int) {
 	}
 	for k, t := range n.Queue {
 		if t == 0 && n.Seated {
-			n.Queue[k] = n.Account.Ask(epoch)
+			n.Queue[k] = n.Account.Ask(Ticket{Arrived: epoch})
 		}
 	}
 }
@@ -171,7 +171,7 @@ func (w *world) lend(i int) {
 	n := &w.Nodes[i]
 	for _, p := range podNames[:w.Pods] {
 		for n.Seated && n.own(p)+n.Account.Lent(p) < limit {
-			waiter, ok := n.Account.Oldest(nil)
+			waiter, ok := n.Account.Queue().Peek()
 			if len(n.Queue) > 0 && (!ok || i%2 == 0) {
 				n.Queue = n.Queue[1:]
 				w.send(i, n.Account.Take(p), p)
