@@ -309,9 +309,13 @@ func (v *Visit) End(o Outcome, now time.Time) {
 		if o.Broken && !o.Ours {
 			v.Pod.balanced.Answered(balance.Failed, now.Sub(v.SentAt), v.level, now)
 		}
+		pod := v.Pod
 		v.release(now)
 		if a.room.Len() > 0 {
 			a.update(now)
+		}
+		if pod.emptied(now) {
+			a.d.options.ReportSoon()
 		}
 	}
 	if a.quiet() && a.counters.inFlight() == 0 && a.room.Len() == 0 {
