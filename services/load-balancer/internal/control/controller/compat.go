@@ -69,6 +69,14 @@ func applicationTraffic(t *dispatch.Traffic, later bool) autoscaler.ApplicationT
 		out.BusySeconds, out.StreamSeconds, out.TunnelSeconds = &t.BusySeconds, &t.StreamSeconds, &t.TunnelSeconds
 		out.FirstByte, out.Total = latency(t.Times.FirstByte()), latency(t.Times.Whole)
 	}
+	if later && t.Pods != nil {
+		pods := make([]autoscaler.PodTraffic, 0, len(t.Pods))
+		for _, p := range t.Pods {
+			streaming := int32of(p.Streaming)
+			pods = append(pods, autoscaler.PodTraffic{Pod: p.Pod, InFlight: int32of(p.InFlight), Streaming: &streaming})
+		}
+		out.Pods = &pods
+	}
 	if len(t.WakeUps) > 0 {
 		reports := make([]autoscaler.WakeUpReport, 0, len(t.WakeUps))
 		for _, w := range t.WakeUps {

@@ -23,6 +23,7 @@ func route(r autoscaler.Route) routing.Route {
 		Algorithm:      string(value(r.Algorithm)),
 		HashOn:         hashOn(r.ConsistentHash),
 		State:          routing.State(r.State),
+		AsleepFor:      lease(r.DrainLeaseSeconds),
 		Concurrency:    int(r.ContainerConcurrency),
 		WakeUpTimeout:  time.Duration(r.WakeUpTimeoutSeconds) * time.Second,
 		StartTimeout:   wholeSeconds(r.StartTimeoutSeconds),
@@ -33,7 +34,7 @@ func route(r autoscaler.Route) routing.Route {
 	}
 	for _, e := range r.Endpoints {
 		endpoint := routing.Endpoint{Pod: e.Pod, Address: e.Address, Ready: e.Ready, Terminating: e.Terminating, Probeable: e.Probeable,
-			Draining: value(e.Draining), DrainLease: seconds(e.DrainLeaseSeconds), Load: load(e.Load)}
+			Draining: value(e.Draining), DrainLease: lease(e.DrainLeaseSeconds), Load: load(e.Load)}
 		for _, p := range e.Probes {
 			endpoint.Probes = append(endpoint.Probes, probe(p))
 		}
@@ -56,6 +57,15 @@ func load(l *autoscaler.EndpointLoad) *routing.Load {
 		return nil
 	}
 	return &routing.Load{Running: value(l.Running), Waiting: value(l.Waiting), Cache: value(l.CacheUsage), At: l.At}
+}
+
+// lease is how long something holds; 0 is that it is not said. One that is over by now holds for a
+// moment.
+func lease(left *float64) time.Duration {
+	if left == nil {
+		return 0
+	}
+	return max(seconds(left), time.Millisecond)
 }
 
 func protocol(p *autoscaler.RouteProtocol) routing.Protocol {

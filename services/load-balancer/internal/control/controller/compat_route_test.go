@@ -35,6 +35,42 @@ func TestRoute_OfAnOlderControllerHasTheDefaults(t *testing.T) {
 	}
 }
 
+func TestRoute_TakesWhoIsToGoAndForHowLong(t *testing.T) {
+	got := received(t, `{"namespace": "default", "deployment": "shop", "autoscaler": "shop", "apiPrefix": "/shop", "hosts": [], "state": "FallingAsleep",
+		"containerConcurrency": 0, "wakeUpTimeoutSeconds": 120, "drainLeaseSeconds": 2.5, "endpoints": [
+		{"pod": "a", "address": "10.0.0.1:80", "ready": true, "terminating": false, "probeable": false, "probes": [], "draining": true, "drainLeaseSeconds": 30},
+		{"pod": "b", "address": "10.0.0.2:80", "ready": true, "terminating": false, "probeable": false, "probes": [], "draining": true},
+		{"pod": "c", "address": "10.0.0.3:80", "ready": true, "terminating": false, "probeable": false, "probes": [], "draining": true, "drainLeaseSeconds": 0},
+		{"pod": "d", "address": "10.0.0.4:80", "ready": true, "terminating": false, "probeable": false, "probes": [], "draining": false, "drainLeaseSeconds": 30},
+		{"pod": "e", "address": "10.0.0.5:80", "ready": true, "terminating": false, "probeable": false, "probes": []}]}`)
+	var leases []time.Duration
+	for _, e := range got.Endpoints {
+		if e.Draining {
+			leases = append(leases, e.DrainLease)
+		}
+	}
+	if diff := cmp.Diff([]time.Duration{30 * time.Second, 0, time.Millisecond}, leases); diff != "" || got.AsleepFor != 2500*time.Millisecond {
+		t.Errorf("asleep for %v; pods (-want +got)\n%s", got.AsleepFor, diff)
+	}
+}
+
+func TestTraffic_SaysWhatIsOnThePods(t *testing.T) {
+	said := dispatch.Traffic{App: routing.Application{Namespace: "n", Deployment: "d"}, Pods: []dispatch.PodTraffic{{Pod: "a", InFlight: 3, Streaming: 1}}}
+	if got := applicationTraffic(&said, true).Pods; got == nil || len(*got) != 1 || (*got)[0].Pod != "a" || (*got)[0].InFlight != 3 || *(*got)[0].Streaming != 1 {
+		t.Errorf("got %+v", got)
+	}
+	if got := applicationTraffic(&said, false).Pods; got != nil {
+		t.Errorf("an older controller is told %+v", *got)
+	}
+	other, none, unsaid := said, said, said
+	other.Pods, none.Pods, unsaid.Pods = []dispatch.PodTraffic{{Pod: "b", InFlight: 3, Streaming: 1}}, []dispatch.PodTraffic{}, nil
+	for _, t2 := range []dispatch.Traffic{other, none, unsaid} {
+		if numbersOf(&t2) == numbersOf(&said) || numbersOf(&none) == numbersOf(&unsaid) {
+			t.Errorf("%+v is taken for what was said before", t2.Pods)
+		}
+	}
+}
+
 func TestRoute_TakesWhatIsSaid(t *testing.T) {
 	got := received(t, `{"namespace": "default", "deployment": "shop", "autoscaler": "shop", "apiPrefix": "/shop", "hosts": ["shop.example"], "state": "Waking",
 		"containerConcurrency": 2, "wakeUpTimeoutSeconds": 120, "startTimeoutSeconds": 90, "busyTimeoutSeconds": 7, "whileWaiting": "Page",

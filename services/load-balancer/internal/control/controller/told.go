@@ -1,6 +1,9 @@
 package controller
 
 import (
+	"fmt"
+	"hash/fnv"
+
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
@@ -19,6 +22,7 @@ type numbers struct {
 	waitingBytes, activity                    int64
 	arrivals, requests, failures, rejected    int64
 	busySeconds, streamSeconds, tunnelSeconds float64
+	pods                                      uint64 // which of them has how much, as a sum
 }
 
 func numbersOf(t *dispatch.Traffic) numbers {
@@ -26,8 +30,20 @@ func numbersOf(t *dispatch.Traffic) numbers {
 		t.InFlight, t.Streaming, t.Tunnels, t.Waiting,
 		t.WaitingBytes, t.LastActivity.UnixNano(),
 		t.Arrivals, t.Requests, t.Failures, t.Rejected,
-		t.BusySeconds, t.StreamSeconds, t.TunnelSeconds,
+		t.BusySeconds, t.StreamSeconds, t.TunnelSeconds, podsSum(t.Pods),
 	}
+}
+
+// podsSum is another one when what is said of the pods is.
+func podsSum(pods []dispatch.PodTraffic) uint64 {
+	if pods == nil {
+		return 0
+	}
+	sum := fnv.New64a()
+	for _, p := range pods {
+		_, _ = fmt.Fprintf(sum, "%s %d %d\n", p.Pod, p.InFlight, p.Streaming) // never fails
+	}
+	return sum.Sum64()
 }
 
 // knows tells whether the next report may build on the last one.

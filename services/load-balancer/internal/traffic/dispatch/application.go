@@ -23,25 +23,27 @@ type Application struct {
 
 	mu       sync.Mutex    // of all below; route is only written with it
 	expected time.Duration // how long a start took lately; 0 is not known
-	pods     []*Pod        // in the order of their names: policies count on a stable order
-	service  *Pod          // the Service, tried while the controller is away; else nil
-	pool     *balance.Pool // the same pods, for who chooses among them
-	named    string        // the policy's name
-	room     *waitroom.Room
-	sequence uint64        // of the last arrival
-	phase    phase         // what requests wait for
-	start    *StartRequest // a start is wanted; else nil
-	wanted   time.Time     // until when one is, although nobody waits
-	began    time.Time     // when the start under way began; zero: none is, or it is not known
-	block    block
-	wake     *WakeUp
-	trouble  string      // why the last start call failed; "" when it did not
-	timer    *time.Timer // when to look again although nothing has changed
-	removed  bool
-	closed   bool
-	counters counters
-	share    *share // of its slots; nil: they are this load balancer's alone
-	shared   *share // the same, also while it is not in use
+
+	asleepUntil time.Time     // while it falls asleep: when that lapses; zero: when something else is said
+	pods        []*Pod        // in the order of their names: policies count on a stable order
+	service     *Pod          // the Service, tried while the controller is away; else nil
+	pool        *balance.Pool // the same pods, for who chooses among them
+	named       string        // the policy's name
+	room        *waitroom.Room
+	sequence    uint64        // of the last arrival
+	phase       phase         // what requests wait for
+	start       *StartRequest // a start is wanted; else nil
+	wanted      time.Time     // until when one is, although nobody waits
+	began       time.Time     // when the start under way began; zero: none is, or it is not known
+	block       block
+	wake        *WakeUp
+	trouble     string      // why the last start call failed; "" when it did not
+	timer       *time.Timer // when to look again although nothing has changed
+	removed     bool
+	closed      bool
+	counters    counters
+	share       *share // of its slots; nil: they are this load balancer's alone
+	shared      *share // the same, also while it is not in use
 }
 
 func newApplication(d *Dispatcher, route routing.Route) *Application {
@@ -79,7 +81,10 @@ func (a *Application) follow(route routing.Route, now time.Time) {
 	endpoints := route.Endpoints
 	route.Endpoints = nil
 	a.route.Store(&route)
-	a.removed = false
+	a.removed, a.asleepUntil = false, time.Time{}
+	if route.AsleepFor > 0 {
+		a.asleepUntil = now.Add(route.AsleepFor)
+	}
 	if route.ExpectedStart > 0 { // else a start call may have said it
 		a.expected = route.ExpectedStart
 	}

@@ -57,7 +57,18 @@ func (c *counters) move(v *Visit, to stage, at int64) {
 	if b := c.stage(to); b != nil {
 		b.enter(at)
 	}
+	if v.Pod != nil {
+		v.Pod.streaming += streams(to) - streams(v.stage)
+	}
 	v.stage = to
+}
+
+// streams is how many answers that have begun a visit is.
+func streams(s stage) int {
+	if s == flowing || s == tunnelled {
+		return 1
+	}
+	return 0
 }
 
 func (c *counters) stage(s stage) *busy {

@@ -140,7 +140,7 @@ func (d *Dispatcher) Apply(u routing.Update) []routing.Application {
 			d.applications[route.Application] = app
 		}
 		app.follow(route, now)
-		quiet = quiet || route.State == routing.FallingAsleep
+		quiet = quiet || route.AwaitsReport()
 	}
 	removed := u.Removed
 	if u.Complete {

@@ -74,6 +74,7 @@ func (a *Application) lookAgain(now time.Time) {
 		deadline, _ := a.deadline(visitOf(t))
 		sooner(deadline)
 		sooner(a.pool.Next(now))
+		sooner(a.asleepUntil)
 	} else if a.start != nil {
 		sooner(a.wanted)
 	}

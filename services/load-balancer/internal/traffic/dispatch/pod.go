@@ -28,6 +28,8 @@ type Pod struct {
 	settled  chan struct{} // open while it is checked; else nil
 	balanced balance.Pod   // what choosing among pods goes by
 	lent     int           // of what that has in flight, requests of other load balancers
+
+	streaming int // answers from it that have begun and not ended
 }
 
 // drainLease is for how long a pod drains when that is not said.
@@ -88,8 +90,7 @@ func (p *Pod) startRamp(now time.Time) {
 
 // usable reports whether requests may be sent to it, ejection apart.
 func (p *Pod) usable() bool {
-	return (p.endpoint.Ready || p.proven) && !p.endpoint.Terminating && !p.doubted &&
-		p.app.Route().State != routing.FallingAsleep
+	return (p.endpoint.Ready || p.proven) && !p.endpoint.Terminating && !p.doubted && !p.app.quiet()
 }
 
 // needsCheck reports whether a check from here would make it usable.
@@ -168,7 +169,7 @@ func (p *Pod) why(now time.Time) string {
 		return "terminating"
 	case p.doubted:
 		return "refused a connection: checked until it takes one"
-	case p.app.Route().State == routing.FallingAsleep:
+	case p.app.quiet():
 		return "the application is falling asleep"
 	case (p.endpoint.Ready || p.proven) && p.balanced.Ejected(now):
 		return "ejected: it failed, and others did not; it is tried again soon"

@@ -73,6 +73,7 @@ type Traffic struct {
 	TunnelSeconds float64
 	Times         Times
 	WakeUps       []WakeUp
+	Pods          []PodTraffic // with requests on them; nil: not said, for there is at most one pod
 }
 
 // Report is the traffic of every application that ever had any, and the version of the routes that
@@ -110,7 +111,7 @@ func (a *Application) traffic(now time.Time) (Traffic, bool) {
 		Waiting: a.room.Len(), WaitingBytes: a.room.Bytes(),
 		Arrivals: c.arrivals, Requests: c.requests, Failures: c.failures, Rejected: c.rejected,
 		BusySeconds: c.working.seconds(at), StreamSeconds: c.flowing.seconds(at), TunnelSeconds: c.tunnelled.seconds(at),
-		Times: c.times,
+		Times: c.times, Pods: a.podTraffic(now),
 	}
 	c.times = Times{}
 	if at := a.activity.Load(); at != 0 {

@@ -338,9 +338,13 @@ func (v *Visit) End(o Outcome, now time.Time) {
 		if a.share != nil && v.Answer == Whole {
 			a.share.times.note(now.Sub(v.SentAt), now)
 		}
+		pod := v.Pod
 		v.release(now)
 		if a.room.Len() > 0 || a.share != nil {
 			a.update(now)
+		}
+		if pod.emptied(now) {
+			a.d.options.ReportSoon()
 		}
 	}
 	if a.quiet() && a.counters.inFlight() == 0 && a.room.Len() == 0 {

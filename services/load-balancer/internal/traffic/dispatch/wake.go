@@ -61,7 +61,10 @@ func (a *Application) onlyHeldBack() bool {
 	})
 }
 
-func (a *Application) quiet() bool { return a.Route().State == routing.FallingAsleep }
+// quiet: it falls asleep, and who said so has said it for long enough.
+func (a *Application) quiet() bool {
+	return a.Route().State == routing.FallingAsleep && (a.asleepUntil.IsZero() || a.d.options.Now().Before(a.asleepUntil))
+}
 
 // wakeAnswered ends the wake-up with the first answer; it returns what has ended, for publish.
 func (a *Application) wakeAnswered(v *Visit, now time.Time) *WakeUp {

@@ -6,7 +6,10 @@
 // was found is dispatch's business.
 package routing
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Application names what a request is for: a Deployment in a namespace.
 type Application struct {
@@ -71,6 +74,7 @@ type Route struct {
 	Algorithm      string // the balancing policy; "" is the one of the settings
 	HashOn         HashOn // what that policy goes by
 	State          State
+	AsleepFor      time.Duration // for how long FallingAsleep holds from when it was said on; 0: until something else is said
 	Concurrency    int           // requests that one pod works on at a time; 0 is no limit
 	WakeUpTimeout  time.Duration // how long a request waits at most for a pod, whatever it waits for
 	StartTimeout   time.Duration // while no pod serves; 0 is by what was learned, see StartBudget
@@ -79,6 +83,12 @@ type Route struct {
 	Blocked        Blocked
 	ServiceAddress string // host:port to fall back to while the controller is away; "" is none
 	Endpoints      []Endpoint
+}
+
+// AwaitsReport tells whether the controller waits for what is seen of the route from now on: pods are
+// to go.
+func (r Route) AwaitsReport() bool {
+	return r.State == FallingAsleep || slices.ContainsFunc(r.Endpoints, func(e Endpoint) bool { return e.Draining })
 }
 
 // Endpoint is one pod that has an address.
