@@ -3,9 +3,11 @@ module github.com/nemesis-scaling/nemesis/services/load-balancer
 go 1.26.9
 
 require (
+	github.com/coder/websocket v1.8.15
 	github.com/elastic/go-elasticsearch/v8 v8.19.7
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/google/go-cmp v0.7.0
+	github.com/klauspost/compress v1.20.1
 	github.com/nemesis-scaling/nemesis/gen v0.0.0-00010101000000-000000000000
 	github.com/nemesis-scaling/nemesis/pkg v0.0.0-00010101000000-000000000000
 	github.com/pires/go-proxyproto v0.16.0
@@ -23,7 +25,6 @@ require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-	github.com/coder/websocket v1.8.15 // indirect
 	github.com/elastic/elastic-transport-go/v8 v8.9.0 // indirect
 	github.com/getkin/kin-openapi v0.153.0 // indirect
 	github.com/go-logr/logr v1.4.4 // indirect
