@@ -107,8 +107,8 @@ func TestBudget_FollowsWhatAStartCallTells(t *testing.T) {
 		w.follow(routing.Asleep, one)
 		_, ended := w.waits(t)
 		time.Sleep(time.Second)
-		w.starts[0].Answered(Started{ExpectedStart: 4 * time.Second})
-		if got := <-ended; !errors.Is(got.err, ErrTooLate) || got.after != 15*time.Second {
+		w.starts[0].Answered(Started{ExpectedStart: 6 * time.Second})
+		if got := <-ended; !errors.Is(got.err, ErrTooLate) || got.after != 22*time.Second {
 			t.Errorf("%v after %v, want 3.5 times as long as a start from the controller's answer on", got.err, got.after)
 		}
 	})
@@ -126,7 +126,7 @@ func TestBudget_WhatWasLearnedDoesNotCountWhileTheControllerIsAway(t *testing.T)
 		time.Sleep(2 * time.Second)
 		w.starts[0].Answered(Started{}) // it is asked again and again
 		w.follow(routing.Waking, learned)
-		if got := <-ended; !errors.Is(got.err, ErrTooLate) || got.after != 27*time.Second {
+		if got := <-ended; !errors.Is(got.err, ErrTooLate) || got.after != 35*time.Second {
 			t.Errorf("%v after %v", got.err, got.after)
 		}
 		_, ended = w.waits(t)

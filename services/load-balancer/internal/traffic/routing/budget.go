@@ -5,7 +5,7 @@ import "time"
 // The defaults of the two budgets.
 const (
 	startFactor      = 3.5              // of a learned start: slow ones are forgiven, hopeless ones not waited for
-	leastStartBudget = 5 * time.Second  // a start that took moments may still meet a node without its image
+	leastStartBudget = 15 * time.Second // a start that took moments may still meet a node that is busy or without its image
 	busyBudget       = 30 * time.Second // a full application sheds sooner than an empty one
 )
 

@@ -56,7 +56,7 @@ func TestBudgets(t *testing.T) {
 		{"nothing is known", 120 * s, 0, 0, 0, 120 * s, 30 * s},
 		{"a start was learned", 120 * s, 0, 0, 12 * s, 42 * s, 30 * s},
 		{"a long one", 120 * s, 0, 0, 60 * s, 120 * s, 30 * s},
-		{"a short one", 120 * s, 0, 0, s / 10, 5 * s, 30 * s},
+		{"a short one", 120 * s, 0, 0, s / 10, 15 * s, 30 * s},
 		{"little patience", 4 * s, 0, 0, 60 * s, 4 * s, 4 * s},
 		{"little patience, a short start", 4 * s, 0, 0, s / 10, 4 * s, 4 * s},
 		{"both are given", 120 * s, 90 * s, 7 * s, 12 * s, 90 * s, 7 * s},
