@@ -24,7 +24,7 @@ const (
 // pure packages decide; they import the standard library and each other, and of the standard
 // library nothing that does I/O or speaks HTTP.
 var pure = []string{
-	controller + "scaling", controller + "fleet", controller + "contest", controller + "lifecycle",
+	controller + "scaling", controller + "fleet", controller + "contest", controller + "lifecycle", controller + "claims",
 	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/balance/simulate", balancer + "traffic/waitroom", balancer + "traffic/dispatch", balancer + "traffic/slots",
 	balancer + "traffic/redirect", balancer + "traffic/message", balancer + "traffic/websocket",
 	sidecar + "pod", sidecar + "schedule",
@@ -46,7 +46,7 @@ var (
 	}
 	// Generated types stop at the packages that translate them.
 	translators = []string{
-		controller + "httpapi", controller + "ingest", balancer + "control/controller", balancer + "control/peers", balancer + "admin",
+		controller + "httpapi", controller + "ingest", controller + "contract", balancer + "control/controller", balancer + "control/peers", balancer + "admin",
 		sidecar + "send", sidecar + "httpapi", sidecar + "wire",
 	}
 )

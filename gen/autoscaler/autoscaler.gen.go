@@ -125,6 +125,30 @@ func (e DecisionResult) Valid() bool {
 	}
 }
 
+// Defines values for LastDecisionResult.
+const (
+	LastDecisionResultApplied   LastDecisionResult = "applied"
+	LastDecisionResultFailed    LastDecisionResult = "failed"
+	LastDecisionResultHeld      LastDecisionResult = "held"
+	LastDecisionResultUnchanged LastDecisionResult = "unchanged"
+)
+
+// Valid indicates whether the value is a known member of the LastDecisionResult enum.
+func (e LastDecisionResult) Valid() bool {
+	switch e {
+	case LastDecisionResultApplied:
+		return true
+	case LastDecisionResultFailed:
+		return true
+	case LastDecisionResultHeld:
+		return true
+	case LastDecisionResultUnchanged:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LoadBalancingAlgorithm.
 const (
 	ConsistentHash   LoadBalancingAlgorithm = "ConsistentHash"
@@ -314,6 +338,24 @@ func (e RouteProtocol) Valid() bool {
 	case H2C:
 		return true
 	case HTTP1:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RouteAddressProtocol.
+const (
+	RouteAddressH2C   RouteAddressProtocol = "h2c"
+	RouteAddressHTTP1 RouteAddressProtocol = "http/1.1"
+)
+
+// Valid indicates whether the value is a known member of the RouteAddressProtocol enum.
+func (e RouteAddressProtocol) Valid() bool {
+	switch e {
+	case RouteAddressH2C:
+		return true
+	case RouteAddressHTTP1:
 		return true
 	default:
 		return false
@@ -903,6 +945,9 @@ type CustomAutoscalerSpec struct {
 	// PausedReplicas With mode Paused, how many pods are held; left out, as many as there are. With 0 the application is down, and requests are answered 503 at once.
 	PausedReplicas *int32 `json:"pausedReplicas,omitempty"`
 
+	// ProbeEarly Load balancers repeat the readiness checks of a pod that starts, so that nobody waits for the kubelet's period. Left out, they respect the pod's initialDelaySeconds and successThreshold as the kubelet does; with true they check from the first moment, and one good check is enough.
+	ProbeEarly *bool `json:"probeEarly,omitempty"`
+
 	// ResponseTimeThreshold Mean response time, in milliseconds, above which a pod is added.
 	ResponseTimeThreshold *int32 `json:"responseTimeThreshold,omitempty"`
 
@@ -924,7 +969,7 @@ type CustomAutoscalerSpec struct {
 	// TargetConcurrency Requests, working and waiting, that one pod is meant to have at a time; pods are added and removed, any number at once, to keep to it. Left out: 0.7 of containerConcurrency or, where that is 0 too, none: then nothing is scaled by concurrency.
 	TargetConcurrency *float64 `json:"targetConcurrency,omitempty"`
 
-	// TargetDeployments The Deployments that are scaled and routed to, each on its own.
+	// TargetDeployments The Deployments that are scaled and routed to, each on its own. One may be given several times, with another apiPrefix and perhaps another port each: it is one application all the same, scaled once, with one queue and one containerConcurrency.
 	TargetDeployments []TargetDeployment `json:"targetDeployments"`
 
 	// TargetRequestRate Requests a second that one pod is meant to answer; pods are added and removed, any number at once, to keep to it. Left out: nothing is scaled by the rate.
@@ -945,6 +990,7 @@ type CustomAutoscalerSpec struct {
 
 // CustomAutoscalerStatus defines model for CustomAutoscalerStatus.
 type CustomAutoscalerStatus struct {
+	// Conditions Ready is True when Accepted, TargetFound and AbleToScale are, and else has the reason of the first that is not. Of the others each speaks for all targets together; what is so of one alone stands in its own.
 	Conditions *[]Condition `json:"conditions,omitempty"`
 
 	// Message The last decision in words.
@@ -960,8 +1006,10 @@ type CustomAutoscalerStatus struct {
 	Replicas *int32 `json:"replicas,omitempty"`
 
 	// State Asleep: at zero. Waking: pods are starting, none is ready. Awake: at least one pod is ready. FallingAsleep: the load balancers stop sending before it goes to zero. Unknown: the Deployment cannot be read.
-	State   *ApplicationState `json:"state,omitempty"`
-	Targets *[]TargetStatus   `json:"targets,omitempty"`
+	State *ApplicationState `json:"state,omitempty"`
+
+	// Targets One for each Deployment, however often it is named in spec.
+	Targets *[]TargetStatus `json:"targets,omitempty"`
 }
 
 // Decision What was decided for one Deployment, and every reason that shaped it.
@@ -1011,6 +1059,9 @@ type Endpoint struct {
 	// Address IP:port of the application.
 	Address string `json:"address"`
 
+	// AlsoAt IP:port for each of the route's alsoAt, in their order; empty where the pod has no such port.
+	AlsoAt *[]string `json:"alsoAt,omitempty"`
+
 	// DrainLeaseSeconds For how long from now on draining holds when nothing else is said.
 	DrainLeaseSeconds *float64 `json:"drainLeaseSeconds,omitempty"`
 
@@ -1058,6 +1109,47 @@ type KubernetesStatus struct {
 	Reason     *string                 `json:"reason,omitempty"`
 	Status     *string                 `json:"status,omitempty"`
 }
+
+// LastDecision The last decision that is worth keeping, in short; GET /v1/decisions has it with its reasons.
+type LastDecision struct {
+	// Applied Whether the Deployment was changed.
+	Applied bool `json:"applied"`
+
+	// Deployment From older controllers alone.
+	Deployment *string `json:"deployment,omitempty"`
+
+	// Error Why it could not be applied; it is tried again.
+	Error *string `json:"error,omitempty"`
+
+	// From Replicas before.
+	From int32 `json:"from"`
+
+	// Id Unique; in the log line and the trace too.
+	Id string `json:"id"`
+
+	// Namespace From older controllers alone.
+	Namespace *string `json:"namespace,omitempty"`
+
+	// Reasons From older controllers alone.
+	Reasons *[]Reason `json:"reasons,omitempty"`
+
+	// Result How it ended; absent from older controllers.
+	Result *LastDecisionResult `json:"result,omitempty"`
+
+	// Summary The decision in one sentence.
+	Summary string    `json:"summary"`
+	Time    time.Time `json:"time"`
+
+	// To Replicas wished for after every clamp and hold.
+	To      int32   `json:"to"`
+	TraceId *string `json:"traceId,omitempty"`
+
+	// Trigger As in Decision.
+	Trigger string `json:"trigger"`
+}
+
+// LastDecisionResult How it ended; absent from older controllers.
+type LastDecisionResult string
 
 // LatencySketch Times on the pod since the last report. latency is the response time: until an answer's last byte or, where it is a stream, until its first. firstByte is the time until the first byte of every answer, total the whole time of those that are no streams. A stream counts when its first byte comes, every other answer when it ends. Tunnels are in none, nor are requests whose client left before. An exponential histogram: bucket i counts times in (2^((i-1)/8), 2^(i/8)] ms. Two sketches are merged by adding counts; a percentile read from it is off by at most 9%.
 type LatencySketch struct {
@@ -1212,18 +1304,26 @@ type PodUseSource string
 
 // Probe A pod's own readiness check.
 type Probe struct {
-	Headers *[]struct {
+	// DelaySeconds For how long from now on it is not made yet: what is left of its initialDelaySeconds, which begins with the start of its container. Absent: it may be made.
+	DelaySeconds *float64 `json:"delaySeconds,omitempty"`
+	Headers      *[]struct {
 		Name  string `json:"name"`
 		Value string `json:"value"`
 	} `json:"headers,omitempty"`
 
 	// Host The Host header.
-	Host           *string      `json:"host,omitempty"`
-	Path           *string      `json:"path,omitempty"`
-	Port           int32        `json:"port"`
-	Scheme         *ProbeScheme `json:"scheme,omitempty"`
-	TimeoutSeconds int32        `json:"timeoutSeconds"`
-	Type           ProbeType    `json:"type"`
+	Host *string `json:"host,omitempty"`
+	Path *string `json:"path,omitempty"`
+
+	// PeriodSeconds Absent: successThreshold is 1.
+	PeriodSeconds *int32       `json:"periodSeconds,omitempty"`
+	Port          int32        `json:"port"`
+	Scheme        *ProbeScheme `json:"scheme,omitempty"`
+
+	// SuccessThreshold How often in a row it must be good, periodSeconds apart.
+	SuccessThreshold *int32    `json:"successThreshold,omitempty"`
+	TimeoutSeconds   int32     `json:"timeoutSeconds"`
+	Type             ProbeType `json:"type"`
 }
 
 // ProbeScheme defines model for Probe.Scheme.
@@ -1261,7 +1361,10 @@ type ReasonEffect string
 type Route struct {
 	// Algorithm How a pod is chosen for a request; left out, as the load balancers' settings say. RoundRobin: each in turn. Random: any. LeastConnections: the fewest requests in flight. LeastRequest: the fewer of two that chance names. PeakEWMA: of two the one that answers sooner lately. Prequal: of those with few requests in flight the one that answers soonest. ConsistentHash: the same pod for the same key (consistentHash). ModelAware: the model server with the least to do by its sidecar's gauges, and the one that has the beginning of the prompt in its cache.
 	Algorithm *LoadBalancingAlgorithm `json:"algorithm,omitempty"`
-	ApiPrefix string                  `json:"apiPrefix"`
+
+	// AlsoAt Further addresses of the application, with the same pods, queue and limits. A load balancer that is older than this field knows the application by apiPrefix alone.
+	AlsoAt    *[]RouteAddress `json:"alsoAt,omitempty"`
+	ApiPrefix string          `json:"apiPrefix"`
 
 	// Autoscaler The CustomAutoscaler that names it.
 	Autoscaler string `json:"autoscaler"`
@@ -1324,6 +1427,19 @@ type Route struct {
 
 // RouteProtocol What the pods speak; absent: http/1.1.
 type RouteProtocol string
+
+// RouteAddress A further address of an application; its fields mean what those of the same name in Route do.
+type RouteAddress struct {
+	ApiPrefix      string                `json:"apiPrefix"`
+	Hosts          []string              `json:"hosts"`
+	Protocol       *RouteAddressProtocol `json:"protocol,omitempty"`
+	RewriteAnswers *bool                 `json:"rewriteAnswers,omitempty"`
+	ServiceAddress *string               `json:"serviceAddress,omitempty"`
+	StripPrefix    *bool                 `json:"stripPrefix,omitempty"`
+}
+
+// RouteAddressProtocol defines model for RouteAddress.Protocol.
+type RouteAddressProtocol string
 
 // RoutesUpdate Example: {"applications":[{"algorithm":"RoundRobin","apiPrefix":"/fibonacci","autoscaler":"fibonacci","busyTimeoutSeconds":30,"containerConcurrency":0,"deployment":"fibonacci-deployment","endpoints":[{"address":"10.88.0.17:5001","pod":"fibonacci-deployment-7d4b9c-x2x4k","probeable":true,"probes":[{"path":"/healthz","port":5001,"scheme":"HTTP","timeoutSeconds":1,"type":"Http"}],"ready":true,"terminating":false}],"hosts":[],"namespace":"default","protocol":"http/1.1","rewriteAnswers":true,"serviceAddress":"fibonacci-service.default.svc:5001","state":"Awake","stripPrefix":true,"uncountedRequests":[{"paths":["/healthz"],"statusWhileAsleep":200}],"wakeUpTimeoutSeconds":120,"whileWaiting":"Hold"}],"complete":false,"removed":[],"version":"k3x9.18"}
 type RoutesUpdate struct {
@@ -1501,7 +1617,7 @@ type TargetDeployment struct {
 	// Name The Deployment's name, in the same namespace.
 	Name string `json:"name"`
 
-	// Port The port of the Service or, without a service, of the pod; 1 to 65535, as a string.
+	// Port The port of the Service or, without a service, of the pod, as a string: its number, from 1 to 65535, or its name, such as http.
 	Port string `json:"port"`
 
 	// RewriteAnswers With stripPrefix, whether apiPrefix is put back into what the Deployment answers; left out, it is: into Location and Content-Location where they name a path of the application itself, and the Path of cookies.
@@ -1521,10 +1637,8 @@ type TargetStatus struct {
 	// LastActivityTime When the last byte of traffic was seen.
 	LastActivityTime *time.Time `json:"lastActivityTime,omitempty"`
 
-	// LastDecision What was decided for one Deployment, and every reason that shaped it.
-	//
-	// Example: {"applied":true,"deployment":"fibonacci-deployment","from":1,"id":"01-fibonacci-17","namespace":"default","reasons":[{"effect":"Wish","message":"no traffic for 90.2 s (idleTime 90 s)","replicas":0,"rule":"Idle"},{"effect":"Clamp","message":"minReplicas is 0","replicas":0,"rule":"MinReplicas"}],"summary":"1 → 0: no traffic for 90 s","time":"2026-01-02T03:04:05.678Z","to":0,"trigger":"Idle"}
-	LastDecision *Decision `json:"lastDecision,omitempty"`
+	// LastDecision The last decision that is worth keeping, in short; GET /v1/decisions has it with its reasons.
+	LastDecision *LastDecision `json:"lastDecision,omitempty"`
 
 	// Learned What was learned of an application, kept here so that a change of the leader does not lose it.
 	Learned *Learned `json:"learned,omitempty"`
@@ -10402,304 +10516,321 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3vdts4li/6KhjOzIpdRcuyHTuJvGbNclKuqtyuJB7bmbqnU+4EIiEJbYpQE6AVdbXn432A+4j3Se7C",
-	"3gAIkqBEOU66+6xTHyqWRIIgsLH/79/+PUrEfCFylisZjX6PZoymrIA/r5hSPJ/K/2aF5CLXX6VMJgVf",
-	"KPgYXc8YucMfiZgQNWOSEWnuigmVhOfkUpSKyfeLlCo2kPUhB1EcyWTG5lQP/m8Fm0Sj6F/3qxnt469y",
-	"vzmX+/v7OFrQgs6ZMtN9S+csPMeczpmZIBHjP7NE6Qezz3S+yFg0iiZ8LHKaJDyKI65vWlA1i+IohxHx",
-	"nzgq2F9KXrA0GqmiZH0nnoj5XOQfYXJ6zvoPuaBJx1T/UI5ZkTPFJMwarqxPNmUTWmaqe6o4+iPMFweC",
-	"ldZjMaleipQzWOxXpVRiflYqIROasUJ/l4hcsVzpP+likfGE6hfb/7NE2un3/NbA7vnVu+A3ciFyibN5",
-	"SdNLnOGaeSwKMc7Y/Hs7H7ek+o5Urx7P72jG0yiOUqYoz6JRtKRcjcjxjHBJcqEIzTKxZPoSVhRCE96H",
-	"3yP75ShazkSmj0Ai8lSSSSHmZCiJEuRkKKM4mnCWpWbUKI7uaFbq5x7PovubOJKKqlJGo6fDYRwprmC7",
-	"NVGY1bdzsJNUq4W+oizyUc7mTHI5Mu84sm9yv+W2X+D9uOht6rQTSQXDqUy4ImrGJdFrXtBEnZJPuDCf",
-	"kH4Jo8mMwHsTqgiQ7kBP65XIJxlPvmzDEjuIt2P6kP/AFplYzVmuiDku++6M76Xej/Y92Gcu9SjVFryo",
-	"b4H+gZGJKMY8lQR2b83yu3k98vrjLICTaWbozYfkYnlKPuEqfCKSriRZzlaE5ilZzqjSNJgKWPkfgX18",
-	"2TlRrMhp5i3YsU+zZ7jPmvvr3ZCsuOPAkjSJsNf6BDwdT14cTo6Onz0bHz1N6Qk9StiLwxfpkA3Z02dH",
-	"J5vI20zgEdf3LF8RoWasIAWblJJmRBQevVaM+RJ/7sHxvJWjC+7EaHR3EMVmLYHQbnmu1+QK1zKO5kxK",
-	"OmWGmFFikRmVZMxYTuYi5RMOPKhgFB5VnaZqR6IfKc/KgvVfo+oVzUz0In35gSwYTT3RS+iU8hwIU4+9",
-	"IitRFiSZ0XzKNJXytefQWwy8Jf32JxEIgKUDoicEjE9kGSsIzeWSFZIsuZoRSswUSCqSUnObU1gET8Cf",
-	"XbyGs8GKmAhzVLSmokV67EZzX+OaEL3S+AiuJBHLnOBuOc1GKxlC/ShKTVRfcMpzofYmMIq3mbkgTQlt",
-	"GP0WfLe2wU+rDX6rJYp54po9rSb2uOy1YChhiSyTGbLYNkvVrNRcCkt9LcQbmq++aKWVEHtzPYg+0apY",
-	"nU0UK65QiYhGB0NvuQ798yAE0bdZsSzXL5t7yiOu2huBi7Yo5YzpU05z/THjUrFcfyFOiSpW9szr9yKX",
-	"+hX34B21ZusZHN4vbe341xnLNX9ww8VavhhVq25IzOlnPi/n0ej5CehSc57j56FbIC1Bpqhd3sfR+5ze",
-	"UZ7Rsd2WB25k6Y3TUEmC575SQPC0dxCAL2aP6sfFPU8rAOv335/cI5KAnsVCSMn1JKhRB+fCcLx/9L13",
-	"CwGTOKt2uz2Jd3mNwSnNCmgHN4xRvmUZXsYluc01qxYTo6vVbLrfI+oZUjVzVL8h1xPQlsaNXnvHRL0L",
-	"67yVpxm75toefKEXgH6+ZPBaMhodwYJUn4exZzL6tuVCpOaJWnyvancU/gdQSbX6JDPGFqjjTSY80W81",
-	"phnNE9hgPdIEFRK8j+c/Znw6U2ZELbq0BTV0tqYdvmB0zvMpfNJ2E/4N5n8hFqxQxiKlNVt0Tj//wvKp",
-	"mkWjw+Mjt/VSFfr++/rC/h5xxeZyo2lqb9H3mwFpUVDgqP7G9Hg8+7yAN75StFDupDdJ7kdtQEp9CUmA",
-	"mASB7YhB2s5Zyqn1vJCMSoXXwomYiGJONZGkokR2ZOaQl/OxJn6fTprPvapOlhuH5+roMGofojjSTz5L",
-	"FL/jamXHqx5PFdtTfO7NoFoFfecPLOHWvbRu9d115r5f6S17v9h0l7nqvnEOfu/zXnOmCp7IEDuiihRl",
-	"xiTJhLglFPxJvWjoDYz5htHczOk13nVw0iap2kntNePcdy55NHgSIkE84j1p/0KkIapvMIdekyy2uxz4",
-	"inyddx6Sn8WSZCKfkjJXPNP8FW+JCZ9obc4wJJKIOet7NAxXW78mnrS4guvva9xv3a3XeNlVOZ/TYhXV",
-	"XVwfam68Gmv3mJydpLegzf2ok1D9CHjH35BCNfkad7xxy4MGhn5L783/wFYNXaiPiAoJnRZHr7PU3k7W",
-	"xjHY0tnZayM2rMkvHB2R3qKYQ/bhpvWW7vj1Ooe+htI6j43J44Ab5vpmLZMTOSOeCkxKCfoqqC/rNmuj",
-	"/Jszmv/9OOuX8cn6i3tSYgMDfS+ZGa/HEjX2Ut8U2sm1BNDJRnD1zav1I5BvQ9OWGh+FtK8sE284+kA8",
-	"jLSt8ldWiAH5ld7yfDoiejUILRhqUTyfxiTXB4BL1LoG5GxJbxncmTGtbulfFyL1rviRZhnPp/YZoJgJ",
-	"mhKnChOpxIJIlqc8n5Ixm4AFrchUW4JKmCm9z8FeGDW9KgnNtbU4ZvA8MCJybdx8qPRvfJsojmCyURzV",
-	"phRpYxfG9lavonVv9a4rSdZQtIuC39EscHpNDEai0ZOA04rniVlQlp6pGDwoTJu+Y5ZUYbl5U9U8eYry",
-	"Cm23g2H9v/VmXRyNS7nq1BeuZ4zAtQXNrPJsbQ4iciQDoaeo1dbAG3A1E6XWtbVpYl52Ru8YGbNpiZ5N",
-	"VeY5yzq0je1eq1JKHiwPK8OrZdOaqG1MZmKJziSWpyzV5jUlx58/E1GQcSFu9UZNHneTJryQ6uVqs571",
-	"C1UsT1ZXt0wlMzBcnO3YSYF2H3OxjN1O8TzJypSlQbumchz0m75v9YSJDCyy8UoxDASKQp9vSpKMs1zV",
-	"SWO9kQSvv/UqfYEWVAm99lvh8cjJcsbRSyrrHA588+48QVhKs0nrB9HsS88shes0fx2Qs7FkuRrBb5Ly",
-	"tLfMvxCpZVN1mQ/71zZWrJehxzHIgUkVjCYzlhKqX3tEJmWW4T4KorflcQ9E5fjoJGs8nA2W9LizwMOy",
-	"lntKw7g7OODjcj3PA9SS5C5E0ubAENXNH+uwK6Ew4rfVCUQp0GspjcCIMfZAJfmVja9EcsvUIwsR86Dg",
-	"GXBLHRM1E9IcWq0RheTZQ9fSOfE6qdzEjc2FpBBi/phP1jKn5X34skOzBDdTyKCht2yvXBgaxeMrCjIX",
-	"d/qP3Bxl578r2EIU/W0e9G5dwk2brJ6+toETrv7Rq3atsYoe1/L0DI/XhnT0l5mm7DRk/q0IdQ5PUHVl",
-	"mSRMc2Bpkx6konl6SigIDS2GIPgBP1aOdiVQ0eZqQH6dCWDmeuKS5Ho0PbL+SDAHzTNqqtj7XKQswzjN",
-	"3rP06fhFsvf58PPT25EJ3ozI6zmdsosyy17S5PbdZDJywUOuf/ED9M1L9erqrY9G0eHw8GRveLA3PLwe",
-	"Ho2GT0fD4z+2nSFuXi0fsSjIgolFxiAoUsWZnpClKNCJ69maB8PDpwElw040FPTQw5CJfkwhpgWdy4Fn",
-	"krzhUkKg1KYgkB0xISJLWeHFxuWISDFnY5GuiF5UAk4sSbiK9VZpNWD3lFyIVJrgOtmh5C+lUFSfFi19",
-	"M56sSMZApQCba8zInKb6NlFgXNYLsSU0yyRKbWuMIDVp0qqYbHNXYnJeFO7LmLzGNCr4RqtH1e9vNUXh",
-	"Ra8KRhV7JXJFec4KvQ58el4Uomj9Zr69LPPmV68KKme/CLEwMyE7oDNqxqBmvEhJwfBYiFwvFMU10iSq",
-	"aR4/Y9BJeYHshUh3YWcUk0rf4DZBMoUh+0SUuSJjmtz6iRn6r90BgfDunK7Ad9ogpJMQGRmaDsbvuD5y",
-	"koDaTyRjeV8VuMG5DKlWaTL2sSFWU8VsAn6A+nkhO3Om6N3BwN2z2+ANmkVfFzSX8CuGOsLHt5nD8+CE",
-	"NMdAWieunuqTSW/hrmkxZSYDpMVIQi/RN17jMSGPEo4On508D1wtxsAo059YzgoXVG0J3ZAibJnRZsZl",
-	"1+B35wm5Lkrj9oA1WefuwC/qL+NJzg4ChF/dk+OKIANL20GTEhIk1M9UzowDnaZIczS78LZrol8iDjpJ",
-	"a76WMYMIiBJTBilsoAzznKBpNyLsM01UtgJLzLg8JiLLxJLn0wGpTwhdUeOVPrA7GZsoIko1MmbrWZoW",
-	"TMpd5DVvtIg8W2oN0btSjz5mU57nWiSbxy0KMV+o3QE5c1mkMHNH8Thl4whbAhPLmJSak5ncxdpZxNSB",
-	"aBT933vvJSv2XgdIvTblsP6NlzyR5PUFoXjhKRmzGdectCiBay4K8ZmbDCdnyqoZW4EhO6hIeCxEZvzP",
-	"iRC3vCPHG9J+TRanJHhlU0ofPgeV032OowVVihV6jD99ONv7I93763Dvxb/867/9+2/lcHh48uS77wd/",
-	"+vjpb/+zd/P9v4XOrl2wzTPCK03Sbt1B9vWnOU8WV0x21xtI/NHOCygQJdxnRS4KoUQiMrLzJlnsmXH2",
-	"XqdAdvZOqehK2oQ7pyCM2ZSCjNKKDpUYUaTmeBkfL4jWGD0foFHWHR9au3THUktMogSeBihAsGQDo035",
-	"Hag/ZKoFMSVzWty6oyLANNDDLekK8l4cpZqnw2zoLdPrMDGCW1iraQXiPEyXfylZsepDBK62ws4K7sSi",
-	"DnDkLAuuFMtxUR5IF4OPHXRw32SbcfR579aJ6j1Qy6jNi/G19ganQ1qOzSmL7VvUOAPZUUXJdoGjVeRn",
-	"v52XEhzuesc0ky9KSL76MKNyR7JsMsBH7MbEfYMP87+Bx9YuqXFTgocD/0/aF3g3VhMM3VX9ejMAFUJ+",
-	"FDnbgbnH+Aq70f2NFkKBAo52XL0R/4v1ksLKahO28PUaGWuigLFSWMlClAoyAJupTn4mdBXP3psWolwM",
-	"qi/27w5otpjRg8glSLfmDDkaNKUKUr9MDYyfPtURZ5YLBoGNZFFezwomZyJLo9EzbefXk6f0AX8J55vn",
-	"07NsKgquZvNoFF1q5epSjDkqonNRrLyRDo7jSIES5i0Qloos+EXBJvxzNIr2mzPtjpeDgT+KjodDvRw2",
-	"od6/3H53fxNIjfKWvNKTeq19SGvC3agGam3LTVB1rDZqnUvjHZz3N0xRf6O2qRi60vfUNMOt7q5S332d",
-	"DyZys4Er2YVJqGKaVPTqf4holuk7YY3Xk/xaSl9kZUGzaBQl8Ft1FwRyCyiJeCWycm5YYpvBe7RYefbw",
-	"xOoz+mcp8guq2XU00K87aFHwh+9uBqYYzpArWhoyIMjDUdfYBFtjDKXG9XipZitGXW9NCLZlYFNezOOv",
-	"zMdND7+AyK68ZeDH6BjbS6Mxw3vJMi0jJfgIt6oYDe56Tj1Hxz2Mpqvwk1o7U0/rMQO8AV60KLhmUisQ",
-	"ur3GqiUF2bHo5x5jBZMGXXzU5l1VMW7MywrSmpeMZKbwOgU/93ZzcGG31GQLaiPIucECm1H5EMxjf52t",
-	"ggTl32t52SApGLWmnlR0vqjGOZt6hJlCdthNHMmZKBQE2jRnSKhmDNqYLzNaBI52FEd3XtWQ4cn3AfFt",
-	"0zPWMf6mgtbi0dulbbQrNdshN8sRNz66r3jQ74nCoXdGSFA+bLK46+s4ZjN6x0WxsUo5oZqbvbSXm1QE",
-	"TR6iVJ15tjaX3BrG6KimisyFtB5uCLuCPwW0KyirXIriFiwZKuuFIEZLn9MV2Uk8x2RSFgXLE62JVqeS",
-	"S1N9wFLy9PDFgPxiLPnY/Ho0jMHHCsEG8y7GQrdRXW2prw/RHJ3UoiihwxwlNT9Ej3TshhsFh2i9La47",
-	"Kn+jYRxQc+uLZ7N6quXVm6P4nJ2SSVmAg0XkTGIEwQSraqZgbLycYARah2dxx9IBGRJIviK5IBmfc7V+",
-	"1Q56RZ/qamyTyN4wmpNXF+9JKRlZsEK/G4QK5jzLeCIKKFcYiztmbEtq7V2aboyfHrTiY8GdTQvKc0M6",
-	"mxN5Pb89en+mAmh5KiDxgKsZOvw5FAK28ztic2aseW2jQzlbVtQ9Ii+Gw+rCGZUQetIjYcwBY54xxitO",
-	"hgPyq3mmVDzL4AYFfm1JklKF8mMaQcrNBSnNnHxDs0fDFtVuELaaIv28zco0MylmZAfTUTxNYnf99E+G",
-	"T59v3uiM0SJvnb1GLKBgJGcczhHqmN4NJBcYOGqeYv0OYMCONO+Bm4eDZ9ogXSL3hCNLNS+iBdaewQmu",
-	"HWCP7+ndK0Q5nS0gl0sskNIKTBiiUL8vAhP0KYhX/suwu6XLftwg5MJ3tYsYHIUctAgEAlRopC+MapqD",
-	"Z6fHed60yXP6+cqkSF64PCE3k24OCxPRB3lc5VhWe0PGK73xdp1jUlDFqgJ2EIqPMfmmsR7kl3hVi2W+",
-	"4S+/gFeePHv27PDgZOMM63Uf3aIL93jCljhDb5NPyRCDpU1GACr4dqsY5FNzKHjspQ290Zfex5HIf2AZ",
-	"25zu985eBwgvpWRpfTVqzETLAoiC2hDorEZs2habsSw9JZlTaqyyRI1DV180IDDSMMQ4U7HMMdxRqVf6",
-	"LqszHQ+PCKTKJ+wRFtbimmghsIlI7bWGtVmRbuoiH06oWlfrcZJAovwglvmvPE/FskarJ50SCxNh7lix",
-	"0gwY3885WedMaTYwoYWTbJSMC0ZvLeOmVcI1JNGMtGoTEzmjei/ghrnWIawSl4H7dMwysSTPh/+u5YWv",
-	"Lp3ak167osEjTk0IxFttc/0xXh/ctAF5jSp4LpRWXcqFjbAjsegXRc6Gkd9l/gj6A+zJ+0VgR9ZvCA1s",
-	"xoJKydKNG9GToPrMnOfTyzILJSrD13qpAS0CTuSYSZ4ykyJh5i6R5iHKWGaM0ERBMDGHWlwj9O2l1dZm",
-	"WshrU4vLmX6IvhirUJY8l5jyDafLMWYMFlTSuHfK1lX1mhsythrOxYxLtTeni71btpI2g0sbvO2rzDBz",
-	"urCF3ml4VV+KUlMAvItImdF4+ByXGqJJjN0OyLsJkfrI0qxycdFE8TvmiNlfxuY6AYTFnGYZ/FgtGhnz",
-	"HDJ9/O+s2o83FFamsdqoeltMDNrkwuhvMGv/HaYdxPYP/BZStdkW24SLVt+jo8OvtUdaG3oMN4FJjoIX",
-	"l11WvpZYBqTEK7vH4SuYCzDrtdBESoApBpwDg2NDMV7Q1ObwKSFuIVE6W8XEJTRVaWFP7KRskNOrdRZa",
-	"6NpCm4NjzEuy7+q7Ik5RR6x5J7AU1E5DWwWthKMHeSha1kB3FmsM1gdouDA9rkxiLa3VDc0ZzQGdCfIf",
-	"PE+D01+Avxr9A0SepvsVwZRee/4gje6WsQVC6PhGirGSgjaVKOKGJ2eoNw0Ln0Zo33q5lcaGrCvqvfKT",
-	"fe4/GB6EEpPb8bItgxj1sGOMPjITSDfStdfZv27MpM2n5zy3n74SQ8DVMLR0Gaxjc+nS1CBhdNMWHrJH",
-	"pKkgTYCS1KyK6ExYr1NEkCTKHLITmQX321hypl+tqviu8jxnjGZqRpIZS25BtNFcv0czg2NksnqMb0Kz",
-	"lJZBkIsC14QrQvUVA/IrcF7qMV5YWS7JpGCVF0rN2PwUvUkth6GP9jTXBMuySW96fd9YpgfoFfYCJeZY",
-	"S6Pf7NpkkwV9OLBCgEmBIUBcLf3eGMqj4EcdeeLKpA4gRAXcamr/YlOwoX+ECJGRZab2kkPZsU99gYPd",
-	"dr3UBELdRXG4SRcOS9iJSUVOvSpGbi+aiOKU+GIcXsrz/tvMHaBRzB7SK1fEWuSC2QrScwLZzDyZfbmw",
-	"glX8taq2WFtJ4F/bSnhsseabLfNzIJfMhc/qoARVwr2n4IENYkpdcZ1QEaxHK00uDqa+eHf/Vg6HR8l/",
-	"mJwY75b7uDGX9qv5MwJCcykb1nUFXkjgkI0ptAYb0CzboTHp+NXL0BnHZDyonvQf/0Fo9XF3tz3xmsbo",
-	"z7lGg13LWD8c7i3+xaUZ+aPskr/9jbS+rS9yfcDWbP0omD9Z7/uHz9UbpJqqP/I2M23EoPzJ1n8y9YuE",
-	"TSYsUZUj3rD2tv+2mWYrCi9/NvRe9efBq1U/hp9RvX/HHHhOPjypT+RJTJ5UE3ly44boItgdhfloqnMS",
-	"tcQ09QVzCRB+wyXob1D9p+14SLWy9VGqFW2M3s1jQul1Vy4ZqZGi/IUwVF/gP4CLe6iinZVH65MtNqfu",
-	"h+sD2s+Yut+h6HTBEptLy6VFxZQLRkG1CxbDBksM6sBFG7N5YvQjeCpPT3isYv1TXFrSgx/wcLAik73V",
-	"l/LQMLIZct/AeXUfSOfw8cICdRHa1tf0mOKighJZsTBUNdH7jGUbxusxowuWEq5ayaqLjFcQ6n2gjSaF",
-	"QIWMp9EoGh7sVdcdPIu68PZwMqgsoUSB6EZDAnloVvrdXgwHh0SSHRs0Ji+GRO5GDYQ+w+Agn0pzUzf8",
-	"qwwzlsIaGJdk2DHUG0+Bg6wmA2M1ig7I//f//L9kOCKtmRLIoussmRqcPHv+R32FQPdwwadTKO8w024l",
-	"Npl96bJMGkVXywovOGwtbAvfVxSiCNevckUSUWaplTxmqqfGX6YKzkyBXT8uifTUtnutCxU8fD05BQ+s",
-	"2Puc/6Vkp1Uey5RkPGfOcQuY3UQJ0af+bytgJUfzPdnPJdZZrffIYgjNIJy349DcFGHHJvxHJjzzihyg",
-	"HB+qNWaQQuXKjBHBo1nV6gPwWJKMoxnLUlMNDZ/L3EJVhxKj3eEJiT5fsoJ9zHLFTKBxM+morYr79NHr",
-	"JLMlB4BfMIHBWYw8NNEsBEgFIl79qNChwDeqCENzsnwgyOud6CRcjQikJLyiULebZiwmLhIXk8tSf/ED",
-	"m9M8jYl17scEAyAx+aGACpqCXLJE5AnP2CnmTvQvfm3mI6aW38XdtfZwtmHlq1eNPUqytFGdlZs1EvEr",
-	"QnT54JvrYVZ6p2We5+lC8FyFa85dAhjkZeW2Nq+NO0e7qvteX4wWonDhC8+H14eRQcLaL4xK1g3OKgrP",
-	"baP5Qw4VMwTu5fmUYJhx6TvRwf2n1VYDcxPwk66FgDJDB17XCjkhESt5KkYAM+ZnvxnHGs2x0YFe5ITm",
-	"UEkGzM5m1bnMRyjGFHkF0QPpsd25TpvoyG76L/ra3lh4sOdjZuG5uyV+3aeaQIrEgrl8A63H85xJiZ5g",
-	"v94OXa6n+H4YHGOfWQKsbXp58cr4jmNvjClVTEJmLDXhM+Zy0MBisCI0784Pg/faAoVVX74Z3hCe3l6p",
-	"Fj4CV1WhQntuihVznlPVRW5ckqmA+NaSrtq0Fho0AGoYuxNs511/sr/3br3W8ZNfDBkG5IXZoSeSSJ6y",
-	"hBYY7QRQbgkR8Mxge5wSJTIULV6NM81EzmLnD5aY3XvHbADUxmFASmaZgcqCaIMfQrBV2gFmptZjJ8wZ",
-	"lWWhtRcTbqmFUpNMJLcjd7ohTQXCvvjZ3DzfCnwsocmMvQ/b/1czvShm9f7w3wSudYFEaJGxIRK0gdsV",
-	"ZZ6vRwpSDYYVk6UBe5GI0d5AFuzHZTcjFCmbkagVs0YSd59nNA4CDUPKthqyrDnST6AViImmWyQLvG03",
-	"QGi1wpAAOHrKesIzY5MD2V1QgZZz691sZcg6jIlHqBLxwSTWYEdsKj++j6M6uldbW8esmaqqPIzsRAya",
-	"nyknryeVjWzegt3IJ9IDEaxi9Sadw2Srxw742oCrDIiDVrSPAV6Al6HRU7hRJ0Y44hNjAlBnmPsDzczg",
-	"VpCUNUSwXNi0e6itx7x5iEMajcdNB58D6NuxeRYyJEOs5mptl8kBuUakMXgGzyEqGEPQFR1x5vwtYTJY",
-	"I41ZKsYOJmc5YZ+RHjjNyIxLBaBFIzIuk1umCLezRKbNc7Jz+KedHb53sLv/fDcmh3/a4fvPd2+IfrPr",
-	"pSASdpzhlOasmGK0W1N7PjWDnRJKFqxI9FMzdBiiSohbJSYTuMUIjhf/3j6ROLt1QMPwpC1gyzaFB3me",
-	"ss/BU+7GOzw+9kbZ80u3qiYaDYUfRo3NbENcrdJdDo8DyssXvGY4r7Ccv6mjvW3G0NsEo9d4Z5yyfVTs",
-	"9jL09r9gdcIa76WtX2gpDjG5ZQtFgAVIYWPVpnOW7QKB2B0OVSXT5wQFVJ2aFiLtlcZkHxMuiOpTTtEX",
-	"ch8L2DvNLch4RmaUm/noFfKRSfoB+xc9KpAaDTUgka2Wj9HjUR6dh6zkNmVYoRUKEimel2GZWLA52oT6",
-	"Ya86D08w01yURcK6FYHwLO/YS2NhBQpON1njVDngWGbEQAMfGyBXPdfbyPFQQl23WecaAADZno7JkKVZ",
-	"BykJaQiIsdrXjRZAWYz8YYIsobNIqE2dLuvaGPqYk2LOQKPKoQ0+/sR159WWz4BUKBYmqYbnRJVFPiCX",
-	"NE/FXBsTUPBEpXol8pwlEKpEUJsJWzLpAVHxnEwAOdLcYDhIdTF6WZeGc2m+laCzVQ7IBaO357++ORtV",
-	"13hgSzY7SgqRQ+KMYtlqQC70s2k2qtQTMNwnbBmY1ZoRtcpUj0OPvG58Ag0698Utw6paPzY/8MxEvNe3",
-	"JnFahj1L04sTEbacKfpEkiktp7Z1VG2yptSwC1QLbRCJ9pfvkq6BlDQ3MYoj3GT7m80eiyO7GfpPXOKo",
-	"iVoWxZGXvBDya7/RmtIFNcryVraB18oh6BWfM2x7pBcI2y8YvPaZidWi5Y1KIsIaYTKenAVMoSlbKw9E",
-	"ZnYjSzW5m+Fy5Eo9pc48+CpnFsEUPERAaFiFCjPFJ/V+gF6FawNnV3/Mq4v3H99fnf10HpM352/eXf4v",
-	"++mH11d/wL+JKMjZf59fnv10/vHy/Ori3dur84/Xr9+c92Gtc4NHGFAhqq0w2TGQEuglj5rsU+OXdOVY",
-	"wHb6BRPCQOWNR69Z0+6Ry5w3g4GbsQG9jTAjuO46dp1uOileXrKE8UXTie9gHs1VpNCX3bEA4l0bDbF1",
-	"z82mVzBjhKbpgfNsONPr3RTWjj9FkLla9q6Dh7e0AEovcsAV1Oq1j3CeC0VdFk14Xr93wT9679fG8+gS",
-	"+3mZmXaRNR7mBRBYxh5pKJP/wt526DBdNwSTJF4Z43fGjOUgbVJNz8yZjI5Z9oXrnPd9ky3jyS2FtvHu",
-	"5oXRvQ+eiGXBFTtF5zU3OLjw88X760HIIVrytKem/M6rdw2YemMGLhHUa5t9JV0eNALstbtMckmAwlgK",
-	"EQhswQutJSFuOSCXTCpRMFAErYfFVfSY2nXEHpR+vaxELIS0jtqzUH4tzoD8AZrbABQCXUnXScdXPfDx",
-	"URzpa9tMJ44+7+lr9+5okVs8HLti1c32GxzkPo4uMGDUaXVsElY043csGM4oytzl7YMSgS8I+fwdGJ8A",
-	"7ryFcbAml85kjpgGGSbh7OFw3ls3pep/Io1reOOF8A7brI1BuO7dF9BmvVmSu8CeSlEcWXACreKakNJb",
-	"oeyf17Xo0o+YpXHT35IDxDGkI2/SIXF5IdIvjMl/UY+1bbuc9eoB2beNwIMalnVnC3idXlrL0q8dEPbd",
-	"rcBivDZNj9sYqCOmvdHT0NnmpOpOQ/s0PDn9Gq8VjNy6he/YMc1bOjJ3wNoppTZ3lzOBcVgpYpNKZHGA",
-	"pmKTvdbDNgLNvztvoNZt0LhK27weNYuADedCydyFfkAiN3p+G4ZMzi5e+2LyCm+O/Fhf0JoGw0X27OT0",
-	"por0tpEszUjulWJ/Re1qBTcUkg8CK4Ahda3XNxIs2pvnNfzu4HFBQXTStSKNK58OX5z0ZOR4+/r4RCi5",
-	"cCakCnslfhZSGbzhhpDuyGmBgob6mw6fPg/y5kKtD9ScHB8fHW/G65ixeU1k/nx9fRHF8M9VGCC/BdnV",
-	"nsP6gmnjknBPVGqhZXCy2CxyDc4+vH1rKqGdu3Sh3jpN2YznICviiqQ8dSjb2jzyT6jJwba50j8LyO18",
-	"K1TY68XzRdlVuownr8IBB4QKzXhY2mx0+jAXlXV19XQaBY5aUGfu5wjxTuTGZz/8SAb7ZAe7UnQ2uumq",
-	"xrh23VBsPpe2BMqsr78Ik+NDo8JGo10HZSqnkI86env25hwiGwhV7gOghPDUN3RFKWGhDanXmkLb9Qke",
-	"GVGGLFRNVc6FXph621YSZYNKvxzezEPH7iEB6Brw8uuQ0QxbYE3lXjx6XHWqWvdGtqFVHe+z88yeSb8w",
-	"uAp0hYA2HdBfT7zNvxfAZvdMhuG0oQf2Mu2RmIv1+DVk6RhCOMFsXa4wT7fahipPBsAkIFaGscoll1Dv",
-	"b7wyNsMO67a89EfI8gXUEcrTONgFmNk2SyOXspaZpphTE9PcMmuNmQTI/umkLgU7gNzLPi+ggdtVv4B5",
-	"APHF1U7gemr+EQRi6RZQWteqv83mvuL9+35v3RLVNBepYQlEM6UW+weDgyhek3Fq6hMrErN3+ZqGN9Ls",
-	"MOnpMtOqm77j58NX4B8rGHg0TWfM2lRDjvkzzd39O6op6ss7bCHM1FjbV+cKr3kiid5EOBxajwNIkQnN",
-	"MvS0KlFFfrxcVshuW9JVg0U/9aoNGiH6HhzXv656y/GKhCj9Abz1wVWY+lUWldjbtF/e5X02K4ih8jVg",
-	"RZqQGw+3GR4Nt6LTOVVDWK+UDstxKjdfUNp1vKjPgTtVLfl+kVq/ZaPMNPHwMmhXq5HO/iG+MlRrgRJS",
-	"SI6GXYJ82K/I1ZM1Hzz/e3QwHDx/PhgODp6NTK8S8IYFh6k11azl+RvSt8URH343tnK0j0A+f3UdUY4B",
-	"OMgattaebVqtFZWB+Xl/40okTMTNr3SAChB9iZE+H266anYrgeDz7iYHxkc0eWa7c8vADDyQd4ldPMNT",
-	"XCv/GqvAgQPn26wXyAe3Yjc23RlODGpF0ehwONSvGj64gJNTP4xo/+pb9FnE6JZBzDehfFywqmvB7dHn",
-	"F4OD5x0lvAndDvsAzZWAuuI0qw6Ygrr2hSY4vWVkoZUW8AtbLYzKW2kwRKF8wJU+uWLbGFOxuZoRuwqx",
-	"612OlRnQ182KswE5ny/UCvubY3vaFcMULbQ0w0mcpz7euZd9vdSGADZJIe8QIslG9Vykb0bxyxi/8RyR",
-	"4Gk1ZROSLAqRMCnhelMXK6qMbFDXeAb1r6IgJ0MiTw12EWZi9YaoqmUN9mjVXlFXazeLkuEEP/kU9Ekv",
-	"A4R0QQOPbSFXFflc2qSzzhpwR8E9idET5sY4ar6GzbbrqW7aFbqyt3lDeEHttbiVjcvvvbPYXMqfOHZc",
-	"xOavknwCavy0damrfYC3bXH9eFdrGxKMBhL1LOno05qmFtQuNglD1WdR2K+0UrmDxInYvE1oe6tnv377",
-	"6vL87Or84+u3V9dnb1+dX0Vx9MN5ry8/Xr/7+Mfzy3dB31+z+8d2XT21KTWhUtnGHQYxOE8NALWJL2hd",
-	"CnMGfhYF/6sW4tmFSCsvxxPNpnAGbR+Ng2zuCVN7YWwfAyu81V333Vv9xgSRGxsNEK1rMxYc3uDAoruO",
-	"TCJHVSkvoS+0ATdMRAFcbWygmbxECxNrV6JMZvoS9jlhC9WEgMNmD1pAQmoEeA4g2cEAz9ppWdBAk+oL",
-	"JStSicWCpacu/Q1MwV4o4pZYcU2iODKvG8URPrenfahX2o2hP1Tj6E92rGprLox1vEV3HGjOzUP4wm8x",
-	"Q7PZ78Rx120ewgou0rVGhavm6NGnohmXuMAcvQus4em5uHqt7I36T3uz7wtvI/4A0zLFQl4JMqTRhLN8",
-	"4dW/uPVBOLqCE40b67veCf/8IYiSkmUsURfQyD3os0sAetviTFuiAoxoOSJv6OcuzhA3UruzTCwlVFqd",
-	"kjc8PyU/cKntirTWsEMzWFDUjKPBJUxC6zNspmZv7EkPV/CKOID5G4bBv6vB0Fsw5hn/KwhIRGvvdF5g",
-	"/N8V11VIHAaWXArM4HK4/+WiDrlthUgNpNt2kK1BBZNyEWs9D9DoyZntPwsdY8Yr4oCGDO+csSzFPPYv",
-	"xX9fIywuTVxlC2ZBnSrRQ1oZvcMLiDWYGAQMXMCO507WNMM0J0frut5iy9ubnQ975q/v7Fe7/xlshSwV",
-	"W4RdrvUGFwjm6zSh1MoRvxzkYDP72MgyHXJ+QHRXaK4Iu2fhYLbBxK/aXTS5zXZ4yw3WEw42em8TW3pZ",
-	"o5zWWnFsQYlp6Sfi9mrFwFW1hM3mC4/QIaJXqUCzPZhfOADsxKsdsG1xIEqobHmG6ZpzGq4raPYqgRYD",
-	"fsmMdBAHJr+mY/wRuXz/9u3rtz99vDz/r/fnV9dXML3/en/+/vwH7ztp2GdMXp29+vm8mnpDEFsYg5j8",
-	"5K+FuWpAXq4C0ZwYZuMqT0bk1bu3r95fXp6/ffW/Yr99ugUOEMWtQ4XHnCcz04+XZ9fnjVssrIQvpNxG",
-	"aVHl7Y2WWW5nojgKLn4UR81Fi+KosWRRHHkrFcXRT94jvffTg3lzDxpG+kBQFQJMO/+v92e/fLx+Z6Fy",
-	"UKAd/LvdDlevYV/8p8vzs+vzy4/XP5+9jeLol/OrK/u3Has7f2qbKuBt6n9rRR/uZdclNLj2EttxE5an",
-	"3QAhDGS/MROhUk2/64bO7C/qMmq49wKbs3+3H//n3s33O+T71ne7vz+9D7fubzYnq2VY51IxmrpiA7/l",
-	"h2vCx6VpK/IYHaqaXbTWzsbvLfJVZrN9v6xN2ojt6/JNNRJarIGoAcsFaRBgcUxxj5iQpBD5iMx5XioW",
-	"k5koi5ikdGWP+Vzkahbbf7wfsP2MC6WC8wNQeCo1XrEsIzuUHB1qLZeuAE9912JseUA5eMrIWaLNfPQB",
-	"fqODofic/VHkweRJABs0b/v67O0ZSamiYypZ1b3gvNRMYP8lKzJtzVRK3fvrVwFnnT9tnN9w78XH7/f3",
-	"br7/t60KljHOszXWewUn6kpGTIaTd8riWs8f24DItZ4CiPUKnNlhM/s+PfK3v5Hqh2q0xg8iZbuIyXzV",
-	"dqUGkvRMhbl1xXfUT0Nzr2mhDU2vmgjdywbpH1yRJg3LDufFuOfWpYQdDu0NGaPa3PWqoGd8ajrOWjSX",
-	"nAFSC3TEcZg/ps4xE0tzMWBdc0kmQhvEDApboAZzomnMa6gA0CT+1EBJuc31y+XNXBQHxrHWVoBYuo0b",
-	"N2KdRcHvsGpmHRDs2GEMALDcnv28dzx5luzRcZKyyENqOmjHl6rnBPlVhYNjDZeEzll/ZKyxB4LQHF5A",
-	"FCmUYbahCmAb5Cmolu3VnXe73H73YtV0gioMbjHCFzX22Iqj120I5Oc1wOEh4AUfjMhBvedGDXj4wPif",
-	"HQyzDYv+Sm8rfEAfS2frrD1/wpsTYllGF7J/atTU721V5im0lllpaUlzlyRlqsDzLfJ3vzxFq3d1+aMk",
-	"2NbhzknegIZZU+pldr8b+pEjpKGN7zVc/R1pTA9L2AlUS7N6vq2Z7vrE21aTqS09XH6mbAerQPyDBVUz",
-	"C2NjQslckgX2GdGkKRqrdWqgJeACr0bfBr/LPGOylocEUgaAQQkG23PwMJohljyXA/JbtP9bBB5HP07b",
-	"YpEna/TVnf2/7ex7Ks3/7N1Unwb643e73+8GNbBHSHx1yYgBWQLqSkxEnnlt5A1oiGSQAoeuOvC4nhoh",
-	"nYCWV8WGinpwZL3oWKfHDzYq8g9rDyWZ+hpNrcOGTr3Z2xMJmnLdvnVpOZsl7Zctly3Aac/Qhxg2OY8u",
-	"OwT9dia9J/ZCPafkQB87LNqx/RKL9nE4XvcWB3svbrQJcvP7MA7ZHb21dKtzU3wZiHBW8/M6pBhFG8Dw",
-	"dp60ZvAEFG+eK1C8d12DFBzmvis7tdXO2WMssWv1XrVG0syrNEkLPIcMUtqK7VKbzZrV21WO8JZfhIFi",
-	"1Sr0K5Hro77nvrSp9myF1hlFHtoGkjaowRViz4W5LhHilneVjRuCWJs36/fx9zkzdw06eTKrEZ/f8i+u",
-	"uqZrM3ghblHfLdiI/Hx9fbF/qI9RkjFaEMU+K7IzO0x2q/eGgZ9I/aoXJsdND1RR04CL/dlhQkRBpsUi",
-	"qVN87t9XQVbiATY+ApRE5l7Ihj4kOxCUKxbJ3pKNd02nPJiuSZTexq+xlVOjkX8b7HTn05+ViK6jKdBH",
-	"cMsQY4GrFiUarwaHbA2O6BNoskgEzNTiA/4w4E8G7BKUxXCVatiU99NbgY91ayP/xE2KMioV5DlwBdmu",
-	"a4w+D1F14pqUhCsT1tl/ehi/F01f+PysAoBcKy7NZT3lY69qplbToy27F21x+Us4DFeYZbrBEGhBjShB",
-	"CoQA+bodkNZBPARPCRLLBpQmc9UalCa2EMmsKwci4xOgTGTxvldG221cYUtNYP2mHyElKcsURfXTNlKm",
-	"8164iJhqGvZhmAeiSwplihT60x0LgAta35JXN2XkMqNFxrVBcDIkJuW1V0OBgslVnnQVarp1cZ7g21ws",
-	"rTaA+DiKknHJwQedG4R6z/boM4c2oFZre78EUMtRVFjD/NFDx1Lr3hrQkqe5AGx4iw1rXJkS6GSuRVcO",
-	"XX5FYUrU11Ug9Gp1RXlWFgx7Q1UoHIfdTa7+DA4L7CXl8tWPD2rwFweeG2zo/n65UvCg+5u+vkFNqFVG",
-	"fxwhUf53KzNda2R/KVmuJ3v49LgG+tn0UA5Hw+EfA7nsjwV7CoTbE9L0QQn0HhO0eCqtdOxhd3p9mFEg",
-	"OzKwoIgGkbf5Tx//p0W6TWv5EsF82TPbxIRqowV83HJA3mkeWMFt2uBDswMDFALrHwBDFvHmAE3WIBM6",
-	"KNOOZmEZIuCtn+F1UbKR/9wgzh1k8Bh0O0jtp1rJQ4Ike+Qg9ijHO//AabkkIEsQn5j8qGcxaiO1O0g9",
-	"escC70jOWs7/BCD1zLI62BlkyOE16ZBpmlfjFG1ABcHwQYKOOoQcpj8ATXn9zXqIsrug7/xar5MJnXhY",
-	"/EiuTnzp/Yfi4q7ygIWLfdo+0i2StIJZ5JiiVdt7hHvjOVCsjJEuXecYIOZT3FNttEFOH2fO7px/eQJX",
-	"gwEGkQpQcFftNd3ymBNmvbabNqNiqa2qAy9oplkeLtkptGSH/mq27TeKs/XBp2GHNliBNocj1eaSU8wK",
-	"0rQNdmkgptIf69mLm1Qz8FaiotAG716jGFytaw4nyzmWnmPwsa6NOeBgXF9cyEaYxK+Z+gLoEW3be+fq",
-	"iwBIQoZLh11bzWwzzpivq/QCR/cxxXoYIKarxxsZbgzi9wVxSMWwZJgS0d4bixjcYxUXx8O+V7447n3l",
-	"i4cAucCscUb4NBwptD+VLtgTrL6qXm7kTkKfFWAljvjN+euJaFqDXuux2V6QduPVre4Yhqz8p1Yjeu/p",
-	"Uay3WH6hY2hVWzXb29UgvZvgQmZcKoc14oIbjLBcFStM0phwrTj4CR5wUy2BI0TWamYAm0NxjoN14Z8P",
-	"Z3t/DKawPGaycGxLZ1s+C/219dU5n1pc6/v+lxIb6aROA+XaUNP63BTA2LQGJbI7KF+y5QostyDV32m6",
-	"1Z9s/zCFOLFTyPHvjg2tW7T9D3/6z3/97rff5M13H7676RMM+sLlCxQZh+SGBXOuCqAw7c7goCPs6ogc",
-	"DofdVR/WzgX1qVRNm8o2LwS7X2u89mx5GnUOlV1Nv/4pVGPZ4QEFVm+LzYUxngA9t+Ph0c1mD1WwWASD",
-	"IO/+EMXmz/c5vaMcoaBv7uOolKw4m7Jcyc4lJO8lK/bgIky2cyl4NndM79ceFNLv12NnCUWXR/AYNnLh",
-	"GufwX/b+52bnA9n7n5vv4O/dr05W94+WgganOyaGD8FZrdZ5Y/oZ3N3IL8OR6l9WQ5rUs1+hwD7c6lRT",
-	"4F65qEoLY7KYUcnIeIV/NF01/RKooP340/HkxeHk6PjZs/HR05Se0KOEvTh8kQ7ZkD19dnQSxZEolbZM",
-	"wKLGo6i5tn6uAXfY8By4VN+tpwWdIiRj+ctV0zmjf9Ci2lz3Bpw58brxn5/441/ZrAo3fAV5sVdZkIHH",
-	"PB8c3N9YJAooMsAagyYAhZbCWkxvyCXrFx4Itdq+du20eWrtYUxB85oYbbKs3H5tAEYBintnLr6vtrSd",
-	"Co0MtEiNV4HPWe/KHXzKBWzRRniYvs1e7T5szoFj/VpOh1ozV1taLalbpJBqVV/QIO60d4A6YaXtQLhm",
-	"bXtrCxJb2CFcsbA7gq4XdhRXB+dCpK8QsjyqKhBSbO2CUDBXqDfr+Wuy/EmIFFFfKyDtH21rwXAzc3M2",
-	"qzk1eUD40AbHahzj7c0RXKBYL2prODfX7r3u8sq7dPS6uiHpEgvzDUMPICRuz0ZcJ8ezjgQU1yjS67VY",
-	"xaUbZcObHwXb3fUsfMRUiDSE9Ptt+eIGR/KDuaRIuxJ9Ur9zFEtNr80+cVcwRy1z2Gb3pT3G2922DQM1",
-	"7fPXA54NH85Tg8erAfAVBAg3+Q6QP2FLcmQ9S9j15UJi0dROfoZ+/10QEsb5HVcYjwX2SMabLwoxLZiU",
-	"I5KIOVpsLpawML9VPVgpVJJISKHZZ3csV3u2I6vWKw+GR+ScFtmK/MzdSFxBXguMcYoWiHKneOCKU7Tl",
-	"c2jreGOb27/I9BlRkF1Odmy+0u6AeKbDyEeSMHdeMlWs9s4w8HpBp2xEKFaHkwWdGjtUMzNpMpoQmTLu",
-	"eNWZmmf4inqxq/fB7E9MMra2l/Pz+kV8BkTZrraWnOa9ozjyzaA4uqjnz66rvvepyjzB/8p7mv+192T/",
-	"6/osauPAjBCjKAjas53LBag95MA1DvcYPAGFq5QxECEue8hBPylTTyKJBRKrmw1z+vlj4rV/s6G+hUFk",
-	"iMBOql3ikNQ+SusDPhkOW9pxa2Q/RoIPaZQZ49H27kESBC9SXaaCH6DqN6rfW5hIypitBLZrqYGoNCn+",
-	"tP0caFu+YDm0r4G/epVRbIqvLBy2RW+sJ01PeNd9YLG9dTxpr6KX2K+F05yu8H0QsSv289FmptZRU4cp",
-	"F9LHd8zUkmkOtBQYlMJrNAt52rw9NrEqLDyxo3BJklJ5HaBhfe3hB1icO1bANVtVrh/0Q4joWMsaQGuI",
-	"rDf31axyIVso0gggnQsSzoP2GV0hyjz9WBjsxtBMCtuCEX8sXA/GBaO3H9lyTkGLtE0Yqzz2jzPswgj2",
-	"7Efa2YbRLBFkkpwXBRZh+94ELA6LRlGV+Au7YeFE9L7pm/WoC5YMLAaIq28eRXvHgZQIO24YdF8Sc0FT",
-	"gQp3QDAzCCpmXm4uXObab/illeiaXdCCzpkmY1GEWzUcHxyuqx7vaNks4cDJmSgUyxk0Ezg8PiHJjBY0",
-	"UaxolYKdDDdFufCNY7eON93kX2v3Ud/dZFG+R0/Y04PDwXEcpVzemm+G+vOczUWxMt8cHAwOIe0Karow",
-	"jfLo+eBpa3MBIuF9uJPVdaP56RPpQBUIz0kpWYwGylAv00EH0LVjvRtAr6sXbPWL9uArHGpEoyn/vFq5",
-	"TfPoBwxQW+D2jF7GXiTwiYTuc1rFIHciK+dM9p7E5nlMF+Ubf2/Dk7GxSJzOTxfvH3kKHQ83SFnexjxo",
-	"Jhue36MvlIsf+NlBrs153tW8fHuymG/cCyh3F8Utz6dEMkV2ll4ijvVJQ9nD7iPu0V9KVvYzFQnPJU9b",
-	"sZLHWiAj+S5pCPTTFIwAzAqKpW9wkut8MMheHOKW8roSV+qR/Aaz1ErjtQCv3LW4ZXnvmX7tqa3R1952",
-	"JrRbkU19yFq8n+zQnFz++IocHBweEVmOUzGnPN+tmTldmapfszis1SsggPLgvY1Lja2/ELRVbbxMlTn7",
-	"9SA9zOwvRPqm6hkZUHMM4qrp2WaoJfW6nmE63XImMsPEY6P8gyomUvZEajsBexRhkqEoM+xbN2beiJVN",
-	"e0qof71v7TrTAioqwRE0HJBvly/tNdhs6Vh9daoOVHGR4vnoAZp+v6mZeRfgWKtrlMTcU9tw1qSiSig6",
-	"m6MdSHMy9BIWTf57AQqw7dawhm10g5M125g/rM3dl3b3sMu+RTeadlPEt5ib5jcesO+0RoG/KMQ4Y/MQ",
-	"4yjYpJQ00/YKJbCbZEfzjBdPj5/tDsinRKTsk01uXYrCOKnBWUnnmpQV9G46JZ+Ytv7kJ2O/ossJkwao",
-	"wqFj66OU5tj5ZYSeveYbGIBrFPEcQvBgWivKs6axOCJ7xxY00gw0ctH2bsMTp2w6IjyOnXqj9UKpKOSm",
-	"Rvt0weW+F5OaFqJcDKov9u8OaLaY0YN9t6dy35yr/QRcA9XFtnNEKaPR00NtSHIFjPy6wnOzq2DXy9BE",
-	"WeSjnM2Z5HK0QHIY2UVtm19B+GT9kFueg6PHDEEodhfThBETibaG9fpYdtcn6Gx3NSgaZnSxQLN3pgmR",
-	"zz3CUYKkgtAx8GzVaujyItTXy+56CywuSLJ6MbHyyQYCekev276RWgzbWwkXw65oZ5MvIhy66vBvFEwV",
-	"K3BXrulqpVmzIKpYWfc8zy3xI2aD5/U03g0L918rCNsCLLIqfwr0u7y+viB4AdEU6UoSTDDDf9jxixfe",
-	"o/xGPj7AKJ6WPnStJTOZsCX2xI5rkHeGtYnEdDVhIZCJNkZXQRP2usPH9OvRq1aA0uwvdjTCAl5JMjEl",
-	"Gc8ZZhbJBW0dr6OQf0kF0TjPyPvL11oCMHgNv32daq9JD0dWGAEal93tdYzspS2uILyflAVXqytouIJJ",
-	"5IwWobqgms6rBAAN66U8u3htHEMAWpeyKjDmCvkTahCyViQVp01NLjPJeGORrmDRofOsNvRhrV0zGDMz",
-	"9x4z6P1yD4d4IgK5WMu8gvmVZKfl+C0YtsyVu7Gbu8X3suiietvZ50VGeS4byPSD3/LfcsslpAECAgGE",
-	"0CBQtWNxwuDZ7onWa+QtqbeOGLMbaU7/W27CpujDAD6hhaxQs7gKZUosxNfL429NbV53B2ZWbu3JIqP6",
-	"CSFkNA9xYMHEImOQIKCPhmRaq1wRKeYMC48MgP9v4BLnCTPwUVgMEJ0taDJje4eDYRRHZWGb68jR/v5y",
-	"uRxQ+Hkgium+uVfu//L61fnbq3O4p2Ij0VsUp6QrTazqUWNlvMEqzemCR6PoaDAcHEVeQvDDlIXf3d/3",
-	"AYVh9Hs0ZeChQtxQC5r1C5eqSYASJmM82LZKs55NmK2MtWzRf8CsNGogCIyKhJ4QhGQXBZGrXNHPdeNT",
-	"MTr/jztuOntwPT440SNbtxHB2FdmDHvyaB+UqPu4xS4UALY7LHOQ36eeL+UJ9NCmKVV0YKsEsTLZljzn",
-	"7DOYqbL2HuAmDM6ez7mqzbpdZuTE12YItaAbvDVhC9ZBp8yrbAtNz97Sta7hVtc3lakJtHU4HBoAB2Ux",
-	"pirX3f6fTbfkWh0wrypk+5B6pWt9uIkjLZOiUdSkXE3NaArBeugHWdZWPe3ps4MDlDLufdciTISeAey9",
-	"vRHmTAz0AX+KSxIa2i3dfnVKLtEAwzsPHnzn0QPvdCb8A+72BDYwCyuqP9zcx79rUpG2ugzYTTDaKdEb",
-	"5xu0ik4h36LNzG7uWwwqNOnqkn3PBIcMXRlghZiz2JxYVSvzUqSr7vWxl3DWJhnfy2uOy0GP4/Iw+lxP",
-	"m9pSsx23FNY9/tPR6tPhi4feeXj4j30+kAYJJQEyXHce7uOvoTXgr/eowna0SQv0OkJgvsIoYNAwQpQK",
-	"wtVePRIU7UgyZphlQyUiZIv8B3gUWJQDh3NuDyn+GDykjyaO7rSwMRLmyhorDnblqkwSJrFnWq8DWlGE",
-	"GSxwQF9jBRwU/vzdTtXTf+yzYehi67MRhzXfn5h6HDL6Gmz6/1BBFxVcanvvATTwYH0h7nUx6hXa+gm5",
-	"KP6vq3dvyZwVUzB+kxn61p8dPT/ZPSXUuBolAzdmXmaZB/7WZoEXeoTNakoH1cIs9mAW3wcYoebBUDVr",
-	"vdqjg8Nhf2X5jR4dJoj0XbmBVFGy+3+Y82XUIG5wJv4JVaCn3155Ojj+31btwra4Usz9ZhIP4TJlIAvI",
-	"mecNW9QFpjApGU32lppeMJqe1hruWvBpyKyIG2myT4cvwEfm4Hcw+0th7nGdk1wyyPT/RibP/znr/0Rn",
-	"/R/9xBrSfZilZHuVj37Xn7xkAOsYaPkMaU54rlhxR01FiqmPICKHEh6apwPy35jgAJzDlXHlopbzp8+v",
-	"A+jGhokFNG91oGYWbVEyfQGZCzCsMqow1FU/wVfleM6Vl1TTVw3Y7sC1k3e+sXQ3j7WImB3n3ewk5pRg",
-	"08nex/0ldVgmQP89Ts61EG9oDuHa4z6n26/12eak/AiXwelw9H9m+9WBv7rKT7HVFwuR+gcB4xGG/AGe",
-	"1VL/3cF+E+CvM1BwVu+1vTlGUMMls2HbGpp6yCXtOwG3ok9Pa3+gh7rf47x1WOcN9t8+xuwuBo2iqtQ8",
-	"kNQQMX8YnX4RDWGeQy0j2ablADZtDK0/Y4ddrCcLOZw20uhRGM8lpEAjhTWIquZlqnxKXWa5t7zRt9nF",
-	"Hjv4YE7SR3q/FepHUebpF2/pu7w2adfc0ua76r39wU9Ybe/ftzCVDY24bnJruc4P7qo+LMeNqUXz35H/",
-	"xJtnV21EfXJd86plGm89sR5zquAYHWh2PVb7OoUMjtDkVMGniEEUDCOGG8Z1dIrrM02Wp9oEEqMmED6E",
-	"NsDzHBMKXazhq1u2MD0nOELjTwA5wxZxFQyuslYTpJN17UPBJKbQVm9qC/GA4KDId4ZlVfiUKI7K3Jht",
-	"QRznDW+stc3C5cRyabTCrgmCYRgOOa+FmdwQLK/RwmHvcLdfo7sVkuhXleGWq6wT4KGT4SUIScWzzHSU",
-	"3XEFDvq9dv8u8hx6IlHFPAktfYS4glEJqkjOlgyg9Qqp1snwTNDUZt7sS6/uvEtyt2rUv+IGdpXFd+yl",
-	"nT7meph1tiALANFsMtHhVGFWI8zZpPfs2QfsecC2ofmZW/ebXSBhXt/cTvBf3TDObgyAoMXQ4dT6g+an",
-	"piojyUqpbHKWgnx/EXyO0y8r4H6LMoDuraoM7RY6NFh+jLwzEA+8KMNE99Vs4DC9fTtL+IFk76C/aYFr",
-	"a4sOvxalP0hV7mF0vxL5JONY1vDNT9MVM9mj2x4iw1A9V1Onult5cv6h7euwyvLNVdpvZOabTVmnLJi9",
-	"XWPo+110/g7qgYcA49v8kElMETjfeI6kqb5zibx0CtYjXIZFLmu0ho7skmqrbV7Jvmvz/U2Cs0Hf7uuU",
-	"zRdC04oRQg1rwiDlUgWImSaOYBJb9PKABDRdQasoTVHq8wjxGHhHLcJoBn63WrwGqiakAFwTPeZeKpa5",
-	"17rVDMxSIiaTgPcX8L4a3pLHl3y1JsvfWNzVu/92CTlFFQv1zauqCPUyfjMXzj+BIAPwrFC3koq8lQCa",
-	"XyfPFgZju1OYXYi0nyQDrvOPIMHsRP63kmQXIl0nutDNG5Jbcb3Z5d/dWQ2NDSZtKWbrQrCJIjeFpPxu",
-	"raBCI8Sj3zAYhA31AXOvyktsFB55zCf451OM3SSDl0rzo7lhSbn6ZBD3csLmC2X7+g/Irwbs3Y0qjO0k",
-	"bPZk0xdRLzvf0TKIme4EDqcIR4ciXiGIyNLdZvLAJ70dGVPsU1vY/EpVMrvEJdtwojVNmaqXWjsefNAp",
-	"tnaD8npXRue6NFfORuyb9azjvMHK9PU2DvdegLfxt98G0Ei2n9vRAZ8pgcgkgJdvlhGKXBCFwNRGGrQh",
-	"qBM5GdarQ6Kjoex4ET1y2F9mbvI7U8Ps//bhYO8YO+L+7WS4K0Mv8zW5CRLB+0WKzQ2DLMUZ7A9jFd9c",
-	"IIJybI+0cWsYJwUCmFBH0TtAEwuRZbvrZKOJmq1JK4BiZYGDIw3VcwuAi1AC0Dma9uYSy/NN96h6h2BJ",
-	"/lJydF61knxEoWwTtq+jIdbbC35jFbHRLbODIE3PoCWVX5YZ8M0pExcVCNIGYjtBLFmH98F0gw5z69cV",
-	"3pJx5A1qJZGj/f1gaePA4AjsyZVUbD6Qd8no+fD5EKwtM4lg768y07KQSr/MtFGICtzTVqi1snjarLoD",
-	"KpvKW6yQNl3eBvW6N706a8byxKuWqtLoGCutX2Bdbmr6pZgxrYbRHvNHI4JvyzHLGKpSFwUoCKz0p+XO",
-	"rozub+7//wAAAP//",
+	"7L1vd9s2tjf6VTA8c1bslpJlO3YSec0610ndNneaxMd2pveZ1JNAIiRhTBEaArSiaX1e3g9wP+L9JM/C",
+	"3gAIkqBE2U6m51mnLxpLIkEQ2Nj/92//Go3FfCEylikZDX+NZowmLIc/L5lSPJvKv7BccpHprxImxzlf",
+	"KPgYXc0YucUfiZgQNWOSEWnuigmVhGfkQhSKyfeLhCrWl9Uh+1EcyfGMzake/I85m0TD6N/2yhnt4a9y",
+	"rz6Xu7u7OFrQnM6ZMtN9S+csPMeMzpmZIBGjv7Ox0g9mn+l8kbJoGE34SGR0POZRHHF904KqWRRHGYyI",
+	"/8RRzv5R8Jwl0VDlBes68bGYz0X2ESan56z/kAs6bpnqn4sRyzOmmIRZw5XVySZsQotUtU8VR3+E+eJA",
+	"sNJ6LCbVS5FwBov9qpBKzE8LJeSYpizX341Fplim9J90sUj5mOoX2/u7RNrp9vzGwO755bvgN3IhMomz",
+	"eUmTC5zhmnkscjFK2fxbOx+3pPqORK8ez25pypMojhKmKE+jYbSkXA3J0YxwSTKhCE1TsWT6EpbnQhPe",
+	"h18j++UwWs5Eqo/AWGSJJJNczMlAEiXI8UBGcTThLE3MqFEc3dK00M89mkV313EkFVWFjIZPB4M4UlzB",
+	"dmuiMKtv52AnqVYLfUWRZ8OMzZnkcmjecWjf5G7LbT/H+3HRm9RpJ5IIhlOZcEXUjEui1zynY3VCPuHC",
+	"fEL6JYyOZwTem1BFgHT7elqvRDZJ+fhhGza2g3g7pg/5d2yRitWcZYqY47Lnzngv8X6078E+c6lHKbfg",
+	"RXUL9A+MTEQ+4okksHtrlt/N65HXH2cBnEwzQ28+JBPLE/IJV+ETkXQlyXK2IjRLyHJGlabBRMDKfw/s",
+	"42HnRLE8o6m3YEc+zZ7iPmvur3dDsvyWA0vSJMJe6xPwdDR5cTA5PHr2bHT4NKHH9HDMXhy8SAZswJ4+",
+	"OzzeRN5mAo+4vqfZigg1YznJ2aSQNCUi9+i1ZMwX+HMHjuetHF1wJ0aj2/0oNmsJhHbDM70ml7iWcTRn",
+	"UtIpM8SMEovMqCQjxjIyFwmfcOBBOaPwqPI0lTsSfU95WuSs+xqVr2hmohfp4QcyZzTxRC+hU8ozIEw9",
+	"9oqsRJGT8YxmU6aplK89h95i4C3J1z+JQAAs6RM9IWB8Ik1ZTmgmlyyXZMnVjFBipkASMS40tzmBRfAE",
+	"/On5azgbLI+JMEdFaypapMduNPc1rgnRK42P4EoSscwI7pbTbLSSIdT3otBE9YBTngnVm8Ao3mZmgtQl",
+	"tGH0W/DdygY/LTf4rZYo5olr9rSc2OOy15yhhCWyGM+QxTZZqmal5lJY6ish3tBs9aCVVkL05noQfaJV",
+	"vjqdKJZfohIRDfcH3nId+OdBCKJvs2JZrl8295RHXLU3AhdtUcgZ06ecZvpjyqVimf5CnBCVr+yZ1+9F",
+	"LvQr9uAdtWbrGRzeL03t+OcZyzR/cMPFWr4YVatqSMzpZz4v5tHw+THoUnOe4eeBWyAtQaaoXd7F0fuM",
+	"3lKe0pHdlntuZOGNU1NJgue+VEDwtLcQgC9mD6vHxT1PKwDr99+f3COSgJ7FQkjJ9SSoUQfnwnC83/ve",
+	"u4WASZyWu92cxLuswuCUZgW0hRvGKN/SFC/jktxkmlWLidHVKjbdrxH1DKmKOarfkOsJaEvjWq+9Y6Le",
+	"hVXeypOUXXFtD77QC0A/XzB4LRkND2FBys+D2DMZfdtyIRLzRC2+V5U7cv8DqKRafZIpYwvU8SYTPtZv",
+	"NaIpzcawwXqkCSokeB/Pvk/5dKbMiFp0aQtq4GxNO3zO6JxnU/ik7Sb8G8z/XCxYroxFSiu26Jx+/oll",
+	"UzWLhgdHh27rpcr1/XfVhf014orN5UbT1N6i7zcD0jynwFH9jenwePZ5AW98qWiu3Emvk9z32oCU+hIy",
+	"BmISBLYjBmk7Zwmn1vNCUioVXgsnYiLyOdVEkogC2ZGZQ1bMR5r4fTqpP/eyPFluHJ6pw4OoeYjiSD/5",
+	"dKz4LVcrO175eKpYT/G5N4NyFfSd37Ext+6ldavvrjP3/Uxv2PvFprvMVXe1c/Brl/eaM5XzsQyxI6pI",
+	"XqRMklSIG0LBn9SJht7AmG8YzcycXuNd+8dNkqqc1E4zznznkkeDxyESxCPekfbPRRKi+hpz6DTJfLvL",
+	"ga/I11nrIflRLEkqsikpMsVTzV/xlpjwidbmDEMiYzFnXY+G4Wrr18STFpdw/V2F+6279Qovuyzmc5qv",
+	"oqqL60PFjVdh7R6Ts5P0FrS+H1USqh4B7/gbUignX+GO12550MDQb+m9+Z/ZqqYLdRFRIaHT4OhVltrZ",
+	"yVo7Bls6OzttxIY1+YmjI9JbFHPIPlw33tIdv07n0NdQGuexNnkccMNc36xlciJjxFOBSSFBXwX1Zd1m",
+	"bZR/c0azfx1nfRifrL64JyU2MND3kpnxOixRbS/1TaGdXEsArWwEV9+8WjcC+To0banxUUj70jLxmqMP",
+	"xMNQ2yr/ZLnok5/pDc+mQ6JXg9CcoRbFs2lMMn0AuEStq09Ol/SGwZ0p0+qW/nUhEu+K72ma8mxqnwGK",
+	"maAJcaowkUosiGRZwrMpGbEJWNCKTLUlqISZ0vsM7IVh3asyppm2FkcMngdGRKaNmw+l/o1vE8URTDaK",
+	"o8qUIm3swtje6pW07q3eVSnJaop2nvNbmgZOr4nBSDR6xuC04tnYLChLTlUMHhSmTd8RG5dhuXld1Tx+",
+	"ivIKbbf9QfW/9WZdHI0KuWrVF65mjMC1OU2t8mxtDiIyJAOhp6jV1sAbcDUThda1tWliXnZGbxkZsWmB",
+	"nk1VZBlLW7SN7V6rVEruLQ9Lw6th05qobUxmYonOJJYlLNHmNSVHnz8TkZNRLm70Rk0ed5MmPJfq5Wqz",
+	"nvUTVSwbry5vmBrPwHBxtmMrBdp9zMQydjvFs3FaJCwJ2jWl46Db9H2rJ0xkYJGNVophIFDk+nxTMk45",
+	"y1SVNNYbSfD6W6/SA7SgUug13wqPR0aWM45eUlnlcOCbd+cJwlKaTVo/iGZfemYJXKf5a5+cjiTL1BB+",
+	"k5QnnWX+uUgsm6rKfNi/prFivQwdjkEGTCpndDxjCaH6tYdkUqQp7qMgelse90CUjo9WssbDWWNJjzsL",
+	"PCxruac0jLuFAz4u1/M8QA1J7kIkTQ4MUd3ssQ67EgojfludQJQCnZbSCIwYYw9Ukp/Z6FKMb5h6ZCFi",
+	"HhQ8A26pY6JmQppDqzWikDy771o6J14rlZu4sbmQ5ELMH/PJWuY0vA8POzRLcDOFDBp6w3rFwtAoHl+R",
+	"k7m41X9k5ig7/13OFiLvbvOgd+sCbtpk9XS1DZxw9Y9euWu1VfS4lqdneLw2pKO/TDVlJyHzb0Woc3iC",
+	"qiuL8ZhpDixt0oNUNEtOCAWhocUQBD/gx9LRrgQq2lz1yc8zAcxcT1ySTI+mR9YfCeageUZNGXufi4Sl",
+	"GKfpPUuejl6Me58PPj+9GZrgzZC8ntMpOy/S9CUd37ybTIYueMj1L36Avn6pXl299dEwOhgcHPcG+73B",
+	"wdXgcDh4Ohwc/bXpDHHzaviIRU4WTCxSBkGRMs70hCxFjk5cz9bcHxw8DSgZdqKhoIcehkz0Y3Ixzelc",
+	"9j2T5A2XEgKlNgWB7IgJEWnCci82LodEijkbiWRF9KIScGJJwlWst0qrAbsn5Fwk0gTXyQ4l/yiEovq0",
+	"aOmb8vGKpAxUCrC5RozMaaJvEznGZb0Q25imqUSpbY0RpCZNWiWTre9KTM7y3H0Zk9eYRgXfaPWo/P2t",
+	"pii86FXOqGKvRKYoz1iu14FPz/Jc5I3fzLcXRVb/6lVO5ewnIRZmJmQHdEbNGNSM5wnJGR4LkemForhG",
+	"mkQ1zeNnDDopL5C9EMku7IxiUukb3CZIpjBkPxZFpsiIjm/8xAz9126fQHh3TlfgO60R0nGIjAxNB+N3",
+	"XB85SUDtJ5KxrKsKXONchlTLNBn72BCrKWM2AT9A9byQnTlT9Ha/7+7ZrfEGzaKvcppJ+BVDHeHjW8/h",
+	"uXdCmmMgjRNXTfVJpbdwVzSfMpMB0mAkoZfoGq/xmJBHCYcHz46fB64WI2CUyQ8sY7kLqjaEbkgRtsxo",
+	"M+Oya/Cr84Rc5YVxe8CarHN34BfVl/EkZwsBwq/uyXFJkIGlbaFJCQkS6kcqZ8aBThOkOZqee9s10S8R",
+	"B52kFV/LiEEERIkpgxQ2UIZ5RtC0GxL2mY5VugJLzLg8JiJNxZJn0z6pTghdUaOVPrA7KZsoIgo1NGbr",
+	"aZLkTMpd5DVvtIg8XWoN0btSjz5iU55lWiSbxy1yMV+o3T45dVmkMHNH8Thl4whbAhNLmZSak5ncxcpZ",
+	"xNSBaBj9P733kuW91wFSr0w5rH/jJU8keX1OKF54QkZsxjUnzQvgmotcfOYmw8mZsmrGVmDI9ksSHgmR",
+	"Gv/zWIgb3pLjDWm/JotTEryyLqUPnoPK6T7H0YIqxXI9xt8+nPb+Snv/HPRe/OHf/vjvvxSDwcHxk2++",
+	"7f/t46ff/qt3/e0fQ2fXLtjmGeGVJmm36iD78tOcjxeXTLbXG0j80c4LKBAl3GdFznOhxFikZOfNeNEz",
+	"4/ReJ0B29k6p6ErahDunIIzYlIKM0ooOlRhRpOZ4GR8viNYYPR+gUVYdH1q7dMdSS0yiBJ4GKECwZAOj",
+	"TfktqD9kqgUxJXOa37ijIsA00MMt6QryXhylmqfDbOgN0+swMYJbWKtpBeI8TJf/KFi+6kIErrbCzgru",
+	"xKIOcOQsc64Uy3BR7kkX/Y8tdHBXZ5tx9Ll340R1D9QyavNifK29xumQlmNzymL7FhXOQHZUXrBd4Ggl",
+	"+dlv54UEh7veMc3k8wKSrz7MqNyRLJ308RG7MXHf4MP8b+CxlUsq3JTg4cD/k+YF3o3lBEN3lb9e90GF",
+	"kB9FxnZg7jG+wm50d62FUKCAoxlXr8X/Yr2ksLLahM19vUbGmihgrARWMheFggzAeqqTnwldxrN701wU",
+	"i375xd7tPk0XM7ofuQTpxpwhR4MmVEHql6mB8dOnWuLMcsEgsDFeFFeznMmZSJNo+Ezb+dXkKX3AX8L5",
+	"5tn0NJ2KnKvZPBpGF1q5uhAjjoroXOQrb6T9ozhSoIR5C4SlIgt+nrMJ/xwNo736TNvj5WDgD6OjwUAv",
+	"h02o9y+3391dB1KjvCUv9aROax/SmnA3yoEa23IdVB3LjVrn0ngH5/0NU9TfqG0qhi71PRXNcKu7y9R3",
+	"X+eDiVxv4Ep2YWA511P3WqJepEVO02gYjeG38i6I2eZQ/fBKpMXccL8mL/fIrnTi4eHUx/HvUmTnVHPm",
+	"qK/frN8g1g/fXPdN3ZuhTDQqZEBmB6w9UEJRTtDxmC2Utk61QPMnBo5FFKnGcF1pO10z25apwt70y+SU",
+	"D/+x83/19XT+9KdfogtGk9Uv0e5132nmZurwS4eJY4g0NgHhGMO9cTWmq1mfMSlapmfTcszDL83HTQ8/",
+	"h+izvGHga2kZ20v1ce/mvmkYUsFHOHLAiHXbc6p5RPZdNJMB03PjsyA0BsoSwwA3l8SaCEESnIvEW7U3",
+	"+GmRc81yV6BCNFewOUgl38mOBUw6NJQ//eZYlWwpOxb93GGsYDalCxzbhLQy+I8Ja8Fl8bK0zBReJynb",
+	"eg4/z1ZmE7SttW7rN54uZ+6Wpws/b9islgBpYvI6tbnqHJaBeZXeHvPcn2fhM+3fa6VOf5wzao1yqeh8",
+	"UY5zOvWOZwJ5fNdxJGciVxAS1ex/TDXzlzybFinNA5w5iqNbr77LSM+7gKJlE2nWiei6Kt2Qptsl2DRr",
+	"apvBUSu7Nj66qyDX74livHPuTlCSb/KNVNdxxGb0lot8Yz35mGqe/tJebpJGNHmIQrVmRNusf+vCwJAC",
+	"VWQupI1FQIAcPF8g1qAAdinyG7A5qayW7Bh7ak5XZGfsuZDHRZ6zbKxthpJNaGkKIU+WkKcHL/rkJ8NQ",
+	"Y/Pr4SAGbziEhcy7GA5s4+8pkxvCeIfHlXhXiLtE44rHqEPifM3hhUM03hbXHdX04SAOGCTVxbP5V+Xy",
+	"6s1RfM5OyKTIQQsRGZMY6zFhxYrRHht/NJjr1jWd37KkTwYE0uRIJkjK51ytX7X9TnHCqsFRJ7I3jGbk",
+	"1fl7UkhGFizX7wZBnTlPUz4WORSWjMQtM14Aaj0TNNkY6d5vRDKDO5vklGeGdDanXHsRFvTTTQXQ8lRA",
+	"ighXMwzNcCjZbGbixObMWEeIjeNlbFlS95C8GAzKC2dUQpBQj4TRIYxOxxhZOh70yc/mmVLxNIUbFEQg",
+	"JBkXKpTJVAsnby4dqldPGJo9HDSodoP01xTpZ9iWRrRJBiQ7mDjkqTa766d/PHj6fPNGp4zmWePs1fT4",
+	"nJGMcThHaCJ4N5BMYIivfor1O4CrYah5D9w86D8jYoK0gDSzpJoX0RyrBOEEVw6wx/f07uWimM4WkHUn",
+	"FkhpOaZ2UUBaEIEJ+hTES09z2DHWZulvEHLhu5rlJo5C9hsEAqFEdKcsjIKegQ+uw3netMlz+vnSJLOe",
+	"u4wuN5N2DgsT0Qd5VGbDlntDRiu98XadY5JTxUqoARCKjzH5ulslyC/xqgbLfMNfPoBXHj979uxg/3jj",
+	"DKsVOu2iC/d4wpY4Q2+TT8gAw9p1RgA2wXarGORTYFd104bA6LqLI5F9x1K2OTHznb0OsHgKyZLqalSY",
+	"iZYFEK+2wepZhdi0RTpjaXLirMTYKUvUuN71RX0CIw1CjDMRywx9CaV6pe+yOtPR4JBAUcOYPcLCLnIx",
+	"Ymc0TwOs86dqznfOFsw4/7XpxTMmJRnP2FhrLRNfimIBX0ykwM+ZgHA96pnA5WaM3BQjve5PpKZ4LhJf",
+	"EQQvSs607eiiDU+0wOWK0/Q7llKbGQ0LBek1UrpDZtbaPgKY5gkKcpUXzDhp9MyJS1BAtQlLfnH5tV42",
+	"FSIxV3JJWKYZeJj1WigfLU03nXZ7rZERVjcypcD3P/Fa6e3AkkA0fyeW2c88S8SycuiPW0U/5n7dsnyl",
+	"JZlZaBtXmDOl+emE5k5FoGSUM3pjJSAtawwgb2yodcSYyBnVRA03zLUyZrXhFCIGI5aKJXk++HdNYb7e",
+	"eWJZZuWKGrM9McTqrba5/givD25an7xGWyYTSuuAxcImleCp0y+KIgKTHZbZIyhisCfvF4EdWb8hNLAZ",
+	"CyolSzZuREeC6jJznk0vijSUmw9f66UGgBRgbSMmecJMVpCZu0Sah8B6kTJCxwri5xmUnxvtyV5abm2q",
+	"tSVts3I5Ax6UpqbwaskziVUOcLqchMP4WKnWdM5SvCxfc0OSYs2fnnKpenO66N2wlbRJi9F16CozzJwu",
+	"LLZBEl7Vl6KwvE9LI8NU+RyXGgKojN30ybsJkfrI0rT0mFLwaTpi9pexvk6A2jKnaQo/lotGRjyD5Db/",
+	"O2s/4Q25VQ5YZVS9LSbtwqR/6W+wUOUdZtrE9g/8Fl2wW2wTLlp1jw4PvtQeaUn3GP4Wkw8ILy7b3CVa",
+	"9BtcHg9pwshch+zifNRICTDFgJelf2QoxssTsGmrSogbqA1IV3EpIstMyCd2Ujau75X3C6292Nqy/SNM",
+	"xbPv6vt0TlDZrrh5sPrZTkObV40cu3u5ehpmVXvidgxmHJgKMD2uTC45rZTKzRnNAJAMUn48l41TBIG/",
+	"GkUORJ6m+xXBLHZ7/iBz9IaxBaJG+daeMTeDxqnI45pLbKA3DWv9hugo8NKJjTFetXg6peT73L8/2A/l",
+	"4jdDxFsG86qR9hidjSZ3REtX8i5j1o4Dk7xkahxgSvBMZAh85oLTMOyC5TO6kO7XhcgVPGBozkG9OBjh",
+	"TrCmIbYTxJ2Cx+jr/1GwgjkdMbRBnfnVVW31mrJlzjP76T5MLPai9R0YGu6mOQsXwdJTV+FADXhN+9lA",
+	"JvGIZyJI06Dk1QuZWmtMqhQdJOkig4RiZvE4N1aJ6lcrQRrK1OwZo6ma+UZSpt+jnnQ1NIl4xkmlWWLD",
+	"MsxEjmvCFaH6ij75GSQH9QQHrCyXZJKz0h2pZmx+gm7FhufYB2ib6wPH0kln2n1fW6Z76EX2AiXmWP6m",
+	"3+zKJIAGnXl4xvUhxVA+rhZYgRDZpnCkh564Ndk+aJTCraZcNzY1VvpHiF0aWWzKpTkgBfjUV2dMQUOw",
+	"ItCqvqqDTbp8WEOYmOqBxCs85qo0p0+Ir4bAS3lhIJtsBzSKCX965fJYqwzgvwDpP4ECBD6ePVzYwir+",
+	"XBZIrS3+8a9t5Cg3RMv1lil1kP7p4qhVHJGyRsZTUMGGMtXpuE6oyFbj6CZ9DrPVvLt/KQaDw/GfTBqb",
+	"d8tdXJtL89X8GQGhlYKsIvs0h6xNoTFYn6bpDo1Jy69eUt0oJqN++aQ//YnQ8uPu7tYTz1TOSysECgO9",
+	"sgG3uqA0JXwyYbn+vsVv/bC31L+OYkIhBYj84U9khH/99hv5w4zKHdoPP3bXXTFad0Xb7XoNW2/8Wgta",
+	"C21+6YWsPs5fwMAv9ctxwWoXBhaqYmv5a1Thfm0HuMqW3YL8weWk+qPAPBvfVo93dcDGbP1AvD9Z7/v7",
+	"z9UbpJyqP/I2M23QSjnZ2kZhsTthkwkbqzIWaJSKwFGo1WSI3Cu2CL1XGx3Bj2vO4prftRj/8KQ6kScx",
+	"eVJO5Mm1G6KNVe4oTF5WrZOoZDGrB8wlQPi1qIS/QdWftpNe5cpWRylXtDZ6u3QL5WJfuszVWj1LBbOw",
+	"rlXTBCKvV3nB0P936jIvvYIw0HFORym7Epf6YVq5QW0O1FwTKyeY5OVqhcDD70E4gH8M6mG0UmlQ3uWC",
+	"0Rt0qPlapi1KOnE+FimsZklTo19qTY5X1MPtIRkf4FiEizvYeK1VuOvT2TaXsYVr5ZrPmLrfAYBhwca2",
+	"roRLixBt9kGE8VqC5XZVEL+NWaMxOhi9Xe4IFZmvf4pLf733A+4P3GfSm4MV0JqkgcRL/gbxS7AJxERh",
+	"dSuXBtmEZ7AzW3oybOb5V/CQ3wWS73wczkC94ZJKoO0ENwhOr78awEEgxGVYB7pWZ3ShF0Q1ikAWKS9b",
+	"k3SBDJzkAq0mnkTDaLDfK6/bfxa14djiZNCiQeELseiasPZQIvW7vRj0D4gkOzbFh7wYELkb1ZBvjSyA",
+	"dFwteNzwr1LMLw2bSVySQctQbzwrC3JQDTzkMNon////+/+RwZA0Zkog87u1FLl//Oz5X/UVAmNQOZ9O",
+	"oWzSTLuRhmr2pc19UCtmXpY4/GGTfltY3DwXeRgXgmvVvEgTK6TNVE/MydO6vilc78ZxkZ6aYtTGaSCM",
+	"0JHr8MCKvc/4Pwp2UmYdTknKM+aiQ9ALgyghutTVbwVY6Gi+Y3qwSeBeH/bBOL3pHNLMGuIG3CS2CQQT",
+	"nnrFg2B8geUzg4RXB9+ByFh1tAgf2M6SZBzNWJoYlBH4XGS2BUSo4MgdnpAY9aU0aCAsU8ykhWwmHbVV",
+	"0bw+eq1ktuQAnA86E0SkkIeONQsBUoGwejcqdN1VatX5oTlZPhDk9U4ME66GBBLIXlHAw0hSFhMX7o/J",
+	"RaG/+I7NaZbExEYQY4JR1ph8l0Nlak4u2FhkY56yE8x06w4qUc8eTyy/i9sxbOBsw8qXrxp7lGRpozwr",
+	"12sk4heEvvRBrdfDl3VOoj/LkoXgmQprMi7RCLJoM1vz3sRzpW1V86/PhxAJMifbc7R3YWQ0leJUtY/q",
+	"NC1bdy4KxZ5IgvfFhpvynIg80SYFmy/UysXz8P2MrQ2RhAac0qYJertwFEB51/T8E6OStWO2i9xzDWv2",
+	"lkEhLYF7eTYlmIqx9AONYHtpDd6g3wViMWuRIc3QgXW1MlpIbKEwFUNAH/VTrY3zvgz0JVCHp+gNA15t",
+	"U7hdmj1gNIisRO6DWoz2xNpNx8DS7E/62s4QuSYFz3btaFdYqnGbMaSRQUKeU1j9lDy/DB/DOif4fhjF",
+	"ZJ/ZGDjz9OL8lYlPxd4YU6qYhDIMalIMmEt4BuPJagBZezIyvNcW4Oz68s2ox/D05ko1YJO4VyDWnJti",
+	"+ZxnVLWRG5dkKiAHYElXTVoLDRrAOo4dA7Lzrj7Z33u3XuvY4U+GDAPirsySlDxhY5pjRgj06pCQJZQa",
+	"yK8TokSKktGDPgEnRuxiThJLSW6ZTRKxsV7rGEEETYho+mFK6ycJ8GK1HlJpzqgscq18mZBuJd1knIrx",
+	"zdCdbkjl42VY39w83wqTdEzHM/Y+7Aq5nOlFMav3578QuNY5j6Bz1oZo8wZulxdZth5AUNUYVkyWBgNO",
+	"YuuWGuBwNy67GbhQ2fR39GVt/YzaQaBhpPlGn7Y1R/oJdAgzGUcW4Apv2w0QWqUKMdAzJWEduzZg7yPZ",
+	"Xr2Hhn/j3WwZ4jroqUcoSfQxptZASm1CJbmLo59qLUw2uQXtOViKXM0gLQFypHhGoOL0hPxwdkX2bvf3",
+	"7B3SmExlzzejs4a274ta74HeNA3LDZlhTRP8H1v/3rb+vdd8k2dgu4G/uh/hfxwEv1MHAaImWo73IPO9",
+	"q5V+HWS7PtZycwsxobvE+Arj7BKDrW7Avar1DkObUmvl5xPpQbqXaaQm09hUpMauDZGBuuwTB3RvHwMq",
+	"GF5WRtdw1InZX3xiTAB4GtPSobU03AoGSgWfWZu7WFoLSGdYGwspZsbQdNPB50AvpNg8yyR/oo5grtan",
+	"UPbJFeI+wzN4BglfMeTTYSjIqD1LmAwiVmECteGo5DQj7DPyCU5TMuNSAYTskIyK8Q1ThNtZoq7MM7Jz",
+	"8LedHd7b3917vhuTg7/t8L3nu9dEv9nVUhAJO85wSnOWTzGRUSsZ2dQMdkIoWbB8rJ+aYsgK+YjJW51M",
+	"4Bajr7/496Ykxdmta/sCT9oCRHpT5hfPEvY5qFy58Q6OjrxRej48Q9nSsHbcYNTYzDZ0kEpWfXAUsBkf",
+	"8Jrhkpdi/qaKvb0Z0XwTqHntnXHK9lGx28sgG8EK5DUxL1uj3LDXYnLDFooAC7DVetT2MbY9+RBJ0WFc",
+	"pvqcoF1QpaaFSDpl2NvHhEEPupRMd22AhnBirV4uKMZDZpSZ+UAho4cT2a3NWt4BZaDW3hBqLCpaSYdH",
+	"eXQe8q02KcPaCqEsDMWzImyK5GyOrjj9sFethycUGZeiyMes3f4Kz/KWvTSOrQCozCYfLlWujYdJ5ah3",
+	"K4IGGF7AxuX+6802iDelQzkL6KFtKm7IwVeFjAwZZtjxoqtuFcC8j/xhgiyhFQigSZ2uIND4VzHd2JyB",
+	"WiVzsxXUEyKZUohpT1d9UmIKmnxpbU4UedYnFzRLxHxIaAagBlSqVyLL2BhygRBidMKWTHqwwDwjE8Dx",
+	"NzcYDlJejLG5peFcmm+NMUQn++Sc0Zuzn9+cDstrPOhbm/guhcggJ1qxdNUn5/rZNB2W6glYrBO2DMxq",
+	"zYhaZaomeg293ugicWXQ8MUNQ+QcP/mt73nn8F7fiWeqmZE9S4Xowoh37DyATySZ0mJqG/lWJmtTpFog",
+	"jm0aE7i9fDulAhlZ38QojnCT7W+2MCCO7GboP3GJozqGdBRHXnZgyNh5ozWlc2qU5a1cMl5jvaCpNGfY",
+	"hFYvEDbDM92zTLW7KfBHJRFBZrHOQs4CLowpWysPRGp2I000uZvhTPpNR6kzD77Kqe0nAY55F0iiOFN8",
+	"UucH6FW4MuDi1ce8On//8f3l6Q9nMXlz9ubdxf+yn757ffln/JuInJz+5ezi9Iezjxdnl+fv3l6efbx6",
+	"/easC2udG3T4lgRB3AqTfgrVHl5dkCksMuEgB7kAbKebhRluG1V79Jo1bR+5yHg9hWQzUru3EWYE1+vU",
+	"rtN1K8XLCzZmfFEP/TrQfXMVyfVltyyAP97Epm/cc73pFcwYoWl6UKkbzvR677B1n54g5HelMMs167K0",
+	"AEovcsAV4HE0j3CWCUVdmmp4Xr+2gfF779fE7GsT+1mRmub9FR5Wjp2wlD3SUCYDE/qBdApSTtekdL4y",
+	"xu+MGctB2rTOjrmbKR2x9IHrnHV9ky2zkBoKbe3dzQtjVBU8EcucK3aCMUNuupLAz+fvr/oh11nBk46a",
+	"8jsP0yZg6o0YuERQr613+Xclbgh33uz5zyUBCmMJBH5hnbDRP2S79MkFk0pAorXzx/iAqMMSCV76mDgS",
+	"8c6SKlToQvll4n3yZ2g1CnBndCVdX1Nf9cDHR3Gkr20ynTj63NPX9m5pnlnMS7ti5c32GxzkLo7OMU7f",
+	"anVszgbhtywYRc6LzJVkghKBLwilmi0dF6DVzhbGwZps7gBa6kOaK23dIrj7iTQRuY0Xwjtsszam31Dn",
+	"Lu0279qS3Dl2uI3iyAKQaRXXRPLfCmX/vKoE9b9H1/11d0sOsJWRjrxJh8TluUgemMn1oI7X2/ac7tSR",
+	"v2tTt3u1j27PMfP6bjaWpVtzVmCOXmtWr2nu47ZpbUkl2uhpaG06WfYKpV3aT558idcKJsy4hW/ZMc1b",
+	"WvI9wdopJABCzASmv0gRm/iSxfqcik32WgfbCDT/9gh1pfe7cZU2eT1qFgEbzmXwcBf6AYms//bynAxD",
+	"Jqfnr30xeYk3R36KRdCaBsNFduyr+6ZMsGn2FTAjuVeK/RW1qxXcUMj5CqwAZjJpvb6W1xbq2V+iwW2R",
+	"yFhKxjlNGFkxNWzA53AVxJyzFfXgO5GlJ8b0tsP7HCpImV9oIJJNz7975O5gk5Z17Dwoc4/bNr925dPB",
+	"i+OOMgtvXx+KCUXNZ0KqsAPmRyGVaXTTKfFiAcWR1TcdPA1hfSO8YCuF2N1pgAhySfbDbG5tDAy7nKwL",
+	"gR0fHR0ebQbpm7F5RRn58erqPIrhn8uWXIDqG1TBJ0IwqabqKyOU5Ji34BoFCc10KktH6ILm6h4rohpA",
+	"zNsOYJxQbiWUWmita7zYrGSZPnewK42phAj4wuVUVY+WrYwKCh+uSMIT1+VKG8Q+Tza1Wram6kcBKR5v",
+	"hQr7OXm2KNpwlJDXln24AC5PixqWEFrNEr+fU9I6Nzu6CQMcJ2gldXN9eYxp47Pvz5lCecXhrpCtjWbb",
+	"KkCvXDdSmzitbb8i7eohxCK60Kiw0WjJQ2nsCdStDN+evjmzOFZiQnw0xlA/sw1dSQtYaEPq3nuW6xM8",
+	"MqII+SQ0VbmgSW7AcxrFFjUqfThodVt1xvcGS9+Y9iWoRiUeXkpzE6mRsYf3BRj6kJ5STce3CZGY4+Vw",
+	"kU37wZtMLJvYyKOVj1W2XZKaXnDbEnJjvYfXrquDZkDXdFO7CvmNEOLXeIs6ye5R2Tp73VvaDtvVthbt",
+	"glz6sEdlrDfUT8Lh2XdsK/Gv6iPRPpNBOGHZt+Y7qPXg/+1WEoRoY5U2UjFEMdvUa6gQKrehTBWDcigI",
+	"F2O4fskloJkZx6TN7cfiea/wAuqLABOS8iQOxKLR5woptUOXLJ8yjIFNzQHbUudmpvSieyGLq10LNKhh",
+	"nxfQUf6yW85IAI/T5ZTiemqGGoTJbJfYWgevvs3GA7tedFacQh2JDq9HdxV0O60oq9FMqcXefn8/itfU",
+	"uhiQiJLE7F2+6uWNNDsYd/Qaax1b3/HjwStwEecMnPqn6CupTDUUmzrV4s6/o5yivrzFHYDJSmsb/V7i",
+	"NU8k0ZuIAJcix/bzE5qmGGxQogx+evnGkOC5pKsai37qlWnWslQ6cFz/uvItRysSovR78NZ7Q2HoV1mU",
+	"Ym/TfnmXd9msIELklwBNrAMK3t+IejRUvlb/bKWRWKl0WI5TerqD0q7lRX0O3Kp7th6aU9dByWh9zRTI",
+	"E5NWDEFjSANZIo8RkjUr/3lG4Imml3ej8mgLRevR+fBGVvognugvtOWPle+68sourK8Df1p3vDfUZjZp",
+	"s5Wy5PtFYoNCNeSXsYczSdu66ra2yvXV7Eq335CqezhoUxEH3XBnPC3mgxfcjPYH/efP+4P+/rOhacsL",
+	"oYbgML1nydPRi3Hv88HnpzeV2lWz6rbg98OvxjsX7SEA7j9d898jANy1vi3r0qo7iEr+BZ6eu2tX9mu2",
+	"16/ehapmfYk5Tx+u22B0yvPhn4A6veIj6iTZbFLcNwP35e3YLp6RVhH0XI1qVIoDBySHWS84ZW7Frm0J",
+	"H/Bi1Lej4cFgoF81LBIAX7bK5tHVpG/RXB5TB0zLQZMnhQtWtn28Ofz8or//vAVVZ1ymxHQ3VEOKsNPZ",
+	"W8oNq3o9ervoDSMLrQ5D0M3q91TeSNM7BEpinbvd1cTFWOeiDXu7CjF4/rUdgdXGXHqKUp+czRdqBVll",
+	"YLtnZMUw/xWdOuEM+RO/YZxX2rLUJib22gUkcy9lwqVRzCh+GeM3XpQHwlimFFiSRS7GWorp6w1UjSjL",
+	"XcAQ4ClUnImcHA+IPDGYv5jm2tnBUEnJ3gjr4VNXYzcdkt8nn4I+QT+dW5avwLaLLThBmVaytBm9rYWd",
+	"joI7EqOnJhqzu/4aNpW5oyFjV+jS3uYN4WUMre1XUbv8zjuL9aX8gd8yl1FEJfkE1Php6/I1+wBv2+Lq",
+	"8S7XNiQYTSuU03E4Hew0SSwYfGyyMcvPIrdfaXNlB4kTe/LUewNabeX121cXZ6eXZx9fv728On376uwy",
+	"iqPvzjp9+fHq3ce/nl28C7rZ6+1TNzVpbRrpEyqVDeuZTkFZYjp4meCt1tIxIetHkfN/aiGenouk9J89",
+	"0WwKZ9DUKF2rpo7tac6NVW3aCW111137Vr8xGTrh7thr0sEcTn/fdnUZmiy5sjZVYgQWmwKMRQ5cbWSA",
+	"Zb0sNhOuVaIYz/Ql7POYLVQdOh27ZWoBCXln4JOCTDLTcMZOy4LtmzoKqAeUSiwWLDlxucXgZOjUhs0S",
+	"K65JFEfmdaM4wud21LL1Srsx9IdyHP3JjlVuzbnxu2zRXnghUj7mob5CbzH9vd4w1nHXbR5Sj7quaVTX",
+	"odFnPQR4jgnQ51gg2XFx9VrZG/Wf9mY/7NQE9ASmZSoxPVgdyFEMl1BgP7uH9o4MBzJxovWo9vp41/P7",
+	"dGKQLGVjda5pJdhWlSO+lW3FYokKekPJIXlDP7dxhrhWN5OmYimhjPWEvOHZCfmOS21XJJWOp5rBgqJm",
+	"XFguGx2a2WN7fHtjR3q4hFfEAczfMAz+XQ6GfqgRT/k/QUBil7ZWt5hBFbaVy2Xtu2lHJgWmx7p+f8Wi",
+	"2mrLCpFKcy4uQQPOKi2CSLGItZ4HXejIqV4b13J3tCIO+9PwzhlLEywSemjftzXC4sKEMLdgFtSpEh2k",
+	"ldE7vNhzjYlBKMrFxnnmZI0MwEtUc+gWVCmW61H+9oH2/jnovbje+dAzf31jv9r9jz9GQZ8EW4Sd+dUO",
+	"odgEx2lCiZUjfq3d/mb2sZFluo55AdFddkHBlA8LwLBNL7wy0aTObbbrWVRjPeG4vvc2saWXNcppJQlm",
+	"C0pMCr/KoVMLRps1A0lDtaaLj9AZslMdVr2/ul+VBezEK8yyfYUhIK9s7ZtpO3wSLtqq9ygF6HS/HlE6",
+	"2C6TvNgy/pBcvH/79vXbHz5enP3n+7PLq0uY3n++P3t/9p33nTTsMyavTl/9eFZOvSaILTRXTH7w18Jc",
+	"1ScvV4E4ISQ2lWV9Q/Lq3dtX7y8uzt6++l+xKfmrgGGJ/MZ1g8OEUjPTjxenV2e1WyxUmi+k3EZpUeXt",
+	"jZZZbmeiOAoufhRH9UWL4qi2ZFEceSsVxdEP3iO999ODeXMPGkb6QFAVwjU6+8/3pz99vHpn4R9RoO3/",
+	"u90OVwxnX/yHi7PTq7OLj1c/nr6N4uins8tL+7cdqz05dRuIhW3AFSoVde5l1+UOubaS23ETliXtoHcM",
+	"ZL8xEyHCoN81lLTjyagXVRk16L047f2V9v75zV78H73rb3fIt43vdn99eheUV43u7pXylUwqRhNXyeW3",
+	"+sToooGMcf05H9riu96GfO1s/J6iX2Q22zcc36SN2H6uX1Ujofka2EVMYAYaBKhHEwQTEzLORTYkc54V",
+	"isVkJoo8Jgld2WM+F5maxfYf7wdsO+uC9OD8wPYYTo1XLE3JDiWHB1rLpSvoQ7ZrcWM98Ec8Za4ByFc8",
+	"GIrP2V9FFsxMhyigedvXp29PSUIVHVHJyq5/Z4VmAnsvWZ5qa6ZU6t5fvQo46/xp4/wGvRcfv93rXX/7",
+	"x63QIDDOs3WPtBLh39XjmWRC75TFlV6/tvFwmS7Mb1lWtpZxnWV8nx757TdS/lCOVvtBJGwXO8pcNl2p",
+	"gXxYA99hXfEt4BTQ1Huaa0PTK9VE97LJ5wdXpMl4tMN52RNz61ICRcDdkDKqzV0PYmLGpzOW2y6C+puM",
+	"AQwWdMJ1OJamiDwVS3MxZA1ySSZCG8QMEtChwH2iacxrRAiZg/7UQEnBJMOsnuXkkI7W2gqQpWEzEmqx",
+	"zjznt1iSuK43w8gBuABYcs9+7h1Nno17dDROWOShj+4340vlc4L8qgQZs4bLmM5Zd7TXkYcwUx9eQBQp",
+	"lLu4ocRqGzRVgCLoIJq2LZxyL1ZOJ6jC4BYjNlxtj604et3sSvK80gNkAC089odkv9qrstILZN/4n11n",
+	"FBsW/ZnelJjXPlDZ1vmg/oQ3556zlC5k96S7qd/TusgSaMm60tKSZi79zkBsZFukyj88+a8zdMej5LJX",
+	"uxmRrIa7taaO1ux+O4IrR5huG9+rufpbEuTulwoWgKJg1dR2M931Oe6NRs1berj81KAWVoHgMguqZhYj",
+	"zISSuSQLTBPXpClqq3VicHvgAg8AxQa/iyxlspLhBlIGwO4JBtsz8DCaIZY8k33yS7T3SwQeRz9O22CR",
+	"x2v01Z2933b2PJXmv3rX5ae+/vjN7re7QQ3sEVKqXXpVQJaAuhITkaWr0m43iEySQXIluurA43pihPQY",
+	"tLwyNtTelCEgOtbp8f2Nivz92ipLpmzzgjAY2P0KLMKGTrXJ+xNsI1a1b11azmZJ+7DlsjV4zRn6XT9M",
+	"Nq3LDkG/nUnvib1QD6Z+EBx/CIkYyGxjjC/u60OJVX0E+s3Yl3d9wJVa1O2Xo3Un58N+78W1Nliufx3E",
+	"T+9+K9cA/+j5SxA4Qp1VfqvAU1yZ2ut4zSKN1g6wpTtPwMC6/vaPT8pmkd5v1cnriyrtMXmmQNffdR0l",
+	"8WF3cXhmpju86YKdl7SFZbgIcJUyvXoGRQurBkAjn60WM5aVDRzr3Zu7vJFe6uv6W/zBdixVlGdy50mv",
+	"98TYLaEMyAoL4sDhHTuGpB9MUnX1QJrlFybVg2eQ0U0bEXFqs8tLExPcIEO85SdhKo30crwSmWaQPfel",
+	"azezQpuWouRp1kSZ/iEliNy5uW4sxA1vQzIxx2htHrtFhKnLM64w7Qn31z+yBqlwzqht1+facS7EDVoJ",
+	"ORuSH6+uzvcONDWMU0ZzothnRXZmB+PdSpsdoCW6WJybzEA9UHls+lzszQ7GmvCm+WJc5ROZf1+Jooyk",
+	"WSkNN/cCEzggOxDKzBfj3pKNdk1ffpiuKVzYxhu0lSuoljAb7Kvv05/VI4AnwHrpfQ9uGcL+cNWgROML",
+	"4pDjwhEQCQ09iRjOWujCHwaP0OAvg4odBk4IO0D8lF7g/u06XLfGtL/Lzq0plQqyQ7iCHOE1prIH8j1x",
+	"3RbDlULrrOa01hlircbgX6vvLXGJ195mLuuoWXSqMGx0g92yresWl7+EA3GJ+bkbTKgGApYSJEdkqi/b",
+	"GnYd8lDwpCDBbAAPNFetAQ9kCzGetWWPpHwC1Ils3vdnaYuXqyGkdQH7N7gZlCQsVRQVd2MISTrvBNeL",
+	"Sbph7495IDrzUK5IoT/dsgDmrfXKebWMRjYzmqdcm1LHA2KShTu1F8uZXGXjtmpyty7Oh36TiaXVCBC2",
+	"TVEyKjh47zPTr8qz2rrMoYnz2Njeh+A8OooK6+bfe6CNat1bA4j/NBPQKcpClhsnsAQ6mWvxpZWeFfbX",
+	"C3Xt9Ws3OvXtpTwtcoaNbktwqIP2jr1/B1cPNsZ1mf5H+xVUpn3PgThwf79cKXjQ3XVXr6om1LIWIo6Q",
+	"KP/SyOnXWtk/CpbpyR48PapgUdd9u4PhYPDXQBXAY6FxA+F2RNq+V+mBxwQtzFcjkX3QXpgQZhTIjgxa",
+	"NYIUZU3+08VzbAHYqygtwUzjU9vSkEJvSUiX65N3mgeWKNA2bFPvxwbF+foHgDZHGFQAOTeAuQ5hu6V3",
+	"UorArOtneJUXbOg/Nwi/CrlPBnQViiKoVvSQIEmP7Mce5XjnHzgtlwRkCcLmk+/1LIbNBiIO6ZXessA7",
+	"ktNG2GQMSK9mWR0aGjLk8Jq0yDTNq3GKNhSFPVpAgg5bhBwmjgBNeQ2cOoiy22DU4Uqvkwk6eS1ikFyd",
+	"+NL7DwX/bYUVCxc1bgMPOrWCWWSY3FbZe0Qh5RlQrIyRLl0fSSDmE9xTbbhBNiRnzvacPzz1rcYAg3Aq",
+	"KLiVE6JuecwJs/7uTZtRstRGvYYXbtQsD5fsRB9RxAkxIUIjztaH7QYt2mDZSyAc4zeXnGA+laZtsE0D",
+	"0ajuLQi8iFM5A28lSgqt8e41isHlukZWspgjHASGbQPYKzNoTKrXFxeyFmDyq80egI+k7XvvXD0IJSlk",
+	"uLTYtuXMNsNf+rpKp54dPtRlBwPENJt6I8P9qvx2VQ5AH5YMk0mae2OB7Dus4uJo0PXKF0edr3xxH7Qp",
+	"mDXOCJ+GI4X2p9QFO/ZQKREFalmn0P4LWIkjfnP+OgJtVxBBO2y2F97eeHWjaZMhK/+p5Yjee3oU6y2W",
+	"XyIaWtUGjsJ21VvvJriQKZfK4f+4sBAjLFP5CtNbJlwrDn5qDNxUSX0JkbWamT4CoQjR/rrA2YfT3l+D",
+	"yT+PmWYd26Ljhs9Cf239dc6vVro+9Yn+R4H93RKngXJtqGl9bgoYoVqDEuktFH7ZQg+W2d4J32i61Z9s",
+	"N2GF8OVTqI5oj6qtW7S9D3/7j3/75pdf5PU3H7657hJGe+DyBcqzQ3LD9hgoS8cwYdG050A08CE5GAza",
+	"62WsnQvqU6HqNpVtZQ52v9Z47dnyNOoMauLqvv0TqGOzwwM4ud4Wm0VkPAF6bkeDw+vNHqpgmQ0GQt79",
+	"OYrNn+8zeks5dii4voujQrL8dMoyJVuXkLyXLO/BRQZUzSYv2hib3q8eQBDsVaOOYypZG0nVswhr5/AP",
+	"vf+63vlAev91/Q38vfvFyeru0ZL34HTHxPAhOKvlOm9M3IO7a5l5OFL1y3JIE/z6GaAJAkVRAFR1w3rF",
+	"oizKjMliRiUjoxX+UXfVdEs940k0jJ6OJi8OJodHz56NDp8m9JgejtmLgxfJgA3Y02eHx1EciUJpywQs",
+	"ajyKmmvr5xpYjA3PgUv13Xpa0MBIMpa9XNWdM/oHLarNdW/AmROvG//5sT/+pc1HccOXYCG90oIMPOZ5",
+	"f//u2mJ4QHkGVmfUoTu0FNZiekMWXrcQQaiX8JXrF8wTaw9j8p7XW2+TZeX2awNYEVDcO3PxXbmlzSRy",
+	"ZKB5YrwKfN4dchGfcg5btBmJJ4zXHkwfDCVKNbMHWbf2uKFGteWWlkvqFimkWlUXNNgOwTtArd0O7EC4",
+	"Zk17awsSW9ghXJm1O4KQTPeKpvC3PTjnInmFnTSisnYjwY5jCKJziXqznr8myx+ESBCMvOzv8L3teBsG",
+	"WzZns5xTnQeED21wrNox3t4cwQWK9aI2hnNzbd/rNq+8S+SvqhuSLhHSwDD0ABLW9mzENRg+bUndcf2L",
+	"vRbAZWy6VnC9+VGw3W3PwkdMhUhCAPRfly9ucCTfm0uKpC1FKvEbGrLEtIDuEncFc9Qyh212X9pjvN1t",
+	"2zBQMDb4BgDzwf15avB41UD3gn0rTM4D5FDYYiZZza927SKRWDS1kx9FmrSDbxjnd1ziruYMW3zDzee5",
+	"mOZMyiEZizlabC6WsDC/la3BKdTgSEij2WO3LFM92yhc65X7g0NyRvN0RX7kbiSuILcFxjhBC0S5U9x3",
+	"ZT3a8jmwFdCxrYpYpPqMKMjLJzs2Z2m3TzzTYehjcJg7L5jKV71TDLye0ykbEop19WRBp8YO1cxMmqwm",
+	"RIuNW151puYpvqJe7PJ9MG8W07Ot7eX8vH75o0F6t6utJad57yiOfDMojs6rmcfrcAt8qjJP8L/ynuZ/",
+	"7T3Z/7o6i8o4MCNEdwrCHW3ncgFqDzlwjcM9Bk9A7mqMDLiKyyByoFnKVOJIYiHYqmbDnH7+OPa6ktpQ",
+	"38JgWURgJ1UucRh0H6X1AR8PBg3tuDGyHyPBh9QKtPFoe/cgCYIXqSpTwQ9QtsHW7y1MJGXEVgK7iFXg",
+	"Z+oUf9J8Ds0ZEQuWQVc1+KtTAcrmHhcWFaQzSpamJ7zrLrDY3joeN1fRK4nQwmlOV/g+iHUW+zlpM1Ml",
+	"qqnDFFrp4ztiask0B1oKDErhNZqFPK3fHptYFZbs2FG4JOMCIojI+XB97eEHQKFblsM1W9X873fD1mhZ",
+	"ywrSZ4isN7d7LvMhG8juCOqeCRLOIPcZXS6KLPmYG9TL0Exy2xkYf8xda+AFozcf2XJOQYu0vYHLCoCP",
+	"M2wODPbsR9raHdgsEWSSnOU5lq/73gQsq4uGUZnlDLthgVj0vumb9agLNu5b9BRXGT6MekeBlAg7brgz",
+	"iCTmgroCFe5WY2YQVMy8/Fy4zHWF8otS0TW7oDmdM4Vp08G2Okf7B+vq7gOvgtmD+sDJmcgVyxh0PDk4",
+	"OibjGc3pWLG8UUR3PNgU5cI3jt06XreTf6ULVXV3x4viPXrCnu4f9I/iKOHyxnwz0J/nbC7ylflmf79/",
+	"AGlXUA2HqZSHz/tPG5sL4BLvww0Wr2o9uZ9IB0dBeEYKyUx9wEAv034L+LxjvRuA6MsXrM/jjQf84fA2",
+	"wAj0om/lym2aRzdIhcoCN2f0MvYigU8kNEXVKga5FWkxZ7LzJDbPY7oo3vh7G56MjUXidH44f//IU2h5",
+	"uMEY8zbmXjPZ8PwO7Qpd/MDPDlqK/AbkV7227wFkMd+4FwAUIPIbnk2JZIrsLL1EHOuThtKH3UfcI2ji",
+	"0slUJDyTPGnESh5rgYzku6AhuFRTNAIANSiWvsJJrvLBIHtxWGXKa5ZfqkfyK8xSK41XArxyV+KGZZ1n",
+	"+qWntkZfe9ua0G5FNvXBfvF+skMzcvH9K7K/f3BIZDFKxJzybLdi5rRlqn7JsrpG/44APob3Ni41tvpC",
+	"0O279jJl5uyXA0Mxsz8XyZuylXFAzTFYtaaVqKGWxGvGiel0y5lIDROPjfIPqphI2BPoEIWN1DDJUBQp",
+	"tlMdMW/E0qY9IdS/3rd2nWkBtajgCBr0ydfLl/b6Pjd0rK46VQseu0jwfHSAm7+LN6RrtUG1NVrbScw9",
+	"tX3QTSqqhMKzOdqBNCMDL2HR5L/noADbDipr2EY7rJsvJTt10w52X31oxx277Ft0iGr26n2LuWl+MxD7",
+	"TmsU+PNcjFI2DzGOnE0KSVMs84TdJDuaZ7x4evRst08+jUXCPtnk1qXIjZManJV0rklZQYO5E/KJaetP",
+	"fjL2K7qcMGmAKhw6tj5KaY6dX0ro2Wu+gQGIUBHPIAQPprWiPK0bi0PSO7Jwm2agoYu2txueOGXTS+Jx",
+	"7NRrrRdKRSE3NdqjCy73vJjUNBfFol9+sXe7T9PFjO7vuT2Ve+Zc7Y3BNVBebLu5FDIaPj3QhiRXwMiv",
+	"SiQ8uwp2vQxNFHk2zNicSS6HCySHoV3UpvkVBJ7WD7nhGTh6zBCEYgtETRgxkWhrWK+PZXddgs52V4Oi",
+	"YUYXCzR7Z5oQ+dwjHCVIIggdAc9WjSZLL0ItYOyuN2D2giSrFxMrn2wgoHP0uukbqcSwvZVwMeySdjb5",
+	"IsKhqxb/Rs5UvgJ35ZpOc5o1C6LylXXP88wSP6JdeF5P492wjRIqBWFbwGyW5U+B3sRXV+cELyCaIl1J",
+	"gglm+A87evHCe5TfvKbSEVelHekamvNO2BIo22i1FizQsDYxNv1gWAieo4lultMxe93iY/r58FUjQGn2",
+	"F7uMYRGvJKmYkpRnDDOL5II2jtdhyL+kgjimp+T9xWstARi8ht9SUjXXpIMjK4ydjcvu9jpG9tIUVxDe",
+	"Hxc5V6tLaFWDSeSM5qG6oIrOqwRANOulPD1/bRxDAPeXsDIw5or5x9Rgi61IIk7qmlxqkvFGIlnBokND",
+	"dG3ow1q7NjpmZu49ZtA15w4O8UQEcrGWWQmQLMlOw/GbM+zkLndjN3eLjGZxWfW2s8+LlPJM1jD9+79k",
+	"v2SWS0gDoQQCCEFV/NZaKFncE63XyFtSbx0xZjfUnP6XzIRN0YcBfEILWaFm9SauuDz+1lTmdbtvZuXW",
+	"nixSqp8QwpTzUAcWTCxSBgkC+mhIprXKFZFizrDwyLQ++AVc4nzMDPAWFgNEpws6nrHeQX8QxVGR27ZE",
+	"cri3t1wu+xR+7ot8umfulXs/vX519vbyDO4p2Uj0FsUpaUsTK7v7WBlvUF4zuuDRMDrsD/qHkZcQfD9l",
+	"4Vf3911AYRj+Gk0ZeKgQcdXCjf3EpaoToITJGA+2rdKsZhOmK2MtW9wkMCuNGggCoyShJwTB7EVO5CpT",
+	"9HPV+FSMzv90y01PFK7HByd6ZOs2Ihj70oxhTx7tgq91FzfYhQKoe4cCD/L7xPOlPJFkzhRNqKJ9WyWI",
+	"lcm25Dljn8FMlZX3ADdhcPZ8zlVl1s0yIye+NoPPBd3gjQlbwA46ZV5lW2h69pa2dQ3qTtgTDE1NoK2D",
+	"wcCAOCiLzlW67vb+blq6V+qAeVkh24XUS13rw3UcaZkUDaM65WpqRlMI1kM/yLK28mlPn+3vo5Rx77sW",
+	"ZSL0DGDvzY0wZ6KvD/hTXJLQ0G7p9spTcoEGGN65f+87D+95pzPh73G3J7CBWVhR/eH6Lv5Vk4q01WXA",
+	"boLRTmwNSXyDVtEp5Fs0mdn1XYNBhSZdXrLnmeCQoSsDrBBzFusTK2tlXopk1b4+9hLOmiTje3nNcdnv",
+	"cFzuR5/raVNbarZXmcK6x/92tPp08OK+dx4c/L7PB9IgoSRAhuvOw138JbQG/PUOVdiWBnOBLlEIaZgb",
+	"BQxabYhCQbjaq0eCoh1JRgyzbKhEbHGRfQePAouy7xDi7SHFH4OH9NHE0a0WNkbCXFpjxcGuXBbjsWn8",
+	"3+2AlhRhBgsc0NdYAQeFP/+yU/X09302DF1sfTbisOb7A1OPQ0Zfgk3/DxW0UcGFtvfuQQP31hfiThej",
+	"XqGtn5CL4v++fPeWzFk+BeN3PEPf+rPD58e7J4QaV6Nk4MbMijT1AOCaLPBcj7BZTWmhWphFD2bxbYAR",
+	"ah4MVbPWqz3cPxh0V5bf6NFhgkjfpRtI5QW7+92cL6MGcYMz8d9QBXr69ZWn/aP/Y9UubCgsxdxvw3Ef",
+	"LlMEsoCceV6zRV1gCpOS0WRvqOk5o8lJpVWxhe2GzIq4lib7dPDCALAa+B3M/lKYe1zlJBcMMv2/ksnz",
+	"P2f9v9FZ/72fWEO697OUbJf34a/6k5cMYB0DDZ8hzQjPFMtvqalIMfURRGRQwkOzpE/+ggkOwDlcGVcm",
+	"Kjl/AJdsoc2x1WQObW8dqJlFW5RMX0DmAgyrlCoMdVVP8GUxmnPlJdV0VQO2O3DN5J2vLN3NYy0iZst5",
+	"NzuJOSXYrrPzcX9JHZYJ0H+Hk3MlxBuaQbj2qMvp9mt9tjkp38NlcDoc/Z/aTn/gry7zU2z1xUIk/kHA",
+	"eIQhf4BntdR/u79XB/hrDRScVruUb44RVHDJbNi2gkMfckn7TsCt6NPT2u/poe72OG8d1nmD/bePMbuL",
+	"QYutMjUPJDVEzO9Hpw+iIcxzqGQk27QcwKaNoWlq7PCL9WQhh9NGGj0K45mEFGiksBpRVbxMpU+pzSz3",
+	"ljf6OrvYYQfvzUm6SO+3Qn0viix58Ja+yyqTdm1Bbb6r3tvv/ITV5v59DVPZ0Ijrw7eW63znrurCctyY",
+	"WjT/C/lPvHl25UZUJ9c2r0qm8dYT6zCnEo7RgWZXY7WvE8jgCE1O5XyKGETBMGK41V5Lj70u02RZok0g",
+	"MayD4UNoAzzPMaHQ/xu+umEL02CDIzz+BJAzbBFXzuAqazVBOlnbPuRMYgpt+aa2EA8IDop8Z1hWhU+J",
+	"4qjIjNkWxHHe8MZa28xdTiyXRitsmyAYhuGQ81qYyQ3B8gotHHQOd/s1ulshiX5RGW65yjoBHjoZXoKQ",
+	"VDxNTS/eHVfgoN9r918iz6GbFFXMk9DSR4jLGZWgimRsyQBaL5dqnQxPBU1s5s2e9OrO2yR3o0b9C25g",
+	"W1l8y17a6WOuh1lnC7IAEM0mEx1OFWY1wpxNek/PPqDnAduG5mdu3av3z4R5fXU7wX91wzjbMQCCFkOL",
+	"U+vPmp+aqoxxWkhlk7MU5PuL4HOcflkC91uUAXRvlWVoN9ChwfJj5J2BeOB5ESa6L2YDh+nt61nC9yR7",
+	"B/1Nc1xbW3T4pSj9XqpyB6P7lcgmKceyhq9+mi6ZyR7d9hAZhuq5mlrV3dKT87u2r8Mqy1dXab+SmW82",
+	"ZZ2yYPZ2jaHvd9H5F6gHHgKMb/NDJjFF4HzjOZKm+s4l8tIpWI9wGRa5rNEaWrJLyq22eSV7rkH6VwnO",
+	"Bn27rxM2XwhNK0YI1awJg5RLFSBmmjiCSWzRywMS0PRTLaM0eaHPI8Rj4B21CKMp+N0q8RqompACcE30",
+	"mL1ELDOv6a0ZmCVETCYB7y/gfdW8JY8v+Srtqb+yuKv2TW4TcooqFuqdV1YR6mX8ai6c/waCDMCzQt1K",
+	"SvJWAmh+nTxbGIztVmF2LpJukgy4zu9BgtmJ/B8lyc5Fsk50oZs3JLfiasPLf7mzGhobTJpSzNaFYCNF",
+	"bgpJ+e1aQYVGiEe/YTAIG+oD5l6Wl9goPPKYT/DPpxg7SgYvleZHc8OScvXJIO5lhM0XamUu7JOfDdi7",
+	"G1UY20nY7Mm6L6Jadr6jZRAz3QkcThGODkW8QhCRJrv15IFPejtSptinprD5marx7AKXbMOJ1jRlql4q",
+	"7XjwQSfY2g3K610ZnetvXTobsW/Ws5bzBivT1ds46L0Ab+Mvv/RNo9ku7i8HfKYEIpMAXr5ZRihyQRQC",
+	"Uxtp0IagTuR4UK0OiQ4HsuVF9Mhhf5m5qdKZWM/+tw/7vSNs8fvb8WBXhl7mS3ITJIL3iwSbGwZZijPY",
+	"78cqvrpABOXYHmnj1jBOCgQwoY6id4AmFiJNd9fJRhM1W5NWAMXKAgdHGqrmFgAXoQSgczTtzSWW55vu",
+	"UdUuwZL8o+DovGok+Yhc2SZsX0ZDrLYX/MoqYq1bZgtBmp5BSyoflhnw1SkTFxUI0gZiW0EsWYv3wXSE",
+	"DnPr1yXeknHk9SslkcO9vWBpY9/gCPTkSio278vb8fD54PkArC0ziWDvryLVspBKv8y0VogK3NNWqDWy",
+	"eJqsugUqm8obrJA2Xd761bo3vTprxvLEq5aq0ugYK61fYF1uYvqlmDGthtEc83sjgm+KEUsZqlLnOSgI",
+	"rPCn5c6ujO6u7/53AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

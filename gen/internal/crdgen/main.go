@@ -98,17 +98,20 @@ func definition(s *openapi3.Schema) (map[string]any, error) {
 		"subresources":             map[string]any{"status": map[string]any{}},
 		"additionalPrinterColumns": k.PrinterColumns,
 	}
+	names := map[string]any{
+		"kind": k.Kind, "listKind": k.Kind + "List", "plural": k.Plural, "singular": k.Singular, "shortNames": k.ShortNames,
+	}
+	if len(k.Categories) > 0 {
+		names["categories"] = k.Categories
+	}
 	return map[string]any{
 		"apiVersion": "apiextensions.k8s.io/v1",
 		"kind":       "CustomResourceDefinition",
 		"metadata":   map[string]any{"name": k.Plural + "." + k.Group},
 		"spec": map[string]any{
-			"group": k.Group,
-			"scope": "Namespaced",
-			"names": map[string]any{
-				"kind": k.Kind, "listKind": k.Kind + "List", "plural": k.Plural, "singular": k.Singular,
-				"shortNames": k.ShortNames, "categories": k.Categories,
-			},
+			"group":    k.Group,
+			"scope":    "Namespaced",
+			"names":    names,
 			"versions": []any{version},
 		},
 	}, nil

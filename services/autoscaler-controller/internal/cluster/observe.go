@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -18,16 +19,10 @@ func (w *Watcher) observe(k fleet.Key) {
 	if !ok {
 		return
 	}
-	chosen := c.target.own.over(c.by.balancing)
+	kept := w.remembered(k, c.by.Name)
 	o := fleet.Observation{
-		Key: k, Autoscaler: c.by.Name, Since: w.named[k].since, Spec: c.by.spec,
-		Address: fleet.Address{
-			Prefix: c.target.prefix, Hosts: c.target.hosts, Algorithm: chosen.Algorithm, Hash: chosen.hash(),
-			Concurrency: c.by.limit, Service: serviceAddress(k.Namespace, c.target),
-			StripPrefix: !c.target.keep, RewriteAnswers: !c.target.asIs,
-		},
-		Waiting: c.by.waiting, Uncounted: c.by.uncounted, Restore: c.by.restore, Slept: w.slept(k, c.by.Name),
-		Learned: w.learned(k, c.by.Name),
+		Key: k, Autoscaler: c.by.Name, Since: w.named[k].since, Spec: c.by.Scaling,
+		Waiting: c.by.Waiting, Uncounted: c.by.Uncounted, Restore: c.by.Restore, Slept: kept.Slept, Learned: kept.Learned,
 	}
 	o.Owner = w.rivals(k)
 	if object, ok, _ := w.informers.deployments.GetStore().GetByKey(k.String()); ok {
@@ -35,16 +30,19 @@ func (w *Watcher) observe(k fleet.Key) {
 			o.Deployment = deployment(d)
 		}
 	}
-	service := w.service(k.Namespace, c.target.service)
-	o.Address.H2C = speaksH2C(c.target, service)
-	if c.target.service != "" && service == nil {
-		_, o.Problem = podPort(c.target, nil, &corev1.Pod{})
+	places := w.places(c)
+	o.Address = address(places, c)
+	ready := w.endpointReady(places)
+	for _, p := range places {
+		if p.target.Service != "" && p.service == nil {
+			_, problem := podPort(p.target, nil, &corev1.Pod{})
+			o.Problem = orElse(o.Problem, problem)
+		}
 	}
-	ready := w.endpointReady(service)
 	pods, _ := w.informers.pods.GetIndexer().ByIndex(byDeployment, k.String())
 	for _, object := range pods {
 		if pod, ok := object.(*corev1.Pod); ok {
-			p, problem := observePod(c.target, service, pod, ready[pod.Name])
+			p, problem := observePod(places, pod, ready[pod.Name])
 			o.Pods = append(o.Pods, p)
 			o.Problem = orElse(o.Problem, problem)
 		}
@@ -60,7 +58,7 @@ func deployment(d *appsv1.Deployment) fleet.Deployment {
 	}
 	return fleet.Deployment{
 		Found: true, UID: string(d.UID), Version: version(d.ResourceVersion), Created: d.CreationTimestamp.Time,
-		Paused: d.Spec.Paused, Replicas: replicas, Manager: countManager(d), Refusal: cut(podRefusal(d)), Grace: grace(d.Spec.Template.Spec),
+		Paused: d.Spec.Paused, Replicas: replicas, Manager: countManager(d), Refusal: contract.Cut(podRefusal(d)), Grace: grace(d.Spec.Template.Spec),
 	}
 }
 
@@ -102,22 +100,24 @@ func (w *Watcher) service(namespace, name string) *corev1.Service {
 	return service
 }
 
-// endpointReady are the pods that the Service's slices call ready. A Service that publishes pods
+// endpointReady are the pods that the Services' slices call ready. A Service that publishes pods
 // before they are ready says nothing about them.
-func (w *Watcher) endpointReady(service *corev1.Service) map[string]bool {
-	if service == nil || service.Spec.PublishNotReadyAddresses {
-		return nil
-	}
+func (w *Watcher) endpointReady(places []place) map[string]bool {
 	ready := map[string]bool{}
-	found, _ := w.informers.slices.GetIndexer().ByIndex(byService, service.Namespace+"/"+service.Name)
-	for _, object := range found {
-		slice, ok := object.(*discoveryv1.EndpointSlice)
-		if !ok {
+	for _, p := range places {
+		if p.service == nil || p.service.Spec.PublishNotReadyAddresses {
 			continue
 		}
-		for _, e := range slice.Endpoints {
-			if e.TargetRef != nil && e.TargetRef.Kind == "Pod" && e.Conditions.Ready != nil && *e.Conditions.Ready {
-				ready[e.TargetRef.Name] = true
+		found, _ := w.informers.slices.GetIndexer().ByIndex(byService, p.service.Namespace+"/"+p.service.Name)
+		for _, object := range found {
+			slice, ok := object.(*discoveryv1.EndpointSlice)
+			if !ok {
+				continue
+			}
+			for _, e := range slice.Endpoints {
+				if e.TargetRef != nil && e.TargetRef.Kind == "Pod" && e.Conditions.Ready != nil && *e.Conditions.Ready {
+					ready[e.TargetRef.Name] = true
+				}
 			}
 		}
 	}

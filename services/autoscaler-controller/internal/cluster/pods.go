@@ -7,12 +7,14 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
-// observePod says what the cluster says of a pod. endpointReady is an EndpointSlice's word.
-func observePod(t target, service *corev1.Service, pod *corev1.Pod, endpointReady bool) (fleet.Pod, string) {
-	port, problem := podPort(t, service, pod)
+// observePod says what the cluster says of a pod that is reached at these places, at least one.
+// endpointReady is an EndpointSlice's word.
+func observePod(places []place, pod *corev1.Pod, endpointReady bool) (fleet.Pod, string) {
+	ports, problem := podPorts(places, pod)
 	p := fleet.Pod{
 		Name: pod.Name, Node: pod.Spec.NodeName, Scheduled: pod.Spec.NodeName != "",
 		Terminating:   pod.DeletionTimestamp != nil,
@@ -21,9 +23,10 @@ func observePod(t target, service *corev1.Service, pod *corev1.Pod, endpointRead
 		Started: running(pod), Revision: pod.Labels[appsv1.DefaultDeploymentUniqueLabelKey],
 	}
 	p.Cost, p.Mark = mark(pod.Annotations)
-	if pod.Status.PodIP != "" && port > 0 {
-		p.Address = hostPort(pod.Status.PodIP, port)
-		p.Probes, p.Probeable = probes(pod, port)
+	if pod.Status.PodIP != "" && ports[0] > 0 {
+		p.Address = hostPort(pod.Status.PodIP, ports[0])
+		p.AlsoAt = furtherAddresses(pod.Status.PodIP, ports[1:])
+		p.Probes, p.Probeable = probes(pod, ports)
 	}
 	for _, s := range pod.Status.ContainerStatuses {
 		p.Restarts += s.RestartCount
@@ -36,7 +39,7 @@ func observePod(t target, service *corev1.Service, pod *corev1.Pod, endpointRead
 		p.WasReady = p.Ready || fellBack(pod, ready.LastTransitionTime.Time)
 	}
 	if !p.Ready {
-		p.Message, p.Stuck = cut(why(pod)), stuck(pod)
+		p.Message, p.Stuck = contract.Cut(why(pod)), stuck(pod)
 	}
 	return p, problem
 }
@@ -118,14 +121,6 @@ func join(who, reason, message string) string {
 		return reason
 	}
 	return reason + ": " + message
-}
-
-func cut(s string) string {
-	const limit = 1000
-	if r := []rune(s); len(r) > limit {
-		return string(r[:limit]) + "…"
-	}
-	return s
 }
 
 func condition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {

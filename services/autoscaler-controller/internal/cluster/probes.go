@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -20,8 +21,8 @@ const (
 // can repeat them. They cannot be repeated (false) when one of them is a command or a gRPC call,
 // when readiness gates have a say, or when the pod shares the node's network, where another
 // process may answer on its port. A container without a check of its own is ready when it runs; a
-// connection to the application's port stands in for that.
-func probes(pod *corev1.Pod, port int32) ([]fleet.Probe, bool) {
+// connection to each of the application's ports stands in for that.
+func probes(pod *corev1.Pod, ports []int32) ([]fleet.Probe, bool) {
 	if len(pod.Spec.ReadinessGates) > 0 || pod.Spec.HostNetwork {
 		return nil, false
 	}
@@ -41,8 +42,10 @@ func probes(pod *corev1.Pod, port int32) ([]fleet.Probe, bool) {
 			list = append(list, one)
 		}
 	}
-	if bare {
-		list = append(list, fleet.Probe{Port: port, Timeout: time.Second})
+	for i, port := range ports {
+		if bare && port > 0 && !slices.Contains(ports[:i], port) {
+			list = append(list, fleet.Probe{Port: port, Timeout: time.Second})
+		}
 	}
 	return list, len(list) <= maxProbes
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -228,45 +227,5 @@ func TestIfServed_AKindThatIsNotThereHasNoObjects(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { test(t, &comingKind{watches: make(chan *watch.FakeWatcher, 10)}) })
 		})
-	}
-}
-
-func TestConflicts_OneEventForEachTimeThatItBegins(t *testing.T) {
-	able := func(ok bool, reason, message string) []fleet.Condition {
-		return []fleet.Condition{{Type: "AbleToScale", OK: ok, Reason: reason, Message: message}}
-	}
-	free, owned := able(true, "Ready", "fine"), able(false, fleet.ConflictReason, "the HPA a scales it too")
-	var stored map[string]any
-	write := func(conditions ...[]fleet.Condition) string {
-		list := make([]fleet.Target, 0, len(conditions))
-		for i, c := range conditions {
-			list = append(list, fleet.Target{Name: string(rune('x' + i)), Conditions: c})
-		}
-		var messages []string
-		for _, e := range conflicts(list, stored) {
-			messages = append(messages, e.Message)
-			if !e.Warning || e.Reason != "Conflict" {
-				t.Errorf("%+v", e)
-			}
-		}
-		var err error
-		if stored, err = plain(status(standing{}, list, stored, day)); err != nil {
-			t.Fatal(err)
-		}
-		return strings.Join(messages, "; ")
-	}
-	for i, step := range []struct{ got, want string }{
-		{write(free, free), ""},
-		{write(free, owned), "y: the HPA a scales it too"},
-		{write(free, owned), ""},
-		{write(able(false, fleet.ConflictReason, "b does"), owned), "x: b does"},
-		{write(able(false, fleet.ConflictReason, "b does"), owned), ""},
-		{write(free, free), ""},
-		{write(free, owned), "y: the HPA a scales it too"},
-		{write(able(false, "ScaleFailed", "why"), owned), ""},
-	} {
-		if step.got != step.want {
-			t.Errorf("step %d: %q, want %q", i, step.got, step.want)
-		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/util/retry"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -170,7 +171,7 @@ func (s *Settings) take(m *corev1.ConfigMap) {
 		s.Log.Warn("malformed settings of the load balancers; the last good ones go on being followed", "configmap", s.name(), "error", err)
 		s.events.Event(&corev1.ObjectReference{
 			APIVersion: "v1", Kind: "ConfigMap", Namespace: m.Namespace, Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion,
-		}, corev1.EventTypeWarning, "Malformed", cut(err.Error()+"; the last good settings go on being followed"))
+		}, corev1.EventTypeWarning, "Malformed", contract.Cut(err.Error()+"; the last good settings go on being followed"))
 		return
 	}
 	if s.good == nil || *s.good != read {

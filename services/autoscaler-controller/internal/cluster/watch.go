@@ -199,19 +199,15 @@ func (w *Watcher) claim() {
 		}
 		known[a.Autoscaler] = a
 	}
-	list := make([]autoscaler, 0, len(known))
-	for _, a := range known {
-		list = append(list, a)
-	}
-	claims, refused := resolve(list)
+	claims, refused := resolve(known)
 	before := w.claims
 	w.named = name(w.named, claims, w.named == nil, time.Now())
 	stale := w.changed(known, refused)
 	w.claims, w.refused, w.known = claims, refused, known
 	w.byService = map[string][]fleet.Key{}
 	for k, c := range claims {
-		if c.target.service != "" {
-			name := k.Namespace + "/" + c.target.service
+		for _, service := range c.services() {
+			name := k.Namespace + "/" + service
 			w.byService[name] = append(w.byService[name], k)
 		}
 	}

@@ -53,6 +53,17 @@ type Address struct {
 	Hash           HashOn
 	Concurrency    int32
 	Service        string // host:port to fall back to; "" is none
+	AlsoAt         []Place
+}
+
+// Place is a further address of an application: another prefix, and perhaps another port of its pods.
+type Place struct {
+	Prefix         string
+	Hosts          []string
+	StripPrefix    bool
+	RewriteAnswers bool
+	H2C            bool
+	Service        string // host:port to fall back to; "" is none
 }
 
 // HashOn is what requests that belong together have in common; the zero value says nothing.
@@ -120,7 +131,8 @@ const (
 type Pod struct {
 	Name          string
 	Node          string
-	Address       string // IP:port of the application; "" while it has none
+	Address       string   // IP:port of the application; "" while it has none
+	AlsoAt        []string // the same for each of Address.AlsoAt
 	Scheduled     bool
 	Started       bool // its containers run
 	Ready         bool // its own condition says so

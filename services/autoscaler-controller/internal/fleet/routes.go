@@ -28,6 +28,7 @@ type Route struct {
 type Endpoint struct {
 	Pod         string
 	Address     string
+	AlsoAt      []string // IP:port for each of Address.AlsoAt; "" is none
 	Ready       bool
 	Terminating bool
 	Probeable   bool
@@ -192,7 +193,7 @@ func (f *Fleet) publish(a *application) {
 		}
 		r.Endpoints = append(r.Endpoints, Endpoint{
 			DrainsUntil: drains,
-			Pod:         p.Name, Address: p.Address, Ready: t.isReady(p), Terminating: p.Terminating,
+			Pod:         p.Name, Address: p.Address, AlsoAt: p.AlsoAt, Ready: t.isReady(p), Terminating: p.Terminating,
 			Probeable: p.Probeable && !t.wasReady || p.Probeable && t.isReady(p), Probes: p.Probes,
 			Load: a.loads.of(p.Name),
 		})

@@ -5,10 +5,12 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
-// The files named compat alone translate our types into the contract's.
+// The files named compat translate our types into the contract's; what a CustomAutoscaler's status has
+// too is translated by package contract.
 
 func routesUpdate(u fleet.Update, now time.Time) autoscaler.RoutesUpdate {
 	out := autoscaler.RoutesUpdate{
@@ -56,18 +58,12 @@ func application(v fleet.View, last *fleet.Record, conditions []fleet.Condition)
 		out.Pods[i] = pod(p)
 	}
 	for i, c := range conditions {
-		status := autoscaler.ConditionStatus("False")
-		if c.OK {
-			status = "True"
-		}
-		out.Conditions[i] = autoscaler.Condition{
-			Type: c.Type, Status: status, Reason: c.Reason, Message: optional(c.Message), LastTransitionTime: c.Since.UTC(),
-		}
+		out.Conditions[i] = contract.Condition(c)
 	}
 	means := metricMeans(v.Means)
 	out.Metrics = &means
 	if last != nil {
-		d := decision(*last)
+		d := contract.Decision(*last)
 		out.LastDecision = &d
 	}
 	return out
@@ -92,33 +88,6 @@ func traffic(t fleet.Summary) autoscaler.TrafficSummary {
 			P95  float64 `json:"p95"`
 			P99  float64 `json:"p99"`
 		}{l.Mean, l.P50, l.P95, l.P99}
-	}
-	return out
-}
-
-func decision(r fleet.Record) autoscaler.Decision {
-	out := autoscaler.Decision{
-		Id: r.ID, Time: r.Time.UTC(), Namespace: r.Namespace, Deployment: r.Deployment, From: r.From, To: r.To,
-		Trigger: string(r.Trigger), Applied: r.Applied, Error: optional(r.Error), TraceId: optional(r.TraceID),
-		Summary: r.Summary, Result: new(autoscaler.DecisionResult(r.Result())), Reasons: make([]autoscaler.Reason, len(r.Reasons)),
-	}
-	for i, reason := range r.Reasons {
-		out.Reasons[i] = autoscaler.Reason{
-			Rule: reason.Rule, Effect: autoscaler.ReasonEffect(reason.Effect), Replicas: reason.Replicas, Message: reason.Message,
-		}
-		if len(reason.Inputs) == 0 {
-			continue
-		}
-		inputs := make([]struct {
-			AgeSeconds *float64 `json:"ageSeconds,omitempty"`
-			Name       string   `json:"name"`
-			Unit       *string  `json:"unit,omitempty"`
-			Value      float64  `json:"value"`
-		}, len(reason.Inputs))
-		for j, in := range reason.Inputs {
-			inputs[j].Name, inputs[j].Value, inputs[j].Unit, inputs[j].AgeSeconds = in.Name, in.Value, optional(in.Unit), seconds(in.Age)
-		}
-		out.Reasons[i].Inputs = &inputs
 	}
 	return out
 }

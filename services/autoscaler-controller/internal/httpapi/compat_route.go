@@ -16,7 +16,7 @@ func route(r fleet.Route, now time.Time) autoscaler.Route {
 		ContainerConcurrency: r.Address.Concurrency, WakeUpTimeoutSeconds: wholeSeconds(r.WakeUpTimeout),
 		StartTimeoutSeconds: optionalSeconds(r.Waiting.StartTimeout), BusyTimeoutSeconds: optionalSeconds(r.Waiting.BusyTimeout),
 		WhileWaiting: optional(autoscaler.WhileWaiting(r.Waiting.While)), UncountedRequests: uncounted(r.Uncounted),
-		StripPrefix: &r.Address.StripPrefix, RewriteAnswers: &r.Address.RewriteAnswers, Protocol: protocol(r.Address.H2C),
+		StripPrefix: &r.Address.StripPrefix, RewriteAnswers: &r.Address.RewriteAnswers, Protocol: protocol(r.Address.H2C), AlsoAt: alsoAt(r.Address.AlsoAt),
 		Blocked: blocked(r.Blocked), ExpectedStartSeconds: seconds(r.ExpectedStart), ServiceAddress: optional(r.Address.Service),
 		Endpoints: make([]autoscaler.Endpoint, len(r.Endpoints)),
 	}
@@ -26,7 +26,7 @@ func route(r fleet.Route, now time.Time) autoscaler.Route {
 	}
 	for i, e := range r.Endpoints {
 		out.Endpoints[i] = autoscaler.Endpoint{
-			Pod: e.Pod, Address: e.Address, Ready: e.Ready, Terminating: e.Terminating, Probeable: e.Probeable,
+			Pod: e.Pod, Address: e.Address, AlsoAt: optionalList(e.AlsoAt), Ready: e.Ready, Terminating: e.Terminating, Probeable: e.Probeable,
 			Probes: make([]autoscaler.Probe, len(e.Probes)), Load: load(e.Load),
 		}
 		if left := e.DrainsUntil.Sub(now); left > 0 {
@@ -38,6 +38,22 @@ func route(r fleet.Route, now time.Time) autoscaler.Route {
 		}
 	}
 	return out
+}
+
+// alsoAt are the further addresses of an application.
+func alsoAt(places []fleet.Place) *[]autoscaler.RouteAddress {
+	if len(places) == 0 {
+		return nil
+	}
+	out := make([]autoscaler.RouteAddress, len(places))
+	for i, p := range places {
+		spoken := autoscaler.RouteAddressProtocol(*protocol(p.H2C))
+		out[i] = autoscaler.RouteAddress{
+			ApiPrefix: p.Prefix, Hosts: orEmpty(p.Hosts), StripPrefix: &p.StripPrefix, RewriteAnswers: &p.RewriteAnswers,
+			Protocol: &spoken, ServiceAddress: optional(p.Service),
+		}
+	}
+	return &out
 }
 
 func consistentHash(h fleet.HashOn) *autoscaler.ConsistentHashKey {

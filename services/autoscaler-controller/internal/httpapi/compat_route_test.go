@@ -130,3 +130,24 @@ func TestRoute_TellsHowPodsAreChosen(t *testing.T) {
 		t.Errorf("nothing is known of b, and told is %v", load)
 	}
 }
+
+func TestRoute_TellsFurtherAddresses(t *testing.T) {
+	got := asJSON(t, route(fleet.Route{
+		Key: key, Autoscaler: "fib", State: fleet.Awake, WakeUpTimeout: time.Minute,
+		Address: fleet.Address{Prefix: "/api", AlsoAt: []fleet.Place{
+			{Prefix: "/ui", Hosts: []string{"ui.example"}, StripPrefix: true}, {Prefix: "/pb.Models", H2C: true, RewriteAnswers: true, Service: "fib.default.svc:90"},
+		}},
+		Endpoints: []fleet.Endpoint{{Pod: "a", Address: "10.0.0.1:80", AlsoAt: []string{"10.0.0.1:81", ""}}, {Pod: "b", Address: "10.0.0.2:80"}},
+	}, long), "Route")
+	want := []any{
+		map[string]any{"apiPrefix": "/ui", "hosts": []any{"ui.example"}, "stripPrefix": true, "rewriteAnswers": false, "protocol": "http/1.1"},
+		map[string]any{"apiPrefix": "/pb.Models", "hosts": []any{}, "stripPrefix": false, "rewriteAnswers": true, "protocol": "h2c", "serviceAddress": "fib.default.svc:90"},
+	}
+	if diff := cmp.Diff(want, got["alsoAt"]); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	endpoints, _ := got["endpoints"].([]any)
+	if diff := cmp.Diff([]any{"10.0.0.1:81", ""}, endpoints[0].(map[string]any)["alsoAt"]); diff != "" || endpoints[1].(map[string]any)["alsoAt"] != nil {
+		t.Errorf("the pods (-want +got)\n%s%v", diff, endpoints[1])
+	}
+}

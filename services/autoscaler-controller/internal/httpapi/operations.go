@@ -8,6 +8,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
@@ -152,7 +153,7 @@ func (a *api) ListDecisions(_ context.Context, in autoscaler.ListDecisionsReques
 	}
 	list := autoscaler.ListDecisions200JSONResponse{Items: []autoscaler.Decision{}}
 	for _, r := range a.Control.Decisions(f, value(in.Params.Limit, 100)) {
-		list.Items = append(list.Items, decision(r))
+		list.Items = append(list.Items, contract.Decision(r))
 	}
 	return list, nil
 }

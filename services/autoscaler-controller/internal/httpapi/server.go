@@ -97,7 +97,7 @@ type Options struct {
 // New makes the handler of the whole API. The chain, from the outside: a panic is caught, a span
 // is made, the body is bounded, a follower relays, the request is checked against the contract.
 func New(o Options) (http.Handler, error) {
-	spec, err := contract()
+	spec, err := checked()
 	if err != nil {
 		return nil, err
 	}
@@ -136,10 +136,10 @@ type api struct {
 	codec *SettingsCodec
 }
 
-// contract is the spec that requests are checked against. The bodies of custom resources are left
+// checked is the spec that requests are checked against. The bodies of custom resources are left
 // to the Kubernetes API server: it checks them against the schema generated from the same
 // contract, so that everyone gets the same answer on both ways.
-func contract() (*openapi3.T, error) {
+func checked() (*openapi3.T, error) {
 	spec, err := autoscaler.GetSpec()
 	if err != nil {
 		return nil, err

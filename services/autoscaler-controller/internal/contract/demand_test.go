@@ -1,29 +1,27 @@
-package cluster
+package contract
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
-// spec is a CustomAutoscaler with one target and more.
-func specWith(more map[string]any) *unstructured.Unstructured {
+// specWith is one with one target and more.
+func specWith(more map[string]any) map[string]any {
 	s := map[string]any{"targetDeployments": []any{map[string]any{"name": "app", "apiPrefix": "/app", "port": "80"}}}
-	for k, v := range more {
-		s[k] = v
-	}
-	return &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"namespace": "ns", "name": "ca"}, "spec": s}}
+	maps.Copy(s, more)
+	return s
 }
 
 func TestDecode_HowItIsScaledByDemandAndWhen(t *testing.T) {
-	a, err := decode(specWith(map[string]any{
+	a, err := read(specWith(map[string]any{
 		"containerConcurrency": int64(4), "targetConcurrency": 2.5, "targetRequestRate": 30.0, "learnConcurrency": true, "maxStartingPods": int64(7),
-		"mode": "Observe", "pausedReplicas": int64(0), "wakeTogether": true, "onDelete": "Keep",
+		"mode": "Observe", "pausedReplicas": int64(0), "wakeTogether": true, "onDelete": "Keep", "drainTimeoutSeconds": int64(0),
 		"behavior": map[string]any{"scaleDown": map[string]any{
 			"stabilizationWindowSeconds": int64(0), "selectPolicy": "Min",
 			"policies": []any{map[string]any{"type": "Percent", "value": int64(50), "periodSeconds": int64(60)}, map[string]any{"type": "Pods", "value": int64(2), "periodSeconds": int64(15)}},
@@ -37,7 +35,8 @@ func TestDecode_HowItIsScaledByDemandAndWhen(t *testing.T) {
 	}
 	zero := int32(0)
 	want := scaling.Spec{
-		MaxReplicas: 10, IdleTime: 300 * time.Second, WakeUpTimeout: 120 * time.Second, DownWindow: time.Minute,
+		DrainTimeout: new(time.Duration(0)),
+		MaxReplicas:  10, IdleTime: 300 * time.Second, WakeUpTimeout: 120 * time.Second, DownWindow: time.Minute,
 		ContainerConcurrency: 4, TargetConcurrency: 2.5, TargetRequestRate: 30, Learn: true, MaxStarting: 7,
 		Mode: scaling.Observe, PausedReplicas: &zero, Together: true,
 		Behavior: scaling.Behavior{
@@ -48,24 +47,22 @@ func TestDecode_HowItIsScaledByDemandAndWhen(t *testing.T) {
 		},
 		Rules: []scaling.Rule{{Name: "r", Action: scaling.Increase, Step: 3, Thresholds: []scaling.Threshold{{Metric: scaling.CacheUsage, Operator: scaling.GreaterThan, Value: 80}}}},
 	}
-	if diff := cmp.Diff(want, a.spec); diff != "" {
+	if diff := cmp.Diff(want, a.Scaling); diff != "" {
 		t.Error(diff)
 	}
-	if a.restore {
+	if a.Restore {
 		t.Error("onDelete is Keep")
 	}
 }
 
 func scheduled(fields map[string]any) map[string]any {
 	s := map[string]any{"name": "s", "start": "0 8 * * 1-5", "end": "0 18 * * 1-5", "minReplicas": int64(2)}
-	for k, v := range fields {
-		s[k] = v
-	}
+	maps.Copy(s, fields)
 	return map[string]any{"schedules": []any{s}}
 }
 
 func TestDecode_ASchedulesTimesAreThoseOfItsZoneAlsoWhenTheClocksChange(t *testing.T) {
-	a, err := decode(specWith(scheduled(map[string]any{"timeZone": "Europe/Berlin"})))
+	a, err := read(specWith(scheduled(map[string]any{"timeZone": "Europe/Berlin"})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +75,7 @@ func TestDecode_ASchedulesTimesAreThoseOfItsZoneAlsoWhenTheClocksChange(t *testi
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, _, _ := a.spec.At(at); got.MinReplicas != want {
+		if got, _, _ := a.Scaling.At(at); got.MinReplicas != want {
 			t.Errorf("%s: at least %d, want %d", utc, got.MinReplicas, want)
 		}
 	}
@@ -92,6 +89,7 @@ func TestDecode_RefusesWhatCouldDoHarmAndNamesTheField(t *testing.T) {
 		"a mode that is none":   {map[string]any{"mode": "Off"}, []string{"spec.mode", `"Off"`, "Active, Observe or Paused"}},
 		"fewer than no pods":    {map[string]any{"pausedReplicas": int64(-1)}, []string{"spec.pausedReplicas", "-1"}},
 		"a negative target":     {map[string]any{"targetConcurrency": -1.0}, []string{"spec.targetConcurrency", "-1"}},
+		"too long a drain":      {map[string]any{"drainTimeoutSeconds": int64(86401)}, []string{"spec.drainTimeoutSeconds", "86401"}},
 		"a negative rate":       {map[string]any{"targetRequestRate": -1.0}, []string{"spec.targetRequestRate", "-1"}},
 		"none may start":        {map[string]any{"maxStartingPods": int64(0)}, []string{"spec.maxStartingPods", "0"}},
 		"a policy that is none": {map[string]any{"behavior": map[string]any{"scaleUp": map[string]any{"selectPolicy": "All"}}}, []string{"spec.behavior.scaleUp.selectPolicy", `"All"`}},
@@ -105,7 +103,7 @@ func TestDecode_RefusesWhatCouldDoHarmAndNamesTheField(t *testing.T) {
 		"a schedule's mode":     {scheduled(map[string]any{"mode": "Sleep"}), []string{"spec.schedules[s].mode", `"Sleep"`}},
 		"a metric that is none": {map[string]any{"scalingRules": []any{map[string]any{"name": "r", "action": "INCREASE_INSTANCES", "thresholds": []any{map[string]any{"metricType": "LUCK", "operator": "GREATER_THAN", "value": 1.0}}}}}, []string{"spec.scalingRules[r].metricType", `"LUCK"`}},
 	} {
-		_, err := decode(specWith(c.spec))
+		_, err := read(specWith(c.spec))
 		if err == nil {
 			t.Errorf("%s is taken", name)
 			continue

@@ -1,4 +1,4 @@
-package httpapi
+package contract
 
 import (
 	"testing"
@@ -15,7 +15,7 @@ func TestDecision_TellsItsResultInTheContractsWords(t *testing.T) {
 		autoscaler.DecisionResultFailed:    {Decision: scaling.Decision{From: 1, To: 2, Wished: 2}, Error: "conflict"},
 		autoscaler.DecisionResultUnchanged: {Decision: scaling.Decision{From: 1, To: 1, Wished: 1}},
 	} {
-		if got := decision(record).Result; got == nil || *got != want || !got.Valid() {
+		if got := Decision(record).Result; got == nil || *got != want || !got.Valid() {
 			t.Errorf("result = %v, want %s", got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package cluster
+package contract
 
 import (
 	"maps"
@@ -21,12 +21,12 @@ func TestDecode_ATargetSaysHowItsPodsAreChosenOverWhatIsSaidForAll(t *testing.T)
 	} {
 		spec := map[string]any{"targetDeployments": targets(c.target)}
 		maps.Copy(spec, all)
-		a, err := decode(object(spec))
+		a, err := read(spec)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := a.targets[0].own.over(a.balancing); got.Algorithm != c.algorithm || got.hash() != c.hash {
-			t.Errorf("%s: %s by %+v", name, got.Algorithm, got.hash())
+		if got := a.Targets[0]; got.Algorithm != c.algorithm || got.Hash != c.hash {
+			t.Errorf("%s: %s by %+v", name, got.Algorithm, got.Hash)
 		}
 	}
 }
@@ -51,7 +51,7 @@ func TestDecode_ExactlyOneKey(t *testing.T) {
 			if place == "spec" {
 				spec = map[string]any{"targetDeployments": targets(nil), "consistentHash": c.hash}
 			}
-			_, err := decode(object(spec))
+			_, err := read(spec)
 			if (err == nil) != c.good || err != nil && !strings.Contains(err.Error(), place+".consistentHash: ") {
 				t.Errorf("%s in %s: %v", name, place, err)
 			}
@@ -60,8 +60,28 @@ func TestDecode_ExactlyOneKey(t *testing.T) {
 }
 
 func TestDecode_AnAlgorithmOfALaterVersionIsPassedOn(t *testing.T) {
-	a, err := decode(object(map[string]any{"targetDeployments": targets(nil), "loadBalancingAlgorithm": "Later"}))
-	if err != nil || a.balancing.Algorithm != "Later" {
-		t.Errorf("%+v, %v", a.balancing, err)
+	a, err := read(map[string]any{"targetDeployments": targets(nil), "loadBalancingAlgorithm": "Later"})
+	if err != nil || a.Targets[0].Algorithm != "Later" {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+func TestReadSpec_HowPodsAreChosenIsSaidOnceForADeployment(t *testing.T) {
+	entry := func(name, prefix string, more map[string]any) map[string]any {
+		e := map[string]any{"name": name, "apiPrefix": prefix, "port": "80"}
+		maps.Copy(e, more)
+		return e
+	}
+	s, err := read(map[string]any{"loadBalancingAlgorithm": "Random", "targetDeployments": []any{
+		entry("app", "/api", nil), entry("other", "/other", nil),
+		entry("app", "/ui", map[string]any{"loadBalancingAlgorithm": "ConsistentHash", "consistentHash": map[string]any{"cookie": "c"}}),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"ConsistentHash", "Random", "ConsistentHash"} {
+		if got := s.Targets[i]; got.Algorithm != want || (got.Hash.Cookie == "c") != (want == "ConsistentHash") {
+			t.Errorf("%s: %s by %+v", got.Prefix, got.Algorithm, got.Hash)
+		}
 	}
 }

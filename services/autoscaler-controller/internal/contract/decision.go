@@ -1,0 +1,70 @@
+package contract
+
+import (
+	"slices"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
+)
+
+// Decision is a decision with all its reasons.
+func Decision(r fleet.Record) autoscaler.Decision {
+	result := autoscaler.DecisionResult(r.Result())
+	out := autoscaler.Decision{
+		Id: r.ID, Time: r.Time.UTC(), Namespace: r.Namespace, Deployment: r.Deployment, From: r.From, To: r.To,
+		Trigger: string(r.Trigger), Applied: r.Applied, Error: optional(Cut(r.Error)), TraceId: optional(r.TraceID),
+		Summary: r.Summary, Result: &result, Reasons: make([]autoscaler.Reason, len(r.Reasons)),
+	}
+	for i, reason := range r.Reasons {
+		out.Reasons[i] = autoscaler.Reason{
+			Rule: reason.Rule, Effect: autoscaler.ReasonEffect(reason.Effect), Replicas: reason.Replicas, Message: Cut(reason.Message),
+		}
+		if len(reason.Inputs) == 0 {
+			continue
+		}
+		inputs := make([]struct {
+			AgeSeconds *float64 `json:"ageSeconds,omitempty"`
+			Name       string   `json:"name"`
+			Unit       *string  `json:"unit,omitempty"`
+			Value      float64  `json:"value"`
+		}, len(reason.Inputs))
+		for j, in := range reason.Inputs {
+			inputs[j].Name, inputs[j].Value, inputs[j].Unit, inputs[j].AgeSeconds = in.Name, in.Value, optional(in.Unit), positive(in.Age)
+		}
+		out.Reasons[i].Inputs = &inputs
+	}
+	return out
+}
+
+// lastDecision is what a target's status keeps: the last decision, unless that says less than the one
+// that is stored.
+func lastDecision(last *fleet.Record, stored *autoscaler.LastDecision) *autoscaler.LastDecision {
+	if last == nil || stored != nil && stored.Applied && !telling(*last) {
+		if stored == nil {
+			return nil
+		}
+		slim := *stored
+		slim.Namespace, slim.Deployment, slim.Reasons = nil, nil, nil // an older controller wrote them
+		return &slim
+	}
+	result := autoscaler.LastDecisionResult(last.Result())
+	return &autoscaler.LastDecision{
+		Id: last.ID, Time: last.Time.UTC(), From: last.From, To: last.To, Trigger: string(last.Trigger), Applied: last.Applied,
+		Result: &result, Error: optional(Cut(last.Error)), TraceId: optional(last.TraceID), Summary: Cut(last.Summary),
+	}
+}
+
+// telling: it did something, could not, or was kept from it.
+func telling(r fleet.Record) bool {
+	return r.Applied || r.Error != "" || slices.ContainsFunc(r.Reasons, func(reason scaling.Reason) bool { return reason.Effect == scaling.Hold })
+}
+
+func positive(d time.Duration) *float64 {
+	if d <= 0 {
+		return nil
+	}
+	s := d.Seconds()
+	return &s
+}
