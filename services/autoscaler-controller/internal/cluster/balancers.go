@@ -94,13 +94,3 @@ func runsReady(pod *corev1.Pod) bool {
 		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 	})
 }
-
-// deletedBalancer passes on that the pod of a load balancer, perhaps, was deleted.
-func (w *Watcher) deletedBalancer(object any) {
-	if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
-		object = last.Obj
-	}
-	if pod, ok := object.(*corev1.Pod); ok && w.deleted != nil && pod.Namespace == w.home {
-		w.deleted(pod.Name)
-	}
-}

@@ -70,8 +70,9 @@ func (f *Fleet) BalancerDeleted(name string, now time.Time) {
 	}
 }
 
-// over tells whether a load balancer has been silent for so long that it counts as gone.
-func (b *balancer) over(now time.Time) bool {
+// over tells whether a load balancer has been silent for so long that it counts as gone. alive is that
+// its pod runs and is ready.
+func (b *balancer) over(alive bool, now time.Time) bool {
 	silent := now.Sub(b.last)
-	return silent >= ForgetFor || !b.deleted.IsZero() && silent >= goneAfter && now.Sub(b.deleted) >= goneAfter
+	return silent >= ForgetFor && !alive || !b.deleted.IsZero() && silent >= goneAfter && now.Sub(b.deleted) >= goneAfter
 }
