@@ -25,6 +25,7 @@ var sources = []source{
 	{"sidecar", "services/sidecar/cmd/sidecar", "Measures its pod, and tells the autoscaler-controller"},
 	{"fibonacci", "e2e/apps/fibonacci", "Sample application: burns CPU"},
 	{"echo", "e2e/apps/echo", "Sample application: gives back what it gets, over gRPC and WebSocket too"},
+	{"slot", "e2e/apps/slot", "Sample application: works on one request at a time, and counts"},
 	{"modelserver", "e2e/apps/modelserver", "Sample application: pretends to serve a language model"},
 }
 

@@ -109,6 +109,11 @@ def echo(namespace: str, name: str = "echo", **more: Any) -> Application:
     return Application(namespace, name, image="echo", port=8080, **more)
 
 
+def slot(namespace: str, name: str = "slot", **more: Any) -> Application:
+    """Works on one request at a time and answers 500 when it has more: GET /work?for=100ms, GET /count."""
+    return Application(namespace, name, image="slot", port=8080, **more)
+
+
 def grpc_echo(namespace: str, name: str = "grpc-echo", service_port: Object | None = None, **more: Any) -> Application:
     """The same over gRPC, at the host NAME.NAMESPACE.example: the path is the service's name and stays as it is."""
     return Application(

@@ -4,13 +4,13 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/cache"
 )
 
 // balancerContainer is the load balancer's container in its pod.
 const balancerContainer = "load-balancer"
 
-// watchBalancer passes on that the process of a load balancer has ended. That its pod was deleted says
-// nothing of it: one that is deleted by force may run for a while still.
+// watchBalancer passes on that the process of a load balancer has ended.
 func (w *Watcher) watchBalancer(object any) {
 	pod, ok := object.(*corev1.Pod)
 	if !ok || w.ended == nil || pod.Namespace != w.home {
@@ -34,4 +34,14 @@ func endOfBalancer(pod *corev1.Pod) (at time.Time) {
 		}
 	}
 	return at
+}
+
+// deletedBalancer passes on that the pod of a load balancer, perhaps, was deleted.
+func (w *Watcher) deletedBalancer(object any) {
+	if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		object = last.Obj
+	}
+	if pod, ok := object.(*corev1.Pod); ok && w.deleted != nil && pod.Namespace == w.home {
+		w.deleted(pod.Name)
+	}
 }

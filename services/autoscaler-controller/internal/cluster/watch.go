@@ -41,14 +41,15 @@ type Watcher struct {
 	known     map[fleet.Autoscaler]autoscaler // as last decoded
 	byService map[string][]fleet.Key
 
-	home  string
-	ended func(pod string, at time.Time) // may be nil
+	home    string
+	ended   func(pod string, at time.Time) // may be nil
+	deleted func(pod string)               // likewise
 }
 
 // NewWatcher makes a watcher.
 func NewWatcher(o Options) *Watcher {
 	return &Watcher{
-		informers: newInformers(o.Clients, o.Namespace), log: o.Log, home: o.Home, ended: o.Ended,
+		informers: newInformers(o.Clients, o.Namespace), log: o.Log, home: o.Home, ended: o.Ended, deleted: o.Deleted,
 		claims: map[fleet.Key]claim{}, refused: map[fleet.Autoscaler][]string{}, known: map[fleet.Autoscaler]autoscaler{},
 	}
 }
@@ -123,7 +124,11 @@ func (w *Watcher) handler(name string) cache.ResourceEventHandler {
 		w.watchBalancer(object)
 	}
 	return cache.ResourceEventHandlerFuncs{
-		AddFunc: react, DeleteFunc: react,
+		AddFunc: react,
+		DeleteFunc: func(object any) {
+			react(object)
+			w.deletedBalancer(object)
+		},
 		UpdateFunc: func(before, after any) {
 			w.moved(name, before, after, react)
 			react(after)

@@ -15,6 +15,10 @@ import (
 // they came in its last second. Each reports every second.
 const settleFor = 3 * time.Second
 
+// goneAfter is how long after the deletion of its pod a load balancer that is silent counts as gone. Who
+// deletes a pod by force says by it that its process ends at once, as Kubernetes asks.
+const goneAfter = 2 * time.Second
+
 // Balancer is a load balancer that takes part.
 type Balancer struct {
 	Name      string
@@ -55,4 +59,20 @@ func (f *Fleet) BalancerEnded(name string, at, now time.Time) []Key {
 	touched := f.gone(name, b)
 	f.publishBalancers(now)
 	return touched
+}
+
+// BalancerDeleted takes note that the pod of a load balancer is there no more.
+func (f *Fleet) BalancerDeleted(name string, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if b, known := f.balancers[name]; known {
+		b.deleted = now
+	}
+}
+
+// over tells whether a load balancer has been silent for so long that it counts as gone. alive is that
+// its pod runs and is ready.
+func (b *balancer) over(alive bool, now time.Time) bool {
+	silent := now.Sub(b.last)
+	return silent >= ForgetFor && !alive || !b.deleted.IsZero() && silent >= goneAfter && now.Sub(b.deleted) >= goneAfter
 }

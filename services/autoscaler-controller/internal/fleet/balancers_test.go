@@ -95,3 +95,26 @@ func TestBalancers_GoBySilenceByARestartAndByTheEndOfTheirProcess(t *testing.T) 
 		t.Errorf("%q are named although b is silent", names)
 	}
 }
+
+func TestBalancers_GoSoonAfterTheirPodWasDeletedWhenTheyAreSilent(t *testing.T) {
+	start := time.Unix(1000, 0)
+	f := New("e")
+	f.Lead(start, nil)
+	report := func(name string, now time.Time) {
+		f.Report(Report{Balancer: name, StartedAt: start, Sequence: now.UnixNano(), Address: name}, now)
+	}
+	now := start.Add(10 * time.Second)
+	report("a", now)
+	report("b", now)
+	f.BalancerDeleted("b", now)
+	f.BalancerDeleted("nobody", now)
+	report("b", now.Add(time.Second)) // it drains still
+	report("a", now.Add(goneAfter))
+	if names, _ := named(f, ""); names != "a@a b@b " {
+		t.Errorf("%q are named while b reports", names)
+	}
+	report("a", now.Add(time.Second+goneAfter))
+	if names, _ := named(f, ""); names != "a@a " {
+		t.Errorf("%q are named although b is deleted and silent", names)
+	}
+}

@@ -68,6 +68,7 @@ type balancer struct {
 	address   string
 	last      time.Time    // of its last whole report
 	since     time.Time    // of its first one
+	deleted   time.Time    // when its pod was; zero: it was not
 	complete  bool         // no part of its last report is missing
 	behind    bool         // it must tell everything: there are applications of which it told before they were known
 	awaited   bool         // it reported to the leader before, and it has not reported here since `last`
@@ -244,7 +245,7 @@ func (f *Fleet) fold(name string) []Key {
 func (f *Fleet) expire(now time.Time) []Key {
 	var touched []Key
 	for name, b := range f.balancers {
-		if now.Sub(b.last) >= ForgetFor && !f.alive[name] {
+		if b.over(f.alive[name], now) {
 			touched = append(touched, f.gone(name, b)...)
 		}
 	}

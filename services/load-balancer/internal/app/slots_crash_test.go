@@ -42,7 +42,7 @@ func TestProcess(t *testing.T) {
 // process starts a load balancer that can be killed.
 func process(t *testing.T, controllerURL, name string) (b *balancer, kill func()) {
 	t.Helper()
-	program := exec.Command(os.Args[0], "-test.run=^TestProcess$", "-test.v") //nolint:gosec // this very test
+	program := exec.Command(os.Args[0], "-test.run=^TestProcess$", "-test.v")
 	program.Env = append(os.Environ(), processController+"="+controllerURL, processName+"="+name)
 	out, err := program.StdoutPipe()
 	if err != nil {

@@ -25,7 +25,7 @@
 //
 // Standing (Council.Stands) is what a load balancer has while no other one can take it for gone: the
 // controller took its report less than Terms.Receipt (45 s) ago, for it takes nobody out of its view
-// that it heard within 60 s, unless Kubernetes says that its process has ended; or every other member
+// that it heard within 60 s, unless Kubernetes says that its process has ended or its pod was deleted; or every other member
 // has given its word within Terms.Vouch (2 s), and keeps to it for Terms.Word (4 s) whatever a view
 // says. Each side measures with its own clock from the earlier moment where it counts on the other and
 // from the later one where the other counts on it, so clocks may differ in rate by a quarter. Whoever
@@ -54,6 +54,8 @@
 //     more meanwhile. A request that a client gives up frees its slot at once, as with one load balancer.
 //   - Between the look at the clock and the first byte on the wire a process is not stopped for longer
 //     than is left of its standing's margin (15 s).
+//   - Who deletes a load balancer's pod by force sees to it that its process ends within two seconds, as
+//     Kubernetes asks of whoever does that.
 //   - When all that knew of a request are gone at once, those that start later cannot know of it.
 //   - A group that neither the controller nor Kubernetes nor any load balancer that came later can reach
 //     for a minute does not reach the pods either.

@@ -6,7 +6,6 @@ import (
 	"hash/maphash"
 	"maps"
 	"slices"
-	"time"
 )
 
 // Copies and keys of the model's states, by hand: there are many.
@@ -124,8 +123,6 @@ func (k *keyer) ballot(b Ballot) {
 	k.n(int(b.Number))
 	k.id(b.Owner)
 }
-
-func (k *keyer) time(t time.Time) { k.n(int(t.Sub(epoch))) }
 
 func sorted[V any](m map[ID]V, each func(id ID, v V)) {
 	for _, id := range slices.SortedFunc(maps.Keys(m), ID.Compare) {

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/cache"
 )
 
 func TestWatchBalancer_PassesOnTheEndOfItsProcessAlone(t *testing.T) {
@@ -39,6 +40,20 @@ func TestWatchBalancer_PassesOnTheEndOfItsProcessAlone(t *testing.T) {
 		}
 	}
 	(&Watcher{home: "home"}).watchBalancer(&corev1.Pod{}) // nobody wants to know
+}
+
+func TestDeletedBalancer_PassesOnPodsOfItsOwnNamespaceAlone(t *testing.T) {
+	var told []string
+	w := &Watcher{home: "home", deleted: func(pod string) { told = append(told, pod) }}
+	home, away := balancerPod("home", balancerContainer, corev1.ContainerState{}, corev1.ContainerState{}), balancerPod("away", balancerContainer, corev1.ContainerState{}, corev1.ContainerState{})
+	w.deletedBalancer(&home)
+	w.deletedBalancer(&away)
+	w.deletedBalancer(cache.DeletedFinalStateUnknown{Key: "home/lb-1", Obj: &home})
+	w.deletedBalancer(&corev1.Service{})
+	if len(told) != 2 {
+		t.Errorf("told of %v", told)
+	}
+	(&Watcher{home: "home"}).deletedBalancer(&home) // nobody wants to know
 }
 
 func balancerPod(namespace, container string, now, before corev1.ContainerState) corev1.Pod {
