@@ -32,7 +32,7 @@ test: lint verify unit test-elasticsearch test-cluster ## lint, verify, unit, te
 TEST_LIMIT := 15m
 
 ##@ Parts of them
-.PHONY: demo-down unit test-module stress fuzz test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs bench-policies bench-proxy
+.PHONY: demo-down unit test-module stress fuzz test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs bench-scale bench-policies bench-proxy
 demo-down: ## remove all that the demo made
 	@deployments/demo-down
 
@@ -94,6 +94,9 @@ bench-wakeup: prerequisites ## what Nemesis adds to a wake-up, against the floor
 bench-logs: prerequisites ## what the log costs, of an earlier build and this one by turns: a record into a real Elasticsearch, what it adds to requests; writes build/bench/logs.json
 	@deployments/with-elasticsearch $(MAKE) run-bench-logs
 
+bench-scale: prerequisites ## from a burst at zero to the last answer, beside the last release and the clairvoyant bound; REQUESTS= WORK= PODS= ROUNDS=; writes build/bench/scale.json
+	@$(WITH_CLUSTER) $(MAKE) deploy run-bench-scale
+
 bench-policies: ## the balancing policies in virtual time, and what a pick costs here; RUNS= of each scenario; writes build/bench/policies.json
 	@mkdir -p build/bench
 	@cd services/load-balancer && GOWORK=off go run ./internal/traffic/balance/simulate/benchpolicies -out ../../build/bench/policies.json $(if $(RUNS),-runs $(RUNS))
@@ -117,7 +120,7 @@ released: ## the services as they were at the last release, for the tests of ind
 	@deployments/released
 
 ##@ Making
-.PHONY: log-to-elasticsearch generate kibana images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-logs
+.PHONY: log-to-elasticsearch generate kibana images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-scale run-bench-logs
 generate: kibana ## types, servers, clients and the CustomResourceDefinition from api/; Kibana's dashboards
 	cd gen && GOWORK=off go generate ./...
 
@@ -149,6 +152,9 @@ run-demo: require-cluster
 run-bench-wakeup: require-cluster
 	@cd e2e && GOWORK=off go build -o ../build/bin/bench-wakeup ./bench/wakeup
 	@build/bin/bench-wakeup
+
+run-bench-scale: require-cluster .venv/ready
+	@cd e2e && python -m pytest -q -s --no-header -p no:cacheprovider bench/scale/bench_scale.py
 
 run-bench-logs:
 	@cd e2e && GOWORK=off go build -o ../build/bin/bench-logs ./bench/logs
