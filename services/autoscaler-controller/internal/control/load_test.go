@@ -28,15 +28,17 @@ func ready(name string) fleet.Pod {
 	return fleet.Pod{Name: name, Scheduled: true, Ready: true, Started: true, Address: "10.0.0.1:80"}
 }
 
-// busyWithin is a loaded world: one pod, cpuThreshold 700, a load balancer that reports a request
-// in flight every second.
+// busyWithin is a loaded world: one pod, cpuThreshold 700, a load balancer that reports every second, and
+// one request more in flight each time.
 func busyWithin(t *testing.T, test func(w *world)) {
 	t.Helper()
 	within(t, 1, func(ctx context.Context, w *world) {
 		w.spec = func(s *scaling.Spec) { s.CPUThreshold, s.DownWindow = 700, 30*time.Second }
+		load := int32(0)
 		go w.heartbeat(ctx, func(r *fleet.Report) {
-			r.Applications[0].InFlight, r.Applications[0].PodsSaid = 1, true
-			r.Applications[0].Pods = []fleet.PodTraffic{{Pod: "a", InFlight: 1}}
+			load++
+			r.Applications[0].InFlight, r.Applications[0].PodsSaid = load, true
+			r.Applications[0].Pods = []fleet.PodTraffic{{Pod: "a", InFlight: load}}
 		})
 		w.observeReady()
 		synctest.Wait()

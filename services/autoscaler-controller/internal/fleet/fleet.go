@@ -70,6 +70,7 @@ type application struct {
 	answers   latency            // of those that were sent since
 	learned   learned
 	still     still
+	worked    time.Time // the last time that a sidecar said that a pod has something to do
 	waiting   time.Time // since when requests are reported to wait; zero: none is
 }
 

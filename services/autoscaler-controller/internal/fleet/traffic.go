@@ -196,7 +196,7 @@ func (f *Fleet) whole(r Report, b *balancer, now time.Time) (touched []Key) {
 // report takes one application's part. What is new in it came after `since`.
 func (a *application) report(name string, t Traffic, since, now time.Time) {
 	before, known := a.traffic[name]
-	if t.LastActivity.After(now) || t.busy() || known && t.Requests > before.Requests {
+	if t.LastActivity.After(now) || t.busy() || before.busy() || known && t.Requests > before.Requests {
 		t.LastActivity = now // by our own clock: the balancer's may be off
 	}
 	if before.LastActivity.After(t.LastActivity) {

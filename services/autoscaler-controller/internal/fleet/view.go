@@ -11,7 +11,8 @@ import (
 // traffic sums up what the load balancers report of an application.
 func (f *Fleet) traffic(a *application, now time.Time) scaling.Traffic {
 	live, stale := f.split(now)
-	t := scaling.Traffic{Live: live, IdleSince: f.idleSince(a, live, now), WaitingSince: a.waiting}
+	t := scaling.Traffic{Live: live, QuietSince: f.quietSince(a, live, now), WaitingSince: a.waiting}
+	t.IdleSince = a.idleSince(t.QuietSince)
 	for _, name := range live {
 		r := a.traffic[name]
 		t.Waiting += r.Waiting
@@ -22,7 +23,7 @@ func (f *Fleet) traffic(a *application, now time.Time) scaling.Traffic {
 	for _, name := range stale {
 		b := f.balancers[name]
 		t.Stale = append(t.Stale, scaling.Stale{Name: name, Age: now.Sub(b.last), Awaited: b.awaited, Alive: f.alive[name]})
-		if gone := b.last.Add(ForgetFor); !f.alive[name] && (t.NextAge.IsZero() || gone.Before(t.NextAge)) {
+		if gone := b.last.Add(ForgetFor); (!f.alive[name] || gone.After(now)) && (t.NextAge.IsZero() || gone.Before(t.NextAge)) {
 			t.NextAge = gone
 		}
 	}
@@ -35,14 +36,14 @@ func (f *Fleet) traffic(a *application, now time.Time) scaling.Traffic {
 	return t
 }
 
-// idleSince is since when the application is quiet: the latest of the last traffic, the last
+// quietSince is since when the load balancers see nothing of the application: the latest of the last traffic, the last
 // scale-up, and the moment since when traffic would have been seen: while no load balancer is heard,
 // nobody looks. It is zero while this process does not lead.
 //
 // A controller that has just begun knows nothing of the time before. But a load balancer remembers
 // when it last saw traffic, back to its own start: if every live one was there before us, their
 // memory counts, and a restart of the controller does not begin the wait anew.
-func (f *Fleet) idleSince(a *application, live []string, now time.Time) time.Time {
+func (f *Fleet) quietSince(a *application, live []string, now time.Time) time.Time {
 	if f.leading.IsZero() {
 		return time.Time{}
 	}
@@ -58,6 +59,14 @@ func (f *Fleet) idleSince(a *application, live []string, now time.Time) time.Tim
 	}
 	since := later(later(later(known, f.watched), a.scaledUp), later(a.seen.Since, a.seen.Deployment.Created))
 	return later(since, a.lastActivity(now))
+}
+
+// idleSince is since when the application is idle: the sidecars know of more than the load balancers.
+func (a *application) idleSince(quiet time.Time) time.Time {
+	if quiet.IsZero() {
+		return quiet
+	}
+	return later(quiet, a.worked)
 }
 
 // lastActivity is the last sign of traffic; zero when none was seen.
@@ -152,7 +161,7 @@ func (f *Fleet) View(k Key, now time.Time) (View, bool) {
 	}
 	live, _ := f.split(now)
 	v.Demand, v.Learned = f.demand(a, live, now), a.tell()
-	if idle := f.idleSince(a, live, now); !idle.IsZero() && v.State == Awake && a.seen.Spec.MinReplicas == 0 {
+	if idle := a.idleSince(f.quietSince(a, live, now)); !idle.IsZero() && v.State == Awake && a.seen.Spec.MinReplicas == 0 {
 		v.SleepsIn = max(0, idle.Add(a.seen.Spec.IdleTime).Sub(now))
 	}
 	return v, true

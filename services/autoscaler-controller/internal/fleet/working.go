@@ -20,7 +20,7 @@ type still struct {
 // then. While nothing changes for too long it is no sign of anything.
 func (a *application) works(m Measurement) {
 	if m.Source == Sidecar && (m.Values[InFlight] > 0 || m.Values[Queued] > 0) && (a.still.since.IsZero() || m.At.Sub(a.still.since) < StillFor) {
-		a.activity = later(a.activity, m.At)
+		a.worked = later(a.worked, m.At)
 	}
 }
 
@@ -32,7 +32,7 @@ func (f *Fleet) working(a *application, d *scaling.Demand, now time.Time) {
 		}
 		m, ok := f.uses[PodName{a.seen.Namespace, p.Name}][Sidecar]
 		age := now.Sub(m.At)
-		if !ok || age > SidecarFreshFor {
+		if !ok || age >= SidecarFreshFor {
 			continue
 		}
 		running, queued := m.Values[InFlight], m.Values[Queued]

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,7 +103,8 @@ func (m *Memory) wrote(list []fleet.Marking) {
 // only as the first, and when it says that what stood in the way before has gone. A wish that a
 // clamp or a hold kept from it always is.
 func notable(r fleet.Record, last *fleet.Record) bool {
-	return last == nil || r.Result() != fleet.ResultUnchanged || r.Drain != scaling.DrainNone ||
+	news := slices.ContainsFunc(r.Reasons, func(reason scaling.Reason) bool { return reason.News })
+	return last == nil || news || r.Result() != fleet.ResultUnchanged || r.Drain != scaling.DrainNone ||
 		last.Error != "" || last.Obstructed() && !last.Applied && last.Drain == scaling.DrainNone
 }
 

@@ -19,6 +19,7 @@ var holds = []hold{
 	{"Picture", nil, picture},
 	{"NoReport", nil, noReport},
 	{"StaleReport", nil, staleReport},
+	{"SilentReady", nil, silentReady},
 	{"Unheard", nil, unheard},
 	{"Paused", nil, paused},
 	{"Starting", nil, starting},
@@ -58,29 +59,45 @@ func staleReport(_ Spec, s State, _ int32, _ time.Time) (string, time.Time) {
 	if len(s.Traffic.Stale) == 0 {
 		return "", time.Time{}
 	}
-	var silent, awaited, alive []string
+	var silent, awaited []string
 	for _, b := range s.Traffic.Stale {
 		switch {
 		case b.Awaited:
 			awaited = append(awaited, b.Name)
-		case b.Alive && b.Age >= time.Minute: // long enough to look whether it ends
-			alive = append(alive, b.Name)
-		default:
+		case !b.silentReady():
 			silent = append(silent, b.Name)
 		}
 	}
 	var why []string
-	if len(alive) > 0 {
-		why = append(why, "nothing is heard from "+list(alive)+", though the pod runs and is ready")
-	}
 	if len(silent) > 0 {
 		why = append(why, "the last report is too old from "+list(silent))
 	}
 	if len(awaited) > 0 {
 		why = append(why, "since this controller took over nothing was heard yet from "+list(awaited)+", which reported to the one before")
 	}
+	if len(why) == 0 {
+		return "", time.Time{}
+	}
 	return strings.Join(why, "; "), s.Traffic.NextAge
 }
+
+// silentReady: a load balancer that was silent for long, and whose pod runs and is ready, serves and is
+// only not heard.
+func silentReady(_ Spec, s State, _ int32, _ time.Time) (string, time.Time) {
+	var names []string
+	for _, b := range s.Traffic.Stale {
+		if b.silentReady() {
+			names = append(names, b.Name)
+		}
+	}
+	if len(names) == 0 {
+		return "", time.Time{}
+	}
+	return "nothing is heard from " + list(names) + ", though the pod runs and is ready", time.Time{}
+}
+
+// silentReady: for so long that it would be forgotten if its pod had gone.
+func (b Stale) silentReady() bool { return b.Alive && !b.Awaited && b.Age >= time.Minute }
 
 // unheard: a load balancer that nobody listens to may hold requests.
 func unheard(_ Spec, s State, _ int32, _ time.Time) (string, time.Time) {

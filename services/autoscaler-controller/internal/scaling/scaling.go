@@ -94,6 +94,7 @@ type Traffic struct {
 	Live         []string      // load balancers with a fresh report
 	Stale        []Stale       // load balancers that fell silent without leaving
 	IdleSince    time.Time     // the last sign of traffic, or since when traffic would have been seen; zero: unknown
+	QuietSince   time.Time     // the same, but for what the sidecars say
 	NextAge      time.Time     // when the next stale report is forgotten; zero: there is none
 	Unheard      int           // how many load balancers are listened to at most, if others report beside them; 0: none does
 }

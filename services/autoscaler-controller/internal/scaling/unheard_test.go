@@ -17,7 +17,7 @@ func TestDecide_HoldsForLoadBalancersThatAreNotHeard(t *testing.T) {
 	}{
 		"one too many": {func(t *Traffic) { t.Unheard = 256 }, "Unheard", "more than 256 load balancers report"},
 		"silent for long, but its pod is ready": {
-			func(t *Traffic) { t.Stale = []Stale{{Name: "lb-2", Age: time.Hour, Alive: true}} }, "StaleReport", "nothing is heard from lb-2, though the pod runs and is ready",
+			func(t *Traffic) { t.Stale = []Stale{{Name: "lb-2", Age: time.Hour, Alive: true}} }, "SilentReady", "nothing is heard from lb-2, though the pod runs and is ready",
 		},
 		"silent for a moment": {
 			func(t *Traffic) { t.Stale = []Stale{{Name: "lb-2", Age: 20 * time.Second, Alive: true}} }, "StaleReport", "the last report is too old from lb-2",

@@ -68,7 +68,7 @@ func idle(spec Spec, s State, now time.Time) ([]Reason, time.Time) {
 
 // working says that the pods have something to do that no load balancer knows of; and, when that has
 // been the same for too long, that it does not count.
-func working(_ Spec, s State, _ time.Time) ([]Reason, time.Time) {
+func working(spec Spec, s State, now time.Time) ([]Reason, time.Time) {
 	d := s.Demand
 	if s.Replicas == 0 || busy(s.Traffic) || d.Running <= 0 && d.Queued <= 0 {
 		return nil, time.Time{}
@@ -78,7 +78,8 @@ func working(_ Spec, s State, _ time.Time) ([]Reason, time.Time) {
 		message += "; that has been so for too long to count"
 	}
 	return []Reason{{
-		Rule: "Working", Effect: Note, Replicas: s.Replicas, Message: message,
+		Rule: "Working", Effect: Note, Replicas: s.Replicas, Message: message, Brief: "the sidecars say that the pods have something to do",
+		News: d.Working() && !s.Traffic.QuietSince.IsZero() && now.Sub(s.Traffic.QuietSince) >= spec.IdleTime, // else it would sleep
 		Inputs: []Input{
 			{Name: "running", Value: d.Running, Unit: "requests", Age: d.SidecarAge},
 			{Name: "queued", Value: d.Queued, Unit: "requests", Age: d.SidecarAge},
@@ -90,9 +91,6 @@ func working(_ Spec, s State, _ time.Time) ([]Reason, time.Time) {
 // tools may scale by hand.
 func keep(spec Spec, s State) Reason {
 	message := fmt.Sprintf("not idle for %s", seconds(spec.IdleTime))
-	if !busy(s.Traffic) && s.Demand.Working() {
-		message = "the pods have something to do, as their sidecars say"
-	}
 	if s.Replicas == 0 {
 		message = "nothing waits"
 		if s.Traffic.Waiting > 0 {

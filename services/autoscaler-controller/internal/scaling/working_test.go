@@ -24,7 +24,7 @@ func TestDecide_WhatTheSidecarsSayKeepsAwakeForItsTimeAndIsSaid(t *testing.T) {
 	} {
 		s := State{
 			Found: true, Replicas: 1, Ready: 1, Pods: 1, Demand: c.demand,
-			Traffic: Traffic{Live: []string{"lb"}, IdleSince: now.Add(-time.Hour)},
+			Traffic: Traffic{Live: []string{"lb"}, IdleSince: now.Add(-time.Hour), QuietSince: now.Add(-time.Hour)},
 		}
 		d := Decide(spec, s, now)
 		if awake := d.Wished == 1 && d.Drain == DrainNone; awake != c.awake {
@@ -48,7 +48,7 @@ func TestDecide_WhatTheSidecarsSayOverrulesNoThreshold(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s := State{
 		Found: true, Replicas: 1, Ready: 1, Pods: 1, Demand: Demand{Running: 9, WorkingUntil: now.Add(time.Second)},
-		Traffic: Traffic{Live: []string{"lb"}, IdleSince: now.Add(-time.Hour)}, Means: []Mean{{Metric: CPU, Value: 900, Pods: 1}},
+		Traffic: Traffic{Live: []string{"lb"}, IdleSince: now.Add(-time.Hour), QuietSince: now.Add(-time.Hour)}, Means: []Mean{{Metric: CPU, Value: 900, Pods: 1}},
 	}
 	spec := Spec{MaxReplicas: 3, IdleTime: time.Minute, WakeUpTimeout: time.Minute, CPUThreshold: 500}
 	if d := Decide(spec, s, now); d.To != 2 {

@@ -73,6 +73,7 @@ func reading(samples map[string]series) Reading {
 		for kind, names := range s.gauges {
 			if !r.has(kind) {
 				r.gauge(kind, names, samples)
+				r.withoutOurs(s, kind)
 			}
 		}
 		for kind, means := range s.means {
@@ -94,6 +95,14 @@ func reading(samples map[string]series) Reading {
 		}
 	}
 	return r
+}
+
+// withoutOurs takes off the request for the page itself: a web server that counts what is in progress
+// counts that one too, and would never be idle.
+func (r Reading) withoutOurs(s server, kind pod.Kind) {
+	if v, ok := r.Gauges[kind]; ok && s.countsPage && kind == pod.InFlight {
+		r.Gauges[kind] = max(v-1, 0)
+	}
 }
 
 func (r Reading) has(k pod.Kind) bool {

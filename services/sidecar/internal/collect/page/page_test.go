@@ -40,7 +40,7 @@ func TestRead_UnderstandsEachServersPage(t *testing.T) {
 			gauges{}, means{pod.ResponseTime: {6000, 120}}, gauges{pod.RequestRate: 120}, gauges{pod.Queued: 300, pod.InFlight: 6000},
 		},
 		"torchserve": {gauges{}, means{pod.ResponseTime: {600, 30}}, gauges{pod.RequestRate: 30}, gauges{pod.Queued: 90, pod.InFlight: 600}},
-		"http":       {gauges{pod.InFlight: 2}, means{pod.ResponseTime: {2000, 10}}, gauges{pod.RequestRate: 10}, gauges{}},
+		"http":       {gauges{pod.InFlight: 1}, means{pod.ResponseTime: {2000, 10}}, gauges{pod.RequestRate: 10}, gauges{}},
 	} {
 		got, err := New(pages.URL + "/" + file + ".txt").Read(t.Context())
 		if err != nil {

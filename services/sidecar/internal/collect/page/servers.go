@@ -10,6 +10,8 @@ type server struct {
 	means  map[pod.Kind][]mean
 	counts []string // counters of answers
 	busy   map[pod.Kind][]busy
+	// countsPage: the request for the page is in progress like any other.
+	countsPage bool
 }
 
 // mean is a sum and the number of what was summed; sum times unit is milliseconds.
@@ -133,7 +135,8 @@ var servers = []server{
 		},
 	},
 	{
-		name: "HTTP",
+		name:       "HTTP",
+		countsPage: true,
 		gauges: map[pod.Kind][]string{
 			pod.InFlight: {"http_server_active_requests", "http_requests_in_flight", "http_requests_in_progress", "http_requests_inprogress"},
 		},
