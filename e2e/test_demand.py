@@ -21,6 +21,10 @@ def replicas(nemesis: Nemesis, app: Application) -> int:
     return nemesis.cluster.get("Deployment", app.name, app.namespace)["spec"]["replicas"]
 
 
+def one(nemesis: Nemesis, app: Application) -> None:
+    assert replicas(nemesis, app) == 1
+
+
 def applied(nemesis: Nemesis, app: Application) -> list[Object]:
     """The decisions that were applied, oldest first."""
     return [d for d in nemesis.decisions(app, result="applied")][::-1]
@@ -48,7 +52,7 @@ def test_a_paused_application_stays_down_and_says_so_at_once(nemesis: Nemesis, n
     app = fibonacci(namespace, spec={"mode": "Paused"})
     nemesis.deploy(app)
     began = time.monotonic()
-    refusal = problem(nemesis.ask(app), 503)
+    refusal = problem(nemesis.ask(app), 503, "start-blocked")
     assert "paused" in refusal["detail"].lower() or "Paused" in refusal["detail"], refusal
     assert time.monotonic() - began < PATIENCE / 2
     assert replicas(nemesis, app) == 0
@@ -70,7 +74,7 @@ def test_an_observed_application_is_decided_on_and_left_alone(nemesis: Nemesis, 
         return next((d for d in held if "mode is Observe: 0 would be asked for" in d["summary"]), None)
 
     eventually(would_sleep, "what it would do is recorded")
-    throughout(lambda: replicas(nemesis, app) == 1 or 1 / 0, seconds=4)
+    throughout(lambda: one(nemesis, app), seconds=4)
 
 
 def test_a_schedule_wakes_and_lets_sleep_by_the_clock(nemesis: Nemesis, namespace: str) -> None:
