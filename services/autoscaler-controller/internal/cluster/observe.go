@@ -42,7 +42,7 @@ func (w *Watcher) observe(k fleet.Key) {
 	pods, _ := w.informers.pods.GetIndexer().ByIndex(byDeployment, k.String())
 	for _, object := range pods {
 		if pod, ok := object.(*corev1.Pod); ok {
-			p, problem := observePod(places, pod, ready[pod.Name])
+			p, problem := observePod(places, pod, ready[pod.Name], c.by.ProbeEarly)
 			o.Pods = append(o.Pods, p)
 			o.Problem = orElse(o.Problem, problem)
 		}

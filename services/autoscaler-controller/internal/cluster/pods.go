@@ -12,8 +12,8 @@ import (
 )
 
 // observePod says what the cluster says of a pod that is reached at these places, at least one.
-// endpointReady is an EndpointSlice's word.
-func observePod(places []place, pod *corev1.Pod, endpointReady bool) (fleet.Pod, string) {
+// endpointReady is an EndpointSlice's word; early, that its checks may be made from the first moment.
+func observePod(places []place, pod *corev1.Pod, endpointReady, early bool) (fleet.Pod, string) {
 	ports, problem := podPorts(places, pod)
 	p := fleet.Pod{
 		Name: pod.Name, Node: pod.Spec.NodeName, Scheduled: pod.Spec.NodeName != "",
@@ -26,7 +26,7 @@ func observePod(places []place, pod *corev1.Pod, endpointReady bool) (fleet.Pod,
 	if pod.Status.PodIP != "" && ports[0] > 0 {
 		p.Address = hostPort(pod.Status.PodIP, ports[0])
 		p.AlsoAt = furtherAddresses(pod.Status.PodIP, ports[1:])
-		p.Probes, p.Probeable = probes(pod, ports)
+		p.Probes, p.Probeable = probes(pod, ports, early)
 	}
 	for _, s := range pod.Status.ContainerStatuses {
 		p.Restarts += s.RestartCount

@@ -74,7 +74,7 @@ func TestAddress_OfADeploymentAtTwoPorts(t *testing.T) {
 	}
 	pod := container(nil)
 	pod.Status.PodIP = "10.0.0.1"
-	p, problem := observePod(places, pod, false)
+	p, problem := observePod(places, pod, false, false)
 	if diff := cmp.Diff([]string{"10.0.0.1:9000", "10.0.0.1:7000", ""}, p.AlsoAt); diff != "" || p.Address != "10.0.0.1:8000" || !strings.Contains(problem, "the Service gone does not exist") {
 		t.Errorf("%s %q (-want +got):\n%s", p.Address, problem, diff)
 	}
@@ -140,7 +140,7 @@ func TestStuck_OnlyWhatNoPatienceWillStart(t *testing.T) {
 			"container": {Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running, status}}},
 			"init":      {Status: corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{status}, ContainerStatuses: []corev1.ContainerStatus{running}}},
 		} {
-			if p, _ := observePod([]place{{target: contract.Target{Port: contract.Port{Number: 80}}}}, pod, false); p.Stuck != c.want {
+			if p, _ := observePod([]place{{target: contract.Target{Port: contract.Port{Number: 80}}}}, pod, false, false); p.Stuck != c.want {
 				t.Errorf("%s %s, %d restarts: %q, want %q", where, c.reason, c.restarts, p.Stuck, c.want)
 			}
 		}

@@ -21,8 +21,9 @@ const (
 // can repeat them. They cannot be repeated (false) when one of them is a command or a gRPC call,
 // when readiness gates have a say, or when the pod shares the node's network, where another
 // process may answer on its port. A container without a check of its own is ready when it runs; a
-// connection to each of the application's ports stands in for that.
-func probes(pod *corev1.Pod, ports []int32) ([]fleet.Probe, bool) {
+// connection to each of the application's ports stands in for that. What the user asked for of patience
+// (initialDelaySeconds, successThreshold) counts, unless early.
+func probes(pod *corev1.Pod, ports []int32, early bool) ([]fleet.Probe, bool) {
 	if len(pod.Spec.ReadinessGates) > 0 || pod.Spec.HostNetwork {
 		return nil, false
 	}
@@ -39,6 +40,9 @@ func probes(pod *corev1.Pod, ports []int32) ([]fleet.Probe, bool) {
 			if !ok {
 				return nil, false
 			}
+			if !early {
+				one = patient(one, p, startOf(pod, c.Name))
+			}
 			list = append(list, one)
 		}
 	}
@@ -48,6 +52,35 @@ func probes(pod *corev1.Pod, ports []int32) ([]fleet.Probe, bool) {
 		}
 	}
 	return list, len(list) <= maxProbes
+}
+
+// patient is a check that is made no sooner and no less often than its user asked for.
+func patient(one fleet.Probe, p *corev1.Probe, started time.Time) fleet.Probe {
+	if p.InitialDelaySeconds > 0 {
+		one.Delay, one.Started = time.Duration(p.InitialDelaySeconds)*time.Second, started
+	}
+	if p.SuccessThreshold > 1 {
+		const usual = 10 // seconds, Kubernetes' default
+		period := p.PeriodSeconds
+		if period < 1 {
+			period = usual
+		}
+		one.Successes, one.Period = p.SuccessThreshold, time.Duration(period)*time.Second
+	}
+	return one
+}
+
+// startOf is when a container of the pod has started at the latest: Kubernetes tells it in whole seconds,
+// the rest of which is cut off. Zero: it does not run.
+func startOf(pod *corev1.Pod, container string) time.Time {
+	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+		for _, s := range list {
+			if s.Name == container && s.State.Running != nil && !s.State.Running.StartedAt.IsZero() {
+				return s.State.Running.StartedAt.Add(time.Second)
+			}
+		}
+	}
+	return time.Time{}
 }
 
 func probe(c corev1.Container, p *corev1.Probe) (fleet.Probe, bool) {

@@ -93,7 +93,7 @@ func TestProbes(t *testing.T) {
 			return p
 		}(), []fleet.Probe{tcpProbe, http}, true},
 	} {
-		got, can := probes(c.pod, []int32{8000})
+		got, can := probes(c.pod, []int32{8000}, false)
 		if diff := cmp.Diff(c.want, got); diff != "" || can != c.can {
 			t.Errorf("%s: %v\n%s", name, can, diff)
 		}
@@ -120,7 +120,7 @@ func TestObservePod_WasReadyBefore(t *testing.T) {
 		"fell back after its start":        {pod(false, day.Add(time.Minute), day), true},
 		"its container has just restarted": {pod(false, day, day.Add(time.Minute)), false},
 	} {
-		p, _ := observePod([]place{{target: contract.Target{Port: contract.Port{Number: 80}}}}, c.pod, false)
+		p, _ := observePod([]place{{target: contract.Target{Port: contract.Port{Number: 80}}}}, c.pod, false, false)
 		if p.WasReady != c.want {
 			t.Errorf("%s: %v", name, p.WasReady)
 		}
@@ -136,5 +136,53 @@ func TestWhy_SaysTheMostTelling(t *testing.T) {
 	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "no such image"}}}}
 	if got := why(p); got != "c: ImagePullBackOff: no such image" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestProbes_WithTheUsersPatience(t *testing.T) {
+	tcp := func(change func(*corev1.Probe)) *corev1.Probe {
+		p := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(9000)}}}
+		change(p)
+		return p
+	}
+	runs := func(name string, at time.Time) corev1.ContainerStatus {
+		return corev1.ContainerStatus{Name: name, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(at)}}}
+	}
+	pod := container(func(c *corev1.Container) {
+		c.StartupProbe = tcp(func(p *corev1.Probe) { p.InitialDelaySeconds = 5 })
+		c.ReadinessProbe = tcp(func(p *corev1.Probe) { p.InitialDelaySeconds, p.SuccessThreshold, p.PeriodSeconds = 15, 3, 2 })
+	})
+	usual := container(func(c *corev1.Container) { c.ReadinessProbe = tcp(func(p *corev1.Probe) { p.SuccessThreshold = 2 }) })
+	check := fleet.Probe{Port: 9000, Timeout: time.Second}
+	slow, thrice, twice := check, check, check
+	slow.Delay = 5 * time.Second
+	thrice.Delay, thrice.Successes, thrice.Period = 15*time.Second, 3, 2*time.Second
+	twice.Successes, twice.Period = 2, 10*time.Second
+	since := func(p fleet.Probe) fleet.Probe { p.Started = day.Add(time.Second); return p }
+	running := pod.DeepCopy()
+	running.Status.ContainerStatuses = []corev1.ContainerStatus{runs("other", day.Add(-time.Hour)), runs("c", day)}
+	for name, c := range map[string]struct {
+		pod   *corev1.Pod
+		early bool
+		want  []fleet.Probe
+	}{
+		"its container does not run":   {pod, false, []fleet.Probe{slow, thrice}},
+		"it runs":                      {running, false, []fleet.Probe{since(slow), since(thrice)}},
+		"early":                        {running, true, []fleet.Probe{check, check}},
+		"with the default's period":    {usual, false, []fleet.Probe{twice}},
+		"early, with a default period": {usual, true, []fleet.Probe{check}},
+	} {
+		got, _ := probes(c.pod, []int32{8000}, c.early)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	for at, want := range map[time.Duration]time.Duration{-time.Second: 17 * time.Second, 0: 16 * time.Second, 15 * time.Second: time.Second, 16 * time.Second: 0, time.Hour: 0} {
+		if got := since(thrice).Remaining(day.Add(at)); got != want {
+			t.Errorf("%v after its start %v remain, want %v", at, got, want)
+		}
+	}
+	if got := thrice.Remaining(day); got != 15*time.Second {
+		t.Errorf("before its start %v remain", got)
 	}
 }

@@ -21,7 +21,7 @@ func specWith(more map[string]any) map[string]any {
 func TestDecode_HowItIsScaledByDemandAndWhen(t *testing.T) {
 	a, err := read(specWith(map[string]any{
 		"containerConcurrency": int64(4), "targetConcurrency": 2.5, "targetRequestRate": 30.0, "learnConcurrency": true, "maxStartingPods": int64(7),
-		"mode": "Observe", "pausedReplicas": int64(0), "wakeTogether": true, "onDelete": "Keep", "drainTimeoutSeconds": int64(0),
+		"mode": "Observe", "pausedReplicas": int64(0), "wakeTogether": true, "onDelete": "Keep", "probeEarly": true, "drainTimeoutSeconds": int64(0),
 		"behavior": map[string]any{"scaleDown": map[string]any{
 			"stabilizationWindowSeconds": int64(0), "selectPolicy": "Min",
 			"policies": []any{map[string]any{"type": "Percent", "value": int64(50), "periodSeconds": int64(60)}, map[string]any{"type": "Pods", "value": int64(2), "periodSeconds": int64(15)}},
@@ -50,8 +50,8 @@ func TestDecode_HowItIsScaledByDemandAndWhen(t *testing.T) {
 	if diff := cmp.Diff(want, a.Scaling); diff != "" {
 		t.Error(diff)
 	}
-	if a.Restore {
-		t.Error("onDelete is Keep")
+	if a.Restore || !a.ProbeEarly {
+		t.Error("onDelete is Keep, and probeEarly true")
 	}
 }
 

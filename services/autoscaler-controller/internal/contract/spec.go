@@ -28,6 +28,7 @@ type Spec struct {
 	Scaling     scaling.Spec
 	Concurrency int32 // containerConcurrency
 	Restore     bool  // what sleeps is woken when the object has gone
+	ProbeEarly  bool  // load balancers check pods from the first moment
 	Waiting     fleet.Waiting
 	Uncounted   []fleet.UncountedRequest
 	Targets     []Target
@@ -59,7 +60,7 @@ func ReadSpec(object map[string]any) (Spec, error) {
 	}
 	out := Spec{
 		Scaling: scalingSpec(s), Concurrency: value(s.ContainerConcurrency, 0), Restore: value(s.OnDelete, "") != autoscaler.OnDeleteKeep,
-		Waiting: waiting(s), Uncounted: uncounted(s),
+		ProbeEarly: value(s.ProbeEarly, false), Waiting: waiting(s), Uncounted: uncounted(s),
 	}
 	var schedules, targets []error
 	out.Scaling.Schedules, schedules = readSchedules(value(s.Schedules, nil))

@@ -165,6 +165,19 @@ type Probe struct {
 	Path    string
 	Headers []Header
 	Timeout time.Duration
+
+	Delay     time.Duration // after its container's start, before which it is not made; 0 is none
+	Started   time.Time     // when that was; zero: it has not started
+	Successes int32         // that are needed in a row, Period apart; up to 1 is one
+	Period    time.Duration
+}
+
+// Remaining is for how long it is not made yet.
+func (p Probe) Remaining(now time.Time) time.Duration {
+	if p.Started.IsZero() {
+		return p.Delay
+	}
+	return max(p.Started.Add(p.Delay).Sub(now), 0)
 }
 
 // Header is one request header of a probe.

@@ -34,7 +34,7 @@ func route(r fleet.Route, now time.Time) autoscaler.Route {
 			out.Endpoints[i].Draining, out.Endpoints[i].DrainLeaseSeconds = &draining, &lease
 		}
 		for j, p := range e.Probes {
-			out.Endpoints[i].Probes[j] = probe(p)
+			out.Endpoints[i].Probes[j] = probe(p, now)
 		}
 	}
 	return out
@@ -133,8 +133,11 @@ func optionalList(list []string) *[]string {
 	return &list
 }
 
-func probe(p fleet.Probe) autoscaler.Probe {
-	out := autoscaler.Probe{Type: autoscaler.Tcp, Port: p.Port, TimeoutSeconds: wholeSeconds(p.Timeout)}
+func probe(p fleet.Probe, now time.Time) autoscaler.Probe {
+	out := autoscaler.Probe{Type: autoscaler.Tcp, Port: p.Port, TimeoutSeconds: wholeSeconds(p.Timeout), DelaySeconds: seconds(p.Remaining(now))}
+	if p.Successes > 1 {
+		out.SuccessThreshold, out.PeriodSeconds = &p.Successes, optionalSeconds(p.Period)
+	}
 	if !p.HTTP {
 		return out
 	}

@@ -151,3 +151,21 @@ func TestRoute_TellsFurtherAddresses(t *testing.T) {
 		t.Errorf("the pods (-want +got)\n%s%v", diff, endpoints[1])
 	}
 }
+
+func TestRoute_TellsWhatIsLeftOfAChecksDelay(t *testing.T) {
+	check := fleet.Probe{Port: 80, Timeout: time.Second, Delay: 15 * time.Second, Started: long.Add(-5 * time.Second), Successes: 3, Period: 10 * time.Second}
+	over, plain := check, fleet.Probe{Port: 80, Timeout: time.Second, Successes: 1}
+	over.Started = long.Add(-time.Hour)
+	got := asJSON(t, route(fleet.Route{
+		Key: key, Autoscaler: "fib", State: fleet.Waking, WakeUpTimeout: time.Minute, Address: fleet.Address{Prefix: "/"},
+		Endpoints: []fleet.Endpoint{{Pod: "a", Address: "10.0.0.1:80", Probes: []fleet.Probe{check, over, plain}}},
+	}, long), "Route")
+	var said []any
+	for _, p := range got["endpoints"].([]any)[0].(map[string]any)["probes"].([]any) {
+		p := p.(map[string]any)
+		said = append(said, p["delaySeconds"], p["successThreshold"], p["periodSeconds"])
+	}
+	if diff := cmp.Diff([]any{10.0, 3.0, 10.0, nil, 3.0, 10.0, nil, nil, nil}, said); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -32,13 +32,27 @@ func route(r autoscaler.Route) routing.Route {
 		Blocked:        blocked(r.Blocked),
 		ServiceAddress: value(r.ServiceAddress),
 	}
+	for _, a := range value(r.AlsoAt) {
+		out.AlsoAt = append(out.AlsoAt, place(a))
+	}
 	for _, e := range r.Endpoints {
-		endpoint := routing.Endpoint{Pod: e.Pod, Address: e.Address, Ready: e.Ready, Terminating: e.Terminating, Probeable: e.Probeable,
+		endpoint := routing.Endpoint{Pod: e.Pod, Address: e.Address, AlsoAt: value(e.AlsoAt), Ready: e.Ready, Terminating: e.Terminating, Probeable: e.Probeable,
 			Draining: value(e.Draining), DrainLease: lease(e.DrainLeaseSeconds), Load: load(e.Load)}
 		for _, p := range e.Probes {
 			endpoint.Probes = append(endpoint.Probes, probe(p))
 		}
 		out.Endpoints = append(out.Endpoints, endpoint)
+	}
+	return out
+}
+
+func place(a autoscaler.RouteAddress) routing.Place {
+	out := routing.Place{
+		Prefix: a.ApiPrefix, Hosts: a.Hosts, StripPrefix: otherwise(a.StripPrefix, true), RewriteAnswers: otherwise(a.RewriteAnswers, true),
+		Protocol: routing.HTTP1, ServiceAddress: value(a.ServiceAddress),
+	}
+	if value(a.Protocol) == autoscaler.RouteAddressH2C {
+		out.Protocol = routing.H2C
 	}
 	return out
 }
@@ -111,6 +125,8 @@ func probe(p autoscaler.Probe) routing.Probe {
 		Host:    value(p.Host),
 		Path:    value(p.Path),
 		Timeout: time.Duration(p.TimeoutSeconds) * time.Second,
+
+		Delay: seconds(p.DelaySeconds), Successes: int(value(p.SuccessThreshold)), Period: wholeSeconds(p.PeriodSeconds),
 	}
 	if p.Headers != nil {
 		for _, h := range *p.Headers {

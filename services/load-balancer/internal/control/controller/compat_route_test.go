@@ -155,3 +155,30 @@ func TestRoute_SaysHowPodsAreChosen(t *testing.T) {
 		}
 	}
 }
+
+func TestRoute_TakesFurtherAddresses(t *testing.T) {
+	got := received(t, `{"namespace": "default", "deployment": "shop", "autoscaler": "shop", "apiPrefix": "/api", "hosts": [], "state": "Awake",
+		"containerConcurrency": 0, "wakeUpTimeoutSeconds": 120, "alsoAt": [{"apiPrefix": "/ui", "hosts": []},
+		{"apiPrefix": "/pb", "hosts": ["a.example"], "stripPrefix": false, "rewriteAnswers": false, "protocol": "h2c", "serviceAddress": "shop.default.svc:90", "later": 1}],
+		"endpoints": [{"pod": "a", "address": "10.0.0.1:80", "alsoAt": ["10.0.0.1:81", ""], "ready": true, "terminating": false, "probeable": false, "probes": []}]}`)
+	want := []routing.Place{
+		{Prefix: "/ui", Hosts: []string{}, StripPrefix: true, RewriteAnswers: true, Protocol: routing.HTTP1},
+		{Prefix: "/pb", Hosts: []string{"a.example"}, Protocol: routing.H2C, ServiceAddress: "shop.default.svc:90"},
+	}
+	if diff := cmp.Diff(want, got.AlsoAt) + cmp.Diff([]string{"10.0.0.1:81", ""}, got.Endpoints[0].AlsoAt); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestRoute_TakesThePatienceOfChecks(t *testing.T) {
+	got := received(t, `{"namespace": "n", "deployment": "d", "autoscaler": "a", "apiPrefix": "/", "hosts": [], "state": "Waking", "containerConcurrency": 0, "wakeUpTimeoutSeconds": 1,
+		"endpoints": [{"pod": "a", "address": "10.0.0.1:80", "ready": false, "terminating": false, "probeable": true, "probes": [
+		{"type": "Tcp", "port": 80, "timeoutSeconds": 1, "delaySeconds": 12.5, "successThreshold": 3, "periodSeconds": 10}, {"type": "Tcp", "port": 81, "timeoutSeconds": 1}]}]}`)
+	want := []routing.Probe{
+		{TCP: true, Port: 80, Timeout: time.Second, Delay: 12500 * time.Millisecond, Successes: 3, Period: 10 * time.Second},
+		{TCP: true, Port: 81, Timeout: time.Second},
+	}
+	if diff := cmp.Diff(want, got.Endpoints[0].Probes); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}

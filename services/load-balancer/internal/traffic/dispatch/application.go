@@ -40,6 +40,7 @@ type Application struct {
 	trouble     string      // why the last start call failed; "" when it did not
 	timer       *time.Timer // when to look again although nothing has changed
 	removed     bool
+	kept        time.Time // its route was removed, and is kept until then; zero: it was not
 	closed      bool
 	counters    counters
 	share       *share // of its slots; nil: they are this load balancer's alone
@@ -81,7 +82,7 @@ func (a *Application) follow(route routing.Route, now time.Time) {
 	endpoints := route.Endpoints
 	route.Endpoints = nil
 	a.route.Store(&route)
-	a.removed, a.asleepUntil = false, time.Time{}
+	a.removed, a.kept, a.asleepUntil = false, time.Time{}, time.Time{}
 	if route.AsleepFor > 0 {
 		a.asleepUntil = now.Add(route.AsleepFor)
 	}
@@ -110,6 +111,7 @@ func (a *Application) followPods(endpoints []routing.Endpoint, now time.Time) {
 			continue
 		}
 		pod := newPod(a, e)
+		pod.said = now
 		pod.followDrain(now)
 		pod.followLoad(nil, e.Load, now)
 		if a.start != nil || len(a.pods) > 0 {
@@ -174,21 +176,6 @@ func (a *Application) prefer() {
 	a.choosePolicy()
 }
 
-// remove ends the route: who waits is sent away, requests on pods go on.
-func (a *Application) remove(now time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.removed = true
-	a.wanted = time.Time{}
-	for _, p := range a.pods {
-		p.leave()
-	}
-	a.pods = nil
-	a.pooled()
-	a.dismiss(ErrNoRoute, now)
-	a.update(now)
-}
-
 func (a *Application) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -225,11 +212,18 @@ func (a *Application) settle() {
 	a.update(a.d.options.Now())
 }
 
-// place is where the table puts it.
-func (a *Application) place() (route *routing.Route, removed, idle bool) {
+// standing is where the table puts an application.
+type standing struct {
+	route   *routing.Route
+	removed bool
+	kept    bool // it was removed, and is kept for a moment
+	idle    bool
+}
+
+func (a *Application) standing() standing {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.Route(), a.removed, a.counters.inFlight() == 0 && a.room.Len() == 0
+	return standing{a.Route(), a.removed, !a.kept.IsZero(), a.counters.inFlight() == 0 && a.room.Len() == 0}
 }
 
 // update is called after every change, with the lock held: it has pods checked that need it, lets in

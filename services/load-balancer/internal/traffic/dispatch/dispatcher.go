@@ -118,8 +118,7 @@ func (d *Dispatcher) Find(id routing.Application) (*Application, bool) {
 	if !ok {
 		return nil, false
 	}
-	_, removed, _ := app.place()
-	return app, !removed
+	return app, !app.standing().removed
 }
 
 // Apply follows a change of the routes. It returns the applications whose host and prefix another
@@ -152,7 +151,7 @@ func (d *Dispatcher) Apply(u routing.Update) []routing.Application {
 	}
 	for _, key := range removed {
 		if app, ok := d.applications[key]; ok {
-			app.remove(now)
+			d.retire(app, now)
 		}
 	}
 	if u.Balancers != nil || u.Complete {
@@ -168,31 +167,53 @@ func (d *Dispatcher) Apply(u routing.Update) []routing.Application {
 	return lost
 }
 
-// rebuild makes the table anew, and forgets applications that have no route and no request left.
+// rebuild makes the table anew, and forgets applications that have no route and no request left. It returns
+// those whose host and prefix another one has.
 func (d *Dispatcher) rebuild() []routing.Application {
-	var entries []routing.Entry[*Application]
+	var entries, kept []routing.Entry[*Application]
+	routed := 0
 	for _, app := range d.sorted() {
-		route, removed, idle := app.place()
-		if removed {
-			if idle {
-				delete(d.applications, app.ID)
-				if d.options.Forgotten != nil {
-					d.options.Forgotten(app.ID)
-				}
+		s := app.standing()
+		switch {
+		case s.removed && s.idle:
+			delete(d.applications, app.ID)
+			if d.options.Forgotten != nil {
+				d.options.Forgotten(app.ID)
 			}
 			continue
+		case s.removed:
+			continue
 		}
-		entries = append(entries, routing.Entry[*Application]{Hosts: route.Hosts, Prefix: route.Prefix, Target: app})
+		routed++
+		of := entriesOf(app, s.route)
+		if s.kept {
+			kept = append(kept, of...)
+			continue
+		}
+		entries = append(entries, of...)
 	}
-	d.routes.Store(int64(len(entries)))
-	d.budget.Share(len(entries) > 1)
-	table, losers := routing.NewTable(entries)
+	d.routes.Store(int64(routed))
+	d.budget.Share(routed > 1)
+	// What was removed stands behind what is claimed now.
+	table, losers := routing.NewTable(append(entries, kept...))
 	d.table.Store(table)
 	lost := make([]routing.Application, 0, len(losers))
 	for _, app := range losers {
-		lost = append(lost, app.ID)
+		if !app.standing().kept {
+			lost = append(lost, app.ID)
+		}
 	}
 	return lost
+}
+
+// entriesOf are an application's rows of the table.
+func entriesOf(app *Application, route *routing.Route) []routing.Entry[*Application] {
+	rows := make([]routing.Entry[*Application], 0, 1+len(route.AlsoAt))
+	rows = append(rows, routing.Entry[*Application]{Hosts: route.Hosts, Prefix: route.Prefix, Target: app})
+	for _, also := range route.AlsoAt {
+		rows = append(rows, routing.Entry[*Application]{Hosts: also.Hosts, Prefix: also.Prefix, Target: app})
+	}
+	return rows
 }
 
 // ControllerAway says whether the controller cannot be reached. While it is away an application

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
@@ -46,20 +47,24 @@ func TestPrefer_IsForWhoNamesNoAlgorithmAndGoesOnWhereItIs(t *testing.T) {
 }
 
 func TestFind_OnlyWithARoute(t *testing.T) {
-	w := newWorld(nil)
-	if _, ok := w.Find(fib); ok {
-		t.Error("found before its route came")
-	}
-	w.follow(routing.Awake, nil, pod("a", nil))
-	if app, ok := w.Find(fib); !ok || app.ID != fib {
-		t.Errorf("%v, %v", app, ok)
-	}
-	v, _ := w.arrive(t) // keeps it known
-	w.Apply(routing.Update{Version: "2", Complete: true})
-	if _, ok := w.Find(fib); ok {
-		t.Error("found after its route went")
-	}
-	v.End(Outcome{Status: 200}, time.Now())
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		if _, ok := w.Find(fib); ok {
+			t.Error("found before its route came")
+		}
+		w.follow(routing.Awake, nil, pod("a", nil))
+		if app, ok := w.Find(fib); !ok || app.ID != fib {
+			t.Errorf("%v, %v", app, ok)
+		}
+		v, _ := w.arrive(t) // keeps it known
+		w.Apply(routing.Update{Version: "2", Complete: true})
+		time.Sleep(removedGrace) // of virtual time
+		synctest.Wait()
+		if _, ok := w.Find(fib); ok {
+			t.Error("found after its route went")
+		}
+		v.End(Outcome{Status: 200}, time.Now())
+	})
 }
 
 func TestHashOn_IsWhatThePolicyGoesBy(t *testing.T) {

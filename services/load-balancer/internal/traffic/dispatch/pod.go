@@ -22,8 +22,9 @@ type Pod struct {
 
 	// Below app.mu.
 	endpoint routing.Endpoint
-	proven   bool // its checks were good here
-	doubted  bool // it refused a connection since
+	said     time.Time // when that was said
+	proven   bool      // its checks were good here
+	doubted  bool      // it refused a connection since
 	gone     bool
 	settled  chan struct{} // open while it is checked; else nil
 	balanced balance.Pod   // what choosing among pods goes by
@@ -45,7 +46,7 @@ func byName(a, b *Pod) int {
 
 func (p *Pod) follow(e routing.Endpoint, now time.Time) {
 	was := p.endpoint
-	p.endpoint = e
+	p.endpoint, p.said = e, now
 	p.followDrain(now)
 	p.followLoad(was.Load, e.Load, now)
 	switch {
@@ -117,16 +118,20 @@ func (p *Pod) leave() {
 	p.checkIfNeeded()
 }
 
-// Checks is what must hold for the pod to be usable, and whether it still has to be checked. A pod
-// that Kubernetes calls ready and that refused a connection needs no more than to take one again:
-// the ports of its checks may be closed to this load balancer.
-func (p *Pod) Checks() ([]routing.Probe, bool) {
+// Checks is what must hold for the pod to be usable, from when on that may be looked at, and whether it
+// still has to be checked. A pod that Kubernetes calls ready and that refused a connection needs no more
+// than to take one again: the ports of its checks may be closed to this load balancer.
+func (p *Pod) Checks() (probes []routing.Probe, from time.Time, needed bool) {
 	p.app.mu.Lock()
 	defer p.app.mu.Unlock()
 	if p.endpoint.Ready {
-		return nil, p.needsCheck()
+		return nil, time.Time{}, p.needsCheck()
 	}
-	return p.endpoint.Probes, p.needsCheck()
+	from = p.said
+	for _, probe := range p.endpoint.Probes { // all must be good, so none counts before the last may be made
+		from = later(from, p.said.Add(probe.Delay))
+	}
+	return p.endpoint.Probes, from, p.needsCheck()
 }
 
 // MustConnect reports whether a connection to the pod's own address is part of the check: for one that

@@ -246,30 +246,6 @@ func TestService_IsTheLastHopeWhileTheControllerIsAway(t *testing.T) {
 	})
 }
 
-func TestRoute_RemovedSendsAwayWhoWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(nil)
-		w.follow(routing.Asleep, nil)
-		app := w.app()
-		v, _ := w.arrive(t)
-		w.Apply(routing.Update{Version: "x.2", Removed: []routing.Application{fib}})
-		if err := v.Wait(t.Context().Done()); !errors.Is(err, ErrNoRoute) {
-			t.Errorf("error = %v", err)
-		}
-		v.End(Outcome{Status: 503}, time.Now())
-		if _, err := w.Match("x", "/fib"); !errors.Is(err, routing.ErrNoRoute) {
-			t.Errorf("the table still has it: %v", err)
-		}
-		late := &Visit{}
-		if _, err := late.Arrive(app, Arrival{}, time.Now()); !errors.Is(err, ErrNoRoute) {
-			t.Errorf("a request that had matched just before: %v", err)
-		}
-		if len(w.gone) != 1 || w.Version() != "x.2" {
-			t.Errorf("forgotten %v, version %s", w.gone, w.Version())
-		}
-	})
-}
-
 func TestClose_SendsAwayWhoWaitsAndKeepsWhoRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(nil)

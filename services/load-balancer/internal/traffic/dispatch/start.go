@@ -75,6 +75,10 @@ func (r *StartRequest) Failed(err error) {
 	}
 	a.trouble = "the controller cannot be reached"
 	if refused, ok := errors.AsType[*RefusedStartError](err); ok {
+		if !a.kept.IsZero() { // that the controller knows no such application any more is no news
+			a.trouble = refused.Detail
+			return
+		}
 		now := a.d.options.Now()
 		a.trouble = refused.Detail
 		a.block.byCall(routing.Blocked{Reason: startRefused, Message: refused.Detail, Since: now}, now)

@@ -265,7 +265,7 @@ func TestChecks_OfAReadyPodThatRefusedAreAConnectionAlone(t *testing.T) {
 	if waits, err := v.Retry(true, time.Now()); !waits || err != nil {
 		t.Fatal(waits, err)
 	}
-	if probes, needed := w.probes[0].Checks(); len(probes) != 0 || !needed || !w.probes[0].MustConnect() {
+	if probes, _, needed := w.probes[0].Checks(); len(probes) != 0 || !needed || !w.probes[0].MustConnect() {
 		t.Errorf("checks %v, needed %v, connection %v", probes, needed, w.probes[0].MustConnect())
 	}
 	w.probes[0].Proven()
@@ -273,7 +273,7 @@ func TestChecks_OfAReadyPodThatRefusedAreAConnectionAlone(t *testing.T) {
 		t.Errorf("it does not come back: %v", err)
 	}
 	w.follow(routing.Waking, nil, pod("b", func(e *routing.Endpoint) { starting(e); with(e) }))
-	if probes, needed := w.probes[1].Checks(); len(probes) != 1 || !needed {
+	if probes, _, needed := w.probes[1].Checks(); len(probes) != 1 || !needed {
 		t.Errorf("a pod that starts: checks %v, needed %v", probes, needed)
 	}
 }

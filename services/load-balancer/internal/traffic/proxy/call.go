@@ -50,6 +50,7 @@ func (p *Proxy) Call(c CallClient, o Order) (outcome Outcome) {
 	x := p.begin(c, o.request())
 	x.call, x.outcome = true, &outcome
 	x.match = routing.Match[*dispatch.Application]{Target: app, Prefix: o.Target.Prefix, Path: o.Target.Path}
+	x.locate(o.Target.At)
 	defer x.end()
 	x.run()
 	return outcome

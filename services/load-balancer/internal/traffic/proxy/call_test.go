@@ -78,6 +78,7 @@ func TestCall_HandsARefusalBackAndWritesNothing(t *testing.T) {
 			t.Errorf("the log has %+v", r)
 		}
 
+		time.Sleep(5 * time.Second) // of virtual time: nobody uses it any more
 		u.d.Apply(routing.Update{Version: "2", Complete: true})
 		if outcome := u.Call(c, orderOf("GET", "")); outcome.Refusal == nil || outcome.Refusal.Code != "unavailable" || outcome.Refusal.RetryAfterSeconds() == 0 || len(u.log.all) != 1 {
 			t.Errorf("without a route: %+v", outcome)

@@ -107,6 +107,8 @@ func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 		return fault.New(fault.BadGateway, "it was offered to pods %d times, and none took it", x.visit.Tries), ""
 	case errors.Is(err, dispatch.ErrNoRoute):
 		return fault.New(fault.Unavailable, "the application's route was removed while the request waited").After(time.Second), reasonNoRoute
+	case errors.Is(err, errNoPort):
+		return fault.New(fault.BadGateway, "the pod %s of %s has no port for %s: see the CustomAutoscaler's condition TargetFound", x.visit.Pod.Name, x.visit.App.ID, orElse(x.at, "/")), ""
 	case errors.Is(err, dispatch.ErrClosing):
 		return fault.New(fault.Unavailable, "this load balancer is ending; another one takes the request").After(time.Second), reasonClosing
 	case errors.Is(err, errBodyTooLarge):

@@ -36,6 +36,9 @@ type exchange struct {
 
 	scheme   string // that the client used; "" while that is not known
 	match    routing.Match[*dispatch.Application]
+	place    routing.Place // of the application's addresses, the one that was matched
+	at       string        // its prefix, without a slash at its end
+	to       Destination   // where it was sent last
 	visit    dispatch.Visit
 	body     body
 	out      Outgoing
@@ -57,6 +60,7 @@ type exchange struct {
 	uncounted      uncounted
 	affinity       balance.Request // what the policy may go by
 	session        bool            // the answer may begin a session of its pod
+	further        bool            // it was matched at a further address of the application
 	placed         bool            // it is counted for its application
 	crowdsOut      bool            // it would leave too few places to others
 	mayHaveArrived bool            // the pod may have begun to work on it
@@ -128,11 +132,12 @@ func (x *exchange) reach() error {
 			return err
 		}
 		x.p.o.Log.Info("pod not reached, another is tried", "application", x.visit.App.ID.String(),
-			"pod", x.visit.Pod.Name, "address", x.visit.Pod.Address, "error", unsent)
+			"pod", x.visit.Pod.Name, "address", x.to.Address, "error", unsent)
 		x.p.o.Metrics.retries.WithLabelValues(x.visit.App.ID.Namespace, x.visit.App.ID.Deployment).Inc()
 		x.pod = nil
 		x.pause(unsent)
-		waits, err = x.visit.Retry(unsent.Refused, x.lately())
+		// That nobody listens on a further port says nothing of the pod: what others ask of it goes on.
+		waits, err = x.visit.Retry(unsent.Refused && !x.further, x.lately())
 	}
 }
 
@@ -166,7 +171,7 @@ const (
 // pause waits for a moment when the pod took the connection, but not the request: it may be full, and
 // the next one to be asked may be the same.
 func (x *exchange) pause(unsent *UnsentError) {
-	if unsent.Refused || x.visit.Tries < 2 {
+	if unsent.Refused && !x.further || x.visit.Tries < 2 {
 		return
 	}
 	timer := time.NewTimer(min(firstPause<<(x.visit.Tries-2), longestPause))
@@ -179,14 +184,16 @@ func (x *exchange) pause(unsent *UnsentError) {
 
 // send sends the request to the visit's pod and reads the head of its answer.
 func (x *exchange) send() (err error) {
-	to := Destination{Address: x.visit.Pod.Address, Protocol: x.visit.App.Route().Protocol}
+	if err := x.address(); err != nil {
+		return err
+	}
 	x.out.Add, x.out.Now = x.add, x.lately()
 	x.out.Left = x.visit.Left(x.out.Now)
 	x.waited()
 	if x.span != nil {
-		return x.sendTraced(to)
+		return x.sendTraced(x.to)
 	}
-	x.answer, err = x.p.o.Sender.Send(to, &x.out)
+	x.answer, err = x.p.o.Sender.Send(x.to, &x.out)
 	return err
 }
 

@@ -14,6 +14,7 @@ func (x *exchange) find() (done bool, err error) {
 	if x.match, err = x.p.o.Matcher.Match(x.r.Host, x.r.Path); err != nil {
 		return false, err
 	}
+	x.locate(x.match.Prefix)
 	if x.asksForStart() {
 		return true, x.answerStart()
 	}

@@ -42,7 +42,7 @@ func (x *exchange) fillRecord(r *accesslog.Record, now time.Time) {
 		r.Application = accesslog.Application(x.match.Target.ID)
 	}
 	if x.pod != nil {
-		r.Pod, r.Address, r.PodPath, r.Policy = x.pod.Name, x.pod.Address, x.out.Path, x.visit.Reason
+		r.Pod, r.Address, r.PodPath, r.Policy = x.pod.Name, x.to.Address, x.out.Path, x.visit.Reason
 		r.Upstream = now.Sub(x.visit.SentAt)
 	}
 	if x.fault != nil {

@@ -233,9 +233,12 @@ func TestWait_EndsWithAReasonAndLeavesNothing(t *testing.T) {
 			r.Blocked = routing.Blocked{Reason: "ImagePullBackOff", Message: "no such image"}
 		}, nil, 503, "start-blocked", 2 * time.Second},
 		"every pod is full": {full, nil, 429, "busy", 3 * time.Second},
-		"the route goes":    {none, func(u *unit, _ *client) { u.d.Apply(routing.Update{Version: "2", Complete: true}) }, 503, "unavailable", time.Second},
-		"the process ends":  {none, func(u *unit, _ *client) { u.d.Close() }, 503, "unavailable", time.Second},
-		"the client goes":   {none, func(_ *unit, c *client) { c.Cancel() }, 0, "", time.Second},
+		"the route goes": {func(o *Options, r *routing.Route) {
+			none(o, r)
+			r.WakeUpTimeout = time.Minute
+		}, func(u *unit, _ *client) { u.d.Apply(routing.Update{Version: "2", Complete: true}) }, 503, "unavailable", 6 * time.Second},
+		"the process ends": {none, func(u *unit, _ *client) { u.d.Close() }, 503, "unavailable", time.Second},
+		"the client goes":  {none, func(_ *unit, c *client) { c.Cancel() }, 0, "", time.Second},
 		"there is a pod then": {none, func(u *unit, _ *client) {
 			woken := u.route
 			woken.State, woken.Endpoints = routing.Awake, []routing.Endpoint{{Pod: "shop-1", Address: "10.0.0.1:80", Ready: true}}

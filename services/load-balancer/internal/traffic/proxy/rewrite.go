@@ -10,7 +10,7 @@ import (
 // where to go on, where the content is, and which paths a cookie is for. Values are replaced in
 // place; relative ones are right as they are.
 func (x *exchange) rewriteAnswer(fields message.Fields) {
-	if !x.stripped() || !x.match.Target.Route().RewriteAnswers {
+	if !x.stripped() || !x.place.RewriteAnswers {
 		return
 	}
 	for i := range fields {
@@ -27,7 +27,7 @@ func (x *exchange) rewriteAnswer(fields message.Fields) {
 
 // rewrite is made when there is something to be rewritten, which is seldom.
 func (x *exchange) rewrite() rewriting {
-	r := rewriting{prefix: x.match.Prefix, asked: []string{x.r.Host}, own: []string{x.pod.Address, x.match.Target.Route().ServiceAddress}}
+	r := rewriting{prefix: x.match.Prefix, asked: []string{x.r.Host}, own: []string{x.to.Address, x.place.ServiceAddress}}
 	if x.trusts(x.peer.IP) {
 		r.known = joined(x.r.Fields, message.XForwardedPrefix) + r.prefix
 		if host, _, _ := strings.Cut(x.r.Fields.First(message.XForwardedHost), ","); host != "" {

@@ -55,7 +55,7 @@ func (x *exchange) sendTraced(to Destination) (err error) {
 	x.out.Add = x.add
 	if span.IsRecording() {
 		span.SetAttributes(attribute.String("nemesis.pod", x.visit.Pod.Name),
-			attribute.String("server.address", x.visit.Pod.Address), attribute.String("nemesis.reason", x.visit.Reason))
+			attribute.String("server.address", to.Address), attribute.String("nemesis.reason", x.visit.Reason))
 	}
 	x.answer, err = x.p.o.Sender.Send(to, &x.out)
 	x.add = x.add[:own] // another try has a span of its own

@@ -82,6 +82,7 @@ type Route struct {
 	ExpectedStart  time.Duration // how long a start took lately; 0 is not known
 	Blocked        Blocked
 	ServiceAddress string // host:port to fall back to while the controller is away; "" is none
+	AlsoAt         []Place
 	Endpoints      []Endpoint
 }
 
@@ -95,6 +96,7 @@ func (r Route) AwaitsReport() bool {
 type Endpoint struct {
 	Pod         string
 	Address     string        // IP:port
+	AlsoAt      []string      // the same for each of the route's AlsoAt; "" is none
 	Ready       bool          // Kubernetes calls it ready
 	Terminating bool          // it is going away: send nothing new
 	Draining    bool          // it was chosen to go: send nothing new while another pod can take it
@@ -120,6 +122,10 @@ type Probe struct {
 	Path    string
 	Headers []Header
 	Timeout time.Duration
+
+	Delay     time.Duration // for how long it is not made yet, from when it was said on
+	Successes int           // that are needed in a row, Period apart; up to 1 is one
+	Period    time.Duration
 }
 
 // Header is one header line of a probe.

@@ -21,6 +21,7 @@ type Target struct {
 	Application Application
 	Host        string // to ask for
 	Prefix      string // of the route, without a slash at its end; "" for "/"
+	At          string // the prefix of the address that is meant, which Prefix is where it is removed
 	Path        string // the normalised path in the application
 	Query       string
 }
@@ -32,6 +33,7 @@ func Resolve(routes []Route, target string) (Target, error) {
 	if err != nil {
 		return Target{}, ErrTargetForm
 	}
+	routes = each(routes)
 	if strings.HasPrefix(target, "/") && u.Host == "" && !strings.HasPrefix(target, "//") {
 		return resolvePath(routes, u)
 	}
@@ -47,10 +49,12 @@ func Resolve(routes []Route, target string) (Target, error) {
 			if path == "" {
 				path = "/"
 			}
+			at := trimPrefix(r.Prefix)
 			if !r.StripPrefix {
 				r.Prefix = "/" // the URL has it, where it is wanted
 			}
 			t, err := Inside(r, path, escapedQuery(u))
+			t.At = at
 			t.Host = r.ServiceAddress // also where clients ask for another host
 			return t, err
 		}
@@ -72,7 +76,7 @@ func Inside(r Route, path, query string) (Target, error) {
 	case r.ServiceAddress != "":
 		host = r.ServiceAddress
 	}
-	return Target{Application: r.Application, Host: host, Prefix: prefix, Path: path, Query: query}, nil
+	return Target{Application: r.Application, Host: host, Prefix: prefix, At: prefix, Path: path, Query: query}, nil
 }
 
 // Choose finds the route of a Deployment's name or of namespace/name. "" is the only one that is
@@ -96,11 +100,13 @@ func Choose(routes []Route, name string) (Route, []Route, error) {
 // Names are how Resolve knows the application of a route.
 func (r Route) Names() []string {
 	var names []string
-	if r.ServiceAddress != "" {
-		names = append(names, "http://"+r.ServiceAddress)
-	}
-	if len(r.Hosts) == 0 {
-		names = append(names, r.Prefix)
+	for _, r := range each([]Route{r}) {
+		if r.ServiceAddress != "" {
+			names = append(names, "http://"+r.ServiceAddress)
+		}
+		if len(r.Hosts) == 0 {
+			names = append(names, r.Prefix)
+		}
 	}
 	return names
 }

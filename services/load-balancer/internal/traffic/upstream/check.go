@@ -17,23 +17,24 @@ import (
 // maxProbeBody bounds how much of a check's answer is read.
 const maxProbeBody = 10 << 10
 
-// checkAll repeats every readiness check of a pod once; nil when all were good.
-func checkAll(ctx context.Context, address string, probes []routing.Probe, mustConnect bool, patience time.Duration) error {
+// checkAll repeats every readiness check of a pod once; nil when all were good, else which was not, from 0
+// on. -1 is none of them.
+func checkAll(ctx context.Context, address string, probes []routing.Probe, mustConnect bool, patience time.Duration) (bad int, err error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("address of the pod: %w", err)
+		return -1, fmt.Errorf("address of the pod: %w", err)
 	}
 	if mustConnect {
 		if err := connects(ctx, address, patience); err != nil {
-			return err
+			return -1, err
 		}
 	}
-	for _, probe := range probes {
+	for i, probe := range probes {
 		if err := check(ctx, host, probe, patience); err != nil {
-			return err
+			return i, err
 		}
 	}
-	return nil
+	return -1, nil
 }
 
 func check(ctx context.Context, host string, probe routing.Probe, patience time.Duration) error {

@@ -16,6 +16,7 @@ import (
 const (
 	firstInterval   = 20 * time.Millisecond
 	longestInterval = 250 * time.Millisecond
+	longestDelay    = time.Second // until it is seen that there is another one
 	intervalShare   = 100
 )
 
@@ -81,6 +82,7 @@ func (p *Prober) loop(pod *dispatch.Pod, settled <-chan struct{}) {
 	begin := time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var s streaks
 	for checks := 1; ; checks++ {
 		select {
 		case <-timer.C:
@@ -88,44 +90,71 @@ func (p *Prober) loop(pod *dispatch.Pod, settled <-chan struct{}) {
 			return
 		}
 		last := time.Now()
-		needed, good := p.check(ctx, pod, last.Sub(begin))
-		if !needed || ctx.Err() != nil {
+		probes, from, needed := pod.Checks()
+		if !needed {
 			return
 		}
-		if good {
+		if last.Before(from) { // the pod's user wants it to be left alone until then
+			timer.Reset(min(from.Sub(last), longestDelay))
+			begin, checks = from, 0
+			continue
+		}
+		s.of(probes)
+		result, next := p.check(ctx, pod, &s, last.Sub(begin))
+		if result == unneeded || ctx.Err() != nil {
+			return
+		}
+		if result == good {
 			pod.Proven()
 			p.log.Info("pod takes requests", "pod", pod.Name, "address", pod.Address,
 				"checks", checks, "after_ms", time.Since(begin).Milliseconds())
 			return
 		}
-		timer.Reset(time.Until(last.Add(interval(last.Sub(begin)))))
+		if next.IsZero() {
+			next = last.Add(interval(last.Sub(begin)))
+		}
+		timer.Reset(time.Until(next))
 	}
 }
+
+// result is what became of a check.
+type result int
+
+const (
+	unneeded result = iota
+	bad
+	goodSoFar // all were good, and not yet often enough
+	good
+)
 
 // interval is the time between two checks after a pod was checked for so long.
 func interval(elapsed time.Duration) time.Duration {
 	return min(max(elapsed/intervalShare, firstInterval), longestInterval)
 }
 
-// check tells whether the pod still needs a check, and whether it was good.
-func (p *Prober) check(ctx context.Context, pod *dispatch.Pod, elapsed time.Duration) (needed, good bool) {
+// check makes every check once. next is when the next one counts, if that is known.
+func (p *Prober) check(ctx context.Context, pod *dispatch.Pod, s *streaks, elapsed time.Duration) (r result, next time.Time) {
 	select {
 	case p.slots <- struct{}{}:
 		defer func() { <-p.slots }()
 	case <-ctx.Done():
-		return false, false
+		return unneeded, next
 	}
-	probes, needed := pod.Checks()
-	if !needed {
-		return false, false
+	if _, _, needed := pod.Checks(); !needed { // it may have had to wait
+		return unneeded, next
 	}
-	err := checkAll(ctx, pod.Address, probes, pod.MustConnect(), dialPatience(elapsed))
+	which, err := checkAll(ctx, pod.Address, s.probes, pod.MustConnect(), dialPatience(elapsed))
 	if err != nil {
+		s.bad(which)
 		p.checks.WithLabelValues("bad").Inc()
-		return true, false
+		return bad, next
 	}
 	p.checks.WithLabelValues("good").Inc()
-	return true, true
+	enough, next := s.allGood(time.Now())
+	if !enough {
+		return goodSoFar, next
+	}
+	return good, time.Time{}
 }
 
 // dialPatience is how long a check waits for a connection. A SYN that is lost while the pod's

@@ -173,7 +173,7 @@ func TestCheck_IsGoodOrBadAsTheKubeletWouldSay(t *testing.T) {
 	probe := routing.Probe{Port: port(address), Timeout: 5 * time.Second}
 	for code, good := range map[int]bool{200: true, 204: true, 302: true, 399: true, 400: false, 404: false, 500: false, 503: false} {
 		status.Store(int32(code))
-		if err := checkAll(t.Context(), address, []routing.Probe{probe}, false, time.Second); (err == nil) != good {
+		if _, err := checkAll(t.Context(), address, []routing.Probe{probe}, false, time.Second); (err == nil) != good {
 			t.Errorf("%d: %v", code, err)
 		}
 	}
@@ -195,7 +195,7 @@ func TestCheck_IsGoodOrBadAsTheKubeletWouldSay(t *testing.T) {
 		"no path":               {address, []routing.Probe{{Port: port(address), Path: "%zz", Timeout: time.Second}}, false, "path of the check"},
 		"HTTPS to who has none": {address, []routing.Probe{{Port: port(address), HTTPS: true, Timeout: time.Second}}, false, "HTTP response to HTTPS"},
 	} {
-		if err := checkAll(t.Context(), test.address, test.probes, test.connect, time.Second); (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
+		if _, err := checkAll(t.Context(), test.address, test.probes, test.connect, time.Second); (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
