@@ -69,15 +69,23 @@ func (r *Recorder) Status(ctx context.Context, a fleet.Autoscaler, targets []fle
 	for _, e := range contract.News(standing, targets, stored) {
 		r.Event(a, e)
 	}
-	body, err := next.Patch(stored)
-	if err != nil {
-		return err
+	err := r.write(ctx, a, next, stored)
+	if apierrors.IsInvalid(err) { // services may go out before the resource
+		err = r.write(ctx, a, next.ForOlderResource(a.Namespace), stored)
 	}
-	_, err = r.dynamic.Resource(Resource).Namespace(a.Namespace).Patch(ctx, a.Name, types.MergePatchType, body, metav1.PatchOptions{}, "status")
 	if apierrors.IsNotFound(err) {
 		return fleet.ErrGone
 	}
 	return refusal(err, "write the status of the CustomAutoscaler "+a.Namespace+"/"+a.Name)
+}
+
+func (r *Recorder) write(ctx context.Context, a fleet.Autoscaler, s, stored contract.Status) error {
+	body, err := s.Patch(stored)
+	if err != nil {
+		return err
+	}
+	_, err = r.dynamic.Resource(Resource).Namespace(a.Namespace).Patch(ctx, a.Name, types.MergePatchType, body, metav1.PatchOptions{}, "status")
+	return err
 }
 
 // standing is how a CustomAutoscaler itself stands.

@@ -42,12 +42,7 @@ func Decision(r fleet.Record) autoscaler.Decision {
 // that is stored.
 func lastDecision(last *fleet.Record, stored *autoscaler.LastDecision) *autoscaler.LastDecision {
 	if last == nil || stored != nil && stored.Applied && !telling(*last) {
-		if stored == nil {
-			return nil
-		}
-		slim := *stored
-		slim.Namespace, slim.Deployment, slim.Reasons = nil, nil, nil // an older controller wrote them
-		return &slim
+		return stored
 	}
 	result := autoscaler.LastDecisionResult(last.Result())
 	return &autoscaler.LastDecision{

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
@@ -22,6 +23,25 @@ func ReadStatus(object map[string]any) Status {
 	if raw, err := json.Marshal(object["status"]); err != nil || json.Unmarshal(raw, &s.said) != nil {
 		return Status{}
 	}
+	for _, t := range value(s.said.Targets, nil) {
+		if d := t.LastDecision; d != nil {
+			d.Namespace, d.Deployment, d.Reasons = nil, nil, nil // of an older controller, or for an older resource
+		}
+	}
+	return s
+}
+
+// ForOlderResource is the same with all that a CustomResourceDefinition of release 0.1 asks for.
+func (s Status) ForOlderResource(namespace string) Status {
+	targets := slices.Clone(value(s.said.Targets, nil))
+	for i, t := range targets {
+		if t.LastDecision != nil {
+			d := *t.LastDecision
+			d.Namespace, d.Deployment, d.Reasons = &namespace, &t.Name, &[]autoscaler.Reason{}
+			targets[i].LastDecision = &d
+		}
+	}
+	s.said.Targets = &targets
 	return s
 }
 

@@ -68,6 +68,19 @@ func TestNewStatus_ADecisionOfAnOlderControllerIsKeptInShort(t *testing.T) {
 	}
 }
 
+// Services may go out before the resource, of which the older one asks for more.
+func TestForOlderResource_HasAllThatItAsksFor(t *testing.T) {
+	s := NewStatus(Standing{}, []fleet.Target{{Name: "app", Last: record(0, true, "0 → 1")}, {Name: "idle"}}, Status{}, day)
+	raw, err := json.Marshal(s.ForOlderResource("ns").target("app").LastDecision)
+	want := `{"applied":true,"deployment":"app","from":0,"id":"e-1","namespace":"ns","reasons":[],"result":"applied","summary":"0 → 1","time":"2026-01-02T03:04:05Z","to":0,"trigger":""}`
+	if err != nil || string(raw) != want {
+		t.Errorf("%v\n%s\n%s", err, raw, want)
+	}
+	if !again(t, s.ForOlderResource("ns")).Covers(again(t, s)) || s.target("app").LastDecision.Reasons != nil {
+		t.Error("it would be written again and again")
+	}
+}
+
 func TestCovers_AnOldActivityAloneIsNoReason(t *testing.T) {
 	at := func(d time.Duration, replicas int32) Status {
 		return again(t, NewStatus(Standing{Generation: 1}, []fleet.Target{{Name: "app", State: fleet.Awake, Replicas: replicas, LastActivity: day.Add(d)}}, Status{}, day))
