@@ -45,6 +45,18 @@ def restarts(pod: Object) -> int:
     return sum(s["restartCount"] for s in pod["status"].get("containerStatuses", []))
 
 
+def known(nemesis: Nemesis, app: Application) -> None:
+    """Every load balancer has its route and its pods."""
+
+    def usable(admin: str) -> bool:
+        pods = nemesis.known(app, admin)["endpoints"]
+        return len(pods) == app.replicas and all(p["usable"] for p in pods)
+
+    for pod in nemesis.pods(BALANCER):
+        admin = nemesis.reach.pod(pod, 8081)
+        eventually(lambda admin=admin: usable(admin), f"{pod['metadata']['name']} knows the pods")
+
+
 def counts(nemesis: Nemesis, app: Application) -> list[dict[str, int]]:
     pods = nemesis.cluster.list("Pod", app.namespace, labels=f"app={app.name}")
     return [nemesis.http.get(nemesis.reach.pod(pod, app.port) + "/count").json() for pod in pods]
@@ -56,9 +68,9 @@ def loads(nemesis: Nemesis, app: Application, stack: ExitStack, clients: int) ->
 
 
 def test_a_pod_never_has_two_through_two_load_balancers(nemesis: Nemesis, namespace: str, balancers: None) -> None:
-    app = slot(namespace, replicas=2, spec={"minReplicas": 2, "maxReplicas": 2}, target={"containerConcurrency": 1})
+    app = slot(namespace, replicas=2, spec={"containerConcurrency": 1, "minReplicas": 2, "maxReplicas": 2})
     nemesis.deploy(app)
-    assert nemesis.http.get(nemesis.data_url + app.prefix + "/work").status_code == 200
+    known(nemesis, app)
     with ExitStack() as stack:
         for load in loads(nemesis, app, stack, clients=6):
             load.after(100)
@@ -68,9 +80,10 @@ def test_a_pod_never_has_two_through_two_load_balancers(nemesis: Nemesis, namesp
 
 
 @pytest.mark.parametrize("end", ["SIGKILL", "deleted by force", "drained"])
-def test_a_pod_never_has_two_while_a_load_balancer_ends_and_one_is_added(nemesis: Nemesis, namespace: str, balancers: None, end: str) -> None:
-    app = slot(namespace, replicas=1, spec={"minReplicas": 1, "maxReplicas": 1}, target={"containerConcurrency": 1})
+def test_a_pod_never_has_two_while_one_of_them_ends_and_another_is_added(nemesis: Nemesis, namespace: str, balancers: None, end: str) -> None:
+    app = slot(namespace, replicas=1, spec={"containerConcurrency": 1, "minReplicas": 1, "maxReplicas": 1})
     nemesis.deploy(app)
+    known(nemesis, app)
     victim, *others = nemesis.pods(BALANCER)
     if end == "SIGKILL" and not visible(victim):
         pytest.skip("the cluster's processes are not this machine's")
@@ -85,6 +98,7 @@ def test_a_pod_never_has_two_while_a_load_balancer_ends_and_one_is_added(nemesis
         else:
             nemesis.cluster.delete("Pod", victim["metadata"]["name"], SYSTEM, grace=0 if end == "deleted by force" else None)
         eventually(lambda: replaced(nemesis, victim, len(others) + 1), "another one has taken its place")
+        known(nemesis, app)
         added = [stack.enter_context(Load(url.format(nemesis.reach.pod(pod, 8080)), clients=3, pause=0)) for pod in nemesis.pods(BALANCER)]
         for load in [*stays, *added]:
             load.after(50)

@@ -172,6 +172,9 @@ type SlotSnapshot struct {
 	// Ledger What the last lender knew.
 	Ledger *SlotLedger `json:"ledger,omitempty"`
 
+	// LongestMs How long the longest answer took lately; absent: not known.
+	LongestMs *float64 `json:"longestMs,omitempty"`
+
 	// Owners Who these are of.
 	Owners *[]Balancer `json:"owners,omitempty"`
 

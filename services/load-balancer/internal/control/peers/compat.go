@@ -155,6 +155,7 @@ func snapshotOut(s *slots.Snapshot, now time.Time) *peers.SlotSnapshot {
 		Top: number(s.Top), Held: list(s.Held, slotOut),
 		Waiting: list(s.Waiting, func(t slots.Ticket) peers.SlotTicket { return ticketOut(t, now) }),
 		Doubts:  list(s.Doubts, ballotOut), Owners: list(s.Owners, memberOut), Unclear: some(s.Unclear), Ledger: ledgerOut(s.Ledger, now),
+		LongestMs: some(milliseconds(s.Longest)),
 	}
 }
 
@@ -166,6 +167,7 @@ func snapshotIn(s *peers.SlotSnapshot, now time.Time) *slots.Snapshot {
 		Top: whole(s.Top), Held: each(value(s.Held), slotIn),
 		Waiting: each(value(s.Waiting), func(t peers.SlotTicket) slots.Ticket { return ticketIn(t, now) }),
 		Doubts:  each(value(s.Doubts), ballotIn), Owners: each(value(s.Owners), memberIn), Unclear: value(s.Unclear), Ledger: ledgerIn(s.Ledger, now),
+		Longest: duration(value(s.LongestMs)),
 	}
 }
 

@@ -32,10 +32,12 @@ func (l *longest) turn(now time.Time) {
 	}
 }
 
+func (l *longest) longest() time.Duration { return max(l.now, l.before) }
+
 // rest is how long a slot rests: its pod may work on a request still whose connection is closed.
 func (l *longest) rest(now time.Time) time.Duration {
 	l.turn(now)
-	took := max(l.now, l.before)
+	took := l.longest()
 	if took == 0 {
 		return unknownRest
 	}

@@ -34,6 +34,12 @@ type share struct {
 	times   longest
 }
 
+// note takes how long an answer took.
+func (s *share) note(took time.Duration, now time.Time) {
+	s.times.note(took, now)
+	s.account.Longest(s.times.longest())
+}
+
 // Sharing is what is known of an application's slots, for people and metrics.
 type Sharing struct {
 	Shared  bool
@@ -403,6 +409,9 @@ func (a *Application) hear(from slots.Member, m slots.Message, answer bool) slot
 	a.convene(now)
 	r := s.account.Receive(from, m, s.seated)
 	a.d.members.hearsay(r.Learned, now)
+	if r.Longest > 0 {
+		s.note(r.Longest, now)
+	}
 	for _, g := range r.Granted {
 		a.granted(g, now)
 	}

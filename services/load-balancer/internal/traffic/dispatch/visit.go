@@ -336,7 +336,7 @@ func (v *Visit) End(o Outcome, now time.Time) {
 			v.Pod.balanced.Answered(balance.Failed, now.Sub(v.SentAt), v.level, now)
 		}
 		if a.share != nil && v.Answer == Whole {
-			a.share.times.note(now.Sub(v.SentAt), now)
+			a.share.note(now.Sub(v.SentAt), now)
 		}
 		pod := v.Pod
 		v.release(now)

@@ -37,6 +37,7 @@ type Account struct {
 	waiting  map[uint64]Ticket
 	avoid    []string
 	cut      []cut
+	longest  time.Duration
 	ledger   *Ledger // of the time when this one lent, until another one does
 
 	// As a lender.
@@ -151,6 +152,10 @@ func (a *Account) Assemble(others []Member, first bool, grace time.Duration, now
 	return a.Proceed(grace, now)
 }
 
+// Longest says how long the longest answer took lately, for those who will have to know how long a slot
+// has to rest.
+func (a *Account) Longest(took time.Duration) { a.longest = took }
+
 // Step is called from time to time: what was said and not answered is said again.
 func (a *Account) Step() {
 	for id := range a.members {
@@ -224,9 +229,10 @@ func (a *Account) Receive(from Member, m Message, seated bool) (r Received) {
 
 // Received is what came of a message.
 type Received struct {
-	Reply   *HolderPart // that is due beside what Due says
-	Granted []Slot      // that this one has now
-	Learned []Member    // of which another one knows
+	Reply   *HolderPart   // that is due beside what Due says
+	Granted []Slot        // that this one has now
+	Learned []Member      // of which another one knows
+	Longest time.Duration // that an answer took lately at another one; 0 is not known
 }
 
 // Began is how the lending began.

@@ -95,7 +95,7 @@ func (a *Account) openSession() {
 }
 
 func (a *Account) snapshot() Snapshot {
-	s := Snapshot{Top: a.ticket, Doubts: slices.Clone(a.doubts), Unclear: a.unclear, Ledger: a.ledger}
+	s := Snapshot{Top: a.ticket, Doubts: slices.Clone(a.doubts), Unclear: a.unclear, Ledger: a.ledger, Longest: a.longest}
 	for ticket, pod := range a.held {
 		s.Held = append(s.Held, Slot{ticket, pod})
 	}

@@ -285,6 +285,7 @@ func (a *Account) open(h *holder, s *Snapshot, r *Received) {
 	for ticket := range h.held {
 		a.free(h, ticket)
 	}
+	r.Longest = max(r.Longest, s.Longest)
 	h.grants, h.granted, h.waiting, h.top = nil, 0, nil, 0
 	for _, slot := range s.Held {
 		a.lend(h, slot.Ticket, slot.Pod)

@@ -93,11 +93,12 @@ type Slot struct {
 type Snapshot struct {
 	Held    []Slot
 	Waiting []Ticket
-	Top     uint64   // the last ticket
-	Doubts  []Ballot // that were promised since one was last known to lend
-	Owners  []Member // of these
-	Unclear bool     // there were more of them
-	Ledger  *Ledger  // of who lent before
+	Top     uint64        // the last ticket
+	Doubts  []Ballot      // that were promised since one was last known to lend
+	Owners  []Member      // of these
+	Unclear bool          // there were more of them
+	Ledger  *Ledger       // of who lent before
+	Longest time.Duration // that an answer took lately; 0 is not known
 }
 
 // Ledger is what a lender leaves to the next one.
