@@ -63,6 +63,8 @@ func TestLoad_OnePodMoreAndTheNextWhenItIsAlive(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		w.use(900, "a", "b")
 		w.expect(t, "both alive and busy", 2, 3)
+		time.Sleep(time.Second)
+		w.use(900, "a", "b")
 		w.observe(ready("a"), ready("b"), ready("c"))
 		time.Sleep(11 * time.Second)
 		w.use(900, "a", "b", "c")

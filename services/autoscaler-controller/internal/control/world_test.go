@@ -36,6 +36,7 @@ type world struct {
 
 	marks  map[string]fleet.Marking // as they stand on the pods
 	refuse error                    // what marking answers
+	tried  int                      // how often it was tried
 }
 
 func (w *world) Scale(ctx context.Context, _ fleet.Key, from fleet.Scale, to int32) (fleet.Scale, error) {
@@ -63,6 +64,7 @@ func (w *world) Scale(ctx context.Context, _ fleet.Key, from fleet.Scale, to int
 func (w *world) Mark(_ context.Context, _ fleet.Key, list []fleet.Marking) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.tried++
 	if w.refuse != nil {
 		return w.refuse
 	}

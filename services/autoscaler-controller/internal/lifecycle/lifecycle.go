@@ -158,7 +158,7 @@ func (m *Memory) tell(p *Plan) {
 	q.Pods = present(q.Pods, p.Snapshot.Loads)
 	if q.All || len(q.Pods) > 0 {
 		q.Until = m.told.Until
-		if !same(q, m.told) || p.at.Add(Lease-renewal).After(q.Until) {
+		if !same(q, m.told) || !p.at.Add(Lease-renewal).Before(q.Until) {
 			q.Until = p.at.Add(Lease)
 		}
 		p.again(q.Until.Add(renewal - Lease))
