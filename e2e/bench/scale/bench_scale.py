@@ -12,6 +12,7 @@ import math
 import os
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -36,7 +37,10 @@ def application(namespace: str) -> Application:
 
 
 def asleep(nemesis: Nemesis, app: Application) -> None:
+    """By hand, and the rule is changed with it: who only sets the count back again and again is not fought."""
     nemesis.cluster.scale(app.namespace, app.name, 0)
+    seconds = nemesis.cluster.get("CustomAutoscaler", app.name, app.namespace)["spec"]["idleTime"]
+    nemesis.cluster.patch("CustomAutoscaler", app.name, app.namespace, {"spec": {"idleTime": seconds + 1}})
     nemesis.wait_replicas(app, 0)
     nemesis.wait_state(app, "Asleep")
 
@@ -47,8 +51,6 @@ def burst(nemesis: Nemesis, app: Application, count: int, work: float) -> float:
     limits = httpx.Limits(max_connections=count)
     began = time.monotonic()
     with httpx.Client(timeout=httpx.Timeout(3600, connect=30), limits=limits, trust_env=False) as http, ExitStack() as stack:
-        from concurrent.futures import ThreadPoolExecutor
-
         pool = stack.enter_context(ThreadPoolExecutor(count))
         answers = list(pool.map(lambda _: http.get(url).status_code, range(count)))
     took = time.monotonic() - began
