@@ -105,7 +105,9 @@ def test_beside_a_horizontal_pod_autoscaler_nothing_is_put_to_sleep_until_it_goe
     eventually(lambda: sum(e.get("count", 1) for e in told(nemesis, app)) == 2, "it is told again")
 
 
-def test_an_application_that_an_autoscaler_found_asleep_is_woken_and_from_one_on_it_is_the_autoscalers(nemesis: Nemesis, namespace: str) -> None:
+def test_an_application_that_an_autoscaler_found_asleep_is_woken_and_from_one_on_it_is_the_autoscalers(
+    nemesis: Nemesis, namespace: str
+) -> None:
     app = fibonacci(namespace, spec={"idleTime": 2})
     nemesis.deploy(app)
     nemesis.wait_replicas(app, 0)
@@ -154,7 +156,12 @@ def test_a_manifest_that_is_applied_over_a_sleeping_application_meets_its_confli
     nemesis.deploy(app)
     assert nemesis.ask(app).status_code == 200
     nemesis.wait_replicas(app, 0)
-    manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": app.name, "namespace": namespace}, "spec": {"replicas": 3}}
+    manifest = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": app.name, "namespace": namespace},
+        "spec": {"replicas": 3},
+    }
     with pytest.raises(Refused) as refusal:
         nemesis.cluster.call(
             "PATCH", nemesis.cluster.path("Deployment", app.name, namespace), manifest, "application/apply-patch+yaml", fieldManager="tool"

@@ -80,7 +80,9 @@ def test_a_pod_never_has_two_through_two_load_balancers(nemesis: Nemesis, namesp
 
 
 @pytest.mark.parametrize("end", ["SIGKILL", "deleted by force", "drained"])
-def test_a_pod_never_has_two_while_one_of_them_ends_and_another_is_added(nemesis: Nemesis, namespace: str, balancers: None, end: str) -> None:
+def test_a_pod_never_has_two_while_one_of_them_ends_and_another_is_added(
+    nemesis: Nemesis, namespace: str, balancers: None, end: str
+) -> None:
     app = slot(namespace, replicas=1, spec={"containerConcurrency": 1, "minReplicas": 1, "maxReplicas": 1})
     nemesis.deploy(app)
     known(nemesis, app)

@@ -134,7 +134,7 @@ func countOwners(object any, entries []metav1.ManagedFieldsEntry) []metav1.Manag
 	}
 	var owners []metav1.ManagedFieldsEntry
 	for _, e := range entries {
-		if e.FieldsV1 != nil && bytes.Contains(e.FieldsV1.Raw, []byte(`"f:replicas":{}`)) && e.Subresource != "status" {
+		if e.FieldsV1 != nil && bytes.Contains(e.FieldsV1.GetRawBytes(), []byte(`"f:replicas":{}`)) && e.Subresource != "status" {
 			owners = append(owners, metav1.ManagedFieldsEntry{Manager: e.Manager, Time: e.Time})
 		}
 	}

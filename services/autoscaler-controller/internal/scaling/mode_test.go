@@ -23,14 +23,12 @@ type never struct{}
 
 func (never) Next(time.Time) time.Time { return time.Time{} }
 
-func n32(n int32) *int32 { return &n }
-
 func at(hour int) time.Time { return time.Date(2026, 1, 2, hour, 30, 0, 0, time.UTC) }
 
 func TestSchedules_BindWhileTheyAreActive(t *testing.T) {
-	office := Schedule{Name: "office", Start: daily(8), End: daily(18), Min: n32(3), Max: n32(8)}
-	night := Schedule{Name: "night", Start: daily(22), End: daily(6), Max: n32(1), Mode: Observe}
-	lunch := Schedule{Name: "lunch", Start: daily(12), End: daily(13), Min: n32(5), Max: n32(20)}
+	office := Schedule{Name: "office", Start: daily(8), End: daily(18), Min: new(int32(3)), Max: new(int32(8))}
+	night := Schedule{Name: "night", Start: daily(22), End: daily(6), Max: new(int32(1)), Mode: Observe}
+	lunch := Schedule{Name: "lunch", Start: daily(12), End: daily(13), Min: new(int32(5)), Max: new(int32(20))}
 	closed := Schedule{Name: "closed", Start: daily(23), End: daily(5), Mode: Paused}
 	for name, c := range map[string]struct {
 		hour     int
@@ -60,7 +58,7 @@ func TestSchedules_BindWhileTheyAreActive(t *testing.T) {
 
 func TestSchedules_ASmallerMaximumWinsOverALargerMinimum(t *testing.T) {
 	sp := Spec{MinReplicas: 1, MaxReplicas: 10, Schedules: []Schedule{
-		{Name: "a", Start: daily(0), End: daily(23), Min: n32(9)}, {Name: "b", Start: daily(0), End: daily(23), Max: n32(2)},
+		{Name: "a", Start: daily(0), End: daily(23), Min: new(int32(9))}, {Name: "b", Start: daily(0), End: daily(23), Max: new(int32(2))},
 	}}
 	if got, _, _ := sp.At(at(3)); got.MinReplicas != 2 || got.MaxReplicas != 2 {
 		t.Errorf("%+v", got)
@@ -85,7 +83,7 @@ func TestSchedules_ThatNeverBeginOrNeverEnd(t *testing.T) {
 func TestDecide_ASchedulesMinimumWakesAndSaysSo(t *testing.T) {
 	sp := spec()
 	sp.MaxReplicas = 10
-	sp.Schedules = []Schedule{{Name: "office", Start: daily(now.Hour()), End: daily(now.Hour() + 2), Min: n32(4)}}
+	sp.Schedules = []Schedule{{Name: "office", Start: daily(now.Hour()), End: daily(now.Hour() + 2), Min: new(int32(4))}}
 	asleep := State{Found: true, Traffic: Traffic{Live: []string{"lb"}}}
 	d := Decide(sp, asleep, now)
 	if d.To != 4 || d.Trigger != Bounds || !slices.Contains(rules(d), "Schedule:office Note 4") || d.Due.IsZero() {
@@ -113,11 +111,11 @@ func TestMode_PausedNeitherStartsNorStops(t *testing.T) {
 
 func TestMode_PausedHoldsTheCountThatIsGiven(t *testing.T) {
 	paused := spec()
-	paused.Mode, paused.PausedReplicas = Paused, n32(2)
+	paused.Mode, paused.PausedReplicas = Paused, new(int32(2))
 	if d := Decide(paused, State{Found: true, Traffic: Traffic{Live: []string{"lb"}}}, now); d.To != 2 {
 		t.Errorf("up: %+v", d)
 	}
-	paused.PausedReplicas = n32(0)
+	paused.PausedReplicas = new(int32(0))
 	if d := Decide(paused, awake(0), now); d.To != 0 {
 		t.Errorf("to zero: %+v", d)
 	}
