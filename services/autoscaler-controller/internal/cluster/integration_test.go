@@ -71,9 +71,13 @@ func TestIntegration_WatchScaleAndPorts(t *testing.T) {
 	if err != nil || answer.StatusCode != http.StatusOK {
 		t.Errorf("the address does not serve: %v %v", answer, err)
 	}
-	// The Deployment's status has changed since it was read: the version is old, the count is right.
-	if after, err = scaler.Scale(t.Context(), k, fleet.Scale{Replicas: 1, Version: after.Version}, 0); err != nil || after.Replicas != 0 {
-		t.Errorf("scale to zero: %+v, %v", after, err)
+	// The Deployment's status has changed since it was read: what was decided on is not what is there.
+	moved, err := scaler.Scale(t.Context(), k, fleet.Scale{Replicas: 1, Version: after.Version}, 0)
+	if err != fleet.ErrMoved || moved.Replicas != 1 || moved.Version <= after.Version { //nolint:errorlint // exactly that
+		t.Errorf("scale what has changed: %+v, %v", moved, err)
+	}
+	if after, err = scaler.Scale(t.Context(), k, fleet.Scale{Replicas: 1}, 0); err != nil || after.Replicas != 0 {
+		t.Errorf("scale to zero by the count alone: %+v, %v", after, err)
 	}
 	sink.until(t, "no pod", func(o fleet.Observation) bool { return len(o.Pods) == 0 && o.Deployment.Replicas == 0 })
 

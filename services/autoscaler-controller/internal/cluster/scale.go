@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -11,6 +12,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -23,17 +25,10 @@ func NewScaler(c *Clients) *Scaler { return &Scaler{c.scale} }
 // Scale asks for `to` pods. The patch carries the version of the Deployment that the decision was
 // made on, so that one round trip is enough and nothing is overwritten that the decision did not see.
 // When the Deployment is another one by now, how it stands is returned with fleet.ErrMoved: it is for
-// the caller to decide again.
+// the caller to decide again. Who decided on the count alone gives no version.
 func (s *Scaler) Scale(ctx context.Context, k fleet.Key, from fleet.Scale, to int32) (fleet.Scale, error) {
 	if from.Version == 0 {
-		now, err := s.get(ctx, k)
-		if err != nil {
-			return fleet.Scale{}, refusal(err, "read the scale of the Deployment "+k.String())
-		}
-		if now.Replicas != from.Replicas {
-			return now, fleet.ErrMoved
-		}
-		from = now
+		return s.scaleFrom(ctx, k, from.Replicas, to)
 	}
 	after, err := s.patch(ctx, k, from.Version, to)
 	if err == nil || !apierrors.IsConflict(err) {
@@ -44,6 +39,24 @@ func (s *Scaler) Scale(ctx context.Context, k fleet.Key, from fleet.Scale, to in
 		return fleet.Scale{}, refusal(err, "read the scale of the Deployment "+k.String())
 	}
 	return now, fleet.ErrMoved
+}
+
+// scaleFrom scales if the Deployment asks for so many pods, whatever else changes meanwhile.
+func (s *Scaler) scaleFrom(ctx context.Context, k fleet.Key, replicas, to int32) (fleet.Scale, error) {
+	for range 5 {
+		now, err := s.get(ctx, k)
+		if err != nil {
+			return fleet.Scale{}, refusal(err, "read the scale of the Deployment "+k.String())
+		}
+		if now.Replicas != replicas {
+			return now, fleet.ErrMoved
+		}
+		after, err := s.patch(ctx, k, now.Version, to)
+		if err == nil || !apierrors.IsConflict(err) {
+			return after, refusal(err, "scale the Deployment "+k.String())
+		}
+	}
+	return fleet.Scale{}, fault.New(fault.Unavailable, "the Deployment %s changes faster than it can be scaled", k).After(time.Second)
 }
 
 // patch applies the count (server-side apply). A PUT, or any other PATCH, of /scale to 0 would erase every

@@ -137,14 +137,15 @@ func (f *Fleet) Scaled(k Key, replicas int32, version uint64, now time.Time) {
 	if !ok {
 		return
 	}
-	if replicas > a.seen.Deployment.Replicas {
+	before := a.seen.Deployment.Replicas
+	if replicas > before {
 		a.grew(now)
 	}
 	a.remember(a.seen.Deployment.Replicas, replicas)
 	a.seen.Deployment.Replicas = replicas
 	a.version = max(a.version, version)
 	a.seen.Deployment.Version = a.version
-	if replicas == 0 {
+	if replicas == 0 && before > 0 { // else only another version of the same has come to light
 		a.slept()
 	}
 	a.block(now)

@@ -119,3 +119,21 @@ func TestWakeUp_TakesTheTimesOfThePodThatAnswered(t *testing.T) {
 		t.Errorf("got %v\n%+v", list, w.Phases)
 	}
 }
+
+func TestWakeUp_GoesOnWhenTheDeploymentHasChangedInOtherWays(t *testing.T) {
+	f := leading(seen(0))
+	f.Called(key, 1, now)
+	f.Scaled(key, 0, 7, at(0.01)) // the first patch met a conflict: it is still at zero
+	f.Scaled(key, 1, 8, at(0.02))
+	f.Observe(seen(1, pod("a")), at(1))
+	v, _ := f.View(key, at(1))
+	if v.WakeUp == nil || v.ExpectedStart == 0 {
+		t.Fatalf("got %+v, a start of %v", v.WakeUp, v.ExpectedStart)
+	}
+	for _, p := range v.WakeUp.Phases {
+		if p.Name == "Scaled" && p.At.Equal(at(0.02)) {
+			return
+		}
+	}
+	t.Errorf("the wake-up lacks its scaling: %+v", v.WakeUp.Phases)
+}
