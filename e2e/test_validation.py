@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import httpx
 import pytest
 
+from harness.accounts import editor
 from harness.applications import Application, fibonacci
 from harness.cluster import Object
 from harness.nemesis import Nemesis
+from harness.problems import problem
 from harness.waiting import eventually
 
 THRESHOLD = {"metricType": "CPU_USAGE", "operator": "GREATER_THAN", "value": 700}
@@ -241,3 +245,33 @@ def test_a_deployment_claimed_twice_is_told_and_the_older_claim_keeps_working(ne
 
     eventually(told, "the second claim is told that the Deployment is taken")
     assert nemesis.ask(app).status_code == 200
+
+
+def test_on_our_own_api_objects_are_read_as_the_api_server_reads_them(nemesis: Nemesis, namespace: str) -> None:
+    """null is left out, 3.0 is 3, and a key that is given twice is refused: on both ways, whoever asks."""
+    path = f"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers"
+    bearer = {"Authorization": "Bearer " + editor(nemesis.cluster, namespace)}
+
+    def text(name: str, spec: str) -> str:
+        full = fibonacci(namespace, name).autoscaler
+        least = {**full, "spec": {"targetDeployments": full["spec"]["targetDeployments"]}}
+        return json.dumps(least).replace('"spec": {', '"spec": {' + spec, 1)
+
+    def send(method: str, where: str, body: str, media: str = "application/json") -> httpx.Response:
+        return nemesis.http.request(method, nemesis.controller_url + where, content=body, headers={**bearer, "Content-Type": media})
+
+    made = send("POST", path, text("plain", '"idleTime": null, "behavior": null, "cpuThreshold": 3.0, '))
+    assert made.status_code == 201, made.text
+    spec = made.json()["spec"]
+    assert spec["idleTime"] == 300 and "behavior" not in spec and spec["cpuThreshold"] == 3, spec
+
+    twice = problem(send("POST", path, text("twice", '"idleTime": 5, "idleTime": 6, ')), 400, "invalid")
+    assert twice["errors"] == [{"field": "spec.idleTime", "allowed": "given once"}], twice
+
+    merge = "application/merge-patch+json"
+    changed = send("PATCH", path + "/plain", '{"spec": {"cpuThreshold": null, "memoryThreshold": 4.0}}', merge)
+    assert changed.status_code == 200 and "cpuThreshold" not in changed.json()["spec"], changed.text
+    assert changed.json()["spec"]["memoryThreshold"] == 4, changed.text
+    refused = send("PATCH", path + "/plain", '{"spec": {"idleTime": 5, "idleTime": 6}}', merge)
+    assert refused.status_code == 422 and refused.json()["errors"] == [{"field": "spec.idleTime", "allowed": "given once"}], refused.text
+    assert len(refused.json()["detail"]) < 200, refused.text

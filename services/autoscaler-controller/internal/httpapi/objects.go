@@ -83,17 +83,23 @@ func refusal(status int, body []byte) *fault.Error {
 		e.Detail = "the Kubernetes API server refuses: " + http.StatusText(status)
 		return e
 	}
-	e.Detail = s.Message
+	// Of a patch Kubernetes shows the whole object before it says what is wrong.
+	strict := strictDecoding.FindString(s.Message)
+	e.Detail = orElse(strict, s.Message)
 	e.RetryAfter = time.Duration(s.Details.RetryAfterSeconds) * time.Second
 	for _, c := range s.Details.Causes {
-		if c.Field == noField {
+		if c.Field == noField || strict != "" && c.Field == "patch" {
 			continue
 		}
 		value, allowed := cause(c.Field, c.Message)
 		e.With(c.Field, value, allowed)
 	}
-	for _, unknown := range unknownField.FindAllStringSubmatch(s.Message, -1) {
-		e.With(unknown[1], "", "no field of this name")
+	for _, found := range misfit.FindAllStringSubmatch(strict, -1) {
+		allowed := "no field of this name"
+		if found[1] == "duplicate" {
+			allowed = "given once"
+		}
+		e.With(found[2], "", allowed)
 	}
 	return e
 }
@@ -105,9 +111,11 @@ const noField = "<nil>"
 var (
 	// As Kubernetes writes causes: `Invalid value: -5: spec.idleTime in body should be …`, also
 	// with the value in quotes, and `Unsupported value: "x": supported values: "a", "b"`.
-	causeText    = regexp.MustCompile(`^(?:Invalid|Unsupported|Duplicate) value(?:: ("(?:[^"\\]|\\.)*"|[^:]*))?: (.+)$`)
-	inBody       = regexp.MustCompile(`^\S+ in body `)
-	unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
+	causeText = regexp.MustCompile(`^(?:Invalid|Unsupported|Duplicate) value(?:: ("(?:[^"\\]|\\.)*"|[^:]*))?: (.+)$`)
+	inBody    = regexp.MustCompile(`^\S+ in body `)
+	// What fieldValidation=Strict refuses: `strict decoding error: unknown field "spec.x", duplicate field "spec.y"`.
+	strictDecoding = regexp.MustCompile(`strict decoding error: .*`)
+	misfit         = regexp.MustCompile(`(unknown|duplicate) field "([^"]+)"`)
 )
 
 // cause takes the value and what is allowed out of Kubernetes' text for a field at fault.
@@ -125,4 +133,11 @@ func cause(field, text string) (value, allowed string) {
 		value = ""
 	}
 	return value, strings.TrimPrefix(allowed, field+" ")
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
 }

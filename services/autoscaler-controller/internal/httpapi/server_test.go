@@ -401,6 +401,21 @@ func TestObjects_RefusalsKeepTheirStatus(t *testing.T) {
 	if !strings.Contains(w.Body.String(), `"field":"spec.idle"`) || !strings.Contains(w.Body.String(), `"field":"spec.max"`) {
 		t.Errorf("unknown fields are not named: %s", w.Body)
 	}
+	// Of a patch the API server shows the whole object.
+	p.status, p.answer = 422, `{"kind":"Status","message":" \"\" is invalid: patch: Invalid value: \"{\\\"kind\\\": \\\"CustomAutoscaler\\\"}\": strict decoding error: duplicate field \"spec.idleTime\", unknown field \"spec.x\"",
+		"details":{"causes":[{"message":"Invalid value: \"{\\\"kind\\\": …\": strict decoding error: duplicate field \"spec.idleTime\"","field":"patch"}]}}`
+	w = do(p.handler(t), "PATCH", base+"/x", `{}`, "Authorization", "Bearer T", "Content-Type", "application/merge-patch+json")
+	var problem struct {
+		Detail string
+		Errors []map[string]string
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &problem); err != nil {
+		t.Fatal(err)
+	}
+	want := []map[string]string{{"field": "spec.idleTime", "allowed": "given once"}, {"field": "spec.x", "allowed": "no field of this name"}}
+	if diff := cmp.Diff(want, problem.Errors); diff != "" || problem.Detail != `strict decoding error: duplicate field "spec.idleTime", unknown field "spec.x"` {
+		t.Errorf("%s (-want +got)\n%s", problem.Detail, diff)
+	}
 	p.status, p.answer = 502, "<html>"
 	if w := do(p.handler(t), "GET", base, "", "Authorization", "Bearer T"); w.Code != 502 {
 		t.Errorf("no Status: %d %s", w.Code, w.Body)
