@@ -2,7 +2,9 @@ package dispatch
 
 import (
 	"fmt"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
@@ -15,6 +17,7 @@ type party struct {
 	now     time.Time
 	version int
 	worlds  map[string]*world
+	mu      sync.Mutex // of due: timers nudge too
 	due     []nudged
 	lends   []string
 	cut     map[string]bool // from whom and to whom nothing goes
@@ -33,6 +36,8 @@ type mouth struct {
 }
 
 func (m mouth) Nudge(app routing.Application, to slots.Member) {
+	m.p.mu.Lock()
+	defer m.p.mu.Unlock()
 	m.p.due = append(m.p.due, nudged{m.from, to.ID, app})
 }
 
@@ -69,12 +74,14 @@ func (p *party) follow(limit int, pods ...routing.Endpoint) {
 
 // flow delivers until nobody has anything to say.
 func (p *party) flow() {
-	for n := 0; len(p.due) > 0; n++ {
+	for n := 0; ; n++ {
+		d, more := p.next()
+		if !more {
+			return
+		}
 		if n > 1000 {
 			p.t.Fatal("they never have said all")
 		}
-		d := p.due[0]
-		p.due = p.due[1:]
 		from, to := p.worlds[d.from], p.worlds[d.to.Name]
 		if to == nil || p.cut[d.from+d.to.Name] {
 			continue
@@ -84,6 +91,17 @@ func (p *party) flow() {
 			from.Hear(to.Self(), d.app, to.Hear(from.Self(), d.app, m, false), true)
 		}
 	}
+}
+
+func (p *party) next() (d nudged, more bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.due) == 0 {
+		return d, false
+	}
+	d = p.due[0]
+	p.due = p.due[1:]
+	return d, true
 }
 
 // tick lets time pass.
@@ -307,6 +325,10 @@ func TestShare_TheOthersWordKeepsItGoingWhileTheControllerIsAway(t *testing.T) {
 }
 
 func TestShare_AHealthCheckWaitsForTheLendersAnswer(t *testing.T) {
+	synctest.Test(t, waitOfAHealthCheck)
+}
+
+func waitOfAHealthCheck(t *testing.T) {
 	p := newParty(t, "a", "b")
 	p.follow(1, pod("x", nil))
 	_, others := p.lender()
@@ -328,6 +350,7 @@ func TestShare_AHealthCheckWaitsForTheLendersAnswer(t *testing.T) {
 	if err := busy.Wait(nil); err != ErrBusy { //nolint:errorlint // it is this one or none
 		t.Errorf("with the only slot taken: %v", err)
 	}
+	synctest.Wait()
 	p.end(v)
 	if w := p.ask(others[0]); w.Pod == nil {
 		t.Error("a check that gave up holds a slot")
