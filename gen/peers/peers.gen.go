@@ -155,7 +155,7 @@ type SlotLedger struct {
 type SlotOperation struct {
 	Ask *SlotTicket `json:"ask,omitempty"`
 
-	// Done A ticket that is wanted no more
+	// Done A ticket that is wanted no more, or whose slot is free again.
 	Done   *int64 `json:"done,omitempty"`
 	Number int64  `json:"number"`
 

@@ -69,6 +69,19 @@ func newWorld(nodes, pods, up int) *world {
 	return w
 }
 
+// agreed is a world whose load balancers have said all: one lends, the others know it.
+func agreed(nodes, pods, up int) *world {
+	w := newWorld(nodes, pods, up)
+	for range 200 {
+		list := w.events()
+		if len(list) == 0 {
+			return w
+		}
+		list[0].do(w)
+	}
+	panic("they never agree")
+}
+
 func name(i int) string { return string(rune('a' + i)) }
 
 func (w *world) start(i int) {
