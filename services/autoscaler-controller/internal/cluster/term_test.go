@@ -31,6 +31,7 @@ func TestTerms_OneBeginsWhenTheWorkOfTheOneBeforeHasEnded(t *testing.T) {
 		lose()
 		go terms.serve(t.Context(), slow(&began[1], &ended[1], 0))
 		time.Sleep(4 * time.Second)
+		synctest.Wait()
 		if ended[0].IsZero() || began[1].Before(ended[0]) {
 			t.Errorf("the second began at %v, the first ended at %v", began[1], ended[0])
 		}
@@ -55,6 +56,7 @@ func TestTerms_WorkEndsWithinTheLeaseWhenNobodyRenewsIt(t *testing.T) {
 		}
 		renewed := time.Now()
 		time.Sleep(leaseDuration)
+		synctest.Wait()
 		if took := ended.Sub(renewed); ended.IsZero() || took <= renewDeadline || took >= leaseDuration {
 			t.Errorf("it ended %v after the last renewal, want between %v and %v", took, renewDeadline, leaseDuration)
 		}
