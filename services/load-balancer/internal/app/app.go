@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -88,7 +89,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	a.waker = proxy.NewWaker(a.controller, tel.Log, a.metrics)
 	dispatching := dispatch.Options{
 		RoomRequests: s.WaitingRoomRequests, RoomBytes: int64(s.WaitingRoomMiB) << 20,
-		Now: time.Now, Intn: rand.IntN, Chance: rand.Float64,
+		Now: time.Now, Intn: rand.IntN, Chance: rand.Float64, NewID: newWakeUpID,
 		Prober: a.prober, Waker: a.waker, ReportSoon: a.controller.ReportSoon, Woken: a.woken, Forgotten: a.metrics.Forget,
 		Self: slots.Member{ID: slots.ID{Name: s.Identity, Started: startedAt.UnixNano()}, Address: a.peers.address()}, Lends: a.lends,
 	}
@@ -124,6 +125,14 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		return nil, errors.Join(err, tel.Close(ctx))
 	}
 	return a, nil
+}
+
+// newWakeUpID makes the id of a wake-up whose first request has no trace. It is also the name of the
+// wake-up's document in the log, of which Elasticsearch keeps the first.
+func newWakeUpID() (id [16]byte) {
+	binary.BigEndian.PutUint64(id[:8], rand.Uint64())
+	binary.BigEndian.PutUint64(id[8:], rand.Uint64())
+	return id
 }
 
 // listen takes both ports.

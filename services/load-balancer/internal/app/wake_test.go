@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
 )
 
@@ -77,6 +78,34 @@ func TestWake_FirstRequestStartsTheApplicationAndIsAnswered(t *testing.T) {
 		if !at {
 			t.Errorf("phase %d of the wake-up is missing: %+v", i, w)
 		}
+	}
+}
+
+func TestWake_WithoutATraceEachWakeUpHasAnIDOfItsOwn(t *testing.T) {
+	controller, server := newFakeController(t)
+	sleeper(controller, "fib", "/fib", pod(t, says("hello")), nil)
+	b := boot(t, server.URL, nil)
+	seen := map[string]bool{strings.Repeat("0", 32): true}
+	for range 2 {
+		get(t, client(t), b.url+"/fib/")
+		var id string
+		controller.await(t, "that another wake-up was answered", func(r autoscaler.TrafficReport) bool {
+			a, ok := traffic(r, "fib")
+			if !ok || a.WakeUps == nil {
+				return false
+			}
+			w := (*a.WakeUps)[len(*a.WakeUps)-1]
+			id = w.Id
+			return w.Outcome == autoscaler.WakeUpOutcomeAnswered && !seen[id]
+		})
+		seen[id] = true
+		testwait.Until(t, "nothing is in flight", func() bool { return b.state(t).Applications[0].InFlight == 0 })
+		version := controller.edit(func(routes map[autoscaler.ApplicationKey]autoscaler.Route) {
+			r := routes[key("fib")]
+			r.State, r.Endpoints = autoscaler.ApplicationStateAsleep, nil
+			routes[key("fib")] = r
+		})
+		controller.awaitFollowed(t, version)
 	}
 }
 

@@ -114,8 +114,8 @@ func (o Origin) WakeUp(w WakeUp) ([]byte, error) {
 	if !w.Answered {
 		outcome, ended = "failure", "failed"
 	}
-	hash := fnv.New32a() // one request may wake several applications
-	_, _ = hash.Write([]byte(app.String()))
+	hash := fnv.New32a() // one request may wake several applications, and a client may use its trace again
+	_, _ = fmt.Fprintf(hash, "%s %d", app, w.ArrivedAt.UnixNano())
 	id := name(fmt.Sprintf("wakeup.%s.%08x", w.ID, hash.Sum32()))
 	event := object{
 		"kind": "event", "category": []string{"process"}, "type": []string{"start"}, "action": "wakeup", "outcome": outcome, "dataset": Dataset, "id": id, "start": w.ArrivedAt.UTC(),

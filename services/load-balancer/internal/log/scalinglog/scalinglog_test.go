@@ -81,6 +81,10 @@ func TestWakeUp_IsAnEntryWithItsPhases(t *testing.T) {
 	if bytes.HasPrefix(other, action) {
 		t.Error("two applications that one request woke have the same id")
 	}
+	later, _ := from.WakeUp(WakeUp{Application: shop, ID: "4bf92f", ArrivedAt: noon.Add(time.Minute)})
+	if bytes.HasPrefix(later, action) {
+		t.Error("two wake-ups by requests of one trace have the same id")
+	}
 	failed, _ := from.WakeUp(WakeUp{Application: shop, ID: "x", ArrivedAt: noon})
 	if !strings.Contains(string(failed), `"outcome":"failure"`) || strings.Contains(string(failed), `"end"`) || strings.Contains(string(failed), "pod") {
 		t.Errorf("%s", failed)
