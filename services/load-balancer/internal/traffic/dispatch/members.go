@@ -192,7 +192,7 @@ func (d *Dispatcher) Hear(from slots.Member, id routing.Application, m slots.Mes
 	if !ok {
 		return slots.Message{}
 	}
-	return app.hear(from, m, !answers)
+	return app.receive(from, m, !answers)
 }
 
 // Due is what there is to say to another load balancer of an application.
