@@ -20,6 +20,8 @@ def test_kubectl_shows_state_replicas_and_why(nemesis: Nemesis, namespace: str) 
     cells = row.split()
     assert cells[:5] == [app.name, app.name, "Awake", "1", "1"], row
     assert "0 → 1: 1 request waits" in row, row
+    wide, more = nemesis.cluster.kubectl("get", "ca", "-n", namespace, "-o", "wide").splitlines()
+    assert {"MODE", "MIN", "MAX", "IDLE", "CONDITION"} < set(wide.split()) and " Ready " in more, more
 
 
 def test_the_status_tells_conditions_and_the_last_decision(nemesis: Nemesis, namespace: str) -> None:
@@ -36,8 +38,10 @@ def test_the_status_tells_conditions_and_the_last_decision(nemesis: Nemesis, nam
     (target,) = status["targets"]
     decision = target["lastDecision"]
     assert (decision["trigger"], decision["from"], decision["to"], decision["applied"]) == ("StartCall", 0, 1, True), decision
-    assert decision["reasons"] and all(r["message"] for r in decision["reasons"]), decision
-    assert decision["id"] in [d["id"] for d in nemesis.decisions(app)]
+    assert decision["summary"] and decision["result"] == "applied" and "reasons" not in decision, decision
+    [whole] = [d for d in nemesis.decisions(app) if d["id"] == decision["id"]]
+    assert whole["reasons"] and all(r["message"] for r in whole["reasons"]), whole
+    assert conditions["Ready"] == "True" and {c["type"] for c in target["conditions"]} >= {"TargetFound", "AbleToScale"}, target
 
 
 def test_a_scaling_is_an_event_of_the_autoscaler(nemesis: Nemesis, namespace: str) -> None:

@@ -142,6 +142,7 @@ def test_the_least_that_can_be_said_is_taken_and_the_rest_has_defaults(nemesis: 
         "minReplicas": 0,
         "maxReplicas": 10,
         "containerConcurrency": 0,
+        "maxStartingPods": 100,
         "wakeUpTimeout": 120,
         "scaleUpWindow": 0,
         "scaleDownWindow": 60,
