@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/balance"
@@ -259,7 +260,7 @@ func (v *Visit) Retry(refused bool, now time.Time) (waits bool, err error) {
 		waits, err = v.enterUncounted(now)
 	case v.Left(now) <= 0:
 		err = ErrTooLate
-		v.Trouble = a.hindrance(now)
+		v.Trouble = fmt.Sprintf("it was offered to pods %d times, and none took it", v.Tries)
 	default:
 		waits, err = v.enter(now, true)
 	}

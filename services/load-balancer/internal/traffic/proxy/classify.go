@@ -99,7 +99,7 @@ func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 	case errors.Is(err, dispatch.ErrAsleep):
 		return fault.New(fault.Unavailable, "no pod of %s serves, and this request starts none", x.visit.App.ID).After(x.retryAfter()), ""
 	case errors.Is(err, dispatch.ErrTooLate):
-		return fault.New(fault.WakeUpTimeout, "no pod of %s was free within %v; %s", x.visit.App.ID, rounded(x.visit.Waited), orElse(x.visit.Trouble, "it goes on being started")).
+		return fault.New(fault.WakeUpTimeout, "no pod of %s was free within %v; %s", x.visit.App.ID, rounded(x.tried()), orElse(x.visit.Trouble, "it goes on being started")).
 			After(x.retryAfter()), reasonTooLate
 	case errors.Is(err, dispatch.ErrBusy):
 		return fault.New(fault.Busy, "every pod of %s works on as many requests as it may", x.visit.App.ID).After(x.retryAfter()), reasonBusy
@@ -148,6 +148,15 @@ func orElse(s, other string) string {
 func isBodyError(err error) bool {
 	_, ok := errors.AsType[*BodyError](err)
 	return ok
+}
+
+// tried is how long a pod was looked for: while the request waited, and, where pods were asked in vain,
+// meanwhile too.
+func (x *exchange) tried() time.Duration {
+	if x.visit.Tries == 0 {
+		return x.visit.Waited
+	}
+	return x.p.o.Now().Sub(x.visit.Arrived)
 }
 
 // rounded is a duration for a person.

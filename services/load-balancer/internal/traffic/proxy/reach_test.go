@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"syscall"
@@ -131,6 +132,9 @@ func TestReach_SaysHowLongAConnectionMayTake(t *testing.T) {
 	u.ask(c, "GET /shop HTTP/1.1\nHost: a")
 	if c.head.Status != 503 || c.code(t) != "wake-up-timeout" || len(left) < 3 || !slices.IsSortedFunc(left, func(a, b time.Duration) int { return int(b - a) }) || left[0] > 4*time.Second || left[len(left)-1] <= 0 {
 		t.Errorf("%+v after connections that might take %v", c.head, left)
+	}
+	if want := fmt.Sprintf("it was offered to pods %d times, and none took it", len(left)); !strings.Contains(string(c.body), want) {
+		t.Errorf("%s, want in it %q", string(c.body), want)
 	}
 }
 

@@ -128,6 +128,25 @@ func revealed(path string) string {
 	return clean(separated(path))
 }
 
+// withoutParameters is the path as a server sees it that drops the parameters of segments before it
+// resolves those (/..;a=b/), as servlet containers do; false where that means the same.
+func withoutParameters(path string) (string, bool) {
+	path = separated(path)
+	if !strings.Contains(path, "/.;") && !strings.Contains(path, "/..;") {
+		return "", false
+	}
+	var b strings.Builder
+	b.Grow(len(path))
+	for end := 0; end < len(path); {
+		segment := segmentAt(path, end)
+		end += 1 + len(segment)
+		segment, _, _ = strings.Cut(segment, ";")
+		b.WriteByte('/')
+		b.WriteString(segment)
+	}
+	return clean(b.String()), true
+}
+
 // separated has a slash in place of whatever hides one.
 func separated(path string) string {
 	var b strings.Builder

@@ -100,6 +100,11 @@ func (t *Table[T]) matchReadings(host, path string) (Match[T], error) {
 	if other, known := t.find(host, revealed(normal)); known && (!ok || !match.same(other)) {
 		return Match[T]{}, ErrAmbiguous
 	}
+	if bare, differs := withoutParameters(normal); differs {
+		if other, known := t.find(host, bare); known && (!ok || !match.same(other)) {
+			return Match[T]{}, ErrAmbiguous
+		}
+	}
 	if !ok {
 		return Match[T]{}, ErrNoRoute
 	}

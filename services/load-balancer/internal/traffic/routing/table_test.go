@@ -95,6 +95,7 @@ func TestMatch_TheRestArrivesAsItWasSent(t *testing.T) {
 		"/fib/a%2f..%2fb":           "/a%2f..%2fb",
 		"/fib/caf\u00e9/%C3%a9":     "/caf\u00e9/%C3%a9",
 		"/fib/a;b=c/%3B":            "/a;b=c/%3B",
+		"/fib/a/..;b/.;/c":          "/a/..;b/.;/c",
 		"/fibonacci/%61%2e%2E./...": "/%61%2e%2E./...",
 	} {
 		m, err := table.Match("x", path)
@@ -121,6 +122,14 @@ func TestMatch_RefusesWhatAServerCouldReadAsAnotherPlace(t *testing.T) {
 		{"x", "/fib/..;/x"},
 		{"x", "/fib/%2e%2e;a=b/x"},
 		{"all", "/fib//../x"},
+		{"all", "/x/..;/fib/y"},
+		{"all", "/x/..;a=b/fib"},
+		{"all", "/x;a=b/..;/fib"},
+		{"all", "/x/%2e%2e;/fib/y"},
+		{"all", "/x/..;%2ffib/y"},
+		{"all", "/.;/fib/y"},
+		{"x", "/x/..;/fib/y"},
+		{"x", "/fib/x/..;/deep/y"},
 		{"all", "/fib/../"},
 		{"all", "/.."},
 		{"all", "/a/../../x"},
