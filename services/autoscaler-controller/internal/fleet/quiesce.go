@@ -112,7 +112,11 @@ func (f *Fleet) podLoads(a *application, live []string, now time.Time) []PodLoad
 		for _, name := range live {
 			t := a.traffic[name]
 			on := t.on(p.Name)
-			l.InFlight += on.InFlight
+			if a.seen.Address.Concurrency > 0 { // who lends the slots counts what the others have there
+				l.InFlight = max(l.InFlight, on.InFlight)
+			} else {
+				l.InFlight += on.InFlight
+			}
 			l.Streaming += on.Streaming
 			obeys := p.Address == "" || l.Told && a.quiet.obeyed(a.quiet.pods[p.Name], f.balancers[name].version, now)
 			if !obeys || on.InFlight > 0 || t.InFlight > 0 && !t.PodsSaid {
