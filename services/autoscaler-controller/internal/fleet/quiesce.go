@@ -9,9 +9,10 @@ import (
 // that falls asleep, or those that were chosen to go. It is told with a lease: it outlives the
 // leader that told it, and lapses when nobody says it again. The zero value is nothing.
 type Quiesce struct {
-	All   bool
-	Pods  []string // ordered by name
-	Until time.Time
+	All    bool
+	Pods   []string // ordered by name
+	Until  time.Time
+	Paused time.Time // with All: since when its user wants it down, so that requests are refused; zero: they wait
 }
 
 func (q Quiesce) nothing() bool { return !q.All && len(q.Pods) == 0 }
@@ -49,7 +50,7 @@ func (f *Fleet) Quiesce(k Key, q Quiesce) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	a, ok := f.apps[k]
-	if !ok || q.All == a.quiet.told.All && q.Until.Equal(a.quiet.told.Until) && slices.Equal(q.Pods, a.quiet.told.Pods) {
+	if !ok || q.All == a.quiet.told.All && q.Paused.Equal(a.quiet.told.Paused) && q.Until.Equal(a.quiet.told.Until) && slices.Equal(q.Pods, a.quiet.told.Pods) {
 		return
 	}
 	before := a.quiet
