@@ -19,6 +19,7 @@ const (
 	deploymentMissing = "DeploymentMissing"
 	podsRefused       = "PodsRefused"
 	pausedReason      = "Paused"
+	pausedMessage     = "the application is paused (spec.mode)"
 )
 
 // block takes note of what blocks a start now. While one reason follows another it is since the first.
@@ -44,7 +45,7 @@ func (a *application) obstacle(now time.Time) (reason, message string) {
 	case !d.Found:
 		return deploymentMissing, fmt.Sprintf("the Deployment %s does not exist", a.seen.Key)
 	case d.Replicas == 0 && spec.Mode == scaling.Paused:
-		return pausedReason, "the application is paused (spec.mode)"
+		return pausedReason, pausedMessage
 	case d.Replicas == 0 && who.Times > 0:
 		return ContestedReason, scaling.Contested(who.String())
 	case d.Replicas == 0 || a.ready() > 0:

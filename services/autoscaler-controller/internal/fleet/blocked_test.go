@@ -214,3 +214,18 @@ func TestGroup_IsWhatTheOthersDo(t *testing.T) {
 		t.Errorf("each on its own: %v", got)
 	}
 }
+
+func TestContest_WhatAnotherScalerDoesWithAPodThatWasWokenIsItsRight(t *testing.T) {
+	o := seen(0)
+	o.Owner = "the ScaledObject default/fib"
+	f := leading(o)
+	for i := range 5 {
+		f.Scaled(key, 1, uint64(100+2*i), now)
+		f.Owned(key, 0, 1, now)
+		o.Deployment.Version, o.Deployment.Manager = uint64(101+2*i), "keda-operator"
+		f.Observe(o, now)
+	}
+	if got := blockedRoute(t, f); got.Reason != "" {
+		t.Errorf("requests are refused: %+v", got)
+	}
+}

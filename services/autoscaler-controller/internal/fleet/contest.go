@@ -23,7 +23,7 @@ func (a *application) watch(before, o Observation, now time.Time) {
 	if !before.Deployment.Found || before.Deployment.UID != o.Deployment.UID || before.Autoscaler != o.Autoscaler || !reflect.DeepEqual(before.Spec, o.Spec) {
 		a.contest.Forgive()
 	}
-	if o.Deployment.Manager != FieldManager {
+	if o.Deployment.Manager != FieldManager && o.Owner == "" { // with an owner only 0 → 1 is ours: the rest is its right
 		a.contest.Changed(o.Deployment.Replicas, o.Deployment.Manager, now)
 	}
 	if a.sleptWith == 0 {

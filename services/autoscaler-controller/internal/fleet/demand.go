@@ -35,6 +35,7 @@ func (f *Fleet) demand(a *application, live []string, now time.Time) scaling.Dem
 		d.Streaming += t.Streaming
 		d.Tunnels += t.Tunnels
 		d.Age = max(d.Age, now.Sub(b.last))
+		d.Unknown = d.Unknown || a.flows[name].unknown(b.last)
 	}
 	total := f.total(a, live)
 	short, long := total[0], total[1]

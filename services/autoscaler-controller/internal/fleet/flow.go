@@ -93,6 +93,11 @@ func (f flow) means(until time.Time) (m [len(windows)]sums) {
 	return m
 }
 
+// unknown tells whether nothing is known of what comes, as of a moment until when nothing came.
+func (f *flow) unknown(until time.Time) bool {
+	return f != nil && f.windows[0].weight == 0 && !until.After(f.at)
+}
+
 // sumsOf are the sums of a report. An older load balancer tells none: what ended stands for what came,
 // and what it had on its pods for the time since.
 func (f *flow) sumsOf(t Traffic, now time.Time) sums {

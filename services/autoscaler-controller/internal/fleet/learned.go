@@ -48,10 +48,10 @@ func (l *learned) podConcurrency() float64 {
 const learnEvery = time.Second
 
 // learn looks at what an application's pods do now. What was averaged over another number of pods says
-// nothing of one.
+// nothing of one, nor does what is on pods of which some get nothing new.
 func (f *Fleet) learn(a *application, live []string, now time.Time) {
 	ready := a.ready()
-	if ready == 0 || now.Sub(a.changed) < scaling.ShortWindow || now.Sub(a.learned.at) < learnEvery {
+	if ready == 0 || !a.quiet.told.nothing() || now.Sub(a.changed) < scaling.ShortWindow || now.Sub(a.learned.at) < learnEvery {
 		return
 	}
 	a.learned.at = now

@@ -9,9 +9,10 @@ import (
 // that falls asleep, or those that were chosen to go. It is told with a lease: it outlives the
 // leader that told it, and lapses when nobody says it again. The zero value is nothing.
 type Quiesce struct {
-	All   bool
-	Pods  []string // ordered by name
-	Until time.Time
+	All    bool
+	Pods   []string // ordered by name
+	Until  time.Time
+	Paused time.Time // with All: since when its user wants it down, so that requests are refused; zero: they wait
 }
 
 func (q Quiesce) nothing() bool { return !q.All && len(q.Pods) == 0 }
@@ -49,7 +50,7 @@ func (f *Fleet) Quiesce(k Key, q Quiesce) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	a, ok := f.apps[k]
-	if !ok || q.All == a.quiet.told.All && q.Until.Equal(a.quiet.told.Until) && slices.Equal(q.Pods, a.quiet.told.Pods) {
+	if !ok || q.All == a.quiet.told.All && q.Paused.Equal(a.quiet.told.Paused) && q.Until.Equal(a.quiet.told.Until) && slices.Equal(q.Pods, a.quiet.told.Pods) {
 		return
 	}
 	before := a.quiet
@@ -112,7 +113,11 @@ func (f *Fleet) podLoads(a *application, live []string, now time.Time) []PodLoad
 		for _, name := range live {
 			t := a.traffic[name]
 			on := t.on(p.Name)
-			l.InFlight += on.InFlight
+			if a.seen.Address.Concurrency > 0 { // who lends the slots counts what the others have there
+				l.InFlight = max(l.InFlight, on.InFlight)
+			} else {
+				l.InFlight += on.InFlight
+			}
 			l.Streaming += on.Streaming
 			obeys := p.Address == "" || l.Told && a.quiet.obeyed(a.quiet.pods[p.Name], f.balancers[name].version, now)
 			if !obeys || on.InFlight > 0 || t.InFlight > 0 && !t.PodsSaid {

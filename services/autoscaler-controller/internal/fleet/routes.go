@@ -181,6 +181,9 @@ func (f *Fleet) publish(a *application) {
 	}
 	if a.quiet.told.All {
 		r.AsleepUntil = a.quiet.told.Until
+		if since := a.quiet.told.Paused; !since.IsZero() && r.Blocked.Reason == "" {
+			r.Blocked = Blocked{Reason: pausedReason, Message: pausedMessage, Since: since}
+		}
 	}
 	for _, p := range a.seen.Pods {
 		if p.Address == "" || p.Failed {

@@ -121,3 +121,16 @@ func TestLead_IsBounded(t *testing.T) {
 		t.Errorf("%d are awaited", len(names))
 	}
 }
+
+func TestLead_ANewLeaderThatKnowsNoDemandYetTakesNothingAway(t *testing.T) {
+	o := seen(10, pod("a"), pod("b"))
+	o.Spec.MaxReplicas, o.Spec.ContainerConcurrency = 10, 1
+	f := leading(o)
+	for sequence, n := range []int64{1_000, 1_007, 1_014} {
+		traffic(f, "lb", int64(sequence+1), at(float64(sequence)), summed(n, n, float64(n), func(t *Traffic) { t.InFlight = 7 }))
+		spec, s, _ := f.State(key, "", at(float64(sequence)))
+		if d := scaling.Decide(spec, s, at(float64(sequence))); d.To < 10 { // without any stabilization
+			t.Errorf("after %d reports of 7 requests on 1-slot pods: %s", sequence+1, d.Summary)
+		}
+	}
+}

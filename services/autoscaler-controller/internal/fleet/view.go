@@ -161,8 +161,8 @@ func (f *Fleet) View(k Key, now time.Time) (View, bool) {
 	}
 	live, _ := f.split(now)
 	v.Demand, v.Learned = f.demand(a, live, now), a.tell()
-	if idle := a.idleSince(f.quietSince(a, live, now)); !idle.IsZero() && v.State == Awake && a.seen.Spec.MinReplicas == 0 {
-		v.SleepsIn = max(0, idle.Add(a.seen.Spec.IdleTime).Sub(now))
+	if idle := a.idleSince(f.quietSince(a, live, now)); !idle.IsZero() && v.State == Awake && spec.MinReplicas == 0 && spec.Mode.Acts() {
+		v.SleepsIn = max(0, idle.Add(spec.IdleTime).Sub(now))
 	}
 	return v, true
 }

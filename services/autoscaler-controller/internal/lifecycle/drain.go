@@ -36,6 +36,23 @@ func (d *drain) pods() []string {
 	return list
 }
 
+// paused tells whether the user wants the application down, whoever is there. Such a way to zero is not
+// called off: load balancers refuse what comes, and what is on the pods has its time.
+func (p *Plan) paused() bool { return p.Decision.Trigger == scaling.ByMode }
+
+// patience is how long a way to zero may take.
+func (p *Plan) patience() time.Duration {
+	spec := p.Snapshot.Spec
+	switch {
+	case !p.paused():
+		return AsleepWithin
+	case spec.DrainTimeout == nil && p.Snapshot.Scaling.Traffic.Streaming == 0:
+		return PlainTimeout
+	default:
+		return longest(spec)
+	}
+}
+
 // asleep is the way to zero.
 func (m *Memory) asleep(p *Plan) {
 	d := &p.Decision
@@ -47,18 +64,23 @@ func (m *Memory) asleep(p *Plan) {
 		m.freeze(p)
 	case !under:
 		m.drain = &drain{all: true, since: p.at}
-		p.again(p.at.Add(AsleepWithin))
+		p.again(p.at.Add(p.patience()))
 		m.hold(p, scaling.DrainBegin, scaling.Reason{Message: "the load balancers are asked to stop sending first"})
 	case len(p.Snapshot.Pending) == 0:
 		d.Drain = scaling.DrainDone
-	case p.at.Sub(m.drain.since) >= AsleepWithin:
+	case p.at.Sub(m.drain.since) >= p.patience() && p.paused():
+		d.Drain = scaling.DrainDone
+		d.Explain(scaling.Reason{
+			Rule: "Drain", Effect: scaling.Note, Message: fmt.Sprintf("the time of %s is over for what is still on it", seconds(p.patience())), News: true,
+		})
+	case p.at.Sub(m.drain.since) >= AsleepWithin && !p.paused():
 		m.drain, m.retryAt = nil, p.at.Add(retryAsleep)
 		p.again(m.retryAt)
 		m.hold(p, scaling.DrainCancel, scaling.Reason{
 			Message: fmt.Sprintf("going to sleep is called off: within %s no answer from %s", seconds(AsleepWithin), list(p.Snapshot.Pending)),
 		})
 	default:
-		p.again(m.drain.since.Add(AsleepWithin))
+		p.again(m.drain.since.Add(p.patience()))
 		m.hold(p, scaling.DrainWait, scaling.Reason{
 			Message: "the load balancers have not all stopped sending",
 			Inputs:  []scaling.Input{{Name: "pendingBalancers", Value: float64(len(p.Snapshot.Pending)), Age: p.at.Sub(m.drain.since)}},

@@ -15,7 +15,7 @@
 //	tell the load balancers: nothing new to them     nothing new at all; what comes wakes it
 //	mark them, so that Kubernetes takes them                 │
 //	  │                                                      │
-//	wait until each is empty, or its time is over    wait until all is quiet, at most 5 s
+//	wait until each is empty, or its time is over    wait until all is quiet, at most 5 s (paused: as n → m)
 //	  │                                                      │
 //	patch /scale by as many as are empty             patch /scale to 0
 //	  │
@@ -151,6 +151,9 @@ func (m *Memory) tell(p *Plan) {
 	q := fleet.Quiesce{}
 	if m.drain != nil {
 		q.All, q.Pods = m.drain.all, m.drain.pods()
+		if q.All && p.paused() {
+			q.Paused = m.drain.since
+		}
 	}
 	if m.step != nil && !q.All {
 		q.Pods = union(q.Pods, m.step.going)

@@ -91,4 +91,6 @@ func present(pods []string, here []fleet.PodLoad) []string {
 }
 
 // same tells whether two say the same, but for the time.
-func same(a, b fleet.Quiesce) bool { return a.All == b.All && slices.Equal(a.Pods, b.Pods) }
+func same(a, b fleet.Quiesce) bool {
+	return a.All == b.All && a.Paused.Equal(b.Paused) && slices.Equal(a.Pods, b.Pods)
+}

@@ -189,3 +189,26 @@ func TestAsked_AreTheMetricsOfThresholdsAndRules(t *testing.T) {
 		}
 	}
 }
+
+func TestDemand_ThatIsNotKnownYetTakesNothingAway(t *testing.T) {
+	d := Decide(slotted(1), serving(5, Demand{Unknown: true}), now)
+	if d.To != 5 || !slices.Contains(rules(d), "Demand Hold 5") {
+		t.Errorf("%+v", d)
+	}
+	if d := Decide(slotted(1), serving(5, Demand{Unknown: true, Concurrency: both(7)}), now); d.To != 10 {
+		t.Errorf("up: %+v", d)
+	}
+}
+
+func TestRule_WhatDrainsIsNoCapacity(t *testing.T) {
+	s := serving(4, Demand{Concurrency: both(6), Arrivals: both(60)}, func(s *State) { s.Draining = 1 })
+	if m := s.mean(Concurrency); m.Value != 2 || m.Pods != 3 {
+		t.Errorf("%+v", m)
+	}
+	if m := s.mean(RequestRate); m.Value != 20 {
+		t.Errorf("%+v", m)
+	}
+	if m := serving(1, Demand{Concurrency: both(6)}, func(s *State) { s.Draining = 1 }).mean(Concurrency); m.Value != 6 {
+		t.Errorf("all drain: %+v", m)
+	}
+}

@@ -22,6 +22,7 @@ type Demand struct {
 	Tunnels     int32         // of these, tunnels such as WebSockets
 	ServiceTime time.Duration // that a request is on a pod on average; 0: not known
 	Age         time.Duration // of the oldest report in it
+	Unknown     bool          // a load balancer was heard once only: what it brings is not in Arrivals and Concurrency yet
 
 	// What the sidecars say of their pods, also of requests that passed by no load balancer.
 	Running      float64       // requests that are worked on

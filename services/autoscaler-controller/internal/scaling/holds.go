@@ -24,6 +24,7 @@ var holds = []hold{
 	{"Paused", nil, paused},
 	{"Starting", nil, starting},
 	{"Starting", Decision.byDemand, startingMore},
+	{"Demand", Decision.byDemand, unknownDemand},
 	{"Retry", nil, retry},
 	{"Settle", Decision.gradual, leaving},
 	{"Busy", Decision.byRule, inUse},
@@ -136,6 +137,14 @@ func startingMore(spec Spec, s State, _ int32, now time.Time) (string, time.Time
 		return "", time.Time{}
 	}
 	return count(s.Replicas-s.Ready, "pod is", "pods are") + " starting", until
+}
+
+// unknownDemand: what comes is the difference of two reports, and of one load balancer there is one only.
+func unknownDemand(_ Spec, s State, _ int32, _ time.Time) (string, time.Time) {
+	if !s.Demand.Unknown {
+		return "", time.Time{}
+	}
+	return "what comes is not known yet: a load balancer was heard once only", time.Time{}
 }
 
 // startsFor is how long a start may take before it counts as stuck.

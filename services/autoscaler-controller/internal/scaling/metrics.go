@@ -106,7 +106,7 @@ func (m Mean) input() Input {
 
 // mean is what is known of a metric.
 func (s State) mean(m Metric) Mean {
-	ready := max(1, s.Ready)
+	ready := max(1, s.Ready-s.Draining)
 	switch m { //nolint:exhaustive // the others are measured on the pods
 	case Concurrency:
 		return Mean{Metric: m, Value: (s.Demand.Concurrency.Short + float64(s.Traffic.Waiting)) / float64(ready), Pods: ready, Age: s.Demand.Age}

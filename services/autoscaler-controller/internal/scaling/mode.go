@@ -27,6 +27,9 @@ func (m Mode) severity() int {
 	}
 }
 
+// Acts tells whether what is decided is done.
+func (m Mode) Acts() bool { return m.severity() == 0 }
+
 // Cron says when something comes next.
 type Cron interface {
 	// Next is the first time after t; zero: never again.

@@ -134,3 +134,16 @@ func TestHistory_IsBoundedAndTheMostCarefulWishComesFirst(t *testing.T) {
 		}
 	}
 }
+
+func TestPace_WithoutAMemoryWhatIsThereWasWishedFor(t *testing.T) { // a leader that has just begun
+	sp := paced(none, none)
+	if _, at := loop(sp, 9, 59, time.Second, wishing(1)); at.To != 9 || !strings.Contains(at.Summary, "within the last 60 s") {
+		t.Errorf("%+v", at)
+	}
+	if _, at := loop(sp, 9, 63, time.Second, wishing(1)); at.Wished != 1 || at.To == 9 {
+		t.Errorf("after it: %+v", at)
+	}
+	if counts, _ := loop(sp, 1, 1, time.Second, wishing(50)); counts[0] != 50 {
+		t.Errorf("up: %v", counts)
+	}
+}

@@ -2,8 +2,10 @@ package balance
 
 import "time"
 
-// SetDraining says that the pod was chosen to go: until then it gets nothing new while another pod can
-// take it, and what it works on goes on. The zero time is that it was not.
+// SetDraining says that the pod was chosen to go: until then it gets nothing new while another pod
+// serves, be that one full, and what it works on goes on. Whoever waits for a full pod is demand, which
+// calls the way down off where it may; the controller takes an empty pod away, and trusts that nothing
+// comes to it. The zero time is that it was not chosen.
 func (p *Pod) SetDraining(until time.Time) {
 	if !p.draining.Equal(until) {
 		p.draining = until
@@ -14,7 +16,7 @@ func (p *Pod) SetDraining(until time.Time) {
 // Draining tells whether it is to get nothing new.
 func (p *Pod) Draining(now time.Time) bool { return now.Before(p.draining) }
 
-// setAside keeps a draining pod from the policy, for when no other one can take a request.
+// setAside keeps a draining pod from the policy, for when no other one serves.
 func (b *Pool) setAside(i int, room int32) {
 	b.room[i] = 0
 	if room > 0 {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestDrain_GetsNothingNewWhileAnotherPodCanTakeIt(t *testing.T) {
+func TestDrain_GetsNothingNewWhileAnotherPodServesBeItFull(t *testing.T) {
 	for _, name := range Names() {
 		b, pods := made(t, name, 3)
 		pods[1].SetDraining(began.Add(time.Minute))
@@ -18,13 +18,18 @@ func TestDrain_GetsNothingNewWhileAnotherPodCanTakeIt(t *testing.T) {
 		pods[2].SetLimit(1)
 		pods[0].Sent()
 		pods[2].Sent()
-		if p, reason, _ := b.Pick(Request{Key: 7}, began); p != pods[1] || reason != "draining, and no other pod can take it" {
-			t.Errorf("%s: the others are full, and %d was chosen: %q", name, indexOf(pods, p), reason)
+		if p, _, waits := b.Pick(Request{Key: 7}, began); p != nil || waits {
+			t.Errorf("%s: the others are full, and %d was chosen", name, indexOf(pods, p))
+		}
+		pods[0].SetUsable(false)
+		pods[2].SetUsable(false)
+		if p, reason, _ := b.Pick(Request{Key: 7}, began); p != pods[1] || reason != "draining, and no other pod serves" {
+			t.Errorf("%s: no other serves, and %d was chosen: %q", name, indexOf(pods, p), reason)
 		}
 		pods[1].SetLimit(1)
 		pods[1].Sent()
 		if p, _, _ := b.Pick(Request{Key: 7}, began); p != nil {
-			t.Errorf("%s: all are full, and %d was chosen", name, indexOf(pods, p))
+			t.Errorf("%s: it is full, and %d was chosen", name, indexOf(pods, p))
 		}
 	}
 }

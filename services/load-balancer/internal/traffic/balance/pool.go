@@ -21,7 +21,7 @@ type Pool struct {
 	ids  []uint64 // of the pods
 	open []int32  // indices of the pods with any room
 
-	aside []int // indices of the draining ones that would have some
+	aside []int // indices of the draining ones that would have some, for when no other pod serves
 
 	order  order
 	owners owners
@@ -90,11 +90,10 @@ func (b *Pool) Pick(r Request, now time.Time) (pod *Pod, reason string, waits bo
 		}
 	}
 	i := -1
-	if len(b.open) > 0 {
+	if len(b.open) > 0 { // they may all be full: what drains gets nothing all the same, or would never be empty
 		i, reason = b.policy.Pick(b, r, now)
-	}
-	if i < 0 {
-		i, reason = b.fromAside(), "draining, and no other pod can take it"
+	} else {
+		i, reason = b.fromAside(), "draining, and no other pod serves"
 	}
 	if i < 0 {
 		return nil, "", false

@@ -78,15 +78,22 @@ func TestPool_NeverChoosesAPodWithoutRoom(t *testing.T) {
 					}
 				default:
 					chosen, reason, _ := b.Pick(Request{Key: uint64(r.IntN(5))}, now)
-					free := false
+					free, aside, others := false, false, false
 					for _, p := range pods {
-						free = free || p.usable && !p.Ejected(now) && p.hasRoom()
+						serves := p.usable && !p.Ejected(now)
+						others = others || serves && !p.Draining(now)
+						free = free || serves && p.hasRoom() && !p.Draining(now)
+						aside = aside || serves && p.hasRoom() && p.Draining(now)
 					}
+					free = free || aside && !others
 					if chosen == nil {
 						if free {
 							t.Fatalf("%s of %d, step %d: nobody was chosen, although there is room", name, size, step)
 						}
 						continue
+					}
+					if chosen.Draining(now) && others {
+						t.Fatalf("%s of %d, step %d: chose one that drains, although others serve", name, size, step)
 					}
 					if !chosen.usable || chosen.Ejected(now) || !chosen.hasRoom() || reason == "" || indexOf(pods, chosen) < 0 {
 						t.Fatalf("%s of %d, step %d: chose %+v, %q", name, size, step, chosen, reason)

@@ -121,3 +121,34 @@ func TestReport_OfASinglePodSaysNothingOfIt(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+func TestDrain_GetsNothingWhileTheOthersAreFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(nil)
+		limited := func(r *routing.Route) { r.Concurrency = 1 }
+		w.follow(routing.Awake, limited, pod("a", nil), pod("b", nil))
+		first, _ := w.arrive(t)
+		second, _ := w.arrive(t)
+		draining := second.Pod.Name
+		endpoints := map[string]routing.Endpoint{"a": pod("a", nil), "b": pod("b", nil)}
+		e := endpoints[draining]
+		chosen(30 * time.Second)(&e)
+		endpoints[draining] = e
+		w.follow(routing.Awake, limited, endpoints["a"], endpoints["b"])
+		let := make(chan *Visit, 1)
+		w.waiter(t, t.Context(), let)
+		second.End(Outcome{Status: 200}, time.Now()) // the controller hears that it is empty, and takes it
+		synctest.Wait()
+		select {
+		case v := <-let:
+			t.Fatalf("a request went to %s, which was chosen to go and has become empty", v.Pod.Name)
+		default:
+		}
+		first.End(Outcome{Status: 200}, time.Now())
+		if v := <-let; v.Pod.Name == draining {
+			t.Error("it went to the pod that drains")
+		} else {
+			v.End(Outcome{Status: 200}, time.Now())
+		}
+	})
+}

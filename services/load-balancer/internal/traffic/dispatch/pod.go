@@ -179,7 +179,7 @@ func (p *Pod) why(now time.Time) string {
 	case (p.endpoint.Ready || p.proven) && p.balanced.Ejected(now):
 		return "ejected: it failed, and others did not; it is tried again soon"
 	case (p.endpoint.Ready || p.proven) && p.balanced.Draining(now):
-		return "draining: it gets nothing new while another pod can take it"
+		return "draining: it gets nothing new while another pod serves"
 	case p.endpoint.Ready:
 		return "Kubernetes calls it ready"
 	case p.proven:

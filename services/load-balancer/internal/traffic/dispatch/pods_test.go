@@ -293,7 +293,7 @@ func TestDrain_HoldsForItsLease(t *testing.T) {
 				t.Fatalf("sent to %s, which drains", got)
 			}
 		}
-		if why := w.Snapshots()[0].Pods[0].Why; why != "draining: it gets nothing new while another pod can take it" {
+		if why := w.Snapshots()[0].Pods[0].Why; why != "draining: it gets nothing new while another pod serves" {
 			t.Errorf("a: %s", why)
 		}
 		time.Sleep(9 * time.Second)

@@ -99,7 +99,7 @@ type Endpoint struct {
 	AlsoAt      []string      // the same for each of the route's AlsoAt; "" is none
 	Ready       bool          // Kubernetes calls it ready
 	Terminating bool          // it is going away: send nothing new
-	Draining    bool          // it was chosen to go: send nothing new while another pod can take it
+	Draining    bool          // it was chosen to go: send nothing new while another pod serves
 	DrainLease  time.Duration // for how long that holds when nothing else is said
 	Probeable   bool          // every readiness check of it can be repeated from here
 	Probes      []Probe

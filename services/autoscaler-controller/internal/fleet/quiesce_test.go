@@ -1,0 +1,21 @@
+package fleet
+
+import "testing"
+
+func TestPodLoads_OfALimitedPodCountEachRequestOnce(t *testing.T) {
+	o := seen(2, pod("a"), pod("b"))
+	o.Address.Concurrency = 10
+	f := leading(o)
+	on := func(inFlight, streaming int32) func(*Report) {
+		return func(r *Report) {
+			r.Applications[0].PodsSaid = true
+			r.Applications[0].Pods = []PodTraffic{{Pod: "a", InFlight: inFlight, Streaming: streaming}}
+		}
+	}
+	traffic(f, "lender", 1, now, on(5, 1)) // 3 of them were lent
+	traffic(f, "other", 1, now, on(3, 1))
+	s, _ := f.Snapshot(key, "", now)
+	if l := s.Loads[0]; l.InFlight != 5 || l.Streaming != 2 || len(l.Pending) != 2 {
+		t.Errorf("%+v", l)
+	}
+}
