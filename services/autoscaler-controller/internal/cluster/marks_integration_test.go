@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -29,7 +30,7 @@ func staying(t *testing.T, c *Clients, namespace string) []fleet.Pod {
 			t.Fatal(err)
 		}
 		pod, _ := stripped.(*corev1.Pod)
-		if p, _ := observePod(target{name: "app", port: 5001}, nil, pod, false); !p.Terminating {
+		if p, _ := observePod([]place{{target: contract.Target{Name: "app", Port: numbered(5001)}}}, pod, false, false); !p.Terminating {
 			list = append(list, p)
 		}
 	}
