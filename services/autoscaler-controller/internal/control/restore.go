@@ -13,6 +13,16 @@ import (
 // named it has gone: a rename is a delete and a create.
 const restoreGrace = 5 * time.Second
 
+// succession is how long a Deployment is remembered by those that do not lead: the leader may end before it
+// has restored it, and another one follows within a Lease.
+const succession = time.Minute
+
+// orphan is a Deployment that is to get so many pods.
+type orphan struct {
+	replicas int32
+	since    time.Time
+}
+
 // maxRestores bounds how many are to be restored at a time; who deletes more at once restores by hand,
 // and is told so.
 const maxRestores = 10_000
@@ -20,15 +30,18 @@ const maxRestores = 10_000
 // orphan takes note of a Deployment that is named no more. When it sleeps because this product has put it
 // to sleep, and its user did not ask to keep it so, it gets back what it had.
 func (l *Loop) orphan(v fleet.View) {
-	if !l.Leading() || !v.Restore || !v.Deployment.Found || v.Deployment.Replicas > 0 || v.Deployment.Manager != fleet.FieldManager {
+	if !v.Restore || !v.Deployment.Found || v.Deployment.Replicas > 0 || v.Deployment.Manager != fleet.FieldManager {
 		return
 	}
 	l.mu.Lock()
 	full := len(l.orphans) >= maxRestores
 	if !full {
-		l.orphans[v.Key] = max(1, v.Slept)
+		l.orphans[v.Key] = orphan{max(1, v.Slept), time.Now()}
 	}
 	l.mu.Unlock()
+	if full && !l.Leading() {
+		return
+	}
 	if full {
 		l.Recorder.Restored(v.Key, fleet.Event{Warning: true, Reason: "RestoreFailed", Message: "too many are to be restored at once: scale it by hand"})
 		return
@@ -38,27 +51,29 @@ func (l *Loop) orphan(v fleet.View) {
 
 // restore brings back what an orphan had, unless it is named again or somebody has scaled it meanwhile.
 func (l *Loop) restore(k fleet.Key) {
-	term, leave, leads := l.terms.enter()
-	if !leads {
-		l.adopted(k)
-		return
-	}
-	defer leave()
 	l.mu.Lock()
-	replicas, ok := l.orphans[k]
+	o, ok := l.orphans[k]
 	l.mu.Unlock()
 	_, named := l.Fleet.View(k, time.Now())
-	if !ok || named {
+	term, leave, leads := l.terms.enter()
+	if leads {
+		defer leave()
+	}
+	switch {
+	case !ok || named || !leads && time.Since(o.since) >= succession:
 		l.adopted(k)
+		return
+	case !leads: // whoever does restores it; this one, should it be the next
+		l.restores.AddAfter(k, restoreGrace)
 		return
 	}
 	ctx, cancel := context.WithTimeout(term.ctx, callTimeout)
 	defer cancel()
-	_, err := l.Scaler.Scale(ctx, k, fleet.Scale{}, replicas)
+	_, err := l.Scaler.Scale(ctx, k, fleet.Scale{}, o.replicas)
 	switch {
 	case err == nil:
-		l.Log.InfoContext(ctx, "restored", "namespace", k.Namespace, "deployment", k.Deployment, "replicas", replicas)
-		l.Recorder.Restored(k, fleet.Event{Reason: "Restored", Message: fmt.Sprintf("0 → %d: no CustomAutoscaler names it any more", replicas)})
+		l.Log.InfoContext(ctx, "restored", "namespace", k.Namespace, "deployment", k.Deployment, "replicas", o.replicas)
+		l.Recorder.Restored(k, fleet.Event{Reason: "Restored", Message: fmt.Sprintf("0 → %d: no CustomAutoscaler names it any more", o.replicas)})
 	case errors.Is(err, fleet.ErrMoved): // somebody has scaled it: it is theirs
 	case l.restores.NumRequeues(k) >= restoreAttempts:
 		l.Log.WarnContext(ctx, "not restored", "namespace", k.Namespace, "deployment", k.Deployment, "error", err)

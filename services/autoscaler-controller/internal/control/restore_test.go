@@ -128,3 +128,18 @@ func TestRestore_IsTriedAgainAndThenSaysThatItFailed(t *testing.T) {
 		w.events1(t, "RestoreFailed", "a quota")
 	})
 }
+
+func TestRestore_WhoLeadsNextDoesWhatTheLeaderCouldNotDo(t *testing.T) {
+	within(t, 1, func(ctx context.Context, w *world) {
+		w.asleep(ctx, t)
+		w.lead()
+		synctest.Wait()
+		w.loop.Forget(key) // while nobody leads
+		time.Sleep(20 * time.Second)
+		w.expect(t, "nobody leads", 0)
+		go w.loop.Lead(ctx)
+		time.Sleep(restoreGrace)
+		w.expect(t, "somebody does", 0, 3)
+		w.events1(t, "Restored", "0 → 3")
+	})
+}
