@@ -126,6 +126,9 @@ func (l *Loop) Lead(ctx context.Context) {
 
 // Observe takes news of an application from the cluster.
 func (l *Loop) Observe(o fleet.Observation) {
+	if o.Slept == 0 {
+		o.Slept = l.leftWith(o.Key)
+	}
 	if l.Fleet.Observe(o, time.Now()) {
 		l.work.Add(o.Key)
 		l.Refresh(fleet.Autoscaler{Namespace: o.Namespace, Name: o.Autoscaler})

@@ -23,6 +23,14 @@ type orphan struct {
 	since    time.Time
 }
 
+// leftWith is what a Deployment had before it slept that has changed hands a moment ago, by a rename say;
+// 0 is not known.
+func (l *Loop) leftWith(k fleet.Key) int32 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.orphans[k].replicas
+}
+
 // maxRestores bounds how many are to be restored at a time; who deletes more at once restores by hand,
 // and is told so.
 const maxRestores = 10_000

@@ -143,3 +143,16 @@ func TestRestore_WhoLeadsNextDoesWhatTheLeaderCouldNotDo(t *testing.T) {
 		w.events1(t, "Restored", "0 → 3")
 	})
 }
+
+func TestRestore_ARenameForgetsNothing(t *testing.T) {
+	within(t, 1, func(ctx context.Context, w *world) {
+		w.asleep(ctx, t)
+		w.loop.Forget(key)
+		time.Sleep(time.Second)
+		w.observe() // under another name
+		time.Sleep(time.Minute)
+		w.loop.Forget(key)
+		time.Sleep(restoreGrace)
+		w.expect(t, "named once more, and then no more", 0, 3)
+	})
+}
