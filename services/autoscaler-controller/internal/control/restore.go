@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/lifecycle"
 )
 
 // restoreGrace is how long a Deployment that sleeps is left alone after the last CustomAutoscaler that
@@ -17,9 +18,11 @@ const restoreGrace = 5 * time.Second
 // has restored it, and another one follows within a Lease.
 const succession = time.Minute
 
-// orphan is a Deployment that is to get so many pods.
+// orphan is a Deployment that is to get so many pods, 0 is as many as it has, and to lose what a way down
+// that was under way has written on them.
 type orphan struct {
 	replicas int32
+	marks    []fleet.Marking
 	since    time.Time
 }
 
@@ -38,13 +41,17 @@ const maxRestores = 10_000
 // orphan takes note of a Deployment that is named no more. When it sleeps because this product has put it
 // to sleep, and its user did not ask to keep it so, it gets back what it had.
 func (l *Loop) orphan(v fleet.View) {
-	if !v.Restore || !v.Deployment.Found || v.Deployment.Replicas > 0 || v.Deployment.Manager != fleet.FieldManager {
+	o := orphan{marks: lifecycle.Unmark(v.Pods), since: time.Now()}
+	if v.Restore && v.Deployment.Found && v.Deployment.Replicas == 0 && v.Deployment.Manager == fleet.FieldManager {
+		o.replicas = max(1, v.Slept)
+	}
+	if o.replicas == 0 && len(o.marks) == 0 {
 		return
 	}
 	l.mu.Lock()
 	full := len(l.orphans) >= maxRestores
 	if !full {
-		l.orphans[v.Key] = orphan{max(1, v.Slept), time.Now()}
+		l.orphans[v.Key] = o
 	}
 	l.mu.Unlock()
 	if full && !l.Leading() {
@@ -77,20 +84,38 @@ func (l *Loop) restore(k fleet.Key) {
 	}
 	ctx, cancel := context.WithTimeout(term.ctx, callTimeout)
 	defer cancel()
-	_, err := l.Scaler.Scale(ctx, k, fleet.Scale{}, o.replicas)
+	err := l.handBack(ctx, k, o)
 	switch {
+	case err == nil && o.replicas == 0:
 	case err == nil:
 		l.Log.InfoContext(ctx, "restored", "namespace", k.Namespace, "deployment", k.Deployment, "replicas", o.replicas)
 		l.Recorder.Restored(k, fleet.Event{Reason: "Restored", Message: fmt.Sprintf("0 → %d: no CustomAutoscaler names it any more", o.replicas)})
 	case errors.Is(err, fleet.ErrMoved): // somebody has scaled it: it is theirs
 	case l.restores.NumRequeues(k) >= restoreAttempts:
 		l.Log.WarnContext(ctx, "not restored", "namespace", k.Namespace, "deployment", k.Deployment, "error", err)
+		if o.replicas == 0 {
+			break
+		}
 		l.Recorder.Restored(k, fleet.Event{Warning: true, Reason: "RestoreFailed", Message: fmt.Sprintf("it stays at 0, and no CustomAutoscaler names it any more: %s", reason(err))})
 	default:
 		l.restores.AddRateLimited(k)
 		return
 	}
 	l.adopted(k)
+}
+
+// handBack leaves a Deployment as one would want to find it.
+func (l *Loop) handBack(ctx context.Context, k fleet.Key, o orphan) error {
+	if len(o.marks) > 0 {
+		if err := l.Marker.Mark(ctx, k, o.marks); err != nil {
+			return fmt.Errorf("take the marks off pods of %s: %w", k, err)
+		}
+	}
+	if o.replicas == 0 {
+		return nil
+	}
+	_, err := l.Scaler.Scale(ctx, k, fleet.Scale{}, o.replicas)
+	return err
 }
 
 // restoreAttempts are made before a Deployment stays as it is: with the pauses between them, some minutes.

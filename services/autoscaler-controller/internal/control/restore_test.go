@@ -156,3 +156,28 @@ func TestRestore_ARenameForgetsNothing(t *testing.T) {
 		w.expect(t, "named once more, and then no more", 0, 3)
 	})
 }
+
+func TestForget_OnTheWayDownTakesTheMarksOff(t *testing.T) {
+	within(t, 2, func(_ context.Context, w *world) {
+		since := time.Now().Add(-time.Minute)
+		w.set(2, "kubectl",
+			fleet.Pod{Name: "a", Ready: true, Address: "10.0.0.1:80", Cost: -10, Mark: fleet.Mark{Since: since, Before: "7"}},
+			fleet.Pod{Name: "b", Ready: true, Address: "10.0.0.2:80"},
+			fleet.Pod{Name: "c", Address: "10.0.0.3:80", Cost: -10, Mark: fleet.Mark{Since: since}, Terminating: true})
+		w.mu.Lock()
+		w.marks, w.refuse = nil, fault.New(fault.Unavailable, "not now")
+		w.mu.Unlock()
+		w.loop.Forget(key)
+		time.Sleep(restoreGrace)
+		w.mu.Lock()
+		w.refuse = nil
+		w.mu.Unlock()
+		time.Sleep(time.Minute)
+		w.expect(t, "nothing is scaled")
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if m, ok := w.marks["a"]; len(w.marks) != 1 || !ok || m.Cost != 7 || m.Mark.Before != "7" || !m.Mark.Since.IsZero() {
+			t.Errorf("%+v", w.marks)
+		}
+	})
+}
