@@ -66,7 +66,7 @@ type Loop struct {
 	mu          sync.Mutex
 	apps        map[fleet.Key]*memory
 	autoscalers map[fleet.Autoscaler]bool // whose status is ours to write when we lead
-	orphans     map[fleet.Key]int32       // sleep, are named no more, and are to get so many pods
+	orphans     map[fleet.Key]orphan      // sleep, and are named no more
 }
 
 // memory is what the loop remembers of one application.
@@ -84,7 +84,7 @@ type memory struct {
 func New(o Options) *Loop {
 	return &Loop{
 		Options: o, work: newQueue[fleet.Key](), statuses: newQueue[fleet.Autoscaler](), restores: newQueue[fleet.Key](),
-		apps: map[fleet.Key]*memory{}, autoscalers: map[fleet.Autoscaler]bool{}, orphans: map[fleet.Key]int32{},
+		apps: map[fleet.Key]*memory{}, autoscalers: map[fleet.Autoscaler]bool{}, orphans: map[fleet.Key]orphan{},
 	}
 }
 
@@ -126,6 +126,9 @@ func (l *Loop) Lead(ctx context.Context) {
 
 // Observe takes news of an application from the cluster.
 func (l *Loop) Observe(o fleet.Observation) {
+	if o.Slept == 0 {
+		o.Slept = l.leftWith(o.Key)
+	}
 	if l.Fleet.Observe(o, time.Now()) {
 		l.work.Add(o.Key)
 		l.Refresh(fleet.Autoscaler{Namespace: o.Namespace, Name: o.Autoscaler})

@@ -128,3 +128,56 @@ func TestRestore_IsTriedAgainAndThenSaysThatItFailed(t *testing.T) {
 		w.events1(t, "RestoreFailed", "a quota")
 	})
 }
+
+func TestRestore_WhoLeadsNextDoesWhatTheLeaderCouldNotDo(t *testing.T) {
+	within(t, 1, func(ctx context.Context, w *world) {
+		w.asleep(ctx, t)
+		w.lead()
+		synctest.Wait()
+		w.loop.Forget(key) // while nobody leads
+		time.Sleep(20 * time.Second)
+		w.expect(t, "nobody leads", 0)
+		go w.loop.Lead(ctx)
+		time.Sleep(restoreGrace)
+		w.expect(t, "somebody does", 0, 3)
+		w.events1(t, "Restored", "0 → 3")
+	})
+}
+
+func TestRestore_ARenameForgetsNothing(t *testing.T) {
+	within(t, 1, func(ctx context.Context, w *world) {
+		w.asleep(ctx, t)
+		w.loop.Forget(key)
+		time.Sleep(time.Second)
+		w.observe() // under another name
+		time.Sleep(time.Minute)
+		w.loop.Forget(key)
+		time.Sleep(restoreGrace)
+		w.expect(t, "named once more, and then no more", 0, 3)
+	})
+}
+
+func TestForget_OnTheWayDownTakesTheMarksOff(t *testing.T) {
+	within(t, 2, func(_ context.Context, w *world) {
+		since := time.Now().Add(-time.Minute)
+		w.set(2, "kubectl",
+			fleet.Pod{Name: "a", Ready: true, Address: "10.0.0.1:80", Cost: -10, Mark: fleet.Mark{Since: since, Before: "7"}},
+			fleet.Pod{Name: "b", Ready: true, Address: "10.0.0.2:80"},
+			fleet.Pod{Name: "c", Address: "10.0.0.3:80", Cost: -10, Mark: fleet.Mark{Since: since}, Terminating: true})
+		w.mu.Lock()
+		w.marks, w.refuse = nil, fault.New(fault.Unavailable, "not now")
+		w.mu.Unlock()
+		w.loop.Forget(key)
+		time.Sleep(restoreGrace)
+		w.mu.Lock()
+		w.refuse = nil
+		w.mu.Unlock()
+		time.Sleep(time.Minute)
+		w.expect(t, "nothing is scaled")
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if m, ok := w.marks["a"]; len(w.marks) != 1 || !ok || m.Cost != 7 || m.Mark.Before != "7" || !m.Mark.Since.IsZero() {
+			t.Errorf("%+v", w.marks)
+		}
+	})
+}

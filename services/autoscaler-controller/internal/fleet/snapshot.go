@@ -56,6 +56,9 @@ func (f *Fleet) Snapshot(k Key, missing string, now time.Time) (Snapshot, bool) 
 	s.Scaling.Demand = f.demand(a, live, now)
 	s.Loads = f.podLoads(a, live, now)
 	for _, l := range s.Loads {
+		if !l.Mark.Since.IsZero() {
+			s.Scaling.Marked++
+		}
 		if l.Told && l.State == PodReady {
 			s.Scaling.Draining++
 		}

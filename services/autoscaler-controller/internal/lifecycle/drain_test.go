@@ -310,3 +310,26 @@ func TestWayDown_ALoadBalancerWhoseLeaseRunsOutIsNotBelieved(t *testing.T) {
 	w.run(2)
 	w.expect("it follows again", []string{"web-1"}, nil)
 }
+
+func TestWayDown_ByDemandIsTakenUpByTheNextLeaderToo(t *testing.T) {
+	w := newWorld(t, 2, func(w *world) {
+		w.spec.TargetConcurrency, w.spec.Behavior.Down.Stabilization = 10, -1
+		w.busy("web-0", 0, 2)
+		w.busy("web-1", 0, 1)
+	})
+	w.run(100)
+	if got := w.draining(); !slices.Equal(got, []string{"web-1"}) {
+		t.Fatalf("draining %v", got)
+	}
+	w.memory, w.fleet = &Memory{}, fleet.New("f")
+	w.fleet.Lead(w.now, []string{"lb-a", "lb-b"})
+	w.observe()
+	w.look()
+	w.run(10)
+	if got := w.draining(); !slices.Equal(got, []string{"web-1"}) || !slices.Equal(w.marked(), []string{"web-1"}) {
+		t.Errorf("the next leader drains %v, marked are %v", got, w.marked())
+	}
+	w.busy("web-1", 0, 0)
+	w.run(2)
+	w.expect("when the stream has ended", []string{"web-1"}, nil)
+}

@@ -27,6 +27,17 @@ func (m *Memory) reconcileMarks(s fleet.Snapshot) {
 	}
 }
 
+// Unmark is what takes the marks off pods on which no way down goes on any more.
+func Unmark(pods []fleet.PodView) []fleet.Marking {
+	var list []fleet.Marking
+	for _, p := range pods {
+		if !p.Mark.Since.IsZero() && !p.Terminating {
+			list = append(list, fleet.Marking{Pod: p.Name, Mark: fleet.Mark{Before: p.Mark.Before}, Cost: before(p.Mark)})
+		}
+	}
+	return list
+}
+
 // marked is how a pod is marked now, as far as is known.
 func (m *Memory) marked(l fleet.PodLoad) (cost int32, mark fleet.Mark) {
 	w, written := m.marks[l.Name]

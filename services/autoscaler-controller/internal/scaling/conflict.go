@@ -37,9 +37,14 @@ func yield(s State, rule, why string) Decision {
 }
 
 // wake is all that is done while somebody else scales the Deployment: from zero to one, when a request
-// waits. What goes on from there is the other one's.
+// waits, for it or for one that it wakes together with. What goes on from there is the other one's.
 func wake(spec Spec, s State, now time.Time) Decision {
 	asks, due := start(spec, s, now)
+	if len(asks) == 0 {
+		var until time.Time
+		asks, until = together(spec, s, now)
+		due = earliest(due, until)
+	}
 	if s.Replicas > 0 || len(asks) == 0 {
 		d := yield(s, "Conflict", Conflict(s.Owner))
 		d.Due = due

@@ -87,3 +87,16 @@ func TestDecide_LeavesAloneWhatSomebodySetsBackAgainAndAgain(t *testing.T) {
 		}
 	}
 }
+
+func TestDecide_WakesWithItsGroupWhatSomebodyElseScales(t *testing.T) {
+	sp := spec()
+	sp.Together = true
+	s := State{Found: true, Owner: "the HorizontalPodAutoscaler default/fib", Traffic: Traffic{Live: []string{"lb"}}, Together: Group{Busy: "b"}}
+	if d := Decide(sp, s, now); d.To != 1 {
+		t.Errorf("%+v", d)
+	}
+	s.Replicas = 1
+	if d := Decide(sp, s, now); d.To != 1 || d.Aim != 1 {
+		t.Errorf("above zero: %+v", d)
+	}
+}

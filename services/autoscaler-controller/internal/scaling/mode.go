@@ -111,9 +111,9 @@ func pause(spec Spec, s State, now time.Time) Decision {
 	return d
 }
 
-// observe takes back what a decision would do, except that it wakes.
+// observe takes back what a decision would do, except that a request wakes it.
 func (d *Decision) observe(s State) {
-	if s.Replicas == 0 {
+	if s.Replicas == 0 && d.Trigger == StartCall {
 		return
 	}
 	d.Aim = s.Replicas // no way down begins, and one that is under way is called off

@@ -166,3 +166,16 @@ func TestTogether_AllTargetsWakeAndSleepAsOne(t *testing.T) {
 		}
 	}
 }
+
+func TestMode_ObserveIsWokenByRequestsAlone(t *testing.T) {
+	observe := spec()
+	observe.Mode, observe.MinReplicas, observe.MaxReplicas = Observe, 2, 5
+	asleep := State{Found: true, Traffic: Traffic{Live: []string{"lb"}}}
+	if d := Decide(observe, asleep, now); d.To != 0 || !strings.Contains(d.Summary, "mode is Observe: 2 would be asked for") {
+		t.Errorf("by a minimum: %+v", d)
+	}
+	asleep.Call = &Call{Waiting: 1}
+	if d := Decide(observe, asleep, now); d.To != 2 {
+		t.Errorf("by a request: %+v", d)
+	}
+}

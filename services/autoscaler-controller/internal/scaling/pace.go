@@ -58,7 +58,7 @@ type History struct {
 // A start from zero, a way to zero because nobody is there, and the user's bounds are for neither.
 func (d *Decision) paced(spec Spec, s State, to int32, now time.Time) int32 {
 	if len(s.History.Counts) == 0 { // nothing is remembered, after a change of the leader say: what is there was wished for
-		s.History.High = []Counted{{now, s.Replicas}}
+		s.History.High = []Counted{{now, s.Replicas - s.Marked}}
 	}
 	d.History.Counts = remember(s.History.Counts, Counted{now, s.Replicas}, now.Add(-30*time.Minute))
 	if s.Replicas == 0 || to == 0 || d.Trigger == Bounds {

@@ -143,6 +143,10 @@ func TestPace_WithoutAMemoryWhatIsThereWasWishedFor(t *testing.T) { // a leader 
 	if _, at := loop(sp, 9, 63, time.Second, wishing(1)); at.Wished != 1 || at.To == 9 {
 		t.Errorf("after it: %+v", at)
 	}
+	s := serving(9, Demand{}, func(s *State) { s.Traffic.InFlight, s.Marked = 1, 3 })
+	if d := Decide(sp, s, now); d.Aim != 6 {
+		t.Errorf("a way down of the leader before: %+v", d)
+	}
 	if counts, _ := loop(sp, 1, 1, time.Second, wishing(50)); counts[0] != 50 {
 		t.Errorf("up: %v", counts)
 	}

@@ -69,6 +69,7 @@ type State struct {
 	Start   Start   // the start under way, if any
 
 	RetryAt  time.Time // after a way to zero that failed, when the next may begin
+	Marked   int32     // pods that carry the mark of a way down, of a leader before perhaps
 	Draining int32     // of Ready, those that were chosen to go and get nothing new: they are no capacity
 
 	Means []Mean               // what the pods use; a metric that is not listed is not known

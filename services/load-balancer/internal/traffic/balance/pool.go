@@ -89,7 +89,7 @@ func (b *Pool) Pick(r Request, now time.Time) (pod *Pod, reason string, waits bo
 			return b.pods[i], "its session is there", false
 		}
 	}
-	i := -1
+	var i int
 	if len(b.open) > 0 { // they may all be full: what drains gets nothing all the same, or would never be empty
 		i, reason = b.policy.Pick(b, r, now)
 	} else {
