@@ -102,6 +102,8 @@ func (e streamError) Error() string {
 	return fmt.Sprintf("HTTP/2 stream %d: code %d", e.StreamID, e.Code)
 }
 
+var errSwitching = errors.New("101 Switching Protocols over HTTP/2")
+
 const refusedStream = 7 // RFC 9113, section 7
 
 // provablyUnsent tells whether the pod says, or the connection, that the request was not worked on
@@ -193,8 +195,11 @@ func (a *answer) announce(req *http.Request) {
 // got is called by net/http for each informational answer, on the goroutine that reads for all
 // requests of a connection: it must not wait for a client.
 func (i *informs) got(status int, h textproto.MIMEHeader) error {
-	if status == http.StatusContinue {
+	switch status {
+	case http.StatusContinue:
 		return nil
+	case http.StatusSwitchingProtocols: // HTTP/2 has none (RFC 9113, section 8.6): a client of HTTP/1.1 would switch
+		return errSwitching
 	}
 	into := new(message.Response)
 	if err := readResponse(into, status, 0, http.Header(h), false); err != nil {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	h2 "golang.org/x/net/http2"
 
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/message"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
 )
 
@@ -124,6 +126,13 @@ func TestSend_FailuresSayWhatTheyMean(t *testing.T) {
 				await[*h2.GoAwayFrame](p)
 			}
 		},
+		"another protocol": func(p *peer) {
+			if f, ok := await[*h2.MetaHeadersFrame](p); ok {
+				p.headers(f.StreamID, false, ":status", "101", "upgrade", "websocket")
+				p.headers(f.StreamID, true, ":status", "200")
+				await[*h2.GoAwayFrame](p)
+			}
+		},
 		"1xx without end": func(p *peer) {
 			if f, ok := await[*h2.MetaHeadersFrame](p); ok {
 				for range maxInformational + 1 {
@@ -135,9 +144,13 @@ func TestSend_FailuresSayWhatTheyMean(t *testing.T) {
 			}
 		},
 	} {
-		_, err := newTestSender(t).Send(proxy.Destination{Address: rawPod(t, pod)}, order(newAsker(nil), "/"))
+		r := order(newAsker(nil), "/")
+		_, err := newTestSender(t).Send(proxy.Destination{Address: rawPod(t, pod)}, r)
 		if !errors.Is(err, proxy.ErrBroken) {
 			t.Errorf("%s: %v", name, err)
+		}
+		if slices.ContainsFunc(*r.Inform.(*informed), func(h message.Response) bool { return h.Status == 101 }) {
+			t.Errorf("%s: the client was told to switch", name)
 		}
 	}
 }

@@ -39,7 +39,8 @@ type body struct {
 // slow to send, and a request that is in memory can be tried on another pod. A small body is waited
 // for, and also more of one for pods that work on few requests at a time; of any other what is there
 // is taken along, for the pod may answer to the head alone. A client that waits for 100 Continue is
-// not told to send before there is a pod.
+// not told to send before there is a pod, unless its pods are limited: then its body would be waited
+// for in a pod's place.
 func (x *exchange) gather() error {
 	b := &x.body
 	if !x.r.HasBody() {
@@ -48,7 +49,13 @@ func (x *exchange) gather() error {
 		return nil
 	}
 	if x.r.Expect {
-		return nil
+		if x.match.Target.Route().Concurrency == 0 {
+			return nil
+		}
+		if err := x.c.Continue(); err != nil {
+			return &BodyError{Err: err}
+		}
+		x.r.Expect = false // the pod gets the body as soon as the head
 	}
 	if first := x.gatherFirst(); cap(b.bytes) < first {
 		b.bytes = make([]byte, 0, first)
