@@ -185,7 +185,7 @@ func TestIntegration_AMalformedObjectStopsNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	sink.until(t, "a change of the good one", func(o fleet.Observation) bool { return o.Spec.IdleTime == 7*time.Second })
-	if s := w.standing(fleet.Autoscaler{Namespace: ns, Name: "bad"}); s.condition().Reason != "Malformed" {
+	if s := w.standing(fleet.Autoscaler{Namespace: ns, Name: "bad"}); s.Malformed == nil {
 		t.Errorf("the bad one stands %+v", s)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -22,6 +23,7 @@ func staying(t *testing.T, c *Clients, namespace string) []fleet.Pod {
 	if err != nil {
 		t.Fatal(err)
 	}
+	at := []place{{target: contract.Target{Name: "app", Port: contract.Port{Number: 5001}}}}
 	var list []fleet.Pod
 	for i := range found.Items {
 		stripped, err := strip(&found.Items[i])
@@ -29,7 +31,7 @@ func staying(t *testing.T, c *Clients, namespace string) []fleet.Pod {
 			t.Fatal(err)
 		}
 		pod, _ := stripped.(*corev1.Pod)
-		if p, _ := observePod(target{name: "app", port: 5001}, nil, pod, false); !p.Terminating {
+		if p, _ := observePod(at, pod, false, false); !p.Terminating {
 			list = append(list, p)
 		}
 	}
