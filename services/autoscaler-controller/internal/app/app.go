@@ -56,11 +56,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	}
 	known := fleet.New(epoch)
 	instruments := newInstruments(t.Registry, t.Tracer)
-	watcher := cluster.NewWatcher(cluster.Options{
-		Clients: clients, Log: t.Log, Namespace: s.WatchNamespace, Home: s.Namespace,
-		Ended:   func(pod string, at time.Time) { known.BalancerEnded(pod, at, time.Now()) },
-		Deleted: func(pod string) { known.BalancerDeleted(pod, time.Now()) },
-	})
+	watcher := cluster.NewWatcher(cluster.Options{Clients: clients, Log: t.Log, Namespace: s.WatchNamespace})
 	elector := cluster.NewElector(clients, t.Log, cluster.ElectorOptions{
 		Namespace: s.Namespace, Name: s.Identity, Address: s.Advertise, Balancers: known.Balancers,
 	})

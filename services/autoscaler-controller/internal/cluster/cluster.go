@@ -97,12 +97,6 @@ type Options struct {
 	Clients   *Clients
 	Log       *slog.Logger
 	Namespace string // watched; "" is all
-	// Ended is called when a container of a load balancer in the namespace Home has ended, with the pod's
-	// name and when it was; nil is nobody.
-	Ended func(pod string, at time.Time)
-	// Deleted is called when a pod there was deleted; nil is nobody.
-	Deleted func(pod string)
-	Home    string
 }
 
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
