@@ -21,7 +21,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // The whole service against a real cluster (KUBECONFIG), spoken to with the generated client.
@@ -42,7 +42,7 @@ func setUp(t *testing.T) *onCluster {
 	if path == "" {
 		t.Skip("KUBECONFIG names no cluster")
 	}
-	config, err := cluster.Config(path)
+	config, err := kube.Config(path)
 	if err != nil {
 		t.Fatal(err)
 	}

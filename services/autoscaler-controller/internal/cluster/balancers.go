@@ -12,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 const (
@@ -40,8 +42,8 @@ type Balancers struct {
 }
 
 // NewBalancers makes it. It speaks to nobody yet.
-func NewBalancers(c *Clients, log *slog.Logger, namespace string, sink BalancerSink) *Balancers {
-	pods := c.kube.CoreV1().Pods(namespace)
+func NewBalancers(c *kube.Clients, log *slog.Logger, namespace string, sink BalancerSink) *Balancers {
+	pods := c.Typed.CoreV1().Pods(namespace)
 	only := func(o metav1.ListOptions) metav1.ListOptions {
 		o.LabelSelector = balancerLabel
 		return o

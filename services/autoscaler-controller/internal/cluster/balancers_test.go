@@ -11,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // balancerNews keeps what was said of the load balancers' pods.
@@ -31,7 +33,7 @@ func (n *balancerNews) takes() []string {
 
 func balancersOf(t *testing.T) (*Balancers, *balancerNews) {
 	t.Helper()
-	clients, err := Connect(&rest.Config{Host: "http://127.0.0.1:1"}, "test") // to which nobody speaks
+	clients, err := kube.Connect(&rest.Config{Host: "http://127.0.0.1:1"}, "test") // to which nobody speaks
 	if err != nil {
 		t.Fatal(err)
 	}

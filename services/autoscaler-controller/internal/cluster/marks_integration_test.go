@@ -14,12 +14,14 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube/kubetest"
 )
 
 // staying are the pods of a namespace that are not going, as they are observed.
-func staying(t *testing.T, c *Clients, namespace string) []fleet.Pod {
+func staying(t *testing.T, c *kube.Clients, namespace string) []fleet.Pod {
 	t.Helper()
-	found, err := c.kube.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
+	found, err := c.Typed.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +43,7 @@ func staying(t *testing.T, c *Clients, namespace string) []fleet.Pod {
 // No CustomAutoscaler names the Deployment: a controller that runs in the cluster would take back the
 // marks of pods that it has not chosen.
 func TestIntegration_KubernetesTakesThePodsThatAreMarked(t *testing.T) {
-	c, ns := connect(t)
+	c, ns := kubetest.Connect(t)
 	createDeployment(t, c, ns, 3)
 	var pods []fleet.Pod
 	testwait.Until(t, "three pods are ready", func() bool {
@@ -61,7 +63,7 @@ func TestIntegration_KubernetesTakesThePodsThatAreMarked(t *testing.T) {
 
 	// A user's own cost is remembered, and given back.
 	own := []byte(`{"metadata":{"annotations":{"controller.kubernetes.io/pod-deletion-cost":"7"}}}`)
-	if _, err := c.kube.CoreV1().Pods(ns).Patch(t.Context(), oldest, types.MergePatchType, own, metav1.PatchOptions{}); err != nil {
+	if _, err := c.Typed.CoreV1().Pods(ns).Patch(t.Context(), oldest, types.MergePatchType, own, metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	mark := fleet.Mark{Since: time.Now().UTC().Truncate(time.Millisecond), Before: "7"}
