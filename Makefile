@@ -67,7 +67,7 @@ run-test-elasticsearch: # -p 1: one of them kills the server
 test-cluster: prerequisites ## integration and e2e on a real Kubernetes
 	@$(WITH_CLUSTER) deployments/if-elasticsearch $(MAKE) deploy integration e2e
 
-integration: require-cluster ## Go tests against the cluster: the Kubernetes adapter, and the contract
+integration: require-cluster ## Go tests against the cluster: the adapters to Kubernetes, and the contract
 	cd services/autoscaler-controller && GOWORK=off go test -count=1 -timeout $(TEST_LIMIT) -tags integration -run Integration ./internal/...
 	cd e2e && GOWORK=off go test -count=1 -timeout $(TEST_LIMIT) -tags integration ./contract/...
 

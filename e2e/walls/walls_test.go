@@ -32,18 +32,23 @@ var pure = []string{
 }
 
 // forTests packages are imported by tests and by each other, and by no program.
-var forTests = []string{root + "pkg/testwait", balancer + "traffic/wiretest"}
+var forTests = []string{root + "pkg/testwait", balancer + "traffic/wiretest", kube + "/kubetest"}
+
+// kube is the connection to the API server, and toKubernetes are the adapters that share it.
+const kube = controller + "kube"
+
+var toKubernetes = []string{controller + "cluster", controller + "election", controller + "settings", controller + "apiproxy"}
 
 // cores run the decisions through ports that they declare; adapters stand on the other side.
 var (
 	cores    = []string{controller + "control", balancer + "traffic/proxy", sidecar + "agent"}
-	adapters = []string{
-		controller + "cluster", controller + "ingest", controller + "httpapi",
+	adapters = slices.Concat(toKubernetes, []string{
+		controller + "ingest", controller + "httpapi",
 		balancer + "traffic/upstream", balancer + "control/controller", balancer + "control/peers", balancer + "admin", balancer + "traffic/connections",
 		balancer + "traffic/certificates", balancer + "traffic/listener", balancer + "traffic/http1", balancer + "traffic/http2", balancer + "traffic/nethttp",
 		balancer + "log/spool", balancer + "log/elastic",
 		sidecar + "collect", sidecar + "send", sidecar + "httpapi",
-	}
+	})
 	// Generated types stop at the packages that translate them.
 	translators = []string{
 		controller + "httpapi", controller + "ingest", controller + "contract", balancer + "control/controller", balancer + "control/peers", balancer + "admin",
@@ -81,7 +86,7 @@ func TestWalls_NoPackageImportsWhatItMayNot(t *testing.T) {
 		}
 	}
 	// A wall around a room that does not exist would keep nothing out.
-	for _, room := range slices.Concat(pure, cores, adapters, translators, singled()) {
+	for _, room := range slices.Concat(pure, cores, adapters, translators, forTests, []string{kube}, singled()) {
 		if !seen[room] {
 			t.Errorf("there is no package %s: the rules name a room that is gone", room)
 		}
@@ -110,6 +115,10 @@ func broken(from, to string) string {
 		return brokenByPure(to)
 	case slices.Contains(cores, from) && adapterOf(to) != "":
 		return "a core declares the port it needs; the adapter fulfils it"
+	case to == kube && !slices.Contains(toKubernetes, from) && from != kube+"/kubetest" && from != controller+"app":
+		return "the connection to the API server is for the adapters to it, and for app"
+	case from == kube && strings.HasPrefix(to, controller):
+		return "the connection knows nothing of what is asked over it"
 	case adapterOf(from) != "" && adapterOf(to) != "" && adapterOf(from) != adapterOf(to):
 		return "adapters never import each other"
 	case strings.HasPrefix(to, root+"gen") && strings.Contains(from, "/internal/") && service != "" && !slices.Contains(translators, from) && !strings.HasSuffix(from, "/internal/app"):
@@ -269,6 +278,15 @@ func TestBroken_FindsWhatIsForbidden(t *testing.T) {
 		{root + "e2e/demo", controller + "app", true},
 		{balancer + "app", "k8s.io/client-go/kubernetes", true},
 		{controller + "cluster", "k8s.io/client-go/kubernetes", false},
+		{controller + "cluster", kube, false},
+		{controller + "cluster", controller + "election", true},
+		{controller + "settings", controller + "cluster", true},
+		{controller + "apiproxy", kube + "/kubetest", true},
+		{controller + "httpapi", kube, true},
+		{controller + "control", kube, true},
+		{controller + "app", kube, false},
+		{kube, root + "pkg/fault", false},
+		{kube, controller + "fleet", true},
 		{controller + "control", root + "gen/autoscaler", true},
 		{sidecar + "schedule", sidecar + "pod", false},
 		{sidecar + "schedule", sidecar + "agent", true},

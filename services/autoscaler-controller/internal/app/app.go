@@ -20,11 +20,15 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/build"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/apiproxy"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/control"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/election"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/httpapi"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/ingest"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/settings"
 )
 
 // lameDuck is how long requests are still taken while the cluster forgets this pod.
@@ -35,9 +39,9 @@ type App struct {
 	log      *slog.Logger
 	watcher  *cluster.Watcher
 	pods     *cluster.Balancers
-	settings *cluster.Settings
+	settings *settings.Store
 	metrics  *cluster.MetricsReader
-	elector  *cluster.Elector
+	elector  *election.Elector
 	loop     *control.Loop
 	server   *httpserver.Server
 	ending   chan struct{}
@@ -46,7 +50,7 @@ type App struct {
 // New makes the service and takes its port; nothing runs yet. ctx is for the making, and for the
 // events that are still to be sent.
 func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Telemetry) (*App, error) {
-	clients, err := cluster.Connect(config, build.Version())
+	clients, err := kube.Connect(config, build.Version())
 	if err != nil {
 		return nil, err
 	}
@@ -56,12 +60,8 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	}
 	known := fleet.New(epoch)
 	instruments := newInstruments(t.Registry, t.Tracer)
-	watcher := cluster.NewWatcher(cluster.Options{
-		Clients: clients, Log: t.Log, Namespace: s.WatchNamespace, Home: s.Namespace,
-		Ended:   func(pod string, at time.Time) { known.BalancerEnded(pod, at, time.Now()) },
-		Deleted: func(pod string) { known.BalancerDeleted(pod, time.Now()) },
-	})
-	elector := cluster.NewElector(clients, t.Log, cluster.ElectorOptions{
+	watcher := cluster.NewWatcher(cluster.Options{Clients: clients, Log: t.Log, Namespace: s.WatchNamespace})
+	elector := election.New(clients, t.Log, election.Options{
 		Namespace: s.Namespace, Name: s.Identity, Address: s.Advertise, Balancers: known.Balancers,
 	})
 	loop := control.New(control.Options{
@@ -72,11 +72,11 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	if err != nil {
 		return nil, err
 	}
-	balancers := cluster.NewSettings(ctx, cluster.SettingsOptions{
+	balancers := settings.New(ctx, settings.Options{
 		Clients: clients, Log: t.Log, Namespace: s.Namespace, Codec: codec, Sink: known,
 	})
 	t.Registry.MustRegister(newGauges(known, loop.Leading), newSettingsGauge(balancers.Trouble))
-	objects, err := cluster.NewObjects(clients, s.AnonymousAccess)
+	objects, err := apiproxy.New(clients, s.AnonymousAccess)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ type said struct {
 }
 
 // author makes an account that may write CustomAutoscalers in the namespace, and its token.
-func (s *stage) author(t *testing.T) string {
+func (s *onCluster) author(t *testing.T) string {
 	t.Helper()
 	meta := metav1.ObjectMeta{Name: "author"}
 	if _, err := s.kube.CoreV1().ServiceAccounts(s.namespace).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{}); err != nil {

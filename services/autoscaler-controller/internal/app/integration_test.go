@@ -21,14 +21,14 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // The whole service against a real cluster (KUBECONFIG), spoken to with the generated client.
 // Another controller that leads in the same cluster sees the same objects and does the same; so
 // what was done is always checked, and who did it only when this one is alone.
 
-type stage struct {
+type onCluster struct {
 	config    *rest.Config
 	kube      kubernetes.Interface
 	namespace string
@@ -36,13 +36,13 @@ type stage struct {
 	client    *autoscaler.ClientWithResponses
 }
 
-func setUp(t *testing.T) *stage {
+func setUp(t *testing.T) *onCluster {
 	t.Helper()
 	path := os.Getenv("KUBECONFIG")
 	if path == "" {
 		t.Skip("KUBECONFIG names no cluster")
 	}
-	config, err := cluster.Config(path)
+	config, err := kube.Config(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,12 +64,12 @@ func setUp(t *testing.T) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{config: config, kube: kube, namespace: ns, address: address, client: client}
+	s := &onCluster{config: config, kube: kube, namespace: ns, address: address, client: client}
 	testwait.Until(t, "ready", func() bool { status, _ := get(t, address+"/readyz"); return status == http.StatusOK })
 	return s
 }
 
-func (s *stage) deploy(t *testing.T, name string) {
+func (s *onCluster) deploy(t *testing.T, name string) {
 	t.Helper()
 	labels := map[string]string{"app": name}
 	zero, grace, no := int32(0), int64(0), false
@@ -91,7 +91,7 @@ func (s *stage) deploy(t *testing.T, name string) {
 }
 
 // as speaks with the rights of the test's own account: it may do everything.
-func (s *stage) direct(t *testing.T) *autoscaler.ClientWithResponses {
+func (s *onCluster) direct(t *testing.T) *autoscaler.ClientWithResponses {
 	t.Helper()
 	transport, err := rest.HTTPClientFor(s.config)
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *stage) direct(t *testing.T) *autoscaler.ClientWithResponses {
 	return client
 }
 
-func (s *stage) name(t *testing.T, app string, idle int32) {
+func (s *onCluster) name(t *testing.T, app string, idle int32) {
 	t.Helper()
 	answer, err := s.direct(t).CreateCustomAutoscalerWithResponse(t.Context(), s.namespace, autoscaler.CustomAutoscaler{
 		ApiVersion: new(autoscaler.CustomAutoscalerApiVersion("autoscaler-group.autoscaler/v1alpha1")), Kind: new(autoscaler.CustomAutoscalerKind("CustomAutoscaler")),
@@ -119,7 +119,7 @@ func (s *stage) name(t *testing.T, app string, idle int32) {
 }
 
 // alone tells whether no other controller leads in the cluster.
-func (s *stage) alone(t *testing.T) bool {
+func (s *onCluster) alone(t *testing.T) bool {
 	t.Helper()
 	leases, err := s.kube.CoordinationV1().Leases("").List(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=autoscaler-controller"})
 	if err != nil {
@@ -130,7 +130,7 @@ func (s *stage) alone(t *testing.T) bool {
 	})
 }
 
-func (s *stage) application(t *testing.T, name string) *autoscaler.Application {
+func (s *onCluster) application(t *testing.T, name string) *autoscaler.Application {
 	t.Helper()
 	answer, err := s.client.GetApplicationWithResponse(t.Context(), s.namespace, name)
 	if err != nil {
@@ -192,7 +192,7 @@ func TestIntegration_WakesAndSleeps(t *testing.T) {
 
 // follow is a load balancer without any traffic: it follows the routes and answers them. The
 // function it returns tells the states it saw.
-func (s *stage) follow(t *testing.T) func() []string {
+func (s *onCluster) follow(t *testing.T) func() []string {
 	t.Helper()
 	states := make(chan string, 1000)
 	go func() {

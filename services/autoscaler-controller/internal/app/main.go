@@ -13,7 +13,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // Main is the whole program: settings, telemetry, the service, until ctx ends.
@@ -40,7 +40,7 @@ func Main(ctx context.Context, args, environ []string, out io.Writer) error {
 	}()
 	// client-go speaks through klog; its faults belong into the same log, its chatter does not.
 	klog.SetLogger(logr.FromSlogHandler(faults{t.Log.Handler()}))
-	config, err := cluster.Config(s.Kubeconfig)
+	config, err := kube.Config(s.Kubeconfig)
 	if err != nil {
 		return err
 	}

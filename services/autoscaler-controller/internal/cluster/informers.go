@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // The indexes.
@@ -38,40 +40,29 @@ func (i informers) all() map[string]cache.SharedIndexInformer {
 	}
 }
 
-func newInformers(c *Clients, namespace string) informers {
-	kube, dyn := c.kube, c.dynamic.Resource(Resource).Namespace(namespace)
-	hpas, keda := kube.AutoscalingV2().HorizontalPodAutoscalers(namespace), c.dynamic.Resource(scaledObjects).Namespace(namespace)
+func newInformers(c *kube.Clients, namespace string) informers {
+	typed, dyn := c.Typed, c.Dynamic.Resource(Resource).Namespace(namespace)
+	hpas, keda := typed.AutoscalingV2().HorizontalPodAutoscalers(namespace), c.Dynamic.Resource(scaledObjects).Namespace(namespace)
 	return informers{
 		autoscalers: informer(&unstructured.Unstructured{}, nil, dyn.List, dyn.Watch),
-		deployments: informer(&appsv1.Deployment{}, nil, kube.AppsV1().Deployments(namespace).List, kube.AppsV1().Deployments(namespace).Watch),
+		deployments: informer(&appsv1.Deployment{}, nil, typed.AppsV1().Deployments(namespace).List, typed.AppsV1().Deployments(namespace).Watch),
 		pods: informer(&corev1.Pod{}, cache.Indexers{byDeployment: deploymentOf},
-			kube.CoreV1().Pods(namespace).List, kube.CoreV1().Pods(namespace).Watch),
+			typed.CoreV1().Pods(namespace).List, typed.CoreV1().Pods(namespace).Watch),
 		slices: informer(&discoveryv1.EndpointSlice{}, cache.Indexers{byService: serviceOf},
-			kube.DiscoveryV1().EndpointSlices(namespace).List, kube.DiscoveryV1().EndpointSlices(namespace).Watch),
+			typed.DiscoveryV1().EndpointSlices(namespace).List, typed.DiscoveryV1().EndpointSlices(namespace).Watch),
 		hpas: informer(&autoscalingv2.HorizontalPodAutoscaler{}, cache.Indexers{byDeployment: deploymentOfHPA}, hpas.List, hpas.Watch),
 		scaledObjects: informer(&unstructured.Unstructured{}, cache.Indexers{byDeployment: deploymentOfScaledObject},
 			ifServed(keda.List), keda.Watch),
-		services: informer(&corev1.Service{}, nil, kube.CoreV1().Services(namespace).List, kube.CoreV1().Services(namespace).Watch),
+		services: informer(&corev1.Service{}, nil, typed.CoreV1().Services(namespace).List, typed.CoreV1().Services(namespace).Watch),
 	}
 }
 
-// informer watches one kind.
+// informer watches one kind, of which it keeps what is read here.
 func informer[L runtime.Object](example runtime.Object, indexers cache.Indexers,
 	list func(context.Context, metav1.ListOptions) (L, error),
 	watcher func(context.Context, metav1.ListOptions) (watch.Interface, error),
 ) cache.SharedIndexInformer {
-	source := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return list(ctx, o) },
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return watcher(ctx, o)
-		},
-	}
-	if indexers == nil {
-		indexers = cache.Indexers{}
-	}
-	i := cache.NewSharedIndexInformerWithOptions(source, example, cache.SharedIndexInformerOptions{Indexers: indexers})
-	_ = i.SetTransform(strip) // fails only after it has started
-	return i
+	return kube.Informer(example, indexers, strip, list, watcher)
 }
 
 // strip drops what is large and never read.

@@ -3,35 +3,29 @@
 package cluster
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/client-go/rest"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube/kubetest"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
 func TestIntegration_WatchScaleAndPorts(t *testing.T) {
-	c, ns := connect(t)
+	c, ns := kubetest.Connect(t)
 	createDeployment(t, c, ns, 0)
 	createAutoscaler(t, c, ns, "ca", target1(ns))
 	sink := newSeenSink()
@@ -44,7 +38,7 @@ func TestIntegration_WatchScaleAndPorts(t *testing.T) {
 		first.Address.Service != "front."+ns+".svc:80" || !strings.Contains(first.Problem, "front does not exist") {
 		t.Errorf("got %+v", first)
 	}
-	if _, err := c.kube.CoreV1().Services(ns).Create(t.Context(), &corev1.Service{
+	if _, err := c.Typed.CoreV1().Services(ns).Create(t.Context(), &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: "front"},
 		Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": "app"}, Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromString("web")}}},
 	}, metav1.CreateOptions{}); err != nil {
@@ -84,7 +78,7 @@ func TestIntegration_WatchScaleAndPorts(t *testing.T) {
 	if _, err := scaler.Scale(t.Context(), fleet.Key{Namespace: ns, Deployment: "missing"}, fleet.Scale{}, 1); !fault.Is(err, fault.Conflict) {
 		t.Errorf("a missing Deployment: %v", err)
 	}
-	if err := c.dynamic.Resource(Resource).Namespace(ns).Delete(t.Context(), "ca", metav1.DeleteOptions{}); err != nil {
+	if err := c.Dynamic.Resource(Resource).Namespace(ns).Delete(t.Context(), "ca", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := testwait.Receive(t, "it is forgotten", sink.forgotten); got != k {
@@ -93,7 +87,7 @@ func TestIntegration_WatchScaleAndPorts(t *testing.T) {
 }
 
 func TestIntegration_StatusAndEvents(t *testing.T) {
-	c, ns := connect(t)
+	c, ns := kubetest.Connect(t)
 	createAutoscaler(t, c, ns, "ca", target1(ns))
 	createAutoscaler(t, c, ns, "late", map[string]any{"targetDeployments": []any{
 		map[string]any{"name": "other", "apiPrefix": "/" + ns, "port": "80"},
@@ -104,7 +98,7 @@ func TestIntegration_StatusAndEvents(t *testing.T) {
 	sink.until(t, "the application", func(o fleet.Observation) bool { return o.Namespace == ns })
 	r := NewRecorder(t.Context(), c, w)
 	object := func(name string) map[string]any {
-		u, err := c.dynamic.Resource(Resource).Namespace(ns).Get(t.Context(), name, metav1.GetOptions{})
+		u, err := c.Dynamic.Resource(Resource).Namespace(ns).Get(t.Context(), name, metav1.GetOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +146,7 @@ func TestIntegration_StatusAndEvents(t *testing.T) {
 	}
 
 	r.Event(a, fleet.Event{Reason: "Scaled", Message: "app: 0 → 1"})
-	watch, err := c.kube.CoreV1().Events(ns).Watch(t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.name=ca", TimeoutSeconds: new(int64(20))})
+	watch, err := c.Typed.CoreV1().Events(ns).Watch(t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.name=ca", TimeoutSeconds: new(int64(20))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +160,7 @@ func TestIntegration_StatusAndEvents(t *testing.T) {
 }
 
 func TestIntegration_AMalformedObjectStopsNothingElse(t *testing.T) {
-	c, ns := connect(t)
+	c, ns := kubetest.Connect(t)
 	createDeployment(t, c, ns, 0)
 	createAutoscaler(t, c, ns, "good", target1(ns))
 	sink := newSeenSink()
@@ -181,7 +175,7 @@ func TestIntegration_AMalformedObjectStopsNothingElse(t *testing.T) {
 	if err := w.informers.autoscalers.GetStore().Add(bad); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.dynamic.Resource(Resource).Namespace(ns).Patch(t.Context(), "good", types.MergePatchType, []byte(`{"spec":{"idleTime":7}}`), metav1.PatchOptions{}); err != nil {
+	if _, err := c.Dynamic.Resource(Resource).Namespace(ns).Patch(t.Context(), "good", types.MergePatchType, []byte(`{"spec":{"idleTime":7}}`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	sink.until(t, "a change of the good one", func(o fleet.Observation) bool { return o.Spec.IdleTime == 7*time.Second })
@@ -191,127 +185,14 @@ func TestIntegration_AMalformedObjectStopsNothingElse(t *testing.T) {
 }
 
 func TestIntegration_NoPermissionIsARefusal(t *testing.T) {
-	c, ns := connect(t)
+	c, ns := kubetest.Connect(t)
 	createDeployment(t, c, ns, 0)
-	config := rest.AnonymousClientConfig(c.Config)
-	config.BearerToken = token(t, c, ns)
-	nobody, err := Connect(config, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = NewScaler(nobody).Scale(t.Context(), fleet.Key{Namespace: ns, Deployment: "app"}, fleet.Scale{}, 1)
+	_, err := NewScaler(kubetest.Nobody(t, c, ns)).Scale(t.Context(), fleet.Key{Namespace: ns, Deployment: "app"}, fleet.Scale{}, 1)
 	if !fault.Is(err, fault.Unavailable) || !strings.Contains(fault.From(err).Detail, "may not") || !strings.Contains(fault.From(err).Detail, `"system:serviceaccount:`) {
 		t.Errorf("got %v", err)
 	}
-	away := rest.CopyConfig(c.Config)
-	away.Host = "https://127.0.0.1:1"
-	gone, err := Connect(away, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = NewScaler(gone).Scale(t.Context(), fleet.Key{Namespace: ns, Deployment: "app"}, fleet.Scale{Version: 1}, 1)
+	_, err = NewScaler(kubetest.Away(t, c)).Scale(t.Context(), fleet.Key{Namespace: ns, Deployment: "app"}, fleet.Scale{Version: 1}, 1)
 	if !fault.Is(err, fault.Unavailable) || !strings.Contains(fault.From(err).Detail, "does not answer") {
 		t.Errorf("got %v", err)
-	}
-}
-
-func token(t *testing.T, c *Clients, ns string) string {
-	t.Helper()
-	if _, err := c.kube.CoreV1().ServiceAccounts(ns).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "nobody"}}, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	request, err := c.kube.CoreV1().ServiceAccounts(ns).CreateToken(t.Context(), "nobody", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return request.Status.Token
-}
-
-func TestIntegration_ObjectsAreJudgedByTheCallersToken(t *testing.T) {
-	c, ns := connect(t)
-	createAutoscaler(t, c, ns, "ca", target1(ns))
-	objects, err := NewObjects(c, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	open, err := NewObjects(c, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/" + ns + "/customautoscalers"
-	call := func(o *Objects, method, path, token string, body []byte) (int, string, error) {
-		r, err := http.NewRequestWithContext(t.Context(), method, "http://here"+path, bytes.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Content-Type", "application/json")
-		if token != "" {
-			r.Header.Set("Authorization", "Bearer "+token)
-		}
-		answer, err := o.Do(r)
-		if err != nil {
-			return 0, "", err
-		}
-		defer func() { _ = answer.Body.Close() }()
-		text, err := io.ReadAll(answer.Body)
-		return answer.StatusCode, string(text), err
-	}
-	if _, _, err := call(objects, "GET", path, "", nil); !fault.Is(err, fault.Unauthenticated) {
-		t.Errorf("without a token: %v", err)
-	}
-	if status, text, err := call(objects, "GET", path, token(t, c, ns), nil); err != nil || status != http.StatusForbidden {
-		t.Errorf("a token without rights: %d %s %v", status, text, err)
-	}
-	if status, _, err := call(objects, "GET", path, "nonsense", nil); err != nil || status != http.StatusUnauthorized {
-		t.Errorf("no token at all: %d %v", status, err)
-	}
-	status, text, err := call(open, "GET", path, "", nil)
-	var list struct{ Items []map[string]any }
-	if err != nil || status != http.StatusOK || json.Unmarshal([]byte(text), &list) != nil || len(list.Items) != 1 {
-		t.Errorf("with anonymous access: %d %s %v", status, text, err)
-	}
-	if _, _, err := call(open, "POST", path, "", []byte(`{}`)); !fault.Is(err, fault.Unauthenticated) {
-		t.Errorf("writing with anonymous access: %v", err)
-	}
-	if _, err := url.Parse(path); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestIntegration_OneLeads(t *testing.T) {
-	c, ns := connect(t)
-	log := slog.New(slog.DiscardHandler)
-	leads := make(chan string, 10)
-	run := func(ctx context.Context, name string) *Elector {
-		e := NewElector(c, log, ElectorOptions{Namespace: ns, Name: name, Address: name + ":8080", Balancers: hearsNobody})
-		go func() {
-			_ = e.Run(ctx, func(term context.Context) { leads <- name; <-term.Done() })
-		}()
-		return e
-	}
-	first, lose := context.WithCancel(t.Context())
-	run(first, "a")
-	if got := <-leads; got != "a" {
-		t.Fatalf("%s leads", got)
-	}
-	b := run(t.Context(), "b")
-	deadline := time.After(testwait.Limit())
-	for {
-		address, changed := b.Leader()
-		if address == "a:8080" {
-			break
-		}
-		select {
-		case <-changed:
-		case <-deadline:
-			t.Fatalf("the follower thinks that %q leads", address)
-		}
-	}
-	lose() // gives the Lease back
-	if got := testwait.Receive(t, "another one leads", leads); got != "b" {
-		t.Errorf("%s leads", got)
-	}
-	if address, _ := b.Leader(); address != "" {
-		t.Errorf("the leader relays to %q", address)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // What stands on a pod that was chosen to go. The cost is Kubernetes' own word: of pods that are
@@ -69,7 +70,7 @@ func markPatch(w fleet.Marking) ([]byte, error) {
 type Marker struct{ kube kubernetes.Interface }
 
 // NewMarker makes a Marker.
-func NewMarker(c *Clients) *Marker { return &Marker{c.kube} }
+func NewMarker(c *kube.Clients) *Marker { return &Marker{c.Typed} }
 
 // marking is how many pods are written to at a time.
 const marking = 8
@@ -100,11 +101,11 @@ func (m *Marker) write(ctx context.Context, namespace string, w fleet.Marking) e
 	if err != nil {
 		return fmt.Errorf("mark of pod %s: %w", w.Pod, err) // never: they are strings
 	}
-	ctx, cancel := bounded(ctx)
+	ctx, cancel := kube.Bounded(ctx)
 	defer cancel()
 	_, err = m.kube.CoreV1().Pods(namespace).Patch(ctx, w.Pod, types.MergePatchType, body, metav1.PatchOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
-	return refusal(err, "mark the pod "+namespace+"/"+w.Pod+" as one to go")
+	return kube.Refusal(err, "mark the pod "+namespace+"/"+w.Pod+" as one to go")
 }

@@ -14,15 +14,18 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube/kubetest"
 )
 
 // staying are the pods of a namespace that are not going, as they are observed.
-func staying(t *testing.T, c *Clients, namespace string) []fleet.Pod {
+func staying(t *testing.T, c *kube.Clients, namespace string) []fleet.Pod {
 	t.Helper()
-	found, err := c.kube.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
+	found, err := c.Typed.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	at := []place{{target: contract.Target{Name: "app", Port: contract.Port{Number: 5001}}}}
 	var list []fleet.Pod
 	for i := range found.Items {
 		stripped, err := strip(&found.Items[i])
@@ -30,7 +33,7 @@ func staying(t *testing.T, c *Clients, namespace string) []fleet.Pod {
 			t.Fatal(err)
 		}
 		pod, _ := stripped.(*corev1.Pod)
-		if p, _ := observePod([]place{{target: contract.Target{Name: "app", Port: numbered(5001)}}}, pod, false, false); !p.Terminating {
+		if p, _ := observePod(at, pod, false, false); !p.Terminating {
 			list = append(list, p)
 		}
 	}
@@ -40,7 +43,7 @@ func staying(t *testing.T, c *Clients, namespace string) []fleet.Pod {
 // No CustomAutoscaler names the Deployment: a controller that runs in the cluster would take back the
 // marks of pods that it has not chosen.
 func TestIntegration_KubernetesTakesThePodsThatAreMarked(t *testing.T) {
-	c, ns := connect(t)
+	c, ns := kubetest.Connect(t)
 	createDeployment(t, c, ns, 3)
 	var pods []fleet.Pod
 	testwait.Until(t, "three pods are ready", func() bool {
@@ -60,7 +63,7 @@ func TestIntegration_KubernetesTakesThePodsThatAreMarked(t *testing.T) {
 
 	// A user's own cost is remembered, and given back.
 	own := []byte(`{"metadata":{"annotations":{"controller.kubernetes.io/pod-deletion-cost":"7"}}}`)
-	if _, err := c.kube.CoreV1().Pods(ns).Patch(t.Context(), oldest, types.MergePatchType, own, metav1.PatchOptions{}); err != nil {
+	if _, err := c.Typed.CoreV1().Pods(ns).Patch(t.Context(), oldest, types.MergePatchType, own, metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	mark := fleet.Mark{Since: time.Now().UTC().Truncate(time.Millisecond), Before: "7"}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // observe reads all that the caches know of an application and tells it. mu is held.
@@ -57,7 +58,7 @@ func deployment(d *appsv1.Deployment) fleet.Deployment {
 		replicas = *d.Spec.Replicas
 	}
 	return fleet.Deployment{
-		Found: true, UID: string(d.UID), Version: version(d.ResourceVersion), Created: d.CreationTimestamp.Time,
+		Found: true, UID: string(d.UID), Version: kube.Version(d.ResourceVersion), Created: d.CreationTimestamp.Time,
 		Paused: d.Spec.Paused, Replicas: replicas, Manager: countManager(d), Refusal: contract.Cut(podRefusal(d)), Grace: grace(d.Spec.Template.Spec),
 	}
 }

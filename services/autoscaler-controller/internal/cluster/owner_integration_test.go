@@ -11,18 +11,20 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube/kubetest"
 )
 
 // applies asks for a count as a GitOps tool does that applies a manifest with replicas (server-side).
-func applies(t *testing.T, c *Clients, ns, manager string, force bool) error {
+func applies(t *testing.T, c *kube.Clients, ns, manager string, force bool) error {
 	t.Helper()
 	manifest := []byte(`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"app","namespace":"` + ns + `"},"spec":{"replicas":3}}`)
-	_, err := c.kube.AppsV1().Deployments(ns).Patch(t.Context(), "app", types.ApplyPatchType, manifest, metav1.PatchOptions{FieldManager: manager, Force: &force})
+	_, err := c.Typed.AppsV1().Deployments(ns).Patch(t.Context(), "app", types.ApplyPatchType, manifest, metav1.PatchOptions{FieldManager: manager, Force: &force})
 	return err
 }
 
 func TestIntegration_AtZeroTheCountHasAnOwnerAndAnApplyMeetsItsConflict(t *testing.T) {
-	c, ns := connect(t)
+	c, ns := kubetest.Connect(t)
 	createDeployment(t, c, ns, 0)
 	createAutoscaler(t, c, ns, "ca", target1(ns))
 	sink := newSeenSink()
@@ -53,7 +55,7 @@ func TestIntegration_AtZeroTheCountHasAnOwnerAndAnApplyMeetsItsConflict(t *testi
 		counts(3, "tool")
 	}
 	// What the API server does to whoever writes another way: nobody owns the count.
-	if _, err := c.kube.AppsV1().Deployments(ns).Patch(t.Context(), "app", types.MergePatchType, []byte(`{"spec":{"replicas":0}}`), metav1.PatchOptions{FieldManager: "by-hand"}, "scale"); err != nil {
+	if _, err := c.Typed.AppsV1().Deployments(ns).Patch(t.Context(), "app", types.MergePatchType, []byte(`{"spec":{"replicas":0}}`), metav1.PatchOptions{FieldManager: "by-hand"}, "scale"); err != nil {
 		t.Fatal(err)
 	}
 	counts(0, "")

@@ -11,6 +11,7 @@ import (
 	metrics "k8s.io/metrics/pkg/client/clientset/versioned"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // metricsPeriod is how often the Kubernetes metrics API is asked. Its own values are 15 s old or more.
@@ -42,7 +43,7 @@ type MetricsReader struct {
 }
 
 // NewMetricsReader makes it. It speaks to nobody yet.
-func NewMetricsReader(c *Clients, log *slog.Logger, asked Unmeasured, sink Measured, meter Meter) (*MetricsReader, error) {
+func NewMetricsReader(c *kube.Clients, log *slog.Logger, asked Unmeasured, sink Measured, meter Meter) (*MetricsReader, error) {
 	client, err := metrics.NewForConfig(c.Config)
 	if err != nil {
 		return nil, fmt.Errorf("metrics client: %w", err)
@@ -68,7 +69,7 @@ func (r *MetricsReader) Run(ctx context.Context) {
 }
 
 func (r *MetricsReader) read(ctx context.Context, namespace string) error {
-	ctx, cancel := bounded(ctx)
+	ctx, cancel := kube.Bounded(ctx)
 	defer cancel()
 	found, err := r.client.MetricsV1beta1().PodMetricses(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {

@@ -15,10 +15,12 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube/kubetest"
 )
 
 func TestIntegration_WhoElseScalesIsSeen(t *testing.T) {
-	c, ns := connect(t)
+	c, ns := kubetest.Connect(t)
 	createDeployment(t, c, ns, 0)
 	createAutoscaler(t, c, ns, "ca", target1(ns))
 	installScaledObjects(t, c)
@@ -31,7 +33,7 @@ func TestIntegration_WhoElseScalesIsSeen(t *testing.T) {
 	}
 	owned("the application alone", "")
 
-	hpas := c.kube.AutoscalingV2().HorizontalPodAutoscalers(ns)
+	hpas := c.Typed.AutoscalingV2().HorizontalPodAutoscalers(ns)
 	h := hpa("h", "apps/v1", "Deployment", "other")
 	h.Namespace, h.Spec.MaxReplicas = ns, 3
 	if _, err := hpas.Create(t.Context(), h, metav1.CreateOptions{}); err != nil {
@@ -49,7 +51,7 @@ func TestIntegration_WhoElseScalesIsSeen(t *testing.T) {
 	point("other")
 	owned("an HPA that turns away", "")
 
-	objects := c.dynamic.Resource(scaledObjects).Namespace(ns)
+	objects := c.Dynamic.Resource(scaledObjects).Namespace(ns)
 	s := keda("s", map[string]any{"name": "app"})
 	s.SetNamespace(ns)
 	made, err := objects.Create(t.Context(), s, metav1.CreateOptions{})
@@ -80,13 +82,13 @@ func TestIntegration_WhoElseScalesIsSeen(t *testing.T) {
 
 // Without the kind the caches are whole all the same: every other test here runs so.
 func TestIntegration_TheKindOfScaledObjectsMayGo(t *testing.T) {
-	c, ns := connect(t)
+	c, ns := kubetest.Connect(t)
 	createDeployment(t, c, ns, 0)
 	createAutoscaler(t, c, ns, "ca", target1(ns))
 	remove := installScaledObjects(t, c)
 	s := keda("s", map[string]any{"name": "app"})
 	s.SetNamespace(ns)
-	if _, err := c.dynamic.Resource(scaledObjects).Namespace(ns).Create(t.Context(), s, metav1.CreateOptions{}); err != nil {
+	if _, err := c.Dynamic.Resource(scaledObjects).Namespace(ns).Create(t.Context(), s, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	sink := newSeenSink()
@@ -101,7 +103,7 @@ var definitions = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Ver
 
 // installScaledObjects makes a definition like KEDA's, without its schema, and returns how to remove
 // it, which the end of the test does as well.
-func installScaledObjects(t *testing.T, c *Clients) (remove func()) {
+func installScaledObjects(t *testing.T, c *kube.Clients) (remove func()) {
 	t.Helper()
 	definition := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
@@ -115,20 +117,20 @@ func installScaledObjects(t *testing.T, c *Clients) (remove func()) {
 			}},
 		},
 	}}
-	if _, err := c.dynamic.Resource(definitions).Create(t.Context(), definition, metav1.CreateOptions{}); err != nil {
+	if _, err := c.Dynamic.Resource(definitions).Create(t.Context(), definition, metav1.CreateOptions{}); err != nil {
 		t.Fatalf("the cluster has KEDA, or a test has left its definition: %v", err)
 	}
 	remove = func() {
 		ctx := context.WithoutCancel(t.Context())
-		_ = c.dynamic.Resource(definitions).Delete(ctx, definition.GetName(), metav1.DeleteOptions{})
+		_ = c.Dynamic.Resource(definitions).Delete(ctx, definition.GetName(), metav1.DeleteOptions{})
 		testwait.Until(t, "the definition is gone", func() bool {
-			_, err := c.dynamic.Resource(definitions).Get(ctx, definition.GetName(), metav1.GetOptions{})
+			_, err := c.Dynamic.Resource(definitions).Get(ctx, definition.GetName(), metav1.GetOptions{})
 			return err != nil
 		})
 	}
 	t.Cleanup(remove)
 	testwait.Until(t, "the kind is served", func() bool {
-		_, err := c.dynamic.Resource(scaledObjects).List(t.Context(), metav1.ListOptions{})
+		_, err := c.Dynamic.Resource(scaledObjects).List(t.Context(), metav1.ListOptions{})
 		return err == nil
 	})
 	return remove

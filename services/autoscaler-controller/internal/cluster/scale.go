@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -14,13 +13,14 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // Scaler scales Deployments through their /scale subresource.
 type Scaler struct{ client rest.Interface }
 
 // NewScaler makes a Scaler.
-func NewScaler(c *Clients) *Scaler { return &Scaler{c.scale} }
+func NewScaler(c *kube.Clients) *Scaler { return &Scaler{c.Scale} }
 
 // Scale asks for `to` pods. The patch carries the version of the Deployment that the decision was
 // made on, so that one round trip is enough and nothing is overwritten that the decision did not see.
@@ -32,11 +32,11 @@ func (s *Scaler) Scale(ctx context.Context, k fleet.Key, from fleet.Scale, to in
 	}
 	after, err := s.patch(ctx, k, from.Version, to)
 	if err == nil || !apierrors.IsConflict(err) {
-		return after, refusal(err, "scale the Deployment "+k.String())
+		return after, kube.Refusal(err, "scale the Deployment "+k.String())
 	}
 	now, err := s.get(ctx, k)
 	if err != nil {
-		return fleet.Scale{}, refusal(err, "read the scale of the Deployment "+k.String())
+		return fleet.Scale{}, kube.Refusal(err, "read the scale of the Deployment "+k.String())
 	}
 	return now, fleet.ErrMoved
 }
@@ -46,14 +46,14 @@ func (s *Scaler) scaleFrom(ctx context.Context, k fleet.Key, replicas, to int32)
 	for range 5 {
 		now, err := s.get(ctx, k)
 		if err != nil {
-			return fleet.Scale{}, refusal(err, "read the scale of the Deployment "+k.String())
+			return fleet.Scale{}, kube.Refusal(err, "read the scale of the Deployment "+k.String())
 		}
 		if now.Replicas != replicas {
 			return now, fleet.ErrMoved
 		}
 		after, err := s.patch(ctx, k, now.Version, to)
 		if err == nil || !apierrors.IsConflict(err) {
-			return after, refusal(err, "scale the Deployment "+k.String())
+			return after, kube.Refusal(err, "scale the Deployment "+k.String())
 		}
 	}
 	return fleet.Scale{}, fault.New(fault.Unavailable, "the Deployment %s changes faster than it can be scaled", k).After(time.Second)
@@ -66,14 +66,14 @@ func (s *Scaler) scaleFrom(ctx context.Context, k fleet.Key, replicas, to int32)
 func (s *Scaler) patch(ctx context.Context, k fleet.Key, version uint64, to int32) (fleet.Scale, error) {
 	body := fmt.Appendf(nil, `{"apiVersion":"autoscaling/v1","kind":"Scale","metadata":{"name":%q,"namespace":%q,"resourceVersion":"%d"},"spec":{"replicas":%d}}`,
 		k.Deployment, k.Namespace, version, to)
-	ctx, cancel := bounded(ctx)
+	ctx, cancel := kube.Bounded(ctx)
 	defer cancel()
 	return into(s.client.Patch(types.ApplyPatchType).Namespace(k.Namespace).Resource("deployments").
 		Name(k.Deployment).SubResource("scale").Param("fieldManager", fleet.FieldManager).Param("force", "true").Body(body).Do(ctx))
 }
 
 func (s *Scaler) get(ctx context.Context, k fleet.Key) (fleet.Scale, error) {
-	ctx, cancel := bounded(ctx)
+	ctx, cancel := kube.Bounded(ctx)
 	defer cancel()
 	return into(s.client.Get().Namespace(k.Namespace).Resource("deployments").
 		Name(k.Deployment).SubResource("scale").Do(ctx))
@@ -93,14 +93,5 @@ func into(r rest.Result) (fleet.Scale, error) {
 	if !ok {
 		return fleet.Scale{}, fmt.Errorf("the answer to a scale is a %T", object)
 	}
-	return fleet.Scale{Replicas: scale.Spec.Replicas, Version: version(scale.ResourceVersion)}, nil
-}
-
-// version is a resourceVersion as a number: it grows with every write. 0 where it is none.
-func version(s string) uint64 {
-	n, err := strconv.ParseUint(s, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
+	return fleet.Scale{Replicas: scale.Spec.Replicas, Version: kube.Version(scale.ResourceVersion)}, nil
 }

@@ -3,8 +3,6 @@
 package cluster
 
 import (
-	"context"
-	"os"
 	"testing"
 	"time"
 
@@ -16,10 +14,8 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
-
-// These tests use the cluster that KUBECONFIG names, with the CustomResourceDefinition applied. Each
-// makes a namespace of its own and removes it.
 
 type seenSink struct {
 	observed  chan fleet.Observation
@@ -51,36 +47,11 @@ func (s *seenSink) until(t *testing.T, what string, fits func(fleet.Observation)
 	}
 }
 
-func connect(t *testing.T) (*Clients, string) {
-	t.Helper()
-	path := os.Getenv("KUBECONFIG")
-	if path == "" {
-		t.Skip("KUBECONFIG names no cluster")
-	}
-	config, err := Config(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	clients, err := Connect(config, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	namespace, err := clients.kube.CoreV1().Namespaces().Create(t.Context(),
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "ac-test-"}}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = clients.kube.CoreV1().Namespaces().Delete(context.Background(), namespace.Name, metav1.DeleteOptions{})
-	})
-	return clients, namespace.Name
-}
-
-func createDeployment(t *testing.T, c *Clients, namespace string, replicas int32) {
+func createDeployment(t *testing.T, c *kube.Clients, namespace string, replicas int32) {
 	t.Helper()
 	labels := map[string]string{"app": "app"}
 	grace, no := int64(0), false
-	_, err := c.kube.AppsV1().Deployments(namespace).Create(t.Context(), &appsv1.Deployment{
+	_, err := c.Typed.AppsV1().Deployments(namespace).Create(t.Context(), &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: "app"},
 		Spec: appsv1.DeploymentSpec{
 			Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
@@ -104,13 +75,13 @@ func createDeployment(t *testing.T, c *Clients, namespace string, replicas int32
 	}
 }
 
-func createAutoscaler(t *testing.T, c *Clients, namespace, name string, spec map[string]any) {
+func createAutoscaler(t *testing.T, c *kube.Clients, namespace, name string, spec map[string]any) {
 	t.Helper()
 	u := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": Resource.GroupVersion().String(), "kind": Kind,
 		"metadata": map[string]any{"name": name, "namespace": namespace}, "spec": spec,
 	}}
-	if _, err := c.dynamic.Resource(Resource).Namespace(namespace).Create(t.Context(), u, metav1.CreateOptions{}); err != nil {
+	if _, err := c.Dynamic.Resource(Resource).Namespace(namespace).Create(t.Context(), u, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }

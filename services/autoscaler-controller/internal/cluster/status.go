@@ -11,12 +11,11 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes/scheme"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/record"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // Recorder writes status and events of CustomAutoscalers. The queue of events is bounded; what
@@ -28,15 +27,8 @@ type Recorder struct {
 }
 
 // NewRecorder makes a recorder. Its events stop with ctx.
-func NewRecorder(ctx context.Context, c *Clients, w *Watcher) *Recorder {
-	return &Recorder{watcher: w, dynamic: c.dynamic, events: newEvents(ctx, c)}
-}
-
-// newEvents sends events until ctx ends.
-func newEvents(ctx context.Context, c *Clients) record.EventRecorder {
-	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
-	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: c.kube.CoreV1().Events("")})
-	return broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "autoscaler-controller"})
+func NewRecorder(ctx context.Context, c *kube.Clients, w *Watcher) *Recorder {
+	return &Recorder{watcher: w, dynamic: c.Dynamic, events: kube.NewEvents(ctx, c)}
 }
 
 // Event tells of something that happened once; without a CustomAutoscaler to tell it of, nothing.
@@ -76,7 +68,7 @@ func (r *Recorder) Status(ctx context.Context, a fleet.Autoscaler, targets []fle
 	if apierrors.IsNotFound(err) {
 		return fleet.ErrGone
 	}
-	return refusal(err, "write the status of the CustomAutoscaler "+a.Namespace+"/"+a.Name)
+	return kube.Refusal(err, "write the status of the CustomAutoscaler "+a.Namespace+"/"+a.Name)
 }
 
 func (r *Recorder) write(ctx context.Context, a fleet.Autoscaler, s, stored contract.Status) error {

@@ -40,16 +40,12 @@ type Watcher struct {
 	refused   map[fleet.Autoscaler][]string
 	known     map[fleet.Autoscaler]autoscaler // as last decoded
 	byService map[string][]fleet.Key
-
-	home    string
-	ended   func(pod string, at time.Time) // may be nil
-	deleted func(pod string)               // likewise
 }
 
 // NewWatcher makes a watcher.
 func NewWatcher(o Options) *Watcher {
 	return &Watcher{
-		informers: newInformers(o.Clients, o.Namespace), log: o.Log, home: o.Home, ended: o.Ended, deleted: o.Deleted,
+		informers: newInformers(o.Clients, o.Namespace), log: o.Log,
 		claims: map[fleet.Key]claim{}, refused: map[fleet.Autoscaler][]string{}, known: map[fleet.Autoscaler]autoscaler{},
 	}
 }
@@ -121,14 +117,10 @@ func (w *Watcher) handler(name string) cache.ResourceEventHandler {
 		for _, k := range w.concerned(name, object) {
 			w.observe(k)
 		}
-		w.watchBalancer(object)
 	}
 	return cache.ResourceEventHandlerFuncs{
-		AddFunc: react,
-		DeleteFunc: func(object any) {
-			react(object)
-			w.deletedBalancer(object)
-		},
+		AddFunc:    react,
+		DeleteFunc: react,
 		UpdateFunc: func(before, after any) {
 			w.moved(name, before, after, react)
 			react(after)

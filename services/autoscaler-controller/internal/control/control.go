@@ -163,6 +163,12 @@ func (l *Loop) Alive(names []string) {
 	}
 }
 
+// BalancerEnded takes note that the process of a load balancer ended then.
+func (l *Loop) BalancerEnded(name string, at time.Time) { l.Fleet.BalancerEnded(name, at, time.Now()) }
+
+// BalancerDeleted takes note that the pod of a load balancer was deleted.
+func (l *Loop) BalancerDeleted(name string) { l.Fleet.BalancerDeleted(name, time.Now()) }
+
 // Measure takes what pods use, and returns how many measurements were dropped.
 func (l *Loop) Measure(list []fleet.Measurement) (dropped int) {
 	touched, dropped := l.Fleet.Measure(list, time.Now())

@@ -1,4 +1,4 @@
-package cluster
+package settings
 
 import (
 	"log/slog"
@@ -44,9 +44,9 @@ func stored(version, policy string) *corev1.ConfigMap {
 
 func TestSettings_AreNumberedByTheConfigMapsVersionWhateverBecomesOfIt(t *testing.T) {
 	var published configured
-	s := &Settings{
-		SettingsOptions: SettingsOptions{Log: slog.New(slog.DiscardHandler), Namespace: "ns", Codec: policyOnly{}, Sink: &published},
-		events:          record.NewFakeRecorder(10), trouble: "it was not read yet",
+	s := &Store{
+		Options: Options{Log: slog.New(slog.DiscardHandler), Namespace: "ns", Codec: policyOnly{}, Sink: &published},
+		events:  record.NewFakeRecorder(10), trouble: "it was not read yet",
 	}
 	for i, step := range []struct {
 		what    string

@@ -1,6 +1,6 @@
 //go:build integration
 
-package cluster
+package settings
 
 import (
 	"context"
@@ -13,19 +13,20 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/rest"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube/kubetest"
 )
 
-type settingsSeen chan string
+type published chan string
 
-func (s settingsSeen) Configure(b fleet.BalancerSettings) { s <- b.Policy }
+func (s published) Configure(b fleet.BalancerSettings) { s <- b.Policy }
 
 // next waits until the settings are told as `want`; what was told before must be in `meanwhile`.
-func (s settingsSeen) next(t *testing.T, want string, meanwhile ...string) {
+func (s published) next(t *testing.T, want string, meanwhile ...string) {
 	t.Helper()
 	deadline := time.After(testwait.Limit())
 	for {
@@ -43,18 +44,18 @@ func (s settingsSeen) next(t *testing.T, want string, meanwhile ...string) {
 	}
 }
 
-func settings(t *testing.T, c *Clients, ns string) (*Settings, settingsSeen) {
+func run(t *testing.T, c *kube.Clients, ns string) (*Store, published) {
 	t.Helper()
-	seen := make(settingsSeen, 100)
-	s := NewSettings(t.Context(), SettingsOptions{Clients: c, Log: slog.New(slog.DiscardHandler), Namespace: ns, Codec: policyOnly{}, Sink: seen})
+	seen := make(published, 100)
+	s := New(t.Context(), Options{Clients: c, Log: slog.New(slog.DiscardHandler), Namespace: ns, Codec: policyOnly{}, Sink: seen})
 	go func() { _ = s.Run(t.Context()) }()
 	return s, seen
 }
 
 func TestIntegration_SettingsAreKeptAndEveryReplicaTellsThem(t *testing.T) {
-	c, ns := connect(t)
-	one, seenByOne := settings(t, c, ns)
-	_, seenByTwo := settings(t, c, ns)
+	c, ns := kubetest.Connect(t)
+	one, seenByOne := run(t, c, ns)
+	_, seenByTwo := run(t, c, ns)
 	seenByOne.next(t, "default")
 	seenByTwo.next(t, "default")
 
@@ -68,7 +69,7 @@ func TestIntegration_SettingsAreKeptAndEveryReplicaTellsThem(t *testing.T) {
 	seenByOne.next(t, "random")
 	seenByTwo.next(t, "random")
 
-	maps := c.kube.CoreV1().ConfigMaps(ns)
+	maps := c.Typed.CoreV1().ConfigMaps(ns)
 	edit := func(data string) {
 		t.Helper()
 		if _, err := maps.Patch(t.Context(), settingsName, types.MergePatchType, []byte(`{"data":`+data+`}`), metav1.PatchOptions{}); err != nil {
@@ -80,7 +81,7 @@ func TestIntegration_SettingsAreKeptAndEveryReplicaTellsThem(t *testing.T) {
 	seenByTwo.next(t, "by-hand", "random")
 
 	// Malformed: the last good ones stay, and a person can see why.
-	watch, err := c.kube.CoreV1().Events(ns).Watch(t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.name=" + settingsName, TimeoutSeconds: new(int64(20))})
+	watch, err := c.Typed.CoreV1().Events(ns).Watch(t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.name=" + settingsName, TimeoutSeconds: new(int64(20))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func TestIntegration_SettingsAreKeptAndEveryReplicaTellsThem(t *testing.T) {
 	if now, err := one.Now(); !warned || err != nil || now.Policy != "by-hand" || !strings.Contains(one.Trouble(), "policy") {
 		t.Errorf("an event: %v; they are %+v, %v; trouble %q", warned, now, err, one.Trouble())
 	}
-	late, _ := settings(t, c, ns) // begins while they are malformed: it knows no good ones, and tells none
+	late, _ := run(t, c, ns) // begins while they are malformed: it knows no good ones, and tells none
 	testwait.Until(t, "the late one has read them", func() bool { return strings.Contains(late.Trouble(), "policy") })
 	if _, err := late.Now(); !fault.Is(err, fault.Unavailable) || !strings.Contains(fault.From(err).Detail, "policy") {
 		t.Errorf("without good ones: %v", err)
@@ -123,19 +124,14 @@ func TestIntegration_SettingsAreKeptAndEveryReplicaTellsThem(t *testing.T) {
 
 // The rights of kustomize/base/autoscaler-controller/role.yaml are enough, from the first write on.
 func TestIntegration_SettingsNeedRightsOnOneNameAlone(t *testing.T) {
-	c, ns := connect(t)
-	config := rest.AnonymousClientConfig(c.Config)
-	config.BearerToken = token(t, c, ns)
-	bound, err := Connect(config, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	without, seen := settings(t, bound, ns)
-	_, err = without.Keep(t.Context(), fleet.BalancerSettings{Policy: "random"})
+	c, ns := kubetest.Connect(t)
+	bound := kubetest.Nobody(t, c, ns)
+	without, seen := run(t, bound, ns)
+	_, err := without.Keep(t.Context(), fleet.BalancerSettings{Policy: "random"})
 	if e := fault.From(err); e.Code != fault.Unavailable || e.RetryAfter == 0 || !strings.Contains(e.Detail, "may not keep the settings") {
 		t.Errorf("without the right: %v", err)
 	}
-	if _, err := c.kube.CoreV1().ConfigMaps(ns).Get(t.Context(), settingsName, metav1.GetOptions{}); err == nil {
+	if _, err := c.Typed.CoreV1().ConfigMaps(ns).Get(t.Context(), settingsName, metav1.GetOptions{}); err == nil {
 		t.Error("it was written nevertheless")
 	}
 	grant(t, c, ns, rbacv1.PolicyRule{
@@ -147,32 +143,26 @@ func TestIntegration_SettingsNeedRightsOnOneNameAlone(t *testing.T) {
 		return err == nil
 	})
 	seen.next(t, "random")
-	if _, err := bound.kube.CoreV1().ConfigMaps(ns).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "another"}}, metav1.CreateOptions{}); err == nil {
+	if _, err := bound.Typed.CoreV1().ConfigMaps(ns).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "another"}}, metav1.CreateOptions{}); err == nil {
 		t.Error("the right to create is not bound to the name")
 	}
-	away := rest.CopyConfig(c.Config)
-	away.Host = "https://127.0.0.1:1"
-	gone, err := Connect(away, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	unreachable, _ := settings(t, gone, ns)
+	unreachable, _ := run(t, kubetest.Away(t, c), ns)
 	if _, err := unreachable.Keep(t.Context(), fleet.BalancerSettings{}); !fault.Is(err, fault.Unavailable) || fault.From(err).RetryAfter == 0 {
 		t.Errorf("without the API server: %v", err)
 	}
 }
 
-// grant gives the account "nobody" a right in its namespace.
-func grant(t *testing.T, c *Clients, ns string, rules ...rbacv1.PolicyRule) {
+// grant gives kubetest.Account a right in its namespace.
+func grant(t *testing.T, c *kube.Clients, ns string, rules ...rbacv1.PolicyRule) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	meta := metav1.ObjectMeta{Name: "granted"}
-	if _, err := c.kube.RbacV1().Roles(ns).Create(ctx, &rbacv1.Role{ObjectMeta: meta, Rules: rules}, metav1.CreateOptions{}); err != nil {
+	if _, err := c.Typed.RbacV1().Roles(ns).Create(ctx, &rbacv1.Role{ObjectMeta: meta, Rules: rules}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.kube.RbacV1().RoleBindings(ns).Create(ctx, &rbacv1.RoleBinding{
+	if _, err := c.Typed.RbacV1().RoleBindings(ns).Create(ctx, &rbacv1.RoleBinding{
 		ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "granted"},
-		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: "nobody", Namespace: ns}},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: kubetest.Account, Namespace: ns}},
 	}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,7 @@
-package cluster
+// Package election holds the Lease by which one replica leads, and the terms of leadership: the work of one has
+// ended before the next begins. The Lease also names, for the next leader, the load balancers that report to
+// this one. What a leader does is no matter of this package.
+package election
 
 import (
 	"context"
@@ -11,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // How the Lease is held. Nothing that a client waits for depends on it: any replica starts an
@@ -35,19 +40,19 @@ type Elector struct {
 	changed chan struct{}
 }
 
-// ElectorOptions say who takes part. All of it goes into the Lease.
-type ElectorOptions struct {
+// Options say who takes part. All of it goes into the Lease.
+type Options struct {
 	Namespace string                  // of the Lease
 	Name      string                  // of this replica
 	Address   string                  // where the other replicas find its API, host:port; may be empty
 	Balancers func() ([]string, bool) // the load balancers that report to it; false while it does not lead
 }
 
-// NewElector makes an elector.
-func NewElector(c *Clients, log *slog.Logger, o ElectorOptions) *Elector {
+// New makes an elector.
+func New(c *kube.Clients, log *slog.Logger, o Options) *Elector {
 	self := o.Name + "_" + o.Address
 	terms := newTerms()
-	client := &leases{LeasesGetter: c.kube.CoordinationV1(), self: self, balancers: o.Balancers, terms: terms}
+	client := &leases{LeasesGetter: c.Typed.CoordinationV1(), self: self, balancers: o.Balancers, terms: terms}
 	return &Elector{
 		leases: client,
 		lock: &resourcelock.LeaseLock{

@@ -1,4 +1,7 @@
-package cluster
+// Package settings keeps the load balancers' settings: the ConfigMap in which they stand, its watch, and its
+// writing. How settings are spelled is the codec's matter, what the load balancers make of them theirs; the
+// controller's own settings are read by app.
+package settings
 
 import (
 	"context"
@@ -9,18 +12,16 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
-	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/client-go/util/retry"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // Where the load balancers' settings are kept, in the controller's own namespace.
@@ -36,21 +37,21 @@ type Codec interface {
 	Write(s fleet.BalancerSettings) (string, error)
 }
 
-// SettingsSink takes the settings that every load balancer is to follow.
-type SettingsSink interface {
+// Sink takes the settings that every load balancer is to follow.
+type Sink interface {
 	Configure(s fleet.BalancerSettings)
 }
 
-// SettingsOptions are what Settings works with. All are needed.
-type SettingsOptions struct {
-	Clients   *Clients
+// Options are what a Store works with. All are needed.
+type Options struct {
+	Clients   *kube.Clients
 	Log       *slog.Logger
 	Namespace string
 	Codec     Codec
-	Sink      SettingsSink
+	Sink      Sink
 }
 
-// Settings keeps the load balancers' settings in a ConfigMap. Every replica watches it, so that all
+// Store keeps the load balancers' settings in a ConfigMap. Every replica watches it, so that all
 // publish the same, whoever changed it: the API on any replica, or a person with kubectl.
 //
 // No ConfigMap is every default. One that cannot be read changes nothing: what was published before
@@ -63,8 +64,8 @@ type SettingsOptions struct {
 // It is written by server-side apply, which replaces our key at once and whatever stood there,
 // leaves all else in the object alone, and makes the object where there is none: for that the right
 // to create may be bound to the name, which for an ordinary create it cannot.
-type Settings struct {
-	SettingsOptions
+type Store struct {
+	Options
 	kube     kubernetes.Interface
 	informer cache.SharedIndexInformer
 	events   record.EventRecorder
@@ -75,16 +76,16 @@ type Settings struct {
 	trouble string                  // why what stands in the cluster is not followed; "" when it is
 }
 
-// NewSettings makes it. Its events stop with ctx.
-func NewSettings(ctx context.Context, o SettingsOptions) *Settings {
-	maps := o.Clients.kube.CoreV1().ConfigMaps(o.Namespace)
+// New makes it. Its events stop with ctx.
+func New(ctx context.Context, o Options) *Store {
+	maps := o.Clients.Typed.CoreV1().ConfigMaps(o.Namespace)
 	only := func(o metav1.ListOptions) metav1.ListOptions {
 		o.FieldSelector = "metadata.name=" + settingsName // the right to read is bound to the name, too
 		return o
 	}
-	return &Settings{
-		SettingsOptions: o, kube: o.Clients.kube, events: newEvents(ctx, o.Clients), trouble: "it was not read yet",
-		informer: informer(&corev1.ConfigMap{}, nil,
+	return &Store{
+		Options: o, kube: o.Clients.Typed, events: kube.NewEvents(ctx, o.Clients), trouble: "it was not read yet",
+		informer: kube.Informer(&corev1.ConfigMap{}, nil, nil,
 			func(ctx context.Context, o metav1.ListOptions) (*corev1.ConfigMapList, error) {
 				return maps.List(ctx, only(o))
 			},
@@ -96,7 +97,7 @@ func NewSettings(ctx context.Context, o SettingsOptions) *Settings {
 
 // Run watches until ctx ends. It never stops anything else: without the right to read, say, the
 // rest of the controller works, and the load balancers keep what they follow.
-func (s *Settings) Run(ctx context.Context) error {
+func (s *Store) Run(ctx context.Context) error {
 	if err := s.informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
 		if ctx.Err() == nil {
 			s.unread(err)
@@ -121,7 +122,7 @@ func (s *Settings) Run(ctx context.Context) error {
 	return nil
 }
 
-func (s *Settings) seen(object any, deleted bool) {
+func (s *Store) seen(object any, deleted bool) {
 	m, ok := object.(*corev1.ConfigMap)
 	switch {
 	case !ok: // that it is gone was not seen, but found out: all that is known is that it was after the last version
@@ -139,28 +140,28 @@ func absent(version string) *corev1.ConfigMap {
 }
 
 // last is the version that was read or written last, malformed or not; 0: none yet.
-func (s *Settings) last() uint64 {
+func (s *Store) last() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.version
 }
 
 // unread takes note of a watch that broke. What was read before goes on being followed.
-func (s *Settings) unread(err error) {
+func (s *Store) unread(err error) {
 	s.Log.Warn("watch interrupted", "resource", "the ConfigMap "+s.name(), "error", err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.good == nil {
-		s.trouble = "it cannot be read: " + message(err)
+		s.trouble = "it cannot be read: " + kube.Message(err)
 	}
 }
 
 // take follows what the ConfigMap says, unless that is older than what is known. One without a
 // version is news.
-func (s *Settings) take(m *corev1.ConfigMap) {
+func (s *Store) take(m *corev1.ConfigMap) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := version(m.ResourceVersion)
+	v := kube.Version(m.ResourceVersion)
 	if v != 0 && v < s.version {
 		return
 	}
@@ -181,19 +182,19 @@ func (s *Settings) take(m *corev1.ConfigMap) {
 	s.Sink.Configure(read)
 }
 
-func (s *Settings) read(m *corev1.ConfigMap) (fleet.BalancerSettings, error) {
+func (s *Store) read(m *corev1.ConfigMap) (fleet.BalancerSettings, error) {
 	text, ok := m.Data[settingsKey]
 	if !ok && len(m.Data)+len(m.BinaryData) > 0 {
 		// A person who wrote policy: random straight into it would wait for it in vain.
 		return fleet.BalancerSettings{}, fault.New(fault.Invalid, "there is no key %s: the settings stand below it, as YAML", settingsKey)
 	}
 	read, err := s.Codec.Read(text)
-	read.Version = version(m.ResourceVersion)
+	read.Version = kube.Version(m.ResourceVersion)
 	return read, err
 }
 
 // Now are the settings that are followed; a fault.Unavailable when none could be read yet.
-func (s *Settings) Now() (fleet.BalancerSettings, error) {
+func (s *Store) Now() (fleet.BalancerSettings, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.good == nil {
@@ -203,38 +204,10 @@ func (s *Settings) Now() (fleet.BalancerSettings, error) {
 }
 
 // Trouble says why what stands in the ConfigMap is not followed; "" when it is.
-func (s *Settings) Trouble() string {
+func (s *Store) Trouble() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.trouble
 }
 
-// Keep writes the settings, and returns what is kept. Errors are those of pkg/fault; nothing has
-// changed then.
-func (s *Settings) Keep(ctx context.Context, wanted fleet.BalancerSettings) (fleet.BalancerSettings, error) {
-	text, err := s.Codec.Write(wanted)
-	if err != nil {
-		return fleet.BalancerSettings{}, err
-	}
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	object := applycorev1.ConfigMap(settingsName, s.Namespace).
-		WithLabels(map[string]string{"app.kubernetes.io/part-of": "nemesis"}).WithData(map[string]string{settingsKey: text})
-	var kept *corev1.ConfigMap
-	err = retry.OnError(retry.DefaultRetry, overtaken, func() (err error) {
-		kept, err = s.kube.CoreV1().ConfigMaps(s.Namespace).Apply(ctx, object, metav1.ApplyOptions{FieldManager: settingsOwner, Force: true})
-		return err
-	})
-	if err != nil {
-		return fleet.BalancerSettings{}, refusal(err, "keep the settings in the ConfigMap "+s.name())
-	}
-	s.take(kept) // the watch will say the same a moment later
-	return s.read(kept)
-}
-
-// overtaken: somebody else wrote at the same moment.
-func overtaken(err error) bool {
-	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)
-}
-
-func (s *Settings) name() string { return s.Namespace + "/" + settingsName }
+func (s *Store) name() string { return s.Namespace + "/" + settingsName }

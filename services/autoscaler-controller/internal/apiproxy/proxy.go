@@ -1,4 +1,7 @@
-package cluster
+// Package apiproxy passes the calls of people on custom resources to the API server, with their own token, so
+// that it is the API server which judges them. Which calls those are is httpapi's matter; what the controller
+// itself asks of the API server does not go through here.
+package apiproxy
 
 import (
 	"bytes"
@@ -14,22 +17,23 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // maxAnswer bounds an answer of the API server, in bytes.
 const maxAnswer = 32 << 20
 
-// Objects passes calls on custom resources to the API server.
-type Objects struct {
+// Proxy passes calls on custom resources to the API server.
+type Proxy struct {
 	base      *url.URL
 	caller    *http.Client // no credentials of its own
 	self      *http.Client // the controller's own account
 	anonymous bool
 }
 
-// NewObjects makes it. With anonymous, a caller without a token may read with the controller's own
+// New makes it. With anonymous, a caller without a token may read with the controller's own
 // account; nobody ever writes with it.
-func NewObjects(c *Clients, anonymous bool) (*Objects, error) {
+func New(c *kube.Clients, anonymous bool) (*Proxy, error) {
 	base, _, err := rest.DefaultServerUrlFor(c.Config)
 	if err != nil {
 		return nil, fmt.Errorf("address of the API server: %w", err)
@@ -42,26 +46,26 @@ func NewObjects(c *Clients, anonymous bool) (*Objects, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client of the API server: %w", err)
 	}
-	return &Objects{base: base, caller: caller, self: self, anonymous: anonymous}, nil
+	return &Proxy{base: base, caller: caller, self: self, anonymous: anonymous}, nil
 }
 
 // Do passes a call on and returns the API server's answer, its body bounded. The path and query of
 // the request's URL, its Authorization, Content-Type and body count; nothing else of it is sent.
 // Errors are those of pkg/fault: Unauthenticated, Unavailable, TooLarge.
-func (o *Objects) Do(in *http.Request) (*http.Response, error) {
-	client, token := o.caller, in.Header.Get("Authorization")
+func (p *Proxy) Do(in *http.Request) (*http.Response, error) {
+	client, token := p.caller, in.Header.Get("Authorization")
 	if token == "" {
-		if !o.anonymous || in.Method != http.MethodGet {
+		if !p.anonymous || in.Method != http.MethodGet {
 			return nil, fault.New(fault.Unauthenticated,
 				"send your Kubernetes token in the header Authorization, as: Bearer TOKEN (kubectl create token NAME makes one)")
 		}
-		client = o.self
+		client = p.self
 	}
-	ctx, cancel := context.WithTimeout(in.Context(), 6*callTimeout)
+	ctx, cancel := context.WithTimeout(in.Context(), 6*kube.CallTimeout)
 	defer cancel()
 	out := in.Clone(ctx)
 	out.RequestURI, out.Host = "", ""
-	out.URL.Scheme, out.URL.Host = o.base.Scheme, o.base.Host
+	out.URL.Scheme, out.URL.Host = p.base.Scheme, p.base.Host
 	out.Header = http.Header{"Accept": {"application/json"}}
 	for _, name := range []string{"Authorization", "Content-Type"} {
 		if v := in.Header.Get(name); v != "" {
