@@ -44,7 +44,7 @@ def test_scaled_to_zero_by_hand_under_traffic_loses_no_request(nemesis: Nemesis,
     nemesis.deploy(app)
     assert nemesis.ask(app).status_code == 200
     with Load(nemesis.data_url + app.prefix + "/fib/10", clients=4) as load:
-        for _ in range(3):
+        for _ in range(2):  # a third time is somebody who wants it down, see Contested
             load.after(50)
             nemesis.cluster.scale(namespace, app.name, 0)
             load.after(50)
