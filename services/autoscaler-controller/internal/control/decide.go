@@ -119,6 +119,7 @@ func (l *Loop) scale(ctx context.Context, p lifecycle.Plan) error {
 	}
 	if err == nil {
 		l.Fleet.Owned(k, d.From, d.To, time.Now())
+		l.unnamed(p)
 	}
 	if err != nil {
 		return fmt.Errorf("scale %s from %d to %d: %w", k, d.From, d.To, err)

@@ -64,6 +64,17 @@ func (l *Loop) orphan(v fleet.View) {
 	l.restores.AddAfter(v.Key, restoreGrace)
 }
 
+// unnamed takes note of a Deployment that was put to sleep while its CustomAutoscaler was deleted.
+func (l *Loop) unnamed(p lifecycle.Plan) {
+	k, d := p.Snapshot.Key, p.Decision
+	if _, named := l.Fleet.View(k, time.Now()); named || d.To > 0 {
+		return
+	}
+	v := fleet.View{Observation: p.Snapshot.Observation, Slept: d.From}
+	v.Deployment.Replicas, v.Deployment.Manager = 0, fleet.FieldManager
+	l.orphan(v)
+}
+
 // restore brings back what an orphan had, unless it is named again or somebody has scaled it meanwhile.
 func (l *Loop) restore(k fleet.Key) {
 	l.mu.Lock()

@@ -181,3 +181,17 @@ func TestForget_OnTheWayDownTakesTheMarksOff(t *testing.T) {
 		}
 	})
 }
+
+func TestRestore_WhatFallsAsleepAsItsRuleIsDeleted(t *testing.T) {
+	within(t, 1, func(ctx context.Context, w *world) {
+		w.set(3, "kubectl", fleet.Pod{Name: "a", Ready: true, Address: "10.0.0.1:80"})
+		w.mu.Lock()
+		w.slow = time.Second
+		w.mu.Unlock()
+		go w.heartbeat(ctx, nil)
+		time.Sleep(30*time.Second + 500*time.Millisecond) // the patch is on its way
+		w.loop.Forget(key)
+		time.Sleep(time.Minute)
+		w.expect(t, "it slept, and nobody named it any more", 0, 3)
+	})
+}

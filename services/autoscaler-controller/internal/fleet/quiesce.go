@@ -119,8 +119,9 @@ func (f *Fleet) podLoads(a *application, live []string, now time.Time) []PodLoad
 				l.InFlight += on.InFlight
 			}
 			l.Streaming += on.Streaming
-			obeys := p.Address == "" || l.Told && a.quiet.obeyed(a.quiet.pods[p.Name], f.balancers[name].version, now)
-			if !obeys || on.InFlight > 0 || t.InFlight > 0 && !t.PodsSaid {
+			obeys := l.Told && a.quiet.obeyed(a.quiet.pods[p.Name], f.balancers[name].version, now)
+			// Nobody can have sent anything to a pod without an address.
+			if p.Address != "" && (!obeys || on.InFlight > 0 || t.InFlight > 0 && !t.PodsSaid) {
 				l.Pending = append(l.Pending, name)
 			}
 		}

@@ -19,3 +19,12 @@ func TestPodLoads_OfALimitedPodCountEachRequestOnce(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 }
+
+func TestPodLoads_OfAPodWithoutAnAddressWaitForNobody(t *testing.T) {
+	f := leading(seen(2, pod("a"), pod("b", bare)))
+	traffic(f, "lb", 1, now, func(r *Report) { r.Applications[0].InFlight = 3 }) // it knows one pod, and does not say what is on it
+	s, _ := f.Snapshot(key, "", now)
+	if a, b := s.Loads[0], s.Loads[1]; len(a.Pending) != 1 || len(b.Pending) != 0 {
+		t.Errorf("%v, %v", a.Pending, b.Pending)
+	}
+}

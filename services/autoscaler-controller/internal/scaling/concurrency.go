@@ -96,6 +96,9 @@ func (*holding) demand(spec Spec, s State) ([]Reason, time.Time) {
 
 func concurrency(spec Spec, s State, target float64) Reason {
 	d := s.Demand
+	if d.Still { // for too long to count
+		d.Running, d.Queued = 0, 0
+	}
 	working := max(d.Concurrency.Short, d.Concurrency.Long)
 	r := Reason{Rule: "Concurrency", Effect: Wish, Trigger: ByDemand}
 	note := ""

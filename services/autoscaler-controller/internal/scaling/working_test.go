@@ -62,3 +62,11 @@ func TestDecide_WhatTheSidecarsSayOverrulesNoThreshold(t *testing.T) {
 		t.Errorf("a rule to zero: %+v", d)
 	}
 }
+
+func TestDemand_OfWhatTheSidecarsHaveSaidForTooLongIsNone(t *testing.T) {
+	for still, want := range map[bool]int32{false: 4, true: 1} {
+		if d := Decide(slotted(10), serving(1, Demand{Running: 21, Queued: 10, Still: still}), now); d.Wished != want {
+			t.Errorf("still %v: wished for %d, want %d: %s", still, d.Wished, want, d.Summary)
+		}
+	}
+}
