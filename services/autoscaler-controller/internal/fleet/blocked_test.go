@@ -229,3 +229,18 @@ func TestContest_WhatAnotherScalerDoesWithAPodThatWasWokenIsItsRight(t *testing.
 		t.Errorf("requests are refused: %+v", got)
 	}
 }
+
+func TestContest_OfACountThatTheUserWantsHeldIsOneWithAnotherScalerToo(t *testing.T) {
+	o := seen(3, pod("a"))
+	o.Owner, o.Spec.Mode, o.Spec.PausedReplicas = "the HorizontalPodAutoscaler default/fib", scaling.Paused, new(int32(2))
+	f := leading(o)
+	for i := range 3 {
+		f.Scaled(key, 2, uint64(100+2*i), now)
+		f.Owned(key, 3, 2, now)
+		o.Deployment.Version, o.Deployment.Manager = uint64(101+2*i), "kube-controller-manager"
+		f.Observe(o, now)
+	}
+	if v, _ := f.View(key, now); v.Contest == "" {
+		t.Error("the two undo each other's work for ever")
+	}
+}

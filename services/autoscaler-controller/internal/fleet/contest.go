@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contest"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
 // Owned takes note of a scaling of ours that succeeded, so that somebody who sets it back is noticed.
@@ -23,7 +24,9 @@ func (a *application) watch(before, o Observation, now time.Time) {
 	if !before.Deployment.Found || before.Deployment.UID != o.Deployment.UID || before.Autoscaler != o.Autoscaler || !reflect.DeepEqual(before.Spec, o.Spec) {
 		a.contest.Forgive()
 	}
-	if o.Deployment.Manager != FieldManager && o.Owner == "" { // with an owner only 0 → 1 is ours: the rest is its right
+	spec, _, _ := o.Spec.At(now)
+	// Beside another scaler only 0 → 1 is ours, and the rest its right, but where the user wants a count held.
+	if o.Deployment.Manager != FieldManager && (o.Owner == "" || spec.Mode == scaling.Paused) {
 		a.contest.Changed(o.Deployment.Replicas, o.Deployment.Manager, now)
 	}
 	if a.sleptWith == 0 {
