@@ -121,6 +121,16 @@ func (s State) mean(m Metric) Mean {
 	return Mean{Metric: m, Missing: s.Ready}
 }
 
+// undrained is a mean as it was before pods were chosen to go, of what is shared out among the pods: what
+// they did is on the others now. That these do more is no reason to call a way down off that counts on it.
+func (s State) undrained(m Mean) Mean {
+	stays := m.Metric == Memory || m.Metric == Disk || m.Metric == ResponseTime
+	if !stays && s.Draining > 0 && s.Draining < s.Ready {
+		m.Value *= float64(s.Ready-s.Draining) / float64(s.Ready)
+	}
+	return m
+}
+
 // holding remembers since when each condition has held without a break. With another number of pods
 // every condition begins anew: what is used then is another thing.
 type holding struct {

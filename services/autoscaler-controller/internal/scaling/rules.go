@@ -99,6 +99,9 @@ func (h *holding) rule(r Rule, s State) (Reason, time.Time) {
 	inputs := make([]Input, 0, 2*len(r.Thresholds))
 	for i, t := range r.Thresholds {
 		m := s.mean(t.Metric)
+		if r.Action != Increase {
+			m = s.undrained(m)
+		}
 		passed, at := h.passed(h.since(fmt.Sprintf("rule/%s/%d", r.Name, i), t.holds(m, r.Action)), t.For)
 		due = earliest(due, at)
 		all = all && passed
@@ -120,7 +123,7 @@ func (h *holding) rule(r Rule, s State) (Reason, time.Time) {
 	reason.Effect = Wish
 	switch r.Action {
 	case Increase:
-		reason.Replicas = s.Replicas + r.step()
+		reason.Replicas = s.Replicas - s.Draining + r.step() // first of all it calls off what drains
 	case Decrease:
 		reason.Replicas = max(s.Replicas-r.step(), 1)
 		if s.Replicas == 1 {

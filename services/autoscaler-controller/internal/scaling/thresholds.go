@@ -60,7 +60,7 @@ func (h *holding) thresholds(spec Spec, s State) (reasons []Reason, due time.Tim
 		case up && !worthwhile:
 			r.Message = fmt.Sprintf("%s, above %s %s%s", m.say(), t.field, t.metric.amount(t.limit), futile)
 		case up:
-			r.Effect, r.Replicas = Wish, s.Replicas+1
+			r.Effect, r.Replicas = Wish, s.Replicas-s.Draining+1 // first of all it calls off what drains
 			r.Message = fmt.Sprintf("%s, above %s %s", m.say(), t.field, t.metric.amount(t.limit))
 		case high:
 			r.Message = fmt.Sprintf("%s, above %s %s, and acts after %s of it", m.say(), t.field, t.metric.amount(t.limit), seconds(spec.UpWindow))
@@ -75,8 +75,9 @@ func (h *holding) thresholds(spec Spec, s State) (reasons []Reason, due time.Tim
 			r.Message = "requests are in flight and none was answered lately: nothing is removed"
 		}
 		reasons = append(reasons, r)
-		allLow = allLow && t.isLow(m, s.Replicas) && !t.unanswered(m, s.Traffic)
-		why, inputs = append(why, t.say(m, s.Replicas)), append(inputs, r.Inputs...)
+		before := s.undrained(m)
+		allLow = allLow && t.isLow(before, s.Replicas) && !t.unanswered(m, s.Traffic)
+		why, inputs = append(why, t.say(before, s.Replicas)), append(inputs, r.Inputs...)
 	}
 	down, at := h.passed(h.since("thresholds/low", allLow && s.Replicas > 1), spec.DownWindow)
 	due = earliest(due, at)
