@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
 // load is a pod with so many requests and streams on it, older the smaller its number.
@@ -61,7 +62,7 @@ func TestChoose(t *testing.T) {
 }
 
 // TestWayDown_NobodyIsCutWhoseTimeIsNotOver drives a cluster through whatever may happen: requests and
-// streams come and go, bounds move, pods fall back and are made, load balancers lag and die, leaders
+// streams come and go, bounds and modes move, pods fall back and are made, load balancers lag and die, leaders
 // change. Whatever Kubernetes takes has nothing on it, unless its time was over or it could not be helped.
 func TestWayDown_NobodyIsCutWhoseTimeIsNotOver(t *testing.T) {
 	downs := 0
@@ -99,7 +100,7 @@ func TestWayDown_NobodyIsCutWhoseTimeIsNotOver(t *testing.T) {
 			}
 		}
 		// When nothing stands in the way any more, no mark and no drain is left over.
-		w.spec.MaxReplicas = max(w.want, 1)
+		w.spec.MaxReplicas, w.spec.Mode = max(w.want, 1), scaling.Active
 		w.on = map[string]fleet.PodTraffic{}
 		for _, b := range w.balancers {
 			b.dead, b.behind = false, false
@@ -149,6 +150,8 @@ func happen(w *world, r *rand.Rand) {
 		if r.IntN(4) == 0 {
 			w.term++ // another term: nothing is remembered
 		}
+	case 15:
+		w.spec.Mode = []scaling.Mode{scaling.Active, scaling.Active, scaling.Observe, scaling.Paused}[r.IntN(4)]
 	}
 	w.observe()
 }

@@ -63,3 +63,67 @@ func TestPaused_AtZeroTakesTheTimeThatIsGiven(t *testing.T) {
 	w.run(2)
 	w.expect("after it", []string{"web-0"}, []string{"web-0"})
 }
+
+func TestPaused_OnTheWayDownKeepsWhatIsThereAndLeavesNoMark(t *testing.T) {
+	for _, mode := range []scaling.Mode{scaling.Paused, scaling.Observe} {
+		w := lowered(t, 3, 1, func(w *world) { w.busy("web-1", 0, 1); w.busy("web-2", 0, 1) })
+		w.run(5)
+		w.spec.Mode = mode
+		w.observe()
+		w.run(30)
+		if len(w.draining()) > 0 || len(w.marked()) > 0 || w.want != 2 { // web-0 was idle, and went
+			t.Errorf("%s: %v drain, %v are marked, %d pods are asked for", mode, w.draining(), w.marked(), w.want)
+		}
+	}
+}
+
+func TestWayDown_ByHandMeanwhileGoesOnFromThere(t *testing.T) {
+	w := lowered(t, 4, 1, func(w *world) {
+		for _, name := range []string{"web-0", "web-1", "web-2", "web-3"} {
+			w.busy(name, 0, 1)
+		}
+	})
+	w.run(5)
+	w.scale(3) // somebody else: Kubernetes takes one of those that are marked
+	if kept := w.draining(); len(kept) != 3 {
+		t.Fatalf("draining %v", kept)
+	}
+	w.observe()
+	w.run(20)
+	if w.want != 3 || len(w.draining()) != 2 || len(w.marked()) != 2 {
+		t.Errorf("%d pods are asked for, %v drain, %v are marked", w.want, w.draining(), w.marked())
+	}
+	for name := range w.on {
+		w.busy(name, 0, 0)
+	}
+	w.run(5)
+	if w.want != 1 || len(w.marked()) != 0 {
+		t.Errorf("at the end: %d pods, %v are marked", w.want, w.marked())
+	}
+}
+
+func TestWayDown_ByAScheduleThatGoesBelowTheMinimum(t *testing.T) {
+	one := int32(1)
+	w := newWorld(t, 3, func(w *world) {
+		w.spec.MinReplicas = 3
+		w.spec.Schedules = []scaling.Schedule{{Name: "night", Start: never{}, End: tomorrow{}, Max: &one}}
+		w.busy("web-0", 0, 1)
+		w.busy("web-2", 0, 1)
+	})
+	w.run(30)
+	w.expect("while two stream", []string{"web-1"}, nil)
+	w.spec.Schedules = nil // the night is over: the minimum binds again
+	w.observe()
+	w.run(5)
+	if w.want != 3 || len(w.draining()) > 0 || len(w.marked()) > 0 {
+		t.Errorf("%d pods are asked for, %v drain, %v are marked", w.want, w.draining(), w.marked())
+	}
+}
+
+type (
+	never    struct{}
+	tomorrow struct{}
+)
+
+func (never) Next(time.Time) time.Time      { return time.Time{} }
+func (tomorrow) Next(t time.Time) time.Time { return t.Add(24 * time.Hour) }
