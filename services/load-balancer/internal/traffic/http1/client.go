@@ -39,6 +39,7 @@ func (c *conn) Crowded() (int, bool) {
 func (c *conn) Read(p []byte) (int, error) {
 	c.unread.reads()
 	n, err := c.body.Read(p)
+	c.unread.lacks(&c.body)
 	c.unread.has(!c.body.Ended(), len(c.link.Buffered()))
 	c.client.lookAgain()
 	return n, err

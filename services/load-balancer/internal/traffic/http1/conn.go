@@ -98,6 +98,7 @@ func (c *conn) exchange() bool {
 	}
 	c.served = true
 	c.body.Begin(c.link, c.request.Length, false)
+	c.unread.lacks(&c.body)
 	c.unread.begin(!c.body.Ended(), len(c.link.Buffered()))
 	c.answer.begin()
 	c.client.begin()

@@ -66,15 +66,20 @@ func (w *watch) went() {
 }
 
 // look finds out whether the client has gone: no answer could reach it, or it has ended its sending
-// side and nothing that it sent waits to be read. While somebody reads, that one sees the end.
+// side and nothing that it sent waits to be read; while it waits for a pod, nothing but the rest of its
+// body. While somebody reads, that one sees the end.
 func (w *watch) look() {
 	if !w.serves || w.gone || !w.hung.Load() {
 		return
 	}
-	if w.broken || w.conn.unread.nothing() && w.conn.link.Ended() {
+	if w.broken || w.conn.unread.nothing() && w.conn.link.Ended() || w.waits() && w.conn.unread.last(w.conn.link.InQueue) {
 		w.leave()
 	}
 }
+
+// waits tells whether the exchange waits for a pod. From the sending on the body is read to its end,
+// and only then the client has gone: what it sent and left reaches the pod.
+func (w *watch) waits() bool { return w.closed != nil && w.who == nil }
 
 func (w *watch) leave() {
 	if w.gone {
@@ -105,13 +110,13 @@ func (w *watch) name(who proxy.Canceler) {
 func (w *watch) channel() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.look()
 	if w.closed == nil {
 		w.closed = make(chan struct{})
 		if w.gone {
 			close(w.closed)
 		}
 	}
+	w.look()
 	return w.closed
 }
 

@@ -108,6 +108,79 @@ func TestWatch_SeesOneThatHasGoneBeforeItsBodyWasRead(t *testing.T) {
 	testwait.Receive(t, "it is seen", w.went)
 }
 
+// What queues behind an exchange that waits for a pod is the rest of its body alone.
+func TestWatch_SeesAtOnceThatOneHasGoneWhoWaitsWithItsBodyUnread(t *testing.T) {
+	for name, test := range map[string]struct {
+		raw  string
+		read int // of the body, before it waits
+	}{
+		"the whole body":           {post("20000") + times("x", 20_000), 0},
+		"a part of it was read":    {post("20000") + times("x", 20_000), 7_000},
+		"a part of it never comes": {post("20000") + times("x", 10_000), 100},
+		"it fits into the buffer":  {post("5") + "hello", 0},
+	} {
+		for way, leave := range leaves {
+			came, went := make(chan struct{}), make(chan struct{})
+			d := start(t, func(c proxy.Client, _ *message.Request) {
+				_, _ = io.ReadFull(c, make([]byte, test.read))
+				gone := c.Gone()
+				close(came)
+				testwait.Receive(t, name+", "+way, gone)
+				if !c.HasGone() {
+					t.Errorf("%s, %s: it has not gone", name, way)
+				}
+				close(went)
+			}).serve()
+			c := d.dial().send(test.raw)
+			testwait.Receive(t, "the request waits", came)
+			leave(c)
+			testwait.Receive(t, name+", "+way, went)
+		}
+	}
+}
+
+func TestWatch_SeesOneThatHasGoneBeforeItWaitsWithItsBodyUnread(t *testing.T) {
+	went := make(chan struct{})
+	d := start(t, func(c proxy.Client, _ *message.Request) {
+		testwait.Until(t, "the end is there", func() bool { return c.(*conn).client.hung.Load() })
+		testwait.Receive(t, "the channel is closed at once", c.Gone())
+		close(went)
+	}).serve()
+	_ = d.dial().send(post("20000") + times("x", 20_000)).Close()
+	testwait.Receive(t, "it is seen", went)
+}
+
+// Who waits reads on when a pod is there: what is behind the body may be another request.
+func TestWatch_DoesNotTakeOneForGoneWhoWaitsWithMoreThanItsBody(t *testing.T) {
+	for name, raw := range map[string]string{
+		"behind an unread body": post("20000") + times("x", 20_000) + get("/2"),
+		"in the buffer":         post("5") + "hello" + get("/2"),
+		"behind chunks":         "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" + get("/2"),
+	} {
+		d := start(t, func(c proxy.Client, r *message.Request) {
+			if r.Path != "/2" {
+				gone := c.Gone()
+				testwait.Until(t, "the end is told", func() bool { return c.(*conn).client.hung.Load() })
+				select {
+				case <-gone:
+					t.Errorf("%s: the channel is closed", name)
+				default:
+				}
+				if c.HasGone() {
+					t.Errorf("%s: it has gone", name)
+				}
+			}
+			_, _ = io.Copy(io.Discard, c)
+			ok(c, r.Path)
+		}).serve()
+		c := d.dial().send(raw)
+		_ = c.tcp().CloseWrite()
+		c.expect(200, "/", false)
+		c.expect(200, "/2", false)
+		c.expectEnd()
+	}
+}
+
 // Who has sent more may want the answers to it.
 func TestWatch_DoesNotTakeOneForGoneWhoseRequestsWaitToBeRead(t *testing.T) {
 	for name, more := range map[string]string{

@@ -43,6 +43,12 @@ func (f *Framed) Begin(c *Conn, length int64, untilEnd bool) {
 // Ended tells whether the body was read to its end.
 func (f *Framed) Ended() bool { return f.ended }
 
+// Missing is how many bytes of the body have not come into the buffer; less than none when bytes of
+// what follows have. It is not known of a body in chunks.
+func (f *Framed) Missing() (n int64, known bool) {
+	return f.left - int64(len(f.conn.Buffered())), f.kind == byLength
+}
+
 // Whole tells whether the rest of the body has come, though it was not read yet.
 func (f *Framed) Whole() bool {
 	switch f.kind {

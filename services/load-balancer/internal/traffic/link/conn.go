@@ -320,6 +320,15 @@ func (c *Conn) Release() {
 // What wraps a socket is not looked into: there it is always so.
 func (c *Conn) Ended() bool { return c.raw == nil || ended(c.raw) }
 
+// InQueue is how many bytes have come that were not read from the system, beside those in the buffer.
+// It does not wait, and any goroutine may call it. Of what wraps a socket it is not known.
+func (c *Conn) InQueue() (n int, known bool) {
+	if c.raw == nil {
+		return 0, false
+	}
+	return inQueue(c.raw)
+}
+
 // Next returns the bytes that come next; they are there until Used is called.
 func (c *Conn) Next() ([]byte, error) {
 	if len(c.Buffered()) == 0 {

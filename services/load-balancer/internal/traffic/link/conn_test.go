@@ -434,3 +434,32 @@ func TestSilentAndEnded_SayHowTheConnectionStands(t *testing.T) {
 	fill(t, c, 1, 100)
 	is("wrapped, with bytes in the buffer", false, true)
 }
+
+func TestInQueue_CountsWhatTheSystemHolds(t *testing.T) {
+	near, far := loopback(t)
+	c := New(near)
+	holds := func(want int) func() bool {
+		return func() bool { n, known := c.InQueue(); return known && n == want }
+	}
+	if !holds(0)() {
+		t.Error("something queues at first")
+	}
+	send(t, far, "xyz")
+	testwait.Until(t, "three bytes queue", holds(3))
+	_ = far.CloseWrite()
+	fill(t, c, 3, 100)
+	if !holds(0)() {
+		t.Error("the buffer counts")
+	}
+	testwait.Until(t, "the end is there", c.Ended)
+	if !holds(0)() {
+		t.Error("the end counts")
+	}
+	_ = c.Close()
+	if _, known := c.InQueue(); known {
+		t.Error("it is known of a closed connection")
+	}
+	if _, known := New(wrapped{near}).InQueue(); known {
+		t.Error("it is known of what is wrapped")
+	}
+}

@@ -27,9 +27,10 @@ func TestLeave_EndsTheExchangeInEachPhase(t *testing.T) {
 		before func(w *wire)                                // what the client does before it goes
 		asleep bool
 	}{
-		"within the head":        {"GET /shop HTTP/1.1\r\nHo", nil, nil, false},
-		"while its body is read": {"POST /shop HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhello", nil, nil, false},
-		"while it waits":         {get, nil, nil, true},
+		"within the head":                      {"GET /shop HTTP/1.1\r\nHo", nil, nil, false},
+		"while its body is read":               {"POST /shop HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhello", nil, nil, false},
+		"while it waits":                       {get, nil, nil, true},
+		"while it waits, with its body unread": {"POST /shop HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n" + strings.Repeat("x", 20000), nil, nil, true},
 		"before the head": {get, func(reached, closed chan<- struct{}) script {
 			return func(_ net.Conn, in *bufio.Reader) {
 				_ = wiretest.ReadRequest(in)
