@@ -61,9 +61,12 @@ def test_metrics_come_with_their_age_and_who_says_so(nemesis: Nemesis, namespace
 
 def test_a_push_that_is_no_measurement_is_refused_and_the_field_is_named(nemesis: Nemesis, namespace: str) -> None:
     url = nemesis.controller_url + "/metrics"
-    bad = {"podName": "some-pod", "namespace": namespace, "metrics": {"cpuUsage": -1, "cpuUse": 3}}
+    bad = {"podName": "some-pod", "namespace": namespace, "metrics": {"cpuUsage": -1, "memoryUsage": -2, "cpuUse": 3}}
     named = {e["field"] for e in problem(nemesis.http.post(url, json=bad), 400, "invalid")["errors"]}
-    assert named == {"metrics.cpuUsage", "metrics.cpuUse"}, named
+    assert named == {"metrics.cpuUsage", "metrics.memoryUsage"}, named
+    # A field that is not known is of a later version, and ignored.
+    later = {"podName": "some-pod", "namespace": namespace, "metrics": {"cpuUse": 3}}
+    assert nemesis.http.post(url, json=later).json() == {"status": "Metrics received"}
     # Of a pod that nobody knows it is taken and dropped: it may be seen a moment later.
     early = {"podName": "some-pod", "namespace": namespace, "metrics": {"cpuUsage": 1}}
     assert nemesis.http.post(url, json=early).json() == {"status": "Metrics received"}
