@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from websockets.sync.client import connect
 
 from harness.applications import Application, echo, fibonacci, slot
@@ -175,3 +176,26 @@ def test_thirty_that_wait_at_zero_are_all_answered_by_several_pods(nemesis: Neme
         answers = list(pool.map(lambda _: nemesis.http.get(url), range(30)))
     assert [a.status_code for a in answers] == [200] * 30, [a.text for a in answers if a.status_code != 200][:3]
     assert applied(nemesis, app)[0]["to"] == 5, applied(nemesis, app)[0]
+
+
+POLICIES = ["RoundRobin", "LeastConnections", "Random", "LeastRequest", "PeakEWMA", "Prequal", "ModelAware"]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_pod_that_refuses_fast_attracts_no_requests(nemesis: Nemesis, namespace: str, policy: str) -> None:
+    app = slot(namespace, replicas=3, spec={"minReplicas": 3, "loadBalancingAlgorithm": policy})
+    nemesis.deploy(app)
+    nemesis.wait_replicas(app, 3)
+    bad = nemesis.cluster.list("Pod", namespace, labels=f"app={app.name}")[0]
+    refuse = nemesis.reach.pod(bad, app.port) + "/refuse?with=503"
+
+    def some(count: int) -> int:
+        with ThreadPoolExecutor(3) as pool:
+            url = nemesis.data_url + app.prefix + "/work?for=0s"
+            return sum(code == 503 for code in pool.map(lambda _: nemesis.http.get(url).status_code, range(count)))
+
+    assert some(60) == 0
+    assert nemesis.http.put(refuse).status_code == 200
+    some(60)  # it is found out by these
+    failed = some(300)
+    assert failed <= 15, f"{failed} of 300 met the pod that refuses"

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -22,14 +23,17 @@ type slot struct {
 	sleep  func(time.Duration)
 	mu     sync.Mutex
 	counts counts
+	refuse int // the status with which it answers at once; 0: it works
 }
 
-// handler serves GET /work?for=250ms, which works for so long, GET /count and GET /healthz.
+// handler serves GET /work?for=250ms, which works for so long, GET /count and GET /healthz, and
+// PUT /refuse?with=503, after which work is refused at once with this status, and the pod stays ready.
 func (s *slot) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /count", s.count)
 	mux.HandleFunc("GET /work", s.work)
+	mux.HandleFunc("PUT /refuse", s.refuseWith)
 	return mux
 }
 
@@ -48,6 +52,10 @@ func (s *slot) work(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "for: "+text+" is not allowed: from 0s to 1h", http.StatusBadRequest)
 			return
 		}
+	}
+	if status := s.refusal(); status != 0 {
+		http.Error(w, "it refuses", status)
+		return
 	}
 	alone := s.enter()
 	defer s.leave()
@@ -70,4 +78,21 @@ func (s *slot) leave() {
 	defer s.mu.Unlock()
 	s.counts.Now--
 	s.counts.Served++
+}
+
+func (s *slot) refuseWith(w http.ResponseWriter, r *http.Request) {
+	status, err := strconv.Atoi(r.URL.Query().Get("with"))
+	if err != nil || status != 0 && (status < 400 || status > 599) {
+		http.Error(w, "with: must be 0, or a status from 400 to 599", http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse = status
+}
+
+func (s *slot) refusal() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refuse
 }

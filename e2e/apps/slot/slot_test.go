@@ -46,3 +46,22 @@ func TestSlot_RefusesATimeThatIsNone(t *testing.T) {
 		t.Errorf("healthz: %d", w.Code)
 	}
 }
+
+func TestSlot_RefusesWhenItIsToldTo(t *testing.T) {
+	worked := 0
+	s := &slot{sleep: func(time.Duration) { worked++ }}
+	put := func(query string) int {
+		w := httptest.NewRecorder()
+		s.handler().ServeHTTP(w, httptest.NewRequest(http.MethodPut, "/refuse?with="+query, nil))
+		return w.Code
+	}
+	if code := put("503"); code != http.StatusOK || ask(s, "/work").Code != http.StatusServiceUnavailable || worked != 0 {
+		t.Errorf("told to refuse: %d, worked %d times", code, worked)
+	}
+	if put("200") != http.StatusBadRequest || put("x") != http.StatusBadRequest || ask(s, "/work").Code != http.StatusServiceUnavailable {
+		t.Error("what is no refusal is taken")
+	}
+	if put("0") != http.StatusOK || ask(s, "/work").Code != http.StatusOK || ask(s, "/healthz").Code != http.StatusOK {
+		t.Error("it works no more")
+	}
+}
