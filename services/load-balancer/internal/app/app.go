@@ -238,6 +238,7 @@ func (a *App) drain(dataEnd <-chan error) error {
 	var farewell sync.WaitGroup
 	defer farewell.Wait()
 	defer cancel()
+	a.proxy.BeginDrain()
 	farewell.Go(func() { a.sendAway(deadline, left) })
 	fault := a.data.drain(deadline, a.settings.LameDuck, dataEnd)
 	if cut := a.proxy.Drain(deadline.Done()); cut > 0 {

@@ -230,3 +230,23 @@ func TestDrain_WithoutNoticeAWebSocketIsCutAtTheEnd(t *testing.T) {
 		t.Errorf("the client got %q", rest)
 	}
 }
+
+// The drain's time would be over long after the test's.
+func TestDrain_DoesNotWaitForAPodThatNeverAnswersTheClientsClose(t *testing.T) {
+	closed := make(chan struct{})
+	b := leaving(t, time.Hour, 2*testwait.Limit(), scripted(t, func(_ net.Conn, in *bufio.Reader) {
+		expects(t, in, "\x88\x80\x00\x00\x00\x00")
+		close(closed)
+		_, _ = io.Copy(io.Discard, in) // to the end of its side
+		<-t.Context().Done()
+	}))
+	c, _ := b.upgrade(t)
+	_, _ = io.WriteString(c, "\x88\x80\x00\x00\x00\x00")
+	testwait.Receive(t, "the pod has the frame that closes", closed)
+	_ = c.(*net.TCPConn).CloseWrite()
+	b.stop()
+	if err := testwait.Receive(t, "the load balancer ends", b.ended); err != nil {
+		t.Errorf("it ends with %v", err)
+	}
+	b.ended <- nil
+}

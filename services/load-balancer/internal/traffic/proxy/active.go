@@ -9,6 +9,7 @@ type closer interface{ Cancel() }
 type active struct {
 	mu      sync.Mutex
 	open    map[closer]struct{}
+	drains  bool          // tunnels do not outlive their client's side for long
 	leaving bool          // clients of WebSockets are asked to go elsewhere
 	empty   chan struct{} // closed when none is left; made by drain
 }
@@ -18,7 +19,22 @@ func (a *active) add(c closer) (leaving bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.open[c] = struct{}{}
+	if t, ok := c.(*tunnel); ok && a.drains {
+		t.drain()
+	}
 	return a.leaving
+}
+
+// beginDrain bounds how long tunnels outlive their client's side, from now on.
+func (a *active) beginDrain() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.drains = true
+	for c := range a.open {
+		if t, ok := c.(*tunnel); ok {
+			t.drain()
+		}
+	}
 }
 
 // leave has the clients of WebSockets that begin from now on be asked to go elsewhere, and returns

@@ -161,6 +161,10 @@ func (x *exchange) recycle() {
 	exchanges.Put(x)
 }
 
+// BeginDrain says that this load balancer is about to end: a WebSocket that its client has closed has
+// a few seconds left from now on, whether its pod closes it or not.
+func (p *Proxy) BeginDrain() { p.active.beginDrain() }
+
 // Drain waits until every tunnel and every Call has ended; when done is closed first it closes those
 // that are left, and returns how many they were. The engines know all other exchanges.
 func (p *Proxy) Drain(done <-chan struct{}) int { return p.active.drain(done) }

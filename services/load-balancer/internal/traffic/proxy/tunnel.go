@@ -20,6 +20,7 @@ type tunnel struct {
 	up, down way          // from the client, and to it
 	last     atomic.Int64 // UnixNano of the last byte, either way
 	leaving  atomic.Bool  // its client was asked to go elsewhere
+	bound    unanswered   // of a WebSocket
 	idle     time.Duration
 	now      func() time.Time
 	touch    func(time.Time)
@@ -86,6 +87,7 @@ func (t *tunnel) run() (up, down int64, err error) {
 		err = errors.Join(<-ended, err)
 		t.up.finish()
 		t.down.finish()
+		err = t.bound.finish(err)
 		up, down = t.up.bytes, t.down.bytes
 	}()
 	err = t.copy(&t.down)
@@ -110,6 +112,9 @@ func (t *tunnel) copy(w *way) error {
 				t.Cancel()
 				return fault
 			}
+			if w.frames != nil && w.frames.Closed() {
+				t.hasEnded(w)
+			}
 			if ended {
 				return w.end(true)
 			}
@@ -117,6 +122,7 @@ func (t *tunnel) copy(w *way) error {
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):
+			t.hasEnded(w)
 			return w.end(t.leaving.Load())
 		case t.mayGoOn(err):
 			w.from.Idle(t.idle-t.now().Sub(time.Unix(0, t.last.Load())), 0, t.now())
@@ -129,6 +135,16 @@ func (t *tunnel) copy(w *way) error {
 		}
 	}
 }
+
+// hasEnded notes that nothing more comes this way. Of other protocols nobody knows what is right then.
+func (t *tunnel) hasEnded(w *way) {
+	if w == &t.up && w.frames != nil {
+		t.bound.end(t.Cancel)
+	}
+}
+
+// drain has the tunnel end soon after its client's side.
+func (t *tunnel) drain() { t.bound.drain(t.Cancel) }
 
 // mayGoOn tells whether a read ran out of time while the other way had bytes.
 func (t *tunnel) mayGoOn(err error) bool {
