@@ -1,7 +1,7 @@
 // Package telemetry sets up what a service says about itself: JSON logs that carry trace ids,
 // OpenTelemetry traces with W3C propagation, and a Prometheus registry. Nothing here is global but
 // what OpenTelemetry itself makes global (provider, propagator, error handler), because its
-// instrumentation libraries look there.
+// instrumentation libraries look there, and the output of the standard logger, which libraries write to.
 //
 // Metrics are Prometheus' own client alone: one metric, one library.
 package telemetry
@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log" //nolint:depguard // it is redirected here, for the libraries that write to it
 	"log/slog"
 	"os"
 	"sync/atomic"
@@ -53,6 +54,8 @@ type Telemetry struct {
 func Start(ctx context.Context, o Options) (*Telemetry, error) {
 	log := slog.New(traced{slog.NewJSONHandler(o.Out, &slog.HandlerOptions{Level: o.Level})}).
 		With("service", o.Service)
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(newStandard(log, time.Now))
 	log.Info("starting", "version", build.Version(), "revision", build.Revision(), "goversion", build.Go())
 
 	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(resource.NewSchemaless(
