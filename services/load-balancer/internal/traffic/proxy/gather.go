@@ -33,6 +33,7 @@ type body struct {
 	taken    int64  // bytes read from the client
 	complete bool   // all of it is in bytes
 	ended    atomic.Bool
+	pace     pace // of the rest
 }
 
 // gather reads a body, or its beginning, into memory: a pod's place is not held by a client that is
@@ -151,26 +152,6 @@ func (x *exchange) ungather() {
 		x.p.gathered.Add(-x.body.held)
 		x.body.bytes = nil
 	}
-}
-
-// rest is the part of a body that was not gathered, as the sender reads it: counted and bounded.
-type rest struct {
-	Exchanging
-	x *exchange
-}
-
-// Read gives the next part.
-func (r rest) Read(p []byte) (int, error) {
-	now := r.x.p.o.Now()
-	r.Patience(r.x.p.o.Limits.StreamIdle, now)
-	n, err := r.Exchanging.Read(p)
-	if n > 0 {
-		r.x.visit.Touch(now)
-	}
-	if fault := r.x.took(n, err); fault != nil {
-		return 0, fault
-	}
-	return n, err
 }
 
 func isTimeout(err error) bool {

@@ -32,6 +32,9 @@ func (x *exchange) prepare() {
 			x.add = announced(x.add, r.Fields)
 		}
 		x.out.Begun, x.out.Streams, x.out.Client = x.body.bytes, true, rest{x.c, x}
+		if x.holdsPlace() {
+			x.body.pace.begin()
+		}
 	}
 }
 
