@@ -42,9 +42,9 @@ def test_a_burst_at_zero_starts_as_many_pods_as_it_needs_and_none_has_two(nemesi
     nemesis.deploy(app)
     answers = nemesis.ask_many(app, 60, "/work?for=300ms")
     assert [a.status_code for a in answers] == [200] * 60, [a.text for a in answers if a.status_code != 200][:3]
-    first = applied(nemesis, app)[0]
-    assert first["from"] == 0 and first["to"] > 1, first
-    assert max(d["to"] for d in applied(nemesis, app)) == 4
+    # The first request alone may ask first; those beside it ask a moment later, for all that they need.
+    ups = applied(nemesis, app)[:2]
+    assert ups[0]["from"] == 0 and max(d["to"] for d in ups) == 4, ups
     most = most_at_a_time(nemesis, app)
     assert most and all(n == 1 for n in most), most
 
@@ -175,7 +175,7 @@ def test_thirty_that_wait_at_zero_are_all_answered_by_several_pods(nemesis: Neme
         url = nemesis.data_url + app.prefix + "/work?for=3s"
         answers = list(pool.map(lambda _: nemesis.http.get(url), range(30)))
     assert [a.status_code for a in answers] == [200] * 30, [a.text for a in answers if a.status_code != 200][:3]
-    assert applied(nemesis, app)[0]["to"] == 5, applied(nemesis, app)[0]
+    assert max(d["to"] for d in applied(nemesis, app)[:2]) == 5, applied(nemesis, app)
 
 
 POLICIES = ["RoundRobin", "LeastConnections", "Random", "LeastRequest", "PeakEWMA", "Prequal", "ModelAware"]
