@@ -191,8 +191,8 @@ def test_of_two_controllers_one_takes_over_when_the_leader_is_killed(nemesis: Ne
         nemesis.wait_replicas(app, 0)
 
 
-def test_a_load_balancer_that_died_holds_the_sleep_until_it_is_forgotten(nemesis: Nemesis, namespace: str) -> None:
-    app = fibonacci(namespace, spec={"idleTime": 8})  # longer than the kubelet takes to kill a pod
+def test_a_load_balancer_whose_pod_was_deleted_by_force_is_forgotten_at_once(nemesis: Nemesis, namespace: str) -> None:
+    app = fibonacci(namespace, spec={"idleTime": 15})
     nemesis.deploy(app)
     assert nemesis.ask(app).status_code == 200
     dead = nemesis.pods(BALANCER)
@@ -200,15 +200,10 @@ def test_a_load_balancer_that_died_holds_the_sleep_until_it_is_forgotten(nemesis
         nemesis.cluster.delete("Pod", pod["metadata"]["name"], SYSTEM, grace=0)
     nemesis.wait_service(BALANCER)
     nemesis.known(app)
-
-    def held() -> bool:
-        reasons = [r for d in nemesis.decisions(app) for r in d["reasons"] if r["effect"] == "Hold"]
-        assert any(p["metadata"]["name"] in r["message"] for r in reasons for p in dead), reasons
-        return True
-
-    eventually(held, "the hold names the load balancer that fell silent")
-    assert nemesis.cluster.get("Deployment", app.name, namespace)["spec"]["replicas"] == 1
     nemesis.wait_replicas(app, 0)
+    # Who deletes by force says that it has ended. One that falls silent otherwise holds the sleep for a minute.
+    reasons = [r for d in nemesis.decisions(app) for r in d["reasons"] if r["rule"] == "StaleReport"]
+    assert not [r for r in reasons for p in dead if p["metadata"]["name"] in r["message"]], reasons
 
 
 def test_each_service_is_removed_and_applied_alone(nemesis: Nemesis, namespace: str, overlay: Path) -> None:
@@ -239,4 +234,5 @@ def test_each_service_is_removed_and_applied_alone(nemesis: Nemesis, namespace: 
     settled(nemesis, CONTROLLER)
     nemesis.wait_service(BALANCER)
     nemesis.known(app)
-    assert nemesis.ask(app).status_code == 200
+    # The Service is a new one: its address takes connections a moment after its pods are there.
+    eventually(lambda: nemesis.ask(app).status_code == 200, "it is answered")
