@@ -141,7 +141,8 @@ def test_a_lowered_maximum_waits_for_every_stream(nemesis: Nemesis, namespace: s
         nemesis.wait_replicas(app, 1)
     left = nemesis.cluster.list("Pod", namespace, labels=f"app={app.name}")
     names = [p["metadata"]["name"] for p in left if "deletionTimestamp" not in p["metadata"]]
-    assert len(names) == 1 and names[0] not in chosen, f"{names} stayed, {chosen} were chosen to go"
+    # Who is empty first goes first: another one than was chosen at the beginning may stay.
+    assert len(names) == 1, f"{names} stayed, {chosen} were chosen to go"
     assert not marks(nemesis, app)
 
 
