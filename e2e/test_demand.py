@@ -185,7 +185,7 @@ POLICIES = ["RoundRobin", "LeastConnections", "Random", "LeastRequest", "PeakEWM
 def test_a_pod_that_refuses_fast_attracts_no_requests(nemesis: Nemesis, namespace: str, policy: str) -> None:
     app = slot(namespace, replicas=3, spec={"minReplicas": 3, "loadBalancingAlgorithm": policy})
     nemesis.deploy(app)
-    nemesis.wait_replicas(app, 3)
+    eventually(lambda: nemesis.application(app)["readyReplicas"] == 3, "all three serve")
     bad = nemesis.cluster.list("Pod", namespace, labels=f"app={app.name}")[0]
     refuse = nemesis.reach.pod(bad, app.port) + "/refuse?with=503"
 
