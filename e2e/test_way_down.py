@@ -122,7 +122,7 @@ def test_a_lowered_maximum_waits_for_every_stream(nemesis: Nemesis, namespace: s
     with ExitStack() as streams:
         found = stream_on_each(nemesis, app, streams)
         nemesis.cluster.patch("CustomAutoscaler", app.name, namespace, {"spec": {"maxReplicas": 1}})
-        chosen = eventually(lambda: (m := marks(nemesis, app)) and len(m) == 2 and m, "two pods are marked")
+        eventually(lambda: len(marks(nemesis, app)) == 2, "two pods are marked")
         assert nemesis.ask(app, "/v1/models").status_code == 200
         said = eventually(
             lambda: next(
@@ -139,10 +139,8 @@ def test_a_lowered_maximum_waits_for_every_stream(nemesis: Nemesis, namespace: s
         for stream in found.values():
             stream.end()
         nemesis.wait_replicas(app, 1)
-    left = nemesis.cluster.list("Pod", namespace, labels=f"app={app.name}")
-    names = [p["metadata"]["name"] for p in left if "deletionTimestamp" not in p["metadata"]]
-    # Who is empty first goes first: another one than was chosen at the beginning may stay.
-    assert len(names) == 1, f"{names} stayed, {chosen} were chosen to go"
+    # Which one stays is not said: the stream that ends first makes its pod the better one to go.
+    assert not [d for d in nemesis.decisions(app) if "Kubernetes took" in d["summary"]]
     assert not marks(nemesis, app)
 
 
