@@ -93,7 +93,8 @@ def marks(nemesis: Nemesis, app: Application) -> list[str]:
     """The pods that carry a mark of the controller."""
     pods = nemesis.cluster.list("Pod", app.namespace, labels=f"app={app.name}")
     ours = "autoscaler-group.autoscaler/draining-since"
-    return [p["metadata"]["name"] for p in pods if ours in p["metadata"].get("annotations", {})]
+    there = [p["metadata"] for p in pods if "deletionTimestamp" not in p["metadata"]]  # who goes takes its mark along
+    return [m["name"] for m in there if ours in m.get("annotations", {})]
 
 
 def test_idle_pods_go_and_the_newest_one_streams_to_its_end(nemesis: Nemesis, namespace: str) -> None:
