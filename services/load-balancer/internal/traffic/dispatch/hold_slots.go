@@ -99,13 +99,10 @@ func (a *Application) granted(g slots.Slot, now time.Time) {
 		}
 		return
 	}
-	if a.room.Leave(&v.ticket) {
-		v.take(pod, lentReason, now)
-	} else { // a health check waits outside the room
+	if v.brief != nil { // a health check, which waits outside the room
 		v.brief.Stop()
-		v.take(pod, lentReason, now)
 	}
-	close(v.granted)
+	a.admitTo(v, pod, lentReason, now)
 }
 
 func (a *Application) pod(name string) *Pod {

@@ -82,9 +82,7 @@ func (a *Application) lendSlots(now time.Time) {
 			pod, reason, waits := a.pick(v.arrival.Affinity, now)
 			switch {
 			case pod != nil:
-				a.room.Leave(t)
-				v.take(pod, reason, now)
-				close(v.granted)
+				a.admitTo(v, pod, reason, now)
 			case !waits:
 				return
 			default:

@@ -22,9 +22,7 @@ func (a *Application) admit(now time.Time) {
 		pod, reason, waits := a.pick(v.arrival.Affinity, now)
 		switch {
 		case pod != nil:
-			a.room.Leave(t)
-			v.take(pod, reason, now)
-			close(v.granted)
+			a.admitTo(v, pod, reason, now)
 		case !waits || passed == mostPassedOver:
 			return
 		default:
@@ -32,6 +30,13 @@ func (a *Application) admit(now time.Time) {
 		}
 		t = next
 	}
+}
+
+// admitTo sends one who waits, in the room or beside it, to a pod.
+func (a *Application) admitTo(v *Visit, pod *Pod, reason string, now time.Time) {
+	a.room.Leave(&v.ticket)
+	v.take(pod, reason, now)
+	close(v.granted)
 }
 
 // pick chooses a pod for one request. Without one, waits tells whether it has to wait for a certain
