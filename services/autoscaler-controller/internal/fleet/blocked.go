@@ -39,16 +39,12 @@ func (a *application) block(now time.Time) {
 // nothing is known of an application that is not asked for.
 func (a *application) obstacle(now time.Time) (reason, message string) {
 	d := a.seen.Deployment
-	who, _ := a.contested(now)
-	spec, _, _ := a.seen.Spec.At(now)
 	switch {
 	case !d.Found:
 		return deploymentMissing, fmt.Sprintf("the Deployment %s does not exist", a.seen.Key)
-	case d.Replicas == 0 && spec.Mode == scaling.Paused:
-		return pausedReason, pausedMessage
-	case d.Replicas == 0 && who.Times > 0:
-		return ContestedReason, scaling.Contested(who.String())
-	case d.Replicas == 0 || a.ready() > 0:
+	case d.Replicas == 0:
+		return a.obstacleAtZero(now)
+	case a.ready() > 0:
 		return "", ""
 	}
 	for _, p := range a.seen.Pods {
@@ -64,6 +60,17 @@ func (a *application) obstacle(now time.Time) (reason, message string) {
 		return podsRefused, "no pod can be made: " + d.Refusal
 	}
 	return reason, message
+}
+
+// obstacleAtZero is why no pod is asked for though requests may wait.
+func (a *application) obstacleAtZero(now time.Time) (reason, message string) {
+	if a.seen.Spec.ModeAt(now) == scaling.Paused {
+		return pausedReason, pausedMessage
+	}
+	if who, _ := a.contested(now); who.Times > 0 {
+		return ContestedReason, scaling.Contested(who.String())
+	}
+	return "", ""
 }
 
 // startingSince is when the start under way began: pods were added, and none of them has ever been

@@ -24,9 +24,8 @@ func (a *application) watch(before, o Observation, now time.Time) {
 	if !before.Deployment.Found || before.Deployment.UID != o.Deployment.UID || before.Autoscaler != o.Autoscaler || !reflect.DeepEqual(before.Spec, o.Spec) {
 		a.contest.Forgive()
 	}
-	spec, _, _ := o.Spec.At(now)
 	// Beside another scaler only 0 → 1 is ours, and the rest its right, but where the user wants a count held.
-	if o.Deployment.Manager != FieldManager && (o.Owner == "" || spec.Mode == scaling.Paused) {
+	if o.Deployment.Manager != FieldManager && (o.Owner == "" || o.Spec.ModeAt(now) == scaling.Paused) {
 		a.contest.Changed(o.Deployment.Replicas, o.Deployment.Manager, now)
 	}
 	if a.sleptWith == 0 {

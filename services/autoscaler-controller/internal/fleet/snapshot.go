@@ -44,8 +44,7 @@ func (f *Fleet) Snapshot(k Key, missing string, now time.Time) (Snapshot, bool) 
 			Start: scaling.Start{Since: a.scaledUp, Expected: a.starts.median()},
 		},
 	}
-	spec, _, _ := a.seen.Spec.At(now)
-	s.Mode = spec.Mode
+	s.Mode = a.seen.Spec.ModeAt(now)
 	live := s.Scaling.Traffic.Live
 	if c, until := a.contested(now); c.Times > 0 {
 		s.Scaling.Contest = scaling.Contest{Who: c.String(), Until: until}

@@ -58,6 +58,12 @@ func (s Schedule) active(now time.Time) (active bool, changes time.Time) {
 	}
 }
 
+// ModeAt is the mode at a moment, as the schedules have it.
+func (s Spec) ModeAt(now time.Time) Mode {
+	at, _, _ := s.At(now)
+	return at.Mode
+}
+
 // At is the spec as its schedules have it at a moment, who changed it, and when that turns.
 func (s Spec) At(now time.Time) (at Spec, by []Reason, changes time.Time) {
 	at = s
