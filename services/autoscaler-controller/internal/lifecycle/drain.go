@@ -71,13 +71,13 @@ func (m *Memory) asleep(p *Plan) {
 	case p.at.Sub(m.drain.since) >= p.patience() && p.paused():
 		d.Drain = scaling.DrainDone
 		d.Explain(scaling.Reason{
-			Rule: "Drain", Effect: scaling.Note, Message: fmt.Sprintf("the time of %s is over for what is still on it", seconds(p.patience())), News: true,
+			Rule: "Drain", Effect: scaling.Note, Message: fmt.Sprintf("the time of %s is over for what is still on it", scaling.Seconds(p.patience())), News: true,
 		})
 	case p.at.Sub(m.drain.since) >= AsleepWithin && !p.paused():
 		m.drain, m.retryAt = nil, p.at.Add(retryAsleep)
 		p.again(m.retryAt)
 		m.hold(p, scaling.DrainCancel, scaling.Reason{
-			Message: fmt.Sprintf("going to sleep is called off: within %s no answer from %s", seconds(AsleepWithin), list(p.Snapshot.Pending)),
+			Message: fmt.Sprintf("going to sleep is called off: within %s no answer from %s", scaling.Seconds(AsleepWithin), scaling.List(p.Snapshot.Pending)),
 		})
 	default:
 		p.again(m.drain.since.Add(p.patience()))

@@ -111,7 +111,7 @@ func (d *Decision) settle(spec Spec, s State, to int32, now time.Time) int32 {
 	d.Due = earliest(d.Due, until)
 	d.Reasons = append(d.Reasons, Reason{
 		Rule: "Settle", Effect: Hold, Replicas: s.Replicas,
-		Message: count(s.Replicas-s.Ready, "pod is", "pods are") + " not alive yet",
+		Message: Count(s.Replicas-s.Ready, "pod is", "pods are") + " not alive yet",
 		Inputs:  []Input{{Name: "ready", Value: float64(s.Ready), Unit: "pods"}, {Name: "replicas", Value: float64(s.Replicas), Unit: "pods"}},
 	})
 	return s.Replicas

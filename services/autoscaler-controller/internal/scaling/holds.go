@@ -71,10 +71,10 @@ func staleReport(_ Spec, s State, _ int32, _ time.Time) (string, time.Time) {
 	}
 	var why []string
 	if len(silent) > 0 {
-		why = append(why, "the last report is too old from "+list(silent))
+		why = append(why, "the last report is too old from "+List(silent))
 	}
 	if len(awaited) > 0 {
-		why = append(why, "since this controller took over nothing was heard yet from "+list(awaited)+", which reported to the one before")
+		why = append(why, "since this controller took over nothing was heard yet from "+List(awaited)+", which reported to the one before")
 	}
 	if len(why) == 0 {
 		return "", time.Time{}
@@ -94,7 +94,7 @@ func silentReady(_ Spec, s State, _ int32, _ time.Time) (string, time.Time) {
 	if len(names) == 0 {
 		return "", time.Time{}
 	}
-	return "nothing is heard from " + list(names) + ", though the pod runs and is ready", time.Time{}
+	return "nothing is heard from " + List(names) + ", though the pod runs and is ready", time.Time{}
 }
 
 // silentReady: for so long that it would be forgotten if its pod had gone.
@@ -136,7 +136,7 @@ func startingMore(spec Spec, s State, _ int32, now time.Time) (string, time.Time
 	if s.Ready == 0 || s.Ready >= s.Replicas || s.Start.Since.IsZero() || s.Replicas > spec.MaxReplicas || !now.Before(until) {
 		return "", time.Time{}
 	}
-	return count(s.Replicas-s.Ready, "pod is", "pods are") + " starting", until
+	return Count(s.Replicas-s.Ready, "pod is", "pods are") + " starting", until
 }
 
 // unknownDemand: what comes is the difference of two reports, and of one load balancer there is one only.
@@ -155,7 +155,7 @@ func leaving(_ Spec, s State, to int32, _ time.Time) (string, time.Time) {
 	if to == 0 || s.Pods <= s.Replicas {
 		return "", time.Time{}
 	}
-	return count(s.Pods-s.Replicas, "pod is", "pods are") + " still going", time.Time{}
+	return Count(s.Pods-s.Replicas, "pod is", "pods are") + " still going", time.Time{}
 }
 
 // inUse: a rule does not put to sleep what answers somebody.
@@ -176,12 +176,4 @@ func retry(_ Spec, s State, to int32, now time.Time) (string, time.Time) {
 		return "", time.Time{}
 	}
 	return "the last attempt to sleep was called off a moment ago", s.RetryAt
-}
-
-// list names at most three.
-func list(names []string) string {
-	if len(names) > 3 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), len(names)-3)
-	}
-	return strings.Join(names, ", ")
 }

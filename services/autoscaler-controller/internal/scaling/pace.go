@@ -84,8 +84,8 @@ func (d *Decision) pace(which string, p Pace, s State, stable, to int32, now tim
 	if stable != to {
 		d.Reasons = append(d.Reasons, Reason{
 			Rule: "Stabilization", Effect: Hold, Replicas: stable,
-			Message: fmt.Sprintf("within the last %s %d were wished for", seconds(over), stable),
-			Brief:   fmt.Sprintf("within the last %s another count was wished for", seconds(over)),
+			Message: fmt.Sprintf("within the last %s %d were wished for", Seconds(over), stable),
+			Brief:   fmt.Sprintf("within the last %s another count was wished for", Seconds(over)),
 			Inputs:  []Input{{Name: which + ".stabilizationWindowSeconds", Value: over.Seconds(), Unit: "s"}},
 		})
 		list := d.History.Low

@@ -64,7 +64,7 @@ func (t Threshold) holds(m Mean, action Action) bool {
 func (t Threshold) say() string {
 	text := fmt.Sprintf("%s %s %s", t.Metric.word(), map[Operator]string{GreaterThan: ">", LessThan: "<", EqualTo: "="}[t.Operator], t.Metric.amount(t.Value))
 	if t.For > 0 {
-		text += " for " + seconds(t.For)
+		text += " for " + Seconds(t.For)
 	}
 	return text
 }

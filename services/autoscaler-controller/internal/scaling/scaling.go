@@ -19,10 +19,7 @@
 // (lifecycle), and doing what was decided (control).
 package scaling
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Spec is what the user asked for.
 type Spec struct {
@@ -201,18 +198,6 @@ type Decision struct {
 
 // MaxReasons bounds a decision's reasons.
 const MaxReasons = 32
-
-func count(n int32, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
-// seconds writes a duration as a person would: 90 s, 0.5 s.
-func seconds(d time.Duration) string {
-	return fmt.Sprintf("%v s", d.Round(100*time.Millisecond).Seconds())
-}
 
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || (!b.IsZero() && b.Before(a)) {

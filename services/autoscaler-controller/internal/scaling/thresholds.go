@@ -63,9 +63,9 @@ func (h *holding) thresholds(spec Spec, s State) (reasons []Reason, due time.Tim
 			r.Effect, r.Replicas = Wish, s.Replicas-s.Draining+1 // first of all it calls off what drains
 			r.Message = fmt.Sprintf("%s, above %s %s", m.say(), t.field, t.metric.amount(t.limit))
 		case high:
-			r.Message = fmt.Sprintf("%s, above %s %s, and acts after %s of it", m.say(), t.field, t.metric.amount(t.limit), seconds(spec.UpWindow))
+			r.Message = fmt.Sprintf("%s, above %s %s, and acts after %s of it", m.say(), t.field, t.metric.amount(t.limit), Seconds(spec.UpWindow))
 		case m.Missing > 0:
-			r.Message = fmt.Sprintf("no fresh %s value of %s: nothing is removed", t.metric.word(), count(m.Missing, "ready pod", "ready pods"))
+			r.Message = fmt.Sprintf("no fresh %s value of %s: nothing is removed", t.metric.word(), Count(m.Missing, "ready pod", "ready pods"))
 			var late bool
 			late, at = h.passed(h.since(t.field+"/missing", true), missingGrace)
 			if due = earliest(due, at); late && s.Replicas > 1 {
@@ -84,7 +84,7 @@ func (h *holding) thresholds(spec Spec, s State) (reasons []Reason, due time.Tim
 	if down {
 		return []Reason{{
 			Rule: "Thresholds", Effect: Wish, Replicas: s.Replicas - 1, Inputs: inputs, Trigger: ByMetric, Stride: 1,
-			Message: fmt.Sprintf("for %s %s", seconds(spec.DownWindow), strings.Join(why, ", and ")),
+			Message: fmt.Sprintf("for %s %s", Seconds(spec.DownWindow), strings.Join(why, ", and ")),
 		}}, due
 	}
 	if spec.demanding(s.Demand) && !allLow && !slices.ContainsFunc(reasons, func(r Reason) bool { return r.Effect == Wish }) {

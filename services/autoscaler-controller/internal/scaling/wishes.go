@@ -26,7 +26,7 @@ func start(spec Spec, s State, now time.Time) ([]Reason, time.Time) {
 	if acts := s.Traffic.WaitingSince.Add(callGrace); s.Call == nil && s.Replicas == 0 && now.Before(acts) {
 		return nil, acts
 	}
-	message := count(waiting, "request waits", "requests wait")
+	message := Count(waiting, "request waits", "requests wait")
 	if s.Call != nil && waiting == 0 {
 		message = "a load balancer asks for a start"
 	}
@@ -57,8 +57,8 @@ func idle(spec Spec, s State, now time.Time) ([]Reason, time.Time) {
 		return nil, s.Traffic.IdleSince.Add(spec.IdleTime)
 	}
 	return []Reason{{
-		Rule: "Idle", Effect: Wish, Replicas: 0, Trigger: Idle, Brief: "no traffic for " + seconds(spec.IdleTime),
-		Message: fmt.Sprintf("no traffic for %s (idleTime %s)", seconds(silent), seconds(spec.IdleTime)),
+		Rule: "Idle", Effect: Wish, Replicas: 0, Trigger: Idle, Brief: "no traffic for " + Seconds(spec.IdleTime),
+		Message: fmt.Sprintf("no traffic for %s (idleTime %s)", Seconds(silent), Seconds(spec.IdleTime)),
 		Inputs: []Input{
 			{Name: "silent", Value: silent.Seconds(), Unit: "s", Age: s.Traffic.Age},
 			{Name: "idleTime", Value: spec.IdleTime.Seconds(), Unit: "s"},
@@ -90,7 +90,7 @@ func working(spec Spec, s State, now time.Time) ([]Reason, time.Time) {
 // keep leaves what is there when nobody wishes anything else: between the bounds, people and other
 // tools may scale by hand.
 func keep(spec Spec, s State) Reason {
-	message := fmt.Sprintf("not idle for %s", seconds(spec.IdleTime))
+	message := fmt.Sprintf("not idle for %s", Seconds(spec.IdleTime))
 	if s.Replicas == 0 {
 		message = "nothing waits"
 		if s.Traffic.Waiting > 0 {
