@@ -62,6 +62,7 @@ type Loop struct {
 	journal  journal
 	serial   atomic.Uint64
 	terms    terms
+	expiry   expiry
 
 	mu          sync.Mutex
 	apps        map[fleet.Key]*memory
@@ -97,6 +98,7 @@ func (l *Loop) Run(ctx context.Context) {
 	running.Go(func() { l.statuses.consume(func(a fleet.Autoscaler) { l.writeStatus(a) }) })
 	running.Go(func() { l.restores.consume(func(k fleet.Key) { l.restore(k) }) })
 	<-ctx.Done()
+	l.expiry.end()
 	l.work.ShutDown()
 	l.statuses.ShutDown()
 	l.restores.ShutDown()
@@ -108,6 +110,7 @@ func (l *Loop) Run(ctx context.Context) {
 func (l *Loop) Lead(ctx context.Context) {
 	awaited := l.Awaited()
 	l.Fleet.Lead(time.Now(), awaited)
+	l.expire()
 	term := l.terms.begin(ctx)
 	l.Log.Info("leading", "awaited", len(awaited))
 	for _, k := range l.Fleet.Keys() {
@@ -153,6 +156,9 @@ func (l *Loop) Report(r fleet.Report) fleet.Verdict {
 		l.work.Add(k)
 		l.wakeMates(k)
 	}
+	if !l.expiry.waits() {
+		l.expire()
+	}
 	return verdict
 }
 
@@ -161,21 +167,29 @@ func (l *Loop) Alive(names []string) {
 	for _, k := range l.Fleet.Alive(names, time.Now()) {
 		l.work.Add(k)
 	}
+	l.expire()
 }
 
 // BalancerEnded takes note that the process of a load balancer ended then.
-func (l *Loop) BalancerEnded(name string, at time.Time) { l.Fleet.BalancerEnded(name, at, time.Now()) }
-
-// BalancerDeleted takes note that the pod of a load balancer was deleted.
-func (l *Loop) BalancerDeleted(name string) { l.Fleet.BalancerDeleted(name, time.Now()) }
-
-// Measure takes what pods use, and returns how many measurements were dropped.
-func (l *Loop) Measure(list []fleet.Measurement) (dropped int) {
-	touched, dropped := l.Fleet.Measure(list, time.Now())
-	for _, k := range touched {
+func (l *Loop) BalancerEnded(name string, at time.Time) {
+	for _, k := range l.Fleet.BalancerEnded(name, at, time.Now()) {
 		l.work.Add(k)
 	}
-	return dropped
+}
+
+// BalancerDeleted takes note that the pod of a load balancer was deleted.
+func (l *Loop) BalancerDeleted(name string) {
+	l.Fleet.BalancerDeleted(name, time.Now())
+	l.expire()
+}
+
+// Measure takes what pods use, and returns how many measurements were dropped: none, for those of pods
+// that no application has cost nothing.
+func (l *Loop) Measure(list []fleet.Measurement) (dropped int) {
+	for _, k := range l.Fleet.Measure(list, time.Now()) {
+		l.work.Add(k)
+	}
+	return 0
 }
 
 // Refresh writes the status of a CustomAutoscaler anew, if it changed.

@@ -10,9 +10,8 @@ import (
 
 // Owned takes note of a scaling of ours that succeeded, so that somebody who sets it back is noticed.
 func (f *Fleet) Owned(k Key, from, to int32, now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if a, ok := f.apps[k]; ok {
+	if a := f.lock(k); a != nil {
+		defer a.mu.Unlock()
 		a.contest.Scaled(from, to, now)
 		a.seen.Deployment.Manager = FieldManager
 	}
@@ -45,6 +44,7 @@ func (a *application) remember(before, after int32) {
 
 // contested is who sets the count back again and again now, and when it is tried again.
 func (a *application) contested(now time.Time) (contest.Contest, time.Time) {
-	c, until, _ := a.contest.At(now)
+	remembered := a.contest // to look is not to change
+	c, until, _ := remembered.At(now)
 	return c, until
 }

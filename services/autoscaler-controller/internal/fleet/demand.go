@@ -6,38 +6,37 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
-// flows takes an application's part of a report into what the load balancer brings to it.
-func (f *Fleet) flows(a *application, b *balancer, t Traffic, name string, now time.Time) {
-	l, known := a.flows[name]
-	switch {
-	case known:
-		l.advance(l.sumsOf(t, now), t.Summed, now)
-	case b.last.IsZero() || b.awaited || a.firstSeen.After(b.last):
+// firstFlow is what a load balancer brings to an application, as it is named for the first time.
+func (a *application) firstFlow(b *balancer, t *Traffic, now time.Time) flow {
+	if b.last.IsZero() || b.awaited || a.firstSeen.After(b.last) {
 		// It has counted since who knows when.
-		l = &flow{at: now}
+		l := flow{at: now}
 		l.knows(l.sumsOf(t, now), t.Summed, now)
-		a.flows[name] = l
-	default: // its last report named what had ever had traffic, and this application was not among them
-		l = newFlow(later(b.since, a.firstSeen), b.last)
-		l.summed = t.Summed
-		l.advance(l.sumsOf(t, now), t.Summed, now)
-		a.flows[name] = l
+		return l
 	}
+	// Its last report named what had ever had traffic, and this application was not among them.
+	l := newFlow(later(b.since, a.firstSeen), b.last)
+	l.summed = t.Summed
+	l.advance(l.sumsOf(t, now), t.Summed, now)
+	return l
 }
 
 // demand is what the application is asked to do.
-func (f *Fleet) demand(a *application, live []string, now time.Time) scaling.Demand {
+func (a *application) demand(w watch, now time.Time) scaling.Demand {
 	d := scaling.Demand{PodConcurrency: a.learned.podConcurrency()}
-	for _, name := range live {
-		t, b := a.traffic[name], f.balancers[name]
+	for _, b := range w.live {
+		d.Age = max(d.Age, now.Sub(b.last))
+		t, ok := a.traffic[b]
+		if !ok {
+			continue
+		}
 		d.Waiting += t.Waiting
 		d.InFlight += t.InFlight
 		d.Streaming += t.Streaming
 		d.Tunnels += t.Tunnels
-		d.Age = max(d.Age, now.Sub(b.last))
-		d.Unknown = d.Unknown || a.flows[name].unknown(b.last)
+		d.Unknown = d.Unknown || t.flow.unknown(b.last)
 	}
-	total := f.total(a, live)
+	total := a.total(w)
 	short, long := total[0], total[1]
 	d.Arrivals = scaling.Windows{Short: short.arrivals, Long: long.arrivals}
 	d.Concurrency = scaling.Windows{Short: short.occupied, Long: long.occupied}
@@ -45,16 +44,19 @@ func (f *Fleet) demand(a *application, live []string, now time.Time) scaling.Dem
 	if t, ok := serviceTime(long); ok {
 		d.ServiceTime = t
 	}
-	f.working(a, &d, now)
+	a.working(&d, now)
 	return d
 }
 
 // total is what all live load balancers bring per second, over each window. What one has told last
 // counts as going on until it is stale.
-func (f *Fleet) total(a *application, live []string) (total [len(windows)]sums) {
-	for _, name := range live {
-		if l, ok := a.flows[name]; ok {
-			for i, m := range l.means(f.balancers[name].last) {
+func (a *application) total(w watch) (total [len(windows)]sums) {
+	if len(a.traffic) == 0 {
+		return total
+	}
+	for _, b := range w.live {
+		if t, ok := a.traffic[b]; ok {
+			for i, m := range t.flow.means(b.last) {
 				total[i] = total[i].plus(m, 1)
 			}
 		}

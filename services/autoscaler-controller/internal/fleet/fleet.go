@@ -5,89 +5,56 @@
 // It is pure: it takes observations and `now`, and does nothing by itself. It decides nothing
 // (scaling) and speaks to nobody (control, cluster, ingest, httpapi). All methods may be called
 // from several goroutines; none of them waits for anything but the others.
+//
+// There are locks for the load balancers (roster), for each application, for the index, for what
+// strangers said, and for the table of routes, taken in this order. Of applications nobody locks two at
+// a time. The last three are held for a look or a change of their own; whoever has one takes no other.
+//
+// A decision joins what was reported with who reported it. So a report is taken, from its first
+// application to the version that its load balancer follows, with the roster locked, and a Snapshot is
+// made with it locked for reading: it has of each part of a report all or nothing, and no load balancer
+// becomes stale or is forgotten halfway. What the cluster, the sidecars and start calls say is of one
+// application, and waits for nothing but its lock.
+//
+// View, Snapshot, Reporting and States change nothing. A load balancer that has been silent for too long
+// counts as gone in them, and is dropped by Expire, or by the next report.
 package fleet
 
 import (
 	"cmp"
-	"maps"
-	"slices"
-	"sync"
 	"time"
-
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contest"
 )
 
 // Fleet holds all applications. Make it with New.
 type Fleet struct {
-	mu        sync.Mutex
-	apps      map[Key]*application
-	balancers map[string]*balancer
+	index
+	roster
+	strangers strangers
 	routes    *table
-	epoch     string          // of this life of the process
-	uses      map[PodName]use // what pods use
-	owners    map[PodName]Key // which application a pod is of
-	leading   time.Time       // since when this process leads; zero: it follows
-
-	heard   time.Time       // when a load balancer was last heard, or the term began
-	watched time.Time       // since when one was heard without a gap; zero: there was none in this term
-	dropped time.Time       // when a load balancer was last not listened to, being one too many
-	alive   map[string]bool // load balancers whose pod runs and is ready
+	epoch     string // of this life of the process
 }
 
 // New makes an empty fleet. epoch names this life of the process (lower case letters and digits):
 // versions of another life are not known here.
 func New(epoch string) *Fleet {
 	return &Fleet{
-		apps:      map[Key]*application{},
-		balancers: map[string]*balancer{},
-		routes:    newTable(epoch),
-		epoch:     epoch,
-		uses:      map[PodName]use{},
-		owners:    map[PodName]Key{},
+		index: newIndex(), roster: roster{balancers: map[string]*balancer{}},
+		strangers: newStrangers(), routes: newTable(epoch), epoch: epoch,
 	}
-}
-
-// application is all that is known of one.
-type application struct {
-	seen      Observation
-	firstSeen time.Time
-	version   uint64 // of the Deployment, as it was last written or read: older news is ignored
-
-	scaledUp  time.Time // when pods were last added, by anyone; zero: not seen
-	activity  time.Time // the last traffic that a load balancer which has gone reported, or a start call
-	quiet     quiet
-	starts    starts
-	latency   latency
-	pods      map[string]*podTimes
-	blocked   Blocked // why it cannot be started; the zero value: it can
-	contest   contest.Memory
-	sleptWith int32 // pods asked for before it went to sleep; 0 is not known
-	wake      *episode
-	traffic   map[string]Traffic // by load balancer
-	loads     loads              // of its pods, as they are told
-	flows     map[string]*flow   // by load balancer
-	changed   time.Time          // when the number of ready pods was last another one
-	answers   latency            // of those that were sent since
-	learned   learned
-	still     still
-	worked    time.Time // the last time that a sidecar said that a pod has something to do
-	waiting   time.Time // since when requests are reported to wait; zero: none is
 }
 
 // Observe takes what the cluster says of an application. It returns whether anything changed.
 func (f *Fleet) Observe(o Observation, now time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	a, known := f.apps[o.Key]
-	if !known {
-		a = &application{firstSeen: now, pods: map[string]*podTimes{}, traffic: map[string]Traffic{}, flows: map[string]*flow{}}
-		f.apps[o.Key] = a
-		for _, b := range f.balancers {
-			b.behind = true // what it told of the application before was not kept
-		}
-		a.scaledUp = newest(o.Pods)
+	a := f.lock(o.Key)
+	if a == nil {
+		a = f.admit(o.Key)
 	}
+	defer a.mu.Unlock()
+	known := !a.firstSeen.IsZero()
 	before := a.seen
+	if !known {
+		a.firstSeen, a.scaledUp = now, newest(o.Pods)
+	}
 	if o.Deployment.Version < a.version && o.Deployment.UID == before.Deployment.UID {
 		// The cache has not caught up with our own write.
 		o.Deployment.Replicas, o.Deployment.Version = before.Deployment.Replicas, a.version
@@ -100,43 +67,79 @@ func (f *Fleet) Observe(o Observation, now time.Time) bool {
 	if known && o.Deployment.Replicas == 0 && before.Deployment.Replicas > 0 {
 		a.slept()
 	}
-	f.own(o.Key, before.Pods, o.Pods)
 	ready := a.ready()
 	a.seen = o
 	a.adopt(o.Learned)
-	a.follow(o.Pods, now)
+	f.own(a, now)
+	a.alive = a.countReady()
 	switch {
 	case !known:
 		a.changed = lastReady(o.Pods)
 	case a.ready() != ready:
-		a.changed, a.answers = now, latency{}
+		a.changed, a.answers = now, nil
 	}
+	a.lean(now)
 	a.block(now)
+	f.place(a)
 	f.publish(a)
 	return !known || !same(before, o)
 }
 
+// admit makes an application known, and returns it locked.
+func (f *Fleet) admit(k Key) *application {
+	f.roster.mu.Lock()
+	defer f.roster.mu.Unlock()
+	if a := f.lock(k); a != nil {
+		return a // another one was faster
+	}
+	a := &application{key: k}
+	a.mu.Lock()
+	for _, b := range f.balancers {
+		b.behind = true // what it told of the application before was not kept
+	}
+	f.add(a)
+	return a
+}
+
+// own takes over which pods there are, and what was heard of those that are new.
+func (f *Fleet) own(a *application, now time.Time) {
+	come, gone := a.follow(a.seen.Pods, now)
+	f.index.own(a, come, gone)
+	for _, name := range come {
+		for _, m := range f.strangers.take(PodName{a.key.Namespace, name}) {
+			a.measure(m)
+		}
+	}
+}
+
 // Forget drops an application that no CustomAutoscaler names any more.
 func (f *Fleet) Forget(k Key) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if a, ok := f.apps[k]; ok {
-		f.own(k, a.seen.Pods, nil)
+	f.roster.mu.Lock()
+	defer f.roster.mu.Unlock()
+	a := f.lock(k)
+	if a == nil {
+		return
 	}
-	delete(f.apps, k)
+	defer a.mu.Unlock()
+	a.gone = true
+	for _, b := range f.balancers {
+		delete(b.busy, a)
+		delete(b.named, a)
+		delete(b.reports, a)
+	}
 	f.routes.remove(k)
+	f.remove(a)
 }
 
 // Scaled takes note of a count that a write has brought to light, this process' own or, when somebody
 // else was faster, theirs: the cache will say the same a moment later, and until then older news is
 // ignored.
 func (f *Fleet) Scaled(k Key, replicas int32, version uint64, now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	a, ok := f.apps[k]
-	if !ok {
+	a := f.lock(k)
+	if a == nil {
 		return
 	}
+	defer a.mu.Unlock()
 	before := a.seen.Deployment.Replicas
 	if replicas > before {
 		a.grew(now)
@@ -149,34 +152,17 @@ func (f *Fleet) Scaled(k Key, replicas int32, version uint64, now time.Time) {
 		a.slept()
 	}
 	a.block(now)
+	f.place(a)
 	f.publish(a)
-}
-
-// grew takes note of pods that were added, by whoever; our own write is sometimes seen in the cache
-// before its answer is here.
-func (a *application) grew(now time.Time) {
-	a.scaledUp = now
-	if a.wake != nil && !a.wake.over() {
-		mark(&a.wake.scaled, true, now)
-	}
-}
-
-// slept ends what went on while the application was awake.
-func (a *application) slept() {
-	a.quiet = quiet{}
-	if a.wake != nil {
-		a.wake.asleep = true
-	}
 }
 
 // Called takes note of a start call: it is a sign of traffic, and at zero a wake-up begins.
 func (f *Fleet) Called(k Key, waiting int32, now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	a, ok := f.apps[k]
-	if !ok {
+	a := f.lock(k)
+	if a == nil {
 		return
 	}
+	defer a.mu.Unlock()
 	a.activity = now
 	if a.state() == Asleep {
 		if a.wake == nil || a.wake.over() {
@@ -194,85 +180,27 @@ func (f *Fleet) Called(k Key, waiting int32, now time.Time) {
 // Follow ends the term: whoever was falling asleep is awake again here, as the next leader begins.
 // Pods that were chosen to go stay so until the lease is over, or the next leader says otherwise.
 func (f *Fleet) Follow() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.roster.mu.Lock()
 	f.leading = time.Time{}
 	f.publishBalancers(time.Time{})
-	for _, a := range f.apps {
-		if a.quiet.told.All {
-			a.quiet = quiet{}
-		}
-		a.starts.own, a.learned = false, learned{given: a.tell()}
-		f.publish(a)
+	f.roster.mu.Unlock()
+	for _, a := range f.all() {
+		f.endTerm(a)
 	}
 }
 
-// Keys are the applications, ordered.
-func (f *Fleet) Keys() []Key {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.SortedFunc(maps.Keys(f.apps), Key.Compare)
-}
-
-// state is what a person would call it.
-func (a *application) state() State {
-	switch {
-	case !a.seen.Deployment.Found:
-		return Unknown
-	case a.seen.Deployment.Replicas == 0:
-		return Asleep
-	case a.quiet.told.All:
-		return FallingAsleep
-	case a.ready() > 0:
-		return Awake
-	default:
-		return Waking
+func (f *Fleet) endTerm(a *application) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.gone {
+		return
 	}
-}
-
-func (a *application) ready() int32 {
-	var n int32
-	for _, p := range a.seen.Pods {
-		if !p.Terminating && a.pods[p.Name].isReady(p) {
-			n++
-		}
+	if a.quiet.told.All {
+		a.quiet = quiet{}
 	}
-	return n
-}
-
-// existing counts the pods that are there, also those that are going; not those that have ended and
-// stay to be looked at.
-func (a *application) existing() int32 {
-	var n int32
-	for _, p := range a.seen.Pods {
-		if p.Exists() {
-			n++
-		}
-	}
-	return n
-}
-
-// newest is when the youngest pod was made: at first sight the best guess of the last scale-up.
-func newest(pods []Pod) time.Time {
-	var t time.Time
-	for _, p := range pods {
-		if p.CreatedAt.After(t) {
-			t = p.CreatedAt
-		}
-	}
-	return t
-}
-
-// lastReady is when the last pod became ready that is: at first sight the best guess of when their
-// number changed.
-func lastReady(pods []Pod) time.Time {
-	var t time.Time
-	for _, p := range pods {
-		if p.Ready {
-			t = later(t, p.ReadyAt)
-		}
-	}
-	return t
+	a.starts.own, a.learned = false, learned{given: a.tell()}
+	f.place(a)
+	f.publish(a)
 }
 
 // Compare orders keys by namespace, then name.

@@ -307,13 +307,13 @@ func TestStarts_MedianOfTheLastTwenty(t *testing.T) {
 }
 
 func TestLatency_LastMinute(t *testing.T) {
-	var l latency
+	var l *latency
 	if _, ok := l.last(now); ok {
 		t.Error("a latency of nothing")
 	}
-	l.add(Sketch{Count: 100, SumMs: 100_000, Buckets: map[int32]int64{80: 100}}, at(-120)) // too old
-	l.add(Sketch{Count: 99, SumMs: 990, Buckets: map[int32]int64{24: 99}}, now)            // ≤ 8 ms
-	l.add(Sketch{Count: 1, SumMs: 1010, Buckets: map[int32]int64{80: 1}}, at(30))          // ≤ 1024 ms
+	l = l.plus(Sketch{Count: 100, SumMs: 100_000, Buckets: map[int32]int64{80: 100}}, at(-120)) // too old
+	l = l.plus(Sketch{Count: 99, SumMs: 990, Buckets: map[int32]int64{24: 99}}, now)            // ≤ 8 ms
+	l = l.plus(Sketch{Count: 1, SumMs: 1010, Buckets: map[int32]int64{80: 1}}, at(30))          // ≤ 1024 ms
 	got, ok := l.last(at(31))
 	if want := (Latency{Mean: 20, P50: 8, P95: 8, P99: 8}); !ok || got != want {
 		t.Errorf("got %+v, want %+v", got, want)

@@ -55,8 +55,8 @@ func (a average) mean() sums {
 }
 
 // newFlow begins with a load balancer that counts nothing before `at`, and is heard since `since`.
-func newFlow(since, at time.Time) *flow {
-	f := &flow{at: since, summed: true}
+func newFlow(since, at time.Time) flow {
+	f := flow{at: since, summed: true}
 	f.quiet(at)
 	return f
 }
@@ -95,12 +95,12 @@ func (f flow) means(until time.Time) (m [len(windows)]sums) {
 
 // unknown tells whether nothing is known of what comes, as of a moment until when nothing came.
 func (f *flow) unknown(until time.Time) bool {
-	return f != nil && f.windows[0].weight == 0 && !until.After(f.at)
+	return f.windows[0].weight == 0 && !until.After(f.at)
 }
 
 // sumsOf are the sums of a report. An older load balancer tells none: what ended stands for what came,
 // and what it had on its pods for the time since.
-func (f *flow) sumsOf(t Traffic, now time.Time) sums {
+func (f *flow) sumsOf(t *Traffic, now time.Time) sums {
 	if t.Summed {
 		return sums{float64(t.Arrivals), float64(t.Requests - t.Rejected), t.BusySeconds + t.StreamSeconds}
 	}

@@ -34,6 +34,9 @@ func (k *knee) see(concurrency, throughput float64) {
 
 // concurrency is the knee; 0 while it is not known.
 func (k *knee) concurrency() float64 {
+	if k == nil {
+		return 0
+	}
 	best := 0.0
 	for _, l := range k.levels {
 		if l.seen >= enoughLooks {

@@ -17,6 +17,9 @@ type Sketch struct {
 // upTo is the part of a sketch that surely took no longer than d. An answer that has ended after a
 // moment, and took less time than has passed from another one until then, was sent after that one.
 func (s Sketch) upTo(d time.Duration) Sketch {
+	if s.Count <= 0 {
+		return Sketch{}
+	}
 	part := Sketch{Buckets: map[int32]int64{}}
 	for i, n := range s.Buckets {
 		if upper := math.Exp2(float64(i) / 8); upper <= float64(d)/float64(time.Millisecond) {
@@ -39,7 +42,7 @@ const (
 	slotWidth = 10 * time.Second
 )
 
-// latency keeps the last minute in slots of ten seconds.
+// latency keeps the last minute in slots of ten seconds; nil is empty.
 type latency struct {
 	ring [slots]struct {
 		number int64
@@ -48,9 +51,13 @@ type latency struct {
 	}
 }
 
-func (l *latency) add(s Sketch, now time.Time) {
+// plus adds a sketch, and makes what it takes for it.
+func (l *latency) plus(s Sketch, now time.Time) *latency {
 	if s.Count <= 0 {
-		return
+		return l
+	}
+	if l == nil {
+		l = &latency{}
 	}
 	number := now.UnixNano() / int64(slotWidth)
 	slot := &l.ring[number%slots]
@@ -62,10 +69,20 @@ func (l *latency) add(s Sketch, now time.Time) {
 	for i, n := range s.Buckets {
 		slot.sketch.Buckets[i] += n
 	}
+	return l
+}
+
+// since tells whether anything is in the last minute.
+func (l *latency) since(now time.Time) bool {
+	_, ok := l.last(now)
+	return ok
 }
 
 // last is the last minute; false when nothing ended in it.
 func (l *latency) last(now time.Time) (Latency, bool) {
+	if l == nil {
+		return Latency{}, false
+	}
 	number := now.UnixNano() / int64(slotWidth)
 	all := Sketch{Buckets: map[int32]int64{}}
 	for i := range l.ring {
@@ -89,6 +106,9 @@ func (l *latency) last(now time.Time) (Latency, bool) {
 // recent is the mean over the last ten to twenty seconds, in ms, and how old the oldest of it is;
 // false when nothing ended in them.
 func (l *latency) recent(now time.Time) (mean float64, age time.Duration, ok bool) {
+	if l == nil {
+		return 0, 0, false
+	}
 	number := now.UnixNano() / int64(slotWidth)
 	var count int64
 	var sum float64

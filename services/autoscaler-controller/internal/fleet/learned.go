@@ -26,7 +26,7 @@ func (l Learned) empty() bool {
 type learned struct {
 	given   Learned
 	service time.Duration
-	knee    knee
+	knee    *knee     // nil: nothing was looked at
 	at      time.Time // of the last look
 }
 
@@ -49,15 +49,18 @@ const learnEvery = time.Second
 
 // learn looks at what an application's pods do now. What was averaged over another number of pods says
 // nothing of one, nor does what is on pods of which some get nothing new.
-func (f *Fleet) learn(a *application, live []string, now time.Time) {
+func (a *application) learn(w watch, now time.Time) {
 	ready := a.ready()
 	if ready == 0 || !a.quiet.told.nothing() || now.Sub(a.changed) < scaling.ShortWindow || now.Sub(a.learned.at) < learnEvery {
 		return
 	}
 	a.learned.at = now
-	total := f.total(a, live)
+	total := a.total(w)
 	if t, ok := serviceTime(total[1]); ok {
 		a.learned.service = t
+	}
+	if a.learned.knee == nil {
+		a.learned.knee = &knee{}
 	}
 	a.learned.knee.see(total[0].occupied/float64(ready), total[0].finished/float64(ready))
 }

@@ -48,7 +48,7 @@ func (l *loads) due(now time.Time) bool {
 // told with the next word of any of the pods.
 func (f *Fleet) tellLoads(a *application, now time.Time) {
 	algorithm := a.seen.Address.Algorithm
-	if algorithm != modelAware && (algorithm != "" || f.routes.settings == nil || f.routes.settings.Policy != modelAwareSettings) {
+	if algorithm != modelAware && (algorithm != "" || f.routes.policy() != modelAwareSettings) {
 		if a.loads.byPod != nil {
 			a.loads = loads{}
 			f.publish(a)
@@ -60,11 +60,11 @@ func (f *Fleet) tellLoads(a *application, now time.Time) {
 	}
 	byPod := map[string]*Load{}
 	for _, p := range a.seen.Pods {
-		m, known := f.uses[PodName{a.seen.Namespace, p.Name}][Sidecar]
-		if !known || now.Sub(m.At) > Sidecar.freshFor() {
+		m := a.pods[p.Name].sidecar
+		if m == nil || !m.fresh(now) {
 			continue
 		}
-		load := Load{Running: gauge(m, InFlight), Waiting: gauge(m, Queued), CacheUsage: gauge(m, CacheUsage), At: m.At}
+		load := Load{Running: m.gauge(InFlight), Waiting: m.gauge(Queued), CacheUsage: m.gauge(CacheUsage), At: m.at}
 		if load.Running != nil || load.Waiting != nil || load.CacheUsage != nil {
 			byPod[p.Name] = &load
 		}
@@ -77,11 +77,4 @@ func (f *Fleet) tellLoads(a *application, now time.Time) {
 	}
 	a.loads.byPod = byPod
 	f.publish(a)
-}
-
-func gauge(m Measurement, g Gauge) *float64 {
-	if v, ok := m.Values[g]; ok {
-		return &v
-	}
-	return nil
 }

@@ -44,13 +44,13 @@ func (f *Fleet) mean(t *testing.T, k Key, m scaling.Metric, now time.Time) scali
 
 func TestMeasure_TheMeanIsOverReadyPodsWithFreshValues(t *testing.T) {
 	f, k := measuredFleet()
-	touched, dropped := f.Measure([]Measurement{
+	touched := f.Measure([]Measurement{
 		measured("a", Sidecar, measuredAt, map[Gauge]float64{CPUUsage: 100, ResponseTime: 50}),
 		measured("c", Sidecar, measuredAt, map[Gauge]float64{CPUUsage: 9000}), // not ready: a load of a model is no load
 		measured("stranger", Sidecar, measuredAt, map[Gauge]float64{CPUUsage: 1}),
 	}, measuredAt)
-	if dropped != 0 || len(touched) != 1 || touched[0] != k {
-		t.Fatalf("touched %v, dropped %d", touched, dropped)
+	if len(touched) != 1 || touched[0] != k {
+		t.Fatalf("touched %v", touched)
 	}
 	now := measuredAt.Add(time.Second)
 	if diff := cmp.Diff(scaling.Mean{Metric: scaling.CPU, Value: 100, Pods: 1, Missing: 1, Age: time.Second}, f.mean(t, k, scaling.CPU, now)); diff != "" {
@@ -94,7 +94,7 @@ func TestMeasure_PrefersTheSidecarWhileItIsFresh(t *testing.T) {
 func TestMeasure_AnOlderOneThatComesLateIsIgnored(t *testing.T) {
 	f, k := measuredFleet()
 	f.Measure([]Measurement{measured("a", Sidecar, measuredAt, map[Gauge]float64{CPUUsage: 100})}, measuredAt)
-	touched, _ := f.Measure([]Measurement{measured("a", Sidecar, measuredAt.Add(-time.Second), map[Gauge]float64{CPUUsage: 5})}, measuredAt)
+	touched := f.Measure([]Measurement{measured("a", Sidecar, measuredAt.Add(-time.Second), map[Gauge]float64{CPUUsage: 5})}, measuredAt)
 	if m := f.mean(t, k, scaling.CPU, measuredAt); len(touched) != 0 || m.Value != 100 {
 		t.Errorf("touched %v, mean %+v", touched, m)
 	}
@@ -106,22 +106,28 @@ func TestMeasure_AnOlderOneThatComesLateIsIgnored(t *testing.T) {
 	}
 }
 
-func TestMeasure_IsBoundedAndForgets(t *testing.T) {
+func TestMeasure_RemembersTheLastStrangersAndForgetsPodsThatHaveGone(t *testing.T) {
 	f, k := measuredFleet()
-	list := make([]Measurement, 0, MaxMeasuredPods+1)
-	for i := range MaxMeasuredPods + 1 {
-		list = append(list, measured(fmt.Sprintf("p%d", i), Sidecar, measuredAt, nil))
+	for i := range 3 * keptStrangers {
+		f.Measure([]Measurement{measured(fmt.Sprintf("p%d", i), Sidecar, measuredAt, map[Gauge]float64{CPUUsage: float64(i)})}, measuredAt)
 	}
-	if _, dropped := f.Measure(list, measuredAt); dropped != 1 {
-		t.Errorf("%d dropped, want 1", dropped)
+	if n, kept := len(f.strangers.last), len(f.strangers.ring); n != keptStrangers || kept != keptStrangers {
+		t.Errorf("%d strangers are kept, %d in the ring, want %d", n, kept, keptStrangers)
 	}
-	later := measuredAt.Add(metricsForgetFor)
-	if _, dropped := f.Measure([]Measurement{measured("a", Sidecar, later, nil)}, later); dropped != 0 || len(f.uses) != 1 {
-		t.Errorf("%d dropped, %d kept", dropped, len(f.uses))
+	last := fmt.Sprintf("p%d", 3*keptStrangers-1)
+	f.Observe(Observation{
+		Key: k, Deployment: Deployment{Found: true, Replicas: 3},
+		Pods: []Pod{{Name: last, Ready: true, Started: true}, {Name: "p0", Ready: true, Started: true}},
+	}, measuredAt)
+	if m := f.mean(t, k, scaling.CPU, measuredAt); m.Value != 3*keptStrangers-1 || m.Missing != 1 {
+		t.Errorf("what the last one said a moment before it was seen, and not what the first one said, counts: %+v", m)
+	}
+	if f.owner(PodName{"ns", "a"}) != nil || f.owner(PodName{"ns", last}) == nil {
+		t.Error("it is not known whose pods they are")
 	}
 	f.Forget(k)
-	if len(f.uses) != 0 || len(f.owners) != 0 {
-		t.Errorf("after its application has gone %d uses and %d owners are kept", len(f.uses), len(f.owners))
+	if len(f.owners) != 0 {
+		t.Errorf("after its application has gone %d owners are kept", len(f.owners))
 	}
 }
 

@@ -27,7 +27,10 @@ func part(sequence int64, n int32, continued bool, busy ...Key) Report {
 	return r
 }
 
-func inFlight(f *Fleet, k Key) int32 { return f.apps[k].traffic["lb"].InFlight }
+// reported is what the load balancer has reported last.
+func (f *Fleet) reported(k Key) *reported { return f.apps[k].of(f.balancers["lb"]) }
+
+func inFlight(f *Fleet, k Key) int32 { return f.reported(k).InFlight }
 
 func TestReport_InPartsIsOneReport(t *testing.T) {
 	f, k := manyApplications(3)
@@ -96,7 +99,7 @@ func TestReport_InAnyPartsSaysTheSame(t *testing.T) {
 				}
 			}
 			for _, k := range keys {
-				a, b := whole.apps[k].traffic["lb"], cut.apps[k].traffic["lb"]
+				a, b := whole.reported(k), cut.reported(k)
 				if a.InFlight != b.InFlight || !a.LastActivity.Equal(b.LastActivity) {
 					t.Fatalf("%v: whole %+v, in parts %+v", k, a, b)
 				}

@@ -2,6 +2,13 @@ package fleet
 
 import "time"
 
+// podMemory is what is remembered of a pod.
+type podMemory struct {
+	podTimes
+	sidecar, kubernetes *values // what it uses, as each says; nil: it says nothing
+	same                steady
+}
+
 // podTimes is when this process saw a pod reach each step. Kubernetes' own times have whole
 // seconds only, too coarse for a wake-up.
 type podTimes struct {
@@ -9,32 +16,43 @@ type podTimes struct {
 	wasReady                           bool // its own condition said so once
 }
 
-// follow takes note of each pod's steps, and lets the wake-up and the learned start times know.
-func (a *application) follow(pods []Pod, now time.Time) {
+// follow takes note of each pod's steps, and lets the wake-up and the learned start times know. It
+// returns the names of the pods that have come, and of those that have gone.
+func (a *application) follow(pods []Pod, now time.Time) (come, gone []string) {
+	if a.pods == nil && len(pods) > 0 {
+		a.pods = make(map[string]*podMemory, len(pods))
+	}
 	here := make(map[string]bool, len(pods))
-	for _, p := range pods {
+	for i := range pods {
+		p := &pods[i]
 		here[p.Name] = true
 		t, ok := a.pods[p.Name]
 		if !ok {
-			t = &podTimes{created: now, wasReady: p.WasReady}
+			t = &podMemory{podTimes: podTimes{created: now, wasReady: p.WasReady}}
 			a.pods[p.Name] = t
+			come = append(come, p.Name)
 		}
 		mark(&t.scheduled, p.Scheduled, now)
 		mark(&t.started, p.Started, now)
-		if t.isReady(p) && t.ready.IsZero() && !p.Terminating {
+		if t.isReady(*p) && t.ready.IsZero() && !p.Terminating {
 			t.ready = now
 			a.started(now)
 		}
 		t.wasReady = t.wasReady || p.Ready
 		if a.wake != nil && !p.Terminating {
-			a.wake.observe(p.Name, *t)
+			a.wake.observe(p.Name, t.podTimes)
 		}
 	}
 	for name := range a.pods {
 		if !here[name] {
 			delete(a.pods, name)
+			gone = append(gone, name)
 		}
 	}
+	if len(a.pods) == 0 {
+		a.pods = nil
+	}
+	return come, gone
 }
 
 // started learns how long the start took, if this is the first ready pod of one.

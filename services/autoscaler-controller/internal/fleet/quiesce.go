@@ -47,14 +47,17 @@ type lease struct {
 
 // Quiesce tells the load balancers, through the routes, whom to send nothing new to from now on.
 func (f *Fleet) Quiesce(k Key, q Quiesce) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	a, ok := f.apps[k]
-	if !ok || q.All == a.quiet.told.All && q.Paused.Equal(a.quiet.told.Paused) && q.Until.Equal(a.quiet.told.Until) && slices.Equal(q.Pods, a.quiet.told.Pods) {
+	a := f.lock(k)
+	if a == nil {
+		return
+	}
+	defer a.mu.Unlock()
+	if q.All == a.quiet.told.All && q.Paused.Equal(a.quiet.told.Paused) && q.Until.Equal(a.quiet.told.Until) && slices.Equal(q.Pods, a.quiet.told.Pods) {
 		return
 	}
 	before := a.quiet
 	a.quiet = quiet{told: q}
+	f.place(a)
 	f.publish(a)
 	if q.nothing() {
 		return
@@ -103,15 +106,15 @@ type PodLoad struct {
 }
 
 // podLoads are the pods that exist and are not going yet.
-func (f *Fleet) podLoads(a *application, live []string, now time.Time) []PodLoad {
+func (a *application) podLoads(w watch, now time.Time) []PodLoad {
 	list := make([]PodLoad, 0, len(a.seen.Pods))
 	for _, p := range a.seen.Pods {
 		if p.Terminating || !p.Exists() {
 			continue
 		}
 		l := PodLoad{Pod: p, State: a.pods[p.Name].state(p), Told: a.quiet.told.tells(p.Name)}
-		for _, name := range live {
-			t := a.traffic[name]
+		for _, b := range w.live {
+			t := a.of(b)
 			on := t.on(p.Name)
 			if a.seen.Address.Concurrency > 0 { // who lends the slots counts what the others have there
 				l.InFlight = max(l.InFlight, on.InFlight)
@@ -119,14 +122,14 @@ func (f *Fleet) podLoads(a *application, live []string, now time.Time) []PodLoad
 				l.InFlight += on.InFlight
 			}
 			l.Streaming += on.Streaming
-			obeys := l.Told && a.quiet.obeyed(a.quiet.pods[p.Name], f.balancers[name].version, now)
+			obeys := l.Told && a.quiet.obeyed(a.quiet.pods[p.Name], b.version, now)
 			// Nobody can have sent anything to a pod without an address.
 			if p.Address != "" && (!obeys || on.InFlight > 0 || t.InFlight > 0 && !t.PodsSaid) {
-				l.Pending = append(l.Pending, name)
+				l.Pending = append(l.Pending, b.name)
 			}
 		}
 		for _, g := range []Gauge{InFlight, Queued} {
-			if v, _, ok := f.fresh(PodName{a.seen.Namespace, p.Name}, g, now, anyMeasurement); ok && v > 0 {
+			if v, _, ok := a.pods[p.Name].fresh(g, now, anyValues); ok && v > 0 {
 				l.Own += int32(min(v, 1e6))
 			}
 		}
@@ -143,8 +146,8 @@ type PodTraffic struct {
 }
 
 // on is what is on a pod.
-func (t Traffic) on(pod string) PodTraffic {
-	for _, p := range t.Pods {
+func (r *reported) on(pod string) PodTraffic {
+	for _, p := range r.Pods {
 		if p.Pod == pod {
 			return p
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -76,6 +77,7 @@ func parseVersion(s string) (version, bool) {
 
 // table holds the routes and the settings with their versions. Every change is a new version.
 type table struct {
+	mu       sync.RWMutex // of all; whoever has it takes no other
 	version  version
 	routes   map[Key]Route
 	settings *BalancerSettings // nil: not known
@@ -97,9 +99,45 @@ func newTable(epoch string) *table {
 	return &table{version: version{epoch, 0}, routes: map[Key]Route{}, balancers: []Balancer{}, changed: make(chan struct{})}
 }
 
-func (t *table) now() version { return t.version }
+func (t *table) now() version {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.version
+}
+
+// policy is how the settings have a pod chosen; "" is not known.
+func (t *table) policy() string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.settings == nil {
+		return ""
+	}
+	return t.settings.Policy
+}
+
+func (t *table) configure(s BalancerSettings) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.settings == nil || *t.settings != s {
+		t.settings = &s
+		t.note(change{settings: true})
+	}
+}
+
+func (t *table) take(list []Balancer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !slices.EqualFunc(list, t.balancers, func(a, b Balancer) bool {
+		return a.Name == b.Name && a.Address == b.Address && a.StartedAt.Equal(b.StartedAt)
+	}) {
+		t.balancers = list
+		t.note(change{balancers: true})
+	}
+}
 
 func (t *table) set(r Route) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if before, ok := t.routes[r.Key]; ok && reflect.DeepEqual(before, r) {
 		return
 	}
@@ -108,12 +146,15 @@ func (t *table) set(r Route) {
 }
 
 func (t *table) remove(k Key) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if _, ok := t.routes[k]; ok {
 		delete(t.routes, k)
 		t.note(change{key: k})
 	}
 }
 
+// note makes a change a new version. The caller has locked the table.
 func (t *table) note(c change) {
 	t.version.n++
 	c.n = t.version.n
@@ -167,8 +208,8 @@ func (t *table) since(after string) Update {
 // Routes is what changed after a version, and a channel that closes with the next change. When
 // there is nothing to tell, Routes and Removed are empty, Settings and Balancers are nil and Complete is false.
 func (f *Fleet) Routes(after string) (Update, <-chan struct{}) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.routes.mu.RLock()
+	defer f.routes.mu.RUnlock()
 	return f.routes.since(after), f.routes.changed
 }
 

@@ -27,33 +27,34 @@ type Snapshot struct {
 // Snapshot is what is known of an application at now; false when it is not known. missing says what
 // the whole picture still lacks, "" when it is whole.
 func (f *Fleet) Snapshot(k Key, missing string, now time.Time) (Snapshot, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.expire(now)
-	a, ok := f.apps[k]
-	if !ok {
+	f.roster.mu.RLock()
+	defer f.roster.mu.RUnlock()
+	w := f.watching(now)
+	group, together := f.group(k, w, now) // before: nobody locks two applications at a time
+	a := f.lock(k)
+	if a == nil {
 		return Snapshot{}, false
 	}
+	defer a.mu.Unlock()
 	s := Snapshot{
 		Observation: a.seen, State: a.state(), Ready: a.ready(), Quiet: a.quiet.told,
 		ExpectedStart: a.starts.median(), StartingSince: a.startingSince(), Blocked: a.blocked,
 		Scaling: scaling.State{
 			Found: a.seen.Deployment.Found, Paused: a.seen.Deployment.Paused, Owner: a.seen.Owner,
 			Replicas: a.seen.Deployment.Replicas, Ready: a.ready(), Pods: a.existing(), Missing: missing,
-			Traffic: f.traffic(a, now), Means: f.means(a, now),
+			Traffic: f.traffic(a, w, now), Means: a.means(now),
 			Start: scaling.Start{Since: a.scaledUp, Expected: a.starts.median()},
 		},
 	}
 	s.Mode = a.seen.Spec.ModeAt(now)
-	live := s.Scaling.Traffic.Live
 	if c, until := a.contested(now); c.Times > 0 {
 		s.Scaling.Contest = scaling.Contest{Who: c.String(), Until: until}
 	}
-	if a.seen.Spec.Together {
-		s.Scaling.Together = f.group(a, now)
+	if a.seen.Spec.Together && together {
+		s.Scaling.Together = group
 	}
-	s.Scaling.Demand = f.demand(a, live, now)
-	s.Loads = f.podLoads(a, live, now)
+	s.Scaling.Demand = a.demand(w, now)
+	s.Loads = a.podLoads(w, now)
 	for _, l := range s.Loads {
 		if !l.Mark.Since.IsZero() {
 			s.Scaling.Marked++
@@ -63,10 +64,10 @@ func (f *Fleet) Snapshot(k Key, missing string, now time.Time) (Snapshot, bool) 
 		}
 	}
 	if a.quiet.told.All {
-		for _, name := range live {
-			t := a.traffic[name]
-			if !a.quiet.obeyed(a.quiet.all, f.balancers[name].version, now) || t.InFlight > 0 || t.Waiting > 0 {
-				s.Pending = append(s.Pending, name)
+		for _, b := range w.live {
+			t := a.of(b)
+			if !a.quiet.obeyed(a.quiet.all, b.version, now) || t.InFlight > 0 || t.Waiting > 0 {
+				s.Pending = append(s.Pending, b.name)
 			}
 		}
 	}

@@ -15,8 +15,8 @@ import (
 // Lead begins this process' term as the leader: nothing that it has not seen itself counts. awaited
 // are the load balancers that reported to the leader before it.
 func (f *Fleet) Lead(now time.Time, awaited []string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.roster.mu.Lock()
+	defer f.roster.mu.Unlock()
 	f.leading, f.heard, f.watched = now, now, time.Time{}
 	for _, name := range awaited {
 		b, known := f.balancers[name]
@@ -28,7 +28,7 @@ func (f *Fleet) Lead(now time.Time, awaited []string) {
 				f.dropped = now
 				continue
 			}
-			b = &balancer{busy: map[Key]bool{}}
+			b = newBalancer(name)
 			f.balancers[name] = b
 		}
 		b.awaited, b.last = true, now
@@ -39,24 +39,10 @@ func (f *Fleet) Lead(now time.Time, awaited []string) {
 // Balancers are those that the next leader has to await; false while this process follows:
 // then it is not for it to say.
 func (f *Fleet) Balancers() ([]string, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.roster.mu.RLock()
+	defer f.roster.mu.RUnlock()
 	if f.leading.IsZero() {
 		return nil, false
 	}
 	return slices.Sorted(maps.Keys(f.balancers)), true
-}
-
-// gone forgets a load balancer. What it has reported counts as it was; one that was awaited in vain
-// may have had traffic for any application, until it was awaited.
-func (f *Fleet) gone(name string, b *balancer) []Key {
-	touched := f.fold(name)
-	if b.awaited {
-		for k, a := range f.apps {
-			a.activity = later(a.activity, b.last)
-			touched = append(touched, k)
-		}
-	}
-	delete(f.balancers, name)
-	return touched
 }

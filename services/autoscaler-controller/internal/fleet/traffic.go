@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"maps"
-	"slices"
 	"time"
 )
 
@@ -60,80 +59,73 @@ const (
 	Resync  Verdict = "resync"   // it builds on what is not known here: everything is to be told
 )
 
-// balancer is what is known of one load balancer.
-type balancer struct {
-	startedAt time.Time
-	sequence  int64
-	version   string
-	address   string
-	last      time.Time    // of its last whole report
-	since     time.Time    // of its first one
-	deleted   time.Time    // when its pod was; zero: it was not
-	complete  bool         // no part of its last report is missing
-	behind    bool         // it must tell everything: there are applications of which it told before they were known
-	awaited   bool         // it reported to the leader before, and it has not reported here since `last`
-	busy      map[Key]bool // applications with something waiting or in flight
-	part      int32        // that came last of the report that is coming in
-	named     map[Key]bool // by its parts; true: with something waiting or in flight
+// reported is what one load balancer has last reported of one application.
+type reported struct {
+	InFlight, Streaming, Waiting, Tunnels int32
+	PodsSaid                              bool // else Pods says nothing
+	LastActivity                          time.Time
+	Requests, Failures, Rejected          int64
+	Pods                                  []PodTraffic
+	flow                                  flow
+}
+
+// take takes over what a report says.
+func (r *reported) take(t *Traffic) {
+	r.InFlight, r.Streaming, r.Waiting, r.Tunnels = t.InFlight, t.Streaming, t.Waiting, t.Tunnels
+	r.LastActivity, r.Requests, r.Failures, r.Rejected = t.LastActivity, t.Requests, t.Failures, t.Rejected
+	r.Pods, r.PodsSaid = t.Pods, t.PodsSaid
+}
+
+func (r *reported) busy() bool { return r.InFlight > 0 || r.Streaming > 0 || r.Waiting > 0 }
+
+var nothing reported
+
+// of is what a load balancer has last reported. It must not be altered.
+func (a *application) of(b *balancer) *reported {
+	if r, ok := a.traffic[b]; ok {
+		return r
+	}
+	return &nothing
 }
 
 // Report takes a load balancer's report, or a part of one, and returns the applications to decide on
 // anew. An application that no part lists has nothing in flight and nothing new; before the last
 // part has come the load balancer counts as not heard since its last whole report.
+//
+// What it costs is in what the part names, what the load balancer is busy with, and the ways down that
+// are under way.
 func (f *Fleet) Report(r Report, now time.Time) ([]Key, Verdict) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.roster.mu.Lock()
+	defer f.roster.mu.Unlock()
 	touched := f.expire(now)
 	b, known := f.balancers[r.Balancer]
 	switch {
 	case !known && len(f.balancers) >= MaxBalancers:
 		f.dropped = now
-		return touched, TooMany
+		return ordered(touched), TooMany
 	case known && (r.StartedAt.Before(b.startedAt) || r.StartedAt.Equal(b.startedAt) && r.Sequence <= b.sequence):
-		return touched, Old
+		return ordered(touched), Old
 	case r.Delta && !b.followed(r, f.epoch):
-		return touched, Resync
+		return ordered(touched), Resync
 	case !known:
-		b = &balancer{busy: map[Key]bool{}}
+		b = newBalancer(r.Balancer)
 		f.balancers[r.Balancer] = b
 	case r.StartedAt.After(b.startedAt):
-		touched = append(touched, f.fold(r.Balancer)...) // it restarted: its counters begin anew
+		touched = append(touched, f.fold(b)...) // it restarted: its counters begin anew
 	}
-	begins := r.Part <= 1
-	if begins || b.named == nil {
-		b.named = map[Key]bool{}
-	}
-	// A part may have gone to another replica of the controller: then this is not the whole.
-	follows := begins || r.Part == b.part+1 && r.StartedAt.Equal(b.startedAt)
-	b.part, b.complete = 0, false
-	if follows {
-		b.part = max(r.Part, 1)
-	}
-	if begins && !r.Delta {
-		b.behind = false
-	}
-	b.startedAt, b.sequence, b.address = r.StartedAt, r.Sequence, r.Address
-	for _, t := range r.Applications {
-		if a, ok := f.apps[t.Key]; ok {
-			b.named[t.Key] = t.busy()
-			f.flows(a, b, t, r.Balancer, now)
-			a.report(r.Balancer, t, b.last, now)
-			f.publish(a)
-			touched = append(touched, t.Key)
-		}
-	}
+	follows := b.begin(r)
+	touched = append(touched, f.take(r, b, now)...)
 	if follows && !r.Continued {
 		touched = append(touched, f.whole(r, b, now)...)
 	} else if !known {
 		b.awaited, b.last = true, now
 	}
 	if r.Leaving {
-		touched = append(touched, f.fold(r.Balancer)...)
+		touched = append(touched, f.fold(b)...)
 		delete(f.balancers, r.Balancer)
 	}
 	f.publishBalancers(now)
-	slices.SortFunc(touched, Key.Compare)
-	return slices.Compact(touched), Taken
+	return ordered(touched), Taken
 }
 
 // followed tells whether a delta builds on what is known here.
@@ -147,27 +139,56 @@ func (b *balancer) followed(r Report, epoch string) bool {
 	return r.Part == b.part+1 && !b.complete
 }
 
-// whole ends a report: its last part has come.
-func (f *Fleet) whole(r Report, b *balancer, now time.Time) (touched []Key) {
-	if b.awaited || b.last.IsZero() { // whoever waits for a first report may go on
-		touched = slices.Collect(maps.Keys(f.apps))
+// begin takes note of a part. It tells whether the parts before it have come: one may have gone to another
+// replica of the controller, and then this is not the whole.
+func (b *balancer) begin(r Report) (follows bool) {
+	begins := r.Part <= 1
+	if begins || b.named == nil {
+		b.named = map[*application]bool{}
 	}
-	for k := range b.busy {
-		_, named := b.named[k]
-		a, ok := f.apps[k]
-		if named || !ok {
+	follows = begins || r.Part == b.part+1 && r.StartedAt.Equal(b.startedAt)
+	b.part, b.complete = 0, false
+	if follows {
+		b.part = max(r.Part, 1)
+	}
+	if begins && !r.Delta {
+		b.behind = false
+	}
+	b.startedAt, b.sequence, b.address = r.StartedAt, r.Sequence, r.Address
+	return follows
+}
+
+// take takes what a part says of applications.
+func (f *Fleet) take(r Report, b *balancer, now time.Time) (touched []*application) {
+	for i := range r.Applications {
+		t := r.Applications[i]
+		a := f.lock(t.Key)
+		if a == nil {
+			continue
+		}
+		b.named[a], b.reports[a] = t.busy(), true
+		a.report(b, &t, now)
+		a.mu.Unlock()
+		touched = append(touched, a)
+	}
+	return touched
+}
+
+// whole ends a report: its last part has come.
+func (f *Fleet) whole(r Report, b *balancer, now time.Time) (touched []*application) {
+	if b.awaited || b.last.IsZero() { // whoever waits for a first report may go on
+		touched = f.members(f.awake)
+	}
+	for a := range b.busy {
+		if _, named := b.named[a]; named {
 			continue
 		}
 		if r.Delta { // it goes on
-			b.named[k] = true
+			b.named[a] = true
 			continue
 		}
-		t := a.traffic[r.Balancer]
-		t.InFlight, t.Streaming, t.Waiting, t.Pods = 0, 0, 0, nil
-		t.LastActivity = now
-		a.traffic[r.Balancer] = t
-		a.waits(now)
-		touched = append(touched, k)
+		a.silent(b, now)
+		touched = append(touched, a)
 	}
 	if b.since.IsZero() || b.awaited {
 		b.since = now
@@ -177,38 +198,49 @@ func (f *Fleet) whole(r Report, b *balancer, now time.Time) (touched []Key) {
 	}
 	f.heard = now
 	b.awaited, b.version, b.last, b.complete = false, r.RoutesVersion, now, true
-	live, _ := f.split(now)
-	for k := range b.named {
-		if a, ok := f.apps[k]; ok {
-			f.learn(a, live, now)
-		}
+	w := f.watching(now)
+	for a := range b.named {
+		a.mu.Lock()
+		a.learn(w, now)
+		a.mu.Unlock()
 	}
-	maps.DeleteFunc(b.named, func(k Key, busy bool) bool { return !busy || f.apps[k] == nil })
-	b.busy, b.named = b.named, map[Key]bool{}
-	for k, a := range f.apps {
-		if !a.quiet.told.nothing() {
-			touched = append(touched, k) // this may be the answer that was waited for
-		}
-	}
-	return touched
+	maps.DeleteFunc(b.named, func(_ *application, busy bool) bool { return !busy })
+	b.busy, b.named = b.named, nil
+	return append(touched, f.members(f.told)...) // this may be the answer that was waited for
 }
 
-// report takes one application's part. What is new in it came after `since`.
-func (a *application) report(name string, t Traffic, since, now time.Time) {
-	before, known := a.traffic[name]
-	if t.LastActivity.After(now) || t.busy() || before.busy() || known && t.Requests > before.Requests {
+// silent takes note that a whole report did not name the application.
+func (a *application) silent(b *balancer, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t, ok := a.traffic[b]; ok {
+		t.InFlight, t.Streaming, t.Waiting, t.Pods, t.LastActivity = 0, 0, 0, nil, now
+		a.waits(now)
+	}
+}
+
+// report takes the application's part. What is new in it came after the last whole report.
+func (a *application) report(b *balancer, t *Traffic, now time.Time) {
+	r, known := a.traffic[b]
+	if !known {
+		r = &reported{flow: a.firstFlow(b, t, now)}
+		if a.traffic == nil {
+			a.traffic = map[*balancer]*reported{}
+		}
+		a.traffic[b] = r
+	} else {
+		r.flow.advance(r.flow.sumsOf(t, now), t.Summed, now)
+	}
+	if t.LastActivity.After(now) || t.busy() || r.busy() || known && t.Requests > r.Requests {
 		t.LastActivity = now // by our own clock: the balancer's may be off
 	}
-	if before.LastActivity.After(t.LastActivity) {
-		t.LastActivity = before.LastActivity
-	}
-	a.latency.add(t.Latency, now)
-	a.answers.add(t.Latency.upTo(since.Sub(a.changed)), now)
+	t.LastActivity = later(t.LastActivity, r.LastActivity)
+	a.latency = a.latency.plus(t.Latency, now)
+	a.answers = a.answers.plus(t.Latency.upTo(b.last.Sub(a.changed)), now)
 	for _, w := range t.WakeUps {
 		a.join(w, now)
 	}
-	t.Latency, t.WakeUps = Sketch{}, nil
-	a.traffic[name] = t
+	r.take(t)
 	a.waits(now)
 }
 
@@ -221,60 +253,4 @@ func (a *application) waits(now time.Time) {
 		}
 	}
 	a.waiting = time.Time{}
-}
-
-// fold forgets a load balancer's traffic, but not when it was.
-func (f *Fleet) fold(name string) []Key {
-	var touched []Key
-	for k, a := range f.apps {
-		if t, ok := a.traffic[name]; ok {
-			if t.LastActivity.After(a.activity) {
-				a.activity = t.LastActivity
-			}
-			delete(a.traffic, name)
-			delete(a.flows, name)
-			a.waits(a.waiting)
-			touched = append(touched, k)
-		}
-	}
-	return touched
-}
-
-// expire forgets load balancers that have been silent for too long. One whose pod runs and is ready is
-// not forgotten: it serves, and is only not heard.
-func (f *Fleet) expire(now time.Time) []Key {
-	var touched []Key
-	for name, b := range f.balancers {
-		if b.over(f.alive[name], now) {
-			touched = append(touched, f.gone(name, b)...)
-		}
-	}
-	return touched
-}
-
-// Alive takes the names of the load balancers whose pod runs and is ready, in the namespace that is
-// looked at. It returns the applications to decide on anew.
-func (f *Fleet) Alive(names []string, now time.Time) []Key {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.alive = make(map[string]bool, len(names))
-	for _, name := range names {
-		f.alive[name] = true
-	}
-	f.expire(now)
-	return slices.SortedFunc(maps.Keys(f.apps), Key.Compare)
-}
-
-// live and stale are the load balancers by name.
-func (f *Fleet) split(now time.Time) (live, stale []string) {
-	for name, b := range f.balancers {
-		if now.Sub(b.last) <= FreshFor && !b.awaited {
-			live = append(live, name)
-		} else {
-			stale = append(stale, name)
-		}
-	}
-	slices.Sort(live)
-	slices.Sort(stale)
-	return live, stale
 }

@@ -109,7 +109,7 @@ func (a *application) join(r WakeReport, now time.Time) {
 	e.report = &r
 	e.waited = max(e.waited, r.Waited)
 	for _, name := range slices.Sorted(maps.Keys(a.pods)) {
-		e.observe(name, *a.pods[name])
+		e.observe(name, a.pods[name].podTimes)
 	}
 }
 

@@ -6,48 +6,56 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
-// StillFor is how long what the sidecars say of running requests may stay the same and count. Some
-// gauges leak, and never come back to zero; a request that takes longer is a load balancer's to know.
+// StillFor is how long what the sidecar of a pod says of running requests may stay the same and count.
+// Some gauges leak, and never come back to zero; a request that takes longer is a load balancer's to know.
 const StillFor = time.Hour
 
-// still is since when the sidecars have said the same.
-type still struct {
+// steady is since when a pod's sidecar has said the same of what it has to do.
+type steady struct {
 	amount float64
 	since  time.Time
 }
 
+// todo is how much a sidecar says that its pod has to do.
+func (v *values) todo() (running, queued float64) {
+	running, _ = v.value(InFlight)
+	queued, _ = v.value(Queued)
+	return max(running, 0), max(queued, 0)
+}
+
 // works takes note of a pod that has something to do, as its sidecar says: the application is not idle
 // then. While nothing changes for too long it is no sign of anything.
-func (a *application) works(m Measurement) {
-	if m.Source == Sidecar && (m.Values[InFlight] > 0 || m.Values[Queued] > 0) && (a.still.since.IsZero() || m.At.Sub(a.still.since) < StillFor) {
-		a.worked = later(a.worked, m.At)
+func (a *application) works(p *podMemory) {
+	running, queued := p.sidecar.todo()
+	if amount := running + queued; amount != p.same.amount || p.same.since.IsZero() {
+		p.same = steady{amount, p.sidecar.at}
+	}
+	if p.same.amount > 0 && p.sidecar.at.Sub(p.same.since) < StillFor {
+		a.worked = later(a.worked, p.sidecar.at)
 	}
 }
 
 // working adds what the sidecars say of an application's pods, while their word is fresh.
-func (f *Fleet) working(a *application, d *scaling.Demand, now time.Time) {
-	for _, p := range a.seen.Pods {
-		if !p.Exists() {
+func (a *application) working(d *scaling.Demand, now time.Time) {
+	still := true
+	for i := range a.seen.Pods {
+		p := &a.seen.Pods[i]
+		known := a.pods[p.Name]
+		if !p.Exists() || known.sidecar == nil {
 			continue
 		}
-		m, ok := f.uses[PodName{a.seen.Namespace, p.Name}][Sidecar]
-		age := now.Sub(m.At)
-		if !ok || age >= SidecarFreshFor {
+		running, queued := known.sidecar.todo()
+		age := now.Sub(known.sidecar.at)
+		if age >= known.sidecar.validFor || running <= 0 && queued <= 0 {
 			continue
 		}
-		running, queued := m.Values[InFlight], m.Values[Queued]
-		if running <= 0 && queued <= 0 {
-			continue
-		}
-		d.Running += max(running, 0)
-		d.Queued += max(queued, 0)
+		d.Running += running
+		d.Queued += queued
 		d.SidecarAge = max(d.SidecarAge, age)
-		if until := m.At.Add(SidecarFreshFor); d.WorkingUntil.IsZero() || until.Before(d.WorkingUntil) {
+		still = still && now.Sub(known.same.since) >= StillFor
+		if until := known.sidecar.at.Add(known.sidecar.validFor); d.WorkingUntil.IsZero() || until.Before(d.WorkingUntil) {
 			d.WorkingUntil = until
 		}
 	}
-	if amount := d.Running + d.Queued; amount != a.still.amount || a.still.since.IsZero() {
-		a.still = still{amount, now}
-	}
-	d.Still = now.Sub(a.still.since) >= StillFor
+	d.Still = still && d.Running+d.Queued > 0
 }
