@@ -24,6 +24,8 @@ type instruments struct {
 	decisions    *prometheus.CounterVec
 	failures     prometheus.Counter
 	starts       *prometheus.HistogramVec
+	delays       prometheus.Histogram
+	turns        prometheus.Histogram
 	reports      *prometheus.CounterVec
 	settled      *prometheus.HistogramVec
 	measurements *prometheus.CounterVec
@@ -51,6 +53,14 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 			Name: "nemesis_start_call_duration_seconds", Help: "Start calls, from arrival to answer; result scaled includes the patch of /scale.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}, []string{"result"}),
+		delays: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "nemesis_decision_delay_seconds", Help: "From the oldest news of an application to the decision on it.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}),
+		turns: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "nemesis_start_call_turn_seconds", Help: "How long a start call waited for its application's turn, which another call or a decision had.",
+			Buckets: []float64{.0001, .0005, .001, .005, .01, .025, .05, .1, .5, 1, 5},
+		}),
 		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nemesis_traffic_reports_total", Help: "Traffic reports of load balancers, by what became of them.",
 		}, []string{"result"}),
@@ -68,7 +78,7 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 			Name: "nemesis_relay_errors_total", Help: "Requests that a follower served itself because the leader did not answer.",
 		}),
 	}
-	registry.MustRegister(i.decisions, i.failures, i.starts, i.reports, i.settled, i.measurements, i.polls, i.relays)
+	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.reports, i.settled, i.measurements, i.polls, i.relays)
 	return i
 }
 
@@ -129,6 +139,12 @@ func (i *instruments) Started(took time.Duration, scaled bool, err error) {
 	}
 	i.starts.WithLabelValues(result).Observe(took.Seconds())
 }
+
+// Delayed measures how long news of an application waited for a decision.
+func (i *instruments) Delayed(by time.Duration) { i.delays.Observe(by.Seconds()) }
+
+// Waited measures how long a start call waited for the application's turn.
+func (i *instruments) Waited(took time.Duration) { i.turns.Observe(took.Seconds()) }
 
 // Reported counts a traffic report.
 func (i *instruments) Reported(v fleet.Verdict) { i.reports.WithLabelValues(string(v)).Inc() }

@@ -3,14 +3,18 @@
 //
 // Nothing here ticks. An application is looked at when something was heard of it, when a decision
 // said that it may become another one at a certain moment (an idle deadline, say), and within a
-// start call. There is one lock for each application around "decide and apply", so that a start
+// start call. There is one turn for each application, to decide and to apply, so that a start
 // and a sleep never run at the same time.
+//
+// Workers decide and never wait: neither for a call to the API server nor for another's turn. What is to
+// be done is done beside them, by many at a time (slots), so that a call that hangs delays its own
+// application and no other. A start call decides and applies by itself.
 //
 // What one decision follows from the last, how a way down is led and when something is tried again is
 // lifecycle's; this package has the queue and the ports:
 //
-//	news, a moment ─► queue ─► snapshot (fleet) ─► Look (lifecycle) ─► ports ─► Done ─► journal, event
-//	start call ────────────────┘
+//	news, a moment ─► queue ─► snapshot (fleet) ─► Look (lifecycle) ─► slot ─► ports ─► Done ─► journal, event
+//	start call ────────────────┘                                     └──────┘
 //
 // A term of leadership ends when its work has ended: what is under way is cancelled, and nothing new
 // begins; only then the Lease is given back.
@@ -27,12 +31,12 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/lifecycle"
 )
 
 // How the loop works.
 const (
-	workers      = 4                      // applications that are decided on at a time
+	workers      = 4                      // applications that are decided on at a time; to decide waits for nothing
+	restorers    = 32                     // Deployments that are restored at a time
 	statusDelay  = 100 * time.Millisecond // changes of a status within this are written at once
 	callTimeout  = 5 * time.Second        // for one call of a port
 	attempts     = 5                      // at a Deployment that others write to at the same time
@@ -57,6 +61,7 @@ type Options struct {
 type Loop struct {
 	Options
 	work     queue[fleet.Key]
+	applies  *slots
 	statuses queue[fleet.Autoscaler]
 	restores queue[fleet.Key]
 	journal  journal
@@ -70,21 +75,10 @@ type Loop struct {
 	orphans     map[fleet.Key]orphan      // sleep, and are named no more
 }
 
-// memory is what the loop remembers of one application.
-type memory struct {
-	deciding chan struct{}    // one token: who has it decides and applies
-	life     lifecycle.Memory // for who has the token
-
-	mu         sync.Mutex // guards the rest
-	last       *fleet.Record
-	failure    string // why the last scaling failed
-	conditions []fleet.Condition
-}
-
 // New makes a loop.
 func New(o Options) *Loop {
 	return &Loop{
-		Options: o, work: newQueue[fleet.Key](), statuses: newQueue[fleet.Autoscaler](), restores: newQueue[fleet.Key](),
+		Options: o, work: newQueue[fleet.Key](), applies: newSlots(), statuses: newQueue[fleet.Autoscaler](), restores: newQueue[fleet.Key](),
 		apps: map[fleet.Key]*memory{}, autoscalers: map[fleet.Autoscaler]bool{}, orphans: map[fleet.Key]orphan{},
 	}
 }
@@ -93,10 +87,18 @@ func New(o Options) *Loop {
 func (l *Loop) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	for range workers {
-		running.Go(func() { l.work.consume(func(k fleet.Key) { l.reconcile(ctx, k) }) })
+		running.Go(func() {
+			l.work.consume(func(k fleet.Key) {
+				if apply := l.reconcile(ctx, k); apply != nil {
+					running.Go(apply)
+				}
+			})
+		})
 	}
 	running.Go(func() { l.statuses.consume(func(a fleet.Autoscaler) { l.writeStatus(a) }) })
-	running.Go(func() { l.restores.consume(func(k fleet.Key) { l.restore(k) }) })
+	for range restorers {
+		running.Go(func() { l.restores.consume(l.restore) })
+	}
 	<-ctx.Done()
 	l.expiry.end()
 	l.work.ShutDown()
@@ -133,7 +135,7 @@ func (l *Loop) Observe(o fleet.Observation) {
 		o.Slept = l.leftWith(o.Key)
 	}
 	if l.Fleet.Observe(o, time.Now()) {
-		l.work.Add(o.Key)
+		l.heard(o.Key)
 		l.Refresh(fleet.Autoscaler{Namespace: o.Namespace, Name: o.Autoscaler})
 	}
 }
@@ -153,7 +155,7 @@ func (l *Loop) Forget(k fleet.Key) {
 func (l *Loop) Report(r fleet.Report) fleet.Verdict {
 	touched, verdict := l.Fleet.Report(r, time.Now())
 	for _, k := range touched {
-		l.work.Add(k)
+		l.heard(k)
 		l.wakeMates(k)
 	}
 	if !l.expiry.waits() {
@@ -165,7 +167,7 @@ func (l *Loop) Report(r fleet.Report) fleet.Verdict {
 // Alive takes the names of the load balancers whose pod runs and is ready.
 func (l *Loop) Alive(names []string) {
 	for _, k := range l.Fleet.Alive(names, time.Now()) {
-		l.work.Add(k)
+		l.heard(k)
 	}
 	l.expire()
 }
@@ -173,7 +175,7 @@ func (l *Loop) Alive(names []string) {
 // BalancerEnded takes note that the process of a load balancer ended then.
 func (l *Loop) BalancerEnded(name string, at time.Time) {
 	for _, k := range l.Fleet.BalancerEnded(name, at, time.Now()) {
-		l.work.Add(k)
+		l.heard(k)
 	}
 }
 
@@ -187,7 +189,7 @@ func (l *Loop) BalancerDeleted(name string) {
 // that no application has cost nothing.
 func (l *Loop) Measure(list []fleet.Measurement) (dropped int) {
 	for _, k := range l.Fleet.Measure(list, time.Now()) {
-		l.work.Add(k)
+		l.heard(k)
 	}
 	return 0
 }
@@ -234,15 +236,3 @@ func (l *Loop) nextID() string { return fmt.Sprintf("%s-%d", l.Epoch, l.serial.A
 
 // Leading tells whether this replica scales by itself now.
 func (l *Loop) Leading() bool { return l.terms.now() != nil }
-
-// lock waits for the application's turn, or for the end of ctx.
-func (m *memory) lock(ctx context.Context) error {
-	select {
-	case m.deciding <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (m *memory) unlock() { <-m.deciding }

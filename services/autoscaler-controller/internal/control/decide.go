@@ -13,48 +13,84 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
-// reconcile decides on one application because something was heard of it, or a moment has come.
-func (l *Loop) reconcile(ctx context.Context, k fleet.Key) {
+// reconcile decides on one application because something was heard of it, or a moment has come. When
+// something is to be done it returns how: the worker does not wait for it.
+func (l *Loop) reconcile(ctx context.Context, k fleet.Key) (apply func()) {
 	term, leave, leads := l.terms.enter()
-	if !leads || ctx.Err() != nil {
-		return
+	if !leads {
+		l.pass(k)
+		return nil
 	}
-	defer leave()
 	m := l.memory(k)
-	if m.lock(term.ctx) != nil {
-		return // the term ends
+	if ctx.Err() != nil || !m.try() {
+		leave()
+		return nil
 	}
-	defer m.unlock()
-	report, known, _ := l.decide(term.ctx, m, k, lifecycle.Look{Term: term.id})
-	if !known {
-		l.Forget(k)
-		return
+	look := lifecycle.Look{Term: term.id}
+	plan, known := l.look(term.ctx, m, k, look)
+	end := func(report lifecycle.Report, known bool) {
+		l.release(k, m)
+		l.free(k)
+		leave()
+		if !known {
+			l.Forget(k)
+			return
+		}
+		l.work.at(k, report.Again)
 	}
-	l.work.at(k, report.Again)
+	switch {
+	case !known || !plan.Acts():
+		var report lifecycle.Report
+		if known {
+			report, known, _ = l.apply(term.ctx, m, plan, look)
+		}
+		end(report, known)
+		return nil
+	case !l.applies.take(k, m.life.Failing()): // it is looked at again when there is a place
+		l.release(k, m)
+		leave()
+		return nil
+	}
+	return func() {
+		report, known, _ := l.apply(term.ctx, m, plan, look)
+		end(report, known)
+	}
 }
 
-// decide decides and applies, and again when somebody else was faster. It returns what became of it,
-// and whether the application is known at all. The caller has m's lock.
-func (l *Loop) decide(ctx context.Context, m *memory, k fleet.Key, look lifecycle.Look) (lifecycle.Report, bool, error) {
+// look decides, and says what is to be done; false when the application is not known. The caller has the
+// application's turn.
+func (l *Loop) look(ctx context.Context, m *memory, k fleet.Key, look lifecycle.Look) (lifecycle.Plan, bool) {
+	look.Now = time.Now()
+	l.decided(m, look.Now)
+	snapshot, ok := l.Fleet.Snapshot(k, l.missing(look.Term), look.Now)
+	if !ok {
+		return lifecycle.Plan{}, false
+	}
+	look.Snapshot = snapshot
+	plan := m.life.Look(look)
+	l.settled(ctx, plan)
+	return plan, true
+}
+
+// apply does what was planned, and decides again when somebody else was faster. It returns what became of
+// it, and whether the application is still known. The caller has the application's turn.
+func (l *Loop) apply(ctx context.Context, m *memory, plan lifecycle.Plan, look lifecycle.Look) (lifecycle.Report, bool, error) {
+	k := plan.Snapshot.Key
 	for attempt := 1; ; attempt++ {
-		look.Now = time.Now()
-		snapshot, ok := l.Fleet.Snapshot(k, l.missing(look.Term), look.Now)
-		if !ok {
-			return lifecycle.Report{}, false, nil
-		}
-		look.Snapshot = snapshot
-		plan := m.life.Look(look)
-		l.settled(ctx, plan)
 		outcome, err := l.perform(ctx, plan)
 		if errors.Is(err, fleet.ErrMoved) {
 			if attempt < attempts {
+				var known bool
+				if plan, known = l.look(ctx, m, k, look); !known {
+					return lifecycle.Report{}, false, nil
+				}
 				continue
 			}
 			err = fault.New(fault.Unavailable, "the Deployment %s changes faster than it can be scaled", k).Because(err).After(time.Second)
 			outcome.Error = reason(err)
 		}
 		report := m.life.Done(plan, outcome, time.Now())
-		l.record(ctx, m, &report)
+		l.record(ctx, m, &report, err)
 		return report, true, err
 	}
 }
@@ -82,18 +118,21 @@ func (l *Loop) perform(ctx context.Context, p lifecycle.Plan) (o lifecycle.Outco
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	// On the way down the marks must be there before; on the way up nothing may hold up the pods.
-	steps := []func(context.Context, lifecycle.Plan) error{l.mark, l.scale}
-	if p.Decision.To > p.Decision.From {
-		steps = []func(context.Context, lifecycle.Plan) error{l.scale, l.mark}
+	up := p.Decision.To > p.Decision.From
+	if up {
+		err = l.scale(ctx, p)
 	}
-	for _, step := range steps {
-		if err = step(ctx, p); err != nil {
-			o.Error = reason(err)
-			return o, err
-		}
+	if err == nil {
+		err = l.mark(ctx, p)
+		o.Marked, o.Marking = len(p.Marks) > 0 && err == nil, err != nil
 	}
-	o.Marked = len(p.Marks) > 0
-	return o, nil
+	if err == nil && !up {
+		err = l.scale(ctx, p)
+	}
+	if err != nil {
+		o.Error = reason(err)
+	}
+	return o, err
 }
 
 // mark writes the marks.
@@ -128,10 +167,12 @@ func (l *Loop) scale(ctx context.Context, p lifecycle.Plan) error {
 }
 
 // record writes down a decision that did something, failed, or says something else than the last.
-func (l *Loop) record(ctx context.Context, m *memory, report *lifecycle.Report) {
+func (l *Loop) record(ctx context.Context, m *memory, report *lifecycle.Report, err error) {
 	r := &report.Decision
 	m.mu.Lock()
-	m.failure = m.life.Failure
+	if m.failure = m.life.Failure; err != nil {
+		m.refusal = err
+	}
 	if !report.News {
 		m.mu.Unlock()
 		return

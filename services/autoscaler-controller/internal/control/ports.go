@@ -43,6 +43,10 @@ type Observer interface {
 	Decided(r fleet.Record)
 	// Settled measures how long it took until the pods of a scaling were alive, or gone.
 	Settled(from, to int32, took time.Duration)
+	// Delayed measures how long news waited for a decision.
+	Delayed(by time.Duration)
+	// Waited measures how long a start call waited for the application's turn.
+	Waited(took time.Duration)
 	// Started measures a start call, from its arrival to its answer.
 	Started(took time.Duration, scaled bool, err error)
 }

@@ -32,15 +32,24 @@ func (l *Loop) start(ctx context.Context, k fleet.Key, call scaling.Call, now ti
 	}
 	l.Fleet.Called(k, call.Waiting, now)
 	m := l.memory(k)
-	if err := m.lock(ctx); err != nil {
+	if err := m.wait(ctx); err != nil {
 		return fleet.Started{}, err
 	}
-	defer m.unlock()
+	defer l.release(k, m)
+	l.Observer.Waited(time.Since(now))
 	look := lifecycle.Look{Call: &call}
 	if term := l.terms.now(); term != nil {
 		look.Term = term.id
 	}
-	report, known, err := l.decide(ctx, m, k, look)
+	plan, known := l.look(ctx, m, k, look)
+	var report lifecycle.Report
+	var err error
+	if known {
+		report, known, err = l.apply(ctx, m, plan, look)
+	}
+	if err == nil {
+		err = m.withheld(report, time.Now())
+	}
 	if err != nil {
 		l.work.at(k, report.Again)
 		return fleet.Started{}, err
@@ -68,9 +77,23 @@ func (l *Loop) start(ctx context.Context, k fleet.Key, call scaling.Call, now ti
 	return answer, nil
 }
 
+// withheld is the last failure, while it is too fresh to try once more.
+func (m *memory) withheld(report lifecycle.Report, now time.Time) error {
+	if report.Withheld.IsZero() || report.Decision.From > 0 {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last := fault.From(m.refusal)
+	if m.refusal == nil {
+		return nil // never: what is withheld has failed
+	}
+	return fault.New(last.Code, "%s", last.Detail).Because(last.Cause).After(max(report.Withheld.Sub(now), last.RetryAfter))
+}
+
 // wakeMates looks at the applications that wake together with one.
 func (l *Loop) wakeMates(k fleet.Key) {
 	for _, mate := range l.Fleet.Mates(k) {
-		l.work.Add(mate)
+		l.heard(mate)
 	}
 }

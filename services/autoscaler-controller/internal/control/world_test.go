@@ -111,6 +111,8 @@ func (w *world) Deciding(ctx context.Context, _ fleet.Key, _ scaling.Decision) (
 func (w *world) Decided(fleet.Record)                {}
 func (w *world) Settled(int32, int32, time.Duration) {}
 func (w *world) Started(time.Duration, bool, error)  {}
+func (w *world) Delayed(time.Duration)               {}
+func (w *world) Waited(time.Duration)                {}
 
 // lacks is what the picture still lacks, as miss last said.
 func (w *world) lacks() string {

@@ -61,7 +61,7 @@ type Memory struct {
 	told      fleet.Quiesce
 	marks     map[string]fleet.Marking // as they were written last; the cache may lag
 	step      *step
-	backoff   backoff
+	backoffs  backoffs
 	signature string
 }
 
@@ -88,6 +88,8 @@ type Plan struct {
 	at    time.Time
 	going []string // pods that are to go with this scaling
 	calm  bool     // after a failure: nothing is tried, and nothing is recorded
+
+	withheld time.Time // until when the scaling is not tried that is wanted
 }
 
 // Acts tells whether anything outside is changed.

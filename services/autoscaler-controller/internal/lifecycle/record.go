@@ -10,44 +10,12 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
-// The pauses after failures in a row. News does not shorten them: whoever forbids a call would
-// otherwise be asked with every report.
-const (
-	firstPause = 50 * time.Millisecond
-	LastPause  = 30 * time.Second
-)
-
-// backoff is the pause after failures.
-type backoff struct {
-	failures int
-	until    time.Time
-}
-
-func (b *backoff) failed(now time.Time) {
-	pause := LastPause
-	if b.failures < 16 {
-		pause = min(LastPause, firstPause<<b.failures)
-	}
-	b.failures++
-	b.until = now.Add(pause)
-}
-
-// calm leaves everything outside as it is while the last failure is too fresh. A start call is a
-// request that waits: it is tried at once.
-func (m *Memory) calm(p *Plan) {
-	if p.Called || !p.Acts() || !p.at.Before(m.backoff.until) {
-		return
-	}
-	p.calm, p.Scale, p.Marks, p.going = true, false, nil, nil
-	p.Decision.To = p.Decision.From
-	p.again(m.backoff.until)
-}
-
 // Outcome is how a Plan went.
 type Outcome struct {
 	Error   string // what could not be done; "" is nothing
 	TraceID string
 	Marked  bool // the marks were written
+	Marking bool // with an error: it was the marks that could not be written
 }
 
 // Report is what there is to tell after a Plan.
@@ -56,6 +24,7 @@ type Report struct {
 	News     bool         // it says something else than the last that was recorded
 	Failed   bool         // it was tried in vain: Again is when to try once more
 	Again    time.Time
+	Withheld time.Time // until when the scaling that is wanted is not tried, the last having failed; zero: it is not withheld
 }
 
 // Done takes note of how a Plan went at `now`. A plan that came to nothing because somebody else
@@ -63,19 +32,21 @@ type Report struct {
 func (m *Memory) Done(p Plan, o Outcome, now time.Time) Report {
 	r := fleet.Record{Decision: p.Decision, Key: p.Snapshot.Key, Autoscaler: p.Snapshot.Autoscaler, Time: p.at, Error: o.Error, TraceID: o.TraceID}
 	r.Applied = p.Scale && o.Error == ""
-	out := Report{Decision: r, Failed: o.Error != "", Again: p.Again}
+	out := Report{Decision: r, Failed: o.Error != "", Again: p.Again, Withheld: p.withheld}
 	if o.Marked {
 		m.wrote(p.Marks)
 	}
 	switch {
 	case out.Failed:
-		m.backoff.failed(now)
-		out.Again = m.backoff.until
+		out.Again = m.failed(o, now)
 		m.Failure = o.Error
 	case p.calm:
 		return out
 	case p.Acts():
-		m.backoff, m.Failure = backoff{}, ""
+		m.succeeded(p)
+		if !p.withheld.IsZero() {
+			return out // marks alone: what is withheld is no news
+		}
 	case m.Failure != "" && r.From == r.To && r.Aim == r.From:
 		m.Failure = "" // what failed is so now, or is wanted no more
 	}
@@ -112,7 +83,7 @@ func notable(r fleet.Record, last *fleet.Record) bool {
 // are not in it.
 func (m *Memory) say(r fleet.Record) string {
 	if r.Error != "" {
-		return "failed " + r.Error // at each step anew, while it lasts
+		return "failed " + scaling.Wording(r.Error) // at each step anew, while it lasts
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %d %s %s", r.From, r.To, r.Trigger, r.Drain)
