@@ -43,7 +43,7 @@ func (e *expiry) end() {
 func (l *Loop) expire() {
 	touched, next := l.Fleet.Expire(time.Now())
 	for _, k := range touched {
-		l.work.Add(k)
+		l.heard(k)
 	}
 	l.expiry.set(next, l.expire)
 }
