@@ -39,12 +39,7 @@ func (f *Fleet) publishBalancers(now time.Time) {
 			list = append(list, Balancer{Name: name, StartedAt: b.startedAt, Address: b.address})
 		}
 	}
-	if !slices.EqualFunc(list, f.routes.balancers, func(a, b Balancer) bool {
-		return a.Name == b.Name && a.Address == b.Address && a.StartedAt.Equal(b.StartedAt)
-	}) {
-		f.routes.balancers = list
-		f.routes.note(change{balancers: true})
-	}
+	f.routes.take(list)
 }
 
 // BalancerEnded takes note that the process of a load balancer ended then, as Kubernetes says; a life

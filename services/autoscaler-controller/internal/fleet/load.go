@@ -48,7 +48,7 @@ func (l *loads) due(now time.Time) bool {
 // told with the next word of any of the pods.
 func (f *Fleet) tellLoads(a *application, now time.Time) {
 	algorithm := a.seen.Address.Algorithm
-	if algorithm != modelAware && (algorithm != "" || f.routes.settings == nil || f.routes.settings.Policy != modelAwareSettings) {
+	if algorithm != modelAware && (algorithm != "" || f.routes.policy() != modelAwareSettings) {
 		if a.loads.byPod != nil {
 			a.loads = loads{}
 			f.publish(a)

@@ -14,11 +14,5 @@ type BalancerSettings struct {
 // the first call none are published, and the load balancers keep what they follow. A new version of the
 // same settings is published too: a load balancer may have come to know what was between.
 func (f *Fleet) Configure(s BalancerSettings) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if before := f.routes.settings; before != nil && *before == s {
-		return
-	}
-	f.routes.settings = &s
-	f.routes.note(change{settings: true})
+	f.routes.configure(s)
 }
