@@ -1394,7 +1394,10 @@ type Route struct {
 
 	// ExpectedStartSeconds How long a start took lately; absent until one was seen.
 	ExpectedStartSeconds *float64 `json:"expectedStartSeconds,omitempty"`
-	Hosts                []string `json:"hosts"`
+
+	// Hash 64 bits of what the route says, for `have`: in every controller of one version, a route that says the same has the same. What each of them measures for itself is left out (expectedStartSeconds, load, since of blocked). Absent: the controller is older than it.
+	Hash  *string  `json:"hash,omitempty"`
+	Hosts []string `json:"hosts"`
 
 	// Namespace A Kubernetes namespace (an RFC 1123 label).
 	//
@@ -1448,9 +1451,15 @@ type RoutesUpdate struct {
 	// Balancers The load balancers that take part now, whoever asks among them. Absent: as before, or, with complete, not said by this controller. Empty: not known yet, as after a change of the leader; go on with those that were known. One is left out when it has left, when Kubernetes says that its process has ended, when its pod was deleted and it is silent for 2 s, or when it was silent for 60 s; never sooner.
 	Balancers *[]LiveBalancer `json:"balancers,omitempty"`
 
+	// Buckets In answer to `have`: the buckets that differ. What is held of them and is not among `applications` is gone; what is held of the others stays as it is. Of a change of several lines each has them.
+	Buckets *[]int32 `json:"buckets,omitempty"`
+
 	// Complete True when `applications` is everything, false when it is what changed.
-	Complete bool             `json:"complete"`
-	Removed  []ApplicationKey `json:"removed"`
+	Complete bool `json:"complete"`
+
+	// Continued On a stream: the next line goes on with this one, with the same version, and both are one change, which counts when the line has come that is not continued. Absent: false.
+	Continued *bool            `json:"continued,omitempty"`
+	Removed   []ApplicationKey `json:"removed"`
 
 	// Settings What every load balancer follows, all replicas at once. What is left out takes its default.
 	//
@@ -1923,8 +1932,14 @@ type WatchRoutesParams struct {
 	// After The version of the last answer; leave out for everything.
 	After *string `form:"after,omitempty" json:"after,omitempty"`
 
-	// Wait How long to wait for a change, in whole seconds from 0s to 60s.
+	// Wait How long to wait for a change, in whole seconds from 0s to 60s. With `stream`, how long the stream lasts; left out, until the controller ends it.
 	Wait *string `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// Stream Asks for application/x-ndjson. A line of the same version with nothing in it is sent after ten quiet seconds, so that a connection that is dead is noticed. The controller ends the stream when it ends itself, and when another one leads: ask again, with the last version. A controller that answers with application/json, being older or behind an older one, has sent one change; ask again.
+	Stream *bool `form:"stream,omitempty" json:"stream,omitempty"`
+
+	// Have What is held, for an answer that would be `complete` otherwise. The applications are put into N buckets, N being 64, 128, 256 or 512: the FNV-1a hash (64 bits) of namespace/deployment, modulo N. The digest of a bucket is the XOR of the `hash` of all its routes, 0 for none. `have` is the N digests, 8 bytes each, most significant first, in base64url without padding. Leave it out while a route is held that came without a hash.
+	Have *string `form:"have,omitempty" json:"have,omitempty"`
 }
 
 // CreateCustomAutoscalerJSONRequestBody defines body for CreateCustomAutoscaler for application/json ContentType.
@@ -2376,9 +2391,9 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/pods (the `ListPods` operationId).
 	ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// WatchRoutes What changed in the routes since a version (long poll)
+	// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 	//
-	// Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`.
+	// Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`; who says with `have` what it holds gets then no more than what differs. With `stream` the answer goes on: one RoutesUpdate a line, as changes come, those of a moment together.
 	//
 	// Corresponds with GET /v1/routes (the `WatchRoutes` operationId).
 	WatchRoutes(ctx context.Context, params *WatchRoutesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2763,9 +2778,9 @@ func (c *Client) ListPods(ctx context.Context, params *ListPodsParams, reqEditor
 	return c.Client.Do(req)
 }
 
-// WatchRoutes What changed in the routes since a version (long poll)
+// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 //
-// Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`.
+// Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`; who says with `have` what it holds gets then no more than what differs. With `stream` the answer goes on: one RoutesUpdate a line, as changes come, those of a moment together.
 //
 // Corresponds with GET /v1/routes (the `WatchRoutes` operationId).
 func (c *Client) WatchRoutes(ctx context.Context, params *WatchRoutesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3694,6 +3709,30 @@ func NewWatchRoutesRequest(server string, params *WatchRoutesParams) (*http.Requ
 
 		}
 
+		if params.Stream != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "stream", *params.Stream, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Have != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "have", *params.Have, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -3961,9 +4000,9 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/pods (the `ListPods` operationId).
 	ListPodsWithResponse(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*ListPodsResponse, error)
 
-	// WatchRoutesWithResponse What changed in the routes since a version (long poll)
+	// WatchRoutesWithResponse What changed in the routes since a version (long poll, or a stream)
 	//
-	// Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`.
+	// Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`; who says with `have` what it holds gets then no more than what differs. With `stream` the answer goes on: one RoutesUpdate a line, as changes come, those of a moment together.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5730,9 +5769,9 @@ func (c *ClientWithResponses) ListPodsWithResponse(ctx context.Context, params *
 	return ParseListPodsResponse(rsp)
 }
 
-// WatchRoutesWithResponse What changed in the routes since a version (long poll)
+// WatchRoutesWithResponse What changed in the routes since a version (long poll, or a stream)
 //
-// Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`.
+// Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`; who says with `have` what it holds gets then no more than what differs. With `stream` the answer goes on: one RoutesUpdate a line, as changes come, those of a moment together.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6933,6 +6972,9 @@ func ParseWatchRoutesResponse(rsp *http.Response) (*WatchRoutesResponse, error) 
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	case rsp.StatusCode == 200:
+		// Content-type (application/x-ndjson) unsupported
+
 	}
 
 	switch {
@@ -7058,7 +7100,7 @@ type ServerInterface interface {
 	// ListPods Every pod of every application, and whether it is alive
 	// (GET /v1/pods)
 	ListPods(w http.ResponseWriter, r *http.Request, params ListPodsParams)
-	// WatchRoutes What changed in the routes since a version (long poll)
+	// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 	// (GET /v1/routes)
 	WatchRoutes(w http.ResponseWriter, r *http.Request, params WatchRoutesParams)
 	// ReportTraffic Report the traffic that one load balancer sees
@@ -7160,7 +7202,7 @@ func (_ Unimplemented) ListPods(w http.ResponseWriter, r *http.Request, params L
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// WatchRoutes What changed in the routes since a version (long poll)
+// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 // (GET /v1/routes)
 func (_ Unimplemented) WatchRoutes(w http.ResponseWriter, r *http.Request, params WatchRoutesParams) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -7781,6 +7823,32 @@ func (siw *ServerInterfaceWrapper) WatchRoutes(w http.ResponseWriter, r *http.Re
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "wait"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "wait", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "stream" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "stream", r.URL.Query(), &params.Stream, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "stream"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "stream", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "have" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "have", r.URL.Query(), &params.Have, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "have"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "have", Err: err})
 		}
 		return
 	}
@@ -9801,6 +9869,49 @@ func (response WatchRoutes200JSONResponse) VisitWatchRoutesResponse(w http.Respo
 	return err
 }
 
+type WatchRoutes200ApplicationxNdjsonResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response WatchRoutes200ApplicationxNdjsonResponse) VisitWatchRoutesResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
 type WatchRoutes400ApplicationProblemPlusJSONResponse struct {
 	BadRequestApplicationProblemPlusJSONResponse
 }
@@ -9974,7 +10085,7 @@ type StrictServerInterface interface {
 	// ListPods Every pod of every application, and whether it is alive
 	// (GET /v1/pods)
 	ListPods(ctx context.Context, request ListPodsRequestObject) (ListPodsResponseObject, error)
-	// WatchRoutes What changed in the routes since a version (long poll)
+	// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 	// (GET /v1/routes)
 	WatchRoutes(ctx context.Context, request WatchRoutesRequestObject) (WatchRoutesResponseObject, error)
 	// ReportTraffic Report the traffic that one load balancer sees
@@ -10516,320 +10627,334 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L1vd9s2tjf6VTA8c1bslpJlO3YSec0610ndNneaxMd2pveZ1JNAIiRhTBEaArSiaX1e3g9wP+L9JM/C",
-	"3gAIkqBE2U6m51mnLxpLIkFwY2Nj//3tX6OxmC9ExjIlo+Gv0YzRhOXw5yVTimdT+ReWSy4y/VXC5Djn",
-	"CwUfo6sZI7f4IxETomZMMiLNXTGhkvCMXIhCMfl+kVDF+rI6ZD+KIzmesTnVg/8xZ5NoGP3bXjmjPfxV",
-	"7tXncnd3F0cLmtM5U2a6b+mcheeY0TkzEyRi9Hc2VvrB7DOdL1IWDaMJH4mMjsc8iiOub1pQNYviKIMR",
-	"8Z84ytk/Cp6zJBqqvGBdJz4W87nIPsLk9Jz1H3JBxy1T/XMxYnnGFJMwa7iyOtmETWiRqvap4uiPMF8c",
-	"CCitx2JSvRQJZ0DsV4VUYn5aKCHHNGW5/m4sMsUypf+ki0XKx1S/2N7fJfJOt+c3BnbPL98Fv5ELkUmc",
-	"zUuaXOAM18xjkYtRyubf2vk4kuo7Ek09nt3SlCdRHCVMUZ5Gw2hJuRqSoxnhkmRCEZqmYsn0JSzPhWa8",
-	"D79G9sthtJyJVG+BscgSSSa5mJOBJEqQ44GM4mjCWZqYUaM4uqVpoZ97NIvuruNIKqoKGQ2fDgZxpLiC",
-	"5dZMYahv52AnqVYLfUWRZ8OMzZnkcmjecWjf5G7LZT/H+5HoTe60E0kEw6lMuCJqxiXRNM/pWJ2QT0iY",
-	"T8i/hNHxjMB7E6oIsG5fT+uVyCYpHz9swcZ2EG/F9Cb/ji1SsZqzTBGzXfbcHu8l3o/2PdhnLvUo5RK8",
-	"qC6B/oGRichHPJEEVm8N+d28Hpn+OAuQZFoYevMhmViekE9IhU9E0pUky9mK0CwhyxlVmgcTAZT/HsTH",
-	"w/aJYnlGU49gRz7PnuI6a+mvV0Oy/JaDSNIswl7rHfB0NHlxMDk8evZsdPg0ocf0cMxeHLxIBmzAnj47",
-	"PN7E3mYCj0jf02xFhJqxnORsUkiaEpF7/FoK5gv8uYPE8yhHF9wdo9HtfhQbWgKj3fBM0+QSaRlHcyYl",
-	"nTLDzHhikRmVZMRYRuYi4RMOMihnFB5V7qZyRaLvKU+LnHWnUfmKZiaaSA/fkDmjiXf0EjqlPAPG1GOv",
-	"yEoUORnPaDZlmkv52n3oEQNvSb7+TgQGYEmf6AmB4BNpynJCM7lkuSRLrmaEEjMFkohxoaXNCRDBO+BP",
-	"z1/D3mB5TITZKlpT0Ud67EZzXyNNiKY0PoIrScQyI7haTrPRSoZQ34tCM9UDdnkmVG8Co3iLmQlSP6GN",
-	"oN9C7lYW+Gm5wG/1iWKeuGZNy4k9rnjNGZ6wRBbjGYrYpkjVotRcCqS+EuINzVYPorQSojfXg+gdrfLV",
-	"6USx/BKViGi4P/DIdeDvByGIvs0ey3I92dxTHpFqbwQSbVHIGdO7nGb6Y8qlYpn+QpwQla/sntfvRS70",
-	"K/bgHbVm6xkc3i9N7fjnGcu0fHDDxfp8MapW1ZCY0898Xsyj4fNj0KXmPMPPA0cgfYJMUbu8i6P3Gb2l",
-	"PKUjuyz3XMjCG6emkgT3famA4G5vYQD/mD2sbhf3PK0ArF9/f3KPyAJ6FgshJdeToEYdnAsj8X7va+8I",
-	"AZM4LVe7OYl3WUXAKS0KaIs0jPF8S1O8jEtyk2lRLSZGV6vYdL9G1DOkKuaofkOuJ6AtjWtNeydEvQur",
-	"spUnKbvi2h58oQlAP18weC0ZDQ+BIOXnQeyZjL5tuRCJeaI+vleVO3L/A6ikWn2SKWML1PEmEz7WbzWi",
-	"Kc3GsMB6pAkqJHgfz75P+XSmzIj66NIW1MDZmnb4nNE5z6bwSdtN+DeY/7lYsFwZi5RWbNE5/fwTy6Zq",
-	"Fg0Pjg7d0kuV6/vvqoT9NeKKzeVG09Teou83A9I8pyBR/YXp8Hj2eQFvfKlortxOr7Pc99qAlPoSMgZm",
-	"EgSWI4bTds4STq3nhaRUKrwWdsRE5HOqmSQRBYojM4esmI808/t8Un/uZbmz3Dg8U4cHUXMTxZF+8ulY",
-	"8VuuVna88vFUsZ7ic28GJRX0nd+xMbfupXXUd9eZ+36mN+z9YtNd5qq72j74tct7zZnK+ViGxBFVJC9S",
-	"JkkqxA2h4E/qxENvYMw3jGZmTq/xrv3jJktVdmqnGWe+c8njweMQC+IW78j75yIJcX1NOHSaZL7d5SBX",
-	"5OusdZP8KJYkFdmUFJniqZaveEtM+ERrc0YgkbGYs65bw0i19TTxTotLuP6uIv3W3XqFl10W8znNV1HV",
-	"xfWh4sariHZPyNlJegStr0eVhapbwNv+hhXKyVek47UjDxoY+i29N/8zW9V0oS5HVOjQaUj0qkjt7GSt",
-	"bYMtnZ2dFmIDTX7i6Ij0iGI22Yfrxlu67ddpH/oaSmM/1iaPA26Y65u1Qk5kjHgqMCkk6KugvqxbrI3n",
-	"35zR7F8nWR8mJ6sv7p0SGwToe8nMeB1IVFtLfVNoJdcyQKsYQeqbV+vGIF+Hpy03PgprX1ohXnP0wfEw",
-	"1LbKP1ku+uRnesOz6ZBoahCaM9SieDaNSaY3AJeodfXJ6ZLeMLgzZVrd0r8uROJd8T1NU55N7TNAMRM0",
-	"IU4VJlKJBZEsS3g2JSM2AQtakam2BJUwU3qfgb0wrHtVxjTT1uKIwfPAiMi0cfOh1L/xbaI4gslGcVSZ",
-	"UqSNXRjbo17J6x71rsqTrKZo5zm/pWlg95oYjESjZwxOK56NDUFZcqpi8KAwbfqO2LgMy83rqubxUzyv",
-	"0HbbH1T/W2/WxdGokKtWfeFqxghcm9PUKs/W5iAiQzYQeopabQ28AVczUWhdW5sm5mVn9JaREZsW6NlU",
-	"RZaxtEXb2O61SqXk3udhaXg1bFoTtY3JTCzRmcSyhCXavKbk6PNnInIyysWNXqjJ4y7ShOdSvVxt1rN+",
-	"oopl49XlDVPjGRguznZs5UC7jplYxm6leDZOi4QlQbumdBx0m75v9YSZDCyy0UoxDASKXO9vSsYpZ5mq",
-	"ssZ6Iwlef2sqPUALKg+95lvh9sjIcsbRSyqrEg58824/QVhKi0nrB9HiS88sgeu0fO2T05FkmRrCb5Ly",
-	"pPOZfy4SK6aqZz6sX9NYsV6GDtsgAyGVMzqesYRQ/dpDMinSFNdREL0sj7shSsdHK1vj5qyJpMedBW6W",
-	"tdJTGsHdIgEfV+p5HqDGSe5CJE0JDFHd7LE2uxIKI35b7UA8BTqR0hwYMcYeqCQ/s9GlGN8w9ciHiHlQ",
-	"cA84UsdEzYQ0m1ZrRKHz7L60dE68Vi43cWNzIcmFmD/mk/WZ0/A+PGzTLMHNFDJo6A3rFQvDo7h9RU7m",
-	"4lb/kZmt7Px3OVuIvLvNg96tC7hpk9XT1TZwh6u/9cpVq1HRk1qenuHJ2pCO/jLVnJ2EzL8Voc7hCaqu",
-	"LMZjpiWwtEkPUtEsOSEUDg19DEHwA34sHe1KoKLNVZ/8PBMgzPXEJcn0aHpk/ZFgDppn1JSx97lIWIpx",
-	"mt6z5Onoxbj3+eDz05uhCd4Myes5nbLzIk1f0vHNu8lk6IKHXP/iB+jrl2rq6qWPhtHB4OC4N9jvDQ6u",
-	"BofDwdPh4OivTWeIm1fDRyxysmBikTIIipRxpidkKXJ04nq25v7g4GlAybATDQU99DBkoh+Ti2lO57Lv",
-	"mSRvuJQQKLUpCGRHTIhIE5Z7sXE5JFLM2UgkK6KJSsCJJQlXsV4qrQbsnpBzkUgTXCc7lPyjEIrq3aJP",
-	"35SPVyRloFKAzTViZE4TfZvIMS7rhdjGNE0lntrWGEFu0qxVCtn6qsTkLM/dlzF5jWlU8I1Wj8rf32qO",
-	"wote5Ywq9kpkivKM5ZoOfHqW5yJv/Ga+vSiy+levcipnPwmxMDMhO6AzasGgZjxPSM5wW4hME4oijTSL",
-	"ap7Hzxh0Ul4geyGSXVgZxaTSN7hFkExhyH4sikyRER3f+IkZ+q/dPoHw7pyuwHdaY6TjEBsZng7G77je",
-	"cpKA2k8kY1lXFbgmuQyrlmky9rEhUVPGbAJ+gOp+ITtzpujtft/ds1uTDVpEX+U0k/ArhjrC27eew3Pv",
-	"hDQnQBo7rprqk0qPcFc0nzKTAdIQJKGX6Bqv8YSQxwmHB8+OnweuFiMQlMkPLGO5C6o2Dt2QImyF0WbB",
-	"ZWnwq/OEXOWFcXsATda5O/CL6st4J2cLA8Kv7slxyZAB0rbwpIQECfUjlTPjQKcJ8hxNz73lmuiXiINO",
-	"0oqvZcQgAqLElEEKGyjDPCNo2g0J+0zHKl2BJWZcHhORpmLJs2mfVCeErqjRSm/YnZRNFBGFGhqz9TRJ",
-	"ciblLsqaN/qIPF1qDdG7Uo8+YlOeZfpINo9b5GK+ULt9cuqySGHmjuNxysYRtgQhljIptSQzuYuVvYip",
-	"A9Ew+n967yXLe68DrF6Zclj/xkueSPL6nFC88ISM2IxrSZoXIDUXufjMTYaTM2XVjK3AkO2XLDwSIjX+",
-	"57EQN7wlxxvSfk0WpyR4Zf2UPngOKqf7HEcLqhTL9Rh/+3Da+yvt/XPQe/GHf/vjv/9SDAYHx0+++bb/",
-	"t4+ffvuv3vW3fwztXUuwzTPCK03SbtVB9uWnOR8vLplsrzeQ+KOdF3AgnnCfFTnPhRJjkZKdN+NFz4zT",
-	"e50A29k7paIraRPunIIwYlMKZ5RWdKjEiCI128v4eOFojdHzARpl1fGhtUu3LfWJSZTA3QAFCJZtYLQp",
-	"vwX1h0z1QUzJnOY3bqsIMA30cEu6grwXx6nm6TAbesM0HSbm4BbWalrBcR7my38ULF91YQJXW2FnBXdi",
-	"UQc4cpY5V4plSJR78kX/Ywsf3NXFZhx97t24o7oHahm1eTG+1l6TdMjLsdllsX2LimQgOyov2C5ItJL9",
-	"7LfzQoLDXa+YFvJ5AclXH2ZU7kiWTvr4iN2YuG/wYf438NjKJRVpSnBz4P9J8wLvxnKCobvKX6/7oELI",
-	"jyJjOzD3GF9hN7q71odQoICjGVevxf9iTVKgrDZhc1+vkbFmChgrAUrmolCQAVhPdfIzoct4dm+ai2LR",
-	"L7/Yu92n6WJG9yOXIN2YM+Ro0IQqSP0yNTB++lRLnFkuGAQ2xoviapYzORNpEg2faTu/mjylN/hL2N88",
-	"m56mU5FzNZtHw+hCK1cXYsRREZ2LfOWNtH8URwqUMI9AWCqy4Oc5m/DP0TDaq8+0PV4OBv4wOhoMNDls",
-	"Qr1/uf3u7jqQGuWRvNSTOtE+pDXhapQDNZblOqg6lgu1zqXxDvb7G6aov1DbVAxd6nsqmuFWd5ep777O",
-	"BxO53iCVLGGAnOu5ey1TL9Iip2k0jMbwW3kXxGxzqH54JdJibqRfU5Z7bFc68XBz6u34dymyc6olc9TX",
-	"b9ZvMOuHb677pu7NcCYaFTJwZocDrLGJq8YYNY2roVEtQYxm3pgQrEDfZreYx1+aj5sefg5BXHnDwGXR",
-	"MraXMWOG9/JiGvZI8BGOqhj4bXtONR3HPYwmqy5PgvgSaBwMo8RcEqtnB9dxLhKPZm/w0yLnWm6t4Bxu",
-	"0q85SCVpyI4Fki40lD/95liVlCM7Fv3cYaxgSqKLvtqsrjKCjllfQbJ4qU5mCq+TlG09hwvMvQR/08os",
-	"RyZUy+KXOVQf/mPn/+rr0f/0p19wkF+i3eu+sxvNnEpfxcY1awk2JiZHUpt+zvkXmFrpOTGP/nm2ijbx",
-	"hpXg/XHOqDVwpaLzRTnO6dTbownkxF3HkZyJXEF4UYvSMdWCVPJsWqQ0D0i5KI5uvVopcxLdBZQWm5Sy",
-	"7rirq6WNk2m7ZJVmfWoz0GjPgY2P7noo6vfEI7FzHkzwVNzkZ6jSccRm9JaLfGNt9phqwf7SXm4SMDR7",
-	"iEK1ZhfbDHrrDkD3PFVkLqT160OwGbxIoFNCMelS5Ddgv1FZLX8xtsmcrsjO2HPHjos8Z9lY69+ltODS",
-	"1FywhDw9eNEnPxm5GptfDwe40yHEYt7FCGIby06Z3BASOzyuxI5CQiYaV7wvHZLQa84jHKLxtkh3VHmH",
-	"gzig3FeJZ3OZSvLqxVF8zk7IpMjBrSQyJjFuYkJ0FQM4Nr5dMH2tmze/ZUmfDAiknJFMkJTPuVpPtf1O",
-	"Mbeq8l5nsjeMZuTV+XtSSEYWLNfvBgGSOU9TPhY5FGmMxC0zFjW1Vj5NNkaN9xtRweDKJjnlmWGdzenL",
-	"XrQCfV5TAbw8FZBuwdUMwxwcyh+bWS2x2TPWqWBjYhlbltw9JC8Gg/LCGZUQcNMjYaQFI70xRmmOB33y",
-	"s3mmVDxN4QYF3nxJxoUKZQXVQrOby3DqlQiGZw8HDa7doARojvSzVUuD1CTWkR1MwvE0nN310z8ePH2+",
-	"eaFTRvOssfdqEZCckYxx2Eeobns3kExguKy+i/U7gNk+1LIHbh70n2kzfInSE7Ys1bKI5lhxBzu4soE9",
-	"uadXLxfFdLaADDaxQE7LMU2KAmqBCEzQ5yBeem3DTqY2q3nDIRe+q1m64Thkv8EgEJZD18TCaOkZ+LM6",
-	"7OdNizynny9NYui5y45yM2mXsDARvZFHZWZpuTZktNILb+kck5wqVpbtw6H4GJOvuyiC8hKvaojMN/zl",
-	"A2Tl8bNnzw72jzfOsFrt0n504RpP2BJn6C3yCRlgiLguCMA02I6KQTkF5lU3bQhsr7s4Etl3LGWbkxzf",
-	"2esA16aQLKlSoyJM9FkAsV8b+J1VmE2bpTOWJifOWIydskSNG1tf1Ccw0iAkOBOxzDDIU6pX+i6rMx0N",
-	"DgkUCIzZIxB2kYsRO6N5GhCdP1Xzp3O2YMaRrs1rnjEpyXjGxlprmfinKBbDxUQK/JwJCH2jnglSbsbI",
-	"TTHSdH8iNcdzkfiKIMR4cqZNSOe5f6IPXK44Tb9jKbVZxkAoSFWR0m0yQ2v7CBCaJ3iQq7xgODzMnLhg",
-	"P6pNWD6L5Nd62VSIxFzJJWGZFuBh0WthcfRpumm322vNGWF1I1NWe/8dr5XeDiIJjubvxDL7mWeJWFY2",
-	"/XHr0Y95VLcsX+mTzBDa+ujnTGl5OqG5UxEoGeWM3tgTkJb5+pCDNdQ6YkzkjGqmhhvmWhmz2nAK3vcR",
-	"S8WSPB/8u+YwX+88sSKzckVN2J4YZvWoba4/wuuDi9Ynr9GWyYTSOmCxsAkauOv0i+IRgYkDy+wRFDFY",
-	"k/eLwIqsXxAaWIwFlZIlGxeiI0N1mTnPphdFGspzh681qQFsBETbiEmeMJNhY+YukechSF2kjNCxglh0",
-	"BqXcRnuyl5ZLm2ptSdusXM5ABqWpKWJa8kxixQDsLnfCYaypVGs6Z/xdlq+5IeGv5ptOuVS9OV30bthK",
-	"2gTA6Dp0lRlmThcWJyAJU/WlKKzs06eREap8jqSGYCRjN33ybkKk3rI0Ld2mFFybjpl9MtbpBAgoc5qm",
-	"8GNJNDLiGSSK+d9Z+wlvyK1ywCqj6mUxKQwmlUp/g0Uf7zBrJbZ/4Lfoid1imZBo1TU6PPhSa6RPusfw",
-	"t5jcOnhx2eYu0Ue/wbjxUBvMmetQUpyrGjkBphjwsvSPDMd4MXebAqqEuIE8+3QVl0dkmVX4xE7Kxsi9",
-	"UnmhtRdbp7V/hGlt9l19n84JKtsVNw9WEttpaPOqka92L1dPw6xqT4KOwYwDUwGmx5XJy6aVsrM5oxmA",
-	"e0H6jOeycYogyFejyMGRp/l+RTAj3O4/yMK8YWyBCEy+tWfMzaBxKvK45hIb6EXDurkhOgq81FxjjFct",
-	"nk7p7b707w/2Q3ntzXDrloGxatQ6RmejycPQpyt5lzFrx4FJXgo1DpAfuCcyBBFzgV4YdsHyGV1I9+tC",
-	"5AoeMDT7oF5oi9AhWB8Q2wniSsFj9PX/KFjBnI4YWqDO8uqqRr3m2TLnmf10HyEWe5HvDgINV9PshYtg",
-	"GaerFqAGCKZ9b6CQeMQ9EeRpUPLqRUGt9RpVjg6ydJFBci6z2JYbKy71q5WAB2Wa84zRVM18IynT71FP",
-	"YBqapDbjpNIisWEZZiJHmnBFqL6iT36Gk4N6BwdQlksyyVnpjlQzNj9Bt2LDc+yDnc31hmPppDPvvq+R",
-	"6R56kb1AiTmWkuk3uzLJlEFnHu5xvUkxLI7UAisQwtsUtvTQO25N5gwapXCrKX2NTb2S/hFCmOYsNqXH",
-	"HKrufe6rC6agIVg50Kq+qoNNunxYQ5iYTPzEK+LlqjSnT4ivhsBLeWEgm7gGPIrJc5pyeaxVBvBfwOk/",
-	"geAqH88eftgCFX8ui43WFtL41zbyfRtHy/WW6WmQSuniqFVMjrLexFNQwYYyld5IJ1Rkq+F0k4qGmV/e",
-	"3b8Ug8Hh+E8mJcy75S6uzaX5av6MgNHKg6xy9mkJWZtCY7A+TdMdGpOWX70EtVFMRv3ySX/6E6Hlx93d",
-	"rSeeqZyXVggU2Xkp+I66oDQlfDJhuf6+xW/9sLfUv45iQiGdhvzhT2SEf/32G/nDjMod2g8/dtddMVp3",
-	"RdvtmoatN34tgtZCm1+akNXH+QQM/FK/HAlWuzBAqIqt5dOoIv3aNnBVLDuC/MHld/qjwDwb31a3d3XA",
-	"xmz9QLw/We/7+8/VG6Scqj/yNjNt8Eo52dpCYeE4YZMJG6syFmiUisBWqNU3iNwrXAi9VxsfwY9r9uKa",
-	"3/Ux/uFJdSJPYvKknMiTazdEm6jcUZgIrFonUckIVg+YS4Dxa1EJf4GqP213epWUrY5SUrQ2evvpFspr",
-	"vnRZoLXakAr+XyDPS+teV3nB0P93Oh6zhdKGgldcBTrO6ShlV+JSP0wrN6jNgZprYuUE87xc3Q14+D04",
-	"BPCPQW2JVioNYrpcMHqDDjVfy7QFPifOxyKF1SxpavRLrcnxinq4PbzhAxyLcHEHG6+1onV9OtvmkrBw",
-	"3VnzGVP3O4AZLNjY1mhwadGWzTqIMPZJsHStCoi3MXU0Rgejt8odYRfz9U9xObD3fsD9QfBMqnCwmliz",
-	"NLB4Kd8gfgk2gZgorBTl0qCE8AxWZktPhs3i/goe8rtA8p2PaRmo3VtSCbyd4ALB7vWpARIEQlxGdKBr",
-	"dUYXmiCqUVCxSHnZ5qML/N4kF2g18SQaRoP9Xnnd/rOoDRMWJ4MWDR6+EIuuHdYe4qJ+txeD/gGRZMem",
-	"+JAXAyJ3oxqKrDkLICtXHzxu+Fcp5peGzSQuyaBlqDeelQU5qAZqcRjtk/////3/yGBIGjMlkP7dWtbb",
-	"P372/K/6CoExqJxPp1CCaKbdSEM169LmPqgVBi9LTPuwSb8txGyeizyMscC1al6kiT2kzVRPzM7Tur4p",
-	"Au8mcZGfmseojdNAGKGj1OEBir3P+D8KdlJmHU5JyjPmokPQV4IoIbrUqG8F/ud4vmN68AXmdK8P+2Cc",
-	"3nThaGYNcQMUEtsEgglPvUI8ML7A8plBwquDwkCUqTrygg8SZ1kyjmYsTQxiB3wuMttOIVS84zZP6Bj1",
-	"T2nQQFimmEkL2cw6aqsCdL31WtlsyQGEHnQmiEihDB1rEQKsAmH1blzoOpXUKt1Dc7JyICjr3TFMuBoS",
-	"SCB7RQFbIklZTFy4PyYXhf7iOzanWRITG0GMCUZZY/JdDlWeOblgY5GNecpOMNOtO0BDPXs8sfIubseD",
-	"gb0NlC9fNfY4yfJGuVeu15yIXxBG0geIXg8F1jmJ/ixLFoJnKqzJuEQjyKLNbP14ExuVtlWgvz4fQiTI",
-	"7GzP0d5FkNFUilPVPqrTtGwNtygUeyIJ3hcbacpzIvJEmxRsvlArF8/D9zO2NkQSGtBEmyborcJRADFd",
-	"8/NPjErWjn8ucs81rMVbBkWpBO7l2ZRgKsbSDzSC7aU1eIMkF4jFrEVZNEMH6GrPaCGxHcFUDAHJ00+1",
-	"Ns77MtDnR9PLENWkSNMTl8/tcu4B/EBkJSQeFGa0Z9lu2hOWgX/S13bGnjX5eLYdRrv2Ug3ijCGnDLLz",
-	"nPbq5+f59e0Y4znB98OQJvvMxiCmpxfnr0ywKvbGmFKlqeikux1qSQ36qlUHsvbMZHivLVDP9eWb4YTh",
-	"6U1KNfCIuCqrBZtzUyyf84yqNt7jkkwFJAQs6arJeKFBAyDCsZNGdt7VJ/tr7+i1Tjb+ZNgwcPaVKZOS",
-	"J2xMc0wPgSYYElKGUoOldUKUSPGY9DBFwKMRuwCUxLqSW2YzRmzg13pJEJoSwpt+zNI6TQKCWa3HKpoz",
-	"Kotca2ImvlvJPRmnYnwzdFsd8vp4GeM3N8+3Avsc0/GMvQ/7RS5nmiiGen/+C4FrnScJWlJtCD1vEH15",
-	"kWXrkflUTWDFZGnA1ST2RKkh+XYTuZsRAZXNhUfH1tbPqG0EGoZwbzRAW7Oln0DrLZN+ZJGj8LbdAKNV",
-	"ShIDzUgS1rEdAjYVku2lfOgFaLybrUlch+n0CPWJPnjTGqymTXAfd3H0U603yCYfod0HS5GrGeQoQMIU",
-	"zwiUn56QH86uyN7t/p69Qxr7qWymZhTY0PJ9UVM+0PSlYcahMKyphf9j+N/b8L83zTe5CbYb+Ks7Ff7H",
-	"W/A79RYgHKGVeA+y5bua7NdBseuDGDeXELO7S/CsMIAtMaDlBjWrWvwwtPm19vx8Ij2s9DKn1KQdm/LU",
-	"2PX3MRiSfeIQ5O1jQAXDy8pQG446MeuLT4wJIDpjjjr0bIZbwUCpAB9r2xfrbAFCDAtlId/MWJ1uOvgc",
-	"aDIUm2eZTFDUEczVehfKPrlCQGV4Bs8g+yuG5DqMCxm1ZwmTQSgozKY2EpWcZoR9RjnBaUpmXCrAZh2S",
-	"UTG+YYpwO0vUlXlGdg7+trPDe/u7e893Y3Lwtx2+93z3mug3u1oKImHFGU5pzvIpZjVqJSObmsFOCCUL",
-	"lo/1U1OMX6EcMUmskwncYvT1F//ePElxduv6qcCTtkBn3pQGxrOEfQ4qV268g6Mjb5Sej9VQ9gqsbTcY",
-	"NTazDW2kUlQfHAVsxge8Zrj+pZi/qYJab4YK34QWXntnnLJ9VOzWMihGsBx5TQDMFiw37LWY3LCFIiAC",
-	"bOketQ2CbbM7hCh04JGp3idoF1S5aSGSTun29jFhBIQu9dNdO4shTlerywsq81AYZWY+UNXoATB261+W",
-	"d4AcqPUNhIKLilbS4VEen4ccrU3OsLZCKCVD8awImyI5m6NfTj/sVevmCYXJpSjyMWu3v8KzvGUvjWMr",
-	"gDCzyaFLleuPYfI66m2AoLOEF71xhQB6sQ38TeldzgJ6aJuKG3LwVbEYQ4YZtpLoqlsFwOQjf5igSGhF",
-	"BWhyp6sONM5WzD02e6BW1tzssfSESKYUgsXTVZ+UYH0meVqbE0We9ckFzRIxHxKaAcIBleqVyDI2hsQg",
-	"xO6csCWTHt4uz8gEAPLNDUaClBdjoG5pJJeWW2OM18k+OWf05uznN6fD8hoPU9ZmwUshMkiQVixd9cm5",
-	"fjZNh6V6AhbrhC0Ds1ozolaZqllfQ6/puEhcTTR8ccMQRsfPhOt73jm813fimdJmFM9SIWwvAgk7D+AT",
-	"Saa0mNoOuZXJ2nypFuxgm9MEbi/fTqlgMdYXMYojXGT7m60SiCO7GPpPJHFUB2eO4shLFQwZO2+0pnRO",
-	"jbK8lUvG61gXNJXmDLu7agJhlznTlsqUvptqf1QSEb0Viy7kLODCmLK154FIzWqkiWZ3M5zJxel46syD",
-	"r3JqGzWAY95FlSjOFJ/U+QGaClcGtbv6mFfn7z++vzz94Swmb87evLv4X/bTd68v/4x/E5GT07+cXZz+",
-	"cPbx4uzy/N3by7OPV6/fnHURrXMDu96SLYhLYXJRofTDKxIyVUYmNuTwF0DsdLMww/2Yao9eQ9P2kYuM",
-	"1/NJNkOgewthRnBNRC2drls5Xl6wMeOLehzYodmbq0iuL7tlAWDvJuh7457rTa9gxghN08Mg3bCn13uH",
-	"rfv0BLG0K1VarguW5QVQelECrgCco7mFs0wo6nJWw/P6tQ3l3nu/JoBf27GfFanpil+RYeXYCUvZIw1l",
-	"0jGh0UanIOV0TX7nK2P8zpixHKTN8eyYyJnSEUsfSOes65tsmZLUUGhr725eGKOq4IlY5lyxE4wZctPu",
-	"A34+f3/VD7nOCp501JTfeQA3AVNvxMAlgnptvX2+q3dDHPFmM30uCXAYSyDwC3TCDvqQ+tInF0wqAVnX",
-	"zh/jg6QOS4h16QPkSAQ/S6rwoQvl14z3yZ+hhydgn9GVdA1DfdUDHx/Fkb62KXTi6HNPX9u7pXlmATAt",
-	"xcqb7Tc4yF0cnWOcvtXq2Jwawm9ZMIqcF5mrzwQlAl8QUhRaWhlAD5stjIM1qd0/+7ipNv/5/l2Ltu69",
-	"231HmojcxgvhHbahjWnk07n9uU3Ctix3jq1joziyaGRaxTWR/LdC2T+vKkH979F1f93dkgO0ZeQjb9Kh",
-	"4/JcJA9M63pQK+ltmzl3anXftVvavfoytyeceQ0tG2Tp1vUUhKPX89TrRvu4/U9bUok2ehpauzmWTThp",
-	"l76OJ1/itYIJM47wLSumZUtL8idYO4UEdIiZwPQXKWITX7LAn1OxyV7rYBuB5t8eoa40VTeu0qasR80i",
-	"YMO5DB7uQj9wIuu/vTwnI5DJ6flr/5i8xJsjP8UiaE2D4SI7Nqx9UybYNAH7zUjulWKfopZawQWFnK8A",
-	"BTCTSev1tby2UDP8Ehpui6zG8mSc04SRFVPDBpYOV0EAOlteD74TWXpiTNM4vM9BhJT5hQYv2TTTu0fu",
-	"DnY/WSfOg2fucdvi1658Onhx3PHMwtvXh2JCUfOZkCrsgPlRSGU6yHRKvFhApWT1TQdPQ8DfiDXYyiF2",
-	"dRqIglyS/bCYWxsDw/Yh60Jgx0dHh0ebEftmbF5RRn68ujqPYvjnsiUXoPoGVSSKEGaqKQHLCCU55i24",
-	"DjxCC50K6Qhd0FzdgyKqgcq87QDGCeUoodRCa13jxWYlyzSQg1VpTCXEwBcup6q6tWyZVPDw4YokPHHt",
-	"o7RB7MtkU7hlC6x+FJDi8VaosJ+TZ4uiDVQJZW3Z4Aqw8/RRwxJCqynj93NKWudmRzdhQOIEraRuri9P",
-	"MG189v0lUyivONxusbWDa1s56JVr82kTp7XtV6RdPYRYURcaFRYaLXmokz2BIpbh29M3ZxbUSkyID80Y",
-	"ahS2od1nAYQ2rO69Z0mf4JYRRcgnobnKBU1yg6TTqLyocenDEazbSjW+N8D6xrQvETYq8fDyNDeRGhl7",
-	"4F8AqA/pKdV0fJsQiTleDiTZ9PW7ycSyCZQ8WvnAZdslqWmC216LG4s/vD5YHTQDuqZN2VXIb4R4v8Zb",
-	"1OnsHpU9qde9pW1dXe1x0X6QSx8DqYz1hppLOHD7jj0m/lVNJdpnMggnLPvWfAe1Hvy/3eqDEHqs0lgq",
-	"hihmm3oN5ULlMpSpYlAbBeFiDNcvuQRoM+OYtLn9WEnvFV5AsREARFKexIFYNPpcIaV26JLlU4YxsKnZ",
-	"YFvq3MyUXnQvZHGFbIFuNezzAlq1X3bLGQmAc7qcUqSnFqhBzMz2E1vr4NW32bhh1x+dFadQR6bD69Fd",
-	"BW1EK8pqNFNqsbff34/iNbUuBjGiZDF7l696eSPNDsYdvcZax9Z3/HjwClzEOQOn/in6SipTDcWmTvVx",
-	"599RTlFf3uIOwGSltR10L/GaJ5LoRUS0S5FjX/cJTVMMNihRBj+9fGNI8FzSVU1EP/VqNmtZKh0krn9d",
-	"+ZajFQlx+j1k671xMfSrLMpjb9N6eZd3WawgXOSXQFCsowve34h6NIi+Vv9spatYqXRYiVN6uoOnXcuL",
-	"+hK4Vfds3TSnrp2S0fqaKZAnJq0YgsaQBrJEGSMka8IA8IzAE02T7Ebl0RaK1qPL4Y2i9EEy0Se0lY+V",
-	"77rKyi6ir4N8Wre9N9RmNnmzlbPk+0Vig0I1GJixBzpJ29rVtvag9dXsShvdkKp7OGhTEQfdQGg8LeaD",
-	"F9yM9gf958/7g/7+s6HpdwuhhuAwvWfJ09GLce/zweenN5XaVUN1W/D74VfjnYv2EA33n66r7hGg71rf",
-	"lnVp1R1EpfwCT8/dtSv7NcvrV+9CVbO+xOynD9dtmDrl/vB3QJ1f8RF1lmx2/+2bgfvydmyJZ06rCLqw",
-	"RjUuxYEDJ4ehF+wyR7FrW8IHshj17Wh4MBjoVw0fCQA2WxXz6GrSt2gpj6kDpv+gyZNCgpU9IG8OP7/o",
-	"7z9vgdgZlykx3Q3VkCLsdPaWcsOqXo/eLnrDyEKrwxB0s/o9lTfSNBKBkljnbnc1cTHWuWjD3lIhBs+/",
-	"tiOw2phLT1Hqk7P5Qq0gqwxs94ysGOa/olMnnCF/4neP80pbltrExO67AGvupUy4NIoZxS9j/MaL8kAY",
-	"y5QCS7LIxVifYvp6g1vjKmNsfb5J4sDEA8St4ylUoYmcHBBpmqqWldfez8cDIk8MZjBmxnb2SVSyuDfC",
-	"gvgM2WAAhwT4yWe6T9CP55blKzAHY4tnUGaiLG0ScGstqGP6jvzraZbGUq+/hs1+7mj7WApd2tu8Ibwk",
-	"o7X9LmqX33nbt07KH/gtc0lIVJJPwMCftq54sw/wli2uSoSStqGz1LRSOR2HM8hOk8SCyccmgbP8LHL7",
-	"lbZwdpA5sadPvbegVXBev311cXZ6efbx9dvLq9O3r84uozj67qzTlx+v3n3869nFu6Bnvt5+dVOT16Zd",
-	"P6FS2Uig6TSUJaYDmIn3asUec7h+FDn/pz7303ORlC63J1qy4QyaSqhr9dSxvc25McRNO6Kt7rprX+o3",
-	"Jqkn3GR7TQaZw/nv264wQ5NYV5azSgzaYlOBschBEI4MMK2X+GYivEoU45m+hH0es4WqQ69jt019pkKq",
-	"GrixIPnMNKyx07Jg/ab0AkoIpRKLBUtOXDoy+CU6tXGzzIo0ieLIvG4UR/jcjoq5prQbQ38ox9Gf7Fjl",
-	"0pwbV80W7YkXIuVjHupL9BYz5usNZ5103eYh9UDtmkZ3HRqF1qOG55gzfY41lR2Jq2llb9R/2pv9SFUT",
-	"EBSEline9JB4IK0xXHWB/fAe2nsyHPvEidYD4etDZM/v08lBspSN1bnmlWBbVo74WLaVi2Uq6C0lh+QN",
-	"/dwmGeJaqU2aiqWEytcT8oZnJ+Q7LrUpklQ6pmoBC7qd8Xq5BHboiY9d9u2NHfnhEl4RBzB/wzD4dzkY",
-	"uq5GPOX/hAMSu7y1etIMKrEtdi7L5U07Mykwo9b1CywW1VZd9hCpNPfiEpTmrNJiiBSLWOt50MWOnGra",
-	"uJa9oxVx2KFGds5YmmBd0UP7xq05LC5M1HMLYUGdKtHhtDJ6hxeurgkxiF65cDrP3FkjA4gU1bS7BVWK",
-	"5XqUv32gvX8Oei+udz70zF/f2K92/+OPUdCNwRZh/3+1wyg20XGaUGLPEb88b3+z+NgoMl3HvcDRXXZR",
-	"wSwRi9mwTS+9MjelLm2263lUEz3hVADvbWLLL2uU00rezBacmBR+YUSnFo420QbyjGpNGx+hs2Sn0q16",
-	"f3a/kAvEiVfLZfsSQwxf2XI507b4JFznVe9xCtDrfgmjdEhfJt+xZfwhuXj/9u3rtz98vDj7z/dnl1eX",
-	"ML3/fH/2/uw77ztpxGdMXp2++vGsnHrtILZoXjH5waeFuapPXq4CoUXIhSorAYfk1bu3r95fXJy9ffW/",
-	"YlMlWMHPEvmN6yaHOahmph8vTq/OardYdDX/kHILpY8qb230meVWJoqjIPGjOKoTLYqjGsmiOPIoFcXR",
-	"D94jvffTg3lzDxpGekNQFYJCOvvP96c/fbx6Z+Ej8UDb/3e7HK5+zr74Dxdnp1dnFx+vfjx9G8XRT2eX",
-	"l/ZvO1Z7Pus2qAzb4DFUivDcy65LN3JtKbeTJixL2nHyGJz9xkyEoIR+11Cej3dGvaieUYPei9PeX2nv",
-	"n9/sxf/Ru/52h3zb+G7316d3wfOq0R2+UvGSScVo4oq//FahGJA0KDOuv+dDW4TX25ivnY3fk/SLzGb7",
-	"huWbtBHbD/araiQ0X4PUiDnPwIOADmniZmJCxrnIhmTOs0KxmMxEkcckoSu7zeciU7PY/uP9gG1rXVwf",
-	"nB/YXsOp8YqlKdmh5PBAa7l0BX3Mdi3urIcXibvMNRD5ihtD8Tn7q8iCyewQODRv+/r07SlJqKIjKlnZ",
-	"NfCs0EJg7yXLU23NlErd+6tXAWedP22c36D34uO3e73rb/+4FYAEhoa27rFWdghwJXwm/9DbZXGlV7Bt",
-	"XFxmGPNblpWtaVxnGt+nR377jZQ/lKPVfhAJ28WONJdNV2oghdYgfljvfQueBTQFn+ba0PSqO9G9bEoA",
-	"wBVpkiTtcF7Cxdy6lEARcDekjGpz10OlmPHpjOW2C6H+JmOAnAWddB30pak7T8XSXAyJhlySidAGMYOc",
-	"daiJn2ge8xoZQrKhPzVQUjAvMasnRjlwpLW2AiR22CSGWng0z/ktVjGu6+0wcpgvgK/cs597R5Nn4x4d",
-	"jRMWeYCl+82QVPmcoLwqccms4TKmc9YdIHbkgdLUhxcQeAqlO26oytoGgBXQCzocTdvWWrkXK6cTVGFw",
-	"iRFOrrbG9jh63exq8rzSQ2QALUD2h2S/2uuy0ktk3/ifXWcVG0n9md6UMNk+ttnWKaT+hDenq7OULmT3",
-	"PL2p3xO7yBJo6brSpyXNXMaeQeXItsiuf3i+YGe0j0dJf692QyJZDaprTemtWf120FeOyN42vldz9bfk",
-	"1N0veyyAXsGq2fBmuuvT4huNnrf0cPnZRC2iAvFoFlTNLKyYiT5zSRaYWa5ZU9SodWKgfuACDzPFxsuL",
-	"LGWykhQHpwzg4xOMz2fgYTRDLHkm++SXaO+XCDyOfpy2ISKP1+irO3u/7ex5Ks1/9a7LT3398Zvdb3eD",
-	"GtgjZGG7jKzAWQLqSkxElq5Ku92AOEkG+ZjoqgOP64k5pMeg5ZWxofamDoGjY50e39+oyN+vLbNkyvY7",
-	"COOH3a8mI2zoVJvEP8E2ZFX71mXybD5pH0YuW7bXnKHfNcQk4LqEEvTbmYyg2Av1YLYIwfGHkJ+BwjbG",
-	"+OK+3pRYCEigX419eddHXKlF3X45WrdzPuz3Xlxrg+X610H89O63kgb4R88nQWALdVb5rQJPkTK11/Ga",
-	"TRqtHZBOd56AgXX97R+flM0mvd+qk9cXVdpr8kyBrr/rOlLiw+7i8MxMd3nTRTsveQsrdxETK2WaegZ4",
-	"CwsNQCOfrRYzlpUNIOvdn7u8kSb1df0t/mA7nirKM7nzpNd7YuyWUNJkRQRxkPBOHEPaD+a1uhIiLfIL",
-	"k+rBM0gCp42IOLUJ6aWJCW6QId7ykzDFSZocr0SmBWTPfena1azQpqV48jTLqEzLkRJ37txcNxbihreB",
-	"n5httDb13YLI1M8zrjBTCtfX37IG3HDOqG3359p5LsQNWgk5G5Ifr67O9w40N4xTRnOi2GdFdmYH491K",
-	"mx7gJbpYnJtkQj1QuW36XOzNDsaa8ab5YlyVE5l/Xwm8jKxZqSY394IQOCA7EMrMF+Peko12TV9/mK6p",
-	"ddjGG7SVK6iWYxvsy+/zn9UjQCYAvfS6B5cMkYK4anCi8QVxyHHhmMOGhp5E2Gd96MIfBsLQQDaDih3G",
-	"Wgg7QPwsYJD+7Tpct8a2v8vOrymVCrJDuIK04jWmsocLPnHdGsPFReus5rTWTGKtxuBfq+8toYzX3mYu",
-	"66hZdCpKbHST3bIt7BaXv4QNcYkpvRtMqAZolhIkRzCrL9tadh1YUXCnIMNswBs0V63BG2QLMZ61ZY+k",
-	"fALciWLe92dpi5erIaR1gfg3UBuUJCxVFBV3YwhJOu+E8It5vWHvj3kgOvPwXJFCf7plAZhc65Xzyh/N",
-	"2cxonnJtSh0PiMkv7tSRLGdylY3bCtAdXZwP/SYTS6sRINKbomRUcPDeZ6bFlWe1dZlDExqysbwPgYZ0",
-	"HBXWzb/3cB7VurcG3P9pJqC5lEU5N05gCXwy18eXVnpW2J8v1PXXL/fo1PeX8rTIGTbKLfGkDto7/v4d",
-	"XD3YWNcVBxztV4Cc9j0H4sD9/XKl4EF31129qppRy/KJOEKm/EujDEBrZf8oWKYne/D0qAJfXfftDoaD",
-	"wV8DhQOPBeANjNsRnPte1QqeELTIYI1E9kF7LUNYUKA4MgDXiGuUNeVPF8+xxWyvArsEM41PbUtECr0p",
-	"IV2uT95pGVgCR9uwTb2FG9Tz6x8ADR2RUwEX3WDsOlDulnZLKWK5rp/hVV6wof/cIGIr5D4ZnFaoo6Ba",
-	"0UOGJD2yH3uc4+1/kLRcEjhLEGmffK9nMWz2HHHgsPSWBd6RnDbCJmMAhzVkdQBqKJDDNGk507Ssxina",
-	"UBS2dYETdNhyyGHiCPCU1/Opw1F2G4w6XGk6maCT11UG2dUdX3r9ASOgrbBi4aLGbXhDp/ZgFhkmt1XW",
-	"HoFLeQYcK2PkS9d6Epj5BNdUG26QDcmZsz3nD099qwnAIAILHtzKHaKOPGaHWX/3psUoRWqjXsMLN2qR",
-	"hyQ70VsUoUVMiNAcZ+vDdoMWbbBsPxCO8ZtLTjCfSvM22KaBaFT3rgVexKmcgUeJkkNrsnuNYnC5rveV",
-	"LOaIIIFh2wBcywx6mWr6IiFrASa/QO0BkEravvf21YOAlUKGS4ttW85sM2Kmr6t0avPho2N2MEBMf6o3",
-	"Mtziyu9w5TD3gWSYTNJcG4t934GKi6NB1ytfHHW+8sV9AKpg1jgjfBqOFFqfUhfs2HalBCGoZZ1CxzAQ",
-	"JY75zf7riM1dARHtsNheeHvj1Y0+T4at/KeWI3rv6XGsRyy/qjRE1Qb0wnbVW+8mSMiUS+Ugg1xYiBGW",
-	"qXyF6S0TrhUHPzUGbqqkvoTYWs1M64FQhGh/XeDsw2nvr8Hkn8dMs45tnXLDZ6G/tv4651crXZ96R/+j",
-	"wJZwidNAuTbUtD43BVhRrUGJ9BYKv2yhB8tsu4VvNN/qT7YBsULE8ylUR7RH1dYRbe/D3/7j37755Rd5",
-	"/c2Hb667hNEeSL5ARXfo3LBtCcrSMUxYNB09EEB8SA4Gg/Z6GWvngvpUqLpNZbufg92vNV67tzyNOoOa",
-	"uLpv/wTq2OzwgGeul8VmERlPgJ7b0eDwerOHKlhmg4GQd3+OYvPn+4zeUo5NDa7v4qiQLD+dskzJVhKS",
-	"95LlPbjI4LDZ5EUbY9Pr1QPUgr1q1HFMJWtjqXoWYW0f/qH3X9c7H0jvv66/gb93vzhb3T1a8h7s7pgY",
-	"OQR7taTzxsQ9uLuWmYcjVb8shzTBr58BzSBQFAXYVjesVyzKosyYLGZUMjJa4R91V0231DOeRMPo6Wjy",
-	"4mByePTs2ejwaUKP6eGYvTh4kQzYgD19dngcxZEolLZMwKLGrailtn6uQdLY8By4VN+tpwU9jyRj2ctV",
-	"3Tmjf9BHtbnuDThz4nXjPz/2x7+0+Shu+BJfpFdakIHHPO/v311b2A8oz8DqjDrahz6F9TG9IQuvW4gg",
-	"1H74yrUY5om1hzF5z2vHt8mycuu1Ad8IOO6dufiuXNJmEjkK0DwxXgU+747SiE85hyXaDN4ThngPpg+G",
-	"EqWa2YOsW0fdUG/bcklLkjoihVSrKkGDHRS8DdTaIMEOhDRr2ltbsNjCDuHKrN0WhGS6VzSFv+3GORfJ",
-	"K2y+EZW1Gwk2KUPcnUvUm/X8NVv+IESC+OVlS4jvbZPcMD6z2ZvlnOoyILxpg2PVtvH25ggSKNZEbQzn",
-	"5tq+1m1eeZfIX1U3JF0ipIER6AHwrO3FiOtJfNqSuuNaHntdg8vYdK3gevOjYLnbnoWPmAqRhDDrv65c",
-	"3OBIvreUFElbilTi90Bkieka3SXuCuaoFQ7brL6023i727YRoGBs8A2Y54P7y9Tg9qrh9AVbXZicB8ih",
-	"sMVMsppf7TpMIrNobic/ijRpB98wzu+4hGrNGXYFh5vPczHNmZRDMhZztNhcLGFhfiu7iVOowZGQRrPH",
-	"blmmera3uNYr9weH5Izm6Yr8yN1IXEFuC4xxghaIcru478p6tOVzYCugY1sVsUj1HlGQl092bM7Sbp94",
-	"psPQx+Awd14wla96pxh4PadTNiQU6+rJgk6NHaqFmTRZTQgwG7e86kzNU3xFTezyfTBvFtOzre3l/Lx+",
-	"+aMBh7fU1ienee8ojnwzKI7Oq5nH63ALfK4yT/C/8p7mf+092f+6OovKODAjRHcKwh1t53IBbg85cI3D",
-	"PQZPQO5qjAy4issgcjhbylTiSGJR26pmw5x+/jj2GpnaUN/CYFlEYCdVLnGwdR+l9QEfDwYN7bgxsh8j",
-	"wYfUCrRxa3v3IAuCF6l6poIfoOycrd9bmEjKiK0ENh6rwM/UOf6k+RyaMyIWLINGbPBXpwKUzW0xLCpI",
-	"Z5QszU94112A2B4dj5tU9Eoi9OE0pyt8H8Q6i/2ctJmpEtXcYQqt9PYdMbVkWgItBQal8BotQp7Wb49N",
-	"rApLduwoXJJxARFElHxIX7v5AVDoluVwzVY1//vdsDVaaFkBBw2x9eYO0WU+ZAMMHnHgM0HCGeS+oMtF",
-	"kSUfcwOUGZpJbpsJ44+56ya8YPTmI1vOKWiRtp1wWQHwcYb9hMGe/UhbGwobEkEmyVmeY/m6703Asrpo",
-	"GJVZzrAaFohFr5u+WY+6YOO+RU9xleHDqHcUSImw44abiUhiLqgrUOEGN2YGQcXMy8+Fy1wjKb8oFV2z",
-	"C5rTOVOYNh3sxHO0f7Cu7j7wKpg9qDecnIlcsYxBk5SDo2MyntGcjhXLG0V0x4NNUS5849jR8bqd/SuN",
-	"q6qrO14U79ET9nT/oH8URwmXN+abgf48Z3ORr8w3+/v9A0i7gmo4TKU8fN5/2lhcAJd4H+7JeFVr4/1E",
-	"OjgKwjNSSGbqAwaaTPstePVO9G7Ari9fsD6PNx7wh8PbACPQi76VlNs0j26QChUCN2f0MvYigU8k9FHV",
-	"Kga5FWkxZ7LzJDbPY7oo3vhrG56MjUXidH44f//IU2h5uMEY8xbmXjPZ8PwOHQ5d/MDPDlqK/AbOr3pt",
-	"3wPYYr5xLQAoQOQ3PJsSyRTZWXqJONYnDaUPu4+4RtD3pZOpSHgmedKIlTwWgczJd0FDcKmmaAQAavBY",
-	"+go7uSoHg+LFYZUpr79+qR7JrzBLrTReCfDKXYkblnWe6Zee2hp97W1rQrs9sqmPD4z3kx2akYvvX5H9",
-	"/YNDIotRIuaUZ7sVM6ctU/VLltU1Wn4E8DG8t3GpsdUXggbhtZcpM2e/HBiKmf25SN6U3Y8Dao7BqjXd",
-	"Rw23JF7/TkynW85EaoR4bJR/UMVEwp5AUynsvYZJhqJIsQPriHkjljbtCaH+9b6160wLqEUFR9CgT75e",
-	"vrTXKrqhY3XVqVog3EWC+6MDQv1dvCFdqw2qrdENT2LuqW2dblJRJRSezdEOpBkZeAmLJv89BwXYNl1Z",
-	"IzbaYd38U7JTA+5gw9aHNumxZN+iqVSzve9bzE3z+4fYd1qjwJ/nYpSyeUhw5GxSSJpimSesJtnRMuPF",
-	"06Nnu33yaSwS9skmty5FbpzU4Kykc83KCnrSnZBPTFt/8pOxX9HlhEkDVOHQsfVRSrPt/FJCz17zDQxA",
-	"hIp4BiF4MK0V5WndWByS3pGF2zQDDV20vd3wxCmb9hOPY6dea71QKgq5qdEeXXC558WkprkoFv3yi73b",
-	"fZouZnR/z62p3DP7am8MroHyYtsAppDR8OmBNiS5AkF+VSLhWSpYehmeKPJsmLE5k1wOF8gOQ0vUpvkV",
-	"BJ7WD7nhGTh6zBCEYtdEzRgxkWhrWK+PFXddgs52VYNHw4wuFmj2zjQj8rnHOEqQRBA6ApmtGn2ZXoS6",
-	"xthVb8DsBVlWExMrn2wgoHP0uukbqcSwPUq4GHbJO5t8EeHQVYt/I2cqX4G7ck1zOi2aBVH5yrrneWaZ",
-	"H9EuPK+n8W7Y3gqVgrAtYDbL8qdAO+Orq3OCFxDNka4kwQQz/IcdvXjhPcrvd1NpoqvSjnwN/XwnbAmc",
-	"bbRaCxZoRJsYmxYyLATP0UQ3y+mYvW7xMf18+KoRoDTri43JsIhXklRMScozhplFckEb2+sw5F9SQRzT",
-	"U/L+4rU+ARi8ht+FUjVp0sGRFcbORrK7tY5RvDSPKwjvj4ucq9UldLfBJHJG81BdUEXnVQIgmjUpT89f",
-	"G8cQwP0lrAyMuWL+MTXYYiuSiJO6JpeaZLyRSFZAdOihrg19oLXrvGNm5t5jBo127mATT0QgF2uZlQDJ",
-	"kuw0HL85w+bvcjd2c7fIaBaXVS87+7xIKc9kDdO//0v2S2alhDQQSnAAIaiK340LTxb3ROs18kjq0RFj",
-	"dkMt6X/JTNgUfRggJ/QhK9Ss3vcVyeMvTWVet/tmVo72ZJFS/YQQppyHOrBgYpEySBDQW0MyrVWuiBRz",
-	"hoVHpvXBL+AS52NmgLewGCA6XdDxjPUO+oMojorcdjKSw7295XLZp/BzX+TTPXOv3Pvp9auzt5dncE8p",
-	"RqK3eJyStjSxsiGQPeMNymtGFzwaRof9Qf8w8hKC76cs/Or+vgsoDMNfoykDDxUirlq4sZ+4VHUGlDAZ",
-	"48G2VZrVbMJ0Zaxli5sEZqVRA+HAKFnoCUEwe5ETucoU/Vw1PhWj8z/dctMThevxwYke2bqNCMa+NGPY",
-	"nUe74GvdxQ1xoQDq3qHAw/l94vlSnkgyZ4omVNG+rRLEymRb8pyxz2Cmysp7gJswOHs+56oy62aZkTu+",
-	"NoPPBd3gjQlbwA46ZV5lW2h69pY2ugZ1J2wjhqYm8NbBYGBAHJRF5ypdd3t/N13gK3XAvKyQ7cLqpa71",
-	"4TqO9JkUDaM652puRlMI6KEfZEVb+bSnz/b38ZRx77sWZSL0DBDvzYUwe6KvN/hTJEloaEe6vXKXXKAB",
-	"hnfu3/vOw3ve6Uz4e9ztHdggLOxR/eH6Lv5Vs4q01WUgboLRTuwmSXyDVtEp5Fs0hdn1XUNAhSZdXrLn",
-	"meCQoSsDohBzFusTK2tlXopk1U4fewlnTZbxvbxmu+x32C7348/1vKktNdurTGHd4387Xn06eHHfOw8O",
-	"ft/7A3mQUBJgw3X74S7+EloD/nqHKmxLg7lAlyiENMyNAgatNkShIFzt1SNB0Y4kI4ZZNlQitrjIvoNH",
-	"gUXZdwjxdpPij8FN+mjH0a0+bMwJc2mNFQe7clmMx0xit7lOG7TkCDNYYIO+xgo4KPz5l+2qp7/vvWH4",
-	"Yuu9EYc13x+Yehw2+hJi+n+4oI0LLrS9dw8euLe+EHe6GPUKbf2EXBT/9+W7t2TO8ikYv+MZ+tafHT4/",
-	"3j0h1LgaJQM3ZlakqQcA1xSB53qEzWpKC9fCLHowi28DglDLYKiatV7t4f7BoLuy/EaPDhNE/i7dQCov",
-	"2N3vZn8ZNYgbnIn/hirQ06+vPO0f/R+rdmEPYinmfhuO+0iZIpAF5Mzzmi3qAlOYlIwme0NNzxlNTird",
-	"jS1sN2RWxLU02aeDFwaA1cDvYPaXwtzjqiS5YJDp/5VMnv/Z6/+N9vrvfcca1r2fpWQbww9/1Z+8ZADr",
-	"GGj4DGlGeKZYfktNRYqpjyAigxIemiV98hdMcADJ4cq4MlHJ+QO4ZAttjq0mc2h760DNLNqiZPoCMhdg",
-	"WKVUYairuoMvi9GcKy+ppqsasN2GaybvfOXT3TzWImK27HezkphTgu06O2/3l9RhmQD/d9g5V0K8oRmE",
-	"a4+67G6/1mebnfI9XAa7w/H/qe30B/7qMj/FVl8sROJvBIxHGPYHeFbL/bf7e3WAv9ZAwWm1S/nmGEEF",
-	"l8yGbSs49CGXtO8E3Io/Pa39nh7qbo/z6LDOG+y/fYzZXQxabJWpeXBSQ8T8fnz6IB7CPIdKRrJNywFs",
-	"2hiapsYOv1hPFnI4baTR4zCeSUiBRg6rMVXFy1T6lNrMco+80ddZxQ4reG9J0uX0fivU96LIkgcv6bus",
-	"MmnXFtTmu+q1/c5PWG2u39cwlQ2PuD58a6XOd+6qLiLHjamP5n+h/Ik3z65ciOrk2uZVyTTeemId5lTC",
-	"MTrQ7Gqs9nUCGRyhyamcTxGDKBhGDLfaa+mx12WaLEu0CSSGdTB8CG2A5zkmFPp/w1c3bGEabHCEx58A",
-	"coYt4soZXGWtJkgna1uHnElMoS3f1BbiAcNBke8My6rwKVEcFZkx24I4zhveWGubucuJ5dJohW0TBMMw",
-	"HHJeCzO5IVhe4YWDzuFuv0Z3KyTRL3qGW6my7gAP7QwvQUgqnqamF++OK3DQ77X7LznPoZsUVcw7oaWP",
-	"EJczKkEVydiSAbReLtW6MzwVNLGZN3vSqztvO7kbNepfcAHbyuJb1tJOH3M9DJ0tyAJANJtMdNhVmNUI",
-	"czbpPT37gJ4HbBuan7l1r94/E+b11e0E/9WN4GzHAAhaDC1OrT9reWqqMsZpIZVNzlKQ7y+Cz3H6ZQnc",
-	"b1EG0L1VlqHdQIcGK49RdgbigedFmOm+mA0c5revZwnfk+0d9DfNkba26PBLcfq9VOUORvcrkU1SjmUN",
-	"X303XTKTPbrtJjIC1XM1taq7pSfnd21fh1WWr67SfiUz3yzKOmXBrO0aQ9/vovMvUA88BBjf5odMYorA",
-	"+cZzJE31nUvkpVOwHuEyLHJZozW0ZJeUS23zSvZcg/SvEpwN+nZfJ2y+EJpXzCFUsyYMUi5VgJhp4ggm",
-	"sUWTB05A00+1jNLkhd6PEI+Bd9RHGE3B71aJ10DVhBSAa6LH7CVimXlNb83ALCFiMgl4fwHvq+YtefyT",
-	"r9Ke+isfd9W+yW2HnKKKhXrnlVWEmoxfzYXz3+AgA/CsULeSkr2VAJ5fd54tDMZ262F2LpJuJxlInd/D",
-	"CWYn8n/USXYuknVHF7p5Q+dWXG14+S93VkNjg0nzFLN1IdhIkZtCUn679qBCI8Tj3zAYhA31gXAvy0ts",
-	"FB5lzCf451OMHSWDl0rzo7lhSbn6ZBD3MsLmC7UyF/bJzwbs3Y0qjO0kbPZk3RdRLTvf0WcQM90JHE4R",
-	"jg5FvEIQkSa79eSBT3o5UqbYp+Zh8zNV49kFkmzDjtY8ZapeKu148EEn2NoNyutdGZ3rb106G7Fv1rOW",
-	"/QaU6eptHPRegLfxl1/6ptFsF/eXAz5TApFJAC/fkBGKXBCFwNRGGrQhqBM5HlSrQ6LDgWx5ET1y2F9m",
-	"bqp0Jtaz/+3Dfu8IW/z+djzYlaGX+ZLSBJng/SLB5oZBkeIM9vuJiq9+IIJybLe0cWsYJwUCmFDH0TvA",
-	"EwuRprvrzkYTNVuTVgDFygIHRx6q5haAFKEEoHM0780llueb7lHVLsGS/KPg6LxqJPmIXNkmbF9GQ6y2",
-	"F/zKKmKtW2YLQ5qeQUsqH5YZ8NU5E4kKDGkDsa0glqzF+2A6Qoel9esSb8k48vqVksjh3l6wtLFvcAR6",
-	"ciUVm/fl7Xj4fPB8ANaWmUSw91eR6rOQSr/MtFaICtLTVqg1sniaoroFKpvKG6yQNl3e+tW6N02dNWN5",
-	"x6s+VaXRMVZav8C63MT0SzFjWg2jOeb35gi+KUYsZahKneegILDCn5bbuzK6u7773wEAAP//",
+	"7L1vd9s4kjf6VTDc2RO7m5Llv0nkM2evk3Z3504n8drO9PNM4kkgEZIwpggNAVrR9Hhf3g9wP+L9JPeg",
+	"CgBBEpQox8nMPmf7RceSSBAsFAr191e/RWMxX4iMZUpGw9+iGaMJy+HPK6YUz6byTyyXXGT6q4TJcc4X",
+	"Cj5G1zNG7vBHIiZEzZhkRJq7YkIl4Rm5FIVi8t0ioYr1ZXXIfhRHcjxjc6oH/33OJtEw+re9ckZ7+Kvc",
+	"q8/l/v4+jhY0p3OmzHTf0DkLzzGjc2YmSMTor2ys9IPZZzpfpCwaRhM+Ehkdj3kUR1zftKBqFsVRBiPi",
+	"P3GUs78VPGdJNFR5wbpOfCzmc5F9hMnpOes/5IKOW6b6x2LE8owpJmHWcGV1sgmb0CJV7VPF0R9hvjgQ",
+	"UFqPxaR6IRLOgNgvC6nE/KxQQo5pynL93VhkimVK/0kXi5SPqX6xvb9K5J1uz28M7J5fvgt+Ixcikzib",
+	"FzS5xBmumcciF6OUzb+383Ek1Xckmno8u6MpT6I4SpiiPI2G0ZJyNSTHM8IlyYQiNE3FkulLWJ4LzXjv",
+	"f4vsl8NoOROp3gJjkSWSTHIxJwNJlCAnAxnF0YSzNDGjRnF0R9NCP/d4Ft3fxJFUVBUyGh4NBnGkuILl",
+	"1kxhqG/nYCepVgt9RZFnw4zNmeRyaN5xaN/kfstlv8D7kehN7rQTSQTDqUy4ImrGJdE0z+lYnZJPSJhP",
+	"yL+E0fGMwHsTqgiwbl9P66XIJikff9mCje0g3orpTf4DW6RiNWeZIma77Lk93ku8H+17sM9c6lHKJXhe",
+	"XQL9AyMTkY94Igms3hryu3k9Mv1xFiDJtDD05kMysTwln5AKn4ikK0mWsxWhWUKWM6o0DyYCKP8jiI8v",
+	"2yeK5RlNPYId+zx7huuspb9eDcnyOw4iSbMIe6V3wNFo8vxgcnj89Ono8CihJ/RwzJ4fPE8GbMCOnh6e",
+	"bGJvM4FHpO9ZtiJCzVhOcjYpJE2JyD1+LQXzJf7cQeJ5lKML7o7R6G4/ig0tgdFueaZpcoW0jKM5k5JO",
+	"mWFmPLHIjEoyYiwjc5HwCQcZlDMKjyp3U7ki0Y+Up0XOutOofEUzE02kL9+QOaOJd/QSOqU8A8bUY6/I",
+	"ShQ5Gc9oNmWaS/nafegRA29Jvv1OBAZgSZ/oCYHgE2nKckIzuWS5JEuuZoQSMwWSiHGhpc0pEME74M8u",
+	"XsHeYHlMhNkqWlPRR3rsRnNfI02IpjQ+gitJxDIjuFpOs9FKhlA/ikIz1Rfs8kyo3gRG8RYzE6R+QhtB",
+	"v4XcrSzwUbnAb/SJYp64Zk3LiT2ueM0ZnrBEFuMZitimSNWi1FwKpL4W4jXNVl9EaSVEb64H0Tta5auz",
+	"iWL5FSoR0XB/4JHrwN8PQhB9mz2W5Xqyuac8ItVeCyTaopAzpnc5zfTHlEvFMv2FOCUqX9k9r9+LXOpX",
+	"7ME7as3WMzi8X5ra8a8zlmn54IaL9fliVK2qITGnn/m8mEfDZyegS815hp8HjkD6BJmidnkfR+8yekd5",
+	"Skd2WR64kIU3Tk0lCe77UgHB3d7CAP4xe1jdLu55WgFYv/7+5B6RBfQsFkJKridBjTo4F0bi/auvvSME",
+	"TOKsXO3mJN5mFQGntCigLdIwxvMtTfEyLsltpkW1mBhdrWLT/RZRz5CqmKP6DbmegLY0bjTtnRD1LqzK",
+	"Vp6k7Jpre/C5JgD9fMngtWQ0PASClJ8HsWcy+rblQiTmifr4XlXuyP0PoJJq9UmmjC1Qx5tM+Fi/1Yim",
+	"NBvDAuuRJqiQ4H08+zHl05kyI+qjS1tQA2dr2uFzRuc8m8InbTfh32D+52LBcmUsUlqxRef08y8sm6pZ",
+	"NDw4PnRLL1Wu77+vEva3iCs2lxtNU3uLvt8MSPOcgkT1F6bD49nnBbzxlaK5cju9znI/agNS6kvIGJhJ",
+	"EFiOGE7bOUs4tZ4XklKp8FrYERORz6lmkkQUKI7MHLJiPtLM7/NJ/blX5c5y4/BMHR5EzU0UR/rJZ2PF",
+	"77ha2fHKx1PFeorPvRmUVNB3/sDG3LqX1lHfXWfu+5XesneLTXeZq+5r++C3Lu81ZyrnYxkSR1SRvEiZ",
+	"JKkQt4SCP6kTD72GMV8zmpk5vcK79k+aLFXZqZ1mnPnOJY8HT0IsiFu8I+9fiCTE9TXh0GmS+XaXg1yR",
+	"r7LWTfKzWJJUZFNSZIqnWr7iLTHhE63NGYFExmLOum4NI9XW08Q7La7g+vuK9Ft36zVedlXM5zRfRVUX",
+	"1/uKG68i2j0hZyfpEbS+HlUWqm4Bb/sbVignX5GON448aGDot/Te/I9sVdOFuhxRoUOnIdGrIrWzk7W2",
+	"DbZ0dnZaiA00+YWjI9Ijitlk728ab+m2X6d96Gsojf1YmzwOuGGur9cKOZEx4qnApJCgr4L6sm6xNp5/",
+	"c0azf55k/TI5WX1x75TYIEDfSWbG60Ci2lrqm0IruZYBWsUIUt+8WjcG+TY8bbnxUVj7ygrxmqMPjoeh",
+	"tlX+znLRJ7/SW55Nh0RTg9CcoRbFs2lMMr0BuEStq0/OlvSWwZ0p0+qW/nUhEu+KH2ma8mxqnwGKmaAJ",
+	"caowkUosiGRZwrMpGbEJWNCKTLUlqISZ0rsM7IVh3asyppm2FkcMngdGRKaNm/el/o1vE8URTDaKo8qU",
+	"Im3swtge9Upe96h3XZ5kNUU7z/kdTQO718RgJBo9Y3Ba8WxsCMqSMxWDB4Vp03fExmVYbl5XNU+O8LxC",
+	"221/UP1vvVkXR6NCrlr1hesZI3BtTlOrPFubg4gM2UDoKWq1NfAGXM1EoXVtbZqYl53RO0ZGbFqgZ1MV",
+	"WcbSFm1ju9cqlZIHn4el4dWwaU3UNiYzsURnEssSlmjzmpLjz5+JyMkoF7d6oSaPu0gTnkv1YrVZz/qF",
+	"KpaNV1e3TI1nYLg427GVA+06ZmIZu5Xi2TgtEpYE7ZrScdBt+r7VE2YysMhGK8UwEChyvb8pGaecZarK",
+	"GuuNJHj9ran0BVpQeeg13wq3R0aWM45eUlmVcOCbd/sJwlJaTFo/iBZfemYJXKfla5+cjSTL1BB+k5Qn",
+	"nc/8C5FYMVU982H9msaK9TJ02AYZCKmc0fGMJYTq1x6SSZGmuI6C6GV53A1ROj5a2Ro3Z00kPe4scLOs",
+	"lZ7SCO4WCfi4Us/zADVOchciaUpgiOpmj7XZlVAY8dtqB+Ip0ImU5sCIMfZAJfmVja7E+JapRz5EzIOC",
+	"e8CROiZqJqTZtFojCp1nD6Wlc+K1crmJG5sLSS7E/DGfrM+chvfhyzbNEtxMIYOG3rJesTA8ittX5GQu",
+	"7vQfmdnKzn+Xs4XIu9s86N26hJs2WT1dbQN3uPpbr1y1GhU9qeXpGZ6sDenoL1LN2UnI/FsR6hyeoOrK",
+	"YjxmWgJLm/QgFc2SU0Lh0NDHEAQ/4MfS0a4EKtpc9cmvMwHCXE9ckkyPpkfWHwnmoHlGTRl7n4uEpRin",
+	"6T1NjkbPx73PB5+PbocmeDMkr+Z0yi6KNH1Bx7dvJ5OhCx5y/YsfoK9fqqmrlz4aRgeDg5PeYL83OLge",
+	"HA4HR8PB8Z+bzhA3r4aPWORkwcQiZRAUKeNMT8hS5OjE9WzN/cHBUUDJsBMNBT30MGSiH5OLaU7nsu+Z",
+	"JK+5lBAotSkIZEdMiEgTlnuxcTkkUszZSCQroolKwIklCVexXiqtBuyekguRSBNcJzuU/K0Qiurdok/f",
+	"lI9XJGWgUoDNNWJkThN9m8gxLuuF2MY0TSWe2tYYQW7SrFUK2fqqxOQ8z92XMXmFaVTwjVaPyt/faI7C",
+	"i17mjCr2UmSK8ozlmg58ep7nIm/8Zr69LLL6Vy9zKme/CLEwMyE7oDNqwaBmPE9IznBbiEwTiiKNNItq",
+	"nsfPGHRSXiB7IZJdWBnFpNI3uEWQTGHIfiyKTJERHd/6iRn6r90+gfDunK7Ad1pjpJMQGxmeDsbvuN5y",
+	"koDaTyRjWVcVuCa5DKuWaTL2sSFRU8ZsAn6A6n4hO3Om6N1+392zW5MNWkRf5zST8CuGOsLbt57D8+CE",
+	"NCdAGjuumuqTSo9w1zSfMpMB0hAkoZfoGq/xhJDHCYcHT0+eBa4WIxCUyU8sY7kLqjYO3ZAibIXRZsFl",
+	"afCb84Rc54VxewBN1rk78Ivqy3gnZwsDwq/uyXHJkAHStvCkhAQJ9TOVM+NApwnyHE0vvOWa6JeIg07S",
+	"iq9lxCACosSUQQobKMM8I2jaDQn7TMcqXYElZlweE5GmYsmzaZ9UJ4SuqNFKb9idlE0UEYUaGrP1LEly",
+	"JuUuyprX+og8W2oN0btSjz5iU55l+kg2j1vkYr5Qu31y5rJIYeaO43HKxhG2BCGWMim1JDO5i5W9iKkD",
+	"0TD6X713kuW9VwFWr0w5rH/jJU8keXVBKF54SkZsxrUkzQuQmotcfOYmw8mZsmrGVmDI9ksWHgmRGv/z",
+	"WIhb3pLjDWm/JotTEryyfkofPAOV032OowVViuV6jL+8P+v9mfb+Pug9/92//f7fPxSDwcHJk+++7//l",
+	"46d//Ffv5vvfh/auJdjmGeGVJmm36iD7+tOcjxdXTLbXG0j80c4LOBBPuM+KXORCibFIyc7r8aJnxum9",
+	"SoDt7J1S0ZW0CXdOQRixKYUzSis6VGJEkZrtZXy8cLTG6PkAjbLq+NDapduW+sQkSuBugAIEyzYw2pTf",
+	"gfpDpvogpmRO81u3VQSYBnq4JV1B3ovjVPN0mA29ZZoOE3NwC2s1reA4D/Pl3wqWr7owgautsLOCO7Go",
+	"Axw5y5wrxTIkygP5ov+xhQ/u62Izjj73bt1R3QO1jNq8GF9rr0k65OXY7LLYvkVFMpAdlRdsFyRayX72",
+	"23khweGuV0wL+byA5Kv3Myp3JEsnfXzEbkzcN/gw/xt4bOWSijQluDnw/6R5gXdjOcHQXeWvN31QIeRH",
+	"kbEdmHuMr7Ab3d/oQyhQwNGMq9fif7EmKVBWm7C5r9fIWDMFjJUAJXNRKMgArKc6+ZnQZTy7N81FseiX",
+	"X+zd7dN0MaP7kUuQbswZcjRoQhWkfpkaGD99qiXOLBcMAhvjRXE9y5mciTSJhk+1nV9NntIb/AXsb55N",
+	"z9KpyLmazaNhdKmVq0sx4qiIzkW+8kbaP44jBUqYRyAsFVnwi5xN+OdoGO3VZ9oeLwcDfxgdDwaaHDah",
+	"3r/cfnd/E0iN8khe6kmdaB/SmnA1yoEay3ITVB3LhVrn0ngL+/01U9RfqG0qhq70PRXNcKu7y9R3X+eD",
+	"idxskEqWMEDO9dy9lqkXaZHTNBpGY/itvAtitjlUP7wUaTE30q8pyz22K514uDn1dvyrFNkF1ZI56us3",
+	"6zeY9f13N31T92Y4E40KGTizwwHW2MRVY4yaxtXQqJYgRjNvTAhWoG+zW8zjr8zHTQ+/gCCuvGXgsmgZ",
+	"28uYMcN7eTENeyT4CEdVDPy2PaeajuMeRpNVlydBfAk0DoZRYi6J1bOD6zgXiUez1/hpkXMtt1ZwDjfp",
+	"1xykkjRkxwJJFxrKn35zrErKkR2Lfu4wVjAl0UVfbVZXGUHHrK8gWbxUJzOFV0nKtp7DJeZegr9pZZYj",
+	"E6pl8cscqvf/sfN/9fXof/jDBxzkQ7R703d2o5lT6avYuGYtwcbE5Ehq0885/wJTKz0n5tG/zlbRJt6w",
+	"Erw/zhm1Bq5UdL4oxzmbens0gZy4mziSM5ErCC9qUTqmWpBKnk2LlOYBKRfF0Z1XK2VOovuA0mKTUtYd",
+	"d3W1tHEybZes0qxPbQYa7Tmw8dFdD0X9nngkds6DCZ6Km/wMVTqO2IzecZFvrM0eUy3YX9jLTQKGZg9R",
+	"qNbsYptBb90B6J6nisyFtH59CDaDFwl0SigmXYr8Fuw3KqvlL8Y2mdMV2Rl77thxkecsG2v9u5QWXJqa",
+	"C5aQo4PnffKLkaux+fVwgDsdQizmXYwgtrHslMkNIbHDk0rsKCRkonHF+9IhCb3mPMIhGm+LdEeVdziI",
+	"A8p9lXg2l6kkr14cxefslEyKHNxKImMS4yYmRFcxgGPj2wXT17p58zuW9MmAQMoZyQRJ+Zyr9VTb7xRz",
+	"qyrvdSZ7zWhGXl68I4VkZMFy/W4QIJnzNOVjkUORxkjcMWNRU2vl02Rj1Hi/ERUMrmySU54Z1tmcvuxF",
+	"K9DnNRXAy1MB6RZczTDMwaH8sZnVEps9Y50KNiaWsWXJ3UPyfDAoL5xRCQE3PRJGWjDSG2OU5mTQJ7+a",
+	"Z0rF0xRuUODNl2RcqFBWUC00u7kMp16JYHj2cNDg2g1KgOZIP1u1NEhNYh3ZwSQcT8PZXT/9k8HRs80L",
+	"nTKaZ429V4uA5IxkjMM+QnXbu4FkAsNl9V2s3wHM9qGWPXDzoP9Um+FLlJ6wZamWRTTHijvYwZUN7Mk9",
+	"vXq5KKazBWSwiQVyWo5pUhRQC0Rggj4H8dJrG3YytVnNGw658F3N0g3HIfsNBoGwHLomFkZLz8Cf1WE/",
+	"b1rkOf18ZRJDL1x2lJtJu4SFieiNPCozS8u1IaOVXnhL55jkVLGybB8OxceYfN1FEZSXeFVDZL7mL75A",
+	"Vp48ffr0YP9k4wyr1S7tRxeu8YQtcYbeIp+SAYaI64IATIPtqBiUU2BeddOGwPa6jyOR/cBStjnJ8a29",
+	"DnBtCsmSKjUqwkSfBRD7tYHfWYXZtFk6Y2ly6ozF2ClL1Lix9UV9AiMNQoIzEcsMgzyleqXvsjrT8eCQ",
+	"QIHAmD0CYRe5GLFzmqcB0flLNX86ZwtmHOnavOYZk5KMZ2ystZaJf4piMVxMpMDPmYDQN+qZIOVmjNwW",
+	"I033J1JzPBeJrwhCjCdn2oR0nvsn+sDlitP0B5ZSm2UMhIJUFSndJjO0to8AoXmKB7nKC4bDw8yJC/aj",
+	"2oTls0h+rZdNhUjMlVwSlmkBHha9FhZHn6abdru91pwRVjcyZbUP3/Fa6e0gkuBo/kEss195lohlZdOf",
+	"tB79mEd1x/KVPskMoa2Pfs6UlqcTmjsVgZJRzuitPQFpma8POVhDrSPGRM6oZmq4Ya6VMasNp+B9H7FU",
+	"LMmzwb9rDvP1zlMrMitX1ITtqWFWj9rm+mO8PrhoffIKbZlMKK0DFguboIG7Tr8oHhGYOLDMHkERgzV5",
+	"twisyPoFoYHFWFApWbJxIToyVJeZ82x6WaShPHf4WpMawEZAtI2Y5AkzGTZm7hJ5HoLURcoIHSuIRWdQ",
+	"ym20J3tpubSp1pa0zcrlDGRQmpoipiXPJFYMwO5yJxzGmkq1pnPG31X5mhsS/mq+6ZRL1ZvTRe+WraRN",
+	"AIxuQleZYeZ0YXECkjBVX4jCyj59GhmhyudIaghGMnbbJ28nROotS9PSbUrBtemY2SdjnU6AgDKnaQo/",
+	"lkQjI55Bopj/nbWf8IbcKgesMqpeFpPCYFKp9DdY9PEWs1Zi+wd+i57YLZYJiVZdo8ODr7VG+qR7DH+L",
+	"ya2DF5dt7hJ99BuMGw+1wZy5DiXFuaqRE2CKAS9L/9hwjBdztymgSohbyLNPV3F5RJZZhU/spGyM3CuV",
+	"F1p7sXVa+8eY1mbf1ffpnKKyXXHzYCWxnYY2rxr5ag9y9TTMqvYk6BjMODAVYHpcmbxsWik7mzOaAbgX",
+	"pM94LhunCIJ8NYocHHma71cEM8Lt/oMszFvGFojA5Ft7xtwMGqcij2susYFeNKybG6KjwEvNNcZ41eLp",
+	"lN7uS//+YD+U194Mt24ZGKtGrWN0Npo8DH26krcZs3YcmOSlUOMA+YF7IkMQMRfohWEXLJ/RhXS/LkSu",
+	"4AFDsw/qhbYIHYL1AbGdIK4UPEZf/7eCFczpiKEF6iyvrmvUa54tc57ZTw8RYrEX+e4g0HA1zV64DJZx",
+	"umoBaoBg2vcGColH3BNBngYlr14U1FqvUeXoIEsXGSTnMottubHiUr9aCXhQpjnPGE3VzDeSMv0e9QSm",
+	"oUlqM04qLRIblmEmcqQJV4TqK/rkVzg5qHdwAGW5JJOcle5INWPzU3QrNjzHPtjZXG84lk468+67Gpke",
+	"oBfZC5SYYymZfrNrk0wZdObhHtebFMPiSC2wAiG8TWFLD73j1mTOoFEKt5rS19jUK+kfIYRpzmJTesyh",
+	"6t7nvrpgChqClQOt6qs62KTLhzWEicnET7wiXq5Kc/qU+GoIvJQXBrKJa8CjmDynKZfHWmUA/wWc/hMI",
+	"rvLx7MsPW6Dir2Wx0dpCGv/aRr5v42i52TI9DVIpXRy1islR1pt4CirYUKbSG+mEimw1nG5S0TDzy7v7",
+	"QzEYHI7/YFLCvFvu49pcmq/mzwgYrTzIKmeflpC1KTQG69M03aExafnVS1AbxWTUL5/0hz8QWn7c3d16",
+	"4pnKeWmFQJGdl4LvqAtKU8InE5br71v81l/2lvrXUUwopNOQ3/2BjPCvf/yD/G5G5Q7thx+7664Yrbui",
+	"7XZNw9YbvxVBa6HNr03I6uN8AgZ+qV+OBKtdGCBUxdbyaVSRfm0buCqWHUF+5/I7/VFgno1vq9u7OmBj",
+	"tn4g3p+s9/3D5+oNUk7VH3mbmTZ4pZxsbaGwcJywyYSNVRkLNEpFYCvU6htE7hUuhN6rjY/gxzV7cc3v",
+	"+hh//6Q6kScxeVJO5MmNG6JNVO4oTARWrZOoZASrL5hLgPFrUQl/gao/bXd6lZStjlJStDZ6++kWymu+",
+	"clmgtdqQCv5fIM9L617XecHQ/3c2HrOF0oaCV1wFOs7ZKGXX4ko/TCs3qM2Bmmti5QTzvFzdDXj4PTgE",
+	"8I9BbYlWKg1iulwweosONV/LtAU+p87HIoXVLGlq9EutyfGKerg9vOEXOBbh4g42XmtF6/p0ts0lYeG6",
+	"s+Yzpu53ADNYsLGt0eDSoi2bdRBh7JNg6VoVEG9j6miMDkZvlTvCLubrn+JyYB/8gIeD4JlU4WA1sWZp",
+	"YPFSvkH8EmwCMVFYKcqlQQnhGazMlp4Mm8X9DTzk94HkOx/TMlC7t6QSeDvBBYLd61MDJAiEuIzoQNfq",
+	"jC40QVSjoGKR8rLNRxf4vUku0GriSTSMBvu98rr9p1EbJixOBi0aPHwhFl07rD3ERf1uzwf9AyLJjk3x",
+	"Ic8HRO5GNRRZcxZAVq4+eNzwL1PMLw2bSVySQctQrz0rC3JQDdTiMNon/9//8/+SwZA0Zkog/bu1rLd/",
+	"8vTZn/UVAmNQOZ9OoQTRTLuRhmrWpc19UCsMXpaY9mGTfluI2TwXeRhjgWvVvEgTe0ibqZ6anad1fVME",
+	"3k3iIj81j1Ebp4EwQkepwwMUe5fxvxXstMw6nJKUZ8xFh6CvBFFCdKlR3wr8z/F8x/TgS8zpXh/2wTi9",
+	"6cLRzBriBigktgkEE556hXhgfIHlM4OEVweFgShTdeQFHyTOsmQczViaGMQO+Fxktp1CqHjHbZ7QMeqf",
+	"0qCBsEwxkxaymXXUVgXoeuu1stmSAwg96EwQkUIZOtYiBFgFwurduNB1KqlVuofmZOVAUNa7Y5hwNSSQ",
+	"QPaSArZEkrKYuHB/TC4L/cUPbE6zJCY2ghgTjLLG5IccqjxzcsnGIhvzlJ1iplt3gIZ69nhi5V3cjgcD",
+	"exsoX75q7HGS5Y1yr9ysORG/IoykDxC9HgqscxL9eZYsBM9UWJNxiUaQRZvZ+vEmNiptq0B/dTGESJDZ",
+	"2Z6jvYsgo6kUZ6p9VKdp2RpuUSj2RBK8LzbSlOdE5Ik2Kdh8oVYunofvZ2xtiCQ0oIk2TdBbheMAYrrm",
+	"518Ylawd/1zknmtYi7cMilIJ3MuzKcFUjKUfaATbS2vwBkkuEItZi7Johg7Q1Z7RQmI7gqkYApKnn2pt",
+	"nPdloM+PppchqkmRpqcun9vl3AP4gchKSDwozGjPst20JywD/6Kv7Yw9a/LxbDuMdu2lGsQZQ04ZZOc5",
+	"7dXPz/Pr2zHGc4rvhyFN9pmNQUxPLy9emmBV7I0xpUpT0Ul3O9SSGvRVqw5k7ZnJ8F5boJ7ryzfDCcPT",
+	"m5Rq4BFxVVYLNuemWD7nGVVtvMclmQpICFjSVZPxQoMGQIRjJ43svKtP9tfe0WudbPzFsGHg7CtTJiVP",
+	"2JjmmB4CTTAkpAylBkvrlCiR4jHpYYqARyN2ASiJdSV3zGaM2MCv9ZIgNCWEN/2YpXWaBASzWo9VNGdU",
+	"FrnWxEx8t5J7Mk7F+Hbotjrk9fEyxm9unm8F9jmm4xl7F/aLXM00UQz1/vgnAtc6TxK0pNoQet4g+vIi",
+	"y9Yj86mawIrJ0oCrSeyJUkPy7SZyNyMCKpsLj46trZ9R2wg0DOHeaIC2Zks/gdZbJv3IIkfhbbsBRquU",
+	"JAaakSSsYzsEbCok20v50AvQeDdbk7gO0+kR6hN98KY1WE2b4D7u4+iXWm+QTT5Cuw+WIlczyFGAhCme",
+	"ESg/PSU/nV+Tvbv9PXuHNPZT2UzNKLCh5fuqpnyg6UvDjENhWFML/8fwf7Dh/2Cab3ITbDfwN3cq/I+3",
+	"4F/UW4BwhFbifZEt39VkvwmKXR/EuLmEmN1dgmeFAWyJAS03qFnV4oehza+15+cT6WGllzmlJu3YlKfG",
+	"rr+PwZDsE4cgbx8DKhheVobacNSJWV98YkwA0Rlz1KFnM9wKBkoF+FjbvlhnCxBiWCgL+WbG6nTTwedA",
+	"k6HYPMtkgqKOYK7Wu1D2yTUCKsMzeAbZXzEk12FcyKg9S5gMQkFhNrWRqOQsI+wzyglOUzLjUgE265CM",
+	"ivEtU4TbWaKuzDOyc/CXnR3e29/de7Ybk4O/7PC9Z7s3RL/Z9VIQCSvOcEpzlk8xq1ErGdnUDHZKKFmw",
+	"fKyfmmL8CuWISWKdTOAWo68///fmSYqzW9dPBZ60BTrzpjQwniXsc1C5cuMdHB97o/R8rIayV2Btu8Go",
+	"sZltaCOVovrgOGAzfsFrhutfivnrKqj1ZqjwTWjhtXfGKdtHxW4tg2IEy5HXBMBswXLDXovJLVsoAiLA",
+	"lu5R2yDYNrtDiEIHHpnqfYJ2QZWbFiLplG5vHxNGQOhSP921sxjidLW6vKAyD4VRZuYDVY0eAGO3/mV5",
+	"B8iBWt9AKLioaCUdHuXxecjR2uQMayuEUjIUz4qwKZKzOfrl9MNetm6eUJhciiIfs3b7KzzLO/bCOLYC",
+	"CDObHLpUuf4YJq+j3gYIOkt40RtXCKAX28DflN7lLKCHtqm4IQdfFYsxZJhhK4muulUATD7yhwmKhFZU",
+	"gCZ3uupA42zF3GOzB2plzc0eS0+IZEohWDxd9UkJ1meSp7U5UeRZn1zSLBHzIaEZIBxQqV6KLGNjSAxC",
+	"7M4JWzLp4e3yjEwAIN/cYCRIeTEG6pZGcmm5NcZ4neyTC0Zvz399fTYsr/EwZW0WvBQigwRpxdJVn1zo",
+	"Z9N0WKonYLFO2DIwqzUjapWpmvU19JqOi8TVRMMXtwxhdPxMuL7nncN7fSeeKW1G8SwVwvYikLDzAD6R",
+	"ZEqLqe2QW5mszZdqwQ62OU3g9vLtlAoWY30RozjCRba/2SqBOLKLof9EEkd1cOYojrxUwZCx81prShfU",
+	"KMtbuWS8jnVBU2nOsLurJhB2mTNtqUzpu6n2RyUR0Vux6ELOAi6MKVt7HojUrEaaaHY3w5lcnI6nzjz4",
+	"Kme2UQM45l1UieJM8UmdH6CpcG1Qu6uPeXnx7uO7q7OfzmPy+vz128v/bT/98Orqj/g3ETk5+9P55dlP",
+	"5x8vz68u3r65Ov94/er1eRfROjew6y3ZgrgUJhcVSj+8IiFTZWRiQw5/AcRONwsz3I+p9ug1NG0fuch4",
+	"PZ9kMwS6txBmBNdE1NLpppXj5SUbM76ox4Edmr25iuT6sjsWAPZugr437rnZ9ApmjNA0PQzSDXt6vXfY",
+	"uk9PEUu7UqXlumBZXgClFyXgCsA5mls4y4SiLmc1PK/f2lDuvfdrAvi1HftZkZqu+BUZVo6dsJQ90lAm",
+	"HRMabXQKUk7X5He+NMbvjBnLQdocz46JnCkdsfQL6Zx1fZMtU5IaCm3t3c0LY1QVPBHLnCt2ijFDbtp9",
+	"wM8X7677IddZwZOOmvJbD+AmYOqNGLhEUK+tt8939W6II95sps8lAQ5jCQR+gU7YQR9SX/rkkkklIOva",
+	"+WN8kNRhCbEufYAcieBnSRU+dKH8mvE++SP08ATsM7qSrmGor3rg46M40tc2hU4cfe7pa3t3NM8sAKal",
+	"WHmz/QYHuY+jC4zTt1odm1ND+B0LRpHzInP1maBE4AtCikJLKwPoYbOFcbAmtftXHzfV5j8/vGvR1r13",
+	"u+9IE5HbeCG8wza0MY18Orc/t0nYluUusHVsFEcWjUyruCaS/0Yo++d1Jaj/I7rub7pbcoC2jHzkTTp0",
+	"XF6I5AvTur6olfS2zZw7tbrv2i3tQX2Z2xPOvIaWDbJ063oKwtHreep1o33c/qctqUQbPQ2t3RzLJpy0",
+	"S1/H06/xWsGEGUf4lhXTsqUl+ROsnUICOsRMYPqLFLGJL1ngz6nYZK91sI1A82+PUFeaqhtXaVPWo2YR",
+	"sOFcBg93oR84kfXfXp6TEcjk7OKVf0xe4c2Rn2IRtKbBcJEdG9a+LhNsmoD9ZiT3SrFPUUut4IJCzleA",
+	"ApjJpPX6Wl5bqBl+CQ23RVZjeTLOacLIiqlhA0uHqyAAnS2vB9+JLD0xpmkc3ucgQsr8QoOXbJrpPSB3",
+	"B7ufrBPnwTP3pG3xa1ceDZ6fdDyz8Pb1oZhQ1HwmpAo7YH4WUpkOMp0SLxZQKVl908FRCPgbsQZbOcSu",
+	"TgNRkEuyHxZza2Ng2D5kXQjs5Pj48HgzYt+MzSvKyM/X1xdRDP9cteQCVN+gikQRwkw1JWAZoSTHvAXX",
+	"gUdooVMhHaELmqsHUEQ1UJm3HcA4oRwllFporWu82KxkmQZysCqNqYQY+NLlVFW3li2TCh4+XJGEJ659",
+	"lDaIfZlsCrdsgdXPAlI83ggV9nPybFG0gSqhrC0bXAF2nj5qWEJoNWX8YU5J69zs6CYMSJygldTN9eUJ",
+	"po3PfrhkCuUVh9sttnZwbSsHvXZtPm3itLb9irSrhxAr6kKjwkKjJQ91sqdQxDJ8c/b63IJaiQnxoRlD",
+	"jcI2tPssgNCG1b33LOkT3DKiCPkkNFe5oElukHQalRc1Lv1yBOu2Uo0fDbC+Me1LhI1KPLw8zU2kRsYe",
+	"+BcA6kN6SjUd3yZEYo6XA0k2ff1uM7FsAiWPVj5w2XZJaprgttfixuIPrw9WB82ArmlTdh3yGyHer/EW",
+	"dTq7R2VP6nVvaVtXV3tctB/k0sdAKmO9oeYSDty+Y4+Jf1ZTifaZDMIJy74130GtB/9vt/oghB6rNJaK",
+	"IYrZpl5DuVC5DGWqGNRGQbgYw/VLLgHazDgmbW4/VtJ7hRdQbAQAkZQncSAWjT5XSKkdumT5lGEMbGo2",
+	"2JY6NzOlF90LWVwhW6BbDfu8gFbtV91yRgLgnC6nFOmpBWoQM7P9xJ7RkO16ckRGgGJhuh24hQJDGlf6",
+	"04zesU9DrTCaBE6XzGpjpyabIgaNUt9dIpU6oWpjz/qD6Xnhlc7NbTGHNJWckqUT389MdkJUjIEXYpMj",
+	"KSbECJnd0v6qFpXUxLVJaPI6Zw56z2lvcvPb/sl9uMmrkDWu2Cj41qsgFedax82L16PbD9qxVpT+aKbU",
+	"Ym+/vx/Fa2qGDPJGuVXtXb4K6400Oxh39L5rW0Xf8fPBS3C15wyCI2foc6pMNRTjO9Nqg39HOUV9eYtb",
+	"BZO+1nYivsJrnkiiFxFRQ0WO/fEnNE0xaKNEGUSuMQ5d0lXtqDvyal9r2T4dTi7/uvItRysS4vUHnFEP",
+	"xhfRr7Io1YdN6+Vd3mWxgrCbXwOJso7S+HBj9NGgDlv93JXubKXyZiVOGTEIag0tL+qfZK06fOumOXNt",
+	"qYz23EwlPTXp2RB8h3Qac44IyZpwCjwj8ETTbLxRwbWFwvrocnijKP0imegT2srHynddZWUX0ddBPq3b",
+	"3htqXJu82cpZ8t0iscG1GpzO2APvpG1tf1t7+frmSqUdcchkOBy0qdqDbmA+njb43gsSR/uD/rNn/UF/",
+	"/+nQ9A2GkE1wmN7T5Gj0fNz7fPD56LZSA2yobgun3/9mvJzRHqIK/911Jz4GFGPrI7SuwbqjrZRf4DG7",
+	"v3Hl02Z5/SpoqA7Xl5j99P6mDZuo3B/+DqjzKz6izpLNLsp9M3Bf3o0t8cxpFUE326jGpThw4OQw9IJd",
+	"5ih2Y0shQRaj3RINDwYD/arhIwFAe6tiHl12+hYt5TEFw/RxNPlmSLCyl+bt4efn/f1nLVBF4zK1qLvB",
+	"HzIonO3TUrZZtY/Qa0hvGVloswKCl9ZOovJWmoYsUFrs1GZXWxhjvRBXM2KpEEMERdtjWLXNpaco9cn5",
+	"fKFWkJ0HPpCMrBjmEaNzLFxpcOp34fNKhJbaVMcuxgAP75sENh1lRvHLGL/xomXGBAFfrSSLXIz1Kaav",
+	"N/g/rsLI4hyYZBhM4ED8P55CNZ/IyQGRpjltWcHu/XwyIPLUYC9jhnFn304lG34jvErsV/nUElAyr2OD",
+	"Nd0g5xfvQGoggKxtPSihl5WzxEzuil4/5IxPPvd+QpiEjJUIid7dFmLR5PNIk91K3k4q625x/VOeMYPH",
+	"aOzDebg6ohFOOd7f39hLzNHweP8gVB9k93RjDzlQyuabgwkMnonYQmuUSVFLm4/eWpZsKzCSEOCNq8TD",
+	"FcvYZ4XFuAa0xG4OdPzWvZalEZ4lZCQUIoFD4wKYkQ1g+rV1sP/0EzT1oauoB5tJ3GQ7oaU4kdhRunl2",
+	"h/GH1VfI1hh0tIzt/rmyt3lDeKl8a7vK1C6/94R7fb1+4nfMpfpRST6BePu0dV2pfYDHkXH1vChpG9K0",
+	"TMOis3E4T/MsSWzLhtikSZefRW6/0vbvDoou7JxV7+Bp1d9Xb15enp9dnX989ebq+uzNy/OrKI5+OO/0",
+	"5cfrtx//fH75Nhj/qjc53tRKuek9m1CpbLzd9PPKEtNnz2RVaIGCmZI/i5z/XWuF6YVISsf2E33u4Qya",
+	"JoprqNaxidSFcdOYpl9b3XXfvtSvTepcuJX9mjxN102jb3svDY1Prywal5gaga07xiKHY3Jk4J+99FIj",
+	"I5QoxjN9Cfs8ZgtVb3CAPW21xgVHATiLIcXTtIWy07ItMUyBExTqSiUWC5acuqR/8Fp1apZomRVpEsWR",
+	"ed0ojvC5Hc02TWk3hv5QjqM/2bHKpbkwjrwtmoAvRMrHPNT96w3WpdTbOjvpus1D6ukQa9pJdmjHW4/N",
+	"X2BlwgVWLnckrqaVvVH/aW/248FN2F0QWqZE2sO7guThcG0Tdp380g6v4QwDnGg93WR9IPrZQ/qlSJay",
+	"sbrQvBJsfszRlW4VK8tU0MFNDslr+rlNMsS1grY0FUsJ9eWn5DXPTskPXGpDNan0JdYCFjQR4xN1ZSL0",
+	"s94cYL7bGzvywxW8Ig5g/oZh8O9yMHRsjnjK/w4HJPZSbPWzGuxvq/aUoBSmaaAUmLfuunIWi2pDPHuI",
+	"VFrocQkmVVZp5EWKRaytAOgVSc40bVxj7NGKOIReIztBb4bqvS/tzrjmsLg0uQVbCAvqVIkOp5XRO7yk",
+	"kJoQgxixS1rhmTtrZAD3pZrc6gdmaO/vg97zm533PfPXd/ar3f8IRmqkYotwlK3axxdbVTlNKLHniF8E",
+	"u79ZfGwUma6vZeDoLnsVYS6WRUbZpmNlmQFWlzbbdRariZ5wwo33NrHllzXKaSU7bQtOTAq//KhTo1Sb",
+	"zgbZfLXWqI/Qv7VTgaTr9DsWOZPVckkQJ17FpO3+DUawskWppjn4abiast5JGOxrv1BYOjw9k1XcMv6Q",
+	"XL578+bVm58+Xp7/57vzq+srmN5/vjt/d/6D95004jMmL89e/nxeTr12EFvMvJj85NPCXNUnL1aBAD5k",
+	"HJb1tkPy8u2bl+8uL8/fvPzfsanFraDUifzW9WxEc9fM9OPl2fV57RaLYegfUm6h9FHlrY0+s9zKRHEU",
+	"JH4UR3WiRXFUI1kURx6lojj6yXuk9356MG/uQcNIbwiqQoBj5//57uyXj9dvLUgrHmj7/26Xw1Wp2hf/",
+	"6fL87Pr88uP1z2dvojj65fzqyv5tx2rPGt8G+2Qb1JNKqat72XVJfa7563bShGVJOxolg7PfmIngUNHv",
+	"Gsqm886o543kgbPen2nv79/txf/Ru/l+h3zf+G73t6NwZoHfaCXg1pOK0cSVWPoNeTFcbbCcXBfdL23E",
+	"76H7b56N3/n3q8zGWLwdjkEwjjtoI7br8jfVSGi+Bg8VKwuABwGD1URVxYSMc5ENyZxnhWIxmYkij0lC",
+	"V3abz0WmZrH9x/sBm0O7rA9wfmATG6fGK5amZIeSwwOt5dIVdAvctejOHior7jLXpucbbgzF5+zPIguW",
+	"jEBY2bztq7M3ZyShio6oZGVvzvNCC4G9FyxPtTVTKnXvrl8GnHX+tHF+g97zj9/v9W6+//1WMC0YONy6",
+	"k2HZh8MVyposX2+XxZWO3LY9eJnHz+9YVjaAcv2ffJ8e+cc/SPlDOVrtB5GwXez7dNV0pQYS1Q2ujo3t",
+	"tKDGQOv9aa4NTa+GuuKnBlekSUW2w3npOHPrUgJFwN2QMqrNXQ/7ZcanM5bbXp/oVwd8OuhX7aIlBt0h",
+	"FUtzMeaHSTIR2iBmEBIB5ImJ5jGvXSik9PpTAyUFs3+zevqhgyBbaytA2o9NcakFz/Oc32Gt8LoOKiOH",
+	"rAQo5j37uXc8eTru0dE4YZEHC7zfDFiWzwnKqxL9zxouYzpn3WGYRx70U314AWHJUFLxhtrHbWCOASOk",
+	"w9G0bUWje7FyOkEVBpcYQRtra2yPo1fN3kHPKp16BtBoZ39I9qsdZSsde/aN/9n1L7Jx9l/pbQlG7yMI",
+	"bp2o7U94c1EIS+lCds+Gnfqd54ssgcbJK31a0szlxRrsm2yLGpYvz8rtjKnzKEUm1Z5jJKsB4q0pcDer",
+	"3w6tzBE/34Yua67+lozLh+UWBjBiWLXmxEx3ffFJo536lh4uP9esRVQg6tOCqpkF7yvDrwus39CsKWrU",
+	"OjWAWnCBh0xksymKLGWykjIJpwzEVQlmb2TgYTRDLHkm++RDtPchAo+jH4JuiMiTNfrqzt4/dvY8lea/",
+	"ejflp77++N3u97tBDewRah1cvl7gLAF1JSYiS1el3W6g0iSDbF101YHH9dQc0mPQ8srYUHvrlMDRsU6P",
+	"729U5B/W/FwyZbuKhFH6Hlb5FDZ0ritM+QSb/VXtW5fntfmk/TJy2eLY5gz93jwmPdulG6HfzuSLxV6o",
+	"B3OJCI4/hOwdFLYxxhf39abEcluCtQTm5V23fqUWdfvleN3Oeb/fe36jDZab3wbx0f0/ShrgHz2fBIEt",
+	"1Fnltwo8RcrUXsdr6Wq0dsAT3nkCBtbN979/UrZ09X6rTl5fVGliyzMFuv6u6/uKD7uPwzNDWhPTqz4v",
+	"eQvTSxB5LmWaegbeDst5QCOfrRYzlpVtVus91ru8kSb1Tf0tfmf7CivKM7nzpNd7YuyWUEptRQRxkPBO",
+	"HENSGGY9u0I9LfILk+rBMygRoI2IOLXlCqWJCW6QId7yizAlgJocL0WmBWTPfemaQq3QpqV48jSLFU1t",
+	"TInueGGuGwtxy9sghsw2WlsYYaGa6ucZN6U8uL7+ljUQonNGbVNN1zR3IW7RSsjZkPx8fX2xd6C5YZwy",
+	"mhPFPiuyMzsY71aaYQEv0cXiwqSa6oHKbdPnYm92MNaMN80X46qcyPz7SnhzZM0KZoO5F4TAAdmBUGa+",
+	"GPeWbLR7itVmMF1TCbONN2grV1AtAzukmFX4z+oRIBOAXnrdg0uGeFxcNTixTPgbsRnHDEc09CSCq+tD",
+	"F/4wxVoGGB1U7DCiSdgB4ueIg/Rv1+G6tY/+l+yvnFKpIDuEK0g6X2Mqe+j7E9cTNVzCt85qTmstW9Zq",
+	"DP61+t4SMHztbeayjppFp9LfRs/mLZsvb3H5C9gQV5jwvcGEakDTKUFyhIz7ug2c10GCBXcKMswGVE9z",
+	"1RpUT7YQ41lb9kjKJwwLQTFLtPRnaYuXqyGkdYH4N4A2lCQsVRQVd2MISTrvhKONWd9h7495IDrz8FyR",
+	"Qn+6YwEwauuV84qMzdnMaJ5ybUqdDIjJPu+YySpX2bgN5sHRxfnQbzOxtBoB4ikqSkYFB+99ZhrJeVZb",
+	"lzk0AVgby/slAKyOo8K6+Y8emqpa99bQXWOaCWjhZnsJGCewBD6Z6+NLKz0r7IIZ6q3tFwN16q5NeVrk",
+	"DNtRl6htB+19tf8Krh5sX+1KR473K3Bp+54DceD+frFS8KD7m65eVc2oZXFNHCFT/qlRJKK1sr8VLNOT",
+	"PTg6roDE1327g+Fg8OdAWcljweTbpPJOXVEfUsviCUGLv9cocxi0V7qEBQWKIwMjj+hhWVP+dPEc1/Ly",
+	"TaZJMNP4zDYepdABFtLl+uStloElPLsN29QbJQJqhjAJ9wafGLoPGCRrB33f0tQsRcTk9TO8zgs29J8b",
+	"xEWG3CeDhgxVNlQresiQpEf2Y49zqiX/wCxwlmA/C/KjnsWw2dnHQTDTOxZ4R3LWCJuMAYLZkNXBFKJA",
+	"DtOk5UzTshqnaENR2DwJTtBhyyGHiSPAU15ntQ5H2V0w6nCt6WSCTl7vJlOPY48vvf6AxNFWM7JwUeM2",
+	"VK8zezCLDJPbKmuP8MA8A46VMfKla/AKzHyKa6oNN8iG5MzZnvMvT32rCcAgzhEe3Modoo48ZodZf/em",
+	"xShFaqNewws3apGHJDvVWxQRIUyI0Bxn68N2gxZtsGzyEY7xm0tOMZ9K8zbYpoFoVPfeIF7EqZyBR4mS",
+	"Q2uye41icLWuw5ws5ojTgmHbACjSDDoGa/oiIWsBJr988QuAy7R97+2rL4IvCxkuLbZtObPNuLS+rtKp",
+	"mY6PQdvBADFd4F7LcCM5v4+c62wBJMNkkuba2A4THai4OB50vfL5cecrnz8EBg5mjTPCp+FIofUpdcGO",
+	"zY1KiIpa1ilgzoAoccxv9l9HBPwKVG+HxfbC2xuvbnRTM2zlP7Uc0XtPj2M9Yvk1xyGqNoA5tqveejtB",
+	"QqZcKleC6MJCjLBM5StMb5lwrTj4qTFwUyX1JcTWamYafIQiRPvrAmfvz3p/Dib/PGaadWyr2Bs+C/21",
+	"9dc5v1rp+tQ7+m8FNl5MnAbKtaGm9bkpgPdqDUqkd1D4ZQs9WGabmnyn+VZ/sm2+FfYVmEJ1RHtUbR3R",
+	"9t7/5T/+7bsPH+TNd++/u+kSRvtC8gXq/UPnhm3+UZaOYcKi6ZuDMP1DcjAYtNfLWDsX1KdC1W0qV64r",
+	"EUjexTQ9jTqDmri6b/8U6tjs8NA1QC+LzSIyngA9t+PB4c1mD1WwzAYDIW//GMXmz3cZvaMcW4fc3MdR",
+	"IVl+NmWZkq0kJO8ky3twkUE7tMmLNsam16sHmBZ71ajjmErWxlL1LMLaPvxd779udt6T3n/dfAd/7351",
+	"trp/tOQ92N0xMXII9mpJ542Je3B3LTMPR6p+WQ5pgl+/AtZFqNicAQf2ikVZlBmTxYxKRkYr/KPuqumW",
+	"esaTaBgdjSbPDyaHx0+fjg6PEnpCD8fs+cHzZMAG7Ojp4UkUR6JQ2jIBixq3opba+rkGZ2XDc+BSfbee",
+	"FnQWk4xlL1Z154z+QR/V5rrX4MyJ143/7MQf/8rmo7jhS/SZXmlBBh7zrL9/f2NBYaA8A6sz6lgw+hTW",
+	"x/SGLLxuIYJQk+9r18ibO6AGTN7zml5usqzcem1AvwKOe2suvi+XNIBUAQI0T4xXgc+7Y6HiUy5giTZD",
+	"O4UbKQTTB0OJUs3sQdatb3Wog3S5pCVJHZFCqlWVoME+Jd4Gam1DYgdCmjXtrS1YbGGHcGXWbgtCMt1L",
+	"msLfduNciOQltriJytqNBFsBIirTFerNev6aLX8SIsEuAWXjlR9tK+owCrrZm+Wc6jIgvGmDY9W28fbm",
+	"CBIo1kRtDOfm2r7WbV55l8hfVTckXSKkgRHoAWi17cWI6/x91pK64xqLe725y9h0reB686NguduehY+Y",
+	"CpGEOkN8W7m4wZH8YCkpkrYUqcTvNMoS05u9S9wVzFErHLZZfWm38Xa3bSNADc7relTLwcNlanB71VAc",
+	"gw1lTM4D5FDYYiZZza92fVyRWTS3k59FmrSDbxjnd1wCIucMe+/DzRe5mOZMyiEZizlabC6WsDC/lT37",
+	"KdTgSEij2WN3LFM928Ff65X7g0NyTvN0RX7mbiSuILcFxjhFC0S5Xdx3ZT3a8jmwFdCxrYpYpHqPKMjL",
+	"Jzs2Z2m3TzzTYehjcJg7L5nKV70zDLxe0CkbEop19WRBp8YO1cJMWsRfgHGOW151puYpvqImdvk+mDeL",
+	"6dkVqCRGxzO//NG0YLDU1ienee8ojnwzKI4uqpnH63ALfK4yT/C/8p7mf+092f+6OovKODAjBK4Kwh1t",
+	"53JBBOaAA9c43GPwBOSuxsiAq7gMIofCpkwljiQW069qNszp549jr12wDfUtDJZFBHZS5RIHavhRWh/w",
+	"yWDQ0I4bI/sxEnxIrUAbt7Z3D7IgeJGqZyr4Acr+9Pq9hYmkjNhKIERaBX6mzvGnzecAINeCZQCPBn91",
+	"KkDZ3HzGooJ0RsnS/IR33QeI7dHxpElFryRCH05zusL3QSS82M9Jm5kqUc0dptAK0MmYWjItgZYCg1J4",
+	"jRYhR/XbYxOrwpIdOwqXZFxABBElH9LXbn4AFLpjOVyzVc3/fjdsjRZaVqBjQ2y9uQ97mQ/ZaLmA3RYy",
+	"QcIZ5L6gy0WRJR9zA6MamkluW3bjj7nr2b1g9PYjW84paJG2aXdZAfBxhl27wZ79SFvbdhsSQSbJeZ5j",
+	"+brvTcCyumgYlVnOsBoWiEWvm75Zj7pg475FT3GV4cOodxxIibDjhlv2SGIuqCtQ4TZSZgZBxczLz4XL",
+	"XLs2vygVXbMLmtM5U5g2Hex35UMUBuruA6+C2YN6w8mZyBXLGLQiOjg+IeMZzelYsbxRRHcy2BTlwjeO",
+	"HR1v2tm/0h6uurrjRfEOPWFH+wf94zhKuLw13wz05zmbi3xlvtnf7x9A2hVUw2Eq5eGz/lFjcQFc4l24",
+	"8+l1rVn+E+ngKAjPSCGZqQ8YaDLtt3SFcKJ3Q4eI8gXr83jtAX84vA1sUFBG30rKbZpHN0iFCoGbM3oR",
+	"e5HAJxK6FWsVg9yJtJgz2XkSm+cxXRSv/bUNT8bGInE6P128e+QptDzcYIx5C/OgmWx4foc+oi5+4GcH",
+	"LUV+C+dXvbbvC9hivnEtAChA5Lc8mxLJFNlZeok41icNpQ+7j7hG0F2pk6lIeCZ50oiVPBaBzMl3SUNI",
+	"sKZoBABq8Fj6Bju5KgeD4sVhlZV8PPHUI/kNZqmVxmsBXrlrccuyzjP92lNbo6+9aU1ot0c29dGj8X6y",
+	"QzNy+eNLsr9/cEhkMUrEnPJst2LmtGWqfs2yukZDmAA+hvc2LjW2+kLQhr/2MmXm7NcDQzGzvxDJ67LH",
+	"eEDNMVi1psev4ZbE65KL6XTLmUiNEI+N8g+qmEjYE2jdhh0OMclQFCn2OR4xb8TSpj0l1L/et3adaQG1",
+	"qOAIGvTJt8uX9hqyN3SsrjpVC8C/SHB/dOhfcB9vSNdqg2pr9JyUmHtq0ahNKqqEwrM52oE0IwMvYdHk",
+	"v+egANuWPGvERjusm39KdmpzH2yL/KUtnCzZt2jd1myi/QZz0/zuMvad1ijwF7kYpWweEhw5mxSSpljm",
+	"CatJdrTMeH50/HS3Tz6NRcI+2eTWpciNkxqclXSuWVlB58dT8olp609+MvYrupwwaYAqHDq2Pkpptp1f",
+	"SujZa76BAYhQEc8gBA+mtaI8rRuLQ9I7dmD2ONDQRdvbDU+csmlO8jh26o3WC6WikJsa7dEFl3teTGqa",
+	"i2LRL7/Yu9un6WJG9/fcmso9s6/2xuAaKC+27YEKGQ2PDrQhyRUI8usSCc9SwdLL8ESRZ8OMzZnkcrhA",
+	"dhhaojbNryDwtH7ILc/A0WOGIBR7k2rGiIlEW8N6fay46xJ0tqsaPBpmdLFAs3emGZHPPcZRgiSC0BHI",
+	"bNXo2vU81FPIrnoDZi/IspqYWPlkAwGdo9dN30glhu1RwsWwS97Z5IsIh65a/Bs5U/kK3JVrWkBq0SyI",
+	"ylfWPc8zy/yIduF5PY13o9r8r781zGZZ/hRoGn59fUHwAqI50pUkmGBGpU3E8+feo/xuSJVW1SrtyNfQ",
+	"NXvClsDZRqu1YIFGtImxaTDEQvAcTXSznI7ZqxYf06+HLxsBSrO+2LYOi3glScXUNNOAarkFbWyvw5B/",
+	"SQVxTM/Iu8tX+gRg8Bp+r1fVpEkHR1YYOxvJ7tY6RvHSPK4gvD8ucq5WV9D7CJPIGc1DdUEVnVcJgGjW",
+	"pDy7eGUcQwD3l7AyMOaK+cfUYIutSCJO65pcapLxRiJZAdHFMiO5NvSB1q4vk5mZe48ZtGG6h008EYFc",
+	"rGVWAiRLstNw/OZMiiIfM7kbu7lbZDSLy6qXnX1epJRnsobp3/+QfcislJAGQgkOIARV8Xu14cninmi9",
+	"Rh5JPTpizG6oJf2HzIRN0YcBckIfskLN6n1KkDz+0lTmdbdvZuVoTxYp1U8IYcp5qAMLJhYpgwQBvTUk",
+	"01rlikgxZ1h4ZFoffACXOB8zA7yFxQDR2YKOZ6x30B9EcVTkts+VHO7tLZfLPoWf+yKf7pl75d4vr16e",
+	"v7k6h3tKMRK9weOUtKWJle2i7BlvUF4zuuDRMDrsD/qHkZcQ/DBl4Tf3931AYRj+Fk0ZeKgQcdXCjf3C",
+	"paozoITJGA+2rdKsZhOmK2MtW9wkMCuNGggHRslCTwiC2YucyFWm6Oeq8akYnf/hjpueKFyPD070yNZt",
+	"RDD2lRnD7jzaBV/rPm6ICwVQ9w4FHs7vU8+X8kSSOVM0oYr2bZUgVibbkmfo0yMy9KK69wA3YXD2fM5V",
+	"ZdbNMiN3fG0Gnwu6wRsTtoAddMq8yrbQ9OwtbXQN6k7YZA5NTeCtg8HAgDgoi85Vuu72/iqxDqxSB8zL",
+	"CtkurF7qWu9v4kifSdEwqnOu5mY0hYAe+kFWtJVPO3q6v4+njHvftSgToWeAeG8uhNkTfb3Bj5AkoaEd",
+	"6fbKXXKJBhjeuf/gOw8feKcz4R9wt3dgg7CwR/X7m/v4N80q0laXgbgJRjux1yjxDVpFp5Bv0RRmN/cN",
+	"ARWadHnJnmeCQ4auDIhCzFmsT6yslXkhklU7fewlnDVZxvfymu2y32G7PIw/1/Om6dEGwUSFdY//7Xj1",
+	"aPD8oXceHPxr7w/kQUJJgA3X7Yf7+GtoDfjrPaqwLb3zAl2iENIwNwoYtNoQhYJwtVePBEU7kowYZtlQ",
+	"idjiIvsBHgUWZd8hxNtNij8GN+mjHUd3+rAxJ8yVNVYc7MpVMR4zid3mOm3QkiPMYIEN+krZNov9f96u",
+	"OvrX3huGL7beG3FY8/2Jqcdho68hpv+HC9q44FLbew/ggQfrC3Gni1Gv0NZPyEXxf1+9fUPmLJ+C8Tue",
+	"oW/96eGzk91TQo2rUTJwY2ZFmnoAcE0ReKFH2KymtHAtzKIHs/g+IAi1DIaqWevVHu4fDLory6/16DBB",
+	"5O/SDaTygt3/y+wv16oWcy/+G6pAR99eedo//j9W7cJOxVLM/TYcD5EyRSALyJnnNVvUBaYwKdk0VK6r",
+	"6TmjyWml97WF7YbMiriWJns0eG4AWA38DmZ/Kcw9rkqSSwaZ/t/I5Pmfvf7faK//q+9Yw7oPs5RmjKZq",
+	"9vdo+Jv+5CUDWMdAw2dIM8IzxfI7aipSTH0EERmU8NAs6ZM/YYIDSA5XxpWJSs4fwCVbaHNsNZlD21sH",
+	"ambRFiXTF5C5AMMqpQpDXdUdfFWM5lx5STVd1YDtNlwzeecbn+7msRYRs2W/m5XEnBJs19l5u7+gDssE",
+	"+L/DzrkW4jXNIFx73GV3+7U+2+yUH+Ey2B2O/89spz/wV5f5Kbb6YiESfyNgPMKwP8CzWu6/29+rA/y1",
+	"BgrOql3KN8cIKrhkNmxbwaEPuaR9J+BW/Olp7Q/0UHd7nEeHdd5g/+1jzO5i0GKrTM2Dkxoi5g/j0y/i",
+	"IcxzqGQk27QcwKaNoWlq7PCL9WQhh9NGGj0O45mEFGjksBpTVbxMpU+pzSz3yBt9m1XssIIPliRdTu83",
+	"Qv0oiiz54iV9m1Um7dqC2nxXvbY/+AmrzfX7Fqay4RHXh2+t1PnBXdVF5Lgx9dH8T5Q/8ebZlQtRnVzb",
+	"vCqZxltPrMOcSjhGB5pdjdW+SiCDIzQ5lfMpYhAFw4jhVnstPfa6TJNliTaBxLAOhg+hDfA8x4RC/2/4",
+	"6pYtTIMNjvD4E0DOsEVcOYOrrNUE6WRt65AziSm05ZvaQjxgOCjynWFZFT4liqMiM2ZbEMd5wxtrbTN3",
+	"ObFcGq2wbYJgGIZDzmthJjcEyyu8cNA53O3X6G6FJPpVz3ArVdYd4KGd4SUIScXT1PTi3XEFDvq9dv8p",
+	"5zl0k6KKeSe09BHickYlqCIZWzKA1sulWneGp4ImNvNmT3p1520nd6NG/SsuYFtZfMta2uljroehswVZ",
+	"AIhmk4kOuwqzGmHOJr2nZx/Q84BtQ/Mzt+7V+2fCvL65neC/uhGc7RgAQYuhxan1Ry1PTVXGOC2ksslZ",
+	"CvL9RfA5Tr8sgfstygC6t8oytFvo0GDlMcrOQDzwoggz3VezgcP89u0s4QeyvYP+pjnS1hYdfi1Of5Cq",
+	"3MHofimyScqxrOGb76YrZrJHt91ERqB6rqZWdbf05PxL29dhleWbq7TfyMw3i7JOWTBru8bQ97vo/BPU",
+	"Aw8Bxrf5IZOYInC+8RxJU33nEnnpFKxHuAyLXNZoDS3ZJeVS27ySPdcg/ZsEZ4O+3VcJmy+E5hVzCNWs",
+	"CYOUSxUgZpo4gkls0eSBE9D0Uy2jNHmh9yPEY+Ad9RFGU/C7VeI1UDUhBeCa6DF7iVhmXtNbMzBLiJhM",
+	"At5fwPuqeUse/+SrtKf+xsddtW9y2yGnqGKh3nllFaEm4zdz4fw3OMgAPCvUraRkbyWA59edZwuDsd16",
+	"mF2IpNtJBlLnX+EEsxP5P+okuxDJuqML3byhcyuuNrz8pzurobHBpHmK2boQbKTITSEpv1t7UKER4vFv",
+	"GAzChvpAuJflJTYKjzLmE/zzKcaOksFLpfnR3LCkXH0yiHsZYfOFWpkL++RXA/buRhXGdhI2e7Lui6iW",
+	"ne/oM4iZ7gQOpwhHhyJeIYhIk9168sAnvRwpU+yTPsuE6QOqH/xpRu/YJ1Okq4zTAzATFbZi96q34aKE",
+	"TyYsl/gu5BPCdn3yn2fQu6CeiFzCWrxbJJj+mvKMAbqiIR1AscVl7ZKLi9rGss3D8VeqxjMcdpME0nvA",
+	"VOlU2gfhRE+xFR3AAbiyP9ePu3SOYp+vpy3yAVayq3d00HsO3tEPH/qmMW4Xd50DalMCkVQA39+QEIpy",
+	"EDXB1HIadCSoazkZ1FcqJjM3HByxALumyVLpeOvwLX1mhMI5XgUGjA4HsoU0eq5hj6G5qdKbWdPjH+/3",
+	"e8fY5PgfJ4Nd2Yk8Z/LWtDzw5OjnXpZoWapVMM10dv2hdM3yBOwAr5+V0QJBJqKGwTLyt4IzRRz+iQV7",
+	"oB4soDthE0YTU6DNxyzBsrg6AT2yW73SELZsCAw/UNOhDGANGU3kEIA7LbZmpUmZeaVQLy6LJYMiqXbW",
+	"xGTE9Nub1km561DhdVOKIbsByKKngnx3Ws6l1V0NLxnmAINl2WxD2wb3NgNkNljmzEoaxBYCFJAR84Qc",
+	"NsNactuKv2JO05xBE2ho5vyGjIrxLVMy1n8CJU6OYrJ/8CwGBDaRk+P9A4xF/PjmT719qmkxIzsnR2TE",
+	"ldzVfOVOVc8WislcJEUqyBucQsKnTCoUcfhIC7rwv95eWub8pMf+BBelqedPi8kA3hwaSFiRbW5/Y4aW",
+	"MXkG6M0SzLnYePj5NOMTPqaZcQuDuBhRyU6Oijwt2+7TJIGWlr+ASOQIkoKwuRRnYRfBNnibM6+9u554",
+	"Gxvo6bYJyOOjk4MKHM3Js8NQQGnQe/6xFxaXX1O/8k8v0FtCIqaSaRv99sEWhn6Ihh9sk8gPUfwhsvz5",
+	"wbL/h0ofrw9QAvchMgnC8PEeqlwD8Z4RzygQuU6OoCJoTttTYK3AK9iuPdg5rX5uP1Qv/ObWD8gKq78Z",
+	"H7bxSCNaFXWifwdOwIVI0xixUVBY7a6ziky+xJqEMoCpEPgkPDGqWWUo1gmApukdPZf4cNM3sNofXuLR",
+	"E0zvFLmy7Te/jm+g2lj2GzsHan2SW5jadItbUvllOWHfnE2RqMCdNgWnFb6YtfidIaUyvwvrva9KpD0T",
+	"wulXiuGHe3vBova+QZDpyZVUbN6Xd+Phs8GzAfjZzCSCXR+LVB9SVPoAAzUIAojx2NrkRv5my7nfbJJA",
+	"tbKnt5Tp79mvVjxr6qwZy1ONtD0lja610gceIjIkplOWGdPals0xfzTG120xYilDI/oiB9OQFf603N6V",
+	"0f3N/f8fAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

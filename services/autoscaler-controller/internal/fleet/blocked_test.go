@@ -131,7 +131,8 @@ func TestRoutes_TellWhatBecomesOfRequests(t *testing.T) {
 	want := Route{
 		Key: key, Autoscaler: "fib", Address: o.Address, State: Asleep, WakeUpTimeout: 2 * time.Minute, Waiting: o.Waiting, Uncounted: o.Uncounted,
 	}
-	if diff := cmp.Diff([]Route{want}, u.Routes); diff != "" {
+	want.Hash = want.hash()
+	if diff := cmp.Diff([]*Route{&want}, u.Routes); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,19 +57,79 @@ func TestRoutes_TellOnlyWhatChanged(t *testing.T) {
 	check("it is back", w, false, []string{"b"}, nil)
 }
 
-func TestRoutes_WhoIsTooFarBehindGetsEverything(t *testing.T) {
+func TestRoutes_ARouteIsToldOnceHoweverOftenItChanged(t *testing.T) {
 	f := New("e")
-	for i := range keptChanges + 1 {
+	observeApp(f, "b", 0)
+	for i := range 3 * keptRemovals {
 		observeApp(f, "a", int32(i%2))
 	}
-	if u, _ := f.Routes("e.1"); !u.Complete {
-		t.Error("too old a version was answered with a change")
-	}
-	if u, _ := f.Routes(fmt.Sprintf("e.%d", keptChanges)); u.Complete || len(u.Routes) != 1 {
+	if u, _ := f.Routes("e.1"); u.Complete || len(u.Routes) != 1 || u.Routes[0].Deployment != "a" || u.Version != fmt.Sprintf("e.%d", 3*keptRemovals+1) {
 		t.Errorf("got %+v", u)
 	}
-	if n := len(f.routes.changes); n > keptChanges {
-		t.Errorf("%d changes are kept", n)
+}
+
+func TestRoutes_WhoHasNotHeardOfARemovalThatIsForgottenGetsEverything(t *testing.T) {
+	f := New("e")
+	observeApp(f, "stays", 0)
+	for i := range keptRemovals + 2 {
+		name := fmt.Sprint("a", i)
+		observeApp(f, name, 0)
+		f.Forget(Key{Namespace: "default", Deployment: name})
+	}
+	// The first one came with version 2 and went with version 3, the second one with 4 and 5.
+	if u, _ := f.Routes("e.4"); !u.Complete || len(u.Routes) != 1 || len(u.Removed) != 0 {
+		t.Errorf("who followed what is forgotten: complete %v, %d removed", u.Complete, len(u.Removed))
+	}
+	if u, _ := f.Routes("e.5"); u.Complete || len(u.Routes) != 0 || len(u.Removed) != keptRemovals {
+		t.Errorf("who followed what is remembered: complete %v, %d removed", u.Complete, len(u.Removed))
+	}
+	if n := len(f.routes.places); n != keptRemovals+1 {
+		t.Errorf("%d places are kept", n)
+	}
+}
+
+// Whoever follows the changes, however many at a time, holds what there is.
+func TestRoutes_TheChangesAddUpToEverything(t *testing.T) {
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		f := New("e")
+		held, version := map[Key]*Route{}, ""
+		for range 2000 {
+			name := fmt.Sprint("a", r.IntN(30))
+			if r.IntN(3) == 0 {
+				f.Forget(Key{Namespace: "default", Deployment: name})
+			} else {
+				observeApp(f, name, int32(r.IntN(3)))
+			}
+			if r.IntN(10) > 0 {
+				continue
+			}
+			u, _ := f.Routes(version)
+			told := map[Key]bool{}
+			for _, route := range u.Routes {
+				if told[route.Key] {
+					t.Fatalf("seed %d: %s is told twice: %+v", seed, route.Key, u)
+				}
+				told[route.Key], held[route.Key] = true, route
+			}
+			for _, k := range u.Removed {
+				if told[k] || held[k] == nil && version == "" {
+					t.Fatalf("seed %d: %s is told and removed: %+v", seed, k, u)
+				}
+				told[k] = true
+				delete(held, k)
+			}
+			version = u.Version
+			all, _ := f.Routes("")
+			if len(all.Routes) != len(held) {
+				t.Fatalf("seed %d: %d are held of %d", seed, len(held), len(all.Routes))
+			}
+			for _, route := range all.Routes {
+				if held[route.Key] != route {
+					t.Fatalf("seed %d: of %s is held %+v, and there is %+v", seed, route.Key, held[route.Key], route)
+				}
+			}
+		}
 	}
 }
 

@@ -17,6 +17,9 @@ func routesUpdate(u fleet.Update, now time.Time) autoscaler.RoutesUpdate {
 		Version: u.Version, Complete: u.Complete, Settings: balancerSettings(u.Settings), SettingsVersion: settingsVersion(u.Settings),
 		Applications: make([]autoscaler.Route, len(u.Routes)), Removed: make([]autoscaler.ApplicationKey, len(u.Removed)),
 	}
+	if u.Buckets != nil {
+		out.Buckets = &u.Buckets
+	}
 	if u.Balancers != nil {
 		list := make([]autoscaler.LiveBalancer, len(u.Balancers))
 		for i, b := range u.Balancers {

@@ -1,16 +1,18 @@
 package httpapi
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
-// route is a route as of now: leases are told by what is left of them.
-func route(r fleet.Route, now time.Time) autoscaler.Route {
+// route is a route as of now: leases are told by what is left of them. Where the same route is put into
+// other words, its hash must be another one: see fleet.
+func route(r *fleet.Route, now time.Time) autoscaler.Route {
 	out := autoscaler.Route{
-		Namespace: r.Namespace, Deployment: r.Deployment, Autoscaler: r.Autoscaler,
+		Namespace: r.Namespace, Deployment: r.Deployment, Autoscaler: r.Autoscaler, Hash: hash(r.Hash),
 		ApiPrefix: r.Address.Prefix, Hosts: orEmpty(r.Address.Hosts),
 		Algorithm: optional(autoscaler.LoadBalancingAlgorithm(r.Address.Algorithm)), ConsistentHash: consistentHash(r.Address.Hash), State: autoscaler.ApplicationState(r.State),
 		ContainerConcurrency: r.Address.Concurrency, WakeUpTimeoutSeconds: wholeSeconds(r.WakeUpTimeout),
@@ -38,6 +40,14 @@ func route(r fleet.Route, now time.Time) autoscaler.Route {
 		}
 	}
 	return out
+}
+
+func hash(sum uint64) *string {
+	if sum == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("%016x", sum)
+	return &text
 }
 
 // alsoAt are the further addresses of an application.

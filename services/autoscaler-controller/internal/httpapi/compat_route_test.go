@@ -41,7 +41,7 @@ func TestRoute_TellsWhatBecomesOfRequests(t *testing.T) {
 		Uncounted: []fleet.UncountedRequest{{Paths: []string{"/healthz"}, StatusWhileAsleep: 200}, {UserAgents: []string{"kube-probe/"}, StatusWhileAsleep: 503}},
 		Blocked:   fleet.Blocked{Reason: "ErrImagePull", Message: strings.Repeat("ä", 2000), Since: long},
 	}
-	got := asJSON(t, route(r, long), "Route")
+	got := asJSON(t, route(&r, long), "Route")
 	message, _ := got["blocked"].(map[string]any)["message"].(string)
 	if n := len([]rune(message)); n != 1024 {
 		t.Errorf("the message has %d characters", n)
@@ -62,7 +62,7 @@ func TestRoute_TellsWhatBecomesOfRequests(t *testing.T) {
 }
 
 func TestRoute_LeavesOutWhatNobodySaid(t *testing.T) {
-	got := asJSON(t, route(fleet.Route{Key: key, Autoscaler: "fib", State: fleet.Asleep, WakeUpTimeout: time.Minute, Address: fleet.Address{Prefix: "/"}}, long), "Route")
+	got := asJSON(t, route(&fleet.Route{Key: key, Autoscaler: "fib", State: fleet.Asleep, WakeUpTimeout: time.Minute, Address: fleet.Address{Prefix: "/"}}, long), "Route")
 	for _, name := range []string{"startTimeoutSeconds", "busyTimeoutSeconds", "whileWaiting", "uncountedRequests", "blocked", "expectedStartSeconds"} {
 		if value, ok := got[name]; ok {
 			t.Errorf("%s is %v", name, value)
@@ -74,7 +74,7 @@ func TestRoute_LeavesOutWhatNobodySaid(t *testing.T) {
 }
 
 func TestRoute_TellsWhatIsLeftOfALease(t *testing.T) {
-	got := asJSON(t, route(fleet.Route{
+	got := asJSON(t, route(&fleet.Route{
 		Key: key, Autoscaler: "fib", State: fleet.FallingAsleep, WakeUpTimeout: time.Minute, Address: fleet.Address{Prefix: "/"},
 		AsleepUntil: long.Add(2500 * time.Millisecond),
 		Endpoints: []fleet.Endpoint{
@@ -115,7 +115,7 @@ func TestRoute_TellsHowPodsAreChosen(t *testing.T) {
 		Key: key, State: fleet.Awake, WakeUpTimeout: time.Minute, Address: fleet.Address{Prefix: "/llm", Algorithm: "ModelAware", Hash: fleet.HashOn{MCPSession: true}},
 		Endpoints: []fleet.Endpoint{{Pod: "a", Address: "10.0.0.1:80", Load: &fleet.Load{Running: &running, CacheUsage: &cache, At: long}}, {Pod: "b", Address: "10.0.0.2:80"}},
 	}
-	got := asJSON(t, route(r, long), "Route")
+	got := asJSON(t, route(&r, long), "Route")
 	if diff := cmp.Diff(map[string]any{"mcpSession": true}, got["consistentHash"]); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -132,7 +132,7 @@ func TestRoute_TellsHowPodsAreChosen(t *testing.T) {
 }
 
 func TestRoute_TellsFurtherAddresses(t *testing.T) {
-	got := asJSON(t, route(fleet.Route{
+	got := asJSON(t, route(&fleet.Route{
 		Key: key, Autoscaler: "fib", State: fleet.Awake, WakeUpTimeout: time.Minute,
 		Address: fleet.Address{Prefix: "/api", AlsoAt: []fleet.Place{
 			{Prefix: "/ui", Hosts: []string{"ui.example"}, StripPrefix: true}, {Prefix: "/pb.Models", H2C: true, RewriteAnswers: true, Service: "fib.default.svc:90"},
@@ -156,7 +156,7 @@ func TestRoute_TellsWhatIsLeftOfAChecksDelay(t *testing.T) {
 	check := fleet.Probe{Port: 80, Timeout: time.Second, Delay: 15 * time.Second, Started: long.Add(-5 * time.Second), Successes: 3, Period: 10 * time.Second}
 	over, plain := check, fleet.Probe{Port: 80, Timeout: time.Second, Successes: 1}
 	over.Started = long.Add(-time.Hour)
-	got := asJSON(t, route(fleet.Route{
+	got := asJSON(t, route(&fleet.Route{
 		Key: key, Autoscaler: "fib", State: fleet.Waking, WakeUpTimeout: time.Minute, Address: fleet.Address{Prefix: "/"},
 		Endpoints: []fleet.Endpoint{{Pod: "a", Address: "10.0.0.1:80", Probes: []fleet.Probe{check, over, plain}}},
 	}, long), "Route")

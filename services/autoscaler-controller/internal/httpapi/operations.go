@@ -13,41 +13,6 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
-// WatchRoutes answers with what changed, at once or as soon as something does.
-func (a *api) WatchRoutes(ctx context.Context, in autoscaler.WatchRoutesRequestObject) (autoscaler.WatchRoutesResponseObject, error) {
-	if missing := a.Missing(); missing != "" {
-		// Half a picture would look to the load balancer like routes that have gone.
-		return nil, fault.New(fault.Unavailable, "the picture is not whole yet: %s", missing).After(time.Second)
-	}
-	wait, err := time.ParseDuration(value(in.Params.Wait, "30s"))
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "").With("wait", *in.Params.Wait, "whole seconds from 0s to 60s").Because(err)
-	}
-	after := value(in.Params.After, "")
-	update, changed := a.Fleet.Routes(after)
-	if update.Complete || len(update.Routes)+len(update.Removed) > 0 || update.Settings != nil || update.Balancers != nil || wait == 0 {
-		return autoscaler.WatchRoutes200JSONResponse(routesUpdate(update, time.Now())), nil
-	}
-	select {
-	case <-a.Ending:
-		return nil, fault.New(fault.Unavailable, "this replica is about to end").After(time.Second)
-	default:
-	}
-	a.Meter.Polling(1)
-	defer a.Meter.Polling(-1)
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-changed:
-	case <-timer.C:
-	case <-a.Ending:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	update, _ = a.Fleet.Routes(after)
-	return autoscaler.WatchRoutes200JSONResponse(routesUpdate(update, time.Now())), nil
-}
-
 // StartApplication starts an application in this call.
 func (a *api) StartApplication(ctx context.Context, in autoscaler.StartApplicationRequestObject) (autoscaler.StartApplicationResponseObject, error) {
 	started, err := a.Control.Start(ctx, fleet.Key{Namespace: in.Namespace, Deployment: in.Name},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -41,22 +42,32 @@ type relay struct {
 	Options
 	next   http.Handler
 	client *httpclient.Client
+	routes *httpclient.Client // whose answers have no bound: they are passed on as they come
 	mu     sync.Mutex
 	avoid  map[string]time.Time
 }
 
 func newRelay(o Options, next http.Handler) *relay {
-	client := httpclient.New(httpclient.Options{
+	options := httpclient.Options{
 		MaxAnswer: maxRelayed, Connect: dialTimeout, MaxIdle: 64, IdleTimeout: time.Minute, Dial: o.Dial,
 		Wrap: func(next http.RoundTripper) http.RoundTripper { return otelhttp.NewTransport(next) },
-	})
-	return &relay{Options: o, next: next, client: client, avoid: map[string]time.Time{}}
+	}
+	client := httpclient.New(options)
+	options.MaxAnswer = math.MaxInt64
+	return &relay{Options: o, next: next, client: client, routes: httpclient.New(options), avoid: map[string]time.Time{}}
 }
 
 func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	leader, changed := l.Leadership.Leader()
 	if leader == "" || !forLeader(r) || r.Header.Get(relayedHeader) != "" || l.avoided(leader) {
 		l.next.ServeHTTP(w, r)
+		return
+	}
+	if r.URL.Path == routesPath && r.Method == http.MethodGet {
+		if err := l.relayRoutes(w, r, leader, changed); err != nil && r.Context().Err() == nil {
+			l.fail(r.Context(), leader, err)
+			l.next.ServeHTTP(w, r)
+		}
 		return
 	}
 	body, err := io.ReadAll(r.Body)
@@ -74,11 +85,7 @@ func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		l.next.ServeHTTP(w, r)
 		return
 	}
-	for _, name := range []string{"Content-Type", "Retry-After", "Cache-Control", "Allow", settingsVersionHeader} {
-		if v := answer.header.Get(name); v != "" {
-			w.Header().Set(name, v)
-		}
-	}
+	passHeader(w.Header(), answer.header)
 	w.WriteHeader(answer.status)
 	_, _ = w.Write(answer.body) // the client has gone: nothing to do
 }
@@ -96,11 +103,7 @@ type relayed struct {
 
 // ask asks the leader. It gives up when another leader is elected.
 func (l *relay) ask(r *http.Request, leader string, body []byte, changed <-chan struct{}) (relayed, error) {
-	timeout := relayTimeout
-	if r.URL.Path == "/v1/routes" {
-		timeout = pollTimeout
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	ctx, cancel := context.WithTimeout(r.Context(), relayTimeout)
 	defer cancel()
 	go func() {
 		select {

@@ -1,5 +1,5 @@
 // Package httpapi is the adapter for the controller's own API: the strict server generated from
-// api/autoscaler.yaml, the long poll of the routes, the calls on custom resources that are passed
+// api/autoscaler.yaml, the stream and the long poll of the routes, the calls on custom resources that are passed
 // on to the Kubernetes API server, and, on a replica that does not lead, the relay to the leader.
 //
 // compat.go translates between the contract's types and ours, both ways; no generated type goes

@@ -186,7 +186,7 @@ func TestWatchRoutes_TellsTheSettingsAtOnceAndOnlyWhenTheyChanged(t *testing.T) 
 }
 
 func TestRoute_WithoutAnAlgorithmLeavesItToTheSettings(t *testing.T) {
-	raw, err := json.Marshal(route(fleet.Route{}, time.Now()))
+	raw, err := json.Marshal(route(&fleet.Route{}, time.Now()))
 	if err != nil || strings.Contains(string(raw), "algorithm") {
 		t.Errorf("%s %v", raw, err)
 	}

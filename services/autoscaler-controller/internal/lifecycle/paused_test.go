@@ -12,7 +12,7 @@ func paused(w *world) { w.spec.Mode, w.spec.PausedReplicas = scaling.Paused, new
 
 func (w *world) route() fleet.Route {
 	u, _ := w.fleet.Routes("")
-	return u.Routes[0]
+	return *u.Routes[0]
 }
 
 func TestPaused_AtZeroComesToItWhateverIsOnThePods(t *testing.T) {

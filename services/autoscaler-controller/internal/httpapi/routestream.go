@@ -1,0 +1,140 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+const (
+	linesType = "application/x-ndjson"
+	// What changes within so long of a line goes into one more; the first change after a rest at once.
+	batchTime     = time.Millisecond
+	heartbeatTime = 10 * time.Second
+	writeTimeout  = 15 * time.Second // who reads no faster asks anew, and gets the newest then
+	standInTime   = 5 * time.Second  // of a stream that the leader should serve, and could not
+	lineWeight    = 256              // routes and pods that a line has at the most, but for a single route
+)
+
+// streamRoutes sends what changed, line by line. An error is for an answer that has not begun.
+//
+// Nothing is kept of what was sent: whoever reads slowly gets, with the next line, the newest of all that
+// has changed meanwhile.
+func (a *api) streamRoutes(w http.ResponseWriter, r *http.Request, params autoscaler.WatchRoutesParams) error {
+	asked, err := a.watched(params, -1)
+	if err != nil {
+		return err
+	}
+	if err := a.isEnding(); err != nil {
+		return err
+	}
+	a.Meter.Polling(1)
+	defer a.Meter.Polling(-1)
+	leader, moved := a.Leadership.Leader()
+	if leader != "" && (asked.wait < 0 || asked.wait > standInTime) {
+		asked.wait = standInTime
+	}
+	var over <-chan time.Time
+	if asked.wait >= 0 {
+		over = time.After(asked.wait)
+	}
+	l := newLines(w)
+	defer l.end()
+	for due := true; ; {
+		update, changed := a.routes(asked)
+		if due || update.News() {
+			if l.send(&update) != nil {
+				return nil // whoever asked has gone, or reads too slowly
+			}
+		}
+		asked.after, asked.have, due = update.Version, nil, false
+		select {
+		case <-changed:
+			l.pause()
+		case <-l.heartbeat.C:
+			due = true
+		case <-over:
+			return nil
+		case <-moved:
+			return nil
+		case <-a.Ending:
+			return nil
+		case <-r.Context().Done():
+			return nil
+		}
+	}
+}
+
+// lines is an answer of many lines.
+type lines struct {
+	w         http.ResponseWriter
+	control   *http.ResponseController
+	buffer    bytes.Buffer
+	last      time.Time   // when the last line went
+	heartbeat *time.Timer // when the next one is due
+}
+
+func newLines(w http.ResponseWriter) *lines {
+	w.Header().Set("Content-Type", linesType)
+	w.Header().Set("Cache-Control", "no-store")
+	return &lines{w: w, control: http.NewResponseController(w), heartbeat: time.NewTimer(heartbeatTime)}
+}
+
+// end leaves the connection to the next request.
+func (l *lines) end() {
+	l.heartbeat.Stop()
+	_ = l.control.SetWriteDeadline(time.Time{})
+}
+
+// pause waits until the next line may go.
+func (l *lines) pause() { time.Sleep(batchTime - time.Since(l.last)) }
+
+// send sends an update, in as many lines as it takes.
+func (l *lines) send(u *fleet.Update) error {
+	now := time.Now()
+	for rest := *u; ; {
+		part, more := cut(&rest)
+		line := routesUpdate(part, now)
+		if more {
+			line.Continued = &more
+		}
+		if err := l.write(&line); err != nil {
+			return err
+		}
+		if !more {
+			l.last = time.Now()
+			l.heartbeat.Reset(heartbeatTime)
+			return nil
+		}
+	}
+}
+
+// cut takes the first part of an update, and leaves the rest.
+func cut(u *fleet.Update) (part fleet.Update, more bool) {
+	part = *u
+	weight := 0
+	for i, r := range u.Routes {
+		if weight += 1 + len(r.Endpoints); weight > lineWeight && i > 0 {
+			part.Routes, part.Removed = u.Routes[:i], nil
+			u.Routes, u.Settings, u.Balancers = u.Routes[i:], nil, nil
+			return part, true
+		}
+	}
+	return part, false
+}
+
+func (l *lines) write(line *autoscaler.RoutesUpdate) error {
+	l.buffer.Reset()
+	if err := json.NewEncoder(&l.buffer).Encode(line); err != nil {
+		return err
+	}
+	_ = l.control.SetWriteDeadline(time.Now().Add(writeTimeout)) // a writer that has none needs none
+	if _, err := l.w.Write(l.buffer.Bytes()); err != nil {
+		return err
+	}
+	return l.control.Flush()
+}
