@@ -24,7 +24,7 @@ const (
 // pure packages decide; they import the standard library and each other, and of the standard
 // library nothing that does I/O or speaks HTTP.
 var pure = []string{
-	controller + "scaling", controller + "fleet", controller + "contest", controller + "lifecycle", controller + "claims",
+	controller + "scaling", controller + "fleet", controller + "contest", controller + "lifecycle", controller + "claims", controller + "shards",
 	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/balance/simulate", balancer + "traffic/waitroom", balancer + "traffic/dispatch", balancer + "traffic/slots",
 	balancer + "traffic/redirect", balancer + "traffic/message", balancer + "traffic/websocket",
 	sidecar + "pod", sidecar + "schedule",

@@ -1,6 +1,21 @@
 // Package election holds the Lease by which one replica leads, and the terms of leadership: the work of one has
 // ended before the next begins. The Lease also names, for the next leader, the load balancers that report to
 // this one. What a leader does is no matter of this package.
+//
+// With shards (Shards) each has such a Lease, and what holds for the whole holds for each of them. Which
+// replica stands for which is decided by package shards; what that needs is written on one more Lease, the
+// layout's:
+//
+//   - It is the Lease that a controller without shards leads by, so that replicas of one layout and of
+//     another never lead at the same time, whatever their versions: while any replica of a layout renews it,
+//     those of others wait. A list of Leases would not do for that, for between looking and leading there is
+//     time; this one is written with its resource version, and whoever could not write it for too long leads
+//     nothing any more.
+//   - Its annotation names the members, each with a number that grows with each renewal. One object that all
+//     write to, every two seconds, needs no Lease for each replica, no right to delete those of replicas that
+//     have gone, and nobody who does it.
+//   - Like any leader's it names the load balancers that report, so that a layout awaits those of the one
+//     before.
 package election
 
 import (
@@ -48,15 +63,30 @@ type Options struct {
 	Balancers func() ([]string, bool) // the load balancers that report to it; false while it does not lead
 }
 
-// New makes an elector.
+// identity is how a replica is named on a Lease.
+func (o Options) identity() string { return o.Name + "_" + o.Address }
+
+// addressOf is where the replica of this identity is found.
+func addressOf(identity string) string {
+	if i := strings.LastIndexByte(identity, '_'); i >= 0 {
+		return identity[i+1:]
+	}
+	return ""
+}
+
+// New makes the elector of a controller without shards.
 func New(c *kube.Clients, log *slog.Logger, o Options) *Elector {
-	self := o.Name + "_" + o.Address
+	return newElector(c, log, o, leaseName)
+}
+
+func newElector(c *kube.Clients, log *slog.Logger, o Options, name string) *Elector {
+	self := o.identity()
 	terms := newTerms()
 	client := &leases{LeasesGetter: c.Typed.CoordinationV1(), self: self, balancers: o.Balancers, terms: terms}
 	return &Elector{
 		leases: client,
 		lock: &resourcelock.LeaseLock{
-			LeaseMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: leaseName},
+			LeaseMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: name},
 			Client:    client, LockConfig: resourcelock.ResourceLockConfig{Identity: self},
 		},
 		log: log, self: self, terms: terms, changed: make(chan struct{}),
@@ -77,7 +107,7 @@ func (e *Elector) Run(ctx context.Context, lead func(context.Context)) error {
 	for ctx.Err() == nil {
 		elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 			Lock: e.lock, LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
-			ReleaseOnCancel: true, Name: leaseName,
+			ReleaseOnCancel: true, Name: e.lock.LeaseMeta.Name,
 			Callbacks: leaderelection.LeaderCallbacks{
 				OnStartedLeading: func(term context.Context) { e.terms.serve(term, lead) },
 				OnStoppedLeading: func() {},
@@ -96,10 +126,15 @@ func (e *Elector) Run(ctx context.Context, lead func(context.Context)) error {
 func (e *Elector) observe(identity string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.leader == identity {
+		return
+	}
 	e.leader = identity
 	close(e.changed)
 	e.changed = make(chan struct{})
-	e.log.Info("leader elected", "leader", identity, "self", identity == e.self)
+	if identity != "" {
+		e.log.Info("leader elected", "leader", identity, "self", identity == e.self)
+	}
 }
 
 // Leader is where the leader's API is, "" when it is not known or is this replica itself; and a
@@ -110,8 +145,5 @@ func (e *Elector) Leader() (address string, changed <-chan struct{}) {
 	if e.leader == e.self {
 		return "", e.changed
 	}
-	if i := strings.LastIndexByte(e.leader, '_'); i >= 0 {
-		address = e.leader[i+1:]
-	}
-	return address, e.changed
+	return addressOf(e.leader), e.changed
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync/atomic"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,10 +20,12 @@ const balancersAnnotation = "autoscaler-group.autoscaler/load-balancers"
 // leases is the client of the Lease, which writes and reads the annotation by the way.
 type leases struct {
 	typedcoordinationv1.LeasesGetter
-	self      string                  // the holder that this process is
-	balancers func() ([]string, bool) // that report to this process; false while it does not lead
-	found     atomic.Pointer[found]   // how the Lease stands in the cluster
-	terms     *terms                  // of this process
+	self      string                   // the holder that this process is
+	balancers func() ([]string, bool)  // that report to this process; false while it does not lead
+	found     atomic.Pointer[found]    // how the Lease stands in the cluster
+	terms     *terms                   // of this process
+	layout    func() layoutMark        // that a shard's Lease belongs to; nil: there are no shards
+	unchanged atomic.Pointer[sighting] // of a shard's Lease; nil: nobody has looked before
 }
 
 // found is the part of the Lease that counts here.
@@ -42,6 +45,9 @@ type lease struct {
 func (l lease) Get(ctx context.Context, name string, o metav1.GetOptions) (*coordinationv1.Lease, error) {
 	found, err := l.LeaseInterface.Get(ctx, name, o)
 	l.leases.note(found, err)
+	if err == nil && l.leases.lapsed(found) {
+		found.Spec.HolderIdentity = new("") // else client-go would begin to wait for what is over
+	}
 	return found, err
 }
 
@@ -51,6 +57,7 @@ func (l lease) Update(ctx context.Context, renewed *coordinationv1.Lease, o meta
 	if holder := renewed.Spec.HolderIdentity; holder == nil || *holder == "" {
 		l.leases.terms.end() // the next leader may begin at once
 	}
+	l.leases.mark(renewed)
 	before := l.leases.found.Load()
 	if names, leading := l.leases.balancers(); leading && before != nil && before.holder == l.leases.self {
 		text, err := json.Marshal(append([]string{}, names...)) // none is [], not null
@@ -72,9 +79,33 @@ func (l lease) Update(ctx context.Context, renewed *coordinationv1.Lease, o meta
 
 // Create makes the Lease.
 func (l lease) Create(ctx context.Context, made *coordinationv1.Lease, o metav1.CreateOptions) (*coordinationv1.Lease, error) {
+	l.leases.mark(made)
 	made, err := l.LeaseInterface.Create(ctx, made, o)
 	l.leases.note(made, err)
 	return made, err
+}
+
+// lapsed tells whether somebody else's Lease has been as it is for so long that it may be taken. It was
+// looked at before this replica stood for it.
+func (l *leases) lapsed(o *coordinationv1.Lease) bool {
+	last := l.unchanged.Load()
+	return last != nil && last.version == o.ResourceVersion && time.Since(last.at) >= leaseDuration && holderOf(o) != l.self
+}
+
+// mark writes on a shard's Lease which layout it belongs to. What it says of load balancers when it comes
+// from another one is of another time, and of other applications: those of the layout count then.
+func (l *leases) mark(o *coordinationv1.Lease) {
+	if l.layout == nil {
+		return
+	}
+	now := l.layout()
+	if now.tag == "" || o.Annotations[layoutAnnotation] == now.tag {
+		return
+	}
+	if o.Annotations == nil {
+		o.Annotations = map[string]string{}
+	}
+	o.Annotations[layoutAnnotation], o.Annotations[balancersAnnotation] = now.tag, now.balancers
 }
 
 func (l *leases) note(o *coordinationv1.Lease, err error) {

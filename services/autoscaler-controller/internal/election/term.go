@@ -64,6 +64,20 @@ func (t *terms) end() {
 	<-ended
 }
 
+// open lets terms begin again after close.
+func (t *terms) open() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = false
+}
+
+// underWay tells whether a term is.
+func (t *terms) underWay() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.cancel != nil
+}
+
 // close ends the term under way, and lets no other begin.
 func (t *terms) close() {
 	t.mu.Lock()
