@@ -59,7 +59,7 @@ func Resolve(objects []Object) (map[fleet.Key]Claim, map[fleet.Autoscaler][]stri
 				continue
 			}
 			claims[k] = Claim{By: o.Autoscaler, Targets: append(c.Targets, i)}
-			taken[t.Prefix] = append(taken[t.Prefix], address{by: o.Autoscaler, hosts: t.Hosts})
+			taken.take(t, o.Autoscaler)
 		}
 	}
 	return claims, refused
@@ -72,24 +72,28 @@ func conflict(t Target, by, asked fleet.Autoscaler) string {
 	return fmt.Sprintf("%s: apiPrefix %s belongs to the CustomAutoscaler %s/%s, which is older", t.Deployment, t.Prefix, by.Namespace, by.Name)
 }
 
-// addresses are those that are taken, by prefix.
-type addresses map[string][]address
+// addresses are those that are taken.
+type addresses map[point]taker
 
-type address struct {
-	by    fleet.Autoscaler
-	hosts []string
+type taker struct {
+	by  fleet.Autoscaler
+	nth int // in the order in which they were taken
 }
 
-// overlapping finds who has the same prefix for the same requests: both for every host, or both for one
-// host. A host by name goes before "every host", so these two do not meet.
-func (a addresses) overlapping(t Target) (fleet.Autoscaler, bool) {
-	for _, other := range a[t.Prefix] {
-		if len(other.hosts) == 0 && len(t.Hosts) == 0 {
-			return other.by, true
-		}
-		if slices.ContainsFunc(t.Hosts, func(h string) bool { return slices.Contains(other.hosts, h) }) {
-			return other.by, true
+// overlapping finds who was the first to take an address that is a target's too.
+func (a addresses) overlapping(t Target) (by fleet.Autoscaler, found bool) {
+	first := 0
+	for p := range t.addresses() {
+		if other, taken := a[p]; taken && (!found || other.nth < first) {
+			by, first, found = other.by, other.nth, true
 		}
 	}
-	return fleet.Autoscaler{}, false
+	return by, found
+}
+
+func (a addresses) take(t Target, by fleet.Autoscaler) {
+	nth := len(a)
+	for p := range t.addresses() {
+		a[p] = taker{by: by, nth: nth}
+	}
 }
