@@ -71,8 +71,10 @@ integration: require-cluster ## Go tests against the cluster: the adapters to Ku
 	cd services/autoscaler-controller && GOWORK=off go test -count=1 -timeout $(TEST_LIMIT) -tags integration -run Integration ./internal/...
 	cd e2e && GOWORK=off go test -count=1 -timeout $(TEST_LIMIT) -tags integration ./contract/...
 
-e2e: require-cluster .venv/ready ## pytest against the cluster, through the outer interfaces alone
-	cd e2e && python -m pytest $(PYTEST)
+# Settings: PYTEST= pytest's arguments; WORKERS= how many tests run beside one another (they wait more than they work).
+WORKERS := 4
+e2e: require-cluster .venv/ready ## pytest against the cluster, through the outer interfaces alone: make e2e [PYTEST="-k sleep"] [WORKERS=4]
+	@E2E_WORKERS=$(WORKERS) e2e/run $(PYTEST)
 
 lint: .venv/ready deployments/tools/node_modules/ready ## golangci-lint, the OpenAPI linter, ruff, hadolint, GitLab's schema
 	@cd deployments/tools && GOWORK=off go build -o $(CACHE)/bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
