@@ -26,7 +26,12 @@ WITH_CLUSTER := deployments/with-cluster
 demo: prerequisites ## a request wakes a sleeping model server, on a real Kubernetes made here
 	@$(WITH_CLUSTER) --keep deployments/if-elasticsearch --keep $(MAKE) deploy log-to-elasticsearch samples run-demo
 
-test: lint verify unit test-elasticsearch test-cluster ## lint, verify, unit, tests on a real Elasticsearch, then integration and e2e on a real Kubernetes
+# First what writes into the tree. Then the tests on a cluster, which mostly wait, and beside them, with what they leave of the
+# machine, what mostly computes. What each says stands in build/test too.
+test: prerequisites verify ## verify, lint, unit, tests on a real Elasticsearch, integration and e2e on a real Kubernetes
+	@cd deployments && GOWORK=off go build -o ../build/bin/lanes ./lanes
+	@$(MAKE) .venv/ready deployments/tools/node_modules/ready
+	@build/bin/lanes -make "$(MAKE)" "lint unit test-elasticsearch" test-cluster
 
 # When a package's tests are taken for hanging: never reached by tests that only run on a busy machine.
 TEST_LIMIT := 15m

@@ -43,6 +43,11 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("some tests disturb others: -n is for those of --part=beside; e2e/run runs both parts")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """All of the fuzz runs alone: each process beside another would read the contracts for nothing, for ten seconds."""
+    return True if config.getoption("--part") == "beside" and collection_path.name == "test_contract_fuzz.py" else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Chooses the part; of what runs side by side that comes first which takes long: nobody waits for it in the end."""
     part = config.getoption("--part")
