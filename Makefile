@@ -26,7 +26,12 @@ WITH_CLUSTER := deployments/with-cluster
 demo: prerequisites ## a request wakes a sleeping model server, on a real Kubernetes made here
 	@$(WITH_CLUSTER) --keep deployments/if-elasticsearch --keep $(MAKE) deploy log-to-elasticsearch samples run-demo
 
-test: lint verify unit test-elasticsearch test-cluster ## lint, verify, unit, tests on a real Elasticsearch, then integration and e2e on a real Kubernetes
+# First what writes into the tree. Then the tests on a cluster, which mostly wait, and beside them, with what they leave of the
+# machine, what mostly computes. What each says stands in build/test too.
+test: prerequisites verify ## verify, lint, unit, tests on a real Elasticsearch, integration and e2e on a real Kubernetes
+	@cd deployments && GOWORK=off go build -o ../build/bin/lanes ./lanes
+	@$(MAKE) .venv/ready deployments/tools/node_modules/ready
+	@build/bin/lanes -make "$(MAKE)" "lint unit test-elasticsearch" test-cluster
 
 # When a package's tests are taken for hanging: never reached by tests that only run on a busy machine.
 TEST_LIMIT := 15m
@@ -71,8 +76,10 @@ integration: require-cluster ## Go tests against the cluster: the adapters to Ku
 	cd services/autoscaler-controller && GOWORK=off go test -count=1 -timeout $(TEST_LIMIT) -tags integration -run Integration ./internal/...
 	cd e2e && GOWORK=off go test -count=1 -timeout $(TEST_LIMIT) -tags integration ./contract/...
 
-e2e: require-cluster .venv/ready ## pytest against the cluster, through the outer interfaces alone
-	cd e2e && python -m pytest $(PYTEST)
+# Settings: PYTEST= pytest's arguments; WORKERS= how many tests run beside one another (they wait more than they work).
+WORKERS := 4
+e2e: require-cluster .venv/ready ## pytest against the cluster, through the outer interfaces alone: make e2e [PYTEST="-k sleep"] [WORKERS=4]
+	@E2E_WORKERS=$(WORKERS) e2e/run $(PYTEST)
 
 lint: .venv/ready deployments/tools/node_modules/ready ## golangci-lint, the OpenAPI linter, ruff, hadolint, GitLab's schema
 	@cd deployments/tools && GOWORK=off go build -o $(CACHE)/bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -21,7 +21,7 @@ from harness.waiting import PATIENCE, eventually, stretched
 
 OUTAGE = float(os.environ.get("NEMESIS_E2E_OUTAGE_SECONDS", "10"))  # up to 120: so many documents are looked through
 
-pytestmark = pytest.mark.timeout(900 + OUTAGE)
+pytestmark = [pytest.mark.timeout(900 + OUTAGE), pytest.mark.xdist_group("elasticsearch")]  # it is killed here, for all
 
 
 def all_there(elastic: Elasticsearch, namespace: str, ids: list[str]) -> None:
@@ -105,6 +105,7 @@ def test_nothing_is_lost_while_elasticsearch_is_away_and_no_request_waits_for_it
         all_there(elastic, namespace, load.ids)
 
 
+@pytest.mark.disruptive
 def test_a_load_balancer_that_is_killed_loses_only_what_it_had_not_written(
     nemesis: Nemesis, namespace: str, elastic: Elasticsearch
 ) -> None:

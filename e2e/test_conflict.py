@@ -205,6 +205,7 @@ def test_an_autoscaler_that_turns_to_another_deployment_is_no_conflict_any_more(
 
 
 @pytest.mark.usefixtures("keda")
+@pytest.mark.long
 def test_a_scaled_object_of_keda_is_one_conflict_with_the_autoscaler_that_it_made(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace, spec={"idleTime": 2})
     nemesis.deploy(app)

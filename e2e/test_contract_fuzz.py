@@ -22,6 +22,8 @@ from harness.waiting import eventually
 
 autoscaler, loadbalancer, sidecar = contract("autoscaler"), contract("loadbalancer"), contract("sidecar")
 
+pytestmark = pytest.mark.disruptive  # settings are put, and reports of a load balancer that there is not
+
 
 @pytest.fixture(scope="module")
 def planted(nemesis: Nemesis, cluster: Cluster) -> Iterator[Garden]:

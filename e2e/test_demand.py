@@ -78,6 +78,7 @@ def test_an_observed_application_is_decided_on_and_left_alone(nemesis: Nemesis, 
     throughout(lambda: one(nemesis, app), seconds=4)
 
 
+@pytest.mark.long
 def test_a_schedule_wakes_and_lets_sleep_by_the_clock(nemesis: Nemesis, namespace: str) -> None:
     now = datetime.now(UTC)
     begins, ends = now + timedelta(minutes=-1), now + timedelta(minutes=2)
@@ -134,6 +135,7 @@ def test_quick_calls_beside_websockets_keep_the_count(nemesis: Nemesis, namespac
     assert [d["to"] for d in applied(nemesis, app)] == [1], applied(nemesis, app)
 
 
+@pytest.mark.long
 def test_a_target_that_is_added_has_an_idle_time_of_its_own(nemesis: Nemesis, namespace: str) -> None:
     old, new = fibonacci(namespace, "old", spec={"idleTime": 20}), fibonacci(namespace, "new", replicas=1)
     nemesis.deploy(old)
@@ -150,6 +152,7 @@ def test_a_target_that_is_added_has_an_idle_time_of_its_own(nemesis: Nemesis, na
     assert time.monotonic() - named > 19, "it was put to sleep before its own idle time was over"
 
 
+@pytest.mark.disruptive
 def test_time_in_which_no_load_balancer_looked_is_no_idleness(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace, spec={"idleTime": 20})
     nemesis.deploy(app)

@@ -60,6 +60,7 @@ def test_there_are_folders_to_test() -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 @pytest.mark.usefixtures("monitors")
+@pytest.mark.xdist_group("monitors")  # made once
 def test_a_folder_is_built_and_taken_by_the_api_server(kubectl: Kubectl, folder: str) -> None:
     built = kubectl("kustomize", str(ROOT / folder))
     assert list(yaml.safe_load_all(built))

@@ -111,6 +111,7 @@ def test_the_sidecar_measures_and_sends_at_once_on_command(nemesis: Nemesis, nam
     assert "nemesis_build_info" in nemesis.http.get(sidecar + "/metrics").text
 
 
+@pytest.mark.disruptive
 def test_what_the_sidecar_measures_while_the_controller_is_away_is_kept_and_sent(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace)
     _, sidecar = awake(nemesis, app)

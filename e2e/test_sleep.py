@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from harness.applications import fibonacci
 from harness.nemesis import Nemesis
 
@@ -35,6 +37,7 @@ def test_min_replicas_stay_without_traffic(nemesis: Nemesis, namespace: str) -> 
     nemesis.wait_replicas(app, 2)  # idle: back to the least, not to zero
 
 
+@pytest.mark.long
 def test_requests_at_the_idle_boundary_are_never_lost(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace, spec={"idleTime": 1})
     nemesis.deploy(app)
@@ -53,6 +56,7 @@ def test_requests_at_the_idle_boundary_are_never_lost(nemesis: Nemesis, namespac
     assert not faults
 
 
+@pytest.mark.long
 def test_crowds_at_the_idle_boundary_are_never_lost(nemesis: Nemesis, namespace: str) -> None:
     apps = [fibonacci(namespace, f"app-{i}", spec={"idleTime": 1}) for i in range(4)]
     nemesis.deploy(*apps)

@@ -17,6 +17,8 @@ from harness.waiting import eventually
 
 BALANCERS = 2
 
+pytestmark = pytest.mark.disruptive
+
 
 @pytest.fixture
 def balancers(nemesis: Nemesis) -> Iterator[None]:

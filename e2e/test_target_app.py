@@ -42,6 +42,7 @@ def test_post_put_and_patch_reach_the_applications_resources(nemesis: Nemesis, n
     assert (computed.status_code, computed.json()["result"]) == (200, 21), computed.text
 
 
+@pytest.mark.alone
 def test_the_target_may_be_left_out_while_only_one_is_known(nemesis: Nemesis, namespace: str) -> None:
     first = fibonacci(namespace, "first")
     nemesis.deploy(first)

@@ -14,6 +14,8 @@ from harness.nemesis import Nemesis
 from harness.problems import problem
 from harness.waiting import eventually
 
+pytestmark = pytest.mark.disruptive
+
 
 @pytest.fixture
 def url(nemesis: Nemesis) -> Iterator[str]:

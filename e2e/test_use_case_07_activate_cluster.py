@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
 from harness.applications import fibonacci
 from harness.nemesis import Nemesis
 from harness.problems import problem
-from harness.services import without_the_right_to_scale
+from harness.refusal import scaling_refused
 from harness.waiting import PATIENCE, eventually
 
 
@@ -25,12 +23,11 @@ def test_a_request_wakes_a_sleeping_application_and_is_answered(nemesis: Nemesis
     assert nemesis.wait_state(app, "Awake")["status"]["replicas"] == 1
 
 
-@pytest.mark.disruptive
 def test_a_start_that_fails_is_tried_again_while_the_request_waits(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace)
     nemesis.deploy(app)
     with ThreadPoolExecutor(1) as pool:
-        with without_the_right_to_scale(nemesis):
+        with scaling_refused(nemesis, namespace):
             held = pool.submit(nemesis.ask, app)
 
             def failed() -> bool:

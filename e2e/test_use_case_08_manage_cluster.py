@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-
 from harness.applications import fibonacci
 from harness.cluster import Object
 from harness.load import Load
 from harness.nemesis import Nemesis
-from harness.services import without_the_right_to_scale
+from harness.refusal import scaling_refused
 from harness.waiting import eventually
 
 
-@pytest.mark.disruptive
 def test_load_adds_a_pod_quiet_removes_it_and_an_error_on_the_way_is_tried_again(nemesis: Nemesis, namespace: str) -> None:
     spec = {"cpuThreshold": 150, "maxReplicas": 2, "scaleDownWindow": 3}
     app = fibonacci(namespace, spec=spec)
@@ -23,7 +20,7 @@ def test_load_adds_a_pod_quiet_removes_it_and_an_error_on_the_way_is_tried_again
         return next((d for d in nemesis.decisions(app) if (d["from"], d["to"], d["applied"]) == (frm, to, applied)), None)
 
     with Load(nemesis.data_url + app.prefix + "/fib/30", clients=2) as load:
-        with without_the_right_to_scale(nemesis):
+        with scaling_refused(nemesis, namespace):
             failed = eventually(lambda: decided(1, 2, applied=False), "a pod is asked for, and refused")
             assert "forbidden" in failed["error"], failed
         nemesis.wait_replicas(app, 2)

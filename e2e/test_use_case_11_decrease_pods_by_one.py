@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
-
 from harness.applications import fibonacci
 from harness.nemesis import Nemesis
-from harness.services import without_the_right_to_scale
+from harness.refusal import scaling_refused
 from harness.waiting import eventually
 
 
-@pytest.mark.disruptive
 def test_pods_go_one_by_one_each_when_the_last_is_gone_and_an_error_is_tried_again(nemesis: Nemesis, namespace: str) -> None:
     spec = {"cpuThreshold": 500, "scaleDownWindow": 1, "minReplicas": 1, "maxReplicas": 3, "idleTime": 3600}
     app = fibonacci(namespace, replicas=3, grace=20, spec=spec)
     slow = app.deployment
     # A pod takes a while to go, so that a second one that went meanwhile would be seen.
     slow["spec"]["template"]["spec"]["containers"][0]["lifecycle"] = {"preStop": {"sleep": {"seconds": 4}}}
-    with without_the_right_to_scale(nemesis):
+    with scaling_refused(nemesis, namespace):
         nemesis.cluster.apply(slow, app.service, app.autoscaler)
         failed = eventually(
             lambda: next((d for d in nemesis.decisions(app) if d["to"] == 2 and d.get("error")), None),

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from harness.applications import fibonacci
 from harness.load import Load
 from harness.nemesis import Nemesis
-from harness.services import without_the_right_to_scale
+from harness.refusal import scaling_refused
 from harness.waiting import eventually
 
 
-@pytest.mark.disruptive
 def test_pods_come_one_by_one_each_when_the_last_is_alive_and_an_error_is_tried_again(nemesis: Nemesis, namespace: str) -> None:
     busy = {"metricType": "CPU_USAGE", "operator": "GREATER_THAN", "value": 40, "duration": 1}
     rule = {"name": "busy", "thresholds": [busy], "action": "INCREASE_INSTANCES"}
@@ -24,7 +21,7 @@ def test_pods_come_one_by_one_each_when_the_last_is_alive_and_an_error_is_tried_
     assert nemesis.ask(app).status_code == 200
 
     with Load(nemesis.data_url + app.prefix + "/fib/30", clients=2) as load:
-        with without_the_right_to_scale(nemesis):
+        with scaling_refused(nemesis, namespace):
             failed = eventually(
                 lambda: next((d for d in nemesis.decisions(app) if d["to"] == 2 and d.get("error")), None),
                 "it was tried, and refused",

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 
-import pytest
-
 from harness.applications import Application, fibonacci
 from harness.nemesis import Nemesis
-from harness.services import without_the_right_to_scale
+from harness.refusal import scaling_refused
 from harness.waiting import eventually
 
 
@@ -38,12 +36,11 @@ def test_an_idle_application_sleeps_again_and_says_why(nemesis: Nemesis, namespa
     verify_none_runs(nemesis, app)
 
 
-@pytest.mark.disruptive
 def test_a_rule_disables_an_application_and_an_error_is_tried_again(nemesis: Nemesis, namespace: str) -> None:
     quiet = {"metricType": "CPU_USAGE", "operator": "LESS_THAN", "value": 50, "duration": 2}
     rule = {"name": "quiet", "thresholds": [quiet], "action": "DECREASE_INSTANCES_TO_ZERO"}
     app = fibonacci(namespace, replicas=2, spec={"idleTime": 3600, "scalingRules": [rule]})
-    with without_the_right_to_scale(nemesis):
+    with scaling_refused(nemesis, namespace):
         nemesis.deploy(app)
         failed = eventually(
             lambda: next((d for d in nemesis.decisions(app) if d["to"] == 0 and d.get("error")), None),

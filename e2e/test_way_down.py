@@ -6,12 +6,15 @@ import threading
 from contextlib import ExitStack
 
 import httpx
+import pytest
 
 from harness.applications import Application, modelserver
 from harness.cluster import Object
 from harness.load import Load
 from harness.nemesis import Nemesis
 from harness.waiting import PATIENCE, eventually, throughout
+
+pytestmark = pytest.mark.long
 
 SECONDS = 120  # of a stream: one event in each
 

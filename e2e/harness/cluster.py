@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from . import shared
 from .kubectl import Kubectl
 from .waiting import PATIENCE
 
@@ -32,6 +33,8 @@ KINDS: dict[str, tuple[str, str, bool]] = {
     "Role": ("apis/rbac.authorization.k8s.io/v1", "roles", True),
     "RoleBinding": ("apis/rbac.authorization.k8s.io/v1", "rolebindings", True),
     "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers", True),
+    "ValidatingAdmissionPolicy": ("apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies", False),
+    "ValidatingAdmissionPolicyBinding": ("apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings", False),
     "CustomResourceDefinition": ("apis/apiextensions.k8s.io/v1", "customresourcedefinitions", False),
     "ScaledObject": ("apis/keda.sh/v1alpha1", "scaledobjects", True),
     "CustomAutoscaler": ("apis/autoscaler-group.autoscaler/v1alpha1", "customautoscalers", True),
@@ -73,6 +76,7 @@ class Cluster:
         return f"/{prefix}/{inside}{plural}" + (f"/{name}" if name else "")
 
     def call(self, method: str, path: str, body: Any = None, content_type: str = "application/json", **query: str) -> Object:
+        shared.check_call(method, path, body)
         answer = self._http.request(
             method, path, params=query, content=None if body is None else json.dumps(body), headers={"Content-Type": content_type}
         )

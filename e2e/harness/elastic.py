@@ -17,6 +17,7 @@ from .cluster import Cluster, Object
 from .nemesis import BALANCER, Nemesis
 from .reach import SYSTEM
 from .services import OwnBalancer, own_balancer
+from .shared import permit
 from .waiting import PATIENCE
 
 MANY = 10_000  # documents that one search returns at most
@@ -45,7 +46,8 @@ class Elasticsearch:
         return Counter(d["http"]["request"]["id"] for d in found if "id" in d["http"]["request"])
 
     def do(self, what: str) -> None:
-        """kill, stop, start, pause or resume."""
+        """kill, stop, start, pause or resume: for all who use it, so they stand in one group and run one after the other."""
+        permit.need("xdist_group", "does something to Elasticsearch")
         subprocess.run([*shlex.split(self.control), what], check=True, timeout=120)
 
     @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from . import shared
 from .waiting import PATIENCE
 
 
@@ -33,6 +34,7 @@ class Kubectl:
 
     def run(self, *args: str, stdin: str | None = None, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
         """Runs kubectl, whatever its outcome."""
+        shared.check_kubectl(args, stdin)
         return subprocess.run(
             [self.program, *args], input=stdin, capture_output=True, text=True, timeout=timeout, env=self.environment, check=False
         )

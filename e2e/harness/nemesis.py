@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from . import shared
 from .applications import Application
 from .cluster import Cluster, Object
 from .reach import SYSTEM, Reach
@@ -23,7 +24,8 @@ class Nemesis:
     def __init__(self, cluster: Cluster, reach: Reach) -> None:
         self.cluster, self.reach = cluster, reach
         limits = httpx.Limits(max_connections=600, max_keepalive_connections=600)
-        self.http = httpx.Client(timeout=httpx.Timeout(PATIENCE, connect=30), limits=limits, trust_env=False)
+        hooks = {"request": [shared.check_request]}
+        self.http = httpx.Client(timeout=httpx.Timeout(PATIENCE, connect=30), limits=limits, trust_env=False, event_hooks=hooks)
 
     @property
     def data_url(self) -> str:

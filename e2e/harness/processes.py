@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from . import shared
 from .cluster import Object
 
 
@@ -30,6 +31,7 @@ def visible(pod: Object) -> bool:
 
 def sigkill(pod: Object) -> None:
     """The pod's processes are gone, without a word."""
+    shared.check_pod(pod)
     for process in processes(pod):
         os.kill(process, signal.SIGKILL)
 
@@ -37,6 +39,7 @@ def sigkill(pod: Object) -> None:
 @contextmanager
 def stopped(pod: Object) -> Iterator[None]:
     """The pod's processes stand still: they neither work nor say goodbye."""
+    shared.check_pod(pod)
     standing = processes(pod)
     for process in standing:
         os.kill(process, signal.SIGSTOP)

@@ -14,8 +14,7 @@ import socket
 import subprocess
 
 from .cluster import Cluster, Object
-
-SYSTEM = "nemesis-system"
+from .shared import SYSTEM
 
 
 def answers(host: str, port: int, within: float = 2) -> bool:
