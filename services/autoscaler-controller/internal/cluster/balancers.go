@@ -2,16 +2,13 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
@@ -33,80 +30,105 @@ type BalancerSink interface {
 // pod was deleted, counts as gone sooner. Where they run elsewhere, or where this may not be looked at,
 // nothing is known of their pods, and one that is silent for a minute counts as gone.
 type Balancers struct {
-	informer cache.SharedIndexInformer
-	log      *slog.Logger
-	sink     BalancerSink
+	follow *following
+	log    *slog.Logger
+	sink   BalancerSink
+	pods   map[string]balancer
+	alive  []string // as the sink has them
+}
 
-	mu    sync.Mutex
-	alive []string // as the sink has them
+// balancer is what is kept of a load balancer's pod.
+type balancer struct {
+	name  string
+	alive bool
+	ended time.Time // when its last process ended; zero: none did
+}
+
+func keepBalancer(p *corev1.Pod) balancer {
+	return balancer{name: p.Name, alive: runsReady(p), ended: endOfBalancer(p)}
 }
 
 // NewBalancers makes it. It speaks to nobody yet.
 func NewBalancers(c *kube.Clients, log *slog.Logger, namespace string, sink BalancerSink) *Balancers {
-	pods := c.Typed.CoreV1().Pods(namespace)
-	only := func(o metav1.ListOptions) metav1.ListOptions {
-		o.LabelSelector = balancerLabel
-		return o
-	}
-	return &Balancers{
-		log: log, sink: sink,
-		informer: informer(&corev1.Pod{}, nil,
-			func(ctx context.Context, o metav1.ListOptions) (*corev1.PodList, error) {
-				return pods.List(ctx, only(o))
-			},
-			func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-				return pods.Watch(ctx, only(o))
-			}),
-	}
+	b := &Balancers{log: log, sink: sink, pods: map[string]balancer{}}
+	from := labelled{c.Typed.CoreV1().Pods(namespace), balancerLabel}
+	b.follow = follow("the load balancers' pods", from, keepBalancer, kube.Store[balancer](b), func(name string, err error) {
+		b.log.Warn("watch interrupted", "resource", name, "error", err)
+	})
+	return b
+}
+
+// labelled are the objects of a kind that have a label.
+type labelled struct {
+	source[*corev1.PodList]
+	label string
+}
+
+func (l labelled) List(ctx context.Context, o metav1.ListOptions) (*corev1.PodList, error) {
+	o.LabelSelector = l.label
+	return l.source.List(ctx, o)
+}
+
+func (l labelled) Watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	o.LabelSelector = l.label
+	return l.source.Watch(ctx, o)
 }
 
 // Run watches until ctx ends. It never stops anything else.
 func (b *Balancers) Run(ctx context.Context) error {
-	if err := b.informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
-		if ctx.Err() == nil {
-			b.log.Warn("watch interrupted", "resource", "the load balancers' pods", "error", err)
-		}
-	}); err != nil {
-		return fmt.Errorf("watch the load balancers' pods: %w", err)
-	}
-	if _, err := b.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: b.seen, UpdateFunc: func(_, after any) { b.seen(after) }, DeleteFunc: b.left,
-	}); err != nil {
-		return fmt.Errorf("watch the load balancers' pods: %w", err)
-	}
-	b.informer.RunWithContext(ctx)
+	b.follow.run(ctx)
 	return nil
 }
 
-// seen takes a pod as it is now, or was last.
-func (b *Balancers) seen(object any) {
-	if pod, ok := object.(*corev1.Pod); ok {
-		if at := endOfBalancer(pod); !at.IsZero() {
-			b.sink.BalancerEnded(pod.Name, at)
+// Put takes a pod that is new or has changed.
+func (b *Balancers) Put(p balancer) {
+	b.pods[p.name] = p
+	b.seen(p)
+	b.publish()
+}
+
+// Remove takes a pod that was deleted.
+func (b *Balancers) Remove(p balancer) {
+	b.left(p)
+	b.publish()
+}
+
+// Replace takes all pods that there are.
+func (b *Balancers) Replace(all []balancer, _ uint64) {
+	there := make(map[string]bool, len(all))
+	for _, p := range all {
+		there[p.name] = true
+		b.pods[p.name] = p
+		b.seen(p)
+	}
+	for _, p := range b.pods {
+		if !there[p.name] {
+			b.left(p)
 		}
 	}
 	b.publish()
 }
 
-// left takes a pod that was deleted.
-func (b *Balancers) left(object any) {
-	if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
-		object = last.Obj
+// left takes a pod that was deleted, as it was last seen.
+func (b *Balancers) left(p balancer) {
+	delete(b.pods, p.name)
+	b.sink.BalancerDeleted(p.name)
+	b.seen(p)
+}
+
+// seen takes a pod as it is now, or was last.
+func (b *Balancers) seen(p balancer) {
+	if !p.ended.IsZero() {
+		b.sink.BalancerEnded(p.name, p.ended)
 	}
-	if pod, ok := object.(*corev1.Pod); ok {
-		b.sink.BalancerDeleted(pod.Name)
-	}
-	b.seen(object)
 }
 
 // publish says who is alive, if that is news.
 func (b *Balancers) publish() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	alive := make([]string, 0, 8)
-	for _, object := range b.informer.GetStore().List() {
-		if pod, ok := object.(*corev1.Pod); ok && runsReady(pod) {
-			alive = append(alive, pod.Name)
+	alive := make([]string, 0, len(b.pods))
+	for _, p := range b.pods {
+		if p.alive {
+			alive = append(alive, p.name)
 		}
 	}
 	if slices.Sort(alive); slices.Equal(alive, b.alive) {

@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
@@ -79,7 +78,7 @@ func TestBalancers_SayWhenAProcessHasEnded(t *testing.T) {
 		"another container":    {balancerPod("proxy", balancerEnds(at), neverBefore), nil},
 	} {
 		b, news := balancersOf(t)
-		b.seen(c.pod)
+		b.Put(keepBalancer(c.pod))
 		if diff := cmp.Diff(c.want, news.takes()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
@@ -87,19 +86,24 @@ func TestBalancers_SayWhenAProcessHasEnded(t *testing.T) {
 }
 
 func TestBalancers_SayWhenAPodWasDeleted(t *testing.T) {
+	runs := balancerPod(balancerContainer, balancerRuns, neverBefore)
 	ended := balancerPod(balancerContainer, balancerEnds(time.Unix(1000, 0)), neverBefore)
 	for name, c := range map[string]struct {
-		object any
+		before *corev1.Pod
+		gone   func(b *Balancers)
 		want   []string
 	}{
-		"it was seen":                  {balancerPod(balancerContainer, balancerRuns, neverBefore), []string{"lb-1 was deleted"}},
-		"its process had ended before": {ended, []string{"lb-1 was deleted", "lb-1 ended at 1000"}},
-		"it is found out later":        {cache.DeletedFinalStateUnknown{Key: "home/lb-1", Obj: ended}, []string{"lb-1 was deleted", "lb-1 ended at 1000"}},
-		"nothing is known of it":       {cache.DeletedFinalStateUnknown{Key: "home/lb-1"}, nil},
-		"it is no pod":                 {&corev1.Service{}, nil},
+		"it was seen":                  {runs, func(b *Balancers) { b.Remove(keepBalancer(runs)) }, []string{"lb-1 was deleted"}},
+		"its process had ended before": {runs, func(b *Balancers) { b.Remove(keepBalancer(ended)) }, []string{"lb-1 was deleted", "lb-1 ended at 1000"}},
+		"it is found out later":        {ended, func(b *Balancers) { b.Replace(nil, 0) }, []string{"lb-1 was deleted", "lb-1 ended at 1000"}},
+		"nothing is known of it":       {nil, func(b *Balancers) { b.Replace(nil, 0) }, nil},
 	} {
 		b, news := balancersOf(t)
-		b.left(c.object)
+		if c.before != nil {
+			b.Put(keepBalancer(c.before))
+			news.takes()
+		}
+		c.gone(b)
 		if diff := cmp.Diff(c.want, news.takes()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
@@ -108,27 +112,21 @@ func TestBalancers_SayWhenAPodWasDeleted(t *testing.T) {
 
 func TestBalancers_SayWhoIsAliveWheneverThatChanges(t *testing.T) {
 	b, news := balancersOf(t)
-	store := b.informer.GetStore()
-	one, two, starting := readyBalancer("lb-1"), readyBalancer("lb-2"), balancerPod(balancerContainer, balancerRuns, neverBefore)
-	starting.Name = "lb-0"
+	one, two, starting := keepBalancer(readyBalancer("lb-1")), keepBalancer(readyBalancer("lb-2")), balancer{name: "lb-0"}
 	for _, step := range []struct {
 		what string
-		keep func(object any) error
-		pod  *corev1.Pod
-		news func(object any)
+		do   func()
 		want []string
 	}{
-		{"one starts", store.Add, starting, b.seen, nil},
-		{"one is ready", store.Add, two, b.seen, []string{"alive [lb-2]"}},
-		{"another one too", store.Add, one, b.seen, []string{"alive [lb-1 lb-2]"}},
-		{"the same again", store.Update, one, b.seen, nil},
-		{"one is deleted", store.Delete, two, b.left, []string{"lb-2 was deleted", "alive [lb-1]"}},
-		{"the last one, too", store.Delete, one, b.left, []string{"lb-1 was deleted", "alive []"}},
+		{"one starts", func() { b.Put(starting) }, nil},
+		{"one is ready", func() { b.Put(two) }, []string{"alive [lb-2]"}},
+		{"another one too", func() { b.Put(one) }, []string{"alive [lb-1 lb-2]"}},
+		{"the same again", func() { b.Put(one) }, nil},
+		{"all are listed again", func() { b.Replace([]balancer{starting, one, two}, 9) }, nil},
+		{"one is deleted", func() { b.Remove(two) }, []string{"lb-2 was deleted", "alive [lb-1]"}},
+		{"the last one, too", func() { b.Remove(one) }, []string{"lb-1 was deleted", "alive []"}},
 	} {
-		if err := step.keep(step.pod); err != nil {
-			t.Fatal(err)
-		}
-		step.news(step.pod)
+		step.do()
 		if diff := cmp.Diff(step.want, news.takes()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", step.what, diff)
 		}

@@ -130,7 +130,7 @@ func TestIntegration_StatusAndEvents(t *testing.T) {
 		t.Errorf("conditions %v", status["conditions"])
 	}
 	stored := contract.ReadStatus(object("ca"))
-	if next := contract.NewStatus(w.standing(a), targets, stored, time.Now()); !stored.Covers(next) {
+	if next := contract.NewStatus(standing(t, w, a), targets, stored, time.Now()); !stored.Covers(next) {
 		t.Errorf("it would be written again though nothing changed: %v\n%v", stored, next)
 	}
 	if err := r.Status(t.Context(), fleet.Autoscaler{Namespace: ns, Name: "gone"}, nil); err != fleet.ErrGone { //nolint:errorlint // exactly that
@@ -172,16 +172,23 @@ func TestIntegration_AMalformedObjectStopsNothingElse(t *testing.T) {
 		"metadata": map[string]any{"name": "bad", "namespace": ns, "uid": "x", "resourceVersion": "1"},
 		"spec":     map[string]any{"targetDeployments": "not a list", "idleTime": "soon"},
 	}}
-	if err := w.informers.autoscalers.GetStore().Add(bad); err != nil {
-		t.Fatal(err)
-	}
+	sightings{w}.Put(w.autoscalers.keep(bad))
 	if _, err := c.Dynamic.Resource(Resource).Namespace(ns).Patch(t.Context(), "good", types.MergePatchType, []byte(`{"spec":{"idleTime":7}}`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	sink.until(t, "a change of the good one", func(o fleet.Observation) bool { return o.Spec.IdleTime == 7*time.Second })
-	if s := w.standing(fleet.Autoscaler{Namespace: ns, Name: "bad"}); s.Malformed == nil {
+	if s := standing(t, w, fleet.Autoscaler{Namespace: ns, Name: "bad"}); s.Malformed == nil {
 		t.Errorf("the bad one stands %+v", s)
 	}
+}
+
+func standing(t *testing.T, w *Watcher, a fleet.Autoscaler) contract.Standing {
+	t.Helper()
+	known, ok := w.autoscalers.get(a)
+	if !ok {
+		t.Fatalf("%v is not known", a)
+	}
+	return known.standing()
 }
 
 func TestIntegration_NoPermissionIsARefusal(t *testing.T) {

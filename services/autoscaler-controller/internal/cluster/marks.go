@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"strconv"
 	"time"
 
@@ -26,18 +25,6 @@ const (
 	sinceAnnotation  = "autoscaler-group.autoscaler/draining-since"
 	beforeAnnotation = "autoscaler-group.autoscaler/deletion-cost-before"
 )
-
-// marksOf keeps of a pod's annotations what is read here.
-func marksOf(annotations map[string]string) map[string]string {
-	kept := maps.Clone(annotations)
-	maps.DeleteFunc(kept, func(name, _ string) bool {
-		return name != costAnnotation && name != sinceAnnotation && name != beforeAnnotation
-	})
-	if len(kept) == 0 {
-		return nil
-	}
-	return kept
-}
 
 // mark reads what stands on a pod. A cost that Kubernetes does not understand counts as none, as there.
 func mark(annotations map[string]string) (cost int32, m fleet.Mark) {

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -28,12 +27,7 @@ func staying(t *testing.T, c *kube.Clients, namespace string) []fleet.Pod {
 	at := []place{{target: contract.Target{Name: "app", Port: contract.Port{Number: 5001}}}}
 	var list []fleet.Pod
 	for i := range found.Items {
-		stripped, err := strip(&found.Items[i])
-		if err != nil {
-			t.Fatal(err)
-		}
-		pod, _ := stripped.(*corev1.Pod)
-		if p, _ := observePod(at, pod, false, false); !p.Terminating {
+		if p, _ := observePod(at, keepPod(&found.Items[i]), false, false); !p.Terminating {
 			list = append(list, p)
 		}
 	}

@@ -66,17 +66,12 @@ func TestMark_WhatKubernetesRefusesCountsAsNone(t *testing.T) {
 	}
 }
 
-func TestStrip_KeepsTheMarksOfAPodAndNoOtherAnnotation(t *testing.T) {
-	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{"large": "x", costAnnotation: "3", sinceAnnotation: "y"}}}
-	kept, err := strip(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(map[string]string{costAnnotation: "3", sinceAnnotation: "y"}, kept.(*corev1.Pod).Annotations); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	bare := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{"large": "x"}}}
-	if kept, _ := strip(bare); kept.(*corev1.Pod).Annotations != nil {
-		t.Errorf("kept %v", kept.(*corev1.Pod).Annotations)
+func TestKeepPod_KeepsItsMarks(t *testing.T) {
+	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	p := keepPod(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
+		"large": "x", costAnnotation: "3", sinceAnnotation: since.Format(time.RFC3339Nano), beforeAnnotation: "7",
+	}}})
+	if want := (fleet.Mark{Since: since, Before: "7"}); p.cost != 3 || p.mark != want {
+		t.Errorf("it keeps %d, %+v", p.cost, p.mark)
 	}
 }

@@ -9,27 +9,37 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
 // K7: a Deployment that is added to a CustomAutoscaler has its own time from then on.
-func TestName_OfADeploymentThatIsAddedIsNow(t *testing.T) {
+func TestAssign_OfADeploymentThatIsAddedIsNow(t *testing.T) {
 	old, now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 	one, two := fleet.Key{Namespace: "ns", Deployment: "one"}, fleet.Key{Namespace: "ns", Deployment: "two"}
-	by := func(uid string, written time.Time) claim { return claim{by: autoscaler{uid: uid, written: written}} }
-
-	found := name(nil, map[fleet.Key]claim{one: by("u", old)}, true, now)
-	if !found[one].since.Equal(old) {
-		t.Errorf("what was there before is named since %v", found[one].since)
+	by := func(uid string, written time.Time) claim { return claim{by: &autoscaler{uid: uid, written: written}} }
+	apps := newApplications()
+	since := func(k fleet.Key, c claim, found bool, at time.Time) time.Time {
+		apps.assign(k, c, contract.Remembered{}, found, at)
+		return apps.shard(k).apps[k].since
 	}
 	later := now.Add(time.Hour)
-	added := name(found, map[fleet.Key]claim{one: by("u", later), two: by("u", later)}, false, later)
-	if !added[one].since.Equal(old) || !added[two].since.Equal(later) {
-		t.Errorf("with one more: %v", added)
-	}
-	another := name(added, map[fleet.Key]claim{one: by("v", later)}, false, later.Add(time.Hour))
-	if len(another) != 1 || !another[one].since.Equal(later.Add(time.Hour)) {
-		t.Errorf("by another CustomAutoscaler: %v", another)
+	for _, step := range []struct {
+		what  string
+		key   fleet.Key
+		by    claim
+		found bool
+		at    time.Time
+		want  time.Time
+	}{
+		{"what was there before", one, by("u", old), true, now, old},
+		{"the same, written anew", one, by("u", later), false, later, old},
+		{"one more", two, by("u", later), false, later, later},
+		{"another CustomAutoscaler", one, by("v", later), false, later.Add(time.Hour), later.Add(time.Hour)},
+	} {
+		if got := since(step.key, step.by, step.found, step.at); !got.Equal(step.want) {
+			t.Errorf("%s is named since %v, want %v", step.what, got, step.want)
+		}
 	}
 }
 
@@ -46,14 +56,8 @@ func TestLastWritten_IsOfTheSpec(t *testing.T) {
 		{Manager: "kubectl", Operation: metav1.ManagedFieldsOperationUpdate, Time: at(3), FieldsV1: &metav1.FieldsV1{}},
 		{Manager: "helm", Time: at(2)}, {Manager: "nobody"}, {Manager: "controller", Time: at(9), Subresource: "status"},
 	})
-	if _, err := strip(u); err != nil {
-		t.Fatal(err)
-	}
 	if got := lastWritten(u); !got.Equal(at(3).Time) {
 		t.Errorf("got %v", got)
-	}
-	if m := u.GetManagedFields(); len(m) != 4 || m[0].FieldsV1 != nil {
-		t.Errorf("kept %+v", m)
 	}
 }
 

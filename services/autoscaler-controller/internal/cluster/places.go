@@ -1,10 +1,6 @@
 package cluster
 
 import (
-	"slices"
-
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
@@ -12,26 +8,19 @@ import (
 // place is one target of an application with the Service that it names.
 type place struct {
 	target  contract.Target
-	service *corev1.Service // nil: none is named, or it does not exist
+	service *service // nil: none is named, or it does not exist
 }
 
 func (w *Watcher) places(c claim) []place {
 	list := make([]place, 0, len(c.targets))
 	for _, t := range c.targets {
-		list = append(list, place{t, w.service(c.by.Namespace, t.Service)})
+		p := place{target: t}
+		if t.Service != "" {
+			p.service = w.services.get(objectName{c.by.Namespace, t.Service})
+		}
+		list = append(list, p)
 	}
 	return list
-}
-
-// services are the Services that an application's targets name.
-func (c claim) services() []string {
-	var names []string
-	for _, t := range c.targets {
-		if t.Service != "" && !slices.Contains(names, t.Service) {
-			names = append(names, t.Service)
-		}
-	}
-	return names
 }
 
 // address is how clients reach the application, at its own address and at further ones. How its pods are
@@ -54,7 +43,7 @@ func address(places []place, c claim) fleet.Address {
 
 // podPorts are the ports of the pod that serve each place; 0 is none. problem is the first that could not
 // be resolved as written.
-func podPorts(places []place, pod *corev1.Pod) (ports []int32, problem string) {
+func podPorts(places []place, pod *shape) (ports []int32, problem string) {
 	for _, p := range places {
 		port, why := podPort(p.target, p.service, pod)
 		ports = append(ports, port)

@@ -15,7 +15,7 @@ import (
 // podPort is the port of the pod that serves the application: the target's port itself or, with a
 // Service, what the Service's port leads to. problem says what could not be resolved as written;
 // the port is then the best guess, and 0 where there is none.
-func podPort(t contract.Target, service *corev1.Service, pod *corev1.Pod) (port int32, problem string) {
+func podPort(t contract.Target, service *service, pod *shape) (port int32, problem string) {
 	if t.Service == "" {
 		return ownPort(t.Port, pod)
 	}
@@ -30,7 +30,7 @@ func podPort(t contract.Target, service *corev1.Service, pod *corev1.Pod) (port 
 	}
 	switch {
 	case p.TargetPort.Type == intstr.String:
-		if n, ok := namedPort(pod, p.TargetPort.StrVal); ok {
+		if n, ok := pod.named(p.TargetPort.StrVal); ok {
 			return n, ""
 		}
 		return 0, fmt.Sprintf("the Service %s leads port %s to %q, and the pod has no port of that name", t.Service, t.Port, p.TargetPort.StrVal)
@@ -42,22 +42,22 @@ func podPort(t contract.Target, service *corev1.Service, pod *corev1.Pod) (port 
 }
 
 // ownPort is a port of the pod itself.
-func ownPort(port contract.Port, pod *corev1.Pod) (int32, string) {
+func ownPort(port contract.Port, pod *shape) (int32, string) {
 	if port.Name == "" {
 		return port.Number, ""
 	}
-	if n, ok := namedPort(pod, port.Name); ok {
+	if n, ok := pod.named(port.Name); ok {
 		return n, ""
 	}
 	return 0, fmt.Sprintf("the pod has no port %s: name it in the pod's template, or a Service that has a port of that name", port)
 }
 
 // servicePort is the port of a Service that a target names.
-func servicePort(port contract.Port, service *corev1.Service) (corev1.ServicePort, bool) {
+func servicePort(port contract.Port, service *service) (corev1.ServicePort, bool) {
 	if service == nil {
 		return corev1.ServicePort{}, false
 	}
-	for _, p := range service.Spec.Ports {
+	for _, p := range service.ports {
 		if port.Name == "" && p.Port == port.Number || port.Name != "" && p.Name == port.Name {
 			return p, true
 		}
@@ -67,7 +67,7 @@ func servicePort(port contract.Port, service *corev1.Service) (corev1.ServicePor
 
 // speaksH2C tells whether HTTP/2 in clear text is spoken on the target's port: the Service's port says
 // so, by its appProtocol or, without one, by its name. gRPC-Web goes over HTTP/1.1.
-func speaksH2C(t contract.Target, service *corev1.Service) bool {
+func speaksH2C(t contract.Target, service *service) bool {
 	p, ok := servicePort(t.Port, service)
 	switch {
 	case t.Service == "" || !ok:
@@ -78,42 +78,12 @@ func speaksH2C(t contract.Target, service *corev1.Service) bool {
 	return (strings.HasPrefix(p.Name, "grpc") || strings.HasPrefix(p.Name, "http2")) && !strings.HasPrefix(p.Name, "grpc-web")
 }
 
-// namedPort finds a container's port by its name.
-func namedPort(pod *corev1.Pod, name string) (int32, bool) {
-	for _, c := range serving(pod) {
-		if n, ok := containerPort(c, name); ok {
-			return n, true
-		}
-	}
-	return 0, false
-}
-
-func containerPort(c corev1.Container, name string) (int32, bool) {
-	for _, p := range c.Ports {
-		if p.Name == name {
-			return p.ContainerPort, true
-		}
-	}
-	return 0, false
-}
-
-// serving are the containers that run while the pod does: sidecars among the init containers too.
-func serving(pod *corev1.Pod) []corev1.Container {
-	var list []corev1.Container
-	for _, c := range pod.Spec.InitContainers {
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			list = append(list, c)
-		}
-	}
-	return append(list, pod.Spec.Containers...)
-}
-
 func hostPort(host string, port int32) string {
 	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
 // serviceAddress is where the Service answers, to fall back to; "" where that is not known.
-func serviceAddress(namespace string, t contract.Target, service *corev1.Service) string {
+func serviceAddress(namespace string, t contract.Target, service *service) string {
 	port := t.Port.Number
 	if p, ok := servicePort(t.Port, service); ok {
 		port = p.Port

@@ -15,8 +15,8 @@ import (
 func numbered(n int32) contract.Port { return contract.Port{Number: n} }
 
 func TestPodPort(t *testing.T) {
-	service := func(p ...corev1.ServicePort) *corev1.Service {
-		return &corev1.Service{Spec: corev1.ServiceSpec{Ports: p}}
+	with := func(p ...corev1.ServicePort) *service {
+		return keepService(&corev1.Service{Spec: corev1.ServiceSpec{Ports: p}})
 	}
 	target := func(port contract.Port, service string) contract.Target {
 		return contract.Target{Port: port, Service: service}
@@ -24,27 +24,27 @@ func TestPodPort(t *testing.T) {
 	web, http, none := contract.Port{Name: "web"}, contract.Port{Name: "http"}, contract.Port{Name: "none"}
 	for name, c := range map[string]struct {
 		target  contract.Target
-		service *corev1.Service
+		service *service
 		port    int32
 		problem string
 	}{
 		"no service":                {target(numbered(80), ""), nil, 80, ""},
 		"service is missing":        {target(numbered(80), "svc"), nil, 80, "does not exist"},
-		"by number":                 {target(numbered(80), "svc"), service(corev1.ServicePort{Port: 81, TargetPort: intstr.FromInt32(1)}, corev1.ServicePort{Port: 80, TargetPort: intstr.FromInt32(8001)}), 8001, ""},
-		"leads to a name":           {target(numbered(80), "svc"), service(corev1.ServicePort{Port: 80, TargetPort: intstr.FromString("web")}), 8000, ""},
-		"leads to no name":          {target(numbered(80), "svc"), service(corev1.ServicePort{Port: 80, TargetPort: intstr.FromString("nothing")}), 0, "no port of that name"},
-		"target not given":          {target(numbered(80), "svc"), service(corev1.ServicePort{Port: 80}), 80, ""},
-		"no such port":              {target(numbered(80), "svc"), service(corev1.ServicePort{Port: 81}), 80, "has no port 80"},
+		"by number":                 {target(numbered(80), "svc"), with(corev1.ServicePort{Port: 81, TargetPort: intstr.FromInt32(1)}, corev1.ServicePort{Port: 80, TargetPort: intstr.FromInt32(8001)}), 8001, ""},
+		"leads to a name":           {target(numbered(80), "svc"), with(corev1.ServicePort{Port: 80, TargetPort: intstr.FromString("web")}), 8000, ""},
+		"leads to no name":          {target(numbered(80), "svc"), with(corev1.ServicePort{Port: 80, TargetPort: intstr.FromString("nothing")}), 0, "no port of that name"},
+		"target not given":          {target(numbered(80), "svc"), with(corev1.ServicePort{Port: 80}), 80, ""},
+		"no such port":              {target(numbered(80), "svc"), with(corev1.ServicePort{Port: 81}), 80, "has no port 80"},
 		"the pod's name":            {target(web, ""), nil, 8000, ""},
 		"no name of the pod":        {target(none, ""), nil, 0, "the pod has no port none"},
-		"the Service's name":        {target(http, "svc"), service(corev1.ServicePort{Name: "web", Port: 1}, corev1.ServicePort{Name: "http", Port: 80, TargetPort: intstr.FromInt32(8001)}), 8001, ""},
-		"by name to a name":         {target(http, "svc"), service(corev1.ServicePort{Name: "http", Port: 80, TargetPort: intstr.FromString("admin")}), 9000, ""},
-		"no name of the Service":    {target(web, "svc"), service(corev1.ServicePort{Name: "http", Port: 80}), 8000, "has no port web: it is taken as the pod's own"},
-		"no name of either":         {target(none, "svc"), service(corev1.ServicePort{Name: "http", Port: 80}), 0, "has no port none"},
+		"the Service's name":        {target(http, "svc"), with(corev1.ServicePort{Name: "web", Port: 1}, corev1.ServicePort{Name: "http", Port: 80, TargetPort: intstr.FromInt32(8001)}), 8001, ""},
+		"by name to a name":         {target(http, "svc"), with(corev1.ServicePort{Name: "http", Port: 80, TargetPort: intstr.FromString("admin")}), 9000, ""},
+		"no name of the Service":    {target(web, "svc"), with(corev1.ServicePort{Name: "http", Port: 80}), 8000, "has no port web: it is taken as the pod's own"},
+		"no name of either":         {target(none, "svc"), with(corev1.ServicePort{Name: "http", Port: 80}), 0, "has no port none"},
 		"a name, service missing":   {target(web, "svc"), nil, 8000, "does not exist"},
-		"a port is not found by ''": {target(numbered(80), "svc"), service(corev1.ServicePort{Name: "", Port: 79}, corev1.ServicePort{Port: 80, TargetPort: intstr.FromInt32(5)}), 5, ""},
+		"a port is not found by ''": {target(numbered(80), "svc"), with(corev1.ServicePort{Name: "", Port: 79}, corev1.ServicePort{Port: 80, TargetPort: intstr.FromInt32(5)}), 5, ""},
 	} {
-		port, problem := podPort(c.target, c.service, container(nil))
+		port, problem := podPort(c.target, c.service, keepPod(container(nil)).shape)
 		if port != c.port || (c.problem == "") != (problem == "") || !strings.Contains(problem, c.problem) {
 			t.Errorf("%s: %d %q", name, port, problem)
 		}
@@ -52,10 +52,10 @@ func TestPodPort(t *testing.T) {
 }
 
 func TestAddress_OfADeploymentAtTwoPorts(t *testing.T) {
-	service := &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{
+	service := keepService(&corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{
 		{Name: "http", Port: 80, TargetPort: intstr.FromString("web")}, {Name: "grpc", Port: 90, TargetPort: intstr.FromString("admin")},
-	}}}
-	c := claim{by: autoscaler{Autoscaler: fleet.Autoscaler{Namespace: "ns"}, Spec: contract.Spec{Concurrency: 3}}, targets: []contract.Target{
+	}}})
+	c := claim{by: &autoscaler{Autoscaler: fleet.Autoscaler{Namespace: "ns"}, Spec: contract.Spec{Concurrency: 3}}, targets: []contract.Target{
 		{Name: "app", Prefix: "/api", Port: contract.Port{Name: "http"}, Service: "svc", StripPrefix: true, RewriteAnswers: true, Algorithm: "Random"},
 		{Name: "app", Prefix: "/pb.Models", Hosts: []string{"h"}, Port: contract.Port{Name: "grpc"}, Service: "svc"},
 		{Name: "app", Prefix: "/raw", Port: numbered(7000), StripPrefix: true},
@@ -74,7 +74,7 @@ func TestAddress_OfADeploymentAtTwoPorts(t *testing.T) {
 	}
 	pod := container(nil)
 	pod.Status.PodIP = "10.0.0.1"
-	p, problem := observePod(places, pod, false, false)
+	p, problem := observePod(places, keepPod(pod), false, false)
 	if diff := cmp.Diff([]string{"10.0.0.1:9000", "10.0.0.1:7000", ""}, p.AlsoAt); diff != "" || p.Address != "10.0.0.1:8000" || !strings.Contains(problem, "the Service gone does not exist") {
 		t.Errorf("%s %q (-want +got):\n%s", p.Address, problem, diff)
 	}
@@ -109,7 +109,7 @@ func TestSpeaksH2C_ByProtocolElseByName(t *testing.T) {
 		"another port":                     {with, corev1.ServicePort{Port: 81, Name: "grpc"}, false},
 		"without a Service":                {contract.Target{Port: contract.Port{Number: 80}}, corev1.ServicePort{Port: 80, Name: "grpc"}, false},
 	} {
-		service := &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 9, Name: "http2"}, c.port}}}
+		service := keepService(&corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 9, Name: "http2"}, c.port}}})
 		if got := speaksH2C(c.target, service); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
@@ -140,7 +140,7 @@ func TestStuck_OnlyWhatNoPatienceWillStart(t *testing.T) {
 			"container": {Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{running, status}}},
 			"init":      {Status: corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{status}, ContainerStatuses: []corev1.ContainerStatus{running}}},
 		} {
-			if p, _ := observePod([]place{{target: contract.Target{Port: contract.Port{Number: 80}}}}, pod, false, false); p.Stuck != c.want {
+			if p, _ := observePod([]place{{target: contract.Target{Port: contract.Port{Number: 80}}}}, keepPod(pod), false, false); p.Stuck != c.want {
 				t.Errorf("%s %s, %d restarts: %q, want %q", where, c.reason, c.restarts, p.Stuck, c.want)
 			}
 		}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
@@ -22,65 +21,28 @@ const (
 // when readiness gates have a say, or when the pod shares the node's network, where another
 // process may answer on its port. A container without a check of its own is ready when it runs; a
 // connection to each of the application's ports stands in for that. What the user asked for of patience
-// (initialDelaySeconds, successThreshold) counts, unless early.
-func probes(pod *corev1.Pod, ports []int32, early bool) ([]fleet.Probe, bool) {
-	if len(pod.Spec.ReadinessGates) > 0 || pod.Spec.HostNetwork {
+// (initialDelaySeconds, successThreshold) counts, unless early. started are as shapeOf gives them.
+func (s *shape) probes(ports []int32, started []time.Time, early bool) ([]fleet.Probe, bool) {
+	if !s.probeable {
 		return nil, false
 	}
 	var list []fleet.Probe
-	bare := false
-	for _, c := range serving(pod) {
-		bare = bare || c.ReadinessProbe == nil
-		// A startup check comes before the readiness check, so it must be good as well.
-		for _, p := range []*corev1.Probe{c.StartupProbe, c.ReadinessProbe} {
-			if p == nil {
-				continue
+	for i, c := range s.checks {
+		one := c.Probe
+		if !early {
+			one.Delay, one.Successes, one.Period = c.delay, c.successes, c.period
+			if c.delay > 0 && i < len(started) {
+				one.Started = started[i]
 			}
-			one, ok := probe(c, p)
-			if !ok {
-				return nil, false
-			}
-			if !early {
-				one = patient(one, p, startOf(pod, c.Name))
-			}
-			list = append(list, one)
 		}
+		list = append(list, one)
 	}
 	for i, port := range ports {
-		if bare && port > 0 && !slices.Contains(ports[:i], port) {
+		if s.bare && port > 0 && !slices.Contains(ports[:i], port) {
 			list = append(list, fleet.Probe{Port: port, Timeout: time.Second})
 		}
 	}
 	return list, len(list) <= maxProbes
-}
-
-// patient is a check that is made no sooner and no less often than its user asked for.
-func patient(one fleet.Probe, p *corev1.Probe, started time.Time) fleet.Probe {
-	if p.InitialDelaySeconds > 0 {
-		one.Delay, one.Started = time.Duration(p.InitialDelaySeconds)*time.Second, started
-	}
-	if p.SuccessThreshold > 1 {
-		const usual = 10 // seconds, Kubernetes' default
-		period := p.PeriodSeconds
-		if period < 1 {
-			period = usual
-		}
-		one.Successes, one.Period = p.SuccessThreshold, time.Duration(period)*time.Second
-	}
-	return one
-}
-
-// startOf is when a container of the pod has started at the latest: Kubernetes tells it in whole seconds,
-// the rest of which is cut off. Zero: it does not run.
-func startOf(pod *corev1.Pod, container string) time.Time {
-	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
-		for _, s := range list {
-			if s.Name == container && s.State.Running != nil && !s.State.Running.StartedAt.IsZero() {
-				return s.State.Running.StartedAt.Add(time.Second)
-			}
-		}
-	}
-	return time.Time{}
 }
 
 func probe(c corev1.Container, p *corev1.Probe) (fleet.Probe, bool) {
@@ -109,11 +71,4 @@ func probe(c corev1.Container, p *corev1.Probe) (fleet.Probe, bool) {
 	default:
 		return fleet.Probe{}, false
 	}
-}
-
-func probePort(c corev1.Container, port intstr.IntOrString) (int32, bool) {
-	if port.Type == intstr.Int {
-		return port.IntVal, port.IntVal > 0
-	}
-	return containerPort(c, port.StrVal)
 }

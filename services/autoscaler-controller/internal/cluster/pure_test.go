@@ -46,6 +46,12 @@ func container(change func(*corev1.Container)) *corev1.Pod {
 	return &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{c}}}
 }
 
+// probesOf are the checks of a pod, of which its shape is kept.
+func probesOf(pod *corev1.Pod, ports []int32, early bool) ([]fleet.Probe, bool) {
+	form, started := shapeOf(pod)
+	return form.probes(ports, started, early)
+}
+
 func TestProbes(t *testing.T) {
 	get := func(change func(*corev1.HTTPGetAction)) *corev1.Probe {
 		g := &corev1.HTTPGetAction{Path: "/ready", Port: intstr.FromString("web"), HTTPHeaders: []corev1.HTTPHeader{{Name: "host", Value: "h"}, {Name: "X", Value: "y"}}}
@@ -93,7 +99,7 @@ func TestProbes(t *testing.T) {
 			return p
 		}(), []fleet.Probe{tcpProbe, http}, true},
 	} {
-		got, can := probes(c.pod, []int32{8000}, false)
+		got, can := probesOf(c.pod, []int32{8000}, false)
 		if diff := cmp.Diff(c.want, got); diff != "" || can != c.can {
 			t.Errorf("%s: %v\n%s", name, can, diff)
 		}
@@ -120,7 +126,7 @@ func TestObservePod_WasReadyBefore(t *testing.T) {
 		"fell back after its start":        {pod(false, day.Add(time.Minute), day), true},
 		"its container has just restarted": {pod(false, day, day.Add(time.Minute)), false},
 	} {
-		p, _ := observePod([]place{{target: contract.Target{Port: contract.Port{Number: 80}}}}, c.pod, false, false)
+		p, _ := observePod([]place{{target: contract.Target{Port: contract.Port{Number: 80}}}}, keepPod(c.pod), false, false)
 		if p.WasReady != c.want {
 			t.Errorf("%s: %v", name, p.WasReady)
 		}
@@ -172,7 +178,7 @@ func TestProbes_WithTheUsersPatience(t *testing.T) {
 		"with the default's period":    {usual, false, []fleet.Probe{twice}},
 		"early, with a default period": {usual, true, []fleet.Probe{check}},
 	} {
-		got, _ := probes(c.pod, []int32{8000}, c.early)
+		got, _ := probesOf(c.pod, []int32{8000}, c.early)
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}

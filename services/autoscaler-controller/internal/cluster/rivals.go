@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
@@ -28,86 +27,75 @@ const (
 	maxRivals    = 3 // named
 )
 
-// ifServed lists a kind that the cluster may not have: then there is no object of it. The list is
+// optional is a kind that the cluster may not have: then there is no object of it. The list is
 // asked for again and again, at last every minute, so that the kind may come and go; should KEDA be
 // installed just now, the HorizontalPodAutoscalers that it makes are seen at once all the same.
-func ifServed(list func(context.Context, metav1.ListOptions) (*unstructured.UnstructuredList, error)) func(context.Context, metav1.ListOptions) (*unstructured.UnstructuredList, error) {
-	return func(ctx context.Context, o metav1.ListOptions) (*unstructured.UnstructuredList, error) {
-		found, err := list(ctx, o)
-		if apierrors.IsNotFound(err) {
-			return &unstructured.UnstructuredList{}, nil
-		}
-		return found, err
-	}
+type optional struct {
+	source[*unstructured.UnstructuredList]
 }
 
-// deploymentOfHPA is the index of a HorizontalPodAutoscaler.
-func deploymentOfHPA(object any) ([]string, error) {
-	h, ok := object.(*autoscalingv2.HorizontalPodAutoscaler)
-	if !ok {
-		return nil, nil
+// List lists none where there is no such kind.
+func (o optional) List(ctx context.Context, options metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+	found, err := o.source.List(ctx, options)
+	if apierrors.IsNotFound(err) {
+		return &unstructured.UnstructuredList{}, nil
+	}
+	return found, err
+}
+
+// rival is what is kept of one who scales.
+type rival struct {
+	objectName
+	kind   string
+	madeBy string     // of a HorizontalPodAutoscaler, the ScaledObject that it was made for; "" is none
+	of     objectName // the Deployment; the zero value: it scales something else
+}
+
+func nameOfRival(r *rival) objectName       { return r.objectName }
+func deploymentOfRival(r *rival) objectName { return r.of }
+
+func keepHPA(h *autoscalingv2.HorizontalPodAutoscaler) *rival {
+	r := &rival{objectName: objectName{share(h.Namespace), h.Name}, kind: horizontal}
+	if owner := metav1.GetControllerOf(h); owner != nil && owner.Kind == scaledObject && strings.HasPrefix(owner.APIVersion, scaledObjects.Group+"/") {
+		r.madeBy = owner.Name
 	}
 	ref := h.Spec.ScaleTargetRef
-	return deploymentNamed(h.Namespace, ref.APIVersion, ref.Kind, ref.Name), nil
+	r.names(ref.APIVersion, ref.Kind, ref.Name)
+	return r
 }
 
-// deploymentOfScaledObject is the index of a ScaledObject, with KEDA's defaults.
-func deploymentOfScaledObject(object any) ([]string, error) {
-	u, ok := object.(*unstructured.Unstructured)
-	if !ok {
-		return nil, nil
-	}
+// keepScaledObject reads a ScaledObject, with KEDA's defaults.
+func keepScaledObject(u *unstructured.Unstructured) *rival {
+	r := &rival{objectName: objectName{share(u.GetNamespace()), u.GetName()}, kind: scaledObject}
 	ref, _, _ := unstructured.NestedMap(u.Object, "spec", "scaleTargetRef") // malformed is none
 	text := func(key string) string { s, _ := ref[key].(string); return s }
-	return deploymentNamed(u.GetNamespace(), orElse(text("apiVersion"), "apps/v1"), orElse(text("kind"), "Deployment"), text("name")), nil
+	r.names(orElse(text("apiVersion"), "apps/v1"), orElse(text("kind"), "Deployment"), text("name"))
+	return r
 }
 
-func deploymentNamed(namespace, apiVersion, kind, name string) []string {
-	if group, _, _ := strings.Cut(apiVersion, "/"); group != "apps" || kind != "Deployment" || name == "" {
-		return nil
-	}
-	return []string{namespace + "/" + name}
-}
-
-// stripRival drops what is large and never read.
-func stripRival(object any) {
-	switch o := object.(type) {
-	case *autoscalingv2.HorizontalPodAutoscaler:
-		o.Annotations, o.Spec.Metrics, o.Spec.Behavior, o.Status = nil, nil, nil, autoscalingv2.HorizontalPodAutoscalerStatus{}
-	case *unstructured.Unstructured:
-		if o.GetKind() == scaledObject {
-			ref, _, _ := unstructured.NestedMap(o.Object, "spec", "scaleTargetRef")
-			o.Object["spec"] = map[string]any{"scaleTargetRef": ref}
-			delete(o.Object, "status")
-		}
+// names takes what it scales, if that is a Deployment.
+func (r *rival) names(apiVersion, kind, name string) {
+	if group, _, _ := strings.Cut(apiVersion, "/"); group == "apps" && kind == "Deployment" && name != "" {
+		r.of = objectName{r.namespace, name}
 	}
 }
 
 // rivals are those who scale a Deployment too, in words; "" when nobody does. A
-// HorizontalPodAutoscaler that KEDA has made for a ScaledObject is one and the same with it. mu is
-// held.
+// HorizontalPodAutoscaler that KEDA has made for a ScaledObject is one and the same with it.
 func (w *Watcher) rivals(k fleet.Key) string {
 	var names []string
 	add := func(kind, name string) {
 		names = append(names, fmt.Sprintf("the %s %s/%s", kind, k.Namespace, name))
 	}
-	found, _ := w.informers.hpas.GetIndexer().ByIndex(byDeployment, k.String())
-	for _, object := range found {
-		h, ok := object.(*autoscalingv2.HorizontalPodAutoscaler)
-		if !ok {
+	for _, r := range w.hpas.in(objectName{k.Namespace, k.Deployment}) {
+		if r.madeBy != "" {
+			add(scaledObject, r.madeBy)
 			continue
 		}
-		if owner := metav1.GetControllerOf(h); owner != nil && owner.Kind == scaledObject && strings.HasPrefix(owner.APIVersion, scaledObjects.Group+"/") {
-			add(scaledObject, owner.Name)
-			continue
-		}
-		add(horizontal, h.Name)
+		add(r.kind, r.name)
 	}
-	found, _ = w.informers.scaledObjects.GetIndexer().ByIndex(byDeployment, k.String())
-	for _, object := range found {
-		if name, err := cache.MetaNamespaceKeyFunc(object); err == nil {
-			add(scaledObject, strings.TrimPrefix(name, k.Namespace+"/"))
-		}
+	for _, r := range w.scaledObjects.in(objectName{k.Namespace, k.Deployment}) {
+		add(r.kind, r.name)
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)

@@ -2,20 +2,18 @@ package cluster
 
 import (
 	"context"
-	"errors"
+	"log/slog"
 	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
@@ -67,25 +65,13 @@ func TestRivals_AreThoseWhoNameTheDeployment(t *testing.T) {
 		"many": {[]any{app("a"), app("b"), app("c"), app("d"), app("e")},
 			"the HorizontalPodAutoscaler ns/a and the HorizontalPodAutoscaler ns/b and the HorizontalPodAutoscaler ns/c and 2 more"},
 	} {
-		none := func(context.Context, metav1.ListOptions) (*unstructured.UnstructuredList, error) {
-			return nil, errors.New("not run")
-		}
-		noWatch := func(context.Context, metav1.ListOptions) (watch.Interface, error) { return nil, errors.New("not run") }
-		w := &Watcher{informers: informers{
-			hpas:          informer(&autoscalingv2.HorizontalPodAutoscaler{}, cache.Indexers{byDeployment: deploymentOfHPA}, none, noWatch),
-			scaledObjects: informer(&unstructured.Unstructured{}, cache.Indexers{byDeployment: deploymentOfScaledObject}, none, noWatch),
-		}}
+		w := newWatcher(slog.New(slog.DiscardHandler))
 		for _, object := range c.objects {
-			stripped, err := strip(object)
-			if err != nil {
-				t.Fatal(err)
-			}
-			store := w.informers.hpas.GetStore()
-			if _, ok := object.(*unstructured.Unstructured); ok {
-				store = w.informers.scaledObjects.GetStore()
-			}
-			if err := store.Add(stripped); err != nil {
-				t.Fatal(err)
+			switch o := object.(type) {
+			case *autoscalingv2.HorizontalPodAutoscaler:
+				w.hpas.Put(keepHPA(o))
+			case *unstructured.Unstructured:
+				w.scaledObjects.Put(keepScaledObject(o))
 			}
 		}
 		if got := w.rivals(fleet.Key{Namespace: "ns", Deployment: "app"}); got != c.want {
@@ -94,17 +80,6 @@ func TestRivals_AreThoseWhoNameTheDeployment(t *testing.T) {
 		if got := w.rivals(fleet.Key{Namespace: "elsewhere", Deployment: "app"}); got != "" {
 			t.Errorf("%s: in another namespace %q", name, got)
 		}
-	}
-}
-
-func TestStrip_OfARivalKeepsWhatItNames(t *testing.T) {
-	kept, err := strip(keda("s", map[string]any{"name": "app"}))
-	want := map[string]any{
-		"apiVersion": "keda.sh/v1alpha1", "kind": scaledObject, "metadata": map[string]any{"namespace": "ns", "name": "s"},
-		"spec": map[string]any{"scaleTargetRef": map[string]any{"name": "app"}},
-	}
-	if u, ok := kept.(*unstructured.Unstructured); err != nil || !ok || !cmp.Equal(want, u.Object) {
-		t.Errorf("%v\n%s", err, cmp.Diff(want, u.Object))
 	}
 }
 
@@ -124,7 +99,7 @@ func (k *comingKind) object() *unstructured.Unstructured {
 	return o
 }
 
-func (k *comingKind) list(context.Context, metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+func (k *comingKind) List(context.Context, metav1.ListOptions) (*unstructured.UnstructuredList, error) {
 	if k.between != nil {
 		defer k.between()
 	}
@@ -137,7 +112,7 @@ func (k *comingKind) list(context.Context, metav1.ListOptions) (*unstructured.Un
 	return l, nil
 }
 
-func (k *comingKind) watch(_ context.Context, o metav1.ListOptions) (watch.Interface, error) {
+func (k *comingKind) Watch(_ context.Context, o metav1.ListOptions) (watch.Interface, error) {
 	if !k.served.Load() {
 		return nil, errNotServed
 	}
@@ -152,22 +127,23 @@ func (k *comingKind) watch(_ context.Context, o metav1.ListOptions) (watch.Inter
 	return w, nil
 }
 
-// follow runs an informer of the kind, and returns what it tells and whether its cache is whole.
+// follow follows the kind, and returns what comes of it and whether all of it is known.
 func (k *comingKind) follow(t *testing.T) (news <-chan string, whole func() bool) {
 	t.Helper()
-	i := informer(&unstructured.Unstructured{}, nil, ifServed(k.list), k.watch)
-	// As the Watcher does. The library's own handler also sleeps until a time of outside the bubble.
-	if err := i.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) {}); err != nil {
-		t.Fatal(err)
-	}
 	events := make(chan string, 10)
-	if _, err := i.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(any) { events <- "came" }, DeleteFunc: func(any) { events <- "went" },
-	}); err != nil {
-		t.Fatal(err)
+	rivals := newTable(nameOfRival, deploymentOfRival)
+	rivals.news = func(touched []objectName) {
+		switch {
+		case len(touched) == 0:
+		case rivals.get(objectName{"ns", "s"}) != nil:
+			events <- "came"
+		default:
+			events <- "went"
+		}
 	}
-	go i.RunWithContext(t.Context())
-	return events, i.HasSynced
+	f := follow("scaledobjects", optional{k}, keepScaledObject, rivals, func(string, error) {})
+	go f.run(t.Context())
+	return events, f.isWhole
 }
 
 // leave takes the kind away while it is watched: the API server ends the watches of a kind that goes.
@@ -190,7 +166,7 @@ func awaitNews(t *testing.T, news <-chan string, want string) {
 
 // A kind that the cluster does not have is one without objects: the cache is whole, and follows when
 // the kind comes and when it goes, at whatever moment that is.
-func TestIfServed_AKindThatIsNotThereHasNoObjects(t *testing.T) {
+func TestOptional_AKindThatIsNotThereHasNoObjects(t *testing.T) {
 	for name, test := range map[string]func(t *testing.T, k *comingKind){
 		"comes and goes while nobody asks": func(t *testing.T, k *comingKind) {
 			t.Helper()

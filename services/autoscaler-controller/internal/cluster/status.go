@@ -2,13 +2,12 @@ package cluster
 
 import (
 	"context"
+	"strconv"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/record"
@@ -33,27 +32,35 @@ func NewRecorder(ctx context.Context, c *kube.Clients, w *Watcher) *Recorder {
 
 // Event tells of something that happened once; without a CustomAutoscaler to tell it of, nothing.
 func (r *Recorder) Event(a fleet.Autoscaler, e fleet.Event) {
-	u, ok := r.watcher.object(a)
+	known, ok := r.watcher.autoscalers.get(a)
 	if !ok {
 		return
 	}
+	r.event(&corev1.ObjectReference{
+		APIVersion: Resource.GroupVersion().String(), Kind: Kind, Namespace: a.Namespace, Name: a.Name,
+		UID: types.UID(known.said.uid), ResourceVersion: known.version,
+	}, e)
+}
+
+func (r *Recorder) event(of *corev1.ObjectReference, e fleet.Event) {
 	kind := corev1.EventTypeNormal
 	if e.Warning {
 		kind = corev1.EventTypeWarning
 	}
-	r.events.Event(&corev1.ObjectReference{
-		APIVersion: Resource.GroupVersion().String(), Kind: Kind, Namespace: a.Namespace, Name: a.Name,
-		UID: u.GetUID(), ResourceVersion: u.GetResourceVersion(),
-	}, kind, e.Reason, contract.Cut(e.Message))
+	r.events.Event(of, kind, e.Reason, contract.Cut(e.Message))
 }
 
 // Status writes how the targets stand, if that is not what is written already.
 func (r *Recorder) Status(ctx context.Context, a fleet.Autoscaler, targets []fleet.Target) error {
-	u, ok := r.watcher.object(a)
+	known, ok := r.watcher.autoscalers.get(a)
 	if !ok {
 		return fleet.ErrGone
 	}
-	standing, stored := r.watcher.standing(a), contract.ReadStatus(u.Object)
+	stored, err := r.stored(ctx, a, known)
+	if err != nil {
+		return err
+	}
+	standing := known.standing()
 	next := contract.NewStatus(standing, targets, stored, time.Now())
 	if stored.Covers(next) {
 		return nil
@@ -61,14 +68,24 @@ func (r *Recorder) Status(ctx context.Context, a fleet.Autoscaler, targets []fle
 	for _, e := range contract.News(standing, targets, stored) {
 		r.Event(a, e)
 	}
-	err := r.write(ctx, a, next, stored)
+	err = r.write(ctx, a, next, stored)
 	if apierrors.IsInvalid(err) { // services may go out before the resource
 		err = r.write(ctx, a, next.ForOlderResource(a.Namespace), stored)
 	}
-	if apierrors.IsNotFound(err) {
-		return fleet.ErrGone
+	return refusal(err, "write", a)
+}
+
+// stored is the status as the API server has it. It is kept from the last write; who leads newly, or finds
+// that somebody else has written, reads it once.
+func (r *Recorder) stored(ctx context.Context, a fleet.Autoscaler, known entry) (contract.Status, error) {
+	if known.written != nil {
+		return known.written.status, nil
 	}
-	return kube.Refusal(err, "write the status of the CustomAutoscaler "+a.Namespace+"/"+a.Name)
+	u, err := r.dynamic.Resource(Resource).Namespace(a.Namespace).Get(ctx, a.Name, metav1.GetOptions{})
+	if err != nil {
+		return contract.Status{}, refusal(err, "read", a)
+	}
+	return r.watcher.autoscalers.wrote(u), nil
 }
 
 func (r *Recorder) write(ctx context.Context, a fleet.Autoscaler, s, stored contract.Status) error {
@@ -76,49 +93,33 @@ func (r *Recorder) write(ctx context.Context, a fleet.Autoscaler, s, stored cont
 	if err != nil {
 		return err
 	}
-	_, err = r.dynamic.Resource(Resource).Namespace(a.Namespace).Patch(ctx, a.Name, types.MergePatchType, body, metav1.PatchOptions{}, "status")
+	u, err := r.dynamic.Resource(Resource).Namespace(a.Namespace).Patch(ctx, a.Name, types.MergePatchType, body, metav1.PatchOptions{}, "status")
+	if err == nil {
+		r.watcher.autoscalers.wrote(u)
+	}
 	return err
 }
 
+func refusal(err error, do string, a fleet.Autoscaler) error {
+	if apierrors.IsNotFound(err) {
+		return fleet.ErrGone
+	}
+	return kube.Refusal(err, do+" the status of the CustomAutoscaler "+a.Namespace+"/"+a.Name)
+}
+
 // standing is how a CustomAutoscaler itself stands.
-func (w *Watcher) standing(a fleet.Autoscaler) contract.Standing {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	known := w.known[a]
-	return contract.Standing{Generation: known.generation, Malformed: known.malformed, Refused: w.refused[a]}
-}
-
-// object is a CustomAutoscaler as it is cached.
-func (w *Watcher) object(a fleet.Autoscaler) (*unstructured.Unstructured, bool) {
-	object, ok, _ := w.informers.autoscalers.GetStore().GetByKey(a.Namespace + "/" + a.Name)
-	if !ok {
-		return nil, false
-	}
-	u, ok := object.(*unstructured.Unstructured)
-	return u, ok
-}
-
-// remembered is what the status of a CustomAutoscaler keeps of an application.
-func (w *Watcher) remembered(k fleet.Key, autoscaler string) contract.Remembered {
-	u, ok := w.object(fleet.Autoscaler{Namespace: k.Namespace, Name: autoscaler})
-	if !ok {
-		return contract.Remembered{}
-	}
-	return contract.ReadStatus(u.Object).Remembered(k.Deployment)
+func (r entry) standing() contract.Standing {
+	return contract.Standing{Generation: r.said.generation, Malformed: r.said.malformed, Refused: r.refused}
 }
 
 // Restored tells, on the Deployment, what became of it when its CustomAutoscaler had gone.
 func (r *Recorder) Restored(k fleet.Key, e fleet.Event) {
-	object, ok, _ := r.watcher.informers.deployments.GetStore().GetByKey(k.String())
-	d, is := object.(*appsv1.Deployment)
-	if !ok || !is {
+	d := r.watcher.deployments.get(objectName{k.Namespace, k.Deployment})
+	if d == nil {
 		return
 	}
-	kind := corev1.EventTypeNormal
-	if e.Warning {
-		kind = corev1.EventTypeWarning
-	}
-	r.events.Event(&corev1.ObjectReference{
-		APIVersion: "apps/v1", Kind: "Deployment", Namespace: k.Namespace, Name: k.Deployment, UID: d.UID, ResourceVersion: d.ResourceVersion,
-	}, kind, e.Reason, contract.Cut(e.Message))
+	r.event(&corev1.ObjectReference{
+		APIVersion: "apps/v1", Kind: "Deployment", Namespace: k.Namespace, Name: k.Deployment,
+		UID: types.UID(d.UID), ResourceVersion: strconv.FormatUint(d.Version, 10),
+	}, e)
 }

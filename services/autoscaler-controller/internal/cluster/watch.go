@@ -2,19 +2,14 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/tools/cache"
-
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/claims"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -27,210 +22,191 @@ type Sink interface {
 
 // Watcher watches the cluster and tells a Sink. Make it with NewWatcher, and Run it.
 type Watcher struct {
-	informers informers
-	log       *slog.Logger
-	synced    atomic.Bool
+	log  *slog.Logger
+	sink Sink
 
-	// mu makes "read the caches, tell the sink" one step, so that the sink never hears older news
-	// after newer. What it guards takes microseconds.
-	mu        sync.Mutex
-	sink      Sink
-	claims    map[fleet.Key]claim
-	named     map[fleet.Key]named // nil before the first look
-	refused   map[fleet.Autoscaler][]string
-	known     map[fleet.Autoscaler]autoscaler // as last decoded
-	byService map[string][]fleet.Key
+	deployments         *table[deployment]
+	services            *table[service]
+	slices              *table[slice]
+	hpas, scaledObjects *table[rival]
+	pods                *podStore
+	lister              *podLister
+	autoscalers         *ledger
+
+	follows []*following // the kinds
+	podsBy  *following   // that of pods, also among follows
+	seen    *following   // that of CustomAutoscalers, also among follows
+
+	apps      *applications
+	byService *serviceIndex
+	started   atomic.Bool // every cache is whole: what is seen is told
+
+	// turn is had by whoever changes who has what; pods and the rest go on meanwhile.
+	turn  sync.Mutex
+	index *claims.Index
 }
 
 // NewWatcher makes a watcher.
 func NewWatcher(o Options) *Watcher {
-	return &Watcher{
-		informers: newInformers(o.Clients, o.Namespace), log: o.Log,
-		claims: map[fleet.Key]claim{}, refused: map[fleet.Autoscaler][]string{}, known: map[fleet.Autoscaler]autoscaler{},
+	w := newWatcher(o.Log)
+	w.connect(o)
+	return w
+}
+
+// newWatcher makes one without a cluster.
+func newWatcher(log *slog.Logger) *Watcher {
+	w := &Watcher{
+		log: log, deployments: newTable(nameOfDeployment, nil), services: newTable(nameOfService, nil),
+		slices: newTable(nameOfSlice, serviceOfSlice), hpas: newTable(nameOfRival, deploymentOfRival),
+		scaledObjects: newTable(nameOfRival, deploymentOfRival), pods: newPodStore(), lister: newPodLister(log),
+		autoscalers: newLedger(), apps: newApplications(), byService: &serviceIndex{keys: map[objectName][]fleet.Key{}},
+		index: claims.NewIndex(),
 	}
+	w.deployments.news, w.hpas.news, w.scaledObjects.news = w.ofDeployments, w.ofDeployments, w.ofDeployments
+	w.services.news, w.slices.news = w.ofServices, w.ofServices
+	w.pods.news, w.pods.list = w.observeAll, w.lister.ask
+	w.lister.merge, w.lister.selector = w.pods.merge, func(k fleet.Key) string {
+		if d := w.deployments.get(objectName{k.Namespace, k.Deployment}); d != nil {
+			return d.selector
+		}
+		return ""
+	}
+	return w
 }
 
 // Run watches until ctx ends. Nothing is told before every cache is whole: half a picture (pods
-// without their Deployment, say) would be read as a change.
+// without their Deployment, say) would be read as a change. Pods are watched when it is known whose.
 func (w *Watcher) Run(ctx context.Context, sink Sink) error {
 	w.sink = sink
 	var running sync.WaitGroup
 	defer running.Wait()
-	var synced []cache.InformerSynced
-	for name, i := range w.informers.all() {
-		if err := i.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
-			if ctx.Err() == nil && (i != w.informers.scaledObjects || !apierrors.IsNotFound(err)) {
-				w.log.Warn("watch interrupted", "resource", name, "error", err)
-			}
-		}); err != nil {
-			return fmt.Errorf("watch %s: %w", name, err)
+	running.Go(func() { w.lister.Run(ctx) })
+	for _, f := range w.follows {
+		if f != w.podsBy {
+			running.Go(func() { f.run(ctx) })
 		}
-		registration, err := i.AddEventHandler(w.handler(name))
-		if err != nil {
-			return fmt.Errorf("watch %s: %w", name, err)
+	}
+	if !w.seen.wait(ctx) {
+		return nil
+	}
+	w.pods.begin()
+	running.Go(func() { w.podsBy.run(ctx) })
+	for _, f := range w.follows {
+		if !f.wait(ctx) {
+			return nil
 		}
-		synced = append(synced, registration.HasSynced)
-		running.Go(func() { i.RunWithContext(ctx) })
 	}
-	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
-		return nil // ctx has ended
-	}
-	w.mu.Lock()
-	w.synced.Store(true)
-	w.claim()
-	w.mu.Unlock()
+	w.start()
 	w.log.Info("caches are whole")
 	<-ctx.Done()
 	return nil
 }
 
+// start tells all that is known, and from then on what changes.
+func (w *Watcher) start() {
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	w.started.Store(true)
+	w.observeAll(w.apps.keys())
+	for _, a := range w.autoscalers.names() {
+		w.sink.Refresh(a)
+	}
+}
+
 // Missing says which caches are not whole yet; "" when all are.
 func (w *Watcher) Missing() string {
-	if w.synced.Load() {
+	if w.started.Load() {
 		return ""
 	}
 	var missing []string
-	for name, i := range w.informers.all() {
-		if !i.HasSynced() {
-			missing = append(missing, name)
+	for _, f := range w.follows {
+		if !f.isWhole() {
+			missing = append(missing, f.name)
 		}
 	}
 	slices.Sort(missing)
 	return strings.TrimSpace("the first list of " + strings.Join(missing, ", "))
 }
 
-// handler routes the news of one kind to the applications it concerns.
-func (w *Watcher) handler(name string) cache.ResourceEventHandler {
-	react := func(object any) {
-		if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
-			object = last.Obj
-		}
-		if !w.synced.Load() {
-			return
-		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if name == "customautoscalers" {
-			w.claim()
-			return
-		}
-		for _, k := range w.concerned(name, object) {
-			w.observe(k)
-		}
-	}
-	return cache.ResourceEventHandlerFuncs{
-		AddFunc:    react,
-		DeleteFunc: react,
-		UpdateFunc: func(before, after any) {
-			w.moved(name, before, after, react)
-			react(after)
-		},
+func (w *Watcher) ofDeployments(names []objectName) {
+	for _, n := range distinct(names) {
+		w.observe(fleet.Key{Namespace: n.namespace, Deployment: n.name})
 	}
 }
 
-// moved tells the application that an object has left: a pod whose labels changed hands, say.
-func (w *Watcher) moved(name string, before, after any, react func(any)) {
-	of, ok := deploymentsOf[name]
-	if !ok {
+func (w *Watcher) ofServices(names []objectName) {
+	for _, n := range distinct(names) {
+		w.observeAll(w.byService.of(n))
+	}
+}
+
+func (w *Watcher) observeAll(keys []fleet.Key) {
+	for _, k := range distinct(keys) {
+		w.observe(k)
+	}
+}
+
+// distinct are the values of a list, each once.
+func distinct[T comparable](list []T) []T {
+	if len(list) < 2 {
+		return list
+	}
+	seen, out := make(map[T]struct{}, len(list)), make([]T, 0, len(list))
+	for _, v := range list {
+		if _, twice := seen[v]; !twice {
+			seen[v] = struct{}{}
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// apply gives Deployments to whom they belong by now, and tells what changed. updated are CustomAutoscalers
+// that are new or ask for something else. w.turn is held.
+func (w *Watcher) apply(change claims.Change, updated []fleet.Autoscaler) {
+	now := time.Now()
+	var claimed []fleet.Key
+	for _, k := range change.Keys {
+		if c, owned := w.index.Claim(k); owned {
+			w.assign(k, c, now)
+			claimed = append(claimed, k)
+		} else {
+			w.release(k)
+		}
+	}
+	w.observeAll(claimed)
+	for _, a := range change.Refused {
+		if w.autoscalers.refuse(a, w.index.Refused(a)) {
+			updated = append(updated, a)
+		}
+	}
+	if !w.started.Load() {
 		return
 	}
-	was, _ := of(before)
-	is, _ := of(after)
-	if !slices.Equal(was, is) {
-		react(before)
-	}
-}
-
-// concerned are the applications that an object belongs to.
-func (w *Watcher) concerned(kind string, object any) []fleet.Key {
-	if of, ok := deploymentsOf[kind]; ok {
-		names, _ := of(object)
-		return keys(names)
-	}
-	switch kind {
-	case "endpointslices":
-		names, _ := serviceOf(object)
-		if len(names) == 0 {
-			return nil
-		}
-		return w.byService[names[0]]
-	default:
-		name, err := cache.MetaNamespaceKeyFunc(object)
-		if err != nil {
-			return nil
-		}
-		if kind == "services" {
-			return w.byService[name]
-		}
-		return keys([]string{name})
-	}
-}
-
-func keys(names []string) []fleet.Key {
-	list := make([]fleet.Key, 0, len(names))
-	for _, n := range names {
-		if namespace, name, ok := strings.Cut(n, "/"); ok {
-			list = append(list, fleet.Key{Namespace: namespace, Deployment: name})
-		}
-	}
-	return list
-}
-
-// claim decides anew which CustomAutoscaler has which Deployment, and tells what changed. One that
-// does not decode keeps what it last had, and stops nobody else. mu is held.
-func (w *Watcher) claim() {
-	known := map[fleet.Autoscaler]autoscaler{}
-	for _, object := range w.informers.autoscalers.GetStore().List() {
-		u, ok := object.(*unstructured.Unstructured)
-		if !ok {
-			continue
-		}
-		a, err := decode(u)
-		if err != nil {
-			before := w.known[a.Autoscaler]
-			if before.malformed == nil || before.generation != a.generation {
-				w.log.Warn("malformed CustomAutoscaler", "namespace", a.Namespace, "autoscaler", a.Name, "error", err)
-			}
-			before.Autoscaler, before.generation, before.uid, before.malformed = a.Autoscaler, a.generation, a.uid, err
-			a = before
-		}
-		known[a.Autoscaler] = a
-	}
-	claims, refused := resolve(known)
-	before := w.claims
-	w.named = name(w.named, claims, w.named == nil, time.Now())
-	stale := w.changed(known, refused)
-	w.claims, w.refused, w.known = claims, refused, known
-	w.byService = map[string][]fleet.Key{}
-	for k, c := range claims {
-		for _, service := range c.services() {
-			name := k.Namespace + "/" + service
-			w.byService[name] = append(w.byService[name], k)
-		}
-	}
-	for k := range before {
-		if _, ok := claims[k]; !ok {
-			w.sink.Forget(k)
-		}
-	}
-	for k, c := range claims {
-		if !reflect.DeepEqual(before[k], c) {
-			w.observe(k)
-		}
-	}
-	for _, a := range stale {
+	for _, a := range distinct(updated) {
 		w.sink.Refresh(a)
 	}
 }
 
-// changed are the CustomAutoscalers whose own standing is another one than before.
-func (w *Watcher) changed(known map[fleet.Autoscaler]autoscaler, refused map[fleet.Autoscaler][]string) []fleet.Autoscaler {
-	var list []fleet.Autoscaler
-	for name, a := range known {
-		before, ok := w.known[name]
-		if !ok || before.generation != a.generation || before.uid != a.uid || !slices.Equal(w.refused[name], refused[name]) {
-			list = append(list, name)
-		}
+// assign gives a Deployment to a CustomAutoscaler.
+func (w *Watcher) assign(k fleet.Key, c claims.Claim, now time.Time) {
+	by, _ := w.autoscalers.get(c.By)
+	one := claim{by: by.said, targets: by.said.at(c.Targets)}
+	w.byService.move(k, w.apps.claimOf(k).services(), one.services())
+	w.apps.assign(k, one, by.kept[k.Deployment], !w.started.Load(), now)
+	w.pods.want(k)
+}
+
+// release takes a Deployment from whoever had it.
+func (w *Watcher) release(k fleet.Key) {
+	w.byService.move(k, w.apps.claimOf(k).services(), nil)
+	s := w.apps.shard(k)
+	s.mu.Lock()
+	app, known := s.apps[k]
+	delete(s.apps, k)
+	if known && app.told {
+		w.sink.Forget(k)
 	}
-	return list
+	s.mu.Unlock()
+	w.pods.drop(k)
 }
