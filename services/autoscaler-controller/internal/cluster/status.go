@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -50,37 +51,67 @@ func (r *Recorder) event(of *corev1.ObjectReference, e fleet.Event) {
 	r.events.Event(of, kind, e.Reason, contract.Cut(e.Message))
 }
 
-// Status writes how the targets stand, if that is not what is written already.
-func (r *Recorder) Status(ctx context.Context, a fleet.Autoscaler, targets []fleet.Target) error {
+// Status compares how the targets stand with what is written, and tells what there is to write. What is
+// written is kept from the last write; of an object that this process has not written yet, or that somebody
+// else has written since, it is read first, when its turn to be written has come.
+func (r *Recorder) Status(a fleet.Autoscaler, targets []fleet.Target) (fleet.StatusChange, error) {
 	known, ok := r.watcher.autoscalers.get(a)
 	if !ok {
-		return fleet.ErrGone
-	}
-	stored, err := r.stored(ctx, a, known)
-	if err != nil {
-		return err
+		return fleet.StatusChange{}, fleet.ErrGone
 	}
 	standing := known.standing()
-	next := contract.NewStatus(standing, targets, stored, time.Now())
-	if stored.Covers(next) {
-		return nil
+	if known.written == nil {
+		awake := func(t fleet.Target) bool { return t.State != fleet.Asleep }
+		return fleet.StatusChange{Urgent: slices.ContainsFunc(targets, awake), Write: func(ctx context.Context) error {
+			stored, err := r.read(ctx, a)
+			if err != nil {
+				return err
+			}
+			return r.bring(ctx, a, change{standing, targets, stored})
+		}}, nil
 	}
-	for _, e := range contract.News(standing, targets, stored) {
-		r.Event(a, e)
+	c := change{standing, targets, known.written.status}
+	next := c.next()
+	if c.stored.Covers(next) {
+		return fleet.StatusChange{}, nil
 	}
-	err = r.write(ctx, a, next, stored)
-	if apierrors.IsInvalid(err) { // services may go out before the resource
-		err = r.write(ctx, a, next.ForOlderResource(a.Namespace), stored)
-	}
-	return refusal(err, "write", a)
+	return fleet.StatusChange{Urgent: !c.stored.SameStanding(next), Write: func(ctx context.Context) error {
+		return r.bring(ctx, a, c)
+	}}, nil
 }
 
-// stored is the status as the API server has it. It is kept from the last write; who leads newly, or finds
-// that somebody else has written, reads it once.
-func (r *Recorder) stored(ctx context.Context, a fleet.Autoscaler, known entry) (contract.Status, error) {
-	if known.written != nil {
-		return known.written.status, nil
+// change is what a status says and what it is to say.
+type change struct {
+	standing contract.Standing
+	targets  []fleet.Target
+	stored   contract.Status
+}
+
+func (c change) next() contract.Status {
+	return contract.NewStatus(c.standing, c.targets, c.stored, time.Now())
+}
+
+// bring writes a change, if it says anything new.
+func (r *Recorder) bring(ctx context.Context, a fleet.Autoscaler, c change) error {
+	next := c.next()
+	if c.stored.Covers(next) {
+		return nil
 	}
+	err := r.write(ctx, a, next, c.stored)
+	if apierrors.IsInvalid(err) { // services may go out before the resource
+		err = r.write(ctx, a, next.ForOlderResource(a.Namespace), c.stored)
+	}
+	if err != nil {
+		return refusal(err, "write", a)
+	}
+	for _, e := range contract.News(c.standing, c.targets, c.stored) {
+		r.Event(a, e)
+	}
+	return nil
+}
+
+// read is the status as the API server has it.
+func (r *Recorder) read(ctx context.Context, a fleet.Autoscaler) (contract.Status, error) {
 	u, err := r.dynamic.Resource(Resource).Namespace(a.Namespace).Get(ctx, a.Name, metav1.GetOptions{})
 	if err != nil {
 		return contract.Status{}, refusal(err, "read", a)
