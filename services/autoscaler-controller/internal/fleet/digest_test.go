@@ -54,6 +54,15 @@ func TestParseDigest_TakesTheFourSizesAndNothingElse(t *testing.T) {
 	}
 }
 
+// The contract's numbers, which a load balancer has to come to as well.
+func TestDigest_ABucketIsAsTheContractSays(t *testing.T) {
+	for name, want := range map[string]int{"fib": 448, "shop": 271} {
+		if got := make(Digest, 512).bucket(Key{"default", name}); got != want {
+			t.Errorf("default/%s: %d", name, got)
+		}
+	}
+}
+
 func FuzzParseDigest(f *testing.F) {
 	for _, n := range []int{0, 1, 64, 128, 512} {
 		f.Add(make(Digest, n).text())

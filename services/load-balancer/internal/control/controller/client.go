@@ -1,5 +1,5 @@
 // Package controller is the load balancer's side of the control plane: it follows the routes by a
-// long poll, calls for starts and reports traffic, over the generated client. Generated types end
+// stream, or by long polls where there is none, calls for starts and reports traffic, over the generated client. Generated types end
 // here; compat.go is the only place that knows both sides.
 //
 // The controller may be away at any time. What is known then goes on being used; every loop tries
@@ -9,7 +9,7 @@ package controller
 import (
 	"fmt"
 	"log/slog"
-	"sync/atomic"
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,11 +40,11 @@ type Options struct {
 type Client struct {
 	o        Options
 	api      autoscaler.ClientWithResponsesInterface
+	routes   autoscaler.ClientInterface // answers have no end there
 	link     *link
 	soon     chan struct{} // a report is due at once
 	sequence int64         // of the last report; only the reporter uses it
 	told     told
-	anew     atomic.Bool // everything is asked for anew
 	exchange *prometheus.CounterVec
 }
 
@@ -52,13 +52,17 @@ type Client struct {
 func New(o Options) (*Client, error) {
 	c := &Client{o: o, link: newLink(), soon: make(chan struct{}, 1)}
 	api, err := autoscaler.NewClientWithResponses(o.URL, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{
-		MaxAnswer: maxAnswer, HeadTimeout: pollWait + pollGrace, Trace: true,
+		MaxAnswer: maxAnswer, HeadTimeout: silence, Trace: true,
 		MaxIdle: 64, // many applications may wake at once
 	})))
 	if err != nil {
 		return nil, fmt.Errorf("controller at %q: %w", o.URL, err)
 	}
-	c.api = api
+	routes, err := autoscaler.NewClient(o.URL, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{MaxAnswer: math.MaxInt64, HeadTimeout: silence})))
+	if err != nil {
+		return nil, fmt.Errorf("controller at %q: %w", o.URL, err)
+	}
+	c.api, c.routes = api, routes
 	c.exchange = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "nemesis_lb_controller_exchanges_total", Help: "Exchanges with the controller, by operation and result.",
 	}, []string{"operation", "result"})

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -23,10 +25,36 @@ type link struct {
 	last     error
 	failures int
 	changed  func(away bool)
-	redial   func(error) // ends a poll under way, which is then begun again
+	routes   map[*follower]bool // whose exchanges may hang on a dead connection
 }
 
-func newLink() *link { return &link{} }
+func newLink() *link { return &link{routes: map[*follower]bool{}} }
+
+// notify has somebody told when the controller is away, and when it is back.
+func (l *link) notify(changed func(away bool)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changed = changed
+}
+
+// follow notes that somebody follows routes, until it is done.
+func (l *link) follow(f *follower) (done func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.routes[f] = true
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.routes, f)
+	}
+}
+
+// followers are those who follow routes now.
+func (l *link) followers() []*follower {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.routes))
+}
 
 func (l *link) state() Link {
 	l.mu.Lock()
@@ -54,7 +82,7 @@ func (l *link) failed(err error) {
 	l.last = err
 	l.failures++
 	away := l.failures == failuresToBeAway
-	changed, redial := l.changed, l.redial
+	changed := l.changed
 	l.mu.Unlock()
 	if !away {
 		return
@@ -62,8 +90,8 @@ func (l *link) failed(err error) {
 	if changed != nil {
 		changed(true)
 	}
-	if redial != nil {
-		redial(errRedial) // it may hang on a dead connection
+	for _, f := range l.followers() {
+		f.restart(errRedial)
 	}
 }
 

@@ -4,20 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"mime"
+	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/retry"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/tuning"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
-// How long the controller is asked to wait for a change, and how long its answer may take beyond.
+// How long a controller that knows no streams is asked to wait for a change, and how long any may be
+// silent: its answer may take a little longer, and a stream has a line every ten seconds.
 const (
-	pollWait  = 20 * time.Second
-	pollGrace = 5 * time.Second
+	pollWait = 20 * time.Second
+	silence  = 25 * time.Second
+	// A stream that ends sooner is not asked for anew at once.
+	shortStream = time.Second
 )
+
+const linesType = "application/x-ndjson"
 
 // Fleet follows the routes.
 type Fleet interface {
@@ -28,110 +38,164 @@ type Fleet interface {
 // FollowRoutes hands every change of the routes to the fleet, and of the settings to their holder,
 // until ctx ends.
 func (c *Client) FollowRoutes(ctx context.Context, fleet Fleet, settings Settings) {
-	c.link.mu.Lock()
-	c.link.changed = fleet.ControllerAway
-	c.link.mu.Unlock()
-	failures, version := 0, ""
-	for ctx.Err() == nil {
-		if c.anew.Swap(false) {
-			version = ""
-		}
-		answer, err := c.poll(ctx, version)
-		if ctx.Err() != nil {
-			return
-		}
-		if errors.Is(err, errAnew) {
-			continue
-		}
-		if err != nil {
-			failures++
-			delay := backOff.Near(failures, rand.Float64)
-			if !errors.Is(err, errRedial) {
-				c.ended("routes", err)
-			}
-			c.o.Log.Warn("routes not received", "error", err, "again_ms", delay.Milliseconds())
-			retry.Pause(ctx, delay)
-			continue
-		}
-		failures = 0
-		c.ended("routes", nil)
-		if answer.settings != nil && !settings.Follow(*answer.settings, answer.settingsVersion) {
-			c.o.Log.Info("settings ignored that are older than those followed", "version", answer.settingsVersion)
-		}
-		update := answer.routes
-		if update.Version == version && !update.Complete && len(update.Routes)+len(update.Removed) == 0 && update.Balancers == nil {
-			continue // nothing has changed
-		}
-		lost := fleet.Apply(update)
-		version = update.Version
-		c.o.Log.Info("routes followed", "version", version, "complete", update.Complete, "changed", len(update.Routes), "removed", len(update.Removed))
-		for _, app := range lost {
-			c.o.Log.Warn("host and path belong to another application", "application", app.String())
-		}
-	}
+	c.link.notify(fleet.ControllerAway)
+	f := &follower{c: c, fleet: fleet, settings: settings, source: newSource()}
+	defer c.link.follow(f)()
+	f.run(ctx)
 }
-
-// Why a poll that is under way is begun again.
-var (
-	errRedial = errors.New("other exchanges with the controller failed: the poll is begun again")
-	errAnew   = errors.New("everything is asked for anew")
-)
 
 // PollAnew has everything asked for anew, at once.
 func (c *Client) PollAnew() {
-	c.anew.Store(true)
-	c.link.mu.Lock()
-	redial := c.link.redial
-	c.link.mu.Unlock()
-	if redial != nil {
-		redial(errAnew)
+	for _, f := range c.link.followers() {
+		f.anew.Store(true)
+		f.restart(errAnew)
 	}
 }
 
-// beginPoll makes the context of one poll, which link.redial can end. Call end after the poll.
-func (c *Client) beginPoll(ctx context.Context) (polling context.Context, end func()) {
-	ctx, cancel := context.WithTimeout(ctx, pollWait+pollGrace)
-	ctx, redial := context.WithCancelCause(ctx)
-	c.link.mu.Lock()
-	c.link.redial = redial
-	c.link.mu.Unlock()
-	return ctx, func() {
-		redial(nil)
-		cancel()
+// Why an exchange that is under way is begun again, or given up.
+var (
+	errRedial = errors.New("other exchanges with the controller failed: the routes are asked for again")
+	errAnew   = errors.New("everything is asked for anew")
+	errSilent = fmt.Errorf("nothing came for %v", silence)
+)
+
+// follower follows the routes of one source.
+type follower struct {
+	c        *Client
+	fleet    Fleet
+	settings Settings
+	source   source
+	anew     atomic.Bool // everything is asked for anew
+
+	mu  sync.Mutex
+	end func(error) // the exchange that is under way; nil: none is
+}
+
+// restart ends the exchange that is under way, so that it is begun again.
+func (f *follower) restart(because error) {
+	f.mu.Lock()
+	end := f.end
+	f.mu.Unlock()
+	if end != nil {
+		end(because)
 	}
 }
 
-// news is what one poll has brought.
-type news struct {
-	routes          routing.Update
-	settings        *tuning.Settings // nil: it has none
-	settingsVersion uint64           // 0: a controller older than versions
+func (f *follower) run(ctx context.Context) {
+	failures := 0
+	for ctx.Err() == nil {
+		began := time.Now()
+		taken, err := f.exchange(ctx)
+		if taken > 0 {
+			failures = 0
+		}
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errAnew):
+		case err != nil:
+			failures++
+			delay := backOff.Near(failures, rand.Float64)
+			if !errors.Is(err, errRedial) {
+				f.c.ended("routes", err)
+			}
+			f.c.o.Log.Warn("routes not received", "error", err, "again_ms", delay.Milliseconds())
+			retry.Pause(ctx, delay)
+		case f.source.streams && time.Since(began) < shortStream:
+			retry.Pause(ctx, backOff.Near(1, rand.Float64))
+		}
+	}
 }
 
-// poll waits for one change.
-func (c *Client) poll(ctx context.Context, version string) (news, error) {
-	ctx, end := c.beginPoll(ctx)
-	defer end()
-	asked := time.Now()
-	wait := fmt.Sprintf("%ds", int(pollWait.Seconds()))
-	params := &autoscaler.WatchRoutesParams{Wait: &wait}
-	if version != "" {
-		params.After = &version
+// exchange asks once, and takes what comes until the answer ends. It returns how much came.
+func (f *follower) exchange(ctx context.Context) (taken int, err error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	f.mu.Lock()
+	f.end = end
+	f.mu.Unlock()
+	if f.anew.Swap(false) {
+		f.source.version = ""
 	}
-	answer, err := c.api.WatchRoutesWithResponse(ctx, params)
-	if err != nil {
-		if cause := context.Cause(ctx); errors.Is(cause, errRedial) || errors.Is(cause, errAnew) {
+	quiet := time.AfterFunc(silence, func() { end(errSilent) })
+	defer quiet.Stop()
+	defer func() {
+		if cause := context.Cause(ctx); err != nil && cause != nil {
 			err = cause
 		}
-		return news{}, err
+	}()
+	asked := time.Now()
+	params, buckets := f.source.ask()
+	answer, err := f.c.routes.WatchRoutes(ctx, params)
+	if err != nil {
+		return 0, err
 	}
-	if answer.JSON200 == nil {
-		return news{}, refused(answer.StatusCode(), answer.Body)
+	defer func() { _ = answer.Body.Close() }()
+	next, err := f.read(answer)
+	if err != nil {
+		return 0, err
 	}
-	out := news{routes: update(answer.JSON200), settingsVersion: settingsVersion(answer.JSON200.SettingsVersion)}
-	out.routes.Asked = asked
-	if answer.JSON200.Settings != nil {
-		out.settings = new(balancerSettings(answer.JSON200.Settings))
+	parts := change{asked: asked, buckets: buckets}
+	for ; ; taken++ {
+		line, err := next()
+		switch {
+		case errors.Is(err, io.EOF) && !parts.begun():
+			return taken, nil
+		case errors.Is(err, io.EOF):
+			return taken, io.ErrUnexpectedEOF
+		case err != nil:
+			return taken, err
+		}
+		quiet.Reset(silence)
+		f.c.ended("routes", nil)
+		if err := f.take(&parts, line); err != nil {
+			return taken, err
+		}
 	}
-	return out, nil
+}
+
+// read finds out what the answer is, and returns how its parts are read: io.EOF is its end.
+func (f *follower) read(answer *http.Response) (next func() (*autoscaler.RoutesUpdate, error), err error) {
+	kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
+	f.source.streams = answer.StatusCode == http.StatusOK && kind == linesType
+	if f.source.streams {
+		return newLines(answer.Body).next, nil
+	}
+	whole, err := httpclient.ReadAll(answer.Body, maxAnswer)
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode != http.StatusOK || kind != "application/json" {
+		return nil, refused(answer.StatusCode, whole)
+	}
+	return newLines(oneLine(whole)).next, nil
+}
+
+// take takes one part of a change, and hands it on when it is whole.
+func (f *follower) take(parts *change, line *autoscaler.RoutesUpdate) error {
+	if err := parts.add(line); err != nil {
+		return err
+	}
+	if value(line.Continued) {
+		return nil
+	}
+	whole := *parts
+	*parts = change{asked: parts.asked, buckets: parts.buckets}
+	if s := whole.settings; s != nil && !f.settings.Follow(*s, whole.settingsVersion) {
+		f.c.o.Log.Info("settings ignored that are older than those followed", "version", whole.settingsVersion)
+	}
+	if whole.version == f.source.version && whole.nothing() {
+		return nil // a sign of life
+	}
+	update := f.source.take(&whole)
+	lost := f.fleet.Apply(update)
+	log := f.c.o.Log.Debug
+	if update.Anew {
+		log = f.c.o.Log.Info
+	}
+	log("routes followed", "version", update.Version, "anew", update.Anew, "changed", len(update.Routes), "removed", len(update.Removed))
+	for _, app := range lost {
+		f.c.o.Log.Warn("host and path belong to another application", "application", app.String())
+	}
+	return nil
 }

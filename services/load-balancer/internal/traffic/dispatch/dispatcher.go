@@ -154,7 +154,7 @@ func (d *Dispatcher) Apply(u routing.Update) []routing.Application {
 			d.retire(app, now)
 		}
 	}
-	if u.Balancers != nil || u.Complete {
+	if u.Balancers != nil || u.Complete || u.Anew {
 		for _, app := range d.applications {
 			app.reconvene()
 		}

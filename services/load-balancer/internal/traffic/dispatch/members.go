@@ -42,7 +42,7 @@ func (m *members) follow(u routing.Update, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case u.Balancers == nil && u.Complete:
+	case u.Balancers == nil && (u.Complete || u.Anew):
 		m.council.Unknown()
 		m.on.Store(false)
 	case u.Balancers == nil:

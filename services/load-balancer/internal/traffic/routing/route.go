@@ -135,6 +135,7 @@ type Header struct{ Name, Value string }
 type Update struct {
 	Version  string
 	Complete bool // Routes is everything
+	Anew     bool // it is told as a change, but of all that the controller says: what it leaves out it does not say
 	Routes   []Route
 	Removed  []Application
 	// Balancers are the load balancers that take part: nil is as before or, with Complete, not said by this
