@@ -1275,6 +1275,27 @@ type PodList struct {
 	} `json:"items"`
 }
 
+// PodMetricsBatch Fields that the controller does not know are ignored.
+//
+// Example: {"collector":"metrics-collector-x2x4k","items":[{"metrics":{"cpuUsage":412.5,"memoryUsage":11.2},"namespace":"default","podName":"fibonacci-deployment-7d4b9c-x2x4k"}]}
+type PodMetricsBatch struct {
+	// Collector Names who sends it.
+	Collector *string                   `json:"collector,omitempty"`
+	Items     []externalRef0.PodMetrics `json:"items"`
+}
+
+// PodMetricsBatchReceipt Example: {"accepted":99,"refused":[{"index":7,"reason":"metrics.cpuUsage: -1 is not allowed: from 0 to 1000000000"}]}
+type PodMetricsBatchReceipt struct {
+	// Accepted Items that were taken.
+	Accepted int32 `json:"accepted"`
+
+	// Dropped Items of more pods than are listened to. Absent: none.
+	Dropped *int32 `json:"dropped,omitempty"`
+
+	// Refused The items that say what is not allowed. Sending them again would change nothing.
+	Refused *[]RefusedItem `json:"refused,omitempty"`
+}
+
 // PodTraffic defines model for PodTraffic.
 type PodTraffic struct {
 	// InFlight Requests on it now, streams and tunnels included.
@@ -1356,6 +1377,15 @@ type Reason struct {
 
 // ReasonEffect What it did to the count.
 type ReasonEffect string
+
+// RefusedItem defines model for RefusedItem.
+type RefusedItem struct {
+	Errors *[]externalRef0.FieldError `json:"errors,omitempty"`
+
+	// Index Its place in the batch. The first is 0.
+	Index  int32  `json:"index"`
+	Reason string `json:"reason"`
+}
 
 // Route How requests reach one application.
 type Route struct {
@@ -1960,6 +1990,9 @@ type PutBalancerSettingsJSONRequestBody = externalRef0.BalancerSettings
 // StartApplicationJSONRequestBody defines body for StartApplication for application/json ContentType.
 type StartApplicationJSONRequestBody = StartRequest
 
+// SubmitPodMetricsBatchJSONRequestBody defines body for SubmitPodMetricsBatch for application/json ContentType.
+type SubmitPodMetricsBatchJSONRequestBody = PodMetricsBatch
+
 // ReportTrafficJSONRequestBody defines body for ReportTraffic for application/json ContentType.
 type ReportTrafficJSONRequestBody = TrafficReport
 
@@ -2386,6 +2419,24 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 	StartApplication(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// SubmitPodMetricsBatchWithBody The measurements of many pods
+	//
+	// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/pod-metrics (the `SubmitPodMetricsBatch` operationId).
+	SubmitPodMetricsBatchWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SubmitPodMetricsBatch The measurements of many pods
+	//
+	// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/pod-metrics (the `SubmitPodMetricsBatch` operationId).
+	SubmitPodMetricsBatch(ctx context.Context, body SubmitPodMetricsBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListPods Every pod of every application, and whether it is alive
 	//
 	// Corresponds with GET /v1/pods (the `ListPods` operationId).
@@ -2753,6 +2804,44 @@ func (c *Client) StartApplicationWithBody(ctx context.Context, namespace Namespa
 // Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 func (c *Client) StartApplication(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStartApplicationRequest(c.Server, namespace, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SubmitPodMetricsBatchWithBody The measurements of many pods
+//
+// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/pod-metrics (the `SubmitPodMetricsBatch` operationId).
+func (c *Client) SubmitPodMetricsBatchWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSubmitPodMetricsBatchRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SubmitPodMetricsBatch The measurements of many pods
+//
+// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/pod-metrics (the `SubmitPodMetricsBatch` operationId).
+func (c *Client) SubmitPodMetricsBatch(ctx context.Context, body SubmitPodMetricsBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSubmitPodMetricsBatchRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3591,6 +3680,46 @@ func NewStartApplicationRequestWithBody(server string, namespace Namespace, name
 	return req, nil
 }
 
+// NewSubmitPodMetricsBatchRequest calls the generic SubmitPodMetricsBatch builder with application/json body
+func NewSubmitPodMetricsBatchRequest(server string, body SubmitPodMetricsBatchJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSubmitPodMetricsBatchRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewSubmitPodMetricsBatchRequestWithBody constructs an http.Request for the SubmitPodMetricsBatch method, with any body, and a specified content type
+func NewSubmitPodMetricsBatchRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/pod-metrics")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListPodsRequest constructs an http.Request for the ListPods method
 func NewListPodsRequest(server string, params *ListPodsParams) (*http.Request, error) {
 	var err error
@@ -3992,6 +4121,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 	StartApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*StartApplicationResponse, error)
+
+	// SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
+	//
+	// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/pod-metrics (the `SubmitPodMetricsBatch` operationId).
+	SubmitPodMetricsBatchWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SubmitPodMetricsBatchResponse, error)
+
+	// SubmitPodMetricsBatchWithResponse The measurements of many pods
+	//
+	// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/pod-metrics (the `SubmitPodMetricsBatch` operationId).
+	SubmitPodMetricsBatchWithResponse(ctx context.Context, body SubmitPodMetricsBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitPodMetricsBatchResponse, error)
 
 	// ListPodsWithResponse Every pod of every application, and whether it is alive
 	//
@@ -5281,6 +5428,89 @@ func (r StartApplicationResponse) ContentType() string {
 	return ""
 }
 
+// SubmitPodMetricsBatchResponse429Headers the declared response headers of an HTTP 429 response for SubmitPodMetricsBatch
+type SubmitPodMetricsBatchResponse429Headers struct {
+	RetryAfter *int
+}
+
+// SubmitPodMetricsBatchResponse503Headers the declared response headers of an HTTP 503 response for SubmitPodMetricsBatch
+type SubmitPodMetricsBatchResponse503Headers struct {
+	RetryAfter *int
+}
+
+type SubmitPodMetricsBatchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PodMetricsBatchReceipt
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SubmitPodMetricsBatchResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *SubmitPodMetricsBatchResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SubmitPodMetricsBatchResponse) GetJSON200() *PodMetricsBatchReceipt {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SubmitPodMetricsBatchResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r SubmitPodMetricsBatchResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r SubmitPodMetricsBatchResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SubmitPodMetricsBatchResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SubmitPodMetricsBatchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SubmitPodMetricsBatchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SubmitPodMetricsBatchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SubmitPodMetricsBatchResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListPodsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5754,6 +5984,36 @@ func (c *ClientWithResponses) StartApplicationWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseStartApplicationResponse(rsp)
+}
+
+// SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
+//
+// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/pod-metrics (the `SubmitPodMetricsBatch` operationId).
+func (c *ClientWithResponses) SubmitPodMetricsBatchWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SubmitPodMetricsBatchResponse, error) {
+	rsp, err := c.SubmitPodMetricsBatchWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSubmitPodMetricsBatchResponse(rsp)
+}
+
+// SubmitPodMetricsBatchWithResponse The measurements of many pods
+//
+// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/pod-metrics (the `SubmitPodMetricsBatch` operationId).
+func (c *ClientWithResponses) SubmitPodMetricsBatchWithResponse(ctx context.Context, body SubmitPodMetricsBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitPodMetricsBatchResponse, error) {
+	rsp, err := c.SubmitPodMetricsBatch(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSubmitPodMetricsBatchResponse(rsp)
 }
 
 // ListPodsWithResponse Every pod of every application, and whether it is alive
@@ -6890,6 +7150,83 @@ func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationRespons
 	return response, nil
 }
 
+// ParseSubmitPodMetricsBatchResponse parses an HTTP response from a SubmitPodMetricsBatchWithResponse call
+func ParseSubmitPodMetricsBatchResponse(rsp *http.Response) (*SubmitPodMetricsBatchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SubmitPodMetricsBatchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PodMetricsBatchReceipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers SubmitPodMetricsBatchResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers SubmitPodMetricsBatchResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListPodsResponse parses an HTTP response from a ListPodsWithResponse call
 func ParseListPodsResponse(rsp *http.Response) (*ListPodsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -7097,6 +7434,9 @@ type ServerInterface interface {
 	// StartApplication Start an application that is scaled to zero
 	// (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 	StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// SubmitPodMetricsBatch The measurements of many pods
+	// (POST /v1/pod-metrics)
+	SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Request)
 	// ListPods Every pod of every application, and whether it is alive
 	// (GET /v1/pods)
 	ListPods(w http.ResponseWriter, r *http.Request, params ListPodsParams)
@@ -7193,6 +7533,12 @@ func (_ Unimplemented) ListMetrics(w http.ResponseWriter, r *http.Request, param
 // StartApplication Start an application that is scaled to zero
 // (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 func (_ Unimplemented) StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// SubmitPodMetricsBatch The measurements of many pods
+// (POST /v1/pod-metrics)
+func (_ Unimplemented) SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -7746,6 +8092,20 @@ func (siw *ServerInterfaceWrapper) StartApplication(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// SubmitPodMetricsBatch operation middleware
+func (siw *ServerInterfaceWrapper) SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SubmitPodMetricsBatch(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListPods operation middleware
 func (siw *ServerInterfaceWrapper) ListPods(w http.ResponseWriter, r *http.Request) {
 
@@ -8017,6 +8377,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/traffic", wrapper.ReportTraffic)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/pod-metrics", wrapper.SubmitPodMetricsBatch)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/loadbalancer/settings", wrapper.GetBalancerSettings)
@@ -9792,6 +10155,99 @@ func (response StartApplicationdefaultApplicationProblemPlusJSONResponse) VisitS
 	return err
 }
 
+type SubmitPodMetricsBatchRequestObject struct {
+	Body *SubmitPodMetricsBatchJSONRequestBody
+}
+
+type SubmitPodMetricsBatchResponseObject interface {
+	VisitSubmitPodMetricsBatchResponse(w http.ResponseWriter) error
+}
+
+type SubmitPodMetricsBatch200JSONResponse PodMetricsBatchReceipt
+
+func (response SubmitPodMetricsBatch200JSONResponse) VisitSubmitPodMetricsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetricsBatch400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetricsBatch400ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetricsBatch429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetricsBatch429ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetricsBatch503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetricsBatch503ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetricsBatchdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response SubmitPodMetricsBatchdefaultApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListPodsRequestObject struct {
 	Params ListPodsParams
 }
@@ -10082,6 +10538,9 @@ type StrictServerInterface interface {
 	// StartApplication Start an application that is scaled to zero
 	// (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 	StartApplication(ctx context.Context, request StartApplicationRequestObject) (StartApplicationResponseObject, error)
+	// SubmitPodMetricsBatch The measurements of many pods
+	// (POST /v1/pod-metrics)
+	SubmitPodMetricsBatch(ctx context.Context, request SubmitPodMetricsBatchRequestObject) (SubmitPodMetricsBatchResponseObject, error)
 	// ListPods Every pod of every application, and whether it is alive
 	// (GET /v1/pods)
 	ListPods(ctx context.Context, request ListPodsRequestObject) (ListPodsResponseObject, error)
@@ -10539,6 +10998,37 @@ func (sh *strictHandler) StartApplication(w http.ResponseWriter, r *http.Request
 	}
 }
 
+// SubmitPodMetricsBatch operation middleware
+func (sh *strictHandler) SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Request) {
+	var request SubmitPodMetricsBatchRequestObject
+
+	var body SubmitPodMetricsBatchJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SubmitPodMetricsBatch(ctx, request.(SubmitPodMetricsBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SubmitPodMetricsBatch")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SubmitPodMetricsBatchResponseObject); ok {
+		if err := validResponse.VisitSubmitPodMetricsBatchResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListPods operation middleware
 func (sh *strictHandler) ListPods(w http.ResponseWriter, r *http.Request, params ListPodsParams) {
 	var request ListPodsRequestObject
@@ -10627,334 +11117,343 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L1vd9s4kjf6VTDc2RO7m5Llv0nkM2evk3Z3504n8drO9PNM4kkgEZIwpggNAVrR9Hhf3g9wP+L9JPeg",
-	"CgBBEpQox8nMPmf7RceSSBAsFAr191e/RWMxX4iMZUpGw9+iGaMJy+HPK6YUz6byTyyXXGT6q4TJcc4X",
-	"Cj5G1zNG7vBHIiZEzZhkRJq7YkIl4Rm5FIVi8t0ioYr1ZXXIfhRHcjxjc6oH/33OJtEw+re9ckZ7+Kvc",
-	"q8/l/v4+jhY0p3OmzHTf0DkLzzGjc2YmSMTor2ys9IPZZzpfpCwaRhM+Ehkdj3kUR1zftKBqFsVRBiPi",
-	"P3GUs78VPGdJNFR5wbpOfCzmc5F9hMnpOes/5IKOW6b6x2LE8owpJmHWcGV1sgmb0CJV7VPF0R9hvjgQ",
-	"UFqPxaR6IRLOgNgvC6nE/KxQQo5pynL93VhkimVK/0kXi5SPqX6xvb9K5J1uz28M7J5fvgt+Ixcikzib",
-	"FzS5xBmumcciF6OUzb+383Ek1Xckmno8u6MpT6I4SpiiPI2G0ZJyNSTHM8IlyYQiNE3FkulLWJ4LzXjv",
-	"f4vsl8NoOROp3gJjkSWSTHIxJwNJlCAnAxnF0YSzNDGjRnF0R9NCP/d4Ft3fxJFUVBUyGh4NBnGkuILl",
-	"1kxhqG/nYCepVgt9RZFnw4zNmeRyaN5xaN/kfstlv8D7kehN7rQTSQTDqUy4ImrGJdE0z+lYnZJPSJhP",
-	"yL+E0fGMwHsTqgiwbl9P66XIJikff9mCje0g3orpTf4DW6RiNWeZIma77Lk93ku8H+17sM9c6lHKJXhe",
-	"XQL9AyMTkY94Igms3hryu3k9Mv1xFiDJtDD05kMysTwln5AKn4ikK0mWsxWhWUKWM6o0DyYCKP8jiI8v",
-	"2yeK5RlNPYId+zx7huuspb9eDcnyOw4iSbMIe6V3wNFo8vxgcnj89Ono8CihJ/RwzJ4fPE8GbMCOnh6e",
-	"bGJvM4FHpO9ZtiJCzVhOcjYpJE2JyD1+LQXzJf7cQeJ5lKML7o7R6G4/ig0tgdFueaZpcoW0jKM5k5JO",
-	"mWFmPLHIjEoyYiwjc5HwCQcZlDMKjyp3U7ki0Y+Up0XOutOofEUzE02kL9+QOaOJd/QSOqU8A8bUY6/I",
-	"ShQ5Gc9oNmWaS/nafegRA29Jvv1OBAZgSZ/oCYHgE2nKckIzuWS5JEuuZoQSMwWSiHGhpc0pEME74M8u",
-	"XsHeYHlMhNkqWlPRR3rsRnNfI02IpjQ+gitJxDIjuFpOs9FKhlA/ikIz1Rfs8kyo3gRG8RYzE6R+QhtB",
-	"v4XcrSzwUbnAb/SJYp64Zk3LiT2ueM0ZnrBEFuMZitimSNWi1FwKpL4W4jXNVl9EaSVEb64H0Tta5auz",
-	"iWL5FSoR0XB/4JHrwN8PQhB9mz2W5Xqyuac8ItVeCyTaopAzpnc5zfTHlEvFMv2FOCUqX9k9r9+LXOpX",
-	"7ME7as3WMzi8X5ra8a8zlmn54IaL9fliVK2qITGnn/m8mEfDZyegS815hp8HjkD6BJmidnkfR+8yekd5",
-	"Skd2WR64kIU3Tk0lCe77UgHB3d7CAP4xe1jdLu55WgFYv/7+5B6RBfQsFkJKridBjTo4F0bi/auvvSME",
-	"TOKsXO3mJN5mFQGntCigLdIwxvMtTfEyLsltpkW1mBhdrWLT/RZRz5CqmKP6DbmegLY0bjTtnRD1LqzK",
-	"Vp6k7Jpre/C5JgD9fMngtWQ0PASClJ8HsWcy+rblQiTmifr4XlXuyP0PoJJq9UmmjC1Qx5tM+Fi/1Yim",
-	"NBvDAuuRJqiQ4H08+zHl05kyI+qjS1tQA2dr2uFzRuc8m8InbTfh32D+52LBcmUsUlqxRef08y8sm6pZ",
-	"NDw4PnRLL1Wu77+vEva3iCs2lxtNU3uLvt8MSPOcgkT1F6bD49nnBbzxlaK5cju9znI/agNS6kvIGJhJ",
-	"EFiOGE7bOUs4tZ4XklKp8FrYERORz6lmkkQUKI7MHLJiPtLM7/NJ/blX5c5y4/BMHR5EzU0UR/rJZ2PF",
-	"77ha2fHKx1PFeorPvRmUVNB3/sDG3LqX1lHfXWfu+5XesneLTXeZq+5r++C3Lu81ZyrnYxkSR1SRvEiZ",
-	"JKkQt4SCP6kTD72GMV8zmpk5vcK79k+aLFXZqZ1mnPnOJY8HT0IsiFu8I+9fiCTE9TXh0GmS+XaXg1yR",
-	"r7LWTfKzWJJUZFNSZIqnWr7iLTHhE63NGYFExmLOum4NI9XW08Q7La7g+vuK9Ft36zVedlXM5zRfRVUX",
-	"1/uKG68i2j0hZyfpEbS+HlUWqm4Bb/sbVignX5GON448aGDot/Te/I9sVdOFuhxRoUOnIdGrIrWzk7W2",
-	"DbZ0dnZaiA00+YWjI9Ijitlk728ab+m2X6d96Gsojf1YmzwOuGGur9cKOZEx4qnApJCgr4L6sm6xNp5/",
-	"c0azf55k/TI5WX1x75TYIEDfSWbG60Ci2lrqm0IruZYBWsUIUt+8WjcG+TY8bbnxUVj7ygrxmqMPjoeh",
-	"tlX+znLRJ7/SW55Nh0RTg9CcoRbFs2lMMr0BuEStq0/OlvSWwZ0p0+qW/nUhEu+KH2ma8mxqnwGKmaAJ",
-	"caowkUosiGRZwrMpGbEJWNCKTLUlqISZ0rsM7IVh3asyppm2FkcMngdGRKaNm/el/o1vE8URTDaKo8qU",
-	"Im3swtge9Upe96h3XZ5kNUU7z/kdTQO718RgJBo9Y3Ba8WxsCMqSMxWDB4Vp03fExmVYbl5XNU+O8LxC",
-	"221/UP1vvVkXR6NCrlr1hesZI3BtTlOrPFubg4gM2UDoKWq1NfAGXM1EoXVtbZqYl53RO0ZGbFqgZ1MV",
-	"WcbSFm1ju9cqlZIHn4el4dWwaU3UNiYzsURnEssSlmjzmpLjz5+JyMkoF7d6oSaPu0gTnkv1YrVZz/qF",
-	"KpaNV1e3TI1nYLg427GVA+06ZmIZu5Xi2TgtEpYE7ZrScdBt+r7VE2YysMhGK8UwEChyvb8pGaecZarK",
-	"GuuNJHj9ran0BVpQeeg13wq3R0aWM45eUlmVcOCbd/sJwlJaTFo/iBZfemYJXKfla5+cjSTL1BB+k5Qn",
-	"nc/8C5FYMVU982H9msaK9TJ02AYZCKmc0fGMJYTq1x6SSZGmuI6C6GV53A1ROj5a2Ro3Z00kPe4scLOs",
-	"lZ7SCO4WCfi4Us/zADVOchciaUpgiOpmj7XZlVAY8dtqB+Ip0ImU5sCIMfZAJfmVja7E+JapRz5EzIOC",
-	"e8CROiZqJqTZtFojCp1nD6Wlc+K1crmJG5sLSS7E/DGfrM+chvfhyzbNEtxMIYOG3rJesTA8ittX5GQu",
-	"7vQfmdnKzn+Xs4XIu9s86N26hJs2WT1dbQN3uPpbr1y1GhU9qeXpGZ6sDenoL1LN2UnI/FsR6hyeoOrK",
-	"YjxmWgJLm/QgFc2SU0Lh0NDHEAQ/4MfS0a4EKtpc9cmvMwHCXE9ckkyPpkfWHwnmoHlGTRl7n4uEpRin",
-	"6T1NjkbPx73PB5+PbocmeDMkr+Z0yi6KNH1Bx7dvJ5OhCx5y/YsfoK9fqqmrlz4aRgeDg5PeYL83OLge",
-	"HA4HR8PB8Z+bzhA3r4aPWORkwcQiZRAUKeNMT8hS5OjE9WzN/cHBUUDJsBMNBT30MGSiH5OLaU7nsu+Z",
-	"JK+5lBAotSkIZEdMiEgTlnuxcTkkUszZSCQroolKwIklCVexXiqtBuyekguRSBNcJzuU/K0Qiurdok/f",
-	"lI9XJGWgUoDNNWJkThN9m8gxLuuF2MY0TSWe2tYYQW7SrFUK2fqqxOQ8z92XMXmFaVTwjVaPyt/faI7C",
-	"i17mjCr2UmSK8ozlmg58ep7nIm/8Zr69LLL6Vy9zKme/CLEwMyE7oDNqwaBmPE9IznBbiEwTiiKNNItq",
-	"nsfPGHRSXiB7IZJdWBnFpNI3uEWQTGHIfiyKTJERHd/6iRn6r90+gfDunK7Ad1pjpJMQGxmeDsbvuN5y",
-	"koDaTyRjWVcVuCa5DKuWaTL2sSFRU8ZsAn6A6n4hO3Om6N1+392zW5MNWkRf5zST8CuGOsLbt57D8+CE",
-	"NCdAGjuumuqTSo9w1zSfMpMB0hAkoZfoGq/xhJDHCYcHT0+eBa4WIxCUyU8sY7kLqjYO3ZAibIXRZsFl",
-	"afCb84Rc54VxewBN1rk78Ivqy3gnZwsDwq/uyXHJkAHStvCkhAQJ9TOVM+NApwnyHE0vvOWa6JeIg07S",
-	"iq9lxCACosSUQQobKMM8I2jaDQn7TMcqXYElZlweE5GmYsmzaZ9UJ4SuqNFKb9idlE0UEYUaGrP1LEly",
-	"JuUuyprX+og8W2oN0btSjz5iU55l+kg2j1vkYr5Qu31y5rJIYeaO43HKxhG2BCGWMim1JDO5i5W9iKkD",
-	"0TD6X713kuW9VwFWr0w5rH/jJU8keXVBKF54SkZsxrUkzQuQmotcfOYmw8mZsmrGVmDI9ksWHgmRGv/z",
-	"WIhb3pLjDWm/JotTEryyfkofPAOV032OowVViuV6jL+8P+v9mfb+Pug9/92//f7fPxSDwcHJk+++7//l",
-	"46d//Ffv5vvfh/auJdjmGeGVJmm36iD7+tOcjxdXTLbXG0j80c4LOBBPuM+KXORCibFIyc7r8aJnxum9",
-	"SoDt7J1S0ZW0CXdOQRixKYUzSis6VGJEkZrtZXy8cLTG6PkAjbLq+NDapduW+sQkSuBugAIEyzYw2pTf",
-	"gfpDpvogpmRO81u3VQSYBnq4JV1B3ovjVPN0mA29ZZoOE3NwC2s1reA4D/Pl3wqWr7owgautsLOCO7Go",
-	"Axw5y5wrxTIkygP5ov+xhQ/u62Izjj73bt1R3QO1jNq8GF9rr0k65OXY7LLYvkVFMpAdlRdsFyRayX72",
-	"23khweGuV0wL+byA5Kv3Myp3JEsnfXzEbkzcN/gw/xt4bOWSijQluDnw/6R5gXdjOcHQXeWvN31QIeRH",
-	"kbEdmHuMr7Ab3d/oQyhQwNGMq9fif7EmKVBWm7C5r9fIWDMFjJUAJXNRKMgArKc6+ZnQZTy7N81FseiX",
-	"X+zd7dN0MaP7kUuQbswZcjRoQhWkfpkaGD99qiXOLBcMAhvjRXE9y5mciTSJhk+1nV9NntIb/AXsb55N",
-	"z9KpyLmazaNhdKmVq0sx4qiIzkW+8kbaP44jBUqYRyAsFVnwi5xN+OdoGO3VZ9oeLwcDfxgdDwaaHDah",
-	"3r/cfnd/E0iN8khe6kmdaB/SmnA1yoEay3ITVB3LhVrn0ngL+/01U9RfqG0qhq70PRXNcKu7y9R3X+eD",
-	"idxskEqWMEDO9dy9lqkXaZHTNBpGY/itvAtitjlUP7wUaTE30q8pyz22K514uDn1dvyrFNkF1ZI56us3",
-	"6zeY9f13N31T92Y4E40KGTizwwHW2MRVY4yaxtXQqJYgRjNvTAhWoG+zW8zjr8zHTQ+/gCCuvGXgsmgZ",
-	"28uYMcN7eTENeyT4CEdVDPy2PaeajuMeRpNVlydBfAk0DoZRYi6J1bOD6zgXiUez1/hpkXMtt1ZwDjfp",
-	"1xykkjRkxwJJFxrKn35zrErKkR2Lfu4wVjAl0UVfbVZXGUHHrK8gWbxUJzOFV0nKtp7DJeZegr9pZZYj",
-	"E6pl8cscqvf/sfN/9fXof/jDBxzkQ7R703d2o5lT6avYuGYtwcbE5Ehq0885/wJTKz0n5tG/zlbRJt6w",
-	"Erw/zhm1Bq5UdL4oxzmbens0gZy4mziSM5ErCC9qUTqmWpBKnk2LlOYBKRfF0Z1XK2VOovuA0mKTUtYd",
-	"d3W1tHEybZes0qxPbQYa7Tmw8dFdD0X9nngkds6DCZ6Km/wMVTqO2IzecZFvrM0eUy3YX9jLTQKGZg9R",
-	"qNbsYptBb90B6J6nisyFtH59CDaDFwl0SigmXYr8Fuw3KqvlL8Y2mdMV2Rl77thxkecsG2v9u5QWXJqa",
-	"C5aQo4PnffKLkaux+fVwgDsdQizmXYwgtrHslMkNIbHDk0rsKCRkonHF+9IhCb3mPMIhGm+LdEeVdziI",
-	"A8p9lXg2l6kkr14cxefslEyKHNxKImMS4yYmRFcxgGPj2wXT17p58zuW9MmAQMoZyQRJ+Zyr9VTb7xRz",
-	"qyrvdSZ7zWhGXl68I4VkZMFy/W4QIJnzNOVjkUORxkjcMWNRU2vl02Rj1Hi/ERUMrmySU54Z1tmcvuxF",
-	"K9DnNRXAy1MB6RZczTDMwaH8sZnVEps9Y50KNiaWsWXJ3UPyfDAoL5xRCQE3PRJGWjDSG2OU5mTQJ7+a",
-	"Z0rF0xRuUODNl2RcqFBWUC00u7kMp16JYHj2cNDg2g1KgOZIP1u1NEhNYh3ZwSQcT8PZXT/9k8HRs80L",
-	"nTKaZ429V4uA5IxkjMM+QnXbu4FkAsNl9V2s3wHM9qGWPXDzoP9Um+FLlJ6wZamWRTTHijvYwZUN7Mk9",
-	"vXq5KKazBWSwiQVyWo5pUhRQC0Rggj4H8dJrG3YytVnNGw658F3N0g3HIfsNBoGwHLomFkZLz8Cf1WE/",
-	"b1rkOf18ZRJDL1x2lJtJu4SFieiNPCozS8u1IaOVXnhL55jkVLGybB8OxceYfN1FEZSXeFVDZL7mL75A",
-	"Vp48ffr0YP9k4wyr1S7tRxeu8YQtcYbeIp+SAYaI64IATIPtqBiUU2BeddOGwPa6jyOR/cBStjnJ8a29",
-	"DnBtCsmSKjUqwkSfBRD7tYHfWYXZtFk6Y2ly6ozF2ClL1Lix9UV9AiMNQoIzEcsMgzyleqXvsjrT8eCQ",
-	"QIHAmD0CYRe5GLFzmqcB0flLNX86ZwtmHOnavOYZk5KMZ2ystZaJf4piMVxMpMDPmYDQN+qZIOVmjNwW",
-	"I033J1JzPBeJrwhCjCdn2oR0nvsn+sDlitP0B5ZSm2UMhIJUFSndJjO0to8AoXmKB7nKC4bDw8yJC/aj",
-	"2oTls0h+rZdNhUjMlVwSlmkBHha9FhZHn6abdru91pwRVjcyZbUP3/Fa6e0gkuBo/kEss195lohlZdOf",
-	"tB79mEd1x/KVPskMoa2Pfs6UlqcTmjsVgZJRzuitPQFpma8POVhDrSPGRM6oZmq4Ya6VMasNp+B9H7FU",
-	"LMmzwb9rDvP1zlMrMitX1ITtqWFWj9rm+mO8PrhoffIKbZlMKK0DFguboIG7Tr8oHhGYOLDMHkERgzV5",
-	"twisyPoFoYHFWFApWbJxIToyVJeZ82x6WaShPHf4WpMawEZAtI2Y5AkzGTZm7hJ5HoLURcoIHSuIRWdQ",
-	"ym20J3tpubSp1pa0zcrlDGRQmpoipiXPJFYMwO5yJxzGmkq1pnPG31X5mhsS/mq+6ZRL1ZvTRe+WraRN",
-	"AIxuQleZYeZ0YXECkjBVX4jCyj59GhmhyudIaghGMnbbJ28nROotS9PSbUrBtemY2SdjnU6AgDKnaQo/",
-	"lkQjI55Bopj/nbWf8IbcKgesMqpeFpPCYFKp9DdY9PEWs1Zi+wd+i57YLZYJiVZdo8ODr7VG+qR7DH+L",
-	"ya2DF5dt7hJ99BuMGw+1wZy5DiXFuaqRE2CKAS9L/9hwjBdztymgSohbyLNPV3F5RJZZhU/spGyM3CuV",
-	"F1p7sXVa+8eY1mbf1ffpnKKyXXHzYCWxnYY2rxr5ag9y9TTMqvYk6BjMODAVYHpcmbxsWik7mzOaAbgX",
-	"pM94LhunCIJ8NYocHHma71cEM8Lt/oMszFvGFojA5Ft7xtwMGqcij2susYFeNKybG6KjwEvNNcZ41eLp",
-	"lN7uS//+YD+U194Mt24ZGKtGrWN0Npo8DH26krcZs3YcmOSlUOMA+YF7IkMQMRfohWEXLJ/RhXS/LkSu",
-	"4AFDsw/qhbYIHYL1AbGdIK4UPEZf/7eCFczpiKEF6iyvrmvUa54tc57ZTw8RYrEX+e4g0HA1zV64DJZx",
-	"umoBaoBg2vcGColH3BNBngYlr14U1FqvUeXoIEsXGSTnMottubHiUr9aCXhQpjnPGE3VzDeSMv0e9QSm",
-	"oUlqM04qLRIblmEmcqQJV4TqK/rkVzg5qHdwAGW5JJOcle5INWPzU3QrNjzHPtjZXG84lk468+67Gpke",
-	"oBfZC5SYYymZfrNrk0wZdObhHtebFMPiSC2wAiG8TWFLD73j1mTOoFEKt5rS19jUK+kfIYRpzmJTesyh",
-	"6t7nvrpgChqClQOt6qs62KTLhzWEicnET7wiXq5Kc/qU+GoIvJQXBrKJa8CjmDynKZfHWmUA/wWc/hMI",
-	"rvLx7MsPW6Dir2Wx0dpCGv/aRr5v42i52TI9DVIpXRy1islR1pt4CirYUKbSG+mEimw1nG5S0TDzy7v7",
-	"QzEYHI7/YFLCvFvu49pcmq/mzwgYrTzIKmeflpC1KTQG69M03aExafnVS1AbxWTUL5/0hz8QWn7c3d16",
-	"4pnKeWmFQJGdl4LvqAtKU8InE5br71v81l/2lvrXUUwopNOQ3/2BjPCvf/yD/G5G5Q7thx+7664Yrbui",
-	"7XZNw9YbvxVBa6HNr03I6uN8AgZ+qV+OBKtdGCBUxdbyaVSRfm0buCqWHUF+5/I7/VFgno1vq9u7OmBj",
-	"tn4g3p+s9/3D5+oNUk7VH3mbmTZ4pZxsbaGwcJywyYSNVRkLNEpFYCvU6htE7hUuhN6rjY/gxzV7cc3v",
-	"+hh//6Q6kScxeVJO5MmNG6JNVO4oTARWrZOoZASrL5hLgPFrUQl/gao/bXd6lZStjlJStDZ6++kWymu+",
-	"clmgtdqQCv5fIM9L617XecHQ/3c2HrOF0oaCV1wFOs7ZKGXX4ko/TCs3qM2Bmmti5QTzvFzdDXj4PTgE",
-	"8I9BbYlWKg1iulwweosONV/LtAU+p87HIoXVLGlq9EutyfGKerg9vOEXOBbh4g42XmtF6/p0ts0lYeG6",
-	"s+Yzpu53ADNYsLGt0eDSoi2bdRBh7JNg6VoVEG9j6miMDkZvlTvCLubrn+JyYB/8gIeD4JlU4WA1sWZp",
-	"YPFSvkH8EmwCMVFYKcqlQQnhGazMlp4Mm8X9DTzk94HkOx/TMlC7t6QSeDvBBYLd61MDJAiEuIzoQNfq",
-	"jC40QVSjoGKR8rLNRxf4vUku0GriSTSMBvu98rr9p1EbJixOBi0aPHwhFl07rD3ERf1uzwf9AyLJjk3x",
-	"Ic8HRO5GNRRZcxZAVq4+eNzwL1PMLw2bSVySQctQrz0rC3JQDdTiMNon/9//8/+SwZA0Zkog/bu1rLd/",
-	"8vTZn/UVAmNQOZ9OoQTRTLuRhmrWpc19UCsMXpaY9mGTfluI2TwXeRhjgWvVvEgTe0ibqZ6anad1fVME",
-	"3k3iIj81j1Ebp4EwQkepwwMUe5fxvxXstMw6nJKUZ8xFh6CvBFFCdKlR3wr8z/F8x/TgS8zpXh/2wTi9",
-	"6cLRzBriBigktgkEE556hXhgfIHlM4OEVweFgShTdeQFHyTOsmQczViaGMQO+Fxktp1CqHjHbZ7QMeqf",
-	"0qCBsEwxkxaymXXUVgXoeuu1stmSAwg96EwQkUIZOtYiBFgFwurduNB1KqlVuofmZOVAUNa7Y5hwNSSQ",
-	"QPaSArZEkrKYuHB/TC4L/cUPbE6zJCY2ghgTjLLG5IccqjxzcsnGIhvzlJ1iplt3gIZ69nhi5V3cjgcD",
-	"exsoX75q7HGS5Y1yr9ysORG/IoykDxC9HgqscxL9eZYsBM9UWJNxiUaQRZvZ+vEmNiptq0B/dTGESJDZ",
-	"2Z6jvYsgo6kUZ6p9VKdp2RpuUSj2RBK8LzbSlOdE5Ik2Kdh8oVYunofvZ2xtiCQ0oIk2TdBbheMAYrrm",
-	"518Ylawd/1zknmtYi7cMilIJ3MuzKcFUjKUfaATbS2vwBkkuEItZi7Johg7Q1Z7RQmI7gqkYApKnn2pt",
-	"nPdloM+PppchqkmRpqcun9vl3AP4gchKSDwozGjPst20JywD/6Kv7Yw9a/LxbDuMdu2lGsQZQ04ZZOc5",
-	"7dXPz/Pr2zHGc4rvhyFN9pmNQUxPLy9emmBV7I0xpUpT0Ul3O9SSGvRVqw5k7ZnJ8F5boJ7ryzfDCcPT",
-	"m5Rq4BFxVVYLNuemWD7nGVVtvMclmQpICFjSVZPxQoMGQIRjJ43svKtP9tfe0WudbPzFsGHg7CtTJiVP",
-	"2JjmmB4CTTAkpAylBkvrlCiR4jHpYYqARyN2ASiJdSV3zGaM2MCv9ZIgNCWEN/2YpXWaBASzWo9VNGdU",
-	"FrnWxEx8t5J7Mk7F+Hbotjrk9fEyxm9unm8F9jmm4xl7F/aLXM00UQz1/vgnAtc6TxK0pNoQet4g+vIi",
-	"y9Yj86mawIrJ0oCrSeyJUkPy7SZyNyMCKpsLj46trZ9R2wg0DOHeaIC2Zks/gdZbJv3IIkfhbbsBRquU",
-	"JAaakSSsYzsEbCok20v50AvQeDdbk7gO0+kR6hN98KY1WE2b4D7u4+iXWm+QTT5Cuw+WIlczyFGAhCme",
-	"ESg/PSU/nV+Tvbv9PXuHNPZT2UzNKLCh5fuqpnyg6UvDjENhWFML/8fwf7Dh/2Cab3ITbDfwN3cq/I+3",
-	"4F/UW4BwhFbifZEt39VkvwmKXR/EuLmEmN1dgmeFAWyJAS03qFnV4oehza+15+cT6WGllzmlJu3YlKfG",
-	"rr+PwZDsE4cgbx8DKhheVobacNSJWV98YkwA0Rlz1KFnM9wKBkoF+FjbvlhnCxBiWCgL+WbG6nTTwedA",
-	"k6HYPMtkgqKOYK7Wu1D2yTUCKsMzeAbZXzEk12FcyKg9S5gMQkFhNrWRqOQsI+wzyglOUzLjUgE265CM",
-	"ivEtU4TbWaKuzDOyc/CXnR3e29/de7Ybk4O/7PC9Z7s3RL/Z9VIQCSvOcEpzlk8xq1ErGdnUDHZKKFmw",
-	"fKyfmmL8CuWISWKdTOAWo68///fmSYqzW9dPBZ60BTrzpjQwniXsc1C5cuMdHB97o/R8rIayV2Btu8Go",
-	"sZltaCOVovrgOGAzfsFrhutfivnrKqj1ZqjwTWjhtXfGKdtHxW4tg2IEy5HXBMBswXLDXovJLVsoAiLA",
-	"lu5R2yDYNrtDiEIHHpnqfYJ2QZWbFiLplG5vHxNGQOhSP921sxjidLW6vKAyD4VRZuYDVY0eAGO3/mV5",
-	"B8iBWt9AKLioaCUdHuXxecjR2uQMayuEUjIUz4qwKZKzOfrl9MNetm6eUJhciiIfs3b7KzzLO/bCOLYC",
-	"CDObHLpUuf4YJq+j3gYIOkt40RtXCKAX28DflN7lLKCHtqm4IQdfFYsxZJhhK4muulUATD7yhwmKhFZU",
-	"gCZ3uupA42zF3GOzB2plzc0eS0+IZEohWDxd9UkJ1meSp7U5UeRZn1zSLBHzIaEZIBxQqV6KLGNjSAxC",
-	"7M4JWzLp4e3yjEwAIN/cYCRIeTEG6pZGcmm5NcZ4neyTC0Zvz399fTYsr/EwZW0WvBQigwRpxdJVn1zo",
-	"Z9N0WKonYLFO2DIwqzUjapWpmvU19JqOi8TVRMMXtwxhdPxMuL7nncN7fSeeKW1G8SwVwvYikLDzAD6R",
-	"ZEqLqe2QW5mszZdqwQ62OU3g9vLtlAoWY30RozjCRba/2SqBOLKLof9EEkd1cOYojrxUwZCx81prShfU",
-	"KMtbuWS8jnVBU2nOsLurJhB2mTNtqUzpu6n2RyUR0Vux6ELOAi6MKVt7HojUrEaaaHY3w5lcnI6nzjz4",
-	"Kme2UQM45l1UieJM8UmdH6CpcG1Qu6uPeXnx7uO7q7OfzmPy+vz128v/bT/98Orqj/g3ETk5+9P55dlP",
-	"5x8vz68u3r65Ov94/er1eRfROjew6y3ZgrgUJhcVSj+8IiFTZWRiQw5/AcRONwsz3I+p9ug1NG0fuch4",
-	"PZ9kMwS6txBmBNdE1NLpppXj5SUbM76ox4Edmr25iuT6sjsWAPZugr437rnZ9ApmjNA0PQzSDXt6vXfY",
-	"uk9PEUu7UqXlumBZXgClFyXgCsA5mls4y4SiLmc1PK/f2lDuvfdrAvi1HftZkZqu+BUZVo6dsJQ90lAm",
-	"HRMabXQKUk7X5He+NMbvjBnLQdocz46JnCkdsfQL6Zx1fZMtU5IaCm3t3c0LY1QVPBHLnCt2ijFDbtp9",
-	"wM8X7677IddZwZOOmvJbD+AmYOqNGLhEUK+tt8939W6II95sps8lAQ5jCQR+gU7YQR9SX/rkkkklIOva",
-	"+WN8kNRhCbEufYAcieBnSRU+dKH8mvE++SP08ATsM7qSrmGor3rg46M40tc2hU4cfe7pa3t3NM8sAKal",
-	"WHmz/QYHuY+jC4zTt1odm1ND+B0LRpHzInP1maBE4AtCikJLKwPoYbOFcbAmtftXHzfV5j8/vGvR1r13",
-	"u+9IE5HbeCG8wza0MY18Orc/t0nYluUusHVsFEcWjUyruCaS/0Yo++d1Jaj/I7rub7pbcoC2jHzkTTp0",
-	"XF6I5AvTur6olfS2zZw7tbrv2i3tQX2Z2xPOvIaWDbJ063oKwtHreep1o33c/qctqUQbPQ2t3RzLJpy0",
-	"S1/H06/xWsGEGUf4lhXTsqUl+ROsnUICOsRMYPqLFLGJL1ngz6nYZK91sI1A82+PUFeaqhtXaVPWo2YR",
-	"sOFcBg93oR84kfXfXp6TEcjk7OKVf0xe4c2Rn2IRtKbBcJEdG9a+LhNsmoD9ZiT3SrFPUUut4IJCzleA",
-	"ApjJpPX6Wl5bqBl+CQ23RVZjeTLOacLIiqlhA0uHqyAAnS2vB9+JLD0xpmkc3ucgQsr8QoOXbJrpPSB3",
-	"B7ufrBPnwTP3pG3xa1ceDZ6fdDyz8Pb1oZhQ1HwmpAo7YH4WUpkOMp0SLxZQKVl908FRCPgbsQZbOcSu",
-	"TgNRkEuyHxZza2Ng2D5kXQjs5Pj48HgzYt+MzSvKyM/X1xdRDP9cteQCVN+gikQRwkw1JWAZoSTHvAXX",
-	"gUdooVMhHaELmqsHUEQ1UJm3HcA4oRwllFporWu82KxkmQZysCqNqYQY+NLlVFW3li2TCh4+XJGEJ659",
-	"lDaIfZlsCrdsgdXPAlI83ggV9nPybFG0gSqhrC0bXAF2nj5qWEJoNWX8YU5J69zs6CYMSJygldTN9eUJ",
-	"po3PfrhkCuUVh9sttnZwbSsHvXZtPm3itLb9irSrhxAr6kKjwkKjJQ91sqdQxDJ8c/b63IJaiQnxoRlD",
-	"jcI2tPssgNCG1b33LOkT3DKiCPkkNFe5oElukHQalRc1Lv1yBOu2Uo0fDbC+Me1LhI1KPLw8zU2kRsYe",
-	"+BcA6kN6SjUd3yZEYo6XA0k2ff1uM7FsAiWPVj5w2XZJaprgttfixuIPrw9WB82ArmlTdh3yGyHer/EW",
-	"dTq7R2VP6nVvaVtXV3tctB/k0sdAKmO9oeYSDty+Y4+Jf1ZTifaZDMIJy74130GtB/9vt/oghB6rNJaK",
-	"IYrZpl5DuVC5DGWqGNRGQbgYw/VLLgHazDgmbW4/VtJ7hRdQbAQAkZQncSAWjT5XSKkdumT5lGEMbGo2",
-	"2JY6NzOlF90LWVwhW6BbDfu8gFbtV91yRgLgnC6nFOmpBWoQM7P9xJ7RkO16ckRGgGJhuh24hQJDGlf6",
-	"04zesU9DrTCaBE6XzGpjpyabIgaNUt9dIpU6oWpjz/qD6Xnhlc7NbTGHNJWckqUT389MdkJUjIEXYpMj",
-	"KSbECJnd0v6qFpXUxLVJaPI6Zw56z2lvcvPb/sl9uMmrkDWu2Cj41qsgFedax82L16PbD9qxVpT+aKbU",
-	"Ym+/vx/Fa2qGDPJGuVXtXb4K6400Oxh39L5rW0Xf8fPBS3C15wyCI2foc6pMNRTjO9Nqg39HOUV9eYtb",
-	"BZO+1nYivsJrnkiiFxFRQ0WO/fEnNE0xaKNEGUSuMQ5d0lXtqDvyal9r2T4dTi7/uvItRysS4vUHnFEP",
-	"xhfRr7Io1YdN6+Vd3mWxgrCbXwOJso7S+HBj9NGgDlv93JXubKXyZiVOGTEIag0tL+qfZK06fOumOXNt",
-	"qYz23EwlPTXp2RB8h3Qac44IyZpwCjwj8ETTbLxRwbWFwvrocnijKP0imegT2srHynddZWUX0ddBPq3b",
-	"3htqXJu82cpZ8t0iscG1GpzO2APvpG1tf1t7+frmSqUdcchkOBy0qdqDbmA+njb43gsSR/uD/rNn/UF/",
-	"/+nQ9A2GkE1wmN7T5Gj0fNz7fPD56LZSA2yobgun3/9mvJzRHqIK/911Jz4GFGPrI7SuwbqjrZRf4DG7",
-	"v3Hl02Z5/SpoqA7Xl5j99P6mDZuo3B/+DqjzKz6izpLNLsp9M3Bf3o0t8cxpFUE326jGpThw4OQw9IJd",
-	"5ih2Y0shQRaj3RINDwYD/arhIwFAe6tiHl12+hYt5TEFw/RxNPlmSLCyl+bt4efn/f1nLVBF4zK1qLvB",
-	"HzIonO3TUrZZtY/Qa0hvGVloswKCl9ZOovJWmoYsUFrs1GZXWxhjvRBXM2KpEEMERdtjWLXNpaco9cn5",
-	"fKFWkJ0HPpCMrBjmEaNzLFxpcOp34fNKhJbaVMcuxgAP75sENh1lRvHLGL/xomXGBAFfrSSLXIz1Kaav",
-	"N/g/rsLI4hyYZBhM4ED8P55CNZ/IyQGRpjltWcHu/XwyIPLUYC9jhnFn304lG34jvErsV/nUElAyr2OD",
-	"Nd0g5xfvQGoggKxtPSihl5WzxEzuil4/5IxPPvd+QpiEjJUIid7dFmLR5PNIk91K3k4q625x/VOeMYPH",
-	"aOzDebg6ohFOOd7f39hLzNHweP8gVB9k93RjDzlQyuabgwkMnonYQmuUSVFLm4/eWpZsKzCSEOCNq8TD",
-	"FcvYZ4XFuAa0xG4OdPzWvZalEZ4lZCQUIoFD4wKYkQ1g+rV1sP/0EzT1oauoB5tJ3GQ7oaU4kdhRunl2",
-	"h/GH1VfI1hh0tIzt/rmyt3lDeKl8a7vK1C6/94R7fb1+4nfMpfpRST6BePu0dV2pfYDHkXH1vChpG9K0",
-	"TMOis3E4T/MsSWzLhtikSZefRW6/0vbvDoou7JxV7+Bp1d9Xb15enp9dnX989ebq+uzNy/OrKI5+OO/0",
-	"5cfrtx//fH75Nhj/qjc53tRKuek9m1CpbLzd9PPKEtNnz2RVaIGCmZI/i5z/XWuF6YVISsf2E33u4Qya",
-	"JoprqNaxidSFcdOYpl9b3XXfvtSvTepcuJX9mjxN102jb3svDY1Prywal5gaga07xiKHY3Jk4J+99FIj",
-	"I5QoxjN9Cfs8ZgtVb3CAPW21xgVHATiLIcXTtIWy07ItMUyBExTqSiUWC5acuqR/8Fp1apZomRVpEsWR",
-	"ed0ojvC5Hc02TWk3hv5QjqM/2bHKpbkwjrwtmoAvRMrHPNT96w3WpdTbOjvpus1D6ukQa9pJdmjHW4/N",
-	"X2BlwgVWLnckrqaVvVH/aW/248FN2F0QWqZE2sO7guThcG0Tdp380g6v4QwDnGg93WR9IPrZQ/qlSJay",
-	"sbrQvBJsfszRlW4VK8tU0MFNDslr+rlNMsS1grY0FUsJ9eWn5DXPTskPXGpDNan0JdYCFjQR4xN1ZSL0",
-	"s94cYL7bGzvywxW8Ig5g/oZh8O9yMHRsjnjK/w4HJPZSbPWzGuxvq/aUoBSmaaAUmLfuunIWi2pDPHuI",
-	"VFrocQkmVVZp5EWKRaytAOgVSc40bVxj7NGKOIReIztBb4bqvS/tzrjmsLg0uQVbCAvqVIkOp5XRO7yk",
-	"kJoQgxixS1rhmTtrZAD3pZrc6gdmaO/vg97zm533PfPXd/ar3f8IRmqkYotwlK3axxdbVTlNKLHniF8E",
-	"u79ZfGwUma6vZeDoLnsVYS6WRUbZpmNlmQFWlzbbdRariZ5wwo33NrHllzXKaSU7bQtOTAq//KhTo1Sb",
-	"zgbZfLXWqI/Qv7VTgaTr9DsWOZPVckkQJ17FpO3+DUawskWppjn4abiast5JGOxrv1BYOjw9k1XcMv6Q",
-	"XL578+bVm58+Xp7/57vzq+srmN5/vjt/d/6D95004jMmL89e/nxeTr12EFvMvJj85NPCXNUnL1aBAD5k",
-	"HJb1tkPy8u2bl+8uL8/fvPzfsanFraDUifzW9WxEc9fM9OPl2fV57RaLYegfUm6h9FHlrY0+s9zKRHEU",
-	"JH4UR3WiRXFUI1kURx6lojj6yXuk9356MG/uQcNIbwiqQoBj5//57uyXj9dvLUgrHmj7/26Xw1Wp2hf/",
-	"6fL87Pr88uP1z2dvojj65fzqyv5tx2rPGt8G+2Qb1JNKqat72XVJfa7563bShGVJOxolg7PfmIngUNHv",
-	"Gsqm886o543kgbPen2nv79/txf/Ru/l+h3zf+G73t6NwZoHfaCXg1pOK0cSVWPoNeTFcbbCcXBfdL23E",
-	"76H7b56N3/n3q8zGWLwdjkEwjjtoI7br8jfVSGi+Bg8VKwuABwGD1URVxYSMc5ENyZxnhWIxmYkij0lC",
-	"V3abz0WmZrH9x/sBm0O7rA9wfmATG6fGK5amZIeSwwOt5dIVdAvctejOHior7jLXpucbbgzF5+zPIguW",
-	"jEBY2bztq7M3ZyShio6oZGVvzvNCC4G9FyxPtTVTKnXvrl8GnHX+tHF+g97zj9/v9W6+//1WMC0YONy6",
-	"k2HZh8MVyposX2+XxZWO3LY9eJnHz+9YVjaAcv2ffJ8e+cc/SPlDOVrtB5GwXez7dNV0pQYS1Q2ujo3t",
-	"tKDGQOv9aa4NTa+GuuKnBlekSUW2w3npOHPrUgJFwN2QMqrNXQ/7ZcanM5bbXp/oVwd8OuhX7aIlBt0h",
-	"FUtzMeaHSTIR2iBmEBIB5ImJ5jGvXSik9PpTAyUFs3+zevqhgyBbaytA2o9NcakFz/Oc32Gt8LoOKiOH",
-	"rAQo5j37uXc8eTru0dE4YZEHC7zfDFiWzwnKqxL9zxouYzpn3WGYRx70U314AWHJUFLxhtrHbWCOASOk",
-	"w9G0bUWje7FyOkEVBpcYQRtra2yPo1fN3kHPKp16BtBoZ39I9qsdZSsde/aN/9n1L7Jx9l/pbQlG7yMI",
-	"bp2o7U94c1EIS+lCds+Gnfqd54ssgcbJK31a0szlxRrsm2yLGpYvz8rtjKnzKEUm1Z5jJKsB4q0pcDer",
-	"3w6tzBE/34Yua67+lozLh+UWBjBiWLXmxEx3ffFJo536lh4uP9esRVQg6tOCqpkF7yvDrwus39CsKWrU",
-	"OjWAWnCBh0xksymKLGWykjIJpwzEVQlmb2TgYTRDLHkm++RDtPchAo+jH4JuiMiTNfrqzt4/dvY8lea/",
-	"ejflp77++N3u97tBDewRah1cvl7gLAF1JSYiS1el3W6g0iSDbF101YHH9dQc0mPQ8srYUHvrlMDRsU6P",
-	"729U5B/W/FwyZbuKhFH6Hlb5FDZ0ritM+QSb/VXtW5fntfmk/TJy2eLY5gz93jwmPdulG6HfzuSLxV6o",
-	"B3OJCI4/hOwdFLYxxhf39abEcluCtQTm5V23fqUWdfvleN3Oeb/fe36jDZab3wbx0f0/ShrgHz2fBIEt",
-	"1Fnltwo8RcrUXsdr6Wq0dsAT3nkCBtbN979/UrZ09X6rTl5fVGliyzMFuv6u6/uKD7uPwzNDWhPTqz4v",
-	"eQvTSxB5LmWaegbeDst5QCOfrRYzlpVtVus91ru8kSb1Tf0tfmf7CivKM7nzpNd7YuyWUEptRQRxkPBO",
-	"HENSGGY9u0I9LfILk+rBMygRoI2IOLXlCqWJCW6QId7yizAlgJocL0WmBWTPfemaQq3QpqV48jSLFU1t",
-	"TInueGGuGwtxy9sghsw2WlsYYaGa6ucZN6U8uL7+ljUQonNGbVNN1zR3IW7RSsjZkPx8fX2xd6C5YZwy",
-	"mhPFPiuyMzsY71aaYQEv0cXiwqSa6oHKbdPnYm92MNaMN80X46qcyPz7SnhzZM0KZoO5F4TAAdmBUGa+",
-	"GPeWbLR7itVmMF1TCbONN2grV1AtAzukmFX4z+oRIBOAXnrdg0uGeFxcNTixTPgbsRnHDEc09CSCq+tD",
-	"F/4wxVoGGB1U7DCiSdgB4ueIg/Rv1+G6tY/+l+yvnFKpIDuEK0g6X2Mqe+j7E9cTNVzCt85qTmstW9Zq",
-	"DP61+t4SMHztbeayjppFp9LfRs/mLZsvb3H5C9gQV5jwvcGEakDTKUFyhIz7ug2c10GCBXcKMswGVE9z",
-	"1RpUT7YQ41lb9kjKJwwLQTFLtPRnaYuXqyGkdYH4N4A2lCQsVRQVd2MISTrvhKONWd9h7495IDrz8FyR",
-	"Qn+6YwEwauuV84qMzdnMaJ5ybUqdDIjJPu+YySpX2bgN5sHRxfnQbzOxtBoB4ikqSkYFB+99ZhrJeVZb",
-	"lzk0AVgby/slAKyOo8K6+Y8emqpa99bQXWOaCWjhZnsJGCewBD6Z6+NLKz0r7IIZ6q3tFwN16q5NeVrk",
-	"DNtRl6htB+19tf8Krh5sX+1KR473K3Bp+54DceD+frFS8KD7m65eVc2oZXFNHCFT/qlRJKK1sr8VLNOT",
-	"PTg6roDE1327g+Fg8OdAWcljweTbpPJOXVEfUsviCUGLv9cocxi0V7qEBQWKIwMjj+hhWVP+dPEc1/Ly",
-	"TaZJMNP4zDYepdABFtLl+uStloElPLsN29QbJQJqhjAJ9wafGLoPGCRrB33f0tQsRcTk9TO8zgs29J8b",
-	"xEWG3CeDhgxVNlQresiQpEf2Y49zqiX/wCxwlmA/C/KjnsWw2dnHQTDTOxZ4R3LWCJuMAYLZkNXBFKJA",
-	"DtOk5UzTshqnaENR2DwJTtBhyyGHiSPAU15ntQ5H2V0w6nCt6WSCTl7vJlOPY48vvf6AxNFWM7JwUeM2",
-	"VK8zezCLDJPbKmuP8MA8A46VMfKla/AKzHyKa6oNN8iG5MzZnvMvT32rCcAgzhEe3Modoo48ZodZf/em",
-	"xShFaqNewws3apGHJDvVWxQRIUyI0Bxn68N2gxZtsGzyEY7xm0tOMZ9K8zbYpoFoVPfeIF7EqZyBR4mS",
-	"Q2uye41icLWuw5ws5ojTgmHbACjSDDoGa/oiIWsBJr988QuAy7R97+2rL4IvCxkuLbZtObPNuLS+rtKp",
-	"mY6PQdvBADFd4F7LcCM5v4+c62wBJMNkkuba2A4THai4OB50vfL5cecrnz8EBg5mjTPCp+FIofUpdcGO",
-	"zY1KiIpa1ilgzoAoccxv9l9HBPwKVG+HxfbC2xuvbnRTM2zlP7Uc0XtPj2M9Yvk1xyGqNoA5tqveejtB",
-	"QqZcKleC6MJCjLBM5StMb5lwrTj4qTFwUyX1JcTWamYafIQiRPvrAmfvz3p/Dib/PGaadWyr2Bs+C/21",
-	"9dc5v1rp+tQ7+m8FNl5MnAbKtaGm9bkpgPdqDUqkd1D4ZQs9WGabmnyn+VZ/sm2+FfYVmEJ1RHtUbR3R",
-	"9t7/5T/+7bsPH+TNd++/u+kSRvtC8gXq/UPnhm3+UZaOYcKi6ZuDMP1DcjAYtNfLWDsX1KdC1W0qV64r",
-	"EUjexTQ9jTqDmri6b/8U6tjs8NA1QC+LzSIyngA9t+PB4c1mD1WwzAYDIW//GMXmz3cZvaMcW4fc3MdR",
-	"IVl+NmWZkq0kJO8ky3twkUE7tMmLNsam16sHmBZ71ajjmErWxlL1LMLaPvxd779udt6T3n/dfAd/7351",
-	"trp/tOQ92N0xMXII9mpJ542Je3B3LTMPR6p+WQ5pgl+/AtZFqNicAQf2ikVZlBmTxYxKRkYr/KPuqumW",
-	"esaTaBgdjSbPDyaHx0+fjg6PEnpCD8fs+cHzZMAG7Ojp4UkUR6JQ2jIBixq3opba+rkGZ2XDc+BSfbee",
-	"FnQWk4xlL1Z154z+QR/V5rrX4MyJ143/7MQf/8rmo7jhS/SZXmlBBh7zrL9/f2NBYaA8A6sz6lgw+hTW",
-	"x/SGLLxuIYJQk+9r18ibO6AGTN7zml5usqzcem1AvwKOe2suvi+XNIBUAQI0T4xXgc+7Y6HiUy5giTZD",
-	"O4UbKQTTB0OJUs3sQdatb3Wog3S5pCVJHZFCqlWVoME+Jd4Gam1DYgdCmjXtrS1YbGGHcGXWbgtCMt1L",
-	"msLfduNciOQltriJytqNBFsBIirTFerNev6aLX8SIsEuAWXjlR9tK+owCrrZm+Wc6jIgvGmDY9W28fbm",
-	"CBIo1kRtDOfm2r7WbV55l8hfVTckXSKkgRHoAWi17cWI6/x91pK64xqLe725y9h0reB686NguduehY+Y",
-	"CpGEOkN8W7m4wZH8YCkpkrYUqcTvNMoS05u9S9wVzFErHLZZfWm38Xa3bSNADc7relTLwcNlanB71VAc",
-	"gw1lTM4D5FDYYiZZza92fVyRWTS3k59FmrSDbxjnd1wCIucMe+/DzRe5mOZMyiEZizlabC6WsDC/lT37",
-	"KdTgSEij2WN3LFM928Ff65X7g0NyTvN0RX7mbiSuILcFxjhFC0S5Xdx3ZT3a8jmwFdCxrYpYpHqPKMjL",
-	"Jzs2Z2m3TzzTYehjcJg7L5nKV70zDLxe0CkbEop19WRBp8YO1cJMWsRfgHGOW151puYpvqImdvk+mDeL",
-	"6dkVqCRGxzO//NG0YLDU1ienee8ojnwzKI4uqpnH63ALfK4yT/C/8p7mf+092f+6OovKODAjBK4Kwh1t",
-	"53JBBOaAA9c43GPwBOSuxsiAq7gMIofCpkwljiQW069qNszp549jr12wDfUtDJZFBHZS5RIHavhRWh/w",
-	"yWDQ0I4bI/sxEnxIrUAbt7Z3D7IgeJGqZyr4Acr+9Pq9hYmkjNhKIERaBX6mzvGnzecAINeCZQCPBn91",
-	"KkDZ3HzGooJ0RsnS/IR33QeI7dHxpElFryRCH05zusL3QSS82M9Jm5kqUc0dptAK0MmYWjItgZYCg1J4",
-	"jRYhR/XbYxOrwpIdOwqXZFxABBElH9LXbn4AFLpjOVyzVc3/fjdsjRZaVqBjQ2y9uQ97mQ/ZaLmA3RYy",
-	"QcIZ5L6gy0WRJR9zA6MamkluW3bjj7nr2b1g9PYjW84paJG2aXdZAfBxhl27wZ79SFvbdhsSQSbJeZ5j",
-	"+brvTcCyumgYlVnOsBoWiEWvm75Zj7pg475FT3GV4cOodxxIibDjhlv2SGIuqCtQ4TZSZgZBxczLz4XL",
-	"XLs2vygVXbMLmtM5U5g2Hex35UMUBuruA6+C2YN6w8mZyBXLGLQiOjg+IeMZzelYsbxRRHcy2BTlwjeO",
-	"HR1v2tm/0h6uurrjRfEOPWFH+wf94zhKuLw13wz05zmbi3xlvtnf7x9A2hVUw2Eq5eGz/lFjcQFc4l24",
-	"8+l1rVn+E+ngKAjPSCGZqQ8YaDLtt3SFcKJ3Q4eI8gXr83jtAX84vA1sUFBG30rKbZpHN0iFCoGbM3oR",
-	"e5HAJxK6FWsVg9yJtJgz2XkSm+cxXRSv/bUNT8bGInE6P128e+QptDzcYIx5C/OgmWx4foc+oi5+4GcH",
-	"LUV+C+dXvbbvC9hivnEtAChA5Lc8mxLJFNlZeok41icNpQ+7j7hG0F2pk6lIeCZ50oiVPBaBzMl3SUNI",
-	"sKZoBABq8Fj6Bju5KgeD4sVhlZV8PPHUI/kNZqmVxmsBXrlrccuyzjP92lNbo6+9aU1ot0c29dGj8X6y",
-	"QzNy+eNLsr9/cEhkMUrEnPJst2LmtGWqfs2yukZDmAA+hvc2LjW2+kLQhr/2MmXm7NcDQzGzvxDJ67LH",
-	"eEDNMVi1psev4ZbE65KL6XTLmUiNEI+N8g+qmEjYE2jdhh0OMclQFCn2OR4xb8TSpj0l1L/et3adaQG1",
-	"qOAIGvTJt8uX9hqyN3SsrjpVC8C/SHB/dOhfcB9vSNdqg2pr9JyUmHtq0ahNKqqEwrM52oE0IwMvYdHk",
-	"v+egANuWPGvERjusm39KdmpzH2yL/KUtnCzZt2jd1myi/QZz0/zuMvad1ijwF7kYpWweEhw5mxSSpljm",
-	"CatJdrTMeH50/HS3Tz6NRcI+2eTWpciNkxqclXSuWVlB58dT8olp609+MvYrupwwaYAqHDq2Pkpptp1f",
-	"SujZa76BAYhQEc8gBA+mtaI8rRuLQ9I7dmD2ONDQRdvbDU+csmlO8jh26o3WC6WikJsa7dEFl3teTGqa",
-	"i2LRL7/Yu9un6WJG9/fcmso9s6/2xuAaKC+27YEKGQ2PDrQhyRUI8usSCc9SwdLL8ESRZ8OMzZnkcrhA",
-	"dhhaojbNryDwtH7ILc/A0WOGIBR7k2rGiIlEW8N6fay46xJ0tqsaPBpmdLFAs3emGZHPPcZRgiSC0BHI",
-	"bNXo2vU81FPIrnoDZi/IspqYWPlkAwGdo9dN30glhu1RwsWwS97Z5IsIh65a/Bs5U/kK3JVrWkBq0SyI",
-	"ylfWPc8zy/yIduF5PY13o9r8r781zGZZ/hRoGn59fUHwAqI50pUkmGBGpU3E8+feo/xuSJVW1SrtyNfQ",
-	"NXvClsDZRqu1YIFGtImxaTDEQvAcTXSznI7ZqxYf06+HLxsBSrO+2LYOi3glScXUNNOAarkFbWyvw5B/",
-	"SQVxTM/Iu8tX+gRg8Bp+r1fVpEkHR1YYOxvJ7tY6RvHSPK4gvD8ucq5WV9D7CJPIGc1DdUEVnVcJgGjW",
-	"pDy7eGUcQwD3l7AyMOaK+cfUYIutSCJO65pcapLxRiJZAdHFMiO5NvSB1q4vk5mZe48ZtGG6h008EYFc",
-	"rGVWAiRLstNw/OZMiiIfM7kbu7lbZDSLy6qXnX1epJRnsobp3/+QfcislJAGQgkOIARV8Xu14cninmi9",
-	"Rh5JPTpizG6oJf2HzIRN0YcBckIfskLN6n1KkDz+0lTmdbdvZuVoTxYp1U8IYcp5qAMLJhYpgwQBvTUk",
-	"01rlikgxZ1h4ZFoffACXOB8zA7yFxQDR2YKOZ6x30B9EcVTkts+VHO7tLZfLPoWf+yKf7pl75d4vr16e",
-	"v7k6h3tKMRK9weOUtKWJle2i7BlvUF4zuuDRMDrsD/qHkZcQ/DBl4Tf3931AYRj+Fk0ZeKgQcdXCjf3C",
-	"paozoITJGA+2rdKsZhOmK2MtW9wkMCuNGggHRslCTwiC2YucyFWm6Oeq8akYnf/hjpueKFyPD070yNZt",
-	"RDD2lRnD7jzaBV/rPm6ICwVQ9w4FHs7vU8+X8kSSOVM0oYr2bZUgVibbkmfo0yMy9KK69wA3YXD2fM5V",
-	"ZdbNMiN3fG0Gnwu6wRsTtoAddMq8yrbQ9OwtbXQN6k7YZA5NTeCtg8HAgDgoi85Vuu72/iqxDqxSB8zL",
-	"CtkurF7qWu9v4kifSdEwqnOu5mY0hYAe+kFWtJVPO3q6v4+njHvftSgToWeAeG8uhNkTfb3Bj5AkoaEd",
-	"6fbKXXKJBhjeuf/gOw8feKcz4R9wt3dgg7CwR/X7m/v4N80q0laXgbgJRjux1yjxDVpFp5Bv0RRmN/cN",
-	"ARWadHnJnmeCQ4auDIhCzFmsT6yslXkhklU7fewlnDVZxvfymu2y32G7PIw/1/Om6dEGwUSFdY//7Xj1",
-	"aPD8oXceHPxr7w/kQUJJgA3X7Yf7+GtoDfjrPaqwLb3zAl2iENIwNwoYtNoQhYJwtVePBEU7kowYZtlQ",
-	"idjiIvsBHgUWZd8hxNtNij8GN+mjHUd3+rAxJ8yVNVYc7MpVMR4zid3mOm3QkiPMYIEN+krZNov9f96u",
-	"OvrX3huGL7beG3FY8/2Jqcdho68hpv+HC9q44FLbew/ggQfrC3Gni1Gv0NZPyEXxf1+9fUPmLJ+C8Tue",
-	"oW/96eGzk91TQo2rUTJwY2ZFmnoAcE0ReKFH2KymtHAtzKIHs/g+IAi1DIaqWevVHu4fDLory6/16DBB",
-	"5O/SDaTygt3/y+wv16oWcy/+G6pAR99eedo//j9W7cJOxVLM/TYcD5EyRSALyJnnNVvUBaYwKdk0VK6r",
-	"6TmjyWml97WF7YbMiriWJns0eG4AWA38DmZ/Kcw9rkqSSwaZ/t/I5Pmfvf7faK//q+9Yw7oPs5RmjKZq",
-	"9vdo+Jv+5CUDWMdAw2dIM8IzxfI7aipSTH0EERmU8NAs6ZM/YYIDSA5XxpWJSs4fwCVbaHNsNZlD21sH",
-	"ambRFiXTF5C5AMMqpQpDXdUdfFWM5lx5STVd1YDtNlwzeecbn+7msRYRs2W/m5XEnBJs19l5u7+gDssE",
-	"+L/DzrkW4jXNIFx73GV3+7U+2+yUH+Ey2B2O/89spz/wV5f5Kbb6YiESfyNgPMKwP8CzWu6/29+rA/y1",
-	"BgrOql3KN8cIKrhkNmxbwaEPuaR9J+BW/Olp7Q/0UHd7nEeHdd5g/+1jzO5i0GKrTM2Dkxoi5g/j0y/i",
-	"IcxzqGQk27QcwKaNoWlq7PCL9WQhh9NGGj0O45mEFGjksBpTVbxMpU+pzSz3yBt9m1XssIIPliRdTu83",
-	"Qv0oiiz54iV9m1Um7dqC2nxXvbY/+AmrzfX7Fqay4RHXh2+t1PnBXdVF5Lgx9dH8T5Q/8ebZlQtRnVzb",
-	"vCqZxltPrMOcSjhGB5pdjdW+SiCDIzQ5lfMpYhAFw4jhVnstPfa6TJNliTaBxLAOhg+hDfA8x4RC/2/4",
-	"6pYtTIMNjvD4E0DOsEVcOYOrrNUE6WRt65AziSm05ZvaQjxgOCjynWFZFT4liqMiM2ZbEMd5wxtrbTN3",
-	"ObFcGq2wbYJgGIZDzmthJjcEyyu8cNA53O3X6G6FJPpVz3ArVdYd4KGd4SUIScXT1PTi3XEFDvq9dv8p",
-	"5zl0k6KKeSe09BHickYlqCIZWzKA1sulWneGp4ImNvNmT3p1520nd6NG/SsuYFtZfMta2uljroehswVZ",
-	"AIhmk4kOuwqzGmHOJr2nZx/Q84BtQ/Mzt+7V+2fCvL65neC/uhGc7RgAQYuhxan1Ry1PTVXGOC2ksslZ",
-	"CvL9RfA5Tr8sgfstygC6t8oytFvo0GDlMcrOQDzwoggz3VezgcP89u0s4QeyvYP+pjnS1hYdfi1Of5Cq",
-	"3MHofimyScqxrOGb76YrZrJHt91ERqB6rqZWdbf05PxL29dhleWbq7TfyMw3i7JOWTBru8bQ97vo/BPU",
-	"Aw8Bxrf5IZOYInC+8RxJU33nEnnpFKxHuAyLXNZoDS3ZJeVS27ySPdcg/ZsEZ4O+3VcJmy+E5hVzCNWs",
-	"CYOUSxUgZpo4gkls0eSBE9D0Uy2jNHmh9yPEY+Ad9RFGU/C7VeI1UDUhBeCa6DF7iVhmXtNbMzBLiJhM",
-	"At5fwPuqeUse/+SrtKf+xsddtW9y2yGnqGKh3nllFaEm4zdz4fw3OMgAPCvUraRkbyWA59edZwuDsd16",
-	"mF2IpNtJBlLnX+EEsxP5P+okuxDJuqML3byhcyuuNrz8pzurobHBpHmK2boQbKTITSEpv1t7UKER4vFv",
-	"GAzChvpAuJflJTYKjzLmE/zzKcaOksFLpfnR3LCkXH0yiHsZYfOFWpkL++RXA/buRhXGdhI2e7Lui6iW",
-	"ne/oM4iZ7gQOpwhHhyJeIYhIk9168sAnvRwpU+yTPsuE6QOqH/xpRu/YJ1Okq4zTAzATFbZi96q34aKE",
-	"TyYsl/gu5BPCdn3yn2fQu6CeiFzCWrxbJJj+mvKMAbqiIR1AscVl7ZKLi9rGss3D8VeqxjMcdpME0nvA",
-	"VOlU2gfhRE+xFR3AAbiyP9ePu3SOYp+vpy3yAVayq3d00HsO3tEPH/qmMW4Xd50DalMCkVQA39+QEIpy",
-	"EDXB1HIadCSoazkZ1FcqJjM3HByxALumyVLpeOvwLX1mhMI5XgUGjA4HsoU0eq5hj6G5qdKbWdPjH+/3",
-	"e8fY5PgfJ4Nd2Yk8Z/LWtDzw5OjnXpZoWapVMM10dv2hdM3yBOwAr5+V0QJBJqKGwTLyt4IzRRz+iQV7",
-	"oB4soDthE0YTU6DNxyzBsrg6AT2yW73SELZsCAw/UNOhDGANGU3kEIA7LbZmpUmZeaVQLy6LJYMiqXbW",
-	"xGTE9Nub1km561DhdVOKIbsByKKngnx3Ws6l1V0NLxnmAINl2WxD2wb3NgNkNljmzEoaxBYCFJAR84Qc",
-	"NsNactuKv2JO05xBE2ho5vyGjIrxLVMy1n8CJU6OYrJ/8CwGBDaRk+P9A4xF/PjmT719qmkxIzsnR2TE",
-	"ldzVfOVOVc8WislcJEUqyBucQsKnTCoUcfhIC7rwv95eWub8pMf+BBelqedPi8kA3hwaSFiRbW5/Y4aW",
-	"MXkG6M0SzLnYePj5NOMTPqaZcQuDuBhRyU6Oijwt2+7TJIGWlr+ASOQIkoKwuRRnYRfBNnibM6+9u554",
-	"Gxvo6bYJyOOjk4MKHM3Js8NQQGnQe/6xFxaXX1O/8k8v0FtCIqaSaRv99sEWhn6Ihh9sk8gPUfwhsvz5",
-	"wbL/h0ofrw9QAvchMgnC8PEeqlwD8Z4RzygQuU6OoCJoTttTYK3AK9iuPdg5rX5uP1Qv/ObWD8gKq78Z",
-	"H7bxSCNaFXWifwdOwIVI0xixUVBY7a6ziky+xJqEMoCpEPgkPDGqWWUo1gmApukdPZf4cNM3sNofXuLR",
-	"E0zvFLmy7Te/jm+g2lj2GzsHan2SW5jadItbUvllOWHfnE2RqMCdNgWnFb6YtfidIaUyvwvrva9KpD0T",
-	"wulXiuGHe3vBova+QZDpyZVUbN6Xd+Phs8GzAfjZzCSCXR+LVB9SVPoAAzUIAojx2NrkRv5my7nfbJJA",
-	"tbKnt5Tp79mvVjxr6qwZy1ONtD0lja610gceIjIkplOWGdPals0xfzTG120xYilDI/oiB9OQFf603N6V",
-	"0f3N/f8fAAD//w==",
+	"7L1vd9s4kjf6VTB8Zk/sbkqWndhJ5DNnr5NOd+dOJ/HazvTzTOJJIBKSMKYIDQFa0fR4X94PcD/i/ST3",
+	"oAoAQRKUKOfPzO7ZftGxJBIEC4VC/f3Vb1EiFkuRs1zJaPxbNGc0ZQX8ecmU4vlM/okVkotcf5UymRR8",
+	"qeBjdDVn5BZ/JGJK1JxJRqS5KyZUEp6TC1EqJt8uU6rYUNaHHEZxJJM5W1A9+O8LNo3G0f86qGZ0gL/K",
+	"g+Zc7u7u4mhJC7pgykz3NV2w8BxzumBmgkRM/soSpR/MPtHFMmPROJryichpkvAojri+aUnVPIqjHEbE",
+	"f+KoYH8recHSaKyKkvWdeCIWC5F/gMnpOes/5JImHVP9YzlhRc4UkzBruLI+2ZRNaZmp7qni6F9gvjgQ",
+	"UFqPxaR6JlLOgNjPS6nE4qxUQiY0Y4X+LhG5YrnSf9LlMuMJ1S928FeJvNPv+a2B3fOrd8Fv5FLkEmfz",
+	"jKYXOMMN81gWYpKxxfd2Po6k+o5UU4/ntzTjaRRHKVOUZ9E4WlGuxuR4TrgkuVCEZplYMX0JKwqhGe/d",
+	"b5H9chyt5iLTWyAReSrJtBALMpJECXIyklEcTTnLUjNqFEe3NCv1c4/n0d11HElFVSmj8aPRKI4UV7Dc",
+	"mikM9e0c7CTVeqmvKIt8nLMFk1yOzTuO7Zvc7bjs53g/Er3NnXYiqWA4lSlXRM25JJrmBU3UKfmIhPmI",
+	"/EsYTeYE3ptQRYB1h3paz0U+zXjyeQuW2EG8FdOb/Ae2zMR6wXJFzHY5cHt8kHo/2vdgn7jUo1RL8LS+",
+	"BPoHRqaimPBUEli9DeR38/rC9MdZgCTTwtCbD8nF6pR8RCp8JJKuJVnN14TmKVnNqdI8mAqg/I8gPj5v",
+	"nyhW5DTzCHbs8+wZrrOW/no1JCtuOYgkzSLspd4BjybTp0fTh8ePH08ePkrpCX2YsKdHT9MRG7FHjx+e",
+	"bGNvM4EvSN+zfE2EmrOCFGxaSpoRUXj8WgnmC/y5h8TzKEeX3B2j0e1hFBtaAqPd8FzT5BJpGUcLJiWd",
+	"McPMeGKROZVkwlhOFiLlUw4yqGAUHlXtpmpFoh8pz8qC9adR9YpmJppIn78hC0ZT7+gldEZ5Doypx16T",
+	"tSgLksxpPmOaS/nGfegRA29Jv/1OBAZg6ZDoCYHgE1nGCkJzuWKFJCuu5oQSMwWSiqTU0uYUiOAd8Gfn",
+	"L2FvsCImwmwVranoIz12o7mvkSZEUxofwZUkYpUTXC2n2WglQ6gfRamZ6jN2eS7UYAqjeIuZC9I8oY2g",
+	"30Hu1hb4UbXAr/WJYp64YU2riX1Z8VowPGGJLJM5iti2SNWi1FwKpL4S4hXN159FaSXEYKEH0TtaFeuz",
+	"qWLFJSoR0fhw5JHryN8PQhB9mz2W5Wayuad8Qaq9Eki0ZSnnTO9ymuuPGZeK5foLcUpUsbZ7Xr8XudCv",
+	"OIB31JqtZ3B4v7S141/nLNfywQ0X6/PFqFp1Q2JBP/FFuYjGT05Al1rwHD+PHIH0CTJD7fIujt7m9Jby",
+	"jE7sstxzIUtvnIZKEtz3lQKCu72DAfxj9mF9u7jnaQVg8/r7k/uCLKBnsRRScj0JatTBhTAS71997R0h",
+	"YBJn1Wq3J/Emrwk4pUUB7ZCGMZ5vWYaXcUluci2qxdToajWb7reIeoZUzRzVb8j1BLSlca1p74Sod2Fd",
+	"tvI0Y1dc24NPNQHopwsGryWj8UMgSPV5FHsmo29bLkVqnqiP73XtjsL/ACqpVp9kxtgSdbzplCf6rSY0",
+	"o3kCC6xHmqJCgvfx/MeMz+bKjKiPLm1BjZytaYcvGF3wfAaftN2Ef4P5X4glK5SxSGnNFl3QT7+wfKbm",
+	"0fjo+KFbeqkKff9dnbC/RVyxhdxqmtpb9P1mQFoUFCSqvzA9Hs8+LeGNLxUtlNvpTZb7URuQUl9CEmAm",
+	"QWA5YjhtFyzl1HpeSEalwmthR0xFsaCaSVJRojgyc8jLxUQzv88nzedeVjvLjcNz9fAoam+iONJPPksU",
+	"v+VqbcerHk8VGyi+8GZQUUHf+QNLuHUvbaK+u87c9yu9YW+X2+4yV9019sFvfd5rwVTBExkSR1SRosyY",
+	"JJkQN4SCP6kXD72CMV8xmps5vcS7Dk/aLFXbqb1mnPvOJY8HT0IsiFu8J++fizTE9Q3h0GuSxW6Xg1yR",
+	"L/POTfKzWJFM5DNS5opnWr7iLTHhU63NGYFEErFgfbeGkWqbaeKdFpdw/V1N+m269QovuywXC1qso7qL",
+	"613NjVcT7Z6Qs5P0CNpcjzoL1beAt/0NK1STr0nHa0ceNDD0W3pv/ke2buhCfY6o0KHTkuh1kdrbydrY",
+	"Bjs6O3stxBaa/MLREekRxWyyd9ett3Tbr9c+9DWU1n5sTB4H3DLXVxuFnMgZ8VRgUkrQV0F92bRYW8+/",
+	"BaP5P0+yfp6crL+4d0psEaBvJTPj9SBRYy31TaGV3MgAnWIEqW9erR+DfBuettz4RVj70grxhqMPjoex",
+	"tlX+zgoxJL/SG57PxkRTg9CCoRbF81lMcr0BuESta0jOVvSGwZ0Z0+qW/nUpUu+KH2mW8XxmnwGKmaAp",
+	"caowkUosiWR5yvMZmbApWNCKzLQlqISZ0tsc7IVx06uS0FxbixMGzwMjItfGzbtK/8a3ieIIJhvFUW1K",
+	"kTZ2YWyPehWve9S7qk6yhqJdFPyWZoHda2IwEo2eBJxWPE8MQVl6pmLwoDBt+k5YUoXlFk1V8+QRnldo",
+	"ux2O6v9tNuviaFLKdae+cDVnBK4taGaVZ2tzEJEjGwg9Ra22Bt6Aq7kota6tTRPzsnN6y8iEzUr0bKoy",
+	"z1nWoW3s9lqVUnLv87AyvFo2rYnaxmQuVuhMYnnKUm1eU3L86RMRBZkU4kYv1PTLLtKUF1I9W2/Xs36h",
+	"iuXJ+vKGqWQOhouzHTs50K5jLlaxWymeJ1mZsjRo11SOg37T962eMJOBRTZZK4aBQFHo/U1JknGWqzpr",
+	"bDaS4PV3ptJnaEHVodd+K9weOVnNOXpJZV3CgW/e7ScIS2kxaf0gWnzpmaVwnZavQ3I2kSxXY/hNUp72",
+	"PvPPRWrFVP3Mh/VrGyvWy9BjG+QgpApGkzlLCdWvPSbTMstwHQXRy/JlN0Tl+Ohka9ycDZH0ZWeBm2Wj",
+	"9JRGcHdIwC8r9TwPUOskdyGStgSGqG7+pTa7EgojfjvtQDwFepHSHBgxxh6oJL+yyaVIbpj6woeIeVBw",
+	"DzhSx0TNhTSbVmtEofPsvrR0TrxOLjdxY3MhKYRYfMkn6zOn5X34vE2zAjdTyKChN2xQLg2P4vYVBVmI",
+	"W/1Hbray898VbCmK/jYPercu4KZtVk9f28Adrv7Wq1atQUVPanl6hidrQzr6s0xzdhoy/9aEOocnqLqy",
+	"TBKmJbC0SQ9S0Tw9JRQODX0MQfADfqwc7Uqgos3VkPw6FyDM9cQlyfVoemT9kWAOmmfUVLH3hUhZhnGa",
+	"weP00eRpMvh09OnRzdgEb8bk5YLO2HmZZc9ocvNmOh274CHXv/gB+ualmrp66aNxdDQ6OhmMDgejo6vR",
+	"w/Ho0Xh0/Oe2M8TNq+UjFgVZMrHMGARFqjjTA7ISBTpxPVvzcHT0KKBk2ImGgh56GDLVjynErKALOfRM",
+	"kldcSgiU2hQEsiemRGQpK7zYuBwTKRZsItI10UQl4MSShKtYL5VWA/ZPyblIpQmukz1K/lYKRfVu0adv",
+	"xpM1yRioFGBzTRhZ0FTfJgqMy3ohtoRmmcRT2xojyE2atSoh21yVmLwoCvdlTF5iGhV8o9Wj6vfXmqPw",
+	"oucFo4o9F7miPGeFpgOfvSgKUbR+M99elHnzq+cFlfNfhFiamZA90Bm1YFBzXqSkYLgtRK4JRZFGmkU1",
+	"z+NnDDopL5C9FOk+rIxiUukb3CJIpjBkn4gyV2RCkxs/MUP/tT8kEN5d0DX4ThuMdBJiI8PTwfgd11tO",
+	"ElD7iWQs76sCNySXYdUqTcY+NiRqqphNwA9Q3y9kb8EUvT0cunv2G7JBi+irguYSfsVQR3j7NnN47p2Q",
+	"5gRIa8fVU30y6RHuihYzZjJAWoIk9BJ94zWeEPI44eHR45MngavFBARl+hPLWeGCqq1DN6QIW2G0XXBZ",
+	"GvzmPCFXRWncHkCTTe4O/KL+Mt7J2cGA8Kt7clwxZIC0HTwpIUFC/Uzl3DjQaYo8R7Nzb7mm+iXioJO0",
+	"5muZMIiAKDFjkMIGyjDPCZp2Y8I+0URla7DEjMtjKrJMrHg+G5L6hNAVNVnrDbuXsakiolRjY7aepWnB",
+	"pNxHWfNKH5FnK60helfq0SdsxvNcH8nmcctCLJZqf0jOXBYpzNxxPE7ZOMJWIMQyJqWWZCZ3sbYXMXUg",
+	"Gkf/e/BWsmLwMsDqtSmH9W+85IEkL88JxQtPyYTNuZakRQlSc1mIT9xkODlTVs3ZGgzZYcXCEyEy439O",
+	"hLjhHTnekPZrsjglwSubp/TRE1A53ec4WlKlWKHH+Mu7s8Gf6eDvo8HT3/2v3//b+3I0Ojp58N33w798",
+	"+PiP/xxcf//70N61BNs+I7zSJO3WHWRff5qLZHnJZHe9gcQf7byAA/GE+6TIeSGUSERG9l4ly4EZZ/Ay",
+	"Bbazd0pF19Im3DkFYcJmFM4orehQiRFFaraX8fHC0Rqj5wM0yrrjQ2uXblvqE5MogbsBChAs28BoM34L",
+	"6g+Z6YOYkgUtbtxWEWAa6OFWdA15L45TzdNhNvSGaTpMzcEtrNW0huM8zJd/K1mx7sMErrbCzgruxKIO",
+	"cOSsCq4Uy5Eo9+SL4YcOPrhris04+jS4cUf1ANQyavNifK29IemQl2Ozy2L7FjXJQPZUUbJ9kGgV+9lv",
+	"F6UEh7teMS3kixKSr97NqdyTLJsO8RH7MXHf4MP8b+CxtUtq0pTg5sD/k/YF3o3VBEN3Vb9eD0GFkB9E",
+	"zvZg7jG+wn50d60PoUABRzuu3oj/xZqkQFltwha+XiNjzRQwVgqULESpIAOwmerkZ0JX8ezBrBDlclh9",
+	"cXB7SLPlnB5GLkG6NWfI0aApVZD6ZWpg/PSpjjizXDIIbCTL8mpeMDkXWRqNH2s7v548pTf4M9jfPJ+d",
+	"ZTNRcDVfROPoQitXF2LCURFdiGLtjXR4HEcKlDCPQFgqsuTnBZvyT9E4OmjOtDteDgb+ODoejTQ5bEK9",
+	"f7n97u46kBrlkbzSk3rRPqQ14WpUA7WW5TqoOlYLtcml8Qb2+yumqL9Qu1QMXep7aprhTndXqe++zgcT",
+	"ud4ilSxhgJybuXsjUy+zsqBZNI4S+K26C2K2BVQ/PBdZuTDSry3LPbarnHi4OfV2/KsU+TnVkjka6jcb",
+	"tpj13XfXQ1P3ZjgTjQoZOLPDAdbYxFVjjJrG9dColiBGM29NCFZgaLNbzOMvzcdtDz+HIK68YeCy6Bjb",
+	"y5gxw3t5MS17JPgIR1UM/HY9p56O4x5G03WfJ0F8CTQOhlFiLonVs4PruBCpR7NX+GlZcC231nAOt+nX",
+	"HqSWNGTHAkkXGsqffnusWsqRHYt+6jFWMCXRRV9tVlcVQcesryBZvFQnM4WXacZ2nsMF5l6Cv2ltliMX",
+	"qmPxqxyqd/++938N9eh/+MN7HOR9tH89dHajmVPlq9i6Zh3BxtTkSGrTzzn/AlOrPCfm0b/O19E23rAS",
+	"fJgUjFoDVyq6WFbjnM28PZpCTtx1HMm5KBSEF7UoTagWpJLnszKjRUDKRXF069VKmZPoLqC02KSUTcdd",
+	"Uy1tnUy7Jau061PbgUZ7Dmx9dN9DUb8nHom982CCp+I2P0OdjhM2p7dcFFtrsxOqBfsze7lJwNDsIUrV",
+	"mV1sM+itOwDd81SRhZDWrw/BZvAigU4JxaQrUdyA/UZlvfzF2CYLuiZ7ieeOTcqiYHmi9e9KWnBpai5Y",
+	"Sh4dPR2SX4xcjc2vD0e40yHEYt7FCGIby86Y3BISe3hSix2FhEyU1LwvPZLQG84jHKL1tkh3VHnHozig",
+	"3NeJZ3OZKvLqxVF8wU7JtCzArSRyJjFuYkJ0NQM4Nr5dMH2tm7e4ZemQjAiknJFckIwvuNpMtcNeMbe6",
+	"8t5ksleM5uT5+VtSSkaWrNDvBgGSBc8ynogCijQm4pYZi5paK5+mW6PGh62oYHBl04Ly3LDO9vRlL1qB",
+	"Pq+ZAF6eCUi34GqOYQ4O5Y/trJbY7BnrVLAxsZytKu4ek6ejUXXhnEoIuOmRMNKCkd4YozQnoyH51TxT",
+	"Kp5lcIMCb74kSalCWUGN0Oz2MpxmJYLh2YejFtduUQI0R/rZqpVBahLryB4m4Xgazv7m6Z+MHj3ZvtAZ",
+	"o0Xe2nuNCEjBSM447CNUt70bSC4wXNbcxfodwGwfa9kDN4+Gj7UZvkLpCVuWallEC6y4gx1c28Ce3NOr",
+	"V4hyNl9CBptYIqcVmCZFAbVABCbocxCvvLZhJ1OX1bzlkAvf1S7dcBxy2GIQCMuha2JptPQc/Fk99vO2",
+	"RV7QT5cmMfTcZUe5mXRLWJiI3siTKrO0WhsyWeuFt3SOSUEVq8r24VD8EpNvuiiC8hKvaonMV/zZZ8jK",
+	"k8ePHx8dnmydYb3apfvowjWeshXO0FvkUzLCEHFTEIBpsBsVg3IKzKt+2hDYXndxJPIfWMa2Jzm+sdcB",
+	"rk0pWVqnRk2Y6LMAYr828DuvMZs2S+csS0+dsRg7ZYkaN7a+aEhgpFFIcKZilWOQp1Kv9F1WZzoePSRQ",
+	"IJCwL0DYZSEm7AUtsoDo/KWeP12wJTOOdG1e85xJSZI5S7TWMvVPUSyGi4kU+DkXEPpGPROk3JyRm3Ki",
+	"6f5Aao7nIvUVQYjxFEybkM5z/0AfuFxxmv3AMmqzjIFQkKoipdtkhtb2ESA0T/EgV0XJcHiYOXHBflSb",
+	"sHwWya/1spkQqbmSS8JyLcDDotfC4ujTdNtut9eaM8LqRqas9v47Xiu9PUQSHM0/iFX+K89Tsapt+pPO",
+	"ox/zqG5ZsdYnmSG09dEvmNLydEoLpyJQMikYvbEnIK3y9SEHa6x1xJjIOdVMDTcstDJmteEMvO8TlokV",
+	"eTL6N81hvt55akVm7YqGsD01zOpR21x/jNcHF21IXqItkwuldcByaRM0cNfpF8UjAhMHVvkXUMRgTd4u",
+	"AyuyeUFoYDGWVEqWbl2IngzVZ+Y8n12UWSjPHb7WpAawERBtEyZ5ykyGjZm7RJ6HIHWZMUITBbHoHEq5",
+	"jfZkL62WNtPakrZZuZyDDMoyU8S04rnEigHYXe6Ew1hTpdb0zvi7rF5zS8JfwzedcakGC7oc3LC1tAmA",
+	"0XXoKjPMgi4tTkAapuozUVrZp08jI1T5AkkNwUjGbobkzZRIvWVpVrlNKbg2HTP7ZGzSCRBQFjTL4MeK",
+	"aGTCc0gU87+z9hPeUFjlgNVG1ctiUhhMKpX+Bos+3mDWSmz/wG/RE7vDMiHR6mv08OhrrZE+6b6Ev8Xk",
+	"1sGLyy53iT76DcaNh9pgzlyHkuJc1cgJMMWAl2V4bDjGi7nbFFAlxA3k2WfruDoiq6zCB3ZSNkbulcoL",
+	"rb3YOq3DY0xrs+/q+3ROUdmuuXmwkthOQ5tXrXy1e7l6WmZVdxJ0DGYcmAowPa5MXjatlZ0tGM0B3AvS",
+	"ZzyXjVMEQb4aRQ6OPM33a4IZ4Xb/QRbmDWNLRGDyrT1jbgaNU1HEDZfYSC8a1s2N0VHgpeYaY7xu8fRK",
+	"b/el/3B0GMprb4dbdwyM1aPWMTobTR6GPl3Jm5xZOw5M8kqocYD8wD2RI4iYC/TCsEtWzOlSul+XolDw",
+	"gLHZB81CW4QOwfqA2E4QVwoeo6//W8lK5nTE0AL1lldXDeq1z5YFz+2n+wix2It89xBouJpmL1wEyzhd",
+	"tQA1QDDdewOFxBfcE0GeBiWvWRTUWa9R5+ggS5c5JOcyi225teJSv1oFeFClOc8ZzdTcN5Jy/R7NBKax",
+	"SWozTiotEluWYS4KpAlXhOorhuRXODmod3AAZbkk04JV7kg1Z4tTdCu2PMc+2NlCbziWTXvz7tsGme6h",
+	"F9kLlFhgKZl+syuTTBl05uEe15sUw+JILbACIbxNYUuPvePWZM6gUQq3mtLX2NQr6R8hhGnOYlN6zKHq",
+	"3ue+pmAKGoK1A63uqzrapsuHNYSpycRPvSJeripz+pT4agi8lBcGsolrwKOYPKcpV8RaZQD/BZz+Uwiu",
+	"8mT++YctUPHXqthoYyGNf20r37d1tFzvmJ4GqZQujlrH5KjqTTwFFWwoU+mNdEJFth5ON6lomPnl3f2+",
+	"HI0eJn8wKWHeLXdxYy7tV/NnBIxWHWS1s09LyMYUWoMNaZbt0Zh0/OolqE1iMhlWT/rDHwitPu7v7zzx",
+	"XBW8skKgyM5LwXfUBaUp5dMpK/T3HX7rz3tL/eskJhTSacjv/kAm+Nc//kF+N6dyjw7Dj913V0w2XdF1",
+	"u6Zh543fiqCN0ObXJmT9cT4BA780L0eCNS4MEKpma/k0qkm/rg1cF8uOIL9z+Z3+KDDP1rf17V0fsDVb",
+	"PxDvT9b7/v5z9QappuqPvMtMW7xSTbaxUFg4Tth0yhJVxQKNUhHYCo36BlF4hQuh9+riI/hxw17c8Ls+",
+	"xt89qE/kQUweVBN5cO2G6BKVewoTgVXnJGoZweoz5hJg/EZUwl+g+k+7nV4VZeujVBRtjN59uoXymi9d",
+	"FmijNqSG/xfI89K611VRMvT/nSUJWyptKHjFVaDjnE0ydiUu9cO0coPaHKi5JlZOMM/L1d2Ah9+DQwD/",
+	"GNSWaKXSIKbLJaM36FDztUxb4HPqfCxSWM2SZka/1Jocr6mHu8MbfoZjES7uYeN1VrRuTmfbXhIWrjtr",
+	"P2PmfgcwgyVLbI0GlxZt2ayDCGOfBEvX6oB4W1NHY3QweqvcE3ax2PwUlwN77wfcHwTPpAoHq4k1SwOL",
+	"V/IN4pdgE4ipwkpRLg1KCM9hZXb0ZNgs7m/gIb8LJN/5mJaB2r0VlcDbKS4Q7F6fGiBBIMRlRAe6Vud0",
+	"qQmiWgUVy4xXbT76wO9NC4FWE0+jcTQ6HFTXHT6OujBhcTJo0eDhC7HoxmHtIS7qd3s6Gh4RSfZsig95",
+	"OiJyP2qgyJqzALJy9cHjhn+eYX5p2Ezikow6hnrlWVmQg2qgFsfRIfn//p//l4zGpDVTAunfnWW9w5PH",
+	"T/6srxAYgyr4bAYliGbarTRUsy5d7oNGYfCqwrQPm/S7QswWhSjCGAtcq+ZlltpD2kz11Ow8reubIvB+",
+	"Ehf5qX2M2jgNhBF6Sh0eoNjbnP+tZKdV1uGMZDxnLjoEfSWIEqJPjfpO4H+O53umB19gTvfmsA/G6U0X",
+	"jnbWEDdAIbFNIJjyzCvEA+MLLJ85JLw6KAxEmWoiL/ggcZYl42jOstQgdsDnMrftFELFO27zhI5R/5QG",
+	"DYTlipm0kO2so3YqQNdbr5PNVhxA6EFngogUytBEixBgFQir9+NC16mkUekempOVA0FZ745hwtWYQALZ",
+	"cwrYEmnGYuLC/TG5KPUXP7AFzdOY2AhiTDDKGpMfCqjyLMgFS0Se8IydYqZbf4CGZvZ4auVd3I0HA3sb",
+	"KF+9auxxkuWNaq9cbzgRvyKMpA8QvRkKrHcS/Ys8XQqeq7Am4xKNIIs2t/XjbWxU2lWB/vJ8DJEgs7M9",
+	"R3sfQUYzKc5U96hO07I13KJU7IEkeF9spCkviChSbVKwxVKtXTwP38/Y2hBJaEETbZugtwrHAcR0zc+/",
+	"MCpZN/65KDzXsBZvORSlEriX5zOCqRgrP9AItpfW4A2SXCAWsxFl0QwdoKs9o4XEdgQzMQYkTz/V2jjv",
+	"q0CfH02vQlTTMstOXT63y7kH8AORV5B4UJjRnWW7bU9YBv5FX9sbe9bk49l2GN3aSz2Ik0BOGWTnOe3V",
+	"z8/z69sxxnOK74chTfaJJSCmZxfnz02wKvbGmFGlqeikux1qRQ36qlUH8u7MZHivHVDP9eXb4YTh6W1K",
+	"tfCIuKqqBdtzU6xY8JyqLt7jkswEJASs6LrNeKFBAyDCsZNGdt71J/tr7+i1STb+YtgwcPZVKZOSpyyh",
+	"BaaHQBMMCSlDmcHSOiVKZHhMepgi4NGIXQBKYl3JLbMZIzbwa70kCE0J4U0/ZmmdJgHBrDZjFS0YlWWh",
+	"NTET363lniSZSG7GbqtDXh+vYvzm5sVOYJ8JTebsbdgvcjnXRDHU++OfCFzrPEnQkmpL6HmL6CvKPN+M",
+	"zKcaAismKwOuJrEnSgPJt5/I3Y4IqGwuPDq2dn5GYyPQMIR7qwHahi39AFpvmfQjixyFt+0HGK1Wkhho",
+	"RpKynu0QsKmQ7C7lQy9A691sTeImTKcvUJ/ogzdtwGraBvdxF0e/NHqDbPMR2n2wEoWaQ44CJEzxnED5",
+	"6Sn56cUVObg9PLB3SGM/Vc3UjAIbWr6vasoHmr60zDgUhg218H8M/3sb/vem+TY3wW4Df3Onwv94C/5F",
+	"vQUIR2gl3mfZ8n1N9uug2PVBjNtLiNndFXhWGMCWGNByg5pVL34Y2/xae34+kB5WepVTatKOTXlq7Pr7",
+	"GAzJIXEI8vYxoILhZVWoDUedmvXFJ8YEEJ0xRx16NsOtYKDUgI+17Yt1tgAhhoWykG9mrE43HXwONBmK",
+	"zbNMJijqCOZqvQvlkFwhoDI8g+eQ/RVDch3GhYzas4LJIBQUZlMbiUrOcsI+oZzgNCNzLhVgs47JpExu",
+	"mCLczhJ1ZZ6TvaO/7O3xweH+wZP9mBz9ZY8fPNm/JvrNrlaCSFhxhlNasGKGWY1aychnZrBTQsmSFYl+",
+	"aobxK5QjJol1OoVbjL7+9N/aJynOblM/FXjSDujM29LAeJ6yT0Hlyo13dHzsjTLwsRqqXoGN7Qajxma2",
+	"oY1Uieqj44DN+BmvGa5/KRev6qDW26HCt6GFN94Zp2wfFbu1DIoRLEfeEACzBcstey0mN2ypCIgAW7pH",
+	"bYNg2+wOIQodeGSm9wnaBXVuWoq0V7q9fUwYAaFP/XTfzmKI09Xp8oLKPBRGuZkPVDV6AIz9+pcVPSAH",
+	"Gn0DoeCippX0eJTH5yFHa5szrK0QSslQPC/DpkjBFuiX0w973rl5QmFyKcoiYd32V3iWt+yZcWwFEGa2",
+	"OXSpcv0xTF5Hsw0QdJbwojeuEEAvtoG/qbzLeUAP7VJxQw6+OhZjyDDDVhJ9dasAmHzkDxMUCZ2oAG3u",
+	"dNWBxtmKucdmDzTKmts9lh4QyZRCsHi6HpIKrM8kT2tzoizyIbmgeSoWY0JzQDigUj0Xec4SSAxC7M4p",
+	"WzHp4e3ynEwBIN/cYCRIdTEG6lZGcmm5lWC8Tg7JOaM3L359dTaurvEwZW0WvBQihwRpxbL1kJzrZ9Ns",
+	"XKknYLFO2Sowqw0japWpnvU19pqOi9TVRMMXNwxhdPxMuKHnncN7fSeeKW1G8SwVwvYikLDzAD6QZEbL",
+	"me2QW5uszZfqwA62OU3g9vLtlBoWY3MRozjCRba/2SqBOLKLof9EEkdNcOYojrxUwZCx80prSufUKMs7",
+	"uWS8jnVBU2nBsLurJhB2mTNtqUzpu6n2RyUR0Vux6ELOAy6MGdt4HojMrEaWanY3w5lcnJ6nziL4Kme2",
+	"UQM45l1UieJM8Um9H6CpcGVQu+uPeX7+9sPby7OfXsTk1YtXby7+j/30w8vLP+LfRBTk7E8vLs5+evHh",
+	"4sXl+ZvXly8+XL189aKPaF0Y2PWObEFcCpOLCqUfXpGQqTIysSGHvwBip5+FGe7H1Hj0Bpp2j1zmvJlP",
+	"sh0C3VsIM4JrImrpdN3J8fKCJYwvm3Fgh2ZvriKFvuyWBYC926DvrXuut72CGSM0TQ+DdMue3uwdtu7T",
+	"U8TSrlVpuS5YlhdA6UUJuAZwjvYWznOhqMtZDc/rty6Ue+/92gB+Xcd+XmamK35NhlVjpyxjX2gok44J",
+	"jTZ6BSlnG/I7nxvjd86M5SBtjmfPRM6MTlj2mXTO+77JjilJLYW28e7mhTGqCp6IVcEVO8WYITftPuDn",
+	"87dXw5DrrORpT035jQdwEzD1JgxcIqjXNtvnu3o3xBFvN9PnkgCHsRQCv0An7KAPqS9DcsGkEpB17fwx",
+	"PkjquIJYlz5AjkTws7QOH7pUfs34kPwRengC9hldS9cw1Fc98PFRHOlr20Injj4N9LWDW1rkFgDTUqy6",
+	"2X6Dg9zF0TnG6Tutju2pIfyWBaPIRZm7+kxQIvAFIUWho5UB9LDZwTjYkNr9q4+bavOf79+1aOfeu/13",
+	"pInIbb0Q3mEX2phGPr3bn9skbMty59g6Nooji0amVVwTyX8tlP3zqhbU/xFd99f9LTlAW0Y+8iYdOi7P",
+	"RfqZaV2f1Up612bOvVrd9+2Wdq++zN0JZ+ciNZrMMxr0v//oKRL1hITKGXaTawtaS7VZLgoMQXoLk+jL",
+	"EyWKaGw30MB9hy3OKhfQu1qD62RZmtyER4dHw2MLK2e+OzwcHt11JY8vRfq6G+K+1mANC3maviE36SZJ",
+	"AFhYW0FwvEnjBtzRA7JbqqHpmFqtVt0Rdmz8qh2ACfdmh7DeTE1pUjR++lQPDP3TYOWM6/ux10bKLObQ",
+	"ruSYDA6tOKZZJlYsHaNLf6Tt98pjHFqU6sntg4bZvqArSCekN9vwU463+7jTQiyX3Y8T0ybyo94EGVjz",
+	"2InC6zSbs8+ejiN1sMN0RQFJ165cy6PzkFyaLuCAeoDgXiuIzhtnt7Egd4gTw4Q0NQIMuZEH3VJ2sGFn",
+	"N/B+vZhBZfM6MXs9sr9sV+aOBMet/s/OHrNVa2Dap9vs6dd4rWAanyN8x4ppjacjJR18MKUEzBotNrVy",
+	"K0Vsot4WjngmtnmRenhswB/RnTeDKGmZEDcEEsvCGijaOwHPkssr5C4gDXaC/tvLvjRCj5ydv/SV90u8",
+	"OfITv4I+PnCn9D0UXlVpf+02ImYk90qxT1FLreCCQiZqgAKYXylWeTPbtr14qQdYuUOudaWvL2jKyJqp",
+	"cQvhi6sgLKYF/QCPrqz8w6aVJd7ngIsq8WxQ3E2Lz3tkFGJPpk1KZtASOOla/MaVj0ZPT3pq0nj75gBx",
+	"KJdnLqQKnyw/C6lMX6te6WBLqN+uv+noUagdASKgdnKIXZ0WzimX5DAs5jZG5rGp0abA/Mnx8cPj7Tii",
+	"c7aomUg/X12dRzH8c9mRoVR/gzo+TgjJ2RSm5oSSArOpXF8woYVOjXSELmmh7kER1cKK33UA4xp3lFBq",
+	"qW3BZLnd9DNtLWFVWlMJMfCFy/Ssby1bvBk8fLgiKU9dUztRYna0nbApJ7Vlnz8LSDx7LVQ4+sLzZdkF",
+	"9YaytjKVANFTHzUsJbReyHK/UIkNufQMXgQkTtB3088h7wmmrc++v2QKVTuEm8B29pXuKlK/cs2HbTkH",
+	"l7BGfcvfy6wDOwAWGjVvqN4/hdK68euzVy8s1J6YEh8wNtS+cEsT4hIIbVjde8+KPuEtU2no7X1TFKLY",
+	"2QgFjwB0ka4vncdbbulcLlTTfJJkmdGEWT1qoq3NIblyOXRcktFmRfaRNj632UuBtr59jlKbbGUGCBJW",
+	"lCEXtN6uLkZeGOC0VqFdY/t/fsOCrsq8H00fFePJrQCVaulPlZpkAvMy9rAeoX8KZCPWq69s/jum9DpM",
+	"fNPG9SYXqzYu/mTt41TulpOsCW5b626t9fPaHvZQueiGrpRXoTABwrub4EAvpWiSieSGbfUFPjOX1Vsa",
+	"dWtI0oe8q1J7Qr2EXC+Tni2F/lk9hLpnEvbR1Jy3PeQXeAX7lYMi0mStj2AMSStddgtUh1bLUGUGQyks",
+	"ZAdhdtaKS0CyNHEoW8qFwClenR3UlgIeMOVpHEg9whAb+HLGrjYqY5jyMGt6nfoZM8xU2vU/GlzdcqA5",
+	"Gfu0ZIli6WW/FMEAFrMrIUB6aoEahEjuVoXmNOQUOHlEJgBaZJrbuIUCDwWu9Mc5vWUfx/qgMvn6lQPc",
+	"pMqY5LkYVHV9dwVM7YSqTTXSH0yLI69SemFr96Qp3Jcsm/phRbIXomIMvBCblHgxJUbI7FeGbcNlXxfX",
+	"Jn/Va5Q8Gjylg+n1b4cnd+Ge3kI2uGKr4Nus29ViKT03L16PzmHovl2zpqK5UsuDw+FhFG8oETVAS9VW",
+	"tXf5toE30vwo6Rls1UagvuPno+cQWS0YxMLP0JlXm2oopeNMqw3+HdUU9eUd/irM8d3YeP4Sr3kgiV5E",
+	"BIkWhQLQ4SnNMozRK1HlDDUYh67ounHUPfLcvI3kzh4nl39d9ZaTNQnx+j3OqHvDSelXWVbqw7b18i7v",
+	"s1hBlOWvATzcBOW9v5X/xZBtO8OatWaclfJmJU4VIA5qDR0v6p9knTp856Y5c10Ijfbcrhw4NdU4ECKF",
+	"7ElzjgjJ2ug5PCfwRJKKYMHuDgrrF5fDW0XpZ8lEn9BWPta+6ysr+4i+HvJp0/beAmnQ5s1OzpJvl6nN",
+	"pWigpyUeVjPt6vLe2brdN1dq3edDJsPDUZeqPeqH3eZpg++8nKDocDR88mQ4Gh4+Hps28RAL6xFur8F9",
+	"INUtTsa734z7ODpAEPm/u2b0xwBab52v1ufa9GBW8gtckXfXDi3DLK8PegFgIPoSs5/eXXdmE7j94e+A",
+	"Jr/iI5os2W6aPzQDD+VtYolnTqsImpdHDS7FgQMnh6EX7DJHsWtb+Q6yGO2WaHw0GulXDR8JgNFeF/Po",
+	"C9W3aCmPGXemba9JL0aCVa2Tbx5+ejo8fNKBTJdUmaT9Df6QQeFsn44q/bp9hO5YesPIUpsVEBW2dhKV",
+	"N9L03wIkCac2u1LyGMtDuZoTS4UYQlPaHkOQDi49RWlIXiyWaj12eTE5WTMsG0GvY7iw7NRvuupVhEIu",
+	"Azath24gvklgsw/nFL+M8RsvDGlMEHCCS7IsRKJPMX29gXtzBaUW1sbkPmK+HsK98gyKt0VBjog0vcgr",
+	"wBLv55MRkacGah8LSnr7dmrFT1vRtGK/qLPhWMy9Bj3WdAMHI96B1EC8cNtpVkLrQmeJmVRFyJsAzvjo",
+	"c+9HRMXJWQWI691tEXVN+qY0xQzkzbS27raNS8ZzZuB3jX24CBfDtZNFDg+3to6skjEOj0LloHZPt/aQ",
+	"wyBuvzmYwOCZiC2SUpUDu7LlR50oFLbgLg3hm7nCa1yxnH1SiL1gMKrs5kCPetNrWRnheUomQmHjB+hT",
+	"AzOykWG/lBr2n36Cpj40kfZQkombbC9wLCcSe0o3z+4w/rDmCtmSsp6Wsd0/l/Y2bwgvc3tjE7HG5Xee",
+	"cG+u10/8lrnMbirJRxBvH3eGEbAP8Dgyrp8XFW1DmpbpT3eWhNPyz9LUduiJTVVM9VkU9itt/+6h6MJG",
+	"ic2GzVb9ffn6+cWLs8sXH16+vrw6e/38xWUURz+86PXlh6s3H/784uJNMLDY7Gm/rXN+23s2pVLZRAbT",
+	"vjFPTVtVE2bRAgUT438WBf+71gqzc5FWju0H+tzDGbRNFNc/s2fPwHPjpjE9Hne66657qV+ZTOnGQkO/",
+	"vI1p+a550tC22hsbn16FESIx5wQ7NSWigGNyYtD+vWoCIyOUKJO5voR9SthSNfvZYAtzrXHBUQDOYsjo",
+	"N10A7bRsByRTzwq4DFJB7uGpq/ECr1Wv3riWWZEmURyZ143iCJ/b02zTlHZj6A/VOPqTHatamnPjyNvI",
+	"uc16+YwnPNTs8TWWITa7+DvpustDmnkmG7oH9+i+3kx6OMdCtHMEquhJXE0re6P+097sB9rbKOsgtAwi",
+	"hgdvCLUi4VJWbDL8uQ29w6kbONFmHs/mCP+T+7THkixjiTrXvBLsdc/RlW4VK8tU0LBTjskr+qlLMsSN",
+	"+uUsEysJcCKn5BXPT8kPXGpDNa21odcCFjQR4xN1VYH0k94cYL7bG3vywyW8Ig5g/oZh8O9qMHRsTnjG",
+	"/w4HJLbO7fSzmlYPVu2pMIhMj1gpsEzJNWEul/X+p/YQqXVM5dJkWPt9G0m5jLUVAK2ByZmmjVbDtcCD",
+	"omwLyG5kJ+jNUKz9uc14NxwWFyZpYwdhQZ0q0eO0MnqHl20TqhVw2UA8d2eNDMB81bOG/cAMHfx9NHh6",
+	"vfduYP76zn61/+/BSI1UbBmOstXbtmNnQqcJpfYc8TEPDreLj60i07UxDhzdVWs6THKzQFi7NCiuUuua",
+	"0ma3RpIN0RPOZPLeJrb8skE5raX97cCJaelXm/bqi23zBCFNstEJ+wu06+5VD+8auyeiYLJeHQ/ixCuQ",
+	"5zl5xZ+Z3qfKYhAsEcj4NFw832wcD/a1jwshHXyqSdfuGH9MLt6+fv3y9U8fLl78x9sXl1eXML3/ePvi",
+	"7YsfvO+kEZ8xeX72/OcX1dQbB7GFSI3JTz4tzFVD8mwdCOBDKmcFrzAmz9+8fv724uLF6+f/JzbQCzVQ",
+	"UlHcuBa9aO6amX64OLt60bjFQtb6h5RbKH1UeWujzyy3MlEcBYkfxVGTaFEcNUgWxZFHqSiOfvIe6b2f",
+	"Hsybe9Aw0huCBuuwXvzH27NfPly9sZjceKAd/ptdDgdKYF/8p4sXZ1cvLj5c/Xz2OoqjX15cXtq/7Vjd",
+	"6fi7QF3tAnJVQzZwL7spW9L1+t5NmrA87QYfZnD2GzMRHCr6XUNpit4Z9bSVPHA2+DMd/P27g/jfB9ff",
+	"75HvW9/t//YonFng99UKuPWkYjR1FfV+/3UMVxvoPtc0vb+yG5ZzXjOX7bPxG71/ldkYi7fHMQjGcQ9t",
+	"xDbZ/6YaCS02wF9jyQbwIEBum6iqmJKkEPmYLHheKhaTuSiLmKR0bbf5QuRqHtt/vB9WjN0YJ69zfmDP",
+	"MqfGK5ZlZI+Sh0day6VraA67b8H8PRBu3GWuK9s33BiKL9ifRR6sxYGwsnnbl2evz0hKFZ1QyapWzC9K",
+	"LQQOnrEi09ZMpdS9vXoecNb508b5jQZPP3x/MLj+/vc7oXJh4HDnxrVV2yWHi2DSp71dFvuN/eAE1Duk",
+	"KpDgtyyv+v25dn++T4/84x+k+qEarfGDSNk+FqJetl2pgQoAA6NmYzsdIGFD8lIBhF8NMqPmpwZXpMnx",
+	"tsN56TgL61ICRcDdkDGqzV0P6mvOZ3NW2NbO6FcHOFIK3QQdViiC+WRiZS7G/DBJpgJrRyFzrARNJ6XK",
+	"6w4NKb3+1EBJwezfUNErIk5utBUg7cemuDSC50XBbxEaYlPDrIkD0oOmFQP7eXA8fZwM6CRJWeShwB+2",
+	"A5bVc4LyqgJ7tYZLQhesP+r+xEP6aw4vICx5j5LyXVDtARKqx9G0a6moe7FqOkEVBpcYMXoba2yPo5ft",
+	"VnFPao3ZRtBX7XBMDusNxGsN2g6N/9m1q7Nx9l/pTdV7xAeM3TlR25/w9mobltGl7J8NOxNeAWOZp9An",
+	"f61PS5q7vFgDdZbvUBz0+Vm5vSHUvkj1Tr3FJMkb+Kcb8EzM6ncj6XNsl2JDlw1Xf0fG5f1yCwOQYKxe",
+	"zGOmu7mq56rRr3dXD5efa9YhKhDkb0nV3GK1VuHXJdZvaNYUDWqdGvxEuMADorPZFGWeMVlLmYRTBuKq",
+	"BLM3cvAwmiFWPJdD8j46eB+Bx9EPQbdE5MkGfXXv4B97B55K85+D6+rTUH/8bv/7/aAG9gVqHVy+XuAs",
+	"AXUlJiLP1pXdbpAxJYNsXXTVgcf11BzSCWh5VWyou1NW4OjYpMcPtyryO3Y4tfczZZtIhUFZ71f5FDZ0",
+	"rmpM+QB7u9btW5fntf2k/Txy2arj9gz9VmwmPdulG6HfzuSLxV6oB3OJCI4/huwdFLYxxhcP9abEOmaC",
+	"tQTm5a1FMFdq2bRfjjftnHeHg6fX2mC5/m0UP7r7R0UD/GPgkyCwhXqr/FaBp0iZxut4HbyN1g7w8XsP",
+	"wMC6/v73D6oO3t5v9cnri2o9y3muQNffd22+8WF3cXhmSGtoCgazdLyF6SUINJoxTT2DZorlPKCRz9fL",
+	"OcurrtrVK/V/I03q6+Zb/M62kVeU53LvwWDwwNgtoZTamgjiIOGdOIakMMx6doV6WuSXJtWD51AiQFsR",
+	"cWrLFSoTE9wgY7zlF2FKADU5notcC8iB+9L1AFyjTUvx5GkXK5ramArM99xclwhxw7sQ5cw22lgYYZH5",
+	"mucZN6U8uL7+ljWI0QtGbQ9l1yN9KW7QSijYmPx8dXV+cKS5IckYLYhinxTZmx8l+7Xeh8BLdLk8N6mm",
+	"eqBq2wy5OJgfJZrxZsUyqcuJ3L+v6maBrFkDwzD3ghA4InsQyiyWyWDFJvunWG0G0zWVMLt4g3ZyBTUy",
+	"sEOKWY3/rB4BMgHopdc9uGQIv8hVixOrhL8Jm3PMcERDT2IvDX3owh+mWMv0wQAVOwwVE3aA+DniIP27",
+	"dbiq71cLmh7Vuf75st+6nX5GpYLsEK4g6XyDqew1W5m6FtjhEr5NVnPW6NC1UWPwr9X3Vv0hNt5mLuup",
+	"WfQq/W216N+x1/4Olz+DDXGJCd9bTKgWEqkSpECE0K/br38TAmRwpyDDbAFxNldtAHFmS5HMu7JHMj5l",
+	"WAiKWaKVP0tbvFyNIa0LxL9BCqIkZZmiqLgbQ0jSRa+2CZj1Hfb+mAeiMw/PFSn0p1sW6D1gvXJekbE5",
+	"mxktMq5NqZMRMdnnPTNZ5TpPuvAzOtAfjUaA8LmKkknJwXufm76hntXWZw5tvO3W8n4O3rbjqLBufh/M",
+	"y9i1jjFOYAl8stDHl1Z61tj0uAGN2SoG6lOQM6U8KwvN0yMPlW181FW7UrC/gqsHri9c6cjxYQ2H7tBz",
+	"II7c38/WCh50d93Xq6oZtSquiSNkyj+1ikS0Vva3kuV6skePjms9QZq+3dF4NPpzoKzkS3VFsUnlvZpg",
+	"36eWxROCFtiwVeYw6q50CQsKFEemawjCsuVt+dPHc9zIyzeZJsFM4zPbZ5pCw29IlxuSN1oGVt04bNim",
+	"2RcXUDOESbg3cPTQbMY0LnCdTjp6WGYIkL95hldFycb+c4Mw+JD7ZMDvocqGakUPGZIMyGHscU695B+Y",
+	"Bc4SbF9EftSzGLcbuTnEfXrLAu9IzlphkwQQ9w1ZHf4jCuQwTTrONC2rcYo2FIW98uAEHXcccpg4Ajzl",
+	"NdLscZTdBqMOV5pOJujkteoz9Tj2+NLrD0gcXTUjSxc17oJLO7MHs8gxua229ogGz3PgWBkjX7p+3sDM",
+	"p7im2nCDbEjOnO25+PzUt4YADAJI4cGt3CHqyGN2mPV3b1uMSqS26jW8cKMWeUiyU71FERHChAg9COfu",
+	"sN2oQxusejqFY/zmklPMp9K8DbZpIBrVvxWUF3GqZuBRouLQhuzeoBhcbmooKssF4rRg2DYAijSHBvGa",
+	"vkjIRoDJL1/8DEQ4bd97++qzcOFChkuHbVvNbDsMua+r9Oqd5oP79jBATNPPVzLcN9RvG+oaGQHJMJmk",
+	"vTa2oVAPKi6PR32vfHrc+8qn98HXg1njjPBpOFJofSpdsGcvuwqiopF1CpgzIEoc85v917PhSQ0Ducdi",
+	"e+HtrVe38NwMW/lPrUb03tPjWI9Yfs1xiKotYI7dqrfeTJGQGZfKlSC6sBAjLFfFGtNbplwrDn5qDNxU",
+	"S30JsbWam35OoQjR4abA2buzwZ+DyT9fMs06tlXsLZ+F/tr665xfrXJ96h39txL77KZOA+XaUNP63AxQ",
+	"kbUGJbJbKPyyhR6A3A/Xf6f5Vn+Cnn9Zhr/jwSRFd1RtE9EO3v3l3//Xd+/fy+vv3n133SeM9pnkC9T7",
+	"h84N2+upKh3DhEXTJg27sozJ0WjUXS9j7VxQn0rVtKlcua40YPN2b3kadQ41cU3f/inUsdnhoUmMXhab",
+	"RWQ8AXpux6OH19s9VMEyGwyEvPljFJs/3+b0lnLsFHV9F0elZMXZjOVKdpKQvJWsGMBFBu3QJi/aGJte",
+	"rwFgWhzUo44JlayLpZpZhI19+LvBf17vvSOD/7z+Dv7e/+psdffFkvdgd8fEyCHYqxWdtybuwd2NzDwc",
+	"qf5lNaQJfv0KWBehYnMGHDgol1VRZkyWcyoZmazxj6arpl/qGU+jcfRoMn16NH14/Pjx5OGjlJ7Qhwl7",
+	"evQ0HbERe/T44UkUR6JU2jIBixq3opba+rkGZ2XLc+BSfbeeFjSSlIzlz9ZN54z+QR/V5rpX4MyJN43/",
+	"5MQf/9Lmo7jhK/SZQWVBBh7zZHh4d21BYaA8A6szmlgw+hTWx/SWLLx+IQLe0R0DGuYT7oAaMHnP63G8",
+	"zbJy67UF/Qo47o25+K5a0gBSBQjQIjVeBb7oj4WKTzmHJdoO7RTuUBFMHwwlSrWzBzt6TGxTwjQXVUta",
+	"kdQRKaRa1QkabEvlbaDOrlN2IKRZ297agcWWdghXZu22ICTTPacZ/G03zrlIn2NHs6iq3Uix8yuiMl2i",
+	"3qznr9nyJyFSbL9Q9dmCH56tO1DJ7d6s5tSUAeFNGxyrsY13N0eQQLEmams4N9fute7yyrtE/rq6IekK",
+	"IQ2MQA9Aq+0uRqaW3GcdqTuoPz2QRpBg+NjFphsF19sfBcvd9Sx8xEyINNRy49vKxS2O5HtLSZF2pUil",
+	"fmNpluIMe8VdwRy1wmGX1Zd2G+922y4C1OC8bka1HN1fpga3VwPFMdipx+Q8QA6FLWaS9fxq17YbmUVz",
+	"O/lZZGk3+IZxfscVIHIBzkaKN58XYlYwKcckEQu02FwsYWl+c0ktBDtHSUijOWC3LFcDNOoxVno4ekhe",
+	"0CJbk5+5G4kryG2BMU7RAlFuFw9dWY+2fI5sBXRsqyIQqV5BXj7ZszlL+0PimQ5jH4PD3HnBVLEenGHg",
+	"9Rx6n1GsqydLOjN2qBZm0iL+Aoxz3PGqc7XI8BU1sav3wbxZTM+uQSUxmsz98kfT28JSW5+ctglXHPlm",
+	"UByd1zOPN+EW+FxlnuB/5T3N/9p7sv91fRa1cWBGCFwVhDvazeWCCMwBB65xuMfgCShcjZEBV3EZRA6F",
+	"TZlKHEkspl/dbFjQTx8Srzu8DfUtDZZFBHZS7RIHavhBWh/wyWjU0o5bI/sxEnxIo0Abt7Z3D7IgeJHq",
+	"Zyr4AQgIBFBMya9zYSIpE7YWCJFWg59pcvxp+zkAyLVkOcCjwV+9ClC2d/WxqCC9UbI0P+FddwFie3Q8",
+	"aVPRK4nQh9OCrvF9EAkv9nPS5qZKVHOHKbQCdDKmVkxLoJXAoBReo0XIo+btsYlVYcmOHYVLkpQQQUTJ",
+	"h/S1mx8AhW5ZAdfsVPN/2A9bo4OWNejYEFu3CUltEmUyF5J5eaDtlgvYbSEXJJxB7gu6QpR5+qEwMKqh",
+	"mRQ0T8XC/WiON0CyoTcf2GpBQYtkfytBr68qAD4AkjyW5GYf6IoWYY283SulUciGZXXROKqynGE1LBCL",
+	"Xjd9sx51yZKhRU9xleHjaHAcSImw44Z7IUnXC7KhQIX7c5kZBBUzLz8XLnN98PyiVHTNLmlBF0xh2nSw",
+	"kZgPURiouw+8CmYP6g0n56KwDTfJ0fEJSea0oIliRauI7mS0LcqFbxw7Ol53s3+t7159dVtta1Mub8w3",
+	"o2AbW0i7gmo4TKV8+GT4qN2TliZz9jbc6PoKKqErDIwH0sFREJ6TUrLYb7Pa0RXCid4tHSKqF2zO45UH",
+	"/OHwNrBBQRV9qyi3bR79IBVqBG7P6FnsRQIfSGhOr1UMciuycsFk70lsn8dsWb7y1zY8GRuLxOn8dP72",
+	"C0+h4+EGY8xbmHvNZMvzezRodfEDPztoJYobOL+atX2fwRaLrWsBQAGiuOH5jEimyN7KS8SxPmkofdj/",
+	"gmsE3ZV6mYqE55KnrVjJlyKQOfkuaAgJ1hSNAEANHkvfYCfX5WBQvDissoqPp556JL/BLLXSeCXAK3cl",
+	"bljee6Zfe2ob9LXXnQnt9simPno03k/2aE4ufnxODg+PHhJZTlKxoDzfr5k5XZmqX7OsrtUQJoCP4b2N",
+	"S42tv1BGJyxrvEyVOfv1wFDaDd3Dao7BqjXNkw23pF77YUynW81FZoR4bJR/UMVEyh5A6zZsHYlJhtDx",
+	"24i3asTKpj0l1L/et3adaQG1qOAIGg3Jt8uXXlTEaulYfXWqDoB/keL+6NG/4C7ekq7VBdXWauYpMffU",
+	"olGbVFQJhWcLtANpTkZewqLJfy9AAbYteTaIjW5YN/+UdFTdud/057ZwsmTfqXUbBJ5DFD/qNtc9mte7",
+	"gFqq263gitQBKUXvQEwiHWPvcshJgJqPlc31s8ABUCc4Wbvl1CvLs0zvs5UoTJe2bWL+KGyQV6u12gz4",
+	"6V7YFiNS05mGSv8Vl7ZkZSEWHoSdfx552J7VqeVdYJUUNMS8lOHPYsd27/nXmHno9w6yHLvBPDsvxCTD",
+	"rqftdOFpKWmGRbzAOWRPnwhPHx0/3h+Sj4lI2UebugwrB28Krmi60IJKQV/PU/IRW6h+NN4JdChiSghV",
+	"OHRsPdDSCFW/UNSzxn3zEfC+Ip4Dn4PjRFGeNV0BYzI4dq0KcKCxy6XodivYrq/vvpwX4lpr/VJRyDyO",
+	"DuiSywMv4jgrRLkcVl8c3B7SbDmnhwduTeWB2cMHCTh+qott86dSRuNHR0da9VJwTF9VOIeWCpZehifK",
+	"Ih/nbMEkl+MlssPYErVtXAdhxfVDbngObjwzBKHY0lczRkwkWpLWp2cPsz4pBXZVgwf/nC6X6NSYa0bk",
+	"C49xlCCpIHQCJ7Jq9WR7GuoYVfX6bYAoBllWExPr2myYp3duwr26BFve2eZpCgcmO7xXBVPFGpzRGxp8",
+	"akktiCrWNvjCc8v8iGXi+bSN76re2nG4M4hqVdwW6LV/dXVO8AKiOdIVnJhQVa0JSK0Dst/rqtbhXWU9",
+	"+RqazU/ZCjjb2CwWCtKINpGY9lEsBL7Sxq4raMJedngQf334vBV+NuuLTQmxRFuSTMxMqxSohVzS1vZ6",
+	"GPIeqiBK7Rl5e/FSnwAMXsPv5KvaNOnhpgwjoyPZ3VrHKF7axxUkbyRlwdX6EjpbYYkAo0Wo6qtm0SgB",
+	"ANyalGfnL43bD8AcU1aFPR1UQ0INctyapOK0qadnJtVyItI1EF2sclLw2VwBrV3XLTMz9x5zaLJ1B5t4",
+	"KgKZdqu8gr+WZK/l1i+YFGWRMLkfu7lb3DuLuquXnX1aZpTnstGxYfg+f59bKSENQBYcQAiZ43fiw5PF",
+	"PdH6BD2SenTEiOxYS/r3uQmKo4cK5IQ+ZIWaN7vQIHn8panN6/bQzMrRniwzqp8QQgz0MCWWTCwzBukf",
+	"emtIpm2GNZFiwbCszDS2eA8BD54wA6uGpR7R2ZImczY4Go6iOCoL28VMjg8OVqvVkMLPQ1HMDsy98uCX",
+	"l89fvL58AfdUYiR6jccp6UoCrJqB2TPeYPjmdMmjcfRwOBo+jLx07/spC7+5v+8CCsP4t2jGwP+IeLoW",
+	"TO4XLlWTASVMxsQnbA1uPVc0WxtfiEXFAqeBUQPhwKhY6AHBVgWiIHKdK/qp7lpQjC7+cMtNxxuux4cQ",
+	"SWSrciIY+9KMYXce7YOedhe3xIWCRgYO4x/O71PPU/ZAmwSKplTRoa0Bxbpzax1AFyZtAtXeA5zAwdnz",
+	"BVe1WbeLyNzxtR1aMBjkaE3YwrHQGfOMkND07C1ddA3qTthCEB0JwFtHo5GB6FAWe61yzB78VWKVX63K",
+	"m1f1z31YvdK13l3HkT6TonHU5FzNzWgKAT30g6xoq5726PHhIZ4y7n03YoiEngHivb0QZk8M9QZ/hCQJ",
+	"De1Id1Dtkgs0wPDOw3vf+fCedzp3wT3u9g5sEBb2qH53fRf/pllF2tpBEDfBWDZ2kiW+QavoDLJp2sLs",
+	"+q4loEKTri458BwskH8tA6IQM1KbE6sqoZ6JdN1NH3sJZ22W8X34Zrsc9tgu9+PPzbxpOvCBh0JhVet/",
+	"OV59NHp63zuPjv619wfyIKEkwIab9sNd/DW0Bvz1DlXYjs6IgR5gCFhZGAUMGqmIUkEygldtBiVZkkwY",
+	"5lBRicjxIv8BHgUW5dDh/9tNij8GN+kXO45u9WFjTphLa6w4UJ3LMkmYxF6CvTZoxRFmsMAGfalsE83h",
+	"P29XPfrX3huGL3beG3FY8/2JqS/DRl9DTP8PF3RxwYW29+7BA/fWF+JeF6Neoa2fkIvi/75885osWDED",
+	"4zeZo2/98cMnJ/unhBpXo2TgxszLLPPg/doi8FyPsF1N6eBamMUAZvF9QBBqGQw10darPT48GvVXll/p",
+	"0WGCyN+VG0gVJbv7l9lfrhExZtb8F1SBHn175enw+L+t2oV9qKVY+E1W7iNlykCOlzPPG7aoC0xhyrlp",
+	"l91U0wtG09NaZ3MXW+VQWFFPgn40emrgdQ24Eub2Kcwsr0uSCwZ1HN/I5Pmfvf5faK//q+9Yw7r3s5Tm",
+	"jGZq/vdo/Jv+5KV6WMdAy2dIc8JzxYpbauqNTPULETkUaNE8HZI/YSoFSA5XpJeLWkYngGFb4HpsJFpA",
+	"U2MHWWexNCXTF9hchIwqDHXVd/BlOVlw5aVM9VUDdttw7dSsb3y6m8davNOO/W5WEnNXsBlr7+3+jDqk",
+	"GuD/HjvnSohXNIdw7XGf3e1Xcu2yU36Ey2B3OP4/s30cH0g//0Ta2pqlSP2NgPEIw/4Avmu5//bwoAnf",
+	"2BkoOKv3oN8eI6ihztmwba3LQMgl7TsBd+JPT2u/p4e63+M8OmzyBvtvH2PuHoMGalXiJZzUEDG/H59+",
+	"Fg9hnkMt39ym5QDycAwtcWOHTq0nCxm6NtLocRjPJSS4I4c1mKrmZap8Sl1muUfe6NusYo8VvLck6XN6",
+	"vxbqR1Hm6Wcv6Zu8NmnX9NVmM+u1/cFPR26v37cwlQ2PuC6LG6XOD+6qPiLHjamP5n+i/Im3z65aiPrk",
+	"uuZVyyPfeWI95lSBbTpI9Hqs9mUKGRyhyamCzxBhKhhGDDdS7Oig2GeaLE+1CSTGzVYHENoAz3NMKHR3",
+	"h69u2NK0T+HY/GAKuCi2RK9gcJW1miCdrGsdCiYxQbp6U1tmCQwHJdxzLJrDp0RxVObGbAuidG95Y61t",
+	"Fi47l0ujFXZNEAzDcMh5I4jolmB5jReOeoe7/QrsnXBiv+oZbqXKpgM8tDO8BCGpeJaZTst7rnxFv9f+",
+	"P+U8h15hVDHvhJY+/l/BqARVJGcrBsCJhVSbzvBM0NRm3hxID1Wg6+RuIRB8xQXsAj3oWEs7fcz1MHS2",
+	"EBoAwG3qDGBXYVYjzNmk9wzsAwYebHFofubWg2Z3VJjXN7cT/Fc3grMb4SFoMXQ4tf6o5ampuUmyUiqb",
+	"nKWgmkMEn+P0y6otg8WQQPdWVWR4A/03rDxG2RmIB56XYab7ajZwmN++nSV8T7Z3wO60QNraktKvxen3",
+	"UpV7GN3PRT7NOJY1fPPddMlM9uium8gIVM/V1KnuVp6cf2n7OqyyfHOV9huZ+WZRNikLZm03GPp+j6R/",
+	"gnrg4fv4Nj9kElNsi2A8R9LUVrpEXjoD6xEuwyKXDVpDR3ZJtdQ2r+TAtb//JsHZoG/3ZcoWS6Ggtsv1",
+	"5vKsCYODTBXgoZo4gkls0eSBE9B0y62iNEWp9yPEY+Ad9RFGM/C71eI1UDUhBaDW6DEHqVjlXktjMzBL",
+	"iZhOA95fQHNreEu+/MlXaz7+jY+7elfsrkNOUcVCnRGrGlFNxm/mwvkvcJABNFqoF03F3koAz286z5Yi",
+	"HWwNn/yojW5KEm00JUpoNRHKtCB+Qk1l0ZC80MKFK7bwsce9kgM3PShVxPJsbCbDfeS6qg0m9DHxoi1Y",
+	"fABJxPVCiI/nby6viD2cP26PsjyDBIevs9maT/nG+63x+C0BFyQmGE6ZEDcsJVSdtgQcYpzDVWbt/tuG",
+	"Za7q5cCgBEGdgT5Vt+ykzWrhOQ6wXSeE8/tfQRe0E/lvpROei3STEogBk5AGGNcbA//Twz7QAGba1gdt",
+	"hRU2nOWmJJvfblT50Jz3+DcMmmOD5qAmVYVaNp8FT+uP8M/HGDvvBi+V5kdzw4py9dEgk+aELZZqbS4c",
+	"kl9NUww3qjBeCHeiNL16dXiOPa3NMdPFxeG54ehQDi8EEVm630zD+aiXI2OKfTxFjAQQhPrBH+f0ln00",
+	"5e7KuA8BWxYwWHPhoVzARSmfTlkh8V3IR4Q3/Og/z6Ac4jF5AWvxdpliInnGcwYotIZ0gNsQV4efyzCw",
+	"Dbjbx9+vcBLgEm+RQHoPmHq3Wps1nOgptuwE2BRXQIsdMGthBuyH+LhDPsBK9o0zjAZPIc7w/v3QNBDv",
+	"4/iuEDIEIk5BHxRDQihvQ3QZUxVtUOSgQuxk1FypmMx9wA0DT6nJUusM7nCAfWaEElReB1CNHo5kB2n0",
+	"XMO+d3NTrYe9psc/3h0OjrEZ/D9ORvuyF3nO5I1pDePJ0U+DPNWyVBszmuns+kMRqOUJ2AFe3z9jT7EK",
+	"e4Tl5G8lZ4o4nCgLikM9+FSnDKaMpgbqgCcsRR2vSUCP7NZCM4StGqfDD9R0cgT4V0ZTOQaAY4tBXGvm",
+	"aF4p1LPQYm6hSGqcNTGZMP32psVc4Tr5eF3nYsgTArLoqSDfnVZz6Qz8wEuGOcBg/rbbdXfBYs4BwRKW",
+	"ObeSBuFNAC1pwjwhh8r2iksDvVxzTGlle1kqbHr/mkzK5IYpGes/gRInj2JyePQkBqRKUZDjwyOM6v34",
+	"+k+DQ6ppMSd7J4/IhCu5r/nKnaqeVyEmC5GWmSCvcQopnzGpUMThIy18yf9+c2GZ86Me+yNclGWeZzom",
+	"I3hzaLRjRba5/bUZWsbkCaDcS3CMxCZWxmc5n/KE5ibAAuJiQiU7eVQWmevStKRpCq1/fwGRyBFMCuHF",
+	"Kc7CLoJthLlgVXt7IEoXG+jpdgnI40cnRzXYrpMnD0Oh2dHg6YdBWFx+Tf3KP71AbwmJmFrOevTbe1ti",
+	"/T4av7fNdN9H8fvI8ud7y/7va/0O30Mx6fvIpNrDxzuoFw9ETic8p0DkJjmCiqA5bU+BtQKvYLubYYfJ",
+	"5rl9X73wm9s7ICus/mbscBPbQXwk6kT/HpyAS5FlMaIMobDa32QVmcyjDamZbU9CPT8TxToBcEm9oxcS",
+	"H276q9b8H1zi0RNMlBaFsm2Kv47hX2/A/Y3N/kY/+Q6mNl01V1R+XnblN2dTJCpwp01m64R5Zx12OiQn",
+	"F7dhvfdlhUhqgqHDGqzE+OAgCA8xNFhMA7mWii2G8jYZPxk9GYHH2kwi2B23zPQhRaUP1dEA84Boqa3y",
+	"b2VCd5z77WYyVCt7ekuZPsjDOnaAps6GsTzVSNtT0uhaa33gIbZJajoKmjGtbdke80djfN2UE5YxNKLP",
+	"CzANWelPy+1dGd1d3/3/AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

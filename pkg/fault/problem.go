@@ -42,7 +42,7 @@ func Document(err error, instance, traceID string) []byte {
 		Title:    e.Code.Title(),
 		Status:   e.Code.Status(),
 		Code:     e.Code,
-		Detail:   cut(detail(e), maxDetail),
+		Detail:   e.Summary(),
 		Instance: cut(instance, maxInstance),
 		TraceID:  traceID,
 		Errors:   e.Fields[:min(len(e.Fields), maxFields)],
@@ -82,16 +82,16 @@ func Write(w http.ResponseWriter, r *http.Request, err error) {
 	_, _ = w.Write(Document(e, r.URL.Path, traceID)) //nolint:gosec // G705: JSON, named so, which no browser takes for a page
 }
 
-// detail is what a person reads first: with fields at fault and no detail, the first of them.
-func detail(e *Error) string {
+// Summary is what a person reads first: the detail or, without one, the first of the fields at fault.
+func (e *Error) Summary() string {
 	if e.Detail != "" || len(e.Fields) == 0 {
-		return e.Detail
+		return cut(e.Detail, maxDetail)
 	}
 	f := e.Fields[0]
 	if f.Value == "" {
-		return f.Field + ": " + f.Allowed
+		return cut(f.Field+": "+f.Allowed, maxDetail)
 	}
-	return f.Field + ": " + f.Value + " is not allowed: " + f.Allowed
+	return cut(f.Field+": "+f.Value+" is not allowed: "+f.Allowed, maxDetail)
 }
 
 func cut(s string, limit int) string {

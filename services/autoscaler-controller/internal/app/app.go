@@ -34,6 +34,10 @@ import (
 // lameDuck is how long requests are still taken while the cluster forgets this pod.
 const lameDuck = time.Second
 
+// keptIdle is how long the connection of a sidecar is kept over which nothing comes: longer than two
+// measurements are apart, and shorter than the time after which one says that nothing has changed.
+const keptIdle = 12 * time.Second
+
 // App is the service. Make it with New, and Run it once.
 type App struct {
 	log      *slog.Logger
@@ -86,9 +90,15 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	}
 	pods := cluster.NewBalancers(clients, t.Log, s.Namespace, loop)
 	a := &App{log: t.Log, watcher: watcher, pods: pods, settings: balancers, metrics: metrics, elector: elector, loop: loop, ending: make(chan struct{})}
+	pushed, err := ingest.NewMetrics(loop, instruments)
+	if err != nil {
+		return nil, err
+	}
+	connections := httpserver.NewConnections(s.MaxConnections, s.KeptConnections, keptIdle)
+	t.Registry.MustRegister(newConnectionGauges(connections))
 	api, err := httpapi.New(httpapi.Options{
-		Fleet: known, Control: loop, Traffic: ingest.NewTraffic(loop, instruments, epoch), Metrics: ingest.NewMetrics(loop, instruments),
-		Objects: objects, Settings: balancers,
+		Fleet: known, Control: loop, Traffic: ingest.NewTraffic(loop, instruments, epoch), Metrics: pushed, Pushes: pushed,
+		Objects: objects, Settings: balancers, Connections: connections,
 		Leadership: elector, Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,
 	})
 	if err != nil {
@@ -97,7 +107,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	ready := &httpserver.Readiness{}
 	ready.Add(watcher.Missing)
 	a.server, err = httpserver.Listen(ctx, httpserver.Options{
-		Address: s.Listen, Log: t.Log, LameDuck: lameDuck,
+		Address: s.Listen, Log: t.Log, LameDuck: lameDuck, Listen: connections.Listen, ConnContext: connections.Context,
 		Handler: mux(httpserver.Operations(t.Registry, ready, t.Log), api),
 	})
 	if err != nil {

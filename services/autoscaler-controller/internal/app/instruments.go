@@ -30,6 +30,7 @@ type instruments struct {
 	reports      *prometheus.CounterVec
 	settled      *prometheus.HistogramVec
 	measurements *prometheus.CounterVec
+	bodies       *prometheus.CounterVec
 	polls        prometheus.Gauge
 	relays       prometheus.Counter
 }
@@ -75,6 +76,9 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 		measurements: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nemesis_pod_measurements_total", Help: "Measurements of pods, by who measured and what became of them.",
 		}, []string{"source", "result"}),
+		bodies: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "nemesis_bodies_refused_total", Help: "Requests refused for their body before it was parsed, by what is wrong with it.",
+		}, []string{"reason"}),
 		polls: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nemesis_long_polls_open", Help: "Long polls of the routes that wait for a change now.",
 		}),
@@ -82,7 +86,10 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 			Name: "nemesis_relay_errors_total", Help: "Requests that a follower served itself because the leader did not answer.",
 		}),
 	}
-	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.statuses, i.reports, i.settled, i.measurements, i.polls, i.relays)
+	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.statuses, i.reports, i.settled, i.measurements, i.bodies, i.polls, i.relays)
+	for _, why := range httpapi.BodyFaults {
+		i.bodies.WithLabelValues(string(why))
+	}
 	return i
 }
 
@@ -130,6 +137,16 @@ func (i *instruments) Settled(from, to int32, took time.Duration) {
 func (i *instruments) Measured(source fleet.Source, taken, dropped int) {
 	i.measurements.WithLabelValues(string(source), "taken").Add(float64(taken))
 	i.measurements.WithLabelValues(string(source), "dropped").Add(float64(dropped))
+}
+
+// Refused counts items of batches that are not what the contract allows.
+func (i *instruments) Refused(items int) {
+	i.measurements.WithLabelValues(string(fleet.Sidecar), "refused").Add(float64(items))
+}
+
+// BodyRefused counts bodies that were refused before they were parsed.
+func (i *instruments) BodyRefused(why httpapi.BodyFault) {
+	i.bodies.WithLabelValues(string(why)).Inc()
 }
 
 // Started measures a start call.

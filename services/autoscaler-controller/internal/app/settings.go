@@ -31,6 +31,11 @@ type Settings struct {
 	// AnonymousAccess lets callers without a token read custom resources with the controller's own
 	// account. Default false.
 	AnonymousAccess bool
+	// MaxConnections is how many connections may be open; more are closed at once. Default 16000.
+	MaxConnections int
+	// KeptConnections is how many of sidecars and collectors are kept between two pushes, some 20 KiB
+	// each; the others come on a new one each time. Default 8000.
+	KeptConnections int
 }
 
 // Load reads the settings. It returns settings.ErrHelp when only help was wanted.
@@ -49,6 +54,8 @@ func Load(args, environ []string, out io.Writer) (Settings, map[string]string, e
 	set.String(&s.Identity, "identity", host, "name of this replica, unlike that of any other")
 	set.String(&s.Advertise, "advertise", "", "where other replicas find this one's API, host:port; empty: they do not")
 	set.Bool(&s.AnonymousAccess, "anonymous-access", false, "let callers without a token read custom resources with the controller's own account")
+	set.Int(&s.MaxConnections, "max-connections", 16_000, 100, 1_000_000, "connections that may be open; more are closed at once")
+	set.Int(&s.KeptConnections, "kept-connections", 8_000, 0, 1_000_000, "connections of sidecars and collectors that are kept between two pushes")
 	err = set.Load(args, environ)
 	return s, set.Values(), err
 }

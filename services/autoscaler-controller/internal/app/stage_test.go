@@ -76,9 +76,12 @@ func (s *stage) begin(t *testing.T, epoch string) (stop func()) {
 		Fleet: known, Scaler: s, Recorder: s, Observer: instruments, Log: slog.New(slog.DiscardHandler), Epoch: epoch,
 		Missing: whole, Awaited: func() []string { return nil },
 	})
-	var err error
+	pushed, err := ingest.NewMetrics(s.loop, instruments)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.handler, err = httpapi.New(httpapi.Options{
-		Fleet: known, Control: s.loop, Traffic: ingest.NewTraffic(s.loop, instruments, epoch), Metrics: ingest.NewMetrics(s.loop, instruments),
+		Fleet: known, Control: s.loop, Traffic: ingest.NewTraffic(s.loop, instruments, epoch), Metrics: pushed, Pushes: pushed,
 		Objects: s, Settings: s, Leadership: s, Meter: instruments, Log: slog.New(slog.DiscardHandler), Missing: whole, Ending: make(chan struct{}),
 	})
 	if err != nil {

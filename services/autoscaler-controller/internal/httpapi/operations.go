@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -121,6 +122,22 @@ func (a *api) ListDecisions(_ context.Context, in autoscaler.ListDecisionsReques
 		list.Items = append(list.Items, contract.Decision(r))
 	}
 	return list, nil
+}
+
+// SubmitPodMetricsBatch hands a collector's batch to ingest. It was read before; its outside is as the
+// contract has it.
+func (s *server) SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		s.api.badRequest(w, r, err)
+		return
+	}
+	receipt, err := s.api.Metrics.SubmitBatch(body)
+	if err != nil {
+		s.api.refuse(w, r, err)
+		return
+	}
+	answer(w, receipt)
 }
 
 // The operations on custom resources, all passed on.

@@ -26,10 +26,6 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
-// MaxBody bounds a request's body, in bytes: the report of a load balancer with as many applications
-// as the contract lets it have (10000, some hundred bytes each) is taken.
-const MaxBody = 8 << 20
-
 // Fleet is what is known.
 type Fleet interface {
 	Keys() []fleet.Key
@@ -49,9 +45,11 @@ type Traffic interface {
 	ReportTraffic(ctx context.Context, in autoscaler.ReportTrafficRequestObject) (autoscaler.ReportTrafficResponseObject, error)
 }
 
-// Metrics takes the sidecars' measurements.
+// Metrics takes the sidecars' measurements that were checked against the contract; of a batch, the
+// outside was.
 type Metrics interface {
 	SubmitPodMetrics(ctx context.Context, in autoscaler.SubmitPodMetricsRequestObject) (autoscaler.SubmitPodMetricsResponseObject, error)
+	SubmitBatch(body []byte) (autoscaler.PodMetricsBatchReceipt, error)
 }
 
 // Objects passes a call on a custom resource to the Kubernetes API server.
@@ -75,6 +73,7 @@ type Leadership interface {
 type Meter interface {
 	Polling(change int) // long polls that are open
 	RelayFailed()       // the leader did not answer; it was done here
+	BodyRefused(why BodyFault)
 }
 
 // Options are what the API needs. All are needed.
@@ -92,10 +91,15 @@ type Options struct {
 	Ending     <-chan struct{} // closes when the service is about to end: long polls answer at once
 	// Dial connects to the leader; nil is the network.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Pushes have a shorter way; nil: the way of all requests.
+	Pushes Pushes
+	// Connections are the server's; nil: they are not bounded.
+	Connections *httpserver.Connections
 }
 
-// New makes the handler of the whole API. The chain, from the outside: a panic is caught, a span
-// is made, the body is bounded, a follower relays, the request is checked against the contract.
+// New makes the handler of the whole API. The chain, from the outside: a panic is caught, pushes leave
+// by their short way, a span is made, the body is bounded and read, a follower relays, the request is
+// checked against the contract.
 func New(o Options) (http.Handler, error) {
 	spec, err := checked()
 	if err != nil {
@@ -115,14 +119,14 @@ func New(o Options) (http.Handler, error) {
 	autoscaler.HandlerWithOptions(&server{ServerInterface: wrapper, api: api}, autoscaler.ChiServerOptions{
 		BaseRouter: router, ErrorHandlerFunc: api.badRequest,
 	})
-	var handler http.Handler = newRelay(o, router)
-	handler = httpserver.LimitBody(MaxBody)(handler)
-	handler = otelhttp.NewHandler(handler, "http", otelhttp.WithSpanNameFormatter(spanName))
-	return httpserver.Recover(o.Log)(handler), nil
+	bodies := newBodies(o.Meter, newRelay(o, router))
+	handler := otelhttp.NewHandler(bodies, "http", otelhttp.WithSpanNameFormatter(spanName))
+	return httpserver.Recover(o.Log)(&pushes{Options: o, bodies: bodies, next: handler}), nil
 }
 
-// server is the strict server, but for the calls on custom resources: these carry objects whose
-// every field must come through unchanged, so they are passed on as bytes.
+// server is the strict server, but for the calls on custom resources, which carry objects whose
+// every field must come through unchanged, so that they are passed on as bytes; and for batches of
+// pushes, whose items are not yet checked.
 type server struct {
 	autoscaler.ServerInterface
 	api *api
@@ -130,7 +134,7 @@ type server struct {
 
 // api implements the strict server's operations.
 type api struct {
-	// The operations on custom resources never get here: server has them all. A test holds that.
+	// The operations on custom resources and batches never get here: server has them all. A test holds that.
 	autoscaler.StrictServerInterface
 	Options
 	codec *SettingsCodec
@@ -138,7 +142,8 @@ type api struct {
 
 // checked is the spec that requests are checked against. The bodies of custom resources are left
 // to the Kubernetes API server: it checks them against the schema generated from the same
-// contract, so that everyone gets the same answer on both ways.
+// contract, so that everyone gets the same answer on both ways. The items of a batch are left to
+// ingest, which refuses each by itself.
 func checked() (*openapi3.T, error) {
 	spec, err := autoscaler.GetSpec()
 	if err != nil {
@@ -151,6 +156,8 @@ func checked() (*openapi3.T, error) {
 			}
 		}
 	}
+	batch := spec.Paths.Find(batchPath).Post.RequestBody.Value.Content["application/json"].Schema.Value
+	batch.Properties["items"].Value.Items = openapi3.NewSchemaRef("", openapi3.NewSchema())
 	return spec, nil
 }
 

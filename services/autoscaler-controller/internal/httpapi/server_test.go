@@ -46,6 +46,8 @@ type parts struct {
 	ending  chan struct{}
 	polls   chan int
 	failed  int
+	refused []BodyFault
+	pushes  Pushes
 	kept    *fleet.BalancerSettings
 	version uint64 // of what is kept, if there are any
 	keeping error
@@ -100,6 +102,10 @@ func (p *parts) Keep(_ context.Context, s fleet.BalancerSettings) (fleet.Balance
 func (p *parts) Leader() (string, <-chan struct{}) { return p.leader, p.changed }
 func (p *parts) Polling(change int)                { p.polls <- change }
 func (p *parts) RelayFailed()                      { p.failed++ }
+func (p *parts) BodyRefused(why BodyFault)         { p.refused = append(p.refused, why) }
+func (p *parts) SubmitBatch([]byte) (autoscaler.PodMetricsBatchReceipt, error) {
+	return autoscaler.PodMetricsBatchReceipt{Accepted: 1}, p.err
+}
 
 func newParts() *parts {
 	p := &parts{
@@ -132,7 +138,7 @@ func (p *parts) handler(t *testing.T) http.Handler {
 	t.Helper()
 	h, err := New(Options{
 		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p, Settings: p, Leadership: p, Meter: p, Log: slog.New(slog.DiscardHandler),
-		Missing: func() string { return p.missing }, Ending: p.ending, Dial: p.dial,
+		Missing: func() string { return p.missing }, Ending: p.ending, Dial: p.dial, Pushes: p.pushes,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +262,7 @@ func TestRefusalsAreProblemDocuments(t *testing.T) {
 		"a field is out of range": {"POST", start, `{"balancer":"a","waiting":-1}`, nil, "", 400, "waiting"},
 		"no JSON":                 {"POST", start, `{`, nil, "", 400, "body"},
 		"a name of no kind":       {"POST", "/v1/namespaces/Default/deployments/fib/start", `{"balancer":"a","waiting":1}`, nil, "", 400, "namespace"},
-		"too large":               {"POST", "/v1/traffic", `"` + strings.Repeat("x", MaxBody) + `"`, nil, "", 413, "body"},
+		"too large":               {"POST", "/v1/traffic", `"` + strings.Repeat("x", maxReport) + `"`, nil, "", 413, "body"},
 		"sums that overflow":      {"POST", "/v1/traffic", quiet(`"latency":{"count":1,"sumMs":1e308,"buckets":[]}`), nil, "", 400, "applications.0.latency.sumMs"},
 		"more than there can be":  {"POST", "/v1/traffic", quiet(`"streaming":2147483647`), nil, "", 400, "applications.0.streaming"},
 		"a year that is none":     {"POST", "/v1/traffic", quiet(`"wakeUps":[{"id":"t","outcome":"Pending","arrivedAt":"9999-12-31T23:59:59-01:00"}]`), nil, "", 400, "applications.0.wakeUps.0.arrivedAt"},

@@ -18,41 +18,72 @@ type Measured interface {
 // MetricsMeter counts measurements by what became of them.
 type MetricsMeter interface {
 	Measured(source fleet.Source, taken, dropped int)
+	// Refused counts items of batches that are not what the contract allows.
+	Refused(items int)
 }
 
-// Metrics takes POST /metrics.
+// Metrics takes POST /metrics and POST /v1/pod-metrics.
 type Metrics struct {
 	sink  Measured
 	meter MetricsMeter
+	judge *judge
 }
 
 // NewMetrics makes it.
-func NewMetrics(sink Measured, meter MetricsMeter) *Metrics { return &Metrics{sink, meter} }
+func NewMetrics(sink Measured, meter MetricsMeter) (*Metrics, error) {
+	judge, err := newJudge()
+	if err != nil {
+		return nil, err
+	}
+	return &Metrics{sink, meter, judge}, nil
+}
 
-// SubmitPodMetrics takes one measurement.
+// SubmitPodMetrics takes one measurement that was checked against the contract.
 func (m *Metrics) SubmitPodMetrics(_ context.Context, in autoscaler.SubmitPodMetricsRequestObject) (autoscaler.SubmitPodMetricsResponseObject, error) {
-	dropped := m.sink.Measure([]fleet.Measurement{measurement(*in.Body, time.Now())})
-	m.meter.Measured(fleet.Sidecar, 1-dropped, dropped)
-	if dropped > 0 {
-		return nil, fault.New(fault.TooMany, "%d pods are measured already, and more are not listened to", fleet.MaxMeasuredPods).After(10 * time.Second)
+	if err := m.take(measurement(*in.Body, time.Now())); err != nil {
+		return nil, err
 	}
 	return autoscaler.SubmitPodMetrics200JSONResponse{Status: autoscaler.MetricsReceived}, nil
 }
 
+// Push takes one measurement as it came, if it is well made beyond doubt. Else nothing was done, and it
+// is for the contract to judge.
+func (m *Metrics) Push(body []byte) (understood bool, err error) {
+	p, understood := read(body)
+	if !understood {
+		return false, nil
+	}
+	return true, m.take(p.measurement(time.Now()))
+}
+
+func (m *Metrics) take(one fleet.Measurement) error {
+	dropped := m.sink.Measure([]fleet.Measurement{one})
+	m.meter.Measured(fleet.Sidecar, 1-dropped, dropped)
+	if dropped > 0 {
+		return fault.New(fault.TooMany, "%d pods are measured already, and more are not listened to", fleet.MaxMeasuredPods).After(10 * time.Second)
+	}
+	return nil
+}
+
+// measurement is what a push means that the contract has taken.
 func measurement(in common.PodMetrics, now time.Time) fleet.Measurement {
-	out := fleet.Measurement{
-		Pod: fleet.PodName{Namespace: in.Namespace, Name: in.PodName}, Source: fleet.Sidecar,
-		At: now.Add(-time.Duration(value(in.AgeSeconds) * float64(time.Second))), Values: map[fleet.Gauge]float64{},
+	p := push{
+		pod: in.PodName, namespace: in.Namespace,
+		age: value(in.AgeSeconds), window: value(in.WindowSeconds), valid: value(in.ValidSeconds),
+	}
+	if in.WindowSeconds != nil {
+		p.seen |= seenWindow
 	}
 	v := in.Metrics
-	for gauge, given := range map[fleet.Gauge]*float64{
-		fleet.CPUUsage: v.CpuUsage, fleet.MemoryUsage: v.MemoryUsage, fleet.DiskUsage: v.DiskUsage, fleet.ResponseTime: v.ResponseTime,
-		fleet.GPUUsage: v.GpuUsage, fleet.GPUMemoryUsage: v.GpuMemoryUsage, fleet.InFlight: v.InFlight, fleet.Queued: v.Queued,
-		fleet.CacheUsage: v.CacheUsage, fleet.RequestRate: v.RequestRate, fleet.TimeToFirstToken: v.TimeToFirstToken,
-	} {
-		if given != nil {
-			out.Values[gauge] = *given
+	given := [len(gauges)]*float64{
+		v.CpuUsage, v.MemoryUsage, v.DiskUsage, v.ResponseTime, v.GpuUsage, v.GpuMemoryUsage,
+		v.InFlight, v.Queued, v.CacheUsage, v.RequestRate, v.TimeToFirstToken,
+	}
+	for i, g := range given {
+		if g != nil {
+			p.seen |= 1 << i
+			p.values[i] = *g
 		}
 	}
-	return out
+	return p.measurement(now)
 }

@@ -18,7 +18,19 @@ type scale struct {
 	got     []fleet.Measurement
 	dropped int
 	counted [2]int
+	refused int
 }
+
+func newMetrics(tb testing.TB, s *scale) *Metrics {
+	tb.Helper()
+	m, err := NewMetrics(s, s)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return m
+}
+
+func (s *scale) Refused(items int) { s.refused += items }
 
 func (s *scale) Measure(list []fleet.Measurement) int        { s.got = list; return s.dropped }
 func (s *scale) Measured(_ fleet.Source, taken, dropped int) { s.counted = [2]int{taken, dropped} }
@@ -37,7 +49,7 @@ func TestSubmitPodMetrics(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	s := &scale{}
-	m := NewMetrics(s, s)
+	m := newMetrics(t, s)
 	if _, err := m.SubmitPodMetrics(t.Context(), autoscaler.SubmitPodMetricsRequestObject{Body: &body}); err != nil || len(s.got) != 1 || s.counted != [2]int{1, 0} {
 		t.Errorf("%v, got %+v, counted %v", err, s.got, s.counted)
 	}

@@ -1,0 +1,117 @@
+package app
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/httpapi"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/ingest"
+)
+
+// way is the API with one of its two ways for pushes, and what came of them.
+type way struct {
+	http.Handler
+	got []fleet.Measurement
+}
+
+func (w *way) Measure(list []fleet.Measurement) int { w.got = append(w.got, list...); return 0 }
+func (w *way) Measured(fleet.Source, int, int)      {}
+func (w *way) Refused(int)                          {}
+func (w *way) Leader() (string, <-chan struct{})    { return "", nil }
+func (w *way) Polling(int)                          {}
+func (w *way) RelayFailed()                         {}
+func (w *way) BodyRefused(httpapi.BodyFault)        {}
+
+func newWay(tb testing.TB, short bool) *way {
+	tb.Helper()
+	w := &way{}
+	pushed, err := ingest.NewMetrics(w, w)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	o := httpapi.Options{Metrics: pushed, Leadership: w, Meter: w, Log: slog.New(slog.DiscardHandler), Missing: func() string { return "" }}
+	if short {
+		o.Pushes = pushed
+	}
+	if w.Handler, err = httpapi.New(o); err != nil {
+		tb.Fatal(err)
+	}
+	return w
+}
+
+func (w *way) push(path, body string) *httptest.ResponseRecorder {
+	w.got = nil
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	answer := httptest.NewRecorder()
+	w.ServeHTTP(answer, r)
+	return answer
+}
+
+// answered is what a client sees, and what became of the values: the moment of a measurement aside, which
+// is that of its coming.
+type answered struct {
+	Status int
+	Header http.Header
+	Body   string
+	Got    []fleet.Measurement
+}
+
+// traceID is that of a span, which no two requests have in common.
+var traceID = regexp.MustCompile(`"traceId":"[0-9a-f]+",`)
+
+func (w *way) answers(path, body string) answered {
+	a := w.push(path, body)
+	return answered{a.Code, a.Header(), traceID.ReplaceAllString(a.Body.String(), ""), w.got}
+}
+
+// FuzzPush_BothWaysAnswerAlike holds the short way of pushes to the long one, over the whole API: the
+// same status, the same bytes, the same measurement.
+func FuzzPush_BothWaysAnswerAlike(f *testing.F) {
+	short, long := newWay(f, true), newWay(f, false)
+	for _, body := range []string{
+		`{"podName":"web-7d4b9c-x2x4k","namespace":"default","ageSeconds":0.25,"windowSeconds":5,"validSeconds":25,"metrics":{"cpuUsage":412.5,"memoryUsage":11.2,"inFlight":3,"cacheUsage":0.25}}`,
+		`{"podName":"P","namespace":"default","metrics":{"cpuUsage":-1}}`, `{"podName":"p","podname":"q","namespace":"n","metrics":{"queued":1e400}}`,
+		`{"podName":"p","namespace":"n","later":[1],"metrics":{"gpuUsage":101}}`, `{`, `null`, `[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]`, `{"podName":"p","namespace":"n","metrics":{}} x`,
+		`{"items":[{"podName":"p","namespace":"n","metrics":{"queued":1}},{"podName":"p"}]}`, `{"items":[]}`, `{"collector":"c","items":[1,2],"later":{}}`,
+	} {
+		f.Add(body, false)
+		f.Add(body, true)
+	}
+	f.Fuzz(func(t *testing.T, body string, batch bool) {
+		path := "/metrics"
+		if batch {
+			path = "/v1/pod-metrics"
+		}
+		a, b := short.answers(path, body), long.answers(path, body)
+		if diff := cmp.Diff(b, a, cmpopts.IgnoreUnexported(fleet.Measurement{}), cmpopts.IgnoreFields(fleet.Measurement{}, "At", "From")); diff != "" {
+			t.Errorf("POST %s %q (-long +short):\n%s", path, body, diff)
+		}
+	})
+}
+
+// The cost of a push from the handler on, by each way.
+func BenchmarkPush(b *testing.B) {
+	const body = `{"podName":"web-7d4b9c-x2x4k","namespace":"default","ageSeconds":0.25,"windowSeconds":5,"validSeconds":25,` +
+		`"metrics":{"cpuUsage":412.5,"memoryUsage":11.2,"responseTime":38.4,"requestRate":12.5,"inFlight":3,"queued":0,"cacheUsage":0.25}}`
+	for name, w := range map[string]*way{"short": newWay(b, true), "long": newWay(b, false)} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if a := w.push("/metrics", body); a.Code != http.StatusOK {
+					said, _ := io.ReadAll(a.Body)
+					b.Fatalf("status %d: %s", a.Code, said)
+				}
+			}
+		})
+	}
+}

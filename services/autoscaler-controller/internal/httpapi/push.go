@@ -1,0 +1,147 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+)
+
+const (
+	pushPath  = "/metrics"
+	batchPath = "/v1/pod-metrics"
+)
+
+// Pushes takes pushes as they came, if it understands them; else it has done nothing.
+type Pushes interface {
+	Push(body []byte) (understood bool, err error)
+	PushBatch(body []byte) (receipt autoscaler.PodMetricsBatchReceipt, understood bool)
+}
+
+// pushes serves the pushes of pods on a short way: no span, no router, no validator, no allocation that
+// grows with what is sent. What it does not understand it leaves, as it came, to the way of all other
+// requests, which has the words for what is not allowed. A replica that does not lead relays there too.
+//
+// A sidecar's connection is kept while there are not too many of them.
+type pushes struct {
+	Options
+	bodies *bodies
+	next   http.Handler
+}
+
+// buffers hold bodies while they are read.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// ServeHTTP takes pushes, and passes all else on.
+func (p *pushes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost || r.URL.Path != pushPath && r.URL.Path != batchPath {
+		p.next.ServeHTTP(w, r)
+		return
+	}
+	p.Connections.Many(w, r)
+	if p.Pushes == nil || !short(r) || !p.here(r) {
+		p.next.ServeHTTP(w, r)
+		return
+	}
+	allowed := p.bodies.of(r)
+	size := r.ContentLength
+	if size > allowed.most {
+		p.next.ServeHTTP(w, r) // refused there
+		return
+	}
+	if !allowed.from.take(size) {
+		p.Meter.BodyRefused(BodyTooMany)
+		fault.Write(w, r, tooManyBytes())
+		return
+	}
+	body, free, err := p.read(w, r, int(size))
+	defer free()
+	if err == nil && plain(body) == nil && p.take(w, r, body) {
+		allowed.from.give(size)
+		return
+	}
+	allowed.from.give(size)
+	if err != nil {
+		p.Meter.BodyRefused(BodyUnread)
+		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+		return
+	}
+	again := r.Clone(r.Context())
+	again.Body = io.NopCloser(bytes.NewReader(bytes.Clone(body)))
+	p.next.ServeHTTP(w, again)
+}
+
+// here tells whether the push is for this replica: it leads, or the one that leads is not known, or it
+// was relayed once.
+func (p *pushes) here(r *http.Request) bool {
+	leader, _ := p.Leadership.Leader()
+	return leader == "" || r.Header.Get(relayedHeader) != ""
+}
+
+// short tells whether nothing about the request but its body needs a closer look.
+func short(r *http.Request) bool {
+	if r.ContentLength <= 0 || r.URL.RawQuery != "" || r.URL.RawPath != "" || len(r.Header["Content-Encoding"]) > 0 {
+		return false
+	}
+	media := r.Header["Content-Type"]
+	return len(media) == 1 && media[0] == "application/json"
+}
+
+// read reads a body of a known size into a buffer that is used again once it is freed.
+func (p *pushes) read(w http.ResponseWriter, r *http.Request, size int) (body []byte, free func(), err error) {
+	buffer := buffers.Get().(*[]byte)
+	if cap(*buffer) < size {
+		*buffer = make([]byte, size)
+	}
+	body = (*buffer)[:size]
+	free = func() { buffers.Put(buffer) }
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(pushPatience)) // the server sets another for the next request
+	if _, err = io.ReadFull(r.Body, body); err != nil {
+		return nil, free, err
+	}
+	// The end is read too: a connection is kept only after it.
+	var end [1]byte
+	if n, _ := r.Body.Read(end[:]); n > 0 {
+		return nil, free, io.ErrUnexpectedEOF
+	}
+	return body, free, nil
+}
+
+var (
+	jsonHeader = []string{"application/json"}
+	received   = []byte(`{"status":"Metrics received"}` + "\n")
+)
+
+// take takes what it understands, and answers as the generated server does.
+func (p *pushes) take(w http.ResponseWriter, r *http.Request, body []byte) bool {
+	if r.URL.Path == batchPath {
+		receipt, understood := p.Pushes.PushBatch(body)
+		if understood {
+			answer(w, receipt)
+		}
+		return understood
+	}
+	understood, err := p.Pushes.Push(body)
+	switch {
+	case !understood:
+		return false
+	case err != nil:
+		fault.Write(w, r, err)
+	default:
+		w.Header()["Content-Type"] = jsonHeader
+		_, _ = w.Write(received) // the client has gone: nothing to do
+	}
+	return true
+}
+
+func answer(w http.ResponseWriter, receipt autoscaler.PodMetricsBatchReceipt) {
+	w.Header()["Content-Type"] = jsonHeader
+	_ = json.NewEncoder(w).Encode(receipt)
+}

@@ -1,0 +1,167 @@
+package httpapi
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+)
+
+// eager takes every push but those with "slow" in them.
+type eager struct {
+	got []string
+	err error
+}
+
+func (e *eager) Push(body []byte) (bool, error) {
+	if strings.Contains(string(body), "slow") {
+		return false, nil
+	}
+	e.got = append(e.got, string(body))
+	return true, e.err
+}
+
+func (e *eager) PushBatch(body []byte) (autoscaler.PodMetricsBatchReceipt, bool) {
+	understood, _ := e.Push(body)
+	return autoscaler.PodMetricsBatchReceipt{Accepted: 7}, understood
+}
+
+func (p *parts) short(t *testing.T, e *eager) http.Handler {
+	t.Helper()
+	p.pushes = e
+	return p.handler(t)
+}
+
+const taken = `{"podName":"p","namespace":"n","metrics":{"queued":1}}`
+
+func TestPushes_TakeTheShortWayAndTheAnswerIsTheSame(t *testing.T) {
+	e := &eager{}
+	fast, slow := newParts().short(t, e), newParts().handler(t)
+	w, want := do(fast, "POST", "/metrics", taken), do(slow, "POST", "/metrics", taken)
+	if len(e.got) != 1 || e.got[0] != taken {
+		t.Errorf("got %q", e.got)
+	}
+	if w.Code != want.Code || w.Body.String() != want.Body.String() || w.Header().Get("Content-Type") != want.Header().Get("Content-Type") {
+		t.Errorf("%d %s, by the long way %d %s", w.Code, w.Body, want.Code, want.Body)
+	}
+	w = do(fast, "POST", batchPath, `{"items":[`+taken+`]}`)
+	if w.Code != 200 || w.Body.String() != `{"accepted":7}`+"\n" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	fits(t, w, "PodMetricsBatchReceipt")
+}
+
+func TestPushes_WhatIsNotUnderstoodComesWholeToTheLongWay(t *testing.T) {
+	e := &eager{}
+	h := newParts().short(t, e)
+	w := do(h, "POST", "/metrics", `{"podName":"slow","namespace":"n","metrics":{"queued":-1}}`)
+	if w.Code != 400 || !strings.Contains(w.Body.String(), "metrics.queued") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	fits(t, w, "Problem")
+	if w := do(h, "POST", "/metrics", `{"podName":"slow","namespace":"n","metrics":{}}`); w.Code != 200 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	// The items of a batch are ingest's to refuse; what is around them is not.
+	if w := do(h, "POST", batchPath, `{"items":["slow",{"podName":7}]}`); w.Code != 200 || w.Body.String() != `{"accepted":1}`+"\n" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	for body, field := range map[string]string{
+		`{"slow":1}`:                                          "items",
+		`{"items":"slow"}`:                                    "items",
+		`{"items":[],"slow":1}`:                               "items",
+		`{"items":["slow"],"collector":7}`:                    "collector",
+		`{"items":["slow"],"collector":""}`:                   "collector",
+		`{"items":["slow"` + strings.Repeat(",1", 500) + `]}`: "items",
+	} {
+		w := do(h, "POST", batchPath, body)
+		if w.Code != 400 || !strings.Contains(w.Body.String(), `"field":"`+field+`"`) {
+			t.Errorf("%.40s: %d %s", body, w.Code, w.Body)
+		}
+		fits(t, w, "Problem")
+	}
+	if len(e.got) != 0 {
+		t.Errorf("got %q", e.got)
+	}
+}
+
+func TestPushes_WhatNeedsACloserLookTakesTheLongWay(t *testing.T) {
+	for name, change := range map[string]func(r *http.Request){
+		"a body of unknown length": func(r *http.Request) { r.ContentLength = -1 },
+		"a query":                  func(r *http.Request) { r.URL.RawQuery = "x=1" },
+		"another media type":       func(r *http.Request) { r.Header.Set("Content-Type", "application/json; charset=utf-8") },
+		"an encoding":              func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := &eager{}
+			r := httptest.NewRequest(http.MethodPost, "/metrics", strings.NewReader(taken))
+			r.Header.Set("Content-Type", "application/json")
+			change(r)
+			w := httptest.NewRecorder()
+			newParts().short(t, e).ServeHTTP(w, r)
+			if len(e.got) != 0 || w.Code != 200 {
+				t.Errorf("status %d, got %q", w.Code, e.got)
+			}
+		})
+	}
+}
+
+func TestPushes_AReplicaThatDoesNotLeadRelaysThem(t *testing.T) {
+	p, e := newParts(), &eager{}
+	p.leader = "127.0.0.1:1" // does not answer: it is then served here, by the long way
+	h := p.short(t, e)
+	if w := do(h, "POST", "/metrics", taken); w.Code != 200 || p.failed != 1 || len(e.got) != 0 {
+		t.Errorf("status %d, %d tries failed, got %q", w.Code, p.failed, e.got)
+	}
+	if w := do(h, "POST", "/metrics", taken, relayedHeader, "1"); w.Code != 200 || len(e.got) != 1 {
+		t.Errorf("one that was relayed: status %d, got %q", w.Code, e.got)
+	}
+}
+
+func TestPushes_AnErrorIsAProblemDocument(t *testing.T) {
+	e := &eager{err: fault.New(fault.TooMany, "too many pods")}
+	w := do(newParts().short(t, e), "POST", "/metrics", taken)
+	if w.Code != http.StatusTooManyRequests {
+		t.Errorf("status %d", w.Code)
+	}
+	fits(t, w, "Problem")
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, errors.New("gone") }
+
+func TestPushes_OneThatDoesNotComeWholeIsRefused(t *testing.T) {
+	for name, body := range map[string]io.Reader{"broken off": broken{}, "longer than declared": strings.NewReader(taken)} {
+		p, e := newParts(), &eager{}
+		h := p.short(t, e)
+		r := httptest.NewRequest(http.MethodPost, "/metrics", body)
+		r.Header.Set("Content-Type", "application/json")
+		r.ContentLength = 5
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != 400 || len(p.refused) != 1 || p.refused[0] != BodyUnread || len(e.got) != 0 {
+			t.Errorf("%s: status %d, counted %v", name, w.Code, p.refused)
+		}
+	}
+}
+
+func TestPushes_BeyondTheirBudgetAreRefusedAndCounted(t *testing.T) {
+	p, e := newParts(), &eager{}
+	p.pushes = e
+	b := newBodies(p, http.NotFoundHandler())
+	b.pushes.most = 5
+	h := &pushes{Options: Options{Pushes: e, Leadership: p, Meter: p}, bodies: b, next: http.NotFoundHandler()}
+	w := do(h, "POST", "/metrics", taken)
+	if w.Code != http.StatusTooManyRequests || len(p.refused) != 1 || len(e.got) != 0 {
+		t.Errorf("status %d, counted %v", w.Code, p.refused)
+	}
+	if w := do(h, "POST", "/metrics", `1234`); w.Code != 200 || b.pushes.used.Load() != 0 {
+		t.Errorf("status %d, %d bytes in use", w.Code, b.pushes.used.Load())
+	}
+}

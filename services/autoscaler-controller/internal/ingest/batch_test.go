@@ -1,0 +1,130 @@
+package ingest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func batch(items ...string) string {
+	return `{"collector":"c","items":[` + strings.Join(items, ",") + `]}`
+}
+
+const (
+	fine   = `{"podName":"p","namespace":"n","metrics":{"queued":1}}`
+	nested = `{"podName":"q","namespace":"n","later":{},"metrics":{"queued":2}}` // for the contract to judge
+	wrong  = `{"podName":"P","namespace":"n","metrics":{"queued":-1}}`
+)
+
+func TestPushBatch_OneItemAtFaultKeepsNoOtherFromBeingTaken(t *testing.T) {
+	s := &scale{}
+	m := newMetrics(t, s)
+	receipt, understood := m.PushBatch([]byte(batch(fine, wrong, nested, `7`)))
+	if !understood || receipt.Accepted != 2 || receipt.Dropped != nil || receipt.Refused == nil || len(*receipt.Refused) != 2 {
+		t.Fatalf("understood %v: %+v", understood, receipt)
+	}
+	refused := *receipt.Refused
+	if r := refused[0]; r.Index != 1 || !strings.Contains(r.Reason, "-1 is not allowed: from 0 to 1000000000") || r.Errors == nil || len(*r.Errors) != 2 {
+		t.Errorf("%+v", r)
+	}
+	if r := refused[1]; r.Index != 3 || !strings.Contains(r.Reason, "object") {
+		t.Errorf("%+v", r)
+	}
+	if len(s.got) != 2 || s.got[0].Pod.Name != "p" || s.got[1].Pod.Name != "q" || s.counted != [2]int{2, 0} || s.refused != 2 {
+		t.Errorf("got %+v, counted %v and %d", s.got, s.counted, s.refused)
+	}
+}
+
+func TestPushBatch_SaysHowManyWereDropped(t *testing.T) {
+	s := &scale{dropped: 1}
+	receipt, _ := newMetrics(t, s).PushBatch([]byte(batch(fine, nested)))
+	if receipt.Accepted != 1 || receipt.Dropped == nil || *receipt.Dropped != 1 || s.counted != [2]int{1, 1} {
+		t.Errorf("%+v, counted %v", receipt, s.counted)
+	}
+}
+
+func TestPushBatch_OfItemsAtFaultAloneMeasuresNothing(t *testing.T) {
+	s := &scale{}
+	receipt, understood := newMetrics(t, s).PushBatch([]byte(batch(wrong)))
+	if !understood || receipt.Accepted != 0 || len(*receipt.Refused) != 1 || s.got != nil {
+		t.Errorf("%+v, got %v", receipt, s.got)
+	}
+}
+
+func TestSplit_LeavesToTheContractWhatIsNotWellMadeOutside(t *testing.T) {
+	many := strings.Repeat(fine+",", maxItems-1) + fine
+	for name, c := range map[string]struct {
+		body string
+		want int // 0: not understood
+	}{
+		"one":                    {batch(fine), 1},
+		"as many as there may":   {batch(many), maxItems},
+		"no collector":           {`{"items":[` + fine + `]}`, 1},
+		"of a later version":     {`{"later":true,"items":[{}, 1 ,"x"]}`, 3},
+		"one too many":           {batch(many, fine), 0},
+		"none":                   {batch(), 0},
+		"no items":               {`{"collector":"c"}`, 0},
+		"items twice":            {`{"items":[1],"items":[2]}`, 0},
+		"items in other letters": {`{"ITEMS":[1]}`, 0},
+		"a collector of nothing": {`{"collector":null,"items":[1]}`, 0},
+		"no name of a collector": {`{"collector":"","items":[1]}`, 0},
+		"no list":                {`{"items":{}}`, 0},
+		"an item without end":    {`{"items":[{"podName":"p"]}`, 0},
+		"something behind":       {batch(fine) + "x", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			items, understood := split([]byte(c.body))
+			if understood != (c.want > 0) || understood && len(items) != c.want {
+				t.Errorf("understood %v, %d items", understood, len(items))
+			}
+		})
+	}
+}
+
+func TestSubmitBatch_TakesWhatTheContractHasLetThrough(t *testing.T) {
+	s := &scale{}
+	m := newMetrics(t, s)
+	receipt, err := m.SubmitBatch([]byte(`{"collector":"\u0063","items":[` + fine + `,` + wrong + `]}`))
+	if err != nil || receipt.Accepted != 1 || len(*receipt.Refused) != 1 {
+		t.Errorf("%+v, %v", receipt, err)
+	}
+	for _, body := range []string{`{"items":[]}`, `{}`, `[`, batch(strings.Repeat(fine+",", maxItems) + fine)} {
+		if _, err := m.SubmitBatch([]byte(body)); err == nil {
+			t.Errorf("taken: %.40s", body)
+		}
+	}
+}
+
+// Both ways cut a batch into the same items.
+func FuzzSplit_CutsAsTheStandardLibraryDoes(f *testing.F) {
+	f.Add([]byte(batch(fine, wrong, nested)))
+	f.Add([]byte(`{"items":[ 1,"\u00e9",[{}],{"a":{"b":[]}} ] , "x":null}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		items, understood := split(body)
+		if !understood {
+			return
+		}
+		here, there := &scale{}, &scale{}
+		a, _ := newMetrics(t, here).PushBatch(body)
+		b, err := newMetrics(t, there).SubmitBatch(body)
+		if err != nil || int(a.Accepted)+len(value(a.Refused)) != len(items) {
+			t.Fatalf("%d items, %+v, %v", len(items), a, err)
+		}
+		if diff := cmp.Diff(b, a); diff != "" {
+			t.Errorf("%q (-standard +here):\n%s", body, diff)
+		}
+	})
+}
+
+func BenchmarkPushBatch(b *testing.B) {
+	body := []byte(batch(strings.Repeat(wellMade+",", 99) + wellMade))
+	m := newMetrics(b, &scale{})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, ok := m.PushBatch(body); !ok {
+			b.Fatal("not understood")
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/item")
+}
