@@ -42,7 +42,7 @@ func (b *bench) failover(ctx context.Context, r *report.Run, metric string, spar
 		return err
 	}
 	b.service.Add(next.Address)
-	l := b.load(ctx)
+	l := b.load(ctx, 0)
 	defer l.end()
 	pause(ctx, loadWarm+leaderSettles)
 	before := b.balancers.Sum()

@@ -19,6 +19,7 @@ const (
 	// backAfter is when a woken application is put to zero again: two reports later, so that nobody waits there.
 	backAfter = 2500 * time.Millisecond
 	seenIn    = 10 * time.Second
+	batched   = 200 // values in a batch: a node's, or some nodes'
 )
 
 // load is all that happens at once.
@@ -44,32 +45,57 @@ func (b *bench) underLoad(ctx context.Context, r *report.Run) error {
 	if err != nil {
 		return err
 	}
-	l := b.load(ctx)
-	defer l.end()
+	l := b.load(ctx, 0)
+	defer func() { l.end() }()
 	pause(ctx, loadWarm)
 	if err := b.pushing(ctx, r, l, rest, before.RSS, before.Live); err != nil {
 		return err
+	}
+	if l.sidecars.TakesBatches(ctx, b.pods[0]) {
+		l.end()
+		if l, err = b.batching(ctx, r, rest); err != nil {
+			return err
+		}
 	}
 	l.begin(ctx, r.Applications)
 	pause(ctx, loadWarm)
 	return b.loaded(ctx, r, l)
 }
 
-// load starts the sidecars.
-func (b *bench) load(ctx context.Context) *load {
-	return &load{bench: b, sidecars: drivers.StartSidecars(ctx, b.pods, b.service), starter: drivers.NewStarter(), stop: func() {}}
+// load starts the sidecars; with a batch of 0 each pushes by itself.
+func (b *bench) load(ctx context.Context, batch int) *load {
+	return &load{bench: b, sidecars: drivers.StartSidecars(ctx, b.pods, b.service, batch), starter: drivers.NewStarter(), stop: func() {}}
+}
+
+// batching is what a value in a batch costs. It leaves the sidecars that the whole load is to have.
+func (b *bench) batching(ctx context.Context, r *report.Run, rest float64) (*load, error) {
+	l := b.load(ctx, batched)
+	pause(ctx, loadWarm)
+	cost, err := b.pushed(ctx, l, rest)
+	r.Set(report.BatchCPU, cost)
+	if b.batch != batched {
+		l.end()
+		l = b.load(ctx, b.batch)
+	}
+	return l, err
+}
+
+// pushed is the CPU time, in microseconds, of one value that is pushed.
+func (b *bench) pushed(ctx context.Context, l *load, rest float64) (float64, error) {
+	taken, _ := l.sidecars.Sent()
+	began := time.Now()
+	share, err := b.use(ctx, b.span())
+	pushes, _ := l.sidecars.Sent()
+	return (share - rest) * float64(time.Since(began).Microseconds()) / float64(pushes-taken), err
 }
 
 // pushing is what pushes cost.
 func (b *bench) pushing(ctx context.Context, r *report.Run, l *load, rest, rss, live float64) error {
-	taken, _ := l.sidecars.Sent()
-	began := time.Now()
-	share, err := b.use(ctx, b.span())
+	cost, err := b.pushed(ctx, l, rest)
 	if err != nil {
 		return err
 	}
-	pushes, _ := l.sidecars.Sent()
-	r.Set(report.PushCPU, (share-rest)*float64(time.Since(began).Microseconds())/float64(pushes-taken))
+	r.Set(report.PushCPU, cost)
 	m, err := b.leader.Memory(ctx)
 	n := float64(len(b.pods)) * 1024
 	r.Set(report.PushingRSS, (m.RSS-rss)/n)

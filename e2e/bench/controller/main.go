@@ -16,6 +16,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/process"
 )
 
 // The cores.
@@ -42,6 +44,11 @@ func run(ctx context.Context) error {
 	if err := pin(); err != nil {
 		return err
 	}
+	restore, err := process.Prefer(o.priority)
+	if err != nil {
+		return err
+	}
+	defer restore()
 	ctx, cancel := context.WithTimeout(ctx, o.limit)
 	defer cancel()
 	if err := os.MkdirAll(o.work, 0o750); err != nil {

@@ -15,7 +15,7 @@ type options struct {
 
 	sizes, releasedSizes []int
 	seconds              float64
-	wakeups, pods        int
+	wakeups, pods, batch int
 	quick                bool
 	priority             int
 	settle, limit        time.Duration
@@ -28,6 +28,7 @@ type options struct {
 
 const (
 	maxSize       = 20000
+	mostInBatch   = 500
 	allSizes      = "100,1000,10000"
 	allReleased   = "300,1000"
 	quickSizes    = "100,300"
@@ -47,6 +48,7 @@ func parse(args []string) (o options, err error) {
 	set.Float64Var(&o.seconds, "seconds", 0, "of each measurement; 0: 30, and 5 with -quick")
 	set.IntVar(&o.wakeups, "wakeups", 200, "wake-ups a second at most; each application at most every 45 s")
 	set.IntVar(&o.pods, "pods", 10000, "pods at most; one for each application, ten in each that is awake")
+	set.IntVar(&o.batch, "batch", 0, "under load pods push through collectors, so many in a batch, where the build takes batches; 0: each by itself")
 	set.BoolVar(&o.quick, "quick", false, "about three minutes")
 	set.IntVar(&o.priority, "priority", 0, "nice value of all that is started, from -20 to 0: below 0 others on the machine disturb less, and are disturbed")
 	set.DurationVar(&o.settle, "settle", 0, "how long a controller may take to become quiet; 0: 4m, and 40s with -quick")
@@ -96,6 +98,8 @@ func (o options) check() error {
 		return fmt.Errorf("wakeups: %d is not allowed: must be from 0 to 1000", o.wakeups)
 	case o.pods < 10 || o.pods > 100000:
 		return fmt.Errorf("pods: %d is not allowed: must be from 10 to 100000", o.pods)
+	case o.batch < 0 || o.batch > mostInBatch:
+		return fmt.Errorf("batch: %d is not allowed: must be from 0 to %d", o.batch, mostInBatch)
 	case o.priority < -20 || o.priority > 0:
 		return fmt.Errorf("priority: %d is not allowed: must be from -20 to 0", o.priority)
 	case o.soakSize < 20 || o.soakSize > maxSize:

@@ -30,7 +30,7 @@ func TestNumbers_AreInGrowingOrderOnceEach(t *testing.T) {
 
 func TestParse_NamesWhatIsNotAllowed(t *testing.T) {
 	for _, c := range []struct{ flag, value string }{
-		{"seconds", "0.5"}, {"wakeups", "-1"}, {"pods", "9"}, {"priority", "1"}, {"soak-size", "7"}, {"sizes", "0"}, {"released-sizes", "many"},
+		{"seconds", "0.5"}, {"wakeups", "-1"}, {"batch", "501"}, {"pods", "9"}, {"priority", "1"}, {"soak-size", "7"}, {"sizes", "0"}, {"released-sizes", "many"},
 	} {
 		_, err := parse([]string{"-kubernetes", "k", "-" + c.flag, c.value})
 		if err == nil || !strings.Contains(err.Error(), c.flag) || !strings.Contains(err.Error(), c.value) || !strings.Contains(err.Error(), "not allowed: must be") {

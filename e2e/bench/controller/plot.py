@@ -15,6 +15,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 STYLE = {"now": ("#0b6e4f", "o"), "released": ("#b5442e", "s")}
 
+EVENT = (1, "target 1 ms")
+
 # file, title, unit, [(metric, word in the legend, line)], target (value, word) or None, logarithmic
 PICTURES = [
     ("rest-cpu", "CPU at rest", "% of a core", [("rest_cpu_percent", "", "-")], (2, "target 2%"), True),
@@ -35,18 +37,18 @@ PICTURES = [
         (1.5, "target 1.5 KB"),
         False,
     ),
-    ("event-annotation", "An annotation on one CustomAutoscaler", "ms of CPU", [("event_annotation_ms", "", "-")], (1, "target 1 ms"), True),
-    ("event-status", "A status written to one CustomAutoscaler", "ms of CPU", [("event_status_ms", "", "-")], (1, "target 1 ms"), True),
-    ("event-deployment", "An event of one Deployment", "ms of CPU", [("event_deployment_ms", "", "-")], (1, "target 1 ms"), True),
+    ("event-annotation", "An annotation on one CustomAutoscaler", "ms of CPU", [("event_annotation_ms", "", "-")], EVENT, True),
+    ("event-status", "A status written to one CustomAutoscaler", "ms of CPU", [("event_status_ms", "", "-")], EVENT, True),
+    ("event-deployment", "An event of one Deployment", "ms of CPU", [("event_deployment_ms", "", "-")], EVENT, True),
     (
         "event-pod",
         "An event of one pod",
         "ms of CPU",
         [("event_pod_ms", "annotation", "-"), ("event_readiness_ms", "readiness", "--"), ("event_foreign_ms", "of nobody", ":")],
-        (1, "target 1 ms"),
+        EVENT,
         True,
     ),
-    ("push-cpu", "A push of a sidecar", "µs of CPU", [("push_cpu_us", "", "-")], None, True),
+    ("push-cpu", "A push of a sidecar", "µs of CPU", [("push_cpu_us", "by itself", "-"), ("push_batched_cpu_us", "in a batch", "--")], None, True),
     (
         "settle",
         "From the start until it is quiet",
@@ -134,7 +136,8 @@ def draw(book, folder, name, title, unit, lines, target, logarithmic):
             drawn = True
             ax.plot(sizes, values, line, color=colour, marker=marker, markersize=5, label=", ".join(filter(None, [label, word])))
             if line == "-":
-                ax.annotate(f"{values[-1]:.3g}", (sizes[-1], values[-1]), textcoords="offset points", xytext=(0, 7), ha="center", fontsize=8, color=colour)
+                where = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center"}
+                ax.annotate(f"{values[-1]:.3g}", (sizes[-1], values[-1]), fontsize=8, color=colour, **where)
     if not drawn:
         plt.close(figure)
         return

@@ -63,7 +63,7 @@ func soak(ctx context.Context, out io.Writer, o options) (err error) {
 	if err := errors.Join(b.quiet(ctx, r), b.knowPods(ctx, r)); err != nil {
 		return err
 	}
-	l := b.load(ctx)
+	l := b.load(ctx, b.batch)
 	defer l.end()
 	l.begin(ctx, o.soakSize)
 	b.say("%d applications: the whole load for %s", o.soakSize, o.soak)

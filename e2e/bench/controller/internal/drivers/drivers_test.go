@@ -146,33 +146,60 @@ func TestBalancer_FollowsTheRoutes(t *testing.T) {
 	}
 }
 
-func TestSidecars_PushEachPodInTurn(t *testing.T) {
+// collected plays a controller that takes pushes: the names of the pods, as they come.
+func collected(t *testing.T, batches bool) (address string, names <-chan string) {
+	t.Helper()
 	got := make(chan string, 100)
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		var pod struct{ PodName string }
-		if json.NewDecoder(r.Body).Decode(&pod) == nil && r.URL.Path == "/metrics" {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		type pod struct{ PodName string }
+		var body struct {
+			pod
+			Items []pod
+		}
+		if r.URL.Path == "/v1/pod-metrics" && !batches {
+			http.NotFound(w, r)
+			return
+		}
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		if body.PodName != "" {
+			body.Items = []pod{body.pod}
+		}
+		for _, p := range body.Items {
 			select {
-			case got <- pod.PodName:
+			case got <- p.PodName:
 			default:
 			}
 		}
 	}))
-	defer server.Close()
-	pods := make([]objects.Pod, 500) // 100 a second
-	for i := range pods {
-		pods[i] = objects.Pod{App: objects.New(0), Index: i, Owned: true}
-	}
-	s := StartSidecars(context.Background(), pods, NewService(strings.TrimPrefix(server.URL, "http://")))
-	seen := map[string]bool{}
-	for range 20 {
-		seen[<-got] = true
-	}
-	s.Stop()
-	if len(seen) != 20 {
-		t.Errorf("%d pods in 20 pushes", len(seen))
-	}
-	if taken, failed := s.Sent(); taken < 19 || failed != 0 {
-		t.Errorf("%d taken, %d failed", taken, failed)
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://"), got
+}
+
+func TestSidecars_PushEachPodInTurn(t *testing.T) {
+	for _, batch := range []int{0, 7} {
+		address, got := collected(t, batch > 0)
+		pods := make([]objects.Pod, 500) // 100 a second
+		for i := range pods {
+			pods[i] = objects.Pod{App: objects.New(0), Index: i, Owned: true}
+		}
+		s := StartSidecars(context.Background(), pods, NewService(address), batch)
+		seen := map[string]bool{}
+		for range 20 {
+			seen[<-got] = true
+		}
+		if s.TakesBatches(t.Context(), pods[0]) != (batch > 0) {
+			t.Errorf("batch %d: whether it takes batches", batch)
+		}
+		s.Stop()
+		if len(seen) != 20 {
+			t.Errorf("batch %d: %d pods in 20 pushes", batch, len(seen))
+		}
+		if _, failed := s.Sent(); failed != 0 {
+			t.Errorf("batch %d: %d failed", batch, failed)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	PushingRSS   = "pod_pushing_rss_kb"
 	PushingHeap  = "pod_pushing_heap_kb"
 	PushCPU      = "push_cpu_us"
+	BatchCPU     = "push_batched_cpu_us"
 	PushRate     = "pushes_per_second"
 	PushesFailed = "pushes_failed"
 	PushP50      = "push_p50_ms"

@@ -30,6 +30,7 @@ var rows = []struct {
 	{PushingRSS, "memory per pushing pod, KB more", 2},
 	{PushingHeap, "live heap per pushing pod, KB more", 2},
 	{PushCPU, "a push: CPU us", 0},
+	{BatchCPU, "a value in a batch: CPU us", 0},
 	{PushRate, "load: pushes a second", 0},
 	{PushesFailed, "load: pushes refused", 0},
 	{PushP50, "load: push to answer, p50 ms", 1},
