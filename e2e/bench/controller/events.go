@@ -13,6 +13,7 @@ import (
 // beside them.
 const (
 	eventBudget  = 6 * time.Second
+	quickBudget  = 2 * time.Second
 	fewestEvents = 5
 	mostEvents   = 300
 	eventPace    = 20 * time.Millisecond // at least between two
@@ -75,7 +76,7 @@ func (b *bench) podEvents(ctx context.Context, r *report.Run) error {
 
 // cost is the CPU time of one event: over what would have been used without.
 func (b *bench) cost(ctx context.Context, r *report.Run, kind string, make event) error {
-	rest, err := b.use(ctx, 2*look)
+	rest, err := b.use(ctx, 2*b.look())
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,11 @@ func (b *bench) cost(ctx context.Context, r *report.Run, kind string, make event
 	if err != nil {
 		return err
 	}
-	n := min(max(int(eventBudget/max(about, time.Microsecond)), fewestEvents), mostEvents)
+	budget, most := eventBudget, mostEvents
+	if b.quick {
+		budget, most = quickBudget, mostEvents/3
+	}
+	n := min(max(int(budget/max(about, time.Microsecond)), fewestEvents), most)
 	n += n % 2
 	one, err := b.spend(ctx, rest, firstEvents+1, n, max(eventPace, 2*about), make)
 	r.Set(report.Event(kind), max(one.Seconds()*1000, 0))
@@ -105,7 +110,7 @@ func (b *bench) spend(ctx context.Context, rest float64, first, n int, pace time
 		}
 	}
 	for drained := time.Now().Add(drainWithin); time.Now().Before(drained); {
-		share, err := b.use(ctx, look/4)
+		share, err := b.use(ctx, b.look()/4)
 		if err != nil {
 			return 0, err
 		}

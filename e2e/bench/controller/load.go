@@ -41,7 +41,7 @@ func (b *bench) underLoad(ctx context.Context, r *report.Run) error {
 	if err != nil {
 		return err
 	}
-	rest, err := b.use(ctx, look)
+	rest, err := b.use(ctx, b.look())
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ const (
 	allSizes      = "100,1000,10000"
 	allReleased   = "300,1000"
 	quickSizes    = "100,300"
-	quickReleased = "100"
+	quickReleased = "300"
 )
 
 func parse(args []string) (o options, err error) {
@@ -49,7 +49,7 @@ func parse(args []string) (o options, err error) {
 	set.IntVar(&o.wakeups, "wakeups", 200, "wake-ups a second at most; each application at most every 45 s")
 	set.IntVar(&o.pods, "pods", 10000, "pods at most; one for each application, ten in each that is awake")
 	set.IntVar(&o.batch, "batch", 0, "under load pods push through collectors, so many in a batch, where the build takes batches; 0: each by itself")
-	set.BoolVar(&o.quick, "quick", false, "about three minutes")
+	set.BoolVar(&o.quick, "quick", false, "some minutes")
 	set.IntVar(&o.priority, "priority", 0, "nice value of all that is started, from -20 to 0: below 0 others on the machine disturb less, and are disturbed")
 	set.DurationVar(&o.settle, "settle", 0, "how long a controller may take to become quiet; 0: 4m, and 40s with -quick")
 	set.DurationVar(&o.limit, "limit", 3*time.Hour, "give up after this long; with -soak that comes on top")

@@ -44,7 +44,7 @@ func TestParse_NamesWhatIsNotAllowed(t *testing.T) {
 
 func TestParse_QuickIsSmallerUnlessSaidOtherwise(t *testing.T) {
 	o, err := parse([]string{"-kubernetes", "k", "-quick", "-sizes", "50"})
-	if err != nil || !slices.Equal(o.sizes, []int{50}) || !slices.Equal(o.releasedSizes, []int{100}) || o.seconds != 5 || o.settle != 40*time.Second {
+	if err != nil || !slices.Equal(o.sizes, []int{50}) || !slices.Equal(o.releasedSizes, []int{300}) || o.seconds != 5 || o.settle != 40*time.Second {
 		t.Errorf("%+v, %v", o, err)
 	}
 	o, err = parse([]string{"-kubernetes", "k", "-soak", "1h"})

@@ -8,10 +8,15 @@ import (
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/report"
 )
 
-const (
-	mega = 1 << 20
-	look = 2 * time.Second // how long the CPU is looked at to tell whether it is quiet
-)
+const mega = 1 << 20
+
+// look is how long the CPU is looked at to tell whether it is quiet.
+func (o options) look() time.Duration {
+	if o.quick {
+		return time.Second
+	}
+	return 2 * time.Second
+}
 
 // use is the share of a core that the controller takes over a time.
 func (b *bench) use(ctx context.Context, d time.Duration) (float64, error) {
@@ -31,7 +36,7 @@ func (b *bench) settle(ctx context.Context) (share float64, err error) {
 	const alike, little, full = 0.2, 0.02, 0.9
 	var last []float64
 	for deadline := time.Now().Add(b.options.settle); time.Now().Before(deadline) && ctx.Err() == nil; {
-		share, err = b.use(ctx, look)
+		share, err = b.use(ctx, b.look())
 		if err != nil {
 			return share, err
 		}
@@ -71,7 +76,7 @@ func (b *bench) quiet(ctx context.Context, r *report.Run) error {
 func (b *bench) atRest(ctx context.Context, r *report.Run) error {
 	before := b.balancers.Sum()
 	began := time.Now()
-	share, err := b.use(ctx, max(b.span(), 10*time.Second))
+	share, err := b.use(ctx, max(b.span(), 5*b.look()))
 	if err != nil {
 		return err
 	}
