@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"strconv"
@@ -42,25 +40,6 @@ func pin(priority int) (bool, error) {
 	}
 	args := append([]string{"nice", "-n", strconv.Itoa(priority), "taskset", "-c", strconv.Itoa(loadCPU), self}, os.Args[1:]...)
 	return true, syscall.Exec(nice, args, environ()) //nolint:gosec // G204: this program itself
-}
-
-// autogroup is where Linux keeps the nice value of a session as a whole: where it groups processes by
-// session, their own values count within the session alone.
-const autogroup = "/proc/self/autogroup"
-
-// prefer gives this session the priority, and returns what takes it back.
-func prefer(priority int) (restore func(), err error) {
-	if priority == 0 {
-		return func() {}, nil
-	}
-	err = os.WriteFile(autogroup, []byte(strconv.Itoa(priority)), 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return func() {}, nil // this kernel does not group them
-	}
-	if err != nil {
-		return nil, fmt.Errorf("priority: %d is not allowed here: %w", priority, err)
-	}
-	return func() { _ = os.WriteFile(autogroup, []byte("0"), 0) }, nil
 }
 
 // environ is ours without the settings of a load balancer.

@@ -20,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/process"
 	"github.com/nemesis-scaling/nemesis/e2e/bench/proxy/internal/gopeer"
 	"github.com/nemesis-scaling/nemesis/e2e/bench/proxy/internal/peer"
 )
@@ -48,7 +49,7 @@ func run(ctx context.Context) error {
 	if pinned, err := pin(o.priority); pinned || err != nil {
 		return err
 	}
-	restore, err := prefer(o.priority)
+	restore, err := process.Prefer(o.priority)
 	if err != nil {
 		return err
 	}

@@ -16,8 +16,8 @@ import (
 	"text/template"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/process"
 	"github.com/nemesis-scaling/nemesis/e2e/bench/proxy/internal/load"
-	"github.com/nemesis-scaling/nemesis/e2e/bench/proxy/internal/process"
 )
 
 //go:embed config

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const stopWithin = 10 * time.Second
@@ -31,6 +33,7 @@ type Options struct {
 	Env  []string // beside ours
 	Dir  string
 	CPU  int
+	Nice int    // below 0 others on the machine disturb less, and are disturbed
 	Out  string // file for what it prints
 }
 
@@ -41,8 +44,8 @@ func Start(o Options) (*Process, error) {
 		return nil, err
 	}
 	defer func() { _ = out.Close() }()
-	args := append([]string{"-c", strconv.Itoa(o.CPU), o.Path}, o.Args...)
-	cmd := exec.CommandContext(context.WithoutCancel(context.Background()), "taskset", args...) //nolint:gosec // G204: programs of the benchmark
+	args := append([]string{"-n", strconv.Itoa(o.Nice), "taskset", "-c", strconv.Itoa(o.CPU), o.Path}, o.Args...)
+	cmd := exec.CommandContext(context.WithoutCancel(context.Background()), "nice", args...) //nolint:gosec // G204: programs of the benchmark
 	cmd.Dir, cmd.Env = o.Dir, append(os.Environ(), o.Env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // Ctrl-C is ours to pass on
@@ -94,4 +97,36 @@ func (p *Process) Stop() error {
 		}
 	})
 	return fault
+}
+
+// Kill ends the program as a node that fails does: at once, and without a word.
+func (p *Process) Kill() {
+	p.once.Do(func() {
+		_ = p.cmd.Process.Kill() // it has ended: all the same
+		<-p.ended
+	})
+}
+
+// Spread lets the program run on these cores from now on.
+func (p *Process) Spread(cpus ...int) error {
+	var set unix.CPUSet
+	for _, cpu := range cpus {
+		set.Set(cpu)
+	}
+	for _, pid := range p.tree {
+		threads, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+		if err != nil {
+			return err
+		}
+		for _, t := range threads {
+			id, err := strconv.Atoi(t.Name())
+			if err != nil {
+				return err
+			}
+			if err := unix.SchedSetaffinity(id, &set); err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("cores of thread %d: %w", id, err)
+			}
+		}
+	}
+	return nil
 }

@@ -1,0 +1,155 @@
+// Package apiserver runs a Kubernetes API server on etcd and nothing else: no scheduler, no controllers,
+// no kubelet. Whoever writes objects plays them. Everything listens on loopback, on ports that are free,
+// and the data goes with the folder.
+package apiserver
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/process"
+)
+
+// startWithin is how long a cold start may take while others keep the machine busy.
+const startWithin = 2 * time.Minute
+
+// Options say what is started, and where.
+type Options struct {
+	Binary string // the local cluster's "kubernetes": etcd and kube-apiserver in one
+	Dir    string // emptied first
+	CPU    int    // the core of both
+	Nice   int
+}
+
+// Server is the API server with its etcd.
+type Server struct {
+	*Client
+	Kubeconfig string
+	etcd, api  *process.Process
+	cpu        int
+}
+
+// Start starts both and waits until the API server is ready.
+func Start(ctx context.Context, o Options) (_ *Server, err error) {
+	if err := os.RemoveAll(o.Dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	ports, err := FreePorts(3)
+	if err != nil {
+		return nil, err
+	}
+	token := rand.Text()
+	if err := writeKeys(o.Dir, token); err != nil {
+		return nil, err
+	}
+	s := &Server{Kubeconfig: filepath.Join(o.Dir, "kubeconfig"), cpu: o.CPU}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Stop())
+		}
+	}()
+	s.etcd, err = process.Start(process.Options{
+		Path: o.Binary, Args: append([]string{"etcd"}, etcdFlags(o.Dir, ports[0], ports[1])...), CPU: o.CPU, Nice: o.Nice, Out: filepath.Join(o.Dir, "etcd.log"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.api, err = process.Start(process.Options{
+		Path: o.Binary, Args: append([]string{"kube-apiserver"}, serverFlags(o.Dir, ports[0], ports[2])...), CPU: o.CPU, Nice: o.Nice, Out: filepath.Join(o.Dir, "kube-apiserver.log"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.await(ctx, o.Dir, ports[2], token); err != nil {
+		return nil, err
+	}
+	return s, errors.Join(s.etcd.Settle(), s.api.Settle())
+}
+
+// await waits for the certificate that the server makes itself, and for its readiness.
+func (s *Server) await(ctx context.Context, dir string, port int, token string) error {
+	url := fmt.Sprintf("https://127.0.0.1:%d", port)
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	for {
+		select {
+		case <-s.api.Ended():
+			return fmt.Errorf("kube-apiserver ended: see %s", filepath.Join(dir, "kube-apiserver.log"))
+		case <-s.etcd.Ended():
+			return fmt.Errorf("etcd ended: see %s", filepath.Join(dir, "etcd.log"))
+		case <-ctx.Done():
+			return fmt.Errorf("kube-apiserver is not ready after %s: see %s", startWithin, dir)
+		case <-time.After(200 * time.Millisecond):
+		}
+		authority, err := os.ReadFile(filepath.Join(dir, "certificates", "apiserver.crt")) //nolint:gosec // G304: made by the server that was started here
+		if err != nil {
+			continue // not written yet
+		}
+		client, err := newClient(url, token, authority)
+		if err != nil {
+			continue // half written
+		}
+		if _, err := client.Do(ctx, Call{Method: "GET", Path: "/readyz"}); err != nil {
+			continue
+		}
+		s.Client = client
+		return writeKubeconfig(s.Kubeconfig, url, token, authority)
+	}
+}
+
+// Spread lets both run on these cores: while objects are made and nothing is measured.
+func (s *Server) Spread(cpus ...int) error {
+	return errors.Join(s.etcd.Spread(cpus...), s.api.Spread(cpus...))
+}
+
+// Gather brings both back to their core.
+func (s *Server) Gather() error { return s.Spread(s.cpu) }
+
+// CPU is the time that both ran.
+func (s *Server) CPU() (time.Duration, error) {
+	etcd, err := s.etcd.CPU()
+	api, err2 := s.api.CPU()
+	return etcd + api, errors.Join(err, err2)
+}
+
+// Stop ends both; the data does not matter.
+func (s *Server) Stop() error {
+	for _, p := range []*process.Process{s.api, s.etcd} {
+		if p != nil {
+			p.Kill()
+		}
+	}
+	return nil
+}
+
+// FreePorts are ports of loopback that nobody has.
+func FreePorts(n int) ([]int, error) {
+	ports := make([]int, 0, n)
+	for range n {
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = l.Close() }()
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		if err != nil {
+			return nil, err
+		}
+		number, err := strconv.Atoi(port)
+		if err != nil {
+			return nil, err
+		}
+		ports = append(ports, number)
+	}
+	return ports, nil
+}

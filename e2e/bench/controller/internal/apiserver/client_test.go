@@ -1,0 +1,121 @@
+package apiserver
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// client speaks to a server of the test.
+func client(t *testing.T, handler http.HandlerFunc) *Client {
+	t.Helper()
+	server := httptest.NewTLSServer(handler)
+	t.Cleanup(server.Close)
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	c, err := newClient(server.URL, "token", authority)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestClient_SaysWhoItIsAndWhatItSends(t *testing.T) {
+	var got []string
+	c := client(t, func(_ http.ResponseWriter, r *http.Request) {
+		got = append(got, r.Method+" "+r.URL.Path+" "+r.Header.Get("Content-Type")+" "+r.Header.Get("Authorization"))
+	})
+	if err := errors.Join(c.Create(t.Context(), "/a", []byte("{}")), c.Patch(t.Context(), "/b", []byte("{}"))); err != nil {
+		t.Fatal(err)
+	}
+	want := "POST /a application/json Bearer token, PATCH /b application/merge-patch+json Bearer token"
+	if strings.Join(got, ", ") != want {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestCreate_TakesWhatIsThereAlready(t *testing.T) {
+	code := http.StatusConflict
+	c := client(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "because of this", code) })
+	if err := c.Create(t.Context(), "/a", nil); err != nil {
+		t.Error(err)
+	}
+	code = http.StatusUnprocessableEntity
+	if err := c.Create(t.Context(), "/a", nil); !IsStatus(err, code) || !strings.Contains(err.Error(), "POST /a: status 422: because of this") {
+		t.Error(err)
+	}
+}
+
+func TestNewClient_NeedsACertificate(t *testing.T) {
+	if _, err := newClient("https://127.0.0.1:1", "t", []byte("half")); err == nil {
+		t.Error("it trusts nobody and speaks all the same")
+	}
+}
+
+func TestParallel_DoesEachOnceAndEndsWithTheFirstFault(t *testing.T) {
+	var sum atomic.Int64
+	if err := Parallel(t.Context(), 1000, func(_ context.Context, i int) error { sum.Add(int64(i)); return nil }); err != nil || sum.Load() != 999*1000/2 {
+		t.Errorf("%v, %d", err, sum.Load())
+	}
+	fault, done := errors.New("no more"), atomic.Int64{}
+	err := Parallel(t.Context(), 100000, func(_ context.Context, i int) error {
+		done.Add(1)
+		if i == 10 {
+			return fault
+		}
+		return nil
+	})
+	if !errors.Is(err, fault) || done.Load() == 100000 {
+		t.Errorf("%v after %d", err, done.Load())
+	}
+	if err := Parallel(t.Context(), 0, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWatchDeployments_ShowsCountsAsTheyChange(t *testing.T) {
+	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("watch") == "" {
+			_, _ = fmt.Fprint(w, `{"metadata":{"resourceVersion":"7"},"items":[]}`)
+			return
+		}
+		if r.URL.Query().Get("resourceVersion") != "7" {
+			t.Errorf("from %s", r.URL)
+		}
+		for i := range 2 {
+			_, _ = fmt.Fprintf(w, `{"type":"MODIFIED","object":{"metadata":{"namespace":"ns","name":"app"},"spec":{"replicas":%d}}}`+"\n", i)
+		}
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	seen := make(chan Scaled, 2)
+	if err := c.WatchDeployments(ctx, func(s Scaled) { seen <- s }); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		if got := <-seen; got != (Scaled{Namespace: "ns", Name: "app", Replicas: i}) {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
+func TestFreePorts_AreDifferent(t *testing.T) {
+	ports, err := FreePorts(5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[int]bool{}
+	for _, p := range ports {
+		seen[p] = true
+	}
+	if len(seen) != 5 {
+		t.Errorf("%v", ports)
+	}
+}

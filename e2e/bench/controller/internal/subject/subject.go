@@ -1,0 +1,147 @@
+// Package subject runs the controller that is measured, and reads what it uses.
+package subject
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/apiserver"
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/process"
+)
+
+const readyWithin = 3 * time.Minute
+
+// Options say what is started.
+type Options struct {
+	Binary, Kubeconfig, Dir string
+	Name                    string // of the replica
+	CPU, Nice               int
+}
+
+// Subject is a controller that runs.
+type Subject struct {
+	*process.Process
+	Address string
+	log     string
+}
+
+// Start starts a controller and waits until it is ready.
+func Start(ctx context.Context, o Options) (*Subject, error) {
+	ports, err := apiserver.FreePorts(1)
+	if err != nil {
+		return nil, err
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", ports[0])
+	s := &Subject{Address: address, log: filepath.Join(o.Dir, o.Name+".log")}
+	s.Process, err = process.Start(process.Options{
+		Path: o.Binary, CPU: o.CPU, Nice: o.Nice, Out: s.log,
+		Args: []string{"--listen", address, "--kubeconfig", o.Kubeconfig, "--identity", o.Name, "--advertise", address, "--log-level", "warn"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.await(ctx); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, s.Settle()
+}
+
+func (s *Subject) await(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	for {
+		select {
+		case <-s.Ended():
+			return fmt.Errorf("the controller ended: see %s", s.log)
+		case <-ctx.Done():
+			return fmt.Errorf("the controller is not ready after %s: see %s", readyWithin, s.log)
+		case <-time.After(50 * time.Millisecond):
+		}
+		answer, err := get(ctx, "http://"+s.Address+"/readyz")
+		if err != nil {
+			continue
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode == http.StatusOK {
+			return nil
+		}
+	}
+}
+
+func get(ctx context.Context, url string) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	return http.DefaultClient.Do(r)
+}
+
+// Metrics are the sums of its metrics over their labels.
+func (s *Subject) Metrics(ctx context.Context) (map[string]float64, error) {
+	answer, err := get(ctx, "http://"+s.Address+"/metrics")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	sums := map[string]float64{}
+	lines := bufio.NewScanner(answer.Body)
+	for lines.Scan() {
+		name, value, ok := parse(lines.Text())
+		if ok {
+			sums[name] += value
+		}
+	}
+	return sums, lines.Err()
+}
+
+// parse reads a line of Prometheus' text format.
+func parse(line string) (name string, value float64, ok bool) {
+	if line == "" || line[0] == '#' {
+		return "", 0, false
+	}
+	end := strings.LastIndexByte(line, ' ')
+	if end < 0 {
+		return "", 0, false
+	}
+	value, err := strconv.ParseFloat(line[end+1:], 64)
+	name, _, _ = strings.Cut(line[:end], "{")
+	return name, value, err == nil && name != ""
+}
+
+// Memory is what it holds.
+type Memory struct {
+	RSS  float64 // bytes
+	Live float64 // bytes of Go's heap that the last collection found in use
+}
+
+// Memory collects garbage first, by asking for metrics until Go collects by itself: so what is no longer
+// needed does not count.
+func (s *Subject) Memory(ctx context.Context) (Memory, error) {
+	const (
+		collections = "go_gc_duration_seconds_count"
+		patience    = 20 * time.Second
+	)
+	began := time.Now()
+	var before float64
+	for {
+		m, err := s.Metrics(ctx)
+		if err != nil {
+			return Memory{}, err
+		}
+		if before == 0 {
+			before = m[collections]
+		}
+		if m[collections] >= before+2 || time.Since(began) > patience {
+			rss, err := s.RSS()
+			// GOGC is 100: the next collection comes when the heap is twice what is in use.
+			return Memory{RSS: float64(rss), Live: m["go_memstats_next_gc_bytes"] / 2}, err
+		}
+	}
+}

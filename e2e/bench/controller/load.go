@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/drivers"
+	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/objects"
+	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/report"
+)
+
+const (
+	loadWarm = 6 * time.Second // every sidecar has pushed
+	// backAfter is when a woken application is put to zero again: two reports later, so that nobody waits there.
+	backAfter = 2500 * time.Millisecond
+	seenIn    = 10 * time.Second
+	batched   = 200 // values in a batch: a node's, or some nodes'
+)
+
+// load is all that happens at once.
+type load struct {
+	*bench
+	sidecars *drivers.Sidecars
+	starter  *drivers.Starter
+	// floor is the driver's own /scale, watched is until the watch shows it: what the API server alone takes.
+	floor, watched, decided drivers.Latencies
+	failed, undecided       atomic.Int64
+	complaint               atomic.Pointer[string]
+	running                 sync.WaitGroup
+	stop                    context.CancelFunc
+}
+
+// underLoad measures with pushes alone first, then with everything.
+func (b *bench) underLoad(ctx context.Context, r *report.Run) error {
+	before, err := b.leader.Memory(ctx)
+	if err != nil {
+		return err
+	}
+	rest, err := b.use(ctx, b.look())
+	if err != nil {
+		return err
+	}
+	l := b.load(ctx, 0)
+	defer func() { l.end() }()
+	pause(ctx, loadWarm)
+	if err := b.pushing(ctx, r, l, rest, before.RSS, before.Live); err != nil {
+		return err
+	}
+	if l.sidecars.TakesBatches(ctx, b.pods[0]) {
+		l.end()
+		if l, err = b.batching(ctx, r, rest); err != nil {
+			return err
+		}
+	}
+	l.begin(ctx, r.Applications)
+	pause(ctx, loadWarm)
+	return b.loaded(ctx, r, l)
+}
+
+// load starts the sidecars; with a batch of 0 each pushes by itself.
+func (b *bench) load(ctx context.Context, batch int) *load {
+	return &load{bench: b, sidecars: drivers.StartSidecars(ctx, b.pods, b.service, batch), starter: drivers.NewStarter(), stop: func() {}}
+}
+
+// batching is what a value in a batch costs. It leaves the sidecars that the whole load is to have.
+func (b *bench) batching(ctx context.Context, r *report.Run, rest float64) (*load, error) {
+	l := b.load(ctx, batched)
+	pause(ctx, loadWarm)
+	cost, err := b.pushed(ctx, l, rest)
+	r.Set(report.BatchCPU, cost)
+	if b.batch != batched {
+		l.end()
+		l = b.load(ctx, b.batch)
+	}
+	return l, err
+}
+
+// pushed is the CPU time, in microseconds, of one value that is pushed.
+func (b *bench) pushed(ctx context.Context, l *load, rest float64) (float64, error) {
+	taken, _ := l.sidecars.Sent()
+	began := time.Now()
+	share, err := b.use(ctx, b.span())
+	pushes, _ := l.sidecars.Sent()
+	return (share - rest) * float64(time.Since(began).Microseconds()) / float64(pushes-taken), err
+}
+
+// pushing is what pushes cost.
+func (b *bench) pushing(ctx context.Context, r *report.Run, l *load, rest, rss, live float64) error {
+	cost, err := b.pushed(ctx, l, rest)
+	if err != nil {
+		return err
+	}
+	r.Set(report.PushCPU, cost)
+	m, err := b.leader.Memory(ctx)
+	n := float64(len(b.pods)) * 1024
+	r.Set(report.PushingRSS, (m.RSS-rss)/n)
+	r.Set(report.PushingHeap, (m.Live-live)/n)
+	return err
+}
+
+// begin adds wake-ups, requests and pushes that call for more pods.
+func (l *load) begin(ctx context.Context, applications int) {
+	ctx, l.stop = context.WithCancel(ctx)
+	rate := min(float64(l.wakeups), max(float64(len(l.asleep))/wakeEvery, 1))
+	l.every(ctx, time.Duration(float64(time.Second)/max(rate, 0.01)), l.wake)
+	l.every(ctx, time.Second, func(context.Context, int) { l.balancers.Served(l.awake, int64(1+applications%3)) })
+	probes := len(l.awake) * 7 / 10 // the others are for the time after the leader's end
+	pace := (l.span() + loadWarm) / time.Duration(max(probes, 1))
+	l.every(ctx, max(pace, 30*time.Millisecond), func(ctx context.Context, i int) {
+		if i < probes {
+			l.probe(ctx, l.awake[i])
+		}
+	})
+}
+
+// every does something again and again, each in its own time.
+func (l *load) every(ctx context.Context, pace time.Duration, do func(ctx context.Context, i int)) {
+	l.running.Go(func() {
+		began := time.Now()
+		for i := 0; ; i++ {
+			pause(ctx, time.Until(began.Add(time.Duration(i)*pace)))
+			if ctx.Err() != nil {
+				return
+			}
+			l.running.Go(func() { do(ctx, i) })
+		}
+	})
+}
+
+// wake calls for the start of a sleeping application, and puts it back to zero a while later.
+func (l *load) wake(ctx context.Context, i int) {
+	a := l.asleep[(l.next+i)%len(l.asleep)]
+	if err := l.starter.Start(ctx, l.service.Address(), a); err != nil {
+		l.complain(ctx, err)
+	}
+	l.balancers.Served([]objects.App{a}, 0)
+	pause(ctx, backAfter)
+	seen := l.seen.await(a, func(replicas int) bool { return replicas == 0 })
+	defer l.seen.forget(a)
+	began := time.Now()
+	if err := l.server.Patch(context.WithoutCancel(ctx), a.ScalePath(), objects.Scale(0)); err != nil {
+		l.complain(ctx, err)
+		return
+	}
+	l.floor.Add(time.Since(began))
+	select {
+	case at := <-seen:
+		l.watched.Add(at.Sub(began))
+	case <-ctx.Done():
+	}
+}
+
+// probe pushes a value that calls for one pod more, and waits until it is seen that it was asked for.
+func (l *load) probe(ctx context.Context, a objects.App) {
+	seen := l.seen.await(a, func(replicas int) bool { return replicas > podsPerApp })
+	defer l.seen.forget(a)
+	began := time.Now()
+	if err := l.sidecars.Push(ctx, objects.Pod{App: a, Owned: true}, drivers.Hot); err != nil {
+		l.complain(ctx, err)
+		return
+	}
+	select {
+	case at := <-seen:
+		l.decided.Add(at.Sub(began))
+	case <-time.After(seenIn):
+		l.undecided.Add(1)
+	case <-ctx.Done():
+	}
+}
+
+func (l *load) complain(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		l.failed.Add(1)
+		text := err.Error()
+		l.complaint.CompareAndSwap(nil, &text)
+	}
+}
+
+// loaded measures while everything happens.
+func (b *bench) loaded(ctx context.Context, r *report.Run, l *load) error {
+	for _, list := range []*drivers.Latencies{&l.sidecars.Latency, &l.starter.Latency, &l.floor, &l.watched} {
+		list.Reset()
+	}
+	other, err := b.others()
+	if err != nil {
+		return err
+	}
+	before := b.balancers.Sum()
+	taken, refused := l.sidecars.Sent()
+	began := time.Now()
+	share, err := b.use(ctx, b.span())
+	if err != nil {
+		return err
+	}
+	seconds := time.Since(began).Seconds()
+	otherAfter, err := b.others()
+	if err != nil {
+		return err
+	}
+	after := b.balancers.Sum()
+	pushes, refusedAfter := l.sidecars.Sent()
+	rss, err := b.leader.RSS()
+	r.Set(report.LoadCPU, 100*share)
+	r.Set(report.LoadOther, 100*(otherAfter-other).Seconds()/seconds)
+	r.Set(report.LoadRSS, float64(rss)/mega)
+	r.Set(report.PushRate, float64(pushes-taken)/seconds)
+	r.Set(report.PushesFailed, float64(refusedAfter-refused))
+	r.Set(report.Starts, float64(l.starter.Latency.Count())/seconds)
+	r.Set(report.StartsFailed, float64(l.failed.Load()))
+	r.Set(report.Decisions, float64(l.decided.Count()))
+	r.Set(report.LoadRoutes, float64(after.RoutesIn-before.RoutesIn)/seconds/balancers)
+	r.Set(report.LoadReports, float64(after.ReportsOut-before.ReportsOut)/float64(after.Reports-before.Reports))
+	for metric, list := range map[string]*drivers.Latencies{
+		report.PushP50: &l.sidecars.Latency, report.StartP50: &l.starter.Latency, report.FloorP50: &l.floor, report.SeenP50: &l.watched, report.DecisionP50: &l.decided,
+	} {
+		r.Set(metric, list.Quantile(0.5))
+	}
+	for metric, list := range map[string]*drivers.Latencies{
+		report.PushP99: &l.sidecars.Latency, report.StartP99: &l.starter.Latency, report.FloorP99: &l.floor, report.SeenP99: &l.watched, report.DecisionP99: &l.decided,
+	} {
+		r.Set(metric, list.Quantile(0.99))
+	}
+	r.Set(report.Undecided, float64(l.undecided.Load()))
+	if text := l.complaint.Load(); text != nil {
+		r.Note(fmt.Sprintf("%d calls were refused; the first: %s", l.failed.Load(), *text))
+	}
+	return err
+}
+
+// end ends everything.
+func (l *load) end() {
+	l.stop()
+	l.running.Wait()
+	l.sidecars.Stop()
+	l.next += l.starter.Latency.Count()
+}
+
+// others is the CPU time of all that has the other core: the API server, etcd and this program.
+func (b *bench) others() (time.Duration, error) {
+	var own syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
+		return 0, os.NewSyscallError("getrusage", err)
+	}
+	server, err := b.server.CPU()
+	return server + time.Duration(own.Utime.Nano()+own.Stime.Nano()), err
+}

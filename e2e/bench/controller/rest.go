@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/report"
+)
+
+const mega = 1 << 20
+
+// look is how long the CPU is looked at to tell whether it is quiet.
+func (o options) look() time.Duration {
+	if o.quick {
+		return time.Second
+	}
+	return 2 * time.Second
+}
+
+// use is the share of a core that the controller takes over a time.
+func (b *bench) use(ctx context.Context, d time.Duration) (float64, error) {
+	before, err := b.leader.CPU()
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	pause(ctx, d)
+	after, err := b.leader.CPU()
+	return float64(after-before) / float64(time.Since(began)), err
+}
+
+// settle waits until the controller is about as busy as it stays: three looks in a row are alike. It says
+// how busy that is, and gives up where it works off what it has heard for too long.
+func (b *bench) settle(ctx context.Context) (share float64, err error) {
+	const alike, little, full = 0.2, 0.02, 0.9
+	var last []float64
+	for deadline := time.Now().Add(b.options.settle); time.Now().Before(deadline) && ctx.Err() == nil; {
+		share, err = b.use(ctx, b.look())
+		if err != nil {
+			return share, err
+		}
+		last = append(last, share)
+		if len(last) < 3 {
+			continue
+		}
+		least, most := last[len(last)-1], last[len(last)-1]
+		for _, s := range last[len(last)-3:] {
+			least, most = min(least, s), max(most, s)
+		}
+		if most < little || most-least < alike*most && most < full && len(last) > 10 {
+			return most, nil
+		}
+	}
+	return share, nil
+}
+
+// quiet is how long a controller that has just started works until it rests.
+func (b *bench) quiet(ctx context.Context, r *report.Run) error {
+	began := time.Now()
+	share, err := b.settle(ctx)
+	if err != nil {
+		return err
+	}
+	took := time.Since(began)
+	cpu, err := b.leader.CPU()
+	r.Set(report.SettleTime, took.Seconds())
+	r.Set(report.SettleCPU, cpu.Seconds())
+	if took >= b.options.settle {
+		r.Note(fmt.Sprintf("it was still busy (%.0f%% of a core) %s after its start, and measured all the same", 100*share, took.Round(time.Second)))
+	}
+	return err
+}
+
+// atRest is what it costs that nothing happens.
+func (b *bench) atRest(ctx context.Context, r *report.Run) error {
+	before := b.balancers.Sum()
+	began := time.Now()
+	share, err := b.use(ctx, max(b.span(), 5*b.look()))
+	if err != nil {
+		return err
+	}
+	after, seconds := b.balancers.Sum(), time.Since(began).Seconds()
+	r.Set(report.RestCPU, 100*share)
+	r.Set(report.RestRoutes, float64(after.RoutesIn-before.RoutesIn)/seconds/balancers)
+	r.Set(report.RestReports, float64(after.ReportsOut-before.ReportsOut)/float64(after.Reports-before.Reports))
+	m, err := b.leader.Memory(ctx)
+	if err != nil {
+		return err
+	}
+	n := float64(r.Applications) * 1024
+	r.Set(report.RestRSS, m.RSS/mega)
+	r.Set(report.RestHeap, m.Live/mega)
+	r.Set(report.AppRSS, (m.RSS-b.empty.RSS)/n)
+	r.Set(report.AppHeap, (m.Live-b.empty.Live)/n)
+	return nil
+}
