@@ -58,6 +58,7 @@ def by_kubelet(nemesis: Nemesis, pod: Object) -> tuple[float, float]:
     return stats.get("cpu", {}).get("usageNanoCores", 0) / 1e6, stats.get("memory", {}).get("workingSetBytes", 0) / 2**20
 
 
+@pytest.mark.alone  # it burns a core, and measures it
 @pytest.mark.parametrize("source", ["processes", "pod-cgroup"])
 def test_the_sidecar_measures_what_the_kubelet_measures(nemesis: Nemesis, namespace: str, source: str) -> None:
     app = fibonacci(namespace)
@@ -79,6 +80,7 @@ def test_the_sidecar_measures_what_the_kubelet_measures(nemesis: Nemesis, namesp
     print(f"{source}: CPU m and memory MiB, sidecar and kubelet: {seen[-1]}")
 
 
+@pytest.mark.alone  # likewise
 def test_the_sidecar_measures_its_pod_and_the_controller_decides_by_it(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace, spec={"cpuThreshold": 300, "maxReplicas": 2})
     pod, sidecar = awake(nemesis, app)

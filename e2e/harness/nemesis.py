@@ -89,7 +89,9 @@ class Nemesis:
         """Waits until the Deployment is asked for so many pods, and has them."""
 
         def settled(d: Object | None) -> bool:
-            return bool(d) and d["spec"]["replicas"] == replicas and d["status"].get("replicas", 0) == replicas
+            if not d or d["status"].get("observedGeneration", 0) < d["metadata"]["generation"]:
+                return False  # its status is of another count
+            return d["spec"]["replicas"] == replicas and d["status"].get("replicas", 0) == replicas
 
         found = self.cluster.wait("Deployment", app.name, app.namespace, settled, f"{app.name} has {replicas} pods")
         assert found is not None
