@@ -15,7 +15,7 @@ import (
 
 // pod is what is kept of a pod.
 type pod struct {
-	of        fleet.Key // the application; the zero value: none
+	of        fleet.Key // the application; without a Deployment: none
 	name      string
 	uid       string
 	version   uint64
@@ -40,17 +40,19 @@ type pod struct {
 }
 
 // ownerOf finds the Deployment of a pod without asking for its ReplicaSet: that one is named after the
-// Deployment and the hash that the pod carries as a label.
+// Deployment and the hash that the pod carries as a label. Without one (false) it is in its namespace.
 func ownerOf(p *corev1.Pod) (fleet.Key, bool) {
+	k := fleet.Key{Namespace: p.Namespace}
 	owner, hash := metav1.GetControllerOf(p), p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
 	if owner == nil || owner.Kind != "ReplicaSet" || hash == "" {
-		return fleet.Key{}, false
+		return k, false
 	}
 	name, ok := strings.CutSuffix(owner.Name, "-"+hash)
 	if !ok || name == "" {
-		return fleet.Key{}, false
+		return k, false
 	}
-	return fleet.Key{Namespace: p.Namespace, Deployment: name}, true
+	k.Deployment = name
+	return k, true
 }
 
 // dismissedPod is what is kept of a pod whose application is not asked for.

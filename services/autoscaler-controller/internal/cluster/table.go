@@ -19,7 +19,6 @@ type table[T any] struct {
 	mu      sync.RWMutex
 	objects map[objectName]*T
 	groups  map[objectName][]*T
-	whole   bool // the first list is in it
 }
 
 func newTable[T any](name, group func(*T) objectName) *table[T] {
@@ -37,12 +36,6 @@ func (t *table[T]) in(group objectName) []*T {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return slices.Clone(t.groups[group])
-}
-
-func (t *table[T]) isWhole() bool {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.whole
 }
 
 // Put takes an object that is new or has changed.
@@ -76,7 +69,6 @@ func (t *table[T]) Replace(all []*T, _ uint64) {
 			touched = t.exchange(n, nil, touched)
 		}
 	}
-	t.whole = true
 	t.mu.Unlock()
 	t.news(touched)
 }

@@ -95,17 +95,27 @@ type feedStore[O runtime.Object, T any] struct{ feed *Feed[O, T] }
 
 var _ cache.TransformingStore = feedStore[runtime.Object, int]{}
 
-func (s feedStore[O, T]) Add(object any) error    { return s.with(object, s.feed.Store.Put) }
-func (s feedStore[O, T]) Update(object any) error { return s.with(object, s.feed.Store.Put) }
-func (s feedStore[O, T]) Delete(object any) error { return s.with(object, s.feed.Store.Remove) }
-func (s feedStore[O, T]) Resync() error           { return nil }
-
-func (s feedStore[O, T]) with(object any, do func(T)) error {
+// Update takes an object that is new or has changed.
+func (s feedStore[O, T]) Update(object any) error {
 	if o, ok := object.(O); ok {
-		do(s.feed.Keep(o))
+		s.feed.Store.Put(s.feed.Keep(o))
 	}
 	return nil
 }
+
+// Add takes an object that is new.
+func (s feedStore[O, T]) Add(object any) error { return s.Update(object) }
+
+// Delete takes an object that was deleted.
+func (s feedStore[O, T]) Delete(object any) error {
+	if o, ok := object.(O); ok {
+		s.feed.Store.Remove(s.feed.Keep(o))
+	}
+	return nil
+}
+
+// Resync is of no use here.
+func (s feedStore[O, T]) Resync() error { return nil }
 
 // Transformer lets a list that is streamed be kept in short from the first moment.
 func (s feedStore[O, T]) Transformer() cache.TransformFunc {
@@ -117,6 +127,7 @@ func (s feedStore[O, T]) Transformer() cache.TransformFunc {
 	}
 }
 
+// Replace takes a list, of which each item was kept in short by page or Transformer.
 func (s feedStore[O, T]) Replace(list []any, version string) error {
 	all := make([]T, 0, len(list))
 	for _, item := range list {
