@@ -285,6 +285,22 @@ func TestWatcher_SlicesAndServicesConcernWhoNamesThem(t *testing.T) {
 	says(t, w, "the slice is found to have gone", "observe ns/app")
 }
 
+// Who has what is decided under a lock of its own, for which pods do not wait; nor do they for another
+// application.
+func TestWatcher_PodsWaitForNoCustomAutoscaler(t *testing.T) {
+	w := newWorld(t, object("ca", 1, target("app", "/app"), target("other", "/other")))
+	w.sink.takes()
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	elsewhere := w.apps.shard(otherApp)
+	if elsewhere != w.apps.shard(theApp) { // by chance they may share one
+		elsewhere.mu.Lock()
+		defer elsewhere.mu.Unlock()
+	}
+	w.seePod(podNamed("p", "app"))
+	says(t, w, "while claims are resolved", "observe ns/app")
+}
+
 // ordered is a Sink that looks whether news of an application goes back.
 type ordered struct {
 	t    *testing.T

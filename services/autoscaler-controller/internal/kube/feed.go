@@ -63,9 +63,9 @@ func (f *Feed[O, T]) Run(ctx context.Context) {
 
 // page lists a page, of which nothing but what is kept goes further.
 func (f *Feed[O, T]) page(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-	if o.ResourceVersion == "0" {
-		o.ResourceVersion = "" // "0" would bring everything in one answer, whatever the limit
-	}
+	// The newest, in pages: "0" would bring everything in one answer, whatever the limit, and any other
+	// version with a limit means exactly that one, which may be gone.
+	o.ResourceVersion = ""
 	list, err := f.List(ctx, o)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,173 @@
+package cluster
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+// stored is an API server that has one CustomAutoscaler, and writes down what is asked of it.
+type stored struct {
+	object  *unstructured.Unstructured
+	version int
+	asked   []string
+}
+
+// recorderOf makes a Recorder of an object that a Watcher has seen.
+func recorderOf(t *testing.T, u *unstructured.Unstructured) (*Recorder, *stored, *world) {
+	t.Helper()
+	u.SetResourceVersion("10")
+	s := &stored{object: u.DeepCopy(), version: 10}
+	client := fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{Resource: Kind + "List"})
+	client.PrependReactor("*", "*", s.react)
+	w := newWorld(t, u)
+	return &Recorder{watcher: w.Watcher, dynamic: client, events: record.NewFakeRecorder(100)}, s, w
+}
+
+func (s *stored) react(action clienttesting.Action) (bool, runtime.Object, error) {
+	s.asked = append(s.asked, action.GetVerb())
+	if s.object == nil {
+		return true, nil, apierrors.NewNotFound(Resource.GroupResource(), "ca")
+	}
+	if patch, ok := action.(clienttesting.PatchAction); ok {
+		var body map[string]any
+		if err := json.Unmarshal(patch.GetPatch(), &body); err != nil {
+			return true, nil, err
+		}
+		s.write(body["status"])
+	}
+	return true, s.object.DeepCopy(), nil
+}
+
+// write makes a status the object's, as somebody else may.
+func (s *stored) write(status any) {
+	s.version++
+	s.object.SetResourceVersion(fmt.Sprint(s.version))
+	s.object.Object["status"] = status
+}
+
+// takes returns what was asked since it was called last.
+func (s *stored) takes() []string {
+	asked := s.asked
+	s.asked = nil
+	return asked
+}
+
+// bring writes a status, if there is anything to write.
+func bring(t *testing.T, r *Recorder, a fleet.Autoscaler, targets []fleet.Target) error {
+	t.Helper()
+	change, err := r.Status(a, targets)
+	if err != nil || change.Write == nil {
+		return err
+	}
+	return change.Write(t.Context())
+}
+
+func TestRecorder_ReadsAnObjectOnceAndRemembersWhatItWrote(t *testing.T) {
+	a := fleet.Autoscaler{Namespace: "ns", Name: "ca"}
+	ca := object("ca", 1, target("app", "/app"))
+	r, api, w := recorderOf(t, ca)
+	shown := func() { sightings{w.Watcher}.Put(w.autoscalers.keep(api.object.DeepCopy())) }
+	targets := func(replicas int32) []fleet.Target {
+		return []fleet.Target{{Name: "app", State: fleet.Awake, Replicas: replicas}}
+	}
+	for _, step := range []struct {
+		what   string
+		before func()
+		write  int32
+		want   []string
+	}{
+		{"the first time", nil, 1, []string{"get", "patch"}},
+		{"the same again", nil, 1, nil},
+		{"another", nil, 2, []string{"patch"}},
+		{"the watch shows what was written", shown, 2, nil},
+		{"and another", shown, 3, []string{"patch"}},
+		{"somebody has written a label", func() {
+			api.object.SetLabels(map[string]string{"a": "b"})
+			api.version++
+			api.object.SetResourceVersion(fmt.Sprint(api.version))
+			shown()
+		}, 3, nil},
+		{"somebody has written the status", func() { api.write(map[string]any{"state": "Asleep"}); shown() }, 3, []string{"get", "patch"}},
+		{"somebody has written the very same", func() { api.write(api.object.Object["status"]); shown() }, 3, nil},
+		{"the watch is behind", func() {
+			old := api.object.DeepCopy()
+			old.SetResourceVersion("11")
+			old.Object["status"] = map[string]any{"state": "Waking"}
+			sightings{w.Watcher}.Put(w.autoscalers.keep(old))
+		}, 3, nil},
+	} {
+		if step.before != nil {
+			step.before()
+		}
+		if err := bring(t, r, a, targets(step.write)); err != nil {
+			t.Fatalf("%s: %v", step.what, err)
+		}
+		if diff := cmp.Diff(step.want, api.takes()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", step.what, diff)
+		}
+	}
+}
+
+func TestRecorder_OfAnObjectThatHasGoneThereIsNothingToWrite(t *testing.T) {
+	a := fleet.Autoscaler{Namespace: "ns", Name: "ca"}
+	r, api, w := recorderOf(t, object("ca", 1, target("app", "/app")))
+	api.object = nil
+	if err := bring(t, r, a, nil); err != fleet.ErrGone { //nolint:errorlint // exactly that
+		t.Errorf("the API server does not have it: %v", err)
+	}
+	w.remove(object("ca", 1))
+	api.takes()
+	if err := bring(t, r, a, nil); err != fleet.ErrGone || len(api.asked) > 0 { //nolint:errorlint // exactly that
+		t.Errorf("it was seen to go: %v after %v", err, api.asked)
+	}
+	r.Event(a, fleet.Event{Reason: "Scaled"})
+	r.Restored(theApp, fleet.Event{Reason: "Woken"})
+	if events := r.events.(*record.FakeRecorder).Events; len(events) > 0 {
+		t.Errorf("%d events of what is not there", len(events))
+	}
+}
+
+func TestLedger_TakesNoOlderStatusThanWasSeen(t *testing.T) {
+	w := newWorld(t, object("ca", 1, target("app", "/app")))
+	a := fleet.Autoscaler{Namespace: "ns", Name: "ca"}
+	seen := object("ca", 1, target("app", "/app"))
+	seen.Object["status"] = map[string]any{"state": "Awake"}
+	seen.SetResourceVersion("20")
+	sightings{w.Watcher}.Put(w.autoscalers.keep(seen))
+	for name, c := range map[string]struct {
+		change func(u *unstructured.Unstructured)
+		want   bool
+	}{
+		"an older one": {func(u *unstructured.Unstructured) {
+			u.SetResourceVersion("19")
+			u.Object["status"] = map[string]any{"state": "Asleep"}
+		}, false},
+		"a newer one": {func(u *unstructured.Unstructured) {
+			u.SetResourceVersion("21")
+			u.Object["status"] = map[string]any{"state": "Asleep"}
+		}, true},
+		"the same":                {func(*unstructured.Unstructured) {}, true},
+		"of another object":       {func(u *unstructured.Unstructured) { u.SetUID("another") }, false},
+		"of one that is not seen": {func(u *unstructured.Unstructured) { u.SetName("other") }, false},
+	} {
+		w.autoscalers.entries[a].written = nil
+		u := seen.DeepCopy()
+		c.change(u)
+		w.autoscalers.wrote(u)
+		if known, _ := w.autoscalers.get(a); (known.written != nil) != c.want {
+			t.Errorf("%s is taken: %v", name, known.written != nil)
+		}
+	}
+}
