@@ -211,6 +211,7 @@ type watch struct {
 
 // watching is who reports. The caller has the roster locked, for reading at least.
 func (r *roster) watching(now time.Time) (w watch) {
+	w.live = make([]*balancer, 0, len(r.balancers))
 	for _, b := range r.balancers {
 		switch {
 		case b.over(r.alive[b.name], now):

@@ -40,95 +40,102 @@ func observe(f *Fleet, i int, awake bool) Key {
 
 func podOf(k Key) string { return k.Deployment + "-5f7c9d7b6-abcde" }
 
-// sized runs a benchmark with so many applications.
-func sized(b *testing.B, run func(b *testing.B, f *Fleet, keys []Key)) {
+// sized measures an operation with so many applications; i counts from 0.
+func sized(b *testing.B, do func(f *Fleet, keys []Key, i int)) {
 	b.Helper()
 	for _, n := range []int{100, 1_000, 10_000} {
 		b.Run(fmt.Sprintf("applications=%d", n), func(b *testing.B) {
 			f, keys := sleeping(n)
 			b.ReportAllocs()
 			b.ResetTimer()
-			run(b, f, keys)
+			for i := range b.N {
+				do(f, keys, i)
+			}
 		})
 	}
 }
 
 func BenchmarkReport_OfNothing(b *testing.B) {
-	sized(b, func(b *testing.B, f *Fleet, _ []Key) {
-		for i := range b.N {
-			f.Report(Report{Balancer: "lb-0", StartedAt: day, Sequence: int64(i) + 2, Epoch: "e", Delta: true}, at(2))
-		}
+	sized(b, func(f *Fleet, _ []Key, i int) {
+		f.Report(Report{Balancer: "lb-0", StartedAt: day, Sequence: int64(i) + 2, Epoch: "e", Delta: true}, at(2))
 	})
 }
 
 func BenchmarkReport_OfTen(b *testing.B) {
-	sized(b, func(b *testing.B, f *Fleet, keys []Key) {
-		r := Report{Balancer: "lb-0", StartedAt: day, Epoch: "e", Delta: true, Applications: make([]Traffic, 10)}
-		for i := range b.N {
-			for j := range r.Applications {
-				r.Applications[j] = Traffic{Key: keys[(10*i+j)%len(keys)], Requests: int64(i), Summed: true, Arrivals: int64(i)}
-			}
-			r.Sequence = int64(i) + 2
-			f.Report(r, at(2+float64(i)/1e6))
+	sized(b, func(f *Fleet, keys []Key, i int) {
+		r := Report{Balancer: "lb-0", StartedAt: day, Sequence: int64(i) + 2, Epoch: "e", Delta: true, Applications: make([]Traffic, 10)}
+		for j := range r.Applications {
+			r.Applications[j] = Traffic{Key: keys[(10*i+j)%len(keys)], Requests: int64(i), Summed: true, Arrivals: int64(i)}
 		}
+		f.Report(r, at(2+float64(i)/1e6))
 	})
 }
 
+var word = map[Gauge]float64{CPUUsage: 5, MemoryUsage: 100, InFlight: 0}
+
 func BenchmarkMeasure(b *testing.B) {
-	sized(b, func(b *testing.B, f *Fleet, keys []Key) {
-		values := map[Gauge]float64{CPUUsage: 5, MemoryUsage: 100, InFlight: 0}
-		for i := range b.N {
-			k := keys[10*i%len(keys)]
-			f.Measure([]Measurement{{Pod: PodName{k.Namespace, podOf(k)}, Source: Sidecar, At: at(float64(i)), Values: values}}, at(float64(i)))
-		}
+	sized(b, func(f *Fleet, keys []Key, i int) {
+		k, moment := keys[10*i%len(keys)], at(2+float64(i)/1e6)
+		f.Measure([]Measurement{{Pod: PodName{k.Namespace, podOf(k)}, Source: Sidecar, At: moment, Values: word}}, moment)
 	})
 }
 
 func BenchmarkMeasure_OfAStranger(b *testing.B) {
-	sized(b, func(b *testing.B, f *Fleet, _ []Key) {
-		values := map[Gauge]float64{CPUUsage: 5, MemoryUsage: 100, InFlight: 0}
-		for i := range b.N {
-			f.Measure([]Measurement{{Pod: PodName{"x", "p" + strconv.Itoa(i)}, Source: Sidecar, At: now, Values: values}}, now)
-		}
+	sized(b, func(f *Fleet, _ []Key, i int) {
+		f.Measure([]Measurement{{Pod: PodName{"x", "p" + strconv.Itoa(i)}, Source: Sidecar, At: now, Values: word}}, now)
 	})
+}
+
+// One of five thousand pods says the same again, or something else, where a threshold looks at it.
+func BenchmarkMeasure_OfACrowd(b *testing.B) {
+	for name, change := range map[string]float64{"same": 0, "other": 1} {
+		b.Run(name, func(b *testing.B) {
+			f, names := crowd(5000)
+			b.ReportAllocs()
+			b.ResetTimer()
+			news := 0
+			for i := range b.N {
+				if f.push(names[i%5000], 1+float64(i)/1e4, 50+change*float64(i%7), 0) {
+					news++
+				}
+			}
+			b.ReportMetric(float64(news)/float64(b.N), "news/op")
+		})
+	}
 }
 
 func BenchmarkSnapshot(b *testing.B) {
-	sized(b, func(b *testing.B, f *Fleet, keys []Key) {
-		for i := range b.N {
-			f.Snapshot(keys[10*i%len(keys)], "", at(2))
-		}
-	})
+	sized(b, func(f *Fleet, keys []Key, i int) { f.Snapshot(keys[10*i%len(keys)], "", at(2)) })
 }
 
 func BenchmarkView(b *testing.B) {
-	sized(b, func(b *testing.B, f *Fleet, keys []Key) {
-		for i := range b.N {
-			f.View(keys[10*i%len(keys)], at(2))
-		}
-	})
+	sized(b, func(f *Fleet, keys []Key, i int) { f.View(keys[10*i%len(keys)], at(2)) })
 }
 
 // Several decide, several push, and one load balancer reports: each operation is one of these.
 func BenchmarkAllAtATime(b *testing.B) {
-	sized(b, func(b *testing.B, f *Fleet, keys []Key) {
-		var step atomic.Int64
-		values := map[Gauge]float64{CPUUsage: 5, MemoryUsage: 100, InFlight: 0}
-		b.RunParallel(func(p *testing.PB) {
-			for p.Next() {
-				i := int(step.Add(1))
-				k, moment := keys[10*i%len(keys)], at(2+float64(i)/1e6)
-				switch i % 8 {
-				case 0:
-					f.Report(Report{Balancer: "lb-0", StartedAt: day, Sequence: int64(i) + 2, Applications: []Traffic{{Key: k, Requests: int64(i)}}}, moment)
-				case 1, 2, 3:
-					f.Measure([]Measurement{{Pod: PodName{k.Namespace, podOf(k)}, Source: Sidecar, At: moment, Values: values}}, moment)
-				default:
-					f.Snapshot(k, "", moment)
+	for _, n := range []int{100, 1_000, 10_000} {
+		b.Run(fmt.Sprintf("applications=%d", n), func(b *testing.B) {
+			f, keys := sleeping(n)
+			var step atomic.Int64
+			b.ReportAllocs()
+			b.ResetTimer()
+			b.RunParallel(func(p *testing.PB) {
+				for p.Next() {
+					i := int(step.Add(1))
+					k, moment := keys[10*i%len(keys)], at(2+float64(i)/1e6)
+					switch i % 8 {
+					case 0:
+						f.Report(Report{Balancer: "lb-0", StartedAt: day, Sequence: int64(i) + 2, Epoch: "e", Delta: true, Applications: []Traffic{{Key: k, Requests: int64(i)}}}, moment)
+					case 1, 2, 3:
+						f.Measure([]Measurement{{Pod: PodName{k.Namespace, podOf(k)}, Source: Sidecar, At: moment, Values: word}}, moment)
+					default:
+						f.Snapshot(k, "", moment)
+					}
 				}
-			}
+			})
 		})
-	})
+	}
 }
 
 // heap is how much memory is in use.
@@ -158,21 +165,8 @@ func BenchmarkMemory(b *testing.B) {
 			return f
 		}, n},
 		{"application=used", func() *Fleet { f, _ := sleeping(n); return f }, n},
-		{"pod=pushing", func() *Fleet {
-			f := New("e")
-			for i := range 100 {
-				o := seen(1000)
-				o.Key = Key{"team", "app-" + strconv.Itoa(i)}
-				for j := range 1000 {
-					o.Pods = append(o.Pods, pod(o.Key.Deployment+"-5f7c9d7b6-"+strconv.Itoa(10_000+j)))
-				}
-				f.Observe(o, now)
-				for _, p := range o.Pods {
-					f.Measure([]Measurement{{Pod: PodName{"team", p.Name}, Source: Sidecar, At: now, Values: map[Gauge]float64{CPUUsage: 1, InFlight: 0}}}, now)
-				}
-			}
-			return f
-		}, 100_000},
+		{"pod=silent", func() *Fleet { return crowds(false) }, 100_000},
+		{"pod=pushing", func() *Fleet { return crowds(true) }, 100_000},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			for range b.N {
@@ -184,4 +178,23 @@ func BenchmarkMemory(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// crowds are a hundred applications of a thousand pods.
+func crowds(push bool) *Fleet {
+	f := New("e")
+	for i := range 100 {
+		o := seen(1000)
+		o.Key = Key{"team", "app-" + strconv.Itoa(i)}
+		for j := range 1000 {
+			o.Pods = append(o.Pods, pod(o.Key.Deployment+"-5f7c9d7b6-"+strconv.Itoa(10_000+j)))
+		}
+		f.Observe(o, now)
+		for _, p := range o.Pods {
+			if push {
+				f.Measure([]Measurement{{Pod: PodName{"team", p.Name}, Source: Sidecar, At: now, Values: word}}, now)
+			}
+		}
+	}
+	return f
 }

@@ -91,7 +91,7 @@ func (m *Measurement) validFor() time.Duration {
 func (f *Fleet) Measure(list []Measurement, now time.Time) (touched []Key) {
 	f.roster.mu.RLock()
 	defer f.roster.mu.RUnlock()
-	w := f.watching(now)
+	var w *watch // made for the first that anybody knows
 	for i := range list {
 		m := &list[i]
 		m.At = earlier(m.At, now)
@@ -100,10 +100,14 @@ func (f *Fleet) Measure(list []Measurement, now time.Time) (touched []Key) {
 			f.strangers.put(*m)
 			continue
 		}
+		if w == nil {
+			who := f.watching(now)
+			w = &who
+		}
 		a.mu.Lock()
 		if a.measure(*m, now) {
 			f.tellLoads(a, now)
-			if a.heard(&f.roster, &w, now) {
+			if a.heard(&f.roster, w, now) {
 				touched = append(touched, a.key)
 			}
 		}

@@ -36,10 +36,14 @@ func (p *podMemory) busy(now time.Time) (running, queued float64, counts bool) {
 // then. While nothing changes for too long it is no sign of anything.
 func (a *application) works(p *podMemory) {
 	running, queued := p.sidecar.todo()
-	if amount := running + queued; amount != p.same.amount || p.same.since.IsZero() {
-		p.same = steady{amount, p.sidecar.at}
+	switch amount := running + queued; {
+	case amount <= 0:
+		p.same = nil
+		return
+	case p.same == nil || p.same.amount != amount:
+		p.same = &steady{amount, p.sidecar.at}
 	}
-	if p.same.amount > 0 && p.sidecar.at.Sub(p.same.since) < StillFor {
+	if p.sidecar.at.Sub(p.same.since) < StillFor {
 		a.worked = later(a.worked, p.sidecar.at)
 	}
 }

@@ -16,10 +16,8 @@ import (
 
 // history is what is heard in one second, the same for every follower.
 type history struct {
-	traffic  map[string]fleet.Traffic // by load balancer; one that is not named is silent
-	pushes   map[int]map[fleet.Gauge]float64
-	spec     scaling.Spec
-	observes bool
+	traffic map[string]fleet.Traffic // by load balancer; one that is not named is silent
+	pushes  map[int]map[fleet.Gauge]float64
 }
 
 // follower leads one application through a history, with a cluster that does what it says. One decides on
