@@ -11,9 +11,10 @@ import (
 type application struct {
 	key Key
 
-	mu     sync.Mutex // guards all below
-	gone   bool       // it was forgotten, and another one may have its key
-	stands standing   // written with the index's lock as well
+	mu      sync.Mutex // guards all below
+	gone    bool       // it was forgotten, and another one may have its key
+	decided decided    // see class.go
+	stands  standing   // written with the index's lock as well
 
 	seen      Observation
 	firstSeen time.Time

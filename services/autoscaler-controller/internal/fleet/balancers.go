@@ -38,6 +38,7 @@ type roster struct {
 	watched   time.Time       // since when one was heard without a gap; zero: there was none in this term
 	dropped   time.Time       // when a load balancer was last not listened to, being one too many
 	alive     map[string]bool // load balancers whose pod runs and is ready
+	watch     watch           // who reported after the last report
 }
 
 // balancer is what is known of one load balancer.
@@ -88,7 +89,7 @@ func (f *Fleet) BalancerEnded(name string, at, now time.Time) []Key {
 	if !known || b.awaited || at.Before(b.startedAt) {
 		return nil
 	}
-	touched := f.drop(b)
+	touched := append(f.drop(b), f.members(f.awake)...)
 	f.publishBalancers(now)
 	return ordered(touched)
 }
@@ -137,10 +138,14 @@ func (f *Fleet) Expire(now time.Time) (touched []Key, next time.Time) {
 }
 
 func (f *Fleet) expire(now time.Time) (touched []*application) {
+	before := len(f.balancers)
 	for _, b := range f.balancers {
 		if b.over(f.alive[b.name], now) {
 			touched = append(touched, f.drop(b)...)
 		}
+	}
+	if len(touched) > 0 || before > len(f.balancers) {
+		touched = append(touched, f.members(f.awake)...)
 	}
 	return touched
 }
@@ -155,7 +160,6 @@ func (f *Fleet) drop(b *balancer) []*application {
 			a.activity = later(a.activity, b.last)
 			a.mu.Unlock()
 		}
-		touched = append(touched, f.members(f.awake)...)
 	}
 	delete(f.balancers, b.name)
 	return touched
@@ -169,6 +173,7 @@ func (f *Fleet) fold(b *balancer) (touched []*application) {
 			a.activity = later(a.activity, t.LastActivity)
 			delete(a.traffic, b)
 			a.waits(a.waiting)
+			a.stirred()
 			touched = append(touched, a)
 		}
 		a.mu.Unlock()
@@ -206,6 +211,7 @@ type watch struct {
 
 // watching is who reports. The caller has the roster locked, for reading at least.
 func (r *roster) watching(now time.Time) (w watch) {
+	w.live = make([]*balancer, 0, len(r.balancers))
 	for _, b := range r.balancers {
 		switch {
 		case b.over(r.alive[b.name], now):

@@ -133,7 +133,7 @@ func TestFleet_BearsAllOfItsCallersAtATime(t *testing.T) {
 		})
 	}
 	whileWriting(func() {
-		for step := range 12 {
+		for step := range 2 {
 			for _, k := range f.Keys() {
 				f.View(k, moment(step))
 				f.Snapshot(k, "", moment(step))

@@ -13,6 +13,7 @@ func (f *Fleet) Owned(k Key, from, to int32, now time.Time) {
 	if a := f.lock(k); a != nil {
 		defer a.mu.Unlock()
 		a.contest.Scaled(from, to, now)
+		a.stirred()
 		a.seen.Deployment.Manager = FieldManager
 	}
 }

@@ -22,8 +22,15 @@ func (a *application) firstFlow(b *balancer, t *Traffic, now time.Time) flow {
 }
 
 // demand is what the application is asked to do.
-func (a *application) demand(w watch, now time.Time) scaling.Demand {
-	d := scaling.Demand{PodConcurrency: a.learned.podConcurrency()}
+func (a *application) demand(w watch, now time.Time) (d scaling.Demand) {
+	a.demanded(&d, w, now)
+	a.working(&d, now)
+	return d
+}
+
+// demanded is what the load balancers say of it.
+func (a *application) demanded(d *scaling.Demand, w watch, now time.Time) {
+	d.PodConcurrency = a.learned.podConcurrency()
 	for _, b := range w.live {
 		d.Age = max(d.Age, now.Sub(b.last))
 		t, ok := a.traffic[b]
@@ -44,8 +51,6 @@ func (a *application) demand(w watch, now time.Time) scaling.Demand {
 	if t, ok := serviceTime(long); ok {
 		d.ServiceTime = t
 	}
-	a.working(&d, now)
-	return d
 }
 
 // total is what all live load balancers bring per second, over each window. What one has told last

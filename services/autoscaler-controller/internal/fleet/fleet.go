@@ -82,7 +82,11 @@ func (f *Fleet) Observe(o Observation, now time.Time) bool {
 	a.block(now)
 	f.place(a)
 	f.publish(a)
-	return !known || !same(before, o)
+	if known && same(before, o) {
+		return false
+	}
+	a.stirred()
+	return true
 }
 
 // admit makes an application known, and returns it locked.
@@ -107,7 +111,7 @@ func (f *Fleet) own(a *application, now time.Time) {
 	f.index.own(a, come, gone)
 	for _, name := range come {
 		for _, m := range f.strangers.take(PodName{a.key.Namespace, name}) {
-			a.measure(m)
+			a.measure(m, now)
 		}
 	}
 }
@@ -152,6 +156,7 @@ func (f *Fleet) Scaled(k Key, replicas int32, version uint64, now time.Time) {
 		a.slept()
 	}
 	a.block(now)
+	a.stirred()
 	f.place(a)
 	f.publish(a)
 }
@@ -164,6 +169,7 @@ func (f *Fleet) Called(k Key, waiting int32, now time.Time) {
 	}
 	defer a.mu.Unlock()
 	a.activity = now
+	a.stirred()
 	if a.state() == Asleep {
 		if a.wake == nil || a.wake.over() {
 			a.wake = &episode{began: now}
@@ -198,6 +204,7 @@ func (f *Fleet) endTerm(a *application) {
 	if a.quiet.told.All {
 		a.quiet = quiet{}
 	}
+	a.stirred()
 	a.starts.own, a.learned = false, learned{given: a.tell()}
 	f.place(a)
 	f.publish(a)

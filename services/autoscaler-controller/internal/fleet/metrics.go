@@ -85,9 +85,13 @@ func (m *Measurement) validFor() time.Duration {
 	return m.Source.freshFor()
 }
 
-// Measure takes measurements. It returns the applications to decide on anew. Of a pod that no
-// application has the last word is kept for a moment, and costs no more: the pod may be seen soon.
+// Measure takes measurements. It returns the applications to decide on anew: those of which a decision
+// would now go by something else. Of a pod that no application has the last word is kept for a moment,
+// and costs no more: the pod may be seen soon.
 func (f *Fleet) Measure(list []Measurement, now time.Time) (touched []Key) {
+	f.roster.mu.RLock()
+	defer f.roster.mu.RUnlock()
+	var w *watch // made for the first that anybody knows
 	for i := range list {
 		m := &list[i]
 		m.At = earlier(m.At, now)
@@ -96,10 +100,16 @@ func (f *Fleet) Measure(list []Measurement, now time.Time) (touched []Key) {
 			f.strangers.put(*m)
 			continue
 		}
+		if w == nil {
+			who := f.watching(now)
+			w = &who
+		}
 		a.mu.Lock()
-		if a.measure(*m) {
-			touched = append(touched, a.key)
+		if a.measure(*m, now) {
 			f.tellLoads(a, now)
+			if a.heard(&f.roster, w, now) {
+				touched = append(touched, a.key)
+			}
 		}
 		a.mu.Unlock()
 	}

@@ -6,7 +6,7 @@ import "time"
 type podMemory struct {
 	podTimes
 	sidecar, kubernetes *values // what it uses, as each says; nil: it says nothing
-	same                steady
+	same                *steady // nil: it has nothing to do
 }
 
 // podTimes is when this process saw a pod reach each step. Kubernetes' own times have whole

@@ -57,6 +57,7 @@ func (f *Fleet) Quiesce(k Key, q Quiesce) {
 	}
 	before := a.quiet
 	a.quiet = quiet{told: q}
+	a.stirred()
 	f.place(a)
 	f.publish(a)
 	if q.nothing() {

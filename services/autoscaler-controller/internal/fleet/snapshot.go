@@ -27,6 +27,16 @@ type Snapshot struct {
 // Snapshot is what is known of an application at now; false when it is not known. missing says what
 // the whole picture still lacks, "" when it is whole.
 func (f *Fleet) Snapshot(k Key, missing string, now time.Time) (Snapshot, bool) {
+	return f.snapshot(k, missing, false, now)
+}
+
+// Look is the Snapshot that a decision is made by: what is heard from now on is news where it would decide
+// something else.
+func (f *Fleet) Look(k Key, missing string, now time.Time) (Snapshot, bool) {
+	return f.snapshot(k, missing, true, now)
+}
+
+func (f *Fleet) snapshot(k Key, missing string, decides bool, now time.Time) (Snapshot, bool) {
 	f.roster.mu.RLock()
 	defer f.roster.mu.RUnlock()
 	w := f.watching(now)
@@ -45,6 +55,11 @@ func (f *Fleet) Snapshot(k Key, missing string, now time.Time) (Snapshot, bool) 
 			Traffic: f.traffic(a, w, now), Means: a.means(now),
 			Start: scaling.Start{Since: a.scaledUp, Expected: a.starts.median()},
 		},
+	}
+	if decides {
+		s.Scaling.Same = a.decided.same
+		a.decides(&f.roster, &w, now)
+		s.Scaling.Until = a.until(now)
 	}
 	s.Mode = a.seen.Spec.ModeAt(now)
 	if c, until := a.contested(now); c.Times > 0 {

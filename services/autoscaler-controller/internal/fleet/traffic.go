@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -89,7 +90,7 @@ func (a *application) of(b *balancer) *reported {
 }
 
 // Report takes a load balancer's report, or a part of one, and returns the applications to decide on
-// anew. An application that no part lists has nothing in flight and nothing new; before the last
+// anew: those of which a decision would now go by something else. An application that no part lists has nothing in flight and nothing new; before the last
 // part has come the load balancer counts as not heard since its last whole report.
 //
 // What it costs is in what the part names, what the load balancer is busy with, and the ways down that
@@ -114,7 +115,7 @@ func (f *Fleet) Report(r Report, now time.Time) ([]Key, Verdict) {
 		touched = append(touched, f.fold(b)...) // it restarted: its counters begin anew
 	}
 	follows := b.begin(r)
-	touched = append(touched, f.take(r, b, now)...)
+	named := f.take(r, b, now)
 	if follows && !r.Continued {
 		touched = append(touched, f.whole(r, b, now)...)
 	} else if !known {
@@ -125,6 +126,18 @@ func (f *Fleet) Report(r Report, now time.Time) ([]Key, Verdict) {
 		delete(f.balancers, r.Balancer)
 	}
 	f.publishBalancers(now)
+	w := f.watching(now)
+	for _, a := range named {
+		a.mu.Lock()
+		if a.heard(&f.roster, &w, now) {
+			touched = append(touched, a)
+		}
+		a.mu.Unlock()
+	}
+	if !slices.Equal(w.live, f.watch.live) || !slices.Equal(w.stale, f.watch.stale) {
+		touched = append(touched, f.members(f.awake)...) // who reports is for every way down
+	}
+	f.watch = w
 	return ordered(touched), Taken
 }
 

@@ -111,18 +111,6 @@ func (p *podMemory) take(m Measurement) bool {
 	return true
 }
 
-// measure takes a measurement of one of the application's pods. It returns whether it is news.
-func (a *application) measure(m Measurement) bool {
-	p := a.pods[m.Pod.Name]
-	if p == nil || !p.take(m) {
-		return false
-	}
-	if m.Source == Sidecar {
-		a.works(p)
-	}
-	return true
-}
-
 // using is what is known of a pod: a sidecar's word while it is fresh, else the newest.
 func (p *podMemory) using(now time.Time) *PodUse {
 	var best *PodUse
@@ -146,18 +134,27 @@ func (p *podMemory) using(now time.Time) *PodUse {
 
 var sources = [...]Source{Sidecar, Kubernetes}
 
-// fresh is one value of a pod, by the best source that has it and whose measurement counts.
-func (p *podMemory) fresh(g Gauge, now time.Time, counts func(*values) bool) (value float64, age time.Duration, ok bool) {
+// counts is one value of a pod, of the best source that has it and whose measurement counts.
+func (p *podMemory) counts(g Gauge, now time.Time, counts func(*values) bool) (of *values, value float64, ok bool) {
 	for _, source := range sources {
 		v := p.said(source)
 		if v == nil || !v.fresh(now) || !counts(v) {
 			continue
 		}
 		if value, ok = v.value(g); ok {
-			return value, now.Sub(v.at), true
+			return v, value, true
 		}
 	}
-	return 0, 0, false
+	return nil, 0, false
+}
+
+// fresh is the same with its age.
+func (p *podMemory) fresh(g Gauge, now time.Time, counts func(*values) bool) (value float64, age time.Duration, ok bool) {
+	v, value, ok := p.counts(g, now, counts)
+	if !ok {
+		return 0, 0, false
+	}
+	return value, now.Sub(v.at), true
 }
 
 // measured tells whether a sidecar measures the pod, and what rules look at most.

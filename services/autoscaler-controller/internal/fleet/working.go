@@ -23,14 +23,27 @@ func (v *values) todo() (running, queued float64) {
 	return max(running, 0), max(queued, 0)
 }
 
+// busy is what a pod has to do, and whether that counts.
+func (p *podMemory) busy(now time.Time) (running, queued float64, counts bool) {
+	if p.sidecar == nil || now.Sub(p.sidecar.at) >= p.sidecar.validFor {
+		return 0, 0, false
+	}
+	running, queued = p.sidecar.todo()
+	return running, queued, running > 0 || queued > 0
+}
+
 // works takes note of a pod that has something to do, as its sidecar says: the application is not idle
 // then. While nothing changes for too long it is no sign of anything.
 func (a *application) works(p *podMemory) {
 	running, queued := p.sidecar.todo()
-	if amount := running + queued; amount != p.same.amount || p.same.since.IsZero() {
-		p.same = steady{amount, p.sidecar.at}
+	switch amount := running + queued; {
+	case amount <= 0:
+		p.same = nil
+		return
+	case p.same == nil || p.same.amount != amount:
+		p.same = &steady{amount, p.sidecar.at}
 	}
-	if p.same.amount > 0 && p.sidecar.at.Sub(p.same.since) < StillFor {
+	if p.sidecar.at.Sub(p.same.since) < StillFor {
 		a.worked = later(a.worked, p.sidecar.at)
 	}
 }
@@ -41,17 +54,16 @@ func (a *application) working(d *scaling.Demand, now time.Time) {
 	for i := range a.seen.Pods {
 		p := &a.seen.Pods[i]
 		known := a.pods[p.Name]
-		if !p.Exists() || known.sidecar == nil {
+		if !p.Exists() {
 			continue
 		}
-		running, queued := known.sidecar.todo()
-		age := now.Sub(known.sidecar.at)
-		if age >= known.sidecar.validFor || running <= 0 && queued <= 0 {
+		running, queued, counts := known.busy(now)
+		if !counts {
 			continue
 		}
 		d.Running += running
 		d.Queued += queued
-		d.SidecarAge = max(d.SidecarAge, age)
+		d.SidecarAge = max(d.SidecarAge, now.Sub(known.sidecar.at))
 		still = still && now.Sub(known.same.since) >= StillFor
 		if until := known.sidecar.at.Add(known.sidecar.validFor); d.WorkingUntil.IsZero() || until.Before(d.WorkingUntil) {
 			d.WorkingUntil = until

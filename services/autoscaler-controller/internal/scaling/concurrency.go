@@ -3,6 +3,7 @@ package scaling
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -71,7 +72,10 @@ func pods(n float64) int32 {
 // that a burst is followed at once and let go of slowly. What waits counts by what a pod takes, and not
 // as concurrency: a start of a minute would make that grow without any more work to do. Tunnels hold a
 // place on their pod and are no work.
-func (*holding) demand(spec Spec, s State) ([]Reason, time.Time) {
+//
+// The means fall as time passes, and nothing is heard of that: while they ask for pods they are looked at
+// again soon.
+func (h *holding) demand(spec Spec, s State) ([]Reason, time.Time) {
 	if s.Replicas == 0 {
 		return nil, time.Time{}
 	}
@@ -82,7 +86,7 @@ func (*holding) demand(spec Spec, s State) ([]Reason, time.Time) {
 	if spec.TargetRequestRate > 0 {
 		rate := max(s.Demand.Arrivals.Short, s.Demand.Arrivals.Long)
 		reasons = append(reasons, Reason{
-			Rule: "RequestRate", Effect: Wish, Trigger: ByDemand, Replicas: max(1, pods(rate/spec.TargetRequestRate)),
+			Rule: "RequestRate", Effect: Wish, Trigger: ByDemand, Replicas: rateCount(spec, s.Demand),
 			Brief:   fmt.Sprintf("for %v requests a second and pod", spec.TargetRequestRate),
 			Message: fmt.Sprintf("%v requests a second, %v a pod", round(rate), spec.TargetRequestRate),
 			Inputs: []Input{
@@ -91,37 +95,64 @@ func (*holding) demand(spec Spec, s State) ([]Reason, time.Time) {
 			},
 		})
 	}
-	return reasons, time.Time{}
+	var due time.Time
+	if slices.ContainsFunc(reasons, func(r Reason) bool { return r.Replicas > 1 }) {
+		due = h.now.Truncate(demandAgain).Add(demandAgain)
+	}
+	return reasons, due
 }
 
-func concurrency(spec Spec, s State, target float64) Reason {
+// demandAgain is how often means that ask for pods are looked at: at its multiples, whatever news there was.
+const demandAgain = ShortWindow / 2
+
+// rateCount is how many pods the requests that come ask for.
+func rateCount(spec Spec, d Demand) int32 {
+	return max(1, pods(max(d.Arrivals.Short, d.Arrivals.Long)/spec.TargetRequestRate))
+}
+
+// atWork is what there is to do at a time, and how many pods that asks for.
+type atWork struct {
+	working, waiting float64
+	bySidecars       bool
+	pods             int32
+}
+
+func concurrencyOf(spec Spec, s State, target float64) atWork {
 	d := s.Demand
 	if d.Still { // for too long to count
 		d.Running, d.Queued = 0, 0
 	}
-	working := max(d.Concurrency.Short, d.Concurrency.Long)
-	r := Reason{Rule: "Concurrency", Effect: Wish, Trigger: ByDemand}
-	note := ""
-	if d.Running > working { // requests that passed by no load balancer are work too
-		working = d.Running
-		note = ", as the sidecars say"
+	w := atWork{working: max(d.Concurrency.Short, d.Concurrency.Long), waiting: float64(s.Traffic.Waiting) + d.Queued}
+	if d.Running > w.working { // requests that passed by no load balancer are work too
+		w.working, w.bySidecars = d.Running, true
 	}
-	waiting := float64(s.Traffic.Waiting) + d.Queued
-	n := pods(working / target)
-	if waiting > 0 && spec.ContainerConcurrency > 0 {
+	n := pods(w.working / target)
+	if w.waiting > 0 && spec.ContainerConcurrency > 0 {
 		// Every place is taken, by tunnels too: what waits needs places beside those.
 		n = max(n, pods(float64(s.Traffic.InFlight)/float64(spec.ContainerConcurrency)))
 	}
-	if waiting > 0 {
-		n += forWaiting(spec, waiting, d)
-		note += fmt.Sprintf(", and %v wait", round(waiting))
+	if w.waiting > 0 {
+		n += forWaiting(spec, w.waiting, d)
 	}
-	r.Replicas = max(1, n)
-	r.Message = fmt.Sprintf("%v requests at a time%s; %v a pod", round(working), note, round(target))
+	w.pods = max(1, n)
+	return w
+}
+
+func concurrency(spec Spec, s State, target float64) Reason {
+	d, w := s.Demand, concurrencyOf(spec, s, target)
+	r := Reason{Rule: "Concurrency", Effect: Wish, Trigger: ByDemand, Replicas: w.pods}
+	note := ""
+	if w.bySidecars {
+		note = ", as the sidecars say"
+	}
+	if w.waiting > 0 {
+		note += fmt.Sprintf(", and %v wait", round(w.waiting))
+	}
+	r.Message = fmt.Sprintf("%v requests at a time%s; %v a pod", round(w.working), note, round(target))
 	r.Brief = fmt.Sprintf("for %v requests at a time and pod", round(target))
 	r.Inputs = []Input{
-		{Name: "concurrency", Value: working, Unit: "requests", Age: d.Age},
-		{Name: "waiting", Value: waiting, Unit: "requests", Age: s.Traffic.Age},
+		{Name: "concurrency", Value: w.working, Unit: "requests", Age: d.Age},
+		{Name: "waiting", Value: w.waiting, Unit: "requests", Age: s.Traffic.Age},
 		{Name: "targetConcurrency", Value: target, Unit: "requests"},
 		{Name: "podTakes", Value: spec.takes(d), Unit: "requests"},
 		{Name: "serviceTime", Value: d.ServiceTime.Seconds(), Unit: "s"},

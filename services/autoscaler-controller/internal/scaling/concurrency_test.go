@@ -113,7 +113,7 @@ func TestDemand_FollowsWhatIsOnPodsAndWhatWaits(t *testing.T) {
 func TestDemand_APodThatStartsIsNotThrownAwayBecauseTheBurstWasShort(t *testing.T) {
 	s := serving(5, Demand{Concurrency: Windows{0, 1}}, func(s *State) { s.Ready, s.Traffic.InFlight, s.Start.Since = 2, 1, now.Add(-5*time.Second) })
 	d := Decide(slotted(1), s, now)
-	if d.To != 5 || !slices.Contains(rules(d), "Starting Hold 5") || !d.Due.Equal(s.Start.Since.Add(slotted(1).WakeUpTimeout)) {
+	if d.To != 5 || !slices.Contains(rules(d), "Starting Hold 5") || !d.Due.Equal(now.Truncate(demandAgain).Add(demandAgain)) {
 		t.Errorf("%+v", d)
 	}
 	late := Decide(slotted(1), s, now.Add(time.Hour))

@@ -18,7 +18,7 @@ func Decide(spec Spec, s State, now time.Time) Decision {
 		r.Replicas = d.To
 		d.Reasons = append(d.Reasons, r)
 	}
-	d.Due = earliest(d.Due, changes)
+	d.Due = earliest(earliest(d.Due, changes), s.Until)
 	d.Reasons = d.Reasons[:min(len(d.Reasons), MaxReasons)]
 	return d
 }

@@ -116,7 +116,7 @@ func TestDecide(t *testing.T) {
 			summary: "stays at 1: no traffic for 90 s, but the last report is too old from lb-2",
 		},
 		"idle, but the picture is not whole": {
-			spec: spec(), state: with(idle, func(s *State) { s.Missing = "the first list of pods" }), to: 1, trigger: Idle,
+			spec: spec(), state: with(idle, func(s *State) { s.Missing = "the first list of pods" }), to: 1, trigger: Idle, due: pictureAgain,
 			rules: []string{"Idle Wish 0", "Picture Hold 1"}, summary: "stays at 1: no traffic for 90 s, but the picture is not whole: the first list of pods",
 		},
 		"idle, but paused": {
@@ -140,7 +140,7 @@ func TestDecide(t *testing.T) {
 			rules: []string{"Keep Wish 5", "MaxReplicas Clamp 3", "NoReport Hold 5"}, summary: "stays at 5: maxReplicas is 3, but no load balancer reports traffic",
 		},
 		"scaled by hand below min": {
-			spec: Spec{MinReplicas: 2, MaxReplicas: 3, IdleTime: time.Minute}, state: awake(time.Second), to: 2, trigger: Bounds,
+			spec: Spec{MinReplicas: 2, MaxReplicas: 3, IdleTime: time.Minute}, state: awake(time.Second), to: 2, trigger: Bounds, due: 59 * time.Second,
 			rules: []string{"Keep Wish 1", "MinReplicas Clamp 2"}, summary: "1 → 2: minReplicas is 2",
 		},
 		"scaled by hand between min and max": {

@@ -40,12 +40,15 @@ func (d Decision) byRule() bool { return d.Trigger == ByRule }
 func (d Decision) byDemand() bool { return d.Trigger == ByDemand }
 
 // picture: after a start or a change of leadership nothing goes down before all is known again.
-func picture(_ Spec, s State, _ int32, _ time.Time) (string, time.Time) {
+func picture(_ Spec, s State, _ int32, now time.Time) (string, time.Time) {
 	if s.Missing == "" {
 		return "", time.Time{}
 	}
-	return "the picture is not whole: " + s.Missing, time.Time{}
+	return "the picture is not whole: " + s.Missing, now.Add(pictureAgain)
 }
+
+// pictureAgain is when a picture that is not whole is looked at again: nobody says when it has become so.
+const pictureAgain = time.Second
 
 // noReport: without a live load balancer nobody knows whether the application is in use.
 func noReport(_ Spec, s State, _ int32, _ time.Time) (string, time.Time) {

@@ -65,6 +65,7 @@ func (d *Decision) paced(spec Spec, s State, to int32, now time.Time) int32 {
 		d.History.Low, d.History.High = nil, nil
 		return to
 	}
+	s.History.Low, s.History.High = lasting(s.History.Low, s.Same), lasting(s.History.High, s.Same)
 	d.History.Low = envelope(s.History.Low, Counted{now, to}, now.Add(-window(spec.Behavior.Up, 0)), func(old, new int32) bool { return old >= new })
 	d.History.High = envelope(s.History.High, Counted{now, to}, now.Add(-window(spec.Behavior.Down, defaultStabilization)), func(old, new int32) bool { return old <= new })
 	switch {
@@ -92,7 +93,7 @@ func (d *Decision) pace(which string, p Pace, s State, stable, to int32, now tim
 		if to < s.Replicas {
 			list = d.History.High
 		}
-		d.Due = earliest(d.Due, list[0].At.Add(over+time.Millisecond))
+		d.Due = earliest(d.Due, list[0].At.Add(over))
 	}
 	limit, until, bound := p.limit(d.History.Counts, s.Replicas, to > s.Replicas, now)
 	allowed := stable
@@ -170,6 +171,17 @@ func remember(counts []Counted, c Counted, before time.Time) []Counted {
 		counts = counts[1:]
 	}
 	return counts
+}
+
+// lasting has the last wish last until what was heard left it as it was, as if it had been wished for again.
+func lasting(wishes []Counted, until time.Time) []Counted {
+	n := len(wishes)
+	if n == 0 || !until.After(wishes[n-1].At) {
+		return wishes
+	}
+	wishes = slices.Clone(wishes)
+	wishes[n-1].At = until
+	return wishes
 }
 
 // envelope keeps the wishes since a moment of which each may still become the most careful one: those

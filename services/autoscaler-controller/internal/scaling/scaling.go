@@ -70,10 +70,12 @@ type State struct {
 	Draining int32     // of Ready, those that were chosen to go and get nothing new: they are no capacity
 
 	Means []Mean               // what the pods use; a metric that is not listed is not known
+	Until time.Time            // when the first of the values in them that rules look at is too old to count; zero: never
 	Since map[string]time.Time // the last decision's Since; nil: nothing is remembered
 
-	History  History // the last decision's
-	Together Group   // the other targets, where all wake and sleep as one
+	History  History   // the last decision's
+	Same     time.Time // until when all that was heard since the last decision left its Class as it was; zero: nothing was heard
+	Together Group     // the other targets, where all wake and sleep as one
 }
 
 // Call is a load balancer's request to start the application.

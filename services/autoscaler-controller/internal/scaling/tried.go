@@ -33,14 +33,14 @@ const futile = "; another pod did not lower it: none is added for it"
 // number of pods. Of CPU and response times nothing is said where no load is seen: it may have grown.
 func (h *holding) worthwhile(rule string, m Mean, s State, high bool) bool {
 	tried, known := h.tries[rule]
+	if known && !tried.Below.IsZero() && h.now.Sub(tried.Below) >= triedFor { // whenever it is looked at again
+		delete(h.tries, rule)
+		known = false
+	}
 	if !high {
-		switch {
-		case !known:
-		case tried.Below.IsZero():
+		if known && tried.Below.IsZero() {
 			tried.Below = h.now
 			h.tries[rule] = tried
-		case h.now.Sub(tried.Below) >= triedFor:
-			delete(h.tries, rule)
 		}
 		return true
 	}

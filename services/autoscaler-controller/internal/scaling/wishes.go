@@ -30,13 +30,21 @@ func start(spec Spec, s State, now time.Time) ([]Reason, time.Time) {
 	if s.Call != nil && waiting == 0 {
 		message = "a load balancer asks for a start"
 	}
-	n := max(1, spec.MinReplicas, s.Replicas)
+	n := startCount(spec, s, waiting)
 	inputs := []Input{{Name: "waiting", Value: float64(waiting), Unit: "requests"}}
 	if takes := spec.takes(s.Demand); takes > 0 && s.Ready == 0 {
-		n = max(n, forWaiting(spec, float64(waiting), s.Demand))
 		inputs = append(inputs, Input{Name: "podTakes", Value: takes, Unit: "requests"})
 	}
 	return []Reason{{Rule: "Start", Effect: Wish, Replicas: n, Message: message, Trigger: StartCall, Inputs: inputs}}, time.Time{}
+}
+
+// startCount is how many pods are asked for while so many requests wait.
+func startCount(spec Spec, s State, waiting int32) int32 {
+	n := max(1, spec.MinReplicas, s.Replicas)
+	if spec.takes(s.Demand) > 0 && s.Ready == 0 {
+		n = max(n, forWaiting(spec, float64(waiting), s.Demand))
+	}
+	return n
 }
 
 // idle asks for zero (the clamps make it minReplicas) once nothing was heard for idleTime.
@@ -51,9 +59,6 @@ func idle(spec Spec, s State, now time.Time) ([]Reason, time.Time) {
 	}
 	silent := now.Sub(s.Traffic.IdleSince)
 	if silent < spec.IdleTime {
-		if s.Replicas <= spec.MinReplicas {
-			return nil, time.Time{}
-		}
 		return nil, s.Traffic.IdleSince.Add(spec.IdleTime)
 	}
 	return []Reason{{

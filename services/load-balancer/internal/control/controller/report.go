@@ -21,7 +21,10 @@ const (
 
 // Counts are what is reported.
 type Counts interface {
+	// Report is all there is, and Changed what there may be something new of since the one or the other was
+	// asked before, and of how many applications there is any at most.
 	Report() (version string, traffic []dispatch.Traffic)
+	Changed() (version string, traffic []dispatch.Traffic, of int)
 	Restore(traffic []dispatch.Traffic)
 }
 
@@ -82,10 +85,15 @@ var errResync = errors.New("the controller asks for everything")
 // the controller must know before it lets an application sleep. When a part fails the others must not
 // follow: what was not told would count as quiet.
 func (c *Client) tell(ctx context.Context, counts Counts, leaving bool) error {
-	version, traffic := counts.Report()
-	r, named := report{version: version, leaving: leaving, delta: c.told.knows(), later: c.told.epoch != ""}, traffic
+	r := report{leaving: leaving, delta: c.told.knows(), later: c.told.epoch != ""}
+	var named []dispatch.Traffic
+	of := 0
 	if r.delta {
-		named = c.told.changed(traffic)
+		r.version, named, of = counts.Changed()
+		named = c.told.changed(named)
+	} else {
+		r.version, named = counts.Report()
+		c.told.apps = nil
 	}
 	c.told.whole = false
 	rest := named
@@ -99,7 +107,7 @@ func (c *Client) tell(ctx context.Context, counts Counts, leaving bool) error {
 		}
 		rest = rest[len(r.traffic):]
 	}
-	c.told.all(traffic, named, r.later)
+	c.told.took(named, r, of)
 	return nil
 }
 

@@ -26,7 +26,10 @@ type counted struct {
 }
 
 func (c *counted) Report() (string, []dispatch.Traffic) { return "v1", c.traffic }
-func (c *counted) Restore(t []dispatch.Traffic)         { c.restored += len(t) }
+func (c *counted) Changed() (string, []dispatch.Traffic, int) {
+	return "v1", c.traffic, len(c.traffic)
+}
+func (c *counted) Restore(t []dispatch.Traffic) { c.restored += len(t) }
 
 func applications(n int) *counted {
 	c := &counted{traffic: make([]dispatch.Traffic, n)}

@@ -62,17 +62,20 @@ func (k *told) changed(traffic []dispatch.Traffic) []dispatch.Traffic {
 	return named
 }
 
-// all notes that a report was taken to its end, in the words of a controller that knows epochs or not.
-// traffic is all there is, named what was told of it.
-func (k *told) all(traffic, named []dispatch.Traffic, later bool) {
-	if k.whole = later && k.epoch != ""; !k.whole {
+// took notes that a report of what is named was taken to its end, in the words of a controller that knows
+// epochs or not. of is how many applications there are at most, where it named what had changed alone.
+func (k *told) took(named []dispatch.Traffic, r report, of int) {
+	if k.whole = r.later && k.epoch != ""; !k.whole {
 		k.apps = nil // the next one is told everything
 		return
 	}
-	if k.apps == nil || len(k.apps) > 2*len(traffic)+16 { // many have gone
-		k.apps, named = make(map[routing.Application]numbers, len(traffic)), traffic
+	if k.apps == nil {
+		k.apps = make(map[routing.Application]numbers, len(named))
 	}
 	for i := range named {
 		k.apps[named[i].App] = numbersOf(&named[i])
+	}
+	if r.delta && len(k.apps) > 2*of+16 { // many have gone: they are forgotten with the next one, of everything
+		k.whole = false
 	}
 }

@@ -116,6 +116,11 @@ func (n *numbered) Report() (string, []dispatch.Traffic) {
 	return "v1", out
 }
 
+func (n *numbered) Changed() (string, []dispatch.Traffic, int) {
+	version, traffic := n.Report()
+	return version, traffic, len(traffic)
+}
+
 func (n *numbered) Restore(traffic []dispatch.Traffic) {
 	for _, t := range traffic {
 		for i := range n.apps {

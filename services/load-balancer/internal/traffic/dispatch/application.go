@@ -20,6 +20,7 @@ type Application struct {
 	route     atomic.Pointer[routing.Route]
 	hashOn    atomic.Pointer[routing.HashOn] // nil: the policy goes by nothing of a request
 	exchanges atomic.Int64                   // under way
+	marked    atomic.Bool                    // it is among the dispatcher's changes
 
 	mu       sync.Mutex    // of all below; route is only written with it
 	expected time.Duration // how long a start took lately; 0 is not known
@@ -59,7 +60,10 @@ func newApplication(d *Dispatcher, route routing.Route) *Application {
 }
 
 // Touch notes a byte from or to a client.
-func (a *Application) Touch(now time.Time) { a.activity.Store(now.UnixNano()) }
+func (a *Application) Touch(now time.Time) {
+	a.activity.Store(now.UnixNano())
+	a.mark()
+}
 
 var noRoute routing.Route
 
@@ -229,6 +233,7 @@ func (a *Application) standing() standing {
 // update is called after every change, with the lock held: it has pods checked that need it, lets in
 // whom it can, sends away whose time is over, and asks for a start when somebody waits for nothing.
 func (a *Application) update(now time.Time) {
+	a.mark()
 	for _, p := range a.pods {
 		p.checkIfNeeded()
 		p.balanced.SetUsable(p.usable())

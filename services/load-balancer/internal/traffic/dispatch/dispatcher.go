@@ -13,7 +13,6 @@
 package dispatch
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"sync"
@@ -69,6 +68,7 @@ type Dispatcher struct {
 	// preferred is the policy of applications whose route names none.
 	preferred atomic.Pointer[string]
 	members   *members
+	changes   changes // since the last report
 
 	mu           sync.Mutex // of the fields below, and of Apply
 	applications map[routing.Application]*Application
@@ -247,7 +247,5 @@ func (d *Dispatcher) Applications() []*Application {
 }
 
 func (d *Dispatcher) sorted() []*Application {
-	return slices.SortedFunc(maps.Values(d.applications), func(a, b *Application) int {
-		return cmp.Or(cmp.Compare(a.ID.Namespace, b.ID.Namespace), cmp.Compare(a.ID.Deployment, b.ID.Deployment))
-	})
+	return slices.SortedFunc(maps.Values(d.applications), byID)
 }

@@ -35,6 +35,7 @@ func (r *StartRequest) Called() {
 	defer r.app.mu.Unlock()
 	if w := r.app.wake; w != nil {
 		w.note(&w.StartCalledAt, r.app.d.options.Now())
+		r.app.mark()
 	}
 }
 
@@ -46,6 +47,7 @@ func (r *StartRequest) Answered(s Started) {
 	now := a.d.options.Now()
 	if w := a.wake; w != nil {
 		w.note(&w.StartAnsweredAt, now)
+		a.mark()
 	}
 	if a.start != r {
 		return

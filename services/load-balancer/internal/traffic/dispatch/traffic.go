@@ -81,13 +81,8 @@ type Traffic struct {
 // gets nothing new in the counts.
 func (d *Dispatcher) Report() (version string, traffic []Traffic) {
 	version = d.Version()
-	now := d.options.Now()
-	for _, app := range d.Applications() {
-		if t, ok := app.traffic(now); ok {
-			traffic = append(traffic, t)
-		}
-	}
-	return version, traffic
+	d.changes.take() // all are looked at
+	return version, d.traffic(d.Applications())
 }
 
 // Restore gives back what a report that failed has taken.
@@ -128,6 +123,7 @@ func (a *Application) traffic(now time.Time) (Traffic, bool) {
 func (a *Application) restore(t Traffic) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.mark()
 	a.counters.times.restore(t.Times)
 	kept := make([]WakeUp, 0, keptWakeUps)
 	for _, w := range t.WakeUps {

@@ -81,6 +81,7 @@ func (v *Visit) Arrive(app *Application, arrival Arrival, now time.Time) (waits 
 	v.Touch(now)
 	app.mu.Lock()
 	defer app.mu.Unlock()
+	app.mark()
 	if arrival.Uncounted {
 		return v.enterUncounted(now)
 	}
@@ -169,6 +170,7 @@ func (v *Visit) take(pod *Pod, reason string, now time.Time) {
 		v.wake.released++
 	}
 	v.level = pod.balanced.Sent()
+	v.App.mark()
 	if v.App.share != nil {
 		v.App.hold(v)
 	}
@@ -271,6 +273,7 @@ func (v *Visit) Retry(refused bool, now time.Time) (waits bool, err error) {
 // release gives the pod back.
 func (v *Visit) release(now time.Time) {
 	v.Pod.balanced.Released()
+	v.App.mark()
 	if v.App.shared != nil {
 		v.App.giveBack(v, v.Pod.Name)
 	}
@@ -285,6 +288,7 @@ func (v *Visit) release(now time.Time) {
 func (v *Visit) Answered(status int, now time.Time) {
 	a := v.App
 	a.mu.Lock()
+	a.mark()
 	v.answered = true
 	var ended *WakeUp
 	if !v.arrival.Uncounted { // that a pod answers health checks says little
@@ -307,6 +311,7 @@ func (v *Visit) FirstByte(now time.Time) {
 	v.App.mu.Lock()
 	defer v.App.mu.Unlock()
 	v.Answer = Stream
+	v.App.mark()
 	addTo(&v.App.counters.times.Streams, now.Sub(v.SentAt))
 }
 
@@ -325,6 +330,7 @@ func (v *Visit) End(o Outcome, now time.Time) {
 	a := v.App
 	v.Touch(now)
 	a.mu.Lock()
+	a.mark() // the touch may be reported already
 	if !v.arrival.Uncounted {
 		a.counters.count(v, o, now)
 	}
