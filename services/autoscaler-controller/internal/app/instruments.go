@@ -26,6 +26,7 @@ type instruments struct {
 	starts       *prometheus.HistogramVec
 	delays       prometheus.Histogram
 	turns        prometheus.Histogram
+	statuses     *prometheus.CounterVec
 	reports      *prometheus.CounterVec
 	settled      *prometheus.HistogramVec
 	measurements *prometheus.CounterVec
@@ -61,6 +62,9 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 			Name: "nemesis_start_call_turn_seconds", Help: "How long a start call waited for its application's turn, which another call or a decision had.",
 			Buckets: []float64{.0001, .0005, .001, .005, .01, .025, .05, .1, .5, 1, 5},
 		}),
+		statuses: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "nemesis_status_writes_total", Help: "Statuses of CustomAutoscalers that were looked at, by what became of them.",
+		}, []string{"result"}),
 		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nemesis_traffic_reports_total", Help: "Traffic reports of load balancers, by what became of them.",
 		}, []string{"result"}),
@@ -78,7 +82,7 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 			Name: "nemesis_relay_errors_total", Help: "Requests that a follower served itself because the leader did not answer.",
 		}),
 	}
-	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.reports, i.settled, i.measurements, i.polls, i.relays)
+	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.statuses, i.reports, i.settled, i.measurements, i.polls, i.relays)
 	return i
 }
 
@@ -145,6 +149,9 @@ func (i *instruments) Delayed(by time.Duration) { i.delays.Observe(by.Seconds())
 
 // Waited measures how long a start call waited for the application's turn.
 func (i *instruments) Waited(took time.Duration) { i.turns.Observe(took.Seconds()) }
+
+// StatusDone counts what became of a status that was looked at.
+func (i *instruments) StatusDone(r control.StatusResult) { i.statuses.WithLabelValues(string(r)).Inc() }
 
 // Reported counts a traffic report.
 func (i *instruments) Reported(v fleet.Verdict) { i.reports.WithLabelValues(string(v)).Inc() }

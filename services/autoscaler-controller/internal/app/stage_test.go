@@ -106,13 +106,13 @@ func (s *stage) Scale(_ context.Context, _ fleet.Key, from fleet.Scale, to int32
 
 func (s *stage) Event(fleet.Autoscaler, fleet.Event) {}
 func (s *stage) Restored(fleet.Key, fleet.Event)     {}
-func (s *stage) Status(_ context.Context, _ fleet.Autoscaler, targets []fleet.Target) error {
+func (s *stage) Status(_ fleet.Autoscaler, targets []fleet.Target) (fleet.StatusChange, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, one := range targets {
 		s.learned = one.Learned
 	}
-	return nil
+	return fleet.StatusChange{}, nil
 }
 
 var errNone = errors.New("none on this stage")

@@ -86,6 +86,16 @@ func TestIntegration_WatchScaleAndPorts(t *testing.T) {
 	}
 }
 
+// update writes what there is to write.
+func (r *Recorder) update(t *testing.T, a fleet.Autoscaler, targets []fleet.Target) error {
+	t.Helper()
+	change, err := r.Status(a, targets)
+	if err != nil || change.Write == nil {
+		return err
+	}
+	return change.Write(t.Context())
+}
+
 func TestIntegration_StatusAndEvents(t *testing.T) {
 	c, ns := kubetest.Connect(t)
 	createAutoscaler(t, c, ns, "ca", target1(ns))
@@ -116,7 +126,7 @@ func TestIntegration_StatusAndEvents(t *testing.T) {
 	// A controller that runs in the same cluster writes too, so it may take more than one attempt.
 	var status map[string]any
 	for range 5 {
-		if err := r.Status(t.Context(), a, targets); err != nil {
+		if err := r.update(t, a, targets); err != nil {
 			t.Fatal(err)
 		}
 		if status, _, _ = unstructured.NestedMap(object("ca"), "status"); status["state"] == "Waking" {
@@ -133,11 +143,11 @@ func TestIntegration_StatusAndEvents(t *testing.T) {
 	if next := contract.NewStatus(w.standing(a), targets, stored, time.Now()); !stored.Covers(next) {
 		t.Errorf("it would be written again though nothing changed: %v\n%v", stored, next)
 	}
-	if err := r.Status(t.Context(), fleet.Autoscaler{Namespace: ns, Name: "gone"}, nil); err != fleet.ErrGone { //nolint:errorlint // exactly that
+	if err := r.update(t, fleet.Autoscaler{Namespace: ns, Name: "gone"}, nil); err != fleet.ErrGone { //nolint:errorlint // exactly that
 		t.Errorf("of an object that is gone: %v", err)
 	}
 
-	if err := r.Status(t.Context(), fleet.Autoscaler{Namespace: ns, Name: "late"}, nil); err != nil {
+	if err := r.update(t, fleet.Autoscaler{Namespace: ns, Name: "late"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	late, _, _ := unstructured.NestedSlice(object("late"), "status", "conditions")

@@ -47,28 +47,32 @@ func (r *Recorder) Event(a fleet.Autoscaler, e fleet.Event) {
 	}, kind, e.Reason, contract.Cut(e.Message))
 }
 
-// Status writes how the targets stand, if that is not what is written already.
-func (r *Recorder) Status(ctx context.Context, a fleet.Autoscaler, targets []fleet.Target) error {
+// Status compares how the targets stand with what is written, and tells what there is to write.
+func (r *Recorder) Status(a fleet.Autoscaler, targets []fleet.Target) (fleet.StatusChange, error) {
 	u, ok := r.watcher.object(a)
 	if !ok {
-		return fleet.ErrGone
+		return fleet.StatusChange{}, fleet.ErrGone
 	}
 	standing, stored := r.watcher.standing(a), contract.ReadStatus(u.Object)
 	next := contract.NewStatus(standing, targets, stored, time.Now())
 	if stored.Covers(next) {
-		return nil
+		return fleet.StatusChange{}, nil
 	}
-	for _, e := range contract.News(standing, targets, stored) {
-		r.Event(a, e)
-	}
-	err := r.write(ctx, a, next, stored)
-	if apierrors.IsInvalid(err) { // services may go out before the resource
-		err = r.write(ctx, a, next.ForOlderResource(a.Namespace), stored)
-	}
-	if apierrors.IsNotFound(err) {
-		return fleet.ErrGone
-	}
-	return kube.Refusal(err, "write the status of the CustomAutoscaler "+a.Namespace+"/"+a.Name)
+	return fleet.StatusChange{Urgent: !stored.SameStanding(next), Write: func(ctx context.Context) error {
+		err := r.write(ctx, a, next, stored)
+		if apierrors.IsInvalid(err) { // services may go out before the resource
+			err = r.write(ctx, a, next.ForOlderResource(a.Namespace), stored)
+		}
+		switch {
+		case apierrors.IsNotFound(err):
+			return fleet.ErrGone
+		case err == nil:
+			for _, e := range contract.News(standing, targets, stored) {
+				r.Event(a, e)
+			}
+		}
+		return kube.Refusal(err, "write the status of the CustomAutoscaler "+a.Namespace+"/"+a.Name)
+	}}, nil
 }
 
 func (r *Recorder) write(ctx context.Context, a fleet.Autoscaler, s, stored contract.Status) error {

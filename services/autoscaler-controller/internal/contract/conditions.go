@@ -7,6 +7,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
 // The conditions that speak of the object itself; the others speak of its targets.
@@ -92,12 +93,12 @@ func merge(targets []fleet.Target) []fleet.Condition {
 func News(s Standing, targets []fleet.Target, stored Status) []fleet.Event {
 	var events []fleet.Event
 	said := value(stored.said.Conditions, nil)
-	if c, was := s.condition(), find(said, accepted); !c.OK && (was.Status != autoscaler.ConditionStatusFalse || value(was.Message, "") != Cut(c.Message)) {
+	if c, was := s.condition(), find(said, accepted); !c.OK && (was.Status != autoscaler.ConditionStatusFalse || scaling.Wording(value(was.Message, "")) != scaling.Wording(Cut(c.Message))) {
 		events = append(events, fleet.Event{Warning: true, Reason: c.Reason, Message: c.Message})
 	}
 	for _, t := range targets {
 		for _, c := range t.Conditions {
-			if !c.OK && (c.Reason == fleet.ConflictReason || c.Reason == fleet.ContestedReason) && !strings.Contains(value(find(said, c.Type).Message, ""), Cut(c.Message)) {
+			if !c.OK && (c.Reason == fleet.ConflictReason || c.Reason == fleet.ContestedReason) && !strings.Contains(scaling.Wording(value(find(said, c.Type).Message, "")), scaling.Wording(Cut(c.Message))) {
 				events = append(events, fleet.Event{Warning: true, Reason: c.Reason, Message: t.Name + ": " + c.Message})
 			}
 		}

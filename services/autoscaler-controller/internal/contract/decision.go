@@ -39,16 +39,26 @@ func Decision(r fleet.Record) autoscaler.Decision {
 }
 
 // lastDecision is what a target's status keeps: the last decision, unless that says less than the one
-// that is stored.
+// that is stored, or the same: each new leader decides anew on what sleeps, and finds that it sleeps.
 func lastDecision(last *fleet.Record, stored *autoscaler.LastDecision) *autoscaler.LastDecision {
 	if last == nil || stored != nil && stored.Applied && !telling(*last) {
 		return stored
 	}
 	result := autoscaler.LastDecisionResult(last.Result())
-	return &autoscaler.LastDecision{
+	d := &autoscaler.LastDecision{
 		Id: last.ID, Time: last.Time.UTC(), From: last.From, To: last.To, Trigger: string(last.Trigger), Applied: last.Applied,
 		Result: &result, Error: optional(Cut(last.Error)), TraceId: optional(last.TraceID), Summary: Cut(last.Summary),
 	}
+	if stored != nil && !last.Applied && saysTheSame(*d, *stored) {
+		return stored
+	}
+	return d
+}
+
+// saysTheSame tells whether two decisions differ in when they were made alone.
+func saysTheSame(a, b autoscaler.LastDecision) bool {
+	return a.From == b.From && a.To == b.To && a.Trigger == b.Trigger && a.Applied == b.Applied && value(a.Result, "") == value(b.Result, "") &&
+		scaling.Wording(a.Summary) == scaling.Wording(b.Summary) && scaling.Wording(value(a.Error, "")) == scaling.Wording(value(b.Error, ""))
 }
 
 // telling: it did something, could not, or was kept from it.

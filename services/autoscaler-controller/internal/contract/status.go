@@ -3,7 +3,6 @@ package contract
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"slices"
 	"time"
 
@@ -108,37 +107,6 @@ func (s Status) target(name string) autoscaler.TargetStatus {
 		}
 	}
 	return autoscaler.TargetStatus{}
-}
-
-// activityRepeat is how old the written time of the last traffic may get before it alone is a reason to
-// write.
-const activityRepeat = time.Minute
-
-// Covers tells whether it says all that another one does. The time of the last traffic alone changes with
-// every request, so it may be a little old.
-func (s Status) Covers(other Status) bool {
-	for _, t := range value(other.said.Targets, nil) {
-		if t.LastActivityTime != nil && t.LastActivityTime.Sub(value(s.target(t.Name).LastActivityTime, time.Time{})) >= activityRepeat {
-			return false
-		}
-	}
-	a, errA := s.fields()
-	b, errB := other.fields()
-	if errA != nil || errB != nil {
-		return false
-	}
-	withoutActivity(a)
-	withoutActivity(b)
-	return reflect.DeepEqual(a, b)
-}
-
-func withoutActivity(status map[string]any) {
-	targets, _ := status["targets"].([]any)
-	for _, t := range targets {
-		if m, ok := t.(map[string]any); ok {
-			delete(m, "lastActivityTime")
-		}
-	}
 }
 
 // Patch is the JSON merge patch of an object that makes its status this one. Only the first level can

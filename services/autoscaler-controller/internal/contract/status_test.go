@@ -81,27 +81,6 @@ func TestForOlderResource_HasAllThatItAsksFor(t *testing.T) {
 	}
 }
 
-func TestCovers_AnOldActivityAloneIsNoReason(t *testing.T) {
-	at := func(d time.Duration, replicas int32) Status {
-		return again(t, NewStatus(Standing{Generation: 1}, []fleet.Target{{Name: "app", State: fleet.Awake, Replicas: replicas, LastActivity: day.Add(d)}}, Status{}, day))
-	}
-	for name, c := range map[string]struct {
-		before, after Status
-		want          bool
-	}{
-		"the same":          {at(0, 1), at(0, 1), true},
-		"a little later":    {at(0, 1), at(59*time.Second, 1), true},
-		"a minute later":    {at(0, 1), at(time.Minute, 1), false},
-		"another count":     {at(0, 1), at(0, 2), false},
-		"nothing is stored": {Status{}, at(0, 1), false},
-		"more is stored":    {at(0, 1), Status{}, false},
-	} {
-		if got := c.before.Covers(c.after); got != c.want {
-			t.Errorf("%s: %v", name, got)
-		}
-	}
-}
-
 func TestPatch_ClearsWhatIsNoLongerSaid(t *testing.T) {
 	message := "m"
 	raw, err := Status{}.Patch(Status{autoscaler.CustomAutoscalerStatus{Message: &message}})

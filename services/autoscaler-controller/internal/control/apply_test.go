@@ -44,16 +44,25 @@ func (c *crowd) Scale(ctx context.Context, k fleet.Key, from fleet.Scale, to int
 	return fleet.Scale{Replicas: to, Version: from.Version + 1}, nil
 }
 
+func newCrowd(bad func(fleet.Key) bool) *crowd {
+	return &crowd{bad: bad, calls: map[fleet.Key]int{}, scaled: map[fleet.Key]time.Time{}}
+}
+
+// use makes the loop.
+func (c *crowd) use(r Recorder, o Observer) {
+	c.loop = New(Options{
+		Fleet: fleet.New("e"), Scaler: c, Marker: c, Recorder: r, Observer: o, Log: slog.New(slog.DiscardHandler),
+		Epoch: "e", Missing: c.lacks, Awaited: c.before,
+	})
+}
+
 // among runs a test with a leader of so many sleeping applications in each of so many namespaces.
 func among(t *testing.T, namespaces, each int, bad func(fleet.Key) bool, test func(ctx context.Context, c *crowd)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		c := &crowd{bad: bad, calls: map[fleet.Key]int{}, scaled: map[fleet.Key]time.Time{}}
-		c.loop = New(Options{
-			Fleet: fleet.New("e"), Scaler: c, Marker: c, Recorder: c, Observer: c, Log: slog.New(slog.DiscardHandler),
-			Epoch: "e", Missing: c.lacks, Awaited: c.before,
-		})
+		c := newCrowd(bad)
+		c.use(c, c)
 		for n := range namespaces {
 			for i := range each {
 				c.see(named(fmt.Sprint("ns-", n), i), 0)

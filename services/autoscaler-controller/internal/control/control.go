@@ -30,17 +30,17 @@ import (
 	"sync/atomic"
 	"time"
 
+	"k8s.io/client-go/util/workqueue"
+
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
 // How the loop works.
 const (
-	workers      = 4                      // applications that are decided on at a time; to decide waits for nothing
-	restorers    = 32                     // Deployments that are restored at a time
-	statusDelay  = 100 * time.Millisecond // changes of a status within this are written at once
-	callTimeout  = 5 * time.Second        // for one call of a port
-	attempts     = 5                      // at a Deployment that others write to at the same time
-	statusRepeat = time.Minute            // the last activity alone is written this often
+	workers     = 4               // applications that are decided on at a time; to decide waits for nothing
+	restorers   = 32              // Deployments that are restored at a time
+	callTimeout = 5 * time.Second // for one call of a port
+	attempts    = 5               // at a Deployment that others write to at the same time
 )
 
 // Options are what the loop works with. All are needed.
@@ -53,6 +53,8 @@ type Options struct {
 	Log      *slog.Logger
 	Epoch    string        // names this life of the process in decision ids
 	Missing  func() string // what the picture of the cluster still lacks; "" is whole
+	// Queues measures the queues; nil: nobody does.
+	Queues workqueue.MetricsProvider
 	// Awaited are the load balancers that reported to the leader before: a new one awaits them.
 	Awaited func() []string
 }
@@ -63,6 +65,7 @@ type Loop struct {
 	work     queue[fleet.Key]
 	applies  *slots
 	statuses queue[fleet.Autoscaler]
+	pending  *pending
 	restores queue[fleet.Key]
 	journal  journal
 	serial   atomic.Uint64
@@ -77,9 +80,13 @@ type Loop struct {
 
 // New makes a loop.
 func New(o Options) *Loop {
+	pending := newPending()
 	return &Loop{
-		Options: o, work: newQueue[fleet.Key](), applies: newSlots(), statuses: newQueue[fleet.Autoscaler](), restores: newQueue[fleet.Key](),
-		apps: map[fleet.Key]*memory{}, autoscalers: map[fleet.Autoscaler]bool{}, orphans: map[fleet.Key]orphan{},
+		Options: o, applies: newSlots(), pending: pending,
+		work:     newQueue[fleet.Key]("decisions", o.Queues, nil),
+		statuses: newQueue("statuses", o.Queues, newByUrgency(pending.first)),
+		restores: newQueue[fleet.Key]("restores", o.Queues, nil),
+		apps:     map[fleet.Key]*memory{}, autoscalers: map[fleet.Autoscaler]bool{}, orphans: map[fleet.Key]orphan{},
 	}
 }
 
@@ -95,7 +102,9 @@ func (l *Loop) Run(ctx context.Context) {
 			})
 		})
 	}
-	running.Go(func() { l.statuses.consume(func(a fleet.Autoscaler) { l.writeStatus(a) }) })
+	for range statusWriters {
+		running.Go(func() { l.statuses.consume(l.writeStatus) })
+	}
 	for range restorers {
 		running.Go(func() { l.restores.consume(l.restore) })
 	}
@@ -118,11 +127,7 @@ func (l *Loop) Lead(ctx context.Context) {
 	for _, k := range l.Fleet.Keys() {
 		l.work.Add(k)
 	}
-	l.mu.Lock()
-	for a := range l.autoscalers {
-		l.statuses.AddAfter(a, statusDelay)
-	}
-	l.mu.Unlock()
+	l.refreshAll(time.Now())
 	<-ctx.Done()
 	l.terms.end(term)
 	l.Fleet.Follow()
@@ -194,30 +199,25 @@ func (l *Loop) Measure(list []fleet.Measurement) (dropped int) {
 	return 0
 }
 
-// Refresh writes the status of a CustomAutoscaler anew, if it changed.
-func (l *Loop) Refresh(a fleet.Autoscaler) {
-	l.mu.Lock()
-	l.autoscalers[a] = true
-	l.mu.Unlock()
-	if l.Leading() {
-		l.statuses.AddAfter(a, statusDelay)
-	}
-}
-
 // Decisions are the last decisions, newest first, at most limit.
 func (l *Loop) Decisions(f fleet.Filter, limit int) []fleet.Record { return l.journal.last(f, limit) }
 
 // Insight is what the loop remembers of an application: the last decision (nil before the first)
 // and the conditions.
 func (l *Loop) Insight(k fleet.Key) (*fleet.Record, []fleet.Condition) {
-	view, ok := l.Fleet.View(k, time.Now())
+	now := time.Now()
+	view, ok := l.Fleet.View(k, now)
 	if !ok {
 		return nil, nil
 	}
-	m := l.memory(k)
+	return l.insight(view, now)
+}
+
+func (l *Loop) insight(view fleet.View, now time.Time) (*fleet.Record, []fleet.Condition) {
+	m := l.memory(view.Key)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.conditions = conditions(view, m.failure, m.conditions, time.Now())
+	m.conditions = conditions(view, m.failure, m.conditions, now)
 	return m.last, m.conditions
 }
 

@@ -178,13 +178,16 @@ func (l *Loop) record(ctx context.Context, m *memory, report *lifecycle.Report, 
 		return
 	}
 	r.ID = l.nextID()
-	copied := *r
+	copied, first := *r, m.last == nil
 	m.last, m.life.Last = &copied, &copied
 	m.mu.Unlock()
 	l.journal.add(copied)
 	l.Observer.Decided(copied)
 	l.tell(ctx, copied)
-	l.Refresh(fleet.Autoscaler{Namespace: r.Namespace, Name: r.Autoscaler})
+	if first && r.Result() == fleet.ResultUnchanged {
+		return // the status is on its way anyhow: it is new, or all are compared by a new leader
+	}
+	l.refresh(fleet.Autoscaler{Namespace: r.Namespace, Name: r.Autoscaler}, r.Applied || r.Error != "")
 }
 
 // settled tells that a scaling has come to its end.

@@ -27,9 +27,10 @@ type Marker interface {
 type Recorder interface {
 	// Event tells of something that happened once. It does not wait.
 	Event(a fleet.Autoscaler, e fleet.Event)
-	// Status tells how the targets of a CustomAutoscaler stand. It writes only what changed, and
-	// returns fleet.ErrGone when there is nothing to write to.
-	Status(ctx context.Context, a fleet.Autoscaler, targets []fleet.Target) error
+	// Status compares how the targets of a CustomAutoscaler stand with what is written on it, and tells
+	// what there is to write. It asks nobody. It returns fleet.ErrGone when there is nothing to write to,
+	// as does the write itself.
+	Status(a fleet.Autoscaler, targets []fleet.Target) (fleet.StatusChange, error)
 	// Restored tells, on the Deployment, what became of it when no CustomAutoscaler named it any more.
 	Restored(k fleet.Key, e fleet.Event)
 }
@@ -47,6 +48,8 @@ type Observer interface {
 	Delayed(by time.Duration)
 	// Waited measures how long a start call waited for the application's turn.
 	Waited(took time.Duration)
+	// StatusDone counts what became of a status that was looked at.
+	StatusDone(r StatusResult)
 	// Started measures a start call, from its arrival to its answer.
 	Started(took time.Duration, scaled bool, err error)
 }

@@ -12,15 +12,27 @@ type queue[K comparable] struct {
 	workqueue.TypedRateLimitingInterface[K]
 }
 
-// The pauses of a status that could not be written. How long a decision is waited with that failed
-// is lifecycle's.
+// The pauses after a status that could not be written, or a Deployment that could not be restored. How
+// long a decision is waited with that failed is lifecycle's.
 const (
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 30 * time.Second
 )
 
-func newQueue[K comparable]() queue[K] {
-	return queue[K]{workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[K](firstRetry, lastRetry))}
+// newQueue makes a queue, measured under its name. order is nil for the order of arrival.
+func newQueue[K comparable](name string, measured workqueue.MetricsProvider, order workqueue.Queue[K]) queue[K] {
+	if measured == nil {
+		name = "" // one without a name measures nothing
+	}
+	return queue[K]{workqueue.NewTypedRateLimitingQueueWithConfig(
+		workqueue.NewTypedItemExponentialFailureRateLimiter[K](firstRetry, lastRetry),
+		workqueue.TypedRateLimitingQueueConfig[K]{
+			Name: name, MetricsProvider: measured,
+			DelayingQueue: workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[K]{
+				Name: name, MetricsProvider: measured,
+				Queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[K]{Name: name, MetricsProvider: measured, Queue: order}),
+			}),
+		})}
 }
 
 // at asks for work at a moment.

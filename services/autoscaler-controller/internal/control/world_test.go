@@ -98,11 +98,13 @@ func (w *world) set(replicas int32, manager string, pods ...fleet.Pod) {
 	w.observe(pods...)
 }
 
-func (w *world) Status(_ context.Context, _ fleet.Autoscaler, targets []fleet.Target) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.status = append(w.status, targets)
-	return nil
+func (w *world) Status(_ fleet.Autoscaler, targets []fleet.Target) (fleet.StatusChange, error) {
+	return fleet.StatusChange{Write: func(context.Context) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.status = append(w.status, targets)
+		return nil
+	}}, nil
 }
 
 func (w *world) Deciding(ctx context.Context, _ fleet.Key, _ scaling.Decision) (context.Context, string, func(fleet.Record)) {
@@ -113,6 +115,7 @@ func (w *world) Settled(int32, int32, time.Duration) {}
 func (w *world) Started(time.Duration, bool, error)  {}
 func (w *world) Delayed(time.Duration)               {}
 func (w *world) Waited(time.Duration)                {}
+func (w *world) StatusDone(StatusResult)             {}
 
 // lacks is what the picture still lacks, as miss last said.
 func (w *world) lacks() string {

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"time"
@@ -113,6 +114,12 @@ type Target struct {
 	Last         *Record // nil before the first decision
 	Conditions   []Condition
 	Learned      Learned
+}
+
+// StatusChange is what is to be written on a CustomAutoscaler.
+type StatusChange struct {
+	Urgent bool                            // its state or a condition is another one: people wait for that
+	Write  func(ctx context.Context) error // nil: what is written there says it all
 }
 
 // ConflictReason is why an application is not scaled that somebody else scales too.

@@ -19,7 +19,7 @@ func Wording(text string) string {
 	return b.String()
 }
 
-// afterNumber is where a number that begins at i has ended: 12, 12.3, 12,300, 1m30.5s, 250ms.
+// afterNumber is where a number that begins at i has ended: 12, 12.3, 12,300, 1m30.5s, 250ms, 250 ms.
 func afterNumber(text string, i int) int {
 	for i < len(text) {
 		switch {
@@ -38,6 +38,16 @@ func afterNumber(text string, i int) int {
 
 // unit is how long the unit of time is that a text begins with; 0: it begins with none.
 func unit(text string) int {
+	if rest, spaced := strings.CutPrefix(text, " "); spaced {
+		if n := bare(rest); n > 0 && (len(rest) == n || !digit(rest[n])) {
+			return 1 + n
+		}
+		return 0
+	}
+	return bare(text)
+}
+
+func bare(text string) int {
 	for _, u := range []string{"ms", "µs", "us", "ns", "h", "m", "s"} {
 		if strings.HasPrefix(text, u) && (len(text) == len(u) || digit(text[len(u)]) || !named(text[len(u)])) {
 			return len(u)

@@ -5,7 +5,7 @@ import "testing"
 func TestWording_LeavesOutNumbersAndTimesAlone(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                   "",
-		"3 of 5 ready after 12.3 s":          "# of # ready after # s",
+		"3 of 5 ready after 12.3 s":          "# of # ready after #",
 		"0 → 1: 3 requests wait":             "# → #: # requests wait",
 		"after 1m30.5s":                      "after #",
 		"within 250ms, or 5s":                "within #, or #",
@@ -13,7 +13,7 @@ func TestWording_LeavesOutNumbersAndTimesAlone(t *testing.T) {
 		"dial tcp 10.0.0.1:443: refused":     "dial tcp #:#: refused",
 		"fib-7d9-x2: ImagePullBackOff":       "fib-7d9-x2: ImagePullBackOff",
 		"maxReplicas is 3":                   "maxReplicas is #",
-		"30 s; 5 months, 12monkeys":          "# s; # months, #monkeys",
+		"30 s; 5 months, 12monkeys; 7  s":    "#; # months, #monkeys; #  s",
 		"app_2 and v1.25 and gpu4 stay":      "app_2 and v1.25 and gpu4 stay",
 		"12":                                 "#",
 		"100%":                               "#%",
