@@ -62,6 +62,7 @@ func (l *Loop) reconcile(ctx context.Context, k fleet.Key) (apply func()) {
 func (l *Loop) look(ctx context.Context, m *memory, k fleet.Key, look lifecycle.Look) (lifecycle.Plan, bool) {
 	look.Now = time.Now()
 	l.decided(m, look.Now)
+	l.Fleet.Recheck(k, look.Now)
 	snapshot, ok := l.Fleet.Snapshot(k, l.missing(look.Term), look.Now)
 	if !ok {
 		return lifecycle.Plan{}, false
