@@ -68,6 +68,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	loop := control.New(control.Options{
 		Fleet: known, Scaler: cluster.NewScaler(clients), Marker: cluster.NewMarker(clients), Recorder: cluster.NewRecorder(clients, watcher, events),
 		Observer: instruments, Log: t.Log, Epoch: epoch, Missing: watcher.Missing, Awaited: elector.Awaited,
+		Queues: newQueues(t.Registry).of(""),
 	})
 	codec, err := httpapi.NewSettingsCodec()
 	if err != nil {
@@ -76,7 +77,9 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	balancers := settings.New(settings.Options{
 		Clients: clients, Log: t.Log, Namespace: s.Namespace, Codec: codec, Sink: known, Events: events,
 	})
-	t.Registry.MustRegister(newGauges(known, loop.Leading), newSettingsGauge(balancers.Trouble))
+	t.Registry.MustRegister(newGauges(known, loop.Leading), newSettingsGauge(balancers.Trouble),
+		newLoopGauges("", loop.Stats), newEpochGauge(epoch), newEventsGauge(events.Waiting))
+	registerAPIMetrics(t.Registry)
 	objects, err := apiproxy.New(clients, s.AnonymousAccess)
 	if err != nil {
 		return nil, err

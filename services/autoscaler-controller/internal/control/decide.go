@@ -174,6 +174,7 @@ func (l *Loop) record(ctx context.Context, m *memory, report *lifecycle.Report, 
 	if m.failure = m.life.Failure; err != nil {
 		m.refusal = err
 	}
+	l.failing(m, m.life.Failing())
 	if !report.News {
 		m.mu.Unlock()
 		return
