@@ -68,18 +68,22 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	elector := election.New(clients, t.Log, election.Options{
 		Namespace: s.Namespace, Name: s.Identity, Address: s.Advertise, Balancers: known.Balancers,
 	})
+	events := kube.NewEvents(ctx, clients, t.Log, instruments)
 	loop := control.New(control.Options{
-		Fleet: known, Scaler: cluster.NewScaler(clients), Marker: cluster.NewMarker(clients), Recorder: cluster.NewRecorder(ctx, clients, watcher),
+		Fleet: known, Scaler: cluster.NewScaler(clients), Marker: cluster.NewMarker(clients), Recorder: cluster.NewRecorder(clients, watcher, events),
 		Observer: instruments, Log: t.Log, Epoch: epoch, Missing: watcher.Missing, Awaited: elector.Awaited,
+		Queues: newQueues(t.Registry).of(""),
 	})
 	codec, err := httpapi.NewSettingsCodec()
 	if err != nil {
 		return nil, err
 	}
-	balancers := settings.New(ctx, settings.Options{
-		Clients: clients, Log: t.Log, Namespace: s.Namespace, Codec: codec, Sink: known,
+	balancers := settings.New(settings.Options{
+		Clients: clients, Log: t.Log, Namespace: s.Namespace, Codec: codec, Sink: known, Events: events,
 	})
-	t.Registry.MustRegister(newGauges(known, loop.Leading), newSettingsGauge(balancers.Trouble))
+	t.Registry.MustRegister(newGauges(known, loop.Leading), newSettingsGauge(balancers.Trouble),
+		newLoopGauges("", loop.Stats), newEpochGauge(epoch), newEventsGauge(events.Waiting))
+	registerAPIMetrics(t.Registry)
 	objects, err := apiproxy.New(clients, s.AnonymousAccess)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/httpapi"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/ingest"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
@@ -27,6 +28,8 @@ type instruments struct {
 	delays       prometheus.Histogram
 	turns        prometheus.Histogram
 	statuses     *prometheus.CounterVec
+	events       *prometheus.CounterVec
+	drops        *prometheus.CounterVec
 	reports      *prometheus.CounterVec
 	settled      *prometheus.HistogramVec
 	measurements *prometheus.CounterVec
@@ -40,6 +43,7 @@ var (
 	_ httpapi.Meter    = (*instruments)(nil)
 	_ ingest.Meter     = (*instruments)(nil)
 	_ cluster.Meter    = (*instruments)(nil)
+	_ kube.EventMeter  = (*instruments)(nil)
 )
 
 func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instruments {
@@ -66,6 +70,12 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 		statuses: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nemesis_status_writes_total", Help: "Statuses of CustomAutoscalers that were looked at, by what became of them.",
 		}, []string{"result"}),
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "nemesis_events_total", Help: "Kubernetes events: written, and repeats that were counted on one that stands.",
+		}, []string{"result"}),
+		drops: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "nemesis_events_dropped_total", Help: "Kubernetes events that were never written, by why and by whether they matter.",
+		}, []string{"reason", "importance"}),
 		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nemesis_traffic_reports_total", Help: "Traffic reports of load balancers, by what became of them.",
 		}, []string{"result"}),
@@ -86,7 +96,7 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 			Name: "nemesis_relay_errors_total", Help: "Requests that a follower served itself because the leader did not answer.",
 		}),
 	}
-	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.statuses, i.reports, i.settled, i.measurements, i.bodies, i.polls, i.relays)
+	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.statuses, i.events, i.drops, i.reports, i.settled, i.measurements, i.bodies, i.polls, i.relays)
 	for _, why := range httpapi.BodyFaults {
 		i.bodies.WithLabelValues(string(why))
 	}
@@ -169,6 +179,24 @@ func (i *instruments) Waited(took time.Duration) { i.turns.Observe(took.Seconds(
 
 // StatusDone counts what became of a status that was looked at.
 func (i *instruments) StatusDone(r control.StatusResult) { i.statuses.WithLabelValues(string(r)).Inc() }
+
+// EventWritten counts an event that was written, or a repeat that was counted on one.
+func (i *instruments) EventWritten(repeat bool) {
+	result := "written"
+	if repeat {
+		result = "counted"
+	}
+	i.events.WithLabelValues(result).Inc()
+}
+
+// EventDropped counts an event that was not written, and never will be.
+func (i *instruments) EventDropped(why string, minor bool) {
+	importance := "major"
+	if minor {
+		importance = "minor"
+	}
+	i.drops.WithLabelValues(why, importance).Inc()
+}
 
 // Reported counts a traffic report.
 func (i *instruments) Reported(v fleet.Verdict) { i.reports.WithLabelValues(string(v)).Inc() }

@@ -20,6 +20,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube/kubetest"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
@@ -86,6 +87,11 @@ func TestIntegration_WatchScaleAndPorts(t *testing.T) {
 	}
 }
 
+type unmetered struct{}
+
+func (unmetered) EventWritten(bool)         {}
+func (unmetered) EventDropped(string, bool) {}
+
 func TestIntegration_StatusAndEvents(t *testing.T) {
 	c, ns := kubetest.Connect(t)
 	createAutoscaler(t, c, ns, "ca", target1(ns))
@@ -96,7 +102,7 @@ func TestIntegration_StatusAndEvents(t *testing.T) {
 	w := NewWatcher(Options{Clients: c, Log: slog.New(slog.DiscardHandler), Namespace: ns})
 	go func() { _ = w.Run(t.Context(), sink) }()
 	sink.until(t, "the application", func(o fleet.Observation) bool { return o.Namespace == ns })
-	r := NewRecorder(t.Context(), c, w)
+	r := NewRecorder(c, w, kube.NewEvents(t.Context(), c, slog.New(slog.DiscardHandler), unmetered{}))
 	object := func(name string) map[string]any {
 		u, err := c.Dynamic.Resource(Resource).Namespace(ns).Get(t.Context(), name, metav1.GetOptions{})
 		if err != nil {

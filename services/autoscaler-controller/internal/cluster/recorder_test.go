@@ -12,9 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic/fake"
 	clienttesting "k8s.io/client-go/testing"
-	"k8s.io/client-go/tools/record"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // stored is an API server that has one CustomAutoscaler, and writes down what is asked of it.
@@ -24,6 +24,11 @@ type stored struct {
 	asked   []string
 }
 
+// told are events.
+type told []kube.Event
+
+func (t *told) Add(e kube.Event) { *t = append(*t, e) }
+
 // recorderOf makes a Recorder of an object that a Watcher has seen.
 func recorderOf(t *testing.T, u *unstructured.Unstructured) (*Recorder, *stored, *world) {
 	t.Helper()
@@ -32,7 +37,7 @@ func recorderOf(t *testing.T, u *unstructured.Unstructured) (*Recorder, *stored,
 	client := fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{Resource: Kind + "List"})
 	client.PrependReactor("*", "*", s.react)
 	w := newWorld(t, u)
-	return &Recorder{watcher: w.Watcher, dynamic: client, events: record.NewFakeRecorder(100)}, s, w
+	return &Recorder{watcher: w.Watcher, dynamic: client, events: &told{}}, s, w
 }
 
 func (s *stored) react(action clienttesting.Action) (bool, runtime.Object, error) {
@@ -134,7 +139,7 @@ func TestRecorder_OfAnObjectThatHasGoneThereIsNothingToWrite(t *testing.T) {
 	}
 	r.Event(a, fleet.Event{Reason: "Scaled"})
 	r.Restored(theApp, fleet.Event{Reason: "Woken"})
-	if events := r.events.(*record.FakeRecorder).Events; len(events) > 0 {
+	if events := *r.events.(*told); len(events) > 0 {
 		t.Errorf("%d events of what is not there", len(events))
 	}
 }

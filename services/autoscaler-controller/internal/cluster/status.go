@@ -11,24 +11,26 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/record"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
-// Recorder writes status and events of CustomAutoscalers. The queue of events is bounded; what
-// does not fit is dropped, and what repeats is counted instead of written again.
+// Recorder writes status and events of CustomAutoscalers. The queue of events is bounded; what matters
+// least is dropped where it does not fit, and what repeats is counted instead of written again.
 type Recorder struct {
 	watcher *Watcher
 	dynamic dynamic.Interface
-	events  record.EventRecorder
+	events  Events
 }
 
-// NewRecorder makes a recorder. Its events stop with ctx.
-func NewRecorder(ctx context.Context, c *kube.Clients, w *Watcher) *Recorder {
-	return &Recorder{watcher: w, dynamic: c.Dynamic, events: kube.NewEvents(ctx, c)}
+// Events takes what is told once, and does not wait.
+type Events interface{ Add(e kube.Event) }
+
+// NewRecorder makes a recorder. events are those of the whole process.
+func NewRecorder(c *kube.Clients, w *Watcher, events *kube.Events) *Recorder {
+	return &Recorder{watcher: w, dynamic: c.Dynamic, events: events}
 }
 
 // Event tells of something that happened once; without a CustomAutoscaler to tell it of, nothing.
@@ -37,18 +39,14 @@ func (r *Recorder) Event(a fleet.Autoscaler, e fleet.Event) {
 	if !ok {
 		return
 	}
-	r.event(&corev1.ObjectReference{
+	r.tell(e, corev1.ObjectReference{
 		APIVersion: Resource.GroupVersion().String(), Kind: Kind, Namespace: a.Namespace, Name: a.Name,
 		UID: types.UID(known.said.uid), ResourceVersion: known.version,
-	}, e)
+	})
 }
 
-func (r *Recorder) event(of *corev1.ObjectReference, e fleet.Event) {
-	kind := corev1.EventTypeNormal
-	if e.Warning {
-		kind = corev1.EventTypeWarning
-	}
-	r.events.Event(of, kind, e.Reason, contract.Cut(e.Message))
+func (r *Recorder) tell(e fleet.Event, about corev1.ObjectReference) {
+	r.events.Add(kube.Event{About: about, Warning: e.Warning, Minor: e.Minor, Reason: e.Reason, Message: contract.Cut(e.Message)})
 }
 
 // Status compares how the targets stand with what is written, and tells what there is to write. What is
@@ -149,8 +147,8 @@ func (r *Recorder) Restored(k fleet.Key, e fleet.Event) {
 	if d == nil {
 		return
 	}
-	r.event(&corev1.ObjectReference{
+	r.tell(e, corev1.ObjectReference{
 		APIVersion: "apps/v1", Kind: "Deployment", Namespace: k.Namespace, Name: k.Deployment,
 		UID: types.UID(d.UID), ResourceVersion: strconv.FormatUint(d.Version, 10),
-	}, e)
+	})
 }

@@ -164,6 +164,9 @@ func TestBackoff_WhateverIsHeardMeanwhile(t *testing.T) {
 					c.see(k, 1+int32(i%2))
 					time.Sleep(10 * time.Millisecond)
 				}
+				if s := c.loop.Stats(); s.BackingOff != 1 {
+					t.Errorf("%d back off", s.BackingOff)
+				}
 				if n := c.tried(k); n < 5 || n > 12 {
 					t.Errorf("tried %d times within a minute", n)
 				}

@@ -170,5 +170,9 @@ func TestContested_AStartIsRefusedAndSaysWho(t *testing.T) {
 			t.Errorf("the route says %+v", v.Blocked)
 		}
 		w.expect(t, "no further starts", 1, 1, 1)
+		time.Sleep(2 * time.Hour)
+		if v, _ := w.loop.Fleet.View(key, time.Now()); v.Blocked.Reason != "" {
+			t.Errorf("when its time is over the route says %+v", v.Blocked)
+		}
 	})
 }

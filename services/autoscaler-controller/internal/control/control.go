@@ -69,8 +69,10 @@ type Loop struct {
 	restores queue[fleet.Key]
 	journal  journal
 	serial   atomic.Uint64
-	terms    terms
-	expiry   expiry
+
+	backingOff atomic.Int64 // applications whose last scaling or marking failed
+	terms      terms
+	expiry     expiry
 
 	mu          sync.Mutex
 	apps        map[fleet.Key]*memory
@@ -152,8 +154,15 @@ func (l *Loop) Forget(k fleet.Key) {
 	}
 	l.Fleet.Forget(k)
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	m := l.apps[k]
 	delete(l.apps, k)
+	l.mu.Unlock()
+	if m != nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.gone = true
+		l.failing(m, false)
+	}
 }
 
 // Report takes a load balancer's report.

@@ -62,6 +62,7 @@ func (l *Loop) reconcile(ctx context.Context, k fleet.Key) (apply func()) {
 func (l *Loop) look(ctx context.Context, m *memory, k fleet.Key, look lifecycle.Look) (lifecycle.Plan, bool) {
 	look.Now = time.Now()
 	l.decided(m, look.Now)
+	l.Fleet.Recheck(k, look.Now)
 	snapshot, ok := l.Fleet.Look(k, l.missing(look.Term), look.Now)
 	if !ok {
 		return lifecycle.Plan{}, false
@@ -173,6 +174,7 @@ func (l *Loop) record(ctx context.Context, m *memory, report *lifecycle.Report, 
 	if m.failure = m.life.Failure; err != nil {
 		m.refusal = err
 	}
+	l.failing(m, m.life.Failing())
 	if !report.News {
 		m.mu.Unlock()
 		return
@@ -198,9 +200,9 @@ func (l *Loop) settled(ctx context.Context, p lifecycle.Plan) {
 	}
 	k := p.Snapshot.Key
 	l.Log.InfoContext(ctx, "settled", "namespace", k.Namespace, "deployment", k.Deployment, "from", s.From, "to", s.To, "ms", s.Took.Milliseconds(), "mistaken", s.Mistaken)
-	e := fleet.Event{Reason: "Settled", Message: k.Deployment + ": " + s.Text + fmt.Sprintf(", after %.1f s", s.Took.Seconds())}
+	e := fleet.Event{Minor: true, Reason: "Settled", Message: k.Deployment + ": " + s.Text + fmt.Sprintf(", after %.1f s", s.Took.Seconds())}
 	if s.Mistaken {
-		e.Warning, e.Reason = true, "AnotherPodWent"
+		e.Warning, e.Minor, e.Reason = true, false, "AnotherPodWent"
 	}
 	l.Recorder.Event(fleet.Autoscaler{Namespace: k.Namespace, Name: p.Snapshot.Autoscaler}, e)
 	l.Observer.Settled(s.From, s.To, s.Took)
@@ -227,10 +229,10 @@ func (l *Loop) tell(ctx context.Context, r fleet.Record) {
 		l.Recorder.Event(a, fleet.Event{Reason: "Scaled", Message: r.Deployment + ": " + r.Summary})
 	case r.Drain == scaling.DrainBegin && r.Aim > 0:
 		l.Log.InfoContext(ctx, "draining", attrs...)
-		l.Recorder.Event(a, fleet.Event{Reason: "Draining", Message: r.Deployment + ": " + r.Summary})
+		l.Recorder.Event(a, fleet.Event{Minor: true, Reason: "Draining", Message: r.Deployment + ": " + r.Summary})
 	case r.Result() == fleet.ResultHeld && (r.Drain == scaling.DrainNone || r.Drain == scaling.DrainCancel):
 		l.Log.InfoContext(ctx, "held", attrs...)
-		l.Recorder.Event(a, fleet.Event{Reason: "Held", Message: r.Deployment + ": " + r.Summary})
+		l.Recorder.Event(a, fleet.Event{Minor: true, Reason: "Held", Message: r.Deployment + ": " + r.Summary})
 	default:
 		l.Log.DebugContext(ctx, "decided", attrs...)
 	}

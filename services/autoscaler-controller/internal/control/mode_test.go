@@ -83,6 +83,27 @@ func TestSchedule_BeginsAndEndsByTheClockAlone(t *testing.T) {
 	})
 }
 
+func TestSchedule_WhatItBlocksAtZeroIsBlockedNoLongerThanIt(t *testing.T) {
+	within(t, 0, func(ctx context.Context, w *world) {
+		w.spec = func(s *scaling.Spec) {
+			s.Schedules = []scaling.Schedule{{Name: "night", Start: minuteOf(10), End: minuteOf(30), Mode: scaling.Paused}}
+		}
+		w.observe()
+		go w.heartbeat(ctx, nil)
+		blocked := func() string { v, _ := w.loop.Fleet.View(key, time.Now()); return v.Blocked.Reason }
+		for _, step := range []struct {
+			after time.Duration
+			want  string
+		}{{9 * time.Minute, ""}, {2 * time.Minute, "Paused"}, {18 * time.Minute, "Paused"}, {2 * time.Minute, ""}, {40 * time.Minute, "Paused"}} {
+			time.Sleep(step.after)
+			synctest.Wait()
+			if got := blocked(); got != step.want {
+				t.Errorf("%v later the route says %q, want %q", step.after, got, step.want)
+			}
+		}
+	})
+}
+
 func TestTogether_ARequestOfOneStartsAll(t *testing.T) {
 	within(t, 0, func(ctx context.Context, w *world) {
 		w.spec = func(s *scaling.Spec) { s.Together = true }

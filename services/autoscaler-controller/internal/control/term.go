@@ -42,6 +42,13 @@ func (t *terms) now() *term {
 	return t.current
 }
 
+// begun is how many there were.
+func (t *terms) begun() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last
+}
+
 // enter begins a piece of the term's work, which the second result ends; false when there is no term.
 func (t *terms) enter() (now *term, leave func(), leads bool) {
 	t.mu.Lock()

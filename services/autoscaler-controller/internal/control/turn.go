@@ -21,6 +21,8 @@ type memory struct {
 	last       *fleet.Record
 	failure    string // why the last scaling failed
 	refusal    error  // the last failure, as a start call is answered while it is too fresh
+	fails      bool   // it is counted among those that back off
+	gone       bool   // it is forgotten, though a call for it may be under way
 	conditions []fleet.Condition
 }
 

@@ -140,6 +140,7 @@ type Condition struct {
 // Event is something that happened once.
 type Event struct {
 	Warning bool
+	Minor   bool   // where not all can be written, the others are
 	Reason  string // in CamelCase
 	Message string
 }

@@ -35,6 +35,20 @@ func (a *application) block(now time.Time) {
 	}
 }
 
+// Recheck looks anew at what blocks a start: a schedule and a contest end by the clock, without any news.
+func (f *Fleet) Recheck(k Key, now time.Time) {
+	a := f.lock(k)
+	if a == nil {
+		return
+	}
+	defer a.mu.Unlock()
+	before := a.blocked
+	a.block(now)
+	if a.blocked != before {
+		f.publish(a)
+	}
+}
+
 // obstacle is what blocks a start; "" is nothing. While a single pod may still come nothing does, and
 // nothing is known of an application that is not asked for.
 func (a *application) obstacle(now time.Time) (reason, message string) {

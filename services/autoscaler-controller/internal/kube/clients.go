@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -28,7 +29,8 @@ type Clients struct {
 	Config  *rest.Config
 	Typed   kubernetes.Interface
 	Dynamic dynamic.Interface
-	Scale   rest.Interface // apps/v1; never throttled, traced
+	Scale   rest.Interface           // apps/v1; never throttled, traced
+	Events  typedcorev1.EventsGetter // throttled by itself, so that nothing else waits for it
 }
 
 // Config finds the API server: by the kubeconfig file if one is named, else as a pod does.
@@ -64,6 +66,12 @@ func Connect(config *rest.Config, version string) (*Clients, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dynamic client: %w", err)
 	}
+	telling := rest.CopyConfig(typed)
+	telling.QPS, telling.Burst = eventQPS, eventBurst
+	events, err := typedcorev1.NewForConfig(telling)
+	if err != nil {
+		return nil, fmt.Errorf("events client: %w", err)
+	}
 	// A start must not queue behind anything else, and its patch belongs into its trace.
 	fast := rest.CopyConfig(base)
 	fast.QPS = -1
@@ -76,7 +84,7 @@ func Connect(config *rest.Config, version string) (*Clients, error) {
 	if err != nil {
 		return nil, fmt.Errorf("scale client: %w", err)
 	}
-	return &Clients{Config: base, Typed: typedClient, Dynamic: dyn, Scale: scale.AppsV1().RESTClient()}, nil
+	return &Clients{Config: base, Typed: typedClient, Dynamic: dyn, Scale: scale.AppsV1().RESTClient(), Events: events}, nil
 }
 
 // Bounded gives a call that is not a watch its time.

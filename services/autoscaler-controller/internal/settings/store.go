@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/record"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
@@ -49,7 +48,11 @@ type Options struct {
 	Namespace string
 	Codec     Codec
 	Sink      Sink
+	Events    Events // where a text that cannot be read is told of
 }
+
+// Events takes events.
+type Events interface{ Add(e kube.Event) }
 
 // Store keeps the load balancers' settings in a ConfigMap. Every replica watches it, so that all
 // publish the same, whoever changed it: the API on any replica, or a person with kubectl.
@@ -68,7 +71,6 @@ type Store struct {
 	Options
 	kube     kubernetes.Interface
 	informer cache.SharedIndexInformer
-	events   record.EventRecorder
 
 	mu      sync.Mutex
 	version uint64                  // of the ConfigMap as last read or written; older news is ignored
@@ -76,15 +78,15 @@ type Store struct {
 	trouble string                  // why what stands in the cluster is not followed; "" when it is
 }
 
-// New makes it. Its events stop with ctx.
-func New(ctx context.Context, o Options) *Store {
+// New makes it.
+func New(o Options) *Store {
 	maps := o.Clients.Typed.CoreV1().ConfigMaps(o.Namespace)
 	only := func(o metav1.ListOptions) metav1.ListOptions {
 		o.FieldSelector = "metadata.name=" + settingsName // the right to read is bound to the name, too
 		return o
 	}
 	return &Store{
-		Options: o, kube: o.Clients.Typed, events: kube.NewEvents(ctx, o.Clients), trouble: "it was not read yet",
+		Options: o, kube: o.Clients.Typed, trouble: "it was not read yet",
 		informer: kube.Informer(&corev1.ConfigMap{}, nil, nil,
 			func(ctx context.Context, o metav1.ListOptions) (*corev1.ConfigMapList, error) {
 				return maps.List(ctx, only(o))
@@ -170,9 +172,9 @@ func (s *Store) take(m *corev1.ConfigMap) {
 	if err != nil {
 		s.trouble = err.Error()
 		s.Log.Warn("malformed settings of the load balancers; the last good ones go on being followed", "configmap", s.name(), "error", err)
-		s.events.Event(&corev1.ObjectReference{
+		s.Events.Add(kube.Event{Warning: true, Reason: "Malformed", Message: contract.Cut(err.Error() + "; the last good settings go on being followed"), About: corev1.ObjectReference{
 			APIVersion: "v1", Kind: "ConfigMap", Namespace: m.Namespace, Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion,
-		}, corev1.EventTypeWarning, "Malformed", contract.Cut(err.Error()+"; the last good settings go on being followed"))
+		}})
 		return
 	}
 	if s.good == nil || *s.good != read {

@@ -47,10 +47,15 @@ func (s published) next(t *testing.T, want string, meanwhile ...string) {
 func run(t *testing.T, c *kube.Clients, ns string) (*Store, published) {
 	t.Helper()
 	seen := make(published, 100)
-	s := New(t.Context(), Options{Clients: c, Log: slog.New(slog.DiscardHandler), Namespace: ns, Codec: policyOnly{}, Sink: seen})
+	s := New(Options{Clients: c, Log: slog.New(slog.DiscardHandler), Namespace: ns, Codec: policyOnly{}, Sink: seen, Events: kube.NewEvents(t.Context(), c, slog.New(slog.DiscardHandler), unmetered{})})
 	go func() { _ = s.Run(t.Context()) }()
 	return s, seen
 }
+
+type unmetered struct{}
+
+func (unmetered) EventWritten(bool)         {}
+func (unmetered) EventDropped(string, bool) {}
 
 func TestIntegration_SettingsAreKeptAndEveryReplicaTellsThem(t *testing.T) {
 	c, ns := kubetest.Connect(t)

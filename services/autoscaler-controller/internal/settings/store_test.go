@@ -9,10 +9,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/record"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // policyOnly stands in for the contract's codec, which is httpapi's: the text is the policy's name.
@@ -35,6 +35,11 @@ type configured []fleet.BalancerSettings
 
 func (c *configured) Configure(s fleet.BalancerSettings) { *c = append(*c, s) }
 
+// told are the events.
+type told []kube.Event
+
+func (t *told) Add(e kube.Event) { *t = append(*t, e) }
+
 // stored is the ConfigMap as of a version.
 func stored(version, policy string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
@@ -45,8 +50,8 @@ func stored(version, policy string) *corev1.ConfigMap {
 func TestSettings_AreNumberedByTheConfigMapsVersionWhateverBecomesOfIt(t *testing.T) {
 	var published configured
 	s := &Store{
-		Options: Options{Log: slog.New(slog.DiscardHandler), Namespace: "ns", Codec: policyOnly{}, Sink: &published},
-		events:  record.NewFakeRecorder(10), trouble: "it was not read yet",
+		Options: Options{Log: slog.New(slog.DiscardHandler), Namespace: "ns", Codec: policyOnly{}, Sink: &published, Events: &told{}},
+		trouble: "it was not read yet",
 	}
 	for i, step := range []struct {
 		what    string
