@@ -37,7 +37,7 @@ test: prerequisites verify ## verify, lint, unit, tests on a real Elasticsearch,
 TEST_LIMIT := 15m
 
 ##@ Parts of them
-.PHONY: demo-down unit test-module stress fuzz test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs bench-scale bench-policies bench-proxy bench-controller soak-controller
+.PHONY: demo-down unit test-module stress fuzz test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs bench-scale bench-policies bench-routes bench-proxy bench-controller soak-controller
 demo-down: ## remove all that the demo made
 	@deployments/demo-down
 
@@ -107,6 +107,9 @@ bench-scale: prerequisites ## from a burst at zero to the last answer, beside th
 bench-policies: ## the balancing policies in virtual time, and what a pick costs here; RUNS= of each scenario; writes build/bench/policies.json
 	@mkdir -p build/bench
 	@cd services/load-balancer && GOWORK=off go run ./internal/traffic/balance/simulate/benchpolicies -out ../../build/bench/policies.json $(if $(RUNS),-runs $(RUNS))
+
+bench-routes: ## routes by how many there are: a request's way, following their changes over loopback, a new leader; BASELINE= a commit beside it; writes build/bench/routes.json
+	@BASELINE=$(BASELINE) deployments/bench-routes $(if $(SIZES),-routes $(SIZES)) $(if $(RATE),-rate $(RATE)) $(if $(SECONDS),-seconds $(SECONDS))
 
 bench-proxy: ## beside nginx, HAProxy and others, in one run; QUICK=1 takes a minute; PROXIES= SCENARIOS= ROUNDS= SECONDS= BASELINE= PRIORITY= choose; writes build/bench/proxy.json
 	@BASELINE=$(BASELINE) deployments/bench-proxy $(if $(QUICK),-quick) $(if $(PROXIES),-proxies $(PROXIES)) $(if $(SCENARIOS),-scenarios $(SCENARIOS)) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(SECONDS),-seconds $(SECONDS)) $(if $(PRIORITY),-priority $(PRIORITY))

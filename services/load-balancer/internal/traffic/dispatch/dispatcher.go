@@ -72,15 +72,20 @@ type Dispatcher struct {
 
 	mu           sync.Mutex // of the fields below, and of Apply
 	applications map[routing.Application]*Application
+	ordered      []*Application // the same, by name; nil: they have changed. It is never altered
+	claims       *routing.Claims[*Application]
+	ending       map[*Application]bool // that have no route any more, and may have requests
 	closed       bool
 }
 
 // New makes a dispatcher without routes.
 func New(o Options) *Dispatcher {
-	d := &Dispatcher{options: o, made: o.Now(), budget: waitroom.NewBudget(o.RoomBytes), applications: map[routing.Application]*Application{}}
+	d := &Dispatcher{
+		options: o, made: o.Now(), budget: waitroom.NewBudget(o.RoomBytes), applications: map[routing.Application]*Application{},
+		claims: routing.NewClaims(byID), ending: map[*Application]bool{},
+	}
 	d.members = newMembers(o)
-	table, _ := routing.NewTable[*Application](nil)
-	d.table.Store(table)
+	d.table.Store(d.claims.Table())
 	preferred := balance.DefaultName
 	d.preferred.Store(&preferred)
 	return d
@@ -122,36 +127,24 @@ func (d *Dispatcher) Find(id routing.Application) (*Application, bool) {
 }
 
 // Apply follows a change of the routes. It returns the applications whose host and prefix another
-// one had claimed already: they get no requests there. The version counts as followed only when
+// one has, and had not before: they get no requests there. The version counts as followed only when
 // every application has taken its change, so that a report that names it is true for all of them.
+//
+// It costs what has changed, however many applications there are.
 func (d *Dispatcher) Apply(u routing.Update) []routing.Application {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.options.Now()
 	d.members.follow(u, now)
 	quiet := false
-	listed := make(map[routing.Application]bool, len(u.Routes))
-	for _, route := range u.Routes {
-		listed[route.Application] = true
-		app, ok := d.applications[route.Application]
-		if !ok {
-			app = newApplication(d, route)
-			d.applications[route.Application] = app
-		}
-		app.follow(route, now)
-		quiet = quiet || route.AwaitsReport()
+	for i := range u.Routes {
+		d.follow(&u.Routes[i], now)
+		quiet = quiet || u.Routes[i].AwaitsReport()
 	}
-	removed := u.Removed
-	if u.Complete {
-		for key := range d.applications {
-			if !listed[key] {
-				removed = append(removed, key)
-			}
-		}
-	}
-	for _, key := range removed {
+	for _, key := range d.gone(&u) {
 		if app, ok := d.applications[key]; ok {
 			d.retire(app, now)
+			d.place(app)
 		}
 	}
 	if u.Balancers != nil || u.Complete || u.Anew {
@@ -159,7 +152,7 @@ func (d *Dispatcher) Apply(u routing.Update) []routing.Application {
 			app.reconvene()
 		}
 	}
-	lost := d.rebuild()
+	lost := d.publish()
 	d.version.Store(&u.Version)
 	if quiet {
 		d.options.ReportSoon()
@@ -167,41 +160,72 @@ func (d *Dispatcher) Apply(u routing.Update) []routing.Application {
 	return lost
 }
 
-// rebuild makes the table anew, and forgets applications that have no route and no request left. It returns
-// those whose host and prefix another one has.
-func (d *Dispatcher) rebuild() []routing.Application {
-	var entries, kept []routing.Entry[*Application]
-	routed := 0
-	for _, app := range d.sorted() {
-		s := app.standing()
-		switch {
-		case s.removed && s.idle:
-			delete(d.applications, app.ID)
-			if d.options.Forgotten != nil {
-				d.options.Forgotten(app.ID)
-			}
-			continue
-		case s.removed:
-			continue
-		}
-		routed++
-		of := entriesOf(app, s.route)
-		if s.kept {
-			kept = append(kept, of...)
-			continue
-		}
-		entries = append(entries, of...)
+func (d *Dispatcher) follow(route *routing.Route, now time.Time) {
+	app, ok := d.applications[route.Application]
+	if !ok {
+		app = newApplication(d, *route)
+		d.applications[route.Application], d.ordered = app, nil
 	}
+	app.follow(*route, now)
+	d.place(app)
+}
+
+// gone are the applications that an update leaves without a route.
+func (d *Dispatcher) gone(u *routing.Update) []routing.Application {
+	if !u.Complete {
+		return u.Removed
+	}
+	gone := slices.Clone(u.Removed)
+	listed := make(map[routing.Application]bool, len(u.Routes))
+	for i := range u.Routes {
+		listed[u.Routes[i].Application] = true
+	}
+	for key := range d.applications {
+		if !listed[key] {
+			gone = append(gone, key)
+		}
+	}
+	return gone
+}
+
+// place has an application claim the hosts and prefixes of its route, if it has one. What was removed
+// stands behind what is claimed now.
+func (d *Dispatcher) place(app *Application) {
+	if d.applications[app.ID] != app {
+		return // it was forgotten, and there is perhaps another one of its name
+	}
+	s := app.standing()
+	if s.removed {
+		d.claims.Drop(app)
+		d.ending[app] = true
+		return
+	}
+	delete(d.ending, app)
+	d.claims.Set(app, s.kept, entriesOf(app, s.route))
+}
+
+// publish makes what is claimed the table, and forgets applications that have no route and no request
+// left. It returns those whose host and prefix another one has, and had not before.
+func (d *Dispatcher) publish() []routing.Application {
+	for app := range d.ending {
+		if s := app.standing(); !s.removed || !s.idle {
+			continue
+		}
+		delete(d.ending, app)
+		delete(d.applications, app.ID)
+		d.ordered = nil
+		if d.options.Forgotten != nil {
+			d.options.Forgotten(app.ID)
+		}
+	}
+	routed := d.claims.Len()
 	d.routes.Store(int64(routed))
 	d.budget.Share(routed > 1)
-	// What was removed stands behind what is claimed now.
-	table, losers := routing.NewTable(append(entries, kept...))
-	d.table.Store(table)
-	lost := make([]routing.Application, 0, len(losers))
-	for _, app := range losers {
-		if !app.standing().kept {
-			lost = append(lost, app.ID)
-		}
+	d.table.Store(d.claims.Table())
+	losers := d.claims.Lost()
+	lost := make([]routing.Application, len(losers))
+	for i, app := range losers {
+		lost[i] = app.ID
 	}
 	return lost
 }
@@ -239,7 +263,7 @@ func (d *Dispatcher) Close() {
 	}
 }
 
-// Applications are all that have a route or a request, ordered by name.
+// Applications are all that have a route or a request, ordered by name. The list must not be altered.
 func (d *Dispatcher) Applications() []*Application {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -247,5 +271,8 @@ func (d *Dispatcher) Applications() []*Application {
 }
 
 func (d *Dispatcher) sorted() []*Application {
-	return slices.SortedFunc(maps.Values(d.applications), byID)
+	if d.ordered == nil {
+		d.ordered = slices.SortedFunc(maps.Values(d.applications), byID)
+	}
+	return d.ordered
 }

@@ -60,6 +60,7 @@ func (d *Dispatcher) retire(app *Application, now time.Time) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		app.endKept(d.options.Now())
-		d.rebuild()
+		d.place(app)
+		d.publish()
 	})
 }

@@ -1,5 +1,6 @@
 // Package routing finds the application that a request is for: a table of hosts and path prefixes,
-// made anew when the routes change and never altered after. It also holds the nouns of a route, in
+// which is never altered. When the routes change another one is made, that has in common with the one
+// before what did not change. It also holds the nouns of a route, in
 // the words of the load balancer: the controller's adapter translates into them.
 //
 // It is pure: no I/O, no clock, no logging, no HTTP types. What is done with the application that

@@ -22,7 +22,7 @@ type Entry[T any] struct {
 // Table finds the target of a host and path. It is never altered, so any number of goroutines may
 // read it.
 type Table[T comparable] struct {
-	hosts   map[string]*prefixes[T]
+	hosts   split[*prefixes[T]]
 	anyHost *prefixes[T]
 }
 
@@ -41,33 +41,25 @@ func (m Match[T]) same(other Match[T]) bool {
 
 // prefixes are the routes of one host.
 type prefixes[T comparable] struct {
-	byPrefix map[string]T
+	byPrefix split[T]
 	longest  int // the length of the longest prefix: no longer part of a path need be looked up
 }
 
 // NewTable makes a table. Where two entries claim the same host and prefix the first one keeps it;
-// the targets that lost a claim are returned.
+// the targets that lost a claim are returned. For one that changes there are Claims.
 func NewTable[T comparable](entries []Entry[T]) (*Table[T], []T) {
-	t := &Table[T]{hosts: map[string]*prefixes[T]{}, anyHost: newPrefixes[T]()}
+	b := newBuilder[T]()
 	var lost []T
-	for _, e := range entries {
-		prefix := trimPrefix(e.Prefix)
-		if len(e.Hosts) == 0 && !t.anyHost.add(prefix, e.Target) {
-			lost = append(lost, e.Target)
-		}
-		for _, h := range e.Hosts {
-			h = canonicalHost(h)
-			p, ok := t.hosts[h]
-			if !ok {
-				p = newPrefixes[T]()
-				t.hosts[h] = p
-			}
-			if !p.add(prefix, e.Target) {
-				lost = append(lost, e.Target)
+	for i := range entries {
+		for _, s := range entries[i].spots() {
+			if owner, taken := b.at(s).entries.get(s.prefix); !taken {
+				b.set(s, entries[i].Target)
+			} else if owner != entries[i].Target {
+				lost = append(lost, entries[i].Target)
 			}
 		}
 	}
-	return t, lost
+	return b.table(), lost
 }
 
 // Match finds the target of an escaped path as the client sent it. Routes that name the host come
@@ -118,23 +110,12 @@ func (t *Table[T]) matchReadings(host, path string) (Match[T], error) {
 }
 
 func (t *Table[T]) find(host, path string) (Match[T], bool) {
-	if p, ok := t.hosts[host]; ok {
+	if p, ok := t.hosts.get(host); ok {
 		if m, ok := p.find(path); ok {
 			return m, true
 		}
 	}
 	return t.anyHost.find(path)
-}
-
-func newPrefixes[T comparable]() *prefixes[T] { return &prefixes[T]{byPrefix: map[string]T{}} }
-
-func (p *prefixes[T]) add(prefix string, target T) bool {
-	if _, taken := p.byPrefix[prefix]; taken {
-		return false
-	}
-	p.byPrefix[prefix] = target
-	p.longest = max(p.longest, len(prefix))
-	return true
 }
 
 // find tries each part of the path that ends at a segment's end, from the longest down.
@@ -147,7 +128,7 @@ func (p *prefixes[T]) find(path string) (Match[T], bool) {
 		if end < 0 {
 			return Match[T]{}, false
 		}
-		if target, ok := p.byPrefix[path[:end]]; ok {
+		if target, ok := p.byPrefix.get(path[:end]); ok {
 			rest := path[end:]
 			if rest == "" {
 				rest = "/"

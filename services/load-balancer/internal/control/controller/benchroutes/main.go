@@ -1,0 +1,98 @@
+//go:build unix
+
+// Command benchroutes measures what routes cost a load balancer by how many there are: a request's way to
+// its pod, following their changes, and a change of the leader. It starts the controller's side, which
+// serves them over loopback, writes a table for people, and a file for programs.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+)
+
+// result is what was measured with so many routes.
+type result struct {
+	Build  string `json:"build"`
+	Routes int    `json:"routes"`
+	// Of a request: finding its application, and with it a pod and giving that back.
+	MatchNs          float64 `json:"matchNs"`          // among all routes, in turn
+	MatchTenNs       float64 `json:"matchTenNs"`       // among ten of them
+	RequestNs        float64 `json:"requestNs"`        // among all
+	RequestTenNs     float64 `json:"requestTenNs"`     // among ten
+	MatchAllocations int64   `json:"matchAllocations"` // of one
+	// While some of the routes change each second.
+	ChangesPerSecond  int     `json:"changesPerSecond"`
+	BalancerCore      float64 `json:"balancerCore"`   // share of a core
+	ControllerCore    float64 `json:"controllerCore"` // with the one load balancer, the bench's own part in it
+	BytesPerSecond    float64 `json:"bytesPerSecond"`
+	DelayMsMedian     float64 `json:"delayMsMedian"` // from the change to the table that has it
+	DelayMsP99        float64 `json:"delayMsP99"`
+	BytesFirst        int64   `json:"bytesFirst"`        // of everything
+	BytesNewLeader    int64   `json:"bytesNewLeader"`    // which sees the same
+	BytesNewLeaderTen int64   `json:"bytesNewLeaderTen"` // which sees ten routes otherwise
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "benchroutes:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	controller := flag.String("controller", "", "the program of the controller's side")
+	build := flag.String("build", "this build", "what is measured")
+	sizes := flag.String("routes", "10,1000,10000", "how many routes")
+	rate := flag.Int("rate", 100, "changes a second")
+	seconds := flag.Int("seconds", 10, "of changes")
+	out := flag.String("out", "", "file for programs; what is in it already stays")
+	flag.Parse()
+	results, err := earlier(*out)
+	if err != nil {
+		return err
+	}
+	for size := range strings.SplitSeq(*sizes, ",") {
+		var n int
+		if _, err := fmt.Sscanf(size, "%d", &n); err != nil || n < 10 {
+			return fmt.Errorf("routes: %q is not a number from 10 on", size)
+		}
+		r, err := measure(*controller, n, *rate, *seconds)
+		if err != nil {
+			return fmt.Errorf("%d routes: %w", n, err)
+		}
+		r.Build = *build
+		results = append(results, r)
+	}
+	if err := table(results); err != nil || *out == "" {
+		return err
+	}
+	raw, err := json.MarshalIndent(results, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(*out, append(raw, '\n'), 0o644) //nolint:gosec // figures are no secret
+}
+
+// earlier are the results that the file has.
+func earlier(file string) (results []result, err error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil //nolint:nilerr // there is none
+	}
+	return results, json.Unmarshal(raw, &results)
+}
+
+func table(results []result) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(w, "build\troutes\tmatch ns\tof ten\twith a pod ns\tof ten\tallocations\tbalancer core\tcontroller core\tKB/s\tdelay ms p50\tp99\tfirst KB\tnew leader KB\t10 differ KB\t")
+	for _, r := range results {
+		_, _ = fmt.Fprintf(w, "%s\t%d\t%.0f\t%.0f\t%.0f\t%.0f\t%d\t%.2f %%\t%.2f %%\t%.1f\t%.2f\t%.2f\t%.1f\t%.1f\t%.1f\t\n",
+			r.Build, r.Routes, r.MatchNs, r.MatchTenNs, r.RequestNs, r.RequestTenNs, r.MatchAllocations, 100*r.BalancerCore, 100*r.ControllerCore,
+			r.BytesPerSecond/1e3, r.DelayMsMedian, r.DelayMsP99, float64(r.BytesFirst)/1e3, float64(r.BytesNewLeader)/1e3, float64(r.BytesNewLeaderTen)/1e3)
+	}
+	return w.Flush()
+}
