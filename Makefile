@@ -7,8 +7,8 @@ MAKEFLAGS += --no-print-directory
 CACHE := $(or $(NEMESIS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nemesis)
 GO_MODULES := pkg gen services/autoscaler-controller services/load-balancer services/sidecar e2e
 SERVICES := autoscaler-controller load-balancer sidecar
-# Beside the services: programs that are run once.
-COMMANDS := log-setup
+# Beside the services: further programs of theirs.
+COMMANDS := log-setup metrics-collector
 # Outside go.work: their graphs are huge, and nothing that ships needs them.
 TOOL_MODULES := deployments
 

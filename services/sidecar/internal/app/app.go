@@ -43,7 +43,7 @@ type App struct {
 // New makes a sidecar and takes its port. The log goes to out.
 func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	tel, err := telemetry.Start(ctx, telemetry.Options{
-		Service: "sidecar", Instance: s.PodName, Level: s.level(), Out: out,
+		Service: "sidecar", Instance: s.PodName, Level: level(s.LogLevel), Out: out,
 	})
 	if err != nil {
 		return nil, err

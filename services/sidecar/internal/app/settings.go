@@ -102,7 +102,7 @@ func (s Settings) Validate() error {
 		faults = append(faults, fmt.Errorf("%s: %q is not allowed: must be %s", key, value, allowed))
 	}
 	if !isURL(s.ControllerURL) {
-		refuse("controller-url", s.ControllerURL, "a URL such as http://autoscaler-controller:8080")
+		faults = append(faults, notURL(s.ControllerURL))
 	}
 	if s.AppMetricsURL != "" && !isURL(s.AppMetricsURL) {
 		refuse("app-metrics-url", s.AppMetricsURL, "empty, or a URL such as http://localhost:8000/metrics")
@@ -137,10 +137,14 @@ func (s Settings) diskPaths() []string {
 	return paths
 }
 
-func (s Settings) level() slog.Level {
+func level(text string) slog.Level {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(s.LogLevel)) // a Choice: always a level
+	_ = level.UnmarshalText([]byte(text)) // a Choice: always a level
 	return level
+}
+
+func notURL(value string) error {
+	return fmt.Errorf("controller-url: %q is not allowed: must be a URL such as http://autoscaler-controller:8080", value)
 }
 
 func variable(environ []string, name string) string {

@@ -1,4 +1,5 @@
-// Package send brings measurements to the autoscaler-controller, over the generated client. It keeps
+// Package send brings measurements to the autoscaler-controller, over the generated client: those of one
+// pod, and batches of many pods'. It keeps
 // nothing and tries nothing twice: when to try again is the schedule's decision, and what the
 // controller's answer means for it is told by the kind of error.
 package send
@@ -7,12 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
-	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/agent"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/pod"
@@ -102,23 +101,11 @@ func verdict(answer *autoscaler.SubmitPodMetricsResponse) error {
 	if answer.JSON200 != nil {
 		return nil
 	}
-	detail := answer.Status()
-	refusal, _ := fault.Read(answer.StatusCode(), answer.Body)
-	if refusal.Detail != "" {
-		detail += ": " + refusal.Detail
+	err := refusal(answer.StatusCode(), answer.Status(), answer.Body)
+	if busy, ok := errors.AsType[*schedule.BusyError](err); ok {
+		busy.After = retryAfter(answer)
 	}
-	switch status := answer.StatusCode(); status {
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
-		refused := &schedule.RefusedError{Detail: detail}
-		for _, f := range refusal.Fields {
-			refused.Fields = append(refused.Fields, f.Field)
-		}
-		return refused
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return &schedule.BusyError{After: retryAfter(answer), Detail: detail}
-	default:
-		return fmt.Errorf("the controller answered %s", detail)
-	}
+	return err
 }
 
 func retryAfter(answer *autoscaler.SubmitPodMetricsResponse) time.Duration {

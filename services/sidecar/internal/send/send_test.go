@@ -33,6 +33,11 @@ func (r *recorder) SubmitPodMetrics(_ context.Context, o autoscaler.SubmitPodMet
 
 func start(t *testing.T, r *recorder) string {
 	t.Helper()
+	return serve(t, r)
+}
+
+func serve(t *testing.T, r autoscaler.StrictServerInterface) string {
+	t.Helper()
 	spec, err := autoscaler.GetSpec()
 	if err != nil {
 		t.Fatal(err)
