@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -49,9 +50,7 @@ func start(path string) (*controller, error) {
 	c := &controller{address: address, process: p, folder: folder}
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		answer, err := http.Get("http://" + address + "/healthz")
-		if err == nil {
-			_ = answer.Body.Close()
+		if err = c.healthy(); err == nil {
 			return c, p.Settle()
 		}
 		if p.Ending() || time.Now().After(deadline) {
@@ -61,6 +60,18 @@ func start(path string) (*controller, error) {
 		}
 		time.Sleep(20 * time.Millisecond) // of a measurement, not of a test
 	}
+}
+
+func (c *controller) healthy() error {
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+c.address+"/healthz", nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	return answer.Body.Close()
 }
 
 func (c *controller) stop() {
@@ -81,7 +92,7 @@ func (c *controller) memory(n int) (float64, error) {
 		}
 	}()
 	for i := range n {
-		conn, err := net.Dial("tcp", c.address)
+		conn, err := dial(c.address)
 		if err != nil {
 			return 0, err
 		}

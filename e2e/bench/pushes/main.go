@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -39,7 +40,7 @@ type options struct {
 const pods = 10_000
 
 func run(o options) error {
-	results := []*result{}
+	results := make([]*result, 0, len(scenarios))
 	for _, s := range scenarios {
 		results = append(results, &result{Name: s.name})
 	}
@@ -94,7 +95,7 @@ func measure(o options, s scenario, to *result) error {
 
 // freePort is one that nobody listened on a moment ago.
 func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

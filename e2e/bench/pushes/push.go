@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -64,6 +65,10 @@ func (c *controller) push(s scenario, long time.Duration) (pushes int64, cpu tim
 	return pushes, after - before, err
 }
 
+func dial(address string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(context.Background(), "tcp", address)
+}
+
 // pusher writes requests made before, so that what it costs is little.
 type pusher struct {
 	scenario
@@ -83,7 +88,7 @@ func (p *pusher) until(address string, ends time.Time) (pushes int64, err error)
 	}()
 	for time.Now().Before(ends) {
 		if conn == nil {
-			if conn, err = net.Dial("tcp", address); err != nil {
+			if conn, err = dial(address); err != nil {
 				return pushes, err
 			}
 		}
@@ -109,6 +114,7 @@ func (p *pusher) over(conn net.Conn) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = answer.Body.Close() }()
 	body, err := io.ReadAll(answer.Body)
 	if err != nil || answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("status %d: %s (%w)", answer.StatusCode, body, err)

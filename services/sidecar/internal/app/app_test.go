@@ -54,7 +54,7 @@ func (r *recorder) SubmitPodMetricsBatch(ctx context.Context, o autoscaler.Submi
 	r.mu.Lock()
 	r.batches++
 	r.mu.Unlock()
-	return autoscaler.SubmitPodMetricsBatch200JSONResponse{Accepted: int32(len(o.Body.Items))}, nil //nolint:gosec // G115: at most 500
+	return autoscaler.SubmitPodMetricsBatch200JSONResponse{Accepted: int32(len(o.Body.Items))}, nil
 }
 
 func (r *recorder) all() []common.PodMetrics {
