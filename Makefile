@@ -7,8 +7,8 @@ MAKEFLAGS += --no-print-directory
 CACHE := $(or $(NEMESIS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nemesis)
 GO_MODULES := pkg gen services/autoscaler-controller services/load-balancer services/sidecar e2e
 SERVICES := autoscaler-controller load-balancer sidecar
-# Beside the services: programs that are run once.
-COMMANDS := log-setup
+# Beside the services: further programs of theirs.
+COMMANDS := log-setup metrics-collector
 # Outside go.work: their graphs are huge, and nothing that ships needs them.
 TOOL_MODULES := deployments
 
@@ -37,7 +37,7 @@ test: prerequisites verify ## verify, lint, unit, tests on a real Elasticsearch,
 TEST_LIMIT := 15m
 
 ##@ Parts of them
-.PHONY: demo-down unit test-module stress fuzz test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs bench-scale bench-policies bench-routes bench-proxy bench-controller soak-controller
+.PHONY: demo-down unit test-module stress fuzz test-elasticsearch run-test-elasticsearch test-cluster integration e2e lint verify bench bench-wakeup bench-logs bench-scale bench-policies bench-routes bench-proxy bench-pushes bench-controller soak-controller
 demo-down: ## remove all that the demo made
 	@deployments/demo-down
 
@@ -115,6 +115,9 @@ bench-proxy: ## beside nginx, HAProxy and others, in one run; QUICK=1 takes a mi
 	@BASELINE=$(BASELINE) deployments/bench-proxy $(if $(QUICK),-quick) $(if $(PROXIES),-proxies $(PROXIES)) $(if $(SCENARIOS),-scenarios $(SCENARIOS)) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(SECONDS),-seconds $(SECONDS)) $(if $(PRIORITY),-priority $(PRIORITY))
 
 # Settings: SIZES= and BASELINE_SIZES= (none leaves the last release out), SECONDS= of each measurement, WAKEUPS= a second, PODS=, BATCH= values in a push, BASELINE= a revision, PRIORITY=.
+bench-pushes: ## what the pushes of pods cost the controller, beside an earlier build, one by one and in batches; BASELINE=; writes build/bench/pushes.json
+	@BASELINE=$(BASELINE) deployments/bench-pushes $(BENCH_PUSHES)
+
 BENCH_CONTROLLER = deployments/bench-controller $(if $(QUICK),-quick) $(if $(SIZES),-sizes $(SIZES)) $(if $(BASELINE_SIZES),-released-sizes $(BASELINE_SIZES)) \
 	$(if $(SECONDS),-seconds $(SECONDS)) $(if $(WAKEUPS),-wakeups $(WAKEUPS)) $(if $(PODS),-pods $(PODS)) $(if $(BATCH),-batch $(BATCH)) $(if $(PRIORITY),-priority $(PRIORITY))
 bench-controller: prerequisites ## the controller by the number of applications, beside the last release; QUICK=1 takes three minutes; writes build/bench/controller.json and pictures

@@ -23,6 +23,7 @@ var sources = []source{
 	{"load-balancer", "services/load-balancer/cmd/load-balancer", "Routes requests to pods, and keeps them while an application wakes"},
 	{"log-setup", "services/load-balancer/cmd/log-setup", "Makes an Elasticsearch ready for the load balancers' log"},
 	{"sidecar", "services/sidecar/cmd/sidecar", "Measures its pod, and tells the autoscaler-controller"},
+	{"metrics-collector", "services/sidecar/cmd/metrics-collector", "Takes the pushes of sidecars nearby, and sends them on in batches"},
 	{"fibonacci", "e2e/apps/fibonacci", "Sample application: burns CPU"},
 	{"echo", "e2e/apps/echo", "Sample application: gives back what it gets, over gRPC and WebSocket too"},
 	{"slot", "e2e/apps/slot", "Sample application: works on one request at a time, and counts"},

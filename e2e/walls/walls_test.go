@@ -27,7 +27,7 @@ var pure = []string{
 	controller + "scaling", controller + "fleet", controller + "contest", controller + "lifecycle", controller + "claims", controller + "shards",
 	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/balance/simulate", balancer + "traffic/waitroom", balancer + "traffic/dispatch", balancer + "traffic/slots",
 	balancer + "traffic/redirect", balancer + "traffic/message", balancer + "traffic/websocket",
-	sidecar + "pod", sidecar + "schedule",
+	sidecar + "pod", sidecar + "schedule", sidecar + "batch",
 	balancer + "control/tuning", balancer + "log/accesslog", balancer + "log/genai", balancer + "log/scalinglog",
 }
 
@@ -41,18 +41,18 @@ var toKubernetes = []string{controller + "cluster", controller + "election", con
 
 // cores run the decisions through ports that they declare; adapters stand on the other side.
 var (
-	cores    = []string{controller + "control", balancer + "traffic/proxy", sidecar + "agent"}
+	cores    = []string{controller + "control", balancer + "traffic/proxy", sidecar + "agent", sidecar + "batcher"}
 	adapters = slices.Concat(toKubernetes, []string{
 		controller + "ingest", controller + "httpapi",
 		balancer + "traffic/upstream", balancer + "control/controller", balancer + "control/peers", balancer + "admin", balancer + "traffic/connections",
 		balancer + "traffic/certificates", balancer + "traffic/listener", balancer + "traffic/http1", balancer + "traffic/http2", balancer + "traffic/nethttp",
 		balancer + "log/spool", balancer + "log/elastic",
-		sidecar + "collect", sidecar + "send", sidecar + "httpapi",
+		sidecar + "collect", sidecar + "send", sidecar + "httpapi", sidecar + "intake",
 	})
 	// Generated types stop at the packages that translate them.
 	translators = []string{
 		controller + "httpapi", controller + "ingest", controller + "contract", balancer + "control/controller", balancer + "control/peers", balancer + "admin",
-		sidecar + "send", sidecar + "httpapi", sidecar + "wire",
+		sidecar + "send", sidecar + "httpapi", sidecar + "intake", sidecar + "wire",
 	}
 )
 

@@ -134,8 +134,8 @@ func (a *Agent) obey(ctx context.Context, s *schedule.Schedule, c command) error
 		a.collect(ctx, s)
 		return nil
 	}
-	a.collect(ctx, s)
 	s.SendNow(time.Now())
+	a.collect(ctx, s)
 	var failed error
 	for range s.Delivery().Waiting { // no longer than what waits now
 		if err := a.send(ctx, s); err != nil {

@@ -43,12 +43,12 @@ type App struct {
 // New makes a sidecar and takes its port. The log goes to out.
 func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	tel, err := telemetry.Start(ctx, telemetry.Options{
-		Service: "sidecar", Instance: s.PodName, Level: s.level(), Out: out,
+		Service: "sidecar", Instance: s.PodName, Level: level(s.LogLevel), Out: out,
 	})
 	if err != nil {
 		return nil, err
 	}
-	sender, err := send.New(s.ControllerURL, s.PodNamespace, s.PodName)
+	sender, err := send.New(s.ControllerURL, s.PodNamespace, s.PodName, s.validFor())
 	if err != nil {
 		return nil, errors.Join(err, tel.Close(ctx))
 	}
@@ -62,7 +62,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		Schedule: schedule.Options{
 			Interval: s.Interval, Jitter: jitter, FirstPause: min(firstPause, s.Interval),
 			BackOffFirst: min(backOffFirst, s.BackOffLongest), BackOffLongest: s.BackOffLongest,
-			Keep: s.Keep, Random: rand.Float64,
+			Keep: s.Keep, Random: rand.Float64, DeadBand: schedule.DeadBand{Heartbeat: s.Heartbeat, Share: float64(s.DeadBand) / 100},
 		},
 		Log: tel.Log,
 	})

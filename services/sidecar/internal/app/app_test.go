@@ -30,6 +30,7 @@ type recorder struct {
 	away                             atomic.Bool
 	mu                               sync.Mutex
 	taken                            []common.PodMetrics
+	batches                          int
 	news                             chan struct{}
 }
 
@@ -42,6 +43,18 @@ func (r *recorder) SubmitPodMetrics(_ context.Context, o autoscaler.SubmitPodMet
 	default:
 	}
 	return autoscaler.SubmitPodMetrics200JSONResponse{Status: autoscaler.MetricsReceived}, nil
+}
+
+func (r *recorder) SubmitPodMetricsBatch(ctx context.Context, o autoscaler.SubmitPodMetricsBatchRequestObject) (autoscaler.SubmitPodMetricsBatchResponseObject, error) {
+	for _, item := range o.Body.Items {
+		if _, err := r.SubmitPodMetrics(ctx, autoscaler.SubmitPodMetricsRequestObject{Body: &item}); err != nil {
+			return nil, err
+		}
+	}
+	r.mu.Lock()
+	r.batches++
+	r.mu.Unlock()
+	return autoscaler.SubmitPodMetricsBatch200JSONResponse{Accepted: int32(len(o.Body.Items))}, nil
 }
 
 func (r *recorder) all() []common.PodMetrics {

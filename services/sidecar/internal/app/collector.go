@@ -18,12 +18,13 @@ var (
 	waiting  = prometheus.NewDesc("nemesis_sidecar_waiting", "Measurements that the controller has not taken yet.", nil, nil)
 	pushes   = prometheus.NewDesc("nemesis_sidecar_pushes_total", "Pushes to the controller, by result.", []string{"result"}, nil)
 	made     = prometheus.NewDesc("nemesis_sidecar_measurements_total", "Measurements made.", nil, nil)
+	quiet    = prometheus.NewDesc("nemesis_sidecar_unchanged_total", "Measurements not sent because nothing had changed.", nil, nil)
 	dropped  = prometheus.NewDesc("nemesis_sidecar_dropped_total", "Measurements given up because too many waited.", nil, nil)
 )
 
 // Describe names the metrics.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{measured, age, waiting, pushes, made, dropped} {
+	for _, d := range []*prometheus.Desc{measured, age, waiting, pushes, made, quiet, dropped} {
 		out <- d
 	}
 }
@@ -50,5 +51,6 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	counter(pushes, state.Delivery.Refused, "refused")
 	counter(pushes, state.Delivery.Failed, "failed")
 	counter(made, state.Delivery.Collected)
+	counter(quiet, state.Delivery.Unchanged)
 	counter(dropped, state.Delivery.Dropped)
 }

@@ -27,6 +27,8 @@ type Settings struct {
 	PodUID       string // POD_UID; only needed to find the pod's control group
 
 	Interval       time.Duration // between two measurements
+	Heartbeat      time.Duration // the longest between two that are sent
+	DeadBand       int           // percent by which a value may move and not be sent; 0: every measurement is
 	Keep           int           // measurements that wait for the controller
 	BackOffLongest time.Duration
 
@@ -43,6 +45,20 @@ type Settings struct {
 // older than 20 s.
 const longestInterval = 15 * time.Second
 
+// How long a push counts unless another comes: a heartbeat, and time for one that is lost and for those that
+// are tried after it. The contract has two minutes at the most.
+const (
+	lateness         = 10 * time.Second
+	longestHeartbeat = 110 * time.Second
+)
+
+func (s Settings) validFor() time.Duration {
+	if s.DeadBand == 0 {
+		return s.Interval + 15*time.Second // three intervals of five seconds, as ever
+	}
+	return max(s.Interval, s.Heartbeat) + lateness
+}
+
 // Load reads the settings. It returns settings.ErrHelp, or every fault at once.
 func Load(args, environ []string, out io.Writer) (Settings, error) {
 	var s Settings
@@ -53,6 +69,8 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.String(&s.PodNamespace, "pod-namespace", variable(environ, "POD_NAMESPACE"), "its namespace, by default POD_NAMESPACE")
 	set.String(&s.PodUID, "pod-uid", variable(environ, "POD_UID"), "its UID, by default POD_UID; only pod-cgroup needs it")
 	set.Duration(&s.Interval, "interval", 5*time.Second, time.Second, longestInterval, "time between two measurements, give or take a tenth")
+	set.Duration(&s.Heartbeat, "heartbeat", 15*time.Second, time.Second, longestHeartbeat, "longest time between two pushes when nothing changes; a controller before 0.2 looks at none older than 20s")
+	set.Int(&s.DeadBand, "dead-band", 5, 0, 50, "percent by which a value may move and be no news until the heartbeat; 0 sends every measurement")
 	set.Int(&s.Keep, "keep", 60, 1, 10_000, "measurements that wait at most while the controller is away; the oldest are dropped")
 	set.Duration(&s.BackOffLongest, "back-off-longest", 30*time.Second, time.Second, time.Hour, "longest pause between two tries while the controller is away")
 	set.Choice(&s.UsageFrom, "usage-from", collect.Auto, "where CPU and memory are read; auto takes the first that works", collect.Sources...)
@@ -84,7 +102,7 @@ func (s Settings) Validate() error {
 		faults = append(faults, fmt.Errorf("%s: %q is not allowed: must be %s", key, value, allowed))
 	}
 	if !isURL(s.ControllerURL) {
-		refuse("controller-url", s.ControllerURL, "a URL such as http://autoscaler-controller:8080")
+		faults = append(faults, notURL(s.ControllerURL))
 	}
 	if s.AppMetricsURL != "" && !isURL(s.AppMetricsURL) {
 		refuse("app-metrics-url", s.AppMetricsURL, "empty, or a URL such as http://localhost:8000/metrics")
@@ -119,10 +137,14 @@ func (s Settings) diskPaths() []string {
 	return paths
 }
 
-func (s Settings) level() slog.Level {
+func level(text string) slog.Level {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(s.LogLevel)) // a Choice: always a level
+	_ = level.UnmarshalText([]byte(text)) // a Choice: always a level
 	return level
+}
+
+func notURL(value string) error {
+	return fmt.Errorf("controller-url: %q is not allowed: must be a URL such as http://autoscaler-controller:8080", value)
 }
 
 func variable(environ []string, name string) string {

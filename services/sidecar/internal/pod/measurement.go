@@ -37,6 +37,7 @@ var most = map[Kind]float64{
 // and Missing says why: nothing is ever 0 because it is unknown.
 type Measurement struct {
 	At      time.Time
+	Window  time.Duration // what is a mean was measured for so long, up to At; 0: not known
 	values  map[Kind]float64
 	missing map[Kind]string
 }

@@ -2,13 +2,13 @@
 // what the controller has not taken yet. It is pure: it takes the time and the randomness, does
 // nothing by itself, and says why with every step.
 //
-//	       interval ± jitter                taken
+//	       interval ± jitter, news          taken
 //	──▶ collect ──────────▶ waiting ──▶ send ─────▶ (the next that waits, or none)
 //	       ▲                 │  ▲         │
 //	       └── command       │  └─────────┘ the controller is away: back off, with full jitter
 //	                         └─ too many wait: the oldest is dropped, and counted
 //
-// Measuring goes on at its interval while the controller is away.
+// Measuring goes on at its interval while the controller is away. What is no news (DeadBand) is not sent.
 package schedule
 
 import (
@@ -27,6 +27,7 @@ type Options struct {
 	BackOffFirst   time.Duration // the most that is waited after the first failure
 	BackOffLongest time.Duration // the most that is waited after many
 	Keep           int           // measurements that may wait
+	DeadBand       DeadBand      // what is news
 	Random         func() float64
 }
 
@@ -56,12 +57,15 @@ type Schedule struct {
 	collectAt time.Time
 	sendAt    time.Time
 	failures  int
+	last      pod.Measurement // that was to be sent, unless the controller refused it
+	measured  time.Time       // when, at last
 	delivery  Delivery
 }
 
 // Delivery is what became of the measurements so far.
 type Delivery struct {
 	Collected, Sent, Dropped, Refused, Failed int64
+	Unchanged                                 int64 // measured and not to be sent
 	Waiting                                   int
 	LastSent                                  time.Time // zero: never
 	LastError                                 string    // of the last push; "" when it went well
@@ -99,16 +103,27 @@ func (s *Schedule) Collected(m pod.Measurement, now time.Time) {
 		pause = time.Duration(float64(s.o.Interval) * (1 + s.o.Jitter*(2*s.o.Random()-1)))
 	}
 	s.collectAt = now.Add(pause)
+	if !s.measured.IsZero() {
+		m.Window = max(m.At.Sub(s.measured), 0)
+	}
+	s.measured = m.At
 	if m.Empty() {
 		return
 	}
+	next := now.Add(time.Duration(float64(s.o.Interval) * (1 + s.o.Jitter)))
+	if s.o.DeadBand.news(s.last, m, next) == "" {
+		s.delivery.Unchanged++
+		return
+	}
+	s.last = m
 	if s.waiting.push(m) {
 		s.delivery.Dropped++
 	}
 }
 
-// SendNow is the command to send without regard to the back-off.
-func (s *Schedule) SendNow(now time.Time) { s.sendAt = now }
+// SendNow is the command to send without regard to the back-off, and whether it is news or not: what is
+// measured next goes out too.
+func (s *Schedule) SendNow(now time.Time) { s.sendAt, s.last = now, pod.Measurement{} }
 
 // Hold keeps what is about to be measured on command until the next push is due: such a command is
 // none to send. What waits already goes out when it would have, however many commands come.
@@ -131,6 +146,7 @@ func (s *Schedule) Sent(err error, now time.Time) {
 	case Final(err):
 		s.delivery.Refused++
 		s.delivery.LastError = err.Error()
+		s.last = pod.Measurement{} // the controller does not know it
 	default:
 		s.failures++
 		s.delivery.Failed++
@@ -165,7 +181,10 @@ func (s *Schedule) Delivery() Delivery {
 }
 
 // RefusedError is the controller's definite no to a measurement.
-type RefusedError struct{ Detail string }
+type RefusedError struct {
+	Detail string
+	Fields []string // at fault, where it names them
+}
 
 func (e *RefusedError) Error() string { return "the controller refuses it: " + e.Detail }
 

@@ -1,17 +1,17 @@
-// Package send brings measurements to the autoscaler-controller, over the generated client. It keeps
+// Package send brings measurements to the autoscaler-controller, over the generated client: those of one
+// pod, and batches of many pods'. It keeps
 // nothing and tries nothing twice: when to try again is the schedule's decision, and what the
 // controller's answer means for it is told by the kind of error.
 package send
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
-	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/agent"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/pod"
@@ -23,34 +23,72 @@ const (
 	timeout   = 2 * time.Second
 	maxAnswer = 64 << 10 // bytes
 	oldest    = 86400    // seconds; the contract has no older values
+	// A connection is kept from one measurement to the next, and not from one heartbeat to the next: the
+	// controller, which has many pods, closes it after 12 s.
+	idle = 10 * time.Second
+	// How long a controller that refused the newer fields is taken for an older one.
+	plainFor = 10 * time.Minute
 )
 
 // Sender sends the measurements of one pod.
 type Sender struct {
 	pod       string
 	namespace string
+	validFor  time.Duration
 	api       autoscaler.ClientWithResponsesInterface
+
+	plainUntil time.Time // the controller is an older one: it takes none of the newer fields
 }
 
 var _ agent.Sender = (*Sender)(nil)
 
-// New makes a sender. It connects to nothing yet.
-func New(url, namespace, pod string) (*Sender, error) {
+// New makes a sender of a pod's measurements, each of which counts for validFor unless another comes. It
+// connects to nothing yet.
+func New(url, namespace, pod string, validFor time.Duration) (*Sender, error) {
 	api, err := autoscaler.NewClientWithResponses(url, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{
-		MaxAnswer: maxAnswer, Timeout: timeout, MaxIdle: 1, Trace: true,
+		MaxAnswer: maxAnswer, Timeout: timeout, MaxIdle: 1, IdleTimeout: idle, Trace: true,
 	})))
 	if err != nil {
 		return nil, fmt.Errorf("controller at %q: %w", url, err)
 	}
-	return &Sender{pod: pod, namespace: namespace, api: api}, nil
+	return &Sender{pod: pod, namespace: namespace, validFor: validFor, api: api}, nil
 }
 
 // Send sends one measurement.
 func (s *Sender) Send(ctx context.Context, m pod.Measurement, age time.Duration) error {
-	seconds := min(age.Seconds(), oldest)
-	answer, err := s.api.SubmitPodMetricsWithResponse(ctx, common.PodMetrics{
-		PodName: s.pod, Namespace: s.namespace, Metrics: wire.Measurements(m), AgeSeconds: &seconds,
-	})
+	body := common.PodMetrics{
+		PodName: s.pod, Namespace: s.namespace, Metrics: wire.Measurements(m), AgeSeconds: new(min(age.Seconds(), oldest)),
+	}
+	if time.Now().Before(s.plainUntil) {
+		return s.push(ctx, body)
+	}
+	full := body
+	if s.validFor > 0 {
+		full.ValidSeconds = new(s.validFor.Seconds())
+	}
+	if m.Window > 0 {
+		full.WindowSeconds = new(min(m.Window.Seconds(), oldest))
+	}
+	err := s.push(ctx, full)
+	if refused, ok := errors.AsType[*schedule.RefusedError](err); ok && newer(refused.Fields) {
+		s.plainUntil = time.Now().Add(plainFor)
+		return s.push(ctx, body)
+	}
+	return err
+}
+
+// newer tells that nothing was refused but fields that older controllers do not know.
+func newer(fields []string) bool {
+	for _, f := range fields {
+		if f != "validSeconds" && f != "windowSeconds" {
+			return false
+		}
+	}
+	return len(fields) > 0
+}
+
+func (s *Sender) push(ctx context.Context, body common.PodMetrics) error {
+	answer, err := s.api.SubmitPodMetricsWithResponse(ctx, body)
 	if err != nil {
 		return err
 	}
@@ -63,18 +101,11 @@ func verdict(answer *autoscaler.SubmitPodMetricsResponse) error {
 	if answer.JSON200 != nil {
 		return nil
 	}
-	detail := answer.Status()
-	if refusal, _ := fault.Read(answer.StatusCode(), answer.Body); refusal.Detail != "" {
-		detail += ": " + refusal.Detail
+	err := refusal(answer.StatusCode(), answer.Status(), answer.Body)
+	if busy, ok := errors.AsType[*schedule.BusyError](err); ok {
+		busy.After = retryAfter(answer)
 	}
-	switch status := answer.StatusCode(); status {
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
-		return &schedule.RefusedError{Detail: detail}
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return &schedule.BusyError{After: retryAfter(answer), Detail: detail}
-	default:
-		return fmt.Errorf("the controller answered %s", detail)
-	}
+	return err
 }
 
 func retryAfter(answer *autoscaler.SubmitPodMetricsResponse) time.Duration {

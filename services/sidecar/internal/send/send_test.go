@@ -2,6 +2,7 @@ package send
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/pod"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/schedule"
@@ -31,6 +33,11 @@ func (r *recorder) SubmitPodMetrics(_ context.Context, o autoscaler.SubmitPodMet
 
 func start(t *testing.T, r *recorder) string {
 	t.Helper()
+	return serve(t, r)
+}
+
+func serve(t *testing.T, r autoscaler.StrictServerInterface) string {
+	t.Helper()
 	spec, err := autoscaler.GetSpec()
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +49,7 @@ func start(t *testing.T, r *recorder) string {
 
 func sender(t *testing.T, url string) *Sender {
 	t.Helper()
-	s, err := New(url, "default", "web-7d4b9c-x2x4k")
+	s, err := New(url, "default", "web-7d4b9c-x2x4k", 25*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,15 +60,16 @@ func TestSend_TheControllerTakesWhatWasMeasuredAndNothingElse(t *testing.T) {
 	r := &recorder{}
 	s := sender(t, start(t, r))
 	m := pod.New(time.Now())
+	m.Window = 5 * time.Second
 	m.Set(pod.CPU, 412.5)
 	m.Set(pod.Queued, 0)
 	m.Miss(pod.Memory, "unknown")
 	if err := s.Send(t.Context(), m, 1500*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	cpu, queued, age := 412.5, 0.0, 1.5
+	cpu, queued, age, valid, window := 412.5, 0.0, 1.5, 25.0, 5.0
 	want := []common.PodMetrics{{
-		PodName: "web-7d4b9c-x2x4k", Namespace: "default", AgeSeconds: &age,
+		PodName: "web-7d4b9c-x2x4k", Namespace: "default", AgeSeconds: &age, ValidSeconds: &valid, WindowSeconds: &window,
 		Metrics: common.Measurements{CpuUsage: &cpu, Queued: &queued},
 	}}
 	if diff := cmp.Diff(want, r.taken); diff != "" {
@@ -127,5 +135,71 @@ func TestSend_TellsARefusalFromAControllerThatIsAway(t *testing.T) {
 	}
 	if err := sender(t, "http://127.0.0.1:1").Send(t.Context(), pod.New(time.Now()), 0); err == nil || schedule.Final(err) {
 		t.Errorf("nobody there: error is %v", err)
+	}
+}
+
+// older is a controller whose contract has none of the newer fields, and takes no others, as 0.1.0 did.
+func older(t *testing.T, taken *[]common.PodMetrics) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body common.PodMetrics
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			t.Error(err)
+		}
+		refusal := &fault.Error{Code: fault.Invalid}
+		if body.ValidSeconds != nil {
+			refusal.With("validSeconds", "", "no such field")
+		}
+		if body.WindowSeconds != nil {
+			refusal.With("windowSeconds", "", "no such field")
+		}
+		*taken = append(*taken, body)
+		if len(refusal.Fields) > 0 {
+			fault.Write(w, r, refusal)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"status":"Metrics received"}`)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func TestSend_AnOlderControllerIsAskedOnceAndThenToldInItsOwnWords(t *testing.T) {
+	var taken []common.PodMetrics
+	s := sender(t, older(t, &taken))
+	m := pod.New(time.Now())
+	m.Window = time.Second
+	m.Set(pod.CPU, 1)
+	for range 3 {
+		if err := s.Send(t.Context(), m, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(taken) != 4 || taken[0].ValidSeconds == nil {
+		t.Fatalf("%d pushes: %+v", len(taken), taken)
+	}
+	for _, p := range taken[1:] {
+		if p.ValidSeconds != nil || p.WindowSeconds != nil {
+			t.Errorf("a newer field again: %+v", p)
+		}
+	}
+	// It may have been replaced meanwhile.
+	s.plainUntil = time.Now()
+	if err := s.Send(t.Context(), m, 0); err != nil || taken[4].ValidSeconds == nil {
+		t.Errorf("%v, %+v", err, taken[4:])
+	}
+}
+
+func TestNewer_IsARefusalOfNewerFieldsAlone(t *testing.T) {
+	for want, fields := range map[bool][][]string{
+		true:  {{"validSeconds"}, {"windowSeconds"}, {"validSeconds", "windowSeconds"}},
+		false: {nil, {"metrics.cpuUsage"}, {"validSeconds", "metrics.cpuUsage"}},
+	} {
+		for _, f := range fields {
+			if newer(f) != want {
+				t.Errorf("%v: %v", f, !want)
+			}
+		}
 	}
 }

@@ -1,0 +1,103 @@
+// Command pushes measures what the pushes of pods cost the controller: its CPU for each, of an earlier build
+// and of this one, one by one and in batches as a metrics-collector sends them, over kept connections and
+// over new ones; and the memory of a connection that is kept. The controller runs on one core and without
+// a Kubernetes, so that the pods are unknown to it: what a known pod costs beyond is `make bench-controller`'s.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+func main() {
+	o := options{}
+	flag.StringVar(&o.before, "before", "", "the controller of an earlier build")
+	flag.StringVar(&o.now, "now", "", "the controller of this one")
+	flag.DurationVar(&o.each, "each", 4*time.Second, "for how long each is measured")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often, by turns; the median counts")
+	flag.IntVar(&o.kept, "connections", 3000, "whose memory is measured")
+	flag.StringVar(&o.out, "out", "build/bench/pushes.json", "where the figures go")
+	flag.Parse()
+	if err := run(o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench pushes:", err)
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	before, now, out string
+	each             time.Duration
+	rounds, kept     int
+}
+
+// pods is how many different ones push.
+const pods = 10_000
+
+func run(o options) error {
+	results := make([]*result, 0, len(scenarios))
+	for _, s := range scenarios {
+		results = append(results, &result{Name: s.name})
+	}
+	for range o.rounds {
+		for i, s := range scenarios {
+			if err := measure(o, s, results[i]); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+		}
+	}
+	for _, r := range results {
+		r.conclude()
+	}
+	document, err := json.MarshalIndent(map[string]any{"scenarios": results, "rounds": o.rounds, "seconds": o.each.Seconds()}, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(o.out), 0o750); err != nil {
+		return err
+	}
+	table(os.Stdout, results)
+	return os.WriteFile(o.out, append(document, '\n'), 0o600)
+}
+
+// measure starts a controller of its own for a scenario, and adds what it says.
+func measure(o options, s scenario, to *result) error {
+	path := o.now
+	if s.before {
+		path = o.before
+	}
+	c, err := start(path)
+	if err != nil {
+		return err
+	}
+	defer c.stop()
+	if s.connections {
+		bytes, err := c.memory(o.kept)
+		to.Bytes = append(to.Bytes, bytes)
+		return err
+	}
+	if _, _, err := c.push(s, o.each/4); err != nil { // warms it up
+		return err
+	}
+	pushes, cpu, err := c.push(s, o.each)
+	if err != nil {
+		return err
+	}
+	to.Rates = append(to.Rates, float64(pushes)/o.each.Seconds())
+	to.Micros = append(to.Micros, float64(cpu.Microseconds())/float64(pushes))
+	return nil
+}
+
+// freePort is one that nobody listened on a moment ago.
+func freePort() (string, error) {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}

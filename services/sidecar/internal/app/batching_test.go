@@ -1,0 +1,145 @@
+package app_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/app"
+)
+
+// collector runs one before the controller at url, until the test ends or stop is called.
+func collector(t *testing.T, url string) (address string, stop func()) {
+	t.Helper()
+	s, err := app.LoadCollector([]string{"-listen", "127.0.0.1:0", "-name", "collector-x", "-controller-url", url, "-every", "100ms"}, nil, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := app.NewCollector(t.Context(), s, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		end()
+		if err := testwait.Receive(t, "the collector ends", ended); err != nil {
+			t.Errorf("the collector ended with %v", err)
+		}
+	}
+	t.Cleanup(stop)
+	return "http://" + c.Addr().String(), stop
+}
+
+func TestCollector_WhatSidecarsPushComesToTheControllerInBatches(t *testing.T) {
+	r, url := controller(t)
+	address, _ := collector(t, url)
+	folder := t.TempDir()
+	proc(t, folder, 100)
+	for _, name := range []string{"web-a", "web-b"} {
+		boot(t, "-controller-url", address, "-proc-root", folder, "-pod-name", name, "-dead-band", "0")
+	}
+	taken := r.wait(t, "both pods were measured twice", func(taken []common.PodMetrics) bool {
+		return count(taken, "web-a") >= 2 && count(taken, "web-b") >= 2
+	})
+	for _, p := range taken {
+		if p.Namespace != "default" || p.Metrics.MemoryUsage == nil || p.AgeSeconds == nil || p.ValidSeconds == nil {
+			t.Errorf("%+v", p)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.batches == 0 {
+		t.Error("they came one by one")
+	}
+}
+
+func count(taken []common.PodMetrics, pod string) (n int) {
+	for _, p := range taken {
+		if p.PodName == pod {
+			n++
+		}
+	}
+	return n
+}
+
+func TestCollector_KeepsTheNewestWhileTheControllerIsAwayAndSendsItAtItsEnd(t *testing.T) {
+	r, url := controller(t)
+	r.away.Store(true)
+	address, stop := collector(t, url)
+	push := func(queued string) {
+		t.Helper()
+		answer, err := http.Post(address+"/metrics", "application/json", strings.NewReader(`{"podName":"p","namespace":"n","metrics":{"queued":`+queued+`}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = answer.Body.Close() }()
+		if answer.StatusCode != http.StatusOK {
+			t.Fatalf("status %d", answer.StatusCode)
+		}
+	}
+	push("1")
+	testwait.Until(t, "a batch failed", func() bool {
+		return strings.Contains(page(t, address+"/metrics"), `nemesis_collector_batches_total{result="failed"} 1`)
+	})
+	push("2")
+	r.away.Store(false)
+	stop()
+	taken := r.all()
+	if len(taken) == 0 || *taken[len(taken)-1].Metrics.Queued != 2 {
+		t.Errorf("%+v", taken)
+	}
+	if slices.ContainsFunc(taken[:len(taken)-1], func(p common.PodMetrics) bool { return *p.Metrics.Queued == 2 }) {
+		t.Errorf("sent twice: %+v", taken)
+	}
+}
+
+func page(t *testing.T, url string) string {
+	t.Helper()
+	answer, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+func TestCollector_ShowsItsHealthAndFigures(t *testing.T) {
+	_, url := controller(t)
+	address, _ := collector(t, url)
+	for path, want := range map[string]string{
+		"/healthz": `"ok"`, "/readyz": `"ok"`, "/metrics": `nemesis_collector_pushes_total{result="accepted"} 0`,
+	} {
+		if body := page(t, address+path); !strings.Contains(body, want) {
+			t.Errorf("%s: %s", path, body)
+		}
+	}
+}
+
+func TestLoadCollector_NamesEveryFault(t *testing.T) {
+	_, err := app.LoadCollector([]string{"-listen", "x", "-controller-url", "ftp://x", "-every", "1h", "-keep", "1"}, nil, io.Discard)
+	for _, key := range []string{"listen", "controller-url", "every", "keep"} {
+		if err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s is not named: %v", key, err)
+		}
+	}
+	s, err := app.LoadCollector(nil, []string{"POD_NAME=collector-y"}, io.Discard)
+	if err != nil || s.Name != "collector-y" || s.Listen != ":8080" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}

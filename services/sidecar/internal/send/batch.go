@@ -1,0 +1,116 @@
+package send
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/batch"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/batcher"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/schedule"
+)
+
+const (
+	maxReceipt   = 8 << 20 // bytes: that of a batch whose every item is refused
+	batchTimeout = 5 * time.Second
+)
+
+// Batches sends what many pods pushed, as it came but for its age.
+type Batches struct {
+	name string
+	api  autoscaler.ClientWithResponsesInterface
+}
+
+var _ batcher.Sender[common.PodMetrics] = (*Batches)(nil)
+
+// NewBatches makes a sender of batches in this collector's name. It connects to nothing yet.
+func NewBatches(url, name string) (*Batches, error) {
+	api, err := autoscaler.NewClientWithResponses(url, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{
+		MaxAnswer: maxReceipt, Timeout: batchTimeout, MaxIdle: 1, IdleTimeout: idle,
+	})))
+	if err != nil {
+		return nil, fmt.Errorf("controller at %q: %w", url, err)
+	}
+	return &Batches{name: name, api: api}, nil
+}
+
+// SendBatch sends a batch. A controller without the path is an older one, and is told one by one.
+func (b *Batches) SendBatch(ctx context.Context, items []batch.Item[common.PodMetrics]) (batcher.Outcome, error) {
+	now := time.Now()
+	body := autoscaler.PodMetricsBatch{Collector: &b.name, Items: make([]common.PodMetrics, len(items))}
+	for i, item := range items {
+		body.Items[i] = item.Push
+		body.Items[i].AgeSeconds = new(min(max(now.Sub(item.At).Seconds(), 0), oldest))
+	}
+	answer, err := b.api.SubmitPodMetricsBatchWithResponse(ctx, body)
+	if err != nil {
+		return batcher.Outcome{}, err
+	}
+	if r := answer.JSON200; r != nil {
+		return outcome(r), nil
+	}
+	if status := answer.StatusCode(); status == http.StatusNotFound || status == http.StatusMethodNotAllowed {
+		return b.singly(ctx, body.Items)
+	}
+	return batcher.Outcome{}, refusal(answer.StatusCode(), answer.Status(), answer.Body)
+}
+
+func outcome(r *autoscaler.PodMetricsBatchReceipt) batcher.Outcome {
+	o := batcher.Outcome{Accepted: int(r.Accepted)}
+	if r.Dropped != nil {
+		o.Dropped = int(*r.Dropped)
+	}
+	if r.Refused != nil && len(*r.Refused) > 0 {
+		o.Refused, o.Refusal = len(*r.Refused), (*r.Refused)[0].Reason
+	}
+	return o
+}
+
+// singly sends the items in the words of an older controller. It gives up with the first that fails: the
+// others come again with the next values of their pods.
+func (b *Batches) singly(ctx context.Context, items []common.PodMetrics) (o batcher.Outcome, err error) {
+	for _, item := range items {
+		item.ValidSeconds, item.WindowSeconds = nil, nil
+		answer, err := b.api.SubmitPodMetricsWithResponse(ctx, item)
+		if err != nil {
+			return o, err
+		}
+		err = verdict(answer)
+		switch {
+		case schedule.Final(err):
+			o.Refused++
+			o.Refusal = err.Error()
+		case err != nil:
+			return o, err
+		default:
+			o.Accepted++
+		}
+	}
+	return o, nil
+}
+
+// refusal says what an answer means that took nothing.
+func refusal(status int, line string, body []byte) error {
+	read, _ := fault.Read(status, body)
+	detail := line
+	if read.Detail != "" {
+		detail += ": " + read.Detail
+	}
+	switch status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		refused := &schedule.RefusedError{Detail: detail}
+		for _, f := range read.Fields {
+			refused.Fields = append(refused.Fields, f.Field)
+		}
+		return refused
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return &schedule.BusyError{After: read.RetryAfter, Detail: detail}
+	default:
+		return fmt.Errorf("the controller answered %s", detail)
+	}
+}
