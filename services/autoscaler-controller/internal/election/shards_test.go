@@ -270,13 +270,13 @@ func TestShards_OfALayoutWhoseReplicasWereKilledAreTakenOver(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		s.begin("new", 2, "lb")
 		time.Sleep(3 * time.Second)
-		if holder, address := s.replicas["new"].shards.Elsewhere(); holder != "shards/4_old:1" || address != "old:1" {
-			t.Errorf("elsewhere leads %q at %q", holder, address)
+		if address, _ := s.replicas["new"].shards.Leader(); s.replicas["new"].shards.Elsewhere() != "shards/4_old:1" || address != "old:1" {
+			t.Errorf("elsewhere leads %q at %q", s.replicas["new"].shards.Elsewhere(), address)
 		}
 		s.replicas["old"].cut(true)
 		time.Sleep(leaseDuration + 4*time.Second)
 		s.expect("killed", map[string]int{"new": 2})
-		if holder, _ := s.replicas["new"].shards.Elsewhere(); holder != "" {
+		if holder := s.replicas["new"].shards.Elsewhere(); holder != "" {
 			t.Errorf("elsewhere leads %q", holder)
 		}
 		s.replicas["old"].cut(false)
