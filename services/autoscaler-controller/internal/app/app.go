@@ -23,10 +23,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/apiproxy"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/control"
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/election"
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/httpapi"
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/ingest"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/settings"
 )
@@ -44,9 +41,8 @@ type App struct {
 	watcher  *cluster.Watcher
 	pods     *cluster.Balancers
 	settings *settings.Store
-	metrics  *cluster.MetricsReader
-	elector  *election.Elector
-	loop     *control.Loop
+	parts    parts
+	elected  elections
 	server   *httpserver.Server
 	ending   chan struct{}
 }
@@ -58,58 +54,55 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	if err != nil {
 		return nil, err
 	}
-	epoch, err := newEpoch()
+	p, err := newParts(max(s.Shards, 1))
 	if err != nil {
 		return nil, err
 	}
-	known := fleet.New(epoch)
 	instruments := newInstruments(t.Registry, t.Tracer)
 	watcher := cluster.NewWatcher(cluster.Options{Clients: clients, Log: t.Log, Namespace: s.WatchNamespace})
-	elector := election.New(clients, t.Log, election.Options{
-		Namespace: s.Namespace, Name: s.Identity, Address: s.Advertise, Balancers: known.Balancers,
-	})
+	elected := newElections(clients, t.Log, s, p, func() bool { return watcher.Missing() == "" })
 	events := kube.NewEvents(ctx, clients, t.Log, instruments)
-	loop := control.New(control.Options{
-		Fleet: known, Scaler: cluster.NewScaler(clients), Marker: cluster.NewMarker(clients), Recorder: cluster.NewRecorder(clients, watcher, events),
-		Observer: instruments, Log: t.Log, Epoch: epoch, Missing: watcher.Missing, Awaited: elector.Awaited,
-		Queues: newQueues(t.Registry).of(""),
-	})
+	scaler, marker, recorder := cluster.NewScaler(clients), cluster.NewMarker(clients), cluster.NewRecorder(clients, watcher, events)
+	queues := newQueues(t.Registry)
+	for i := range p {
+		name := p.name(i)
+		p[i].loop = control.New(control.Options{
+			Fleet: p[i].fleet, Scaler: scaler, Marker: marker, Recorder: recorder,
+			Observer: instruments, Log: t.Log, Epoch: p[i].epoch, Missing: watcher.Missing, Awaited: elected.of(i).Awaited,
+			Queues: queues.of(name),
+		})
+		if p[i].metrics, err = cluster.NewMetricsReader(clients, t.Log, p[i].fleet, p[i].loop, instruments); err != nil {
+			return nil, err
+		}
+		t.Registry.MustRegister(newLoopGauges(name, p[i].loop.Stats), newEpochGauge(name, p[i].epoch))
+	}
 	codec, err := httpapi.NewSettingsCodec()
 	if err != nil {
 		return nil, err
 	}
 	balancers := settings.New(settings.Options{
-		Clients: clients, Log: t.Log, Namespace: s.Namespace, Codec: codec, Sink: known, Events: events,
+		Clients: clients, Log: t.Log, Namespace: s.Namespace, Codec: codec, Sink: p, Events: events,
 	})
-	t.Registry.MustRegister(newGauges(known, loop.Leading), newSettingsGauge(balancers.Trouble),
-		newLoopGauges("", loop.Stats), newEpochGauge(epoch), newEventsGauge(events.Waiting))
+	t.Registry.MustRegister(newGauges(p), newSettingsGauge(balancers.Trouble), newLayoutGauge(elected.trouble), newEventsGauge(events.Waiting))
 	registerAPIMetrics(t.Registry)
 	objects, err := apiproxy.New(clients, s.AnonymousAccess)
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := cluster.NewMetricsReader(clients, t.Log, known, loop, instruments)
-	if err != nil {
-		return nil, err
-	}
-	pods := cluster.NewBalancers(clients, t.Log, s.Namespace, loop)
-	a := &App{log: t.Log, watcher: watcher, pods: pods, settings: balancers, metrics: metrics, elector: elector, loop: loop, ending: make(chan struct{})}
-	pushed, err := ingest.NewMetrics(loop, instruments)
-	if err != nil {
-		return nil, err
-	}
+	pods := cluster.NewBalancers(clients, t.Log, s.Namespace, p)
+	a := &App{log: t.Log, watcher: watcher, pods: pods, settings: balancers, parts: p, elected: elected, ending: make(chan struct{})}
 	connections := httpserver.NewConnections(s.MaxConnections, s.KeptConnections, keptIdle)
 	t.Registry.MustRegister(newConnectionGauges(connections))
-	api, err := httpapi.New(httpapi.Options{
-		Fleet: known, Control: loop, Traffic: ingest.NewTraffic(loop, instruments, epoch), Metrics: pushed, Pushes: pushed,
+	api, err := newAPI(httpapi.Options{
 		Objects: objects, Settings: balancers, Connections: connections,
-		Leadership: elector, Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,
-	})
+		Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,
+	}, p, elected, instruments)
 	if err != nil {
 		return nil, fmt.Errorf("API: %w", err)
 	}
 	ready := &httpserver.Readiness{}
 	ready.Add(watcher.Missing)
+	ready.AddTrouble(elected.trouble)
 	a.server, err = httpserver.Listen(ctx, httpserver.Options{
 		Address: s.Listen, Log: t.Log, LameDuck: lameDuck, Listen: connections.Listen, ConnContext: connections.Context,
 		Handler: mux(httpserver.Operations(t.Registry, ready, t.Log), api),
@@ -132,7 +125,7 @@ func (a *App) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	failed := make(chan error, 4)
 	running.Go(func() {
-		if err := a.watcher.Run(serving, a.loop); err != nil {
+		if err := a.watcher.Run(serving, a.parts); err != nil {
 			failed <- err
 		}
 	})
@@ -146,14 +139,13 @@ func (a *App) Run(ctx context.Context) error {
 			failed <- err
 		}
 	})
-	running.Go(func() { a.loop.Run(serving) })
-	running.Go(func() { a.metrics.Run(serving) })
+	running.Go(func() { a.parts.Run(serving) })
 
 	led, end := context.WithCancel(ctx)
 	defer end()
 	var leading sync.WaitGroup
 	leading.Go(func() {
-		if err := a.elector.Run(led, a.loop.Lead); err != nil {
+		if err := a.elected.Run(led, a.parts); err != nil {
 			failed <- err
 		}
 	})

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,18 +11,20 @@ import (
 
 // gauges are read from the fleet when Prometheus asks.
 type gauges struct {
-	fleet                              *fleet.Fleet
-	leading                            func() bool
+	parts                              parts
 	applications, balancers, age, lead *prometheus.Desc
+	led, leader                        *prometheus.Desc
 }
 
-func newGauges(f *fleet.Fleet, leading func() bool) *gauges {
+func newGauges(p parts) *gauges {
 	return &gauges{
-		fleet: f, leading: leading,
+		parts:        p,
 		applications: prometheus.NewDesc("nemesis_applications", "Applications by state.", []string{"state"}, nil),
 		balancers:    prometheus.NewDesc("nemesis_balancers", "Load balancers by the freshness of their last report.", []string{"report"}, nil),
 		age:          prometheus.NewDesc("nemesis_traffic_report_age_seconds", "Age of the oldest last report of a load balancer.", nil, nil),
-		lead:         prometheus.NewDesc("nemesis_leader", "1 when this replica leads.", nil, nil),
+		lead:         prometheus.NewDesc("nemesis_leader", "1 when this replica leads, be it one shard of several.", nil, nil),
+		led:          prometheus.NewDesc("nemesis_shards_led", "Shards that this replica leads; without shards there is one.", nil, nil),
+		leader:       prometheus.NewDesc("nemesis_shard_leader", "1 when this replica leads the shard.", []string{"shard"}, nil),
 	}
 }
 
@@ -33,18 +36,52 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
-	for state, n := range g.fleet.States() {
+	states := map[fleet.State]int{}
+	for i, one := range g.parts {
+		for state, n := range one.fleet.States() {
+			states[state] += n
+		}
+		leads := 0.0
+		if one.loop.Leading() {
+			leads = 1
+		}
+		gauge(g.leader, leads, strconv.Itoa(i))
+	}
+	for state, n := range states {
 		gauge(g.applications, float64(n), string(state))
 	}
-	live, stale, oldest := g.fleet.Reporting(time.Now())
+	live, stale, oldest := g.reporting(time.Now())
 	gauge(g.balancers, float64(live), "fresh")
 	gauge(g.balancers, float64(stale), "stale")
 	gauge(g.age, oldest.Seconds())
-	leads := 0.0
-	if g.leading() {
-		leads = 1
+	led := g.parts.Leading()
+	gauge(g.led, float64(led))
+	gauge(g.lead, float64(min(led, 1)))
+}
+
+// reporting is how the load balancers report where it is worst, of the shards that are led here, or of all
+// when none is.
+func (g *gauges) reporting(now time.Time) (live, stale int, oldest time.Duration) {
+	led, first := g.parts.Leading() > 0, true
+	for _, one := range g.parts {
+		if led && !one.loop.Leading() {
+			continue
+		}
+		l, s, age := one.fleet.Reporting(now)
+		if first {
+			live, first = l, false
+		}
+		live, stale, oldest = min(live, l), max(stale, s), max(oldest, age)
 	}
-	gauge(g.lead, leads)
+	return live, stale, oldest
+}
+
+// newLayoutGauge tells whether replicas with another number of shards keep this one from leading.
+func newLayoutGauge(trouble func() []string) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "nemesis_other_layout_in_force",
+		Help: "1 while replicas with another number of shards lead, and this one waits for their end.",
+	}, func() float64 { return float64(min(len(trouble()), 1)) })
 }
 
 // newSettingsGauge tells whether the settings that are kept in the cluster are the ones that the

@@ -54,7 +54,7 @@ func TestLoopGauges_ShowSeveralLoopsBesideOneAnother(t *testing.T) {
 	for _, shard := range []string{"0", "1"} {
 		r.MustRegister(newLoopGauges(shard, func() control.Stats { return control.Stats{StatusAge: time.Second} }))
 	}
-	r.MustRegister(newEpochGauge("e1"), newEventsGauge(func() int { return 3 }))
+	r.MustRegister(newEpochGauge("", "e1"), newEventsGauge(func() int { return 3 }))
 	got := series(t, r)
 	for _, want := range []string{"nemesis_status_oldest_seconds shard=1", "nemesis_leader_terms_total shard=0", "nemesis_controller_epoch_info epoch=e1", "nemesis_events_waiting"} {
 		if !strings.Contains(got, want) {

@@ -44,11 +44,11 @@ func (g *loopGauges) Collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(g.terms, prometheus.CounterValue, float64(s.Terms))
 }
 
-// newEpochGauge names this life of the process.
-func newEpochGauge(epoch string) prometheus.Collector {
+// newEpochGauge names this life of a shard in this process; the shard is "" where there is one alone.
+func newEpochGauge(shard, epoch string) prometheus.Collector {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "nemesis_controller_epoch_info", Help: "1; the label names this life of the process, as decisions and routes do.",
-		ConstLabels: prometheus.Labels{"epoch": epoch},
+		ConstLabels: prometheus.Labels{"epoch": epoch, "shard": shard},
 	})
 	g.Set(1)
 	return g

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
+	"github.com/nemesis-scaling/nemesis/pkg/shard"
 )
 
 // Settings are what an operator can set: as flags, as environment variables (NEMESIS_LISTEN for
@@ -28,6 +29,9 @@ type Settings struct {
 	// Advertise is where other replicas find this one's API, host:port. Empty: they do not, and
 	// serve by themselves what they would relay.
 	Advertise string
+	// Shards is into how many shards the applications are divided, from 1 to 64, by the hash of their
+	// namespace. The replicas share them; all must have the same number. Default 1: one replica leads all.
+	Shards int
 	// AnonymousAccess lets callers without a token read custom resources with the controller's own
 	// account. Default false.
 	AnonymousAccess bool
@@ -53,6 +57,7 @@ func Load(args, environ []string, out io.Writer) (Settings, map[string]string, e
 	set.String(&s.WatchNamespace, "watch-namespace", "", "the only namespace that is watched; empty: all")
 	set.String(&s.Identity, "identity", host, "name of this replica, unlike that of any other")
 	set.String(&s.Advertise, "advertise", "", "where other replicas find this one's API, host:port; empty: they do not")
+	set.Int(&s.Shards, "shards", 1, 1, shard.Max, "into how many shards the applications are divided, among the replicas; the same for all")
 	set.Bool(&s.AnonymousAccess, "anonymous-access", false, "let callers without a token read custom resources with the controller's own account")
 	set.Int(&s.MaxConnections, "max-connections", 16_000, 100, 1_000_000, "connections that may be open; more are closed at once")
 	set.Int(&s.KeptConnections, "kept-connections", 8_000, 0, 1_000_000, "connections of sidecars and collectors that are kept between two pushes")

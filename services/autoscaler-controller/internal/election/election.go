@@ -137,6 +137,16 @@ func (e *Elector) observe(identity string) {
 	}
 }
 
+// Elsewhere is who leads in a layout of shards, when this is a controller without them; "" is nobody.
+func (e *Elector) Elsewhere() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if strings.HasPrefix(e.leader, layoutPrefix) {
+		return e.leader
+	}
+	return ""
+}
+
 // Leader is where the leader's API is, "" when it is not known or is this replica itself; and a
 // channel that closes when the leader changes.
 func (e *Elector) Leader() (address string, changed <-chan struct{}) {

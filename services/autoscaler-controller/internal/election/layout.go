@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ const (
 	// of each grows with each renewal.
 	membersAnnotation = "autoscaler-group.autoscaler/members"
 
+	layoutPrefix = "shards/" // of the holder of the layout's Lease: no host's name has a slash
 	renewPeriod  = 2 * time.Second
 	memberExpiry = 10 * time.Second // after this without a renewal one is no member
 	maxMembers   = 64
@@ -52,7 +54,7 @@ type layout struct {
 }
 
 func newLayout(client typedcoordinationv1.LeaseInterface, shards int, self string) *layout {
-	return &layout{leases: client, name: fmt.Sprintf("shards/%d", shards), self: self, members: members{}}
+	return &layout{leases: client, name: layoutPrefix + strconv.Itoa(shards), self: self, members: members{}}
 }
 
 // sighting is since when an object stands as it does, by our own clock: those of others may be off.
@@ -239,7 +241,7 @@ func (l *layout) renewal(o *coordinationv1.Lease, balancers func(before string) 
 func (l *layout) holds(written *coordinationv1.Lease, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	tag := fmt.Sprintf("%s@%d", strings.TrimPrefix(l.name, "shards/"), *written.Spec.LeaseTransitions)
+	tag := fmt.Sprintf("%s@%d", strings.TrimPrefix(l.name, layoutPrefix), *written.Spec.LeaseTransitions)
 	if l.ctx != nil && (l.now.tag != tag || !l.lapse.Stop()) {
 		l.end()
 		l.ctx = nil

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -47,7 +46,10 @@ type Shards struct {
 	seen   []sighting // the shards' Leases
 	stints []*stint   // nil: this replica does not stand for the shard
 	failed string     // the last failure, logged once
-	foe    atomic.Pointer[string]
+
+	mu      sync.Mutex
+	foe     string // who leads in another layout
+	changed chan struct{}
 }
 
 // stint is one time of standing for a shard, and of leading it.
@@ -64,6 +66,7 @@ func NewShards(c *kube.Clients, log *slog.Logger, o ShardsOptions) *Shards {
 	s := &Shards{
 		o: o, log: log, leases: c.Typed.CoordinationV1().Leases(o.Namespace), self: one.identity(),
 		planner: shards.Planner{Self: one.identity()}, seen: make([]sighting, n), stints: make([]*stint, n),
+		changed: make(chan struct{}),
 	}
 	s.layout = newLayout(s.leases, n, s.self)
 	for i := range n {
@@ -80,13 +83,19 @@ func shardLease(i int) string { return leaseName + "-" + strconv.Itoa(i) }
 // Elector is that of a shard.
 func (s *Shards) Elector(shard int) *Elector { return s.electors[shard] }
 
-// Elsewhere is who leads in another layout while this one waits for its end, and where its API is; both are
-// "" when there is none.
-func (s *Shards) Elsewhere() (holder, address string) {
-	if foe := s.foe.Load(); foe != nil {
-		return *foe, addressOf(*foe)
-	}
-	return "", ""
+// Elsewhere is who leads in another layout while this one waits for its end; "" is nobody.
+func (s *Shards) Elsewhere() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.foe
+}
+
+// Leader is where the API of another layout's replicas is while that is in force, "" otherwise, and a
+// channel that closes when that changes.
+func (s *Shards) Leader() (address string, changed <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return addressOf(s.foe), s.changed
 }
 
 // Run takes part until ctx ends, and calls leads[i] with a context that ends with each term of shard i.
@@ -234,11 +243,14 @@ func (s *Shards) begin(life, force context.Context, e *Elector, lead func(contex
 
 // oppose takes note of who leads in another layout.
 func (s *Shards) oppose(holder string) {
-	before, _ := s.Elsewhere()
-	if before == holder {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.foe == holder {
 		return
 	}
-	s.foe.Store(&holder)
+	s.foe = holder
+	close(s.changed)
+	s.changed = make(chan struct{})
 	if holder != "" {
 		s.log.Warn("another layout of shards is in force; this replica leads nothing until its replicas have gone", "holder", holder, "layout", s.layout.name)
 		return

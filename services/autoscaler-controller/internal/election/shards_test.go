@@ -13,13 +13,14 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/shard"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube/kubetest"
 )
 
 // scene is replicas of any layout on one board, and who leads what: of each namespace there must never be
 // two leaders, whatever the layouts.
 type scene struct {
 	t     *testing.T
-	board *board
+	board *kubetest.Board
 
 	mu       sync.Mutex
 	leads    map[string][]string // by namespace, who
@@ -30,7 +31,7 @@ type scene struct {
 
 // replica is one that can be ended.
 type replica struct {
-	*client
+	*kubetest.Client
 	shards *Shards  // nil without shards
 	single *Elector // nil with
 	stop   context.CancelFunc
@@ -42,7 +43,7 @@ var namespaces = []string{"a", "b", "c", "d", "e", "f", "g", "default", "models"
 func stage(t *testing.T, play func(s *scene)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s := &scene{t: t, board: newBoard(), leads: map[string][]string{}, awaited: map[string][]string{}, replicas: map[string]*replica{}}
+		s := &scene{t: t, board: kubetest.NewBoard(), leads: map[string][]string{}, awaited: map[string][]string{}, replicas: map[string]*replica{}}
 		play(s)
 		for name := range s.replicas {
 			s.end(name)
@@ -52,7 +53,7 @@ func stage(t *testing.T, play func(s *scene)) {
 
 // begin starts a replica with so many shards, to which these load balancers report.
 func (s *scene) begin(name string, of int, balancers ...string) {
-	r := &replica{client: s.board.client(), ended: make(chan struct{})}
+	r := &replica{Client: s.board.Client(), ended: make(chan struct{})}
 	s.mu.Lock()
 	s.replicas[name] = r
 	s.mu.Unlock()
@@ -71,11 +72,11 @@ func (s *scene) begin(name string, of int, balancers ...string) {
 		}
 	}
 	if of == 1 {
-		r.single = New(r.clients(), log, Options{Name: name, Address: name + ":1", Balancers: report[0]})
+		r.single = New(r.Clients(), log, Options{Name: name, Address: name + ":1", Balancers: report[0]})
 		go func() { _ = r.single.Run(ctx, leads[0]); close(r.ended) }()
 		return
 	}
-	r.shards = NewShards(r.clients(), log, ShardsOptions{Name: name, Address: name + ":1", Balancers: report, Joins: func() bool { return true }})
+	r.shards = NewShards(r.Clients(), log, ShardsOptions{Name: name, Address: name + ":1", Balancers: report, Joins: func() bool { return true }})
 	go func() { _ = r.shards.Run(ctx, leads); close(r.ended) }()
 }
 
@@ -201,10 +202,10 @@ func TestShards_OfOneThatIsCutOffAreTakenOverOnceItsWorkHasEnded(t *testing.T) {
 		s.begin("b", 2)
 		time.Sleep(30 * time.Second)
 		s.expect("two", map[string]int{"a": 1, "b": 1})
-		s.replicas["a"].cut(true)
+		s.replicas["a"].Cut(true)
 		time.Sleep(leaseDuration + 3*time.Second)
 		s.expect("a is cut off", map[string]int{"b": 2})
-		s.replicas["a"].cut(false)
+		s.replicas["a"].Cut(false)
 		time.Sleep(30 * time.Second)
 		s.expect("it is back", map[string]int{"a": 1, "b": 1})
 	})
@@ -216,12 +217,12 @@ func TestShards_AllGoOnAfterTheAPIServerWasAway(t *testing.T) {
 		s.begin("b", 3)
 		time.Sleep(30 * time.Second)
 		for _, r := range s.replicas {
-			r.cut(true)
+			r.Cut(true)
 		}
 		time.Sleep(time.Minute)
 		s.expect("away", map[string]int{})
 		for _, r := range s.replicas {
-			r.cut(false)
+			r.Cut(false)
 		}
 		time.Sleep(40 * time.Second)
 		if got := s.leaders(); got["a"]+got["b"] != 3 || got["a"] == 0 || got["b"] == 0 {
@@ -270,16 +271,16 @@ func TestShards_OfALayoutWhoseReplicasWereKilledAreTakenOver(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		s.begin("new", 2, "lb")
 		time.Sleep(3 * time.Second)
-		if holder, address := s.replicas["new"].shards.Elsewhere(); holder != "shards/4_old:1" || address != "old:1" {
-			t.Errorf("elsewhere leads %q at %q", holder, address)
+		if address, _ := s.replicas["new"].shards.Leader(); s.replicas["new"].shards.Elsewhere() != "shards/4_old:1" || address != "old:1" {
+			t.Errorf("elsewhere leads %q at %q", s.replicas["new"].shards.Elsewhere(), address)
 		}
-		s.replicas["old"].cut(true)
+		s.replicas["old"].Cut(true)
 		time.Sleep(leaseDuration + 4*time.Second)
 		s.expect("killed", map[string]int{"new": 2})
-		if holder, _ := s.replicas["new"].shards.Elsewhere(); holder != "" {
+		if holder := s.replicas["new"].shards.Elsewhere(); holder != "" {
 			t.Errorf("elsewhere leads %q", holder)
 		}
-		s.replicas["old"].cut(false)
+		s.replicas["old"].Cut(false)
 		time.Sleep(20 * time.Second)
 		s.expect("back", map[string]int{"new": 2})
 		s.end("old") // gives nothing back that is not its own
@@ -329,12 +330,12 @@ func TestShards_MembersWhoHaveGoneAreForgotten(t *testing.T) {
 			name := fmt.Sprintf("r%d", i)
 			s.begin(name, 2)
 			time.Sleep(3 * time.Second)
-			s.replicas[name].cut(true) // and never comes back
+			s.replicas[name].Cut(true) // and never comes back
 		}
 		s.begin("last", 2)
 		time.Sleep(time.Minute)
 		said := map[string]int64{}
-		if err := json.Unmarshal([]byte(s.board.get(leaseName).Annotations[membersAnnotation]), &said); err != nil || len(said) != 1 {
+		if err := json.Unmarshal([]byte(s.board.Get(leaseName).Annotations[membersAnnotation]), &said); err != nil || len(said) != 1 {
 			t.Errorf("the members are %v, %v", said, err)
 		}
 		s.expect("the last one", map[string]int{"last": 2})

@@ -19,6 +19,8 @@ type Update struct {
 	Balancers []Balancer
 	// Buckets are those of a digest that differ, see Against; nil: it is no answer to one.
 	Buckets []int32
+	// Shard of so many Shards is what this speaks of; without shards both are 0.
+	Shard, Shards int
 }
 
 // News tells whether the update says anything.

@@ -20,6 +20,9 @@ func routesUpdate(u fleet.Update, now time.Time) autoscaler.RoutesUpdate {
 	if u.Buckets != nil {
 		out.Buckets = &u.Buckets
 	}
+	if u.Shards > 1 {
+		out.Shard, out.Shards = new(int32(u.Shard)), new(int32(u.Shards)) //nolint:gosec // G115: at most 64
+	}
 	if u.Balancers != nil {
 		list := make([]autoscaler.LiveBalancer, len(u.Balancers))
 		for i, b := range u.Balancers {

@@ -120,11 +120,15 @@ func (l *relay) ask(r *http.Request, leader string, body []byte, changed <-chan 
 	}
 	out.Header = r.Header.Clone()
 	out.Header.Set(relayedHeader, "1")
+	l.forShard(out)
 	answer, err := l.client.Do(out)
 	if err != nil {
 		return relayed{}, fmt.Errorf("relay: %w", err)
 	}
 	defer func() { _ = answer.Body.Close() }()
+	if answer.Header.Get(otherShardsHeader) != "" {
+		return relayed{}, errOtherShards
+	}
 	content, err := io.ReadAll(answer.Body)
 	if err != nil {
 		return relayed{}, fmt.Errorf("relay: %w", err)

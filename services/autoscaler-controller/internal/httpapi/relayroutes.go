@@ -44,11 +44,15 @@ func (l *relay) relayRoutes(w http.ResponseWriter, r *http.Request, leader strin
 	}
 	out.Header = r.Header.Clone()
 	out.Header.Set(relayedHeader, relaysStreams)
+	l.forShard(out)
 	answer, err := l.routes.Do(out)
 	if err != nil {
 		return fmt.Errorf("relay: %w", err)
 	}
 	defer func() { _ = answer.Body.Close() }()
+	if answer.Header.Get(otherShardsHeader) != "" {
+		return errOtherShards
+	}
 	passHeader(w.Header(), answer.Header)
 	w.WriteHeader(answer.StatusCode)
 	control, chunk := http.NewResponseController(w), make([]byte, relayChunk)

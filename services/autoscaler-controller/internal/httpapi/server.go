@@ -89,6 +89,8 @@ type Options struct {
 	Log        *slog.Logger
 	Missing    func() string   // what the picture still lacks; "" is whole
 	Ending     <-chan struct{} // closes when the service is about to end: long polls answer at once
+	// Shard names the shard that this is of, for its leader; "": there are none.
+	Shard string
 	// Dial connects to the leader; nil is the network.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Pushes have a shorter way; nil: the way of all requests.
@@ -101,10 +103,30 @@ type Options struct {
 // by their short way, a span is made, the body is bounded and read, a follower relays, the request is
 // checked against the contract.
 func New(o Options) (http.Handler, error) {
+	check, err := newCheck()
+	if err != nil {
+		return nil, err
+	}
+	handler, err := relaying(o, check)
+	if err != nil {
+		return nil, err
+	}
+	return around(o, handler), nil
+}
+
+// check refuses what does not fit the contract.
+type check = func(http.Handler) http.Handler
+
+func newCheck() (check, error) {
 	spec, err := checked()
 	if err != nil {
 		return nil, err
 	}
+	return httpserver.Validate(spec), nil
+}
+
+// relaying is the API of one controller, or of one shard of it, with its relay.
+func relaying(o Options, valid check) (http.Handler, error) {
 	codec, err := NewSettingsCodec()
 	if err != nil {
 		return nil, err
@@ -115,13 +137,18 @@ func New(o Options) (http.Handler, error) {
 		ResponseErrorHandlerFunc: api.refuse,
 	})
 	router := chi.NewRouter()
-	router.Use(httpserver.Validate(spec))
+	router.Use(valid)
 	autoscaler.HandlerWithOptions(&server{ServerInterface: wrapper, api: api}, autoscaler.ChiServerOptions{
 		BaseRouter: router, ErrorHandlerFunc: api.badRequest,
 	})
-	bodies := newBodies(o.Meter, newRelay(o, router))
-	handler := otelhttp.NewHandler(bodies, "http", otelhttp.WithSpanNameFormatter(spanName))
-	return httpserver.Recover(o.Log)(&pushes{Options: o, bodies: bodies, next: handler}), nil
+	return newRelay(o, router), nil
+}
+
+// around is what every request passes first.
+func around(o Options, handler http.Handler) http.Handler {
+	bodies := newBodies(o.Meter, handler)
+	handler = otelhttp.NewHandler(bodies, "http", otelhttp.WithSpanNameFormatter(spanName))
+	return httpserver.Recover(o.Log)(&pushes{Options: o, bodies: bodies, next: handler})
 }
 
 // server is the strict server, but for the calls on custom resources, which carry objects whose

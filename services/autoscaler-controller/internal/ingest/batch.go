@@ -19,7 +19,7 @@ const maxItems = 500
 // nothing was done, and it is for the contract to judge.
 func (m *Metrics) PushBatch(body []byte) (receipt autoscaler.PodMetricsBatchReceipt, understood bool) {
 	items, understood := split(body)
-	if !understood {
+	if !understood || m.ours != nil {
 		return receipt, false
 	}
 	return m.items(items), true

@@ -27,6 +27,7 @@ type Metrics struct {
 	sink  Measured
 	meter MetricsMeter
 	judge *judge
+	ours  func(namespace string) bool // nil: all is
 }
 
 // NewMetrics makes it.
@@ -35,7 +36,15 @@ func NewMetrics(sink Measured, meter MetricsMeter) (*Metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Metrics{sink, meter, judge}, nil
+	return &Metrics{sink: sink, meter: meter, judge: judge}, nil
+}
+
+// Of are the same where other replicas take what is not ours: of pushes as they came it understands those
+// alone that are, and no batches, which may be of several.
+func (m *Metrics) Of(ours func(namespace string) bool) *Metrics {
+	out := *m
+	out.ours = ours
+	return &out
 }
 
 // SubmitPodMetrics takes one measurement that was checked against the contract.
@@ -50,7 +59,7 @@ func (m *Metrics) SubmitPodMetrics(_ context.Context, in autoscaler.SubmitPodMet
 // is for the contract to judge.
 func (m *Metrics) Push(body []byte) (understood bool, err error) {
 	p, understood := read(body)
-	if !understood {
+	if !understood || m.ours != nil && !m.ours(p.namespace) {
 		return false, nil
 	}
 	return true, m.take(p.measurement(time.Now()))

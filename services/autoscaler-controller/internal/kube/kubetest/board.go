@@ -1,4 +1,4 @@
-package election
+package kubetest
 
 import (
 	"context"
@@ -16,18 +16,20 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
-// board is the API server's Leases of one namespace: what is written must be of the version that was read.
-type board struct {
+// Board is the API server's Leases of one namespace: what is written must be of the version that was read.
+type Board struct {
 	mu      sync.Mutex
 	leases  map[string]*coordinationv1.Lease
 	version int
 }
 
-func newBoard() *board { return &board{leases: map[string]*coordinationv1.Lease{}} }
+// NewBoard makes an empty one.
+func NewBoard() *Board { return &Board{leases: map[string]*coordinationv1.Lease{}} }
 
 var leaseResource = schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}
 
-func (b *board) get(name string) *coordinationv1.Lease {
+// Get is a Lease as it stands; nil: there is none.
+func (b *Board) Get(name string) *coordinationv1.Lease {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if o, ok := b.leases[name]; ok {
@@ -36,7 +38,7 @@ func (b *board) get(name string) *coordinationv1.Lease {
 	return nil
 }
 
-func (b *board) put(o *coordinationv1.Lease) *coordinationv1.Lease {
+func (b *Board) put(o *coordinationv1.Lease) *coordinationv1.Lease {
 	b.version++
 	o = o.DeepCopy()
 	o.ResourceVersion = strconv.Itoa(b.version)
@@ -44,25 +46,30 @@ func (b *board) put(o *coordinationv1.Lease) *coordinationv1.Lease {
 	return o.DeepCopy()
 }
 
-// client is one replica's connection to the board, which can be cut.
-type client struct {
+// Client is one replica's connection to the board, which can be cut.
+type Client struct {
 	typedcoordinationv1.LeaseInterface
 	kubernetes.Interface
 	typedcoordinationv1.CoordinationV1Interface
-	board *board
+	board *Board
 	mu    sync.Mutex
 	away  bool
 }
 
-func (b *board) client() *client { return &client{board: b} }
+// Client makes one.
+func (b *Board) Client() *Client { return &Client{board: b} }
 
-func (c *client) clients() *kube.Clients { return &kube.Clients{Typed: c} }
+// Clients are those of the adapters.
+func (c *Client) Clients() *kube.Clients { return &kube.Clients{Typed: c} }
 
-func (c *client) CoordinationV1() typedcoordinationv1.CoordinationV1Interface { return c }
-func (c *client) Leases(string) typedcoordinationv1.LeaseInterface            { return c }
+// CoordinationV1 is the client of Leases.
+func (c *Client) CoordinationV1() typedcoordinationv1.CoordinationV1Interface { return c }
 
-// cut has every call fail, or work again.
-func (c *client) cut(away bool) {
+// Leases is the same.
+func (c *Client) Leases(string) typedcoordinationv1.LeaseInterface { return c }
+
+// Cut has every call fail, or work again.
+func (c *Client) Cut(away bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.away = away
@@ -70,7 +77,7 @@ func (c *client) cut(away bool) {
 
 var errAway = errors.New("the API server is away")
 
-func (c *client) gone(ctx context.Context) error {
+func (c *Client) gone(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.away {
@@ -79,17 +86,19 @@ func (c *client) gone(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (c *client) Get(ctx context.Context, name string, _ metav1.GetOptions) (*coordinationv1.Lease, error) {
+// Get reads a Lease.
+func (c *Client) Get(ctx context.Context, name string, _ metav1.GetOptions) (*coordinationv1.Lease, error) {
 	if err := c.gone(ctx); err != nil {
 		return nil, err
 	}
-	if o := c.board.get(name); o != nil {
+	if o := c.board.Get(name); o != nil {
 		return o, nil
 	}
 	return nil, apierrors.NewNotFound(leaseResource, name)
 }
 
-func (c *client) List(ctx context.Context, _ metav1.ListOptions) (*coordinationv1.LeaseList, error) {
+// List lists them.
+func (c *Client) List(ctx context.Context, _ metav1.ListOptions) (*coordinationv1.LeaseList, error) {
 	if err := c.gone(ctx); err != nil {
 		return nil, err
 	}
@@ -102,7 +111,8 @@ func (c *client) List(ctx context.Context, _ metav1.ListOptions) (*coordinationv
 	return list, nil
 }
 
-func (c *client) Create(ctx context.Context, o *coordinationv1.Lease, _ metav1.CreateOptions) (*coordinationv1.Lease, error) {
+// Create makes one.
+func (c *Client) Create(ctx context.Context, o *coordinationv1.Lease, _ metav1.CreateOptions) (*coordinationv1.Lease, error) {
 	if err := c.gone(ctx); err != nil {
 		return nil, err
 	}
@@ -114,7 +124,8 @@ func (c *client) Create(ctx context.Context, o *coordinationv1.Lease, _ metav1.C
 	return c.board.put(o), nil
 }
 
-func (c *client) Update(ctx context.Context, o *coordinationv1.Lease, _ metav1.UpdateOptions) (*coordinationv1.Lease, error) {
+// Update writes one.
+func (c *Client) Update(ctx context.Context, o *coordinationv1.Lease, _ metav1.UpdateOptions) (*coordinationv1.Lease, error) {
 	if err := c.gone(ctx); err != nil {
 		return nil, err
 	}
