@@ -37,6 +37,9 @@ type load struct {
 
 // underLoad measures with pushes alone first, then with everything.
 func (b *bench) underLoad(ctx context.Context, r *report.Run) error {
+	if _, err := b.settle(ctx); err != nil {
+		return err
+	}
 	before, err := b.leader.Memory(ctx)
 	if err != nil {
 		return err

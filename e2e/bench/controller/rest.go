@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/report"
@@ -30,29 +31,31 @@ func (b *bench) use(ctx context.Context, d time.Duration) (float64, error) {
 	return float64(after-before) / float64(time.Since(began)), err
 }
 
-// settle waits until the controller is about as busy as it stays: three looks in a row are alike. It says
-// how busy that is, and gives up where it works off what it has heard for too long.
+// settle waits until the controller rests: three looks in a row find it idle, or little and equally busy.
+// It says how busy that is, and gives up where what it has heard keeps it busy for too long.
 func (b *bench) settle(ctx context.Context) (share float64, err error) {
-	const alike, little, full = 0.2, 0.02, 0.9
 	var last []float64
 	for deadline := time.Now().Add(b.options.settle); time.Now().Before(deadline) && ctx.Err() == nil; {
 		share, err = b.use(ctx, b.look())
 		if err != nil {
 			return share, err
 		}
-		last = append(last, share)
-		if len(last) < 3 {
-			continue
-		}
-		least, most := last[len(last)-1], last[len(last)-1]
-		for _, s := range last[len(last)-3:] {
-			least, most = min(least, s), max(most, s)
-		}
-		if most < little || most-least < alike*most && most < full && len(last) > 10 {
-			return most, nil
+		if last = append(last, share); rests(last) {
+			return share, nil
 		}
 	}
 	return share, nil
+}
+
+// rests tells by the shares of a core that were used lately whether what was to do is done.
+func rests(shares []float64) bool {
+	const looks, idle, little, alike = 3, 0.02, 0.10, 0.25
+	if len(shares) < looks {
+		return false
+	}
+	lately := shares[len(shares)-looks:]
+	most, least := slices.Max(lately), slices.Min(lately)
+	return most <= idle || most <= little && most-least <= alike*most
 }
 
 // quiet is how long a controller that has just started works until it rests.
