@@ -47,6 +47,7 @@ type bench struct {
 	asleep    []objects.App
 	next      int // of asleep: is woken next
 	pods      []objects.Pod
+	restless  bool // it did not come to rest at this size
 }
 
 func measure(ctx context.Context, out io.Writer, o options) error {

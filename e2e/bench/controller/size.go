@@ -68,7 +68,7 @@ func (b *bench) grow(ctx context.Context, n int) error {
 		apps[i] = objects.New(i)
 	}
 	awake := max(min(n, b.options.pods)/podsPerApp, 1)
-	b.awake, b.asleep, b.next, b.pods = apps[:awake], apps[awake:], 0, nil
+	b.awake, b.asleep, b.next, b.pods, b.restless = apps[:awake], apps[awake:], 0, nil, false
 	return b.server.Gather()
 }
 
