@@ -34,8 +34,7 @@ func (b *bench) use(ctx context.Context, d time.Duration) (float64, error) {
 	return float64(after-before) / float64(time.Since(began)), err
 }
 
-// settle waits until the controller rests: three looks in a row find it idle, or little and equally busy.
-// It says how busy that is, and gives up where what it has heard keeps it busy for too long; where that
+// settle waits until the controller rests: three looks in a row find it idle. It says how busy that is, and gives up where what it has heard keeps it busy for too long; where that
 // was so once, it is not waited for long again.
 func (b *bench) settle(ctx context.Context) (share float64, err error) {
 	patience := b.options.settle
@@ -56,15 +55,11 @@ func (b *bench) settle(ctx context.Context) (share float64, err error) {
 	return share, nil
 }
 
-// rests tells by the shares of a core that were used lately whether what was to do is done.
+// rests tells by the shares of a core that were used lately whether what was to do is done. One that is
+// evenly busy does not rest: it may well work something off at a pace, such as the statuses of all.
 func rests(shares []float64) bool {
-	const looks, idle, little, alike = 3, 0.02, 0.10, 0.25
-	if len(shares) < looks {
-		return false
-	}
-	lately := shares[len(shares)-looks:]
-	most, least := slices.Max(lately), slices.Min(lately)
-	return most <= idle || most <= little && most-least <= alike*most
+	const looks, idle = 3, 0.02
+	return len(shares) >= looks && slices.Max(shares[len(shares)-looks:]) <= idle
 }
 
 // quiet is how long a controller that has just started works until it rests.
