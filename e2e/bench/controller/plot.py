@@ -125,10 +125,16 @@ def axes(title, unit):
     return figure, ax
 
 
-def figures(book, build, metric, floor):
-    """Sizes and values; what is less than the floor stands at it: 0 has no place on a logarithmic axis."""
+def figures(book, build, metric, unit, logarithmic):
+    """Sizes and values. On a logarithmic axis no bytes at all stand at one, and what was too little to be measured is left out."""
     points = sorted((r["applications"], r["figures"][metric]) for r in book["runs"] if r["build"] == build and metric in r["figures"])
-    return [p[0] for p in points], [max(p[1], floor) for p in points]
+    if logarithmic and unit.startswith("bytes"):
+        points = [(size, max(value, 1)) for size, value in points]
+    elif logarithmic:
+        points = [(size, value) for size, value in points if value > 0]
+    else:
+        points = [(size, max(value, 0)) for size, value in points]
+    return [size for size, _ in points], [value for _, value in points]
 
 
 def name_ends(ax, ends):
@@ -150,7 +156,7 @@ def draw(book, folder, name, title, unit, lines, target, logarithmic):
         about = book.get("about", {}).get(build, "")
         label = "this revision" if build == "now" else f"released {about}".strip()
         for metric, word, line in lines:
-            sizes, values = figures(book, build, metric, (1 if unit.startswith("bytes") else 0.01) if logarithmic else 0)
+            sizes, values = figures(book, build, metric, unit, logarithmic)
             if not sizes:
                 continue
             ax.plot(sizes, values, line, color=colour, marker=marker, markersize=5, label=", ".join(filter(None, [label, word])))
