@@ -23,7 +23,7 @@ const readyWithin = 3 * time.Minute
 type Options struct {
 	Binary, Kubeconfig, Dir string
 	Name                    string // of the replica
-	CPU, Nice               int
+	CPU                     int
 }
 
 // Subject is a controller that runs.
@@ -42,7 +42,7 @@ func Start(ctx context.Context, o Options) (*Subject, error) {
 	address := fmt.Sprintf("127.0.0.1:%d", ports[0])
 	s := &Subject{Address: address, log: filepath.Join(o.Dir, o.Name+".log")}
 	s.Process, err = process.Start(process.Options{
-		Path: o.Binary, CPU: o.CPU, Nice: o.Nice, Out: s.log,
+		Path: o.Binary, CPU: o.CPU, Out: s.log,
 		Args: []string{"--listen", address, "--kubeconfig", o.Kubeconfig, "--identity", o.Name, "--advertise", address, "--log-level", "warn"},
 	})
 	if err != nil {
