@@ -120,7 +120,7 @@ bench-pushes: ## what the pushes of pods cost the controller, beside an earlier 
 
 BENCH_CONTROLLER = deployments/bench-controller $(if $(QUICK),-quick) $(if $(SIZES),-sizes $(SIZES)) $(if $(BASELINE_SIZES),-released-sizes $(BASELINE_SIZES)) \
 	$(if $(SECONDS),-seconds $(SECONDS)) $(if $(WAKEUPS),-wakeups $(WAKEUPS)) $(if $(PODS),-pods $(PODS)) $(if $(BATCH),-batch $(BATCH)) $(if $(PRIORITY),-priority $(PRIORITY))
-bench-controller: prerequisites ## the controller by the number of applications, beside the last release; QUICK=1 takes three minutes; writes build/bench/controller.json and pictures
+bench-controller: prerequisites ## the controller by the number of applications, beside the last release; QUICK=1 takes four minutes; writes build/bench/controller.json and pictures
 	@BASELINE=$(BASELINE) $(BENCH_CONTROLLER)
 
 soak-controller: prerequisites ## the whole load for long, and what becomes of the memory: make soak-controller FOR=1h [SIZE=1000]

@@ -14,6 +14,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/objects"
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/report"
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/subject"
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/process"
 )
 
 const (
@@ -47,6 +48,7 @@ type bench struct {
 	asleep    []objects.App
 	next      int // of asleep: is woken next
 	pods      []objects.Pod
+	restless  bool // it did not come to rest at this size
 }
 
 func measure(ctx context.Context, out io.Writer, o options) error {
@@ -90,7 +92,7 @@ func (b *bench) run(ctx context.Context, book *report.Book) (err error) {
 func (b *bench) open(ctx context.Context) (err error) {
 	b.say("starting etcd and the API server")
 	b.server, err = apiserver.Start(ctx, apiserver.Options{
-		Binary: b.kubernetes, Dir: filepath.Join(b.work, "server-"+b.name), CPU: otherCPU, Nice: b.priority,
+		Binary: b.kubernetes, Dir: filepath.Join(b.work, "server-"+b.name), Cores: process.Others(subjectCPU),
 	})
 	if err != nil {
 		return err
@@ -136,7 +138,7 @@ func (b *bench) resource(ctx context.Context) error {
 func (b *bench) controller(ctx context.Context) (*subject.Subject, error) {
 	b.lives++
 	return subject.Start(ctx, subject.Options{
-		Binary: b.binary, Kubeconfig: b.server.Kubeconfig, Dir: b.work, Name: fmt.Sprintf("controller-%s-%d", b.name, b.lives), CPU: subjectCPU, Nice: b.priority,
+		Binary: b.binary, Kubeconfig: b.server.Kubeconfig, Dir: b.work, Name: fmt.Sprintf("controller-%s-%d", b.name, b.lives), CPU: subjectCPU,
 	})
 }
 

@@ -76,6 +76,9 @@ func (b *bench) podEvents(ctx context.Context, r *report.Run) error {
 
 // cost is the CPU time of one event: over what would have been used without.
 func (b *bench) cost(ctx context.Context, r *report.Run, kind string, make event) error {
+	if _, err := b.settle(ctx); err != nil {
+		return err
+	}
 	rest, err := b.use(ctx, 2*b.look())
 	if err != nil {
 		return err

@@ -3,7 +3,7 @@
 //
 // A Kubernetes API server on etcd, and nothing else of Kubernetes, holds the objects; this program makes
 // them, and plays kubelets, load balancers and sidecars. The controller has one core, and everything else
-// another. CPU time is what the kernel says of the controller's process, so it holds on a busy machine;
+// the others. CPU time is what the kernel says of the controller's process, so it holds on a busy machine;
 // latencies hold as far as the machine is quiet, and so stand beside what the API server alone took.
 package main
 
@@ -20,11 +20,8 @@ import (
 	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/process"
 )
 
-// The cores.
-const (
-	subjectCPU = 0
-	otherCPU   = 1
-)
+// subjectCPU is the controller's core; all others are for all else.
+const subjectCPU = 0
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -41,7 +38,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := pin(); err != nil {
+	if pinned, err := process.Pin(o.priority, subjectCPU, process.Others(subjectCPU), os.Environ()); pinned || err != nil {
 		return err
 	}
 	restore, err := process.Prefer(o.priority)

@@ -51,7 +51,7 @@ func parse(args []string) (o options, err error) {
 	set.IntVar(&o.batch, "batch", 0, "under load pods push through collectors, so many in a batch, where the build takes batches; 0: each by itself")
 	set.BoolVar(&o.quick, "quick", false, "some minutes")
 	set.IntVar(&o.priority, "priority", 0, "nice value of all that is started, from -20 to 0: below 0 others on the machine disturb less, and are disturbed")
-	set.DurationVar(&o.settle, "settle", 0, "how long a controller may take to become quiet; 0: 4m, and 40s with -quick")
+	set.DurationVar(&o.settle, "settle", 0, "how long a controller may take to become quiet; 0: 12m, and 40s with -quick")
 	set.DurationVar(&o.limit, "limit", 3*time.Hour, "give up after this long; with -soak that comes on top")
 	set.DurationVar(&o.soak, "soak", 0, "instead of all that: the whole load for this long, and what becomes of the memory")
 	set.IntVar(&o.soakSize, "soak-size", 1000, "applications of the soak")
@@ -79,7 +79,7 @@ func parse(args []string) (o options, err error) {
 		o.seconds = map[bool]float64{false: 30, true: 5}[o.quick]
 	}
 	if o.settle == 0 {
-		o.settle = map[bool]time.Duration{false: 4 * time.Minute, true: 40 * time.Second}[o.quick]
+		o.settle = map[bool]time.Duration{false: 12 * time.Minute, true: 40 * time.Second}[o.quick]
 	}
 	o.limit += o.soak
 	if err := o.check(); err != nil {

@@ -11,7 +11,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 STYLE = {"now": ("#0b6e4f", "o"), "released": ("#b5442e", "s")}
 
@@ -48,7 +48,14 @@ PICTURES = [
         EVENT,
         True,
     ),
-    ("push-cpu", "A push of a sidecar", "µs of CPU", [("push_cpu_us", "by itself", "-"), ("push_batched_cpu_us", "in a batch", "--")], None, True),
+    (
+        "push-cpu",
+        "A push of a sidecar",
+        "µs of CPU",
+        [("push_cpu_us", "by itself", "-"), ("push_batched_cpu_us", "in a batch", "--")],
+        None,
+        True,
+    ),
     (
         "settle",
         "From the start until it is quiet",
@@ -102,13 +109,15 @@ PICTURES = [
 ]
 
 
-def plain(value, _):
-    """A number as people write it: 0.05, 3, 20, 1,000."""
-    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
+def plain(value, _=None):
+    """A number as people write it: 0.05, 3.1, 20, 1,000."""
+    if value >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.2g}"
 
 
 def axes(title, unit):
-    figure, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    figure, ax = plt.subplots(figsize=(9, 4.2), layout="constrained")
     ax.set_title(title, loc="left", fontsize=12, fontweight="bold")
     ax.set_ylabel(unit)
     ax.grid(True, which="major", color="#dddddd", linewidth=0.7)
@@ -116,29 +125,43 @@ def axes(title, unit):
     return figure, ax
 
 
-def figures(book, build, metric, floor):
-    """Sizes and values; on a logarithmic axis what is 0 stands at the floor."""
+def figures(book, build, metric, unit, logarithmic):
+    """Sizes and values. On a logarithmic axis no bytes at all stand at one, and what was too little to be measured is left out."""
     points = sorted((r["applications"], r["figures"][metric]) for r in book["runs"] if r["build"] == build and metric in r["figures"])
-    return [p[0] for p in points], [max(p[1], floor) if floor is not None else p[1] for p in points]
+    if logarithmic and unit.startswith("bytes"):
+        points = [(size, max(value, 1)) for size, value in points]
+    elif logarithmic:
+        points = [(size, value) for size, value in points if value > 0]
+    else:
+        points = [(size, max(value, 0)) for size, value in points]
+    return [size for size, _ in points], [value for _, value in points]
+
+
+def name_ends(ax, ends):
+    """The last value of each line beside it; where two end close together, one above the other."""
+    heights = []
+    for size, value, colour in sorted(ends, key=lambda end: end[1]):
+        height = ax.transData.transform((size, value))[1]
+        shift = max([h + 22 - height for h in heights if h + 22 > height], default=0)
+        heights.append(height + shift)
+        where = {"xytext": (7, shift * 72 / ax.figure.dpi), "textcoords": "offset points", "va": "center"}
+        ax.annotate(plain(value), (size, value), fontsize=9, color=colour, **where)
 
 
 def draw(book, folder, name, title, unit, lines, target, logarithmic):
     figure, ax = axes(title, unit)
-    drawn = False
+    ends = []
     for build in book["builds"]:
         colour, marker = STYLE.get(build, ("#444444", "^"))
         about = book.get("about", {}).get(build, "")
         label = "this revision" if build == "now" else f"released {about}".strip()
         for metric, word, line in lines:
-            sizes, values = figures(book, build, metric, 0.01 if logarithmic else None)
+            sizes, values = figures(book, build, metric, unit, logarithmic)
             if not sizes:
                 continue
-            drawn = True
             ax.plot(sizes, values, line, color=colour, marker=marker, markersize=5, label=", ".join(filter(None, [label, word])))
-            if line == "-":
-                where = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center"}
-                ax.annotate(f"{values[-1]:.3g}", (sizes[-1], values[-1]), fontsize=8, color=colour, **where)
-    if not drawn:
+            ends.append((line == "-", sizes[-1], values[-1], colour))
+    if not ends:
         plt.close(figure)
         return
     if target:
@@ -148,18 +171,21 @@ def draw(book, folder, name, title, unit, lines, target, logarithmic):
     ax.set_xticks(sizes)
     ax.xaxis.set_major_formatter(FuncFormatter(plain))
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xlim(sizes[0] * 0.8, sizes[-1] * 1.25)
+    ax.set_xlim(sizes[0] * 0.8, sizes[-1] * 1.6)
     if logarithmic:
         ax.set_yscale("log")
+        low, high = ax.get_ylim()
+        if high < 100 * low:
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_formatter(FuncFormatter(plain))
         ax.yaxis.set_minor_formatter(NullFormatter())
-        low, high = ax.get_ylim()
-        ax.set_ylim(low / 1.3, high * 1.6)
+        ax.set_ylim(low / 1.2, high * 1.2)
     else:
-        ax.set_ylim(bottom=0)
         ax.margins(y=0.15)
+        ax.set_ylim(bottom=0)
+    name_ends(ax, [end[1:] for end in ends if end[0]])
     ax.set_xlabel("applications")
-    ax.legend(fontsize=8, frameon=False, loc="best")
+    ax.legend(fontsize=8.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.savefig(folder / f"{name}.png", dpi=130)
     plt.close(figure)
 

@@ -3,12 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/report"
 )
 
-const mega = 1 << 20
+const (
+	mega        = 1 << 20
+	restlessFor = 10 * time.Second
+)
 
 // look is how long the CPU is looked at to tell whether it is quiet.
 func (o options) look() time.Duration {
@@ -30,29 +34,32 @@ func (b *bench) use(ctx context.Context, d time.Duration) (float64, error) {
 	return float64(after-before) / float64(time.Since(began)), err
 }
 
-// settle waits until the controller is about as busy as it stays: three looks in a row are alike. It says
-// how busy that is, and gives up where it works off what it has heard for too long.
+// settle waits until the controller rests: three looks in a row find it idle. It says how busy that is, and gives up where what it has heard keeps it busy for too long; where that
+// was so once, it is not waited for long again.
 func (b *bench) settle(ctx context.Context) (share float64, err error) {
-	const alike, little, full = 0.2, 0.02, 0.9
+	patience := b.options.settle
+	if b.restless {
+		patience = min(patience, restlessFor)
+	}
 	var last []float64
-	for deadline := time.Now().Add(b.options.settle); time.Now().Before(deadline) && ctx.Err() == nil; {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && ctx.Err() == nil; {
 		share, err = b.use(ctx, b.look())
 		if err != nil {
 			return share, err
 		}
-		last = append(last, share)
-		if len(last) < 3 {
-			continue
-		}
-		least, most := last[len(last)-1], last[len(last)-1]
-		for _, s := range last[len(last)-3:] {
-			least, most = min(least, s), max(most, s)
-		}
-		if most < little || most-least < alike*most && most < full && len(last) > 10 {
-			return most, nil
+		if last = append(last, share); rests(last) {
+			return share, nil
 		}
 	}
+	b.restless = true
 	return share, nil
+}
+
+// rests tells by the shares of a core that were used lately whether what was to do is done. One that is
+// evenly busy does not rest: it may well work something off at a pace, such as the statuses of all.
+func rests(shares []float64) bool {
+	const looks, idle = 3, 0.02
+	return len(shares) >= looks && slices.Max(shares[len(shares)-looks:]) <= idle
 }
 
 // quiet is how long a controller that has just started works until it rests.
@@ -66,7 +73,7 @@ func (b *bench) quiet(ctx context.Context, r *report.Run) error {
 	cpu, err := b.leader.CPU()
 	r.Set(report.SettleTime, took.Seconds())
 	r.Set(report.SettleCPU, cpu.Seconds())
-	if took >= b.options.settle {
+	if b.restless {
 		r.Note(fmt.Sprintf("it was still busy (%.0f%% of a core) %s after its start, and measured all the same", 100*share, took.Round(time.Second)))
 	}
 	return err

@@ -44,7 +44,7 @@ func (b *bench) size(ctx context.Context, r *report.Run) (err error) {
 // grow makes applications, asleep, until there are n.
 func (b *bench) grow(ctx context.Context, n int) error {
 	b.say("%d applications: making objects", n)
-	if err := b.server.Spread(subjectCPU, otherCPU); err != nil {
+	if err := b.server.Spread(subjectCPU); err != nil {
 		return err
 	}
 	names := objects.Namespaces(n)
@@ -68,13 +68,13 @@ func (b *bench) grow(ctx context.Context, n int) error {
 		apps[i] = objects.New(i)
 	}
 	awake := max(min(n, b.options.pods)/podsPerApp, 1)
-	b.awake, b.asleep, b.next, b.pods = apps[:awake], apps[awake:], 0, nil
+	b.awake, b.asleep, b.next, b.pods, b.restless = apps[:awake], apps[awake:], 0, nil, false
 	return b.server.Gather()
 }
 
 // clear removes the pods and puts every Deployment back to zero.
 func (b *bench) clear(ctx context.Context) error {
-	if err := b.server.Spread(subjectCPU, otherCPU); err != nil {
+	if err := b.server.Spread(subjectCPU); err != nil {
 		return err
 	}
 	names := objects.Namespaces(b.made)

@@ -46,7 +46,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if pinned, err := pin(o.priority); pinned || err != nil {
+	if pinned, err := process.Pin(o.priority, proxyCPU, []int{loadCPU}, environ()); pinned || err != nil {
 		return err
 	}
 	restore, err := process.Prefer(o.priority)

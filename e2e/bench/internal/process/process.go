@@ -32,7 +32,7 @@ type Options struct {
 	Args []string
 	Env  []string // beside ours
 	Dir  string
-	CPU  int
+	CPU  int    // -1: where this program runs
 	Nice int    // below 0 others on the machine disturb less, and are disturbed
 	Out  string // file for what it prints
 }
@@ -44,7 +44,11 @@ func Start(o Options) (*Process, error) {
 		return nil, err
 	}
 	defer func() { _ = out.Close() }()
-	args := append([]string{"-n", strconv.Itoa(o.Nice), "taskset", "-c", strconv.Itoa(o.CPU), o.Path}, o.Args...)
+	args := []string{"-n", strconv.Itoa(o.Nice)}
+	if o.CPU >= 0 {
+		args = append(args, "taskset", "-c", strconv.Itoa(o.CPU))
+	}
+	args = append(append(args, o.Path), o.Args...)
 	cmd := exec.CommandContext(context.WithoutCancel(context.Background()), "nice", args...) //nolint:gosec // G204: programs of the benchmark
 	cmd.Dir, cmd.Env = o.Dir, append(os.Environ(), o.Env...)
 	cmd.Stdout, cmd.Stderr = out, out

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,16 +25,18 @@ const startWithin = 2 * time.Minute
 type Options struct {
 	Binary string // the local cluster's "kubernetes": etcd and kube-apiserver in one
 	Dir    string // emptied first
-	CPU    int    // the core of both
-	Nice   int
+	Cores  []int  // of both, those of this program
 }
+
+// behind is how much nicer both are than this program: what it sends must not wait for what they do.
+const behind = 3
 
 // Server is the API server with its etcd.
 type Server struct {
 	*Client
 	Kubeconfig string
 	etcd, api  *process.Process
-	cpu        int
+	cores      []int
 }
 
 // Start starts both and waits until the API server is ready.
@@ -52,20 +55,20 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if err := writeKeys(o.Dir, token); err != nil {
 		return nil, err
 	}
-	s := &Server{Kubeconfig: filepath.Join(o.Dir, "kubeconfig"), cpu: o.CPU}
+	s := &Server{Kubeconfig: filepath.Join(o.Dir, "kubeconfig"), cores: o.Cores}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Stop())
 		}
 	}()
 	s.etcd, err = process.Start(process.Options{
-		Path: o.Binary, Args: append([]string{"etcd"}, etcdFlags(o.Dir, ports[0], ports[1])...), CPU: o.CPU, Nice: o.Nice, Out: filepath.Join(o.Dir, "etcd.log"),
+		Path: o.Binary, Args: append([]string{"etcd"}, etcdFlags(o.Dir, ports[0], ports[1])...), CPU: -1, Nice: behind, Out: filepath.Join(o.Dir, "etcd.log"),
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.api, err = process.Start(process.Options{
-		Path: o.Binary, Args: append([]string{"kube-apiserver"}, serverFlags(o.Dir, ports[0], ports[2])...), CPU: o.CPU, Nice: o.Nice, Out: filepath.Join(o.Dir, "kube-apiserver.log"),
+		Path: o.Binary, Args: append([]string{"kube-apiserver"}, serverFlags(o.Dir, ports[0], ports[2])...), CPU: -1, Nice: behind, Out: filepath.Join(o.Dir, "kube-apiserver.log"),
 	})
 	if err != nil {
 		return nil, err
@@ -107,13 +110,15 @@ func (s *Server) await(ctx context.Context, dir string, port int, token string) 
 	}
 }
 
-// Spread lets both run on these cores: while objects are made and nothing is measured.
-func (s *Server) Spread(cpus ...int) error {
-	return errors.Join(s.etcd.Spread(cpus...), s.api.Spread(cpus...))
-}
+// Spread lets both run on a further core: while objects are made and nothing is measured.
+func (s *Server) Spread(further int) error { return s.on(append(slices.Clone(s.cores), further)) }
 
-// Gather brings both back to their core.
-func (s *Server) Gather() error { return s.Spread(s.cpu) }
+// Gather brings both back to their cores.
+func (s *Server) Gather() error { return s.on(s.cores) }
+
+func (s *Server) on(cores []int) error {
+	return errors.Join(s.etcd.Spread(cores...), s.api.Spread(cores...))
+}
 
 // CPU is the time that both ran.
 func (s *Server) CPU() (time.Duration, error) {

@@ -39,7 +39,7 @@ func (b *Book) targets() []Target {
 		most("a Deployment's event, ms of CPU", Event("deployment"), 1),
 		most("a pod's event, ms of CPU", Event("pod"), 1),
 		most("memory per application, KB", AppRSS, 60),
-		most("memory per pushing pod, KB", PushingRSS, 1.5),
+		most("live heap per pushing pod, KB", PushingHeap, 1.5),
 		most("push to decision, p99 ms", DecisionP99, 500),
 		most("start call, p99 ms", StartP99, 20),
 		most("leader killed: first decision, s", FailoverKill, 5),

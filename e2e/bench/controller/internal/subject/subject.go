@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -22,7 +23,7 @@ const readyWithin = 3 * time.Minute
 type Options struct {
 	Binary, Kubeconfig, Dir string
 	Name                    string // of the replica
-	CPU, Nice               int
+	CPU                     int
 }
 
 // Subject is a controller that runs.
@@ -41,7 +42,7 @@ func Start(ctx context.Context, o Options) (*Subject, error) {
 	address := fmt.Sprintf("127.0.0.1:%d", ports[0])
 	s := &Subject{Address: address, log: filepath.Join(o.Dir, o.Name+".log")}
 	s.Process, err = process.Start(process.Options{
-		Path: o.Binary, CPU: o.CPU, Nice: o.Nice, Out: s.log,
+		Path: o.Binary, CPU: o.CPU, Out: s.log,
 		Args: []string{"--listen", address, "--kubeconfig", o.Kubeconfig, "--identity", o.Name, "--advertise", address, "--log-level", "warn"},
 	})
 	if err != nil {
@@ -121,27 +122,30 @@ type Memory struct {
 	Live float64 // bytes of Go's heap that the last collection found in use
 }
 
-// Memory collects garbage first, by asking for metrics until Go collects by itself: so what is no longer
-// needed does not count.
+// Memory collects garbage first, by asking for metrics until Go has collected some times by itself: what is
+// no longer needed does not count. Of the collections that count is the one that found least in use, for
+// what is made while it runs counts as used.
 func (s *Subject) Memory(ctx context.Context) (Memory, error) {
 	const (
 		collections = "go_gc_duration_seconds_count"
+		enough      = 4
 		patience    = 20 * time.Second
 	)
-	began := time.Now()
-	var before float64
-	for {
-		m, err := s.Metrics(ctx)
+	m := Memory{Live: math.Inf(1)}
+	began, seen, last := time.Now(), 0, -1.0
+	for seen < enough && time.Since(began) < patience {
+		metrics, err := s.Metrics(ctx)
 		if err != nil {
-			return Memory{}, err
+			return m, err
 		}
-		if before == 0 {
-			before = m[collections]
+		if metrics[collections] == last {
+			continue
 		}
-		if m[collections] >= before+2 || time.Since(began) > patience {
-			rss, err := s.RSS()
-			// GOGC is 100: the next collection comes when the heap is twice what is in use.
-			return Memory{RSS: float64(rss), Live: m["go_memstats_next_gc_bytes"] / 2}, err
-		}
+		seen, last = seen+1, metrics[collections]
+		// GOGC is 100: the next collection comes when the heap is twice what is in use.
+		m.Live = min(m.Live, metrics["go_memstats_next_gc_bytes"]/2)
 	}
+	rss, err := s.RSS()
+	m.RSS = float64(rss)
+	return m, err
 }

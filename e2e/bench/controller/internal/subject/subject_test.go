@@ -2,10 +2,13 @@ package subject
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/process"
 )
 
 func TestParse_ReadsPrometheusText(t *testing.T) {
@@ -47,5 +50,18 @@ func TestMetrics_AddUpOverLabels(t *testing.T) {
 	got, err := (&Subject{Address: strings.TrimPrefix(server.URL, "http://")}).Metrics(context.Background())
 	if err != nil || got["a"] != 3 || got["b"] != 5 || len(got) != 2 {
 		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestMemory_IsTheLeastThatACollectionFoundInUse(t *testing.T) {
+	collections, next := 0, []string{"9e+07", "6e+07", "4e+07", "5e+07"}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, "go_gc_duration_seconds_count %d\ngo_memstats_next_gc_bytes %s\n", collections, next[collections])
+		collections = min(collections+1, len(next)-1)
+	}))
+	defer server.Close()
+	s := &Subject{Process: &process.Process{}, Address: strings.TrimPrefix(server.URL, "http://")}
+	if got, err := s.Memory(t.Context()); err != nil || got.Live != 2e7 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
