@@ -66,11 +66,11 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	instruments := newInstruments(t.Registry, t.Tracer)
 	watcher := cluster.NewWatcher(cluster.Options{Clients: clients, Log: t.Log, Namespace: s.WatchNamespace})
 	elector := election.New(clients, t.Log, election.Options{
-		Namespace: s.Namespace, Name: s.Identity, Address: s.Advertise, Balancers: known.Balancers,
+		Namespace: s.Namespace, Name: s.Identity, Address: s.Advertise, Balancers: known.Balancers, Patience: known.Patience,
 	})
 	loop := control.New(control.Options{
 		Fleet: known, Scaler: cluster.NewScaler(clients), Marker: cluster.NewMarker(clients), Recorder: cluster.NewRecorder(ctx, clients, watcher),
-		Observer: instruments, Log: t.Log, Epoch: epoch, Missing: watcher.Missing, Awaited: elector.Awaited,
+		Observer: instruments, Log: t.Log, Epoch: epoch, Missing: watcher.Missing, Awaited: elector.Awaited, Patience: elector.Patience,
 	})
 	codec, err := httpapi.NewSettingsCodec()
 	if err != nil {

@@ -111,6 +111,7 @@ func TestModel_Explore(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			began := time.Now()
 			n := explored(t, c.w(), states(t))
 			t.Logf("%d states in %v", n, time.Since(began))
