@@ -68,7 +68,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 		name := p.name(i)
 		p[i].loop = control.New(control.Options{
 			Fleet: p[i].fleet, Scaler: scaler, Marker: marker, Recorder: recorder,
-			Observer: instruments, Log: t.Log, Epoch: p[i].epoch, Missing: watcher.Missing, Awaited: elected.of(i).Awaited,
+			Observer: instruments, Log: t.Log, Epoch: p[i].epoch, Missing: watcher.Missing, Awaited: elected.of(i).Awaited, Patience: elected.of(i).Patience,
 			Queues: queues.of(name),
 		})
 		if p[i].metrics, err = cluster.NewMetricsReader(clients, t.Log, p[i].fleet, p[i].loop, instruments); err != nil {

@@ -145,12 +145,13 @@ type elections struct {
 func newElections(c *kube.Clients, log *slog.Logger, s Settings, p parts, whole func() bool) elections {
 	if len(p) == 1 {
 		return elections{single: election.New(c, log, election.Options{
-			Namespace: s.Namespace, Name: s.Identity, Address: s.Advertise, Balancers: p[0].fleet.Balancers,
+			Namespace: s.Namespace, Name: s.Identity, Address: s.Advertise, Balancers: p[0].fleet.Balancers, Patience: p[0].fleet.Patience,
 		})}
 	}
 	o := election.ShardsOptions{Namespace: s.Namespace, Name: s.Identity, Address: s.Advertise, Joins: whole}
 	for _, one := range p {
 		o.Balancers = append(o.Balancers, one.fleet.Balancers)
+		o.Patience = append(o.Patience, one.fleet.Patience)
 	}
 	return elections{shards: election.NewShards(c, log, o)}
 }

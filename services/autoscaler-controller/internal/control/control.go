@@ -57,6 +57,8 @@ type Options struct {
 	Queues workqueue.MetricsProvider
 	// Awaited are the load balancers that reported to the leader before: a new one awaits them.
 	Awaited func() []string
+	// Patience is how long these may be silent, 0 when it is not known; nil is always 0.
+	Patience func() time.Duration
 }
 
 // Loop decides on every application. Make it with New, and Run it.
@@ -122,6 +124,9 @@ func (l *Loop) Run(ctx context.Context) {
 // but scales nothing by itself. It returns when all that was under way has ended.
 func (l *Loop) Lead(ctx context.Context) {
 	awaited := l.Awaited()
+	if l.Patience != nil {
+		l.Fleet.Inherit(l.Patience())
+	}
 	l.Fleet.Lead(time.Now(), awaited)
 	l.expire()
 	term := l.terms.begin(ctx)

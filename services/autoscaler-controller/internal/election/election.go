@@ -61,6 +61,7 @@ type Options struct {
 	Name      string                  // of this replica
 	Address   string                  // where the other replicas find its API, host:port; may be empty
 	Balancers func() ([]string, bool) // the load balancers that report to it; false while it does not lead
+	Patience  func() time.Duration    // how long any of these may be silent; nil: the next leader is not told
 }
 
 // identity is how a replica is named on a Lease.
@@ -82,7 +83,7 @@ func New(c *kube.Clients, log *slog.Logger, o Options) *Elector {
 func newElector(c *kube.Clients, log *slog.Logger, o Options, name string) *Elector {
 	self := o.identity()
 	terms := newTerms()
-	client := &leases{LeasesGetter: c.Typed.CoordinationV1(), self: self, balancers: o.Balancers, terms: terms}
+	client := &leases{LeasesGetter: c.Typed.CoordinationV1(), self: self, balancers: o.Balancers, patience: o.Patience, terms: terms}
 	return &Elector{
 		leases: client,
 		lock: &resourcelock.LeaseLock{

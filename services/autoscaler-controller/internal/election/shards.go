@@ -30,6 +30,7 @@ type ShardsOptions struct {
 	Name      string                    // of this replica
 	Address   string                    // where the other replicas find its API, host:port; may be empty
 	Balancers []func() ([]string, bool) // for each shard, as in Options
+	Patience  []func() time.Duration    // the same; nil: the next leader is not told
 	Joins     func() bool               // it may take part: its picture of the cluster is whole
 }
 
@@ -71,6 +72,9 @@ func NewShards(c *kube.Clients, log *slog.Logger, o ShardsOptions) *Shards {
 	s.layout = newLayout(s.leases, n, s.self)
 	for i := range n {
 		one.Balancers = o.Balancers[i]
+		if o.Patience != nil {
+			one.Patience = o.Patience[i]
+		}
 		e := newElector(c, log.With("shard", i), one, shardLease(i))
 		e.leases.layout = s.layout.mark
 		s.electors = append(s.electors, e)

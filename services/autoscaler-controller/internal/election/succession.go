@@ -3,6 +3,9 @@ package election
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,11 +20,16 @@ import (
 // killed is a second old at most.
 const balancersAnnotation = "autoscaler-group.autoscaler/load-balancers"
 
+// patienceAnnotation says how long any of these may be silent before it counts as gone: seconds, and the list
+// that it is said of, since a leader of an older version writes another list and leaves this as it was.
+const patienceAnnotation = "autoscaler-group.autoscaler/load-balancers-forgotten-after"
+
 // leases is the client of the Lease, which writes and reads the annotation by the way.
 type leases struct {
 	typedcoordinationv1.LeasesGetter
 	self      string                   // the holder that this process is
 	balancers func() ([]string, bool)  // that report to this process; false while it does not lead
+	patience  func() time.Duration     // how long any of these may be silent; nil: nobody is told
 	found     atomic.Pointer[found]    // how the Lease stands in the cluster
 	terms     *terms                   // of this process
 	layout    func() layoutMark        // that a shard's Lease belongs to; nil: there are no shards
@@ -29,7 +37,7 @@ type leases struct {
 }
 
 // found is the part of the Lease that counts here.
-type found struct{ holder, balancers string }
+type found struct{ holder, balancers, patience string }
 
 // Leases implements the client.
 func (l *leases) Leases(namespace string) typedcoordinationv1.LeaseInterface {
@@ -68,6 +76,9 @@ func (l lease) Update(ctx context.Context, renewed *coordinationv1.Lease, o meta
 			renewed.Annotations = map[string]string{}
 		}
 		renewed.Annotations[balancersAnnotation] = string(text)
+		if l.leases.patience != nil {
+			renewed.Annotations[patienceAnnotation] = fmt.Sprintf("%d %s", l.leases.patience()/time.Second, text)
+		}
 	}
 	updated, err := l.LeaseInterface.Update(ctx, renewed, o)
 	if err == nil {
@@ -112,7 +123,7 @@ func (l *leases) note(o *coordinationv1.Lease, err error) {
 	if err != nil {
 		return
 	}
-	now := found{balancers: o.Annotations[balancersAnnotation]}
+	now := found{balancers: o.Annotations[balancersAnnotation], patience: o.Annotations[patienceAnnotation]}
 	if o.Spec.HolderIdentity != nil {
 		now.holder = *o.Spec.HolderIdentity
 	}
@@ -131,4 +142,18 @@ func (e *Elector) Awaited() []string {
 		return nil
 	}
 	return names
+}
+
+// Patience is how long the awaited ones may be silent, in the words of the leader before; 0 when it did not say.
+func (e *Elector) Patience() time.Duration {
+	stands := e.leases.found.Load()
+	if stands == nil {
+		return 0
+	}
+	seconds, of, _ := strings.Cut(stands.patience, " ")
+	n, err := strconv.Atoi(seconds)
+	if err != nil || of != stands.balancers || n < 0 || n > 3600 {
+		return 0
+	}
+	return time.Duration(n) * time.Second
 }

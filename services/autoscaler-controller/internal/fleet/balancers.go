@@ -10,7 +10,7 @@ import (
 
 // The load balancers that take part are a part of the routes: they share the limits of pods among
 // themselves, and take it from here who is there. What they count on: one that reports is left out only
-// when it has left, when its process has ended, or after ForgetFor of silence. So nothing is said until
+// when it has left, when its process has ended, or after as long a silence as it counts on (ForgetFor). So nothing is said until
 // a new leader has heard all that it must know of.
 
 // settleFor is how long a new leader waits for load balancers of which the leader before left no word:
@@ -37,6 +37,7 @@ type roster struct {
 	heard     time.Time       // when a load balancer was last heard, or the term began
 	watched   time.Time       // since when one was heard without a gap; zero: there was none in this term
 	dropped   time.Time       // when a load balancer was last not listened to, being one too many
+	inherited time.Duration   // how long those that are awaited may be silent, as the leader before said; 0: it did not
 	alive     map[string]bool // load balancers whose pod runs and is ready
 	watch     watch           // who reported after the last report
 }
@@ -48,6 +49,7 @@ type balancer struct {
 	sequence  int64
 	version   string
 	address   string
+	forget    time.Duration         // how long it may be silent; 0: it did not say
 	last      time.Time             // of its last whole report
 	since     time.Time             // of its first one
 	deleted   time.Time             // when its pod was; zero: it was not
@@ -189,10 +191,19 @@ func (b *balancer) over(alive bool, now time.Time) bool {
 	return !at.IsZero() && !now.Before(at)
 }
 
+// patience is how long it may be silent before it counts as gone: as long as it counts on itself, since it
+// lends slots of limited pods meanwhile.
+func (b *balancer) patience() time.Duration {
+	if b.forget == 0 {
+		return ForgetFor
+	}
+	return min(max(b.forget, LeastForgetFor), ForgetFor)
+}
+
 // ends is when it counts as gone if nothing is heard until then; zero: never.
 func (b *balancer) ends(alive bool) (at time.Time) {
 	if !alive {
-		at = b.last.Add(ForgetFor)
+		at = b.last.Add(b.patience())
 	}
 	if b.deleted.IsZero() {
 		return at

@@ -9,7 +9,9 @@ import (
 // How long a load balancer's report counts.
 const (
 	FreshFor  = 10 * time.Second // after this a silent load balancer is stale: nothing sleeps
-	ForgetFor = 60 * time.Second // after this it counts as gone
+	ForgetFor = 60 * time.Second // after this it counts as gone, unless it says that it counts on less
+	// LeastForgetFor is the least that a load balancer may count on.
+	LeastForgetFor = 15 * time.Second
 	// MaxBalancers bounds how many load balancers are listened to.
 	MaxBalancers = 256
 )
@@ -20,7 +22,8 @@ type Report struct {
 	StartedAt     time.Time
 	Sequence      int64
 	RoutesVersion string
-	Address       string // at which the other load balancers reach it; "": it is too old to have one
+	Address       string        // at which the other load balancers reach it; "": it is too old to have one
+	ForgetFor     time.Duration // for so long it counts on not being taken for gone; 0: it does not say
 	Leaving       bool
 	Epoch         string // of who took the report before
 	Delta         bool   // applications that are not named are as that one knows them
@@ -167,7 +170,7 @@ func (b *balancer) begin(r Report) (follows bool) {
 	if begins && !r.Delta {
 		b.behind = false
 	}
-	b.startedAt, b.sequence, b.address = r.StartedAt, r.Sequence, r.Address
+	b.startedAt, b.sequence, b.address, b.forget = r.StartedAt, r.Sequence, r.Address, r.ForgetFor
 	return follows
 }
 

@@ -23,7 +23,7 @@ func (r *roster) traffic(a *application, w watch, now time.Time) scaling.Traffic
 	for _, b := range w.stale {
 		alive := r.alive[b.name]
 		t.Stale = append(t.Stale, scaling.Stale{Name: b.name, Age: now.Sub(b.last), Awaited: b.awaited, Alive: alive})
-		if gone := b.last.Add(ForgetFor); (!alive || gone.After(now)) && (t.NextAge.IsZero() || gone.Before(t.NextAge)) {
+		if gone := b.last.Add(b.patience()); (!alive || gone.After(now)) && (t.NextAge.IsZero() || gone.Before(t.NextAge)) {
 			t.NextAge = gone
 		}
 	}

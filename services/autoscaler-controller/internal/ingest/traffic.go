@@ -55,7 +55,7 @@ func (t *Traffic) ReportTraffic(_ context.Context, in autoscaler.ReportTrafficRe
 func report(in autoscaler.TrafficReport) fleet.Report {
 	r := fleet.Report{
 		Balancer: in.Balancer, StartedAt: in.StartedAt, Sequence: in.Sequence,
-		RoutesVersion: value(in.RoutesVersion), Address: value(in.Address), Leaving: in.Leaving, Part: value(in.Part), Continued: value(in.Continued),
+		RoutesVersion: value(in.RoutesVersion), Address: value(in.Address), Leaving: in.Leaving, ForgetFor: time.Duration(value(in.ForgetAfterSeconds)) * time.Second, Part: value(in.Part), Continued: value(in.Continued),
 		Epoch: value(in.Epoch), Delta: value(in.Delta),
 		Applications: make([]fleet.Traffic, len(in.Applications)),
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
@@ -79,17 +80,22 @@ func TestSettings_RefuseALogThatWouldTellTooMuch(t *testing.T) {
 }
 
 func TestSettings_NameEveryFaultAtOnce(t *testing.T) {
-	_, err := app.Load([]string{"-controller-url", "ftp://x", "-trusted-proxies", "10.0.0.0/99", "-drain-timeout", "0s"}, []string{"NEMESIS_MAX_BODY_MIB=-1"}, io.Discard)
+	_, err := app.Load([]string{"-controller-url", "ftp://x", "-trusted-proxies", "10.0.0.0/99", "-drain-timeout", "0s", "-forget-after", "20500ms"}, []string{"NEMESIS_MAX_BODY_MIB=-1"}, io.Discard)
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"controller-url", "trusted-proxies", "drain-timeout", "NEMESIS_MAX_BODY_MIB"} {
+	for _, want := range []string{"controller-url", "trusted-proxies", "drain-timeout", "NEMESIS_MAX_BODY_MIB", "forget-after: 20.5s"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s: %v", want, err)
 		}
 	}
+	for _, forget := range []string{"14s", "61s"} { // the controller's contract, and what the others keep in mind
+		if _, err := app.Load([]string{"-forget-after", forget}, nil, io.Discard); err == nil || !strings.Contains(err.Error(), "forget-after") {
+			t.Errorf("to be forgotten after %s: %v", forget, err)
+		}
+	}
 	s, err := app.Load(nil, []string{"POD_NAME=lb-7"}, io.Discard)
-	if err != nil || s.Identity != "lb-7" || s.DataListen != ":8080" {
+	if err != nil || s.Identity != "lb-7" || s.DataListen != ":8080" || s.ForgetAfter != time.Minute {
 		t.Errorf("defaults = %+v, %v", s, err)
 	}
 }

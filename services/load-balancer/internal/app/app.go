@@ -81,6 +81,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	a.controller, err = controller.New(controller.Options{
 		URL: s.ControllerURL, Identity: s.Identity, StartedAt: startedAt, Log: tel.Log, Tracer: tel.Tracer, Registry: tel.Registry,
 		Address: a.peers.address(), Taken: func(sent time.Time) { a.dispatcher.Reported(sent) },
+		ForgetAfter: s.ForgetAfter,
 	})
 	if err != nil {
 		return nil, err
@@ -92,6 +93,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		Now: time.Now, Intn: rand.IntN, Chance: rand.Float64, NewID: newWakeUpID,
 		Prober: a.prober, Waker: a.waker, ReportSoon: a.controller.ReportSoon, Woken: a.woken, Forgotten: a.metrics.Forget,
 		Self: slots.Member{ID: slots.ID{Name: s.Identity, Started: startedAt.UnixNano()}, Address: a.peers.address()}, Lends: a.lends,
+		Terms: slots.TermsFor(s.ForgetAfter),
 	}
 	a.peers.join(&dispatching)
 	a.dispatcher = dispatch.New(dispatching)

@@ -14,6 +14,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/elastic"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/slots"
 )
 
 // Settings of the load balancer. Each comes from its default, the YAML file, the environment
@@ -22,10 +23,11 @@ type Settings struct {
 	DataListen    string // where clients come
 	AdminListen   string // API, metrics and health
 	Entry         EntrySettings
-	ControllerURL string // of the autoscaler-controller
-	Identity      string // this replica's name in reports: the pod's
-	PeerListen    string // where other load balancers come, for the slots of limited pods
-	PeerHost      string // by which they reach this one; "" is none: it keeps limits for itself alone
+	ControllerURL string        // of the autoscaler-controller
+	Identity      string        // this replica's name in reports: the pod's
+	PeerListen    string        // where other load balancers come, for the slots of limited pods
+	PeerHost      string        // by which they reach this one; "" is none: it keeps limits for itself alone
+	ForgetAfter   time.Duration // of silence the controller may take this one for gone
 
 	WaitingRoomRequests int // that may wait for one application
 	WaitingRoomMiB      int // that all waiting requests together may hold
@@ -67,6 +69,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.String(&s.Identity, "identity", identity(environ), "name of this replica, by default POD_NAME or the host's name")
 	set.Address(&s.PeerListen, "peer-listen", ":8082", "where other load balancers come: for applications with containerConcurrency they share the slots of the pods")
 	set.String(&s.PeerHost, "peer-host", podIP(environ), "IP or name by which other load balancers reach this one, by default POD_IP; without it this one keeps the limits of pods for itself alone")
+	set.Duration(&s.ForgetAfter, "forget-after", slots.MostForget, slots.LeastForget, slots.MostForget, "how long nothing may be heard from this load balancer until it counts as gone, whole seconds: until then no application sleeps, and until three quarters of it this one lends slots of limited pods; its reports tell the controller")
 	set.Int(&s.WaitingRoomRequests, "waiting-room-requests", 10_000, 1, 1_000_000, "requests that may wait for one application")
 	set.Int(&s.WaitingRoomMiB, "waiting-room-mib", 128, 1, 1<<20, "MiB that all waiting requests together may hold in memory")
 	set.Int(&s.MaxBodyMiB, "max-body-mib", 1024, 1, 1<<20, "MiB of a request's body")
@@ -107,6 +110,9 @@ func (s Settings) Validate() error {
 	}
 	if _, err := s.trusted(); err != nil {
 		faults = append(faults, fmt.Errorf("trusted-proxies: %q is not allowed: must be CIDRs such as 10.0.0.0/8,fd00::/8", s.TrustedProxies))
+	}
+	if s.ForgetAfter%time.Second != 0 {
+		faults = append(faults, fmt.Errorf("forget-after: %v is not allowed: must be whole seconds, from %v to %v", s.ForgetAfter, slots.LeastForget, slots.MostForget))
 	}
 	if s.LogSpoolDir == "" {
 		faults = append(faults, errors.New("log-spool-dir: \"\" is not allowed: must be a folder, which is made when it is not there"))

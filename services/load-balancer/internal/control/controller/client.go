@@ -27,13 +27,15 @@ const maxAnswer = 64 << 20
 // Options say which controller, and who asks.
 type Options struct {
 	URL       string
-	Identity  string               // this balancer's name
-	StartedAt time.Time            // when its counters began
-	Address   string               // at which other load balancers reach it; "" is none
-	Taken     func(sent time.Time) // the leader took a report that was sent then; nil is nobody
-	Log       *slog.Logger
-	Tracer    trace.Tracer
-	Registry  prometheus.Registerer
+	Identity  string    // this balancer's name
+	StartedAt time.Time // when its counters began
+	Address   string    // at which other load balancers reach it; "" is none
+	// ForgetAfter is how long a silence this one counts on not being taken for gone; 0 is the usual.
+	ForgetAfter time.Duration
+	Taken       func(sent time.Time) // the leader took a report that was sent then; nil is nobody
+	Log         *slog.Logger
+	Tracer      trace.Tracer
+	Registry    prometheus.Registerer
 }
 
 // Client speaks to the controller.

@@ -139,6 +139,9 @@ func (c *Client) deliver(ctx context.Context, r report) error {
 	if r.later {
 		epoch := c.told.epoch
 		out.Epoch, out.Delta = &epoch, &r.delta
+		if c.o.ForgetAfter > 0 {
+			out.ForgetAfterSeconds = new(int32(c.o.ForgetAfter / time.Second))
+		}
 		if c.o.Address != "" {
 			out.Address = &c.o.Address
 		}

@@ -92,7 +92,7 @@ func mentions(r autoscaler.TrafficReport) bool {
 			return true
 		}
 	}
-	return r.Epoch != nil || r.Delta != nil || r.Address != nil
+	return r.Epoch != nil || r.Delta != nil || r.Address != nil || r.ForgetAfterSeconds != nil
 }
 
 // last is the last report's body.
@@ -163,7 +163,7 @@ func toldTo(t *testing.T, d *desk, test func(ctx context.Context, c *Client)) {
 		defer server.Close()
 		c, err := New(Options{
 			URL: server.URL, Identity: "lb", StartedAt: time.Unix(1, 0), Log: slog.New(slog.DiscardHandler),
-			Tracer: noop.NewTracerProvider().Tracer(""), Registry: prometheus.NewRegistry(),
+			Tracer: noop.NewTracerProvider().Tracer(""), Registry: prometheus.NewRegistry(), ForgetAfter: 20 * time.Second,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -295,6 +295,27 @@ func TestReport_ComesToTheSameWhateverHappens(t *testing.T) {
 						t.Fatalf("seed %d, step %d: knows %+v, is %+v", seed, step, d.knows[a.App.Deployment], a)
 					}
 				}
+			}
+		})
+	}
+}
+
+func TestReport_SaysHowLongASilenceItCountsOnToWhoUnderstands(t *testing.T) {
+	for epoch, want := range map[string]int32{"e": 20, "": 0} {
+		d := &desk{epoch: epoch, knows: map[string]autoscaler.ApplicationTraffic{}}
+		toldTo(t, d, func(ctx context.Context, c *Client) {
+			for range 2 { // the first receipt says whether it does
+				if err := c.report(ctx, applications(1), false); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r, _ := d.last()
+			got := int32(0)
+			if r.ForgetAfterSeconds != nil {
+				got = *r.ForgetAfterSeconds
+			}
+			if got != want || d.refusals != 0 {
+				t.Errorf("a controller of epoch %q is told %d, want %d; it refused %d reports", epoch, got, want, d.refusals)
 			}
 		})
 	}

@@ -54,6 +54,8 @@ type Options struct {
 	Self  slots.Member
 	Peers Peers
 	Lends func(app routing.Application, unknown bool) // this one lends from now on; unknown: what the lender before lent is not known
+	// Terms are the times by which this one stands; none are the usual ones.
+	Terms slots.Terms
 }
 
 // Dispatcher holds all applications.

@@ -28,8 +28,12 @@ type members struct {
 }
 
 func newMembers(o Options) *members {
+	terms := o.Terms
+	if terms == (slots.Terms{}) {
+		terms = slots.DefaultTerms()
+	}
 	return &members{
-		self: o.Self, peers: o.Peers, council: slots.NewCouncil(o.Self, slots.DefaultTerms()),
+		self: o.Self, peers: o.Peers, council: slots.NewCouncil(o.Self, terms),
 		accounts: map[routing.Application]*slots.Account{},
 	}
 }

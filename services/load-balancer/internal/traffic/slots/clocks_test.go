@@ -22,13 +22,16 @@ func (c clock) at(truth time.Duration) time.Time {
 func TestCouncil_NobodyIsTakenForGoneWhoStands(t *testing.T) {
 	const step, end = 250 * time.Millisecond, 200 * time.Second
 	gone, lapsed := 0, 0
-	for seed := range uint64(400) {
+	for seed := range uint64(600) {
 		chance := rand.New(rand.NewPCG(seed, 7))
+		// How long a silence each asks the controller for; the other one may ask for another.
+		forgets := []time.Duration{MostForget, 37 * time.Second, LeastForget}
+		forget, others := forgets[seed%3], forgets[seed/3%3]
 		rates := []float64{.9, 1, 1.1}
 		controller := clock{rates[chance.IntN(3)], time.Unix(5000, 0)}
 		xs, ys := clock{rates[chance.IntN(3)], time.Unix(9000, 0)}, clock{rates[chance.IntN(3)], time.Unix(100, 0)}
 		self, other := Member{ID: ID{"x", 1}, Address: "x"}, Member{ID: ID{"y", 1}, Address: "y"}
-		x, y := NewCouncil(self, DefaultTerms()), NewCouncil(other, DefaultTerms())
+		x, y := NewCouncil(self, TermsFor(forget)), NewCouncil(other, TermsFor(others))
 		both := View{Version: "e.1", Members: []Member{self, other}}
 		x.Receipt(xs.at(0), xs.at(0))
 		x.Follow(both, xs.at(1), xs.at(1))
@@ -51,7 +54,7 @@ func TestCouncil_NobodyIsTakenForGoneWhoStands(t *testing.T) {
 					x.Word(other, now, now.Add(time.Millisecond))
 				}
 			}
-			if !out && controller.at(truth).Sub(heard) >= 60*time.Second { // the controller's word
+			if !out && controller.at(truth).Sub(heard) >= forget { // the controller's word
 				out = true
 				y.Follow(View{Version: "e.2", Members: []Member{other}}, ys.at(truth), ys.at(truth))
 			}
@@ -61,7 +64,7 @@ func TestCouncil_NobodyIsTakenForGoneWhoStands(t *testing.T) {
 				there = there || m.ID == self.ID
 			}
 			if stands := x.Stands(now); !there && stands {
-				t.Fatalf("seed %d: after %v it is taken for gone and stands", seed, truth)
+				t.Fatalf("seed %d: after %v it is taken for gone and stands; forgotten after %v, the other one after %v", seed, truth, forget, others)
 			} else if !stands {
 				lapsed++
 			}
@@ -168,5 +171,18 @@ func TestCouncil_WhoLeavesIsFirstForNothingAndWhoEndedIsNotThere(t *testing.T) {
 	c.Heard(restarted, now)
 	if list := c.Others(now); len(list) != 1 || list[0].ID != restarted.ID {
 		t.Errorf("after it started again there are %v", list)
+	}
+}
+
+func TestTerms_AreTheUsualOnesForWhoAsksForNothing(t *testing.T) {
+	usual := Terms{Receipt: 45 * time.Second, Ask: 10 * time.Second, Vouch: 2 * time.Second, Word: 4 * time.Second, Forget: time.Minute}
+	if got := DefaultTerms(); got != usual {
+		t.Errorf("got %+v, want %+v", got, usual)
+	}
+	for _, forget := range []time.Duration{LeastForget, MostForget} {
+		got := TermsFor(forget)
+		if got.Receipt*5/4 >= forget || got.Ask >= got.Receipt || got.Forget < forget {
+			t.Errorf("forgotten after %v: %+v leaves clocks no room, asks too late, or lets others forget sooner", forget, got)
+		}
 	}
 }

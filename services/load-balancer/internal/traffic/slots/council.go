@@ -14,11 +14,21 @@ type Terms struct {
 	Forget  time.Duration // after so long without a sign a member that no view names is gone
 }
 
-// DefaultTerms hold with clocks that differ in rate by up to a quarter: the controller forgets a silent
-// load balancer after 60 s.
-func DefaultTerms() Terms {
-	return Terms{Receipt: 45 * time.Second, Ask: 10 * time.Second, Vouch: 2 * time.Second, Word: 4 * time.Second, Forget: 60 * time.Second}
+// What a load balancer may ask the controller for: to be forgotten only after so long a silence. It is told
+// in the reports, so both count on the same. None may ask for more than others keep one in mind (Terms.Forget).
+const (
+	LeastForget = 15 * time.Second
+	MostForget  = 60 * time.Second
+)
+
+// TermsFor hold with clocks that differ in rate by up to a quarter, where the controller forgets this load
+// balancer after that long a silence.
+func TermsFor(forget time.Duration) Terms {
+	return Terms{Receipt: forget / 4 * 3, Ask: 10 * time.Second, Vouch: 2 * time.Second, Word: 4 * time.Second, Forget: MostForget}
 }
+
+// DefaultTerms are those of one that asks for nothing.
+func DefaultTerms() Terms { return TermsFor(MostForget) }
 
 // maxDeparted bounds how many that have gone are remembered.
 const maxDeparted = 1024

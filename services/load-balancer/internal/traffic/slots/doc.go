@@ -25,7 +25,7 @@
 //
 // Standing (Council.Stands) is what a load balancer has while no other one can take it for gone: the
 // controller took its report less than Terms.Receipt (45 s) ago, for it takes nobody out of its view
-// that it heard within 60 s, unless Kubernetes says that its process has ended or its pod was deleted; or every other member
+// that it heard within 60 s, or within what its reports ask for (TermsFor), unless Kubernetes says that its process has ended or its pod was deleted; or every other member
 // has given its word within Terms.Vouch (2 s), and keeps to it for Terms.Word (4 s) whatever a view
 // says. Each side measures with its own clock from the earlier moment where it counts on the other and
 // from the later one where the other counts on it, so clocks may differ in rate by a quarter. Whoever

@@ -111,6 +111,7 @@ func TestModel_Explore(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			began := time.Now()
 			n := explored(t, c.w(), states(t))
 			t.Logf("%d states in %v", n, time.Since(began))
@@ -119,29 +120,41 @@ func TestModel_Explore(t *testing.T) {
 }
 
 func TestModel_Walk(t *testing.T) {
-	for seed := range uint64(walks) {
-		chance := rand.New(rand.NewPCG(seed, 1))
-		w := newWorld(3, 1+int(seed%3), 1+int(seed%3))
-		if seed%2 == 0 {
-			w = agreed(3, 1+int(seed/2%3), 1+int(seed%3))
-		}
-		w.Arrivals, w.Crashes, w.Starts, w.Lapses, w.Copies, w.Losses = 40, 4, 6, 4, 30, 30
-		var story []string
-		for range 600 {
-			list := w.events()
-			if len(list) == 0 {
-				break
+	const lots = 4 // beside each other, since nobody shares anything
+	for lot := range uint64(lots) {
+		t.Run(fmt.Sprint("lot ", lot), func(t *testing.T) {
+			t.Parallel()
+			for seed := lot; seed < walks; seed += lots {
+				walk(t, seed)
 			}
-			e := list[chance.IntN(len(list))]
-			story = append(story, e.name())
-			e.do(w)
-			w.forget()
-			if fault := w.fault(); fault != "" {
-				t.Fatalf("seed %d: %s after\n%s", seed, fault, strings.Join(story, "\n"))
-			}
-		}
-		calm(t, w, chance, fmt.Sprint("seed ", seed))
+		})
 	}
+}
+
+// walk goes a long way of random steps.
+func walk(t *testing.T, seed uint64) {
+	t.Helper()
+	chance := rand.New(rand.NewPCG(seed, 1))
+	w := newWorld(3, 1+int(seed%3), 1+int(seed%3))
+	if seed%2 == 0 {
+		w = agreed(3, 1+int(seed/2%3), 1+int(seed%3))
+	}
+	w.Arrivals, w.Crashes, w.Starts, w.Lapses, w.Copies, w.Losses = 40, 4, 6, 4, 30, 30
+	var story []string
+	for range 600 {
+		list := w.events()
+		if len(list) == 0 {
+			break
+		}
+		e := list[chance.IntN(len(list))]
+		story = append(story, e.name())
+		e.do(w)
+		w.forget()
+		if fault := w.fault(); fault != "" {
+			t.Fatalf("seed %d: %s after\n%s", seed, fault, strings.Join(story, "\n"))
+		}
+	}
+	calm(t, w, chance, fmt.Sprint("seed ", seed))
 }
 
 // calm lets nothing bad happen any more: then everybody is served.
