@@ -140,7 +140,7 @@ func (c *Client) deliver(ctx context.Context, r report) error {
 		epoch := c.told.epoch
 		out.Epoch, out.Delta = &epoch, &r.delta
 		if c.o.ForgetAfter > 0 {
-			out.ForgetAfterSeconds = new(int32(c.o.ForgetAfter / time.Second))
+			out.ForgetAfterSeconds = new(int32(c.o.ForgetAfter / time.Second)) //nolint:gosec // G115: a minute at most
 		}
 		if c.o.Address != "" {
 			out.Address = &c.o.Address
