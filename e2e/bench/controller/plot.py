@@ -201,7 +201,8 @@ def soak(book, folder):
     memory.plot(minutes, [s["heap_mb"] for s in samples], color="#7fb8a4", linewidth=0.8, label="heap in use")
     start, end = book["warm_seconds"] / 60, minutes[-1]
     line = [book["rss_mb_at_start"], book["rss_mb_at_start"] + book["rss_mb_per_hour"] * (end - start) / 60]
-    memory.plot([start, end], line, color="#b5442e", linestyle="--", label=f"{book['rss_mb_per_hour']:+.2f} MB an hour after warm-up")
+    slope = f"{book['rss_mb_per_hour']:+.1f} ± {2 * book['rss_mb_per_hour_standard_error']:.1f} MB an hour after warm-up: {book['verdict']}"
+    memory.plot([start, end], line, color="#b5442e", linestyle="--", label=slope)
     memory.set_ylabel("MB")
     counts.plot(minutes, [s["goroutines"] for s in samples], color="#3b5b92", label="goroutines")
     counts.plot(minutes, [s["open_files"] for s in samples], color="#c98a1b", label="open files")

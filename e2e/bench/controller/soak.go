@@ -31,7 +31,8 @@ type record struct {
 	PerHour      float64      `json:"rss_mb_per_hour"`
 	HeapPerHour  float64      `json:"heap_mb_per_hour"`
 	AtStart      float64      `json:"rss_mb_at_start"` // of the line, at the end of the warm-up
-	Flat         bool         `json:"flat"`
+	Doubt        float64      `json:"rss_mb_per_hour_standard_error"`
+	Verdict      string       `json:"verdict"`
 	Samples      []soakSample `json:"samples"`
 }
 
@@ -122,16 +123,20 @@ func (k *record) judge() {
 	}
 	k.PerHour, k.AtStart = report.Line(x, rss)
 	k.HeapPerHour, _ = report.Line(x, live)
-	k.Flat = k.PerHour <= max(flatShare*k.AtStart, flatLeast)
+	k.Doubt = report.Doubt(x, rss)
+	switch limit := max(flatShare*k.AtStart, flatLeast); {
+	case k.PerHour-2*k.Doubt > limit:
+		k.Verdict = "NOT flat"
+	case k.PerHour+2*k.Doubt > limit:
+		k.Verdict = "too short to tell"
+	default:
+		k.Verdict = "flat"
+	}
 }
 
 func (k *record) print(out io.Writer) {
-	verdict := "flat"
-	if !k.Flat {
-		verdict = "NOT flat"
-	}
-	fmt.Fprintf(out, "\nSoak of %d applications and %d pods, %d samples: memory %.1f MB, %+.2f MB an hour after a warm-up of %.0f s (live heap %+.2f): %s\n",
-		k.Applications, k.Pods, len(k.Samples), k.AtStart, k.PerHour, k.Warm, k.HeapPerHour, verdict)
+	fmt.Fprintf(out, "\nSoak of %d applications and %d pods, %d samples: memory %.1f MB, %+.2f ± %.2f MB an hour after a warm-up of %.0f s (live heap %+.2f): %s\n",
+		k.Applications, k.Pods, len(k.Samples), k.AtStart, k.PerHour, 2*k.Doubt, k.Warm, k.HeapPerHour, k.Verdict)
 	for _, at := range []int{0, len(k.Samples) / 2, len(k.Samples) - 1} {
 		if at >= 0 && at < len(k.Samples) {
 			s := k.Samples[at]

@@ -76,6 +76,16 @@ func TestLine_IsTheLeastSquares(t *testing.T) {
 	}
 }
 
+func TestDoubt_IsNoneOnTheLineAndGrowsBesideIt(t *testing.T) {
+	x := []float64{0, 1, 2, 3}
+	if got := Doubt(x, []float64{1, 3, 5, 7}); math.Abs(got) > 1e-9 {
+		t.Errorf("on the line: %v", got)
+	}
+	if got := Doubt(x, []float64{1, 4, 4, 7}); math.Abs(got-math.Sqrt(0.18)) > 1e-9 {
+		t.Errorf("beside it: %v", got)
+	}
+}
+
 func TestTable_ShowsWhatWasMeasuredAndNothingElse(t *testing.T) {
 	b := book()
 	b.Runs[0].Note("it was busy")

@@ -100,6 +100,19 @@ func Line(x, y []float64) (slope, intercept float64) {
 	return slope, (sy - slope*sx) / n
 }
 
+// Doubt is the standard error of that line's slope.
+func Doubt(x, y []float64) float64 {
+	slope, intercept := Line(x, y)
+	n := float64(len(x))
+	var sx, sxx, off float64
+	for i := range x {
+		sx, sxx = sx+x[i], sxx+x[i]*x[i]
+		d := y[i] - intercept - slope*x[i]
+		off += d * d
+	}
+	return math.Sqrt(off / math.Max(n-2, 1) / (sxx - sx*sx/n))
+}
+
 // Judge prints which targets are met.
 func (b *Book) Judge(w io.Writer) {
 	list := b.targets()
