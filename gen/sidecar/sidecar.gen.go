@@ -22,12 +22,37 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Application What the application's metrics page was taken for; absent when none was read.
+//
+// Example: {"knownFrom":"0.32.0","models":["tiny"],"server":"vLLM"}
+type Application struct {
+	// KnownFrom The version whose page its names were read from; absent when none was run, and they are those of its documentation.
+	KnownFrom *string `json:"knownFrom,omitempty"`
+
+	// Models The models that it names.
+	Models *[]string `json:"models,omitempty"`
+
+	// MoreModels How many models are not named here.
+	MoreModels *int32 `json:"moreModels,omitempty"`
+
+	// Server The kind of server; absent when the page is of none that is known.
+	Server *string `json:"server,omitempty"`
+
+	// Unread What of the page could not be read, and why; all else was.
+	Unread *[]string `json:"unread,omitempty"`
+}
+
 // SidecarState The last measurement and what became of the pushes.
 //
 // Example: {"ageSeconds":1.2,"dropped":0,"metrics":{"cpuUsage":412.5,"diskUsage":0.5,"memoryUsage":11.2,"responseTime":38.4},"namespace":"default","podName":"fibonacci-deployment-7d4b9c-x2x4k","sent":245,"waiting":0}
 type SidecarState struct {
 	// AgeSeconds Of the measurement.
 	AgeSeconds float64 `json:"ageSeconds"`
+
+	// Application What the application's metrics page was taken for; absent when none was read.
+	//
+	// Example: {"knownFrom":"0.32.0","models":["tiny"],"server":"vLLM"}
+	Application *Application `json:"application,omitempty"`
 
 	// Dropped Measurements given up, the oldest first, because too many waited.
 	Dropped int64 `json:"dropped"`
@@ -1295,45 +1320,49 @@ func (sh *strictHandler) SendNow(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"xFltc9u4Ef4rGLQzdzel9S4noT/5MnHq6SX1xHbvw12mhsiViDMJMAAoWc3ov3cWAElQom3d1ddk8sEU",
-	"Sezus7vPvvArTWRRSgHCaBp/pQp0KYUGe/EjS98zAxu2xatECgPC4J+sLHOeMMOlGJZKLnIo/vablgLv",
-	"wQMryhzcGynQmC5YerLy50Q0BcN4TmNqMiB4ppJ5DoqkEjQR0hAm9AbUGZmSApiuFBSoHNkwbmhEtWGm",
-	"0jSejyYRNdygJHqTAQl0IkvGc0hpRM22xPuVErGAAjTXsdc3DrXaRVQnGRQMtf6rgiWN6V+GLTJDd1fj",
-	"T4UU/75yZ9DdbocG6UTxEgV7VUKreGqNMuweCDdnhBvCNbmH0kSEiZRoEIawFeNigGpcsCo3/xPaXBhQ",
-	"guUdrEYtVudkiTIIFwQ9oEGteQJPY9Wc+YJAnYstkSYDRRQsK81yIpVTzQJxK9ia8ZwtauP+IBxVcE5E",
-	"FRi1PV8aUNeQSJFqGo9DnKYtTh8xFOtXiZCbpyEK5bwgSh+lybhYkURWeUoWUOdESrZgzsidy6Y7otlW",
-	"k022HdCIZsBSUDaDP6G9J9ZgvOye/XMGghhJjNq6CIwwKLQDBg9qjSjYAy+qgsavT2cYTAUX7nrUgIIx",
-	"sgKFRuwaAKwS1zyFhKlrwwwcaoEJkzNtwmy3mbHJmCELSFgBRC5tsJaVzsCqFjiaraB15mAS0VTJsoTU",
-	"KleAUTyxaiRldavZCmg8G08G84imXN/7X0Z4XUAh1db/MrZH1XR4wwug8fT1YLaLqGAF6JIlaHUKNmRp",
-	"REuZfmT4FF3yhRQsSfhJCmUut2jRyat0tniTnDxMHmb3CK0N5slsHlEkNi5WNB7tIloqWYIy3BFwaNo+",
-	"bv90kASoIS5LqQpmUDFZuZD37hFVsUDvBPDsn/ghpNsVX4MgVRlZKTJPQRuy5EqbyDql0kCMlKRgYmu5",
-	"GdKOfC7M6YweRkdE0dnvlJK9Ebm14mw8oLM9k58RtrBEucGQ5aamVZRYsIefQKxMRuPxaDJrJGqjEFUv",
-	"8BqEObf00SLEDJwYdGzPO0HcHJHAIXL2ba61demhgcz4XMaqEORz5GPeZjA3UGifd7Vx8/GkT0/2cOke",
-	"nra3mVKuqAWR2jnrdNpzVBPAnUcn875ntefiJwLIoKl7Nd5IeX9klDRZ8buFZEw3JVcgTe5LnE56JO4w",
-	"2b9UXGFm/NKAEWLYRkUUZmara5tbHqHPjRy5+A0Sg4b5kLngkKdNGoR0ludyg0rQpZIFGSNDW9atmRmt",
-	"wZfRISUkA57mjp8iumZ5hdJO5vSQS+pze2OSa+If2MupyWj2uicAvAZ9ZF4yk9WEbR+LsLLjlQio/EsF",
-	"aktKplgBBhQ+4urWnvz+sPeG9pqyYdp2VRHRmVQGBKSI4WR+SpKMKZYYUHrfytPRgZS9iHAWRw2OT/i2",
-	"Qwd7XclLFaGucxOWZOBf6vNJIVPIba8H6jtN/vEvYt/Ael9piIgNtRHCNO6vIk0DMO4t/m11aQ08SFye",
-	"5zyRCnRUVy5BNBcJtJz/bDVr9RjV/55RKAD4UKMfIyJdH1zK9DtNNoob2++tZV4VrtU4Sonn9ViV1YfQ",
-	"t/3KrEEF6ry/un1hFR4RfgUqsSnTOOYPafKMfC4ucr7KeirHJ/hSgQ4JPRznNlLda3SUkJuXCoviWV+g",
-	"FigZ228NhnxvG9KECV+5XYe0YMn9Dy/ooy8VVH0s3UUIKw7hQvMU9tF6KYCUE/ipt2k/tzO6JiUoX5b+",
-	"D5nc5cFeevElMoxjV26YV/jP1xI7yht5gZ3yjbwHcbSmf7Zqu8cLVj2AHvo5HM6Z3xx8/+niLXkzm7/6",
-	"YUDucMy+w/bBp0vqArRUcqVYoUnBTJIRKc7IHWC3o+9sG6AJrLEBsFWVMOOOjsiGm4xwo4mt8O0c2O1P",
-	"+rYea5bzNNwvdZqjmJzM8RC7YHIHxaSotM3kxxstpzKNf3m5vuwz8qA2TNj5cchKroesMlInLAd1slKy",
-	"KgftD8P1mOVlxsbDphHVQz91DpNKG1m0D+tg6TOb7C3IfELXKNR4Pbn2cQ8dthsW9L5G456LFHPOH0EY",
-	"8rYLjIhoV1sXYDYAgqxBaS7Ffi922jfD1V7t7fgyVpauzcswEHkRBI6RJJWELWRlCN8fGGejN6c9wmqv",
-	"7wt71xuyCKYU+dY3vEqbzgh3xPgYzAKdkS5Aohnp2th5rvf2/j6un+9ZjP2uddGZFRmsm3w37xZTdtHI",
-	"ChiEtHXEKqmN5j5j/35zc0XcAwQj0hmOTGHJviNs/uZNIMoKPhTms+WYuOYC6RA2NrI9i6OFZCmVpzaZ",
-	"JJVSIBLYd8G8L+iMYglcPjJT/Tx9S+wDhKd7/o3QJ0tUD2kzlyuScwHaLZdLdpBe0755yv1wyP63ny6x",
-	"AoA1wzG7Y29ziMkRg9veSGXv1rA3vo4cvRzOVzsb/kvZswsTdpQBlmSdxrGUvhxlTBNu4rqoas8Nrr3F",
-	"Ecjh5faLhFvaMBn8KgJmblcMA3KDYYb/jSZyI8j51WUU9mOlTAe/ChrRnCcgtMVWuO3geYmT18lkMKIR",
-	"rRRWqsyYUsfD4WazGTB7eyDVaujf1cOfLt+++3j9zr6zCzbUjq6JdvtVrDOOUWlM12N8UpYgWMlpTKeD",
-	"0WBKI4oEYdNpmAHLTfYfGn/dRXTY7rvwSgFLt/Wt9Ti4S1dg23esBhZjjFj6HsyVTD8025HOV6TJaPTE",
-	"Br/e3B+3MO+skh/5+tJpnHYRnY+mjx3b6Dm87a7v67Xus++57zV24V0VBVPbxzbaNTeVsln1ddbb9uOW",
-	"YStsNmjt0c+7rgOGCcZfYvUqpTb9ZGG7DU1WkmDRsx2V3b7Ag1uqYqJ2/ffWHfvRfuT4Zs5rtjf1TvTb",
-	"uM9vb+pPPs+5RINIQ390kb0GkX5jWG8O16NuNcrr/Jg8D1TwKfgb+6Qhauzj22lYe8oOTO33nt1eqzX4",
-	"tr6L1WWXwjsMHQ+H48mrwWgwGozj16PXE9vLewm9falNeC+6LT3+q6/7xOaLQq3fLto/6MLvTu+rBeTg",
-	"voxdKVmAyaAKj2jiTtPd591/AwAA//8=",
+	"xFpvc9s28v4qO/j9ZtrO0fovN6FfuZm4zVyS88TO9UWaOUPkSkRNAgwAStZl9N1vFuBfibLVnnvp9EUk",
+	"UsDus8/uPlj4K4tUliuJ0hoWfmUaTa6kQffhJx7/zC1u+JY+RUpalJb+yfM8FRG3QslhrtUixexvvxsl",
+	"6Rk+8CxP0f8iRhayBY/PVuU6AYvRcpGykNkEgdbUKk1RQ6zQgFQWuDQb1BcwhQy5KTRmZBxsuLAsYMZy",
+	"WxgWzkeTgFlhaSd2myC0bIIlFynGLGB2m9PzQstQYoZGmLC0N2xbtQuYiRLMOFn9/xqXLGT/N2yQGfqn",
+	"hr7KlPzXtV+D7XY7cshEWuS0cWlK2ysRO6csv0cQ9gKEBWHgHnMbAJcxGJQW+IoLOSAzrniR2v8KbSEt",
+	"asnTDlajBqtLWNIeICRQBAzqtYjwcazqNZ8RqEu5BWUT1KBxWRiegtLeNAfER8nXXKR8UTn3J+EoWusE",
+	"TKPV28ulRX2DkZKxYeG4jdO0wek9UbH6KUi1eRyi9j7PiNJ7ZRMhVxCpIo1hgVVOxLBFewF3PpvuwPCt",
+	"gU2yHbCAJchj1C6DP5C/Z85h+thd+9cEJVgFVm89AwMihfHA0EKNExl/EFmRsfDF+YzIlAnpP49qUIgj",
+	"K9TkxK4GwBlx2QSszwhuHRFbYf3OQIZWi8hAzlcIG25cAklYKn0BfOGSZkPmSyX9c408JptbDLiXaiOv",
+	"tMpYyEaD6WQwYgHLVIypYeEnZoXcss8BowwgeNj67dt3FLtcqxy1Fb4Itlb52pPra9SGSs4mUQa9ucIa",
+	"kDxDAxvU6CyDpVbZMcsL6UuBTXALXCNYt5ZaupViFRVUAR0y5GHGH96iXNmEhefTGn5jtZArMr/ysM9a",
+	"/wwsgS6st5LWFBYzUwa6Wnwy712dP7zxL4/P68dca19FM6Xx3ZH9f1EbyLjcVkaQp1QayYgYEtRIliyV",
+	"zrj1fJpOWItq40OqNcHrc/ZeyJhQ9O900SfG+WAZesUFw6NiwEX8FKQLSbE9wmm1bDbx2UvOLjwffMA3",
+	"yfYCeJoCpsZx4Vgo5uPJo6GYTvZDsau/UIvfMbL0/o2IMeL6xnKL/Yil3Nh21y2t5GR3xDOsnSpM4onT",
+	"Sje+wqaoDiYBi7XKc4xdkSjz2RXmvPho+ApZOBtPBvOAxcLcl9+M6HOGmdLb8puxW6qSJbciQxZOXwxm",
+	"u4A59uY8Ii9jdK2DBSxX8XtOb7GlWCjJo0icxZinaksenf0YzxYvo7OHycPsnkqcayqT2TxgJDAI2XB0",
+	"UAParu3j9g8PSQu1Do1jVfjWU4ZDFtnCU5d3y+JjfaJdQXctYPdtedcWTCuxRglFHjj7VBqjsbAU2tjA",
+	"hbMwCFYpn5PkPMb7CXg+Y31JRzR5rbXq7Slbt51jEtGk1GLd7BO2EkZ7aTYeTWY9TKfVblDaSycAGmy5",
+	"xTNLlOjLjoZxJ7TgNnLu18IYR4be3O7kc9WR65x+vizucPzrk/Wopv4JddyUauoRAtmqNbf0rFXq/kSW",
+	"1Pn0hzdJuKlFsySh09sYDnQHlYkvhdCUGZ9qMNoYNqwI2jnd2NrkVonQ5546WlLmSmAa12nQLoRpqjZk",
+	"BKOuD2PSWE43VdqKvKEfU0ByjAYiTn1lC9iapwXtdjY/VCL1ur2cFAbKF/ZyajKaveghQGlBXxvIuU2q",
+	"Uu9eC0ib0yfZagJfCtRbyLnmGVrU9IpXnnv799O+dLTXFVJFhH4AJlHaosSYMJzMzyFKuOaRRW32vTwf",
+	"HeyyxwjvcVDj+EhsO+Vg71zxXO2rG9yIRwmWPzqq3Eop852Bv/8T3C9IsRcGAycwYUQwjfv7Ty3hx73y",
+	"velLjYMHiSvSVERKowmqnifBCBlhU/Of7IONHaPqvycMagF8aNFPAahSzqn4OwMbLaw7sa1VWpTq9iQj",
+	"nrZjlRfv2rHtN2aNumXOz9cfn9mEI5tfo45cytSB+VOWPLG/kFepWCU9neMDfinQtAt6eyCzUfreUKCk",
+	"2jwXLbInY0FW0M50gDZo4XsnZSMuy87tFdKCR/c/PGOMvhRY9FXpLkLUcUBII2LcR+u5ANJ+ww+9cv/S",
+	"TdkM5KjLtvQ/yORuHewtL2WLbPPYtxteGvzXW0mK8lZdkVK+VfcoT7b0rzZtd7xhVSOkwzi3x2u8nP19",
+	"/+HqFbyczX/8YQB3kYrxjuRDmS6xJ2iu1UrzzEDGbZSAkhdwh6R2zF053cA1CQDXVYFbv3QAG2ETN7hw",
+	"Hb45QXb1Sd/ccs1TEbcnxB1xFMLZnBZxI2K/UAhZYVwmHxda3mQWfno+XfaZ6qCxXLqT55Dnwgx5YZWJ",
+	"eIr6bKVVkQ+aL4brMU/zhI+HtRA1w/K8OowKY1XWvGxaY9vZZG/EXSZ0hUKF16ODW//SodxwoD82NSmX",
+	"AE512xMjAON76wLtBlFWw699LXbed4arotqr+BKe517mJUREkbWIYxXECvhCFRbE/oFxNnp53rNZFfX9",
+	"zV73UpbAVDLdloJXG9s5wp1wfGydBTpHuhYS9ZGu4c5T2ruM92l6vme0/YcGvhduy9bAuFTzfrTsrgp4",
+	"hoN22TphGNywuc/ZX25vr8G/AMRI7zhVClfsO5vNX75sbeU2PtyszJZTeC0klUPcOGaXVZw8hKXSZWlT",
+	"UVRojTLC/RDM+0hnNY/wzZEz1a/TV+BeABHvxTegmCzJPCqbqVpBKiQafz2U84P0mvadp/wXh9X/44c3",
+	"1AHQueEru6/e9hCTEw5ue0cq97SCvY514MvL4flq5+i/VD1TNOmOMsijpCMcc1W2o4QbEDasmqopa4OX",
+	"t3QE8nj5ySQIVzZsgr/JVmVuRgwDuCWa0f/WgNpIuLx+E7T1WK7iwW+SBSwVEUrjsJV+rniZ08nrzN8n",
+	"FJo6VWJtbsLhcLPZDLh7PFB6NSx/a4Zv37x6/f7mtfvNrnXH5Ms1GD+ZpT7jKyoL2XpMb6ocJc8FC9l0",
+	"MBpMWcCoQLh0GibIU5v8m4VfdwEbNvMu+qSRx9vq0XrcespW6OQ7dQOHMTGW/Yz2WsXv6ulI5x54Mho9",
+	"cgdX3b2dduXVGUIfuT/tCKddwOaj6bFlazuHH7sXcNVA+Mnf+RtXd2VVZBnX22Oz8Ko25aoe9XUG4+56",
+	"2vKVu1yqIvp51w3AMCL+Rc6uXBl75FKJ1IaBlQJqek5RuekLPvihKiVqN36v/LLv3TXlNwtePb2pZqLf",
+	"Jnzl9Ka6tH0qJAZl3I5HF9kblPE3hvX2cDzqR6Oiyo/J00C1/pjjG8ekLtTu7qs+DZuyZLdc7Y9efe3n",
+	"ZX0XqzfdEt6p0OFwOJ78OBgNRoNx+GL0YuK0fLnDkYvppjo3raf8uw1/SV42hcq+XbC/0FU5O70vFpii",
+	"v1O71ipDm2DRXqLmnWG7z7v/BAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -102,6 +102,7 @@ func (s *server) state() (sidecar.SidecarState, error) {
 		PodName: s.o.Pod, Namespace: s.o.Namespace, Metrics: wire.Measurements(m), AgeSeconds: max(s.o.Now().Sub(m.At).Seconds(), 0),
 		Waiting: int32of(known.Delivery.Waiting), Dropped: known.Delivery.Dropped, Sent: known.Delivery.Sent,
 	}
+	out.Application = application(m.Application)
 	if missing := m.Missing(); len(missing) > 0 {
 		out.Missing = &missing
 	}
