@@ -54,7 +54,7 @@ type SidecarState struct {
 	// Example: {"knownFrom":"0.32.0","models":["tiny"],"server":"vLLM"}
 	Application *Application `json:"application,omitempty"`
 
-	// Dropped Measurements given up, the oldest first, because too many waited.
+	// Dropped Measurements given up because a newer one was made before they could be sent.
 	Dropped int64 `json:"dropped"`
 
 	// LastError Why the last push failed; absent when it did not.
@@ -72,7 +72,7 @@ type SidecarState struct {
 	// Sent Measurements that the controller took.
 	Sent int64 `json:"sent"`
 
-	// Waiting Measurements that the controller has not taken yet.
+	// Waiting Measurements that the controller has not taken yet, 1 at most.
 	Waiting int32 `json:"waiting"`
 }
 
@@ -177,7 +177,7 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/metrics/collect (the `CollectNow` operationId).
 	CollectNow(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SendNow Measure now and push all that waits to the controller
+	// SendNow Measure now and push that to the controller
 	//
 	// Corresponds with POST /v1/metrics/send (the `SendNow` operationId).
 	SendNow(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -215,7 +215,7 @@ func (c *Client) CollectNow(ctx context.Context, reqEditors ...RequestEditorFn) 
 	return c.Client.Do(req)
 }
 
-// SendNow Measure now and push all that waits to the controller
+// SendNow Measure now and push that to the controller
 //
 // Corresponds with POST /v1/metrics/send (the `SendNow` operationId).
 func (c *Client) SendNow(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -371,7 +371,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/metrics/collect (the `CollectNow` operationId).
 	CollectNowWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CollectNowResponse, error)
 
-	// SendNowWithResponse Measure now and push all that waits to the controller
+	// SendNowWithResponse Measure now and push that to the controller
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -600,7 +600,7 @@ func (c *ClientWithResponses) CollectNowWithResponse(ctx context.Context, reqEdi
 	return ParseCollectNowResponse(rsp)
 }
 
-// SendNowWithResponse Measure now and push all that waits to the controller
+// SendNowWithResponse Measure now and push that to the controller
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -787,7 +787,7 @@ type ServerInterface interface {
 	// CollectNow Measure now
 	// (POST /v1/metrics/collect)
 	CollectNow(w http.ResponseWriter, r *http.Request)
-	// SendNow Measure now and push all that waits to the controller
+	// SendNow Measure now and push that to the controller
 	// (POST /v1/metrics/send)
 	SendNow(w http.ResponseWriter, r *http.Request)
 }
@@ -808,7 +808,7 @@ func (_ Unimplemented) CollectNow(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// SendNow Measure now and push all that waits to the controller
+// SendNow Measure now and push that to the controller
 // (POST /v1/metrics/send)
 func (_ Unimplemented) SendNow(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -1199,7 +1199,7 @@ type StrictServerInterface interface {
 	// CollectNow Measure now
 	// (POST /v1/metrics/collect)
 	CollectNow(ctx context.Context, request CollectNowRequestObject) (CollectNowResponseObject, error)
-	// SendNow Measure now and push all that waits to the controller
+	// SendNow Measure now and push that to the controller
 	// (POST /v1/metrics/send)
 	SendNow(ctx context.Context, request SendNowRequestObject) (SendNowResponseObject, error)
 }
@@ -1320,49 +1320,49 @@ func (sh *strictHandler) SendNow(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"xFpvc9s28v4qO/j9ZtrO0fovN6FfuZm4zVyS88TO9UWaOUPkSkRNAgwAStZl9N1vFuBfibLVnnvp9EUk",
-	"UsDus8/uPlj4K4tUliuJ0hoWfmUaTa6kQffhJx7/zC1u+JY+RUpalJb+yfM8FRG3QslhrtUixexvvxsl",
-	"6Rk+8CxP0f8iRhayBY/PVuU6AYvRcpGykNkEgdbUKk1RQ6zQgFQWuDQb1BcwhQy5KTRmZBxsuLAsYMZy",
-	"WxgWzkeTgFlhaSd2myC0bIIlFynGLGB2m9PzQstQYoZGmLC0N2xbtQuYiRLMOFn9/xqXLGT/N2yQGfqn",
-	"hr7KlPzXtV+D7XY7cshEWuS0cWlK2ysRO6csv0cQ9gKEBWHgHnMbAJcxGJQW+IoLOSAzrniR2v8KbSEt",
-	"asnTDlajBqtLWNIeICRQBAzqtYjwcazqNZ8RqEu5BWUT1KBxWRiegtLeNAfER8nXXKR8UTn3J+EoWusE",
-	"TKPV28ulRX2DkZKxYeG4jdO0wek9UbH6KUi1eRyi9j7PiNJ7ZRMhVxCpIo1hgVVOxLBFewF3PpvuwPCt",
-	"gU2yHbCAJchj1C6DP5C/Z85h+thd+9cEJVgFVm89AwMihfHA0EKNExl/EFmRsfDF+YzIlAnpP49qUIgj",
-	"K9TkxK4GwBlx2QSszwhuHRFbYf3OQIZWi8hAzlcIG25cAklYKn0BfOGSZkPmSyX9c408JptbDLiXaiOv",
-	"tMpYyEaD6WQwYgHLVIypYeEnZoXcss8BowwgeNj67dt3FLtcqxy1Fb4Itlb52pPra9SGSs4mUQa9ucIa",
-	"kDxDAxvU6CyDpVbZMcsL6UuBTXALXCNYt5ZaupViFRVUAR0y5GHGH96iXNmEhefTGn5jtZArMr/ysM9a",
-	"/wwsgS6st5LWFBYzUwa6Wnwy712dP7zxL4/P68dca19FM6Xx3ZH9f1EbyLjcVkaQp1QayYgYEtRIliyV",
-	"zrj1fJpOWItq40OqNcHrc/ZeyJhQ9O900SfG+WAZesUFw6NiwEX8FKQLSbE9wmm1bDbx2UvOLjwffMA3",
-	"yfYCeJoCpsZx4Vgo5uPJo6GYTvZDsau/UIvfMbL0/o2IMeL6xnKL/Yil3Nh21y2t5GR3xDOsnSpM4onT",
-	"Sje+wqaoDiYBi7XKc4xdkSjz2RXmvPho+ApZOBtPBvOAxcLcl9+M6HOGmdLb8puxW6qSJbciQxZOXwxm",
-	"u4A59uY8Ii9jdK2DBSxX8XtOb7GlWCjJo0icxZinaksenf0YzxYvo7OHycPsnkqcayqT2TxgJDAI2XB0",
-	"UAParu3j9g8PSQu1Do1jVfjWU4ZDFtnCU5d3y+JjfaJdQXctYPdtedcWTCuxRglFHjj7VBqjsbAU2tjA",
-	"hbMwCFYpn5PkPMb7CXg+Y31JRzR5rbXq7Slbt51jEtGk1GLd7BO2EkZ7aTYeTWY9TKfVblDaSycAGmy5",
-	"xTNLlOjLjoZxJ7TgNnLu18IYR4be3O7kc9WR65x+vizucPzrk/Wopv4JddyUauoRAtmqNbf0rFXq/kSW",
-	"1Pn0hzdJuKlFsySh09sYDnQHlYkvhdCUGZ9qMNoYNqwI2jnd2NrkVonQ5546WlLmSmAa12nQLoRpqjZk",
-	"BKOuD2PSWE43VdqKvKEfU0ByjAYiTn1lC9iapwXtdjY/VCL1ur2cFAbKF/ZyajKaveghQGlBXxvIuU2q",
-	"Uu9eC0ib0yfZagJfCtRbyLnmGVrU9IpXnnv799O+dLTXFVJFhH4AJlHaosSYMJzMzyFKuOaRRW32vTwf",
-	"HeyyxwjvcVDj+EhsO+Vg71zxXO2rG9yIRwmWPzqq3Eop852Bv/8T3C9IsRcGAycwYUQwjfv7Ty3hx73y",
-	"velLjYMHiSvSVERKowmqnifBCBlhU/Of7IONHaPqvycMagF8aNFPAahSzqn4OwMbLaw7sa1VWpTq9iQj",
-	"nrZjlRfv2rHtN2aNumXOz9cfn9mEI5tfo45cytSB+VOWPLG/kFepWCU9neMDfinQtAt6eyCzUfreUKCk",
-	"2jwXLbInY0FW0M50gDZo4XsnZSMuy87tFdKCR/c/PGOMvhRY9FXpLkLUcUBII2LcR+u5ANJ+ww+9cv/S",
-	"TdkM5KjLtvQ/yORuHewtL2WLbPPYtxteGvzXW0mK8lZdkVK+VfcoT7b0rzZtd7xhVSOkwzi3x2u8nP19",
-	"/+HqFbyczX/8YQB3kYrxjuRDmS6xJ2iu1UrzzEDGbZSAkhdwh6R2zF053cA1CQDXVYFbv3QAG2ETN7hw",
-	"Hb45QXb1Sd/ccs1TEbcnxB1xFMLZnBZxI2K/UAhZYVwmHxda3mQWfno+XfaZ6qCxXLqT55Dnwgx5YZWJ",
-	"eIr6bKVVkQ+aL4brMU/zhI+HtRA1w/K8OowKY1XWvGxaY9vZZG/EXSZ0hUKF16ODW//SodxwoD82NSmX",
-	"AE512xMjAON76wLtBlFWw699LXbed4arotqr+BKe517mJUREkbWIYxXECvhCFRbE/oFxNnp53rNZFfX9",
-	"zV73UpbAVDLdloJXG9s5wp1wfGydBTpHuhYS9ZGu4c5T2ruM92l6vme0/YcGvhduy9bAuFTzfrTsrgp4",
-	"hoN22TphGNywuc/ZX25vr8G/AMRI7zhVClfsO5vNX75sbeU2PtyszJZTeC0klUPcOGaXVZw8hKXSZWlT",
-	"UVRojTLC/RDM+0hnNY/wzZEz1a/TV+BeABHvxTegmCzJPCqbqVpBKiQafz2U84P0mvadp/wXh9X/44c3",
-	"1AHQueEru6/e9hCTEw5ue0cq97SCvY514MvL4flq5+i/VD1TNOmOMsijpCMcc1W2o4QbEDasmqopa4OX",
-	"t3QE8nj5ySQIVzZsgr/JVmVuRgwDuCWa0f/WgNpIuLx+E7T1WK7iwW+SBSwVEUrjsJV+rniZ08nrzN8n",
-	"FJo6VWJtbsLhcLPZDLh7PFB6NSx/a4Zv37x6/f7mtfvNrnXH5Ms1GD+ZpT7jKyoL2XpMb6ocJc8FC9l0",
-	"MBpMWcCoQLh0GibIU5v8m4VfdwEbNvMu+qSRx9vq0XrcespW6OQ7dQOHMTGW/Yz2WsXv6ulI5x54Mho9",
-	"cgdX3b2dduXVGUIfuT/tCKddwOaj6bFlazuHH7sXcNVA+Mnf+RtXd2VVZBnX22Oz8Ko25aoe9XUG4+56",
-	"2vKVu1yqIvp51w3AMCL+Rc6uXBl75FKJ1IaBlQJqek5RuekLPvihKiVqN36v/LLv3TXlNwtePb2pZqLf",
-	"Jnzl9Ka6tH0qJAZl3I5HF9kblPE3hvX2cDzqR6Oiyo/J00C1/pjjG8ekLtTu7qs+DZuyZLdc7Y9efe3n",
-	"ZX0XqzfdEt6p0OFwOJ78OBgNRoNx+GL0YuK0fLnDkYvppjo3raf8uw1/SV42hcq+XbC/0FU5O70vFpii",
-	"v1O71ipDm2DRXqLmnWG7z7v/BAAA//8=",
+	"xFptc9s28v8qO/j/Z9rO0Xqy5CbMKzcTt5lLcp7Eub5IM2eIXImoSYABQNG6jL77zQJ8lChb7bmXTmcS",
+	"kSCw+9un3y7ylUUqy5VEaQ0LvzKNJlfSoPvxE49/5hZLvqVfkZIWpaW/8jxPRcStUHKca7VMMfvb70ZJ",
+	"eof3PMtT9F/EyEK25PHZutonYDFaLlIWMpsg0J5apSlqiBUakMoCl6ZE/QIy5KbQmJFoYBNuoeTChjBl",
+	"ATOW28KwcDGZBcwKS+exmwShIxmsuEgxZgGz25zeF1qGEjM0woSV1GFXtl3ATJRgxkn2/9e4YiH7v3GL",
+	"z9i/NfQoU/Jf134PttvtSC0TaZHTwZUoXd1E7FSz/A5B2BdAukss0diumiAMGPqTr7mQIxLoihep/a/Q",
+	"F9KiljztoTZpUbuEFZ0BQjqpDOqNiPBh1Jo9nxCyS7kFZRPUoHFVGJ6C0l40B8RHyTdcpHxZK/cn4Sg6",
+	"+wRMo9Xby5VF/QEjJWPDwmkXp/MWp3fkmvWnIFX5METdc54QpXfKJkKuIVJFGsMSa/eJYYv2Bdz66LoF",
+	"w7cGymQ7YgFLkMeoXUS/J33PnML0s7/3rwlKsAqs3noPDMgpjAeGNmqVyPi9yIqMhc8u5uRMmZD+96QB",
+	"hXxkjZqU2DUAOCEuW4MNCcGtc8SOWb8zkKHVIjKQ8zVCyY0LJQkrpV8AX7qgKUl8qaR/r5HHJHPHA+6k",
+	"KuWVVhkL2WR0PhtNWMAyFWNqWPiJWSG37HPAKAIIHrZ58+Yt2S7XKkdthU+KnV2+DkT9BrWh5FMmyqAX",
+	"V1gDkmdooESNTjJYaZUdk7yQAXAZEwpb4BrBur3Uyu0Uq6igZOGQIQ0zfv8G5domLLw4b+A3Vgu5JvFr",
+	"DYek9e98dhXWS0l7CouZqQxdbz5bDO7O71/7xdOL5jXX2ufTTGl8e+T8X1QJGZfbWgjSlJIkCRFDghpJ",
+	"kpXSGbfen85nrONq00NXa403pOydkDGh6Nf00SeP88YytMQZw6NiwFn8FKQLSbY94tNq1R7io5eUXXp/",
+	"8AYvk+0L4GkKmBrnC8dMsZjOHjTF+WzfFLvmgVr+jpGl9R9EjBHXHyy3OIxYyvcKlJeSk9wRz7BRqjCJ",
+	"d5xOuPE1tkl1NAtYrFWeY+ySRBXPLjHnxUfD18jC+XQ2WgQsFuauejKh3xlmSm+rJ1O3VU1TbkSGLDx/",
+	"NprvAua8N+cRaRmjKx0sYLmK33FaxVZiqSSPInEWY56qLWl09mM8Xz6Pzu5n9/M7SnGuqMzmi4AR2yBk",
+	"w8lBDuiqto/bPzwkHdR6bhyrwpeeyhyyyJbedXk/LT5UJ7oZdNcBdl+Wt10KtRYblFDkznaFQeCOgmio",
+	"E0/GY4QlrpRLObhti4zZ10JIezFnQwFILvNKazVYX7YOGudV5DIVQ+tHorA1XdoLuelkNh/wetrtA0p7",
+	"6chAizO3eGbJPYYipfW+E8pxF0X3tTDGOcZgnPdiu67OTXw/XUT3/P3ro7mpCYMTcrqpmNUDzmTrMt1h",
+	"uVapuxO9pImtP3xIwk1DpSWRngCmwC1kytjBenFARyh7fCmEpoD51ODShbN1kKAb6q3YbchVYH0eSK+V",
+	"91wJTOMmIrr5MU1VSUIwIgMwJerl6FRNuUgb+phsk2M0EnHqE17ANjwt6LSzxSFBafYddE9hoFqwF16z",
+	"yfzZgC9UEgxVh5zbpK4AbllAlN21Np3a8KVAvYWca56hpWyjwRPSvfOHI6BSdFAVylmEfgAmUdqixJgw",
+	"nC0uIEq45pFFbfa1vJgcnLLnEV7joMHxAdv2MsNeu/FUVa1v3IhHCVYfHSV0FcP5zsDf/wnuCyLyhcHA",
+	"8U6YEEzT4bLUMPvpIKtvy1Wr4EEMizQVkdJogroUSjBCRtim/0fLYyvHpP7vEYE6AB9K9FMAqmJ5Kv7O",
+	"QKmFdY3cRqVFRXpPEuJxOdZ58bZr22FhNqg74vx8/fGJRThy+DXqyIVMY5g/Jckj5wt5lYp1MlBE3uOX",
+	"Ak03t3cnNqXSd4YMJVX5VG6RPWoLkoJOpr7aoIXvHcONuKyKuCdOSx7d/fCENvpSYDGUpfsIUcUBIY2I",
+	"cR+tpwJI+wPfD3YBl24YZyBHXZWl/0Ek9/PgYHqpSmTXj3254ZXAf72URC5v1JXQxt6oO5QnS/pXi7Y7",
+	"XrDqydKhnbtTN16NBL9/f/USns8XP/4wgttIxXhL9KEKl9g7aK7VWvOMugcbJaDkC7hFYjvmthp64IYI",
+	"gKuqRNTc1gGUwiZunuEqfNtY9vnJ0Dhzw1MRdwfJPXIUwtmCNnGTZL9RCFlhXCQfJ1peZBZ+ejpe9pny",
+	"oLFcuoZ0zHNhxrywykQ8RX221qrIR+2D8WbK0zzh03FDRM24amPHUWGsytrFpjPNnc/2ZuBVQNco1Hg9",
+	"OM/1iw7phgP9oWFKtQVw4/tIpeMAjK+tS7QloqxnYvtc7GKonautOsj4Ep7nnuYl5Igi6ziOVRAr4EtV",
+	"WBD7veN88vxi4LDa6vuHvRp0WQJTyXRbEV7tG46mmzuhk+z0Ar3uroNE0921vvMY967sfRqfH5h4/6E5",
+	"sL+76MyRKzbvJ87uBoFnOOqmrRNmxK03Dyn7y83NNfgFQB7pFadM4ZJ977DF8+edo9zBh4dV0XKKXwtJ",
+	"6RBL59lVFicNYaV0ldpUFBVao4xw3wSLIaezmkf4+khP9ev5S3ALQMR79g3IJisSj9JmqtaQConGRYDJ",
+	"+UF4nQ/1U/7BYfb/+P41VQB0avjM7rO3PcTkhMZtr6Vyb2vYG1sHPr0c9lc75/4rNTBck66VQR4lPeKY",
+	"q6ocJdyAsGFdVE2VGzy9pRbI4+UHliBc2rAJ/iY7mbmdNozghtyM/rcGVCnh8vp10OVjuYpHv0kWsFRE",
+	"KI3DVvpx42VOndeZv2YoNFWqxNrchONxWZYj7l6PlF6Pq2/N+M3rl6/efXjlvtl1rp58ugbjB7ZUZ3xG",
+	"ZSHbTGmlylHyXLCQnY8mo3MWMEoQLpzGCfLUJv9m4dddwMbt6It+aeTxtn61mXbesjU6+k7VwGFMHst+",
+	"Rnut4rfNdKR3XTybTB64mquv5E67CevNpo9csPaI0y5gi8n5sW0bOccf+/dy9Zz40e/8Ray7ySqyjOvt",
+	"sRF5nZty1Uz9evNyYSkS+NrdOdUW/bzrG2Ackf9FTq5cGXvkronYhoG1Aip6jlH5i+V7P1+lQO3b76Xf",
+	"9p27vfxmxmumN/V49NuYr5re1He5j5nEoIy79ugj+wFl/I1hvTmclPopqajjY/Y4UJ1/8/GNbdIk6mpW",
+	"oPZGwcM2a+4APZnvI/S6n7h7eTkcj6ezH0eT0WQ0DZ9Nns0cg69OOHJL3ebktuC4cozVjXlVCmr5dsH+",
+	"RlfVxPSuWGKK/oLtWqsMbYJFd4vG2wzbfd79JwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -62,7 +62,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		Schedule: schedule.Options{
 			Interval: s.Interval, Jitter: jitter, FirstPause: min(firstPause, s.Interval),
 			BackOffFirst: min(backOffFirst, s.BackOffLongest), BackOffLongest: s.BackOffLongest,
-			Keep: s.Keep, Random: rand.Float64, DeadBand: schedule.DeadBand{Heartbeat: s.Heartbeat, Share: float64(s.DeadBand) / 100},
+			Random: rand.Float64, DeadBand: schedule.DeadBand{Heartbeat: s.Heartbeat, Share: float64(s.DeadBand) / 100},
 		},
 		Log: tel.Log,
 	})

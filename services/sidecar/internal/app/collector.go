@@ -20,7 +20,7 @@ var (
 	made     = prometheus.NewDesc("nemesis_sidecar_measurements_total", "Measurements made.", nil, nil)
 	quiet    = prometheus.NewDesc("nemesis_sidecar_unchanged_total", "Measurements not sent because nothing had changed.", nil, nil)
 	unread   = prometheus.NewDesc("nemesis_sidecar_unread_families", "Names on the application's metrics page that the last measurement could not read.", nil, nil)
-	dropped  = prometheus.NewDesc("nemesis_sidecar_dropped_total", "Measurements given up because too many waited.", nil, nil)
+	dropped  = prometheus.NewDesc("nemesis_sidecar_dropped_total", "Measurements given up because a newer one was made before they could be sent.", nil, nil)
 )
 
 // Describe names the metrics.

@@ -29,7 +29,6 @@ type Settings struct {
 	Interval       time.Duration // between two measurements
 	Heartbeat      time.Duration // the longest between two that are sent
 	DeadBand       int           // percent by which a value may move and not be sent; 0: every measurement is
-	Keep           int           // measurements that wait for the controller
 	BackOffLongest time.Duration
 
 	UsageFrom     string // CPU and memory
@@ -71,7 +70,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.Duration(&s.Interval, "interval", 5*time.Second, time.Second, longestInterval, "time between two measurements, give or take a tenth")
 	set.Duration(&s.Heartbeat, "heartbeat", 15*time.Second, time.Second, longestHeartbeat, "longest time between two pushes when nothing changes; a controller before 0.2 looks at none older than 20s")
 	set.Int(&s.DeadBand, "dead-band", 5, 0, 50, "percent by which a value may move and be no news until the heartbeat; 0 sends every measurement")
-	set.Int(&s.Keep, "keep", 60, 1, 10_000, "measurements that wait at most while the controller is away; the oldest are dropped")
+	set.Int(new(int), "keep", 60, 1, 10_000, "without effect, as one of 0.1 had it: the newest measurement alone waits while the controller is away")
 	set.Duration(&s.BackOffLongest, "back-off-longest", 30*time.Second, time.Second, time.Hour, "longest pause between two tries while the controller is away")
 	set.Choice(&s.UsageFrom, "usage-from", collect.Auto, "where CPU and memory are read; auto takes the first that works", collect.Sources...)
 	set.String(&s.CgroupRoot, "cgroup-root", "/sys/fs/cgroup", "the node's control groups, when they are mounted")

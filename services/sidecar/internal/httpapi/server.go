@@ -79,7 +79,7 @@ func (s *server) SendNow(ctx context.Context, _ sidecar.SendNowRequestObject) (s
 		if ctx.Err() != nil || fault.Is(err, fault.Unavailable) {
 			return nil, err
 		}
-		return nil, fault.New(fault.BadGateway, "%v; %d measurements wait", err, s.o.Agent.State().Delivery.Waiting)
+		return nil, fault.New(fault.BadGateway, "%v; measurements that wait: %d", err, s.o.Agent.State().Delivery.Waiting)
 	}
 	state, err := s.state()
 	if err != nil {

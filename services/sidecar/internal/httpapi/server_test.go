@@ -156,7 +156,7 @@ func TestRefusals_SayWhatToDo(t *testing.T) {
 	}{
 		"nothing yet":      {&scripted{}, http.MethodGet, "/v1/metrics", 503, "first measurement"},
 		"nothing at all":   {&scripted{state: measured(nil)}, http.MethodPost, "/v1/metrics/collect", 503, "disk-paths"},
-		"controller away":  {&scripted{state: full, err: errors.New("connection refused")}, http.MethodPost, "/v1/metrics/send", 502, "connection refused; 3 measurements wait"},
+		"controller away":  {&scripted{state: full, err: errors.New("connection refused")}, http.MethodPost, "/v1/metrics/send", 502, "connection refused; measurements that wait: 3"},
 		"controller's no":  {&scripted{state: full, err: &schedule.RefusedError{Detail: "400"}}, http.MethodPost, "/v1/metrics/send", 502, "refuses it"},
 		"the sidecar ends": {&scripted{state: full, err: fault.New(fault.Unavailable, "the sidecar ends").After(time.Second)}, http.MethodPost, "/v1/metrics/send", 503, "ends"},
 		"ends, collecting": {&scripted{state: full, err: fault.New(fault.Unavailable, "the sidecar ends").After(time.Second)}, http.MethodPost, "/v1/metrics/collect", 503, "ends"},
