@@ -32,9 +32,20 @@ def with_sidecar(kubectl: Kubectl, app: Application, source: str = "auto") -> li
         )
         objects = list(yaml.safe_load_all(kubectl("kustomize", str(folder))))
     for o in objects:
-        if o["kind"] == "Deployment" and source != "auto":
-            measure_by(o["spec"]["template"]["spec"], source)
+        if o["kind"] == "Deployment":
+            reachable(o["spec"]["template"]["spec"])
+            if source != "auto":
+                measure_by(o["spec"]["template"]["spec"], source)
     return objects
+
+
+PORT = 8082
+
+
+def reachable(pod: Object) -> None:
+    """Its API is inside the pod alone unless it is told otherwise."""
+    (container,) = [c for c in pod["containers"] if c["name"] == "nemesis-sidecar"]
+    container["env"].append({"name": "NEMESIS_LISTEN", "value": f":{PORT}"})
 
 
 def measure_by(pod: Object, source: str) -> None:

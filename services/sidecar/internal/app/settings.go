@@ -62,7 +62,7 @@ func (s Settings) validFor() time.Duration {
 func Load(args, environ []string, out io.Writer) (Settings, error) {
 	var s Settings
 	set := settings.New("sidecar", "NEMESIS_", out)
-	set.Address(&s.Listen, "listen", ":8082", "where the API, metrics and health are served")
+	set.AddressOrNone(&s.Listen, "listen", "127.0.0.1:0", "where the API, metrics and health are served: by default inside the pod alone, on a port that nobody has (the log says which); :8082 is on one that Prometheus finds")
 	set.String(&s.ControllerURL, "controller-url", "http://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
 	set.String(&s.PodName, "pod-name", variable(environ, "POD_NAME"), "this pod, by default POD_NAME or the host's name")
 	set.String(&s.PodNamespace, "pod-namespace", variable(environ, "POD_NAMESPACE"), "its namespace, by default POD_NAMESPACE")

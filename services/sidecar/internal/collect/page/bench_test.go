@@ -11,9 +11,9 @@ import (
 
 // large is a page as Ray shows it where its replicas and routes are many: so many bytes, nearly all of
 // them buckets and what nobody looks for.
-func large(t testing.TB, bytes int) string {
-	t.Helper()
-	text := testdata(t, "rayserve-2.60.0")
+func large(tb testing.TB, bytes int) string {
+	tb.Helper()
+	text := testdata(tb, "rayserve-2.60.0")
 	var out strings.Builder
 	out.WriteString(text)
 	for i := 0; out.Len() < bytes; i++ {

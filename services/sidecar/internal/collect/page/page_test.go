@@ -186,20 +186,20 @@ func TestServers_AVersionIsClaimedOnlyWhereItsPageIsInTheTests(t *testing.T) {
 }
 
 // readText reads a page as if it had been served.
-func readText(t testing.TB, text string) Reading {
-	t.Helper()
+func readText(tb testing.TB, text string) Reading {
+	tb.Helper()
 	families, err := split(strings.NewReader(text))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return read(parse(families))
 }
 
-func testdata(t testing.TB, file string) string {
-	t.Helper()
+func testdata(tb testing.TB, file string) string {
+	tb.Helper()
 	raw, err := os.ReadFile("testdata/" + file + ".txt")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(raw)
 }

@@ -111,7 +111,7 @@ func TestRead_IsTheSame(t *testing.T) {
 		as := readText(t, text)
 		for what, other := range map[string]string{
 			"without types":           types.Replace(text),
-			"with types twice":        text + lines(text, func(l string) string { return typeLine(l) }),
+			"with types twice":        text + lines(text, typeLine),
 			"with contrary types":     strings.NewReplacer(" gauge\n", " counter\n", " counter\n", " gauge\n", " histogram\n", " summary\n").Replace(text),
 			"with HELP twice":         lines(text, func(l string) string { return strings.ReplaceAll(typeLine(l), "TYPE", "HELP") + l }),
 			"with exemplars":          lines(text, func(l string) string { return sampleLine(l, ` # {trace_id="a}b#c\"d"} 0.67 1520879607.789`) }) + "# EOF\n",
@@ -171,6 +171,7 @@ func TestPlain(t *testing.T) {
 }
 
 func addPages(f *testing.F) {
+	f.Helper()
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil {
 		f.Fatal(err)
