@@ -12,8 +12,10 @@ import jsonschema
 import pytest
 import yaml
 
+from harness.applications import fibonacci
 from harness.kubectl import Kubectl
 from harness.policies import Peer, may_reach
+from harness.sidecars import with_sidecar
 from harness.waiting import patience
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -266,6 +268,18 @@ def with_components(kubectl: Kubectl, folder: Path, overlay: str, *components: s
     parts = {"resources": [f"{up}/overlays/{overlay}"], "components": [f"{up}/components/{c}" for c in components]}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump({**parts, "patches": patches or []}))
     return list(yaml.safe_load_all(kubectl("kustomize", str(folder))))
+
+
+@pytest.mark.parametrize(("source", "shared", "mounted"), [("auto", True, False), ("none", None, False), ("pod-cgroup", None, True)])
+def test_the_sidecar_is_the_last_container_and_sees_what_it_is_to(kubectl: Kubectl, source: str, shared: bool | None, mounted: bool) -> None:
+    (deployment,) = [o for o in with_sidecar(kubectl, fibonacci("shop"), source) if o["kind"] == "Deployment"]
+    pod = deployment["spec"]["template"]["spec"]
+    sidecar = pod["containers"][-1]
+    assert sidecar["name"] == "nemesis-sidecar" and "ports" not in sidecar, sidecar
+    assert pod.get("shareProcessNamespace") is shared
+    hosts = [v["name"] for v in pod.get("volumes", []) if "hostPath" in v]
+    assert bool(hosts) is mounted and [m["name"] for m in sidecar.get("volumeMounts", [])] == hosts
+    assert all(m["readOnly"] for m in sidecar.get("volumeMounts", []))
 
 
 @pytest.mark.parametrize("overlay", ["local", "production"])
