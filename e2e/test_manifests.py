@@ -270,15 +270,15 @@ def with_components(kubectl: Kubectl, folder: Path, overlay: str, *components: s
     return list(yaml.safe_load_all(kubectl("kustomize", str(folder))))
 
 
-@pytest.mark.parametrize(("source", "shared", "mounted"), [("auto", True, False), ("none", None, False), ("pod-cgroup", None, True)])
-def test_the_sidecar_is_the_last_container_and_sees_what_it_is_to(kubectl: Kubectl, source: str, shared: bool | None, mounted: bool) -> None:
+@pytest.mark.parametrize(("source", "sees"), [("auto", "processes"), ("none", "nothing"), ("pod-cgroup", "cgroups")])
+def test_the_sidecar_is_the_last_container_and_sees_what_it_is_to(kubectl: Kubectl, source: str, sees: str) -> None:
     (deployment,) = [o for o in with_sidecar(kubectl, fibonacci("shop"), source) if o["kind"] == "Deployment"]
     pod = deployment["spec"]["template"]["spec"]
     sidecar = pod["containers"][-1]
     assert sidecar["name"] == "nemesis-sidecar" and "ports" not in sidecar, sidecar
-    assert pod.get("shareProcessNamespace") is shared
+    assert pod.get("shareProcessNamespace", False) is (sees == "processes")
     hosts = [v["name"] for v in pod.get("volumes", []) if "hostPath" in v]
-    assert bool(hosts) is mounted and [m["name"] for m in sidecar.get("volumeMounts", [])] == hosts
+    assert bool(hosts) is (sees == "cgroups") and [m["name"] for m in sidecar.get("volumeMounts", [])] == hosts
     assert all(m["readOnly"] for m in sidecar.get("volumeMounts", []))
 
 
