@@ -52,6 +52,7 @@ func split(in io.Reader) (*families, error) {
 
 // take takes one line, or the beginning of one that is too long.
 func (f *families) take(line []byte, tooLong bool) {
+	line = bytes.TrimLeft(line, " \t")
 	if comment, ok := bytes.CutPrefix(line, []byte("# TYPE ")); ok {
 		for _, name := range ofFamily[string(comment[:ending(comment)])] {
 			f.declared[name] = true

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -43,16 +44,14 @@ type endless struct {
 }
 
 func (e *endless) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = e.line[e.at%len(e.line)]
-		e.at++
-	}
-	return len(p), nil
+	n := copy(p, e.line[e.at:])
+	e.at = (e.at + n) % len(e.line)
+	return n, nil
 }
 
 func TestSplit_RefusesAPageWithoutAnEnd(t *testing.T) {
 	for _, line := range []string{"x 1\n", "vllm:num_requests_running 1\n", "x", "vllm:num_requests_running{"} {
-		if _, err := split(&endless{line: line}); err != errPageTooLong { //nolint:errorlint // it is that very one
+		if _, err := split(&endless{line: line + strings.Repeat(" ", 1000) + strings.Repeat(line, 5)}); err != errPageTooLong { //nolint:errorlint // it is that very one
 			t.Errorf("%q: error is %v", line, err)
 		}
 	}
@@ -117,6 +116,7 @@ func TestRead_IsTheSame(t *testing.T) {
 			"with exemplars":          lines(text, func(l string) string { return sampleLine(l, ` # {trace_id="a}b#c\"d"} 0.67 1520879607.789`) }) + "# EOF\n",
 			"with times in seconds":   lines(text, func(l string) string { return sampleLine(l, " 1520879607.789") }),
 			"with times":              lines(text, func(l string) string { return sampleLine(l, " 1520879607789") }),
+			"with blanks in front":    lines(text, func(l string) string { return strings.Replace("\t "+l, "\t #", "#", 1) }),
 			"with ends of Windows":    strings.ReplaceAll(text, "\n", "\r\n"),
 			"with a repeated comment": strings.Repeat("# what the family is for\n", 3) + text,
 		} {
@@ -220,6 +220,9 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// named is a name among the labels, as only names have it that none of ours is.
+var named = regexp.MustCompile(`\{\s*"`)
+
 // A page that Prometheus' own parser takes as a whole says the same here, but for families that show the
 // same sample twice and values that are no numbers.
 func FuzzParse_AgreesWithThePageReadAsAWhole(f *testing.F) {
@@ -241,6 +244,11 @@ func FuzzParse_AgreesWithThePageReadAsAWhole(f *testing.F) {
 			return
 		}
 		p := parse(families)
+		for name := range whole {
+			if known[name] != "" && p.samples[name] == nil && p.lost[name] == "" && !named.MatchString(page) {
+				t.Errorf("%s is not read: %v", name, whole[name])
+			}
+		}
 		for name, metrics := range p.samples {
 			if got := whole[name].GetMetric(); !equal(got, metrics) {
 				t.Errorf("%s is %v, as a whole %v", name, metrics, got)
