@@ -85,10 +85,11 @@ func (p parts) Configure(s fleet.BalancerSettings) {
 	}
 }
 
-// Measure takes what pods use, and returns how many measurements were dropped.
-func (p parts) Measure(list []fleet.Measurement) (dropped int) {
+// Measure takes what pods use.
+func (p parts) Measure(list []fleet.Measurement) {
 	if len(p) == 1 {
-		return p[0].loop.Measure(list)
+		p[0].loop.Measure(list)
+		return
 	}
 	each := make([][]fleet.Measurement, len(p))
 	for _, m := range list {
@@ -97,10 +98,9 @@ func (p parts) Measure(list []fleet.Measurement) (dropped int) {
 	}
 	for i, some := range each {
 		if len(some) > 0 {
-			dropped += p[i].loop.Measure(some)
+			p[i].loop.Measure(some)
 		}
 	}
-	return dropped
 }
 
 // Leading is how many shards are led here.

@@ -204,13 +204,11 @@ func (l *Loop) BalancerDeleted(name string) {
 	l.expire()
 }
 
-// Measure takes what pods use, and returns how many measurements were dropped: none, for those of pods
-// that no application has cost nothing.
-func (l *Loop) Measure(list []fleet.Measurement) (dropped int) {
+// Measure takes what pods use.
+func (l *Loop) Measure(list []fleet.Measurement) {
 	for _, k := range l.Fleet.Measure(list, time.Now()) {
 		l.heard(k)
 	}
-	return 0
 }
 
 // Decisions are the last decisions, newest first, at most limit.

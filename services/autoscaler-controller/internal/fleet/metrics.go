@@ -13,8 +13,6 @@ import (
 const (
 	SidecarFreshFor    = 20 * time.Second
 	KubernetesFreshFor = 90 * time.Second
-	// MaxMeasuredPods is what a refusal of measurements names. Nothing here refuses any.
-	MaxMeasuredPods = 20_000
 )
 
 // Source is who measured.
