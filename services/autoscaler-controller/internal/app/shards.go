@@ -40,6 +40,11 @@ var (
 
 func (p parts) of(namespace string) *control.Loop { return p[shard.Of(namespace, len(p))].loop }
 
+// ours tells which namespaces are those of a part.
+func (p parts) ours(i int) func(namespace string) bool {
+	return func(namespace string) bool { return shard.Of(namespace, len(p)) == i }
+}
+
 // name is what a shard goes by where measurements are told apart; "" where there is one alone.
 func (p parts) name(i int) string {
 	if len(p) == 1 {

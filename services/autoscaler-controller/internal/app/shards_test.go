@@ -164,6 +164,7 @@ func (s *theatre) begin(name string, shards int) {
 	for at := range p {
 		p[at].loop = control.New(control.Options{
 			Fleet: p[at].fleet, Scaler: s, Recorder: s, Observer: i, Log: log, Epoch: p[at].epoch, Missing: whole, Awaited: a.elected.of(at).Awaited,
+			Autoscalers: func() []fleet.Autoscaler { return nil },
 		})
 	}
 	ending := make(chan struct{})

@@ -128,6 +128,11 @@ func (w *Watcher) Missing() string {
 	return strings.TrimSpace("the first list of " + strings.Join(missing, ", "))
 }
 
+// Autoscalers are the CustomAutoscalers of the namespaces that are chosen.
+func (w *Watcher) Autoscalers(of func(namespace string) bool) []fleet.Autoscaler {
+	return slices.DeleteFunc(w.autoscalers.names(), func(a fleet.Autoscaler) bool { return !of(a.Namespace) })
+}
+
 func (w *Watcher) ofDeployments(names []objectName) {
 	for _, n := range distinct(names) {
 		w.observe(fleet.Key{Namespace: n.namespace, Deployment: n.name})
