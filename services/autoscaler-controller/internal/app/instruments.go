@@ -143,10 +143,9 @@ func (i *instruments) Settled(from, to int32, took time.Duration) {
 	i.settled.WithLabelValues(direction).Observe(took.Seconds())
 }
 
-// Measured counts measurements of pods by what became of them.
-func (i *instruments) Measured(source fleet.Source, taken, dropped int) {
+// Measured counts measurements of pods that were taken.
+func (i *instruments) Measured(source fleet.Source, taken int) {
 	i.measurements.WithLabelValues(string(source), "taken").Add(float64(taken))
-	i.measurements.WithLabelValues(string(source), "dropped").Add(float64(dropped))
 }
 
 // Refused counts items of batches that are not what the contract allows.

@@ -23,13 +23,13 @@ type way struct {
 	got []fleet.Measurement
 }
 
-func (w *way) Measure(list []fleet.Measurement) int { w.got = append(w.got, list...); return 0 }
-func (w *way) Measured(fleet.Source, int, int)      {}
-func (w *way) Refused(int)                          {}
-func (w *way) Leader() (string, <-chan struct{})    { return "", nil }
-func (w *way) Polling(int)                          {}
-func (w *way) RelayFailed()                         {}
-func (w *way) BodyRefused(httpapi.BodyFault)        {}
+func (w *way) Measure(list []fleet.Measurement)  { w.got = append(w.got, list...) }
+func (w *way) Measured(fleet.Source, int)        {}
+func (w *way) Refused(int)                       {}
+func (w *way) Leader() (string, <-chan struct{}) { return "", nil }
+func (w *way) Polling(int)                       {}
+func (w *way) RelayFailed()                      {}
+func (w *way) BodyRefused(httpapi.BodyFault)     {}
 
 func newWay(tb testing.TB, short bool) *way {
 	tb.Helper()

@@ -74,7 +74,7 @@ func (s *stage) begin(t *testing.T, epoch string) (stop func()) {
 	whole := func() string { return "" }
 	s.loop = control.New(control.Options{
 		Fleet: known, Scaler: s, Recorder: s, Observer: instruments, Log: slog.New(slog.DiscardHandler), Epoch: epoch,
-		Missing: whole, Awaited: func() []string { return nil },
+		Missing: whole, Awaited: func() []string { return nil }, Autoscalers: func() []fleet.Autoscaler { return nil },
 	})
 	pushed, err := ingest.NewMetrics(s.loop, instruments)
 	if err != nil {

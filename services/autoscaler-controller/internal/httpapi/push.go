@@ -20,7 +20,7 @@ const (
 
 // Pushes takes pushes as they came, if it understands them; else it has done nothing.
 type Pushes interface {
-	Push(body []byte) (understood bool, err error)
+	Push(body []byte) (understood bool)
 	PushBatch(body []byte) (receipt autoscaler.PodMetricsBatchReceipt, understood bool)
 }
 
@@ -128,16 +128,11 @@ func (p *pushes) take(w http.ResponseWriter, r *http.Request, body []byte) bool 
 		}
 		return understood
 	}
-	understood, err := p.Pushes.Push(body)
-	switch {
-	case !understood:
+	if !p.Pushes.Push(body) {
 		return false
-	case err != nil:
-		fault.Write(w, r, err)
-	default:
-		w.Header()["Content-Type"] = jsonHeader
-		_, _ = w.Write(received) // the client has gone: nothing to do
 	}
+	w.Header()["Content-Type"] = jsonHeader
+	_, _ = w.Write(received) // the client has gone: nothing to do
 	return true
 }
 

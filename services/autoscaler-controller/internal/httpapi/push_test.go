@@ -9,26 +9,21 @@ import (
 	"testing"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
-	"github.com/nemesis-scaling/nemesis/pkg/fault"
 )
 
 // eager takes every push but those with "slow" in them.
-type eager struct {
-	got []string
-	err error
-}
+type eager struct{ got []string }
 
-func (e *eager) Push(body []byte) (bool, error) {
+func (e *eager) Push(body []byte) bool {
 	if strings.Contains(string(body), "slow") {
-		return false, nil
+		return false
 	}
 	e.got = append(e.got, string(body))
-	return true, e.err
+	return true
 }
 
 func (e *eager) PushBatch(body []byte) (autoscaler.PodMetricsBatchReceipt, bool) {
-	understood, _ := e.Push(body)
-	return autoscaler.PodMetricsBatchReceipt{Accepted: 7}, understood
+	return autoscaler.PodMetricsBatchReceipt{Accepted: 7}, e.Push(body)
 }
 
 func (p *parts) short(t *testing.T, e *eager) http.Handler {
@@ -121,15 +116,6 @@ func TestPushes_AReplicaThatDoesNotLeadRelaysThem(t *testing.T) {
 	if w := do(h, "POST", "/metrics", taken, relayedHeader, "1"); w.Code != 200 || len(e.got) != 1 {
 		t.Errorf("one that was relayed: status %d, got %q", w.Code, e.got)
 	}
-}
-
-func TestPushes_AnErrorIsAProblemDocument(t *testing.T) {
-	e := &eager{err: fault.New(fault.TooMany, "too many pods")}
-	w := do(newParts().short(t, e), "POST", "/metrics", taken)
-	if w.Code != http.StatusTooManyRequests {
-		t.Errorf("status %d", w.Code)
-	}
-	fits(t, w, "Problem")
 }
 
 type broken struct{}

@@ -60,7 +60,6 @@ func call(r *http.Request, part object) *http.Request {
 // batchReceipt is the contract's.
 type batchReceipt struct {
 	Accepted int      `json:"accepted"`
-	Dropped  int      `json:"dropped,omitempty"`
 	Refused  []object `json:"refused,omitempty"`
 }
 
@@ -102,7 +101,6 @@ func receiptOf(answers []*kept, places [][]int) (out batchReceipt, err error) {
 			return out, err //nolint:wrapcheck // who asks says of what
 		}
 		out.Accepted += part.Accepted
-		out.Dropped += part.Dropped
 		for _, one := range part.Refused {
 			var at int
 			if json.Unmarshal(one["index"], &at) == nil && at >= 0 && at < len(places[i]) {

@@ -55,16 +55,12 @@ func (m *Metrics) items(items []jsontext.Value) (receipt autoscaler.PodMetricsBa
 		}
 		list = append(list, measurement(item, now))
 	}
-	dropped := 0
 	if len(list) > 0 {
-		dropped = m.sink.Measure(list)
+		m.sink.Measure(list)
 	}
-	m.meter.Measured(fleet.Sidecar, len(list)-dropped, dropped)
+	m.meter.Measured(fleet.Sidecar, len(list))
 	m.meter.Refused(len(refused))
-	receipt.Accepted = int32(len(list) - dropped) //nolint:gosec // G115: at most maxItems
-	if dropped > 0 {
-		receipt.Dropped = new(int32(dropped))
-	}
+	receipt.Accepted = int32(len(list)) //nolint:gosec // G115: at most maxItems
 	if len(refused) > 0 {
 		receipt.Refused = &refused
 	}
