@@ -118,7 +118,7 @@ func (f *follower) run(ctx context.Context) {
 			failures++
 			delay := backOff.Near(failures, rand.Float64)
 			if !errors.Is(err, errRedial) {
-				f.c.ended("routes", err)
+				f.ended(err)
 			}
 			f.log.Warn("routes not received", "error", err, "again_ms", delay.Milliseconds())
 			retry.Pause(ctx, delay)
@@ -126,6 +126,15 @@ func (f *follower) run(ctx context.Context) {
 			retry.Pause(ctx, backOff.Near(1, rand.Float64))
 		}
 	}
+}
+
+// ended counts an exchange, and tells the link where it says something of that.
+func (f *follower) ended(err error) {
+	if f.picture.went(f.source.shard, err) {
+		f.c.ended("routes", err)
+		return
+	}
+	f.c.counted("routes", err)
 }
 
 // exchange asks once, and takes what comes until the answer ends. It returns how much came.
@@ -168,7 +177,7 @@ func (f *follower) exchange(ctx context.Context) (taken int, err error) {
 			return taken, err
 		}
 		quiet.Reset(silence)
-		f.c.ended("routes", nil)
+		f.ended(nil)
 		if err := f.take(&parts, line); err != nil {
 			return taken, err
 		}

@@ -101,11 +101,13 @@ type picture struct {
 	versions []string
 	lists    [][]routing.Balancer // of those that take part, as each shard has it; none is not known
 	asked    []time.Time          // when what was last heard of each was asked for
+	silent   []bool               // shards whose last exchange failed
 }
 
 func newPicture(fleet Fleet, shards int) *picture {
 	return &picture{
-		fleet: fleet, versions: slices.Repeat([]string{unknownVersion}, shards), lists: make([][]routing.Balancer, shards), asked: make([]time.Time, shards),
+		fleet: fleet, versions: slices.Repeat([]string{unknownVersion}, shards), lists: make([][]routing.Balancer, shards),
+		asked: make([]time.Time, shards), silent: make([]bool, shards),
 	}
 }
 
@@ -128,6 +130,15 @@ func (p *picture) apply(shard int, u routing.Update) (lost []routing.Application
 	}
 	u.Version, u.Asked = strings.Join(p.versions, " "), slices.MinFunc(p.asked, time.Time.Compare)
 	return p.fleet.Apply(u)
+}
+
+// went notes how an exchange about a shard went, and tells whether that says something of the controller: one
+// shard that nobody answers for does not, while others are followed.
+func (p *picture) went(shard int, err error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.silent[shard] = err != nil
+	return err == nil || !slices.Contains(p.silent, false)
 }
 
 // balancers are those that any shard names. While one does not know, nobody is gone: then it is nobody.
