@@ -28,7 +28,7 @@ func (w *way) Measured(fleet.Source, int, int)      {}
 func (w *way) Refused(int)                          {}
 func (w *way) Leader() (string, <-chan struct{})    { return "", nil }
 func (w *way) Polling(int)                          {}
-func (w *way) RelayFailed()                         {}
+func (w *way) RelayFailed(string)                   {}
 func (w *way) BodyRefused(httpapi.BodyFault)        {}
 
 func newWay(tb testing.TB, short bool) *way {

@@ -72,7 +72,9 @@ type Leadership interface {
 // Meter measures.
 type Meter interface {
 	Polling(change int) // long polls that are open
-	RelayFailed()       // the leader did not answer; it was done here
+	// RelayFailed counts that a shard's leader did not answer, and that it was done here. The shard is its
+	// number, "all" for what is for no shard alone, or "" without shards.
+	RelayFailed(shard string)
 	BodyRefused(why BodyFault)
 }
 
