@@ -14,8 +14,9 @@ import (
 
 // eager takes every push but those with "slow" in them.
 type eager struct {
-	got []string
-	err error
+	got    []string
+	err    error
+	passes bool // a batch is of the second shard
 }
 
 func (e *eager) Push(body []byte) (bool, error) {
@@ -26,9 +27,13 @@ func (e *eager) Push(body []byte) (bool, error) {
 	return true, e.err
 }
 
-func (e *eager) PushBatch(body []byte) (autoscaler.PodMetricsBatchReceipt, bool) {
-	understood, _ := e.Push(body)
-	return autoscaler.PodMetricsBatchReceipt{Accepted: 7}, understood
+func (e *eager) PushBatch(body []byte, pass Pass) (autoscaler.PodMetricsBatchReceipt, bool, error) {
+	understood, err := e.Push(body)
+	receipt := autoscaler.PodMetricsBatchReceipt{Accepted: 7}
+	if understood && e.passes {
+		receipt, err = pass(1, body)
+	}
+	return receipt, understood, err
 }
 
 func (p *parts) short(t *testing.T, e *eager) http.Handler {

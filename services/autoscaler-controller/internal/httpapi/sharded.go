@@ -81,7 +81,7 @@ func NewSharded(o Options, each []Shard) (http.Handler, error) {
 	first := o.With(each[0])
 	first.Shard = allShards(len(each))
 	s.whole = newRelay(first, http.HandlerFunc(s.merged))
-	return around(o, newRelay(o, s)), nil
+	return around(o, s, newRelay(o, s)), nil
 }
 
 func mark(i, of int) string { return strconv.Itoa(i) + "/" + strconv.Itoa(of) }
@@ -148,6 +148,12 @@ func whole(r *http.Request) *http.Request {
 		r.URL.RawQuery = query.Encode()
 	}
 	return r
+}
+
+// has tells whether a mark is one of a call that is understood here.
+func (s *sharded) has(at string) bool {
+	_, of, _ := strings.Cut(at, "/")
+	return of == strconv.Itoa(len(s.ports))
 }
 
 // unmarked is a call as if nobody had relayed it, to be made of it calls of our own.
@@ -244,17 +250,23 @@ func (s *sharded) ask(calls []*http.Request) []*kept {
 			continue
 		}
 		asked++
-		answers[i] = &kept{header: http.Header{}}
 		go func() {
 			defer func() { done <- struct{}{} }()
-			httpserver.Recover(s.Log)(s.ports[i]).ServeHTTP(answers[i], call)
-			answers[i].WriteHeader(http.StatusOK)
+			answers[i] = s.one(i, call)
 		}()
 	}
 	for range asked {
 		<-done
 	}
 	return answers
+}
+
+// one asks one shard.
+func (s *sharded) one(shard int, call *http.Request) *kept {
+	a := &kept{header: http.Header{}}
+	httpserver.Recover(s.Log)(s.ports[shard]).ServeHTTP(a, call)
+	a.WriteHeader(http.StatusOK)
+	return a
 }
 
 // refusal is the first answer that is none of the good ones; nil: all are.

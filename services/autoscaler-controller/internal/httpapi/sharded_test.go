@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/shard"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
@@ -342,6 +343,50 @@ func TestSharded_ABatchIsDividedAndItsReceiptNamesThePlacesInTheWhole(t *testing
 			t.Errorf("%s: %v; want it refused by one", bad, got)
 		}
 	}
+}
+
+// shortFront is like front, with the short way of pushes.
+func shortFront(t *testing.T, list []*desk, elsewhere *parts, e *eager) http.Handler {
+	t.Helper()
+	each := make([]Shard, len(list))
+	for i, d := range list {
+		each[i] = Shard{Fleet: d.fleet, Control: d, Traffic: d, Metrics: d, Leadership: d}
+	}
+	h, err := NewSharded(Options{
+		Objects: elsewhere, Settings: elsewhere, Leadership: elsewhere, Meter: elsewhere, Log: slog.New(slog.DiscardHandler),
+		Missing: func() string { return "" }, Ending: elsewhere.ending, Dial: elsewhere.dial, Pushes: e,
+	}, each)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func TestSharded_APartOfABatchGoesToTheLeaderOfItsShardByTheShortWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		there := &eager{}
+		far := lead(t, shortFront(t, desks(t), newParts(), there))
+		list := desks(t)
+		list[1].leader = leaderAddress
+		elsewhere := newParts()
+		elsewhere.dial = far.dial
+		here := &eager{passes: true}
+		h := shortFront(t, list, elsewhere, here)
+		const batch = `{"items":[{"podName":"elsewhere"}]}`
+		if w := do(h, "POST", batchPath, batch); w.Code != 200 || len(here.got) != 1 || !slices.Equal(there.got, here.got) || !strings.Contains(w.Body.String(), `"accepted":7`) {
+			t.Errorf("%d %s; here %q, there %q", w.Code, w.Body, here.got, there.got)
+		}
+		there.err = fault.New(fault.TooMany, "no more")
+		if w := do(h, "POST", batchPath, batch); w.Code != 429 || !strings.Contains(w.Body.String(), "no more") {
+			t.Errorf("a part that is refused: %d %s", w.Code, w.Body)
+		}
+		// One that counts the shards differently is told so by whoever gets it, and takes the part itself.
+		two := shortFront(t, list[:2], elsewhere, here)
+		there.got = nil
+		if w := do(two, "POST", batchPath, `{"items":[{"podName":"elsewhere","namespace":"b","metrics":{}}]}`); len(there.got) != 0 || !slices.Contains(list[1].failedOf, "1") && !slices.Contains(elsewhere.failedOf, "1") {
+			t.Errorf("%d %s; there %q, failed %v", w.Code, w.Body, there.got, elsewhere.failedOf)
+		}
+	})
 }
 
 func TestVectors_AreBounded(t *testing.T) {
