@@ -232,6 +232,7 @@ func send(h http.Handler, path string, body any) (int, []byte) {
 // shards: it tells everything each time, and follows the routes of all.
 type voice struct {
 	name     string
+	homes    []string // of applications that are busy; nil: those of the theatre
 	old      bool
 	started  time.Time
 	sequence int64
@@ -268,7 +269,11 @@ func (v *voice) report(h http.Handler) {
 	for range 2 {
 		v.sequence++
 		apps, delta := []any{}, false
-		for _, home := range homes {
+		busy := v.homes
+		if busy == nil {
+			busy = homes
+		}
+		for _, home := range busy {
 			if n := len(v.shards); n > 0 && *v.shards[shard.Of(home, n)].Delta {
 				delta = true
 				continue
