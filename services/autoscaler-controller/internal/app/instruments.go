@@ -35,7 +35,7 @@ type instruments struct {
 	measurements *prometheus.CounterVec
 	bodies       *prometheus.CounterVec
 	polls        prometheus.Gauge
-	relays       prometheus.Counter
+	relays       *prometheus.CounterVec
 }
 
 var (
@@ -92,11 +92,13 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 		polls: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nemesis_long_polls_open", Help: "Long polls of the routes that wait for a change now.",
 		}),
-		relays: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "nemesis_relay_errors_total", Help: "Requests that a follower served itself because the leader did not answer.",
-		}),
+		relays: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "nemesis_relay_errors_total",
+			Help: "Requests that a follower served itself because the leader did not answer, by the shard that they were for; all: by load balancers that know no shards.",
+		}, []string{"shard"}),
 	}
 	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.statuses, i.events, i.drops, i.reports, i.settled, i.measurements, i.bodies, i.polls, i.relays)
+	i.relays.WithLabelValues("")
 	for _, why := range httpapi.BodyFaults {
 		i.bodies.WithLabelValues(string(why))
 	}
@@ -203,5 +205,5 @@ func (i *instruments) Reported(v fleet.Verdict) { i.reports.WithLabelValues(stri
 // Polling counts the long polls that wait.
 func (i *instruments) Polling(change int) { i.polls.Add(float64(change)) }
 
-// RelayFailed counts a request that the leader did not answer.
-func (i *instruments) RelayFailed() { i.relays.Inc() }
+// RelayFailed counts a request that the leader of a shard did not answer.
+func (i *instruments) RelayFailed(shard string) { i.relays.WithLabelValues(shard).Inc() }

@@ -209,9 +209,10 @@ func newAPI(o httpapi.Options, p parts, e elections, i *instruments) (http.Handl
 		o.Pushes = pushed
 		return httpapi.New(o.With(each[0]))
 	}
-	o.Leadership, o.Pushes = e.shards, pushed.Of(func(namespace string) bool {
-		leader, _ := e.of(shard.Of(namespace, len(p))).Leader()
-		return leader == ""
+	o.Leadership, o.Pushes = e.shards, pushed.Of(func(namespace string) (int, bool) {
+		i := shard.Of(namespace, len(p))
+		leader, _ := e.of(i).Leader()
+		return i, leader == ""
 	})
 	return httpapi.NewSharded(o, each)
 }

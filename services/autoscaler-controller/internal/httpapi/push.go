@@ -21,8 +21,12 @@ const (
 // Pushes takes pushes as they came, if it understands them; else it has done nothing.
 type Pushes interface {
 	Push(body []byte) (understood bool)
-	PushBatch(body []byte) (receipt autoscaler.PodMetricsBatchReceipt, understood bool)
+	// PushBatch has what is of other replicas' shards passed on. An error is that of a part of it.
+	PushBatch(body []byte, pass Pass) (receipt autoscaler.PodMetricsBatchReceipt, understood bool, err error)
 }
+
+// Pass has the leader of a shard take a part of a batch, which is a batch.
+type Pass = func(shard int, body []byte) (autoscaler.PodMetricsBatchReceipt, error)
 
 // pushes serves the pushes of pods on a short way: no span, no router, no validator, no allocation that
 // grows with what is sent. What it does not understand it leaves, as it came, to the way of all other
@@ -32,6 +36,7 @@ type Pushes interface {
 type pushes struct {
 	Options
 	bodies *bodies
+	shards *sharded // nil: there are none
 	next   http.Handler
 }
 
@@ -80,6 +85,9 @@ func (p *pushes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // here tells whether the push is for this replica: it leads, or the one that leads is not known, or it
 // was relayed once.
 func (p *pushes) here(r *http.Request) bool {
+	if at := r.Header.Get(shardHeader); at != "" && p.shards != nil && !p.shards.has(at) {
+		return false // it is of another layout, and that has to be said
+	}
 	leader, _ := p.Leadership.Leader()
 	return leader == "" || r.Header.Get(relayedHeader) != ""
 }
@@ -122,8 +130,12 @@ var (
 // take takes what it understands, and answers as the generated server does.
 func (p *pushes) take(w http.ResponseWriter, r *http.Request, body []byte) bool {
 	if r.URL.Path == batchPath {
-		receipt, understood := p.Pushes.PushBatch(body)
-		if understood {
+		receipt, understood, err := p.Pushes.PushBatch(body, p.passing(r))
+		switch {
+		case !understood:
+		case err != nil:
+			fault.Write(w, r, err)
+		default:
 			answer(w, receipt)
 		}
 		return understood
@@ -134,6 +146,21 @@ func (p *pushes) take(w http.ResponseWriter, r *http.Request, body []byte) bool 
 	w.Header()["Content-Type"] = jsonHeader
 	_, _ = w.Write(received) // the client has gone: nothing to do
 	return true
+}
+
+// passing passes parts of a batch on.
+func (p *pushes) passing(r *http.Request) Pass {
+	return func(shard int, body []byte) (receipt autoscaler.PodMetricsBatchReceipt, err error) {
+		a := p.shards.one(shard, with(r, body))
+		if a.status != http.StatusOK {
+			refusal, _ := fault.Read(a.status, a.Bytes())
+			return receipt, refusal
+		}
+		if err := json.Unmarshal(a.Bytes(), &receipt); err != nil {
+			return receipt, fault.New(fault.Internal, "a shard's answer cannot be read").Because(err)
+		}
+		return receipt, nil
+	}
 }
 
 func answer(w http.ResponseWriter, receipt autoscaler.PodMetricsBatchReceipt) {

@@ -12,7 +12,11 @@ import (
 )
 
 // eager takes every push but those with "slow" in them.
-type eager struct{ got []string }
+type eager struct {
+	got    []string
+	err    error // of a batch
+	passes bool  // a batch is of the second shard
+}
 
 func (e *eager) Push(body []byte) bool {
 	if strings.Contains(string(body), "slow") {
@@ -22,8 +26,13 @@ func (e *eager) Push(body []byte) bool {
 	return true
 }
 
-func (e *eager) PushBatch(body []byte) (autoscaler.PodMetricsBatchReceipt, bool) {
-	return autoscaler.PodMetricsBatchReceipt{Accepted: 7}, e.Push(body)
+func (e *eager) PushBatch(body []byte, pass Pass) (receipt autoscaler.PodMetricsBatchReceipt, understood bool, err error) {
+	understood = e.Push(body)
+	receipt.Accepted, err = 7, e.err
+	if understood && e.passes {
+		receipt, err = pass(1, body)
+	}
+	return receipt, understood, err
 }
 
 func (p *parts) short(t *testing.T, e *eager) http.Handler {

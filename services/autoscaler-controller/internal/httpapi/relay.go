@@ -137,8 +137,9 @@ func (l *relay) ask(r *http.Request, leader string, body []byte, changed <-chan 
 }
 
 func (l *relay) fail(ctx context.Context, leader string, err error) {
-	l.Meter.RelayFailed()
-	l.Log.WarnContext(ctx, "the leader does not answer; served here", "leader", leader, "error", err)
+	shard, _, _ := strings.Cut(l.Shard, "/")
+	l.Meter.RelayFailed(shard)
+	l.Log.WarnContext(ctx, "the leader does not answer; served here", "leader", leader, "shard", shard, "error", err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	clear(l.avoid) // there is one leader at a time

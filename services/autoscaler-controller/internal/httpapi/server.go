@@ -72,7 +72,9 @@ type Leadership interface {
 // Meter measures.
 type Meter interface {
 	Polling(change int) // long polls that are open
-	RelayFailed()       // the leader did not answer; it was done here
+	// RelayFailed counts that a shard's leader did not answer, and that it was done here. The shard is its
+	// number, "all" for what is for no shard alone, or "" without shards.
+	RelayFailed(shard string)
 	BodyRefused(why BodyFault)
 }
 
@@ -111,7 +113,7 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return around(o, handler), nil
+	return around(o, nil, handler), nil
 }
 
 // check refuses what does not fit the contract.
@@ -145,10 +147,10 @@ func relaying(o Options, valid check) (http.Handler, error) {
 }
 
 // around is what every request passes first.
-func around(o Options, handler http.Handler) http.Handler {
+func around(o Options, shards *sharded, handler http.Handler) http.Handler {
 	bodies := newBodies(o.Meter, handler)
 	handler = otelhttp.NewHandler(bodies, "http", otelhttp.WithSpanNameFormatter(spanName))
-	return httpserver.Recover(o.Log)(&pushes{Options: o, bodies: bodies, next: handler})
+	return httpserver.Recover(o.Log)(&pushes{Options: o, bodies: bodies, shards: shards, next: handler})
 }
 
 // server is the strict server, but for the calls on custom resources, which carry objects whose

@@ -31,27 +31,28 @@ var (
 
 // parts are fakes for all but the fleet.
 type parts struct {
-	fleet   *fleet.Fleet
-	calls   []scaling.Call
-	started fleet.Started
-	err     error
-	records []fleet.Record
-	asked   *http.Request
-	sent    string
-	status  int
-	answer  string
-	leader  string
-	missing string
-	changed chan struct{}
-	ending  chan struct{}
-	polls   chan int
-	failed  int
-	refused []BodyFault
-	pushes  Pushes
-	kept    *fleet.BalancerSettings
-	version uint64 // of what is kept, if there are any
-	keeping error
-	dial    func(context.Context, string, string) (net.Conn, error)
+	fleet    *fleet.Fleet
+	calls    []scaling.Call
+	started  fleet.Started
+	err      error
+	records  []fleet.Record
+	asked    *http.Request
+	sent     string
+	status   int
+	answer   string
+	leader   string
+	missing  string
+	changed  chan struct{}
+	ending   chan struct{}
+	polls    chan int
+	failed   int
+	failedOf []string // shards
+	refused  []BodyFault
+	pushes   Pushes
+	kept     *fleet.BalancerSettings
+	version  uint64 // of what is kept, if there are any
+	keeping  error
+	dial     func(context.Context, string, string) (net.Conn, error)
 }
 
 func (p *parts) Start(_ context.Context, _ fleet.Key, c scaling.Call) (fleet.Started, error) {
@@ -101,7 +102,7 @@ func (p *parts) Keep(_ context.Context, s fleet.BalancerSettings) (fleet.Balance
 }
 func (p *parts) Leader() (string, <-chan struct{}) { return p.leader, p.changed }
 func (p *parts) Polling(change int)                { p.polls <- change }
-func (p *parts) RelayFailed()                      { p.failed++ }
+func (p *parts) RelayFailed(shard string)          { p.failed++; p.failedOf = append(p.failedOf, shard) }
 func (p *parts) BodyRefused(why BodyFault)         { p.refused = append(p.refused, why) }
 func (p *parts) SubmitBatch([]byte) (autoscaler.PodMetricsBatchReceipt, error) {
 	return autoscaler.PodMetricsBatchReceipt{Accepted: 1}, p.err

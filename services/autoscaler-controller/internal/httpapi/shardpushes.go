@@ -82,7 +82,7 @@ func (s *sharded) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 		a.pass(w)
 		return
 	}
-	out, err := receiptOf(answers, places)
+	out, err := batchReceiptOf(answers, places)
 	if err != nil {
 		unreadable(w, r, err)
 		return
@@ -90,8 +90,8 @@ func (s *sharded) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 	reply(w, out)
 }
 
-// receiptOf is the receipt for a whole batch: what was refused is named by its place there.
-func receiptOf(answers []*kept, places [][]int) (out batchReceipt, err error) {
+// batchReceiptOf is the receipt for a whole batch: what was refused is named by its place there.
+func batchReceiptOf(answers []*kept, places [][]int) (out batchReceipt, err error) {
 	for i, a := range answers {
 		if a == nil {
 			continue

@@ -26,7 +26,7 @@ type Metrics struct {
 	sink  Measured
 	meter MetricsMeter
 	judge *judge
-	ours  func(namespace string) bool // nil: all is
+	place func(namespace string) (shard int, ours bool) // nil: all is ours
 }
 
 // NewMetrics makes it.
@@ -39,11 +39,18 @@ func NewMetrics(sink Measured, meter MetricsMeter) (*Metrics, error) {
 }
 
 // Of are the same where other replicas take what is not ours: of pushes as they came it understands those
-// alone that are, and no batches, which may be of several.
-func (m *Metrics) Of(ours func(namespace string) bool) *Metrics {
+// alone that are, and of batches it takes what is and passes the rest on.
+func (m *Metrics) Of(place func(namespace string) (shard int, ours bool)) *Metrics {
 	out := *m
-	out.ours = ours
+	out.place = place
 	return &out
+}
+
+func (m *Metrics) ours(namespace string) (shard int, ours bool) {
+	if m.place == nil {
+		return 0, true
+	}
+	return m.place(namespace)
 }
 
 // SubmitPodMetrics takes one measurement that was checked against the contract.
@@ -56,7 +63,10 @@ func (m *Metrics) SubmitPodMetrics(_ context.Context, in autoscaler.SubmitPodMet
 // is for the contract to judge.
 func (m *Metrics) Push(body []byte) (understood bool) {
 	p, understood := read(body)
-	if !understood || m.ours != nil && !m.ours(p.namespace) {
+	if !understood {
+		return false
+	}
+	if _, ours := m.ours(p.namespace); !ours {
 		return false
 	}
 	m.take(p.measurement(time.Now()))
