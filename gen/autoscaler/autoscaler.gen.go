@@ -644,6 +644,24 @@ func (e WhileWaiting) Valid() bool {
 	}
 }
 
+// Defines values for ListCustomAutoscalersParamsResourceVersionMatch.
+const (
+	Exact        ListCustomAutoscalersParamsResourceVersionMatch = "Exact"
+	NotOlderThan ListCustomAutoscalersParamsResourceVersionMatch = "NotOlderThan"
+)
+
+// Valid indicates whether the value is a known member of the ListCustomAutoscalersParamsResourceVersionMatch enum.
+func (e ListCustomAutoscalersParamsResourceVersionMatch) Valid() bool {
+	switch e {
+	case Exact:
+		return true
+	case NotOlderThan:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListDecisionsParamsResult.
 const (
 	ListDecisionsParamsResultApplied   ListDecisionsParamsResult = "applied"
@@ -695,12 +713,15 @@ type Application struct {
 	MaxReplicas int32   `json:"maxReplicas"`
 
 	// Metrics What rules look at.
-	Metrics       *[]MetricMean `json:"metrics,omitempty"`
-	MinReplicas   int32         `json:"minReplicas"`
-	Namespace     string        `json:"namespace"`
-	Pods          []Pod         `json:"pods"`
-	ReadyReplicas int32         `json:"readyReplicas"`
-	Replicas      int32         `json:"replicas"`
+	Metrics     *[]MetricMean `json:"metrics,omitempty"`
+	MinReplicas int32         `json:"minReplicas"`
+
+	// Mode Active, as when it is left out: it is scaled. Observe: every decision is made and recorded, but the Deployment is not touched, except that a request still wakes it from zero. Paused: it is neither started nor stopped; without pods requests are answered 503 at once.
+	Mode          *ScalingMode `json:"mode,omitempty"`
+	Namespace     string       `json:"namespace"`
+	Pods          []Pod        `json:"pods"`
+	ReadyReplicas int32        `json:"readyReplicas"`
+	Replicas      int32        `json:"replicas"`
 
 	// SleepsInSeconds How long until it sleeps, if no traffic comes.
 	SleepsInSeconds *float64 `json:"sleepsInSeconds,omitempty"`
@@ -728,6 +749,9 @@ type ApplicationKey struct {
 // ApplicationList Example: {"items":[]}
 type ApplicationList struct {
 	Items []Application `json:"items"`
+
+	// Metadata Of a page; absent from a list that is whole.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 }
 
 // ApplicationMetrics What one application uses now.
@@ -747,6 +771,9 @@ type ApplicationMetrics struct {
 // ApplicationMetricsList Example: {"items":[]}
 type ApplicationMetricsList struct {
 	Items []ApplicationMetrics `json:"items"`
+
+	// Metadata Of a page; absent from a list that is whole.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 }
 
 // ApplicationState Asleep: at zero. Waking: pods are starting, none is ready. Awake: at least one pod is ready. FallingAsleep: the load balancers stop sending before it goes to zero. Unknown: the Deployment cannot be read.
@@ -1052,6 +1079,9 @@ type DecisionResult string
 // DecisionList Example: {"items":[]}
 type DecisionList struct {
 	Items []Decision `json:"items"`
+
+	// Metadata Of a page; absent from a list that is whole.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 }
 
 // Endpoint One pod that has an address.
@@ -1175,7 +1205,10 @@ type Learned struct {
 
 // ListMeta defines model for ListMeta.
 type ListMeta struct {
-	Continue           *string `json:"continue,omitempty"`
+	// Continue Of the next page; absent from the last one.
+	Continue *string `json:"continue,omitempty"`
+
+	// RemainingItemCount How many follow this page; absent where they would have to be looked at to be counted.
 	RemainingItemCount *int64  `json:"remainingItemCount,omitempty"`
 	ResourceVersion    *string `json:"resourceVersion,omitempty"`
 }
@@ -1243,6 +1276,15 @@ type ObjectMeta struct {
 // OnDelete What becomes of a Deployment that sleeps when the CustomAutoscaler is deleted, or names it no more. Restore, as when it is left out: it gets as many pods as it had before it slept, at least 1. Keep: it stays at zero.
 type OnDelete string
 
+// PageMeta Of a page; absent from a list that is whole.
+type PageMeta struct {
+	// Continue Leads to the next page; absent from the last one.
+	Continue *string `json:"continue,omitempty"`
+
+	// RemainingItemCount How many follow this page; absent where they would have to be looked at to be counted.
+	RemainingItemCount *int64 `json:"remainingItemCount,omitempty"`
+}
+
 // Pod defines model for Pod.
 type Pod struct {
 	Address *string `json:"address,omitempty"`
@@ -1273,6 +1315,9 @@ type PodList struct {
 		Namespace  string `json:"namespace"`
 		Pod        Pod    `json:"pod"`
 	} `json:"items"`
+
+	// Metadata Of a page; absent from a list that is whole.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 }
 
 // PodMetricsBatch Fields that the controller does not know are ignored.
@@ -1858,6 +1903,12 @@ type WakeUpReport struct {
 // WhileWaiting What a client gets while its request waits for the first pod. Hold, as when it is left out: nothing, until there is a pod. Progress: comments with the progress where it accepts text/event-stream, and 103 Early Hints with it elsewhere; then the answer. Accepted: 202 at once, with a place to ask (Location). Unavailable: 503 at once, with Retry-After. Page: a small page that loads itself again, where it accepts text/html, and Hold elsewhere. The start goes on with each.
 type WhileWaiting string
 
+// Continue defines model for Continue.
+type Continue = string
+
+// LabelSelector defines model for LabelSelector.
+type LabelSelector = string
+
 // Name The name of a Kubernetes object (an RFC 1123 subdomain).
 //
 // Example: fibonacci-deployment
@@ -1867,6 +1918,9 @@ type Name = externalRef0.Name
 //
 // Example: default
 type Namespace = externalRef0.Namespace
+
+// PageSize defines model for PageSize.
+type PageSize = int
 
 // BadRequest A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
@@ -1882,6 +1936,11 @@ type Conflict = externalRef0.Problem
 //
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
 type Fault = externalRef0.Problem
+
+// Gone A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type Gone = externalRef0.Problem
 
 // KubernetesRefusalApplicationJSON Kubernetes' own answer (metav1.Status).
 type KubernetesRefusalApplicationJSON = KubernetesStatus
@@ -1911,17 +1970,56 @@ type ListCustomAutoscalersParams struct {
 	// LabelSelector Only objects whose labels match, in Kubernetes' selector syntax.
 	LabelSelector *string `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
 
+	// FieldSelector Only objects whose fields match, in Kubernetes' selector syntax: metadata.name, metadata.namespace, spec.mode, status.state. A field that is left out is matched as it is: empty.
+	FieldSelector *string `form:"fieldSelector,omitempty" json:"fieldSelector,omitempty"`
+
 	// Limit At most so many items; the answer's metadata.continue leads to the next ones.
 	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Continue The metadata.continue of the page before.
 	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
+
+	// ResourceVersion Of a list, how old it may be; of a watch, after which version it begins. As Kubernetes has it.
+	ResourceVersion *string `form:"resourceVersion,omitempty" json:"resourceVersion,omitempty"`
+
+	// ResourceVersionMatch How resourceVersion is meant.
+	ResourceVersionMatch *ListCustomAutoscalersParamsResourceVersionMatch `form:"resourceVersionMatch,omitempty" json:"resourceVersionMatch,omitempty"`
+
+	// Watch Asks for what changes, in place of the list.
+	Watch *bool `form:"watch,omitempty" json:"watch,omitempty"`
+
+	// TimeoutSeconds How long a watch lasts; left out or 0, as long as the API server likes (half an hour to an hour).
+	TimeoutSeconds *int64 `form:"timeoutSeconds,omitempty" json:"timeoutSeconds,omitempty"`
+
+	// AllowWatchBookmarks A watch may have events of type BOOKMARK, which tell no more than a version.
+	AllowWatchBookmarks *bool `form:"allowWatchBookmarks,omitempty" json:"allowWatchBookmarks,omitempty"`
+
+	// SendInitialEvents A watch begins with all that is there, as events of type ADDED, and a bookmark after them; with resourceVersionMatch=NotOlderThan.
+	SendInitialEvents *bool `form:"sendInitialEvents,omitempty" json:"sendInitialEvents,omitempty"`
 }
+
+// ListCustomAutoscalersParamsResourceVersionMatch defines parameters for ListCustomAutoscalers.
+type ListCustomAutoscalersParamsResourceVersionMatch string
 
 // ListApplicationsParams defines parameters for ListApplications.
 type ListApplicationsParams struct {
 	// Namespace Only applications of this namespace.
 	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Deployment Only Deployments of this name.
+	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
+
+	// LabelSelector Only those of Deployments whose labels match now, in Kubernetes' selector syntax. Of a Deployment's labels 4 KiB are known, in the order of their names.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// FieldSelector Only applications whose fields match, in Kubernetes' selector syntax: metadata.name (the Deployment's), metadata.namespace, autoscaler, state, mode.
+	FieldSelector *string `form:"fieldSelector,omitempty" json:"fieldSelector,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. What was there all the time while the pages were read stands in them once. One that this list did not give out for this selection is refused with 400; one of another version of the controller with 410: begin the list anew.
+	Continue *Continue `form:"continue,omitempty" json:"continue,omitempty"`
+
+	// Limit At most so many; the answer's metadata.continue leads to the next ones. Left out or 0: all.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListDecisionsParams defines parameters for ListDecisions.
@@ -1943,6 +2041,15 @@ type ListDecisionsParams struct {
 
 	// Limit At most so many.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// LabelSelector Only those of Deployments whose labels match now, in Kubernetes' selector syntax. Of a Deployment's labels 4 KiB are known, in the order of their names.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// FieldSelector Only decisions whose fields match, in Kubernetes' selector syntax: metadata.name (its id), metadata.namespace, deployment, autoscaler, trigger, result, applied.
+	FieldSelector *string `form:"fieldSelector,omitempty" json:"fieldSelector,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. What was there all the time while the pages were read stands in them once. One that this list did not give out for this selection is refused with 400; one of another version of the controller with 410: begin the list anew.
+	Continue *Continue `form:"continue,omitempty" json:"continue,omitempty"`
 }
 
 // ListDecisionsParamsResult defines parameters for ListDecisions.
@@ -1955,6 +2062,18 @@ type ListMetricsParams struct {
 
 	// Deployment Only Deployments of this name.
 	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
+
+	// LabelSelector Only those of Deployments whose labels match now, in Kubernetes' selector syntax. Of a Deployment's labels 4 KiB are known, in the order of their names.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// FieldSelector Only applications whose fields match, in Kubernetes' selector syntax: metadata.name (the Deployment's), metadata.namespace, autoscaler, state, mode.
+	FieldSelector *string `form:"fieldSelector,omitempty" json:"fieldSelector,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. What was there all the time while the pages were read stands in them once. One that this list did not give out for this selection is refused with 400; one of another version of the controller with 410: begin the list anew.
+	Continue *Continue `form:"continue,omitempty" json:"continue,omitempty"`
+
+	// Limit At most so many; the answer's metadata.continue leads to the next ones. Left out or 0: all.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListPodsParams defines parameters for ListPods.
@@ -1964,6 +2083,18 @@ type ListPodsParams struct {
 
 	// Deployment Only pods of Deployments of this name.
 	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
+
+	// LabelSelector Only those of Deployments whose labels match now, in Kubernetes' selector syntax. Of a Deployment's labels 4 KiB are known, in the order of their names.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// FieldSelector Only pods whose fields match, in Kubernetes' selector syntax: metadata.name, metadata.namespace, deployment, autoscaler, state, alive, node.
+	FieldSelector *string `form:"fieldSelector,omitempty" json:"fieldSelector,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. What was there all the time while the pages were read stands in them once. One that this list did not give out for this selection is refused with 400; one of another version of the controller with 410: begin the list anew.
+	Continue *Continue `form:"continue,omitempty" json:"continue,omitempty"`
+
+	// Limit At most so many; the answer's metadata.continue leads to the next ones. Left out or 0: all.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // WatchRoutesParams defines parameters for WatchRoutes.
@@ -2287,6 +2418,15 @@ type ClientInterface interface {
 
 	// ListCustomAutoscalers List the CustomAutoscalers of a namespace
 	//
+	// The answer is the Kubernetes API server's own. In pages: `limit`, then the same call with `continue` until
+	// the answer names none; a place that is too old is refused with 410, and the list begun anew.
+	//
+	// With `watch` the answer goes on: one event a line, {"type": …, "object": …}, sent when it comes, where type is
+	// ADDED, MODIFIED, DELETED, BOOKMARK or ERROR and object what Kubernetes says of it; until `timeoutSeconds` are
+	// over or the controller ends; watch again then, from the last version. At most 256 are served at a time
+	// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
+	// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
+	//
 	// Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
 	ListCustomAutoscalers(ctx context.Context, namespace Namespace, params *ListCustomAutoscalersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -2381,6 +2521,8 @@ type ClientInterface interface {
 	GetApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListDecisions The latest decisions with their reasons, newest first
+	//
+	// In pages too; `limit` is 100 where it is left out.
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2481,6 +2623,15 @@ type ClientInterface interface {
 }
 
 // ListCustomAutoscalers List the CustomAutoscalers of a namespace
+//
+// The answer is the Kubernetes API server's own. In pages: `limit`, then the same call with `continue` until
+// the answer names none; a place that is too old is refused with 410, and the list begun anew.
+//
+// With `watch` the answer goes on: one event a line, {"type": …, "object": …}, sent when it comes, where type is
+// ADDED, MODIFIED, DELETED, BOOKMARK or ERROR and object what Kubernetes says of it; until `timeoutSeconds` are
+// over or the controller ends; watch again then, from the last version. At most 256 are served at a time
+// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
+// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 //
 // Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
 func (c *Client) ListCustomAutoscalers(ctx context.Context, namespace Namespace, params *ListCustomAutoscalersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2706,6 +2857,8 @@ func (c *Client) GetApplication(ctx context.Context, namespace Namespace, name N
 }
 
 // ListDecisions The latest decisions with their reasons, newest first
+//
+// In pages too; `limit` is 100 where it is left out.
 //
 // Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2981,6 +3134,18 @@ func NewListCustomAutoscalersRequest(server string, namespace Namespace, params 
 
 		}
 
+		if params.FieldSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fieldSelector", *params.FieldSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
@@ -2996,6 +3161,78 @@ func NewListCustomAutoscalersRequest(server string, namespace Namespace, params 
 		if params.Continue != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ResourceVersion != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceVersion", *params.ResourceVersion, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ResourceVersionMatch != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceVersionMatch", *params.ResourceVersionMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Watch != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "watch", *params.Watch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TimeoutSeconds != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "timeoutSeconds", *params.TimeoutSeconds, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AllowWatchBookmarks != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "allowWatchBookmarks", *params.AllowWatchBookmarks, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SendInitialEvents != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sendInitialEvents", *params.SendInitialEvents, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3336,6 +3573,66 @@ func NewListApplicationsRequest(server string, params *ListApplicationsParams) (
 
 		}
 
+		if params.Deployment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FieldSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fieldSelector", *params.FieldSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -3491,6 +3788,42 @@ func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.
 
 		}
 
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FieldSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fieldSelector", *params.FieldSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -3615,6 +3948,54 @@ func NewListMetricsRequest(server string, params *ListMetricsParams) (*http.Requ
 		if params.Deployment != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FieldSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fieldSelector", *params.FieldSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3775,6 +4156,54 @@ func NewListPodsRequest(server string, params *ListPodsParams) (*http.Request, e
 		if params.Deployment != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FieldSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fieldSelector", *params.FieldSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3986,6 +4415,15 @@ type ClientWithResponsesInterface interface {
 
 	// ListCustomAutoscalersWithResponse List the CustomAutoscalers of a namespace
 	//
+	// The answer is the Kubernetes API server's own. In pages: `limit`, then the same call with `continue` until
+	// the answer names none; a place that is too old is refused with 410, and the list begun anew.
+	//
+	// With `watch` the answer goes on: one event a line, {"type": …, "object": …}, sent when it comes, where type is
+	// ADDED, MODIFIED, DELETED, BOOKMARK or ERROR and object what Kubernetes says of it; until `timeoutSeconds` are
+	// over or the controller ends; watch again then, from the last version. At most 256 are served at a time
+	// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
+	// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
@@ -4090,6 +4528,8 @@ type ClientWithResponsesInterface interface {
 	GetApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*GetApplicationResponse, error)
 
 	// ListDecisionsWithResponse The latest decisions with their reasons, newest first
+	//
+	// In pages too; `limit` is 100 where it is left out.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4216,6 +4656,14 @@ type ListCustomAutoscalersResponse struct {
 	JSON403 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON410 the response for an HTTP 410 `application/json` response
+	JSON410 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -4255,6 +4703,26 @@ func (r ListCustomAutoscalersResponse) GetJSON403() *KubernetesRefusalApplicatio
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r ListCustomAutoscalersResponse) GetApplicationproblemJSON403() *KubernetesRefusalApplicationProblemPlusJSON {
 	return r.ApplicationproblemJSON403
+}
+
+// GetJSON410 returns the response for an HTTP 410 `application/json` response
+func (r ListCustomAutoscalersResponse) GetJSON410() *KubernetesRefusalApplicationJSON {
+	return r.JSON410
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListCustomAutoscalersResponse) GetApplicationproblemJSON410() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON410
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ListCustomAutoscalersResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListCustomAutoscalersResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -4997,6 +5465,8 @@ type ListApplicationsResponse struct {
 	JSON200 *ApplicationList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 }
@@ -5009,6 +5479,11 @@ func (r ListApplicationsResponse) GetJSON200() *ApplicationList {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListApplicationsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5114,6 +5589,8 @@ type ListDecisionsResponse struct {
 	JSON200 *DecisionList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 }
@@ -5126,6 +5603,11 @@ func (r ListDecisionsResponse) GetJSON200() *DecisionList {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListDecisionsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListDecisionsResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5321,6 +5803,8 @@ type ListMetricsResponse struct {
 	JSON200 *ApplicationMetricsList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 }
@@ -5333,6 +5817,11 @@ func (r ListMetricsResponse) GetJSON200() *ApplicationMetricsList {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListMetricsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5542,6 +6031,8 @@ type ListPodsResponse struct {
 	JSON200 *PodList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 }
@@ -5554,6 +6045,11 @@ func (r ListPodsResponse) GetJSON200() *PodList {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListPodsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5729,6 +6225,15 @@ func (r ReportTrafficResponse) ContentType() string {
 }
 
 // ListCustomAutoscalersWithResponse List the CustomAutoscalers of a namespace
+//
+// The answer is the Kubernetes API server's own. In pages: `limit`, then the same call with `continue` until
+// the answer names none; a place that is too old is refused with 410, and the list begun anew.
+//
+// With `watch` the answer goes on: one event a line, {"type": …, "object": …}, sent when it comes, where type is
+// ADDED, MODIFIED, DELETED, BOOKMARK or ERROR and object what Kubernetes says of it; until `timeoutSeconds` are
+// over or the controller ends; watch again then, from the last version. At most 256 are served at a time
+// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
+// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5912,6 +6417,8 @@ func (c *ClientWithResponses) GetApplicationWithResponse(ctx context.Context, na
 }
 
 // ListDecisionsWithResponse The latest decisions with their reasons, newest first
+//
+// In pages too; `limit` is 100 where it is left out.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6160,6 +6667,34 @@ func ParseListCustomAutoscalersResponse(rsp *http.Response) (*ListCustomAutoscal
 			return nil, err
 		}
 		response.ApplicationproblemJSON403 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 410:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON410 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 410:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
@@ -6821,6 +7356,13 @@ func ParseListApplicationsResponse(rsp *http.Response) (*ListApplicationsRespons
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6907,6 +7449,13 @@ func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7087,6 +7636,13 @@ func ParseListMetricsResponse(rsp *http.Response) (*ListMetricsResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7278,6 +7834,13 @@ func ParseListPodsResponse(rsp *http.Response) (*ListPodsResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7624,6 +8187,19 @@ func (siw *ServerInterfaceWrapper) ListCustomAutoscalers(w http.ResponseWriter, 
 		return
 	}
 
+	// ------------- Optional query parameter "fieldSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fieldSelector", r.URL.Query(), &params.FieldSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "fieldSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "fieldSelector", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
@@ -7646,6 +8222,84 @@ func (siw *ServerInterfaceWrapper) ListCustomAutoscalers(w http.ResponseWriter, 
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "resourceVersion" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resourceVersion", r.URL.Query(), &params.ResourceVersion, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "resourceVersion"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "resourceVersion", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "resourceVersionMatch" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resourceVersionMatch", r.URL.Query(), &params.ResourceVersionMatch, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "resourceVersionMatch"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "resourceVersionMatch", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "watch" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "watch", r.URL.Query(), &params.Watch, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "watch"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "watch", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "timeoutSeconds" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "timeoutSeconds", r.URL.Query(), &params.TimeoutSeconds, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "timeoutSeconds"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "timeoutSeconds", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "allowWatchBookmarks" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "allowWatchBookmarks", r.URL.Query(), &params.AllowWatchBookmarks, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "allowWatchBookmarks"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "allowWatchBookmarks", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "sendInitialEvents" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sendInitialEvents", r.URL.Query(), &params.SendInitialEvents, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "sendInitialEvents"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sendInitialEvents", Err: err})
 		}
 		return
 	}
@@ -7863,6 +8517,71 @@ func (siw *ServerInterfaceWrapper) ListApplications(w http.ResponseWriter, r *ht
 		return
 	}
 
+	// ------------- Optional query parameter "deployment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deployment", r.URL.Query(), &params.Deployment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "labelSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "labelSelector", r.URL.Query(), &params.LabelSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "labelSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "labelSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "fieldSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fieldSelector", r.URL.Query(), &params.FieldSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "fieldSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "fieldSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListApplications(w, r, params)
 	}))
@@ -7996,6 +8715,45 @@ func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.
 		return
 	}
 
+	// ------------- Optional query parameter "labelSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "labelSelector", r.URL.Query(), &params.LabelSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "labelSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "labelSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "fieldSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fieldSelector", r.URL.Query(), &params.FieldSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "fieldSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "fieldSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListDecisions(w, r, params)
 	}))
@@ -8066,6 +8824,58 @@ func (siw *ServerInterfaceWrapper) ListMetrics(w http.ResponseWriter, r *http.Re
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "labelSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "labelSelector", r.URL.Query(), &params.LabelSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "labelSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "labelSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "fieldSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fieldSelector", r.URL.Query(), &params.FieldSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "fieldSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "fieldSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
 		}
 		return
 	}
@@ -8161,6 +8971,58 @@ func (siw *ServerInterfaceWrapper) ListPods(w http.ResponseWriter, r *http.Reque
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "labelSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "labelSelector", r.URL.Query(), &params.LabelSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "labelSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "labelSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "fieldSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fieldSelector", r.URL.Query(), &params.FieldSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "fieldSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "fieldSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
 		}
 		return
 	}
@@ -8452,6 +9314,8 @@ type ConflictApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type FaultApplicationProblemPlusJSONResponse externalRef0.Problem
 
+type GoneApplicationProblemPlusJSONResponse externalRef0.Problem
+
 type KubernetesRefusalJSONResponse KubernetesStatus
 type KubernetesRefusalApplicationProblemPlusJSONResponse externalRef0.Problem
 
@@ -8580,6 +9444,62 @@ func (response ListCustomAutoscalers403ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers410JSONResponse KubernetesStatus
+
+func (response ListCustomAutoscalers410JSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers410ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response ListCustomAutoscalers410ApplicationProblemPlusJSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers429JSONResponse KubernetesStatus
+
+func (response ListCustomAutoscalers429JSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response ListCustomAutoscalers429ApplicationProblemPlusJSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9718,6 +10638,22 @@ func (response ListApplications400ApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
+type ListApplications410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications410ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListApplicationsdefaultApplicationProblemPlusJSONResponse struct {
 	Body       externalRef0.Problem
 	StatusCode int
@@ -9841,6 +10777,22 @@ func (response ListDecisions400ApplicationProblemPlusJSONResponse) VisitListDeci
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDecisions410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response ListDecisions410ApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10063,6 +11015,22 @@ func (response ListMetrics400ApplicationProblemPlusJSONResponse) VisitListMetric
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMetrics410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response ListMetrics410ApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10319,6 +11287,22 @@ func (response ListPods400ApplicationProblemPlusJSONResponse) VisitListPodsRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPods410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response ListPods410ApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11154,349 +12138,373 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L1vd9s4kjf6VTB8Zk/sbkqW/yaRz5y9TjrdnTudxGs7088ziSeBSEjCmCLUBGRFk/a+vB/gfsT7Se5B",
-	"FQCCJChRjpOZ3bP9oiNLJAgWCoX6+6vPUSJmc5GzXMlo+DmaMpqyAj5eMqV4PpF/YYXkItdfpUwmBZ8r",
-	"+DO6mjJyiz8SMSZqyiQj0twVEyoJz8mFWCgm385TqlhfVofsR3EkkymbUT34Hws2jobR/9orZ7SHv8q9",
-	"+lzu7u7iaE4LOmPKTPc1nbHwHHM6Y2aCRIz+zhKlH8w+0dk8Y9EwGvORyGmS8CiOuL5pTtU0iqMcRsR/",
-	"4qhgvy14wdJoqIoF6zrxRMxmIv8Ak9Nz1h/knCYtU/3zYsSKnCkmYdZwZXWyKRvTRabap4qjP8B8cSCg",
-	"tB6LSfVMpJwBsZ8vpBKzs4USMqEZK/R3icgVy5X+SOfzjCdUv9je3yXyTrfnNwZ2zy/fBb+Rc5FLnM0z",
-	"ml7gDNfMY16IUcZm39v5OJLqO1JNPZ7f0oynURylTFGeRcNoSbkakuMp4ZLkQhGaZWLJ9CWsKIRmvHef",
-	"I/vlMFpORaa3QCLyVJJxIWZkIIkS5GQgozgac5alZtQojm5pttDPPZ5Gd9dxJBVVCxkNjwaDOFJcwXJr",
-	"pjDUt3Owk1Srub5iUeTDnM2Y5HJo3nFo3+Ruy2U/x/uR6E3utBNJBcOpjLkiasol0TQvaKJOyUckzEfk",
-	"X8JoMiXw3oQqAqzb19N6LvJxxpMvW7DEDuKtmN7kP7B5JlYzlititsue2+O91PvRvgf7xKUepVyCp9Ul",
-	"0D8wMhbFiKeSwOqtIb+b1wPTH2cBkkwLQ28+JBfLU/IRqfCRSLqSZDldEZqnZDmlSvNgKoDyP4L4+LJ9",
-	"oliR08wj2LHPs2e4zlr669WQrLjlIJI0i7CXegccjcZPD8aHx48fjw6PUnpCDxP29OBpOmADdvT48GQT",
-	"e5sJPCB9z/IVEWrKClKw8ULSjIjC49dSMF/gzx0knkc5OufuGI1u96PY0BIY7YbnmiaXSMs4mjEp6YQZ",
-	"ZsYTi0ypJCPGcjITKR9zkEEFo/CocjeVKxL9SHm2KFh3GpWvaGaiifTlG7JgNPWOXkInlOfAmHrsFVmJ",
-	"RUGSKc0nTHMpX7sPPWLgLem334nAACztEz0hEHwiy1hBaC6XrJBkydWUUGKmQFKRLLS0OQUieAf82flL",
-	"2BusiIkwW0VrKvpIj91o7mukCdGUxkdwJYlY5gRXy2k2WskQ6kex0Ez1Bbs8F6o3hlG8xcwFqZ/QRtBv",
-	"IXcrC3xULvBrfaKYJ65Z03JiDyteC4YnLJGLZIoitilStSg1lwKpr4R4RfPVF1FaCdGb6UH0jlbF6mys",
-	"WHGJSkQ03B945Drw94MQRN9mj2W5nmzuKQ9ItVcCiTZfyCnTu5zm+s+MS8Vy/YU4JapY2T2v34tc6Ffs",
-	"wTtqzdYzOLxfmtrxr1OWa/nghov1+WJUraohMaOf+Gwxi4ZPTkCXmvEc/x44AukTZILa5V0cvc3pLeUZ",
-	"HdlluedCLrxxaipJcN+XCgju9hYG8I/Zw+p2cc/TCsD69fcn94AsoGcxF1JyPQlq1MGZMBLvX33tHSFg",
-	"Emflajcn8SavCDilRQFtkYYxnm9ZhpdxSW5yLarF2OhqFZvuc0Q9Q6pijuo35HoC2tK41rR3QtS7sCpb",
-	"eZqxK67twaeaAPTTBYPXktHwEAhS/j2IPZPRty3nIjVP1Mf3qnJH4f8BKqlWn2TG2Bx1vPGYJ/qtRjSj",
-	"eQILrEcao0KC9/H8x4xPpsqMqI8ubUENnK1phy8YnfF8An9puwk/g/lfiDkrlLFIacUWndFPv7B8oqbR",
-	"8OD40C29VIW+/65K2M8RV2wmN5qm9hZ9vxmQFgUFieovTIfHs09zeONLRQvldnqd5X7UBqTUl5AEmEkQ",
-	"WI4YTtsZSzm1nheSUanwWtgRY1HMqGaSVCxQHJk55IvZSDO/zyf1516WO8uNw3N1eBA1N1Ec6SefJYrf",
-	"crWy45WPp4r1FJ95MyipoO/8gSXcupfWUd9dZ+77ld6wt/NNd5mr7mr74HOX95oxVfBEhsQRVaRYZEyS",
-	"TIgbQsGf1ImHXsGYrxjNzZxe4l37J02WquzUTjPOfeeSx4MnIRbELd6R989FGuL6mnDoNMliu8tBrsiX",
-	"eesm+VksSSbyCVnkimdavuItMeFjrc0ZgUQSMWNdt4aRautp4p0Wl3D9XUX6rbv1Ci+7XMxmtFhFVRfX",
-	"u4obryLaPSFnJ+kRtL4eVRaqbgFv+xtWKCdfkY7XjjxoYOi39N78z2xV04W6HFGhQ6ch0asitbOTtbYN",
-	"tnR2dlqIDTT5haMj0iOK2WTvrhtv6bZfp33oayiN/VibPA64Ya6v1go5kTPiqcBkIUFfBfVl3WJtPP9m",
-	"jOb/PMn6ZXKy+uLeKbFBgL6VzIzXgUS1tdQ3hVZyLQO0ihGkvnm1bgzybXjacuODsPalFeI1Rx8cD0Nt",
-	"q/yDFaJPfqU3PJ8MiaYGoQVDLYrnk5jkegNwiVpXn5wt6Q2DOzOm1S3961yk3hU/0izj+cQ+AxQzQVPi",
-	"VGEilZgTyfKU5xMyYmOwoBWZaEtQCTOltznYC8O6VyWhubYWRwyeB0ZEro2bd6X+jW8TxRFMNoqjypQi",
-	"bezC2B71Sl73qHdVnmQ1Rbso+C3NArvXxGAkGj0JOK14nhiCsvRMxeBBYdr0HbGkDMvN6qrmyRGeV2i7",
-	"7Q+q/6036+JotJCrVn3hasoIXFvQzCrP1uYgIkc2EHqKWm0NvAFXU7HQurY2TczLTuktIyM2WaBnUy3y",
-	"nGUt2sZ2r1UqJfc+D0vDq2HTmqhtTKZiic4klqcs1eY1JcefPhFRkFEhbvRCjR92kca8kOrZarOe9QtV",
-	"LE9WlzdMJVMwXJzt2MqBdh1zsYzdSvE8yRYpS4N2Tek46DZ93+oJMxlYZKOVYhgIFIXe35QkGWe5qrLG",
-	"eiMJXn9rKn2BFlQees23wu2Rk+WUo5dUViUc+ObdfoKwlBaT1g+ixZeeWQrXafnaJ2cjyXI1hN8k5Wnn",
-	"M/9cpFZMVc98WL+msWK9DB22QQ5CqmA0mbKUUP3aQzJeZBmuoyB6WR52Q5SOj1a2xs1ZE0kPOwvcLGul",
-	"pzSCu0UCPqzU8zxAjZPchUiaEhiiuvlDbXYlFEb8ttqBeAp0IqU5MGKMPVBJfmWjS5HcMPXAh4h5UHAP",
-	"OFLHRE2FNJtWa0Sh8+y+tHROvFYuN3FjcyEphJg95JP1mdPwPnzZplmCmylk0NAb1lvMDY/i9hUFmYlb",
-	"/SE3W9n57wo2F0V3mwe9Wxdw0yarp6tt4A5Xf+uVq1ajoie1PD3Dk7UhHf1Zpjk7DZl/K0KdwxNUXblI",
-	"EqYlsLRJD1LRPD0lFA4NfQxB8AN+LB3tSqCizVWf/DoVIMz1xCXJ9Wh6ZP0nwRw0z6gpY+8zkbIM4zS9",
-	"x+nR6GnS+3Tw6ehmaII3Q/JyRifsfJFlz2hy82Y8HrrgIde/+AH6+qWaunrpo2F0MDg46Q32e4ODq8Hh",
-	"cHA0HBz/tekMcfNq+IhFQeZMzDMGQZEyzvSILEWBTlzP1twfHBwFlAw70VDQQw9DxvoxhZgUdCb7nkny",
-	"iksJgVKbgkB2xJiILGWFFxuXQyLFjI1EuiKaqAScWJJwFeul0mrA7ik5F6k0wXWyQ8lvC6Go3i369M14",
-	"siIZA5UCbK4RIzOa6ttEgXFZL8SW0CyTeGpbYwS5SbNWKWTrqxKTF0XhvozJS0yjgm+0elT+/lpzFF70",
-	"vGBUseciV5TnrNB04JMXRSGKxm/m24tFXv/qeUHl9Bch5mYmZAd0Ri0Y1JQXKSkYbguRa0JRpJFmUc3z",
-	"+DcGnZQXyJ6LdBdWRjGp9A1uESRTGLJPxCJXZESTGz8xQ3/a7RMI787oCnynNUY6CbGR4elg/I7rLScJ",
-	"qP1EMpZ3VYFrksuwapkmYx8bEjVlzCbgB6juF7IzY4re7vfdPbs12aBF9FVBcwm/YqgjvH3rOTz3Tkhz",
-	"AqSx46qpPpn0CHdFiwkzGSANQRJ6ia7xGk8IeZxwePD45EngajECQZn+xHJWuKBq49ANKcJWGG0WXJYG",
-	"n50n5KpYGLcH0GSduwO/qL6Md3K2MCD86p4clwwZIG0LT0pIkFA/Uzk1DnSaIs/R7NxbrrF+iTjoJK34",
-	"WkYMIiBKTBiksIEyzHOCpt2QsE80UdkKLDHj8hiLLBNLnk/6pDohdEWNVnrD7mRsrIhYqKExW8/StGBS",
-	"7qKseaWPyLOl1hC9K/XoIzbhea6PZPO4eSFmc7XbJ2cuixRm7jgep2wcYUsQYhmTUksyk7tY2YuYOhAN",
-	"o//deytZ0XsZYPXKlMP6N17ySJKX54TihadkxKZcS9JiAVJzXohP3GQ4OVNWTdkKDNl+ycIjITLjf06E",
-	"uOEtOd6Q9muyOCXBK+un9METUDnd33E0p0qxQo/xt3dnvb/S3j8Gvad/+F9//Lf3i8Hg4OTRd9/3//bh",
-	"4+//2bv+/o+hvWsJtnlGeKVJ2q06yL7+NGfJ/JLJ9noDiT/aeQEH4gn3SZHzQiiRiIzsvErmPTNO72UK",
-	"bGfvlIqupE24cwrCiE0onFFa0aESI4rUbC/j44WjNUbPB2iUVceH1i7dttQnJlECdwMUIFi2gdEm/BbU",
-	"HzLRBzElM1rcuK0iwDTQwy3pCvJeHKeap8Ns6A3TdBibg1tYq2kFx3mYL39bsGLVhQlcbYWdFdyJRR3g",
-	"yFkWXCmWI1HuyRf9Dy18cFcXm3H0qXfjjuoeqGXU5sX4WntN0iEvx2aXxfYtKpKB7KhiwXZBopXsZ7+d",
-	"LSQ43PWKaSFfLCD56t2Uyh3JsnEfH7EbE/cNPsz/Bh5buaQiTQluDvw/aV7g3VhOMHRX+et1H1QI+UHk",
-	"bAfmHuMr7EZ31/oQChRwNOPqtfhfrEkKlNUmbOHrNTLWTAFjpUDJQiwUZADWU538TOgynt2bFGIx75df",
-	"7N3u02w+pfuRS5BuzBlyNGhKFaR+mRoYP32qJc4s5wwCG8l8cTUtmJyKLI2Gj7WdX02e0hv8Gexvnk/O",
-	"sokouJrOomF0oZWrCzHiqIjORLHyRto/jiMFSphHICwVmfPzgo35p2gY7dVn2h4vBwN/GB0PBpocNqHe",
-	"v9x+d3cdSI3ySF7qSZ1oH9KacDXKgRrLch1UHcuFWufSeAP7/RVT1F+obSqGLvU9Fc1wq7vL1Hdf54OJ",
-	"XG+QSpYwQM713L2WqefZoqBZNIwS+K28C2K2BVQ/PBfZYmakX1OWe2xXOvFwc+rt+Hcp8nOqJXPU12/W",
-	"bzDru++u+6buzXAmGhUycGaHA6yxiavGGDWNq6FRLUGMZt6YEKxA32a3mMdfmj83PfwcgrjyhoHLomVs",
-	"L2PGDO/lxTTskeAjHFUx8Nv2nGo6jnsYTVddngTxJdA4GEaJuSRWzw6u40ykHs1e4V/zgmu5tYJzuEm/",
-	"5iCVpCE7Fki60FD+9JtjVVKO7Fj0U4exgimJLvpqs7rKCDpmfQXJ4qU6mSm8TDO29RwuMPcS/E0rsxy5",
-	"UC2LX+ZQvfv3nf+rr0f/05/e4yDvo93rvrMbzZxKX8XGNWsJNqYmR1Kbfs75F5ha6Tkxj/51uoo28YaV",
-	"4P2kYNQauFLR2bwc52zi7dEUcuKu40hORaEgvKhFaUK1IJU8nywyWgSkXBRHt16tlDmJ7gJKi01KWXfc",
-	"1dXSxsm0XbJKsz61GWi058DGR3c9FPV74pHYOQ8meCpu8jNU6ThiU3rLRbGxNjuhWrA/s5ebBAzNHmKh",
-	"WrOLbQa9dQege54qMhPS+vUh2AxeJNApoZh0KYobsN+orJa/GNtkRldkJ/HcscmiKFieaP27lBZcmpoL",
-	"lpKjg6d98ouRq7H59XCAOx1CLOZdjCC2seyMyQ0hscOTSuwoJGSipOJ96ZCEXnMe4RCNt0W6o8o7HMQB",
-	"5b5KPJvLVJJXL47iM3ZKxosC3EoiZxLjJiZEVzGAY+PbBdPXunmLW5b2yYBAyhnJBcn4jKv1VNvvFHOr",
-	"Ku91JnvFaE6en78lC8nInBX63SBAMuNZxhNRQJHGSNwyY1FTa+XTdGPUeL8RFQyubFpQnhvW2Zy+7EUr",
-	"0Oc1EcDLEwHpFlxNMczBofyxmdUSmz1jnQo2JpazZcndQ/J0MCgvnFIJATc9EkZaMNIbY5TmZNAnv5pn",
-	"SsWzDG5Q4M2XJFmoUFZQLTS7uQynXolgePZw0ODaDUqA5kg/W7U0SE1iHdnBJBxPw9ldP/2TwdGTzQud",
-	"MVrkjb1Xi4AUjOSMwz5Cddu7geQCw2X1XazfAcz2oZY9cPOg/1ib4UuUnrBlqZZFtMCKO9jBlQ3syT29",
-	"eoVYTKZzyGATc+S0AtOkKKAWiMAEfQ7ipdc27GRqs5o3HHLhu5qlG45D9hsMAmE5dE3MjZaegz+rw37e",
-	"tMgz+unSJIaeu+woN5N2CQsT0Rt5VGaWlmtDRiu98JbOMSmoYmXZPhyKDzH5uosiKC/xqobIfMWffYGs",
-	"PHn8+PHB/snGGVarXdqPLlzjMVviDL1FPiUDDBHXBQGYBttRMSinwLzqpg2B7XUXRyL/gWVsc5LjG3sd",
-	"4NosJEur1KgIE30WQOzXBn6nFWbTZumUZempMxZjpyxR48bWF/UJjDQICc5ULHMM8pTqlb7L6kzHg0MC",
-	"BQIJewDCzgsxYi9okQVE5y/V/OmCzZlxpGvzmudMSpJMWaK1lrF/imIxXEykwL9zAaFv1DNByk0ZuVmM",
-	"NN0fSc3xXKS+IggxnoJpE9J57h/pA5crTrMfWEZtljEQClJVpHSbzNDaPgKE5ike5KpYMBweZk5csB/V",
-	"JiyfRfJrvWwiRGqu5JKwXAvwsOi1sDj6NN202+215oywupEpq73/jtdKbweRBEfzD2KZ/8rzVCwrm/6k",
-	"9ejHPKpbVqz0SWYIbX30M6a0PB3TwqkIlIwKRm/sCUjLfH3IwRpqHTEmcko1U8MNM62MWW04A+/7iGVi",
-	"SZ4M/k1zmK93nlqRWbmiJmxPDbN61DbXH+P1wUXrk5doy+RCaR1wMbcJGrjr9IviEYGJA8v8ARQxWJO3",
-	"88CKrF8QGliMOZWSpRsXoiNDdZk5zycXiyyU5w5fa1ID2AiIthGTPGUmw8bMXSLPQ5B6kTFCEwWx6BxK",
-	"uY32ZC8tlzbT2pK2WbmcggzKMlPEtOS5xIoB2F3uhMNYU6nWdM74uyxfc0PCX803nXGpejM6792wlbQJ",
-	"gNF16CozzIzOLU5AGqbqM7Gwsk+fRkao8hmSGoKRjN30yZsxkXrL0qx0m1JwbTpm9slYpxMgoMxolsGP",
-	"JdHIiOeQKOZ/Z+0nvKGwygGrjKqXxaQwmFQq/Q0WfbzBrJXYfsBv0RO7xTIh0aprdHjwtdZIn3QP4W8x",
-	"uXXw4rLNXaKPfoNx46E2mDPXoaQ4VzVyAkwx4GXpHxuO8WLuNgVUCXEDefbZKi6PyDKr8JGdlI2Re6Xy",
-	"Qmsvtk5r/xjT2uy7+j6dU1S2K24erCS209DmVSNf7V6unoZZ1Z4EHYMZB6YCTI8rk5dNK2VnM0ZzAPeC",
-	"9BnPZeMUQZCvRpGDI0/z/YpgRrjdf5CFecPYHBGYfGvPmJtB41QUcc0lNtCLhnVzQ3QUeKm5xhivWjyd",
-	"0tt96d8f7Ify2pvh1i0DY9WodYzORpOHoU9X8iZn1o4Dk7wUahwgP3BP5Agi5gK9MOycFVM6l+7XuSgU",
-	"PGBo9kG90BahQ7A+ILYTxJWCx+jrf1uwBXM6YmiBOsurqxr1mmfLjOf2r/sIsdiLfHcQaLiaZi9cBMs4",
-	"XbUANUAw7XsDhcQD7okgT4OSVy8Kaq3XqHJ0kKUXOSTnMottubHiUr9aCXhQpjlPGc3U1DeScv0e9QSm",
-	"oUlqM04qLRIblmEuCqQJV4TqK/rkVzg5qHdwAGW5JOOCle5INWWzU3QrNjzHPtjZTG84lo078+7bGpnu",
-	"oRfZC5SYYSmZfrMrk0wZdObhHtebFMPiSC2wAiG8TWFLD73j1mTOoFEKt5rS19jUK+kfIYRpzmJTesyh",
-	"6t7nvrpgChqClQOt6qs62KTLhzWEscnET70iXq5Kc/qU+GoIvJQXBrKJa8CjmDynKVfEWmUA/wWc/mMI",
-	"rvJk+uWHLVDx17LYaG0hjX9tI9+3cbRcb5meBqmULo5axeQo6008BRVsKFPpjXRCRbYaTjepaJj55d39",
-	"fjEYHCZ/Milh3i13cW0uzVfzZwSMVh5klbNPS8jaFBqD9WmW7dCYtPzqJaiNYjLql0/6058ILf/c3d16",
-	"4rkqeGmFQJGdl4LvqAtKU8rHY1bo71v81l/2lvrXUUwopNOQP/yJjPDT77+TP0yp3KH98GN33RWjdVe0",
-	"3a5p2HrjtyJoLbT5tQlZfZxPwMAv9cuRYLULA4Sq2Fo+jSrSr20DV8WyI8gfXH6nPwrMs/FtdXtXB2zM",
-	"1g/E+5P1vr//XL1Byqn6I28z0wavlJOtLRQWjhM2HrNElbFAo1QEtkKtvkEUXuFC6L3a+Ah+XLMX1/yu",
-	"j/F3j6oTeRSTR+VEHl27IdpE5Y7CRGDVOolKRrD6grkEGL8WlfAXqPrTdqdXSdnqKCVFa6O3n26hvOZL",
-	"lwVaqw2p4P8F8ry07nVVLBj6/86ShM2VNhS84irQcc5GGbsSl/phWrlBbQ7UXBMrJ5jn5epuwMPvwSGA",
-	"fwxqS7RSaRDT5ZzRG3So+VqmLfA5dT4WKaxmSTOjX2pNjlfUw+3hDb/AsQgXd7DxWita16ezbS4JC9ed",
-	"NZ8xcb8DmMGcJbZGg0uLtmzWQYSxT4Kla1VAvI2pozE6GL1V7gi7WKx/isuBvfcD7g+CZ1KFg9XEmqWB",
-	"xUv5BvFLsAnEWGGlKJcGJYTnsDJbejJsFvc38JDfBZLvfEzLQO3ekkrg7RQXCHavTw2QIBDiMqIDXatT",
-	"OtcEUY2CinnGyzYfXeD3xoVAq4mn0TAa7PfK6/YfR22YsDgZtGjw8IVYdO2w9hAX9bs9HfQPiCQ7NsWH",
-	"PB0QuRvVUGTNWQBZufrgccM/zzC/NGwmcUkGLUO98qwsyEE1UIvDaJ/8f//P/0sGQ9KYKYH079ay3v7J",
-	"4yd/1VcIjEEVfDKBEkQz7UYaqlmXNvdBrTB4WWLah036bSFmi0IUYYwFrlXzRZbaQ9pM9dTsPK3rmyLw",
-	"bhIX+al5jNo4DYQROkodHqDY25z/tmCnZdbhhGQ8Zy46BH0liBKiS436VuB/juc7pgdfYE73+rAPxulN",
-	"F45m1hA3QCGxTSAY88wrxAPjCyyfKSS8OigMRJmqIy/4IHGWJeNoyrLUIHbA34vctlMIFe+4zRM6Rv1T",
-	"GjQQlitm0kI2s47aqgBdb71WNltyAKEHnQkiUihDEy1CgFUgrN6NC12nklqle2hOVg4EZb07hglXQwIJ",
-	"ZM8pYEukGYuJC/fH5GKhv/iBzWiexsRGEGOCUdaY/FBAlWdBLlgi8oRn7BQz3boDNNSzx1Mr7+J2PBjY",
-	"20D58lVjj5Msb5R75XrNifgVYSR9gOj1UGCdk+hf5Olc8FyFNRmXaARZtLmtH29io9K2CvSX50OIBJmd",
-	"7TnauwgymklxptpHdZqWreEWC8UeSYL3xUaa8oKIItUmBZvN1crF8/D9jK0NkYQGNNGmCXqrcBxATNf8",
-	"/AujkrXjn4vCcw1r8ZZDUSqBe3k+IZiKsfQDjWB7aQ3eIMkFYjFrURbN0AG62jNaSGxHMBFDQPL0U62N",
-	"874M9PnR9DJENV5k2anL53Y59wB+IPISEg8KM9qzbDftCcvAv+hrO2PPmnw82w6jXXupBnESyCmD7Dyn",
-	"vfr5eX59O8Z4TvH9MKTJPrEExPTk4vy5CVbF3hgTqjQVnXS3Qy2pQV+16kDenpkM77UF6rm+fDOcMDy9",
-	"SakGHhFXZbVgc26KFTOeU9XGe1ySiYCEgCVdNRkvNGgARDh20sjOu/pkf+0dvdbJxl8MGwbOvjJlUvKU",
-	"JbTA9BBogiEhZSgzWFqnRIkMj0kPUwQ8GrELQEmsK7llNmPEBn6tlwShKSG86ccsrdMkIJjVeqyiGaNy",
-	"UWhNzMR3K7knSSaSm6Hb6pDXx8sYv7l5thXYZ0KTKXsb9otcTjVRDPX+/BcC1zpPErSk2hB63iD6ikWe",
-	"r0fmUzWBFZOlAVeT2BOlhuTbTeRuRgRUNhceHVtbP6O2EWgYwr3RAG3Nln4ErbdM+pFFjsLbdgOMVilJ",
-	"DDQjSVnHdgjYVEi2l/KhF6DxbrYmcR2m0wPUJ/rgTWuwmjbBfdzF0S+13iCbfIR2HyxFoaaQowAJUzwn",
-	"UH56Sn56cUX2bvf37B3S2E9lMzWjwIaW76ua8oGmLw0zDoVhTS38H8P/3ob/vWm+yU2w3cDf3KnwP96C",
-	"f1FvAcIRWon3RbZ8V5P9Oih2fRDj5hJidncJnhUGsCUGtNygZlWLH4Y2v9aen4+kh5Ve5pSatGNTnhq7",
-	"/j4GQ7JPHIK8fQyoYHhZGWrDUcdmffGJMQFEZ8xRh57NcCsYKBXgY237Yp0tQIhhoSzkmxmr000HnwNN",
-	"hmLzLJMJijqCuVrvQtknVwioDM/gOWR/xZBch3Eho/YsYTIIBYXZ1EaikrOcsE8oJzjNyJRLBdisQzJa",
-	"JDdMEW5niboyz8nOwd92dnhvf3fvyW5MDv62w/ee7F4T/WZXS0EkrDjDKc1YMcGsRq1k5BMz2CmhZM6K",
-	"RD81w/gVyhGTxDoewy1GX3/6b82TFGe3rp8KPGkLdOZNaWA8T9mnoHLlxjs4PvZG6flYDWWvwNp2g1Fj",
-	"M9vQRipF9cFxwGb8gtcM178sZq+qoNabocI3oYXX3hmnbB8Vu7UMihEsR14TALMFyw17LSY3bK4IiABb",
-	"ukdtg2Db7A4hCh14ZKb3CdoFVW6ai7RTur19TBgBoUv9dNfOYojT1erygso8FEa5mQ9UNXoAjN36lxUd",
-	"IAdqfQOh4KKilXR4lMfnIUdrkzOsrRBKyVA8X4RNkYLN0C+nH/a8dfOEwuRSLIqEtdtf4VnesmfGsRVA",
-	"mNnk0KXK9ccweR31NkDQWcKL3rhCAL3YBv6m9C7nAT20TcUNOfiqWIwhwwxbSXTVrQJg8pE/TFAktKIC",
-	"NLnTVQcaZyvmHps9UCtrbvZYekQkUwrB4umqT0qwPpM8rc2JRZH3yQXNUzEbEpoDwgGV6rnIc5ZAYhBi",
-	"d47ZkkkPb5fnZAwA+eYGI0HKizFQtzSSS8utBON1sk/OGb158eurs2F5jYcpa7PgpRA5JEgrlq365Fw/",
-	"m2bDUj0Bi3XMloFZrRlRq0zVrK+h13RcpK4mGr64YQij42fC9T3vHN7rO/FMaTOKZ6kQtheBhJ0H8JEk",
-	"E7qY2A65lcnafKkW7GCb0wRuL99OqWAx1hcxiiNcZPubrRKII7sY+iOSOKqDM0dx5KUKhoydV1pTOqdG",
-	"Wd7KJeN1rAuaSjOG3V01gbDLnGlLZUrfTbU/KomI3opFF3IacGFM2NrzQGRmNbJUs7sZzuTidDx1ZsFX",
-	"ObONGsAx76JKFGeKT+r8AE2FK4PaXX3M8/O3H95env30IiavXrx6c/F/7F8/vLz8M34moiBnf3lxcfbT",
-	"iw8XLy7P37y+fPHh6uWrF11E68zArrdkC+JSmFxUKP3wioRMlZGJDTn8BRA73SzMcD+m2qPX0LR95EXO",
-	"6/kkmyHQvYUwI7gmopZO160cLy9Ywvi8Hgd2aPbmKlLoy25ZANi7CfreuOd60yuYMULT9DBIN+zp9d5h",
-	"6z49RSztSpWW64JleQGUXpSAKwDnaG7hPBeKupzV8Lw+t6Hce+/XBPBrO/bzRWa64ldkWDl2yjL2QEOZ",
-	"dExotNEpSDlZk9/53Bi/U2YsB2lzPDsmcmZ0xLIvpHPe9U22TElqKLS1dzcvjFFV8EQsC67YKcYMuWn3",
-	"AT+fv73qh1xnC5521JTfeAA3AVNvxMAlgnptvX2+q3dDHPFmM30uCXAYSyHwC3TCDvqQ+tInF0wqAVnX",
-	"zh/jg6QOS4h16QPkSAQ/S6vwoXPl14z3yZ+hhydgn9GVdA1DfdUDHx/Fkb62KXTi6FNPX9u7pUVuATAt",
-	"xcqb7Tc4yF0cnWOcvtXq2Jwawm9ZMIpcLHJXnwlKBL4gpCi0tDKAHjZbGAdrUrt/9XFTbf7z/bsWbd17",
-	"t/uONBG5jRfCO2xDG9PIp3P7c5uEbVnuHFvHRnFk0ci0imsi+a+Fsh+vKkH9H9F1f93dkgO0ZeQjb9Kh",
-	"4/JcpF+Y1vVFraS3bebcqdV9125p9+rL3J5wdi5So8k8o0H/+4+eIlFNSCidYTe5tqC1VJvkosAQpLcw",
-	"ib48UaKIhnYD9dx32OKsdAG9qzS4TuYLk5twtH/QP7awcua7/f3+wV1b8vhcpK/bIe4rDdawkKfuG3KT",
-	"rpMEgIW1FQTHmzRuwC09INulGpqOqeVqVR1hx8av2gKYcG92COvN1JQmRcOnT/XA0D8NVs64vh97baTM",
-	"YvbtSg5Jb9+KY5plYsnSIbr0B9p+Lz3GoUUpn9w8aJjtC7qEdEJ6swk/5XizjzstxHze/jgxriM/6k2Q",
-	"gTWPnSi8TrM5++LpOFIHO0yXFJB05cq1PDr3yaXpAg6oBwjutYTovHF2GwtyizgxTEhTI8CQa3nQLWUL",
-	"G7Z2A+/WixlUNq8Ts9cj+2G7MrckOG70f7b2mC1bA9Mu3WZPv8ZrBdP4HOFbVkxrPC0p6eCDWUjArNFi",
-	"Uyu3UsQm6m3hiCdikxepg8cG/BHteTOIkpYJcUMgsSysgaK9E/AsubxC7gLSYCfoz172pRF65Oz8pa+8",
-	"X+LNkZ/4FfTxgTul66Hwqkz7a7YRMSO5V4p9ilpqBRcUMlEDFMD8SrHM69m2zcVLPcDKLXKtS319RlNG",
-	"VkwNGwhfXAVhMS3oB3h0ZekfNq0s8T4HXFSKZ4Piblp83iOjEHsyrVMyg5bASdvi1648Gjw96ahJ4+3r",
-	"A8ShXJ6pkCp8svwspDJ9rTqlg82hfrv6poOjUDsCREBt5RC7Og2cUy7JfljMrY3MY1OjdYH5k+Pjw+PN",
-	"OKJTNquYSD9fXZ1HMfxz2ZKhVH2DKj5OCMnZFKbmhJICs6lcXzChhU6FdITOaaHuQRHVwIrfdgDjGneU",
-	"UGqubcFkvtn0M20tYVUaUwkx8IXL9KxuLVu8GTx8uCIpT11TO7HA7Gg7YVNOass+fxaQePZaqHD0hefz",
-	"RRvUG8ra0lQCRE991LCU0Gohy/1CJTbk0jF4EZA4Qd9NN4e8J5g2Pvv+kilU7RBuAtvaV7qtSP3KNR+2",
-	"5Rxcwhp1LX9fZC3YAbDQqHlD9f4plNYNX5+9emGh9sSY+ICxofaFG5oQL4DQhtW99yzpE94ypYbe3DdF",
-	"IYqtjVDwCEAX6erSebzlls7lQtXNJ0nmGU2Y1aNG2trskyuXQ8clGaxXZI+08bnJXgq09e1ylNpkKzNA",
-	"kLBiEXJB6+3qYuSFAU5rFNrVtv+XNyxoq8z70fRRMZ7cElCpkv5UqkkmMC9jD+sR+qdANmK1+srmv2NK",
-	"r8PEN21cb3KxbOLij1Y+TuV2Ocma4La17sZaP6/tYQeVi67pSnkVChMgvLsJDnRSikaZSG7YRl/gM3NZ",
-	"taVRu4Ykfci7MrUn1EvI9TLp2FLon9VDqH0mYR9NxXnbQX6BV7BbOSgiTVb6CMaQtNJmt0B1aLkMZWYw",
-	"lMJCdhBmZy25BCRLE4eypVwInOLV2UFtKeABU57GgdQjDLGBL2foaqMyhikPk7rXqZsxw0ylXfejwdUt",
-	"B5qTsU9zliiWXnZLEQxgMbsSAqSnFqhBiOR2VWhKQ06BkyMyAtAi09zGLRR4KHClP07pLfs41AeVydcv",
-	"HeAmVcYkz8Wgquu7S2BqJ1RtqpH+w7Q48iqlZ7Z2T5rCfcmysR9WJDshKsbAC7FJiRdjYoTMbmnY1lz2",
-	"VXFt8le9RsmD3lPaG19/3j+5C/f0FrLGFRsF33rdrhJL6bh58Xp0DkP37Yo1FU2Vmu/t9/ejeE2JqAFa",
-	"Kreqvcu3DbyRpgdJx2CrNgL1HT8fPIfIasEgFn6GzrzKVEMpHWdabfDvKKeoL2/xV2GO79rG85d4zSNJ",
-	"9CIiSLQoFIAOj2mWYYxeiTJnqMY4dElXtaPuyHPz1pI7O5xc/nXlW45WJMTr9zij7g0npV9lXqoPm9bL",
-	"u7zLYgVRlr8G8HAdlPf+Vv6DIdu2hjUrzThL5c1KnDJAHNQaWl7UP8ladfjWTXPmuhAa7blZOXBqqnEg",
-	"RArZk+YcEZI10XN4TuCJJBXBgt0tFNYHl8MbRekXyUSf0FY+Vr7rKiu7iL4O8mnd9t4AadDkzVbOkm/n",
-	"qc2lqKGnJR5WM23r8t7aut03Vyrd50Mmw+GgTdUedMNu87TBd15OULQ/6D950h/09x8PTZt4iIV1CLdX",
-	"4D6Q6hYn491n4z6O9hBE/h+uGf0xgNZb56v1udY9mKX8Alfk3bVDyzDL64NeABiIvsTsp3fXrdkEbn/4",
-	"O6DOr/iIOks2m+b3zcB9eZtY4pnTKoLm5VGNS3HgwMlh6AW7zFHs2la+gyxGuyUaHgwG+lXDRwJgtFfF",
-	"PPpC9S1aymPGnWnba9KLkWBl6+Sbw09P+/tPWpDpkjKTtLvBHzIonO3TUqVftY/QHUtvGJlrswKiwtZO",
-	"ovJGmv5bgCTh1GZXSh5jeShXU2KpEENoSttjCNLBpaco9cmL2Vythi4vJicrhmUj6HUMF5ad+k1XvYpQ",
-	"yGXApvXQDcQ3CWz24ZTilzF+44UhjQkCTnBJ5oVI9Cmmrzdwb66g1MLamNxHzNdDuFeeQfG2KMgBkaYX",
-	"eQlY4v18MiDy1EDtY0FJZ99OpfhpI5pW7Bd11hyLudegx5pu4GDEO5AaiBduO81KaF3oLDGTqgh5E8AZ",
-	"H33u/YioODkrAXG9uy2irknflKaYgbwZV9bdtnHJeM4M/K6xD2fhYrhmssj+/sbWkWUyxv5BqBzU7unG",
-	"HnIYxM03BxMYPBOxRVIqc2CXtvyoFYXCFtylIXwzV3iNK5azTwqxFwxGld0c6FGvey1LIzxPyUgobPwA",
-	"fWpgRjYy7JdSw/7TT9DUhybSHkoycZPtBI7lRGJH6ebZHcYfVl8hW1LW0TK2++fS3uYN4WVur20iVrtc",
-	"jzClRUvCEfzkAxhb5OIhYpuAChTbhcEUnKpstoTFpfwIA8qPQ9PRDsMBrrCOGpA4aVRpuKLhk6Y3TKKg",
-	"99t75SszW+uyjU3DW9v2pJrKuKPnn3EMQwBI3W5sm3nygFetGUY+3Fg9De8aEmBKlM1V8aq6Fx1pkfJb",
-	"nnpIUT++/ktvn2pWnpId49naNXKJm0x2rdbEZCbSRSZw0dBFVvEXrWzByIZ3PPLe8SD0jrdt9QI/8Vvm",
-	"qgKoJB/haPy4NQSFfYAnzeKqrlHuy5CWbnobniXhko6zNLXdnWJTUVX+LQr7Fc0ysoPHHjbZrDf7tqbT",
-	"y9fPL16cXb748PL15dXZ6+cvLqM4+uFFpy8/XL358NcXF2+CQWnzHs/YlN5yzFgN15AY9a3peR1TqWwS",
-	"jGn9maemJa8J0WlOwKKKn0XB/6EtiuxcpGVQ5JHWmXAGTfPW9V7t2G/y3Lj4TH/Qre66a1/qVybLvrbQ",
-	"0GtxbUmHa7zVt20ah8YfXOLLSMxXwi5fiShwd5pOEV4lijlflFgkU30J+5Swuar3QsL290sQaNyg50A1",
-	"iOkgaadlu2eZWmjA9JAK8lZPXX0geDw79VW2zIo0ieLIvG4UR/jcjia/prQbQ/9RjqP/smOVS3NunMBr",
-	"ObeOtZDxhIcahb7GElaaA5goRDArmtU2D6nnKK3pPN2hc389YeYcixjPEeSkI3E1reyN+qO92U/SaCL0",
-	"g9AyaCoeNCbUGYXLoLFB9Zc2gw+n/eBE6zlg67NDntyntZpkGUvUueaVVTDEh2EYq5RbpoJmr3JIXtFP",
-	"bZIhrtW+Z5lYSoCiOSWveH5KfuCSjjKzV52OMTFnr/Gnu4pS+klvDnD92Bs78sMlvCIOYD7DMPi5HAyd",
-	"4iOe8X/AAYltl1t99KZNiFWZS/wq019YCqOm2HDUYl7tnWsPkUq3XS5Ndr7f85Ms5rG2IKGtNDnTtNEm",
-	"nBZ4UNBvwfyN7ASbCwr9v7SR85rD4sIk/GwhLKhTJTqcVkbv8DK1QnUmLpOM5+6skQGIuGrGuR/Uo71/",
-	"DHpPr3fe9cyn7+xXu/8ejPJJxebhCG215T92tXSaUGrPER8vY3+z+NgoMl0L7MDRXbY1xARJC6K2TXPr",
-	"Mi2zLm22a0JaEz3hLDjvbWLLL2uU00rK6BacmC78SuVOPdVtjimk2Na6qD9Aq/dOWAoE2pZnGU9Eoa1H",
-	"H1kBxIkHrsBz8oo/M31zlcWvmCMI9mkYeMGNb2QW+GZ8TBHpDCqT6t8y/pBcvH39+uXrnz5cvPiPty8u",
-	"ry5hev/x9sXbFz9430kjPmPy/Oz5zy/KqdcOYguvG5OffFqYq/rk2SqQ/AFpwCU0x5A8f/P6+duLixev",
-	"n/+f2MB2VABtRXHj2jujDWxm+uHi7OpF7RYLd+wfUm6h9FHlrY0+s9zKRHEUJH4UR3WiRXFUI1kURx6l",
-	"ojj6yXuk9356MG/uQcNIbwgarOF78R9vz375cPXG4rnjgbb/b3Y5HKCFffGfLl6cXb24+HD189nrKI5+",
-	"eXF5aT/bsdpLObaBSdsGIK2CiuFedl2mresTv500YXnaDlzN4Ow3ZiK4Z/S7hlJcvTPqaSPx5Kz3V9r7",
-	"x3d78b/3rr/fId83vtv9fBTOSvF7sgU8KlIxmjo0Br93PzqADOyja7jfXdkNyzmvEdDm2XjNhb7ObIzF",
-	"2+EYBOO4gzYiDQ99U42EFmug07HcB3gQ4NpNRF6MSVKIfEhmPF8oFpOpWBQxSenKbvOZyNU0tv94PywZ",
-	"uzEBAuf8wH53To1XLMvIDiWHB1rLpStoLLxrG0F4AO64y1xHv2+4MRSfsb+KPFjHBSkJ5m1fnr0+IylV",
-	"dEQlK9t4v1hoIbD3jBWZtmZKpe7t1fOAs86fNs5v0Hv64fu93vX3f9wK0Q2Dzls3PS5bdjlMDZN67+2y",
-	"2G8KCSeg3iFlcQ2/ZXnZK9K1ivR9euT330n5Qzla7QeRsl0sYr5suuED1SMGgs/GBVsA5vrkpQL4xwrc",
-	"SiXGAa5IUx9gh/NSuWbWpWRc4OaGjFFt7nowcVM+mbLCtgXHmAxA2VLoROlwZhEIKhNLczHmFkoyFlh3",
-	"DFmHC9B0Uqq8zuKQDu5PDZQUzBwPFUwjWulaWwFSxmx6VC3xoij4LcKKrGu2NnIgjNDwpGf/7h2PHyc9",
-	"OkpSFnkdBPabwe7yOUF5VQIFW8MloTPWvWPDyEOJrA8vIKR9DziCbToiAJxYh6Np2zJj92LldIIqDC4x",
-	"4jvX1tgeRy+bbQafVJr6DaAn3/6Q7Febz1ea++0b/7NrdWhzNH6lN2XfGh9seOskf3/Cmyu1WEbnsnsm",
-	"9UR4xa+LPNWbFapcJzR3OdUGJi/forDsyzO6O8PvPUjlV7U9Kclr2LlrsHDM6rd3YeDYaseGvWuu/pZs",
-	"3fvlpQbg5Fi1EMxMd31F2FWt1/O2Hi4/T7FFVCBA5JyqqcX5LUP3c6z90awpatQ6NdibcIEHYmgzcRZ5",
-	"xmQl3RZOGYjJE8z8ycHDaIZY8lz2yfto731kAsNl+kJDRJ6s0Vd39n7f2fNUmv/sXZd/9fWf3+1+vxvU",
-	"wB6gTsblegbOElBXYiLybFXa7QZVVTLI9DaRc3rDtAoHh3QCWl4ZG2rvshY4Otbp8f2NivyW3XHt/UzZ",
-	"BmRhQN/7Vc2FDZ2rClM+wr7AVfvWBdM3n7RfRi5bsd6cod/Gz6T2u1Q19NuZXMPYC/VgHhrB8TFNA4Vt",
-	"jPHFfb0psQaeYB2KeXlrEUyVmtftl+N1O+fdfu/ptTZYrj8P4qO730sa4IeeT4LAFuqs8lsFniJlaq/j",
-	"dX83Wju0Hth5BAbW9fd/fFR2f/d+q05eX1Tpd89zBbr+rmsRjw+7i8MzQ1pDQzmYpeMtTE1CkNqMaeoZ",
-	"JFwsBQONfLqaT1ledmQvX6n7G2lSX9ffAiliUoTlzqNe75GxW0Lp2BURxEHCO3EMCYWYMe+KPLXIX5hU",
-	"D55DeQltRMSpLXUpTUxwgwzxll+EKR/V5Hguci0ge+5L1z9yhTYtxZOnWehq6qpKIOhzc10ixA1vQyM0",
-	"22htUY1FdayfZ9yUgeH6+lvWoI3PGM1dMpLprz8XN2glFGxIfr66Ot870NyQZIwWRLFPiuxMD5LdSt9M",
-	"4CU6n5+bNGU9ULlt+lzsTQ8SzXiTYp5U5UTu31d2QkHWrACpmHtBCByQHQhlFvOkt2Sj3VOsVITpmiqq",
-	"bbxBW7mCatn7IcWswn9WjwCZAPTS6x5cMoTu5KrBiWWy6IhNOWbHoqEnsQ+LPnThgyn0Mz1UQMUOwwyF",
-	"HSB+fQFI/3YdruwZ12hrgOpc91zr5/aWL+xgDxdv7GAfRxmVCrJDuIKChTWmsteoZ+zap4fLP9dZzVmt",
-	"u9tajcG/Vt9b9hZZe5u5rKNm0alsHGI7vju5C1DF/S5/BhviEosFNphQDRRbJUiB6LJdTasHMYIq6KHB",
-	"nYIMswEA3Fy1BgCczUUybcseyfiYYRExZhiX/ixt8XKFWfNwWGJCp712CPlecC4Y+ClKUpYpihq9sZAk",
-	"nXXqxYGlBGG3kJkJevnwwJFC/3XLAg0trLvOq1w3hzajRca1jXUyIKakoWN6tFzlSRsoSwuk6NLlFiNR",
-	"RgsObv3cNKP1zLkuc2iCuDfW/UtA3B2rhZX2+wCpxq4fkcui1nwy0+daDmnN0Em7hrfaqDDrUuU1pjxb",
-	"FJrZBx7U3/CgrSCqYH8HHxBcX7h6pOP9CrjhvudZHLjPz1YKHnR33dXdqhm1rNiKI2TKvzQqj7S69tuC",
-	"5XqyB0fHlUYzdafvYDgY/DVQq/RQrXZspUKnzur3KZDypKNFy2zUzgzay6fCggLFkWlFg1h/eVP+dHEp",
-	"14o9TApKMAX5zDYvp9BFHvLo+uSNloFlixcbz6k3WwYoFmGqOEyPA+hgZLphuPY5LY1RM+y6sH6GV8WC",
-	"DatJ+IHeCpAUZToqQOkW1RogMiTpkf3Y45wqjgQwCxwy2BOL/KhnMWx2B3RtHOgtC7wjOWvEUxJo42DI",
-	"6kBFUSCHadJy2GlZjVO0MSpswAhH67Dl9MOMEuAprzvrpv0wFlrBPdPHS8W/bJbopJHI9KMo4EADf7Mp",
-	"tDMnK5DWnWxafiIKmMhNU1pAxKU3pusTFnfBUZmb2guZCUQJgURilmIGHLrZCsbIbwstZAoDrkSVZ1wh",
-	"XxsaaSPCHbocQ2AmuVLk5GQD4NVJJVHuONhDworJ5tJxaYN4XttMUxtnaaO3DaDitNVvzV0Uvg268MxS",
-	"XeSYLFjZMtiZgeew0WWM29n11gdaneJ6aUMYsks5c7b87MtTCWvnRhDMDfWdsq7JkccIJhs/2MTD5UnU",
-	"qH/xwrf6pECSnWrJhugsJuTqwam3h0EHLdp12V8tnDNhLjlFDtTcC7Z+ILrXvS2bF8ErZ+BRouTQ2pG3",
-	"Rp+6XNfcVy5miJmEYfAAQJnmaaQvErIWsPNLib8AnREKxsp99UUYjSFDsMVXUM5sc0sAX8Xr1MfQB9ru",
-	"YNCZBryvZLiHr9/C1zUVA5Jhck5zbWxzrw5UnB8Pul759LjzlU/vg3UJs8YZ4dNwpND6lCp0x76SJVxM",
-	"LYsX8J9AlDjmN/uvY/OhCh55h8X20gU2Xt3AVjRs5T+1HNF7T49jPWL59f8hqjZAcrarhnszRkJC+act",
-	"B3ZhNkZYrooVpguNuda3/FQjuKmSShRiazU1vdVCEbf9dYHId2e9vwaTqR4ybT22iBINH5D+2vo/nZ+y",
-	"dCXrHf3bAntep05x59q+1WrwBBDKteIpslsopLOFM6BowfXfab7NjXJFswx/x4NJivYo5Tqi7b3727//",
-	"r+/ev5fX37377rpLWPILyRfA3gidG67U1pXiYQKoaVmIHZKG5GAwaK8/su4BUJ8Wqm6KutJ5aRo/2L3l",
-	"GSI51BjWYyWnUBdoh4eGTXpZbFaWcaDouR0PDq83e/yCZUsYWHrz5yg2H9/m9JZy7Np2fRdHC8mKswnL",
-	"lWwlIXkrWdGDiwzyqE0GtTFLvV49wJfZq0ZxEypZG0vVszJr+/APvf+83nlHev95/R183v3qbHX3YMmQ",
-	"sLtjYuQQ7NWSzhsTIeHuWqYjjlT9shzSBBN/BdyZEPADAw7sLeZlkWtM5lMqGRmt8EPdw9UtlY+n0TA6",
-	"Go2fHowPjx8/Hh0epfSEHibs6cHTdMAG7Ojx4UkUR2KhtGUCjgjcilpq6+cazKMNz4FL9d16WtDUVTKW",
-	"P1vVfVr6B31Um+tegQ8sXjf+kxN//Eub3+OGL5GgeqXhHXjMk/7+3bUFaIJyF6x2qeMy6VNYH9Mbshq7",
-	"hVx4C3CEKgD52YGmYDKk1298k2Xl1msDEh1w3Btz8V25pAHUGBCgRWqcMXzWHZcYn3IOS7QZZi3cLSaY",
-	"jhlKPGtmY7b0e9mkhGkuKpe0JKkjUki1qhI02CLO20CtHeDsQEizpr21BYvN7RCubN1tQUhOfE4z+Gw3",
-	"zrlIn2N3waishUmxCzMipF2i3qznr9nyJyFSbIVS9ryDH56tWjoE2L1ZzqkuA8KbNjhWbRtvb44ggWJN",
-	"1MZwbq7ta90WzHCFEVV1Q9IlQkQYgR6AOdxejIwtuc9aUqFQf3okjSDBcLyL9dcK2Dc/Cpa77Vn4iIkQ",
-	"aaj9zbeVixv87/eWkiJtSzlL/SbvLMUZdopjgzlqhcM2qy/tNt7utm0EqMFcXo8wO7i/TA1urxqiarBr",
-	"lskhgZwUWxwmq/nqroU+MovmdvKzyNJ2MBMTM4hLcPICnI0Ubz4vxKRgUg5JImZosbkQzNz85pKECHZx",
-	"k5CWtMduWa56aNRjiHl/cEhe0CJbkZ+5G4kryBWCMU7RAlFuF/ddmZS2fA5sRXlsq0ywa4SCOgeyY3PA",
-	"dvvEMx2GPqaJufOCqWLVO8N49Tn0IaSIU0DmdGLsUC3MpEXfBkj1uOVVp2qW4StqYpfvYzCrIN29AlvG",
-	"aDL1y0lNnxlLbX1y2oZ4ceSbQXF0Xs3kXocD4XOVeYL/lfc0/2vvyf7X1VlUxoEZIYhcEHpsO5cLoqEH",
-	"HLjG4R6DJ6BwNVsGrMZlZDlERGUqmySx+JpVs2FGP31IRJ6zxNhJJkI6N9ggEdhJlUscwOgHaX3AJ4NB",
-	"QztujOzHSPAhtYJ33NrePciC4EWqnqngByAgEEAxhSASRlJGbCUQrrAC51Pn+NPmcwAcb85ygCqET50K",
-	"ejZ32LIoK50R6zQ/4V13AWJXgn6DuL3ERB9OM7rC90FUytjP8ZuaqlvNHaZwDZACmVoyLYGWAoNSeI0W",
-	"IUf122MTq8ISKDsKlyRZQOAVJR/S125+AGi6ZQVcsxWGwn43rJIWWlZgnENs3SQktUmpyVRI5uXVNtuf",
-	"IIxeLkg4I98XdIVY5OmHwkAah2ZS0DwVM/ejOd4AGYjefGDLGQUtkv22AL2+rKj4AF0dsMQ5+0CXtAhr",
-	"5M2+RbXCQCxTjIZRmTUOq2GBbfS66Zv1qHOW9C0ajau0H0a940AmiR033JdMur6sNQUq3CvPzCComHn5",
-	"znCZ60npF/mia3ZOCzpjCtPQg039fLjQAI5B4FUwG1NvODkVhW1+Sw6OT0gypQVNFCsaRYkng01RLnzj",
-	"2NHxup39Kz0wq6vbaCGdcnljvhkEW0pDthpUF2Jq6uGT/lGzPzRNpuxtuOn8FVSWl5gij6SD9yA8JwvJ",
-	"Yr/lcUuHFid6N3RrKV+wPo9XHpCKwy/BZiFl9K2k3KZ5dIOoqBC4OaNnsRcJfCTJsuBKqxjkVmSLGZOd",
-	"J7F5HpP54pW/tuHJ2FgkTuen87cPPIWWhxvMNm9h7jWTDc/v0CzZxQ/8pKqlKG4kZsgsH4otZhvXAoAX",
-	"RHHD8wmRTJGdpZe/ZH3SUEqy+4BrBJ3OOpmKhOeSp41YyUMRyJx8FzSEymyKcADwB4+lb7CTq3IwKF4c",
-	"9lvJx2NPPZLfYJZaabwS4JW7Ejcs7zzTrz21Nfra69YCAXtkUx/JHe8nOzQnFz8+J/v7B4dELkapmFGe",
-	"71bMnLYE369ZpthozhTAG/HexmUUV18ooyOW1V6mTDj+euAyZvbnIn2Ffbtb1ByD/WsamRtuSb1W4JhO",
-	"t5yKzAjx2Cj/oIqJlD2CNorYxhVzM6H7vhFv5YilTXtKqH+9b+0606LMXRz0ybdLM5+VxGroWF11qpZm",
-	"GyLF/dGhl8hdvCFdqw36rtFYV2LKrkWGNxm8Egr5ZmgH0pwMvIRFUzZQgAJs22OtERvtMHn+KemounXv",
-	"9y9tp2bJvlUbRQg8hyh+0G6uezSvduS1VLdbwRX9A/KM3oGYRAqtDk1OApTKLG2unwVigLrL0cotp15Z",
-	"nmV6ny1FYTombhLzB2GDvFyt5XoAVffCtriTmi5RVPqvOLeVPjMx8yAB/fPIw0otTy3vAqukoCHmZVp/",
-	"ETvWg0mGQeJKHy/LsWvMs/NCjDLsQNxMFx4vJM2wKBo4h+zoE+Hp0fHj3T75mIiUfbSpy7By8KbgiqYz",
-	"LagU9Ng9JR+xnfFH451AhyKmhFCFQ8fWAy2NUPULbz1r3DcfAT8t4jnwOThOFOVZ3RUwJL1j1zYEBxq6",
-	"XIp2t4LtwPzu4bwQ11rrl4pC5nG0R+dc7nkRx0khFvN++cXe7T7N5lO6v+fWVO6ZPbyXgOOnvNg2YlvI",
-	"aHh0cKBVLwXH9FWJG2mpYOlleGJR5MOczZjkcjhHdhhaojaN6yBMu37IDc/BjWeGIBTba2vGiIlES9L6",
-	"9Oxh1iWlwK5q8OCf0vkcnRpTzYh85jGOEiQVhI7gRFaN/ohPQ93byr7bNVDKIMtqYmI5oA3zdM5NuFfH",
-	"bss7mzxN4cBki/eqYKpYNes5mhW/gqhiZYMvPLfMj9gwnk/b+K6qbVb7W4PSljWBzZf9+erqnOAFRHOk",
-	"q9MxoapKQ55KN3K/75wPZIy7pQtfa72LjNkSONvYLBZa04g2kZhWbiwEZtPEAixowl62eBB/PXzeCD+b",
-	"9cUGoVjyLkkmJqZtEZSQzmljex2GvIcqiPp7Rt5evNQnAIPX8LtqqyZNOrgpw0jzSHa31jGKl+ZxBckb",
-	"yaLganUJXeawRIDRIlQsV7FolABAc03Ks/OXxu0H4JgpK8OeDvoioQaJb0VScVrX0zOTaon9ZpQkYpmT",
-	"gk+mCmjtOuCZmbn3mELDuzvYxGMRyLRb5iWcuCQ7Dbd+waRYFAmTu7Gbu8URtCjGetnZp3lGeS5rHTD6",
-	"7/P3uZUS0gCOwQFkmvd4XTHxZHFPtD5Bj6QeHTEiO9SS/n1uguLooQI5oQ9Zoab1jlBIHn9pKvO63Xct",
-	"hQztyTyj+gkhBEYPo2POxDxjkP6ht4Zk2mZYESlmDKvxTKOQ9xDw4AkzMHVY6hGdzWkyZb2D/iCKo0Vh",
-	"OwrK4d7ecrnsU/i5L4rJnrlX7v3y8vmL15cv4J5SjESv8TglbUmAZWM+e8YbTOScznk0jA77g/5h5KV7",
-	"309Z+Ow+3wUUhuHnaMLA/4j4xBac7xcuVZ0BJUzGxCds6XI1VzRbGV+IRRkDp4FRA+HAKFnoEcHWD6Ig",
-	"cpUr+qnqWlCMzv50y00HIa7HhxBJZKtyIhj70oxhdx7tgkZ3FzfEhYLGEK5nApzfp56n7JE2CRRNqaJ9",
-	"WzqL5frWOoCOaNoEqrwHOIGDs+czriqzbhaRueNrM1RjMMjRmLCFt6ET5hkhoenZW9roGtSdsJ0nOhKA",
-	"tw4GAwN5oiyWXemY3fu7xCq/SnE8L8vGu7B6qWu9u44jfSZFw6jOuZqb0RQCeugHWdFWPu3o8f4+njLu",
-	"fddisoSeAeK9uRBmT/T1Bj9CkoSGdqTbK3fJBRpgeOf+ve88vOedzl1wj7u9AxuEhT2q313fxZ81q0hb",
-	"OwjiJhjLxq7OxDdoFZ1ANk1TmF3fNQRUaNLlJXuegwXyr2VAFGJGan1iZSXUM5Gu2uljL+GsyTK+D99s",
-	"l/0O2+V+/LmeN003TPBQKKxq/S/Hq0eDp/e98+DgX3t/IA8SSgJsuG4/3MVfQ2vAX+9QhW3pUhroqYYA",
-	"oIVRwKAxjVgoSEbwqs2gJEuSEcMcKioRiV/kP8CjwKLsu34KdpPij8FN+mDH0a0+bMwJc2mNFQdSdLlI",
-	"Eiaxr2enDVpyhBkssEFfqrKj5T9tVx39a+8Nwxdb7404rPn+xNTDsNHXENP/wwVtXHCh7b178MC99YW4",
-	"08WoV2jrJ+Si+L8v37wmM1ZMwPhNpuhbf3z45GT3lFDjapQM3Jj5Iss8uMSmCDzXI2xWU1q4FmbRg1l8",
-	"HxCEWgZDTbT1ag/3DwbdleVXenSYIPJ36QZSxYLd/cvsL9cUHDNr/guqQEffXnnaP/5vq3ZhT3gpZn7T",
-	"mvtImUUgx8uZ5zVb1AWmMOXctK6vq+kFo+mpqyGpxFY5FFZUk6CPBk8NXLHBpMLcPoWZ5VVJcsGgjuMb",
-	"mTz/s9f/C+31f/Uda1j3fpbSlNFMTf8RDT/rv7xUD+sYaPgMaU54rlhxS029kal+ISKHAi2ap33yF0yl",
-	"AMnhivRyUcnoBHBx2wgAG7MW0CTaIf1ZCFLJ9AU2FyGjCkNd1R18uRjNuPJSprqqAdttuGZq1jc+3c1j",
-	"LX5sy343K4m5K9jctvN2f0YdUg3wf4edcyXEK5pDuPa4y+72K7m22Sk/wmWwOxz/n9m+mI+kn38ibW3N",
-	"XKT+RsB4hGF/ADO23H+7v1dHvWwNFJxVe/pvjhFUUOds2LbStSHkkvadgFvxp6e139ND3e1xHh3WeYP9",
-	"t48xd49BQ7oy8RJOaoiY349Pv4iHMM+hkm9u03IAyTkGgMXYoX3ryUKGro00ehzGcwkJ7shhNaaqeJlK",
-	"n1KbWe6RN/o2q9hhBe8tSbqc3q+F+lEs8vSLl/RNXpm0a6Jrs5n12v7gpyM31+9bmMqGR1zXyrVS5wd3",
-	"VReR48bUR/M/Uf7Em2dXLkR1cm3zquSRbz2xDnMqwTYdxHw1VvsyhQyO0ORUwSeIMBUMI4YbU7Z0pOwy",
-	"TZan2gQSw3rrCAhtgOc5JhS65cNXN2xu2tFwbCYxBlwUW6JXMLjKWk2QTta2DgWTmCBdvqktswSGgxLu",
-	"KRbN4VOiOFrkxmwLgptveGOtbRYuO5dLoxW2TRAMw3DIeS2I6IZgeYUXDjqHu/0K7K1wYr/qGW6lyroD",
-	"PLQzvAQhqXiWmc7VO658Rb/X7j/lPIfea1Qx74SWPv5fwagEVSRnSwbAiYVU687wTNDUZt7sSQ9VoO3k",
-	"biAQfMUFbAM9aFlLO33M9TB0thAagFtu6gxgV2FWI8zZpPf07AN6HmxxaH7m1r16t1mY1ze3E/xXN4Kz",
-	"HeEhaDG0OLX+rOWpqblJsoVUNjlLQTWHCD7H6ZdlNwuLIYHurbLI8Ab6mVh5jLIzEA88X4SZ7qvZwGF+",
-	"+3aW8D3Z3uHh0wJpa0tKvxan30tV7mB0Pxf5OONY1vDNd9MlM9mj224iI1A9V1Orult6cv6l7euwyvLN",
-	"VdpvZOabRVmnLJi1XWPo+z2n/gnqgYfv49v8kElMsZuE8RxJU1vpEnnpBKxHuAyLXNZoDS3ZJeVS27yS",
-	"PewyP/z8bYKzQd/uy5TN5kJBbZfrdeZZEwYHmSrAQzVxBJPYoskDJ6DpPlxGaYqF3o8Qj4F31EcYzcDv",
-	"VonXQNWEFIBao8fspWKZey2izcAsJWI8Dnh/Ac2t5i15+JOv0sz9Gx931S7jbYecooqFOk2WNaKajN/M",
-	"hfNf4CADaLRQC5+SvZUAnl93ns1F2tsYPvlRG92UJNpoSpTQaiKUaUH8hJrKoj55oYULV2zmY497JQdu",
-	"elCqiOXZ2IOH+8h1ZVtR6GPiRVuw+ACSiKuFEB/P31xeEXs4f9wcZXkGCQ5fZ7PVn/KN91vt8RsCLkhM",
-	"MJwyIW5YSqg6bQg4xDiHq8za/bcNy1xVy4FBCYI6A32qbthJ69XCcxxgs04I5/e/gi5oJ/LfSic8F+k6",
-	"JRADJiENMK42Wv6nh32gAcy4qQ/aCits4MtNSTa/XavyoTnv8W8YNMcGzUFNKgu1bD4LntYf4Z+PMXYy",
-	"Dl4qzY/mhiXl6qNBJs0Jm83VylzYJ7+aphhuVNsC1J0oda9eFZ5jR2tzzHRxcXhuODqUwwtBRJbu1tNw",
-	"PurlyJhiH08RIwEEoX7wxym9ZR9Nubsy7kPAlgUM1lx4KBdwUcrHY1ZIfBfyEeENP/rPMyiHeExewFq8",
-	"naeYSJ7xnAEKrSEd4DbE5eHnMgxsQ/Pm8fcrnAS4xBskkN4Dpt6t0p0OJ3qKTdcANsUV0GLj0EqYAdtI",
-	"Pm6RD7CSXeMMg95TiDO8f983Ddm7OL5LhAyBiFPQB8WQEMrbEF3GVEUbFDmoEDsZ1FcqJlMfcMPAU2qy",
-	"VDqtOxxgnxmhBJVXAVSjw4FsIY2ea9j3bm7ySLMD9Pj93X7vGJvr/34y2JWdyHMmb0xrGE+OfurlqZal",
-	"2pjRTGfXH4pALU/ADvDaJRp7ipXYIywnvy04U8ThRFlQHOrBpzplMGU0NVAHPGEp6nh1AnpktxaaIWzZ",
-	"iB5+sI0CAf6V0VQOAeDYYhBXemCaVwq1erSYWyiSamdNbFodmhZzhevk43WdiyFPCMiip4J8d1rOpTXw",
-	"Ay8Z5gCD+dtsf94GizkFBEtY5txKGoQ3AbSkEfOEHCrbSy4N9HLFMaWV7flCEZ4rQV6T0SK5YUrG+iNQ",
-	"4uQoJvsHT2JAqhQFOd4/wKjej6//0tunmhZTsnNyREZcyV3NV+5U9bwKMZmJdJEJ8hqnkPIJkwpFHD7S",
-	"wpf87zcXljk/6rE/wkVZ5nmmYzKAN4dGO1Zkm9tfm6FlTJ4Ayr0Ex0hsYmV8kvMxT2huAiwgLkZUspOj",
-	"RZG5Lk1zmqbQMfkXEImmDSXCi1OchV0E2z90xsqOlkCUNjbQ020TkMdHJwcV2K6TJ4eh0Oyg9/RDr2t8",
-	"doyb024Cr8d27Devttof9JvMgLQlnk55ImUmx87oJh7njQr0ZXsHcMmDtZ1oSWV6fbtjXRsqhFqUkOAu",
-	"0ne0VuzWuoEebijY/ZrKqH/Ug5IXkseVBP/o83tbj/4+Gr63DZvfR/H7yBLyvZUV7yvNId9D5e37yNQl",
-	"wJ93UFwfoNOI5xRIWuedoNZsVJNTWP3AK9hWcNiOs67k3FeJ/ubGIQhWq+wap4XZGQgmRd05uQPqwlzo",
-	"rQCqB0r23XUmpEnTWpPH2nS7VJNZ8QwkgMSpxd9M4sNNM9qKs4hLPKeDWeWiULYV9tfxklSbvH9jH4l7",
-	"+FrfiGlBuqTyy1JRvzmbXth+zcxl/rVi4rMWpwZkche3YSPhZQnfaiLH/QoGx3BvL4il0TfAVT25korN",
-	"+vI2GT4ZPBmAe99MIthKeJHpE51KH9ekhnwCoWULidBIG29Rkpqdd6jWjPWWMr22+1WgBU2dNWN5p5c2",
-	"PqVRTFdaO0AgmNS0XzRjWkO8OeaPxlK9WYxYxtDjcF6AHc0W/rTc3pXR3fXd/x8AAP//",
+	"7P3vdts4li8M3wqaZ2bF7qZl2bGdRF615nVSrqq8XUk8ttN1TieeBBIhiW2KUBGQFXV1Zp1PzwU8F3Eu",
+	"bK7kWdh7AwRJUKIcJ9N9VteHiiyRILixsbH//vZv0UjO5jIXuVbR4LdoKngiCvh4JbRO84n6kyhUKnPz",
+	"VSLUqEjnGv6MrqeC3eGPTI6ZngolmKK7YsYVS3N2KRdaqLfzhGvRU9Uhe1EcqdFUzLgZ/F8KMY4G0f/Y",
+	"L2e0j7+q/fpcPn/+HEdzXvCZ0DTdFzLXab4Q4XnOhOYJ17w3ostoxmzOJ4INxVgWImbLVE/hW8Vn5lUy",
+	"MTJjnLJUs1QxOee/LkSP/TLlmi25MpcWgvEsg5t0OhNsOU0z4UZWbGmuKARPmNI8T4AmeipmTOYj0WNv",
+	"cnMx10xPU8WyVGmWpAnLpWaT9E4wudBsLAv82U3ITKYQ44USCc75qN8/ZTKHt+K5NPOqLQ0zL17ILBMF",
+	"3XLQH7ChmOB88NE8F0uzKKkh268LUayiOMr5TESDyBKusmYz/ulnkU/0NBoc9o+extEsze0XB2aFtBaF",
+	"Gew/3p3t/Znv/bW/9+zD3s0f/iWKI72am3GVLtJ8EpkF/ZkPRXYFLymL5jq+ybMV01Op4DW/F/NMrmaG",
+	"TdgSvszM7YrNuB5NWS6XsaH1HxdDUeRCC/WI6CcLpla55p967M2YcW+gR8qOccT+mD5nvBDsNpfLPKZV",
+	"Y7JIREEUTQtmSKMMwcQnPptn5nW04LPv7lLg0jAhs8pbtlDzoH94FCLRaxgjxOFmdLvWcvgXMdLViY3T",
+	"ocz5aJTaac25npazgn/iqBC/LtJCJNFAFwvRdXuO5Gwm8w8wOTtLNeejlqmWa4IUNFdWJ5uIMV9kun2q",
+	"OPoDzBcHMpO+4BNxlf41MOczzWZSaaYkm/F8dQo05rlaiuKRCoiWTPBEMS3hulx80mZrqh77WYw17GhZ",
+	"sP7AyI3KWx/0+y0ck85SXeeUdLaYwT192HX4Z9/xTJprMREFSkpDJaH0c5mkAoXlQmk5O1toqUY8E7DZ",
+	"zPRFrs1HPp9n6Yib19//i0LZ342yjYHd88tVwm/UXOYKZ/OcJ5c4wzXzmBdymInZH+x8HNnMHQm+8h3P",
+	"0iSKo0RonmbRIFryVA/Y8dQITCNTeZbJpTCXiKKQ5uB491tkvxxEy6nMjNwfSSOpx4WcsT4s5ElfRXE0",
+	"TkWW0KhRHN3xzBw30fE0+nwTR0pzvVDR4MisiE41MLJhd6K+nYOdJC3UosgHuZgJlaoBvePAvsnnLRn6",
+	"Au9Hojf3nZ1IIgVOZZzSwQOHAx/pU/YRCfMRdyYTfDRl8N6Mawabsmem9ULm4ywdfdmCjewg3oqZLVNK",
+	"ZEaCYN9Jr73E+9G+h/iUKtggbgmeVZfA/CDMQTpMzRGs15PfzeuB6Y+zABltlBlvPua4OmUfkQofmeIr",
+	"c6itGM8TtgT1QLJEAuV/AMH4ZfvEHMo88wh27PPsGa6zPfOUKO5SELaGRcRLswOOhuNnh+PHx0+eDB8f",
+	"JfyEPx6JZ4fPkr7oi6Mnj082sTdN4AHpe5avGOo9oBjxzAjZkl9/lLn4IqJNzAAenwY0J9QfjXz3dKWg",
+	"nNFtGilHfVRbBRMUx78sFDCIJ4HcAyqC58BbxNeSZTKfiAKV1PULAi/3wMw+z/iI3uSjna6VKiAJK/M7",
+	"ZWsJmuIqlorDJS5yh3PLW0o+T50xE90dRDEtLoiL2zQ3lL1CYsbRTCjFJ4JWCzUqNuWKDYXI2Uwm6TiF",
+	"k6QQHB5VysRySaIfeJotii2IW74izcRQ98vFKjCS9yJ8wtMcxIsZe8VWclGw0ZTnhvskSshWaeoRA29J",
+	"vr08vUTzp8euq7YNqmUKbRzOaAoskaOFOTNQd/MU0LOLlyDhRBEzmZfGn1E5YzdaaRMCTZihND4i1YrJ",
+	"Zc5wtZzmbZRgqX+QC8NUXyB2cqn3xjCKt5i5ZHU9izbWFqdnZYGPfMFhLE584po1LSf2sHKjECQd1GI0",
+	"xYOyeTCCvYyXAqmvpXzF89UXUVpLuWe0e9jRulidjbUorlAVNHq2R65Dfz9INAqscqXWk8095QGp9koi",
+	"0eYLNRVml3NwEBgxKnLzhTxluljZPW/ei12aV9yDdzQ2iOf28X5pWkK/TEUOho0dDixjUph7YRPl6cnR",
+	"Zhvlcxy9zfkdTzM+zL7spF5449QUy+C+L9VI3O0tDOArS4+r28U9j07pNevvT+4BWcDMYi6VSs0krDdp",
+	"Jkni/b2vvSMETOKsXO2QD6gi4EC94C3SMMbzDbxzHMwvcOYYPQs17or1/VvEPXO44i4xb5iaCRg97sbQ",
+	"3glR78KqbE2TTFynxnx/ZgjAP10KeC0VDR4DQcq/+7Hn0vB9H3OZ0BPN8b2q3FH4f4BhYZRglQkxR019",
+	"PE5H5q2GPOP5CBbYjDRGhQTvS/MfsnQy1TSiObqMftp3HgM7fCH4LM0n8JexfvEzOGELOReFJr8Cr3gU",
+	"fO/g8eOGO6tK2N+iVIuZ2uhgsLeY+2lAXhQcJKq/MB0eLz7N4Y2vNC+02+l1lvuhkDNz7heajYCZJKjl",
+	"q5ihGp+k3DlZM640Xgs7YiyLGTdMksgFiiOaQ76YDQ3z+3xSf+5VubPcOGmuHx9GzU0UR+bJZyOd3qV6",
+	"ZccrH8+12NPpTEQBKpg7vxej1Dr511HfXUf3/cJvxdv5prvoqs+1ffBbl/eaCV2kIxUSR1yzYpEJxTIp",
+	"bxkHf2cnHnoFY74SPKc5vcS7Dk6aLFXZqd1mDMfQhnjGiGdpPnllLv1c2f4Vtj0JcS1KhY7b5UImoY1S",
+	"kyed3qvY7nIQRepl3rqvfpJLMAHZItdpZkQy3hKzdGwUQJJhbCTJyd5hN5EgXE8T74C5gus/VwTmuluv",
+	"8bKrxWzGi1VU9W2+q3imK6eBJxftJD2C1tejynXVXeNJDGKFcvIVgXrjyIM2iXlL783/KFY19anLqRY6",
+	"pxqHQFUKd44b1LbB1v77DguxgSY/p+iB9ohCm+zdTeMt3fbrtA99pSawH60zaON25hPxSmjeeGGcxIb3",
+	"e7VWlspcME/TZgsFajFoSesWeOMxOxM8/+8T4F8mW6sv7h1GG4TuWyVovA4kqq2luSm0ktU36yp6kPr0",
+	"at0Y5NvsA8uN/23b4coeFjVPMhxDA2NG/VUUssd+4bdpPhkwQ0GICYOCl+aTmOVm06Top1312NmS3wq4",
+	"MxNGEzS/zmXiXfEDz8zBb58BOqPkCXNaOlNazpkSeZLmE0pMMGfjxBipWtKU3uZgygzqDp8Rz40hO8SU",
+	"A7BvcmN3vStNA3ybKI5gslEcVaYUGTscxvaoV+4Pj3rX5YlZswGKIr3jWWDHU5BPoT02An9amo+IoCI5",
+	"0zE4d4SxyodiVEa0Z3Ut+OQIz8UyCur/t97ijKPhQq1a9ZLrqWBwbcEzq9dbc4jJHNlAmilCwkfzDchn",
+	"jVYTveyU3wk2FJMFOl31Is9F1qLVbPdapfJz73O3tAkb5jal9cRsKpfo5xJ5IhJj+XN2/OkTkwUbFvLW",
+	"LNT4YRdpnBZKP19t1ud+5lrko9XVrdCjKdhUzqxt5UC7jpAmYlcqzUfZIhFJ0OQqfRrdpu8bZGEmA2Nx",
+	"uNICI82yMPubs1GWilxXWWO9/QavvzWVvkDbKg/KQNwHtkfOltMUHbiqKuEgbOD2E8Q9pU2Cogi5mVkC",
+	"1xn52mNnQyVyPYDfFE+TznrChUysmKrqCbB+TaPIOkA6bIMchFQh+GgqEsbNaw/YeJFluI6SmWV52A1R",
+	"+mRa2Ro3Z00kPewscLOslZ6KBHeLBHxYqec5pxonuYveNCUwpA3kD7XZtdQYjNxqB+Ip0ImUdGDEGBbh",
+	"iv0ihldydCv0Ax8i9KDgHnCkjikND92vhQieZ/elpfMvtnI5xYnpQlZIOXvIJ5szp+Hl+LJNswQPWMgI",
+	"4rdibzEnHsXtKws2k3fmQ05b2bkWCzGXRXc7CR1vl3DTJkupqz3hDld/65WrVqOiJ7U8PcOTtSEd/Xlm",
+	"ODsJmYwrxp0vFlRdtRiNhJHAymbVQJ7tKeNwaFA+bi7hxzIGoCUq2qnusV+mEoS5mbhiuRnNjGz+ZJik",
+	"7BlCZVrATCYiwxDS3pPkaPhstPfp8NPR7YDiSgP2csYn4mKRZc/56PbNeDxwcc3U/OLnDtQvNdQ1Sx8N",
+	"osP+4cle/2Cvf3jdfzzoHw36x39uOl3cvBrua1mwuZDzTDTyYZeyQP/ypsTTcqKheIwZBpKU54WcFHym",
+	"ep5J8ipVCmK4NjuC7cgxk1kiCi9srwZMyZkYymTFDFEZOMsUS3VslsqoAbun7EImiuL+bIezXxdSc7Nb",
+	"zOmbpaMVywSoFGBzDQWb8cTcJgsMGXvRvxHPMoWntjVGkJsMa5VCtr4qMTsvCvdlzF5inh58Y9Sj8vfX",
+	"hqPwoheF4Fq8kLnmaS4KQ4d0cl4Usmj8Rt9eLvL6Vy8KrqY/SzmnmbAd0Bkh7XyaFgkrBG4LmRtCcaSR",
+	"YVHD8/g3xsO0F2Ofy2QXVkYLpc0NbhGU0IrSxhe5ZkM+uvVzRsyn3R6DyPOMr8BHW2OkkxAbEU8HQ4sp",
+	"pjyB2s+UEHlXFbgmuYhVywwe+9iQqCnDSQE/QHW/sJ2Z0PzuoOfu2a3JBiOirwueK/gVozDh7VtPL7p3",
+	"xqMTII0dV81CypRHuGteTAQlpzQESegluoaSPCHkccLjwycnTwNXyyEIyuRHkYvCxXsbh25IEbbCaLPg",
+	"sjT4zXlCrosFuT2AJuvcHfhF9WW8k7OFAeFX9+S4ZMgAaVt4UkHuhv6Jqyk56nmCPMezC2+5xuYl4qBj",
+	"teJrGQqItGg5EZAjCcpwmjM07QZMfOIjna1sCYlhybHMMrlM80mPVSeErqjhymzYnYxS2gdktp4lSSGU",
+	"2kVZ88ockWdLoyF6V5rRIdsvN0eyrcMp5Gyud3vszKUpw8wdx+OUyRG2BCGWCQW5hJQcW9mLmNUQDaL/",
+	"ufdWiWLvZYDVK1MO6994ySPFXl4wjheesqGYpkaSFguQmvNCfkop+UqW9TxiBYZsr2ThoZQZ+axHUt6m",
+	"LeURkFdOacKK4ZX1U/qwW63N7/7Hv/zr+0W/f3jy6Pd/6P3Hh49/+89w9U3sCLZ5RnglZYVXHWRff5qz",
+	"0fxKqPaCNIU/2nkBB+IJ90mzi0JqOZIZ23k1mu/ROHsvE2A7e6fSfKVsLqBTEIZiwuGMMooOVxi55LS9",
+	"yMcLR2uMng/QKKuOD6Ndum1pTkymJe4GqN2xbAOjTdI7UH/YxBzEnM14ceu2igTTwAy35CtbZ4KcSk+H",
+	"2fBbYegwpoNbWqtpBcd5mC+x8qQDE7jiOzsruBOr/sCRsyxSrUWORLknX/Q+/GdrsVhVbMbRp71bd1Tv",
+	"gVrGbcqOr7XXJB3ycky7LLZvUZEMbEcXC7ELEq1kP/vtbKHA4W5WzAj5YgF5Ye+mXO0okY17+IjdmLlv",
+	"8GH+N/DYyiUVacpwc+D/WfMC78ZygqG7yl9veqBCqA8yFzsw9xhfYTf6fGMOoUCFUDN+X4sZxoakQFlj",
+	"wha+XqNiwxQwVgKULORCQ3JiPQvLT9Iu4+Z7k0Iu5r3yi/27A57Np/wgcrnbjTlXI0lUTeVndrXEs9Vc",
+	"QGBjNF9cTwuhpjJLosETqM+q5HWZDf4c9neaT86yiSxSPZ1Fg+jSKFeXcpiiIjqTxcob6eA4jjQoYR6B",
+	"sEZgnl4UYpx+igbRfn2m7XF5MPAH0XG/b8hhKzb8y+13n28CWVseyUs9qRPtQ1oTrkY5UGNZboKqY7eQ",
+	"3xvY7xj0Kxdqm5K0K3NPRTPc6u4yK9/X+WAiNxukkiUMkHM9d69l6nm2KHgWDaIR/FbeBXHeAsprXshs",
+	"MSPp15TlfvGsc+Lh5jTb8S9K5hfcSOaoZ96s12DWd7+/6VHJKHEmGhUqcGaHA6wxxVVjjJrG1dCokSCk",
+	"mTcmBCvQs1k09Pgr+nPTwy8giKtuBbgsWsb2MnNoeC//pmGPBB/hqIqB37bnVNN+3MN4suryJIgvgcYh",
+	"MEqcKmb17OA6Qm6ae84r/GtepEZureAcbtKvOUglOcmOBZIuNJQ//eZYldQmOxb/1GGsYLaki77a7LEy",
+	"go7ZZUGyeClVNIWXSSa2nsMlpoWCv2lFy5FL3bL4Za7Wu3/b+f/1zOjfffceB3kf7d70nN1Icyp9FRvX",
+	"rCXYmFD6pjH9nPMvMLXSc0KP/mW6ijbxRlnQVghuDVyl+WxejnM28fZoArl3N+a8ysRI82EmfjA2hRFa",
+	"VX6t7nlzx1QWGgKS5toRh+/SfLLIeBGQi1Ec3XmFX3R2fQ6oOTb1Zd0BWVdkG2fZdikxzZLpZmjSnhwb",
+	"H931GDXvuWXmTPAc3eSZqNJxKKb8LkVshw7psc/t5ZSyYRhKLnRrqrQtB7AOBHToc6rex0gAhKfB7wRa",
+	"KNQ3L2VxCxYfV9VaHrJmZnzFdkaeA3e0KAqRj4zGXsqXVFEBiUjY0eGzstw/pl8f91E2QFCG3oVEt41+",
+	"Z0JtCKI9PqlEm0JiKRpV/DUdMupr7iYcovG2SHdUkgf9OGAOVIlns59K8prF0elMnLLxogBHlMyFwkiL",
+	"Lf70TeaYvMFgLFvHcHEnkh7rM0hsgzrSdJbq9VQ76BSlq6r7dSZ7JXjOXly8ZQsl2FwU5t0gpDJLsywd",
+	"yQIqTobyTpANzq1fgCcb48wHjThicGWTgqc5sc7mxGovvoFesokEXp5ISNBI9RQDIynUcjbzYGLaM9YN",
+	"YaNouViW3D1gz/r98sIpVxCiMyNhbAZjwzHGdU76BJ9jDmSdZhncoMH/r9hooUN5RLVg7uaaonpZBfHs",
+	"436DazeoDQD04eXEliYspeKxHUzb8XSi3fXTP+kfPd280JngRd7Ye7WYSSFYLlLYR6igezewXGKArb6L",
+	"zTuAoT8wsgdu7veeGMN9idITtiw3sogXWD4IO7iygT25Z1avkIvJdA45b3KOnFZgYhVAHgGAUX2CPgel",
+	"pZ837JZqs7M3HHLhu5p1KI5DDhoMAoE8dGbMSa/PwQPWYT9vWuQZ/3RFqaQXLp/KzaRdwsJEzEYelrmo",
+	"5dqw4cosvKVzzAquRYkkAYfiQ0y+7tQIyku8qiEyX6XPv0BWnjx58uTw4GTjDKulO+1HF67xWCxxht4i",
+	"n7I+BpXrggCMie2o2H+gYiGZfy8ysTkt8o29DqDSFkokVWpUhIk5CyBabEPF0wqzGUN2KrLk1JmXsVOW",
+	"Shy0QvQYjNQPCc4EgLTA9efUq0KUOtNx/zGDMoSReADCzgs5FOe8yAKi8+dqxnUh5oJc78YgT3OhFBtN",
+	"xchoLWP/FMXKvpgpiX/nEoLlqGciTJtgt4uhofsjZTg+lYmvCEJUqBDGtnG+/kfmwE11yrPvRcZtXjIQ",
+	"CpJblHKbjGhtHwFC85RQ64qFwOFh5sylB6DahLXASH6jl02kTOjKVDGRGwEeFr0Wqcmcppt2u72Wzgir",
+	"G1GN8P13vFF6O4gkOJq/l8v8lzRP5LKy6U9aj37MvLoTxcqcZERo69WfCW3k6ZgXTkXgbFgIfmtPQF5m",
+	"+EPW1sDoiDFTU26YGm6YGWXMasMZ+OuHIpNL9rT/r4bDfL3z1IrMyhU1YXtKzOpRm64/xuuDi9ZjL9GW",
+	"AXRByRZzm9KBu868KB4RmGqwzB9AEYM1eTsPrMj6BeGBxZhzZREP1y1ER4bqMvM0n1wuslBmPHxtSA3I",
+	"KSDahkKliaCcHJq7Qp6HsPYiE4yPAK5Q5FCXTtqTvbRc2sxoS8ZmTdUUZFCWUanUMs0V1hjA7nInHEan",
+	"SrWmc47gVfmaG1IEa97sLFV6b8bne7dipWzKYHQTuoqGmfG5BT1IwlR9LhdW9pnTiIRqOkNSQ/hSiFsA",
+	"blRmy/KsdLRycIY6ZvbJWKcTwLnMeJbBjyXR2DDNIbXM/87aT3hDYZUDURnVLAslPVDylfkGy0TeYJ5L",
+	"bD/gt+i73WKZkGjVNXp8+LXWyJx0D+FvoWw8eHHV5i4xRz8B9ngQFHTmOsgX59xGToApBrwsvWPiGC9K",
+	"b5NGtZS3kJmfreLyiCzzEB/ZSdmoulf3L432Yiu7Do4xEc6+q+/TOUVlu+LmwRpnOw1jXjUy3O7l6mmY",
+	"Ve1p0zGYcWAqwPRSTZncvFKoNhM8B7w5SLjxXDZOEQT5SoocHHmG71cMc8jt/oO8zVsh5ggn5Vt7ZG4G",
+	"jVNZxDWXWN8sGlbaDdBR4CXzkjFetXg6JcT70r/XPwhlwjcDtFuG0qpx7hidjZS5YU5XQP8lOw5M8lKo",
+	"pYBfgnuC8HxdaBiGnYtiyufK/TqXhYYHDCxYca2c16IUK8hTpQniSsFjzPW/LsRCOB0xtECd5dV1jXrN",
+	"s2WW5vav+wix2IuVdxBouJq0Fy6DhZ+uvoATqk373kAh8YB7IsjToOTVy4haKzyqHB1k6UUO6bzCwq1u",
+	"rNE0r1ZCMZSJ0VPBMz31jaTcvEc95WlAaXDkpDIisWEZ5rJAmqSacXNFj/0CJwf3Dg6gbKrYuBClO1JP",
+	"xewU3YoNz7GP3DYzG05k4868+7ZGpnvoRfYCLWdYfGbe7JrSL4POPNzjZpNiIB2pBVYgBMQ5bOmBd9xS",
+	"rg0apXArFcvGVOFkfoSgJ53FVKycQm2/z311wRQ0BCsHWtVXdbhJlw9rCGPK3U+8st9Ul+b0KfPVEHgp",
+	"LwxkU92ARzHdzlCuiI3KAP4LOP3HEI5NR9MvP2yBir+U5UlrS2/8axsZwo2j5WbLhDZIvnSR1ypaSFmh",
+	"4imoMwQRBTsK6YSKbDUAT8lrmCvm3f1+0e8/Hn1HSWTeLZ/j2lyar+bPCBitPMgqZ5+RkLUpNAbr8Szb",
+	"4TFr+dVLaRvGbNgrn/Tdd4yXf+7ubj3xXBdpaYVAWZ6XtO+oC0pTko7HojDft/itv+wtza/DmHFIwGG/",
+	"+44N8dPf/sZ+N+Vqh/fCj911VwzXXdF2u6Fh643fiqC10ObXJmT1cT4BA7/UL0eC1S4MEKpia/k0qki/",
+	"tg1cFcuOIL9zGaH+KDDPxrfV7V0dsDFbPxDvT9b7/v5z9QYpp+qPvM1MG7xSTra2UFhqzsR4LEa6jAWS",
+	"UhHYCrWKCFl4pQ6h92rjI/hxzV5c87s5xt89qk7kUcwelRN5dOOGaBOVOxpTh3XrJCo5xPoL5hJg/FpU",
+	"wl+g6k/bnV4lZaujlBStjd5+uoUyoa9c3mitmqQCZhjIDDO613WxEOj/OxuNxFwbQ8ErxwId52yYiWt5",
+	"ZR5mlBvU5kDNpVg5w8wwV6kDHn4PQAH8Y1CNYpRKAvFXc8Fv0aHma5m2JOjU+ViUtJolz0i/pL41nnq4",
+	"PVbjFzgW4eIONl5rDez6BLjNRWThSrXmMybud4A/mIuR19yHoKNpHWQYLSVY7FaF6tuYbBqjg9Fb5Y4Y",
+	"ksX6p7is2Xs/4P7wfJRcHKw/NiwNLF7KN4hfgk0gxxprS1NFuCJpDiuzpSfD5n1/Aw/550DynQ/QGaj2",
+	"W3IFvJ3gAsHu9akBEgRCXCQ60LU65XNDEN0owZhnadlTpwsw4LiQaDWlSTSI+gd75XUHT6I2gFucDFo0",
+	"ePhCLLp2WHtYkObdnvV7h0yxHZviw571mdqNapC4dBZAHq85eNzwLzLMSA2bSali/ZahXnlWFmStEgjk",
+	"IDpg//X//L+sP2CNmTJIGG8tBO6dPHn6Z3OFxBhUkU4mULRI026kodK6tLkPaqXEyxKgP2zSb4uXWxSy",
+	"CKMypEY1X2SJPaRpqrZzmtH1qWy8m8RFfmoeozZOA2GEjlInDVDsbZ7+uhCnZdbhhGVpLlx0CFqdMC1l",
+	"l6r2rSAGHc93TA++xCzw9WEfjNNTY5hm1lBK0CKxTSAYp5lXugfGF1g+U0h4deAZiEtVx2rwYeUsS8bR",
+	"VGQJYXzA34vc9oYIlfu4zRM6Rv1TGjQQkWtBaSGbWUdvVbJutl4rmy1TQNQHnQkiUihDR0aEAKtAWL0b",
+	"F7rmObXa+NCcrBwIynp3DLNUDxgkkL3ggEaRZCJmLtwfs8uF+eJ7MeN5EjMbQYwZRllj9n0BdaEFuxQj",
+	"mY/STJxiplt3SId69nhi5V3cjiADexsoX75q7HGS5Y1yr9ysORG/Ililj3a9CTzsK0JWnufJXKa5Dms/",
+	"LjkJMm9zW6XeRG3lbXXuLy8GED0iaeA557sIP54peabbR3Xama0UlwstHimG99nOimmBvRVPmZjN9crF",
+	"APH9yD6H6EMDAGnTBL2VOw5Axps98LPgSrQDwMvCcycbkZhD6SuDe9N8wjB9Y+kHJ8FeM1o/4dUF4jdr",
+	"sRxp6ABd7bkuFfZjmMgB4IX66dnk8C+Dg34EvgxrjRdZdupywF2ePkAsyLwE3oNijvbM3E08bxn4Z3Nt",
+	"Z1RcyuGz/UDaNZ5q4GcEeWiQ0ec0Xj+nz6+ix7jQKb4fhkHFJzEC0T65vHhBAa7YG2PCtaGiOxHsULZb",
+	"18qqEHl7NjO81xYY7ubyzUDH8PQmpRqoR6kuaxKbc9OimKU51228lyo2kZBEsOSrJuOFBg3AG8dOGtl5",
+	"V5/sr72j1zrZ+DOxYeC8LNMsVZqIES8wpQS6gChIM8oIseuUaZnh0eohl4AXJHZBK4W1KHfCZpnYYLH1",
+	"rCAAJoRE/TindbQEBLNej4g0E1wtCqO9UUy4kq8yyuToduC2OuQCpmVeAN082wpSdMRHU/E27Eu5mhqi",
+	"EPX++CcG1zrvE/Tk2hCu3iD6ikWer8f/0zWBFbMlQbgpbApTwwvuJnI34w5qmz+PzrCtn1HbCDwMSN/o",
+	"ALdmSz+C3mOUsmTxqfC23QCjVcoYA91YEtGxuQN2VVLt5X/oOWi8m61jXIcc9QA1jT5E1BpEqE2gItCS",
+	"utocZZNf0e6DpSz0FPIaIMkqzRmUrJ6yH8+v2f7dwb69Q5HNVXaTI6U3tHxf1fwPdL1pmH4oDGtq4T+d",
+	"Bfd2Ftyb5ptcC9sN/M0dEf/0MPydehgQ9NBKvC+y/7ua+TdBsetDJTeXEDPCS4iuMEwuI2h0wuaqFkwM",
+	"bE5uXrZyLxHZyzxUSlWmktbYdSsipMoeczj19jGgguFlZXgORx3T+uITYwa40ZjXDq3H4VYwUCrwysb2",
+	"xdpcACrD4lrIUSOr000HnwMtk2J6FmWPoo5AV5tdqHrsGmGb4RlpDhljMSTkYSyJ1J4lTAYBpzADmyQq",
+	"O8uZ+IRyIuUZm6ZKAwLsgA0Xo1uhWWpnibpymrOdw//Y2Un3Dnb3n+7G7PA/dtL9p7s3zLzZ9VIyBSsu",
+	"cEozUUwwE9IoGfmEBjtlnM1FMTJPzTDmhXKEEl/HY7iF9PVn/9o8SXF26zq9wJO2wIDelDqW5on4FFSu",
+	"3HiHx8feKHs+vkPZLLG23WDUmGYb2kilqD48DtiMX/Ca4ZqZxexVFTp7MyD5Jkzy2jvjlO2jYreWQTGC",
+	"Jcxrgma2yLlhr8XsVsw1AxFgy/247ZBsu/0hEKKDqMzMPkG7oMpNc5l0StG3jwmjJnSpue7aJw3RwFpd",
+	"XlDNh8Iop/lAJaQH89itG1vRAaag1jgRijQqWkmHR3l83g8gmzc5w9oKoTQObK3e0gWC5eKThjbtVSXG",
+	"vQXpVAHtbIY+PTPRF3bjtZR4I/qqhVr0nuUcoyu2BB0aEuS0hMwYKW8FFKXg35TF3DnRQMlFMRLtJmKY",
+	"kHfiOfneAsA5m3zOXLtGIZSuUu+HBC02vKCUq28w/EioPqUDPA+oym1aeMgHWQWlDNmO2FOjq/oXQNWP",
+	"/GGCUqsV7KDJLK7okfzBmFJN27RWrd1sNvWIKaE1oubzVY+VqIWUE24snkWR99glzxM5GzCeA3ADV/qF",
+	"zHMxgnwnBDEdi6VQHvBwmrMxdAqgG0jIlRdj/HFJwtWI1hGGIVWPXQh+e/7Lq7NBeY0HrmuT+5WUOeR9",
+	"a5GteuzCPJtng1KDAqN6LJaBWa0Z0Wh11WS2gdcYXiau1Bu+uBWIDuQn+PU8ByLe6/sZqWIbTxClEb8Y",
+	"EZWdk/KRYhO+mNguxpXJ2jSwFhBlm6oFnjnflKqAUtYXMYojXGT7my1+iCO7GOYjkjiqo1RHceRlQIbs",
+	"sVdGmbvgpM9v5TXy2v0FrbmZwA68hkDYoo/6c1FFP4EYoB6LMLZYS6KmAS/LRKw9smRGq5Elht1pOEox",
+	"6ngwzoKvcuYkfG7LJhFNB2aKT+r8AEOFa4Ivrz7mxcXbD2+vzn48j9mr81dvLv+X/ev7l1d/xM9MFuzs",
+	"T+eXZz+ef7g8v7p48/rq/MP1y1fnXUTrjPDnW5IgcSkoxRYqWrzaJyqeovCVg5UAsdPNCA43pqo9eg1N",
+	"20de5Gk9TWYzFry3EDSC69pq6XTTyvHqUoxEOq+Htx2sP13FCnPZnQggnDfR7xv33Gx6BRojNE0PjHXD",
+	"nl7vwLYe3lMEFa8Un7l2YJYXQC9HCbgCzJHmFs5zqblLxQ3P67c2uH/v/ZpIhm3Hfr7IsKl/VYaVYyci",
+	"Ew80FGWZQseRTnHUyZq01Rdkn08FGTfKpq52VBszPhTZF9I57/omW2ZaNRTa2rvTC2PgF5wlyyLV4hTD",
+	"min1PYGfL95eB7X6RZp01JTfeLg9AWt0KMBrg3qt58XHTE1bxoeA6qyekw74OjB6ArFpoJN5gVxCRk+P",
+	"XQqlJSSTO5eRjxY7KLHmlY/7oxDTLaniqM61XwrfY3+EZqYA6cZXynVO9VUPfHwUR+baptCJo0975tq9",
+	"O17kFtfTUqy82X6Dg3yOI5dOE7LWeMBM4yxLvWx5cLs1JUi7Efiz4Imy6AAdTUGfrftHT//hbMMQN19g",
+	"Dkerubc5bSi9E8EMg2KRu3pf0N6QsyB9paWZBnRR2sIqW1Mq8IuP3Gvz6e/fN2vrjtHdRSFFazdeCO+w",
+	"DW2olVTnRv82qd/u9QtsXhzFkUW3M7YFZXm8ltp+vK4kfPyAYZ2b7iY04H0jH3mTvgkz6xemCX5RA/Rt",
+	"W5B34Jbu/fq6dRP/qgmMFzIhtfM5D8ZzfvC0vmqCS+lcvc3lEgMVk1wWKLm8xRyZy0daFtHAbro99x02",
+	"5itdiu8qrdxH8wXluhwdHPaOLbQhfXdw0Dv83FbAMJfJ6/bGDJW2gFhMVj9m3KTrJAFwa3M8gS6iyK28",
+	"pbtqu3RX6vNbrlbVsXpMfvoW0I57s0PYyOFUHhcNnj0zA0PXP1g5CqU88Zqf0WL27EoO2N6BFeHcHJYi",
+	"GeDR3DfHXxmBCC1K+eTm4SRsN9slnLT8dhOGz/HmmElSyPm8/XFyXEcfNZsgA9cL9k/x+iPn4oun40gd",
+	"7IteUkDxlSsZ9OjcY1fUux6QNxBgDrURCp6Qub9F3gFMyFAjwJBredAtZQsbtvaw79ZBHPRrr3+419n9",
+	"YXuJtyTMbnRWt3ZGLhta8y49kk+/xmsF00Id4VtWzGhJLWUR4DBbKMBNMmLTWCJKxpRFYSGxJ3KTy6+D",
+	"ew2cR+15WIjUZzRuBomKYa0VjdOAG9DlqaYuwQGMOvPZy+YlocfOLl76ltYV3hz5iYRBhyz4vroeCq/K",
+	"NNJm8xsayb1S7FPUUiu4oJDZHKAA5uvKZV7P3m4uXuKBpm6Ru1/q+DOeCLYSetBAmUt1EJrVAs+A+12V",
+	"znxqwIr3OfCsUjxTJwFqTHuPDFXsJLZOMQ1aDydti1+78qj/7KSj9o23r084COWGTaXS4ZPlJ6k0dWPr",
+	"lF44BwyB3zrY1ojC28ohdnUaWLupYgdhMbc20wNbca1L9Dg5Pn58vBnLdipmFbPqp+vriyiGf65aMt6q",
+	"b1DFaAqhiVNxdM44KzA7z3Wzk0boVEjH+JwX+h4U0Y1+BdsOQHEMRwmt58Z+HM03m4vUjBVWpTGVEANf",
+	"uszh6tayBcTBwyfVLEkT14pRLjDb3k6YSppt6fFPEhIZX0sdDpWl+XzRBjeIsrY0lQBV1jl3KkrV/eJa",
+	"Nj7WMdIUkDhBf0+36IknmDY++/6SKVQ9E25d3NoNvQ0o4dq1zLblQamCNeoKwbDIWvArYKFR8wYEiVMo",
+	"7xy8Pnt1buEe5Zj5oMWhppsbWmcvgNDE6t57lvQJb5lSQ2/um6KQxdZGKHgEoPd5dek83nJL53Lr6uaT",
+	"YvOMj4TVo4bG2uyxa5eTmSrWX6/IHhnjc5O9FGhG3eUotcl7NECQsHIRiheY7eoSGgoC72sUbta2/5c3",
+	"zWir9PyBevmQ97cE9aqk05VqEmVRqNjDG4UePpDdWq3ms356TBF3fRmo+fBtLpfN3gzDlY+Vul2OuyG4",
+	"bQi9sXbUa9bZQeXia3qpXodiOthigCI5nZSiYSZHt2Kj//A5XVZtq9WuISkfdrHMwwr1s3L9dDq2tfrv",
+	"6mPVPpOwj6bi8O0gv8Ar2K28GNFOK90vY8gwarNboNq4XIYy0xxKqyGVC1PplqkCNFUKGtrSQATv8eo2",
+	"oVYZMKl5msSBPDGMh4IvZ+Bq7TKB+SmTutepmzEjqHKz+9Hg6uAD3mvxaS5GWiRX3VJOA3jgLoqG9DQC",
+	"NQjT3a4KTXnIKXByxIYAnEUNltxCgYcCV/rjlN+JjwNzUFH9R+kAp7wmynSMQVU3d5fg6E6o2rww8we1",
+	"2fIq72e2FlQReIQS2diPAbOdEBVj4IWYSizkmJGQ2S0N25rLviquKR/aa+/d33vG98Y3vx2cfA53opeq",
+	"xhUbBd963a4Sf+m4efF6dA5Dz/iKNRVNtZ7vH/QOonhNyTGBfZVb1d7l2wbeSNPDUcfIuDECzR0/Hb6A",
+	"MHghIHHhDJ15lamG8m/OjNrg31FO0Vze4q/CnPGztpRec4Zd4TWPFDOLiEDlstAAfD3mWYYJFVqWCV41",
+	"xuFLvqoddUeem7eWidvh5PKvK99yuGIhXr/HGXVvSDPzKvNSfdi0Xt7lXRYriPT9NcCv68DQ97fyHwxd",
+	"uTUUWmkIWypvVuKUQeWg1tDyov5J1qrDt26aM9cJk7TnZiXKKVV3QYgUUl3pHJFKNBGc0pzBE1kigwXg",
+	"WyisDy6HN4rSL5KJPqGtfKx811VWdhF9HeTTuu29ASKjyZutnKXezhObf1FD8Bt5eOGe+VdNA/dYItp3",
+	"QezqZvGi21HYZHjcb1O1+93wAz1t8J2XRxQd9HtPn/b6vYMng+N+/4DyGbqE2yvwMUh1i7vy7jdyH0f7",
+	"2Mjgr9ZDCA8pna/W51r3YJbyC1yRn28c+gotrw+iAuAy5hLaT+9uWrMJ3P7wd0CdX/ERdZb0KEI/9Wjg",
+	"nrobWeLRaRVBy/2oxqU4cODkIHrBLnMUu7FICiCL0W6JBof9vnnV8JEAfQKqYh59oeYWI+UxPZJaR1Mu",
+	"OBKsbN99+/jTs97B0xZ0xFGZ9tvd4A8ZFM72aUF9qNpH6I7lt4LNjVkBUWFrJ3F1q6gHHCCTOLXZQRPE",
+	"WG6c6imzVIghNGXsMQR9SZWnKPXY+WyuVwOXF5OzlcAaH/Q6hgsVT/3Gv16FMeQywDDYkcY3CWyq6JTj",
+	"lzF+44UhyQQBJ7hi80KOzClmrifIQVegbGGSKFEVc/wQcjjNIHlSFuyQKeqgXwLgeD+f9Jk6pXYPWP3T",
+	"2bdTqVTrgOjmFQnXHIu51yTKmm7gYMQ7kBqIWW+7HSton+ksMUpvhLwJ4IyPPvd+RJSlXJSgzN7dFtWZ",
+	"cm0VVZ4wSHgt1922EsrSXBAENNmHs3BxZTNZ5OBgY/vSMhnj4DBUXmz3dGMPORzs5puDCQyeidgic5UJ",
+	"y0tbK9aKamJzd5MQXp4r5B+UCbyA5UGYZ3ZzoEe97rUsjfA8YUOpsfkI9EqCGdnIsF+aD/vPPMFQHxqZ",
+	"e0jdzE22E9iaE4kdpZtnd5A/rL5Ctv6vo2Vs98+Vvc0bwkuzX9vIrna5GWHKi5aEI/jJB9G26NkDxMoB",
+	"FSi2C4MpOFXZbAmLS/kRBlQfB9RVEcMBrgqSE+igIlUarmj4pPmtUCjo/RZz+Ypma122MTVdtq13qqmM",
+	"O2b+kItuWN7I893YNpRNA161Zhj58cZqfHjXkADTsmzwi1fVvehIiyS9SxMPeeyH13/aO+CGladshzxb",
+	"uySXUio7MGpNzGYyWWQSFw1dZBV/0cpW92x4xyPvHQ9D73jXVtzxY3onXAkHV+wjHI0ft4Y0sQ/wpFlc",
+	"1TXKfRnS0qm/5tkoXH9zliS2w1hM5W/l37KwX/EsYzt47GGj13rDeWs6vXz94vL87Or8w8vXV9dnr1+c",
+	"X0Vx9P15py8/XL/58OfzyzfBoDS9x3Mx5XcpZqyGC35IfWt6XsdcaZsEQ+1n84TaQlOIznACVsD8JIv0",
+	"r8aiyC5kUgZFHhmdCWfQNG9d/9+OPU8vyMVHPWq3uutz+1K/osz82kJDv8+19Teu+VvPtgodkD+4xCtS",
+	"mK+EneZGssDdSd1KvLIhOl+0XIym5hLxaSTmut6PS+k0yyCCA2oEBBqgdIe6mNpp2Q5uVLgOGDFKQ97q",
+	"qSvmBI9np97ellmRJlEc0etGcYTP7WjyG0q7Mcwf5TjmLztWuTQX5ARey7l17I4sHaWhZrWvsd6Y5wBO",
+	"CxHMima1zUPqOUprup8/7dAVtJYwc4EVpxcImtORuIZW9kbz0d7sJ2k0u0SA0CJ0Hg9qFYrCwjXr2CR9",
+	"q47vBxuzSSntBydazwFbnx3y9D7t/ZTIxEhfGF5ZBUN8GIaxSrllKmg4rAbsFf/UJhniGlBBlsmlAmij",
+	"U/YqzU/Z96niw4z2qtMxJnT2kj/dlf/yT2ZzgOvH3tiRH67gFXEA+gzD4OdyMHSKD9Ms/SsckNj6u9VH",
+	"T6gqVmUu8dCox7WSpKbYcNRiXu3fbA+RSsfnVFF2vt93li3msbEgobU5OzO0MSacEXiAvmAbSpDsBJsL",
+	"UBm+tJn4msPikhJ+thAW3KkSHU4r0ju8TK1QnYnLJEtzd9aoAORgNePcD+rxvb/2957d7Lzbo0+/t1/t",
+	"/lswyqe0mK8pcqx1VnWaUGLPER/c5GCz+NgoMl0b9sDRXbbWxARJC8q3TYP1Mi2zLm22a4RbEz3hLDjv",
+	"bWLLL2uU00rK6BacmCz8svJOff1tjimk2NY6+W8oKjg52lwp0Qn4gkHr/CxLR7Iw1qMPgwHixEPCSHP2",
+	"Kn1OvZu1BRuZI6j6aRglw41PMgt8Mz4AjHIGFaX6t4w/YJdvX79++frHD5fn//72/Or6Cqb372/P355/",
+	"732nSHzG7MXZi5/Oy6nXDmIL1xyzH31a0FU99nwVSP6ANOASR2XAXrx5/eLt5eX56xf/KyaMlQpAsixu",
+	"XYtxtIFpph8uz67Pa7dY+Gz/kHILZY4qb23MmeVWJoqjIPGjOKoTLYqjGsmiOPIoFcXRj94jvfczg3lz",
+	"DxpGZkPwYA3f+b+/Pfv5w/Ub2x8AD7SDf7XL4dBH7Iv/eHl+dn1++eH6p7PXURz9fH51ZT/bsdpLObaB",
+	"3dsGcK8CYeJedl2mre00sqU0EXnSDoQu4OwnMxHcM+ZdQymu3hn1rJF4crb3Z77319/vx/+2d/OHHfaH",
+	"xne7vx2Fs1L8voABj4rSgicOOsO7mBxABCMKxsp2ym5YznnNqDbPxmtw9XVmQxZvh2MQjOMO2ogiHvqm",
+	"Ggkv1kDxY7kP8CDA/1NEXo7ZqJD5gM3SfKFFzKZyUcQs4Su7zWcy19PY/uP9sBTilgIEzvmBPRedGq9F",
+	"lrEdzh4fGi2Xr6C59a5tLOI1BMBd5rpKfsONodOZ+LPMg3VckJJAb/vy7PUZS7jmQ65E2Ur+fGGEwP5z",
+	"UWTGmimVurfXLwLOOn/aOL/+3rMPf9jfu/nDv2wFv4dB560bb5dt4xwACqXee7ss9huTwglodkhZXJPe",
+	"ibzsV+ralfo+Pfa3v7Hyh3K02g8yEbtYxHzVdMMHqkcIL9HGBVvQAHvspQY40Qo2TiXGAa5Iqg+ww3mp",
+	"XDPrUiIXON2QCW7MXQ/Tb5pOpqKwrekxJgPQyBy6oTrcYkTtyuSSLsbcQkVgKALCaYAoNjY85nW3h3Rw",
+	"f2qgpGDmeKhgGtFv19oKkDJm06NqiRdFkd4hFMm6hn9Dh5gJDXT27N97x+Mnoz0+HCUi8jpSHDSD3eVz",
+	"gvKqBJ62hsuIz0T3DiBDD9KzPryEkPY94Ai26bAB2G8djqZty4zdi5XTCaowuMSIF15bY3scvWy2unxa",
+	"aSzZh76QBwN24Byu5pmq0mDygPzPrt2mzdH4hd+WfZB88Oqtk/z9CW+u1BIZn6vumdQT6RW/LvLEbFao",
+	"cp3w3EcmQnjx7oVlX57R3Rkr8UEqv6otcllew2Jeg59Dq9/e1SPF1k027F1z9bdk694vLzWA/SeqhWA0",
+	"3fUVYde1fuPberj8PMUWUYFonnOupxY3ugzdz7H2x7CmrFHrlIBS4QIPcdJm4izyTKhKui2cMhCTZ5j5",
+	"k4OHkYZYprnqsffR/vuIAsNl+kJDRJ6s0Vd39v+2s++pNP+5d1P+1TN//n73D7tBDewB6mRcrmfgLAF1",
+	"JWYyz1al3U4QuEpApjdFzvmtMCocHNIj0PLK2FB7177A0bFOj+9tVOS37NBs7xfaNrQLoy/fr2oubOhc",
+	"V5jyEfamrtq3Lpi++aT9MnLZivXmDP22kJTa71LV0G9HuYaxF+rBPDSG42OaBgrbGOOLB2ZTYg08wzoU",
+	"enlrEUy1ntftl+N1O+fdwd6zG2Ow3PzWj48+/62kAX7Y80kQ2EKdVX6rwHOkTO11So3+d6S1QyuLnUdg",
+	"YN384V8egfJe/606eXPR+0W/f3iC/2dprkHXx68fj76jh32OwzNDWkODQpil4y1MTUJE4UwY6hFsMZaC",
+	"gUY+Xc2nIleuWV35St3fyJD6pv4WSBFKEVY7j/b2HpHdEkrHroigFCS8E8eQUIgZ867I04j8BaV6pDmU",
+	"l/BGRJzbUpfSxAQ3yABv+VlS+aghxwuZGwG55770oBXBpuV48jQLXamuqkTtvqDrRlLepm0IhrSN1hbV",
+	"WAjO+nmWUhkYrq+/ZQkafiZ47pKRMPVMzeUtWgmFGLCfrq8v9g8NN4wywQumxSfNdqaHo91KH1bgJT6f",
+	"X1Cashmo3Da9VO5PD0eG8SbFfFSVE7l/X9lZB1mzAqRC94IQOGQ7EMos5qO9pRjunmKlIkyXqqi28QZt",
+	"5QqqZe+HFLMK/1k9wgGAAn8ElwxxVlPd4MQyWXQopilmx6Khp7Cvjzl04QMV+lFPHlCxwzBDYQeIX18A",
+	"0r9dhyt7EDYQUlGd655r/cLeco8zesbne7dipVxs/2bNST7jc0QmVhqyQ1INBQtrTGWv8dPYtfAPl3+u",
+	"s5qzWrfAtRqDf625t+xVs/Y2uqyjZtGpbBxiO747uQtQxf0ufw4b4gqLBTaYUA3IYS1ZgVDAXU2rBzGC",
+	"KoijwZ2CDLMBrZ2uWoPWLuZyNG3LHsnSscAiYswwLv1ZxuJNNWbNw2GJCZ322gHke8G5QPBTnCUi0xw1",
+	"erKQFJ91apyCpQRhtxDNBL18eOAoaf66E4HuI9Zd51Wu06EteJGlxsY66TMqaeiYHq1W+agNlKUFUnTp",
+	"couRKMNFCm79nJobe+Zclzk0Efcb6/4liPuO1cJK+32AVGPX38plURs+mZlzLYe0ZujMXsNbbVSYdany",
+	"GvM0WxSG2fse1N/gsK0gqhB/AR8QXF+4eqTjgwq44YHnWey7z89XGh70+aaru9UwalmxFUfIlH9qVB4Z",
+	"de3XhcjNZA+PjitdgepO3/6g3/9zoFbpofoi2UqFTp3671Mg5UlHi5bZqJ3pt5dPhQUFiiPqG4RYf3lT",
+	"/nRxKdeKPSgFJZiCfGab4XNjukHYQPXYGyMDy348Np5Tb94NUCySqjioIQW0m6LWJa7XUUuj3cxC1K+b",
+	"4XWxEINqEn6gEQYkRVH7Cyjd4kYDRIZke+wg9jiniiMBzAKHDPZYYz+YWQya3SZdzw1+JwLvyM4a8ZQR",
+	"9Nyw0PQWVBQFcpgmLYedkdU4RRujwoaecLQOWk4/zCgBnvK6/W7aD2NpFNwzc7xU/Mu0RCeNRKYfZAEH",
+	"GvibqdCOTlYgrTvZjPxEFDCZU5NjQMTlt9SiC4u74KjMqfZCZRJRQiCRWCSYAYdutkII9uvCCJmCwJW4",
+	"9owr5GuikTEi3KGbYgiMkitlzk42AF6dVBLljoMNP6yYbC5dqmwQz2vDSrVxljZm2wAqTlv91txF4dug",
+	"C88s1WWOyYKVLYNtNNIcNrqKcTsTGBvJ0lNcL2MIQ3ZpKpwtP/vyVMLauREEc0N9p6xrcuQhwWTjB5t4",
+	"uDyJGvUvXvjWnBRIslMj2RCdhUKuHpx6exi036Jdl83wwjkTdMkptZsoFNr6gehe9x56XgSvnIFHiZJD",
+	"a0feGn3qal2zaLWYIWYShsEDAGWGp5G+SMhawM4vJf4CdEYoGCv31RdhNIYMwRZfQTmzLm0EShXvty7d",
+	"g3yg7Q4GHTV0fqXCPaH9ltCuAxyQDJNzmmtjO7F1oOL8uN/1ymfHna98dh+sS5g1zgifhiOF1qdUoX/r",
+	"1gS0hIupZfEC/hOIEsf8tP86doqq4JF3WGwvXWDj1Q1sRWIr/6nliN57ehzrEcuv/w9RtQGSs1013Jsx",
+	"ErLSisiF2QQTuS5WmC40To2+5acawU2VVKIQW+spNcILRdwO1gUi353t/TmYTPWQaeuxRZRo+IDM19b/",
+	"6fyUpSvZ7OhfF9hDPXGKe2rsW6MGTwCh3CieMruDQjpbOAOKFlz/e8O3OSlXPMvwdzyYlGyPUq4j2v67",
+	"//i3//H79+/Vze/f/f6mS1jyC8kXwN4InRuu1NaV4mECKPWXxK5KA3bY77fXH1n3AKhPC103RV3pvKLG",
+	"D3ZveYZIDjWG9VjJKdQF2uGhyZNZFpuVRQ4UM7fj/uObzR6/YNkSBpbe/DGK6ePbnN/xFFvs3XyOo4US",
+	"xdlE5Fq1kpC9VaLYg4sIedQmg9qYpVmvPcCX2a9GcUdciTaWqmdl1vbh7/b+82bnHdv7z5vfw+fdr85W",
+	"nx8sGRJ2d8xIDsFeLem8MRES7q5lOuJI1S/LISmY+AvgzoSAHwRw4N5iXha5xmw+5Uqw4Qo/1D1c3VL5",
+	"0iQaREfD8bPD8ePjJ0+Gj48SfsIfj8Szw2dJX/TF0ZPHJ1EcyYU2lgk4InArGqltnkuYRxueA5eau820",
+	"oAOvEiJ/vqr7tMwP5qim616BDyxeN/7TE3/8K5vf44YvkaD2SsM78JinvYPPNxagCcpdsNqljstkTmFz",
+	"TG/IauwWcklbgCN0AcjPDjQFkyG9/vWbLCu3XhuQ6IDj3tDFn8slDaDGgAAtEnLGpLPuuMT4lAtYos0w",
+	"a+FuMcF0zFDiWTMbs6XfyyYlzHBRuaQlSR2RQqpVlaDBtnLeBmrtGmcHQpo17a0tWGxuh3Bl624LQnLi",
+	"C57BZ7txLmTyAjsSRmUtTIItsxEh7Qr1ZjN/w5Y/SplgK5SyTx788HzV0iHA7s1yTnUZEN60wbFq23h7",
+	"cwQJFBuiNoZzc21f67ZghiuMqKobii8RIoIEegDmcHsxMrbkPmtJhUL96ZEiQYLheBfrrxWwb34ULHfb",
+	"s/AREymTUPubbysXN/jf7y0lZdKWcpb4HflFgjPsFMcGc9QKh21WX9ltvN1t2whQwlxejzDbv79MDW6v",
+	"GqJqsGsW5ZBATootDlPVfHWb7EnMYrid/SSzpB3MhGIGcQlOXoCzkePNF4WcFEKpARvJGVpsLgQzp99c",
+	"khDDLm4K0pL2xZ3I9R4a9RhiPug/Zue8yFbsp9SNlGrIFYIxTtEC0W4X91yZlLF8Dm1FeWyrTLBrhIY6",
+	"B7Zjc8B2e8wzHQY+pgndeSl0sdo7w3j1BfQh5IhTAH16kR2MMFMWfRsg1eOWV53qWYavaIhdvg9hVkG6",
+	"ewW2TPDR1C8npT4zltrm5LQN8eLIN4Owj3JHHAifq+gJ/lfe0/yvvSf7X1dnURkHZoQgckHose1cLoiG",
+	"HnDgksM9Bk9A4Wq2CKzGZWQ5RERNlU2KWXzNqtkw458+jGSeixHZSRQhnRM2SAR2UuUSBzD6QVkf8Em/",
+	"39COGyP7MRJ8SK3gHbe2dw+yIHiRqmcq+AEYCARQTCGIhJGUoVhJhCuswPnUOf60+RwAx5uLHKAK4VOn",
+	"gp7NHbYsykpnxDrDT3jX5wCxK0G/ftxeYmIOpxlf4fsgKmXs5/hNqerWcAcVrgFSoNBLYSTQUmJQCq8x",
+	"IuSofntMsSosgbKjpIqNFhB4RcmH9LWbHwCa7kQB12yFoXDQDaukhZYVGOcQWzcJyW1S6mgqlfDyapvt",
+	"TxBGL5csnJHvC7pCLvLkQ0GQxqGZFDxP5Mz9SMcbIAPx2w9iOeOgRYpfF6DXlxUVH6CrA5Y4Zx/4khdh",
+	"jbzZt6hWGIhlitEgKrPGYTUssI1ZN3OzGXUuRj2LRuMq7QfR3nEgk8SOG+5Lplxf1k596GkGQcXMy3eG",
+	"y1xPSr/IF12zc17wmdCYhh5s6ufDhQZwDAKvgtmYZsOpqSxs81t2eHzCRlNe8JEWRaMo8aS/KcqFbxw7",
+	"Ot60s3+lB2Z1dRstpJNU3dI3/WBLachWg+pCTE19/LR31OwPzUdT8TbcqP4aKstLTJFHysF7sDRnCyVi",
+	"v+VxS4cWJ3o3dGspX7A+j1cekIrDL8FmIWX0raTcpnl0g6ioELg5o+exFwl8pNiySLVRMdidzBYzoTpP",
+	"YvM8JvPFK39tw5OxsUiczo8Xbx94Ci0PJ8w2b2HuNZMNz+/QLNnFD/ykqqUsbhVmyCwfii1mG9cCgBdk",
+	"cZvmE6aEZjtLL3/J+qShlGT3AdcIOp11MhVZmqs0acRKHopAdPJd8hAqMxXhAOAPHkvfYCdX5WBQvDjs",
+	"t5KPx556pL7BLI3SeC3BK3ctb0XeeaZfe2pr9LXXrQUC9sjmPpI73s92eM4uf3jBDg4OHzO1GCZyxtN8",
+	"t2LmtCX4fs0yxUZzpgDeiPc2LqO4+kIZH4qs9jJlwvHXA5eh2V/I5BX27W5Rcwj7lxqZE7ckXitwTKdb",
+	"TmVGQjwm5R9UMZmIR9BGEdu4Ym4mdN8n8VaOWNq0p4z71/vWrjMtytzFfo99uzTzWUmsho7VVadqabYh",
+	"E9wfHXqJfI43pGu1Qd81GusqTNm1yPCUwaugkG+GdiDPWd9LWKSygQIUYNsea43YaIfJ809JR9Wte79/",
+	"aTs1S/at2ihC4DlE8cN2c92jebUjr6W63Qqu6B+QZ8wOxCRSaHVIOQlQKrO0uX4WiAHqLocrt5xmZdMs",
+	"M/tsKQvqmLhJzB+GDfJytZbrAVTdC9viTk5dorjyX3FuK31mcuZBAvrnkYeVWp5a3gVWSUFDzMu0/iJ2",
+	"rAeTiEHiSh8vy7FrzLOLQg4z7EDcTBceLxTPsCgaOIftmBPh2dHxk90e+ziSifhoU5dh5eBNwRXNZ0ZQ",
+	"aeixe8o+Yjvjj+SdQIcipoRwjUPH1gOtSKj6hbeeNe6bj4CfFqU58Dk4TjRPs7orYMD2jl3bEBxo4HIp",
+	"2t0KtgPzu4fzQtwYrV9pDpnH0T6fp2rfizhOCrmY98ov9u8OeDaf8oN9t6Zqn/bw/ggcP+XFthHbQkWD",
+	"o8NDo3ppOKavS9xISwVLL+KJRZEPcjETKlWDObLDwBK1aVwHYdrNQ27THNx4NATj2F7bMEbMFFqS1qdn",
+	"D7MuKQV2VYMH/5TP5+jUmBpGTGce42jJEsn4EE5k3eiP+CzUva3su10DpQyyrCEmlgPaME/n3IR7dey2",
+	"vLPJ0xQOTLZ4rwqhi1WznqNZ8SuZLlY2+JLmlvkRG8bzaZPvqtpmtbc1KG1ZE9h82Z+ury8YXsAMR7o6",
+	"HQpVVRryVLqR+33nfCBj3C1d+NroXWwslsDZZLNYaE0SbXJErdxECMymiQVY8JF42eJB/OXxi0b4mdYX",
+	"G4RiybtimZxQ2yIoIZ3zxvZ6HPIe6iDq7xl7e/nSnAACXsPvqq2bNOngpgwjzSPZ3VrHKF6axxUkb4wW",
+	"RapXV9BlDksEBC9CxXIVi0ZLADQ3pDy7eEluPwDHTEQZ9nTQFyNOSHwrlsjTup6eUaol9pvRisllzop0",
+	"MtVAa9cBj2bm3mMKDe8+wyYey0Cm3TIv4cQV22m49Quh5KIYCbUbu7lbHEGLYmyWXXyaZzzNVa0DRu99",
+	"/j63UkIR4BgcQNS8x+uKiSeLe6L1CXok9eiIEdmBkfTvcwqKo4cK5IQ5ZKWe1jtCIXn8panM6+7AtRQi",
+	"2rN5xs0TQgiMHkbHXMh5JiD9w2wNJYzNsGJKzgRW41GjkPcQ8EhHgmDqsNQjOpvz0VTsHfb6URwtCttR",
+	"UA3295fLZY/Dzz1ZTPbpXrX/88sX56+vzuGeUoxEr/E4ZW1JgGVjPnvGEyZyzudpNIge9/q9x5GX7n0/",
+	"ZeE39/lzQGEY/BZNxNrEHavcBdf+EXB/j73MIU6vBuwjFOF9jMvMAUrmzTLqI2ULTz9iisP73IvW2chV",
+	"Lk7LbAJSALWUWMyjUCsVlMR+dNAvMWMgxX8oJgtjGIsl8Dzg4HxcGk30ox8apCDgAAsH7gDpBqRnzH57",
+	"D7v2fTRg//W//0/M3pMUoi8+x6wE50s1hnttMoK5kaXqfX72/ffn38fs1ZvvX/7w0nz6/vzn82vz4fmb",
+	"N398dXb5R6NWn19evrmE+ZMXCbi43iYQwp6nlBTysdpV86PZKe9zcFBTYMkTVwKOZ3h73I+wMnGZggXO",
+	"NWJGKJiYSaUhOsTBwC6odQDGt9/ngApKcufUxrhhkY4OnwXSOS5hJ5Zkx757QDL0yExELgquRUIZNY/U",
+	"+/zjz6nSdQmoPqK69fG//vf/MYtqUSY/2nz5MufG/CvyxHCmMbGo+hPH35tIkE89h8ptISmDD4UtSFE5",
+	"W7BfzZDOVrR2FlsPXGVk/ICaVC7nI4YNT2TB1CrX/FPVoaYFn313l1LfrNSMD4HByNaiRTD2FY1hzxve",
+	"BYPxc9xh6rZbcpepD9hMaJ5wzXsIlFX5k9qZIY62TERMyloP4EB67IxU6ZDnDCGxEtejcYB93qq0qjzt",
+	"O7/Rbohu8LAHopvdJLbDCmj7px6TP1IlLay8Q3AP60uA/okyx4iaeycIGQVX3UjVyqybJadO2d0M7BoM",
+	"iTYmbMGw+ER4LovQ9OwtbXQNWloBfhyDBDZa7dSVbhL2yqlNXQXGRI8U7noLzeyQxnvsTPkSdAps1DZ3",
+	"q+T8ybWrC77CSRfG+EkuWW08hyPW8fmvzAtWJmFzNc4/cSgseS31mywRxfWU50FIlGYz/1uUil4LUIRj",
+	"xxPWalSpap3ksjGrOiBDEz9rDeIsHkfm5PFQ5czhhcVUtjOkrirsWXprFOMpz6DT+1QuoJEsfdxtm7uu",
+	"t53vsok6mKcBQtOLGY4FBAjQKhB4wGgF9tx39V0iy1guPf81dydxy8uAH+oX85TnUt7OeHGrvnBZ7KR9",
+	"LDlX24fKX4Hd92pvQ/oNwI2zIc2m9BXPsL8dC/H3dz4Pt72qEnnyMk91yrNzePJ2L3pTBjVAzz3s9wl+",
+	"TVtc3TJIvP8XhYgDFaCetISw6aJ2l36fdzdxZOzjaBDV9QmjY6BbFqSteVBdAg2ioycHB2jxuvddiw8X",
+	"egaYmk0xT8d9TZxmSgL4aI0isa22RcQDpyj3jKlyhAQNTcwRfr8Uw5foSsY7D+595+P73nlw79kePrvn",
+	"nY5H73G35+4ApdM6Ot7dfI5/M8ytLPICqK3BTECFi+yHAzSfQC5y0xS8+dxQdEOTLi/Z98JTUL2G1dxV",
+	"lRrreeoTK+vIn8tk1U4fe0kqmkzuZ0DQBj/osMHvt6PW7ybSUyG+oxET5B9vf/Sf3Xt/HP597w/kQcZZ",
+	"gA3X7YfP8dfwueCvn/EMa+nxHuhIi/DpBbmvoK2fXGhI5fRq9aGgXbGhwAx0rtD+kvn38ChwJjTtXvwx",
+	"uEkf7AC9M8cjnYlX1tXrIB6vFqORUNgVvdMGLTmCBgts0Je67Af+37arjv6+9wbxxdZ7I7Z+wyon/Sj0",
+	"w7DR1xDT/+SCNi4AH909eODe+kLc6WLUK8D0DAR4/v9Xb16zmSgmEDoYTTEz4cnjpye7p4yTd0kJCALn",
+	"iyzzwKabIvDCjLBZTWnhWpjFHsziDwFBaGQwIMrYnIDBwWG/u3r/yowOE0T+LoNouliIz383+8u56zAv",
+	"+R9QBTr69srTwfH/tWoXOJog8ua1/LuPlFkEIlTOXVn3t9m0HizYQ9dWQ00vBE9OXfymkpmWQllqtYTs",
+	"qP+Mmj0QoidWRmisy6tKkksBXrVvZPL8c6//A+31v/cdS6x7P0tpKnimp3+NBr+Zv7xEWesYaMRQeM7S",
+	"XIvijlO1NtUOM5lDeTvPkx77EyaiguRwEAe5rNTDQGsW20YJ29oXcj4XicNJtgDuSpgLbCZnxjUmClV3",
+	"8NViOEu1l3DeVQ3YbsM1E9u/8elOj7Xo+y37nVYSM3+Bwt23+3PucP66OtKupXzFc0h2O+6yu/06+G12",
+	"yg9wGewOx/9ntqv4I+Vn7ypbmTyXib8RMMhO7A+tICz33x3s1zHDg+bSz6nSZ/6FXWLNFcxem/RW6XkV",
+	"8qb7TsCt+NPT2lsiyKWrojqftqlUCl+2ngtOY4P18HMlSt4y7wohvzj8zXZ0rTXZbjgiXopODImLGMpR",
+	"q8Ft+OE7BCiMzc+/++6CLxTAQDx8eHsDNV/Y8G6Hay/4RFylf0Xb7auJLm/TrAt2+CscY5mMgN7PZY0T",
+	"qHXArPcUal3iCj/K/MulE+YfV+pAbbo8sdFcQjIqtc0wbwbJPTYD0JNdaa6g8BRlV01cVfyXpbeyzeHj",
+	"rUX0bZa8w3Lfezm76IWvpf5BLvLki5f0TV6ZdGzbktsqQ7O23/vSsrl+38IJQzziusm3pg3aPECmpTy1",
+	"uYDGSDjo90usHi/ZJ5yD9b17UJfz0E3L6I1/d4djZXb/HSfl2jmVOPque1T1HHqZQHJ2MK+iSCcIHtua",
+	"MNPsOd/SbL7LNEWeGPtcDupd4SDuBmGRmHG2TNUUvroVc+o0mWKfuDFAHlr0jULAVdakh0qRNTk6WPvY",
+	"zMoBhoNjeYp4GPiUKI4WOfkUOiXp1N6YQzqMTaZIFZksrbkSaV5j3m79ATZktlV44bBzbpoPrrRVC4iH",
+	"0uxKOj6AWmeEcJq0KHPlDq0qdrQ5YoasEzPik+ruwh+/I8ake3733ZpN9430vK+pu1npvk5xC0koL6lZ",
+	"6TTL2FSaRd1xScyGv3Z77IzS2ggKHVOtwAuJPXpsJNXs11A2+d+/JgjdtLkWnm6nfET3QnAFGm8ulgKg",
+	"8Aul12l/meSJraXYVx5OXJvO18CU+4r80gZj18I6dvqYj0t0tqCI0ImKKsdBmGKdGsyZCjb27AP2vEY0",
+	"ofnRrfv2ens5zOub+y78V6fzsh2zL+jFaHG0/9Eco4SiMMoWSttyGw31+TL4HGeZlP0JLSoglUw42Jhb",
+	"6FBpj2HKTg0E6BZhpvtqfrkwv30779w92d51ODPCDlQgAgn6Wpx+LyOrgyPwhczHWYqF6t98N10JKsTZ",
+	"dhORQPXc362Ov9K7/E+f3z99fqXPb8lvxT+9fDWXD22WdToj7bk1fj6/u/Pfu47nwe76Lj8o8OXY5JFC",
+	"Eoogj1x9LZ+A8wguQ+yJNapfS9piuV9twuI+4CZDQO9bZP0Eg4YvEzGbSw2QK64FuecJoPZEXEObEvI1",
+	"UcakIQ+oMcaU4FlWhv+LhRGqEOiHdzR6CM8goFNJBIBKTCUBTNaMuZfIZU4Fy0u+YjSwSJgcjwNhRQBZ",
+	"rzlLH159gcc4lv22Ogs9G0dv1VSMmHM4dD5vO+gmQ8Zv5sH9B9BGALE81Fm3ZG8tgefXKSVzmextjMv/",
+	"UMgZ42xkDG1zysSEngKBeU6AHz12boRLqsXMbwnmIQG46VnrOrXdf1MfUL6s3Ib2ol4YHzEBoJ6mik/w",
+	"8eLN1TWzGtbHzeH751S79jU2W/0p33i/1R6/IZKPxATrN5PyFsq6TxsCjkqpzVW0dv/XxvuvqyhdoMlC",
+	"Qa85VTfspPW6/QUOsFmxh/P770GhtxP5R1XsYf5fqYa9zclLmjzP0jsRA4RkSKG3jYn+qdAbebVOg8f4",
+	"dUh9j30t7x8tZA9NdcdNZd6i1gjoQp4SzF16t1ZfR4daawTWAhHbVDrQcUvwG5vliqrWR/jnYwwdUsKX",
+	"KvqRbljyVH+kGuEcQRnowh77hRqNulEl+QGdOlB341chT3eMKi6oM67DyMfRPQCY3Xpy7kezHJnQ4uMp",
+	"4k7CKQagL1N+Jz4ShKCmeAH06wF0mkrlNVyUpOOxKBS+C/uILSPaQWMuYS3ezhMsL0PsGJdLjFiYcam5",
+	"uLxDLSew5k3dBSq7cdhNx4fZMBb6wO/4jxM9xUb2UFfvQMlgYasi6vbxp2e9gydt1eZmJbsGePt7zyDA",
+	"+/59z3zuGOktUUclonhDb1kiIUhvROwlpDlC5gccjZN+faUQN8KBmFLLjxrOgNdbqQ6UQzARJXke91Ur",
+	"IkJb0JNu8kizA/T427uDveMb/HjS31WdyOOwG3yh+2kvT4zgNZYo1GbT+gPUkuUJ2AEuYd12mgLcIjK0",
+	"RM5+XaRCM4e9bYGGudeSxmnyieAJwUemI5Gggl4noEd2a14TYY1p4CRezngOGj+21BE8UQNoGmX7Ollf",
+	"Rg2dyH+e1+zMwhY0yteHwrw9te0vXHdkr5N/DNnDQBYzFeS703IurRF3eMkvxF6wrUam0BUEljm3kgYh",
+	"YwGBeig8IYeW0jJV1M6q4tE0ltJ8oVmaa8les+FidCu0is1HoMTJUcwODp/GgO8kC3Z8cIjpFD+8/tPe",
+	"ATe0mLKdkyM2TLXaNXzljuB9XwuayWSRSfYap5CkE6E0ijh8pEUN+59vLi1zfjRjf4SLssyLDcWsD28O",
+	"zYutyKbbX9PQKmZPoXOgAq9WTEkK6SRPx+mI5xTiBHEx5EqcHC2KzHW+nvMkMYKP/QwiMUW0EWzZxnEW",
+	"dhEI99vsI3s3EqWNDcx02wTk8dHJYQUK/eTp41BOTH/v2Ye9rokxY9ycdhMA36spdzCUFHCzqrvhaZ4B",
+	"aUuM4vJEyijznnQTj/OGBUaTvAO45MHaTrSkwnmUx7qxMhnXa8B34I5WSJZqCybClW/HY/mamqt/1IOS",
+	"F5LHlbK/6Lf3FuPvfTR4Tyft0/dR/D6yhHxvZcV7fzz1HhBE3kdUrQh/fn6fh+k0THMOJK3zTlDFJtUE",
+	"4T8Cr9AE/PDf/L4a9ze37H8pkY6cx4l2BgJ0O6AdtgPqwlyarQCqB0r23XX2P6XYrqluafrMqiUueAYy",
+	"6G5ixN9M4cOTgqe5UdA9T1+q8JwO1prJQl/TbL6Oi4tGp16z39jB5R6+1rFVwNwgne+LClS+OZsiUYE7",
+	"bdZ2a59B0eKRgvqu4i5sJLwsW+JQ7kavgms62N8P4pP2CAx8T62UFrOeuhsNnvaf9sE9QJMIGSSAXQs2",
+	"kIe/VkOTheQOCxzXKCZrUZKa3Yy50YzNlsLVr4xK1Fkzlnd6GeNTkWK6MtoBgusmTElvTGuIN8f8gSzV",
+	"28VQZALdExcF2NFi4U/L7V0Vfb75/P8FAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

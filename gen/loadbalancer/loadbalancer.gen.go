@@ -113,6 +113,15 @@ type LogTrouble struct {
 	Message string `json:"message"`
 }
 
+// PageMeta Of a page of applications; absent when they are all there.
+type PageMeta struct {
+	// Continue Leads to the next page; absent from the last one.
+	Continue *string `json:"continue,omitempty"`
+
+	// RemainingItemCount How many follow this page.
+	RemainingItemCount *int64 `json:"remainingItemCount,omitempty"`
+}
+
 // ProxyLog One proxied request.
 type ProxyLog struct {
 	ClientIp   string  `json:"client_ip"`
@@ -194,6 +203,7 @@ type ProxyResponse struct {
 
 // State Example: {"applications":[],"balancer":"load-balancer-5f7c-abcde","controller":{"ageSeconds":0.4,"connected":true,"routesVersion":"k3x9.18"},"draining":false,"settings":{"max_connections":10000,"policy":"least_connections","timeout_seconds":600},"startedAt":"2026-01-02T03:00:00Z"}
 type State struct {
+	// Applications Ordered by namespace and Deployment.
 	Applications []ApplicationState `json:"applications"`
 
 	// Balancer The name of this replica.
@@ -208,6 +218,9 @@ type State struct {
 
 	// Log How the log of requests fares. Trouble with it keeps no request from being served.
 	Log *LogState `json:"log,omitempty"`
+
+	// Metadata Of a page of applications; absent when they are all there.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 
 	// Settings What every load balancer follows, all replicas at once. What is left out takes its default.
 	//
@@ -257,6 +270,11 @@ type Fault = externalRef0.Problem
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
 type GatewayTimeout = externalRef0.Problem
 
+// Gone A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type Gone = externalRef0.Problem
+
 // TargetAnswer A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
@@ -281,6 +299,18 @@ type UnknownTarget = externalRef0.Problem
 type GetStateParams struct {
 	// Namespace Only applications of this namespace.
 	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Deployment Only Deployments of this name.
+	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
+
+	// State Only applications of this state, as the controller last said.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit At most so many applications; the answer's metadata.continue leads to the next ones. Left out or 0, all.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. An application that is known all the time while the pages are read stands in them once. One that was not given out for this selection is refused with 400; one of another version of the load balancer with 410: begin anew.
+	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
 }
 
 // ListProxyLogsParams defines parameters for ListProxyLogs.
@@ -312,7 +342,7 @@ type ListProxyLogsParams struct {
 	// Limit At most so many.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// After The `next` of the page before.
+	// After The `next` of the page before; what Kubernetes' lists call `continue`.
 	After *string `form:"after,omitempty" json:"after,omitempty"`
 }
 
@@ -871,6 +901,54 @@ func NewGetStateRequest(server string, params *GetStateParams) (*http.Request, e
 		if params.Namespace != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Deployment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1640,6 +1718,8 @@ type GetStateResponse struct {
 	JSON200 *State
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 }
@@ -1652,6 +1732,11 @@ func (r GetStateResponse) GetJSON200() *State {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r GetStateResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r GetStateResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -2513,6 +2598,13 @@ func ParseGetStateResponse(rsp *http.Response) (*GetStateResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3137,6 +3229,58 @@ func (siw *ServerInterfaceWrapper) GetState(w http.ResponseWriter, r *http.Reque
 		return
 	}
 
+	// ------------- Optional query parameter "deployment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deployment", r.URL.Query(), &params.Deployment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetState(w, r, params)
 	}))
@@ -3609,6 +3753,8 @@ type FaultApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type GatewayTimeoutApplicationProblemPlusJSONResponse externalRef0.Problem
 
+type GoneApplicationProblemPlusJSONResponse externalRef0.Problem
+
 type TargetAnswerAsteriskResponse struct {
 	Body io.Reader
 
@@ -3776,6 +3922,22 @@ func (response GetState400ApplicationProblemPlusJSONResponse) VisitGetStateRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetState410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response GetState410ApplicationProblemPlusJSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4915,98 +5077,105 @@ func (sh *strictHandler) UpdateTargetApp(w http.ResponseWriter, r *http.Request,
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Fx7k9s2kv8qKN5Wrb1Lvebh2Jo/riaOneTOm/jsyblqvb4ZiGyJyJAAA4Cj0frmu191A6TAhzQa28mm",
-	"rvJPYo3IRqPRj18/oI9RoopSSZDWRPOPUck1L8CCpk8XXK/A4r9SMIkWpRVKRvPoIgPGyzIXCce/xIwb",
-	"ZjNgkhfA1JIJa9g3UOZqU4C0TGn6xpQ8gQn+a8z+xjdsASyHpWWqsmydiRyYkvmGKQlMGHYt1VqOoziC",
-	"W16UOUTzaCkWSvIkEaO0IR7FkUCWfqlAb6I4QvLRPLKO8zgySQYFxy0U/PYVyJXNovnx7Ks4KoSsP8/i",
-	"qOTWgkZK//Oej/45HT378Oj9yP1rPPnwl/qPj//9T1Ec2U2JqxirhVxFd3d3caTBlEoaIMF9zdNvuYU1",
-	"3+CnREmLrM4/RoHUJqVWixyKv/5sUKgftxvFN1Kkv+DpaOXpxJGx3FYmmp9Oj+LICksy6RwFW3KRQ7pl",
-	"sdJyLqEAI8zcLzgPyd6FIvqThmU0j/5tslWKifvW4J8KJS9fOxpuz3u1wrPCFrBUGpiwjEuzBg3pGFf9",
-	"mqdv4JcKjP0sEQl5w3OBGwatFart+48Rz3O1hjSaR/h/zRJuUNfwhE3MUrFCBeUyZaMojpYCcny0UdEo",
-	"jm54XiH1b2DJq9xGdx+24j+ZTtvi124bqLRSWVbzs+cAaqa/sPBrRlIFjpWlsMxmwjAUr+aJPWNXTkxX",
-	"ziIZ8CRjJAHGLaPN0um8pG1/3sGgPfG8pbiB5M7dakxIch0G9I0g2e+Vm6f5BQV3LjdM2Qw007CsDM/R",
-	"XW0F4c34QhSgqs+TSFUaq4EXI+uJhZI52W3SqUjpNJ35kMBEcY+kemv9inY+zB9JzwWQc/qiI7u/TP6C",
-	"/2uYwnX+f2rYu4xbuAFNXISCcwIzMVsLm1HQVGvJ3F7IPSGjZ6iPXA6rKAZbVWnjhK3UK5T3ZympVWqU",
-	"E5XA482O29q5UOkG3Z1VitUP7xHqluYX1sIeHySHnyS/4SLni/zzRFEFdHB1y0WOEsrA+VOV56C3ztad",
-	"ZsyMwo+ZkCu25oYlGZcrisgarN6cLy3ot5AomRoCHlvVDYT8A9KrF2dSre+x9oDTLyhi5KJUxghkgvtQ",
-	"UiiEXWfM6g3jKy4k47gl9gZ3N6LtIWrLgKceRQbf9KHkuwwks2pLLkZ7NU5A4y6AE0VVRPOnTygGF0K6",
-	"z9NGOGi+K9C4GVIEApFbFPvJqrBUeiHSFOQunJFZW84nky1C9d5mnDoEMTY3CXqnWQA4HEa9rHQeIA5P",
-	"yLMwTlQx6aCPrpp4HvYqyJb/L2yBbg819CFxBxgjF8Yats44PjGO7prFSS/Ot0fw1nJL8i61KkFb4WA0",
-	"z1dKC5sVHfz+5KQHwTF4iNcaluK28/DR6ZOBp4MMovv48cDjINNSCZ8kCQuFuU9+L/wbbmt3DU2utYPd",
-	"mTIdcvdy0SUh5MtcrDLawlLpgltnA8dHUd8k4gDhdsQ5tJapj6QDl1ymFzjAnBvLDBcpWmuYZB0NUkVU",
-	"gh8OY3nNhX3w019vrNOf8JUnJwOvUN72SyU0GvH7VgrQSjG3ulWfWxwoZy2s4EDCnW530eEwVKsPDXNq",
-	"8TMkBNieN0J+JeT1gHmsoIkk3XN6K2QCdFR0PiulUh+h8JgawaSqcuHNLy6rYuFkmSgpIbEomKH0n6jC",
-	"rYtuDsB09GKNqf8a8ny8Jb9QKgdOXggJvEA/0VHG2fRoyLq1qiyY/wZthHPS+91B52C3mxmSc9tU+2JO",
-	"Uw3GHOKDHmiQpUoPsvvK1GCmFzw9LKTEzzCuEedKixFVWAQOw8JfZ5shaht8SRjm1osRZq6zDbr2jm0P",
-	"+dSOyHFvcSO7Zg+BjIaO4pVavR12PN+ptVNntULU22x5yTWYMbvQpMk1lGbXACUGpSYpXmpVsAUgLMPY",
-	"DOSu2gdtHY0hyXDLSlBlDsxkqspTlit1zbg9Y1CUdsPWCGN4nqP0ap0/KEy8UivPOm6/4Lffu7ee9r29",
-	"9x1vIFF6yOQRDQjJXqBlicQA10nGNmDxHGPkUJND0ODCtYSYgrZy6VEqzHXLNezymQ0jO30PJYgrqgQi",
-	"ZZWneADuU3GQ++noUn0wPRnsUKGL7UEGWO5aSIRdJhNl6bxxAcZwTJgijRpp5uxkeozgs9LCbi7hNgG3",
-	"p7uuqjha3Y0vcauaPRKWJVyicBfAVAkSUrIlLawF+ThmuTKWPdJuF2wNGuI6TSXHakGyQkh0eY9jVnPM",
-	"HrXPtkk9LL+moy3IZDGRXIocDIrcQKLBmoAfDTx9HLtUEtI2F6ysLONGpLCHHQtFmXML7FGdltqMS8pD",
-	"2VpI8xiZIBtzoiBta6vl4zG7IE0sXB24UBoYytQwpKwPgRLN4d0fPjrqRIe3JTCkRK+1ut28Uqv+Gf8o",
-	"gZVa3QpIa9/S9yRJLkDaS1EeEjQeCkUPD5oIVQ5Cw5h1XBZgs15AGhS9SA/ZF56kTDaXxYCLeInemGst",
-	"bnhO6V+taouNhZh5M2dCJnmVOl99AGZ5EMAtOX61C9/SATJuriFlSzKqbgicnjwdonpgSC9VLpIdQZjy",
-	"7FKlBwRdp9hg7OXiYNC77VU86KU6A+0ZhPPyDlyesZNnz1w0DMRIbR7fB1ASumFmBzoK8uMh5ON6Cogy",
-	"57RWqdI/G+YBhyuf4V+5Q6boYREbqMrS36lf1IreUiEJqtlo4EkG6WEnbkUBxvKi3FHcENYpeleLuYVR",
-	"u5Ab0NQ8gUtxkDFa7Z1Oe+3XKkVV5tY5dnwqPVDwaH2QDtrt9+5ca/vUSn1SQHcNkkZwcbsW4jUtDtxo",
-	"20W1fMs+9/3aB4gABXhU9v5DL6Y3eO0g4NZEiBZsm02n0z5yk3A70EX9VtyQCi94cs24YVdUSLsid+Nr",
-	"JoSd9BnjC0L13OkuyK5qzo6e3hf03KZ2CivoxfE0Fcgiz18H8lny3EAcSjK0z8MLYPjI5Hjah1Qpt3wY",
-	"Sy5UuoldXsMN+4+3P/7Afq4MfXDwYiVuQJ4xLjfuWyqmsUVlmawcFr8drdTI7/xno+T4DV//zcf/4NuR",
-	"uRblSJVu+yPKCkFHc6srIMhRR8g2k19vmN8me/3j2wuXhOB+Yga5AfbtiwvqZMuqwKP49sVFFEffvTj/",
-	"JoojfAH/9xP99/zi+XdRHH3z4tWLixfBaQXmvscrorDeOrkj9uOuINfpOaSMt7yiqZIMRfnQE6TGRONi",
-	"ea5kUAcIlvyzYSXVTrZLbRfxtDrq/HT27KjboN+v3YFU9qi4i3q9Ei8VhS9row0Kw1QQjhvNlNH8eErR",
-	"k5qjT4+PpifTDtCZHY1PPQoYnFcYfZWeLJ4lo9uj25ProMdyNJ32LKLN2SFFzb0mNG+sZ11HT2G8hnLD",
-	"LNy6lue9uK1OqT1uA5nWqV7dA/lE/FaqHdUmDMwUy7YjBPH9GGsXYkGK311cvK5bbUR5uDl3YMzsaGMT",
-	"wO4JU02pI1DHgAcKU3G04DmXCbqhKFc8HdWfR6fLr5IRXyQpCnNbeeuWBqfjk1Y5D51Zr6AWXR/fPhvP",
-	"npIaaS4kVV290zdg8TjrEtilJ+ZYxJA33QLaKAdubOsRF+pVZS9NzdMTUndjubaQnqNoj6ZHT0bT2Wh6",
-	"dDE9nk+n8+n07/0g0ZbOgaG612gYKKVvhTykLfVgEyFzDUTuIBVsSapL+blDx8EzXsm1qxrU9bsDIFv7",
-	"9PcJo1NUbh13D+1RdOULAs2KDJ1wNb+mwgOTsA6531HodVn0PUWw5mBCXTugP/W1P7e39Wtttfp4EODu",
-	"mG+jCyGplowDNuO2Tg6ZuZ+CSKwvXR8KsLh/g2b0KmowtOfzKCDd9Y2kWakbMfaG1C71YTad9+jssSNA",
-	"z8BuWTyntsFDZOEaDc2uZy6LVZX2eVJUajBg+x4jePEBG+pQf6AkO+IIScUNQ7ul81OZ+rhwqHQGRRFH",
-	"FRHapyqfs8sW/U9XlrZ0apJD0tll8vcJaqCYDzegNwzDKautnS1Vnqu1iamO7528wZxLyQTG7J1PyZqZ",
-	"VecGhTU1+G9Nq37ZSNk+tR5ldNxuUrFe5LBIg5i9LQSq29KuuRvjYu8yxRJVgGEL2CiZUkjw4IidTo8d",
-	"6A+GPM72RDRj+Yb+NRjXmgkP2kRrxmM23D+ri2gHRwohV6/dW3cDwg7k+KQvxe/UmuVKrjCBUinVrmk/",
-	"RuQgbVxXuBBJZsDTehLaz8Vh5FyAXQNIZteKlVxb456Zs9PpSff12A/WCBtAaxR+UtkxO2euwezku1Jg",
-	"mJJUaqdRM3xmr4S7MzSzQVC73wS3sgwFN6jWfUE6GeJ2MmVAbvtT7HllrCrOK6tMwnPww+OIN1BVm6XP",
-	"6/57mFprVcn0UquFwMRtiBPNZaqK5kufy2BoBX59CeuCUzUffqlosjBR0ghDaVjGTYYiVCnkl3zNNQwm",
-	"6F5ELwXkadPgDqN6MzRELckZIis6jXrqKRgRMiUkY5HmcOFwSz0lNDodgMY13cHuJRqte+CwqqbnYDAZ",
-	"w3zfJ3z0WFxXArYw2RdYWYMo8BE3E9ZZ/3Q2VNT0Gx3cypobKgbFzGRKW+quWcWOTp+wJOOaJwhgurt8",
-	"Mr0vSrsdx40c90SgH+iSwb5EgbP/rBagJVg0THqfPeKSvXn5nM1mR8fMVItUFVzIxwfdcegmGg+4vHDP",
-	"3YXWpprmSacpEu6mabK0N5TzBeSdzdQ+Ie42Yw5n/1Du6zm1Ad6DoVnux2YfIdvPTk6/ejxmV4lK4YrG",
-	"SDNga6V9qaHUaqV5YVjBbZIxJfvD8wQi2tPzwTCvq0Ki21/3LXDfTYZm1LRl/nM2Oq0H7TyhOSsqQ03d",
-	"3a5kcFzx8zzPhzgS0lgEDNE8mvBSmAlv3PVopVVVjrd/mNzMeF5mfDZpVMdMvGpMEnL224dNOHd8dPQF",
-	"b1p0a2vpDhO+Fq6e5UkwbggmoWLEGO8XOTRx/MaVT7reZkeb153qoE/LeOnGBKjCgLhkqzhWsVT5LLzX",
-	"hjyZPnuyq0k8UHJ4Maiybgwk33iXrl1L+6DaSj/atfohgSSCqcVad+6LLkF//f6INTBe/aBh4zNaMsCx",
-	"Pl4xwzfONxhewHgfiJo+pG/arUKiRjY1pu2oXrPY6bNnwVIn08HFvLUcotdCojuENWm2iZsdUv/JuTaV",
-	"JJXWgOnPIa1o6lp+vwM1vDt+zugBJtLO+cZ4JktkD91mrlYsFxJcD9eUvGdew21QXyTvev+f3nyPEQBo",
-	"G86zO+9t+zI5AJp0+w74bS32sHOJ7qWPIO5I/Zdqx8xUisdrrHYVaLXs52cxoXxMKvBZViptx8xnd1bz",
-	"5VIkLMOslb7yGcg/pFrLegLMnSxZ2QIwmzF1HT+sY43/QfhZJOAbJv5e5XnJkwxGR+Mp5upN58/MJ5P1",
-	"ej3m9PVY6dXEv2smr75//uKHty/onbtgdt15atYqaWOgaSrSNzN8HpNFXopoHh2Pp+PjyA1ukD1NMuC5",
-	"zf4ZzT/exdEEKdWEJmEZ0U//o/un3aGKRt+Cfbut4bVubx5Np3tuC9S3BB40Rt8vUw7P09dsj13EWNbX",
-	"8IaWaHieuNt6NF5fFQXXmw61usPhxd0reVADHmX1PgqFGFGPvNpxATgY9XXDljZzXsUNflTG+qTXQp7X",
-	"YKmunbMLZAbV27Pg3l7XAxPuZhSmuQ5FWY+gAvDjb9aY+rYNGm/7iF9X7SMmZ/O1Sje/zelu/YRvH//e",
-	"lGxbm3GHAKnrONzF0Ynjbr/aBVd47+LodHp8/ys/tW8qfZaGuyKyv9vnd6SWQ6W93frd9xt1S26n0/Cj",
-	"/mGt/H1/SDDftPxpE9gbCDzecXM9vIPwoNPf5m93iNB/NWXznZodqoVffqoGfZY2vNvh4q4lehf0QzQu",
-	"277Gtl8xCrBaJMaHl1Kr280kV62Y0pbAm3oofTt3VY/ZIuRNGS+UXJGrO/PhmGA3Zybjbi47V6sVpA6N",
-	"0XCtQfAvlR2zd358jXdnvG0GGzJjmynT61PG7BpKW+OGVJhrSlEJ/i1UJdNm9Fjp1N3fXWeiJgsyhdSt",
-	"Te66v1ZYLa9/CWJTj7zFzKgCaojtK5oh4XNW8pWbA874DSAgrQeKr3JRCHtF1SU3rk7hoaiSjGWcaj4L",
-	"oEF8SGkU3w0DNaOkyC6Jt44qCIykYlcSbu0VLZ0jHqVk2G2ZfIe/u4mQarGhQXZCVNIPCxJtZLofcF4J",
-	"Y+u5MHOQj9AtjVnAikvqOOhGVI2u7nIYRsiOszis5XkwP01d+l5WKmlF/uVZUf9KV3o/c9tfOmnztout",
-	"VmHvwXztZMljpnoGS5g6sXx0Mj2hmfyauSTnxrBHp7e3nXrd6e3tLiWrE5stv0HV7tH72ej0w/vp6Jn7",
-	"z//S59vbx396+GlvmRRe07b8zabjp0/H0/FsB5fhvOjgD788OWlXG6ejZ3y0PB+9nI8//PUTmN3K2o0G",
-	"ttn1o31DnLanWYd/pOaozev56O+fxiM56u2AHGoCpX+IBrigFp2ox79C9mk2b9fv68Dtzl/XOaQ/3svT",
-	"LSuUscwoVnC52WU6FBFa64Z9z04D8b7u1lBS42JDXZ+g0OTc3y6OyE3vkgSN5fb07Z/no79fjkfDh/lr",
-	"IrfWVPQAgKOrLXz1r8FvQX03xE/+qk3MJKzpGp/QJoRthMo8XnMITW8nmUt//2X/75cIw9bqGmTc60nW",
-	"lwh879V3wf24Ntk+lxvvqf5smnIlIwPszd7SJSx/AyvJID1rftZje4u+hovNIG0u6qtzZMV1wtb8OlYn",
-	"4w1HuX+dlLe1xG+c57bHeA/4aZp6TuGMXbkIduWqueuM20/V8pPD8tzwpyfwrdkBbzW/4ELp9NFBnH27",
-	"/SGvT8nAT6cn97/T+RGkzzX1tzQxLCEcJOYtU9lh4Bp4uqnLfc5oRrwsJ1Qf7N2At5qLVdaMKXsjC1aZ",
-	"h0VoN0NB96aNi49IdmuIVBp3ETv2zW2a6KC7CdzXrgcdhXC/fhEPlxT+C0n5CcGyvC9paHr59cW0s4Fx",
-	"e/Q7OZeryicp25B+PN0RxuqPg2HMjePfF6n+MKVf2ZRaP6bVtqhzc71DxwcsqadiQ8tuH5nUkv9AWCbJ",
-	"+jrsKnGhEv8akac1OnpA5PlDIf91Culrs5zV0501pD5UQz1ya+vZeWJ/lL+Nmvlp7T/U7HetZt/xG9ih",
-	"VixVVHukat6wjlUDKuZmr38bHfNz3n/o2O9ax96AKxN/oi8jYvRjGEN47ntJP7YRtEzHrcb6fDJpNcjH",
-	"fsBpZDbGQkF3Mp9On84oOvulBzHjvZ2RcVBlCVsh/TrJmx2F2ZgtNlT4jJvE2f9YD8/zfkofLOhk1V/p",
-	"pZ8rva4WkKOkZcpeazJqqEKOGxs20d2Hu/8LAAD//w==",
+	"7Fx7c9w2kv8qKN5Wxd7lvPRw7NEfV4pjO7nzJj5bOVet1ydjyJ4hIhJgAFCjiU/f/QoNgAQfM6JsJ5u6",
+	"yj+JJZFAo9GPX7/4MUpEUQoOXKto+TEqqaQFaJD40wWVG9DmXymoRLJSM8GjZXSRAaFlmbOEmt/EhCqi",
+	"MyCcFkDEmjCtyLdQ5mJXANdESPyLKmkCM/OvKfk73ZEVkBzWmohKk23GciCC5zsiOBCmyBUXWz6N4ghu",
+	"aFHmEC2jNVsJTpOETdJ68SiOmCHplwrkLoojs3y0jLSlPI5UkkFBzREKevMS+EZn0fJ48XUcFYz7nxdx",
+	"VFKtQZqV/ucdnfw6nzx5/+DdxP5rOnv/V//Lh//+lyiO9K40uygtGd9Et7e3cSRBlYIrQMZ9Q9MXVMOW",
+	"7sxPieDakLr8GAVcm5VSrHIo/vazMkz92BzUvJGa9Vc0nWzcOnGkNNWVipan86M40kwjTzpXQdaU5ZA2",
+	"JFaSLzkUoJhaug2X4bK3IYv+ImEdLaN/mzVCMbN/VeZXheCXr+wa9swHpcKRQlawFhII04RytQUJ6dTs",
+	"+g1NX8MvFSj9WSxi/JrmzBwYpBRGbN99jGieiy2k0TIy/5ckocrImrlhFZOUbYyAUp6SSRRHawa5ebQW",
+	"0SiOrmlemdW/hTWtch3dvm/YfzKft9kv7TGM0HKhiafnwAV4or8w8z0hqQBLypppojOmiGGvpIk+Ix8s",
+	"mz5YjSRAk4wgBwjVBA+Lt/Mcj/15F2P0ieYtwQ04d253I4yj6VAgrxny/iDf3JpfkHHnfEeEzkASCetK",
+	"0dyYq4YRTo0vWAGi+jyOVKXSEmgx0W6xkDMn+1U6ZSneplUfZBgr7uBUb6/fUM+H6bPcExw+i2cbs4Ah",
+	"QFOWG4sIGycwOVNmS9jGZMt0ZpyI2YXxCvYZA/NaAZqmVNOpf9j4K0pKugGiM6rJlioigabk50ppwsU2",
+	"MBH1Bi17sAik+gdBcsE3IA2N8o5LwsN94Yspc5q4k3zw5HplRwPVou+MWIa2+cis6Fvvf4632rnEv87+",
+	"av5XE25o+f9pHt5mVMO15VdL6q20K8s1RDxiy4k9C/oWQ+iZMSaUD9sXI3miksoyW4iXht+fpS1aiEmO",
+	"q4Tiedw2LSuR7owoaCGIf/gAU5s1v7Ck9uhAPvzE6TVlOV3ln8eKKlgnsB/mFtEZijwH2XhKe5sxUcL8",
+	"mDG+QUOQZJRvEE5J0HJ3vtYg30AieKoQNTaiexzaAE3qzZ0FOWSqA0q/IIsNFaVQihkiqMMBhTCY+Yxo",
+	"uSN0Q43mmyOR1+Z0EzyegdwZ0NSFAMFf+nHA2ww40aJZLjb6qiyDpl30zYqqiJaPHyGAKhi3P89r5hj1",
+	"3YA0h0FBwAigCUE+WRTWQq5YmgLf5xcyrcvlbNaEF87aTFML/6bqOjHWaRG4AhtgXFYyD+CiW8iRME1E",
+	"MetAx66YOBoOCkhD/xfWQHsGj1uR3QFANA5Wka3xJMzYqHpzlIvz5greaKqR36UUJUjNbAxE842QTGdF",
+	"J/h6dNKLn4zzYK8krNlN5+Gj00cDTwfhX/fx44HHgaelYC7CZRoKdRf/nrk37NFu6zWplDZmyoTqLHcn",
+	"Fd0lGH+es02GR1gLWVBtdeD4KOqrRByEJx12Du2l/JV0sK4N0wMDmFOliaIsNdoaRshHg6saSGl+GEfy",
+	"ljJ976e/2WkrP+Erj04GXsGg+5eKSaPE71rxWys/0MiWv7c4EE7PrOBCwpM2p+hQGIrV+5o4sfoZEkTb",
+	"T2smv2T8akA9NlB7ku49vWEcQRzY+9kIkToPZa6pZkwqKuve3Oa8KlaWl4ngHBJtGDOUu8FV4cZ6Nwtg",
+	"OnKxBa7JFvJ82iy/EiIHilbILPDM2ImOMC7mR0PaLUWlQf03SMWskT5sDjoX2xxmiM9tVe2zOU0lKDXG",
+	"Bt1TIUuRjtL7Snkw03OeDhZi1K4IlQbncm08KsPQY5j522w3tNrOvMQUsfvFBmZus50x7R3dHrKpHZab",
+	"s8U17+ozBDwauoqXYvNm2PB8J7ZWnMXGoN76yGsqQU3JhURJ9lCaXAGUGKv4jMZaioKswMAy45sBzVX7",
+	"orVdY4gzVJMSRJkDUZmo8pTkQlwRqs8IFKXeka2BMTTPDfe8zI9yEy/FxpFujl/Qm+/tW4/71t7ZjteQ",
+	"CDmk8gYNME6eGc1iiQIqk4zsQJt7jA2FEmzIZt01hxidtrDhUcrUVcs07LOZNSF7bQ9G9xsMi83KIk/N",
+	"BdifilHmpyNL/mJ6PNgjQhfNRQZY7opxA7tUxsrSWuMClKImYIqkkUi1JCfzYwM+K8n07hJuErBnuu2K",
+	"il2re/C1OaokD5gmCeWGuSsgogQOKeqSZFoDfxiTXChNHkh7CrIFCbEPU9GwauCkYNyYvIcx8RSTB+27",
+	"rUMPTa/wagtUWRNIrlkOyrBcQSJBq4AeCTR9GNtQEtI2FaSsNKGKpXCAHA1FmVMN5IEPS3VGOcahZMu4",
+	"emiIQB2zrLA5gxbpD6fkAiWxsEn8QkgghqeKmJXlGChRX97d7qMjTnh5zQJDQvSKbuDvoGn/jn+scz1i",
+	"HUbz6ozQFdpetAU6gx2aY2MUUOv69qbOBfU2eQk0VRgWZUA43Gjcsd4BbVl9O4JD1zzPTx4P+VAoKOOM",
+	"b4yNeSoqrofNbEH5jqyFCSxszGc2H2UbbodYKcXN7qXYDLCSAymluGGQejM9wKScAdeXrBzjf++L6sfj",
+	"D4P6RgUWJoC7LEBnPd8+KMUsHXMuoxQ82V0WA9b2uREGKiW7prkXGZSL1U5DTJzFJIwneZVatzcC/t0r",
+	"Viip+dO+UAEvkFB1BSlZo30aJ65j0VEpcpbswTNWfEU6Ar9YGwFKX65Gxw9Nze5eL/lgfsC2YI4QcfoZ",
+	"OXnypDYmno1Y7nT1MKf4I4BmkGoYApG2tmYA+xL3KkX6lSIOu9lMpPkttSDfOCuf5zW/x7ppCwhxYZbw",
+	"efAkg3TcjWtWgNK0KPfkiZi2gt6VYqph0i5oBGtKmsAlG6WMWjqj0977lTDGGDP7iKEk6xBwOCKFdFBv",
+	"v7f36vVTCvFJ2MgWCmvGxe20kpO0ODCjbRPVsi3vD5jvV87XBoDKAdx373vwqIa+ozBw7SFaCHgxn8/7",
+	"INg4wz4vX7BrFOEVTa4IVeQD5iQ/oLlx6SeEobJ2odTKLvCuaC6OHt+FH+yh9jIrqEnTNGWGRJq/Cviz",
+	"prmCOORkqJ/jc4nmkdnxvI9OUzqEXHzGPLYhIlXkP978+IMtUlHlQr8NuwZ+RgwCwL9iXpKsKk14ZcOa",
+	"m8lGTNzJf1aCT1/T7d8dlAr+OlFXrJyI0h5/ggE2yGipZQWI3ryHbBP5zY64Y5JXP765sPGcOU9MIFdA",
+	"Xjy7wI4OXhXmKl48u4ji6Ltn599GcWReMP/7Cf97fvH0uyiOvn328tnFs+C2AnU/YBUNs95YvtvyHuY2",
+	"O+WbFKFgYxVVlWSGlfe9Qazx1CaW5oIHKZVgy68UKTEN1WzVbOLW6ojz48WTo26jymHpDrhyQMSt1+tl",
+	"yzG/fumVNsixY249riWTR8vjOXpPbBJ4fHw0P5l3gM7iaHrqUMBg387k6/Rk9SSZ3BzdnFwF5aqj+fx2",
+	"CGo3lI3JDx9UoWWtPVvvPZlyEkoV0XBj65934jafnXC4DXjqo2ZfTvpE/FaKPYk745jRlzWtNPHdGGsf",
+	"YjErfndx8cpXLXHl4TrnSJ/Zkcbagd3hpuqsUSCOYXRm3FQcrWhOeWLMUJQLmk78z5PT9dfJhK6S1DCz",
+	"SWJ2s6zz6UkrM2qMWS83GV0d3zyZLh6jGEkbcdVGX4E21+mziZduMUuicXnzBtBGOVClW49YVy8qfak8",
+	"TY9Q3JWmUkN6blh7ND96NJkvJvOji/nxcj5fzuf/6DuJNnd6UFSm5srIatc03qHFa5ryRue4eoWegVJG",
+	"czNDIua7AhHOS8DlRslti73dlZ9aSB084zRD2qyNz5+OwHltkTnEjE5SvyUjPYiILpmuEGkLtA4IxukV",
+	"Jn4Ih21I/Z5Euw2970hC1hfju1vuBG0+Q3LbFuoRNcVv3F2/8a+15ffjKGTfsRO1/IRLte4lIDNuC/+Q",
+	"PXGdK4l25YaxSI66N7AptsKiULshFj3fbV8b6526rumg7+6uPkymNVOdM3YY6AjYz4unWOq5Dy9scag+",
+	"9cKGy6KSLiCLSgkKdN80BS/e40Cd1e/JyQ47wqXimqD93PmpTJ0DGsudQVbEUYULHRKVzzlla/1PF5Y2",
+	"d/ySQ9zZp/J3MWqgAAPXIHfE+G3itd1lKVWMaVbnGJQJ7gRPYEreutivbhK3ppNp5aOMVnv4l3XJ7Vvr",
+	"rWyMvW0N9puM804mOGgzAXPteGpq+ybJ20yQRBSgyAp2gqfoRhwKI6fzYxtdBI05Zwe8oNJ0h/8a9IV1",
+	"Vw4eotWXsxiuefps3WhPwfjmlX3rdoDZAR8f9bn4ndhiu6KJ1ESK9QY8j2I5cB37VJqBrBnQ1I8euEZU",
+	"421XoLcAnOitICWVWtlnluR0ftJ9PXbNUEwHGN4wP6n0lJwT2xRg+bsRoIjgWB7B9kDzzEEOd/ueFuMS",
+	"8Ht4GTJuUKz7jLQ8NMfJhALe1BTJ00ppUZxXWqiE5uCmNWyvKE3rrc99z0QYw0tR8fRSihUzEeIQJZLy",
+	"VBT1H13QZFwr0KtL2BYUywbwS4XdoIngiimM9zKqMsNCkUJ+SbdUwmAmwLHoOYM8rZsSQq9eN3ph6WVh",
+	"0Bjehu9UC9q6VAnJlKU5XFjc4ju7JqcDGNyvO1hxNkprHxiXPnUUDEZ9VGc+ssTHYp9yaKC1y+SSGlGY",
+	"R2wfX2f/08VQ9tQddPAoW6ow6xQTlQmpsSKqBTk6fUSSjEqaGADTPeWj+V1e2p44rvl4wAP9gFM9h4IL",
+	"Sv6zWoHkoI1i4vvkAeXk9fOnZLE4OiaqWqWioIw/HDVU1A1O7jEtdMewUOtQdZWmU30JT9OEcK0D5XQF",
+	"eecw3ibE3arPePLHUu97CwdoDxqdqWt1fmDIfnJy+vXDKfmQiBQ+YOtvBmQrpMtplFJsJC0UKahOMiJ4",
+	"f1oFQUR7XCVowLbpTmP2t30NPDQ6VLcHt9R/SSanvjnSLbQkRaWwEL/flAy2mH6e5XkfR4wrbQBDtIxm",
+	"tGRqRmtzPdlIUZXT5hez6wXNy4wuZrXoqJkTjVmCxr55WIW94kdHX3C0qZvES/eo8BWziTO3BKEKYZIR",
+	"jNj4+1UOtR+/tnmarrXZU0+2tzpo0zJa2tYOzEoYXNIIjhYkFS5y79U7T+ZPHu2rRg+kKZ4Niqxt3cl3",
+	"zqRLNT4f0/d2rcJLwImg09TLzl3eJSjkj+lI6LXE36tB/Ay3DHCs81dE0Z21DYoWvjtidPP4+HSnkcg6",
+	"L9W0V9abnT55Emx1Mh/czGnLGLlm3JhD2KJkq7g+IRa6rGkTSVJJCSb8GVPzxvLo93tQw9vjpwQfICzt",
+	"3G9s7mRtyDNmMxcbkjMOtlisStpTr+F6q8vGd63/T6+/Nx4A8BjWslvrrfs8GQFNugUO81fP9rBEasxL",
+	"H0HcovivxZ4+t9Rcr9LSprrFuh+fxYjyTVBhniWlkHpKXHSnJV2vWUIyE7Xin1wE8k8uttx37dmbRS1b",
+	"gYlm6t6gMI81/SfiZ5aAq8y4QebzkiYZTI6mcxOr1yVGtZzNttvtlOKfp0JuZu5dNXv5/dNnP7x5hu/c",
+	"BvMG1lKTVu7cOJo69X29MM+bYJGWLFpGx9P59DiyHSKoT7MMaK6zX6Plx9s4mpmV/EKzMI3oJjaM+cfT",
+	"GRGNXoB+0+TwWuPSR/P5gQkPP9lxr9GHfppyeAbCkz21HmPt516HtqhpntnxWByJqIqCyl1nNV9Kcezu",
+	"pTyw0m949S4KmRhhMb7aM3EftGfbBlmdWatiO0wqpV3QqyHPPVjy+XZyYYgx4u1IsG9vfWeGnWYzYa5F",
+	"UdohqAD8uGko5SekjPK2r/hV1b5iNDbfiHT3+9xuYydcnfqPJmRNbsZeAqS2SnEbRyeWusNiF8zM38bR",
+	"6fz47ld+ak+XfZaE2ySym8d0JxLrodTefvnu2w1f+9trNNx4Rpgrf9fvRsx3LXtaO/YaAk/3fCoinBu5",
+	"1+038dvtbTxIUFNua9Ozj5RWBHpvWvaSMcgX5Hv95Y59I0FNaHm+pVewh24/QTP8sY2jdsB5PvkHnfz6",
+	"/m9D39Ho0X+uSSEMPcI2trZ7dps03VdqYLI77zXiCg5qSl76hLKQZI7Z59ZRFwbpDR0zZwXTw1ONi/md",
+	"Q43xkE0fHEe3zSQbcAnKuGknQbioILfZtTPX9iNK+ksFU3LebnHxJtw1v9hWZhvq2M+t+H3s6AkOvZtA",
+	"IVXOqRQuEf8jD2bjjUPAPiPk4BoTUUacPFEEi7y2PR3pPpnPz9DxiHU9Cu0whz9s20fatxbzZTCcvk9j",
+	"gpH/QeGzocv+7IcVxvnkyeVkWCLf/4ZexJVt9/gM88dPdQ0nixGvvHCfH/gsn/B2D9AxQmcDChx0aA8g",
+	"H3YPBWjJEuVAZinFzW6WixaybLPrtR8nato8vQSiPBNaCL5BiT5zoByDb0pURu1ETS42G0htTIYiqkiK",
+	"o+BT8tZ1y9LudE49JaAzoXodDjG5glL76CFl6goFG4PAlah4Wg+NCJnaz2ZsM+aXBZ5CavdG3envFdbM",
+	"vBnf+Q7bmCiBlgIDbVfXCBc+twamoDuS0WswYakfBfmAZu4D5pjtoBGCxKJKMpJRzPyuAEeoIMUhKmuE",
+	"wokGy16PLTO0GuSDscAfcGv8RgWmxOyREUG4qXsTWK12OIKEcRV3vcm4tp9laIOEl0xp34aqRiEF2ZKY",
+	"FWwox7qjrFlVy+o+y6MY70CGcY0Po+mpq1N3klJxzfIvT4r44wGqkLg/CriykZP30Q5ZVYo8OJmf4DSV",
+	"Jy7JqVLkwenNTSdrf3pzcwBYYXqjoTfwXg/eLSan79/NJ0/sf/4Xf765efiX+992QyRzktbQt5hPHz+e",
+	"zqeLfU44aE8f9MKPTtpedz55Qifr88nz5XQkDmwT2/DadiK3yXWdxEOUtpvnx8LVT6MRDXXTj2skAZNA",
+	"BjpQhoV65rtNQ/KxFXjfZ+3gZu9H7cZ0ydwBr/epTh/4ht0P8V4YvBgLg61vGMC+ZzYj31TDvnLfpUiM",
+	"/2u+cLSPcjTn+ziG0wI9ufz1fPKPy+m/AA62hjUGUCFO3NHNJ4PCz85uyT7OchOAMeGwxUFtJlUI7xC9",
+	"OVxnkZxsBixKN5Z3+PNiTJGtuAIe9zoY/GyT69RwPTNuigRthAkZrXX6StXFDYKK2hsJwDFbN2ObZJCe",
+	"1dFK852UVmBTf4UMxRa13ad36o9XdvJj4YTJb5Mga23xO2fF2tMFI74c57uazsgH6+k+2NqP0flPDn3G",
+	"ZcXCjwthwDTirfobXZh8OxpF2YvmO5ufkq87nZ+MCOTa3yj8XFV/g4MMHML5BtpSlT0KLoGmO18csEoz",
+	"oWU5w2pC7xsnWlK2yerpCadkwS7LsGRlO67wyxjK+lGzbCczYj177FphsP8LR6aoq3QNGgpmv28UDycg",
+	"/8ss5fqJy/Ku4KLu/PHzsmcDU0DG7uSUbyoXzDSu/3i+x435HwfdmJ0SustT/alKv7EqtT6X2Naoc3W1",
+	"R8YHNKknYkPbNo/MPOffI5ZJsr4M27x9KMS/hedpNZqP8Dx/CuS/TiBdJYcS3wvuofdYCXXIrS1n54n+",
+	"kf8+YuZmO/4Usz+0mH1Hr2GPWJFUYI4Ss37DMlYNiJid1Ph9ZMxNhfwpY39oGXsNNp38ibYMF8PPHQ3h",
+	"ue85fk4paLCYttpwlrNZq51m6tohJ2qnNBQ4Kv54/niB3tltPYgZ76ygTINsTFgy6edTXu9J4MZ+HDSu",
+	"A2f3OTZbGuyE9MGGllf9nZ67LvSragW54TRPySuJSg1VSHGtwyq6fX/7fwEAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
