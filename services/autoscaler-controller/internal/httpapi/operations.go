@@ -145,7 +145,11 @@ func (s *server) SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Request) {
 
 // The operations on custom resources, all passed on.
 
-func (s *server) ListCustomAutoscalers(w http.ResponseWriter, r *http.Request, _ autoscaler.Namespace, _ autoscaler.ListCustomAutoscalersParams) {
+func (s *server) ListCustomAutoscalers(w http.ResponseWriter, r *http.Request, _ autoscaler.Namespace, p autoscaler.ListCustomAutoscalersParams) {
+	if value(p.Watch, false) {
+		s.api.watch(w, r)
+		return
+	}
 	s.api.pass(w, r)
 }
 

@@ -57,7 +57,9 @@ func newSelectors(labelText, fieldText string, known []string) (s selectors, err
 func (s selectors) some() bool { return s.byLabels != nil || s.byFields != nil }
 
 // matchLabels tells whether what has these labels is chosen by them.
-func (s selectors) matchLabels(text string) bool { return s.byLabels == nil || s.byLabels.Matches(labelSet(text)) }
+func (s selectors) matchLabels(text string) bool {
+	return s.byLabels == nil || s.byLabels.Matches(labelSet(text))
+}
 
 // matchFields tells whether what has these fields is chosen by them.
 func (s selectors) matchFields(of func() fields.Set) bool {

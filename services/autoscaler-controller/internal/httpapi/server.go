@@ -55,6 +55,7 @@ type Metrics interface {
 // Objects passes a call on a custom resource to the Kubernetes API server.
 type Objects interface {
 	Do(in *http.Request) (*http.Response, error)
+	Watch(in *http.Request) (*http.Response, error) // its body comes as things happen
 }
 
 // Settings keeps what every load balancer follows.
@@ -74,6 +75,8 @@ type Meter interface {
 	Polling(change int) // long polls that are open
 	RelayFailed()       // the leader did not answer; it was done here
 	BodyRefused(why BodyFault)
+	Watching(change int)   // watches that are open
+	WatchEnded(end string) // one of WatchEnds
 }
 
 // Options are what the API needs. All are needed.
@@ -164,7 +167,8 @@ type api struct {
 	// The operations on custom resources and batches never get here: server has them all. A test holds that.
 	autoscaler.StrictServerInterface
 	Options
-	codec *SettingsCodec
+	codec   *SettingsCodec
+	watches watches
 }
 
 // checked is the spec that requests are checked against. The bodies of custom resources are left

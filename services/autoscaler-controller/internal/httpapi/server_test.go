@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,6 +48,9 @@ type parts struct {
 	polls   chan int
 	failed  int
 	refused []BodyFault
+	watch   func(*http.Request) (*http.Response, error)
+	open    atomic.Int64 // watches
+	ended   chan string
 	pushes  Pushes
 	kept    *fleet.BalancerSettings
 	version uint64 // of what is kept, if there are any
@@ -102,14 +106,22 @@ func (p *parts) Keep(_ context.Context, s fleet.BalancerSettings) (fleet.Balance
 func (p *parts) Leader() (string, <-chan struct{}) { return p.leader, p.changed }
 func (p *parts) Polling(change int)                { p.polls <- change }
 func (p *parts) RelayFailed()                      { p.failed++ }
-func (p *parts) BodyRefused(why BodyFault)         { p.refused = append(p.refused, why) }
+func (p *parts) Watching(change int)               { p.open.Add(int64(change)) }
+func (p *parts) WatchEnded(end string)             { p.ended <- end }
+func (p *parts) Watch(r *http.Request) (*http.Response, error) {
+	if p.watch == nil {
+		return nil, fault.New(fault.Unauthenticated, "no token")
+	}
+	return p.watch(r)
+}
+func (p *parts) BodyRefused(why BodyFault) { p.refused = append(p.refused, why) }
 func (p *parts) SubmitBatch([]byte) (autoscaler.PodMetricsBatchReceipt, error) {
 	return autoscaler.PodMetricsBatchReceipt{Accepted: 1}, p.err
 }
 
 func newParts() *parts {
 	p := &parts{
-		fleet: fleet.New("e"), changed: make(chan struct{}), ending: make(chan struct{}), polls: make(chan int, 100), status: 200, answer: "{}",
+		fleet: fleet.New("e"), changed: make(chan struct{}), ending: make(chan struct{}), polls: make(chan int, 100), ended: make(chan string, 2*maxWatches), status: 200, answer: "{}",
 		records: []fleet.Record{{
 			ID: "e-1", Key: key, Time: long, Applied: true,
 			Decision: scaling.Decision{To: 1, Trigger: scaling.StartCall, Summary: "0 → 1: 1 request waits", Reasons: []scaling.Reason{
