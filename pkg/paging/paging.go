@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// version stands before what a token says. Whatever changes the meaning of a place gets another one.
+	// version stands before what a token says, a digit. Whatever changes the meaning of a place gets another one.
 	version = '1'
 	// maxToken is as long as a token may be, as in the contracts.
 	maxToken = 2048
@@ -53,7 +53,10 @@ func parse(token string) (place, error) {
 	if err != nil || len(raw) == 0 {
 		return place{}, errMalformed
 	}
-	if raw[0] != version {
+	switch {
+	case raw[0] < '0' || raw[0] > '9':
+		return place{}, errMalformed
+	case raw[0] != version:
 		return place{}, errVersion
 	}
 	var said []string

@@ -119,7 +119,7 @@ func TestOpen_RefusesWhatIsNoPlaceOfThisList(t *testing.T) {
 		"with a space":          {encoding.EncodeToString([]byte(`1["pods", "x","a","b"]`)), fault.Invalid, "as it was"},
 		"too long":              {strings.Repeat("a", maxToken+1), fault.Invalid, "as it was"},
 		"of a version to come":  {encoding.EncodeToString([]byte("2whatever")), fault.Gone, "just now"},
-		"Kubernetes' own place": {"eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6NX0", fault.Gone, "just now"},
+		"Kubernetes' own place": {"eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6NX0", fault.Invalid, "as it was"},
 	} {
 		after, err := pods.Open(c.token)
 		e := fault.From(err)
