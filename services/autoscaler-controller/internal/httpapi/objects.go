@@ -118,6 +118,9 @@ func refusal(status int, body []byte) *fault.Error {
 		value, allowed := cause(c.Field, c.Message)
 		e.With(c.Field, value, allowed)
 	}
+	if found := unselectable.FindStringSubmatch(s.Message); found != nil {
+		e.With("fieldSelector", found[1], "one of the fields "+strings.Join(objectFields, ", "))
+	}
 	for _, found := range misfit.FindAllStringSubmatch(strict, -1) {
 		allowed := "no field of this name"
 		if found[1] == "duplicate" {
@@ -140,6 +143,8 @@ var (
 	// What fieldValidation=Strict refuses: `strict decoding error: unknown field "spec.x", duplicate field "spec.y"`.
 	strictDecoding = regexp.MustCompile(`strict decoding error: .*`)
 	misfit         = regexp.MustCompile(`(unknown|duplicate) field "([^"]+)"`)
+	// What is no field to select by: `field label not supported: spec.x`.
+	unselectable = regexp.MustCompile(`field label not supported: (\S+)`)
 )
 
 // cause takes the value and what is allowed out of Kubernetes' text for a field at fault.

@@ -14,6 +14,7 @@ import (
 var (
 	podFields         = []string{nameField, namespaceField, "deployment", "autoscaler", "state", "alive", "node"}
 	applicationFields = []string{nameField, namespaceField, "autoscaler", "state", "mode"}
+	objectFields      = []string{nameField, namespaceField, "spec.mode", "status.state"} // of CustomAutoscalers: the API server's matter
 	decisionFields    = []string{nameField, namespaceField, "deployment", "autoscaler", "trigger", "result", "applied"}
 )
 

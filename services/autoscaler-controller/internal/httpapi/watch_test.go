@@ -183,7 +183,7 @@ func TestWatch_IsRefusedWithAProblemDocument(t *testing.T) {
 	}{
 		"without a token":         {nil, false, "watch=true", "", 401, "no token"},
 		"with a strange one":      {nil, false, "watch=true", "Basic x", 401, "Bearer TOKEN"},
-		"by the API server":       {answers(400, status), false, "watch=true", "", 400, "field label not supported"},
+		"by the API server":       {answers(400, status), false, "watch=true", "", 400, `"field":"fieldSelector","value":"spec.x","allowed":"one of the fields metadata.name, metadata.namespace, spec.mode, status.state"`},
 		"as too old":              {answers(410, `{"message":"too old resource version"}`), false, "watch=true", "", 410, "too old"},
 		"with a strange status":   {answers(204, ""), false, "watch=true", "", 503, "204"},
 		"by a replica that ends":  {answers(200, ""), true, "watch=true", "", 503, "about to end"},
