@@ -2,11 +2,14 @@ package httpapi
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
+	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/fields"
@@ -19,6 +22,32 @@ import (
 
 // defaultLimit of decisions, as in the contract.
 const defaultLimit = 100
+
+// listsHeader is of the answer of who knows pages and selectors. A leader of before knows neither, and answers with
+// everything: it is then answered by the follower that was asked.
+const listsHeader = "Nemesis-Lists"
+
+var errOlderLists = errors.New("relay: the leader knows neither pages nor selectors")
+
+// selects tells whether a call is for a list, in pages or chosen by selectors.
+func selects(r *http.Request) bool {
+	if r.Method != http.MethodGet || lists[strings.TrimPrefix(r.URL.Path, "/v1/")] == nil {
+		return false
+	}
+	query := r.URL.Query()
+	return query.Has("continue") || query.Has("labelSelector") || query.Has("fieldSelector") ||
+		query.Has("limit") && r.URL.Path != "/v1/decisions" || query.Has("deployment") && r.URL.Path == "/v1/applications"
+}
+
+// saysSo has the answer say that it knows.
+func saysSo(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if selects(r) && r.Header.Get(relayedHeader) != "" {
+			w.Header().Set(listsHeader, "1")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
 
 // choice is what a list is chosen by, as it was asked for. The front of the shards reads it of the request,
 // each list of its own parameters: both have to come to the same, for it is in the place of a page.

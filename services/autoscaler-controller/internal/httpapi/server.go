@@ -140,7 +140,7 @@ func relaying(o Options, valid check) (http.Handler, error) {
 		ResponseErrorHandlerFunc: api.refuse,
 	})
 	router := chi.NewRouter()
-	router.Use(valid)
+	router.Use(valid, saysSo)
 	autoscaler.HandlerWithOptions(&server{ServerInterface: wrapper, api: api}, autoscaler.ChiServerOptions{
 		BaseRouter: router, ErrorHandlerFunc: api.badRequest,
 	})
