@@ -644,6 +644,24 @@ func (e WhileWaiting) Valid() bool {
 	}
 }
 
+// Defines values for ListCustomAutoscalersParamsResourceVersionMatch.
+const (
+	Exact        ListCustomAutoscalersParamsResourceVersionMatch = "Exact"
+	NotOlderThan ListCustomAutoscalersParamsResourceVersionMatch = "NotOlderThan"
+)
+
+// Valid indicates whether the value is a known member of the ListCustomAutoscalersParamsResourceVersionMatch enum.
+func (e ListCustomAutoscalersParamsResourceVersionMatch) Valid() bool {
+	switch e {
+	case Exact:
+		return true
+	case NotOlderThan:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListDecisionsParamsResult.
 const (
 	ListDecisionsParamsResultApplied   ListDecisionsParamsResult = "applied"
@@ -695,12 +713,15 @@ type Application struct {
 	MaxReplicas int32   `json:"maxReplicas"`
 
 	// Metrics What rules look at.
-	Metrics       *[]MetricMean `json:"metrics,omitempty"`
-	MinReplicas   int32         `json:"minReplicas"`
-	Namespace     string        `json:"namespace"`
-	Pods          []Pod         `json:"pods"`
-	ReadyReplicas int32         `json:"readyReplicas"`
-	Replicas      int32         `json:"replicas"`
+	Metrics     *[]MetricMean `json:"metrics,omitempty"`
+	MinReplicas int32         `json:"minReplicas"`
+
+	// Mode Active, as when it is left out: it is scaled. Observe: every decision is made and recorded, but the Deployment is not touched, except that a request still wakes it from zero. Paused: it is neither started nor stopped; without pods requests are answered 503 at once.
+	Mode          *ScalingMode `json:"mode,omitempty"`
+	Namespace     string       `json:"namespace"`
+	Pods          []Pod        `json:"pods"`
+	ReadyReplicas int32        `json:"readyReplicas"`
+	Replicas      int32        `json:"replicas"`
 
 	// SleepsInSeconds How long until it sleeps, if no traffic comes.
 	SleepsInSeconds *float64 `json:"sleepsInSeconds,omitempty"`
@@ -728,6 +749,9 @@ type ApplicationKey struct {
 // ApplicationList Example: {"items":[]}
 type ApplicationList struct {
 	Items []Application `json:"items"`
+
+	// Metadata Of a page; absent from a list that is whole.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 }
 
 // ApplicationMetrics What one application uses now.
@@ -747,6 +771,9 @@ type ApplicationMetrics struct {
 // ApplicationMetricsList Example: {"items":[]}
 type ApplicationMetricsList struct {
 	Items []ApplicationMetrics `json:"items"`
+
+	// Metadata Of a page; absent from a list that is whole.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 }
 
 // ApplicationState Asleep: at zero. Waking: pods are starting, none is ready. Awake: at least one pod is ready. FallingAsleep: the load balancers stop sending before it goes to zero. Unknown: the Deployment cannot be read.
@@ -1052,6 +1079,9 @@ type DecisionResult string
 // DecisionList Example: {"items":[]}
 type DecisionList struct {
 	Items []Decision `json:"items"`
+
+	// Metadata Of a page; absent from a list that is whole.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 }
 
 // Endpoint One pod that has an address.
@@ -1175,7 +1205,10 @@ type Learned struct {
 
 // ListMeta defines model for ListMeta.
 type ListMeta struct {
-	Continue           *string `json:"continue,omitempty"`
+	// Continue Of the next page; absent from the last one.
+	Continue *string `json:"continue,omitempty"`
+
+	// RemainingItemCount How many follow this page; absent where they would have to be looked at to be counted.
 	RemainingItemCount *int64  `json:"remainingItemCount,omitempty"`
 	ResourceVersion    *string `json:"resourceVersion,omitempty"`
 }
@@ -1243,6 +1276,15 @@ type ObjectMeta struct {
 // OnDelete What becomes of a Deployment that sleeps when the CustomAutoscaler is deleted, or names it no more. Restore, as when it is left out: it gets as many pods as it had before it slept, at least 1. Keep: it stays at zero.
 type OnDelete string
 
+// PageMeta Of a page; absent from a list that is whole.
+type PageMeta struct {
+	// Continue Leads to the next page; absent from the last one.
+	Continue *string `json:"continue,omitempty"`
+
+	// RemainingItemCount How many follow this page; absent where they would have to be looked at to be counted.
+	RemainingItemCount *int64 `json:"remainingItemCount,omitempty"`
+}
+
 // Pod defines model for Pod.
 type Pod struct {
 	Address *string `json:"address,omitempty"`
@@ -1273,6 +1315,9 @@ type PodList struct {
 		Namespace  string `json:"namespace"`
 		Pod        Pod    `json:"pod"`
 	} `json:"items"`
+
+	// Metadata Of a page; absent from a list that is whole.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 }
 
 // PodMetricsBatch Fields that the controller does not know are ignored.
@@ -1880,6 +1925,12 @@ type WakeUpReport struct {
 // WhileWaiting What a client gets while its request waits for the first pod. Hold, as when it is left out: nothing, until there is a pod. Progress: comments with the progress where it accepts text/event-stream, and 103 Early Hints with it elsewhere; then the answer. Accepted: 202 at once, with a place to ask (Location). Unavailable: 503 at once, with Retry-After. Page: a small page that loads itself again, where it accepts text/html, and Hold elsewhere. The start goes on with each.
 type WhileWaiting string
 
+// Continue defines model for Continue.
+type Continue = string
+
+// LabelSelector defines model for LabelSelector.
+type LabelSelector = string
+
 // Name The name of a Kubernetes object (an RFC 1123 subdomain).
 //
 // Example: fibonacci-deployment
@@ -1889,6 +1940,9 @@ type Name = externalRef0.Name
 //
 // Example: default
 type Namespace = externalRef0.Namespace
+
+// PageSize defines model for PageSize.
+type PageSize = int
 
 // BadRequest A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
@@ -1904,6 +1958,11 @@ type Conflict = externalRef0.Problem
 //
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
 type Fault = externalRef0.Problem
+
+// Gone A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type Gone = externalRef0.Problem
 
 // KubernetesRefusalApplicationJSON Kubernetes' own answer (metav1.Status).
 type KubernetesRefusalApplicationJSON = KubernetesStatus
@@ -1933,17 +1992,56 @@ type ListCustomAutoscalersParams struct {
 	// LabelSelector Only objects whose labels match, in Kubernetes' selector syntax.
 	LabelSelector *string `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
 
+	// FieldSelector Only objects whose fields match, in Kubernetes' selector syntax: metadata.name, metadata.namespace, spec.mode, status.state. A field that is left out is matched as it is: empty.
+	FieldSelector *string `form:"fieldSelector,omitempty" json:"fieldSelector,omitempty"`
+
 	// Limit At most so many items; the answer's metadata.continue leads to the next ones.
 	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Continue The metadata.continue of the page before.
 	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
+
+	// ResourceVersion Of a list, how old it may be; of a watch, after which version it begins. As Kubernetes has it.
+	ResourceVersion *string `form:"resourceVersion,omitempty" json:"resourceVersion,omitempty"`
+
+	// ResourceVersionMatch How resourceVersion is meant.
+	ResourceVersionMatch *ListCustomAutoscalersParamsResourceVersionMatch `form:"resourceVersionMatch,omitempty" json:"resourceVersionMatch,omitempty"`
+
+	// Watch Asks for what changes, in place of the list.
+	Watch *bool `form:"watch,omitempty" json:"watch,omitempty"`
+
+	// TimeoutSeconds How long a watch lasts; left out or 0, as long as the API server likes (half an hour to an hour).
+	TimeoutSeconds *int64 `form:"timeoutSeconds,omitempty" json:"timeoutSeconds,omitempty"`
+
+	// AllowWatchBookmarks A watch may have events of type BOOKMARK, which tell no more than a version.
+	AllowWatchBookmarks *bool `form:"allowWatchBookmarks,omitempty" json:"allowWatchBookmarks,omitempty"`
+
+	// SendInitialEvents A watch begins with all that is there, as events of type ADDED, and a bookmark after them; with resourceVersionMatch=NotOlderThan.
+	SendInitialEvents *bool `form:"sendInitialEvents,omitempty" json:"sendInitialEvents,omitempty"`
 }
+
+// ListCustomAutoscalersParamsResourceVersionMatch defines parameters for ListCustomAutoscalers.
+type ListCustomAutoscalersParamsResourceVersionMatch string
 
 // ListApplicationsParams defines parameters for ListApplications.
 type ListApplicationsParams struct {
 	// Namespace Only applications of this namespace.
 	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Deployment Only Deployments of this name.
+	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
+
+	// LabelSelector Only those of Deployments whose labels match now, in Kubernetes' selector syntax. Of a Deployment's labels 4 KiB are known, in the order of their names.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// FieldSelector Only applications whose fields match, in Kubernetes' selector syntax: metadata.name (the Deployment's), metadata.namespace, autoscaler, state, mode.
+	FieldSelector *string `form:"fieldSelector,omitempty" json:"fieldSelector,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. What was there all the time while the pages were read stands in them once. One that this list did not give out for this selection is refused with 400; one of another version of the controller with 410: begin the list anew.
+	Continue *Continue `form:"continue,omitempty" json:"continue,omitempty"`
+
+	// Limit At most so many; the answer's metadata.continue leads to the next ones. Left out or 0: all.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListDecisionsParams defines parameters for ListDecisions.
@@ -1965,6 +2063,15 @@ type ListDecisionsParams struct {
 
 	// Limit At most so many.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// LabelSelector Only those of Deployments whose labels match now, in Kubernetes' selector syntax. Of a Deployment's labels 4 KiB are known, in the order of their names.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// FieldSelector Only decisions whose fields match, in Kubernetes' selector syntax: metadata.name (its id), metadata.namespace, deployment, autoscaler, trigger, result, applied.
+	FieldSelector *string `form:"fieldSelector,omitempty" json:"fieldSelector,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. What was there all the time while the pages were read stands in them once. One that this list did not give out for this selection is refused with 400; one of another version of the controller with 410: begin the list anew.
+	Continue *Continue `form:"continue,omitempty" json:"continue,omitempty"`
 }
 
 // ListDecisionsParamsResult defines parameters for ListDecisions.
@@ -1977,6 +2084,18 @@ type ListMetricsParams struct {
 
 	// Deployment Only Deployments of this name.
 	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
+
+	// LabelSelector Only those of Deployments whose labels match now, in Kubernetes' selector syntax. Of a Deployment's labels 4 KiB are known, in the order of their names.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// FieldSelector Only applications whose fields match, in Kubernetes' selector syntax: metadata.name (the Deployment's), metadata.namespace, autoscaler, state, mode.
+	FieldSelector *string `form:"fieldSelector,omitempty" json:"fieldSelector,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. What was there all the time while the pages were read stands in them once. One that this list did not give out for this selection is refused with 400; one of another version of the controller with 410: begin the list anew.
+	Continue *Continue `form:"continue,omitempty" json:"continue,omitempty"`
+
+	// Limit At most so many; the answer's metadata.continue leads to the next ones. Left out or 0: all.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListPodsParams defines parameters for ListPods.
@@ -1986,6 +2105,18 @@ type ListPodsParams struct {
 
 	// Deployment Only pods of Deployments of this name.
 	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
+
+	// LabelSelector Only those of Deployments whose labels match now, in Kubernetes' selector syntax. Of a Deployment's labels 4 KiB are known, in the order of their names.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// FieldSelector Only pods whose fields match, in Kubernetes' selector syntax: metadata.name, metadata.namespace, deployment, autoscaler, state, alive, node.
+	FieldSelector *string `form:"fieldSelector,omitempty" json:"fieldSelector,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. What was there all the time while the pages were read stands in them once. One that this list did not give out for this selection is refused with 400; one of another version of the controller with 410: begin the list anew.
+	Continue *Continue `form:"continue,omitempty" json:"continue,omitempty"`
+
+	// Limit At most so many; the answer's metadata.continue leads to the next ones. Left out or 0: all.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // WatchRoutesParams defines parameters for WatchRoutes.
@@ -2309,6 +2440,15 @@ type ClientInterface interface {
 
 	// ListCustomAutoscalers List the CustomAutoscalers of a namespace
 	//
+	// The answer is the Kubernetes API server's own. In pages: `limit`, then the same call with `continue` until
+	// the answer names none; a place that is too old is refused with 410, and the list begun anew.
+	//
+	// With `watch` the answer goes on: one event a line, {"type": …, "object": …}, sent when it comes, where type is
+	// ADDED, MODIFIED, DELETED, BOOKMARK or ERROR and object what Kubernetes says of it; until `timeoutSeconds` are
+	// over or the controller ends; watch again then, from the last version. At most 256 are served at a time
+	// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
+	// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
+	//
 	// Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
 	ListCustomAutoscalers(ctx context.Context, namespace Namespace, params *ListCustomAutoscalersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -2403,6 +2543,8 @@ type ClientInterface interface {
 	GetApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListDecisions The latest decisions with their reasons, newest first
+	//
+	// In pages too; `limit` is 100 where it is left out.
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2503,6 +2645,15 @@ type ClientInterface interface {
 }
 
 // ListCustomAutoscalers List the CustomAutoscalers of a namespace
+//
+// The answer is the Kubernetes API server's own. In pages: `limit`, then the same call with `continue` until
+// the answer names none; a place that is too old is refused with 410, and the list begun anew.
+//
+// With `watch` the answer goes on: one event a line, {"type": …, "object": …}, sent when it comes, where type is
+// ADDED, MODIFIED, DELETED, BOOKMARK or ERROR and object what Kubernetes says of it; until `timeoutSeconds` are
+// over or the controller ends; watch again then, from the last version. At most 256 are served at a time
+// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
+// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 //
 // Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
 func (c *Client) ListCustomAutoscalers(ctx context.Context, namespace Namespace, params *ListCustomAutoscalersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2728,6 +2879,8 @@ func (c *Client) GetApplication(ctx context.Context, namespace Namespace, name N
 }
 
 // ListDecisions The latest decisions with their reasons, newest first
+//
+// In pages too; `limit` is 100 where it is left out.
 //
 // Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3003,6 +3156,18 @@ func NewListCustomAutoscalersRequest(server string, namespace Namespace, params 
 
 		}
 
+		if params.FieldSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fieldSelector", *params.FieldSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
@@ -3018,6 +3183,78 @@ func NewListCustomAutoscalersRequest(server string, namespace Namespace, params 
 		if params.Continue != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ResourceVersion != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceVersion", *params.ResourceVersion, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ResourceVersionMatch != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceVersionMatch", *params.ResourceVersionMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Watch != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "watch", *params.Watch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TimeoutSeconds != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "timeoutSeconds", *params.TimeoutSeconds, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AllowWatchBookmarks != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "allowWatchBookmarks", *params.AllowWatchBookmarks, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SendInitialEvents != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sendInitialEvents", *params.SendInitialEvents, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3358,6 +3595,66 @@ func NewListApplicationsRequest(server string, params *ListApplicationsParams) (
 
 		}
 
+		if params.Deployment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FieldSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fieldSelector", *params.FieldSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -3513,6 +3810,42 @@ func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.
 
 		}
 
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FieldSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fieldSelector", *params.FieldSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -3637,6 +3970,54 @@ func NewListMetricsRequest(server string, params *ListMetricsParams) (*http.Requ
 		if params.Deployment != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FieldSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fieldSelector", *params.FieldSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3797,6 +4178,54 @@ func NewListPodsRequest(server string, params *ListPodsParams) (*http.Request, e
 		if params.Deployment != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FieldSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fieldSelector", *params.FieldSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4008,6 +4437,15 @@ type ClientWithResponsesInterface interface {
 
 	// ListCustomAutoscalersWithResponse List the CustomAutoscalers of a namespace
 	//
+	// The answer is the Kubernetes API server's own. In pages: `limit`, then the same call with `continue` until
+	// the answer names none; a place that is too old is refused with 410, and the list begun anew.
+	//
+	// With `watch` the answer goes on: one event a line, {"type": …, "object": …}, sent when it comes, where type is
+	// ADDED, MODIFIED, DELETED, BOOKMARK or ERROR and object what Kubernetes says of it; until `timeoutSeconds` are
+	// over or the controller ends; watch again then, from the last version. At most 256 are served at a time
+	// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
+	// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
@@ -4112,6 +4550,8 @@ type ClientWithResponsesInterface interface {
 	GetApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*GetApplicationResponse, error)
 
 	// ListDecisionsWithResponse The latest decisions with their reasons, newest first
+	//
+	// In pages too; `limit` is 100 where it is left out.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4238,6 +4678,14 @@ type ListCustomAutoscalersResponse struct {
 	JSON403 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON410 the response for an HTTP 410 `application/json` response
+	JSON410 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -4277,6 +4725,26 @@ func (r ListCustomAutoscalersResponse) GetJSON403() *KubernetesRefusalApplicatio
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r ListCustomAutoscalersResponse) GetApplicationproblemJSON403() *KubernetesRefusalApplicationProblemPlusJSON {
 	return r.ApplicationproblemJSON403
+}
+
+// GetJSON410 returns the response for an HTTP 410 `application/json` response
+func (r ListCustomAutoscalersResponse) GetJSON410() *KubernetesRefusalApplicationJSON {
+	return r.JSON410
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListCustomAutoscalersResponse) GetApplicationproblemJSON410() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON410
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ListCustomAutoscalersResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListCustomAutoscalersResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -5019,6 +5487,8 @@ type ListApplicationsResponse struct {
 	JSON200 *ApplicationList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 }
@@ -5031,6 +5501,11 @@ func (r ListApplicationsResponse) GetJSON200() *ApplicationList {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListApplicationsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5136,6 +5611,8 @@ type ListDecisionsResponse struct {
 	JSON200 *DecisionList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 }
@@ -5148,6 +5625,11 @@ func (r ListDecisionsResponse) GetJSON200() *DecisionList {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListDecisionsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListDecisionsResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5343,6 +5825,8 @@ type ListMetricsResponse struct {
 	JSON200 *ApplicationMetricsList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 }
@@ -5355,6 +5839,11 @@ func (r ListMetricsResponse) GetJSON200() *ApplicationMetricsList {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListMetricsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5564,6 +6053,8 @@ type ListPodsResponse struct {
 	JSON200 *PodList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 }
@@ -5576,6 +6067,11 @@ func (r ListPodsResponse) GetJSON200() *PodList {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListPodsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5751,6 +6247,15 @@ func (r ReportTrafficResponse) ContentType() string {
 }
 
 // ListCustomAutoscalersWithResponse List the CustomAutoscalers of a namespace
+//
+// The answer is the Kubernetes API server's own. In pages: `limit`, then the same call with `continue` until
+// the answer names none; a place that is too old is refused with 410, and the list begun anew.
+//
+// With `watch` the answer goes on: one event a line, {"type": …, "object": …}, sent when it comes, where type is
+// ADDED, MODIFIED, DELETED, BOOKMARK or ERROR and object what Kubernetes says of it; until `timeoutSeconds` are
+// over or the controller ends; watch again then, from the last version. At most 256 are served at a time
+// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
+// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5934,6 +6439,8 @@ func (c *ClientWithResponses) GetApplicationWithResponse(ctx context.Context, na
 }
 
 // ListDecisionsWithResponse The latest decisions with their reasons, newest first
+//
+// In pages too; `limit` is 100 where it is left out.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6182,6 +6689,34 @@ func ParseListCustomAutoscalersResponse(rsp *http.Response) (*ListCustomAutoscal
 			return nil, err
 		}
 		response.ApplicationproblemJSON403 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 410:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON410 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 410:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
@@ -6843,6 +7378,13 @@ func ParseListApplicationsResponse(rsp *http.Response) (*ListApplicationsRespons
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6929,6 +7471,13 @@ func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7109,6 +7658,13 @@ func ParseListMetricsResponse(rsp *http.Response) (*ListMetricsResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7300,6 +7856,13 @@ func ParseListPodsResponse(rsp *http.Response) (*ListPodsResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7646,6 +8209,19 @@ func (siw *ServerInterfaceWrapper) ListCustomAutoscalers(w http.ResponseWriter, 
 		return
 	}
 
+	// ------------- Optional query parameter "fieldSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fieldSelector", r.URL.Query(), &params.FieldSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "fieldSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "fieldSelector", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
@@ -7668,6 +8244,84 @@ func (siw *ServerInterfaceWrapper) ListCustomAutoscalers(w http.ResponseWriter, 
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "resourceVersion" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resourceVersion", r.URL.Query(), &params.ResourceVersion, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "resourceVersion"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "resourceVersion", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "resourceVersionMatch" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resourceVersionMatch", r.URL.Query(), &params.ResourceVersionMatch, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "resourceVersionMatch"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "resourceVersionMatch", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "watch" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "watch", r.URL.Query(), &params.Watch, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "watch"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "watch", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "timeoutSeconds" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "timeoutSeconds", r.URL.Query(), &params.TimeoutSeconds, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "timeoutSeconds"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "timeoutSeconds", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "allowWatchBookmarks" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "allowWatchBookmarks", r.URL.Query(), &params.AllowWatchBookmarks, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "allowWatchBookmarks"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "allowWatchBookmarks", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "sendInitialEvents" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sendInitialEvents", r.URL.Query(), &params.SendInitialEvents, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "sendInitialEvents"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sendInitialEvents", Err: err})
 		}
 		return
 	}
@@ -7885,6 +8539,71 @@ func (siw *ServerInterfaceWrapper) ListApplications(w http.ResponseWriter, r *ht
 		return
 	}
 
+	// ------------- Optional query parameter "deployment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deployment", r.URL.Query(), &params.Deployment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "labelSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "labelSelector", r.URL.Query(), &params.LabelSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "labelSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "labelSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "fieldSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fieldSelector", r.URL.Query(), &params.FieldSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "fieldSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "fieldSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListApplications(w, r, params)
 	}))
@@ -8018,6 +8737,45 @@ func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.
 		return
 	}
 
+	// ------------- Optional query parameter "labelSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "labelSelector", r.URL.Query(), &params.LabelSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "labelSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "labelSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "fieldSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fieldSelector", r.URL.Query(), &params.FieldSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "fieldSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "fieldSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListDecisions(w, r, params)
 	}))
@@ -8088,6 +8846,58 @@ func (siw *ServerInterfaceWrapper) ListMetrics(w http.ResponseWriter, r *http.Re
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "labelSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "labelSelector", r.URL.Query(), &params.LabelSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "labelSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "labelSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "fieldSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fieldSelector", r.URL.Query(), &params.FieldSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "fieldSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "fieldSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
 		}
 		return
 	}
@@ -8183,6 +8993,58 @@ func (siw *ServerInterfaceWrapper) ListPods(w http.ResponseWriter, r *http.Reque
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "labelSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "labelSelector", r.URL.Query(), &params.LabelSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "labelSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "labelSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "fieldSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fieldSelector", r.URL.Query(), &params.FieldSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "fieldSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "fieldSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
 		}
 		return
 	}
@@ -8474,6 +9336,8 @@ type ConflictApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type FaultApplicationProblemPlusJSONResponse externalRef0.Problem
 
+type GoneApplicationProblemPlusJSONResponse externalRef0.Problem
+
 type KubernetesRefusalJSONResponse KubernetesStatus
 type KubernetesRefusalApplicationProblemPlusJSONResponse externalRef0.Problem
 
@@ -8602,6 +9466,62 @@ func (response ListCustomAutoscalers403ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers410JSONResponse KubernetesStatus
+
+func (response ListCustomAutoscalers410JSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers410ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response ListCustomAutoscalers410ApplicationProblemPlusJSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers429JSONResponse KubernetesStatus
+
+func (response ListCustomAutoscalers429JSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response ListCustomAutoscalers429ApplicationProblemPlusJSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9740,6 +10660,22 @@ func (response ListApplications400ApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
+type ListApplications410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications410ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListApplicationsdefaultApplicationProblemPlusJSONResponse struct {
 	Body       externalRef0.Problem
 	StatusCode int
@@ -9863,6 +10799,22 @@ func (response ListDecisions400ApplicationProblemPlusJSONResponse) VisitListDeci
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDecisions410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response ListDecisions410ApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10085,6 +11037,22 @@ func (response ListMetrics400ApplicationProblemPlusJSONResponse) VisitListMetric
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMetrics410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response ListMetrics410ApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10341,6 +11309,22 @@ func (response ListPods400ApplicationProblemPlusJSONResponse) VisitListPodsRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPods410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response ListPods410ApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11176,356 +12160,379 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L1vd9s4kjf6VTB8dk/sblqWHdtJ5DNnr5NOd+dOJ/HazvTzTOJNIBGSOKYINQFZ0fR4X94PcD/i/ST3",
-	"oKoAgiQoUY6Tmd2z/aIjSyQIFgqF+vur36ORnM1lLnKtosHv0VTwRBTw8VJoneYT9WdRqFTm5qtEqFGR",
-	"zjX8GV1NBbvFH5kcMz0VSjBFd8WMK5bm7EIutFDv5gnXoqeqQ/aiOFKjqZhxM/i/FGIcDaL/tV/OaB9/",
-	"Vfv1udzd3cXRnBd8JjRN9w2fifAccz4TNEEmh38VI20eLD7z2TwT0SAap0OZ89EojeIoNTfNuZ5GcZTD",
-	"iPhPHBXit0VaiCQa6GIhuk58JGczmX+EyZk5mw9qzkctU/3TYiiKXGihYNZwZXWyiRjzRabbp4qjP8B8",
-	"cSCgtBlLKP1cJqkAYr9YKC1nZwst1YhnojDfjWSuRa7NRz6fZ+mImxfb/6tC3un2/MbA7vnlu+A3ai5z",
-	"hbN5zpMLnOGaecwLOczE7Hs7H0dSc0diqJfmtzxLkyiOEqF5mkWDaMlTPWDHU5YqlkvNeJbJpTCXiKKQ",
-	"hvHe/x7ZLwfRciozswVGMk8UGxdyxvqKaclO+iqKo3EqsoRGjeLolmcL89zjaXR3HUdKc71Q0eCo348j",
-	"nWpYbsMURH07BztJvZqbKxZFPsjFTKhUDegdB/ZN7rZc9nO8H4ne5E47kUQKnMo41UxPU8UMzQs+0qfs",
-	"ExLmE/IvE3w0ZfDejGsGrNsz03oh83GWjr5swUZ2EG/FzCb/QcwzuZqJXDPaLvtuj+8l3o/2PcTnVJlR",
-	"yiV4Vl0C84NgY1kM00QxWL015HfzemD64yxAkhlh6M2H5XJ5yj4hFT4xxVeKLacrxvOELadcGx5MJFD+",
-	"RxAfX7ZPtChynnkEO/Z59gzX2Uh/sxpKFLcpiCTDIuKV2QFHw/Gzw/Hj4ydPho+PEn7CH4/Es8NnSV/0",
-	"xdGTxyeb2Jsm8ID0PctXTOqpKFghxgvFMyYLj19LwXyBP3eQeB7l+Dx1x2h0exDFREtgtJs0NzS5RFrG",
-	"0UwoxSeCmBlPLDblig2FyNlMJuk4BRlUCA6PKndTuSLRjzzNFoXoTqPyFWkmhkhfviELwRPv6GV8wtMc",
-	"GNOMvWIruSjYaMrziTBcmq7dhx4x8Jbk2+9EYACR9JiZEAg+mWWiYDxXS1Eotkz1lHFGU2CJHC2MtDkF",
-	"IngH/Nn5K9gbooiZpK1iNBVzpMduNPc10oQZSuMjUq2YXOYMV8tpNkbJkPpHuTBM9QW7PJd6bwyjeIuZ",
-	"S1Y/oUnQbyF3Kwt8VC7wG3Oi0BPXrGk5sYcVr4XAE5apxWiKIrYpUo0opUuB1FdSvub56osoraXcm5lB",
-	"zI7WxepsrEVxiUpENDjoe+Q69PeDlMzcZo9ltZ5s7ikPSLXXEok2X6ipMLuc5+bPLFVa5OYLecp0sbJ7",
-	"3rwXuzCvuAfvaDRbz+Dwfmlqx79ORW7kgxsuNucLqVpVQ2LGP6ezxSwaPD0BXWqW5vh33xHInCAT1C7v",
-	"4uhdzm95mvGhXZZ7LuTCG6emkgT3famA4G5vYQD/mH1c3S7ueUYBWL/+/uQekAXMLOZSqdRMgpM6OJMk",
-	"8f7Z194RAiZxVq52cxJv84qA00YU8BZpGOP5lmV4WarYTW5EtRyTrlax6X6PuGdIVcxR84apmYCxNK4N",
-	"7Z0Q9S6sytY0ycRVauzBZ4YA/POFgNdS0eAxEKT8ux97JqNvW85lQk80x/eqckfh/wEqqVGfVCbEHHW8",
-	"8Tgdmbca8oznI1hgM9IYFRK8L81/zNLJVNOI5ugyFlTf2Zp2+ELwWZpP4C9jN+FnMP8LOReFJouUV2zR",
-	"Gf/8i8gnehoNDo8fu6VXujD331UJ+3uUajFTG01Te4u5nwbkRcFBovoL0+Hx4vMc3vhS80K7nV5nuR+N",
-	"AanMJWwEzCQZLEcMp+1MJCm3nheWcaXxWtgRY1nMuGGSRC5QHNEc8sVsaJjf55P6cy/LneXGSXP9+DBq",
-	"bqI4Mk8+G+n0NtUrO175eK7Fnk5n3gxKKpg7fxCj1LqX1lHfXUf3/cpvxLv5prvoqrvaPvi9y3vNhC7S",
-	"kQqJI65ZsciEYpmUN4yDP6kTD72GMV8LntOcXuFdBydNlqrs1E4zzn3nkseDJyEWxC3ekffPZRLi+ppw",
-	"6DTJYrvLQa6oV3nrJvlZLlkm8wlb5DrNjHzFW2KWjo02RwKJjeRMdN0aJNXW08Q7LS7h+ruK9Ft36xVe",
-	"drmYzXixiqourvcVN15FtHtCzk7SI2h9PaosVN0C3vYnVignX5GO1448aGCYt/Te/E9iVdOFuhxRoUOn",
-	"IdGrIrWzk7W2DbZ0dnZaiA00+SVFR6RHFNpk768bb+m2X6d96Gsojf1YmzwOuGGur9cKOZkL5qnAbKFA",
-	"XwX1Zd1ibTz/ZoLn/zjJ+mVysvri3imxQYC+U4LG60Ci2lqam0IruZYBWsUIUp9erRuDfBuettz4IKx9",
-	"aYV4zdEHx8PA2Cp/E4XssV/5TZpPBsxQg/FCoBaV5pOY5WYDpAq1rh47W/IbAXdmwqhb5te5TLwrfuRZ",
-	"luYT+wxQzCRPmFOFmdJyzpTIkzSfsKEYgwWt2cRYglrSlN7lYC8M6l6VEc+NtTgU8DwwInJj3Lwv9W98",
-	"myiOYLJRHFWmFBljF8b2qFfyuke9q/IkqynaRZHe8iyweykGo9DoGYHTKs1HRFCRnOkYPCjCmL5DMSrD",
-	"crO6qnlyhOcV2m4H/ep/6826OBou1KpVX7iaCgbXFjyzyrO1OZjMkQ2kmaJRWwNvkOqpXBhd25gm9LJT",
-	"fivYUEwW6NnUizwXWYu2sd1rlUrJvc/D0vBq2LQUtY3ZVC7RmSTyRCTGvObs+PNnJgs2LOSNWajxwy7S",
-	"OC2Ufr7arGf9wrXIR6vLG6FHUzBcnO3YyoF2HXO5jN1KpfkoWyQiCdo1peOg2/R9qyfMZGCRDVdaYCBQ",
-	"FmZ/czbKUpHrKmusN5Lg9bem0hdoQeWh13wr3B45W05T9JKqqoQD37zbTxCWMmLS+kGM+DIzS+A6I197",
-	"7GyoRK4H8JviadL5zD+XiRVT1TMf1q9prFgvQ4dtkIOQKgQfTUXCuHntARsvsgzXUTKzLA+7IUrHRytb",
-	"4+asiaSHnQVulrXSU5HgbpGADyv1PA9Q4yR3IZKmBIaobv5Qm11LjRG/rXYgngKdSEkHRoyxB67Yr2J4",
-	"KUc3Qj/wIUIPCu4BR+qY6alUtGmNRhQ6z+5LS+fEa+VyihvThayQcvaQTzZnTsP78GWbZgluppBBw2/E",
-	"3mJOPIrbVxZsJm/Nh5y2svPfFWIui+42D3q3LuCmTVZPV9vAHa7+1itXrUZFT2p5eoYna0M6+vPMcHYS",
-	"Mv9WjDuHJ6i6ajEaCSOBlU16UJrnySnjcGiYYwiCH/Bj6WjXEhXtVPfYr1MJwtxMXLHcjGZGNn8yzEHz",
-	"jJoy9j6TicgwTrP3JDkaPhvtfT78fHQzoODNgL2a8Yk4X2TZcz66eTseD1zwMDW/+AH6+qWGumbpo0F0",
-	"2D882esf7PUPr/qPB/2jQf/4L01niJtXw0csCzYXcp4JCIqUcaZHbCkLdOJ6tuZB//AooGTYiYaCHmYY",
-	"NjaPKeSk4DPV80yS16lSECi1KQhsR46ZzBJReLFxNWBKzsRQJitmiMrAiaVYqmOzVEYN2D1l5zJRFFxn",
-	"O5z9tpCam91iTt8sHa1YJkClAJtrKNiMJ+Y2WWBc1guxjXiWKTy1rTGC3GRYqxSy9VWJ2cuicF/G7BWm",
-	"UcE3Rj0qf39jOAovelEIrsULmWue5qIwdEgnL4tCFo3f6NuLRV7/6kXB1fQXKec0E7YDOqMRDHqaFgkr",
-	"BG4LmRtCcaSRYVHD8/g3Bp20F8iey2QXVkYLpc0NbhGU0BiyH8lFrtmQj278xAzzabfHILw74yvwndYY",
-	"6STERsTTwfhdaracYqD2MyVE3lUFrkkuYtUyTcY+NiRqyphNwA9Q3S9sZyY0vz3ouXt2a7LBiOirgucK",
-	"fsVQR3j71nN47p2Q5gRIY8dVU30y5RHuihcTQRkgDUESeomu8RpPCHmc8PjwycnTwNVyCIIy+UnkonBB",
-	"1cahG1KErTDaLLgsDX53npCrYkFuD6DJOncHflF9Ge/kbGFA+NU9OS4ZMkDaFp5UkCChf+ZqSg50niDP",
-	"8ezcW66xeYk46CSt+FqGAiIgWk4EpLCBMpzmDE27AROf+UhnK7DEyOUxllkml2k+6bHqhNAVNVyZDbuT",
-	"ibFmcqEHZLaeJUkhlNpFWfPaHJFnS6Mhelea0Ydikua5OZLpcfNCzuZ6t8fOXBYpzNxxPE6ZHGFLEGKZ",
-	"UMpIMspdrOxFTB2IBtH/3nunRLH3KsDqlSmH9W+85JFir84ZxwtP2VBMUyNJiwVIzXkhP6eU4eRMWT0V",
-	"KzBkeyULD6XMyP88kvImbcnxhrRfyuJUDK+sn9KHT0HldH/H0ZxrLQozxn+8P9v7C9/7W3/v2R/+17/8",
-	"64dFv3948ui773v/8fHT3/9z7/r7fwntXUuwzTPCKylpt+og+/rTnI3ml0K11xso/NHOCzgQT7jPmp0X",
-	"UsuRzNjO69F8j8bZe5UA29k7leYrZRPunIIwFBMOZ5RRdLjCiCKn7UU+XjhaY/R8gEZZdXwY7dJtS3Ni",
-	"Mi1xN0ABgmUbGG2S3oL6wybmIOZsxosbt1UkmAZmuCVfQd6L41R6OsyG3whDhzEd3NJaTSs4zsN8+dtC",
-	"FKsuTOBqK+ys4E4s6gBHzrJItRY5EuWefNH72MIHd3WxGUef927cUb0Hahm3eTG+1l6TdMjLMe2y2L5F",
-	"RTKwHV0sxC5ItJL97LezhQKHu1kxI+SLBSRfvZ9ytaNENu7hI3Zj5r7Bh/nfwGMrl1SkKcPNgf9nzQu8",
-	"G8sJhu4qf73ugQqhPspc7MDcY3yF3eju2hxCgQKOZly9Fv+LDUmBssaELXy9RsWGKWCsBChZyIWGDMB6",
-	"qpOfCV3Gs/cmhVzMe+UX+7cHPJtP+UHkEqQbc4YcDZ5wDalfVAPjp0+1xJnVXEBgYzRfXE0LoaYyS6LB",
-	"E2PnV5OnzAZ/Dvs7zSdn2UQWqZ7OokF0YZSrCzlMURGdyWLljXRwHEcalDCPQFgqMk/PCzFOP0eDaL8+",
-	"0/Z4ORj4g+i43zfksAn1/uX2u7vrQGqUR/JST+pE+5DWhKtRDtRYluug6lgu1DqXxlvY76+F5v5CbVMx",
-	"dGnuqWiGW91dpr77Oh9M5HqDVLKEAXKu5+61TD3PFgXPokE0gt/KuyBmW0D1wwuZLWYk/Zqy3GO70omH",
-	"m9Nsx78qmZ9zI5mjnnmzXoNZ33933aO6N+JMNCpU4MwOB1hjiqvGGDWNq6FRI0FIM29MCFagZ7Nb6PGX",
-	"9Oemh59DEFfdCHBZtIztZczQ8F5eTMMeCT7CURUDv23PqabjuIfxZNXlSRBfAo1DYJQ4Vczq2cF1nMnE",
-	"o9lr/GtepEZureAcbtKvOUglaciOBZIuNJQ//eZYlZQjOxb/3GGsYEqii77arK4ygo5ZX0GyeKlONIVX",
-	"SSa2nsMF5l6Cv2lFy5FL3bL4ZQ7V+3/b+b96ZvQ//vEDDvIh2r3uObuR5lT6KjauWUuwMaEcSWP6Oedf",
-	"YGql54Qe/et0FW3iDSvBe6NCcGvgKs1n83Kcs4m3RxPIibuOIzWVhYbwohGlI24EqUrzySLjRUDKRXF0",
-	"69VK0Ul0F1BabFLKuuOurpY2TqbtklWa9anNQKM9BzY+uuuhaN4Tj8TOeTDBU3GTn6FKx6GY8ttUFhtr",
-	"s0fcCPbn9nJKwDDsIRe6NbvYZtBbdwC657lmM6msXx+CzeBFAp0SikmXsrgB+42ravkL2SYzvmI7I88d",
-	"O1oUhchHRv8upUWqqOZCJOzo8FmP/UJyNaZfH/dxp0OIhd6FBLGNZWdCbQiJPT6pxI5CQiYaVbwvHZLQ",
-	"a84jHKLxtkh3VHkH/Tig3FeJZ3OZSvKaxdHpTJyy8aIAt5LMhcK4CYXoKgZwTL5dMH2tm7e4FUmP9Rmk",
-	"nLFcsiydpXo91Q46xdyqynudyV4LnrMX5+/YQgk2F4V5NwiQzNIsS0eygCKNobwVZFFza+XzZGPU+KAR",
-	"FQyubFLwNCfW2Zy+7EUr0Oc1kcDLEwnpFqmeYpgjhfLHZlZLTHvGOhVsTCwXy5K7B+xZv19eOOUKAm5m",
-	"JIy0YKQ3xijNSb/HfqVnKp1mGdygwZuv2GihQ1lBtdDs5jKceiUC8ezjfoNrNygBhiP9bNXSIKXEOraD",
-	"STiehrO7fvon/aOnmxc6E7zIG3uvFgEpBMtFCvsI1W3vBpZLDJfVd7F5BzDbB0b2wM393hNjhi9ResKW",
-	"5UYW8QIr7mAHVzawJ/fM6hVyMZnOIYNNzpHTCkyT4oBaIAMT9DkoLb22YSdTm9W84ZAL39Us3XAcctBg",
-	"EAjLoWtiTlp6Dv6sDvt50yLP+OdLSgw9d9lRbibtEhYmYjbysMwsLdeGDVdm4S2dY1ZwLcqyfTgUH2Ly",
-	"dRdFUF7iVQ2R+Tp9/gWy8uTJkyeHBycbZ1itdmk/unCNx2KJM/QW+ZT1MURcFwRgGmxHxaCcAvOqmzYE",
-	"ttddHMn8B5GJzUmOb+11gGuzUCKpUqMiTMxZALFfG/idVpjNmKVTkSWnzliMnbLEyY1tLuoxGKkfEpyJ",
-	"XOYY5CnVK3OX1ZmO+48ZFAiMxAMQdl7IoXjJiywgOn+p5k8XYi7IkW7M6zQXSrHRVIyM1jL2T1EshouZ",
-	"kvh3LiH0jXomSLmpYDeLoaH7I2U4PpWJrwhCjKcQxoR0nvtH5sBNdcqzH0TGbZYxEApSVZRym4xobR8B",
-	"QvMUD3JdLAQODzNnLtiPahOWzyL5jV42kTKhK1PFRG4EeFj0Wlgcc5pu2u32WjojrG5EZbX33/FG6e0g",
-	"kuBo/kEu81/TPJHLyqY/aT36MY/qVhQrc5IRoa2Pfia0kadjXjgVgbNhIfiNPQF5ma8POVgDoyPGTE25",
-	"YWq4YWaUMasNZ+B9H4pMLtnT/r8aDvP1zlMrMitX1ITtKTGrR226/hivDy5aj71CWyaX2uiAi7lN0MBd",
-	"Z14UjwhMHFjmD6CIwZq8mwdWZP2C8MBizLlSItm4EB0ZqsvM03xyschCee7wtSE1gI2AaBsKlSaCMmxo",
-	"7gp5HoLUi0wwPtIQi86hlJu0J3tpubSZ0ZaMzZqqKcigLKMipmWaK6wYgN3lTjiMNZVqTeeMv8vyNTck",
-	"/NV801mq9N6Mz/duxErZBMDoOnQVDTPjc4sTkISp+lwurOwzpxEJ1XSGpIZgpBA3PfZ2zJTZsjwr3aYc",
-	"XJuOmX0y1ukECCgznmXwY0k0NkxzSBTzv7P2E95QWOVAVEY1y0IpDJRKZb7Boo+3mLUS2w/4LXpit1gm",
-	"JFp1jR4ffq01MifdQ/hbKLcOXly1uUvM0U8YNx5qA525DiXFuaqRE2CKAS9L75g4xou52xRQLeUN5Nln",
-	"q7g8Isuswkd2UjZG7pXKS6O92Dqtg2NMa7Pv6vt0TlHZrrh5sJLYTsOYV418tXu5ehpmVXsSdAxmHJgK",
-	"ML1UU142r5SdzQTPAdwL0mc8l41TBEG+kiIHR57h+xXDjHC7/yAL80aIOSIw+dYemZtB41QWcc0l1jeL",
-	"hnVzA3QUeKm5ZIxXLZ5O6e2+9O/1D0J57c1w65aBsWrUOkZnI+VhmNOVvc2FtePAJC+FWgqQH7gncgQR",
-	"c4FeGHYuiimfK/frXBYaHjCgfVAvtEXoEKwPiO0EcaXgMeb63xZiIZyOGFqgzvLqqka95tkyS3P7132E",
-	"WOxFvjsINFxN2gsXwTJOVy3ACQimfW+gkHjAPRHkaVDy6kVBrfUaVY4OsvQih+RcYbEtN1ZcmlcrAQ/K",
-	"NOep4Jme+kZSbt6jnsA0oKQ2clIZkdiwDHNZIE1Szbi5osd+hZODewcHUDZVbFyI0h2pp2J2im7FhufY",
-	"BzubmQ0nsnFn3n1XI9M99CJ7gZYzLCUzb3ZFyZRBZx7ucbNJMSyO1AIrEMLbHLb0wDtuKXMGjVK4lUpf",
-	"Y6pXMj9CCJPOYio9TqHq3ue+umAKGoKVA63qqzrcpMuHNYQxZeInXhFvqktz+pT5agi8lBcGsolrwKOY",
-	"PGcoV8RGZQD/BZz+YwiupqPplx+2QMVfy2KjtYU0/rWNfN/G0XK9ZXoapFK6OGoVk6OsN/EUVLChqNIb",
-	"6YSKbDWcTqlomPnl3f1h0e8/Hv2RUsK8W+7i2lyar+bPCBitPMgqZ5+RkLUpNAbr8Szb4TFr+dVLUBvG",
-	"bNgrn/THPzJe/rm7u/XEc12kpRUCRXZeCr6jLihNSToei8J83+K3/rK3NL8OY8YhnYb94Y9siJ/+/nf2",
-	"hylXO7wXfuyuu2K47oq22w0NW2/8VgSthTa/NiGrj/MJGPilfjkSrHZhgFAVW8unUUX6tW3gqlh2BPmD",
-	"y+/0R4F5Nr6tbu/qgI3Z+oF4f7Le9/efqzdIOVV/5G1m2uCVcrK1hcLCcSbGYzHSZSyQlIrAVqjVN8jC",
-	"K1wIvVcbH8GPa/bimt/NMf7+UXUij2L2qJzIo2s3RJuo3NGYCKxbJ1HJCNZfMJcA49eiEv4CVX/a7vQq",
-	"KVsdpaRobfT20y2U13zpskBrtSEV/L9AnpfRva6KhUD/39loJObaGApecRXoOGfDTFzJS/Mwo9ygNgdq",
-	"LsXKGeZ5ubob8PB7cAjgH4PaEqNUEmK6mgt+gw41X8u0BT6nzseipNUseUb6pdHk0op6uD284Rc4FuHi",
-	"DjZea0Xr+nS2zSVh4bqz5jMm7ncAM5iLka3RSJVFW6Z1kGHsk2DpWhUQb2PqaIwORm+VO8IuFuuf4nJg",
-	"7/2A+4PgUapwsJrYsDSweCnfIH4JNoEca6wUTRWhhKQ5rMyWngybxf0NPOR3geQ7H9MyULu35Ap4O8EF",
-	"gt3rUwMkCIS4SHSga3XK54YgulFQMc/Sss1HF/i9cSHRakqTaBD1D/bK6w6eRG2YsDgZtGjw8IVYdO2w",
-	"9hAXzbs96/cOmWI7NsWHPesztRvVUGTpLICsXHPwuOFfZJhfGjaTUsX6LUO99qwsyEElqMVBdMD+v//n",
-	"/2X9AWvMlEH6d2tZb+/kydO/mCskxqCKdDKBEkSadiMNldalzX1QKwxelpj2YZN+W4jZopBFGGMhNar5",
-	"IkvsIU1TPaWdZ3R9KgLvJnGRn5rHqI3TQBiho9RJAxR7l6e/LcRpmXU4YVmaCxcdgr4STEvZpUZ9K/A/",
-	"x/Md04MvMKd7fdgH4/TUhaOZNZQSUEhsEwjGaeYV4oHxBZbPFBJeHRQGokzVkRd8kDjLknE0FVlCiB3w",
-	"9yK37RRCxTtu84SOUf+UBg1E5FpQWshm1tFbFaCbrdfKZssUQOhBZ4KIFMrQkREhwCoQVu/Gha5TSa3S",
-	"PTQnKweCst4dwyzVAwYJZC84YEskmYiZC/fH7GJhvvhBzHiexMxGEGOGUdaY/VBAlWfBLsRI5qM0E6eY",
-	"6dYdoKGePZ5YeRe348HA3gbKl68ae5xkeaPcK9drTsSvCCPpA0SvhwLrnET/Mk/mMs11WJNxiUaQRZvb",
-	"+vEmNipvq0B/dT6ASBDtbM/R3kWQ8UzJM90+qtO0bA23XGjxSDG8LyZpmhZMFokxKcRsrlcunofvR7Y2",
-	"RBIa0ESbJuitwnEAMd3w8y+CK9GOfy4LzzVsxFsORakM7k3zCcNUjKUfaATby2jwhCQXiMWsRVmkoQN0",
-	"tWe0VNiOYCIHgOTpp1qT874M9PnR9DJENV5k2anL53Y59wB+IPMSEg8KM9qzbDftCcvAv5hrO2PPUj6e",
-	"bYfRrr1UgzgjyCmD7Dynvfr5eX59O8Z4TvH9MKQpPosRiOnJxfkLClbF3hgTrg0VnXS3Qy05oa9adSBv",
-	"z0yG99oC9dxcvhlOGJ7epFQDjyjVZbVgc25aFLM057qN91LFJhISApZ81WS80KABEOHYSSM77+qT/bV3",
-	"9FonG38hNgycfWXKpEoTMeIFpodAEwwFKUMZYWmdMi0zPCY9TBHwaMQuAKWwruRW2IwRG/i1XhKEpoTw",
-	"ph+ztE6TgGDW67GKZoKrRWE0MYrvVnJPRpkc3QzcVoe8vrSM8dPNs63APkd8NBXvwn6Ry6khClHvT39m",
-	"cK3zJEFLqg2h5w2ir1jk+XpkPl0TWDFbEriawp4oNSTfbiJ3MyKgtrnw6Nja+hm1jcDDEO6NBmhrtvQj",
-	"aL1F6UcWOQpv2w0wWqUkMdCMJBEd2yFgUyHVXsqHXoDGu9maxHWYTg9Qn+iDN63BatoE93EXR7/UeoNs",
-	"8hHafbCUhZ5CjgIkTKU5g/LTU/bTyyu2f3uwb+9QZD+VzdRIgQ0t31c15QNNXxpmHArDmlr4P4b/vQ3/",
-	"e9N8k5tgu4G/uVPhf7wF/6TeAoQjtBLvi2z5rib7dVDs+iDGzSXE7O4SPCsMYMsItJxQs6rFDwObX2vP",
-	"z0fKw0ovc0op7ZjKU2PX34cwJHvMIcjbx4AKhpeVoTYcdUzri0+MGSA6Y4469GyGW8FAqQAfG9sX62wB",
-	"QgwLZSHfjKxONx18DjQZiulZlAmKOgJdbXah6rErBFSGZ6Q5ZH/FkFyHcSFSe5YwGYSCwmxqkqjsLGfi",
-	"M8qJlGdsmioN2KwDNlyMboRmqZ0l6sppznYO/2NnJ9072N1/uhuzw//YSfef7l4z82ZXS8kUrLjAKc1E",
-	"McGsRqNk5BMa7JRxNhfFyDw1w/gVyhFKYh2P4RbS15/9a/Mkxdmt66cCT9oCnXlTGliaJ+JzULly4x0e",
-	"H3uj7PlYDWWvwNp2g1Fjmm1oI5Wi+vA4YDN+wWuG618Ws9dVUOvNUOGb0MJr74xTto+K3VoGxQiWI68J",
-	"gNmC5Ya9FrMbMdcMRIAt3eO2QbBtdocQhQ48MjP7BO2CKjfNZdIp3d4+JoyA0KV+umtnMcTpanV5QWUe",
-	"CqOc5gNVjR4AY7f+ZUUHyIFa30AouKhoJR0e5fF5yNHa5AxrK4RSMnSaL8KmSCFm6JczD3vRunlCYXIl",
-	"F8VItNtf4Vneiufk2AogzGxy6HLt+mNQXke9DRB0lvCiN64QwCw2wd+U3uU8oIe2qbghB18VizFkmGEr",
-	"ia66VQBMPvKHCYqEVlSAJne66kBytmLuMe2BWllzs8fSI6aE1ggWz1c9VoL1UfK0MScWRd5jFzxP5GzA",
-	"eA4IB1zpFzLPxQgSgxC7cyyWQnl4u2nOxgCQTzeQBCkvxkDdkiSXkVsjjNepHjsX/Oblr6/PBuU1Hqas",
-	"zYJXUuaQIK1Ftuqxc/Nsng1K9QQs1rFYBma1ZkSjMlWzvgZe03GZuJpo+OJGIIyOnwnX87xzeK/vxKPS",
-	"ZhTPSiNsLwIJOw/gI8UmfDGxHXIrk7X5Ui3YwTanCdxevp1SwWKsL2IUR7jI9jdbJRBHdjHMRyRxVAdn",
-	"juLISxUMGTuvjaZ0zklZ3sol43WsC5pKM4HdXQ2BsMsctaWi0neq9kclEdFbsehCTQMujIlYex7IjFYj",
-	"Swy703CUi9Px1JkFX+XMNmoAx7yLKnGcKT6p8wMMFa4Itbv6mBfn7z6+uzz76WXMXr98/fbi/9i/fnh1",
-	"+Sf8zGTBzv788uLsp5cfL15enr99c/ny49Wr1y+7iNYZwa63ZAviUlAuKpR+eEVCVGVEsSGHvwBip5uF",
-	"Ge7HVHv0Gpq2j7zI03o+yWYIdG8haATXRNTS6bqV49WFGIl0Xo8DOzR7uooV5rJbEQD2boK+N+653vQK",
-	"NEZomh4G6YY9vd47bN2np4ilXanScl2wLC+A0osScAXgHM0tnOdSc5ezGp7X720o9977NQH82o79fJFR",
-	"V/yKDCvHTkQmHmgoSseERhudgpSTNfmdL8j4nQqyHJTN8eyYyJnxoci+kM551zfZMiWpodDW3p1eGKOq",
-	"4IlYFqkWpxgzTKndB/x8/u6qF3KdLdKko6b81gO4CZh6QwEuEdRr6+3zXb0b4og3m+mnigGHiQQCv0An",
-	"7KAPqS89diGUlpB17fwxPkjqoIRYVz5AjkLws6QKHzrXfs14j/0JengC9hlfKdcw1Fc98PFRHJlrm0In",
-	"jj7vmWv3bnmRWwBMS7HyZvsNDnIXR+cYp2+1OjanhqS3IhhFLha5q88EJQJfEFIUWloZQA+bLYyDNand",
-	"v/q4qTb/+f5di7buvdt9R1JEbuOF8A7b0IYa+XRuf26TsC3LnWPr2CiOLBqZUXEpkv9GavvxqhLU/xFd",
-	"99fdLTlAW0Y+8iYdOi7PZfKFaV1f1Ep622bOnVrdd+2Wdq++zO0JZ+cyIU3mOQ/633/0FIlqQkLpDLvJ",
-	"jQVtpNoklwWGIL2FGZnLR1oW0cBuoD33HbY4K11A7ysNrkfzBeUmHB0c9o4trBx9d3DQO7xrSx6fy+RN",
-	"O8R9pcEaFvLUfUNu0nWSALCwsYLgeFPkBtzSA7JdqiF1TC1Xq+oIOya/agtgwr3ZIaw3cypNigbPnpmB",
-	"oX8arBy5vp94baRoMXt2JQds78CKY55lcimSAbr0+8Z+Lz3GoUUpn9w8aITtC7qEdEJ+swk/5bhLg1R6",
-	"t2BL5/KRiq9cfZT3Yj12SW23AWYA0bSWEA4n7zKZbFsEZmFC5m0DHLB20R3tWta9tf12t+bHoCN5rY+9",
-	"ptQP2wa5JaNwo8Oxtalr2YuXd2nvevo1XiuYN+cI37JiRsVoyQEHp8dCAUiMkVNGm1QypjCzxf+dyE1u",
-	"mw4uEnAAtCeqICxZJuUNg0yusMqHBkbAleMS+VIXAQbF3Hz20h1JyrCz81e+tnyJN0d+plXQqQb+i65S",
-	"+HWZZ9fs20EjuVeKfYpaagUXFFI/AxTAhEZj3tfSW5uLl3gIkVskN5cK8owngq2EHjQgtVIdxKG0KBvg",
-	"QlWlQ5Z6R+J9DimoTDMm2HTqqXmPFD5sgrROqwuq3idti1+78qj/7KSj6oq3r4/IhpJnplLp8Mnys1Sa",
-	"Gkl1yr+aQ8F09U37RyH8f4QcbeUQuzoNYNFUsYOwmFsbCscuQusi4SfHx4+PNwN3TsWsYpP8fHV1HsXw",
-	"z2VLSlD1DaqANCHoZKoEzRlnBaYvuUZc0gidCukYn/NC34MiugHOvu0A5It2lNB6boyv0XyzrUV9JGFV",
-	"GlMJMfCFS62sbi1bLRk8fFLNkjRxXeTkAtOR7YSpftPWWf4sIdPrjdThcEeazxdt2Gooa0vbBCA0zVEj",
-	"EsarlSP3i03YGEfHaEFA4gSdJd084J5g2vjs+0umUHlBuOtqayPntqrwK9ft19ZPpArWqGu9+SJrKdaH",
-	"hUbNG8rlT6GWbfDm7PVLi20nx8xHaA31C9zQ9XcBhCZW996zpE94y5QaenPfFIUstrb6wASHts3VpfN4",
-	"yy2dSz6qm0eKzTM+ElaPGhrzrseuXNJaqlh/vSJ7ZKy9TfZSoI9ul6PUZjfRAEHCykXI52u2qwtKF4RU",
-	"1qhsq23/L+8Q0FYK9yM1LiHXaYlgVMk3KtUkioSr2ANXhIYlkP5XLXeyCeeYQ+tA6Klv6k0ul00g+uHK",
-	"B4bcLgnYENz2st1YXOf1GeygcvE1bSCvQn55xFMnb3wnpWhY9vxf95bP6bJqD6F2DUn5GHNlLk2oeY9r",
-	"HtKxh88/qmlP+0z64YIQ31vaQX6BG65b/SVCO1Ya98WQJdJmt0A5ZrkMZSou1J5COg6mQy1TBdCRFPix",
-	"tVOIVOIVtkExJwDw8jSJA7k+GNMCX87AFSNlAnMMJrTBtjRmBJW2dT8aXKFwoBuY+DwXIy2Sy245eQHw",
-	"Y5ezj/Q0AjWISdyuCk15yClwcsSGgBJE3WTcQoGHAlf605Tfik8Dc1BRgnzpcabcFMpWi0FVN3eXSNBO",
-	"qNrcHvMH9RTySpNntlhOUaW8EtnYj+OxnRAVY+CFmHLQ5ZiRkNktDduaj7wqrilh1OtM3N97xvfG178f",
-	"nNyFm2hLVeOKjYJvvW5XCV503Lx4PXpjod11xZqKplrP9w96B1G8piaTkI3KrWrv8m0Db6Tp4ahjdNMY",
-	"geaOnw9fQCizEBB8PkNnXmWqoRyKM6M2+HeUUzSXt/irMKl2baf3S7zmkWJmERGVWRYaUH7HPMswKK5l",
-	"maRTYxy+5KvaUXfkuXlr2ZQdTi7/uvIthysW4vV7nFH3xm8yrzIv1YdN6+Vd3mWxgrDGXwPpt46Ce38r",
-	"/8GgZFvjiJXul6XyZiVOGZENag0tL+qfZK06fOumOXNt/0h7bqbqn1L5C8QkIV2RzhGpRBOuJs0ZPJEl",
-	"Mlghu4XC+uByeKMo/SKZ6BPaysfKd11lZRfR10E+rdveGzAEmrzZylnq3TyxyQs1uLKRB47M29qqt/ZK",
-	"982VSrv3kMnwuN+mave7gaV52uB7LwknOuj3nj7t9XsHTwbUlx1iYR3i2xV8DaS6BaZ4/zu5j6N9RG3/",
-	"m+v+fgwo8db5an2udQ9mKb/AFXl37eApaHl9lAlA3zCX0H56f90avnf7w98BdX7FR9RZstmlvkcD99Tt",
-	"yBKPTqsIuoVHNS7FgQMnB9ELdpmj2LUtNQdZjHZLNDjs982rho8EAEWvinn0hZpbjJTHFDfqk0v5vEiw",
-	"slfxzePPz3oHT1ug4EZl6mZ3gz9kUDjbp6UsvmofoTuW3wg2N2YFRIWtncTVjaKGVwDd4NRmV7sdYz1m",
-	"qqfMUiGG0JSxxxAVI1WeotRjL2dzvRq4RJScrQTWaaDXMVzJdep3OfVKMCF5ALvEQ/sN3ySw6X5Tjl/G",
-	"+I0XhiQTBJzgis0LOTKnmLme8NVcBafFkaFkQ0yQQ3zVNINqaVmwQ6ao+XeJEOL9fNJn6pSw7bGCo7Nv",
-	"p1JttBG+KvarKGuOxdzriGNNN3Aw4h1IDQTotq1dFfQKdJYY5QZC3gRwxiefez8hDE0uSgRa724LYUv5",
-	"koqqB9jbcWXdbd+ULM0F4d2SfTgLV581k0UODjb2aiyTMQ4OQ/WXdk839pAD/W2+OZjA4JmILXRRmXS6",
-	"tPU+rbAPtsItCQGKuUpnXLFcfNYIdkCgUHZzoEe97rUsjfA8YUOpsdMCNIaBGdnIsF+7DPvPPMFQH7o2",
-	"e7DEzE22ExqVE4kdpZtnd5A/rL5Ctoaro2Vs98+lvc0bwkuVXtu1q3a5GWHKi5aEI/jJRwy2UMEDBBMB",
-	"FSi2C4MpOFXZbAmLS/kJBlSfBtRCDsMBrpKNEyqbIlUarmj4pPmNUCjo/X5a+Ypma122MXWYtX1GqrmD",
-	"O2b+WYphCECF241t98w04FVrhpEfbyxXhncNCTAty26meFXdi460SNLbNPGgmX588+e9A25Yecp2yLO1",
-	"S3IppdRxo9bEbCaTRSZx0dBFVvEXrWyFxoZ3PPLe8TD0jrdtCfo/pbfCpeFzxT7B0fhpa8wH+wBPmsVV",
-	"XaPclyEtnZoJno3CNRRnSWLbKcVUwlT+LQv7Fc8ytoPHHna1rHfXtqbTqzcvLl6eXb78+OrN5dXZmxcv",
-	"L6M4+uFlpy8/Xr39+JeXF2+DQWl6j+diym9TTBENF22Q+tb0vI650jYJhnpt5gn1wKUQneEErGL4WRbp",
-	"34xFkZ3LpAyKPDI6E86gad66ZqcdGzyek4uPGnJudddd+1K/prT22kJDc8O1NRSu01XP9kUckD+4BHRR",
-	"mK+EbbVGssDdSa0ZvNIPOl+0XIym5hLxeSTmut58CPvNL0GgpQRXA+UX1LLRTsu2q6LiYwDRUFrO5yI5",
-	"dQV54PHs1MjYMivSJIojet0ojvC5HU1+Q2k3hvmjHMf8Zccql+acnMBrObcObpClozTUmfMN1ozyHNA7",
-	"IYJZ0ay2eUg9R2lNq+cOrfLrCTPnWDV4jqgiHYlraGVvNB/tzX6SRhMSH4QWwZd4WJRQ2BOuO8aO0F/a",
-	"fT2c9oMTreeArc8OeXqfXmZKZGKkzw2vrIIhPgzDWKXcMhV0V1UD9pp/bpMMca3YPMvkUgH2yyl7nean",
-	"7IdU8WFGe9XpGBM6e8mf7ko4+WezOcD1Y2/syA+X8Io4AH2GYfBzORg6xYdplv4NDkjsc9zqo6e+HFZl",
-	"LgGjqKGvkqSm2HDUYl5tVmsPkUp721RROrzfZJMt5rGxIKGPMzsztDEmnBF4UEFv0fNJdoLNBZX1X9o5",
-	"ec1hcUEJP1sIC+5UiQ6nFekdXqZWqLDDZZKluTtrVACTrZpx7gf1+N7f+nvPrnfe79Gn7+xXu/8WjPIp",
-	"LebhCG21xz62kXSaUGLPER+g4mCz+NgoMl3P6cDRXfYRxARJi1q2TTfpMi2zLm226/pZEz3hLDjvbWLL",
-	"L2uU00rK6BacmCz80uBOTcxtjimk2Nbalj9Ab/VO4AWuC/9IFsZ69KEMQJx4aAZpzl6nz6lRrbaAEXNE",
-	"nT4NIx3Uu/yDb8YH8VDOoKJU/5bxB+zi3Zs3r9789PHi5b+/e3l5dQnT+/d3L9+9/MH7TpH4jNmLsxc/",
-	"vyynXjuILZ5tzH7yaUFX9djzVSD5A9KASyyMAXvx9s2LdxcXL9+8+D8x4WRUEGRlceP6KaMNTDP9eHF2",
-	"9bJ2i8UX9g8pt1DmqPLWxpxZbmWiOAoSP4qjOtGiOKqRLIojj1JRHP3kPdJ7PzOYN/egYWQ2BA8Wzb38",
-	"93dnv3y8emsB1PFAO/hXuxwOQcK++E8XL8+uXl58vPr57E0UR7+8vLy0n+1Y7aUc2+CSbYNIVoGhcC+7",
-	"LtPWNWbfTpqIPGlHihZw9pOZCO4Z866hFFfvjHrWSDw52/sL3/vbd/vxv+1df7/Dvm98t/v7UTgrxW+C",
-	"FvCoKC144uAP/Gb56AAinEXX4b67shuWc17nnc2z8bvyf5XZkMXb4RgE47iDNqKIh76pRsKLNVjlWO4D",
-	"PAj46BSRl2M2KmQ+YLM0X2gRs6lcFDFL+Mpu85nM9TS2/3g/LIW4oQCBc35ggzmnxmuRZWyHs8eHRsvl",
-	"K+jku2s7L3iI6bjLXAu9b7gxdDoTf5F5sI4LUhLobV+dvTljCdd8yJUo+2a/XBghsP9cFJmxZkql7t3V",
-	"i4Czzp82zq+/9+zj9/t719//y1YQahh03rrLcNkjy4FYUOq9t8tivwsjnIBmh5TFNemtyMvmjK43o+/T",
-	"Y3//Oyt/KEer/SATsYtVw5dNN3ygeoQw72xcsAXRrcdeacBbrOCbVGIc4Iqk+gA7nJfKNbMuJXKB0w2Z",
-	"4Mbc9XDZpulkKgrbhxtjMoAdy6H1owN2ReSlTC7pYswtVGwsse4Ysg4XoOkkXHutvCEd3J8aKCmYOZ4H",
-	"nOwID7rWVric8iLx6sQDGYCAugzRANuNgTvY3rfWlne7nKsbbCTjIl8YqzMWbBBxU8zlaNql7AYjv+1V",
-	"b2uDTWqVj+5xa23T4VyDegLS0VbMBYt6kWgUZZYeXUFQnhIEcSM3SqzwT8Q09FbfmhwY9QiWkyIilbNn",
-	"gv7sH82XBBZohDFNKWuGUBCBqiyv5jmtcIlxGCR/5yXGGJi37TeGN5oLYQSizferZRIVRXqLwDTr2vUN",
-	"HYwntMzZs3/vHY+fjPb4cJSIyOtBcdDM3iifEzyAS6hpa4mP+Ex07/kx9HBG68NLyNG4B6DFNj01AJCu",
-	"g661bd28e7FyOtftS4wI4bU1tvrVq2ajyqeVtpB96Op4MGAHLoJgnqkq7SEPKKDimmXapKNf+U3Z+ciH",
-	"q966asWf8OYNIjI+V91LAybSq+Ze5IkRGlC2PeG5KxIgoMV8i0rJLy9R6Azg+CCljNUGtyyvoS+vQVOi",
-	"1W/v45Fisyabx1GLXbWkn98v0ToASCiqlY003fUljle1buHbumz9xNsWUYEQo3OupxYpusxFmWMxm2FN",
-	"WaPWKaG3wgUeDKZNLVvkmVCV/HFQm+DwZpjKloPLnIZYprnqsQ/R/oeIMh1KraQhIk/WGGA7+3/f2fd0",
-	"9P/cuy7/6pk/v9v9fjdoUjxA4ZdLXg6cJaB/x0zm2ap0RBEurxJQukCpIEYBOyWtcwRmSxnsbO/TFzg6",
-	"1hmmvY2W6Zb9le39QtsWdmFI6PuVgYYt96sKUz7CztJVh43LDtl80n4ZucIK5RVEIstGkFSr4nIv0RFN",
-	"ybOxF7vExEqG42PeEQrbGAPmB2ZTIqgDw8Iqenlr4k61ntcN8uN1O+f9wd6za2OBX//ej4/u/l7SAD/s",
-	"+SQIbKHONqy1SDlSpvY6pYn6BzJDoXnFziPwGFx//y+PwBqt/1advLnow6LfPzzB/7M012C84tePR3+k",
-	"h93F4ZkhraElIczS8Rbm2iHMcSYM9QhLGWsbwcScruZTkZc9/ctX6v5GhtTX9bdAilDOu9p5tLf3iAzx",
-	"UH1BRQSlIOGdOIYMWSwBcVXLRuQvKHcpzaFeijdSPLit3Sp9JuDXG+Atv0iqhzbkeCFzIyD33JeuA+kK",
-	"nTQcT55m5TYVCpZQ4ud03UjKm7QNz5K20doqMYsLWj/PUjL3cH39LUt49cayc9l1mEup5vIGrYRCDNjP",
-	"V1fn+4eGG0aZ4AXT4rNmO9PD0W6l8yrwEp/Pzynv3gxUbpteKvenhyPDeJNiPqrKidy/r+ylg6xZQQai",
-	"e0EIHLIdiM0X89HeUgx3T7H0FqZLZYHbuDe38m3WylFCilmF/6weATIB6GXWPbhkCP6a6gYnltnPQzFN",
-	"Md0bDT2FnXzMoQsfqHKVuvCAih3GzQp79PyCGZD+7Tpc2XWw0RgD1bnuxQMv7C33OKNnfL53I1bKJatc",
-	"rznJZ3yOcMlKQ7pTqqECZ42p7LV6GrsG/OF65nVWc1brD7hWY/CvRdeT7U6z9ja6rKNm0QkHAYKVfnyk",
-	"C/LK/S5/DhviEqtfNphQDRxkLVmB+MRdTasHMYIq+LPBnYIMswFCnq5aAyHvfFihdKgsHQusiseU+dJB",
-	"ayzeVGMZCByWmKFsrx2UbkHCU+MM3Hao0ZOFpPisUzeXNg/pr1NpZ4JuazxwlDR/3YpASxTrf/agGOjQ",
-	"FrzIUmNjnfQZ1eh0zPcPu2Cv1oHSLl2yPBJluEghTpVTO2PPnOsyh7Ykciw3qTpWaaVinEMFewDBDqrd",
-	"0AfsE1L/E/n+c5fj5u4zFyDlPyE1PpX9vV0EBkqsqg70HnvrmEFir3LPu66lYZsSvYBKasBBi153rDOh",
-	"OHOtcKvsLZFL98rgIiHQCOizbB293ROF/LBCA/WozBIKFNo0ezU0NueX9Gpw8iBsWd0HLzl2bcdc7YbZ",
-	"zDOjfORQTAEsUoNVbtS1dqktHfM0WxRGIvU9gFFDxnAZZiH+Co46uL5wVZDHBxVI1QPP/dt3n5+vNDzo",
-	"7rqrT9xIk7JOtOHOd/WORqf+bSFyM9nDo+NKP6m6Z74/6Pf/EqiQfKiOWrY+qot8vVdZpneEWYzeRsVe",
-	"v71oMyzN8cygjlOIMJo3D4kufv9aidm6QNEZNSqHciEMViqSTWUnJxtFrvdUBwAoSbVj1MoEGpV1iiB1",
-	"DGVdFQsxqMatAi1UIBWTGqdAwSg3ajoyJNtjB7HHOVX0GmAW0ASw9R2j2FmjCajr1mKkcPMd2VkjijuC",
-	"bi1EVgdljOfEhqha80DFKdrIOPZZBVk8aFFRMI8NeMprwrxpP4ylsULOjA5QCQLQEp000id/lAVoHRAU",
-	"oPJeUn+AtE79MPITsQdlTr2n4ayD88ycYlhSCvpMThVfKpOITQTlCyLBvFs88goh2G8LI2QKgnTj2rOA",
-	"ka+JRsbSc5pRioF3SumWOTvZALN3UknPPQ62irFisrl0qbKpA153XKrItbQx2wawuNqqRucu96cNMPXM",
-	"Ul3mmKJc2TLYgCXNYaMbdcBsZ4KAJFl6iuuVKsppT4VzuMy+PIG5EQYOQEiiUlpWUzrykGCyQZ5NPFye",
-	"RI2qOy9pxJwUSLJTI9kQE4oSPbyuCe3JF1sVNV7JVn20RHaGpCktK6ppXSuFvr8VPEFh9p5yhgXE+gnm",
-	"ufRps8oCOIXWVdLzobwVpyRloGYBtHOqOC3EplSF2KrzuKld/TQ1lZdlASpAvhUNdCVwlNKutT7VsbWt",
-	"hisELSgLUCs6bOn9o3yc1Bez22i3oEFurdyWjTPDuXl0ySnKHCOvwAUXCLp377fpBdbLGXi8X8qkmpKz",
-	"RoO+XNe1XS1miM2H6VYBIEyzhLijcOvU4ug+ZMUXoABDYXIpSb8ICzjkn2lx4ZUz29zrxVfqOzWo9Rs6",
-	"dPCzUGf11yrcnN3vze66RQLJMAm0uTa2a2MHKs6P+12vfHbc+cpn98FUhlnjjPBpOFJofUqjqWPD4BKW",
-	"rFYtAjiDIKAd89P+69hVrtL3osNie1k8G69uYPgSW/lPLUf03tPjWI9YPs5MiKoNMLbtqq7fjpGQADNg",
-	"YSdc9FswketihWmp49Ro2H5KK9xUSVkNsbWeUtPMUCD8YF1+wPuzvb8Ek3YfsjwqtshFDdes+dqGJVz4",
-	"oIzwmB3928LIYQgzkamWFiyRxvCZQCcMcwbK7BYKtm1SJ6jWcP13hm9zUqd5luHveDAp2Z48sI5o++//",
-	"49/+13cfPqjr795/d90lW+ALyRfAeAqdGw7SwZV8Y6EB9aLF1ncDdtjvt9e5WocQKMwLXXc+OIgWRQ2G",
-	"7N7yTM8catnrIcxTqD+3w0MnPrMsNvuXXGZmbsf9x9ebHfHB8liM9779UxTTx3c5v+UptuO8voujhRLF",
-	"2UTkWrWSkL1TotiDiwjh2hYd2FQCs157gGO2X02uGHEl2liqnv1f24d/2PvP6533bO8/r7+Dz7tfna3u",
-	"HizpHnZ3zEgOwV4t6bwx4R7urmXU40jVL8shKcb/K+CbhQCGBHDg3mJeginEbD7lShgdGz7UfZrdMmzT",
-	"JBpER8Pxs8Px4+MnT4aPjxJ+wh+PxLPDZ0lf9MXRk8cnURzJhTa2KLiecCsaqW2eS9h6G54Dl5q7zbSg",
-	"W7cSIn++qnsxzQ/mqKbrXoPXM143/tMTf/xLm3bnhi8RB/dKsyXwmKe9g7trCwQIZZVYVVnH/zOnsDmm",
-	"NyQbd4uEpi0ARbqADgMOnAtzlEk0dbGl3XptQDwFjntLF9+VSxpAJwMBWiTkfktn3fHv8SnnsESb4TzD",
-	"XcmCWdKhfNBmknRLX7FNSpjhonJJS5I6IoVUqypBg70/vQ3U2trTDoQ0a9pbW7DY3A7h4FHcFoSc4Rc8",
-	"g89245zL5AW2jY3KmssE2+sjEucl6s1m/oYtf5IywZZbZTNT+OH5qqUTjd2b5ZzqMiC8aYNj1bbx9uYI",
-	"Eig2RG0M5+bavtZrK02a0VzFl1i3QwI9AKe7vRgZW3KftWQoov70SJEgwSwZl4JTA0rZ/ChY7rZn4SMm",
-	"UiahNmvfVi5uiLjcW0rKpC0TlIpynMIKM+yUXgLmqBUO26y+stt4u9u2EaCE7b8eybx/f5ka3F415O5g",
-	"IReldkGqmC1CVtUyEhtqJ2Yx3M5+llnSDppFUaK4bIJRgHuZ483nhZwUQqkBG8kZWmwu6Dan31zuHsNu",
-	"oQqyBffFrcj1Hhr16P086D9mL3mRrdjPqRsp1ZDCB2Oc2hQGu4t7rhzXWD6HFrkkttWM2J1IQ/kR27Gp",
-	"mbs95pkOAx87i+68ELpY7Z1hGsk5NJjliIfD5nxCdqgRZsp2eYDWHXHLq071LMNXNMQu34ewEaEKpQKP",
-	"Kfho6sMWUD8zS21zctrGq3Hkm0FxdF4tsFiHN+RzFT3B/8p7mv+192T/6+osKuPAjBCsNAhxuZ3LBbtu",
-	"BBy4FGKJwRNQuNpgAkVziZIuXqCpglYxi+NcNRtm/PPHkcxzMSI7iWLic8KgisBOqlzigKw/KusDPun3",
-	"G9pxY2Q/KoYPqQGr4Nb27ilzdGpnKvgBGAgEUEwhbIixs6FYSYTFrcDG1Tn+tPkcAGGdixwgceFTpzq7",
-	"zZ0cLZpXZ2RUw094112A2JUwbz9ur/wyh9OMr/B9EP049lNvp4TuYLiDAjKASCv0UhgJtJQYhsRrjAg5",
-	"qt8eU3QSKxO9sM5oAaF2lHxIX7v5AQjwVhRwzVZYPQfdMLFaaFlpFxBi6yYhuc0VH02lEl66e7PNFsK1",
-	"5pKFC2V8QVfIRZ58LAg6PzSTgueJnLkf6XgDBDp+81EsZxy0SPHbAvT6stDpI3QPQiiN7CNf8iKskTf7",
-	"49XqdbEcPhpEZTEHrIYFUDPrZm42o87FqGdRzxyiyyDaOw7kDtlxw/0vlev/XVOgwj1ZaQZBxcwrQ4DL",
-	"XO9jH0wCXbNzXvCZ0FgdEmwe68NSB/ByAq+CSdJmw6mpLLTIBUSMD49P2GjKCz7SomjUCp/0N0W58I1j",
-	"R8frdvav9Fqurq7tKB8Njg4Oe8dxlKTqhr7pm79nYiaLFX1zcNA7hCRSKPrFjPHHT3tHzcb/fDQV72zR",
-	"aHNNfOyqR8rBSLE0ZwslYr+XfUsnMCd6N3QFK1+wPo/XHmCXw8nCplRl9K2k3KZ5dINCqhC4OaPnsRcJ",
-	"fKTYski1UTHYrcwWM6E6T2LzPCbzxWt/bcOTsbFInM5P5+8eeAotDydsUG9h7jWTDc/v0JTfxQ/8/I2l",
-	"LG4U5kQtH4otZhvXAgB+ZHGT5hOmhGY7Sy9jzfqkocJr9wHXCDpqdjIVWZqrNGnESh6KQHTyXfAQ+j/V",
-	"xgGwHB5L32AnV+VgULw4jNGSj8eeeqS+wSyN0nglwSt3JW9E3nmmX3tqa/S1N611O/bI5n7HELyf7fCc",
-	"Xfz4gh0cHD5majFM5Iyn+W7FzGlL6f6a1cONJoABXCvvbVwGWPWFMj4UWe1lyhTzrwdiRrM/l8lrwO1T",
-	"awCKjIq8UALiZ8AtiQ0pAs4jSLCpzEiIx6T8gyomE/EI2vViu3DMxpWLLKHEU2/E0qY9Zdy/3rd2nWlR",
-	"Zqv2e+zbFRbMSmI1dKyuOlVLUyeZ4P7o0LOqqXXX0rXaIFYbDdwVJmnbDiSUs62gvnaGdiDPWd9LUaVC",
-	"kQIUYNuGcY3YaIdj9U9JR9UOJnRF7/3itp2W7Fu164XAc4jih+3mukfzaud3S3W7FRwWByCcmR2IacPQ",
-	"UpdyEqCCbWlz/Sw+CpRDD1duOc3Kpllm9tlSFtSZd5OYPwwb5OVqLdcDdbsXtsm0nBC3uPJfcW7zZGdy",
-	"5kHP+ueRh8ldnlreBVZJQUPMy63/InasB5OIQeJKv0jLsWvMs/NCDjPsdN9MEB8vFM8QqwA4h+2YE+HZ",
-	"0fGT3R77NJKJsLVuuHLwpuCK5jMjqDT0cj9ln7Bt/ifyTqBDEVNCuMahY+uBViRU/Xp4zxr3zUfA6YzS",
-	"HPgcHCeap1ndFTBge8euPRUONHC5FO1uBdvp//3DeSGujdavNIdc82ifz1O170UcJ4VczHvlF/u3Bzyb",
-	"T/nBvltTtU97eH8Ejp/yYtvwc6GiwdHhoVG9NBzTVyU+saWCpRfxxKLIB7mYCZWqwRzZYWCJ2jSug+1A",
-	"zENu0hzceDQE4wrbTsvCnGJoSVqfnj3MuqQU2FUNHvxTPp+jU2NqGDGdeYyjJUsk40M4kXWjD++zUJdQ",
-	"u+oN8OMgyxpiYpWuDfN0zk1oer4aaeT1DIWSdzZ5msKByRbvVSF0sWpW8DQL8SXTxcoGX9LcMj9CNnk+",
-	"bfJdVdt597YGPy+rQJsv+/PV1TnDC5jhSFeZRaGqSuO3Z8+8R/n9TX3AfNwtXfja6F1sLJbA2WSzWAhn",
-	"Em1yRC1DRQhjqok5W/CReNXiQfz18YtG+JnWFxtRIxKFYpmcUHs8qOye88b2ehzyHuoguvwZe3fxypwA",
-	"Al6DivccnnGNJh3clOGOJkh2t9YxipfmcQXJG6NFkerVJXQzxRIBwYsgHKhv0WgJjTMMKc/OX5HbD0CY",
-	"E1GGPR0izYgT4uuKJfK0rqdnlGqJZSVaMbnMWZFOphpo7Tqt0szce0yhseodbOKxDGTaLfOybYViOw23",
-	"fiGUXBQjoXZjN3eLV2vR8s2yi8/zjKe5qnVa6n3IP+RWSijCAYQDiEp2vO7LeLK4J1qfoEdSj44YkR0Y",
-	"Sf8hp6A4eqhATphDVuppvfMgksdfmsq8bg9c6zqiPZtn3DwhhPTrQefMhZxnAtI/zNZQwtgMK6bkTGD9",
-	"JTWk+gABj3QkCD0SSz2iszkfTcXeYa8fxdGisJ1r1WB/f7lc9jj83JPFZJ/uVfu/vHrx8s3lS7inFCPR",
-	"GzxOWVsSYNkA1p7xhL2f83kaDaLHvX7vceSle99PWfjdfb4LKAyD36OJAP8j4uBbzMxfUqXrDKhgMhSf",
-	"sMXq1VzRbEW+EAv+B04DUgPhwChZ6BHDFkOyYGqVa/656lrQgs/+eJtSp7rUjA8hkshW5UQw9iWNYXce",
-	"7wISeRc3xIWGBkSuNw+c36eep+yRMQk0T7jmPVssjSga1jqAzpvGBKq8BziBg7NPZ6muzLpZNuiOr80I",
-	"qsEgR2PCFnWKT4RnhISmZ29po2tQd8K20ehIAN467PcJiUhbiMnSMbv/V4V1nRU4hLQECujC6qWu9f46",
-	"jsyZFA2iOucabkZTCOhhHmRFW/m0oycHB3jKuPddC5UUegaI9+ZC0J7omQ1+hCQJDe1It1/ukgs0wPDO",
-	"g3vf+fiedzp3wT3u9g5sEBb2qH5/fRf/blhF2dpBEDfBWDYBjfsGreYTyKZpCrPru4aACk26vGTfc7BA",
-	"/rUKiELMSK1PrKyEei6TVTt97CWpaLKM78On7XLQYbvcjz/X8yZ1XQYPhcY65v9yvHrUf3bfOw8P/7n3",
-	"B/Ig4yzAhuv2w138NbQG/PWOwOXD3bADvTsRl7cgBQwaoMmFhmQEr9oMSrIUGwrMoeIKO77I/Ad4FFiU",
-	"Pde3x25S/DG4SR/sOLo1hw2dMJfWWHHYYZeL0Ugo7B/daYOWHEGDBTboK112Tv6H7aqjf+69QXyx9d6I",
-	"w5rvT0I/DBt9DTH9P1zQxgUXxt67Bw/cW1+IO12MeoWxfkIuiv/78u0bNhPFBIzf0RR9608ePz3ZPWWc",
-	"XI1KgBszX2SZh2LaFIHnZoTNakoL18Is9mAW3wcEoZHBUBNtvdqDg8N+d2X5tRkdJoj8XbqBdLEQd/80",
-	"+4vUoJRwY/4LqkBH3155Ojj+b6t2QbQSfEdec7T7SJlFIMfLmec1W9QFpjDlHE32hppeCJ6cuhqSSmw1",
-	"hcKKahL0Uf8ZoYgTChnm9mnMLK9KkgsBdRzfyOT5n73+X2iv/7PvWGLd+1lKU8EzPf1bNPjd/OWleljH",
-	"QMNnyHOW5loUt5zqjaj6hckcCrR4nvTYnzGVAiSHK9LLZSWjE6CsbH8OBNMq5HwuEoftaJGBlTAX2FyE",
-	"jGsMdVV38OViOEu1lzLVVQ3YbsM1U7O+8elOj3UQs+H9TiuJuSvYRL3zdn/OHVIN8H+HnXMl5WueQ7j2",
-	"uMvu9iu5ttkpP8JlsDsc/5/Z/suPlJ9/omxtzVwm/kbAeASxP2CMW+6/Pdiv45y2BgrO/Au7xAgqOIM2",
-	"bFtpphJySftOwK3409Pa7+mh7vY4jw7rvMH+28eYuyeg8WmZeAknNUTM78enX8RDmOdQyTe3aTkAsB4D",
-	"pGbsQPjNZCFD10YaPQ5LcwUJ7shhNaaqeJlKn1KbWe6RN/o2q9hhBe8tSbqc3m+k/lEu8uSLl/RtXpm0",
-	"a9Zus5nN2v7gpyM31+9bmMrEI6478lqp84O7qovIcWOao/kfKH/izbMrF6I6ubZ5VfLIt55YhzmV8Kqu",
-	"80M1VvsqgQyO0OR0kU4QYSoYRgw3QG7pfNxlmiJPjAkkB/WOLhDaAM9zzDhbpmoKX92IOXWJSrHHyxhw",
-	"UWyJXoHw99ZqgnSytnUohMIE6fJNbZklMByUcE+xaA6fEsXRIiezLQhnv+GNjbZZuOzcVJFW2DZBMAzD",
-	"Iee1IKIbguUVXjjsHO72K7C3Qgb+qme4lSrrDvDQzvAShJROs4xNZZYotuPKV8x77f5DznNoici18E5o",
-	"5eP/FYIrUEVysRQAnFgove4MzyRPbObNvvJQBdpO7gYCwVdcwDbQg5a1tNPHXA+is4XQwPYXWGcAuwqz",
-	"GmHOlN6zZx+w5wFVh+ZHt+7Xu5rDvL65neC/OgnOdoSHoMXQ4tT6k5GnVHMzyhZK2+QsQF/WMvgcp1+W",
-	"TWYshgS6t8oiwxtoM2TlMcrOQDzwfBFmuq9mA4f57dtZwvdke9cBgRdIW1tS+rU4/V6qcgej+4XMx1mK",
-	"ZQ3ffDddCsoe3XYTkUD1XE2t6m7pyfmntq/DKss3V2m/kZlPi7JOWaC1XWPo+63g/gHqgYfv49v8kElM",
-	"TQXIc6SottIl8vIJWI9wGRa5rNEaWrJLyqW2eSX7ANAEftdvEZwN+nZfJWI2lxpqu1wLQs+aIBxkrgEP",
-	"leIIlNhiyAMnIDUFL6M0xcLsR4jHwDuaI4xn4HerxGugakJJQK0xY+4lcpl7ndtpYJEwOR4HvL+A5lbz",
-	"ljz8yUcN+IkLv+1xV23+33bIaa5FqAFsWSNqyPjNXDj/BQ4ygEYLNW0q2VtL4Pl159lcJnsbwyc/GqOb",
-	"s5ExmkZaGjURyrQgfsKpsqjHXhrhkmox87HHvZIDNz0oVcTybOy6lPrIdWW/D+qM56ItWHwAScTVQohP",
-	"528vr5g9nD9tjrI8hwSHr7PZ6k/5xvut9vgNARckJhhOmZQ3ImFcnzYEHGKcw1W0dv9twzJX1XJgUIKg",
-	"zsCcqht20nq18BwH2KwTwvn9z6AL2on8t9IJz2WyTgnEgElIA4yr/c//4WEfaAAzbuqDtsIK+2qnVJKd",
-	"3q5V+dCc9/g3DJpjg+agJpWFWjafBU/rT/DPpxgbjAcvVfQj3bDkqf5EyKQ5E7O5XtGFPfYrNcVwo9rO",
-	"vO5EqXv1qvAcO0abE9TFxeG54ejYa0oymSW79TScT2Y5MqHFp1PESABBaB78acpvxScqd9fkPgRsWcBg",
-	"zaWHcgEXJel4LAqF78I+IbzhJ/95hHKIx+QFrMW7eYKJ5FmaC0ChJdIBbkNcHn4uw0DLCax58/j7FU4C",
-	"XOINEsjsAap3q/QjxImeYps9gE2p9bythBmwceiTFvkAK9k1ztDfewZxhg8feuZzx4BDiZAhEXGKOpwB",
-	"CaG8DdFlqCqaUOSgQuykX1+pmE19wA2CpzRkUX7beYcD7DMjlKCmVQDV6HFftZDGzDXse6ebPNLsAD3+",
-	"/v5g7/gaP570d1Un8pzZpsW+HP28lydGlhpjxjCdXX8oArU8ATvAa5BJ9pQosUdEzn5bpEIzhxNlQXG4",
-	"B5/qlMFE8ISgDtKRSFDHqxPQI7u10IiwRrt0Ei93TeYA/lXwRA0A4NhiEFe6ntIrhZp7WswtFEm1syam",
-	"PnjUVLBwnXy8PoMx5AkBWcxUkO9Oy7m0Bn7gJcMcQJi/9f6RzdW1sJhTQLCEZc6tpEF4E0BLGgpPyKGy",
-	"vUwVQS9XHFNG2Z4vNEtzLdkbNlyMboRWsfkIlDg5itnB4dMYkCplwY4PDjGq9+ObP+8dcEOLKds5OWLD",
-	"VKtdw1fuVPW8CjGbyWSRSfYGp5CkE6E0ijh8pIUv+d9vLyxzfjJjf4KLsszzTMesD28OjXasyKbb39DQ",
-	"KmZPAeVegWMkplhZOsnTcTriOQVYQFwMuRInR4sic12a5jxJoNn3LyASqfEowotznIVdBNsxdibKHqZA",
-	"lDY2MNNtE5DHRyeHFdiuk6ePQ6HZ/t6zj3td47PrGqp7PeWt9gcdRjMgbYmnU55IGeXYkW7icd6wQF+2",
-	"dwCXPFjbidUelOWxbgwVxi1KSHAXmTtaK3Zr/V8fbyjY/ZrKqH/Ug5IXkseVBP/o9w+2Hv1DNPhgW3R/",
-	"iOIPkSXkBysrPlSaQ36AytsPEdUlwJ93UFwfoNMwzTmQtM47Qa2ZVJNTWP3AK9hWcNiAta7k3FeJ/ubG",
-	"IQhWq+yS04J2BoJJcXdO7oC6MJdmK4DqgZJ9d50JSWlaa/JYm26XajIrnoEMkDiN+JspfDi1H644i1KF",
-	"53Qwq1wW2jY//zpekmpb/2/sI3EPX+sboRakS66+LBX1m7Pphe3QLVzmXysmvmhxakAmd3EbNhJelfCt",
-	"FDnuVTA4Bvv7QSyNHgFX7amV0mLWU7ejwdP+0z6492kSwebRi8yc6Fz5uCY15BMILVtIhEbaeIuS1Oy8",
-	"w41mbLYUdVfvVYEWDHXWjOWdXsb4VKSYrox2gEAwCbVfpDGtId4c80eyVG8WQ5EJ9DicF2BHi4U/Lbd3",
-	"VXR3fff/BwAA//8=",
+	"7L39dts4li/6KmjOzIpdRcmSYzuJvGrNdVJOVW7lw2M7Xed04okhEZLYpggVQVlRpTPr/HUf4D7EebB5",
+	"krOw9wYIkqBEOU66+qyuPyqyRIIgPjb2x2//9qdgJGdzmYo0V8HgUzAVPBIZfLwQeR6nE/VnkalYpvqr",
+	"SKhRFs9z+DO4nAp2iz8yOWb5VCjBFN0VMq5YnLJzuciFejuPeC66qtxkNwgDNZqKGdeN/2smxsEg+Je9",
+	"okd7+Kvaq/bl8+fPYTDnGZ+JnLr7TKZ5nC6Ev58zkfOI57w7osuox2zOJ4INxVhmImTLOJ/Ct4rP9Ksk",
+	"YqTbOGZxzmLF5Jz/thBd9uuU52zJlb40E4wnCdyUxzPBltM4EbZlxZb6ikzwiKmcpxGMST4VMybTkeiy",
+	"N6m+mOcsn8aKJbHKWRRHLJU5m8S3gslFzsYyw59th3RnMjFeKBFhnw96vWMmU3grnkrdr8rUMP3imUwS",
+	"kdEt/d6ADcUE+4OP5qlY6kmJ9bD9thDZKgiDlM9EMAjMwJXmbMY/vhTpJJ8Gg/3eweMwmMWp+aKvZyjP",
+	"RaYb+893J52/8M7vvc6TD52r7/81CIN8NdftqjyL00mgJ/QlH4rkAl5SZvV5fJMmK5ZPpYLX/FHME7ma",
+	"6WXClvBlom9XbMbz0ZSlchnqsf5lMRRZKnKhHtD4yYypVZrzj132Zsy409ADZdo4YL/ETxnPBLtJ5TIN",
+	"adaYzCKR0YjGGdNDo/SAiY98Nk/06+SCz364jWGV+gcyKb1lw2j2e/sHviF6DW34Vrhu3cy1HP5VjPJy",
+	"x8bxUKZ8NIpNt+Y8nxa9gn/CIBO/LeJMRMEgzxai7fYcydlMph+gc6aXas5HDV0t5gRHUF9Z7mwkxnyR",
+	"5M1dxdbvob/YkO70GZ+Ii/h3T59PcjaTKmdKshlPV8cwxjxVS5E9UB7RkggeKZZLuC4VH3O9NVWXvRTj",
+	"HHa0zFhvoOVG6a37vV7DiolncV5dKfFsMYN7erDr8M+eXTNxmouJyFBS6lESKn8qo1igsFyoXM5OFrlU",
+	"I54I2Gy6+yLN9Uc+nyfxiOvX3/urQtnfbmRrDdvnF7OE36i5TBX25imPzrGHa/oxz+QwEbPvTX/ssOk7",
+	"InzlW57EURAGkch5nASDYMnjfMAOp1pgapnKk0Quhb5EZJnUB8e7T4H5chAspzLRcn8ktaQeZ3LGejCR",
+	"Rz0VhME4FklErQZhcMsTfdwEh9Pg81UYqJznCxUMDvSM5HEOC1kvdxp90wfTSZqoRZYOUjETKlYDeseB",
+	"eZPPWy7oM7wfB72+70xHIimwK+OYDh44HPgoP2bXODDXuDOZ4KMpg/dmPGewKbu6W89kOk7i0ZdN2Mg0",
+	"4syY3jKFRGYkCPas9OpEzo/mPcTHWMEGsVPwpDwF+gehD9JhrI/gfP3w237d8/hjL0BGa2XG6Y8+ro7Z",
+	"NY7CNVN8pQ+1FeNpxJagHkgWSRj55yAYv2yf6EOZJ86AHbpr9gTn2Zx5SmS3MQhbvUTEC70DDobjJ/vj",
+	"h4ePHg0fHkT8iD8ciSf7T6Ke6ImDRw+PNi1v6sA9ju9JumKo94BixBMtZIv1+pNMxRcN2kQ34KxTj+aE",
+	"+qOW746u5JUzeZNGylEfzY2CCYrjXxcKFogjgewDSoKn70zia8kSmU5Ehkrq+gmBl7vnxT5P+Ije5Np0",
+	"10gVkISl/h2ztQMa4ywWisM5TnKLc8uZSj6PrTET3PaDkCYXxMVNnOqRvcDBDIOZUIpPBM0WalRsyhUb",
+	"CpGymYzicQwnSSY4PKqQicWUBM95nCyyLQa3eEXqiR7dLxersJCcF+ETHqcgXnTbK7aSi4yNpjzVq0+i",
+	"hGyUps5g4C3Rt5en52j+dNll2bZBtUyhjcMZdYFFcrTQZwbqbo4CenL2AiScyEIm08L40ypnaFsrbEIY",
+	"E6ZHGh8R54rJZcpwtqzmrZVgmT+XC72ovkDspDLvjKEVZzJTyap6Fm2sLU7P0gQfuIJDW5z4xDVzWnTs",
+	"fuVGJkg6qMVoigdl/WAEexkvhaG+lPIVT1dfNNK5lB2t3cOOzrPVyTgX2QWqglrPdoZr390PEo0Co1yp",
+	"9cNmn3KPo/ZK4qDNF2oq9C7n4CDQYlSk+gt5zPJsZfa8fi92rl+xA++obRDH7eP8UreEfp2KFAwb0xxY",
+	"xqQwd/0myuOjg802yucweJvyWx4nfJh82Um9cNqpKJbefV+okbjbGxaAqyw9LG8X+zw6pdfMv9u5e1wC",
+	"uhdzqVSsO2G8STNJEu+PPvd2IKATJ8Vs+3xAJQEH6gVvkIYhnm/gneNgfoEzR+tZqHGXrO9PAXfM4ZK7",
+	"RL9hrDug9bgrPfZWiDoXlmVrHCXiMtbm+xM9APzjuYDXUsHgIQxI8XcvdFwaru9jLiN6oj6+V6U7MvcP",
+	"MCy0EqwSIeaoqY/H8Ui/1ZAnPB3BBOuWxqiQ4H1x+jyJJ9OcWtRHl9ZPe9ZjYJrPBJ/F6QT+0tYvfgYn",
+	"bCbnIsvJr8BLHgXXO3j4sObOKg/spyDOxUxtdDCYW/T91CDPMg4S1Z2YFo8XH+fwxhc5z3K706tL7nkm",
+	"Z/rcz3I2gsUkQS1fhQzV+Cjm1smacJXjtbAjxjKbcb1IIrlAcUR9SBezoV787jqpPvei2Fm2nTjNH+4H",
+	"9U0UBvrJJ6M8vo3zlWmveDzPRSePZyLwjIK+80cxio2Tf93o2+vovl/5jXg733QXXfW5sg8+tXmvmciz",
+	"eKR84ojnLFskQrFEyhvGwd/Zag29gjZfCZ5Sn17gXf2j+pIq7dR2PYZjaEM8Y8STOJ280pd+Lm3/0rI9",
+	"8q1alAott8uZjHwbpSJPWr1Xtt3lIIrUi7RxX/0sl2ACskWax4kWyXhLyOKxVgBJhrGRJCd7i91EgnD9",
+	"mDgHzAVc/7kkMNfdeomXXSxmM56tgrJv813JM106DRy5aDrpDGh1PsqrrrxrHIlBS6HofEmgXtnhQZtE",
+	"v6Xz5r+IVUV9anOq+c6p2iFQlsKt4waVbbC1/77FRGwYk5cxeqCdQaFN9u6q9pZ2+7Xah65S49mPxhm0",
+	"cTvziXglcl57YezEhvd7tVaWylQwR9NmCwVqMWhJ6yZ44zE7Ezz9+wnwL5Ot5Rd3DqMNQvetEtReiyGq",
+	"zKW+yTeT5TdrK3pw9OnV2i2Qb7MPzGr8u22HC3NYVDzJcAwNtBn1u8hkl/3Kb+J0MmB6BCEmDApenE5C",
+	"lupNE6OfdtVlJ0t+I+DORGhNUP86l5FzxXOe6IPfPAN0RskjZrV0pnI5Z0qkUZxOCJigz8aJNlJzSV16",
+	"m4IpM6g6fEY81YbsECEHYN+k2u56V5gG+DZBGEBngzAodSnQdji07YxesT+c0bssTsyKDZBl8S1PPDue",
+	"gnwK7bER+NPidEQDKqKTPATnjtBW+VCMioj2rKoFHx3guVhEQd3/1lucYTBcqFWjXnI5FQyuzXhi9Hpj",
+	"DjGZ4jKQuosA+Ki/Afms0Wqil53yW8GGYrJAp2u+SFORNGg1271Wofzc+dwtbMKauU2wnpBN5RL9XCKN",
+	"RKQtf84OP35kMmPDTN7oiRrf7ySN40zlT1eb9bmXPBfpaHVxI/LRFGwqa9Y2rkAzjwATMTMVp6NkEYnI",
+	"a3IVPo123XcNMv8iA2NxuMoFRpplpvc3Z6MkFmleXhrr7Td4/a1H6Qu0reKg9MR9YHukbDmN0YGryhIO",
+	"wgZ2P0HcUxoQFEXIdc8iuE7L1y47GSqR5gP4TfE4aq0nnMnIiKmyngDzVzeKjAOkxTZIQUhlgo+mImJc",
+	"v/aAjRdJgvMomZ6W+90QhU+mcVnj5qyIpPvtBW6WtdJTkeBukID3K/Uc51TtJLfRm7oEBthAel+bPZc5",
+	"BiO32oF4CrQaSjowQgyLcMV+FcMLOboR+T0fIvQg7x6wQx0SDA/dr5nwnmd3HUvrX2xc5RQnpgtZJuXs",
+	"Pp+sz5yal+PLNs0SPGA+I4jfiM5iTmsUt6/M2Eze6g8pbWXrWszEXGbt7SR0vJ3DTZsspbb2hD1c3a1X",
+	"zFplFB2p5egZjqz16ehPE72yI5/JuGLc+mJB1VWL0UhoCawMqgZwtseMw6FBeNxUwo9FDCCXqGjHeZf9",
+	"OpUgzHXHFUt1a7pl/SdDkLJjCBWwgJmMRIIhpM6j6GD4ZNT5uP/x4GZAcaUBezHjE3G2SJKnfHTzZjwe",
+	"2LhmrH9xsQPVS/Xo6qkPBsF+b/+o0+t3evuXvYeD3sGgd/iXutPF9qvmvpYZmws5T0QND7uUGfqXNwFP",
+	"i4764jG6GQApzzM5yfhMdR2T5FWsFMRwDTqC7cgxk0kkMidsrwZMyZkYymjF9KAycJYpFuehniqtBuwe",
+	"szMZKYr7sx3OflvInOvdok/fJB6tWCJApQCbayjYjEf6NplhyNiJ/o14kig8tY0xgqtJL61CyFZnJWSn",
+	"WWa/DNkLxOnBN1o9Kn5/rVcUXvQsEzwXz2Sa8zgVmR6HeHKaZTKr/Ubfni/S6lfPMq6mL6WcU0/YDuiM",
+	"ADufxlnEMoHbQqZ6oDiOkV6ies3j3xgPy50Y+1xGuzAzuVC5vsFOghK5Itj4Is3ZkI9uXMyI/rTbZRB5",
+	"nvEV+GgrC+nIt4xoTXtDizFCnkDtZ0qItK0KXJFctFQLBI95rE/UFOEkjx+gvF/Yzkzk/LbftffsVmSD",
+	"FtGXGU8V/IpRGP/2rcKL7ox4tAKktuPKKKREOQN3ybOJIHBKTZD4XqJtKMkRQs5KeLj/6Oix52o5BEEZ",
+	"/SRSkdl4b+3Q9SnCRhhtFlxmDD5ZT8hltiC3B4zJOncHflF+GefkbFiA8Kt9clgsSM/QNqxJBdiN/Geu",
+	"puSo5xGuOZ6cOdM11i8Reh2rJV/LUECkJZcTARhJUIbjlKFpN2DiIx/lycqkkOglOZZJIpdxOumycofQ",
+	"FTVc6Q27kxCkfUBm60kUZUKpXZQ1r/QRebLUGqJzpW4d0H6pPpJNHk4mZ/N8t8tOLEwZem5XPHaZHGFL",
+	"EGKJUIAlJHBsaS8iqiEYBP+j81aJrPPCs9RLXfbr33jJA8VenDGOFx6zoZjGWpJmC5Ca80x+jAl8JYt8",
+	"HrECQ7ZbLOGhlAn5rEdS3sQN6RGAKyeYsGJ4ZfWU3m+Xa/Onf/nXf3u/6PX2jx589333Pz9c/+2//Nk3",
+	"oR2wzT3CKwkVXnaQff1uzkbzC6GaE9IU/mj6BSsQT7iPOTvLZC5HMmE7r0bzDrXTeRHBsjN3qpyvlMEC",
+	"WgVhKCYcziit6HCFkUtO24t8vHC0huj5AI2y7PjQ2qXdlvrEZLnE3QC5O2bZQGuT+BbUHzbRBzFnM57d",
+	"2K0iwTTQzS35yuSZ4Eqlp0Nv+I3Q4zCmg1saq2kFx7l/XWLmSYtFYJPvTK/gTsz6A0fOMovzXKQ4KHdc",
+	"F90P/9WYLFYWm2HwsXNjj+oOqGXcQHZcrb0i6XAth7TLQvMWJcnAdvJsIXZBohXLz3w7WyhwuOsZ00I+",
+	"WwAu7N2Uqx0lknEXH7EbMvsNPsz9Bh5buqQkTRluDvw/q1/g3Fh00HdX8etVF1QI9UGmYgf6HuIr7Aaf",
+	"r/Qh5MkQqsfvKzHDUA8pjKw2YTNXr1GhXhTQVgQjmclFDuDEKgrLBWkXcfPOJJOLebf4Yu+2z5P5lPcD",
+	"i92u9bkcSaJsKhfZ1RDPVnMBgY3RfHE5zYSayiQKBo8gP6uE69Ib/Cns7zidnCQTmcX5dBYMgnOtXJ3L",
+	"YYyK6ExmK6el/mEY5KCEOQOEOQLz+CwT4/hjMAj2qj1tjsuDgT8IDns9PRwmY8O93Hz3+cqD2nKGvNCT",
+	"Wo29T2vC2Sgaqk3LlVd1bBfyewP7HYN+xURtk5J2oe8paYZb3V2g8l2dDzpytUEqmYGB4Vy/utcu6nmy",
+	"yHgSDIIR/FbcBXHeDNJrnslkMSPpV5flbvKsdeLh5tTb8a9KpmdcS+agq9+sW1us77676lLKKK1MNCqU",
+	"58z2B1hDiquGGDUNy6FRLUFIM691CGaga1A09PgL+nPTw88giKtuBLgsGtp2kDnUvIO/qdkj3kfYUcXA",
+	"b9NzyrAf+zAerdo8CeJLoHEIjBLHihk92zuPgE2zz3mFf82zWMutFZzD9fGrN1ICJ5m2QNL5mnK7X2+r",
+	"BG0ybfGPLdryoiVt9NWgx4oIOqLLvMPiQKqoCy+iRGzdh3OEhYK/aUXTkcq8YfILrNa7f9/5f7q69R9+",
+	"eI+NvA92r7rWbqQ+Fb6KjXPWEGyMCL6pTT/r/PN0rfCc0KN/na6CTWujSGjLBDcGrsr5bF60czJx9mgE",
+	"2LsrfV4lYpTzYSKea5tCC63yei3veX3HVGY5BCT1tSMO38XpZJHwzCMXgzC4dRK/6Oz67FFzDPRl3QFZ",
+	"VWRrZ9l2kJh6ynQ9NGlOjo2PbnuM6vfcEjnjPUc3eSbK4zgUU34bI7dDC3jsU3M5QTb0gpKLvBEqbdIB",
+	"jAMBHfqcsvcxEgDhafA7gRYK+c1Lmd2AxcdVOZeHrJkZX7GdkePAHS2yTKQjrbEX8iVWlEAiInaw/6RI",
+	"9w/p14c9lA0QlKF3IdFtot+JUBuCaA+PStEmn1gKRiV/TQtEfcXdhE3U3hbHHZXkQS/0mAPlwTPop2J4",
+	"9eTk8Uwcs/EiA0eUTIXCSItJ/nRN5pC8wWAsG8dwdiuiLusxALZBHmk8i/P1o9ZvFaUrq/vVRfZK8JQ9",
+	"O3vLFkqwucj0u0FIZRYnSTySGWScDOWtIBucG78AjzbGmfu1OKJ3ZqOMxyktnc3Aaie+gV6yiYS1PJEA",
+	"0IjzKQZGYsjlrONgQtozxg1homipWBare8Ce9HrFhVOuIESnW8LYDMaGQ4zrHPWIPkcfyHmcJHBDDv5/",
+	"xUaL3IcjqgRzN+cUVdMqaM0+7NVW7Qa1AYg+HExsYcISFI/tIGzH0Yl213f/qHfwePNEJ4JnaW3vVWIm",
+	"mWCpiGEfoYLu3MBSiQG26i7W7wCG/kDLHri5132kDfclSk/YslzLIp5h+iDs4NIGduSenr1MLibTOWDe",
+	"5BxXWobAKqA8AgKjagfdFRQXfl6/W6rJzt5wyPnvqueh2BXSry0QCOShM2NOen0KHrAW+3nTJM/4xwuC",
+	"kp5ZPJXtSbOEhY7ojTwssKjF3LDhSk+8GeeQZTwXBZMEHIr30fmqU8MrL/Gqmsh8FT/9All59OjRo/3+",
+	"0cYellN3mo8unOOxWGIPnUk+Zj0MKlcFARgT241i756ShWT6o0jEZljkG3MdUKUtlIjKo1ESJvosgGix",
+	"CRVPS4tNG7JTkUTH1rwMrbJU8KBlosugpZ5PcEZApAWuP6teZaLQmQ57DxmkIYzEPQzsPJNDccqzxCM6",
+	"X5YR15mYC3K9a4M8ToVSbDQVI621jN1TFDP7QqYk/p1KCJajnok0bYLdLIZ63B8oveJjGbmKIESFMqFt",
+	"G+vrf6AP3DiPefKjSLjBJcNAAbhFKbvJaKzNI0BoHhNrXbYQ2Dz0nFl4AKpNmAuMw6/1somUEV0ZKyZS",
+	"LcD9otcwNenTdNNuN9fSGWF0I8oRvvuO10pvC5EER/OPcpn+GqeRXJY2/VHj0Y/Iq1uRrfRJRgNtvPoz",
+	"kWt5OuaZVRE4G2aC35gTkBcIf0BtDbSOGDI15XpRww0zrYwZbTgBf/1QJHLJHvf+Ta8wV+88NiKzdEVF",
+	"2B7TYnVGm64/xOu9k9ZlL9CWAXZByRZzA+nAXadfFI8IhBos03tQxGBO3s49M7J+QrhnMuZcGcbDdRPR",
+	"ckG16XmcTs4XiQ8ZD1/roQbmFBBtQ6HiSBAmh/qucM1DWHuRCMZHQFcoUshLJ+3JXFpMbaK1JW2zxmoK",
+	"MihJKFVqGacKcwxgd9kTDqNThVrTGiN4UbzmBohgxZudxCrvzPi8cyNWykAGgyvfVdTMjM8N6UHkH9Wn",
+	"cmFknz6NSKjGMxxqCF8KcQPEjUpvWZ4UjlYOzlC7mN1hrI4T0LnMeJLAj8WgsWGcArTM/c7YT3hDZpQD",
+	"UWpVTwuBHgh8pb/BNJE3iHMJzQf8Fn23W0wTDlp5jh7uf6050ifdffhbCI0HL66a3CX66CfCHoeCgs5c",
+	"S/lindu4EqCLHi9L95BWjBOlN6DRXMobQOYnq7A4Igsc4gPTKRNVd/L+pdZeTGZX/xCBcOZdXZ/OMSrb",
+	"JTcP5jibbmjzqoZwu5Orp2ZWNcOmQzDjwFSA7sU5Ibl5KVFtJngKfHMAuHFcNlYRBPlKihwceXrdrxhi",
+	"yM3+A9zmjRBzpJNyrT0yN73GqczCikuspycNM+0G6ChwwLxkjJctnlaAeFf6d3t9HxK+HqDdMpRWjnOH",
+	"6Gwk5IY+XYH9l+w4MMkLoRYDfwnuCeLztaFhaHYusimfK/vrXGY5PGBgyIor6byGpVgBTpU6iDMFj9HX",
+	"/7YQC2F1RN8EtZZXl5XRq58tszg1f91FiIVOrLyFQMPZpL1w7k38tPkFnFhtmvcGCol73BPeNQ1KXjWN",
+	"qDHDo7yivUt6kQKcVxi61Y05mvrVCiqGAhg9FTzJp66RlOr3qEKeBgSDIyeVFok1yzCVGY5JnDOur+iy",
+	"X+Hk4M7BASMbKzbOROGOzKdidoxuxZrn2GVum+kNJ5Jx67X7tjJMd9CLzAW5nGHymX6zS4Jfep15uMf1",
+	"JsVAOo4WWIEQEOewpQfOcUtYGzRK4VZKlg0pw0n/CEFPOospWTmG3H539VUFk9cQLB1oZV/V/iZd3q8h",
+	"jAm7Hzlpv3FemNPHzFVD4KWcMJCBusEaRbidHrks1CoD+C/g9B9DODYeTb/8sIVR/LVIT1qbeuNeW0MI",
+	"146Wqy0BbQC+tJHXMltIkaHiKKgzJBEFOwrHCRXZcgCewGuIFXPufr/o9R6OfiAQmXPL57DSl/qruT2C",
+	"hVYcZKWzT0vIShdqjXV5kuzwkDX86kDahiEbdosn/fAD48Wfu7tbdzzNs7iwQiAtzwHt29EFpSmKx2OR",
+	"6e8b/NZf9pb612HIOABw2J9+YEP89Le/sT9NudrhXf9jd+0Vw3VXNN2ux7Dxxm81oJXQ5tceyPLj3AH0",
+	"/FK9HAescqFnoEq2ljtGJenXtIHLYtkOyJ8sItRtBfpZ+7a8vcsN1nrrBuLdzjrf372vTiNFV92Wt+lp",
+	"ba0Una1MFKaaMzEei1FexAJJqfBshUpGhMycVAffezWtI/hxzV5c87s+xt89KHfkQcgeFB15cGWbaBKV",
+	"OzlCh/PGTpQwxPkX9MWz8CtRCXeCyj9td3oVI1tupRjRSuvNp5sPCX1hcaOVbJISmaEHGaZ1r8tsIdD/",
+	"dzIaiXmuDQUnHQt0nJNhIi7lhX6YVm5QmwM1l2LlDJFhNlMHPPwOgQL4xyAbRSuVROKv5oLfoEPN1TJN",
+	"StCx9bEoaTRLnpB+SXVrHPVwe67GL3AswsUtbLzGHNj1ALjNSWT+TLX6Myb2d6A/mIuRU9yHqKNpHqSf",
+	"LcWb7Fam6tsINg3RwejMcksOyWz9Uyxq9s4PuDs9H4GLvfnHeknDEi/kG8QvwSaQ4xxzS2NFvCJxCjOz",
+	"pSfD4L6/gYf8swd85xJ0erL9llzB2o5wgmD3uqMBEgRCXCQ60LU65XM9IHktBWOexEVNnTbEgONMotUU",
+	"R8Eg6PU7xXX9R0ETwS12Bi0aPHwhFl05rB0uSP1uT3rdfabYjoH4sCc9pnaDCiUunQWA49UHj23+WYKI",
+	"VL+ZFCvWa2jqlWNlAWqVSCAHQZ/99//3/7PegNV6ygAw3pgI3D169Pgv+gqJMagsnkwgaZG6XYOh0rw0",
+	"uQ8qqcTLgqDfb9Jvy5ebZTLzszLEWjVfJJE5pKmrpnKa1vUpbbydxMX1VD9GTZwGwggtpU7sGbG3afzb",
+	"QhwXqMMJS+JU2OgQlDphuZRtstq3ohi0a74lPPgcUeDrwz4Yp6fCMHXUUEzUIqEBEIzjxEndA+MLLJ8p",
+	"AF4teQbyUlW5GlxaObMkw2Aqkog4PuDvRWpqQ/jSfezm8R2j7ikNGohIc0GwkM1LJ98qZV1vvcZltoyB",
+	"UR90JohIoQwdaRECSwXC6u1WoS2eU8mN9/XJyAGvrLfHMIvzAQMA2TMObBRRIkJmw/0hO1/oL34UM55G",
+	"ITMRxJBhlDVkP2aQF5qxczGS6ShOxDEi3dpTOlTR45GRd2EzgwzsbRj54lVDZyWZtVHslas1J+JXJKt0",
+	"2a43kYd9RcrK0zSayzjN/dqPBScB8jY1Wep11lbelOf+4mwA0SOSBo5zvo3w44mSJ3lzq1Y7M5nicpGL",
+	"B4rhfaayYpxhbcVjJmbzfGVjgPh+ZJ9D9KFGgLSpg87MHXoo4/UeeCm4Es0E8DJz3MlaJKaQ+srg3jid",
+	"MIRvLN3gJNhrWusnvjpP/GYtlyM17RlXc65LhfUYJnIAfKEuPJsc/kVw0I3AF2Gt8SJJji0G3OL0gWJB",
+	"pgXxHiRzNCNzN615s4Bf6mtbs+IShs/UA2nWeMqBnxHg0ADRZzVeF9PnZtFjXOgY3w/DoOKjGIFon5yf",
+	"PaMAV+i0MeG5HkV7IpimTLWulVEh0mY0M7zXFhzu+vLNRMfw9PpI1ViP4rzISaz3LRfZLE553rT2YsUm",
+	"EkAES76qLzxfox5649BKI9Pv8pPdubfjtU42vqRl6DkvC5iliiMx4hlCSqAKiAKYUUKMXccslwkerQ5z",
+	"CXhBQhu0UpiLcisMysQEi41nBQkwISTqxjmNo8UjmPP1jEgzwdUi09obxYRLeJVRIkc3A7vVAQsYF7gA",
+	"unm2FaXoiI+m4q3fl3Ix1YNCo/fLnxlca71PUJNrQ7h6g+jLFmm6nv8vrwiskC2Jwk1hUZgKX3A7kbuZ",
+	"dzA3+Hl0hm39jMpG4H5C+loFuDVb+gHUHiPIkuGnwtt2PQutlMboqcYSiZbFHbCqkmpO/0PPQe3dTB7j",
+	"Ouaoe8hpdCmi1jBCbSIVgZLU5eIom/yKZh8sZZZPAdcAIKs4ZZCyesx+Or1ke7f9PXOHIpurqCZHSq9v",
+	"+r6q+e+pelMz/VAYVtTCfzoL7uwsuPOYb3ItbNfwN3dE/NPD8Af1MCDpoZF4X2T/tzXzr7xi16VKrk8h",
+	"IsILii4/TS4janTi5ionTAwMJjctSrkXjOwFDpWgypTSGtpqRcRU2WWWp948BlQwvKwIz2GrY5pffGLI",
+	"gDcace1QehxuBQOlRK+sbV/MzQWiMkyuBYwaWZ22O/gcKJkU0rMIPYo6Al2td6HqskukbYZnxCkgxkIA",
+	"5GEsidSeJXQGCacQgU0SlZ2kTHxEORHzhE1jlQMD7IANF6MbkbPY9BJ15ThlO/v/ubMTd/q7e493Q7b/",
+	"nzvx3uPdK6bf7HIpmYIZF9ilmcgmiITUSkY6ocaOGWdzkY30UxOMeaEcIeDreAy3kL7+5N/qJyn2bl2l",
+	"F3jSFhzQm6BjcRqJj17lyra3f3jotNJx+R2KYomV7QathtRb30YqRPX+ocdm/ILX9OfMLGavytTZmwnJ",
+	"N3GSV94Zu2weFdq59IoRTGFeEzQzSc41ey1kN2KeMxABJt2PmwrJptofEiFaispE7xO0C8qraS6jVhB9",
+	"8xg/a0KbnOu2ddKQDazR5QXZfCiMUuoPZEI6NI/tqrFlLWgKKoUTIUmjpJW0eJSzznseZvP6yjC2gg/G",
+	"gaXVG6pAsFR8zKFMe1mJsW9BOpVHO5uhT0939JnZeA0p3si+aqgWnWdZx+iKLUGHBoBcLgEZI+WNgKQU",
+	"/JtQzK2BBkouspFoNhH9A3krnpLvzUOcs8nnzHNbKITgKtV6SFBiwwlK2fwGvR6J1adwgKceVblJC/f5",
+	"IMuklD7bEWtqtFX/PKz6gduMV2o1kh3UF4tNeiR/MEKqaZtWsrXrxaYeMCXyHFnz+arLCtZCwoRri2eR",
+	"pV12ztNIzgaMp0DcwFX+TKapGAHeCUlMx2IplEM8HKdsDJUC6AYScsXFGH9cknDVonWEYUjVZWeC35z+",
+	"+upkUFzjkOsacL+SMgXcdy6SVZed6WfzZFBoUGBUj8XS06s1LWqtrgxmGziF4WVkU73hixuB7EAuwK/r",
+	"OBDxXtfPSBnbeIKoHPmLkVHZOikfKDbhi4mpYlzqrIGBNZAoG6gWeOZcU6pESlmdxCAMcJLNbyb5IQzM",
+	"ZOiPOMRBlaU6CAMHAemzx15pZe6Mkz6/ldfIKffnteZmAivw6gHCEn1Un4sy+onEAPVYpLHFXBI19XhZ",
+	"JmLtkSUTmo0k0sudmiOIUcuDceZ9lRMr4VOTNolsOtBTfFLrB+hRuCT68vJjnp29/fD24uSn05C9On31",
+	"5vx/mr9+fHHxC35mMmMnfz49P/np9MP56cXZm9cXpx8uX7w6bSNaZ8Q/3wCCxKkgiC1ktDi5T5Q8ReEr",
+	"SysBYqedEewvTFV59JoxbW55kcZVmMxmLnhnIqgFW7XVjNNV44pX52Ik4nk1vG1p/ekqlunLboWH4bzO",
+	"fl+752rTK1Abvm46ZKwb9vR6B7bx8B4jqXgp+cyWAzNrAfRylIAr4Bypb+E0lTm3UFx/vz410f0771dn",
+	"Mmw69tNFgkX9yzKsaDsSibinpghlChVHWsVRJ2tgq8/IPp8KMm6Uga62VBsTPhTJF45z2vZNtkRa1RTa",
+	"yrvTC2PgF5wlyyzOxTGGNWOqewI/n7299Gr1izhqqSm/cXh7PNboUIDXBvVax4uPSE2TxoeE6qyKSQd+",
+	"HWg9gtg0jJN+gVQCoqfLzoXKJYDJrcvIZYsdFFzzyuX9UcjpFpV5VOe5mwrfZb9AMVOgdOMrZSunuqoH",
+	"Pj4IA31tXeiEwceOvrZzy7PU8HqaEStuNt9gI5/DwMJpfNYa95hpnCWxg5YHt1tdgjQbgS8Fj5RhB2hp",
+	"CrrLunfw+B/ONvSt5jPEcDSae5thQ/Gt8CIMskVq831Be8OVBfCVhmIaUEVpC6tsTarAry5zr8HT371u",
+	"1tYVo9uLQorWbrwQ3mGbsaFSUq0L/RtQv9nrZ1i8OAgDw26nbQtCebyWufl4WQJ8PMewzlV7Exr4vnEd",
+	"OZ2+8i/WL4QJflEB9G1LkLdYLe3r9bWrJv5VAYxnMiK18yn3xnOeO1pfGeBSOFdvUrnEQMUklRlKLmcy",
+	"R/ryUS6zYGA2Xcd+h4X5Cpfiu1Ip99F8QViXg/5+99BQG9J3/X53/3NTAsNcRq+bCzOUygJiMln1mLGd",
+	"rg4JkFvr4wl0EUVu5S3dVdvBXanObzFbZcfqIfnpG0g77rwc/EYOp/S4YPDkiW4Yqv7BzFEo5ZFT/Iwm",
+	"s2tmcsA6fSPCuT4sRTTAo7mnj78iAuGblOLJ9cNJmGq2Szhp+c0mDp/DNmV96d28hciLRyq+sjl6zot1",
+	"2QUViweqC2R0w+OfohVkX28R6IcO6bf1rIC1k27HrmHeG4vGtyvZDQqtU7DbKaV+v8W7GxCqG73DjaWI",
+	"iwrSvE1R4uOv8VpeHKYd+IYZ02pJQx4CeKgWCoiKtJzSqr+SIcEWDAf1RG7ysbXwZ4G3phn4hNR4WsVl",
+	"gAz0q4loDXr8bhYYGltEAVhR+rMDnyUpw07OXrimzQXeHLjIPa8HFJxNbaXwqwK3Wa82Qy3ZVwrdETWj",
+	"5Z1QgBJ7RgABsnKZVuHS9cmLHJbSLcDyhVI945FgK5EParRuce7lQjVML+DvVoX3nCqe4n2WraqArRN1",
+	"P1WCvQMkFEt3rdMEver6UdPkV6486D05aqnu4u3rI/w+MNZUqtx/svwsVU7lz1rh+eaQtP+phTGLtLeN",
+	"K8TMTo3cNlas7xdza6EVWPtqHbLi6PDw4eFm8tipmJXsmJ8vL8+CEP65aICYld+gTIrko++mbOSUcZYh",
+	"HM6Wj5Na6JSGjvE5z/I7jEheKxCwbQMUOLAjkedzbbCN5pvtM6p+CrNS64pvAZ9bqG55a5mMXe/hE+cs",
+	"iiNb+1AuEN5uOkw5xCbX92cJyMHXMvfHpuJ0vmji90NZW9gmQONqvSklpepugSQTkGoZ2vFIHK+DpV24",
+	"whFMG599d8nkS1fx1wpuLD/exExwaWtUm3ycWMEcteU8WCQNhBEw0ah5A2XDMeRTDl6fvDo1/IpyzFyW",
+	"YF+Vyw21qhcw0LTUnfcsxse/ZQoNvb5vskxmW1t9YIJDsfHy1Dlry06dBbNVzSPF5gkfCaNHDbV512WX",
+	"FgQZK9Zbr8geaGtvk73kqf7c5ig1aDlqwDuwcuFz0OvtahEEGbHl1TIlK9v/y6tUNKVWPqfiOeRuLVi0",
+	"Svi1Qk0i2IIKHYJPKJoDcNJy+pxxjCMm2xZCoGq/N6lc1oshDFcuOel2oHI94KYC88ZkTac6ZguVi68p",
+	"XnrpC6Igpz+FTlopRcNEjm7ERofdU7qsXMeqWUNSLs9hAXzyFZCyBWxa1pH6exWOau5Jz59g5HpYW8gv",
+	"cMO1y+dFetFSuckQID1Ndguk9xbTUEC7IZcZsFOIXVvGCuhLKUpncvGQLcdJlITkYCCB5nEUeoBZGIAE",
+	"X87AJrclAgEhE9pgWxozglIl2x8NNvHc4y4WH+dilIvooh3G00PAbcNWOJ5aoHp5sZtVoSn3OQWODtgQ",
+	"mKqoopGdKPBQ4ExfT/mtuB7og4oSLgqPMwGJCFoYgqqu7y7YyK1QNUAs/QfVtXJS3Wcm+VIRW4MSydgN",
+	"urId3yiGsBZCymmQY0ZCZrcwbCs+8rK4JgCyU0+713nCO+OrT/2jz/7S71JVVsVGwbdetysFPFpuXrwe",
+	"vbFQpL1kTQXTPJ/v9bv9IFyT40vsWsVWNXe5toHT0nR/1DIUrY1AfcfP+88g7pwJQAqcoDOv1FUf4OVE",
+	"qw3uHUUX9eUN/ioEaZ80YWj1GXaB1zxQTE8iMoPLLAem6TFPEkQw5LJAVFUWDl/yVeWoO3DcvBXoa4uT",
+	"y72ueMvhivnW+h3OqDtziOlXmRfqw6b5ci5vM1leau2vwTZdZWK+u5V/b3TGjbHHUgXWQnkzEqeI4nq1",
+	"hoYXdU+yRh2+cdOc2NKTpD3XUz+OKZ0KYpKALaVzRCpRp0yKUwZPZJH0ZlxvobDeuxzeKEq/SCa6A23k",
+	"Y+m7trKyjehrIZ/Wbe8NnBT1tdm4stTbeWQADxXKvJFD0O2Yf2XcdWOFf9dcCdwffCbDw16Tqt1rR9jn",
+	"aIPvHOBO0O91Hz/u9rr9R4PDXq9PAII28e0SXwuOuiE6efeJ3MfBHlYO+N14COEhhfPV+FyrHsxCfoEr",
+	"8vOVpTuh6XVZS4DNRV9C++ndVWP43u4PdwdU1ys+oroknRGhn7rUcFfdjszg0WkVQI37oLJKsWHPyUHj",
+	"BbvMjtiVoS4AWYx2SzDY7/X0q/qPBCDmL4t59IXqW7SURzwi1Wom8DUOWFEv++bhxyfd/uMGOsJRgbNt",
+	"b/D7DApr+zTQLJTtI3TH8hvB5tqsgKiwsZO4ulFUdA2oQKzabLkAQszvjfMpM6MQQmhK22PIshIrR1Hq",
+	"stPZPF8NLBAlZSuBSTXodfRnBh67lXadlF4AD0AzWALGNQkMNnPK8csQv3HCkGSCgBNcsXkmR/oU09cT",
+	"x5/NCDa8RIQMRVAdcvzGCaAVZcb2maKS9QXjjPPzUY+pY6qvgOk2rX07pdSwFhRqTlZuxbGYOlWZjOkG",
+	"Dka8A0cDSeJNeWEF9SqtJUZ4QsBNwMq4dlfvNdIapaJgQXbuNjTKBG5VlOrBAGFazLup3ZPEqSDOZbIP",
+	"Z/5sxjpYpN/fWC+0AGP09335vGZP1/aQJZ6uvzmYwOCZCA0VVoEQXprkrEYaEQOWjXwEdTZzflAgZoE8",
+	"g0jGzOZAj3rVa1kY4WnEhjLHah9QnAh6ZCLDbi487D/9BD36UDncocZmtrOt2M2sSGwp3Ry7g/xh1Rky",
+	"CXctLWOzfy7MbU4TDq59beW4yuW6hSnPGgBH8JPLWm3oqgdITgMqUGgmBiE4ZdlsBhan8hoaVNcDKmOI",
+	"4QCbdsiJ5U+RKg1X1HzS/EYoFPRuTbd0Rb01LtuQqhybWjdl7OCO7j+Av/WS1/J8NzQVXGOPV60eRn64",
+	"Mf0d3tUnwHJZVNTFq6pedByLKL6NI4fq6/nrP3f6XC/lKdshz9YuyaWYcP5arQnZTEaLROKkoYus5C9a",
+	"mXSaDe944Lzjvu8db5uyKX6Kb4XNmeCKXcPReL01h4h5gCPNwrKuUexLn5ZOBS1PRv6El5MoMiW9Qso3",
+	"K/6WmfmKJwnbwWMPK6tWK7wb0+nF62fnpycXpx9evL64PHn97PQiCIMfT1t9+eHyzYe/nJ6/8Qal6T2e",
+	"iim/jREi6s+wIfWt7nkdc5UbEAzVe00jqsNMITq9EjDl5GeZxb9riyI5k1ERFHmgdSbsQd28tQV3WxYZ",
+	"PSMXHxWF3equz81T/Yqg8JWJhgKbaxNebLW1rqnNOSB/cEEQpBCvhKXdRjLD3UnlQZw8HTpfcrkYTfUl",
+	"4uNIzPNqASyVx0kCERxQIyDQALkyVDbUdMuUTKNMcSBlUbmcz0V0bLMnwePZqpi2Waw4JkEY0OsGYYDP",
+	"bWny65G2beg/inb0X6atYmrOyAm8duVWyTKSeBT7qsO+xgRfngIbLEQwS5rVNg+pYpTWlBt/3KIMZwUw",
+	"c4YpnmfIUtNycPVYmRv1R3OzC9Kol2UAoUV0OA63KWRh+ZPEsSr5ViXW+xvRpAT7wY5WMWDr0SGP71JP",
+	"T4lEjPIzvVZW3hAfhmGMUm4WFVT4VQP2in9skgxhhRkgSeRSAZfQMXsVp8fsx1jxYUJ71eoYEzp7yZ9u",
+	"8235R705wPVjbmy5Hi7gFbEB+gzN4OeiMXSKD+Mk/h0OSKy13eijJxoTozIXBGRUVFpJUlNMOGoxLxdM",
+	"NodIqcRyrAgO7xZ6ZYt5qC1IqCXOTvTYaBNOCzygOzAVHEh2gs0FNAhfWr17zWFxToCfLYQFt6pEi9OK",
+	"9A4HqeVL7LBIsji1Z43ycPyVEeduUI93fu91nlztvOvQp+/MV7v/7o3yqVzM12QVVkqZWk0oMueIyybS",
+	"3yw+NopMW/fcc3QXtSwRIGlY8LapaF7AMqvSZrvKsxXR40fBOW8TmvWyRjktQUa3WInRws3jblVI32BM",
+	"AWJbKZ1/D/X9WzFNMKhVnyTxSGbaenR5J0CcONQTccpexU+pWHJu2D3myGJ+7KelsO2TzALfjMu4oqxB",
+	"RVD/hvYH7Pzt69cvXv/04fz0P96eXlxeQPf+4+3p29Mfne8Uic+QPTt59vNp0fXKQWz4kUP2kzsWdFWX",
+	"PV15wB8AAy6ISwbs2ZvXz96en5++fvY/QyI1KTESy+zG1vRGG5h6+uH85PK0covhq3YPKTtR+qhy5kaf",
+	"WXZmgjDwDn4QBtVBC8KgMmRBGDgjFYTBT84jnffTjTl99xpGekNwb9Lc6X+8PXn54fKNIeTHA63/b2Y6",
+	"LN2HefGfzk9PLk/PP1z+fPI6CIOXpxcX5rNpqzmVYxueu20Y7kqcIfZl1yFtTWmPLaWJSKNm5nEBZz+Z",
+	"ieCe0e/qg7g6Z9STGvDkpPMX3vn9u73w3ztX3++w72vf7X468KNS3EJ8Ho+KygWPLFeFczE5gIi3E4yV",
+	"7ZRdv5xzqj9t7o1TUerr9IYs3hbHIBjHLbQRRWvom2okPFvDfY/pPrAGgW+fIvJyzEaZTAdsFqeLXIRs",
+	"KhdZyCK+Mtt8JtN8Gpp/nB+WQtxQgMA6P7DIoVXjc5EkbIezh/tay+UrqCa9ayp5OAz8uMtsGcdvuDHy",
+	"eCb+IlNvHhdAEuhtX5y8PmERz/mQK1HUbj9daCGw91RkibZmCqXu7eUzj7PO7Tb2r9d58uH7vc7V9/+6",
+	"Fd8dBp23rnRd1GmzjCMEvXd2WehWAoUTUO+QIrkmvhVpUSDU1gd1fXrsb39jxQ9Fa5UfZCR2MWv4ou6G",
+	"92SPEEGhiQs20O912Ysc+DtLZDSlGAe4Iik/wDTnQLlmxqVELnC6IRFcm7sOid40nkxFZmrBY0wGuIg5",
+	"lB+1RMFIk5XIJV2M2EJF7CMCwmlA4TXWa8wpJw9wcLdroKQgcjz1ONmRbnatrXAx5Vnk5Il7EIDA4g3R",
+	"AFPdg1sa6DfGlre7nKsbLExkI18Yq9MWrJfBVczlaNom7QYjv81Zb2uDTWqVju5wa2XTYV+9egKOo8mY",
+	"8yb14qBRlFk64wqC8pgorWvYKLHCP5GA0pl9Y3Jg1MObTmroe8ie8fqzn+svidlRC2PqUlIPoSBdWJFe",
+	"zVOa4YKQ0jv8racYY2DOtt8Y3qhPhBaIBu9XQRJlWXyLZDbrSkYOLecqlGDqmL87h+NHow4fjiIRODVN",
+	"+nX0RvEc7wFcUJcbS3zEZ6J9DZmhQwpbbV4CRuMOhBbb1GgB9sAWuta2efP2xYruXDVPMTLOV+bY6Fcv",
+	"6sVSH5dKk/agsmh/wPo2gqCfqUolSvsUULEFWw3o6Fd+U1TScunPt85acTu8eYOIhM9V+9SAiXSyuRdp",
+	"pIUGpG1PeOpyWyFBfftMyS9PUWjNtnkvqYzlIsssrbB5r2FgotlvrgsTY/Evg+OoxK4a4Od3A1p72CNF",
+	"ObORurs+xfGyUrF+W5etC7xtEBXIBzvn+dQwjxdYlDkms+mlKSujdUxUu3CBw1lqoGWLNBGqhB8HtQkO",
+	"b4ZQthRc5tTEMk5Vl70P9t4HhHQotJKaiDxaY4Dt7P1tZ8/R0f+rc1X81dV/frf7/a7XpLiHxC8LXvac",
+	"JaB/h0ymyapwRBGJshKQukBQEK2AHZPWOQKzpQh2Ntd99Bwd6wzT7kbLdMsa3+Z+kZuSiH7+7rulgfot",
+	"98vSonyA1c3LDhuLDtl80n7ZcPkVykuIRBaFRSlXxWIv0RFN4NnQiV0isJJh+4g7QmEbYsC8rzclkjow",
+	"TKyilzcm7jTP51WD/HDdznnX7zy50hb41adeePD5b8UY4IeOOwSeLdTahjUWKceRqbxOYaL+icxQKIay",
+	"8wA8Blff/+sDsEarv5U7ry96v+j19o/w/yxOczBe8euHox/oYZ9Df89wrKHEJfTSri3E2iEndSL06BHx",
+	"NeY2gok5Xc2nIlW23GHxSu3fSA/1VfUtcEQI8652HnQ6D8gQ9+UXlERQDBLeimNAyGIKiM1a1iJ/Qdil",
+	"OIV8KV6DeHCTu1X4TMCvN8BbXkrKh9bD8UymWkB27JcOOSc4aTiePPXMbUoULHjfz+i6kZQ3cRMHJm2j",
+	"tVlihsS1ep7FZO7h/LpblooLaMvOousQS6nm8gathEwM2M+Xl2d7+3o1jBLBM5aLjznbme6PdkuVfGEt",
+	"8fn8jHD3uqFi23RjuTfdH+mFN8nmo7KcSN37itpMuDRLzEB0LwiBfbYDsflsPuosxXD3GFNvobuUFriN",
+	"e3Mr32YlHcWnmJXWn9EjLIUsrA/vlCFTb5zXVmKBfh6KaYxwbzT0FFaG0ocufKDMVarqBCq2nzfL79Fz",
+	"E2ZA+jfrcEUVyxrHLqpz7ZMHnplb7nBGz/i8cyNWyoJVrtac5DM+R25rlQPcKc4hA2eNqeyUDhuzHGnu",
+	"GvKZ11nNSaXe5FqNwb0WXU+m2tHa2+iylppFKx4ECFa68ZE2zCt3u/wpbIgLzH7ZYELVSKtzyTIkk25r",
+	"Wt2LEVTirPXuFFwwG/j+6ao1fP/Wh+WDQyXxWGBWPELmCwettnjjHNNA4LBEhLK5dlC4BYlPjTNw26FG",
+	"TxaSIvfQXT2kv06l6Qm6rfHAUVL/dSs89WuM/9mhYqBDW/AsibWNddRjlKPTEu/vd8FeriOlXVqwPA7K",
+	"cBFDnCql8tiOOdemD00gckw3KTtWaaZC7EOJewDJDsrV9QfsGkf/mnz/qcW42fv0BTjy1zga10W9eBuB",
+	"gRSrsgO9y97YxSCx9r3jXUfS8YK9gFJqkKAcvO6YZ0Jx5kriVlEIJJX2lcFFQqQRULfbOHrbA4XcsEKN",
+	"9ahACXkSbeqFNWqb80sKa1h54Les7sKXHNoydjZ3Q2/mmVY+UkimgCVSoVWu5bW2yS0d8zhZZFoi9RyC",
+	"UT2M/jTMTPwVHHVwfWazIA/7JUrVvuP+7dnPT1c5POjzVVufuJYmRZ5ozZ1v8x21Tv3bQqS6s/sHh6Xi",
+	"X1XPfG/Q6/3FkyF5X+XPTH5UG/l6p7RM5wgzHL21jL1ec9KmX5rjmUHlwZBhNK0fEm38/pUUs3WBohMq",
+	"fA/pQhisVCSbirJbJopcrdEPBFCScseo7gxUlWsVQWoZyrrMFmJQjlt56t0AFJOq3EDCKNdqOi5I1mH9",
+	"0Fk5ZfYaWCygCWApRUaxs1pRWVtaR0vh+juyk1oUdwSldUwFCkNljOfEhqha/UDFLprIONbtBVk8aFBR",
+	"EMcGa8op6r1pP4yltkJOtA5QCgLQFB3V4JPPZQZaBwQFKL2X1B8YWqt+aPmJ3IMypVrmcNbBeaZPMUwp",
+	"BX0mpYwvlUjkJoL0BREh7haPvEwI9ttCC5mMKN147ljAuK5pjLSlZzWjGAPvBOmWKTvaQLN3VILnHnrr",
+	"+hgxWZ+6WBnogFNtmTJyzdjobQNcXE1Zo3OL/WkiTD0xoy5ThCiXtgxWy4lT2OhaHdDbmSggSZYe43zF",
+	"ijDtsbAOl9mXA5hrYWAPhSQqpUU2pR0eEkwmyLNpDRcnUS3rzgGN6JMCh+xYSzbkhCKgh1M1oRl8sVVS",
+	"46Vs1EcLZmcATeWypJpWtVKoI13iExR679kqOxjrJ5rnwqfNShNgFVqbSc+H8lYck5SBnAXQzinjNBOb",
+	"oAqhUedxU9v8aYTy5bJIQAXKt6zGrgSOUtq1xqc6NrbVcIWkBUUCakmHLbx/hMeJXTG7jXYLGuTWym1R",
+	"5dSPzaNLjqmOUKbQBecJurcvjuoE1oseOGu/kEkVJWeNBn1BReb9uc6LGXLzIdzKQ4SppxB3FG6dShzd",
+	"paz4AhZgSEwuJOkXcQH7/DMNLryiZ23qwxRK/ac2ZeHcgg4t/CxUqf+V8hf7d2v929KeMGQIAq3PjSmx",
+	"2WIU54e9tlc+OWx95ZO7cCpDr7FH+DRsyTc/hdH0qV1154KWrJItAjyDIKDt4qf917IEYKnuRYvJdlA8",
+	"G6+ucfjSsnKfWrTovKezYp3BcnlmfKNaI2PbLuv6zRgHslRjzka/BRNpnq0QljqOtYbtQlrhphJk1bes",
+	"8ylVOPUFwvvr8AHvTjp/8YJ27zM9KjTMRTXXrP7ahCVs+KCI8Ogd/dtCy2EIM5GpFmcsktrwmUAlDH0G",
+	"yuQWErYNqBNUa7j+O71uU1KneZLg73gwKdkMHlg3aHvv/vPf/+W79+/V1Xfvvrtqgxb4wuHzcDz5zg1L",
+	"6WBTvjHRgAoHY7m8Advv9ZrzXI1DCBTmRV51PliKFkUFhszeckzPFHLZqyHMY8g/N81D9T49LQb9Sy4z",
+	"3bfD3sOrzY54b3osxnvf/BKE9PFtym95jLVTrz6HwUKJ7GQi0lw1DiF7q0TWgYuI4dokHRgogZ6vDvCY",
+	"7ZXBFSOuRNOSqqL/K/vwT53/utp5xzr/dfUdfN796svq872B7mF3h4zkEOzVYpw3Au7h7gqiHlsqf1k0",
+	"STH+X4HfzEcwJGAFdhbzgkwhZPMpV0Lr2PCh6tNsh7CNo2AQHAzHT/bHDw8fPRo+PIj4EX84Ek/2n0Q9",
+	"0RMHjx4eBWEgF7m2RcH1hFtRS239XOLW2/AcuFTfrbsFpdWVEOnTVdWLqX/QRzVd9wq8nuG69h8fue1f",
+	"GNidbb5gHOwUZovnMY+7/c9XhggQ0ioxq7LK/6dPYX1MbwAbt4uExg0ERXkGFQYsORdilEk0tbGl7Xxt",
+	"YDyFFfeGLv5cTKmHnQwEaBaR+y2etee/x6ecwRRtpvP0VyXzoqR9eNA6SLqhrtgmJUyvomJKiyG1g+RT",
+	"rcoD6q0X6mygxnKgpiEcs7q9tcUSm5smLD2K3YKAGX7GE/hsNs6ZjJ5hqdmgyLnUn58ZJs4L1Jt1//Wy",
+	"/EnKCEtuFQVQ4Yenq4ZKNGZvFn2qygD/pvW2VdnG25sjOEChHtRac7avzXO9NtOkHs1VfIl5OyTQPXS6",
+	"24uRsRnukwaEIupPDxQJEkTJWAhOhShl86NgupuehY+YSBn5yqx9W7m4IeJyZykpoyYkKCXlWIUVetgK",
+	"XgLmqBEO28y+Mtt4u9u2EaDE7b+eybx3d5nq3V4V5m5vIhdBuwAqZpKQVTmNxITaabHo1c5+lknUTJpF",
+	"UaKwKIKRgXuZ481nmZxkQqkBG8kZWmw26Dan3yx2j2G1UAVowT1xK9K8g0Y9ej/7vYfslGfJiv0c25bi",
+	"HCB80MaxgTCYXdy16bja8tk3zCWhyWbE6kQ5pB+xHQPN3O0yx3QYuNxZdOe5yLNV5wRhJGdQYJYjHw4U",
+	"YMfloIWZMlUeoHRH2PCq03yW4CvqwS7eh7gRIQulRI8p+Gjq0hZQPTMz2vrkNIVXw8A1g7BAfku+IXdV",
+	"0RPcr5ynuV87T3a/Lvei1A70CMlKvRSX27lcsOqGx4FLIZYQPAGZzQ0mUjQLlLTxgpwyaBUzPM5ls2HG",
+	"P34YyTQVI7KTKCY+Jw6qAOyk0iWWyPqDMj7go16vph3XWnajYviQCrEKbm3nngKjUzlTwQ/AQCCAYgph",
+	"Q4ydDcVKIi1uiTauuuKP688BEta5SIESFz61yrPbXMnRsHm1ZkbV6wnv+uwZ7FKYtxc2Z37pw2nGV/g+",
+	"yH4cutDbKbE76NVBARlgpBX5UmgJtJQYhsRrtAg5qN4eUnQSMxOdsM5oAaF2lHw4vmbzAxHgrcjgmq24",
+	"evrtOLEaxrJULsC3rOsDyQ1WfDSVSjhw93qZLaRrTSXzJ8q4gi6TizT6kBF1vq8nGU8jObM/0vEGDHT8",
+	"5oNYzjhokeK3Bej1RaLTB6gehFQayQe+5JlfI6/Xx6vk62I6fDAIimQOmA1DoKbnTd+sW52LUdewnllG",
+	"l0HQOfRgh0y7/vqXytb/rihQ/pqs1AOvYuakIcBltvaxSyaBrtk5z/hM5Jgd4i0e69JSe/hyPK+CIGm9",
+	"4dRUZrlIBUSM9w+P2GjKMz7KRVbLFT7qbYpy4RuHdhyvmpd/qdZyeXZNRflgcNDf7x6GQRSrG/qmp/+e",
+	"iZnMVvRNv9/dBxApJP0iYvzh4+5BvfA/H03FW5M0Wp8Tl7vqgbI0UixO2UKJ0K1l31AJzIreDVXBihes",
+	"9uOVQ9hlebKwKFURfStGblM/2lEhlQa43qOnoRMJfKDYMotzrWKwW5ksZkK17sTmfkzmi1fu3Po7Y2KR",
+	"2J2fzt7ecxcaHk7coM7E3KknG57foii/jR+4+I2lzG4UYqKW97UsZhvnAgh+ZHYTpxOmRM52lg5izfik",
+	"IcNr9x7nCCpqtjIVWZyqOKrFSu5rgOjkO+c+9n/KjQNiOTyWvsFOLstBr3ixHKPFOh476pH6Br3USuOl",
+	"BK/cpbwRaeuefu2urdHXXjfm7Zgjm7sVQ/B+tsNTdv78Gev39x8ytRhGcsbjdLdk5jRBur9m9nCtCKCH",
+	"18p5G4sAK79QwociqbxMATH/eiRm1PszGb0C3j61hqBIq8gLJSB+BqslMiFF4HkECTaVCQnxkJR/UMVk",
+	"JB5AuV4sF45oXLlIIgKeOi0WNu0x4+71rrVrTYsCrdrrsm+XWDArBqumY7XVqRqKOskI90eLmlV1rbsC",
+	"12qiWK0VcFcI0jYVSAizrSC/doZ2IE9Zz4GoUqJIBgqwKcO4Rmw007G6p6Qd1RYmdEnv/eKynWbYtyrX",
+	"C4Fn34jvN5vrzpiXK7+bUTdbwXJxAMOZ3oEIG4aSuoRJgAy2pcH6GX4USIcerux06pmNk0Tvs6XMqDLv",
+	"JjG/7zfIi9larifqti9swLScGLe4cl9xbnCyMzlzqGfd88jh5C5OLecCo6SgIeZg679oOVaDSbRAwlK9",
+	"SLNi15hnZ5kcJljpvg4QHy8UT5CrAFYO29EnwpODw0e7XXY9kpEwuW44c/Cm4IrmMy2ocqjlfsyusWz+",
+	"NXkn0KGIkBCeY9Oh8UArEqpuPrxjjbvmI/B0BnEK6xwcJzmPk6orYMA6h7Y8FTY0sFiKZreCqfT/7v68",
+	"EFda61c5B6x5sMfnsdpzIo6TTC7m3eKLvds+T+ZT3t+zc6r2aA/vjcDxU1xsCn4uVDA42N/XqlcOx/Rl",
+	"wU9sRsGMF62JRZYOUjETKlaDOS6HgRnUunHtLQeiH3ITp+DGoyYYV1h2Wmb6FENL0vj0zGHWBlJgZtV7",
+	"8E/5fI5OjaleiPHMWTi5ZJFkfAgncl6rw/vEVyXUzHqN/Ni7ZPVgYpauCfO0xibUPV81GHkVoVCsnU2e",
+	"Jn9gssF7lYk8W9UzeOqJ+JLl2coEX+LULH6kbHJ82uS7Kpfz7m5Nfl5kgdZf9ufLyzOGFzC9Im1mFoWq",
+	"SoXfnjxxHuXWN3UJ83G3tFnXWu9iY7GElU02i6FwJtEmR1QyVPg4puqcsxkfiRcNHsRfHz6rhZ9pfrEQ",
+	"NTJRKJbICZXHg8zuOa9tr4c+72HuZZc/YW/PX+gTQMBrUPKe5TOujEkLN6W/ogkOu53rEMVL/bgC8MZo",
+	"kcX56gKqmWKKgOCZlw7UtWhyCYUz9FCenL0gtx+QMEeiCHtaRpoRJ8bXFYvkcVVPTwhqiWkluWJymbIs",
+	"nkxzGGtbaZV6Zt9jCoVVP8MmHksP0m6ZFmUrFNupufUzoeQiGwm1G9q+G75aw5avp118nCc8TlWl0lL3",
+	"ffo+NVJCEQ8gHECUsuNUX8aTxT7R+ASdIXXGESOyAy3p36cUFEcPFcgJfcjKfFqtPIjD405NqV+3fVu6",
+	"jsaezROun+Bj+nWoc+ZCzhMB8A+9NZTQNsOKKTkTmH9JBaneQ8AjHglij8RUj+BkzkdT0dnv9oIwWGSm",
+	"cq0a7O0tl8suh5+7Mpvs0b1q7+WLZ6evL07hnkKMBK/xOGVNIMCiAKw544l7P+XzOBgED7u97sPAgXvf",
+	"TVn4ZD9/9igMg0/BRKwF7hjlzjv3D2D1d9mLFOL0asCuIe3yOiyQAwTmTRKqV2hSja8R4vA+daJ1JnKV",
+	"iuMCTUAKYC4lJvMo1EoFgdgP+r0imQsg/kMxWWjDWCxhzQM91fVSa6LXbmiQgoADTBy4BQIqkJ4h+/Qe",
+	"du37YMD++3/975C9JylEX3wOWcGZGecY7jVgBH0ji9X79OTHH09/DNmrNz++eP5Cf/rx9OXppf7w9M2b",
+	"X16dnP+i1erT8/M359B/8iLBKq6Wo4Ww5zGBQq7L1Zuv9U55n4KDmgJLjrgScDzD2+N+hJkJCwgWONdo",
+	"MULCxEyqHKJDHAzsjErUYHz7fQrs0yR3jk2MGybpYP+JB85xDjuxGHas7wpDhh6ZiUhFxnMREaLmgXqf",
+	"Xr+MVV6VgOoa1a3r//5f/1tPqiF/vTZ4+QJzo/8VaaRXpjaxKN8X2+9MJMinrq3+YJhivQ+FLUhROUPR",
+	"UEZIJyuaO0N5Ca4yMn5ATSqm8wHDwloyY2qV5vxj2aGWCz774Tam+oyxbh8Cg4HJRQug7Qtqw5w3vA01",
+	"6uewRdcN83Sbrg/YTOQ84jnvIn9d6U8qm4n1GmQkQlLWusDS02UnpEr7PGfIVBfZWsADrCdaHqvS035w",
+	"C7r7xg0edk/jZjaJqeQF2v6xs8gfqGIsjLxDzh3jS4A6vTLFiJp9JwgZeWddS9VSr+tJxlbZ3cy37A2J",
+	"1jpsOOr4RDguC1/3zC1N4+q1tDzrcQwSWGu1U5u6SZRIxwa6CgsTPVK4600JAFvRostOlCtBp7CMmvpu",
+	"lJw/27Ko3lc4arMwfpZLVmnP0vu1fP4r/YKlThisxulHDoklr2X+JolEdjnlqZcEp7ZcDZmQU2oaqYvw",
+	"hDUaVawaO7ms9apKwVGntVtDBI3HkT55HLJHfXhhMpWpQJyXFfYkvtGK8ZQnY8ZTKEuCaeLwcbep7+XT",
+	"suUmamGeegaaXkyvWOD8AK0CqSa0VmDOfZvfJZKEpdLxX3N7Eje8DPihftVPeSrlzYxnN+oLp8V02qV4",
+	"tLl9qPxlWOW18jak30BZCzak3hS+4hnWUWW+9f2Du4abXlWJNHqRxnnMk1N48nYvelUENUDP3e/1iBUx",
+	"N3TXRZB4768KOSZK1ExxQVrURu0u/D7vrsJA28fBIKjqE1rHQLcsSFv9oKoEGgQHj/p9tHjt+66lbfQ9",
+	"A0zNupin474iThMlgRO4MiKhybZFjgurKHe1qXKAA+rrmB34vUIMn6MrGe/s3/nOh3e9s3/n3u4/ueOd",
+	"do3e4W7H3QFKp3F0vLv6HH7Si1sZ5gVQW71IQCrT4oYDcj4BLHLdFLz6XFN0fZ0uLtlzwlOQvYbZ3GWV",
+	"GvN5qh0r8sifymjVPD7mkljUF7mLgKAN3m+xwe+2o9bvJtJTIb6TIwvMP97+6D258/7Y/2PvD1yDjDPP",
+	"Mly3Hz6HX8Pngr9+ptI8It9IEIshG6xqkJH7CsrHykUOUE4nVx8S2hUbCkSg6wWp7S+Z/giPAmdC3e7F",
+	"H72b9N4O0Ft9PNKZeGFcvZZ59WIxGgmlgtZHXrEiqDHPBn2B7BCQFP9321UHf+y9Qeti670RGr9heSX9",
+	"JPL7WUZfQ0z/cxU0rQLw0d1hDdxZXwhbXYx6BZiengDP/3vx5jWbiWwCoYPRFJEJjx4+Pto9Zpy8S0pA",
+	"EDhdJInDAV8XgWe6hc1qSsOqhV50oBffewShlsHAKGMwAYP+fq+9ev9Ktw4dxPVdBNHybCE+/2H2l3XX",
+	"IS75H1AFOvj2ylP/8P9atQscTRB5c0rL3kXKLDwRKuuurPrbDKwHE/bQtVVT0zPBo2Mbvykh02JISy2n",
+	"kB30nlANFuJwxcyIHPPyypLkXIBX7RuZPP/c6/9Ae/2PvmNp6d7NUpoKnuTT34PBJ/2XA5Q1joFaDIWn",
+	"LE5zkd1yytam3GEmU0hv52nUZX9GICpIDktxkMpSPgwQgZrqZkhFmsn5XESWGdvUVVBCX2CQnAnPEShU",
+	"3sEXi+Eszh3AeVs1YLsNVwe2f+PTnR5rCfr9+51mEpG/MMLtt/tTbnn+2jrSLqV8xVMAux222d1uHvw2",
+	"O+U5XAa7w67/E6biSIw4xu8K7LbJTJ7LyN0IGGSn5Q8VWszqv+3vVVnivebSy1jlJ+6FbWLNJZZmA3or",
+	"laLzedNdJ+BW69PR2hsiyIWrotyfpq6UEl+27gt2Y4P18LIUJW/od2kgvzj8zXbySsXAXX9EvBCdGBIX",
+	"IaSjloPb8MMPSFAY6p//9MMZXyiggbj/8PaG0Xxmwrstrj3jE3ER/46221cTXc6mWRfscGc4xDQZEQE1",
+	"tM1xArUOFusdhVqbuMJPMv1y6YT441IeqIHL0zKaSwCjUqEU/WYA7jEIQEd2xamCxFOUXRVxVfJfFt7K",
+	"JoePMxfBt5nyFtN95+lsoxe+lvlzuUijL57SN2mp06Femi4xgJ7bH11pWZ+/b+GEoTVi1lEzbNDgAFku",
+	"5bHBAmojod/rFVw9DtjHj8H60T6ozXlou6X1xj/c4Vjq3d/jpFzbp6Jygi3qVj6HXkQAzvbiKrJ4guSx",
+	"jYCZCjky7/zu5Udu102RRto+l4NqsUaIu0FYJGScLWM1ha9uxJwKwMZYvnEMlIeGfSPDylbGpIdMkTUY",
+	"Hcx9rKNyYMHBsTxFPgx8ShAGi5R8Cq1AOpU35gCHMWCKWJHJ0oiViNPK4m1XH2ADsq20FvZbY9NccqWt",
+	"in7cl2ZXjOM9qHVaCMdRgzJX7NCyYkebI2S4dEJG66S8u/DHH2hh0j1/+mHNpvtGet7X1N2MdF+nuPkk",
+	"lANqVnmcJGwq9aTuWBCzXl+IwpRJJIAIkoj58FDiGeYF7P7xdT0oY89z4WhvyuVszwRXoNOmYimA7D5T",
+	"+Tr9LpE8MtkSe8phgmvS6mqscV9xRTQR1TUsDtN9nGsaZ0N7iCULMTccxCVmokGfKSWjYx7QcYoL+fpH",
+	"t+6Z683l0K9v7p1wX51OxGZWPq+fosGV/os+KIknYZQsVG4SaqBiTi69z7G2R1EY1PD+UVKEJYa5gdKw",
+	"5qAl/KknBLfwL7qv5nnzr7dv53+747K3Veu0PAMlh2iAvtZKv5MZ1cLV90ym4yTGVPRvvpsuBKXabLuJ",
+	"SKA6Du5G117hP/6nV++fXr3Cq7fkN+KffryKU4c2yzqtkPbcGk+eW1b9j67jOcS6rlMPUnipmh8FHRSR",
+	"GtkMWj4B9xBchuwSa1S/BmBisV8NJHEPmJEhZPctcD3esOCLSMzmMgdSFVv737H1qQARz6EQCXmTCBOp",
+	"hwfUGG0s8CQpAvzZQgtVCOXDO2o9hCcQsimF+iHXUkmgi9VtdiK5TCklecmhiiAkh0dMjseewCHQqFfc",
+	"ofevvsBj7JL9tjoLPRtbb9RUtJizTHPu2rbkTHoYv5mP9h9AGwFOcl+15GJ55xLW/DqlZC6jzsbI+/NM",
+	"zqAuZ4KnTEj8KBB650Tp0WWnWrjEuZi5Rb+cXH/bPZONHZuKzrFLGV/kZlNJehuox6x/yJgpMxBcn725",
+	"uGRGw7reHKB/StlpX2OzVZ/yjfdb5fEbYvU4mGD9JlLeQOL2cU3AUbK0AHcIzN3/tRH9yzIPF2iykLKr",
+	"T9UNO2m9bn+GDWxW7OH8/iMo9KYj/6iKPfT/K2WpN7lxSZPnSXwrQiCJ9Cn0pvTQPxV6La/WafAYofap",
+	"76Gr5f2jBeWhbO64rswbXhoBNapjIrKLb9fq6+hQa4yxGqphA5YDHbegtzE4VlS1ruGf6xBqoPgvVfQj",
+	"3bDkcX5NWcAp0i7QhV32K5USta1K8gNadaDqqC+Tmu5oVVxQ7VvLgo+tOxQvu1X47bWejkTk4voYmSXh",
+	"FANalym/FddEEphTRAAq8gD/TCm3Gi6K4vFYZArfhV1jUYhmWphzmIu38wgTyJAdxqKFke0yLDQXiyzM",
+	"5QTmvK67QO42Nrvp+NAbxpAbmBx9rkyBp2OWCH4LhUUL2jGY2LKIunn48Um3/6gpn1zPZNsQbq/zBEK4",
+	"79939eeWsdyCV1QiTzfVhYchBOmNnLzEJUfc+8CUcdSrzhQyQ1iaUirqUWEScKonValwiAiiGJ6HPdXI",
+	"edAU1qSbnKHZgfH427t+5/AKPx71dlWr4bHsDK7Q/dhJIy14tSUK2dc0/0CmZNYE7AALSTe1pICZiAwt",
+	"kbLfFrHImWXXNlTC3Ck6YzX5SPCICCLjkYhQQa8OoDPsxrymgdWmgZV4qS3ND0VzBI/UAMpCmcpNxpdR",
+	"4R9yn+eUMzPEBLUE9aHQby+TCNmPTP3j1HylN+zUEK/qruC6Oy760hhTh5f8QnYFU0xkCnU/YJpTI2mQ",
+	"FBY4pofCEXJoKS1jRQWrSh5NbSnNFzmL01yy12y4GN2IXIX6I4zE0UHI+vuPQ2Bwkhk77O8jYOL56z93",
+	"+lyPxZTtHB2wYZyrXb2u7BG852pBMxktEsleYxeieCJUjiIOH2l4wf7Hm3OzOK9129dwUZI4saGQ9eDN",
+	"oTyxEdl0+2tqWoXsMdQGVODVCgmGEE/SeByPeEohThAXQ67E0cEiS2xt6zmPIi342EsQiTHyiWDsl2Mv",
+	"zCQQs7feR+ZuHJSmZaC72yQgDw+O9ktk50ePH/pQL73Okw+dttCXMW5Oswlg3aspt0STFHAzqrte0zyB",
+	"oS1YiIsTKSFsPekmzsobZhhNcg7gYg1WdqIZKuxHcaxrK5PxfA29DtzRSLpSLrJEzPHNjCtfU3N1j3pQ",
+	"8nzyuJTYF3x6b1j83geD93TSPn4fhO8DM5Dvjax477an3gNHyPuA8hHhz8/vU/84DeOUw5BW145XxSbV",
+	"BAk+PK9Qp/Rw3/yuGvc3t+x/LbiMrMeJdgZScFsqHbYD6sJc6q0AqgdK9t119j+BaNfkr9R9ZuUkFjwD",
+	"GdQv0eJvpvDhUcbjVCvojqcvVnhOe7PJZJZfUm++jouLWqdqst/YwWUfvtaxlUHfALD3RSko33yZ4qDC",
+	"6jS47MZKgqLBIwUZXNmt30h4URS9IexGt8RcOtjb8zKQdonuu6NWKhezrrodDR73HvfAPUCd8BkkwE4L",
+	"NpDDsFbhiwVwh6GGq6WLNShJ9XrFXGvGekvh7JdapdFZ05ZzemnjU5FiutLaAdLnRkxJp01jiNfbfE6W",
+	"6s1iKBKB7omzDOxosXC7ZfeuCj5fff4/AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

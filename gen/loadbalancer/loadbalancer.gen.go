@@ -115,6 +115,15 @@ type LogTrouble struct {
 	Message string `json:"message"`
 }
 
+// PageMeta Of a page of applications; absent when they are all there.
+type PageMeta struct {
+	// Continue Leads to the next page; absent from the last one.
+	Continue *string `json:"continue,omitempty"`
+
+	// RemainingItemCount How many follow this page.
+	RemainingItemCount *int64 `json:"remainingItemCount,omitempty"`
+}
+
 // ProxyLog One proxied request.
 type ProxyLog struct {
 	ClientIp   string  `json:"client_ip"`
@@ -196,6 +205,7 @@ type ProxyResponse struct {
 
 // State Example: {"applications":[],"balancer":"load-balancer-5f7c-abcde","controller":{"ageSeconds":0.4,"connected":true,"routesVersion":"k3x9.18"},"draining":false,"settings":{"max_connections":10000,"policy":"least_connections","timeout_seconds":600},"startedAt":"2026-01-02T03:00:00Z"}
 type State struct {
+	// Applications Ordered by namespace and Deployment.
 	Applications []ApplicationState `json:"applications"`
 
 	// Balancer The name of this replica.
@@ -210,6 +220,9 @@ type State struct {
 
 	// Log How the log of requests fares. Trouble with it keeps no request from being served.
 	Log *LogState `json:"log,omitempty"`
+
+	// Metadata Of a page of applications; absent when they are all there.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 
 	// Settings What every load balancer follows, all replicas at once. What is left out takes its default.
 	//
@@ -259,6 +272,11 @@ type Fault = externalRef0.Problem
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
 type GatewayTimeout = externalRef0.Problem
 
+// Gone A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type Gone = externalRef0.Problem
+
 // TargetAnswer A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
@@ -283,6 +301,18 @@ type UnknownTarget = externalRef0.Problem
 type GetStateParams struct {
 	// Namespace Only applications of this namespace.
 	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Deployment Only Deployments of this name.
+	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
+
+	// State Only applications of this state, as the controller last said.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit At most so many applications; the answer's metadata.continue leads to the next ones. Left out or 0, all.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. An application that is known all the time while the pages are read stands in them once. One that was not given out for this selection is refused with 400; one of another version of the load balancer with 410: begin anew.
+	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
 }
 
 // ListProxyLogsParams defines parameters for ListProxyLogs.
@@ -314,7 +344,7 @@ type ListProxyLogsParams struct {
 	// Limit At most so many.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// After The `next` of the page before.
+	// After The `next` of the page before; what Kubernetes' lists call `continue`.
 	After *string `form:"after,omitempty" json:"after,omitempty"`
 }
 
@@ -873,6 +903,54 @@ func NewGetStateRequest(server string, params *GetStateParams) (*http.Request, e
 		if params.Namespace != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Deployment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1642,6 +1720,8 @@ type GetStateResponse struct {
 	JSON200 *State
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 }
@@ -1654,6 +1734,11 @@ func (r GetStateResponse) GetJSON200() *State {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r GetStateResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r GetStateResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -2515,6 +2600,13 @@ func ParseGetStateResponse(rsp *http.Response) (*GetStateResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3139,6 +3231,58 @@ func (siw *ServerInterfaceWrapper) GetState(w http.ResponseWriter, r *http.Reque
 		return
 	}
 
+	// ------------- Optional query parameter "deployment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deployment", r.URL.Query(), &params.Deployment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetState(w, r, params)
 	}))
@@ -3611,6 +3755,8 @@ type FaultApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type GatewayTimeoutApplicationProblemPlusJSONResponse externalRef0.Problem
 
+type GoneApplicationProblemPlusJSONResponse externalRef0.Problem
+
 type TargetAnswerAsteriskResponse struct {
 	Body io.Reader
 
@@ -3778,6 +3924,22 @@ func (response GetState400ApplicationProblemPlusJSONResponse) VisitGetStateRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetState410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response GetState410ApplicationProblemPlusJSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4917,98 +5079,106 @@ func (sh *strictHandler) UpdateTargetApp(w http.ResponseWriter, r *http.Request,
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Fx7c9w2kv8qKN5Wrb3Leenh2KM/rhTHTnLnTXy2cq5ar0/CkD1DRCTAAKBGsz5996tugG/OiLKdbOoq",
-	"/9jikAQajX78+gF+DCKV5UqCtCZYfgxyrnkGFjRdXXC9AYt/xWAiLXIrlAyWwUUCjOd5KiKOv4SMG2YT",
-	"YJJnwNSaCWvYN5CnapeBtExpumNyHsEM/5qyv/EdWwFLYW2ZKizbJiIFpmS6Y0oCE4ZdS7WV0yAM4JZn",
-	"eQrBMliLlZI8isQkrgYPwkAgSb8UoHdBGODwwTKwjvIwMFECGcclZPz2FciNTYLl8eKrMMiELK8XYZBz",
-	"a0HjSP/znk/+OZ88+/Do/cT9NZ19+Ev54+N//1MQBnaX4yzGaiE3wd3dXRhoMLmSBohxX/P4W25hy3d4",
-	"FSlpkdTlx6DBtVmu1SqF7K8/G2Tqx3qh+EaM4694PNn4ccLAWG4LEyxP50dhYIUlnnS2gq25SCGuSSy0",
-	"XErIwAiz9BMum8PeNVn0Jw3rYBn826wWipm7a/CnTMnL124Mt+aDUuFJYStYKw1MWMal2YKGeIqzfs3j",
-	"N/BLAcZ+FouEvOGpwAWD1grF9v3HgKep2kIcLAP8X7OIG5Q13GETslhsUEC5jNkkCIO1gBQfrUQ0CIMb",
-	"nhY4+jew5kVqg7sPNftP5vM2+7VbBgqtVJaV9BzYgJLoL8z8kpBYgSNlLSyziTAM2at5ZM/YlWPTldNI",
-	"BjxKGHGAcctosbQ7L2nZn7cxqE88bQlug3PnbjYmJJkOA/pGEO8P8s2P+QUZdy53TNkENNOwLgxP0VzV",
-	"jPBqfCEyUMXncaTIjdXAs4n1gzU5c7JfpWMR02469SGGieweTvXm+hX1fJg+4p5zIOd0o8O7v8z+gv9V",
-	"ROE8/z8l7F3CLdyAJiqajHMMMyHbCpuQ01RbydxayDwhoWcoj1wOiyg6W1Vo45it1Cvk92cJqVVqktIo",
-	"DYu3OG5L50rFOzR3VilWPnyAqfWYX1gKe3QQH36S/IaLlK/Sz2NF0RgHZ7dcpMihBJw9VWkKuja2bjdD",
-	"ZhReJkJu2JYbFiVcbsgja7B6d762oN9CpGRsCHjUottg8g84Xjk5k2p7j7Y3KP2CLEYqcmWMQCK4dyWZ",
-	"Qth1xqzeMb7hQjKOS2JvcHUTWh6itgR47FFk404fSr5LQDKr6uFC1FfjGDTtAjiRFVmwfPqEfHAmpLue",
-	"V8xB9d2AxsWQIBCIrFHsJ4vCWumViGOQ+3BGYm2+nM1qhOqtzTR2CGJqbiK0TosG4HAY9bLQaQNx+IE8",
-	"CdNIZbMO+uiKiafhoIDU9H9hDXRrKKEPsbuBMVJhrGHbhOMT0+Cumpzk4rzegreWW+J3rlUO2goHo3m6",
-	"UVrYJOvg9ycnPQiOzkO81rAWt52Hj06fDDzdiCC6jx8PPA4yzpXwQZKwkJn7+PfCv+GWdleNybV2sDtR",
-	"pjPcvVR0hxDyZSo2CS1hrXTGrdOB46OgrxJhA+F22Dk0lym3pAOXXKTXMIApN5YZLmLU1maQdTQ4KqIS",
-	"vBhH8pYL++Cnv95ZJz/NV56cDLxCcdsvhdCoxO9bIUArxKxlq9y3sCGcJbMaG9Jcab2KDoVNsfpQEadW",
-	"P0NEgO15xeRXQl4PqMcGKk/S3ae3QkZAW0X7s1Eq9h4Kt6liTKwK59785LLIVo6XkZISIouMGQr/aVS4",
-	"dd7NAZiOXGwx9N9Cmk7r4VdKpcDJCuEAL9BOdIRxMT8a0m6tCgvmv0Eb4Yx0m6Qf14y3JkeCTMJ1jPLK",
-	"CShhrBN6NCg0UzoGfcYmLePFdmA7cnw0P3naj/jbglMza2gf26agv41xrMGYMTbugQqfq3iUXSlMCZZ6",
-	"ztnDTgosDeMacbS06LGFRWAyvLnbZDc02g5fEoa5+UKEsdtkh9zv8nzAZndYjmsLK95Va2jwaGgrXqnN",
-	"22HD9p3aOnVRGxSWaslrrsFM2YUmTSmhOrsGyFFuqqB7rVXGVoCwD30/kDlsb7R1YwxxhluWg8pTYCZR",
-	"RRqzVKlrxu0Zgyy3O7ZFmMTTFLlX6tQoN/RKbTzpuPyM337v3nra9ybeNr2BSOkhk4JoQ0j2AjVXRAa4",
-	"jhLUF9zHECnUZHA0OI2SEJJeKRd+xcJct0zPPptcEbLXtlEAuqFMI46s0hg3wF1lo8xbR5bKjenxYI8I",
-	"XdQb2cCK10IirDOJyHNn7TMwhmNAFmiUSLNkJ/NjBLeFFnZ3CbcRuDXddUXFjdVd+BqXqtkjYVnEJTJ3",
-	"BUzlICEmXdLCWpCPQ5YqY9kj7VbBtqChNHzOcFuQLBMSTerjkJUUs0ftva1CG8uvaWszUlkMVNciBYMs",
-	"NxBpsKZBjwYePw5dqApxmwqWF5ZxI2I4QI6FLE+5BfaoDHttwiXFuWwrpHmMRJCOOVaQtLXF8vGUXZAk",
-	"Zi7PnCkNDHlqGI6sx0CVavPud08dcaLNqwcYEqLXWt3uXqnNgCeTwHKtbgXEpW3pW5IoFSDtpcjHOI2H",
-	"Qt3xThmh0Ci0jVHNZQY26TmkQdaLeMy6cCdltLvMBkzES7TGXGtxw1MKL0tRW+0shMyrORMySovY2eoR",
-	"mOhBADrneGsffqYNZNxcQ8zWpFRjYMd4l56rVER7nDDF8bmKRzhdJ9hg7OVqNKiuayEPeqmMcAegHSXO",
-	"CLyesZNnz5w3bLCRyki+zqAkdN3MHnTUiL+HkI+rWSCKXdJcuYr/bJgHHC49h79yh3zRwiI2UIWl36ke",
-	"1fLeUuEQlBPSCEUhHrfjVmRgLM/yPckTYZ2gd6WYW5i0E8WNMTWP4FKMUkarvdFpz/1aldCaDDs+FY9k",
-	"PGofxIN6+73b11I/tVKf5NBdAaZiXNjOtXhJCxtmtG2iWrblkPl+7R1EAwV4VPb+Q8+nV3htFHCrPEQL",
-	"ti3m83kfuUm4HajSfituSIRXPLpm3LArStRdkbnxORnCTvqM8RWheu5kF2RXNBdH94ZAblF7mdWo9fE4",
-	"FkgiT183+LPmqYGwycmmfo5PsOEjs+N5H1LF3PJhLLlS8S50cQ037D/e/vgD+7kwdOHgxUbcgDxjXO7c",
-	"XUrWsVVhmSwcFr+dbNTEr/xno+T0Dd/+zfv/xt2JuRb5ROVu+ROKCkEHS6sLIMhResg2kV/vmF8me/3j",
-	"2wsXhOB6QgapAfbtiwuqlMsiw6349sVFEAbfvTj/JggDfAH/+4n+Pb94/l0QBt+8ePXi4kVjtxrqfsAq",
-	"IrPeOr4j9uM+Zm7XNGLGW1bRFFGCrHzoDlLhozKxPFWykWdoTPlnw3LKzdRT1ZP4sTri/HTx7KjbAHBY",
-	"uhtcOSDizuv1UsiUdL4slbaReKaEc1hJpgyWx3PynlR8fXp8ND+Zd4DO4mh66lHAYD/E5Kv4ZPUsmtwe",
-	"3Z5cN2o4R/N5TyPalI1Jmh5UoWWlPdvSewrjJZQbZuHWlVTvxW1lSO1xG8i4DPXKGssn4rdc7clmoWMm",
-	"X1a3KIT3Y6x9iAVH/O7i4nVZyqORh4t/I31mRxorB3aPm6pSHQ1xbNBAbioMVjzlMkIzFKSKx5PyenK6",
-	"/iqa8FUUIzPr5Fo39TifnrTShWjMegm74Pr49tl08ZTESHMhKavrjb4Bi9tZpsAu/WCORHR58xrQBilw",
-	"Y1uPOFevCntpSpqekLgby7WF+BxZezQ/ejKZLybzo4v58XI+X87nf+87iTZ3RrrqXiFjIFVfM3lIWsrG",
-	"KULmGmi4USLY4lR35OcOHTee8UKuXdagzN+NgGzt3T/EjE7SurXdPbRH3pWvCDQrUnTC1fyaEg9MwrZJ",
-	"/Z5Esoui70mCVRvTlLUR9a+v/b69LV9ri9XHUYC7o76VLDSHavG4QWbYlskhNfddFpH1qfGxAIv7N6gH",
-	"sKACRrv/jxzSXV9Jqpm6HuOgS+2OPkymsx6dNXYY6AnYz4vnVJZ4CC9cIaNa9cJFsarQPk4Kcg0GbN9i",
-	"NF58wII6oz+Qkx12NIcKK4L2c+enPPZ+YSx3BlkRBgUNdEhUPmeVrfE/XVja3CmHHOLOPpW/j1EDyXy4",
-	"Ab1j6E5Zqe1srdJUbU1IeXxv5A3GXEpGMGXvfEhW9cQ6MyisKcF/qxv2y3rK9q71RkbD7Tohy0nGeRrE",
-	"7G0mUN6WVs1dmxh7lygWqQwMW8FOyZhcggdH7HR+7EB/o4nk7IBHM5bv6K9Bv1Z1kNAiWj0ki+H6WZlE",
-	"G+0phNy8dm/dDTC7wccnfS5+p7YsVXKDAZSKKXdN6zEiBWnDMsOFSDIBHped1r7vDj3nCuwWQDK7VSzn",
-	"2hr3zJKdzk+6r4e+cUfYBrRG5keFnbJz5grYjr8bBYYpSal2amXDZw5yuNujsxgEtYdVsOZlk3GDYt1n",
-	"pOMhLidRBmRdn2LPC2NVdl5YZSKegm9OR7yBolpNfV7W95uhtVaFjC+1WgkM3IYo0VzGKqtu+lgGXSvw",
-	"60vYZpyy+fBLQZ2LkZJGGArDEm4SZKGKIb3kW65hMED3LHopII2rAnrTq1dNSVSSXCCyot0ou6oaLUgm",
-	"h2gq4hQuHG4pu5AmpwPQuBx3sHqJSuseGJfV9BQMBmMY7/uAjx4Ly0xADZN9gpVViAIfcT1nnflPF0NJ",
-	"Tb/QwaVsuaFkUMhMorSl6ppV7Oj0CYsSrnmEAKa7yifz+7y0W3FY8fGAB/qBDjEcChQ4+89iBVqCRcWk",
-	"99kjLtmbl8/ZYnF0zEyxilXGhXw86gxFN9B4wOGIe85GtBZVFU86RZHmaqoiS3tBKV9B2llMaRPCbjFm",
-	"PPljqS/74AZobzTlct+W+wjJfnZy+tXjKbuKVAxX1KaaANsq7VMNuVYbzTPDMm6jhCnZb84nENHuzm80",
-	"C7ssJJr9bV8DD52UqFpZW+q/ZJPTshfGD7RkWWGoqLvflAy2Q36e5fkQBkIai4AhWAYzngsz45W5nmy0",
-	"KvJp/cPsZsHTPOGLWSU6ZuZFYxaRsa8fNs2+5qOjL3iSo5tbi/eo8LVw+Sw/BOOGYBIKRoj+fpVC5cdv",
-	"XPqka232lHndrg7atITnrk2AMgyIS2rBsYrFykfhvTLkyfzZk31F4oGUw4tBkXVtIOnOm3TtStqjcit9",
-	"b9eqhzQ40eiKLGXnPu/SqK/f77EG2rcf1Mx8RlM2cKz3V8zwnbMNhmcwPQSi5g+pm3azkCiRVY6pbgWs",
-	"Jjt99qwx1cl8cDKvLWPkWkg0h7AlyTZhtUKqPznTpqKo0Bow/BlTiqaq5fd7UMO74+eMHmAi7uxviHuy",
-	"RvLQbKZqw1IhwdVwTc576jVcBvVJ8q71/+nN9+gBgJbhLLuz3rbPkxHQpFt3wLsl25uVSzQvfQRxR+K/",
-	"Vnt6pmLcXmO1y0CrdT8+CwnlY1CBz7JcaTtlPrqzmq/XImIJRq10y0cg/5BqK8sOMLezpGUrwGjGlHn8",
-	"Zh5r+g/CzyICXzDx5zbPcx4lMDmazjFWryp/ZjmbbbfbKafbU6U3M/+umb36/vmLH96+oHfuGr3xzlKz",
-	"VkobHU2Vkb5Z4PMYLPJcBMvgeDqfHgeucYP0aZYAT23yz2D58S4MZjhSOdCsmUb0pwvQ/NPqUESDb8G+",
-	"rXN4rdOhR/P5gdMI5SmEB7Xp99OUw/36JdlT5zHW5TG/oSkqmmfuNCC17xdZxvWuM1pZ4fDs7qU8qACP",
-	"vHofNJkYUI282HPAuNHN65otbeKsimv8KIz1Qa+FNC3BUpk7ZxdIDIq3J8G9vS0bJtzJKwxzHYqyHkE1",
-	"wI8/uWPK0zyovO0tfl20t5iMzdcq3v02u1vbCV8+/r0JWZ2bcZsAsas43IXBiaPusNg1jgjfhcHp/Pj+",
-	"V35qn4T6LAl3SWR/dtCvSK2HUnv75btvN8qS3F6j4Y8SNHPl7/tNgumuZU8rx15B4Omek/HNMw4P2v06",
-	"frtDhP6rCZuv1OwRLbz5qRL0WdLwbo+Ju5ZoXdAOUbts+5jcYcHIwGoRGe9ecq1ud7NUtXxKmwNvyqb0",
-	"uu+qbLNFyBsznim5IVN35t0xwW5ORyGoLztVmw3EDo1Rc61B8C+VnbJ3vn2Nd3u8bQI7UmObKNOrU4bs",
-	"GnJb4oZYmGsKUQn+rVQh46r1mE5c4MU2EeWwIGOI3dxkrvtzNbPl5ZcmdmXLW8iMyqCE2D6j2Rz4nOV8",
-	"4/qAE34DCEjLhuKrVGTCXlF2ybWrk3vIiihhCaeczwqoER9iasV3zUBVKymSS+wtvQoCI6nYlYRbe0VT",
-	"p4hHKRh2Sybb4c+GIqRa7aiRnRCV9M2CNDYS3Xc4r4SxZV+YGWUjdEtiVrDhkioOumJVJav7DIYRsmMs",
-	"xpU8R9NT5aXvJaWQVqRfnhT1rzSl9xNXf0mlTds+slqJvQfTtZckj5nKHixhysDy0cn8hHryS+KilBvD",
-	"Hp3e3nbydae3t/uErAxsanobWbtH7xeT0w/v55Nn7p//pevb28d/evhu10QKL2k1fYv59OnT6Xy62ENl",
-	"s1908MMyT07a2cb55BmfrM8nL5fTD3/9BGJrXrvWwDa5vrVviNJ2N+vwR3CO2rSeT/7+aTSSoa4b5FAS",
-	"KPxDNMAFlehE2f7VJJ968/Z9vwdu9369Z0x9vBenW5YpY5lRLONyt091yCO05m3WPTsFxPuqW0NBjfMN",
-	"ZX6CXJMzf/soIjO9jxPUltuTt3+eT/5+OZ0Mb+avidxaXdEDAI6OtvDNvwa/NfK7Tfzkj9qETMKWjvEJ",
-	"bZqwjVCZx2sOoem6kzn3518Ofx9FGLZV1yDDXk2yPETga6++Cu7btUn3udx5S/VnU6UrGSlgr/eWDmH5",
-	"E1hRAvFZ9dmQ+pR+CRerRtpUlEfnSIvLgK36+lYn4m22cv86IW9rit84zm238Y749E3Zp3DGrpwHu3LZ",
-	"3G3C7adK+cm4OLf5aQt8azHireoLMRROH42i7Nv6Q2GfEoGfzk/uf6fzkaXPVfW31DEsodlIzFuqskfB",
-	"NfB4V6b7nNJMeJ7PKD/YO2FvNRebpGpT9krWmGXZTEK7Hgo6N22cf8Rha0Wk1Ljz2KEvblNHB51N4D53",
-	"PWgohPu6RjicUvgvHMp3COb5fUFDVcsvD6adDbTbo91JudwUPkipXfrxfI8bKy8H3Zhrx7/PU/2hSr+y",
-	"KrU+1tXWqHNzvUfGBzSpJ2JD09aPzErOfyAsEyV9GXaZuKYQ/xqep9U6OsLz/CGQ/zqB9LlZzsruzhJS",
-	"j5VQj9zacnYe2R/lbyNmvlv7DzH7XYvZd/wG9ogVixXlHimbNyxjxYCIud7r30bGfJ/3HzL2u5axN+DS",
-	"xJ9oy2gw+hjGEJ77XtLHNhol02mrsL6czVoF8qlvcJqYnbGQ0ZnMp/OnC/LOfupBzHhvZWTayLI0SyH9",
-	"PMmbPYnZkK12lPgMq8DZf6yHp2k/pG9M6HjVn+ml7yu9LlaQIqdlzF5rUmoomhRXOmyCuw93/xcAAP//",
+	"7Fx7c9w2kv8qKN5Wxd7lvPRwrNEfV4pjO7nzJj5bOVet1ydhyJ4hIhJgAFCjiU/f/aob4JsjUbaTTV3l",
+	"n8SSSKDR6MevX/wYRCrLlQRpTbD8GORc8wwsaPrpnOsNWPxXDCbSIrdCyWAZnCfAeJ6nIuL4m5Bxw2wC",
+	"TPIMmFozYQ37FvJU7TKQlilNfzE5j2CG/5qyv/MdWwFLYW2ZKizbJiIFpmS6Y0oCE4ZdSbWV0yAM4IZn",
+	"eQrBMliLlZI8isQkrhYPwkAgSb8UoHdBGODywTKwjvIwMFECGccjZPzmFciNTYLl4eLrMMiELH9ehEHO",
+	"rQWNK/3Pez75dT45+fDo/cT9azr78Nfyl4///S9BGNhdjrsYq4XcBLe3t2GgweRKGiDGfcPjl9zClu/w",
+	"p0hJi6QuPwYNrs1yrVYpZH/72SBTP9YHxTdiXH/F48nGrxMGxnJbmGB5PD8IAyss8aRzFWzNRQpxTWKh",
+	"5VJCBkaYpd9w2Vz2tsmiv2hYB8vg32a1UMzcXw3+KlPy4rVbw535TqnwpLAVrJUGJizj0mxBQzzFXb/h",
+	"8Rv4pQBjP4tFQl7zVOCBQWuFYvv+Y8DTVG0hDpYB/l+ziBuUNbxhE7JYbFBAuYzZJAiDtYAUH61ENAiD",
+	"a54WuPq3sOZFaoPbDzX7j+bzNvu1OwYKrVSWlfTccQEl0V+Y+SUhsQJHylpYZhNhGLJX88ieskvHpkun",
+	"kQx4lDDiAOOW0WHpdl7QsT/vYlCfeNoS3AbnztxuTEgyHQb0tSDe38k3v+YXZNyZ3DFlE9BMw7owPEVz",
+	"VTPCq/G5yEAVn8eRIjdWA88m1i/W5MzRfpWORUy36dSHGCayezjV2+s31PNh+hz3lITP4tkGF0ACLBcp",
+	"WkTYeIFJhcEtYRuyrbAJOhHcRcgC9hkDfC0Dy2Nu+bR8GP0VZznfALMJt2zLDdPAY/ZzYSyTatswEdUG",
+	"LXuwaEj1D4qlSm5AI436nkuiw33hi8lTHvmTXJbklspOBqpF3ylzDG3zUTjRd97/jG61c4l/nf0V/1cR",
+	"jrT8/zQP7xJu4drxqyX1TtqN4xohHrWVzJ2FfAsSeorGhMth+4KSpwptHLOVeoX8/ixtsUpNUlqlKZ6H",
+	"bdOyUvEORcEqxcqH72BqveYXltQeHcSHnyS/5iLlq/TzWFE01mnYD7xFcoYqTUHXntLdZsiMwh8TITdk",
+	"CKKEyw3BKQ1W787WFvRbiJSMDaHGWnQPmzbAsmpzb0HuMtUNSr8gi5GKXBkjkAjucUCmEDOfMqt3jG84",
+	"aj4eib3B003oeAi5E+CxDwEaf+nHAe8SkMyqerkQ9dU4Bk276FtkRRYsnz4hAJUJ6X6eV8xB9d2AxsOQ",
+	"IFAEUIcgnywKa6VXIo5B7vMLibX5cjarwwtvbaaxg39Tcx2hdVo0XIELMC4KnTbgol/IkzCNVDbrQMeu",
+	"mHga7hSQmv4vrIHuDCVuJXY3ACI6WMO26EkE2qhqc5KLs/oK3lpuid+5VjloK1wMxNON0sImWSf4enLU",
+	"i5/QeYjXGtbipvPwwfGTgacb4V/38cOBx0HGuRI+whUWMnMf/577N9zRbqs1udYuZkqU6Sx3LxXdJYR8",
+	"kYpNQkdYK51x63Tg8CDoq0TYCE867Bzay5RX0sG6LkxvGMCUG8sMFzFqazNCPhhcFSEl/jCO5C0X9sFP",
+	"f7OzTn6arzw5GniFgu5fCqFRid+34rdWfqCWrfLewoZwlsxqXEjzpPUpOhQ2xepDRZxa/QwRoe1nFZNf",
+	"CXk1oB4bqDxJ957eCkkgDtz9bJSKvYfCa6oYE6vCuTe/uSyyleNlpKSEyCJjhnI3tCrcOO/mAExHLrYg",
+	"LdtCmk7r5VdKpcDJCuECz9FOdIRxMT8Y0m6tCgvmv0Eb4Yx0m6QfEYE3N0eCTMJ1bBySVWsKVEOPBoVm",
+	"SsegT9mkZbzYDmxHjg/mR0/76Zq24NTMGrrHtinoX2McazBmjI17oMLnKh5lVwpTgqWec/awk7IChnGN",
+	"OFpa9NiCQpvhy90mu6HVdviSMMztFyKM3SY75H6X5wM2u8NyPFtY8a46Q4NHQ1fxSm3eDhu279TWqYva",
+	"oLBUR15zDWbKzjVpSgnV2RVATrFQmTFZa5WxFSDsQ98PZA7bF23dGkOc4ZbloPIUmElUkcYsVeqKcXvK",
+	"IMvtjm0RJvE0Re6VOjXKDb1SG086Hj/jN9+7t572vYm3TW8gUnrIpCDaEJI9R80VkQGuowT1Be8xRAo1",
+	"uJDQaZSEkPRKufArFuaqZXr22eSKkL22jbIHGwq7cWWVxngB7qdslHnryFJ5MT0e7BGh8/oiG1jxSkiE",
+	"dSYRee6sfQbGcAzIAo0SaZbsaH6I4LbQwu4u4CYCd6bbrqi4tboHX+NRNXskLIu4ROaugKkcJMSkS1pY",
+	"C/JxyFJlLHuk3SnYFjSUhs8ZbguSZUKiSX0cspJi9qh9t1VoY/kVXW1GKouB6lqkYJDlBiIN1jTo0cDj",
+	"x6ELVSFuU8HywjJuRAx3kGMhy1NugT0qw16bcElxLtsKaR4jEaRjjhUuJ9Ei/fGUnZMkZq5IkCkNDHlq",
+	"GK6sx0CV6vLud08dcaLLqxcYEqLXfAN/B8v3eLLci3cjSjGnjK/I9pItsAnsyByjUSCt69ubKtfU2+QV",
+	"cHSMypVc4MbSjtUOZMuq21ESxrhE5EHGhRRygzbmmSqkHTazGZc7tlYYuLiYEjcfZRtuh1ip1c3uldoM",
+	"sFICy7W6ERCXZnqASakAaS9EPsb/PjRqGI9vEFWOClwwQLzIwCY93z4oxSIecy5UChntLrIBa/sChYFr",
+	"La55WooMycVqZyFk3mIyIaO0iJ3bGwEvHxSL5Bz/tC8UoQtk3FxBzNZkn8aJ61h0lKtURHvwjBNfFY/A",
+	"L85GgLEXq9HxSV0TfNBLZbJgwLZQDpLigFN2dHJSGZOSjVRO9fU2r/gjgGYjlTEEIl3tDgOCJe2Vq/gr",
+	"wzx2c5lO/C13QQQ6qzKPjL+numwLCEmFS5R59iiBeNyNW5GBsTzL9+ShhHWC3pVibmHSLpg01tQ8ggsx",
+	"Shmt9kanvfdrVUYp5CPxqXgk41H7IB7U2+/dvZb6qZX6JGzkCpEV48J22spLWtgwo20T1bItH+4w36+9",
+	"r20AKg9w33/owaMK+o7CwJWHaCHgxXw+74NgdIZ9Xr4U1yTCKx5dMW7YJeU8L8nc+PQWwVBduVDuZBdk",
+	"VzQXB/dGk+5Qe5nVqHnzOBZIIk9fN/iz5qmBsMnJpn6Oz1XiI7PDeR+dxnwIuZQZ+dCFiNyw/3j74w+u",
+	"CMaND/024hrkKUMEQH+lvCdbFZbJwoU1N5ONmviT/2yUnL7h2797KNX468RciXyicnf8CQXYoIOl1QUQ",
+	"eis9ZJvIb3bMH5O9/vHtuYvn8Dwhg9QAe/n8nDpGZJHhVbx8fh6EwXfPz74NwgBfwP/9RP89O3/2XRAG",
+	"3z5/9fz8eeO2Gup+h1VEZr11fHflQ5d+aJeHYoKCtVU0RZQgKx96g1RDqkwsT5VspGwaW35lWE5prnqr",
+	"ehO/Vkecny5ODrqNMHdLd4Mrd4i483q9bDzl7y9KpW3k8Cl3H1aSKYPl4Zy8JzUhPD08mB/NO0BncTA9",
+	"9ihgsC9o8nV8tDqJJjcHN0dXjXLYwXx+OwS1a8rG5J/vVKFlpT3b0nsK4yWUG2bhxtVX78VtZXbC4zaQ",
+	"cRk1l+WqT8RvudqTGETHTL6sbtUJ78dY+xALrvjd+fnrsipKKw/XUUf6zI40Vg7sHjdVZY0a4tiMztBN",
+	"hcGKp1xGaIaCVPF4Uv48OV5/HU34KoqRmXWespvFnU+PWplXNGa93GdwdXhzMl08JTHSLuKqjL4Bi9dZ",
+	"ZhMv/GKORHR58xrQBilwY1uPOFevCnthSpqekLgby7WF+AxZezA/eDKZLybzg/P54XI+X87n/+g7iTZ3",
+	"elBUx3hlbLWrG/vI4tVNf6NzXL1C0kCppL6ZIREruw4Jzmug5UbJbYu93ZWfOUjdeMZrhnZZmzJ/OgLn",
+	"tUXmLmZ0igYtGelBRHLJfEVIW5F1IDDOryjxwyRsm9TvSeS70PueJGR1MWX3zL2grcyQ3LaFekTN8ht/",
+	"12/L19ry+3EUsu/YiUp+mku17qVBZtgW/iF74jtjIuvLGWORHPdvUNNtQUWndsMteb7bvjZWO3Vd052+",
+	"u7v6MJnOTHXO2GGgJ2A/L55RKekhvHDFp+rUCxcuq0L7gCzINRiwfdPUePEBB+qs/kBOdtjRXCqsCNrP",
+	"nZ/y2DugsdwZZEUYFLTQXaLyOadsrf/pwtLmTrnkEHf2qfx9jBoowMA16B1Dv81KbfdZShNSmtU7BoPB",
+	"nZIRTNk7H/tVTejOdApryiij1X7+ZV1y+9Z6K6Oxd63H5SbjvBMGB20mUK6dTs1dXyZ7lygWqQwMW8FO",
+	"yZjciEdh7Hh+6KKLRuPP6R1e0Fi+o38N+sKq64cO0er7WQzXPMts3WhPIeTmtXvrdoDZDT4+6XPxO7Wl",
+	"dkiM1FRM9QY6jxEpSBuWqTSErAnwuBxt8I2u6G1XYLcAktmtYjnX1rhnlux4ftR9PfTNVsI2MDwyPyrs",
+	"lJ0x13Tg+LtRYJiSVB6h9kN85k4Od/uqFuMS8Ht42WTcoFj3Gel4iMdJlAFZ1xTZs8JYlZ0VVpmIp+Cn",
+	"QVwvKo+rrc/KnoxmDK9VIeMLrVYCI8QhSjSXscqqP/qgCV0r8KsL2GacygbwS0HdppGSRhiK9xJuEmSh",
+	"iiG94FuuYTAT4Fn0QkAaV00PTa9eNZJR6WWBaIxuo+yEa7SNmRyiqYhTOHe4pewcmxwPYPBy3cGKMyqt",
+	"e2Bc+tRTMBj1cZuUkSU9FpYphxpa+0wuqxAFPuL6BDv7Hy+Gsqf+oINH2XJDWaeQmURpSxVRq9jB8RMW",
+	"JVzzCAFM95RP5vd5aXfisOLjHR7oB5oauiu44Ow/ixVoCRYVk95nj7hkb148Y4vFwSEzxSpWGRfy8aih",
+	"pW5w8oBppHuGkVqHqqo0nepL8zR1CNc6UMpXkHYOU9qEsFv1GU/+WOrL3sUB2huN1Ny3Uj9Csk+Ojr9+",
+	"PGWXkYrhklqLE2BbpX1OI9dqo3lmWMZtlDAl+9MwBCLa4zCNBm+X7kSzv+1r4F2jSVX7cUv9l2xyXPYv",
+	"+YWWLCsMFeL3m5LBFtbPszwfwkBIYxEwBMtgxnNhZrwy15ONVkU+rX8xu17wNE/4YlaJjpl50ZhFZOzr",
+	"h02zF/3g4AuOTnWTePEeFb4SLnHml2DcEExCwQjR369SqPz4tcvTdK3Nnnqyu9VBm5bw3LV2UFYCcUkt",
+	"OFaxWPnIvVfvPJqfPNlXjR5IUzwfFFnXupPuvEnXZnw+pu/tWoWXBicanayl7NznXRqF/DEdCb2W+wc1",
+	"oJ/Slg0c6/0VM3znbIPhWdkdMbo5fXy6EyWyykvV7ZvVZscnJ42tjuaDm3ltGSPXQqI5hC1JtgmrE1Kh",
+	"y5k2FUWF1oDhz5iaN5VHv9+DGt4dPmP0ABNx535DvJM1kodmM1UblgoJrlhsct5Tr+F6q8/Gd63/T2++",
+	"Rw8AdAxn2Z31tn2ejIAm3QIH/rVke7NEiualjyBuSfzXak+fW4zXa6x2qW617sdnIaF8DCrwWZYrbafM",
+	"R3dW8/VaRCzBqJX+5COQf0q1lWXXnrtZ0rIVYDRT9QY181jTfxJ+FhH4yowflD7LeZTA5GA6x1i9KjGa",
+	"5Wy23W6nnP48VXoz8++a2avvnz3/4e1zeue2Mc/gLDVr5c7R0VSp7+sFPo/BIs9FsAwOp/PpYeA6REif",
+	"Zgnw1Ca/BsuPt2Eww5XKhWbNNKKfCEHzT6dDEQ1egn1b5/Ba49gH8/kdEyTl5MiDRiv6acrhGYuS7Knz",
+	"GOtyrnZoi4rmmRu/pZGLIsu43nVWK0spnt29lAdV+pFX74MmEwMqxhd7JvobHdiuQdYmzqq4DpPCWB/0",
+	"WkjTEiyV+XZ2jsSgeHsS3NvbsjPDTcthmOtQlPUIqgF+/LSVKSewUHnbV/y6aF8xGZtvVLz7fW63thO+",
+	"Tv1HE7I6N+MuAWJXpbgNgyNH3d1i15jJvw2D4/nh/a/81J5e+ywJd0lkP+/pT6TWQ6m9/fLdtxtl7W+v",
+	"0fDjH81c+ft+N2K6a9nTyrFXEHi651MUzbmUB91+Hb/d3oaDBNXltjY9+0hpRaAPpmUvGYN8Ib5XXwbZ",
+	"N3JUh5ZnW34Fe+guJ3SGP+Zx0A44zyb/4JNfP/xt6DsdPfrPLMsU0qNcY2u7Z7dO031lBibH014jrpJg",
+	"puxVmVBWms0p+9w66gKR3tAxU5EJOzw1uZjfOzQZDtn0wXF310yyAZ+gDOt2EoKLBlKXXTv1bT8q578U",
+	"MGVn7RaX0oT75hfXyuxCHfc5l3IfN3pCQ/UYKMTGO5XMJ+J/lI3Ze3QI1GdEHFxTIgrFqSSKUZHXtacT",
+	"3Ufz+Sk5HrWuRq095igP2/aR7q3FfNkYft+nMY1PCgwKnwtd9mc/nDDOJycXk2GJ/PAbehFftt3jM/CP",
+	"n+oajhYjXnnpP2/wWT7h3R6gg0LnAgoadGgPON/tHjKwWkTGg8xcq5vdLFUtZNlm15tynKhu8ywlkOSZ",
+	"8UzJDUn0qQflFHxzGmKjiZpUbTYQu5iMRNSwmEbNp+yd75bl3emcakrAJsr0OhxCdgW5LaOHWJgrEmwK",
+	"AleqkHE1NEKzcvjDNhHlsiBjiN3epDv9vZo1s9KM78oO25AZRZaCAm1f12gufOYMTMZ3LOHXgGFpOQpy",
+	"SWbuknLMbtCIQGJWRAlLOGV+V0AjVBDTEJUzQs2JBsfeElsmZDXYJVrgS9qavoFBKTF3ZEIQfqofA6vV",
+	"jkaQKK6SvjeZ1i5nGdog4ZUwtmxDNaOQgm5JzAo2XFLdUVesqmR1n+UxQnYgw7jGh9H0VNWpe0kppBXp",
+	"lydF/fEAVZO4Pwq4cpFT6aM9sioMe3Q0P6JpqpK4KOXGsEfHNzedrP3xzc0dwIrSGzW9De/16P1icvzh",
+	"/Xxy4v7zv/Tzzc3jvzz8tmsihZe0mr7FfPr06XQ+Xexzwo329EEv/OSo7XXnkxM+WZ9NXiynI3Fgm9ia",
+	"164TuU2u7yQeorTdPD8Wrn4ajWSo635clARKAiF04IIK9aLsNm2ST63A+z6bBzd7P5o3pkvmHni9T3X6",
+	"wLfZ/RDuhcGLsTDY+YYB7HvqMvJ1Newr/92LCP1f/QWlfZSTOd/HMZoW6Mnlr2eTf1xM/wVwsDWsMYAK",
+	"aeKObz4ZFH52dkv3cZafAAyZhC0NagttmvCO0JvHdQ7J6XrAIvdjeXd/vkwYtlVXIMNeB0M52+Q7NXzP",
+	"jJ8iIRuBIaOzTl+ZqrjBSFF7IwE0ZutnbKME4tMqWqm/w9IKbKqvnJHYkraX6Z3q45id/FhzwuS3SZC1",
+	"tvids2Lt6YIRX6Yru5pO2aXzdJeu9oM6/8mhz7isWPPjRRQwjXir+gYYJd8ORlH2sv6O56fk647nRyMC",
+	"ufY3ED9X1d/SIIOE5nwDb6nKHgXXwONdWRxwSjPheT6jakLvGypWc7FJqukJr2SNXZbNkpXruKIvYxjn",
+	"R3HZTmbEefbQt8JQ/xeNTHFf6Ro0FMJ9PykcTkD+Fy7l+4nz/L7gour8KedlTwemgNDupFxuCh/M1K7/",
+	"cL7HjZU/DroxNyV0n6f6U5V+Y1VqfY6xrVFn5mqPjA9oUk/EhratH5mVnP9AWCZK+jLs8vZNIf4tPE+r",
+	"0XyE5/lTIP91AukrOZyVveAl9B4roR65teXsLLI/yt9HzPxsx59i9ocWs+/4NewRKxYrylFS1m9YxooB",
+	"EXOTGr+PjPmpkD9l7A8tY2/ApZM/0ZbRYvS5oyE8972kzyk1GiymrTac5WzWaqeZ+nbIidkZCxmNij+d",
+	"P12Qd/ZbD2LGeyso00Y2plky6edT3uxJ4IblOGhYBc7+c2yuNNgJ6RsbOl71d3rhu9CvihWkyGkZs9ea",
+	"lBqKJsWVDpvg9sPt/wUAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -35,6 +35,8 @@ type instruments struct {
 	measurements *prometheus.CounterVec
 	bodies       *prometheus.CounterVec
 	polls        prometheus.Gauge
+	watching     prometheus.Gauge
+	watches      *prometheus.CounterVec
 	relays       *prometheus.CounterVec
 }
 
@@ -89,6 +91,12 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 		bodies: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nemesis_bodies_refused_total", Help: "Requests refused for their body before it was parsed, by what is wrong with it.",
 		}, []string{"reason"}),
+		watching: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "nemesis_watches_open", Help: "Watches of CustomAutoscalers that are passed on now.",
+		}),
+		watches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "nemesis_watches_ended_total", Help: "Watches of CustomAutoscalers that ended or were refused, by how.",
+		}, []string{"end"}),
 		polls: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nemesis_long_polls_open", Help: "Long polls of the routes that wait for a change now.",
 		}),
@@ -97,10 +105,13 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 			Help: "Requests that a follower served itself because the leader did not answer, by the shard that they were for; all: by load balancers that know no shards.",
 		}, []string{"shard"}),
 	}
-	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.statuses, i.events, i.drops, i.reports, i.settled, i.measurements, i.bodies, i.polls, i.relays)
+	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.statuses, i.events, i.drops, i.reports, i.settled, i.measurements, i.bodies, i.polls, i.watching, i.watches, i.relays)
 	i.relays.WithLabelValues("")
 	for _, why := range httpapi.BodyFaults {
 		i.bodies.WithLabelValues(string(why))
+	}
+	for _, end := range httpapi.WatchEnds {
+		i.watches.WithLabelValues(end)
 	}
 	return i
 }
@@ -204,6 +215,12 @@ func (i *instruments) Reported(v fleet.Verdict) { i.reports.WithLabelValues(stri
 
 // Polling counts the long polls that wait.
 func (i *instruments) Polling(change int) { i.polls.Add(float64(change)) }
+
+// Watching counts the watches that are passed on.
+func (i *instruments) Watching(change int) { i.watching.Add(float64(change)) }
+
+// WatchEnded counts watches by how they ended.
+func (i *instruments) WatchEnded(end string) { i.watches.WithLabelValues(end).Inc() }
 
 // RelayFailed counts a request that the leader of a shard did not answer.
 func (i *instruments) RelayFailed(shard string) { i.relays.WithLabelValues(shard).Inc() }

@@ -36,6 +36,8 @@ func (w *way) Refused(int)                       {}
 func (w *way) Leader() (string, <-chan struct{}) { return "", nil }
 func (w *way) Polling(int)                       {}
 func (w *way) RelayFailed(string)                {}
+func (w *way) Watching(int)                      {}
+func (w *way) WatchEnded(string)                 {}
 func (w *way) BodyRefused(httpapi.BodyFault)     {}
 
 func newWay(tb testing.TB, short bool) *way {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -81,7 +82,9 @@ func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if r.Context().Err() != nil {
 			return // the client has gone
 		}
-		l.fail(r.Context(), leader, err)
+		if !errors.Is(err, errOlderLists) {
+			l.fail(r.Context(), leader, err)
+		}
 		l.next.ServeHTTP(w, r)
 		return
 	}
@@ -128,6 +131,9 @@ func (l *relay) ask(r *http.Request, leader string, body []byte, changed <-chan 
 	defer func() { _ = answer.Body.Close() }()
 	if answer.Header.Get(otherShardsHeader) != "" {
 		return relayed{}, errOtherShards
+	}
+	if answer.StatusCode == http.StatusOK && selects(r) && answer.Header.Get(listsHeader) == "" {
+		return relayed{}, errOlderLists
 	}
 	content, err := io.ReadAll(answer.Body)
 	if err != nil {

@@ -55,6 +55,7 @@ type Metrics interface {
 // Objects passes a call on a custom resource to the Kubernetes API server.
 type Objects interface {
 	Do(in *http.Request) (*http.Response, error)
+	Watch(in *http.Request) (*http.Response, error) // its body comes as things happen
 }
 
 // Settings keeps what every load balancer follows.
@@ -76,6 +77,8 @@ type Meter interface {
 	// number, "all" for what is for no shard alone, or "" without shards.
 	RelayFailed(shard string)
 	BodyRefused(why BodyFault)
+	Watching(change int)   // watches that are open
+	WatchEnded(end string) // one of WatchEnds
 }
 
 // Options are what the API needs. All are needed.
@@ -139,7 +142,7 @@ func relaying(o Options, valid check) (http.Handler, error) {
 		ResponseErrorHandlerFunc: api.refuse,
 	})
 	router := chi.NewRouter()
-	router.Use(valid)
+	router.Use(valid, saysSo)
 	autoscaler.HandlerWithOptions(&server{ServerInterface: wrapper, api: api}, autoscaler.ChiServerOptions{
 		BaseRouter: router, ErrorHandlerFunc: api.badRequest,
 	})
@@ -166,7 +169,8 @@ type api struct {
 	// The operations on custom resources and batches never get here: server has them all. A test holds that.
 	autoscaler.StrictServerInterface
 	Options
-	codec *SettingsCodec
+	codec   *SettingsCodec
+	watches watches
 }
 
 // checked is the spec that requests are checked against. The bodies of custom resources are left
