@@ -17,7 +17,7 @@ func controller() *dashboard.DashboardBuilder {
 	)
 	section(b, "Applications and decisions",
 		lines("Applications by state", "As the leaders have them; with replicas that only follow, the larger number.", count, query{`max by (state) (nemesis_applications{@})`, "{{state}}"}),
-		lines("Decisions by result", "applied: scaled; held: another count was wished for, and something kept it; failed: it could not be applied.", perSecond, query{`sum by (result) (rate(nemesis_decisions_total{@}$rate))`, "{{result}}"}),
+		lines("Decisions by result", "applied: scaled; held: another count was wished for, and something kept it; failed: it could not be applied.", perSecond, query{`sum by (result) (rate(nemesis_decisions_total{@}$rate))`, "{{result}}"}, query{`sum(rate(nemesis_scale_errors_total{@}$rate))`, "errors"}),
 		lines("Decisions by what asked for them", "", perSecond, query{`sum by (trigger) (rate(nemesis_decisions_total{@}$rate))`, "{{trigger}}"}),
 		lines("Decision delay", "From the oldest news of an application to the decision on it. Half a second is what is promised.", seconds, quantiles("nemesis_decision_delay_seconds", "", "", "0.50", "0.99")...),
 		lines("Applying", "Decisions that are being applied, and those that wait for a place.", count,

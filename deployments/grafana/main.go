@@ -56,6 +56,14 @@ func render(b *dashboard.DashboardBuilder) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	for i := range built.Panels { // in order, so that a link to a panel stays right
+		id := uint32(i + 1) //nolint:gosec // there are some dozens
+		if p := built.Panels[i].Panel; p != nil {
+			p.Id = &id
+		} else {
+			built.Panels[i].RowPanel.Id = id
+		}
+	}
 	if err := built.Validate(); err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func section(b *dashboard.DashboardBuilder, title string, panels ...cog.Builder[
 }
 
 func target(q query) *prometheus.DataqueryBuilder {
-	return prometheus.NewDataqueryBuilder().Datasource(source()).Expr(expand(q.expr)).LegendFormat(q.legend)
+	return prometheus.NewDataqueryBuilder().Datasource(source()).Expr(expand(q.expr)).LegendFormat(q.legend).RefId("A")
 }
 
 // figure is one number, red from a bound on. With a bound of 0 it is never red.
