@@ -47,7 +47,7 @@ func prepared(t *testing.T, file string, r rules) (folder, tests string) {
 		t.Fatal(err)
 	}
 	name := strings.TrimSuffix(file, ".yaml")
-	written, err := os.ReadFile(filepath.Join("testdata", name+".test.yaml")) //nolint:gosec // of this repository
+	written, err := os.ReadFile(filepath.Join("testdata", name+".test.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestAlerts_FireWhenTheyShouldAndNotOtherwise(t *testing.T) {
 			folder, tests := prepared(t, file, r)
 			rules := strings.Replace(tests, ".test.", ".rules.", 1)
 			for _, args := range [][]string{{"check", "rules", "--lint=all", "--lint-fatal", rules}, {"test", "rules", tests}} {
-				c := exec.CommandContext(t.Context(), tool, args...) //nolint:gosec // promtool
+				c := exec.CommandContext(t.Context(), tool, args...)
 				c.Dir = folder
 				if said, err := c.CombinedOutput(); err != nil {
 					t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, said)

@@ -1,9 +1,7 @@
 package main
 
-import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
-
 // balancer shows what clients get. Sums, and of applications those ten of which there is most.
-func balancer() *dashboard.DashboardBuilder {
+func balancer() *builder {
 	b := board("nemesis-load-balancer", "Load balancer", "What clients get: requests, waiting, wake-ups, pods; and what carries it: connections, the controller, the log.", "load-balancer")
 
 	section(b, "At a glance",

@@ -1,9 +1,7 @@
 package main
 
-import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
-
 // collectors shows the metrics-collectors. There is one on each node, so it names only the worst.
-func collectors() *dashboard.DashboardBuilder {
+func collectors() *builder {
 	b := board("nemesis-collectors", "Metrics collectors", "Whether what sidecars measure reaches the controller where a collector gathers it on each node.", "metrics-collector")
 	section(b, "Pushes",
 		figure("Collectors", "", count, 0, `count(nemesis_build_info{@,service="metrics-collector"})`),

@@ -1,10 +1,8 @@
 package main
 
-import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
-
 // controller shows whether what is decided is decided in time, and what is in the way. Nothing in it has a
 // series for each application: there may be ten thousand.
-func controller() *dashboard.DashboardBuilder {
+func controller() *builder {
 	b := board("nemesis-controller", "Controller", "Whether applications are started and scaled in time, and what is in the way: decisions, queues, statuses, the API server, who leads.", "autoscaler-controller")
 
 	section(b, "At a glance",

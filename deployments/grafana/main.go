@@ -16,8 +16,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
 func main() {
@@ -44,20 +42,20 @@ func run(args []string) error {
 }
 
 // boards are all dashboards, by the file that they are written to.
-func boards() map[string]*dashboard.DashboardBuilder {
-	return map[string]*dashboard.DashboardBuilder{
+func boards() map[string]*builder {
+	return map[string]*builder{
 		"nemesis-controller.json": controller(), "nemesis-load-balancer.json": balancer(), "nemesis-collectors.json": collectors(),
 	}
 }
 
 // render writes a dashboard; the same one gives the same bytes.
-func render(b *dashboard.DashboardBuilder) ([]byte, error) {
+func render(b *builder) ([]byte, error) {
 	built, err := b.Build()
 	if err != nil {
 		return nil, err
 	}
 	for i := range built.Panels { // in order, so that a link to a panel stays right
-		id := uint32(i + 1) //nolint:gosec // there are some dozens
+		id := uint32(i + 1)
 		if p := built.Panels[i].Panel; p != nil {
 			p.Id = &id
 		} else {

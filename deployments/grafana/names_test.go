@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"sigs.k8s.io/yaml"
@@ -49,9 +50,7 @@ func page(t *testing.T, service string) map[string]exported {
 	if len(found) < 5 {
 		t.Fatalf("%s lists %d metrics", service, len(found))
 	}
-	for name, one := range everyone {
-		found[name] = one
-	}
+	maps.Copy(found, everyone)
 	return found
 }
 
@@ -64,7 +63,7 @@ func words(t *testing.T, service string) string {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
-		raw, err := os.ReadFile(path) //nolint:gosec // of this repository
+		raw, err := os.ReadFile(path)
 		b.Write(raw)
 		return err
 	})
@@ -125,7 +124,7 @@ func faults(t *testing.T, expr string, known map[string]exported, words string) 
 		for _, m := range v.LabelMatchers {
 			own := slices.Contains(one.labels, m.Name)
 			switch {
-			case m.Name == labels.MetricName:
+			case m.Name == model.MetricNameLabel:
 			case !own && !slices.Contains(ofTheTarget, m.Name):
 				all = append(all, name+" has no label "+m.Name)
 			case own && (m.Type == labels.MatchEqual || m.Type == labels.MatchNotEqual) && !strings.Contains(words, `"`+m.Value+`"`):
@@ -223,7 +222,7 @@ func alerts(t *testing.T) map[string]rules {
 		if filepath.Base(file) == "kustomization.yaml" {
 			continue
 		}
-		raw, err := os.ReadFile(file) //nolint:gosec // of this repository
+		raw, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,15 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 )
 
+// Dashboards are of the classic schema: every Grafana there is reads it, and kube-prometheus-stack's sidecar
+// loads no other. The newer one is for Grafana 12 and up.
+type (
+	builder = dashboard.DashboardBuilder //nolint:staticcheck // said above
+	built   = dashboard.Dashboard        //nolint:staticcheck // said above
+)
+
+var newBuilder = dashboard.NewDashboardBuilder //nolint:staticcheck // said above
+
 // Units, as Grafana names them.
 const (
 	count     = "short"
@@ -41,9 +50,9 @@ func source() common.DataSourceRef {
 }
 
 // board begins a dashboard of a service.
-func board(uid, title, about, service string) *dashboard.DashboardBuilder {
+func board(uid, title, about, service string) *builder {
 	jobs := `label_values(nemesis_build_info{service="` + service + `"}, job)`
-	return dashboard.NewDashboardBuilder("Nemesis / "+title).
+	return newBuilder("Nemesis / "+title).
 		Uid(uid).Description(about).Tags([]string{"nemesis"}).Timezone("browser").Editable().
 		Time("now-3h", "now").Refresh("30s").Tooltip(dashboard.DashboardCursorSyncCrosshair).
 		Link(dashboard.NewDashboardLinkBuilder("Nemesis").Type(dashboard.DashboardLinkTypeDashboards).Tags([]string{"nemesis"}).KeepTime(true)).
@@ -57,7 +66,7 @@ func board(uid, title, about, service string) *dashboard.DashboardBuilder {
 }
 
 // section adds a row and what is in it.
-func section(b *dashboard.DashboardBuilder, title string, panels ...cog.Builder[dashboard.Panel]) {
+func section(b *builder, title string, panels ...cog.Builder[dashboard.Panel]) {
 	b.WithRow(dashboard.NewRowBuilder(title))
 	for _, p := range panels {
 		b.WithPanel(p)
@@ -126,7 +135,7 @@ func quantiles(histogram, by, legend string, of ...string) []query {
 	if by != "" {
 		labels += ", " + by
 	}
-	var list []query
+	list := make([]query, 0, len(of))
 	for _, q := range of {
 		list = append(list, query{`histogram_quantile(` + q + `, sum by (` + labels + `) (rate(` + histogram + `_bucket{@}$rate)))`, strings.TrimSpace(legend + " p" + strings.TrimPrefix(q, "0."))})
 	}

@@ -35,21 +35,21 @@ var described = regexp.MustCompile(`^Desc\{fqName: ("(?:[^"\\]|\\.)*"), help: ("
 const own = "nemesis_"
 
 // Check fails when the file is not the page of these programs. With update it writes the file.
-func Check(t testing.TB, file string, update bool, programs ...Program) {
-	t.Helper()
+func Check(tb testing.TB, file string, update bool, programs ...Program) {
+	tb.Helper()
 	page, err := Page(programs...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if update {
 		if err := os.WriteFile(file, []byte(page), 0o644); err != nil { //nolint:gosec // it is committed, for all to read
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return
 	}
 	kept, err := os.ReadFile(file) //nolint:gosec // a test's own
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if string(kept) == page {
 		return
@@ -57,16 +57,16 @@ func Check(t testing.TB, file string, update bool, programs ...Program) {
 	before, now := strings.Split(string(kept), "\n"), strings.Split(page, "\n")
 	for _, line := range before {
 		if !slices.Contains(now, line) {
-			t.Errorf("%s has a line that is not true: %s", file, line)
+			tb.Errorf("%s has a line that is not true: %s", file, line)
 		}
 	}
 	for _, line := range now {
 		if !slices.Contains(before, line) {
-			t.Errorf("%s lacks a line (go test -run Metrics -update writes it): %s", file, line)
+			tb.Errorf("%s lacks a line (go test -run Metrics -update writes it): %s", file, line)
 		}
 	}
-	if !t.Failed() {
-		t.Errorf("%s has its lines in another order (go test -run Metrics -update writes it)", file)
+	if !tb.Failed() {
+		tb.Errorf("%s has its lines in another order (go test -run Metrics -update writes it)", file)
 	}
 }
 
