@@ -83,7 +83,7 @@ def test_production_is_its_parts_the_monitors_and_the_alerts(kubectl: Kubectl) -
     named = [(o["kind"], o["metadata"]["name"]) for part in parts for o in objects_of(kubectl, part)]
     assert len(named) == len(set(named)), "two parts own the same object"
     whole = [(o["kind"], o["metadata"]["name"]) for o in objects_of(kubectl, PRODUCTION)]
-    operators = [*(("ServiceMonitor", service) for service in SERVICES), ("PrometheusRule", "load-balancer")]
+    operators = [(kind, name) for kind in ("ServiceMonitor", "PrometheusRule") for name in (*SERVICES, "metrics-collector")]
     assert sorted(whole) == sorted([*named, *operators])
 
 
@@ -112,26 +112,25 @@ def test_a_service_in_production_outlives_a_node(kubectl: Kubectl, service: str)
 
 def test_the_monitors_find_the_metrics(kubectl: Kubectl) -> None:
     objects = objects_of(kubectl, PRODUCTION)
-    services = [o for o in objects if o["kind"] == "Service"]
+    services = [o for o in (*objects, *objects_of(kubectl, "kustomize/components/collector")) if o["kind"] == "Service"]
     for monitor in (o for o in objects if o["kind"] == "ServiceMonitor"):
         assert monitor["metadata"]["namespace"] == "nemesis-system"
         selector = monitor["spec"]["selector"]["matchLabels"].items()
         (service,) = [s for s in services if selector <= s["metadata"]["labels"].items()]
         ports = {p["name"]: p["port"] for p in service["spec"]["ports"]}
         (endpoint,) = monitor["spec"]["endpoints"]
-        assert ports[endpoint["port"]] == {"autoscaler-controller": 8080, "load-balancer": 8081}[service["metadata"]["name"]]
+        assert ports[endpoint["port"]] == {"autoscaler-controller": 8080, "load-balancer": 8081, "metrics-collector": 8080}[service["metadata"]["name"]]
 
 
-def test_the_alerts_speak_of_metrics_that_there_are(kubectl: Kubectl) -> None:
-    sources = (ROOT / "services" / "load-balancer" / "internal").rglob("*.go")
-    code = "\n".join(f.read_text() for f in sources if not f.name.endswith("_test.go"))
-    (rule,) = [o for o in objects_of(kubectl, PRODUCTION) if o["kind"] == "PrometheusRule"]
-    alerts = [alert for group in rule["spec"]["groups"] for alert in group["rules"]]
-    assert len(alerts) == len({alert["alert"] for alert in alerts}) >= 5
-    for alert in alerts:
-        names = re.findall(r"nemesis_lb_\w+", alert["expr"])
-        assert names and all(f'"{name}"' in code or f'"{name.removeprefix("nemesis_lb_log_")}"' in code for name in names), alert["expr"]
-        assert alert["labels"]["severity"] in ("warning", "critical") and alert["annotations"].keys() == {"summary", "description"}
+def test_the_dashboards_come_as_config_maps_that_grafana_loads(kubectl: Kubectl) -> None:
+    folder = ROOT / "kustomize" / "components" / "grafana-dashboards"
+    files = {f.name: f.read_text() for f in folder.glob("*.json")}
+    found: dict[str, str] = {}
+    for config in objects_of(kubectl, "kustomize/components/grafana-dashboards"):
+        assert config["kind"] == "ConfigMap" and config["metadata"]["namespace"] == "nemesis-system"
+        assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
+        found |= config["data"]
+    assert found == files and len(files) == 3
 
 
 def test_the_spool_fits_into_its_volume(kubectl: Kubectl) -> None:

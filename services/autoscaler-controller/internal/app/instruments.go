@@ -106,6 +106,12 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 		}, []string{"shard"}),
 	}
 	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.statuses, i.events, i.drops, i.reports, i.settled, i.measurements, i.bodies, i.polls, i.watching, i.watches, i.relays)
+	i.begin()
+	return i
+}
+
+// begin makes the series that there may be, so that the first of a kind is an increase.
+func (i *instruments) begin() {
 	i.relays.WithLabelValues("")
 	for _, why := range httpapi.BodyFaults {
 		i.bodies.WithLabelValues(string(why))
@@ -113,8 +119,34 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 	for _, end := range httpapi.WatchEnds {
 		i.watches.WithLabelValues(end)
 	}
-	return i
+	for _, result := range []string{startRunning, startScaled, startFailed} {
+		i.starts.WithLabelValues(result)
+	}
+	for _, result := range []control.StatusResult{control.StatusWritten, control.StatusUnchanged, control.StatusPostponed, control.StatusFailed} {
+		i.statuses.WithLabelValues(string(result))
+	}
+	for _, verdict := range []fleet.Verdict{fleet.Taken, fleet.Old, fleet.TooMany, fleet.Resync} {
+		i.reports.WithLabelValues(string(verdict))
+	}
+	for _, why := range []string{kube.DroppedFull, kube.DroppedObject, kube.DroppedRefused, kube.DroppedFailed} {
+		i.drops.WithLabelValues(why, "major")
+		i.drops.WithLabelValues(why, "minor")
+	}
+	for _, direction := range []string{"up", "down", "zero"} {
+		i.settled.WithLabelValues(direction)
+	}
+	for _, source := range []fleet.Source{fleet.Sidecar, fleet.Kubernetes} {
+		i.Measured(source, 0)
+	}
+	i.Refused(0)
 }
+
+// What became of a start call.
+const (
+	startRunning = "running" // nothing was to be done
+	startScaled  = "scaled"
+	startFailed  = "failed"
+)
 
 // Deciding begins the span of a decision.
 func (i *instruments) Deciding(ctx context.Context, k fleet.Key, d scaling.Decision) (context.Context, string, func(fleet.Record)) {
@@ -173,12 +205,12 @@ func (i *instruments) BodyRefused(why httpapi.BodyFault) {
 
 // Started measures a start call.
 func (i *instruments) Started(took time.Duration, scaled bool, err error) {
-	result := "running"
+	result := startRunning
 	switch {
 	case err != nil:
-		result = "failed"
+		result = startFailed
 	case scaled:
-		result = "scaled"
+		result = startScaled
 	}
 	i.starts.WithLabelValues(result).Observe(took.Seconds())
 }
