@@ -55,8 +55,7 @@ func (p *pushes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.next.ServeHTTP(w, r) // refused there
 		return
 	}
-	again := p.hurry(w, r, int(size), allowed)
-	if again != nil {
+	if again := p.hurry(w, r, int(size), allowed); again != nil {
 		p.next.ServeHTTP(w, again)
 	}
 }
