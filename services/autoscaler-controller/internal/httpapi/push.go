@@ -3,14 +3,14 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
-	"github.com/nemesis-scaling/nemesis/pkg/fault"
-	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 )
 
 const (
@@ -60,26 +60,29 @@ func (p *pushes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.next.ServeHTTP(w, r) // refused there
 		return
 	}
-	if !allowed.from.take(size) {
-		p.Meter.BodyRefused(BodyTooMany)
-		fault.Write(w, r, tooManyBytes())
-		return
+	if again := p.hurry(w, r, int(size), allowed); again != nil {
+		p.next.ServeHTTP(w, again)
 	}
-	body, free, err := p.read(w, r, int(size))
-	defer free()
-	if err == nil && plain(body) == nil && p.take(w, r, body) {
-		allowed.from.give(size)
-		return
+}
+
+// hurry serves a push on the short way. What is not understood is returned, as it came.
+func (p *pushes) hurry(w http.ResponseWriter, r *http.Request, size int, allowed allowance) (again *http.Request) {
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	from := budgeted{Reader: r.Body, from: allowed.from}
+	defer from.give()
+	body, err := p.read(w, &from, (*buffer)[:0], size, allowed.patience)
+	*buffer = body
+	switch {
+	case err != nil:
+		refuseUnread(w, r, p.Meter, err)
+		return nil
+	case plain(body) == nil && p.take(w, r, body):
+		return nil
 	}
-	allowed.from.give(size)
-	if err != nil {
-		p.Meter.BodyRefused(BodyUnread)
-		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
-		return
-	}
-	again := r.Clone(r.Context())
+	again = r.Clone(r.Context())
 	again.Body = io.NopCloser(bytes.NewReader(bytes.Clone(body)))
-	p.next.ServeHTTP(w, again)
+	return again
 }
 
 // here tells whether the push is for this replica: it leads, or the one that leads is not known, or it
@@ -101,25 +104,24 @@ func short(r *http.Request) bool {
 	return len(media) == 1 && media[0] == "application/json"
 }
 
-// read reads a body of a known size into a buffer that is used again once it is freed.
-func (p *pushes) read(w http.ResponseWriter, r *http.Request, size int) (body []byte, free func(), err error) {
-	buffer := buffers.Get().(*[]byte)
-	if cap(*buffer) < size {
-		*buffer = make([]byte, size)
-	}
-	body = (*buffer)[:size]
-	free = func() { buffers.Put(buffer) }
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(pushPatience)) // the server sets another for the next request
-	if _, err = io.ReadFull(r.Body, body); err != nil {
-		return nil, free, err
+// read reads a body of a known size into a buffer, which grows with what comes.
+func (p *pushes) read(w http.ResponseWriter, from io.Reader, buffer []byte, size int, patience time.Duration) ([]byte, error) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience)) // the server sets another for the next request
+	for read := 0; read < size; {
+		buffer = slices.Grow(buffer, min(size-read, max(read, firstRead)))
+		n, err := io.ReadAtLeast(from, buffer[read:min(size, cap(buffer))], 1)
+		read += n
+		buffer = buffer[:read]
+		if err != nil && (read < size || !errors.Is(err, io.EOF)) {
+			return buffer, err
+		}
 	}
 	// The end is read too: a connection is kept only after it.
 	var end [1]byte
-	if n, _ := r.Body.Read(end[:]); n > 0 {
-		return nil, free, io.ErrUnexpectedEOF
+	if n, _ := from.Read(end[:]); n > 0 {
+		return buffer, io.ErrUnexpectedEOF
 	}
-	return body, free, nil
+	return buffer, nil
 }
 
 var (

@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/iotest"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 )
@@ -158,5 +160,55 @@ func TestPushes_BeyondTheirBudgetAreRefusedAndCounted(t *testing.T) {
 	}
 	if w := do(h, "POST", "/metrics", `1234`); w.Code != 200 || b.pushes.used.Load() != 0 {
 		t.Errorf("status %d, %d bytes in use", w.Code, b.pushes.used.Load())
+	}
+}
+
+// mute is a body of which nothing comes.
+type mute struct{ asked, end chan struct{} }
+
+func (m mute) Read([]byte) (int, error) {
+	m.asked <- struct{}{}
+	<-m.end
+	return 0, errors.New("gone")
+}
+
+// Who declares large bodies and sends nothing of them takes nobody's place, on either way.
+func TestPushes_WhatIsDeclaredAndDoesNotComeHoldsNothing(t *testing.T) {
+	for name, e := range map[string]Pushes{"short": &eager{}, "long": nil} {
+		p := newParts()
+		p.pushes = e
+		h := p.handler(t)
+		m := mute{make(chan struct{}), make(chan struct{})}
+		var waiting sync.WaitGroup
+		for range 2 * pushBudget / maxBatch {
+			r := httptest.NewRequest(http.MethodPost, batchPath, m)
+			r.ContentLength = maxBatch
+			r.Header.Set("Content-Type", "application/json")
+			waiting.Go(func() { h.ServeHTTP(httptest.NewRecorder(), r) })
+			<-m.asked
+		}
+		if w := do(h, "POST", "/metrics", taken); w.Code != 200 {
+			t.Errorf("%s: status %d: %s", name, w.Code, w.Body)
+		}
+		close(m.end)
+		waiting.Wait()
+	}
+}
+
+// A batch comes whole, in however small pieces, and whatever the buffer had before.
+func TestPushes_ABatchComesInPieces(t *testing.T) {
+	e := &eager{}
+	h := newParts().short(t, e)
+	for _, n := range []int{1, 200, 3, 5000, 2} {
+		item := strings.Repeat(taken+",", n-1) + taken
+		body := `{"items":[` + item + `]}`
+		r := httptest.NewRequest(http.MethodPost, batchPath, iotest.OneByteReader(strings.NewReader(body)))
+		r.ContentLength = int64(len(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != 200 || e.got[len(e.got)-1] != body {
+			t.Errorf("of %d bytes: status %d, %d came", len(body), w.Code, len(e.got[len(e.got)-1]))
+		}
 	}
 }
