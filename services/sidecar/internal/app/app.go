@@ -54,7 +54,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	a.agent = agent.New(agent.Options{
 		Collector: collect.New(collect.Options{
 			Source: s.UsageFrom, Cgroups: os.DirFS(s.CgroupRoot), Proc: os.DirFS(s.ProcRoot), PodUID: s.PodUID,
-			DiskPaths: s.diskPaths(), PageURL: s.AppMetricsURL, Log: tel.Log,
+			DiskPaths: s.diskPaths(), PageURLs: split(s.AppMetricsURL), Log: tel.Log,
 		}),
 		Sender: sender,
 		Schedule: schedule.Options{

@@ -282,6 +282,18 @@ func TestLoad_NamesEveryFault(t *testing.T) {
 	}
 }
 
+func TestLoad_TakesAFewPagesOfTheApplication(t *testing.T) {
+	for value, ok := range map[string]bool{
+		"": true, "http://localhost:1/metrics": true, " http://localhost:1/metrics, http://localhost:2/models,": true,
+		"http://localhost:1/metrics,localhost": false, strings.Repeat("http://x/,", 4): true, strings.Repeat("http://x/,", 5): false,
+	} {
+		_, err := app.Load([]string{"-app-metrics-url", value}, []string{"POD_NAME=web-x", "POD_NAMESPACE=shop"}, io.Discard)
+		if (err == nil) != ok {
+			t.Errorf("%q: error %v", value, err)
+		}
+	}
+}
+
 func TestLoad_KnowsThePodByTheDownwardAPI(t *testing.T) {
 	s, err := app.Load(nil, []string{"POD_NAME=web-x", "POD_NAMESPACE=shop", "POD_UID=1-2", "NEMESIS_APP_METRICS_URL=", "NEMESIS_DISK_PATHS="}, io.Discard)
 	if err != nil || s.PodName != "web-x" || s.PodNamespace != "shop" || s.PodUID != "1-2" || s.Interval != 5*time.Second {

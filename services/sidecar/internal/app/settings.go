@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +36,7 @@ type Settings struct {
 	CgroupRoot    string
 	ProcRoot      string
 	DiskPaths     string // with commas between; none is not measured
-	AppMetricsURL string // the application's Prometheus page; "" is none
+	AppMetricsURL string // the application's Prometheus page, or several with commas between; "" is none
 
 	LogLevel string
 }
@@ -76,7 +77,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.String(&s.CgroupRoot, "cgroup-root", "/sys/fs/cgroup", "the node's control groups, when they are mounted")
 	set.String(&s.ProcRoot, "proc-root", "/proc", "the pod's processes")
 	set.String(&s.DiskPaths, "disk-paths", "", "folders whose use is measured, with commas between: volumes shared with the application; none by default")
-	set.String(&s.AppMetricsURL, "app-metrics-url", "", "the application's Prometheus page, such as http://localhost:8000/metrics; none by default")
+	set.String(&s.AppMetricsURL, "app-metrics-url", "", "the application's Prometheus page, such as http://localhost:8000/metrics, or several with commas between; none by default")
 	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")
 	err := set.Load(args, environ)
 	if errors.Is(err, settings.ErrHelp) {
@@ -103,8 +104,9 @@ func (s Settings) Validate() error {
 	if !isURL(s.ControllerURL) {
 		faults = append(faults, notURL(s.ControllerURL))
 	}
-	if s.AppMetricsURL != "" && !isURL(s.AppMetricsURL) {
-		refuse("app-metrics-url", s.AppMetricsURL, "empty, or a URL such as http://localhost:8000/metrics")
+	pages := split(s.AppMetricsURL)
+	if len(pages) > mostPages || slices.ContainsFunc(pages, func(u string) bool { return !isURL(u) }) {
+		refuse("app-metrics-url", s.AppMetricsURL, fmt.Sprintf("empty, or up to %d URLs such as http://localhost:8000/metrics with commas between", mostPages))
 	}
 	if !name.MatchString(s.PodName) {
 		refuse("pod-name", s.PodName, "the pod's name; set POD_NAME by the downward API")
@@ -127,13 +129,25 @@ func isURL(text string) bool {
 }
 
 func (s Settings) diskPaths() []string {
-	var paths []string
-	for path := range strings.SplitSeq(s.DiskPaths, ",") {
-		if path = strings.TrimSpace(path); path != "" {
-			paths = append(paths, filepath.Clean(path))
-		}
+	paths := split(s.DiskPaths)
+	for i := range paths {
+		paths[i] = filepath.Clean(paths[i])
 	}
 	return paths
+}
+
+// mostPages are read at each measurement.
+const mostPages = 4
+
+// split is a list that is written with commas between.
+func split(list string) []string {
+	var items []string
+	for item := range strings.SplitSeq(list, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
 }
 
 func level(text string) slog.Level {

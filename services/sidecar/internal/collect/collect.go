@@ -34,7 +34,7 @@ type Options struct {
 	Proc      fs.FS  // a /proc
 	PodUID    string // "" is not known
 	DiskPaths []string
-	PageURL   string // "" is none
+	PageURLs  []string // of the application's page; none is none
 	Log       *slog.Logger
 }
 
@@ -65,8 +65,8 @@ func New(o Options) *Collector {
 	if len(o.DiskPaths) > 0 {
 		c.disk = &disk{paths: o.DiskPaths}
 	}
-	if o.PageURL != "" {
-		c.app = &application{page: page.New(o.PageURL), log: o.Log}
+	if len(o.PageURLs) > 0 {
+		c.app = &application{page: page.New(o.PageURLs...), log: o.Log}
 	}
 	return c
 }

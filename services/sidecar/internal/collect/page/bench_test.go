@@ -55,8 +55,8 @@ func BenchmarkParse(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			for b.Loop() {
-				families, err := split(strings.NewReader(text))
-				if err != nil {
+				families := newFamilies()
+				if err := families.add(strings.NewReader(text)); err != nil {
 					b.Fatal(err)
 				}
 				_ = read(parse(families))

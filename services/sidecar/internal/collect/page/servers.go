@@ -166,6 +166,12 @@ var servers = []server{
 		models:   label{"request_predict_seconds_count", "model_name"},
 	},
 	{
+		// What waits is in its list of models, what was answered on the page: both together are one page here.
+		name: "Infinity", version: "0.0.78",
+		queued: of(infinityQueue),
+		models: label{infinityQueue, "model"},
+	},
+	{
 		name: "FastAPI", version: "Infinity 0.0.78", // the instrumentator that most model servers in FastAPI have
 		sign:     "http_request_duration_highr_seconds_count",
 		running:  of("http_requests_inprogress"),

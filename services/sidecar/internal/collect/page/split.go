@@ -26,13 +26,16 @@ type families struct {
 	kept     int               // bytes of lines
 }
 
-// split reads a page in Prometheus' text format, or in OpenMetrics'. Lines of other names, the buckets of
+func newFamilies() *families {
+	return &families{lines: map[string][]byte{}, declared: map[string]bool{}, lost: map[string]string{}}
+}
+
+// add splits a page in Prometheus' text format, or in OpenMetrics'. Lines of other names, the buckets of
 // histograms first of all, are not even looked at, which keeps a large page from costing memory. Types
 // are not needed, and so a page that repeats or contradicts them is as good as another.
-func split(in io.Reader) (*families, error) {
+func (f *families) add(in io.Reader) error {
 	limited := &io.LimitedReader{R: in, N: maxPage + 1}
 	page := bufio.NewReaderSize(limited, maxLine)
-	f := &families{lines: map[string][]byte{}, declared: map[string]bool{}, lost: map[string]string{}}
 	for {
 		line, err := page.ReadSlice('\n')
 		f.take(line, errors.Is(err, bufio.ErrBufferFull))
@@ -41,11 +44,11 @@ func split(in io.Reader) (*families, error) {
 		}
 		switch {
 		case limited.N <= 0:
-			return nil, errPageTooLong
+			return errPageTooLong
 		case errors.Is(err, io.EOF):
-			return f, nil
+			return nil
 		case err != nil:
-			return nil, err
+			return err
 		}
 	}
 }

@@ -27,9 +27,9 @@ func TestSplit_ALargePageCostsOnlyWhatMatters(t *testing.T) {
 	page.WriteString("other{x=\"" + strings.Repeat("y", 3*maxLine) + "\"} 1\n")
 	page.WriteString("vllm:num_requests_waiting{x=\"" + strings.Repeat("y", 3*maxLine) + "\"} 1\n")
 	page.WriteString("vllm:num_requests_running 4") // and no end of line
-	f, err := split(strings.NewReader(page.String()))
-	if err != nil || f.kept != len("vllm:num_requests_running 4\n") {
-		t.Errorf("%d bytes kept, error %v", f.kept, err)
+	f := newFamilies()
+	if err := f.add(strings.NewReader(page.String())); err != nil || f.kept != len("vllm:num_requests_running 4\n") {
+		t.Errorf("%d bytes kept", f.kept)
 	}
 	r := read(parse(f))
 	if _, ok := r.Gauges[pod.Queued]; ok || r.Gauges[pod.InFlight] != 4 || !strings.Contains(r.Withheld[pod.Queued], "longer than 16 KiB") {
@@ -51,7 +51,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func TestSplit_RefusesAPageWithoutAnEnd(t *testing.T) {
 	for _, line := range []string{"x 1\n", "vllm:num_requests_running 1\n", "x", "vllm:num_requests_running{"} {
-		if _, err := split(&endless{line: line + strings.Repeat(" ", 1000) + strings.Repeat(line, 5)}); err != errPageTooLong { //nolint:errorlint // it is that very one
+		if err := newFamilies().add(&endless{line: line + strings.Repeat(" ", 1000) + strings.Repeat(line, 5)}); err != errPageTooLong { //nolint:errorlint // it is that very one
 			t.Errorf("%q: error is %v", line, err)
 		}
 	}
@@ -64,9 +64,9 @@ func TestSplit_WhatIsKeptIsBounded(t *testing.T) {
 		fmt.Fprintf(&page, "nv_inference_request_success{model=\"%060d\"} 1\n", i)
 	}
 	page.WriteString("tgi_batch_current_size 5\n")
-	f, err := split(strings.NewReader(page.String()))
-	if err != nil || f.kept > 100 {
-		t.Fatalf("%d bytes kept, error %v", f.kept, err)
+	f := newFamilies()
+	if err := f.add(strings.NewReader(page.String())); err != nil || f.kept > 100 {
+		t.Fatalf("%d bytes kept", f.kept)
 	}
 	r := read(parse(f))
 	if r.Gauges[pod.Queued] != 4 || r.Gauges[pod.InFlight] != 5 || len(r.Counts) != 0 || r.Withheld[pod.RequestRate] == "" || len(r.Server.Unread) != 1 {
@@ -192,8 +192,8 @@ func addPages(f *testing.F) {
 func FuzzParse(f *testing.F) {
 	addPages(f)
 	f.Fuzz(func(t *testing.T, page string) {
-		families, err := split(strings.NewReader(page))
-		if err != nil {
+		families := newFamilies()
+		if err := families.add(strings.NewReader(page)); err != nil {
 			return
 		}
 		if families.kept > min(maxKept, len(page)+1) {
@@ -239,8 +239,8 @@ func FuzzParse_AgreesWithThePageReadAsAWhole(f *testing.F) {
 		if err != nil {
 			return
 		}
-		families, err := split(strings.NewReader(untyped))
-		if err != nil {
+		families := newFamilies()
+		if err := families.add(strings.NewReader(untyped)); err != nil {
 			return
 		}
 		p := parse(families)
