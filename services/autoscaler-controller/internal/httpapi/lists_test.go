@@ -275,7 +275,9 @@ func TestLists_RefuseWhatTheyDoNotKnow(t *testing.T) {
 		} {
 			w := do(h, "GET", c.path+"?"+c.query, "")
 			fits(t, w, "Problem")
-			var said struct{ Errors []struct{ Field, Allowed string } }
+			var said struct {
+				Errors []struct{ Field, Allowed string }
+			}
 			if err := json.Unmarshal(w.Body.Bytes(), &said); err != nil {
 				t.Fatal(err)
 			}
