@@ -33,7 +33,7 @@ func (p *parts) watched() *upstream {
 	p.watch = func(r *http.Request) (*http.Response, error) {
 		u.asked = r
 		context.AfterFunc(r.Context(), func() { _ = body.CloseWithError(r.Context().Err()) })
-		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: body}, nil
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: body}, nil
 	}
 	return u
 }
@@ -92,7 +92,7 @@ func TestWatch_PassesEachEventOnWhenItComes(t *testing.T) {
 		p := newParts()
 		u := p.watched()
 		c := begin(t, p.handler(t), "watch=true&resourceVersion=7&allowWatchBookmarks=true&timeoutSeconds=60&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&labelSelector=a%3Db&fieldSelector=metadata.name%3Dx&limit=500&dryRun=All")
-		if c.answer.StatusCode != 200 || c.answer.Header.Get("Content-Type") != "application/json" {
+		if c.answer.StatusCode != http.StatusOK || c.answer.Header.Get("Content-Type") != "application/json" {
 			t.Fatalf("%d %v", c.answer.StatusCode, c.answer.Header)
 		}
 		want := "allowWatchBookmarks=true&fieldSelector=metadata.name%3Dx&labelSelector=a%3Db&resourceVersion=7&resourceVersionMatch=NotOlderThan&sendInitialEvents=true&timeoutSeconds=60&watch=true"
