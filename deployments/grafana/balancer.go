@@ -33,8 +33,8 @@ func balancer() *builder {
 		top("Waiting now", "", count, byApplication+`(nemesis_lb_waiting{@})`),
 		top("On pods now", "", count, byApplication+`(nemesis_lb_in_flight{@})`),
 		top("Answered 5xx", "A second, over the last five minutes.", perSecond, byApplication+`(rate(nemesis_lb_requests_total{@,code="5xx"}[5m]))`),
-		top("Refused", "In the last hour.", count, byApplication+`(increase(nemesis_lb_rejected_total{@}[1h]))`),
-		top("Woken", "In the last hour.", count, byApplication+`(increase(nemesis_lb_wakeups_total{@}[1h]))`),
+		top("Refused", "In the last hour.", count, byApplication+lastHour(`nemesis_lb_rejected_total{@,deployment!=""}`)),
+		top("Woken", "In the last hour.", count, byApplication+lastHour(`nemesis_lb_wakeups_total{@}`)),
 	)
 	section(b, "Pods and slots",
 		lines("Pods", "As the load balancer has them that knows most.", count, query{`max by (usable) (sum by (instance, usable) (nemesis_lb_endpoints{@}))`, "usable: {{usable}}"}),

@@ -123,6 +123,12 @@ func bars(title, about, unit, expr, legend string) cog.Builder[dashboard.Panel] 
 // target's that name, as it does by default, and in namespace otherwise.
 const byApplication = "sum by (namespace, exported_namespace, deployment) "
 
+// lastHour is how much a counter has grown, also one whose series began with its first count: increase takes
+// that for the beginning.
+func lastHour(counter string) string {
+	return `(` + counter + ` - (` + counter + ` offset 1h or ` + counter + ` * 0))`
+}
+
 // application gives the few that are left one name each.
 func application(expr string) string {
 	return `label_join(label_replace(label_replace(` + expr +
