@@ -12,7 +12,7 @@ func TestObjects_AreWhatTheServerCanRead(t *testing.T) {
 	p := Pod{App: a, Index: 3, Owned: true}
 	for what, body := range map[string][]byte{
 		"namespace": Namespace(a.Namespace), "autoscaler": a.Autoscaler(), "deployment": a.Deployment(), "pod": p.Body(), "foreign pod": Pod{App: a}.Body(),
-		"status": p.Status(true), "scale": Scale(3), "annotation": Annotation(1),
+		"status": p.Status(true), "scale": a.Scale(3), "annotation": Annotation(1),
 	} {
 		if !json.Valid(body) {
 			t.Errorf("%s: %s", what, body)
@@ -58,7 +58,7 @@ func TestPod_BelongsToItsDeploymentByNameAndHash(t *testing.T) {
 func TestPod_AddressesAreOfTheirOwn(t *testing.T) {
 	seen := map[string]bool{}
 	for app := range 2000 {
-		for i := range 10 {
+		for i := range 100 {
 			address := Pod{App: New(app), Index: i}.Address()
 			if net.ParseIP(address) == nil || seen[address] {
 				t.Fatalf("pod %d of %d: %s", i, app, address)

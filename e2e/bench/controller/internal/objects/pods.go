@@ -31,7 +31,7 @@ func (p Pod) Body() []byte {
 
 // Address is its address: some of 10.0.0.0/8.
 func (p Pod) Address() string {
-	n := p.App.Index*32 + p.Index
+	n := p.App.Index*128 + p.Index
 	return fmt.Sprintf("10.%d.%d.%d", 1+n/62500, n/250%250, 1+n%250)
 }
 
