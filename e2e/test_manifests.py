@@ -229,6 +229,32 @@ def test_the_otlp_component_reaches_both_services(kubectl: Kubectl, tmp_path: Pa
 
 
 @pytest.mark.parametrize("overlay", ["local", "production"])
+def test_the_sharding_component_is_taken_by_the_api_server(kubectl: Kubectl, tmp_path: Path, overlay: str) -> None:
+    plain = {(o["kind"], o["metadata"]["name"]) for o in objects_of(kubectl, f"kustomize/overlays/{overlay}")}
+    objects = with_components(kubectl, tmp_path, overlay, "sharding")
+    added = {o["kind"]: o for o in objects if (o["kind"], o["metadata"]["name"]) not in plain}
+    assert sorted(added) == ["ConfigMap", "Role", "RoleBinding"]
+    for meta in (o["metadata"] for o in added.values()):
+        assert meta["namespace"] == SYSTEM and meta["labels"]["app.kubernetes.io/part-of"] == "nemesis", meta
+    (controller,) = [o for o in objects if o["kind"] == "Deployment" and o["metadata"]["name"] == "autoscaler-controller"]
+    assert controller["spec"]["replicas"] == 3 < int(added["ConfigMap"]["data"]["NEMESIS_SHARDS"])
+    (container,) = controller["spec"]["template"]["spec"]["containers"]
+    env = {v["name"]: v for v in container["env"]}
+    assert env["NEMESIS_SHARDS"]["valueFrom"]["configMapKeyRef"]["name"] == added["ConfigMap"]["metadata"]["name"]
+    assert env["NEMESIS_ADVERTISE"] and len(env) == len(container["env"])
+    assert env["GOMEMLIMIT"]["value"] == "920MiB" and container["resources"]["limits"]["memory"] == "1Gi"
+    (subject,) = added["RoleBinding"]["subjects"]
+    assert subject["name"] == controller["spec"]["template"]["spec"]["serviceAccountName"]
+    done = kubectl.run("apply", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump_all([*added.values(), controller]))
+    assert done.returncode == 0 and "Warning" not in done.stderr, done.stderr
+    if overlay == "production":  # replicas pass calls on to one another, and two of them stay when a node goes
+        policies = [o for o in objects if o["kind"] == "NetworkPolicy"]
+        assert may_reach(policies, CONTROLLER, CONTROLLER, 8080)
+        (budget,) = [o for o in objects if o["kind"] == "PodDisruptionBudget" and o["metadata"]["name"] == "autoscaler-controller"]
+        assert budget["spec"]["maxUnavailable"] == 1
+
+
+@pytest.mark.parametrize("overlay", ["local", "production"])
 def test_the_data_tls_component_mounts_the_certificate_where_it_is_read(kubectl: Kubectl, tmp_path: Path, overlay: str) -> None:
     objects = with_components(kubectl, tmp_path, overlay, "data-tls")
     found = {o["kind"]: o for o in objects if o["metadata"]["name"] == "load-balancer"}

@@ -90,7 +90,7 @@ var errResync = errors.New("the controller asks for everything")
 func (c *Client) tell(ctx context.Context, counts Counts, leaving bool) error {
 	r := report{leaving: leaving, delta: c.told.knows(), later: c.told.epoch != ""}
 	var named []dispatch.Traffic
-	of := 0
+	var of int
 	if r.delta && c.told.all() {
 		r.version, named, of = counts.Changed()
 	} else {

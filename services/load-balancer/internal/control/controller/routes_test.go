@@ -113,7 +113,6 @@ func (f *follows) ControllerAway(away bool) {
 	f.away = append(f.away, away)
 }
 
-
 func (f *follows) last() routing.Update {
 	f.mu.Lock()
 	defer f.mu.Unlock()
