@@ -284,7 +284,7 @@ func TestLoad_NamesEveryFault(t *testing.T) {
 
 func TestLoad_TakesAFewPagesOfTheApplication(t *testing.T) {
 	for value, ok := range map[string]bool{
-		"": true, "http://localhost:1/metrics": true, " http://localhost:1/metrics, http://localhost:2/models,": true,
+		"": true, "http://localhost:1/metrics": true, "http://localhost:1/metrics , http://localhost:2/models,": true,
 		"http://localhost:1/metrics,localhost": false, strings.Repeat("http://x/,", 4): true, strings.Repeat("http://x/,", 5): false,
 	} {
 		_, err := app.Load([]string{"-app-metrics-url", value}, []string{"POD_NAME=web-x", "POD_NAMESPACE=shop"}, io.Discard)
