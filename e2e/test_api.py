@@ -167,7 +167,8 @@ def test_a_list_comes_in_pages_and_by_fields(call: Call, namespace: str) -> None
                 break
             after = {"continue": token}
         assert seen == names, f"in pages of {limit}"
-    for selector, count in (("metadata.name=page-1", 1), ("spec.mode=Paused", 2), ("spec.mode!=Paused", 1), ("metadata.namespace=nowhere", 0)):
+    selectors = {"metadata.name=page-1": 1, "spec.mode=Paused": 2, "spec.mode!=Paused": 1, "metadata.namespace=nowhere": 0}
+    for selector, count in selectors.items():
         chosen = call("GET", params={"fieldSelector": selector})
         assert chosen.status_code == 200 and len(chosen.json()["items"]) == count, f"{selector}: {chosen.text}"
     unknown = call("GET", params={"fieldSelector": "spec.idleTime=90"})
@@ -177,7 +178,8 @@ def test_a_list_comes_in_pages_and_by_fields(call: Call, namespace: str) -> None
 
 def test_a_watch_tells_what_is_there_and_ends_in_time(call: Call, namespace: str) -> None:
     names = three(call, namespace)
-    begin = {"watch": "true", "timeoutSeconds": "1", "sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "allowWatchBookmarks": "true"}
+    begin = {"watch": "true", "timeoutSeconds": "1", "allowWatchBookmarks": "true"}
+    begin |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
     told = call("GET", params=begin)
     assert told.status_code == 200, told.text
     events = [json.loads(line) for line in told.text.splitlines()]
