@@ -57,7 +57,7 @@ type bench struct {
 	last      bool // there is no size after this
 }
 
-func measure(ctx context.Context, out io.Writer, o options) error {
+func measure(ctx context.Context, out io.Writer, o options) (err error) {
 	book := &report.Book{Time: time.Now().UTC(), About: map[string]string{report.Ours: "this revision", report.Released: o.about}, Setting: map[string]any{
 		"seconds": o.seconds, "wakeups": o.wakeups, "pods": o.pods, "balancers": balancers, "priority": o.priority,
 	}}
@@ -66,13 +66,13 @@ func measure(ctx context.Context, out io.Writer, o options) error {
 		builds = append([]build{{name: report.Released, binary: o.released, crd: o.releasedCRD, sizes: o.releasedSizes, podsOf: 1, settle: o.settle / 3}}, builds...)
 	}
 	for _, b := range builds {
-		if err := (&bench{options: o, build: b, out: out}).run(ctx, book); err != nil {
-			return errors.Join(err, book.Write(o.out))
+		if err = (&bench{options: o, build: b, out: out}).run(ctx, book); err != nil {
+			break
 		}
 	}
 	book.Table(out)
 	book.Judge(out)
-	return book.Write(o.out)
+	return errors.Join(err, book.Write(o.out))
 }
 
 func oursOf(o options) build {
@@ -88,11 +88,15 @@ func (b *bench) run(ctx context.Context, book *report.Book) (err error) {
 	for i, n := range b.build.sizes {
 		b.last = i == len(b.build.sizes)-1
 		r := &report.Run{Build: b.name, Applications: n, Figures: map[string]float64{}}
-		if err := b.size(ctx, r); err != nil {
-			return fmt.Errorf("%s at %d applications: %w", b.name, n, err)
+		err := b.size(ctx, r)
+		if err != nil {
+			err = fmt.Errorf("%s at %d applications: %w", b.name, n, err)
+			r.Note("it ended early: what was measured until then is shown")
 		}
-		book.Add(r)
-		if err := book.Write(b.options.out); err != nil {
+		if len(r.Figures) > 0 {
+			book.Add(r)
+		}
+		if err := errors.Join(err, book.Write(b.options.out)); err != nil {
 			return err
 		}
 	}
