@@ -55,9 +55,18 @@ func TestMetrics_AreThoseOfThePage(t *testing.T) {
 	if r, body := get(t, client(t), "http://"+a.DataAddr().String()+"/fibonacci/1"); r.StatusCode != http.StatusOK {
 		t.Fatalf("%d %s", r.StatusCode, body)
 	}
-	controller.await(t, "that the wake-up was answered", func(r autoscaler.TrafficReport) bool {
-		fib, ok := traffic(r, "fib")
-		return ok && fib.WakeUps != nil && fib.Requests > 0
+	testwait.Until(t, "the wake-up and its request are counted", func() bool {
+		families, err := a.Registry().Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		counted := 0
+		for _, f := range families {
+			if name := f.GetName(); name == "nemesis_lb_wakeup_duration_seconds" || name == "nemesis_lb_request_duration_seconds" || name == "nemesis_lb_in_flight" {
+				counted++
+			}
+		}
+		return counted == 3
 	})
 	testmetrics.Check(t, filepath.Join("..", "..", "METRICS.md"), *update, testmetrics.Program{
 		Name: "load-balancer", Registry: a.Registry(),
