@@ -117,11 +117,7 @@ func (b *bench) knowPods(ctx context.Context, r *report.Run) error {
 		return err
 	}
 	err = apiserver.Parallel(ctx, len(b.pods), func(ctx context.Context, i int) error {
-		p := b.pods[i]
-		if err := b.server.Create(ctx, p.PodsPath(), p.Body()); err != nil {
-			return err
-		}
-		return b.server.Patch(ctx, p.Path()+"/status", p.Status(true))
+		return b.server.Put(ctx, b.pods[i].Key(), b.pods[i].Stored())
 	})
 	if err != nil {
 		return err

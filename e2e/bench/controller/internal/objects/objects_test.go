@@ -55,6 +55,31 @@ func TestPod_BelongsToItsDeploymentByNameAndHash(t *testing.T) {
 	}
 }
 
+func TestPod_IsStoredReadyAndUnderItsName(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range []Pod{{App: New(1), Index: 2, Owned: true}, {App: New(1), Index: 3, Owned: true}, {App: New(2), Index: 2, Owned: true}} {
+		var stored struct {
+			Metadata struct{ Name, Namespace, UID, CreationTimestamp string }
+			Spec     struct{ NodeName string }
+			Status   struct {
+				PodIP      string
+				Conditions []struct{ Type, Status string }
+			}
+		}
+		if err := json.Unmarshal(p.Stored(), &stored); err != nil {
+			t.Fatalf("%v: %s", err, p.Stored())
+		}
+		m := stored.Metadata
+		if p.Key() != "/registry/pods/"+m.Namespace+"/"+m.Name || m.UID == "" || seen[m.UID] || m.CreationTimestamp == "" || stored.Spec.NodeName == "" {
+			t.Errorf("%s: %+v", p.Key(), stored)
+		}
+		seen[m.UID] = true
+		if last := stored.Status.Conditions[len(stored.Status.Conditions)-1]; last.Type != "Ready" || last.Status != "True" || stored.Status.PodIP != p.Address() {
+			t.Errorf("%+v", stored.Status)
+		}
+	}
+}
+
 func TestPod_AddressesAreOfTheirOwn(t *testing.T) {
 	seen := map[string]bool{}
 	for app := range 2000 {

@@ -1,6 +1,9 @@
 package objects
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+)
 
 // Pod is a pod of an application, or of nobody that Nemesis knows.
 type Pod struct {
@@ -27,6 +30,17 @@ func (p Pod) Body() []byte {
 	}
 	return fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":%q,"labels":{"app.kubernetes.io/name":%q,"team":"bench","pod-template-hash":%q}%s},
 "spec":{"nodeName":"node-%d",%s}}`, p.Name(), p.App.Name, hash, owner, p.Index%10, podSpec)
+}
+
+// Key is where the API server stores it.
+func (p Pod) Key() string { return "/registry/pods/" + p.App.Namespace + "/" + p.Name() }
+
+// Stored is the pod as the API server stores it, made ready by its kubelet.
+func (p Pod) Stored() []byte {
+	body, status := p.Body(), p.Status(true)
+	made := fmt.Appendf(nil, `"metadata":{"namespace":%q,"uid":"00000000-0000-4000-9000-%012d","creationTimestamp":"2026-01-02T03:04:05Z",`, p.App.Namespace, p.App.Index*1000+p.Index)
+	body = bytes.Replace(body, []byte(`"metadata":{`), made, 1)
+	return append(append(body[:len(body)-1], ','), status[1:]...)
 }
 
 // Address is its address: some of 10.0.0.0/8.
