@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
+
 	"github.com/nemesis-scaling/nemesis/pkg/shard"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube/kubetest"
 )
@@ -203,7 +205,7 @@ func TestShards_OfOneThatIsCutOffAreTakenOverOnceItsWorkHasEnded(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		s.expect("two", map[string]int{"a": 1, "b": 1})
 		s.replicas["a"].Cut(true)
-		time.Sleep(leaseDuration + 3*time.Second)
+		time.Sleep(sharing.lease + 3*time.Second)
 		s.expect("a is cut off", map[string]int{"b": 2})
 		s.replicas["a"].Cut(false)
 		time.Sleep(30 * time.Second)
@@ -275,7 +277,7 @@ func TestShards_OfALayoutWhoseReplicasWereKilledAreTakenOver(t *testing.T) {
 			t.Errorf("elsewhere leads %q at %q", s.replicas["new"].shards.Elsewhere(), address)
 		}
 		s.replicas["old"].Cut(true)
-		time.Sleep(leaseDuration + 4*time.Second)
+		time.Sleep(sharing.lease + 4*time.Second)
 		s.expect("killed", map[string]int{"new": 2})
 		if holder := s.replicas["new"].shards.Elsewhere(); holder != "" {
 			t.Errorf("elsewhere leads %q", holder)
@@ -287,6 +289,60 @@ func TestShards_OfALayoutWhoseReplicasWereKilledAreTakenOver(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		s.expect("gone", map[string]int{"new": 2})
 	})
+}
+
+func TestElector_OfOneThatIsCutOffIsFollowedWithinFiveSeconds(t *testing.T) {
+	for _, after := range []time.Duration{0, 100 * time.Millisecond, 500 * time.Millisecond, 990 * time.Millisecond} {
+		stage(t, func(s *scene) {
+			s.begin("a", 1, "lb-1")
+			time.Sleep(5 * time.Second)
+			s.begin("b", 1, "lb-1")
+			time.Sleep(30*time.Second + after)
+			s.expect("before", map[string]int{"a": 1})
+			s.replicas["a"].Cut(true)
+			time.Sleep(5 * time.Second)
+			s.expect("cut off", map[string]int{"b": 1})
+			s.replicas["a"].Cut(false)
+			time.Sleep(30 * time.Second)
+			s.expect("back", map[string]int{"b": 1})
+			s.awaits("b", []string{"lb-1"})
+		})
+	}
+}
+
+func TestElector_LeadsOnThroughAPauseOfTheAPIServer(t *testing.T) {
+	stage(t, func(s *scene) {
+		s.begin("a", 1)
+		s.begin("b", 1)
+		time.Sleep(10 * time.Second)
+		before, terms := fmt.Sprint(s.leaders()), s.terms
+		for range 10 {
+			for _, r := range s.replicas {
+				r.Cut(true)
+			}
+			time.Sleep(2 * time.Second)
+			for _, r := range s.replicas {
+				r.Cut(false)
+			}
+			time.Sleep(2 * time.Second)
+		}
+		if after := fmt.Sprint(s.leaders()); after != before || s.terms != terms {
+			t.Errorf("%s, before %s, with %d terms more", after, before, s.terms-terms)
+		}
+	})
+}
+
+func TestDurationOf_IsWhatTheHolderSaid(t *testing.T) {
+	for said, want := range map[*int32]time.Duration{
+		nil: sharing.lease, new(int32(10)): 10 * time.Second, new(int32(1)): time.Second, new(int32(0)): sharing.lease, new(int32(-3)): sharing.lease,
+	} {
+		if got := durationOf(&coordinationv1.Lease{Spec: coordinationv1.LeaseSpec{LeaseDurationSeconds: said}}); got != want {
+			t.Errorf("%v, want %v", got, want)
+		}
+	}
+	if got := durationOf(nil); got != sharing.lease {
+		t.Errorf("without a Lease %v", got)
+	}
 }
 
 func TestShards_FollowersKnowTheLeaderOfEach(t *testing.T) {
