@@ -50,7 +50,7 @@ type timing struct {
 // server is away could not scale anything either, and knows all that it knew when it leads again. Those of
 // shards are longer, since the members of a layout notice later who of them has gone.
 var (
-	alone   = timing{lease: 4 * time.Second, renew: 3 * time.Second, work: 3500 * time.Millisecond, retry: 250 * time.Millisecond, write: 900 * time.Millisecond}
+	alone   = timing{lease: 4 * time.Second, renew: 2500 * time.Millisecond, work: 3500 * time.Millisecond, retry: 250 * time.Millisecond, write: 900 * time.Millisecond}
 	sharing = timing{lease: 10 * time.Second, renew: 7 * time.Second, work: 9 * time.Second, retry: time.Second}
 )
 
@@ -118,19 +118,27 @@ func (e *Elector) Run(ctx context.Context, lead func(context.Context)) error {
 		stop()
 	})()
 	for ctx.Err() == nil {
+		one, lose := context.WithCancel(electing)
 		elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 			Lock: e.lock, LeaseDuration: e.timing.lease, RenewDeadline: e.timing.renew, RetryPeriod: e.timing.retry,
 			ReleaseOnCancel: true, Name: e.lock.LeaseMeta.Name,
 			Callbacks: leaderelection.LeaderCallbacks{
-				OnStartedLeading: func(term context.Context) { e.terms.serve(term, lead) },
+				// When the work has ended because a renewal took too long, client-go may still hold the Lease, and
+				// would go on to renew it for nobody: it stands again.
+				OnStartedLeading: func(term context.Context) {
+					defer lose()
+					e.terms.serve(term, lead)
+				},
 				OnStoppedLeading: func() {},
 				OnNewLeader:      e.observe,
 			},
 		})
 		if err != nil {
+			lose()
 			return fmt.Errorf("leader election: %w", err)
 		}
-		elector.Run(electing)
+		elector.Run(one)
+		lose()
 	}
 	e.terms.close() // the last term's work has ended before we have
 	return nil

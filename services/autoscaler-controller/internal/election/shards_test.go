@@ -332,6 +332,30 @@ func TestElector_LeadsOnThroughAPauseOfTheAPIServer(t *testing.T) {
 	})
 }
 
+// An API server that does what it is asked for, and says so late: the work ends in time, for others might have
+// taken over, and begins again. A Lease that is renewed for nobody is held by nobody else either.
+func TestElections_NobodyHoldsALeaseAndDoesNotLead(t *testing.T) {
+	for _, of := range []int{1, 3} {
+		for _, late := range []time.Duration{500 * time.Millisecond, 1200 * time.Millisecond, 1800 * time.Millisecond, 2400 * time.Millisecond, 4 * time.Second, 8 * time.Second} {
+			stage(t, func(s *scene) {
+				s.begin("a", of)
+				time.Sleep(30 * time.Second)
+				s.expect("before", map[string]int{"a": of})
+				for range 3 {
+					s.replicas["a"].Slow(late)
+					time.Sleep(40 * time.Second)
+					s.replicas["a"].Slow(0)
+					time.Sleep(40 * time.Second)
+					s.expect(fmt.Sprintf("after answers that were %v late", late), map[string]int{"a": of})
+				}
+				if got := s.unled(); len(got) > 0 {
+					t.Errorf("nobody leads %v", got)
+				}
+			})
+		}
+	}
+}
+
 func TestDurationOf_IsWhatTheHolderSaid(t *testing.T) {
 	for said, want := range map[*int32]time.Duration{
 		nil: sharing.lease, new(int32(10)): 10 * time.Second, new(int32(1)): time.Second, new(int32(0)): sharing.lease, new(int32(-3)): sharing.lease,
