@@ -20,6 +20,9 @@ const (
 	// flat is what the memory may grow by in an hour.
 	flatShare = 0.02
 	flatLeast = 1.0 // MB
+	// longEnough is what it takes until Go has taken from the system what it needs at its worst moments: before
+	// that only what is in use tells of a leak.
+	longEnough = 30 * time.Minute
 )
 
 // record is what a soak came to.
@@ -131,8 +134,12 @@ func (k *record) judge() {
 	k.PerHour, k.AtStart = report.Line(x, rss)
 	k.HeapPerHour, _ = report.Line(x, live)
 	k.Doubt = report.Doubt(x, rss)
-	switch limit := max(flatShare*k.AtStart, flatLeast); {
-	case k.PerHour-2*k.Doubt > limit:
+	limit := max(flatShare*k.AtStart, flatLeast)
+	grows := k.PerHour-2*k.Doubt > limit
+	long := x[len(x)-1] >= longEnough.Hours()
+	leaks := k.HeapPerHour-2*report.Doubt(x, live) > limit
+	switch {
+	case grows && (long || leaks):
 		k.Verdict = "NOT flat"
 	case k.PerHour+2*k.Doubt > limit:
 		k.Verdict = "too short to tell"

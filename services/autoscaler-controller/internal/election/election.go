@@ -50,7 +50,7 @@ type timing struct {
 // server is away could not scale anything either, and knows all that it knew when it leads again. Those of
 // shards are longer, since the members of a layout notice later who of them has gone.
 var (
-	alone   = timing{lease: 4 * time.Second, renew: 2500 * time.Millisecond, work: 3500 * time.Millisecond, retry: 250 * time.Millisecond, write: 900 * time.Millisecond}
+	alone   = timing{lease: 4 * time.Second, renew: 3 * time.Second, work: 3500 * time.Millisecond, retry: 250 * time.Millisecond, write: 900 * time.Millisecond}
 	sharing = timing{lease: 10 * time.Second, renew: 7 * time.Second, work: 9 * time.Second, retry: time.Second}
 )
 
