@@ -52,10 +52,12 @@ func controller() *builder {
 		lines("Measurements of pods", "By who measured, and what became of them.", perSecond, query{`sum by (source, result) (rate(nemesis_pod_measurements_total{@}$rate))`, "{{source}} {{result}}"}),
 		lines("Traffic reports of load balancers", "", perSecond, query{`sum by (result) (rate(nemesis_traffic_reports_total{@}$rate))`, "{{result}}"}),
 		lines("Age of the oldest report", "", seconds, query{`max by (instance) (nemesis_traffic_report_age_seconds{@})`, "{{instance}}"}),
-		lines("Connections and long polls", "", count, query{`sum by (of) (nemesis_connections_open{@})`, "{{of}}"}, query{`sum(nemesis_long_polls_open{@})`, "long polls"}),
+		lines("Connections, long polls and watches", "", count, query{`sum by (of) (nemesis_connections_open{@})`, "{{of}}"},
+			query{`sum(nemesis_long_polls_open{@})`, "long polls"}, query{`sum(nemesis_watches_open{@})`, "watches of CustomAutoscalers"}),
 		lines("Refused or cut short", "Bodies by why; connections beyond max-connections; pushes whose connection was not kept.", perSecond,
 			query{`sum by (reason) (rate(nemesis_bodies_refused_total{@}$rate))`, "body: {{reason}}"}, query{`sum(rate(nemesis_connections_refused_total{@}$rate))`, "connection"},
 			query{`sum(rate(nemesis_connections_not_kept_total{@}$rate))`, "not kept"}),
+		lines("Watches ended", "Watches of CustomAutoscalers that ended or were refused, by how.", perSecond, query{`sum by (end) (rate(nemesis_watches_ended_total{@}$rate))`, "{{end}}"}),
 		lines("Served without the leader", "Requests that a follower served itself because the leader did not answer.", perSecond, query{`sum(rate(nemesis_relay_errors_total{@}$rate))`, "relays"}),
 	)
 	section(b, "Who leads",
