@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -179,7 +180,11 @@ def test_thirty_that_wait_at_zero_are_all_answered_by_several_pods(nemesis: Neme
         url = nemesis.data_url + app.prefix + "/work?for=3s"
         answers = list(pool.map(lambda _: nemesis.http.get(url), range(30)))
     assert [a.status_code for a in answers] == [200] * 30, [a.text for a in answers if a.status_code != 200][:3]
-    assert max(d["to"] for d in applied(nemesis, app)[:2]) == 5, applied(nemesis, app)
+    # The first that comes has a pod started at once; the others, as they are told of, all that they need.
+    decided = applied(nemesis, app)
+    first = datetime.fromisoformat(decided[0]["time"])
+    whole = next(datetime.fromisoformat(d["time"]) for d in decided if d["to"] == 5)
+    assert (whole - first).total_seconds() < 3 and len(decided) <= 4, decided
 
 
 POLICIES = ["RoundRobin", "LeastConnections", "Random", "LeastRequest", "PeakEWMA", "Prequal", "ModelAware"]
