@@ -119,7 +119,8 @@ def test_the_monitors_find_the_metrics(kubectl: Kubectl) -> None:
         (service,) = [s for s in services if selector <= s["metadata"]["labels"].items()]
         ports = {p["name"]: p["port"] for p in service["spec"]["ports"]}
         (endpoint,) = monitor["spec"]["endpoints"]
-        assert ports[endpoint["port"]] == {"autoscaler-controller": 8080, "load-balancer": 8081, "metrics-collector": 8080}[service["metadata"]["name"]]
+        listens = {"autoscaler-controller": 8080, "load-balancer": 8081, "metrics-collector": 8080}
+        assert ports[endpoint["port"]] == listens[service["metadata"]["name"]]
 
 
 def test_the_dashboards_come_as_config_maps_that_grafana_loads(kubectl: Kubectl) -> None:

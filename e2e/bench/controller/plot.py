@@ -1,6 +1,6 @@
 """Draws what bench-controller wrote: one picture a measure against the number of applications, and of a soak one over time.
 
-    plot.py FOLDER        reads FOLDER/controller.json and FOLDER/controller-soak.json, writes FOLDER/controller/*.png
+plot.py FOLDER        reads FOLDER/controller.json and FOLDER/controller-soak.json, writes FOLDER/controller/*.png
 """
 
 import json
