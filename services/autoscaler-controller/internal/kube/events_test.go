@@ -90,6 +90,7 @@ func archived(t *testing.T, test func(e *Events, a *archive)) {
 		test(newEvents(ctx, a, slog.New(slog.DiscardHandler), a), a)
 		cancel()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 	})
 }
 
@@ -118,6 +119,7 @@ func TestEvents_ARepeatIsCountedOnTheOneThatStands(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if len(a.events) != 1 || a.counted > 61 {
 			t.Errorf("%d are written, counted %d times", len(a.events), a.counted)
 		}
@@ -129,6 +131,7 @@ func TestEvents_ARepeatIsCountedOnTheOneThatStands(t *testing.T) {
 		clear(a.events) // an hour later the API server has forgotten it
 		e.Add(Event{About: of("app"), Warning: true, Reason: "ScaleFailed", Message: "a quota"})
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if len(a.events) != 1 {
 			t.Errorf("%d are written anew", len(a.events))
 		}
@@ -144,6 +147,7 @@ func TestEvents_OutliveAnAPIServerThatIsAway(t *testing.T) {
 					e.Add(Event{About: of(fmt.Sprint("app-", i)), Reason: "Scaled", Message: "0 → 1"})
 				}
 				time.Sleep(time.Hour)
+				synctest.Wait()
 				if n := e.Waiting(); n != 100 {
 					t.Errorf("%d wait", n)
 				}
@@ -151,6 +155,7 @@ func TestEvents_OutliveAnAPIServerThatIsAway(t *testing.T) {
 				a.answer = nil
 				a.mu.Unlock()
 				time.Sleep(2 * lastEventPause)
+				synctest.Wait()
 				if len(a.events) != 100 || e.Waiting() != 0 {
 					t.Errorf("%d are written, %d wait", len(a.events), e.Waiting())
 				}
@@ -179,6 +184,7 @@ func TestEvents_WhatIsNeverTakenHoldsUpNothing(t *testing.T) {
 			t.Errorf("%d are written, dropped %v", len(a.events), a.dropped)
 		}
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if a.dropped[DroppedFailed] != 1 || e.Waiting() != 0 {
 			t.Errorf("dropped %v, %d wait", a.dropped, e.Waiting())
 		}
@@ -196,6 +202,7 @@ func TestEvents_WhatIsLeftAtTheEndIsStillSent(t *testing.T) {
 		}
 		cancel()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if len(a.events) != 40 {
 			t.Errorf("%d of 40 are written", len(a.events))
 		}
