@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -79,6 +80,13 @@ func (a *archive) EventDropped(why string, _ bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.dropped[why]++
+}
+
+// now is how many events are written, and what was dropped so far, for those who look again later.
+func (a *archive) now() (events int, dropped map[string]int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.events), maps.Clone(a.dropped)
 }
 
 // archived runs a test with events that go to an archive.
@@ -180,8 +188,8 @@ func TestEvents_WhatIsNeverTakenHoldsUpNothing(t *testing.T) {
 			e.Add(Event{About: of("app"), Reason: reason})
 		}
 		synctest.Wait()
-		if len(a.events) != 1 || a.dropped[DroppedRefused] != 1 {
-			t.Errorf("%d are written, dropped %v", len(a.events), a.dropped)
+		if events, dropped := a.now(); events != 1 || dropped[DroppedRefused] != 1 {
+			t.Errorf("%d are written, dropped %v", events, dropped)
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
