@@ -56,7 +56,7 @@ def series(page: str, name: str) -> float:
     return sum(float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith((name + " ", name + "{")))
 
 
-@pytest.mark.alone  # it puts something into the system's namespace
+@pytest.mark.disruptive  # it puts something into the system's namespace
 def test_pushes_through_a_collector_reach_the_controller_in_batches(nemesis: Nemesis, namespace: str, collector: Object) -> None:
     app = fibonacci(namespace)
     objects = with_sidecar(nemesis.cluster.kubectl, app)
