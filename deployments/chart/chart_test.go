@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"helm.sh/helm/v3/pkg/lint"
+	"helm.sh/helm/v3/pkg/lint/support"
+)
+
+// What make generate writes is what is there: nothing older, and nothing left over.
+func TestChart_IsGenerated(t *testing.T) {
+	want, err := generated(kustomizeFolder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want["README.md"], err = readme(chartFolder); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range want {
+		if got, err := os.ReadFile(filepath.Join(chartFolder, name)); err != nil || !bytes.Equal(got, content) {
+			t.Errorf("%s is not what is generated (%v); run make generate", name, err)
+		}
+	}
+	err = filepath.WalkDir(filepath.Join(chartFolder, "manifests"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(chartFolder, path)
+		if want[filepath.ToSlash(name)] == nil {
+			t.Errorf("%s is left over; run make generate", name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// As helm lint --strict does it, but that the chart need not have an icon.
+func TestChart_PassesHelmsOwnLint(t *testing.T) {
+	for name, values := range map[string]string{"defaults": "", "production": production(t), "roles alone": "rbac: {namespaced: true}"} {
+		linter := lint.AllWithKubeVersion(chartFolder, parse(t, values), "nemesis-system", nil)
+		for _, message := range linter.Messages {
+			if message.Severity >= support.WarningSev || !strings.Contains(message.Error(), "icon is recommended") {
+				t.Errorf("%s: %s", name, message)
+			}
+		}
+	}
+}
+
+// Helm keeps a release with its chart in a Secret, of 1 MiB at most.
+func TestChart_FitsIntoASecret(t *testing.T) {
+	files, err := template(t, "nemesis-system", production(t), `{metricsCollector: {enabled: true}, grafanaDashboards: {enabled: true}, elasticsearch: {enabled: true}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(map[string]any{"chart": load(t), "manifest": files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write(raw); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if size := packed.Len() * 4 / 3; size > 1<<19 { // it is kept as base64
+		t.Errorf("%d bytes, more than half of what fits", size)
+	}
+}
+
+func TestNotes_SayWhatToDoNext(t *testing.T) {
+	for name, c := range map[string]struct {
+		namespace, values string
+		want, not         []string
+	}{
+		"defaults":          {"nemesis-system", "", []string{"rollout status deployment", "CustomAutoscaler", "application's namespace"}, []string{"Roles alone", "Secret", "NEMESIS_CONTROLLER_URL"}},
+		"another namespace": {"scaling", "", []string{"NEMESIS_CONTROLLER_URL=http://autoscaler-controller.scaling.svc:8080"}, []string{"nemesis-system.svc"}},
+		"collectors":        {"scaling", "metricsCollector: {enabled: true}", []string{"NEMESIS_CONTROLLER_URL=http://metrics-collector.scaling.svc:8080"}, nil},
+		"roles alone":       {"team-a", "rbac: {namespaced: true}", []string{"namespace: team-a", "kubectl apply -f crds/customautoscalers.yaml"}, nil},
+		"watching another":  {"scaling", "{rbac: {namespaced: true}, watchNamespace: team-b}", []string{"namespace: team-b"}, nil},
+		"a log and TLS":     {"nemesis-system", `{elasticsearch: {enabled: true, url: "https://logs:9200"}, loadBalancer: {tls: {enabled: true, secretName: front}}}`, []string{"https://logs:9200", "nemesis-elasticsearch-admin", "the Secret front"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files, err := template(t, c.namespace, c.values)
+			if err != nil {
+				t.Fatal(err)
+			}
+			notes := files["nemesis/templates/NOTES.txt"]
+			for _, want := range c.want {
+				if !strings.Contains(notes, want) {
+					t.Errorf("no %q in:\n%s", want, notes)
+				}
+			}
+			for _, not := range c.not {
+				if strings.Contains(notes, not) {
+					t.Errorf("%q in:\n%s", not, notes)
+				}
+			}
+		})
+	}
+}
