@@ -149,6 +149,7 @@ func (s source) into(files map[string][]byte, kustomize string) error {
 			}
 			file = fmt.Sprintf("manifests/%s/adds-%s-%s.yaml", s.folder, strings.ToLower(kind), name)
 		}
+		untag(object)
 		raw, err := encode(object)
 		if err != nil {
 			return fmt.Errorf("%s: %w", id, err)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
@@ -109,6 +110,21 @@ func (o objects) add(raw []byte) error {
 }
 
 func encode(o object) ([]byte, error) { return yaml.Marshal(o) }
+
+// untag takes the tag off the image: it is the chart's version or the values', and a release must not have to make all anew.
+func untag(o object) {
+	spec, _ := o["spec"].(map[string]any)
+	template, _ := spec["template"].(map[string]any)
+	pod, _ := template["spec"].(map[string]any)
+	containers, _ := pod["containers"].([]any)
+	for _, c := range containers {
+		if c, ok := c.(map[string]any); ok {
+			if name, ok := c["image"].(string); ok {
+				c["image"], _, _ = strings.Cut(name, ":")
+			}
+		}
+	}
+}
 
 func equal(a, b any) bool { return reflect.DeepEqual(a, b) }
 
