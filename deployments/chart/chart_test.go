@@ -57,7 +57,7 @@ func TestChart_PassesHelmsOwnLint(t *testing.T) {
 
 // Helm keeps a release with its chart in a Secret, of 1 MiB at most.
 func TestChart_FitsIntoASecret(t *testing.T) {
-	files, err := template(t, "nemesis-system", production(t), `{metricsCollector: {enabled: true}, grafanaDashboards: {enabled: true}, elasticsearch: {enabled: true}}`)
+	files, err := template(t, "nemesis-system", production(t), `{metricsCollector: {enabled: true}, grafanaDashboards: {enabled: true}, elasticsearch: {enabled: true, url: "https://e:9200"}}`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func version(t *testing.T) string {
 const (
 	shardingValues = `autoscalerController: {shards: 4, replicas: 3, resources: {requests: {memory: 256Mi}, limits: {memory: 1Gi}}}`
 	otlpValues     = `otlp: {endpoint: "http://otel-collector.observability.svc:4318"}`
-	elasticValues  = `elasticsearch: {enabled: true}`
+	elasticValues  = `elasticsearch: {enabled: true, url: "https://elasticsearch.example:9200"}`
 )
 
 func TestChart_RendersWhatKustomizeDoes(t *testing.T) {

@@ -104,7 +104,7 @@ func TestNetworkPolicy_ClosesOnlyANamespaceWithoutApplications(t *testing.T) {
 			t.Errorf("%s: closed is %v", values, closed)
 		}
 	}
-	for id := range helm(t, "nemesis-system", `{metricsCollector: {enabled: true}, elasticsearch: {enabled: true, egress: true}}`) {
+	for id := range helm(t, "nemesis-system", `{metricsCollector: {enabled: true}, elasticsearch: {enabled: true, url: "https://e:9200", egress: true}}`) {
 		if strings.HasPrefix(id, "NetworkPolicy/") {
 			t.Errorf("%s is there without networkPolicy.enabled", id)
 		}
@@ -113,7 +113,7 @@ func TestNetworkPolicy_ClosesOnlyANamespaceWithoutApplications(t *testing.T) {
 
 // Nothing of another namespace than the release's is left in what is rendered.
 func TestChart_IsWholeInAnotherNamespace(t *testing.T) {
-	got := helm(t, "scaling", production(t), `{metricsCollector: {enabled: true}, elasticsearch: {enabled: true, egress: true}, loadBalancer: {tls: {enabled: true}}}`, shardingValues)
+	got := helm(t, "scaling", production(t), `{metricsCollector: {enabled: true}, elasticsearch: {enabled: true, url: "https://e:9200", egress: true}, loadBalancer: {tls: {enabled: true}}}`, shardingValues)
 	for id, o := range got {
 		if text := fmt.Sprint(o); strings.Contains(text, "nemesis-system") {
 			t.Errorf("%s names nemesis-system: %s", id, text)
@@ -243,14 +243,34 @@ func TestElasticsearch_MakesAnotherJobWhenItIsAnother(t *testing.T) {
 	}
 }
 
-func TestService_AndTLS(t *testing.T) {
-	got := helm(t, "nemesis-system", `loadBalancer: {service: {type: LoadBalancer, annotations: {a: b}}, tls: {enabled: true, secretName: front, redirect: true}}`)
+func TestTLS_IsOnTheServiceWithTheSecretThatIsNamed(t *testing.T) {
+	got := helm(t, "nemesis-system", `loadBalancer: {tls: {enabled: true, secretName: front, redirect: true}}`)
 	service, d := got["Service/load-balancer"], got["Deployment/load-balancer"]
-	if at(service, "spec", "type") != "LoadBalancer" || at(service, "metadata", "annotations", "a") != "b" || at(service, "spec", "ports", 2, "port") != 443.0 {
+	if at(service, "spec", "ports", 2, "port") != 443.0 {
 		t.Errorf("%v", service)
 	}
 	if at(d, "spec", "template", "spec", "volumes", 1, "secret", "secretName") != "front" || env(d)["NEMESIS_HTTPS_REDIRECT"] != "true" {
 		t.Errorf("%v", d)
+	}
+}
+
+func TestPublicService_HasTheDataPortsAlone(t *testing.T) {
+	if got := helm(t, "nemesis-system")["Service/load-balancer-public"]; got != nil {
+		t.Errorf("it is there without being asked for: %v", got)
+	}
+	got := helm(t, "nemesis-system", `loadBalancer: {public: {type: LoadBalancer, annotations: {a: b}}, tls: {enabled: true}}`)
+	inside, public := got["Service/load-balancer"], got["Service/load-balancer-public"]
+	if at(inside, "spec", "type") != nil || len(at(inside, "spec", "ports").([]any)) != 3 {
+		t.Errorf("the one inside is changed: %v", inside)
+	}
+	if at(public, "spec", "type") != "LoadBalancer" || at(public, "metadata", "annotations", "a") != "b" {
+		t.Errorf("%v", public)
+	}
+	want := []any{
+		map[string]any{"name": "data", "port": 80.0, "targetPort": "data"}, map[string]any{"name": "data-tls", "port": 443.0, "targetPort": "data-tls"},
+	}
+	if diff := cmp.Diff(want, at(public, "spec", "ports")); diff != "" {
+		t.Error(diff)
 	}
 }
 
