@@ -109,3 +109,58 @@ func TestNotes_SayWhatToDoNext(t *testing.T) {
 		})
 	}
 }
+
+func TestReadme_SaysOfEachComponentWhatItIsHere(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(chartFolder, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folders, err := os.ReadDir(filepath.Join(kustomizeFolder, "components"))
+	if err != nil || len(folders) < 10 {
+		t.Fatalf("%d components, %v", len(folders), err)
+	}
+	for _, folder := range folders {
+		if name := folder.Name(); !strings.Contains(string(text), "`"+name+"`") && !strings.Contains(string(text), "`components/"+name+"`") {
+			t.Errorf("the README does not name kustomize/components/%s", name)
+		}
+	}
+}
+
+func TestReadme_RefusesWhatHasNoPlaceForTheValues(t *testing.T) {
+	folder := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for readmeText, want := range map[string]string{
+		"no marks":                            "README.md has no",
+		"<!-- values -->\n and no end":        "README.md has no",
+		"a<!-- values -->\n<!-- /values -->b": "",
+	} {
+		write("values.yaml", "# One\na: 1\n")
+		write("README.md", readmeText)
+		got, err := readme(folder)
+		if want == "" && (err != nil || !strings.Contains(string(got), "| `a` | `1` | One |")) {
+			t.Errorf("%v %s", err, got)
+		}
+		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v", readmeText, err)
+		}
+	}
+	write("values.yaml", "a: 1\n")
+	if _, err := readme(folder); err == nil || !strings.Contains(err.Error(), "values.yaml: a has no comment") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestSource_RefusesWhatTheTemplatesCannotTakeOver(t *testing.T) {
+	for want, s := range map[string]source{
+		"Deployment/autoscaler-controller: spec:": {folder: "x", component: "sharding", byValues: map[string]string{"ConfigMap/": ""}},
+		"no-such-folder": {folder: "x", resources: []string{"no-such-folder"}},
+	} {
+		if err := s.into(map[string][]byte{}, kustomizeFolder); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, and not %q", err, want)
+		}
+	}
+}

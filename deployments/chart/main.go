@@ -161,7 +161,7 @@ func (s source) into(files map[string][]byte, kustomize string) error {
 
 // readme is the chart's README with the table of its values, between the two marks.
 func readme(chart string) ([]byte, error) {
-	values, err := os.ReadFile(filepath.Join(chart, "values.yaml"))
+	values, err := os.ReadFile(filepath.Join(chart, "values.yaml")) //nolint:gosec // the folder is whoever runs it's to name
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +169,7 @@ func readme(chart string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("values.yaml: %w", err)
 	}
-	text, err := os.ReadFile(filepath.Join(chart, "README.md"))
+	text, err := os.ReadFile(filepath.Join(chart, "README.md")) //nolint:gosec // as above
 	if err != nil {
 		return nil, err
 	}
