@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +54,38 @@ func TestNamespaced_HasRolesAlone(t *testing.T) {
 				t.Errorf("events in its own namespace: %v", events)
 			}
 		})
+	}
+}
+
+// A Role gives no rights to what is in no namespace, and a binding needs its role beside it: who gives the controller such a right in
+// kustomize/ has to say in the chart's README what does not work without it, and leave it out here.
+func TestNamespaced_GivesOnlyWhatARoleCan(t *testing.T) {
+	outside := []any{"nodes", "namespaces", "persistentvolumes", "tokenreviews", "subjectaccessreviews", "selfsubjectaccessreviews", "customresourcedefinitions", "mutatingwebhookconfigurations", "validatingwebhookconfigurations", "clusterroles", "clusterrolebindings"}
+	got := helm(t, "team-a", `{rbac: {namespaced: true}, watchNamespace: team-b, autoscalerController: {shards: 2}}`)
+	roles, bindings := 0, 0
+	for id, o := range got {
+		switch o["kind"] {
+		case "Role":
+			roles++
+			rules, _ := o["rules"].([]any)
+			for _, rule := range rules {
+				resources, _ := at(rule, "resources").([]any)
+				for _, resource := range resources {
+					if slices.Contains(outside, resource) || at(rule, "nonResourceURLs") != nil {
+						t.Errorf("%s cannot give rights to %v", id, resource)
+					}
+				}
+			}
+		case "RoleBinding":
+			bindings++
+			role := got[fmt.Sprintf("%v/%v", at(o, "roleRef", "kind"), at(o, "roleRef", "name"))]
+			if role == nil || at(role, "metadata", "namespace") != at(o, "metadata", "namespace") {
+				t.Errorf("%s is to %v, which is not beside it", id, o["roleRef"])
+			}
+		}
+	}
+	if roles != 4 || bindings != 4 {
+		t.Errorf("%d roles and %d bindings: %v", roles, bindings, got.ids())
 	}
 }
 
