@@ -142,15 +142,19 @@ released: ## the services as they were at the last release, for the tests of ind
 	@deployments/released
 
 ##@ Making
-.PHONY: log-to-elasticsearch generate kibana grafana images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-scale run-bench-logs
-generate: kibana grafana ## types, servers, clients and the CustomResourceDefinition from api/; Kibana's and Grafana's dashboards
+.PHONY: log-to-elasticsearch generate kibana grafana chart images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-scale run-bench-logs
+generate: kibana grafana ## types, servers, clients and the CustomResourceDefinition from api/; Kibana's and Grafana's dashboards; the Helm chart
 	cd gen && GOWORK=off go generate ./...
+	@$(MAKE) chart # after what it is made from
 
 kibana: ## deployments/kibana/nemesis.ndjson, the dashboards, from their description in Go
 	cd deployments && GOWORK=off go run ./kibana
 
 grafana: ## kustomize/components/grafana-dashboards/*.json, the dashboards, from their description in Go
 	cd deployments && GOWORK=off go run ./grafana
+
+chart: ## charts/nemesis: what it takes from kustomize/, and the table of its values
+	cd deployments && GOWORK=off go run ./chart
 
 images: ## container images as archives in build/images, without a Docker daemon
 	@cd deployments && GOWORK=off go run ./images

@@ -16,6 +16,7 @@ var places = map[string]*regexp.Regexp{
 	"VERSION":               regexp.MustCompile(`^(\S+)\n$`),
 	"services/*/Dockerfile": regexp.MustCompile(`(?m)^ARG VERSION=(\S+)$`),
 	"kustomize/overlays/production/*/kustomization.yaml": regexp.MustCompile(`(?m)^ +newTag: (\S+)$`),
+	"charts/nemesis/Chart.yaml":                          regexp.MustCompile(`(?m)^(?:v|appV)ersion: (\S+)$`),
 }
 
 // versions are those found in the repository at this folder, with where they stand.
@@ -76,7 +77,7 @@ func newClone(t *testing.T) (folder string, run func(program string, args ...str
 		said, err := command.CombinedOutput()
 		return string(said), err
 	}
-	copied := exec.Command("sh", "-ec", `tar -c VERSION RELEASED CHANGELOG.md deployments/release services/*/Dockerfile kustomize | tar -x -C "$0"`, folder)
+	copied := exec.Command("sh", "-ec", `tar -c VERSION RELEASED CHANGELOG.md deployments/release services/*/Dockerfile kustomize charts | tar -x -C "$0"`, folder)
 	copied.Dir = root
 	if said, err := copied.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)
