@@ -89,7 +89,7 @@ lint: .venv/ready deployments/tools/node_modules/ready ## golangci-lint, the Ope
 	@hadolint services/*/*Dockerfile
 	@check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
 
-verify: ## what is generated is what is committed; modules are tidy; each service builds alone
+verify: ## what is generated is what is committed; modules are tidy; each service builds alone; licences are on the list
 	@deployments/verify $(GO_MODULES) -- $(TOOL_MODULES)
 
 bench: ## Go benchmarks of the request path and of the decisions
@@ -142,7 +142,7 @@ released: ## the services as they were at the last release, for the tests of ind
 	@deployments/released
 
 ##@ Making
-.PHONY: log-to-elasticsearch generate kibana grafana images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-scale run-bench-logs
+.PHONY: requirements log-to-elasticsearch generate kibana grafana images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-scale run-bench-logs
 generate: kibana grafana ## types, servers, clients and the CustomResourceDefinition from api/; Kibana's and Grafana's dashboards
 	cd gen && GOWORK=off go generate ./...
 
@@ -191,9 +191,18 @@ prerequisites: ## install what is missing, or say what to install
 require-cluster:
 	@test -n "$${KUBECONFIG:-}" || { echo "No cluster: run 'make cluster' and 'export KUBECONFIG=$(CLUSTER_KUBECONFIG)', or set KUBECONFIG to a cluster of yours." >&2; exit 1; }
 
+# pip-compile reads versions and hashes from the registry that pip is set up for.
+PIP_TOOLS := pip-tools==7.6.2
+PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" ../build/requirements/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+requirements: ## e2e/requirements.txt and deployments/tools/requirements.txt with hashes, from the .in files beside them; UPGRADE=--upgrade
+	@python3 -m venv build/requirements && build/requirements/bin/pip install --quiet --disable-pip-version-check "$(PIP_TOOLS)"
+	@cd e2e && $(PIP_COMPILE) $(UPGRADE) requirements.in -o requirements.txt
+	@cd deployments && $(PIP_COMPILE) $(UPGRADE) -c ../e2e/requirements.txt tools/requirements.in -o tools/requirements.txt
+
 .venv/ready: e2e/requirements.txt deployments/tools/requirements.txt | prerequisites
 	@python3 -m venv .venv
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r e2e/requirements.txt -r deployments/tools/requirements.txt
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r e2e/requirements.txt -r deployments/tools/requirements.txt
 	@touch $@
 
 deployments/tools/node_modules/ready: deployments/tools/package-lock.json .venv/ready
