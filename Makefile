@@ -127,12 +127,23 @@ soak-controller: prerequisites ## the whole load for long, and what becomes of t
 	@BASELINE=$(BASELINE) $(BENCH_CONTROLLER) -soak $(FOR) $(if $(SIZE),-soak-size $(SIZE))
 
 ##@ Shipping
-.PHONY: push-images deploy-service release released
-push-images: ## push images: make push-images REGISTRY=registry.example.com/team TAG=0.1.0 IMAGES="load-balancer"
+.PHONY: push-images sign-images verify-images deploy-service release released vulnerabilities
+push-images: ## push images for amd64 and arm64, with SBOMs: make push-images REGISTRY=registry.example.com/team TAG=0.1.0 IMAGES="load-balancer"; digests to build/images/digests
 	@test -n "$(REGISTRY)" || { echo "REGISTRY is not set: name a registry and path, as registry.example.com/team" >&2; exit 1; }
 	@cd deployments && GOWORK=off go run ./images -push "$(REGISTRY)" -tag "$(or $(TAG),$(shell cat VERSION))" $(or $(IMAGES),$(SERVICES) $(COMMANDS))
 
-deploy-service: require-cluster ## one service, as production has it: make deploy-service SERVICE=load-balancer [NEMESIS_REGISTRY=...]
+sign-images: ## sign what push-images pushed, by digest, and how it was made: make sign-images [KEY=cosign.key]; else COSIGN_PRIVATE_KEY, COSIGN_PASSWORD
+	@cd deployments && GOWORK=off go run ./images -sign $(if $(KEY),-key "$(abspath $(KEY))") $(if $(BUILDER),-builder "$(BUILDER)") $(IMAGES)
+
+verify-images: ## check signatures and provenance of what push-images pushed: make verify-images [KEY=cosign.pub]; else COSIGN_PUBLIC_KEY
+	@cd deployments && GOWORK=off go run ./images -verify $(if $(KEY),-key "$(abspath $(KEY))") $(if $(DIGESTS),-digests "$(abspath $(DIGESTS))") $(IMAGES)
+
+# Its list of faults comes from the network (GOVULNDB=), and grows by itself: not in verify, so that a commit passes tomorrow as it does today.
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+vulnerabilities: ## known faults that the services' code reaches (govulncheck; needs https://vuln.go.dev, or GOVULNDB=)
+	@for m in $(GO_MODULES); do echo "== govulncheck $$m"; (cd $$m && GOWORK=off go run $(GOVULNCHECK) $(if $(GOVULNDB),-db "$(GOVULNDB)") ./...); done
+
+deploy-service: require-cluster ## one service, as production has it: make deploy-service SERVICE=load-balancer [NEMESIS_REGISTRY=... or NEMESIS_DIGESTS=build/images/digests]
 	@deployments/deploy-service "$(SERVICE)"
 
 release: ## write a new version everywhere: make release VERSION=0.2.0; CONTRIBUTING.md says what follows

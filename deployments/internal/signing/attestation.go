@@ -3,8 +3,6 @@ package signing
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -70,18 +68,13 @@ func Attested(ctx context.Context, subject name.Digest, predicateType string, ke
 
 // open gives the statement in an envelope that the key has signed, else nil.
 func open(envelope []byte, key signature.Verifier) *intoto.Statement {
-	if dsse.WrapVerifier(key, dsse.WithExpectedPayloadType(statementType)).VerifySignature(bytes.NewReader(envelope), nil) != nil {
+	var said []byte
+	verifier := dsse.WrapVerifier(key, dsse.WithExpectedPayloadType(statementType), dsse.WithDecodedPayload(&said))
+	if verifier.VerifySignature(bytes.NewReader(envelope), nil) != nil {
 		return nil
 	}
-	var e struct {
-		Payload string `json:"payload"`
-	}
-	if json.Unmarshal(envelope, &e) != nil {
-		return nil
-	}
-	said, err := base64.StdEncoding.DecodeString(e.Payload)
 	var s intoto.Statement
-	if err != nil || protojson.Unmarshal(said, &s) != nil || s.Validate() != nil {
+	if protojson.Unmarshal(said, &s) != nil || s.Validate() != nil {
 		return nil
 	}
 	return &s
