@@ -2,8 +2,7 @@ package main
 
 import (
 	"crypto/elliptic"
-	"io"
-	"log"
+	"log/slog"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -26,7 +25,7 @@ func committed(t *testing.T) (root, host string) {
 			t.Fatalf("git %v: %v\n%s", args, err, said)
 		}
 	}
-	server := httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0))))
+	server := httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo))))
 	t.Cleanup(server.Close)
 	return root, strings.TrimPrefix(server.URL, "http://")
 }

@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if flags.NArg() == 0 {
-		return errors.New("no module is named: licences [-list] FOLDER...")
+		return errors.New("no module is named: usage is licences [-list] FOLDER and more of them")
 	}
 	known := map[string]module{}
 	for _, folder := range flags.Args() {

@@ -13,7 +13,7 @@ func apply(t *testing.T, manifests string, env ...string) (applied string, err e
 	t.Helper()
 	bin := t.TempDir()
 	kubectl := "#!/bin/sh\ncat > '" + bin + "/applied'\n"
-	if err := os.WriteFile(filepath.Join(bin, "kubectl"), []byte(kubectl), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(bin, "kubectl"), []byte(kubectl), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	command := exec.Command(filepath.Join(root, "deployments/apply"))

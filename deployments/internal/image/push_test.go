@@ -2,7 +2,7 @@ package image_test
 
 import (
 	"io"
-	"log"
+	"log/slog"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -19,7 +19,7 @@ import (
 // newRegistry answers referrers by the API of OCI 1.1, or knows nothing of them.
 func newRegistry(t *testing.T, referrers bool) (host string) {
 	t.Helper()
-	server := httptest.NewServer(registry.New(registry.WithReferrersSupport(referrers), registry.Logger(log.New(io.Discard, "", 0))))
+	server := httptest.NewServer(registry.New(registry.WithReferrersSupport(referrers), registry.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo))))
 	t.Cleanup(server.Close)
 	return strings.TrimPrefix(server.URL, "http://")
 }

@@ -118,7 +118,7 @@ func (d *document) file(target, source string, whole io.Writer) error {
 	d.relate("image", common.TypeRelationshipContains, id)
 	info, err := buildinfo.Read(file)
 	if err != nil {
-		return nil //nolint:nilerr // not a Go program: it has no more to say
+		return nil // not a Go program: it has no more to say
 	}
 	return d.program(id, info)
 }

@@ -3,8 +3,7 @@ package signing_test
 import (
 	"crypto/elliptic"
 	"errors"
-	"io"
-	"log"
+	"log/slog"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -40,7 +39,7 @@ func newKey(t *testing.T) signature.SignerVerifier {
 // newRepository is one in a registry of its own, with a way to push something to it.
 func newRepository(t *testing.T) (repository name.Repository, push func() name.Digest) {
 	t.Helper()
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	server := httptest.NewServer(registry.New(registry.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo))))
 	t.Cleanup(server.Close)
 	repository, err := name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/team/sample")
 	if err != nil {
