@@ -89,7 +89,7 @@ lint: .venv/ready deployments/tools/node_modules/ready ## golangci-lint, the Ope
 	@hadolint services/*/*Dockerfile
 	@check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
 
-verify: ## what is generated is what is committed; modules are tidy; each service builds alone
+verify: ## what is generated is what is committed; modules are tidy; each service builds alone; licences are on the list
 	@deployments/verify $(GO_MODULES) -- $(TOOL_MODULES)
 
 bench: ## Go benchmarks of the request path and of the decisions
@@ -127,12 +127,23 @@ soak-controller: prerequisites ## the whole load for long, and what becomes of t
 	@BASELINE=$(BASELINE) $(BENCH_CONTROLLER) -soak $(FOR) $(if $(SIZE),-soak-size $(SIZE))
 
 ##@ Shipping
-.PHONY: push-images deploy-service release released
-push-images: ## push images: make push-images REGISTRY=registry.example.com/team TAG=0.1.0 IMAGES="load-balancer"
+.PHONY: push-images sign-images verify-images deploy-service release released vulnerabilities
+push-images: ## push images for amd64 and arm64, with SBOMs: make push-images REGISTRY=registry.example.com/team TAG=0.1.0 IMAGES="load-balancer"; digests to build/images/digests
 	@test -n "$(REGISTRY)" || { echo "REGISTRY is not set: name a registry and path, as registry.example.com/team" >&2; exit 1; }
 	@cd deployments && GOWORK=off go run ./images -push "$(REGISTRY)" -tag "$(or $(TAG),$(shell cat VERSION))" $(or $(IMAGES),$(SERVICES) $(COMMANDS))
 
-deploy-service: require-cluster ## one service, as production has it: make deploy-service SERVICE=load-balancer [NEMESIS_REGISTRY=...]
+sign-images: ## sign what push-images pushed, by digest, and how it was made: make sign-images [KEY=cosign.key]; else COSIGN_PRIVATE_KEY, COSIGN_PASSWORD
+	@cd deployments && GOWORK=off go run ./images -sign $(if $(KEY),-key "$(abspath $(KEY))") $(if $(BUILDER),-builder "$(BUILDER)") $(IMAGES)
+
+verify-images: ## check signatures and provenance of what push-images pushed: make verify-images [KEY=cosign.pub]; else COSIGN_PUBLIC_KEY
+	@cd deployments && GOWORK=off go run ./images -verify $(if $(KEY),-key "$(abspath $(KEY))") $(if $(DIGESTS),-digests "$(abspath $(DIGESTS))") $(IMAGES)
+
+# Its list of faults comes from the network (GOVULNDB=), and grows by itself: not in verify, so that a commit passes tomorrow as it does today.
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+vulnerabilities: ## known faults that the services' code reaches (govulncheck; needs https://vuln.go.dev, or GOVULNDB=)
+	@for m in $(GO_MODULES); do echo "== govulncheck $$m"; (cd $$m && GOWORK=off go run $(GOVULNCHECK) $(if $(GOVULNDB),-db "$(GOVULNDB)") ./...); done
+
+deploy-service: require-cluster ## one service, as production has it: make deploy-service SERVICE=load-balancer [NEMESIS_REGISTRY=... or NEMESIS_DIGESTS=build/images/digests]
 	@deployments/deploy-service "$(SERVICE)"
 
 release: ## write a new version everywhere: make release VERSION=0.2.0; CONTRIBUTING.md says what follows
@@ -142,7 +153,7 @@ released: ## the services as they were at the last release, for the tests of ind
 	@deployments/released
 
 ##@ Making
-.PHONY: log-to-elasticsearch generate kibana grafana chart images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-scale run-bench-logs
+.PHONY: requirements log-to-elasticsearch generate kibana grafana chart images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-scale run-bench-logs
 generate: kibana grafana ## types, servers, clients and the CustomResourceDefinition from api/; Kibana's and Grafana's dashboards; the Helm chart
 	cd gen && GOWORK=off go generate ./...
 	@$(MAKE) chart # after what it is made from
@@ -195,9 +206,18 @@ prerequisites: ## install what is missing, or say what to install
 require-cluster:
 	@test -n "$${KUBECONFIG:-}" || { echo "No cluster: run 'make cluster' and 'export KUBECONFIG=$(CLUSTER_KUBECONFIG)', or set KUBECONFIG to a cluster of yours." >&2; exit 1; }
 
+# pip-compile reads versions and hashes from the registry that pip is set up for.
+PIP_TOOLS := pip-tools==7.6.2
+PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" ../build/requirements/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+requirements: ## e2e/requirements.txt and deployments/tools/requirements.txt with hashes, from the .in files beside them; UPGRADE=--upgrade
+	@python3 -m venv build/requirements && build/requirements/bin/pip install --quiet --disable-pip-version-check "$(PIP_TOOLS)"
+	@cd e2e && $(PIP_COMPILE) $(UPGRADE) requirements.in -o requirements.txt
+	@cd deployments && $(PIP_COMPILE) $(UPGRADE) -c ../e2e/requirements.txt tools/requirements.in -o tools/requirements.txt
+
 .venv/ready: e2e/requirements.txt deployments/tools/requirements.txt | prerequisites
 	@python3 -m venv .venv
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r e2e/requirements.txt -r deployments/tools/requirements.txt
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r e2e/requirements.txt -r deployments/tools/requirements.txt
 	@touch $@
 
 deployments/tools/node_modules/ready: deployments/tools/package-lock.json .venv/ready

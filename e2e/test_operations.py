@@ -101,8 +101,8 @@ def test_the_controller_may_scale_and_little_else(nemesis: Nemesis, namespace: s
     lease = f"leases.coordination.k8s.io/{CONTROLLER}"
     for verb, resource, where, subresource in [
         ("patch", "deployments.apps", namespace, "scale"),
-        ("get", "pods", namespace, ""),
-        ("update", "customautoscalers", namespace, "status"),
+        ("list", "pods", namespace, ""),
+        ("patch", "customautoscalers", namespace, "status"),
         ("update", lease, SYSTEM, ""),
     ]:
         assert may(nemesis, CONTROLLER, verb, resource, where, subresource), f"the controller may not {verb} {resource}/{subresource}"

@@ -117,7 +117,7 @@ func TestDockerfiles_ShipWhatTheOtherImagesShip(t *testing.T) {
 				t.Errorf("it stands on %q, want scratch", d.ship.BaseName)
 			}
 			got, files := d.config(t)
-			spec := options{tag: "dev", stamp: stamp}.spec(s, "")
+			spec := options{tag: "dev", stamp: stamp}.spec(s, "", runtime.GOARCH)
 			want := v1.Config{Entrypoint: spec.Entrypoint, User: spec.User, WorkingDir: "/", Labels: spec.Labels}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("configuration (-want +got):\n%s", diff)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/deployments/internal/gobuild"
 	"github.com/nemesis-scaling/nemesis/deployments/internal/image"
+	"github.com/nemesis-scaling/nemesis/deployments/internal/sbom"
 )
 
 // options say what becomes of the images.
@@ -20,13 +21,19 @@ type options struct {
 	out      string // folder for archives
 	tag      string
 	registry string // push there instead, when not empty
-	arch     string
+	archs    []string
+	digests  string        // file for the addresses of what was pushed
 	stamp    gobuild.Stamp // of the programs
 }
 
 // user is nobody in particular, the same number that distroless images use. A number, so that
 // Kubernetes can see that it is not root.
 const user = "65532:65532"
+
+const (
+	licence       = "Apache-2.0"
+	repositoryURL = "https://github.com/nemesis-scaling/nemesis"
+)
 
 // makeAll makes the images side by side and prints a line for each as it is done. One that fails does
 // not stop the others; all faults are returned.
@@ -59,22 +66,23 @@ func makeAll(ctx context.Context, o options, chosen []source, stdout io.Writer) 
 
 // make makes one image and says in a few words what came of it.
 func (o options) make(ctx context.Context, s source) (string, error) {
-	program, err := s.program(o.root, o.arch)
-	if err != nil {
-		return "", err
+	var platforms []image.Platform
+	for _, arch := range o.archs {
+		p, err := o.platform(ctx, s, arch)
+		if err != nil {
+			return "", err
+		}
+		platforms = append(platforms, p)
 	}
-	program.Stamp = o.stamp
-	binary := filepath.Join(o.root, "build", "images", "bin", o.arch, s.name)
-	if err := gobuild.Compile(ctx, program, binary); err != nil {
-		return "", err
-	}
-	spec := o.spec(s, binary)
 	if o.registry != "" {
-		address, err := image.Push(ctx, spec)
+		address, err := image.Push(ctx, platforms)
+		if err == nil {
+			err = record(o.digests, s.name, address)
+		}
 		return "pushed " + address, err
 	}
 	archive := filepath.Join(o.out, s.name+".tar")
-	written, err := image.Write(archive, spec)
+	written, err := image.Write(archive, platforms[0].Spec)
 	if err != nil {
 		return "", err
 	}
@@ -84,7 +92,28 @@ func (o options) make(ctx context.Context, s source) (string, error) {
 	return "wrote " + archive, nil
 }
 
-func (o options) spec(s source, binary string) image.Spec {
+// platform builds the program for one processor, and writes what it consists of beside the archives.
+func (o options) platform(ctx context.Context, s source, arch string) (image.Platform, error) {
+	program, err := s.program(o.root, arch)
+	if err != nil {
+		return image.Platform{}, err
+	}
+	program.Stamp = o.stamp
+	binary := filepath.Join(o.root, "build", "images", "bin", arch, s.name)
+	if err := gobuild.Compile(ctx, program, binary); err != nil {
+		return image.Platform{}, err
+	}
+	p := image.Platform{Spec: o.spec(s, binary, arch), Document: image.Document{MediaType: sbom.MediaType}}
+	p.Document.Content, err = sbom.Document(sbom.Image{
+		Name: s.name, Version: o.stamp.Version, Arch: arch, Files: p.Files, Licence: licence, Licences: moduleLicence,
+	})
+	if err != nil {
+		return image.Platform{}, err
+	}
+	return p, replace(filepath.Join(o.out, s.name+"."+arch+".spdx.json"), p.Document.Content)
+}
+
+func (o options) spec(s source, binary, arch string) image.Spec {
 	repository := "nemesis"
 	if o.registry != "" {
 		repository = o.registry
@@ -94,14 +123,14 @@ func (o options) spec(s source, binary string) image.Spec {
 		Files:      map[string]string{"/" + s.name: binary},
 		Entrypoint: []string{"/" + s.name},
 		User:       user,
-		Arch:       o.arch,
+		Arch:       arch,
 		Labels: map[string]string{
 			"org.opencontainers.image.title":       s.name,
 			"org.opencontainers.image.description": s.description,
 			"org.opencontainers.image.version":     o.stamp.Version,
 			"org.opencontainers.image.revision":    o.stamp.Revision,
-			"org.opencontainers.image.licenses":    "Apache-2.0",
-			"org.opencontainers.image.source":      "https://github.com/nemesis-scaling/nemesis",
+			"org.opencontainers.image.licenses":    licence,
+			"org.opencontainers.image.source":      repositoryURL,
 		},
 	}
 }

@@ -1,23 +1,20 @@
 // Package image makes container images of static binaries without any daemon: one layer, a few
 // files, the same bytes for the same input on every machine. It writes docker-archive files, which
-// containerd, Docker and Podman all load, and pushes to registries. What goes into which image is
+// containerd, Docker and Podman all load, and pushes to registries, for several processors under one tag. What goes into which image is
 // decided elsewhere.
 package image
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
@@ -68,27 +65,6 @@ func Write(path string, spec Spec) (written bool, err error) {
 		return false, fmt.Errorf("image %s: %w", spec.Tag, err)
 	}
 	return true, os.Rename(file.Name(), path)
-}
-
-// Push pushes the image to the registry that its tag names, with the credentials that Docker's
-// configuration holds for it, and gives its address by digest.
-func Push(ctx context.Context, spec Spec) (string, error) {
-	tag, err := name.NewTag(spec.Tag)
-	if err != nil {
-		return "", fmt.Errorf("image %q: %w", spec.Tag, err)
-	}
-	img, err := build(spec, gzipLayer)
-	if err != nil {
-		return "", err
-	}
-	if err := remote.Write(tag, img, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
-		return "", fmt.Errorf("push of %s: %w", spec.Tag, err)
-	}
-	digest, err := img.Digest()
-	if err != nil {
-		return "", fmt.Errorf("image %s: %w", spec.Tag, err)
-	}
-	return tag.Context().Digest(digest.String()).String(), nil
 }
 
 // holds reports whether the archive at path already is this image under this tag: the name of its

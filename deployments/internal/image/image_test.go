@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,9 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
@@ -146,30 +143,6 @@ func TestWrite_RefusesAndLeavesNothing(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestPush_RegistryServesTheImageByItsDigest(t *testing.T) {
-	server := httptest.NewServer(registry.New())
-	defer server.Close()
-	spec := newSpec(t, "binary")
-	spec.Tag = strings.TrimPrefix(server.URL, "http://") + "/nemesis/sample:dev"
-
-	address, err := image.Push(t.Context(), spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	reference, err := name.NewDigest(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	img, err := remote.Image(reference)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := validate.Image(img); err != nil {
-		t.Error(err)
-	}
-	checkConfig(t, img)
 }
 
 func checkConfig(t *testing.T, img v1.Image) {

@@ -18,7 +18,7 @@ import (
 
 // gzipLayer is for registries.
 func gzipLayer(files map[string]string) (v1.Layer, error) {
-	return tarball.LayerFromOpener(opener(files))
+	return tarball.LayerFromOpener(opener(files), tarball.WithMediaType(types.OCILayer))
 }
 
 // plainLayer is for archives that stay on this machine: packing and unpacking would take longer than
