@@ -108,8 +108,8 @@ bench-policies: ## the balancing policies in virtual time, and what a pick costs
 	@mkdir -p build/bench
 	@cd services/load-balancer && GOWORK=off go run ./internal/traffic/balance/simulate/benchpolicies -out ../../build/bench/policies.json $(if $(RUNS),-runs $(RUNS))
 
-bench-routes: ## routes by how many there are: a request's way, following their changes over loopback, a new leader; BASELINE= a commit beside it; writes build/bench/routes.json
-	@BASELINE=$(BASELINE) deployments/bench-routes $(if $(SIZES),-routes $(SIZES)) $(if $(RATE),-rate $(RATE)) $(if $(SECONDS),-seconds $(SECONDS))
+bench-routes: ## routes by how many there are: a request's way, following their changes over loopback, a new leader; BASELINE= a commit beside it; PRIORITY=; writes build/bench/routes.json
+	@BASELINE=$(BASELINE) PRIORITY=$(PRIORITY) deployments/bench-routes $(if $(SIZES),-routes $(SIZES)) $(if $(RATE),-rate $(RATE)) $(if $(SECONDS),-seconds $(SECONDS))
 
 bench-proxy: ## beside nginx, HAProxy and others, in one run; QUICK=1 takes a minute; PROXIES= SCENARIOS= ROUNDS= SECONDS= BASELINE= PRIORITY= choose; writes build/bench/proxy.json
 	@BASELINE=$(BASELINE) deployments/bench-proxy $(if $(QUICK),-quick) $(if $(PROXIES),-proxies $(PROXIES)) $(if $(SCENARIOS),-scenarios $(SCENARIOS)) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(SECONDS),-seconds $(SECONDS)) $(if $(PRIORITY),-priority $(PRIORITY))
@@ -142,12 +142,15 @@ released: ## the services as they were at the last release, for the tests of ind
 	@deployments/released
 
 ##@ Making
-.PHONY: log-to-elasticsearch generate kibana images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-scale run-bench-logs
-generate: kibana ## types, servers, clients and the CustomResourceDefinition from api/; Kibana's dashboards
+.PHONY: log-to-elasticsearch generate kibana grafana images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-scale run-bench-logs
+generate: kibana grafana ## types, servers, clients and the CustomResourceDefinition from api/; Kibana's and Grafana's dashboards
 	cd gen && GOWORK=off go generate ./...
 
 kibana: ## deployments/kibana/nemesis.ndjson, the dashboards, from their description in Go
 	cd deployments && GOWORK=off go run ./kibana
+
+grafana: ## kustomize/components/grafana-dashboards/*.json, the dashboards, from their description in Go
+	cd deployments && GOWORK=off go run ./grafana
 
 images: ## container images as archives in build/images, without a Docker daemon
 	@cd deployments && GOWORK=off go run ./images

@@ -90,7 +90,8 @@ def test_a_port_that_the_pod_does_not_name_is_told(nemesis: Nemesis, namespace: 
 def test_ready_is_waited_for_with_kubectl(nemesis: Nemesis, namespace: str) -> None:
     app = fibonacci(namespace)
     nemesis.cluster.apply(app.autoscaler)
-    assert nemesis.wait_condition(app, "Ready", "False")["reason"] == "DeploymentMissing"
+    # What is written first may be that nobody has looked yet.
+    eventually(lambda: nemesis.wait_condition(app, "Ready", "False")["reason"] == "DeploymentMissing", "it says what is missing")
     nemesis.cluster.apply(app.deployment, app.service)
     nemesis.cluster.kubectl("wait", "--for=condition=Ready", f"ca/{app.name}", "-n", namespace, "--timeout=60s")
     [target] = nemesis.cluster.get("CustomAutoscaler", app.name, namespace)["status"]["targets"]

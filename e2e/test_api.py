@@ -135,3 +135,59 @@ def test_a_refusal_of_the_controller_names_field_value_and_what_is_allowed(nemes
     (fault,) = document["errors"]
     assert fault["field"].endswith("idleTime"), document
     assert fault["value"] == "-5" and "1" in fault["allowed"], document
+
+
+def three(call: Call, namespace: str) -> list[str]:
+    """Three objects, of which one only observes."""
+    names = [f"page-{i}" for i in range(3)]
+    for name in names:
+        mode = "Observe" if name == "page-1" else "Paused"
+        target = {"name": name, "apiPrefix": f"/{namespace}-{name}", "port": "80"}
+        wanted = {
+            "apiVersion": "autoscaler-group.autoscaler/v1alpha1",
+            "kind": "CustomAutoscaler",
+            "metadata": {"name": name},
+            "spec": {"mode": mode, "targetDeployments": [target]},
+        }
+        made = call("POST", body=wanted)
+        assert made.status_code == 201, made.text
+    return names
+
+
+def test_a_list_comes_in_pages_and_by_fields(call: Call, namespace: str) -> None:
+    names = three(call, namespace)
+    for limit in (1, 2, 3):
+        seen: list[str] = []
+        after: dict[str, str] = {}
+        while True:
+            page = call("GET", params={"limit": limit, **after})
+            assert page.status_code == 200 and len(page.json()["items"]) <= limit, page.text
+            seen += [o["metadata"]["name"] for o in page.json()["items"]]
+            if not (token := page.json()["metadata"].get("continue")):
+                break
+            after = {"continue": token}
+        assert seen == names, f"in pages of {limit}"
+    selectors = {"metadata.name=page-1": 1, "spec.mode=Paused": 2, "spec.mode!=Paused": 1, "metadata.namespace=nowhere": 0}
+    for selector, count in selectors.items():
+        chosen = call("GET", params={"fieldSelector": selector})
+        assert chosen.status_code == 200 and len(chosen.json()["items"]) == count, f"{selector}: {chosen.text}"
+    unknown = call("GET", params={"fieldSelector": "spec.idleTime=90"})
+    assert unknown.status_code == 400 and "spec.idleTime" in unknown.text, unknown.text
+    assert call("GET", params={"continue": "nonsense"}).status_code == 400
+
+
+def test_a_watch_tells_what_is_there_and_ends_in_time(call: Call, namespace: str) -> None:
+    names = three(call, namespace)
+    begin = {"watch": "true", "timeoutSeconds": "1", "allowWatchBookmarks": "true"}
+    begin |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+    told = call("GET", params=begin)
+    assert told.status_code == 200, told.text
+    events = [json.loads(line) for line in told.text.splitlines()]
+    assert sorted(e["object"]["metadata"]["name"] for e in events if e["type"] == "ADDED") == names, told.text
+    (mark,) = [e["object"]["metadata"] for e in events if e["type"] == "BOOKMARK"]
+    assert mark["annotations"]["k8s.io/initial-events-end"] == "true", told.text
+
+    assert call("PATCH", "page-2", {"spec": {"idleTime": 77}}, media="application/merge-patch+json").status_code == 200
+    since = {"watch": "true", "timeoutSeconds": "1", "resourceVersion": mark["resourceVersion"], "fieldSelector": "metadata.name=page-2"}
+    changes = [json.loads(line) for line in call("GET", params=since).text.splitlines()]
+    assert any(e["type"] == "MODIFIED" and e["object"]["spec"].get("idleTime") == 77 for e in changes), changes

@@ -104,7 +104,7 @@ def test_a_rollout_of_the_application_under_traffic_loses_no_request(nemesis: Ne
 def test_a_deleted_deployment_is_told_and_works_again_when_it_is_back(nemesis: Nemesis, namespace: str) -> None:
     app, other = fibonacci(namespace, spec={"wakeUpTimeout": 3}), fibonacci(namespace, "other")
     nemesis.deploy(app, other)
-    assert nemesis.ask(app).status_code == 200
+    eventually(lambda: nemesis.ask(app).status_code == 200, "it wakes, though not always within the 3 s on a busy machine")
     assert nemesis.ask(other).status_code == 200
 
     nemesis.cluster.delete("Deployment", app.name, namespace)

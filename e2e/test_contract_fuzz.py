@@ -17,7 +17,7 @@ from harness.applications import fibonacci
 from harness.cluster import Cluster
 from harness.fuzzing import BALANCER, EXAMPLES, SEED, Garden, contract
 from harness.nemesis import Nemesis, unique
-from harness.sidecars import with_sidecar
+from harness.sidecars import PORT, with_sidecar
 from harness.waiting import eventually
 
 autoscaler, loadbalancer, sidecar = contract("autoscaler"), contract("loadbalancer"), contract("sidecar")
@@ -79,7 +79,7 @@ def garden(request: pytest.FixtureRequest, planted: Garden, cluster: Cluster) ->
 @pytest.fixture(scope="module")
 def sidecar_url(nemesis: Nemesis, planted: Garden) -> str:
     """The sidecar's own API, which is there only in its pod."""
-    url = nemesis.reach.pod(nemesis.cluster.get("Pod", planted.pod, planted.namespace), 8082)
+    url = nemesis.reach.pod(nemesis.cluster.get("Pod", planted.pod, planted.namespace), PORT)
     eventually(lambda: nemesis.http.get(url + "/readyz").status_code == 200, "the sidecar has measured")
     return url
 

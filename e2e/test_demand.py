@@ -32,9 +32,10 @@ def applied(nemesis: Nemesis, app: Application) -> list[Object]:
 
 
 def most_at_a_time(nemesis: Nemesis, app: Application) -> list[int]:
-    """How many requests each pod had at most, in its own words."""
+    """How many requests each pod that is ready had at most, in its own words."""
     pods = nemesis.cluster.list("Pod", app.namespace, labels=f"app={app.name}")
-    return [nemesis.http.get(nemesis.reach.pod(pod, app.port) + "/count").json()["most"] for pod in pods]
+    there = [p for p in pods if any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"].get("conditions", []))]
+    return [nemesis.http.get(nemesis.reach.pod(pod, app.port) + "/count").json()["most"] for pod in there]
 
 
 def test_a_burst_at_zero_starts_as_many_pods_as_it_needs_and_none_has_two(nemesis: Nemesis, namespace: str) -> None:
@@ -46,7 +47,7 @@ def test_a_burst_at_zero_starts_as_many_pods_as_it_needs_and_none_has_two(nemesi
     ups = applied(nemesis, app)[:2]
     assert ups[0]["from"] == 0 and max(d["to"] for d in ups) == 4, ups
     most = most_at_a_time(nemesis, app)
-    assert most and all(n == 1 for n in most), most
+    assert {1} <= set(most) <= {0, 1}, most  # none: the last one may come when all are answered
 
 
 def test_a_paused_application_stays_down_and_says_so_at_once(nemesis: Nemesis, namespace: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from harness.applications import fibonacci
 from harness.nemesis import Nemesis
 from harness.problems import problem
@@ -146,3 +148,32 @@ def test_thresholds_say_whether_the_metrics_that_they_need_are_known(nemesis: Ne
     assert means["MEMORY_USAGE"]["mean"] > 0 and means["MEMORY_USAGE"]["pods"] == 1, means
     (pod,) = known["pods"]
     assert pod["metrics"]["source"] == "Kubernetes" and pod["metrics"]["ageSeconds"] < 90, pod
+
+
+def test_lists_come_in_pages_and_by_fields(nemesis: Nemesis, namespace: str) -> None:
+    apps = [fibonacci(namespace, name=f"page-{i}") for i in range(3)]
+    for app in apps:
+        nemesis.deploy(app)
+        nemesis.known(app)
+
+    def page(path: str, **params: object) -> dict[str, Any]:
+        answer = nemesis.http.get(nemesis.controller_url + path, params={"namespace": namespace, **params})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    first = page("/v1/applications", limit=2)
+    assert [a["deployment"] for a in first["items"]] == ["page-0", "page-1"] and first["metadata"]["remainingItemCount"] == 1, first
+    rest = page("/v1/applications", limit=2, **{"continue": first["metadata"]["continue"]})
+    assert [a["deployment"] for a in rest["items"]] == ["page-2"] and "continue" not in rest["metadata"], rest
+    asleep = page("/v1/applications", fieldSelector="state=Asleep,metadata.name!=page-1", labelSelector="app=page-0")
+    assert [a["deployment"] for a in asleep["items"]] == ["page-0"], asleep
+    assert page("/v1/pods", fieldSelector="alive=true") == {"items": []}
+    state = nemesis.http.get(nemesis.admin_url + "/loadbalancer/state", params={"namespace": namespace, "limit": 2}).json()
+    assert len(state["applications"]) == 2 and state["metadata"]["remainingItemCount"] == 1, state
+
+    wrong = {"fieldSelector": "phase=Running", "continue": first["metadata"]["continue"]}
+    refused = problem(nemesis.http.get(nemesis.controller_url + "/v1/pods", params=wrong), 400, "invalid")
+    assert refused["errors"][0]["value"] == "phase" and "node" in refused["errors"][0]["allowed"], refused
+    foreign = {"continue": first["metadata"]["continue"]}
+    refused = problem(nemesis.http.get(nemesis.controller_url + "/v1/pods", params=foreign), 400, "invalid")
+    assert refused["errors"][0]["field"] == "continue", refused

@@ -12,8 +12,10 @@ import jsonschema
 import pytest
 import yaml
 
+from harness.applications import fibonacci
 from harness.kubectl import Kubectl
 from harness.policies import Peer, may_reach
+from harness.sidecars import with_sidecar
 from harness.waiting import patience
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,7 +83,7 @@ def test_production_is_its_parts_the_monitors_and_the_alerts(kubectl: Kubectl) -
     named = [(o["kind"], o["metadata"]["name"]) for part in parts for o in objects_of(kubectl, part)]
     assert len(named) == len(set(named)), "two parts own the same object"
     whole = [(o["kind"], o["metadata"]["name"]) for o in objects_of(kubectl, PRODUCTION)]
-    operators = [*(("ServiceMonitor", service) for service in SERVICES), ("PrometheusRule", "load-balancer")]
+    operators = [(kind, name) for kind in ("ServiceMonitor", "PrometheusRule") for name in (*SERVICES, "metrics-collector")]
     assert sorted(whole) == sorted([*named, *operators])
 
 
@@ -110,26 +112,25 @@ def test_a_service_in_production_outlives_a_node(kubectl: Kubectl, service: str)
 
 def test_the_monitors_find_the_metrics(kubectl: Kubectl) -> None:
     objects = objects_of(kubectl, PRODUCTION)
-    services = [o for o in objects if o["kind"] == "Service"]
+    services = [o for o in (*objects, *objects_of(kubectl, "kustomize/components/collector")) if o["kind"] == "Service"]
     for monitor in (o for o in objects if o["kind"] == "ServiceMonitor"):
         assert monitor["metadata"]["namespace"] == "nemesis-system"
         selector = monitor["spec"]["selector"]["matchLabels"].items()
         (service,) = [s for s in services if selector <= s["metadata"]["labels"].items()]
         ports = {p["name"]: p["port"] for p in service["spec"]["ports"]}
         (endpoint,) = monitor["spec"]["endpoints"]
-        assert ports[endpoint["port"]] == {"autoscaler-controller": 8080, "load-balancer": 8081}[service["metadata"]["name"]]
+        assert ports[endpoint["port"]] == {"autoscaler-controller": 8080, "load-balancer": 8081, "metrics-collector": 8080}[service["metadata"]["name"]]
 
 
-def test_the_alerts_speak_of_metrics_that_there_are(kubectl: Kubectl) -> None:
-    sources = (ROOT / "services" / "load-balancer" / "internal").rglob("*.go")
-    code = "\n".join(f.read_text() for f in sources if not f.name.endswith("_test.go"))
-    (rule,) = [o for o in objects_of(kubectl, PRODUCTION) if o["kind"] == "PrometheusRule"]
-    alerts = [alert for group in rule["spec"]["groups"] for alert in group["rules"]]
-    assert len(alerts) == len({alert["alert"] for alert in alerts}) >= 5
-    for alert in alerts:
-        names = re.findall(r"nemesis_lb_\w+", alert["expr"])
-        assert names and all(f'"{name}"' in code or f'"{name.removeprefix("nemesis_lb_log_")}"' in code for name in names), alert["expr"]
-        assert alert["labels"]["severity"] in ("warning", "critical") and alert["annotations"].keys() == {"summary", "description"}
+def test_the_dashboards_come_as_config_maps_that_grafana_loads(kubectl: Kubectl) -> None:
+    folder = ROOT / "kustomize" / "components" / "grafana-dashboards"
+    files = {f.name: f.read_text() for f in folder.glob("*.json")}
+    found: dict[str, str] = {}
+    for config in objects_of(kubectl, "kustomize/components/grafana-dashboards"):
+        assert config["kind"] == "ConfigMap" and config["metadata"]["namespace"] == "nemesis-system"
+        assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
+        found |= config["data"]
+    assert found == files and len(files) == 3
 
 
 def test_the_spool_fits_into_its_volume(kubectl: Kubectl) -> None:
@@ -228,6 +229,32 @@ def test_the_otlp_component_reaches_both_services(kubectl: Kubectl, tmp_path: Pa
 
 
 @pytest.mark.parametrize("overlay", ["local", "production"])
+def test_the_sharding_component_is_taken_by_the_api_server(kubectl: Kubectl, tmp_path: Path, overlay: str) -> None:
+    plain = {(o["kind"], o["metadata"]["name"]) for o in objects_of(kubectl, f"kustomize/overlays/{overlay}")}
+    objects = with_components(kubectl, tmp_path, overlay, "sharding")
+    added = {o["kind"]: o for o in objects if (o["kind"], o["metadata"]["name"]) not in plain}
+    assert sorted(added) == ["ConfigMap", "Role", "RoleBinding"]
+    for meta in (o["metadata"] for o in added.values()):
+        assert meta["namespace"] == SYSTEM and meta["labels"]["app.kubernetes.io/part-of"] == "nemesis", meta
+    (controller,) = [o for o in objects if o["kind"] == "Deployment" and o["metadata"]["name"] == "autoscaler-controller"]
+    assert controller["spec"]["replicas"] == 3 < int(added["ConfigMap"]["data"]["NEMESIS_SHARDS"])
+    (container,) = controller["spec"]["template"]["spec"]["containers"]
+    env = {v["name"]: v for v in container["env"]}
+    assert env["NEMESIS_SHARDS"]["valueFrom"]["configMapKeyRef"]["name"] == added["ConfigMap"]["metadata"]["name"]
+    assert env["NEMESIS_ADVERTISE"] and len(env) == len(container["env"])
+    assert env["GOMEMLIMIT"]["value"] == "920MiB" and container["resources"]["limits"]["memory"] == "1Gi"
+    (subject,) = added["RoleBinding"]["subjects"]
+    assert subject["name"] == controller["spec"]["template"]["spec"]["serviceAccountName"]
+    done = kubectl.run("apply", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump_all([*added.values(), controller]))
+    assert done.returncode == 0 and "Warning" not in done.stderr, done.stderr
+    if overlay == "production":  # replicas pass calls on to one another, and two of them stay when a node goes
+        policies = [o for o in objects if o["kind"] == "NetworkPolicy"]
+        assert may_reach(policies, CONTROLLER, CONTROLLER, 8080)
+        (budget,) = [o for o in objects if o["kind"] == "PodDisruptionBudget" and o["metadata"]["name"] == "autoscaler-controller"]
+        assert budget["spec"]["maxUnavailable"] == 1
+
+
+@pytest.mark.parametrize("overlay", ["local", "production"])
 def test_the_data_tls_component_mounts_the_certificate_where_it_is_read(kubectl: Kubectl, tmp_path: Path, overlay: str) -> None:
     objects = with_components(kubectl, tmp_path, overlay, "data-tls")
     found = {o["kind"]: o for o in objects if o["metadata"]["name"] == "load-balancer"}
@@ -266,6 +293,18 @@ def with_components(kubectl: Kubectl, folder: Path, overlay: str, *components: s
     parts = {"resources": [f"{up}/overlays/{overlay}"], "components": [f"{up}/components/{c}" for c in components]}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump({**parts, "patches": patches or []}))
     return list(yaml.safe_load_all(kubectl("kustomize", str(folder))))
+
+
+@pytest.mark.parametrize(("source", "sees"), [("auto", "processes"), ("none", "nothing"), ("pod-cgroup", "cgroups")])
+def test_the_sidecar_is_the_last_container_and_sees_what_it_is_to(kubectl: Kubectl, source: str, sees: str) -> None:
+    (deployment,) = [o for o in with_sidecar(kubectl, fibonacci("shop"), source) if o["kind"] == "Deployment"]
+    pod = deployment["spec"]["template"]["spec"]
+    sidecar = pod["containers"][-1]
+    assert sidecar["name"] == "nemesis-sidecar" and "ports" not in sidecar, sidecar
+    assert pod.get("shareProcessNamespace", False) is (sees == "processes")
+    hosts = [v["name"] for v in pod.get("volumes", []) if "hostPath" in v]
+    assert bool(hosts) is (sees == "cgroups") and [m["name"] for m in sidecar.get("volumeMounts", [])] == hosts
+    assert all(m["readOnly"] for m in sidecar.get("volumeMounts", []))
 
 
 @pytest.mark.parametrize("overlay", ["local", "production"])

@@ -13,7 +13,7 @@ from harness.applications import Application, fibonacci
 from harness.cluster import Object
 from harness.nemesis import CONTROLLER, Nemesis
 from harness.services import scaled
-from harness.sidecars import with_sidecar
+from harness.sidecars import PORT, with_sidecar
 from harness.waiting import PATIENCE, eventually
 
 
@@ -23,7 +23,7 @@ def awake(nemesis: Nemesis, app: Application, source: str = "auto") -> tuple[Obj
     nemesis.known(app)
     assert nemesis.ask(app).status_code == 200
     (pod,) = nemesis.cluster.list("Pod", app.namespace, labels=f"app={app.name}")
-    return pod, nemesis.reach.pod(pod, 8082)
+    return pod, nemesis.reach.pod(pod, PORT)
 
 
 def measured(nemesis: Nemesis, sidecar: str) -> Object:

@@ -34,6 +34,7 @@ EXAMPLES = int(os.environ.get("NEMESIS_FUZZ_EXAMPLES", "25"))
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 TARGET = re.compile(r"[a-z0-9]([-a-z0-9./]{0,315}[a-z0-9])?")
 WAIT = re.compile(r"([0-9]|[1-5][0-9]|60)s")
+UNTOLD = {"after", "client_ip", "continue", "fieldSelector", "labelSelector"}  # query parameters of which the schema does not tell all
 BALANCER, STARTED = "fuzz", "2026-01-02T03:00:00Z"  # who the fuzz pretends to be, and since when
 
 
@@ -115,9 +116,9 @@ def checks(case: Case) -> list[Any]:
         "bad_data_is_refused",
     ]
     # What no schema tells: Kubernetes' own rules for objects (what a name may be, that a version must
-    # be the last one); what a target application takes; whether a text is an address, a target, or a place in a log.
+    # be the last one); what a target application takes; whether a text is an address, a target, a selector, or a place in a log or a list.
     free = "customautoscalers" in case.operation.path or case.operation.path in ("/target-app/api", "/proxy/request")
-    if not free and not {"after", "client_ip"} & set(case.query or {}):
+    if not free and not UNTOLD & set(case.query or {}):
         names.append("positive_data_acceptance")
     return CHECKS.get_by_names(names)
 
@@ -146,7 +147,10 @@ class Garden:
         headers = {"Authorization": f"Bearer {self.token}"} if case.operation.path.startswith("/apis/") else {}
         answer = case.call(url, session=self.session, headers=headers, timeout=PATIENCE)
         self.answers[answer.status_code] += 1
-        case.validate_response(answer, checks=checks(case))
+        if watches(case) and answer.status_code == 200:
+            assert_events(answer.content)
+        else:
+            case.validate_response(answer, checks=checks(case))
 
     def _confine(self, case: Case, hit: bool) -> None:
         path, query = dict(case.path_parameters or {}), dict(case.query or {})
@@ -159,6 +163,8 @@ class Garden:
                 self.restore()
         if case.operation.path == "/target-app/api" and ("target" not in query or (hit and valid(TARGET, query["target"]))):
             query["target"] = f"{self.namespace}/{self.application}"
+        if watches(case) and str(query.get("timeoutSeconds", "0")).isdigit():
+            query["timeoutSeconds"] = "1"  # without an end it would last half an hour
         if case.operation.path == "/v1/routes" and ("wait" not in query or valid(WAIT, query["wait"])):
             query["wait"] = "0s"
         if path != (case.path_parameters or {}):
@@ -198,6 +204,19 @@ class Garden:
                 body["metadata"] = {"generateName": "fuzz-"}
             elif hit and isinstance(body.get("metadata", {}), dict):
                 body["metadata"] = {"name": self.application, "resourceVersion": self.restore()}
+
+
+def watches(case: Case) -> bool:
+    """Whether the answer may be a watch."""
+    asked = str(dict(case.query or {}).get("watch", "")).lower()
+    return case.operation.path.endswith("/customautoscalers") and case.method == "GET" and asked in ("true", "1", "t")
+
+
+def assert_events(body: bytes) -> None:
+    """Each line of a watch is an event."""
+    for line in body.splitlines():
+        event = json.loads(line)
+        assert event["type"] in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR") and isinstance(event["object"], dict), line
 
 
 def valid(pattern: re.Pattern[str], value: object) -> bool:

@@ -12,11 +12,12 @@ from .applications import Application
 from .cluster import Object
 from .kubectl import Kubectl
 
-COMPONENT = Path(__file__).resolve().parents[2] / "kustomize" / "components" / "sidecar"
+COMPONENTS = Path(__file__).resolve().parents[2] / "kustomize" / "components"
 
 
 def with_sidecar(kubectl: Kubectl, app: Application, source: str = "auto") -> list[Object]:
-    """The application's objects, the Deployment with the sidecar in its pods, which measures by source."""
+    """The application's objects, the Deployment with the sidecar in its pods, which measures by source (none: not at all)."""
+    component = COMPONENTS / {"pod-cgroup": "sidecar-cgroup", "none": "sidecar-apart"}.get(source, "sidecar")
     deployment = app.deployment
     deployment["metadata"]["labels"] = {**deployment["metadata"]["labels"], "nemesis/sidecar": "true"}
     image = {
@@ -28,20 +29,25 @@ def with_sidecar(kubectl: Kubectl, app: Application, source: str = "auto") -> li
         folder = Path(name).resolve()  # kustomize takes only relative paths
         (folder / "app.yaml").write_text(yaml.safe_dump_all([deployment, app.service, app.autoscaler]))
         (folder / "kustomization.yaml").write_text(
-            yaml.safe_dump({"resources": ["app.yaml"], "components": [os.path.relpath(COMPONENT, folder)], "images": [image]})
+            yaml.safe_dump({"resources": ["app.yaml"], "components": [os.path.relpath(component, folder)], "images": [image]})
         )
         objects = list(yaml.safe_load_all(kubectl("kustomize", str(folder))))
     for o in objects:
-        if o["kind"] == "Deployment" and source != "auto":
-            measure_by(o["spec"]["template"]["spec"], source)
+        if o["kind"] == "Deployment":
+            reachable(o["spec"]["template"]["spec"])
+            if source not in ("auto", "none"):
+                setting(o["spec"]["template"]["spec"], "NEMESIS_USAGE_FROM", source)
     return objects
 
 
-def measure_by(pod: Object, source: str) -> None:
-    """As services/sidecar/README.md has it: the pod's control group is seen where the node's are mounted."""
+PORT = 8082
+
+
+def reachable(pod: Object) -> None:
+    """Its API is inside the pod alone unless it is told otherwise."""
+    setting(pod, "NEMESIS_LISTEN", f":{PORT}")
+
+
+def setting(pod: Object, name: str, value: str) -> None:
     (container,) = [c for c in pod["containers"] if c["name"] == "nemesis-sidecar"]
-    container["env"].append({"name": "NEMESIS_USAGE_FROM", "value": source})
-    if source == "pod-cgroup":
-        pod.setdefault("volumes", []).append({"name": "cgroup", "hostPath": {"path": "/sys/fs/cgroup", "type": "Directory"}})
-        container.setdefault("volumeMounts", []).append({"name": "cgroup", "mountPath": "/host/cgroup", "readOnly": True})
-        container["env"].append({"name": "NEMESIS_CGROUP_ROOT", "value": "/host/cgroup"})
+    container["env"].append({"name": name, "value": value})

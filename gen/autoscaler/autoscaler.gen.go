@@ -644,6 +644,24 @@ func (e WhileWaiting) Valid() bool {
 	}
 }
 
+// Defines values for ListCustomAutoscalersParamsResourceVersionMatch.
+const (
+	Exact        ListCustomAutoscalersParamsResourceVersionMatch = "Exact"
+	NotOlderThan ListCustomAutoscalersParamsResourceVersionMatch = "NotOlderThan"
+)
+
+// Valid indicates whether the value is a known member of the ListCustomAutoscalersParamsResourceVersionMatch enum.
+func (e ListCustomAutoscalersParamsResourceVersionMatch) Valid() bool {
+	switch e {
+	case Exact:
+		return true
+	case NotOlderThan:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListDecisionsParamsResult.
 const (
 	ListDecisionsParamsResultApplied   ListDecisionsParamsResult = "applied"
@@ -695,12 +713,15 @@ type Application struct {
 	MaxReplicas int32   `json:"maxReplicas"`
 
 	// Metrics What rules look at.
-	Metrics       *[]MetricMean `json:"metrics,omitempty"`
-	MinReplicas   int32         `json:"minReplicas"`
-	Namespace     string        `json:"namespace"`
-	Pods          []Pod         `json:"pods"`
-	ReadyReplicas int32         `json:"readyReplicas"`
-	Replicas      int32         `json:"replicas"`
+	Metrics     *[]MetricMean `json:"metrics,omitempty"`
+	MinReplicas int32         `json:"minReplicas"`
+
+	// Mode Active, as when it is left out: it is scaled. Observe: every decision is made and recorded, but the Deployment is not touched, except that a request still wakes it from zero. Paused: it is neither started nor stopped; without pods requests are answered 503 at once.
+	Mode          *ScalingMode `json:"mode,omitempty"`
+	Namespace     string       `json:"namespace"`
+	Pods          []Pod        `json:"pods"`
+	ReadyReplicas int32        `json:"readyReplicas"`
+	Replicas      int32        `json:"replicas"`
 
 	// SleepsInSeconds How long until it sleeps, if no traffic comes.
 	SleepsInSeconds *float64 `json:"sleepsInSeconds,omitempty"`
@@ -728,6 +749,9 @@ type ApplicationKey struct {
 // ApplicationList Example: {"items":[]}
 type ApplicationList struct {
 	Items []Application `json:"items"`
+
+	// Metadata Of a page; absent from a list that is whole.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 }
 
 // ApplicationMetrics What one application uses now.
@@ -747,6 +771,9 @@ type ApplicationMetrics struct {
 // ApplicationMetricsList Example: {"items":[]}
 type ApplicationMetricsList struct {
 	Items []ApplicationMetrics `json:"items"`
+
+	// Metadata Of a page; absent from a list that is whole.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 }
 
 // ApplicationState Asleep: at zero. Waking: pods are starting, none is ready. Awake: at least one pod is ready. FallingAsleep: the load balancers stop sending before it goes to zero. Unknown: the Deployment cannot be read.
@@ -1052,6 +1079,9 @@ type DecisionResult string
 // DecisionList Example: {"items":[]}
 type DecisionList struct {
 	Items []Decision `json:"items"`
+
+	// Metadata Of a page; absent from a list that is whole.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 }
 
 // Endpoint One pod that has an address.
@@ -1175,7 +1205,10 @@ type Learned struct {
 
 // ListMeta defines model for ListMeta.
 type ListMeta struct {
-	Continue           *string `json:"continue,omitempty"`
+	// Continue Of the next page; absent from the last one.
+	Continue *string `json:"continue,omitempty"`
+
+	// RemainingItemCount How many follow this page; absent where they would have to be looked at to be counted.
 	RemainingItemCount *int64  `json:"remainingItemCount,omitempty"`
 	ResourceVersion    *string `json:"resourceVersion,omitempty"`
 }
@@ -1243,6 +1276,15 @@ type ObjectMeta struct {
 // OnDelete What becomes of a Deployment that sleeps when the CustomAutoscaler is deleted, or names it no more. Restore, as when it is left out: it gets as many pods as it had before it slept, at least 1. Keep: it stays at zero.
 type OnDelete string
 
+// PageMeta Of a page; absent from a list that is whole.
+type PageMeta struct {
+	// Continue Leads to the next page; absent from the last one.
+	Continue *string `json:"continue,omitempty"`
+
+	// RemainingItemCount How many follow this page; absent where they would have to be looked at to be counted.
+	RemainingItemCount *int64 `json:"remainingItemCount,omitempty"`
+}
+
 // Pod defines model for Pod.
 type Pod struct {
 	Address *string `json:"address,omitempty"`
@@ -1273,6 +1315,9 @@ type PodList struct {
 		Namespace  string `json:"namespace"`
 		Pod        Pod    `json:"pod"`
 	} `json:"items"`
+
+	// Metadata Of a page; absent from a list that is whole.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 }
 
 // PodMetricsBatch Fields that the controller does not know are ignored.
@@ -1288,9 +1333,6 @@ type PodMetricsBatch struct {
 type PodMetricsBatchReceipt struct {
 	// Accepted Items that were taken.
 	Accepted int32 `json:"accepted"`
-
-	// Dropped Items of more pods than are listened to. Absent: none.
-	Dropped *int32 `json:"dropped,omitempty"`
 
 	// Refused The items that say what is not allowed. Sending them again would change nothing.
 	Refused *[]RefusedItem `json:"refused,omitempty"`
@@ -1606,6 +1648,25 @@ type Schedule struct {
 // SettingsVersion The version of the load balancers' settings. It grows with every change, whichever replica of the controller makes it and whichever leads: of two the higher one is the newer, and an answer with a lower one than is followed is out of date. Left out by a controller that knows none.
 type SettingsVersion = int64
 
+// ShardReceipt What one shard says of a report. One that does not ask for everything has taken it.
+type ShardReceipt struct {
+	Epoch string `json:"epoch"`
+
+	// Leader Absent: false.
+	Leader *bool `json:"leader,omitempty"`
+
+	// Resync Absent: false.
+	Resync *bool `json:"resync,omitempty"`
+}
+
+// ShardReport What a report says to one shard alone; the fields mean what they mean for a controller without shards.
+type ShardReport struct {
+	// Delta False: of this shard all applications are named that have anything in flight.
+	Delta         *bool   `json:"delta,omitempty"`
+	Epoch         *string `json:"epoch,omitempty"`
+	RoutesVersion *string `json:"routesVersion,omitempty"`
+}
+
 // StartRequest Example: {"arrivedAt":"2026-01-02T03:04:05.678Z","balancer":"load-balancer-5f7c-abcde","waiting":1}
 type StartRequest struct {
 	// ArrivedAt When the first of them came.
@@ -1709,7 +1770,10 @@ type TrafficReceipt struct {
 	Leader *bool `json:"leader,omitempty"`
 
 	// Resync The controller does not know what this delta builds on: send everything. Absent: false.
-	Resync *bool                `json:"resync,omitempty"`
+	Resync *bool `json:"resync,omitempty"`
+
+	// Shards Of a controller with shards, what each of them says, in their order: `leader` is then that all of them lead, and `resync` that one at least asks for everything. Only to those is everything to be sent: the others have taken what came for them. Absent: there are no shards, or none was told anything.
+	Shards *[]ShardReceipt      `json:"shards,omitempty"`
 	Status TrafficReceiptStatus `json:"status"`
 }
 
@@ -1750,6 +1814,9 @@ type TrafficReport struct {
 
 	// Sequence Grows with each report; an older one is ignored.
 	Sequence int64 `json:"sequence"`
+
+	// Shards To a controller with shards: what is said to each of them, in their order. An application belongs to the shard of its namespace. routesVersion is then left out above; epoch and delta are there for a controller without shards, delta being true when it is to any shard. Where the controller has another number of shards by now, nobody is told anything, and the answer is resync.
+	Shards *[]ShardReport `json:"shards,omitempty"`
 
 	// StartedAt When it started; counters begin there.
 	StartedAt time.Time `json:"startedAt"`
@@ -1858,6 +1925,12 @@ type WakeUpReport struct {
 // WhileWaiting What a client gets while its request waits for the first pod. Hold, as when it is left out: nothing, until there is a pod. Progress: comments with the progress where it accepts text/event-stream, and 103 Early Hints with it elsewhere; then the answer. Accepted: 202 at once, with a place to ask (Location). Unavailable: 503 at once, with Retry-After. Page: a small page that loads itself again, where it accepts text/html, and Hold elsewhere. The start goes on with each.
 type WhileWaiting string
 
+// Continue defines model for Continue.
+type Continue = string
+
+// LabelSelector defines model for LabelSelector.
+type LabelSelector = string
+
 // Name The name of a Kubernetes object (an RFC 1123 subdomain).
 //
 // Example: fibonacci-deployment
@@ -1867,6 +1940,9 @@ type Name = externalRef0.Name
 //
 // Example: default
 type Namespace = externalRef0.Namespace
+
+// PageSize defines model for PageSize.
+type PageSize = int
 
 // BadRequest A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
@@ -1882,6 +1958,11 @@ type Conflict = externalRef0.Problem
 //
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
 type Fault = externalRef0.Problem
+
+// Gone A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type Gone = externalRef0.Problem
 
 // KubernetesRefusalApplicationJSON Kubernetes' own answer (metav1.Status).
 type KubernetesRefusalApplicationJSON = KubernetesStatus
@@ -1911,17 +1992,56 @@ type ListCustomAutoscalersParams struct {
 	// LabelSelector Only objects whose labels match, in Kubernetes' selector syntax.
 	LabelSelector *string `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
 
+	// FieldSelector Only objects whose fields match, in Kubernetes' selector syntax: metadata.name, metadata.namespace, spec.mode, status.state. A field that is left out is matched as it is: empty.
+	FieldSelector *string `form:"fieldSelector,omitempty" json:"fieldSelector,omitempty"`
+
 	// Limit At most so many items; the answer's metadata.continue leads to the next ones.
 	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Continue The metadata.continue of the page before.
 	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
+
+	// ResourceVersion Of a list, how old it may be; of a watch, after which version it begins. As Kubernetes has it.
+	ResourceVersion *string `form:"resourceVersion,omitempty" json:"resourceVersion,omitempty"`
+
+	// ResourceVersionMatch How resourceVersion is meant.
+	ResourceVersionMatch *ListCustomAutoscalersParamsResourceVersionMatch `form:"resourceVersionMatch,omitempty" json:"resourceVersionMatch,omitempty"`
+
+	// Watch Asks for what changes, in place of the list.
+	Watch *bool `form:"watch,omitempty" json:"watch,omitempty"`
+
+	// TimeoutSeconds How long a watch lasts; left out or 0, as long as the API server likes (half an hour to an hour).
+	TimeoutSeconds *int64 `form:"timeoutSeconds,omitempty" json:"timeoutSeconds,omitempty"`
+
+	// AllowWatchBookmarks A watch may have events of type BOOKMARK, which tell no more than a version.
+	AllowWatchBookmarks *bool `form:"allowWatchBookmarks,omitempty" json:"allowWatchBookmarks,omitempty"`
+
+	// SendInitialEvents A watch begins with all that is there, as events of type ADDED, and a bookmark after them; with resourceVersionMatch=NotOlderThan.
+	SendInitialEvents *bool `form:"sendInitialEvents,omitempty" json:"sendInitialEvents,omitempty"`
 }
+
+// ListCustomAutoscalersParamsResourceVersionMatch defines parameters for ListCustomAutoscalers.
+type ListCustomAutoscalersParamsResourceVersionMatch string
 
 // ListApplicationsParams defines parameters for ListApplications.
 type ListApplicationsParams struct {
 	// Namespace Only applications of this namespace.
 	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Deployment Only Deployments of this name.
+	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
+
+	// LabelSelector Only those of Deployments whose labels match now, in Kubernetes' selector syntax. Of a Deployment's labels 4 KiB are known, in the order of their names.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// FieldSelector Only applications whose fields match, in Kubernetes' selector syntax: metadata.name (the Deployment's), metadata.namespace, autoscaler, state, mode.
+	FieldSelector *string `form:"fieldSelector,omitempty" json:"fieldSelector,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. What was there all the time while the pages were read stands in them once. One that this list did not give out for this selection is refused with 400; one of another version of the controller with 410: begin the list anew.
+	Continue *Continue `form:"continue,omitempty" json:"continue,omitempty"`
+
+	// Limit At most so many; the answer's metadata.continue leads to the next ones. Left out or 0: all.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListDecisionsParams defines parameters for ListDecisions.
@@ -1943,6 +2063,15 @@ type ListDecisionsParams struct {
 
 	// Limit At most so many.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// LabelSelector Only those of Deployments whose labels match now, in Kubernetes' selector syntax. Of a Deployment's labels 4 KiB are known, in the order of their names.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// FieldSelector Only decisions whose fields match, in Kubernetes' selector syntax: metadata.name (its id), metadata.namespace, deployment, autoscaler, trigger, result, applied.
+	FieldSelector *string `form:"fieldSelector,omitempty" json:"fieldSelector,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. What was there all the time while the pages were read stands in them once. One that this list did not give out for this selection is refused with 400; one of another version of the controller with 410: begin the list anew.
+	Continue *Continue `form:"continue,omitempty" json:"continue,omitempty"`
 }
 
 // ListDecisionsParamsResult defines parameters for ListDecisions.
@@ -1955,6 +2084,18 @@ type ListMetricsParams struct {
 
 	// Deployment Only Deployments of this name.
 	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
+
+	// LabelSelector Only those of Deployments whose labels match now, in Kubernetes' selector syntax. Of a Deployment's labels 4 KiB are known, in the order of their names.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// FieldSelector Only applications whose fields match, in Kubernetes' selector syntax: metadata.name (the Deployment's), metadata.namespace, autoscaler, state, mode.
+	FieldSelector *string `form:"fieldSelector,omitempty" json:"fieldSelector,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. What was there all the time while the pages were read stands in them once. One that this list did not give out for this selection is refused with 400; one of another version of the controller with 410: begin the list anew.
+	Continue *Continue `form:"continue,omitempty" json:"continue,omitempty"`
+
+	// Limit At most so many; the answer's metadata.continue leads to the next ones. Left out or 0: all.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListPodsParams defines parameters for ListPods.
@@ -1964,6 +2105,18 @@ type ListPodsParams struct {
 
 	// Deployment Only pods of Deployments of this name.
 	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
+
+	// LabelSelector Only those of Deployments whose labels match now, in Kubernetes' selector syntax. Of a Deployment's labels 4 KiB are known, in the order of their names.
+	LabelSelector *LabelSelector `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// FieldSelector Only pods whose fields match, in Kubernetes' selector syntax: metadata.name, metadata.namespace, deployment, autoscaler, state, alive, node.
+	FieldSelector *string `form:"fieldSelector,omitempty" json:"fieldSelector,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. What was there all the time while the pages were read stands in them once. One that this list did not give out for this selection is refused with 400; one of another version of the controller with 410: begin the list anew.
+	Continue *Continue `form:"continue,omitempty" json:"continue,omitempty"`
+
+	// Limit At most so many; the answer's metadata.continue leads to the next ones. Left out or 0: all.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // WatchRoutesParams defines parameters for WatchRoutes.
@@ -2287,6 +2440,15 @@ type ClientInterface interface {
 
 	// ListCustomAutoscalers List the CustomAutoscalers of a namespace
 	//
+	// The answer is the Kubernetes API server's own. In pages: `limit`, then the same call with `continue` until
+	// the answer names none; a place that is too old is refused with 410, and the list begun anew.
+	//
+	// With `watch` the answer goes on: one event a line, {"type": …, "object": …}, sent when it comes, where type is
+	// ADDED, MODIFIED, DELETED, BOOKMARK or ERROR and object what Kubernetes says of it; until `timeoutSeconds` are
+	// over or the controller ends; watch again then, from the last version. At most 256 are served at a time
+	// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
+	// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
+	//
 	// Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
 	ListCustomAutoscalers(ctx context.Context, namespace Namespace, params *ListCustomAutoscalersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -2381,6 +2543,8 @@ type ClientInterface interface {
 	GetApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListDecisions The latest decisions with their reasons, newest first
+	//
+	// In pages too; `limit` is 100 where it is left out.
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2481,6 +2645,15 @@ type ClientInterface interface {
 }
 
 // ListCustomAutoscalers List the CustomAutoscalers of a namespace
+//
+// The answer is the Kubernetes API server's own. In pages: `limit`, then the same call with `continue` until
+// the answer names none; a place that is too old is refused with 410, and the list begun anew.
+//
+// With `watch` the answer goes on: one event a line, {"type": …, "object": …}, sent when it comes, where type is
+// ADDED, MODIFIED, DELETED, BOOKMARK or ERROR and object what Kubernetes says of it; until `timeoutSeconds` are
+// over or the controller ends; watch again then, from the last version. At most 256 are served at a time
+// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
+// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 //
 // Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
 func (c *Client) ListCustomAutoscalers(ctx context.Context, namespace Namespace, params *ListCustomAutoscalersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2706,6 +2879,8 @@ func (c *Client) GetApplication(ctx context.Context, namespace Namespace, name N
 }
 
 // ListDecisions The latest decisions with their reasons, newest first
+//
+// In pages too; `limit` is 100 where it is left out.
 //
 // Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2981,6 +3156,18 @@ func NewListCustomAutoscalersRequest(server string, namespace Namespace, params 
 
 		}
 
+		if params.FieldSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fieldSelector", *params.FieldSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
@@ -2996,6 +3183,78 @@ func NewListCustomAutoscalersRequest(server string, namespace Namespace, params 
 		if params.Continue != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ResourceVersion != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceVersion", *params.ResourceVersion, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ResourceVersionMatch != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceVersionMatch", *params.ResourceVersionMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Watch != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "watch", *params.Watch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TimeoutSeconds != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "timeoutSeconds", *params.TimeoutSeconds, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AllowWatchBookmarks != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "allowWatchBookmarks", *params.AllowWatchBookmarks, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SendInitialEvents != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sendInitialEvents", *params.SendInitialEvents, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3336,6 +3595,66 @@ func NewListApplicationsRequest(server string, params *ListApplicationsParams) (
 
 		}
 
+		if params.Deployment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FieldSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fieldSelector", *params.FieldSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -3491,6 +3810,42 @@ func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.
 
 		}
 
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FieldSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fieldSelector", *params.FieldSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -3615,6 +3970,54 @@ func NewListMetricsRequest(server string, params *ListMetricsParams) (*http.Requ
 		if params.Deployment != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FieldSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fieldSelector", *params.FieldSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3775,6 +4178,54 @@ func NewListPodsRequest(server string, params *ListPodsParams) (*http.Request, e
 		if params.Deployment != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FieldSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "fieldSelector", *params.FieldSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3986,6 +4437,15 @@ type ClientWithResponsesInterface interface {
 
 	// ListCustomAutoscalersWithResponse List the CustomAutoscalers of a namespace
 	//
+	// The answer is the Kubernetes API server's own. In pages: `limit`, then the same call with `continue` until
+	// the answer names none; a place that is too old is refused with 410, and the list begun anew.
+	//
+	// With `watch` the answer goes on: one event a line, {"type": …, "object": …}, sent when it comes, where type is
+	// ADDED, MODIFIED, DELETED, BOOKMARK or ERROR and object what Kubernetes says of it; until `timeoutSeconds` are
+	// over or the controller ends; watch again then, from the last version. At most 256 are served at a time
+	// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
+	// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
@@ -4090,6 +4550,8 @@ type ClientWithResponsesInterface interface {
 	GetApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*GetApplicationResponse, error)
 
 	// ListDecisionsWithResponse The latest decisions with their reasons, newest first
+	//
+	// In pages too; `limit` is 100 where it is left out.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4216,6 +4678,14 @@ type ListCustomAutoscalersResponse struct {
 	JSON403 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON410 the response for an HTTP 410 `application/json` response
+	JSON410 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -4255,6 +4725,26 @@ func (r ListCustomAutoscalersResponse) GetJSON403() *KubernetesRefusalApplicatio
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r ListCustomAutoscalersResponse) GetApplicationproblemJSON403() *KubernetesRefusalApplicationProblemPlusJSON {
 	return r.ApplicationproblemJSON403
+}
+
+// GetJSON410 returns the response for an HTTP 410 `application/json` response
+func (r ListCustomAutoscalersResponse) GetJSON410() *KubernetesRefusalApplicationJSON {
+	return r.JSON410
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListCustomAutoscalersResponse) GetApplicationproblemJSON410() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON410
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ListCustomAutoscalersResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListCustomAutoscalersResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -4997,6 +5487,8 @@ type ListApplicationsResponse struct {
 	JSON200 *ApplicationList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 }
@@ -5009,6 +5501,11 @@ func (r ListApplicationsResponse) GetJSON200() *ApplicationList {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListApplicationsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5114,6 +5611,8 @@ type ListDecisionsResponse struct {
 	JSON200 *DecisionList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 }
@@ -5126,6 +5625,11 @@ func (r ListDecisionsResponse) GetJSON200() *DecisionList {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListDecisionsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListDecisionsResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5321,6 +5825,8 @@ type ListMetricsResponse struct {
 	JSON200 *ApplicationMetricsList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 }
@@ -5333,6 +5839,11 @@ func (r ListMetricsResponse) GetJSON200() *ApplicationMetricsList {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListMetricsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5542,6 +6053,8 @@ type ListPodsResponse struct {
 	JSON200 *PodList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 }
@@ -5554,6 +6067,11 @@ func (r ListPodsResponse) GetJSON200() *PodList {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListPodsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5729,6 +6247,15 @@ func (r ReportTrafficResponse) ContentType() string {
 }
 
 // ListCustomAutoscalersWithResponse List the CustomAutoscalers of a namespace
+//
+// The answer is the Kubernetes API server's own. In pages: `limit`, then the same call with `continue` until
+// the answer names none; a place that is too old is refused with 410, and the list begun anew.
+//
+// With `watch` the answer goes on: one event a line, {"type": …, "object": …}, sent when it comes, where type is
+// ADDED, MODIFIED, DELETED, BOOKMARK or ERROR and object what Kubernetes says of it; until `timeoutSeconds` are
+// over or the controller ends; watch again then, from the last version. At most 256 are served at a time
+// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
+// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5912,6 +6439,8 @@ func (c *ClientWithResponses) GetApplicationWithResponse(ctx context.Context, na
 }
 
 // ListDecisionsWithResponse The latest decisions with their reasons, newest first
+//
+// In pages too; `limit` is 100 where it is left out.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6160,6 +6689,34 @@ func ParseListCustomAutoscalersResponse(rsp *http.Response) (*ListCustomAutoscal
 			return nil, err
 		}
 		response.ApplicationproblemJSON403 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 410:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON410 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 410:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
@@ -6821,6 +7378,13 @@ func ParseListApplicationsResponse(rsp *http.Response) (*ListApplicationsRespons
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -6907,6 +7471,13 @@ func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7087,6 +7658,13 @@ func ParseListMetricsResponse(rsp *http.Response) (*ListMetricsResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7278,6 +7856,13 @@ func ParseListPodsResponse(rsp *http.Response) (*ListPodsResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7624,6 +8209,19 @@ func (siw *ServerInterfaceWrapper) ListCustomAutoscalers(w http.ResponseWriter, 
 		return
 	}
 
+	// ------------- Optional query parameter "fieldSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fieldSelector", r.URL.Query(), &params.FieldSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "fieldSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "fieldSelector", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
@@ -7646,6 +8244,84 @@ func (siw *ServerInterfaceWrapper) ListCustomAutoscalers(w http.ResponseWriter, 
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "resourceVersion" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resourceVersion", r.URL.Query(), &params.ResourceVersion, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "resourceVersion"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "resourceVersion", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "resourceVersionMatch" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resourceVersionMatch", r.URL.Query(), &params.ResourceVersionMatch, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "resourceVersionMatch"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "resourceVersionMatch", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "watch" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "watch", r.URL.Query(), &params.Watch, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "watch"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "watch", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "timeoutSeconds" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "timeoutSeconds", r.URL.Query(), &params.TimeoutSeconds, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "timeoutSeconds"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "timeoutSeconds", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "allowWatchBookmarks" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "allowWatchBookmarks", r.URL.Query(), &params.AllowWatchBookmarks, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "allowWatchBookmarks"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "allowWatchBookmarks", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "sendInitialEvents" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sendInitialEvents", r.URL.Query(), &params.SendInitialEvents, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "sendInitialEvents"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sendInitialEvents", Err: err})
 		}
 		return
 	}
@@ -7863,6 +8539,71 @@ func (siw *ServerInterfaceWrapper) ListApplications(w http.ResponseWriter, r *ht
 		return
 	}
 
+	// ------------- Optional query parameter "deployment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deployment", r.URL.Query(), &params.Deployment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "labelSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "labelSelector", r.URL.Query(), &params.LabelSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "labelSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "labelSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "fieldSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fieldSelector", r.URL.Query(), &params.FieldSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "fieldSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "fieldSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListApplications(w, r, params)
 	}))
@@ -7996,6 +8737,45 @@ func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.
 		return
 	}
 
+	// ------------- Optional query parameter "labelSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "labelSelector", r.URL.Query(), &params.LabelSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "labelSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "labelSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "fieldSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fieldSelector", r.URL.Query(), &params.FieldSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "fieldSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "fieldSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListDecisions(w, r, params)
 	}))
@@ -8066,6 +8846,58 @@ func (siw *ServerInterfaceWrapper) ListMetrics(w http.ResponseWriter, r *http.Re
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "labelSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "labelSelector", r.URL.Query(), &params.LabelSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "labelSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "labelSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "fieldSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fieldSelector", r.URL.Query(), &params.FieldSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "fieldSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "fieldSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
 		}
 		return
 	}
@@ -8161,6 +8993,58 @@ func (siw *ServerInterfaceWrapper) ListPods(w http.ResponseWriter, r *http.Reque
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "labelSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "labelSelector", r.URL.Query(), &params.LabelSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "labelSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "labelSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "fieldSelector" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fieldSelector", r.URL.Query(), &params.FieldSelector, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "fieldSelector"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "fieldSelector", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
 		}
 		return
 	}
@@ -8452,6 +9336,8 @@ type ConflictApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type FaultApplicationProblemPlusJSONResponse externalRef0.Problem
 
+type GoneApplicationProblemPlusJSONResponse externalRef0.Problem
+
 type KubernetesRefusalJSONResponse KubernetesStatus
 type KubernetesRefusalApplicationProblemPlusJSONResponse externalRef0.Problem
 
@@ -8580,6 +9466,62 @@ func (response ListCustomAutoscalers403ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers410JSONResponse KubernetesStatus
+
+func (response ListCustomAutoscalers410JSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers410ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response ListCustomAutoscalers410ApplicationProblemPlusJSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers429JSONResponse KubernetesStatus
+
+func (response ListCustomAutoscalers429JSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response ListCustomAutoscalers429ApplicationProblemPlusJSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9718,6 +10660,22 @@ func (response ListApplications400ApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
+type ListApplications410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications410ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListApplicationsdefaultApplicationProblemPlusJSONResponse struct {
 	Body       externalRef0.Problem
 	StatusCode int
@@ -9841,6 +10799,22 @@ func (response ListDecisions400ApplicationProblemPlusJSONResponse) VisitListDeci
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDecisions410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response ListDecisions410ApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10063,6 +11037,22 @@ func (response ListMetrics400ApplicationProblemPlusJSONResponse) VisitListMetric
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMetrics410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response ListMetrics410ApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10319,6 +11309,22 @@ func (response ListPods400ApplicationProblemPlusJSONResponse) VisitListPodsRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPods410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response ListPods410ApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11154,349 +12160,379 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L1vd9s4kjf6VTB8Zk/sbkqW/yaRz5y9TjrdnTudxGs7088ziSeBSEjCmCLUBGRFk/a+vB/gfsT7Se5B",
-	"FQCCJChRjpOZ3bP9oiNLJAgWCoX6+6vPUSJmc5GzXMlo+DmaMpqyAj5eMqV4PpF/YYXkItdfpUwmBZ8r",
-	"+DO6mjJyiz8SMSZqyiQj0twVEyoJz8mFWCgm385TqlhfVofsR3EkkymbUT34Hws2jobR/9orZ7SHv8q9",
-	"+lzu7u7iaE4LOmPKTPc1nbHwHHM6Y2aCRIz+zhKlH8w+0dk8Y9EwGvORyGmS8CiOuL5pTtU0iqMcRsR/",
-	"4qhgvy14wdJoqIoF6zrxRMxmIv8Ak9Nz1h/knCYtU/3zYsSKnCkmYdZwZXWyKRvTRabap4qjP8B8cSCg",
-	"tB6LSfVMpJwBsZ8vpBKzs4USMqEZK/R3icgVy5X+SOfzjCdUv9je3yXyTrfnNwZ2zy/fBb+Rc5FLnM0z",
-	"ml7gDNfMY16IUcZm39v5OJLqO1JNPZ7f0oynURylTFGeRcNoSbkakuMp4ZLkQhGaZWLJ9CWsKIRmvHef",
-	"I/vlMFpORaa3QCLyVJJxIWZkIIkS5GQgozgac5alZtQojm5pttDPPZ5Gd9dxJBVVCxkNjwaDOFJcwXJr",
-	"pjDUt3Owk1Srub5iUeTDnM2Y5HJo3nFo3+Ruy2U/x/uR6E3utBNJBcOpjLkiasol0TQvaKJOyUckzEfk",
-	"X8JoMiXw3oQqAqzb19N6LvJxxpMvW7DEDuKtmN7kP7B5JlYzlititsue2+O91PvRvgf7xKUepVyCp9Ul",
-	"0D8wMhbFiKeSwOqtIb+b1wPTH2cBkkwLQ28+JBfLU/IRqfCRSLqSZDldEZqnZDmlSvNgKoDyP4L4+LJ9",
-	"oliR08wj2LHPs2e4zlr669WQrLjlIJI0i7CXegccjcZPD8aHx48fjw6PUnpCDxP29OBpOmADdvT48GQT",
-	"e5sJPCB9z/IVEWrKClKw8ULSjIjC49dSMF/gzx0knkc5OufuGI1u96PY0BIY7YbnmiaXSMs4mjEp6YQZ",
-	"ZsYTi0ypJCPGcjITKR9zkEEFo/CocjeVKxL9SHm2KFh3GpWvaGaiifTlG7JgNPWOXkInlOfAmHrsFVmJ",
-	"RUGSKc0nTHMpX7sPPWLgLem334nAACztEz0hEHwiy1hBaC6XrJBkydWUUGKmQFKRLLS0OQUieAf82flL",
-	"2BusiIkwW0VrKvpIj91o7mukCdGUxkdwJYlY5gRXy2k2WskQ6kex0Ez1Bbs8F6o3hlG8xcwFqZ/QRtBv",
-	"IXcrC3xULvBrfaKYJ65Z03JiDyteC4YnLJGLZIoitilStSg1lwKpr4R4RfPVF1FaCdGb6UH0jlbF6mys",
-	"WHGJSkQ03B945Drw94MQRN9mj2W5nmzuKQ9ItVcCiTZfyCnTu5zm+s+MS8Vy/YU4JapY2T2v34tc6Ffs",
-	"wTtqzdYzOLxfmtrxr1OWa/nghov1+WJUraohMaOf+Gwxi4ZPTkCXmvEc/x44AukTZILa5V0cvc3pLeUZ",
-	"HdlluedCLrxxaipJcN+XCgju9hYG8I/Zw+p2cc/TCsD69fcn94AsoGcxF1JyPQlq1MGZMBLvX33tHSFg",
-	"Emflajcn8SavCDilRQFtkYYxnm9ZhpdxSW5yLarF2OhqFZvuc0Q9Q6pijuo35HoC2tK41rR3QtS7sCpb",
-	"eZqxK67twaeaAPTTBYPXktHwEAhS/j2IPZPRty3nIjVP1Mf3qnJH4f8BKqlWn2TG2Bx1vPGYJ/qtRjSj",
-	"eQILrEcao0KC9/H8x4xPpsqMqI8ubUENnK1phy8YnfF8An9puwk/g/lfiDkrlLFIacUWndFPv7B8oqbR",
-	"8OD40C29VIW+/65K2M8RV2wmN5qm9hZ9vxmQFgUFieovTIfHs09zeONLRQvldnqd5X7UBqTUl5AEmEkQ",
-	"WI4YTtsZSzm1nheSUanwWtgRY1HMqGaSVCxQHJk55IvZSDO/zyf1516WO8uNw3N1eBA1N1Ec6SefJYrf",
-	"crWy45WPp4r1FJ95MyipoO/8gSXcupfWUd9dZ+77ld6wt/NNd5mr7mr74HOX95oxVfBEhsQRVaRYZEyS",
-	"TIgbQsGf1ImHXsGYrxjNzZxe4l37J02WquzUTjPOfeeSx4MnIRbELd6R989FGuL6mnDoNMliu8tBrsiX",
-	"eesm+VksSSbyCVnkimdavuItMeFjrc0ZgUQSMWNdt4aRautp4p0Wl3D9XUX6rbv1Ci+7XMxmtFhFVRfX",
-	"u4obryLaPSFnJ+kRtL4eVRaqbgFv+xtWKCdfkY7XjjxoYOi39N78z2xV04W6HFGhQ6ch0asitbOTtbYN",
-	"tnR2dlqIDTT5haMj0iOK2WTvrhtv6bZfp33oayiN/VibPA64Ya6v1go5kTPiqcBkIUFfBfVl3WJtPP9m",
-	"jOb/PMn6ZXKy+uLeKbFBgL6VzIzXgUS1tdQ3hVZyLQO0ihGkvnm1bgzybXjacuODsPalFeI1Rx8cD0Nt",
-	"q/yDFaJPfqU3PJ8MiaYGoQVDLYrnk5jkegNwiVpXn5wt6Q2DOzOm1S3961yk3hU/0izj+cQ+AxQzQVPi",
-	"VGEilZgTyfKU5xMyYmOwoBWZaEtQCTOltznYC8O6VyWhubYWRwyeB0ZEro2bd6X+jW8TxRFMNoqjypQi",
-	"bezC2B71Sl73qHdVnmQ1Rbso+C3NArvXxGAkGj0JOK14nhiCsvRMxeBBYdr0HbGkDMvN6qrmyRGeV2i7",
-	"7Q+q/6036+JotJCrVn3hasoIXFvQzCrP1uYgIkc2EHqKWm0NvAFXU7HQurY2TczLTuktIyM2WaBnUy3y",
-	"nGUt2sZ2r1UqJfc+D0vDq2HTmqhtTKZiic4klqcs1eY1JcefPhFRkFEhbvRCjR92kca8kOrZarOe9QtV",
-	"LE9WlzdMJVMwXJzt2MqBdh1zsYzdSvE8yRYpS4N2Tek46DZ93+oJMxlYZKOVYhgIFIXe35QkGWe5qrLG",
-	"eiMJXn9rKn2BFlQees23wu2Rk+WUo5dUViUc+ObdfoKwlBaT1g+ixZeeWQrXafnaJ2cjyXI1hN8k5Wnn",
-	"M/9cpFZMVc98WL+msWK9DB22QQ5CqmA0mbKUUP3aQzJeZBmuoyB6WR52Q5SOj1a2xs1ZE0kPOwvcLGul",
-	"pzSCu0UCPqzU8zxAjZPchUiaEhiiuvlDbXYlFEb8ttqBeAp0IqU5MGKMPVBJfmWjS5HcMPXAh4h5UHAP",
-	"OFLHRE2FNJtWa0Sh8+y+tHROvFYuN3FjcyEphJg95JP1mdPwPnzZplmCmylk0NAb1lvMDY/i9hUFmYlb",
-	"/SE3W9n57wo2F0V3mwe9Wxdw0yarp6tt4A5Xf+uVq1ajoie1PD3Dk7UhHf1Zpjk7DZl/K0KdwxNUXblI",
-	"EqYlsLRJD1LRPD0lFA4NfQxB8AN+LB3tSqCizVWf/DoVIMz1xCXJ9Wh6ZP0nwRw0z6gpY+8zkbIM4zS9",
-	"x+nR6GnS+3Tw6ehmaII3Q/JyRifsfJFlz2hy82Y8HrrgIde/+AH6+qWaunrpo2F0MDg46Q32e4ODq8Hh",
-	"cHA0HBz/tekMcfNq+IhFQeZMzDMGQZEyzvSILEWBTlzP1twfHBwFlAw70VDQQw9DxvoxhZgUdCb7nkny",
-	"iksJgVKbgkB2xJiILGWFFxuXQyLFjI1EuiKaqAScWJJwFeul0mrA7ik5F6k0wXWyQ8lvC6Go3i369M14",
-	"siIZA5UCbK4RIzOa6ttEgXFZL8SW0CyTeGpbYwS5SbNWKWTrqxKTF0XhvozJS0yjgm+0elT+/lpzFF70",
-	"vGBUseciV5TnrNB04JMXRSGKxm/m24tFXv/qeUHl9Bch5mYmZAd0Ri0Y1JQXKSkYbguRa0JRpJFmUc3z",
-	"+DcGnZQXyJ6LdBdWRjGp9A1uESRTGLJPxCJXZESTGz8xQ3/a7RMI787oCnynNUY6CbGR4elg/I7rLScJ",
-	"qP1EMpZ3VYFrksuwapkmYx8bEjVlzCbgB6juF7IzY4re7vfdPbs12aBF9FVBcwm/YqgjvH3rOTz3Tkhz",
-	"AqSx46qpPpn0CHdFiwkzGSANQRJ6ia7xGk8IeZxwePD45EngajECQZn+xHJWuKBq49ANKcJWGG0WXJYG",
-	"n50n5KpYGLcH0GSduwO/qL6Md3K2MCD86p4clwwZIG0LT0pIkFA/Uzk1DnSaIs/R7NxbrrF+iTjoJK34",
-	"WkYMIiBKTBiksIEyzHOCpt2QsE80UdkKLDHj8hiLLBNLnk/6pDohdEWNVnrD7mRsrIhYqKExW8/StGBS",
-	"7qKseaWPyLOl1hC9K/XoIzbhea6PZPO4eSFmc7XbJ2cuixRm7jgep2wcYUsQYhmTUksyk7tY2YuYOhAN",
-	"o//deytZ0XsZYPXKlMP6N17ySJKX54TihadkxKZcS9JiAVJzXohP3GQ4OVNWTdkKDNl+ycIjITLjf06E",
-	"uOEtOd6Q9muyOCXBK+un9METUDnd33E0p0qxQo/xt3dnvb/S3j8Gvad/+F9//Lf3i8Hg4OTRd9/3//bh",
-	"4+//2bv+/o+hvWsJtnlGeKVJ2q06yL7+NGfJ/JLJ9noDiT/aeQEH4gn3SZHzQiiRiIzsvErmPTNO72UK",
-	"bGfvlIqupE24cwrCiE0onFFa0aESI4rUbC/j44WjNUbPB2iUVceH1i7dttQnJlECdwMUIFi2gdEm/BbU",
-	"HzLRBzElM1rcuK0iwDTQwy3pCvJeHKeap8Ns6A3TdBibg1tYq2kFx3mYL39bsGLVhQlcbYWdFdyJRR3g",
-	"yFkWXCmWI1HuyRf9Dy18cFcXm3H0qXfjjuoeqGXU5sX4WntN0iEvx2aXxfYtKpKB7KhiwXZBopXsZ7+d",
-	"LSQ43PWKaSFfLCD56t2Uyh3JsnEfH7EbE/cNPsz/Bh5buaQiTQluDvw/aV7g3VhOMHRX+et1H1QI+UHk",
-	"bAfmHuMr7EZ31/oQChRwNOPqtfhfrEkKlNUmbOHrNTLWTAFjpUDJQiwUZADWU538TOgynt2bFGIx75df",
-	"7N3u02w+pfuRS5BuzBlyNGhKFaR+mRoYP32qJc4s5wwCG8l8cTUtmJyKLI2Gj7WdX02e0hv8Gexvnk/O",
-	"sokouJrOomF0oZWrCzHiqIjORLHyRto/jiMFSphHICwVmfPzgo35p2gY7dVn2h4vBwN/GB0PBpocNqHe",
-	"v9x+d3cdSI3ySF7qSZ1oH9KacDXKgRrLch1UHcuFWufSeAP7/RVT1F+obSqGLvU9Fc1wq7vL1Hdf54OJ",
-	"XG+QSpYwQM713L2WqefZoqBZNIwS+K28C2K2BVQ/PBfZYmakX1OWe2xXOvFwc+rt+Hcp8nOqJXPU12/W",
-	"bzDru++u+6buzXAmGhUycGaHA6yxiavGGDWNq6FRLUGMZt6YEKxA32a3mMdfmj83PfwcgrjyhoHLomVs",
-	"L2PGDO/lxTTskeAjHFUx8Nv2nGo6jnsYTVddngTxJdA4GEaJuSRWzw6u40ykHs1e4V/zgmu5tYJzuEm/",
-	"5iCVpCE7Fki60FD+9JtjVVKO7Fj0U4exgimJLvpqs7rKCDpmfQXJ4qU6mSm8TDO29RwuMPcS/E0rsxy5",
-	"UC2LX+ZQvfv3nf+rr0f/05/e4yDvo93rvrMbzZxKX8XGNWsJNqYmR1Kbfs75F5ha6Tkxj/51uoo28YaV",
-	"4P2kYNQauFLR2bwc52zi7dEUcuKu40hORaEgvKhFaUK1IJU8nywyWgSkXBRHt16tlDmJ7gJKi01KWXfc",
-	"1dXSxsm0XbJKsz61GWi058DGR3c9FPV74pHYOQ8meCpu8jNU6ThiU3rLRbGxNjuhWrA/s5ebBAzNHmKh",
-	"WrOLbQa9dQege54qMhPS+vUh2AxeJNApoZh0KYobsN+orJa/GNtkRldkJ/HcscmiKFieaP27lBZcmpoL",
-	"lpKjg6d98ouRq7H59XCAOx1CLOZdjCC2seyMyQ0hscOTSuwoJGSipOJ96ZCEXnMe4RCNt0W6o8o7HMQB",
-	"5b5KPJvLVJJXL47iM3ZKxosC3EoiZxLjJiZEVzGAY+PbBdPXunmLW5b2yYBAyhnJBcn4jKv1VNvvFHOr",
-	"Ku91JnvFaE6en78lC8nInBX63SBAMuNZxhNRQJHGSNwyY1FTa+XTdGPUeL8RFQyubFpQnhvW2Zy+7EUr",
-	"0Oc1EcDLEwHpFlxNMczBofyxmdUSmz1jnQo2JpazZcndQ/J0MCgvnFIJATc9EkZaMNIbY5TmZNAnv5pn",
-	"SsWzDG5Q4M2XJFmoUFZQLTS7uQynXolgePZw0ODaDUqA5kg/W7U0SE1iHdnBJBxPw9ldP/2TwdGTzQud",
-	"MVrkjb1Xi4AUjOSMwz5Cddu7geQCw2X1XazfAcz2oZY9cPOg/1ib4UuUnrBlqZZFtMCKO9jBlQ3syT29",
-	"eoVYTKZzyGATc+S0AtOkKKAWiMAEfQ7ipdc27GRqs5o3HHLhu5qlG45D9hsMAmE5dE3MjZaegz+rw37e",
-	"tMgz+unSJIaeu+woN5N2CQsT0Rt5VGaWlmtDRiu98JbOMSmoYmXZPhyKDzH5uosiKC/xqobIfMWffYGs",
-	"PHn8+PHB/snGGVarXdqPLlzjMVviDL1FPiUDDBHXBQGYBttRMSinwLzqpg2B7XUXRyL/gWVsc5LjG3sd",
-	"4NosJEur1KgIE30WQOzXBn6nFWbTZumUZempMxZjpyxR48bWF/UJjDQICc5ULHMM8pTqlb7L6kzHg0MC",
-	"BQIJewDCzgsxYi9okQVE5y/V/OmCzZlxpGvzmudMSpJMWaK1lrF/imIxXEykwL9zAaFv1DNByk0ZuVmM",
-	"NN0fSc3xXKS+IggxnoJpE9J57h/pA5crTrMfWEZtljEQClJVpHSbzNDaPgKE5ike5KpYMBweZk5csB/V",
-	"JiyfRfJrvWwiRGqu5JKwXAvwsOi1sDj6NN202+215oywupEpq73/jtdKbweRBEfzD2KZ/8rzVCwrm/6k",
-	"9ejHPKpbVqz0SWYIbX30M6a0PB3TwqkIlIwKRm/sCUjLfH3IwRpqHTEmcko1U8MNM62MWW04A+/7iGVi",
-	"SZ4M/k1zmK93nlqRWbmiJmxPDbN61DbXH+P1wUXrk5doy+RCaR1wMbcJGrjr9IviEYGJA8v8ARQxWJO3",
-	"88CKrF8QGliMOZWSpRsXoiNDdZk5zycXiyyU5w5fa1ID2AiIthGTPGUmw8bMXSLPQ5B6kTFCEwWx6BxK",
-	"uY32ZC8tlzbT2pK2WbmcggzKMlPEtOS5xIoB2F3uhMNYU6nWdM74uyxfc0PCX803nXGpejM6792wlbQJ",
-	"gNF16CozzIzOLU5AGqbqM7Gwsk+fRkao8hmSGoKRjN30yZsxkXrL0qx0m1JwbTpm9slYpxMgoMxolsGP",
-	"JdHIiOeQKOZ/Z+0nvKGwygGrjKqXxaQwmFQq/Q0WfbzBrJXYfsBv0RO7xTIh0aprdHjwtdZIn3QP4W8x",
-	"uXXw4rLNXaKPfoNx46E2mDPXoaQ4VzVyAkwx4GXpHxuO8WLuNgVUCXEDefbZKi6PyDKr8JGdlI2Re6Xy",
-	"Qmsvtk5r/xjT2uy7+j6dU1S2K24erCS209DmVSNf7V6unoZZ1Z4EHYMZB6YCTI8rk5dNK2VnM0ZzAPeC",
-	"9BnPZeMUQZCvRpGDI0/z/YpgRrjdf5CFecPYHBGYfGvPmJtB41QUcc0lNtCLhnVzQ3QUeKm5xhivWjyd",
-	"0tt96d8f7Ify2pvh1i0DY9WodYzORpOHoU9X8iZn1o4Dk7wUahwgP3BP5Agi5gK9MOycFVM6l+7XuSgU",
-	"PGBo9kG90BahQ7A+ILYTxJWCx+jrf1uwBXM6YmiBOsurqxr1mmfLjOf2r/sIsdiLfHcQaLiaZi9cBMs4",
-	"XbUANUAw7XsDhcQD7okgT4OSVy8Kaq3XqHJ0kKUXOSTnMottubHiUr9aCXhQpjlPGc3U1DeScv0e9QSm",
-	"oUlqM04qLRIblmEuCqQJV4TqK/rkVzg5qHdwAGW5JOOCle5INWWzU3QrNjzHPtjZTG84lo078+7bGpnu",
-	"oRfZC5SYYSmZfrMrk0wZdObhHtebFMPiSC2wAiG8TWFLD73j1mTOoFEKt5rS19jUK+kfIYRpzmJTesyh",
-	"6t7nvrpgChqClQOt6qs62KTLhzWEscnET70iXq5Kc/qU+GoIvJQXBrKJa8CjmDynKVfEWmUA/wWc/mMI",
-	"rvJk+uWHLVDx17LYaG0hjX9tI9+3cbRcb5meBqmULo5axeQo6008BRVsKFPpjXRCRbYaTjepaJj55d39",
-	"fjEYHCZ/Milh3i13cW0uzVfzZwSMVh5klbNPS8jaFBqD9WmW7dCYtPzqJaiNYjLql0/6058ILf/c3d16",
-	"4rkqeGmFQJGdl4LvqAtKU8rHY1bo71v81l/2lvrXUUwopNOQP/yJjPDT77+TP0yp3KH98GN33RWjdVe0",
-	"3a5p2HrjtyJoLbT5tQlZfZxPwMAv9cuRYLULA4Sq2Fo+jSrSr20DV8WyI8gfXH6nPwrMs/FtdXtXB2zM",
-	"1g/E+5P1vr//XL1Byqn6I28z0wavlJOtLRQWjhM2HrNElbFAo1QEtkKtvkEUXuFC6L3a+Ah+XLMX1/yu",
-	"j/F3j6oTeRSTR+VEHl27IdpE5Y7CRGDVOolKRrD6grkEGL8WlfAXqPrTdqdXSdnqKCVFa6O3n26hvOZL",
-	"lwVaqw2p4P8F8ry07nVVLBj6/86ShM2VNhS84irQcc5GGbsSl/phWrlBbQ7UXBMrJ5jn5epuwMPvwSGA",
-	"fwxqS7RSaRDT5ZzRG3So+VqmLfA5dT4WKaxmSTOjX2pNjlfUw+3hDb/AsQgXd7DxWita16ezbS4JC9ed",
-	"NZ8xcb8DmMGcJbZGg0uLtmzWQYSxT4Kla1VAvI2pozE6GL1V7gi7WKx/isuBvfcD7g+CZ1KFg9XEmqWB",
-	"xUv5BvFLsAnEWGGlKJcGJYTnsDJbejJsFvc38JDfBZLvfEzLQO3ekkrg7RQXCHavTw2QIBDiMqIDXatT",
-	"OtcEUY2CinnGyzYfXeD3xoVAq4mn0TAa7PfK6/YfR22YsDgZtGjw8IVYdO2w9hAX9bs9HfQPiCQ7NsWH",
-	"PB0QuRvVUGTNWQBZufrgccM/zzC/NGwmcUkGLUO98qwsyEE1UIvDaJ/8f//P/0sGQ9KYKYH079ay3v7J",
-	"4yd/1VcIjEEVfDKBEkQz7UYaqlmXNvdBrTB4WWLah036bSFmi0IUYYwFrlXzRZbaQ9pM9dTsPK3rmyLw",
-	"bhIX+al5jNo4DYQROkodHqDY25z/tmCnZdbhhGQ8Zy46BH0liBKiS436VuB/juc7pgdfYE73+rAPxulN",
-	"F45m1hA3QCGxTSAY88wrxAPjCyyfKSS8OigMRJmqIy/4IHGWJeNoyrLUIHbA34vctlMIFe+4zRM6Rv1T",
-	"GjQQlitm0kI2s47aqgBdb71WNltyAKEHnQkiUihDEy1CgFUgrN6NC12nklqle2hOVg4EZb07hglXQwIJ",
-	"ZM8pYEukGYuJC/fH5GKhv/iBzWiexsRGEGOCUdaY/FBAlWdBLlgi8oRn7BQz3boDNNSzx1Mr7+J2PBjY",
-	"20D58lVjj5Msb5R75XrNifgVYSR9gOj1UGCdk+hf5Olc8FyFNRmXaARZtLmtH29io9K2CvSX50OIBJmd",
-	"7TnauwgymklxptpHdZqWreEWC8UeSYL3xUaa8oKIItUmBZvN1crF8/D9jK0NkYQGNNGmCXqrcBxATNf8",
-	"/AujkrXjn4vCcw1r8ZZDUSqBe3k+IZiKsfQDjWB7aQ3eIMkFYjFrURbN0AG62jNaSGxHMBFDQPL0U62N",
-	"874M9PnR9DJENV5k2anL53Y59wB+IPISEg8KM9qzbDftCcvAv+hrO2PPmnw82w6jXXupBnESyCmD7Dyn",
-	"vfr5eX59O8Z4TvH9MKTJPrEExPTk4vy5CVbF3hgTqjQVnXS3Qy2pQV+16kDenpkM77UF6rm+fDOcMDy9",
-	"SakGHhFXZbVgc26KFTOeU9XGe1ySiYCEgCVdNRkvNGgARDh20sjOu/pkf+0dvdbJxl8MGwbOvjJlUvKU",
-	"JbTA9BBogiEhZSgzWFqnRIkMj0kPUwQ8GrELQEmsK7llNmPEBn6tlwShKSG86ccsrdMkIJjVeqyiGaNy",
-	"UWhNzMR3K7knSSaSm6Hb6pDXx8sYv7l5thXYZ0KTKXsb9otcTjVRDPX+/BcC1zpPErSk2hB63iD6ikWe",
-	"r0fmUzWBFZOlAVeT2BOlhuTbTeRuRgRUNhceHVtbP6O2EWgYwr3RAG3Nln4ErbdM+pFFjsLbdgOMVilJ",
-	"DDQjSVnHdgjYVEi2l/KhF6DxbrYmcR2m0wPUJ/rgTWuwmjbBfdzF0S+13iCbfIR2HyxFoaaQowAJUzwn",
-	"UH56Sn56cUX2bvf37B3S2E9lMzWjwIaW76ua8oGmLw0zDoVhTS38H8P/3ob/vWm+yU2w3cDf3KnwP96C",
-	"f1FvAcIRWon3RbZ8V5P9Oih2fRDj5hJidncJnhUGsCUGtNygZlWLH4Y2v9aen4+kh5Ve5pSatGNTnhq7",
-	"/j4GQ7JPHIK8fQyoYHhZGWrDUcdmffGJMQFEZ8xRh57NcCsYKBXgY237Yp0tQIhhoSzkmxmr000HnwNN",
-	"hmLzLJMJijqCuVrvQtknVwioDM/gOWR/xZBch3Eho/YsYTIIBYXZ1EaikrOcsE8oJzjNyJRLBdisQzJa",
-	"JDdMEW5niboyz8nOwd92dnhvf3fvyW5MDv62w/ee7F4T/WZXS0EkrDjDKc1YMcGsRq1k5BMz2CmhZM6K",
-	"RD81w/gVyhGTxDoewy1GX3/6b82TFGe3rp8KPGkLdOZNaWA8T9mnoHLlxjs4PvZG6flYDWWvwNp2g1Fj",
-	"M9vQRipF9cFxwGb8gtcM178sZq+qoNabocI3oYXX3hmnbB8Vu7UMihEsR14TALMFyw17LSY3bK4IiABb",
-	"ukdtg2Db7A4hCh14ZKb3CdoFVW6ai7RTur19TBgBoUv9dNfOYojT1erygso8FEa5mQ9UNXoAjN36lxUd",
-	"IAdqfQOh4KKilXR4lMfnIUdrkzOsrRBKyVA8X4RNkYLN0C+nH/a8dfOEwuRSLIqEtdtf4VnesmfGsRVA",
-	"mNnk0KXK9ccweR31NkDQWcKL3rhCAL3YBv6m9C7nAT20TcUNOfiqWIwhwwxbSXTVrQJg8pE/TFAktKIC",
-	"NLnTVQcaZyvmHps9UCtrbvZYekQkUwrB4umqT0qwPpM8rc2JRZH3yQXNUzEbEpoDwgGV6rnIc5ZAYhBi",
-	"d47ZkkkPb5fnZAwA+eYGI0HKizFQtzSSS8utBON1sk/OGb158eurs2F5jYcpa7PgpRA5JEgrlq365Fw/",
-	"m2bDUj0Bi3XMloFZrRlRq0zVrK+h13RcpK4mGr64YQij42fC9T3vHN7rO/FMaTOKZ6kQtheBhJ0H8JEk",
-	"E7qY2A65lcnafKkW7GCb0wRuL99OqWAx1hcxiiNcZPubrRKII7sY+iOSOKqDM0dx5KUKhoydV1pTOqdG",
-	"Wd7KJeN1rAuaSjOG3V01gbDLnGlLZUrfTbU/KomI3opFF3IacGFM2NrzQGRmNbJUs7sZzuTidDx1ZsFX",
-	"ObONGsAx76JKFGeKT+r8AE2FK4PaXX3M8/O3H95env30IiavXrx6c/F/7F8/vLz8M34moiBnf3lxcfbT",
-	"iw8XLy7P37y+fPHh6uWrF11E68zArrdkC+JSmFxUKP3wioRMlZGJDTn8BRA73SzMcD+m2qPX0LR95EXO",
-	"6/kkmyHQvYUwI7gmopZO160cLy9Ywvi8Hgd2aPbmKlLoy25ZANi7CfreuOd60yuYMULT9DBIN+zp9d5h",
-	"6z49RSztSpWW64JleQGUXpSAKwDnaG7hPBeKupzV8Lw+t6Hce+/XBPBrO/bzRWa64ldkWDl2yjL2QEOZ",
-	"dExotNEpSDlZk9/53Bi/U2YsB2lzPDsmcmZ0xLIvpHPe9U22TElqKLS1dzcvjFFV8EQsC67YKcYMuWn3",
-	"AT+fv73qh1xnC5521JTfeAA3AVNvxMAlgnptvX2+q3dDHPFmM30uCXAYSyHwC3TCDvqQ+tInF0wqAVnX",
-	"zh/jg6QOS4h16QPkSAQ/S6vwoXPl14z3yZ+hhydgn9GVdA1DfdUDHx/Fkb62KXTi6FNPX9u7pUVuATAt",
-	"xcqb7Tc4yF0cnWOcvtXq2Jwawm9ZMIpcLHJXnwlKBL4gpCi0tDKAHjZbGAdrUrt/9XFTbf7z/bsWbd17",
-	"t/uONBG5jRfCO2xDG9PIp3P7c5uEbVnuHFvHRnFk0ci0imsi+a+Fsh+vKkH9H9F1f93dkgO0ZeQjb9Kh",
-	"4/JcpF+Y1vVFraS3bebcqdV9125p9+rL3J5wdi5So8k8o0H/+4+eIlFNSCidYTe5tqC1VJvkosAQpLcw",
-	"ib48UaKIhnYD9dx32OKsdAG9qzS4TuYLk5twtH/QP7awcua7/f3+wV1b8vhcpK/bIe4rDdawkKfuG3KT",
-	"rpMEgIW1FQTHmzRuwC09INulGpqOqeVqVR1hx8av2gKYcG92COvN1JQmRcOnT/XA0D8NVs64vh97baTM",
-	"YvbtSg5Jb9+KY5plYsnSIbr0B9p+Lz3GoUUpn9w8aJjtC7qEdEJ6swk/5XizjzstxHze/jgxriM/6k2Q",
-	"gTWPnSi8TrM5++LpOFIHO0yXFJB05cq1PDr3yaXpAg6oBwjutYTovHF2GwtyizgxTEhTI8CQa3nQLWUL",
-	"G7Z2A+/WixlUNq8Ts9cj+2G7MrckOG70f7b2mC1bA9Mu3WZPv8ZrBdP4HOFbVkxrPC0p6eCDWUjArNFi",
-	"Uyu3UsQm6m3hiCdikxepg8cG/BHteTOIkpYJcUMgsSysgaK9E/AsubxC7gLSYCfoz172pRF65Oz8pa+8",
-	"X+LNkZ/4FfTxgTul66Hwqkz7a7YRMSO5V4p9ilpqBRcUMlEDFMD8SrHM69m2zcVLPcDKLXKtS319RlNG",
-	"VkwNGwhfXAVhMS3oB3h0ZekfNq0s8T4HXFSKZ4Piblp83iOjEHsyrVMyg5bASdvi1648Gjw96ahJ4+3r",
-	"A8ShXJ6pkCp8svwspDJ9rTqlg82hfrv6poOjUDsCREBt5RC7Og2cUy7JfljMrY3MY1OjdYH5k+Pjw+PN",
-	"OKJTNquYSD9fXZ1HMfxz2ZKhVH2DKj5OCMnZFKbmhJICs6lcXzChhU6FdITOaaHuQRHVwIrfdgDjGneU",
-	"UGqubcFkvtn0M20tYVUaUwkx8IXL9KxuLVu8GTx8uCIpT11TO7HA7Gg7YVNOass+fxaQePZaqHD0hefz",
-	"RRvUG8ra0lQCRE991LCU0Gohy/1CJTbk0jF4EZA4Qd9NN4e8J5g2Pvv+kilU7RBuAtvaV7qtSP3KNR+2",
-	"5Rxcwhp1LX9fZC3YAbDQqHlD9f4plNYNX5+9emGh9sSY+ICxofaFG5oQL4DQhtW99yzpE94ypYbe3DdF",
-	"IYqtjVDwCEAX6erSebzlls7lQtXNJ0nmGU2Y1aNG2trskyuXQ8clGaxXZI+08bnJXgq09e1ylNpkKzNA",
-	"kLBiEXJB6+3qYuSFAU5rFNrVtv+XNyxoq8z70fRRMZ7cElCpkv5UqkkmMC9jD+sR+qdANmK1+srmv2NK",
-	"r8PEN21cb3KxbOLij1Y+TuV2Ocma4La17sZaP6/tYQeVi67pSnkVChMgvLsJDnRSikaZSG7YRl/gM3NZ",
-	"taVRu4Ykfci7MrUn1EvI9TLp2FLon9VDqH0mYR9NxXnbQX6BV7BbOSgiTVb6CMaQtNJmt0B1aLkMZWYw",
-	"lMJCdhBmZy25BCRLE4eypVwInOLV2UFtKeABU57GgdQjDLGBL2foaqMyhikPk7rXqZsxw0ylXfejwdUt",
-	"B5qTsU9zliiWXnZLEQxgMbsSAqSnFqhBiOR2VWhKQ06BkyMyAtAi09zGLRR4KHClP07pLfs41AeVydcv",
-	"HeAmVcYkz8Wgquu7S2BqJ1RtqpH+w7Q48iqlZ7Z2T5rCfcmysR9WJDshKsbAC7FJiRdjYoTMbmnY1lz2",
-	"VXFt8le9RsmD3lPaG19/3j+5C/f0FrLGFRsF33rdrhJL6bh58Xp0DkP37Yo1FU2Vmu/t9/ejeE2JqAFa",
-	"Kreqvcu3DbyRpgdJx2CrNgL1HT8fPIfIasEgFn6GzrzKVEMpHWdabfDvKKeoL2/xV2GO79rG85d4zSNJ",
-	"9CIiSLQoFIAOj2mWYYxeiTJnqMY4dElXtaPuyHPz1pI7O5xc/nXlW45WJMTr9zij7g0npV9lXqoPm9bL",
-	"u7zLYgVRlr8G8HAdlPf+Vv6DIdu2hjUrzThL5c1KnDJAHNQaWl7UP8ladfjWTXPmuhAa7blZOXBqqnEg",
-	"RArZk+YcEZI10XN4TuCJJBXBgt0tFNYHl8MbRekXyUSf0FY+Vr7rKiu7iL4O8mnd9t4AadDkzVbOkm/n",
-	"qc2lqKGnJR5WM23r8t7aut03Vyrd50Mmw+GgTdUedMNu87TBd15OULQ/6D950h/09x8PTZt4iIV1CLdX",
-	"4D6Q6hYn491n4z6O9hBE/h+uGf0xgNZb56v1udY9mKX8Alfk3bVDyzDL64NeABiIvsTsp3fXrdkEbn/4",
-	"O6DOr/iIOks2m+b3zcB9eZtY4pnTKoLm5VGNS3HgwMlh6AW7zFHs2la+gyxGuyUaHgwG+lXDRwJgtFfF",
-	"PPpC9S1aymPGnWnba9KLkWBl6+Sbw09P+/tPWpDpkjKTtLvBHzIonO3TUqVftY/QHUtvGJlrswKiwtZO",
-	"ovJGmv5bgCTh1GZXSh5jeShXU2KpEENoSttjCNLBpaco9cmL2Vythi4vJicrhmUj6HUMF5ad+k1XvYpQ",
-	"yGXApvXQDcQ3CWz24ZTilzF+44UhjQkCTnBJ5oVI9Cmmrzdwb66g1MLamNxHzNdDuFeeQfG2KMgBkaYX",
-	"eQlY4v18MiDy1EDtY0FJZ99OpfhpI5pW7Bd11hyLudegx5pu4GDEO5AaiBduO81KaF3oLDGTqgh5E8AZ",
-	"H33u/YioODkrAXG9uy2irknflKaYgbwZV9bdtnHJeM4M/K6xD2fhYrhmssj+/sbWkWUyxv5BqBzU7unG",
-	"HnIYxM03BxMYPBOxRVIqc2CXtvyoFYXCFtylIXwzV3iNK5azTwqxFwxGld0c6FGvey1LIzxPyUgobPwA",
-	"fWpgRjYy7JdSw/7TT9DUhybSHkoycZPtBI7lRGJH6ebZHcYfVl8hW1LW0TK2++fS3uYN4WVur20iVrtc",
-	"jzClRUvCEfzkAxhb5OIhYpuAChTbhcEUnKpstoTFpfwIA8qPQ9PRDsMBrrCOGpA4aVRpuKLhk6Y3TKKg",
-	"99t75SszW+uyjU3DW9v2pJrKuKPnn3EMQwBI3W5sm3nygFetGUY+3Fg9De8aEmBKlM1V8aq6Fx1pkfJb",
-	"nnpIUT++/ktvn2pWnpId49naNXKJm0x2rdbEZCbSRSZw0dBFVvEXrWzByIZ3PPLe8SD0jrdt9QI/8Vvm",
-	"qgKoJB/haPy4NQSFfYAnzeKqrlHuy5CWbnobniXhko6zNLXdnWJTUVX+LQr7Fc0ysoPHHjbZrDf7tqbT",
-	"y9fPL16cXb748PL15dXZ6+cvLqM4+uFFpy8/XL358NcXF2+CQWnzHs/YlN5yzFgN15AY9a3peR1TqWwS",
-	"jGn9maemJa8J0WlOwKKKn0XB/6EtiuxcpGVQ5JHWmXAGTfPW9V7t2G/y3Lj4TH/Qre66a1/qVybLvrbQ",
-	"0GtxbUmHa7zVt20ah8YfXOLLSMxXwi5fiShwd5pOEV4lijlflFgkU30J+5Swuar3QsL290sQaNyg50A1",
-	"iOkgaadlu2eZWmjA9JAK8lZPXX0geDw79VW2zIo0ieLIvG4UR/jcjia/prQbQ/9RjqP/smOVS3NunMBr",
-	"ObeOtZDxhIcahb7GElaaA5goRDArmtU2D6nnKK3pPN2hc389YeYcixjPEeSkI3E1reyN+qO92U/SaCL0",
-	"g9AyaCoeNCbUGYXLoLFB9Zc2gw+n/eBE6zlg67NDntyntZpkGUvUueaVVTDEh2EYq5RbpoJmr3JIXtFP",
-	"bZIhrtW+Z5lYSoCiOSWveH5KfuCSjjKzV52OMTFnr/Gnu4pS+klvDnD92Bs78sMlvCIOYD7DMPi5HAyd",
-	"4iOe8X/AAYltl1t99KZNiFWZS/wq019YCqOm2HDUYl7tnWsPkUq3XS5Ndr7f85Ms5rG2IKGtNDnTtNEm",
-	"nBZ4UNBvwfyN7ASbCwr9v7SR85rD4sIk/GwhLKhTJTqcVkbv8DK1QnUmLpOM5+6skQGIuGrGuR/Uo71/",
-	"DHpPr3fe9cyn7+xXu/8ejPJJxebhCG215T92tXSaUGrPER8vY3+z+NgoMl0L7MDRXbY1xARJC6K2TXPr",
-	"Mi2zLm22a0JaEz3hLDjvbWLLL2uU00rK6BacmC78SuVOPdVtjimk2Na6qD9Aq/dOWAoE2pZnGU9Eoa1H",
-	"H1kBxIkHrsBz8oo/M31zlcWvmCMI9mkYeMGNb2QW+GZ8TBHpDCqT6t8y/pBcvH39+uXrnz5cvPiPty8u",
-	"ry5hev/x9sXbFz9430kjPmPy/Oz5zy/KqdcOYguvG5OffFqYq/rk2SqQ/AFpwCU0x5A8f/P6+duLixev",
-	"n/+f2MB2VABtRXHj2jujDWxm+uHi7OpF7RYLd+wfUm6h9FHlrY0+s9zKRHEUJH4UR3WiRXFUI1kURx6l",
-	"ojj6yXuk9356MG/uQcNIbwgarOF78R9vz375cPXG4rnjgbb/b3Y5HKCFffGfLl6cXb24+HD189nrKI5+",
-	"eXF5aT/bsdpLObaBSdsGIK2CiuFedl2mresTv500YXnaDlzN4Ow3ZiK4Z/S7hlJcvTPqaSPx5Kz3V9r7",
-	"x3d78b/3rr/fId83vtv9fBTOSvF7sgU8KlIxmjo0Br93PzqADOyja7jfXdkNyzmvEdDm2XjNhb7ObIzF",
-	"2+EYBOO4gzYiDQ99U42EFmug07HcB3gQ4NpNRF6MSVKIfEhmPF8oFpOpWBQxSenKbvOZyNU0tv94PywZ",
-	"uzEBAuf8wH53To1XLMvIDiWHB1rLpStoLLxrG0F4AO64y1xHv2+4MRSfsb+KPFjHBSkJ5m1fnr0+IylV",
-	"dEQlK9t4v1hoIbD3jBWZtmZKpe7t1fOAs86fNs5v0Hv64fu93vX3f9wK0Q2Dzls3PS5bdjlMDZN67+2y",
-	"2G8KCSeg3iFlcQ2/ZXnZK9K1ivR9euT330n5Qzla7QeRsl0sYr5suuED1SMGgs/GBVsA5vrkpQL4xwrc",
-	"SiXGAa5IUx9gh/NSuWbWpWRc4OaGjFFt7nowcVM+mbLCtgXHmAxA2VLoROlwZhEIKhNLczHmFkoyFlh3",
-	"DFmHC9B0Uqq8zuKQDu5PDZQUzBwPFUwjWulaWwFSxmx6VC3xoij4LcKKrGu2NnIgjNDwpGf/7h2PHyc9",
-	"OkpSFnkdBPabwe7yOUF5VQIFW8MloTPWvWPDyEOJrA8vIKR9DziCbToiAJxYh6Np2zJj92LldIIqDC4x",
-	"4jvX1tgeRy+bbQafVJr6DaAn3/6Q7Febz1ea++0b/7NrdWhzNH6lN2XfGh9seOskf3/Cmyu1WEbnsnsm",
-	"9UR4xa+LPNWbFapcJzR3OdUGJi/forDsyzO6O8PvPUjlV7U9Kclr2LlrsHDM6rd3YeDYaseGvWuu/pZs",
-	"3fvlpQbg5Fi1EMxMd31F2FWt1/O2Hi4/T7FFVCBA5JyqqcX5LUP3c6z90awpatQ6NdibcIEHYmgzcRZ5",
-	"xmQl3RZOGYjJE8z8ycHDaIZY8lz2yfto731kAsNl+kJDRJ6s0Vd39n7f2fNUmv/sXZd/9fWf3+1+vxvU",
-	"wB6gTsblegbOElBXYiLybFXa7QZVVTLI9DaRc3rDtAoHh3QCWl4ZG2rvshY4Otbp8f2NivyW3XHt/UzZ",
-	"BmRhQN/7Vc2FDZ2rClM+wr7AVfvWBdM3n7RfRi5bsd6cod/Gz6T2u1Q19NuZXMPYC/VgHhrB8TFNA4Vt",
-	"jPHFfb0psQaeYB2KeXlrEUyVmtftl+N1O+fdfu/ptTZYrj8P4qO730sa4IeeT4LAFuqs8lsFniJlaq/j",
-	"dX83Wju0Hth5BAbW9fd/fFR2f/d+q05eX1Tpd89zBbr+rmsRjw+7i8MzQ1pDQzmYpeMtTE1CkNqMaeoZ",
-	"JFwsBQONfLqaT1ledmQvX6n7G2lSX9ffAiliUoTlzqNe75GxW0Lp2BURxEHCO3EMCYWYMe+KPLXIX5hU",
-	"D55DeQltRMSpLXUpTUxwgwzxll+EKR/V5Hguci0ge+5L1z9yhTYtxZOnWehq6qpKIOhzc10ixA1vQyM0",
-	"22htUY1FdayfZ9yUgeH6+lvWoI3PGM1dMpLprz8XN2glFGxIfr66Ot870NyQZIwWRLFPiuxMD5LdSt9M",
-	"4CU6n5+bNGU9ULlt+lzsTQ8SzXiTYp5U5UTu31d2QkHWrACpmHtBCByQHQhlFvOkt2Sj3VOsVITpmiqq",
-	"bbxBW7mCatn7IcWswn9WjwCZAPTS6x5cMoTu5KrBiWWy6IhNOWbHoqEnsQ+LPnThgyn0Mz1UQMUOwwyF",
-	"HSB+fQFI/3YdruwZ12hrgOpc91zr5/aWL+xgDxdv7GAfRxmVCrJDuIKChTWmsteoZ+zap4fLP9dZzVmt",
-	"u9tajcG/Vt9b9hZZe5u5rKNm0alsHGI7vju5C1DF/S5/BhviEosFNphQDRRbJUiB6LJdTasHMYIq6KHB",
-	"nYIMswEA3Fy1BgCczUUybcseyfiYYRExZhiX/ixt8XKFWfNwWGJCp712CPlecC4Y+ClKUpYpihq9sZAk",
-	"nXXqxYGlBGG3kJkJevnwwJFC/3XLAg0trLvOq1w3hzajRca1jXUyIKakoWN6tFzlSRsoSwuk6NLlFiNR",
-	"RgsObv3cNKP1zLkuc2iCuDfW/UtA3B2rhZX2+wCpxq4fkcui1nwy0+daDmnN0Em7hrfaqDDrUuU1pjxb",
-	"FJrZBx7U3/CgrSCqYH8HHxBcX7h6pOP9CrjhvudZHLjPz1YKHnR33dXdqhm1rNiKI2TKvzQqj7S69tuC",
-	"5XqyB0fHlUYzdafvYDgY/DVQq/RQrXZspUKnzur3KZDypKNFy2zUzgzay6fCggLFkWlFg1h/eVP+dHEp",
-	"14o9TApKMAX5zDYvp9BFHvLo+uSNloFlixcbz6k3WwYoFmGqOEyPA+hgZLphuPY5LY1RM+y6sH6GV8WC",
-	"DatJ+IHeCpAUZToqQOkW1RogMiTpkf3Y45wqjgQwCxwy2BOL/KhnMWx2B3RtHOgtC7wjOWvEUxJo42DI",
-	"6kBFUSCHadJy2GlZjVO0MSpswAhH67Dl9MOMEuAprzvrpv0wFlrBPdPHS8W/bJbopJHI9KMo4EADf7Mp",
-	"tDMnK5DWnWxafiIKmMhNU1pAxKU3pusTFnfBUZmb2guZCUQJgURilmIGHLrZCsbIbwstZAoDrkSVZ1wh",
-	"XxsaaSPCHbocQ2AmuVLk5GQD4NVJJVHuONhDworJ5tJxaYN4XttMUxtnaaO3DaDitNVvzV0Uvg268MxS",
-	"XeSYLFjZMtiZgeew0WWM29n11gdaneJ6aUMYsks5c7b87MtTCWvnRhDMDfWdsq7JkccIJhs/2MTD5UnU",
-	"qH/xwrf6pECSnWrJhugsJuTqwam3h0EHLdp12V8tnDNhLjlFDtTcC7Z+ILrXvS2bF8ErZ+BRouTQ2pG3",
-	"Rp+6XNfcVy5miJmEYfAAQJnmaaQvErIWsPNLib8AnREKxsp99UUYjSFDsMVXUM5sc0sAX8Xr1MfQB9ru",
-	"YNCZBryvZLiHr9/C1zUVA5Jhck5zbWxzrw5UnB8Pul759LjzlU/vg3UJs8YZ4dNwpND6lCp0x76SJVxM",
-	"LYsX8J9AlDjmN/uvY/OhCh55h8X20gU2Xt3AVjRs5T+1HNF7T49jPWL59f8hqjZAcrarhnszRkJC+act",
-	"B3ZhNkZYrooVpguNuda3/FQjuKmSShRiazU1vdVCEbf9dYHId2e9vwaTqR4ybT22iBINH5D+2vo/nZ+y",
-	"dCXrHf3bAntep05x59q+1WrwBBDKteIpslsopLOFM6BowfXfab7NjXJFswx/x4NJivYo5Tqi7b3727//",
-	"r+/ev5fX37377rpLWPILyRfA3gidG67U1pXiYQKoaVmIHZKG5GAwaK8/su4BUJ8Wqm6KutJ5aRo/2L3l",
-	"GSI51BjWYyWnUBdoh4eGTXpZbFaWcaDouR0PDq83e/yCZUsYWHrz5yg2H9/m9JZy7Np2fRdHC8mKswnL",
-	"lWwlIXkrWdGDiwzyqE0GtTFLvV49wJfZq0ZxEypZG0vVszJr+/APvf+83nlHev95/R183v3qbHX3YMmQ",
-	"sLtjYuQQ7NWSzhsTIeHuWqYjjlT9shzSBBN/BdyZEPADAw7sLeZlkWtM5lMqGRmt8EPdw9UtlY+n0TA6",
-	"Go2fHowPjx8/Hh0epfSEHibs6cHTdMAG7Ojx4UkUR2KhtGUCjgjcilpq6+cazKMNz4FL9d16WtDUVTKW",
-	"P1vVfVr6B31Um+tegQ8sXjf+kxN//Eub3+OGL5GgeqXhHXjMk/7+3bUFaIJyF6x2qeMy6VNYH9Mbshq7",
-	"hVx4C3CEKgD52YGmYDKk1298k2Xl1msDEh1w3Btz8V25pAHUGBCgRWqcMXzWHZcYn3IOS7QZZi3cLSaY",
-	"jhlKPGtmY7b0e9mkhGkuKpe0JKkjUki1qhI02CLO20CtHeDsQEizpr21BYvN7RCubN1tQUhOfE4z+Gw3",
-	"zrlIn2N3waishUmxCzMipF2i3qznr9nyJyFSbIVS9ryDH56tWjoE2L1ZzqkuA8KbNjhWbRtvb44ggWJN",
-	"1MZwbq7ta90WzHCFEVV1Q9IlQkQYgR6AOdxejIwtuc9aUqFQf3okjSDBcLyL9dcK2Dc/Cpa77Vn4iIkQ",
-	"aaj9zbeVixv87/eWkiJtSzlL/SbvLMUZdopjgzlqhcM2qy/tNt7utm0EqMFcXo8wO7i/TA1urxqiarBr",
-	"lskhgZwUWxwmq/nqroU+MovmdvKzyNJ2MBMTM4hLcPICnI0Ubz4vxKRgUg5JImZosbkQzNz85pKECHZx",
-	"k5CWtMduWa56aNRjiHl/cEhe0CJbkZ+5G4kryBWCMU7RAlFuF/ddmZS2fA5sRXlsq0ywa4SCOgeyY3PA",
-	"dvvEMx2GPqaJufOCqWLVO8N49Tn0IaSIU0DmdGLsUC3MpEXfBkj1uOVVp2qW4StqYpfvYzCrIN29AlvG",
-	"aDL1y0lNnxlLbX1y2oZ4ceSbQXF0Xs3kXocD4XOVeYL/lfc0/2vvyf7X1VlUxoEZIYhcEHpsO5cLoqEH",
-	"HLjG4R6DJ6BwNVsGrMZlZDlERGUqmySx+JpVs2FGP31IRJ6zxNhJJkI6N9ggEdhJlUscwOgHaX3AJ4NB",
-	"QztujOzHSPAhtYJ33NrePciC4EWqnqngByAgEEAxhSASRlJGbCUQrrAC51Pn+NPmcwAcb85ygCqET50K",
-	"ejZ32LIoK50R6zQ/4V13AWJXgn6DuL3ERB9OM7rC90FUytjP8ZuaqlvNHaZwDZACmVoyLYGWAoNSeI0W",
-	"IUf122MTq8ISKDsKlyRZQOAVJR/S125+AGi6ZQVcsxWGwn43rJIWWlZgnENs3SQktUmpyVRI5uXVNtuf",
-	"IIxeLkg4I98XdIVY5OmHwkAah2ZS0DwVM/ejOd4AGYjefGDLGQUtkv22AL2+rKj4AF0dsMQ5+0CXtAhr",
-	"5M2+RbXCQCxTjIZRmTUOq2GBbfS66Zv1qHOW9C0ajau0H0a940AmiR033JdMur6sNQUq3CvPzCComHn5",
-	"znCZ60npF/mia3ZOCzpjCtPQg039fLjQAI5B4FUwG1NvODkVhW1+Sw6OT0gypQVNFCsaRYkng01RLnzj",
-	"2NHxup39Kz0wq6vbaCGdcnljvhkEW0pDthpUF2Jq6uGT/lGzPzRNpuxtuOn8FVSWl5gij6SD9yA8JwvJ",
-	"Yr/lcUuHFid6N3RrKV+wPo9XHpCKwy/BZiFl9K2k3KZ5dIOoqBC4OaNnsRcJfCTJsuBKqxjkVmSLGZOd",
-	"J7F5HpP54pW/tuHJ2FgkTuen87cPPIWWhxvMNm9h7jWTDc/v0CzZxQ/8pKqlKG4kZsgsH4otZhvXAoAX",
-	"RHHD8wmRTJGdpZe/ZH3SUEqy+4BrBJ3OOpmKhOeSp41YyUMRyJx8FzSEymyKcADwB4+lb7CTq3IwKF4c",
-	"9lvJx2NPPZLfYJZaabwS4JW7Ejcs7zzTrz21Nfra69YCAXtkUx/JHe8nOzQnFz8+J/v7B4dELkapmFGe",
-	"71bMnLYE369ZpthozhTAG/HexmUUV18ooyOW1V6mTDj+euAyZvbnIn2Ffbtb1ByD/WsamRtuSb1W4JhO",
-	"t5yKzAjx2Cj/oIqJlD2CNorYxhVzM6H7vhFv5YilTXtKqH+9b+0606LMXRz0ybdLM5+VxGroWF11qpZm",
-	"GyLF/dGhl8hdvCFdqw36rtFYV2LKrkWGNxm8Egr5ZmgH0pwMvIRFUzZQgAJs22OtERvtMHn+KemounXv",
-	"9y9tp2bJvlUbRQg8hyh+0G6uezSvduS1VLdbwRX9A/KM3oGYRAqtDk1OApTKLG2unwVigLrL0cotp15Z",
-	"nmV6ny1FYTombhLzB2GDvFyt5XoAVffCtriTmi5RVPqvOLeVPjMx8yAB/fPIw0otTy3vAqukoCHmZVp/",
-	"ETvWg0mGQeJKHy/LsWvMs/NCjDLsQNxMFx4vJM2wKBo4h+zoE+Hp0fHj3T75mIiUfbSpy7By8KbgiqYz",
-	"LagU9Ng9JR+xnfFH451AhyKmhFCFQ8fWAy2NUPULbz1r3DcfAT8t4jnwOThOFOVZ3RUwJL1j1zYEBxq6",
-	"XIp2t4LtwPzu4bwQ11rrl4pC5nG0R+dc7nkRx0khFvN++cXe7T7N5lO6v+fWVO6ZPbyXgOOnvNg2YlvI",
-	"aHh0cKBVLwXH9FWJG2mpYOlleGJR5MOczZjkcjhHdhhaojaN6yBMu37IDc/BjWeGIBTba2vGiIlES9L6",
-	"9Oxh1iWlwK5q8OCf0vkcnRpTzYh85jGOEiQVhI7gRFaN/ohPQ93byr7bNVDKIMtqYmI5oA3zdM5NuFfH",
-	"bss7mzxN4cBki/eqYKpYNes5mhW/gqhiZYMvPLfMj9gwnk/b+K6qbVb7W4PSljWBzZf9+erqnOAFRHOk",
-	"q9MxoapKQ55KN3K/75wPZIy7pQtfa72LjNkSONvYLBZa04g2kZhWbiwEZtPEAixowl62eBB/PXzeCD+b",
-	"9cUGoVjyLkkmJqZtEZSQzmljex2GvIcqiPp7Rt5evNQnAIPX8LtqqyZNOrgpw0jzSHa31jGKl+ZxBckb",
-	"yaLganUJXeawRIDRIlQsV7FolABAc03Ks/OXxu0H4JgpK8OeDvoioQaJb0VScVrX0zOTaon9ZpQkYpmT",
-	"gk+mCmjtOuCZmbn3mELDuzvYxGMRyLRb5iWcuCQ7Dbd+waRYFAmTu7Gbu8URtCjGetnZp3lGeS5rHTD6",
-	"7/P3uZUS0gCOwQFkmvd4XTHxZHFPtD5Bj6QeHTEiO9SS/n1uguLooQI5oQ9Zoab1jlBIHn9pKvO63Xct",
-	"hQztyTyj+gkhBEYPo2POxDxjkP6ht4Zk2mZYESlmDKvxTKOQ9xDw4AkzMHVY6hGdzWkyZb2D/iCKo0Vh",
-	"OwrK4d7ecrnsU/i5L4rJnrlX7v3y8vmL15cv4J5SjESv8TglbUmAZWM+e8YbTOScznk0jA77g/5h5KV7",
-	"309Z+Ow+3wUUhuHnaMLA/4j4xBac7xcuVZ0BJUzGxCds6XI1VzRbGV+IRRkDp4FRA+HAKFnoEcHWD6Ig",
-	"cpUr+qnqWlCMzv50y00HIa7HhxBJZKtyIhj70oxhdx7tgkZ3FzfEhYLGEK5nApzfp56n7JE2CRRNqaJ9",
-	"WzqL5frWOoCOaNoEqrwHOIGDs+czriqzbhaRueNrM1RjMMjRmLCFt6ET5hkhoenZW9roGtSdsJ0nOhKA",
-	"tw4GAwN5oiyWXemY3fu7xCq/SnE8L8vGu7B6qWu9u44jfSZFw6jOuZqb0RQCeugHWdFWPu3o8f4+njLu",
-	"fddisoSeAeK9uRBmT/T1Bj9CkoSGdqTbK3fJBRpgeOf+ve88vOedzl1wj7u9AxuEhT2q313fxZ81q0hb",
-	"OwjiJhjLxq7OxDdoFZ1ANk1TmF3fNQRUaNLlJXuegwXyr2VAFGJGan1iZSXUM5Gu2uljL+GsyTK+D99s",
-	"l/0O2+V+/LmeN003TPBQKKxq/S/Hq0eDp/e98+DgX3t/IA8SSgJsuG4/3MVfQ2vAX+9QhW3pUhroqYYA",
-	"oIVRwKAxjVgoSEbwqs2gJEuSEcMcKioRiV/kP8CjwKLsu34KdpPij8FN+mDH0a0+bMwJc2mNFQdSdLlI",
-	"Eiaxr2enDVpyhBkssEFfqrKj5T9tVx39a+8Nwxdb7404rPn+xNTDsNHXENP/wwVtXHCh7b178MC99YW4",
-	"08WoV2jrJ+Si+L8v37wmM1ZMwPhNpuhbf3z45GT3lFDjapQM3Jj5Iss8uMSmCDzXI2xWU1q4FmbRg1l8",
-	"HxCEWgZDTbT1ag/3DwbdleVXenSYIPJ36QZSxYLd/cvsL9cUHDNr/guqQEffXnnaP/5vq3ZhT3gpZn7T",
-	"mvtImUUgx8uZ5zVb1AWmMOXctK6vq+kFo+mpqyGpxFY5FFZUk6CPBk8NXLHBpMLcPoWZ5VVJcsGgjuMb",
-	"mTz/s9f/C+31f/Uda1j3fpbSlNFMTf8RDT/rv7xUD+sYaPgMaU54rlhxS029kal+ISKHAi2ap33yF0yl",
-	"AMnhivRyUcnoBHBx2wgAG7MW0CTaIf1ZCFLJ9AU2FyGjCkNd1R18uRjNuPJSprqqAdttuGZq1jc+3c1j",
-	"LX5sy343K4m5K9jctvN2f0YdUg3wf4edcyXEK5pDuPa4y+72K7m22Sk/wmWwOxz/n9m+mI+kn38ibW3N",
-	"XKT+RsB4hGF/ADO23H+7v1dHvWwNFJxVe/pvjhFUUOds2LbStSHkkvadgFvxp6e139ND3e1xHh3WeYP9",
-	"t48xd49BQ7oy8RJOaoiY349Pv4iHMM+hkm9u03IAyTkGgMXYoX3ryUKGro00ehzGcwkJ7shhNaaqeJlK",
-	"n1KbWe6RN/o2q9hhBe8tSbqc3q+F+lEs8vSLl/RNXpm0a6Jrs5n12v7gpyM31+9bmMqGR1zXyrVS5wd3",
-	"VReR48bUR/M/Uf7Em2dXLkR1cm3zquSRbz2xDnMqwTYdxHw1VvsyhQyO0ORUwSeIMBUMI4YbU7Z0pOwy",
-	"TZan2gQSw3rrCAhtgOc5JhS65cNXN2xu2tFwbCYxBlwUW6JXMLjKWk2QTta2DgWTmCBdvqktswSGgxLu",
-	"KRbN4VOiOFrkxmwLgptveGOtbRYuO5dLoxW2TRAMw3DIeS2I6IZgeYUXDjqHu/0K7K1wYr/qGW6lyroD",
-	"PLQzvAQhqXiWmc7VO658Rb/X7j/lPIfea1Qx74SWPv5fwagEVSRnSwbAiYVU687wTNDUZt7sSQ9VoO3k",
-	"biAQfMUFbAM9aFlLO33M9TB0thAagFtu6gxgV2FWI8zZpPf07AN6HmxxaH7m1r16t1mY1ze3E/xXN4Kz",
-	"HeEhaDG0OLX+rOWpqblJsoVUNjlLQTWHCD7H6ZdlNwuLIYHurbLI8Ab6mVh5jLIzEA88X4SZ7qvZwGF+",
-	"+3aW8D3Z3uHh0wJpa0tKvxan30tV7mB0Pxf5OONY1vDNd9MlM9mj224iI1A9V1Orult6cv6l7euwyvLN",
-	"VdpvZOabRVmnLJi1XWPo+z2n/gnqgYfv49v8kElMsZuE8RxJU1vpEnnpBKxHuAyLXNZoDS3ZJeVS27yS",
-	"PewyP/z8bYKzQd/uy5TN5kJBbZfrdeZZEwYHmSrAQzVxBJPYoskDJ6DpPlxGaYqF3o8Qj4F31EcYzcDv",
-	"VonXQNWEFIBao8fspWKZey2izcAsJWI8Dnh/Ac2t5i15+JOv0sz9Gx931S7jbYecooqFOk2WNaKajN/M",
-	"hfNf4CADaLRQC5+SvZUAnl93ns1F2tsYPvlRG92UJNpoSpTQaiKUaUH8hJrKoj55oYULV2zmY497JQdu",
-	"elCqiOXZ2IOH+8h1ZVtR6GPiRVuw+ACSiKuFEB/P31xeEXs4f9wcZXkGCQ5fZ7PVn/KN91vt8RsCLkhM",
-	"MJwyIW5YSqg6bQg4xDiHq8za/bcNy1xVy4FBCYI6A32qbthJ69XCcxxgs04I5/e/gi5oJ/LfSic8F+k6",
-	"JRADJiENMK42Wv6nh32gAcy4qQ/aCits4MtNSTa/XavyoTnv8W8YNMcGzUFNKgu1bD4LntYf4Z+PMXYy",
-	"Dl4qzY/mhiXl6qNBJs0Jm83VylzYJ7+aphhuVNsC1J0oda9eFZ5jR2tzzHRxcXhuODqUwwtBRJbu1tNw",
-	"PurlyJhiH08RIwEEoX7wxym9ZR9Nubsy7kPAlgUM1lx4KBdwUcrHY1ZIfBfyEeENP/rPMyiHeExewFq8",
-	"naeYSJ7xnAEKrSEd4DbE5eHnMgxsQ/Pm8fcrnAS4xBskkN4Dpt6t0p0OJ3qKTdcANsUV0GLj0EqYAdtI",
-	"Pm6RD7CSXeMMg95TiDO8f983Ddm7OL5LhAyBiFPQB8WQEMrbEF3GVEUbFDmoEDsZ1FcqJlMfcMPAU2qy",
-	"VDqtOxxgnxmhBJVXAVSjw4FsIY2ea9j3bm7ySLMD9Pj93X7vGJvr/34y2JWdyHMmb0xrGE+OfurlqZal",
-	"2pjRTGfXH4pALU/ADvDaJRp7ipXYIywnvy04U8ThRFlQHOrBpzplMGU0NVAHPGEp6nh1AnpktxaaIWzZ",
-	"iB5+sI0CAf6V0VQOAeDYYhBXemCaVwq1erSYWyiSamdNbFodmhZzhevk43WdiyFPCMiip4J8d1rOpTXw",
-	"Ay8Z5gCD+dtsf94GizkFBEtY5txKGoQ3AbSkEfOEHCrbSy4N9HLFMaWV7flCEZ4rQV6T0SK5YUrG+iNQ",
-	"4uQoJvsHT2JAqhQFOd4/wKjej6//0tunmhZTsnNyREZcyV3NV+5U9bwKMZmJdJEJ8hqnkPIJkwpFHD7S",
-	"wpf87zcXljk/6rE/wkVZ5nmmYzKAN4dGO1Zkm9tfm6FlTJ4Ayr0Ex0hsYmV8kvMxT2huAiwgLkZUspOj",
-	"RZG5Lk1zmqbQMfkXEImmDSXCi1OchV0E2z90xsqOlkCUNjbQ020TkMdHJwcV2K6TJ4eh0Oyg9/RDr2t8",
-	"doyb024Cr8d27Devttof9JvMgLQlnk55ImUmx87oJh7njQr0ZXsHcMmDtZ1oSWV6fbtjXRsqhFqUkOAu",
-	"0ne0VuzWuoEebijY/ZrKqH/Ug5IXkseVBP/o83tbj/4+Gr63DZvfR/H7yBLyvZUV7yvNId9D5e37yNQl",
-	"wJ93UFwfoNOI5xRIWuedoNZsVJNTWP3AK9hWcNiOs67k3FeJ/ubGIQhWq+wap4XZGQgmRd05uQPqwlzo",
-	"rQCqB0r23XUmpEnTWpPH2nS7VJNZ8QwkgMSpxd9M4sNNM9qKs4hLPKeDWeWiULYV9tfxklSbvH9jH4l7",
-	"+FrfiGlBuqTyy1JRvzmbXth+zcxl/rVi4rMWpwZkche3YSPhZQnfaiLH/QoGx3BvL4il0TfAVT25korN",
-	"+vI2GT4ZPBmAe99MIthKeJHpE51KH9ekhnwCoWULidBIG29Rkpqdd6jWjPWWMr22+1WgBU2dNWN5p5c2",
-	"PqVRTFdaO0AgmNS0XzRjWkO8OeaPxlK9WYxYxtDjcF6AHc0W/rTc3pXR3fXd/x8AAP//",
+	"7L39dts4li/6KmjOzIpdRcmSYzuJvGrNdVJOVW7lw2M7Xed04okhEZLYpggVQVlRpTPr/HUf4D7EebB5",
+	"krOw9wYIkqBEOU66+qyuPyqyRIIgPjb2x2//9qdgJGdzmYo0V8HgUzAVPBIZfLwQeR6nE/VnkalYpvqr",
+	"SKhRFs9z+DO4nAp2iz8yOWb5VCjBFN0VMq5YnLJzuciFejuPeC66qtxkNwgDNZqKGdeN/2smxsEg+Je9",
+	"okd7+Kvaq/bl8+fPYTDnGZ+JnLr7TKZ5nC6Ev58zkfOI57w7osuox2zOJ4INxVhmImTLOJ/Ct4rP9Ksk",
+	"YqTbOGZxzmLF5Jz/thBd9uuU52zJlb40E4wnCdyUxzPBltM4EbZlxZb6ikzwiKmcpxGMST4VMybTkeiy",
+	"N6m+mOcsn8aKJbHKWRRHLJU5m8S3gslFzsYyw59th3RnMjFeKBFhnw96vWMmU3grnkrdr8rUMP3imUwS",
+	"kdEt/d6ADcUE+4OP5qlY6kmJ9bD9thDZKgiDlM9EMAjMwJXmbMY/vhTpJJ8Gg/3eweMwmMWp+aKvZyjP",
+	"RaYb+893J52/8M7vvc6TD52r7/81CIN8NdftqjyL00mgJ/QlH4rkAl5SZvV5fJMmK5ZPpYLX/FHME7ma",
+	"6WXClvBlom9XbMbz0ZSlchnqsf5lMRRZKnKhHtD4yYypVZrzj132Zsy409ADZdo4YL/ETxnPBLtJ5TIN",
+	"adaYzCKR0YjGGdNDo/SAiY98Nk/06+SCz364jWGV+gcyKb1lw2j2e/sHviF6DW34Vrhu3cy1HP5VjPJy",
+	"x8bxUKZ8NIpNt+Y8nxa9gn/CIBO/LeJMRMEgzxai7fYcydlMph+gc6aXas5HDV0t5gRHUF9Z7mwkxnyR",
+	"5M1dxdbvob/YkO70GZ+Ii/h3T59PcjaTKmdKshlPV8cwxjxVS5E9UB7RkggeKZZLuC4VH3O9NVWXvRTj",
+	"HHa0zFhvoOVG6a37vV7DiolncV5dKfFsMYN7erDr8M+eXTNxmouJyFBS6lESKn8qo1igsFyoXM5OFrlU",
+	"I54I2Gy6+yLN9Uc+nyfxiOvX3/urQtnfbmRrDdvnF7OE36i5TBX25imPzrGHa/oxz+QwEbPvTX/ssOk7",
+	"InzlW57EURAGkch5nASDYMnjfMAOp1pgapnKk0Quhb5EZJnUB8e7T4H5chAspzLRcn8ktaQeZ3LGejCR",
+	"Rz0VhME4FklErQZhcMsTfdwEh9Pg81UYqJznCxUMDvSM5HEOC1kvdxp90wfTSZqoRZYOUjETKlYDeseB",
+	"eZPPWy7oM7wfB72+70xHIimwK+OYDh44HPgoP2bXODDXuDOZ4KMpg/dmPGewKbu6W89kOk7i0ZdN2Mg0",
+	"4syY3jKFRGYkCPas9OpEzo/mPcTHWMEGsVPwpDwF+gehD9JhrI/gfP3w237d8/hjL0BGa2XG6Y8+ro7Z",
+	"NY7CNVN8pQ+1FeNpxJagHkgWSRj55yAYv2yf6EOZJ86AHbpr9gTn2Zx5SmS3MQhbvUTEC70DDobjJ/vj",
+	"h4ePHg0fHkT8iD8ciSf7T6Ke6ImDRw+PNi1v6sA9ju9JumKo94BixBMtZIv1+pNMxRcN2kQ34KxTj+aE",
+	"+qOW746u5JUzeZNGylEfzY2CCYrjXxcKFogjgewDSoKn70zia8kSmU5Ehkrq+gmBl7vnxT5P+Ije5Np0",
+	"10gVkISl/h2ztQMa4ywWisM5TnKLc8uZSj6PrTET3PaDkCYXxMVNnOqRvcDBDIOZUIpPBM0WalRsyhUb",
+	"CpGymYzicQwnSSY4PKqQicWUBM95nCyyLQa3eEXqiR7dLxersJCcF+ETHqcgXnTbK7aSi4yNpjzVq0+i",
+	"hGyUps5g4C3Rt5en52j+dNll2bZBtUyhjcMZdYFFcrTQZwbqbo4CenL2AiScyEIm08L40ypnaFsrbEIY",
+	"E6ZHGh8R54rJZcpwtqzmrZVgmT+XC72ovkDspDLvjKEVZzJTyap6Fm2sLU7P0gQfuIJDW5z4xDVzWnTs",
+	"fuVGJkg6qMVoigdl/WAEexkvhaG+lPIVT1dfNNK5lB2t3cOOzrPVyTgX2QWqglrPdoZr390PEo0Co1yp",
+	"9cNmn3KPo/ZK4qDNF2oq9C7n4CDQYlSk+gt5zPJsZfa8fi92rl+xA++obRDH7eP8UreEfp2KFAwb0xxY",
+	"xqQwd/0myuOjg802yucweJvyWx4nfJh82Um9cNqpKJbefV+okbjbGxaAqyw9LG8X+zw6pdfMv9u5e1wC",
+	"uhdzqVSsO2G8STNJEu+PPvd2IKATJ8Vs+3xAJQEH6gVvkIYhnm/gneNgfoEzR+tZqHGXrO9PAXfM4ZK7",
+	"RL9hrDug9bgrPfZWiDoXlmVrHCXiMtbm+xM9APzjuYDXUsHgIQxI8XcvdFwaru9jLiN6oj6+V6U7MvcP",
+	"MCy0EqwSIeaoqY/H8Ui/1ZAnPB3BBOuWxqiQ4H1x+jyJJ9OcWtRHl9ZPe9ZjYJrPBJ/F6QT+0tYvfgYn",
+	"bCbnIsvJr8BLHgXXO3j4sObOKg/spyDOxUxtdDCYW/T91CDPMg4S1Z2YFo8XH+fwxhc5z3K706tL7nkm",
+	"Z/rcz3I2gsUkQS1fhQzV+Cjm1smacJXjtbAjxjKbcb1IIrlAcUR9SBezoV787jqpPvei2Fm2nTjNH+4H",
+	"9U0UBvrJJ6M8vo3zlWmveDzPRSePZyLwjIK+80cxio2Tf93o2+vovl/5jXg733QXXfW5sg8+tXmvmciz",
+	"eKR84ojnLFskQrFEyhvGwd/Zag29gjZfCZ5Sn17gXf2j+pIq7dR2PYZjaEM8Y8STOJ280pd+Lm3/0rI9",
+	"8q1alAott8uZjHwbpSJPWr1Xtt3lIIrUi7RxX/0sl2ACskWax4kWyXhLyOKxVgBJhrGRJCd7i91EgnD9",
+	"mDgHzAVc/7kkMNfdeomXXSxmM56tgrJv813JM106DRy5aDrpDGh1PsqrrrxrHIlBS6HofEmgXtnhQZtE",
+	"v6Xz5r+IVUV9anOq+c6p2iFQlsKt4waVbbC1/77FRGwYk5cxeqCdQaFN9u6q9pZ2+7Xah65S49mPxhm0",
+	"cTvziXglcl57YezEhvd7tVaWylQwR9NmCwVqMWhJ6yZ44zE7Ezz9+wnwL5Ot5Rd3DqMNQvetEtReiyGq",
+	"zKW+yTeT5TdrK3pw9OnV2i2Qb7MPzGr8u22HC3NYVDzJcAwNtBn1u8hkl/3Kb+J0MmB6BCEmDApenE5C",
+	"lupNE6OfdtVlJ0t+I+DORGhNUP86l5FzxXOe6IPfPAN0RskjZrV0pnI5Z0qkUZxOCJigz8aJNlJzSV16",
+	"m4IpM6g6fEY81YbsECEHYN+k2u56V5gG+DZBGEBngzAodSnQdji07YxesT+c0bssTsyKDZBl8S1PPDue",
+	"gnwK7bER+NPidEQDKqKTPATnjtBW+VCMioj2rKoFHx3guVhEQd3/1lucYTBcqFWjXnI5FQyuzXhi9Hpj",
+	"DjGZ4jKQuosA+Ki/Afms0Wqil53yW8GGYrJAp2u+SFORNGg1271Wofzc+dwtbMKauU2wnpBN5RL9XCKN",
+	"RKQtf84OP35kMmPDTN7oiRrf7ySN40zlT1eb9bmXPBfpaHVxI/LRFGwqa9Y2rkAzjwATMTMVp6NkEYnI",
+	"a3IVPo123XcNMv8iA2NxuMoFRpplpvc3Z6MkFmleXhrr7Td4/a1H6Qu0reKg9MR9YHukbDmN0YGryhIO",
+	"wgZ2P0HcUxoQFEXIdc8iuE7L1y47GSqR5gP4TfE4aq0nnMnIiKmyngDzVzeKjAOkxTZIQUhlgo+mImJc",
+	"v/aAjRdJgvMomZ6W+90QhU+mcVnj5qyIpPvtBW6WtdJTkeBukID3K/Uc51TtJLfRm7oEBthAel+bPZc5",
+	"BiO32oF4CrQaSjowQgyLcMV+FcMLOboR+T0fIvQg7x6wQx0SDA/dr5nwnmd3HUvrX2xc5RQnpgtZJuXs",
+	"Pp+sz5yal+PLNs0SPGA+I4jfiM5iTmsUt6/M2Eze6g8pbWXrWszEXGbt7SR0vJ3DTZsspbb2hD1c3a1X",
+	"zFplFB2p5egZjqz16ehPE72yI5/JuGLc+mJB1VWL0UhoCawMqgZwtseMw6FBeNxUwo9FDCCXqGjHeZf9",
+	"OpUgzHXHFUt1a7pl/SdDkLJjCBWwgJmMRIIhpM6j6GD4ZNT5uP/x4GZAcaUBezHjE3G2SJKnfHTzZjwe",
+	"2LhmrH9xsQPVS/Xo6qkPBsF+b/+o0+t3evuXvYeD3sGgd/iXutPF9qvmvpYZmws5T0QND7uUGfqXNwFP",
+	"i4764jG6GQApzzM5yfhMdR2T5FWsFMRwDTqC7cgxk0kkMidsrwZMyZkYymjF9KAycJYpFuehniqtBuwe",
+	"szMZKYr7sx3OflvInOvdok/fJB6tWCJApQCbayjYjEf6NplhyNiJ/o14kig8tY0xgqtJL61CyFZnJWSn",
+	"WWa/DNkLxOnBN1o9Kn5/rVcUXvQsEzwXz2Sa8zgVmR6HeHKaZTKr/Ubfni/S6lfPMq6mL6WcU0/YDuiM",
+	"ADufxlnEMoHbQqZ6oDiOkV6ies3j3xgPy50Y+1xGuzAzuVC5vsFOghK5Itj4Is3ZkI9uXMyI/rTbZRB5",
+	"nvEV+GgrC+nIt4xoTXtDizFCnkDtZ0qItK0KXJFctFQLBI95rE/UFOEkjx+gvF/Yzkzk/LbftffsVmSD",
+	"FtGXGU8V/IpRGP/2rcKL7ox4tAKktuPKKKREOQN3ybOJIHBKTZD4XqJtKMkRQs5KeLj/6Oix52o5BEEZ",
+	"/SRSkdl4b+3Q9SnCRhhtFlxmDD5ZT8hltiC3B4zJOncHflF+GefkbFiA8Kt9clgsSM/QNqxJBdiN/Geu",
+	"puSo5xGuOZ6cOdM11i8Reh2rJV/LUECkJZcTARhJUIbjlKFpN2DiIx/lycqkkOglOZZJIpdxOumycofQ",
+	"FTVc6Q27kxCkfUBm60kUZUKpXZQ1r/QRebLUGqJzpW4d0H6pPpJNHk4mZ/N8t8tOLEwZem5XPHaZHGFL",
+	"EGKJUIAlJHBsaS8iqiEYBP+j81aJrPPCs9RLXfbr33jJA8VenDGOFx6zoZjGWpJmC5Ca80x+jAl8JYt8",
+	"HrECQ7ZbLOGhlAn5rEdS3sQN6RGAKyeYsGJ4ZfWU3m+Xa/Onf/nXf3u/6PX2jx589333Pz9c/+2//Nk3",
+	"oR2wzT3CKwkVXnaQff1uzkbzC6GaE9IU/mj6BSsQT7iPOTvLZC5HMmE7r0bzDrXTeRHBsjN3qpyvlMEC",
+	"WgVhKCYcziit6HCFkUtO24t8vHC0huj5AI2y7PjQ2qXdlvrEZLnE3QC5O2bZQGuT+BbUHzbRBzFnM57d",
+	"2K0iwTTQzS35yuSZ4Eqlp0Nv+I3Q4zCmg1saq2kFx7l/XWLmSYtFYJPvTK/gTsz6A0fOMovzXKQ4KHdc",
+	"F90P/9WYLFYWm2HwsXNjj+oOqGXcQHZcrb0i6XAth7TLQvMWJcnAdvJsIXZBohXLz3w7WyhwuOsZ00I+",
+	"WwAu7N2Uqx0lknEXH7EbMvsNPsz9Bh5buqQkTRluDvw/q1/g3Fh00HdX8etVF1QI9UGmYgf6HuIr7Aaf",
+	"r/Qh5MkQqsfvKzHDUA8pjKw2YTNXr1GhXhTQVgQjmclFDuDEKgrLBWkXcfPOJJOLebf4Yu+2z5P5lPcD",
+	"i92u9bkcSaJsKhfZ1RDPVnMBgY3RfHE5zYSayiQKBo8gP6uE69Ib/Cns7zidnCQTmcX5dBYMgnOtXJ3L",
+	"YYyK6ExmK6el/mEY5KCEOQOEOQLz+CwT4/hjMAj2qj1tjsuDgT8IDns9PRwmY8O93Hz3+cqD2nKGvNCT",
+	"Wo29T2vC2Sgaqk3LlVd1bBfyewP7HYN+xURtk5J2oe8paYZb3V2g8l2dDzpytUEqmYGB4Vy/utcu6nmy",
+	"yHgSDIIR/FbcBXHeDNJrnslkMSPpV5flbvKsdeLh5tTb8a9KpmdcS+agq9+sW1us77676lLKKK1MNCqU",
+	"58z2B1hDiquGGDUNy6FRLUFIM691CGaga1A09PgL+nPTw88giKtuBLgsGtp2kDnUvIO/qdkj3kfYUcXA",
+	"b9NzyrAf+zAerdo8CeJLoHEIjBLHihk92zuPgE2zz3mFf82zWMutFZzD9fGrN1ICJ5m2QNL5mnK7X2+r",
+	"BG0ybfGPLdryoiVt9NWgx4oIOqLLvMPiQKqoCy+iRGzdh3OEhYK/aUXTkcq8YfILrNa7f9/5f7q69R9+",
+	"eI+NvA92r7rWbqQ+Fb6KjXPWEGyMCL6pTT/r/PN0rfCc0KN/na6CTWujSGjLBDcGrsr5bF60czJx9mgE",
+	"2LsrfV4lYpTzYSKea5tCC63yei3veX3HVGY5BCT1tSMO38XpZJHwzCMXgzC4dRK/6Oz67FFzDPRl3QFZ",
+	"VWRrZ9l2kJh6ynQ9NGlOjo2PbnuM6vfcEjnjPUc3eSbK4zgUU34bI7dDC3jsU3M5QTb0gpKLvBEqbdIB",
+	"jAMBHfqcsvcxEgDhafA7gRYK+c1Lmd2AxcdVOZeHrJkZX7GdkePAHS2yTKQjrbEX8iVWlEAiInaw/6RI",
+	"9w/p14c9lA0QlKF3IdFtot+JUBuCaA+PStEmn1gKRiV/TQtEfcXdhE3U3hbHHZXkQS/0mAPlwTPop2J4",
+	"9eTk8Uwcs/EiA0eUTIXCSItJ/nRN5pC8wWAsG8dwdiuiLusxALZBHmk8i/P1o9ZvFaUrq/vVRfZK8JQ9",
+	"O3vLFkqwucj0u0FIZRYnSTySGWScDOWtIBucG78AjzbGmfu1OKJ3ZqOMxyktnc3Aaie+gV6yiYS1PJEA",
+	"0IjzKQZGYsjlrONgQtozxg1homipWBare8Ce9HrFhVOuIESnW8LYDMaGQ4zrHPWIPkcfyHmcJHBDDv5/",
+	"xUaL3IcjqgRzN+cUVdMqaM0+7NVW7Qa1AYg+HExsYcISFI/tIGzH0Yl213f/qHfwePNEJ4JnaW3vVWIm",
+	"mWCpiGEfoYLu3MBSiQG26i7W7wCG/kDLHri5132kDfclSk/YslzLIp5h+iDs4NIGduSenr1MLibTOWDe",
+	"5BxXWobAKqA8AgKjagfdFRQXfl6/W6rJzt5wyPnvqueh2BXSry0QCOShM2NOen0KHrAW+3nTJM/4xwuC",
+	"kp5ZPJXtSbOEhY7ojTwssKjF3LDhSk+8GeeQZTwXBZMEHIr30fmqU8MrL/Gqmsh8FT/9All59OjRo/3+",
+	"0cYellN3mo8unOOxWGIPnUk+Zj0MKlcFARgT241i756ShWT6o0jEZljkG3MdUKUtlIjKo1ESJvosgGix",
+	"CRVPS4tNG7JTkUTH1rwMrbJU8KBlosugpZ5PcEZApAWuP6teZaLQmQ57DxmkIYzEPQzsPJNDccqzxCM6",
+	"X5YR15mYC3K9a4M8ToVSbDQVI621jN1TFDP7QqYk/p1KCJajnok0bYLdLIZ63B8oveJjGbmKIESFMqFt",
+	"G+vrf6AP3DiPefKjSLjBJcNAAbhFKbvJaKzNI0BoHhNrXbYQ2Dz0nFl4AKpNmAuMw6/1somUEV0ZKyZS",
+	"LcD9otcwNenTdNNuN9fSGWF0I8oRvvuO10pvC5EER/OPcpn+GqeRXJY2/VHj0Y/Iq1uRrfRJRgNtvPoz",
+	"kWt5OuaZVRE4G2aC35gTkBcIf0BtDbSOGDI15XpRww0zrYwZbTgBf/1QJHLJHvf+Ta8wV+88NiKzdEVF",
+	"2B7TYnVGm64/xOu9k9ZlL9CWAXZByRZzA+nAXadfFI8IhBos03tQxGBO3s49M7J+QrhnMuZcGcbDdRPR",
+	"ckG16XmcTs4XiQ8ZD1/roQbmFBBtQ6HiSBAmh/qucM1DWHuRCMZHQFcoUshLJ+3JXFpMbaK1JW2zxmoK",
+	"MihJKFVqGacKcwxgd9kTDqNThVrTGiN4UbzmBohgxZudxCrvzPi8cyNWykAGgyvfVdTMjM8N6UHkH9Wn",
+	"cmFknz6NSKjGMxxqCF8KcQPEjUpvWZ4UjlYOzlC7mN1hrI4T0LnMeJLAj8WgsWGcArTM/c7YT3hDZpQD",
+	"UWpVTwuBHgh8pb/BNJE3iHMJzQf8Fn23W0wTDlp5jh7uf6050ifdffhbCI0HL66a3CX66CfCHoeCgs5c",
+	"S/lindu4EqCLHi9L95BWjBOlN6DRXMobQOYnq7A4Igsc4gPTKRNVd/L+pdZeTGZX/xCBcOZdXZ/OMSrb",
+	"JTcP5jibbmjzqoZwu5Orp2ZWNcOmQzDjwFSA7sU5Ibl5KVFtJngKfHMAuHFcNlYRBPlKihwceXrdrxhi",
+	"yM3+A9zmjRBzpJNyrT0yN73GqczCikuspycNM+0G6ChwwLxkjJctnlaAeFf6d3t9HxK+HqDdMpRWjnOH",
+	"6Gwk5IY+XYH9l+w4MMkLoRYDfwnuCeLztaFhaHYusimfK/vrXGY5PGBgyIor6byGpVgBTpU6iDMFj9HX",
+	"/7YQC2F1RN8EtZZXl5XRq58tszg1f91FiIVOrLyFQMPZpL1w7k38tPkFnFhtmvcGCol73BPeNQ1KXjWN",
+	"qDHDo7yivUt6kQKcVxi61Y05mvrVCiqGAhg9FTzJp66RlOr3qEKeBgSDIyeVFok1yzCVGY5JnDOur+iy",
+	"X+Hk4M7BASMbKzbOROGOzKdidoxuxZrn2GVum+kNJ5Jx67X7tjJMd9CLzAW5nGHymX6zS4Jfep15uMf1",
+	"JsVAOo4WWIEQEOewpQfOcUtYGzRK4VZKlg0pw0n/CEFPOospWTmG3H539VUFk9cQLB1oZV/V/iZd3q8h",
+	"jAm7Hzlpv3FemNPHzFVD4KWcMJCBusEaRbidHrks1CoD+C/g9B9DODYeTb/8sIVR/LVIT1qbeuNeW0MI",
+	"146Wqy0BbQC+tJHXMltIkaHiKKgzJBEFOwrHCRXZcgCewGuIFXPufr/o9R6OfiAQmXPL57DSl/qruT2C",
+	"hVYcZKWzT0vIShdqjXV5kuzwkDX86kDahiEbdosn/fAD48Wfu7tbdzzNs7iwQiAtzwHt29EFpSmKx2OR",
+	"6e8b/NZf9pb612HIOABw2J9+YEP89Le/sT9NudrhXf9jd+0Vw3VXNN2ux7Dxxm81oJXQ5tceyPLj3AH0",
+	"/FK9HAescqFnoEq2ljtGJenXtIHLYtkOyJ8sItRtBfpZ+7a8vcsN1nrrBuLdzjrf372vTiNFV92Wt+lp",
+	"ba0Una1MFKaaMzEei1FexAJJqfBshUpGhMycVAffezWtI/hxzV5c87s+xt89KHfkQcgeFB15cGWbaBKV",
+	"OzlCh/PGTpQwxPkX9MWz8CtRCXeCyj9td3oVI1tupRjRSuvNp5sPCX1hcaOVbJISmaEHGaZ1r8tsIdD/",
+	"dzIaiXmuDQUnHQt0nJNhIi7lhX6YVm5QmwM1l2LlDJFhNlMHPPwOgQL4xyAbRSuVROKv5oLfoEPN1TJN",
+	"StCx9bEoaTRLnpB+SXVrHPVwe67GL3AswsUtbLzGHNj1ALjNSWT+TLX6Myb2d6A/mIuRU9yHqKNpHqSf",
+	"LcWb7Fam6tsINg3RwejMcksOyWz9Uyxq9s4PuDs9H4GLvfnHeknDEi/kG8QvwSaQ4xxzS2NFvCJxCjOz",
+	"pSfD4L6/gYf8swd85xJ0erL9llzB2o5wgmD3uqMBEgRCXCQ60LU65XM9IHktBWOexEVNnTbEgONMotUU",
+	"R8Eg6PU7xXX9R0ETwS12Bi0aPHwhFl05rB0uSP1uT3rdfabYjoH4sCc9pnaDCiUunQWA49UHj23+WYKI",
+	"VL+ZFCvWa2jqlWNlAWqVSCAHQZ/99//3/7PegNV6ygAw3pgI3D169Pgv+gqJMagsnkwgaZG6XYOh0rw0",
+	"uQ8qqcTLgqDfb9Jvy5ebZTLzszLEWjVfJJE5pKmrpnKa1vUpbbydxMX1VD9GTZwGwggtpU7sGbG3afzb",
+	"QhwXqMMJS+JU2OgQlDphuZRtstq3ohi0a74lPPgcUeDrwz4Yp6fCMHXUUEzUIqEBEIzjxEndA+MLLJ8p",
+	"AF4teQbyUlW5GlxaObMkw2Aqkog4PuDvRWpqQ/jSfezm8R2j7ikNGohIc0GwkM1LJ98qZV1vvcZltoyB",
+	"UR90JohIoQwdaRECSwXC6u1WoS2eU8mN9/XJyAGvrLfHMIvzAQMA2TMObBRRIkJmw/0hO1/oL34UM55G",
+	"ITMRxJBhlDVkP2aQF5qxczGS6ShOxDEi3dpTOlTR45GRd2EzgwzsbRj54lVDZyWZtVHslas1J+JXJKt0",
+	"2a43kYd9RcrK0zSayzjN/dqPBScB8jY1Wep11lbelOf+4mwA0SOSBo5zvo3w44mSJ3lzq1Y7M5nicpGL",
+	"B4rhfaayYpxhbcVjJmbzfGVjgPh+ZJ9D9KFGgLSpg87MHXoo4/UeeCm4Es0E8DJz3MlaJKaQ+srg3jid",
+	"MIRvLN3gJNhrWusnvjpP/GYtlyM17RlXc65LhfUYJnIAfKEuPJsc/kVw0I3AF2Gt8SJJji0G3OL0gWJB",
+	"pgXxHiRzNCNzN615s4Bf6mtbs+IShs/UA2nWeMqBnxHg0ADRZzVeF9PnZtFjXOgY3w/DoOKjGIFon5yf",
+	"PaMAV+i0MeG5HkV7IpimTLWulVEh0mY0M7zXFhzu+vLNRMfw9PpI1ViP4rzISaz3LRfZLE553rT2YsUm",
+	"EkAES76qLzxfox5649BKI9Pv8pPdubfjtU42vqRl6DkvC5iliiMx4hlCSqAKiAKYUUKMXccslwkerQ5z",
+	"CXhBQhu0UpiLcisMysQEi41nBQkwISTqxjmNo8UjmPP1jEgzwdUi09obxYRLeJVRIkc3A7vVAQsYF7gA",
+	"unm2FaXoiI+m4q3fl3Ix1YNCo/fLnxlca71PUJNrQ7h6g+jLFmm6nv8vrwiskC2Jwk1hUZgKX3A7kbuZ",
+	"dzA3+Hl0hm39jMpG4H5C+loFuDVb+gHUHiPIkuGnwtt2PQutlMboqcYSiZbFHbCqkmpO/0PPQe3dTB7j",
+	"Ouaoe8hpdCmi1jBCbSIVgZLU5eIom/yKZh8sZZZPAdcAIKs4ZZCyesx+Or1ke7f9PXOHIpurqCZHSq9v",
+	"+r6q+e+pelMz/VAYVtTCfzoL7uwsuPOYb3ItbNfwN3dE/NPD8Af1MCDpoZF4X2T/tzXzr7xi16VKrk8h",
+	"IsILii4/TS4janTi5ionTAwMJjctSrkXjOwFDpWgypTSGtpqRcRU2WWWp948BlQwvKwIz2GrY5pffGLI",
+	"gDcace1QehxuBQOlRK+sbV/MzQWiMkyuBYwaWZ22O/gcKJkU0rMIPYo6Al2td6HqskukbYZnxCkgxkIA",
+	"5GEsidSeJXQGCacQgU0SlZ2kTHxEORHzhE1jlQMD7IANF6MbkbPY9BJ15ThlO/v/ubMTd/q7e493Q7b/",
+	"nzvx3uPdK6bf7HIpmYIZF9ilmcgmiITUSkY6ocaOGWdzkY30UxOMeaEcIeDreAy3kL7+5N/qJyn2bl2l",
+	"F3jSFhzQm6BjcRqJj17lyra3f3jotNJx+R2KYomV7QathtRb30YqRPX+ocdm/ILX9OfMLGavytTZmwnJ",
+	"N3GSV94Zu2weFdq59IoRTGFeEzQzSc41ey1kN2KeMxABJt2PmwrJptofEiFaispE7xO0C8qraS6jVhB9",
+	"8xg/a0KbnOu2ddKQDazR5QXZfCiMUuoPZEI6NI/tqrFlLWgKKoUTIUmjpJW0eJSzznseZvP6yjC2gg/G",
+	"gaXVG6pAsFR8zKFMe1mJsW9BOpVHO5uhT0939JnZeA0p3si+aqgWnWdZx+iKLUGHBoBcLgEZI+WNgKQU",
+	"/JtQzK2BBkouspFoNhH9A3krnpLvzUOcs8nnzHNbKITgKtV6SFBiwwlK2fwGvR6J1adwgKceVblJC/f5",
+	"IMuklD7bEWtqtFX/PKz6gduMV2o1kh3UF4tNeiR/MEKqaZtWsrXrxaYeMCXyHFnz+arLCtZCwoRri2eR",
+	"pV12ztNIzgaMp0DcwFX+TKapGAHeCUlMx2IplEM8HKdsDJUC6AYScsXFGH9cknDVonWEYUjVZWeC35z+",
+	"+upkUFzjkOsacL+SMgXcdy6SVZed6WfzZFBoUGBUj8XS06s1LWqtrgxmGziF4WVkU73hixuB7EAuwK/r",
+	"OBDxXtfPSBnbeIKoHPmLkVHZOikfKDbhi4mpYlzqrIGBNZAoG6gWeOZcU6pESlmdxCAMcJLNbyb5IQzM",
+	"ZOiPOMRBlaU6CAMHAemzx15pZe6Mkz6/ldfIKffnteZmAivw6gHCEn1Un4sy+onEAPVYpLHFXBI19XhZ",
+	"JmLtkSUTmo0k0sudmiOIUcuDceZ9lRMr4VOTNolsOtBTfFLrB+hRuCT68vJjnp29/fD24uSn05C9On31",
+	"5vx/mr9+fHHxC35mMmMnfz49P/np9MP56cXZm9cXpx8uX7w6bSNaZ8Q/3wCCxKkgiC1ktDi5T5Q8ReEr",
+	"SysBYqedEewvTFV59JoxbW55kcZVmMxmLnhnIqgFW7XVjNNV44pX52Ik4nk1vG1p/ekqlunLboWH4bzO",
+	"fl+752rTK1Abvm46ZKwb9vR6B7bx8B4jqXgp+cyWAzNrAfRylIAr4Bypb+E0lTm3UFx/vz410f0771dn",
+	"Mmw69tNFgkX9yzKsaDsSibinpghlChVHWsVRJ2tgq8/IPp8KMm6Uga62VBsTPhTJF45z2vZNtkRa1RTa",
+	"yrvTC2PgF5wlyyzOxTGGNWOqewI/n7299Gr1izhqqSm/cXh7PNboUIDXBvVax4uPSE2TxoeE6qyKSQd+",
+	"HWg9gtg0jJN+gVQCoqfLzoXKJYDJrcvIZYsdFFzzyuX9UcjpFpV5VOe5mwrfZb9AMVOgdOMrZSunuqoH",
+	"Pj4IA31tXeiEwceOvrZzy7PU8HqaEStuNt9gI5/DwMJpfNYa95hpnCWxg5YHt1tdgjQbgS8Fj5RhB2hp",
+	"CrrLunfw+B/ONvSt5jPEcDSae5thQ/Gt8CIMskVq831Be8OVBfCVhmIaUEVpC6tsTarAry5zr8HT371u",
+	"1tYVo9uLQorWbrwQ3mGbsaFSUq0L/RtQv9nrZ1i8OAgDw26nbQtCebyWufl4WQJ8PMewzlV7Exr4vnEd",
+	"OZ2+8i/WL4QJflEB9G1LkLdYLe3r9bWrJv5VAYxnMiK18yn3xnOeO1pfGeBSOFdvUrnEQMUklRlKLmcy",
+	"R/ryUS6zYGA2Xcd+h4X5Cpfiu1Ip99F8QViXg/5+99BQG9J3/X53/3NTAsNcRq+bCzOUygJiMln1mLGd",
+	"rg4JkFvr4wl0EUVu5S3dVdvBXanObzFbZcfqIfnpG0g77rwc/EYOp/S4YPDkiW4Yqv7BzFEo5ZFT/Iwm",
+	"s2tmcsA6fSPCuT4sRTTAo7mnj78iAuGblOLJ9cNJmGq2Szhp+c0mDp/DNmV96d28hciLRyq+sjl6zot1",
+	"2QUViweqC2R0w+OfohVkX28R6IcO6bf1rIC1k27HrmHeG4vGtyvZDQqtU7DbKaV+v8W7GxCqG73DjaWI",
+	"iwrSvE1R4uOv8VpeHKYd+IYZ02pJQx4CeKgWCoiKtJzSqr+SIcEWDAf1RG7ysbXwZ4G3phn4hNR4WsVl",
+	"gAz0q4loDXr8bhYYGltEAVhR+rMDnyUpw07OXrimzQXeHLjIPa8HFJxNbaXwqwK3Wa82Qy3ZVwrdETWj",
+	"5Z1QgBJ7RgABsnKZVuHS9cmLHJbSLcDyhVI945FgK5EParRuce7lQjVML+DvVoX3nCqe4n2WraqArRN1",
+	"P1WCvQMkFEt3rdMEver6UdPkV6486D05aqnu4u3rI/w+MNZUqtx/svwsVU7lz1rh+eaQtP+phTGLtLeN",
+	"K8TMTo3cNlas7xdza6EVWPtqHbLi6PDw4eFm8tipmJXsmJ8vL8+CEP65aICYld+gTIrko++mbOSUcZYh",
+	"HM6Wj5Na6JSGjvE5z/I7jEheKxCwbQMUOLAjkedzbbCN5pvtM6p+CrNS64pvAZ9bqG55a5mMXe/hE+cs",
+	"iiNb+1AuEN5uOkw5xCbX92cJyMHXMvfHpuJ0vmji90NZW9gmQONqvSklpepugSQTkGoZ2vFIHK+DpV24",
+	"whFMG599d8nkS1fx1wpuLD/exExwaWtUm3ycWMEcteU8WCQNhBEw0ah5A2XDMeRTDl6fvDo1/IpyzFyW",
+	"YF+Vyw21qhcw0LTUnfcsxse/ZQoNvb5vskxmW1t9YIJDsfHy1Dlry06dBbNVzSPF5gkfCaNHDbV512WX",
+	"FgQZK9Zbr8geaGtvk73kqf7c5ig1aDlqwDuwcuFz0OvtahEEGbHl1TIlK9v/y6tUNKVWPqfiOeRuLVi0",
+	"Svi1Qk0i2IIKHYJPKJoDcNJy+pxxjCMm2xZCoGq/N6lc1oshDFcuOel2oHI94KYC88ZkTac6ZguVi68p",
+	"XnrpC6Igpz+FTlopRcNEjm7ERofdU7qsXMeqWUNSLs9hAXzyFZCyBWxa1pH6exWOau5Jz59g5HpYW8gv",
+	"cMO1y+dFetFSuckQID1Ndguk9xbTUEC7IZcZsFOIXVvGCuhLKUpncvGQLcdJlITkYCCB5nEUeoBZGIAE",
+	"X87AJrclAgEhE9pgWxozglIl2x8NNvHc4y4WH+dilIvooh3G00PAbcNWOJ5aoHp5sZtVoSn3OQWODtgQ",
+	"mKqoopGdKPBQ4ExfT/mtuB7og4oSLgqPMwGJCFoYgqqu7y7YyK1QNUAs/QfVtXJS3Wcm+VIRW4MSydgN",
+	"urId3yiGsBZCymmQY0ZCZrcwbCs+8rK4JgCyU0+713nCO+OrT/2jz/7S71JVVsVGwbdetysFPFpuXrwe",
+	"vbFQpL1kTQXTPJ/v9bv9IFyT40vsWsVWNXe5toHT0nR/1DIUrY1AfcfP+88g7pwJQAqcoDOv1FUf4OVE",
+	"qw3uHUUX9eUN/ioEaZ80YWj1GXaB1zxQTE8iMoPLLAem6TFPEkQw5LJAVFUWDl/yVeWoO3DcvBXoa4uT",
+	"y72ueMvhivnW+h3OqDtziOlXmRfqw6b5ci5vM1leau2vwTZdZWK+u5V/b3TGjbHHUgXWQnkzEqeI4nq1",
+	"hoYXdU+yRh2+cdOc2NKTpD3XUz+OKZ0KYpKALaVzRCpRp0yKUwZPZJH0ZlxvobDeuxzeKEq/SCa6A23k",
+	"Y+m7trKyjehrIZ/Wbe8NnBT1tdm4stTbeWQADxXKvJFD0O2Yf2XcdWOFf9dcCdwffCbDw16Tqt1rR9jn",
+	"aIPvHOBO0O91Hz/u9rr9R4PDXq9PAII28e0SXwuOuiE6efeJ3MfBHlYO+N14COEhhfPV+FyrHsxCfoEr",
+	"8vOVpTuh6XVZS4DNRV9C++ndVWP43u4PdwdU1ys+oroknRGhn7rUcFfdjszg0WkVQI37oLJKsWHPyUHj",
+	"BbvMjtiVoS4AWYx2SzDY7/X0q/qPBCDmL4t59IXqW7SURzwi1Wom8DUOWFEv++bhxyfd/uMGOsJRgbNt",
+	"b/D7DApr+zTQLJTtI3TH8hvB5tqsgKiwsZO4ulFUdA2oQKzabLkAQszvjfMpM6MQQmhK22PIshIrR1Hq",
+	"stPZPF8NLBAlZSuBSTXodfRnBh67lXadlF4AD0AzWALGNQkMNnPK8csQv3HCkGSCgBNcsXkmR/oU09cT",
+	"x5/NCDa8RIQMRVAdcvzGCaAVZcb2maKS9QXjjPPzUY+pY6qvgOk2rX07pdSwFhRqTlZuxbGYOlWZjOkG",
+	"Dka8A0cDSeJNeWEF9SqtJUZ4QsBNwMq4dlfvNdIapaJgQXbuNjTKBG5VlOrBAGFazLup3ZPEqSDOZbIP",
+	"Z/5sxjpYpN/fWC+0AGP09335vGZP1/aQJZ6uvzmYwOCZCA0VVoEQXprkrEYaEQOWjXwEdTZzflAgZoE8",
+	"g0jGzOZAj3rVa1kY4WnEhjLHah9QnAh6ZCLDbi487D/9BD36UDncocZmtrOt2M2sSGwp3Ry7g/xh1Rky",
+	"CXctLWOzfy7MbU4TDq59beW4yuW6hSnPGgBH8JPLWm3oqgdITgMqUGgmBiE4ZdlsBhan8hoaVNcDKmOI",
+	"4QCbdsiJ5U+RKg1X1HzS/EYoFPRuTbd0Rb01LtuQqhybWjdl7OCO7j+Av/WS1/J8NzQVXGOPV60eRn64",
+	"Mf0d3tUnwHJZVNTFq6pedByLKL6NI4fq6/nrP3f6XC/lKdshz9YuyaWYcP5arQnZTEaLROKkoYus5C9a",
+	"mXSaDe944Lzjvu8db5uyKX6Kb4XNmeCKXcPReL01h4h5gCPNwrKuUexLn5ZOBS1PRv6El5MoMiW9Qso3",
+	"K/6WmfmKJwnbwWMPK6tWK7wb0+nF62fnpycXpx9evL64PHn97PQiCIMfT1t9+eHyzYe/nJ6/8Qal6T2e",
+	"iim/jREi6s+wIfWt7nkdc5UbEAzVe00jqsNMITq9EjDl5GeZxb9riyI5k1ERFHmgdSbsQd28tQV3WxYZ",
+	"PSMXHxWF3equz81T/Yqg8JWJhgKbaxNebLW1rqnNOSB/cEEQpBCvhKXdRjLD3UnlQZw8HTpfcrkYTfUl",
+	"4uNIzPNqASyVx0kCERxQIyDQALkyVDbUdMuUTKNMcSBlUbmcz0V0bLMnwePZqpi2Waw4JkEY0OsGYYDP",
+	"bWny65G2beg/inb0X6atYmrOyAm8duVWyTKSeBT7qsO+xgRfngIbLEQwS5rVNg+pYpTWlBt/3KIMZwUw",
+	"c4YpnmfIUtNycPVYmRv1R3OzC9Kol2UAoUV0OA63KWRh+ZPEsSr5ViXW+xvRpAT7wY5WMWDr0SGP71JP",
+	"T4lEjPIzvVZW3hAfhmGMUm4WFVT4VQP2in9skgxhhRkgSeRSAZfQMXsVp8fsx1jxYUJ71eoYEzp7yZ9u",
+	"8235R705wPVjbmy5Hi7gFbEB+gzN4OeiMXSKD+Mk/h0OSKy13eijJxoTozIXBGRUVFpJUlNMOGoxLxdM",
+	"NodIqcRyrAgO7xZ6ZYt5qC1IqCXOTvTYaBNOCzygOzAVHEh2gs0FNAhfWr17zWFxToCfLYQFt6pEi9OK",
+	"9A4HqeVL7LBIsji1Z43ycPyVEeduUI93fu91nlztvOvQp+/MV7v/7o3yqVzM12QVVkqZWk0oMueIyybS",
+	"3yw+NopMW/fcc3QXtSwRIGlY8LapaF7AMqvSZrvKsxXR40fBOW8TmvWyRjktQUa3WInRws3jblVI32BM",
+	"AWJbKZ1/D/X9WzFNMKhVnyTxSGbaenR5J0CcONQTccpexU+pWHJu2D3myGJ+7KelsO2TzALfjMu4oqxB",
+	"RVD/hvYH7Pzt69cvXv/04fz0P96eXlxeQPf+4+3p29Mfne8Uic+QPTt59vNp0fXKQWz4kUP2kzsWdFWX",
+	"PV15wB8AAy6ISwbs2ZvXz96en5++fvY/QyI1KTESy+zG1vRGG5h6+uH85PK0covhq3YPKTtR+qhy5kaf",
+	"WXZmgjDwDn4QBtVBC8KgMmRBGDgjFYTBT84jnffTjTl99xpGekNwb9Lc6X+8PXn54fKNIeTHA63/b2Y6",
+	"LN2HefGfzk9PLk/PP1z+fPI6CIOXpxcX5rNpqzmVYxueu20Y7kqcIfZl1yFtTWmPLaWJSKNm5nEBZz+Z",
+	"ieCe0e/qg7g6Z9STGvDkpPMX3vn9u73w3ztX3++w72vf7X468KNS3EJ8Ho+KygWPLFeFczE5gIi3E4yV",
+	"7ZRdv5xzqj9t7o1TUerr9IYs3hbHIBjHLbQRRWvom2okPFvDfY/pPrAGgW+fIvJyzEaZTAdsFqeLXIRs",
+	"KhdZyCK+Mtt8JtN8Gpp/nB+WQtxQgMA6P7DIoVXjc5EkbIezh/tay+UrqCa9ayp5OAz8uMtsGcdvuDHy",
+	"eCb+IlNvHhdAEuhtX5y8PmERz/mQK1HUbj9daCGw91RkibZmCqXu7eUzj7PO7Tb2r9d58uH7vc7V9/+6",
+	"Fd8dBp23rnRd1GmzjCMEvXd2WehWAoUTUO+QIrkmvhVpUSDU1gd1fXrsb39jxQ9Fa5UfZCR2MWv4ou6G",
+	"92SPEEGhiQs20O912Ysc+DtLZDSlGAe4Iik/wDTnQLlmxqVELnC6IRFcm7sOid40nkxFZmrBY0wGuIg5",
+	"lB+1RMFIk5XIJV2M2EJF7CMCwmlA4TXWa8wpJw9wcLdroKQgcjz1ONmRbnatrXAx5Vnk5Il7EIDA4g3R",
+	"AFPdg1sa6DfGlre7nKsbLExkI18Yq9MWrJfBVczlaNom7QYjv81Zb2uDTWqVju5wa2XTYV+9egKOo8mY",
+	"8yb14qBRlFk64wqC8pgorWvYKLHCP5GA0pl9Y3Jg1MObTmroe8ie8fqzn+svidlRC2PqUlIPoSBdWJFe",
+	"zVOa4YKQ0jv8racYY2DOtt8Y3qhPhBaIBu9XQRJlWXyLZDbrSkYOLecqlGDqmL87h+NHow4fjiIRODVN",
+	"+nX0RvEc7wFcUJcbS3zEZ6J9DZmhQwpbbV4CRuMOhBbb1GgB9sAWuta2efP2xYruXDVPMTLOV+bY6Fcv",
+	"6sVSH5dKk/agsmh/wPo2gqCfqUolSvsUULEFWw3o6Fd+U1TScunPt85acTu8eYOIhM9V+9SAiXSyuRdp",
+	"pIUGpG1PeOpyWyFBfftMyS9PUWjNtnkvqYzlIsssrbB5r2FgotlvrgsTY/Evg+OoxK4a4Od3A1p72CNF",
+	"ObORurs+xfGyUrF+W5etC7xtEBXIBzvn+dQwjxdYlDkms+mlKSujdUxUu3CBw1lqoGWLNBGqhB8HtQkO",
+	"b4ZQthRc5tTEMk5Vl70P9t4HhHQotJKaiDxaY4Dt7P1tZ8/R0f+rc1X81dV/frf7/a7XpLiHxC8LXvac",
+	"JaB/h0ymyapwRBGJshKQukBQEK2AHZPWOQKzpQh2Ntd99Bwd6wzT7kbLdMsa3+Z+kZuSiH7+7rulgfot",
+	"98vSonyA1c3LDhuLDtl80n7ZcPkVykuIRBaFRSlXxWIv0RFN4NnQiV0isJJh+4g7QmEbYsC8rzclkjow",
+	"TKyilzcm7jTP51WD/HDdznnX7zy50hb41adeePD5b8UY4IeOOwSeLdTahjUWKceRqbxOYaL+icxQKIay",
+	"8wA8Blff/+sDsEarv5U7ry96v+j19o/w/yxOczBe8euHox/oYZ9Df89wrKHEJfTSri3E2iEndSL06BHx",
+	"NeY2gok5Xc2nIlW23GHxSu3fSA/1VfUtcEQI8652HnQ6D8gQ9+UXlERQDBLeimNAyGIKiM1a1iJ/Qdil",
+	"OIV8KV6DeHCTu1X4TMCvN8BbXkrKh9bD8UymWkB27JcOOSc4aTiePPXMbUoULHjfz+i6kZQ3cRMHJm2j",
+	"tVlihsS1ep7FZO7h/LpblooLaMvOousQS6nm8gathEwM2M+Xl2d7+3o1jBLBM5aLjznbme6PdkuVfGEt",
+	"8fn8jHD3uqFi23RjuTfdH+mFN8nmo7KcSN37itpMuDRLzEB0LwiBfbYDsflsPuosxXD3GFNvobuUFriN",
+	"e3Mr32YlHcWnmJXWn9EjLIUsrA/vlCFTb5zXVmKBfh6KaYxwbzT0FFaG0ocufKDMVarqBCq2nzfL79Fz",
+	"E2ZA+jfrcEUVyxrHLqpz7ZMHnplb7nBGz/i8cyNWyoJVrtac5DM+R25rlQPcKc4hA2eNqeyUDhuzHGnu",
+	"GvKZ11nNSaXe5FqNwb0WXU+m2tHa2+iylppFKx4ECFa68ZE2zCt3u/wpbIgLzH7ZYELVSKtzyTIkk25r",
+	"Wt2LEVTirPXuFFwwG/j+6ao1fP/Wh+WDQyXxWGBWPELmCwettnjjHNNA4LBEhLK5dlC4BYlPjTNw26FG",
+	"TxaSIvfQXT2kv06l6Qm6rfHAUVL/dSs89WuM/9mhYqBDW/AsibWNddRjlKPTEu/vd8FeriOlXVqwPA7K",
+	"cBFDnCql8tiOOdemD00gckw3KTtWaaZC7EOJewDJDsrV9QfsGkf/mnz/qcW42fv0BTjy1zga10W9eBuB",
+	"gRSrsgO9y97YxSCx9r3jXUfS8YK9gFJqkKAcvO6YZ0Jx5kriVlEIJJX2lcFFQqQRULfbOHrbA4XcsEKN",
+	"9ahACXkSbeqFNWqb80sKa1h54Les7sKXHNoydjZ3Q2/mmVY+UkimgCVSoVWu5bW2yS0d8zhZZFoi9RyC",
+	"UT2M/jTMTPwVHHVwfWazIA/7JUrVvuP+7dnPT1c5POjzVVufuJYmRZ5ozZ1v8x21Tv3bQqS6s/sHh6Xi",
+	"X1XPfG/Q6/3FkyF5X+XPTH5UG/l6p7RM5wgzHL21jL1ec9KmX5rjmUHlwZBhNK0fEm38/pUUs3WBohMq",
+	"fA/pQhisVCSbirJbJopcrdEPBFCScseo7gxUlWsVQWoZyrrMFmJQjlt56t0AFJOq3EDCKNdqOi5I1mH9",
+	"0Fk5ZfYaWCygCWApRUaxs1pRWVtaR0vh+juyk1oUdwSldUwFCkNljOfEhqha/UDFLprIONbtBVk8aFBR",
+	"EMcGa8op6r1pP4yltkJOtA5QCgLQFB3V4JPPZQZaBwQFKL2X1B8YWqt+aPmJ3IMypVrmcNbBeaZPMUwp",
+	"BX0mpYwvlUjkJoL0BREh7haPvEwI9ttCC5mMKN147ljAuK5pjLSlZzWjGAPvBOmWKTvaQLN3VILnHnrr",
+	"+hgxWZ+6WBnogFNtmTJyzdjobQNcXE1Zo3OL/WkiTD0xoy5ThCiXtgxWy4lT2OhaHdDbmSggSZYe43zF",
+	"ijDtsbAOl9mXA5hrYWAPhSQqpUU2pR0eEkwmyLNpDRcnUS3rzgGN6JMCh+xYSzbkhCKgh1M1oRl8sVVS",
+	"46Vs1EcLZmcATeWypJpWtVKoI13iExR679kqOxjrJ5rnwqfNShNgFVqbSc+H8lYck5SBnAXQzinjNBOb",
+	"oAqhUedxU9v8aYTy5bJIQAXKt6zGrgSOUtq1xqc6NrbVcIWkBUUCakmHLbx/hMeJXTG7jXYLGuTWym1R",
+	"5dSPzaNLjqmOUKbQBecJurcvjuoE1oseOGu/kEkVJWeNBn1BReb9uc6LGXLzIdzKQ4SppxB3FG6dShzd",
+	"paz4AhZgSEwuJOkXcQH7/DMNLryiZ23qwxRK/ac2ZeHcgg4t/CxUqf+V8hf7d2v929KeMGQIAq3PjSmx",
+	"2WIU54e9tlc+OWx95ZO7cCpDr7FH+DRsyTc/hdH0qV1154KWrJItAjyDIKDt4qf917IEYKnuRYvJdlA8",
+	"G6+ucfjSsnKfWrTovKezYp3BcnlmfKNaI2PbLuv6zRgHslRjzka/BRNpnq0QljqOtYbtQlrhphJk1bes",
+	"8ylVOPUFwvvr8AHvTjp/8YJ27zM9KjTMRTXXrP7ahCVs+KCI8Ogd/dtCy2EIM5GpFmcsktrwmUAlDH0G",
+	"yuQWErYNqBNUa7j+O71uU1KneZLg73gwKdkMHlg3aHvv/vPf/+W79+/V1Xfvvrtqgxb4wuHzcDz5zg1L",
+	"6WBTvjHRgAoHY7m8Advv9ZrzXI1DCBTmRV51PliKFkUFhszeckzPFHLZqyHMY8g/N81D9T49LQb9Sy4z",
+	"3bfD3sOrzY54b3osxnvf/BKE9PFtym95jLVTrz6HwUKJ7GQi0lw1DiF7q0TWgYuI4dokHRgogZ6vDvCY",
+	"7ZXBFSOuRNOSqqL/K/vwT53/utp5xzr/dfUdfN796svq872B7mF3h4zkEOzVYpw3Au7h7gqiHlsqf1k0",
+	"STH+X4HfzEcwJGAFdhbzgkwhZPMpV0Lr2PCh6tNsh7CNo2AQHAzHT/bHDw8fPRo+PIj4EX84Ek/2n0Q9",
+	"0RMHjx4eBWEgF7m2RcH1hFtRS239XOLW2/AcuFTfrbsFpdWVEOnTVdWLqX/QRzVd9wq8nuG69h8fue1f",
+	"GNidbb5gHOwUZovnMY+7/c9XhggQ0ioxq7LK/6dPYX1MbwAbt4uExg0ERXkGFQYsORdilEk0tbGl7Xxt",
+	"YDyFFfeGLv5cTKmHnQwEaBaR+y2etee/x6ecwRRtpvP0VyXzoqR9eNA6SLqhrtgmJUyvomJKiyG1g+RT",
+	"rcoD6q0X6mygxnKgpiEcs7q9tcUSm5smLD2K3YKAGX7GE/hsNs6ZjJ5hqdmgyLnUn58ZJs4L1Jt1//Wy",
+	"/EnKCEtuFQVQ4Yenq4ZKNGZvFn2qygD/pvW2VdnG25sjOEChHtRac7avzXO9NtOkHs1VfIl5OyTQPXS6",
+	"24uRsRnukwaEIupPDxQJEkTJWAhOhShl86NgupuehY+YSBn5yqx9W7m4IeJyZykpoyYkKCXlWIUVetgK",
+	"XgLmqBEO28y+Mtt4u9u2EaDE7b+eybx3d5nq3V4V5m5vIhdBuwAqZpKQVTmNxITaabHo1c5+lknUTJpF",
+	"UaKwKIKRgXuZ481nmZxkQqkBG8kZWmw26Dan3yx2j2G1UAVowT1xK9K8g0Y9ej/7vYfslGfJiv0c25bi",
+	"HCB80MaxgTCYXdy16bja8tk3zCWhyWbE6kQ5pB+xHQPN3O0yx3QYuNxZdOe5yLNV5wRhJGdQYJYjHw4U",
+	"YMfloIWZMlUeoHRH2PCq03yW4CvqwS7eh7gRIQulRI8p+Gjq0hZQPTMz2vrkNIVXw8A1g7BAfku+IXdV",
+	"0RPcr5ynuV87T3a/Lvei1A70CMlKvRSX27lcsOqGx4FLIZYQPAGZzQ0mUjQLlLTxgpwyaBUzPM5ls2HG",
+	"P34YyTQVI7KTKCY+Jw6qAOyk0iWWyPqDMj7go16vph3XWnajYviQCrEKbm3nngKjUzlTwQ/AQCCAYgph",
+	"Q4ydDcVKIi1uiTauuuKP688BEta5SIESFz61yrPbXMnRsHm1ZkbV6wnv+uwZ7FKYtxc2Z37pw2nGV/g+",
+	"yH4cutDbKbE76NVBARlgpBX5UmgJtJQYhsRrtAg5qN4eUnQSMxOdsM5oAaF2lHw4vmbzAxHgrcjgmq24",
+	"evrtOLEaxrJULsC3rOsDyQ1WfDSVSjhw93qZLaRrTSXzJ8q4gi6TizT6kBF1vq8nGU8jObM/0vEGDHT8",
+	"5oNYzjhokeK3Bej1RaLTB6gehFQayQe+5JlfI6/Xx6vk62I6fDAIimQOmA1DoKbnTd+sW52LUdewnllG",
+	"l0HQOfRgh0y7/vqXytb/rihQ/pqs1AOvYuakIcBltvaxSyaBrtk5z/hM5Jgd4i0e69JSe/hyPK+CIGm9",
+	"4dRUZrlIBUSM9w+P2GjKMz7KRVbLFT7qbYpy4RuHdhyvmpd/qdZyeXZNRflgcNDf7x6GQRSrG/qmp/+e",
+	"iZnMVvRNv9/dBxApJP0iYvzh4+5BvfA/H03FW5M0Wp8Tl7vqgbI0UixO2UKJ0K1l31AJzIreDVXBihes",
+	"9uOVQ9hlebKwKFURfStGblM/2lEhlQa43qOnoRMJfKDYMotzrWKwW5ksZkK17sTmfkzmi1fu3Po7Y2KR",
+	"2J2fzt7ecxcaHk7coM7E3KknG57foii/jR+4+I2lzG4UYqKW97UsZhvnAgh+ZHYTpxOmRM52lg5izfik",
+	"IcNr9x7nCCpqtjIVWZyqOKrFSu5rgOjkO+c+9n/KjQNiOTyWvsFOLstBr3ixHKPFOh476pH6Br3USuOl",
+	"BK/cpbwRaeuefu2urdHXXjfm7Zgjm7sVQ/B+tsNTdv78Gev39x8ytRhGcsbjdLdk5jRBur9m9nCtCKCH",
+	"18p5G4sAK79QwociqbxMATH/eiRm1PszGb0C3j61hqBIq8gLJSB+BqslMiFF4HkECTaVCQnxkJR/UMVk",
+	"JB5AuV4sF45oXLlIIgKeOi0WNu0x4+71rrVrTYsCrdrrsm+XWDArBqumY7XVqRqKOskI90eLmlV1rbsC",
+	"12qiWK0VcFcI0jYVSAizrSC/doZ2IE9Zz4GoUqJIBgqwKcO4Rmw007G6p6Qd1RYmdEnv/eKynWbYtyrX",
+	"C4Fn34jvN5vrzpiXK7+bUTdbwXJxAMOZ3oEIG4aSuoRJgAy2pcH6GX4USIcerux06pmNk0Tvs6XMqDLv",
+	"JjG/7zfIi9larifqti9swLScGLe4cl9xbnCyMzlzqGfd88jh5C5OLecCo6SgIeZg679oOVaDSbRAwlK9",
+	"SLNi15hnZ5kcJljpvg4QHy8UT5CrAFYO29EnwpODw0e7XXY9kpEwuW44c/Cm4IrmMy2ocqjlfsyusWz+",
+	"NXkn0KGIkBCeY9Oh8UArEqpuPrxjjbvmI/B0BnEK6xwcJzmPk6orYMA6h7Y8FTY0sFiKZreCqfT/7v68",
+	"EFda61c5B6x5sMfnsdpzIo6TTC7m3eKLvds+T+ZT3t+zc6r2aA/vjcDxU1xsCn4uVDA42N/XqlcOx/Rl",
+	"wU9sRsGMF62JRZYOUjETKlaDOS6HgRnUunHtLQeiH3ITp+DGoyYYV1h2Wmb6FENL0vj0zGHWBlJgZtV7",
+	"8E/5fI5OjaleiPHMWTi5ZJFkfAgncl6rw/vEVyXUzHqN/Ni7ZPVgYpauCfO0xibUPV81GHkVoVCsnU2e",
+	"Jn9gssF7lYk8W9UzeOqJ+JLl2coEX+LULH6kbHJ82uS7Kpfz7m5Nfl5kgdZf9ufLyzOGFzC9Im1mFoWq",
+	"SoXfnjxxHuXWN3UJ83G3tFnXWu9iY7GElU02i6FwJtEmR1QyVPg4puqcsxkfiRcNHsRfHz6rhZ9pfrEQ",
+	"NTJRKJbICZXHg8zuOa9tr4c+72HuZZc/YW/PX+gTQMBrUPKe5TOujEkLN6W/ogkOu53rEMVL/bgC8MZo",
+	"kcX56gKqmWKKgOCZlw7UtWhyCYUz9FCenL0gtx+QMEeiCHtaRpoRJ8bXFYvkcVVPTwhqiWkluWJymbIs",
+	"nkxzGGtbaZV6Zt9jCoVVP8MmHksP0m6ZFmUrFNupufUzoeQiGwm1G9q+G75aw5avp118nCc8TlWl0lL3",
+	"ffo+NVJCEQ8gHECUsuNUX8aTxT7R+ASdIXXGESOyAy3p36cUFEcPFcgJfcjKfFqtPIjD405NqV+3fVu6",
+	"jsaezROun+Bj+nWoc+ZCzhMB8A+9NZTQNsOKKTkTmH9JBaneQ8AjHglij8RUj+BkzkdT0dnv9oIwWGSm",
+	"cq0a7O0tl8suh5+7Mpvs0b1q7+WLZ6evL07hnkKMBK/xOGVNIMCiAKw544l7P+XzOBgED7u97sPAgXvf",
+	"TVn4ZD9/9igMg0/BRKwF7hjlzjv3D2D1d9mLFOL0asCuIe3yOiyQAwTmTRKqV2hSja8R4vA+daJ1JnKV",
+	"iuMCTUAKYC4lJvMo1EoFgdgP+r0imQsg/kMxWWjDWCxhzQM91fVSa6LXbmiQgoADTBy4BQIqkJ4h+/Qe",
+	"du37YMD++3/975C9JylEX3wOWcGZGecY7jVgBH0ji9X79OTHH09/DNmrNz++eP5Cf/rx9OXppf7w9M2b",
+	"X16dnP+i1erT8/M359B/8iLBKq6Wo4Ww5zGBQq7L1Zuv9U55n4KDmgJLjrgScDzD2+N+hJkJCwgWONdo",
+	"MULCxEyqHKJDHAzsjErUYHz7fQrs0yR3jk2MGybpYP+JB85xDjuxGHas7wpDhh6ZiUhFxnMREaLmgXqf",
+	"Xr+MVV6VgOoa1a3r//5f/1tPqiF/vTZ4+QJzo/8VaaRXpjaxKN8X2+9MJMinrq3+YJhivQ+FLUhROUPR",
+	"UEZIJyuaO0N5Ca4yMn5ATSqm8wHDwloyY2qV5vxj2aGWCz774Tam+oyxbh8Cg4HJRQug7Qtqw5w3vA01",
+	"6uewRdcN83Sbrg/YTOQ84jnvIn9d6U8qm4n1GmQkQlLWusDS02UnpEr7PGfIVBfZWsADrCdaHqvS035w",
+	"C7r7xg0edk/jZjaJqeQF2v6xs8gfqGIsjLxDzh3jS4A6vTLFiJp9JwgZeWddS9VSr+tJxlbZ3cy37A2J",
+	"1jpsOOr4RDguC1/3zC1N4+q1tDzrcQwSWGu1U5u6SZRIxwa6CgsTPVK4600JAFvRostOlCtBp7CMmvpu",
+	"lJw/27Ko3lc4arMwfpZLVmnP0vu1fP4r/YKlThisxulHDoklr2X+JolEdjnlqZcEp7ZcDZmQU2oaqYvw",
+	"hDUaVawaO7ms9apKwVGntVtDBI3HkT55HLJHfXhhMpWpQJyXFfYkvtGK8ZQnY8ZTKEuCaeLwcbep7+XT",
+	"suUmamGeegaaXkyvWOD8AK0CqSa0VmDOfZvfJZKEpdLxX3N7Eje8DPihftVPeSrlzYxnN+oLp8V02qV4",
+	"tLl9qPxlWOW18jak30BZCzak3hS+4hnWUWW+9f2Du4abXlWJNHqRxnnMk1N48nYvelUENUDP3e/1iBUx",
+	"N3TXRZB4768KOSZK1ExxQVrURu0u/D7vrsJA28fBIKjqE1rHQLcsSFv9oKoEGgQHj/p9tHjt+66lbfQ9",
+	"A0zNupin474iThMlgRO4MiKhybZFjgurKHe1qXKAA+rrmB34vUIMn6MrGe/s3/nOh3e9s3/n3u4/ueOd",
+	"do3e4W7H3QFKp3F0vLv6HH7Si1sZ5gVQW71IQCrT4oYDcj4BLHLdFLz6XFN0fZ0uLtlzwlOQvYbZ3GWV",
+	"GvN5qh0r8sifymjVPD7mkljUF7mLgKAN3m+xwe+2o9bvJtJTIb6TIwvMP97+6D258/7Y/2PvD1yDjDPP",
+	"Mly3Hz6HX8Pngr9+ptI8It9IEIshG6xqkJH7CsrHykUOUE4nVx8S2hUbCkSg6wWp7S+Z/giPAmdC3e7F",
+	"H72b9N4O0Ft9PNKZeGFcvZZ59WIxGgmlgtZHXrEiqDHPBn2B7BCQFP9321UHf+y9Qeti670RGr9heSX9",
+	"JPL7WUZfQ0z/cxU0rQLw0d1hDdxZXwhbXYx6BZiengDP/3vx5jWbiWwCoYPRFJEJjx4+Pto9Zpy8S0pA",
+	"EDhdJInDAV8XgWe6hc1qSsOqhV50oBffewShlsHAKGMwAYP+fq+9ev9Ktw4dxPVdBNHybCE+/2H2l3XX",
+	"IS75H1AFOvj2ylP/8P9atQscTRB5c0rL3kXKLDwRKuuurPrbDKwHE/bQtVVT0zPBo2Mbvykh02JISy2n",
+	"kB30nlANFuJwxcyIHPPyypLkXIBX7RuZPP/c6/9Ae/2PvmNp6d7NUpoKnuTT34PBJ/2XA5Q1joFaDIWn",
+	"LE5zkd1yytam3GEmU0hv52nUZX9GICpIDktxkMpSPgwQgZrqZkhFmsn5XESWGdvUVVBCX2CQnAnPEShU",
+	"3sEXi+Eszh3AeVs1YLsNVwe2f+PTnR5rCfr9+51mEpG/MMLtt/tTbnn+2jrSLqV8xVMAux222d1uHvw2",
+	"O+U5XAa7w67/E6biSIw4xu8K7LbJTJ7LyN0IGGSn5Q8VWszqv+3vVVnivebSy1jlJ+6FbWLNJZZmA3or",
+	"laLzedNdJ+BW69PR2hsiyIWrotyfpq6UEl+27gt2Y4P18LIUJW/od2kgvzj8zXbySsXAXX9EvBCdGBIX",
+	"IaSjloPb8MMPSFAY6p//9MMZXyiggbj/8PaG0Xxmwrstrj3jE3ER/46221cTXc6mWRfscGc4xDQZEQE1",
+	"tM1xArUOFusdhVqbuMJPMv1y6YT441IeqIHL0zKaSwCjUqEU/WYA7jEIQEd2xamCxFOUXRVxVfJfFt7K",
+	"JoePMxfBt5nyFtN95+lsoxe+lvlzuUijL57SN2mp06Femi4xgJ7bH11pWZ+/b+GEoTVi1lEzbNDgAFku",
+	"5bHBAmojod/rFVw9DtjHj8H60T6ozXlou6X1xj/c4Vjq3d/jpFzbp6Jygi3qVj6HXkQAzvbiKrJ4guSx",
+	"jYCZCjky7/zu5Udu102RRto+l4NqsUaIu0FYJGScLWM1ha9uxJwKwMZYvnEMlIeGfSPDylbGpIdMkTUY",
+	"Hcx9rKNyYMHBsTxFPgx8ShAGi5R8Cq1AOpU35gCHMWCKWJHJ0oiViNPK4m1XH2ADsq20FvZbY9NccqWt",
+	"in7cl2ZXjOM9qHVaCMdRgzJX7NCyYkebI2S4dEJG66S8u/DHH2hh0j1/+mHNpvtGet7X1N2MdF+nuPkk",
+	"lANqVnmcJGwq9aTuWBCzXl+IwpRJJIAIkoj58FDiGeYF7P7xdT0oY89z4WhvyuVszwRXoNOmYimA7D5T",
+	"+Tr9LpE8MtkSe8phgmvS6mqscV9xRTQR1TUsDtN9nGsaZ0N7iCULMTccxCVmokGfKSWjYx7QcYoL+fpH",
+	"t+6Z683l0K9v7p1wX51OxGZWPq+fosGV/os+KIknYZQsVG4SaqBiTi69z7G2R1EY1PD+UVKEJYa5gdKw",
+	"5qAl/KknBLfwL7qv5nnzr7dv53+747K3Veu0PAMlh2iAvtZKv5MZ1cLV90ym4yTGVPRvvpsuBKXabLuJ",
+	"SKA6Du5G117hP/6nV++fXr3Cq7fkN+KffryKU4c2yzqtkPbcGk+eW1b9j67jOcS6rlMPUnipmh8FHRSR",
+	"GtkMWj4B9xBchuwSa1S/BmBisV8NJHEPmJEhZPctcD3esOCLSMzmMgdSFVv737H1qQARz6EQCXmTCBOp",
+	"hwfUGG0s8CQpAvzZQgtVCOXDO2o9hCcQsimF+iHXUkmgi9VtdiK5TCklecmhiiAkh0dMjseewCHQqFfc",
+	"ofevvsBj7JL9tjoLPRtbb9RUtJizTHPu2rbkTHoYv5mP9h9AGwFOcl+15GJ55xLW/DqlZC6jzsbI+/NM",
+	"zqAuZ4KnTEj8KBB650Tp0WWnWrjEuZi5Rb+cXH/bPZONHZuKzrFLGV/kZlNJehuox6x/yJgpMxBcn725",
+	"uGRGw7reHKB/StlpX2OzVZ/yjfdb5fEbYvU4mGD9JlLeQOL2cU3AUbK0AHcIzN3/tRH9yzIPF2iykLKr",
+	"T9UNO2m9bn+GDWxW7OH8/iMo9KYj/6iKPfT/K2WpN7lxSZPnSXwrQiCJ9Cn0pvTQPxV6La/WafAYofap",
+	"76Gr5f2jBeWhbO64rswbXhoBNapjIrKLb9fq6+hQa4yxGqphA5YDHbegtzE4VlS1ruGf6xBqoPgvVfQj",
+	"3bDkcX5NWcAp0i7QhV32K5USta1K8gNadaDqqC+Tmu5oVVxQ7VvLgo+tOxQvu1X47bWejkTk4voYmSXh",
+	"FANalym/FddEEphTRAAq8gD/TCm3Gi6K4vFYZArfhV1jUYhmWphzmIu38wgTyJAdxqKFke0yLDQXiyzM",
+	"5QTmvK67QO42Nrvp+NAbxpAbmBx9rkyBp2OWCH4LhUUL2jGY2LKIunn48Um3/6gpn1zPZNsQbq/zBEK4",
+	"79939eeWsdyCV1QiTzfVhYchBOmNnLzEJUfc+8CUcdSrzhQyQ1iaUirqUWEScKonValwiAiiGJ6HPdXI",
+	"edAU1qSbnKHZgfH427t+5/AKPx71dlWr4bHsDK7Q/dhJIy14tSUK2dc0/0CmZNYE7AALSTe1pICZiAwt",
+	"kbLfFrHImWXXNlTC3Ck6YzX5SPCICCLjkYhQQa8OoDPsxrymgdWmgZV4qS3ND0VzBI/UAMpCmcpNxpdR",
+	"4R9yn+eUMzPEBLUE9aHQby+TCNmPTP3j1HylN+zUEK/qruC6Oy760hhTh5f8QnYFU0xkCnU/YJpTI2mQ",
+	"FBY4pofCEXJoKS1jRQWrSh5NbSnNFzmL01yy12y4GN2IXIX6I4zE0UHI+vuPQ2Bwkhk77O8jYOL56z93",
+	"+lyPxZTtHB2wYZyrXb2u7BG852pBMxktEsleYxeieCJUjiIOH2l4wf7Hm3OzOK9129dwUZI4saGQ9eDN",
+	"oTyxEdl0+2tqWoXsMdQGVODVCgmGEE/SeByPeEohThAXQ67E0cEiS2xt6zmPIi342EsQiTHyiWDsl2Mv",
+	"zCQQs7feR+ZuHJSmZaC72yQgDw+O9ktk50ePH/pQL73Okw+dttCXMW5Oswlg3aspt0STFHAzqrte0zyB",
+	"oS1YiIsTKSFsPekmzsobZhhNcg7gYg1WdqIZKuxHcaxrK5PxfA29DtzRSLpSLrJEzPHNjCtfU3N1j3pQ",
+	"8nzyuJTYF3x6b1j83geD93TSPn4fhO8DM5Dvjax477an3gNHyPuA8hHhz8/vU/84DeOUw5BW145XxSbV",
+	"BAk+PK9Qp/Rw3/yuGvc3t+x/LbiMrMeJdgZScFsqHbYD6sJc6q0AqgdK9t119j+BaNfkr9R9ZuUkFjwD",
+	"GdQv0eJvpvDhUcbjVCvojqcvVnhOe7PJZJZfUm++jouLWqdqst/YwWUfvtaxlUHfALD3RSko33yZ4qDC",
+	"6jS47MZKgqLBIwUZXNmt30h4URS9IexGt8RcOtjb8zKQdonuu6NWKhezrrodDR73HvfAPUCd8BkkwE4L",
+	"NpDDsFbhiwVwh6GGq6WLNShJ9XrFXGvGekvh7JdapdFZ05ZzemnjU5FiutLaAdLnRkxJp01jiNfbfE6W",
+	"6s1iKBKB7omzDOxosXC7ZfeuCj5fff4/AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -76,8 +76,10 @@ type ControllerLink struct {
 	AgeSeconds *float64 `json:"ageSeconds,omitempty"`
 
 	// Connected The last exchange with the controller went well.
-	Connected     bool    `json:"connected"`
-	LastError     *string `json:"lastError,omitempty"`
+	Connected bool    `json:"connected"`
+	LastError *string `json:"lastError,omitempty"`
+
+	// RoutesVersion Of a controller with shards that of each, in their order; - is not known yet.
 	RoutesVersion *string `json:"routesVersion,omitempty"`
 }
 
@@ -111,6 +113,15 @@ type LogTrouble struct {
 	// Kind folder (it cannot be opened or written), lost (records were, in the last ten minutes), shipping (Elasticsearch does not take them, or its files of secrets cannot be read), refused (records were put aside in the last ten minutes), template (another than ours wins) or server (it is no Elasticsearch). There may be more kinds later.
 	Kind    string `json:"kind"`
 	Message string `json:"message"`
+}
+
+// PageMeta Of a page of applications; absent when they are all there.
+type PageMeta struct {
+	// Continue Leads to the next page; absent from the last one.
+	Continue *string `json:"continue,omitempty"`
+
+	// RemainingItemCount How many follow this page.
+	RemainingItemCount *int64 `json:"remainingItemCount,omitempty"`
 }
 
 // ProxyLog One proxied request.
@@ -194,6 +205,7 @@ type ProxyResponse struct {
 
 // State Example: {"applications":[],"balancer":"load-balancer-5f7c-abcde","controller":{"ageSeconds":0.4,"connected":true,"routesVersion":"k3x9.18"},"draining":false,"settings":{"max_connections":10000,"policy":"least_connections","timeout_seconds":600},"startedAt":"2026-01-02T03:00:00Z"}
 type State struct {
+	// Applications Ordered by namespace and Deployment.
 	Applications []ApplicationState `json:"applications"`
 
 	// Balancer The name of this replica.
@@ -208,6 +220,9 @@ type State struct {
 
 	// Log How the log of requests fares. Trouble with it keeps no request from being served.
 	Log *LogState `json:"log,omitempty"`
+
+	// Metadata Of a page of applications; absent when they are all there.
+	Metadata *PageMeta `json:"metadata,omitempty"`
 
 	// Settings What every load balancer follows, all replicas at once. What is left out takes its default.
 	//
@@ -257,6 +272,11 @@ type Fault = externalRef0.Problem
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
 type GatewayTimeout = externalRef0.Problem
 
+// Gone A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type Gone = externalRef0.Problem
+
 // TargetAnswer A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
@@ -281,6 +301,18 @@ type UnknownTarget = externalRef0.Problem
 type GetStateParams struct {
 	// Namespace Only applications of this namespace.
 	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Deployment Only Deployments of this name.
+	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
+
+	// State Only applications of this state, as the controller last said.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit At most so many applications; the answer's metadata.continue leads to the next ones. Left out or 0, all.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Continue The metadata.continue of the page before, with the same selection; it is opaque. An application that is known all the time while the pages are read stands in them once. One that was not given out for this selection is refused with 400; one of another version of the load balancer with 410: begin anew.
+	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
 }
 
 // ListProxyLogsParams defines parameters for ListProxyLogs.
@@ -312,7 +344,7 @@ type ListProxyLogsParams struct {
 	// Limit At most so many.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// After The `next` of the page before.
+	// After The `next` of the page before; what Kubernetes' lists call `continue`.
 	After *string `form:"after,omitempty" json:"after,omitempty"`
 }
 
@@ -871,6 +903,54 @@ func NewGetStateRequest(server string, params *GetStateParams) (*http.Request, e
 		if params.Namespace != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Deployment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1640,6 +1720,8 @@ type GetStateResponse struct {
 	JSON200 *State
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationproblemJSON410 *Gone
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 }
@@ -1652,6 +1734,11 @@ func (r GetStateResponse) GetJSON200() *State {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r GetStateResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r GetStateResponse) GetApplicationproblemJSON410() *Gone {
+	return r.ApplicationproblemJSON410
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -2513,6 +2600,13 @@ func ParseGetStateResponse(rsp *http.Response) (*GetStateResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest Gone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON410 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3137,6 +3231,58 @@ func (siw *ServerInterfaceWrapper) GetState(w http.ResponseWriter, r *http.Reque
 		return
 	}
 
+	// ------------- Optional query parameter "deployment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deployment", r.URL.Query(), &params.Deployment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "continue" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "continue", r.URL.Query(), &params.Continue, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "continue"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "continue", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetState(w, r, params)
 	}))
@@ -3609,6 +3755,8 @@ type FaultApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type GatewayTimeoutApplicationProblemPlusJSONResponse externalRef0.Problem
 
+type GoneApplicationProblemPlusJSONResponse externalRef0.Problem
+
 type TargetAnswerAsteriskResponse struct {
 	Body io.Reader
 
@@ -3776,6 +3924,22 @@ func (response GetState400ApplicationProblemPlusJSONResponse) VisitGetStateRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetState410ApplicationProblemPlusJSONResponse struct {
+	GoneApplicationProblemPlusJSONResponse
+}
+
+func (response GetState410ApplicationProblemPlusJSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(410)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4915,98 +5079,106 @@ func (sh *strictHandler) UpdateTargetApp(w http.ResponseWriter, r *http.Request,
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Fx7k9s2kv8qKN5Wrb1Lvebh2Jo/riaOneTOm/jsyblqvb4ZiGyJyJAAA4Cj0frmu191A6TAhzQa28mm",
-	"rvJPYo3IRqPRj18/oI9RoopSSZDWRPOPUck1L8CCpk8XXK/A4r9SMIkWpRVKRvPoIgPGyzIXCce/xIwb",
-	"ZjNgkhfA1JIJa9g3UOZqU4C0TGn6xpQ8gQn+a8z+xjdsASyHpWWqsmydiRyYkvmGKQlMGHYt1VqOoziC",
-	"W16UOUTzaCkWSvIkEaO0IR7FkUCWfqlAb6I4QvLRPLKO8zgySQYFxy0U/PYVyJXNovnx7Ks4KoSsP8/i",
-	"qOTWgkZK//Oej/45HT378Oj9yP1rPPnwl/qPj//9T1Ec2U2JqxirhVxFd3d3caTBlEoaIMF9zdNvuYU1",
-	"3+CnREmLrM4/RoHUJqVWixyKv/5sUKgftxvFN1Kkv+DpaOXpxJGx3FYmmp9Oj+LICksy6RwFW3KRQ7pl",
-	"sdJyLqEAI8zcLzgPyd6FIvqThmU0j/5tslWKifvW4J8KJS9fOxpuz3u1wrPCFrBUGpiwjEuzBg3pGFf9",
-	"mqdv4JcKjP0sEQl5w3OBGwatFart+48Rz3O1hjSaR/h/zRJuUNfwhE3MUrFCBeUyZaMojpYCcny0UdEo",
-	"jm54XiH1b2DJq9xGdx+24j+ZTtvi124bqLRSWVbzs+cAaqa/sPBrRlIFjpWlsMxmwjAUr+aJPWNXTkxX",
-	"ziIZ8CRjJAHGLaPN0um8pG1/3sGgPfG8pbiB5M7dakxIch0G9I0g2e+Vm6f5BQV3LjdM2Qw007CsDM/R",
-	"XW0F4c34QhSgqs+TSFUaq4EXI+uJhZI52W3SqUjpNJ35kMBEcY+kemv9inY+zB9JzwWQc/qiI7u/TP6C",
-	"/2uYwnX+f2rYu4xbuAFNXISCcwIzMVsLm1HQVGvJ3F7IPSGjZ6iPXA6rKAZbVWnjhK3UK5T3ZympVWqU",
-	"E5XA482O29q5UOkG3Z1VitUP7xHqluYX1sIeHySHnyS/4SLni/zzRFEFdHB1y0WOEsrA+VOV56C3ztad",
-	"ZsyMwo+ZkCu25oYlGZcrisgarN6cLy3ot5AomRoCHlvVDYT8A9KrF2dSre+x9oDTLyhi5KJUxghkgvtQ",
-	"UiiEXWfM6g3jKy4k47gl9gZ3N6LtIWrLgKceRQbf9KHkuwwks2pLLkZ7NU5A4y6AE0VVRPOnTygGF0K6",
-	"z9NGOGi+K9C4GVIEApFbFPvJqrBUeiHSFOQunJFZW84nky1C9d5mnDoEMTY3CXqnWQA4HEa9rHQeIA5P",
-	"yLMwTlQx6aCPrpp4HvYqyJb/L2yBbg819CFxBxgjF8Yats44PjGO7prFSS/Ot0fw1nJL8i61KkFb4WA0",
-	"z1dKC5sVHfz+5KQHwTF4iNcaluK28/DR6ZOBp4MMovv48cDjINNSCZ8kCQuFuU9+L/wbbmt3DU2utYPd",
-	"mTIdcvdy0SUh5MtcrDLawlLpgltnA8dHUd8k4gDhdsQ5tJapj6QDl1ymFzjAnBvLDBcpWmuYZB0NUkVU",
-	"gh8OY3nNhX3w019vrNOf8JUnJwOvUN72SyU0GvH7VgrQSjG3ulWfWxwoZy2s4EDCnW530eEwVKsPDXNq",
-	"8TMkBNieN0J+JeT1gHmsoIkk3XN6K2QCdFR0PiulUh+h8JgawaSqcuHNLy6rYuFkmSgpIbEomKH0n6jC",
-	"rYtuDsB09GKNqf8a8ny8Jb9QKgdOXggJvEA/0VHG2fRoyLq1qiyY/wZthHPS+91B52C3mxmSc9tU+2JO",
-	"Uw3GHOKDHmiQpUoPsvvK1GCmFzw9LKTEzzCuEedKixFVWAQOw8JfZ5shaht8SRjm1osRZq6zDbr2jm0P",
-	"+dSOyHFvcSO7Zg+BjIaO4pVavR12PN+ptVNntULU22x5yTWYMbvQpMk1lGbXACUGpSYpXmpVsAUgLMPY",
-	"DOSu2gdtHY0hyXDLSlBlDsxkqspTlit1zbg9Y1CUdsPWCGN4nqP0ap0/KEy8UivPOm6/4Lffu7ee9r29",
-	"9x1vIFF6yOQRDQjJXqBlicQA10nGNmDxHGPkUJND0ODCtYSYgrZy6VEqzHXLNezymQ0jO30PJYgrqgQi",
-	"ZZWneADuU3GQ++noUn0wPRnsUKGL7UEGWO5aSIRdJhNl6bxxAcZwTJgijRpp5uxkeozgs9LCbi7hNgG3",
-	"p7uuqjha3Y0vcauaPRKWJVyicBfAVAkSUrIlLawF+ThmuTKWPdJuF2wNGuI6TSXHakGyQkh0eY9jVnPM",
-	"HrXPtkk9LL+moy3IZDGRXIocDIrcQKLBmoAfDTx9HLtUEtI2F6ysLONGpLCHHQtFmXML7FGdltqMS8pD",
-	"2VpI8xiZIBtzoiBta6vl4zG7IE0sXB24UBoYytQwpKwPgRLN4d0fPjrqRIe3JTCkRK+1ut28Uqv+Gf8o",
-	"gZVa3QpIa9/S9yRJLkDaS1EeEjQeCkUPD5oIVQ5Cw5h1XBZgs15AGhS9SA/ZF56kTDaXxYCLeInemGst",
-	"bnhO6V+taouNhZh5M2dCJnmVOl99AGZ5EMAtOX61C9/SATJuriFlSzKqbgicnjwdonpgSC9VLpIdQZjy",
-	"7FKlBwRdp9hg7OXiYNC77VU86KU6A+0ZhPPyDlyesZNnz1w0DMRIbR7fB1ASumFmBzoK8uMh5ON6Cogy",
-	"57RWqdI/G+YBhyuf4V+5Q6boYREbqMrS36lf1IreUiEJqtlo4EkG6WEnbkUBxvKi3FHcENYpeleLuYVR",
-	"u5Ab0NQ8gUtxkDFa7Z1Oe+3XKkVV5tY5dnwqPVDwaH2QDtrt9+5ca/vUSn1SQHcNkkZwcbsW4jUtDtxo",
-	"20W1fMs+9/3aB4gABXhU9v5DL6Y3eO0g4NZEiBZsm02n0z5yk3A70EX9VtyQCi94cs24YVdUSLsid+Nr",
-	"JoSd9BnjC0L13OkuyK5qzo6e3hf03KZ2CivoxfE0Fcgiz18H8lny3EAcSjK0z8MLYPjI5Hjah1Qpt3wY",
-	"Sy5UuoldXsMN+4+3P/7Afq4MfXDwYiVuQJ4xLjfuWyqmsUVlmawcFr8drdTI7/xno+T4DV//zcf/4NuR",
-	"uRblSJVu+yPKCkFHc6srIMhRR8g2k19vmN8me/3j2wuXhOB+Yga5AfbtiwvqZMuqwKP49sVFFEffvTj/",
-	"JoojfAH/9xP99/zi+XdRHH3z4tWLixfBaQXmvscrorDeOrkj9uOuINfpOaSMt7yiqZIMRfnQE6TGRONi",
-	"ea5kUAcIlvyzYSXVTrZLbRfxtDrq/HT27KjboN+v3YFU9qi4i3q9Ei8VhS9row0Kw1QQjhvNlNH8eErR",
-	"k5qjT4+PpifTDtCZHY1PPQoYnFcYfZWeLJ4lo9uj25ProMdyNJ32LKLN2SFFzb0mNG+sZ11HT2G8hnLD",
-	"LNy6lue9uK1OqT1uA5nWqV7dA/lE/FaqHdUmDMwUy7YjBPH9GGsXYkGK311cvK5bbUR5uDl3YMzsaGMT",
-	"wO4JU02pI1DHgAcKU3G04DmXCbqhKFc8HdWfR6fLr5IRXyQpCnNbeeuWBqfjk1Y5D51Zr6AWXR/fPhvP",
-	"npIaaS4kVV290zdg8TjrEtilJ+ZYxJA33QLaKAdubOsRF+pVZS9NzdMTUndjubaQnqNoj6ZHT0bT2Wh6",
-	"dDE9nk+n8+n07/0g0ZbOgaG612gYKKVvhTykLfVgEyFzDUTuIBVsSapL+blDx8EzXsm1qxrU9bsDIFv7",
-	"9PcJo1NUbh13D+1RdOULAs2KDJ1wNb+mwgOTsA6531HodVn0PUWw5mBCXTugP/W1P7e39Wtttfp4EODu",
-	"mG+jCyGplowDNuO2Tg6ZuZ+CSKwvXR8KsLh/g2b0KmowtOfzKCDd9Y2kWakbMfaG1C71YTad9+jssSNA",
-	"z8BuWTyntsFDZOEaDc2uZy6LVZX2eVJUajBg+x4jePEBG+pQf6AkO+IIScUNQ7ul81OZ+rhwqHQGRRFH",
-	"FRHapyqfs8sW/U9XlrZ0apJD0tll8vcJaqCYDzegNwzDKautnS1Vnqu1iamO7528wZxLyQTG7J1PyZqZ",
-	"VecGhTU1+G9Nq37ZSNk+tR5ldNxuUrFe5LBIg5i9LQSq29KuuRvjYu8yxRJVgGEL2CiZUkjw4IidTo8d",
-	"6A+GPM72RDRj+Yb+NRjXmgkP2kRrxmM23D+ri2gHRwohV6/dW3cDwg7k+KQvxe/UmuVKrjCBUinVrmk/",
-	"RuQgbVxXuBBJZsDTehLaz8Vh5FyAXQNIZteKlVxb456Zs9PpSff12A/WCBtAaxR+UtkxO2euwezku1Jg",
-	"mJJUaqdRM3xmr4S7MzSzQVC73wS3sgwFN6jWfUE6GeJ2MmVAbvtT7HllrCrOK6tMwnPww+OIN1BVm6XP",
-	"6/57mFprVcn0UquFwMRtiBPNZaqK5kufy2BoBX59CeuCUzUffqlosjBR0ghDaVjGTYYiVCnkl3zNNQwm",
-	"6F5ELwXkadPgDqN6MzRELckZIis6jXrqKRgRMiUkY5HmcOFwSz0lNDodgMY13cHuJRqte+CwqqbnYDAZ",
-	"w3zfJ3z0WFxXArYw2RdYWYMo8BE3E9ZZ/3Q2VNT0Gx3cypobKgbFzGRKW+quWcWOTp+wJOOaJwhgurt8",
-	"Mr0vSrsdx40c90SgH+iSwb5EgbP/rBagJVg0THqfPeKSvXn5nM1mR8fMVItUFVzIxwfdcegmGg+4vHDP",
-	"3YXWpprmSacpEu6mabK0N5TzBeSdzdQ+Ie42Yw5n/1Du6zm1Ad6DoVnux2YfIdvPTk6/ejxmV4lK4YrG",
-	"SDNga6V9qaHUaqV5YVjBbZIxJfvD8wQi2tPzwTCvq0Ki21/3LXDfTYZm1LRl/nM2Oq0H7TyhOSsqQ03d",
-	"3a5kcFzx8zzPhzgS0lgEDNE8mvBSmAlv3PVopVVVjrd/mNzMeF5mfDZpVMdMvGpMEnL224dNOHd8dPQF",
-	"b1p0a2vpDhO+Fq6e5UkwbggmoWLEGO8XOTRx/MaVT7reZkeb153qoE/LeOnGBKjCgLhkqzhWsVT5LLzX",
-	"hjyZPnuyq0k8UHJ4Maiybgwk33iXrl1L+6DaSj/atfohgSSCqcVad+6LLkF//f6INTBe/aBh4zNaMsCx",
-	"Pl4xwzfONxhewHgfiJo+pG/arUKiRjY1pu2oXrPY6bNnwVIn08HFvLUcotdCojuENWm2iZsdUv/JuTaV",
-	"JJXWgOnPIa1o6lp+vwM1vDt+zugBJtLO+cZ4JktkD91mrlYsFxJcD9eUvGdew21QXyTvev+f3nyPEQBo",
-	"G86zO+9t+zI5AJp0+w74bS32sHOJ7qWPIO5I/Zdqx8xUisdrrHYVaLXs52cxoXxMKvBZViptx8xnd1bz",
-	"5VIkLMOslb7yGcg/pFrLegLMnSxZ2QIwmzF1HT+sY43/QfhZJOAbJv5e5XnJkwxGR+Mp5upN58/MJ5P1",
-	"ej3m9PVY6dXEv2smr75//uKHty/onbtgdt15atYqaWOgaSrSNzN8HpNFXopoHh2Pp+PjyA1ukD1NMuC5",
-	"zf4ZzT/exdEEKdWEJmEZ0U//o/un3aGKRt+Cfbut4bVubx5Np3tuC9S3BB40Rt8vUw7P09dsj13EWNbX",
-	"8IaWaHieuNt6NF5fFQXXmw61usPhxd0reVADHmX1PgqFGFGPvNpxATgY9XXDljZzXsUNflTG+qTXQp7X",
-	"YKmunbMLZAbV27Pg3l7XAxPuZhSmuQ5FWY+gAvDjb9aY+rYNGm/7iF9X7SMmZ/O1Sje/zelu/YRvH//e",
-	"lGxbm3GHAKnrONzF0Ynjbr/aBVd47+LodHp8/ys/tW8qfZaGuyKyv9vnd6SWQ6W93frd9xt1S26n0/Cj",
-	"/mGt/H1/SDDftPxpE9gbCDzecXM9vIPwoNPf5m93iNB/NWXznZodqoVffqoGfZY2vNvh4q4lehf0QzQu",
-	"277Gtl8xCrBaJMaHl1Kr280kV62Y0pbAm3oofTt3VY/ZIuRNGS+UXJGrO/PhmGA3Zybjbi47V6sVpA6N",
-	"0XCtQfAvlR2zd358jXdnvG0GGzJjmynT61PG7BpKW+OGVJhrSlEJ/i1UJdNm9Fjp1N3fXWeiJgsyhdSt",
-	"Te66v1ZYLa9/CWJTj7zFzKgCaojtK5oh4XNW8pWbA874DSAgrQeKr3JRCHtF1SU3rk7hoaiSjGWcaj4L",
-	"oEF8SGkU3w0DNaOkyC6Jt44qCIykYlcSbu0VLZ0jHqVk2G2ZfIe/u4mQarGhQXZCVNIPCxJtZLofcF4J",
-	"Y+u5MHOQj9AtjVnAikvqOOhGVI2u7nIYRsiOszis5XkwP01d+l5WKmlF/uVZUf9KV3o/c9tfOmnztout",
-	"VmHvwXztZMljpnoGS5g6sXx0Mj2hmfyauSTnxrBHp7e3nXrd6e3tLiWrE5stv0HV7tH72ej0w/vp6Jn7",
-	"z//S59vbx396+GlvmRRe07b8zabjp0/H0/FsB5fhvOjgD788OWlXG6ejZ3y0PB+9nI8//PUTmN3K2o0G",
-	"ttn1o31DnLanWYd/pOaozev56O+fxiM56u2AHGoCpX+IBrigFp2ox79C9mk2b9fv68Dtzl/XOaQ/3svT",
-	"LSuUscwoVnC52WU6FBFa64Z9z04D8b7u1lBS42JDXZ+g0OTc3y6OyE3vkgSN5fb07Z/no79fjkfDh/lr",
-	"IrfWVPQAgKOrLXz1r8FvQX03xE/+qk3MJKzpGp/QJoRthMo8XnMITW8nmUt//2X/75cIw9bqGmTc60nW",
-	"lwh879V3wf24Ntk+lxvvqf5smnIlIwPszd7SJSx/AyvJID1rftZje4u+hovNIG0u6qtzZMV1wtb8OlYn",
-	"4w1HuX+dlLe1xG+c57bHeA/4aZp6TuGMXbkIduWqueuM20/V8pPD8tzwpyfwrdkBbzW/4ELp9NFBnH27",
-	"/SGvT8nAT6cn97/T+RGkzzX1tzQxLCEcJOYtU9lh4Bp4uqnLfc5oRrwsJ1Qf7N2At5qLVdaMKXsjC1aZ",
-	"h0VoN0NB96aNi49IdmuIVBp3ETv2zW2a6KC7CdzXrgcdhXC/fhEPlxT+C0n5CcGyvC9paHr59cW0s4Fx",
-	"e/Q7OZeryicp25B+PN0RxuqPg2HMjePfF6n+MKVf2ZRaP6bVtqhzc71DxwcsqadiQ8tuH5nUkv9AWCbJ",
-	"+jrsKnGhEv8akac1OnpA5PlDIf91Culrs5zV0501pD5UQz1ya+vZeWJ/lL+Nmvlp7T/U7HetZt/xG9ih",
-	"VixVVHukat6wjlUDKuZmr38bHfNz3n/o2O9ax96AKxN/oi8jYvRjGEN47ntJP7YRtEzHrcb6fDJpNcjH",
-	"fsBpZDbGQkF3Mp9On84oOvulBzHjvZ2RcVBlCVsh/TrJmx2F2ZgtNlT4jJvE2f9YD8/zfkofLOhk1V/p",
-	"pZ8rva4WkKOkZcpeazJqqEKOGxs20d2Hu/8LAAD//w==",
+	"7Fx7c9w2kv8qKN5Wxd7lvPRwrNEfV4pjO7nzJj5bOVet1ydhyJ4hIhJgAFCjiU/f/aob4JsjUbaTTV3l",
+	"n8SSSKDR6MevX/wYRCrLlQRpTbD8GORc8wwsaPrpnOsNWPxXDCbSIrdCyWAZnCfAeJ6nIuL4m5Bxw2wC",
+	"TPIMmFozYQ37FvJU7TKQlilNfzE5j2CG/5qyv/MdWwFLYW2ZKizbJiIFpmS6Y0oCE4ZdSbWV0yAM4IZn",
+	"eQrBMliLlZI8isQkrhYPwkAgSb8UoHdBGODywTKwjvIwMFECGccjZPzmFciNTYLl4eLrMMiELH9ehEHO",
+	"rQWNK/3Pez75dT45+fDo/cT9azr78Nfyl4///S9BGNhdjrsYq4XcBLe3t2GgweRKGiDGfcPjl9zClu/w",
+	"p0hJi6QuPwYNrs1yrVYpZH/72SBTP9YHxTdiXH/F48nGrxMGxnJbmGB5PD8IAyss8aRzFWzNRQpxTWKh",
+	"5VJCBkaYpd9w2Vz2tsmiv2hYB8vg32a1UMzcXw3+KlPy4rVbw535TqnwpLAVrJUGJizj0mxBQzzFXb/h",
+	"8Rv4pQBjP4tFQl7zVOCBQWuFYvv+Y8DTVG0hDpYB/l+ziBuUNbxhE7JYbFBAuYzZJAiDtYAUH61ENAiD",
+	"a54WuPq3sOZFaoPbDzX7j+bzNvu1OwYKrVSWlfTccQEl0V+Y+SUhsQJHylpYZhNhGLJX88ieskvHpkun",
+	"kQx4lDDiAOOW0WHpdl7QsT/vYlCfeNoS3AbnztxuTEgyHQb0tSDe38k3v+YXZNyZ3DFlE9BMw7owPEVz",
+	"VTPCq/G5yEAVn8eRIjdWA88m1i/W5MzRfpWORUy36dSHGCayezjV2+s31PNh+hz3lITP4tkGF0ACLBcp",
+	"WkTYeIFJhcEtYRuyrbAJOhHcRcgC9hkDfC0Dy2Nu+bR8GP0VZznfALMJt2zLDdPAY/ZzYSyTatswEdUG",
+	"LXuwaEj1D4qlSm5AI436nkuiw33hi8lTHvmTXJbklspOBqpF3ylzDG3zUTjRd97/jG61c4l/nf0V/1cR",
+	"jrT8/zQP7xJu4drxqyX1TtqN4xohHrWVzJ2FfAsSeorGhMth+4KSpwptHLOVeoX8/ixtsUpNUlqlKZ6H",
+	"bdOyUvEORcEqxcqH72BqveYXltQeHcSHnyS/5iLlq/TzWFE01mnYD7xFcoYqTUHXntLdZsiMwh8TITdk",
+	"CKKEyw3BKQ1W787WFvRbiJSMDaHGWnQPmzbAsmpzb0HuMtUNSr8gi5GKXBkjkAjucUCmEDOfMqt3jG84",
+	"aj4eib3B003oeAi5E+CxDwEaf+nHAe8SkMyqerkQ9dU4Bk276FtkRRYsnz4hAJUJ6X6eV8xB9d2AxsOQ",
+	"IFAEUIcgnywKa6VXIo5B7vMLibX5cjarwwtvbaaxg39Tcx2hdVo0XIELMC4KnTbgol/IkzCNVDbrQMeu",
+	"mHga7hSQmv4vrIHuDCVuJXY3ACI6WMO26EkE2qhqc5KLs/oK3lpuid+5VjloK1wMxNON0sImWSf4enLU",
+	"i5/QeYjXGtbipvPwwfGTgacb4V/38cOBx0HGuRI+whUWMnMf/577N9zRbqs1udYuZkqU6Sx3LxXdJYR8",
+	"kYpNQkdYK51x63Tg8CDoq0TYCE867Bzay5RX0sG6LkxvGMCUG8sMFzFqazNCPhhcFSEl/jCO5C0X9sFP",
+	"f7OzTn6arzw5GniFgu5fCqFRid+34rdWfqCWrfLewoZwlsxqXEjzpPUpOhQ2xepDRZxa/QwRoe1nFZNf",
+	"CXk1oB4bqDxJ957eCkkgDtz9bJSKvYfCa6oYE6vCuTe/uSyyleNlpKSEyCJjhnI3tCrcOO/mAExHLrYg",
+	"LdtCmk7r5VdKpcDJCuECz9FOdIRxMT8Y0m6tCgvmv0Eb4Yx0m6QfEYE3N0eCTMJ1bBySVWsKVEOPBoVm",
+	"SsegT9mkZbzYDmxHjg/mR0/76Zq24NTMGrrHtinoX2McazBmjI17oMLnKh5lVwpTgqWec/awk7IChnGN",
+	"OFpa9NiCQpvhy90mu6HVdviSMMztFyKM3SY75H6X5wM2u8NyPFtY8a46Q4NHQ1fxSm3eDhu279TWqYva",
+	"oLBUR15zDWbKzjVpSgnV2RVATrFQmTFZa5WxFSDsQ98PZA7bF23dGkOc4ZbloPIUmElUkcYsVeqKcXvK",
+	"IMvtjm0RJvE0Re6VOjXKDb1SG086Hj/jN9+7t572vYm3TW8gUnrIpCDaEJI9R80VkQGuowT1Be8xRAo1",
+	"uJDQaZSEkPRKufArFuaqZXr22eSKkL22jbIHGwq7cWWVxngB7qdslHnryFJ5MT0e7BGh8/oiG1jxSkiE",
+	"dSYRee6sfQbGcAzIAo0SaZbsaH6I4LbQwu4u4CYCd6bbrqi4tboHX+NRNXskLIu4ROaugKkcJMSkS1pY",
+	"C/JxyFJlLHuk3SnYFjSUhs8ZbguSZUKiSX0cspJi9qh9t1VoY/kVXW1GKouB6lqkYJDlBiIN1jTo0cDj",
+	"x6ELVSFuU8HywjJuRAx3kGMhy1NugT0qw16bcElxLtsKaR4jEaRjjhUuJ9Ei/fGUnZMkZq5IkCkNDHlq",
+	"GK6sx0CV6vLud08dcaLLqxcYEqLXfAN/B8v3eLLci3cjSjGnjK/I9pItsAnsyByjUSCt69ubKtfU2+QV",
+	"cHSMypVc4MbSjtUOZMuq21ESxrhE5EHGhRRygzbmmSqkHTazGZc7tlYYuLiYEjcfZRtuh1ip1c3uldoM",
+	"sFICy7W6ERCXZnqASakAaS9EPsb/PjRqGI9vEFWOClwwQLzIwCY93z4oxSIecy5UChntLrIBa/sChYFr",
+	"La55WooMycVqZyFk3mIyIaO0iJ3bGwEvHxSL5Bz/tC8UoQtk3FxBzNZkn8aJ61h0lKtURHvwjBNfFY/A",
+	"L85GgLEXq9HxSV0TfNBLZbJgwLZQDpLigFN2dHJSGZOSjVRO9fU2r/gjgGYjlTEEIl3tDgOCJe2Vq/gr",
+	"wzx2c5lO/C13QQQ6qzKPjL+numwLCEmFS5R59iiBeNyNW5GBsTzL9+ShhHWC3pVibmHSLpg01tQ8ggsx",
+	"Shmt9kanvfdrVUYp5CPxqXgk41H7IB7U2+/dvZb6qZX6JGzkCpEV48J22spLWtgwo20T1bItH+4w36+9",
+	"r20AKg9w33/owaMK+o7CwJWHaCHgxXw+74NgdIZ9Xr4U1yTCKx5dMW7YJeU8L8nc+PQWwVBduVDuZBdk",
+	"VzQXB/dGk+5Qe5nVqHnzOBZIIk9fN/iz5qmBsMnJpn6Oz1XiI7PDeR+dxnwIuZQZ+dCFiNyw/3j74w+u",
+	"CMaND/024hrkKUMEQH+lvCdbFZbJwoU1N5ONmviT/2yUnL7h2797KNX468RciXyicnf8CQXYoIOl1QUQ",
+	"eis9ZJvIb3bMH5O9/vHtuYvn8Dwhg9QAe/n8nDpGZJHhVbx8fh6EwXfPz74NwgBfwP/9RP89O3/2XRAG",
+	"3z5/9fz8eeO2Gup+h1VEZr11fHflQ5d+aJeHYoKCtVU0RZQgKx96g1RDqkwsT5VspGwaW35lWE5prnqr",
+	"ehO/Vkecny5ODrqNMHdLd4Mrd4i483q9bDzl7y9KpW3k8Cl3H1aSKYPl4Zy8JzUhPD08mB/NO0BncTA9",
+	"9ihgsC9o8nV8tDqJJjcHN0dXjXLYwXx+OwS1a8rG5J/vVKFlpT3b0nsK4yWUG2bhxtVX78VtZXbC4zaQ",
+	"cRk1l+WqT8RvudqTGETHTL6sbtUJ78dY+xALrvjd+fnrsipKKw/XUUf6zI40Vg7sHjdVZY0a4tiMztBN",
+	"hcGKp1xGaIaCVPF4Uv48OV5/HU34KoqRmXWespvFnU+PWplXNGa93GdwdXhzMl08JTHSLuKqjL4Bi9dZ",
+	"ZhMv/GKORHR58xrQBilwY1uPOFevCnthSpqekLgby7WF+AxZezA/eDKZLybzg/P54XI+X87n/+g7iTZ3",
+	"elBUx3hlbLWrG/vI4tVNf6NzXL1C0kCppL6ZIREruw4Jzmug5UbJbYu93ZWfOUjdeMZrhnZZmzJ/OgLn",
+	"tUXmLmZ0igYtGelBRHLJfEVIW5F1IDDOryjxwyRsm9TvSeS70PueJGR1MWX3zL2grcyQ3LaFekTN8ht/",
+	"12/L19ry+3EUsu/YiUp+mku17qVBZtgW/iF74jtjIuvLGWORHPdvUNNtQUWndsMteb7bvjZWO3Vd052+",
+	"u7v6MJnOTHXO2GGgJ2A/L55RKekhvHDFp+rUCxcuq0L7gCzINRiwfdPUePEBB+qs/kBOdtjRXCqsCNrP",
+	"nZ/y2DugsdwZZEUYFLTQXaLyOadsrf/pwtLmTrnkEHf2qfx9jBoowMA16B1Dv81KbfdZShNSmtU7BoPB",
+	"nZIRTNk7H/tVTejOdApryiij1X7+ZV1y+9Z6K6Oxd63H5SbjvBMGB20mUK6dTs1dXyZ7lygWqQwMW8FO",
+	"yZjciEdh7Hh+6KKLRuPP6R1e0Fi+o38N+sKq64cO0er7WQzXPMts3WhPIeTmtXvrdoDZDT4+6XPxO7Wl",
+	"dkiM1FRM9QY6jxEpSBuWqTSErAnwuBxt8I2u6G1XYLcAktmtYjnX1rhnlux4ftR9PfTNVsI2MDwyPyrs",
+	"lJ0x13Tg+LtRYJiSVB6h9kN85k4Od/uqFuMS8Ht42WTcoFj3Gel4iMdJlAFZ1xTZs8JYlZ0VVpmIp+Cn",
+	"QVwvKo+rrc/KnoxmDK9VIeMLrVYCI8QhSjSXscqqP/qgCV0r8KsL2GacygbwS0HdppGSRhiK9xJuEmSh",
+	"iiG94FuuYTAT4Fn0QkAaV00PTa9eNZJR6WWBaIxuo+yEa7SNmRyiqYhTOHe4pewcmxwPYPBy3cGKMyqt",
+	"e2Bc+tRTMBj1cZuUkSU9FpYphxpa+0wuqxAFPuL6BDv7Hy+Gsqf+oINH2XJDWaeQmURpSxVRq9jB8RMW",
+	"JVzzCAFM95RP5vd5aXfisOLjHR7oB5oauiu44Ow/ixVoCRYVk95nj7hkb148Y4vFwSEzxSpWGRfy8aih",
+	"pW5w8oBppHuGkVqHqqo0nepL8zR1CNc6UMpXkHYOU9qEsFv1GU/+WOrL3sUB2huN1Ny3Uj9Csk+Ojr9+",
+	"PGWXkYrhklqLE2BbpX1OI9dqo3lmWMZtlDAl+9MwBCLa4zCNBm+X7kSzv+1r4F2jSVX7cUv9l2xyXPYv",
+	"+YWWLCsMFeL3m5LBFtbPszwfwkBIYxEwBMtgxnNhZrwy15ONVkU+rX8xu17wNE/4YlaJjpl50ZhFZOzr",
+	"h02zF/3g4AuOTnWTePEeFb4SLnHml2DcEExCwQjR369SqPz4tcvTdK3Nnnqyu9VBm5bw3LV2UFYCcUkt",
+	"OFaxWPnIvVfvPJqfPNlXjR5IUzwfFFnXupPuvEnXZnw+pu/tWoWXBicanayl7NznXRqF/DEdCb2W+wc1",
+	"oJ/Slg0c6/0VM3znbIPhWdkdMbo5fXy6EyWyykvV7ZvVZscnJ42tjuaDm3ltGSPXQqI5hC1JtgmrE1Kh",
+	"y5k2FUWF1oDhz5iaN5VHv9+DGt4dPmP0ABNx535DvJM1kodmM1UblgoJrlhsct5Tr+F6q8/Gd63/T2++",
+	"Rw8AdAxn2Z31tn2ejIAm3QIH/rVke7NEiualjyBuSfzXak+fW4zXa6x2qW617sdnIaF8DCrwWZYrbafM",
+	"R3dW8/VaRCzBqJX+5COQf0q1lWXXnrtZ0rIVYDRT9QY181jTfxJ+FhH4yowflD7LeZTA5GA6x1i9KjGa",
+	"5Wy23W6nnP48VXoz8++a2avvnz3/4e1zeue2Mc/gLDVr5c7R0VSp7+sFPo/BIs9FsAwOp/PpYeA6REif",
+	"Zgnw1Ca/BsuPt2Eww5XKhWbNNKKfCEHzT6dDEQ1egn1b5/Ba49gH8/kdEyTl5MiDRiv6acrhGYuS7Knz",
+	"GOtyrnZoi4rmmRu/pZGLIsu43nVWK0spnt29lAdV+pFX74MmEwMqxhd7JvobHdiuQdYmzqq4DpPCWB/0",
+	"WkjTEiyV+XZ2jsSgeHsS3NvbsjPDTcthmOtQlPUIqgF+/LSVKSewUHnbV/y6aF8xGZtvVLz7fW63thO+",
+	"Tv1HE7I6N+MuAWJXpbgNgyNH3d1i15jJvw2D4/nh/a/81J5e+ywJd0lkP+/pT6TWQ6m9/fLdtxtl7W+v",
+	"0fDjH81c+ft+N2K6a9nTyrFXEHi651MUzbmUB91+Hb/d3oaDBNXltjY9+0hpRaAPpmUvGYN8Ib5XXwbZ",
+	"N3JUh5ZnW34Fe+guJ3SGP+Zx0A44zyb/4JNfP/xt6DsdPfrPLMsU0qNcY2u7Z7dO031lBibH014jrpJg",
+	"puxVmVBWms0p+9w66gKR3tAxU5EJOzw1uZjfOzQZDtn0wXF310yyAZ+gDOt2EoKLBlKXXTv1bT8q578U",
+	"MGVn7RaX0oT75hfXyuxCHfc5l3IfN3pCQ/UYKMTGO5XMJ+J/lI3Ze3QI1GdEHFxTIgrFqSSKUZHXtacT",
+	"3Ufz+Sk5HrWuRq095igP2/aR7q3FfNkYft+nMY1PCgwKnwtd9mc/nDDOJycXk2GJ/PAbehFftt3jM/CP",
+	"n+oajhYjXnnpP2/wWT7h3R6gg0LnAgoadGgPON/tHjKwWkTGg8xcq5vdLFUtZNlm15tynKhu8ywlkOSZ",
+	"8UzJDUn0qQflFHxzGmKjiZpUbTYQu5iMRNSwmEbNp+yd75bl3emcakrAJsr0OhxCdgW5LaOHWJgrEmwK",
+	"AleqkHE1NEKzcvjDNhHlsiBjiN3epDv9vZo1s9KM78oO25AZRZaCAm1f12gufOYMTMZ3LOHXgGFpOQpy",
+	"SWbuknLMbtCIQGJWRAlLOGV+V0AjVBDTEJUzQs2JBsfeElsmZDXYJVrgS9qavoFBKTF3ZEIQfqofA6vV",
+	"jkaQKK6SvjeZ1i5nGdog4ZUwtmxDNaOQgm5JzAo2XFLdUVesqmR1n+UxQnYgw7jGh9H0VNWpe0kppBXp",
+	"lydF/fEAVZO4Pwq4cpFT6aM9sioMe3Q0P6JpqpK4KOXGsEfHNzedrP3xzc0dwIrSGzW9De/16P1icvzh",
+	"/Xxy4v7zv/Tzzc3jvzz8tmsihZe0mr7FfPr06XQ+Xexzwo329EEv/OSo7XXnkxM+WZ9NXiynI3Fgm9ia",
+	"164TuU2u7yQeorTdPD8Wrn4ajWSo635clARKAiF04IIK9aLsNm2ST63A+z6bBzd7P5o3pkvmHni9T3X6",
+	"wLfZ/RDuhcGLsTDY+YYB7HvqMvJ1Newr/92LCP1f/QWlfZSTOd/HMZoW6Mnlr2eTf1xM/wVwsDWsMYAK",
+	"aeKObz4ZFH52dkv3cZafAAyZhC0NagttmvCO0JvHdQ7J6XrAIvdjeXd/vkwYtlVXIMNeB0M52+Q7NXzP",
+	"jJ8iIRuBIaOzTl+ZqrjBSFF7IwE0ZutnbKME4tMqWqm/w9IKbKqvnJHYkraX6Z3q45id/FhzwuS3SZC1",
+	"tvids2Lt6YIRX6Yru5pO2aXzdJeu9oM6/8mhz7isWPPjRRQwjXir+gYYJd8ORlH2sv6O56fk647nRyMC",
+	"ufY3ED9X1d/SIIOE5nwDb6nKHgXXwONdWRxwSjPheT6jakLvGypWc7FJqukJr2SNXZbNkpXruKIvYxjn",
+	"R3HZTmbEefbQt8JQ/xeNTHFf6Ro0FMJ9PykcTkD+Fy7l+4nz/L7gour8KedlTwemgNDupFxuCh/M1K7/",
+	"cL7HjZU/DroxNyV0n6f6U5V+Y1VqfY6xrVFn5mqPjA9oUk/EhratH5mVnP9AWCZK+jLs8vZNIf4tPE+r",
+	"0XyE5/lTIP91AukrOZyVveAl9B4roR65teXsLLI/yt9HzPxsx59i9ocWs+/4NewRKxYrylFS1m9YxooB",
+	"EXOTGr+PjPmpkD9l7A8tY2/ApZM/0ZbRYvS5oyE8972kzyk1GiymrTac5WzWaqeZ+nbIidkZCxmNij+d",
+	"P12Qd/ZbD2LGeyso00Y2plky6edT3uxJ4IblOGhYBc7+c2yuNNgJ6RsbOl71d3rhu9CvihWkyGkZs9ea",
+	"lBqKJsWVDpvg9sPt/wUAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

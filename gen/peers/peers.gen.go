@@ -58,7 +58,7 @@ type Balancer struct {
 	Name      string    `json:"name"`
 	StartedAt time.Time `json:"startedAt"`
 
-	// Version Of the routes in which it last saw itself.
+	// Version Of the routes in which it last saw itself; of a controller with shards that of each, in their order, with a space between.
 	Version *string `json:"version,omitempty"`
 }
 

@@ -22,6 +22,26 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Application What the application's metrics page was taken for; absent when none was read.
+//
+// Example: {"knownFrom":"0.32.0","models":["tiny"],"server":"vLLM"}
+type Application struct {
+	// KnownFrom The version whose page its names were read from; absent when none was run, and they are those of its documentation.
+	KnownFrom *string `json:"knownFrom,omitempty"`
+
+	// Models The models that it names.
+	Models *[]string `json:"models,omitempty"`
+
+	// MoreModels How many models are not named here.
+	MoreModels *int32 `json:"moreModels,omitempty"`
+
+	// Server The kind of server; absent when the page is of none that is known.
+	Server *string `json:"server,omitempty"`
+
+	// Unread What of the page could not be read, and why; all else was.
+	Unread *[]string `json:"unread,omitempty"`
+}
+
 // SidecarState The last measurement and what became of the pushes.
 //
 // Example: {"ageSeconds":1.2,"dropped":0,"metrics":{"cpuUsage":412.5,"diskUsage":0.5,"memoryUsage":11.2,"responseTime":38.4},"namespace":"default","podName":"fibonacci-deployment-7d4b9c-x2x4k","sent":245,"waiting":0}
@@ -29,7 +49,12 @@ type SidecarState struct {
 	// AgeSeconds Of the measurement.
 	AgeSeconds float64 `json:"ageSeconds"`
 
-	// Dropped Measurements given up, the oldest first, because too many waited.
+	// Application What the application's metrics page was taken for; absent when none was read.
+	//
+	// Example: {"knownFrom":"0.32.0","models":["tiny"],"server":"vLLM"}
+	Application *Application `json:"application,omitempty"`
+
+	// Dropped Measurements given up because a newer one was made before they could be sent.
 	Dropped int64 `json:"dropped"`
 
 	// LastError Why the last push failed; absent when it did not.
@@ -47,7 +72,7 @@ type SidecarState struct {
 	// Sent Measurements that the controller took.
 	Sent int64 `json:"sent"`
 
-	// Waiting Measurements that the controller has not taken yet.
+	// Waiting Measurements that the controller has not taken yet, 1 at most.
 	Waiting int32 `json:"waiting"`
 }
 
@@ -152,7 +177,7 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/metrics/collect (the `CollectNow` operationId).
 	CollectNow(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SendNow Measure now and push all that waits to the controller
+	// SendNow Measure now and push that to the controller
 	//
 	// Corresponds with POST /v1/metrics/send (the `SendNow` operationId).
 	SendNow(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -190,7 +215,7 @@ func (c *Client) CollectNow(ctx context.Context, reqEditors ...RequestEditorFn) 
 	return c.Client.Do(req)
 }
 
-// SendNow Measure now and push all that waits to the controller
+// SendNow Measure now and push that to the controller
 //
 // Corresponds with POST /v1/metrics/send (the `SendNow` operationId).
 func (c *Client) SendNow(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -346,7 +371,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/metrics/collect (the `CollectNow` operationId).
 	CollectNowWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CollectNowResponse, error)
 
-	// SendNowWithResponse Measure now and push all that waits to the controller
+	// SendNowWithResponse Measure now and push that to the controller
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -575,7 +600,7 @@ func (c *ClientWithResponses) CollectNowWithResponse(ctx context.Context, reqEdi
 	return ParseCollectNowResponse(rsp)
 }
 
-// SendNowWithResponse Measure now and push all that waits to the controller
+// SendNowWithResponse Measure now and push that to the controller
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -762,7 +787,7 @@ type ServerInterface interface {
 	// CollectNow Measure now
 	// (POST /v1/metrics/collect)
 	CollectNow(w http.ResponseWriter, r *http.Request)
-	// SendNow Measure now and push all that waits to the controller
+	// SendNow Measure now and push that to the controller
 	// (POST /v1/metrics/send)
 	SendNow(w http.ResponseWriter, r *http.Request)
 }
@@ -783,7 +808,7 @@ func (_ Unimplemented) CollectNow(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// SendNow Measure now and push all that waits to the controller
+// SendNow Measure now and push that to the controller
 // (POST /v1/metrics/send)
 func (_ Unimplemented) SendNow(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -1174,7 +1199,7 @@ type StrictServerInterface interface {
 	// CollectNow Measure now
 	// (POST /v1/metrics/collect)
 	CollectNow(ctx context.Context, request CollectNowRequestObject) (CollectNowResponseObject, error)
-	// SendNow Measure now and push all that waits to the controller
+	// SendNow Measure now and push that to the controller
 	// (POST /v1/metrics/send)
 	SendNow(ctx context.Context, request SendNowRequestObject) (SendNowResponseObject, error)
 }
@@ -1295,45 +1320,49 @@ func (sh *strictHandler) SendNow(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"xFltc9u4Ef4rGLQzdzel9S4noT/5MnHq6SX1xHbvw12mhsiViDMJMAAoWc3ov3cWAElQom3d1ddk8sEU",
-	"Sezus7vPvvArTWRRSgHCaBp/pQp0KYUGe/EjS98zAxu2xatECgPC4J+sLHOeMMOlGJZKLnIo/vablgLv",
-	"wQMryhzcGynQmC5YerLy50Q0BcN4TmNqMiB4ppJ5DoqkEjQR0hAm9AbUGZmSApiuFBSoHNkwbmhEtWGm",
-	"0jSejyYRNdygJHqTAQl0IkvGc0hpRM22xPuVErGAAjTXsdc3DrXaRVQnGRQMtf6rgiWN6V+GLTJDd1fj",
-	"T4UU/75yZ9DdbocG6UTxEgV7VUKreGqNMuweCDdnhBvCNbmH0kSEiZRoEIawFeNigGpcsCo3/xPaXBhQ",
-	"guUdrEYtVudkiTIIFwQ9oEGteQJPY9Wc+YJAnYstkSYDRRQsK81yIpVTzQJxK9ia8ZwtauP+IBxVcE5E",
-	"FRi1PV8aUNeQSJFqGo9DnKYtTh8xFOtXiZCbpyEK5bwgSh+lybhYkURWeUoWUOdESrZgzsidy6Y7otlW",
-	"k022HdCIZsBSUDaDP6G9J9ZgvOye/XMGghhJjNq6CIwwKLQDBg9qjSjYAy+qgsavT2cYTAUX7nrUgIIx",
-	"sgKFRuwaAKwS1zyFhKlrwwwcaoEJkzNtwmy3mbHJmCELSFgBRC5tsJaVzsCqFjiaraB15mAS0VTJsoTU",
-	"KleAUTyxaiRldavZCmg8G08G84imXN/7X0Z4XUAh1db/MrZH1XR4wwug8fT1YLaLqGAF6JIlaHUKNmRp",
-	"REuZfmT4FF3yhRQsSfhJCmUut2jRyat0tniTnDxMHmb3CK0N5slsHlEkNi5WNB7tIloqWYIy3BFwaNo+",
-	"bv90kASoIS5LqQpmUDFZuZD37hFVsUDvBPDsn/ghpNsVX4MgVRlZKTJPQRuy5EqbyDql0kCMlKRgYmu5",
-	"GdKOfC7M6YweRkdE0dnvlJK9Ebm14mw8oLM9k58RtrBEucGQ5aamVZRYsIefQKxMRuPxaDJrJGqjEFUv",
-	"8BqEObf00SLEDJwYdGzPO0HcHJHAIXL2ba61demhgcz4XMaqEORz5GPeZjA3UGifd7Vx8/GkT0/2cOke",
-	"nra3mVKuqAWR2jnrdNpzVBPAnUcn875ntefiJwLIoKl7Nd5IeX9klDRZ8buFZEw3JVcgTe5LnE56JO4w",
-	"2b9UXGFm/NKAEWLYRkUUZmara5tbHqHPjRy5+A0Sg4b5kLngkKdNGoR0ludyg0rQpZIFGSNDW9atmRmt",
-	"wZfRISUkA57mjp8iumZ5hdJO5vSQS+pze2OSa+If2MupyWj2uicAvAZ9ZF4yk9WEbR+LsLLjlQio/EsF",
-	"aktKplgBBhQ+4urWnvz+sPeG9pqyYdp2VRHRmVQGBKSI4WR+SpKMKZYYUHrfytPRgZS9iHAWRw2OT/i2",
-	"Qwd7XclLFaGucxOWZOBf6vNJIVPIba8H6jtN/vEvYt/Ael9piIgNtRHCNO6vIk0DMO4t/m11aQ08SFye",
-	"5zyRCnRUVy5BNBcJtJz/bDVr9RjV/55RKAD4UKMfIyJdH1zK9DtNNoob2++tZV4VrtU4Sonn9ViV1YfQ",
-	"t/3KrEEF6ry/un1hFR4RfgUqsSnTOOYPafKMfC4ucr7KeirHJ/hSgQ4JPRznNlLda3SUkJuXCoviWV+g",
-	"FigZ228NhnxvG9KECV+5XYe0YMn9Dy/ooy8VVH0s3UUIKw7hQvMU9tF6KYCUE/ipt2k/tzO6JiUoX5b+",
-	"D5nc5cFeevElMoxjV26YV/jP1xI7yht5gZ3yjbwHcbSmf7Zqu8cLVj2AHvo5HM6Z3xx8/+niLXkzm7/6",
-	"YUDucMy+w/bBp0vqArRUcqVYoUnBTJIRKc7IHWC3o+9sG6AJrLEBsFWVMOOOjsiGm4xwo4mt8O0c2O1P",
-	"+rYea5bzNNwvdZqjmJzM8RC7YHIHxaSotM3kxxstpzKNf3m5vuwz8qA2TNj5cchKroesMlInLAd1slKy",
-	"KgftD8P1mOVlxsbDphHVQz91DpNKG1m0D+tg6TOb7C3IfELXKNR4Pbn2cQ8dthsW9L5G456LFHPOH0EY",
-	"8rYLjIhoV1sXYDYAgqxBaS7Ffi922jfD1V7t7fgyVpauzcswEHkRBI6RJJWELWRlCN8fGGejN6c9wmqv",
-	"7wt71xuyCKYU+dY3vEqbzgh3xPgYzAKdkS5Aohnp2th5rvf2/j6un+9ZjP2uddGZFRmsm3w37xZTdtHI",
-	"ChiEtHXEKqmN5j5j/35zc0XcAwQj0hmOTGHJviNs/uZNIMoKPhTms+WYuOYC6RA2NrI9i6OFZCmVpzaZ",
-	"JJVSIBLYd8G8L+iMYglcPjJT/Tx9S+wDhKd7/o3QJ0tUD2kzlyuScwHaLZdLdpBe0755yv1wyP63ny6x",
-	"AoA1wzG7Y29ziMkRg9veSGXv1rA3vo4cvRzOVzsb/kvZswsTdpQBlmSdxrGUvhxlTBNu4rqoas8Nrr3F",
-	"Ecjh5faLhFvaMBn8KgJmblcMA3KDYYb/jSZyI8j51WUU9mOlTAe/ChrRnCcgtMVWuO3geYmT18lkMKIR",
-	"rRRWqsyYUsfD4WazGTB7eyDVaujf1cOfLt+++3j9zr6zCzbUjq6JdvtVrDOOUWlM12N8UpYgWMlpTKeD",
-	"0WBKI4oEYdNpmAHLTfYfGn/dRXTY7rvwSgFLt/Wt9Ti4S1dg23esBhZjjFj6HsyVTD8025HOV6TJaPTE",
-	"Br/e3B+3MO+skh/5+tJpnHYRnY+mjx3b6Dm87a7v67Xus++57zV24V0VBVPbxzbaNTeVsln1ddbb9uOW",
-	"YStsNmjt0c+7rgOGCcZfYvUqpTb9ZGG7DU1WkmDRsx2V3b7Ag1uqYqJ2/ffWHfvRfuT4Zs5rtjf1TvTb",
-	"uM9vb+pPPs+5RINIQ390kb0GkX5jWG8O16NuNcrr/Jg8D1TwKfgb+6Qhauzj22lYe8oOTO33nt1eqzX4",
-	"tr6L1WWXwjsMHQ+H48mrwWgwGozj16PXE9vLewm9falNeC+6LT3+q6/7xOaLQq3fLto/6MLvTu+rBeTg",
-	"voxdKVmAyaAKj2jiTtPd591/AwAA//8=",
+	"xFptc9s28v8qO/j/Z9rO0Xqy5CbMKzcTt5lLcp7Eub5IM2eIXImoSYABQNG6jL77zQJ8lChb7bmXTmcS",
+	"kSCw+9un3y7ylUUqy5VEaQ0LvzKNJlfSoPvxE49/5hZLvqVfkZIWpaW/8jxPRcStUHKca7VMMfvb70ZJ",
+	"eof3PMtT9F/EyEK25PHZutonYDFaLlIWMpsg0J5apSlqiBUakMoCl6ZE/QIy5KbQmJFoYBNuoeTChjBl",
+	"ATOW28KwcDGZBcwKS+exmwShIxmsuEgxZgGz25zeF1qGEjM0woSV1GFXtl3ATJRgxkn2/9e4YiH7v3GL",
+	"z9i/NfQoU/Jf134PttvtSC0TaZHTwZUoXd1E7FSz/A5B2BdAukss0diumiAMGPqTr7mQIxLoihep/a/Q",
+	"F9KiljztoTZpUbuEFZ0BQjqpDOqNiPBh1Jo9nxCyS7kFZRPUoHFVGJ6C0l40B8RHyTdcpHxZK/cn4Sg6",
+	"+wRMo9Xby5VF/QEjJWPDwmkXp/MWp3fkmvWnIFX5METdc54QpXfKJkKuIVJFGsMSa/eJYYv2Bdz66LoF",
+	"w7cGymQ7YgFLkMeoXUS/J33PnML0s7/3rwlKsAqs3noPDMgpjAeGNmqVyPi9yIqMhc8u5uRMmZD+96QB",
+	"hXxkjZqU2DUAOCEuW4MNCcGtc8SOWb8zkKHVIjKQ8zVCyY0LJQkrpV8AX7qgKUl8qaR/r5HHJHPHA+6k",
+	"KuWVVhkL2WR0PhtNWMAyFWNqWPiJWSG37HPAKAIIHrZ58+Yt2S7XKkdthU+KnV2+DkT9BrWh5FMmyqAX",
+	"V1gDkmdooESNTjJYaZUdk7yQAXAZEwpb4BrBur3Uyu0Uq6igZOGQIQ0zfv8G5domLLw4b+A3Vgu5JvFr",
+	"DYek9e98dhXWS0l7CouZqQxdbz5bDO7O71/7xdOL5jXX2ufTTGl8e+T8X1QJGZfbWgjSlJIkCRFDghpJ",
+	"kpXSGbfen85nrONq00NXa403pOydkDGh6Nf00SeP88YytMQZw6NiwFn8FKQLSbY94tNq1R7io5eUXXp/",
+	"8AYvk+0L4GkKmBrnC8dMsZjOHjTF+WzfFLvmgVr+jpGl9R9EjBHXHyy3OIxYyvcKlJeSk9wRz7BRqjCJ",
+	"d5xOuPE1tkl1NAtYrFWeY+ySRBXPLjHnxUfD18jC+XQ2WgQsFuauejKh3xlmSm+rJ1O3VU1TbkSGLDx/",
+	"NprvAua8N+cRaRmjKx0sYLmK33FaxVZiqSSPInEWY56qLWl09mM8Xz6Pzu5n9/M7SnGuqMzmi4AR2yBk",
+	"w8lBDuiqto/bPzwkHdR6bhyrwpeeyhyyyJbedXk/LT5UJ7oZdNcBdl+Wt10KtRYblFDkznaFQeCOgmio",
+	"E0/GY4QlrpRLObhti4zZ10JIezFnQwFILvNKazVYX7YOGudV5DIVQ+tHorA1XdoLuelkNh/wetrtA0p7",
+	"6chAizO3eGbJPYYipfW+E8pxF0X3tTDGOcZgnPdiu67OTXw/XUT3/P3ro7mpCYMTcrqpmNUDzmTrMt1h",
+	"uVapuxO9pImtP3xIwk1DpSWRngCmwC1kytjBenFARyh7fCmEpoD51ODShbN1kKAb6q3YbchVYH0eSK+V",
+	"91wJTOMmIrr5MU1VSUIwIgMwJerl6FRNuUgb+phsk2M0EnHqE17ANjwt6LSzxSFBafYddE9hoFqwF16z",
+	"yfzZgC9UEgxVh5zbpK4AbllAlN21Np3a8KVAvYWca56hpWyjwRPSvfOHI6BSdFAVylmEfgAmUdqixJgw",
+	"nC0uIEq45pFFbfa1vJgcnLLnEV7joMHxAdv2MsNeu/FUVa1v3IhHCVYfHSV0FcP5zsDf/wnuCyLyhcHA",
+	"8U6YEEzT4bLUMPvpIKtvy1Wr4EEMizQVkdJogroUSjBCRtim/0fLYyvHpP7vEYE6AB9K9FMAqmJ5Kv7O",
+	"QKmFdY3cRqVFRXpPEuJxOdZ58bZr22FhNqg74vx8/fGJRThy+DXqyIVMY5g/Jckj5wt5lYp1MlBE3uOX",
+	"Ak03t3cnNqXSd4YMJVX5VG6RPWoLkoJOpr7aoIXvHcONuKyKuCdOSx7d/fCENvpSYDGUpfsIUcUBIY2I",
+	"cR+tpwJI+wPfD3YBl24YZyBHXZWl/0Ek9/PgYHqpSmTXj3254ZXAf72URC5v1JXQxt6oO5QnS/pXi7Y7",
+	"XrDqydKhnbtTN16NBL9/f/USns8XP/4wgttIxXhL9KEKl9g7aK7VWvOMugcbJaDkC7hFYjvmthp64IYI",
+	"gKuqRNTc1gGUwiZunuEqfNtY9vnJ0Dhzw1MRdwfJPXIUwtmCNnGTZL9RCFlhXCQfJ1peZBZ+ejpe9pny",
+	"oLFcuoZ0zHNhxrywykQ8RX221qrIR+2D8WbK0zzh03FDRM24amPHUWGsytrFpjPNnc/2ZuBVQNco1Hg9",
+	"OM/1iw7phgP9oWFKtQVw4/tIpeMAjK+tS7QloqxnYvtc7GKonautOsj4Ep7nnuYl5Igi6ziOVRAr4EtV",
+	"WBD7veN88vxi4LDa6vuHvRp0WQJTyXRbEV7tG46mmzuhk+z0Ar3uroNE0921vvMY967sfRqfH5h4/6E5",
+	"sL+76MyRKzbvJ87uBoFnOOqmrRNmxK03Dyn7y83NNfgFQB7pFadM4ZJ977DF8+edo9zBh4dV0XKKXwtJ",
+	"6RBL59lVFicNYaV0ldpUFBVao4xw3wSLIaezmkf4+khP9ev5S3ALQMR79g3IJisSj9JmqtaQConGRYDJ",
+	"+UF4nQ/1U/7BYfb/+P41VQB0avjM7rO3PcTkhMZtr6Vyb2vYG1sHPr0c9lc75/4rNTBck66VQR4lPeKY",
+	"q6ocJdyAsGFdVE2VGzy9pRbI4+UHliBc2rAJ/iY7mbmdNozghtyM/rcGVCnh8vp10OVjuYpHv0kWsFRE",
+	"KI3DVvpx42VOndeZv2YoNFWqxNrchONxWZYj7l6PlF6Pq2/N+M3rl6/efXjlvtl1rp58ugbjB7ZUZ3xG",
+	"ZSHbTGmlylHyXLCQnY8mo3MWMEoQLpzGCfLUJv9m4dddwMbt6It+aeTxtn61mXbesjU6+k7VwGFMHst+",
+	"Rnut4rfNdKR3XTybTB64mquv5E67CevNpo9csPaI0y5gi8n5sW0bOccf+/dy9Zz40e/8Ray7ySqyjOvt",
+	"sRF5nZty1Uz9evNyYSkS+NrdOdUW/bzrG2Ackf9FTq5cGXvkronYhoG1Aip6jlH5i+V7P1+lQO3b76Xf",
+	"9p27vfxmxmumN/V49NuYr5re1He5j5nEoIy79ugj+wFl/I1hvTmclPopqajjY/Y4UJ1/8/GNbdIk6mpW",
+	"oPZGwcM2a+4APZnvI/S6n7h7eTkcj6ezH0eT0WQ0DZ9Nns0cg69OOHJL3ebktuC4cozVjXlVCmr5dsH+",
+	"RlfVxPSuWGKK/oLtWqsMbYJFd4vG2wzbfd79JwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -14,6 +14,7 @@ import (
 	stdlog "log" //nolint:depguard // it is redirected here, for the libraries that write to it
 	"log/slog"
 	"os"
+	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,9 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/pkg/build"
 )
+
+// lockWait adds how long goroutines waited for locks, all of them together (go_sync_mutex_wait_total_seconds_total).
+var lockWait = collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile(`^/sync/mutex/wait/total:seconds$`)}
 
 // Options says who speaks, and how.
 type Options struct {
@@ -76,7 +80,7 @@ func Start(ctx context.Context, o Options) (*Telemetry, error) {
 	otel.SetErrorHandler(&quiet{log: log, now: time.Now})
 
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(lockWait)), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "nemesis_build_info",
 		Help: "Always 1; the labels say what runs.",

@@ -18,8 +18,10 @@ import (
 )
 
 const (
-	balancers  = 4
-	podsPerApp = 10
+	balancers = 4
+	// Of each ten applications one is awake, with so many pods that there are ten for each application, as far as
+	// that is not more than is wanted. The last release gets a tenth of that.
+	awakeOf, podsOf = 10, 10
 	// wakeEvery is how often one application is woken at most: less than a person would bear.
 	wakeEvery = 45
 )
@@ -28,6 +30,8 @@ const (
 type build struct {
 	name, binary, crd string
 	sizes             []int
+	podsOf            int // pods for each application
+	settle            time.Duration
 }
 
 // bench is one build on its API server.
@@ -48,25 +52,31 @@ type bench struct {
 	asleep    []objects.App
 	next      int // of asleep: is woken next
 	pods      []objects.Pod
+	perApp    int  // pods of each that is awake
 	restless  bool // it did not come to rest at this size
+	last      bool // there is no size after this
 }
 
-func measure(ctx context.Context, out io.Writer, o options) error {
+func measure(ctx context.Context, out io.Writer, o options) (err error) {
 	book := &report.Book{Time: time.Now().UTC(), About: map[string]string{report.Ours: "this revision", report.Released: o.about}, Setting: map[string]any{
-		"seconds": o.seconds, "wakeups": o.wakeups, "pods": o.pods, "balancers": balancers, "podsPerApplication": podsPerApp, "priority": o.priority,
+		"seconds": o.seconds, "wakeups": o.wakeups, "pods": o.pods, "balancers": balancers, "priority": o.priority,
 	}}
-	builds := []build{{report.Ours, o.ours, o.oursCRD, o.sizes}}
+	builds := []build{oursOf(o)}
 	if o.released != "" && len(o.releasedSizes) > 0 {
-		builds = append([]build{{report.Released, o.released, o.releasedCRD, o.releasedSizes}}, builds...)
+		builds = append([]build{{name: report.Released, binary: o.released, crd: o.releasedCRD, sizes: o.releasedSizes, podsOf: 1, settle: o.settle / 3}}, builds...)
 	}
 	for _, b := range builds {
-		if err := (&bench{options: o, build: b, out: out}).run(ctx, book); err != nil {
-			return errors.Join(err, book.Write(o.out))
+		if err = (&bench{options: o, build: b, out: out}).run(ctx, book); err != nil {
+			break
 		}
 	}
 	book.Table(out)
 	book.Judge(out)
-	return book.Write(o.out)
+	return errors.Join(err, book.Write(o.out))
+}
+
+func oursOf(o options) build {
+	return build{name: report.Ours, binary: o.ours, crd: o.oursCRD, sizes: o.sizes, podsOf: podsOf, settle: o.settle}
 }
 
 // run measures one build at each of its sizes. The objects of a size stay for the next.
@@ -75,13 +85,18 @@ func (b *bench) run(ctx context.Context, book *report.Book) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.server.Stop()) }()
-	for _, n := range b.build.sizes {
-		r := &report.Run{Build: b.name, Applications: n, Pods: min(n, b.options.pods), Figures: map[string]float64{}}
-		if err := b.size(ctx, r); err != nil {
-			return fmt.Errorf("%s at %d applications: %w", b.name, n, err)
+	for i, n := range b.build.sizes {
+		b.last = i == len(b.build.sizes)-1
+		r := &report.Run{Build: b.name, Applications: n, Figures: map[string]float64{}}
+		err := b.size(ctx, r)
+		if err != nil {
+			err = fmt.Errorf("%s at %d applications: %w", b.name, n, err)
+			r.Note("it ended early: what was measured until then is shown")
 		}
-		book.Add(r)
-		if err := book.Write(b.options.out); err != nil {
+		if len(r.Figures) > 0 {
+			book.Add(r)
+		}
+		if err := errors.Join(err, book.Write(b.options.out)); err != nil {
 			return err
 		}
 	}

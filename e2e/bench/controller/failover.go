@@ -14,6 +14,7 @@ import (
 const (
 	failoverLimit = 90 * time.Second
 	askAgain      = 250 * time.Millisecond
+	mostAsk       = 10               // pods that ask for more
 	leaderSettles = 4 * time.Second  // a follower knows the leader, and everything else
 	leaderChange  = 10 * time.Second // bytes are counted for this long
 )
@@ -45,13 +46,13 @@ func (b *bench) failover(ctx context.Context, r *report.Run, metric string, spar
 		return err
 	}
 	b.service.Add(next.Address)
-	l := b.load(ctx, 0)
+	l := b.load(ctx, b.whole())
 	defer l.end()
 	pause(ctx, loadWarm+leaderSettles)
 	before := b.balancers.Sum()
 	gone := b.leader.Address
 	app := spare[0]
-	seen := b.seen.await(app, func(replicas int) bool { return replicas > podsPerApp })
+	seen := b.seen.await(app, func(replicas int) bool { return replicas > b.perApp })
 	defer b.seen.forget(app)
 	began := time.Now()
 	end()
@@ -78,7 +79,7 @@ func (b *bench) ask(ctx context.Context, l *load, app objects.App, seen <-chan t
 	ticks := time.NewTicker(askAgain)
 	defer ticks.Stop()
 	for i := 0; time.Since(began) < failoverLimit; i++ {
-		for p := range podsPerApp {
+		for p := range min(b.perApp, mostAsk) {
 			_ = l.sidecars.Push(ctx, objects.Pod{App: app, Index: p, Owned: true}, drivers.Hot) // the next one may be taken
 		}
 		if i < len(b.asleep)/4 {

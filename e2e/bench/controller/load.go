@@ -12,7 +12,6 @@ import (
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/drivers"
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/objects"
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/report"
-	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/process"
 )
 
 const (
@@ -21,6 +20,8 @@ const (
 	backAfter = 2500 * time.Millisecond
 	seenIn    = 10 * time.Second
 	batched   = 200 // values in a batch: a node's, or some nodes'
+	// mostAlone is how many pods push each by itself: 2,000 pushes a second.
+	mostAlone = 10000
 )
 
 // load is all that happens at once.
@@ -32,6 +33,7 @@ type load struct {
 	floor, watched, decided drivers.Latencies
 	failed, undecided       atomic.Int64
 	complaint               atomic.Pointer[string]
+	pushes                  float64 // share of its core that the controller takes for them alone
 	running                 sync.WaitGroup
 	stop                    context.CancelFunc
 }
@@ -61,9 +63,21 @@ func (b *bench) underLoad(ctx context.Context, r *report.Run) error {
 			return err
 		}
 	}
-	l.begin(ctx, r.Applications)
+	rate, err := l.bearable(ctx, r)
+	if err != nil {
+		return err
+	}
+	l.begin(ctx, r.Applications, rate)
 	pause(ctx, loadWarm)
 	return b.loaded(ctx, r, l)
+}
+
+// whole is in which batches pods push when everything happens.
+func (b *bench) whole() int {
+	if b.batch == 0 && len(b.pods) > mostAlone {
+		return batched
+	}
+	return b.batch
 }
 
 // load starts the sidecars; with a batch of 0 each pushes by itself.
@@ -76,10 +90,12 @@ func (b *bench) batching(ctx context.Context, r *report.Run, rest float64) (*loa
 	l := b.load(ctx, batched)
 	pause(ctx, loadWarm)
 	cost, err := b.pushed(ctx, l, rest)
-	r.Set(report.BatchCPU, cost)
-	if b.batch != batched {
+	if cost > 0 { // of few pods it is less than what is measured beside it
+		r.Set(report.BatchCPU, cost)
+	}
+	if whole := b.whole(); whole != batched {
 		l.end()
-		l = b.load(ctx, b.batch)
+		l = b.load(ctx, whole)
 	}
 	return l, err
 }
@@ -107,10 +123,9 @@ func (b *bench) pushing(ctx context.Context, r *report.Run, l *load, rest, rss, 
 	return err
 }
 
-// begin adds wake-ups, requests and pushes that call for more pods.
-func (l *load) begin(ctx context.Context, applications int) {
+// begin adds wake-ups, so many a second, requests and pushes that call for more pods.
+func (l *load) begin(ctx context.Context, applications int, rate float64) {
 	ctx, l.stop = context.WithCancel(ctx)
-	rate := min(float64(l.wakeups), max(float64(len(l.asleep))/wakeEvery, 1))
 	l.every(ctx, time.Duration(float64(time.Second)/max(rate, 0.01)), l.wake)
 	l.every(ctx, time.Second, func(context.Context, int) { l.balancers.Served(l.awake, int64(1+applications%3)) })
 	probes := len(l.awake) * 7 / 10 // the others are for the time after the leader's end
@@ -147,7 +162,7 @@ func (l *load) wake(ctx context.Context, i int) {
 	seen := l.seen.await(a, func(replicas int) bool { return replicas == 0 })
 	defer l.seen.forget(a)
 	began := time.Now()
-	if err := l.server.Patch(context.WithoutCancel(ctx), a.ScalePath(), objects.Scale(0)); err != nil {
+	if err := l.scale(context.WithoutCancel(ctx), a, 0); err != nil {
 		l.complain(ctx, err)
 		return
 	}
@@ -161,7 +176,7 @@ func (l *load) wake(ctx context.Context, i int) {
 
 // probe pushes a value that calls for one pod more, and waits until it is seen that it was asked for.
 func (l *load) probe(ctx context.Context, a objects.App) {
-	seen := l.seen.await(a, func(replicas int) bool { return replicas > podsPerApp })
+	seen := l.seen.await(a, func(replicas int) bool { return replicas > l.perApp })
 	defer l.seen.forget(a)
 	began := time.Now()
 	if err := l.sidecars.Push(ctx, objects.Pod{App: a, Owned: true}, drivers.Hot); err != nil {
@@ -210,7 +225,7 @@ func (b *bench) loaded(ctx context.Context, r *report.Run, l *load) error {
 	pushes, refusedAfter := l.sidecars.Sent()
 	rss, err := b.leader.RSS()
 	r.Set(report.LoadCPU, 100*share)
-	full := 100 * (otherAfter - other).Seconds() / seconds / float64(len(process.Others(subjectCPU)))
+	full := 100 * l.spare(otherAfter-other, seconds)
 	r.Set(report.LoadOther, full)
 	if full > 90 {
 		r.Note(fmt.Sprintf("under load API server, etcd and driver took %.0f%% of their cores: latencies and rates are theirs", full))
@@ -218,7 +233,9 @@ func (b *bench) loaded(ctx context.Context, r *report.Run, l *load) error {
 	r.Set(report.LoadRSS, float64(rss)/mega)
 	r.Set(report.PushRate, float64(pushes-taken)/seconds)
 	r.Set(report.PushesFailed, float64(refusedAfter-refused))
-	r.Set(report.Starts, float64(l.starter.Latency.Count())/seconds)
+	starts := float64(l.starter.Latency.Count())
+	r.Set(report.Starts, starts/seconds)
+	r.Set(report.WakeCPU, 1000*(share-l.pushes)*seconds/max(starts, 1))
 	r.Set(report.StartsFailed, float64(l.failed.Load()))
 	r.Set(report.Decisions, float64(l.decided.Count()))
 	r.Set(report.LoadRoutes, float64(after.RoutesIn-before.RoutesIn)/seconds/balancers)

@@ -45,13 +45,13 @@ func parse(args []string) (o options, err error) {
 	set.StringVar(&o.about, "about", "", "which release that is")
 	sizes := set.String("sizes", "", "numbers of applications, with commas between; default "+allSizes+", "+quickSizes+" with -quick")
 	releasedSizes := set.String("released-sizes", "", "the same of the last release, none leaves it out; default "+allReleased+", "+quickReleased+" with -quick")
-	set.Float64Var(&o.seconds, "seconds", 0, "of each measurement; 0: 30, and 5 with -quick")
+	set.Float64Var(&o.seconds, "seconds", 0, "of each measurement; 0: 15, and 5 with -quick")
 	set.IntVar(&o.wakeups, "wakeups", 200, "wake-ups a second at most; each application at most every 45 s")
-	set.IntVar(&o.pods, "pods", 10000, "pods at most; one for each application, ten in each that is awake")
-	set.IntVar(&o.batch, "batch", 0, "under load pods push through collectors, so many in a batch, where the build takes batches; 0: each by itself")
+	set.IntVar(&o.pods, "pods", 100000, "pods at most; ten for each application, all of them in each tenth one")
+	set.IntVar(&o.batch, "batch", 0, "under load pods push through collectors, so many in a batch, where the build takes batches; 0: each by itself up to 10,000 pods, 200 in a batch where there are more")
 	set.BoolVar(&o.quick, "quick", false, "some minutes")
 	set.IntVar(&o.priority, "priority", 0, "nice value of all that is started, from -20 to 0: below 0 others on the machine disturb less, and are disturbed")
-	set.DurationVar(&o.settle, "settle", 0, "how long a controller may take to become quiet; 0: 12m, and 40s with -quick")
+	set.DurationVar(&o.settle, "settle", 0, "how long a controller may take to become quiet; the last release a third of that; 0: 6m, and 40s with -quick")
 	set.DurationVar(&o.limit, "limit", 3*time.Hour, "give up after this long; with -soak that comes on top")
 	set.DurationVar(&o.soak, "soak", 0, "instead of all that: the whole load for this long, and what becomes of the memory")
 	set.IntVar(&o.soakSize, "soak-size", 1000, "applications of the soak")
@@ -76,10 +76,10 @@ func parse(args []string) (o options, err error) {
 		return o, err
 	}
 	if o.seconds == 0 {
-		o.seconds = map[bool]float64{false: 30, true: 5}[o.quick]
+		o.seconds = map[bool]float64{false: 15, true: 5}[o.quick]
 	}
 	if o.settle == 0 {
-		o.settle = map[bool]time.Duration{false: 12 * time.Minute, true: 40 * time.Second}[o.quick]
+		o.settle = map[bool]time.Duration{false: 6 * time.Minute, true: 40 * time.Second}[o.quick]
 	}
 	o.limit += o.soak
 	if err := o.check(); err != nil {

@@ -199,6 +199,7 @@ def soak(book, folder):
     memory, counts, cpu = panels
     memory.plot(minutes, [s["rss_mb"] for s in samples], color="#0b6e4f", label="resident")
     memory.plot(minutes, [s["heap_mb"] for s in samples], color="#7fb8a4", linewidth=0.8, label="heap in use")
+    memory.plot(minutes, [s["live_heap_mb"] for s in samples], color="#7fb8a4", linestyle=":", label="live heap")
     start, end = book["warm_seconds"] / 60, minutes[-1]
     line = [book["rss_mb_at_start"], book["rss_mb_at_start"] + book["rss_mb_per_hour"] * (end - start) / 60]
     slope = f"{book['rss_mb_per_hour']:+.1f} ± {2 * book['rss_mb_per_hour_standard_error']:.1f} MB an hour after warm-up: {book['verdict']}"
@@ -212,7 +213,7 @@ def soak(book, folder):
         ax.set_ylim(bottom=0)
         ax.grid(True, color="#dddddd", linewidth=0.7)
         ax.spines[["top", "right"]].set_visible(False)
-        ax.legend(fontsize=8, frameon=False, loc="lower right")
+        ax.legend(fontsize=8, frameon=False, loc="lower right" if ax is not memory else "center right")
     figure.savefig(folder / "soak.png", dpi=130)
     plt.close(figure)
 

@@ -37,7 +37,7 @@ func (b *bench) use(ctx context.Context, d time.Duration) (float64, error) {
 // settle waits until the controller rests: three looks in a row find it idle. It says how busy that is, and gives up where what it has heard keeps it busy for too long; where that
 // was so once, it is not waited for long again.
 func (b *bench) settle(ctx context.Context) (share float64, err error) {
-	patience := b.options.settle
+	patience := b.build.settle
 	if b.restless {
 		patience = min(patience, restlessFor)
 	}

@@ -20,6 +20,9 @@ const (
 	// flat is what the memory may grow by in an hour.
 	flatShare = 0.02
 	flatLeast = 1.0 // MB
+	// longEnough is what it takes until Go has taken from the system what it needs at its worst moments: before
+	// that only what is in use tells of a leak.
+	longEnough = 30 * time.Minute
 )
 
 // record is what a soak came to.
@@ -48,7 +51,7 @@ type soakSample struct {
 
 // soak puts the whole load on a controller for long, and looks at its memory.
 func soak(ctx context.Context, out io.Writer, o options) (err error) {
-	b := &bench{options: o, build: build{name: report.Ours, binary: o.ours, crd: o.oursCRD}, out: out}
+	b := &bench{options: o, build: oursOf(o), out: out}
 	if err := b.open(ctx); err != nil {
 		return err
 	}
@@ -64,16 +67,23 @@ func soak(ctx context.Context, out io.Writer, o options) (err error) {
 	if err := errors.Join(b.quiet(ctx, r), b.knowPods(ctx, r)); err != nil {
 		return err
 	}
-	l := b.load(ctx, b.batch)
+	l := b.load(ctx, b.whole())
 	defer l.end()
-	l.begin(ctx, o.soakSize)
-	b.say("%d applications: the whole load for %s", o.soakSize, o.soak)
+	rate, err := l.bearable(ctx, r)
+	if err != nil {
+		return err
+	}
+	l.begin(ctx, o.soakSize, rate)
+	b.say("%d applications: the whole load, with %.0f wake-ups a second, for %s", o.soakSize, rate, o.soak)
 	kept := record{Time: time.Now().UTC(), Applications: o.soakSize, Pods: r.Pods, Warm: min(longWarm, o.soak/3).Seconds()}
 	if err := b.sample(ctx, &kept, o.soak); err != nil {
 		return err
 	}
 	kept.judge()
 	kept.print(out)
+	for _, note := range r.Notes {
+		fmt.Fprintln(out, " ", note)
+	}
 	if text := l.complaint.Load(); text != nil {
 		fmt.Fprintf(out, "  %d calls were refused; the first: %s\n", l.failed.Load(), *text)
 	}
@@ -124,8 +134,12 @@ func (k *record) judge() {
 	k.PerHour, k.AtStart = report.Line(x, rss)
 	k.HeapPerHour, _ = report.Line(x, live)
 	k.Doubt = report.Doubt(x, rss)
-	switch limit := max(flatShare*k.AtStart, flatLeast); {
-	case k.PerHour-2*k.Doubt > limit:
+	limit := max(flatShare*k.AtStart, flatLeast)
+	grows := k.PerHour-2*k.Doubt > limit
+	long := x[len(x)-1] >= longEnough.Hours()
+	leaks := k.HeapPerHour-2*report.Doubt(x, live) > limit
+	switch {
+	case grows && (long || leaks):
 		k.Verdict = "NOT flat"
 	case k.PerHour+2*k.Doubt > limit:
 		k.Verdict = "too short to tell"

@@ -54,3 +54,18 @@ func TestSoak_DoesNotJudgeWhatSwingsMoreThanItGrows(t *testing.T) {
 		t.Errorf("%+.2f ± %.2f: %s", k.PerHour, 2*k.Doubt, k.Verdict)
 	}
 }
+
+func TestSoak_InMinutesOnlyWhatIsInUseTellsOfALeak(t *testing.T) {
+	for _, c := range []struct {
+		minutes, live float64 // MB an hour
+		word          string
+	}{{5, 0, "too short to tell"}, {5, 60, "NOT flat"}, {40, 0, "NOT flat"}} {
+		k := &record{Warm: 100}
+		for s := 100.0; s <= 100+60*c.minutes; s += 5 {
+			k.Samples = append(k.Samples, soakSample{Seconds: s, RSS: 80 + 60*s/3600, Live: 12 + c.live*s/3600})
+		}
+		if k.judge(); k.Verdict != c.word {
+			t.Errorf("%v minutes, in use %+v MB an hour: %s", c.minutes, c.live, k.Verdict)
+		}
+	}
+}

@@ -60,6 +60,8 @@ type kind struct {
 	ShortNames     []string `json:"shortNames"`
 	Categories     []string `json:"categories"`
 	PrinterColumns []any    `json:"printerColumns"`
+	// Fields that a fieldSelector may name, beside metadata.name and metadata.namespace.
+	SelectableFields []string `json:"selectableFields"`
 }
 
 // definition builds the resource of a schema whose properties are spec, status and metadata.
@@ -97,6 +99,13 @@ func definition(s *openapi3.Schema) (map[string]any, error) {
 		}},
 		"subresources":             map[string]any{"status": map[string]any{}},
 		"additionalPrinterColumns": k.PrinterColumns,
+	}
+	if len(k.SelectableFields) > 0 {
+		var fields []any
+		for _, path := range k.SelectableFields {
+			fields = append(fields, map[string]any{"jsonPath": path})
+		}
+		version["selectableFields"] = fields
 	}
 	names := map[string]any{
 		"kind": k.Kind, "listKind": k.Kind + "List", "plural": k.Plural, "singular": k.Singular, "shortNames": k.ShortNames,

@@ -53,6 +53,52 @@ func New(c *kube.Clients, anonymous bool) (*Proxy, error) {
 // the request's URL, its Authorization, Content-Type and body count; nothing else of it is sent.
 // Errors are those of pkg/fault: Unauthenticated, Unavailable, TooLarge.
 func (p *Proxy) Do(in *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(in.Context(), 6*kube.CallTimeout)
+	defer cancel()
+	answer, err := p.send(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return whole(answer)
+}
+
+// Watch passes a watch on, and returns the API server's answer as it comes: its head came in time, its body goes on
+// until the request's context ends or the API server ends it. One that refuses the watch is whole, as that of Do.
+// Errors are those of Do.
+func (p *Proxy) Watch(in *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(in.Context())
+	patience := time.AfterFunc(6*kube.CallTimeout, cancel)
+	answer, err := p.send(ctx, in)
+	if !patience.Stop() && err == nil { // it was cancelled just as the head came
+		_ = answer.Body.Close()
+		err = unanswered(context.DeadlineExceeded)
+	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	if answer.StatusCode != http.StatusOK {
+		defer cancel()
+		return whole(answer)
+	}
+	answer.Body = &stream{answer.Body, cancel}
+	return answer, nil
+}
+
+// stream is a body whose request ends with it.
+type stream struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+// Close ends the request.
+func (s *stream) Close() error {
+	s.cancel()
+	return s.ReadCloser.Close() //nolint:wrapcheck // nobody looks
+}
+
+// send sends a call with the caller's token, or for readers with the controller's own account.
+func (p *Proxy) send(ctx context.Context, in *http.Request) (*http.Response, error) {
 	client, token := p.caller, in.Header.Get("Authorization")
 	if token == "" {
 		if !p.anonymous || in.Method != http.MethodGet {
@@ -61,8 +107,6 @@ func (p *Proxy) Do(in *http.Request) (*http.Response, error) {
 		}
 		client = p.self
 	}
-	ctx, cancel := context.WithTimeout(in.Context(), 6*kube.CallTimeout)
-	defer cancel()
 	out := in.Clone(ctx)
 	out.RequestURI, out.Host = "", ""
 	out.URL.Scheme, out.URL.Host = p.base.Scheme, p.base.Host
@@ -74,8 +118,17 @@ func (p *Proxy) Do(in *http.Request) (*http.Response, error) {
 	}
 	answer, err := client.Do(out)
 	if err != nil {
-		return nil, fault.New(fault.Unavailable, "the Kubernetes API server does not answer").Because(err).After(time.Second)
+		return nil, unanswered(err)
 	}
+	return answer, nil
+}
+
+func unanswered(err error) error {
+	return fault.New(fault.Unavailable, "the Kubernetes API server does not answer").Because(err).After(time.Second)
+}
+
+// whole reads an answer to its end.
+func whole(answer *http.Response) (*http.Response, error) {
 	defer func() { _ = answer.Body.Close() }()
 	body, err := httpclient.ReadAll(answer.Body, maxAnswer)
 	if errors.Is(err, httpclient.ErrTooLarge) {

@@ -1,6 +1,8 @@
 package apiproxy
 
 import (
+	"bufio"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -121,5 +123,76 @@ func TestProxy_SaysWhenTheAPIServerIsAwayOrBreaksOff(t *testing.T) {
 		if e := fault.From(err); !fault.Is(err, fault.Unavailable) || e.RetryAfter == 0 || !strings.Contains(e.Detail, want) {
 			t.Errorf("%s: %v", want, err)
 		}
+	}
+}
+
+func TestWatch_ComesAsThingsHappenAndEndsWithWhoAsked(t *testing.T) {
+	events, left := make(chan string), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(left)
+		if r.Header.Get("Authorization") != "Bearer theirs" || r.Header.Get("Cookie") != "" {
+			t.Errorf("sent %v", r.Header)
+		}
+		_ = http.NewResponseController(w).Flush()
+		for {
+			select {
+			case e := <-events:
+				_, _ = io.WriteString(w, e+"\n")
+				_ = http.NewResponseController(w).Flush()
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}))
+	defer server.Close()
+	for _, leave := range []string{"by its context", "by closing"} {
+		left = make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		answer, err := proxyTo(t, server.URL, false).Watch(call(t, "GET", "Bearer theirs").WithContext(ctx))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(answer.Body)
+		for _, e := range []string{"a", "b"} {
+			events <- e
+			if !lines.Scan() || lines.Text() != e {
+				t.Errorf("got %q %v", lines.Text(), lines.Err())
+			}
+		}
+		if leave == "by its context" {
+			cancel()
+			if lines.Scan() {
+				t.Errorf("got %q", lines.Text())
+			}
+		}
+		_ = answer.Body.Close()
+		<-left
+		cancel()
+	}
+}
+
+func TestWatch_IsJudgedAsACallIs(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, "no")
+	}))
+	defer server.Close()
+	if answer, err := proxyTo(t, server.URL, false).Watch(call(t, "GET", "")); !fault.Is(err, fault.Unauthenticated) {
+		t.Errorf("without a token: %v %v", answer, err)
+	}
+	answer, err := proxyTo(t, server.URL, true).Watch(call(t, "GET", ""))
+	if err != nil || answer.StatusCode != http.StatusForbidden {
+		t.Fatalf("%v %v", answer, err)
+	}
+	if body, _ := io.ReadAll(answer.Body); string(body) != "no" {
+		t.Errorf("got %q", body)
+	}
+	_ = answer.Body.Close()
+	answer, err = proxyTo(t, "http://127.0.0.1:1", true).Watch(call(t, "GET", ""))
+	if err == nil {
+		_ = answer.Body.Close()
+	}
+	if !fault.Is(err, fault.Unavailable) {
+		t.Errorf("an API server that is away: %v", err)
 	}
 }

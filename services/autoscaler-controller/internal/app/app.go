@@ -23,6 +23,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/apiproxy"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/control"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/httpapi"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/settings"
@@ -69,7 +70,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 		p[i].loop = control.New(control.Options{
 			Fleet: p[i].fleet, Scaler: scaler, Marker: marker, Recorder: recorder,
 			Observer: instruments, Log: t.Log, Epoch: p[i].epoch, Missing: watcher.Missing, Awaited: elected.of(i).Awaited, Patience: elected.of(i).Patience,
-			Queues: queues.of(name),
+			Queues: queues.of(name), Autoscalers: func() []fleet.Autoscaler { return watcher.Autoscalers(p.ours(i)) },
 		})
 		if p[i].metrics, err = cluster.NewMetricsReader(clients, t.Log, p[i].fleet, p[i].loop, instruments); err != nil {
 			return nil, err

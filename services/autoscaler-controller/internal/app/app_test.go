@@ -129,7 +129,7 @@ func TestApp_LivesButIsNotReadyWhileTheAPIServerIsAway(t *testing.T) {
 	}
 	_, metrics := get(t, address+"/metrics")
 	for _, name := range []string{
-		"nemesis_build_info", `nemesis_applications{state="Asleep"} 0`, "nemesis_long_polls_open 0", "nemesis_relay_errors_total 0",
+		"nemesis_build_info", `nemesis_applications{state="Asleep"} 0`, "nemesis_long_polls_open 0", `nemesis_relay_errors_total{shard=""} 0`,
 		"nemesis_scale_errors_total 0", `nemesis_balancers{report="fresh"} 0`, "nemesis_traffic_report_age_seconds 0", "nemesis_leader 0",
 		"nemesis_balancer_settings_followed 0",
 	} {

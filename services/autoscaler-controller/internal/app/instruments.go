@@ -35,7 +35,9 @@ type instruments struct {
 	measurements *prometheus.CounterVec
 	bodies       *prometheus.CounterVec
 	polls        prometheus.Gauge
-	relays       prometheus.Counter
+	watching     prometheus.Gauge
+	watches      *prometheus.CounterVec
+	relays       *prometheus.CounterVec
 }
 
 var (
@@ -89,19 +91,62 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 		bodies: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nemesis_bodies_refused_total", Help: "Requests refused for their body before it was parsed, by what is wrong with it.",
 		}, []string{"reason"}),
+		watching: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "nemesis_watches_open", Help: "Watches of CustomAutoscalers that are passed on now.",
+		}),
+		watches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "nemesis_watches_ended_total", Help: "Watches of CustomAutoscalers that ended or were refused, by how.",
+		}, []string{"end"}),
 		polls: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nemesis_long_polls_open", Help: "Long polls of the routes that wait for a change now.",
 		}),
-		relays: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "nemesis_relay_errors_total", Help: "Requests that a follower served itself because the leader did not answer.",
-		}),
+		relays: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "nemesis_relay_errors_total",
+			Help: "Requests that a follower served itself because the leader did not answer, by the shard that they were for; all: by load balancers that know no shards.",
+		}, []string{"shard"}),
 	}
-	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.statuses, i.events, i.drops, i.reports, i.settled, i.measurements, i.bodies, i.polls, i.relays)
+	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.statuses, i.events, i.drops, i.reports, i.settled, i.measurements, i.bodies, i.polls, i.watching, i.watches, i.relays)
+	i.begin()
+	return i
+}
+
+// begin makes the series that there may be, so that the first of a kind is an increase.
+func (i *instruments) begin() {
+	i.relays.WithLabelValues("")
 	for _, why := range httpapi.BodyFaults {
 		i.bodies.WithLabelValues(string(why))
 	}
-	return i
+	for _, end := range httpapi.WatchEnds {
+		i.watches.WithLabelValues(end)
+	}
+	for _, result := range []string{startRunning, startScaled, startFailed} {
+		i.starts.WithLabelValues(result)
+	}
+	for _, result := range []control.StatusResult{control.StatusWritten, control.StatusUnchanged, control.StatusPostponed, control.StatusFailed} {
+		i.statuses.WithLabelValues(string(result))
+	}
+	for _, verdict := range []fleet.Verdict{fleet.Taken, fleet.Old, fleet.TooMany, fleet.Resync} {
+		i.reports.WithLabelValues(string(verdict))
+	}
+	for _, why := range []string{kube.DroppedFull, kube.DroppedObject, kube.DroppedRefused, kube.DroppedFailed} {
+		i.drops.WithLabelValues(why, "major")
+		i.drops.WithLabelValues(why, "minor")
+	}
+	for _, direction := range []string{"up", "down", "zero"} {
+		i.settled.WithLabelValues(direction)
+	}
+	for _, source := range []fleet.Source{fleet.Sidecar, fleet.Kubernetes} {
+		i.Measured(source, 0)
+	}
+	i.Refused(0)
 }
+
+// What became of a start call.
+const (
+	startRunning = "running" // nothing was to be done
+	startScaled  = "scaled"
+	startFailed  = "failed"
+)
 
 // Deciding begins the span of a decision.
 func (i *instruments) Deciding(ctx context.Context, k fleet.Key, d scaling.Decision) (context.Context, string, func(fleet.Record)) {
@@ -143,10 +188,9 @@ func (i *instruments) Settled(from, to int32, took time.Duration) {
 	i.settled.WithLabelValues(direction).Observe(took.Seconds())
 }
 
-// Measured counts measurements of pods by what became of them.
-func (i *instruments) Measured(source fleet.Source, taken, dropped int) {
+// Measured counts measurements of pods that were taken.
+func (i *instruments) Measured(source fleet.Source, taken int) {
 	i.measurements.WithLabelValues(string(source), "taken").Add(float64(taken))
-	i.measurements.WithLabelValues(string(source), "dropped").Add(float64(dropped))
 }
 
 // Refused counts items of batches that are not what the contract allows.
@@ -161,12 +205,12 @@ func (i *instruments) BodyRefused(why httpapi.BodyFault) {
 
 // Started measures a start call.
 func (i *instruments) Started(took time.Duration, scaled bool, err error) {
-	result := "running"
+	result := startRunning
 	switch {
 	case err != nil:
-		result = "failed"
+		result = startFailed
 	case scaled:
-		result = "scaled"
+		result = startScaled
 	}
 	i.starts.WithLabelValues(result).Observe(took.Seconds())
 }
@@ -204,5 +248,11 @@ func (i *instruments) Reported(v fleet.Verdict) { i.reports.WithLabelValues(stri
 // Polling counts the long polls that wait.
 func (i *instruments) Polling(change int) { i.polls.Add(float64(change)) }
 
-// RelayFailed counts a request that the leader did not answer.
-func (i *instruments) RelayFailed() { i.relays.Inc() }
+// Watching counts the watches that are passed on.
+func (i *instruments) Watching(change int) { i.watching.Add(float64(change)) }
+
+// WatchEnded counts watches by how they ended.
+func (i *instruments) WatchEnded(end string) { i.watches.WithLabelValues(end).Inc() }
+
+// RelayFailed counts a request that the leader of a shard did not answer.
+func (i *instruments) RelayFailed(shard string) { i.relays.WithLabelValues(shard).Inc() }

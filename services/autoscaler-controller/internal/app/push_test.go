@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,16 +21,24 @@ import (
 // way is the API with one of its two ways for pushes, and what came of them.
 type way struct {
 	http.Handler
-	got []fleet.Measurement
+	address string
+	mu      sync.Mutex
+	got     []fleet.Measurement
 }
 
-func (w *way) Measure(list []fleet.Measurement) int { w.got = append(w.got, list...); return 0 }
-func (w *way) Measured(fleet.Source, int, int)      {}
-func (w *way) Refused(int)                          {}
-func (w *way) Leader() (string, <-chan struct{})    { return "", nil }
-func (w *way) Polling(int)                          {}
-func (w *way) RelayFailed()                         {}
-func (w *way) BodyRefused(httpapi.BodyFault)        {}
+func (w *way) Measure(list []fleet.Measurement) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.got = append(w.got, list...)
+}
+func (w *way) Measured(fleet.Source, int)        {}
+func (w *way) Refused(int)                       {}
+func (w *way) Leader() (string, <-chan struct{}) { return "", nil }
+func (w *way) Polling(int)                       {}
+func (w *way) RelayFailed(string)                {}
+func (w *way) Watching(int)                      {}
+func (w *way) WatchEnded(string)                 {}
+func (w *way) BodyRefused(httpapi.BodyFault)     {}
 
 func newWay(tb testing.TB, short bool) *way {
 	tb.Helper()

@@ -40,6 +40,11 @@ var (
 
 func (p parts) of(namespace string) *control.Loop { return p[shard.Of(namespace, len(p))].loop }
 
+// ours tells which namespaces are those of a part.
+func (p parts) ours(i int) func(namespace string) bool {
+	return func(namespace string) bool { return shard.Of(namespace, len(p)) == i }
+}
+
 // name is what a shard goes by where measurements are told apart; "" where there is one alone.
 func (p parts) name(i int) string {
 	if len(p) == 1 {
@@ -85,10 +90,11 @@ func (p parts) Configure(s fleet.BalancerSettings) {
 	}
 }
 
-// Measure takes what pods use, and returns how many measurements were dropped.
-func (p parts) Measure(list []fleet.Measurement) (dropped int) {
+// Measure takes what pods use.
+func (p parts) Measure(list []fleet.Measurement) {
 	if len(p) == 1 {
-		return p[0].loop.Measure(list)
+		p[0].loop.Measure(list)
+		return
 	}
 	each := make([][]fleet.Measurement, len(p))
 	for _, m := range list {
@@ -97,10 +103,9 @@ func (p parts) Measure(list []fleet.Measurement) (dropped int) {
 	}
 	for i, some := range each {
 		if len(some) > 0 {
-			dropped += p[i].loop.Measure(some)
+			p[i].loop.Measure(some)
 		}
 	}
-	return dropped
 }
 
 // Leading is how many shards are led here.
@@ -204,9 +209,10 @@ func newAPI(o httpapi.Options, p parts, e elections, i *instruments) (http.Handl
 		o.Pushes = pushed
 		return httpapi.New(o.With(each[0]))
 	}
-	o.Leadership, o.Pushes = e.shards, pushed.Of(func(namespace string) bool {
-		leader, _ := e.of(shard.Of(namespace, len(p))).Leader()
-		return leader == ""
+	o.Leadership, o.Pushes = e.shards, pushed.Of(func(namespace string) (int, bool) {
+		i := shard.Of(namespace, len(p))
+		leader, _ := e.of(i).Leader()
+		return i, leader == ""
 	})
 	return httpapi.NewSharded(o, each)
 }

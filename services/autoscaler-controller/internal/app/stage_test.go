@@ -74,7 +74,7 @@ func (s *stage) begin(t *testing.T, epoch string) (stop func()) {
 	whole := func() string { return "" }
 	s.loop = control.New(control.Options{
 		Fleet: known, Scaler: s, Recorder: s, Observer: instruments, Log: slog.New(slog.DiscardHandler), Epoch: epoch,
-		Missing: whole, Awaited: func() []string { return nil },
+		Missing: whole, Awaited: func() []string { return nil }, Autoscalers: func() []fleet.Autoscaler { return nil },
 	})
 	pushed, err := ingest.NewMetrics(s.loop, instruments)
 	if err != nil {
@@ -121,6 +121,7 @@ func (s *stage) Status(_ fleet.Autoscaler, targets []fleet.Target) (fleet.Status
 var errNone = errors.New("none on this stage")
 
 func (s *stage) Do(*http.Request) (*http.Response, error)    { return nil, errNone }
+func (s *stage) Watch(*http.Request) (*http.Response, error) { return nil, errNone }
 func (s *stage) Now() (fleet.BalancerSettings, error)        { return fleet.BalancerSettings{}, errNone }
 func (s *stage) Leader() (address string, c <-chan struct{}) { return "", nil }
 func (s *stage) Keep(context.Context, fleet.BalancerSettings) (fleet.BalancerSettings, error) {

@@ -109,14 +109,14 @@ func remembered(status contract.Status, a *autoscaler) map[string]contract.Remem
 // digestSeed is of this process: digests are not kept.
 var digestSeed = maphash.MakeSeed()
 
-// digest tells whether two statuses are the same, for a status is larger than all else that is kept of an
-// object.
-func digest(u *unstructured.Unstructured) uint64 {
+// statusOf is an object's status as JSON, and a digest that tells whether two are the same: a status is
+// larger than all else that is kept of an object.
+func statusOf(u *unstructured.Unstructured) (raw []byte, digest uint64) {
 	raw, err := json.Marshal(u.Object["status"])
 	if err != nil {
-		return 0 // never: it was JSON
+		return nil, 0 // never: it was JSON
 	}
-	return maphash.Bytes(digestSeed, raw)
+	return raw, maphash.Bytes(digestSeed, raw)
 }
 
 func orElse(s, otherwise string) string {

@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"bytes"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -30,12 +32,31 @@ func keepDeployment(d *appsv1.Deployment) *deployment {
 	}
 	out := &deployment{objectName: objectName{share(d.Namespace), d.Name}, Deployment: fleet.Deployment{
 		Found: true, UID: string(d.UID), Version: kube.Version(d.ResourceVersion), Created: d.CreationTimestamp.Time,
-		Paused: d.Spec.Paused, Replicas: replicas, Manager: share(countManager(d.ManagedFields)), Refusal: contract.Cut(podRefusal(d)), Grace: grace(d.Spec.Template.Spec),
+		Paused: d.Spec.Paused, Replicas: replicas, Manager: share(countManager(d.ManagedFields)), Refusal: contract.Cut(podRefusal(d)), Grace: grace(d.Spec.Template.Spec), Labels: share(labelText(d.Labels)),
 	}}
 	if selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector); err == nil && !selector.Empty() {
 		out.selector = selector.String()
 	}
 	return out
+}
+
+// maxLabels bounds what is kept of a Deployment's labels, in bytes, as the contract says. Kubernetes has no bound for them.
+const maxLabels = 4 << 10
+
+// labelText are labels as one text.
+func labelText(labels map[string]string) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		value := labels[name]
+		if b.Len()+len(name)+len(value)+2 > maxLabels {
+			break
+		}
+		if b.Len() > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(name + "=" + value)
+	}
+	return b.String()
 }
 
 // grace is how long pods have to end when they are deleted.

@@ -57,8 +57,9 @@ func (l *ledger) names() []fleet.Autoscaler {
 
 // keep reads an object: its spec once per generation, and its status when it is another one.
 func (l *ledger) keep(u *unstructured.Unstructured) *sighting {
+	status, digest := statusOf(u)
 	s := &sighting{
-		name: fleet.Autoscaler{Namespace: u.GetNamespace(), Name: u.GetName()}, version: u.GetResourceVersion(), digest: digest(u),
+		name: fleet.Autoscaler{Namespace: u.GetNamespace(), Name: u.GetName()}, version: u.GetResourceVersion(), digest: digest,
 	}
 	known, ok := l.get(s.name)
 	said := known.said
@@ -66,10 +67,13 @@ func (l *ledger) keep(u *unstructured.Unstructured) *sighting {
 		s.said = decode(u).after(known.said)
 		said = s.said
 	}
-	if ok && s.said == nil && s.digest == known.digest {
+	switch w := known.written; {
+	case ok && s.said == nil && s.digest == known.digest:
 		s.kept = known.kept
-	} else {
-		s.kept = remembered(contract.ReadStatus(u.Object), said)
+	case w != nil && w.digest == s.digest: // this process wrote it, and has read the answer
+		s.kept = remembered(w.status, said)
+	default:
+		s.kept = remembered(contract.DecodeStatus(status), said)
 	}
 	return s
 }
@@ -122,7 +126,8 @@ func (l *ledger) refuse(a fleet.Autoscaler, why []string) bool {
 
 // wrote takes an object as the API server has stored it, unless something else was seen since.
 func (l *ledger) wrote(u *unstructured.Unstructured) contract.Status {
-	w := &written{status: contract.ReadStatus(u.Object), version: u.GetResourceVersion(), digest: digest(u)}
+	raw, digest := statusOf(u)
+	w := &written{status: contract.DecodeStatus(raw), version: u.GetResourceVersion(), digest: digest}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r, known := l.entries[fleet.Autoscaler{Namespace: u.GetNamespace(), Name: u.GetName()}]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +27,7 @@ type podLister struct {
 	list     func(ctx context.Context, namespace string, o metav1.ListOptions) (*corev1.PodList, error)
 	selector func(fleet.Key) string // of an application's pods; "" is not known
 	merge    func(set *podSet, listed []*pod, version uint64) (again bool)
+	wanted   func(*podSet) bool // it is still asked for
 	log      *slog.Logger
 
 	namespaces workqueue.TypedRateLimitingInterface[string]
@@ -78,6 +80,7 @@ func (l *podLister) work(ctx context.Context, namespace string) {
 	sets := l.asked[namespace]
 	delete(l.asked, namespace)
 	l.mu.Unlock()
+	sets = slices.DeleteFunc(sets, func(set *podSet) bool { return !l.wanted(set) })
 	var failed []*podSet
 	var err error
 	for _, together := range l.batches(sets) {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -44,6 +45,12 @@ func (a *podAPI) list(_ context.Context, namespace string, o metav1.ListOptions)
 	return list, nil
 }
 
+func (a *podAPI) calls() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.asked)
+}
+
 func (a *podAPI) merge(set *podSet, listed []*pod, version uint64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -63,6 +70,7 @@ func listFor(t *testing.T, api *podAPI, selector string, keys ...fleet.Key) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPodLister(slog.New(slog.DiscardHandler))
 		l.list, l.merge, l.selector = api.list, api.merge, func(fleet.Key) string { return selector }
+		l.wanted = func(*podSet) bool { return true }
 		var sets []*podSet
 		for _, k := range keys {
 			sets = append(sets, &podSet{key: k})
@@ -110,4 +118,31 @@ func TestPodLister_TriesAgainWhatFailedAndWhatWasTooOld(t *testing.T) {
 	if !slices.Equal(api.merged, []string{"ns/app [app appmore] 7", "ns/app [app appmore] 7"}) {
 		t.Errorf("of a list that was too old it has %v", api.merged)
 	}
+}
+
+// While a namespace cannot be listed, applications that come and go there leave nothing that is listed when it
+// can.
+func TestPodLister_ForgetsWhatNobodyAsksForAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatcher(slog.New(slog.DiscardHandler))
+		api := &podAPI{fails: 1 << 30}
+		w.lister.list = api.list
+		w.pods.begin()
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { w.lister.Run(ctx) })
+		for range 1000 {
+			w.pods.want(theApp)
+			synctest.Wait()
+			w.pods.drop(theApp)
+		}
+		time.Sleep(time.Hour)
+		before := api.calls()
+		time.Sleep(time.Hour)
+		cancel()
+		running.Wait()
+		if n, more := len(w.lister.asked["ns"]), api.calls()-before; n != 0 || more != 0 {
+			t.Errorf("%d are to be listed, and the API server was asked %d times more", n, more)
+		}
+	})
 }

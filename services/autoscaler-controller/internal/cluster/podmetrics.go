@@ -32,12 +32,12 @@ type Unmeasured interface {
 
 // Measured takes what pods use.
 type Measured interface {
-	Measure(list []fleet.Measurement) (dropped int)
+	Measure(list []fleet.Measurement)
 }
 
-// Meter counts measurements by what became of them.
+// Meter counts measurements that were taken.
 type Meter interface {
-	Measured(source fleet.Source, taken, dropped int)
+	Measured(source fleet.Source, taken int)
 }
 
 // MetricsReader reads the Kubernetes metrics API for the pods that have no sidecar. Namespaces are read side
@@ -127,8 +127,8 @@ func (r *MetricsReader) read(ctx context.Context, namespace string) error {
 				list = append(list, m)
 			}
 		}
-		dropped := r.sink.Measure(list)
-		r.meter.Measured(fleet.Kubernetes, len(list)-dropped, dropped)
+		r.sink.Measure(list)
+		r.meter.Measured(fleet.Kubernetes, len(list))
 		if o.Continue = page.Continue; o.Continue == "" {
 			return nil
 		}

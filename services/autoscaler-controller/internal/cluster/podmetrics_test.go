@@ -31,15 +31,14 @@ type metricsAPI struct {
 }
 
 func (a *metricsAPI) Unmeasured(time.Time) []string { return a.names }
-func (a *metricsAPI) Measure(list []fleet.Measurement) int {
+func (a *metricsAPI) Measure(list []fleet.Measurement) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, m := range list {
 		a.taken[m.Pod.Namespace]++
 	}
-	return 0
 }
-func (*metricsAPI) Measured(fleet.Source, int, int) {}
+func (*metricsAPI) Measured(fleet.Source, int) {}
 
 func (a *metricsAPI) list(ctx context.Context, namespace string, o metav1.ListOptions) (*metricsv1beta1.PodMetricsList, error) {
 	a.mu.Lock()

@@ -86,6 +86,13 @@ func (s *podStore) drop(k fleet.Key) {
 	delete(s.sets, k)
 }
 
+// wants tells whether a set is still asked for: its application may have gone, and be there anew with another.
+func (s *podStore) wants(set *podSet) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.sets[set.key] == set
+}
+
 // of are the pods of an application, by name, and whether these are all.
 func (s *podStore) of(k fleet.Key) (pods []*pod, whole bool) {
 	s.mu.RLock()

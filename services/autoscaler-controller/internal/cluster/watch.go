@@ -65,7 +65,7 @@ func newWatcher(log *slog.Logger) *Watcher {
 	w.deployments.news, w.hpas.news, w.scaledObjects.news = w.ofDeployments, w.ofDeployments, w.ofDeployments
 	w.services.news, w.slices.news = w.ofServices, w.ofServices
 	w.pods.news, w.pods.list = w.observeAll, w.lister.ask
-	w.lister.merge, w.lister.selector = w.pods.merge, func(k fleet.Key) string {
+	w.lister.wanted, w.lister.merge, w.lister.selector = w.pods.wants, w.pods.merge, func(k fleet.Key) string {
 		if d := w.deployments.get(objectName{k.Namespace, k.Deployment}); d != nil {
 			return d.selector
 		}
@@ -126,6 +126,11 @@ func (w *Watcher) Missing() string {
 	}
 	slices.Sort(missing)
 	return strings.TrimSpace("the first list of " + strings.Join(missing, ", "))
+}
+
+// Autoscalers are the CustomAutoscalers of the namespaces that are chosen.
+func (w *Watcher) Autoscalers(of func(namespace string) bool) []fleet.Autoscaler {
+	return slices.DeleteFunc(w.autoscalers.names(), func(a fleet.Autoscaler) bool { return !of(a.Namespace) })
 }
 
 func (w *Watcher) ofDeployments(names []objectName) {

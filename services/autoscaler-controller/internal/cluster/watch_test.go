@@ -182,6 +182,9 @@ func TestWatcher_ClaimsGoFromHandToHand(t *testing.T) {
 	older, younger := object("a", 1, target("app", "/app")), object("b", 1, target("app", "/app"), target("other", "/other"))
 	w := newWorld(t, older, younger)
 	w.sink.takes()
+	if all, none := w.Autoscalers(func(ns string) bool { return ns == "ns" }), w.Autoscalers(func(ns string) bool { return ns != "ns" }); len(all) != 2 || len(none) != 0 {
+		t.Errorf("of its namespace there are %v, of others %v", all, none)
+	}
 	if r, _ := w.autoscalers.get(fleet.Autoscaler{Namespace: "ns", Name: "b"}); len(r.refused) != 1 {
 		t.Errorf("b is refused %v", r.refused)
 	}

@@ -18,8 +18,17 @@ type Status struct {
 // ReadStatus reads the status of an object. One that does not fit the contract, which only another
 // version can have written, says nothing.
 func ReadStatus(object map[string]any) Status {
+	raw, err := json.Marshal(object["status"])
+	if err != nil {
+		return Status{} // never: it was JSON
+	}
+	return DecodeStatus(raw)
+}
+
+// DecodeStatus is ReadStatus of a status as JSON.
+func DecodeStatus(raw []byte) Status {
 	var s Status
-	if raw, err := json.Marshal(object["status"]); err != nil || json.Unmarshal(raw, &s.said) != nil {
+	if json.Unmarshal(raw, &s.said) != nil {
 		return Status{}
 	}
 	for _, t := range value(s.said.Targets, nil) {

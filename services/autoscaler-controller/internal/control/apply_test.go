@@ -52,8 +52,16 @@ func newCrowd(bad func(fleet.Key) bool) *crowd {
 func (c *crowd) use(r Recorder, o Observer) {
 	c.loop = New(Options{
 		Fleet: fleet.New("e"), Scaler: c, Marker: c, Recorder: r, Observer: o, Log: slog.New(slog.DiscardHandler),
-		Epoch: "e", Missing: c.lacks, Awaited: c.before,
+		Epoch: "e", Missing: c.lacks, Awaited: c.before, Autoscalers: c.autoscalers,
 	})
+}
+
+// autoscalers are those of all applications.
+func (c *crowd) autoscalers() (list []fleet.Autoscaler) {
+	for _, k := range c.loop.Fleet.Keys() {
+		list = append(list, of(k))
+	}
+	return list
 }
 
 // among runs a test with a leader of so many sleeping applications in each of so many namespaces.

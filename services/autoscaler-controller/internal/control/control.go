@@ -55,6 +55,8 @@ type Options struct {
 	Missing  func() string // what the picture of the cluster still lacks; "" is whole
 	// Queues measures the queues; nil: nobody does.
 	Queues workqueue.MetricsProvider
+	// Autoscalers are the CustomAutoscalers that there are, whose statuses are ours to write when we lead.
+	Autoscalers func() []fleet.Autoscaler
 	// Awaited are the load balancers that reported to the leader before: a new one awaits them.
 	Awaited func() []string
 	// Patience is how long these may be silent, 0 when it is not known; nil is always 0.
@@ -76,10 +78,9 @@ type Loop struct {
 	terms      terms
 	expiry     expiry
 
-	mu          sync.Mutex
-	apps        map[fleet.Key]*memory
-	autoscalers map[fleet.Autoscaler]bool // whose status is ours to write when we lead
-	orphans     map[fleet.Key]orphan      // sleep, and are named no more
+	mu      sync.Mutex
+	apps    map[fleet.Key]*memory // of those that the fleet knows, and of no others
+	orphans map[fleet.Key]orphan  // sleep, and are named no more
 }
 
 // New makes a loop.
@@ -90,7 +91,7 @@ func New(o Options) *Loop {
 		work:     newQueue[fleet.Key]("decisions", o.Queues, nil),
 		statuses: newQueue("statuses", o.Queues, newByUrgency(pending.first)),
 		restores: newQueue[fleet.Key]("restores", o.Queues, nil),
-		apps:     map[fleet.Key]*memory{}, autoscalers: map[fleet.Autoscaler]bool{}, orphans: map[fleet.Key]orphan{},
+		apps:     map[fleet.Key]*memory{}, orphans: map[fleet.Key]orphan{},
 	}
 }
 
@@ -204,13 +205,11 @@ func (l *Loop) BalancerDeleted(name string) {
 	l.expire()
 }
 
-// Measure takes what pods use, and returns how many measurements were dropped: none, for those of pods
-// that no application has cost nothing.
-func (l *Loop) Measure(list []fleet.Measurement) (dropped int) {
+// Measure takes what pods use.
+func (l *Loop) Measure(list []fleet.Measurement) {
 	for _, k := range l.Fleet.Measure(list, time.Now()) {
 		l.heard(k)
 	}
-	return 0
 }
 
 // Decisions are the last decisions, newest first, at most limit.
@@ -235,13 +234,17 @@ func (l *Loop) insight(view fleet.View, now time.Time) (*fleet.Record, []fleet.C
 	return m.last, m.conditions
 }
 
+// memory is what is remembered of an application. Of one that the fleet does not know nothing is kept: it may
+// have gone a moment ago, and nobody would forget it again.
 func (l *Loop) memory(k fleet.Key) *memory {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	m, ok := l.apps[k]
 	if !ok {
 		m = &memory{deciding: make(chan struct{}, 1)}
-		l.apps[k] = m
+		if l.Fleet.Knows(k) {
+			l.apps[k] = m
+		}
 	}
 	return m
 }

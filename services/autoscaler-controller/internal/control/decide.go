@@ -32,11 +32,9 @@ func (l *Loop) reconcile(ctx context.Context, k fleet.Key) (apply func()) {
 		l.release(k, m)
 		l.free(k)
 		leave()
-		if !known {
-			l.Forget(k)
-			return
+		if known { // else it has gone, or is there anew by now
+			l.work.at(k, report.Again)
 		}
-		l.work.at(k, report.Again)
 	}
 	switch {
 	case !known || !plan.Acts():

@@ -3,6 +3,8 @@ package control
 import (
 	"sync"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
 // expiry is when the next load balancer has been silent for too long, unless it is heard before.
@@ -12,16 +14,22 @@ type expiry struct {
 	ended bool
 }
 
-// set waits for a moment, and no longer for the one before; zero: for none.
-func (e *expiry) set(at time.Time, do func()) {
+// set waits for the moment that next says, and no longer for the one before; zero: for none. next is asked
+// by one at a time, so that nobody waits for what was so before somebody else asked.
+func (e *expiry) set(next func() time.Time, do func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	at := next()
+	e.stop()
+	if !at.IsZero() && !e.ended {
+		e.timer = time.AfterFunc(time.Until(at), do)
+	}
+}
+
+func (e *expiry) stop() {
 	if e.timer != nil {
 		e.timer.Stop()
 		e.timer = nil
-	}
-	if !at.IsZero() && !e.ended {
-		e.timer = time.AfterFunc(time.Until(at), do)
 	}
 }
 
@@ -32,18 +40,21 @@ func (e *expiry) waits() bool {
 }
 
 func (e *expiry) end() {
-	e.set(time.Time{}, nil)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.stop()
 	e.ended = true
 }
 
 // expire forgets load balancers whose time is over, decides where they stood in the way, and comes back
 // when the next one's may be.
 func (l *Loop) expire() {
-	touched, next := l.Fleet.Expire(time.Now())
+	var touched []fleet.Key
+	l.expiry.set(func() (next time.Time) {
+		touched, next = l.Fleet.Expire(time.Now())
+		return next
+	}, l.expire)
 	for _, k := range touched {
 		l.heard(k)
 	}
-	l.expiry.set(next, l.expire)
 }

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,20 +61,40 @@ func TestExpiry_WaitsForTheLastMomentItWasGivenAndForNoneInTheEnd(t *testing.T) 
 		fired := make(chan time.Time, 9)
 		fire := func() { fired <- time.Now() }
 		began := time.Now()
-		e.set(began.Add(time.Minute), fire)
-		e.set(began.Add(time.Second), fire)
+		in := func(d time.Duration) func() time.Time { return func() time.Time { return time.Now().Add(d) } }
+		e.set(in(time.Minute), fire)
+		e.set(in(time.Second), fire)
 		if !e.waits() {
 			t.Error("it waits for nothing")
 		}
 		if at := <-fired; at.Sub(began) != time.Second {
 			t.Errorf("after %v", at.Sub(began))
 		}
-		e.set(time.Now().Add(time.Second), fire)
+		e.set(in(time.Second), fire)
 		e.end()
-		e.set(time.Now().Add(time.Second), fire)
+		e.set(in(time.Second), fire)
 		time.Sleep(time.Hour)
 		if len(fired) > 0 || e.waits() {
 			t.Error("it goes on after the end")
 		}
+	})
+}
+
+// Who asks later knows of more: what another one was told before does not replace it.
+func TestExpiry_WhoAskedLaterIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var e expiry
+		fired := make(chan time.Time, 1)
+		fire := func() { fired <- time.Now() }
+		began := time.Now()
+		e.set(func() time.Time {
+			go e.set(func() time.Time { return began.Add(2 * time.Second) }, fire) // somebody is deleted meanwhile
+			runtime.Gosched()
+			return began.Add(time.Minute)
+		}, fire)
+		if at := <-fired; at.Sub(began) != 2*time.Second {
+			t.Errorf("after %v", at.Sub(began))
+		}
+		e.end()
 	})
 }

@@ -36,9 +36,6 @@ func (l *Loop) Refresh(a fleet.Autoscaler) { l.refresh(a, false) }
 
 // refresh is Refresh, ahead of others where people wait for it.
 func (l *Loop) refresh(a fleet.Autoscaler, urgent bool) {
-	l.mu.Lock()
-	l.autoscalers[a] = true
-	l.mu.Unlock()
 	if l.Leading() {
 		l.pending.note(a, urgent, time.Now())
 		l.statuses.AddAfter(a, statusDelay)
@@ -47,10 +44,8 @@ func (l *Loop) refresh(a fleet.Autoscaler, urgent bool) {
 
 // refreshAll compares every status with what is written, at a pace.
 func (l *Loop) refreshAll(now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	delay := statusDelay
-	for a := range l.autoscalers {
+	for _, a := range l.Autoscalers() {
 		l.pending.note(a, false, now.Add(delay))
 		l.statuses.AddAfter(a, delay)
 		delay += compareEvery
@@ -97,9 +92,6 @@ func (l *Loop) statusDone(ctx context.Context, a fleet.Autoscaler, news statusNe
 	switch {
 	case errors.Is(err, fleet.ErrGone):
 		l.pending.forget(a)
-		l.mu.Lock()
-		delete(l.autoscalers, a)
-		l.mu.Unlock()
 	case err != nil:
 		if ctx.Err() == nil {
 			l.Log.WarnContext(ctx, "status not written", "namespace", a.Namespace, "autoscaler", a.Name, "error", err)

@@ -197,7 +197,7 @@ func within(t *testing.T, replicas int32, test func(ctx context.Context, w *worl
 		w := &world{scale: fleet.Scale{Replicas: replicas, Version: 10}}
 		w.loop = New(Options{
 			Fleet: fleet.New("e"), Scaler: w, Marker: w, Recorder: w, Observer: w, Log: slog.New(slog.DiscardHandler),
-			Epoch: "e", Missing: w.lacks, Awaited: w.before,
+			Epoch: "e", Missing: w.lacks, Awaited: w.before, Autoscalers: func() []fleet.Autoscaler { return []fleet.Autoscaler{{Namespace: key.Namespace, Name: "fib"}} },
 		})
 		var running sync.WaitGroup
 		running.Go(func() { w.loop.Run(ctx) })

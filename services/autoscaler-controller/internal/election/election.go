@@ -33,14 +33,25 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
-// How the Lease is held. Nothing that a client waits for depends on it: any replica starts an
-// application when the leader does not answer.
-const (
-	leaseName     = "autoscaler-controller"
-	leaseDuration = 10 * time.Second
-	renewDeadline = 7 * time.Second
-	workDeadline  = 9 * time.Second // after the last renewal a term's work is cancelled, whatever the election says
-	retryPeriod   = time.Second
+const leaseName = "autoscaler-controller"
+
+// timing is how a Lease is held.
+type timing struct {
+	lease time.Duration // for how long it holds without being renewed
+	renew time.Duration // after so long of failing to, its holder gives up
+	work  time.Duration // after the last renewal a term's work is cancelled, whatever the election says
+	retry time.Duration // how often it is looked at
+	write time.Duration // how often it is renewed at most
+}
+
+// Nothing that a client waits for depends on a Lease: any replica starts an application when the leader does
+// not answer. All else that is decided waits for the next leader, so the Lease of one that leads alone is
+// short: when it is killed it is followed within five seconds. A leader that cannot renew it because the API
+// server is away could not scale anything either, and knows all that it knew when it leads again. Those of
+// shards are longer, since the members of a layout notice later who of them has gone.
+var (
+	alone   = timing{lease: 4 * time.Second, renew: 2500 * time.Millisecond, work: 3500 * time.Millisecond, retry: 250 * time.Millisecond, write: 900 * time.Millisecond}
+	sharing = timing{lease: 10 * time.Second, renew: 7 * time.Second, work: 9 * time.Second, retry: time.Second}
 )
 
 // Elector takes part in the election of the one replica that scales.
@@ -50,6 +61,7 @@ type Elector struct {
 	log     *slog.Logger
 	self    string
 	terms   *terms
+	timing  timing
 	mu      sync.Mutex
 	leader  string
 	changed chan struct{}
@@ -77,12 +89,12 @@ func addressOf(identity string) string {
 
 // New makes the elector of a controller without shards.
 func New(c *kube.Clients, log *slog.Logger, o Options) *Elector {
-	return newElector(c, log, o, leaseName)
+	return newElector(c, log, o, leaseName, alone)
 }
 
-func newElector(c *kube.Clients, log *slog.Logger, o Options, name string) *Elector {
+func newElector(c *kube.Clients, log *slog.Logger, o Options, name string, held timing) *Elector {
 	self := o.identity()
-	terms := newTerms()
+	terms := newTerms(held)
 	client := &leases{LeasesGetter: c.Typed.CoordinationV1(), self: self, balancers: o.Balancers, patience: o.Patience, terms: terms}
 	return &Elector{
 		leases: client,
@@ -90,7 +102,7 @@ func newElector(c *kube.Clients, log *slog.Logger, o Options, name string) *Elec
 			LeaseMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: name},
 			Client:    client, LockConfig: resourcelock.ResourceLockConfig{Identity: self},
 		},
-		log: log, self: self, terms: terms, changed: make(chan struct{}),
+		log: log, self: self, terms: terms, timing: held, changed: make(chan struct{}),
 	}
 }
 
@@ -106,19 +118,27 @@ func (e *Elector) Run(ctx context.Context, lead func(context.Context)) error {
 		stop()
 	})()
 	for ctx.Err() == nil {
+		one, lose := context.WithCancel(electing)
 		elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-			Lock: e.lock, LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
+			Lock: e.lock, LeaseDuration: e.timing.lease, RenewDeadline: e.timing.renew, RetryPeriod: e.timing.retry,
 			ReleaseOnCancel: true, Name: e.lock.LeaseMeta.Name,
 			Callbacks: leaderelection.LeaderCallbacks{
-				OnStartedLeading: func(term context.Context) { e.terms.serve(term, lead) },
+				// When the work has ended because a renewal took too long, client-go may still hold the Lease, and
+				// would go on to renew it for nobody: it stands again.
+				OnStartedLeading: func(term context.Context) {
+					defer lose()
+					e.terms.serve(term, lead)
+				},
 				OnStoppedLeading: func() {},
 				OnNewLeader:      e.observe,
 			},
 		})
 		if err != nil {
+			lose()
 			return fmt.Errorf("leader election: %w", err)
 		}
-		elector.Run(electing)
+		elector.Run(one)
+		lose()
 	}
 	e.terms.close() // the last term's work has ended before we have
 	return nil

@@ -75,7 +75,7 @@ func NewShards(c *kube.Clients, log *slog.Logger, o ShardsOptions) *Shards {
 		if o.Patience != nil {
 			one.Patience = o.Patience[i]
 		}
-		e := newElector(c, log.With("shard", i), one, shardLease(i))
+		e := newElector(c, log.With("shard", i), one, shardLease(i), sharing)
 		e.leases.layout = s.layout.mark
 		s.electors = append(s.electors, e)
 	}
@@ -206,7 +206,7 @@ func (s *Shards) holders(found map[string]*coordinationv1.Lease) []string {
 		case e.terms.underWay():
 			list[i] = s.self
 		case holder == s.self && s.stints[i] == nil: // it was given up since
-		case o != nil && now.Sub(s.seen[i].at) >= leaseDuration: // nobody renews it
+		case o != nil && now.Sub(s.seen[i].at) >= durationOf(o): // nobody renews it
 		default:
 			list[i] = holder
 		}

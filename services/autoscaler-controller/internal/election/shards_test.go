@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
+
 	"github.com/nemesis-scaling/nemesis/pkg/shard"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube/kubetest"
 )
@@ -203,7 +205,7 @@ func TestShards_OfOneThatIsCutOffAreTakenOverOnceItsWorkHasEnded(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		s.expect("two", map[string]int{"a": 1, "b": 1})
 		s.replicas["a"].Cut(true)
-		time.Sleep(leaseDuration + 3*time.Second)
+		time.Sleep(sharing.lease + 3*time.Second)
 		s.expect("a is cut off", map[string]int{"b": 2})
 		s.replicas["a"].Cut(false)
 		time.Sleep(30 * time.Second)
@@ -275,7 +277,7 @@ func TestShards_OfALayoutWhoseReplicasWereKilledAreTakenOver(t *testing.T) {
 			t.Errorf("elsewhere leads %q at %q", s.replicas["new"].shards.Elsewhere(), address)
 		}
 		s.replicas["old"].Cut(true)
-		time.Sleep(leaseDuration + 4*time.Second)
+		time.Sleep(sharing.lease + 4*time.Second)
 		s.expect("killed", map[string]int{"new": 2})
 		if holder := s.replicas["new"].shards.Elsewhere(); holder != "" {
 			t.Errorf("elsewhere leads %q", holder)
@@ -287,6 +289,84 @@ func TestShards_OfALayoutWhoseReplicasWereKilledAreTakenOver(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		s.expect("gone", map[string]int{"new": 2})
 	})
+}
+
+func TestElector_OfOneThatIsCutOffIsFollowedWithinFiveSeconds(t *testing.T) {
+	for _, after := range []time.Duration{0, 100 * time.Millisecond, 500 * time.Millisecond, 990 * time.Millisecond} {
+		stage(t, func(s *scene) {
+			s.begin("a", 1, "lb-1")
+			time.Sleep(5 * time.Second)
+			s.begin("b", 1, "lb-1")
+			time.Sleep(30*time.Second + after)
+			s.expect("before", map[string]int{"a": 1})
+			s.replicas["a"].Cut(true)
+			time.Sleep(5 * time.Second)
+			s.expect("cut off", map[string]int{"b": 1})
+			s.replicas["a"].Cut(false)
+			time.Sleep(30 * time.Second)
+			s.expect("back", map[string]int{"b": 1})
+			s.awaits("b", []string{"lb-1"})
+		})
+	}
+}
+
+func TestElector_LeadsOnThroughAPauseOfTheAPIServer(t *testing.T) {
+	stage(t, func(s *scene) {
+		s.begin("a", 1)
+		s.begin("b", 1)
+		time.Sleep(10 * time.Second)
+		before, terms := fmt.Sprint(s.leaders()), s.terms
+		for range 10 {
+			for _, r := range s.replicas {
+				r.Cut(true)
+			}
+			time.Sleep(2 * time.Second)
+			for _, r := range s.replicas {
+				r.Cut(false)
+			}
+			time.Sleep(2 * time.Second)
+		}
+		if after := fmt.Sprint(s.leaders()); after != before || s.terms != terms {
+			t.Errorf("%s, before %s, with %d terms more", after, before, s.terms-terms)
+		}
+	})
+}
+
+// An API server that does what it is asked for, and says so late: the work ends in time, for others might have
+// taken over, and begins again. A Lease that is renewed for nobody is held by nobody else either.
+func TestElections_NobodyHoldsALeaseAndDoesNotLead(t *testing.T) {
+	for _, of := range []int{1, 3} {
+		for _, late := range []time.Duration{500 * time.Millisecond, 1200 * time.Millisecond, 1800 * time.Millisecond, 2400 * time.Millisecond, 4 * time.Second, 8 * time.Second} {
+			stage(t, func(s *scene) {
+				s.begin("a", of)
+				time.Sleep(30 * time.Second)
+				s.expect("before", map[string]int{"a": of})
+				for range 3 {
+					s.replicas["a"].Slow(late)
+					time.Sleep(40 * time.Second)
+					s.replicas["a"].Slow(0)
+					time.Sleep(40 * time.Second)
+					s.expect(fmt.Sprintf("after answers that were %v late", late), map[string]int{"a": of})
+				}
+				if got := s.unled(); len(got) > 0 {
+					t.Errorf("nobody leads %v", got)
+				}
+			})
+		}
+	}
+}
+
+func TestDurationOf_IsWhatTheHolderSaid(t *testing.T) {
+	for said, want := range map[*int32]time.Duration{
+		nil: sharing.lease, new(int32(10)): 10 * time.Second, new(int32(1)): time.Second, new(int32(0)): sharing.lease, new(int32(-3)): sharing.lease,
+	} {
+		if got := durationOf(&coordinationv1.Lease{Spec: coordinationv1.LeaseSpec{LeaseDurationSeconds: said}}); got != want {
+			t.Errorf("%v, want %v", got, want)
+		}
+	}
+	if got := durationOf(nil); got != sharing.lease {
+		t.Errorf("without a Lease %v", got)
+	}
 }
 
 func TestShards_FollowersKnowTheLeaderOfEach(t *testing.T) {

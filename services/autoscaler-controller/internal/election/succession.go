@@ -60,13 +60,17 @@ func (l lease) Get(ctx context.Context, name string, o metav1.GetOptions) (*coor
 }
 
 // Update renews the Lease, takes it over or gives it back. In the moment of taking over the
-// annotation stays as the last leader wrote it.
+// annotation stays as the last leader wrote it. client-go renews as often as it looks; what was renewed just
+// now is not written again.
 func (l lease) Update(ctx context.Context, renewed *coordinationv1.Lease, o metav1.UpdateOptions) (*coordinationv1.Lease, error) {
 	if holder := renewed.Spec.HolderIdentity; holder == nil || *holder == "" {
 		l.leases.terms.end() // the next leader may begin at once
 	}
-	l.leases.mark(renewed)
 	before := l.leases.found.Load()
+	if before != nil && before.holder == l.leases.self && holderOf(renewed) == l.leases.self && l.leases.terms.fresh() {
+		return renewed, nil
+	}
+	l.leases.mark(renewed)
 	if names, leading := l.leases.balancers(); leading && before != nil && before.holder == l.leases.self {
 		text, err := json.Marshal(append([]string{}, names...)) // none is [], not null
 		if err != nil {
@@ -80,9 +84,10 @@ func (l lease) Update(ctx context.Context, renewed *coordinationv1.Lease, o meta
 			renewed.Annotations[patienceAnnotation] = fmt.Sprintf("%d %s", l.leases.patience()/time.Second, text)
 		}
 	}
+	began := time.Now()
 	updated, err := l.LeaseInterface.Update(ctx, renewed, o)
 	if err == nil {
-		l.leases.terms.renewed()
+		l.leases.terms.renewed(began)
 	}
 	l.leases.note(updated, err)
 	return updated, err
@@ -91,7 +96,11 @@ func (l lease) Update(ctx context.Context, renewed *coordinationv1.Lease, o meta
 // Create makes the Lease.
 func (l lease) Create(ctx context.Context, made *coordinationv1.Lease, o metav1.CreateOptions) (*coordinationv1.Lease, error) {
 	l.leases.mark(made)
+	began := time.Now()
 	made, err := l.LeaseInterface.Create(ctx, made, o)
+	if err == nil {
+		l.leases.terms.renewed(began)
+	}
 	l.leases.note(made, err)
 	return made, err
 }
@@ -100,7 +109,16 @@ func (l lease) Create(ctx context.Context, made *coordinationv1.Lease, o metav1.
 // looked at before this replica stood for it.
 func (l *leases) lapsed(o *coordinationv1.Lease) bool {
 	last := l.unchanged.Load()
-	return last != nil && last.version == o.ResourceVersion && time.Since(last.at) >= leaseDuration && holderOf(o) != l.self
+	return last != nil && last.version == o.ResourceVersion && time.Since(last.at) >= durationOf(o) && holderOf(o) != l.self
+}
+
+// durationOf is for how long a Lease holds without being renewed, as whoever holds it said: it may be of
+// another version, and rely on it for longer than we do.
+func durationOf(o *coordinationv1.Lease) time.Duration {
+	if o == nil || o.Spec.LeaseDurationSeconds == nil || *o.Spec.LeaseDurationSeconds <= 0 {
+		return sharing.lease
+	}
+	return time.Duration(*o.Spec.LeaseDurationSeconds) * time.Second
 }
 
 // mark writes on a shard's Lease which layout it belongs to. What it says of load balancers when it comes

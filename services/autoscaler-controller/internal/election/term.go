@@ -11,15 +11,17 @@ import (
 // term late, and tries to give the Lease back before it says so.
 type terms struct {
 	turn chan struct{} // one token: the term under way has it
+	held timing
 
 	mu     sync.Mutex
 	closed bool
 	cancel context.CancelFunc // of the term under way; nil: there is none
 	ended  chan struct{}      // closed when its work has ended
 	lapse  *time.Timer        // ends the term when the Lease was not renewed for too long
+	last   time.Time          // when the Lease was last written, or a little before
 }
 
-func newTerms() *terms { return &terms{turn: make(chan struct{}, 1)} }
+func newTerms(held timing) *terms { return &terms{turn: make(chan struct{}, 1), held: held} }
 
 // serve does a term's work, after that of the term before.
 func (t *terms) serve(ctx context.Context, work func(context.Context)) {
@@ -33,7 +35,10 @@ func (t *terms) serve(ctx context.Context, work func(context.Context)) {
 		t.mu.Unlock()
 		return
 	}
-	t.cancel, t.ended, t.lapse = cancel, ended, time.AfterFunc(workDeadline, cancel)
+	if t.last.IsZero() {
+		t.last = time.Now()
+	}
+	t.cancel, t.ended, t.lapse = cancel, ended, time.AfterFunc(time.Until(t.last.Add(t.held.work)), cancel)
 	t.mu.Unlock()
 	work(ctx)
 	t.mu.Lock()
@@ -43,13 +48,22 @@ func (t *terms) serve(ctx context.Context, work func(context.Context)) {
 	close(ended)
 }
 
-// renewed takes note that the Lease holds from now on.
-func (t *terms) renewed() {
+// renewed takes note that the Lease holds from then on: from before it was written, for others may have
+// seen it sooner than we knew.
+func (t *terms) renewed(began time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.last = began
 	if t.lapse != nil && t.lapse.Stop() {
-		t.lapse.Reset(workDeadline)
+		t.lapse.Reset(time.Until(began.Add(t.held.work)))
 	}
+}
+
+// fresh tells whether a term is under way whose Lease was renewed just now.
+func (t *terms) fresh() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lapse != nil && time.Since(t.last) < t.held.write
 }
 
 // end ends the term under way, and returns when its work has ended.

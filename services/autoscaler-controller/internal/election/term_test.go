@@ -24,7 +24,7 @@ func slow(began, ended *time.Time, takes time.Duration) func(context.Context) {
 func TestTerms_OneBeginsWhenTheWorkOfTheOneBeforeHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var began, ended [2]time.Time
-		terms := newTerms()
+		terms := newTerms(alone)
 		first, lose := context.WithCancel(t.Context())
 		go terms.serve(first, slow(&began[0], &ended[0], 3*time.Second))
 		synctest.Wait()
@@ -47,20 +47,20 @@ func TestTerms_OneBeginsWhenTheWorkOfTheOneBeforeHasEnded(t *testing.T) {
 func TestTerms_WorkEndsWithinTheLeaseWhenNobodyRenewsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var began, ended time.Time
-		terms := newTerms()
+		terms := newTerms(alone)
 		go terms.serve(t.Context(), slow(&began, &ended, 0))
 		synctest.Wait()
 		for range 5 {
-			time.Sleep(retryPeriod)
-			terms.renewed()
+			time.Sleep(alone.retry)
+			terms.renewed(time.Now())
 		}
 		renewed := time.Now()
-		time.Sleep(leaseDuration)
+		time.Sleep(alone.lease)
 		synctest.Wait()
-		if took := ended.Sub(renewed); ended.IsZero() || took <= renewDeadline || took >= leaseDuration {
-			t.Errorf("it ended %v after the last renewal, want between %v and %v", took, renewDeadline, leaseDuration)
+		if took := ended.Sub(renewed); ended.IsZero() || took <= alone.renew || took >= alone.lease {
+			t.Errorf("it ended %v after the last renewal, want between %v and %v", took, alone.renew, alone.lease)
 		}
-		terms.renewed() // comes late, and changes nothing
+		terms.renewed(time.Now()) // comes late, and changes nothing
 	})
 }
 
@@ -78,7 +78,7 @@ func (s *kept) Update(_ context.Context, l *coordinationv1.Lease, _ metav1.Updat
 func TestLease_IsGivenBackAfterTheWorkHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var began, ended time.Time
-		terms, back := newTerms(), &kept{}
+		terms, back := newTerms(alone), &kept{}
 		l := lease{back, &leases{self: "us", balancers: func() ([]string, bool) { return nil, false }, terms: terms}}
 		go terms.serve(t.Context(), slow(&began, &ended, 2*time.Second))
 		synctest.Wait()
@@ -92,5 +92,46 @@ func TestLease_IsGivenBackAfterTheWorkHasEnded(t *testing.T) {
 		if ended.IsZero() || back.updates != 2 {
 			t.Errorf("given back before the work had ended (%v), or not at all (%d updates)", ended, back.updates)
 		}
+	})
+}
+
+func TestTerms_WorkEndsByTheTimeOfTheWriteNotOfItsAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var began, ended time.Time
+		terms := newTerms(alone)
+		asked := time.Now()
+		time.Sleep(time.Second) // the API server answers late: others saw the Lease sooner
+		terms.renewed(asked)
+		go terms.serve(t.Context(), slow(&began, &ended, 0))
+		time.Sleep(alone.lease)
+		synctest.Wait()
+		if took := ended.Sub(asked); ended.IsZero() || took != alone.work {
+			t.Errorf("it ended %v after the Lease was asked for, want %v", took, alone.work)
+		}
+	})
+}
+
+func TestLease_IsWrittenOnceASecondThoughItIsRenewedMoreOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var began, ended time.Time
+		terms, back := newTerms(alone), &kept{}
+		l := lease{back, &leases{self: "us", balancers: func() ([]string, bool) { return nil, true }, terms: terms}}
+		held := coordinationv1.Lease{Spec: coordinationv1.LeaseSpec{HolderIdentity: new("us")}}
+		renew := func() {
+			if _, err := l.Update(t.Context(), held.DeepCopy(), metav1.UpdateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		renew() // takes it
+		go terms.serve(t.Context(), slow(&began, &ended, 0))
+		synctest.Wait()
+		for range 40 {
+			time.Sleep(alone.retry)
+			renew()
+		}
+		if back.updates != 11 || !ended.IsZero() {
+			t.Errorf("written %d times in ten seconds, ended %v", back.updates, ended)
+		}
+		terms.close()
 	})
 }

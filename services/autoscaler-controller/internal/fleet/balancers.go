@@ -10,8 +10,8 @@ import (
 
 // The load balancers that take part are a part of the routes: they share the limits of pods among
 // themselves, and take it from here who is there. What they count on: one that reports is left out only
-// when it has left, when its process has ended, or after as long a silence as it counts on (ForgetFor). So nothing is said until
-// a new leader has heard all that it must know of.
+// when it has left, when its process has ended, or after as long a silence as it counts on (ForgetFor). So
+// nothing is said until a new leader has heard all that it must know of.
 
 // settleFor is how long a new leader waits for load balancers of which the leader before left no word:
 // they came in its last second. Each reports every second.

@@ -295,3 +295,40 @@ func TestOf_FollowsTheNamesOfCustomAutoscalers(t *testing.T) {
 	}
 	f.agrees(t)
 }
+
+// A pod's first word counts, whether it comes before the pod is seen or after it, or while it is.
+func TestMeasure_WhatIsSaidWhileThePodBecomesKnownCounts(t *testing.T) {
+	f := New("e")
+	var running sync.WaitGroup
+	const n = 500
+	key := func(i int) Key { return Key{Namespace: "ns", Deployment: fmt.Sprint("app-", i)} }
+	for i := range n {
+		f.Observe(Observation{Key: key(i), Deployment: Deployment{Found: true, Replicas: 1}}, measuredAt)
+	}
+	for i := range n {
+		pod := fmt.Sprint("pod-", i)
+		both := make(chan struct{})
+		running.Go(func() {
+			<-both
+			f.Observe(Observation{Key: key(i), Deployment: Deployment{Found: true, Replicas: 1}, Pods: []Pod{{Name: pod, Started: true}}}, measuredAt)
+		})
+		running.Go(func() {
+			<-both
+			f.Measure([]Measurement{measured(pod, Sidecar, measuredAt, map[Gauge]float64{CPUUsage: 1})}, measuredAt)
+		})
+		close(both)
+		if i%keptStrangers == 0 {
+			running.Wait() // else a stranger's place may be another one's by then
+		}
+	}
+	running.Wait()
+	lost := 0
+	for i := range n {
+		if v, ok := f.View(key(i), measuredAt); !ok || len(v.Pods) != 1 || v.Pods[0].Use == nil {
+			lost++
+		}
+	}
+	if lost > 0 || len(f.strangers.last) > 0 {
+		t.Errorf("of %d pods the word was lost, %d are kept as strangers", lost, len(f.strangers.last))
+	}
+}

@@ -38,6 +38,9 @@ func (i *index) find(k Key) *application {
 	return i.apps[k]
 }
 
+// Knows tells whether there is an application of this key.
+func (i *index) Knows(k Key) bool { return i.find(k) != nil }
+
 func (i *index) all() []*application {
 	i.mu.RLock()
 	defer i.mu.RUnlock()

@@ -13,8 +13,6 @@ import (
 const (
 	SidecarFreshFor    = 20 * time.Second
 	KubernetesFreshFor = 90 * time.Second
-	// MaxMeasuredPods is what a refusal of measurements names. Nothing here refuses any.
-	MaxMeasuredPods = 20_000
 )
 
 // Source is who measured.
@@ -93,28 +91,50 @@ func (f *Fleet) Measure(list []Measurement, now time.Time) (touched []Key) {
 	defer f.roster.mu.RUnlock()
 	var w *watch // made for the first that anybody knows
 	for i := range list {
-		m := &list[i]
-		m.At = earlier(m.At, now)
-		a := f.owner(m.Pod)
+		list[i].At = earlier(list[i].At, now)
+		a, said := f.whose(list[i : i+1])
 		if a == nil {
-			f.strangers.put(*m)
 			continue
 		}
 		if w == nil {
 			who := f.watching(now)
 			w = &who
 		}
-		a.mu.Lock()
-		if a.measure(*m, now) {
-			f.tellLoads(a, now)
-			if a.heard(&f.roster, w, now) {
-				touched = append(touched, a.key)
-			}
+		if f.measure(a, said, w, now) {
+			touched = append(touched, a.key)
 		}
-		a.mu.Unlock()
 	}
 	slices.SortFunc(touched, Key.Compare)
 	return slices.Compact(touched)
+}
+
+// whose is the application of the pod of one measurement, and what is said of the pod; nil: nobody knows it,
+// and what is said is kept for a moment.
+func (f *Fleet) whose(one []Measurement) (a *application, said []Measurement) {
+	pod := one[0].Pod
+	if a = f.owner(pod); a != nil {
+		return a, one
+	}
+	f.strangers.put(one[0])
+	if a = f.owner(pod); a == nil {
+		return nil, nil
+	}
+	return a, f.strangers.take(pod) // it was seen meanwhile, perhaps before this was kept
+}
+
+// measure takes what is said of a pod. It returns whether its application is to be decided on anew.
+func (f *Fleet) measure(a *application, said []Measurement, w *watch, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	news := false
+	for i := range said {
+		news = a.measure(said[i], now) || news
+	}
+	if !news {
+		return false
+	}
+	f.tellLoads(a, now)
+	return a.heard(&f.roster, w, now)
 }
 
 // looked are the metrics of an application that are measured on its pods: those that are always looked

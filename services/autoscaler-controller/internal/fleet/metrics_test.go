@@ -165,3 +165,16 @@ func TestUnmeasured_NamesNamespacesWithoutASidecarsWord(t *testing.T) {
 		t.Errorf("all have sidecars, and got %v", got)
 	}
 }
+
+// A sidecar that cannot see what the pod uses tells what the application's page shows; the rest is the
+// Kubernetes metrics API's, again and again.
+func TestUnmeasured_NamesThoseOfWhichASidecarOnlyKnowsThePage(t *testing.T) {
+	f, _ := measuredFleet()
+	for _, pod := range []string{"a", "b"} {
+		f.Measure([]Measurement{measured(pod, Sidecar, measuredAt, map[Gauge]float64{InFlight: 1})}, measuredAt)
+		f.Measure([]Measurement{measured(pod, Kubernetes, measuredAt, map[Gauge]float64{CPUUsage: 1})}, measuredAt)
+	}
+	if diff := cmp.Diff([]string{"ns"}, f.Unmeasured(measuredAt)); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -102,6 +102,8 @@ type Deployment struct {
 	Refusal  string // why pods cannot be made, in Kubernetes' words: a quota, a policy; "" when they can
 
 	Grace time.Duration // that its pods have to end when somebody else deletes them
+
+	Labels string // for those who select by them: NAME=VALUE, with a comma between, in the order of the names
 }
 
 // Mark is what is written on a pod that was chosen to go, so that Kubernetes takes it and the next

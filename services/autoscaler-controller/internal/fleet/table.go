@@ -59,7 +59,7 @@ func parseVersion(s string) (version, bool) {
 // what it changed to the end of a list: what changed since a version is read from there backward, each
 // route once however often it changed, and a change costs the same whatever there is.
 //
-// It has a lock of its own, which may be taken with the fleet's.
+// It has a lock of its own, which may be taken with an application's.
 type table struct {
 	mu        sync.Mutex
 	version   version

@@ -93,8 +93,9 @@ func (a *application) of(b *balancer) *reported {
 }
 
 // Report takes a load balancer's report, or a part of one, and returns the applications to decide on
-// anew: those of which a decision would now go by something else. An application that no part lists has nothing in flight and nothing new; before the last
-// part has come the load balancer counts as not heard since its last whole report.
+// anew: those of which a decision would now go by something else. An application that no part of a whole
+// report lists has nothing in flight and nothing new; one that no part of a delta lists is as it was. Before
+// the last part has come the load balancer counts as not heard since its last whole report.
 //
 // What it costs is in what the part names, what the load balancer is busy with, and the ways down that
 // are under way.

@@ -157,10 +157,12 @@ func (p *podMemory) fresh(g Gauge, now time.Time, counts func(*values) bool) (va
 	return value, now.Sub(v.at), true
 }
 
-// measured tells whether a sidecar measures the pod, and what rules look at most.
+// measured tells whether a sidecar measures what the pod uses, which is what rules look at most. One that
+// only reads the application's page leaves that to the Kubernetes metrics API.
 func (p *podMemory) measured(now time.Time) bool {
-	_, _, ok := p.fresh(CPUUsage, now, anyValues)
-	return ok && p.sidecar != nil && p.sidecar.fresh(now)
+	v := p.said(Sidecar)
+	_, ok := v.value(CPUUsage)
+	return ok && v.fresh(now)
 }
 
 func anyValues(*values) bool { return true }

@@ -36,9 +36,9 @@ func (r *roster) traffic(a *application, w watch, now time.Time) scaling.Traffic
 	return t
 }
 
-// quietSince is since when the load balancers see nothing of the application: the latest of the last traffic, the last
-// scale-up, and the moment since when traffic would have been seen: while no load balancer is heard,
-// nobody looks. It is zero while this process does not lead.
+// quietSince is since when the load balancers see nothing of the application: the latest of the last
+// traffic, the last scale-up, and the moment since when traffic would have been seen: while no load
+// balancer is heard, nobody looks. It is zero while this process does not lead.
 //
 // A controller that has just begun knows nothing of the time before. But a load balancer remembers
 // when it last saw traffic, back to its own start: if every live one was there before us, their

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -23,13 +24,17 @@ const (
 	maxOtherwise = 64 << 10
 )
 
-// What the bodies may hold together that are being read and worked on, in bytes. Those that come from
-// many have a budget of their own, so that they keep nobody else from being served.
+// What the bodies may have together that are being read and worked on, in bytes that have come: who declares
+// much and sends nothing holds nothing. Those that come from many have a budget of their own, so that they
+// keep nobody else from being served.
 const (
 	pushBudget   = 16 << 20
 	reportBudget = 32 << 20
 	otherBudget  = 16 << 20
 )
+
+// firstRead is how much room a body is given before anything of it has come; then it grows with it.
+const firstRead = 2 << 10
 
 // How long a body may take to come. That of a push is a packet or two.
 const (
@@ -66,6 +71,29 @@ func (b *budget) take(n int64) bool {
 }
 
 func (b *budget) give(n int64) { b.used.Add(-n) }
+
+// errTooManyBytes is that a body's next bytes have no place in its budget.
+var errTooManyBytes = errors.New("more is being sent than is worked on at a time")
+
+// budgeted is a body whose bytes are taken from a budget as they come.
+type budgeted struct {
+	io.Reader
+	from  *budget
+	taken int64
+}
+
+// Read implements io.Reader.
+func (b *budgeted) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if !b.from.take(int64(n)) {
+		return 0, errTooManyBytes
+	}
+	b.taken += int64(n)
+	return n, err
+}
+
+// give gives back what was taken.
+func (b *budgeted) give() { b.from.give(b.taken) }
 
 // allowance is what the body of an operation may have.
 type allowance struct {
@@ -117,25 +145,16 @@ func (b *bodies) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	allowed := b.of(r)
-	size := r.ContentLength
-	if size > allowed.most {
+	if size := r.ContentLength; size > allowed.most {
 		b.meter.BodyRefused(BodyTooLarge)
 		fault.Write(w, r, httpserver.TooLarge(size, allowed.most))
 		return
 	}
-	if size < 0 {
-		size = allowed.most
-	}
-	if !allowed.from.take(size) {
-		b.meter.BodyRefused(BodyTooMany)
-		fault.Write(w, r, tooManyBytes())
-		return
-	}
-	defer allowed.from.give(size)
-	body, err := readBody(w, r, allowed)
+	from := &budgeted{Reader: http.MaxBytesReader(w, r.Body, allowed.most), from: allowed.from}
+	defer from.give()
+	body, err := readBody(w, r, from, allowed)
 	if err != nil {
-		b.meter.BodyRefused(BodyUnread)
-		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+		refuseUnread(w, r, b.meter, err)
 		return
 	}
 	if allowed.plain {
@@ -149,19 +168,26 @@ func (b *bodies) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.next.ServeHTTP(w, r)
 }
 
-func tooManyBytes() error {
-	return fault.New(fault.TooMany, "more is being sent than is worked on at a time").After(time.Second)
+// refuseUnread answers a body that was not read to its end.
+func refuseUnread(w http.ResponseWriter, r *http.Request, meter Meter, err error) {
+	if errors.Is(err, errTooManyBytes) {
+		meter.BodyRefused(BodyTooMany)
+		fault.Write(w, r, fault.New(fault.TooMany, "%v", err).After(time.Second))
+		return
+	}
+	meter.BodyRefused(BodyUnread)
+	fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
 }
 
 // readBody reads it all, for no longer than a body may take.
-func readBody(w http.ResponseWriter, r *http.Request, allowed allowance) ([]byte, error) {
+func readBody(w http.ResponseWriter, r *http.Request, from io.Reader, allowed allowance) ([]byte, error) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(allowed.patience)) // a recorder in tests has none
 	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 	var body bytes.Buffer
 	if r.ContentLength > 0 {
-		body.Grow(int(r.ContentLength) + bytes.MinRead)
+		body.Grow(int(min(r.ContentLength, firstRead)) + bytes.MinRead)
 	}
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, allowed.most))
+	_, err := body.ReadFrom(from)
 	return body.Bytes(), err
 }

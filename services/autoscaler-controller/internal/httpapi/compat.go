@@ -50,7 +50,7 @@ func startResponse(s fleet.Started) autoscaler.StartResponse {
 func application(v fleet.View, last *fleet.Record, conditions []fleet.Condition) autoscaler.Application {
 	out := autoscaler.Application{
 		Namespace: v.Namespace, Deployment: v.Key.Deployment, Autoscaler: v.Autoscaler,
-		State: autoscaler.ApplicationState(v.State), Replicas: v.Observation.Deployment.Replicas, ReadyReplicas: v.Ready,
+		State: autoscaler.ApplicationState(v.State), Mode: new(autoscaler.ScalingMode(modeOf(v))), Replicas: v.Observation.Deployment.Replicas, ReadyReplicas: v.Ready,
 		MinReplicas: v.Spec.MinReplicas, MaxReplicas: v.Spec.MaxReplicas, IdleTime: wholeSeconds(v.Spec.IdleTime),
 		ExpectedStartSeconds: seconds(v.ExpectedStart), LastActivityTime: moment(v.LastActivity),
 		Pods: make([]autoscaler.Pod, len(v.Pods)), Traffic: traffic(v.Traffic),

@@ -67,12 +67,6 @@ type podItem = struct {
 	Pod        autoscaler.Pod `json:"pod"`
 }
 
-func podItems(views []fleet.View) []podItem {
-	items := []podItem{}
-	for _, v := range views {
-		for _, p := range v.Pods {
-			items = append(items, podItem{Namespace: v.Namespace, Deployment: v.Key.Deployment, Pod: pod(p)})
-		}
-	}
-	return items
+func shownPod(v fleet.View, p fleet.PodView) podItem {
+	return podItem{Namespace: v.Namespace, Deployment: v.Key.Deployment, Pod: pod(p)}
 }

@@ -13,33 +13,32 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 )
 
-// passed are the query parameters that the API server gets to see. `watch` is not among them: that
-// is another kind of answer.
+// passed are the query parameters that the API server gets to see, and watching those of a watch besides.
+// `watch` is not among the first: that is another kind of answer.
 var passed = []string{
 	"labelSelector", "fieldSelector", "limit", "continue", "resourceVersion", "resourceVersionMatch",
 	"dryRun", "fieldManager", "propagationPolicy", "gracePeriodSeconds",
+}
+
+var watching = []string{
+	"watch", "labelSelector", "fieldSelector", "resourceVersion", "resourceVersionMatch",
+	"timeoutSeconds", "allowWatchBookmarks", "sendInitialEvents",
 }
 
 // pass passes a call on a custom resource to the Kubernetes API server, with the caller's own
 // token, and its answer back: a good one as it is, a refusal as a problem document with the same
 // status code.
 func (a *api) pass(w http.ResponseWriter, r *http.Request) {
-	token := r.Header.Get("Authorization")
-	if token != "" && !strings.HasPrefix(token, "Bearer ") {
-		a.refuse(w, r, fault.New(fault.Unauthenticated, "").With("Authorization", "", "Bearer TOKEN, with a Kubernetes token"))
+	out, err := onward(r, passed)
+	if err != nil {
+		a.refuse(w, r, err)
 		return
 	}
-	query := url.Values{}
-	for _, name := range passed {
-		if v, ok := r.URL.Query()[name]; ok {
-			query[name] = v
-		}
-	}
 	if r.Method != http.MethodGet && r.Method != http.MethodDelete {
+		query := out.URL.Query()
 		query.Set("fieldValidation", "Strict") // an unknown field is a mistake, not a wish
+		out.URL.RawQuery = query.Encode()
 	}
-	out := r.Clone(r.Context())
-	out.URL.RawQuery = query.Encode()
 	answer, err := a.Objects.Do(out)
 	if err != nil {
 		if tooLarge := httpserver.Refusal(err, 0); tooLarge.Code == fault.TooLarge {
@@ -49,18 +48,43 @@ func (a *api) pass(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(answer.Body)
+	body, err := read(answer)
 	if err != nil {
-		a.refuse(w, r, fault.New(fault.Unavailable, "the Kubernetes API server broke off its answer").Because(err).After(time.Second))
-		return
-	}
-	if answer.StatusCode >= http.StatusBadRequest {
-		a.refuse(w, r, refusal(answer.StatusCode, body))
+		a.refuse(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", answer.Header.Get("Content-Type"))
 	w.WriteHeader(answer.StatusCode)
-	_, _ = w.Write(body) // the client has gone: nothing to do
+	_, _ = w.Write(body) //nolint:gosec // G705: JSON of the API server; and when the client has gone there is nothing to do
+}
+
+// onward is the same call with those of its parameters that the API server gets to see.
+func onward(r *http.Request, parameters []string) (*http.Request, error) {
+	token := r.Header.Get("Authorization")
+	if token != "" && !strings.HasPrefix(token, "Bearer ") {
+		return nil, fault.New(fault.Unauthenticated, "").With("Authorization", "", "Bearer TOKEN, with a Kubernetes token")
+	}
+	query, asked := url.Values{}, r.URL.Query()
+	for _, name := range parameters {
+		if v, ok := asked[name]; ok {
+			query[name] = v
+		}
+	}
+	out := r.Clone(r.Context())
+	out.URL.RawQuery = query.Encode()
+	return out, nil
+}
+
+// read is the body of a good answer; a refusal is the error.
+func read(answer *http.Response) ([]byte, error) {
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "the Kubernetes API server broke off its answer").Because(err).After(time.Second)
+	}
+	if answer.StatusCode >= http.StatusBadRequest {
+		return nil, refusal(answer.StatusCode, body)
+	}
+	return body, nil
 }
 
 // kubernetesStatus is the part of metav1.Status that is told on.
@@ -94,6 +118,9 @@ func refusal(status int, body []byte) *fault.Error {
 		value, allowed := cause(c.Field, c.Message)
 		e.With(c.Field, value, allowed)
 	}
+	if found := unselectable.FindStringSubmatch(s.Message); found != nil {
+		e.With("fieldSelector", found[1], "one of the fields "+strings.Join(objectFields, ", "))
+	}
 	for _, found := range misfit.FindAllStringSubmatch(strict, -1) {
 		allowed := "no field of this name"
 		if found[1] == "duplicate" {
@@ -116,6 +143,8 @@ var (
 	// What fieldValidation=Strict refuses: `strict decoding error: unknown field "spec.x", duplicate field "spec.y"`.
 	strictDecoding = regexp.MustCompile(`strict decoding error: .*`)
 	misfit         = regexp.MustCompile(`(unknown|duplicate) field "([^"]+)"`)
+	// What is no field to select by: `field label not supported: spec.x`.
+	unselectable = regexp.MustCompile(`field label not supported: (\S+)`)
 )
 
 // cause takes the value and what is allowed out of Kubernetes' text for a field at fault.

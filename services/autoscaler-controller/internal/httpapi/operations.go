@@ -36,46 +36,38 @@ func (a *api) SubmitPodMetrics(ctx context.Context, in autoscaler.SubmitPodMetri
 
 // ListPods shows every pod of the applications.
 func (a *api) ListPods(_ context.Context, in autoscaler.ListPodsRequestObject) (autoscaler.ListPodsResponseObject, error) {
-	list := autoscaler.ListPods200JSONResponse(autoscaler.PodList{})
-	list.Items = podItems(a.views(in.Params.Namespace, in.Params.Deployment))
-	return list, nil
+	p := in.Params
+	c := choice{namespace: value(p.Namespace, ""), deployment: value(p.Deployment, ""), labels: value(p.LabelSelector, ""), fields: value(p.FieldSelector, "")}
+	q, err := newAsked(listOfPods(c), c, podFields, p.Limit, p.Continue)
+	if err != nil {
+		return nil, err
+	}
+	page, meta := a.pods(q)
+	return autoscaler.ListPods200JSONResponse{Items: page.Items, Metadata: meta}, nil
 }
 
 // ListMetrics shows what the applications use.
 func (a *api) ListMetrics(_ context.Context, in autoscaler.ListMetricsRequestObject) (autoscaler.ListMetricsResponseObject, error) {
-	list := autoscaler.ListMetrics200JSONResponse{Items: []autoscaler.ApplicationMetrics{}}
-	for _, v := range a.views(in.Params.Namespace, in.Params.Deployment) {
-		list.Items = append(list.Items, applicationMetrics(v))
+	p := in.Params
+	c := choice{namespace: value(p.Namespace, ""), deployment: value(p.Deployment, ""), labels: value(p.LabelSelector, ""), fields: value(p.FieldSelector, "")}
+	q, err := newAsked(listOfMetrics(c), c, applicationFields, p.Limit, p.Continue)
+	if err != nil {
+		return nil, err
 	}
-	return list, nil
-}
-
-// views are the applications of a namespace and a name; nil matches all.
-func (a *api) views(namespace, deployment *string) []fleet.View {
-	var list []fleet.View
-	for _, k := range a.Fleet.Keys() {
-		if namespace != nil && k.Namespace != *namespace || deployment != nil && k.Deployment != *deployment {
-			continue
-		}
-		if v, ok := a.Fleet.View(k, time.Now()); ok {
-			list = append(list, v)
-		}
-	}
-	return list
+	page, meta := applications(a, q, applicationMetrics)
+	return autoscaler.ListMetrics200JSONResponse{Items: page.Items, Metadata: meta}, nil
 }
 
 // ListApplications shows every application.
 func (a *api) ListApplications(_ context.Context, in autoscaler.ListApplicationsRequestObject) (autoscaler.ListApplicationsResponseObject, error) {
-	list := autoscaler.ListApplications200JSONResponse{Items: []autoscaler.Application{}}
-	for _, k := range a.Fleet.Keys() {
-		if in.Params.Namespace != nil && k.Namespace != *in.Params.Namespace {
-			continue
-		}
-		if shown, ok := a.show(k); ok {
-			list.Items = append(list.Items, shown)
-		}
+	p := in.Params
+	c := choice{namespace: value(p.Namespace, ""), deployment: value(p.Deployment, ""), labels: value(p.LabelSelector, ""), fields: value(p.FieldSelector, "")}
+	q, err := newAsked(listOfApplications(c), c, applicationFields, p.Limit, p.Continue)
+	if err != nil {
+		return nil, err
 	}
-	return list, nil
+	page, meta := applications(a, q, a.shown)
+	return autoscaler.ListApplications200JSONResponse{Items: page.Items, Metadata: meta}, nil
 }
 
 // GetApplication shows one application.
@@ -107,19 +99,30 @@ func (a *api) show(k fleet.Key) (autoscaler.Application, bool) {
 	if !ok {
 		return autoscaler.Application{}, false
 	}
-	last, conditions := a.Control.Insight(k)
-	return application(view, last, conditions), true
+	return a.shown(view), true
+}
+
+func (a *api) shown(v fleet.View) autoscaler.Application {
+	last, conditions := a.Control.Insight(v.Observation.Key)
+	return application(v, last, conditions)
 }
 
 // ListDecisions shows the last decisions.
 func (a *api) ListDecisions(_ context.Context, in autoscaler.ListDecisionsRequestObject) (autoscaler.ListDecisionsResponseObject, error) {
-	f := fleet.Filter{
-		Key:     fleet.Key{Namespace: value(in.Params.Namespace, ""), Deployment: value(in.Params.Deployment, "")},
-		Trigger: scaling.Trigger(value(in.Params.Trigger, "")), Result: fleet.Result(value(in.Params.Result, "")), Since: value(in.Params.Since, time.Time{}),
+	p := in.Params
+	c := choice{
+		namespace: value(p.Namespace, ""), deployment: value(p.Deployment, ""), labels: value(p.LabelSelector, ""), fields: value(p.FieldSelector, ""),
+		trigger: value(p.Trigger, ""), result: string(value(p.Result, "")), since: value(p.Since, time.Time{}),
 	}
-	list := autoscaler.ListDecisions200JSONResponse{Items: []autoscaler.Decision{}}
-	for _, r := range a.Control.Decisions(f, value(in.Params.Limit, 100)) {
-		list.Items = append(list.Items, contract.Decision(r))
+	limit := value(p.Limit, defaultLimit)
+	q, err := newAsked(listOfDecisions(c), c, decisionFields, &limit, p.Continue)
+	if err != nil {
+		return nil, err
+	}
+	page, meta := a.decisions(q)
+	list := autoscaler.ListDecisions200JSONResponse{Items: make([]autoscaler.Decision, len(page.Items)), Metadata: meta}
+	for i, r := range page.Items {
+		list.Items[i] = contract.Decision(r)
 	}
 	return list, nil
 }
@@ -142,7 +145,11 @@ func (s *server) SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Request) {
 
 // The operations on custom resources, all passed on.
 
-func (s *server) ListCustomAutoscalers(w http.ResponseWriter, r *http.Request, _ autoscaler.Namespace, _ autoscaler.ListCustomAutoscalersParams) {
+func (s *server) ListCustomAutoscalers(w http.ResponseWriter, r *http.Request, _ autoscaler.Namespace, p autoscaler.ListCustomAutoscalersParams) {
+	if value(p.Watch, false) {
+		s.api.watch(w, r)
+		return
+	}
 	s.api.pass(w, r)
 }
 

@@ -3,14 +3,15 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
-	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 )
 
 const (
@@ -20,9 +21,13 @@ const (
 
 // Pushes takes pushes as they came, if it understands them; else it has done nothing.
 type Pushes interface {
-	Push(body []byte) (understood bool, err error)
-	PushBatch(body []byte) (receipt autoscaler.PodMetricsBatchReceipt, understood bool)
+	Push(body []byte) (understood bool)
+	// PushBatch has what is of other replicas' shards passed on. An error is that of a part of it.
+	PushBatch(body []byte, pass Pass) (receipt autoscaler.PodMetricsBatchReceipt, understood bool, err error)
 }
+
+// Pass has the leader of a shard take a part of a batch, which is a batch.
+type Pass = func(shard int, body []byte) (autoscaler.PodMetricsBatchReceipt, error)
 
 // pushes serves the pushes of pods on a short way: no span, no router, no validator, no allocation that
 // grows with what is sent. What it does not understand it leaves, as it came, to the way of all other
@@ -32,6 +37,7 @@ type Pushes interface {
 type pushes struct {
 	Options
 	bodies *bodies
+	shards *sharded // nil: there are none
 	next   http.Handler
 }
 
@@ -55,31 +61,37 @@ func (p *pushes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.next.ServeHTTP(w, r) // refused there
 		return
 	}
-	if !allowed.from.take(size) {
-		p.Meter.BodyRefused(BodyTooMany)
-		fault.Write(w, r, tooManyBytes())
-		return
+	if again := p.hurry(w, r, int(size), allowed); again != nil {
+		p.next.ServeHTTP(w, again)
 	}
-	body, free, err := p.read(w, r, int(size))
-	defer free()
-	if err == nil && plain(body) == nil && p.take(w, r, body) {
-		allowed.from.give(size)
-		return
+}
+
+// hurry serves a push on the short way. What is not understood is returned, as it came.
+func (p *pushes) hurry(w http.ResponseWriter, r *http.Request, size int, allowed allowance) (again *http.Request) {
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	from := budgeted{Reader: r.Body, from: allowed.from}
+	defer from.give()
+	body, err := p.read(w, &from, (*buffer)[:0], size, allowed.patience)
+	*buffer = body
+	switch {
+	case err != nil:
+		refuseUnread(w, r, p.Meter, err)
+		return nil
+	case plain(body) == nil && p.take(w, r, body):
+		return nil
 	}
-	allowed.from.give(size)
-	if err != nil {
-		p.Meter.BodyRefused(BodyUnread)
-		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
-		return
-	}
-	again := r.Clone(r.Context())
+	again = r.Clone(r.Context())
 	again.Body = io.NopCloser(bytes.NewReader(bytes.Clone(body)))
-	p.next.ServeHTTP(w, again)
+	return again
 }
 
 // here tells whether the push is for this replica: it leads, or the one that leads is not known, or it
 // was relayed once.
 func (p *pushes) here(r *http.Request) bool {
+	if at := r.Header.Get(shardHeader); at != "" && p.shards != nil && !p.shards.has(at) {
+		return false // it is of another layout, and that has to be said
+	}
 	leader, _ := p.Leadership.Leader()
 	return leader == "" || r.Header.Get(relayedHeader) != ""
 }
@@ -93,25 +105,24 @@ func short(r *http.Request) bool {
 	return len(media) == 1 && media[0] == "application/json"
 }
 
-// read reads a body of a known size into a buffer that is used again once it is freed.
-func (p *pushes) read(w http.ResponseWriter, r *http.Request, size int) (body []byte, free func(), err error) {
-	buffer := buffers.Get().(*[]byte)
-	if cap(*buffer) < size {
-		*buffer = make([]byte, size)
-	}
-	body = (*buffer)[:size]
-	free = func() { buffers.Put(buffer) }
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(pushPatience)) // the server sets another for the next request
-	if _, err = io.ReadFull(r.Body, body); err != nil {
-		return nil, free, err
+// read reads a body of a known size into a buffer, which grows with what comes.
+func (p *pushes) read(w http.ResponseWriter, from io.Reader, buffer []byte, size int, patience time.Duration) ([]byte, error) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience)) // the server sets another for the next request
+	for read := 0; read < size; {
+		buffer = slices.Grow(buffer, min(size-read, max(read, firstRead)))
+		n, err := io.ReadAtLeast(from, buffer[read:min(size, cap(buffer))], 1)
+		read += n
+		buffer = buffer[:read]
+		if err != nil && (read < size || !errors.Is(err, io.EOF)) {
+			return buffer, err
+		}
 	}
 	// The end is read too: a connection is kept only after it.
 	var end [1]byte
-	if n, _ := r.Body.Read(end[:]); n > 0 {
-		return nil, free, io.ErrUnexpectedEOF
+	if n, _ := from.Read(end[:]); n > 0 {
+		return buffer, io.ErrUnexpectedEOF
 	}
-	return body, free, nil
+	return buffer, nil
 }
 
 var (
@@ -122,23 +133,37 @@ var (
 // take takes what it understands, and answers as the generated server does.
 func (p *pushes) take(w http.ResponseWriter, r *http.Request, body []byte) bool {
 	if r.URL.Path == batchPath {
-		receipt, understood := p.Pushes.PushBatch(body)
-		if understood {
+		receipt, understood, err := p.Pushes.PushBatch(body, p.passing(r))
+		switch {
+		case !understood:
+		case err != nil:
+			fault.Write(w, r, err)
+		default:
 			answer(w, receipt)
 		}
 		return understood
 	}
-	understood, err := p.Pushes.Push(body)
-	switch {
-	case !understood:
+	if !p.Pushes.Push(body) {
 		return false
-	case err != nil:
-		fault.Write(w, r, err)
-	default:
-		w.Header()["Content-Type"] = jsonHeader
-		_, _ = w.Write(received) // the client has gone: nothing to do
 	}
+	w.Header()["Content-Type"] = jsonHeader
+	_, _ = w.Write(received) // the client has gone: nothing to do
 	return true
+}
+
+// passing passes parts of a batch on.
+func (p *pushes) passing(r *http.Request) Pass {
+	return func(shard int, body []byte) (receipt autoscaler.PodMetricsBatchReceipt, err error) {
+		a := p.shards.one(shard, with(r, body))
+		if a.status != http.StatusOK {
+			refusal, _ := fault.Read(a.status, a.Bytes())
+			return receipt, refusal
+		}
+		if err := json.Unmarshal(a.Bytes(), &receipt); err != nil {
+			return receipt, fault.New(fault.Internal, "a shard's answer cannot be read").Because(err)
+		}
+		return receipt, nil
+	}
 }
 
 func answer(w http.ResponseWriter, receipt autoscaler.PodMetricsBatchReceipt) {

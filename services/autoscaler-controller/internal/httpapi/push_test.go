@@ -6,29 +6,35 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/iotest"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
-	"github.com/nemesis-scaling/nemesis/pkg/fault"
 )
 
 // eager takes every push but those with "slow" in them.
 type eager struct {
-	got []string
-	err error
+	got    []string
+	err    error // of a batch
+	passes bool  // a batch is of the second shard
 }
 
-func (e *eager) Push(body []byte) (bool, error) {
+func (e *eager) Push(body []byte) bool {
 	if strings.Contains(string(body), "slow") {
-		return false, nil
+		return false
 	}
 	e.got = append(e.got, string(body))
-	return true, e.err
+	return true
 }
 
-func (e *eager) PushBatch(body []byte) (autoscaler.PodMetricsBatchReceipt, bool) {
-	understood, _ := e.Push(body)
-	return autoscaler.PodMetricsBatchReceipt{Accepted: 7}, understood
+func (e *eager) PushBatch(body []byte, pass Pass) (receipt autoscaler.PodMetricsBatchReceipt, understood bool, err error) {
+	understood = e.Push(body)
+	receipt.Accepted, err = 7, e.err
+	if understood && e.passes {
+		receipt, err = pass(1, body)
+	}
+	return receipt, understood, err
 }
 
 func (p *parts) short(t *testing.T, e *eager) http.Handler {
@@ -123,15 +129,6 @@ func TestPushes_AReplicaThatDoesNotLeadRelaysThem(t *testing.T) {
 	}
 }
 
-func TestPushes_AnErrorIsAProblemDocument(t *testing.T) {
-	e := &eager{err: fault.New(fault.TooMany, "too many pods")}
-	w := do(newParts().short(t, e), "POST", "/metrics", taken)
-	if w.Code != http.StatusTooManyRequests {
-		t.Errorf("status %d", w.Code)
-	}
-	fits(t, w, "Problem")
-}
-
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errors.New("gone") }
@@ -163,5 +160,55 @@ func TestPushes_BeyondTheirBudgetAreRefusedAndCounted(t *testing.T) {
 	}
 	if w := do(h, "POST", "/metrics", `1234`); w.Code != 200 || b.pushes.used.Load() != 0 {
 		t.Errorf("status %d, %d bytes in use", w.Code, b.pushes.used.Load())
+	}
+}
+
+// mute is a body of which nothing comes.
+type mute struct{ asked, end chan struct{} }
+
+func (m mute) Read([]byte) (int, error) {
+	m.asked <- struct{}{}
+	<-m.end
+	return 0, errors.New("gone")
+}
+
+// Who declares large bodies and sends nothing of them takes nobody's place, on either way.
+func TestPushes_WhatIsDeclaredAndDoesNotComeHoldsNothing(t *testing.T) {
+	for name, e := range map[string]Pushes{"short": &eager{}, "long": nil} {
+		p := newParts()
+		p.pushes = e
+		h := p.handler(t)
+		m := mute{make(chan struct{}), make(chan struct{})}
+		var waiting sync.WaitGroup
+		for range 2 * pushBudget / maxBatch {
+			r := httptest.NewRequest(http.MethodPost, batchPath, m)
+			r.ContentLength = maxBatch
+			r.Header.Set("Content-Type", "application/json")
+			waiting.Go(func() { h.ServeHTTP(httptest.NewRecorder(), r) })
+			<-m.asked
+		}
+		if w := do(h, "POST", "/metrics", taken); w.Code != 200 {
+			t.Errorf("%s: status %d: %s", name, w.Code, w.Body)
+		}
+		close(m.end)
+		waiting.Wait()
+	}
+}
+
+// A batch comes whole, in however small pieces, and whatever the buffer had before.
+func TestPushes_ABatchComesInPieces(t *testing.T) {
+	e := &eager{}
+	h := newParts().short(t, e)
+	for _, n := range []int{1, 200, 3, 5000, 2} {
+		item := strings.Repeat(taken+",", n-1) + taken
+		body := `{"items":[` + item + `]}`
+		r := httptest.NewRequest(http.MethodPost, batchPath, iotest.OneByteReader(strings.NewReader(body)))
+		r.ContentLength = int64(len(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != 200 || e.got[len(e.got)-1] != body {
+			t.Errorf("of %d bytes: status %d, %d came", len(body), w.Code, len(e.got[len(e.got)-1]))
+		}
 	}
 }

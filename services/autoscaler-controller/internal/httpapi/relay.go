@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -81,7 +82,9 @@ func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if r.Context().Err() != nil {
 			return // the client has gone
 		}
-		l.fail(r.Context(), leader, err)
+		if !errors.Is(err, errOlderLists) {
+			l.fail(r.Context(), leader, err)
+		}
 		l.next.ServeHTTP(w, r)
 		return
 	}
@@ -129,6 +132,9 @@ func (l *relay) ask(r *http.Request, leader string, body []byte, changed <-chan 
 	if answer.Header.Get(otherShardsHeader) != "" {
 		return relayed{}, errOtherShards
 	}
+	if answer.StatusCode == http.StatusOK && selects(r) && answer.Header.Get(listsHeader) == "" {
+		return relayed{}, errOlderLists
+	}
 	content, err := io.ReadAll(answer.Body)
 	if err != nil {
 		return relayed{}, fmt.Errorf("relay: %w", err)
@@ -137,8 +143,9 @@ func (l *relay) ask(r *http.Request, leader string, body []byte, changed <-chan 
 }
 
 func (l *relay) fail(ctx context.Context, leader string, err error) {
-	l.Meter.RelayFailed()
-	l.Log.WarnContext(ctx, "the leader does not answer; served here", "leader", leader, "error", err)
+	shard, _, _ := strings.Cut(l.Shard, "/")
+	l.Meter.RelayFailed(shard)
+	l.Log.WarnContext(ctx, "the leader does not answer; served here", "leader", leader, "shard", shard, "error", err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	clear(l.avoid) // there is one leader at a time

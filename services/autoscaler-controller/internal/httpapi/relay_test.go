@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -179,6 +180,43 @@ func TestRelay_ServesItselfBeforeALoadBalancerLosesItsPatience(t *testing.T) {
 		follower.handler(t).ServeHTTP(w, r.WithContext(patient))
 		if took := time.Since(began); took != relayTimeout || w.Code != 200 || patient.Err() != nil || follower.failed != 1 {
 			t.Errorf("%d %s after %v, %v, %d failures", w.Code, w.Body, took, patient.Err(), follower.failed)
+		}
+	})
+}
+
+// A leader of before answers with everything, whatever was asked for.
+func TestRelay_AListThatAnOlderLeaderDoesNotUnderstandIsServedHere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		older := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"items":["all"]}`) })
+		p := lead(t, older)
+		h := populated(p, func(string) bool { return true }).handler(t)
+		for query, relayed := range map[string]bool{
+			"applications": true, "applications?namespace=ns-1": true, "decisions?limit=3": true, "pods?deployment=x": true,
+			"applications?limit=3": false, "pods?continue=" + list(t, populated(newParts(), func(string) bool { return true }).handler(t), "/v1/pods", url.Values{"limit": {"1"}}).Metadata.Continue: false,
+			"metrics?labelSelector=a": false, "decisions?fieldSelector=trigger%3DIdle": false, "applications?deployment=app-01": false,
+		} {
+			if w := do(h, "GET", "/v1/"+query, ""); w.Code != 200 || strings.Contains(w.Body.String(), `"all"`) != relayed {
+				t.Errorf("%s: %d %s", query, w.Code, w.Body)
+			}
+		}
+		if p.failed != 0 {
+			t.Errorf("the leader was taken for one that does not answer %d times", p.failed)
+		}
+	})
+}
+
+func TestRelay_ListsAreTheLeaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := lead(t, populated(newParts(), func(string) bool { return true }).handler(t))
+		p.fleet = fleet.New("x") // which knows nothing
+		h := p.handler(t)
+		for path := range schemas {
+			if got := walk(t, h, path, url.Values{}, 7, path != "/v1/pods"); len(got) < 24 {
+				t.Errorf("%s: %v", path, got)
+			}
+		}
+		if w := do(h, "GET", "/v1/pods?fieldSelector=x%3Dy", ""); w.Code != 400 {
+			t.Errorf("%d %s", w.Code, w.Body)
 		}
 	})
 }

@@ -55,6 +55,7 @@ type Metrics interface {
 // Objects passes a call on a custom resource to the Kubernetes API server.
 type Objects interface {
 	Do(in *http.Request) (*http.Response, error)
+	Watch(in *http.Request) (*http.Response, error) // its body comes as things happen
 }
 
 // Settings keeps what every load balancer follows.
@@ -72,8 +73,12 @@ type Leadership interface {
 // Meter measures.
 type Meter interface {
 	Polling(change int) // long polls that are open
-	RelayFailed()       // the leader did not answer; it was done here
+	// RelayFailed counts that a shard's leader did not answer, and that it was done here. The shard is its
+	// number, "all" for what is for no shard alone, or "" without shards.
+	RelayFailed(shard string)
 	BodyRefused(why BodyFault)
+	Watching(change int)   // watches that are open
+	WatchEnded(end string) // one of WatchEnds
 }
 
 // Options are what the API needs. All are needed.
@@ -111,7 +116,7 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return around(o, handler), nil
+	return around(o, nil, handler), nil
 }
 
 // check refuses what does not fit the contract.
@@ -137,7 +142,7 @@ func relaying(o Options, valid check) (http.Handler, error) {
 		ResponseErrorHandlerFunc: api.refuse,
 	})
 	router := chi.NewRouter()
-	router.Use(valid)
+	router.Use(valid, saysSo)
 	autoscaler.HandlerWithOptions(&server{ServerInterface: wrapper, api: api}, autoscaler.ChiServerOptions{
 		BaseRouter: router, ErrorHandlerFunc: api.badRequest,
 	})
@@ -145,10 +150,10 @@ func relaying(o Options, valid check) (http.Handler, error) {
 }
 
 // around is what every request passes first.
-func around(o Options, handler http.Handler) http.Handler {
+func around(o Options, shards *sharded, handler http.Handler) http.Handler {
 	bodies := newBodies(o.Meter, handler)
 	handler = otelhttp.NewHandler(bodies, "http", otelhttp.WithSpanNameFormatter(spanName))
-	return httpserver.Recover(o.Log)(&pushes{Options: o, bodies: bodies, next: handler})
+	return httpserver.Recover(o.Log)(&pushes{Options: o, bodies: bodies, shards: shards, next: handler})
 }
 
 // server is the strict server, but for the calls on custom resources, which carry objects whose
@@ -164,7 +169,8 @@ type api struct {
 	// The operations on custom resources and batches never get here: server has them all. A test holds that.
 	autoscaler.StrictServerInterface
 	Options
-	codec *SettingsCodec
+	codec   *SettingsCodec
+	watches watches
 }
 
 // checked is the spec that requests are checked against. The bodies of custom resources are left

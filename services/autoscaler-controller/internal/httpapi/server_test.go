@@ -11,6 +11,8 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,27 +33,31 @@ var (
 
 // parts are fakes for all but the fleet.
 type parts struct {
-	fleet   *fleet.Fleet
-	calls   []scaling.Call
-	started fleet.Started
-	err     error
-	records []fleet.Record
-	asked   *http.Request
-	sent    string
-	status  int
-	answer  string
-	leader  string
-	missing string
-	changed chan struct{}
-	ending  chan struct{}
-	polls   chan int
-	failed  int
-	refused []BodyFault
-	pushes  Pushes
-	kept    *fleet.BalancerSettings
-	version uint64 // of what is kept, if there are any
-	keeping error
-	dial    func(context.Context, string, string) (net.Conn, error)
+	fleet    *fleet.Fleet
+	calls    []scaling.Call
+	started  fleet.Started
+	err      error
+	records  []fleet.Record
+	asked    *http.Request
+	sent     string
+	status   int
+	answer   string
+	leader   string
+	missing  string
+	changed  chan struct{}
+	ending   chan struct{}
+	polls    chan int
+	failed   int
+	failedOf []string // shards
+	refused  []BodyFault
+	watch    func(*http.Request) (*http.Response, error)
+	open     atomic.Int64 // watches
+	ended    chan string
+	pushes   Pushes
+	kept     *fleet.BalancerSettings
+	version  uint64 // of what is kept, if there are any
+	keeping  error
+	dial     func(context.Context, string, string) (net.Conn, error)
 }
 
 func (p *parts) Start(_ context.Context, _ fleet.Key, c scaling.Call) (fleet.Started, error) {
@@ -101,15 +107,23 @@ func (p *parts) Keep(_ context.Context, s fleet.BalancerSettings) (fleet.Balance
 }
 func (p *parts) Leader() (string, <-chan struct{}) { return p.leader, p.changed }
 func (p *parts) Polling(change int)                { p.polls <- change }
-func (p *parts) RelayFailed()                      { p.failed++ }
-func (p *parts) BodyRefused(why BodyFault)         { p.refused = append(p.refused, why) }
+func (p *parts) RelayFailed(shard string)          { p.failed++; p.failedOf = append(p.failedOf, shard) }
+func (p *parts) Watching(change int)               { p.open.Add(int64(change)) }
+func (p *parts) WatchEnded(end string)             { p.ended <- end }
+func (p *parts) Watch(r *http.Request) (*http.Response, error) {
+	if p.watch == nil {
+		return nil, fault.New(fault.Unauthenticated, "no token")
+	}
+	return p.watch(r)
+}
+func (p *parts) BodyRefused(why BodyFault) { p.refused = append(p.refused, why) }
 func (p *parts) SubmitBatch([]byte) (autoscaler.PodMetricsBatchReceipt, error) {
 	return autoscaler.PodMetricsBatchReceipt{Accepted: 1}, p.err
 }
 
 func newParts() *parts {
 	p := &parts{
-		fleet: fleet.New("e"), changed: make(chan struct{}), ending: make(chan struct{}), polls: make(chan int, 100), status: 200, answer: "{}",
+		fleet: fleet.New("e"), changed: make(chan struct{}), ending: make(chan struct{}), polls: make(chan int, 100), ended: make(chan string, 2*maxWatches), status: 200, answer: "{}",
 		records: []fleet.Record{{
 			ID: "e-1", Key: key, Time: long, Applied: true,
 			Decision: scaling.Decision{To: 1, Trigger: scaling.StartCall, Summary: "0 → 1: 1 request waits", Reasons: []scaling.Reason{
@@ -157,6 +171,19 @@ func do(h http.Handler, method, target, body string, header ...string) *httptest
 	return w
 }
 
+var controllerSpec, commonSpec = sync.OnceValue(parsed(autoscaler.GetSpec)), sync.OnceValue(parsed(common.GetSpec))
+
+// parsed is a contract. To parse one takes long, and every answer is held against it.
+func parsed(get func() (*openapi3.T, error)) func() *openapi3.T {
+	return func() *openapi3.T {
+		spec, err := get()
+		if err != nil {
+			panic(err)
+		}
+		return spec
+	}
+}
+
 // fits checks an answer against the contract: its schema by name, and problem documents.
 func fits(t *testing.T, w *httptest.ResponseRecorder, schema string) {
 	t.Helper()
@@ -164,14 +191,9 @@ func fits(t *testing.T, w *httptest.ResponseRecorder, schema string) {
 	if err := json.Unmarshal(w.Body.Bytes(), &value); err != nil {
 		t.Fatalf("%v: %s", err, w.Body)
 	}
-	spec, err := autoscaler.GetSpec()
-	if err != nil {
-		t.Fatal(err)
-	}
+	spec := controllerSpec()
 	if schema == "Problem" {
-		if spec, err = common.GetSpec(); err != nil {
-			t.Fatal(err)
-		}
+		spec = commonSpec()
 		if got := w.Header().Get("Content-Type"); got != fault.ContentType {
 			t.Errorf("Content-Type %s", got)
 		}
@@ -343,7 +365,7 @@ func TestWatchRoutes_AnswersAsSoonAsSomethingChanges(t *testing.T) {
 func TestObjects_ArePassedOnUnchanged(t *testing.T) {
 	base := "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers"
 	for _, c := range []struct{ method, target, query string }{
-		{"GET", base + "?labelSelector=a%3Db&limit=3&watch=true", "labelSelector=a%3Db&limit=3"},
+		{"GET", base + "?labelSelector=a%3Db&limit=3", "labelSelector=a%3Db&limit=3"},
 		{"POST", base, "fieldValidation=Strict"},
 		{"GET", base + "/fib", ""},
 		{"PUT", base + "/fib", "fieldValidation=Strict"},

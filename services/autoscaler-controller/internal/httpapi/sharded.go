@@ -23,18 +23,19 @@ import (
 //
 //   - Lists are merged in their order.
 //   - A report of a load balancer goes to all shards, each time: every leader gets what it says of its
-//     applications, be it nothing, under the one sequence that the load balancer counts. Its epoch is that
-//     of them all, so that a report is a delta only while all leaders are the same. Load balancers know
-//     nothing of it, of whatever version. To have them report to each shard by itself would cost them a
-//     request a second for each, and them and the controller a second way to agree on how many there are.
-//   - Of the routes a load balancer may ask for one shard's, and one that does not gets them all.
+//     applications, be it nothing, under the one sequence that the load balancer counts. Versions, epochs
+//     and deltas are each shard's own. To have load balancers report to each shard by itself would cost them
+//     a request a second for each, and them and the controller a second way to agree on how many there are.
+//   - Of the routes a load balancer asks for one shard's, with a stream for each; one that knows no shards
+//     gets them all.
 //
 // Which shard a relayed call is for stands in its header: replicas that count the shards differently pass
 // each other nothing but whole calls.
 type sharded struct {
 	Options
-	ports   []http.Handler // of the shards
-	vectors vectors
+	ports    []http.Handler // of the shards
+	whole    http.Handler   // for who knows no shards
+	versions vectors        // of the routes that those were given
 }
 
 const (
@@ -77,10 +78,16 @@ func NewSharded(o Options, each []Shard) (http.Handler, error) {
 		}
 		s.ports = append(s.ports, port)
 	}
-	return around(o, newRelay(o, s)), nil
+	first := o.With(each[0])
+	first.Shard = allShards(len(each))
+	s.whole = newRelay(first, http.HandlerFunc(s.merged))
+	return around(o, s, newRelay(o, s)), nil
 }
 
 func mark(i, of int) string { return strconv.Itoa(i) + "/" + strconv.Itoa(of) }
+
+// allShards marks a call that is for no shard alone; see merged.
+func allShards(of int) string { return "all/" + strconv.Itoa(of) }
 
 // shardFleet says in the routes which shard's they are.
 type shardFleet struct {
@@ -112,6 +119,10 @@ func (s *sharded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // ours serves a call that a follower of one shard has relayed.
 func (s *sharded) ours(w http.ResponseWriter, r *http.Request, at string) {
+	if at == allShards(len(s.ports)) {
+		s.whole.ServeHTTP(w, r)
+		return
+	}
 	for i := range s.ports {
 		if at == mark(i, len(s.ports)) {
 			s.ports[i].ServeHTTP(w, r)
@@ -136,6 +147,19 @@ func whole(r *http.Request) *http.Request {
 		query.Del("stream")
 		r.URL.RawQuery = query.Encode()
 	}
+	return r
+}
+
+// has tells whether a mark is one of a call that is understood here.
+func (s *sharded) has(at string) bool {
+	_, of, _ := strings.Cut(at, "/")
+	return of == strconv.Itoa(len(s.ports))
+}
+
+// unmarked is a call as if nobody had relayed it, to be made of it calls of our own.
+func unmarked(r *http.Request) *http.Request {
+	r = r.Clone(r.Context())
+	r.Header.Del(relayedHeader)
 	return r
 }
 
@@ -226,17 +250,23 @@ func (s *sharded) ask(calls []*http.Request) []*kept {
 			continue
 		}
 		asked++
-		answers[i] = &kept{header: http.Header{}}
 		go func() {
 			defer func() { done <- struct{}{} }()
-			httpserver.Recover(s.Log)(s.ports[i]).ServeHTTP(answers[i], call)
-			answers[i].WriteHeader(http.StatusOK)
+			answers[i] = s.one(i, call)
 		}()
 	}
 	for range asked {
 		<-done
 	}
 	return answers
+}
+
+// one asks one shard.
+func (s *sharded) one(shard int, call *http.Request) *kept {
+	a := &kept{header: http.Header{}}
+	httpserver.Recover(s.Log)(s.ports[shard]).ServeHTTP(a, call)
+	a.WriteHeader(http.StatusOK)
+	return a
 }
 
 // refusal is the first answer that is none of the good ones; nil: all are.

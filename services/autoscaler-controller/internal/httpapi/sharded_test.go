@@ -3,10 +3,12 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -17,6 +19,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/shard"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
@@ -163,23 +166,24 @@ func quietApp(namespace string) string {
 	return fmt.Sprintf(`{"namespace":%q,"deployment":"app","inFlight":1,"streaming":0,"waiting":0,"waitingBytes":0,"requests":5,"failures":0,"rejected":0}`, namespace)
 }
 
+func tell(t *testing.T, h http.Handler, sequence int, more, apps string) (out autoscaler.TrafficReceipt) {
+	t.Helper()
+	w := do(h, "POST", "/v1/traffic", fmt.Sprintf(reported, sequence, more, apps))
+	if w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	fits(t, w, "TrafficReceipt")
+	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 func TestSharded_AReportGoesToEveryShardWithItsOwnApplications(t *testing.T) {
 	list := desks(t)
 	h := front(t, list, newParts())
-	receipt := func(sequence int, more, apps string) (out autoscaler.TrafficReceipt) {
-		t.Helper()
-		w := do(h, "POST", "/v1/traffic", fmt.Sprintf(reported, sequence, more, apps))
-		if w.Code != 200 {
-			t.Fatalf("%d %s", w.Code, w.Body)
-		}
-		fits(t, w, "TrafficReceipt")
-		if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
-	first := receipt(1, "", quietApp("models")+","+quietApp("shop"))
-	if !*first.Leader || first.Resync != nil {
+	first := tell(t, h, 1, "", quietApp("models")+","+quietApp("shop"))
+	if !*first.Leader || first.Resync != nil || len(*first.Shards) != three {
 		t.Errorf("got %+v", first)
 	}
 	for i, want := range []int{1, 0, 1} {
@@ -187,43 +191,126 @@ func TestSharded_AReportGoesToEveryShardWithItsOwnApplications(t *testing.T) {
 		if len(list[i].reports) != 1 || len(r.Applications) != want || r.Sequence != 1 || r.Epoch != nil {
 			t.Errorf("shard %d was told %+v", i, list[i].reports)
 		}
+		if s := (*first.Shards)[i]; s.Epoch != fmt.Sprintf("e%d", i) || !*s.Leader || s.Resync != nil {
+			t.Errorf("shard %d says %+v", i, s)
+		}
 	}
-	if got := receipt(2, `,"delta":true,"epoch":"`+*first.Epoch+`"`, ""); *got.Epoch != *first.Epoch || got.Resync != nil {
+	// What is said to each alone is said to it alone, and any replica can.
+	delta := `,"delta":true,"epoch":"x","shards":[{"epoch":"e0","delta":true,"routesVersion":"a.1"},{"epoch":"e1","delta":false},{}]`
+	if got := tell(t, front(t, list, newParts()), 2, delta, ""); *got.Epoch != *first.Epoch || got.Resync != nil {
 		t.Errorf("the same leaders: %+v", got)
 	}
-	for i, d := range list {
-		if r := d.reports[1]; *r.Epoch != fmt.Sprintf("e%d", i) || !*r.Delta || len(r.Applications) != 0 {
+	for i, want := range []string{"e0 true a.1", "e1 false ", " false "} {
+		r := list[i].reports[1]
+		if got := fmt.Sprint(value(r.Epoch, ""), value(r.Delta, false), value(r.RoutesVersion, "")); strings.ReplaceAll(want, " ", "") != strings.ReplaceAll(got, " ", "") || r.Shards != nil || len(r.Applications) != 0 {
 			t.Errorf("shard %d was told %+v", i, r)
 		}
 	}
-	// A new leader of one shard is a new epoch of all, and asks for everything.
+	// A shard with a new leader asks for everything, and no other does.
 	epoch, all, leads := "e9", true, false
 	list[1].receipt = autoscaler.TrafficReceipt{Epoch: &epoch, Resync: &all, Leader: &leads}
-	third := receipt(3, `,"delta":true,"epoch":"`+*first.Epoch+`"`, "")
+	third := tell(t, h, 3, delta, "")
 	if *third.Epoch == *first.Epoch || third.Resync == nil || !*third.Resync || *third.Leader {
 		t.Errorf("a new leader: %+v", third)
 	}
+	for i, s := range *third.Shards {
+		if value(s.Resync, false) != (i == 1) || i == 1 && s.Epoch != "e9" {
+			t.Errorf("shard %d says %+v", i, s)
+		}
+	}
 }
 
-func TestSharded_ADeltaOnWhatAnotherReplicaDividedIsAskedForAnewAndGoesToNobody(t *testing.T) {
+func TestSharded_AReportThatNobodyCanDivideIsAskedForAnewAndGoesToNobody(t *testing.T) {
 	list := desks(t)
-	w := do(front(t, list, newParts()), "POST", "/v1/traffic", fmt.Sprintf(reported, 7, `,"delta":true,"epoch":"s123"`, ""))
-	if w.Code != 200 || !strings.Contains(w.Body.String(), `"resync":true`) || !strings.Contains(w.Body.String(), `"epoch":"s123"`) {
-		t.Errorf("%d %s", w.Code, w.Body)
+	for name, more := range map[string]string{
+		"a delta to no shard":          `,"delta":true,"epoch":"s123"`,
+		"another number of shards":     `,"epoch":"s123","shards":[{"epoch":"a"},{"epoch":"b"}]`,
+		"a delta to another number":    `,"epoch":"s123","delta":true,"shards":[{"delta":true},{},{},{}]`,
+		"no shard at all, which is no": `,"epoch":"s123","shards":[]`,
+	} {
+		got := tell(t, front(t, list, newParts()), 7, more, quietApp("b"))
+		if got.Resync == nil || !*got.Resync || *got.Epoch != "s123" || got.Shards != nil {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 	for i, d := range list {
 		if len(d.reports) != 0 {
 			t.Errorf("shard %d was told %+v", i, d.reports)
 		}
 	}
+	for _, bad := range []string{`,"shards":7`, `,"shards":[1,2,3]`, `,"shards":[{"epoch":7},{},{}]`, `,"delta":"x"`} {
+		if w := do(front(t, list, newParts()), "POST", "/v1/traffic", fmt.Sprintf(reported, 8, bad, "")); w.Code != 400 {
+			t.Errorf("%s: %d %s", bad, w.Code, w.Body)
+		}
+	}
 }
 
-func TestSharded_AReportThatOneShardDoesNotTakeIsNotTaken(t *testing.T) {
+func TestSharded_OfAReportThatOneShardDoesNotTakeThatPartIsToldAgain(t *testing.T) {
 	list := desks(t)
+	h := front(t, list, newParts())
 	list[1].err = context.DeadlineExceeded
-	if w := do(front(t, list, newParts()), "POST", "/v1/traffic", fmt.Sprintf(reported, 1, "", "")); w.Code < 500 {
-		t.Errorf("%d %s", w.Code, w.Body)
+	if w := do(h, "POST", "/v1/traffic", fmt.Sprintf(reported, 1, "", "")); w.Code < 500 {
+		t.Errorf("one that can only be told again to all: %d %s", w.Code, w.Body)
 	}
+	each := `,"epoch":"x","shards":[{"epoch":"e0"},{"epoch":"e1"},{"epoch":"e2"}]`
+	got := tell(t, h, 2, each, "")
+	if !*got.Resync || *got.Leader {
+		t.Errorf("got %+v", got)
+	}
+	for i, s := range *got.Shards {
+		if value(s.Resync, false) != (i == 1) || (s.Epoch == "") != (i == 1) {
+			t.Errorf("shard %d says %+v", i, s)
+		}
+	}
+	list[0].err, list[2].err = context.DeadlineExceeded, context.DeadlineExceeded
+	if w := do(h, "POST", "/v1/traffic", fmt.Sprintf(reported, 3, each, "")); w.Code < 500 {
+		t.Errorf("one that nobody has taken: %d %s", w.Code, w.Body)
+	}
+}
+
+// A load balancer that knows no shards follows a version of all routes. Whoever it reports to, each shard
+// hears which of its own versions that is.
+func TestSharded_WhoKnowsNoShardsIsUnderstoodToFollowTheRoutesOfAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		leader := desks(t)
+		first := lead(t, front(t, leader, newParts()))
+		list := desks(t)
+		list[0].leader = leaderAddress // of the first shard alone
+		elsewhere := newParts()
+		elsewhere.dial = first.dial
+		h := front(t, list, elsewhere)
+		all := routesOf(t, h, "?wait=0s")
+		if again := routesOf(t, h, "?wait=0s"); again.Version != all.Version {
+			t.Errorf("the same routes have the versions %s and %s", all.Version, again.Version)
+		}
+		// The replica that gave it out divides the report, as if it came to it; all its shards are its own.
+		tell(t, h, 1, `,"routesVersion":"`+all.Version+`"`, quietApp("shop"))
+		for i, d := range leader {
+			if len(d.reports) != 1 || value(d.reports[0].RoutesVersion, "") != routesOf(t, front(t, leader, newParts()), fmt.Sprintf("?wait=0s&shard=%d", i)).Version {
+				t.Errorf("shard %d was told %+v", i, d.reports)
+			}
+			if len(list[i].reports) != 0 {
+				t.Errorf("shard %d was told here", i)
+			}
+		}
+		tell(t, h, 2, `,"routesVersion":"s1.0"`, "") // which nobody gave out
+		for i, d := range leader {
+			if len(d.reports) != 2 || d.reports[1].RoutesVersion != nil {
+				t.Errorf("shard %d was told %+v", i, d.reports)
+			}
+		}
+		// Without that replica it is divided here, and nobody is known to follow anything.
+		elsewhere.dial = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("away") }
+		tell(t, front(t, list, elsewhere), 3, `,"routesVersion":"`+all.Version+`"`, "")
+		for i, d := range list {
+			if len(d.reports) != 1 || d.reports[0].RoutesVersion != nil {
+				t.Errorf("shard %d was told %+v", i, d.reports)
+			}
+		}
+		if !slices.Contains(elsewhere.failedOf, "all") && !slices.Contains(list[0].failedOf, "all") {
+			t.Error("that it was not reached is not counted")
+		}
+	})
 }
 
 func TestSharded_ABatchIsDividedAndItsReceiptNamesThePlacesInTheWhole(t *testing.T) {
@@ -239,10 +326,10 @@ func TestSharded_ABatchIsDividedAndItsReceiptNamesThePlacesInTheWhole(t *testing
 		})
 	}
 	s := &sharded{Options: Options{Log: slog.New(slog.DiscardHandler)}, ports: []http.Handler{
-		port("0", `{"accepted":1,"dropped":1}`), port("1", `{"accepted":0,"refused":[{"index":1,"reason":"r","later":2}]}`), port("2", `{}`),
+		port("0", `{"accepted":1}`), port("1", `{"accepted":0,"refused":[{"index":1,"reason":"r","later":2}]}`), port("2", `{}`),
 	}}
 	w := do(s, "POST", "/v1/pod-metrics", `{"collector":"c","items":[{"namespace":"b","n":0},{"namespace":"models","n":1},{"namespace":"b","n":2}]}`)
-	if want := `{"accepted":1,"dropped":1,"refused":[{"index":2,"later":2,"reason":"r"}]}`; strings.TrimSpace(w.Body.String()) != want {
+	if want := `{"accepted":1,"refused":[{"index":2,"later":2,"reason":"r"}]}`; strings.TrimSpace(w.Body.String()) != want {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	if want := map[string]string{
@@ -258,10 +345,54 @@ func TestSharded_ABatchIsDividedAndItsReceiptNamesThePlacesInTheWhole(t *testing
 	}
 }
 
+// shortFront is like front, with the short way of pushes.
+func shortFront(t *testing.T, list []*desk, elsewhere *parts, e *eager) http.Handler {
+	t.Helper()
+	each := make([]Shard, len(list))
+	for i, d := range list {
+		each[i] = Shard{Fleet: d.fleet, Control: d, Traffic: d, Metrics: d, Leadership: d}
+	}
+	h, err := NewSharded(Options{
+		Objects: elsewhere, Settings: elsewhere, Leadership: elsewhere, Meter: elsewhere, Log: slog.New(slog.DiscardHandler),
+		Missing: func() string { return "" }, Ending: elsewhere.ending, Dial: elsewhere.dial, Pushes: e,
+	}, each)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func TestSharded_APartOfABatchGoesToTheLeaderOfItsShardByTheShortWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		there := &eager{}
+		far := lead(t, shortFront(t, desks(t), newParts(), there))
+		list := desks(t)
+		list[1].leader = leaderAddress
+		elsewhere := newParts()
+		elsewhere.dial = far.dial
+		here := &eager{passes: true}
+		h := shortFront(t, list, elsewhere, here)
+		const batch = `{"items":[{"podName":"elsewhere"}]}`
+		if w := do(h, "POST", batchPath, batch); w.Code != 200 || len(here.got) != 1 || !slices.Equal(there.got, here.got) || !strings.Contains(w.Body.String(), `"accepted":7`) {
+			t.Errorf("%d %s; here %q, there %q", w.Code, w.Body, here.got, there.got)
+		}
+		there.err = fault.New(fault.TooMany, "no more")
+		if w := do(h, "POST", batchPath, batch); w.Code != 429 || !strings.Contains(w.Body.String(), "no more") {
+			t.Errorf("a part that is refused: %d %s", w.Code, w.Body)
+		}
+		// One that counts the shards differently is told so by whoever gets it, and takes the part itself.
+		two := shortFront(t, list[:2], elsewhere, here)
+		there.got = nil
+		if w := do(two, "POST", batchPath, `{"items":[{"podName":"elsewhere","namespace":"b","metrics":{}}]}`); len(there.got) != 0 || !slices.Contains(list[1].failedOf, "1") && !slices.Contains(elsewhere.failedOf, "1") {
+			t.Errorf("%d %s; there %q, failed %v", w.Code, w.Body, there.got, elsewhere.failedOf)
+		}
+	})
+}
+
 func TestVectors_AreBounded(t *testing.T) {
 	var v vectors
 	first := v.keep([]string{"a", "b"})
-	if got := v.find(first); !slices.Equal(got, []string{"a", "b"}) || v.find("s1") != nil {
+	if got := v.find(first); !slices.Equal(got, []string{"a", "b"}) || v.find("s1.0") != nil || v.keep([]string{"a", "b"}) != first {
 		t.Errorf("got %v", got)
 	}
 	for i := range maxVectors {
@@ -384,7 +515,7 @@ func TestSharded_AFollowerAsksTheLeaderOfTheShardForTheShard(t *testing.T) {
 		}
 		// One that counts the shards differently gets nothing that it would misunderstand.
 		two := front(t, list[:2], elsewhere)
-		if w := do(two, "POST", "/v1/namespaces/models/deployments/app/start", `{"balancer":"lb","waiting":1}`); w.Code != 200 || len(leader[1].calls) != 1 || elsewhere.failed != 1 {
+		if w := do(two, "POST", "/v1/namespaces/models/deployments/app/start", `{"balancer":"lb","waiting":1}`); w.Code != 200 || len(leader[1].calls) != 1 || !slices.Equal(elsewhere.failedOf, []string{"1"}) {
 			t.Errorf("%d; %d there, %d failed", w.Code, len(leader[1].calls), elsewhere.failed)
 		}
 	})

@@ -60,7 +60,6 @@ func call(r *http.Request, part object) *http.Request {
 // batchReceipt is the contract's.
 type batchReceipt struct {
 	Accepted int      `json:"accepted"`
-	Dropped  int      `json:"dropped,omitempty"`
 	Refused  []object `json:"refused,omitempty"`
 }
 
@@ -83,7 +82,7 @@ func (s *sharded) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 		a.pass(w)
 		return
 	}
-	out, err := receiptOf(answers, places)
+	out, err := batchReceiptOf(answers, places)
 	if err != nil {
 		unreadable(w, r, err)
 		return
@@ -91,8 +90,8 @@ func (s *sharded) batch(w http.ResponseWriter, r *http.Request, body []byte) {
 	reply(w, out)
 }
 
-// receiptOf is the receipt for a whole batch: what was refused is named by its place there.
-func receiptOf(answers []*kept, places [][]int) (out batchReceipt, err error) {
+// batchReceiptOf is the receipt for a whole batch: what was refused is named by its place there.
+func batchReceiptOf(answers []*kept, places [][]int) (out batchReceipt, err error) {
 	for i, a := range answers {
 		if a == nil {
 			continue
@@ -102,7 +101,6 @@ func receiptOf(answers []*kept, places [][]int) (out batchReceipt, err error) {
 			return out, err //nolint:wrapcheck // who asks says of what
 		}
 		out.Accepted += part.Accepted
-		out.Dropped += part.Dropped
 		for _, one := range part.Refused {
 			var at int
 			if json.Unmarshal(one["index"], &at) == nil && at >= 0 && at < len(places[i]) {

@@ -29,23 +29,39 @@ type shardRoutes struct {
 // sent everything with every change, and never a stream.
 func (s *sharded) routes(w http.ResponseWriter, r *http.Request) {
 	i, one, err := s.shardParameter(r)
-	if err != nil {
+	switch {
+	case err != nil:
 		fault.Write(w, r, err)
-		return
-	}
-	if one {
+	case one:
 		s.ports[i].ServeHTTP(w, r)
+	default:
+		s.whole.ServeHTTP(w, r)
+	}
+}
+
+// merged serves whoever knows no shards. One replica does that for all, the leader of the first shard: a
+// version that it gives out stands for those of all shards, and the reports that name it, which come by other
+// connections to other replicas, are understood there alone. Where it cannot be reached they are divided
+// without one: who is not known to follow the routes is waited for.
+func (s *sharded) merged(w http.ResponseWriter, r *http.Request) {
+	r = unmarked(r)
+	if r.Method == http.MethodPost {
+		s.divided(w, r, s.mergedReport)
 		return
 	}
+	s.mergedRoutes(w, r)
+}
+
+func (s *sharded) mergedRoutes(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	wait, err := time.ParseDuration(query.Get("wait"))
 	if err != nil {
 		wait = 30 * time.Second
 	}
 	parts, bad := s.allRoutes(r)
-	if bad == nil && wait > 0 && versionOf(parts) == query.Get("after") {
+	if bad == nil && wait > 0 && s.versions.keep(versionsOf(parts)) == query.Get("after") {
 		if !s.changes(r, parts, wait) {
-			reply(w, shardRoutes{Version: versionOf(parts), Applications: []json.RawMessage{}, Removed: []json.RawMessage{}, Shards: len(parts)})
+			reply(w, shardRoutes{Version: query.Get("after"), Applications: []json.RawMessage{}, Removed: []json.RawMessage{}, Shards: len(parts)})
 			return
 		}
 		parts, bad = s.allRoutes(r)
@@ -54,7 +70,9 @@ func (s *sharded) routes(w http.ResponseWriter, r *http.Request) {
 		bad.pass(w)
 		return
 	}
-	reply(w, mergedRoutes(parts))
+	out := mergedRoutes(parts)
+	out.Version = s.versions.keep(versionsOf(parts))
+	reply(w, out)
 }
 
 // allRoutes are all routes of each shard, or the answer of one that refuses.
@@ -108,18 +126,17 @@ func asking(r *http.Request, query string) *http.Request {
 	return out
 }
 
-// versionOf is the version of all shards together.
-func versionOf(parts []shardRoutes) string {
+func versionsOf(parts []shardRoutes) []string {
 	versions := make([]string, len(parts))
 	for i, p := range parts {
 		versions[i] = p.Version
 	}
-	return joined(versions) + ".0"
+	return versions
 }
 
 // mergedRoutes are the routes of all shards. Of the settings, which are the same in all, the newest count.
 func mergedRoutes(parts []shardRoutes) shardRoutes {
-	out := shardRoutes{Version: versionOf(parts), Complete: true, Applications: []json.RawMessage{}, Removed: []json.RawMessage{}, Shards: len(parts)}
+	out := shardRoutes{Complete: true, Applications: []json.RawMessage{}, Removed: []json.RawMessage{}, Shards: len(parts)}
 	for _, p := range parts {
 		out.Applications = append(out.Applications, p.Applications...)
 		if newer := out.SettingsVersion == nil || p.SettingsVersion != nil && *p.SettingsVersion > *out.SettingsVersion; p.Settings != nil && newer {

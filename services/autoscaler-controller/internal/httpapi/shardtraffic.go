@@ -2,52 +2,94 @@ package httpapi
 
 import (
 	"encoding/json"
-	"hash/fnv"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 )
 
-// report divides a load balancer's report among all shards.
+// heading is what of a report is for all shards.
+type heading struct {
+	Epoch         *string  `json:"epoch"`
+	Delta         bool     `json:"delta"`
+	RoutesVersion string   `json:"routesVersion"`
+	Shards        []object `json:"shards"`
+}
+
+// toOne are the fields of a report that a shard is told for itself.
+var toOne = []string{"routesVersion", "epoch", "delta"}
+
+// report divides a load balancer's report among all shards. What it says to each of them alone it brings
+// along, and what each answers it gets: so any replica can divide any report, and a shard that asks for
+// everything leaves the others as they are.
 //
-// When one of them asks for everything, all are sent everything: what the others take twice is as it was, but
-// for the times of the answers since the last report, which they then count twice.
+// One that knows no shards says everything each time, and one version of the routes for all of them, which
+// only the replica knows that has made it: see merged.
 func (s *sharded) report(w http.ResponseWriter, r *http.Request, body []byte) {
 	parts, _ := s.divide(body, "applications")
-	var head struct {
-		Epoch *string `json:"epoch"`
-		Delta bool    `json:"delta"`
-	}
+	var head heading
 	if parts == nil || json.Unmarshal(body, &head) != nil {
 		s.ports[0].ServeHTTP(w, r) // which says what is wrong with it
 		return
 	}
-	var epochs []string
-	if head.Epoch != nil {
-		epochs = s.vectors.find(*head.Epoch)
-	}
-	if head.Delta && epochs == nil { // another replica has divided the one before, or a leader is a new one
-		all := true
-		reply(w, autoscaler.TrafficReceipt{Status: autoscaler.TrafficReceived, Epoch: head.Epoch, Resync: &all})
+	switch {
+	case head.Shards != nil && len(head.Shards) != len(parts), head.Shards == nil && head.Delta:
+		reply(w, autoscaler.TrafficReceipt{Status: autoscaler.TrafficReceived, Epoch: head.Epoch, Resync: new(true)})
+		return
+	case head.Shards == nil && head.RoutesVersion != "":
+		s.whole.ServeHTTP(w, r)
 		return
 	}
+	for i, part := range parts {
+		address(part, head.Shards, i)
+	}
+	s.deliver(w, r, parts, head.Shards != nil)
+}
+
+// address makes a part one that is told to a shard alone.
+func address(part object, shards []object, i int) {
+	delete(part, "shards")
+	for _, name := range toOne {
+		delete(part, name)
+		if shards == nil {
+			continue
+		}
+		if value, said := shards[i][name]; said {
+			part[name] = value
+		}
+	}
+}
+
+// mergedReport divides the report of a load balancer that knows no shards.
+func (s *sharded) mergedReport(w http.ResponseWriter, r *http.Request, body []byte) {
+	parts, _ := s.divide(body, "applications")
+	var head heading
+	if parts == nil || json.Unmarshal(body, &head) != nil {
+		s.ports[0].ServeHTTP(w, r)
+		return
+	}
+	versions := s.versions.find(head.RoutesVersion)
+	for i, part := range parts {
+		if address(part, nil, i); versions != nil {
+			part.set("routesVersion", versions[i])
+		}
+	}
+	s.deliver(w, r, parts, false)
+}
+
+// deliver has each shard told its part, and says what they answer. each tells that who reports can tell one
+// shard again what it has not taken; who cannot is refused then, and tells it all to everybody again.
+func (s *sharded) deliver(w http.ResponseWriter, r *http.Request, parts []object, each bool) {
 	calls := make([]*http.Request, len(parts))
 	for i, part := range parts {
-		if epochs != nil {
-			part.set("epoch", epochs[i])
-		}
 		calls[i] = call(r, part)
 	}
 	answers := s.ask(calls)
-	if a := refused(answers); a != nil {
+	if a := refused(answers); a != nil && (!each || a.status == http.StatusBadRequest || !slices.ContainsFunc(answers, wasTaken)) {
 		a.pass(w)
 		return
 	}
-	receipt, err := s.receipt(answers)
+	receipt, err := receiptOf(answers)
 	if err != nil {
 		unreadable(w, r, err)
 		return
@@ -55,66 +97,28 @@ func (s *sharded) report(w http.ResponseWriter, r *http.Request, body []byte) {
 	reply(w, receipt)
 }
 
-// receipt is what all shards say together.
-func (s *sharded) receipt(answers []*kept) (autoscaler.TrafficReceipt, error) {
+func wasTaken(a *kept) bool { return a.status == http.StatusOK }
+
+// receiptOf is what all shards say together. Of one that has not taken its part that is to be told again.
+func receiptOf(answers []*kept) (autoscaler.TrafficReceipt, error) {
 	leads, all := true, false
-	epochs := make([]string, len(answers))
+	shards, epochs := make([]autoscaler.ShardReceipt, len(answers)), make([]string, len(answers))
 	for i, a := range answers {
-		var one autoscaler.TrafficReceipt
-		if err := json.Unmarshal(a.Bytes(), &one); err != nil {
-			return one, err //nolint:wrapcheck // who asks says of what
+		one := autoscaler.TrafficReceipt{Resync: new(true)}
+		if wasTaken(a) {
+			one.Resync = nil
+			if err := json.Unmarshal(a.Bytes(), &one); err != nil {
+				return one, err //nolint:wrapcheck // who asks says of what
+			}
 		}
-		leads, all = leads && value(one.Leader, false), all || value(one.Resync, false)
 		epochs[i] = value(one.Epoch, "")
+		shards[i] = autoscaler.ShardReceipt{Epoch: epochs[i], Leader: one.Leader, Resync: one.Resync}
+		leads, all = leads && value(one.Leader, false), all || value(one.Resync, false)
 	}
-	epoch := s.vectors.keep(epochs)
-	out := autoscaler.TrafficReceipt{Status: autoscaler.TrafficReceived, Epoch: &epoch, Leader: &leads}
+	epoch := joined(epochs)
+	out := autoscaler.TrafficReceipt{Status: autoscaler.TrafficReceived, Epoch: &epoch, Leader: &leads, Shards: &shards}
 	if all {
 		out.Resync = &all
 	}
 	return out, nil
-}
-
-// maxVectors bounds how many combinations of epochs are known: one comes with each new leader.
-const maxVectors = 64
-
-// vectors are the shards' epochs that stand behind one that was given to load balancers. The zero value is
-// ready for use.
-type vectors struct {
-	mu    sync.Mutex
-	known map[string][]string
-	order []string // the oldest first
-}
-
-// keep names the epochs of all shards by one.
-func (v *vectors) keep(epochs []string) string {
-	name := joined(epochs)
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.known == nil {
-		v.known = map[string][]string{}
-	}
-	if _, known := v.known[name]; known {
-		return name
-	}
-	if len(v.order) == maxVectors {
-		delete(v.known, v.order[0])
-		v.order = slices.Delete(v.order, 0, 1)
-	}
-	v.known[name], v.order = epochs, append(v.order, name)
-	return name
-}
-
-// find is what stands behind an epoch; nil: that is not known here.
-func (v *vectors) find(name string) []string {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.known[name]
-}
-
-// joined is a short name, in lower case letters and digits, for what all shards say.
-func joined(parts []string) string {
-	sum := fnv.New64a()
-	_, _ = sum.Write([]byte(strings.Join(parts, " "))) // never fails
-	return "s" + strconv.FormatUint(sum.Sum64(), 36)
 }

@@ -15,14 +15,29 @@ import (
 // maxItems is how many items the contract takes in a batch.
 const maxItems = 500
 
+// Pass has another replica take a part of a batch, which is a batch, for a shard.
+type Pass = func(shard int, body []byte) (autoscaler.PodMetricsBatchReceipt, error)
+
 // PushBatch takes a batch as it came, if what is around the items is well made beyond doubt. Else
-// nothing was done, and it is for the contract to judge.
-func (m *Metrics) PushBatch(body []byte) (receipt autoscaler.PodMetricsBatchReceipt, understood bool) {
+// nothing was done, and it is for the contract to judge. What is of shards that are not ours is passed on, in
+// a batch for each, at the same time; an error is that of such a part, and the others were taken.
+func (m *Metrics) PushBatch(body []byte, pass Pass) (receipt autoscaler.PodMetricsBatchReceipt, understood bool, err error) {
 	items, understood := split(body)
-	if !understood || m.ours != nil {
-		return receipt, false
+	if !understood {
+		return receipt, false, nil
 	}
-	return m.items(items), true
+	ours, elsewhere := m.judged(items)
+	underWay := make([]passed, 0, len(elsewhere))
+	for shard, part := range elsewhere {
+		underWay = append(underWay, part.pass(shard, pass))
+	}
+	receipt = m.measure(ours)
+	for _, one := range underWay {
+		if failed := one.join(&receipt); failed != nil {
+			err = failed
+		}
+	}
+	return receipt, true, err
 }
 
 // SubmitBatch takes a batch whose outside was checked against the contract.
@@ -39,34 +54,59 @@ func (m *Metrics) SubmitBatch(body []byte) (autoscaler.PodMetricsBatchReceipt, e
 }
 
 // items takes each item by itself: one at fault keeps no other from being taken.
-func (m *Metrics) items(items []jsontext.Value) (receipt autoscaler.PodMetricsBatchReceipt) {
+func (m *Metrics) items(items []jsontext.Value) autoscaler.PodMetricsBatchReceipt {
+	ours, _ := m.judged(items)
+	return m.measure(ours)
+}
+
+// judgement is what of a batch is for this replica.
+type judgement struct {
+	list    []fleet.Measurement
+	refused []autoscaler.RefusedItem
+}
+
+// judged are the items that are ours, and the others by their shards.
+func (m *Metrics) judged(items []jsontext.Value) (ours judgement, elsewhere map[int]*part) {
 	now := time.Now()
-	list := make([]fleet.Measurement, 0, len(items))
-	var refused []autoscaler.RefusedItem
+	ours.list = make([]fleet.Measurement, 0, len(items))
 	for i, raw := range items {
-		if p, understood := read(raw); understood {
-			list = append(list, p.measurement(now))
-			continue
+		p, understood := read(raw)
+		namespace := p.namespace
+		var item common.PodMetrics
+		if !understood {
+			var fault *fault.Error
+			if item, fault = m.judge.take(raw); fault != nil {
+				ours.refused = append(ours.refused, refusedItem(i, fault))
+				continue
+			}
+			namespace = item.Namespace
 		}
-		item, fault := m.judge.take(raw)
-		if fault != nil {
-			refused = append(refused, refusedItem(i, fault))
-			continue
+		shard, here := m.ours(namespace)
+		switch {
+		case !here && elsewhere == nil:
+			elsewhere = map[int]*part{}
+			fallthrough
+		case !here:
+			elsewhere[shard] = elsewhere[shard].add(i, raw)
+		case understood:
+			ours.list = append(ours.list, p.measurement(now))
+		default:
+			ours.list = append(ours.list, measurement(item, now))
 		}
-		list = append(list, measurement(item, now))
 	}
-	dropped := 0
-	if len(list) > 0 {
-		dropped = m.sink.Measure(list)
+	return ours, elsewhere
+}
+
+// measure takes what is ours.
+func (m *Metrics) measure(ours judgement) (receipt autoscaler.PodMetricsBatchReceipt) {
+	if len(ours.list) > 0 {
+		m.sink.Measure(ours.list)
 	}
-	m.meter.Measured(fleet.Sidecar, len(list)-dropped, dropped)
-	m.meter.Refused(len(refused))
-	receipt.Accepted = int32(len(list) - dropped) //nolint:gosec // G115: at most maxItems
-	if dropped > 0 {
-		receipt.Dropped = new(int32(dropped))
-	}
-	if len(refused) > 0 {
-		receipt.Refused = &refused
+	m.meter.Measured(fleet.Sidecar, len(ours.list))
+	m.meter.Refused(len(ours.refused))
+	receipt.Accepted = int32(len(ours.list)) //nolint:gosec // G115: at most maxItems
+	if len(ours.refused) > 0 {
+		receipt.Refused = &ours.refused
 	}
 	return receipt
 }

@@ -1,10 +1,16 @@
 package ingest
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 )
 
 func batch(items ...string) string {
@@ -20,8 +26,8 @@ const (
 func TestPushBatch_OneItemAtFaultKeepsNoOtherFromBeingTaken(t *testing.T) {
 	s := &scale{}
 	m := newMetrics(t, s)
-	receipt, understood := m.PushBatch([]byte(batch(fine, wrong, nested, `7`)))
-	if !understood || receipt.Accepted != 2 || receipt.Dropped != nil || receipt.Refused == nil || len(*receipt.Refused) != 2 {
+	receipt, understood, _ := m.PushBatch([]byte(batch(fine, wrong, nested, `7`)), nil)
+	if !understood || receipt.Accepted != 2 || receipt.Refused == nil || len(*receipt.Refused) != 2 {
 		t.Fatalf("understood %v: %+v", understood, receipt)
 	}
 	refused := *receipt.Refused
@@ -31,24 +37,94 @@ func TestPushBatch_OneItemAtFaultKeepsNoOtherFromBeingTaken(t *testing.T) {
 	if r := refused[1]; r.Index != 3 || !strings.Contains(r.Reason, "object") {
 		t.Errorf("%+v", r)
 	}
-	if len(s.got) != 2 || s.got[0].Pod.Name != "p" || s.got[1].Pod.Name != "q" || s.counted != [2]int{2, 0} || s.refused != 2 {
-		t.Errorf("got %+v, counted %v and %d", s.got, s.counted, s.refused)
-	}
-}
-
-func TestPushBatch_SaysHowManyWereDropped(t *testing.T) {
-	s := &scale{dropped: 1}
-	receipt, _ := newMetrics(t, s).PushBatch([]byte(batch(fine, nested)))
-	if receipt.Accepted != 1 || receipt.Dropped == nil || *receipt.Dropped != 1 || s.counted != [2]int{1, 1} {
-		t.Errorf("%+v, counted %v", receipt, s.counted)
+	if len(s.got) != 2 || s.got[0].Pod.Name != "p" || s.got[1].Pod.Name != "q" || s.counted != 2 || s.refused != 2 {
+		t.Errorf("got %+v, counted %d and %d", s.got, s.counted, s.refused)
 	}
 }
 
 func TestPushBatch_OfItemsAtFaultAloneMeasuresNothing(t *testing.T) {
 	s := &scale{}
-	receipt, understood := newMetrics(t, s).PushBatch([]byte(batch(wrong)))
+	receipt, understood, _ := newMetrics(t, s).PushBatch([]byte(batch(wrong)), nil)
 	if !understood || receipt.Accepted != 0 || len(*receipt.Refused) != 1 || s.got != nil {
 		t.Errorf("%+v, got %v", receipt, s.got)
+	}
+}
+
+// to are two replicas: one whose shard has the namespace "n", and the other with the rest, by the length of
+// the name.
+func to(there *Metrics, bodies *[]string) (func(namespace string) (int, bool), Pass) {
+	var mu sync.Mutex
+	return func(namespace string) (int, bool) { return len(namespace), namespace == "n" },
+		func(shard int, body []byte) (autoscaler.PodMetricsBatchReceipt, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			*bodies = append(*bodies, fmt.Sprintf("%d: %s", shard, body))
+			receipt, understood, err := there.PushBatch(body, nil)
+			if !understood {
+				return receipt, errors.New("not understood")
+			}
+			return receipt, err
+		}
+}
+
+func TestPushBatch_PassesOnWhatIsOfOtherReplicasInABatchForEachShard(t *testing.T) {
+	here, there := &scale{}, &scale{}
+	var bodies []string
+	place, pass := to(newMetrics(t, there), &bodies)
+	of := func(namespace, more string) string {
+		return `{"podName":"` + namespace + `","namespace":"` + namespace + `",` + more + `"metrics":{"queued":1}}`
+	}
+	one, two, three, late := of("nn", ""), of("mm", ""), of("mmm", ""), of("nnn", `"later":{},`)
+	receipt, understood, err := newMetrics(t, here).Of(place).PushBatch([]byte(batch(one, fine, wrong, late, two, three)), pass)
+	if err != nil || !understood || receipt.Accepted != 5 || len(value(receipt.Refused)) != 1 || (*receipt.Refused)[0].Index != 2 {
+		t.Errorf("understood %v, %v: %+v", understood, err, receipt)
+	}
+	slices.Sort(bodies)
+	if want := []string{`2: {"items":[` + one + "," + two + "]}", `3: {"items":[` + late + "," + three + "]}"}; !slices.Equal(bodies, want) {
+		t.Errorf("passed on %q, want %q", bodies, want)
+	}
+	if len(here.got) != 1 || here.got[0].Pod.Name != "p" {
+		t.Errorf("taken here: %+v", here.got)
+	}
+	// What another replica refuses stands at its place in the whole.
+	place, _ = to(nil, nil)
+	refuses := func(int, []byte) (autoscaler.PodMetricsBatchReceipt, error) {
+		return autoscaler.PodMetricsBatchReceipt{Refused: &[]autoscaler.RefusedItem{{Index: 1, Reason: "r"}, {Index: 9, Reason: "s"}}}, nil
+	}
+	receipt, _, _ = newMetrics(t, here).Of(place).PushBatch([]byte(batch(one, fine, two, wrong)), refuses)
+	if got := value(receipt.Refused); len(got) != 3 || got[0].Index != 2 || got[0].Reason != "r" || got[1].Index != 3 {
+		t.Errorf("refused: %+v", got)
+	}
+}
+
+func TestPushBatch_AnErrorOfAPartIsThatOfTheWhole(t *testing.T) {
+	here := &scale{}
+	fails := func(int, []byte) (autoscaler.PodMetricsBatchReceipt, error) {
+		return autoscaler.PodMetricsBatchReceipt{}, errors.New("away")
+	}
+	place := func(namespace string) (int, bool) { return 1, namespace == "n" }
+	_, understood, err := newMetrics(t, here).Of(place).PushBatch([]byte(batch(fine, `{"podName":"q","namespace":"m","metrics":{"queued":1}}`)), fails)
+	if !understood || err == nil || len(here.got) != 1 {
+		t.Errorf("understood %v, %v, taken here %d", understood, err, len(here.got))
+	}
+}
+
+// However a batch is divided, the receipt is that of the whole.
+func TestPushBatch_DividedOrNotComesToTheSame(t *testing.T) {
+	var items []string
+	for i, namespace := range []string{"n", "nn", "n", "mm", "mmm", "nn", "n"} {
+		items = append(items, fmt.Sprintf(`{"podName":"p%d","namespace":%q,"metrics":{"queued":%d}}`, i, namespace, i), wrong)
+	}
+	var bodies []string
+	here, there, alone := &scale{}, &scale{}, &scale{}
+	place, pass := to(newMetrics(t, there), &bodies)
+	got, _, _ := newMetrics(t, here).Of(place).PushBatch([]byte(batch(items...)), pass)
+	want, _, _ := newMetrics(t, alone).PushBatch([]byte(batch(items...)), nil)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-whole +divided):\n%s", diff)
+	}
+	if here.counted != 3 || len(bodies) != 2 {
+		t.Errorf("%v here, and passed on %q", here.counted, bodies)
 	}
 }
 
@@ -106,7 +182,7 @@ func FuzzSplit_CutsAsTheStandardLibraryDoes(f *testing.F) {
 			return
 		}
 		here, there := &scale{}, &scale{}
-		a, _ := newMetrics(t, here).PushBatch(body)
+		a, _, _ := newMetrics(t, here).PushBatch(body, nil)
 		b, err := newMetrics(t, there).SubmitBatch(body)
 		if err != nil || int(a.Accepted)+len(value(a.Refused)) != len(items) {
 			t.Fatalf("%d items, %+v, %v", len(items), a, err)
@@ -122,7 +198,7 @@ func BenchmarkPushBatch(b *testing.B) {
 	m := newMetrics(b, &scale{})
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, ok := m.PushBatch(body); !ok {
+		if _, ok, _ := m.PushBatch(body, nil); !ok {
 			b.Fatal("not understood")
 		}
 	}

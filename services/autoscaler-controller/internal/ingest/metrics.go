@@ -6,18 +6,17 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
-	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
-// Measured takes what pods use, and says how many measurements it had to drop.
+// Measured takes what pods use.
 type Measured interface {
-	Measure(list []fleet.Measurement) (dropped int)
+	Measure(list []fleet.Measurement)
 }
 
 // MetricsMeter counts measurements by what became of them.
 type MetricsMeter interface {
-	Measured(source fleet.Source, taken, dropped int)
+	Measured(source fleet.Source, taken int)
 	// Refused counts items of batches that are not what the contract allows.
 	Refused(items int)
 }
@@ -27,7 +26,7 @@ type Metrics struct {
 	sink  Measured
 	meter MetricsMeter
 	judge *judge
-	ours  func(namespace string) bool // nil: all is
+	place func(namespace string) (shard int, ours bool) // nil: all is ours
 }
 
 // NewMetrics makes it.
@@ -40,38 +39,43 @@ func NewMetrics(sink Measured, meter MetricsMeter) (*Metrics, error) {
 }
 
 // Of are the same where other replicas take what is not ours: of pushes as they came it understands those
-// alone that are, and no batches, which may be of several.
-func (m *Metrics) Of(ours func(namespace string) bool) *Metrics {
+// alone that are, and of batches it takes what is and passes the rest on.
+func (m *Metrics) Of(place func(namespace string) (shard int, ours bool)) *Metrics {
 	out := *m
-	out.ours = ours
+	out.place = place
 	return &out
+}
+
+func (m *Metrics) ours(namespace string) (shard int, ours bool) {
+	if m.place == nil {
+		return 0, true
+	}
+	return m.place(namespace)
 }
 
 // SubmitPodMetrics takes one measurement that was checked against the contract.
 func (m *Metrics) SubmitPodMetrics(_ context.Context, in autoscaler.SubmitPodMetricsRequestObject) (autoscaler.SubmitPodMetricsResponseObject, error) {
-	if err := m.take(measurement(*in.Body, time.Now())); err != nil {
-		return nil, err
-	}
+	m.take(measurement(*in.Body, time.Now()))
 	return autoscaler.SubmitPodMetrics200JSONResponse{Status: autoscaler.MetricsReceived}, nil
 }
 
 // Push takes one measurement as it came, if it is well made beyond doubt. Else nothing was done, and it
 // is for the contract to judge.
-func (m *Metrics) Push(body []byte) (understood bool, err error) {
+func (m *Metrics) Push(body []byte) (understood bool) {
 	p, understood := read(body)
-	if !understood || m.ours != nil && !m.ours(p.namespace) {
-		return false, nil
+	if !understood {
+		return false
 	}
-	return true, m.take(p.measurement(time.Now()))
+	if _, ours := m.ours(p.namespace); !ours {
+		return false
+	}
+	m.take(p.measurement(time.Now()))
+	return true
 }
 
-func (m *Metrics) take(one fleet.Measurement) error {
-	dropped := m.sink.Measure([]fleet.Measurement{one})
-	m.meter.Measured(fleet.Sidecar, 1-dropped, dropped)
-	if dropped > 0 {
-		return fault.New(fault.TooMany, "%d pods are measured already, and more are not listened to", fleet.MaxMeasuredPods).After(10 * time.Second)
-	}
-	return nil
+func (m *Metrics) take(one fleet.Measurement) {
+	m.sink.Measure([]fleet.Measurement{one})
+	m.meter.Measured(fleet.Sidecar, 1)
 }
 
 // measurement is what a push means that the contract has taken.

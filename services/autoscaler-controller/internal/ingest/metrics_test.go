@@ -10,14 +10,12 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
-	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
 type scale struct {
 	got     []fleet.Measurement
-	dropped int
-	counted [2]int
+	counted int
 	refused int
 }
 
@@ -32,8 +30,8 @@ func newMetrics(tb testing.TB, s *scale) *Metrics {
 
 func (s *scale) Refused(items int) { s.refused += items }
 
-func (s *scale) Measure(list []fleet.Measurement) int        { s.got = list; return s.dropped }
-func (s *scale) Measured(_ fleet.Source, taken, dropped int) { s.counted = [2]int{taken, dropped} }
+func (s *scale) Measure(list []fleet.Measurement)   { s.got = list }
+func (s *scale) Measured(_ fleet.Source, taken int) { s.counted = taken }
 
 func TestSubmitPodMetrics(t *testing.T) {
 	var body common.PodMetrics
@@ -50,11 +48,7 @@ func TestSubmitPodMetrics(t *testing.T) {
 	}
 	s := &scale{}
 	m := newMetrics(t, s)
-	if _, err := m.SubmitPodMetrics(t.Context(), autoscaler.SubmitPodMetricsRequestObject{Body: &body}); err != nil || len(s.got) != 1 || s.counted != [2]int{1, 0} {
-		t.Errorf("%v, got %+v, counted %v", err, s.got, s.counted)
-	}
-	s.dropped = 1
-	if _, err := m.SubmitPodMetrics(t.Context(), autoscaler.SubmitPodMetricsRequestObject{Body: &body}); !fault.Is(err, fault.TooMany) || s.counted != [2]int{0, 1} {
-		t.Errorf("%v, counted %v", err, s.counted)
+	if _, err := m.SubmitPodMetrics(t.Context(), autoscaler.SubmitPodMetricsRequestObject{Body: &body}); err != nil || len(s.got) != 1 || s.counted != 1 {
+		t.Errorf("%v, got %+v, counted %d", err, s.got, s.counted)
 	}
 }

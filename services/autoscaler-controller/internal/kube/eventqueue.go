@@ -122,15 +122,29 @@ func (q *eventQueue) add(e Event, now time.Time) {
 // give drops the oldest of what matters least, of those that may be; false when that is a new one.
 func (q *eventQueue) give(why string, minor bool, may func(*entry) bool) bool {
 	for least := len(q.lists) - 1; least >= rank(minor); least-- {
-		for at := q.lists[least].Front(); at != nil; at = at.Next() {
-			if old := value(at); may(old) {
-				q.lose(old, why)
-				return true
-			}
+		if old := q.oldest(least, may); old != nil {
+			q.lose(old, why)
+			return true
 		}
 	}
 	q.drop(why, minor)
 	return false
+}
+
+// oldest is the oldest of a rank of those that may be, whether it is its turn or was put off; nil: there is
+// none.
+func (q *eventQueue) oldest(of int, may func(*entry) bool) (found *entry) {
+	for at := q.lists[of].Front(); at != nil && found == nil; at = at.Next() {
+		if old := value(at); may(old) {
+			found = old
+		}
+	}
+	for _, old := range q.delayed {
+		if rank(old.Minor) == of && may(old) && (found == nil || old.first.Before(found.first)) {
+			found = old
+		}
+	}
+	return found
 }
 
 func rank(minor bool) int {

@@ -114,6 +114,39 @@ func TestEventQueue_WhereTooManyWaitTheLeastGoFirst(t *testing.T) {
 	}
 }
 
+// While the API server is away all that waits has been tried, and is put off. That makes it no more
+// important than what comes.
+func TestEventQueue_WhatIsPutOffGoesToo(t *testing.T) {
+	for name, c := range map[string]struct {
+		about func(i int) corev1.ObjectReference
+		bound int
+	}{
+		"of one object": {func(int) corev1.ObjectReference { return of("a") }, maxObjectEvents},
+		"of all":        {func(i int) corev1.ObjectReference { return of(fmt.Sprint(i)) }, maxWaitingEvents},
+	} {
+		d := &drops{}
+		q := newEventQueue(d.drop)
+		for i := range c.bound {
+			q.add(Event{About: c.about(i), Minor: i != 1, Message: fmt.Sprint(i)}, noon.Add(time.Duration(i)))
+			e, _ := q.take(noon)
+			q.failed(e, false, noon)
+		}
+		for i := range 3 {
+			q.add(Event{About: c.about(-i), Message: fmt.Sprint("it matters ", i)}, noon.Add(time.Minute))
+		}
+		if *d != (drops{0, 3}) || q.waiting() != c.bound {
+			t.Errorf("%s: dropped %+v, %d wait", name, *d, q.waiting())
+		}
+		left := map[string]bool{}
+		for e, _ := q.take(noon.Add(time.Hour)); e != nil; e, _ = q.take(noon.Add(time.Hour)) {
+			left[e.Message] = true
+		}
+		if left["0"] || left["2"] || left["3"] || !left["1"] || !left["4"] || !left["it matters 2"] {
+			t.Errorf("%s: not the oldest of the minor ones have gone, but others: %d are left", name, len(left))
+		}
+	}
+}
+
 func TestEventQueue_WhatFailsIsTriedLessAndLess(t *testing.T) {
 	for name, answered := range map[string]bool{"the API server answers": true, "it does not": false} {
 		d := &drops{}

@@ -125,28 +125,6 @@ func Handler(o Options) (http.Handler, error) {
 	return loadbalancer.HandlerWithOptions(whole, loadbalancer.ChiServerOptions{BaseRouter: router, ErrorHandlerFunc: unread}), nil
 }
 
-// GetState answers what is known and done at this moment.
-func (s *server) GetState(_ context.Context, request loadbalancer.GetStateRequestObject) (loadbalancer.GetStateResponseObject, error) {
-	self := s.o.Source.Self()
-	connections := int32of(self.Connections)
-	state := loadbalancer.State{
-		Balancer:     s.o.Balancer,
-		StartedAt:    s.o.StartedAt,
-		Draining:     &self.Draining,
-		Controller:   controllerLink(self.Link, s.o.Now()),
-		Settings:     balancerSettings(s.o.Settings.Current()),
-		Connections:  &connections,
-		Log:          logState(self.Log),
-		Applications: []loadbalancer.ApplicationState{},
-	}
-	for _, snapshot := range s.o.Source.Snapshots() {
-		if ns := request.Params.Namespace; ns == nil || *ns == snapshot.Route.Application.Namespace {
-			state.Applications = append(state.Applications, applicationState(snapshot))
-		}
-	}
-	return loadbalancer.GetState200JSONResponse(state), nil
-}
-
 // GetSettings answers the settings that are followed.
 func (s *server) GetSettings(context.Context, loadbalancer.GetSettingsRequestObject) (loadbalancer.GetSettingsResponseObject, error) {
 	return loadbalancer.GetSettings200JSONResponse(balancerSettings(s.o.Settings.Current())), nil

@@ -16,7 +16,7 @@ var (
 	inFlight     = prometheus.NewDesc("nemesis_lb_in_flight", "Requests on pods now, streams included.", appLabels, nil)
 	streaming    = prometheus.NewDesc("nemesis_lb_streaming", "Answers that have begun and not ended.", appLabels, nil)
 	waiting      = prometheus.NewDesc("nemesis_lb_waiting", "Requests in the waiting room.", appLabels, nil)
-	waitingBytes = prometheus.NewDesc("nemesis_lb_waiting_bytes", "What they hold in memory.", appLabels, nil)
+	waitingBytes = prometheus.NewDesc("nemesis_lb_waiting_bytes", "Bytes that requests in the waiting room hold in memory.", appLabels, nil)
 	slotsLent    = prometheus.NewDesc("nemesis_lb_slots_lent", "Slots of limited pods that other load balancers have of this one, and those that rest because their holder has gone.", appLabels, nil)
 	slotsLender  = prometheus.NewDesc("nemesis_lb_slots_lender", "1 while this load balancer lends the slots of the application.", appLabels, nil)
 	slotsExpired = prometheus.NewDesc("nemesis_lb_slots_expired_total", "Slots that came to rest here because their holder had gone.", appLabels, nil)

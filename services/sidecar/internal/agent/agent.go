@@ -71,7 +71,7 @@ func (a *Agent) State() State {
 // Collect measures now. The values go out with the next push.
 func (a *Agent) Collect(ctx context.Context) error { return a.command(ctx, false) }
 
-// Send measures now and sends all that waits. The error says why not all was taken.
+// Send measures now and sends it. The error says why it was not taken.
 func (a *Agent) Send(ctx context.Context) error { return a.command(ctx, true) }
 
 func (a *Agent) command(ctx context.Context, send bool) error {
@@ -136,16 +136,7 @@ func (a *Agent) obey(ctx context.Context, s *schedule.Schedule, c command) error
 	}
 	s.SendNow(time.Now())
 	a.collect(ctx, s)
-	var failed error
-	for range s.Delivery().Waiting { // no longer than what waits now
-		if err := a.send(ctx, s); err != nil {
-			failed = err
-			if !schedule.Final(err) {
-				break
-			}
-		}
-	}
-	return failed
+	return a.send(ctx, s)
 }
 
 func (a *Agent) collect(ctx context.Context, s *schedule.Schedule) {
@@ -157,9 +148,9 @@ func (a *Agent) collect(ctx context.Context, s *schedule.Schedule) {
 	a.publish(s)
 }
 
-// send sends the oldest measurement that waits.
+// send sends the measurement that waits.
 func (a *Agent) send(ctx context.Context, s *schedule.Schedule) error {
-	m, ok := s.Oldest()
+	m, ok := s.Newest()
 	if !ok {
 		return nil
 	}
@@ -172,9 +163,9 @@ func (a *Agent) send(ctx context.Context, s *schedule.Schedule) error {
 	a.publish(s)
 	switch {
 	case err != nil && before.LastError == "":
-		a.o.Log.Warn("not sent", "error", err, "waiting", s.Delivery().Waiting)
+		a.o.Log.Warn("not sent", "error", err)
 	case err == nil && before.LastError != "":
-		a.o.Log.Info("sent again", "waiting", s.Delivery().Waiting)
+		a.o.Log.Info("sent again", "missed", s.Delivery().Dropped)
 	}
 	return err
 }

@@ -81,7 +81,7 @@ func run(t *testing.T, w *world, test func(b bubble)) {
 			Collector: w, Sender: w, Log: slog.New(slog.DiscardHandler),
 			Schedule: schedule.Options{
 				Interval: 5 * time.Second, FirstPause: time.Second, BackOffFirst: time.Second, BackOffLongest: 30 * time.Second,
-				Keep: 4, Random: func() float64 { return 0.999 },
+				Random: func() float64 { return 0.999 },
 			},
 		})
 		ctx, stop := context.WithCancel(t.Context())
@@ -111,12 +111,12 @@ func TestRun_MeasuresAndSendsAtOnceThenAfterASecondThenAtTheInterval(t *testing.
 	})
 }
 
-func TestRun_KeepsTheLastValuesWhileTheControllerIsAwayAndSendsThemWithTheirAge(t *testing.T) {
+func TestRun_TellsAControllerThatIsBackWhatIsSoNowAndNothingElse(t *testing.T) {
 	w := &world{away: errors.New("connection refused")}
 	run(t, w, func(b bubble) {
-		time.Sleep(32 * time.Second) // measured at 0, 1, 6, 11, 16, 21, 26, 31; 4 are kept
+		time.Sleep(32 * time.Second) // measured at 0, 1, 6, 11, 16, 21, 26, 31
 		synctest.Wait()
-		if s := b.State().Delivery; s.Waiting != 4 || s.Dropped != 4 || s.LastError == "" || s.Sent != 0 {
+		if s := b.State().Delivery; s.Waiting != 1 || s.Dropped != 7 || s.LastError == "" || s.Sent != 0 {
 			b.Errorf("while it is away: %+v", s)
 		}
 		w.be(nil)
@@ -128,8 +128,8 @@ func TestRun_KeepsTheLastValuesWhileTheControllerIsAwayAndSendsThemWithTheirAge(
 				b.Errorf("sent out of order: %v", pushes)
 			}
 		}
-		if len(pushes) < 4 || pushes[0].Age == 0 || pushes[0].Made+pushes[0].Age != pushes[0].At {
-			b.Errorf("the kept ones do not tell their age: %v", pushes)
+		if len(pushes) < 2 || pushes[0].Made < 31 || pushes[0].Age > 5 || pushes[0].Made+pushes[0].Age != pushes[0].At {
+			b.Errorf("the first is not the newest, with its age: %v", pushes)
 		}
 		if s := b.State().Delivery; s.Waiting != 0 || s.LastError != "" {
 			b.Errorf("when it is back: %+v", s)
@@ -160,7 +160,7 @@ func TestCollect_MeasuresNowAndSendsWithTheNextPush(t *testing.T) {
 	})
 }
 
-func TestSend_MeasuresNowAndSendsAllThatWaits(t *testing.T) {
+func TestSend_MeasuresNowAndSendsThat(t *testing.T) {
 	w := &world{away: errors.New("connection refused")}
 	run(t, w, func(b bubble) {
 		time.Sleep(7 * time.Second)
@@ -169,8 +169,8 @@ func TestSend_MeasuresNowAndSendsAllThatWaits(t *testing.T) {
 		if err := b.Send(b.Context()); err != nil {
 			b.Fatal(err)
 		}
-		if n := len(w.seen()); n != 4 { // of 0, 1, 6 and now
-			b.Errorf("%d were sent: %v", n, w.seen())
+		if diff := cmp.Diff([]push{{7, 0, 7}}, w.seen()); diff != "" {
+			b.Errorf("pushes (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -187,8 +187,8 @@ func TestSend_SaysWhyNothingWasTaken(t *testing.T) {
 		if !schedule.Final(err) {
 			b.Errorf("error is %v", err)
 		}
-		if delivery := b.State().Delivery; delivery.Waiting != 0 || delivery.Refused != 3 {
-			b.Errorf("a refused one keeps others waiting: %+v", delivery)
+		if delivery := b.State().Delivery; delivery.Waiting != 0 || delivery.Refused != 1 {
+			b.Errorf("a refused one waits: %+v", delivery)
 		}
 	})
 }

@@ -42,7 +42,7 @@ func TestRun_AQuietPodIsHeardAtItsHeartbeatAndAFirstRequestAtTheNextMeasurement(
 			Collector: s, Sender: s, Log: slog.New(slog.DiscardHandler),
 			Schedule: schedule.Options{
 				Interval: 5 * time.Second, FirstPause: time.Second, BackOffFirst: time.Second, BackOffLongest: 30 * time.Second,
-				Keep: 4, Random: func() float64 { return 0.5 }, DeadBand: schedule.DeadBand{Heartbeat: 15 * time.Second, Share: 0.05},
+				Random: func() float64 { return 0.5 }, DeadBand: schedule.DeadBand{Heartbeat: 15 * time.Second, Share: 0.05},
 			},
 		})
 		ctx, stop := context.WithCancel(t.Context())

@@ -11,7 +11,6 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"os"
 	"sync"
 	"time"
@@ -20,7 +19,6 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/agent"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/collect"
-	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/httpapi"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/schedule"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/send"
 )
@@ -37,10 +35,10 @@ type App struct {
 	log       *slog.Logger
 	telemetry *telemetry.Telemetry
 	agent     *agent.Agent
-	server    *httpserver.Server
+	server    *httpserver.Server // nil: without an API of its own
 }
 
-// New makes a sidecar and takes its port. The log goes to out.
+// New makes a sidecar and takes its port, if it may have one. The log goes to out.
 func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	tel, err := telemetry.Start(ctx, telemetry.Options{
 		Service: "sidecar", Instance: s.PodName, Level: level(s.LogLevel), Out: out,
@@ -56,13 +54,13 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	a.agent = agent.New(agent.Options{
 		Collector: collect.New(collect.Options{
 			Source: s.UsageFrom, Cgroups: os.DirFS(s.CgroupRoot), Proc: os.DirFS(s.ProcRoot), PodUID: s.PodUID,
-			DiskPaths: s.diskPaths(), PageURL: s.AppMetricsURL, Log: tel.Log,
+			DiskPaths: s.diskPaths(), PageURLs: split(s.AppMetricsURL), Log: tel.Log,
 		}),
 		Sender: sender,
 		Schedule: schedule.Options{
 			Interval: s.Interval, Jitter: jitter, FirstPause: min(firstPause, s.Interval),
 			BackOffFirst: min(backOffFirst, s.BackOffLongest), BackOffLongest: s.BackOffLongest,
-			Keep: s.Keep, Random: rand.Float64, DeadBand: schedule.DeadBand{Heartbeat: s.Heartbeat, Share: float64(s.DeadBand) / 100},
+			Random: rand.Float64, DeadBand: schedule.DeadBand{Heartbeat: s.Heartbeat, Share: float64(s.DeadBand) / 100},
 		},
 		Log: tel.Log,
 	})
@@ -74,36 +72,19 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	return a, nil
 }
 
-func listen(ctx context.Context, s Settings, tel *telemetry.Telemetry, agent *agent.Agent) (*httpserver.Server, error) {
-	ready := &httpserver.Readiness{}
-	ready.Add(func() string {
-		if !agent.State().Measured {
-			return "the first measurement"
-		}
-		return ""
-	})
-	api, err := httpapi.Handler(httpapi.Options{Agent: agent, Pod: s.PodName, Namespace: s.PodNamespace, Now: time.Now})
-	if err != nil {
-		return nil, err
-	}
-	mux := httpserver.Operations(tel.Registry, ready, tel.Log)
-	mux.Handle("/", api)
-	return httpserver.Listen(ctx, httpserver.Options{
-		Address: s.Listen, Log: tel.Log, Handler: httpserver.Recover(tel.Log)(mux), DrainTimeout: drainTimeout,
-	})
-}
-
-// Addr is where the API is.
-func (a *App) Addr() net.Addr { return a.server.Addr() }
-
 // Run works until ctx ends.
 func (a *App) Run(ctx context.Context) error {
 	life, end := context.WithCancel(ctx)
 	defer end()
 	var working sync.WaitGroup
 	working.Go(func() { a.agent.Run(life) })
-	a.log.Info("serving", "address", a.server.Addr().String())
-	fault := a.server.Run(ctx)
+	var fault error
+	if a.server != nil {
+		a.log.Info("serving", "address", a.server.Addr().String())
+		fault = a.server.Run(ctx)
+	} else {
+		<-ctx.Done()
+	}
 	end()
 	working.Wait()
 	a.log.Info("ended")

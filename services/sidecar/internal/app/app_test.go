@@ -144,7 +144,11 @@ func boot(t *testing.T, args ...string) *running {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	r := &running{url: "http://" + a.Addr().String()}
+	r := &running{}
+	if a.Addr() == nil {
+		return r
+	}
+	r.url = "http://" + a.Addr().String()
 	if r.api, err = sidecar.NewClientWithResponses(r.url); err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +207,7 @@ func TestRun_MeasuresThePodAndTheControllerHears(t *testing.T) {
 	}
 }
 
-func TestRun_KeepsWhatTheControllerDoesNotTakeAndSendsItOnCommand(t *testing.T) {
+func TestRun_KeepsTheNewestThatTheControllerDoesNotTakeAndSendsItOnCommand(t *testing.T) {
 	r, url := controller(t)
 	r.away.Store(true)
 	folder := t.TempDir()
@@ -211,18 +215,18 @@ func TestRun_KeepsWhatTheControllerDoesNotTakeAndSendsItOnCommand(t *testing.T) 
 	s := boot(t, "-controller-url", url, "-proc-root", folder, "-back-off-longest", "1h", "-interval", "15s")
 
 	away, err := s.api.SendNowWithResponse(t.Context())
-	if err != nil || away.StatusCode() != http.StatusBadGateway || !strings.Contains(*away.ApplicationproblemJSON502.Detail, "measurements wait") {
+	if err != nil || away.StatusCode() != http.StatusBadGateway || !strings.Contains(*away.ApplicationproblemJSON502.Detail, "measurements that wait: 1") {
 		t.Fatalf("%d %s, error %v", away.StatusCode(), away.Body, err)
 	}
 	began := time.Now()
 	collected, err := s.api.CollectNowWithResponse(t.Context())
-	if err != nil || collected.JSON200 == nil || collected.JSON200.Waiting < 2 || collected.JSON200.LastError == nil ||
+	if err != nil || collected.JSON200 == nil || collected.JSON200.Waiting != 1 || collected.JSON200.Dropped < 1 || collected.JSON200.LastError == nil ||
 		collected.JSON200.AgeSeconds > time.Since(began).Seconds() {
 		t.Fatalf("%d %s, error %v", collected.StatusCode(), collected.Body, err)
 	}
 	r.away.Store(false)
 	sent, err := s.api.SendNowWithResponse(t.Context())
-	if err != nil || sent.JSON200 == nil || sent.JSON200.Waiting != 0 || sent.JSON200.Sent < 3 || sent.JSON200.LastError != nil {
+	if err != nil || sent.JSON200 == nil || sent.JSON200.Waiting != 0 || sent.JSON200.Sent < 1 || sent.JSON200.LastError != nil {
 		t.Fatalf("%d %s, error %v", sent.StatusCode(), sent.Body, err)
 	}
 	if got := len(r.all()); int64(got) != sent.JSON200.Sent {
@@ -274,6 +278,18 @@ func TestLoad_NamesEveryFault(t *testing.T) {
 	for _, key := range []string{"controller-url", "app-metrics-url", "pod-name", "pod-namespace", "disk-paths", "interval", "usage-from"} {
 		if !strings.Contains(err.Error(), key) {
 			t.Errorf("%s is not named: %v", key, err)
+		}
+	}
+}
+
+func TestLoad_TakesAFewPagesOfTheApplication(t *testing.T) {
+	for value, ok := range map[string]bool{
+		"": true, "http://localhost:1/metrics": true, "http://localhost:1/metrics , http://localhost:2/models,": true,
+		"http://localhost:1/metrics,localhost": false, strings.Repeat("http://x/,", 4): true, strings.Repeat("http://x/,", 5): false,
+	} {
+		_, err := app.Load([]string{"-app-metrics-url", value}, []string{"POD_NAME=web-x", "POD_NAMESPACE=shop"}, io.Discard)
+		if (err == nil) != ok {
+			t.Errorf("%q: error %v", value, err)
 		}
 	}
 }

@@ -39,7 +39,6 @@ func (b *batches) Collect(out chan<- prometheus.Metric) {
 	}
 	counter(collected, s.Accepted, "accepted")
 	counter(collected, s.Refused, "refused")
-	counter(collected, s.Dropped, "dropped-by-controller")
 	counter(collected, s.Superseded, "superseded")
 	counter(collected, s.Crowded, "crowded-out")
 	counter(collected, s.Expired, "expired")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -74,6 +75,9 @@ func count(taken []common.PodMetrics, pod string) (n int) {
 	return n
 }
 
+// It tries again and again: a busy machine sees the first number late.
+var someFailed = regexp.MustCompile(`nemesis_collector_batches_total{result="failed"} [1-9]`)
+
 func TestCollector_KeepsTheNewestWhileTheControllerIsAwayAndSendsItAtItsEnd(t *testing.T) {
 	r, url := controller(t)
 	r.away.Store(true)
@@ -91,7 +95,7 @@ func TestCollector_KeepsTheNewestWhileTheControllerIsAwayAndSendsItAtItsEnd(t *t
 	}
 	push("1")
 	testwait.Until(t, "a batch failed", func() bool {
-		return strings.Contains(page(t, address+"/metrics"), `nemesis_collector_batches_total{result="failed"} 1`)
+		return someFailed.MatchString(page(t, address+"/metrics"))
 	})
 	push("2")
 	r.away.Store(false)

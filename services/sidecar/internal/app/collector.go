@@ -19,12 +19,13 @@ var (
 	pushes   = prometheus.NewDesc("nemesis_sidecar_pushes_total", "Pushes to the controller, by result.", []string{"result"}, nil)
 	made     = prometheus.NewDesc("nemesis_sidecar_measurements_total", "Measurements made.", nil, nil)
 	quiet    = prometheus.NewDesc("nemesis_sidecar_unchanged_total", "Measurements not sent because nothing had changed.", nil, nil)
-	dropped  = prometheus.NewDesc("nemesis_sidecar_dropped_total", "Measurements given up because too many waited.", nil, nil)
+	unread   = prometheus.NewDesc("nemesis_sidecar_unread_families", "Names on the application's metrics page that the last measurement could not read.", nil, nil)
+	dropped  = prometheus.NewDesc("nemesis_sidecar_dropped_total", "Measurements given up because a newer one was made before they could be sent.", nil, nil)
 )
 
 // Describe names the metrics.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{measured, age, waiting, pushes, made, quiet, dropped} {
+	for _, d := range []*prometheus.Desc{measured, age, waiting, pushes, made, quiet, dropped, unread} {
 		out <- d
 	}
 }
@@ -46,6 +47,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	if state.Measured {
 		gauge(age, time.Since(state.Measurement.At).Seconds())
 	}
+	gauge(unread, float64(len(state.Measurement.Application.Unread)))
 	gauge(waiting, float64(state.Delivery.Waiting))
 	counter(pushes, state.Delivery.Sent, "taken")
 	counter(pushes, state.Delivery.Refused, "refused")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,14 +30,13 @@ type Settings struct {
 	Interval       time.Duration // between two measurements
 	Heartbeat      time.Duration // the longest between two that are sent
 	DeadBand       int           // percent by which a value may move and not be sent; 0: every measurement is
-	Keep           int           // measurements that wait for the controller
 	BackOffLongest time.Duration
 
 	UsageFrom     string // CPU and memory
 	CgroupRoot    string
 	ProcRoot      string
 	DiskPaths     string // with commas between; none is not measured
-	AppMetricsURL string // the application's Prometheus page; "" is none
+	AppMetricsURL string // the application's Prometheus page, or several with commas between; "" is none
 
 	LogLevel string
 }
@@ -63,7 +63,7 @@ func (s Settings) validFor() time.Duration {
 func Load(args, environ []string, out io.Writer) (Settings, error) {
 	var s Settings
 	set := settings.New("sidecar", "NEMESIS_", out)
-	set.Address(&s.Listen, "listen", ":8082", "where the API, metrics and health are served")
+	set.AddressOrNone(&s.Listen, "listen", "127.0.0.1:0", "where the API, metrics and health are served: by default inside the pod alone, on a port that nobody has (the log says which); :8082 is on one that Prometheus finds")
 	set.String(&s.ControllerURL, "controller-url", "http://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
 	set.String(&s.PodName, "pod-name", variable(environ, "POD_NAME"), "this pod, by default POD_NAME or the host's name")
 	set.String(&s.PodNamespace, "pod-namespace", variable(environ, "POD_NAMESPACE"), "its namespace, by default POD_NAMESPACE")
@@ -71,13 +71,13 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.Duration(&s.Interval, "interval", 5*time.Second, time.Second, longestInterval, "time between two measurements, give or take a tenth")
 	set.Duration(&s.Heartbeat, "heartbeat", 15*time.Second, time.Second, longestHeartbeat, "longest time between two pushes when nothing changes; a controller before 0.2 looks at none older than 20s")
 	set.Int(&s.DeadBand, "dead-band", 5, 0, 50, "percent by which a value may move and be no news until the heartbeat; 0 sends every measurement")
-	set.Int(&s.Keep, "keep", 60, 1, 10_000, "measurements that wait at most while the controller is away; the oldest are dropped")
+	set.Int(new(int), "keep", 60, 1, 10_000, "without effect, as one of 0.1 had it: the newest measurement alone waits while the controller is away")
 	set.Duration(&s.BackOffLongest, "back-off-longest", 30*time.Second, time.Second, time.Hour, "longest pause between two tries while the controller is away")
 	set.Choice(&s.UsageFrom, "usage-from", collect.Auto, "where CPU and memory are read; auto takes the first that works", collect.Sources...)
 	set.String(&s.CgroupRoot, "cgroup-root", "/sys/fs/cgroup", "the node's control groups, when they are mounted")
 	set.String(&s.ProcRoot, "proc-root", "/proc", "the pod's processes")
 	set.String(&s.DiskPaths, "disk-paths", "", "folders whose use is measured, with commas between: volumes shared with the application; none by default")
-	set.String(&s.AppMetricsURL, "app-metrics-url", "", "the application's Prometheus page, such as http://localhost:8000/metrics; none by default")
+	set.String(&s.AppMetricsURL, "app-metrics-url", "", "the application's Prometheus page, such as http://localhost:8000/metrics, or several with commas between; none by default")
 	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")
 	err := set.Load(args, environ)
 	if errors.Is(err, settings.ErrHelp) {
@@ -104,8 +104,9 @@ func (s Settings) Validate() error {
 	if !isURL(s.ControllerURL) {
 		faults = append(faults, notURL(s.ControllerURL))
 	}
-	if s.AppMetricsURL != "" && !isURL(s.AppMetricsURL) {
-		refuse("app-metrics-url", s.AppMetricsURL, "empty, or a URL such as http://localhost:8000/metrics")
+	pages := split(s.AppMetricsURL)
+	if len(pages) > mostPages || slices.ContainsFunc(pages, func(u string) bool { return !isURL(u) }) {
+		refuse("app-metrics-url", s.AppMetricsURL, fmt.Sprintf("empty, or up to %d URLs such as http://localhost:8000/metrics with commas between", mostPages))
 	}
 	if !name.MatchString(s.PodName) {
 		refuse("pod-name", s.PodName, "the pod's name; set POD_NAME by the downward API")
@@ -128,13 +129,25 @@ func isURL(text string) bool {
 }
 
 func (s Settings) diskPaths() []string {
-	var paths []string
-	for path := range strings.SplitSeq(s.DiskPaths, ",") {
-		if path = strings.TrimSpace(path); path != "" {
-			paths = append(paths, filepath.Clean(path))
-		}
+	paths := split(s.DiskPaths)
+	for i := range paths {
+		paths[i] = filepath.Clean(paths[i])
 	}
 	return paths
+}
+
+// mostPages are read at each measurement.
+const mostPages = 4
+
+// split is a list that is written with commas between.
+func split(list string) []string {
+	var items []string
+	for item := range strings.SplitSeq(list, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
 }
 
 func level(text string) slog.Level {

@@ -18,8 +18,8 @@ import (
 
 // Outcome is what became of a batch.
 type Outcome struct {
-	Accepted, Dropped, Refused int
-	Refusal                    string // why the first of those refused was
+	Accepted, Refused int
+	Refusal           string // why the first of those refused was
 }
 
 // Sender brings a batch to the controller. The error says that nothing of it was taken; it may be a
@@ -43,10 +43,10 @@ type Options[T any] struct {
 // State is what waits, and what became of the rest.
 type State struct {
 	batch.Counts
-	Waiting                                    int
-	Taken, Accepted, Dropped, Refused, Batches int64
-	Failures                                   int64
-	LastError                                  string // of the last batch; "" when it went well
+	Waiting                           int
+	Taken, Accepted, Refused, Batches int64
+	Failures                          int64
+	LastError                         string // of the last batch; "" when it went well
 }
 
 // Batcher takes pushes and sends them on.
@@ -164,7 +164,6 @@ func (b *Batcher[T]) sent(items []batch.Item[T], o Outcome, err error) (pause ti
 	}
 	b.state.Batches++
 	b.state.Accepted += int64(o.Accepted)
-	b.state.Dropped += int64(o.Dropped)
 	b.state.Refused += int64(o.Refused)
 	if o.Refused > 0 {
 		b.o.Log.Warn("pushes were refused", "refused", o.Refused, "of", len(items), "first", o.Refusal)

@@ -39,7 +39,7 @@ func (c *controller) SendBatch(_ context.Context, items []batch.Item[int]) (Outc
 	}
 	c.at, c.batches = append(c.at, time.Since(c.began).Seconds()), append(c.batches, list)
 	o := c.outcome
-	o.Accepted = len(items) - o.Refused - o.Dropped
+	o.Accepted = len(items) - o.Refused
 	return o, nil
 }
 
@@ -185,12 +185,12 @@ func TestRun_WhatIsRefusedForGoodIsNotSentAgain(t *testing.T) {
 		b.put(1, 2)
 		time.Sleep(1500 * time.Millisecond)
 		b.c.be(nil)
-		b.c.outcome = Outcome{Refused: 1, Dropped: 1}
+		b.c.outcome = Outcome{Refused: 1}
 		b.put(3, 4)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		b.c.want(b.T, []float64{2}, [][]int{{3, 4}})
-		if s := b.State(); s.Refused != 3 || s.Dropped != 1 || s.Waiting != 0 {
+		if s := b.State(); s.Refused != 3 || s.Waiting != 0 {
 			b.Errorf("%+v", s)
 		}
 	})

@@ -6,7 +6,6 @@ package collect
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -35,7 +34,7 @@ type Options struct {
 	Proc      fs.FS  // a /proc
 	PodUID    string // "" is not known
 	DiskPaths []string
-	PageURL   string // "" is none
+	PageURLs  []string // of the application's page; none is none
 	Log       *slog.Logger
 }
 
@@ -50,8 +49,7 @@ type Collector struct {
 	why   string // there is no usage
 	cpu   history[time.Duration]
 	disk  *disk
-	page  *page.Page
-	pages history[page.Reading]
+	app   *application // nil is none with a page
 }
 
 // New looks where the pod can be measured. That it cannot is no error: the measurements say so.
@@ -67,8 +65,8 @@ func New(o Options) *Collector {
 	if len(o.DiskPaths) > 0 {
 		c.disk = &disk{paths: o.DiskPaths}
 	}
-	if o.PageURL != "" {
-		c.page = page.New(o.PageURL)
+	if len(o.PageURLs) > 0 {
+		c.app = &application{page: page.New(o.PageURLs...), log: o.Log}
 	}
 	return c
 }
@@ -101,7 +99,7 @@ func (c *Collector) Collect(ctx context.Context) pod.Measurement {
 	m := pod.New(time.Now())
 	c.measureUsage(m)
 	c.measureDisk(m)
-	c.measurePage(ctx, m)
+	c.measureApplication(ctx, &m)
 	return m
 }
 
@@ -142,67 +140,4 @@ func (c *Collector) measureDisk(m pod.Measurement) {
 		return
 	}
 	m.Set(pod.Disk, float64(bytes)/mebibyte)
-}
-
-// onPage are the kinds that only the application knows.
-var onPage = []pod.Kind{
-	pod.ResponseTime, pod.RequestRate, pod.InFlight, pod.Queued, pod.CacheUsage, pod.TimeToFirstToken,
-}
-
-func (c *Collector) measurePage(ctx context.Context, m pod.Measurement) {
-	why := "no metrics page of the application is named (app-metrics-url)"
-	if c.page != nil {
-		now, err := c.page.Read(ctx)
-		if err == nil {
-			before, elapsed, ok := c.pages.since(time.Now(), now)
-			fill(m, before, now, elapsed, ok)
-			why = "the application's metrics page does not show it"
-		} else {
-			why = fmt.Sprintf("the application's metrics page cannot be read: %v", err)
-		}
-	}
-	for _, kind := range onPage {
-		if !m.Has(kind) {
-			m.Miss(kind, why)
-		}
-	}
-}
-
-// fill takes over what a page says, and what it grew by. An application that began anew counts from 0
-// again; all it shows then is growth.
-func fill(m pod.Measurement, before, now page.Reading, elapsed time.Duration, grown bool) {
-	for kind, value := range now.Gauges {
-		m.Set(kind, value)
-	}
-	for kind, mean := range now.Means {
-		if !grown {
-			m.Miss(kind, firstReading)
-			continue
-		}
-		old := before.Means[kind]
-		if mean.Count < old.Count {
-			old = page.Mean{}
-		}
-		if count := mean.Count - old.Count; count > 0 {
-			m.Set(kind, (mean.Sum-old.Sum)/count)
-		} else {
-			m.Miss(kind, "no request was answered since the last measurement")
-		}
-	}
-	rate := func(kind pod.Kind, old, now, per float64) {
-		if !grown {
-			m.Miss(kind, firstReading)
-			return
-		}
-		if now < old {
-			old = 0
-		}
-		m.Set(kind, (now-old)/per)
-	}
-	for kind, count := range now.Counts {
-		rate(kind, before.Counts[kind], count, elapsed.Seconds())
-	}
-	for kind, spent := range now.Busy {
-		rate(kind, before.Busy[kind], spent, elapsed.Seconds()*1000)
-	}
 }

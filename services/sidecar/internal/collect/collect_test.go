@@ -3,8 +3,6 @@ package collect
 import (
 	"errors"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -90,7 +88,7 @@ func TestCollect_CommandsInARowDoNotMeasureOverAnInstant(t *testing.T) {
 }
 
 func TestCollect_WhatCannotBeReadIsNamedWithItsReason(t *testing.T) {
-	c := &Collector{usage: &steady{err: errors.New("no such device")}, page: page.New("http://127.0.0.1:1/metrics"), disk: &disk{paths: []string{"/nowhere"}}}
+	c := &Collector{usage: &steady{err: errors.New("no such device")}, app: &application{page: page.New("http://127.0.0.1:1/metrics")}, disk: &disk{paths: []string{"/nowhere"}}}
 	m := c.Collect(t.Context())
 	if !m.Empty() {
 		t.Errorf("something was measured: %+v", m)
@@ -143,57 +141,4 @@ func TestNew_TakesTheControlGroupWhenItIsVisibleElseTheProcesses(t *testing.T) {
 			t.Errorf("%s: memory is %v MiB, want %v", name, got, c.memory)
 		}
 	}
-}
-
-func TestFill_GrowthBecomesMeansAndRates(t *testing.T) {
-	reading := func(sum, count, answers, busy float64) page.Reading {
-		return page.Reading{
-			Gauges: map[pod.Kind]float64{pod.CacheUsage: 0.5},
-			Means:  map[pod.Kind]page.Mean{pod.ResponseTime: {Sum: sum, Count: count}},
-			Counts: map[pod.Kind]float64{pod.RequestRate: answers},
-			Busy:   map[pod.Kind]float64{pod.Queued: busy},
-		}
-	}
-	fillOf := func(before, now page.Reading) pod.Measurement {
-		m := pod.New(time.Now())
-		fill(m, before, now, 5*time.Second, true)
-		return m
-	}
-	m := fillOf(reading(1000, 10, 10, 1000), reading(1600, 15, 15, 11000))
-	for kind, want := range map[pod.Kind]float64{pod.ResponseTime: 120, pod.RequestRate: 1, pod.Queued: 2, pod.CacheUsage: 0.5} {
-		if got := value(t, m, kind); got != want {
-			t.Errorf("%s is %v, want %v", kind, got, want)
-		}
-	}
-
-	quiet := fillOf(reading(1000, 10, 10, 0), reading(1000, 10, 10, 0))
-	missing(t, quiet, pod.ResponseTime, "no request was answered")
-	if got := value(t, quiet, pod.RequestRate); got != 0 {
-		t.Errorf("the rate is %v", got)
-	}
-
-	restarted := fillOf(reading(100_000, 1000, 1000, 9000), reading(60, 2, 2, 500))
-	for kind, want := range map[pod.Kind]float64{pod.ResponseTime: 30, pod.RequestRate: 0.4, pod.Queued: 0.1} {
-		if got := value(t, restarted, kind); got != want {
-			t.Errorf("after a restart of the application %s is %v, want %v", kind, got, want)
-		}
-	}
-
-	first := pod.New(time.Now())
-	fill(first, page.Reading{}, reading(1, 1, 1, 1), 0, false)
-	for _, kind := range []pod.Kind{pod.ResponseTime, pod.RequestRate, pod.Queued} {
-		missing(t, first, kind, "two readings")
-	}
-}
-
-func TestCollect_SaysWhatTheApplicationsPageDoesNotShow(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte("llamacpp:requests_deferred 3\n"))
-	}))
-	defer server.Close()
-	m := (&Collector{page: page.New(server.URL)}).Collect(t.Context())
-	if got := value(t, m, pod.Queued); got != 3 {
-		t.Errorf("queued is %v", got)
-	}
-	missing(t, m, pod.ResponseTime, "does not show it")
 }

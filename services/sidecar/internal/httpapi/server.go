@@ -79,7 +79,7 @@ func (s *server) SendNow(ctx context.Context, _ sidecar.SendNowRequestObject) (s
 		if ctx.Err() != nil || fault.Is(err, fault.Unavailable) {
 			return nil, err
 		}
-		return nil, fault.New(fault.BadGateway, "%v; %d measurements wait", err, s.o.Agent.State().Delivery.Waiting)
+		return nil, fault.New(fault.BadGateway, "%v; measurements that wait: %d", err, s.o.Agent.State().Delivery.Waiting)
 	}
 	state, err := s.state()
 	if err != nil {
@@ -102,6 +102,7 @@ func (s *server) state() (sidecar.SidecarState, error) {
 		PodName: s.o.Pod, Namespace: s.o.Namespace, Metrics: wire.Measurements(m), AgeSeconds: max(s.o.Now().Sub(m.At).Seconds(), 0),
 		Waiting: int32of(known.Delivery.Waiting), Dropped: known.Delivery.Dropped, Sent: known.Delivery.Sent,
 	}
+	out.Application = application(m.Application)
 	if missing := m.Missing(); len(missing) > 0 {
 		out.Missing = &missing
 	}

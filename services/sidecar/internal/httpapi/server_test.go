@@ -102,6 +102,38 @@ func TestGetPodMetrics_TellsTheLastMeasurementAndWhatBecameOfIt(t *testing.T) {
 	}
 }
 
+func TestGetPodMetrics_TellsWhoseTheApplicationsPageIs(t *testing.T) {
+	for name, c := range map[string]struct {
+		is   pod.Application
+		want string
+	}{
+		"none":        {pod.Application{}, `null`},
+		"known":       {pod.Application{Server: "vLLM", Version: "0.32.0", Models: []string{"a", "b"}}, `{"knownFrom":"0.32.0","models":["a","b"],"server":"vLLM"}`},
+		"by its docs": {pod.Application{Server: "TGI"}, `{"server":"TGI"}`},
+		"faulty":      {pod.Application{Unread: []string{"x has"}}, `{"unread":["x has"]}`},
+		"long": {
+			pod.Application{Server: "Triton", Models: []string{strings.Repeat("é", 200)}, MoreModels: 3, Unread: []string{strings.Repeat("y", 600)}},
+			`{"models":["` + strings.Repeat("é", 125) + `…"],"moreModels":3,"server":"Triton","unread":["` + strings.Repeat("y", 509) + `…"]}`,
+		},
+	} {
+		state := measured(map[pod.Kind]float64{pod.CPU: 1})
+		state.Measurement.Application = c.is
+		_, raw := call(t, &scripted{state: state}, http.MethodGet, "/v1/metrics")
+		var got struct {
+			Application any `json:"application"`
+		}
+		if err := json.Unmarshal(raw, &got); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := json.Marshal(got.Application); err != nil || string(text) != c.want {
+			t.Errorf("%s: %s, error %v, want %s", name, text, err, c.want)
+		}
+	}
+	state := measured(map[pod.Kind]float64{pod.CPU: 1})
+	state.Measurement.Application.Unread = make([]string, 100)
+	call(t, &scripted{state: state}, http.MethodGet, "/v1/metrics") // which fits the contract
+}
+
 func TestCommands_DoWhatTheySayAndTellWhatIsKnownThen(t *testing.T) {
 	a := &scripted{state: measured(map[pod.Kind]float64{pod.CPU: 1})}
 	for _, command := range []string{"collect", "send"} {
@@ -124,7 +156,7 @@ func TestRefusals_SayWhatToDo(t *testing.T) {
 	}{
 		"nothing yet":      {&scripted{}, http.MethodGet, "/v1/metrics", 503, "first measurement"},
 		"nothing at all":   {&scripted{state: measured(nil)}, http.MethodPost, "/v1/metrics/collect", 503, "disk-paths"},
-		"controller away":  {&scripted{state: full, err: errors.New("connection refused")}, http.MethodPost, "/v1/metrics/send", 502, "connection refused; 3 measurements wait"},
+		"controller away":  {&scripted{state: full, err: errors.New("connection refused")}, http.MethodPost, "/v1/metrics/send", 502, "connection refused; measurements that wait: 3"},
 		"controller's no":  {&scripted{state: full, err: &schedule.RefusedError{Detail: "400"}}, http.MethodPost, "/v1/metrics/send", 502, "refuses it"},
 		"the sidecar ends": {&scripted{state: full, err: fault.New(fault.Unavailable, "the sidecar ends").After(time.Second)}, http.MethodPost, "/v1/metrics/send", 503, "ends"},
 		"ends, collecting": {&scripted{state: full, err: fault.New(fault.Unavailable, "the sidecar ends").After(time.Second)}, http.MethodPost, "/v1/metrics/collect", 503, "ends"},

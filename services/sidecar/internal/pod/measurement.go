@@ -36,8 +36,11 @@ var most = map[Kind]float64{
 // Measurement is what the pod uses at one moment. A value that could not be measured is not there,
 // and Missing says why: nothing is ever 0 because it is unknown.
 type Measurement struct {
-	At      time.Time
-	Window  time.Duration // what is a mean was measured for so long, up to At; 0: not known
+	At     time.Time
+	Window time.Duration // what is a mean was measured for so long, up to At; 0: not known
+	// Application is whose page the application's values are from.
+	Application Application
+
 	values  map[Kind]float64
 	missing map[Kind]string
 }

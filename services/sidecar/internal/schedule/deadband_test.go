@@ -165,7 +165,7 @@ func TestCollected_AMeasurementKnowsHowLongItsMeansAre(t *testing.T) {
 	for i, want := range windows {
 		now = now.Add(want)
 		s.Collected(with(now, map[pod.Kind]float64{pod.CPU: float64(100 * (i % 2))}), now) // the one in the middle too is news
-		m, _ := s.Oldest()
+		m, _ := s.Newest()
 		if m.Window != want {
 			t.Errorf("measurement %d: %v, want %v", i, m.Window, want)
 		}
@@ -174,7 +174,7 @@ func TestCollected_AMeasurementKnowsHowLongItsMeansAre(t *testing.T) {
 	// One that is not sent ends a window all the same.
 	s.Collected(with(now.Add(5*time.Second), map[pod.Kind]float64{pod.CPU: 0}), now.Add(5*time.Second))
 	s.Collected(with(now.Add(9*time.Second), map[pod.Kind]float64{pod.CPU: 100}), now.Add(9*time.Second))
-	if m, _ := s.Oldest(); m.Window != 4*time.Second {
+	if m, _ := s.Newest(); m.Window != 4*time.Second {
 		t.Errorf("after one that was no news: %v", m.Window)
 	}
 }

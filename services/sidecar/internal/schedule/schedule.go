@@ -3,12 +3,14 @@
 // nothing by itself, and says why with every step.
 //
 //	       interval ± jitter, news          taken
-//	──▶ collect ──────────▶ waiting ──▶ send ─────▶ (the next that waits, or none)
+//	──▶ collect ──────────▶ waiting ──▶ send ─────▶ (none waits)
 //	       ▲                 │  ▲         │
 //	       └── command       │  └─────────┘ the controller is away: back off, with full jitter
-//	                         └─ too many wait: the oldest is dropped, and counted
+//	                         └─ a newer one is made: it takes the place, and what it missed is counted
 //
-// Measuring goes on at its interval while the controller is away. What is no news (DeadBand) is not sent.
+// Measuring goes on at its interval while the controller is away. When it is back it is told what is so
+// now, at once: it has no use for what was so before, which would only come between. What is no news
+// (DeadBand) is not sent.
 package schedule
 
 import (
@@ -26,7 +28,6 @@ type Options struct {
 	FirstPause     time.Duration // between the first measurement and the second: CPU needs two readings, and a young pod is to be seen soon
 	BackOffFirst   time.Duration // the most that is waited after the first failure
 	BackOffLongest time.Duration // the most that is waited after many
-	Keep           int           // measurements that may wait
 	DeadBand       DeadBand      // what is news
 	Random         func() float64
 }
@@ -53,7 +54,7 @@ type Step struct {
 // Schedule is the state of one sidecar.
 type Schedule struct {
 	o         Options
-	waiting   *ring
+	waiting   *pod.Measurement // the newest that is to be sent; nil is none
 	collectAt time.Time
 	sendAt    time.Time
 	failures  int
@@ -64,16 +65,17 @@ type Schedule struct {
 
 // Delivery is what became of the measurements so far.
 type Delivery struct {
-	Collected, Sent, Dropped, Refused, Failed int64
-	Unchanged                                 int64 // measured and not to be sent
-	Waiting                                   int
-	LastSent                                  time.Time // zero: never
-	LastError                                 string    // of the last push; "" when it went well
+	Collected, Sent, Refused, Failed int64
+	Dropped                          int64 // a newer one took their place before they were sent
+	Unchanged                        int64 // measured and not to be sent
+	Waiting                          int
+	LastSent                         time.Time // zero: never
+	LastError                        string    // of the last push; "" when it went well
 }
 
 // New makes a schedule that wants a measurement at once.
 func New(o Options, now time.Time) *Schedule {
-	return &Schedule{o: o, waiting: newRing(o.Keep), collectAt: now}
+	return &Schedule{o: o, collectAt: now}
 }
 
 // Next is the step for this moment.
@@ -82,11 +84,11 @@ func (s *Schedule) Next(now time.Time) Step {
 		return Step{Do: Collect, Why: "the interval is over"}
 	}
 	next := Step{Wait: s.collectAt.Sub(now), Why: "the next measurement is not due"}
-	if s.waiting.len() == 0 {
+	if s.waiting == nil {
 		return next
 	}
 	if !now.Before(s.sendAt) {
-		return Step{Do: Send, Why: fmt.Sprintf("%d wait", s.waiting.len())}
+		return Step{Do: Send, Why: "one waits"}
 	}
 	if left := s.sendAt.Sub(now); left < next.Wait {
 		return Step{Wait: left, Why: fmt.Sprintf("the controller did not take the last one, %d times now", s.failures)}
@@ -111,14 +113,13 @@ func (s *Schedule) Collected(m pod.Measurement, now time.Time) {
 		return
 	}
 	next := now.Add(time.Duration(float64(s.o.Interval) * (1 + s.o.Jitter)))
-	if s.o.DeadBand.news(s.last, m, next) == "" {
+	if s.waiting != nil {
+		s.delivery.Dropped++
+	} else if s.o.DeadBand.news(s.last, m, next) == "" {
 		s.delivery.Unchanged++
 		return
 	}
-	s.last = m
-	if s.waiting.push(m) {
-		s.delivery.Dropped++
-	}
+	s.last, s.waiting = m, &m
 }
 
 // SendNow is the command to send without regard to the back-off, and whether it is news or not: what is
@@ -128,15 +129,20 @@ func (s *Schedule) SendNow(now time.Time) { s.sendAt, s.last = now, pod.Measurem
 // Hold keeps what is about to be measured on command until the next push is due: such a command is
 // none to send. What waits already goes out when it would have, however many commands come.
 func (s *Schedule) Hold() {
-	if s.waiting.len() == 0 && s.sendAt.Before(s.collectAt) {
+	if s.waiting == nil && s.sendAt.Before(s.collectAt) {
 		s.sendAt = s.collectAt
 	}
 }
 
-// Oldest is the measurement to send next.
-func (s *Schedule) Oldest() (pod.Measurement, bool) { return s.waiting.oldest() }
+// Newest is the measurement to send.
+func (s *Schedule) Newest() (pod.Measurement, bool) {
+	if s.waiting == nil {
+		return pod.Measurement{}, false
+	}
+	return *s.waiting, true
+}
 
-// Sent takes note of what became of sending the oldest. A refusal (RefusedError) is final: the
+// Sent takes note of what became of sending the newest. A refusal (RefusedError) is final: the
 // controller is there, and will not take this one the next time either.
 func (s *Schedule) Sent(err error, now time.Time) {
 	switch {
@@ -154,7 +160,7 @@ func (s *Schedule) Sent(err error, now time.Time) {
 		s.sendAt = now.Add(s.backOff(err))
 		return
 	}
-	s.waiting.pop()
+	s.waiting = nil
 	s.failures = 0
 	s.sendAt = now
 }
@@ -176,7 +182,9 @@ func (s *Schedule) backOff(err error) time.Duration {
 // Delivery is what became of the measurements so far.
 func (s *Schedule) Delivery() Delivery {
 	delivery := s.delivery
-	delivery.Waiting = s.waiting.len()
+	if s.waiting != nil {
+		delivery.Waiting = 1
+	}
 	return delivery
 }
 

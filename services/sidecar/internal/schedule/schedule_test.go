@@ -14,7 +14,7 @@ var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 func options(random func() float64) Options {
 	return Options{
 		Interval: 5 * time.Second, Jitter: 0.1, FirstPause: time.Second,
-		BackOffFirst: time.Second, BackOffLongest: 30 * time.Second, Keep: 3, Random: random,
+		BackOffFirst: time.Second, BackOffLongest: 30 * time.Second, Random: random,
 	}
 }
 
@@ -65,7 +65,7 @@ func TestSent_BacksOffWithFullJitterWhileTheControllerIsAway(t *testing.T) {
 		o := options(always(random))
 		o.Interval = time.Hour
 		s, now := New(o, start), start
-		for range 2 {
+		for range 2 { // the third is an hour away
 			s.Collected(measurement(now), now)
 		}
 		bound := time.Second
@@ -82,7 +82,8 @@ func TestSent_BacksOffWithFullJitterWhileTheControllerIsAway(t *testing.T) {
 			bound = min(2*bound, 30*time.Second)
 		}
 		s.Sent(nil, now)
-		expect(t, s, now, Send, 0) // what waits behind it goes at once
+		s.Collected(measurement(now), now)
+		expect(t, s, now, Send, 0) // what is measured next goes at once
 		if delivery := s.Delivery(); delivery.Failed != 10 || delivery.Sent != 1 || delivery.Waiting != 1 || delivery.LastError != "" || delivery.LastSent != now {
 			t.Errorf("%+v", delivery)
 		}
@@ -104,35 +105,36 @@ func TestNext_MeasuringGoesOnWhileTheControllerIsAway(t *testing.T) {
 	expect(t, s, start.Add(time.Second), Wait, 5500*time.Millisecond)
 }
 
-func TestCollected_DropsAndCountsTheOldestWhenTooManyWait(t *testing.T) {
-	s := New(options(always(0.5)), start)
-	for i := range 5 {
-		at := start.Add(time.Duration(i) * time.Second)
-		s.Collected(measurement(at), at)
-	}
-	if delivery := s.Delivery(); delivery.Waiting != 3 || delivery.Dropped != 2 || delivery.Collected != 5 {
-		t.Errorf("%+v", delivery)
-	}
-	for i := 2; i < 5; i++ {
-		m, ok := s.Oldest()
-		if !ok || m.At != start.Add(time.Duration(i)*time.Second) {
-			t.Errorf("the oldest is of %v, want second %d", m.At.Sub(start), i)
+func TestCollected_TheNewestTakesThePlaceOfWhatWaitsAndWhatIsMissedIsCounted(t *testing.T) {
+	for name, share := range map[string]float64{"every measurement is sent": 0, "what is no news too": 0.5} {
+		o := options(always(0.5))
+		o.DeadBand = DeadBand{Heartbeat: time.Hour, Share: share}
+		s := New(o, start)
+		var at time.Time
+		for i := range 5 {
+			at = start.Add(time.Duration(i) * time.Second)
+			s.Collected(measurement(at), at)
+			s.Sent(errAway, at)
 		}
-		s.Sent(nil, start)
-	}
-	if _, ok := s.Oldest(); ok {
-		t.Error("something waits")
+		if delivery := s.Delivery(); delivery.Waiting != 1 || delivery.Dropped != 4 || delivery.Collected != 5 || delivery.Unchanged != 0 {
+			t.Errorf("%s: %+v", name, delivery)
+		}
+		if m, ok := s.Newest(); !ok || m.At != at {
+			t.Errorf("%s: the newest is of %v, want second 4", name, m.At.Sub(start))
+		}
+		s.Sent(nil, at)
+		if _, ok := s.Newest(); ok {
+			t.Errorf("%s: something waits", name)
+		}
 	}
 }
 
-func TestSent_ARefusedMeasurementIsGivenUpAndTheNextIsTried(t *testing.T) {
+func TestSent_ARefusedMeasurementIsGivenUp(t *testing.T) {
 	s := New(options(always(1)), start)
-	for range 2 {
-		s.Collected(measurement(start), start)
-	}
+	s.Collected(measurement(start), start)
 	s.Sent(&RefusedError{Detail: "400"}, start)
-	expect(t, s, start, Send, 0)
-	if delivery := s.Delivery(); delivery.Refused != 1 || delivery.Waiting != 1 || delivery.LastError == "" || delivery.Dropped != 0 {
+	expect(t, s, start, Wait, time.Second)
+	if delivery := s.Delivery(); delivery.Refused != 1 || delivery.Waiting != 0 || delivery.LastError == "" || delivery.Dropped != 0 {
 		t.Errorf("%+v", delivery)
 	}
 }
@@ -180,12 +182,12 @@ func TestHold_CommandsWithoutEndDoNotKeepPushesBack(t *testing.T) {
 			s.Hold()
 			s.Collected(measurement(now), now) // on command
 		}
-		if delivery := s.Delivery(); delivery.Sent > 0 && now.Sub(delivery.LastSent) > 7*time.Second || delivery.Dropped > 0 {
+		if delivery := s.Delivery(); delivery.Sent > 0 && now.Sub(delivery.LastSent) > 7*time.Second {
 			t.Fatalf("after %v: %+v", now.Sub(start), delivery)
 		}
 		sent = s.Delivery().Sent
 	}
-	if sent < 20 {
+	if sent < 12 { // one in 5 s
 		t.Errorf("%d were sent", sent)
 	}
 }
@@ -199,12 +201,11 @@ func TestSendNow_DoesNotWaitForTheBackOff(t *testing.T) {
 }
 
 // Whatever happens, each measurement is sent, refused, dropped or waiting; no wait is endless or
-// negative; and what waits stays within its bound.
+// negative; and no more than one waits.
 func TestSchedule_AccountsForEveryMeasurement(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		o := options(random.Float64)
-		o.Keep = 1 + random.IntN(5)
 		s, now := New(o, start), start
 		for range 400 {
 			step := s.Next(now)
@@ -228,7 +229,7 @@ func TestSchedule_AccountsForEveryMeasurement(t *testing.T) {
 				s.Collected(measurement(now), now)
 			}
 			delivery := s.Delivery()
-			if delivery.Waiting > o.Keep || delivery.Collected != delivery.Sent+delivery.Refused+delivery.Dropped+int64(delivery.Waiting) {
+			if delivery.Waiting > 1 || delivery.Collected != delivery.Sent+delivery.Refused+delivery.Dropped+int64(delivery.Waiting) {
 				t.Fatalf("seed %d: %+v", seed, delivery)
 			}
 		}

@@ -62,9 +62,6 @@ func (b *Batches) SendBatch(ctx context.Context, items []batch.Item[common.PodMe
 
 func outcome(r *autoscaler.PodMetricsBatchReceipt) batcher.Outcome {
 	o := batcher.Outcome{Accepted: int(r.Accepted)}
-	if r.Dropped != nil {
-		o.Dropped = int(*r.Dropped)
-	}
 	if r.Refused != nil && len(*r.Refused) > 0 {
 		o.Refused, o.Refusal = len(*r.Refused), (*r.Refused)[0].Reason
 	}

@@ -53,10 +53,10 @@ func newBatches(t *testing.T, url string) *Batches {
 
 func TestSendBatch_TheControllerTakesWhatSidecarsPushedAndItsAge(t *testing.T) {
 	refused := []autoscaler.RefusedItem{{Index: 1, Reason: "too much"}}
-	b := &batches{answer: autoscaler.PodMetricsBatchReceipt{Accepted: 1, Dropped: new(int32(1)), Refused: &refused}}
+	b := &batches{answer: autoscaler.PodMetricsBatchReceipt{Accepted: 2, Refused: &refused}}
 	s := newBatches(t, serve(t, b))
 	got, err := s.SendBatch(t.Context(), items("p", "q", "r"))
-	if err != nil || got != (batcher.Outcome{Accepted: 1, Dropped: 1, Refused: 1, Refusal: "too much"}) {
+	if err != nil || got != (batcher.Outcome{Accepted: 2, Refused: 1, Refusal: "too much"}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if len(b.bodies) != 1 || len(b.bodies[0].Items) != 3 || *b.bodies[0].Collector != "collector-x" {

@@ -1,7 +1,6 @@
 // Package send brings measurements to the autoscaler-controller, over the generated client: those of one
-// pod, and batches of many pods'. It keeps
-// nothing and tries nothing twice: when to try again is the schedule's decision, and what the
-// controller's answer means for it is told by the kind of error.
+// pod, and batches of many pods'. It keeps nothing and tries nothing twice: when to try again is the
+// schedule's decision, and what the controller's answer means for it is told by the kind of error.
 package send
 
 import (

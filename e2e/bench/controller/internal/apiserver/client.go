@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 )
@@ -18,6 +19,7 @@ const (
 	JSON       = "application/json"
 	YAML       = "application/yaml"
 	MergePatch = "application/merge-patch+json"
+	apply      = "application/apply-patch+yaml"
 )
 
 const (
@@ -28,16 +30,16 @@ const (
 
 // Client speaks to the API server in JSON.
 type Client struct {
-	url, token string
-	http       *http.Client
+	base, token string
+	http        *http.Client
 }
 
-func newClient(url, token string, authority []byte) (*Client, error) {
+func newClient(base, token string, authority []byte) (*Client, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(authority) {
 		return nil, errors.New("the API server's certificate cannot be read")
 	}
-	return &Client{url: url, token: token, http: &http.Client{Transport: &http.Transport{
+	return &Client{base: base, token: token, http: &http.Client{Transport: &http.Transport{
 		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		MaxIdleConnsPerHost: connections, MaxConnsPerHost: 2 * connections,
 	}}}, nil
@@ -87,7 +89,7 @@ func (c *Client) Do(ctx context.Context, call Call) ([]byte, error) {
 }
 
 func (c *Client) send(ctx context.Context, call Call) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, call.Method, c.url+call.Path, bytes.NewReader(call.Body))
+	r, err := http.NewRequestWithContext(ctx, call.Method, c.base+call.Path, bytes.NewReader(call.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +113,13 @@ func (c *Client) Create(ctx context.Context, path string, body []byte) error {
 // Patch merges a patch into an object.
 func (c *Client) Patch(ctx context.Context, path string, body []byte) error {
 	_, err := c.Do(ctx, Call{Method: http.MethodPatch, Path: path, Type: MergePatch, Body: body})
+	return err
+}
+
+// Apply applies what a field manager wants of an object (server-side), whoever else wants it.
+func (c *Client) Apply(ctx context.Context, path, manager string, body []byte) error {
+	path += "?force=true&fieldManager=" + url.QueryEscape(manager)
+	_, err := c.Do(ctx, Call{Method: http.MethodPatch, Path: path, Type: apply, Body: body})
 	return err
 }
 

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -104,6 +105,27 @@ func TestWatchDeployments_ShowsCountsAsTheyChangeAndGoesOnWhereItWasEnded(t *tes
 		if got := <-seen; got != (Scaled{Namespace: "ns", Name: "app", Replicas: i}) {
 			t.Errorf("%+v", got)
 		}
+	}
+}
+
+func TestPut_StoresAndComplains(t *testing.T) {
+	var got struct{ Key, Value []byte }
+	full := false
+	etcd := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v3/kv/put" || json.NewDecoder(r.Body).Decode(&got) != nil {
+			t.Errorf("%s", r.URL)
+		}
+		if full {
+			http.Error(w, "no space", http.StatusTooManyRequests)
+		}
+	}))
+	defer etcd.Close()
+	if err := put(t.Context(), etcd.Client(), etcd.URL, "/registry/pods/ns/a", []byte(`{}`)); err != nil || string(got.Key) != "/registry/pods/ns/a" || string(got.Value) != "{}" {
+		t.Errorf("%v, %s %s", err, got.Key, got.Value)
+	}
+	full = true
+	if err := put(t.Context(), etcd.Client(), etcd.URL, "/k", nil); err == nil || !strings.Contains(err.Error(), "no space") || !strings.Contains(err.Error(), "/k") {
+		t.Error(err)
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 // Values that sidecars push, in millicores: a pod is added above 700, and none is removed at these.
 const (
 	usual = 600
-	Hot   = 9000 // takes the mean over ten pods above the threshold
+	Hot   = 60000 // takes the mean over a hundred pods far above the threshold
 )
 
 // Sidecars push what pods use, each every five seconds: by themselves, or through collectors that send

@@ -3,10 +3,7 @@
 // about as large as people's are, for memory is measured with them.
 package objects
 
-import (
-	"fmt"
-	"net/url"
-)
+import "fmt"
 
 const (
 	perNamespace = 100
@@ -52,12 +49,13 @@ func (a App) DeploymentsPath() string {
 func (a App) DeploymentPath() string { return a.DeploymentsPath() + "/" + a.Name }
 
 // ScalePath is the Deployment's scale.
-func (a App) ScalePath() string {
-	return a.DeploymentPath() + "/scale?fieldManager=" + url.QueryEscape(Manager)
-}
+func (a App) ScalePath() string { return a.DeploymentPath() + "/scale" }
 
-// Scale is a patch of the scale.
-func Scale(replicas int) []byte { return fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas) }
+// Scale is what is applied to it: as the product does it, for any other PATCH to zero takes away the owner
+// of the count, and who owns it is then somebody who sets it back.
+func (a App) Scale(replicas int) []byte {
+	return fmt.Appendf(nil, `{"apiVersion":"autoscaling/v1","kind":"Scale","metadata":{"namespace":%q,"name":%q},"spec":{"replicas":%d}}`, a.Namespace, a.Name, replicas)
+}
 
 // Namespace is a namespace.
 func Namespace(name string) []byte {

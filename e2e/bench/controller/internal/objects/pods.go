@@ -1,6 +1,9 @@
 package objects
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+)
 
 // Pod is a pod of an application, or of nobody that Nemesis knows.
 type Pod struct {
@@ -29,9 +32,20 @@ func (p Pod) Body() []byte {
 "spec":{"nodeName":"node-%d",%s}}`, p.Name(), p.App.Name, hash, owner, p.Index%10, podSpec)
 }
 
+// Key is where the API server stores it.
+func (p Pod) Key() string { return "/registry/pods/" + p.App.Namespace + "/" + p.Name() }
+
+// Stored is the pod as the API server stores it, made ready by its kubelet.
+func (p Pod) Stored() []byte {
+	body, status := p.Body(), p.Status(true)
+	made := fmt.Appendf(nil, `"metadata":{"namespace":%q,"uid":"00000000-0000-4000-9000-%012d","creationTimestamp":"2026-01-02T03:04:05Z",`, p.App.Namespace, p.App.Index*1000+p.Index)
+	body = bytes.Replace(body, []byte(`"metadata":{`), made, 1)
+	return append(append(body[:len(body)-1], ','), status[1:]...)
+}
+
 // Address is its address: some of 10.0.0.0/8.
 func (p Pod) Address() string {
-	n := p.App.Index*32 + p.Index
+	n := p.App.Index*128 + p.Index
 	return fmt.Sprintf("10.%d.%d.%d", 1+n/62500, n/250%250, 1+n%250)
 }
 

@@ -40,6 +40,7 @@ const (
 	StartP50     = "start_p50_ms"
 	StartP99     = "start_p99_ms"
 	Starts       = "starts_per_second"
+	WakeCPU      = "wake_up_cpu_ms"
 	StartsFailed = "starts_failed"
 	FloorP50     = "scale_floor_p50_ms"
 	FloorP99     = "scale_floor_p99_ms"

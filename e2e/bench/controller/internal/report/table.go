@@ -36,6 +36,7 @@ var rows = []struct {
 	{PushP50, "load: push to answer, p50 ms", 1},
 	{PushP99, "load: push to answer, p99 ms", 1},
 	{Starts, "load: wake-ups a second", 1},
+	{WakeCPU, "load: a wake-up with all that it brings, CPU ms", 2},
 	{StartsFailed, "load: start calls refused", 0},
 	{LoadCPU, "load: CPU, % of its core", 1},
 	{LoadOther, "load: API server, etcd and driver, % of theirs", 1},

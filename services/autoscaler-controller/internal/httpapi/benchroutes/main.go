@@ -44,8 +44,9 @@ type answer struct {
 
 func run() error {
 	routes := flag.Int("routes", 10, "how many there are")
+	pod := flag.String("pod", "", "where all pods are; empty: each somewhere of its own, where nobody answers")
 	flag.Parse()
-	s := &server{more: make([]bool, *routes)}
+	s := &server{more: make([]bool, *routes), pod: *pod}
 	s.lead("epoch0", 0)
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -74,6 +75,7 @@ type server struct {
 	life  atomic.Pointer[life]
 	more  []bool // of each application: it has a pod more
 	turn  int    // how often one has changed
+	pod   string // where all pods are; "" is each somewhere of its own
 }
 
 // life is one of them.
@@ -125,7 +127,7 @@ func (s *server) lead(epoch string, different int) {
 		if i < different {
 			s.more[i] = !s.more[i]
 		}
-		l.fleet.Observe(application(i, s.more[i]), time.Now())
+		l.fleet.Observe(s.application(i), time.Now())
 	}
 	ports := ports{over: l.over}
 	handler, err := httpapi.New(httpapi.Options{
@@ -149,7 +151,7 @@ func (s *server) change(rate int, lasts time.Duration) answer {
 		i := s.turn % len(s.more)
 		s.more[i] = !s.more[i]
 		s.turn++
-		l.fleet.Observe(application(i, s.more[i]), now)
+		l.fleet.Observe(s.application(i), now)
 		u, _ := l.fleet.Routes(l.version)
 		l.version = u.Version
 		changes[u.Version] = now.UnixNano()
@@ -158,7 +160,7 @@ func (s *server) change(rate int, lasts time.Duration) answer {
 }
 
 // application is one of them, with a pod more or less.
-func application(i int, more bool) fleet.Observation {
+func (s *server) application(i int) fleet.Observation {
 	name := fmt.Sprintf("model-%05d", i)
 	began := time.Unix(1e9, 0)
 	o := fleet.Observation{
@@ -168,9 +170,13 @@ func application(i int, more bool) fleet.Observation {
 		Deployment: fleet.Deployment{Found: true, Replicas: 2, Created: began},
 	}
 	for k := range 2 {
-		if k == 0 || more {
+		if k == 0 || s.more[i] {
+			address := s.pod
+			if address == "" {
+				address = fmt.Sprintf("10.%d.%d.%d:8080", k, i/250, i%250)
+			}
 			o.Pods = append(o.Pods, fleet.Pod{
-				Name: fmt.Sprintf("%s-7d4b9c-x2x4%d", name, k), Address: fmt.Sprintf("10.%d.%d.%d:8080", k, i/250, i%250), Ready: true, CreatedAt: began, ReadyAt: began,
+				Name: fmt.Sprintf("%s-7d4b9c-x2x4%d", name, k), Address: address, Ready: true, CreatedAt: began, ReadyAt: began,
 				Probeable: true, Probes: []fleet.Probe{{HTTP: true, Port: 8080, Scheme: "HTTP", Path: "/healthz", Timeout: time.Second}},
 			})
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"sync"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -54,6 +55,7 @@ type Client struct {
 	board *Board
 	mu    sync.Mutex
 	away  bool
+	slow  time.Duration
 }
 
 // Client makes one.
@@ -75,6 +77,29 @@ func (c *Client) Cut(away bool) {
 	c.away = away
 }
 
+// Slow has every answer come so long after what was asked for was done.
+func (c *Client) Slow(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.slow = by
+}
+
+// answered waits for an answer, no longer than the caller does.
+func (c *Client) answered(ctx context.Context) error {
+	c.mu.Lock()
+	by := c.slow
+	c.mu.Unlock()
+	if by == 0 {
+		return nil
+	}
+	select {
+	case <-time.After(by):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 var errAway = errors.New("the API server is away")
 
 func (c *Client) gone(ctx context.Context) error {
@@ -91,7 +116,11 @@ func (c *Client) Get(ctx context.Context, name string, _ metav1.GetOptions) (*co
 	if err := c.gone(ctx); err != nil {
 		return nil, err
 	}
-	if o := c.board.Get(name); o != nil {
+	o := c.board.Get(name)
+	if err := c.answered(ctx); err != nil {
+		return nil, err
+	}
+	if o != nil {
 		return o, nil
 	}
 	return nil, apierrors.NewNotFound(leaseResource, name)
@@ -129,6 +158,14 @@ func (c *Client) Update(ctx context.Context, o *coordinationv1.Lease, _ metav1.U
 	if err := c.gone(ctx); err != nil {
 		return nil, err
 	}
+	updated, err := c.update(o)
+	if late := c.answered(ctx); late != nil {
+		return nil, late
+	}
+	return updated, err
+}
+
+func (c *Client) update(o *coordinationv1.Lease) (*coordinationv1.Lease, error) {
 	c.board.mu.Lock()
 	defer c.board.mu.Unlock()
 	switch before, there := c.board.leases[o.Name]; {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
@@ -83,48 +85,79 @@ var errResync = errors.New("the controller asks for everything")
 
 // tell sends one report. A load balancer without any traffic reports too: that it sees none is what
 // the controller must know before it lets an application sleep. When a part fails the others must not
-// follow: what was not told would count as quiet.
+// follow: what was not told would count as quiet. A shard that asks for everything is no failure: the others
+// are told to the end, and it is told everything with the next report.
 func (c *Client) tell(ctx context.Context, counts Counts, leaving bool) error {
 	r := report{leaving: leaving, delta: c.told.knows(), later: c.told.epoch != ""}
 	var named []dispatch.Traffic
-	of := 0
-	if r.delta {
+	var of int
+	if r.delta && c.told.all() {
 		r.version, named, of = counts.Changed()
-		named = c.told.changed(named)
 	} else {
 		r.version, named = counts.Report()
-		c.told.apps = nil
+		of = len(named)
 	}
-	c.told.whole = false
+	r.address(&c.told)
+	named = c.told.begin(named, r.delta)
+	lost := make([]bool, len(c.told.shards))
 	rest := named
 	for first := true; first || len(rest) > 0; first = false {
 		r.part++
 		r.traffic = rest[:min(len(rest), reportedApps)]
 		r.continued = len(r.traffic) < len(rest)
-		if err := c.deliver(ctx, r); err != nil {
+		lacking, err := c.deliver(ctx, r)
+		if err != nil {
 			counts.Restore(rest)
 			return err
 		}
+		for i, lacks := range lacking {
+			lost[i] = lost[i] || lacks
+		}
+		counts.Restore(ofShards(r.traffic, lacking))
 		rest = rest[len(r.traffic):]
 	}
-	c.told.took(named, r, of)
+	if c.told.took(named, r, of, lost); slices.Contains(lost, true) {
+		return errResync
+	}
 	return nil
 }
 
 // report is one, or a part of one.
 type report struct {
 	version   string
+	shards    []autoscaler.ShardReport // what is said to each shard alone; nil: there are none, as far as is known
 	traffic   []dispatch.Traffic
 	part      int32
 	continued bool
-	delta     bool
+	delta     bool // to any shard
 	later     bool // it has the fields that came with epochs
 	leaving   bool
 }
 
-// deliver sends a part. A controller whose receipts have no epoch is an older one that may refuse
-// fields that it does not know, and is told in the words that it knows.
-func (c *Client) deliver(ctx context.Context, r report) error {
+// address says to each shard what is for it alone.
+func (r *report) address(k *told) {
+	versions := strings.Split(r.version, " ")
+	if len(versions) > 1 {
+		r.version = "" // of no controller without shards
+	}
+	if len(k.shards) == 0 {
+		return
+	}
+	r.shards = make([]autoscaler.ShardReport, len(k.shards))
+	for i, s := range k.shards {
+		one := &r.shards[i]
+		if s.epoch != "" {
+			one.Epoch, one.Delta = new(s.epoch), new(s.whole)
+		}
+		if len(versions) == len(k.shards) && versions[i] != unknownVersion {
+			one.RoutesVersion = &versions[i]
+		}
+	}
+}
+
+// deliver sends a part, and returns which shards lack what it builds on. A controller whose receipts have no
+// epoch is an older one that may refuse fields that it does not know, and is told in the words that it knows.
+func (c *Client) deliver(ctx context.Context, r report) (lacking []bool, err error) {
 	c.sequence++
 	out := autoscaler.TrafficReport{
 		Balancer: c.o.Identity, StartedAt: c.o.StartedAt, Sequence: c.sequence, Leaving: r.leaving && !r.continued,
@@ -145,6 +178,9 @@ func (c *Client) deliver(ctx context.Context, r report) error {
 		if c.o.Address != "" {
 			out.Address = &c.o.Address
 		}
+		if r.shards != nil {
+			out.Shards = &r.shards
+		}
 	}
 	for i := range r.traffic {
 		out.Applications = append(out.Applications, applicationTraffic(&r.traffic[i], r.later))
@@ -152,31 +188,40 @@ func (c *Client) deliver(ctx context.Context, r report) error {
 	sent := time.Now()
 	answer, err := c.api.ReportTrafficWithResponse(ctx, out)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if answer.JSON200 == nil {
 		if answer.StatusCode() == http.StatusBadRequest && r.later {
 			c.told = told{} // an older one answers now
-			return errResync
+			return nil, errResync
 		}
-		return refused(answer.StatusCode(), answer.Body)
+		return nil, refused(answer.StatusCode(), answer.Body)
 	}
-	err = c.took(value(answer.JSON200.Epoch), value(answer.JSON200.Resync), r)
+	lacking, err = c.took(answer.JSON200, r)
 	if err == nil && c.o.Taken != nil && !r.leaving && !r.continued && value(answer.JSON200.Leader) {
 		c.o.Taken(sent)
 	}
-	return err
+	return lacking, err
 }
 
 // took notes who took a part.
-func (c *Client) took(epoch string, resync bool, r report) error {
-	before := c.told.epoch
+func (c *Client) took(receipt *autoscaler.TrafficReceipt, r report) (lacking []bool, err error) {
+	before, epoch, shards := c.told.epoch, value(receipt.Epoch), value(receipt.Shards)
 	c.told.epoch = epoch
-	if resync || r.delta && epoch != before {
-		return errResync
+	if len(shards) == 0 || len(shards) != len(r.shards) {
+		if c.told.meet(shards); value(receipt.Resync) || r.delta && (epoch != before || len(r.shards) > 0) {
+			return nil, errResync
+		}
+		if epoch != "" && (before == "" && c.o.Address != "" || len(shards) > 0) {
+			c.ReportSoon() // with what could not be said before
+		}
+		return nil, nil
 	}
-	if before == "" && epoch != "" && c.o.Address != "" {
-		c.ReportSoon() // with what could not be said before
+	lacking = make([]bool, len(shards))
+	for i, s := range shards {
+		asked := r.shards[i]
+		lacking[i] = value(s.Resync) || value(asked.Delta) && value(asked.Epoch) != s.Epoch
+		c.told.shards[i].epoch = s.Epoch
 	}
-	return nil
+	return lacking, nil
 }

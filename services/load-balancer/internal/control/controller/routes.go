@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"mime"
 	"net/http"
@@ -25,6 +26,8 @@ const (
 	silence  = 25 * time.Second
 	// A stream that ends sooner is not asked for anew at once.
 	shortStream = time.Second
+	// After so long the number of the controller's shards counts as one that stays.
+	steadyLayout = 10 * time.Second
 )
 
 const linesType = "application/x-ndjson"
@@ -39,9 +42,22 @@ type Fleet interface {
 // until ctx ends.
 func (c *Client) FollowRoutes(ctx context.Context, fleet Fleet, settings Settings) {
 	c.link.notify(fleet.ControllerAway)
-	f := &follower{c: c, fleet: fleet, settings: settings, source: newSource()}
-	defer c.link.follow(f)()
-	f.run(ctx)
+	sources := divide(nil, 1)
+	for changes := 0; ; changes++ {
+		began := time.Now()
+		shards := c.follow(ctx, fleet, settings, sources)
+		if ctx.Err() != nil {
+			return
+		}
+		c.o.Log.Info("the controller has another number of shards", "before", len(sources), "now", shards)
+		sources = divide(sources, shards)
+		if time.Since(began) > steadyLayout {
+			changes = 0
+		}
+		if changes > 0 { // replicas that do not agree yet
+			retry.Pause(ctx, backOff.Near(changes, rand.Float64))
+		}
+	}
 }
 
 // PollAnew has everything asked for anew, at once.
@@ -62,10 +78,12 @@ var (
 // follower follows the routes of one source.
 type follower struct {
 	c        *Client
-	fleet    Fleet
+	picture  *picture
 	settings Settings
-	source   source
-	anew     atomic.Bool // everything is asked for anew
+	source   *source
+	log      *slog.Logger
+	moved    context.CancelCauseFunc // ends all followers
+	anew     atomic.Bool             // everything is asked for anew
 
 	mu  sync.Mutex
 	end func(error) // the exchange that is under way; nil: none is
@@ -93,18 +111,30 @@ func (f *follower) run(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, errAnew):
+		case isLayout(err):
+			f.moved(err)
+			return
 		case err != nil:
 			failures++
 			delay := backOff.Near(failures, rand.Float64)
 			if !errors.Is(err, errRedial) {
-				f.c.ended("routes", err)
+				f.ended(err)
 			}
-			f.c.o.Log.Warn("routes not received", "error", err, "again_ms", delay.Milliseconds())
+			f.log.Warn("routes not received", "error", err, "again_ms", delay.Milliseconds())
 			retry.Pause(ctx, delay)
 		case f.source.streams && time.Since(began) < shortStream:
 			retry.Pause(ctx, backOff.Near(1, rand.Float64))
 		}
 	}
+}
+
+// ended counts an exchange, and tells the link where it says something of that.
+func (f *follower) ended(err error) {
+	if f.picture.went(f.source.shard, err) {
+		f.c.ended("routes", err)
+		return
+	}
+	f.c.counted("routes", err)
 }
 
 // exchange asks once, and takes what comes until the answer ends. It returns how much came.
@@ -147,7 +177,7 @@ func (f *follower) exchange(ctx context.Context) (taken int, err error) {
 			return taken, err
 		}
 		quiet.Reset(silence)
-		f.c.ended("routes", nil)
+		f.ended(nil)
 		if err := f.take(&parts, line); err != nil {
 			return taken, err
 		}
@@ -165,6 +195,9 @@ func (f *follower) read(answer *http.Response) (next func() (*autoscaler.RoutesU
 	if err != nil {
 		return nil, err
 	}
+	if answer.StatusCode == http.StatusBadRequest && f.source.shards > 1 {
+		return nil, &layoutError{} // there is no such shard
+	}
 	if answer.StatusCode != http.StatusOK || kind != "application/json" {
 		return nil, refused(answer.StatusCode, whole)
 	}
@@ -173,6 +206,9 @@ func (f *follower) read(answer *http.Response) (next func() (*autoscaler.RoutesU
 
 // take takes one part of a change, and hands it on when it is whole.
 func (f *follower) take(parts *change, line *autoscaler.RoutesUpdate) error {
+	if err := f.source.layout(line); err != nil {
+		return err
+	}
 	if err := parts.add(line); err != nil {
 		return err
 	}
@@ -182,20 +218,32 @@ func (f *follower) take(parts *change, line *autoscaler.RoutesUpdate) error {
 	whole := *parts
 	*parts = change{asked: parts.asked, buckets: parts.buckets}
 	if s := whole.settings; s != nil && !f.settings.Follow(*s, whole.settingsVersion) {
-		f.c.o.Log.Info("settings ignored that are older than those followed", "version", whole.settingsVersion)
+		f.log.Info("settings ignored that are older than those followed", "version", whole.settingsVersion)
 	}
-	if whole.version == f.source.version && whole.nothing() {
-		return nil // a sign of life
+	if whole.version != f.source.version || !whole.nothing() { // else it is a sign of life
+		f.hand(&whole)
 	}
-	update := f.source.take(&whole)
-	lost := f.fleet.Apply(update)
-	log := f.c.o.Log.Debug
+	if shards := int(value(line.Shards)); f.source.shards == 1 && shards > 1 {
+		return &layoutError{shards}
+	}
+	return nil
+}
+
+// hand hands a whole change on.
+func (f *follower) hand(whole *change) {
+	update := f.source.take(whole)
+	lost := f.picture.apply(f.source.shard, update)
+	log := f.log.Debug
 	if update.Anew {
-		log = f.c.o.Log.Info
+		log = f.log.Info
 	}
 	log("routes followed", "version", update.Version, "anew", update.Anew, "changed", len(update.Routes), "removed", len(update.Removed))
 	for _, app := range lost {
-		f.c.o.Log.Warn("host and path belong to another application", "application", app.String())
+		f.log.Warn("host and path belong to another application", "application", app.String())
 	}
-	return nil
+}
+
+func isLayout(err error) bool {
+	_, is := errors.AsType[*layoutError](err)
+	return is
 }

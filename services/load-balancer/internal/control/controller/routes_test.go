@@ -75,7 +75,7 @@ func (p *play) WatchRoutes(ctx context.Context, params *autoscaler.WatchRoutesPa
 	context.AfterFunc(ctx, func() { _ = from.CloseWithError(ctx.Err()) })
 	p.running.Go(func() {
 		p.acts[n].says(ctx, line{to})
-		_ = to.Close()
+		_ = to.CloseWithError(ctx.Err()) // nil is the end of the answer
 	})
 	return &http.Response{StatusCode: p.acts[n].status, Header: http.Header{"Content-Type": {p.acts[n].kind}}, Body: from}, nil
 }
@@ -107,7 +107,11 @@ func (f *follows) Apply(u routing.Update) []routing.Application {
 	}
 	return nil
 }
-func (f *follows) ControllerAway(away bool) { f.away = append(f.away, away) }
+func (f *follows) ControllerAway(away bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.away = append(f.away, away)
+}
 
 func (f *follows) last() routing.Update {
 	f.mu.Lock()
@@ -142,6 +146,12 @@ func followed(t *testing.T, acts []act, test func(c *Client, p *play, f *follows
 	})
 }
 
+// pass lets time pass, and all come to rest: what they wrote may be read then.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 // said is a route with a hash.
 func said(name, state string, sum uint64) autoscaler.Route {
 	return autoscaler.Route{
@@ -168,11 +178,11 @@ func TestFollowRoutes_TakesLineAfterLine(t *testing.T) {
 		if u := f.last(); len(f.updates) != 1 || u.Version != "e.1" || !u.Anew || u.Balancers == nil || !u.Asked.Equal(p.at[0]) {
 			t.Errorf("at first came %+v", f.updates)
 		}
-		time.Sleep(15 * time.Second)
+		pass(15 * time.Second)
 		if len(f.updates) != 1 || time.Since(c.Link().LastGood) != 5*time.Second {
 			t.Errorf("after a sign of life: %d updates, the last good word %v ago", len(f.updates), time.Since(c.Link().LastGood))
 		}
-		time.Sleep(6 * time.Second)
+		pass(6 * time.Second)
 		if u := f.last(); u.Version != "e.3" || u.Anew || len(f.routes) != 1 || f.routes["a"] != "Awake" {
 			t.Errorf("then came %+v, and the routes are %v", u, f.routes)
 		}
@@ -205,11 +215,11 @@ func TestFollowRoutes_AChangeInPartsCountsWhenItIsWhole(t *testing.T) {
 			time.Sleep(2 * time.Second)
 		}),
 	}, func(c *Client, _ *play, f *follows) {
-		time.Sleep(2500 * time.Millisecond)
+		pass(2500 * time.Millisecond)
 		if len(f.updates) != 0 || c.Link().LastError == "" && c.Link().LastGood.IsZero() {
 			t.Errorf("a part counts: %+v, %v", f.updates, c.Link())
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		if u := f.last(); len(f.updates) != 1 || len(u.Routes) != 2 || u.Version != "e.7" || u.Balancers == nil {
 			t.Errorf("the whole is %+v", f.updates)
 		}
@@ -246,15 +256,15 @@ func TestFollowRoutes_ANewLeaderDisturbsNobodyWhoStaysAsHeIs(t *testing.T) {
 			time.Sleep(time.Minute / 3)
 		}),
 	}, func(_ *Client, p *play, f *follows) {
-		time.Sleep(21 * time.Second)
+		pass(21 * time.Second)
 		if u := f.last(); !u.Anew || u.Complete || len(u.Routes) != 1 || len(u.Removed) != 1 || u.Removed[0].Deployment != "b" || u.Version != "f.9" {
 			t.Errorf("what differs is handed on as %+v", u)
 		}
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		if u := f.last(); !u.Anew || u.Complete || len(u.Routes) != 1 || u.Routes[0].Application != a || len(u.Removed) != 1 || u.Removed[0].Deployment != "d" {
 			t.Errorf("everything is handed on as %+v", u)
 		}
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		if u := f.last(); !u.Anew || len(u.Routes)+len(u.Removed) != 0 || u.Version != "h.1" {
 			t.Errorf("that nothing differs is handed on as %+v", u)
 		}
@@ -300,15 +310,15 @@ func TestFollowRoutes_ASilentStreamIsGivenUp(t *testing.T) {
 		<-ctx.Done()
 	}
 	followed(t, []act{streams(hangs)}, func(c *Client, p *play, _ *follows) {
-		time.Sleep(silence - time.Millisecond)
+		pass(silence - time.Millisecond)
 		if len(p.calls()) != 1 || c.Link().LastError != "" {
 			t.Errorf("given up too soon: %d calls, %v", len(p.calls()), c.Link())
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if len(p.calls()) != 2 || !strings.Contains(c.Link().LastError, "nothing came for 25s") {
 			t.Errorf("%d calls, %v", len(p.calls()), c.Link())
 		}
-		time.Sleep(silence + time.Second) // and an answer that does not even begin
+		pass(silence + time.Second) // and an answer that does not even begin
 		if len(p.calls()) != 3 || *p.calls()[2].After != "e.1" {
 			t.Errorf("%d calls", len(p.calls()))
 		}
@@ -324,7 +334,7 @@ func TestFollowRoutes_IsBegunAgainWhenOthersFailOrSomebodyWantsIt(t *testing.T) 
 		for range failuresToBeAway {
 			c.ended("report", errors.New("no answer"))
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if calls := p.calls(); len(calls) != 2 || *calls[1].After != "e.1" || len(f.away) != 2 || !f.away[0] || f.away[1] {
 			t.Errorf("%d calls, away %v", len(calls), f.away)
 		}
@@ -353,7 +363,7 @@ func TestFollowRoutes_AnAnswerThatIsNoneIsAFault(t *testing.T) {
 				if link := c.Link(); len(f.updates) != 0 || len(p.calls()) != 1 || link.LastError == "" || link.Connected {
 					t.Errorf("%d updates, %d calls, %+v", len(f.updates), len(p.calls()), link)
 				}
-				time.Sleep(time.Second)
+				pass(time.Second)
 				if len(p.calls()) != 2 {
 					t.Errorf("asked again %d times", len(p.calls())-1)
 				}
@@ -365,7 +375,7 @@ func TestFollowRoutes_AnAnswerThatIsNoneIsAFault(t *testing.T) {
 func TestFollowRoutes_AStreamThatEndsAtOnceIsNotAskedForAgainAtOnce(t *testing.T) {
 	ends := streams(func(_ context.Context, l line) { l.say(everything("e.1")) })
 	followed(t, []act{ends, ends, ends, ends}, func(_ *Client, p *play, _ *follows) {
-		time.Sleep(40 * time.Millisecond)
+		pass(40 * time.Millisecond)
 		if n := len(p.calls()); n > 2 {
 			t.Errorf("asked %d times", n)
 		}

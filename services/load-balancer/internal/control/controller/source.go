@@ -17,6 +17,8 @@ import (
 // source is what is held of a controller's routes, and how far they were followed. Several may be merged
 // into one table, each with applications of its own: what goes is said by name.
 type source struct {
+	shard, shards int // which it is, of how many; without shards it is the only one
+
 	version string // "": everything is asked for
 	streams bool   // its last answer was a stream
 	hashes  map[routing.Application]uint64
@@ -32,13 +34,16 @@ const (
 	perBucket    = 16
 )
 
-func newSource() source { return source{hashes: map[routing.Application]uint64{}} }
+func newSource() source { return source{shards: 1, hashes: map[routing.Application]uint64{}} }
 
 // ask is what the controller is asked, and how many buckets the digest has; 0: there is none.
 func (s *source) ask() (params *autoscaler.WatchRoutesParams, buckets int) {
 	params = &autoscaler.WatchRoutesParams{Stream: new(true)}
 	if !s.streams {
 		params.Wait = new(fmt.Sprintf("%ds", int(pollWait.Seconds())))
+	}
+	if s.shards > 1 {
+		params.Shard = new(int32(s.shard)) //nolint:gosec // G115: at most 63
 	}
 	if s.version != "" {
 		params.After = new(s.version)

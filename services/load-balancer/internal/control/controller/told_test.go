@@ -156,7 +156,7 @@ func numberedApps(n int) *numbered {
 }
 
 // toldTo runs a test with a client of a desk.
-func toldTo(t *testing.T, d *desk, test func(ctx context.Context, c *Client)) {
+func toldTo(t *testing.T, d http.Handler, test func(ctx context.Context, c *Client)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		server := httptest.NewServer(d)

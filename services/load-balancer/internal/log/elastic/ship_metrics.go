@@ -36,7 +36,7 @@ func newShipMetrics(registry prometheus.Registerer) *shipMetrics {
 		shipped:    counter("shipped_total", "Log entries that Elasticsearch has taken."),
 		duplicates: counter("duplicates_total", "Log entries that were sent again and were there already."),
 		dead:       counter("dead_letters_total", "Log entries that Elasticsearch refused for what they are; they were put aside."),
-		lost:       counter("dead_letters_lost_total", "Those of them that could not be put aside."),
+		lost:       counter("dead_letters_lost_total", "Log entries that Elasticsearch refused and that could not be put aside."),
 		retries:    map[string]prometheus.Counter{},
 		holding:    map[string]prometheus.Gauge{},
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{

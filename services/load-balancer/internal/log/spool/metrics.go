@@ -51,11 +51,11 @@ func newMetrics(s *Spool) *metrics {
 	return &metrics{
 		now: s.o.Now, lost: lost,
 		records:     byReason("dropped_total", "Log entries that were lost, by why."),
-		bytes:       byReason("dropped_bytes_total", "What they held."),
+		bytes:       byReason("dropped_bytes_total", "Bytes of log entries that were lost, by why."),
 		writeErrors: counter("spool_write_errors_total", "Failed tries to write to the spool or to flush it."),
 		garbage:     counter("spool_garbage_bytes_total", "Bytes in the spool's files that were no entries and were passed over."),
 		agedRecords: counter("spool_aged_total", "Log entries that went by age, to make room for newer ones; none of them was to be shipped."),
-		agedBytes:   counter("spool_aged_bytes_total", "What they held."),
+		agedBytes:   counter("spool_aged_bytes_total", "Bytes of log entries that went by age, to make room for newer ones."),
 	}
 }
 
@@ -91,12 +91,12 @@ func desc(name, help string) *prometheus.Desc {
 
 var (
 	spoolBytes       = desc("spool_bytes", "Bytes of the log's entries on the disk.")
-	spoolLimit       = desc("spool_limit_bytes", "How many there may be; then the oldest go.")
+	spoolLimit       = desc("spool_limit_bytes", "Bytes of the log's entries that there may be on the disk; then the oldest go.")
 	spoolRecords     = desc("spool_records", "The log's entries on the disk.")
-	spoolSegments    = desc("spool_segments", "Files that hold them.")
+	spoolSegments    = desc("spool_segments", "Files that hold the log's entries.")
 	spoolFailing     = desc("spool_failing", "1 while nothing can be written to the disk.")
 	queueBytes       = desc("queue_bytes", "Bytes of the log's entries that are not on the disk yet.")
-	queueLimit       = desc("queue_limit_bytes", "How many there may be; then what comes is lost.")
+	queueLimit       = desc("queue_limit_bytes", "Bytes of the log's entries that may wait for the disk; then what comes is lost.")
 	unshippedBytes   = desc("unshipped_bytes", "Bytes of the log's entries on the disk that were not acknowledged.")
 	unshippedRecords = desc("unshipped_records", "The log's entries on the disk that were not acknowledged.")
 	unshippedAge     = desc("unshipped_age_seconds", "Age of the oldest entry that was not acknowledged; 0: there is none.")

@@ -137,7 +137,7 @@ func (d *Dispatcher) Apply(u routing.Update) []routing.Application {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.options.Now()
-	d.members.follow(u, now)
+	convened := d.members.follow(u, now)
 	quiet := false
 	for i := range u.Routes {
 		d.follow(&u.Routes[i], now)
@@ -149,7 +149,7 @@ func (d *Dispatcher) Apply(u routing.Update) []routing.Application {
 			d.place(app)
 		}
 	}
-	if u.Balancers != nil || u.Complete || u.Anew {
+	if convened || u.Complete || u.Anew {
 		for _, app := range d.applications {
 			app.reconvene()
 		}

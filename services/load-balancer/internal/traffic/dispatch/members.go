@@ -38,13 +38,14 @@ func newMembers(o Options) *members {
 	}
 }
 
-// follow takes over what the controller says of who takes part.
-func (m *members) follow(u routing.Update, now time.Time) {
+// follow takes over what the controller says of who takes part. It tells whether that may be something new.
+func (m *members) follow(u routing.Update, now time.Time) bool {
 	if m.peers == nil || m.self.Address == "" {
-		return
+		return false
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	before := m.on.Load()
 	switch {
 	case u.Balancers == nil && (u.Complete || u.Anew):
 		m.council.Unknown()
@@ -63,6 +64,7 @@ func (m *members) follow(u routing.Update, now time.Time) {
 		m.council.Follow(view, u.Asked, now)
 		m.on.Store(true)
 	}
+	return len(u.Balancers) > 0 || m.on.Load() != before
 }
 
 // account is that of an application, which is made when it has none.

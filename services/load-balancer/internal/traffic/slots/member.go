@@ -2,8 +2,6 @@ package slots
 
 import (
 	"cmp"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -49,19 +47,6 @@ func (v View) named(name string) (Member, bool) {
 		}
 	}
 	return Member{}, false
-}
-
-// follows tells whether the routes of version a are certainly not older than those of version b: both
-// are of the same life of one controller.
-func follows(a, b string) bool {
-	epochA, numberA, okA := strings.Cut(a, ".")
-	epochB, numberB, okB := strings.Cut(b, ".")
-	if !okA || !okB || epochA != epochB {
-		return false
-	}
-	x, errX := strconv.ParseUint(numberA, 10, 64)
-	y, errY := strconv.ParseUint(numberB, 10, 64)
-	return errX == nil && errY == nil && x >= y
 }
 
 // elapsed is how long ago t was, by whichever clock went further: a machine that was suspended has a

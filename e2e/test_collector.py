@@ -1,0 +1,77 @@
+"""A metrics-collector on the node: sidecars push to it, it sends the controller batches, and decisions go by them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness.applications import fibonacci
+from harness.cluster import Object
+from harness.nemesis import Nemesis
+from harness.sidecars import COMPONENTS, setting, with_sidecar
+from harness.waiting import eventually
+
+NAME, SYSTEM = "metrics-collector", "nemesis-system"
+
+
+def component(nemesis: Nemesis) -> list[Object]:
+    """The objects of the component that users have, with the image that was built here."""
+    image = {
+        "name": f"nemesis/{NAME}",
+        "newName": f"{os.environ.get('NEMESIS_IMAGES', 'nemesis')}/{NAME}",
+        "newTag": os.environ.get("NEMESIS_IMAGE_TAG", "dev"),
+    }
+    with tempfile.TemporaryDirectory(prefix="nemesis-e2e-") as name:
+        folder = Path(name).resolve()
+        text = {"components": [os.path.relpath(COMPONENTS / "collector", folder)], "images": [image]}
+        (folder / "kustomization.yaml").write_text(yaml.safe_dump(text))
+        return list(yaml.safe_load_all(nemesis.cluster.kubectl("kustomize", str(folder))))
+
+
+@pytest.fixture
+def collector(nemesis: Nemesis) -> Iterator[Object]:
+    """The collector's pod on this cluster's node."""
+    objects = component(nemesis)
+    try:
+        nemesis.cluster.apply(*objects)
+
+        def there(o: Object | None) -> bool:
+            status = (o or {}).get("status", {})
+            return status.get("numberReady", 0) >= 1 and status["numberReady"] == status.get("desiredNumberScheduled")
+
+        nemesis.cluster.wait("DaemonSet", NAME, SYSTEM, there, "the collector is ready on each node")
+        yield nemesis.cluster.list("Pod", SYSTEM, labels=f"app.kubernetes.io/name={NAME}")[0]
+    finally:
+        for o in objects:
+            nemesis.cluster.delete(o["kind"], o["metadata"]["name"], SYSTEM)
+
+
+def series(page: str, name: str) -> float:
+    """The sum of a metric over its labels; 0 where there is none yet."""
+    return sum(float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith((name + " ", name + "{")))
+
+
+@pytest.mark.alone  # it puts something into the system's namespace
+def test_pushes_through_a_collector_reach_the_controller_in_batches(nemesis: Nemesis, namespace: str, collector: Object) -> None:
+    app = fibonacci(namespace)
+    objects = with_sidecar(nemesis.cluster.kubectl, app)
+    for o in objects:
+        if o["kind"] == "Deployment":
+            setting(o["spec"]["template"]["spec"], "NEMESIS_CONTROLLER_URL", f"http://{NAME}.{SYSTEM}.svc:8080")
+    nemesis.cluster.apply(*objects)
+    nemesis.known(app)
+    assert nemesis.ask(app).status_code == 200
+    (pod,) = nemesis.cluster.list("Pod", namespace, labels=f"app={app.name}")
+
+    def measured() -> bool:
+        listed = nemesis.read("/v1/metrics", namespace=namespace, deployment=app.name)["items"]
+        return any(p["pod"] == pod["metadata"]["name"] and p["metrics"]["source"] == "Sidecar" for found in listed for p in found["pods"])
+
+    eventually(measured, "the controller has what the sidecar measured")
+    page = nemesis.http.get(nemesis.reach.pod(collector, 8080) + "/metrics").text
+    assert series(page, "nemesis_collector_batches_total") > 0, page

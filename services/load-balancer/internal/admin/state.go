@@ -1,0 +1,64 @@
+package admin
+
+import (
+	"context"
+
+	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
+	"github.com/nemesis-scaling/nemesis/pkg/paging"
+	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
+)
+
+// GetState answers what is known and done at this moment, of all applications or of a page of those that are asked for.
+func (s *server) GetState(_ context.Context, request loadbalancer.GetStateRequestObject) (loadbalancer.GetStateResponseObject, error) {
+	page, meta, err := s.applications(request.Params)
+	if err != nil {
+		return nil, err
+	}
+	self := s.o.Source.Self()
+	connections := int32of(self.Connections)
+	return loadbalancer.GetState200JSONResponse{
+		Balancer:     s.o.Balancer,
+		StartedAt:    s.o.StartedAt,
+		Draining:     &self.Draining,
+		Controller:   controllerLink(self.Link, s.o.Now()),
+		Settings:     balancerSettings(s.o.Settings.Current()),
+		Connections:  &connections,
+		Log:          logState(self.Log),
+		Applications: page,
+		Metadata:     meta,
+	}, nil
+}
+
+// applications are those of a page, and what it says of itself; nil when they are all there.
+func (s *server) applications(p loadbalancer.GetStateParams) ([]loadbalancer.ApplicationState, *loadbalancer.PageMeta, error) {
+	list := paging.List{Name: "state", Selection: []string{value(p.Namespace), value(p.Deployment), value(p.State)}, Keys: 2}
+	after, err := list.Open(value(p.Continue))
+	if err != nil {
+		return nil, nil, err
+	}
+	page, behind := paging.NewPage[loadbalancer.ApplicationState](value(p.Limit), after), int64(0)
+	for _, snapshot := range s.o.Source.Snapshots() {
+		if !chosen(snapshot, p) {
+			continue
+		}
+		of := snapshot.Route.Application
+		if !page.Add([]string{of.Namespace, of.Deployment}, func() loadbalancer.ApplicationState { return applicationState(snapshot) }) {
+			behind++
+		}
+	}
+	if !page.More && after == nil {
+		return page.Items, nil, nil
+	}
+	meta := &loadbalancer.PageMeta{}
+	if page.More {
+		token := list.Token(page.Last())
+		meta.Continue, meta.RemainingItemCount = &token, &behind
+	}
+	return page.Items, meta, nil
+}
+
+// chosen tells whether an application is one of those that are asked for.
+func chosen(s dispatch.Snapshot, p loadbalancer.GetStateParams) bool {
+	is := func(asked *string, of string) bool { return value(asked) == "" || *asked == of }
+	return is(p.Namespace, s.Route.Application.Namespace) && is(p.Deployment, s.Route.Application.Deployment) && is(p.State, string(s.Route.State))
+}
