@@ -62,8 +62,8 @@ type signer struct {
 	key       crypto.Signer
 }
 
-func newSigner(t testing.TB, id string, algorithm jose.SignatureAlgorithm) signer {
-	t.Helper()
+func newSigner(tb testing.TB, id string, algorithm jose.SignatureAlgorithm) signer {
+	tb.Helper()
 	var key crypto.Signer
 	var err error
 	if algorithm == jose.RS256 {
@@ -72,14 +72,14 @@ func newSigner(t testing.TB, id string, algorithm jose.SignatureAlgorithm) signe
 		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	}
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return signer{id, algorithm, key}
 }
 
 // token is what the kubelet hands to a pod, but for the changes.
-func (s signer) token(t testing.TB, change func(map[string]any)) string {
-	t.Helper()
+func (s signer) token(tb testing.TB, change func(map[string]any)) string {
+	tb.Helper()
 	c := map[string]any{
 		"iss": issuer, "aud": []string{Audience}, "sub": "system:serviceaccount:shop:default",
 		"iat": begin.Unix(), "nbf": begin.Unix(), "exp": begin.Add(time.Hour).Unix(), "jti": "1",
@@ -94,11 +94,11 @@ func (s signer) token(t testing.TB, change func(map[string]any)) string {
 	}
 	with, err := jose.NewSigner(jose.SigningKey{Algorithm: s.algorithm, Key: jose.JSONWebKey{Key: s.key, KeyID: s.id}}, nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	text, err := jwt.Signed(with).Claims(c).Serialize()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return text
 }
@@ -114,15 +114,15 @@ func kubernetes(k string, v any) func(m map[string]any) {
 	return func(m map[string]any) { m["kubernetes.io"].(map[string]any)[k] = v } //nolint:forcetypeassert // token makes it
 }
 
-func verifier(t testing.TB, a *authority, c *clock, change func(*Options)) *Verifier {
-	t.Helper()
+func verifier(tb testing.TB, a *authority, c *clock, change func(*Options)) *Verifier {
+	tb.Helper()
 	o := Options{Keys: NewKeys(a.fetch, quiet()), Log: quiet(), Now: c.now}
 	if change != nil {
 		change(&o)
 	}
 	v, err := NewVerifier(o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return v
 }
