@@ -1,0 +1,302 @@
+package authority
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var begin = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+
+// renewed renews until there is nothing to do.
+func renewed(t *testing.T, s State, now time.Time) (State, []string) {
+	t.Helper()
+	var did []string
+	for range 5 {
+		next, what, err := s.Renew(now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s = next; what == "" {
+			return s, did
+		}
+		did = append(did, what)
+	}
+	t.Fatal("there is always something to renew")
+	return s, nil
+}
+
+// stored is a state that went through its Secret.
+func stored(t *testing.T, s State) State {
+	t.Helper()
+	data, err := s.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := got.Encode()
+	if err != nil || !maps.EqualFunc(data, again, bytes.Equal) {
+		t.Fatal("what was read is not what was written", err)
+	}
+	return got
+}
+
+func issued(t *testing.T, s State, now time.Time) *x509.Certificate {
+	t.Helper()
+	key, request, err := NewRequest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := ReadRequest(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := s.Issue(now, public, Names{
+		Common: "load-balancer-1", DNS: []string{"load-balancer.nemesis-system.svc"}, IPs: []net.IP{net.IPv4(10, 0, 0, 7)},
+		URIs: []*url.URL{{Scheme: "spiffe", Host: "nemesis", Path: "/load-balancer/load-balancer-1"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := Join(chain, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair.Leaf
+}
+
+// verified tells whether who has this bundle takes a certificate.
+func verified(bundle []byte, c *x509.Certificate, now time.Time) error {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(bundle)
+	_, err := c.Verify(x509.VerifyOptions{
+		Roots: pool, CurrentTime: now, DNSName: "load-balancer.nemesis-system.svc",
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+	})
+	return err
+}
+
+func TestIssue_ACertificateIsShortLivedAndNamesWhomTheAuthoritySays(t *testing.T) {
+	s, _ := renewed(t, State{}, begin)
+	c := issued(t, s, begin)
+	if err := verified(s.Bundle(), c, begin); err != nil {
+		t.Error(err)
+	}
+	for _, far := range []time.Duration{-backdated - time.Second, LeafLifetime + time.Second} {
+		if verified(s.Bundle(), c, begin.Add(far)) == nil {
+			t.Errorf("it counts %v from when it was issued", far)
+		}
+	}
+	if c.IsCA || c.Subject.CommonName != "load-balancer-1" || !c.IPAddresses[0].Equal(net.IPv4(10, 0, 0, 7)) ||
+		c.URIs[0].String() != "spiffe://nemesis/load-balancer/load-balancer-1" || c.VerifyHostname("10.0.0.7") != nil || c.VerifyHostname("10.0.0.8") == nil {
+		t.Errorf("%+v", c)
+	}
+	if at := RenewAt(c); !at.After(begin.Add(LeafLifetime/2)) || !at.Before(begin.Add(LeafLifetime*3/4)) {
+		t.Errorf("it is to be renewed at %v", at)
+	}
+	if (State{}).Bundle() != nil {
+		t.Error("nothing has a bundle")
+	}
+}
+
+func TestIssue_Refuses(t *testing.T) {
+	s, _ := renewed(t, State{}, begin)
+	short, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []any{short.Public(), other.Public(), nil} {
+		if _, err := s.Issue(begin, key, Names{}); err == nil || !strings.Contains(err.Error(), "must be an ECDSA key on P-256") {
+			t.Errorf("%T: %v", key, err)
+		}
+	}
+	if _, err := (State{}).Issue(begin, good.Public(), Names{}); err == nil {
+		t.Error("without a root")
+	}
+}
+
+// Who looks at the bundle no less often than every day (the kubelet does each minute) never meets a
+// certificate that it cannot verify, over three years in which the controller is away now and then.
+func TestRenew_NobodyIsEverCutOff(t *testing.T) {
+	for _, step := range []time.Duration{11 * time.Hour, 24 * time.Hour} {
+		s, did := renewed(t, State{}, begin)
+		if len(did) != 1 || did[0] != "the first root was made" {
+			t.Fatal(did)
+		}
+		var events []string
+		read, readAt := s.Bundle(), begin
+		type leaf struct {
+			*x509.Certificate
+			until time.Time
+		}
+		var leaves []leaf
+		for now := begin; now.Before(begin.Add(3 * 365 * 24 * time.Hour)); now = now.Add(step) {
+			s, did = renewed(t, stored(t, s), now)
+			events = append(events, did...)
+			if s.Due().Before(now) {
+				t.Fatalf("%v: something was due at %v", now, s.Due())
+			}
+			c := issued(t, s, now)
+			leaves = append(leaves, leaf{c, now.Add(LeafLifetime)})
+			leaves = slices.DeleteFunc(leaves, func(l leaf) bool { return !now.Before(l.until) })
+			for _, l := range leaves {
+				if err := verified(read, l.Certificate, now); err != nil {
+					t.Fatalf("%v: who read the bundle at %v: %v", now, readAt, err)
+				}
+			}
+			if now.Sub(readAt) >= 24*time.Hour {
+				read, readAt = s.Bundle(), now
+			}
+		}
+		if got := strings.Count(strings.Join(events, "\n"), "the next root signs"); got < 3 || strings.Contains(strings.Join(events, "\n"), "expired") {
+			t.Errorf("every %v: %d rotations: %v", step, got, events)
+		}
+	}
+}
+
+func TestRenew_AfterAYearOfNothingANewRootSignsAtOnce(t *testing.T) {
+	s, _ := renewed(t, State{}, begin)
+	now := begin.Add(RootLifetime)
+	s, did := renewed(t, stored(t, s), now)
+	if len(did) != 1 || !strings.Contains(did[0], "had expired") {
+		t.Error(did)
+	}
+	if err := verified(s.Bundle(), issued(t, s, now), now); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestIssue_NothingOutlivesItsRoot(t *testing.T) {
+	s, _ := renewed(t, State{}, begin)
+	if c := issued(t, s, begin.Add(RootLifetime-time.Hour)); c.NotAfter.After(begin.Add(RootLifetime)) {
+		t.Error(c.NotAfter)
+	}
+}
+
+func TestDecode_NamesWhatCannotBeUsed(t *testing.T) {
+	s, _ := renewed(t, State{}, begin)
+	s, _ = renewed(t, s, begin.Add(renewAfter))
+	other, _ := renewed(t, State{}, begin)
+	good, err := s.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := other.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := encoded("CERTIFICATE", issued(t, s, begin).Raw)
+	for _, c := range []struct {
+		key, want string
+		value     []byte
+	}{
+		{KeyCertificate, "ca.crt: holds no PEM", []byte("x")},
+		{KeyCertificate, "ca.crt: x509", encoded("CERTIFICATE", []byte("x"))},
+		{KeyCertificate, "ca.crt: the certificate of \"load-balancer-1\" may sign no others", leaf},
+		{keyKey, "ca.key: holds no PEM", nil},
+		{keyKey, "ca.key: asn1", encoded("PRIVATE KEY", []byte("x"))},
+		{keyKey, "ca.key: is not the key of the certificate in ca.crt", theirs[keyKey]},
+		{keyNext, "next.crt: holds no PEM", []byte("x")},
+		{keyNextKey, "next.key: holds no PEM", nil},
+		{keyPrevious, "previous.crt: holds no PEM", []byte("x")},
+		{keySigningSince, `signing-since: "soon" is not allowed`, []byte("soon")},
+	} {
+		data := maps.Clone(good)
+		data[c.key] = c.value
+		if _, err := Decode(data); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", c.key, err, c.want)
+		}
+	}
+	if s, err := Decode(nil); err != nil || s.current.certificate != nil || !s.Due().IsZero() {
+		t.Error("an empty Secret", err)
+	}
+}
+
+func TestReadRequest_Refuses(t *testing.T) {
+	_, good, err := NewRequest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	weak, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, weak)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, text := range map[string][]byte{
+		"at most 8192":               make([]byte, maxRequest+1),
+		"no PEM":                     []byte("x"),
+		"the request: ":              encoded("CERTIFICATE REQUEST", []byte("x")),
+		"an ECDSA key on P-256":      encoded("CERTIFICATE REQUEST", raw),
+		"of a CERTIFICATE REQUEST":   encoded("PRIVATE KEY", nil),
+		"is not signed by its own k": forged(t, good),
+	} {
+		if _, err := ReadRequest(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// forged is a request with the last byte of its signature changed.
+func forged(t *testing.T, request []byte) []byte {
+	t.Helper()
+	block := decoded(t, request)
+	block[len(block)-1] ^= 1
+	return encoded("CERTIFICATE REQUEST", block)
+}
+
+func FuzzReadRequest(f *testing.F) {
+	_, good, err := NewRequest()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if key, err := ReadRequest(text); err == nil && key == nil {
+			t.Error("no key and no error")
+		}
+	})
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte("x"), []byte("y"))
+	f.Fuzz(func(t *testing.T, certificate, key []byte) {
+		s, err := Decode(map[string][]byte{KeyCertificate: certificate, keyKey: key})
+		if err == nil && len(certificate) > 0 && s.current.key == nil {
+			t.Error("a root without a key")
+		}
+	})
+}
+
+func decoded(t *testing.T, text []byte) []byte {
+	t.Helper()
+	block, _ := pem.Decode(text)
+	if block == nil {
+		t.Fatal("no PEM")
+	}
+	return block.Bytes
+}
