@@ -37,6 +37,7 @@ KINDS: dict[str, tuple[str, str, bool]] = {
     "ValidatingAdmissionPolicyBinding": ("apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings", False),
     "CustomResourceDefinition": ("apis/apiextensions.k8s.io/v1", "customresourcedefinitions", False),
     "ScaledObject": ("apis/keda.sh/v1alpha1", "scaledobjects", True),
+    "ClaimPolicy": ("apis/autoscaler-group.autoscaler/v1alpha1", "claimpolicies", False),
     "CustomAutoscaler": ("apis/autoscaler-group.autoscaler/v1alpha1", "customautoscalers", True),
 }
 
