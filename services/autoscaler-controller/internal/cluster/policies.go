@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"context"
-	"log/slog"
 	"slices"
 	"sync/atomic"
 
@@ -174,11 +173,11 @@ const maxRefusalsLogged = 100
 // names nobody of another namespace.
 func (w *Watcher) logRefusals(a objectName, refused []claims.Refusal) {
 	for _, r := range refused {
-		by := slog.String("heldBy", r.By.Namespace+"/"+r.By.Name)
-		if r.By.Name == "" {
-			by = slog.String("heldBy", "ClaimPolicy")
+		by := "ClaimPolicy"
+		if r.By.Name != "" {
+			by = r.By.Namespace + "/" + r.By.Name
 		}
-		w.log.Info("claim refused", "namespace", a.namespace, "autoscaler", a.name, by, "why", r.Text)
+		w.log.Info("claim refused", "namespace", a.namespace, "autoscaler", a.name, "heldBy", by, "why", r.Text)
 	}
 }
 
