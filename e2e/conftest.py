@@ -136,6 +136,13 @@ def namespace(request: pytest.FixtureRequest, cluster: Cluster, nemesis: Nemesis
                 request.node.add_report_section("teardown", title, text)
 
 
+@pytest.fixture
+def stranger(cluster: Cluster) -> Iterator[str]:
+    """Another team's namespace."""
+    with new_namespace(cluster) as name:
+        yield name
+
+
 @pytest.fixture(scope="session")
 def elastic(cluster: Cluster, nemesis: Nemesis) -> Elasticsearch:
     """A real Elasticsearch that pods reach, with the templates of the load balancers' log."""

@@ -7,7 +7,7 @@
 // and in each package doc.go and example_test.go, which stand beside the generated file. It
 // requires nothing of this repository, so that it can be fetched alone.
 //
-// The CustomResourceDefinition comes from the same schema, so that what the API refuses the
+// The CustomResourceDefinitions come from the same schemas, so that what the API refuses the
 // cluster refuses too.
 package gen
 
@@ -17,3 +17,4 @@ package gen
 //go:generate go tool oapi-codegen -config sidecar/cfg.yaml ../api/sidecar.yaml
 //go:generate go tool oapi-codegen -config peers/cfg.yaml ../api/peers.yaml
 //go:generate go run ./internal/crdgen -spec ../api/autoscaler.yaml -schema CustomAutoscaler -out ../kustomize/base/crd/customautoscalers.yaml
+//go:generate go run ./internal/crdgen -spec ../api/autoscaler.yaml -schema ClaimPolicy -out ../kustomize/base/crd/claimpolicies.yaml

@@ -28,6 +28,8 @@ KINDS: dict[str, tuple[str, str, bool]] = {
     "ConfigMap": ("api/v1", "configmaps", True),
     "ResourceQuota": ("api/v1", "resourcequotas", True),
     "Deployment": ("apis/apps/v1", "deployments", True),
+    "DaemonSet": ("apis/apps/v1", "daemonsets", True),
+    "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies", True),
     "Lease": ("apis/coordination.k8s.io/v1", "leases", True),
     "ClusterRole": ("apis/rbac.authorization.k8s.io/v1", "clusterroles", False),
     "Role": ("apis/rbac.authorization.k8s.io/v1", "roles", True),
@@ -37,6 +39,7 @@ KINDS: dict[str, tuple[str, str, bool]] = {
     "ValidatingAdmissionPolicyBinding": ("apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings", False),
     "CustomResourceDefinition": ("apis/apiextensions.k8s.io/v1", "customresourcedefinitions", False),
     "ScaledObject": ("apis/keda.sh/v1alpha1", "scaledobjects", True),
+    "ClaimPolicy": ("apis/autoscaler-group.autoscaler/v1alpha1", "claimpolicies", False),
     "CustomAutoscaler": ("apis/autoscaler-group.autoscaler/v1alpha1", "customautoscalers", True),
 }
 

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -62,9 +63,10 @@ type kind struct {
 	PrinterColumns []any    `json:"printerColumns"`
 	// Fields that a fieldSelector may name, beside metadata.name and metadata.namespace.
 	SelectableFields []string `json:"selectableFields"`
+	Scope            string   `json:"scope"` // Namespaced, as when it is left out, or Cluster
 }
 
-// definition builds the resource of a schema whose properties are spec, status and metadata.
+// definition builds the resource of a schema whose properties are spec, metadata and, where it has one, status.
 func definition(s *openapi3.Schema) (map[string]any, error) {
 	raw, err := json.Marshal(s.Extensions["x-kubernetes-kind"])
 	if err != nil {
@@ -82,9 +84,17 @@ func definition(s *openapi3.Schema) (map[string]any, error) {
 		"kind":       map[string]any{"type": "string"},
 		"metadata":   map[string]any{"type": "object"},
 	}
+	subresources := map[string]any{}
 	for _, part := range []string{"spec", "status"} {
-		if properties[part], err = structural(s.Properties[part].Value, part); err != nil {
+		property, described := s.Properties[part]
+		if !described {
+			continue
+		}
+		if properties[part], err = structural(property.Value, part); err != nil {
 			return nil, err
+		}
+		if part == "status" {
+			subresources[part] = map[string]any{}
 		}
 	}
 	version := map[string]any{
@@ -97,8 +107,10 @@ func definition(s *openapi3.Schema) (map[string]any, error) {
 			"required":    s.Required,
 			"properties":  properties,
 		}},
-		"subresources":             map[string]any{"status": map[string]any{}},
 		"additionalPrinterColumns": k.PrinterColumns,
+	}
+	if len(subresources) > 0 {
+		version["subresources"] = subresources
 	}
 	if len(k.SelectableFields) > 0 {
 		var fields []any
@@ -107,19 +119,21 @@ func definition(s *openapi3.Schema) (map[string]any, error) {
 		}
 		version["selectableFields"] = fields
 	}
-	names := map[string]any{
-		"kind": k.Kind, "listKind": k.Kind + "List", "plural": k.Plural, "singular": k.Singular, "shortNames": k.ShortNames,
+	names := map[string]any{"kind": k.Kind, "listKind": k.Kind + "List", "plural": k.Plural, "singular": k.Singular}
+	if len(k.ShortNames) > 0 {
+		names["shortNames"] = k.ShortNames
 	}
 	if len(k.Categories) > 0 {
 		names["categories"] = k.Categories
 	}
+	scope := cmp.Or(k.Scope, "Namespaced")
 	return map[string]any{
 		"apiVersion": "apiextensions.k8s.io/v1",
 		"kind":       "CustomResourceDefinition",
 		"metadata":   map[string]any{"name": k.Plural + "." + k.Group},
 		"spec": map[string]any{
 			"group":    k.Group,
-			"scope":    "Namespaced",
+			"scope":    scope,
 			"names":    names,
 			"versions": []any{version},
 		},

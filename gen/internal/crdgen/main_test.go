@@ -9,21 +9,43 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-func TestRun_TheCommittedDefinitionIsTheOneOfTheContract(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "crd.yaml")
-	if err := run("../../../api/autoscaler.yaml", "CustomAutoscaler", out); err != nil {
-		t.Fatal(err)
+func TestRun_TheCommittedDefinitionsAreThoseOfTheContract(t *testing.T) {
+	for schema, committed := range map[string]string{"CustomAutoscaler": "customautoscalers.yaml", "ClaimPolicy": "claimpolicies.yaml"} {
+		out := filepath.Join(t.TempDir(), "crd.yaml")
+		if err := run("../../../api/autoscaler.yaml", schema, out); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := os.ReadFile("../../../kustomize/base/crd/" + committed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != string(want) {
+			t.Errorf("kustomize/base/crd/%s is out of date: run make generate", committed)
+		}
 	}
-	got, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := os.ReadFile("../../../kustomize/base/crd/customautoscalers.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want) {
-		t.Error("kustomize/base/crd/customautoscalers.yaml is out of date: run make generate")
+}
+
+func TestRun_ScopeAndStatusAreTheSchemas(t *testing.T) {
+	for schema, want := range map[string][]bool{"CustomAutoscaler": {true, true}, "ClaimPolicy": {false, false}} {
+		out := filepath.Join(t.TempDir(), "crd.yaml")
+		if err := run("../../../api/autoscaler.yaml", schema, out); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(raw)
+		if got := []bool{strings.Contains(text, "scope: Namespaced"), strings.Contains(text, "subresources:")}; got[0] != want[0] || got[1] != want[1] {
+			t.Errorf("%s: namespaced and with a status %v, want %v", schema, got, want)
+		}
+		if strings.Contains(text, "null") {
+			t.Errorf("%s says null:\n%s", schema, text)
+		}
 	}
 }
 

@@ -131,7 +131,7 @@ func TestApp_LivesButIsNotReadyWhileTheAPIServerIsAway(t *testing.T) {
 	for _, name := range []string{
 		"nemesis_build_info", `nemesis_applications{state="Asleep"} 0`, "nemesis_long_polls_open 0", `nemesis_relay_errors_total{shard=""} 0`,
 		"nemesis_scale_errors_total 0", `nemesis_balancers{report="fresh"} 0`, "nemesis_traffic_report_age_seconds 0", "nemesis_leader 0",
-		"nemesis_balancer_settings_followed 0",
+		"nemesis_balancer_settings_followed 0", `nemesis_claims_refused{by="other-namespace"} 0`,
 	} {
 		if !strings.Contains(metrics, name) {
 			t.Errorf("the metrics lack %s", name)

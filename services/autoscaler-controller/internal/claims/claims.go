@@ -2,14 +2,17 @@
 // Deployment the requests for a host and prefix go. It is pure: objects in, owners and refusals with
 // their reasons out.
 //
-// Of two that name the same the older one has it, so that a new object never takes anything away; of two
+// Of two that ask for the same the older one has it, so that a new object never takes anything away; of two
 // that are as old, the one whose namespace and name come first. Within an object the order of its entries
 // counts, and a Deployment may be reached at several of them.
+//
+// Within a namespace a longer prefix may be taken out of a shorter one, and a host out of a prefix of every
+// host. Another namespace may do neither: there the whole overlap counts as the same (see overlap.go), unless
+// a Policy says otherwise, or the prefix lies below the namespace's own name, which is always its own.
 package claims
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -37,63 +40,27 @@ type Claim struct {
 	Targets []int
 }
 
-// Resolve gives each Deployment, and each address, to one CustomAutoscaler. It returns, for those that
-// came too late, why.
-func Resolve(objects []Object) (map[fleet.Key]Claim, map[fleet.Autoscaler][]string) {
-	ordered := slices.SortedFunc(slices.Values(objects), func(a, b Object) int {
-		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+// Refusal is a target that an object has not.
+type Refusal struct {
+	Text    string           // for whoever may see the object: it names nothing of another namespace
+	Foreign bool             // another namespace has it, or a Policy gives it to others
+	By      fleet.Autoscaler // who has it, for the log; the zero value: a Policy decides
+}
+
+// before is the order in which objects choose.
+func (o *Object) before(other *Object) bool { return compareAge(o, other) < 0 }
+
+func compareAge(a, b *Object) int {
+	return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+}
+
+// sameClaims tells whether two objects ask for the same, and are as old.
+func sameClaims(a, b *Object) bool {
+	return a.Created.Equal(b.Created) && slices.EqualFunc(a.Targets, b.Targets, func(s, t Target) bool {
+		return s.Deployment == t.Deployment && s.Prefix == t.Prefix && slices.Equal(s.Hosts, t.Hosts)
 	})
-	claims, refused := map[fleet.Key]Claim{}, map[fleet.Autoscaler][]string{}
-	taken := addresses{}
-	for _, o := range ordered {
-		for i, t := range o.Targets {
-			k := fleet.Key{Namespace: o.Namespace, Deployment: t.Deployment}
-			c, owned := claims[k]
-			if owned && c.By != o.Autoscaler {
-				refused[o.Autoscaler] = append(refused[o.Autoscaler], fmt.Sprintf(
-					"the Deployment %s belongs to the CustomAutoscaler %s, which is older", t.Deployment, c.By.Name))
-				continue
-			}
-			if by, found := taken.overlapping(t); found {
-				refused[o.Autoscaler] = append(refused[o.Autoscaler], conflict(t, by, o.Autoscaler))
-				continue
-			}
-			claims[k] = Claim{By: o.Autoscaler, Targets: append(c.Targets, i)}
-			taken.take(t, o.Autoscaler)
-		}
-	}
-	return claims, refused
 }
 
-func conflict(t Target, by, asked fleet.Autoscaler) string {
-	if by == asked {
-		return fmt.Sprintf("%s: apiPrefix %s is given twice, for the same hosts", t.Deployment, t.Prefix)
-	}
-	return fmt.Sprintf("%s: apiPrefix %s belongs to the CustomAutoscaler %s/%s, which is older", t.Deployment, t.Prefix, by.Namespace, by.Name)
-}
-
-// addresses are those that are taken.
-type addresses map[point]taker
-
-type taker struct {
-	by  fleet.Autoscaler
-	nth int // in the order in which they were taken
-}
-
-// overlapping finds who was the first to take an address that is a target's too.
-func (a addresses) overlapping(t Target) (by fleet.Autoscaler, found bool) {
-	first := 0
-	for p := range t.addresses() {
-		if other, taken := a[p]; taken && (!found || other.nth < first) {
-			by, first, found = other.by, other.nth, true
-		}
-	}
-	return by, found
-}
-
-func (a addresses) take(t Target, by fleet.Autoscaler) {
-	nth := len(a)
-	for p := range t.addresses() {
-		a[p] = taker{by: by, nth: nth}
-	}
+func compare(a, b fleet.Autoscaler) int {
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }

@@ -21,7 +21,7 @@ func at(deployment, prefix string, hosts ...string) Target {
 }
 
 // Owners are told as namespace/name and the targets at which a Deployment is reached.
-func TestResolve(t *testing.T) {
+func TestIndex_GivesEachToOne(t *testing.T) {
 	type owner struct {
 		By      string
 		Targets []int
@@ -44,7 +44,7 @@ func TestResolve(t *testing.T) {
 		"a prefix is one over all namespaces": {
 			[]Object{object("ns", "young", 1, at("app2", "/x")), object("ns2", "old", 3, at("app", "/x"))},
 			map[string]owner{"ns2/app": {"ns2/old", []int{0}}},
-			map[string][]string{"ns/young": {"app2: apiPrefix /x belongs to the CustomAutoscaler ns2/old, which is older"}},
+			map[string][]string{"ns/young": {"app2: apiPrefix /x overlaps what an application of another namespace holds; /ns and what is below it is this namespace's own, more is given by a ClaimPolicy"}},
 		},
 		"hosts keep a prefix apart, and one in common does not": {
 			[]Object{object("n", "every", 4, at("e", "/x")), object("n", "a", 3, at("a", "/x", "a")), object("n", "b", 2, at("b", "/x", "b")), object("n", "ab", 1, at("c", "/x", "c", "a"))},
@@ -78,72 +78,20 @@ func TestResolve(t *testing.T) {
 	} {
 		for range 3 { // whatever the order
 			rand.Shuffle(len(c.objects), func(i, j int) { c.objects[i], c.objects[j] = c.objects[j], c.objects[i] })
-			claims, refused := Resolve(c.objects)
+			x := NewIndex()
+			x.Update(c.objects, nil)
 			owners, texts := map[string]owner{}, map[string][]string{}
-			for k, claim := range claims {
+			for k, claim := range x.claims {
 				owners[k.String()] = owner{claim.By.Namespace + "/" + claim.By.Name, claim.Targets}
 			}
-			for a, why := range refused {
-				texts[a.Namespace+"/"+a.Name] = why
+			for a, e := range x.objects {
+				for _, r := range e.refused {
+					texts[a.Namespace+"/"+a.Name] = append(texts[a.Namespace+"/"+a.Name], r.Text)
+				}
 			}
 			if diff := cmp.Diff(c.owners, owners) + cmp.Diff(c.refused, texts); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", name, diff)
 			}
-		}
-	}
-}
-
-// A new object never takes anything away, and no address is given twice.
-func TestResolve_WhatIsOwnedStays(t *testing.T) {
-	chance := rand.New(rand.NewPCG(1, 2))
-	pick := func(of ...string) string { return of[chance.IntN(len(of))] }
-	for range 300 {
-		var objects []Object
-		owned := map[fleet.Key]Claim{}
-		for n := range 6 {
-			var targets []Target
-			for range 1 + chance.IntN(4) {
-				target := at(pick("a", "b", "c"), pick("/", "/x", "/x/y"))
-				if h := pick("", "h", "g"); h != "" {
-					target.Hosts = []string{h}
-				}
-				targets = append(targets, target)
-			}
-			objects = append(objects, object(pick("n", "m"), string(rune('p'+n)), time.Duration(10-n), targets...))
-			after, refused := Resolve(objects)
-			for k, c := range owned {
-				if diff := cmp.Diff(c, after[k]); diff != "" {
-					t.Fatalf("%v changed hands (-before +after):\n%s", k, diff)
-				}
-			}
-			given, of := 0, map[fleet.Autoscaler]Object{}
-			for _, o := range objects {
-				of[o.Autoscaler] = o
-			}
-			seen := map[string]fleet.Key{}
-			for k, c := range after {
-				for _, i := range c.Targets {
-					target := of[c.By].Targets[i]
-					for _, h := range append([]string{}, append(target.Hosts, map[bool]string{true: "*"}[len(target.Hosts) == 0])...) {
-						if h == "" {
-							continue
-						}
-						if other, twice := seen[h+target.Prefix]; twice {
-							t.Fatalf("%s%s is %v's and %v's", h, target.Prefix, other, k)
-						}
-						seen[h+target.Prefix] = k
-					}
-					given++
-				}
-			}
-			all := 0
-			for _, o := range objects {
-				all += len(o.Targets) - len(refused[o.Autoscaler])
-			}
-			if given != all {
-				t.Fatalf("%d targets are neither given nor refused", all-given)
-			}
-			owned = after
 		}
 	}
 }

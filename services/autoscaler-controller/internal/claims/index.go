@@ -1,21 +1,33 @@
 package claims
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
-// Index knows at any time what Resolve would say of all its objects. An update costs what it touches: only
-// those are resolved anew that meet a changed object at a Deployment or at an address, or meet one that
-// does, and so on. Make it with NewIndex.
+// Index knows at any time who has what, whatever the order in which it was told of the objects. An update
+// costs what it touches: the objects that change, and the younger ones that lose or get something by it.
+// Make it with NewIndex; it has no lock of its own.
 type Index struct {
-	objects map[fleet.Autoscaler]Object
-	at      map[point][]fleet.Autoscaler // who asks for it, each once
-	claims  map[fleet.Key]Claim
-	refused map[fleet.Autoscaler][]string
+	policy   Policy
+	objects  map[fleet.Autoscaler]*entry
+	claims   map[fleet.Key]Claim
+	wanted   map[fleet.Key][]*entry // who asks for a Deployment, in their order, each once
+	at       map[address][]*entry   // who asks for the very address, likewise
+	register register
+}
+
+// entry is an object and what became of it.
+type entry struct {
+	Object
+	accepted []bool // of its targets
+	refused  []Refusal
+	held     []*holding
+	asked    []*holding          // below its namespace's name
+	keeps    map[*entry]struct{} // objects of other namespaces that are refused something because of it
+	keptBy   []*entry
 }
 
 // Change is what became of an update, ordered.
@@ -30,8 +42,8 @@ type Change struct {
 // NewIndex makes an index of nothing.
 func NewIndex() *Index {
 	return &Index{
-		objects: map[fleet.Autoscaler]Object{}, at: map[point][]fleet.Autoscaler{},
-		claims: map[fleet.Key]Claim{}, refused: map[fleet.Autoscaler][]string{},
+		objects: map[fleet.Autoscaler]*entry{}, claims: map[fleet.Key]Claim{},
+		wanted: map[fleet.Key][]*entry{}, at: map[address][]*entry{}, register: register{},
 	}
 }
 
@@ -42,137 +54,125 @@ func (x *Index) Claim(k fleet.Key) (Claim, bool) {
 }
 
 // Refused says why an object has not all that it asks for; nil when it has.
-func (x *Index) Refused(a fleet.Autoscaler) []string { return x.refused[a] }
+func (x *Index) Refused(a fleet.Autoscaler) []Refusal {
+	if e, known := x.objects[a]; known {
+		return e.refused
+	}
+	return nil
+}
 
 // Update takes objects that are new or have changed, and drops others.
 func (x *Index) Update(set []Object, drop []fleet.Autoscaler) Change {
-	near := map[fleet.Autoscaler]struct{}{}
-	before, after := map[fleet.Key]Claim{}, map[fleet.Key]Claim{}
-	replace := func(a fleet.Autoscaler) {
-		near[a] = struct{}{}
-		for p := range x.objects[a].points() {
-			x.reach(p, near)
-		}
-		x.release(x.objects[a], before)
-		x.unlink(a)
-	}
+	r := newRun(x)
 	for _, a := range drop {
-		replace(a)
+		if e, known := x.objects[a]; known {
+			r.drop(e)
+		}
 	}
-	changed := make(map[fleet.Autoscaler]struct{}, len(set))
 	for _, o := range set {
-		replace(o.Autoscaler)
-		x.link(o)
-		changed[o.Autoscaler] = struct{}{}
+		r.set(o)
 	}
-	refused := x.resolve(near, before, after)
-	return Change{Keys: moved(before, after, changed), Refused: refused}
+	return r.finish()
 }
 
-// resolve decides anew on those and on all whom they meet, however far. It moves their claims to after,
-// those of before to before, and returns who is refused something else.
-func (x *Index) resolve(near map[fleet.Autoscaler]struct{}, before, after map[fleet.Key]Claim) []fleet.Autoscaler {
-	var objects []Object
-	for a := range x.component(near) {
-		if o, there := x.objects[a]; there {
-			objects = append(objects, o)
-			x.release(o, before)
-		}
-	}
-	claims, refused := Resolve(objects)
-	maps.Copy(after, claims)
-	maps.Copy(x.claims, claims)
-	var others []fleet.Autoscaler
-	for a := range near {
-		if slices.Equal(x.refused[a], refused[a]) {
-			continue
-		}
-		others = append(others, a)
-		if delete(x.refused, a); len(refused[a]) > 0 {
-			x.refused[a] = refused[a]
-		}
-	}
-	slices.SortFunc(others, compare)
-	return others
+// Govern takes another policy.
+func (x *Index) Govern(p Policy) Change {
+	x.policy = p
+	return x.again(func(*entry) bool { return true })
 }
 
-// component adds to some all whom they meet, and whom these meet, and returns them.
-func (x *Index) component(near map[fleet.Autoscaler]struct{}) map[fleet.Autoscaler]struct{} {
-	queue, looked := slices.Collect(maps.Keys(near)), map[point]struct{}{}
-	for len(queue) > 0 {
-		o := x.objects[queue[len(queue)-1]]
-		queue = queue[:len(queue)-1]
-		for p := range o.points() {
-			if _, done := looked[p]; done {
-				continue
+// Reconsider looks again at the objects of some namespaces: a rule's From says something else of them.
+func (x *Index) Reconsider(namespaces map[string]struct{}) Change {
+	return x.again(func(e *entry) bool { _, among := namespaces[e.Namespace]; return among })
+}
+
+func (x *Index) again(which func(*entry) bool) Change {
+	r := newRun(x)
+	for _, e := range x.objects {
+		if which(e) {
+			r.push(e)
+		}
+	}
+	return r.finish()
+}
+
+func (x *Index) link(e *entry) {
+	x.objects[e.Autoscaler] = e
+	for _, t := range e.Targets {
+		insert(x.wanted, fleet.Key{Namespace: e.Namespace, Deployment: t.Deployment}, e)
+		for a := range t.addresses() {
+			insert(x.at, a, e)
+			if a.host == "" && a.isOf(e.Namespace) {
+				h := &holding{e, a}
+				e.asked = append(e.asked, h)
+				x.register.add(h, asked)
 			}
-			looked[p] = struct{}{}
-			queue = append(queue, x.reach(p, near)...)
-		}
-	}
-	return near
-}
-
-// reach adds those who meet at a point to some, and returns who was not among them.
-func (x *Index) reach(p point, some map[fleet.Autoscaler]struct{}) []fleet.Autoscaler {
-	var added []fleet.Autoscaler
-	for _, a := range x.at[p] {
-		if _, known := some[a]; !known {
-			some[a] = struct{}{}
-			added = append(added, a)
-		}
-	}
-	return added
-}
-
-// release moves the claims of an object to a map.
-func (x *Index) release(o Object, to map[fleet.Key]Claim) {
-	for _, t := range o.Targets {
-		k := fleet.Key{Namespace: o.Namespace, Deployment: t.Deployment}
-		if c, owned := x.claims[k]; owned && c.By == o.Autoscaler {
-			to[k] = c
-			delete(x.claims, k)
 		}
 	}
 }
 
-func (x *Index) link(o Object) {
-	x.objects[o.Autoscaler] = o
-	for p := range o.points() {
-		if !slices.Contains(x.at[p], o.Autoscaler) {
-			x.at[p] = append(x.at[p], o.Autoscaler)
+func (x *Index) unlink(e *entry) {
+	for _, t := range e.Targets {
+		remove(x.wanted, fleet.Key{Namespace: e.Namespace, Deployment: t.Deployment}, e)
+		for a := range t.addresses() {
+			remove(x.at, a, e)
 		}
+	}
+	for _, h := range e.asked {
+		x.register.remove(h, asked)
+	}
+	delete(x.objects, e.Autoscaler)
+}
+
+func insert[K comparable](of map[K][]*entry, at K, e *entry) {
+	list := of[at]
+	if i, there := slices.BinarySearchFunc(list, e, compareEntries); !there {
+		of[at] = slices.Insert(list, i, e)
 	}
 }
 
-func (x *Index) unlink(a fleet.Autoscaler) {
-	for p := range x.objects[a].points() {
-		rest := slices.DeleteFunc(x.at[p], func(b fleet.Autoscaler) bool { return a == b })
-		if x.at[p] = rest; len(rest) == 0 {
-			delete(x.at, p)
-		}
+func remove[K comparable](of map[K][]*entry, at K, e *entry) {
+	list := of[at]
+	i, there := slices.BinarySearchFunc(list, e, compareEntries)
+	if !there {
+		return
 	}
-	delete(x.objects, a)
+	if list = slices.Delete(list, i, i+1); len(list) == 0 {
+		delete(of, at)
+	} else {
+		of[at] = list
+	}
 }
+
+func compareEntries(a, b *entry) int { return compareAge(&a.Object, &b.Object) }
 
 // moved are the Deployments whose claim is another one, or whose owner has changed.
-func moved(before, after map[fleet.Key]Claim, changed map[fleet.Autoscaler]struct{}) []fleet.Key {
-	var keys []fleet.Key
-	for k := range before {
-		if _, owned := after[k]; !owned {
-			keys = append(keys, k)
+func (x *Index) moved(before map[fleet.Key]Claim, changed map[fleet.Autoscaler]struct{}) []fleet.Key {
+	keys := map[fleet.Key]struct{}{}
+	for k, b := range before {
+		if c := x.claims[k]; c.By != b.By || !slices.Equal(b.Targets, c.Targets) {
+			keys[k] = struct{}{}
 		}
 	}
-	for k, c := range after {
-		_, news := changed[c.By]
-		if b := before[k]; news || b.By != c.By || !slices.Equal(b.Targets, c.Targets) {
-			keys = append(keys, k)
+	for a := range changed {
+		for k := range x.owned(x.objects[a]) {
+			keys[k] = struct{}{}
 		}
 	}
-	slices.SortFunc(keys, fleet.Key.Compare)
-	return keys
+	return slices.SortedFunc(maps.Keys(keys), fleet.Key.Compare)
 }
 
-func compare(a, b fleet.Autoscaler) int {
-	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+// owned are the claims of an object by Deployment.
+func (x *Index) owned(e *entry) map[fleet.Key]Claim {
+	owned := map[fleet.Key]Claim{}
+	if e == nil {
+		return owned
+	}
+	for i, t := range e.Targets {
+		if i < len(e.accepted) && e.accepted[i] {
+			k := fleet.Key{Namespace: e.Namespace, Deployment: t.Deployment}
+			owned[k] = Claim{By: e.Autoscaler, Targets: append(owned[k].Targets, i)}
+		}
+	}
+	return owned
 }

@@ -2,113 +2,14 @@ package claims
 
 import (
 	"fmt"
-	"maps"
-	"math/rand/v2"
-	"reflect"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
-
-// world is what an Index is compared with: all objects, resolved together each time.
-type world map[fleet.Autoscaler]Object
-
-func (w world) resolve() (map[fleet.Key]Claim, map[fleet.Autoscaler][]string) {
-	return Resolve(slices.Collect(maps.Values(w)))
-}
-
-// randomly is an object of a small world, in which objects meet often.
-func randomly(chance *rand.Rand) Object {
-	pick := func(of ...string) string { return of[chance.IntN(len(of))] }
-	o := object(pick("n", "m"), pick("p", "q", "r", "s"), time.Duration(chance.IntN(5)))
-	for range chance.IntN(4) {
-		t := at(pick("a", "b", "c"), pick("/", "/x", "/y"))
-		for range chance.IntN(3) {
-			t.Hosts = append(t.Hosts, pick("h", "g", "i"))
-		}
-		o.Targets = append(o.Targets, t)
-	}
-	return o
-}
-
-// told is what a change must have told: whose claim or owner is another one, and who is refused otherwise.
-func told(keysBefore, keysAfter map[fleet.Key]Claim, before, after world, refusedBefore, refusedAfter map[fleet.Autoscaler][]string) Change {
-	var want Change
-	for k, c := range keysAfter {
-		b, owned := keysBefore[k]
-		if !owned || !reflect.DeepEqual(b, c) || !reflect.DeepEqual(before[c.By], after[c.By]) {
-			want.Keys = append(want.Keys, k)
-		}
-	}
-	for k := range keysBefore {
-		if _, owned := keysAfter[k]; !owned {
-			want.Keys = append(want.Keys, k)
-		}
-	}
-	for a := range after {
-		if !slices.Equal(refusedBefore[a], refusedAfter[a]) {
-			want.Refused = append(want.Refused, a)
-		}
-	}
-	for a := range before {
-		if _, there := after[a]; !there && len(refusedBefore[a]) > 0 {
-			want.Refused = append(want.Refused, a)
-		}
-	}
-	slices.SortFunc(want.Keys, fleet.Key.Compare)
-	slices.SortFunc(want.Refused, compare)
-	return want
-}
-
-// What it says after any sequence of changes is what Resolve says of all, and it tells what has changed.
-func TestIndex_SaysWhatResolveSaysOfAll(t *testing.T) {
-	for seed := range uint64(100) {
-		chance := rand.New(rand.NewPCG(seed, 7))
-		x, w := NewIndex(), world{}
-		for range 40 {
-			before := maps.Clone(w)
-			claimsBefore, refusedBefore := w.resolve()
-			var set []Object
-			var drop []fleet.Autoscaler
-			for range 1 + chance.IntN(3) {
-				o := randomly(chance)
-				if slices.ContainsFunc(set, func(s Object) bool { return s.Autoscaler == o.Autoscaler }) || slices.Contains(drop, o.Autoscaler) {
-					continue
-				}
-				if chance.IntN(3) == 0 {
-					drop = append(drop, o.Autoscaler)
-					delete(w, o.Autoscaler)
-					continue
-				}
-				set = append(set, o)
-				w[o.Autoscaler] = o
-			}
-			change := x.Update(set, drop)
-			claims, refused := w.resolve()
-			if diff := cmp.Diff(claims, x.claims) + cmp.Diff(refused, x.refused); diff != "" {
-				t.Fatalf("seed %d (-Resolve +index):\n%s", seed, diff)
-			}
-			want := told(claimsBefore, claims, before, w, refusedBefore, refused)
-			missing := func(want, got []fleet.Key) bool {
-				return slices.ContainsFunc(want, func(k fleet.Key) bool { return !slices.Contains(got, k) })
-			}
-			if missing(want.Keys, change.Keys) || !cmp.Equal(want.Refused, change.Refused, cmpopts.EquateEmpty()) {
-				t.Fatalf("seed %d: told %+v, want %+v", seed, change, want)
-			}
-		}
-		for a := range w {
-			x.Update(nil, []fleet.Autoscaler{a})
-		}
-		if len(x.objects)+len(x.at)+len(x.claims)+len(x.refused) > 0 {
-			t.Fatalf("seed %d: of nothing it keeps %+v", seed, x)
-		}
-	}
-}
 
 // Ten thousand applications at one prefix, each for its own host, do not meet.
 func TestIndex_HostsKeepApartWhoIsResolved(t *testing.T) {
@@ -118,10 +19,13 @@ func TestIndex_HostsKeepApartWhoIsResolved(t *testing.T) {
 		objects = append(objects, object(fmt.Sprint("ns", i%100), fmt.Sprint("ca", i), time.Duration(i), at(fmt.Sprint("app", i), "/", fmt.Sprint("host", i))))
 	}
 	x.Update(objects, nil)
-	near := map[fleet.Autoscaler]struct{}{objects[5].Autoscaler: {}}
-	if n := len(x.component(near)); n != 1 {
+	r := newRun(x)
+	r.set(object(objects[5].Namespace, objects[5].Name, 5, objects[5].Targets[0], at("more", "/x", "host5")))
+	if n := len(r.queue); n != 1 {
 		t.Errorf("one that meets nobody is resolved with %d", n)
 	}
+	r.finish()
+	x.Update(objects[5:6], nil)
 	change := x.Update([]Object{object("ns7", "late", 0, at("app", "/", "host5"))}, nil)
 	if len(change.Keys) != 0 || len(change.Refused) != 1 || x.Refused(change.Refused[0]) == nil {
 		t.Errorf("one that is refused changes %+v", change)
@@ -139,19 +43,63 @@ func TestIndex_HostsKeepApartWhoIsResolved(t *testing.T) {
 	}
 }
 
+// What an event costs must not grow with the number of applications: not where each has its host at "/",
+// not where each is below its namespace's name, and not where both stand beside a "/" for every host.
 func BenchmarkIndex(b *testing.B) {
-	for _, n := range []int{100, 1_000, 10_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
+	ns := func(i int) string { return fmt.Sprint("ns", i/100) }
+	shapes := []struct {
+		name   string
+		target func(i, turn int) Target
+	}{
+		{"hosts", func(i, turn int) Target {
+			return at(fmt.Sprint("app", i), fmt.Sprint("/", turn), fmt.Sprint("host", i))
+		}},
+		{"own", func(i, turn int) Target {
+			return at(fmt.Sprint("app", i), fmt.Sprint("/", ns(i), "/app", i, "/", turn))
+		}},
+		{"mixed", func(i, turn int) Target {
+			if i%2 == 0 {
+				return at(fmt.Sprint("app", i), fmt.Sprint("/", ns(i), "/app", i, "/", turn))
+			}
+			return at(fmt.Sprint("app", i), "/", fmt.Sprint("host", i, ".", turn))
+		}},
+	}
+	for _, shape := range shapes {
+		for _, n := range []int{100, 1_000, 10_000} {
 			x := NewIndex()
-			var objects []Object
+			one := func(i, turn int) Object {
+				age := time.Duration(i) // of the mixed ones the hosts are older: none is refused
+				if i%2 == 1 {
+					age += 20_000
+				}
+				return object(ns(i), fmt.Sprint("ca", i), age, shape.target(i, turn))
+			}
+			objects := []Object{object("catch", "all", 0, at("all", "/"))}
 			for i := range n {
-				objects = append(objects, object("ns", fmt.Sprint("ca", i), time.Duration(i), at(fmt.Sprint("app", i), "/", fmt.Sprint("host", i))))
+				objects = append(objects, one(i, 0))
 			}
 			x.Update(objects, nil)
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				x.Update(objects[i%n:i%n+1], nil)
+			if shape.name != "hosts" && len(x.Refused(objects[n/2].Autoscaler)) > 0 {
+				b.Fatal(x.Refused(objects[n/2].Autoscaler))
 			}
-		})
+			turns := make([]int, n)
+			for _, what := range []string{"claims", "rest"} {
+				b.Run(fmt.Sprint(shape.name, "/", what, "/", n), func(b *testing.B) {
+					b.ReportAllocs()
+					var took []time.Duration
+					for i := 0; b.Loop(); i++ {
+						if what == "claims" {
+							turns[i%n] = 1 - turns[i%n]
+						}
+						o := []Object{one(i%n, turns[i%n])}
+						began := time.Now()
+						x.Update(o, nil)
+						took = append(took, time.Since(began))
+					}
+					slices.Sort(took)
+					b.ReportMetric(float64(took[len(took)/2]), "median-ns/op") // what a busy machine does besides is not in it
+				})
+			}
+		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 
@@ -84,12 +84,17 @@ func (w *Watcher) connect(o Options) {
 		follow("services", typed.CoreV1().Services(ns), keepService, w.services, w.interrupted),
 		follow("horizontalpodautoscalers", typed.AutoscalingV2().HorizontalPodAutoscalers(ns), keepHPA, w.hpas, w.interrupted),
 		follow(scaledObjects.Resource, optional{dyn.Resource(scaledObjects).Namespace(ns)}, keepScaledObject, w.scaledObjects, w.interrupted),
+		follow(claimPolicies.Resource, mayLack(dyn.Resource(claimPolicies), func() *unstructured.UnstructuredList { return &unstructured.UnstructuredList{} }),
+			w.keepPolicy, w.policies, w.interrupted),
+		follow(namespacesKind, mayLack(typed.CoreV1().Namespaces(), func() *corev1.NamespaceList { return &corev1.NamespaceList{} }),
+			keepNamespace, w.namespaces, w.interrupted),
 	}
 }
 
-// interrupted logs that a list or a watch broke. That the cluster does not have KEDA is no fault.
+// interrupted logs that a list or a watch broke. That the cluster does not have a kind that it need not have
+// is no fault, and a right that is not given is said once.
 func (w *Watcher) interrupted(name string, err error) {
-	if name != scaledObjects.Resource || !apierrors.IsNotFound(err) {
+	if !w.quiet(name, err) {
 		w.log.Warn("watch interrupted", "resource", name, "error", err)
 	}
 }

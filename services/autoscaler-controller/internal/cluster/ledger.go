@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/claims"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
@@ -24,8 +25,8 @@ type entry struct {
 	version string // of the object
 	digest  uint64 // of its status
 	kept    map[string]contract.Remembered
-	refused []string // targets that others have, and why
-	written *written // by this process; nil: its status is not known here
+	refused []claims.Refusal // targets that others have, and why
+	written *written         // by this process; nil: its status is not known here
 }
 
 // written is a status as the API server has stored it.
@@ -53,6 +54,15 @@ func (l *ledger) names() []fleet.Autoscaler {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return slices.Collect(maps.Keys(l.entries))
+}
+
+// each calls a function with each entry, which it must not change.
+func (l *ledger) each(do func(*entry)) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for _, e := range l.entries {
+		do(e)
+	}
 }
 
 // keep reads an object: its spec once per generation, and its status when it is another one.
@@ -114,7 +124,7 @@ func (l *ledger) drop(a fleet.Autoscaler) (before entry, known bool) {
 }
 
 // refuse takes what targets one has not, and why; false: it is not known.
-func (l *ledger) refuse(a fleet.Autoscaler, why []string) bool {
+func (l *ledger) refuse(a fleet.Autoscaler, why []claims.Refusal) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r, known := l.entries[a]

@@ -138,7 +138,12 @@ func refusal(err error, do string, a fleet.Autoscaler) error {
 
 // standing is how a CustomAutoscaler itself stands.
 func (r entry) standing() contract.Standing {
-	return contract.Standing{Generation: r.said.generation, Malformed: r.said.malformed, Refused: r.refused}
+	s := contract.Standing{Generation: r.said.generation, Malformed: r.said.malformed}
+	for _, why := range r.refused {
+		s.Refused = append(s.Refused, why.Text)
+		s.Foreign = s.Foreign || why.Foreign
+	}
+	return s
 }
 
 // Restored tells, on the Deployment, what became of it when its CustomAutoscaler had gone.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -36,6 +37,13 @@ func (t *table[T]) in(group objectName) []*T {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return slices.Clone(t.groups[group])
+}
+
+// all are the objects, in no order.
+func (t *table[T]) all() []*T {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.Collect(maps.Values(t.objects))
 }
 
 // Put takes an object that is new or has changed.

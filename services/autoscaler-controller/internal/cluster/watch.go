@@ -29,6 +29,8 @@ type Watcher struct {
 	services            *table[service]
 	slices              *table[slice]
 	hpas, scaledObjects *table[rival]
+	policies            *table[claimPolicy]
+	namespaces          *table[namespace]
 	pods                *podStore
 	lister              *podLister
 	autoscalers         *ledger
@@ -41,9 +43,12 @@ type Watcher struct {
 	byService *serviceIndex
 	started   atomic.Bool // every cache is whole: what is seen is told
 
+	forbidden sync.Map // kinds of which it is said that they may not be read
+
 	// turn is had by whoever changes who has what; pods and the rest go on meanwhile.
-	turn  sync.Mutex
-	index *claims.Index
+	turn     sync.Mutex
+	index    *claims.Index
+	byLabels bool // a policy goes by the labels of namespaces
 }
 
 // NewWatcher makes a watcher.
@@ -60,8 +65,9 @@ func newWatcher(log *slog.Logger) *Watcher {
 		slices: newTable(nameOfSlice, serviceOfSlice), hpas: newTable(nameOfRival, deploymentOfRival),
 		scaledObjects: newTable(nameOfRival, deploymentOfRival), pods: newPodStore(), lister: newPodLister(log),
 		autoscalers: newLedger(), apps: newApplications(), byService: &serviceIndex{keys: map[objectName][]fleet.Key{}},
-		index: claims.NewIndex(),
+		index: claims.NewIndex(), policies: newTable(nameOfPolicy, nil), namespaces: newTable(nameOfNamespace, nil),
 	}
+	w.policies.news, w.namespaces.news = w.govern, w.relabelled
 	w.deployments.news, w.hpas.news, w.scaledObjects.news = w.ofDeployments, w.ofDeployments, w.ofDeployments
 	w.services.news, w.slices.news = w.ofServices, w.ofServices
 	w.pods.news, w.pods.list = w.observeAll, w.lister.ask
@@ -108,8 +114,13 @@ func (w *Watcher) start() {
 	defer w.turn.Unlock()
 	w.started.Store(true)
 	w.observeAll(w.apps.keys())
+	logged := 0
 	for _, a := range w.autoscalers.names() {
 		w.sink.Refresh(a)
+		if refused := w.index.Refused(a); len(refused) > 0 && logged < maxRefusalsLogged {
+			logged += len(refused)
+			w.logRefusals(objectName{a.Namespace, a.Name}, refused)
+		}
 	}
 }
 
@@ -181,8 +192,12 @@ func (w *Watcher) apply(change claims.Change, updated []fleet.Autoscaler) {
 	}
 	w.observeAll(claimed)
 	for _, a := range change.Refused {
-		if w.autoscalers.refuse(a, w.index.Refused(a)) {
+		refused := w.index.Refused(a)
+		if w.autoscalers.refuse(a, refused) {
 			updated = append(updated, a)
+		}
+		if w.started.Load() {
+			w.logRefusals(objectName{a.Namespace, a.Name}, refused)
 		}
 	}
 	if !w.started.Load() {

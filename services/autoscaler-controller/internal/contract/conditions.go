@@ -24,6 +24,7 @@ type Standing struct {
 	Generation int64
 	Malformed  error
 	Refused    []string // targets that others have, and why
+	Foreign    bool     // among them some that another namespace has
 }
 
 func (s Standing) condition() fleet.Condition {
@@ -31,7 +32,11 @@ func (s Standing) condition() fleet.Condition {
 	case s.Malformed != nil:
 		return fleet.Condition{Type: accepted, Reason: "Malformed", Message: s.Malformed.Error()}
 	case len(s.Refused) > 0:
-		return fleet.Condition{Type: accepted, Reason: "RouteConflict", Message: strings.Join(s.Refused, "; ")}
+		reason := "RouteConflict"
+		if s.Foreign {
+			reason = "ClaimRefused"
+		}
+		return fleet.Condition{Type: accepted, Reason: reason, Message: strings.Join(s.Refused, "; ")}
 	default:
 		return fleet.Condition{Type: accepted, OK: true, Reason: "Accepted", Message: "every target is scaled and routed to"}
 	}

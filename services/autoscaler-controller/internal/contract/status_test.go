@@ -113,6 +113,7 @@ func TestReady_HasTheReasonOfTheFirstThatIsNotSo(t *testing.T) {
 	}{
 		"all":                     {Standing{}, []fleet.Condition{found, able, so("Active", false, "Asleep"), so("ThresholdsActive", false, "MetricsMissing")}, "True Ready"},
 		"refused":                 {Standing{Refused: []string{"late"}}, []fleet.Condition{so("TargetFound", false, "DeploymentMissing"), able}, "False RouteConflict"},
+		"refused for another's":   {Standing{Refused: []string{"late"}, Foreign: true}, []fleet.Condition{so("TargetFound", true, "DeploymentFound"), able}, "False ClaimRefused"},
 		"malformed":               {Standing{Malformed: errors.New("bad")}, nil, "False Malformed"},
 		"not there":               {Standing{}, []fleet.Condition{so("TargetFound", false, "DeploymentMissing"), so("AbleToScale", false, "DeploymentMissing")}, "False DeploymentMissing"},
 		"an unresolved port":      {Standing{}, []fleet.Condition{so("TargetFound", false, "PortUnresolved"), so("AbleToScale", false, "ScaleFailed")}, "False PortUnresolved"},
@@ -192,6 +193,7 @@ func TestNews_ARefusalIsToldOnceForEachReason(t *testing.T) {
 		{Standing{}, ""},
 		{Standing{Refused: []string{"/x is taken"}}, "RouteConflict: /x is taken"},
 		{Standing{Refused: []string{"/x is taken"}}, ""},
+		{Standing{Refused: []string{"/x is another's"}, Foreign: true}, "ClaimRefused: /x is another's"},
 		{Standing{Malformed: errors.New("bad")}, "Malformed: bad"},
 		{Standing{}, ""},
 		{Standing{Malformed: errors.New("bad")}, "Malformed: bad"},

@@ -1,0 +1,121 @@
+"""Two tenants: what one holds the other cannot take, neither by a longer prefix nor by a host, unless a policy says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.applications import Application, fibonacci
+from harness.cluster import Cluster, Object, Refused
+from harness.nemesis import Nemesis, unique
+from harness.problems import problem
+from harness.waiting import eventually, throughout
+
+
+def shop(nemesis: Nemesis, namespace: str) -> Application:
+    """An application at a prefix that is not below its namespace's name, older than what comes next."""
+    app = fibonacci(namespace, "shop", prefix=f"/{unique('shop')}")
+    nemesis.deploy(app)
+    made = nemesis.cluster.get("CustomAutoscaler", app.name, namespace)["metadata"]["creationTimestamp"]
+
+    def later() -> bool:
+        probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "clock", "namespace": namespace}}
+        nemesis.cluster.delete("ConfigMap", "clock", namespace)
+        nemesis.cluster.apply(probe)
+        return nemesis.cluster.get("ConfigMap", "clock", namespace)["metadata"]["creationTimestamp"] > made
+
+    eventually(later, "the next second has begun")  # Kubernetes dates objects by the second
+    return app
+
+
+def refused(nemesis: Nemesis, app: Application, holder: Application) -> Object:
+    """Waits for the condition, which names nothing of the other namespace."""
+    condition = nemesis.wait_condition(app, "Accepted", "False")
+    assert condition["reason"] == "ClaimRefused" and "another namespace" in condition["message"], condition
+    assert holder.namespace not in condition["message"], condition
+    assert nemesis.wait_condition(app, "Ready", "False")["reason"] == "ClaimRefused"
+    fields = f"involvedObject.name={app.name},involvedObject.kind=CustomAutoscaler,reason=ClaimRefused"
+    told = eventually(lambda: nemesis.cluster.list("Event", app.namespace, fields=fields), "an event tells of it")
+    assert all(holder.namespace not in e["message"] for e in told), told
+    return condition
+
+
+def served_by(nemesis: Nemesis, url: str, **more: object) -> str:
+    answer = nemesis.http.get(nemesis.data_url + url, **more)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["pod"]).split("-")[0]
+
+
+@pytest.mark.parametrize("act", ["a longer prefix", "its host", "its host and prefix", "a shorter prefix"])
+def test_another_team_cannot_take_what_is_held(nemesis: Nemesis, namespace: str, stranger: str, act: str) -> None:
+    held = shop(nemesis, namespace)
+    host = f"shop.{namespace}.example"
+    thief = {
+        "a longer prefix": fibonacci(stranger, "thief", prefix=held.prefix + "/fib"),
+        "its host": fibonacci(stranger, "thief", prefix="/", target={"hosts": [host]}),
+        "its host and prefix": fibonacci(stranger, "thief", prefix=held.prefix, target={"hosts": [host]}),
+        "a shorter prefix": fibonacci(stranger, "thief", prefix="/"),
+    }[act]
+    nemesis.cluster.apply(*thief.objects)
+    refused(nemesis, thief, held)
+
+    def stays() -> None:
+        assert served_by(nemesis, held.prefix + "/fib/10", headers={"Host": host}) == "shop"
+
+    throughout(stays, seconds=2)
+    status = nemesis.http.get(nemesis.data_url + f"/{unique()}")
+    document = problem(status, 404, "not-found")
+    assert stranger not in str(document) and namespace not in str(document), document
+
+
+def test_below_its_own_name_a_team_is_free_and_nobody_else_stays(nemesis: Nemesis, namespace: str, stranger: str) -> None:
+    squatter = fibonacci(namespace, "squatter", prefix=f"/{stranger}/app/login")
+    nemesis.deploy(squatter)
+    mine = fibonacci(stranger, "app")
+    nemesis.deploy(mine)
+    refused(nemesis, squatter, mine)
+    eventually(lambda: served_by(nemesis, mine.prefix + "/fib/3") == "app", "its own is its own", promised=10)
+
+
+def test_who_was_refused_comes_up_when_the_other_one_goes(nemesis: Nemesis, namespace: str, stranger: str) -> None:
+    held = shop(nemesis, namespace)
+    late = fibonacci(stranger, "late", prefix=held.prefix + "/late")
+    nemesis.cluster.apply(*late.objects)
+    refused(nemesis, late, held)
+    nemesis.cluster.delete("CustomAutoscaler", held.name, namespace)
+    nemesis.wait_condition(late, "Accepted", "True")
+    eventually(lambda: served_by(nemesis, late.prefix + "/fib/3") == "late", "it is served", promised=10)
+
+
+def test_a_policy_grants_and_reserves(nemesis: Nemesis, namespace: str, stranger: str) -> None:
+    held = shop(nemesis, namespace)
+    late = fibonacci(stranger, "late", prefix=held.prefix + "/late")
+    nemesis.cluster.apply(*late.objects)
+    refused(nemesis, late, held)
+    policy: Object = {"apiVersion": "autoscaler-group.autoscaler/v1alpha1", "kind": "ClaimPolicy", "metadata": {"name": unique("claims")}}
+    both = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": [namespace, stranger]}
+    chosen = {"namespaces": "Selector", "selector": {"matchExpressions": [both]}}
+    try:
+        nemesis.cluster.apply({**policy, "spec": {"rules": [{"prefixes": [held.prefix], "from": chosen}]}})
+        nemesis.wait_condition(late, "Accepted", "True")
+        eventually(lambda: served_by(nemesis, late.prefix + "/fib/3") == "late", "it is granted", promised=10)
+        assert served_by(nemesis, held.prefix + "/fib/3") == "shop"
+
+        only = {"namespaces": "Names", "names": [namespace]}
+        nemesis.cluster.apply({**policy, "spec": {"rules": [{"prefixes": [held.prefix], "from": only}]}})
+        condition = nemesis.wait_condition(late, "Accepted", "False")
+        assert condition["reason"] == "ClaimRefused" and "ClaimPolicy" in condition["message"], condition
+    finally:
+        nemesis.cluster.delete("ClaimPolicy", policy["metadata"]["name"])
+
+
+def test_a_rule_must_say_from_whom(cluster: Cluster) -> None:
+    for source in ({}, {"namespaces": "Some"}, {"namespaces": "Names"}, {"namespaces": "All", "names": ["a"]}, {"namespaces": "Selector"}):
+        bad = {
+            "apiVersion": "autoscaler-group.autoscaler/v1alpha1",
+            "kind": "ClaimPolicy",
+            "metadata": {"name": unique("bad")},
+            "spec": {"rules": [{"from": source}]},
+        }
+        with pytest.raises(Refused) as refusal:
+            cluster.apply(bad)
+        assert refusal.value.code == 422, refusal.value

@@ -1,0 +1,306 @@
+package claims
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+)
+
+// world is what an Index is compared with: all objects, resolved together, each address with each other.
+type world struct {
+	objects map[fleet.Autoscaler]Object
+	policy  Policy
+}
+
+// had is an address that is had in a world.
+type had struct {
+	Object
+	target int
+	address
+}
+
+// overlaps says, in a word each, why a younger address cannot be had beside an older one.
+func overlaps(older, younger had) bool {
+	home := func(h had) bool { return within(h.prefix, "/"+h.Namespace) }
+	switch {
+	case older.Namespace == younger.Namespace || !within(older.prefix, younger.prefix) && !within(younger.prefix, older.prefix):
+		return false
+	case younger.host != "" && older.host != "":
+		return younger.host == older.host
+	case younger.host == "" && older.host != "":
+		return false
+	case home(younger):
+		return false
+	case younger.host == "" && home(older):
+		return younger.prefix != "/"
+	}
+	return true
+}
+
+func (w world) resolve() (map[fleet.Key]Claim, map[fleet.Autoscaler][]string, []had) {
+	ordered := slices.SortedFunc(maps.Values(w.objects), func(a, b Object) int { return compareAge(&a, &b) })
+	owners, refused := map[fleet.Key]Claim{}, map[fleet.Autoscaler][]string{}
+	var all []had
+	for _, o := range ordered {
+	targets:
+		for i, t := range o.Targets {
+			no := func(format string, args ...any) {
+				refused[o.Autoscaler] = append(refused[o.Autoscaler], fmt.Sprintf(format, args...))
+			}
+			k := fleet.Key{Namespace: o.Namespace, Deployment: t.Deployment}
+			if c, owned := owners[k]; owned && c.By != o.Autoscaler {
+				no("the Deployment %s belongs to the CustomAutoscaler %s, which is older", t.Deployment, c.By.Name)
+				continue
+			}
+			for _, h := range all { // in the order in which they were had
+				if h.Namespace == o.Namespace && slices.Contains(slices.Collect(t.addresses()), h.address) {
+					if h.Autoscaler == o.Autoscaler {
+						no("%s: apiPrefix %s is given twice, for the same hosts", t.Deployment, t.Prefix)
+					} else {
+						no("%s: apiPrefix %s belongs to the CustomAutoscaler %s/%s, which is older", t.Deployment, t.Prefix, h.Namespace, h.Name)
+					}
+					continue targets
+				}
+			}
+			for a := range t.addresses() {
+				if w.policy.says(o.Namespace, a) == denied {
+					no("%s: apiPrefix %s%s is given to other namespaces by a ClaimPolicy", t.Deployment, t.Prefix, t.on())
+					continue targets
+				}
+			}
+			for a := range t.addresses() {
+				me, said := had{o, i, a}, w.policy.says(o.Namespace, a)
+				taken := slices.ContainsFunc(all, func(h had) bool {
+					return h.Namespace != o.Namespace && (h.address == a || said == silent && overlaps(h, me))
+				})
+				if taken || said == silent && w.belongs(me) {
+					no("%s: apiPrefix %s%s overlaps what an application of another namespace holds; /%s and what is below it is this namespace's own, more is given by a ClaimPolicy",
+						t.Deployment, t.Prefix, t.on(), o.Namespace)
+					continue targets
+				}
+			}
+			c := owners[k]
+			owners[k] = Claim{By: o.Autoscaler, Targets: append(c.Targets, i)}
+			for a := range t.addresses() {
+				all = append(all, had{o, i, a})
+			}
+		}
+	}
+	return owners, refused, all
+}
+
+// belongs tells whether a namespace asks for something below its own name that meets an address of another.
+func (w world) belongs(me had) bool {
+	for _, o := range w.objects {
+		for i, t := range o.Targets {
+			for a := range t.addresses() {
+				own := had{o, i, a}
+				if me.host == "" && a.host == "" && o.Namespace != me.Namespace && a.isOf(o.Namespace) && me.isOf(o.Namespace) && (within(me.prefix, own.prefix) || within(own.prefix, me.prefix)) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// randomly is an object of a small world, in which objects meet often.
+func randomly(chance *rand.Rand) Object {
+	pick := func(of ...string) string { return of[chance.IntN(len(of))] }
+	o := object(pick("n", "m", "o"), pick("p", "q", "r"), time.Duration(chance.IntN(6)))
+	for range chance.IntN(4) {
+		t := at(pick("a", "b", "c"), pick("/", "/x", "/x/y", "/x/y/z", "/xy", "/n", "/n/a", "/m", "/m/b/c"))
+		for range chance.IntN(3) * chance.IntN(2) {
+			t.Hosts = append(t.Hosts, pick("h", "g.i", "k.i"))
+		}
+		o.Targets = append(o.Targets, t)
+	}
+	return o
+}
+
+func randomPolicy(chance *rand.Rand) Policy {
+	var p Policy
+	for range max(0, chance.IntN(6)-2) {
+		pick := func(of ...string) []string {
+			return slices.DeleteFunc([]string{of[chance.IntN(len(of))]}, func(s string) bool { return s == "" })
+		}
+		p.Rules = append(p.Rules, Rule{Hosts: pick("", "", "h", "*.i"), Prefixes: pick("", "/x", "/x/y", "/n"), From: only(pick("n", "m", "*", "z")...)})
+	}
+	return p
+}
+
+// What it says after any sequence of changes is what the world says of all, and it tells what has changed.
+func TestIndex_SaysWhatAWorldSaysOfAll(t *testing.T) {
+	for seed := range uint64(300) {
+		chance := rand.New(rand.NewPCG(seed, 7))
+		x, w := NewIndex(), world{objects: map[fleet.Autoscaler]Object{}}
+		for step := range 40 {
+			before := world{maps.Clone(w.objects), w.policy}
+			var set []Object
+			var drop []fleet.Autoscaler
+			for range 1 + chance.IntN(3) {
+				o := randomly(chance)
+				if slices.ContainsFunc(set, func(s Object) bool { return s.Autoscaler == o.Autoscaler }) || slices.Contains(drop, o.Autoscaler) {
+					continue
+				}
+				if chance.IntN(3) == 0 {
+					drop = append(drop, o.Autoscaler)
+					delete(w.objects, o.Autoscaler)
+					continue
+				}
+				set = append(set, o)
+				w.objects[o.Autoscaler] = o
+			}
+			var change Change
+			if step%10 == 9 && seed%2 == 1 {
+				w = world{before.objects, randomPolicy(chance)}
+				change = x.Govern(w.policy)
+			} else {
+				change = x.Update(set, drop)
+			}
+			same(t, fmt.Sprintf("seed %d, step %d", seed, step), x, w)
+			tells(t, fmt.Sprintf("seed %d, step %d", seed, step), change, before, w)
+			if t.Failed() {
+				return
+			}
+		}
+		for a := range w.objects {
+			x.Update(nil, []fleet.Autoscaler{a})
+		}
+		if len(x.objects)+len(x.at)+len(x.wanted)+len(x.claims)+len(x.register) > 0 {
+			t.Fatalf("seed %d: of nothing it keeps %+v", seed, x)
+		}
+	}
+}
+
+// same compares an index with a world.
+func same(t *testing.T, when string, x *Index, w world) {
+	t.Helper()
+	owners, refused, all := w.resolve()
+	if !maps.EqualFunc(owners, x.claims, func(a, b Claim) bool { return a.By == b.By && slices.Equal(a.Targets, b.Targets) }) {
+		t.Errorf("%s: owners are %v, want %v", when, x.claims, owners)
+	}
+	for a := range w.objects {
+		if got := texts(x.Refused(a)); !slices.Equal(got, refused[a]) {
+			t.Errorf("%s: %v is refused %q, want %q", when, a, got, refused[a])
+		}
+	}
+	var want []string
+	for _, h := range all {
+		want = append(want, h.Namespace+":"+h.host+h.prefix)
+	}
+	slices.Sort(want)
+	if got := has(x); !slices.Equal(got, want) {
+		t.Errorf("%s: had is %v, want %v", when, got, want)
+	}
+}
+
+// tells looks whether a change tells of everything that has changed.
+func tells(t *testing.T, when string, c Change, before, after world) {
+	t.Helper()
+	ownersBefore, refusedBefore, _ := before.resolve()
+	ownersAfter, refusedAfter, _ := after.resolve()
+	for k := range ownersBefore {
+		if _, owned := ownersAfter[k]; !owned && !slices.Contains(c.Keys, k) {
+			t.Errorf("%s: it does not tell that nobody has %v", when, k)
+		}
+	}
+	for k, now := range ownersAfter {
+		was := ownersBefore[k]
+		a, b := before.objects[now.By], after.objects[now.By]
+		if (was.By != now.By || !slices.Equal(was.Targets, now.Targets) || !sameClaims(&a, &b)) && !slices.Contains(c.Keys, k) {
+			t.Errorf("%s: it does not tell that %v is %v's", when, k, now)
+		}
+	}
+	for _, a := range slices.Concat(slices.Collect(maps.Keys(before.objects)), slices.Collect(maps.Keys(after.objects))) {
+		if told := slices.Contains(c.Refused, a); told == slices.Equal(refusedBefore[a], refusedAfter[a]) {
+			t.Errorf("%s: of %v it tells %v: before %q, after %q", when, a, told, refusedBefore[a], refusedAfter[a])
+		}
+	}
+}
+
+func texts(list []Refusal) []string {
+	var out []string
+	for _, r := range list {
+		out = append(out, r.Text)
+	}
+	return out
+}
+
+// No request that lies within what somebody has goes to another namespace, unless that one is older, or has
+// it below its own name. This is asked of requests, by the load balancers' rule, not of the rule above.
+func TestIndex_NoRequestGoesToAYoungerOneOfAnotherNamespace(t *testing.T) {
+	requests := []address{}
+	for _, host := range []string{"h", "g.i", "k.i", "elsewhere"} {
+		for _, path := range []string{"/", "/x", "/x/q", "/x/y", "/x/y/z/1", "/xy", "/n", "/n/a/1", "/m/b", "/m/b/c/d", "/o"} {
+			requests = append(requests, address{host, path})
+		}
+	}
+	for seed := range uint64(300) {
+		chance := rand.New(rand.NewPCG(seed, 11))
+		x := NewIndex()
+		for range 25 {
+			x.Update([]Object{randomly(chance)}, nil)
+		}
+		var all []*holding
+		for _, e := range x.objects {
+			all = append(all, e.held...)
+		}
+		for _, r := range requests {
+			var first *holding
+			for _, h := range all {
+				if h.takes(r) && (first == nil || h.beats(first)) {
+					first = h
+				}
+			}
+			for _, h := range all {
+				if !h.takes(r) || h.of.Namespace == first.of.Namespace || first.of.before(&h.of.Object) || first.isOf(first.of.Namespace) && h.host == "" {
+					continue
+				}
+				t.Fatalf("seed %d: %v goes to %s:%v, which is younger than %s:%v", seed, r, first.of.Namespace, first.address, h.of.Namespace, h.address)
+			}
+		}
+	}
+}
+
+func (h *holding) takes(r address) bool {
+	return (h.host == "" || h.host == r.host) && within(r.prefix, h.prefix)
+}
+
+// beats is the load balancers' rule: a host by name, then the longest prefix.
+func (h *holding) beats(other *holding) bool {
+	if (h.host == "") != (other.host == "") {
+		return h.host != ""
+	}
+	return len(h.prefix) > len(other.prefix)
+}
+
+func TestAddress_PrefixesEndAtASlash(t *testing.T) {
+	for _, c := range []struct {
+		prefix, outer string
+		want          bool
+	}{{"/a", "/", true}, {"/", "/a", false}, {"/a", "/a", true}, {"/a/b", "/a", true}, {"/ab", "/a", false}, {"/a", "/a/b", false}} {
+		if got := within(c.prefix, c.outer); got != c.want {
+			t.Errorf("within(%s, %s) = %v", c.prefix, c.outer, got)
+		}
+	}
+	if got := slices.Collect(shorter("/a/b/c")); strings.Join(got, " ") != "/a/b /a /" || len(slices.Collect(shorter("/"))) != 0 {
+		t.Errorf("shorter are %v", got)
+	}
+	for prefix, want := range map[string]string{"/": "/", "/a": "/a", "/1/2/3/4/5/6/7/8": "/1/2/3/4/5/6/7/8", "/1/2/3/4/5/6/7/8/9/10": "/1/2/3/4/5/6/7/8"} {
+		if got := cut(prefix); got != want {
+			t.Errorf("cut(%s) = %s, want %s", prefix, got, want)
+		}
+	}
+	for prefix, want := range map[string]string{"": "/", "/": "/", "//": "/", "/a/": "/a", "/a": "/a"} {
+		if got := clean(prefix); got != want {
+			t.Errorf("clean(%q) = %s", prefix, got)
+		}
+	}
+}
