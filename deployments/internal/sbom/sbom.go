@@ -14,6 +14,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -130,7 +131,7 @@ func (d *document) program(file common.ElementID, info *debug.BuildInfo) error {
 	for _, m := range append([]*debug.Module{&info.Main}, info.Deps...) {
 		path, version, licence := m.Path, m.Version, d.image.Licence
 		switch {
-		case m == &info.Main || m.Replace != nil && m.Replace.Version == "": // of this repository
+		case m == &info.Main || m.Replace != nil && isFolder(m.Replace.Path): // of this repository
 			version = "v" + d.image.Version
 		default:
 			if m.Replace != nil {
@@ -144,6 +145,11 @@ func (d *document) program(file common.ElementID, info *debug.BuildInfo) error {
 		d.relate(file, common.TypeRelationshipGeneratedFrom, d.add(path, version, licence))
 	}
 	return nil
+}
+
+// isFolder tells a replacement on the disk from one by another module, as go.mod does.
+func isFolder(path string) bool {
+	return strings.HasPrefix(path, "./") || strings.HasPrefix(path, "../") || filepath.IsAbs(path)
 }
 
 func (d *document) add(path, version, licence string) common.ElementID {

@@ -100,6 +100,40 @@ func TestDocument_NamesFilesAndModules(t *testing.T) {
 	}
 }
 
+// The services are built with modules beside them, by a replacement in go.mod.
+func TestDocument_ModulesOfTheSameRepositoryHaveItsVersionAndLicence(t *testing.T) {
+	root := t.TempDir()
+	for path, content := range map[string]string{
+		"a/go.mod":  "module example.com/a\n\ngo 1.26.9\n\nrequire example.com/b v0.0.0\n\nreplace example.com/b => ../b\n",
+		"a/main.go": "package main\n\nimport \"example.com/b\"\n\nfunc main() { b.B() }\n",
+		"b/go.mod":  "module example.com/b\n\ngo 1.26.9\n", "b/b.go": "package b\n\nfunc B() {}\n",
+	} {
+		if err := os.MkdirAll(filepath.Join(root, filepath.Dir(path)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, path), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	build := exec.Command("go", "build", "-o", "program", ".")
+	build.Dir = filepath.Join(root, "a")
+	if said, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	image := newImage(t)
+	image.Files = map[string]string{"/sample": filepath.Join(root, "a/program")}
+	d, raw := read(t, image)
+	for _, p := range d.Packages {
+		if p.PackageName == "example.com/b" {
+			if p.PackageVersion != "v1.2.3" || p.PackageLicenseDeclared != "Apache-2.0" {
+				t.Errorf("%+v", p)
+			}
+			return
+		}
+	}
+	t.Errorf("example.com/b is not there:\n%s", raw)
+}
+
 func TestDocument_OtherFilesAreAnotherDocument(t *testing.T) {
 	image := newImage(t)
 	first, _ := read(t, image)

@@ -348,7 +348,7 @@ func TestRights_EachStandsInTheTable(t *testing.T) {
 	}
 	written := map[string]bool{}
 	for _, match := range row.FindAllStringSubmatch(string(content), -1) {
-		for _, verb := range strings.Split(match[3], ", ") {
+		for verb := range strings.SplitSeq(match[3], ", ") {
 			written[strings.TrimPrefix(match[1], "core")+"/"+match[2]+" "+verb] = true
 		}
 		if _, err := os.Stat("../../" + match[4]); err != nil {
