@@ -42,7 +42,7 @@ func TestIntegration_AClaimPolicyLetsAnotherNamespaceIn(t *testing.T) {
 	c, one := kubetest.Connect(t)
 	_, other := kubetest.Connect(t)
 	older, late := min(one, other), max(one, other) // where both are made in one second, the name decides
-	prefix := "/shared-" + older
+	prefix := "/shared-" + late
 	at := func(prefix string) map[string]any {
 		return map[string]any{"targetDeployments": []any{map[string]any{"name": "app", "apiPrefix": prefix, "port": "80"}}}
 	}

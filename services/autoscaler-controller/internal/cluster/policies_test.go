@@ -76,7 +76,7 @@ func TestWatcher_AClaimOfAnotherNamespaceIsRefusedAndComesUp(t *testing.T) {
 		t.Errorf("refused are %+v", n)
 	}
 	w.remove(older)
-	saysOnce(t, w, "it goes", "forget shop/app", "observe b/app", "refresh b/mine")
+	saysOnce(t, w, "it goes", "observe b/app", "forget shop/app", "refresh b/mine")
 	if n := w.Refusals(); n != (Refusals{}) {
 		t.Errorf("refused are %+v", n)
 	}
