@@ -58,6 +58,7 @@ func controller() *builder {
 			query{`sum by (reason) (rate(nemesis_bodies_refused_total{@}$rate))`, "body: {{reason}}"}, query{`sum(rate(nemesis_connections_refused_total{@}$rate))`, "connection"},
 			query{`sum(rate(nemesis_connections_not_kept_total{@}$rate))`, "not kept"}),
 		lines("Watches ended", "Watches of CustomAutoscalers that ended or were refused, by how.", perSecond, query{`sum by (end) (rate(nemesis_watches_ended_total{@}$rate))`, "{{end}}"}),
+		lines("Claims refused", "Targets of CustomAutoscalers whose host and prefix somebody else has; the log says who.", count, query{`sum by (by) (nemesis_claims_refused{@})`, "{{by}}"}),
 		lines("Served without the leader", "Requests that a follower served itself because the leader did not answer.", perSecond, query{`sum(rate(nemesis_relay_errors_total{@}$rate))`, "relays"}),
 	)
 	section(b, "Who leads",

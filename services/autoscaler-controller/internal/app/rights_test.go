@@ -150,6 +150,7 @@ func (a *asked) list(group, resource string) []byte {
 	kinds := map[string]string{
 		"pods": "PodList", "deployments": "DeploymentList", "services": "ServiceList", "endpointslices": "EndpointSliceList", "configmaps": "ConfigMapList",
 		"horizontalpodautoscalers": "HorizontalPodAutoscalerList", "scaledobjects": "ScaledObjectList", "customautoscalers": "CustomAutoscalerList", "leases": "LeaseList",
+		"claimpolicies": "ClaimPolicyList", "namespaces": "NamespaceList",
 	}
 	versions := map[string]string{
 		"": "v1", "apps": "apps/v1", "autoscaling": "autoscaling/v2", "discovery.k8s.io": "discovery.k8s.io/v1", "coordination.k8s.io": "coordination.k8s.io/v1",
