@@ -237,7 +237,7 @@ func (a *kept) Flush() {}
 func (a *kept) pass(w http.ResponseWriter) {
 	maps.Copy(w.Header(), a.header)
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.Bytes()) // the client has gone: nothing to do
+	_, _ = a.WriteTo(w) // the client has gone: nothing to do
 }
 
 // ask asks the shards for which there is a call, at the same time. Where there is none the answer is nil.
