@@ -70,7 +70,11 @@ def test_pushes_through_a_collector_reach_the_controller_in_batches(nemesis: Nem
 
     def measured() -> bool:
         listed = nemesis.read("/v1/metrics", namespace=namespace, deployment=app.name)["items"]
-        return any(p["pod"] == pod["metadata"]["name"] and p["metrics"]["source"] == "Sidecar" for found in listed for p in found["pods"])
+        return any(
+            p["pod"] == pod["metadata"]["name"] and p.get("metrics", {}).get("source") == "Sidecar"
+            for found in listed
+            for p in found["pods"]
+        )
 
     eventually(measured, "the controller has what the sidecar measured")
     page = nemesis.http.get(nemesis.reach.pod(collector, 8080) + "/metrics").text

@@ -50,6 +50,7 @@ func TestConformance_IdleConnectionsAtTheLimit(t *testing.T) {
 			if third.run(ask) == nil {
 				return true
 			}
+			_ = third.conn.Close()
 			third = s.connect()
 			return false
 		})
