@@ -57,7 +57,7 @@ func TestConformance_IdleConnectionsAtTheLimit(t *testing.T) {
 		// Which of them was idle longest is http1's to test: the answer comes before the connection is idle, and here two may swap.
 		gone, other := first, next
 		testwait.Until(t, "it is closed", func() bool {
-			if gone.ended() {
+			if quiet, _ := gone.quietFor(10 * time.Millisecond); !quiet {
 				return true
 			}
 			gone, other = other, gone
@@ -75,21 +75,18 @@ func TestConformance_IdleConnectionsAtTheLimit(t *testing.T) {
 	}
 }
 
-// ended tells whether something has come, or the end.
-func (w *wire) ended() bool {
-	_ = w.conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
-	_, err := w.br.Peek(1)
+// quietFor tells whether nothing comes in a time, and no end; else err is that of looking for it.
+func (w *wire) quietFor(d time.Duration) (quiet bool, err error) {
+	_ = w.conn.SetReadDeadline(time.Now().Add(d))
+	_, err = w.br.Peek(1)
 	_ = w.conn.SetReadDeadline(time.Now().Add(patience))
-	return !errors.Is(err, os.ErrDeadlineExceeded)
+	return errors.Is(err, os.ErrDeadlineExceeded), err
 }
 
 // outlasts lets the time pass for which a pod said to keep its connection: nobody may use it then.
 func outlasts(d time.Duration) step {
 	return step{"keeps its connection as long as it said", func(w *wire) error {
-		_ = w.conn.SetReadDeadline(time.Now().Add(d))
-		_, err := w.br.Peek(1)
-		_ = w.conn.SetReadDeadline(time.Now().Add(patience))
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
+		if quiet, err := w.quietFor(d); !quiet {
 			return orNone(err)
 		}
 		return nil
