@@ -23,7 +23,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -56,15 +55,13 @@ var (
 
 // Elector takes part in the election of the one replica that scales.
 type Elector struct {
-	leases  *leases
-	lock    *resourcelock.LeaseLock
-	log     *slog.Logger
-	self    string
-	terms   *terms
-	timing  timing
-	mu      sync.Mutex
-	leader  string
-	changed chan struct{}
+	leases *leases
+	lock   *resourcelock.LeaseLock
+	log    *slog.Logger
+	self   string
+	terms  *terms
+	timing timing
+	leader *standing
 }
 
 // Options say who takes part. All of it goes into the Lease.
@@ -102,7 +99,7 @@ func newElector(c *kube.Clients, log *slog.Logger, o Options, name string, held 
 			LeaseMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: name},
 			Client:    client, LockConfig: resourcelock.ResourceLockConfig{Identity: self},
 		},
-		log: log, self: self, terms: terms, timing: held, changed: make(chan struct{}),
+		log: log, self: self, terms: terms, timing: held, leader: newStanding(),
 	}
 }
 
@@ -145,25 +142,15 @@ func (e *Elector) Run(ctx context.Context, lead func(context.Context)) error {
 }
 
 func (e *Elector) observe(identity string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.leader == identity {
-		return
-	}
-	e.leader = identity
-	close(e.changed)
-	e.changed = make(chan struct{})
-	if identity != "" {
+	if e.leader.set(identity) && identity != "" {
 		e.log.Info("leader elected", "leader", identity, "self", identity == e.self)
 	}
 }
 
 // Elsewhere is who leads in a layout of shards, when this is a controller without them; "" is nobody.
 func (e *Elector) Elsewhere() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if strings.HasPrefix(e.leader, layoutPrefix) {
-		return e.leader
+	if leader, _ := e.leader.now(); strings.HasPrefix(leader, layoutPrefix) {
+		return leader
 	}
 	return ""
 }
@@ -171,10 +158,9 @@ func (e *Elector) Elsewhere() string {
 // Leader is where the leader's API is, "" when it is not known or is this replica itself; and a
 // channel that closes when the leader changes.
 func (e *Elector) Leader() (address string, changed <-chan struct{}) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.leader == e.self {
-		return "", e.changed
+	leader, changed := e.leader.now()
+	if leader == e.self {
+		return "", changed
 	}
-	return addressOf(e.leader), e.changed
+	return addressOf(leader), changed
 }

@@ -48,9 +48,7 @@ type Shards struct {
 	stints []*stint   // nil: this replica does not stand for the shard
 	failed string     // the last failure, logged once
 
-	mu      sync.Mutex
-	foe     string // who leads in another layout
-	changed chan struct{}
+	foe *standing // who leads in another layout
 }
 
 // stint is one time of standing for a shard, and of leading it.
@@ -67,7 +65,7 @@ func NewShards(c *kube.Clients, log *slog.Logger, o ShardsOptions) *Shards {
 	s := &Shards{
 		o: o, log: log, leases: c.Typed.CoordinationV1().Leases(o.Namespace), self: one.identity(),
 		planner: shards.Planner{Self: one.identity()}, seen: make([]sighting, n), stints: make([]*stint, n),
-		changed: make(chan struct{}),
+		foe: newStanding(),
 	}
 	s.layout = newLayout(s.leases, n, s.self)
 	for i := range n {
@@ -89,17 +87,15 @@ func (s *Shards) Elector(shard int) *Elector { return s.electors[shard] }
 
 // Elsewhere is who leads in another layout while this one waits for its end; "" is nobody.
 func (s *Shards) Elsewhere() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.foe
+	holder, _ := s.foe.now()
+	return holder
 }
 
 // Leader is where the API of another layout's replicas is while that is in force, "" otherwise, and a
 // channel that closes when that changes.
 func (s *Shards) Leader() (address string, changed <-chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return addressOf(s.foe), s.changed
+	holder, changed := s.foe.now()
+	return addressOf(holder), changed
 }
 
 // Run takes part until ctx ends, and calls leads[i] with a context that ends with each term of shard i.
@@ -247,14 +243,9 @@ func (s *Shards) begin(life, force context.Context, e *Elector, lead func(contex
 
 // oppose takes note of who leads in another layout.
 func (s *Shards) oppose(holder string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.foe == holder {
+	if !s.foe.set(holder) {
 		return
 	}
-	s.foe = holder
-	close(s.changed)
-	s.changed = make(chan struct{})
 	if holder != "" {
 		s.log.Warn("another layout of shards is in force; this replica leads nothing until its replicas have gone", "holder", holder, "layout", s.layout.name)
 		return
