@@ -174,10 +174,10 @@ func TestStatus_OfAWakeUpDoesNotWaitBehindARefreshOfAll(t *testing.T) {
 		began := time.Now()
 		b.written()
 		time.Sleep(time.Second)
-		late := 0
+		late, writes := 0, b.written()
 		for i := range 20 {
 			a := of(named("ns", 4000+i))
-			if at := slices.IndexFunc(b.writes, func(p posted) bool { return p.Autoscaler == a }); at < 0 || b.writes[at].at.Sub(began) > 2*statusDelay {
+			if at := slices.IndexFunc(writes, func(p posted) bool { return p.Autoscaler == a }); at < 0 || writes[at].at.Sub(began) > 2*statusDelay {
 				late++
 			}
 		}
@@ -226,6 +226,7 @@ func TestStatus_WhatFailsIsTriedLessAndLessWhateverIsHeard(t *testing.T) {
 				b.broken = nil
 				b.mu.Unlock()
 				time.Sleep(2 * time.Minute)
+				synctest.Wait()
 				if waits, _ := b.loop.pending.waiting(time.Now()); waits != 0 || len(b.loop.pending.of) != 0 || b.loop.pending.failing != 0 {
 					t.Errorf("%d wait, %d are kept, %d are being tried", waits, len(b.loop.pending.of), b.loop.pending.failing)
 				}
@@ -240,6 +241,7 @@ func TestStatus_OfWhatHasGoneIsForgotten(t *testing.T) {
 		b.broken = func(fleet.Autoscaler) error { return fleet.ErrGone }
 		b.mu.Unlock()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if len(b.loop.pending.of) != 0 {
 			t.Errorf("kept %v", b.loop.pending.of)
 		}

@@ -49,7 +49,8 @@ type parts struct {
 	polls    chan int
 	failed   int
 	failedOf []string // shards
-	refused  []BodyFault
+	counting sync.Mutex
+	refused  []BodyFault // behind counting, while calls are under way
 	watch    func(*http.Request) (*http.Response, error)
 	open     atomic.Int64 // watches
 	ended    chan string
@@ -116,7 +117,11 @@ func (p *parts) Watch(r *http.Request) (*http.Response, error) {
 	}
 	return p.watch(r)
 }
-func (p *parts) BodyRefused(why BodyFault) { p.refused = append(p.refused, why) }
+func (p *parts) BodyRefused(why BodyFault) {
+	p.counting.Lock()
+	defer p.counting.Unlock()
+	p.refused = append(p.refused, why)
+}
 func (p *parts) SubmitBatch([]byte) (autoscaler.PodMetricsBatchReceipt, error) {
 	return autoscaler.PodMetricsBatchReceipt{Accepted: 1}, p.err
 }
