@@ -933,6 +933,12 @@ type Blocked struct {
 	Since time.Time `json:"since"`
 }
 
+// CertificateRequest defines model for CertificateRequest.
+type CertificateRequest struct {
+	// Request A certificate request (PKCS #10, PEM) of an ECDSA key on P-256, signed by it. Names in it are not looked at.
+	Request string `json:"request"`
+}
+
 // ClaimNamespaces Namespaces, after the model of Gateway API's allowedRoutes.
 type ClaimNamespaces struct {
 	Names *[]string `json:"names,omitempty"`
@@ -1251,6 +1257,15 @@ type EndpointLoad struct {
 
 	// Waiting Requests that wait in it.
 	Waiting *float64 `json:"waiting,omitempty"`
+}
+
+// IssuedCertificate defines model for IssuedCertificate.
+type IssuedCertificate struct {
+	// Authority By which it is verified, PEM: what the ConfigMap nemesis-ca has.
+	Authority string `json:"authority"`
+
+	// Certificate The certificate, PEM, without its root.
+	Certificate string `json:"certificate"`
 }
 
 // KubernetesStatus Kubernetes' own answer (metav1.Status).
@@ -2289,6 +2304,9 @@ type ReplaceCustomAutoscalerJSONRequestBody = CustomAutoscaler
 // SubmitPodMetricsJSONRequestBody defines body for SubmitPodMetrics for application/json ContentType.
 type SubmitPodMetricsJSONRequestBody = externalRef0.PodMetrics
 
+// IssueCertificateJSONRequestBody defines body for IssueCertificate for application/json ContentType.
+type IssueCertificateJSONRequestBody = CertificateRequest
+
 // PutBalancerSettingsJSONRequestBody defines body for PutBalancerSettings for application/json ContentType.
 type PutBalancerSettingsJSONRequestBody = externalRef0.BalancerSettings
 
@@ -2682,6 +2700,26 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 	GetApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// IssueCertificateWithBody A certificate for the caller's own ports
+	//
+	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+	// For load balancers and collectors.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+	IssueCertificateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IssueCertificate A certificate for the caller's own ports
+	//
+	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+	// For load balancers and collectors.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+	IssueCertificate(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListDecisions The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
@@ -3008,6 +3046,46 @@ func (c *Client) ListApplications(ctx context.Context, params *ListApplicationsP
 // Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 func (c *Client) GetApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetApplicationRequest(c.Server, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IssueCertificateWithBody A certificate for the caller's own ports
+//
+// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+// For load balancers and collectors.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+func (c *Client) IssueCertificateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIssueCertificateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IssueCertificate A certificate for the caller's own ports
+//
+// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+// For load balancers and collectors.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+func (c *Client) IssueCertificate(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIssueCertificateRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3850,6 +3928,46 @@ func NewGetApplicationRequest(server string, namespace Namespace, name Name) (*h
 	return req, nil
 }
 
+// NewIssueCertificateRequest calls the generic IssueCertificate builder with application/json body
+func NewIssueCertificateRequest(server string, body IssueCertificateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewIssueCertificateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewIssueCertificateRequestWithBody constructs an http.Request for the IssueCertificate method, with any body, and a specified content type
+func NewIssueCertificateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificates")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListDecisionsRequest constructs an http.Request for the ListDecisions method
 func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.Request, error) {
 	var err error
@@ -4688,6 +4806,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 	GetApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*GetApplicationResponse, error)
+
+	// IssueCertificateWithBodyWithResponse A certificate for the caller's own ports
+	//
+	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+	// For load balancers and collectors.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+	IssueCertificateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error)
+
+	// IssueCertificateWithResponse A certificate for the caller's own ports
+	//
+	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+	// For load balancers and collectors.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+	IssueCertificateWithResponse(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error)
 
 	// ListDecisionsWithResponse The latest decisions with their reasons, newest first
 	//
@@ -5744,6 +5882,75 @@ func (r GetApplicationResponse) ContentType() string {
 	return ""
 }
 
+// IssueCertificateResponse503Headers the declared response headers of an HTTP 503 response for IssueCertificate
+type IssueCertificateResponse503Headers struct {
+	RetryAfter *int
+}
+
+type IssueCertificateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IssuedCertificate
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *IssueCertificateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r IssueCertificateResponse) GetJSON200() *IssuedCertificate {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r IssueCertificateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r IssueCertificateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IssueCertificateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IssueCertificateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListDecisionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6576,6 +6783,38 @@ func (c *ClientWithResponses) GetApplicationWithResponse(ctx context.Context, na
 		return nil, err
 	}
 	return ParseGetApplicationResponse(rsp)
+}
+
+// IssueCertificateWithBodyWithResponse A certificate for the caller's own ports
+//
+// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+// For load balancers and collectors.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+func (c *ClientWithResponses) IssueCertificateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error) {
+	rsp, err := c.IssueCertificateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIssueCertificateResponse(rsp)
+}
+
+// IssueCertificateWithResponse A certificate for the caller's own ports
+//
+// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+// For load balancers and collectors.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+func (c *ClientWithResponses) IssueCertificateWithResponse(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error) {
+	rsp, err := c.IssueCertificate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIssueCertificateResponse(rsp)
 }
 
 // ListDecisionsWithResponse The latest decisions with their reasons, newest first
@@ -7584,6 +7823,66 @@ func ParseGetApplicationResponse(rsp *http.Response) (*GetApplicationResponse, e
 	return response, nil
 }
 
+// ParseIssueCertificateResponse parses an HTTP response from a IssueCertificateWithResponse call
+func ParseIssueCertificateResponse(rsp *http.Response) (*IssueCertificateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IssueCertificateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IssuedCertificate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 503:
+		var headers IssueCertificateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListDecisionsResponse parses an HTTP response from a ListDecisionsWithResponse call
 func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8168,6 +8467,9 @@ type ServerInterface interface {
 	// GetApplication One application, by the name of its Deployment
 	// (GET /v1/applications/{namespace}/{name})
 	GetApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// IssueCertificate A certificate for the caller's own ports
+	// (POST /v1/certificates)
+	IssueCertificate(w http.ResponseWriter, r *http.Request)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
@@ -8252,6 +8554,12 @@ func (_ Unimplemented) ListApplications(w http.ResponseWriter, r *http.Request, 
 // GetApplication One application, by the name of its Deployment
 // (GET /v1/applications/{namespace}/{name})
 func (_ Unimplemented) GetApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// IssueCertificate A certificate for the caller's own ports
+// (POST /v1/certificates)
+func (_ Unimplemented) IssueCertificate(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -8781,6 +9089,20 @@ func (siw *ServerInterfaceWrapper) GetApplication(w http.ResponseWriter, r *http
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetApplication(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// IssueCertificate operation middleware
+func (siw *ServerInterfaceWrapper) IssueCertificate(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.IssueCertificate(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -9441,6 +9763,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/pod-metrics", wrapper.SubmitPodMetricsBatch)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/certificates", wrapper.IssueCertificate)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/loadbalancer/settings", wrapper.GetBalancerSettings)
@@ -10905,6 +11230,80 @@ func (response GetApplicationdefaultApplicationProblemPlusJSONResponse) VisitGet
 	return err
 }
 
+type IssueCertificateRequestObject struct {
+	Body *IssueCertificateJSONRequestBody
+}
+
+type IssueCertificateResponseObject interface {
+	VisitIssueCertificateResponse(w http.ResponseWriter) error
+}
+
+type IssueCertificate200JSONResponse IssuedCertificate
+
+func (response IssueCertificate200JSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response IssueCertificate400ApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificate503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response IssueCertificate503ApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response IssueCertificatedefaultApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDecisionsRequestObject struct {
 	Params ListDecisionsParams
 }
@@ -11706,6 +12105,9 @@ type StrictServerInterface interface {
 	// GetApplication One application, by the name of its Deployment
 	// (GET /v1/applications/{namespace}/{name})
 	GetApplication(ctx context.Context, request GetApplicationRequestObject) (GetApplicationResponseObject, error)
+	// IssueCertificate A certificate for the caller's own ports
+	// (POST /v1/certificates)
+	IssueCertificate(ctx context.Context, request IssueCertificateRequestObject) (IssueCertificateResponseObject, error)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
@@ -12040,6 +12442,37 @@ func (sh *strictHandler) GetApplication(w http.ResponseWriter, r *http.Request, 
 	}
 }
 
+// IssueCertificate operation middleware
+func (sh *strictHandler) IssueCertificate(w http.ResponseWriter, r *http.Request) {
+	var request IssueCertificateRequestObject
+
+	var body IssueCertificateJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.IssueCertificate(ctx, request.(IssueCertificateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "IssueCertificate")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(IssueCertificateResponseObject); ok {
+		if err := validResponse.VisitIssueCertificateResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListDecisions operation middleware
 func (sh *strictHandler) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
 	var request ListDecisionsRequestObject
@@ -12300,399 +12733,406 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L39dts4si/6Khjt2St2Ny3LjuMk8uo110k73bmdD2/bmT5nEu8YEiEJY4pQE5QVdcZ7nb/uA9yHOA+2",
-	"n+QsVBVAkAQlynEyM2dN/9GRJRIE8VGoj1/96nNnqKYzlYo0153+585E8Fhk8PFc5LlMx/rPItNSpear",
-	"WOhhJmc5/Nm5mAh2gz8yNWL5RGjBNN0VMa6ZTNmZmudCv5vFPBddXW6y24k6ejgRU24a/2MmRp1+5992",
-	"ix7t4q96t9qX29vbqDPjGZ+KnLr7XKW5TOci3M+pyHnMc94d0mXUYzbjY8EGYqQyEbGFzCfwreZT8yqJ",
-	"GJo2jpjMmdRMzfhvc9Flv054zhZcm0szwXiSwE25nAq2mMhEuJY1W5grMsFjpnOexjAm+URMmUqHosve",
-	"puZinrN8IjVLpM5ZLGOWqpyN5Y1gap6zkcrwZ9ch05lMjOZaxNjng17viKkU3oqnyvSrMjXMvHimkkRk",
-	"dMter88GYoz9wUfzVCzMpEgzbL/NRbbsRJ2UT0Wn37EDV5qzKf/0SqTjfNLp7/cOnkSdqUztF3tmhvJc",
-	"ZKax/3x/vPMXvvN7b+fpx53L7//YiTr5cmba1Xkm03HHTOgrPhDJObykyurz+DZNliyfKA2v+aOYJWo5",
-	"NcuELeDLxNyu2ZTnwwlL1SIyY/3LfCCyVORCP6DxUxnTyzTnn7rs7Yhxr6EH2rZxwH6RzxjPBLtO1SKN",
-	"aNaYymKR0YjKjJmh0WbAxCc+nSXmdXLBpz/cSFil4YFMSm/ZMJp7vf2D0BC9gTZCK9y0budaDf4qhnm5",
-	"YyM5UCkfDqXt1oznk6JX8E/UycRvc5mJuNPPs7louz2HajpV6UfonO2lnvFhQ1eLOcERNFeWOxuLEZ8n",
-	"eXNXsfV76C82ZDp9ysfiXP4e6PNxzqZK50wrNuXp8gjGmKd6IbIHOiBaEsFjzXIF16XiU262pu6yV2KU",
-	"w45WGev1jdwovfVer9ewYuRU5tWVIqfzKdzTg12Hf/bcmpFpLsYiQ0lpRkno/JmKpUBhOde5mh7Pc6WH",
-	"PBGw2Uz3RZqbj3w2S+SQm9ff/atG2d9uZGsNu+cXs4Tf6JlKNfbmGY/PsIcr+jHL1CAR0+9tf9ywmTti",
-	"fOUbnsi4E3VikXOZdPqdBZd5nz2aGIFpZCpPErUQ5hKRZcocHO8/d+yX/c5iohIj94fKSOpRpqasBxN5",
-	"2NOdqDOSIomp1U7UueGJOW46jyad28uoo3Oez3Wnf2BmJJc5LGSz3Gn0bR9sJ2mi5lnaT8VUaKn79I59",
-	"+ya3Gy7oU7wfB72+72xHYiWwKyNJBw8cDnyYH7ErHJgr3JlM8OGEwXsznjPYlF3TrecqHSVy+GUTNrSN",
-	"eDNmtkwhkRkJgl0nvXZi70f7HuKT1LBB3BQ8LU+B+UGYg3QgzRGcrx5+1697Hn/sBchoo8x4/THH1RG7",
-	"wlG4YpovzaG2ZDyN2QLUA8ViBSP/AgTjl+0TcyjzxBuwR/6aPcZ5tmeeFtmNBGFrloh4aXbAwWD0dH/0",
-	"8NHjx4OHBzE/5A+H4un+07gneuLg8cPDdcubOnCP43ucLhnqPaAY8cQI2WK9/qRS8UWDNjYNeOs0oDmh",
-	"/mjku6crBeVM3qSRctRHc6tgguL417mGBeJJIPeAkuDZ8ybxjWKJSsciQyV19YTAy93zYp8lfEhvcmW7",
-	"a6UKSMJS/47YygGVOIuF4nCGk9zi3PKmks+kM2Y6N3udiCYXxMW1TM3InuNgRp2p0JqPBc0WalRswjUb",
-	"CJGyqYrlSMJJkgkOjypkYjElnRdcJvNsg8EtXpF6Ykb3y8UqLCTvRfiYyxTEi2l7yZZqnrHhhKdm9SmU",
-	"kI3S1BsMvCX+9vL0DM2fLrso2zaolmm0cTijLrBYDefmzEDdzVNAj09fgoQTWcRUWhh/RuWMXGuFTQhj",
-	"wsxI4yNkrplapAxny2neRglW+Qs1N4vqC8ROqvKdEbTiTWaqWFXPoo21welZmuADX3AYixOfuGJOi47d",
-	"r9zIBEkHPR9O8KCsH4xgL+OlMNQXSr3m6fKLRjpXasdo97Cj82x5PMpFdo6qoNGzveHa9/eDQqPAKld6",
-	"9bC5p9zjqL1WOGizuZ4Is8s5OAiMGBWp+UIdsTxb2j1v3oudmVfcgXc0Nojn9vF+qVtCv05ECoaNbQ4s",
-	"Y1KYu2ET5cnhwXob5TbqvEv5DZcJHyRfdlLPvXYqimVw3xdqJO72hgXgK0sPy9vFPY9O6RXz73fuHpeA",
-	"6cVMaS1NJ6w3aapI4v2jz70bCOjEcTHbIR9QScCBesEbpGGE5xt45ziYX+DMMXoWatwl6/tzh3vmcMld",
-	"Yt5Qmg4YPe7SjL0Tot6FZdkq40RcSGO+PzUDwD+dCXgt3ek/hAEp/u5FnkvD933MVExPNMf3snRH5v8B",
-	"hoVRgnUixAw19dFIDs1bDXjC0yFMsGlphAoJ3ifTF4kcT3Jq0RxdRj/tOY+BbT4TfCrTMfxlrF/8DE7Y",
-	"TM1ElpNfgZc8Cr538NHDmjurPLCfOzIXU73WwWBvMfdTgzzLOEhUf2JaPF58msEbn+c8y91Ory65F5ma",
-	"mnM/y9kQFpMCtXwZMVTjY8mdkzXhOsdrYUeMVDblZpHEao7iiPqQzqcDs/j9dVJ97nmxs1w7Ms0f7nfq",
-	"myjqmCcfD3N5I/Olba94PM/FTi6nohMYBXPnj2IorZN/1ei76+i+X/m1eDdbdxdddVvZB5/bvNdU5Jkc",
-	"6pA44jnL5onQLFHqmnHwd7ZaQ6+hzdeCp9Snl3jX3mF9SZV2arsewzG0Jp4x5IlMx6/Npbel7V9atoeh",
-	"VYtSoeV2OVVxaKNU5Emr98o2uxxEkX6ZNu6rn9UCTEA2T3OZGJGMt0RMjowCSDKMDRU52VvsJhKEq8fE",
-	"O2DO4frbksBcdesFXnY+n055tuyUfZvvS57p0mngyUXbSW9Aq/NRXnXlXeNJDFoKRedLAvXSDQ/aJOYt",
-	"vTf/RSwr6lObUy10TtUOgbIUbh03qGyDjf33LSZizZi8kuiB9gaFNtn7y9pbuu3Xah/6Sk1gP1pn0Nrt",
-	"zMfitch57YWxE2ve7/VKWapSwTxNm801qMWgJa2a4LXH7FTw9O8nwL9MtpZf3DuM1gjdd1pQey2GqDKX",
-	"5qbQTJbfrK3owdGnV2u3QL7NPrCr8e+2Hc7tYVHxJMMx1Ddm1O8iU132K7+W6bjPzAhCTBgUPJmOI5aa",
-	"TSPRT7vssuMFvxZwZyKMJmh+nanYu+IFT8zBb58BOqPiMXNaOtO5mjEt0limYwImmLNxbIzUXFGX3qVg",
-	"yvSrDp8hT40hO0DIAdg3qbG73hemAb5NJ+pAZztRp9SljrHDoW1v9Ir94Y3eRXFiVmyALJM3PAnseAry",
-	"abTHhuBPk+mQBlTEx3kEzh1hrPKBGBYR7WlVCz48wHOxiIL6/622OKPOYK6XjXrJxUQwuDbjidXrrTnE",
-	"VIrLQJkuAuCj/gbks0ariV52wm8EG4jxHJ2u+TxNRdKg1Wz2WoXyc+dzt7AJa+Y2wXoiNlEL9HOJNBax",
-	"sfw5e/TpE1MZG2Tq2kzU6H4naSQznT9brtfnXvFcpMPl+bXIhxOwqZxZ27gC7TwCTMTOlEyHyTwWcdDk",
-	"Knwa7brvG2ThRQbG4mCZC4w0q8zsb86GiRRpXl4aq+03eP2NR+kLtK3ioAzEfWB7pGwxkejA1WUJB2ED",
-	"t58g7qksCIoi5KZnMVxn5GuXHQ+0SPM+/Ka5jFvrCacqtmKqrCfA/NWNIusAabENUhBSmeDDiYgZN6/d",
-	"Z6N5kuA8Kmam5X43ROGTaVzWuDkrIul+e4GbZaX01CS4GyTg/Uo9zzlVO8ld9KYugQE2kN7XZs9VjsHI",
-	"jXYgngKthpIOjAjDIlyzX8XgXA2vRX7Phwg9KLgH3FBHBMND92smgufZXcfS+RcbVznFielClik1vc8n",
-	"mzOn5uX4sk2zAA9YyAji12JnPqM1ittXZWyqbsyHlLaycy1mYqay9nYSOt7O4KZ1llJbe8Idrv7WK2at",
-	"Moqe1PL0DE/WhnT0Z4lZ2XHIZFwy7nyxoOrq+XAojATWFlUDONsjxuHQIDxuquDHIgaQK1S0Zd5lv04U",
-	"CHPTcc1S05pp2fzJEKTsGUIFLGCqYpFgCGnncXwweDrc+bT/6eC6T3GlPns55WNxOk+SZ3x4/XY06ru4",
-	"pjS/+NiB6qVmdM3Ud/qd/d7+4U5vb6e3f9F72O8d9HuP/lJ3urh+1dzXKmMzoWaJqOFhFypD//I64GnR",
-	"0VA8xjQDIOVZpsYZn+quZ5K8llpDDNeiI9iWGjGVxCLzwva6z7SaioGKl8wMKgNnmWYyj8xUGTVg+4id",
-	"qlhT3J9tcfbbXOXc7BZz+iZyuGSJAJUCbK6BYFMem9tUhiFjL/o35Emi8dS2xgiuJrO0CiFbnZWInWSZ",
-	"+zJiLxGnB98Y9aj4/Y1ZUXjR80zwXDxXac5lKjIzDnJ8kmUqq/1G357N0+pXzzOuJ6+UmlFP2BbojAA7",
-	"n8gsZpnAbaFSM1Acx8gsUbPm8W+Mh+VejH2m4m2YmVzo3NzgJkGLXBNsfJ7mbMCH1z5mxHza7jKIPE/5",
-	"Eny0lYV0GFpGtKaDoUWJkCdQ+5kWIm2rAlckFy3VAsFjHxsSNc8TLqdOs0X7NUYXKk9OvR024okWtbCr",
-	"uzGi2CqEhIxgMIf2TzwXC75kx6cvH2iLPcWEiLpTDQRuyY9ScVY1Q+sRV3+59X6HPn1nv9r+0x9DJkNx",
-	"DphZmsrUngqVQyHqfNq5drtmJ5E637GNibxkRATOtuMkOWIwRP0Ctg83HDGLf7e/BBD8Fq1f8mIkSYfg",
-	"5Z2o40D0NVeF6bi5Z+eGZzSw73Gu9YtMTbGZ4m/bYPFN0bRZtV5Kwqrj1i0Hd3fjqRpwTlUGGyQLt1Fn",
-	"/+BBqM90rsHRM5Y3IkUsUtE6DjtueIVpEwgCzOaAWtjSIhl1vet/+IE9gHsebJvPE669S7Y7t5HfAZdH",
-	"sboPdhQ27Ia9rdIT+9Dtzu2l3binIPZD8sTYnl67IKPMHWSWTpTRI023ZpkYyU9Cd9lLsD9B5iVznYvs",
-	"gY4QFlK09EAjgAzd1moE6IKiK1JoNlFJzHI1FuZdKVcoVXAH0zPBr+E+cOcNYEAsSqvvP8jr8e6Hea/3",
-	"cAi6CZ8K+EsUyGCp2UAkagFnpfl2ILSMBcGk1I3IEj7TTgNClT2lE7gGnPDyh4q+mFfSkZlomZtOcwvd",
-	"xMGLjE42UZmRfyoVER7JZoirAAsff1mExHbGmZrPusUXuzd7PJlN+F7HwTL96S77hylHQk8URJj1TIBP",
-	"EmYINo45KD0B+x4vjTqJGkvwcvoyjGTLbdSBJWIv79q3uLy9DKAevPf67GRVqxfcQHLh2x+fvvyzu/nW",
-	"jk/xVH+gNm78F5nG4BS83MAJ/xbEF7rhi/FfieEonnhuLq9KSWhjnXy0Lw5ju3o9NS2jWTLPjNnegY02",
-	"ox0MJzNA1J+rZD4l8Vs3zVGGUPKeFQmww5kCV+hftUpPuTmvO13zSl245P13l11cWy6/52dVwg26czro",
-	"XiN5dbcH27uLZ58W39Qf7zdU4NWNzipVeiGnRueczorGjseeehZDaP0y6uihgi+eo1hFfWw8T3hWGnoz",
-	"IzcePJsW+W1Z2J/T+lqppZW3J4mCsFOPhs+cXdI6LVF4eccDS6QguA/kgc3EUI7kEByXsRgacQv5rsYI",
-	"svZuv3BrFthcaJeCOjxd4s8WfwhPIAi8ka86Z9919XwEIrb2E/YMchi1MTZ4UrhjuC76iKmrIlXz8QSv",
-	"gECvUUZ1a0cCTMDZHEGLnhdh/8kd1Ueeq6ms73ycqkZFHXqwmYr+k7yxZ2Eii4mWucvPK7QENWJX5rS4",
-	"IkvJGJ7OJO2yZyJfCJwFbU45e7TyTFjl/sipOexGZEt031UXk9RM55KShvEcVql4ELAJ7NG1dmo8C6Y4",
-	"uhqFFjgCTH8zNuRaHLHv7PnWHSLWDdLfzDFuwZMijZlWRQpjnwl4QdMejhZsZF0seOu7Jy3G2wipwiHx",
-	"5wMsbtyKPDE3+iuzGj5vtIS23n93+eFDd/tPNZOo+w1tIidkQzOgCxEeBZQ4iHXWRpn2euOYHK4ak92/",
-	"be162df/tXNZ/NU1f363/f32Vx2SyiaHVR3c4w7bGQjKl51XbMucRzd7XXfPdkXZTLjOLzKeamkPqyZf",
-	"WjXX587ph86bV3N/lVOCEu0dkxc8GwvKFKlplqGXaIvr9DyC3mJ5uP/48EngajUAr2X8k0hF5sDXNQ94",
-	"KCplPYPrvYh2DAp19SKbEwYBxmQV9gC/KL+M58Zu8AbBr+7JUeEdCgxtw5rUkEiR/8z1hFBzG5w/iHIq",
-	"AR/MTjeWGNmIGJmSKcM4a5+JT3yYJ0vL52CW5EiZ80Wm4y4rd8gZkjJnW4kTGxhDPo7jTGi9jYLmtYpF",
-	"crwwp5V3pWkdUu9SYx1aUoxMTWf5tpHeNme4pKlQlwmVsgCPYiI0JPZRpmppL2KKQaff+R8777TIdl4G",
-	"lnqpy+HDCy95oNnLU8bxwiM2EBNpDutsDi7MWaY+SdK2VEGuIZZw+HSLJTxQKiEA2VCpa9nAVQBJ3pSz",
-	"qxleWXWZ77cjvvjDv/3x3431vn/44Lvvu//58epv/xWmwojcgK3vEV5JKdpltMrX7+Z0ODsXupkdRuOP",
-	"tl+wAtHd/Clnp5nK1VAlbOv1cLZD7ey8jGHZ2Tt1zpfaJuY5b/1AjDnocKCjaIQRc9peBLgCV1OEGj2E",
-	"d8ooBJl7KIShmgqWq75TCAvryrQ2Bh3SLHeRa8bZlGfXbqsoiNOZ5hZ8aZVKXKn0dOgNvxZmHEbkRVc2",
-	"hLkE33p4XSINRItF4JhwbK/gTqTgAeVikck8R9U1u+vyBV2hgbnljp7MiqTDtRzRLovsW5QkA9vKs7nY",
-	"BolWLD/7bckhWfgZ3zsvIj5iOyr8ivgw/xt4bOmSkjRluDnw/6x+gXdj0cHQXcWvl11QIfRHlYot6HuE",
-	"r2CdnQG6jjqYvgLgjcyQwshmbGoMTo8xJwIjxLQVw0hmap5DpuA9euyqfQ667fw0qwZwufUoDWfzi0km",
-	"9EQlcaf/GMhSSklWZoM/g/0t0/FxMlaZzCfTTr9zZpSrMzWQGBWaqmzptbT3KOrkoIR5A4QJ+zOJ7pFO",
-	"v7Nb7WkzSB6i7f3Oo17PDIelT/Avt999bWdiyD9YnZbLoOr41Vx/lcej/8/XDDe6u0iR/0b+w/qiLpyI",
-	"8FtxV2tHos9k5Vw4uDmD3rzaYn3/3WWX+JtoZaJR0caniLDfiEDOEUKYozJO2UgQ0sxrHYIZ6NqUFnr8",
-	"Of257uGngKjW1wLwAw1te2ky1LyXDFOzR4KPcKOKKOym55RzcNzDeLxs8yQAe4LGIRCyLTWzenZwHiFR",
-	"zD3nNf41y6SRW0vfym7wyGIjpUwh2xZIulBTfvfrbZXyjGxb/FOLtoKpiw4KbVO5Cjg7pnoFh8XLb6Iu",
-	"vIwTsXEfzjBHE8AfS5qOVOUNk18kTr3/09b/0zWt//DDB2zkQ2f7suvsRupT4atYO2cNyN+YcimN6eeQ",
-	"OIGuFTAGevSvk+XX9NZDnJUPEvHC2BQQIiqt1/KeN3dMVJa/seGkIYfvPA9/RS6ucPNXpKvNQ1l1QFYV",
-	"2dpZtll+Sp2/rI4TtifH2ke3PUbNe26YxhI8RzcLiwzEhN/I9agGylV9Zi+n/AmzoNQ8b8xbtrn51oGA",
-	"6DpOVHoIywOsOPidQAsFsrGFyq7B4uO6TKxB1syUL9nW0ENTDedZJtKh0dgL+SI1sTmImB3sPy1cqhH9",
-	"+rCHsgEQkvQuJLotFD0Reg2i9eFhCfoZEkudYclf0yK9veJuwiZqb4vjjkpyvxcFzIHy4NlUpGJ4zeTk",
-	"ciqO2GiegSNKpUIj7NEyMfkmc0TQLDCWLUoruxFxl/UYZJkBqZOcynz1qO21gsyW1f3qInsteMqen75j",
-	"cy3YTGTm3SCsMZVJIocqA/f6QN0IF9MjvwCP14K+92qg3uDMxhmXKS2d9VnOHtgQvWRjBWt5rCBbQuYT",
-	"CgUAsVI9KSWiPWPdEBbQkYqFHzB42usVF064BrysaQlRGQjUjhBkedgjfIo5kCEiNUFSW+CPGc7zUFJP",
-	"BVm9nuCjynFAa/Zhr7Zq16gNwLrpJagWJizlxbEtzKHxdKLt1d0/7B08WT/RieBZWtt7FQBjJlgqJOwj",
-	"VNC9G1iqEO1a3cXmHcDQ7xvZAzf3uo+N4b5A6QlblhtZxDPk8oEdXNrAntwzs5ep+XgygwQ0NcOVlmGW",
-	"kwvr1TroryBZ+HnDbqkmO3vNIRe+q04K4VbIXm2BAKoWnRkz0utT8IC12M/rJnnKP51TXuepS25yPWmW",
-	"sNARs5EHRWJoMTdssDQTb8c5YhnPPfAWHIr30fmqUyMoL/Gqmsh8LZ99gaw8fPz48f7e4doelnk0mo8u",
-	"nOORWGAPvUk+Yj1EeFcFARgTm41i756YO1T6o0jE+hzFt/Y64C2faxGXR6MkTMxZANBti9uelBabMWQn",
-	"IomPnHkZOWWpICXPRJdBS72Q4IyB1Rpcf069ykShMz3qPWQAFRmKexjYWaYG4oRnSUB0viqnP2diJiyw",
-	"SfBYpkJrNpyIIeImvVMUaXYiphWBCxCrgXomcqYLdj0fmHF/oM2Klyr2FUGICmXC2DbO1//AHLgylzz5",
-	"USTcJgnDQEGmidZuk9FY20eA0DwiCvlsLrB56DlzWH1Um5CYy8JiBRsrFdOVDqoTFr2WNtmcput2u72W",
-	"zgirGxFh1913vFF6W4gkOJp/VIv0V5nGalHa9IeNRz+CTQD0kLuBtl79qQD46YhnTkXgbJAJfu0wVUW6",
-	"PaRQ9Y2OGDE94WZRww1To4xZbTgBfz1CL570/t2sMF/vPLIis3RFRdgSItgfbbr+EV4fnDTAG5tjA6j+",
-	"FZvPbH4F7jrzonhEINRgkd6DIgZz8m4WmJHVE8IDkzHj2pYfWDURLRdUm57LdHwWhvKdWTg20JiCaEMU",
-	"NCXIUN81rnkIa88TwfgQageIFHBOpD3ZS4upTYy2ZGxWqScW821Rg6mOLITJO+EwOlWoNa1xdufFa67J",
-	"1wthbqZ8tnMtltpmGnQuVyBzpnxmGQjj8Kg+U3Mr+8xpREJVTnGoIXwpxHUDAhGcoW4x+8NYHSfgVp3y",
-	"JIEfi0FjA5lCnpf/nbWf8IbMKgei1KqZFgI9UCaU+QY5G94iziWyH/Bb9N1uME04aOU5erj/tebInHT3",
-	"4W+h1Dh4cd3kLjFHP7HnenyQdOY6/lXn3MaVAF0MeFm6j2jFeFF6m8GZK3UNafLJMiqOyCIp8IHtlI2q",
-	"eyR8ymgvlmZl7xFmpdl39X06R6hsl9w8SDhmu2HMq1q62Z1cPTWzqjmHOQIzDkwF6J7MKa2al1hjpoKn",
-	"gFQFwI3nsnGKIMhXUuTgyIsAWIwJ3Xb/QRLltRAz5Hb2rT0yN4PGqcqiikusZyYNaW/66CjwMmvJGC9b",
-	"PK2y033p3+3thdLS6wHaDUNp5Th3hM5GQm6Y0xVK8ZAdh/lMTqhJyKXCPUHJMS40jMBekU0ACUy/zlSW",
-	"wwP6tnJQhVvLlgzSkDRKHcSZgseY63+bi7lwOmJoglrLq4vK6NXPls3AnTUhFnmx8hYCDWeT9sJZkIXJ",
-	"Jftzopht3hsoJO5xTwTXNCh5VU6PRrqF8ooOLul5Crm1wtY+WUuYZF6t4EUsspQngif5xDeSUvMeVchT",
-	"n2Bw5KQyIrFmGaYqwzGROePmii77FU4O7h0cMLJSs1EmCndkPhHTI3Qr1jzHPo361Gw4kYxar913lWG6",
-	"g15UyTlAOoYLgl8GnXm4x80mxUA6jhZYgRAQ57Cl+95xS1gbNErhVmKuiohuxPwIQU86i4k5TALRXgny",
-	"XRFMQUOwdKCVfVX763T5sIYwokT62OPgknlhTh8xXw3BTMMiDGShbrBGEW5nRi6LjMoA/gs4/UcQjpXD",
-	"yZcftjCKvxZcISt5MPxrawjh2tGyaWougC9d5LVM3VnQRXgK6hQreoAdheOEimw5AE/gNcSKeXdjPugP",
-	"BCLzbrmNKn2pv5rfI1hoxUFWOvuMhKx0odZYlyfJFo9Yw68epG0QsUG3eNIPPzBe/Lm9vXHH0zyThRUC",
-	"STYeaN+NLihNsRyNRGa+b/Bbf9lbml8HEeMAwGF/+IEN8NPf/sb+MOF6i3fDj912VwxWXdF0uxnDxhu/",
-	"1YBWQptfeyDLj/MHMPBL9XIcsMqFgYEq2Vr+GJWkX9MGLotlNyB/KLLYvVagn7Vvy9u73GCtt34g3u+s",
-	"9/3d++o1UnTVb3mTntbWStHZykQh7xsTo5EY5kUskJSKwFaoZESozEt1CL1X0zqCH1fsxRW/m2P8/YNy",
-	"Rx5E7EHRkQeXrokmUbmVI3Q4b+xECUOcf0FfAgu/EpXwJ6j802anVzGy5VaKEa203ny6hZDQ5w43Wskm",
-	"KVUWCCDDjO51kc0F+v+Oh0Mxy42h4KVjgY5zPEjEhTo3DzPKDWpzoOZSrJwhMsxl6oCH32MzBP8YZKMY",
-	"pZIq6hERhEuxJC3TpgQdOR+LVlazhLRIr4ispx5uXjjhCxyLcHELG6+RkGo1AG59Elk4U63+jLH7HbgI",
-	"Z2LoVdqlOk6OkCPIkRhMdivz5q8Fm2KesD/LLQs6ZKuf4lCzd37A3bnyCVwcJAMzSxqWeCHfIH4JNoEa",
-	"5Uj0JDWRfMoUZmZDT4bFfX8DD/ltAHznV8sIZPstuCZWAKRFU6WaNSRBIMRFogNdqxM+MwNSJ02ZJbIo",
-	"cNuGpR/Txveijow7/U5vb6e4bu9xp6naDHYGLRo8fCEWXTmsvcIM5t2e9rr7TLMtC/FhT3tMb3cq9Wno",
-	"LAAcrzl4XPPPE0Skhs0kqVmvoanXnpUFqFWqyNDv7LH//v/+f9brs1pPGQDGGxOBu4ePn/zFXKEwBpXJ",
-	"8RiSFqnbNRgqzUuT+6CSSrwoquWFTfpNi9dkmcrCFInSqObzJLaHNHXVljE3uj5xuLWTuJaGoHqM2jgN",
-	"hBFaSh0ZGLF3qfxtLo4K1OGYJTIVLjoEdUdZrlQbirmN+P7dmm8JDz5DFPjqsA/G6alKax01JInnM7IA",
-	"gpFMvNQ9ML7A8pkA4NUxWSJJdJU40WdHs0sy6kxEEhPhJvw9T22hxlC6j9s8oWPUP6VBAxFpLggWsn7p",
-	"5BulrJut17jMFhLK24HOBBEplKFDI0JgqUBYvd0qdJVsK7nxoT5ZORCU9e4YZjLvMwCQPedADRknImIu",
-	"3B+xs7n54kcx5WkcMRtBjBhGWSP2YwZ5oRk7E0OVDmUijhDp1p5fsYoej628i5rpXGFvw8gXrxp5K8mu",
-	"jWKvXK44Eb9i5Qi/9NQ6Ju+vWD/iJI1nSqZ5WPtx4CRA3qY2S73O7MKb8txfnvYhekTSwHPOtxF+PNHq",
-	"OG9u1WlnNlNczXMB3JTmvogksMyYymJjhojpLF+6GCC+H9nnEH2osRGv66A3c48C9dvMHngluBbN1dhU",
-	"5rmTjUhMIfWVwb0yHSNbHZp1NpAD9prR+ok8PhC/WVlYgZoOjKs915XG4ohj1YfiHT48mxz+RXDQj8AX",
-	"Ya3RPEmOHAbc4fSBYkGlBQs+JHM0I3PXrXm7gF+Za1uXqCEMny3O2azxlAM/Q8ChAaLPabw+ps/Pose4",
-	"0BG+H4ZBxScxBNE+Pjt9TgGuyGtjzHMziu5EsE3Z0tlLq0KkzWhmeK8NCqqZy9dXHYKn10eqRkEs8yIn",
-	"sd63XGRTmfK8ae1JzcYKQAQLvqwvvFCjgVpDkZNGtt/lJ/tz78ZrlWx8RcswcF4WMEstYzHkGUJKoCSn",
-	"JuZcpM8+YrlK8Gj1mEvACxK5oJXGXJQbYVEmNlhsPStYjQJCon6c0/Fz1gVzvpqeeCq4nmdGe6OYcAmv",
-	"MkzU8LrvtjpgAWWBC6CbpxvV9xjy4US8C/tSzidmUGj0fvkzg2ud9wkKZK8JV68Rfdk8TVeT8ecVgRWx",
-	"BfGpa6zQWine007kri8CkFv8PDrDNn5GZSPwcHW4Wjn2FVv6ARQCJ8iS5afC27YDC62UxhgojRqLlpUW",
-	"scTxCu5q9BzU3s3mMa5ijrqHnEafImoFI9Q6UpHbqPOqUql0nV/R7oOFyvIJ4BoAZCVTpKs9Yj+dXLDd",
-	"m71de4cmm6so7U5Kb2j6vqr5HyhBWzP9Cqa8fzkL7sNZcOcxX+da2Kzhb+6I+JeH4R/Uw4Ckh1bifZH9",
-	"39bMvwyKXb9uUX0KERFeUHSFa9YwqlNmSdZLCRN9i8m15+cD7ZVHK3CoBFWmlNbIlQ6mshFd5orG2ceA",
-	"CoaXFeE5bHVE84tPjBgUcUJc+0QldCsYKKVaR8b2xdxcICrD5FrAqJHV6bqDz4H6xRE9i9CjqCPQ1WYX",
-	"6i67wBpK8AyZAmIsAkAexpJI7cFCCUg4hQhskqjsOGXiE8oJyRM2kTqHcix9NpgPr0XOpO0l6soyZVv7",
-	"/7m1JXf2tnefbEds/z+35O6T7Utm3uxioZiGGRfYpanIxoiENEpGOqbGjhhnM5ENzVMTjHmhHCHg62gE",
-	"t5C+/vTf6ycp9m5V2VV40gYFmdZBx2Qai09B5cq1t//okdfKjs/v4BqqbjdoNaLehjZSIaqBsrUqq7/g",
-	"NcM5M/Pp63Idq/XVwdYVCKu8M3bZPipycxkUI5jCvCJoZpOca/ZaxK7FLGcgAmy6Hyd1ypXeRyJER1GZ",
-	"mH2CdkF5Nc1U3Aqibx8TZk1ok3Pdtmg5soE1urwgmw+FUUr9gUxIj+axXWn0rAVNgRPbhGTNlbouaSUt",
-	"HuWt816gzFh9ZVhbIQTjyGU6F43s7an4lLMZH4uyEuPegnSqgHY2RZ+e6ehzu/EaUryRfdVSLXrPco7R",
-	"JVuADg0AuVwBMkapawFJKfg3oZhbAw20mmdD0WwihgfyRjwj31uAOGedz5nnrmonwVWqxYmh3qUXlHL5",
-	"DWY9EqtP4QBPA6pykxa+nuc7ZDtigcu26l+gGE/HbyYotRrJDuqLxSU9kj8YIdW0TSvZ2vXKzw+YFnmO",
-	"Jez4sssK1kLChBuLZ56lXXbG01hN+4ynQNzAdf5cpakYAt4JSUxHYiG0RzwsUzaCsn10Awm54mKMPy5I",
-	"uBrROiRu/C47Ffz65NfXx/3iGo9c14L7tVIp4L5zkSy77NQ8myf9QoMCo3okFoFerWjRaHVlMFu/iJOa",
-	"8bap3vDFtUB2IB/g1/UciH2vQhf6GSljG08QnSN/MTIqOyflA83GfD62lO2lzloYWAOJsoVqgWfON6VK",
-	"pJTVSexEHZxk+5tNfog6djLMRxziTpWluhN1PARkyB57bZS5U076/EZeI6/2ftCam5rTijBrWC+fimVT",
-	"Rj+RGKAeizS2mEuiJwEvy1isPLKg1hJVUdC5bY4gRi0PxmnwVY6dhE9t2iSy6UBP8UmtH2BG4YLoy8uP",
-	"eX767uO78+OfTiL2+uT127P/af/68eX5L/iZqYwd//nk7Pink49nJ+enb9+cn3y8ePn6pI1onRL/fAMI",
-	"EqeCILaQ0eLlPlHyFIWvHK0EiJ12RnC4SnTl0SvGtLnleSqrMJn1XPDeRFAL1MVinC4bV7w+E0MhZ9Xw",
-	"tqP1p6tYZi67EQGG8zr7fe2ey3WvQG2EulmvPrcZU/0xlt9zdffMJi6c22hfQjgYdjZHyxCtWudGq+9g",
-	"uPDk0yxDpuOymbcBW901Mu+XyP8fr1URTAuchsIO+ksjcN+oHP49AeR1J+r8qIR+o3L4u2XhrFdmuKAV",
-	"+GSbhD9cu/BXufHbqANLfWW1xzXFOL6wzo4ZTW90Vhurd8uxg4mHt18x1etfu0IWgwUiyTLzquXNNWan",
-	"UF4vnelSF0Kl8oIh9dmjM15zKq4OAdkYyRHS8pfSN111eytNwbJFHWIJrD31QzBNVc4dmL1pJBsKZnjv",
-	"V+cCbVKc03mSYKy/pAX405KIe2qKcNpQQLcVEmG8Avj9nDxcE0HuAW3B3y0Nr2Ttil0/zmnbN9kQq1gz",
-	"CSvvTi+M0AkQzItM5uIIgQGSyvjCz6fvLoJ28VzGLW3Ntx7zVcCfMxDg90TL0IuDIdbZJsJSTbNaGUqp",
-	"GawwEQO6A+tGSSikOQVn55nQuYJ0DOd09fmW+0W1Bu0zZ2lkRYzLTMSz3CeT6LJfhJj1kRSRLyFD9neR",
-	"qZLyjo/vRB1zbcvzwo5YcbP9Bhu5jToOkBbyd/CAo4MzI32LSOdEJQEJ0uxGeSV4rF0ptHbOFH9Z9w6e",
-	"/NN5V0Kr+RRRUI0Ok/XAO3kjghidbJ66jHmwf3BlAQCsoRwNFAXfwK+xItnmV5/72mak3L0MPGrQ60FS",
-	"Kn6nxWaikPAOay+Ed9hkbKgyum6JpnBpMXavn4o0xj1t+SGNdU44qTcqtx8vSpCpFxgYvWzvhALGfFxH",
-	"Xqcvw4v1C4G25d83zDzY6NQieOGa1dJcKLuKVzbthcbkG0KAT1VMhtszHoyIvvC0vjJErAhPXKdqgaG+",
-	"caoylFzeZA7N5WjE2U23477b+bT/6eC6cMpDTR23MYezOaHFDvb2u48sOSh9t7fX3b9tSgGaKSz/G84s",
-	"2nkcHwyeDunpt/V15nX6c6hSvjmeQBfRFJjZ0OG7GWAcy6l9LGarbNU8okhXA+3NnZdD2E3AKcG003/6",
-	"1DQ8mmto97MNRj72ygfSZHbtTPbZzp4V4VRotI9Hc88cf0UMLzQpxZPrh5OwBTsXcNLy63UsWI/WRx3d",
-	"u4Wcg7J4pOZLl+XqvViXnaO8RbIY5ETE45/ifeSh2gAqAx0ybxtYASsn3Y1dw7xfYH5ZXaLK9AX4tVdE",
-	"F4HhhaXIzIxU3+BbJhSApf1ew/rYLhLcgPFeG18x3Qp6DzH6piEd2lL7cOKHGIjxPCXSG4cw+gqvFUQy",
-	"u4FvmDGjljRk8oCPd66B6svIKaP6axUR8MeyuI/VOi91C48w+DuboYNILmlUXAbY2rCaiNZgwHPtoNXS",
-	"YXLAijKfPQA6SRl2fPrSN23O8eaOj30NxhAKH1YLKfy6QD7X6zVRS+6VIn9E7WgFJxTA+IERQIi5WqTV",
-	"hIP65MUez+8G6SaFUj3lsWBLkfdrxIgyD7IJW64kiBjpIv6EdIR0n+N7KxI/qPjFQMAj7wCqxuJ3qzTB",
-	"oLp+2DT5lSsPek8PW6q7ePtqt2MIzjhROg+fLD8rnVMBwVaI2BnQXnxuYcwicXTjCrGzU6OHlprthcXc",
-	"SnASVo9bhU06fPTo4aP19MsTMS3ZMT9fXJx2IvjnvAGkWX6DMq1YiACf8vlTxlmGgFJXgFEZoVMaOsZn",
-	"PMvvMCJ5rcTGpg1Q6M2NRJ7PjME2nK23z6h+MMxKrSuhBXzmwO7lrWVz3oOHj8xZLGNXPVTNMUHEdpiy",
-	"8G22/M8KsLdvVB6O7sp0Nm9iyERZW9gmQITsvCklpepuoVgb0m0ZHA1InKCDpV3AzxNMa599d8kUSvgK",
-	"V9tucKM0c3tc2Ol3GW1Swxy1ZQ2ZJw2UKzDRqHkD6ckRZCT33xy/PrEMpWrEfJ7tUJ3Y1ZsFnh7Zpe69",
-	"ZzE+4S1TaOj1fZNlKtvY6gMT/ASyHlbHznw4aNU80myW8KGwetTAmHddduFgxFKz3mpF9sBYe+vspUD9",
-	"9DZHqcWbUgPBgVXzkIPebFeHwcmIb7KWa1zZ/l9e56UpOfkFlZ8id2vBQ1dCgBZqEgF/dORR5ELZKQBk",
-	"lxNQrWMcsxpcKRGql32dqkW9nMhg6dP7bpaWYQbc1jBfm+7s1ZdtoXLxFeV/L0JBFKyKQaGTVkrRIFHD",
-	"a7HWYfeMLitXgmvWkLTPFFpAB0Ml2FwJqJaV2P5epdeae9ILp+j5HtYW8gvccO0y4pGgt1SwNQJQXJPd",
-	"AgnyxTQUyRHABgDoQ0R/LqQGAmCK0tlsVuSb8lKNIb0eaNS5jKMAtBEDkODL6bv00EQgpGpMG2xDY0ZQ",
-	"snH7o8FRNwTcxeLTTAxzEZ+3Q0kHKOxd2ArH0wjUILN8syo04SGnwOEBGwDXG9UEcxMFHgqc6asJvxFX",
-	"fXNQUcpS4XEmKB6BcyNQ1c3dBZ+/E6oWymj+oMpwHlnE1KYva+I70SIZ+UFXthUaxQjWQkRZQWrESMhs",
-	"F4ZtxUdeFtcE4fcq0vd2nvKd0eXnvcPbP4YCPsZIbMTWhAXfat2uFPBouXnxevTG5mqokpI11Znk+Wx3",
-	"r7vXiVZkyRM/XbFV7V2+beC1NNkftgxFGyPQ3PHz/nOIO2cCkALH6MwrdTUEeDk2aoN/R9FFc3mDvwrT",
-	"HI6bUOjmDDvHax5oZiYRufVVlgNX+4gnCSIYclVgEisLhy/4snLUHXhu3gp4vMXJ5V9XvOVgyUJr/Q5n",
-	"1J1Z+MyrzAr1Yd18eZe3mawgOf3X4Guvcpnf3cq/N0LwxthjqYZxobxZiVNEcYNaQ8OL+idZow7fuGmO",
-	"XfFW0p7ryVNHlJAIMUlAZ9M5orSok47JlMETWayCnAUbKKz3LofXitIvkon+QFv5WPquraxsI/payKdV",
-	"23sNq0t9bTauLP1uFlvAQ4V0cuhR3HvmXzlzwVsSnV0XNS5vFi+c3AmbDA97Tap2rx3lpacNvveAO529",
-	"XvfJk26vu/e4/6jX2yMAQZv4donxCEfdUgW9/0zu484u1t743XoI4SGF89X6XKsezEJ+gSvy9tIRBtH0",
-	"+rw/AIc2l9B+en/ZGL53+8PfAdX1io+oLklvROinLjXc1TdDO3h0WnWOjSjrVFYpNhw4OWi8YJe5Ebu0",
-	"5B8gi9Fu6fT3ez3zquEjAUpblMU8+kLNLUbKIx6R8OOUvoADVlScv3746Wl370kDoeewwNm2N/hDBoWz",
-	"fRqISsr2Ebpj+bVgM2NWQFTY2klcX2sqWwhkOk5tdmwaEWbIy3zC7ChEEJoy9hjyFEntKUpddjKd5cu+",
-	"A6KkbCkwLQ29juHc2iO/VrWXFA/gAWgGiyj5JoHFZk44fhnhN14YkkwQcIJrNsvU0Jxi5npiyXQ59ZbZ",
-	"i5ChCKpDlmyZAFpRZWyfISHYwuNs8n4+7DF9RBVKMGGttW+nlFzZgoTQy2uvOBZTr66ZNd3AwYh34Ghg",
-	"mQVboFtDxVdniRGeEHATsDKu/NV7hcRgqSh4xL27LRE5gVs1JUsxQJgW826rXyUyFcRaTvbhNJwPXAeL",
-	"7O2trbhbgDH29kMZ8XZP1/aQo26vvzmYwOCZiCyZXIEQXtj0xkYiHguWjUMUj457ol8gZoF+hmj6vMwD",
-	"4G8oey0LIzyN2UDlWC8HyntBj2xk2GeTgP1nnmBGH2rve+TyzHW2FT+gE4ktpZtnd5A/rDpDNmW1pWVs",
-	"98+5vc1rwsO1r6y9WLnctDDhWQPgCH7yed8t4Xsf6Z1ABYrsxCAEpyyb7cDiVF5Bg/qqT4VAMRzgEnc5",
-	"8WRqUqXhippPml8LjYLer4qYLqm31mUbUZ1wWy2qjB3cMv0H8LdZ8kaeb0e2BrIMeNXqYeSHawkk4F1D",
-	"AixXRU1qvKrqRcexiOWNjD2yvBdv/ryzx81SnrAt8mxtk1ySWZHQE7GpiueJwklDF1nJX7S06TRr3vHA",
-	"e8f90DveNGVT/CRvhMuZ4JpdwdF4tTELj32AJ82isq5R7MuQlk4lYY+H4YSX4zi2RfEiytgs/laZ/Yon",
-	"CdvCYw9rE3s869u+O+nlm+dnJ8fnJx9fvjm/OH7z/OS8E3V+PGn15ceLtx//cnL2NhiUpvd4Jib8Rm6c",
-	"nPizWrAR17kFwVDF5DSmSuYUojMrAVNOflaZ/N1YFMmpiougyAOjM2EP6uatK1ndskzvKbn4qKzyRnfd",
-	"Nk/1a4LCVyYaStSuTHhx9Qq7trptn/zBBcWWRrwSFkccqgx3JxXY8fJ06HzJ1Xw4MZeIT0Mxy6sl5HQu",
-	"kwQiOKBGQKABcmWo8K7tli06SFwLQGukczWbifjI5R+Dx7NVOXq7WHFMOlGHXrcTdfC5LU1+M9KuDfNH",
-	"0Y75y7ZVTM0pOYE3SFydqUQOZai+8htMkecp8ClDBLOkWW3ykCpGaUXB/ictCtlWADOnmCR9ijxPLQfX",
-	"jJW90Xy0N/sgjXphExBaRCjlsQNDFlaYZgHr+q88BvbWs0KFYT/Y0SoGbDU65MldsmUx6frUrJVlMMSH",
-	"YRirlNtFBTWydZ+95p+aJENU4dZIErXQwMZ1xF7L9Ij9KDUfJLRXnY4xprOX/OkuY51/MpsDXD/2xpbr",
-	"AdPSsQH6DM3g56IxdIoPZCJ/hwMSq9U3+uiJCMiqzAWFH5Vl14rUFBuOms/KJcftIVIqUi41weH9Usls",
-	"PouMBQnV+NmxGRtjwhmBB4QhtgYKyU6wuYBI5Evr3684LM4I8LOBsOBOlWhxWpHe4SG1QokdDkkmU3fW",
-	"6ABLZhlx7gf1+M7vvZ2nl1vvd+jTd/ar7T8Fo3w6F7MVWYWVYsBOE4rtOeLz8eytFx9rRaZFTYac9EU1",
-	"WMpUJx7JlsXmYSIKWGZV2mxWu3k1MQCh4Ly3iex6WaGcliCjG6zEeO7ncZOHe3X5WosxBYit1Rw4G2SC",
-	"X69JKjg8WJ8p0YqrxazyqUwSOVSZsR595hYQJx55i0zZa/mMaAlyy48zwzoAR2FiF9c+ySzwzficRdoZ",
-	"VAT1b2i/z87evXnz8s1PH89O/uPdyfnFOXTvP96dvDv50ftOk/iM2PPj5z+fFF2vHMSWYTxiP/ljQVd1",
-	"2bNlAPwBMOCC+qfPnr998/zd2dnJm+f/MyJaoBKnt8quXVV8tIGppx/Pji9OKrdYxnf/kHITZY4qb27M",
-	"meVmphN1goPfiTrVQetEncqQdaKON1KdqPOT90jv/UxjXt+DhpHPUVJecCf/8e741ceLt7akBR5oe/9u",
-	"p8NxW9gX/+ns5Pji5Ozjxc/HbzpR59XJ+bn9bNtqTuXYhClyE47IEuuOe9lVSFtbHGdDaSLSuJm7X8DZ",
-	"T2YiuGfMu4Ygrt4Z9bQGPDne+Qvf+f273ehPO5ffb7Hva99tfz4Io1L8UpYBj4rOBY8dV4V3MTmAiPkW",
-	"jJXNlN2wnPPqp63vjVeT7ev0hizeFscgGMcttBFNa+ibaiQ8W1E9AtN9YA1CxQqKyKsRG2Yq7bOpTOe5",
-	"iNhEzbOIxXxpt/lUpfkksv94PyyEuKYAgXN+YJlQp8bnIknYFmcP942Wy5dQj33b1sLxaljgLnOFUL/h",
-	"xsjlVPxFpcE8LoAk0Nu+PH5zzGKe8wHXIsL6Q1yzk7kRArvPRJYYa6ZQ6t5dPA846/xuY/96O08/fr+7",
-	"c/n9HzdijMSg88a14otKh45xhKD33i6L/Fq6cAKaHVIk18gbkRYldl2FXd+nx/72N1b8ULRW+UHFYhuz",
-	"hs/rbvhA9ghRfNq4YAOBZZe9zIEBt0RGU4pxgCuS8gNscx6Ua2pdSuQCpxsSwY2569FQTuR4IrDGJjF+",
-	"pwLYvDkU8HVU20g0l6gFXYzYQk3sIwLCaUCCNzJrTBR2H8DB/a6BkoLI8TTgZEfC5pW2wvmEZ7GXJx5A",
-	"AAIPPkQDbH0c7ojU31pb3u1yrq+xtJeLfGGszliwQQ5kMVPDSZu0G4z8Nme9rQw26WU6vMOtlU2HfQ3q",
-	"CTiONmMumNSLg0ZRZuWNKwjKIyKFr2GjxBL/RApXb/atyYFRj2A6qaXvIXsm6M9+Yb4kblQjjKlLST2E",
-	"gnRhRXo1T2mGC0rX4PC3nmKMgXnbfm14oz4RRiBavF8FSZRl8gbJbFYVXR041mIoYrZj/955NHo83OGD",
-	"YSw6XlWgvTp6o3hO8AAuyP+tJT7kU9G+CtPAo1WuNq8Ao3EHQotNqhwB/2YLXWvTvHn3YkV3LpunGGs2",
-	"VObY6lcv6+WGn5SK+/agNu9en+25CIJ5pi4V+d2jgIoreWxBR7/y66IWnV9AYOOsFb/D6zeISPhMt08N",
-	"GCsvm3uexkZoQNr2mKc+txWWeGifKfnlKQqt+WrvJZWxXKacpRU+/BUMTDT7zZWVJJbPsziOSuyqAX5+",
-	"N6B1gH9VlDMbqburUxyxbvmPpTSgTVy2PvC2QVQgo/KM5xPL3V9gUWaYzGaWpqqM1hGRVcMFHuuvhZbN",
-	"00ToEn4c1CY4vBlC2VJwmVMTC5nqLvvQ2f3QIaRDoZWQsWLL4RX8nejggKdDKijb0kKw5wmXU4yJbB+x",
-	"3Q/zXu/h0N0EfwpSEBERg6FtmUeFNgSJBBEhvmRdSB+uMAG3dv+2tetZCf+1c1n81TV/frf9/XbQqLmH",
-	"1DMHnw6cZmABREylybJwhRERuhbwzgRGMSrgEem9QzCcinBrc+3WwOG1yjTurrWN78Ymq0Vuy5qGOfjv",
-	"loga9h1clLbFAw3Ls+wyKvEcf83hCqu0FxALLYoDU7aMQ3+iK5zgu5EXPUVoJ8P2EfmE4j7CkP2eEQtI",
-	"K8EwtYte3hrZkzyfVV0Cj1btnPd7O08v35s3/NyLDm7/VowBftjxhyCwhVpb0dYm5jgyldcpjOQ/kCEM",
-	"tNVbD8Bncfn9Hx+APVz9rdx5c5ERNvuH+H8m0xzMZ/z64fAHethtFO4ZjjWUqYVeurWFaD/klU+EGT0i",
-	"r8fsSjByJ8vZRKTalSwtXqn9G5mhvqy+BY4Ioe711oOdnQfkCghlOJREkIQzxh0IgNHFJBSXN20OnTmh",
-	"p2QKGVu8BjLhNnus8NqAZ7GPt7xSlJFthuO5So2A3HFfevSg4CbiePbVc8cpVbGo3XBK1w2VupZNLJy0",
-	"jVbmqVka2eqJKsngxPn1tywVCDG2pcP34dmlZ+oa7ZRM9NnPFxenu/tmNQwTwTOWi08525rsD7dL1bhh",
-	"LfHZ7JSQ/6ahYtt0pdqd7A/Nwhtns2FZTqT+fUV9NVyaJW4iuheEwD7bAnRANhvuLMRg+wiTf6G7lJi4",
-	"iYN1I+9qJSEmpBqW1p/VZByJLayP4JQhV7DMayuxwF8PxEQi4BxNTY3V3cyhCx8od5Yqs4GSH2buCvsU",
-	"/ZQdkP7NWmRRibbG8osKZfv0hef2ljuc0VM+27kWS+3gMpcrTvIpnyG7ts4BcCVzyAFaYax75f9GLEei",
-	"vYaM6lV2e1KpGbtSY/CvReeXrVi28ja6rKVm0YqJAcKlfoSmDffL3S5/BhviHPNv1hhxNdrsXLEM6azb",
-	"Gnf3YoaVWHODOwUXzJqaHXTVipodzosWAmQlciQwLx9B+4WL2NjcxgwhGJLFSNtr+4VjkhjdOAPHIWr0",
-	"ZKNpclDd1Uf760TZnqDjHA8crcxfNyJQg8p6wD0yCDq0Bc8Saay8wx6jLKGWGQdhJ/DFKlrchYPr46AM",
-	"5hIiZSmVuPcNyhZ9aIKxY8JL2bVLMxVhH0rsB0i3gOaANNpcLLI+u8LRv6LoQ+pQdu4+cwGO/BWOxhVe",
-	"A5Q7NgYESV5lF36XvXWLAWoZ+pY00Z4X/AmU1IMU6eD3x0wXinRXUseKYj6pcq8MThqirYDa+9bV3B6q",
-	"5Ac2arxLBU4pkOpTL45T25xfUhzHyYOwZXUXxubIlaJ02SNmM0+N8pFCOgcskQqxcy2ztk1264jLZJ4Z",
-	"idTzKE7NMIYTQTPxV3AVwvWZy8N8tFcidd3zHNA99/nZMocH3V629cobaVJkqtYCCi7j0ujUv81Fajq7",
-	"f/CoVMCvGhvo9Xu9vwRyNO+rhKHN0GojX++UGOodYZYluJYz2GtOGw1LczwzqMQfcpym9UOiTeShkuS2",
-	"KlR1TN46SFjCcKkm2VSUzrNx7DL1AFFQKcpeo8o3UBmyVQyrZTDtIpuLfjlyFqi4A2BQqrMDKavcqOm4",
-	"INkO24u8lVPmz4HFApoAlkNlFL2rFYZ2xX2MFK6/IzuuxZGHUNzH1sCwZMp4TqyJ69UPVOyijc1j7W2Q",
-	"xf0GFQWRdLCmvML86/bDSBkr5NjoAKUwBE3RYQ3A+UJloHVAWIISjEn9gaF16oeRn8h+qFIYzoGAsw7O",
-	"M3OKYVIr6DMp5ZzpRCE7EiRQiBiRv3jkZUKw3+ZGyGREKsdzzwLGdU1jZCw9pxlJDP0TqFyl7HAN0d9h",
-	"CSD8KFhZyIrJ+tRJbcELXsV0ygm2Y2O2DbCBNeWtzhz6qImy9diOukoRJF3aMlivR6aw0Y06YLYzkVCS",
-	"LD3C+ZKaUPVSOIfL9Msh1LVAdIDEEpXSIp/TDQ8JJhtmWreGi5OolvfnwVbMSYFDdmQkG7JSEdTEq9vQ",
-	"DP/YKK3yQjXqowW3NMC2clVSTataKdTqKzEaCrP3XJ0fRBsQ0XTh02alCXAKrcvl5wN1I45IykDWBGjn",
-	"lPOaiXVgiciq87ipXQY3gglzVaTAAulcVuN3AkepjR2RT3VkbavBEmkTihTYkg5beP8IESR9MbuJdgsa",
-	"5MbKbVGpOIwOpEuOqJJRptEFFwj7ty9w7IX2ix54a7+QSRUlZ4UGfT6fTnm2bMi2nk+RHRBDbwEqTjOF",
-	"uKNw61Qi+T5pxhfwEENqdCFJv4iNOOSfaXDhFT1rU6GmUOo/tylM55eUaOFnSXgu0uHydUjOUCl56492",
-	"5XlhyBCGGijkSWVyW4zi7FGv7ZVPH7W+8uldWJ2h19gjfBq2FJqfwmj63K5Ce0GMVslXAaZDENBu8dP+",
-	"a1mEsFR5o8VkeziitVfXWIRpWflPLVr03tNbsd5g+Uw3oVGt0cFtlvf9doQDWapy56Lfgok0z5YIjB1J",
-	"o2H7oFq4qQSaDS3rfEJVikOB8L1V+ID3xzt/CcKG7zNBK7LcSTXXrPnahiVc+KCI8Jgd/dvcyGEIM5Gp",
-	"JjMWK2P4jKEWhzkDVXIDKeMWVgqqNVz/nVm3KanTPEnwdzyYtGoGD6watN33//mnf/vuwwd9+d377y7b",
-	"oAW+cPgCLFOhc8ORSrikc0x1oOLfWLCvz/Z7veZMW+sQAoV5nledD44kRlOJI7u3PNMzhWz6agjzCDLg",
-	"bfNQP9BMi8Ufk8vM9O1R7+Hlekd8MEEX471vf+lE9PFdym+4xOqtl7dRZ65FdjwWaa4bh5C90yLbgYuI",
-	"Y9umPVgogZmvHWBS2y2DK4Zci6YlVc0/qOzDP+z81+XWe7bzX5ffweftr76sbu8N9g+7O2Ikh2CvFuO8",
-	"FvIPd1cw/dhS+cuiSYrx/woMayGKIwErcGc+K+gcIjabcC2Mjg0fqj7NdhhfGXf6nYPB6On+6OGjx48H",
-	"Dw9ifsgfDsXT/adxT/TEweOHh52oo+a5sUXB9YRb0Uht81xi91vzHLjU3G26xRPQeEX6bFn1YpofzFFN",
-	"170Gr2e0qv0nh3775xb455ovOA93CrMl8Jgn3b3bS0tFCImdmNdZZSA0p7A5ptfAndtFQmUDRVKeQY0D",
-	"Rw+GKGkSTW1saTdfazhXYcW9pYtviykN8KOBAM1icr/JaXsGfnzKKUzRekLRcF20IE47hEitw7QbKput",
-	"U8LMKiqmtBhSN0gh1ao8oMGKpd4GaixIahvCMavbWxsssZltwhG0uC0IqOXnPIHPduOcqvg5FrvtFFmf",
-	"5vNzywV6jnqz6b9Zlj8pFWPRr6IEK/zwbNlQC8fuzaJPVRkQ3rTBtirbeHNzBAcoMoNaa871tXmuV+a6",
-	"1KO5mi8wc4gEeoDQd3MxMrLDfdyAUET96YEmQYIoGQfBqVC1rH8UTHfTs/ARY6XiUKG3bysX10Rc7iwl",
-	"VdyEBKW0IKewQg9bwUvAHLXCYZPZ13Ybb3bbJgKUqgus5lLv3V2mBrdXhTs8mEpG0C6Aitk0aF1OZLGh",
-	"dlosZrWzn1USN9N2UZQoKspwZOBe5njzaabGmdC6z4ZqihabC7rN6DeH3WNYr1QDWnBX3Ig030GjHr2f",
-	"e72H7IRnyZL9LF1LMgcIH7RxZCEMdhd3XUKwsXz2LXdKZPMpsT5SDglQbMtCM7e7zDMd+j57F915JvJs",
-	"uXOMMJJTKHHLkZEHSsDjcjDCTNs6E1A8JGp41Uk+TfAVzWAX70PsjJAHUyLoFHw48YkTqKKaHW1zctrS",
-	"r1HHN4OwRH9LxiN/VdET/K+8p/lfe0/2vy73otQO9AjpUoMkm5u5XLDuR8CBSyGWCDwBmctOJlo2B5R0",
-	"8YKccng1s0zSZbNhyj99HKo0FUOykygmPiMWrA7YSaVLHJX2R219wIe9Xk07rrXsR8XwIRVqF9za3j0F",
-	"RqdypoIfgIFAAMUUwoYYOxuIpUJi3hJxXXXFH9WfAzSwM5ECKS98apXpt76WpOUTa83NatYT3nUbGOxS",
-	"mLcXNeeemcNpypf4Psi/HPnQ2wnxS5jVQQEZ4MQV+UIYCbRQGIbEa4wIOajeHlF0EnMjvbDOcA6hdpR8",
-	"OL528wMV4Y3I4JqN2IL22rFyNYxlqWBBaFnXB5JbrPhworTw4O71Ql9IGJsqFk6U8QVdpuZp/DEj8v5Q",
-	"TzKexmrqfqTjDTjw+PVHsZhy0CLFb3PQ64tEp49QvwjJPJKPfMGzsEZer9BXyRjGhPxOv1Mkc8BsWAo3",
-	"M2/mZtPqTAy7lnfNccr0OzuPAtgh2264Aqd2FcgrClS4Kiz1IKiYeWkIcJmrvuzTWaBrdsYzPhU5ZocE",
-	"y9f6xNgBxp7AqyBI2mw4PVFZLlIBEeP9R4dsOOEZH+YiqyXCHfbWRbnwjSM3jpfNy79U7bk8u7amfad/",
-	"sLfffRR1Yqmv6Zue+Xsqpipb0jd7e919AJFC2jEixh8+6R7UJhdoqd7ZtNX6nPjsWQ+0I7JiMmVzLSK/",
-	"mn5DLTInetfUJStesNqP1x5lmGPqwrJYRfStGLl1/WhHxlQa4HqPnkVeJPCBZotM5kbFYDcqmU+Fbt2J",
-	"9f0Yz+av/bkNd8bGIrE7P52+u+cuNDyc2Em9iblTT9Y834/hrjKEqglMC5Vda8RELe5rWUzXzgVQDKns",
-	"WqZjpkXOthYeYs36pCHDa/se5whqerYyFZlMtYxrsZL7GiA6+c54qP4A5cYBtR0eS99gJ5flYFC8OJbT",
-	"Yh2PPPVIf4NeGqXxQoFX7kJdi7R1T79211boa28a83bskc39miV4P9viKTt78Zzt7e0/ZHo+iNWUy3S7",
-	"ZOY0Qbq/ZvZwrQxhgFnLe5siDb/0QgkfiKTyMgXE/OvRqFHvT1X8GpgD9QqKJKMiz7WA+BmsltiGFIFp",
-	"EiTYRCUkxC0NAKhiKhYPoGAwFixHNK6aJzEBT70WC5v2iHH/et/adaZFgVbtddm3SyyYFoNV07Ha6lQN",
-	"ZaVUjPujRdWsutZdgWs1kbzWSshrBGnbGiiE2daQXztFO5CnrOdBVClRJAMF2BaCXCE2mglh/VPSjWoL",
-	"E7qk935x4VA77BsVDIbAc2jE95vNdW/My7Xn7ajbreDYQIBjzexAhA1DUV/CJEAG28Ji/SxDC6RDD5Zu",
-	"Os3MyiQx+2yhMqoNvE7M74cN8mK2Fqupwt0LWzAtJ84vrv1XnFmc7FRNPfJb/zzyWMGLU8u7wCopaIh5",
-	"2PovWo7VYBItkKhUsdKu2BXm2WmmBgnW2q8DxEdzzRPkKoCVw7bMifD04NHj7S67GqpY2Fw3nDl4U3BF",
-	"86kRVDlUkz9iV1i4/4q8E+hQREgIz7HpyHqgNQlVPx/es8Z98xGYQjsyhXUOjpOcy6TqCuiznUeuQBY2",
-	"1HdYima3AnaZCh7ejxfi0mj9OueANe/s8pnUu17EcZyp+axbfLF7s8eT2YTv7bo51bu0h3eH4PgpLrYl",
-	"R+e60z/Y3zeqVw7H9EXBkGxHwY4XrYl5lvZTMRVa6v4Ml0PfDmrduA4WJDEPuZYpuPGoCcY1Fr5WmTnF",
-	"0JK0Pj17mLWBFNhZDR78Ez6boVNjYhainHoLJ1csVowP4ETOa5WAn4bqlNpZr9EvB5esGUzM0rVhntbY",
-	"hLrnqwYjryIUirWzztMUDkw2eK8ykWfLegZPPRFfsTxb2uCLTO3iR9Ioz6dNvqtyQfHuxvTrRRZo/WV/",
-	"vrg4ZXgBMyvSZWZRqKpUeu7pU+9RfoVVn7Ifd0ubdW30LjYSC1jZZLNYEmkSbWpIRUtFiGOqznqb8aF4",
-	"2eBB/PXh81r4meYXS2EjE4VmiRpTgT7I7J7x2vZ6GPIe5kF++2P27uylOQEEvAYl7zlG5cqYtHBThmuq",
-	"4LC7uY5QvNSPKwBvDOeZzJfnUE8VUwQEz4KEpL5Fkyso3WGG8vj0Jbn9gAY6FkXY0zHSDDlxzi5ZrI6q",
-	"enpCUEtMK8k1U4uUZXI8yWGsXa1X6pl7jwmUdr2FTTxSAaTdIi0KZ2i2VXPrZ0KreTYUejtyfbeMuZav",
-	"30y7+DRLuEx1pdZT90P6IbVSQhMTIRxAlLLj1X/Gk8U90foEvSH1xhEjsn0j6T+kFBRHDxXICXPIqnxS",
-	"rX2Iw+NPTalfN3uueB6NPZsl3DwhxDXsUefMhJolAuAfZmtoYWyGJdNqKjD/kkpifYCAhxwK4q/EVI/O",
-	"8YwPJ2Jnv9vrRJ15Zmvn6v7u7mKx6HL4uauy8S7dq3dfvXx+8ub8BO4pxEjnDR6nrAkEWJSgtWc8sf+n",
-	"fCY7/c7Dbq/7sOPBve+mLHx2n28DCkP/c2csVgJ3rHIXnPsHsPq77GUKcXrdZ1eQdnkVFcgBAvMmCVVM",
-	"tKnGVwhx+JB60TobuUrFUYEmIAUwVwqTeQpWQGjwYK9XJHMBxH8gxnNjGIsFrHmgp7paGE30yg8NUhCw",
-	"j4kDN0BABdIzYp8/wK790Omz//5f/ztiH0gK0Re3EStYO2WO4V4LRjA3Mqk/pMc//njyY8Rev/3x5YuX",
-	"5tOPJ69OLsyHZ2/f/vL6+OwXo1afnJ29PYP+kxcJVnG1IC6EPY8IFHJVrh99ZXbKhxQc1BRY8sSVgOMZ",
-	"3h73I8xMVECwwLlGixESJqZK5xAd4mBgZ1QkB+PbH1Lgvya5c2Rj3DBJB/tPA3COM9iJxbBjhVkYMvTI",
-	"jEUqMp6LmBA1D/SH9OqV1HlVAuorVLeu/vt//W8zqZZ+9sri5QvMjflXpLFZmcbEonxfbH9nrEA+dV39",
-	"CctVG3wobEGKylmKhjJCOlnS3FnSTXCVkfEDalIxnQ8YlvZSGdPLNOefyg61XPDpDzeSKkRK0z4EBjs2",
-	"F60DbZ9TG/a84W3IWW+jFl233Ndtut5nU5HzmOe8i/x1pT+pcCdWjFCxiEhZ6wJLT5cdkyod8pwhU13s",
-	"qhH3saJpeaxKT/vBLykfGjd42D2Nm90ktpYYaPtH3iJ/oIuxsPIOOXesLwEqBasUI2runSBkFJx1I1VL",
-	"va4nGTtldz3jczAkWuuw5ajjY+G5LELds7c0jWvQ0gqsxxFIYKPVTlzqJlEiHVnoKixM9EjhrrdFCFxN",
-	"jS471r4EncAyauq7VXL+7AqzBl/hsM3C+FktWKU9R+/X8vmvzQuWOmGxGiefOCSWvFH52yQW2cWEp0ES",
-	"nNpytWRCXrFrpC7CE9ZqVFI3dnJR61WVgqNOa7eCihqPI3PyeGSP5vDCZCpbAzkvK+yJvDaK8YQnI8ZT",
-	"KIyCaeLwcbup7+XTsuUmamGeBgaaXsysWOD8AK0CqSaMVmDPfZffJZKEpcrzX3N3Eje8DPihfjVPeabU",
-	"9ZRn1/oLp8V22qd4dLl9qPxlWGe28jak30BhDTag3hS+4ilWcmWh9f2Dv4abXlWLNH6Zylzy5ASevNmL",
-	"XhZBDdBz93s9YkXMLeF2ESTe/atGjokSNZMsSIvaqN2F3+f9ZdQx9nGn36nqE0bHQLcsSFvzoKoE6ncO",
-	"Hu/tocXr3nclbWPoGWBq1sU8HfcVcZpoBZzAlRGJbLYtclw4RblrTJUDHNBQx9zA7xZi+AxdyXjn3p3v",
-	"fHjXO/fu3Nv9p3e8063RO9ztuTtA6bSOjveXt9Fns7i1ZV4AtTWIBKRCMX44IOdjwCLXTcHL25qiG+p0",
-	"ccmuF56C7DXM5i6r1JjPU+1YkUf+TMXL5vGxl0hRX+Q+AoI2+F6LDX63HbV6N5GeCvGdHFlg/vn2R+/p",
-	"nffH/j/2/sA1yDgLLMNV++E2+ho+F/z1looDiXwtQSyGbLCuQkbuKyhgq+Y5QDm9XH1IaNdsIBCBbhak",
-	"sb9U+iM8CpwJdbsXfwxu0ns7QG/M8Uhn4rl19Trm1fP5cCi07rQ+8ooVQY0FNuhLZIeApPi/2646+Mfe",
-	"G7QuNt4bkfUbllfSTyK/n2X0NcT0v1ZB0yoAH90d1sCd9YWo1cWoV4DpGQjw/L/nb9+wqcjGEDoYThCZ",
-	"8Pjhk8PtI8bJu6QFBIHTeZJ4HPB1EXhqWlivpjSsWujFDvTi+4AgNDIYGGUsJqC/t99rr96/Nq1DB3F9",
-	"F0G0PJuL23+Y/eXcdYhL/idUgQ6+vfK09+j/WrULHE0QefOK295FyswDESrnrqz62yysBxP20LVVU9Mz",
-	"weMjF78pIdMkpKWWU8gOek+pBgtxuGJmRI55eWVJcibAq/aNTJ5/7fV/or3+j75jaenezVKaCJ7kk987",
-	"/c/mLw8oax0DtRgKT5lMc5HdcMrWptxhplJIb+dp3GV/RiAqSA5HcZCqUj4MEIHa6mZIRZqp2UzEjhnb",
-	"1lXQwlxgkZwJzxEoVN7B5/PBVOYe4LytGrDZhqsD27/x6U6PdQT94f1OM4nIXxjh9tv9GXc8f20daRdK",
-	"veYpgN0etdndfh78JjvlBVwGu8Ot/2OmZSyGHON3BXbbZibPVOxvBAyy0/KHCi129d/s7VZZ4oPm0iup",
-	"82P/wjax5hJLswW9lUrRhbzpvhNwo/Xpae0NEeTCVVHuT1NXSokvG/cFu7HGenhVipI39Ls0kF8c/mZb",
-	"eaVi4HY4Il6ITgyJiwjSUcvBbfjhByQojMzPf/jhlM810EDcf3h7zWg+t+HdFtee8rE4l7+j7fbVRJe3",
-	"aVYFO/wZjjBNRsRADe1ynECtg8V6R6HWJq7wk0q/XDoh/riUB2rh8rSMZgrAqFQoxbwZgHssAtCTXTLV",
-	"kHiKsqsirkr+y8Jb2eTw8eai822mvMV033k62+iFb1T+Qs3T+Iun9G1a6nRklqZPDGDm9kdfWtbn71s4",
-	"YWiN2HXUDBu0OECWK3VksYDGSNjr9QquHg/sE8Zg/ege1OY8dN0yeuM/3OFY6t3f46Rc2aeicoIr6lY+",
-	"h17GAM4O4ioyOUby2EbATIUcme/8HuRHbtdNkcbGPlf9arFGiLtBWCRinC2knsBX12JGBWAllm8cAeWh",
-	"Zd/IsLKVNekhU2QFRgdzH+uoHFhwcCxPkA8Dn9KJOvOUfAqtQDqVN+YAh7FgCqnJZGnESsi0snjb1QdY",
-	"g2wrrYX91tg0n1xpo6If96XZFeN4D2qdEcIyblDmih1aVuxoc0QMl07EaJ2Udxf++AMtTLrnDz+s2HTf",
-	"SM/7mrqble6rFLeQhPJAzTqXSUJV4rcciNmsL0RhqiQWQARJxHx4KPEM8wK2//F1PSikz3PhaW/a52zP",
-	"BNeg06ZiIYDsPtP5Kv0uUTy22RK72mOCa9LqaqxxX3FFNBHVNSwO232caxpnS3uIJQsxNxzEJWaiQZ8p",
-	"JWPHPmDHKy4U6h/dumuvt5dDv765d8J/dToRm1n5gn6KBlf6L+agJJ6EYTLXuU2ogYo5uQo+x9keRWFQ",
-	"y/tHSRGOGOYaSsPag5bwp4EQ3Dy86L6a5y283r6d/+2Oy95VrTPyDJQcogH6Wiv9TmZUC1ffc5WOEomp",
-	"6N98N50LSrXZdBORQPUc3I2uvcJ//C+v3r+8eoVXb8Gvxb/8eBWnDm2WVVoh7bkVnjy/rPo/uo7nEev6",
-	"Tj1I4aVqfhR00ERq5DJo+RjcQ3AZskusUP0agInFfrWQxF1gRoaQ3bfA9QTDgi9jMZ2pHEhVXO1/z9an",
-	"AkQ8h0Ik5E0iTKQZHlBjjLHAk6QI8GdzI1QhlA/vaPQQnkDIphTqh1xLrYAu1rS5E6tFSinJCw5VBCE5",
-	"PGZqNAoEDoFGveIOvX/1BR7jluy31Vno2dh6o6ZixJxjmvPXtiNnMsP4zXy0/wTaCHCSh6olF8s7V7Dm",
-	"VyklMxXvrI28v8jUFOpyJnjKRMSPAqF3TpQeXXZihIvMxdQv+uXl+rvu2WxsaSs6S58yvsjNppL0LlCP",
-	"Wf+QMVNmILg6fXt+wayGdbU+QP+MstO+xmarPuUb77fK49fE6nEwwfpNlLqGxO2jmoCjZGkB7hCYu/9r",
-	"I/oXZR4u0GQhZdecqmt20mrd/hQbWK/Yw/n9j6DQ2478syr20P+vlKXe5MYlTZ4n8kZEQBIZUuht6aF/",
-	"KfRGXq3S4DFCHVLfI1/L+2cLykPZ3FFdmbe8NAJqVEsispM3K/V1dKg1xlgt1bAFy4GOW9DbWBwrqlpX",
-	"8M9VBDVQwpdq+pFuWHCZX1EWcIq0C3Rhl/1KpURdq4r8gE4dqDrqy6SmW0YVF1T71rHgY+sexct2FX57",
-	"ZaYjEbm4OkJmSTjFgNZlwm/EFZEE5hQRgIo8wD9Tyq2Gi2I5GolM47uwKywK0UwLcwZz8W4WYwIZssM4",
-	"tDCyXUaF5uKQhbkaw5zXdRfI3cZm1x0fZsNYcgObo8+1LfB0xBLBb6CwaEE7BhNbFlHXDz897e49bson",
-	"NzPZNoTb23kKIdwPH7rmc8tYbsErqpCnm+rCwxCC9EZOXuKSI+59YMo47FVnCpkhHE0pFfWoMAl41ZOq",
-	"VDhEBFEMz8OebuQ8aApr0k3e0GzBePzt/d7Oo0v8eNjb1q2Gx7Ez+EL3004aG8FrLFHIvqb5BzIluyZg",
-	"BzhIuq0lBcxEZGiJlP02lyJnjl3bUglzr+iM0+RjwWMiiJRDEaOCXh1Ab9iteU0Da0wDJ/FSV5ofiuYI",
-	"Hus+lIWylZusL6PCP+Q/zytnZokJagnqA2HeXiUxsh/Z+sep/cps2IklXjVdwXV3VPSlMaYOL/mF7Aq2",
-	"mMgE6n7ANKdW0iApLHBMD4Qn5NBSWkhNBatKHk1jKc3mOZNprtgbNpgPr0WuI/MRRuLwIGJ7+08iYHBS",
-	"GXu0t4+AiRdv/ryzx81YTNjW4QEbyFxvm3XljuBdXwuaqnieKPYGuxDLsdA5ijh8pOUF+x9vz+zivDJt",
-	"X8FFSeLFhiLWgzeH8sRWZNPtb6hpHbEnUBtQg1crIhiCHKdyJIc8pRAniIsB1+LwYJ4lrrb1jMexEXzs",
-	"FYhEiXwiGPvl2As7CcTsbfaRvRsHpWkZmO42CchHB4f7JbLzwycPQ6iX3s7TjzttoS8j3Jx2E8C61xPu",
-	"iCYp4GZVd7OmeQJDW7AQFydSQth60k28lTfIMJrkHcDFGqzsRDtU2I/iWDdWJuP5CnoduKORdKVcZImY",
-	"45sZV76m5uof9aDkheRxKbGv8/mDZfH70Ol/oJP2yYdO9KFjB/KDlRUf/Pb0B+AI+dChfET48/ZDGh6n",
-	"gUw5DGl17QRVbFJNkOAj8Ap1Sg//ze+qcX9zy/7XgsvIeZxoZyAFt6PSYVugLsyU2QqgeqBk315l/xOI",
-	"dkX+St1nVk5iwTOQQf0SI/6mGh8eZ1ymRkH3PH1S4zkdzCZTWX5Bvfk6Li5qnarJfmMHl3v4SsdWBn0D",
-	"wN4XpaB882WKgwqr0+KyGysJigaPFGRwZTdhI+FlUfSGsBvdEnNpf3c3yEDaJbrvHb3UuZh29c2w/6T3",
-	"pAfuAepEyCABdlqwgTyGtQpfLIA7LDVcLV2sQUmq1yvmRjM2Wwpnv9Qqjc6KtrzTyxifmhTTpdEOkD43",
-	"Zlp5bVpDvN7mC7JUr+cDkQh0T5xmYEeLud8tt3d15/by9v8EAAD//w==",
+	"7L39dts4si/6Khju2St2NyXLju0k8uo113Gc7tzOh7ftTJ8ziXcMiZDEMUWoCcqKusd7nb/uA9yHOA+2",
+	"n+QsVBVAkAQlynEyM2dN/9GRJRIE8VGoj1/96vdgKKczmYo0V0H/92AieCQy+Hgh8jxOx+rPIlOxTPVX",
+	"kVDDLJ7l8GdwORHsFn9kcsTyiVCCKborZFyxOGXncp4L9X4W8Vx0VbnJbhAGajgRU64b/2MmRkE/+Led",
+	"okc7+Kvaqfbl7u4uDGY841ORU3dPZJrH6Vz4+zkVOY94zrtDuox6zGZ8LNhAjGQmQraI8wl8q/hUv0oi",
+	"hrqNIxbnLFZMzvivc9Flv0x4zhZc6UszwXiSwE15PBVsMYkTYVtWbKGvyASPmMp5GsGY5BMxZTIdii57",
+	"l+qLec7ySaxYEqucRXHEUpmzcXwrmJznbCQz/Nl2SHcmE6O5EhH2eb/XO2IyhbfiqdT9qkwN0y+eySQR",
+	"Gd2y2+uzgRhjf/DRPBULPSmxHrZf5yJbBmGQ8qkI+oEZuNKcTfnn1yId55Ogv9fbfxoG0zg1X+zqGcpz",
+	"kenG/vPDcecvvPNbr/PsU+fq+z8GYZAvZ7pdlWdxOg70hL7mA5FcwEvKrD6P79JkyfKJVPCaL8Qskcup",
+	"XiZsAV8m+nbFpjwfTlgqF6Ee65/nA5GlIhfqEY2fzJhapjn/3GXvRow7DT1Spo199nP8nPFMsJtULtKQ",
+	"Zo3JLBIZjWicMT00Sg+Y+Myns0S/Ti749IfbGFapfyCT0ls2jOZub2/fN0RvoQ3fCtetm7mWg7+KYV7u",
+	"2CgeyJQPh7Hp1oznk6JX8E8YZOLXeZyJKOjn2Vy03Z5DOZ3K9BN0zvRSzfiwoavFnOAI6ivLnY3EiM+T",
+	"vLmr2PoD9Bcb0p0+42NxEf/m6fNxzqZS5UxJNuXp8gjGmKdqIbJHyiNaEsEjxXIJ16Xic663puqy12KU",
+	"w46WGev1tdwovfVur9ewYuJpnFdXSjydT+GeHuw6/LNn10yc5mIsMpSUepSEyp/LKBYoLOcql9PjeS7V",
+	"kCcCNpvuvkhz/ZHPZkk85Pr1d/6qUPa3G9law/b5xSzhN2omU4W9ec6jc+zhin7MMjlIxPR70x87bPqO",
+	"CF/5lidxFIRBJHIeJ0E/WPA477ODiRaYWqbyJJELoS8RWSb1wfHh98B82Q8WE5louT+UWlKPMjllPZjI",
+	"w54KwmAUiySiVoMwuOWJPm6Cg0lwdxUGKuf5XAX9fT0jeZzDQtbLnUbf9MF0kiZqnqX9VEyFilWf3rFv",
+	"3uRuwwV9hvfjoNf3nelIJAV2ZRTTwQOHAx/mR+waB+YadyYTfDhh8N6M5ww2ZVd360SmoyQeftmEDU0j",
+	"zozpLVNIZEaCYMdKr07k/GjeQ3yOFWwQOwXPylOgfxD6IB3E+gjOVw+/7dcDjz/2AmS0Vmac/ujj6ohd",
+	"4yhcM8WX+lBbMp5GbAHqgWSRhJF/CYLxy/aJPpR54gzYgbtmj3GezZmnRHYbg7DVS0S80jtgfzB6tjd6",
+	"fPDkyeDxfsQP+eOheLb3LOqJnth/8vhw3fKmDjzg+B6nS4Z6DyhGPNFCtlivP8pUfNGgjXUDzjr1aE6o",
+	"P2r57uhKXjmTN2mkHPXR3CiYoDj+da5ggTgSyD6gJHh2nUl8K1ki07HIUEldPSHwcg+82GcJH9KbXJvu",
+	"GqkCkrDUvyO2ckBjnMVCcTjHSW5xbjlTyWexNWaC290gpMkFcXETp3pkL3Aww2AqlOJjQbOFGhWbcMUG",
+	"QqRsKqN4FMNJkgkOjypkYjElwUseJ/Nsg8EtXpF6okf3y8UqLCTnRfiYxymIF932ki3lPGPDCU/16pMo",
+	"IRulqTMYeEv07eXpOZo/XXZZtm1QLVNo43BGXWCRHM71mYG6m6OAHp+9AgknspDJtDD+tMoZ2tYKmxDG",
+	"hOmRxkfEuWJykTKcLat5ayVY5i/lXC+qLxA7qcw7I2jFmcxUsqqeRRtrg9OzNMH7ruDQFic+ccWcFh17",
+	"WLmRCZIOaj6c4EFZPxjBXsZLYagvpXzD0+UXjXQuZUdr97Cj82x5PMpFdoGqoNazneHac/eDRKPAKFdq",
+	"9bDZpzzgqL2ROGizuZoIvcs5OAi0GBWp/kIesTxbmj2v34ud61fswDtqG8Rx+zi/1C2hXyYiBcPGNAeW",
+	"MSnMXb+J8vRwf72NchcG71N+y+OED5IvO6nnTjsVxdK77ws1End7wwJwlaXH5e1in0en9Ir5dzv3gEtA",
+	"92ImlYp1J4w3aSpJ4v2jz70dCOjEcTHbPh9QScCBesEbpGGI5xt45ziYX+DM0XoWatwl6/v3gDvmcMld",
+	"ot8w1h3QetyVHnsrRJ0Ly7I1jhJxGWvz/ZkeAP75XMBrqaD/GAak+LsXOi4N1/cxkxE9UR/fy9IdmfsH",
+	"GBZaCVaJEDPU1EejeKjfasATng5hgnVLI1RI8L44fZnE40lOLeqjS+unPesxMM1ngk/jdAx/aesXP4MT",
+	"NpMzkeXkV+Alj4LrHTx4XHNnlQf29yDOxVStdTCYW/T91CDPMg4S1Z2YFo8Xn2fwxhc5z3K706tL7mUm",
+	"p/rcz3I2hMUkQS1fhgzV+Cjm1smacJXjtbAjRjKbcr1IIjlHcUR9SOfTgV787jqpPvei2Fm2nTjNH+8F",
+	"9U0UBvrJx8M8vo3zpWmveDzPRSePpyLwjIK+84UYxsbJv2r07XV03y/8RryfrbuLrrqr7IPf27zXVORZ",
+	"PFQ+ccRzls0ToVgi5Q3j4O9stYbeQJtvBE+pT6/wrt3D+pIq7dR2PYZjaE08Y8iTOB2/0ZfelbZ/adke",
+	"+lYtSoWW2+VMRr6NUpEnrd4r2+xyEEXqVdq4r36SCzAB2TzN40SLZLwlZPFIK4Akw9hQkpO9xW4iQbh6",
+	"TJwD5gKuvysJzFW3XuJlF/PplGfLoOzb/FDyTJdOA0cumk46A1qdj/KqK+8aR2LQUig6XxKoV3Z40CbR",
+	"b+m8+c9iWVGf2pxqvnOqdgiUpXDruEFlG2zsv28xEWvG5HWMHmhnUGiTfbiqvaXdfq32oavUePajcQat",
+	"3c58LN6InNdeGDux5v3erJSlMhXM0bTZXIFaDFrSqglee8xOBU//fgL8y2Rr+cWdw2iN0H2vBLXXYogq",
+	"c6lv8s1k+c3aih4cfXq1dgvk2+wDsxr/btvhwhwWFU8yHEN9bUb9JjLZZb/wmzgd95keQYgJg4IXp+OQ",
+	"pXrTxOinXXbZ8YLfCLgzEVoT1L/OZORc8ZIn+uA3zwCdUfKIWS2dqVzOmBJpFKdjAibos3GsjdRcUpfe",
+	"p2DK9KsOnyFPtSE7QMgB2Deptrs+FKYBvk0QBtDZIAxKXQq0HQ5tO6NX7A9n9C6LE7NiA2RZfMsTz46n",
+	"IJ9Ce2wI/rQ4HdKAiug4D8G5I7RVPhDDIqI9rWrBh/t4LhZRUPe/1RZnGAzmatmol1xOBINrM54Yvd6Y",
+	"Q0ymuAyk7iIAPupvQD5rtJroZSf8VrCBGM/R6ZrP01QkDVrNZq9VKD/3PncLm7BmbhOsJ2QTuUA/l0gj",
+	"EWnLn7ODz5+ZzNggkzd6okYPO0mjOFP58+V6fe41z0U6XF7ciHw4AZvKmrWNK9DMI8BEzEzF6TCZRyLy",
+	"mlyFT6Nd912DzL/IwFgcLHOBkWaZ6f3N2TCJRZqXl8Zq+w1ef+NR+gJtqzgoPXEf2B4pW0xidOCqsoSD",
+	"sIHdTxD3lAYERRFy3bMIrtPytcuOB0qkeR9+UzyOWusJZzIyYqqsJ8D81Y0i4wBpsQ1SEFKZ4MOJiBjX",
+	"r91no3mS4DxKpqflYTdE4ZNpXNa4OSsi6WF7gZtlpfRUJLgbJODDSj3HOVU7yW30pi6BATaQPtRmz2WO",
+	"wciNdiCeAq2Gkg6MEMMiXLFfxOBCDm9E/sCHCD3IuwfsUIcEw0P3aya859l9x9L6FxtXOcWJ6UKWSTl9",
+	"yCfrM6fm5fiyTbMAD5jPCOI3ojOf0RrF7SszNpW3+kNKW9m6FjMxk1l7Owkdb+dw0zpLqa09YQ9Xd+sV",
+	"s1YZRUdqOXqGI2t9OvrzRK/syGcyLhm3vlhQddV8OBRaAiuDqgGc7RHjcGgQHjeV8GMRA8glKtpx3mW/",
+	"TCQIc91xxVLdmm5Z/8kQpOwYQgUsYCojkWAIqfMk2h88G3Y+733ev+lTXKnPXk35WJzNk+Q5H968G436",
+	"Nq4Z619c7ED1Uj26euqDfrDX2zvs9HY7vb3L3uN+b7/fO/hL3eli+1VzX8uMzYScJaKGh13IDP3L64Cn",
+	"RUd98RjdDICUZ5kcZ3yquo5J8iZWCmK4Bh3BtuSIySQSmRO2V32m5FQMZLRkelAZOMsUi/NQT5VWA7aP",
+	"2JmMFMX92RZnv85lzvVu0advEg+XLBGgUoDNNRBsyiN9m8wwZOxE/4Y8SRSe2sYYwdWkl1YhZKuzErLT",
+	"LLNfhuwV4vTgG60eFb+/1SsKLzrJBM/FiUxzHqci0+MQj0+zTGa13+jb83la/eok42ryWsoZ9YRtgc4I",
+	"sPNJnEUsE7gtZKoHiuMY6SWq1zz+jfGw3Imxz2S0DTOTC5XrG+wkKJErgo3P05wN+PDGxYzoT9tdBpHn",
+	"KV+Cj7aykA59y4jWtDe0GCPkCdR+poRI26rAFclFS7VA8JjH+kTNid5BI23SCgeCWt5aWfFDRb9gw+J2",
+	"i67cOvv55IL9224vZGenb7YRks9OT15cHLMbsdRS/ayzd3AYMhWPUxGxwRLE0FuERsFA6DNVr8dEyhst",
+	"3PLK4D7dfbZXBduvGxV8Ce8gJDyeWvUejfgI/cg8OXPGYsQTJWqxZ3tjSAFmiItp6ajf/UeeiwVfsuOz",
+	"V4+UAeBiVkjdswinTsmZVPHYNecXYHLB1daHDn36zny1/ac/+uym4jDUS3Uap+ZorJyMYfC5c2NFRyeJ",
+	"Vd4xjYm8ZEl5DvjjJDnCqe0XuQtwwxEzSQDmF08ag0lZKLlykiQgjH0QBjaToOav0R3X93RueUYD+wHn",
+	"Wr3M5BSbKf42DRbfFE3rrevkZazSOexysHc3qhYeD11lsEG8chN6d09fxDtN5wq8XeP4VqQIyCpax2FH",
+	"qScxdwSRkNkcoBtbSiSjrnP9Dz+wR3DPo239ecKVc8l2cBe6HbDJJKv7YEZhw26Y2yo9MQ/dDu6uzMY9",
+	"g7PPJ1S1Ae60C4Ja30G2+URqZVp3a5aJUfxZqC57BUY4CP5krnKRPVIhYmOKlh4pRNGh716LtyRhRVdi",
+	"odhEJhHL5Vjod6WEqVTCHUzNBL+B+8CnOYABMVC1vvsgp8c7H+e93uMhKGh8KuAvUcCjY8UGIpELUBj0",
+	"twOh4kgQVkzeiizhM2XVQLRbUlJDaugRJ4mq6It+JRXqiY5z3Wlu8Ks4eKFWTCcy0/JPpiJEvUQPcRVl",
+	"4oJQi7hgZ5zJ+axbfLFzu8uT2YTvBhab6k532UlOiSJqIiHMrmYCHLMwQ7BxtLbgCNgPeGkYJHIcg6vX",
+	"lWEkW+7CAJaIubxr3uLq7soD/XDe63crq1q94AaSC9/++OzVn+3Nd2Z8iqe6A7Vx4z/HaQSe0asNIhHv",
+	"QHxhLKIY/5VAluKJF/ryqpSENtbJR/PiMLar11PTMpol84wnQT+AjTajHQwnM+D0T2Qyn5L4rfsnUIZQ",
+	"BqMRCbDDmQR/8F+VTM+4Pq+Drn6lLlzy4burLq4tm+T0kyyBJ+057fUxkry634PN3cWzz4pv6o93GypA",
+	"+1pxj2V6GU+14j2dFY0djx0dNQJ8wVUYqKGEL05QrKJSOp4nPCsNvZ6RWwejTov8rizsL2h9rdTSKkos",
+	"igK/Z5OGT59dsfHcovByjgeWxIIwT5AMNxNDrfqC9zYSQy1uIelXW4LG6O8Xvt0CoAztUmSLp0v82YAw",
+	"4QmUB6Dlq8rZd101H4GIrf2EPYNETqUtLp4UPimuij5i/q5I5Xw8wSsg2q2VUdXamwITcD5H5KbjStl7",
+	"ek/1kedyGtd3Pk5Vo6IOPdhMRf8xvjVnYRIXEx3nNkmx0BLkiF3r0+KazEVtfVu7vMuei3whcBaUPuXM",
+	"0cozYZT7I6vmsFuRLdGHWV1MsWIqjylzGs9hmYpHHpvAHF1rp8axYIqjq1FogTdE9zdjQ67EEfvOnG/d",
+	"IQL+IAdQH+MGQSrSiClZ5HH2mYAX1O3haMFGVsWCNwEM0mKcjZBKHBJ3PsDtgFuRJ/pGd2VWMQSNltDW",
+	"h++uPn7sbv+pZhJ1v6FNZIWsbwZUIcJDjxIHAd/aKNNebxyTw1VjsvO3rR0nBf2/OlfFX13953fb329/",
+	"1SGpbHJY1d49bgGuHmRC2YPHtvR5dLvbtfdsV5TNhKv8MuOpis1h1eRQrCY83TsH07o0az7Acl5Uopxj",
+	"8pJnY0HpMjXN0vcSbcGtjlvUWSyP954cPvVcLQfguo1+FKnILAK9FgbwheaMe3S9K9WMQaGuXmZzAmLA",
+	"mKwCYOAX5ZdxfPkNzh/41T45LFxknqFtWJMKsknyn7iaEHRwg/MHoV4l9Ife6doSIxsRw3NxyjDY3Gfi",
+	"Mx/mydKQWuglOZL6fInTcZeVO2QNyThnW4kVGxhIP46iTCi1jYLmjYxEcrzQp5VzpW4d8g9TbR0aZpBM",
+	"Tmf5tpbexrVX0lSoywTNWYBbNREKshspXbe0FzHPIugH/6PzXoms88qz1Etd9h9eeMkjxV6dMY4XHrGB",
+	"mMT6sM7m4MedZfJzTNqWLBhGxBIOn26xhAdSJoSiG0p5EzcQNkCmOyUuK4ZXVuMGe+3YP/7wb3/8d229",
+	"7x0++u777n9+uv7bf/n5QEI7YOt7hFdSnnoZsvP1uzkdzi6EaqbIUfij6ResQPS5f87ZWSZzOZQJ23oz",
+	"nHWonc6rCJaduVPlfKlMdqINWQzEmIMOBzqKQiw1p+1FqDNwNYWo0UOMqwzFiHMHijGUU8Fy2bcKYWFd",
+	"6dbGoEPq5S5yxTib8uzGbhUJwUrd3IIvjVKJK5WeDr3hN0KPw4hCCdLEcZcQYPCvS+TCaLEILB2Q6RXc",
+	"iTxEoFwssjjPUXXN7rt8QVdooK+5pyezIulwLYe0y0LzFiXJwLbybC62QaIVy898W3JIFn7GD9aLiI/Y",
+	"Dgu/Ij7M/QYeW7qkJE0Zbg78P6tf4NxYdNB3V/HrVRdUCPVJpmIL+h7iKxhnp4ezpJ5RUEExh3pIYWQz",
+	"NtUGp0MbFIIRotuKYCQzOc8hXfIBPXbVPnvddm6uWQPC3niUhrP55SQTaiKTKOg/AcaYUqaZ3uDPYX/H",
+	"6fg4GcsszifToB+ca+XqXA5iDI1NZbZ0Wto9CIMclDBngJC1YBajeyToBzvVnjZnCgDkoB8c9Hp6OAyH",
+	"hHu5+e5rOxN9/sHqtFx5Vcev5vqrPB79f65muNHdBU/AN/If1hd14USE34q7WjsSXTov68LBzen15tUW",
+	"64fvrrpEYkUrE42KNj5FxD6HhPQOEccdlsHaWoKQZl7rEMxA1+T10OMv6M91Dz8DWLm6EQCiaGjbyRWi",
+	"5p2MoJo94n2EHVWEojc9p5yIZB/Go2WbJwHiFTQOgbj1WDGjZ3vnEbLl7HPe4F+zLNZya+mLa1c8sthI",
+	"KV3KtAWSzteU2/16W6VkK9MW/9yiLW/+psWDm3y2AtOP+W7eYXGSvKgLr6JEbNyHc0xUBQTMkqYjlXnD",
+	"5BfZYx/+tPX/dHXrP/zwERv5GGxfda3dSH0qfBVr56wB/hxRQqk2/SwcydO1AstBj/5lsvya3nqIs/JB",
+	"Il5qmwJCRKX1Wt7z+o6JzPK3Jpw05PCd4+GvyMUVbv6KdDXJOKsOyKoiWzvLNkvSqZO41cHS5uRY++i2",
+	"x6h+zw1zebzn6GZhkYGY8Nt4PaqBEnafm8spiUQvKDnPG5O3DUGBcSAgxJATnyBiEwEwD34n0EKBcW0h",
+	"sxuw+Lgqs4uQNTPlS7Y1dCBlw3mWiXSoNfZCvsSKKC1ExPb3nhUu1ZB+fdxD2QAwUXoXEt0Gj58ItQbW",
+	"+/iwhH/1iaVgWPLXtMjxr7ibsIna2+K4o5Lc74Uec6A8eCYfqxhePTl5PBVHbDTPwBElU6EQ+2noqFyT",
+	"OSR8GhjLBqqW3Yqoy3oMUu2A2SqexvnqUdtthRsuq/vVRfZG8JSdnL1ncyXYTGT63SCsMY2TJB7KDNzr",
+	"A3krbEyP/AI8Wot8360hm70zG2U8TmnprE/1dhCX6CUbS1jLYwkpI3E+oVAAsEvVM3NC2jPGDWEAHalY",
+	"uAGDZ71eceGEKwAN65YQlYFo9RCRpoc9wqfoAxkiUhNk9gUSneE892U2VeDl61lOqkQPtGYf92qrdo3a",
+	"ANSjTpZuYcJSciDbwkQiRyfaXt39w97+0/UTnQiepbW9V0FxZoKlIoZ9hAq6cwNLJUJ+q7tYvwMY+n0t",
+	"e+DmXveJNtwXKD1hy3Iti3iGhEawg0sb2JF7evYyOR9PZpCFJ2e40jJM9bJhvVoH3RUUF35ev1uqyc5e",
+	"c8j576ozY9gVsltbIAAtRmfGjPT6FDxgLfbzukme8s8XlNx6ZjO8bE+aJSx0RG/kQZEdW8wNGyz1xJtx",
+	"DlnGcwe8BYfiQ3S+6tTwyku8qiYy38TPv0BWHj558mRv93BtD8tkIs1HF87xSCywh84kH7EewtyrggCM",
+	"ic1GsfdA9CUyfSESsT5R8525Dsjb50pE5dEoCRN9FgB+3YDXJ6XFpg3ZiUiiI2tehlZZKpjZM9Fl0FLP",
+	"JzgjoPYG159VrzJR6EwHvccMoCJD8QADO8vkQJzyLPGIztflHPBMzIQBNgkexalQig0nYoi4SecURa6h",
+	"kClJ4ALEaqCeicTxgt3MB3rcHym94mMZuYogRIUyoW0b6+t/pA/cOI958kIk3GRKw0BBuo1SdpPRWJtH",
+	"gNA8Ih79bC6weeg5swkLqDYhO5mBxQo2ljKiKy1Uxy96DXe0Pk3X7XZzLZ0RRjci1rL773it9LYQSXA0",
+	"v5CL9Jc4jeSitOkPG49+BJsA6CG3A228+lMB8NMRz6yKwNkgE/zGYqoKzgHII+trHTFkasL1ooYbploZ",
+	"M9pwAv56hF487f27XmGu3nlkRGbpioqwJUSwO9p0/QFe7500wBvrYwPqHUg2n5kkE9x1+kXxiECowSJ9",
+	"AEUM5uT9zDMjqyeEeyZjxpWpwbBqIlouqDY9j9PxuR/Kd27g2MDlCqINUdCUJUR9V7jmIaw9TwTjQyig",
+	"IFLAOZH2ZC4tpjbR2pK2WWM1MZhvgxpMVWggTM4Jh9GpQq1pjbO7KF5zTdKiD3Mz5bPOjVgqk2kQXK1A",
+	"5kz5zNAwRv5RfS7nRvbp04iEajzFoYbwpRA3DQhEcIbaxewOY3WcgGB2ypMEfiwGjQ3iFJLd3O+M/YQ3",
+	"ZEY5EKVW9bQQ6IHSwfQ3SFzxDnEuofmA36LvdoNpwkErz9Hjva81R/qkewh/C+UHwourJneJPvqJQtgh",
+	"xaQz15LQWuc2rgToosfL0j2gFeNE6U0aay7lDXAFJMuwOCKLzMhHplMmqu4wEUqtvRiumd0DTM0z7+r6",
+	"dI5Q2S65eZB1zXRDm1e1nLt7uXpqZlVzIncIZhyYCtC9OKfccl6izpkKngJSFQA3jsvGKoIgX0mRgyMv",
+	"BGAxZrWb/QeZpDdCzJDg2rX2yNz0GqcyCysusZ6eNOT+6aOjwEkvJmO8bPG0StF3pX+3t+vLza8HaDcM",
+	"pZXj3CE6Gwm5oU9XqEdEdhzmM1mhFkMuFe4JSo6xoWEE9opsAkhg+nUmsxwe0DflkyoEY6ZukoLMWeog",
+	"zhQ8Rl//61zMhdURfRPUWl5dVkavfrZsBu6sCbHQiZW3EGg4m7QXzr1UVJbxgBPPbvPeQCHxgHvCu6ZB",
+	"yasSmzRyTpRXtHdJz1NIMBamAMxa1ijMjDVesSJVeyJ4kk9cIynV71GFPPUJBkdOKi0Sa5ZhKjMckzhn",
+	"XF/RZb/AycGdgwNGNlZslInCHZlPxPQI3Yo1z7HLJT/VG04ko9Zr931lmO6hF1VyDpCT4pLgl15nHu5x",
+	"vUkxkI6jBVYgBMQ5bOm+c9wS1gaNUriV6LtC4lzRP0LQk85iok+LgW2wBPmuCCavIVg60Mq+qr11urxf",
+	"QxgRm0DkEJHFeWFOHzFXDcFMwyIMZKBusEYRbqdHLgu1ygD+Czj9RxCOjYeTLz9sYRR/KQhTVpKBuNfW",
+	"EMK1o2XT1FwAX9rIa5m/tODMcBTUKZY1ATsKxwkV2XIAnsBriBVz7sZ80B8IRObcchdW+lJ/NbdHsNCK",
+	"g6x09mkJWelCrbEuT5ItHrKGXx1I2yBkg27xpB9+YLz4c3t7446neRYXVggk2TigfTu6oDRF8WgkMv19",
+	"g9/6y95S/zoIGQcADvvDD2yAn/72N/aHCVdbvOt/7La9YrDqiqbb9Rg23vitBrQS2vzaA1l+nDuAnl+q",
+	"l+OAVS70DFTJ1nLHqCT9mjZwWSzbAflDkcXutAL9rH1b3t7lBmu9dQPxbmed7+/fV6eRoqtuy5v0tLZW",
+	"is5WJgrJ75gYjcQwL2KBpFR4tkIlI0JmTqqD772a1hH8uGIvrvhdH+MfHpU78ihkj4qOPLqyTTSJyq0c",
+	"ocN5YydKGOL8C/riWfiVqIQ7QeWfNju9ipEtt1KMaKX15tPNh4S+sLjRSjZJqbyCBxmmda/LbC7Q/3c8",
+	"HIpZrg0FJx0LdJzjQSIu5YV+mFZuUJsDNZdi5QyRYTZTBzz8DqUj+McgG0UrlVRWkIggbIolaZkmJejI",
+	"+liUNJolpEU6lXQd9XDz6hFf4FiEi1vYeI2sXKsBcOuTyPyZavVnjO3vQMg4E0On3DAVs7KEHF6iSG+y",
+	"W7l4wFqwKeYJu7PcsqpFtvopFjV77wfcv2AAgYu9jGh6ScMSL+QbxC/BJpCjHNmuYkVMp3EKM7OhJ8Pg",
+	"vr+Bh/zOA75zS4Z4sv0WXBErAHLDyVLhHpIgEOIi0YGu1Qmf6QGpk6bMkrio8tumVAGmje+GQRwF/aC3",
+	"2ymu230SNJXcwc6gRYOHL8SiK4e1U51Cv9uzXnePKbZlID7sWY+p7aBSpIfOAsDx6oPHNn+SICLVbybF",
+	"ivUamnrjWFmAWqWyFP1gl/33//f/s16f1XrKADDemAjcPXzy9C/6CokxqCwejyFpkbpdg6HSvDS5Dyqp",
+	"xIuiZKDfpN+0gk+WyczPExlr1XyeROaQpq6aWu5a1yciu3YS19AQVI9RE6eBMEJLqRN7Rux9Gv86F0cF",
+	"6nDMkjgVNjoExVdZLmUbnr2Nih7YNd8SHnyOKPDVYR+M01Op2jpqKCay09AACEZx4qTugfEFls8EAK+W",
+	"zhOZsqvskS47mlmSYTARSUSso/D3PDXVKn3pPnbz+I5R95QGDUSkuSBYyPqlk2+Usq63XuMyW8RQ4w90",
+	"JohIoQwdahECSwXC6u1WoS3nW8mN9/XJyAGvrLfHMIvzPgMA2QkHfswoESGz4f6Qnc/1Fy/ElKdRyEwE",
+	"MWQYZQ3ZiwzyQjN2LoYyHcaJOEKkW3uSySp6PDLyLmzmtIW9DSNfvGrorCSzNoq9crXiRPyK5TPc+lvr",
+	"6My/YhGN0zSayTjN/dqPBScB8jY1Wep1ZhfelOf+6qwP0SOSBo5zvo3w44mSx3lzq1Y7M5nicp4L4KbU",
+	"94UkgeOMySzSZoiYzvKljQHi+5F9DtGHGiXzug46M3fgKWKn98BrwZVoLkknM8edrEViCqmvDO6N0zGy",
+	"1aFZZwI5YK9prZ8Y9D3xm5XVJahpz7iac10qrBA5ln2oYOLCs8nhXwQH3Qh8EdYazZPkyGLALU4fKBZk",
+	"WpQCgGSOZmTuujVvFvBrfW3rOj2E4TMVSps1nnLgZwg4NED0WY3XxfS5WfQYFzrC98MwqPgshiDax+dn",
+	"JxTgCp02xjzXo2hPBNOUqR++NCpE2oxmhvfaoKqcvnx96SV4en2kajzMcV7kJNb7lotsGqc8b1p7sWJj",
+	"CSCCBV/WF56vUU/BpdBKI9Pv8pPdubfjtUo2vqZl6DkvC5iliiMx5BlCSqAuqSLmXOQQP2K5TPBodZhL",
+	"wAsS2qCVwlyUW2FQJiZYbDwrWJIDQqJunNPyc9YFc76ao3kquJpnWnujmHAJrzJM5PCmb7c6YAHjAhdA",
+	"N083KnIy5MOJeO/3pVxM9KDQ6P38ZwbXWu8TVAlfE65eI/qyeZqurkiQVwRWyBZEKq+wTG2lglE7kbu+",
+	"EkJu8PPoDNv4GZWNwP380K+UmovIocr25CPO8wmlf9YQdEvDAALzcSsyqJwP7Nh9W8ybIS/6Gz5jVDO5",
+	"M+T6mO16l0O5Lx6WnOICeFBRlgk4T2RJEDaoju5DQucNfUNUK9u/Quo9goLxhOoyFF5427ZnL5YyPT0l",
+	"dCPRsiInlsJeQe+NzpXau5lUz1XkWg+Q9umyaK0gzVrHu3IXBq8rFW3XuV6NqFjILJ8A9ANwaHGKjL5H",
+	"7MfTS7Zzu7tj7lBkluIBjSw6YBf4pu+rekg8pYpr1nFBJvgvf8pD+FPuPebrvC+bNfzNfTX/csL8gzph",
+	"kBfSSLwvcpG09YRcecWuW9+qPoUImi9YzPy1jRjVszM89KWckr6BLZvz85FyyugVUF1Cc1PWb2hLTFN5",
+	"kS6zxQXNY0BLxcuKCCa2OqL5xSeGDIp9IfR/IhO6FWy4Uk2sVJr0ZeByw/xjgPGRYW67g8+BOtchPYsA",
+	"tqgj0NV6F6ouu8RaW/CMOAVQXQiYRQy3kWaItSSQkwtB6iRR2XHKxGeUEzFP2CRWOZTt6bPBfHgjchab",
+	"XqI5Eadsa+8/t7bizu72ztPtkO3951a883T7iuk3u1xIpmDGBXZpKrIxgkW1kpGOqbEjxtlMZEP91ATD",
+	"gihHCBs8GsEtZNI8+/f6SYq9W1WeF560QeGudei6OI3EZ69yZdvbOzhwWum4FBi2oep2g1ZD6q1vIxWi",
+	"Glhtq7L6C17Tn1Y0n74p1ztbX0VuXSG5qioNXTaPCu1cesUIZnmviCuaPPCaSRuyGzHLGYgAkxHJSZ0y",
+	"XpYEuSIti2ei9wmaTuXVNJNRqywG8xg/sUSbtPS2xe2RMK3RKwgJjyiMUuoPJIs6TJjtSuhnLZgcrNgm",
+	"sG8u5U1JK2nxKGed9zzl6Oorw9gKPqRLHqdz0Uhwn4rPOZvxsSgrMfYtSKfyaGdTdHvqjp6YjdeQBY8E",
+	"tYaN0nmW9R0v2QJ0aMAQ5hLAQ6bEE/1NQO/WWAwl59lQNJuI/oG8Fc/JPemx5de55Xluq7sSoqdaxBrq",
+	"ojpxO5sCotcjER8VMYLUoyo3aeHrqdB9tiMWQm2r/nnqFQVuM16p1cgHUV8sNi+UXOaIOqdtWklor1cI",
+	"f8SUyHMsdciXXVYQOxJsXls88yztsnOeRnLaZzwFbguu8hOZpmIIkDDkeR2JhVAON3OcshGUd6QbSMgV",
+	"F2OIdkHCVYvWIZUP6LIzwW9Of3lz3C+ucfiHTf6DkjIFaHwukmWXneln86RfaFBgVI/EwtOrFS1qra6M",
+	"9+sXoWQ93iYbHr64EUig5GIgu46Pte8UMUNXLCW14wmicqR4RtJp68d9pNiYz8eG1b7UWYOUa+CZNmg2",
+	"cF66plSJt7M6iUEY4CSb30x+SBiYydAfcYiDKpF3EAYOSNRnj73RytwZJ31+I68RlvfXZ5Lfmpvq04pg",
+	"fVO4loqqE+kB8TygHotMv5huoyYeL8tYrDyyoBwVFZpQuWmOUFgtD8ap91WOrYRPTWYpEg5BT/FJrR+g",
+	"R+GSGN7Ljzk5e//p/cXxj6che3P65t35/zR/vXh18TN+ZjJjx38+PT/+8fTT+enF2bu3F6efLl+9OW0j",
+	"WqdE0d+AE8WpIA8qJP046WGUX0YRPsu8AWKnnRHsryZeefSKMW1ueZ7GVSTRerp8ZyKoBepiMU5XjSte",
+	"nYuhiGdVBICtfEBXsUxfdis8JPD1AgG1e67WvQK14etmvUDfZmT+x1ih0JYm1Ju4cG6jfQkRc9jZHC1D",
+	"tGqtG62+g+HC08+zDMmgy2beBoR+N1icoFQf4claFUG3wGkozKC/0gL3rczh31MApwdh8EIK9Vbm8HfL",
+	"2mKv9XBBK/DJNAl/2Hbhr3Ljd2EAS31lQcw19Uq+sBSRHk1ndFYbq/dLQ4SJh7dfMdXrX7vCp4M1NMky",
+	"cwoKzhUm8FDqM53psSqESuUFfeqzw/i85lRcHQIyMZIjrFxQynDNCRtspSlYtqhDLIHYqH4IpqnMucX7",
+	"N41kQ00R5/3qdKlNinM6TxKEQ5S0AHdaEvFATRGUHQottwJrjFdg40/IwzUR5B5QBh/f0vBK1q7Y9eOc",
+	"tn2TDeGcNZOw8u70woguAcG8yOJcHCF2IqZyz/Dz2ftLr108j6OWtuY7hxzM488ZCPB7omXoxMEQDm5y",
+	"hansW61SZ6wYrDARAQAGS2vFUGt0Cs7Oc6FyCRkr1unqUlL3i4IWyiUXU0gcGZXJmme5y7fRZT8LMesj",
+	"byRfQhLxbyKTJeUdHx+Egb625XlhRqy42XyDjdyFgcXs+fwd3OPo4ExL3yLSOZGJR4I0u1FeCx4pWy2u",
+	"nTPFXda9/af/dN4V32o+Q6BYo8NkPTYxvhVeGFM2Ty2pANg/uLIAI9dQsQeKx2/g11iRj/SLSw9uknZK",
+	"xcYebZKehBr0ehyZjN4rsZkoJLzD2gvhHTYZG6qgr1qiKWzmkNnrZyKNcE8bCk1tnROU7K3MzcfLEqrs",
+	"JQZGr9o7oRCNAuvI6fSVf7F+IRa5/PuGyRkbnVqEwFyzWppriVch3bo935h8Q5T0mYzIcHvOvRHRl47W",
+	"V0bRFeGJm1QuMNQ3TmWGksuZzKG+HI04s+k69rvO573P+zeFUx7KDtmNOZzNCVC3v7vXPTD8qfTd7m53",
+	"764pS2omsUKyP/mq8yTaHzwb0tPv6uvM6XR1SMA41ccT6CKKAjMbOnw3w9RjxblPxWyVrZoDinQ1MAPd",
+	"ezn43QSccnCD/rNnuuHRXEG7v5tg5BOnwiJNZtfMZJ91do0Ip1qsfTyae/r4K2J4vkkpnlw/nISpabqA",
+	"k5bfrCMKO1gfdbTv5nMOxsUjFV/aRGDnxbrsAuUt8ukgbSQe/xTvIw/VBlAZ6JB+W88KWDnpduwa5v0S",
+	"U/DqEjVOX4Jfe0V0EUhwWIrk1ciGDr5lQgEYZvQ1xJjtIsENMPi18RXdLa/3EKNvCjLGDfsRJwqNgRjP",
+	"U+IFsgijr/BaXrC3HfiGGdNqSUOyE/h45wrY0LSc0qq/kiEBfwzR/Viu81K38AiDv7MZOoj8m1rFZQA/",
+	"9quJaA16PNcWfR5bTA5YUfqzg9EnKcOOz165ps0F3hy42FdvDKHwYbWQwm8KcHi9pBW1ZF8pdEfUjJZ3",
+	"QiFfwTMCiMKXi7Sak1GfvMihQt4gI6dQqqc8Emwp8n6NOzLOvYTLhk4KIkaqiD8hYyPdZynxitwYqg8y",
+	"EPDIe+DOsT7gKk3Qq64fNk1+5cr93rPDluou3r7a7eiDM06kyv0ny09S5VRjsRUidgbMIL+3MGaRW7tx",
+	"hZjZqTFox4rt+sXcSnASFthbhU06PDh4fLCeoXoipiU75qfLy7MghH8uGkCa5TcoM6/5agQQ5UHKOMsQ",
+	"UGprVEotdEpDx/iMZ/k9RiSvVSHZtAEKvdmRyPOZNtiGs/X2GZVYhlmpdcW3gM8t2L28tQwtgPfwiXMW",
+	"xZEtsCrnmENjOkxEBYZQ4CcJ2Nu3MvdHd+N0Nm8iEUVZW9gmwBVtvSklpep+oVgT0m0ZHPVIHK+DpV3A",
+	"zxFMa599f8nky4nzFyRvcKM0059cmum3SX+xgjlqS6wyTxoyZ2CiUfMGXpgjSNruvz1+c2pIXOWIuVTk",
+	"vlK6qzcLPD00S915z2J8/Fum0NDr+ybLZLax1Qcm+ClkPayOnblw0Kp5pNgs4UNh9KiBNu+67NLCiGPF",
+	"eqsV2X1t7a2zlzwl5tscpQZvSg14B1bOfQ56vV0tBicjSs5aOnZl+395KZym/O2XVKGL3K0FVV8JAVqo",
+	"SQT8UaHDIgyVuQCQXc7RNY5xzGqw1VaopPhNKhf1iiuDpcuAvFlahh5wU+Z9bUa4U4K3hcrFV1RIvvQF",
+	"UbBwCIVOWilFg0QOb8Rah91zuqxcLK9ZQ1IumWoBHfRVqbNVsloWq/t7Vadr7knPn6LnelhbyC9ww7Uj",
+	"DUAO41JN2xBAcU12C3AIFNNQJEcAYQKgDxH9uYgVcCRTlM4k/CIll5ONDQwEwDTP4yj0QBsxAAm+nL7N",
+	"oE0EQqrGtME2NGYE5WO3Pxosu4XHXSw+z8QwF9FFO5S0h+Xfhq1wPLVA9ZLvN6tCE+5zChzuswHQ4Y2K",
+	"nFqYKPBQ4ExfT/ituO7rg4pSlgqPM0HxCJwbgqqu7y5KHlihaqCM+g8qnufwaUxNhrciShglkpEbdGVb",
+	"vlEMYS2ElBUkR4yEzHZh2FZ85GVxTRB+p2h/r/OMd0ZXv+8e3v3RF/DRRmIjtsYv+FbrdqWAR8vNi9ej",
+	"NzaXQ5mUrKlgkueznd3ubhCuIBIgCr9iq5q7XNvAaWmyN2wZitZGoL7jp70TiDtnApACx+jMK3XVB3g5",
+	"1mqDe0fRRX15g78K0xyOm1Do+gy7wGseKaYnEcsPyCwHOvsRTxJEMOSywCRWFg5f8GXlqNt33LwV8HiL",
+	"k8u9rnjLwZL51vo9zqh7ExXqV5kV6sO6+XIubzNZXv7+r0FpX6V7v7+V/2Cc6Y2xx1KZ50J5MxKniOJ6",
+	"tYaGF3VPskYdvnHTHNv6tqQ915OnjighEWKSgM6mc0QqUedli1MGT2SR9HIWbKCwPrgcXitKv0gmugNt",
+	"5GPpu7ayso3oayGfVm3vNcQ39bXZuLLU+1lkAA8VXs6hUwXAMf/KmQvOkgh2bNS4vFmccHLgNxke95pU",
+	"7V47VlBHG/zgAHeC3V736dNur7v7pH/Q6+0SgKBNfLtECoWjbtiUPvxO7uNgB8uT/GY8hPCQwvlqfK5V",
+	"D2Yhv8AVeXdlOZVoel1qJIBD60toP324agzf2/3h7oDqesVHVJekMyL0U5ca7qrboRk8Oq2CYy3Kgsoq",
+	"xYY9JweNF+wyO2JXhvwDZDHaLUF/r9fTr+o/EqD6R1nMoy9U36KlPOIRCT9O6Qs4YEVR/pvHn591d582",
+	"cJ4OC5xte4PfZ1BY26eBqKRsH6E7lt8INtNmBUSFjZ3E1Y2iyo7AN2TVZsumEWKGfJxPmBmFEEJT2h5D",
+	"KqdYOYpSl51OZ/myb4EoKVsKTEtDr6M/t/bILeftJMUDeACawTpTrklgsJkTjl+G+I0ThiQThCODzyyT",
+	"Q32K6euJSNTm1BvyM0KGIqgOicTjBNCKMmN7DDnTFg6tlfPzYY+pIyrigglrrX07peTKFjyNTl57xbGY",
+	"OqXfjOkGDka8A0cDK1GYGuYKiuJaS4zwhICbgJVx7a7ea+ROS0VBte7cbbjaCdyqKFmKAcK0mHdTICyJ",
+	"U0HE7mQfTv35wHWwyO7u2qLEBRhjd8+XEW/2dG0PWXb7+puDCQyeidDw7RUI4YVJb2wk4jFg2cjHgmm5",
+	"J/oFYhboZ4jJ0Mk8AP6GsteyMMLTiA1kjiWFoAIa9MhEhl02Cdh/+gl69IdyKlz+fWY724pC0YrEltLN",
+	"sTvIH1adIZOy2tIyNvvnwtzmNOHg2leWp6xcrluY8KwBcAQ/udT4hhO/T4RhcyBZpIlBCE5ZNpuBxam8",
+	"hgbVdZ9qpWI4wCbucqISVaRKwxU1nzS/EQoFvVs4Ml1Sb43LNqRS6qagVhk7uKX7D+BvveS1PN8OTZno",
+	"2ONVq4eRH68lkIB39QmwXBZlu/GqqhcdxyKKb+PI4RN8+fbPnV2gf5uwLfJsbZNcirMioSdkUxnNE4mT",
+	"hi6ykr9oadJp1rzjvvOOe753vG3KpvgxvhU2Z4Irdg1H4/XGLDzmAY40C8u6RrEvfVo6Vc09HvoTXo6j",
+	"yNQNDCljs/hbZuYrniRsC489LN/sUNFvu+6kV29Pzk+PL04/vXp7cXn89uT0IgiDF6etvvx0+e7TX07P",
+	"33mD0vQez8WE38YbJyf+JBdsxFVuQDBUVDqNqNg7hej0SsCUk59kFv+mLYrkTEZFUOSR1pmwB3Xz1lb1",
+	"blnJ+IxcfFR5eqO77pqn+g1B4SsTDVV8Vya82JKOXVMAuE/+4IJiSyFeCetHDmWGu5NqEDl5OnS+5HI+",
+	"nOhLxOehmOXVKnsqj5MEIjigRkCgAXJlqDax6Zapy0hcC0BrpHI5m4noyOYfg8ezVcV+s1hxTIIwoNcN",
+	"wgCf29Lk1yNt29B/FO3ov0xbxdSckRN4g8TVmUziYewrQf0WU+R5CpTTEMEsaVabPKSKUWoWibtPW9T6",
+	"rQBmzjBJ+gx5nloOrh4rc6P+aG52QRr12i8gtIhQyiFQhiwsP80CvPrqY2B3PSuUH/aDHa1iwFajQ57e",
+	"J1sWk67P9FpZekN8GIYxSrlZVFBGXPXZG/65STKEFW6NJJELBWxcR+xNnB6xF7Hig4T2qtUxxnT2kj/d",
+	"Zqzzz3pzgOvH3NhyPWBaOjZAn6EZ/Fw0hk7xQZzEv8EBiQX9G330RARkVOaCwo8q1ytJaooJR81n5ars",
+	"5hAp1XGPFcHh3WrSbD4LtQUZgal7rMdGm3Ba4AFhiCkTQ7ITbC4gEtmoIGivXcaaW01/M2HBrSrR4rQi",
+	"vcNBavkSOyySLE7tWaM8LJllxLkb1OOd33qdZ1dbHzr06Tvz1fafvFE+lYvZiqzCSr1kqwlF5hxx+Xh2",
+	"14uPtSLToCZ9TvqiYC5lqhOPZMt6/DARBSyzKm02K2+9mhiAUHDO24RmvaxQTkuQ0Q1WYjR387jJw726",
+	"wq/BmALE1mgOnA0ywW/WJBUc7q/PlGjF1aJX+TROkngoM209uswtIE4c8pY4ZW/i50RLkBt+nBmWSjjy",
+	"E7vY9klmgW/G5SxS1qAiqH9D+312/v7t21dvf/x0fvof708vLi+ge//x/vT96QvnO0XiM2Qnxyc/nRZd",
+	"rxzEhoQ9ZD+6Y0FXddnzpQf8ATDggvqnz07evT15f35++vbkf4ZEC1SiPZfZDVq+3NjA1NNP58eXp5Vb",
+	"DCm+e0jZidJHlTM3+syyMxOEgXfwgzCoDloQBpUhC8LAGakgDH50Hum8n27M6bvXMHI5SsoL7vQ/3h+/",
+	"/nT5zlT9wANt99/NdFhuC/PiP56fHl+enn+6/On4bRAGr08vLsxn01ZzKscmTJGbcESWWHfsy65C2pr6",
+	"QRtKE5FGzeUNBJz9ZCaCe0a/qw/i6pxRz2rAk+POX3jnt+92wj91rr7fYt/Xvtv+fd+PSnGrfXo8KioX",
+	"PLJcFc7F5AAi5lswVjZTdv1yzikxt743Ttm6r9MbsnhbHINgHLfQRhStoW+qkfBsRYENTPeBNQhFPSgi",
+	"L0dsmMm0z6ZxOs9FyCZynoUs4kuzzacyzSeh+cf5YSHEDQUIrPMDK6laNT4XScK2OHu8p7VcvoSS9dum",
+	"XJBT5gN3ma0V+w03Rh5PxV9k6s3jAkgCve2r47fHLOI5H3AlQizRxBU7nWshsPNcZIm2Zgql7v3licdZ",
+	"53Yb+9frPPv0/U7n6vs/bsQYiUHnjcvpF8UgLeMIQe+dXRa65YbhBNQ7pEiuiW9FWlQhtkWIXZ8e+9vf",
+	"WPFD0VrlBxmJbcwavqi74T3ZI0TxaeKCDQSWXfYqBwbcEhlNKcYBrkjKDzDNOVCuqXEpkQucbkgE1+au",
+	"Q0M5iccTgWVIifE7FcDmzaHGsaXaRqK5RC7oYsQWKmIfERBOAxK8kV5jorD7AA7udg2UFESOpx4nOxI2",
+	"r7QVLiY8i5w8cQ8CEHjwIRpgSghxS6T+ztjydpdzdYPVz2zkC2N12oL1ciCLmRxO2qTdYOS3OettZbBJ",
+	"LdPhPW6tbDrsq1dPwHE0GXPepF4cNIoyS2dcQVAeESl8DRsllvgnUrg6s29MDox6eNNJDX0P2TNef/ZL",
+	"/SVxo2phTF1K6iEUpAsr0qt5SjNcULp6h7/1FGMMzNn2a8Mb9YnQAtHg/SpIoiyLb5HMZlVd2oFlLYY6",
+	"bx3zd+dg9GTY4YNhJAKncNJuHb1RPMd7ABfk/8YSH/KpaF+oauDQKlebl4DRuAehxSaFoIB/s4WutWne",
+	"vH2xojtXzVOMNRsqc2z0q1f1isxPS/WPe1C+eLfPdm0EQT9Tleog71JAxVaFNqCjX/hNUa7PLSCwcdaK",
+	"2+H1G0QkfKbapwaMpZPNPU8jLTQgbXvMU5fbCks8tM+U/PIUhdZ8tQ+Syliu5M7SCh/+CgYmmv3mykox",
+	"Vhg0OI5K7KoBfn4/oLWHf1WUMxupu6tTHLG0+4tSGtAmLlsXeNsgKpBRecbzieHuL7AoM0xm00tTVkbr",
+	"iMiq4QKH9ddAy+ZpIlQJPw5qExzeDKFsKbjMqYlFnKou+xjsfAwI6VBoJWSsmIqBBX8nOjjg6ZAKyraU",
+	"EOwk4fEUYyLbR2zn47zXezy0N8GfghRERMRgaDvOw0IbgkSCkBBfcV1IH64wAbd2/ra141gJ/9W5Kv7q",
+	"6j+/2/5+22vUPEDqmYVPe04zsABCJtNkWbjCiAhdCXhnAqNoFfCI9N4hGE5FuLW5vK3n8FplGnfX2sb3",
+	"Y5NVIjeVX/0c/PdLRPX7Di5L2+KRguVZdhmVeI6/5nD5VdpLiIUW9ZMpW8aiP9EVTvDd0ImeIrSTYfuI",
+	"fEJxH2LIfleLBaSVYJjaRS9vjOxJns+qLoGDVTvnw27n2dUH/Ya/98L9u78VY4AfOu4QeLZQayva2MQc",
+	"R6byOoWR/AcyhIG2eusR+Cyuvv/jI7CHq7+VO68v0sJm7xD/z+I0B/MZv348/IEedhf6e4ZjDZV8oZd2",
+	"bSHaD3nlE6FHj8jrMbsSjNzJcjYRqbJVXYtXav9Geqivqm+BI0Koe7X1qNN5RK4AX4ZDSQTFcMbYAwEw",
+	"upiEYvOm9aEzJ/RUnELGFq+BTLjJHiu8NuBZ7OMtryVlZOvhOJGpFpAd+6VDDwpuIo5nXz13nFIVi9oN",
+	"Z3TdUMqbuImFk7bRyjw1QyNbPVFjMjhxft0tSwVCtG1p8X14dqmZvEE7JRN99tPl5dnOnl4Nw0TwjOXi",
+	"c862JnvD7VLBclhLfDY7I+S/bqjYNt1Y7kz2hnrhjbPZsCwnUve+or4aLs0SNxHdC0Jgj20BOiCbDTsL",
+	"Mdg+wuRf6C4lJm7iYN3Iu1pJiPGphqX1ZzQZS2IL68M7ZcgVHOe1lVjgrwdiEiPgHE1NhdXd9KELHyh3",
+	"liqzgZLvZ+7y+xTdlB2Q/s1aZFGJtsbyiwpl+/SFE3PLPc7oKZ91bsRSWbjM1YqTfMpnyK6tcgBcxTnk",
+	"AK0w1p3yfyOWI9FeQ0b1Krs9qdSMXakxuNei88tULFt5G13WUrNoxcQA4VI3QtOG++V+lz+HDXGB+Tdr",
+	"jLgabXYuWYZ01m2Nuwcxw0qsud6dggtmTc0OumpFzQ7rRfMBspJ4JDAvH0H7hYtY29zaDCEYksFIm2v7",
+	"hWOSGN04A8chavRkoylyUN3XR/vLRJqeoOMcDxwl9V+3wlODynjAHTIIOrQFz5JYW3mHPUZZQi0zDvxO",
+	"4MtVtLgLC9fHQRnMY4iUpX0kknANyhZ9aIKxY8JL2bVLMxViH0rsB0i3gOZArLW5SGR9do2jf03Rh9Si",
+	"7Ox9+gIc+WscjWu8Bih3TAwIkrzKLvwue2cXA9QydC1poj0v+BMoqQcp0sHvj5kuFOmupI4VxXxSaV8Z",
+	"nDREW5HLJLKu5vZQJTewUeNdKnBKnlSfenGc2ub8kuI4Vh74Lav7MDaHthSlzR7Rm3mqlY8U0jlgiVSI",
+	"nWuZtW2yW0c8TuaZlkg9h+JUD6M/ETQTfwVXIVyf2TzMg90Sqeuu44Du2c/Plzk86O6qrVdeS5MiU7UW",
+	"ULAZl1qn/nUuUt3Zvf2DUgG/amyg1+/1/uLJ0XyoEoYmQ6uNfL1XYqhzhBmW4FrOYK85bdQvzfHMoBJ/",
+	"yHGa1g+JNpGHSpLbqlDVMXnrIGEJw6WKZFNROs/EscvUA0RBJSl7jSrfQGXIVjGslsG0y2wu+uXImafi",
+	"DoBBqc4OpKxyrabjgmQdths6K6fMnwOLBTQBLIfKKHpXKwxti/toKVx/R3ZciyMPobiPqYFhyJTxnFgT",
+	"16sfqNhFE5vH2tsgi/sNKgoi6WBNOYX51+2HkdRWyLHWAUphCJqiwxqA86XMQOuAsAQlGJP6A0Nr1Q8t",
+	"P5H9UKYwnAMBZx2cZ/oUw6RW0GdSyjlTiUR2JEigEBEif/HIy4Rgv861kMmIVI7njgWM65rGSFt6VjOK",
+	"MfRPoHKZssM1RH+HJYDwgbeykBGT9amLlQEvOBXTKSfYjI3eNsAG1pS3OrPooybK1mMz6jJFkHRpy2C9",
+	"njiFja7VAb2diYSSZOkRzlesCFUfC+twmX45hLoWiPaQWKJSWuRz2uEhwWTCTOvWcHES1fL+HNiKPilw",
+	"yI60ZENWKoKaOHUbmuEfG6VVXspGfbTglgbYVi5LqmlVK4VafSVGQ6H3nq3zg2gDIpoufNqsNAFWobW5",
+	"/Hwgb8URSRnImgDtnHJeM7EOLBEadR43tc3gRjBhLosUWCCdy2r8TuAoNbEj8qmOjG01WCJtQpECW9Jh",
+	"C+8fIYJiV8xuot2CBrmxcltUKvajA+mSI6pklCl0wXnC/u0LHDuh/aIHztovZFJFyVmhQV/Mp1OeLRuy",
+	"redTZAfE0JuHilNPIe4o3DqVSL5LmvEFPMSQGl1I0i9iI/b5ZxpceEXP2lSoKZT639sUpnNLSrTwsyQ8",
+	"F+lw+cYnZ6iUvPFH2/K8MGQIQ/UU8qQyuS1GcXbQa3vls4PWVz67D6sz9Bp7hE/DlnzzUxhNv7er0F4Q",
+	"o1XyVYDpEAS0Xfy0/1oWISxV3mgx2Q6OaO3VNRZhWlbuU4sWnfd0VqwzWC7TjW9Ua3Rwm+V9vxvhQJaq",
+	"3Nnot2AizbMlAmNHsdawXVAt3FQCzfqWdT6hKsW+QPjuKnzAh+POX7yw4YdM0AoNd1LNNau/NmEJGz4o",
+	"Ijx6R/8613IYwkxkqsUZi6Q2fMZQi0OfgTK5hZRxAysF1Rqu/06v25TUaZ4k+DseTEo2gwdWDdrOh//8",
+	"07999/Gjuvruw3dXbdACXzh8HpYp37lhSSVs0jmmOlDxbyzY12d7vV5zpq1xCIHCPM+rzgdLEqOoxJHZ",
+	"W47pmUI2fTWEeQQZ8KZ5qB+op8Xgj8llpvt20Ht8td4R703QxXjvu5+DkD6+T/ktj7F669VdGMyVyI7H",
+	"Is1V4xCy90pkHbiIOLZN2oOBEuj56gCT2k4ZXDHkSjQtqWr+QWUf/qHzX1dbH1jnv66+g8/bX31Z3T0Y",
+	"7B92d8hIDsFeLcZ5LeQf7q5g+rGl8pdFkxTj/wUY1nwURwJWYGc+K+gcQjabcCW0jg0fqj7NdhjfOAr6",
+	"wf5g9Gxv9PjgyZPB4/2IH/LHQ/Fs71nUEz2x/+TxYRAGcp5rWxRcT7gVtdTWzyV2vzXPgUv13bpbPAGN",
+	"V6TPl1Uvpv5BH9V03Rvweoar2n966LZ/YYB/tvmC87BTmC2exzzt7t5dGSpCSOzEvM4qA6E+hfUxvQbu",
+	"3C4SGjdQJOUZ1Diw9GCIkibR1MaWtvO1hnMVVtw7uviumFIPPxoI0Cwi91s8bc/Aj085gylaTyjqr4vm",
+	"xWn7EKl1mHZDZbN1SpheRcWUFkNqB8mnWpUH1Fux1NlAjQVJTUM4ZnV7a4MlNjNNWIIWuwUBtXzCE/hs",
+	"Ns6ZjE6w2G1QZH3qzyeGC/QC9Wbdf70sf5QywqJfRQlW+OH5sqEWjtmbRZ+qMsC/ab1tVbbx5uYIDlCo",
+	"B7XWnO1r81yvzHWpR3MVX2DmEAl0D6Hv5mJkZIb7uAGhiPrTI0WCBFEyFoJToWpZ/yiY7qZn4SPGUka+",
+	"Qm/fVi6uibjcW0rKqAkJSmlBVmGFHraCl4A5aoTDJrOvzDbe7LZNBChVF1jNpd67v0z1bq8Kd7g3lYyg",
+	"XQAVM2nQqpzIYkLttFj0amc/ySRqpu2iKFFYlOHIwL3M8eazTI4zoVSfDeUULTYbdJvRbxa7x7BeqQK0",
+	"4I64FWneQaMevZ+7vcfslGfJkv0U25biHCB80MaRgTCYXdy1CcHa8tkz3CmhyafE+kg5JECxLQPN3O4y",
+	"x3Tou+xddOe5yLNl5xhhJGdQ4pYjIw+UgMfloIWZMnUmoHhI2PCqk3ya4CvqwS7eh9gZIQ+mRNAp+HDi",
+	"EidQRTUz2vrkNKVfw8A1g7BEf0vGI3dV0RPcr5ynuV87T3a/Lvei1A70COlSvSSbm7lcsO6Hx4FLIZYQ",
+	"PAGZzU4mWjYLlLTxgpxyeBUzTNJls2HKP38ayjQVQ7KTKCY+IxasAOyk0iWWSvuTMj7gw16vph3XWnaj",
+	"YviQCrULbm3nngKjUzlTwQ/AQCCAYgphQ4ydDcRSIjFvibiuuuKP6s8BGtiZSIGUFz61yvRbX0vS8Im1",
+	"5mbV6wnvuvMMdinM2wubc8/04TTlS3wf5F8OXejthPgl9OqggAxw4op8IbQEWkgMQ+I1WoTsV28PKTqJ",
+	"uZFOWGc4h1A7Sj4cX7P5gYrwVmRwzUZsQbvtWLkaxrJUsMC3rOsDyQ1WfDiRSjhw93qhLySMTSXzJ8q4",
+	"gi6T8zT6lBF5v68nGU8jObU/0vEGHHj85pNYTDlokeLXOej1RaLTJ6hfhGQeySe+4JlfI69X6KtkDGNC",
+	"ftAPimQOmA1D4abnTd+sW52JYdfwrllOmX7QOfBgh0y7/gqcylYgryhQ/qqw1AOvYuakIcBltvqyS2eB",
+	"rtkZz/hU5Jgd4i1f6xJjexh7PK+CIGm94dREZrlIBUSM9w4O2XDCMz7MRVZLhDvsrYty4RuHdhyvmpd/",
+	"qdpzeXZNTfugv7+71z0IgyhWN/RNT/89FVOZLemb3d3uHoBIIe0YEeOPn3b3a5MLtFTvTdpqfU5c9qxH",
+	"yhJZsThlcyVCt5p+Qy0yK3rX1CUrXrDajzcOZZhl6sKyWEX0rRi5df1oR8ZUGuB6j56HTiTwkWKLLM61",
+	"isFuZTKfCtW6E+v7MZ7N37hz6++MiUVid348e//AXWh4OLGTOhNzr56seb4bw11lCFUTmBYyu1GIiVo8",
+	"1LKYrp0LoBiS2U2cjpkSOdtaOIg145OGDK/tB5wjqOnZylRkcariqBYreagBopPvnPvqD1BuHFDb4bH0",
+	"DXZyWQ56xYtlOS3W8chRj9Q36KVWGi8leOUu5Y1IW/f0a3dthb72tjFvxxzZ3K1ZgvezLZ6y85cnbHd3",
+	"7zFT80EkpzxOt0tmThOk+2tmD9fKEHqYtZy3KdLwSy+U8IFIKi9TQMy/Ho0a9f5MRm+AOVCtoEjSKvJc",
+	"CYifwWqJTEgRmCZBgk1kQkLc0ACAKiYj8QgKBmPBckTjynkSEfDUabGwaY8Yd693rV1rWhRo1V6XfbvE",
+	"gmkxWDUdq61O1VBWSka4P1pUzapr3RW4VhPJa62EvEKQtqmBQphtBfm1U7QDecp6DkSVEkUyUIBNIcgV",
+	"YqOZENY9Je2otjChS3rvFxcONcO+UcFgCDz7Rnyv2Vx3xrxce96MutkKlg0EONb0DkTYMBT1JUwCZLAt",
+	"DNbPMLRAOvRgaadTz2ycJHqfLWRGtYHXifk9v0FezNZiNVW4fWEDpuXE+cWV+4ozg5OdyqlDfuueRw4r",
+	"eHFqORcYJQUNMQdb/0XLsRpMogUSlipWmhW7wjw7y+QgwVr7dYD4aK54glwFsHLYlj4Rnu0fPNnusuuh",
+	"jITJdcOZgzcFVzSfakGVQzX5I3aNhfuvyTuBDkWEhPAcmw6NB1qRUHXz4R1r3DUfgSk0iFNY5+A4yXmc",
+	"VF0BfdY5sAWysKG+xVI0uxWwy1Tw8GG8EFda61c5B6x5sMNnsdpxIo7jTM5n3eKLndtdnswmfHfHzqna",
+	"oT28MwTHT3GxKTk6V0F/f29Pq145HNOXBUOyGQUzXrQm5lnaT8VUqFj1Z7gc+mZQ68a1tyCJfshNnIIb",
+	"j5pgXGHha5npUwwtSePTM4dZG0iBmVXvwT/hsxk6NSZ6IcZTZ+HkkkWS8QGcyHmtEvAzX51SM+s1+mXv",
+	"ktWDiVm6JszTGptQ93zVYORVhEKxdtZ5mvyByQbvVSbybFnP4Kkn4kuWZ0sTfIlTs/iRNMrxaZPvqlxQ",
+	"vLsx/XqRBVp/2Z8uL88YXsD0irSZWRSqKpWee/bMeZRbYdWl7Mfd0mZda72LjcQCVjbZLIZEmkSbHFLR",
+	"UuHjmKqz3mZ8KF41eBB/eXxSCz/T/GIpbGSiUCyRYyrQB5ndM17bXo993sPcy29/zN6fv9IngIDXoOQ9",
+	"y6hcGZMWbkp/TRUcdjvXIYqX+nEF4I3hPIvz5QXUU8UUAcEzLyGpa9HkEkp36KE8PntFbj+ggY5EEfa0",
+	"jDRDTpyzSxbJo6qenhDUEtNKcsXkImVZPJ7kMNa21iv1zL7HBEq73sEmHkkP0m6RFoUzFNuqufUzoeQ8",
+	"Gwq1Hdq+G8Zcw9evp118niU8TlWl1lP3Y/oxNVJCERMhHECUsuPUf8aTxT7R+ASdIXXGESOyfS3pP6YU",
+	"FEcPFcgJfcjKfFKtfYjD405NqV+3u7Z4Ho09myVcP8HHNexQ58yEnCUC4B96ayihbYYlU3IqMP+SSmJ9",
+	"hIBHPBTEX4mpHsHxjA8norPX7QVhMM9M7VzV39lZLBZdDj93ZTbeoXvVzutXJ6dvL07hnkKMBG/xOGVN",
+	"IMCiBK0544n9P+WzOOgHj7u97uPAgXvfT1n43X6+8ygM/d+DsVgJ3DHKnXfuH8Hq77JXKcTpVZ9dQ9rl",
+	"dVggBwjMmyRUMdGkGl8jxOFj6kTrTOQqFUcFmoAUwFxKTOYpWAGhwf3dXpHMBRD/gRjPtWEsFrDmgZ7q",
+	"eqE10Ws3NEhBwD4mDtwCARVIz5D9/hF27cegz/77f/3vkH0kKURf3IWsYO2Mcwz3GjCCvpHF6mN6/OLF",
+	"6YuQvXn34tXLV/rTi9PXp5f6w/N3735+c3z+s1arT8/P351D/8mLBKu4WhAXwp5HBAq5LtePvtY75WMK",
+	"DmoKLDniSsDxDG+P+xFmJiwgWOBco8UICRNTqXKIDnEwsDMqkoPx7Y8p8F+T3DkyMW6YpP29Zx44xzns",
+	"xGLYscIsDBl6ZMYiFRnPRUSImkfqY3r9OlZ5VQKqa1S3rv/7f/1vPamGfvba4OULzI3+V6SRXpnaxKJ8",
+	"X2y/M5Ygn7q2/oThqvU+FLYgReUMRUMZIZ0sae4M6Sa4ysj4ATWpmM5HDEt7yYypZZrzz2WHWi749Ifb",
+	"mCpExrp9CAwGJhctgLYvqA1z3vA25Kx3YYuuG+7rNl3vs6nIecRz3kX+utKfVLgTK0bISISkrHWBpafL",
+	"jkmV9nnOkKkustWI+1jRtDxWpaf94JaU940bPOyBxs1sElNLDLT9I2eRP1LFWBh5h5w7xpcAlYJlihE1",
+	"+04QMvLOupaqpV7Xk4ytsrue8dkbEq112HDU8bFwXBa+7plbmsbVa2l51uMIJLDWaic2dZMokY4MdBUW",
+	"JnqkcNebIgS2pkaXHStXgk5gGTX13Sg5f7aFWb2vcNhmYfwkF6zSnqX3a/n8N/oFS50wWI3TzxwSS97K",
+	"/F0SiexywlMvCU5tuRoyIafYNVIX4QlrNKpYNXZyUetVlYKjTmu3gooajyN98jhkj/rwwmQqUwM5Lyvs",
+	"SXyjFeMJT0aMp1AYBdPE4eN2U9/Lp2XLTdTCPPUMNL2YXrHA+QFaBVJNaK3AnPs2v0skCUul47/m9iRu",
+	"eBnwQ/2in/Jcypspz27UF06L6bRL8Whz+1D5y7DObOVtSL+BwhpsQL0pfMVTrOTKfOv7B3cNN72qEmn0",
+	"Ko3zmCen8OTNXvSqCGqAnrvX6xErYm4It4sg8c5fFXJMlKiZ4oK0qI3aXfh9PlyFgbaPg35Q1Se0joFu",
+	"WZC2+kFVCdQP9p/s7qLFa993JW2j7xlgatbFPB33FXGaKAmcwJURCU22LXJcWEW5q02VfRxQX8fswO8U",
+	"YvgcXcl45+6973x83zt3793bvWf3vNOu0Xvc7bg7QOk0jo4PV3fh73pxK8O8AGqrFwlIhWLccEDOx4BF",
+	"rpuCV3c1RdfX6eKSHSc8BdlrmM1dVqkxn6fasSKP/LmMls3jYy6JRX2RuwgI2uC7LTb4/XbU6t1EeirE",
+	"d3Jkgfnn2x+9Z/feH3v/2PsD1yDjzLMMV+2Hu/Br+Fzw1zsqDiTytQSxGLLBugoZua+ggK2c5wDldHL1",
+	"IaFdsYFABLpekNr+kukLeBQ4E+p2L/7o3aQPdoDe6uORzsQL4+q1zKsX8+FQKBW0PvKKFUGNeTboK2SH",
+	"gKT4v9uu2v/H3hu0LjbeG6HxG5ZX0o8if5hl9DXE9L9WQdMqAB/dPdbAvfWFsNXFqFeA6ekJ8Py/F+/e",
+	"sqnIxhA6GE4QmfDk8dPD7SPGybukBASB03mSOBzwdRF4pltYr6Y0rFroRQd68b1HEGoZDIwyBhPQ393r",
+	"tVfv3+jWoYO4vosgWp7Nxd0/zP6y7jrEJf8TqkD731552j34v1btAkcTRN6c4rb3kTJzT4TKuiur/jYD",
+	"68GEPXRt1dT0TPDoyMZvSsi0GNJSyylk+71nVIOFOFwxMyLHvLyyJDkX4FX7RibPv/b6P9Fe/0ffsbR0",
+	"72cpTQRP8slvQf93/ZcDlDWOgVoMhacsTnOR3XLK1qbcYSZTSG/nadRlf0YgKkgOS3GQylI+DBCBmupm",
+	"SEWaydlMRJYZ29RVUEJfYJCcCc8RKFTewRfzwTTOHcB5WzVgsw1XB7Z/49OdHmsJ+v37nWYSkb8wwu23",
+	"+3Nuef7aOtIupXzDUwC7HbTZ3W4e/CY75SVcBrvDrv9jpuJIDDnG7wrstslMnsnI3QgYZKflDxVazOq/",
+	"3d2pssR7zaXXscqP3QvbxJpLLM0G9FYqRefzprtOwI3Wp6O1N0SQC1dFuT9NXSklvmzcF+zGGuvhdSlK",
+	"3tDv0kB+cfibbeWVioHb/oh4IToxJC5CSEctB7fhhx+QoDDUP//hhzM+V0AD8fDh7TWjeWLCuy2uPeNj",
+	"cRH/hrbbVxNdzqZZFexwZzjENBkRATW0zXECtQ4W6z2FWpu4wo8y/XLphPjjUh6ogcvTMppJAKNSoRT9",
+	"ZgDuMQhAR3bFqYLEU5RdFXFV8l8W3somh48zF8G3mfIW033v6WyjF76V+Us5T6MvntJ3aanToV6aLjGA",
+	"ntsXrrSsz9+3cMLQGhmKLI9Huq9ihWL3blSBoCFIUIu9idRaKFbjxZg+ApURl6VCYoyP+NLQxxjAMWUt",
+	"OMDnRwClUXyJOh5VghHKQlg5PRvqnZpBVdVaqSbKDZdHtmqfuZkPAVlLlbJm8Wgk+js7lCmx8/b4zenF",
+	"2fHJ6c7xycm7928vd87eveiyY3VDUDtMb1pIfSZSwS89pZijkAlIKu9+TF/KWlkaGBY9fFqee1z2r5Sa",
+	"i5NiQr6Sjuo8wW6Sb6ukwotG7ps2bH5ndd538/8dFE6n15YszK4+vW2gGkuj1nm7u2OkezOY16BzWS7l",
+	"kUHo6kW/2+sVDFoOBM+PjHxhH9RGS7Xd0tbcP5zKWurd30N/Xdmnop6JLbVY1g5fRZAy4UU7ZfEYKZ0b",
+	"YWwVynLe+c3LWt6umyKNRMSU7FdLqEI0HIKVIeNsEasJfHUjZlSWOcaiqiMgIjWcOBnWmzOONsjfWoGc",
+	"w4zkOlYOFhwoyxNkqcGnBGEwT8nT1wo6V3ljDiA1A3GKFTkSGhFMcVpZvO2qdqzBm5bWwl5rxKhLebZR",
+	"KZ6HsreKcXwAY0ufo3HUYGIVO7RsbtHmCBkunZDROinvLvzxB1qYdM8fflix6b6R9fU1LSoj3VeZUz4J",
+	"5aQaqDxOEjaRelK3bGqBXl+IjZZJJICelegy8VDSelAmeLT9j2+BXcI75cKxqZRbSSETXIGlmYqFgBIU",
+	"mcpXWV1a6TM6345y+BmbbK0al+NXXBFN9JENi8N0H+eaxtmQkWIhUWRsAHGJ+aHQZ0qU6pgHdJySX77+",
+	"0a075npzOfTrm6tw7qvTidjMlenV4xoCXD/rg5LYS4bJXOUmzQ3qWOXS+xzrESjK9Ro2TkpVsnRNN1Cw",
+	"2Ry0hAr3BMbn/kX31fzh/vX27QyOey57W0tSyzNQcoic62ut9Hs5N1o44E9kOkri4d/HILoQlAC36SYi",
+	"geqEnRod7kVU51++9n/52gtf+4LfiH951yuuVtosq7RC2nMr/OvFRP3j63gO3bXraofEeqqxSaFARVRj",
+	"Nq+dj8FpC5ch58sK1a8BLlzsVwMU3gG+cvC3fgu0nden+yoS05nMgeroF5PY7dj6VBaM51AeiLxJhFTW",
+	"wwNqDHlZC9hNNtdCFQA28I5aD+EJBFJLABzIgFYSSJx1m51ILlIiCljwpeO+laORJ5wPxQ0qQYqHV1/g",
+	"MX8nJyk9G1tv1FS0mLP8j+7atpRpehi/WeTkn0AbgUoBvhrmxfLOJaz5VUrJTEadtXiYl5mcQrVc8vmH",
+	"xFoEgBhORDtddqqFS5yLqVuKz2HgsN0zHAmxqbMeu4UcCsYEKJ/rwGeQiwPy2Mq8INdn7y4umdGwrtfD",
+	"Zp5TzujX2GzVp3zj/VZ5/BoEDQ4mWL+JlDdAp3BUE3BEYSDAHQJz938tzuayzI4Hmiwk0utTdc1OWq3b",
+	"n2ED6xV7OL//ERR605F/VsUe+v+VuCOa3LikyfMkvhUhULf6FHpTEOxfCr2WV6s0eMSN+NT30NXy/tmg",
+	"MlDMelRX5g1blIDK8THRS8a3K/V1dKg1xlgNAbiBsIKOW5BOGXQ5qlrX8M91CJWJ/Jcq+pFuWPA4v6bc",
+	"/BTJUOjCLvuFCvzaViX5Aa06UHXUl6mGt7QqLqgita1Nga07xEvbVVD8tZ6OROTi+gj5XuEUA7KlCb8V",
+	"10TdmVNEAOpkAStUifEALori0UhkCt+FXWOplmaypnOYi/ezCNM6kbPJYviRgzYsNBeL983lGOa8rrsA",
+	"owI2u+740BvGUI4Y5gyuTNm1I5YIfgvlfgsyQJjYsoi6efz5WXf3SRPLg57JtiHcXucZhHA/fuzqzy1j",
+	"uQXbr0T2fMTe4BCC9EambGJ4pIoYALo57FVnCvlaLHkwldqp8Hs4Nc2qBFVEz1IMz+OeamQiaQpr0k3O",
+	"0GzBePztw27n4Ao/Hva2VavhsZwprtD93EkjLXi1JQqcCDT/QHFm1gTsAJsoYiq8AV8YGVoiZb/OY5Ez",
+	"y3lvCL65UwrKavKR4BEBoOKhiFBBrw6gM+zGvKaB1aaBlXgp4ylo/FjKSvBI9aFYm6mnZnwZFVYw93lO",
+	"kUFDF1KjjRgI/fYyiZCTzFQlT81XesNODB2y7gquu6OiL40xdXjJL+Q8MSV+JlCNB6Y5NZIGqZqB+X0g",
+	"HCGHltIiVlRGruTR1JbSbJ6zOM0le8sG8+GNyFWoP8JIHO6HbHfvaQi8ajJjB7t7CJh4+fbPnV2ux2LC",
+	"tg732SDO1bZeV/YI3nG1oKmM5olkb7ELUTwWKkcRh480bH3/4925WZzXuu1ruChJnNhQyHrw5lA03Ihs",
+	"uv0tNa1C9hQqdirwaoUEQ4jHKWCWUgpxgrgYcCUO9+dZYivOz3gUacHHXoNIjJHlB2O/HHthJoH49vU+",
+	"MnfjoDQtA93dJgF5sH+4VypBcPj0sQ/10us8+9RpC30Z4eY0mwDWvZpwS/9KATejuus1zRMY2oIbvDiR",
+	"Esp4Id3EWXmDDKNJzgFcrMHKTjRDhf0ojnVtZTKeryC9gjsaqZDKpc+onkMzD9LX1Fzdox6UPJ88LqXb",
+	"Br9/NNyaH4P+Rzppn34Mwo+BGciPRlZ8dNtTH4G552NAWcLw593H1D9OgzjlMKTVteNHJ6JqgrQ7nleo",
+	"E+24b/5PA2j8pWAYsx4n2hlIjG8JrtgWqAszqbcCqB4o2bdX2f8EbV+RVVb3mZVTy/AMZFBVSIu/qcKH",
+	"RxmPU62gO56+WOE57c3xlFl+Sb35Oi4uap1qPH9jB5d9+ErHVgZ9A8DeFyWGffNlioMKq9NkSzTW9xQN",
+	"HinIqwQMu8dIeFWUoiLsRrfGJ+wlBu4StryjlioX0666Hfaf9p72wD9AvfBZJEAaDUaQQ3xYoXEGdIdh",
+	"bKxlcTZoSfUy4lyrxnpP4fSXWqXhWdGWc3xp61ORZrrU6gGyWkdMSadNY4nX23xJpurNfCASgf6JswwM",
+	"aTF3u2U3rwruru7+TwAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
