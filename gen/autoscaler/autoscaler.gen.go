@@ -23,6 +23,63 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AccessReviewResource.
+const (
+	Customautoscalers          AccessReviewResource = "customautoscalers"
+	Customautoscalersdecisions AccessReviewResource = "customautoscalers/decisions"
+	Customautoscalerslogs      AccessReviewResource = "customautoscalers/logs"
+	Customautoscalersrequest   AccessReviewResource = "customautoscalers/request"
+	Customautoscalerssettings  AccessReviewResource = "customautoscalers/settings"
+	Customautoscalersstate     AccessReviewResource = "customautoscalers/state"
+	Metrics                    AccessReviewResource = "metrics"
+)
+
+// Valid indicates whether the value is a known member of the AccessReviewResource enum.
+func (e AccessReviewResource) Valid() bool {
+	switch e {
+	case Customautoscalers:
+		return true
+	case Customautoscalersdecisions:
+		return true
+	case Customautoscalerslogs:
+		return true
+	case Customautoscalersrequest:
+		return true
+	case Customautoscalerssettings:
+		return true
+	case Customautoscalersstate:
+		return true
+	case Metrics:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AccessReviewVerb.
+const (
+	Create AccessReviewVerb = "create"
+	Get    AccessReviewVerb = "get"
+	List   AccessReviewVerb = "list"
+	Update AccessReviewVerb = "update"
+)
+
+// Valid indicates whether the value is a known member of the AccessReviewVerb enum.
+func (e AccessReviewVerb) Valid() bool {
+	switch e {
+	case Create:
+		return true
+	case Get:
+		return true
+	case List:
+		return true
+	case Update:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ApplicationState.
 const (
 	ApplicationStateAsleep        ApplicationState = "Asleep"
@@ -761,6 +818,43 @@ func (e ListDecisionsParamsResult) Valid() bool {
 	}
 }
 
+// AccessAnswer Example: {"authenticated":true,"everywhere":false,"namespaces":["shop"],"user":"jane"}
+type AccessAnswer struct {
+	// Authenticated Whether the token is good.
+	Authenticated bool `json:"authenticated"`
+
+	// Everywhere Whether it is allowed in all namespaces, also those that were not asked of.
+	Everywhere bool `json:"everywhere"`
+
+	// Namespaces Those of the question in which it is allowed, in the order of the question.
+	Namespaces []externalRef0.Namespace `json:"namespaces"`
+
+	// Reason Why the token is not good; absent where it is.
+	Reason *string `json:"reason,omitempty"`
+
+	// User Whose it is, as Kubernetes has it; absent where it is not good.
+	User *string `json:"user,omitempty"`
+}
+
+// AccessReview Example: {"namespaces":["shop","search"],"resource":"customautoscalers/state","token":"eyJhbGciOi","verb":"list"}
+type AccessReview struct {
+	// Namespaces Of which of them is it asked; left out: whether in all that there are.
+	Namespaces *[]externalRef0.Namespace `json:"namespaces,omitempty"`
+
+	// Resource What it is about: the custom resource or one of its subresources; or `metrics`, which is the path /metrics and belongs to no namespace.
+	Resource AccessReviewResource `json:"resource"`
+
+	// Token Of the person that is to be judged, without the word Bearer.
+	Token string           `json:"token"`
+	Verb  AccessReviewVerb `json:"verb"`
+}
+
+// AccessReviewResource What it is about: the custom resource or one of its subresources; or `metrics`, which is the path /metrics and belongs to no namespace.
+type AccessReviewResource string
+
+// AccessReviewVerb defines model for AccessReview.Verb.
+type AccessReviewVerb string
+
 // Application One Deployment that a CustomAutoscaler names, and all that is known of it now.
 //
 // Example: {"autoscaler":"fibonacci","conditions":[],"deployment":"fibonacci-deployment","idleTime":90,"maxReplicas":3,"minReplicas":0,"namespace":"default","pods":[],"readyReplicas":0,"replicas":0,"state":"Asleep","traffic":{"balancers":[],"failures":0,"inFlight":0,"rejected":0,"requests":0,"streaming":0,"waiting":0}}
@@ -1259,6 +1353,15 @@ type EndpointLoad struct {
 	Waiting *float64 `json:"waiting,omitempty"`
 }
 
+// IdentityKeys Example: {"issuer":"https://kubernetes.default.svc.cluster.local","keys":[{"alg":"ES256","crv":"P-256","kid":"a1","kty":"EC","use":"sig","x":"WbbWYDU0uYMJKKPM","y":"iXDzMr0ZXqCqJkZH"}]}
+type IdentityKeys struct {
+	// Issuer The `iss` of every good token.
+	Issuer string `json:"issuer"`
+
+	// Keys Public keys, each a JSON Web Key (RFC 7517); with the name `keys` they are a JWKS.
+	Keys []map[string]interface{} `json:"keys"`
+}
+
 // IssuedCertificate defines model for IssuedCertificate.
 type IssuedCertificate struct {
 	// Authority By which it is verified, PEM: what the ConfigMap nemesis-ca has.
@@ -1524,7 +1627,9 @@ type PodUseSource string
 type Probe struct {
 	// DelaySeconds For how long from now on it is not made yet: what is left of its initialDelaySeconds, which begins with the start of its container. Absent: it may be made.
 	DelaySeconds *float64 `json:"delaySeconds,omitempty"`
-	Headers      *[]struct {
+
+	// Headers For load balancers alone; left out for others.
+	Headers *[]struct {
 		Name  string `json:"name"`
 		Value string `json:"value"`
 	} `json:"headers,omitempty"`
@@ -2114,6 +2219,11 @@ type Conflict = externalRef0.Problem
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
 type Fault = externalRef0.Problem
 
+// Forbidden A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type Forbidden = externalRef0.Problem
+
 // Gone A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
@@ -2136,6 +2246,11 @@ type NotFound = externalRef0.Problem
 //
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
 type TooMany = externalRef0.Problem
+
+// Unauthenticated A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type Unauthenticated = externalRef0.Problem
 
 // Unavailable A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
@@ -2303,6 +2418,9 @@ type ReplaceCustomAutoscalerJSONRequestBody = CustomAutoscaler
 
 // SubmitPodMetricsJSONRequestBody defines body for SubmitPodMetrics for application/json ContentType.
 type SubmitPodMetricsJSONRequestBody = externalRef0.PodMetrics
+
+// ReviewAccessJSONRequestBody defines body for ReviewAccess for application/json ContentType.
+type ReviewAccessJSONRequestBody = AccessReview
 
 // IssueCertificateJSONRequestBody defines body for IssueCertificate for application/json ContentType.
 type IssueCertificateJSONRequestBody = CertificateRequest
@@ -2607,10 +2725,14 @@ type ClientInterface interface {
 	// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
 	// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+	//
 	// Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
 	ListCustomAutoscalers(ctx context.Context, namespace Namespace, params *ListCustomAutoscalersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateCustomAutoscalerWithBody Create a CustomAutoscaler
+	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2618,6 +2740,8 @@ type ClientInterface interface {
 	CreateCustomAutoscalerWithBody(ctx context.Context, namespace Namespace, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateCustomAutoscaler Create a CustomAutoscaler
+	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2627,11 +2751,14 @@ type ClientInterface interface {
 	// DeleteCustomAutoscaler Delete a CustomAutoscaler
 	//
 	// The Deployment is no longer scaled or routed to. One that sleeps becomes as spec.onDelete says.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Corresponds with DELETE /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name} (the `DeleteCustomAutoscaler` operationId).
 	DeleteCustomAutoscaler(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetCustomAutoscaler Read a CustomAutoscaler
+	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name} (the `GetCustomAutoscaler` operationId).
 	GetCustomAutoscaler(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2639,6 +2766,7 @@ type ClientInterface interface {
 	// PatchCustomAutoscalerWithBody Change some fields of a CustomAutoscaler
 	//
 	// A JSON merge patch (RFC 7386); a field set to null is removed.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2648,6 +2776,7 @@ type ClientInterface interface {
 	// PatchCustomAutoscalerWithApplicationMergePatchPlusJSONBody Change some fields of a CustomAutoscaler
 	//
 	// A JSON merge patch (RFC 7386); a field set to null is removed.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/merge-patch+json` content type.
 	//
@@ -2657,6 +2786,7 @@ type ClientInterface interface {
 	// ReplaceCustomAutoscalerWithBody Replace a CustomAutoscaler
 	//
 	// metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2666,6 +2796,7 @@ type ClientInterface interface {
 	// ReplaceCustomAutoscaler Replace a CustomAutoscaler
 	//
 	// metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2675,6 +2806,7 @@ type ClientInterface interface {
 	// SubmitPodMetricsWithBody A sidecar's measurements of its pod
 	//
 	// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+	// For the pod that is measured, and for collectors.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2684,18 +2816,43 @@ type ClientInterface interface {
 	// SubmitPodMetrics A sidecar's measurements of its pod
 	//
 	// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+	// For the pod that is measured, and for collectors.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /metrics (the `SubmitPodMetrics` operationId).
 	SubmitPodMetrics(ctx context.Context, body SubmitPodMetricsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ReviewAccessWithBody What the bearer of a token may do
+	//
+	// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+	// For load balancers and collectors.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+	ReviewAccessWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReviewAccess What the bearer of a token may do
+	//
+	// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+	// For load balancers and collectors.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+	ReviewAccess(ctx context.Context, body ReviewAccessJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListApplications Every application with its state, pods, traffic and last decision
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 	//
 	// Corresponds with GET /v1/applications (the `ListApplications` operationId).
 	ListApplications(ctx context.Context, params *ListApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetApplication One application, by the name of its Deployment
+	//
+	// For people with `get` on `customautoscalers` in the namespace.
 	//
 	// Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 	GetApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2723,11 +2880,22 @@ type ClientInterface interface {
 	// ListDecisions The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
+	// For people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetIdentityKeys The keys by which the tokens of services are verified
+	//
+	// The public keys of the issuer of service-account tokens, as the controller has them from the Kubernetes API server: load balancers and collectors verify with them who calls, and need no API server for it. Ask again every few minutes, and when a token names a key that is not among them.
+	// For every service with a token for the audience `nemesis`.
+	//
+	// Corresponds with GET /v1/identity/keys (the `GetIdentityKeys` operationId).
+	GetIdentityKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetBalancerSettings The settings that every load balancer follows
+	//
+	// For load balancers; and for people with `get` on `customautoscalers/settings` in all namespaces.
 	//
 	// Corresponds with GET /v1/loadbalancer/settings (the `GetBalancerSettings` operationId).
 	GetBalancerSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2735,6 +2903,7 @@ type ClientInterface interface {
 	// PutBalancerSettingsWithBody Set what every load balancer follows
 	//
 	// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+	// For people with `update` on `customautoscalers/settings` in all namespaces.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2744,6 +2913,7 @@ type ClientInterface interface {
 	// PutBalancerSettings Set what every load balancer follows
 	//
 	// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+	// For people with `update` on `customautoscalers/settings` in all namespaces.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2752,12 +2922,15 @@ type ClientInterface interface {
 
 	// ListMetrics What every application and each of its pods uses, with the age of each value
 	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
 	// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
 	ListMetrics(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StartApplicationWithBody Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+	// For load balancers.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2767,6 +2940,7 @@ type ClientInterface interface {
 	// StartApplication Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+	// For load balancers.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2776,6 +2950,7 @@ type ClientInterface interface {
 	// SubmitPodMetricsBatchWithBody The measurements of many pods
 	//
 	// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+	// For collectors.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2785,6 +2960,7 @@ type ClientInterface interface {
 	// SubmitPodMetricsBatch The measurements of many pods
 	//
 	// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+	// For collectors.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2793,12 +2969,15 @@ type ClientInterface interface {
 
 	// ListPods Every pod of every application, and whether it is alive
 	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
 	// Corresponds with GET /v1/pods (the `ListPods` operationId).
 	ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 	//
 	// Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`; who says with `have` what it holds gets then no more than what differs. With `stream` the answer goes on: one RoutesUpdate a line, as changes come, those of a moment together.
+	// For load balancers; and for people with `get` on `customautoscalers/routes` in all namespaces, who are not shown the headers of probes.
 	//
 	// Corresponds with GET /v1/routes (the `WatchRoutes` operationId).
 	WatchRoutes(ctx context.Context, params *WatchRoutesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2806,6 +2985,7 @@ type ClientInterface interface {
 	// ReportTrafficWithBody Report the traffic that one load balancer sees
 	//
 	// About once a second, and at once when a queue forms or a drained application is quiet.
+	// For load balancers, each under the name of its own pod.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2815,6 +2995,7 @@ type ClientInterface interface {
 	// ReportTraffic Report the traffic that one load balancer sees
 	//
 	// About once a second, and at once when a queue forms or a drained application is quiet.
+	// For load balancers, each under the name of its own pod.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2833,6 +3014,8 @@ type ClientInterface interface {
 // by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
 // `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 //
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+//
 // Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
 func (c *Client) ListCustomAutoscalers(ctx context.Context, namespace Namespace, params *ListCustomAutoscalersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListCustomAutoscalersRequest(c.Server, namespace, params)
@@ -2847,6 +3030,8 @@ func (c *Client) ListCustomAutoscalers(ctx context.Context, namespace Namespace,
 }
 
 // CreateCustomAutoscalerWithBody Create a CustomAutoscaler
+//
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2864,6 +3049,8 @@ func (c *Client) CreateCustomAutoscalerWithBody(ctx context.Context, namespace N
 }
 
 // CreateCustomAutoscaler Create a CustomAutoscaler
+//
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2883,6 +3070,7 @@ func (c *Client) CreateCustomAutoscaler(ctx context.Context, namespace Namespace
 // DeleteCustomAutoscaler Delete a CustomAutoscaler
 //
 // The Deployment is no longer scaled or routed to. One that sleeps becomes as spec.onDelete says.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Corresponds with DELETE /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name} (the `DeleteCustomAutoscaler` operationId).
 func (c *Client) DeleteCustomAutoscaler(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2898,6 +3086,8 @@ func (c *Client) DeleteCustomAutoscaler(ctx context.Context, namespace Namespace
 }
 
 // GetCustomAutoscaler Read a CustomAutoscaler
+//
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name} (the `GetCustomAutoscaler` operationId).
 func (c *Client) GetCustomAutoscaler(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2915,6 +3105,7 @@ func (c *Client) GetCustomAutoscaler(ctx context.Context, namespace Namespace, n
 // PatchCustomAutoscalerWithBody Change some fields of a CustomAutoscaler
 //
 // A JSON merge patch (RFC 7386); a field set to null is removed.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2934,6 +3125,7 @@ func (c *Client) PatchCustomAutoscalerWithBody(ctx context.Context, namespace Na
 // PatchCustomAutoscalerWithApplicationMergePatchPlusJSONBody Change some fields of a CustomAutoscaler
 //
 // A JSON merge patch (RFC 7386); a field set to null is removed.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/merge-patch+json` content type.
 //
@@ -2953,6 +3145,7 @@ func (c *Client) PatchCustomAutoscalerWithApplicationMergePatchPlusJSONBody(ctx 
 // ReplaceCustomAutoscalerWithBody Replace a CustomAutoscaler
 //
 // metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2972,6 +3165,7 @@ func (c *Client) ReplaceCustomAutoscalerWithBody(ctx context.Context, namespace 
 // ReplaceCustomAutoscaler Replace a CustomAutoscaler
 //
 // metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2991,6 +3185,7 @@ func (c *Client) ReplaceCustomAutoscaler(ctx context.Context, namespace Namespac
 // SubmitPodMetricsWithBody A sidecar's measurements of its pod
 //
 // At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+// For the pod that is measured, and for collectors.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3010,6 +3205,7 @@ func (c *Client) SubmitPodMetricsWithBody(ctx context.Context, contentType strin
 // SubmitPodMetrics A sidecar's measurements of its pod
 //
 // At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+// For the pod that is measured, and for collectors.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3026,7 +3222,49 @@ func (c *Client) SubmitPodMetrics(ctx context.Context, body SubmitPodMetricsJSON
 	return c.Client.Do(req)
 }
 
+// ReviewAccessWithBody What the bearer of a token may do
+//
+// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+// For load balancers and collectors.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+func (c *Client) ReviewAccessWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReviewAccessRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReviewAccess What the bearer of a token may do
+//
+// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+// For load balancers and collectors.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+func (c *Client) ReviewAccess(ctx context.Context, body ReviewAccessJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReviewAccessRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListApplications Every application with its state, pods, traffic and last decision
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 //
 // Corresponds with GET /v1/applications (the `ListApplications` operationId).
 func (c *Client) ListApplications(ctx context.Context, params *ListApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3042,6 +3280,8 @@ func (c *Client) ListApplications(ctx context.Context, params *ListApplicationsP
 }
 
 // GetApplication One application, by the name of its Deployment
+//
+// For people with `get` on `customautoscalers` in the namespace.
 //
 // Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 func (c *Client) GetApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3099,6 +3339,7 @@ func (c *Client) IssueCertificate(ctx context.Context, body IssueCertificateJSON
 // ListDecisions The latest decisions with their reasons, newest first
 //
 // In pages too; `limit` is 100 where it is left out.
+// For people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
 //
 // Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3113,7 +3354,27 @@ func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams,
 	return c.Client.Do(req)
 }
 
+// GetIdentityKeys The keys by which the tokens of services are verified
+//
+// The public keys of the issuer of service-account tokens, as the controller has them from the Kubernetes API server: load balancers and collectors verify with them who calls, and need no API server for it. Ask again every few minutes, and when a token names a key that is not among them.
+// For every service with a token for the audience `nemesis`.
+//
+// Corresponds with GET /v1/identity/keys (the `GetIdentityKeys` operationId).
+func (c *Client) GetIdentityKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetIdentityKeysRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetBalancerSettings The settings that every load balancer follows
+//
+// For load balancers; and for people with `get` on `customautoscalers/settings` in all namespaces.
 //
 // Corresponds with GET /v1/loadbalancer/settings (the `GetBalancerSettings` operationId).
 func (c *Client) GetBalancerSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3131,6 +3392,7 @@ func (c *Client) GetBalancerSettings(ctx context.Context, reqEditors ...RequestE
 // PutBalancerSettingsWithBody Set what every load balancer follows
 //
 // Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+// For people with `update` on `customautoscalers/settings` in all namespaces.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3150,6 +3412,7 @@ func (c *Client) PutBalancerSettingsWithBody(ctx context.Context, contentType st
 // PutBalancerSettings Set what every load balancer follows
 //
 // Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+// For people with `update` on `customautoscalers/settings` in all namespaces.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3168,6 +3431,8 @@ func (c *Client) PutBalancerSettings(ctx context.Context, body PutBalancerSettin
 
 // ListMetrics What every application and each of its pods uses, with the age of each value
 //
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
 // Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
 func (c *Client) ListMetrics(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListMetricsRequest(c.Server, params)
@@ -3184,6 +3449,7 @@ func (c *Client) ListMetrics(ctx context.Context, params *ListMetricsParams, req
 // StartApplicationWithBody Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+// For load balancers.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3203,6 +3469,7 @@ func (c *Client) StartApplicationWithBody(ctx context.Context, namespace Namespa
 // StartApplication Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+// For load balancers.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3222,6 +3489,7 @@ func (c *Client) StartApplication(ctx context.Context, namespace Namespace, name
 // SubmitPodMetricsBatchWithBody The measurements of many pods
 //
 // From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+// For collectors.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3241,6 +3509,7 @@ func (c *Client) SubmitPodMetricsBatchWithBody(ctx context.Context, contentType 
 // SubmitPodMetricsBatch The measurements of many pods
 //
 // From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+// For collectors.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3259,6 +3528,8 @@ func (c *Client) SubmitPodMetricsBatch(ctx context.Context, body SubmitPodMetric
 
 // ListPods Every pod of every application, and whether it is alive
 //
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
 // Corresponds with GET /v1/pods (the `ListPods` operationId).
 func (c *Client) ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListPodsRequest(c.Server, params)
@@ -3275,6 +3546,7 @@ func (c *Client) ListPods(ctx context.Context, params *ListPodsParams, reqEditor
 // WatchRoutes What changed in the routes since a version (long poll, or a stream)
 //
 // Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`; who says with `have` what it holds gets then no more than what differs. With `stream` the answer goes on: one RoutesUpdate a line, as changes come, those of a moment together.
+// For load balancers; and for people with `get` on `customautoscalers/routes` in all namespaces, who are not shown the headers of probes.
 //
 // Corresponds with GET /v1/routes (the `WatchRoutes` operationId).
 func (c *Client) WatchRoutes(ctx context.Context, params *WatchRoutesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3292,6 +3564,7 @@ func (c *Client) WatchRoutes(ctx context.Context, params *WatchRoutesParams, req
 // ReportTrafficWithBody Report the traffic that one load balancer sees
 //
 // About once a second, and at once when a queue forms or a drained application is quiet.
+// For load balancers, each under the name of its own pod.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3311,6 +3584,7 @@ func (c *Client) ReportTrafficWithBody(ctx context.Context, contentType string, 
 // ReportTraffic Report the traffic that one load balancer sees
 //
 // About once a second, and at once when a queue forms or a drained application is quiet.
+// For load balancers, each under the name of its own pod.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3773,6 +4047,46 @@ func NewSubmitPodMetricsRequestWithBody(server string, contentType string, body 
 	return req, nil
 }
 
+// NewReviewAccessRequest calls the generic ReviewAccess builder with application/json body
+func NewReviewAccessRequest(server string, body ReviewAccessJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReviewAccessRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReviewAccessRequestWithBody constructs an http.Request for the ReviewAccess method, with any body, and a specified content type
+func NewReviewAccessRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/access")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListApplicationsRequest constructs an http.Request for the ListApplications method
 func NewListApplicationsRequest(server string, params *ListApplicationsParams) (*http.Request, error) {
 	var err error
@@ -4108,6 +4422,33 @@ func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetIdentityKeysRequest constructs an http.Request for the GetIdentityKeys method
+func NewGetIdentityKeysRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/identity/keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -4704,6 +5045,8 @@ type ClientWithResponsesInterface interface {
 	// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
 	// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
@@ -4711,12 +5054,16 @@ type ClientWithResponsesInterface interface {
 
 	// CreateCustomAutoscalerWithBodyWithResponse Create a CustomAutoscaler
 	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `CreateCustomAutoscaler` operationId).
 	CreateCustomAutoscalerWithBodyWithResponse(ctx context.Context, namespace Namespace, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCustomAutoscalerResponse, error)
 
 	// CreateCustomAutoscalerWithResponse Create a CustomAutoscaler
+	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4726,6 +5073,7 @@ type ClientWithResponsesInterface interface {
 	// DeleteCustomAutoscalerWithResponse Delete a CustomAutoscaler
 	//
 	// The Deployment is no longer scaled or routed to. One that sleeps becomes as spec.onDelete says.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4733,6 +5081,8 @@ type ClientWithResponsesInterface interface {
 	DeleteCustomAutoscalerWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*DeleteCustomAutoscalerResponse, error)
 
 	// GetCustomAutoscalerWithResponse Read a CustomAutoscaler
+	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4742,6 +5092,7 @@ type ClientWithResponsesInterface interface {
 	// PatchCustomAutoscalerWithBodyWithResponse Change some fields of a CustomAutoscaler
 	//
 	// A JSON merge patch (RFC 7386); a field set to null is removed.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4751,6 +5102,7 @@ type ClientWithResponsesInterface interface {
 	// PatchCustomAutoscalerWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a CustomAutoscaler
 	//
 	// A JSON merge patch (RFC 7386); a field set to null is removed.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4760,6 +5112,7 @@ type ClientWithResponsesInterface interface {
 	// ReplaceCustomAutoscalerWithBodyWithResponse Replace a CustomAutoscaler
 	//
 	// metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4769,6 +5122,7 @@ type ClientWithResponsesInterface interface {
 	// ReplaceCustomAutoscalerWithResponse Replace a CustomAutoscaler
 	//
 	// metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4778,6 +5132,7 @@ type ClientWithResponsesInterface interface {
 	// SubmitPodMetricsWithBodyWithResponse A sidecar's measurements of its pod
 	//
 	// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+	// For the pod that is measured, and for collectors.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4787,13 +5142,36 @@ type ClientWithResponsesInterface interface {
 	// SubmitPodMetricsWithResponse A sidecar's measurements of its pod
 	//
 	// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+	// For the pod that is measured, and for collectors.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /metrics (the `SubmitPodMetrics` operationId).
 	SubmitPodMetricsWithResponse(ctx context.Context, body SubmitPodMetricsJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitPodMetricsResponse, error)
 
+	// ReviewAccessWithBodyWithResponse What the bearer of a token may do
+	//
+	// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+	// For load balancers and collectors.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+	ReviewAccessWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReviewAccessResponse, error)
+
+	// ReviewAccessWithResponse What the bearer of a token may do
+	//
+	// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+	// For load balancers and collectors.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+	ReviewAccessWithResponse(ctx context.Context, body ReviewAccessJSONRequestBody, reqEditors ...RequestEditorFn) (*ReviewAccessResponse, error)
+
 	// ListApplicationsWithResponse Every application with its state, pods, traffic and last decision
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4801,6 +5179,8 @@ type ClientWithResponsesInterface interface {
 	ListApplicationsWithResponse(ctx context.Context, params *ListApplicationsParams, reqEditors ...RequestEditorFn) (*ListApplicationsResponse, error)
 
 	// GetApplicationWithResponse One application, by the name of its Deployment
+	//
+	// For people with `get` on `customautoscalers` in the namespace.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4830,13 +5210,26 @@ type ClientWithResponsesInterface interface {
 	// ListDecisionsWithResponse The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
+	// For people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisionsWithResponse(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*ListDecisionsResponse, error)
 
+	// GetIdentityKeysWithResponse The keys by which the tokens of services are verified
+	//
+	// The public keys of the issuer of service-account tokens, as the controller has them from the Kubernetes API server: load balancers and collectors verify with them who calls, and need no API server for it. Ask again every few minutes, and when a token names a key that is not among them.
+	// For every service with a token for the audience `nemesis`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/identity/keys (the `GetIdentityKeys` operationId).
+	GetIdentityKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetIdentityKeysResponse, error)
+
 	// GetBalancerSettingsWithResponse The settings that every load balancer follows
+	//
+	// For load balancers; and for people with `get` on `customautoscalers/settings` in all namespaces.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4846,6 +5239,7 @@ type ClientWithResponsesInterface interface {
 	// PutBalancerSettingsWithBodyWithResponse Set what every load balancer follows
 	//
 	// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+	// For people with `update` on `customautoscalers/settings` in all namespaces.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4855,6 +5249,7 @@ type ClientWithResponsesInterface interface {
 	// PutBalancerSettingsWithResponse Set what every load balancer follows
 	//
 	// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+	// For people with `update` on `customautoscalers/settings` in all namespaces.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4862,6 +5257,8 @@ type ClientWithResponsesInterface interface {
 	PutBalancerSettingsWithResponse(ctx context.Context, body PutBalancerSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*PutBalancerSettingsResponse, error)
 
 	// ListMetricsWithResponse What every application and each of its pods uses, with the age of each value
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4871,6 +5268,7 @@ type ClientWithResponsesInterface interface {
 	// StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+	// For load balancers.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4880,6 +5278,7 @@ type ClientWithResponsesInterface interface {
 	// StartApplicationWithResponse Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+	// For load balancers.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4889,6 +5288,7 @@ type ClientWithResponsesInterface interface {
 	// SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
 	//
 	// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+	// For collectors.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4898,6 +5298,7 @@ type ClientWithResponsesInterface interface {
 	// SubmitPodMetricsBatchWithResponse The measurements of many pods
 	//
 	// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+	// For collectors.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4905,6 +5306,8 @@ type ClientWithResponsesInterface interface {
 	SubmitPodMetricsBatchWithResponse(ctx context.Context, body SubmitPodMetricsBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitPodMetricsBatchResponse, error)
 
 	// ListPodsWithResponse Every pod of every application, and whether it is alive
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4914,6 +5317,7 @@ type ClientWithResponsesInterface interface {
 	// WatchRoutesWithResponse What changed in the routes since a version (long poll, or a stream)
 	//
 	// Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`; who says with `have` what it holds gets then no more than what differs. With `stream` the answer goes on: one RoutesUpdate a line, as changes come, those of a moment together.
+	// For load balancers; and for people with `get` on `customautoscalers/routes` in all namespaces, who are not shown the headers of probes.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4923,6 +5327,7 @@ type ClientWithResponsesInterface interface {
 	// ReportTrafficWithBodyWithResponse Report the traffic that one load balancer sees
 	//
 	// About once a second, and at once when a queue forms or a drained application is quiet.
+	// For load balancers, each under the name of its own pod.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4932,6 +5337,7 @@ type ClientWithResponsesInterface interface {
 	// ReportTrafficWithResponse Report the traffic that one load balancer sees
 	//
 	// About once a second, and at once when a queue forms or a drained application is quiet.
+	// For load balancers, each under the name of its own pod.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4964,6 +5370,10 @@ type ListCustomAutoscalersResponse struct {
 	JSON429 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5023,6 +5433,16 @@ func (r ListCustomAutoscalersResponse) GetJSON429() *KubernetesRefusalApplicatio
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
 func (r ListCustomAutoscalersResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
 	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListCustomAutoscalersResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListCustomAutoscalersResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -5089,6 +5509,14 @@ type CreateCustomAutoscalerResponse struct {
 	JSON422 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5150,6 +5578,26 @@ func (r CreateCustomAutoscalerResponse) GetApplicationproblemJSON422() *Kubernet
 	return r.ApplicationproblemJSON422
 }
 
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r CreateCustomAutoscalerResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateCustomAutoscalerResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreateCustomAutoscalerResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateCustomAutoscalerResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
+}
+
 // GetJSONDefault returns the response for an HTTP default `application/json` response
 func (r CreateCustomAutoscalerResponse) GetJSONDefault() *KubernetesRefusalApplicationJSON {
 	return r.JSONDefault
@@ -5206,6 +5654,14 @@ type DeleteCustomAutoscalerResponse struct {
 	JSON404 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5245,6 +5701,26 @@ func (r DeleteCustomAutoscalerResponse) GetJSON404() *KubernetesRefusalApplicati
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r DeleteCustomAutoscalerResponse) GetApplicationproblemJSON404() *KubernetesRefusalApplicationProblemPlusJSON {
 	return r.ApplicationproblemJSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r DeleteCustomAutoscalerResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteCustomAutoscalerResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteCustomAutoscalerResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteCustomAutoscalerResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -5303,6 +5779,14 @@ type GetCustomAutoscalerResponse struct {
 	JSON404 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5342,6 +5826,26 @@ func (r GetCustomAutoscalerResponse) GetJSON404() *KubernetesRefusalApplicationJ
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r GetCustomAutoscalerResponse) GetApplicationproblemJSON404() *KubernetesRefusalApplicationProblemPlusJSON {
 	return r.ApplicationproblemJSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r GetCustomAutoscalerResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetCustomAutoscalerResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetCustomAutoscalerResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetCustomAutoscalerResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -5416,6 +5920,14 @@ type PatchCustomAutoscalerResponse struct {
 	JSON422 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5497,6 +6009,26 @@ func (r PatchCustomAutoscalerResponse) GetApplicationproblemJSON422() *Kubernete
 	return r.ApplicationproblemJSON422
 }
 
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r PatchCustomAutoscalerResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PatchCustomAutoscalerResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r PatchCustomAutoscalerResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PatchCustomAutoscalerResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
+}
+
 // GetJSONDefault returns the response for an HTTP default `application/json` response
 func (r PatchCustomAutoscalerResponse) GetJSONDefault() *KubernetesRefusalApplicationJSON {
 	return r.JSONDefault
@@ -5565,6 +6097,14 @@ type ReplaceCustomAutoscalerResponse struct {
 	JSON422 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5636,6 +6176,26 @@ func (r ReplaceCustomAutoscalerResponse) GetApplicationproblemJSON422() *Kuberne
 	return r.ApplicationproblemJSON422
 }
 
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ReplaceCustomAutoscalerResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReplaceCustomAutoscalerResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ReplaceCustomAutoscalerResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReplaceCustomAutoscalerResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
+}
+
 // GetJSONDefault returns the response for an HTTP default `application/json` response
 func (r ReplaceCustomAutoscalerResponse) GetJSONDefault() *KubernetesRefusalApplicationJSON {
 	return r.JSONDefault
@@ -5675,6 +6235,11 @@ func (r ReplaceCustomAutoscalerResponse) ContentType() string {
 	return ""
 }
 
+// SubmitPodMetricsResponse401Headers the declared response headers of an HTTP 401 response for SubmitPodMetrics
+type SubmitPodMetricsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // SubmitPodMetricsResponse429Headers the declared response headers of an HTTP 429 response for SubmitPodMetrics
 type SubmitPodMetricsResponse429Headers struct {
 	RetryAfter *int
@@ -5692,12 +6257,18 @@ type SubmitPodMetricsResponse struct {
 	JSON200 *MetricsReceipt
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SubmitPodMetricsResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *SubmitPodMetricsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5712,6 +6283,16 @@ func (r SubmitPodMetricsResponse) GetJSON200() *MetricsReceipt {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r SubmitPodMetricsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SubmitPodMetricsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SubmitPodMetricsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -5758,6 +6339,125 @@ func (r SubmitPodMetricsResponse) ContentType() string {
 	return ""
 }
 
+// ReviewAccessResponse401Headers the declared response headers of an HTTP 401 response for ReviewAccess
+type ReviewAccessResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReviewAccessResponse429Headers the declared response headers of an HTTP 429 response for ReviewAccess
+type ReviewAccessResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ReviewAccessResponse503Headers the declared response headers of an HTTP 503 response for ReviewAccess
+type ReviewAccessResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ReviewAccessResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AccessAnswer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReviewAccessResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReviewAccessResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ReviewAccessResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReviewAccessResponse) GetJSON200() *AccessAnswer {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReviewAccessResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReviewAccessResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReviewAccessResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReviewAccessResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListApplicationsResponse401Headers the declared response headers of an HTTP 401 response for ListApplications
+type ListApplicationsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListApplicationsResponse429Headers the declared response headers of an HTTP 429 response for ListApplications
+type ListApplicationsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListApplicationsResponse503Headers the declared response headers of an HTTP 503 response for ListApplications
+type ListApplicationsResponse503Headers struct {
+	RetryAfter *int
+}
+
 type ListApplicationsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5765,10 +6465,24 @@ type ListApplicationsResponse struct {
 	JSON200 *ApplicationList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationproblemJSON410 *Gone
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListApplicationsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListApplicationsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListApplicationsResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5781,9 +6495,29 @@ func (r ListApplicationsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
 func (r ListApplicationsResponse) GetApplicationproblemJSON410() *Gone {
 	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5820,6 +6554,21 @@ func (r ListApplicationsResponse) ContentType() string {
 	return ""
 }
 
+// GetApplicationResponse401Headers the declared response headers of an HTTP 401 response for GetApplication
+type GetApplicationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetApplicationResponse429Headers the declared response headers of an HTTP 429 response for GetApplication
+type GetApplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetApplicationResponse503Headers the declared response headers of an HTTP 503 response for GetApplication
+type GetApplicationResponse503Headers struct {
+	RetryAfter *int
+}
+
 type GetApplicationResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5827,10 +6576,24 @@ type GetApplicationResponse struct {
 	JSON200 *Application
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetApplicationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetApplicationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetApplicationResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5843,9 +6606,29 @@ func (r GetApplicationResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r GetApplicationResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5882,6 +6665,16 @@ func (r GetApplicationResponse) ContentType() string {
 	return ""
 }
 
+// IssueCertificateResponse401Headers the declared response headers of an HTTP 401 response for IssueCertificate
+type IssueCertificateResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// IssueCertificateResponse429Headers the declared response headers of an HTTP 429 response for IssueCertificate
+type IssueCertificateResponse429Headers struct {
+	RetryAfter *int
+}
+
 // IssueCertificateResponse503Headers the declared response headers of an HTTP 503 response for IssueCertificate
 type IssueCertificateResponse503Headers struct {
 	RetryAfter *int
@@ -5894,10 +6687,20 @@ type IssueCertificateResponse struct {
 	JSON200 *IssuedCertificate
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *IssueCertificateResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *IssueCertificateResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *IssueCertificateResponse503Headers
 }
@@ -5910,6 +6713,21 @@ func (r IssueCertificateResponse) GetJSON200() *IssuedCertificate {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r IssueCertificateResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -5951,6 +6769,21 @@ func (r IssueCertificateResponse) ContentType() string {
 	return ""
 }
 
+// ListDecisionsResponse401Headers the declared response headers of an HTTP 401 response for ListDecisions
+type ListDecisionsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListDecisionsResponse429Headers the declared response headers of an HTTP 429 response for ListDecisions
+type ListDecisionsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListDecisionsResponse503Headers the declared response headers of an HTTP 503 response for ListDecisions
+type ListDecisionsResponse503Headers struct {
+	RetryAfter *int
+}
+
 type ListDecisionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5958,10 +6791,24 @@ type ListDecisionsResponse struct {
 	JSON200 *DecisionList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationproblemJSON410 *Gone
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListDecisionsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListDecisionsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListDecisionsResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5974,9 +6821,29 @@ func (r ListDecisionsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListDecisionsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListDecisionsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
 func (r ListDecisionsResponse) GetApplicationproblemJSON410() *Gone {
 	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListDecisionsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListDecisionsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -6013,9 +6880,116 @@ func (r ListDecisionsResponse) ContentType() string {
 	return ""
 }
 
+// GetIdentityKeysResponse401Headers the declared response headers of an HTTP 401 response for GetIdentityKeys
+type GetIdentityKeysResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetIdentityKeysResponse429Headers the declared response headers of an HTTP 429 response for GetIdentityKeys
+type GetIdentityKeysResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetIdentityKeysResponse503Headers the declared response headers of an HTTP 503 response for GetIdentityKeys
+type GetIdentityKeysResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetIdentityKeysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IdentityKeys
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetIdentityKeysResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetIdentityKeysResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetIdentityKeysResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetIdentityKeysResponse) GetJSON200() *IdentityKeys {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetIdentityKeysResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetIdentityKeysResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetIdentityKeysResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetIdentityKeysResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetIdentityKeysResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetIdentityKeysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetIdentityKeysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetIdentityKeysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetIdentityKeysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetBalancerSettingsResponse200Headers the declared response headers of an HTTP 200 response for GetBalancerSettings
 type GetBalancerSettingsResponse200Headers struct {
 	NemesisSettingsVersion *SettingsVersion
+}
+
+// GetBalancerSettingsResponse401Headers the declared response headers of an HTTP 401 response for GetBalancerSettings
+type GetBalancerSettingsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetBalancerSettingsResponse429Headers the declared response headers of an HTTP 429 response for GetBalancerSettings
+type GetBalancerSettingsResponse429Headers struct {
+	RetryAfter *int
 }
 
 // GetBalancerSettingsResponse503Headers the declared response headers of an HTTP 503 response for GetBalancerSettings
@@ -6028,12 +7002,22 @@ type GetBalancerSettingsResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *externalRef0.BalancerSettings
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetBalancerSettingsResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetBalancerSettingsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetBalancerSettingsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetBalancerSettingsResponse503Headers
 }
@@ -6041,6 +7025,21 @@ type GetBalancerSettingsResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetBalancerSettingsResponse) GetJSON200() *externalRef0.BalancerSettings {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetBalancerSettingsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetBalancerSettingsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetBalancerSettingsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -6087,6 +7086,16 @@ type PutBalancerSettingsResponse200Headers struct {
 	NemesisSettingsVersion *SettingsVersion
 }
 
+// PutBalancerSettingsResponse401Headers the declared response headers of an HTTP 401 response for PutBalancerSettings
+type PutBalancerSettingsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// PutBalancerSettingsResponse429Headers the declared response headers of an HTTP 429 response for PutBalancerSettings
+type PutBalancerSettingsResponse429Headers struct {
+	RetryAfter *int
+}
+
 // PutBalancerSettingsResponse503Headers the declared response headers of an HTTP 503 response for PutBalancerSettings
 type PutBalancerSettingsResponse503Headers struct {
 	RetryAfter *int
@@ -6099,14 +7108,24 @@ type PutBalancerSettingsResponse struct {
 	JSON200 *externalRef0.BalancerSettings
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *PutBalancerSettingsResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PutBalancerSettingsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PutBalancerSettingsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PutBalancerSettingsResponse503Headers
 }
@@ -6121,9 +7140,24 @@ func (r PutBalancerSettingsResponse) GetApplicationproblemJSON400() *BadRequest 
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PutBalancerSettingsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PutBalancerSettingsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r PutBalancerSettingsResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PutBalancerSettingsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -6165,6 +7199,21 @@ func (r PutBalancerSettingsResponse) ContentType() string {
 	return ""
 }
 
+// ListMetricsResponse401Headers the declared response headers of an HTTP 401 response for ListMetrics
+type ListMetricsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListMetricsResponse429Headers the declared response headers of an HTTP 429 response for ListMetrics
+type ListMetricsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListMetricsResponse503Headers the declared response headers of an HTTP 503 response for ListMetrics
+type ListMetricsResponse503Headers struct {
+	RetryAfter *int
+}
+
 type ListMetricsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6172,10 +7221,24 @@ type ListMetricsResponse struct {
 	JSON200 *ApplicationMetricsList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationproblemJSON410 *Gone
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListMetricsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListMetricsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListMetricsResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -6188,9 +7251,29 @@ func (r ListMetricsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
 func (r ListMetricsResponse) GetApplicationproblemJSON410() *Gone {
 	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -6227,6 +7310,16 @@ func (r ListMetricsResponse) ContentType() string {
 	return ""
 }
 
+// StartApplicationResponse401Headers the declared response headers of an HTTP 401 response for StartApplication
+type StartApplicationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// StartApplicationResponse429Headers the declared response headers of an HTTP 429 response for StartApplication
+type StartApplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
 // StartApplicationResponse503Headers the declared response headers of an HTTP 503 response for StartApplication
 type StartApplicationResponse503Headers struct {
 	RetryAfter *int
@@ -6239,14 +7332,24 @@ type StartApplicationResponse struct {
 	JSON200 *StartResponse
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *StartApplicationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StartApplicationResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StartApplicationResponse503Headers
 }
@@ -6261,6 +7364,16 @@ func (r StartApplicationResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r StartApplicationResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
@@ -6269,6 +7382,11 @@ func (r StartApplicationResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r StartApplicationResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -6310,6 +7428,11 @@ func (r StartApplicationResponse) ContentType() string {
 	return ""
 }
 
+// SubmitPodMetricsBatchResponse401Headers the declared response headers of an HTTP 401 response for SubmitPodMetricsBatch
+type SubmitPodMetricsBatchResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // SubmitPodMetricsBatchResponse429Headers the declared response headers of an HTTP 429 response for SubmitPodMetricsBatch
 type SubmitPodMetricsBatchResponse429Headers struct {
 	RetryAfter *int
@@ -6327,12 +7450,18 @@ type SubmitPodMetricsBatchResponse struct {
 	JSON200 *PodMetricsBatchReceipt
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SubmitPodMetricsBatchResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *SubmitPodMetricsBatchResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -6347,6 +7476,16 @@ func (r SubmitPodMetricsBatchResponse) GetJSON200() *PodMetricsBatchReceipt {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r SubmitPodMetricsBatchResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SubmitPodMetricsBatchResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SubmitPodMetricsBatchResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -6393,6 +7532,21 @@ func (r SubmitPodMetricsBatchResponse) ContentType() string {
 	return ""
 }
 
+// ListPodsResponse401Headers the declared response headers of an HTTP 401 response for ListPods
+type ListPodsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListPodsResponse429Headers the declared response headers of an HTTP 429 response for ListPods
+type ListPodsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListPodsResponse503Headers the declared response headers of an HTTP 503 response for ListPods
+type ListPodsResponse503Headers struct {
+	RetryAfter *int
+}
+
 type ListPodsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6400,10 +7554,24 @@ type ListPodsResponse struct {
 	JSON200 *PodList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationproblemJSON410 *Gone
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListPodsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListPodsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListPodsResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -6416,9 +7584,29 @@ func (r ListPodsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
 func (r ListPodsResponse) GetApplicationproblemJSON410() *Gone {
 	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -6455,6 +7643,16 @@ func (r ListPodsResponse) ContentType() string {
 	return ""
 }
 
+// WatchRoutesResponse401Headers the declared response headers of an HTTP 401 response for WatchRoutes
+type WatchRoutesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// WatchRoutesResponse429Headers the declared response headers of an HTTP 429 response for WatchRoutes
+type WatchRoutesResponse429Headers struct {
+	RetryAfter *int
+}
+
 // WatchRoutesResponse503Headers the declared response headers of an HTTP 503 response for WatchRoutes
 type WatchRoutesResponse503Headers struct {
 	RetryAfter *int
@@ -6467,10 +7665,20 @@ type WatchRoutesResponse struct {
 	JSON200 *RoutesUpdate
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WatchRoutesResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WatchRoutesResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *WatchRoutesResponse503Headers
 }
@@ -6483,6 +7691,21 @@ func (r WatchRoutesResponse) GetJSON200() *RoutesUpdate {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r WatchRoutesResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WatchRoutesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WatchRoutesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WatchRoutesResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -6524,6 +7747,16 @@ func (r WatchRoutesResponse) ContentType() string {
 	return ""
 }
 
+// ReportTrafficResponse401Headers the declared response headers of an HTTP 401 response for ReportTraffic
+type ReportTrafficResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReportTrafficResponse429Headers the declared response headers of an HTTP 429 response for ReportTraffic
+type ReportTrafficResponse429Headers struct {
+	RetryAfter *int
+}
+
 // ReportTrafficResponse503Headers the declared response headers of an HTTP 503 response for ReportTraffic
 type ReportTrafficResponse503Headers struct {
 	RetryAfter *int
@@ -6536,10 +7769,20 @@ type ReportTrafficResponse struct {
 	JSON200 *TrafficReceipt
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReportTrafficResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReportTrafficResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ReportTrafficResponse503Headers
 }
@@ -6552,6 +7795,21 @@ func (r ReportTrafficResponse) GetJSON200() *TrafficReceipt {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ReportTrafficResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReportTrafficResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReportTrafficResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReportTrafficResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -6604,6 +7862,8 @@ func (r ReportTrafficResponse) ContentType() string {
 // by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
 // `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 //
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
@@ -6617,6 +7877,8 @@ func (c *ClientWithResponses) ListCustomAutoscalersWithResponse(ctx context.Cont
 
 // CreateCustomAutoscalerWithBodyWithResponse Create a CustomAutoscaler
 //
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `CreateCustomAutoscaler` operationId).
@@ -6629,6 +7891,8 @@ func (c *ClientWithResponses) CreateCustomAutoscalerWithBodyWithResponse(ctx con
 }
 
 // CreateCustomAutoscalerWithResponse Create a CustomAutoscaler
+//
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6644,6 +7908,7 @@ func (c *ClientWithResponses) CreateCustomAutoscalerWithResponse(ctx context.Con
 // DeleteCustomAutoscalerWithResponse Delete a CustomAutoscaler
 //
 // The Deployment is no longer scaled or routed to. One that sleeps becomes as spec.onDelete says.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6657,6 +7922,8 @@ func (c *ClientWithResponses) DeleteCustomAutoscalerWithResponse(ctx context.Con
 }
 
 // GetCustomAutoscalerWithResponse Read a CustomAutoscaler
+//
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6672,6 +7939,7 @@ func (c *ClientWithResponses) GetCustomAutoscalerWithResponse(ctx context.Contex
 // PatchCustomAutoscalerWithBodyWithResponse Change some fields of a CustomAutoscaler
 //
 // A JSON merge patch (RFC 7386); a field set to null is removed.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6687,6 +7955,7 @@ func (c *ClientWithResponses) PatchCustomAutoscalerWithBodyWithResponse(ctx cont
 // PatchCustomAutoscalerWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a CustomAutoscaler
 //
 // A JSON merge patch (RFC 7386); a field set to null is removed.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6702,6 +7971,7 @@ func (c *ClientWithResponses) PatchCustomAutoscalerWithApplicationMergePatchPlus
 // ReplaceCustomAutoscalerWithBodyWithResponse Replace a CustomAutoscaler
 //
 // metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6717,6 +7987,7 @@ func (c *ClientWithResponses) ReplaceCustomAutoscalerWithBodyWithResponse(ctx co
 // ReplaceCustomAutoscalerWithResponse Replace a CustomAutoscaler
 //
 // metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6732,6 +8003,7 @@ func (c *ClientWithResponses) ReplaceCustomAutoscalerWithResponse(ctx context.Co
 // SubmitPodMetricsWithBodyWithResponse A sidecar's measurements of its pod
 //
 // At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+// For the pod that is measured, and for collectors.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6747,6 +8019,7 @@ func (c *ClientWithResponses) SubmitPodMetricsWithBodyWithResponse(ctx context.C
 // SubmitPodMetricsWithResponse A sidecar's measurements of its pod
 //
 // At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+// For the pod that is measured, and for collectors.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6759,7 +8032,41 @@ func (c *ClientWithResponses) SubmitPodMetricsWithResponse(ctx context.Context, 
 	return ParseSubmitPodMetricsResponse(rsp)
 }
 
+// ReviewAccessWithBodyWithResponse What the bearer of a token may do
+//
+// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+// For load balancers and collectors.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+func (c *ClientWithResponses) ReviewAccessWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReviewAccessResponse, error) {
+	rsp, err := c.ReviewAccessWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReviewAccessResponse(rsp)
+}
+
+// ReviewAccessWithResponse What the bearer of a token may do
+//
+// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+// For load balancers and collectors.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+func (c *ClientWithResponses) ReviewAccessWithResponse(ctx context.Context, body ReviewAccessJSONRequestBody, reqEditors ...RequestEditorFn) (*ReviewAccessResponse, error) {
+	rsp, err := c.ReviewAccess(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReviewAccessResponse(rsp)
+}
+
 // ListApplicationsWithResponse Every application with its state, pods, traffic and last decision
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6773,6 +8080,8 @@ func (c *ClientWithResponses) ListApplicationsWithResponse(ctx context.Context, 
 }
 
 // GetApplicationWithResponse One application, by the name of its Deployment
+//
+// For people with `get` on `customautoscalers` in the namespace.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6820,6 +8129,7 @@ func (c *ClientWithResponses) IssueCertificateWithResponse(ctx context.Context, 
 // ListDecisionsWithResponse The latest decisions with their reasons, newest first
 //
 // In pages too; `limit` is 100 where it is left out.
+// For people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6832,7 +8142,25 @@ func (c *ClientWithResponses) ListDecisionsWithResponse(ctx context.Context, par
 	return ParseListDecisionsResponse(rsp)
 }
 
+// GetIdentityKeysWithResponse The keys by which the tokens of services are verified
+//
+// The public keys of the issuer of service-account tokens, as the controller has them from the Kubernetes API server: load balancers and collectors verify with them who calls, and need no API server for it. Ask again every few minutes, and when a token names a key that is not among them.
+// For every service with a token for the audience `nemesis`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/identity/keys (the `GetIdentityKeys` operationId).
+func (c *ClientWithResponses) GetIdentityKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetIdentityKeysResponse, error) {
+	rsp, err := c.GetIdentityKeys(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetIdentityKeysResponse(rsp)
+}
+
 // GetBalancerSettingsWithResponse The settings that every load balancer follows
+//
+// For load balancers; and for people with `get` on `customautoscalers/settings` in all namespaces.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6848,6 +8176,7 @@ func (c *ClientWithResponses) GetBalancerSettingsWithResponse(ctx context.Contex
 // PutBalancerSettingsWithBodyWithResponse Set what every load balancer follows
 //
 // Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+// For people with `update` on `customautoscalers/settings` in all namespaces.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6863,6 +8192,7 @@ func (c *ClientWithResponses) PutBalancerSettingsWithBodyWithResponse(ctx contex
 // PutBalancerSettingsWithResponse Set what every load balancer follows
 //
 // Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+// For people with `update` on `customautoscalers/settings` in all namespaces.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6876,6 +8206,8 @@ func (c *ClientWithResponses) PutBalancerSettingsWithResponse(ctx context.Contex
 }
 
 // ListMetricsWithResponse What every application and each of its pods uses, with the age of each value
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6891,6 +8223,7 @@ func (c *ClientWithResponses) ListMetricsWithResponse(ctx context.Context, param
 // StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+// For load balancers.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6906,6 +8239,7 @@ func (c *ClientWithResponses) StartApplicationWithBodyWithResponse(ctx context.C
 // StartApplicationWithResponse Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+// For load balancers.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6921,6 +8255,7 @@ func (c *ClientWithResponses) StartApplicationWithResponse(ctx context.Context, 
 // SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
 //
 // From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+// For collectors.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6936,6 +8271,7 @@ func (c *ClientWithResponses) SubmitPodMetricsBatchWithBodyWithResponse(ctx cont
 // SubmitPodMetricsBatchWithResponse The measurements of many pods
 //
 // From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+// For collectors.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6949,6 +8285,8 @@ func (c *ClientWithResponses) SubmitPodMetricsBatchWithResponse(ctx context.Cont
 }
 
 // ListPodsWithResponse Every pod of every application, and whether it is alive
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6964,6 +8302,7 @@ func (c *ClientWithResponses) ListPodsWithResponse(ctx context.Context, params *
 // WatchRoutesWithResponse What changed in the routes since a version (long poll, or a stream)
 //
 // Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`; who says with `have` what it holds gets then no more than what differs. With `stream` the answer goes on: one RoutesUpdate a line, as changes come, those of a moment together.
+// For load balancers; and for people with `get` on `customautoscalers/routes` in all namespaces, who are not shown the headers of probes.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6979,6 +8318,7 @@ func (c *ClientWithResponses) WatchRoutesWithResponse(ctx context.Context, param
 // ReportTrafficWithBodyWithResponse Report the traffic that one load balancer sees
 //
 // About once a second, and at once when a queue forms or a drained application is quiet.
+// For load balancers, each under the name of its own pod.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6994,6 +8334,7 @@ func (c *ClientWithResponses) ReportTrafficWithBodyWithResponse(ctx context.Cont
 // ReportTrafficWithResponse Report the traffic that one load balancer sees
 //
 // About once a second, and at once when a queue forms or a drained application is quiet.
+// For load balancers, each under the name of its own pod.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7096,6 +8437,20 @@ func ParseListCustomAutoscalersResponse(rsp *http.Response) (*ListCustomAutoscal
 			return nil, err
 		}
 		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
@@ -7207,6 +8562,34 @@ func ParseCreateCustomAutoscalerResponse(rsp *http.Response) (*CreateCustomAutos
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7289,6 +8672,34 @@ func ParseDeleteCustomAutoscalerResponse(rsp *http.Response) (*DeleteCustomAutos
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7370,6 +8781,34 @@ func ParseGetCustomAutoscalerResponse(rsp *http.Response) (*GetCustomAutoscalerR
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
@@ -7509,6 +8948,34 @@ func ParsePatchCustomAutoscalerResponse(rsp *http.Response) (*PatchCustomAutosca
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7633,6 +9100,34 @@ func ParseReplaceCustomAutoscalerResponse(rsp *http.Response) (*ReplaceCustomAut
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7680,6 +9175,20 @@ func ParseSubmitPodMetricsResponse(rsp *http.Response) (*SubmitPodMetricsRespons
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooMany
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7704,6 +9213,16 @@ func ParseSubmitPodMetricsResponse(rsp *http.Response) (*SubmitPodMetricsRespons
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers SubmitPodMetricsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers SubmitPodMetricsResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7716,6 +9235,107 @@ func ParseSubmitPodMetricsResponse(rsp *http.Response) (*SubmitPodMetricsRespons
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers SubmitPodMetricsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReviewAccessResponse parses an HTTP response from a ReviewAccessWithResponse call
+func ParseReviewAccessResponse(rsp *http.Response) (*ReviewAccessResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReviewAccessResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AccessAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ReviewAccessResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReviewAccessResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ReviewAccessResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -7757,12 +9377,40 @@ func ParseListApplicationsResponse(rsp *http.Response) (*ListApplicationsRespons
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
 		var dest Gone
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7771,6 +9419,39 @@ func ParseListApplicationsResponse(rsp *http.Response) (*ListApplicationsRespons
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListApplicationsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListApplicationsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListApplicationsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -7804,12 +9485,40 @@ func ParseGetApplicationResponse(rsp *http.Response) (*GetApplicationResponse, e
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7818,6 +9527,39 @@ func ParseGetApplicationResponse(rsp *http.Response) (*GetApplicationResponse, e
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetApplicationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetApplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetApplicationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -7851,6 +9593,27 @@ func ParseIssueCertificateResponse(rsp *http.Response) (*IssueCertificateRespons
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7868,6 +9631,26 @@ func ParseIssueCertificateResponse(rsp *http.Response) (*IssueCertificateRespons
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers IssueCertificateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers IssueCertificateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers IssueCertificateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7911,12 +9694,40 @@ func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, err
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
 		var dest Gone
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7925,6 +9736,133 @@ func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, err
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListDecisionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListDecisionsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListDecisionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetIdentityKeysResponse parses an HTTP response from a GetIdentityKeysWithResponse call
+func ParseGetIdentityKeysResponse(rsp *http.Response) (*GetIdentityKeysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetIdentityKeysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IdentityKeys
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetIdentityKeysResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetIdentityKeysResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetIdentityKeysResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -7950,6 +9888,27 @@ func ParseGetBalancerSettingsResponse(rsp *http.Response) (*GetBalancerSettingsR
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -7978,6 +9937,26 @@ func ParseGetBalancerSettingsResponse(rsp *http.Response) (*GetBalancerSettingsR
 			headers.NemesisSettingsVersion = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetBalancerSettingsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetBalancerSettingsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetBalancerSettingsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -8021,12 +10000,33 @@ func ParsePutBalancerSettingsResponse(rsp *http.Response) (*PutBalancerSettingsR
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest Conflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -8055,6 +10055,26 @@ func ParsePutBalancerSettingsResponse(rsp *http.Response) (*PutBalancerSettingsR
 			headers.NemesisSettingsVersion = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers PutBalancerSettingsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers PutBalancerSettingsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PutBalancerSettingsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -8098,12 +10118,40 @@ func ParseListMetricsResponse(rsp *http.Response) (*ListMetricsResponse, error) 
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
 		var dest Gone
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -8112,6 +10160,39 @@ func ParseListMetricsResponse(rsp *http.Response) (*ListMetricsResponse, error) 
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListMetricsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListMetricsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListMetricsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -8145,6 +10226,20 @@ func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationRespons
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8158,6 +10253,13 @@ func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -8176,6 +10278,26 @@ func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationRespons
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers StartApplicationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers StartApplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers StartApplicationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -8219,6 +10341,20 @@ func ParseSubmitPodMetricsBatchResponse(rsp *http.Response) (*SubmitPodMetricsBa
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooMany
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8243,6 +10379,16 @@ func ParseSubmitPodMetricsBatchResponse(rsp *http.Response) (*SubmitPodMetricsBa
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers SubmitPodMetricsBatchResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers SubmitPodMetricsBatchResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -8296,12 +10442,40 @@ func ParseListPodsResponse(rsp *http.Response) (*ListPodsResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
 		var dest Gone
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -8310,6 +10484,39 @@ func ParseListPodsResponse(rsp *http.Response) (*ListPodsResponse, error) {
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListPodsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListPodsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListPodsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -8343,6 +10550,27 @@ func ParseWatchRoutesResponse(rsp *http.Response) (*WatchRoutesResponse, error) 
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8363,6 +10591,26 @@ func ParseWatchRoutesResponse(rsp *http.Response) (*WatchRoutesResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers WatchRoutesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers WatchRoutesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers WatchRoutesResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -8406,6 +10654,27 @@ func ParseReportTrafficResponse(rsp *http.Response) (*ReportTrafficResponse, err
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8423,6 +10692,26 @@ func ParseReportTrafficResponse(rsp *http.Response) (*ReportTrafficResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ReportTrafficResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReportTrafficResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ReportTrafficResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -8461,6 +10750,9 @@ type ServerInterface interface {
 	// SubmitPodMetrics A sidecar's measurements of its pod
 	// (POST /metrics)
 	SubmitPodMetrics(w http.ResponseWriter, r *http.Request)
+	// ReviewAccess What the bearer of a token may do
+	// (POST /v1/access)
+	ReviewAccess(w http.ResponseWriter, r *http.Request)
 	// ListApplications Every application with its state, pods, traffic and last decision
 	// (GET /v1/applications)
 	ListApplications(w http.ResponseWriter, r *http.Request, params ListApplicationsParams)
@@ -8473,6 +10765,9 @@ type ServerInterface interface {
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
+	// GetIdentityKeys The keys by which the tokens of services are verified
+	// (GET /v1/identity/keys)
+	GetIdentityKeys(w http.ResponseWriter, r *http.Request)
 	// GetBalancerSettings The settings that every load balancer follows
 	// (GET /v1/loadbalancer/settings)
 	GetBalancerSettings(w http.ResponseWriter, r *http.Request)
@@ -8545,6 +10840,12 @@ func (_ Unimplemented) SubmitPodMetrics(w http.ResponseWriter, r *http.Request) 
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ReviewAccess What the bearer of a token may do
+// (POST /v1/access)
+func (_ Unimplemented) ReviewAccess(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListApplications Every application with its state, pods, traffic and last decision
 // (GET /v1/applications)
 func (_ Unimplemented) ListApplications(w http.ResponseWriter, r *http.Request, params ListApplicationsParams) {
@@ -8566,6 +10867,12 @@ func (_ Unimplemented) IssueCertificate(w http.ResponseWriter, r *http.Request) 
 // ListDecisions The latest decisions with their reasons, newest first
 // (GET /v1/decisions)
 func (_ Unimplemented) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetIdentityKeys The keys by which the tokens of services are verified
+// (GET /v1/identity/keys)
+func (_ Unimplemented) GetIdentityKeys(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -8965,6 +11272,20 @@ func (siw *ServerInterfaceWrapper) SubmitPodMetrics(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// ReviewAccess operation middleware
+func (siw *ServerInterfaceWrapper) ReviewAccess(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReviewAccess(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListApplications operation middleware
 func (siw *ServerInterfaceWrapper) ListApplications(w http.ResponseWriter, r *http.Request) {
 
@@ -9240,6 +11561,20 @@ func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListDecisions(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetIdentityKeys operation middleware
+func (siw *ServerInterfaceWrapper) GetIdentityKeys(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetIdentityKeys(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -9774,6 +12109,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Put(options.BaseURL+"/v1/loadbalancer/settings", wrapper.PutBalancerSettings)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/access", wrapper.ReviewAccess)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/identity/keys", wrapper.GetIdentityKeys)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/pods", wrapper.ListPods)
 	})
 	r.Group(func(r chi.Router) {
@@ -9801,6 +12142,8 @@ type ConflictApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type FaultApplicationProblemPlusJSONResponse externalRef0.Problem
 
+type ForbiddenApplicationProblemPlusJSONResponse externalRef0.Problem
+
 type GoneApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type KubernetesRefusalJSONResponse KubernetesStatus
@@ -9815,6 +12158,15 @@ type TooManyApplicationProblemPlusJSONResponse struct {
 	Body externalRef0.Problem
 
 	Headers TooManyResponseHeaders
+}
+
+type UnauthenticatedResponseHeaders struct {
+	WWWAuthenticate *string
+}
+type UnauthenticatedApplicationProblemPlusJSONResponse struct {
+	Body externalRef0.Problem
+
+	Headers UnauthenticatedResponseHeaders
 }
 
 type UnavailableResponseHeaders struct {
@@ -9987,6 +12339,34 @@ func (response ListCustomAutoscalers429ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers503JSONResponse KubernetesStatus
+
+func (response ListCustomAutoscalers503JSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response ListCustomAutoscalers503ApplicationProblemPlusJSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10190,6 +12570,62 @@ func (response CreateCustomAutoscaler422ApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type CreateCustomAutoscaler429JSONResponse KubernetesStatus
+
+func (response CreateCustomAutoscaler429JSONResponse) VisitCreateCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomAutoscaler429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response CreateCustomAutoscaler429ApplicationProblemPlusJSONResponse) VisitCreateCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomAutoscaler503JSONResponse KubernetesStatus
+
+func (response CreateCustomAutoscaler503JSONResponse) VisitCreateCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomAutoscaler503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response CreateCustomAutoscaler503ApplicationProblemPlusJSONResponse) VisitCreateCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateCustomAutoscalerdefaultJSONResponse struct {
 	Body       KubernetesStatus
 	StatusCode int
@@ -10333,6 +12769,62 @@ func (response DeleteCustomAutoscaler404ApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type DeleteCustomAutoscaler429JSONResponse KubernetesStatus
+
+func (response DeleteCustomAutoscaler429JSONResponse) VisitDeleteCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCustomAutoscaler429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response DeleteCustomAutoscaler429ApplicationProblemPlusJSONResponse) VisitDeleteCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCustomAutoscaler503JSONResponse KubernetesStatus
+
+func (response DeleteCustomAutoscaler503JSONResponse) VisitDeleteCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCustomAutoscaler503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response DeleteCustomAutoscaler503ApplicationProblemPlusJSONResponse) VisitDeleteCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteCustomAutoscalerdefaultJSONResponse struct {
 	Body       KubernetesStatus
 	StatusCode int
@@ -10472,6 +12964,62 @@ func (response GetCustomAutoscaler404ApplicationProblemPlusJSONResponse) VisitGe
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomAutoscaler429JSONResponse KubernetesStatus
+
+func (response GetCustomAutoscaler429JSONResponse) VisitGetCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomAutoscaler429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response GetCustomAutoscaler429ApplicationProblemPlusJSONResponse) VisitGetCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomAutoscaler503JSONResponse KubernetesStatus
+
+func (response GetCustomAutoscaler503JSONResponse) VisitGetCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomAutoscaler503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response GetCustomAutoscaler503ApplicationProblemPlusJSONResponse) VisitGetCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10732,6 +13280,62 @@ func (response PatchCustomAutoscaler422ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type PatchCustomAutoscaler429JSONResponse KubernetesStatus
+
+func (response PatchCustomAutoscaler429JSONResponse) VisitPatchCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchCustomAutoscaler429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response PatchCustomAutoscaler429ApplicationProblemPlusJSONResponse) VisitPatchCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchCustomAutoscaler503JSONResponse KubernetesStatus
+
+func (response PatchCustomAutoscaler503JSONResponse) VisitPatchCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchCustomAutoscaler503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response PatchCustomAutoscaler503ApplicationProblemPlusJSONResponse) VisitPatchCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PatchCustomAutoscalerdefaultJSONResponse struct {
 	Body       KubernetesStatus
 	StatusCode int
@@ -10960,6 +13564,62 @@ func (response ReplaceCustomAutoscaler422ApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
+type ReplaceCustomAutoscaler429JSONResponse KubernetesStatus
+
+func (response ReplaceCustomAutoscaler429JSONResponse) VisitReplaceCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCustomAutoscaler429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response ReplaceCustomAutoscaler429ApplicationProblemPlusJSONResponse) VisitReplaceCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCustomAutoscaler503JSONResponse KubernetesStatus
+
+func (response ReplaceCustomAutoscaler503JSONResponse) VisitReplaceCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCustomAutoscaler503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response ReplaceCustomAutoscaler503ApplicationProblemPlusJSONResponse) VisitReplaceCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReplaceCustomAutoscalerdefaultJSONResponse struct {
 	Body       KubernetesStatus
 	StatusCode int
@@ -11032,6 +13692,41 @@ func (response SubmitPodMetrics400ApplicationProblemPlusJSONResponse) VisitSubmi
 	return err
 }
 
+type SubmitPodMetrics401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetrics401ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetrics403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetrics403ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SubmitPodMetrics429ApplicationProblemPlusJSONResponse struct {
 	TooManyApplicationProblemPlusJSONResponse
 }
@@ -11087,6 +13782,134 @@ func (response SubmitPodMetricsdefaultApplicationProblemPlusJSONResponse) VisitS
 	return err
 }
 
+type ReviewAccessRequestObject struct {
+	Body *ReviewAccessJSONRequestBody
+}
+
+type ReviewAccessResponseObject interface {
+	VisitReviewAccessResponse(w http.ResponseWriter) error
+}
+
+type ReviewAccess200JSONResponse AccessAnswer
+
+func (response ReviewAccess200JSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccess400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReviewAccess400ApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccess401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReviewAccess401ApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccess403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReviewAccess403ApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccess429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ReviewAccess429ApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccess503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReviewAccess503ApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccessdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ReviewAccessdefaultApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListApplicationsRequestObject struct {
 	Params ListApplicationsParams
 }
@@ -11125,6 +13948,41 @@ func (response ListApplications400ApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
+type ListApplications401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications401ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplications403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications403ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListApplications410ApplicationProblemPlusJSONResponse struct {
 	GoneApplicationProblemPlusJSONResponse
 }
@@ -11137,6 +13995,44 @@ func (response ListApplications410ApplicationProblemPlusJSONResponse) VisitListA
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplications429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications429ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplications503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications503ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11197,6 +14093,41 @@ func (response GetApplication400ApplicationProblemPlusJSONResponse) VisitGetAppl
 	return err
 }
 
+type GetApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication401ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication403ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetApplication404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -11209,6 +14140,44 @@ func (response GetApplication404ApplicationProblemPlusJSONResponse) VisitGetAppl
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplication429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication429ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplication503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication503ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11264,6 +14233,60 @@ func (response IssueCertificate400ApplicationProblemPlusJSONResponse) VisitIssue
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificate401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response IssueCertificate401ApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response IssueCertificate403ApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificate429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response IssueCertificate429ApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11342,6 +14365,41 @@ func (response ListDecisions400ApplicationProblemPlusJSONResponse) VisitListDeci
 	return err
 }
 
+type ListDecisions401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDecisions401ApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDecisions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDecisions403ApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDecisions410ApplicationProblemPlusJSONResponse struct {
 	GoneApplicationProblemPlusJSONResponse
 }
@@ -11358,12 +14416,161 @@ func (response ListDecisions410ApplicationProblemPlusJSONResponse) VisitListDeci
 	return err
 }
 
+type ListDecisions429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListDecisions429ApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDecisions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListDecisions503ApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDecisionsdefaultApplicationProblemPlusJSONResponse struct {
 	Body       externalRef0.Problem
 	StatusCode int
 }
 
 func (response ListDecisionsdefaultApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeysRequestObject struct {
+}
+
+type GetIdentityKeysResponseObject interface {
+	VisitGetIdentityKeysResponse(w http.ResponseWriter) error
+}
+
+type GetIdentityKeys200JSONResponse IdentityKeys
+
+func (response GetIdentityKeys200JSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeys401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetIdentityKeys401ApplicationProblemPlusJSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeys403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetIdentityKeys403ApplicationProblemPlusJSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeys429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetIdentityKeys429ApplicationProblemPlusJSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeys503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetIdentityKeys503ApplicationProblemPlusJSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeysdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response GetIdentityKeysdefaultApplicationProblemPlusJSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -11402,6 +14609,60 @@ func (response GetBalancerSettings200JSONResponse) VisitGetBalancerSettingsRespo
 		w.Header().Set("Nemesis-Settings-Version", fmt.Sprint(*response.Headers.NemesisSettingsVersion))
 	}
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalancerSettings401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalancerSettings401ApplicationProblemPlusJSONResponse) VisitGetBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalancerSettings403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalancerSettings403ApplicationProblemPlusJSONResponse) VisitGetBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalancerSettings429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalancerSettings429ApplicationProblemPlusJSONResponse) VisitGetBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11490,6 +14751,41 @@ func (response PutBalancerSettings400ApplicationProblemPlusJSONResponse) VisitPu
 	return err
 }
 
+type PutBalancerSettings401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response PutBalancerSettings401ApplicationProblemPlusJSONResponse) VisitPutBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBalancerSettings403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PutBalancerSettings403ApplicationProblemPlusJSONResponse) VisitPutBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PutBalancerSettings409ApplicationProblemPlusJSONResponse struct {
 	ConflictApplicationProblemPlusJSONResponse
 }
@@ -11502,6 +14798,25 @@ func (response PutBalancerSettings409ApplicationProblemPlusJSONResponse) VisitPu
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBalancerSettings429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response PutBalancerSettings429ApplicationProblemPlusJSONResponse) VisitPutBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11580,6 +14895,41 @@ func (response ListMetrics400ApplicationProblemPlusJSONResponse) VisitListMetric
 	return err
 }
 
+type ListMetrics401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMetrics401ApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMetrics403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMetrics403ApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListMetrics410ApplicationProblemPlusJSONResponse struct {
 	GoneApplicationProblemPlusJSONResponse
 }
@@ -11592,6 +14942,44 @@ func (response ListMetrics410ApplicationProblemPlusJSONResponse) VisitListMetric
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMetrics429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListMetrics429ApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMetrics503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListMetrics503ApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11653,6 +15041,41 @@ func (response StartApplication400ApplicationProblemPlusJSONResponse) VisitStart
 	return err
 }
 
+type StartApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication401ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication403ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type StartApplication404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -11681,6 +15104,25 @@ func (response StartApplication409ApplicationProblemPlusJSONResponse) VisitStart
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplication429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication429ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11755,6 +15197,41 @@ func (response SubmitPodMetricsBatch400ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetricsBatch401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetricsBatch401ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetricsBatch403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetricsBatch403ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11852,6 +15329,41 @@ func (response ListPods400ApplicationProblemPlusJSONResponse) VisitListPodsRespo
 	return err
 }
 
+type ListPods401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPods401ApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPods403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPods403ApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListPods410ApplicationProblemPlusJSONResponse struct {
 	GoneApplicationProblemPlusJSONResponse
 }
@@ -11864,6 +15376,44 @@ func (response ListPods410ApplicationProblemPlusJSONResponse) VisitListPodsRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPods429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListPods429ApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPods503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListPods503ApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11966,6 +15516,60 @@ func (response WatchRoutes400ApplicationProblemPlusJSONResponse) VisitWatchRoute
 	return err
 }
 
+type WatchRoutes401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WatchRoutes401ApplicationProblemPlusJSONResponse) VisitWatchRoutesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchRoutes403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WatchRoutes403ApplicationProblemPlusJSONResponse) VisitWatchRoutesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchRoutes429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response WatchRoutes429ApplicationProblemPlusJSONResponse) VisitWatchRoutesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type WatchRoutes503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -12040,6 +15644,60 @@ func (response ReportTraffic400ApplicationProblemPlusJSONResponse) VisitReportTr
 	return err
 }
 
+type ReportTraffic401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReportTraffic401ApplicationProblemPlusJSONResponse) VisitReportTrafficResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportTraffic403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReportTraffic403ApplicationProblemPlusJSONResponse) VisitReportTrafficResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportTraffic429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ReportTraffic429ApplicationProblemPlusJSONResponse) VisitReportTrafficResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReportTraffic503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -12099,6 +15757,9 @@ type StrictServerInterface interface {
 	// SubmitPodMetrics A sidecar's measurements of its pod
 	// (POST /metrics)
 	SubmitPodMetrics(ctx context.Context, request SubmitPodMetricsRequestObject) (SubmitPodMetricsResponseObject, error)
+	// ReviewAccess What the bearer of a token may do
+	// (POST /v1/access)
+	ReviewAccess(ctx context.Context, request ReviewAccessRequestObject) (ReviewAccessResponseObject, error)
 	// ListApplications Every application with its state, pods, traffic and last decision
 	// (GET /v1/applications)
 	ListApplications(ctx context.Context, request ListApplicationsRequestObject) (ListApplicationsResponseObject, error)
@@ -12111,6 +15772,9 @@ type StrictServerInterface interface {
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
+	// GetIdentityKeys The keys by which the tokens of services are verified
+	// (GET /v1/identity/keys)
+	GetIdentityKeys(ctx context.Context, request GetIdentityKeysRequestObject) (GetIdentityKeysResponseObject, error)
 	// GetBalancerSettings The settings that every load balancer follows
 	// (GET /v1/loadbalancer/settings)
 	GetBalancerSettings(ctx context.Context, request GetBalancerSettingsRequestObject) (GetBalancerSettingsResponseObject, error)
@@ -12389,6 +16053,37 @@ func (sh *strictHandler) SubmitPodMetrics(w http.ResponseWriter, r *http.Request
 	}
 }
 
+// ReviewAccess operation middleware
+func (sh *strictHandler) ReviewAccess(w http.ResponseWriter, r *http.Request) {
+	var request ReviewAccessRequestObject
+
+	var body ReviewAccessJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReviewAccess(ctx, request.(ReviewAccessRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReviewAccess")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReviewAccessResponseObject); ok {
+		if err := validResponse.VisitReviewAccessResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListApplications operation middleware
 func (sh *strictHandler) ListApplications(w http.ResponseWriter, r *http.Request, params ListApplicationsParams) {
 	var request ListApplicationsRequestObject
@@ -12492,6 +16187,30 @@ func (sh *strictHandler) ListDecisions(w http.ResponseWriter, r *http.Request, p
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListDecisionsResponseObject); ok {
 		if err := validResponse.VisitListDecisionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetIdentityKeys operation middleware
+func (sh *strictHandler) GetIdentityKeys(w http.ResponseWriter, r *http.Request) {
+	var request GetIdentityKeysRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetIdentityKeys(ctx, request.(GetIdentityKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetIdentityKeys")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetIdentityKeysResponseObject); ok {
+		if err := validResponse.VisitGetIdentityKeysResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -12733,406 +16452,439 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L39dts4si/6Khju2St2NyXLju0k8uo113Gc7tzOh7ftTJ8ziXcMiZDEMUWoCcqKusd7nb/uA9yHOA+2",
-	"n+QsVBVAkAQlynEyM2dN/9GRJRIE8VGoj1/96vdgKKczmYo0V0H/92AieCQy+Hgh8jxOx+rPIlOxTPVX",
-	"kVDDLJ7l8GdwORHsFn9kcsTyiVCCKborZFyxOGXncp4L9X4W8Vx0VbnJbhAGajgRU64b/2MmRkE/+Led",
-	"okc7+Kvaqfbl7u4uDGY841ORU3dPZJrH6Vz4+zkVOY94zrtDuox6zGZ8LNhAjGQmQraI8wl8q/hUv0oi",
-	"hrqNIxbnLFZMzvivc9Flv0x4zhZc6UszwXiSwE15PBVsMYkTYVtWbKGvyASPmMp5GsGY5BMxZTIdii57",
-	"l+qLec7ySaxYEqucRXHEUpmzcXwrmJznbCQz/Nl2SHcmE6O5EhH2eb/XO2IyhbfiqdT9qkwN0y+eySQR",
-	"Gd2y2+uzgRhjf/DRPBULPSmxHrZf5yJbBmGQ8qkI+oEZuNKcTfnn1yId55Ogv9fbfxoG0zg1X+zqGcpz",
-	"kenG/vPDcecvvPNbr/PsU+fq+z8GYZAvZ7pdlWdxOg70hL7mA5FcwEvKrD6P79JkyfKJVPCaL8Qskcup",
-	"XiZsAV8m+nbFpjwfTlgqF6Ee65/nA5GlIhfqEY2fzJhapjn/3GXvRow7DT1Spo199nP8nPFMsJtULtKQ",
-	"Zo3JLBIZjWicMT00Sg+Y+Myns0S/Ti749IfbGFapfyCT0ls2jOZub2/fN0RvoQ3fCtetm7mWg7+KYV7u",
-	"2CgeyJQPh7Hp1oznk6JX8E8YZOLXeZyJKOjn2Vy03Z5DOZ3K9BN0zvRSzfiwoavFnOAI6ivLnY3EiM+T",
-	"vLmr2PoD9Bcb0p0+42NxEf/m6fNxzqZS5UxJNuXp8gjGmKdqIbJHyiNaEsEjxXIJ16Xic663puqy12KU",
-	"w46WGev1tdwovfVur9ewYuJpnFdXSjydT+GeHuw6/LNn10yc5mIsMpSUepSEyp/LKBYoLOcql9PjeS7V",
-	"kCcCNpvuvkhz/ZHPZkk85Pr1d/6qUPa3G9law/b5xSzhN2omU4W9ec6jc+zhin7MMjlIxPR70x87bPqO",
-	"CF/5lidxFIRBJHIeJ0E/WPA477ODiRaYWqbyJJELoS8RWSb1wfHh98B82Q8WE5louT+UWlKPMjllPZjI",
-	"w54KwmAUiySiVoMwuOWJPm6Cg0lwdxUGKuf5XAX9fT0jeZzDQtbLnUbf9MF0kiZqnqX9VEyFilWf3rFv",
-	"3uRuwwV9hvfjoNf3nelIJAV2ZRTTwQOHAx/mR+waB+YadyYTfDhh8N6M5ww2ZVd360SmoyQeftmEDU0j",
-	"zozpLVNIZEaCYMdKr07k/GjeQ3yOFWwQOwXPylOgfxD6IB3E+gjOVw+/7dcDjz/2AmS0Vmac/ujj6ohd",
-	"4yhcM8WX+lBbMp5GbAHqgWSRhJF/CYLxy/aJPpR54gzYgbtmj3GezZmnRHYbg7DVS0S80jtgfzB6tjd6",
-	"fPDkyeDxfsQP+eOheLb3LOqJnth/8vhw3fKmDjzg+B6nS4Z6DyhGPNFCtlivP8pUfNGgjXUDzjr1aE6o",
-	"P2r57uhKXjmTN2mkHPXR3CiYoDj+da5ggTgSyD6gJHh2nUl8K1ki07HIUEldPSHwcg+82GcJH9KbXJvu",
-	"GqkCkrDUvyO2ckBjnMVCcTjHSW5xbjlTyWexNWaC290gpMkFcXETp3pkL3Aww2AqlOJjQbOFGhWbcMUG",
-	"QqRsKqN4FMNJkgkOjypkYjElwUseJ/Nsg8EtXpF6okf3y8UqLCTnRfiYxymIF932ki3lPGPDCU/16pMo",
-	"IRulqTMYeEv07eXpOZo/XXZZtm1QLVNo43BGXWCRHM71mYG6m6OAHp+9AgknspDJtDD+tMoZ2tYKmxDG",
-	"hOmRxkfEuWJykTKcLat5ayVY5i/lXC+qLxA7qcw7I2jFmcxUsqqeRRtrg9OzNMH7ruDQFic+ccWcFh17",
-	"WLmRCZIOaj6c4EFZPxjBXsZLYagvpXzD0+UXjXQuZUdr97Cj82x5PMpFdoGqoNazneHac/eDRKPAKFdq",
-	"9bDZpzzgqL2ROGizuZoIvcs5OAi0GBWp/kIesTxbmj2v34ud61fswDtqG8Rx+zi/1C2hXyYiBcPGNAeW",
-	"MSnMXb+J8vRwf72NchcG71N+y+OED5IvO6nnTjsVxdK77ws1End7wwJwlaXH5e1in0en9Ir5dzv3gEtA",
-	"92ImlYp1J4w3aSpJ4v2jz70dCOjEcTHbPh9QScCBesEbpGGI5xt45ziYX+DM0XoWatwl6/v3gDvmcMld",
-	"ot8w1h3QetyVHnsrRJ0Ly7I1jhJxGWvz/ZkeAP75XMBrqaD/GAak+LsXOi4N1/cxkxE9UR/fy9IdmfsH",
-	"GBZaCVaJEDPU1EejeKjfasATng5hgnVLI1RI8L44fZnE40lOLeqjS+unPesxMM1ngk/jdAx/aesXP4MT",
-	"NpMzkeXkV+Alj4LrHTx4XHNnlQf29yDOxVStdTCYW/T91CDPMg4S1Z2YFo8Xn2fwxhc5z3K706tL7mUm",
-	"p/rcz3I2hMUkQS1fhgzV+Cjm1smacJXjtbAjRjKbcr1IIjlHcUR9SOfTgV787jqpPvei2Fm2nTjNH+8F",
-	"9U0UBvrJx8M8vo3zpWmveDzPRSePpyLwjIK+84UYxsbJv2r07XV03y/8RryfrbuLrrqr7IPf27zXVORZ",
-	"PFQ+ccRzls0ToVgi5Q3j4O9stYbeQJtvBE+pT6/wrt3D+pIq7dR2PYZjaE08Y8iTOB2/0ZfelbZ/adke",
-	"+lYtSoWW2+VMRr6NUpEnrd4r2+xyEEXqVdq4r36SCzAB2TzN40SLZLwlZPFIK4Akw9hQkpO9xW4iQbh6",
-	"TJwD5gKuvysJzFW3XuJlF/PplGfLoOzb/FDyTJdOA0cumk46A1qdj/KqK+8aR2LQUig6XxKoV3Z40CbR",
-	"b+m8+c9iWVGf2pxqvnOqdgiUpXDruEFlG2zsv28xEWvG5HWMHmhnUGiTfbiqvaXdfq32oavUePajcQat",
-	"3c58LN6InNdeGDux5v3erJSlMhXM0bTZXIFaDFrSqglee8xOBU//fgL8y2Rr+cWdw2iN0H2vBLXXYogq",
-	"c6lv8s1k+c3aih4cfXq1dgvk2+wDsxr/btvhwhwWFU8yHEN9bUb9JjLZZb/wmzgd95keQYgJg4IXp+OQ",
-	"pXrTxOinXXbZ8YLfCLgzEVoT1L/OZORc8ZIn+uA3zwCdUfKIWS2dqVzOmBJpFKdjAibos3GsjdRcUpfe",
-	"p2DK9KsOnyFPtSE7QMgB2Deptrs+FKYBvk0QBtDZIAxKXQq0HQ5tO6NX7A9n9C6LE7NiA2RZfMsTz46n",
-	"IJ9Ce2wI/rQ4HdKAiug4D8G5I7RVPhDDIqI9rWrBh/t4LhZRUPe/1RZnGAzmatmol1xOBINrM54Yvd6Y",
-	"Q0ymuAyk7iIAPupvQD5rtJroZSf8VrCBGM/R6ZrP01QkDVrNZq9VKD/3PncLm7BmbhOsJ2QTuUA/l0gj",
-	"EWnLn7ODz5+ZzNggkzd6okYPO0mjOFP58+V6fe41z0U6XF7ciHw4AZvKmrWNK9DMI8BEzEzF6TCZRyLy",
-	"mlyFT6Nd912DzL/IwFgcLHOBkWaZ6f3N2TCJRZqXl8Zq+w1ef+NR+gJtqzgoPXEf2B4pW0xidOCqsoSD",
-	"sIHdTxD3lAYERRFy3bMIrtPytcuOB0qkeR9+UzyOWusJZzIyYqqsJ8D81Y0i4wBpsQ1SEFKZ4MOJiBjX",
-	"r91no3mS4DxKpqflYTdE4ZNpXNa4OSsi6WF7gZtlpfRUJLgbJODDSj3HOVU7yW30pi6BATaQPtRmz2WO",
-	"wciNdiCeAq2Gkg6MEMMiXLFfxOBCDm9E/sCHCD3IuwfsUIcEw0P3aya859l9x9L6FxtXOcWJ6UKWSTl9",
-	"yCfrM6fm5fiyTbMAD5jPCOI3ojOf0RrF7SszNpW3+kNKW9m6FjMxk1l7Owkdb+dw0zpLqa09YQ9Xd+sV",
-	"s1YZRUdqOXqGI2t9OvrzRK/syGcyLhm3vlhQddV8OBRaAiuDqgGc7RHjcGgQHjeV8GMRA8glKtpx3mW/",
-	"TCQIc91xxVLdmm5Z/8kQpOwYQgUsYCojkWAIqfMk2h88G3Y+733ev+lTXKnPXk35WJzNk+Q5H968G436",
-	"Nq4Z619c7ED1Uj26euqDfrDX2zvs9HY7vb3L3uN+b7/fO/hL3eli+1VzX8uMzYScJaKGh13IDP3L64Cn",
-	"RUd98RjdDICUZ5kcZ3yquo5J8iZWCmK4Bh3BtuSIySQSmRO2V32m5FQMZLRkelAZOMsUi/NQT5VWA7aP",
-	"2JmMFMX92RZnv85lzvVu0advEg+XLBGgUoDNNRBsyiN9m8wwZOxE/4Y8SRSe2sYYwdWkl1YhZKuzErLT",
-	"LLNfhuwV4vTgG60eFb+/1SsKLzrJBM/FiUxzHqci0+MQj0+zTGa13+jb83la/eok42ryWsoZ9YRtgc4I",
-	"sPNJnEUsE7gtZKoHiuMY6SWq1zz+jfGw3Imxz2S0DTOTC5XrG+wkKJErgo3P05wN+PDGxYzoT9tdBpHn",
-	"KV+Cj7aykA59y4jWtDe0GCPkCdR+poRI26rAFclFS7VA8JjH+kTNid5BI23SCgeCWt5aWfFDRb9gw+J2",
-	"i67cOvv55IL9224vZGenb7YRks9OT15cHLMbsdRS/ayzd3AYMhWPUxGxwRLE0FuERsFA6DNVr8dEyhst",
-	"3PLK4D7dfbZXBduvGxV8Ce8gJDyeWvUejfgI/cg8OXPGYsQTJWqxZ3tjSAFmiItp6ajf/UeeiwVfsuOz",
-	"V4+UAeBiVkjdswinTsmZVPHYNecXYHLB1daHDn36zny1/ac/+uym4jDUS3Uap+ZorJyMYfC5c2NFRyeJ",
-	"Vd4xjYm8ZEl5DvjjJDnCqe0XuQtwwxEzSQDmF08ag0lZKLlykiQgjH0QBjaToOav0R3X93RueUYD+wHn",
-	"Wr3M5BSbKf42DRbfFE3rrevkZazSOexysHc3qhYeD11lsEG8chN6d09fxDtN5wq8XeP4VqQIyCpax2FH",
-	"qScxdwSRkNkcoBtbSiSjrnP9Dz+wR3DPo239ecKVc8l2cBe6HbDJJKv7YEZhw26Y2yo9MQ/dDu6uzMY9",
-	"g7PPJ1S1Ae60C4Ja30G2+URqZVp3a5aJUfxZqC57BUY4CP5krnKRPVIhYmOKlh4pRNGh716LtyRhRVdi",
-	"odhEJhHL5Vjod6WEqVTCHUzNBL+B+8CnOYABMVC1vvsgp8c7H+e93uMhKGh8KuAvUcCjY8UGIpELUBj0",
-	"twOh4kgQVkzeiizhM2XVQLRbUlJDaugRJ4mq6It+JRXqiY5z3Wlu8Ks4eKFWTCcy0/JPpiJEvUQPcRVl",
-	"4oJQi7hgZ5zJ+axbfLFzu8uT2YTvBhab6k532UlOiSJqIiHMrmYCHLMwQ7BxtLbgCNgPeGkYJHIcg6vX",
-	"lWEkW+7CAJaIubxr3uLq7soD/XDe63crq1q94AaSC9/++OzVn+3Nd2Z8iqe6A7Vx4z/HaQSe0asNIhHv",
-	"QHxhLKIY/5VAluKJF/ryqpSENtbJR/PiMLar11PTMpol84wnQT+AjTajHQwnM+D0T2Qyn5L4rfsnUIZQ",
-	"BqMRCbDDmQR/8F+VTM+4Pq+Drn6lLlzy4burLq4tm+T0kyyBJ+057fUxkry634PN3cWzz4pv6o93GypA",
-	"+1pxj2V6GU+14j2dFY0djx0dNQJ8wVUYqKGEL05QrKJSOp4nPCsNvZ6RWwejTov8rizsL2h9rdTSKkos",
-	"igK/Z5OGT59dsfHcovByjgeWxIIwT5AMNxNDrfqC9zYSQy1uIelXW4LG6O8Xvt0CoAztUmSLp0v82YAw",
-	"4QmUB6Dlq8rZd101H4GIrf2EPYNETqUtLp4UPimuij5i/q5I5Xw8wSsg2q2VUdXamwITcD5H5KbjStl7",
-	"ek/1kedyGtd3Pk5Vo6IOPdhMRf8xvjVnYRIXEx3nNkmx0BLkiF3r0+KazEVtfVu7vMuei3whcBaUPuXM",
-	"0cozYZT7I6vmsFuRLdGHWV1MsWIqjylzGs9hmYpHHpvAHF1rp8axYIqjq1FogTdE9zdjQ67EEfvOnG/d",
-	"IQL+IAdQH+MGQSrSiClZ5HH2mYAX1O3haMFGVsWCNwEM0mKcjZBKHBJ3PsDtgFuRJ/pGd2VWMQSNltDW",
-	"h++uPn7sbv+pZhJ1v6FNZIWsbwZUIcJDjxIHAd/aKNNebxyTw1VjsvO3rR0nBf2/OlfFX13953fb329/",
-	"1SGpbHJY1d49bgGuHmRC2YPHtvR5dLvbtfdsV5TNhKv8MuOpis1h1eRQrCY83TsH07o0az7Acl5Uopxj",
-	"8pJnY0HpMjXN0vcSbcGtjlvUWSyP954cPvVcLQfguo1+FKnILAK9FgbwheaMe3S9K9WMQaGuXmZzAmLA",
-	"mKwCYOAX5ZdxfPkNzh/41T45LFxknqFtWJMKsknyn7iaEHRwg/MHoV4l9Ife6doSIxsRw3NxyjDY3Gfi",
-	"Mx/mydKQWuglOZL6fInTcZeVO2QNyThnW4kVGxhIP46iTCi1jYLmjYxEcrzQp5VzpW4d8g9TbR0aZpBM",
-	"Tmf5tpbexrVX0lSoywTNWYBbNREKshspXbe0FzHPIugH/6PzXoms88qz1Etd9h9eeMkjxV6dMY4XHrGB",
-	"mMT6sM7m4MedZfJzTNqWLBhGxBIOn26xhAdSJoSiG0p5EzcQNkCmOyUuK4ZXVuMGe+3YP/7wb3/8d229",
-	"7x0++u777n9+uv7bf/n5QEI7YOt7hFdSnnoZsvP1uzkdzi6EaqbIUfij6ResQPS5f87ZWSZzOZQJ23oz",
-	"nHWonc6rCJaduVPlfKlMdqINWQzEmIMOBzqKQiw1p+1FqDNwNYWo0UOMqwzFiHMHijGUU8Fy2bcKYWFd",
-	"6dbGoEPq5S5yxTib8uzGbhUJwUrd3IIvjVKJK5WeDr3hN0KPw4hCCdLEcZcQYPCvS+TCaLEILB2Q6RXc",
-	"iTxEoFwssjjPUXXN7rt8QVdooK+5pyezIulwLYe0y0LzFiXJwLbybC62QaIVy898W3JIFn7GD9aLiI/Y",
-	"Dgu/Ij7M/QYeW7qkJE0Zbg78P6tf4NxYdNB3V/HrVRdUCPVJpmIL+h7iKxhnp4ezpJ5RUEExh3pIYWQz",
-	"NtUGp0MbFIIRotuKYCQzOc8hXfIBPXbVPnvddm6uWQPC3niUhrP55SQTaiKTKOg/AcaYUqaZ3uDPYX/H",
-	"6fg4GcsszifToB+ca+XqXA5iDI1NZbZ0Wto9CIMclDBngJC1YBajeyToBzvVnjZnCgDkoB8c9Hp6OAyH",
-	"hHu5+e5rOxN9/sHqtFx5Vcev5vqrPB79f65muNHdBU/AN/If1hd14USE34q7WjsSXTov68LBzen15tUW",
-	"64fvrrpEYkUrE42KNj5FxD6HhPQOEccdlsHaWoKQZl7rEMxA1+T10OMv6M91Dz8DWLm6EQCiaGjbyRWi",
-	"5p2MoJo94n2EHVWEojc9p5yIZB/Go2WbJwHiFTQOgbj1WDGjZ3vnEbLl7HPe4F+zLNZya+mLa1c8sthI",
-	"KV3KtAWSzteU2/16W6VkK9MW/9yiLW/+psWDm3y2AtOP+W7eYXGSvKgLr6JEbNyHc0xUBQTMkqYjlXnD",
-	"5BfZYx/+tPX/dHXrP/zwERv5GGxfda3dSH0qfBVr56wB/hxRQqk2/SwcydO1AstBj/5lsvya3nqIs/JB",
-	"Il5qmwJCRKX1Wt7z+o6JzPK3Jpw05PCd4+GvyMUVbv6KdDXJOKsOyKoiWzvLNkvSqZO41cHS5uRY++i2",
-	"x6h+zw1zebzn6GZhkYGY8Nt4PaqBEnafm8spiUQvKDnPG5O3DUGBcSAgxJATnyBiEwEwD34n0EKBcW0h",
-	"sxuw+Lgqs4uQNTPlS7Y1dCBlw3mWiXSoNfZCvsSKKC1ExPb3nhUu1ZB+fdxD2QAwUXoXEt0Gj58ItQbW",
-	"+/iwhH/1iaVgWPLXtMjxr7ibsIna2+K4o5Lc74Uec6A8eCYfqxhePTl5PBVHbDTPwBElU6EQ+2noqFyT",
-	"OSR8GhjLBqqW3Yqoy3oMUu2A2SqexvnqUdtthRsuq/vVRfZG8JSdnL1ncyXYTGT63SCsMY2TJB7KDNzr",
-	"A3krbEyP/AI8Wot8360hm70zG2U8TmnprE/1dhCX6CUbS1jLYwkpI3E+oVAAsEvVM3NC2jPGDWEAHalY",
-	"uAGDZ71eceGEKwAN65YQlYFo9RCRpoc9wqfoAxkiUhNk9gUSneE892U2VeDl61lOqkQPtGYf92qrdo3a",
-	"ANSjTpZuYcJSciDbwkQiRyfaXt39w97+0/UTnQiepbW9V0FxZoKlIoZ9hAq6cwNLJUJ+q7tYvwMY+n0t",
-	"e+DmXveJNtwXKD1hy3Iti3iGhEawg0sb2JF7evYyOR9PZpCFJ2e40jJM9bJhvVoH3RUUF35ev1uqyc5e",
-	"c8j576ozY9gVsltbIAAtRmfGjPT6FDxgLfbzukme8s8XlNx6ZjO8bE+aJSx0RG/kQZEdW8wNGyz1xJtx",
-	"DlnGcwe8BYfiQ3S+6tTwyku8qiYy38TPv0BWHj558mRv93BtD8tkIs1HF87xSCywh84kH7EewtyrggCM",
-	"ic1GsfdA9CUyfSESsT5R8525Dsjb50pE5dEoCRN9FgB+3YDXJ6XFpg3ZiUiiI2tehlZZKpjZM9Fl0FLP",
-	"JzgjoPYG159VrzJR6EwHvccMoCJD8QADO8vkQJzyLPGIztflHPBMzIQBNgkexalQig0nYoi4SecURa6h",
-	"kClJ4ALEaqCeicTxgt3MB3rcHym94mMZuYogRIUyoW0b6+t/pA/cOI958kIk3GRKw0BBuo1SdpPRWJtH",
-	"gNA8Ih79bC6weeg5swkLqDYhO5mBxQo2ljKiKy1Uxy96DXe0Pk3X7XZzLZ0RRjci1rL773it9LYQSXA0",
-	"v5CL9Jc4jeSitOkPG49+BJsA6CG3A228+lMB8NMRz6yKwNkgE/zGYqoKzgHII+trHTFkasL1ooYbploZ",
-	"M9pwAv56hF487f27XmGu3nlkRGbpioqwJUSwO9p0/QFe7500wBvrYwPqHUg2n5kkE9x1+kXxiECowSJ9",
-	"AEUM5uT9zDMjqyeEeyZjxpWpwbBqIlouqDY9j9PxuR/Kd27g2MDlCqINUdCUJUR9V7jmIaw9TwTjQyig",
-	"IFLAOZH2ZC4tpjbR2pK2WWM1MZhvgxpMVWggTM4Jh9GpQq1pjbO7KF5zTdKiD3Mz5bPOjVgqk2kQXK1A",
-	"5kz5zNAwRv5RfS7nRvbp04iEajzFoYbwpRA3DQhEcIbaxewOY3WcgGB2ypMEfiwGjQ3iFJLd3O+M/YQ3",
-	"ZEY5EKVW9bQQ6IHSwfQ3SFzxDnEuofmA36LvdoNpwkErz9Hjva81R/qkewh/C+UHwourJneJPvqJQtgh",
-	"xaQz15LQWuc2rgToosfL0j2gFeNE6U0aay7lDXAFJMuwOCKLzMhHplMmqu4wEUqtvRiumd0DTM0z7+r6",
-	"dI5Q2S65eZB1zXRDm1e1nLt7uXpqZlVzIncIZhyYCtC9OKfccl6izpkKngJSFQA3jsvGKoIgX0mRgyMv",
-	"BGAxZrWb/QeZpDdCzJDg2rX2yNz0GqcyCysusZ6eNOT+6aOjwEkvJmO8bPG0StF3pX+3t+vLza8HaDcM",
-	"pZXj3CE6Gwm5oU9XqEdEdhzmM1mhFkMuFe4JSo6xoWEE9opsAkhg+nUmsxwe0DflkyoEY6ZukoLMWeog",
-	"zhQ8Rl//61zMhdURfRPUWl5dVkavfrZsBu6sCbHQiZW3EGg4m7QXzr1UVJbxgBPPbvPeQCHxgHvCu6ZB",
-	"yasSmzRyTpRXtHdJz1NIMBamAMxa1ijMjDVesSJVeyJ4kk9cIynV71GFPPUJBkdOKi0Sa5ZhKjMckzhn",
-	"XF/RZb/AycGdgwNGNlZslInCHZlPxPQI3Yo1z7HLJT/VG04ko9Zr931lmO6hF1VyDpCT4pLgl15nHu5x",
-	"vUkxkI6jBVYgBMQ5bOm+c9wS1gaNUriV6LtC4lzRP0LQk85iok+LgW2wBPmuCCavIVg60Mq+qr11urxf",
-	"QxgRm0DkEJHFeWFOHzFXDcFMwyIMZKBusEYRbqdHLgu1ygD+Czj9RxCOjYeTLz9sYRR/KQhTVpKBuNfW",
-	"EMK1o2XT1FwAX9rIa5m/tODMcBTUKZY1ATsKxwkV2XIAnsBriBVz7sZ80B8IRObcchdW+lJ/NbdHsNCK",
-	"g6x09mkJWelCrbEuT5ItHrKGXx1I2yBkg27xpB9+YLz4c3t7446neRYXVggk2TigfTu6oDRF8WgkMv19",
-	"g9/6y95S/zoIGQcADvvDD2yAn/72N/aHCVdbvOt/7La9YrDqiqbb9Rg23vitBrQS2vzaA1l+nDuAnl+q",
-	"l+OAVS70DFTJ1nLHqCT9mjZwWSzbAflDkcXutAL9rH1b3t7lBmu9dQPxbmed7+/fV6eRoqtuy5v0tLZW",
-	"is5WJgrJ75gYjcQwL2KBpFR4tkIlI0JmTqqD772a1hH8uGIvrvhdH+MfHpU78ihkj4qOPLqyTTSJyq0c",
-	"ocN5YydKGOL8C/riWfiVqIQ7QeWfNju9ipEtt1KMaKX15tPNh4S+sLjRSjZJqbyCBxmmda/LbC7Q/3c8",
-	"HIpZrg0FJx0LdJzjQSIu5YV+mFZuUJsDNZdi5QyRYTZTBzz8DqUj+McgG0UrlVRWkIggbIolaZkmJejI",
-	"+liUNJolpEU6lXQd9XDz6hFf4FiEi1vYeI2sXKsBcOuTyPyZavVnjO3vQMg4E0On3DAVs7KEHF6iSG+y",
-	"W7l4wFqwKeYJu7PcsqpFtvopFjV77wfcv2AAgYu9jGh6ScMSL+QbxC/BJpCjHNmuYkVMp3EKM7OhJ8Pg",
-	"vr+Bh/zOA75zS4Z4sv0WXBErAHLDyVLhHpIgEOIi0YGu1Qmf6QGpk6bMkrio8tumVAGmje+GQRwF/aC3",
-	"2ymu230SNJXcwc6gRYOHL8SiK4e1U51Cv9uzXnePKbZlID7sWY+p7aBSpIfOAsDx6oPHNn+SICLVbybF",
-	"ivUamnrjWFmAWqWyFP1gl/33//f/s16f1XrKADDemAjcPXzy9C/6CokxqCwejyFpkbpdg6HSvDS5Dyqp",
-	"xIuiZKDfpN+0gk+WyczPExlr1XyeROaQpq6aWu5a1yciu3YS19AQVI9RE6eBMEJLqRN7Rux9Gv86F0cF",
-	"6nDMkjgVNjoExVdZLmUbnr2Nih7YNd8SHnyOKPDVYR+M01Op2jpqKCay09AACEZx4qTugfEFls8EAK+W",
-	"zhOZsqvskS47mlmSYTARSUSso/D3PDXVKn3pPnbz+I5R95QGDUSkuSBYyPqlk2+Usq63XuMyW8RQ4w90",
-	"JohIoQwdahECSwXC6u1WoS3nW8mN9/XJyAGvrLfHMIvzPgMA2QkHfswoESGz4f6Qnc/1Fy/ElKdRyEwE",
-	"MWQYZQ3ZiwzyQjN2LoYyHcaJOEKkW3uSySp6PDLyLmzmtIW9DSNfvGrorCSzNoq9crXiRPyK5TPc+lvr",
-	"6My/YhGN0zSayTjN/dqPBScB8jY1Wep1ZhfelOf+6qwP0SOSBo5zvo3w44mSx3lzq1Y7M5nicp4L4KbU",
-	"94UkgeOMySzSZoiYzvKljQHi+5F9DtGHGiXzug46M3fgKWKn98BrwZVoLkknM8edrEViCqmvDO6N0zGy",
-	"1aFZZwI5YK9prZ8Y9D3xm5XVJahpz7iac10qrBA5ln2oYOLCs8nhXwQH3Qh8EdYazZPkyGLALU4fKBZk",
-	"WpQCgGSOZmTuujVvFvBrfW3rOj2E4TMVSps1nnLgZwg4NED0WY3XxfS5WfQYFzrC98MwqPgshiDax+dn",
-	"JxTgCp02xjzXo2hPBNOUqR++NCpE2oxmhvfaoKqcvnx96SV4en2kajzMcV7kJNb7lotsGqc8b1p7sWJj",
-	"CSCCBV/WF56vUU/BpdBKI9Pv8pPdubfjtUo2vqZl6DkvC5iliiMx5BlCSqAuqSLmXOQQP2K5TPBodZhL",
-	"wAsS2qCVwlyUW2FQJiZYbDwrWJIDQqJunNPyc9YFc76ao3kquJpnWnujmHAJrzJM5PCmb7c6YAHjAhdA",
-	"N083KnIy5MOJeO/3pVxM9KDQ6P38ZwbXWu8TVAlfE65eI/qyeZqurkiQVwRWyBZEKq+wTG2lglE7kbu+",
-	"EkJu8PPoDNv4GZWNwP380K+UmovIocr25CPO8wmlf9YQdEvDAALzcSsyqJwP7Nh9W8ybIS/6Gz5jVDO5",
-	"M+T6mO16l0O5Lx6WnOICeFBRlgk4T2RJEDaoju5DQucNfUNUK9u/Quo9goLxhOoyFF5427ZnL5YyPT0l",
-	"dCPRsiInlsJeQe+NzpXau5lUz1XkWg+Q9umyaK0gzVrHu3IXBq8rFW3XuV6NqFjILJ8A9ANwaHGKjL5H",
-	"7MfTS7Zzu7tj7lBkluIBjSw6YBf4pu+rekg8pYpr1nFBJvgvf8pD+FPuPebrvC+bNfzNfTX/csL8gzph",
-	"kBfSSLwvcpG09YRcecWuW9+qPoUImi9YzPy1jRjVszM89KWckr6BLZvz85FyyugVUF1Cc1PWb2hLTFN5",
-	"kS6zxQXNY0BLxcuKCCa2OqL5xSeGDIp9IfR/IhO6FWy4Uk2sVJr0ZeByw/xjgPGRYW67g8+BOtchPYsA",
-	"tqgj0NV6F6ouu8RaW/CMOAVQXQiYRQy3kWaItSSQkwtB6iRR2XHKxGeUEzFP2CRWOZTt6bPBfHgjchab",
-	"XqI5Eadsa+8/t7bizu72ztPtkO3951a883T7iuk3u1xIpmDGBXZpKrIxgkW1kpGOqbEjxtlMZEP91ATD",
-	"gihHCBs8GsEtZNI8+/f6SYq9W1WeF560QeGudei6OI3EZ69yZdvbOzhwWum4FBi2oep2g1ZD6q1vIxWi",
-	"Glhtq7L6C17Tn1Y0n74p1ztbX0VuXSG5qioNXTaPCu1cesUIZnmviCuaPPCaSRuyGzHLGYgAkxHJSZ0y",
-	"XpYEuSIti2ei9wmaTuXVNJNRqywG8xg/sUSbtPS2xe2RMK3RKwgJjyiMUuoPJIs6TJjtSuhnLZgcrNgm",
-	"sG8u5U1JK2nxKGed9zzl6Oorw9gKPqRLHqdz0Uhwn4rPOZvxsSgrMfYtSKfyaGdTdHvqjp6YjdeQBY8E",
-	"tYaN0nmW9R0v2QJ0aMAQ5hLAQ6bEE/1NQO/WWAwl59lQNJuI/oG8Fc/JPemx5de55Xluq7sSoqdaxBrq",
-	"ojpxO5sCotcjER8VMYLUoyo3aeHrqdB9tiMWQm2r/nnqFQVuM16p1cgHUV8sNi+UXOaIOqdtWklor1cI",
-	"f8SUyHMsdciXXVYQOxJsXls88yztsnOeRnLaZzwFbguu8hOZpmIIkDDkeR2JhVAON3OcshGUd6QbSMgV",
-	"F2OIdkHCVYvWIZUP6LIzwW9Of3lz3C+ucfiHTf6DkjIFaHwukmWXneln86RfaFBgVI/EwtOrFS1qra6M",
-	"9+sXoWQ93iYbHr64EUig5GIgu46Pte8UMUNXLCW14wmicqR4RtJp68d9pNiYz8eG1b7UWYOUa+CZNmg2",
-	"cF66plSJt7M6iUEY4CSb30x+SBiYydAfcYiDKpF3EAYOSNRnj73RytwZJ31+I68RlvfXZ5Lfmpvq04pg",
-	"fVO4loqqE+kB8TygHotMv5huoyYeL8tYrDyyoBwVFZpQuWmOUFgtD8ap91WOrYRPTWYpEg5BT/FJrR+g",
-	"R+GSGN7Ljzk5e//p/cXxj6che3P65t35/zR/vXh18TN+ZjJjx38+PT/+8fTT+enF2bu3F6efLl+9OW0j",
-	"WqdE0d+AE8WpIA8qJP046WGUX0YRPsu8AWKnnRHsryZeefSKMW1ueZ7GVSTRerp8ZyKoBepiMU5XjSte",
-	"nYuhiGdVBICtfEBXsUxfdis8JPD1AgG1e67WvQK14etmvUDfZmT+x1ih0JYm1Ju4cG6jfQkRc9jZHC1D",
-	"tGqtG62+g+HC08+zDMmgy2beBoR+N1icoFQf4claFUG3wGkozKC/0gL3rczh31MApwdh8EIK9Vbm8HfL",
-	"2mKv9XBBK/DJNAl/2Hbhr3Ljd2EAS31lQcw19Uq+sBSRHk1ndFYbq/dLQ4SJh7dfMdXrX7vCp4M1NMky",
-	"cwoKzhUm8FDqM53psSqESuUFfeqzw/i85lRcHQIyMZIjrFxQynDNCRtspSlYtqhDLIHYqH4IpqnMucX7",
-	"N41kQ00R5/3qdKlNinM6TxKEQ5S0AHdaEvFATRGUHQottwJrjFdg40/IwzUR5B5QBh/f0vBK1q7Y9eOc",
-	"tn2TDeGcNZOw8u70woguAcG8yOJcHCF2IqZyz/Dz2ftLr108j6OWtuY7hxzM488ZCPB7omXoxMEQDm5y",
-	"hansW61SZ6wYrDARAQAGS2vFUGt0Cs7Oc6FyCRkr1unqUlL3i4IWyiUXU0gcGZXJmme5y7fRZT8LMesj",
-	"byRfQhLxbyKTJeUdHx+Egb625XlhRqy42XyDjdyFgcXs+fwd3OPo4ExL3yLSOZGJR4I0u1FeCx4pWy2u",
-	"nTPFXda9/af/dN4V32o+Q6BYo8NkPTYxvhVeGFM2Ty2pANg/uLIAI9dQsQeKx2/g11iRj/SLSw9uknZK",
-	"xcYebZKehBr0ehyZjN4rsZkoJLzD2gvhHTYZG6qgr1qiKWzmkNnrZyKNcE8bCk1tnROU7K3MzcfLEqrs",
-	"JQZGr9o7oRCNAuvI6fSVf7F+IRa5/PuGyRkbnVqEwFyzWppriVch3bo935h8Q5T0mYzIcHvOvRHRl47W",
-	"V0bRFeGJm1QuMNQ3TmWGksuZzKG+HI04s+k69rvO573P+zeFUx7KDtmNOZzNCVC3v7vXPTD8qfTd7m53",
-	"764pS2omsUKyP/mq8yTaHzwb0tPv6uvM6XR1SMA41ccT6CKKAjMbOnw3w9RjxblPxWyVrZoDinQ1MAPd",
-	"ezn43QSccnCD/rNnuuHRXEG7v5tg5BOnwiJNZtfMZJ91do0Ip1qsfTyae/r4K2J4vkkpnlw/nISpabqA",
-	"k5bfrCMKO1gfdbTv5nMOxsUjFV/aRGDnxbrsAuUt8ukgbSQe/xTvIw/VBlAZ6JB+W88KWDnpduwa5v0S",
-	"U/DqEjVOX4Jfe0V0EUhwWIrk1ciGDr5lQgEYZvQ1xJjtIsENMPi18RXdLa/3EKNvCjLGDfsRJwqNgRjP",
-	"U+IFsgijr/BaXrC3HfiGGdNqSUOyE/h45wrY0LSc0qq/kiEBfwzR/Viu81K38AiDv7MZOoj8m1rFZQA/",
-	"9quJaA16PNcWfR5bTA5YUfqzg9EnKcOOz165ps0F3hy42FdvDKHwYbWQwm8KcHi9pBW1ZF8pdEfUjJZ3",
-	"QiFfwTMCiMKXi7Sak1GfvMihQt4gI6dQqqc8Emwp8n6NOzLOvYTLhk4KIkaqiD8hYyPdZynxitwYqg8y",
-	"EPDIe+DOsT7gKk3Qq64fNk1+5cr93rPDluou3r7a7eiDM06kyv0ny09S5VRjsRUidgbMIL+3MGaRW7tx",
-	"hZjZqTFox4rt+sXcSnASFthbhU06PDh4fLCeoXoipiU75qfLy7MghH8uGkCa5TcoM6/5agQQ5UHKOMsQ",
-	"UGprVEotdEpDx/iMZ/k9RiSvVSHZtAEKvdmRyPOZNtiGs/X2GZVYhlmpdcW3gM8t2L28tQwtgPfwiXMW",
-	"xZEtsCrnmENjOkxEBYZQ4CcJ2Nu3MvdHd+N0Nm8iEUVZW9gmwBVtvSklpep+oVgT0m0ZHPVIHK+DpV3A",
-	"zxFMa599f8nky4nzFyRvcKM0059cmum3SX+xgjlqS6wyTxoyZ2CiUfMGXpgjSNruvz1+c2pIXOWIuVTk",
-	"vlK6qzcLPD00S915z2J8/Fum0NDr+ybLZLax1Qcm+ClkPayOnblw0Kp5pNgs4UNh9KiBNu+67NLCiGPF",
-	"eqsV2X1t7a2zlzwl5tscpQZvSg14B1bOfQ56vV0tBicjSs5aOnZl+395KZym/O2XVKGL3K0FVV8JAVqo",
-	"SQT8UaHDIgyVuQCQXc7RNY5xzGqw1VaopPhNKhf1iiuDpcuAvFlahh5wU+Z9bUa4U4K3hcrFV1RIvvQF",
-	"UbBwCIVOWilFg0QOb8Rah91zuqxcLK9ZQ1IumWoBHfRVqbNVsloWq/t7Vadr7knPn6LnelhbyC9ww7Uj",
-	"DUAO41JN2xBAcU12C3AIFNNQJEcAYQKgDxH9uYgVcCRTlM4k/CIll5ONDQwEwDTP4yj0QBsxAAm+nL7N",
-	"oE0EQqrGtME2NGYE5WO3Pxosu4XHXSw+z8QwF9FFO5S0h+Xfhq1wPLVA9ZLvN6tCE+5zChzuswHQ4Y2K",
-	"nFqYKPBQ4ExfT/ituO7rg4pSlgqPM0HxCJwbgqqu7y5KHlihaqCM+g8qnufwaUxNhrciShglkpEbdGVb",
-	"vlEMYS2ElBUkR4yEzHZh2FZ85GVxTRB+p2h/r/OMd0ZXv+8e3v3RF/DRRmIjtsYv+FbrdqWAR8vNi9ej",
-	"NzaXQ5mUrKlgkueznd3ubhCuIBIgCr9iq5q7XNvAaWmyN2wZitZGoL7jp70TiDtnApACx+jMK3XVB3g5",
-	"1mqDe0fRRX15g78K0xyOm1Do+gy7wGseKaYnEcsPyCwHOvsRTxJEMOSywCRWFg5f8GXlqNt33LwV8HiL",
-	"k8u9rnjLwZL51vo9zqh7ExXqV5kV6sO6+XIubzNZXv7+r0FpX6V7v7+V/2Cc6Y2xx1KZ50J5MxKniOJ6",
-	"tYaGF3VPskYdvnHTHNv6tqQ915OnjighEWKSgM6mc0QqUedli1MGT2SR9HIWbKCwPrgcXitKv0gmugNt",
-	"5GPpu7ayso3oayGfVm3vNcQ39bXZuLLU+1lkAA8VXs6hUwXAMf/KmQvOkgh2bNS4vFmccHLgNxke95pU",
-	"7V47VlBHG/zgAHeC3V736dNur7v7pH/Q6+0SgKBNfLtECoWjbtiUPvxO7uNgB8uT/GY8hPCQwvlqfK5V",
-	"D2Yhv8AVeXdlOZVoel1qJIBD60toP324agzf2/3h7oDqesVHVJekMyL0U5ca7qrboRk8Oq2CYy3Kgsoq",
-	"xYY9JweNF+wyO2JXhvwDZDHaLUF/r9fTr+o/EqD6R1nMoy9U36KlPOIRCT9O6Qs4YEVR/pvHn591d582",
-	"cJ4OC5xte4PfZ1BY26eBqKRsH6E7lt8INtNmBUSFjZ3E1Y2iyo7AN2TVZsumEWKGfJxPmBmFEEJT2h5D",
-	"KqdYOYpSl51OZ/myb4EoKVsKTEtDr6M/t/bILeftJMUDeACawTpTrklgsJkTjl+G+I0ThiQThCODzyyT",
-	"Q32K6euJSNTm1BvyM0KGIqgOicTjBNCKMmN7DDnTFg6tlfPzYY+pIyrigglrrX07peTKFjyNTl57xbGY",
-	"OqXfjOkGDka8A0cDK1GYGuYKiuJaS4zwhICbgJVx7a7ea+ROS0VBte7cbbjaCdyqKFmKAcK0mHdTICyJ",
-	"U0HE7mQfTv35wHWwyO7u2qLEBRhjd8+XEW/2dG0PWXb7+puDCQyeidDw7RUI4YVJb2wk4jFg2cjHgmm5",
-	"J/oFYhboZ4jJ0Mk8AP6GsteyMMLTiA1kjiWFoAIa9MhEhl02Cdh/+gl69IdyKlz+fWY724pC0YrEltLN",
-	"sTvIH1adIZOy2tIyNvvnwtzmNOHg2leWp6xcrluY8KwBcAQ/udT4hhO/T4RhcyBZpIlBCE5ZNpuBxam8",
-	"hgbVdZ9qpWI4wCbucqISVaRKwxU1nzS/EQoFvVs4Ml1Sb43LNqRS6qagVhk7uKX7D+BvveS1PN8OTZno",
-	"2ONVq4eRH68lkIB39QmwXBZlu/GqqhcdxyKKb+PI4RN8+fbPnV2gf5uwLfJsbZNcirMioSdkUxnNE4mT",
-	"hi6ykr9oadJp1rzjvvOOe753vG3KpvgxvhU2Z4Irdg1H4/XGLDzmAY40C8u6RrEvfVo6Vc09HvoTXo6j",
-	"yNQNDCljs/hbZuYrniRsC489LN/sUNFvu+6kV29Pzk+PL04/vXp7cXn89uT0IgiDF6etvvx0+e7TX07P",
-	"33mD0vQez8WE38YbJyf+JBdsxFVuQDBUVDqNqNg7hej0SsCUk59kFv+mLYrkTEZFUOSR1pmwB3Xz1lb1",
-	"blnJ+IxcfFR5eqO77pqn+g1B4SsTDVV8Vya82JKOXVMAuE/+4IJiSyFeCetHDmWGu5NqEDl5OnS+5HI+",
-	"nOhLxOehmOXVKnsqj5MEIjigRkCgAXJlqDax6Zapy0hcC0BrpHI5m4noyOYfg8ezVcV+s1hxTIIwoNcN",
-	"wgCf29Lk1yNt29B/FO3ov0xbxdSckRN4g8TVmUziYewrQf0WU+R5CpTTEMEsaVabPKSKUWoWibtPW9T6",
-	"rQBmzjBJ+gx5nloOrh4rc6P+aG52QRr12i8gtIhQyiFQhiwsP80CvPrqY2B3PSuUH/aDHa1iwFajQ57e",
-	"J1sWk67P9FpZekN8GIYxSrlZVFBGXPXZG/65STKEFW6NJJELBWxcR+xNnB6xF7Hig4T2qtUxxnT2kj/d",
-	"Zqzzz3pzgOvH3NhyPWBaOjZAn6EZ/Fw0hk7xQZzEv8EBiQX9G330RARkVOaCwo8q1ytJaooJR81n5ars",
-	"5hAp1XGPFcHh3WrSbD4LtQUZgal7rMdGm3Ba4AFhiCkTQ7ITbC4gEtmoIGivXcaaW01/M2HBrSrR4rQi",
-	"vcNBavkSOyySLE7tWaM8LJllxLkb1OOd33qdZ1dbHzr06Tvz1fafvFE+lYvZiqzCSr1kqwlF5hxx+Xh2",
-	"14uPtSLToCZ9TvqiYC5lqhOPZMt6/DARBSyzKm02K2+9mhiAUHDO24RmvaxQTkuQ0Q1WYjR387jJw726",
-	"wq/BmALE1mgOnA0ywW/WJBUc7q/PlGjF1aJX+TROkngoM209uswtIE4c8pY4ZW/i50RLkBt+nBmWSjjy",
-	"E7vY9klmgW/G5SxS1qAiqH9D+312/v7t21dvf/x0fvof708vLi+ge//x/vT96QvnO0XiM2Qnxyc/nRZd",
-	"rxzEhoQ9ZD+6Y0FXddnzpQf8ATDggvqnz07evT15f35++vbkf4ZEC1SiPZfZDVq+3NjA1NNP58eXp5Vb",
-	"DCm+e0jZidJHlTM3+syyMxOEgXfwgzCoDloQBpUhC8LAGakgDH50Hum8n27M6bvXMHI5SsoL7vQ/3h+/",
-	"/nT5zlT9wANt99/NdFhuC/PiP56fHl+enn+6/On4bRAGr08vLsxn01ZzKscmTJGbcESWWHfsy65C2pr6",
-	"QRtKE5FGzeUNBJz9ZCaCe0a/qw/i6pxRz2rAk+POX3jnt+92wj91rr7fYt/Xvtv+fd+PSnGrfXo8KioX",
-	"PLJcFc7F5AAi5lswVjZTdv1yzikxt743Ttm6r9MbsnhbHINgHLfQRhStoW+qkfBsRYENTPeBNQhFPSgi",
-	"L0dsmMm0z6ZxOs9FyCZynoUs4kuzzacyzSeh+cf5YSHEDQUIrPMDK6laNT4XScK2OHu8p7VcvoSS9dum",
-	"XJBT5gN3ma0V+w03Rh5PxV9k6s3jAkgCve2r47fHLOI5H3AlQizRxBU7nWshsPNcZIm2Zgql7v3licdZ",
-	"53Yb+9frPPv0/U7n6vs/bsQYiUHnjcvpF8UgLeMIQe+dXRa65YbhBNQ7pEiuiW9FWlQhtkWIXZ8e+9vf",
-	"WPFD0VrlBxmJbcwavqi74T3ZI0TxaeKCDQSWXfYqBwbcEhlNKcYBrkjKDzDNOVCuqXEpkQucbkgE1+au",
-	"Q0M5iccTgWVIifE7FcDmzaHGsaXaRqK5RC7oYsQWKmIfERBOAxK8kV5jorD7AA7udg2UFESOpx4nOxI2",
-	"r7QVLiY8i5w8cQ8CEHjwIRpgSghxS6T+ztjydpdzdYPVz2zkC2N12oL1ciCLmRxO2qTdYOS3OettZbBJ",
-	"LdPhPW6tbDrsq1dPwHE0GXPepF4cNIoyS2dcQVAeESl8DRsllvgnUrg6s29MDox6eNNJDX0P2TNef/ZL",
-	"/SVxo2phTF1K6iEUpAsr0qt5SjNcULp6h7/1FGMMzNn2a8Mb9YnQAtHg/SpIoiyLb5HMZlVd2oFlLYY6",
-	"bx3zd+dg9GTY4YNhJAKncNJuHb1RPMd7ABfk/8YSH/KpaF+oauDQKlebl4DRuAehxSaFoIB/s4WutWne",
-	"vH2xojtXzVOMNRsqc2z0q1f1isxPS/WPe1C+eLfPdm0EQT9Tleog71JAxVaFNqCjX/hNUa7PLSCwcdaK",
-	"2+H1G0QkfKbapwaMpZPNPU8jLTQgbXvMU5fbCks8tM+U/PIUhdZ8tQ+Syliu5M7SCh/+CgYmmv3mykox",
-	"Vhg0OI5K7KoBfn4/oLWHf1WUMxupu6tTHLG0+4tSGtAmLlsXeNsgKpBRecbzieHuL7AoM0xm00tTVkbr",
-	"iMiq4QKH9ddAy+ZpIlQJPw5qExzeDKFsKbjMqYlFnKou+xjsfAwI6VBoJWSsmIqBBX8nOjjg6ZAKyraU",
-	"EOwk4fEUYyLbR2zn47zXezy0N8GfghRERMRgaDvOw0IbgkSCkBBfcV1IH64wAbd2/ra141gJ/9W5Kv7q",
-	"6j+/2/5+22vUPEDqmYVPe04zsABCJtNkWbjCiAhdCXhnAqNoFfCI9N4hGE5FuLW5vK3n8FplGnfX2sb3",
-	"Y5NVIjeVX/0c/PdLRPX7Di5L2+KRguVZdhmVeI6/5nD5VdpLiIUW9ZMpW8aiP9EVTvDd0ImeIrSTYfuI",
-	"fEJxH2LIfleLBaSVYJjaRS9vjOxJns+qLoGDVTvnw27n2dUH/Ya/98L9u78VY4AfOu4QeLZQayva2MQc",
-	"R6byOoWR/AcyhIG2eusR+Cyuvv/jI7CHq7+VO68v0sJm7xD/z+I0B/MZv348/IEedhf6e4ZjDZV8oZd2",
-	"bSHaD3nlE6FHj8jrMbsSjNzJcjYRqbJVXYtXav9Geqivqm+BI0Koe7X1qNN5RK4AX4ZDSQTFcMbYAwEw",
-	"upiEYvOm9aEzJ/RUnELGFq+BTLjJHiu8NuBZ7OMtryVlZOvhOJGpFpAd+6VDDwpuIo5nXz13nFIVi9oN",
-	"Z3TdUMqbuImFk7bRyjw1QyNbPVFjMjhxft0tSwVCtG1p8X14dqmZvEE7JRN99tPl5dnOnl4Nw0TwjOXi",
-	"c862JnvD7VLBclhLfDY7I+S/bqjYNt1Y7kz2hnrhjbPZsCwnUve+or4aLs0SNxHdC0Jgj20BOiCbDTsL",
-	"Mdg+wuRf6C4lJm7iYN3Iu1pJiPGphqX1ZzQZS2IL68M7ZcgVHOe1lVjgrwdiEiPgHE1NhdXd9KELHyh3",
-	"liqzgZLvZ+7y+xTdlB2Q/s1aZFGJtsbyiwpl+/SFE3PLPc7oKZ91bsRSWbjM1YqTfMpnyK6tcgBcxTnk",
-	"AK0w1p3yfyOWI9FeQ0b1Krs9qdSMXakxuNei88tULFt5G13WUrNoxcQA4VI3QtOG++V+lz+HDXGB+Tdr",
-	"jLgabXYuWYZ01m2Nuwcxw0qsud6dggtmTc0OumpFzQ7rRfMBspJ4JDAvH0H7hYtY29zaDCEYksFIm2v7",
-	"hWOSGN04A8chavRkoylyUN3XR/vLRJqeoOMcDxwl9V+3wlODynjAHTIIOrQFz5JYW3mHPUZZQi0zDvxO",
-	"4MtVtLgLC9fHQRnMY4iUpX0kknANyhZ9aIKxY8JL2bVLMxViH0rsB0i3gOZArLW5SGR9do2jf03Rh9Si",
-	"7Ox9+gIc+WscjWu8Bih3TAwIkrzKLvwue2cXA9QydC1poj0v+BMoqQcp0sHvj5kuFOmupI4VxXxSaV8Z",
-	"nDREW5HLJLKu5vZQJTewUeNdKnBKnlSfenGc2ub8kuI4Vh74Lav7MDaHthSlzR7Rm3mqlY8U0jlgiVSI",
-	"nWuZtW2yW0c8TuaZlkg9h+JUD6M/ETQTfwVXIVyf2TzMg90Sqeuu44Du2c/Plzk86O6qrVdeS5MiU7UW",
-	"ULAZl1qn/nUuUt3Zvf2DUgG/amyg1+/1/uLJ0XyoEoYmQ6uNfL1XYqhzhBmW4FrOYK85bdQvzfHMoBJ/",
-	"yHGa1g+JNpGHSpLbqlDVMXnrIGEJw6WKZFNROs/EscvUA0RBJSl7jSrfQGXIVjGslsG0y2wu+uXImafi",
-	"DoBBqc4OpKxyrabjgmQdths6K6fMnwOLBTQBLIfKKHpXKwxti/toKVx/R3ZciyMPobiPqYFhyJTxnFgT",
-	"16sfqNhFE5vH2tsgi/sNKgoi6WBNOYX51+2HkdRWyLHWAUphCJqiwxqA86XMQOuAsAQlGJP6A0Nr1Q8t",
-	"P5H9UKYwnAMBZx2cZ/oUw6RW0GdSyjlTiUR2JEigEBEif/HIy4Rgv861kMmIVI7njgWM65rGSFt6VjOK",
-	"MfRPoHKZssM1RH+HJYDwgbeykBGT9amLlQEvOBXTKSfYjI3eNsAG1pS3OrPooybK1mMz6jJFkHRpy2C9",
-	"njiFja7VAb2diYSSZOkRzlesCFUfC+twmX45hLoWiPaQWKJSWuRz2uEhwWTCTOvWcHES1fL+HNiKPilw",
-	"yI60ZENWKoKaOHUbmuEfG6VVXspGfbTglgbYVi5LqmlVK4VafSVGQ6H3nq3zg2gDIpoufNqsNAFWobW5",
-	"/Hwgb8URSRnImgDtnHJeM7EOLBEadR43tc3gRjBhLosUWCCdy2r8TuAoNbEj8qmOjG01WCJtQpECW9Jh",
-	"C+8fIYJiV8xuot2CBrmxcltUKvajA+mSI6pklCl0wXnC/u0LHDuh/aIHztovZFJFyVmhQV/Mp1OeLRuy",
-	"redTZAfE0JuHilNPIe4o3DqVSL5LmvEFPMSQGl1I0i9iI/b5ZxpceEXP2lSoKZT639sUpnNLSrTwsyQ8",
-	"F+lw+cYnZ6iUvPFH2/K8MGQIQ/UU8qQyuS1GcXbQa3vls4PWVz67D6sz9Bp7hE/DlnzzUxhNv7er0F4Q",
-	"o1XyVYDpEAS0Xfy0/1oWISxV3mgx2Q6OaO3VNRZhWlbuU4sWnfd0VqwzWC7TjW9Ua3Rwm+V9vxvhQJaq",
-	"3Nnot2AizbMlAmNHsdawXVAt3FQCzfqWdT6hKsW+QPjuKnzAh+POX7yw4YdM0AoNd1LNNau/NmEJGz4o",
-	"Ijx6R/8613IYwkxkqsUZi6Q2fMZQi0OfgTK5hZRxAysF1Rqu/06v25TUaZ4k+DseTEo2gwdWDdrOh//8",
-	"07999/Gjuvruw3dXbdACXzh8HpYp37lhSSVs0jmmOlDxbyzY12d7vV5zpq1xCIHCPM+rzgdLEqOoxJHZ",
-	"W47pmUI2fTWEeQQZ8KZ5qB+op8Xgj8llpvt20Ht8td4R703QxXjvu5+DkD6+T/ktj7F669VdGMyVyI7H",
-	"Is1V4xCy90pkHbiIOLZN2oOBEuj56gCT2k4ZXDHkSjQtqWr+QWUf/qHzX1dbH1jnv66+g8/bX31Z3T0Y",
-	"7B92d8hIDsFeLcZ5LeQf7q5g+rGl8pdFkxTj/wUY1nwURwJWYGc+K+gcQjabcCW0jg0fqj7NdhjfOAr6",
-	"wf5g9Gxv9PjgyZPB4/2IH/LHQ/Fs71nUEz2x/+TxYRAGcp5rWxRcT7gVtdTWzyV2vzXPgUv13bpbPAGN",
-	"V6TPl1Uvpv5BH9V03Rvweoar2n966LZ/YYB/tvmC87BTmC2exzzt7t5dGSpCSOzEvM4qA6E+hfUxvQbu",
-	"3C4SGjdQJOUZ1Diw9GCIkibR1MaWtvO1hnMVVtw7uviumFIPPxoI0Cwi91s8bc/Aj085gylaTyjqr4vm",
-	"xWn7EKl1mHZDZbN1SpheRcWUFkNqB8mnWpUH1Fux1NlAjQVJTUM4ZnV7a4MlNjNNWIIWuwUBtXzCE/hs",
-	"Ns6ZjE6w2G1QZH3qzyeGC/QC9Wbdf70sf5QywqJfRQlW+OH5sqEWjtmbRZ+qMsC/ab1tVbbx5uYIDlCo",
-	"B7XWnO1r81yvzHWpR3MVX2DmEAl0D6Hv5mJkZIb7uAGhiPrTI0WCBFEyFoJToWpZ/yiY7qZn4SPGUka+",
-	"Qm/fVi6uibjcW0rKqAkJSmlBVmGFHraCl4A5aoTDJrOvzDbe7LZNBChVF1jNpd67v0z1bq8Kd7g3lYyg",
-	"XQAVM2nQqpzIYkLttFj0amc/ySRqpu2iKFFYlOHIwL3M8eazTI4zoVSfDeUULTYbdJvRbxa7x7BeqQK0",
-	"4I64FWneQaMevZ+7vcfslGfJkv0U25biHCB80MaRgTCYXdy1CcHa8tkz3CmhyafE+kg5JECxLQPN3O4y",
-	"x3Tou+xddOe5yLNl5xhhJGdQ4pYjIw+UgMfloIWZMnUmoHhI2PCqk3ya4CvqwS7eh9gZIQ+mRNAp+HDi",
-	"EidQRTUz2vrkNKVfw8A1g7BEf0vGI3dV0RPcr5ynuV87T3a/Lvei1A70COlSvSSbm7lcsO6Hx4FLIZYQ",
-	"PAGZzU4mWjYLlLTxgpxyeBUzTNJls2HKP38ayjQVQ7KTKCY+IxasAOyk0iWWSvuTMj7gw16vph3XWnaj",
-	"YviQCrULbm3nngKjUzlTwQ/AQCCAYgphQ4ydDcRSIjFvibiuuuKP6s8BGtiZSIGUFz61yvRbX0vS8Im1",
-	"5mbV6wnvuvMMdinM2wubc8/04TTlS3wf5F8OXejthPgl9OqggAxw4op8IbQEWkgMQ+I1WoTsV28PKTqJ",
-	"uZFOWGc4h1A7Sj4cX7P5gYrwVmRwzUZsQbvtWLkaxrJUsMC3rOsDyQ1WfDiRSjhw93qhLySMTSXzJ8q4",
-	"gi6T8zT6lBF5v68nGU8jObU/0vEGHHj85pNYTDlokeLXOej1RaLTJ6hfhGQeySe+4JlfI69X6KtkDGNC",
-	"ftAPimQOmA1D4abnTd+sW52JYdfwrllOmX7QOfBgh0y7/gqcylYgryhQ/qqw1AOvYuakIcBltvqyS2eB",
-	"rtkZz/hU5Jgd4i1f6xJjexh7PK+CIGm94dREZrlIBUSM9w4O2XDCMz7MRVZLhDvsrYty4RuHdhyvmpd/",
-	"qdpzeXZNTfugv7+71z0IgyhWN/RNT/89FVOZLemb3d3uHoBIIe0YEeOPn3b3a5MLtFTvTdpqfU5c9qxH",
-	"yhJZsThlcyVCt5p+Qy0yK3rX1CUrXrDajzcOZZhl6sKyWEX0rRi5df1oR8ZUGuB6j56HTiTwkWKLLM61",
-	"isFuZTKfCtW6E+v7MZ7N37hz6++MiUVid348e//AXWh4OLGTOhNzr56seb4bw11lCFUTmBYyu1GIiVo8",
-	"1LKYrp0LoBiS2U2cjpkSOdtaOIg145OGDK/tB5wjqOnZylRkcariqBYreagBopPvnPvqD1BuHFDb4bH0",
-	"DXZyWQ56xYtlOS3W8chRj9Q36KVWGi8leOUu5Y1IW/f0a3dthb72tjFvxxzZ3K1ZgvezLZ6y85cnbHd3",
-	"7zFT80EkpzxOt0tmThOk+2tmD9fKEHqYtZy3KdLwSy+U8IFIKi9TQMy/Ho0a9f5MRm+AOVCtoEjSKvJc",
-	"CYifwWqJTEgRmCZBgk1kQkLc0ACAKiYj8QgKBmPBckTjynkSEfDUabGwaY8Yd693rV1rWhRo1V6XfbvE",
-	"gmkxWDUdq61O1VBWSka4P1pUzapr3RW4VhPJa62EvEKQtqmBQphtBfm1U7QDecp6DkSVEkUyUIBNIcgV",
-	"YqOZENY9Je2otjChS3rvFxcONcO+UcFgCDz7Rnyv2Vx3xrxce96MutkKlg0EONb0DkTYMBT1JUwCZLAt",
-	"DNbPMLRAOvRgaadTz2ycJHqfLWRGtYHXifk9v0FezNZiNVW4fWEDpuXE+cWV+4ozg5OdyqlDfuueRw4r",
-	"eHFqORcYJQUNMQdb/0XLsRpMogUSlipWmhW7wjw7y+QgwVr7dYD4aK54glwFsHLYlj4Rnu0fPNnusuuh",
-	"jITJdcOZgzcFVzSfakGVQzX5I3aNhfuvyTuBDkWEhPAcmw6NB1qRUHXz4R1r3DUfgSk0iFNY5+A4yXmc",
-	"VF0BfdY5sAWysKG+xVI0uxWwy1Tw8GG8EFda61c5B6x5sMNnsdpxIo7jTM5n3eKLndtdnswmfHfHzqna",
-	"oT28MwTHT3GxKTk6V0F/f29Pq145HNOXBUOyGQUzXrQm5lnaT8VUqFj1Z7gc+mZQ68a1tyCJfshNnIIb",
-	"j5pgXGHha5npUwwtSePTM4dZG0iBmVXvwT/hsxk6NSZ6IcZTZ+HkkkWS8QGcyHmtEvAzX51SM+s1+mXv",
-	"ktWDiVm6JszTGptQ93zVYORVhEKxdtZ5mvyByQbvVSbybFnP4Kkn4kuWZ0sTfIlTs/iRNMrxaZPvqlxQ",
-	"vLsx/XqRBVp/2Z8uL88YXsD0irSZWRSqKpWee/bMeZRbYdWl7Mfd0mZda72LjcQCVjbZLIZEmkSbHFLR",
-	"UuHjmKqz3mZ8KF41eBB/eXxSCz/T/GIpbGSiUCyRYyrQB5ndM17bXo993sPcy29/zN6fv9IngIDXoOQ9",
-	"y6hcGZMWbkp/TRUcdjvXIYqX+nEF4I3hPIvz5QXUU8UUAcEzLyGpa9HkEkp36KE8PntFbj+ggY5EEfa0",
-	"jDRDTpyzSxbJo6qenhDUEtNKcsXkImVZPJ7kMNa21iv1zL7HBEq73sEmHkkP0m6RFoUzFNuqufUzoeQ8",
-	"Gwq1Hdq+G8Zcw9evp118niU8TlWl1lP3Y/oxNVJCERMhHECUsuPUf8aTxT7R+ASdIXXGESOyfS3pP6YU",
-	"FEcPFcgJfcjKfFKtfYjD405NqV+3u7Z4Ho09myVcP8HHNexQ58yEnCUC4B96ayihbYYlU3IqMP+SSmJ9",
-	"hIBHPBTEX4mpHsHxjA8norPX7QVhMM9M7VzV39lZLBZdDj93ZTbeoXvVzutXJ6dvL07hnkKMBG/xOGVN",
-	"IMCiBK0544n9P+WzOOgHj7u97uPAgXvfT1n43X6+8ygM/d+DsVgJ3DHKnXfuH8Hq77JXKcTpVZ9dQ9rl",
-	"dVggBwjMmyRUMdGkGl8jxOFj6kTrTOQqFUcFmoAUwFxKTOYpWAGhwf3dXpHMBRD/gRjPtWEsFrDmgZ7q",
-	"eqE10Ws3NEhBwD4mDtwCARVIz5D9/hF27cegz/77f/3vkH0kKURf3IWsYO2Mcwz3GjCCvpHF6mN6/OLF",
-	"6YuQvXn34tXLV/rTi9PXp5f6w/N3735+c3z+s1arT8/P351D/8mLBKu4WhAXwp5HBAq5LtePvtY75WMK",
-	"DmoKLDniSsDxDG+P+xFmJiwgWOBco8UICRNTqXKIDnEwsDMqkoPx7Y8p8F+T3DkyMW6YpP29Zx44xzns",
-	"xGLYscIsDBl6ZMYiFRnPRUSImkfqY3r9OlZ5VQKqa1S3rv/7f/1vPamGfvba4OULzI3+V6SRXpnaxKJ8",
-	"X2y/M5Ygn7q2/oThqvU+FLYgReUMRUMZIZ0sae4M6Sa4ysj4ATWpmM5HDEt7yYypZZrzz2WHWi749Ifb",
-	"mCpExrp9CAwGJhctgLYvqA1z3vA25Kx3YYuuG+7rNl3vs6nIecRz3kX+utKfVLgTK0bISISkrHWBpafL",
-	"jkmV9nnOkKkustWI+1jRtDxWpaf94JaU940bPOyBxs1sElNLDLT9I2eRP1LFWBh5h5w7xpcAlYJlihE1",
-	"+04QMvLOupaqpV7Xk4ytsrue8dkbEq112HDU8bFwXBa+7plbmsbVa2l51uMIJLDWaic2dZMokY4MdBUW",
-	"JnqkcNebIgS2pkaXHStXgk5gGTX13Sg5f7aFWb2vcNhmYfwkF6zSnqX3a/n8N/oFS50wWI3TzxwSS97K",
-	"/F0SiexywlMvCU5tuRoyIafYNVIX4QlrNKpYNXZyUetVlYKjTmu3gooajyN98jhkj/rwwmQqUwM5Lyvs",
-	"SXyjFeMJT0aMp1AYBdPE4eN2U9/Lp2XLTdTCPPUMNL2YXrHA+QFaBVJNaK3AnPs2v0skCUul47/m9iRu",
-	"eBnwQ/2in/Jcypspz27UF06L6bRL8Whz+1D5y7DObOVtSL+BwhpsQL0pfMVTrOTKfOv7B3cNN72qEmn0",
-	"Ko3zmCen8OTNXvSqCGqAnrvX6xErYm4It4sg8c5fFXJMlKiZ4oK0qI3aXfh9PlyFgbaPg35Q1Se0joFu",
-	"WZC2+kFVCdQP9p/s7qLFa993JW2j7xlgatbFPB33FXGaKAmcwJURCU22LXJcWEW5q02VfRxQX8fswO8U",
-	"YvgcXcl45+6973x83zt3793bvWf3vNOu0Xvc7bg7QOk0jo4PV3fh73pxK8O8AGqrFwlIhWLccEDOx4BF",
-	"rpuCV3c1RdfX6eKSHSc8BdlrmM1dVqkxn6fasSKP/LmMls3jYy6JRX2RuwgI2uC7LTb4/XbU6t1EeirE",
-	"d3Jkgfnn2x+9Z/feH3v/2PsD1yDjzLMMV+2Hu/Br+Fzw1zsqDiTytQSxGLLBugoZua+ggK2c5wDldHL1",
-	"IaFdsYFABLpekNr+kukLeBQ4E+p2L/7o3aQPdoDe6uORzsQL4+q1zKsX8+FQKBW0PvKKFUGNeTboK2SH",
-	"gKT4v9uu2v/H3hu0LjbeG6HxG5ZX0o8if5hl9DXE9L9WQdMqAB/dPdbAvfWFsNXFqFeA6ekJ8Py/F+/e",
-	"sqnIxhA6GE4QmfDk8dPD7SPGybukBASB03mSOBzwdRF4pltYr6Y0rFroRQd68b1HEGoZDIwyBhPQ393r",
-	"tVfv3+jWoYO4vosgWp7Nxd0/zP6y7jrEJf8TqkD731552j34v1btAkcTRN6c4rb3kTJzT4TKuiur/jYD",
-	"68GEPXRt1dT0TPDoyMZvSsi0GNJSyylk+71nVIOFOFwxMyLHvLyyJDkX4FX7RibPv/b6P9Fe/0ffsbR0",
-	"72cpTQRP8slvQf93/ZcDlDWOgVoMhacsTnOR3XLK1qbcYSZTSG/nadRlf0YgKkgOS3GQylI+DBCBmupm",
-	"SEWaydlMRJYZ29RVUEJfYJCcCc8RKFTewRfzwTTOHcB5WzVgsw1XB7Z/49OdHmsJ+v37nWYSkb8wwu23",
-	"+3Nuef7aOtIupXzDUwC7HbTZ3W4e/CY75SVcBrvDrv9jpuJIDDnG7wrstslMnsnI3QgYZKflDxVazOq/",
-	"3d2pssR7zaXXscqP3QvbxJpLLM0G9FYqRefzprtOwI3Wp6O1N0SQC1dFuT9NXSklvmzcF+zGGuvhdSlK",
-	"3tDv0kB+cfibbeWVioHb/oh4IToxJC5CSEctB7fhhx+QoDDUP//hhzM+V0AD8fDh7TWjeWLCuy2uPeNj",
-	"cRH/hrbbVxNdzqZZFexwZzjENBkRATW0zXECtQ4W6z2FWpu4wo8y/XLphPjjUh6ogcvTMppJAKNSoRT9",
-	"ZgDuMQhAR3bFqYLEU5RdFXFV8l8W3somh48zF8G3mfIW033v6WyjF76V+Us5T6MvntJ3aanToV6aLjGA",
-	"ntsXrrSsz9+3cMLQGhmKLI9Huq9ihWL3blSBoCFIUIu9idRaKFbjxZg+ApURl6VCYoyP+NLQxxjAMWUt",
-	"OMDnRwClUXyJOh5VghHKQlg5PRvqnZpBVdVaqSbKDZdHtmqfuZkPAVlLlbJm8Wgk+js7lCmx8/b4zenF",
-	"2fHJ6c7xycm7928vd87eveiyY3VDUDtMb1pIfSZSwS89pZijkAlIKu9+TF/KWlkaGBY9fFqee1z2r5Sa",
-	"i5NiQr6Sjuo8wW6Sb6ukwotG7ps2bH5ndd538/8dFE6n15YszK4+vW2gGkuj1nm7u2OkezOY16BzWS7l",
-	"kUHo6kW/2+sVDFoOBM+PjHxhH9RGS7Xd0tbcP5zKWurd30N/Xdmnop6JLbVY1g5fRZAy4UU7ZfEYKZ0b",
-	"YWwVynLe+c3LWt6umyKNRMSU7FdLqEI0HIKVIeNsEasJfHUjZlSWOcaiqiMgIjWcOBnWmzOONsjfWoGc",
-	"w4zkOlYOFhwoyxNkqcGnBGEwT8nT1wo6V3ljDiA1A3GKFTkSGhFMcVpZvO2qdqzBm5bWwl5rxKhLebZR",
-	"KZ6HsreKcXwAY0ufo3HUYGIVO7RsbtHmCBkunZDROinvLvzxB1qYdM8fflix6b6R9fU1LSoj3VeZUz4J",
-	"5aQaqDxOEjaRelK3bGqBXl+IjZZJJICelegy8VDSelAmeLT9j2+BXcI75cKxqZRbSSETXIGlmYqFgBIU",
-	"mcpXWV1a6TM6345y+BmbbK0al+NXXBFN9JENi8N0H+eaxtmQkWIhUWRsAHGJ+aHQZ0qU6pgHdJySX77+",
-	"0a075npzOfTrm6tw7qvTidjMlenV4xoCXD/rg5LYS4bJXOUmzQ3qWOXS+xzrESjK9Ro2TkpVsnRNN1Cw",
-	"2Ry0hAr3BMbn/kX31fzh/vX27QyOey57W0tSyzNQcoic62ut9Hs5N1o44E9kOkri4d/HILoQlAC36SYi",
-	"geqEnRod7kVU51++9n/52gtf+4LfiH951yuuVtosq7RC2nMr/OvFRP3j63gO3bXraofEeqqxSaFARVRj",
-	"Nq+dj8FpC5ch58sK1a8BLlzsVwMU3gG+cvC3fgu0nden+yoS05nMgeroF5PY7dj6VBaM51AeiLxJhFTW",
-	"wwNqDHlZC9hNNtdCFQA28I5aD+EJBFJLABzIgFYSSJx1m51ILlIiCljwpeO+laORJ5wPxQ0qQYqHV1/g",
-	"MX8nJyk9G1tv1FS0mLP8j+7atpRpehi/WeTkn0AbgUoBvhrmxfLOJaz5VUrJTEadtXiYl5mcQrVc8vmH",
-	"xFoEgBhORDtddqqFS5yLqVuKz2HgsN0zHAmxqbMeu4UcCsYEKJ/rwGeQiwPy2Mq8INdn7y4umdGwrtfD",
-	"Zp5TzujX2GzVp3zj/VZ5/BoEDQ4mWL+JlDdAp3BUE3BEYSDAHQJz938tzuayzI4Hmiwk0utTdc1OWq3b",
-	"n2ED6xV7OL//ERR605F/VsUe+v+VuCOa3LikyfMkvhUhULf6FHpTEOxfCr2WV6s0eMSN+NT30NXy/tmg",
-	"MlDMelRX5g1blIDK8THRS8a3K/V1dKg1xlgNAbiBsIKOW5BOGXQ5qlrX8M91CJWJ/Jcq+pFuWPA4v6bc",
-	"/BTJUOjCLvuFCvzaViX5Aa06UHXUl6mGt7QqLqgita1Nga07xEvbVVD8tZ6OROTi+gj5XuEUA7KlCb8V",
-	"10TdmVNEAOpkAStUifEALori0UhkCt+FXWOplmaypnOYi/ezCNM6kbPJYviRgzYsNBeL983lGOa8rrsA",
-	"owI2u+740BvGUI4Y5gyuTNm1I5YIfgvlfgsyQJjYsoi6efz5WXf3SRPLg57JtiHcXucZhHA/fuzqzy1j",
-	"uQXbr0T2fMTe4BCC9EambGJ4pIoYALo57FVnCvlaLHkwldqp8Hs4Nc2qBFVEz1IMz+OeamQiaQpr0k3O",
-	"0GzBePztw27n4Ao/Hva2VavhsZwprtD93EkjLXi1JQqcCDT/QHFm1gTsAJsoYiq8AV8YGVoiZb/OY5Ez",
-	"y3lvCL65UwrKavKR4BEBoOKhiFBBrw6gM+zGvKaB1aaBlXgp4ylo/FjKSvBI9aFYm6mnZnwZFVYw93lO",
-	"kUFDF1KjjRgI/fYyiZCTzFQlT81XesNODB2y7gquu6OiL40xdXjJL+Q8MSV+JlCNB6Y5NZIGqZqB+X0g",
-	"HCGHltIiVlRGruTR1JbSbJ6zOM0le8sG8+GNyFWoP8JIHO6HbHfvaQi8ajJjB7t7CJh4+fbPnV2ux2LC",
-	"tg732SDO1bZeV/YI3nG1oKmM5olkb7ELUTwWKkcRh480bH3/4925WZzXuu1ruChJnNhQyHrw5lA03Ihs",
-	"uv0tNa1C9hQqdirwaoUEQ4jHKWCWUgpxgrgYcCUO9+dZYivOz3gUacHHXoNIjJHlB2O/HHthJoH49vU+",
-	"MnfjoDQtA93dJgF5sH+4VypBcPj0sQ/10us8+9RpC30Z4eY0mwDWvZpwS/9KATejuus1zRMY2oIbvDiR",
-	"Esp4Id3EWXmDDKNJzgFcrMHKTjRDhf0ojnVtZTKeryC9gjsaqZDKpc+onkMzD9LX1Fzdox6UPJ88LqXb",
-	"Br9/NNyaH4P+Rzppn34Mwo+BGciPRlZ8dNtTH4G552NAWcLw593H1D9OgzjlMKTVteNHJ6JqgrQ7nleo",
-	"E+24b/5PA2j8pWAYsx4n2hlIjG8JrtgWqAszqbcCqB4o2bdX2f8EbV+RVVb3mZVTy/AMZFBVSIu/qcKH",
-	"RxmPU62gO56+WOE57c3xlFl+Sb35Oi4uap1qPH9jB5d9+ErHVgZ9A8DeFyWGffNlioMKq9NkSzTW9xQN",
-	"HinIqwQMu8dIeFWUoiLsRrfGJ+wlBu4StryjlioX0666Hfaf9p72wD9AvfBZJEAaDUaQQ3xYoXEGdIdh",
-	"bKxlcTZoSfUy4lyrxnpP4fSXWqXhWdGWc3xp61ORZrrU6gGyWkdMSadNY4nX23xJpurNfCASgf6JswwM",
-	"aTF3u2U3rwruru7+TwAAAP//",
+	"7L39dttGli/6KtWcnmUpDVGULMs2tbL6yrKceBLbOpLcnmlbHRWJIokWiGJQoGgm7Vnnr/sA9yHOg82T",
+	"3FV77/oAUCBBWXa6z0r+iCkSKBTqY9f++O3f/rUzlNOZzERWqE7/185E8Fjk8PFCFEWSjdVfRK4Smemv",
+	"YqGGeTIr4M/O5USwW/yRyRErJkIJpuiuiHHFkoydy3kh1NtZzAvRVeUmu52oo4YTMeW68T/mYtTpd/5t",
+	"1/VoF39Vu9W+fPr0KerMeM6noqDunsisSLK5CPdzKgoe84J3h3QZ9ZjN+FiwgRjJXERskRQT+FbxqX6V",
+	"VAx1G0csKViimJzxn+eiy95NeMEWXOlLc8F4msJNRTIVbDFJUmFbVmyhr8gFj5kqeBbDmBQTMWUyG4ou",
+	"e5Ppi3nBikmiWJqogsVJzDJZsHFyK5icF2wkc/zZdkh3JhejuRIx9vmg1ztiMoO34pnU/apMDdMvnss0",
+	"FTndstfrs4EYY3/w0TwTCz0piR62n+ciX3aiTsanotPvmIErzdmUf/xRZONi0unv9w6eRJ1pkpkv9vQM",
+	"FYXIdWN/e3+881e+80tv5+lPO1d/+mMn6hTLmW5XFXmSjTt6Qn/kA5FewEvKvD6Pb7J0yYqJVPCaz8Us",
+	"lcupXiZsAV+m+nbFprwYTlgmF5Ee6x/mA5FnohDqAY2fzJlaZgX/2GVvRox7DT1Qpo0D9kPyjPFcsJtM",
+	"LrKIZo3JPBY5jWiSMz00Sg+Y+Mins1S/TiH49NvbBFZpeCDT0ls2jOZeb/8gNESvoY3QCtetm7mWg7+L",
+	"YVHu2CgZyIwPh4np1owXE9cr+Cfq5OLneZKLuNMv8rlouz2HcjqV2U/QOdNLNePDhq66OcER1FeWOxuL",
+	"EZ+nRXNXsfV76C82pDt9xsfiIvkl0Ofjgk2lKpiSbMqz5RGMMc/UQuQPVEC0pILHihUSrsvEx0JvTdVl",
+	"P4pRATta5qzX13Kj9NZ7vV7DikmmSVFdKcl0PoV7erDr8M+eXTNJVoixyFFS6lESqngm40SgsJyrQk6P",
+	"54VUQ54K2Gy6+yIr9Ec+m6XJkOvX3/27QtnfbmRrDdvnu1nCb9RMZgp784zH59jDFf2Y5XKQiumfTH/s",
+	"sOk7YnzlW54mcSfqxKLgSdrpdxY8Kfrs0UQLTC1TeZrKhdCXiDyX+uB4/2vHfNnvLCYy1XJ/KLWkHuVy",
+	"ynowkYc91Yk6o0SkMbXaiTq3PNXHTefRpPPpKuqoghdz1ekf6BkpkgIWsl7uNPqmD6aTNFHzPOtnYipU",
+	"ovr0jn3zJp82XNBneD8Oen3fmY7EUmBXRgkdPHA48GFxxK5xYK5xZzLBhxMG7814wWBTdnW3TmQ2SpPh",
+	"503Y0DTizZjeMk4iMxIEu1Z67cTej+Y9xMdEwQaxU/C0PAX6B6EP0kGij+Bi9fDbft3z+GMvQEZrZcbr",
+	"jz6ujtg1jsI1U3ypD7Ul41nMFqAeSBZLGPkXIBg/b5/oQ5mn3oA98tfsMc6zOfOUyG8TELZ6iYiXegcc",
+	"DEZP90cPHz1+PHh4EPND/nAonu4/jXuiJw4ePzxct7ypA/c4vsfZkqHeA4oRT7WQdev1BQx1LLLPGrmR",
+	"bcVbsX/nmWBTvoSVCGrUEIQgt0JQdd3nnXEu5zPvCzPM9lRjaiJnpcX80M3N65IQWzHGrqv3vIiHHHRI",
+	"euH6ok2GE5Yn4wnIu2miVJKNI5gMmWtFbYoSJ1EwL9/JTHzWlIx1A95sBDRa1Ov1uevpsEH5XzRZChzt",
+	"hMIo/qDQ/32uYON6J4N9QOlA2Ov5E8hSmY1FjsbD6kmEl7vn+Zuleo3Bm1yb7hppDydUqX9HbOWAJri7",
+	"nEJ3jpuvhT7hTSWfJdbI7NzudSKaXBDjN0mmR/YCBzPqTIVSfCxotlDTZROu2ECIjE1lnIwS2By54PAo",
+	"d1a5Kem84Ek6zzcYXPeK1BM9up9/3MFC8l6Ej3mSgdjXbS/ZUs5zNpzwTK8+iSdX4ynnDQbeEn/9c+4c",
+	"zdIuuyzbnKguK7Q9OaMusFgO5/osR53aMwyOz17CySPyiMnMGeXaFIhsa85WhzFheqTxEUmhmFxkDGfL",
+	"WkTaOJHFCznXi+ozxE4mi50RtOJNZiZZVf+ljbWBVlOa4IOy5DdPXDGnrmP3KzdyQdJBzYcTVGDqsh/8",
+	"GHgpDPWllK94tvyskS6k3NFWF+zoIl8ejwqRX6CKru0fb7j2/f0g0VgzSq9aPWz2Kfc4aq9kDoIW3DVa",
+	"eIpMxKyQEZwoKWgoqAwqOlWPWJEvjQzQ78nO9SvvwDtrW9Fzz3m/1C3WdxORgQFqmgMPBhk23bAp+eTw",
+	"YL0t+SnqvM34vJiIrNBzKD5vG80rbXmbSQktBFkhb0RmdCR8fXY8LyYyT36Bp0SMqz57Jngucnb55ofT",
+	"16UdtOeWxLuJBJfOUs7/vHo1VLv1hbYSvBvoRom1DsdSxsGNlSi2yGU2NuKtshzevXu3c+x1OrQmtGqm",
+	"j1O96oa5iPW1PIVjn6sbEWsVrbw4RKZXwvsODm/nqu6SohVxy5OUD1LxuavBtlMxCYMngzMA8TxoEBG+",
+	"mVNVpc3zSI9bvSZs5+5xPehezKRSie6E8QNPJZ2J/+zSwA4EdOJ4OBRKHeNcVFS8sshAZ524FflyAWpw",
+	"f8RTJSLn29OqeQcsoauoM1e6QbC09NjPcjkTeUG+rJo0qr08mIXgoUdhomCXdd18D6RMBQdTye9TU1O4",
+	"W8ls0EOphbnrecR4qiR5qtFk0Hse1ilsMzkKP9t/+brflPze+j3gRIM4QEYWV6lLQXe1vQkc/IWYqs29",
+	"pJFeHy/xXvQ80kvwPOdwdhqluz50y/IMOFnHB0rrRAsUjAXoDtFaX7hZFPUH6XGCZiAE5QkOrRcnReiB",
+	"tjdtnlzyZ77vVA8wbwGVZtTJTtRF9SvghjkXt4lYwFKO40S/B0/PvCVOW8PbTYFdEnWU4Plwop+TCyXn",
+	"+RBsjqorYhecUHr56Zno9Dti+R+TwXfD5E3SiTq3Ih+Aw1kV9Y22anm+GdFCxMU21YOa0Ho/Yik5vvt6",
+	"0HELZRQ2syojz8UXXplmUOpLRh+vuIEG0EuIl8HIMXMbKGsYYNOmhZoPzC/qSP92PRVFngzVdWR2pKIo",
+	"YDFhu/QjGHYDoQ1scCtnshIAoeO2NmvaJK7PJAVFgz+msuGHWAwhOhX+lbTl8PNo5dDLBLQBu6oCywMG",
+	"Q+QKjDnUZwrJBoL9fR6PtcwyPgV94ULmMel01S15+PDJQTXOWOsGrmOnv4yFfqUUvcTDXOCLzCEqHdJq",
+	"ylscX4pa9VZScEs7jScUwSyZgTAOvMFmjNALYDZJojAUiQtQqyul2BEcgzaYUwr26VMepIoWFlda/7Cm",
+	"pndh2QJN4lRcJlPR6T/twfCfC3gt1ek/hMF3f/c8KVeK3M1kTE/MBY+XpTty/w9cV/3OsUqFmKGfeTRK",
+	"hvqtBjzl2RCUHN3SCN02eF+SvUiT8aSgFvUM6Pnq2XiXaT4XfKrnVf+14EmBnz+FNAkvHubHth89DCwy",
+	"f2B/bSe4TswtsFcqEsqfmBaPFx9n8MYXBc8Lq+1Wl9yLXE6Z0peAjan3HExHxNDZGSfcQgRSrgq8Fo7g",
+	"kcynXC+SWM5RJac+ZPPpQCuA/jqpPvfCaZe2nSQrHu536opk1NFPPh4WyW1SLE177vG8EDtFMhWdwCjo",
+	"O5+TSFs3+vY6uu8dvxFvZ+vuoqs+VfbBr23ey4jK8JmTz1OhWCrlDeNF68PvFbT5inRG79g7rC+p0k5t",
+	"12MwxdagcYY8TbLxK33pp9L2Ly3bw9CqRanQcrucyTi0USrypNV75ZtdDqJIvcwa99X3cgGOcjbPiiTV",
+	"IhlviVgyAtseZRgbSoKItNhNJAhXj4l3wFzA9Z9KAnPVrZd42cV8OuX5snbM+biK0mngyUXTSW9Aq/NR",
+	"XnXlXeNJDFoKrvMlgbrmaP1BLCsGZptTLXRO1Q6BshRujXqpbION0SctJmLNmPyYIH7CGxTaZO+vam9p",
+	"t1+rfegrNYH9aEJma7czH4tXouC1F8ZOrHm/VytlqdbNPW8TmytwDYGWtGqC1x6zU8Gz306Af55sLb+4",
+	"dxitEbpvlaD2WgxRZS71TaGZLL9ZW9GDo0+v1m6BfJ19YFbjb7YdLoqglxeV6D7jBftF5LLL3vGbJBv3",
+	"mR5BcH+DggdB+UxvmgSj2csuO17wGwF3pkJrgvrXmYy9K17wVB/85hmgM0oeM6ulM1XIGVMii5NsTLBa",
+	"fTaOpQBzD7v0NgNTpl8Niw15lslC24T6eb5BbE0DfJtO1IHOdqJOqUudqENtB41Tb/Qu3YlZsQHyPLnl",
+	"aWDHE0RNoT02hKhjkg1pQEV8XETgqRe3ImcDMXR4zGlVCz48wHPRYfj8/1Z7XaPOYK6WjXrJ5UQwuDbn",
+	"qdHrjTnEZIbLQOouAly5/gZkhaPVRC874beCDcR4jqHpYp5lIm3QajZ7Laf83PncdTZh2OugRMQmcoHR",
+	"QJHF5LJljz5+ZDJng1ze6Ika3e8kjZJcFc+W6/W5H3khsuHy4kYUwwnYVNasbVyBZh4B5GxmKsmG6TwW",
+	"cdDkcn79dt33DbLwIgNjcbAsBOIkZa73N2fDNBFZUV4aq+03eP2NR+kztC13UAbQMbA9jFcdQfm+hAMn",
+	"st1PgNqTBsJPfmTdsxiu0/K1y47B3dyH3xRP4tZ6wpmMjZhq5d80DpAW2yADIZULPpyImHH92n02mmNM",
+	"upCS6Wm53w3hfDKNyxo3Z0Uk3W8vcLOslJ6KBHeDBLxfqec5p2onucW41CUwgF6z+9rshSwQsrXRDsRT",
+	"oNVQ0oERIXiEK/ZODC7k8EYU93yI0IOCe8AOdeSH5rRGFDrP7jqW1r/YuMopNkcXslzK6X0+WZ85NS/H",
+	"522aBXjAQkYQvxE78xmtUdy+MmdTeas/ZLSVrWsxFzOZt7eT0PF2Djets5Ta2hP2cPW3npu1yih6UsvT",
+	"MzxZG9LRn6V6ZcfhGCi3vlhQddV8OBRaAiuDCYcsMS9GmQA2AX50MYBCoqKdFF32biJBmOuOK5bp1nTL",
+	"+k+GwV7PEHLgyamMRYowip3H8cHg6XDn4/7Hg5s+YSv67OWUj8XZPE2f8eHNm9Gob9Ffif7FR1hWL9Wj",
+	"q6e+0+/s9/YPd3p7O739y97Dfu+g33v017rTxfar5r6WOZsJOUtFLZtrIfO4Zai4KSr9JqNQ00g/Jpfj",
+	"nE9V1zNJXiF++YgZDCnbkiMm01jkHrhR9ZmSUzGQ8ZLpQWXgLFMsKSKM8mVi+4idyVgROpJtcfbzXBZc",
+	"7xZ9+qbJcMlSASoF2FwDwaY81rcBapoXfiB7yNNU4altjBFcTXppOSFbnZWInea5/TJiLzHLBL7R6pH7",
+	"/bVeUXjRCQTLTmRW8CQTuR6HZHya5zKv/Ubfns+z6lcnOVeTH6WcUU/YFuiMAAiYJHnMcoHbQmZ6oDiO",
+	"kV6ies3j3xgPKzz41EzG2zAzhVCFvsFOghKFoqTHeVawAR/e+Mha/Wm7ywCfN+VL8NFWFtJhaBnRmg7C",
+	"axIEhoPaz5QQWVsVuCK5aKk6nLN5bEjUnOgdNALogZdAVd5aufuhol+wobvd5gZtnf1wcsH+ba8XsbPT",
+	"V9uYUMpOT55fHLMbsdRS/Wxn/9FhxFQyzkTMBksQQ68RQA4DwQntkkp5o4VbURncJ3tP99eEcGujgi8R",
+	"HISUJ9PXJWzCShxFBX/lw3YAZAVxMS0d9bt/xwux4Et2fPbygcXXYE5z3bMIp07JmVTx2DVnx2Jq7NXW",
+	"+x369I35avvPfwzZTe4wPMRwuDkaKydj1Pm4c2NFx06aqGLHNCaKdaij4zQ9wqntu8xbuOGImRRW80sg",
+	"Cdck3JZcOWnaoQzRTtSxebA1f43uuL5n55bnNLDvca7Vi1xOsRn3t2nQfeOa1lvXyypepXPY5WDvblQt",
+	"Ah66ymCDeOUm9O6fvogKn84VeLvGya3IENfpWsdhR6knMfMZMUX5HOCLW0qko653/bffsgdwz4Nt/XnC",
+	"lXfJdudT5HfApkKv7oMZhQ27YW6r9MQ8dLvz6cps3DM4+5rQql67IKj1HWSbT6RWpnW3ZrkYJR+F6rKX",
+	"hYHdDNO5KkT+QEWIu3MtPVCYa4C+e0Jiu64kQrGJTGNWyDFAlSjdP5NwB1MzwW/gPvBpDhDWRtGkvv8g",
+	"r8e7H+a93sMhKGh8KuAv4ZL7EgWgoAUoDAgRUkksCPgrb0We8pmyaiDaLRmpITX0iEcB4PqiX0lFeqKT",
+	"QneamywfHLxIK6YTmWv5JzMRoV6ih7iKMvFTdVZkte3e7vF0NuF7HZvB40932UlOac6AY9N7dSbAMQsz",
+	"BBtHawuegLWQt1SOE3D1+jKMZMunqANLxFzeNW9x9ekqAP3w3svBhlq94AaSC9/++OzlX+zNn8z4uKf6",
+	"A7Vx4z8kWQye0asNIhFvQHxhLMKN/0ogi3vihb68KiWhjXXy0bw4jO3q9dS0jGbpPOdpp9+BjTajHQwn",
+	"M2SZnsh0PiXxW/dPoAwxIEQSCbDDCaP7dyWzM67P605Xv1IXLnn/zVUX15ZN0f9ellJM7Dkd9DGSvLrb",
+	"g83d7tln7pv64/2GXGqjVtwTmV0mU614T2euseOxp6MCPA5SGYcSvjhBsYpK6Xie8rw09EsEydlMPlrk",
+	"n8rC/oLW10otraLEoihogBXi8Omzy+KhUXh5xwNLE0GYJ6BymImhVn3BexuLoRa3gBfWlqAx+vvOt+vS",
+	"uKBdimzxbIk/m0QEeAJlS2r5qgr2TVfNRyBiaz9hz4CGRGmLi6fOJ8WV6yNiU0Um5+MJXgHRbq2Mqtbe",
+	"FJiA83laBcvuP7mj+sgLOU3qOx+nqlFRhx5spqJ/l9yaszBN3EQnhaXYcFqCHLFrfVpck7morW9rl3fZ",
+	"M1EsBM6C0qecOVp5Loxyf2TVHHYr8iX6MKuLKVFMFQnx/uA5LDPxIGATmKNr7dR4Fow7uhqFFnhDdH9z",
+	"NuRKHLFvzPnWHSLgDxgs9DFuEKQii5mSjoWkzwCqDu3haMFGVm7BmwAGaTHeRsgkDok/H+B2wK3IU32j",
+	"vzKrGIJGS2jr/TdXHz50t/9cM4m6X9EmskI2NAPKifAooMRBwLc2yrTXG8fkcNWY7P5ja9cjUPrvnSv3",
+	"V1f/+c32n7a/6JBUNjms6uAetwDXADKh7MFjW/o8ut3r2nu2K8pmylVxmfNMJeawanIoVtPC78wgYl2a",
+	"NR9gOXs8Vd4xecnzsaCk4ppmGXqJtuBWzy3qLZaH+48PnwSulgNw3cbfiUzkFoFeCwOEQnPGPbrelWrG",
+	"wKmrl/mcgBgwJqsAGPhF+WU8X34T/F7/ap8cORdZYGgb1qSC7Nvie64mBB3c4PxBqFcJ/YE5HNZGxPBc",
+	"kjEMNveZ+MiHRbo0GSN6SY6kPl+SbNxl5Q5ZQzIp2JbLlMFA+nEc50KpbRQ0r2Qs0uOFPq28K3XrwNKQ",
+	"aevQ8NrlcjortrX0Nq69kqZCXSZoDuZCpUIpysuIZWUvYq5hp9/5z523SuQ7LwNLvdTl8OGFlzxQ7OUZ",
+	"43jhERuISaIP63wOftxZLj8mpG1Jx48nlnD4hFPnhlLeJA10Y8DT5DKt4cpq3GC/HXfdH/7tj/+urff9",
+	"wwff/Kn7t5+u//HfYTa7yA7Y+h5RVjOyLJUhO1++m9Ph7EKoZoJHhT+afsEKRJ/7x4Kd5bKQQ5myrVfD",
+	"2Q61s/MyhmVn7lQFXyrD4WBDFgMx5qDDgY6iEEvNaXsR6gxcTZRPBTGuMhQjKTwoxlBOBStk3yqEzrrS",
+	"rY1Bh9TLXRSKcTbl+Y3dKhKClbq5BV8apRJXqp/NxW+EHocRhRKkieMuIcAQXpfI5NZiEVgySy9dM18i",
+	"iyYlfydFgaprftflC7pCA/niHT2ZFUmHazmiXRaZtyhJBrZV5HOxDRLNLT/zbckh6fyM760XER+xHTm/",
+	"Ij7M/wYeW7qkJE0Zbg78P6tf4N3oOhi6y/161QUVQv0kM7EFfY/wFYyzM8C4V88oqKCYgSkCRjZnU21w",
+	"eqSXERghuq0YRjKX8wLoJe7RY1ftc9Bt5+eaNSDsjUdpOJtfTnKhJjKNO/3HwHdYyjTTG/wZ7O8kGx+n",
+	"Y5knxWTa6XfOtXJ1LgcJhsamMl96Le09ijoFKGHeACG30yxB90in39mt9rQ5UwAgB/3Oo15vDzJrkQHN",
+	"v9x896WdiSH/YHVaroKq4xdz/VUej/4/XzPc6G7HpvSV/If1Re2ciIG821aORJ+M1rpwcHMGvXm1xfr+",
+	"m6suUbDSykSjoo1PEbHPESG9I8RxR2WwtpYgpJnXOgQz0DV5PfT4C5MmvubhZwAr99lDAm17uULUvJcR",
+	"VLNHgo+wo4pQ9KbnlBOR7MN4vGzzJEC8gsbhqAGMnh2cR8iWs895hX/N8kTLrWUwNfnXQCOldCnTFki6",
+	"UFN+9+ttlZKtTFv8Y4u2gvmbLiub8tkcph/z3YLD4iV5URdexqnYuA/nmKgKCJilY2pomHyXPfb+z1v/",
+	"T1e3/u23H7CRD53tq661G6lPzlexds4a4M8mlx54OAwcKdA1h+WgR7+bLL+ktx7irHyQihfapoAQUWm9",
+	"lve8vmMi8+K1CScNOXznefgrcnGFm78iXU0yzqoDsqrI1s6yzZJ06hTEdbC0OTnWPrrtMarfc8NcnuA5",
+	"ullYZCAm/DZZj2qghN1n5nJKItELSs6LxuRtQ1BgHAgIMeTEho3YRADMg98JtFDgC17I/AYsPq7KHGxk",
+	"zUz5km0NPUjZcJ7nIhtqjd3Jl0QRrZOI2cH+U+dSjejXhz2UDQATpXch0W3w+KlQa2C9Dw9L+NeQWOoM",
+	"S/6aFjn+FXcTNlF7Wxx3VJL7vShgDpQHz+RjueHVk1MkU3HERvMcHFEyEwqxn4a00zeZI8KngbFsoGr5",
+	"rYi7rMcg1Q74P5NpUqwetb1WuOGyul9dZK8Ez9jJ2Vs2V8AMot8NwhrTJE2ToczBvT6Qt8LG9MgvwOO1",
+	"yPe9GrI5OLNxzpOMls76VG8PcYlesrGEtTyWkDKSFBMKBQAHZz0zJ6I9Y9wQBtCRiYUfMHja67kLJ1wB",
+	"aFi3hKgMRKtHiDQ97BE+RR/IEJGaYF0KIFkazotQZlMFXr6e6atK9EBr9mGvtmrXqA1AnO9l6ToTlpID",
+	"2RYmEnk60fbq7h/2Dp6sn+hU8Dyr7b0KijMXLBMJsoWB9u3dwDKJkN/qLgY6MW3oO3KjXvexNtwXKD1h",
+	"y3Iti3iOBJCwg0sb2JN7evZyOR9PZpCFJ2e40nJM9bJhvVoH/RWUOD9v2C3VZGevOeTCd9WZMewK2ast",
+	"EIAWozNjRnp9Bh6wFvt53SRP+ccLSm49sxletifNEhY6ojfywGXHurlhg6WeeDPOEct54YG34FC8j85X",
+	"nRpBeYlX1UTmq+TZZ8jKw8ePH+/vHa7tYZlMpPnowjkeiQX20JvkI9ZDmHtVEIAxsdko9u6JvkRmz0Uq",
+	"1idqvjHXQemhuRJxeTRKwkSfBYBfN+D1SWmxaUN2IlKPGi2yypKrK5SLLoOWeiHBGUNhGnD9WfUqF05n",
+	"etR7yAAqMhT3MLCzXA7EKc/TgOj8sZwDnouZMMAmweMkE0qx4UQMETfpnaLINRQxYEsEkCVgNVDPxLJH",
+	"gt3MB3rcHyi94hMZ+4ogRIVyoW0b6+t/oA/cpEh4+lyk3GRKw0BBuo1SdpPRWJtHgNA8oipQ+Vxg89Bz",
+	"ZhMWUG1Chk4DixVAHkhXWqhOWPSayif6NF232821dEYY3YiYO+++47XS20IkwdH8XC6yd0kWy0Vp0x82",
+	"Hv0INgHQQ2EH2nj1pwLgpyOeWxWBs0Eu+I3FVDnOAcgj62sdMWJqwvWihhumWhkz2nAK/nqEXjzp/Ttw",
+	"23p655ERmaUrKsKWEMH+aNP1j/D64KQB3tgUfhhLNp+ZJBPcdfpF8YhAqMEiuwdFDObk7SwwI6snhAcm",
+	"Y8aVqSC2aiJaLqg2PU+y8XkYyndu4NjAeA+iDVHQlCVEfVe45iGsPU8F40Mo/yWQTpK0J3Opm9pUa0va",
+	"Zk3UxGC+DWowU5GBMHknHEannFrTGmd34V5zTdJiCHMz5bOdG7FUJtOgc7UCmTPlM0NFHIdH9ZmcG9mn",
+	"TyMSqskUhxrCl0LcNCAQwRlqF7M/jNVxAhr+KU9T+NENGhskGSS7+d8Z+wlvyI1yIEqt6mkh0AOlg+lv",
+	"kLjiDeJcIvMBv0Xf7QbThINWnqOH+19qjvRJdx/+FsoPhBdXTe4SffRToQWPGJrOXJ9RHLUPXAnQxYCX",
+	"pfuIVowXpTdprIWUN8AVkC4jd0S6zMgHplMmqu4xEQJ1u+Ga2XuEqXnmXX2fzhEq2yU3D7KumW5o86qW",
+	"c3cnV0/NrGpO5I7AjANTAbqXFJRbzkvUOVPBM0CqAuDGc9lYRRDkKylycORFACzGrHaz/yCT9EaIGZYB",
+	"8a09MjeDxqnMo4pLrKcnDbl/+ugo8NKLyRgvWzytUvR96d/t7YVy8+sB2g1DaeU4d4TORkJu6NMVqmmS",
+	"HYf5TFaoJZBLhXuCkmNsaBiBvSKfABKYfp3JvIAH9E3xzwrBmKn6qSBzljqIMwWP0df/PBdzYXXE0AS1",
+	"lleXldGrny2bgTtrQizyYuUtBBrOJu2F8yAVlWU84MQ137w3UEjc454IrmlQ8qrEJo2cE+UVHVzS8wwS",
+	"jIUpX7iWNQozY41XzKVqTwRPi4lvJGX6PaqQpz7B4MhJpUVizTLMZI5jkhSM6yu67B2cHNw7OGBkE8VG",
+	"uXDuyGIipkfoVqx5jv2KO1O94UQ6ar1231aG6Q56USXnADkpLgl+2czUD5sUA+k4WmAFQkCcw5bue8ct",
+	"YW3QKMUCLUjfFRHniv4Rgp50FhN9WgJsgyXId0UwBQ3B0oFW9lXtr9PlwxrCiNgEYo+ILCmcOX3EfDUE",
+	"Mw1dGMhA3WCNItxOj1weaZUB/Bdw+mMZt2Q4+fzDFkbxnSNMWUkG4l9bQwjXjpZNU3MBfGkjr2X+UseZ",
+	"4SmoUyz+BnYUjhMqsuUAPIHXECvm3Y35oN8SiMy75VNU6Uv91fwewUJzB1np7NMSstKFWmNdnqZbPGIN",
+	"v3qQtkHEBl33pG+/Zdz9ub29ccezIk+cFQJJNh5o344uKE1xMhqJXH/f4Lf+vLfUvw4ixgGAw/7wLRvg",
+	"p3/8g/1hwtUW74Yfu22vGKy6oul2PYaNN36tAa2ENr/0QJYf5w9g4Jfq5ThglQsDA1WytfwxKkm/pg1c",
+	"Fst2QP7gsti9VqCftW/L27vcYK23fiDe76z3/d376jXiuuq3vElPa2vFdbYyUUh+x8RoJIZFqbBDw1ao",
+	"ZETI3Et1CL1X0zqCH1fsxRW/62P8/YNyRx5E7IHryIMr20STqNwqEDpcNHaihCEuPqMvgYVfiUr4E1T+",
+	"abPTy41suRU3opXWm0+3EBL6wuJGK9kkpfIKAWSY1r0u87lA/9/xcChmhTYUvHQs0HGOB6m4lBf6YVq5",
+	"QW0O1FyKlTNEhtlMHfDwe5SO4B+DbBStVFJRbCKCsCmWpGWalKAj62NR0miWkBZpgrhJST3cvHrEZzgW",
+	"4eIWNl4jK9dqANz6JLJwplr9GWP7OxAyzsTQZHVAAi5U9rSEHEGiyGCyW7l4wFqwKeYJ+7PcsqpFvvop",
+	"FjV75wfcvWAAgYuDjGh6ScMSd/IN4pdgE8hRgWxXiSKm0ySDmdnQk2Fw31/BQ/4pAL7zS4YEsv0WXBEr",
+	"AHLDyVLhHpIgEOIi0YGu1Qmf6QGpk6bM0sSVvWtTqgDTxveiThJ3+p3e3o67bu9xp6nkDnYGLRo8fCEW",
+	"XTmsveoU+t2e9rr7TLEtA/FhT3tMbXcqRXroLAAcrz54bPMnKSJSw2ZSolivoalXnpUFqFUqS9Hv7LH/",
+	"+X//P9brs1pPGQDGGxOBu4ePn/wVapthDCpPxmNIWqRu12CoNC+ragZ6SvTCFVYOm/SbVvDJc5mHeSIT",
+	"rZrP09gc0tTVI9p5WtcnIrt2EtfQEFSPUROngTBCS6mTBEbsbZb8PBdHDnU4ZmmSCRsdKnKoOi5lG569",
+	"jYoe2DXfEh58jijw1WEfjNODMyaEBkyI7DQyAIJRknqpe2B8geVTKTmITNlV9kifHc0syagzEWlMrKPw",
+	"9zwzNb1D6T5284SOUf+UBg1EZIUgWMj6pVNslLKut17jMlskakISFbn2UIYOtQiBpQJh9XarEFbUy7iW",
+	"Gx/qk5EDQVlvj2GWFH0GALITDvyYcSoiZsP9ETuf6y+eiynP4oiZCGLEMMoasec55IXm7FwMZTZMUnGE",
+	"SLf2JJNV9Hhs5F3UzGkLextG3r1q5K0kszbcXrlacSJ+wfIZfv2tdXTmX7CIxmkWz2SSFWHtx4KTAHmb",
+	"mSz1OrMLb8pzf3nWh+gRSQPPOd9G+PFUyeOiuVWrnZlMcTkvBHBT6vtM6dckx+KvR0xMZ8XSxgDx/cg+",
+	"h+hDjZJ5XQe9mXsUKGKn98CPgivRXJJO5p47WYvEDFJfGdybZGNkq0OzzgRywF7TWj8x6AfiNyurS1DT",
+	"gXE157pUWCV5LPtQwcSHZ5PD3wUH/Qi8C2uN5ml6ZDHgFqcPFAsyc6UAIJmjGZm7bs2bBfyjvrZ1nR7C",
+	"8Jkq3c0aTznwMwQcGiD6rMbrY/r8LHqMCx3h+2EYVHwUQxDt4/OzEwpwRV4bY17oUbQngmlqwanqjFEh",
+	"smY0M7zXBlXl9OXrSy/B0+sjVeNhTgqXk1jvWyHyaZLxomntQTFqABEs+LK+8EKNBgouRVYamX6Xn+zP",
+	"vR2vVbLxR1qGgfPSwSxVEoshzxFSQoVxkTkXOcSPWCFTPFo95hLwgkQ2aKUwF+VWGJSJCRYbzwqW5ICQ",
+	"qB/ntPycdcFcrOZongqu5rnW3igmXMKrDFM5vOnbrQ5YwMThAujm6UZFToZ8OBFvw76Ui4keFBq9H/7C",
+	"4FrrfZorEa8LV68Rffk8y1ZXJCgqAitiCyKVV1imtlLBqJ3IXV8JoTD4eXSGbfyMaiXuMD/0y1hkRVIs",
+	"fwCnQVmxUWoO9uGkKGaqv7vr3Ahdsqq76nbYJTbZbiqHPO1EHfI//Nrh6bjT75xe7D86hMLCt51+B+ix",
+	"Id9cm+7Ip1Bos/b0pANVy/XSSIDJUy/MweDdfz1/25v/16v/+OGHs1edqKOvTf7z+S+v8t5f//Pnk5//",
+	"4+av36PrtKJ8Ue9DKv91otS1XlUoswGeDGWM2+n8NzRWFa/VfJAmQ6Z/JPANZ/9x8eY1eycG7AexZFvn",
+	"L07Y40d7j7cNitqQsVzrm64RvgBCgP3Hux8uSnpHOO8RXSa1SS3zmq2sBUHDRC8VXCH6itgjUw9krM6L",
+	"CSUI1zCWy1IN/luRJ6NES5ez01d9VAb0MCBz/is+Y5mYCpWonSHXilg3KDDKfQnwKLkL4EGucBew4sjS",
+	"UdlgXPgPibw3DA2RO/Wcu77pXHzA5CIzuD9D8oa3bQekdSkXOFBkORYta7bGouBJuvlaMsnAq+jX7iEx",
+	"2OdZW0Grto6Z51PU+bFS83idc94cJguZFxMABwFSMcmQ8/mIfXd6yXZv91xteHJc4CZGniWwHEPT90V9",
+	"aIFi1jX/iaOb/N3jdh8etzuP+Tr/3GYNf3Vv3u9uun9SNx0yhxqJ91lOtLa+squg2PUroNWnENMqHM9d",
+	"uPoVo4qHplJBKeuob4Dt5vx8oLxCiw7MTXh/yguPbBFyKkDTZbb8pHkM2DF4mYtxY6tGScQnRgzKwWFy",
+	"yESmdCtY+aWqaZk0Ce7A9ocZ6gD0JNeN7Q4+ByqhR/QsgmCjjkBX612ouuwSq7HBM5IMYJcRoFoxIEu2",
+	"A1YbQdY2TGMgicqOMyY+opxIeMomiSqgsFOfDebDG1GwxPQSDc4kY1v7f9vaSnb2tnefbEds/29bye6T",
+	"7Sum3+xyIZmCGRfYpanIxwgn1kpGNqbGjhhnM5EP9VNTDByjHCH0+GgEt5DR+/Tf6ycp9m5VAWd40gal",
+	"3dbhL5MsFh+DypVtb//RI6+VHZ8kxTZU3W7QakS9vVqpvAPvcVVWf8ZrhhPP5tNX5Yp46+sMris1WFWl",
+	"ocvmUZGdy6AYQR6AFZFnwxRQc3pE7EbMCgYiwOTMclKnjB8uRTZRy/Oa6n2CxnV5Nc1k3CrPxTwmTD3S",
+	"hrggbNjXa2EipV6j3xhSYlEYZdQfSCf2uFLbPKXgeQuuDyu2CQ5eSHlT0kpaPMpb572AkVpfGcZWCGGh",
+	"iiSbi8YSCJn4WLAZH4uyEmPfgnSqgHY2Rce47uiJ2XgNPAlIYWz4Sr1n2ejCki1AhwaUaSEBXmaKgNHf",
+	"lArQGq2j5DwfimYTMTyQt+IZObADtvy6wA0vbP1fwnxVy5xD5VwvsmuThPR6JGosF0XKAqpykxa+niw/",
+	"ZDtiqdy26l+golXHbyYotRoZQ+qLxWYOU1AF8xJom1YoD+o15B8wJYoCi2HyZZc56k9KrNAWzzzPuuyc",
+	"Z7Gc9hnPgP2Eq+JEZpkYAmgQmYBHYiGUx96dZGwEBUDpBhJy7mIM4i9IuGrROqQCE112JvjN6btXx313",
+	"jcdQbTJklJQZJE8UIl122Zl+Nk/7ToMCo3okFoFerWhRa3VlRGjfgQ30eBu+BPjiRiDFlo+S7Xpe+L5X",
+	"5g6d9c5hhxmZQAKOtOTW0/9AsTGfj03dg1JnDZaygYnc4B3Bve2bUiVm1+okdqIOTrL5zWQQRR0zGfoj",
+	"DnGnSvXeiToejDhkj73SytwZJ31+I6/RK1HkyVCfSWFrbqpPKwJ+TuFaKrtPtBjEBIJ6LHJBY0KWmgS8",
+	"LGOx8siCgmVUikQVpjnC6bU8GKfBVzm2Ej4zucdISQU9xSe1foAehUuqAVB+zMnZ25/eXhx/dxqxV6ev",
+	"3pz/l/nr+cuLH/Azkzk7/svp+fF3pz+dn16cvXl9cfrT5ctXp21E65SKODQgiXEqyIMKaWFeAiFlIFIM",
+	"2HKzgNhpZwSH681XHr1iTJtbnmdJFWu2vqCCNxHUAnXRjdNV44pX52IoklkVI2JrY9BVLNeX3YpAmYB6",
+	"CYnaPVfrXoHaCHWzXsJxs3IPx1jD0hav1JvYObfRvgRMBexsjpYhWrXWjVbfwXDh6cdZjnThZTNvA8rH",
+	"GyxfUaqg8XitiqBb4DQUZtBfaoH7Whbw7ymkL3SiznMp1GtZwN8tq8/9qIcLWoFPpkn4w7YLf5Ub/xR1",
+	"YKmvLJm6pqLNZxar0qPpjc5qY/Vuiaow8fD2K6Z6/WtXGJewyipZZl7JybnCFC+Kz9GZnignVCovGFKf",
+	"PU7wNafi6hCQiZEcYW2LUg50QehxK03BskUdAkKEgUMwy2TBbUZI00g2VJ3x3q9OqNukOGfzNEXATEkL",
+	"8KclFffUFCU7QCnuVnCe8YrsiRPycE0EuQeUyaBoaXila1fs+nHO2r7JhoDfmklYeXd6YcQfgWBe5Ekh",
+	"jhBdk1BBcPj57O1l0C6eJ3FLW/ONRx8X8OcMBPg90TL04mCYMGCyyakwYK2Wa6IYrDARA0QKi68lUI12",
+	"Cs7Oc6EKCTlN1unqk5b3XckT5dPPKaQWjct03rPCZ2Tpsh+EmPWRWZQvIc38F5HLkvKOj+9EHX1ty/PC",
+	"jJi72XyDjXyKOhbVGfJ38ICjgzMtfV2kcyLTgARpdqP8KHisbD3Bds4Uf1n3Dp78y3lXQqv5DKGEjQ6T",
+	"9ejV5FYEgW75PLO0E2D/4MoCFGVDTSctpjfxa6zIWHvnE8ibtK5SOboHmySwoQa9Hmko47dKbCYKCe+w",
+	"9kJ4h03GJhfoymyJprC5ZWavn4ksxj1tSFa1dU5gw9eyMB8vS7jDFxgYvWrvhEI0Cqwjr9NX4cX6mWj1",
+	"8u8bpu9sdGoRRnfNammuNl8F/ev2QmPyFXH0ZzImw+0ZD0ZEX3haXxln6cITN5lcYKhvnMkcJZc3mUN9",
+	"ORpxZtPt2O92Pu5/PLhxTnkoTGU35nA2J8jlwd5+95Fh2KXv9va6+5+a8uhmEmtoh9Pzdh7HB4OnQ3p6",
+	"AJjndbo6JGCc6uMJdBFFgZkNHb6bZV1gTcKf3GyVrZpHFOlq4I6683IIuwk4ZWl3+k+f6oZHcwXt/mqC",
+	"kY+9Gpw0mV0zk322s2dEOFXr7ePR3NPHn4vhhSbFPbl+OAlT9XYBJy2/WUcl92h91NG+W8g5mLhHKr60",
+	"qeLei3XZBcpbZFxCYlE8/ineRx6qDaAy0CH9toEVsHLS7dg1zPslJmnWJWqSvQC/9oroItAksQzpzZEv",
+	"H3zLhAIw3PlrqFPbRYIbEiXWxld0t4LeQ4y+KeAUMPxYnEhWBmI8z4g5yiKMvsBrBdMB7MA3zJhWSxrS",
+	"4cDHO1fAl6fllFb9lYwI+GNKIYzlOi91C48w+DuboYPI0KpVXAYA9bCaiNZgwHNt8xMSi8kBK0p/9rI4",
+	"SMqw47OXvmlzgTd3fOxrMIbgfFgtpPArlz5QL3pGLdlXivwRNaMVnFDIaAmMAOZpyEVWzdqpT17skWVv",
+	"kLPllOopjwVbiqJfYxdNiiAltyEcg4iRcvEn5PSk+yxposueogoyAwGPvENmAlaQbHjLSqQX4IguZols",
+	"AEADUhK85bEMavuHTWuncuVB7+lhS20Zb1/ttQyhISdSFeGD6XupCiri2QpQOwPqmV9b2MJI3t64wMzk",
+	"1ijaE8X2wlJyJbYJKziugjYdPnr08NF6CvSJmJbMoO8vL886Efxz0YDxLL9BmdovVISCODUyxlmOeFRb",
+	"BFVqmVUaOsZnPC/uMCJFrczNpg1Q5M6ORFHMtL03nK0376iGN8xKrSuhBXxusfLlrWV4J4JnV1KwOIlt",
+	"BV85xyQt02FiwjCMFd9LgO6+lkU4OJxks3kTSy2KamfaABm5dcasEA1tI7kmItwythqQOEH/TLt4oSeY",
+	"1j777pIplHQZrnjf4IVp5te5NNNvs0oTBXPUlrlnnjYk3sBEo+IOxENHwArQf3386tSwBMsR87nuQ7Wa",
+	"V28WeHpklrr3nm58wlvGKfj1fZPnMt/YaAQL/hSSJtYkXXlo0qp1pdgs5UNh1LCBtg677NKikBPFeqv1",
+	"4ANtLK4zt4y82PAoNXBVaiA4sHIe8u/r7WohPDlxvtby/Svb//NrLTURBLygEnDkrXVckCUAqdOyCDek",
+	"Io+mGkq/AZ67nARu/OqYFGHL+VDN+ptMLuolfQZLn2J7s6wOPeBUi3s95YBX47mFysVXlOC+DMVgsDIN",
+	"RV5aKUWDVA5vxFp/3zO6rFyNsVlDUj5br0Mehsog2jJsLash/lblD5t70gtn+PkO2hbyC7x47VgpkCS7",
+	"VDQ5Am2/yewBkgo3DS63Ahg5ALyIlsIiUUDCTUE+k1GOnG9euj9QXEApA57EUQAZifFLcAX1bYp2KhCR",
+	"NaYNtqEtJCjhv/3RYOlTAt5m8XEmhoWIL9qBrANlJGzUC8dTC9RgdYdmVWjCQz6FwwM2AL7FkUvJhYkC",
+	"BwfO9PWE34rrvj6oKOPJOawJyUfY3ghUdX23q6lhhapBQuo/qDqjR9gyNRQCijiHlEhHfsyWbYVGMYK1",
+	"EFFSkRwxEjLbzi6uuNjL4poyAHhRiFyPx9/e93ae8p3R1a97h5/+GIoXaSOxEZoTFnyrdbtSvKTl5sXr",
+	"0ZlbyKFMS9YU5O3v7nX3OtEKpgriiHRb1dzl2wZeS5P9YctItjYC9R3f759A2DoXADQ4Rl9gqashvMyx",
+	"Vhv8O1wX9eUN7i7MkjhuArHrM+wCr3mgmJ5ErG8h8wLqJYx4miIAopAO0lhZOHzBl5Wj7sDzElew5y1O",
+	"Lv8695aDJQut9TucUXdmwtSvMnPqw7r58i5vM1nBAhFfomZCtZ7A3a38eyPlbwxdluqIO+XNSBwXBA5q",
+	"DQ0v6p9kjTp846Y5tgWUSXuu514dUT4jhDQB3E3niFSiTvyXZAyeyGIZpDzYQGG9dzm8VpR+lkz0B9rI",
+	"x9J3bWVlG9HXQj6t2t5rmJXqa7NxZam3s9jgJSrEr0OvzIRn/pUTH7wl0dm1QefyZvGi0Z2wyfCw16Rq",
+	"99rRznra4HsP99PZ63WfPOn2unuP+496vT3CH7QJj5dYx3DUDV3X+1/JfdzZxfo3vxgPITzEOV+Nz7Xq",
+	"wXTyC1yRn64saRdNr8+9BWhqfQntp/dXjdF/uz/8HVBdr/iI6pL0RoR+8omEzODRadU51qKsU1ml2HDg",
+	"5KDxgl1mR+zKcIeALEa7pdPf7/X0q4aPBCgvUxbz6AvVt2gpj3BGgp9T9gMO2K3BXHZuHn582t170kCq",
+	"O3Qw3fYGf8igsLZPA89J2T5Cdyy/EWymzQoIKhs7iasbRaVDgdDKqs2WjCPCBPukmDAzChFEtrQ9hlxh",
+	"ifIUpS47nc6KZd/iWDK2FJjVhl7HcGrukV8v3supB+wBNIOFzHyTwEA7Jxy/jPAbL4pJJghHAqBZLof6",
+	"FNPXE1OtTck37HoELEVMHjLVJymAHWXO9hmS8i083jTv58MeU0dUJQjz3Vr7dkq5mS2IQL20+IpjMfNq",
+	"CxrTDRyMeAeOBpY6MUXyFVRdtpYYwREBdgEr49pfvddIzpcJx+Xv3W2KARA2VlGuFQOAqpt3U4EuTTJB",
+	"lQPIPpyG04nrWJO9vbVVrx2WY28/lFBv9nRtD9nyCfU3BxMYPBORIXR0AOOFyY5s5PExWNs4RLNqqSv6",
+	"DnAL7DVEleklLgD9Q9lr6YzwLGYDWWDNKiixBz0ygWWfjAL2n36CHv2hnAq/wAOznW3F0WlFYkvp5tkd",
+	"5A+rzpDJeG1pGZv9c2Fu85rwYPEr659WLtctTHjegFeCn/zaC6boQp/4xubA4kkTgwiesmw2A4tTeQ0N",
+	"qus+FePFcIDN++XEVatIlYYraj5pfiMUCnq/Mmm2pN4al21EtfpNxbYy9HBL9x+w43rJa3m+HZk65EnA",
+	"q1YPIz9cyz8B7xoSYIV0deHxqqoXHcciTm6T2COsfPH6Lzt7wB43YVvk2domuZTkLh8oYlMZz1OJk4Yu",
+	"spK/aGmycda844H3jvuhd7xtSsb4LrkVNuWCK3YNR+P1xiQ+5gGeNIvKuobblyEtncoyHw/D+TLHcWwK",
+	"U0aU8On+lrn5iqcp28JjD+uDe7UOtn130svXJ+enxxenP718fXF5/Prk9KITdZ6ftvryp8s3P/319PxN",
+	"MChN7/FMTPhtsnFu4/dywUZcFQZDQ1XLsxjKkxvyaH3ETzFj5XuZJ79oiyI9k7ELijzQOhP2oG7e2rLx",
+	"LUtln5GLj0qbb3TXp+apfkVI+spEQ5nolfkytmZo11SY7pM/2DF0KYQ7YYHSocxxd1KRKy/Nh86XQs6H",
+	"E32J+DgUs6JaxlEVSZpCBAfUCAg0QKoNFb823TKFP4mqAViRVCFnMxEf2fRl8HjauCQmKnt1oal2qr9Y",
+	"cUw6UYdetxN18LktTX490rYN/YdrR/9l2nJTc0ZO4A3yXmcyTYZJqMb5a8yw5xlwmkMEswWvaPghVYxS",
+	"s0jce9KimHQFMHOGOdZnSBPVcnD1WJkb9Udzsw/SqBcXAqFFfFQeQzckcYVZGuDVVx8De+tJpcKwH+xo",
+	"FQO2Gh3y5C7JtpizfabXyjIY4sMwjFHKzaKCOvWqz17xj02SIapQc6SpXCgg8zpir5LsiD1PFB+ktFet",
+	"jjGms5f86TbhnX/UmwNcP+bGlusBs9qxAfoMzeBn1xg6xQdJmvwCB+S7JIvlotFHTzxCRmV2DIBarCQZ",
+	"U5LUFBOOms/KZf/NIUJpcvlYoE6FaHq/XDmbzyJtQcZg6h7rsdEmnBZ4wDdi6hCR7ASbC3hINqo422uX",
+	"8HbhkDobCgtuVYkWpxXpHR5SK5QXYpFkSWbPGhUg2SwD1v2gHt/5pbfz9Grr/Q59+sZ8tf3nYJRPFWK2",
+	"IimxUpDbakKxOUd8Op+99eJjrcg0qMmQk95VZKZEd6KhbGWE0UQ4WGZV2mxWP301rwCh4Ly3icx6WaGc",
+	"liCjG6zEeO6ngZOHe3UJaYMxBYit0Rw4G+SC36zJSTg8WJ9o0YrqRa/yaZKmyVDm2nr0iV9AnHjcL0nG",
+	"XiXPiNWgMPQ6M6zFcRTmhbHtk8wC34xPeaSsQUWZAg3t99n529evX77+7qfz0//19vTi8gK697/enr49",
+	"fe59p0h8Ruzk+OT7U9f1ykFsWP4j9p0/FnRVlz1bBsAfAAN2zEF9dvLm9cnb8/PT1yf/FRGrUIlXX+Y3",
+	"aPlyYwNTT386P748rdxiqi74h5SdKH1UeXOjzyw7M52oExz8TtSpDlon6lSGrBN1vJHqRJ3vvEd676cb",
+	"8/oeNIx8ipPygjv9X2+Pf/zp8o0pK4MH2t6/m+mw1Bjmxb87Pz2+PD3/6fL749edqPPj6cWF+Wzaas4E",
+	"2YRochOKyRJpj33ZVUhbU6BqQ2kisri5foaAs5/MRHDP6HcNQVy9M+ppDXhyvPNXvvPLN7vRn3eu/rTF",
+	"/lT7bvvXgzAqxS8nG/CoqELw2FJdeBeTA4iIc8FY2UzZDcs5r4bh+t54dRG/TG/I4m1xDIJx3EIbUbSG",
+	"vqpGwvMVFVwwWwjWIFSNoYi8HLFhLrM+mybZvBARm8h5HrGYL802n8qsmETmH++HhRA3FCCwzg8s1WvV",
+	"+EKkKdvi7OG+1nL5MmKKL7dNPSqvjgzuMluM+CtujCKZir/KLJgGBpAEetuXx6+PWcwLPuBKRFgDjCt2",
+	"OtdCYPeZyFNtzTil7u3lScBZ53cb+9fbefrTn3Z3rv70x40IJzHoXJdfFZ3rlqdJ7AXSXbVRS1hC0Htv",
+	"l0V+PWs4AfUOcck1ya3IXJlrW+Xa9+mxf/yDuR9ca5UfZCy2Men4ou6GD2SPEEOoiQs28F922csCCHRL",
+	"XDalGAe4Iik/wDTnQbmmxqVELnC6IRVcm7sei+UkGU8E1rklwvBMABk4hyLalqkbeepSuaCLEVuoiLxE",
+	"QDgNOPRGeo0JZ/cBHNzvGigpiBzPAk525HteaStcTHgee2nmAQQg0OhDNMDUqOKWh/2NseXtLufqBsvr",
+	"2cgXxuq0BRukUBYzOZy0SbvByG9z1tvKYJNaZsM73FrZdNjXoJ6A42gy5oI5wThoFGWW3rhSfiRyytew",
+	"UWKJfyIDrDf7xuTAqEcwG9Ww/5A9E/Rnv9BfErWqFsbUpbQeQkG2MZedzTOaYccIGxz+1lOMMTBv268N",
+	"b9QnQgtEg/erIInyPLlFLpxVhY8HlvQYCgnumL93Ho0eD3f4YBiLjleZa6+O3nDPCR7ArnaAscSHfCra",
+	"V0IbeKzM1eYlYDTuwIexSaUxoO9soWttmnZvX8x156p5irHkQ2WOjX71sl7y+0mpwHYP6mPv9dmejSDo",
+	"Z6pSoe09CqjYsuMGdPSO37h6kH79gY2zVvwOr98gIuUz1T41YCy9ZPB5FmuhAVnfY5751FhYIaJ9puTn",
+	"pyi0pru9l1TGMyRsMzWKswqd/goCJ5r95sJMCZawNDiOSuyqAX5+N6B1gL5VlDMbqburUxwveT4WxfNS",
+	"GtAmLlsfeNsgKpCQecaLiaH+d1iUGSaz6aUpK6N1RFzXcIFHGmygZfMsFaqEHwe1CQ5vhlC2DFzm1MQi",
+	"yVSXfejsfugQ0sFpJWSsmJKUjv4THRzwdEgFZVtKCHaS8mSKMZHtI7b7Yd7rPRzam+BPQQoiImIwtJ0U",
+	"kdOGIJEgIsRXUhfShytMwK3df2ztelbCf+9cub+6+s9vtv+0HTRq7iH1zMKnA6cZWAARk1m6dK4w4lFX",
+	"At6ZwChaBTwivXcIhpMLtzbXTw4cXqtM4+5a2/huZLRKFKa0cJjC/26JqGHfwWVpWzxQsDzLLqMSTfKX",
+	"HK6wSnsJsVBXoJuyZSz6E13hBN+NvOgpQjsZto/IJxT3EYbs97RYQFoJhqld9PLGyJ4UxazqEni0aue8",
+	"39t5evVev+Gvvejg0z/cGOCHHX8IAluotRVtbGKOI1N5HWck/4EMYWC93noAPourP/3xAdjD1d/KndcX",
+	"aWGzf4j/Z0lWgPmMXz8cfksP+xSFe4ZjDaWioZd2bSHaD2npU6FHj7jvMbsSjNzJcjYRmbJlg90rtX8j",
+	"PdRX1bfAESHUvdp6sLPzgFwBoQyHkghK4IyxBwJgdDEJxeZN60NnTuipJIOMLV4DmXCTPea8NuBZ7OMt",
+	"P0rKyNbDcSIzLSB37Jceuyi4iTieffXccUpVdKUfzui6oZQ3SROJJ22jlXlqhoW2eqImZHDi/PpbluqL",
+	"aNvS4vvw7FIzeYN2Si767PvLy7Pdfb0ahqngOSvEx4JtTfaH26WK+LCW+Gx2Rsh/3ZBXCjiRu5P9oV54",
+	"43w2LMuJzL/PlWfDpVmiNqJ7QQjssy1AB+Sz4c5CDLaPMPkXukuJiZs4WDfyrlYSYkKqYWn9GU3GcuDC",
+	"+ghOGVINJ0VtJTr89UBMEgSco6mpsDicPnThA+XOUmE3UPLDxF9hn6KfsgPSv1mLdIVsayTBqFC2T184",
+	"Mbfc4Yye8tkO1ZPGi69WnORTPkNyblUA4CopIAdohbHuVQ8csQJ5+hoyqlfZ7Wml5OxKjcG/Fp1fpuDZ",
+	"ytvospaaRSsmBgiX+hGaNtwvd7v8GWyIC8y/WWPE1Vi3C8lyZMNua9zdixlWIt0N7hRcMGtKftBVK0p+",
+	"WC9aCJCVJiOBefkI2ncuYm1zazOEYEgGI22u7TvHJBHCcQaOQ9ToyUZT5KC6q4/23USanqDjHA8cJfVf",
+	"tyJQwsp4wD0yCDq0Bc/TRFt5hz1GWUItMw7CTuDLVay6CwvXx0EZzBOIlGV9JJLwDcoWfWiCsWPCS9m1",
+	"SzMVYR9K7AdIt4DmQKK1uVjkfXaNo39N0YfMouzsffoCHPlrHI1rvAYod0wMCJK8yi78LntjFwOUQvQt",
+	"aWJNd/wJlNSDDOvg98dMF4p0V1LHXC2gTNpXBicN0VYUMo2tq7k9VMkPbNR4lxxOKZDqU6+tU9ucn1Nb",
+	"x8qDsGV1F8LnyFaytNkjejNPtfKRQToHLJEKL3Qts7ZNduuIJ+k81xKp5zGk6mEMJ4Lm4u/gKoTrc5uH",
+	"+WivxAm75zmge/bzs2UBD/p01dYrr6WJy1StBRRsxqXWqX+ei0x3dv/gUan+XzU20Ov3en8N5GjeVwVE",
+	"k6HVRr7eKTHUO8IMyXAtZ7DXnDYaluZ4ZlCFQKRIzeqHRJvIQyXJbVWo6pi8dZCwhOFSRbLJVd4zcewy",
+	"9QBRUEnKXqPCOVBYslUMq2Uw7TKfi345chYo2ANgUCrTAymrXKvpuCDZDtuLvJVT5s+BxQKaAFZTZRS9",
+	"q9WVtrWBtBSuvyM7rsWRh1AbyJTQMFzMeE6sievVD1TsoonNY+lukMX9BhUFkXSwpry6/uv2w0hqK+RY",
+	"6wClMARN0WENwPlC5qB1QFiCEoxJ/YGhteqHlp/IfigzGM6BgLMOzjN9imFSK+gzGeWcqVQiOxIkUIgY",
+	"kb945OVCsJ/nWsjkRCrHC88CxnVNY6QtPasZJRj6J1C5zNjhGqK/wxJA+FGwMJERk/WpS5QBL3gF1ykn",
+	"2IyN3jbABtaUtzqz6KMmytZjM+oyQ5B0actguZ8kg42u1QG9nYmEkmTpEc5XoghVnwjrcJl+PoS6FogO",
+	"kFiiUuryOe3wkGAyYaZ1a9idRLW8Pw+2ok8KHLIjLdmQlYqgJl7Zh2b4x0ZplZeyUR911NQA2ypkSTWt",
+	"aqVQ6q/EaCj03rNlghBtQDzVzqfNShNgFVqby88H8lYckZSBrAnQzinnNRfrwBKRUedxU9sMbgQTFtKl",
+	"wALpXF7jdwJHqYkdkU91ZGyrwRJpE1wKbEmHdd4/QgQlvpjdRLsFDXJj5dYVOg6jA+mSIyqElCt0wQXC",
+	"/u3rI3uhfdcDb+07mVRRclZo0Bfz6ZTny4Zs6/kU2QEx9Bag4tRTiDsKt04lku+TZnwGDzGkRjtJ+lls",
+	"xCH/TIMLz/WsTYEbp9T/2qaunV+RooWfJeWFyIbLVyE5Q5XojT/aVveFIUMYaqAOKFXZbTGKs0e9tlc+",
+	"fdT6yqd3YXWGXmOP8GnYUmh+nNH0a7sC744YrZKvAkyHIKDt4qf917KGYalwR4vJ9nBEa6+usQjTsvKf",
+	"6lr03tNbsd5g+Uw3oVGt0cFtlvf9ZoQDWSqSZ6PfgomsyJcIjB0lWsP2QbVwUwk0G1rWxYSKHIcC4Xur",
+	"8AHvj3f+GoQN32eCVmS4k2quWf21CUvY8IGL8Ogd/fNcy2EIM5GpluQsltrwGUMpD30GyvQWUsYNrBRU",
+	"a7j+G71uM1KneZri73gwKdkMHlg1aLvv//bnf/vmwwd19c37b67aoAU+c/gCLFOhc8OSStikc0x1oNrh",
+	"WO+vz/Z7veZMW+MQAoV5XlSdD5YkRlGFJLO3PNMzg2z6agjzCDLgTfNQflBPi8Efk8tM9+1R7+HVekd8",
+	"MEEX471vfuhE9PFtxm95gsVfrz5FnbkS+fFYZIVqHEL2Vol8By4ijm2T9mCgBHq+doBJbbcMrhhyJZqW",
+	"VDX/oLIP/7Dz31db79nOf199A5+3v/iy+nRvsH/Y3REjOQR71Y3zWsg/3F3B9GNL5S9dkxTjfwcMayGK",
+	"IwErcGc+c3QOEZtNuBJax4YPVZ9mO4xvEnf6nYPB6On+6OGjx48HDw9ifsgfDsXT/adxT/TEweOHh52o",
+	"I+eFtkXB9YRbUUtt/Vxi91vzHLhU3627xVPQeEX2bFn1Yuof9FFN170Cr2e0qv0nh377Fwb4Z5t3nIc7",
+	"zmwJPOZJd+/TlaEihMROzOusMhDqU1gf02vgzu0ioUkDRVKRQ40DSw+GKGkSTW1saTtfazhXYcW9oYs/",
+	"uSkN8KOBAM1jcr8l0/YM/PiUM5ii9YSi4bJqQZx2CJFah2k3FEZbp4TpVeSm1A2pHaSQalUe0GDBU28D",
+	"NdYzNQ3hmNXtrQ2W2Mw0YQla7BYE1PIJT+Gz2ThnMj7BWrkdl/WpP58YLtAL1Jt1//Wy/E7KGGuGuQqu",
+	"8MOzZUMtHLM3XZ+qMiC8aYNtVbbx5uYIDlCkB7XWnO1r81yvzHWpR3MVX2DmEAn0AKHv5mJkZIb7uAGh",
+	"iPrTA0WCBFEyFoJToWpZ/yiY7qZn4SPGUsahOnFfVy6uibjcWUrKuAkJSmlBVmGFHraCl4A5aoTDJrOv",
+	"zDbe7LZNBChVF1jNpd67u0wNbq8Kd3gwlYygXQAVM2nQqpzIYkLttFj0amffyzRupu2iKFHkynDk4F7m",
+	"ePNZLse5UKrPhnKKFpsNus3oN4vdY1juVAFacFfciqzYQaMevZ97vYfslOfpkn2f2JaSAiB80MaRgTCY",
+	"Xdy1CcHa8tk33CmRyafE+kgFJECxLQPN3O4yz3To++xddOe5KPLlzjHCSM6gQi5HRh6oII/LQQszZepM",
+	"QPGQqOFVJ8U0xVfUg+3eh9gZIQ+mRNAp+HDiEydQRTUz2vrkNJVjo45vBmGF/5aMR/6qoif4X3lP87/2",
+	"nux/Xe5FqR3oEdKlBkk2N3O5YN2PgAOXQiwReAJym51MtGwWKGnjBQXl8CpmmKTLZsOUf/xpKLNMDMlO",
+	"opj4jFiwOmAnlS6xVNo/KeMDPuz1atpxrWU/KoYPqVC74Nb27nEYncqZCn4ABgIBFFMIG2LsbCCWEol5",
+	"S8R11RV/VH8O0MDORAakvPCpVabf+lqShk+sNTerXk9416fAYJfCvL2oOfdMH05TvsT3Qf7lyIfeTohf",
+	"Qq8OCsgAJ64oFkJLoIXEMCReo0XIQfX2iKKTmBvphXWGcwi1o+TD8TWbH6gIb0UO12zEFrTXjpWrYSxL",
+	"BQtCy7o+kNxgxYcTqYQHd68X+kLC2EyycKKML+hyOc/in3Ii7w/1JOdZLKf2RzregAOP3/wkFlMOWqT4",
+	"eQ56vUt0+gnqFyGZR/oTX/A8rJHXK/RVMoYxIb/T77hkDpgNQ+Gm503frFudiWHX8K5ZTpl+Z+dRADtk",
+	"2g1X4FS2gHlFgQpXhaUeBBUzLw0BLrPFm306C3TNznjOp6LA7JBg+VqfGDvA2BN4FQRJ6w2nJjIvRCYg",
+	"Yrz/6JANJzznw4KKAPtvedhbF+XCN47sOF41L/9Ssejy7JqS+J3+wd5+91HUiRN1Q9/09N9TMZX5kr7Z",
+	"2+vuA4gU0o4RMf7wSfegNrlAS/XWpK3W58Rnz3qgLJEVSzI2VyLyi/E31CKzondNXTL3gtV+vPIowyxT",
+	"F5bFctE3N3Lr+tGOjKk0wPUePYu8SOADxRZ5UmgVg93KdD4VqnUn1vdjPJu/8uc23BkTi8TufHf29p67",
+	"0PBwYif1JuZOPVnzfD+Gu8oQqiYwLWR+oxATtbivZTFdOxdAMSTzmyQbMyUKtrXwEGvGJw0ZXtv3OEdQ",
+	"07OVqciSTCVxLVZyXwNEJ985D9UfoNw4oLbDY+kr7OSyHAyKF8ty6tbxyFOP1FfopVYaLyV45S7ljcha",
+	"9/RLd22Fvva6MW/HHNncr1mC97MtnrHzFydsb2//IVPzQSynPMm2S2ZOE6T7S2YP18oQBpi1vLdxafil",
+	"F0r5QKSVl3EQ8y9Ho0a9P5PxK2AOVCsokrSKPFcC4mewWmITUgSmSZBgE5mSEDc0AKCKyVg8gILBWLAc",
+	"0bhynsYEPPVadDbtEeP+9b61a00Lh1btddnXSyyYusGq6VhtdaqGslIyxv3RompWXeuuwLWaSF5rJeQV",
+	"grRNDRTCbCvIr52iHcgz1vMgqpQokoMCbApBrhAbzYSw/ilpR7WFCV3Sez+7cKgZ9o0KBkPgOTTi+83m",
+	"ujfm5drzZtTNVrBsIMCxpncgwoahqC9hEiCDbWGwfoahBdKhB0s7nXpmkzTV+2whc6oNvE7M74cNcjdb",
+	"i9VU4faFDZiWE+cXV/4rzgxOdiqnHvmtfx55rODu1PIuMEoKGmIetv6zlmM1mEQLJCpVrDQrdoV5dpbL",
+	"QYq19usA8dFc8RS5CmDlsC19Ijw9ePR4u8uuhzIWJtcNZw7eFFzRfKoFVQHV5I/YNRbuvybvBDoUERLC",
+	"C2w6Mh5oRULVz4f3rHHffASm0E6SwToHx0nBk7TqCuiznUe2QBY21LdYima3AnaZCh7ejxfiSmv9quCA",
+	"Ne/s8lmidr2I4ziX81nXfbF7u8fT2YTv7do5Vbu0h3eH4PhxF5uSo3PV6R/s72vVq4Bj+tIxJJtRMONF",
+	"a2KeZ/1MTIVKVH+Gy6FvBrVuXAcLkuiH3CQZuPGoCcYVFr6WuT7F0JI0Pj1zmLWBFJhZDR78Ez6boVNj",
+	"ohdiMvUWTiFZLBkfwIlc1CoBPw3VKTWzXqNfDi5ZPZiYpWvCPK2xCXXPVw1GXkUouLWzztMUDkw2eK9y",
+	"UeTLegZPPRFfsiJfmuBLkpnFj6RRnk+bfFflguLdjenXXRZo/WW/v7w8Y3gB0yvSZmZRqKpUeu7pU+9R",
+	"foVVn7Ifd0ubda31LjYSC1jZZLMYEmkSbXJIRUtFiGOqznqb86F42eBBfPfwpBZ+pvnFUtjIRKFYKsdU",
+	"oA8yu2e8tr0ehryHRZDf/pi9PX+pTwABr0HJe5ZRuTImLdyU4ZoqOOx2riMUL/XjCsAbw3meFMsLqKeK",
+	"KQKC55geGdxp5RvMjqOb3AnoWqkOQQEsLHLkGUh9xrWdr2SmTQib76/H5PjsJTkVgWQ6FlRgMDGFVo7w",
+	"JFWmrrlBetIJOssl4qjdc+3FjA9RGzMxZT6PE5iYa5Lc11322ma7pKh2CJYn40mhSk11O15NWnp3O94T",
+	"KEFrh4baPp4XE5lTCZaGbA/gMOKKXT+DJtnlmx9OX18j+RqGK5ScCsyCtJEdCAqaGI7IWelBoLZHhkvF",
+	"DMQslx8t6bVnuPqjLwWWSYCqiia7lxL4QEDrXuMjOybPo/Ma33Wn/LJOCs8S4mJrGpQN1mCwiU+fQMaP",
+	"ZACIuchcXRXFtmpRn1woOc+HQm1HdvEZQmVTzkFLBfFxlvIkU5VSYN0P2YfMHCKKiCpBP6GMLq88OCoe",
+	"9onGZRyeCgzY9/X4f8gIM4EOTDhGtA4mi0m1NCauStwGGLYv9et2z9ZWJBOazVKunxCiovaYlWZCzlIB",
+	"6CAtOZXQJuXSW5hUMU2PBh74wCyJFdFoCEzNYmh1F6hZfmFDnueJFrzY5z67Lk1tn5U2BXIv6T3xIWve",
+	"FFq5wV2h9wHbusMm2I4+ZNfBdV3pkZFEyNd4aQkhioUEUa9gSHbYsRNe/fuQWVBsMxklwrLPJ0rNRf5A",
+	"fcgYuxFLZA9HAnAMgvLa7LKhTFMxLGTOtmDHm3Io5W5so/S1npyZ1BOt38nI8z74Uwqi3iInTXh0YZIM",
+	"zMEW0koMPQ7NjLvBEPDp1wI1n63Q+/vsuqbdX1OFY8XUfGB3O7u25QyuI3ZtKNfhYv2oa8zivO6yHxNF",
+	"IB8kBnR+PjUhtL4zMjwXFScG9qXeLbgxINkUSndoIU3cZhLztfV2SYoue2f3M3aJXfN5MRFZQX75a61E",
+	"X8sZwlCu9STqW13/cBYS9SGDAYxdgWvjMYA1mi2P0MhACJK5i/19Ho9FTGkqpIB+gCh3MhREWkxy/3jG",
+	"hxOxs9/tdaLOPDcF01V/d3exWHQ5/NyV+XiX7lW7P748OX19cQr3ON3RnCCsCfnt6o4bw45KvmR8lnT6",
+	"nYfdXvdhx8vxuZuF+Kv9/ClgJfZ/7YzFSrSm0UeCK/+BYlDw7GUG4CzVZ9eQa38dObgYZXDQfLJrwy9x",
+	"jbi2D5kH0TBwhUwcOQgZWf2FlJjB6ahgocGDvZ7L4IW8roEYzzPGM7GAJQqr73rBi+Hk2seDEPKjj9li",
+	"t8A6CCpzxH79AAf9h06f/c///j8R+0CqJ33xKWKOqjkpEONjEGj6Rliqx8+fnz6P2Ks3z1++eKk/PT/9",
+	"8fRSf3j25s0Pr47Pf9Ay6PT8/M059J9CB3A2VaugA9bliJCA10Wp+v21Fs4fMohKkmz1fMkCbDJ4ezxl",
+	"YWYih7uFiAotRsiSm0pVACSA5yg2sTIagpo+ZFD0gLSJIwNsgkk62H8awPCdw/nqhh3LisOQ4akxFpkW",
+	"HyImGKUW99daQlX1Gi3VtI19/T//+//oSTWc4+7AskBL/a/IYr0yRzKfEskDtr8zlqB1wOJ4AQopDUVY",
+	"uqeiUCyWADYyUhBILLnSi9BV9jYCEncFKSy2spFhQQ++GexzwnsY8p9y7k26pAVi6JwhCENuNTDAXe8f",
+	"MCwaKXOmllnBP5ZDNYXg029vE6o9DOovQE6c9gttX1AbxkLgbWi/P0Utum6qKrTpep9NRcFjXvAuMqOW",
+	"/qSS0FiLSMYiIjdAF/jfuuyYnDShmAxyoMa2zn0fa2WXx6r0tG9tlKNh3OBh9zRuZieaKpXgRzrydtID",
+	"5cbCCFVkczNeaqhBLzPEath3AjBCcNa16C71uk5fYd0o62sJBME2tQ4b9lM+Fp4zPNQ9c0vTuAZ9eIH1",
+	"OAIxr4oICpUjKQCR7R2ZpAhYmBjrQNFiytvYak1ddqx8gTGBZdTUd6Oj/cWW/A6+wmGbhfG9XLBKe5Y4",
+	"tuXzX+kXLHXCoABPP3JIWXwtizdpLPLLCc+C9Gq15Wpo6hAKAsEdJMXDY9wYY4lq7OSi1qsquVOdMHVF",
+	"kQM88/Tx5tEI6xMS03RNdf2KsyZNtHWxNeHpiPEMSm4hAQl83G7qe/lIbrmJWjg+AwNNL6ZXLLBJgeqC",
+	"JEZa9TDKhc0cFmnKMulFRrk97hteBgyYd/opz6S8mfL8Rn3mtJhO++TBNmscNcwcPUaVtyElCko2sQH1",
+	"xkUhp1gjnIXW97f+Gm56VSWy+GWWFAlPT+HJm73olQuXgzK93+sR325hSjk4+NHu3xX6hkqkf4mjw2uj",
+	"27uIwvurqKPN8U6/U9UntI6BAT+QtvpBVQnU7xw83ttDX6p935WEwKFngJeqLubpuK+I01RJYJuvjEhk",
+	"eByQPclq411tDx3ggIY6Zgd+14nhcwxS4p17d77z4V3v3Ltzb/ef3vHOR3furV3dd7jbc8GDumrc5u+v",
+	"9OYPO0XhN71llGEKAmU4iFwnL7Ufvi74GHJn6lbs1aea+hx6IXfJrgengGxrFWL+/OqmAWa8VofCMa08",
+	"k/GyebbMJYmob1YfI0iCaq+FoLqbZFgtFUjfBgREgTxp/3r7vPf0zvt8/3cJsYmEwD3BOAtsi1US4VP0",
+	"JRxm+OsnKucnirWU7giywEpIOUUUoOS8nKOf3GPXAQoaxQYCc8b0BtF2rcyew6PAE9T9LVwW+PygXLo3",
+	"3edWazakzlyY+K+lY7+YD4dCqU5rbcWNCzUWkEkvkTIKmHJ+M0Fy8Ls42EQc0FbYWBxEYT/3199L34ni",
+	"fjbSlzibf98H/yr7ALzqd9gFd1aTo1YXozoNfpwAguY/Lt68ZlORjyGEP5wggPTxwyeH20eMk6tWCcDq",
+	"ZXPcZlSq5zc59850J9er4w0bFV50B170T4HTT5/twC1o0KH9vf1ee3P8lW4dOohb2sGpinwuPv3TiBTr",
+	"XscMtX9BVf/g6xsJe49+Ny++knkBjmoA/ZiwFDgeNhes84B6YcMdVX+9AZwjlQS6xmvmcS54fGSDzKWc",
+	"iQQIU8rkBge9p1QdkKoLYM5uIbLfRHieC3D8fyVvxu/i7V9IvP0upDZV9jCGdicnCCEUO/1f9V9e1lrY",
+	"63kMBSCTrBD5LSfqJCLy0SJgKKdTnsVd9hfMCgNhafnGMllKTgdWflNqGOsC5HI2E7EtU2OKnCmhLzBp",
+	"VSkvRE5Cq/D5zBI/G0u3N5K5A/ypuhC6mA+mSeEljLZV3jaTGfXE1K+sk9FjbYGtsMiiyUe0HExKe4n1",
+	"jFue7rai6m3mwfywhF4rQfVC5oMkjkXWestfSvmKZ8vWG91nzNpki7+Ay2Bb2815zFQSiyFHPIbL8jQc",
+	"RjMZ+7sUkVm0NxEwTFvzdm+Xo5ercXO+m0iqVk7QUgBjIWIVC8Vh6RNbi5Fy+xE23QANRoB4ZICyHuLV",
+	"EKof1Q99RKVhshOiXvVO5uoGK4ygUkJFcgDxK2yGEG3sSvEtvZtX7eRzcZuIxTEO0JfZxdg4Puhrb2B8",
+	"NnJHhLav5fEkNLwe7VgSfRD9ZPGuUIdXyvj33f3Zu7s67nDe4UDjFDTubb2dK+XhGl2QlIqAANk0UcW1",
+	"PmtDuG/iMLAxiiOLkpYZFna3sApI0jZY7SAM8djvXxsEYqkqlEmyK5W+D2Es/CDuRuep535qwBW6QEu5",
+	"P01dKRFtbNwX7MYaN9iPJexkQ79LA/nZoEhMB3Fj8UBth3GSbikhUFJEQH9VhjzCD99iQYRI//yHb8/4",
+	"XAHt5P2DHteM5okB/bW49oyPxUXyCzohv5ykdneugsD4MxwhLQee1y7XAox1WKz/9GK6Da7lO5mJfwmZ",
+	"jslcJRYtQzZAm2ImIZWXyszqeQKUvEmv8WR+kimg7QrK/FIs2UWO2x0DY9H+FAiGmbyF2vk6+6HFXvgX",
+	"WOttPCKvZfFCzrP4X2K9v8lKU2A1fUNgpRf+c/9grC/urxE4og00FHmRjGAGV1hCb0aVRBeySzg6U4ol",
+	"5hqjjUPWBWR/qIiKEcZ86VL2MPGIVGcvp/4BYOkVX6LHgooMC2XTX41NNJNx5Pak+fmCkg6NNQWXxwZ1",
+	"bG+mnEQqwj5LRiPR390l99Du6+NXpxdnxyenu8cnJ2/evr7cPXvzvMuO1Q0l9CBzzkJq9YdqyespRfqL",
+	"XABf4d2MrpdKzcWJm5AvZHh5T7Bb/uuaX/Cisf+mDaLMW52/W1f34DvxxtNmBpccDVCCeJWRZXNeG49W",
+	"k53ICimPTIai3o57vZ6jjfeyg2iztLXKXBfu2T57bl+tjXFme6F7+U9nqZV691uYbSv75MoGo19tJMsk",
+	"ep2XMTCTBFM/8mSMldMac3oqlQH5zi/B4oDtuimyWMRMSTySPKghQGoBYRgxzhaJmsBXN2JWYLpnUkR6",
+	"pY+g3o+hns4FXGWihkCTtCKNCIn/6olDsODARpwgGTQ+pRN15hmFLVvlEVXemEPGjsn3SBSFCBrTOZKs",
+	"snjbFcddk3xXWgv7rdPn/MoCG1W8vi83gxvHe/AxaJ0iiRs8C26Hlr0MtDkihksnYrROyrsLf/yWFibd",
+	"84dvV2y6r+R0+JKOBCPdV3kRQhLKS+5WRZKmbCL1pG7ZZG69vtBlL9NYQBUkqkqDx6DWCXPB4+3fHQ9f",
+	"V925hBkqhOdKUH751VxwBe6iTCwE1K3NVbHK2ZDEenyL5e6NWK4mc5jNB2kyBBIVY5wguQrUSUczZcdQ",
+	"tIB/W1mypUqd9WIipo4+IBhU6q82NJDnZWlffQqUIVrtI2KiTIiYZdIPU1HpJ8/sId5IsaDC1Mpw+0Ao",
+	"GX30aI1x/d7WCAPmxymxm05J18PGDElMiUBkBclWyO3ykubkBz0lX9Jk8Z/TID5oig1ZDFDo/G6C1PYk",
+	"7AqgoDXsbbgDvL2BUtPwE62yR/TKNwt/V3mFlhrdfuW9cmSBDS3dgbuO6CfJwLxw2SzBFVqrAvUFV2lT",
+	"4amGBWteBY8vmlhTxiwDbh/kegYNEBmxoM+G18o8YMdmloT7R7fumuvN5dCv37dHaXuYSSHzo7n+V3Bb",
+	"NEAjf9BWCVnLw3SuCsPNVgDXtww+x/rpkcnKrzBGTDy2BIW2eiJr1RAfQciwn8+0ZXAve+tsHt5bXwxw",
+	"FN5WX89tdsfdTYoFFlUH85Sql3y5Df1PHXBoIQNOZDZKE+Tq/qcXGheCaKw2lRV0hHogxX82yITDEf6O",
+	"lvgdLeHQEgt+I37HR1TiwbRZVjk4aKuvQEi4ifrdXfEbYN9EDSwBzMFA+2kBropK7dgEET6GyDJchjUP",
+	"VngxGpLvnfQxafe7UK8XgsJfI40xGHh+GYvpTBZQ6uOd4bj0nPCq4FkMmukvIpcUWKK8fz08cBpRKNgl",
+	"9+RzfUQAsBfeUeusPAV4cCnNB2C3SkIRU93mTiwXGTEhL/jSizHL0SgY8w1g5KHidwUscv8qKzzmNwrv",
+	"0rOx9UbtVEtyWxTNX/C2jpAe2/8bESz/92mgUNibl+Kg1gFIu7GQsEVXKaIzGe+szZh5kcupzzsdUZER",
+	"SJnhhHrvMmBKTgoxNSKCeEoNI7rtnmG3JeXM1i1DEeC4bmUxAdeqzeUAkD+Qg5V52q/P3lxcMqNVX5NY",
+	"2CRt5hkx830JuVB9ylcWDZXHr8mgwdEFH1Qq5Q0w4x7VBDSx0QqIs8Bk/o4VuRdPVDW/BohRtf6xZhP/",
+	"U5qSZ9jv9XYkKFj/DPaj6ci/qh0J/f9CFMRNAXAyHHma3IoIakuG7Mdzren9bj+SQF5lMCI0O2QtRr4a",
+	"/ju2/rfE1s8kVL2o2Y42QqtVF7KNYGesMg/R198owU29ZZOkDCaVK6RiKBNQib+Gf64jJlLVcKmiH+mG",
+	"BU+KawoIZ8gQThdiXQst/G2rkkIUVp2rAjbKlV23tOUnwOBzeCxq3St5sF1lerjW05GKQlwfYXlNUDrg",
+	"+JrwW3FtK00hMmQsoDa2yMo0wHBRnIxGkCCKVRJUkQs+bS6TcA5z8RZCJrZagiWmwJKfkdM8bUZ3Iccw",
+	"50GTdPOIJxUyqcdkIhgPDsHCAoqZZF5FKWWKlIWCN8B3jO+37lTWcsgQghtea65Mtu0RSwW/FcA2bYvA",
+	"wQorS/6bhx+fdvceN3Ew6yXVFlPY23kKmMIPH7r6c0twoavyKrFqOgLjcS7hUMQKyZS3i5iPHiDiD3vV",
+	"JYNs6rZoLH5bZd+OqIJFoEYFkae74XnYU4084U04O7rJG5otGI9/vN/beXSFHw9726rV8FhGc/8s+7iT",
+	"xfo867JjZCym+YcqJ2ZNwPq1NCyZcQIJVz9XZOzneSIKZmudm8LO2pDMMjEsWayx4DFBV5KhiNHSqw6g",
+	"N+zGrUQDq21MHxyTgekIGxrqBfQZN6gaz4dXKQziPw97SoIXZWON1Hkg9NvLNMayJAMxSbJYy1D6SkuO",
+	"iSmDCxXZYN0dub40gjzhJT+TkfwdDe1EpDGlhNi8dSzRCxW/B8KTtmhyLxIlcAZKcQktdGbzgiVZIdlr",
+	"NpgPb0ShIv0RRuLwIGJ7+08iKK0ic/Zobx8RvC9e/2Vnj+uxmLCtwwM2SAq1rdeVFWu7vnI5lfE8lew1",
+	"diFOxkIVKGvxkaZgz3++OTeL81q3fW3MExc/j1gP3jyTmeias4Nuf01Nq4g9YYNlIRR4cyPCxSbjDGD7",
+	"GaHUQFwMuBKHB/PclW6a8TjWgo/9CCIxQQ5+BCNy7IWZBKqzrveRK/ykO960DHR3mwTko4PD/VLp+cMn",
+	"D0Mw7N7O05922mKxR7g5zSaAda8m3Jb9JFCCsYj0muYpDK2rCe2OxpTIVUhJ8lbeIMcguacJuDVY2Ylm",
+	"qLAfTr9IpbxhvFhRkgLuaCxU8HDfL1RAdfybqxR8SYPA1zlA2wzJ4xK5XufXD6a81odO/wOdtE8+dKIP",
+	"HTOQH4ys+OC3pz4Ar/6HDtEOwp+fPmThcRokGYchra6dcOoQ6khIih94hToNvv/mv3uQ7ieeZewBcuXQ",
+	"nsVS7bYwBtsCRWYm9SbFMq1w5myv8jNRuvAKaqW6W7jMr0TQ1Z/nYg7ZUFOFD49znmTahvGc2YlCDSKo",
+	"UVNJBYwLVVM9MasqDjK2yby4pNf4Mt5eah0f9bV9vfbhK328OfQNkmJ+50i6n52H043IWkqqR+bDrFKe",
+	"lSkhGpy5d+RSu9K3QRJwwJB7makkFj4GsVsr+xis39il5+2opSrEtKtuh/0nvSc9cI1R50NWI1TsBYvZ",
+	"w81XauiCbWpqXtVI3Ro02VqhW6SD0tIF13OpVRrVFW15KsZNJheKrIelVuGQMSpmSnptGrdNvU3D4nYz",
+	"H4hUoGvuLAevi5j73bLSSHU+XX36/wMAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
