@@ -23,7 +23,9 @@ const sessions = 64
 // Authorities are by whom a client verifies the services that it calls. What the file says now counts for
 // new connections: those that are open stay.
 type Authorities struct {
-	file      string
+	file      string // "": the system's
+	read      func() ([]byte, error)
+	every     time.Duration // it is looked at so often at most
 	clearText bool
 
 	mu     sync.Mutex
@@ -36,7 +38,12 @@ type Authorities struct {
 
 // NewAuthorities reads nothing yet. A file that does not exist is read when it does.
 func (s *Settings) NewAuthorities() *Authorities {
-	return &Authorities{file: s.CAFile, clearText: s.ClearText}
+	return &Authorities{file: s.CAFile, every: lookEvery, clearText: s.ClearText, read: func() ([]byte, error) { return readFile(s.CAFile) }}
+}
+
+// NewAuthoritiesOf takes them from somewhere else than the file: read is asked for each new connection.
+func (s *Settings) NewAuthoritiesOf(name string, read func() ([]byte, error)) *Authorities {
+	return &Authorities{file: name, read: read, clearText: s.ClearText}
 }
 
 // ClearText is how many connections were made in clear text though the address said https.
@@ -103,14 +110,14 @@ func noTLS(err error) bool {
 func (a *Authorities) current(now time.Time) (*tls.Config, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.config != nil && (a.file == "" || now.Sub(a.looked) < lookEvery) {
+	if a.config != nil && (a.file == "" || now.Sub(a.looked) < a.every) {
 		return a.config, nil
 	}
 	if a.file == "" {
 		a.config = newConfig(nil)
 		return a.config, nil
 	}
-	text, err := readFile(a.file)
+	text, err := a.read()
 	if err == nil && a.config != nil && bytes.Equal(text, a.text) {
 		a.looked = now
 		return a.config, nil

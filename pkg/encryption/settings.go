@@ -33,13 +33,28 @@ type Settings struct {
 
 // DeclareClient declares what a service needs that only calls others.
 func (s *Settings) DeclareClient(set *settings.Set) {
-	set.Bool(&s.ClearText, "clear-text", false, "speak clear text too: serve it beside TLS, and call other services so where they speak no TLS or ca-file is not there; for a rollout from 0.1.0")
+	s.declareClear(set)
 	set.String(&s.CAFile, "ca-file", DefaultCAFile, "authorities by which other services are verified, PEM; read anew as it changes; empty: the system's")
+}
+
+func (s *Settings) declareClear(set *settings.Set) {
+	set.Bool(&s.ClearText, "clear-text", false, "speak clear text too: serve it beside TLS, and call other services so where they speak no TLS or ca-file is not there; for a rollout from 0.1.0")
 }
 
 // Declare declares all.
 func (s *Settings) Declare(set *settings.Set) {
 	s.DeclareClient(set)
+	s.declareGiven(set)
+}
+
+// DeclareAuthority declares those of who issues the certificates, and knows by itself who is to be trusted.
+func (s *Settings) DeclareAuthority(set *settings.Set) {
+	s.declareClear(set)
+	set.String(&s.CAFile, "ca-file", "", "authorities that are published, and trusted, beside the controller's own: those of a certificate that is given, PEM; read anew as it changes; empty: none")
+	s.declareGiven(set)
+}
+
+func (s *Settings) declareGiven(set *settings.Set) {
 	set.String(&s.CertFile, "tls-cert-file", "", "certificate chain of this service's ports, PEM, read anew as it changes; empty: the controller issues one")
 	set.String(&s.KeyFile, "tls-key-file", "", "its private key")
 }
@@ -91,6 +106,18 @@ func clear(text string) bool {
 
 // maxFile bounds a file, in bytes.
 const maxFile = 1 << 20
+
+// GivenAuthorities are those in the file, and nothing where none is named.
+func (s *Settings) GivenAuthorities() ([]byte, error) {
+	if s.CAFile == "" {
+		return nil, nil
+	}
+	text, err := readFile(s.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("ca-file: %w", err)
+	}
+	return text, nil
+}
 
 func readFile(name string) ([]byte, error) {
 	info, err := os.Stat(name)

@@ -38,7 +38,7 @@ type Options struct {
 	TLS   *tls.Config                                                          // nil: the system's authorities
 	// Authorities verify the services of this product, for addresses that begin with https; nil: TLS does.
 	Authorities Authorities
-	Wrap  func(http.RoundTripper) http.RoundTripper                            // around every exchange; nil: nothing
+	Wrap        func(http.RoundTripper) http.RoundTripper // around every exchange; nil: nothing
 }
 
 // Authorities make connections to those whom they can verify, or an error; package encryption has them.

@@ -40,8 +40,10 @@ func (o Own) Trusted(c *x509.Certificate) bool { return o.Store.Signed(c) }
 func ServiceNames(namespace, service, pod string, addresses ...string) authority.Names {
 	n := authority.Names{
 		Common: service,
-		DNS:    []string{service, service + "." + namespace, service + "." + namespace + ".svc", service + "." + namespace + ".svc.cluster.local"},
+		DNS:    []string{service, "localhost", service + "." + namespace, service + "." + namespace + ".svc", service + "." + namespace + ".svc.cluster.local"},
 		URIs:   []*url.URL{{Scheme: "spiffe", Host: product, Path: "/" + namespace + "/" + service + "/" + pod}},
+		// Who forwards a port of the pod calls it so.
+		IPs: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
 	for _, address := range addresses {
 		if ip := net.ParseIP(address); ip != nil {
