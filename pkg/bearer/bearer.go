@@ -5,6 +5,7 @@ package bearer
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -140,6 +141,14 @@ func (t *Token) To(peer string) func(http.RoundTripper) http.RoundTripper {
 	return func(next http.RoundTripper) http.RoundTripper { return transport{t, peer, next} }
 }
 
+// Instead has exchanges of the context carry this token in place of the service's own: that of a caller whose
+// request is passed on, for nobody is lent the rights of a service. "" sends none.
+func Instead(ctx context.Context, token string) context.Context {
+	return context.WithValue(ctx, instead{}, token)
+}
+
+type instead struct{}
+
 type transport struct {
 	token *Token
 	peer  string
@@ -151,16 +160,26 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Response != nil || r.Header.Get(Header) != "" || r.Header.Get(Priority) != "" {
 		return t.next.RoundTrip(r)
 	}
-	text := t.token.Text()
-	if text != "" {
-		r = r.Clone(r.Context())
-		r.Header.Set(Header, "Bearer "+text)
+	if theirs, ok := r.Context().Value(instead{}).(string); ok {
+		return t.next.RoundTrip(with(r, theirs))
 	}
+	text := t.token.Text()
+	r = with(r, text)
 	answer, err := t.next.RoundTrip(r)
 	if err == nil {
 		t.token.answered(operation{t.peer, methodAndPath(r)}, answer, text != "")
 	}
 	return answer, err
+}
+
+// with is the request with a token, if there is one.
+func with(r *http.Request, token string) *http.Request {
+	if token == "" {
+		return r
+	}
+	r = r.Clone(r.Context())
+	r.Header.Set(Header, "Bearer "+token)
+	return r
 }
 
 // operation is what is asked, and whom: one line is said of each.
@@ -201,11 +220,11 @@ func (t *Token) refuse(o operation, status int, detail string, sent bool) {
 	} else {
 		t.forbidden++
 	}
-	with := "with the token of " + t.o.File
+	how := "with the token of " + t.o.File
 	if !sent {
-		with = "without a token"
+		how = "without a token"
 	}
-	text := fmt.Sprintf("%s refuses this service, which asks for %s %s: %d, %s", o.peer, o.what, with, status, detail)
+	text := fmt.Sprintf("%s refuses this service, which asks for %s %s: %d, %s", o.peer, o.what, how, status, detail)
 	before, known := t.refused[o]
 	if !known && len(t.refused) == maxRefused {
 		return

@@ -162,11 +162,17 @@ func TestTo_SendsTheTokenButWhereAnotherOnesGoes(t *testing.T) {
 	}
 	ask(t, through, http.MethodPut, "/", http.Header{Header: {"Bearer theirs"}})
 	ask(t, through, http.MethodPut, "/", http.Header{Priority: {"Bearer theirs"}})
+	for _, theirs := range []string{"passed on", ""} {
+		r := httptest.NewRequestWithContext(Instead(t.Context(), theirs), http.MethodPut, "http://controller/", http.NoBody)
+		if _, err := through.RoundTrip(r); err != nil { //nolint:bodyclose // a recorder's
+			t.Fatal(err)
+		}
+	}
 	var got []string
 	for _, h := range o.came {
 		got = append(got, h.Get(Header)+"|"+h.Get(Priority))
 	}
-	if want := "Bearer mine| Bearer theirs| |Bearer theirs"; strings.Join(got, " ") != want {
+	if want := "Bearer mine| Bearer theirs| |Bearer theirs Bearer passed on| |"; strings.Join(got, " ") != want {
 		t.Errorf("%q", got)
 	}
 }

@@ -241,7 +241,9 @@ func TestRun_ATokenThatIsMissingIsSaid(t *testing.T) {
 	s := boot(t, "-controller-url", controller, "-proc-root", folder, "-token-file", "/nowhere/token")
 	address, _ := collector(t, controller, "-token-file", "/nowhere/token")
 	for _, url := range []string{s.url, address} {
-		testwait.Until(t, "it is said", func() bool { return strings.Contains(page(t, url+"/readyz"), "token-file: there is no file /nowhere/token") })
+		testwait.Until(t, "it is said", func() bool {
+			return strings.Contains(page(t, url+"/readyz"), "token-file: there is no file /nowhere/token")
+		})
 		if !strings.Contains(page(t, url+"/metrics"), "nemesis_token_sent 0") {
 			t.Error("it counts as sent")
 		}
