@@ -43,6 +43,7 @@ type App struct {
 	log        *slog.Logger
 	telemetry  *telemetry.Telemetry
 	token      *bearer.Token // this load balancer's own
+	secured    *secured
 	controller *controller.Client
 	peers      *peerPort // nil: limits are kept alone
 	dispatcher *dispatch.Dispatcher
@@ -79,12 +80,16 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	a := &App{settings: s, log: tel.Log, telemetry: tel, metrics: proxy.NewMetrics(tel.Registry)}
 	a.token = bearer.New(bearer.Options{File: s.TokenFile, Log: tel.Log})
 	tel.Registry.MustRegister(a.token)
+	if a.secured, err = newSecured(a); err != nil {
+		return nil, err
+	}
 	if a.peers, err = openPeers(ctx, a); err != nil {
 		return nil, err
 	}
 	a.controller, err = controller.New(controller.Options{
 		URL: s.ControllerURL, Identity: s.Identity, StartedAt: startedAt, Log: tel.Log, Tracer: tel.Tracer, Registry: tel.Registry,
 		Address: a.peers.address(), Taken: func(sent time.Time) { a.dispatcher.Reported(sent) },
+		Authorities: a.secured.authorities,
 		ForgetAfter: s.ForgetAfter, Wrap: a.token.To("the autoscaler-controller"),
 	})
 	if err != nil {
@@ -160,6 +165,7 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 		return ""
 	})
 	ready.AddTrouble(a.token.Trouble)
+	ready.AddTrouble(func() []string { return a.secured.trouble(a) })
 	ready.AddTrouble(a.logs.texts) // which keeps nobody from serving
 	api, err := admin.Handler(admin.Options{
 		Balancer: a.settings.Identity, StartedAt: startedAt, Now: time.Now, Source: source{a}, Settings: settingsOf{a}, Caller: nethttp.Caller{Proxy: a.proxy}, Logs: a.logs,
@@ -170,7 +176,7 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 	mux := httpserver.Operations(a.telemetry.Registry, ready, a.log)
 	mux.Handle("/", api)
 	a.admin, err = httpserver.Listen(ctx, httpserver.Options{
-		Address: a.settings.AdminListen, Log: a.log, Handler: httpserver.Recover(a.log)(mux), DrainTimeout: farewellTime,
+		Secure: a.secured.secure, Address: a.settings.AdminListen, Log: a.log, Handler: httpserver.Recover(a.log)(mux), DrainTimeout: farewellTime,
 	})
 	return err
 }
@@ -194,6 +200,7 @@ func (a *App) Run(ctx context.Context) error {
 	loops.Go(func() { a.controller.Report(life, a.dispatcher) })
 	loops.Go(func() { a.followDecisions(life) })
 	loops.Go(func() { a.peers.run(life) })
+	loops.Go(func() { a.secured.run(life, a) })
 
 	adminLife, endAdmin := context.WithCancel(context.WithoutCancel(ctx))
 	defer endAdmin()
