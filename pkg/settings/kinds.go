@@ -17,6 +17,17 @@ func (s *Set) String(p *string, key, value, help string) {
 	s.bind(key, value, help, "a text", func(v string) error { *p = v; return nil })
 }
 
+// Text binds a text that must be as a check has it; allowed says what that is.
+func (s *Set) Text(p *string, key, value, help, allowed string, check func(string) bool) {
+	s.bind(key, value, help, allowed, func(v string) error {
+		if !check(v) {
+			return errRange
+		}
+		*p = v
+		return nil
+	})
+}
+
 // Choice binds a text that must be one of several.
 func (s *Set) Choice(p *string, key, value, help string, choices ...string) {
 	s.bind(key, value, help, "one of "+strings.Join(choices, ", "), func(v string) error {
