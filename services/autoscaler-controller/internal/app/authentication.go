@@ -42,7 +42,7 @@ func newGuard(clients *kube.Clients, log *slog.Logger, s *Settings, counted *jud
 	return guard.New(guard.Options{
 		Services: services, People: people, Keys: people,
 		Balancers: s.accounts(s.BalancerAccounts, "load-balancer"), Collectors: s.accounts(s.CollectorAccounts, "metrics-collector"),
-		Optional: s.Authentication == optional, OpenMetrics: s.OpenMetrics, Refused: counted.refused,
+		Watched: s.WatchNamespace, Optional: s.Authentication == optional, OpenMetrics: s.OpenMetrics, Refused: counted.refused,
 	}), nil
 }
 
