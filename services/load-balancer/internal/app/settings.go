@@ -23,6 +23,7 @@ type Settings struct {
 	DataListen    string // where clients come
 	AdminListen   string // API, metrics and health
 	Entry         EntrySettings
+	Identities    IdentitySettings
 	ControllerURL string        // of the autoscaler-controller
 	Identity      string        // this replica's name in reports: the pod's
 	PeerListen    string        // where other load balancers come, for the slots of limited pods
@@ -66,9 +67,10 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.Address(&s.AdminListen, "admin-listen", ":8081", "where the API, metrics and health are served")
 	s.Entry.declare(set)
 	set.String(&s.ControllerURL, "controller-url", "http://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
-	set.String(&s.Identity, "identity", identity(environ), "name of this replica, by default POD_NAME or the host's name")
+	set.String(&s.Identity, "identity", replica(environ), "name of this replica, by default POD_NAME or the host's name")
 	set.Address(&s.PeerListen, "peer-listen", ":8082", "where other load balancers come: for applications with containerConcurrency they share the slots of the pods")
 	set.String(&s.PeerHost, "peer-host", podIP(environ), "IP or name by which other load balancers reach this one, by default POD_IP; without it this one keeps the limits of pods for itself alone")
+	s.Identities.declare(set)
 	set.Duration(&s.ForgetAfter, "forget-after", slots.MostForget, slots.LeastForget, slots.MostForget, "how long nothing may be heard from this load balancer until it counts as gone, whole seconds: until then no application sleeps, and until three quarters of it this one lends slots of limited pods; its reports tell the controller")
 	set.Int(&s.WaitingRoomRequests, "waiting-room-requests", 10_000, 1, 1_000_000, "requests that may wait for one application")
 	set.Int(&s.WaitingRoomMiB, "waiting-room-mib", 128, 1, 1<<20, "MiB that all waiting requests together may hold in memory")
@@ -118,7 +120,7 @@ func (s Settings) Validate() error {
 		faults = append(faults, errors.New("log-spool-dir: \"\" is not allowed: must be a folder, which is made when it is not there"))
 	}
 	_, err := s.logged()
-	return errors.Join(append(faults, err, s.Entry.validate(), s.Elasticsearch.Validate())...)
+	return errors.Join(append(faults, err, s.Entry.validate(), s.Identities.validate(), s.Elasticsearch.Validate())...)
 }
 
 // logged is what of a request is logged.
@@ -168,7 +170,7 @@ func podIP(environ []string) string {
 	return ""
 }
 
-func identity(environ []string) string {
+func replica(environ []string) string {
 	for _, kv := range environ {
 		if name, ok := strings.CutPrefix(kv, "POD_NAME="); ok && name != "" {
 			return name

@@ -51,6 +51,11 @@ type Options struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 	PollAnew func() // everything is wanted from the controller anew
+	// Caller says which pod a request comes from; "" where that is not known and does not matter. An error is
+	// a refusal. Nil: nobody asks.
+	Caller func(ctx context.Context, h http.Header) (pod string, err error)
+	// Wrap goes around every exchange: with a token, say. Nil is nothing.
+	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
 // Peers are the links to the other load balancers.
@@ -77,6 +82,9 @@ func New(o Options) *Peers {
 		IdleConnTimeout:     90 * time.Second,
 		DisableCompression:  true,
 	}}
+	if o.Wrap != nil {
+		p.client.Transport = o.Wrap(p.client.Transport)
+	}
 	p.exchanges = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "nemesis_lb_peer_exchanges_total", Help: "Exchanges with other load balancers about slots, by result.",
 	}, []string{"result"})
