@@ -33,6 +33,8 @@ KINDS: dict[str, tuple[str, str, bool]] = {
     "Lease": ("apis/coordination.k8s.io/v1", "leases", True),
     "ClusterRole": ("apis/rbac.authorization.k8s.io/v1", "clusterroles", False),
     "Role": ("apis/rbac.authorization.k8s.io/v1", "roles", True),
+    "ClusterRoleBinding": ("apis/rbac.authorization.k8s.io/v1", "clusterrolebindings", False),
+    "Secret": ("api/v1", "secrets", True),
     "RoleBinding": ("apis/rbac.authorization.k8s.io/v1", "rolebindings", True),
     "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers", True),
     "ValidatingAdmissionPolicy": ("apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies", False),
