@@ -66,7 +66,7 @@ def binding(namespace: str, role: str, subject: str, of: str) -> Object:
 
 def member(cluster: Cluster, namespace: str, role: str) -> str:
     """The token of somebody who has Kubernetes' role view, edit or admin in this namespace, and nothing else."""
-    name = f"{role}er" if role == "view" else f"{role}or" if role == "edit" else role
+    name = {"view": "viewer", "edit": "editor"}.get(role, role)
     account(cluster, namespace, name)
     cluster.apply(binding(namespace, role, name, namespace))
     return token(cluster, namespace, name)

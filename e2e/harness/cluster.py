@@ -6,6 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,11 @@ class Cluster:
         if answer.is_error:
             raise Refused(method, path, answer)
         return answer.json() if "json" in answer.headers.get("Content-Type", "") else {"text": answer.text}
+
+    @contextmanager
+    def raw(self) -> Iterator[httpx.Client]:
+        """The API server with the rights of the kubeconfig's user, for what is neither read nor written as an object."""
+        yield self._http
 
     def get(self, kind: str, name: str, namespace: str = "") -> Object:
         return self.call("GET", self.path(kind, name, namespace))
