@@ -6,7 +6,6 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +89,9 @@ class Cluster:
             raise Refused(method, path, answer)
         return answer.json() if "json" in answer.headers.get("Content-Type", "") else {"text": answer.text}
 
-    @contextmanager
-    def raw(self) -> Iterator[httpx.Client]:
-        """The API server with the rights of the kubeconfig's user, for what is neither read nor written as an object."""
-        yield self._http
+    def raw(self, path: str, **headers: str) -> httpx.Response:
+        """What the API server answers to a GET, as `kubectl get --raw` asks it."""
+        return self._http.get(path, headers=headers)
 
     def get(self, kind: str, name: str, namespace: str = "") -> Object:
         return self.call("GET", self.path(kind, name, namespace))
