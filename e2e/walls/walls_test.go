@@ -121,10 +121,15 @@ func broken(from, to string) string {
 		return "the connection knows nothing of what is asked over it"
 	case adapterOf(from) != "" && adapterOf(to) != "" && adapterOf(from) != adapterOf(to):
 		return "adapters never import each other"
-	case strings.HasPrefix(to, root+"gen") && strings.Contains(from, "/internal/") && service != "" && !slices.Contains(translators, from) && !strings.HasSuffix(from, "/internal/app"):
+	case strings.HasPrefix(to, root+"gen") && strings.Contains(from, "/internal/") && service != "" && !slices.Contains(translators, from) && !wires(from):
 		return "generated types stop at the packages that translate them"
 	}
 	return ""
+}
+
+// wires tells whether a package puts a program together: app, or one of several beside it.
+func wires(path string) bool {
+	return strings.HasSuffix(path, "/internal/app") || strings.Contains(path, "/internal/app/")
 }
 
 func brokenByPure(to string) string {
@@ -246,6 +251,25 @@ func TestWings_AreAllThatTheLoadBalancerHas(t *testing.T) {
 	}
 }
 
+// One sidecar stands in each pod: what only those need who judge tokens must not come into its program.
+func TestSidecar_HasNothingThatVerifiesTokens(t *testing.T) {
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", root+"services/sidecar/cmd/sidecar")
+	list.Env = append(os.Environ(), "GOWORK=")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, root+"pkg/bearer") {
+		t.Error("the sidecar sends no token")
+	}
+	for _, path := range deps {
+		if strings.Contains(path, "go-jose") || path == root+"pkg/identity" || path == root+"pkg/authority" {
+			t.Errorf("the sidecar's program has %s", path)
+		}
+	}
+}
+
 // The rules themselves are tried, so that a slip in them does not pass everything.
 func TestBroken_FindsWhatIsForbidden(t *testing.T) {
 	for _, c := range []struct {
@@ -294,6 +318,8 @@ func TestBroken_FindsWhatIsForbidden(t *testing.T) {
 		{sidecar + "collect", root + "gen/common", true},
 		{sidecar + "collect/page", sidecar + "send", true},
 		{sidecar + "send", sidecar + "wire", false},
+		{sidecar + "app/batching", root + "gen/common", false},
+		{sidecar + "agent", root + "gen/common", true},
 		{controller + "httpapi", root + "gen/autoscaler", false},
 		{root + "pkg/fault", root + "gen/common", true},
 		{balancer + "app", root + "pkg/testwait", true},

@@ -23,6 +23,63 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AccessReviewResource.
+const (
+	Customautoscalers          AccessReviewResource = "customautoscalers"
+	Customautoscalersdecisions AccessReviewResource = "customautoscalers/decisions"
+	Customautoscalerslogs      AccessReviewResource = "customautoscalers/logs"
+	Customautoscalersrequest   AccessReviewResource = "customautoscalers/request"
+	Customautoscalerssettings  AccessReviewResource = "customautoscalers/settings"
+	Customautoscalersstate     AccessReviewResource = "customautoscalers/state"
+	Metrics                    AccessReviewResource = "metrics"
+)
+
+// Valid indicates whether the value is a known member of the AccessReviewResource enum.
+func (e AccessReviewResource) Valid() bool {
+	switch e {
+	case Customautoscalers:
+		return true
+	case Customautoscalersdecisions:
+		return true
+	case Customautoscalerslogs:
+		return true
+	case Customautoscalersrequest:
+		return true
+	case Customautoscalerssettings:
+		return true
+	case Customautoscalersstate:
+		return true
+	case Metrics:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AccessReviewVerb.
+const (
+	Create AccessReviewVerb = "create"
+	Get    AccessReviewVerb = "get"
+	List   AccessReviewVerb = "list"
+	Update AccessReviewVerb = "update"
+)
+
+// Valid indicates whether the value is a known member of the AccessReviewVerb enum.
+func (e AccessReviewVerb) Valid() bool {
+	switch e {
+	case Create:
+		return true
+	case Get:
+		return true
+	case List:
+		return true
+	case Update:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ApplicationState.
 const (
 	ApplicationStateAsleep        ApplicationState = "Asleep"
@@ -761,6 +818,43 @@ func (e ListDecisionsParamsResult) Valid() bool {
 	}
 }
 
+// AccessAnswer Example: {"authenticated":true,"everywhere":false,"namespaces":["shop"],"user":"jane"}
+type AccessAnswer struct {
+	// Authenticated Whether the token is good.
+	Authenticated bool `json:"authenticated"`
+
+	// Everywhere Whether it is allowed in all namespaces, also those that were not asked of.
+	Everywhere bool `json:"everywhere"`
+
+	// Namespaces Those of the question in which it is allowed, in the order of the question.
+	Namespaces []externalRef0.Namespace `json:"namespaces"`
+
+	// Reason Why the token is not good; absent where it is.
+	Reason *string `json:"reason,omitempty"`
+
+	// User Whose it is, as Kubernetes has it; absent where it is not good.
+	User *string `json:"user,omitempty"`
+}
+
+// AccessReview Example: {"namespaces":["shop","search"],"resource":"customautoscalers/state","token":"eyJhbGciOi","verb":"list"}
+type AccessReview struct {
+	// Namespaces Of which of them is it asked; left out: whether in all that there are.
+	Namespaces *[]externalRef0.Namespace `json:"namespaces,omitempty"`
+
+	// Resource What it is about: the custom resource or one of its subresources; or `metrics`, which is the path /metrics and belongs to no namespace.
+	Resource AccessReviewResource `json:"resource"`
+
+	// Token Of the person that is to be judged, without the word Bearer.
+	Token string           `json:"token"`
+	Verb  AccessReviewVerb `json:"verb"`
+}
+
+// AccessReviewResource What it is about: the custom resource or one of its subresources; or `metrics`, which is the path /metrics and belongs to no namespace.
+type AccessReviewResource string
+
+// AccessReviewVerb defines model for AccessReview.Verb.
+type AccessReviewVerb string
+
 // Application One Deployment that a CustomAutoscaler names, and all that is known of it now.
 //
 // Example: {"autoscaler":"fibonacci","conditions":[],"deployment":"fibonacci-deployment","idleTime":90,"maxReplicas":3,"minReplicas":0,"namespace":"default","pods":[],"readyReplicas":0,"replicas":0,"state":"Asleep","traffic":{"balancers":[],"failures":0,"inFlight":0,"rejected":0,"requests":0,"streaming":0,"waiting":0}}
@@ -1253,6 +1347,15 @@ type EndpointLoad struct {
 	Waiting *float64 `json:"waiting,omitempty"`
 }
 
+// IdentityKeys Example: {"issuer":"https://kubernetes.default.svc.cluster.local","keys":[{"alg":"ES256","crv":"P-256","kid":"a1","kty":"EC","use":"sig","x":"WbbWYDU0uYMJKKPM","y":"iXDzMr0ZXqCqJkZH"}]}
+type IdentityKeys struct {
+	// Issuer The `iss` of every good token.
+	Issuer string `json:"issuer"`
+
+	// Keys Public keys, each a JSON Web Key (RFC 7517); with the name `keys` they are a JWKS.
+	Keys []map[string]interface{} `json:"keys"`
+}
+
 // KubernetesStatus Kubernetes' own answer (metav1.Status).
 type KubernetesStatus struct {
 	ApiVersion *string                 `json:"apiVersion,omitempty"`
@@ -1509,7 +1612,9 @@ type PodUseSource string
 type Probe struct {
 	// DelaySeconds For how long from now on it is not made yet: what is left of its initialDelaySeconds, which begins with the start of its container. Absent: it may be made.
 	DelaySeconds *float64 `json:"delaySeconds,omitempty"`
-	Headers      *[]struct {
+
+	// Headers For load balancers alone; left out for others.
+	Headers *[]struct {
 		Name  string `json:"name"`
 		Value string `json:"value"`
 	} `json:"headers,omitempty"`
@@ -2099,6 +2204,11 @@ type Conflict = externalRef0.Problem
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
 type Fault = externalRef0.Problem
 
+// Forbidden A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type Forbidden = externalRef0.Problem
+
 // Gone A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
@@ -2121,6 +2231,11 @@ type NotFound = externalRef0.Problem
 //
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
 type TooMany = externalRef0.Problem
+
+// Unauthenticated A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type Unauthenticated = externalRef0.Problem
 
 // Unavailable A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
@@ -2288,6 +2403,9 @@ type ReplaceCustomAutoscalerJSONRequestBody = CustomAutoscaler
 
 // SubmitPodMetricsJSONRequestBody defines body for SubmitPodMetrics for application/json ContentType.
 type SubmitPodMetricsJSONRequestBody = externalRef0.PodMetrics
+
+// ReviewAccessJSONRequestBody defines body for ReviewAccess for application/json ContentType.
+type ReviewAccessJSONRequestBody = AccessReview
 
 // PutBalancerSettingsJSONRequestBody defines body for PutBalancerSettings for application/json ContentType.
 type PutBalancerSettingsJSONRequestBody = externalRef0.BalancerSettings
@@ -2589,10 +2707,14 @@ type ClientInterface interface {
 	// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
 	// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+	//
 	// Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
 	ListCustomAutoscalers(ctx context.Context, namespace Namespace, params *ListCustomAutoscalersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateCustomAutoscalerWithBody Create a CustomAutoscaler
+	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2600,6 +2722,8 @@ type ClientInterface interface {
 	CreateCustomAutoscalerWithBody(ctx context.Context, namespace Namespace, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateCustomAutoscaler Create a CustomAutoscaler
+	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2609,11 +2733,14 @@ type ClientInterface interface {
 	// DeleteCustomAutoscaler Delete a CustomAutoscaler
 	//
 	// The Deployment is no longer scaled or routed to. One that sleeps becomes as spec.onDelete says.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Corresponds with DELETE /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name} (the `DeleteCustomAutoscaler` operationId).
 	DeleteCustomAutoscaler(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetCustomAutoscaler Read a CustomAutoscaler
+	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name} (the `GetCustomAutoscaler` operationId).
 	GetCustomAutoscaler(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2621,6 +2748,7 @@ type ClientInterface interface {
 	// PatchCustomAutoscalerWithBody Change some fields of a CustomAutoscaler
 	//
 	// A JSON merge patch (RFC 7386); a field set to null is removed.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2630,6 +2758,7 @@ type ClientInterface interface {
 	// PatchCustomAutoscalerWithApplicationMergePatchPlusJSONBody Change some fields of a CustomAutoscaler
 	//
 	// A JSON merge patch (RFC 7386); a field set to null is removed.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/merge-patch+json` content type.
 	//
@@ -2639,6 +2768,7 @@ type ClientInterface interface {
 	// ReplaceCustomAutoscalerWithBody Replace a CustomAutoscaler
 	//
 	// metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2648,6 +2778,7 @@ type ClientInterface interface {
 	// ReplaceCustomAutoscaler Replace a CustomAutoscaler
 	//
 	// metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2657,6 +2788,7 @@ type ClientInterface interface {
 	// SubmitPodMetricsWithBody A sidecar's measurements of its pod
 	//
 	// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+	// For the pod that is measured, and for collectors.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2666,18 +2798,43 @@ type ClientInterface interface {
 	// SubmitPodMetrics A sidecar's measurements of its pod
 	//
 	// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+	// For the pod that is measured, and for collectors.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /metrics (the `SubmitPodMetrics` operationId).
 	SubmitPodMetrics(ctx context.Context, body SubmitPodMetricsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ReviewAccessWithBody What the bearer of a token may do
+	//
+	// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+	// For load balancers and collectors.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+	ReviewAccessWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReviewAccess What the bearer of a token may do
+	//
+	// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+	// For load balancers and collectors.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+	ReviewAccess(ctx context.Context, body ReviewAccessJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListApplications Every application with its state, pods, traffic and last decision
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 	//
 	// Corresponds with GET /v1/applications (the `ListApplications` operationId).
 	ListApplications(ctx context.Context, params *ListApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetApplication One application, by the name of its Deployment
+	//
+	// For people with `get` on `customautoscalers` in the namespace.
 	//
 	// Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 	GetApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2685,11 +2842,22 @@ type ClientInterface interface {
 	// ListDecisions The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
+	// For people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetIdentityKeys The keys by which the tokens of services are verified
+	//
+	// The public keys of the issuer of service-account tokens, as the controller has them from the Kubernetes API server: load balancers and collectors verify with them who calls, and need no API server for it. Ask again every few minutes, and when a token names a key that is not among them.
+	// For every service with a token for the audience `nemesis`.
+	//
+	// Corresponds with GET /v1/identity/keys (the `GetIdentityKeys` operationId).
+	GetIdentityKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetBalancerSettings The settings that every load balancer follows
+	//
+	// For load balancers; and for people with `get` on `customautoscalers/settings` in all namespaces.
 	//
 	// Corresponds with GET /v1/loadbalancer/settings (the `GetBalancerSettings` operationId).
 	GetBalancerSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2697,6 +2865,7 @@ type ClientInterface interface {
 	// PutBalancerSettingsWithBody Set what every load balancer follows
 	//
 	// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+	// For people with `update` on `customautoscalers/settings` in all namespaces.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2706,6 +2875,7 @@ type ClientInterface interface {
 	// PutBalancerSettings Set what every load balancer follows
 	//
 	// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+	// For people with `update` on `customautoscalers/settings` in all namespaces.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2714,12 +2884,15 @@ type ClientInterface interface {
 
 	// ListMetrics What every application and each of its pods uses, with the age of each value
 	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
 	// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
 	ListMetrics(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StartApplicationWithBody Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+	// For load balancers.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2729,6 +2902,7 @@ type ClientInterface interface {
 	// StartApplication Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+	// For load balancers.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2738,6 +2912,7 @@ type ClientInterface interface {
 	// SubmitPodMetricsBatchWithBody The measurements of many pods
 	//
 	// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+	// For collectors.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2747,6 +2922,7 @@ type ClientInterface interface {
 	// SubmitPodMetricsBatch The measurements of many pods
 	//
 	// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+	// For collectors.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2755,12 +2931,15 @@ type ClientInterface interface {
 
 	// ListPods Every pod of every application, and whether it is alive
 	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
 	// Corresponds with GET /v1/pods (the `ListPods` operationId).
 	ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 	//
 	// Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`; who says with `have` what it holds gets then no more than what differs. With `stream` the answer goes on: one RoutesUpdate a line, as changes come, those of a moment together.
+	// For load balancers; and for people with `get` on `customautoscalers/routes` in all namespaces, who are not shown the headers of probes.
 	//
 	// Corresponds with GET /v1/routes (the `WatchRoutes` operationId).
 	WatchRoutes(ctx context.Context, params *WatchRoutesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2768,6 +2947,7 @@ type ClientInterface interface {
 	// ReportTrafficWithBody Report the traffic that one load balancer sees
 	//
 	// About once a second, and at once when a queue forms or a drained application is quiet.
+	// For load balancers, each under the name of its own pod.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2777,6 +2957,7 @@ type ClientInterface interface {
 	// ReportTraffic Report the traffic that one load balancer sees
 	//
 	// About once a second, and at once when a queue forms or a drained application is quiet.
+	// For load balancers, each under the name of its own pod.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2795,6 +2976,8 @@ type ClientInterface interface {
 // by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
 // `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 //
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+//
 // Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
 func (c *Client) ListCustomAutoscalers(ctx context.Context, namespace Namespace, params *ListCustomAutoscalersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListCustomAutoscalersRequest(c.Server, namespace, params)
@@ -2809,6 +2992,8 @@ func (c *Client) ListCustomAutoscalers(ctx context.Context, namespace Namespace,
 }
 
 // CreateCustomAutoscalerWithBody Create a CustomAutoscaler
+//
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2826,6 +3011,8 @@ func (c *Client) CreateCustomAutoscalerWithBody(ctx context.Context, namespace N
 }
 
 // CreateCustomAutoscaler Create a CustomAutoscaler
+//
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2845,6 +3032,7 @@ func (c *Client) CreateCustomAutoscaler(ctx context.Context, namespace Namespace
 // DeleteCustomAutoscaler Delete a CustomAutoscaler
 //
 // The Deployment is no longer scaled or routed to. One that sleeps becomes as spec.onDelete says.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Corresponds with DELETE /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name} (the `DeleteCustomAutoscaler` operationId).
 func (c *Client) DeleteCustomAutoscaler(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2860,6 +3048,8 @@ func (c *Client) DeleteCustomAutoscaler(ctx context.Context, namespace Namespace
 }
 
 // GetCustomAutoscaler Read a CustomAutoscaler
+//
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name} (the `GetCustomAutoscaler` operationId).
 func (c *Client) GetCustomAutoscaler(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2877,6 +3067,7 @@ func (c *Client) GetCustomAutoscaler(ctx context.Context, namespace Namespace, n
 // PatchCustomAutoscalerWithBody Change some fields of a CustomAutoscaler
 //
 // A JSON merge patch (RFC 7386); a field set to null is removed.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2896,6 +3087,7 @@ func (c *Client) PatchCustomAutoscalerWithBody(ctx context.Context, namespace Na
 // PatchCustomAutoscalerWithApplicationMergePatchPlusJSONBody Change some fields of a CustomAutoscaler
 //
 // A JSON merge patch (RFC 7386); a field set to null is removed.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/merge-patch+json` content type.
 //
@@ -2915,6 +3107,7 @@ func (c *Client) PatchCustomAutoscalerWithApplicationMergePatchPlusJSONBody(ctx 
 // ReplaceCustomAutoscalerWithBody Replace a CustomAutoscaler
 //
 // metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2934,6 +3127,7 @@ func (c *Client) ReplaceCustomAutoscalerWithBody(ctx context.Context, namespace 
 // ReplaceCustomAutoscaler Replace a CustomAutoscaler
 //
 // metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2953,6 +3147,7 @@ func (c *Client) ReplaceCustomAutoscaler(ctx context.Context, namespace Namespac
 // SubmitPodMetricsWithBody A sidecar's measurements of its pod
 //
 // At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+// For the pod that is measured, and for collectors.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2972,6 +3167,7 @@ func (c *Client) SubmitPodMetricsWithBody(ctx context.Context, contentType strin
 // SubmitPodMetrics A sidecar's measurements of its pod
 //
 // At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+// For the pod that is measured, and for collectors.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2988,7 +3184,49 @@ func (c *Client) SubmitPodMetrics(ctx context.Context, body SubmitPodMetricsJSON
 	return c.Client.Do(req)
 }
 
+// ReviewAccessWithBody What the bearer of a token may do
+//
+// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+// For load balancers and collectors.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+func (c *Client) ReviewAccessWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReviewAccessRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReviewAccess What the bearer of a token may do
+//
+// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+// For load balancers and collectors.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+func (c *Client) ReviewAccess(ctx context.Context, body ReviewAccessJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReviewAccessRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListApplications Every application with its state, pods, traffic and last decision
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 //
 // Corresponds with GET /v1/applications (the `ListApplications` operationId).
 func (c *Client) ListApplications(ctx context.Context, params *ListApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3004,6 +3242,8 @@ func (c *Client) ListApplications(ctx context.Context, params *ListApplicationsP
 }
 
 // GetApplication One application, by the name of its Deployment
+//
+// For people with `get` on `customautoscalers` in the namespace.
 //
 // Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 func (c *Client) GetApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3021,6 +3261,7 @@ func (c *Client) GetApplication(ctx context.Context, namespace Namespace, name N
 // ListDecisions The latest decisions with their reasons, newest first
 //
 // In pages too; `limit` is 100 where it is left out.
+// For people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
 //
 // Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3035,7 +3276,27 @@ func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams,
 	return c.Client.Do(req)
 }
 
+// GetIdentityKeys The keys by which the tokens of services are verified
+//
+// The public keys of the issuer of service-account tokens, as the controller has them from the Kubernetes API server: load balancers and collectors verify with them who calls, and need no API server for it. Ask again every few minutes, and when a token names a key that is not among them.
+// For every service with a token for the audience `nemesis`.
+//
+// Corresponds with GET /v1/identity/keys (the `GetIdentityKeys` operationId).
+func (c *Client) GetIdentityKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetIdentityKeysRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetBalancerSettings The settings that every load balancer follows
+//
+// For load balancers; and for people with `get` on `customautoscalers/settings` in all namespaces.
 //
 // Corresponds with GET /v1/loadbalancer/settings (the `GetBalancerSettings` operationId).
 func (c *Client) GetBalancerSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3053,6 +3314,7 @@ func (c *Client) GetBalancerSettings(ctx context.Context, reqEditors ...RequestE
 // PutBalancerSettingsWithBody Set what every load balancer follows
 //
 // Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+// For people with `update` on `customautoscalers/settings` in all namespaces.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3072,6 +3334,7 @@ func (c *Client) PutBalancerSettingsWithBody(ctx context.Context, contentType st
 // PutBalancerSettings Set what every load balancer follows
 //
 // Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+// For people with `update` on `customautoscalers/settings` in all namespaces.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3090,6 +3353,8 @@ func (c *Client) PutBalancerSettings(ctx context.Context, body PutBalancerSettin
 
 // ListMetrics What every application and each of its pods uses, with the age of each value
 //
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
 // Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
 func (c *Client) ListMetrics(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListMetricsRequest(c.Server, params)
@@ -3106,6 +3371,7 @@ func (c *Client) ListMetrics(ctx context.Context, params *ListMetricsParams, req
 // StartApplicationWithBody Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+// For load balancers.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3125,6 +3391,7 @@ func (c *Client) StartApplicationWithBody(ctx context.Context, namespace Namespa
 // StartApplication Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+// For load balancers.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3144,6 +3411,7 @@ func (c *Client) StartApplication(ctx context.Context, namespace Namespace, name
 // SubmitPodMetricsBatchWithBody The measurements of many pods
 //
 // From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+// For collectors.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3163,6 +3431,7 @@ func (c *Client) SubmitPodMetricsBatchWithBody(ctx context.Context, contentType 
 // SubmitPodMetricsBatch The measurements of many pods
 //
 // From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+// For collectors.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3181,6 +3450,8 @@ func (c *Client) SubmitPodMetricsBatch(ctx context.Context, body SubmitPodMetric
 
 // ListPods Every pod of every application, and whether it is alive
 //
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
 // Corresponds with GET /v1/pods (the `ListPods` operationId).
 func (c *Client) ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListPodsRequest(c.Server, params)
@@ -3197,6 +3468,7 @@ func (c *Client) ListPods(ctx context.Context, params *ListPodsParams, reqEditor
 // WatchRoutes What changed in the routes since a version (long poll, or a stream)
 //
 // Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`; who says with `have` what it holds gets then no more than what differs. With `stream` the answer goes on: one RoutesUpdate a line, as changes come, those of a moment together.
+// For load balancers; and for people with `get` on `customautoscalers/routes` in all namespaces, who are not shown the headers of probes.
 //
 // Corresponds with GET /v1/routes (the `WatchRoutes` operationId).
 func (c *Client) WatchRoutes(ctx context.Context, params *WatchRoutesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3214,6 +3486,7 @@ func (c *Client) WatchRoutes(ctx context.Context, params *WatchRoutesParams, req
 // ReportTrafficWithBody Report the traffic that one load balancer sees
 //
 // About once a second, and at once when a queue forms or a drained application is quiet.
+// For load balancers, each under the name of its own pod.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3233,6 +3506,7 @@ func (c *Client) ReportTrafficWithBody(ctx context.Context, contentType string, 
 // ReportTraffic Report the traffic that one load balancer sees
 //
 // About once a second, and at once when a queue forms or a drained application is quiet.
+// For load balancers, each under the name of its own pod.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3695,6 +3969,46 @@ func NewSubmitPodMetricsRequestWithBody(server string, contentType string, body 
 	return req, nil
 }
 
+// NewReviewAccessRequest calls the generic ReviewAccess builder with application/json body
+func NewReviewAccessRequest(server string, body ReviewAccessJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReviewAccessRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReviewAccessRequestWithBody constructs an http.Request for the ReviewAccess method, with any body, and a specified content type
+func NewReviewAccessRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/access")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListApplicationsRequest constructs an http.Request for the ListApplications method
 func NewListApplicationsRequest(server string, params *ListApplicationsParams) (*http.Request, error) {
 	var err error
@@ -3990,6 +4304,33 @@ func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetIdentityKeysRequest constructs an http.Request for the GetIdentityKeys method
+func NewGetIdentityKeysRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/identity/keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -4586,6 +4927,8 @@ type ClientWithResponsesInterface interface {
 	// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
 	// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
@@ -4593,12 +4936,16 @@ type ClientWithResponsesInterface interface {
 
 	// CreateCustomAutoscalerWithBodyWithResponse Create a CustomAutoscaler
 	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `CreateCustomAutoscaler` operationId).
 	CreateCustomAutoscalerWithBodyWithResponse(ctx context.Context, namespace Namespace, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCustomAutoscalerResponse, error)
 
 	// CreateCustomAutoscalerWithResponse Create a CustomAutoscaler
+	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4608,6 +4955,7 @@ type ClientWithResponsesInterface interface {
 	// DeleteCustomAutoscalerWithResponse Delete a CustomAutoscaler
 	//
 	// The Deployment is no longer scaled or routed to. One that sleeps becomes as spec.onDelete says.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4615,6 +4963,8 @@ type ClientWithResponsesInterface interface {
 	DeleteCustomAutoscalerWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*DeleteCustomAutoscalerResponse, error)
 
 	// GetCustomAutoscalerWithResponse Read a CustomAutoscaler
+	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4624,6 +4974,7 @@ type ClientWithResponsesInterface interface {
 	// PatchCustomAutoscalerWithBodyWithResponse Change some fields of a CustomAutoscaler
 	//
 	// A JSON merge patch (RFC 7386); a field set to null is removed.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4633,6 +4984,7 @@ type ClientWithResponsesInterface interface {
 	// PatchCustomAutoscalerWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a CustomAutoscaler
 	//
 	// A JSON merge patch (RFC 7386); a field set to null is removed.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4642,6 +4994,7 @@ type ClientWithResponsesInterface interface {
 	// ReplaceCustomAutoscalerWithBodyWithResponse Replace a CustomAutoscaler
 	//
 	// metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4651,6 +5004,7 @@ type ClientWithResponsesInterface interface {
 	// ReplaceCustomAutoscalerWithResponse Replace a CustomAutoscaler
 	//
 	// metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4660,6 +5014,7 @@ type ClientWithResponsesInterface interface {
 	// SubmitPodMetricsWithBodyWithResponse A sidecar's measurements of its pod
 	//
 	// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+	// For the pod that is measured, and for collectors.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4669,13 +5024,36 @@ type ClientWithResponsesInterface interface {
 	// SubmitPodMetricsWithResponse A sidecar's measurements of its pod
 	//
 	// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+	// For the pod that is measured, and for collectors.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /metrics (the `SubmitPodMetrics` operationId).
 	SubmitPodMetricsWithResponse(ctx context.Context, body SubmitPodMetricsJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitPodMetricsResponse, error)
 
+	// ReviewAccessWithBodyWithResponse What the bearer of a token may do
+	//
+	// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+	// For load balancers and collectors.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+	ReviewAccessWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReviewAccessResponse, error)
+
+	// ReviewAccessWithResponse What the bearer of a token may do
+	//
+	// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+	// For load balancers and collectors.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+	ReviewAccessWithResponse(ctx context.Context, body ReviewAccessJSONRequestBody, reqEditors ...RequestEditorFn) (*ReviewAccessResponse, error)
+
 	// ListApplicationsWithResponse Every application with its state, pods, traffic and last decision
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4683,6 +5061,8 @@ type ClientWithResponsesInterface interface {
 	ListApplicationsWithResponse(ctx context.Context, params *ListApplicationsParams, reqEditors ...RequestEditorFn) (*ListApplicationsResponse, error)
 
 	// GetApplicationWithResponse One application, by the name of its Deployment
+	//
+	// For people with `get` on `customautoscalers` in the namespace.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4692,13 +5072,26 @@ type ClientWithResponsesInterface interface {
 	// ListDecisionsWithResponse The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
+	// For people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisionsWithResponse(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*ListDecisionsResponse, error)
 
+	// GetIdentityKeysWithResponse The keys by which the tokens of services are verified
+	//
+	// The public keys of the issuer of service-account tokens, as the controller has them from the Kubernetes API server: load balancers and collectors verify with them who calls, and need no API server for it. Ask again every few minutes, and when a token names a key that is not among them.
+	// For every service with a token for the audience `nemesis`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/identity/keys (the `GetIdentityKeys` operationId).
+	GetIdentityKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetIdentityKeysResponse, error)
+
 	// GetBalancerSettingsWithResponse The settings that every load balancer follows
+	//
+	// For load balancers; and for people with `get` on `customautoscalers/settings` in all namespaces.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4708,6 +5101,7 @@ type ClientWithResponsesInterface interface {
 	// PutBalancerSettingsWithBodyWithResponse Set what every load balancer follows
 	//
 	// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+	// For people with `update` on `customautoscalers/settings` in all namespaces.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4717,6 +5111,7 @@ type ClientWithResponsesInterface interface {
 	// PutBalancerSettingsWithResponse Set what every load balancer follows
 	//
 	// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+	// For people with `update` on `customautoscalers/settings` in all namespaces.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4724,6 +5119,8 @@ type ClientWithResponsesInterface interface {
 	PutBalancerSettingsWithResponse(ctx context.Context, body PutBalancerSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*PutBalancerSettingsResponse, error)
 
 	// ListMetricsWithResponse What every application and each of its pods uses, with the age of each value
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4733,6 +5130,7 @@ type ClientWithResponsesInterface interface {
 	// StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+	// For load balancers.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4742,6 +5140,7 @@ type ClientWithResponsesInterface interface {
 	// StartApplicationWithResponse Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+	// For load balancers.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4751,6 +5150,7 @@ type ClientWithResponsesInterface interface {
 	// SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
 	//
 	// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+	// For collectors.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4760,6 +5160,7 @@ type ClientWithResponsesInterface interface {
 	// SubmitPodMetricsBatchWithResponse The measurements of many pods
 	//
 	// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+	// For collectors.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4767,6 +5168,8 @@ type ClientWithResponsesInterface interface {
 	SubmitPodMetricsBatchWithResponse(ctx context.Context, body SubmitPodMetricsBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitPodMetricsBatchResponse, error)
 
 	// ListPodsWithResponse Every pod of every application, and whether it is alive
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4776,6 +5179,7 @@ type ClientWithResponsesInterface interface {
 	// WatchRoutesWithResponse What changed in the routes since a version (long poll, or a stream)
 	//
 	// Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`; who says with `have` what it holds gets then no more than what differs. With `stream` the answer goes on: one RoutesUpdate a line, as changes come, those of a moment together.
+	// For load balancers; and for people with `get` on `customautoscalers/routes` in all namespaces, who are not shown the headers of probes.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4785,6 +5189,7 @@ type ClientWithResponsesInterface interface {
 	// ReportTrafficWithBodyWithResponse Report the traffic that one load balancer sees
 	//
 	// About once a second, and at once when a queue forms or a drained application is quiet.
+	// For load balancers, each under the name of its own pod.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4794,6 +5199,7 @@ type ClientWithResponsesInterface interface {
 	// ReportTrafficWithResponse Report the traffic that one load balancer sees
 	//
 	// About once a second, and at once when a queue forms or a drained application is quiet.
+	// For load balancers, each under the name of its own pod.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4826,6 +5232,10 @@ type ListCustomAutoscalersResponse struct {
 	JSON429 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -4885,6 +5295,16 @@ func (r ListCustomAutoscalersResponse) GetJSON429() *KubernetesRefusalApplicatio
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
 func (r ListCustomAutoscalersResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
 	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListCustomAutoscalersResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListCustomAutoscalersResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -4951,6 +5371,14 @@ type CreateCustomAutoscalerResponse struct {
 	JSON422 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5012,6 +5440,26 @@ func (r CreateCustomAutoscalerResponse) GetApplicationproblemJSON422() *Kubernet
 	return r.ApplicationproblemJSON422
 }
 
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r CreateCustomAutoscalerResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateCustomAutoscalerResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreateCustomAutoscalerResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateCustomAutoscalerResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
+}
+
 // GetJSONDefault returns the response for an HTTP default `application/json` response
 func (r CreateCustomAutoscalerResponse) GetJSONDefault() *KubernetesRefusalApplicationJSON {
 	return r.JSONDefault
@@ -5068,6 +5516,14 @@ type DeleteCustomAutoscalerResponse struct {
 	JSON404 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5107,6 +5563,26 @@ func (r DeleteCustomAutoscalerResponse) GetJSON404() *KubernetesRefusalApplicati
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r DeleteCustomAutoscalerResponse) GetApplicationproblemJSON404() *KubernetesRefusalApplicationProblemPlusJSON {
 	return r.ApplicationproblemJSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r DeleteCustomAutoscalerResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteCustomAutoscalerResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteCustomAutoscalerResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteCustomAutoscalerResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -5165,6 +5641,14 @@ type GetCustomAutoscalerResponse struct {
 	JSON404 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5204,6 +5688,26 @@ func (r GetCustomAutoscalerResponse) GetJSON404() *KubernetesRefusalApplicationJ
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r GetCustomAutoscalerResponse) GetApplicationproblemJSON404() *KubernetesRefusalApplicationProblemPlusJSON {
 	return r.ApplicationproblemJSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r GetCustomAutoscalerResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetCustomAutoscalerResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetCustomAutoscalerResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetCustomAutoscalerResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -5278,6 +5782,14 @@ type PatchCustomAutoscalerResponse struct {
 	JSON422 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5359,6 +5871,26 @@ func (r PatchCustomAutoscalerResponse) GetApplicationproblemJSON422() *Kubernete
 	return r.ApplicationproblemJSON422
 }
 
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r PatchCustomAutoscalerResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PatchCustomAutoscalerResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r PatchCustomAutoscalerResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PatchCustomAutoscalerResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
+}
+
 // GetJSONDefault returns the response for an HTTP default `application/json` response
 func (r PatchCustomAutoscalerResponse) GetJSONDefault() *KubernetesRefusalApplicationJSON {
 	return r.JSONDefault
@@ -5427,6 +5959,14 @@ type ReplaceCustomAutoscalerResponse struct {
 	JSON422 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5498,6 +6038,26 @@ func (r ReplaceCustomAutoscalerResponse) GetApplicationproblemJSON422() *Kuberne
 	return r.ApplicationproblemJSON422
 }
 
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ReplaceCustomAutoscalerResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReplaceCustomAutoscalerResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ReplaceCustomAutoscalerResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReplaceCustomAutoscalerResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
+}
+
 // GetJSONDefault returns the response for an HTTP default `application/json` response
 func (r ReplaceCustomAutoscalerResponse) GetJSONDefault() *KubernetesRefusalApplicationJSON {
 	return r.JSONDefault
@@ -5537,6 +6097,11 @@ func (r ReplaceCustomAutoscalerResponse) ContentType() string {
 	return ""
 }
 
+// SubmitPodMetricsResponse401Headers the declared response headers of an HTTP 401 response for SubmitPodMetrics
+type SubmitPodMetricsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // SubmitPodMetricsResponse429Headers the declared response headers of an HTTP 429 response for SubmitPodMetrics
 type SubmitPodMetricsResponse429Headers struct {
 	RetryAfter *int
@@ -5554,12 +6119,18 @@ type SubmitPodMetricsResponse struct {
 	JSON200 *MetricsReceipt
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SubmitPodMetricsResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *SubmitPodMetricsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5574,6 +6145,16 @@ func (r SubmitPodMetricsResponse) GetJSON200() *MetricsReceipt {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r SubmitPodMetricsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SubmitPodMetricsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SubmitPodMetricsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -5620,6 +6201,125 @@ func (r SubmitPodMetricsResponse) ContentType() string {
 	return ""
 }
 
+// ReviewAccessResponse401Headers the declared response headers of an HTTP 401 response for ReviewAccess
+type ReviewAccessResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReviewAccessResponse429Headers the declared response headers of an HTTP 429 response for ReviewAccess
+type ReviewAccessResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ReviewAccessResponse503Headers the declared response headers of an HTTP 503 response for ReviewAccess
+type ReviewAccessResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ReviewAccessResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AccessAnswer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReviewAccessResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReviewAccessResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ReviewAccessResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReviewAccessResponse) GetJSON200() *AccessAnswer {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReviewAccessResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReviewAccessResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReviewAccessResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReviewAccessResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListApplicationsResponse401Headers the declared response headers of an HTTP 401 response for ListApplications
+type ListApplicationsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListApplicationsResponse429Headers the declared response headers of an HTTP 429 response for ListApplications
+type ListApplicationsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListApplicationsResponse503Headers the declared response headers of an HTTP 503 response for ListApplications
+type ListApplicationsResponse503Headers struct {
+	RetryAfter *int
+}
+
 type ListApplicationsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5627,10 +6327,24 @@ type ListApplicationsResponse struct {
 	JSON200 *ApplicationList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationproblemJSON410 *Gone
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListApplicationsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListApplicationsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListApplicationsResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5643,9 +6357,29 @@ func (r ListApplicationsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
 func (r ListApplicationsResponse) GetApplicationproblemJSON410() *Gone {
 	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5682,6 +6416,21 @@ func (r ListApplicationsResponse) ContentType() string {
 	return ""
 }
 
+// GetApplicationResponse401Headers the declared response headers of an HTTP 401 response for GetApplication
+type GetApplicationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetApplicationResponse429Headers the declared response headers of an HTTP 429 response for GetApplication
+type GetApplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetApplicationResponse503Headers the declared response headers of an HTTP 503 response for GetApplication
+type GetApplicationResponse503Headers struct {
+	RetryAfter *int
+}
+
 type GetApplicationResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5689,10 +6438,24 @@ type GetApplicationResponse struct {
 	JSON200 *Application
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetApplicationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetApplicationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetApplicationResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5705,9 +6468,29 @@ func (r GetApplicationResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r GetApplicationResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5744,6 +6527,21 @@ func (r GetApplicationResponse) ContentType() string {
 	return ""
 }
 
+// ListDecisionsResponse401Headers the declared response headers of an HTTP 401 response for ListDecisions
+type ListDecisionsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListDecisionsResponse429Headers the declared response headers of an HTTP 429 response for ListDecisions
+type ListDecisionsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListDecisionsResponse503Headers the declared response headers of an HTTP 503 response for ListDecisions
+type ListDecisionsResponse503Headers struct {
+	RetryAfter *int
+}
+
 type ListDecisionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5751,10 +6549,24 @@ type ListDecisionsResponse struct {
 	JSON200 *DecisionList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationproblemJSON410 *Gone
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListDecisionsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListDecisionsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListDecisionsResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5767,9 +6579,29 @@ func (r ListDecisionsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListDecisionsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListDecisionsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
 func (r ListDecisionsResponse) GetApplicationproblemJSON410() *Gone {
 	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListDecisionsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListDecisionsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5806,9 +6638,116 @@ func (r ListDecisionsResponse) ContentType() string {
 	return ""
 }
 
+// GetIdentityKeysResponse401Headers the declared response headers of an HTTP 401 response for GetIdentityKeys
+type GetIdentityKeysResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetIdentityKeysResponse429Headers the declared response headers of an HTTP 429 response for GetIdentityKeys
+type GetIdentityKeysResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetIdentityKeysResponse503Headers the declared response headers of an HTTP 503 response for GetIdentityKeys
+type GetIdentityKeysResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetIdentityKeysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IdentityKeys
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetIdentityKeysResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetIdentityKeysResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetIdentityKeysResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetIdentityKeysResponse) GetJSON200() *IdentityKeys {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetIdentityKeysResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetIdentityKeysResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetIdentityKeysResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetIdentityKeysResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetIdentityKeysResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetIdentityKeysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetIdentityKeysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetIdentityKeysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetIdentityKeysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetBalancerSettingsResponse200Headers the declared response headers of an HTTP 200 response for GetBalancerSettings
 type GetBalancerSettingsResponse200Headers struct {
 	NemesisSettingsVersion *SettingsVersion
+}
+
+// GetBalancerSettingsResponse401Headers the declared response headers of an HTTP 401 response for GetBalancerSettings
+type GetBalancerSettingsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetBalancerSettingsResponse429Headers the declared response headers of an HTTP 429 response for GetBalancerSettings
+type GetBalancerSettingsResponse429Headers struct {
+	RetryAfter *int
 }
 
 // GetBalancerSettingsResponse503Headers the declared response headers of an HTTP 503 response for GetBalancerSettings
@@ -5821,12 +6760,22 @@ type GetBalancerSettingsResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *externalRef0.BalancerSettings
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetBalancerSettingsResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetBalancerSettingsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetBalancerSettingsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetBalancerSettingsResponse503Headers
 }
@@ -5834,6 +6783,21 @@ type GetBalancerSettingsResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetBalancerSettingsResponse) GetJSON200() *externalRef0.BalancerSettings {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetBalancerSettingsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetBalancerSettingsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetBalancerSettingsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -5880,6 +6844,16 @@ type PutBalancerSettingsResponse200Headers struct {
 	NemesisSettingsVersion *SettingsVersion
 }
 
+// PutBalancerSettingsResponse401Headers the declared response headers of an HTTP 401 response for PutBalancerSettings
+type PutBalancerSettingsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// PutBalancerSettingsResponse429Headers the declared response headers of an HTTP 429 response for PutBalancerSettings
+type PutBalancerSettingsResponse429Headers struct {
+	RetryAfter *int
+}
+
 // PutBalancerSettingsResponse503Headers the declared response headers of an HTTP 503 response for PutBalancerSettings
 type PutBalancerSettingsResponse503Headers struct {
 	RetryAfter *int
@@ -5892,14 +6866,24 @@ type PutBalancerSettingsResponse struct {
 	JSON200 *externalRef0.BalancerSettings
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *PutBalancerSettingsResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PutBalancerSettingsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PutBalancerSettingsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PutBalancerSettingsResponse503Headers
 }
@@ -5914,9 +6898,24 @@ func (r PutBalancerSettingsResponse) GetApplicationproblemJSON400() *BadRequest 
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PutBalancerSettingsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PutBalancerSettingsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r PutBalancerSettingsResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PutBalancerSettingsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -5958,6 +6957,21 @@ func (r PutBalancerSettingsResponse) ContentType() string {
 	return ""
 }
 
+// ListMetricsResponse401Headers the declared response headers of an HTTP 401 response for ListMetrics
+type ListMetricsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListMetricsResponse429Headers the declared response headers of an HTTP 429 response for ListMetrics
+type ListMetricsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListMetricsResponse503Headers the declared response headers of an HTTP 503 response for ListMetrics
+type ListMetricsResponse503Headers struct {
+	RetryAfter *int
+}
+
 type ListMetricsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5965,10 +6979,24 @@ type ListMetricsResponse struct {
 	JSON200 *ApplicationMetricsList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationproblemJSON410 *Gone
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListMetricsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListMetricsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListMetricsResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5981,9 +7009,29 @@ func (r ListMetricsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
 func (r ListMetricsResponse) GetApplicationproblemJSON410() *Gone {
 	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -6020,6 +7068,16 @@ func (r ListMetricsResponse) ContentType() string {
 	return ""
 }
 
+// StartApplicationResponse401Headers the declared response headers of an HTTP 401 response for StartApplication
+type StartApplicationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// StartApplicationResponse429Headers the declared response headers of an HTTP 429 response for StartApplication
+type StartApplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
 // StartApplicationResponse503Headers the declared response headers of an HTTP 503 response for StartApplication
 type StartApplicationResponse503Headers struct {
 	RetryAfter *int
@@ -6032,14 +7090,24 @@ type StartApplicationResponse struct {
 	JSON200 *StartResponse
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *StartApplicationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StartApplicationResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StartApplicationResponse503Headers
 }
@@ -6054,6 +7122,16 @@ func (r StartApplicationResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r StartApplicationResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
@@ -6062,6 +7140,11 @@ func (r StartApplicationResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r StartApplicationResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -6103,6 +7186,11 @@ func (r StartApplicationResponse) ContentType() string {
 	return ""
 }
 
+// SubmitPodMetricsBatchResponse401Headers the declared response headers of an HTTP 401 response for SubmitPodMetricsBatch
+type SubmitPodMetricsBatchResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // SubmitPodMetricsBatchResponse429Headers the declared response headers of an HTTP 429 response for SubmitPodMetricsBatch
 type SubmitPodMetricsBatchResponse429Headers struct {
 	RetryAfter *int
@@ -6120,12 +7208,18 @@ type SubmitPodMetricsBatchResponse struct {
 	JSON200 *PodMetricsBatchReceipt
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SubmitPodMetricsBatchResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *SubmitPodMetricsBatchResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -6140,6 +7234,16 @@ func (r SubmitPodMetricsBatchResponse) GetJSON200() *PodMetricsBatchReceipt {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r SubmitPodMetricsBatchResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SubmitPodMetricsBatchResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SubmitPodMetricsBatchResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -6186,6 +7290,21 @@ func (r SubmitPodMetricsBatchResponse) ContentType() string {
 	return ""
 }
 
+// ListPodsResponse401Headers the declared response headers of an HTTP 401 response for ListPods
+type ListPodsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListPodsResponse429Headers the declared response headers of an HTTP 429 response for ListPods
+type ListPodsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListPodsResponse503Headers the declared response headers of an HTTP 503 response for ListPods
+type ListPodsResponse503Headers struct {
+	RetryAfter *int
+}
+
 type ListPodsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6193,10 +7312,24 @@ type ListPodsResponse struct {
 	JSON200 *PodList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationproblemJSON410 *Gone
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListPodsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListPodsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListPodsResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -6209,9 +7342,29 @@ func (r ListPodsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
 func (r ListPodsResponse) GetApplicationproblemJSON410() *Gone {
 	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -6248,6 +7401,16 @@ func (r ListPodsResponse) ContentType() string {
 	return ""
 }
 
+// WatchRoutesResponse401Headers the declared response headers of an HTTP 401 response for WatchRoutes
+type WatchRoutesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// WatchRoutesResponse429Headers the declared response headers of an HTTP 429 response for WatchRoutes
+type WatchRoutesResponse429Headers struct {
+	RetryAfter *int
+}
+
 // WatchRoutesResponse503Headers the declared response headers of an HTTP 503 response for WatchRoutes
 type WatchRoutesResponse503Headers struct {
 	RetryAfter *int
@@ -6260,10 +7423,20 @@ type WatchRoutesResponse struct {
 	JSON200 *RoutesUpdate
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WatchRoutesResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WatchRoutesResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *WatchRoutesResponse503Headers
 }
@@ -6276,6 +7449,21 @@ func (r WatchRoutesResponse) GetJSON200() *RoutesUpdate {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r WatchRoutesResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WatchRoutesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WatchRoutesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WatchRoutesResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -6317,6 +7505,16 @@ func (r WatchRoutesResponse) ContentType() string {
 	return ""
 }
 
+// ReportTrafficResponse401Headers the declared response headers of an HTTP 401 response for ReportTraffic
+type ReportTrafficResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReportTrafficResponse429Headers the declared response headers of an HTTP 429 response for ReportTraffic
+type ReportTrafficResponse429Headers struct {
+	RetryAfter *int
+}
+
 // ReportTrafficResponse503Headers the declared response headers of an HTTP 503 response for ReportTraffic
 type ReportTrafficResponse503Headers struct {
 	RetryAfter *int
@@ -6329,10 +7527,20 @@ type ReportTrafficResponse struct {
 	JSON200 *TrafficReceipt
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReportTrafficResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReportTrafficResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ReportTrafficResponse503Headers
 }
@@ -6345,6 +7553,21 @@ func (r ReportTrafficResponse) GetJSON200() *TrafficReceipt {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ReportTrafficResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReportTrafficResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReportTrafficResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReportTrafficResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -6397,6 +7620,8 @@ func (r ReportTrafficResponse) ContentType() string {
 // by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
 // `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 //
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
@@ -6410,6 +7635,8 @@ func (c *ClientWithResponses) ListCustomAutoscalersWithResponse(ctx context.Cont
 
 // CreateCustomAutoscalerWithBodyWithResponse Create a CustomAutoscaler
 //
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `CreateCustomAutoscaler` operationId).
@@ -6422,6 +7649,8 @@ func (c *ClientWithResponses) CreateCustomAutoscalerWithBodyWithResponse(ctx con
 }
 
 // CreateCustomAutoscalerWithResponse Create a CustomAutoscaler
+//
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6437,6 +7666,7 @@ func (c *ClientWithResponses) CreateCustomAutoscalerWithResponse(ctx context.Con
 // DeleteCustomAutoscalerWithResponse Delete a CustomAutoscaler
 //
 // The Deployment is no longer scaled or routed to. One that sleeps becomes as spec.onDelete says.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6450,6 +7680,8 @@ func (c *ClientWithResponses) DeleteCustomAutoscalerWithResponse(ctx context.Con
 }
 
 // GetCustomAutoscalerWithResponse Read a CustomAutoscaler
+//
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6465,6 +7697,7 @@ func (c *ClientWithResponses) GetCustomAutoscalerWithResponse(ctx context.Contex
 // PatchCustomAutoscalerWithBodyWithResponse Change some fields of a CustomAutoscaler
 //
 // A JSON merge patch (RFC 7386); a field set to null is removed.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6480,6 +7713,7 @@ func (c *ClientWithResponses) PatchCustomAutoscalerWithBodyWithResponse(ctx cont
 // PatchCustomAutoscalerWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a CustomAutoscaler
 //
 // A JSON merge patch (RFC 7386); a field set to null is removed.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6495,6 +7729,7 @@ func (c *ClientWithResponses) PatchCustomAutoscalerWithApplicationMergePatchPlus
 // ReplaceCustomAutoscalerWithBodyWithResponse Replace a CustomAutoscaler
 //
 // metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6510,6 +7745,7 @@ func (c *ClientWithResponses) ReplaceCustomAutoscalerWithBodyWithResponse(ctx co
 // ReplaceCustomAutoscalerWithResponse Replace a CustomAutoscaler
 //
 // metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6525,6 +7761,7 @@ func (c *ClientWithResponses) ReplaceCustomAutoscalerWithResponse(ctx context.Co
 // SubmitPodMetricsWithBodyWithResponse A sidecar's measurements of its pod
 //
 // At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+// For the pod that is measured, and for collectors.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6540,6 +7777,7 @@ func (c *ClientWithResponses) SubmitPodMetricsWithBodyWithResponse(ctx context.C
 // SubmitPodMetricsWithResponse A sidecar's measurements of its pod
 //
 // At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+// For the pod that is measured, and for collectors.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6552,7 +7790,41 @@ func (c *ClientWithResponses) SubmitPodMetricsWithResponse(ctx context.Context, 
 	return ParseSubmitPodMetricsResponse(rsp)
 }
 
+// ReviewAccessWithBodyWithResponse What the bearer of a token may do
+//
+// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+// For load balancers and collectors.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+func (c *ClientWithResponses) ReviewAccessWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReviewAccessResponse, error) {
+	rsp, err := c.ReviewAccessWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReviewAccessResponse(rsp)
+}
+
+// ReviewAccessWithResponse What the bearer of a token may do
+//
+// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+// For load balancers and collectors.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+func (c *ClientWithResponses) ReviewAccessWithResponse(ctx context.Context, body ReviewAccessJSONRequestBody, reqEditors ...RequestEditorFn) (*ReviewAccessResponse, error) {
+	rsp, err := c.ReviewAccess(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReviewAccessResponse(rsp)
+}
+
 // ListApplicationsWithResponse Every application with its state, pods, traffic and last decision
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6566,6 +7838,8 @@ func (c *ClientWithResponses) ListApplicationsWithResponse(ctx context.Context, 
 }
 
 // GetApplicationWithResponse One application, by the name of its Deployment
+//
+// For people with `get` on `customautoscalers` in the namespace.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6581,6 +7855,7 @@ func (c *ClientWithResponses) GetApplicationWithResponse(ctx context.Context, na
 // ListDecisionsWithResponse The latest decisions with their reasons, newest first
 //
 // In pages too; `limit` is 100 where it is left out.
+// For people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6593,7 +7868,25 @@ func (c *ClientWithResponses) ListDecisionsWithResponse(ctx context.Context, par
 	return ParseListDecisionsResponse(rsp)
 }
 
+// GetIdentityKeysWithResponse The keys by which the tokens of services are verified
+//
+// The public keys of the issuer of service-account tokens, as the controller has them from the Kubernetes API server: load balancers and collectors verify with them who calls, and need no API server for it. Ask again every few minutes, and when a token names a key that is not among them.
+// For every service with a token for the audience `nemesis`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/identity/keys (the `GetIdentityKeys` operationId).
+func (c *ClientWithResponses) GetIdentityKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetIdentityKeysResponse, error) {
+	rsp, err := c.GetIdentityKeys(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetIdentityKeysResponse(rsp)
+}
+
 // GetBalancerSettingsWithResponse The settings that every load balancer follows
+//
+// For load balancers; and for people with `get` on `customautoscalers/settings` in all namespaces.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6609,6 +7902,7 @@ func (c *ClientWithResponses) GetBalancerSettingsWithResponse(ctx context.Contex
 // PutBalancerSettingsWithBodyWithResponse Set what every load balancer follows
 //
 // Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+// For people with `update` on `customautoscalers/settings` in all namespaces.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6624,6 +7918,7 @@ func (c *ClientWithResponses) PutBalancerSettingsWithBodyWithResponse(ctx contex
 // PutBalancerSettingsWithResponse Set what every load balancer follows
 //
 // Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+// For people with `update` on `customautoscalers/settings` in all namespaces.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6637,6 +7932,8 @@ func (c *ClientWithResponses) PutBalancerSettingsWithResponse(ctx context.Contex
 }
 
 // ListMetricsWithResponse What every application and each of its pods uses, with the age of each value
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6652,6 +7949,7 @@ func (c *ClientWithResponses) ListMetricsWithResponse(ctx context.Context, param
 // StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+// For load balancers.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6667,6 +7965,7 @@ func (c *ClientWithResponses) StartApplicationWithBodyWithResponse(ctx context.C
 // StartApplicationWithResponse Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+// For load balancers.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6682,6 +7981,7 @@ func (c *ClientWithResponses) StartApplicationWithResponse(ctx context.Context, 
 // SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
 //
 // From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+// For collectors.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6697,6 +7997,7 @@ func (c *ClientWithResponses) SubmitPodMetricsBatchWithBodyWithResponse(ctx cont
 // SubmitPodMetricsBatchWithResponse The measurements of many pods
 //
 // From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+// For collectors.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6710,6 +8011,8 @@ func (c *ClientWithResponses) SubmitPodMetricsBatchWithResponse(ctx context.Cont
 }
 
 // ListPodsWithResponse Every pod of every application, and whether it is alive
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6725,6 +8028,7 @@ func (c *ClientWithResponses) ListPodsWithResponse(ctx context.Context, params *
 // WatchRoutesWithResponse What changed in the routes since a version (long poll, or a stream)
 //
 // Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`; who says with `have` what it holds gets then no more than what differs. With `stream` the answer goes on: one RoutesUpdate a line, as changes come, those of a moment together.
+// For load balancers; and for people with `get` on `customautoscalers/routes` in all namespaces, who are not shown the headers of probes.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6740,6 +8044,7 @@ func (c *ClientWithResponses) WatchRoutesWithResponse(ctx context.Context, param
 // ReportTrafficWithBodyWithResponse Report the traffic that one load balancer sees
 //
 // About once a second, and at once when a queue forms or a drained application is quiet.
+// For load balancers, each under the name of its own pod.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6755,6 +8060,7 @@ func (c *ClientWithResponses) ReportTrafficWithBodyWithResponse(ctx context.Cont
 // ReportTrafficWithResponse Report the traffic that one load balancer sees
 //
 // About once a second, and at once when a queue forms or a drained application is quiet.
+// For load balancers, each under the name of its own pod.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6857,6 +8163,20 @@ func ParseListCustomAutoscalersResponse(rsp *http.Response) (*ListCustomAutoscal
 			return nil, err
 		}
 		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
@@ -6968,6 +8288,34 @@ func ParseCreateCustomAutoscalerResponse(rsp *http.Response) (*CreateCustomAutos
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7050,6 +8398,34 @@ func ParseDeleteCustomAutoscalerResponse(rsp *http.Response) (*DeleteCustomAutos
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7131,6 +8507,34 @@ func ParseGetCustomAutoscalerResponse(rsp *http.Response) (*GetCustomAutoscalerR
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
@@ -7270,6 +8674,34 @@ func ParsePatchCustomAutoscalerResponse(rsp *http.Response) (*PatchCustomAutosca
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7394,6 +8826,34 @@ func ParseReplaceCustomAutoscalerResponse(rsp *http.Response) (*ReplaceCustomAut
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7441,6 +8901,20 @@ func ParseSubmitPodMetricsResponse(rsp *http.Response) (*SubmitPodMetricsRespons
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooMany
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7465,6 +8939,16 @@ func ParseSubmitPodMetricsResponse(rsp *http.Response) (*SubmitPodMetricsRespons
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers SubmitPodMetricsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers SubmitPodMetricsResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7477,6 +8961,107 @@ func ParseSubmitPodMetricsResponse(rsp *http.Response) (*SubmitPodMetricsRespons
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers SubmitPodMetricsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReviewAccessResponse parses an HTTP response from a ReviewAccessWithResponse call
+func ParseReviewAccessResponse(rsp *http.Response) (*ReviewAccessResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReviewAccessResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AccessAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ReviewAccessResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReviewAccessResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ReviewAccessResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -7518,12 +9103,40 @@ func ParseListApplicationsResponse(rsp *http.Response) (*ListApplicationsRespons
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
 		var dest Gone
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7532,6 +9145,39 @@ func ParseListApplicationsResponse(rsp *http.Response) (*ListApplicationsRespons
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListApplicationsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListApplicationsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListApplicationsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -7565,12 +9211,40 @@ func ParseGetApplicationResponse(rsp *http.Response) (*GetApplicationResponse, e
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7579,6 +9253,39 @@ func ParseGetApplicationResponse(rsp *http.Response) (*GetApplicationResponse, e
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetApplicationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetApplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetApplicationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -7612,12 +9319,40 @@ func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, err
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
 		var dest Gone
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7626,6 +9361,133 @@ func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, err
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListDecisionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListDecisionsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListDecisionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetIdentityKeysResponse parses an HTTP response from a GetIdentityKeysWithResponse call
+func ParseGetIdentityKeysResponse(rsp *http.Response) (*GetIdentityKeysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetIdentityKeysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IdentityKeys
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetIdentityKeysResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetIdentityKeysResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetIdentityKeysResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -7651,6 +9513,27 @@ func ParseGetBalancerSettingsResponse(rsp *http.Response) (*GetBalancerSettingsR
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -7679,6 +9562,26 @@ func ParseGetBalancerSettingsResponse(rsp *http.Response) (*GetBalancerSettingsR
 			headers.NemesisSettingsVersion = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetBalancerSettingsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetBalancerSettingsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetBalancerSettingsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7722,12 +9625,33 @@ func ParsePutBalancerSettingsResponse(rsp *http.Response) (*PutBalancerSettingsR
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest Conflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -7756,6 +9680,26 @@ func ParsePutBalancerSettingsResponse(rsp *http.Response) (*PutBalancerSettingsR
 			headers.NemesisSettingsVersion = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers PutBalancerSettingsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers PutBalancerSettingsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PutBalancerSettingsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7799,12 +9743,40 @@ func ParseListMetricsResponse(rsp *http.Response) (*ListMetricsResponse, error) 
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
 		var dest Gone
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7813,6 +9785,39 @@ func ParseListMetricsResponse(rsp *http.Response) (*ListMetricsResponse, error) 
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListMetricsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListMetricsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListMetricsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -7846,6 +9851,20 @@ func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationRespons
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7859,6 +9878,13 @@ func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -7877,6 +9903,26 @@ func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationRespons
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers StartApplicationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers StartApplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers StartApplicationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7920,6 +9966,20 @@ func ParseSubmitPodMetricsBatchResponse(rsp *http.Response) (*SubmitPodMetricsBa
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooMany
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7944,6 +10004,16 @@ func ParseSubmitPodMetricsBatchResponse(rsp *http.Response) (*SubmitPodMetricsBa
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers SubmitPodMetricsBatchResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers SubmitPodMetricsBatchResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7997,12 +10067,40 @@ func ParseListPodsResponse(rsp *http.Response) (*ListPodsResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
 		var dest Gone
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -8011,6 +10109,39 @@ func ParseListPodsResponse(rsp *http.Response) (*ListPodsResponse, error) {
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListPodsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListPodsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListPodsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -8044,6 +10175,27 @@ func ParseWatchRoutesResponse(rsp *http.Response) (*WatchRoutesResponse, error) 
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8064,6 +10216,26 @@ func ParseWatchRoutesResponse(rsp *http.Response) (*WatchRoutesResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers WatchRoutesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers WatchRoutesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers WatchRoutesResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -8107,6 +10279,27 @@ func ParseReportTrafficResponse(rsp *http.Response) (*ReportTrafficResponse, err
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8124,6 +10317,26 @@ func ParseReportTrafficResponse(rsp *http.Response) (*ReportTrafficResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ReportTrafficResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReportTrafficResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ReportTrafficResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -8162,6 +10375,9 @@ type ServerInterface interface {
 	// SubmitPodMetrics A sidecar's measurements of its pod
 	// (POST /metrics)
 	SubmitPodMetrics(w http.ResponseWriter, r *http.Request)
+	// ReviewAccess What the bearer of a token may do
+	// (POST /v1/access)
+	ReviewAccess(w http.ResponseWriter, r *http.Request)
 	// ListApplications Every application with its state, pods, traffic and last decision
 	// (GET /v1/applications)
 	ListApplications(w http.ResponseWriter, r *http.Request, params ListApplicationsParams)
@@ -8171,6 +10387,9 @@ type ServerInterface interface {
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
+	// GetIdentityKeys The keys by which the tokens of services are verified
+	// (GET /v1/identity/keys)
+	GetIdentityKeys(w http.ResponseWriter, r *http.Request)
 	// GetBalancerSettings The settings that every load balancer follows
 	// (GET /v1/loadbalancer/settings)
 	GetBalancerSettings(w http.ResponseWriter, r *http.Request)
@@ -8243,6 +10462,12 @@ func (_ Unimplemented) SubmitPodMetrics(w http.ResponseWriter, r *http.Request) 
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ReviewAccess What the bearer of a token may do
+// (POST /v1/access)
+func (_ Unimplemented) ReviewAccess(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListApplications Every application with its state, pods, traffic and last decision
 // (GET /v1/applications)
 func (_ Unimplemented) ListApplications(w http.ResponseWriter, r *http.Request, params ListApplicationsParams) {
@@ -8258,6 +10483,12 @@ func (_ Unimplemented) GetApplication(w http.ResponseWriter, r *http.Request, na
 // ListDecisions The latest decisions with their reasons, newest first
 // (GET /v1/decisions)
 func (_ Unimplemented) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetIdentityKeys The keys by which the tokens of services are verified
+// (GET /v1/identity/keys)
+func (_ Unimplemented) GetIdentityKeys(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -8657,6 +10888,20 @@ func (siw *ServerInterfaceWrapper) SubmitPodMetrics(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// ReviewAccess operation middleware
+func (siw *ServerInterfaceWrapper) ReviewAccess(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReviewAccess(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListApplications operation middleware
 func (siw *ServerInterfaceWrapper) ListApplications(w http.ResponseWriter, r *http.Request) {
 
@@ -8918,6 +11163,20 @@ func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListDecisions(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetIdentityKeys operation middleware
+func (siw *ServerInterfaceWrapper) GetIdentityKeys(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetIdentityKeys(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -9449,6 +11708,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Put(options.BaseURL+"/v1/loadbalancer/settings", wrapper.PutBalancerSettings)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/access", wrapper.ReviewAccess)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/identity/keys", wrapper.GetIdentityKeys)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/pods", wrapper.ListPods)
 	})
 	r.Group(func(r chi.Router) {
@@ -9476,6 +11741,8 @@ type ConflictApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type FaultApplicationProblemPlusJSONResponse externalRef0.Problem
 
+type ForbiddenApplicationProblemPlusJSONResponse externalRef0.Problem
+
 type GoneApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type KubernetesRefusalJSONResponse KubernetesStatus
@@ -9490,6 +11757,15 @@ type TooManyApplicationProblemPlusJSONResponse struct {
 	Body externalRef0.Problem
 
 	Headers TooManyResponseHeaders
+}
+
+type UnauthenticatedResponseHeaders struct {
+	WWWAuthenticate *string
+}
+type UnauthenticatedApplicationProblemPlusJSONResponse struct {
+	Body externalRef0.Problem
+
+	Headers UnauthenticatedResponseHeaders
 }
 
 type UnavailableResponseHeaders struct {
@@ -9662,6 +11938,34 @@ func (response ListCustomAutoscalers429ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers503JSONResponse KubernetesStatus
+
+func (response ListCustomAutoscalers503JSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response ListCustomAutoscalers503ApplicationProblemPlusJSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9865,6 +12169,62 @@ func (response CreateCustomAutoscaler422ApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type CreateCustomAutoscaler429JSONResponse KubernetesStatus
+
+func (response CreateCustomAutoscaler429JSONResponse) VisitCreateCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomAutoscaler429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response CreateCustomAutoscaler429ApplicationProblemPlusJSONResponse) VisitCreateCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomAutoscaler503JSONResponse KubernetesStatus
+
+func (response CreateCustomAutoscaler503JSONResponse) VisitCreateCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomAutoscaler503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response CreateCustomAutoscaler503ApplicationProblemPlusJSONResponse) VisitCreateCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateCustomAutoscalerdefaultJSONResponse struct {
 	Body       KubernetesStatus
 	StatusCode int
@@ -10008,6 +12368,62 @@ func (response DeleteCustomAutoscaler404ApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type DeleteCustomAutoscaler429JSONResponse KubernetesStatus
+
+func (response DeleteCustomAutoscaler429JSONResponse) VisitDeleteCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCustomAutoscaler429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response DeleteCustomAutoscaler429ApplicationProblemPlusJSONResponse) VisitDeleteCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCustomAutoscaler503JSONResponse KubernetesStatus
+
+func (response DeleteCustomAutoscaler503JSONResponse) VisitDeleteCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCustomAutoscaler503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response DeleteCustomAutoscaler503ApplicationProblemPlusJSONResponse) VisitDeleteCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteCustomAutoscalerdefaultJSONResponse struct {
 	Body       KubernetesStatus
 	StatusCode int
@@ -10147,6 +12563,62 @@ func (response GetCustomAutoscaler404ApplicationProblemPlusJSONResponse) VisitGe
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomAutoscaler429JSONResponse KubernetesStatus
+
+func (response GetCustomAutoscaler429JSONResponse) VisitGetCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomAutoscaler429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response GetCustomAutoscaler429ApplicationProblemPlusJSONResponse) VisitGetCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomAutoscaler503JSONResponse KubernetesStatus
+
+func (response GetCustomAutoscaler503JSONResponse) VisitGetCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomAutoscaler503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response GetCustomAutoscaler503ApplicationProblemPlusJSONResponse) VisitGetCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10407,6 +12879,62 @@ func (response PatchCustomAutoscaler422ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type PatchCustomAutoscaler429JSONResponse KubernetesStatus
+
+func (response PatchCustomAutoscaler429JSONResponse) VisitPatchCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchCustomAutoscaler429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response PatchCustomAutoscaler429ApplicationProblemPlusJSONResponse) VisitPatchCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchCustomAutoscaler503JSONResponse KubernetesStatus
+
+func (response PatchCustomAutoscaler503JSONResponse) VisitPatchCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchCustomAutoscaler503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response PatchCustomAutoscaler503ApplicationProblemPlusJSONResponse) VisitPatchCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PatchCustomAutoscalerdefaultJSONResponse struct {
 	Body       KubernetesStatus
 	StatusCode int
@@ -10635,6 +13163,62 @@ func (response ReplaceCustomAutoscaler422ApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
+type ReplaceCustomAutoscaler429JSONResponse KubernetesStatus
+
+func (response ReplaceCustomAutoscaler429JSONResponse) VisitReplaceCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCustomAutoscaler429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response ReplaceCustomAutoscaler429ApplicationProblemPlusJSONResponse) VisitReplaceCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCustomAutoscaler503JSONResponse KubernetesStatus
+
+func (response ReplaceCustomAutoscaler503JSONResponse) VisitReplaceCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCustomAutoscaler503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response ReplaceCustomAutoscaler503ApplicationProblemPlusJSONResponse) VisitReplaceCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReplaceCustomAutoscalerdefaultJSONResponse struct {
 	Body       KubernetesStatus
 	StatusCode int
@@ -10707,6 +13291,41 @@ func (response SubmitPodMetrics400ApplicationProblemPlusJSONResponse) VisitSubmi
 	return err
 }
 
+type SubmitPodMetrics401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetrics401ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetrics403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetrics403ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SubmitPodMetrics429ApplicationProblemPlusJSONResponse struct {
 	TooManyApplicationProblemPlusJSONResponse
 }
@@ -10762,6 +13381,134 @@ func (response SubmitPodMetricsdefaultApplicationProblemPlusJSONResponse) VisitS
 	return err
 }
 
+type ReviewAccessRequestObject struct {
+	Body *ReviewAccessJSONRequestBody
+}
+
+type ReviewAccessResponseObject interface {
+	VisitReviewAccessResponse(w http.ResponseWriter) error
+}
+
+type ReviewAccess200JSONResponse AccessAnswer
+
+func (response ReviewAccess200JSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccess400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReviewAccess400ApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccess401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReviewAccess401ApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccess403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReviewAccess403ApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccess429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ReviewAccess429ApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccess503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReviewAccess503ApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccessdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ReviewAccessdefaultApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListApplicationsRequestObject struct {
 	Params ListApplicationsParams
 }
@@ -10800,6 +13547,41 @@ func (response ListApplications400ApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
+type ListApplications401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications401ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplications403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications403ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListApplications410ApplicationProblemPlusJSONResponse struct {
 	GoneApplicationProblemPlusJSONResponse
 }
@@ -10812,6 +13594,44 @@ func (response ListApplications410ApplicationProblemPlusJSONResponse) VisitListA
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplications429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications429ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplications503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications503ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10872,6 +13692,41 @@ func (response GetApplication400ApplicationProblemPlusJSONResponse) VisitGetAppl
 	return err
 }
 
+type GetApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication401ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication403ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetApplication404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -10884,6 +13739,44 @@ func (response GetApplication404ApplicationProblemPlusJSONResponse) VisitGetAppl
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplication429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication429ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplication503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication503ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10943,6 +13836,41 @@ func (response ListDecisions400ApplicationProblemPlusJSONResponse) VisitListDeci
 	return err
 }
 
+type ListDecisions401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDecisions401ApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDecisions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDecisions403ApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDecisions410ApplicationProblemPlusJSONResponse struct {
 	GoneApplicationProblemPlusJSONResponse
 }
@@ -10959,12 +13887,161 @@ func (response ListDecisions410ApplicationProblemPlusJSONResponse) VisitListDeci
 	return err
 }
 
+type ListDecisions429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListDecisions429ApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDecisions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListDecisions503ApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDecisionsdefaultApplicationProblemPlusJSONResponse struct {
 	Body       externalRef0.Problem
 	StatusCode int
 }
 
 func (response ListDecisionsdefaultApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeysRequestObject struct {
+}
+
+type GetIdentityKeysResponseObject interface {
+	VisitGetIdentityKeysResponse(w http.ResponseWriter) error
+}
+
+type GetIdentityKeys200JSONResponse IdentityKeys
+
+func (response GetIdentityKeys200JSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeys401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetIdentityKeys401ApplicationProblemPlusJSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeys403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetIdentityKeys403ApplicationProblemPlusJSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeys429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetIdentityKeys429ApplicationProblemPlusJSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeys503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetIdentityKeys503ApplicationProblemPlusJSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeysdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response GetIdentityKeysdefaultApplicationProblemPlusJSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -11003,6 +14080,60 @@ func (response GetBalancerSettings200JSONResponse) VisitGetBalancerSettingsRespo
 		w.Header().Set("Nemesis-Settings-Version", fmt.Sprint(*response.Headers.NemesisSettingsVersion))
 	}
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalancerSettings401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalancerSettings401ApplicationProblemPlusJSONResponse) VisitGetBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalancerSettings403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalancerSettings403ApplicationProblemPlusJSONResponse) VisitGetBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalancerSettings429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalancerSettings429ApplicationProblemPlusJSONResponse) VisitGetBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11091,6 +14222,41 @@ func (response PutBalancerSettings400ApplicationProblemPlusJSONResponse) VisitPu
 	return err
 }
 
+type PutBalancerSettings401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response PutBalancerSettings401ApplicationProblemPlusJSONResponse) VisitPutBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBalancerSettings403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PutBalancerSettings403ApplicationProblemPlusJSONResponse) VisitPutBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PutBalancerSettings409ApplicationProblemPlusJSONResponse struct {
 	ConflictApplicationProblemPlusJSONResponse
 }
@@ -11103,6 +14269,25 @@ func (response PutBalancerSettings409ApplicationProblemPlusJSONResponse) VisitPu
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBalancerSettings429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response PutBalancerSettings429ApplicationProblemPlusJSONResponse) VisitPutBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11181,6 +14366,41 @@ func (response ListMetrics400ApplicationProblemPlusJSONResponse) VisitListMetric
 	return err
 }
 
+type ListMetrics401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMetrics401ApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMetrics403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMetrics403ApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListMetrics410ApplicationProblemPlusJSONResponse struct {
 	GoneApplicationProblemPlusJSONResponse
 }
@@ -11193,6 +14413,44 @@ func (response ListMetrics410ApplicationProblemPlusJSONResponse) VisitListMetric
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMetrics429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListMetrics429ApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMetrics503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListMetrics503ApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11254,6 +14512,41 @@ func (response StartApplication400ApplicationProblemPlusJSONResponse) VisitStart
 	return err
 }
 
+type StartApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication401ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication403ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type StartApplication404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -11282,6 +14575,25 @@ func (response StartApplication409ApplicationProblemPlusJSONResponse) VisitStart
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplication429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication429ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11356,6 +14668,41 @@ func (response SubmitPodMetricsBatch400ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetricsBatch401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetricsBatch401ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetricsBatch403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetricsBatch403ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11453,6 +14800,41 @@ func (response ListPods400ApplicationProblemPlusJSONResponse) VisitListPodsRespo
 	return err
 }
 
+type ListPods401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPods401ApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPods403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPods403ApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListPods410ApplicationProblemPlusJSONResponse struct {
 	GoneApplicationProblemPlusJSONResponse
 }
@@ -11465,6 +14847,44 @@ func (response ListPods410ApplicationProblemPlusJSONResponse) VisitListPodsRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPods429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListPods429ApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPods503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListPods503ApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11567,6 +14987,60 @@ func (response WatchRoutes400ApplicationProblemPlusJSONResponse) VisitWatchRoute
 	return err
 }
 
+type WatchRoutes401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WatchRoutes401ApplicationProblemPlusJSONResponse) VisitWatchRoutesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchRoutes403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WatchRoutes403ApplicationProblemPlusJSONResponse) VisitWatchRoutesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchRoutes429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response WatchRoutes429ApplicationProblemPlusJSONResponse) VisitWatchRoutesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type WatchRoutes503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -11641,6 +15115,60 @@ func (response ReportTraffic400ApplicationProblemPlusJSONResponse) VisitReportTr
 	return err
 }
 
+type ReportTraffic401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReportTraffic401ApplicationProblemPlusJSONResponse) VisitReportTrafficResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportTraffic403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReportTraffic403ApplicationProblemPlusJSONResponse) VisitReportTrafficResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportTraffic429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ReportTraffic429ApplicationProblemPlusJSONResponse) VisitReportTrafficResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReportTraffic503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -11700,6 +15228,9 @@ type StrictServerInterface interface {
 	// SubmitPodMetrics A sidecar's measurements of its pod
 	// (POST /metrics)
 	SubmitPodMetrics(ctx context.Context, request SubmitPodMetricsRequestObject) (SubmitPodMetricsResponseObject, error)
+	// ReviewAccess What the bearer of a token may do
+	// (POST /v1/access)
+	ReviewAccess(ctx context.Context, request ReviewAccessRequestObject) (ReviewAccessResponseObject, error)
 	// ListApplications Every application with its state, pods, traffic and last decision
 	// (GET /v1/applications)
 	ListApplications(ctx context.Context, request ListApplicationsRequestObject) (ListApplicationsResponseObject, error)
@@ -11709,6 +15240,9 @@ type StrictServerInterface interface {
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
+	// GetIdentityKeys The keys by which the tokens of services are verified
+	// (GET /v1/identity/keys)
+	GetIdentityKeys(ctx context.Context, request GetIdentityKeysRequestObject) (GetIdentityKeysResponseObject, error)
 	// GetBalancerSettings The settings that every load balancer follows
 	// (GET /v1/loadbalancer/settings)
 	GetBalancerSettings(ctx context.Context, request GetBalancerSettingsRequestObject) (GetBalancerSettingsResponseObject, error)
@@ -11987,6 +15521,37 @@ func (sh *strictHandler) SubmitPodMetrics(w http.ResponseWriter, r *http.Request
 	}
 }
 
+// ReviewAccess operation middleware
+func (sh *strictHandler) ReviewAccess(w http.ResponseWriter, r *http.Request) {
+	var request ReviewAccessRequestObject
+
+	var body ReviewAccessJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReviewAccess(ctx, request.(ReviewAccessRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReviewAccess")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReviewAccessResponseObject); ok {
+		if err := validResponse.VisitReviewAccessResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListApplications operation middleware
 func (sh *strictHandler) ListApplications(w http.ResponseWriter, r *http.Request, params ListApplicationsParams) {
 	var request ListApplicationsRequestObject
@@ -12059,6 +15624,30 @@ func (sh *strictHandler) ListDecisions(w http.ResponseWriter, r *http.Request, p
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListDecisionsResponseObject); ok {
 		if err := validResponse.VisitListDecisionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetIdentityKeys operation middleware
+func (sh *strictHandler) GetIdentityKeys(w http.ResponseWriter, r *http.Request) {
+	var request GetIdentityKeysRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetIdentityKeys(ctx, request.(GetIdentityKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetIdentityKeys")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetIdentityKeysResponseObject); ok {
+		if err := validResponse.VisitGetIdentityKeysResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -12300,399 +15889,433 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L39dts4si/6Khjt2St2Ny3LjuMk8uo110k73bmdD2/bmT5nEu8YEiEJY4pQE5QVdcZ7nb/uA9yHOA+2",
-	"n+QsVBVAkAQlynEyM2dN/9GRJRIE8VGoj1/96nNnqKYzlYo0153+585E8Fhk8PFc5LlMx/rPItNSpear",
-	"WOhhJmc5/Nm5mAh2gz8yNWL5RGjBNN0VMa6ZTNmZmudCv5vFPBddXW6y24k6ejgRU24a/2MmRp1+5992",
-	"ix7t4q96t9qX29vbqDPjGZ+KnLr7XKW5TOci3M+pyHnMc94d0mXUYzbjY8EGYqQyEbGFzCfwreZT8yqJ",
-	"GJo2jpjMmdRMzfhvc9Flv054zhZcm0szwXiSwE25nAq2mMhEuJY1W5grMsFjpnOexjAm+URMmUqHosve",
-	"puZinrN8IjVLpM5ZLGOWqpyN5Y1gap6zkcrwZ9ch05lMjOZaxNjng17viKkU3oqnyvSrMjXMvHimkkRk",
-	"dMter88GYoz9wUfzVCzMpEgzbL/NRbbsRJ2UT0Wn37EDV5qzKf/0SqTjfNLp7/cOnkSdqUztF3tmhvJc",
-	"ZKax/3x/vPMXvvN7b+fpx53L7//YiTr5cmba1Xkm03HHTOgrPhDJObykyurz+DZNliyfKA2v+aOYJWo5",
-	"NcuELeDLxNyu2ZTnwwlL1SIyY/3LfCCyVORCP6DxUxnTyzTnn7rs7Yhxr6EH2rZxwH6RzxjPBLtO1SKN",
-	"aNaYymKR0YjKjJmh0WbAxCc+nSXmdXLBpz/cSFil4YFMSm/ZMJp7vf2D0BC9gTZCK9y0budaDf4qhnm5",
-	"YyM5UCkfDqXt1oznk6JX8E/UycRvc5mJuNPPs7louz2HajpV6UfonO2lnvFhQ1eLOcERNFeWOxuLEZ8n",
-	"eXNXsfV76C82ZDp9ysfiXP4e6PNxzqZK50wrNuXp8gjGmKd6IbIHOiBaEsFjzXIF16XiU262pu6yV2KU",
-	"w45WGev1jdwovfVer9ewYuRU5tWVIqfzKdzTg12Hf/bcmpFpLsYiQ0lpRkno/JmKpUBhOde5mh7Pc6WH",
-	"PBGw2Uz3RZqbj3w2S+SQm9ff/atG2d9uZGsNu+cXs4Tf6JlKNfbmGY/PsIcr+jHL1CAR0+9tf9ywmTti",
-	"fOUbnsi4E3VikXOZdPqdBZd5nz2aGIFpZCpPErUQ5hKRZcocHO8/d+yX/c5iohIj94fKSOpRpqasBxN5",
-	"2NOdqDOSIomp1U7UueGJOW46jyad28uoo3Oez3Wnf2BmJJc5LGSz3Gn0bR9sJ2mi5lnaT8VUaKn79I59",
-	"+ya3Gy7oU7wfB72+72xHYiWwKyNJBw8cDnyYH7ErHJgr3JlM8OGEwXsznjPYlF3TrecqHSVy+GUTNrSN",
-	"eDNmtkwhkRkJgl0nvXZi70f7HuKT1LBB3BQ8LU+B+UGYg3QgzRGcrx5+1697Hn/sBchoo8x4/THH1RG7",
-	"wlG4YpovzaG2ZDyN2QLUA8ViBSP/AgTjl+0TcyjzxBuwR/6aPcZ5tmeeFtmNBGFrloh4aXbAwWD0dH/0",
-	"8NHjx4OHBzE/5A+H4un+07gneuLg8cPDdcubOnCP43ucLhnqPaAY8cQI2WK9/qRS8UWDNjYNeOs0oDmh",
-	"/mjku6crBeVM3qSRctRHc6tgguL417mGBeJJIPeAkuDZ8ybxjWKJSsciQyV19YTAy93zYp8lfEhvcmW7",
-	"a6UKSMJS/47YygGVOIuF4nCGk9zi3PKmks+kM2Y6N3udiCYXxMW1TM3InuNgRp2p0JqPBc0WalRswjUb",
-	"CJGyqYrlSMJJkgkOjypkYjElnRdcJvNsg8EtXpF6Ykb3y8UqLCTvRfiYyxTEi2l7yZZqnrHhhKdm9SmU",
-	"kI3S1BsMvCX+9vL0DM2fLrso2zaolmm0cTijLrBYDefmzEDdzVNAj09fgoQTWcRUWhh/RuWMXGuFTQhj",
-	"wsxI4yNkrplapAxny2neRglW+Qs1N4vqC8ROqvKdEbTiTWaqWFXPoo21welZmuADX3AYixOfuGJOi47d",
-	"r9zIBEkHPR9O8KCsH4xgL+OlMNQXSr3m6fKLRjpXasdo97Cj82x5PMpFdo6qoNGzveHa9/eDQqPAKld6",
-	"9bC5p9zjqL1WOGizuZ4Is8s5OAiMGBWp+UIdsTxb2j1v3oudmVfcgXc0Nojn9vF+qVtCv05ECoaNbQ4s",
-	"Y1KYu2ET5cnhwXob5TbqvEv5DZcJHyRfdlLPvXYqimVw3xdqJO72hgXgK0sPy9vFPY9O6RXz73fuHpeA",
-	"6cVMaS1NJ6w3aapI4v2jz70bCOjEcTHbIR9QScCBesEbpGGE5xt45ziYX+DMMXoWatwl6/tzh3vmcMld",
-	"Yt5Qmg4YPe7SjL0Tot6FZdkq40RcSGO+PzUDwD+dCXgt3ek/hAEp/u5FnkvD933MVExPNMf3snRH5v8B",
-	"hoVRgnUixAw19dFIDs1bDXjC0yFMsGlphAoJ3ifTF4kcT3Jq0RxdRj/tOY+BbT4TfCrTMfxlrF/8DE7Y",
-	"TM1ElpNfgZc8Cr538NHDmjurPLCfOzIXU73WwWBvMfdTgzzLOEhUf2JaPF58msEbn+c8y91Ory65F5ma",
-	"mnM/y9kQFpMCtXwZMVTjY8mdkzXhOsdrYUeMVDblZpHEao7iiPqQzqcDs/j9dVJ97nmxs1w7Ms0f7nfq",
-	"myjqmCcfD3N5I/Olba94PM/FTi6nohMYBXPnj2IorZN/1ei76+i+X/m1eDdbdxdddVvZB5/bvNdU5Jkc",
-	"6pA44jnL5onQLFHqmnHwd7ZaQ6+hzdeCp9Snl3jX3mF9SZV2arsewzG0Jp4x5IlMx6/Npbel7V9atoeh",
-	"VYtSoeV2OVVxaKNU5Emr98o2uxxEkX6ZNu6rn9UCTEA2T3OZGJGMt0RMjowCSDKMDRU52VvsJhKEq8fE",
-	"O2DO4frbksBcdesFXnY+n055tuyUfZvvS57p0mngyUXbSW9Aq/NRXnXlXeNJDFoKRedLAvXSDQ/aJOYt",
-	"vTf/RSwr6lObUy10TtUOgbIUbh03qGyDjf33LSZizZi8kuiB9gaFNtn7y9pbuu3Xah/6Sk1gP1pn0Nrt",
-	"zMfitch57YWxE2ve7/VKWapSwTxNm801qMWgJa2a4LXH7FTw9O8nwL9MtpZf3DuM1gjdd1pQey2GqDKX",
-	"5qbQTJbfrK3owdGnV2u3QL7NPrCr8e+2Hc7tYVHxJMMx1Ddm1O8iU132K7+W6bjPzAhCTBgUPJmOI5aa",
-	"TSPRT7vssuMFvxZwZyKMJmh+nanYu+IFT8zBb58BOqPiMXNaOtO5mjEt0limYwImmLNxbIzUXFGX3qVg",
-	"yvSrDp8hT40hO0DIAdg3qbG73hemAb5NJ+pAZztRp9SljrHDoW1v9Ir94Y3eRXFiVmyALJM3PAnseAry",
-	"abTHhuBPk+mQBlTEx3kEzh1hrPKBGBYR7WlVCz48wHOxiIL6/622OKPOYK6XjXrJxUQwuDbjidXrrTnE",
-	"VIrLQJkuAuCj/gbks0ariV52wm8EG4jxHJ2u+TxNRdKg1Wz2WoXyc+dzt7AJa+Y2wXoiNlEL9HOJNBax",
-	"sfw5e/TpE1MZG2Tq2kzU6H4naSQznT9brtfnXvFcpMPl+bXIhxOwqZxZ27gC7TwCTMTOlEyHyTwWcdDk",
-	"Knwa7brvG2ThRQbG4mCZC4w0q8zsb86GiRRpXl4aq+03eP2NR+kLtK3ioAzEfWB7pGwxkejA1WUJB2ED",
-	"t58g7qksCIoi5KZnMVxn5GuXHQ+0SPM+/Ka5jFvrCacqtmKqrCfA/NWNIusAabENUhBSmeDDiYgZN6/d",
-	"Z6N5kuA8Kmam5X43ROGTaVzWuDkrIul+e4GbZaX01CS4GyTg/Uo9zzlVO8ld9KYugQE2kN7XZs9VjsHI",
-	"jXYgngKthpIOjAjDIlyzX8XgXA2vRX7Phwg9KLgH3FBHBMND92smgufZXcfS+RcbVznFielClik1vc8n",
-	"mzOn5uX4sk2zAA9YyAji12JnPqM1ittXZWyqbsyHlLaycy1mYqay9nYSOt7O4KZ1llJbe8Idrv7WK2at",
-	"Moqe1PL0DE/WhnT0Z4lZ2XHIZFwy7nyxoOrq+XAojATWFlUDONsjxuHQIDxuquDHIgaQK1S0Zd5lv04U",
-	"CHPTcc1S05pp2fzJEKTsGUIFLGCqYpFgCGnncXwweDrc+bT/6eC6T3GlPns55WNxOk+SZ3x4/XY06ru4",
-	"pjS/+NiB6qVmdM3Ud/qd/d7+4U5vb6e3f9F72O8d9HuP/lJ3urh+1dzXKmMzoWaJqOFhFypD//I64GnR",
-	"0VA8xjQDIOVZpsYZn+quZ5K8llpDDNeiI9iWGjGVxCLzwva6z7SaioGKl8wMKgNnmWYyj8xUGTVg+4id",
-	"qlhT3J9tcfbbXOXc7BZz+iZyuGSJAJUCbK6BYFMem9tUhiFjL/o35Emi8dS2xgiuJrO0CiFbnZWInWSZ",
-	"+zJiLxGnB98Y9aj4/Y1ZUXjR80zwXDxXac5lKjIzDnJ8kmUqq/1G357N0+pXzzOuJ6+UmlFP2BbojAA7",
-	"n8gsZpnAbaFSM1Acx8gsUbPm8W+Mh+VejH2m4m2YmVzo3NzgJkGLXBNsfJ7mbMCH1z5mxHza7jKIPE/5",
-	"Eny0lYV0GFpGtKaDoUWJkCdQ+5kWIm2rAlckFy3VAsFjHxsSNc8TLqdOs0X7NUYXKk9OvR024okWtbCr",
-	"uzGi2CqEhIxgMIf2TzwXC75kx6cvH2iLPcWEiLpTDQRuyY9ScVY1Q+sRV3+59X6HPn1nv9r+0x9DJkNx",
-	"DphZmsrUngqVQyHqfNq5drtmJ5E637GNibxkRATOtuMkOWIwRP0Ctg83HDGLf7e/BBD8Fq1f8mIkSYfg",
-	"5Z2o40D0NVeF6bi5Z+eGZzSw73Gu9YtMTbGZ4m/bYPFN0bRZtV5Kwqrj1i0Hd3fjqRpwTlUGGyQLt1Fn",
-	"/+BBqM90rsHRM5Y3IkUsUtE6DjtueIVpEwgCzOaAWtjSIhl1vet/+IE9gHsebJvPE669S7Y7t5HfAZdH",
-	"sboPdhQ27Ia9rdIT+9Dtzu2l3binIPZD8sTYnl67IKPMHWSWTpTRI023ZpkYyU9Cd9lLsD9B5iVznYvs",
-	"gY4QFlK09EAjgAzd1moE6IKiK1JoNlFJzHI1FuZdKVcoVXAH0zPBr+E+cOcNYEAsSqvvP8jr8e6Hea/3",
-	"cAi6CZ8K+EsUyGCp2UAkagFnpfl2ILSMBcGk1I3IEj7TTgNClT2lE7gGnPDyh4q+mFfSkZlomZtOcwvd",
-	"xMGLjE42UZmRfyoVER7JZoirAAsff1mExHbGmZrPusUXuzd7PJlN+F7HwTL96S77hylHQk8URJj1TIBP",
-	"EmYINo45KD0B+x4vjTqJGkvwcvoyjGTLbdSBJWIv79q3uLy9DKAevPf67GRVqxfcQHLh2x+fvvyzu/nW",
-	"jk/xVH+gNm78F5nG4BS83MAJ/xbEF7rhi/FfieEonnhuLq9KSWhjnXy0Lw5ju3o9NS2jWTLPjNnegY02",
-	"ox0MJzNA1J+rZD4l8Vs3zVGGUPKeFQmww5kCV+hftUpPuTmvO13zSl245P13l11cWy6/52dVwg26czro",
-	"XiN5dbcH27uLZ58W39Qf7zdU4NWNzipVeiGnRueczorGjseeehZDaP0y6uihgi+eo1hFfWw8T3hWGnoz",
-	"IzcePJsW+W1Z2J/T+lqppZW3J4mCsFOPhs+cXdI6LVF4eccDS6QguA/kgc3EUI7kEByXsRgacQv5rsYI",
-	"svZuv3BrFthcaJeCOjxd4s8WfwhPIAi8ka86Z9919XwEIrb2E/YMchi1MTZ4UrhjuC76iKmrIlXz8QSv",
-	"gECvUUZ1a0cCTMDZHEGLnhdh/8kd1Ueeq6ms73ycqkZFHXqwmYr+k7yxZ2Eii4mWucvPK7QENWJX5rS4",
-	"IkvJGJ7OJO2yZyJfCJwFbU45e7TyTFjl/sipOexGZEt031UXk9RM55KShvEcVql4ELAJ7NG1dmo8C6Y4",
-	"uhqFFjgCTH8zNuRaHLHv7PnWHSLWDdLfzDFuwZMijZlWRQpjnwl4QdMejhZsZF0seOu7Jy3G2wipwiHx",
-	"5wMsbtyKPDE3+iuzGj5vtIS23n93+eFDd/tPNZOo+w1tIidkQzOgCxEeBZQ4iHXWRpn2euOYHK4ak92/",
-	"be162df/tXNZ/NU1f363/f32Vx2SyiaHVR3c4w7bGQjKl51XbMucRzd7XXfPdkXZTLjOLzKeamkPqyZf",
-	"WjXX587ph86bV3N/lVOCEu0dkxc8GwvKFKlplqGXaIvr9DyC3mJ5uP/48EngajUAr2X8k0hF5sDXNQ94",
-	"KCplPYPrvYh2DAp19SKbEwYBxmQV9gC/KL+M58Zu8AbBr+7JUeEdCgxtw5rUkEiR/8z1hFBzG5w/iHIq",
-	"AR/MTjeWGNmIGJmSKcM4a5+JT3yYJ0vL52CW5EiZ80Wm4y4rd8gZkjJnW4kTGxhDPo7jTGi9jYLmtYpF",
-	"crwwp5V3pWkdUu9SYx1aUoxMTWf5tpHeNme4pKlQlwmVsgCPYiI0JPZRpmppL2KKQaff+R8777TIdl4G",
-	"lnqpy+HDCy95oNnLU8bxwiM2EBNpDutsDi7MWaY+SdK2VEGuIZZw+HSLJTxQKiEA2VCpa9nAVQBJ3pSz",
-	"qxleWXWZ77cjvvjDv/3x3431vn/44Lvvu//58epv/xWmwojcgK3vEV5JKdpltMrX7+Z0ODsXupkdRuOP",
-	"tl+wAtHd/Clnp5nK1VAlbOv1cLZD7ey8jGHZ2Tt1zpfaJuY5b/1AjDnocKCjaIQRc9peBLgCV1OEGj2E",
-	"d8ooBJl7KIShmgqWq75TCAvryrQ2Bh3SLHeRa8bZlGfXbqsoiNOZ5hZ8aZVKXKn0dOgNvxZmHEbkRVc2",
-	"hLkE33p4XSINRItF4JhwbK/gTqTgAeVikck8R9U1u+vyBV2hgbnljp7MiqTDtRzRLovsW5QkA9vKs7nY",
-	"BolWLD/7bckhWfgZ3zsvIj5iOyr8ivgw/xt4bOmSkjRluDnw/6x+gXdj0cHQXcWvl11QIfRHlYot6HuE",
-	"r2CdnQG6jjqYvgLgjcyQwshmbGoMTo8xJwIjxLQVw0hmap5DpuA9euyqfQ667fw0qwZwufUoDWfzi0km",
-	"9EQlcaf/GMhSSklWZoM/g/0t0/FxMlaZzCfTTr9zZpSrMzWQGBWaqmzptbT3KOrkoIR5A4QJ+zOJ7pFO",
-	"v7Nb7WkzSB6i7f3Oo17PDIelT/Avt999bWdiyD9YnZbLoOr41Vx/lcej/8/XDDe6u0iR/0b+w/qiLpyI",
-	"8FtxV2tHos9k5Vw4uDmD3rzaYn3/3WWX+JtoZaJR0caniLDfiEDOEUKYozJO2UgQ0sxrHYIZ6NqUFnr8",
-	"Of257uGngKjW1wLwAw1te2ky1LyXDFOzR4KPcKOKKOym55RzcNzDeLxs8yQAe4LGIRCyLTWzenZwHiFR",
-	"zD3nNf41y6SRW0vfym7wyGIjpUwh2xZIulBTfvfrbZXyjGxb/FOLtoKpiw4KbVO5Cjg7pnoFh8XLb6Iu",
-	"vIwTsXEfzjBHE8AfS5qOVOUNk18kTr3/09b/0zWt//DDB2zkQ2f7suvsRupT4atYO2cNyN+YcimN6eeQ",
-	"OIGuFTAGevSvk+XX9NZDnJUPEvHC2BQQIiqt1/KeN3dMVJa/seGkIYfvPA9/RS6ucPNXpKvNQ1l1QFYV",
-	"2dpZtll+Sp2/rI4TtifH2ke3PUbNe26YxhI8RzcLiwzEhN/I9agGylV9Zi+n/AmzoNQ8b8xbtrn51oGA",
-	"6DpOVHoIywOsOPidQAsFsrGFyq7B4uO6TKxB1syUL9nW0ENTDedZJtKh0dgL+SI1sTmImB3sPy1cqhH9",
-	"+rCHsgEQkvQuJLotFD0Reg2i9eFhCfoZEkudYclf0yK9veJuwiZqb4vjjkpyvxcFzIHy4NlUpGJ4zeTk",
-	"ciqO2GiegSNKpUIj7NEyMfkmc0TQLDCWLUoruxFxl/UYZJkBqZOcynz1qO21gsyW1f3qInsteMqen75j",
-	"cy3YTGTm3SCsMZVJIocqA/f6QN0IF9MjvwCP14K+92qg3uDMxhmXKS2d9VnOHtgQvWRjBWt5rCBbQuYT",
-	"CgUAsVI9KSWiPWPdEBbQkYqFHzB42usVF064BrysaQlRGQjUjhBkedgjfIo5kCEiNUFSW+CPGc7zUFJP",
-	"BVm9nuCjynFAa/Zhr7Zq16gNwLrpJagWJizlxbEtzKHxdKLt1d0/7B08WT/RieBZWtt7FQBjJlgqJOwj",
-	"VNC9G1iqEO1a3cXmHcDQ7xvZAzf3uo+N4b5A6QlblhtZxDPk8oEdXNrAntwzs5ep+XgygwQ0NcOVlmGW",
-	"kwvr1TroryBZ+HnDbqkmO3vNIRe+q04K4VbIXm2BAKoWnRkz0utT8IC12M/rJnnKP51TXuepS25yPWmW",
-	"sNARs5EHRWJoMTdssDQTb8c5YhnPPfAWHIr30fmqUyMoL/Gqmsh8LZ99gaw8fPz48f7e4doelnk0mo8u",
-	"nOORWGAPvUk+Yj1EeFcFARgTm41i756YO1T6o0jE+hzFt/Y64C2faxGXR6MkTMxZANBti9uelBabMWQn",
-	"IomPnHkZOWWpICXPRJdBS72Q4IyB1Rpcf069ykShMz3qPWQAFRmKexjYWaYG4oRnSUB0viqnP2diJiyw",
-	"SfBYpkJrNpyIIeImvVMUaXYiphWBCxCrgXomcqYLdj0fmHF/oM2Klyr2FUGICmXC2DbO1//AHLgylzz5",
-	"USTcJgnDQEGmidZuk9FY20eA0DwiCvlsLrB56DlzWH1Um5CYy8JiBRsrFdOVDqoTFr2WNtmcput2u72W",
-	"zgirGxFh1913vFF6W4gkOJp/VIv0V5nGalHa9IeNRz+CTQD0kLuBtl79qQD46YhnTkXgbJAJfu0wVUW6",
-	"PaRQ9Y2OGDE94WZRww1To4xZbTgBfz1CL570/t2sMF/vPLIis3RFRdgSItgfbbr+EV4fnDTAG5tjA6j+",
-	"FZvPbH4F7jrzonhEINRgkd6DIgZz8m4WmJHVE8IDkzHj2pYfWDURLRdUm57LdHwWhvKdWTg20JiCaEMU",
-	"NCXIUN81rnkIa88TwfgQageIFHBOpD3ZS4upTYy2ZGxWqScW821Rg6mOLITJO+EwOlWoNa1xdufFa67J",
-	"1wthbqZ8tnMtltpmGnQuVyBzpnxmGQjj8Kg+U3Mr+8xpREJVTnGoIXwpxHUDAhGcoW4x+8NYHSfgVp3y",
-	"JIEfi0FjA5lCnpf/nbWf8IbMKgei1KqZFgI9UCaU+QY5G94iziWyH/Bb9N1uME04aOU5erj/tebInHT3",
-	"4W+h1Dh4cd3kLjFHP7HnenyQdOY6/lXn3MaVAF0MeFm6j2jFeFF6m8GZK3UNafLJMiqOyCIp8IHtlI2q",
-	"eyR8ymgvlmZl7xFmpdl39X06R6hsl9w8SDhmu2HMq1q62Z1cPTWzqjmHOQIzDkwF6J7MKa2al1hjpoKn",
-	"gFQFwI3nsnGKIMhXUuTgyIsAWIwJ3Xb/QRLltRAz5Hb2rT0yN4PGqcqiikusZyYNaW/66CjwMmvJGC9b",
-	"PK2y033p3+3thdLS6wHaDUNp5Th3hM5GQm6Y0xVK8ZAdh/lMTqhJyKXCPUHJMS40jMBekU0ACUy/zlSW",
-	"wwP6tnJQhVvLlgzSkDRKHcSZgseY63+bi7lwOmJoglrLq4vK6NXPls3AnTUhFnmx8hYCDWeT9sJZkIXJ",
-	"Jftzopht3hsoJO5xTwTXNCh5VU6PRrqF8ooOLul5Crm1wtY+WUuYZF6t4EUsspQngif5xDeSUvMeVchT",
-	"n2Bw5KQyIrFmGaYqwzGROePmii77FU4O7h0cMLJSs1EmCndkPhHTI3Qr1jzHPo361Gw4kYxar913lWG6",
-	"g15UyTlAOoYLgl8GnXm4x80mxUA6jhZYgRAQ57Cl+95xS1gbNErhVmKuiohuxPwIQU86i4k5TALRXgny",
-	"XRFMQUOwdKCVfVX763T5sIYwokT62OPgknlhTh8xXw3BTMMiDGShbrBGEW5nRi6LjMoA/gs4/UcQjpXD",
-	"yZcftjCKvxZcISt5MPxrawjh2tGyaWougC9d5LVM3VnQRXgK6hQreoAdheOEimw5AE/gNcSKeXdjPugP",
-	"BCLzbrmNKn2pv5rfI1hoxUFWOvuMhKx0odZYlyfJFo9Yw68epG0QsUG3eNIPPzBe/Lm9vXHH0zyThRUC",
-	"STYeaN+NLihNsRyNRGa+b/Bbf9lbml8HEeMAwGF/+IEN8NPf/sb+MOF6i3fDj912VwxWXdF0uxnDxhu/",
-	"1YBWQptfeyDLj/MHMPBL9XIcsMqFgYEq2Vr+GJWkX9MGLotlNyB/KLLYvVagn7Vvy9u73GCtt34g3u+s",
-	"9/3d++o1UnTVb3mTntbWStHZykQh7xsTo5EY5kUskJSKwFaoZESozEt1CL1X0zqCH1fsxRW/m2P8/YNy",
-	"Rx5E7EHRkQeXrokmUbmVI3Q4b+xECUOcf0FfAgu/EpXwJ6j802anVzGy5VaKEa203ny6hZDQ5w43Wskm",
-	"KVUWCCDDjO51kc0F+v+Oh0Mxy42h4KVjgY5zPEjEhTo3DzPKDWpzoOZSrJwhMsxl6oCH32MzBP8YZKMY",
-	"pZIq6hERhEuxJC3TpgQdOR+LVlazhLRIr4ispx5uXjjhCxyLcHELG6+RkGo1AG59Elk4U63+jLH7HbgI",
-	"Z2LoVdqlOk6OkCPIkRhMdivz5q8Fm2KesD/LLQs6ZKuf4lCzd37A3bnyCVwcJAMzSxqWeCHfIH4JNoEa",
-	"5Uj0JDWRfMoUZmZDT4bFfX8DD/ltAHznV8sIZPstuCZWAKRFU6WaNSRBIMRFogNdqxM+MwNSJ02ZJbIo",
-	"cNuGpR/Txveijow7/U5vb6e4bu9xp6naDHYGLRo8fCEWXTmsvcIM5t2e9rr7TLMtC/FhT3tMb3cq9Wno",
-	"LAAcrzl4XPPPE0Skhs0kqVmvoanXnpUFqFWqyNDv7LH//v/+f9brs1pPGQDGGxOBu4ePn/zFXKEwBpXJ",
-	"8RiSFqnbNRgqzUuT+6CSSrwoquWFTfpNi9dkmcrCFInSqObzJLaHNHXVljE3uj5xuLWTuJaGoHqM2jgN",
-	"hBFaSh0ZGLF3qfxtLo4K1OGYJTIVLjoEdUdZrlQbirmN+P7dmm8JDz5DFPjqsA/G6alKax01JInnM7IA",
-	"gpFMvNQ9ML7A8pkA4NUxWSJJdJU40WdHs0sy6kxEEhPhJvw9T22hxlC6j9s8oWPUP6VBAxFpLggWsn7p",
-	"5BulrJut17jMFhLK24HOBBEplKFDI0JgqUBYvd0qdJVsK7nxoT5ZORCU9e4YZjLvMwCQPedADRknImIu",
-	"3B+xs7n54kcx5WkcMRtBjBhGWSP2YwZ5oRk7E0OVDmUijhDp1p5fsYoej628i5rpXGFvw8gXrxp5K8mu",
-	"jWKvXK44Eb9i5Qi/9NQ6Ju+vWD/iJI1nSqZ5WPtx4CRA3qY2S73O7MKb8txfnvYhekTSwHPOtxF+PNHq",
-	"OG9u1WlnNlNczXMB3JTmvogksMyYymJjhojpLF+6GCC+H9nnEH2osRGv66A3c48C9dvMHngluBbN1dhU",
-	"5rmTjUhMIfWVwb0yHSNbHZp1NpAD9prR+ok8PhC/WVlYgZoOjKs915XG4ohj1YfiHT48mxz+RXDQj8AX",
-	"Ya3RPEmOHAbc4fSBYkGlBQs+JHM0I3PXrXm7gF+Za1uXqCEMny3O2azxlAM/Q8ChAaLPabw+ps/Pose4",
-	"0BG+H4ZBxScxBNE+Pjt9TgGuyGtjzHMziu5EsE3Z0tlLq0KkzWhmeK8NCqqZy9dXHYKn10eqRkEs8yIn",
-	"sd63XGRTmfK8ae1JzcYKQAQLvqwvvFCjgVpDkZNGtt/lJ/tz78ZrlWx8RcswcF4WMEstYzHkGUJKoCSn",
-	"JuZcpM8+YrlK8Gj1mEvACxK5oJXGXJQbYVEmNlhsPStYjQJCon6c0/Fz1gVzvpqeeCq4nmdGe6OYcAmv",
-	"MkzU8LrvtjpgAWWBC6CbpxvV9xjy4US8C/tSzidmUGj0fvkzg2ud9wkKZK8JV68Rfdk8TVeT8ecVgRWx",
-	"BfGpa6zQWine007kri8CkFv8PDrDNn5GZSPwcHW4Wjn2FVv6ARQCJ8iS5afC27YDC62UxhgojRqLlpUW",
-	"scTxCu5q9BzU3s3mMa5ijrqHnEafImoFI9Q6UpHbqPOqUql0nV/R7oOFyvIJ4BoAZCVTpKs9Yj+dXLDd",
-	"m71de4cmm6so7U5Kb2j6vqr5HyhBWzP9Cqa8fzkL7sNZcOcxX+da2Kzhb+6I+JeH4R/Uw4Ckh1bifZH9",
-	"39bMvwyKXb9uUX0KERFeUHSFa9YwqlNmSdZLCRN9i8m15+cD7ZVHK3CoBFWmlNbIlQ6mshFd5orG2ceA",
-	"CoaXFeE5bHVE84tPjBgUcUJc+0QldCsYKKVaR8b2xdxcICrD5FrAqJHV6bqDz4H6xRE9i9CjqCPQ1WYX",
-	"6i67wBpK8AyZAmIsAkAexpJI7cFCCUg4hQhskqjsOGXiE8oJyRM2kTqHcix9NpgPr0XOpO0l6soyZVv7",
-	"/7m1JXf2tnefbEds/z+35O6T7Utm3uxioZiGGRfYpanIxoiENEpGOqbGjhhnM5ENzVMTjHmhHCHg62gE",
-	"t5C+/vTf6ycp9m5V2VV40gYFmdZBx2Qai09B5cq1t//okdfKjs/v4BqqbjdoNaLehjZSIaqBsrUqq7/g",
-	"NcM5M/Pp63Idq/XVwdYVCKu8M3bZPipycxkUI5jCvCJoZpOca/ZaxK7FLGcgAmy6Hyd1ypXeRyJER1GZ",
-	"mH2CdkF5Nc1U3Aqibx8TZk1ok3Pdtmg5soE1urwgmw+FUUr9gUxIj+axXWn0rAVNgRPbhGTNlbouaSUt",
-	"HuWt816gzFh9ZVhbIQTjyGU6F43s7an4lLMZH4uyEuPegnSqgHY2RZ+e6ehzu/EaUryRfdVSLXrPco7R",
-	"JVuADg0AuVwBMkapawFJKfg3oZhbAw20mmdD0WwihgfyRjwj31uAOGedz5nnrmonwVWqxYmh3qUXlHL5",
-	"DWY9EqtP4QBPA6pykxa+nuc7ZDtigcu26l+gGE/HbyYotRrJDuqLxSU9kj8YIdW0TSvZ2vXKzw+YFnmO",
-	"Jez4sssK1kLChBuLZ56lXXbG01hN+4ynQNzAdf5cpakYAt4JSUxHYiG0RzwsUzaCsn10Awm54mKMPy5I",
-	"uBrROiRu/C47Ffz65NfXx/3iGo9c14L7tVIp4L5zkSy77NQ8myf9QoMCo3okFoFerWjRaHVlMFu/iJOa",
-	"8bap3vDFtUB2IB/g1/UciH2vQhf6GSljG08QnSN/MTIqOyflA83GfD62lO2lzloYWAOJsoVqgWfON6VK",
-	"pJTVSexEHZxk+5tNfog6djLMRxziTpWluhN1PARkyB57bZS5U076/EZeI6/2ftCam5rTijBrWC+fimVT",
-	"Rj+RGKAeizS2mEuiJwEvy1isPLKg1hJVUdC5bY4gRi0PxmnwVY6dhE9t2iSy6UBP8UmtH2BG4YLoy8uP",
-	"eX767uO78+OfTiL2+uT127P/af/68eX5L/iZqYwd//nk7Pink49nJ+enb9+cn3y8ePn6pI1onRL/fAMI",
-	"EqeCILaQ0eLlPlHyFIWvHK0EiJ12RnC4SnTl0SvGtLnleSqrMJn1XPDeRFAL1MVinC4bV7w+E0MhZ9Xw",
-	"tqP1p6tYZi67EQGG8zr7fe2ey3WvQG2EulmvPrcZU/0xlt9zdffMJi6c22hfQjgYdjZHyxCtWudGq+9g",
-	"uPDk0yxDpuOymbcBW901Mu+XyP8fr1URTAuchsIO+ksjcN+oHP49AeR1J+r8qIR+o3L4u2XhrFdmuKAV",
-	"+GSbhD9cu/BXufHbqANLfWW1xzXFOL6wzo4ZTW90Vhurd8uxg4mHt18x1etfu0IWgwUiyTLzquXNNWan",
-	"UF4vnelSF0Kl8oIh9dmjM15zKq4OAdkYyRHS8pfSN111eytNwbJFHWIJrD31QzBNVc4dmL1pJBsKZnjv",
-	"V+cCbVKc03mSYKy/pAX405KIe2qKcNpQQLcVEmG8Avj9nDxcE0HuAW3B3y0Nr2Ttil0/zmnbN9kQq1gz",
-	"CSvvTi+M0AkQzItM5uIIgQGSyvjCz6fvLoJ28VzGLW3Ntx7zVcCfMxDg90TL0IuDIdbZJsJSTbNaGUqp",
-	"GawwEQO6A+tGSSikOQVn55nQuYJ0DOd09fmW+0W1Bu0zZ2lkRYzLTMSz3CeT6LJfhJj1kRSRLyFD9neR",
-	"qZLyjo/vRB1zbcvzwo5YcbP9Bhu5jToOkBbyd/CAo4MzI32LSOdEJQEJ0uxGeSV4rF0ptHbOFH9Z9w6e",
-	"/NN5V0Kr+RRRUI0Ok/XAO3kjghidbJ66jHmwf3BlAQCsoRwNFAXfwK+xItnmV5/72mak3L0MPGrQ60FS",
-	"Kn6nxWaikPAOay+Ed9hkbKgyum6JpnBpMXavn4o0xj1t+SGNdU44qTcqtx8vSpCpFxgYvWzvhALGfFxH",
-	"Xqcvw4v1C4G25d83zDzY6NQieOGa1dJcKLuKVzbthcbkG0KAT1VMhtszHoyIvvC0vjJErAhPXKdqgaG+",
-	"caoylFzeZA7N5WjE2U23477b+bT/6eC6cMpDTR23MYezOaHFDvb2u48sOSh9t7fX3b9tSgGaKSz/G84s",
-	"2nkcHwyeDunpt/V15nX6c6hSvjmeQBfRFJjZ0OG7GWAcy6l9LGarbNU8okhXA+3NnZdD2E3AKcG003/6",
-	"1DQ8mmto97MNRj72ygfSZHbtTPbZzp4V4VRotI9Hc88cf0UMLzQpxZPrh5OwBTsXcNLy63UsWI/WRx3d",
-	"u4Wcg7J4pOZLl+XqvViXnaO8RbIY5ETE45/ifeSh2gAqAx0ybxtYASsn3Y1dw7xfYH5ZXaLK9AX4tVdE",
-	"F4HhhaXIzIxU3+BbJhSApf1ew/rYLhLcgPFeG18x3Qp6DzH6piEd2lL7cOKHGIjxPCXSG4cw+gqvFUQy",
-	"u4FvmDGjljRk8oCPd66B6svIKaP6axUR8MeyuI/VOi91C48w+DuboYNILmlUXAbY2rCaiNZgwHPtoNXS",
-	"YXLAijKfPQA6SRl2fPrSN23O8eaOj30NxhAKH1YLKfy6QD7X6zVRS+6VIn9E7WgFJxTA+IERQIi5WqTV",
-	"hIP65MUez+8G6SaFUj3lsWBLkfdrxIgyD7IJW64kiBjpIv6EdIR0n+N7KxI/qPjFQMAj7wCqxuJ3qzTB",
-	"oLp+2DT5lSsPek8PW6q7ePtqt2MIzjhROg+fLD8rnVMBwVaI2BnQXnxuYcwicXTjCrGzU6OHlprthcXc",
-	"SnASVo9bhU06fPTo4aP19MsTMS3ZMT9fXJx2IvjnvAGkWX6DMq1YiACf8vlTxlmGgFJXgFEZoVMaOsZn",
-	"PMvvMCJ5rcTGpg1Q6M2NRJ7PjME2nK23z6h+MMxKrSuhBXzmwO7lrWVz3oOHj8xZLGNXPVTNMUHEdpiy",
-	"8G22/M8KsLdvVB6O7sp0Nm9iyERZW9gmQITsvCklpepuoVgb0m0ZHA1InKCDpV3AzxNMa599d8kUSvgK",
-	"V9tucKM0c3tc2Ol3GW1Swxy1ZQ2ZJw2UKzDRqHkD6ckRZCT33xy/PrEMpWrEfJ7tUJ3Y1ZsFnh7Zpe69",
-	"ZzE+4S1TaOj1fZNlKtvY6gMT/ASyHlbHznw4aNU80myW8KGwetTAmHddduFgxFKz3mpF9sBYe+vspUD9",
-	"9DZHqcWbUgPBgVXzkIPebFeHwcmIb7KWa1zZ/l9e56UpOfkFlZ8id2vBQ1dCgBZqEgF/dORR5ELZKQBk",
-	"lxNQrWMcsxpcKRGql32dqkW9nMhg6dP7bpaWYQbc1jBfm+7s1ZdtoXLxFeV/L0JBFKyKQaGTVkrRIFHD",
-	"a7HWYfeMLitXgmvWkLTPFFpAB0Ml2FwJqJaV2P5epdeae9ILp+j5HtYW8gvccO0y4pGgt1SwNQJQXJPd",
-	"AgnyxTQUyRHABgDoQ0R/LqQGAmCK0tlsVuSb8lKNIb0eaNS5jKMAtBEDkODL6bv00EQgpGpMG2xDY0ZQ",
-	"snH7o8FRNwTcxeLTTAxzEZ+3Q0kHKOxd2ArH0wjUILN8syo04SGnwOEBGwDXG9UEcxMFHgqc6asJvxFX",
-	"fXNQUcpS4XEmKB6BcyNQ1c3dBZ+/E6oWymj+oMpwHlnE1KYva+I70SIZ+UFXthUaxQjWQkRZQWrESMhs",
-	"F4ZtxUdeFtcE4fcq0vd2nvKd0eXnvcPbP4YCPsZIbMTWhAXfat2uFPBouXnxevTG5mqokpI11Znk+Wx3",
-	"r7vXiVZkyRM/XbFV7V2+beC1NNkftgxFGyPQ3PHz/nOIO2cCkALH6MwrdTUEeDk2aoN/R9FFc3mDvwrT",
-	"HI6bUOjmDDvHax5oZiYRufVVlgNX+4gnCSIYclVgEisLhy/4snLUHXhu3gp4vMXJ5V9XvOVgyUJr/Q5n",
-	"1J1Z+MyrzAr1Yd18eZe3mawgOf3X4Guvcpnf3cq/N0LwxthjqYZxobxZiVNEcYNaQ8OL+idZow7fuGmO",
-	"XfFW0p7ryVNHlJAIMUlAZ9M5orSok47JlMETWayCnAUbKKz3LofXitIvkon+QFv5WPquraxsI/payKdV",
-	"23sNq0t9bTauLP1uFlvAQ4V0cuhR3HvmXzlzwVsSnV0XNS5vFi+c3AmbDA97Tap2rx3lpacNvveAO529",
-	"XvfJk26vu/e4/6jX2yMAQZv4donxCEfdUgW9/0zu484u1t743XoI4SGF89X6XKsezEJ+gSvy9tIRBtH0",
-	"+rw/AIc2l9B+en/ZGL53+8PfAdX1io+oLklvROinLjXc1TdDO3h0WnWOjSjrVFYpNhw4OWi8YJe5Ebu0",
-	"5B8gi9Fu6fT3ez3zquEjAUpblMU8+kLNLUbKIx6R8OOUvoADVlScv3746Wl370kDoeewwNm2N/hDBoWz",
-	"fRqISsr2Ebpj+bVgM2NWQFTY2klcX2sqWwhkOk5tdmwaEWbIy3zC7ChEEJoy9hjyFEntKUpddjKd5cu+",
-	"A6KkbCkwLQ29juHc2iO/VrWXFA/gAWgGiyj5JoHFZk44fhnhN14YkkwQcIJrNsvU0Jxi5npiyXQ59ZbZ",
-	"i5ChCKpDlmyZAFpRZWyfISHYwuNs8n4+7DF9RBVKMGGttW+nlFzZgoTQy2uvOBZTr66ZNd3AwYh34Ghg",
-	"mQVboFtDxVdniRGeEHATsDKu/NV7hcRgqSh4xL27LRE5gVs1JUsxQJgW826rXyUyFcRaTvbhNJwPXAeL",
-	"7O2trbhbgDH29kMZ8XZP1/aQo26vvzmYwOCZiCyZXIEQXtj0xkYiHguWjUMUj457ol8gZoF+hmj6vMwD",
-	"4G8oey0LIzyN2UDlWC8HyntBj2xk2GeTgP1nnmBGH2rve+TyzHW2FT+gE4ktpZtnd5A/rDpDNmW1pWVs",
-	"98+5vc1rwsO1r6y9WLnctDDhWQPgCH7yed8t4Xsf6Z1ABYrsxCAEpyyb7cDiVF5Bg/qqT4VAMRzgEnc5",
-	"8WRqUqXhippPml8LjYLer4qYLqm31mUbUZ1wWy2qjB3cMv0H8LdZ8kaeb0e2BrIMeNXqYeSHawkk4F1D",
-	"AixXRU1qvKrqRcexiOWNjD2yvBdv/ryzx81SnrAt8mxtk1ySWZHQE7GpiueJwklDF1nJX7S06TRr3vHA",
-	"e8f90DveNGVT/CRvhMuZ4JpdwdF4tTELj32AJ82isq5R7MuQlk4lYY+H4YSX4zi2RfEiytgs/laZ/Yon",
-	"CdvCYw9rE3s869u+O+nlm+dnJ8fnJx9fvjm/OH7z/OS8E3V+PGn15ceLtx//cnL2NhiUpvd4Jib8Rm6c",
-	"nPizWrAR17kFwVDF5DSmSuYUojMrAVNOflaZ/N1YFMmpiougyAOjM2EP6uatK1ndskzvKbn4qKzyRnfd",
-	"Nk/1a4LCVyYaStSuTHhx9Qq7trptn/zBBcWWRrwSFkccqgx3JxXY8fJ06HzJ1Xw4MZeIT0Mxy6sl5HQu",
-	"kwQiOKBGQKABcmWo8K7tli06SFwLQGukczWbifjI5R+Dx7NVOXq7WHFMOlGHXrcTdfC5LU1+M9KuDfNH",
-	"0Y75y7ZVTM0pOYE3SFydqUQOZai+8htMkecp8ClDBLOkWW3ykCpGaUXB/ictCtlWADOnmCR9ijxPLQfX",
-	"jJW90Xy0N/sgjXphExBaRCjlsQNDFlaYZgHr+q88BvbWs0KFYT/Y0SoGbDU65MldsmUx6frUrJVlMMSH",
-	"YRirlNtFBTWydZ+95p+aJENU4dZIErXQwMZ1xF7L9Ij9KDUfJLRXnY4xprOX/OkuY51/MpsDXD/2xpbr",
-	"AdPSsQH6DM3g56IxdIoPZCJ/hwMSq9U3+uiJCMiqzAWFH5Vl14rUFBuOms/KJcftIVIqUi41weH9Usls",
-	"PouMBQnV+NmxGRtjwhmBB4QhtgYKyU6wuYBI5Evr3684LM4I8LOBsOBOlWhxWpHe4SG1QokdDkkmU3fW",
-	"6ABLZhlx7gf1+M7vvZ2nl1vvd+jTd/ar7T8Fo3w6F7MVWYWVYsBOE4rtOeLz8eytFx9rRaZFTYac9EU1",
-	"WMpUJx7JlsXmYSIKWGZV2mxWu3k1MQCh4Ly3iex6WaGcliCjG6zEeO7ncZOHe3X5WosxBYit1Rw4G2SC",
-	"X69JKjg8WJ8p0YqrxazyqUwSOVSZsR595hYQJx55i0zZa/mMaAlyy48zwzoAR2FiF9c+ySzwzficRdoZ",
-	"VAT1b2i/z87evXnz8s1PH89O/uPdyfnFOXTvP96dvDv50ftOk/iM2PPj5z+fFF2vHMSWYTxiP/ljQVd1",
-	"2bNlAPwBMOCC+qfPnr998/zd2dnJm+f/MyJaoBKnt8quXVV8tIGppx/Pji9OKrdYxnf/kHITZY4qb27M",
-	"meVmphN1goPfiTrVQetEncqQdaKON1KdqPOT90jv/UxjXt+DhpHPUVJecCf/8e741ceLt7akBR5oe/9u",
-	"p8NxW9gX/+ns5Pji5Ozjxc/HbzpR59XJ+bn9bNtqTuXYhClyE47IEuuOe9lVSFtbHGdDaSLSuJm7X8DZ",
-	"T2YiuGfMu4Ygrt4Z9bQGPDne+Qvf+f273ehPO5ffb7Hva99tfz4Io1L8UpYBj4rOBY8dV4V3MTmAiPkW",
-	"jJXNlN2wnPPqp63vjVeT7ev0hizeFscgGMcttBFNa+ibaiQ8W1E9AtN9YA1CxQqKyKsRG2Yq7bOpTOe5",
-	"iNhEzbOIxXxpt/lUpfkksv94PyyEuKYAgXN+YJlQp8bnIknYFmcP942Wy5dQj33b1sLxaljgLnOFUL/h",
-	"xsjlVPxFpcE8LoAk0Nu+PH5zzGKe8wHXIsL6Q1yzk7kRArvPRJYYa6ZQ6t5dPA846/xuY/96O08/fr+7",
-	"c/n9HzdijMSg88a14otKh45xhKD33i6L/Fq6cAKaHVIk18gbkRYldl2FXd+nx/72N1b8ULRW+UHFYhuz",
-	"hs/rbvhA9ghRfNq4YAOBZZe9zIEBt0RGU4pxgCuS8gNscx6Ua2pdSuQCpxsSwY2569FQTuR4IrDGJjF+",
-	"pwLYvDkU8HVU20g0l6gFXYzYQk3sIwLCaUCCNzJrTBR2H8DB/a6BkoLI8TTgZEfC5pW2wvmEZ7GXJx5A",
-	"AAIPPkQDbH0c7ojU31pb3u1yrq+xtJeLfGGszliwQQ5kMVPDSZu0G4z8Nme9rQw26WU6vMOtlU2HfQ3q",
-	"CTiONmMumNSLg0ZRZuWNKwjKIyKFr2GjxBL/RApXb/atyYFRj2A6qaXvIXsm6M9+Yb4kblQjjKlLST2E",
-	"gnRhRXo1T2mGC0rX4PC3nmKMgXnbfm14oz4RRiBavF8FSZRl8gbJbFYVXR041mIoYrZj/955NHo83OGD",
-	"YSw6XlWgvTp6o3hO8AAuyP+tJT7kU9G+CtPAo1WuNq8Ao3EHQotNqhwB/2YLXWvTvHn3YkV3LpunGGs2",
-	"VObY6lcv6+WGn5SK+/agNu9en+25CIJ5pi4V+d2jgIoreWxBR7/y66IWnV9AYOOsFb/D6zeISPhMt08N",
-	"GCsvm3uexkZoQNr2mKc+txWWeGifKfnlKQqt+WrvJZWxXKacpRU+/BUMTDT7zZWVJJbPsziOSuyqAX5+",
-	"N6B1gH9VlDMbqburUxyxbvmPpTSgTVy2PvC2QVQgo/KM5xPL3V9gUWaYzGaWpqqM1hGRVcMFHuuvhZbN",
-	"00ToEn4c1CY4vBlC2VJwmVMTC5nqLvvQ2f3QIaRDoZWQsWLL4RX8nejggKdDKijb0kKw5wmXU4yJbB+x",
-	"3Q/zXu/h0N0EfwpSEBERg6FtmUeFNgSJBBEhvmRdSB+uMAG3dv+2tetZCf+1c1n81TV/frf9/XbQqLmH",
-	"1DMHnw6cZmABREylybJwhRERuhbwzgRGMSrgEem9QzCcinBrc+3WwOG1yjTurrWN78Ymq0Vuy5qGOfjv",
-	"loga9h1clLbFAw3Ls+wyKvEcf83hCqu0FxALLYoDU7aMQ3+iK5zgu5EXPUVoJ8P2EfmE4j7CkP2eEQtI",
-	"K8EwtYte3hrZkzyfVV0Cj1btnPd7O08v35s3/NyLDm7/VowBftjxhyCwhVpb0dYm5jgyldcpjOQ/kCEM",
-	"tNVbD8Bncfn9Hx+APVz9rdx5c5ERNvuH+H8m0xzMZ/z64fAHethtFO4ZjjWUqYVeurWFaD/klU+EGT0i",
-	"r8fsSjByJ8vZRKTalSwtXqn9G5mhvqy+BY4Ioe711oOdnQfkCghlOJREkIQzxh0IgNHFJBSXN20OnTmh",
-	"p2QKGVu8BjLhNnus8NqAZ7GPt7xSlJFthuO5So2A3HFfevSg4CbiePbVc8cpVbGo3XBK1w2VupZNLJy0",
-	"jVbmqVka2eqJKsngxPn1tywVCDG2pcP34dmlZ+oa7ZRM9NnPFxenu/tmNQwTwTOWi08525rsD7dL1bhh",
-	"LfHZ7JSQ/6ahYtt0pdqd7A/Nwhtns2FZTqT+fUV9NVyaJW4iuheEwD7bAnRANhvuLMRg+wiTf6G7lJi4",
-	"iYN1I+9qJSEmpBqW1p/VZByJLayP4JQhV7DMayuxwF8PxEQi4BxNTY3V3cyhCx8od5Yqs4GSH2buCvsU",
-	"/ZQdkP7NWmRRibbG8osKZfv0hef2ljuc0VM+27kWS+3gMpcrTvIpnyG7ts4BcCVzyAFaYax75f9GLEei",
-	"vYaM6lV2e1KpGbtSY/CvReeXrVi28ja6rKVm0YqJAcKlfoSmDffL3S5/BhviHPNv1hhxNdrsXLEM6azb",
-	"Gnf3YoaVWHODOwUXzJqaHXTVipodzosWAmQlciQwLx9B+4WL2NjcxgwhGJLFSNtr+4VjkhjdOAPHIWr0",
-	"ZKNpclDd1Uf760TZnqDjHA8crcxfNyJQg8p6wD0yCDq0Bc8Saay8wx6jLKGWGQdhJ/DFKlrchYPr46AM",
-	"5hIiZSmVuPcNyhZ9aIKxY8JL2bVLMxVhH0rsB0i3gOaANNpcLLI+u8LRv6LoQ+pQdu4+cwGO/BWOxhVe",
-	"A5Q7NgYESV5lF36XvXWLAWoZ+pY00Z4X/AmU1IMU6eD3x0wXinRXUseKYj6pcq8MThqirYDa+9bV3B6q",
-	"5Ac2arxLBU4pkOpTL45T25xfUhzHyYOwZXUXxubIlaJ02SNmM0+N8pFCOgcskQqxcy2ztk1264jLZJ4Z",
-	"idTzKE7NMIYTQTPxV3AVwvWZy8N8tFcidd3zHNA99/nZMocH3V629cobaVJkqtYCCi7j0ujUv81Fajq7",
-	"f/CoVMCvGhvo9Xu9vwRyNO+rhKHN0GojX++UGOodYZYluJYz2GtOGw1LczwzqMQfcpym9UOiTeShkuS2",
-	"KlR1TN46SFjCcKkm2VSUzrNx7DL1AFFQKcpeo8o3UBmyVQyrZTDtIpuLfjlyFqi4A2BQqrMDKavcqOm4",
-	"INkO24u8lVPmz4HFApoAlkNlFL2rFYZ2xX2MFK6/IzuuxZGHUNzH1sCwZMp4TqyJ69UPVOyijc1j7W2Q",
-	"xf0GFQWRdLCmvML86/bDSBkr5NjoAKUwBE3RYQ3A+UJloHVAWIISjEn9gaF16oeRn8h+qFIYzoGAsw7O",
-	"M3OKYVIr6DMp5ZzpRCE7EiRQiBiRv3jkZUKw3+ZGyGREKsdzzwLGdU1jZCw9pxlJDP0TqFyl7HAN0d9h",
-	"CSD8KFhZyIrJ+tRJbcELXsV0ygm2Y2O2DbCBNeWtzhz6qImy9diOukoRJF3aMlivR6aw0Y06YLYzkVCS",
-	"LD3C+ZKaUPVSOIfL9Msh1LVAdIDEEpXSIp/TDQ8JJhtmWreGi5OolvfnwVbMSYFDdmQkG7JSEdTEq9vQ",
-	"DP/YKK3yQjXqowW3NMC2clVSTataKdTqKzEaCrP3XJ0fRBsQ0XTh02alCXAKrcvl5wN1I45IykDWBGjn",
-	"lPOaiXVgiciq87ipXQY3gglzVaTAAulcVuN3AkepjR2RT3VkbavBEmkTihTYkg5beP8IESR9MbuJdgsa",
-	"5MbKbVGpOIwOpEuOqJJRptEFFwj7ty9w7IX2ix54a7+QSRUlZ4UGfT6fTnm2bMi2nk+RHRBDbwEqTjOF",
-	"uKNw61Qi+T5pxhfwEENqdCFJv4iNOOSfaXDhFT1rU6GmUOo/tylM55eUaOFnSXgu0uHydUjOUCl56492",
-	"5XlhyBCGGijkSWVyW4zi7FGv7ZVPH7W+8uldWJ2h19gjfBq2FJqfwmj63K5Ce0GMVslXAaZDENBu8dP+",
-	"a1mEsFR5o8VkeziitVfXWIRpWflPLVr03tNbsd5g+Uw3oVGt0cFtlvf9doQDWapy56Lfgok0z5YIjB1J",
-	"o2H7oFq4qQSaDS3rfEJVikOB8L1V+ID3xzt/CcKG7zNBK7LcSTXXrPnahiVc+KCI8Jgd/dvcyGEIM5Gp",
-	"JjMWK2P4jKEWhzkDVXIDKeMWVgqqNVz/nVm3KanTPEnwdzyYtGoGD6watN33//mnf/vuwwd9+d377y7b",
-	"oAW+cPgCLFOhc8ORSrikc0x1oOLfWLCvz/Z7veZMW+sQAoV5nledD44kRlOJI7u3PNMzhWz6agjzCDLg",
-	"bfNQP9BMi8Ufk8vM9O1R7+Hlekd8MEEX471vf+lE9PFdym+4xOqtl7dRZ65FdjwWaa4bh5C90yLbgYuI",
-	"Y9umPVgogZmvHWBS2y2DK4Zci6YlVc0/qOzDP+z81+XWe7bzX5ffweftr76sbu8N9g+7O2Ikh2CvFuO8",
-	"FvIPd1cw/dhS+cuiSYrx/woMayGKIwErcGc+K+gcIjabcC2Mjg0fqj7NdhhfGXf6nYPB6On+6OGjx48H",
-	"Dw9ifsgfDsXT/adxT/TEweOHh52oo+a5sUXB9YRb0Uht81xi91vzHLjU3G26xRPQeEX6bFn1YpofzFFN",
-	"170Gr2e0qv0nh3775xb455ovOA93CrMl8Jgn3b3bS0tFCImdmNdZZSA0p7A5ptfAndtFQmUDRVKeQY0D",
-	"Rw+GKGkSTW1saTdfazhXYcW9pYtviykN8KOBAM1icr/JaXsGfnzKKUzRekLRcF20IE47hEitw7QbKput",
-	"U8LMKiqmtBhSN0gh1ao8oMGKpd4GaixIahvCMavbWxsssZltwhG0uC0IqOXnPIHPduOcqvg5FrvtFFmf",
-	"5vNzywV6jnqz6b9Zlj8pFWPRr6IEK/zwbNlQC8fuzaJPVRkQ3rTBtirbeHNzBAcoMoNaa871tXmuV+a6",
-	"1KO5mi8wc4gEeoDQd3MxMrLDfdyAUET96YEmQYIoGQfBqVC1rH8UTHfTs/ARY6XiUKG3bysX10Rc7iwl",
-	"VdyEBKW0IKewQg9bwUvAHLXCYZPZ13Ybb3bbJgKUqgus5lLv3V2mBrdXhTs8mEpG0C6Aitk0aF1OZLGh",
-	"dlosZrWzn1USN9N2UZQoKspwZOBe5njzaabGmdC6z4ZqihabC7rN6DeH3WNYr1QDWnBX3Ig030GjHr2f",
-	"e72H7IRnyZL9LF1LMgcIH7RxZCEMdhd3XUKwsXz2LXdKZPMpsT5SDglQbMtCM7e7zDMd+j57F915JvJs",
-	"uXOMMJJTKHHLkZEHSsDjcjDCTNs6E1A8JGp41Uk+TfAVzWAX70PsjJAHUyLoFHw48YkTqKKaHW1zctrS",
-	"r1HHN4OwRH9LxiN/VdET/K+8p/lfe0/2vy73otQO9AjpUoMkm5u5XLDuR8CBSyGWCDwBmctOJlo2B5R0",
-	"8YKccng1s0zSZbNhyj99HKo0FUOykygmPiMWrA7YSaVLHJX2R219wIe9Xk07rrXsR8XwIRVqF9za3j0F",
-	"RqdypoIfgIFAAMUUwoYYOxuIpUJi3hJxXXXFH9WfAzSwM5ECKS98apXpt76WpOUTa83NatYT3nUbGOxS",
-	"mLcXNeeemcNpypf4Psi/HPnQ2wnxS5jVQQEZ4MQV+UIYCbRQGIbEa4wIOajeHlF0EnMjvbDOcA6hdpR8",
-	"OL528wMV4Y3I4JqN2IL22rFyNYxlqWBBaFnXB5JbrPhworTw4O71Ql9IGJsqFk6U8QVdpuZp/DEj8v5Q",
-	"TzKexmrqfqTjDTjw+PVHsZhy0CLFb3PQ64tEp49QvwjJPJKPfMGzsEZer9BXyRjGhPxOv1Mkc8BsWAo3",
-	"M2/mZtPqTAy7lnfNccr0OzuPAtgh2264Aqd2FcgrClS4Kiz1IKiYeWkIcJmrvuzTWaBrdsYzPhU5ZocE",
-	"y9f6xNgBxp7AqyBI2mw4PVFZLlIBEeP9R4dsOOEZH+YiqyXCHfbWRbnwjSM3jpfNy79U7bk8u7amfad/",
-	"sLfffRR1Yqmv6Zue+Xsqpipb0jd7e919AJFC2jEixh8+6R7UJhdoqd7ZtNX6nPjsWQ+0I7JiMmVzLSK/",
-	"mn5DLTInetfUJStesNqP1x5lmGPqwrJYRfStGLl1/WhHxlQa4HqPnkVeJPCBZotM5kbFYDcqmU+Fbt2J",
-	"9f0Yz+av/bkNd8bGIrE7P52+u+cuNDyc2Em9iblTT9Y834/hrjKEqglMC5Vda8RELe5rWUzXzgVQDKns",
-	"WqZjpkXOthYeYs36pCHDa/se5whqerYyFZlMtYxrsZL7GiA6+c54qP4A5cYBtR0eS99gJ5flYFC8OJbT",
-	"Yh2PPPVIf4NeGqXxQoFX7kJdi7R1T79211boa28a83bskc39miV4P9viKTt78Zzt7e0/ZHo+iNWUy3S7",
-	"ZOY0Qbq/ZvZwrQxhgFnLe5siDb/0QgkfiKTyMgXE/OvRqFHvT1X8GpgD9QqKJKMiz7WA+BmsltiGFIFp",
-	"EiTYRCUkxC0NAKhiKhYPoGAwFixHNK6aJzEBT70WC5v2iHH/et/adaZFgVbtddm3SyyYFoNV07Ha6lQN",
-	"ZaVUjPujRdWsutZdgWs1kbzWSshrBGnbGiiE2daQXztFO5CnrOdBVClRJAMF2BaCXCE2mglh/VPSjWoL",
-	"E7qk935x4VA77BsVDIbAc2jE95vNdW/My7Xn7ajbreDYQIBjzexAhA1DUV/CJEAG28Ji/SxDC6RDD5Zu",
-	"Os3MyiQx+2yhMqoNvE7M74cN8mK2Fqupwt0LWzAtJ84vrv1XnFmc7FRNPfJb/zzyWMGLU8u7wCopaIh5",
-	"2PovWo7VYBItkKhUsdKu2BXm2WmmBgnW2q8DxEdzzRPkKoCVw7bMifD04NHj7S67GqpY2Fw3nDl4U3BF",
-	"86kRVDlUkz9iV1i4/4q8E+hQREgIz7HpyHqgNQlVPx/es8Z98xGYQjsyhXUOjpOcy6TqCuiznUeuQBY2",
-	"1HdYima3AnaZCh7ejxfi0mj9OueANe/s8pnUu17EcZyp+axbfLF7s8eT2YTv7bo51bu0h3eH4PgpLrYl",
-	"R+e60z/Y3zeqVw7H9EXBkGxHwY4XrYl5lvZTMRVa6v4Ml0PfDmrduA4WJDEPuZYpuPGoCcY1Fr5WmTnF",
-	"0JK0Pj17mLWBFNhZDR78Ez6boVNjYhainHoLJ1csVowP4ETOa5WAn4bqlNpZr9EvB5esGUzM0rVhntbY",
-	"hLrnqwYjryIUirWzztMUDkw2eK8ykWfLegZPPRFfsTxb2uCLTO3iR9Ioz6dNvqtyQfHuxvTrRRZo/WV/",
-	"vrg4ZXgBMyvSZWZRqKpUeu7pU+9RfoVVn7Ifd0ubdW30LjYSC1jZZLNYEmkSbWpIRUtFiGOqznqb8aF4",
-	"2eBB/PXh81r4meYXS2EjE4VmiRpTgT7I7J7x2vZ6GPIe5kF++2P27uylOQEEvAYl7zlG5cqYtHBThmuq",
-	"4LC7uY5QvNSPKwBvDOeZzJfnUE8VUwQEz4KEpL5Fkyso3WGG8vj0Jbn9gAY6FkXY0zHSDDlxzi5ZrI6q",
-	"enpCUEtMK8k1U4uUZXI8yWGsXa1X6pl7jwmUdr2FTTxSAaTdIi0KZ2i2VXPrZ0KreTYUejtyfbeMuZav",
-	"30y7+DRLuEx1pdZT90P6IbVSQhMTIRxAlLLj1X/Gk8U90foEvSH1xhEjsn0j6T+kFBRHDxXICXPIqnxS",
-	"rX2Iw+NPTalfN3uueB6NPZsl3DwhxDXsUefMhJolAuAfZmtoYWyGJdNqKjD/kkpifYCAhxwK4q/EVI/O",
-	"8YwPJ2Jnv9vrRJ15Zmvn6v7u7mKx6HL4uauy8S7dq3dfvXx+8ub8BO4pxEjnDR6nrAkEWJSgtWc8sf+n",
-	"fCY7/c7Dbq/7sOPBve+mLHx2n28DCkP/c2csVgJ3rHIXnPsHsPq77GUKcXrdZ1eQdnkVFcgBAvMmCVVM",
-	"tKnGVwhx+JB60TobuUrFUYEmIAUwVwqTeQpWQGjwYK9XJHMBxH8gxnNjGIsFrHmgp7paGE30yg8NUhCw",
-	"j4kDN0BABdIzYp8/wK790Omz//5f/ztiH0gK0Re3EStYO2WO4V4LRjA3Mqk/pMc//njyY8Rev/3x5YuX",
-	"5tOPJ69OLsyHZ2/f/vL6+OwXo1afnJ29PYP+kxcJVnG1IC6EPY8IFHJVrh99ZXbKhxQc1BRY8sSVgOMZ",
-	"3h73I8xMVECwwLlGixESJqZK5xAd4mBgZ1QkB+PbH1Lgvya5c2Rj3DBJB/tPA3COM9iJxbBjhVkYMvTI",
-	"jEUqMp6LmBA1D/SH9OqV1HlVAuorVLeu/vt//W8zqZZ+9sri5QvMjflXpLFZmcbEonxfbH9nrEA+dV39",
-	"CctVG3wobEGKylmKhjJCOlnS3FnSTXCVkfEDalIxnQ8YlvZSGdPLNOefyg61XPDpDzeSKkRK0z4EBjs2",
-	"F60DbZ9TG/a84W3IWW+jFl233Ndtut5nU5HzmOe8i/x1pT+pcCdWjFCxiEhZ6wJLT5cdkyod8pwhU13s",
-	"qhH3saJpeaxKT/vBLykfGjd42D2Nm90ktpYYaPtH3iJ/oIuxsPIOOXesLwEqBasUI2runSBkFJx1I1VL",
-	"va4nGTtldz3jczAkWuuw5ajjY+G5LELds7c0jWvQ0gqsxxFIYKPVTlzqJlEiHVnoKixM9EjhrrdFCFxN",
-	"jS471r4EncAyauq7VXL+7AqzBl/hsM3C+FktWKU9R+/X8vmvzQuWOmGxGiefOCSWvFH52yQW2cWEp0ES",
-	"nNpytWRCXrFrpC7CE9ZqVFI3dnJR61WVgqNOa7eCihqPI3PyeGSP5vDCZCpbAzkvK+yJvDaK8YQnI8ZT",
-	"KIyCaeLwcbup7+XTsuUmamGeBgaaXsysWOD8AK0CqSaMVmDPfZffJZKEpcrzX3N3Eje8DPihfjVPeabU",
-	"9ZRn1/oLp8V22qd4dLl9qPxlWGe28jak30BhDTag3hS+4ilWcmWh9f2Dv4abXlWLNH6Zylzy5ASevNmL",
-	"XhZBDdBz93s9YkXMLeF2ESTe/atGjokSNZMsSIvaqN2F3+f9ZdQx9nGn36nqE0bHQLcsSFvzoKoE6ncO",
-	"Hu/tocXr3nclbWPoGWBq1sU8HfcVcZpoBZzAlRGJbLYtclw4RblrTJUDHNBQx9zA7xZi+AxdyXjn3p3v",
-	"fHjXO/fu3Nv9p3e8063RO9ztuTtA6bSOjveXt9Fns7i1ZV4AtTWIBKRCMX44IOdjwCLXTcHL25qiG+p0",
-	"ccmuF56C7DXM5i6r1JjPU+1YkUf+TMXL5vGxl0hRX+Q+AoI2+F6LDX63HbV6N5GeCvGdHFlg/vn2R+/p",
-	"nffH/j/2/sA1yDgLLMNV++E2+ho+F/z1looDiXwtQSyGbLCuQkbuKyhgq+Y5QDm9XH1IaNdsIBCBbhak",
-	"sb9U+iM8CpwJdbsXfwxu0ns7QG/M8Uhn4rl19Trm1fP5cCi07rQ+8ooVQY0FNuhLZIeApPi/2646+Mfe",
-	"G7QuNt4bkfUbllfSTyK/n2X0NcT0v1ZB0yoAH90d1sCd9YWo1cWoV4DpGQjw/L/nb9+wqcjGEDoYThCZ",
-	"8Pjhk8PtI8bJu6QFBIHTeZJ4HPB1EXhqWlivpjSsWujFDvTi+4AgNDIYGGUsJqC/t99rr96/Nq1DB3F9",
-	"F0G0PJuL23+Y/eXcdYhL/idUgQ6+vfK09+j/WrULHE0QefOK295FyswDESrnrqz62yysBxP20LVVU9Mz",
-	"weMjF78pIdMkpKWWU8gOek+pBgtxuGJmRI55eWVJcibAq/aNTJ5/7fV/or3+j75jaenezVKaCJ7kk987",
-	"/c/mLw8oax0DtRgKT5lMc5HdcMrWptxhplJIb+dp3GV/RiAqSA5HcZCqUj4MEIHa6mZIRZqp2UzEjhnb",
-	"1lXQwlxgkZwJzxEoVN7B5/PBVOYe4LytGrDZhqsD27/x6U6PdQT94f1OM4nIXxjh9tv9GXc8f20daRdK",
-	"veYpgN0etdndfh78JjvlBVwGu8Ot/2OmZSyGHON3BXbbZibPVOxvBAyy0/KHCi129d/s7VZZ4oPm0iup",
-	"82P/wjax5hJLswW9lUrRhbzpvhNwo/Xpae0NEeTCVVHuT1NXSokvG/cFu7HGenhVipI39Ls0kF8c/mZb",
-	"eaVi4HY4Il6ITgyJiwjSUcvBbfjhByQojMzPf/jhlM810EDcf3h7zWg+t+HdFtee8rE4l7+j7fbVRJe3",
-	"aVYFO/wZjjBNRsRADe1ynECtg8V6R6HWJq7wk0q/XDoh/riUB2rh8rSMZgrAqFQoxbwZgHssAtCTXTLV",
-	"kHiKsqsirkr+y8Jb2eTw8eai822mvMV033k62+iFb1T+Qs3T+Iun9G1a6nRklqZPDGDm9kdfWtbn71s4",
-	"YWiN2HXUDBu0OECWK3VksYDGSNjr9QquHg/sE8Zg/ege1OY8dN0yeuM/3OFY6t3f46Rc2aeicoIr6lY+",
-	"h17GAM4O4ioyOUby2EbATIUcme/8HuRHbtdNkcbGPlf9arFGiLtBWCRinC2knsBX12JGBWAllm8cAeWh",
-	"Zd/IsLKVNekhU2QFRgdzH+uoHFhwcCxPkA8Dn9KJOvOUfAqtQDqVN+YAh7FgCqnJZGnESsi0snjb1QdY",
-	"g2wrrYX91tg0n1xpo6If96XZFeN4D2qdEcIyblDmih1aVuxoc0QMl07EaJ2Udxf++AMtTLrnDz+s2HTf",
-	"SM/7mrqble6rFLeQhPJAzTqXSUJV4rcciNmsL0RhqiQWQARJxHx4KPEM8wK2//F1PSikz3PhaW/a52zP",
-	"BNeg06ZiIYDsPtP5Kv0uUTy22RK72mOCa9LqaqxxX3FFNBHVNSwO232caxpnS3uIJQsxNxzEJWaiQZ8p",
-	"JWPHPmDHKy4U6h/dumuvt5dDv765d8J/dToRm1n5gn6KBlf6L+agJJ6EYTLXuU2ogYo5uQo+x9keRWFQ",
-	"y/tHSRGOGOYaSsPag5bwp4EQ3Dy86L6a5y283r6d/+2Oy95VrTPyDJQcogH6Wiv9TmZUC1ffc5WOEomp",
-	"6N98N50LSrXZdBORQPUc3I2uvcJ//C+v3r+8eoVXb8Gvxb/8eBWnDm2WVVoh7bkVnjy/rPo/uo7nEev6",
-	"Tj1I4aVqfhR00ERq5DJo+RjcQ3AZskusUP0agInFfrWQxF1gRoaQ3bfA9QTDgi9jMZ2pHEhVXO1/z9an",
-	"AkQ8h0Ik5E0iTKQZHlBjjLHAk6QI8GdzI1QhlA/vaPQQnkDIphTqh1xLrYAu1rS5E6tFSinJCw5VBCE5",
-	"PGZqNAoEDoFGveIOvX/1BR7jluy31Vno2dh6o6ZixJxjmvPXtiNnMsP4zXy0/wTaCHCSh6olF8s7V7Dm",
-	"VyklMxXvrI28v8jUFOpyJnjKRMSPAqF3TpQeXXZihIvMxdQv+uXl+rvu2WxsaSs6S58yvsjNppL0LlCP",
-	"Wf+QMVNmILg6fXt+wayGdbU+QP+MstO+xmarPuUb77fK49fE6nEwwfpNlLqGxO2jmoCjZGkB7hCYu/9r",
-	"I/oXZR4u0GQhZdecqmt20mrd/hQbWK/Yw/n9j6DQ2478syr20P+vlKXe5MYlTZ4n8kZEQBIZUuht6aF/",
-	"KfRGXq3S4DFCHVLfI1/L+2cLykPZ3FFdmbe8NAJqVEsispM3K/V1dKg1xlgt1bAFy4GOW9DbWBwrqlpX",
-	"8M9VBDVQwpdq+pFuWHCZX1EWcIq0C3Rhl/1KpURdq4r8gE4dqDrqy6SmW0YVF1T71rHgY+sexct2FX57",
-	"ZaYjEbm4OkJmSTjFgNZlwm/EFZEE5hQRgIo8wD9Tyq2Gi2I5GolM47uwKywK0UwLcwZz8W4WYwIZssM4",
-	"tDCyXUaF5uKQhbkaw5zXdRfI3cZm1x0fZsNYcgObo8+1LfB0xBLBb6CwaEE7BhNbFlHXDz897e49bson",
-	"NzPZNoTb23kKIdwPH7rmc8tYbsErqpCnm+rCwxCC9EZOXuKSI+59YMo47FVnCpkhHE0pFfWoMAl41ZOq",
-	"VDhEBFEMz8OebuQ8aApr0k3e0GzBePzt/d7Oo0v8eNjb1q2Gx7Ez+EL3004aG8FrLFHIvqb5BzIluyZg",
-	"BzhIuq0lBcxEZGiJlP02lyJnjl3bUglzr+iM0+RjwWMiiJRDEaOCXh1Ab9iteU0Da0wDJ/FSV5ofiuYI",
-	"Hus+lIWylZusL6PCP+Q/zytnZokJagnqA2HeXiUxsh/Z+sep/cps2IklXjVdwXV3VPSlMaYOL/mF7Aq2",
-	"mMgE6n7ANKdW0iApLHBMD4Qn5NBSWkhNBatKHk1jKc3mOZNprtgbNpgPr0WuI/MRRuLwIGJ7+08iYHBS",
-	"GXu0t4+AiRdv/ryzx81YTNjW4QEbyFxvm3XljuBdXwuaqnieKPYGuxDLsdA5ijh8pOUF+x9vz+zivDJt",
-	"X8FFSeLFhiLWgzeH8sRWZNPtb6hpHbEnUBtQg1crIhiCHKdyJIc8pRAniIsB1+LwYJ4lrrb1jMexEXzs",
-	"FYhEiXwiGPvl2As7CcTsbfaRvRsHpWkZmO42CchHB4f7JbLzwycPQ6iX3s7TjzttoS8j3Jx2E8C61xPu",
-	"iCYp4GZVd7OmeQJDW7AQFydSQth60k28lTfIMJrkHcDFGqzsRDtU2I/iWDdWJuP5CnoduKORdKVcZImY",
-	"45sZV76m5uof9aDkheRxKbGv8/mDZfH70Ol/oJP2yYdO9KFjB/KDlRUf/Pb0B+AI+dChfET48/ZDGh6n",
-	"gUw5DGl17QRVbFJNkOAj8Ap1Sg//ze+qcX9zy/7XgsvIeZxoZyAFt6PSYVugLsyU2QqgeqBk315l/xOI",
-	"dkX+St1nVk5iwTOQQf0SI/6mGh8eZ1ymRkH3PH1S4zkdzCZTWX5Bvfk6Li5qnarJfmMHl3v4SsdWBn0D",
-	"wN4XpaB882WKgwqr0+KyGysJigaPFGRwZTdhI+FlUfSGsBvdEnNpf3c3yEDaJbrvHb3UuZh29c2w/6T3",
-	"pAfuAepEyCABdlqwgTyGtQpfLIA7LDVcLV2sQUmq1yvmRjM2Wwpnv9Qqjc6KtrzTyxifmhTTpdEOkD43",
-	"Zlp5bVpDvN7mC7JUr+cDkQh0T5xmYEeLud8tt3d15/by9v8EAAD//w==",
+	"7L39dttGsi/6Kj04s5elDERRsi3b1MqaKzt24p3Y1pHk8d5ja0dNokliBKIZNCiayXiv89d9gPsQ58HO",
+	"k9zVVdUfABokKMuembOSP2KKBBqN/qiuj1/96rdoJGdzmYu8VNHgt2gqeCIK+HguyjLNJ+ovolCpzPVX",
+	"iVCjIp2X8Gd0MRXsBn9kcszKqVCCKborZlyxNGdnclEK9Xae8FL0VLXJXhRHajQVM64b/2MhxtEg+h/7",
+	"rkf7+Kvar/fl06dPcTTnBZ+Jkrr7TOZlmi9EuJ8zUfKEl7w3osuox2zOJ4INxVgWImbLtJzCt4rP9Ktk",
+	"YqTbOGZpyVLF5Jz/shA99m7KS7bkSl9aCMazDG4q05lgy2maCduyYkt9RSF4wlTJ8wTGpJyKGZP5SPTY",
+	"m1xfzEtWTlPFslSVLEkTlsuSTdIbweSiZGNZ4M+2Q7ozhRgvlEiwzw/6/WMmc3grnkvdr9rUMP3ihcwy",
+	"UdAtB/0BG4oJ9gcfzXOx1JOS6mH7ZSGKVRRHOZ+JaBCZgavM2Yx//Enkk3IaDQ77Dx7H0SzNzRcHeobK",
+	"UhS6sf96f7L3V773a3/vyc97l3/6YxRH5Wqu21VlkeaTSE/oT3wosnN4SVk05/FNnq1YOZUKXvM7Mc/k",
+	"aqaXCVvCl5m+XbEZL0dTlstlrMf6x8VQFLkohbpH4ycLplZ5yT/22Jsx415D95Rp4wH7MX3KeCHYdS6X",
+	"eUyzxmSRiIJGNC2YHhqlB0x85LN5pl+nFHz27U0KqzQ8kFnlLVtG86B/+CA0RK+hjdAK162buZbDv4lR",
+	"We3YOB3KnI9GqenWnJdT1yv4J44K8csiLUQSDcpiIbpuz5GczWT+M3TO9FLN+ailq25OcAT1ldXOJmLM",
+	"F1nZ3lVs/Q76iw3pTp/yiThPfw30+aRkM6lKpiSb8Xx1DGPMc7UUxT0VEC2Z4IlipYTrcvGx1FtT9dhP",
+	"YlzCjpYF6w+03Ki89UG/37Ji0lla1ldKOlvM4J4+7Dr8s2/XTJqXYiIKlJR6lIQqn8okFSgsF6qUs5NF",
+	"KdWIZwI2m+6+yEv9kc/nWTri+vX3/6ZQ9ncb2UbD9vlulvAbNZe5wt485ckZ9nBNP+aFHGZi9ifTHzts",
+	"+o4EX/mGZ2kSxVEiSp5m0SBa8rQcsIdTLTC1TOVZJpdCXyKKQuqD4/1vkflyEC2nMtNyfyS1pB4Xcsb6",
+	"MJFHfRXF0TgVWUKtRnF0wzN93EQPp9GnyzhSJS8XKho80DNSpiUsZL3cafRNH0wnaaIWRT7IxUyoVA3o",
+	"HQfmTT5tuaBP8X4c9Oa+Mx1JpMCujFM6eOBw4KPymF3hwFzhzmSCj6YM3pvxksGm7OluPZP5OEtHnzdh",
+	"I9OIN2N6yziJzEgQ7FvptZd4P5r3EB9TBRvETsGT6hToH4Q+SIepPoLL9cNv+3XH44+9ABmtlRmvP/q4",
+	"OmZXOApXTPGVPtRWjOcJW4J6IFkiYeRfgGD8vH2iD2WeeQP20F+zJzjP5sxTorhJQdjqJSJe6h3wYDh+",
+	"cji+//DRo+H9Bwk/4vdH4snhk6Qv+uLBo/tHm5Y3deAOx/ckXzHUe0Ax4pkWsm69voChTkT+WSM3tq14",
+	"K/ZvPBdsxlewEkGNGoEQ5FYIqp77vDcp5GLufWGG2Z5qTE3lvLKY77u5eV0RYmvG2HX1jhfxiIMOSS/c",
+	"XLTpaMqKdDIFeTdLlUrzSQyTIQutqM1Q4qQK5uV7mYvPmpKJbsCbjYBGi3q9Pnc9HTYo/8s2S4GjnVAa",
+	"xR8U+r8tFGxc72SwD6gcCAd9fwJZJvOJKNB4WD+J8HJ3PH/zTK8xeJMr010j7eGEqvTvmK0d0BR3l1Po",
+	"znDzddAnvKnk89QamdHNQRTT5IIYv05zPbLnOJhxNBNK8Ymg2UJNl025YkMhcjaTSTpOYXMUgsOj3Fnl",
+	"piR6wdNsUWwxuO4VqSd6dD//uIOF5L0In/A0B7Gv216xlVwUbDTluV59Ek+u1lPOGwy8Jfn659wZmqU9",
+	"dlG1OVFdVmh7ckZdYIkcLfRZjjq1ZxicnL6Ek0cUMZO5M8q1KRDb1pytDmPC9EjjI9JSMbnMGc6WtYi0",
+	"cSLLF3KhF9VniJ1clntjaMWbzFyyuv5LG2sLraYywQ+qkt88cc2cuo7drdwoBEkHtRhNUYFpyn7wY+Cl",
+	"MNQXUr7i+eqzRrqUck9bXbCjy2J1Mi5FcY4qurZ/vOE69PeDRGPNKL1q/bDZp9zhqL2SBQhacNdo4Sly",
+	"kbBSxnCiZKChoDKo6FQ9ZmWxMjJAvyc706+8B++sbUXPPef90rRY301FDgaoaQ48GGTY9MKm5OOjB5tt",
+	"yU9x9Dbni3Iq8lLPofi8bbSoteVtJiW0EGSlvBa50ZHw9dnJopzKIv0VnhIzrgbsqeCFKNjFmx+fv67s",
+	"oAO3JN5NJbh0VnLx5/Wrod6tL7SV4N1AN0qtdTiRMglurFSxZSHziRFvteXw7t27vROv06E1oVUzfZzq",
+	"VTcqRKKv5Rkc+1xdi0SraNXFIXK9Et5HOLzRZdMlRSvihqcZH2bic1eDbadmEgZPBmcA4nnQIiJ8M6eu",
+	"SpvnkR63fk3Yzt3hetC9mEulUt0J4weeSToT/9mlgR0I6MTJaCSUOsG5qKl4VZGBzjpxI4rVEtTgwZhn",
+	"SsTOt6dV8wgsocs4WijdIFhaeuznhZyLoiRfVkMaNV4ezELw0KMwUbDLem6+h1JmgoOp5PeprSncrWQ2",
+	"6KHUwtz1PGY8U5I81Wgy6D0P6xS2mRyHn+2/fNNvSn5v/R5wokEcICeLq9KloLva3gQO/lLM1PZe0liv",
+	"j5d4L3oe6SV4UXA4O43S3Ry6VXUGnKzjQ6V1oiUKxhJ0h3ijL9wsiuaD9DhBMxCC8gSH1ovTMvRA25su",
+	"T674M99H9QPMW0CVGXWyE3VR/Qq4Yc7ETSqWsJSTJNXvwbNTb4nT1vB2U2CXxJESvBhN9XMKoeSiGIHN",
+	"UXdF7IMTSi8/PRPRIBKrf58Ovx+lb9Iojm5EMQSHsyqbG23d8nwzpoWIi22mBzWl9X7MMnJ8D/Sg4xbK",
+	"KWxmVUZeiC+8Ms2gNJeMPl5xAw2hlxAvg5Fj5jZQ1jDApk0LtRiaX9Sx/u1qJsoiHamr2OxIRVHAcsr2",
+	"6Ucw7IZCG9jgVs5lLQBCx21j1rRJ3JxJCooGf8xkyw+JGEF0Kvwracvh59HKoZcJaAN2VQWWBwyGKBQY",
+	"c6jPlJINBfvbIplomWV8CvrCpSwS0unqW/Lo/uMH9Thjoxu4jp3+MhH6lTL0Eo8KgS+ygKh0SKupbnF8",
+	"KWrVW0nBLe00nlAEs2IGwjjwFpsxRi+A2SSpwlAkLkCtrlRiR3AM2mBOJdinT3mQKlpYXGr9w5qa3oVV",
+	"CzRNMnGRzkQ0eNKH4T8T8FoqGtyHwXd/9z0pV4nczWVCTywET1aVOwr/D1xXg+hEZULM0c88Hqcj/VZD",
+	"nvF8BEqObmmMbhu8L81fZOlkWlKLegb0fPVtvMs0Xwg+0/Oq/1rytMTPn0KahBcP82PbD+8HFpk/sL91",
+	"E1zPzC2wV2oSyp+YDo8XH+fwxuclL0qr7daX3ItCzpjSl4CNqfccTEfM0NmZpNxCBDKuSrwWjuCxLGZc",
+	"L5JELlAlpz7ki9lQK4D+Oqk/99xpl7adNC/vH0ZNRTKO9JNPRmV6k5Yr0557PC/FXpnORBQYBX3ndyTS",
+	"No2+vY7ue8evxdv5prvoqk+1ffBbl/cyojJ85hSLTCiWSXnNeNn58HsFbb4indE79o6aS6qyU7v1GEyx",
+	"DWicEc/SfPJKX/qpsv0ry/YotGpRKnTcLqcyCW2Umjzp9F7FdpeDKFIv89Z99YNcgqOcLfIyzbRIxlti",
+	"lo7BtkcZxkaSICIddhMJwvVj4h0w53D9p4rAXHfrBV52vpjNeLFqHHM+rqJyGnhy0XTSG9D6fFRXXXXX",
+	"eBKDloLrfEWgbjhafxSrmoHZ5VQLnVONQ6AqhTujXmrbYGv0SYeJ2DAmP6WIn/AGhTbZ+8vGW9rt12kf",
+	"+kpNYD+akNnG7cwn4pUoeeOFsRMb3u/VWlmqdXPP28QWClxDoCWtm+CNx+xM8PwfJ8A/T7ZWX9w7jDYI",
+	"3bdKUHsdhqg2l/qm0ExW36yr6MHRp1frtkC+zj4wq/Efth3Oy6CXF5XoAeMl+1UUssfe8es0nwyYHkFw",
+	"f4OCB0H5XG+aFKPZqx47WfJrAXdmQmuC+te5TLwrXvBMH/zmGaAzSp4wq6UzVco5UyJP0nxCsFp9Nk6k",
+	"AHMPu/Q2B1NmUA+LjXiey1LbhPp5vkFsTQN8myiOoLNRHFW6FMURtR00Tr3Ru3AnZs0GKIr0hmeBHU8Q",
+	"NYX22Aiijmk+ogEVyUkZg6de3IiCDcXI4TFndS346AGeiw7D5/+33usaR8OFWrXqJRdTweDagmdGrzfm",
+	"EJM5LgOpuwhw5eYbkBWOVhO97JTfCDYUkwWGpstFnousRavZ7rWc8nPrc9fZhGGvgxIxm8olRgNFnpDL",
+	"lj38+JHJgg0Lea0nany3kzROC1U+XW3W537ipchHq/NrUY6mYFNZs7Z1BZp5BJCzmak0H2WLRCRBk8v5",
+	"9bt13zfIwosMjMXhqhSIk5SF3t+cjbJU5GV1aay33+D1tx6lz9C23EEZQMfA9jBedQTl+xIOnMh2PwFq",
+	"TxoIP/mRdc8SuE7L1x47AXfzAH5TPE066wmnMjFiqpN/0zhAOmyDHIRUIfhoKhLG9WsP2HiBMelSSqan",
+	"5W43hPPJtC5r3Jw1kXS3vcDNslZ6KhLcLRLwbqWe55xqnOQW49KUwAB6ze9qs5eyRMjWVjsQT4FOQ0kH",
+	"RozgEa7YOzE8l6NrUd7xIUIPCu4BO9SxH5rTGlHoPLvtWFr/Yusqp9gcXcgKKWd3+WR95jS8HJ+3aZbg",
+	"AQsZQfxa7C3mtEZx+8qCzeSN/pDTVrauxULMZdHdTkLH2xnctMlS6mpP2MPV33pu1mqj6EktT8/wZG1I",
+	"R3+a6ZWdhGOg3PpiQdVVi9FIaAmsDCYcssS8GGUK2AT40cUASomKdlr22LupBGGuO65YrlvTLes/GQZ7",
+	"PUPIgSdnMhEZwij2HiUPhk9Gex8PPz64HhC2YsBezvhEnC6y7CkfXb8ZjwcW/ZXqX3yEZf1SPbp66qNB",
+	"dNg/PNrrH+z1Dy/69wf9B4P+w782nS62Xw33tSzYXMh5JhrZXEtZJB1DxW1R6Tc5hZrG+jGFnBR8pnqe",
+	"SfIK8cvHzGBI2Y4cM5klovDAjWrAlJyJoUxWTA8qA2eZYmkZY5QvF7vH7FQmitCRbIezXxay5Hq36NM3",
+	"S0crlglQKcDmGgo244m+DVDTvPQD2SOeZQpPbWOM4GrSS8sJ2fqsxOx5UdgvY/YSs0zgG60eud9f6xWF",
+	"Fz2DYNkzmZc8zUWhxyGdPC8KWTR+o2/PFnn9q2cFV9OfpJxTT9gO6IwACJimRcIKgdtC5nqgOI6RXqJ6",
+	"zePfGA8rPfjUXCa7MDOlUKW+wU6CEqWipMdFXrIhH137yFr9abfHAJ834yvw0dYW0lFoGdGaDsJrUgSG",
+	"g9rPlBB5VxW4JrloqTqcs3lsSNQ8y3g6e10Jy6+FENSgRz5iBfBFEBLSgkEf2t/zUiz5ip2cvrxnoSWY",
+	"ztt0qoHArfhRas6q9sRQzAq93Hm/R5++MV/t/vmPIZPBnQNHGAk2p0LtUIijj3vXdtfsZakq90xjotwE",
+	"uDnJsmMGQzRwSadwwzEz2Zvml0D+qck1rXgxsiyi5MgojmwKaMNVoTuu79m74QUN7Huca/WikDNsxv1t",
+	"GnTfuKb1qvUSatcdt3Y52LtbT9WAc6o22CBZuIk6+wcPAqJnCwWOnkl6I3KENLrWcdhxw0tM+kU4TbEA",
+	"5N6OEtm4513/7bfsHtxzb1d/nnLlXbIbfYr9Dtgs4PV9MKOwZTfMbbWemIfuRp8uzcY9BbHfBtT02gUZ",
+	"pe8gs3QqtR6puzUvxDj9KFSPvSwN4mSULVQpinsqRsiZa+meQpg9uq0JhOy6kgrFpjJLWCkngNKhTPdc",
+	"wh1MzQW/hvvAnTdERBcFUgb+g7we739Y9Pv3R6Cb8JmAv4TLa0sV4GGWcFYiOkaliSDMq7wRRcbnympA",
+	"qLLndAI3gBNe9rvri34lFeuJTkvdaW4SXHDwYq2TTWWh5Z/MRYxHsh7iOsDCz1JZk9C1f3PAs/mUH0Q2",
+	"ecWf7qp/mDJ8AcKl9+pcgE8SZgg2jj4oPQFr0V6ZnKTg5fRlGMmWT3EES8Rc3jNvcfnpMoB68N7LIWY6",
+	"veAWkgvf/uT05V/szZ/M+Lin+gO1deM/pnkCTsHLLZzwb0B8oRvejf9aDId74rm+vC4loY1N8tG8OIzt",
+	"+vXUtozm2aLQZnsEG21OOxhOZkiwfCazxYzEb9M0Rxli8HckEmCHEzz1b0rmp1yf11FPv1IPLnn/zWUP",
+	"15bNTv9BVrIr7DkddK+RvLrdg83d7tmn7pvm4/2GXFaf1llTmV+kM61zzuausZOJp54BMgyy+EYSvniG",
+	"YhX1scki40Vl6FeID7NJbLTIP1WF/Tmtr7VaWnV7kihoQdTh8Omzy0KBUXh5xwPLUkFwH2AxmItROk5H",
+	"4LhMxEiLW4DKaiPI2LsD59Z0GUzQLgV1eL7Cnw0GH55AiYJavqqSfdNTizGI2MZP2DNg4FDa2OCZc8dw",
+	"5fqIsEyRy8VkildAoFcro6qzIwEm4GyR1XGih49vqT7yUs7S5s7HqWpV1KEH26no36c35izMUjfRaWnZ",
+	"JZyWIMfsSp8WV2QpacPTmqQ99lSUS4GzoPQpZ45WXgij3B9bNYfdiGKF7rv6YkoVU2VKlDd4Dstc3AvY",
+	"BObo2jg1ngXjjq5WoQWOAN3fgo24EsfsG3O+9UaIdQPyBn2MG/CkyBOmpCPgGDBAaUN7OFqwkZVb8MZ3",
+	"T1qMtxFyiUPizwdY3LgVeaZv9FdmPXzeagntvP/m8sOH3u6fGyZR7yvaRFbIhmZAOREeB5Q4iHU2Rpn2",
+	"euuYHK0bk/2/7+x73EH/vXfp/urpP7/Z/dPuFx2S2iaHVR3c4xbbGQjKV51XbEefRzcHPXvPbk3ZzLgq",
+	"Lwqeq9QcVm2+tHpG9K3JM6w3r+H+qiZOZ8o7Ji94MRGUT9vQLEMv0RXX6XkEvcVy//DR0ePA1XIIXsvk",
+	"e5GLwoKvGx7wUFTKeAY3exHNGDh19aJYEAYBxmQd9gC/qL6M58ZuQ57rX+2TY+cdCgxty5pUkHha/sDV",
+	"lFBzW5w/iHKqAB8wfcHaiBiZSnOGcdYBEx/5qMxWJllCL8mx1OdLmk96rNoha0imJdtxSSIYQz5JkkIo",
+	"tYuC5pVMRHay1KeVd6VuHQgKcm0dGkq3Qs7m5a6W3obxpqKpUJcJlYJpQJlQilISElnbi5hmFw2i/9h7",
+	"q0Sx9zKw1CtdDh9eeMk9xV6eMo4XHrOhmKb6sC4W4MKcF/JjStqWdNRwYgWHTzhrbCTlddrCtAUURS7J",
+	"GK6su8wPu9G2/eF//PHftPV+eHTvmz/1/uvnq7//d5jILbYDtrlHlNCLBENVtMqX7+ZsND8Xqp3bUOGP",
+	"pl+wAtHd/LFkp4Us5UhmbOfVaL5H7ey9TGDZmTtVyVfK0BdYb/1QTDjocKCjKIQRc9peBLgCVxOlEkF4",
+	"p4pCSEsPhTCSM8FKObAKobOudGsT0CH1chelYpzNeHFtt4qEOJ1ubslXRqnEleonMvFrocdhTF50aUKY",
+	"K/Cth9clkph1WASWx9HLVCxWSCBJec9pWaLqWtx2+YKu0MI7eEtPZk3S4VqOaZfF5i0qkoHtlMVC7IJE",
+	"c8vPfFtxSDo/43vrRcRH7MbOr4gP87+Bx1YuqUhThpsD/8+aF3g3ug6G7nK/XvZAhVA/y1zsQN9jfAXj",
+	"7AyQzTXB9DUAL5AkwMgWbKYNTo/vMQYjRLeVwEgWclECs8IdeuzqfQ667fw0qxZwufEojeaLi2kh1FRm",
+	"STR4BFR/lSQrvcGfwv5O88lJNpFFWk5n0SA608rVmRymGBWayWLltXTwMI5KUMK8AUJao3mK7pFoEO3X",
+	"e9oOkodo+yB62O8fQFIpkn/5l5vvvrQzMeQfrE/LZVB1/GKuv9rj0f/na4Zb3e2IhL6S/7C5qJ0TMZBy",
+	"2smR6POwWhcObs6gN6+xWN9/c9kj9lFamWhUdPEpIuw3JpBzjBDmuIpT1hKENPNGh2AGeialhR5/bjKk",
+	"Nzz8FBDVPnFGoG0vTYaa95JhGvZI8BF2VBGF3facag6OfRhPVl2eBGBP0DhcVrzRs4PzCIli9jmv8K95",
+	"kWq5tQpm5f4WaKSSKWTaAkkXasrvfrOtSp6RaYt/7NBWMHXRJSRTKpeDs2OqV3BYvPwm6sLLJBNb9+EM",
+	"czQB/LFyJAUtk+8Sp97/eef/6enWv/32AzbyIdq97Fm7kfrkfBUb56wF+WvSyIGCwiBxAl1zMAZ69Lvp",
+	"6kt66yHOyoeZeKFtCggRVdZrdc/rO6ayKF+bcNKIw3eeh78mF9e4+WvS1eShrDsg64ps4yzbLj+lyb7b",
+	"xAmbk2Pjo7seo/o9t0xjCZ6j24VFhmLKb9LNqAbKVX1qLqf8Cb2g5KJszVs2ufnGgYDoOk5E0AjLA6w4",
+	"+J1ACwWq3KUsrsHi46pKP0bWzIyv2M7IQ1ONFkUh8pHW2J18SRUxGomEPTh84lyqMf16v4+yARCS9C4k",
+	"ug0UPRNqA6L1/lEF+hkSS9Go4q/pkN5eczdhE423xXFHJXnQjwPmQHXwTCqSG149OWU6E8dsvCjAESVz",
+	"oRD2aPgqfZM5JmgWGMsGpVXciKTH+gyyzID6Mp2l5fpRO+gEma2q+/VF9krwnD07fcsWCkgx9LtBWGOW",
+	"Zlk6kgW414fyRtiYHvkFeLIR9H3QAPUGZzYpeJrT0tmc5eyBDdFLNpGwlicSsiXSckqhAKCfbCalxLRn",
+	"jBvCADpysfQDBk/6fXfhlCvAy+qWEJWBQO0YQZZHfcKn6AMZIlJTLMkA/EKjRRlK6qkhqzeTXNU5DmjN",
+	"3u83Vu0GtQE4470EVWfCUl4c28EcGk8n2l3f/aP+g8ebJzoTvMgbe68GYCwEy0WKRFmgfXs3sFwi2rW+",
+	"i4FJSxv6jten33ukDfclSk/YslzLIl4g9yHs4MoG9uSenr1CLibTOSSgyTmutAKznGxYr9FBfwWlzs8b",
+	"dku12dkbDrnwXU1SCLtCDhoLBFC16MyYk16fgwesw37eNMkz/vGc8jpPbXKT7Um7hIWO6I08dImhbm7Y",
+	"cKUn3oxzzApeeuAtOBTvovN1p0ZQXuJVDZH5Kn36GbLy6NGjR4cHRxt7WOXRaD+6cI7HYok99Cb5mPUR",
+	"4V0XBGBMbDeK/Tti7pD5dyITm3MU35jroOrOQomkOhoVYaLPAoBuG9z2tLLYtCE7FZnHChZbZcmV1ClE",
+	"j0FL/ZDgTKAmC7j+rHpVCKczPezfZwAVGYk7GNh5IYfiOS+ygOj8qZr+XIi5MMAmwZM0F0qx0VSMEDfp",
+	"naJIsxMzIAoEkCVgNVDPxIo/gl0vhnrc7ym94lOZ+IogRIUKoW0b6+u/pw/ctEx59p3IuEkShoGCTBOl",
+	"7CajsTaPAKF5TAWQioXA5qHnzGL1UW1CckoDixXAm0dXWqhOWPSaoh/6NN202821dEYY3YhIK2+/47XS",
+	"20EkwdH8nVzm79I8kcvKpj9qPfoRbAKgh9IOtPHqzwTAT8e8sCoCZ8NC8GuLqXLp9pBCNdA6YszUlOtF",
+	"DTfMtDJmtOEM/PUIvXjc/zegdfX0zmMjMitX1IQtIYL90abrH+L1wUkDvLGpeTCRbDE3+RW46/SL4hGB",
+	"UINlfgeKGMzJ23lgRtZPCA9MxpwrUzxr3UR0XFBdep7mk7MwlO/MwLGB7B1EG6KgKUGG+q5wzUNYe5EJ",
+	"xkdQ+UogkyJpT+ZSN7WZ1pa0zZqqqcF8G9RgrmIDYfJOOIxOObWmM87u3L3mhny9EOZmxud712KlTKZB",
+	"dLkGmTPjc8PCm4RH9alcGNmnTyMSqukMhxrCl0JctyAQwRlqF7M/jPVxAgb6Gc8y+NENGhumOeR5+d8Z",
+	"+wlvKIxyICqt6mkh0ANlQulvkLPhDeJcYvMBv0Xf7RbThINWnaP7h19qjvRJdxf+FkqNgxdXbe4SffRT",
+	"jQGPE5nOXJ9MG7UPXAnQxYCXpfeQVowXpTcZnKWU15Amn61id0S6pMB7plMmqu6R8AFruaFZOXiIWWnm",
+	"XX2fzjEq2xU3DxKOmW5o86qRbnYrV0/DrGrPYY7BjANTAbqXlpRWzSusMTPBc0CqAuDGc9lYRRDkKyly",
+	"cOTFACzGhG6z/yCJ8lqIOVbA8K09MjeDxqks4ppLrK8nDWlvBugo8DJryRivWjydstN96d/rH4TS0psB",
+	"2i1DadU4d4zORkJu6NMVCkmSHYf5TFaopZBLhXuCkmNsaBiBvaKYAhKYfp3LooQHDEzdyxq3lil4qSBp",
+	"lDqIMwWP0df/shALYXXE0AR1llcXtdFrni3bgTsbQiz2YuUdBBrOJu2FsyALk03250Sz3r43UEjc4Z4I",
+	"rmlQ8uqcHq10C9UVHVzSixxya4Wp3LeRMIkDBbrxirks5angWTn1jaRcv0cd8jQgGBw5qbRIbFiGuSxw",
+	"TNKScX1Fj72Dk4N7BweMbKrYuBDOHVlOxewY3YoNz7FfbGamN5zIxp3X7tvaMN1CL6rlHCAdwwXBL9tJ",
+	"6mGTYiAdRwusQAiIc9jSA++4JawNGqVYmwSZq2KiG9E/QtCTzmJiDkuBaK8C+a4JpqAhWDnQqr6qw026",
+	"fFhDGFMifeJxcKWlM6ePma+GYKahCwMZqBusUYTb6ZErYq0ygP8CTn+sYJaOpp9/2MIovnNcIWt5MPxr",
+	"GwjhxtGybWougC9t5LVK3enoIjwFdYZ1z8COwnFCRbYagCfwGmLFvLsxH/RbApF5t3yKa31pvprfI1ho",
+	"7iCrnH1aQta60Gisx7Nsh8es5VcP0jaM2bDnnvTtt4y7P3d3t+54Xhaps0IgycYD7dvRBaUpScdjUejv",
+	"W/zWn/eW+tdhzDgAcNgfvmVD/PT3v7M/TLna4b3wY3ftFcN1V7Tdrsew9cavNaC10OaXHsjq4/wBDPxS",
+	"vxwHrHZhYKAqtpY/RhXp17aBq2LZDsgfXBa71wr0s/FtdXtXG2z01g/E+531vr99X71GXFf9lrfpaWOt",
+	"uM7WJgp535gYj8WorNQ0aNkKtYwIWXipDqH3altH8OOavbjmd32Mv79X7ci9mN1zHbl3aZtoE5U7JUKH",
+	"y9ZOVDDE5Wf0JbDwa1EJf4KqP213ermRrbbiRrTWevvpFkJCn1vcaC2bpFJZIIAM07rXRbEQ6P87GY3E",
+	"vNSGgpeOBTrOyTATF/JcP0wrN6jNgZpLsXKGyDCbqQMefo/NEPxjkI2ilUqqB01EEDbFkrRMkxJ0bH0s",
+	"ShrNEtIiTRA3raiH2xdO+AzHIlzcwcZrJaRaD4DbnEQWzlRrPmNifwcuwrkYmawOSMCFopaWkCPIkRhM",
+	"dqvy5m8Em2KesD/LHQs6FOufYlGzt37A7bnyCVwcJAPTSxqWuJNvEL8Em0COSyR6ShWRfKY5zMyWngyD",
+	"+/4KHvJPAfCdXy0jkO235IpYAZAWTVZq1pAEgRAXiQ50rU75XA9IkzRlnqWu4lsXln5MGz+IozSJBlH/",
+	"YM9dd/Aoaqs2g51BiwYPX4hF1w5rrzCDfrcn/d4hU2zHQHzYkz5Tu1GtPg2dBYDj1QePbf5ZhojUsJmU",
+	"KtZvaeqVZ2UBapUqMgyiA/Z//t//j/UHrNFTBoDx1kTg3tGjx3+Fsl4YgyrSyQSSFqnbDRgqzcu6cnme",
+	"Er10NYXDJv22xWuKQhZhisRUq+aLLDGHNHX1mHae1vWJw62bxDU0BPVj1MRpIIzQUeqkgRF7m6e/LMSx",
+	"Qx1OWJbmwkaHoGo+K6XsQjG3Fd+/XfMd4cFniAJfH/bBOD04Y0JowJR4PmMDIBinmZe6B8YXWD61antI",
+	"El0nTvTZ0cySjKOpyBIi3IS/F7kpZx1K97GbJ3SM+qc0aCAiLwXBQjYvnXKrlHW99VqX2TJVU5KoyLWH",
+	"MnSkRQgsFQird1uFsKJeJo3c+FCfjBwIynp7DLO0HDAAkD3jQA2ZZCJmNtwfs7OF/uI7MeN5EjMTQYwZ",
+	"Rllj9l0BeaEFOxMjmY/STBwj0q07v2IdPZ4YeRe307nC3oaRd68aeyvJrA23Vy7XnIhfsHKEX3pqE5P3",
+	"F6wf8TxP5jLNy7D2Y8FJgLzNTZZ6k9mFt+W5vzwdQPSIpIHnnO8i/Him5EnZ3qrVzkymuFyUArgp9X2m",
+	"6mlaYN3TYyZm83JlY4D4fmSfQ/ShwUa8qYPezD0M1G/Te+AnwZVor8YmC8+drEViDqmvDO5N8wmy1aFZ",
+	"ZwI5YK9prZ/I4wPxm7WFFajpwLiac10qLBA8kQMo3uHDs8nh74KDfgTehbXGiyw7thhwi9MHigWZOxZ8",
+	"SOZoR+ZuWvNmAf+kr+1cooYwfKZAdbvGUw38jACHBog+q/H6mD4/ix7jQsf4fhgGFR/FCET75Oz0GQW4",
+	"Yq+NCS/1KNoTwTS15FRwxagQeTuaGd5ri4Jq+vLNVYfg6c2RalAQp6XLSWz2rRTFLM152bb2oA4zgAiW",
+	"fNVceKFGA7WGYiuNTL+rT/bn3o7XOtn4Ey3DwHnpYJYqTcSIFwgpoZqwyJyL9NnHrJQZHq0ecwl4QWIb",
+	"tFKYi3IjDMrEBIuNZwWrUUBI1I9zWn7OpmAu19MTzwRXi0JrbxQTruBVRpkcXQ/sVgcsYOpwAXTzbKv6",
+	"HiM+moq3YV/K+VQPCo3ej39hcK31Pi2USDaFqzeIvmKR5+vJ+MuawIrZkvjUFVZorRXv6SZyNxcBKA1+",
+	"Hp1hWz+jXoQ6XB3uJZT4L1c/gtOgqtgotQD7cFqWczXY33duhB5Z1T11M+oRm2wvkyOeRXFE/offIp5N",
+	"okH0/Pzw4RHU1L2JBtHpHv51DaY78imU2qx9/iyCgt16aaTA5KkX5nD47j+/e9tf/Oerf//xx9NXURzp",
+	"a9P/+O7XV0X/r//xy7Nf/v36rz+g67SmfFHvQyr/VarUlV5VKLMBngwVfLvp/Nc0VjWv1WKYpSOmfyTw",
+	"DWf/fv7mNXsnhuxHsWI7Zy+esUcPDx7tGhS1IWO50jddIXwBhAD793c/nlf0jnDeI7pMGpNa5TVbWwaB",
+	"holeKrRCnEh3vug2oX+PyWVuQG2GwQxv2w2Iokqia6B4biI61uJMRMnTbPuBMpmu67jF7iDr1ScRW8MZ",
+	"tol25lMc/VSrZbvJ82wk5VIW5RSQLwDDS3MkND5m3z+/YPs3B67mN1nluEKRRAjMotD0fVEHUaBIccM5",
+	"4LgUf3cn3YU76dZjvsn5tF3DX91V9bsP6p/UB4W0mEbifZaHqKsj6DIodv3KVs0pxJwBR+IWrmrEqJKd",
+	"oeGvpNQMDGrbnJ/3lFdAzyGVCcxOSc+xLS5NhUV6zJYVNI8BJR0vcwFcbNVoQPjEmEGZL8x8mMqMbgUT",
+	"tlINK5cmexuo7DD9GlCM5Jew3cHnQIXrmJ5F+GLUEehqvQtVj11glS14RpoDpjAGyCZGG0kxxlIaSEmG",
+	"GH2SqOwkZ+IjyomUZ2yaqhIK9gzYcDG6FiVLTS/RmkpztnP4Xzs76d7B7v7j3Zgd/tdOuv9495LpN7tY",
+	"SqZgxgV2aSaKCWJltZKRT6ixY8bZXBQj/dQMo6IoRwgaPR7DLWTRPfm35kmKvVtXmBeetEXJrk3gwjRP",
+	"xMegcmXbO3z40Gtlz2cAsQ3Vtxu0GlNvL9dqpkDqW5fVn/Ga4ayqxexVtdLZ5vpxm0rI1d4Zu2weFdu5",
+	"DIoRTHJfE1Y1afANiz5m12JeMhABJiGUkzplnEwZUmVaEtNM7xO0HKuraS6TTkkc5jFhXo0uWfldy9oj",
+	"X1yrUxTyPVEY5dQfyJX1iEC7Fc8vOhBZWLFNWOdSyuuKVtLhUd467wcssObKMLZCCOhTpvlCtPL75+Jj",
+	"yeZ8IqpKjH0L0qkC2tkMvb66o8/MxmshAUB+XkPG6T3Lus5XbAk6NEAoSwnYKSmvBaQt4d+Ec+8MRVFy",
+	"UYxEu4kYHsgb8ZS8swFqpU1RCV7auq4EaKqXr4aKqF7Y0mbA6PVIvE8uRJIHVOU2LXwzE3zIdsQSqF3V",
+	"v0C5pshvJii1WukwmovFpsVSxABB97RNa/n8zdrg95gSZYlFDvmqxxyvJWUNaItnUeQ9dsbzRM4GjOdA",
+	"7cFV+UzmuRgBIg5pbsdiKZRHTZ3mbAyFHekGEnLuYoxQL0m4atE6ouoJPXYq+PXzd69OBu4aj37ZpH8o",
+	"KXPIDChFtuqxU/1sng2cBgVG9VgsA71a06LW6qpwx4GLpOvxNmQA8MW1QP4oHwLa81zMA6+GG3qinTcK",
+	"0w2B4Ro5t60b+55iE76YGFL/SmcNULCFZtuA+cB365tSFdrS+iRGcYSTbH4z6TFxZCZDf8Qhjuo85lEc",
+	"eRjZkD32Sitzp5z0+a28RljYX59JYWtupk8rQjXO4Foqp06cD0RzgXosEh1jtpGaBrwsE7H2yIJqXFRn",
+	"Q5WmOQKhdTwYZ8FXObESPjeJtci3BD3FJ3V+gB6FCyK4rz7m2enbn9+en3z/PGavnr96c/af5q/vXp7/",
+	"iJ+ZLNjJX56fnXz//Oez5+enb16fP//54uWr511E64wqFLTAZHEqCIQNOU9edhyl11GA0xKPgNjpZgSH",
+	"64jXHr1mTNtbXuRpHUi1uVqANxHUAnXRjdNl64pXZ2Ik0nkdAGELP9BVrNCX3YgAB36zPkLjnstNr0Bt",
+	"hLrZrE+4XS2DEyzQaCsz6k3snNtoXwJgAHY2R8sQrVrrRmvuYLjw+cd5gVzYVTNvCz7Da6zNUCkP8Wij",
+	"iqBb4DQUZtBfaoH7Wpbw73PA5kdx9J0U6rUs4e+OpdV+0sMFrcAn0yT8YduFv6qNf4ojWOpr64FuKNfy",
+	"mZWY9Gh6o7PeWL1dFiZMPLz9mqne/No1OiEsIUqWmVdPcaEwf4mCT3Smp8oJldoLhtRnj/B6w6m4PgRk",
+	"YiTHWLihkuBbEjTaSlOwbFGHgPhX4BDMc1lym+7QNpItJVW892uyxbYpzvkiyxANUtEC/GnJxB01RUh+",
+	"KLHcCasyWZMa8Iw8XFNB7gFl0gM6Gl7ZxhW7eZzzrm+yJZq1YRLW3p1eGME1IJiXRVqKY4SOpFToGX4+",
+	"fXsRtIsXadLR1nzjcaMF/DlDAX5PtAy9OBii4U2qNFW9axQqTRWDFSYSwP9gZbEUSq3OwNl5JlQpIWHH",
+	"Ol19Ru6Bq+ehfG41hbyZSZWrel76dCM99qMQ8wHSZvIV5FD/KgpZUd7x8VEc6Ws7nhdmxNzN5hts5FMc",
+	"WchiyN/BA44OzrT0dZHOqcwCEqTdjfKT4ImyxfK6OVP8Zd1/8PhfzrsSWs2niJNrdZhshmamNyKI4ioW",
+	"ueVUAPsHVxZABFsKFkHZ+C38GmvSsd757OgmZ6lSa+3eNtlZqEFvhtHJ5K0S24lCwjtsvBDeYZuxodr5",
+	"qiOawiZOmb1+KvIE97RhENXWOSHpXsvSfLyogOpeYGD0srsTCmoq4DryOn0ZXqyfCcWu/r5lbspWpxYB",
+	"UDeslvZS6nVEu24vNCZfESR+KhMy3J7yYET0haf1VUGELjxxncslhvomuSxQcnmTOdKXoxFnNt2e/W7v",
+	"4+HHB9fOKQ9Vl+zGHM0XhCd8cHDYe2joY+m7g4Pe4ae2JLG5xALR4dyzvUfJg+GTET09gDrzOl0fEjBO",
+	"9fEEuoiiwMyWDt/tUgqw4N7PbraqVs1DinS1ECPdejmE3QScUpCjwZMnuuHxQkG7v5lg5COvwCRNZs/M",
+	"5IDtHRgRTqVoB3g09/Xx52J4oUlxT24eTsKUdF3CScuvN/GkPdwcdbTvFnIOpu6Riq9sHrT3Yj12jvIW",
+	"6YSQNROPf4r3kYdqC6gMdEi/bWAFrJ10O3Yt836BGYhNiZrmL8CvvSa6CBxALEfubiSDB98yoQAMMfwG",
+	"XtBukeCWLICN8RXdraD3EKNvChLmDfkTJwaRoZgscqJFsgijL/BaQay7HfiWGdNqSUuuF/h4FwrI4LSc",
+	"0qq/kjEBfwzP/0Ru8lJ38AiDv7MdOoj0o1rFZYC+DquJaA0GPNcWfJ9aTA5YUfqzl6JAUoadnL70TZtz",
+	"vDnysa/BGILzYXWQwq8cNr5Z0Ytasq8U+yNqRis4oZCuERgBTEKQy7yektKcvMRjgt4iIckp1TOeCLYS",
+	"5aBBnZmWQb5pw6YFESPl4k9IWEn3WUZAlxpE5VGGAh55C9g9lkdsectapBfgiC5mianuwHFREbzVsQxq",
+	"+0dta6d25YP+k6OO2jLevt5rGUJDTqUqwwfTD1KVVKGyE6B2Drwqv3WwhZGZvHWBmclt8I+nih2EpeRa",
+	"bBOWJ1wHbTp6+PD+w8383lMxq5hBP1xcnEYx/HPegvGsvkGVty5UYYEII3LGWYF4VFvhU2qZVRk6xue8",
+	"KG8xImWjhsu2DVDkzo5EWc61vTeabzbvqEA1zEqjK6EFfGax8tWtZUgVgmdXWrIkTWx5WrnADCTTYaJ5",
+	"MHQMP0iA7r6WZTg4nObzRRsFK4pqZ9oA07Z1xqwRDV0juSYi3DG2GpA4Qf9Mt3ihJ5g2Pvv2kimUURgu",
+	"597ihWknj7kw029TJlMFc9SVlmaRtXD6wESj4g6sOseQ8j54ffLquaHAlWPmE7mHChGv3yzw9Ngsde89",
+	"3fiEt4xT8Jv7pihksbXRCBb8c0ia2JBR5KFJ69aVYvOMj4RRw4baOuyxC4tCThXrr9eDH2hjcZO5FSjQ",
+	"3+UoNXBVaiA4sHIR8u/r7WohPAURmjaS2Wvb//MLCbVlv7+g+mbkrXVEhxUAqdOyCDekYo+DGeqaAZ67",
+	"muFs/OqYFGFr1VBB9utcLpv1aoYrnz96u6wOPeCmSP7GfHqvgHEHlYuvqS99EYrBYNkVirx0UoqGmRxd",
+	"i43+vqd0WbXUYLuGpHwqWoc8DNX4szXGOpb6+0fV9mvvST+c4ec7aDvIL/DidaNcQAboSkXgGLT9NrMH",
+	"GBjcNLjcCqCbAPAiWgrLVAHDNAX5TLo0Epp5uezA3wA8/TxN4gAyEuOX4Aoa2PzjTCAia0IbbEtbSFA2",
+	"e/ejwXKDBLzN4uNcjEqRnHcDWQdqJNioF46nFqjB0gXtqtCUh3wKRw/YEMgEqeicnShwcOBMX035jbga",
+	"6IOKMp6cw5qQfITtjUFV13e7ghFWqBokpP6DSg96bCQzkx+viFBHiWzsx2zZTmgUY1gLMSUVyTEjIbPr",
+	"7OKai70qrikDgJelKPR4/Nf7/t4Tvje+/O3g6NMfQ/EibSS2QnPCgm+9bleJl3TcvHg9OnNLOZJZxZqC",
+	"pPT9g95BFK+hYSACRLdVzV2+beC1ND0cdYxkayNQ3/HD4TMIWxcCgAYn6AusdDWElznRaoN/h+uivrzF",
+	"3YVZEidtIHZ9hp3jNfcU05OIxRtkUUIxgDHPMgRAlNJBGmsLhy/5qnbUPfC8xDXseYeTy7/OveVwxUJr",
+	"/RZn1K1pHvWrzJ36sGm+vMu7TFaw+sGXKAhQJ8u/vZV/Z4zzraHLSpFsp7wZieOCwEGtoeVF/ZOsVYdv",
+	"3TQntjowac/N3KtjymeEkCaAu+kckUo0We3SnMETWSKDlAdbKKx3Loc3itLPkon+QBv5WPmuq6zsIvo6",
+	"yKd123sDbVBzbbauLPV2nhi8RI3VdOTVUPDMv2rig7ckon0bdK5uFi8aHYVNhvv9NlW7341T1dMG33u4",
+	"n+ig33v8uNfvHTwaPOz3Dwh/0CU8XqHUwlE3XFTvfyP3cbSPxV1+NR5CeIhzvhqfa92D6eQXuCI/XVpG",
+	"Kppen1gK0NT6EtpP7y9bo/92f/g7oL5e8RH1JemNCP3ks+SYwaPTKjrRoiyqrVJsOHBy0HjBLrMjdmm4",
+	"Q0AWo90SDQ77ff2q4SMBaqdUxTz6QvUtWsojnJHg55T9gAN2YzCX0fX9j096B49bGGNHDqbb3eAPGRTW",
+	"9mnhOanaR+iO5deCzbVZAUFlYydxda2oLiawNVm12ZJxxJhgn5ZTZkYhhsiWtseQCCtVnqLUY89n83I1",
+	"sDiWnK0EZrWh1zGcmnvsF0P3cuoBewDNYJUu3yQw0M4pxy9j/MaLYpIJAk5wxeaFHOlTTF9PNKw2Jd9Q",
+	"xxGwFDF5SMOeZgB2lAU7ZMg4t/RIwbyfj/pMHVMJHMx36+zbqeRmdmC59NLia47F3CucZ0w3cDDiHTga",
+	"WMfDVIBXUFLYWmIERwTYBayMK3/1XiHzXC4cUb13t2G6J2ysolwrBgBVN++mvFqW5oJo8ck+nIXTiZtY",
+	"k4ODjSWdHZbj4DCUUG/2dGMP2doAzTcHExg8E7FhK3QA46XJjmzl8TFY2yTEIWqpKwYOcAvsNcQD6SUu",
+	"AP1D1WvpjPA8YUNZYkEmqB8HPTKBZZ+MAvaffoIe/ZGcCb96AbOd7URAaUViR+nm2R3kD6vPkMl47WgZ",
+	"m/1zbm7zmvBg8WuLe9Yu1y1MedGCV4Kf/MICpqLAANmhQAWKzcQggqcqm83A4lReQYPqakCVZjEcYPN+",
+	"ORGxKlKl4YqGT5pfC4WC3i+7ma+ot8ZlG1MhelOOrAo93NH9B+y4XvJanu/Gpsh2GvCqNcPI9zfyT8C7",
+	"hgRYKV3Rc7yq7kXHsUjSmzTx2BhfvP7L3gHXS3nKdsiztUtyKS1cPlDMZjJZZBInDV1kFX/RymTjbHjH",
+	"B947Hobe8aYtGeP79EbYlAuu2BUcjVdbk/iYB3jSLK7qGm5fhrR0qjl8Mgrny5wkiam6GFPCp/tbFuYr",
+	"nmVsB489LH7tEfnv+u6kl6+fnT0/OX/+88vX5xcnr589P4/i6Lvnnb78+eLNz399fvYmGJSm93gqpvwm",
+	"3Tq38Qe5ZGOuSoOhoZLceUKl8ilEp1cCZqz8IIv0V21RZKcycUGRe1pnwh40zVtbE71jHehTcvFR3e6t",
+	"7vrUPtWvCElfm2iogbw2X8YWxOyZ8skD8gc7hi6FcCesvjmSBe5OquDkpfnQ+VLKxWiqLxEfR2Je1msU",
+	"qjLNMojggBoBgQZItaHKzqZbpqolUTUAK5Iq5XwukmObvgweTxuXxERlr+gxFQb1FyuOSRRH9LpRHOFz",
+	"O5r8eqRtG/oP147+y7TlpuaUnMBb5L3OZZaO0lAB79eYYc9zIOyGCGYH0szwQ+oYpXaRePC4Q6XkGmDm",
+	"FHOsT5EmquPg6rEyN+qP5mYfpNGsnANCi/ioPPppSOIKszTAq68/Bg42k0qFYT/Y0ToGbD065PFtkm0x",
+	"Z/tUr5VVMMSHYRijlJtFBUXY1YC94h/bJENco+bIMrlUQOZ1zF6l+TH7LlV8mNFetTrGhM5e8qfbhHf+",
+	"UW8OcP2YGzuuB8xqxwboMzSDn11j6BQfpln6KxyQ79I8kctWHz3xCBmV2TEAUt1/JUlNMeGoxbxa094c",
+	"IpUq+KkiNL1fi5st5rG2IBMwdU/02GgTTgs84BsxRXZIdoLNBTwkW5VT7XdLeDt3SJ0thQW3qkSH04r0",
+	"Dg+pFcoLsUiyNLdnjQqQbFYB635Qj+/92t97crnzfo8+fWO+2v1zMMqnSjFfk5RYqzZtNaHEnCM+nc/B",
+	"ZvGxUWQa1GTISe/KDVOiO9FQdjLCaCIcLLMubbYrDr6eV4BQcN7bxGa9rFFOK5DRLVZisvDTwMnDvb4+",
+	"ssGYAsTWaA6cDQvBrzfkJBw92Jxo0YnqRa/yWZpl6UgW2nr0iV9AnHjcL2nOXqVPidWgNPQ6cyw0cRzm",
+	"hbHtk8wC34xPeaSsQUWZAi3tD9jZ29evX77+/uez5//z7fPzi3Po3v98+/zt8++87xSJz5g9O3n2w3PX",
+	"9dpBbCjsY/a9PxZ0VY89XQXAHwADdsxBA/bszetnb8/Onr9+9p8xsQpVSONlcY2WLzc2MPX057OTi+e1",
+	"W0xJAf+QshOljypvbvSZZWcmiqPg4EdxVB+0KI5qQxbFkTdSURx97z3Sez/dmNf3oGHkU5xUF9zz//n2",
+	"5KefL96Ymil4oB38m5kOS41hXvz7s+cnF8/Pfr744eR1FEc/PT8/N59NW+2ZINsQTW5DMVkh7bEvuw5p",
+	"a6ovbSlNRJ60F4cQcPaTmQjuGf2uIYird0Y9aQBPTvb+yvd+/WY//vPe5Z922J8a3+3+9iCMSvFrpQY8",
+	"KqoUPLFUF97F5AAi4lwwVrZTdsNyzivQt7k3XtG/L9Mbsng7HINgHHfQRhStoa+qkfBiTXkSzBaCNQgl",
+	"USgiL8dsVMh8wGZpvihFzKZyUcQs4SuzzWcyL6ex+cf7YSnENQUIrPMD69BaNb4UWcZ2OLt/qLVcvoKC",
+	"/7um2JJXJAV3ma20+xU3RpnOxF9lHkwDA0gCve3Lk9cnLOElH3IlYixwxRV7vtBCYP+pKDJtzTil7u3F",
+	"s4Czzu829q+/9+TnP+3vXf7pj1sRTmLQuSm/ajrXDc/SxAuku1KalrCEoPfeLov9Ys1wAuod4pJr0huR",
+	"uxrOtoSz79Njf/87cz+41mo/yETsYtLxedMNH8geIYZQExds4b/ssZclEOhWuGwqMQ5wRVJ+gGnOg3LN",
+	"jEuJXOB0Qya4Nnc9FstpOpkKLOJKhOG5ADJwDhWiLVM38tRlckkXI7ZQEXmJgHAacOiN9RoTzu4DOLjf",
+	"NVBSEDmeB5zsyPe81lY4n/Ii8dLMAwhAoNGHaIApwMQtD/sbY8vbXc7VNdaOs5EvjNVpCzZIoSzmcjTt",
+	"knaDkd/2rLe1wSa1yke3uLW26bCvQT0Bx9FkzAVzgnHQKMosvXGl/EjklG9go8QK/0QGWG/2jcmBUY9g",
+	"Nqph/yF7JujPfqG/JGpVLYypS1kzhIJsYy47m+c0w44RNjj8nacYY2Dett8Y3mhOhBaIBu9XQxIVRXqD",
+	"XDjrqvoOLekxVMnbM3/vPRw/Gu3x4SgRkVd26qCJ3nDPCR7ArnaAscRHfCa6l/kaeqzM9eYlYDRuwYex",
+	"TRktoO/soGttm3ZvX8x157J9irHkQ22OjX71slnP+nGlenQfij8fDNiBjSDoZ6pKFekDCqjYmtoGdPSO",
+	"X7tih379ga2zVvwOb94gIuNz1T01YCK9ZPBFnmihAVnfE5771FhYIaJ7puTnpyh0pru9k1TGah18ltfo",
+	"9NcQONHstxdmSrE+o8Fx1GJXLfDz2wGtA/StoprZSN1dn+KIhfG/q6QBbeOy9YG3LaICCZnnvJwa6n+H",
+	"RZljMptemrI2WsfEdQ0XeKTBBlq2yDOhKvhxUJvg8GYIZcvBZU5NLNNc9diHaP9DREgHp5WQsWLqLTr6",
+	"T3RwwNMhFZTtKCHYs4ynM4yJ7B6z/Q+Lfv/+yN4EfwpSEBERg6HttIydNgSJBDEhvtKmkD5aYwLu7P99",
+	"Z9+zEv5779L91dN/frP7p92gUXMHqWcWPh04zcACiJnMs5VzhRGPuhLwzgRG0SrgMem9IzCcXLi1vThw",
+	"4PBaZxr3NtrGtyOjVaI0dXPDFP63S0QN+w4uKtvinoLlWXUZVWiSv+RwhVXaC4iFuurTlC1j0Z/oCif4",
+	"buxFTxHaybB9RD6huI8xZH+gxQLSSjBM7aKXN0b2tCzndZfAw3U75/3B3pPL9/oNf+vHDz793Y0Bftjz",
+	"hyCwhTpb0cYm5jgytddxRvIfyBAG1uude+CzuPzTH++BPVz/rdp5fZEWNodH+H+W5iWYz/j1/dG39LBP",
+	"cbhnONZQBxl6adcWov2Qlj4TevSI+x6zK8HIna7mU5ErWxPXvVL3N9JDfVl/CxwRQt2rnXt7e/fIFRDK",
+	"cKiIoBTOGHsgAEYXk1Bs3rQ+dBaEnkpzyNjiDZAJN9ljzmsDnsUB3vKTpIxsPRzPZK4F5J790mMXBTcR",
+	"x7OvmTtOqYqu9MMpXTeS8jptI/GkbbQ2T82w0NZP1JQMTpxff8tSfRFtW1p8H55dai6v0U4pxID9cHFx",
+	"un+oV8MoE7xgpfhYsp3p4Wi3Uu4d1hKfz08J+a8b8urcpnJ/ejjSC29SzEdVOZH797nybLg0K9RGdC8I",
+	"gUO2A+iAYj7aW4rh7jEm/0J3KTFxGwfrVt7VWkJMSDWsrD+jyVgOXFgfwSlDquG0bKxEh78eimmKgHM0",
+	"NRUWh9OHLnyg3Fkq7AZKfpj4K+xT9FN2QPq3a5GukG2DJBgVyu7pC8/MLbc4o2d8vkfFkvHiyzUn+YzP",
+	"kZxblQC4SkvIAVpjrHvVA8esRJ6+lozqdXZ7Vis5u1Zj8K9F55cpeLb2Nrqso2bRiYkBwqV+hKYL98vt",
+	"Ln8KG+Ic8282GHEN1u1SsgLZsLsad3dihlVId4M7BRfMhpIfdNWakh/WixYCZGXpWGBePoL2nYtY29za",
+	"DCEYksFIm2sHzjFJhHCcgeMQNXqy0RQ5qG7ro303laYn6DjHA0dJ/deNCJSwMh5wjwyCDm3BiyzVVt5R",
+	"n1GWUMeMg7AT+GIdq+7SwvVxUIaLFCJl+QCJJHyDskMf2mDsmPBSde3STMXYhwr7AdItoDmQam0uEcWA",
+	"XeHoX1H0IbcoO3ufvgBH/gpH4wqvAcodEwOCJK+qC7/H3tjFAKUQfUuaWNMdfwIl9SDDOvj9MdOFIt21",
+	"1DFXCyiX9pXBSUO0FaXMEutq7g5V8gMbDd4lh1MKpPo0a+s0Nufn1Nax8iBsWd2G8Dm2lSxt9ojezDOt",
+	"fOSQzgFLpMYL3cis7ZLdOuZptii0ROp7DKl6GMOJoIX4G7gK4frC5mE+PKhwwh54Dui+/fx0VcKDPl12",
+	"9cpraeIyVRsBBZtxqXXqXxYi1509fPCwUv+vHhvoD/r9vwZyNO+qAqLJ0OoiX2+VGOodYYZkuJEz2G9P",
+	"Gw1LczwzqEIgUqTmzUOiS+ShluS2LlR1Qt46SFjCcKki2eQq75k4dpV6gCioJGWvUeEcKCzZKYbVMZh2",
+	"USzEoBo5CxTsATAolemBlFWu1XRckGyPHcTeyqny58BiAU0Aq6kyit416krb2kBaCjffkZ004sgjqA1k",
+	"SmgYLmY8JzbE9ZoHKnbRxOaxdDfI4kGLioJIOlhTXl3/TfthLLUVcqJ1gEoYgqboqAHgfCEL0DogLEEJ",
+	"xqT+wNBa9UPLT2Q/lDkM51DAWQfnmT7FMKkV9Jmccs5UJpEdCRIoRILIXzzyCiHYLwstZAoileOlZwHj",
+	"uqYx0pae1YxSDP0TqFzm7GgD0d9RBSD8MFiYyIjJ5tSlyoAXvILrlBNsxkZvG2ADa8tbnVv0URtl64kZ",
+	"dZkjSLqyZbDcT5rDRtfqgN7OREJJsvQY5ytVhKpPhXW4zD4fQt0IRAdILFEpdfmcdnhIMJkw06Y17E6i",
+	"Rt6fB1vRJwUO2bGWbMhKRVATr+xDO/xjq7TKC9mqjzpqaoBtlbKimta1Uij1V2E0FHrv2TJBiDYgnmrn",
+	"02aVCbAKrc3l50N5I45JykDWBGjnlPNaiE1gidio87ipbQY3gglL6VJggXSuaPA7gaPUxI7Ipzo2ttVw",
+	"hbQJLgW2osM67x8hglJfzG6j3YIGubVy6wodh9GBdMkxFUIqFLrgAmH/7vWRvdC+64G39p1Mqik5azTo",
+	"88VsxotVS7b1YobsgBh6C1Bx6inEHYVbpxbJ90kzPoOHGFKjnST9LDbikH+mxYXnetalwI1T6n/rUtfO",
+	"r0jRwc+S8VLko9WrkJyhSvTGH22r+8KQIQw1UAeUqux2GMX5w37XK5887Hzlk9uwOkOvsUf4NGwpND/O",
+	"aPqtW4F3R4xWy1cBpkMQ0Hbx0/7rWMOwUrijw2R7OKKNVzdYhGlZ+U91LXrv6a1Yb7B8ppvQqDbo4LbL",
+	"+34zxoGsFMmz0W/BRF4WKwTGjlOtYfugWripApoNLetySkWOQ4Hwg3X4gPcne38NwobvMkErNtxJDdes",
+	"/tqEJWz4wEV49I7+ZaHlMISZyFRLC5ZIbfhMoJSHPgNldgMp4wZWCqo1XP+NXrc5qdM8y/B3PJiUbAcP",
+	"rBu0/ff/9ef/8c2HD+rym/ffXHZBC3zm8AVYpkLnhiWVsEnnmOpAtcOx3t+AHfb77Zm2xiEECvOirDsf",
+	"LEmMogpJZm95pmcO2fT1EOYxZMCb5qH8oJ4Wgz8ml5nu28P+/cvNjvhggi7Ge9/8GMX08W3Ob3iKxV8v",
+	"P8XRQoniZCLyUrUOIXurRLEHFxHHtkl7MFACPV97wKS2XwVXjLgSbUuqnn9Q24d/2Pvvy533bO+/L7+B",
+	"z7tffFl9ujPYP+zumJEcgr3qxnkj5B/urmH6saXql65JivG/A4a1EMWRgBW4t5g7OoeYzadcCa1jw4e6",
+	"T7MbxjdNokH0YDh+cji+//DRo+H9Bwk/4vdH4snhk6Qv+uLBo/tHURzJRaltUXA94VbUUls/l9j9NjwH",
+	"LtV3627xDDRekT9d1b2Y+gd9VNN1r8DrGa9r//GR3/65Af7Z5h3n4Z4zWwKPedw7+HRpqAghsRPzOusM",
+	"hPoU1sf0Brhzt0ho2kKRVBZQ48DSgyFKmkRTF1vaztcGzlVYcW/o4k9uSgP8aCBAi4Tcb+msOwM/PuUU",
+	"pmgzoWi4rFoQpx1CpDZh2i2F0TYpYXoVuSl1Q2oHKaRaVQc0WPDU20Ct9UxNQzhmTXtriyU2N01Ygha7",
+	"BQG1/Ixn8NlsnFOZPMNauZHL+tSfnxku0HPUm3X/9bL8XsoEa4a5Cq7ww9NVSy0cszddn+oyILxpg23V",
+	"tvH25ggOUKwHtdGc7Wv7XK/NdWlGcxVfYuYQCfQAoe/2YmRshvukBaGI+tM9RYIEUTIWglOjatn8KJju",
+	"tmfhIyZSJqE6cV9XLm6IuNxaSsqkDQlKaUFWYYUedoKXgDlqhMM2s6/MNt7utm0EKFUXWM+l3r+9TA1u",
+	"rxp3eDCVjKBdABUzadCqmshiQu20WPRqZz/ILGmn7aIoUezKcBTgXuZ482khJ4VQasBGcoYWmw26zek3",
+	"i91jWO5UAVpwX9yIvNxDox69nwf9++w5L7IV+yG1LaUlQPigjWMDYTC7uGcTgrXlc2i4U2KTT4n1kUpI",
+	"gGI7Bpq522Oe6TDw2bvozjNRFqu9E4SRnEKFXI6MPFBBHpeDFmbK1JmA4iFxy6tOy1mGr6gH270PsTNC",
+	"HkyFoFPw0dQnTqCKama09clpKsfGkW8GYYX/joxH/qqiJ/hfeU/zv/ae7H9d7UWlHegR0qUGSTa3c7lg",
+	"3Y+AA5dCLDF4AgqbnUy0bBYoaeMFJeXwKmaYpKtmw4x//Hkk81yMyE6imPicWLAisJMql1gq7Z+V8QEf",
+	"9fsN7bjRsh8Vw4fUqF1wa3v3OIxO7UwFPwADgQCKKYQNMXY2FCuJxLwV4rr6ij9uPgdoYOciB1Je+NQp",
+	"029zLUnDJ9aZm1WvJ7zrU2CwK2Heftyee6YPpxlf4fsg/3LsQ2+nxC+hVwcFZIATV5RLoSXQUmIYEq/R",
+	"IuRB/faYopOYG+mFdUYLCLWj5MPxNZsfqAhvRAHXbMUWdNCNlatlLCsFC0LLujmQ3GDFR1OphAd3bxb6",
+	"QsLYXLJwoowv6Aq5yJOfCyLvD/Wk4HkiZ/ZHOt6AA49f/yyWMw5apPhlAXq9S3T6GeoXIZlH9jNf8iKs",
+	"kTcr9NUyhjEhPxpELpkDZsNQuOl50zfrVudi1DO8a5ZTZhDtPQxgh0y74QqcyhYwrylQ4aqw1IOgYual",
+	"IcBltnizT2eBrtk5L/hMlJgdEixf6xNjBxh7Aq+CIGm94dRUFqXIBUSMDx8esdGUF3xUUhFg/y2P+pui",
+	"XPjGsR3Hy/blXykWXZ1dUxI/Gjw4OOw9jKMkVdf0TV//PRMzWazom4OD3iGASCHtGBHj9x/3HjQmF2ip",
+	"3pq01eac+OxZ95QlsmJpzhZKxH4x/pZaZFb0bqhL5l6w3o9XHmWYZerCslgu+uZGblM/upExVQa42aOn",
+	"sRcJvKfYskhLrWKwG5ktZkJ17sTmfkzmi1f+3IY7Y2KR2J3vT9/ecRdaHk7spN7E3KonG57vx3DXGUL1",
+	"BKalLK4VYqKWd7UsZhvnAiiGZHGd5hOmRMl2lh5izfikIcNr9w7nCGp6djIVWZqrNGnESu5qgOjkO+Oh",
+	"+gOUGwfUdngsfYWdXJWDQfFiWU7dOh576pH6Cr3USuOFBK/chbwWeeeefumurdHXXrfm7Zgjm/s1S/B+",
+	"tsNzdvbiGTs4OLzP1GKYyBlP892KmdMG6f6S2cONMoQBZi3vbVwafuWFMj4UWe1lHMT8y9GoUe9PZfIK",
+	"mAPVGookrSIvlID4GayWxIQUgWkSJNhUZiTEDQ0AqGIyEfegYDAWLEc0rlxkCQFPvRadTXvMuH+9b+1a",
+	"08KhVfs99vUSC2ZusBo6VledqqWslExwf3SomtXUumtwrTaS10YJeYUgbVMDhTDbCvJrZ2gH8pz1PYgq",
+	"JYoUoACbQpBrxEY7Iax/StpR7WBCV/Tezy4caoZ9q4LBEHgOjfhhu7nujXm19rwZdbMVLBsIcKzpHYiw",
+	"YSjqS5gEyGBbGqyfYWiBdOjhyk6nntk0y/Q+W8qCagNvEvOHYYPczdZyPVW4fWEDpuXE+cWV/4pzg5Od",
+	"yZlHfuufRx4ruDu1vAuMkoKGmIet/6zlWA8m0QKJKxUrzYpdY56dFnKYYa39JkB8vFA8Q64CWDlsR58I",
+	"Tx48fLTbY1cjmQiT64YzB28Krmg+04KqhGryx+wKC/dfkXcCHYoICeElNh0bD7Qioernw3vWuG8+AlNo",
+	"lOawzsFxUvI0q7sCBmzvoS2QhQ0NLJai3a2AXaaCh3fjhbjUWr8qOWDNo30+T9W+F3GcFHIx77kv9m8O",
+	"eDaf8oN9O6dqn/bw/ggcP+5iU3J0oaLBg8NDrXqVcExfOIZkMwpmvGhNLIp8kIuZUKkazHE5DMygNo3r",
+	"YEES/ZDrNAc3HjXBuMLC17LQpxhaksanZw6zLpACM6vBg3/K53N0akz1Qkxn3sIpJUsk40M4kctGJeAn",
+	"oTqlZtYb9MvBJasHE7N0TZinMzah6flqwMjrCAW3djZ5msKByRbvVSHKYtXM4Gkm4ktWFisTfElzs/iR",
+	"NMrzaZPvqlpQvLc1/brLAm2+7A8XF6cML2B6RdrMLApVVUrPPXniPcqvsOpT9uNu6bKutd7FxmIJK5ts",
+	"FkMiTaJNjqhoqQhxTDVZbws+Ei9bPIjv7j9rhJ9pfrEUNjJRKJbJCRXog8zuOW9sr/sh72EZ5Lc/YW/P",
+	"XuoTQMBrUPKeZVSujUkHN2W4pgoOu53rGMVL87gC8MZoUaTl6hzqqWKKgOAFpkcGd1r1BrPj6CZ3ArpW",
+	"6kNQAguLHHsG0oBxbecrmWsTwub76zE5OX1JTkUgmU4EFRhMTaGVYzxJlalrbpCedILOC4k4avdcezHj",
+	"I9TGTEyZL5IUJuaKJPdVj7222S4Zqh2CFelkWqpKU73Iq0lL727HewolaO3QUNsni3IqCyrB0pLtARxG",
+	"XLGrp9Aku3jz4/PXV0i+huEKJWcCsyBtZAeCgiaGIwpWeRCo7bHhUjEDMS/kR0t67Rmu/uhLgWUSoKqi",
+	"ye6lBD4Q0LrX+MjI5HlEr/Fd96ov66TwPCUutrZB2WINBpv49Alk/FgGgJjL3NVVUWynEfUphJKLYiTU",
+	"bmwXnyFUNuUctFQQH+cZT3NVKwXW+5B/yM0hooioEvQTyujyyoOj4mGfaFzG4anAgP1Aj/+HnDAT6MCE",
+	"Y0TrYLKc1ktj4qrEbYBh+0q/bg5sbUUyodk84/oJISpqj1lpLuQ8E4AO0pJTCW1SrryFSRXT9GjggQ/M",
+	"klgRjYbA1CyGVveBmuVXNuJFkWrBi30esKvK1A5YZVMg95LeEx/y9k2hlRvcFXofsJ1bbILd+EN+FVzX",
+	"tR4ZSYR8jReWEKJcShD1CoZkj5044TW4C5kFxTbTcSos+3yq1EIU99SHnLFrsUL2cCQAxyAob8wuG8ks",
+	"E6NSFmwHdrwph1Ltxi5KX+vJmUs90fqdjDwfgD+lJOotctKERxcmycAcbCGt1NDj0My4GwwBn34tUPPZ",
+	"Gr1/wK4a2v0VVThWTC2GdrezK1vO4CpmV4ZyHS7Wj7rCLM6rHvspVQTyQWJA5+dTU0LrOyPDc1FxYmBf",
+	"6d2CGwOSTaF0hxbSxG0mMV9bb5e07LF3dj9jl9gVX5RTkZfkl7/SSvSVnCMM5UpPor7V9Q9nIVUfchjA",
+	"xBW4Nh4DWKP56hiNDIQgmbvY3xbJRCSUpkIK6AeIcqcjQaTFJPdP5nw0FXuHvX4UR4vCFExXg/395XLZ",
+	"4/BzTxaTfbpX7f/08tnz1+fP4R6nO5oThLUhv13dcWPYUcmXnM/TaBDd7/V79yMvx+d2FuJv9vOngJU4",
+	"+C2aiLVoTaOPBFf+PcWg4NnLHMBZasCuINf+KnZwMcrgoPlkV4Zf4gpxbR9yD6Jh4Aq5OHYQMrL6Sykx",
+	"g9NRwUKDDw76LoMX8rqGYrLIGc/FEpYorL6rJS9H0ysfD0LIjwFmi90A6yCozDH77QMc9B+iAfs//+t/",
+	"x+wDqZ70xaeYOarmtESMj0Gg6RthqZ58993z72L26s13L1+81J++e/7T8wv94embNz++Ojn7Ucug52dn",
+	"b86g/xQ6gLOpXgUdsC7HhAS8KivV76+0cP6QQ1SSZKvnSxZgk8Hb4ykLMxM73C1EVGgxQpbcTKoSIAG8",
+	"QLGJldEQ1PQhh6IHpE0cG2ATTNKDwycBDN8ZnK9u2LGsOAwZnhoTkWvxIRKCUWpxf6UlVF2v0VJN29hX",
+	"/+d//W89qYZz3B1YFmip/xV5olfmWBYzInnA9vcmErQOWBwvQCGloQhL90yUiiUSwEZGCgKJJVd6EbrK",
+	"3kZA4q4ghcVWNjIs6ME3g31OeA9D/lPNvclWtEAMnTMEYcitBga46/09hkUjZcHUKi/5x2qophR89u1N",
+	"SrWHQf0FyInTfqHtc2rDWAi8C+33p7hD101VhS5dH7CZKHnCS95DZtTKn1QSGmsRyUTE5AboAf9bj52Q",
+	"kyYUk0EO1MTWuR9grezqWFWe9q2NcrSMGzzsjsbN7ERTpRL8SMfeTrqn3FgYoYpsbsZLDTXoZY5YDftO",
+	"AEYIzroW3ZVeN+krrBtlcy2BINim0WHDfsonwnOGh7pnbmkb16APL7AexyDmVRlDoXIkBSCyvWOTFAEL",
+	"E2MdKFpMeRtbranHTpQvMKawjNr6bnS0v9iS38FXOOqyMH6QS1ZrzxLHdnz+K/2ClU4YFODzjxxSFl/L",
+	"8k2WiOJiyvMgvVpjuRqaOoSCQHAHSfHwGDfGWKpaO7ls9KpO7tQkTF1T5ADPPH28eTTC+oTENF1TXb/m",
+	"rMlSbV3sTHk2ZjyHkltIQAIfd9v6Xj2SO26iDo7PwEDTi+kVC2xSoLogiZFWPYxyYTOHRZaxXHqRUW6P",
+	"+5aXAQPmnX7KUymvZ7y4Vp85LabTPnmwzRpHDbNAj1HtbUiJgpJNbEi9cVHIGdYIZ6H1/a2/htteVYk8",
+	"eZmnZcqz5/Dk7V700oXLQZk+7PeJb7c0pRwc/Gj/bwp9QxXSv9TR4XXR7V1E4f1lHGlzPBpEdX1C6xgY",
+	"8ANpqx9Ul0CD6MGjgwP0pdr3XUsIHHoGeKmaYp6O+5o4zZQEtvnaiMSGxwHZk6w23tP20AMc0FDH7MDv",
+	"OzF8hkFKvPPg1nfev+2dB7fu7eGTW9758Na9tav7Fnd7LnhQV43b/P2l3vxhpyj8preMMkxBoAwHkevk",
+	"pfbD1yWfQO5M04q9/NRQn0Mv5C7Z9+AUkG2tQsyfX900wIzX+lA4ppWnMlm1z5a5JBXNzepjBElQHXQQ",
+	"VLeTDOulAunbgIAokSftX2+f95/cep8f/i4htpEQuCcYZ4FtsU4ifIq/hMMMf/1E5fxEuZHSHUEWWAmp",
+	"oIgClJyXC/STe+w6QEGj2FBgzpjeINqulfl38CjwBPX+ES4LfH5QLt2Z7nOjNRtSZ85N/NfSsZ8vRiOh",
+	"VNRZW3HjQo0FZNJLpIwCppx/mCB58Ls42EYc0FbYWhzEYT/3199L34vybjbSlzibf98H/yr7ALzqt9gF",
+	"t1aT404XozoNfpwAgubfz9+8ZjNRTCCEP5oigPTR/cdHu8eMk6tWCcDq5QvcZlSq5x9y7p3qTm5Wx1s2",
+	"KrzoHrzonwKnnz7bgVvQoEMHB4f97ub4K906dBC3tINTlcVCfPqnESnWvY4Zav+Cqv6Dr28kHDz83bz4",
+	"SuYFOKoB9GPCUuB42F6wLgLqhQ131P31BnCOVBLoGm+Yx4XgybENMldyJlIgTKmSGzzoP6HqgFRdAHN2",
+	"S5H/Q4TnmQDH/1fyZvwu3v6FxNvvQmpbZQ9jaLdyghBCMRr8pv/ystbCXs8TKACZ5qUobjhRJxGRjxYB",
+	"Izmb8Tzpsb9gVhgIS8s3lstKcjqw8ptSw1gXoJDzuUhsmRpT5EwJfYFJq8p4KQoSWqXPZ5b62Vi6vbEs",
+	"HOBPNYXQ+WI4S0svYbSr8radzGgmpn5lnYweawtshUUWTT6i5WBSukusp9zydHcVVW9zD+aHJfQ6CaoX",
+	"shimSSLyzlv+QspXPF913ug+Y9Y2W/wFXAbb2m7OE6bSRIw44jFclqfhMJrLxN+liMyivYmAYdqaNwf7",
+	"HL1crZvz3VRStXKClgIYCxGrWCgOS5/YWoyU24+w6RZoMALEYwOU9RCvhlD9uHnoIyoNk50Q9ap3MlfX",
+	"WGEElRIqkgOIX2EzhGhj14pv6d28biefiZtULE9wgL7MLsbG8UFfewPjs5E7IrR9LY8noeH1aCeS6IPo",
+	"J4t3hTq8Uia/7+7P3t31cYfzDgcap6B1b+vtXCsP1+qCpFQEBMhmqSqv9Fkbwn0Th4GNURxblLTMsbC7",
+	"hVVAkrbBagdhiCd+/7ogECtVoUySXaX0fQhj4QdxtzpPPfdTC67QBVqq/WnrSoVoY+u+YDc2uMF+qmAn",
+	"W/pdGcjPBkViOogbi3tqN4yTdEsJgZIiBvqrKuQRfvgWCyLE+uc/fHvKFwpoJ+8e9LhhNJ8Z0F+Ha0/5",
+	"RJynv6IT8stJanfnOgiMP8Mx0nLgee1yLcBYh8X6Ty+mu+Bavpe5+JeQ6ZjMVWHRMmQDtCnmElJ5qcys",
+	"nidAyZv0Gk/mp7kC2q6gzK/Ekl3kuNsxMBHdT4FgmMlbqNHX2Q8d9sK/wFrv4hF5LcsXcpEn/xLr/U1e",
+	"mQKr6RsCK73wv/MPxubi/hqBI9pANoetdauYbCNWSnlsMo603nvQ7zsaaA/tTxZHVy3LdeGO9a3v7Kt1",
+	"UbZsL3Qv/+k0r0rv/hFq2No+uTKgaCePZZUUK3qZANNAEMpdpBOshNSK0a9V+uJ7vwaLfXXrpsgTkTAl",
+	"0SnmQYcAIgeIoZhxtkzVFL66FvMS07fSMtYrfQz1OwyVbIFl2k0UAGhP1qQFIJFXMxEAFhzofFMkd8Wn",
+	"RHG0yCkM0SkvoPbGHBD4Br+dKnL5tcKz07y2eLsVu9yQTFNZC4ed02F8pvCtKtjeldngxvEObAYt9tOk",
+	"xVJwO7RqNdDmiBkunZjROqnuLvzxW1qYdM8fvl2z6b6SEfElDQMj3ddZBSEJ5SVrqjLNMjaVelJ3bHKm",
+	"Xl/ogpNZIqCqCVWZwGOQF8hisPu7IfF1FasLmKFSeKaB8sspFoIrMP9ysRRQh7JQ5TrjIU30+Jar/Wux",
+	"Wp+cPV8Ms3QEpAgmfoxkCVD3GLkO9gzlAvirlCVPqdVNLqdi5tKBg07iwXpvLfI2uKL/M6AAGPEsI6KR",
+	"XIiE5dJ3O1MpF3airikvmXjgxJIKzSrD1QGhIfS5YYI41+9tXdTA5DYjtsIZ6XrYmCF9qBACrCHNCZlR",
+	"L2lOftRT8gXFR+U5LeKDptiQPwAlxu8O28aehF0BlJKGjQl3gLc3UGoavpF1Tly98s3C31de4ZRWM766",
+	"V45toLKjeb/viDvSHMwLh04PrtBGVZcvuErbCsm0LFjzKnh80cSaskQ5cHUgdytogMhwA302PDXmAXte",
+	"8f9Q/+jWfXO9uRz69fv2qGwPMylkfrTX8wluixao04/aKiFreZQtVGm4lqDWfimDz7F+N2Sm8SsGEbOG",
+	"pZTXVk9srRrKLw4Z9ou5tgzuZG+dLsJ764sBCMLb6utFIW+5u0mxwCLJYJ5SNYIvt6H/qR2IHWTAM5mP",
+	"sxS5d//phca5IFqabWUFHaEe6OifLQTqcEG/Rz9/j3666OeSX4vf4521+A5tlnUODtrqayKebqJ+d1f8",
+	"A7AsohH8BCZQoPGzgDVFpTMs4JtPIFIElyGH+RovRksyrZM+Jo12H+pvAtzta6QlBSF1LxMxm8sSqPvf",
+	"Gc46zwmvSp4noJn+KgpJgSXK49XDA6dRqsDb4cD6xUIfEQDUg3fUOivPAO5Xge0DjE5JKEqo29xL5DIn",
+	"ZtMlB/ZegN0lTI7HQeBcAPMKFXxrwd+7V1nhMXZXfl09lZ6Nrbdqp1qS2yJH/oK3dUH02P7fGJH+v08D",
+	"hUK9vBIHtQ5A2o2lhC26ThGdy2RvIwL+RSFnPo9sTEUDAALPCcXaY8B8mpZiZkQE8Q4ahmPbPcNWScqZ",
+	"rUOEIsBxV8pyCq5Vi80G0C6Q/VR5l69O35xfMKNVX5FY2AYG/5SYtr6EXKg/5SuLhtrjNyDicXTBB5VJ",
+	"eQ1Ml8cNAU3skgLiLDCZvyNr78QTVcfLA9Gh1j82bOJ/SlPyFPu92Y4EBeufwX40HflXtSOh/1+IUrQt",
+	"AE6GI8/SGxFDrbiQ/XimNb3f7UcSyOsMRoRahqzF2FfDf8fK/iOxsnMJLPYN29FGaLXqQrYR7Ix15iH6",
+	"+lsluKmfapIOwaRyhRFMCjQq8Vfwz1XMRKZaLlX0I92w5Gl5RQHhHBl/6ULkqdfC37YqKURh1bk6YKNa",
+	"qXFHW34CDD6Hx6LWPQrz3Xrm9pWejkyU4uoYy+WB0gHH15TfiCtbOQaRIRMBtW5FXqX1hIuSdDyGhC9k",
+	"PcdK9+2052cwF28hZGLZz22iOZbwi53maTM0SzmBOQ+apNtHPKkwQTMmE8N4cAgWllCcIPcqxChTdCgU",
+	"vAH+Uny/TaeylkOG4Nfw1HJlsueOWSb4jQD2WFvUCVZYVfJf3//4pHfwqI1TVS+prpjC/t4TwBR++NDT",
+	"nzuCC13VRolVkMdQ4wLnEg5FrHhKeXhU2RzYoo/69SWD7Mi2CCR+W2fTjYmRPsA5T2TIbnju91Ur728b",
+	"zo5u8oZmB8bj7+8P9h5e4sej/q7qNDyWodg/yz7u5Yk+z3rsBBlIaf6haoFZE7B+La1CbpxAwtXDFDn7",
+	"ZZGKktnaxaZQqzYk81yMKhZrInhC0JV0JBK09OoD6A27cSvRwGob0wfH5GA6woYG/u8B4wZV4/nwakT/",
+	"/vOwpyR4UTY2SFqHQr+9zBIsMzAU0zRPtAylr7TkmJqyllBhCdbdsetLK8gTXvIzGYbf0dBORZZgnSlu",
+	"81Cx5CZU8B0KT9qiyb1MlcAZqMQltNCZL0qW5qVkr9lwMboWpYr1RxiJowcxOzh8HEOpBFmwhweHiOB9",
+	"8fovewdcj8WU7Rw9YMO0VLt6XVmxtu8rlzOZLDLJXmMXknQiVImyFh9pCnD8x5szszivdNtXxjxx8fOY",
+	"9eHNc5mLnjk76PbX1LSK2WM2XJVCgTc3JlxsOsnTcTriOaHUQFwMuRJHDxaFK8Uy50miBR/7CURiipza",
+	"CEbk2AszCVQ3We8jV8hFd7xtGejutgnIhw+ODiulpI8e3w/BsPt7T37e64rFHuPmNJsA1r2aclvGj0AJ",
+	"xiLSa5pnMLSuxqs7GjMiSyAlyVt5wwKD5J4m4NZgbSeaocJ+OP0ik/Ka8XINxTzc0Uo8fv/QJx6nutzt",
+	"rONf0iDwdQ7QNkPyuEKWFf32wZTL+RANPtBJ+/hDFH+IzEB+MLLig9+e+gA82R8iohGDPz99yMPjNExz",
+	"DkNaXztBy4V0JCS5DrxCk9baf/PfPUh3E88y9gC5cmjPYullS3TPdkCRmUu9SbHsIpw5u+v8TJT+t4Yq",
+	"pekWrvKlEHT1l4VYQD3QmcKHJwVPc23DeM7sVKEGEdSoiSId40L11C2tE89lEmRgkkV5Qa/xZby91Do+",
+	"6mv7eu3D1/p4C+gbJMX8znlyNzsPpxuRtZQki0xmea3cIlNCtDhzb8mNdKlvK27ChtzLXKWJ8DGIvUoZ",
+	"t8H+frAcW48et6dWqhSznroZDR73H/fBM0Z9DxmNUIATDGYPNl8riQmmqSlh0+BoalFkG3Urkd1FCxdc",
+	"zpVWaVDXtOVpGNe5XCoyHlZag0MCmIQp6bVpvDbNNg0p0/ViKDKBnrnTApwuYuF3ywojFX26/PT/BwAA",
+	"//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/admin"
@@ -41,6 +42,7 @@ type App struct {
 	settings   Settings
 	log        *slog.Logger
 	telemetry  *telemetry.Telemetry
+	token      *bearer.Token // this load balancer's own
 	controller *controller.Client
 	peers      *peerPort // nil: limits are kept alone
 	dispatcher *dispatch.Dispatcher
@@ -75,13 +77,15 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		return nil, err
 	}
 	a := &App{settings: s, log: tel.Log, telemetry: tel, metrics: proxy.NewMetrics(tel.Registry)}
+	a.token = bearer.New(bearer.Options{File: s.TokenFile, Log: tel.Log})
+	tel.Registry.MustRegister(a.token)
 	if a.peers, err = openPeers(ctx, a); err != nil {
 		return nil, err
 	}
 	a.controller, err = controller.New(controller.Options{
 		URL: s.ControllerURL, Identity: s.Identity, StartedAt: startedAt, Log: tel.Log, Tracer: tel.Tracer, Registry: tel.Registry,
 		Address: a.peers.address(), Taken: func(sent time.Time) { a.dispatcher.Reported(sent) },
-		ForgetAfter: s.ForgetAfter,
+		ForgetAfter: s.ForgetAfter, Wrap: a.token.To("the autoscaler-controller"),
 	})
 	if err != nil {
 		return nil, err
@@ -155,6 +159,7 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 		}
 		return ""
 	})
+	ready.AddTrouble(a.token.Trouble)
 	ready.AddTrouble(a.logs.texts) // which keeps nobody from serving
 	api, err := admin.Handler(admin.Options{
 		Balancer: a.settings.Identity, StartedAt: startedAt, Now: time.Now, Source: source{a}, Settings: settingsOf{a}, Caller: nethttp.Caller{Proxy: a.proxy}, Logs: a.logs,

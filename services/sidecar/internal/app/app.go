@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/agent"
@@ -46,7 +47,9 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	sender, err := send.New(s.ControllerURL, s.PodNamespace, s.PodName, s.validFor())
+	token := bearer.New(bearer.Options{File: s.TokenFile, Log: tel.Log})
+	tel.Registry.MustRegister(token)
+	sender, err := send.New(s.ControllerURL, send.Pod{Namespace: s.PodNamespace, Name: s.PodName}, s.validFor(), token.To("the autoscaler-controller"))
 	if err != nil {
 		return nil, errors.Join(err, tel.Close(ctx))
 	}
@@ -65,7 +68,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		Log: tel.Log,
 	})
 	tel.Registry.MustRegister(&collector{agent: a.agent})
-	a.server, err = listen(ctx, s, tel, a.agent)
+	a.server, err = listen(ctx, s, tel, a.agent, token.Trouble)
 	if err != nil {
 		return nil, errors.Join(err, tel.Close(ctx))
 	}

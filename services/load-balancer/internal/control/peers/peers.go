@@ -51,6 +51,8 @@ type Options struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 	PollAnew func() // everything is wanted from the controller anew
+	// Wrap goes around every exchange: with a token, say. Nil is nothing.
+	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
 // Peers are the links to the other load balancers.
@@ -77,6 +79,9 @@ func New(o Options) *Peers {
 		IdleConnTimeout:     90 * time.Second,
 		DisableCompression:  true,
 	}}
+	if o.Wrap != nil {
+		p.client.Transport = o.Wrap(p.client.Transport)
+	}
 	p.exchanges = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "nemesis_lb_peer_exchanges_total", Help: "Exchanges with other load balancers about slots, by result.",
 	}, []string{"result"})

@@ -1,4 +1,7 @@
-package app
+// Package batching puts the metrics-collector together, as app does the sidecar: New wires every part in a
+// straight line, Run works until its context ends. It stands apart from app so that what the collector needs
+// to know whose a push is does not come into the sidecar's program.
+package batching
 
 import (
 	"context"
@@ -9,10 +12,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/retry"
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
@@ -22,34 +29,39 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/send"
 )
 
-// A collector: bounds of its connections, and how long sidecars' may be idle.
+// The bounds of its connections, and how long sidecars' may be idle.
 const (
-	collectorConnections = 4000
-	collectorKept        = 2000
-	collectorIdle        = 20 * time.Second
-	batchSize            = 500 // the contract's
+	mostConnections = 4000
+	mostKept        = 2000
+	idleTimeout     = 20 * time.Second
+	batchSize       = 500 // the contract's
+	drainTimeout    = time.Second
+	// patience is how long nothing may be taken before sidecars are told: what they push counts no longer then.
+	patience = 20 * time.Second
 )
 
-// CollectorSettings are those of a collector: of one that stands between the sidecars of a node, or of
+// Settings are those of a metrics-collector: of one that stands between the sidecars of a node, or of
 // some hundred pods, and the controller.
-type CollectorSettings struct {
+type Settings struct {
 	Listen        string
 	ControllerURL string
 	Name          string
 	Every         time.Duration // between two batches
 	Keep          int           // pods whose last push may wait
+	TokenFile     string        // this collector's token for the controller; "" sends none
 	LogLevel      string
 }
 
-// LoadCollector reads the settings. It returns settings.ErrHelp, or every fault at once.
-func LoadCollector(args, environ []string, out io.Writer) (CollectorSettings, error) {
-	var s CollectorSettings
+// Load reads the settings. It returns settings.ErrHelp, or every fault at once.
+func Load(args, environ []string, out io.Writer) (Settings, error) {
+	var s Settings
 	set := settings.New("metrics-collector", "NEMESIS_", out)
 	set.Address(&s.Listen, "listen", ":8080", "where sidecars push to; metrics and health are served there too")
-	set.String(&s.ControllerURL, "controller-url", "http://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
-	set.String(&s.Name, "name", variable(environ, "POD_NAME"), "of this collector, by default POD_NAME or the host's name")
+	set.URL(&s.ControllerURL, "controller-url", "http://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
+	set.String(&s.Name, "name", podName(environ), "of this collector, by default POD_NAME or the host's name")
 	set.Duration(&s.Every, "every", time.Second, 100*time.Millisecond, 5*time.Second, "time between two batches, give or take a tenth")
 	set.Int(&s.Keep, "keep", 5_000, batchSize, 100_000, "pods whose last push waits at most; the longest waiting are dropped")
+	set.String(&s.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, which is sent to the controller; empty sends none, and a file that is missing is said in the log")
 	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")
 	err := set.Load(args, environ)
 	if errors.Is(err, settings.ErrHelp) {
@@ -58,10 +70,22 @@ func LoadCollector(args, environ []string, out io.Writer) (CollectorSettings, er
 	if s.Name == "" {
 		s.Name, _ = os.Hostname()
 	}
-	if !isURL(s.ControllerURL) {
-		err = errors.Join(err, notURL(s.ControllerURL))
-	}
 	return s, err
+}
+
+func (s Settings) level() slog.Level {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.LogLevel)) // a Choice: always a level
+	return level
+}
+
+func podName(environ []string) string {
+	for _, kv := range environ {
+		if name, ok := strings.CutPrefix(kv, "POD_NAME="); ok {
+			return name
+		}
+	}
+	return ""
 }
 
 // Collector takes the pushes of sidecars and sends them on in batches.
@@ -72,9 +96,9 @@ type Collector struct {
 	server    *httpserver.Server
 }
 
-// NewCollector makes a collector and takes its port. The log goes to out.
-func NewCollector(ctx context.Context, s CollectorSettings, out io.Writer) (*Collector, error) {
-	tel, err := telemetry.Start(ctx, telemetry.Options{Service: "metrics-collector", Instance: s.Name, Level: level(s.LogLevel), Out: out})
+// New makes a collector and takes its port. The log goes to out.
+func New(ctx context.Context, s Settings, out io.Writer) (*Collector, error) {
+	tel, err := telemetry.Start(ctx, telemetry.Options{Service: "metrics-collector", Instance: s.Name, Level: s.level(), Out: out})
 	if err != nil {
 		return nil, err
 	}
@@ -85,22 +109,25 @@ func NewCollector(ctx context.Context, s CollectorSettings, out io.Writer) (*Col
 	return c, nil
 }
 
-func (c *Collector) wire(ctx context.Context, s CollectorSettings) error {
-	sender, err := send.NewBatches(s.ControllerURL, s.Name)
+func (c *Collector) wire(ctx context.Context, s Settings) error {
+	token := bearer.New(bearer.Options{File: s.TokenFile, Log: c.log})
+	sender, err := send.NewBatches(s.ControllerURL, s.Name, token.To("the autoscaler-controller"))
 	if err != nil {
 		return err
 	}
 	c.batcher = batcher.New(batcher.Options[common.PodMetrics]{
-		Sender: sender, Log: c.log, Every: s.Every, Size: batchSize, Most: s.Keep, Patience: lateness + 10*time.Second,
+		Sender: sender, Log: c.log, Every: s.Every, Size: batchSize, Most: s.Keep, Patience: patience,
 		Backoff: retry.Backoff{First: s.Every, Most: 10 * time.Second}, Random: rand.Float64,
 	})
 	pushes, err := intake.Handler(c.batcher)
 	if err != nil {
 		return err
 	}
-	connections := httpserver.NewConnections(collectorConnections, collectorKept, collectorIdle)
-	c.telemetry.Registry.MustRegister(&batches{c.batcher, connections})
-	operations := httpserver.Operations(c.telemetry.Registry, &httpserver.Readiness{}, c.log)
+	connections := httpserver.NewConnections(mostConnections, mostKept, idleTimeout)
+	c.telemetry.Registry.MustRegister(&batches{c.batcher, connections}, token)
+	ready := &httpserver.Readiness{}
+	ready.AddTrouble(token.Trouble)
+	operations := httpserver.Operations(c.telemetry.Registry, ready, c.log)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if reads := r.Method == http.MethodGet || r.Method == http.MethodHead; reads {
 			operations.ServeHTTP(w, r)
@@ -115,6 +142,9 @@ func (c *Collector) wire(ctx context.Context, s CollectorSettings) error {
 	})
 	return err
 }
+
+// Registry shows what is measured, also what has no series yet.
+func (c *Collector) Registry() *prometheus.Registry { return c.telemetry.Registry }
 
 // Addr is where it listens.
 func (c *Collector) Addr() net.Addr { return c.server.Addr() }
