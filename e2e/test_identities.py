@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -9,7 +10,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -21,7 +21,7 @@ from harness.cluster import Cluster, Object
 from harness.nemesis import BALANCER, COLLECTOR, CONTROLLER, Nemesis, unique
 from harness.problems import problem
 from harness.reach import SYSTEM
-from harness.sidecars import PORT, with_sidecar
+from harness.sidecars import with_sidecar
 from harness.waiting import eventually
 
 pytestmark = pytest.mark.disruptive  # settings are put, as they are, and pods of the services' accounts made
@@ -300,6 +300,9 @@ def test_a_sidecar_takes_connections_from_its_pod_alone(nemesis: Nemesis, namesp
         return any(p.get("metrics", {}).get("source") == "Sidecar" for found in listed for p in found["pods"])
 
     eventually(measures, "it is there, and measures")
-    where = urlsplit(nemesis.reach.pod(pod, PORT))
+    said = nemesis.cluster.logs(namespace, pod["metadata"]["name"], container="nemesis-sidecar")
+    (address,) = [e["address"] for line in said.splitlines() if (e := json.loads(line))["msg"] == "serving"]
+    host, _, port = address.rpartition(":")
+    assert host == "127.0.0.1", address
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((where.hostname, where.port), timeout=5)
+        socket.create_connection((pod["status"]["podIP"], int(port)), timeout=5)

@@ -128,8 +128,10 @@ class Cluster:
         path = self.path("Deployment", deployment, namespace) + "/scale"
         self.call("PATCH", path, {"spec": {"replicas": replicas}}, "application/merge-patch+json")
 
-    def logs(self, namespace: str, pod: str, since_seconds: int = 300, previous: bool = False) -> str:
+    def logs(self, namespace: str, pod: str, since_seconds: int = 300, previous: bool = False, container: str = "") -> str:
         query = {"sinceSeconds": str(since_seconds), "previous": str(previous).lower()}
+        if container:
+            query["container"] = container
         return self.call("GET", self.path("Pod", pod, namespace) + "/log", **query)["text"]
 
     def wait(self, kind: str, name: str, namespace: str, until: Callable[[Object | None], bool], what: str) -> Object | None:
