@@ -84,7 +84,7 @@ class Operator(httpx.Auth):
     client's traffic; a request that brings one itself keeps it, and one with `auth=None` has none.
     """
 
-    ROLES = ("nemesis-operator", "edit", "system:monitoring")
+    ROLES = ("nemesis-operator", "edit")
     LIFE = 3600
 
     def __init__(self, cluster: Cluster, reach: Reach, namespace: str) -> None:

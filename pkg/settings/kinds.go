@@ -29,6 +29,17 @@ func (s *Set) URL(p *string, key, value, help string) {
 	})
 }
 
+// Text binds a text that must be as a check has it; allowed says what that is.
+func (s *Set) Text(p *string, key, value, help, allowed string, check func(string) bool) {
+	s.bind(key, value, help, allowed, func(v string) error {
+		if !check(v) {
+			return errRange
+		}
+		*p = v
+		return nil
+	})
+}
+
 // IsURL tells whether a text is the address of a server: by http or https, with a host.
 func IsURL(text string) bool {
 	u, err := url.Parse(text)
