@@ -1,5 +1,10 @@
 package access
 
+import (
+	"iter"
+	"maps"
+)
+
 // Rule says who may call an operation. Of several that fit, one is enough.
 type Rule struct {
 	// Open lets anybody.
@@ -66,6 +71,9 @@ func Of(operation string) (Rule, bool) {
 	rule, known := rules[operation]
 	return rule, known
 }
+
+// All are the rules of all operations.
+func All() iter.Seq2[string, Rule] { return maps.All(rules) }
 
 // For is for whom an operation is, in words.
 func (r Rule) For() string {

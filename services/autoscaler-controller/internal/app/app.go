@@ -94,11 +94,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	a := &App{log: t.Log, watcher: watcher, pods: pods, settings: balancers, parts: p, elected: elected, ending: make(chan struct{})}
 	connections := httpserver.NewConnections(s.MaxConnections, s.KeptConnections, keptIdle)
 	t.Registry.MustRegister(newConnectionGauges(connections))
-	counted, err := newJudgements(t.Registry, s.Authentication != optional)
-	if err != nil {
-		return nil, err
-	}
-	judge, err := newGuard(clients, t.Log, &s, counted)
+	judge, err := newGuard(clients, t.Log, &s, newJudgements(t.Registry, s.Authentication != optional))
 	if err != nil {
 		return nil, err
 	}

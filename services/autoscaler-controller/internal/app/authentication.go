@@ -8,7 +8,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/identity"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
@@ -43,7 +42,7 @@ func newGuard(clients *kube.Clients, log *slog.Logger, s *Settings, counted *jud
 	return guard.New(guard.Options{
 		Services: services, People: people, Keys: people,
 		Balancers: s.accounts(s.BalancerAccounts, "load-balancer"), Collectors: s.accounts(s.CollectorAccounts, "metrics-collector"),
-		Optional: s.Authentication == optional, OpenMetrics: s.OpenMetrics, Refused: counted.refused,
+		Watched: s.WatchNamespace, Optional: s.Authentication == optional, OpenMetrics: s.OpenMetrics, Refused: counted.refused,
 	}), nil
 }
 
@@ -92,7 +91,7 @@ type judgements struct {
 	refusals  *prometheus.CounterVec
 }
 
-func newJudgements(registry prometheus.Registerer, required bool) (*judgements, error) {
+func newJudgements(registry prometheus.Registerer, required bool) *judgements {
 	j := &judgements{
 		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nemesis_service_tokens_total", Help: "Tokens of services that were judged: verified by the issuer's keys, known (verified before), reviewed by the API server, refused, or failed (nobody could say).",
@@ -116,22 +115,16 @@ func newJudgements(registry prometheus.Registerer, required bool) (*judgements, 
 	for _, answer := range []string{answerAllowed, answerRefused, answerFailed} {
 		j.questions.WithLabelValues(answer)
 	}
-	spec, err := autoscaler.GetSpec()
-	if err != nil {
-		return nil, fmt.Errorf("contract: %w", err)
-	}
-	for _, item := range spec.Paths.Map() {
-		for _, operation := range item.Operations() {
-			if rule, _ := access.Of(operation.OperationID); rule.Open || rule.Passed {
-				continue
-			}
-			for _, code := range []fault.Code{fault.Unauthenticated, fault.Forbidden} {
-				j.refusals.WithLabelValues(operation.OperationID, string(code))
-			}
+	for operation, rule := range access.All() {
+		if rule.Open || rule.Passed {
+			continue
+		}
+		for _, code := range []fault.Code{fault.Unauthenticated, fault.Forbidden} {
+			j.refusals.WithLabelValues(operation, string(code))
 		}
 	}
 	registry.MustRegister(j.tokens, j.questions, j.refusals, mode)
-	return j, nil
+	return j
 }
 
 // What the API server says of a person.

@@ -197,7 +197,7 @@ func everything(t *testing.T, shards int, until ...string) map[string]bool {
 		testwait.Until(t, "the program asks for "+right, func() bool { return a.has(right) })
 	}
 	// This server publishes no keys: the tokens of services are left to TokenReview.
-	service := "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"aud":["nemesis"]}`)) + ".c2ln"
+	service := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","kid":"k"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"aud":["nemesis"]}`)) + ".c2ln"
 	for _, call := range []struct{ method, path, body, token string }{
 		{http.MethodGet, "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/ns/customautoscalers", "", "somebody"}, // by the caller's token
 		{http.MethodPut, "/v1/loadbalancer/settings", `{"policy":"round_robin","max_connections":100,"timeout_seconds":30}`, "somebody"},

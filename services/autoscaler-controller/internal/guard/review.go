@@ -30,7 +30,7 @@ func (g *Guard) Review(ctx context.Context, token string, right access.Right, na
 	if caller.Kind == access.Service {
 		return out, nil
 	}
-	if out.Everywhere, err = g.People.May(ctx, token, right, ""); err != nil {
+	if out.Everywhere, err = g.People.May(ctx, token, right, g.Watched); err != nil {
 		return Review{}, err
 	}
 	if out.Everywhere {

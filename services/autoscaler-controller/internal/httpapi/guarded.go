@@ -116,12 +116,14 @@ func newOperations(spec *openapi3.T) operations {
 	o := operations{exact: map[string]string{}, patterns: map[string]string{}}
 	for path, item := range spec.Paths.Map() {
 		for method, operation := range item.Operations() {
-			o.patterns[method+" "+path] = operation.OperationID
+			// What is built in has them as Go writes names; the contract begins them small.
+			id := strings.ToLower(operation.OperationID[:1]) + operation.OperationID[1:]
+			o.patterns[method+" "+path] = id
 			if !strings.Contains(path, "{") {
-				o.exact[method+" "+path] = operation.OperationID
+				o.exact[method+" "+path] = id
 				continue
 			}
-			t := template{method: method, operation: operation.OperationID, parts: strings.Split(path, "/"), namespace: -1}
+			t := template{method: method, operation: id, parts: strings.Split(path, "/"), namespace: -1}
 			for i, part := range t.parts {
 				if part == "{namespace}" {
 					t.namespace = i
