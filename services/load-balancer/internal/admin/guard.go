@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
+	"github.com/nemesis-scaling/nemesis/pkg/access"
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/admin/rights"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/access"
 )
 
 // Access says what callers may do. The error is a *fault.Error.

@@ -11,12 +11,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/nemesis-scaling/nemesis/pkg/access"
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/identity"
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/admin"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/access"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/controller"
 )
 

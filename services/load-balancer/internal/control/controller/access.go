@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/access"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/identity"
-	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/access"
 )
 
 var _ access.Asker = (*Client)(nil)

@@ -1,6 +1,6 @@
-// Package access knows what callers of this load balancer may do, as the controller says it: an answer
-// counts for ten seconds, so that it goes on to count for so long when the controller is away. What an
-// operation asks for is the admin port's business.
+// Package access knows what the callers of a service may do, as the controller says it: an answer counts for
+// ten seconds, also when the controller is away meanwhile. Which right an operation asks for is the service's
+// business.
 package access
 
 import (
@@ -150,7 +150,7 @@ func (r *Reviewer) ask(ctx context.Context, k key, q Question) (Answer, error) {
 		defer func() { <-r.places }()
 	default:
 		r.note(Full)
-		return Answer{}, fault.New(fault.TooMany, "more callers are to be judged than the controller is asked about at a time").After(time.Second)
+		return Answer{}, fault.New(fault.TooMany, "more callers are to be judged than the autoscaler-controller is asked about at a time").After(time.Second)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
