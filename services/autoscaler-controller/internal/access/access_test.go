@@ -45,7 +45,7 @@ var expected = map[string]string{
 	"listMetrics":      "?nnnns",
 	"listApplications": "?nnnns",
 	"getApplication":   "?nnnna",
-	"listDecisions":    "?nnnns",
+	"listDecisions":    "?nnyns",
 }
 
 func letter(d Decision) string {

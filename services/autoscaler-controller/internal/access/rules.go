@@ -63,7 +63,7 @@ var rules = map[string]Rule{
 	"listMetrics":      {People: right(List, ""), Where: Shown},
 	"listApplications": {People: right(List, ""), Where: Shown},
 	"getApplication":   {People: right(Get, ""), Where: Named},
-	"listDecisions":    {People: right(List, "decisions"), Where: Shown},
+	"listDecisions":    {Balancers: true, People: right(List, "decisions"), Where: Shown}, // load balancers ship them with their log
 }
 
 // Of is the rule of an operation; false: there is none.
