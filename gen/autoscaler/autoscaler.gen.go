@@ -2880,7 +2880,7 @@ type ClientInterface interface {
 	// ListDecisions The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
-	// For people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
+	// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3339,7 +3339,7 @@ func (c *Client) IssueCertificate(ctx context.Context, body IssueCertificateJSON
 // ListDecisions The latest decisions with their reasons, newest first
 //
 // In pages too; `limit` is 100 where it is left out.
-// For people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
+// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
 //
 // Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5210,7 +5210,7 @@ type ClientWithResponsesInterface interface {
 	// ListDecisionsWithResponse The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
-	// For people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
+	// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8129,7 +8129,7 @@ func (c *ClientWithResponses) IssueCertificateWithResponse(ctx context.Context, 
 // ListDecisionsWithResponse The latest decisions with their reasons, newest first
 //
 // In pages too; `limit` is 100 where it is left out.
-// For people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
+// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16846,45 +16846,45 @@ var swaggerSpec = []string{
 	"5hqjjUPWBWR/qIiKEcZ86VL2MPGIVGcvp/4BYOkVX6LHgooMC2XTX41NNJNx5Pak+fmCkg6NNQWXxwZ1",
 	"bG+mnEQqwj5LRiPR390l99Du6+NXpxdnxyenu8cnJ2/evr7cPXvzvMuO1Q0l9CBzzkJq9YdqyespRfqL",
 	"XABf4d2MrpdKzcWJm5AvZHh5T7Bb/uuaX/Cisf+mDaLMW52/W1f34DvxxtNmBpccDVCCeJWRZXNeG49W",
-	"k53ICimPTIai3o57vZ6jjfeyg2iztLXKXBfu2T57bl+tjXFme6F7+U9nqZV691uYbSv75MoGo19tJMsk",
-	"ep2XMTCTBFM/8mSMldMac3oqlQH5zi/B4oDtuimyWMRMSTySPKghQGoBYRgxzhaJmsBXN2JWYLpnUkR6",
-	"pY+g3o+hns4FXGWihkCTtCKNCIn/6olDsODARpwgGTQ+pRN15hmFLVvlEVXemEPGjsn3SBSFCBrTOZKs",
-	"snjbFcddk3xXWgv7rdPn/MoCG1W8vi83gxvHe/AxaJ0iiRs8C26Hlr0MtDkihksnYrROyrsLf/yWFibd",
-	"84dvV2y6r+R0+JKOBCPdV3kRQhLKS+5WRZKmbCL1pG7ZZG69vtBlL9NYQBUkqkqDx6DWCXPB4+3fHQ9f",
-	"V925hBkqhOdKUH751VxwBe6iTCwE1K3NVbHK2ZDEenyL5e6NWK4mc5jNB2kyBBIVY5wguQrUSUczZcdQ",
-	"tIB/W1mypUqd9WIipo4+IBhU6q82NJDnZWlffQqUIVrtI2KiTIiYZdIPU1HpJ8/sId5IsaDC1Mpw+0Ao",
-	"GX30aI1x/d7WCAPmxymxm05J18PGDElMiUBkBclWyO3ykubkBz0lX9Jk8Z/TID5oig1ZDFDo/G6C1PYk",
-	"7AqgoDXsbbgDvL2BUtPwE62yR/TKNwt/V3mFlhrdfuW9cmSBDS3dgbuO6CfJwLxw2SzBFVqrAvUFV2lT",
-	"4amGBWteBY8vmlhTxiwDbh/kegYNEBmxoM+G18o8YMdmloT7R7fumuvN5dCv37dHaXuYSSHzo7n+V3Bb",
-	"NEAjf9BWCVnLw3SuCsPNVgDXtww+x/rpkcnKrzBGTDy2BIW2eiJr1RAfQciwn8+0ZXAve+tsHt5bXwxw",
-	"FN5WX89tdsfdTYoFFlUH85Sql3y5Df1PHXBoIQNOZDZKE+Tq/qcXGheCaKw2lRV0hHogxX82yITDEf6O",
-	"lvgdLeHQEgt+I37HR1TiwbRZVjk4aKuvQEi4ifrdXfEbYN9EDSwBzMFA+2kBropK7dgEET6GyDJchjUP",
-	"VngxGpLvnfQxafe7UK8XgsJfI40xGHh+GYvpTBZQ6uOd4bj0nPCq4FkMmukvIpcUWKK8fz08cBpRKNgl",
-	"9+RzfUQAsBfeUeusPAV4cCnNB2C3SkIRU93mTiwXGTEhL/jSizHL0SgY8w1g5KHidwUscv8qKzzmNwrv",
-	"0rOx9UbtVEtyWxTNX/C2jpAe2/8bESz/92mgUNibl+Kg1gFIu7GQsEVXKaIzGe+szZh5kcupzzsdUZER",
-	"SJnhhHrvMmBKTgoxNSKCeEoNI7rtnmG3JeXM1i1DEeC4bmUxAdeqzeUAkD+Qg5V52q/P3lxcMqNVX5NY",
-	"2CRt5hkx830JuVB9ylcWDZXHr8mgwdEFH1Qq5Q0w4x7VBDSx0QqIs8Bk/o4VuRdPVDW/BohRtf6xZhP/",
-	"U5qSZ9jv9XYkKFj/DPaj6ci/qh0J/f9CFMRNAXAyHHma3IoIakuG7Mdzren9bj+SQF5lMCI0O2QtRr4a",
-	"/ju2/rfE1s8kVL2o2Y42QqtVF7KNYGesMg/R198owU29ZZOkDCaVK6RiKBNQib+Gf64jJlLVcKmiH+mG",
-	"BU+KawoIZ8gQThdiXQst/G2rkkIUVp2rAjbKlV23tOUnwOBzeCxq3St5sF1lerjW05GKQlwfYXlNUDrg",
-	"+JrwW3FtK00hMmQsoDa2yMo0wHBRnIxGkCCKVRJUkQs+bS6TcA5z8RZCJrZagiWmwJKfkdM8bUZ3Iccw",
-	"50GTdPOIJxUyqcdkIhgPDsHCAoqZZF5FKWWKlIWCN8B3jO+37lTWcsgQghtea65Mtu0RSwW/FcA2bYvA",
-	"wQorS/6bhx+fdvceN3Ew6yXVFlPY23kKmMIPH7r6c0twoavyKrFqOgLjcS7hUMQKyZS3i5iPHiDiD3vV",
-	"JYNs6rZoLH5bZd+OqIJFoEYFkae74XnYU4084U04O7rJG5otGI9/vN/beXSFHw9726rV8FhGc/8s+7iT",
-	"xfo867JjZCym+YcqJ2ZNwPq1NCyZcQIJVz9XZOzneSIKZmudm8LO2pDMMjEsWayx4DFBV5KhiNHSqw6g",
-	"N+zGrUQDq21MHxyTgekIGxrqBfQZN6gaz4dXKQziPw97SoIXZWON1Hkg9NvLNMayJAMxSbJYy1D6SkuO",
-	"iSmDCxXZYN0dub40gjzhJT+TkfwdDe1EpDGlhNi8dSzRCxW/B8KTtmhyLxIlcAZKcQktdGbzgiVZIdlr",
-	"NpgPb0ShIv0RRuLwIGJ7+08iKK0ic/Zobx8RvC9e/2Vnj+uxmLCtwwM2SAq1rdeVFWu7vnI5lfE8lew1",
-	"diFOxkIVKGvxkaZgz3++OTeL81q3fW3MExc/j1gP3jyTmeias4Nuf01Nq4g9YYNlIRR4cyPCxSbjDGD7",
-	"GaHUQFwMuBKHB/PclW6a8TjWgo/9CCIxQQ5+BCNy7IWZBKqzrveRK/ykO960DHR3mwTko4PD/VLp+cMn",
-	"D0Mw7N7O05922mKxR7g5zSaAda8m3Jb9JFCCsYj0muYpDK2rCe2OxpTIVUhJ8lbeIMcguacJuDVY2Ylm",
-	"qLAfTr9IpbxhvFhRkgLuaCxU8HDfL1RAdfybqxR8SYPA1zlA2wzJ4xK5XufXD6a81odO/wOdtE8+dKIP",
-	"HTOQH4ys+OC3pz4Ar/6HDtEOwp+fPmThcRokGYchra6dcOoQ6khIih94hToNvv/mv3uQ7ieeZewBcuXQ",
-	"nsVS7bYwBtsCRWYm9SbFMq1w5myv8jNRuvAKaqW6W7jMr0TQ1Z/nYg7ZUFOFD49znmTahvGc2YlCDSKo",
-	"UVNJBYwLVVM9MasqDjK2yby4pNf4Mt5eah0f9bV9vfbhK328OfQNkmJ+50i6n52H043IWkqqR+bDrFKe",
-	"lSkhGpy5d+RSu9K3QRJwwJB7makkFj4GsVsr+xis39il5+2opSrEtKtuh/0nvSc9cI1R50NWI1TsBYvZ",
-	"w81XauiCbWpqXtVI3Ro02VqhW6SD0tIF13OpVRrVFW15KsZNJheKrIelVuGQMSpmSnptGrdNvU3D4nYz",
-	"H4hUoGvuLAevi5j73bLSSHU+XX36/wMAAP//",
+	"k53ICimPTIai3o57vZ6jjfeyg4KbxeDp1SSZYfl+r3BaKsdH1iHZ1ppzXb9nu+65HZI2Rp3the7lP52F",
+	"V+rdb2HureyTKzeM/riRLJPvdV7GwGgSTBnJkzFWXGvMBapUFOQ7vwSLCrbrpshiETMl8SjzIIoAxQVk",
+	"YsQ4WyRqAl/diFmBaaJJEekdMoI6QYayOhdwlYk2Ar3SivQjJAysJxzBggPbcoIk0viUTtSZZxTubJV/",
+	"VHljDpk+Jk8kURRaaEwDSbLK4m1XVHdN0l5pLey3TrvzKxJsVCn7vtwTbhzvwTehdZEkbvBIuB1a9k7Q",
+	"5ogYLp2I0Top7y788VtamHTPH75dsem+krPiSzogjHRf5X0ISSgvKVwVSZqyidSTumWTwPX6Qle/TGMB",
+	"1ZOomg0en1qXzAWPt393WHxdNekSZqgQngtC+dpHLrgCN1MmFgLq3eaqWOWkSGI9vsVy90YsV5NAzOaD",
+	"NBkC+YoxapCUBeqro3mzY6hdwC+uLElTpT476EyWdiAYjOqvNlCQH2ZpX30KVCNaXSRCo0yImGXSD29R",
+	"ySjPXCK+SbGggtbKcAJBCBp9+2jFcf3e1ngDxsgpsaJOSUfExgy5TIl4ZAU5V8hd85Lm5Ac9JV/S1PGf",
+	"0yA+aIoNyQxQ7/xuutT2JOwKoK41rG+4A7y9gVLT8BqtsmP0yjcLf1d5BZoa3YXlvdJgfzS7EXcdQVCS",
+	"gXnhsmCCK7RWPeoLrtKmglUNC9a8Ch5fNLGm/FkGnEDIEQ0aIDJpQZ8NH5Z5wI7NSAn3j27dNdeby6Ff",
+	"v2+P0vYwk0LmR3PdsOC2aIBU/qCtErKWh+lcFYbTrQCOcBl8jvXvIwOWX5mMGHxs6Qpt9UTWqiEeAxL2",
+	"pY01n2nL4F721tk8vLe+GFApvK2+nrvtjrubFAssxg7mKVU9+XIb+p86UNFCBpzIbJQmyPH9Ty80LgTR",
+	"X20qK+gI9cCN/2xQC4c//B1l8TvKwqEsFvxG/I6rqMSRabOscnDQVl+BrHAT9bu74jfAzIkayAIYh4Eu",
+	"1AJjFZXosYklfAwRabgMayWs8GI0JO076WPS9Xehzi8Ek79G+mMwYP0yFtOZLKBEyDvDjek54VXBsxg0",
+	"019ELikgRXwBenjgNKIQsksKyuf6iABAMLyj1ll5CrDiUnoQwHWVhOKnus2dWC4yYlBe8KUXm5ajUTD8",
+	"FcDWQ6XwCsjk/lVWeMxvFBamZ2PrjdqpluS2mJq/4G39IT22/zciX/7v00ChIDgvxUGtA5B2YyFhi65S",
+	"RGcy3lmbafMil1Ofrzqi4iSQasMJLd9lwLCcFGJqRATxmxomdds9w4pLypmtd4YiwHHkymICrlWbAwLJ",
+	"AUAqVuZ3vz57c3HJjFZ9TWJhk3SbZ8To9yXkQvUpX1k0VB6/JvMGRxd8UKmUN8Coe1QT0MRiKyDOApP5",
+	"O8bkXjxR1bwcIFTV+seaTfxPaUqeYb/X25GgYP0z2I+mI/+qdiT0/wtRFzcFwMlw5GlyKyKoSRmyH8+1",
+	"pve7/UgCeZXBiJDukLUY+Wr475j83xKTP5NQLaNmO9oIrVZdyDaCnbHKPERff6MEN3WaTXIzmFSuAIuh",
+	"WkAl/hr+uY6YSFXDpYp+pBsWPCmuKSCcIbM4XYj1MLTwt61KClFYda4K2ChXhN3Slp8Ag8/hsah1r1TC",
+	"dpUh4lpPRyoKcX2EZTlB6YDja8JvxbWtUIXIkLGAmtoiK9MHw0VxMhpBYilWV1BFLvi0ubzCOczFWwiZ",
+	"2CoLltACS4VGTvO0meCFHMOcB03SzSOeVAClHpOJYDw4BAsLKIKSeZWolCluFgreAE8yvt+6U1nLIUMk",
+	"bviwuTJZukcsFfxWAEu1LR4HK6ws+W8efnza3XvcxN2sl1RbTGFv5ylgCj986OrPLcGFrjqsxGrrCKjH",
+	"uYRDESsrU74vYj56gKQ/7FWXDLKw22Kz+G2VtTuiyheB2hZEuu6G52FPNfKLN+Hs6CZvaLZgPP7xfm/n",
+	"0RV+POxtq1bDY5nQ/bPs404W6/Osy46R6ZjmH6qjmDUB69fSt2TGCSRc3V2RsZ/niSiYrZFuCkJrQzLL",
+	"xLBkscaCxwRdSYYiRkuvOoDesBu3Eg2stjF9cEwGpiNsaKgz0GfcoGo8H16loIj/POwpCV6UjTUy6IHQ",
+	"by/TGMuZDMQkyWItQ+krLTkmpnwuVHKDdXfk+tII8oSX/Ewm83c0tBORxpRKYvPdsbQvVAofCE/aosm9",
+	"SJTAGSjFJbTQmc0LlmSFZK/ZYD68EYWK9EcYicODiO3tP4mgJIvM2aO9fUTwvnj9l509rsdiwrYOD9gg",
+	"KdS2XldWrO36yuVUxvNUstfYhTgZC1WgrMVHmkI///nm3CzOa932tTFPXPw8Yj1480xmomvODrr9NTWt",
+	"IvaEDZaFUODNjQgXm4wzgPtnhFIDcTHgShwezHNX8mnG41gLPvYjiMQEufsRjMixF2YSqD673keuYJTu",
+	"eNMy0N1tEpCPDg73SyXrD588DMGweztPf9ppi8Ue4eY0mwDWvZpwWy6UQAnGItJrmqcwtK6WtDsaUyJl",
+	"ISXJW3mDHIPknibg1mBlJ5qhwn44/SKV8obxYkUpC7ijscDBw32/wAHV/2+ubvAlDQJf5wBtMySPS6R8",
+	"nV8/mLJcHzr9D3TSPvnQiT50zEB+MLLig9+e+gB8/B86RFcIf376kIXHaZBkHIa0unbCKUeoIyGZfuAV",
+	"6vT5/pv/7kG6n3iWsQfIlUN7Fku824IabAsUmZnUmxTLu8KZs73Kz0Rpxisomepu4TIvE0FXf56LOWRR",
+	"TRU+PM55kmkbxnNmJwo1iIYcJ1hLGBeqpohiNlYcZHqTeXFJr/FlvL3UOj7qa/t67cNX+nhz6BskxfzO",
+	"rXQ/Ow+nG5G1lIyPjIlZpawrU0I0OHPvyMF2pW+D5OGAIfcyU0ksfAxit1YuMlj3sUvP21FLVYhpV90O",
+	"+096T3rgGqPOh6xGqPQLFrOHm6/U3gXb1NTKqpHBNWiytQK5SCOlpQuu51KrNKor2vJUjJtMLhRZD0ut",
+	"wiHTVMyU9No0bpt6m4b97WY+EKlA19xZDl4XMfe7ZaWR6ny6+vT/BwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

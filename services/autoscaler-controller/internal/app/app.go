@@ -100,9 +100,14 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 		return nil, err
 	}
 	a.trust = trust
+	judge, err := newGuard(clients, t.Log, &s, newJudgements(t.Registry, s.Authentication != optional))
+	if err != nil {
+		return nil, err
+	}
+	s.warn(ctx, t.Log)
 	api, err := newAPI(httpapi.Options{
 		Authorities: trust.authorities, Certificates: trust,
-		Objects: objects, Settings: balancers, Connections: connections,
+		Guard: judge, Objects: objects, Settings: balancers, Connections: connections,
 		Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,
 	}, p, elected, instruments)
 	if err != nil {
@@ -112,9 +117,10 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	ready.Add(watcher.Missing)
 	ready.AddTrouble(elected.trouble)
 	trust.observe(t.Registry, ready)
+	ready.AddTrouble(s.open)
 	a.server, err = httpserver.Listen(ctx, httpserver.Options{
 		Address: s.Listen, Log: t.Log, LameDuck: lameDuck, Secure: trust.secure, Listen: connections.Listen, ConnContext: connections.Context,
-		Handler: mux(httpserver.Operations(t.Registry, ready, t.Log), api),
+		Handler: mux(httpserver.Operations(t.Registry, ready, t.Log), judge, api),
 	})
 	if err != nil {
 		return nil, err
@@ -183,13 +189,19 @@ func (a *App) Run(ctx context.Context) error {
 }
 
 // mux sends what the kubelet and Prometheus ask around the API.
-func mux(operations, api http.Handler) http.Handler {
+func mux(operations http.Handler, judge httpapi.Guard, api http.Handler) http.Handler {
+	metrics := httpapi.Guarded(judge, "getMetrics", operations)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 		switch r.URL.Path {
-		case "/healthz", "/readyz", "/metrics":
+		case "/healthz", "/readyz":
 			if reads {
 				operations.ServeHTTP(w, r)
+				return
+			}
+		case "/metrics":
+			if reads {
+				metrics.ServeHTTP(w, r)
 				return
 			}
 		}

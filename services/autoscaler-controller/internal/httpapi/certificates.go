@@ -5,6 +5,8 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/guard"
 )
 
 // certificatesPath is served by every replica: each has the authority.
@@ -24,4 +26,10 @@ func (a *api) IssueCertificate(ctx context.Context, in autoscaler.IssueCertifica
 }
 
 // serviceOf is the service that calls; false where it is none.
-func serviceOf(context.Context) (Service, bool) { return Service{}, false }
+func serviceOf(ctx context.Context) (Service, bool) {
+	g, _ := guard.From(ctx)
+	if g == nil || g.Caller.Kind != access.Service {
+		return Service{}, false
+	}
+	return Service{g.Caller.Account.Namespace, g.Caller.Account.Name, g.Caller.Pod}, true
+}

@@ -15,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/admin"
@@ -42,8 +41,8 @@ type App struct {
 	settings   Settings
 	log        *slog.Logger
 	telemetry  *telemetry.Telemetry
-	token      *bearer.Token // this load balancer's own
 	secured    *secured
+	identity   *identities
 	controller *controller.Client
 	peers      *peerPort // nil: limits are kept alone
 	dispatcher *dispatch.Dispatcher
@@ -78,8 +77,9 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		return nil, err
 	}
 	a := &App{settings: s, log: tel.Log, telemetry: tel, metrics: proxy.NewMetrics(tel.Registry)}
-	a.token = bearer.New(bearer.Options{File: s.TokenFile, Log: tel.Log})
-	tel.Registry.MustRegister(a.token)
+	if a.identity, err = newIdentities(a); err != nil {
+		return nil, err
+	}
 	if a.secured, err = newSecured(a); err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		URL: s.ControllerURL, Identity: s.Identity, StartedAt: startedAt, Log: tel.Log, Tracer: tel.Tracer, Registry: tel.Registry,
 		Address: a.peers.address(), Taken: func(sent time.Time) { a.dispatcher.Reported(sent) },
 		Authorities: a.secured.authorities,
-		ForgetAfter: s.ForgetAfter, Wrap: a.token.To("the autoscaler-controller"),
+		ForgetAfter: s.ForgetAfter, Wrap: a.identity.token.To("the autoscaler-controller"),
 	})
 	if err != nil {
 		return nil, err
@@ -164,7 +164,7 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 		}
 		return ""
 	})
-	ready.AddTrouble(a.token.Trouble)
+	ready.AddTrouble(a.identity.trouble)
 	ready.AddTrouble(func() []string { return a.secured.trouble(a) })
 	ready.AddTrouble(a.logs.texts) // which keeps nobody from serving
 	api, err := admin.Handler(admin.Options{
@@ -175,8 +175,12 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 	}
 	mux := httpserver.Operations(a.telemetry.Registry, ready, a.log)
 	mux.Handle("/", api)
+	guard, err := a.identity.guard(a.controller)
+	if err != nil {
+		return err
+	}
 	a.admin, err = httpserver.Listen(ctx, httpserver.Options{
-		Secure: a.secured.secure, Address: a.settings.AdminListen, Log: a.log, Handler: httpserver.Recover(a.log)(mux), DrainTimeout: farewellTime,
+		Secure: a.secured.secure, Address: a.settings.AdminListen, Log: a.log, Handler: httpserver.Recover(a.log)(guard.Wrap(mux)), DrainTimeout: farewellTime,
 	})
 	return err
 }
@@ -201,6 +205,7 @@ func (a *App) Run(ctx context.Context) error {
 	loops.Go(func() { a.followDecisions(life) })
 	loops.Go(func() { a.peers.run(life) })
 	loops.Go(func() { a.secured.run(life, a) })
+	loops.Go(func() { a.identity.keys.Run(life) })
 
 	adminLife, endAdmin := context.WithCancel(context.WithoutCancel(ctx))
 	defer endAdmin()

@@ -29,6 +29,7 @@ func boot(t *testing.T, controllerURL string, change func(*app.Settings)) *balan
 	s, err := app.Load([]string{
 		"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-controller-url", controllerURL,
 		"-identity", "lb-" + t.Name(), "-lame-duck", "0s", "-drain-timeout", "10s", "-log-spool-dir", t.TempDir(),
+		"-authentication", "optional", "-token-file", "", // a test of who is let in says otherwise
 	}, nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)

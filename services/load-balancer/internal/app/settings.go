@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
@@ -26,11 +25,11 @@ type Settings struct {
 	AdminListen   string // API, metrics and health
 	Entry         EntrySettings
 	Encryption    encryption.Settings
+	Identities    IdentitySettings
 	ControllerURL string        // of the autoscaler-controller
 	Identity      string        // this replica's name in reports: the pod's
 	PeerListen    string        // where other load balancers come, for the slots of limited pods
 	PeerHost      string        // by which they reach this one; "" is none: it keeps limits for itself alone
-	TokenFile     string        // this replica's token for the controller and for other load balancers; "" sends none
 	ForgetAfter   time.Duration // of silence the controller may take this one for gone
 
 	WaitingRoomRequests int // that may wait for one application
@@ -71,10 +70,10 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	s.Entry.declare(set)
 	s.Encryption.Declare(set)
 	set.String(&s.ControllerURL, "controller-url", "https://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
-	set.String(&s.Identity, "identity", identity(environ), "name of this replica, by default POD_NAME or the host's name")
+	set.String(&s.Identity, "identity", replica(environ), "name of this replica, by default POD_NAME or the host's name")
 	set.Address(&s.PeerListen, "peer-listen", ":8082", "where other load balancers come: for applications with containerConcurrency they share the slots of the pods")
 	set.String(&s.PeerHost, "peer-host", podIP(environ), "IP or name by which other load balancers reach this one, by default POD_IP; without it this one keeps the limits of pods for itself alone")
-	set.String(&s.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, which is sent to the controller and to other load balancers; empty sends none, and a file that is missing is said in the log")
+	s.Identities.declare(set)
 	set.Duration(&s.ForgetAfter, "forget-after", slots.MostForget, slots.LeastForget, slots.MostForget, "how long nothing may be heard from this load balancer until it counts as gone, whole seconds: until then no application sleeps, and until three quarters of it this one lends slots of limited pods; its reports tell the controller")
 	set.Int(&s.WaitingRoomRequests, "waiting-room-requests", 10_000, 1, 1_000_000, "requests that may wait for one application")
 	set.Int(&s.WaitingRoomMiB, "waiting-room-mib", 128, 1, 1<<20, "MiB that all waiting requests together may hold in memory")
@@ -124,7 +123,7 @@ func (s Settings) Validate() error {
 		faults = append(faults, errors.New("log-spool-dir: \"\" is not allowed: must be a folder, which is made when it is not there"))
 	}
 	_, err := s.logged()
-	return errors.Join(append(faults, err, s.Entry.validate(), s.Encryption.Validate(), s.Elasticsearch.Validate())...)
+	return errors.Join(append(faults, err, s.Entry.validate(), s.Identities.validate(), s.Encryption.Validate(), s.Elasticsearch.Validate())...)
 }
 
 // logged is what of a request is logged.
@@ -174,7 +173,7 @@ func podIP(environ []string) string {
 	return ""
 }
 
-func identity(environ []string) string {
+func replica(environ []string) string {
 	for _, kv := range environ {
 		if name, ok := strings.CutPrefix(kv, "POD_NAME="); ok && name != "" {
 			return name

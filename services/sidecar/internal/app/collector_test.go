@@ -23,8 +23,8 @@ import (
 // collector runs one before the controller at url, until the test ends or stop is called.
 func collector(t *testing.T, url string, args ...string) (address string, stop func()) {
 	t.Helper()
-	s, err := batching.Load(append([]string{"-clear-text",
-		"-listen", "127.0.0.1:0", "-name", "collector-x", "-controller-url", url, "-every", "100ms",
+	s, err := batching.Load(append([]string{
+		"-listen", "127.0.0.1:0", "-name", "collector-x", "-controller-url", url, "-every", "100ms", "-authentication", "optional", "-clear-text",
 	}, args...), nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)

@@ -52,6 +52,9 @@ type Options struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 	PollAnew func() // everything is wanted from the controller anew
+	// Caller says which pod a request comes from; "" where that is not known and does not matter. An error is
+	// a refusal. Nil: nobody asks.
+	Caller func(ctx context.Context, h http.Header) (pod string, err error)
 	// Wrap goes around every exchange: with a token, say. Nil is nothing.
 	Wrap func(http.RoundTripper) http.RoundTripper
 	// Authorities verify the others; nil: they are called in clear text.
