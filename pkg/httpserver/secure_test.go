@@ -27,7 +27,7 @@ type port struct {
 	shows       atomic.Pointer[tls.Certificate]
 }
 
-func securePort(t *testing.T, clearText bool, o Options) *port {
+func securePort(t testing.TB, clearText bool, o Options) *port {
 	t.Helper()
 	p := &port{authority: testauthority.New(t), connections: NewConnections(100, 2, time.Minute)}
 	p.shows.Store(p.authority.Issue("first"))

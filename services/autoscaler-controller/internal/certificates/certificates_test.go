@@ -302,7 +302,9 @@ func balancerPod(name string, ips ...string) *corev1.Pod {
 }
 
 func TestDesk_ACertificateNamesWhatTheClusterSaysOfThePod(t *testing.T) {
-	api, c := newAPI(balancerPod("lb-1", "10.0.0.7", "fd00::7"), balancerPod("lb-2")), &clock{}
+	api, c := newAPI(balancerPod("lb-1", "10.0.0.7", "fd00::7"), balancerPod("lb-2"), &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "load-balancer"}, Spec: corev1.ServiceSpec{ClusterIPs: []string{"10.96.0.8", "None"}},
+	}, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "other"}, Spec: corev1.ServiceSpec{ClusterIPs: []string{"10.96.0.9"}}}), &clock{}
 	s := replica(t, api, "one", c)
 	testwait.Until(t, "there is an authority", func() bool { return roots(s) == 1 })
 	d := NewDesk(s, s.Bundle)
@@ -322,7 +324,7 @@ func TestDesk_ACertificateNamesWhatTheClusterSaysOfThePod(t *testing.T) {
 		t.Error(got)
 	}
 	for name, good := range map[string]bool{
-		"10.0.0.7": true, "fd00::7": true, "load-balancer.nemesis-system.svc": true, "load-balancer": true,
+		"10.0.0.7": true, "fd00::7": true, "10.96.0.8": true, "10.96.0.9": false, "load-balancer.nemesis-system.svc": true, "load-balancer": true,
 		"10.0.0.8": false, "autoscaler-controller.nemesis-system.svc": false, "load-balancer.other.svc": false,
 	} {
 		if err := pair.Leaf.VerifyHostname(name); (err == nil) != good {

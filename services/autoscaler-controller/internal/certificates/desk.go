@@ -3,6 +3,7 @@ package certificates
 import (
 	"context"
 	"fmt"
+	"net"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -55,6 +56,7 @@ func (d *Desk) Issue(ctx context.Context, namespace, account, pod string, reques
 	if len(addresses) == 0 {
 		return nil, nil, fault.New(fault.Unavailable, "the pod %s has no address yet", pod).After(time.Second)
 	}
+	addresses = append(addresses, d.store.serviceIPs(ctx, namespace, account)...)
 	if certificate, err = d.store.Sign(key, ServiceNames(namespace, account, pod, addresses...)); err != nil {
 		return nil, nil, err
 	}
@@ -77,4 +79,25 @@ func (d *Desk) pod(ctx context.Context, namespace, name string) (*corev1.Pod, er
 		}
 	}
 	return nil, nil //nolint:nilnil // there is none, and that is no fault
+}
+
+// serviceIPs are the addresses of a Service, by which people call it who have no DNS of the cluster. Where it
+// cannot be looked at they are left out.
+func (s *Store) serviceIPs(ctx context.Context, namespace, name string) (addresses []string) {
+	ctx, cancel := kube.Bounded(ctx)
+	defer cancel()
+	list, err := s.kube.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + name})
+	if err != nil {
+		return nil
+	}
+	for i := range list.Items {
+		if list.Items[i].Name == name {
+			for _, ip := range list.Items[i].Spec.ClusterIPs {
+				if net.ParseIP(ip) != nil { // and not None
+					addresses = append(addresses, ip)
+				}
+			}
+		}
+	}
+	return addresses
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/url"
+	"slices"
 
 	"github.com/nemesis-scaling/nemesis/pkg/authority"
 	"github.com/nemesis-scaling/nemesis/pkg/encryption"
@@ -20,12 +21,17 @@ type Own struct {
 var _ encryption.Issuer = Own{}
 
 // Issue makes one.
-func (o Own) Issue(context.Context) (*tls.Certificate, error) {
+func (o Own) Issue(ctx context.Context) (*tls.Certificate, error) {
 	key, _, err := authority.NewRequest()
 	if err != nil {
 		return nil, err
 	}
-	chain, err := o.Store.Sign(key.Public(), o.Names)
+	names := o.Names
+	names.IPs = slices.Clone(names.IPs)
+	for _, address := range o.Store.serviceIPs(ctx, o.Store.Namespace, names.Common) {
+		names.IPs = append(names.IPs, net.ParseIP(address))
+	}
+	chain, err := o.Store.Sign(key.Public(), names)
 	if err != nil {
 		return nil, err
 	}
