@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness.accounts import editor
+from harness.accounts import Operator, editor
 from harness.cluster import Cluster, Refused
 from harness.elastic import Elasticsearch, from_environment, set_up
 from harness.kubectl import Kubectl
@@ -100,16 +100,19 @@ def cluster(kubectl: Kubectl) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def nemesis(cluster: Cluster) -> Iterator[Nemesis]:
     reach = Reach(cluster)
-    found = Nemesis(cluster, reach)
-    try:
-        cluster.list("CustomAutoscaler")
-        for service in (CONTROLLER, BALANCER):
-            settled(found, service)
-    except (Refused, AssertionError) as err:
-        pytest.exit(MISSING.format(cluster.kubectl.kubeconfig, err), 3)
-    yield found
-    found.http.close()
-    reach.close()
+    with new_namespace(cluster, "e2e-operator") as own:
+        operator = Operator(cluster, reach, own)
+        found = Nemesis(cluster, reach, operator)
+        try:
+            cluster.list("CustomAutoscaler")
+            for service in (CONTROLLER, BALANCER):
+                settled(found, service)
+        except (Refused, AssertionError) as err:
+            pytest.exit(MISSING.format(cluster.kubectl.kubeconfig, err), 3)
+        yield found
+        found.http.close()
+        reach.close()
+        operator.close()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import socket
 import subprocess
 
 from .cluster import Cluster, Object
-from .shared import SYSTEM
+from .shared import OWN_BALANCER, SYSTEM
 
 
 def answers(host: str, port: int, within: float = 2) -> bool:
@@ -48,18 +48,31 @@ class Forwarded:
             self._process.wait(10)
 
 
+# What Nemesis itself answers, and asks its callers who they are.
+GUARDED = {
+    ("autoscaler-controller", 8080),
+    ("load-balancer", 8081),
+    (OWN_BALANCER, 8081),
+    ("metrics-collector", 8080),
+}
+
+
 class Reach:
     """Base addresses of services and pods."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._forwarded: dict[tuple[str, str, int], Forwarded] = {}
+        self._guarded: set[str] = set()
         dns = cluster.list("Service", "kube-system", fields="metadata.name=kube-dns")
         address = os.environ.get("NEMESIS_PROBE_ADDRESS") or (f"{dns[0]['spec']['clusterIP']}:53" if dns else "")
         host, _, port = address.rpartition(":")
         self.direct = bool(host) and answers(host, int(port))
 
     def service(self, name: str, port: int, variable: str, namespace: str = SYSTEM) -> str:
+        return self._known(name, port, self._service(name, port, variable, namespace))
+
+    def _service(self, name: str, port: int, variable: str, namespace: str) -> str:
         if given := os.environ.get(variable):
             return given.rstrip("/")
         if self.direct:
@@ -68,9 +81,23 @@ class Reach:
         return self._forward(namespace, f"service/{name}", port)
 
     def pod(self, pod: Object, port: int) -> str:
+        labels = pod["metadata"].get("labels", {})
+        service = labels.get("app.kubernetes.io/name") or labels.get("app", "")
         if self.direct:
-            return f"http://{pod['status']['podIP']}:{port}"
-        return self._forward(pod["metadata"]["namespace"], f"pod/{pod['metadata']['name']}", port)
+            return self._known(service, port, f"http://{pod['status']['podIP']}:{port}")
+        return self._known(service, port, self._forward(pod["metadata"]["namespace"], f"pod/{pod['metadata']['name']}", port))
+
+    def _known(self, service: str, port: int, base: str) -> str:
+        """Remembers what is behind an address; that of a pod which has gone may be another's by now."""
+        if (service, port) in GUARDED:
+            self._guarded.add(base)
+        else:
+            self._guarded.discard(base)
+        return base
+
+    def guarded(self, url: str) -> bool:
+        """Whether Nemesis' own API is there, and not a client's way."""
+        return any(url == base or url.startswith((base + "/", base + "?")) for base in self._guarded.copy())
 
     def _forward(self, namespace: str, target: str, port: int) -> str:
         key = (namespace, target, port)

@@ -94,8 +94,13 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	a := &App{log: t.Log, watcher: watcher, pods: pods, settings: balancers, parts: p, elected: elected, ending: make(chan struct{})}
 	connections := httpserver.NewConnections(s.MaxConnections, s.KeptConnections, keptIdle)
 	t.Registry.MustRegister(newConnectionGauges(connections))
+	judge, err := newGuard(clients, t.Log, &s, newJudgements(t.Registry, s.Authentication != optional))
+	if err != nil {
+		return nil, err
+	}
+	s.warn(ctx, t.Log)
 	api, err := newAPI(httpapi.Options{
-		Objects: objects, Settings: balancers, Connections: connections,
+		Guard: judge, Objects: objects, Settings: balancers, Connections: connections,
 		Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,
 	}, p, elected, instruments)
 	if err != nil {
@@ -104,9 +109,10 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	ready := &httpserver.Readiness{}
 	ready.Add(watcher.Missing)
 	ready.AddTrouble(elected.trouble)
+	ready.AddTrouble(s.open)
 	a.server, err = httpserver.Listen(ctx, httpserver.Options{
 		Address: s.Listen, Log: t.Log, LameDuck: lameDuck, Listen: connections.Listen, ConnContext: connections.Context,
-		Handler: mux(httpserver.Operations(t.Registry, ready, t.Log), api),
+		Handler: mux(httpserver.Operations(t.Registry, ready, t.Log), judge, api),
 	})
 	if err != nil {
 		return nil, err
@@ -170,13 +176,19 @@ func (a *App) Run(ctx context.Context) error {
 }
 
 // mux sends what the kubelet and Prometheus ask around the API.
-func mux(operations, api http.Handler) http.Handler {
+func mux(operations http.Handler, judge httpapi.Guard, api http.Handler) http.Handler {
+	metrics := httpapi.Guarded(judge, "getMetrics", operations)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 		switch r.URL.Path {
-		case "/healthz", "/readyz", "/metrics":
+		case "/healthz", "/readyz":
 			if reads {
 				operations.ServeHTTP(w, r)
+				return
+			}
+		case "/metrics":
+			if reads {
+				metrics.ServeHTTP(w, r)
 				return
 			}
 		}

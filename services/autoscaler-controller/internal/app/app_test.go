@@ -19,7 +19,7 @@ import (
 // boot runs the real service on a port of its own until the test ends.
 func boot(t *testing.T, config *rest.Config, change func(*Settings)) (address string, stop func() error) {
 	t.Helper()
-	s := Settings{Listen: "127.0.0.1:0", LogLevel: "debug", Namespace: "default", Identity: t.Name()}
+	s := Settings{Listen: "127.0.0.1:0", LogLevel: "debug", Namespace: "default", Identity: t.Name(), Authentication: optional}
 	if change != nil {
 		change(&s)
 	}

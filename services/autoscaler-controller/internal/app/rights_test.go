@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -134,6 +135,12 @@ func (a *asked) answer(r *http.Request, group, resource, name, verb string, body
 		return http.StatusOK, []byte(`{"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{"name":"app","namespace":"ns","resourceVersion":"7"},"spec":{"replicas":1}}`)
 	case resource == "customautoscalers" || resource == "customautoscalers/status":
 		return http.StatusOK, []byte(theAutoscaler)
+	case resource == "selfsubjectreviews":
+		return http.StatusCreated, []byte(`{"status":{"userInfo":{"username":"somebody"}}}`)
+	case resource == "selfsubjectaccessreviews":
+		return http.StatusCreated, []byte(`{"status":{"allowed":true}}`)
+	case resource == "tokenreviews":
+		return http.StatusCreated, []byte(`{"status":{"authenticated":true,"audiences":["nemesis"],"user":{"username":"system:serviceaccount:default:load-balancer"}}}`)
 	case verb == "create" || verb == "update":
 		return http.StatusCreated, body
 	case resource == "configmaps":
@@ -189,15 +196,18 @@ func everything(t *testing.T, shards int, until ...string) map[string]bool {
 	for _, right := range until {
 		testwait.Until(t, "the program asks for "+right, func() bool { return a.has(right) })
 	}
-	for _, call := range []struct{ method, path, body string }{
-		{http.MethodGet, "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/ns/customautoscalers", ""}, // by the caller's token
-		{http.MethodPut, "/v1/loadbalancer/settings", `{"policy":"round_robin","max_connections":100,"timeout_seconds":30}`},
+	// This server publishes no keys: the tokens of services are left to TokenReview.
+	service := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","kid":"k"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"aud":["nemesis"]}`)) + ".c2ln"
+	for _, call := range []struct{ method, path, body, token string }{
+		{http.MethodGet, "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/ns/customautoscalers", "", "somebody"}, // by the caller's token
+		{http.MethodPut, "/v1/loadbalancer/settings", `{"policy":"round_robin","max_connections":100,"timeout_seconds":30}`, "somebody"},
+		{http.MethodGet, "/v1/loadbalancer/settings", "", service},
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), call.method, address+call.path, strings.NewReader(call.body))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", "Bearer somebody")
+		r.Header.Set("Authorization", "Bearer "+call.token)
 		r.Header.Set("Content-Type", "application/json")
 		answer, err := http.DefaultClient.Do(r)
 		if err != nil {

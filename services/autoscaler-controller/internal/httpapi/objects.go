@@ -11,6 +11,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/guard"
 )
 
 // passed are the query parameters that the API server gets to see, and watching those of a watch besides.
@@ -60,8 +61,11 @@ func (a *api) pass(w http.ResponseWriter, r *http.Request) {
 
 // onward is the same call with those of its parameters that the API server gets to see.
 func onward(r *http.Request, parameters []string) (*http.Request, error) {
-	token := r.Header.Get("Authorization")
-	if token != "" && !strings.HasPrefix(token, "Bearer ") {
+	token, _, err := guard.Token(r.Header)
+	if err != nil {
+		return nil, err
+	}
+	if token == "" && r.Header.Get("Authorization") != "" {
 		return nil, fault.New(fault.Unauthenticated, "").With("Authorization", "", "Bearer TOKEN, with a Kubernetes token")
 	}
 	query, asked := url.Values{}, r.URL.Query()
@@ -71,6 +75,9 @@ func onward(r *http.Request, parameters []string) (*http.Request, error) {
 		}
 	}
 	out := r.Clone(r.Context())
+	if token != "" {
+		out.Header.Set("Authorization", "Bearer "+token)
+	}
 	out.URL.RawQuery = query.Encode()
 	return out, nil
 }

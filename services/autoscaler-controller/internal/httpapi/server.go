@@ -98,15 +98,17 @@ type Options struct {
 	Shard string
 	// Dial connects to the leader; nil is the network.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Guard judges who calls; nil: nobody is judged.
+	Guard Guard
 	// Pushes have a shorter way; nil: the way of all requests.
 	Pushes Pushes
 	// Connections are the server's; nil: they are not bounded.
 	Connections *httpserver.Connections
 }
 
-// New makes the handler of the whole API. The chain, from the outside: a panic is caught, pushes leave
-// by their short way, a span is made, the body is bounded and read, a follower relays, the request is
-// checked against the contract.
+// New makes the handler of the whole API. The chain, from the outside: a panic is caught, who calls is judged,
+// pushes leave by their short way, a span is made, the body is bounded and read, a follower relays, the request
+// is checked against the contract.
 func New(o Options) (http.Handler, error) {
 	check, err := newCheck()
 	if err != nil {
@@ -116,7 +118,7 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return around(o, nil, handler), nil
+	return around(o, nil, handler)
 }
 
 // check refuses what does not fit the contract.
@@ -143,17 +145,31 @@ func relaying(o Options, valid check) (http.Handler, error) {
 	})
 	router := chi.NewRouter()
 	router.Use(valid, saysSo)
-	autoscaler.HandlerWithOptions(&server{ServerInterface: wrapper, api: api}, autoscaler.ChiServerOptions{
-		BaseRouter: router, ErrorHandlerFunc: api.badRequest,
-	})
+	options := autoscaler.ChiServerOptions{BaseRouter: router, ErrorHandlerFunc: api.badRequest}
+	if o.Guard != nil {
+		known, err := contractOperations()
+		if err != nil {
+			return nil, err
+		}
+		options.Middlewares = []autoscaler.MiddlewareFunc{onlyJudged(known)}
+	}
+	autoscaler.HandlerWithOptions(&server{ServerInterface: wrapper, api: api}, options)
 	return newRelay(o, router), nil
 }
 
 // around is what every request passes first.
-func around(o Options, shards *sharded, handler http.Handler) http.Handler {
+func around(o Options, shards *sharded, handler http.Handler) (http.Handler, error) {
 	bodies := newBodies(o.Meter, handler)
 	handler = otelhttp.NewHandler(bodies, "http", otelhttp.WithSpanNameFormatter(spanName))
-	return httpserver.Recover(o.Log)(&pushes{Options: o, bodies: bodies, shards: shards, next: handler})
+	p := &pushes{Options: o, bodies: bodies, shards: shards, next: handler, others: handler}
+	if o.Guard != nil {
+		known, err := contractOperations()
+		if err != nil {
+			return nil, err
+		}
+		p.others = &guarded{o.Guard, known, handler}
+	}
+	return httpserver.Recover(o.Log)(p), nil
 }
 
 // server is the strict server, but for the calls on custom resources, which carry objects whose
