@@ -16,7 +16,7 @@ from harness.applications import fibonacci
 from harness.kubectl import Kubectl
 from harness.policies import Peer, may_reach
 from harness.sidecars import with_sidecar
-from harness.waiting import patience
+from harness.waiting import NotYet, eventually, patience
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = sorted(str(f.parent.relative_to(ROOT)) for f in (ROOT / "kustomize").rglob("kustomization.yaml") if "components" not in f.parts)
@@ -39,8 +39,14 @@ def monitors(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iter
         return
     nowhere = tmp_path_factory.mktemp("no-module")
     download = ["go", "mod", "download", "-json", OPERATOR]
-    got = subprocess.run(download, cwd=nowhere, capture_output=True, text=True, timeout=120, check=False)
-    assert got.returncode == 0, got.stdout + got.stderr
+
+    def fetched() -> subprocess.CompletedProcess[str]:
+        got = subprocess.run(download, cwd=nowhere, capture_output=True, text=True, timeout=300, check=False)
+        if got.returncode:
+            raise NotYet(got.stdout + got.stderr)  # a registry may be out of reach for a moment
+        return got
+
+    got = eventually(fetched, "the operator's definitions are here", every=5)
     definitions = Path(json.loads(got.stdout)["Dir"]) / "example" / "prometheus-operator-crd"
     try:
         for name in missing:

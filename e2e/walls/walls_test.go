@@ -24,7 +24,7 @@ const (
 // pure packages decide; they import the standard library and each other, and of the standard
 // library nothing that does I/O or speaks HTTP.
 var pure = []string{
-	controller + "scaling", controller + "fleet", controller + "contest", controller + "lifecycle", controller + "claims", controller + "shards",
+	controller + "scaling", controller + "fleet", controller + "contest", controller + "lifecycle", controller + "claims", controller + "shards", controller + "access",
 	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/balance/simulate", balancer + "traffic/waitroom", balancer + "traffic/dispatch", balancer + "traffic/slots",
 	balancer + "traffic/redirect", balancer + "traffic/message", balancer + "traffic/websocket",
 	sidecar + "pod", sidecar + "schedule", sidecar + "batch",
@@ -37,11 +37,11 @@ var forTests = []string{root + "pkg/testwait", balancer + "traffic/wiretest", ku
 // kube is the connection to the API server, and toKubernetes are the adapters that share it.
 const kube = controller + "kube"
 
-var toKubernetes = []string{controller + "cluster", controller + "election", controller + "settings", controller + "apiproxy"}
+var toKubernetes = []string{controller + "cluster", controller + "election", controller + "settings", controller + "apiproxy", controller + "reviews"}
 
 // cores run the decisions through ports that they declare; adapters stand on the other side.
 var (
-	cores    = []string{controller + "control", balancer + "traffic/proxy", sidecar + "agent", sidecar + "batcher"}
+	cores    = []string{controller + "control", controller + "guard", balancer + "traffic/proxy", sidecar + "agent", sidecar + "batcher"}
 	adapters = slices.Concat(toKubernetes, []string{
 		controller + "ingest", controller + "httpapi",
 		balancer + "traffic/upstream", balancer + "control/controller", balancer + "control/peers", balancer + "admin", balancer + "traffic/connections",
