@@ -197,7 +197,7 @@ func (t *Token) answered(o operation, answer *http.Response, sent bool) {
 	switch status := answer.StatusCode; {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		t.refuse(o, status, detail(answer), sent)
-	case status < http.StatusBadRequest:
+	case status < http.StatusInternalServerError: // it answers us, whatever
 		t.taken(o)
 	}
 }

@@ -18,10 +18,10 @@ func (s *Set) String(p *string, key, value, help string) {
 	s.bind(key, value, help, "a text", func(v string) error { *p = v; return nil })
 }
 
-// URL binds an address such as http://host:8080.
-func (s *Set) URL(p *string, key, value, help string) {
-	s.bind(key, value, help, "a URL such as http://autoscaler-controller:8080", func(v string) error {
-		if !IsURL(v) {
+// Text binds a text that must be as a check has it; allowed says what that is.
+func (s *Set) Text(p *string, key, value, help, allowed string, check func(string) bool) {
+	s.bind(key, value, help, allowed, func(v string) error {
+		if !check(v) {
 			return errRange
 		}
 		*p = v
@@ -29,10 +29,10 @@ func (s *Set) URL(p *string, key, value, help string) {
 	})
 }
 
-// Text binds a text that must be as a check has it; allowed says what that is.
-func (s *Set) Text(p *string, key, value, help, allowed string, check func(string) bool) {
-	s.bind(key, value, help, allowed, func(v string) error {
-		if !check(v) {
+// URL binds an address such as http://host:8080.
+func (s *Set) URL(p *string, key, value, help string) {
+	s.bind(key, value, help, "a URL such as http://autoscaler-controller:8080", func(v string) error {
+		if !IsURL(v) {
 			return errRange
 		}
 		*p = v

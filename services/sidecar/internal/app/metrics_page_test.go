@@ -30,7 +30,7 @@ func TestMetrics_AreThoseOfThePage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cs, err := batching.Load([]string{"-listen", "127.0.0.1:0", "-name", "collector-x", "-controller-url", url}, nil, io.Discard)
+	cs, err := batching.Load([]string{"-listen", "127.0.0.1:0", "-name", "collector-x", "-controller-url", url, "-authentication", "optional"}, nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,12 +20,14 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/common"
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/retry"
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/batcher"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/intake"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/judge"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/send"
 )
 
@@ -49,7 +51,10 @@ type Settings struct {
 	Every         time.Duration // between two batches
 	Keep          int           // pods whose last push may wait
 	TokenFile     string        // this collector's token for the controller; "" sends none
-	LogLevel      string
+	// Authentication is whether pushes must bring a token: required or optional.
+	Authentication string
+	OpenMetrics    bool // GET /metrics is anybody's
+	LogLevel       string
 }
 
 // Load reads the settings. It returns settings.ErrHelp, or every fault at once.
@@ -62,6 +67,8 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.Duration(&s.Every, "every", time.Second, 100*time.Millisecond, 5*time.Second, "time between two batches, give or take a tenth")
 	set.Int(&s.Keep, "keep", 5_000, batchSize, 100_000, "pods whose last push waits at most; the longest waiting are dropped")
 	set.String(&s.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, which is sent to the controller; empty sends none, and a file that is missing is said in the log")
+	set.Choice(&s.Authentication, "authentication", required, "whether pushes, and who reads the metrics, must bring a token; optional serves those without one as before there were any, for a rollout", required, optional)
+	set.Bool(&s.OpenMetrics, "open-metrics", false, "serve GET /metrics to anybody, and not only to who may get /metrics in the cluster")
 	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")
 	err := set.Load(args, environ)
 	if errors.Is(err, settings.ErrHelp) {
@@ -93,6 +100,7 @@ type Collector struct {
 	log       *slog.Logger
 	telemetry *telemetry.Telemetry
 	batcher   *batcher.Batcher[common.PodMetrics]
+	callers   *callers
 	server    *httpserver.Server
 }
 
@@ -119,17 +127,31 @@ func (c *Collector) wire(ctx context.Context, s Settings) error {
 		Sender: sender, Log: c.log, Every: s.Every, Size: batchSize, Most: s.Keep, Patience: patience,
 		Backoff: retry.Backoff{First: s.Every, Most: 10 * time.Second}, Random: rand.Float64,
 	})
-	pushes, err := intake.Handler(c.batcher)
+	asked, err := judge.New(s.ControllerURL, token.To("the autoscaler-controller"))
+	if err != nil {
+		return err
+	}
+	if c.callers, err = newCallers(c, s, asked); err != nil {
+		return err
+	}
+	pushes, err := intake.Handler(c.batcher, c.callers.pod)
 	if err != nil {
 		return err
 	}
 	connections := httpserver.NewConnections(mostConnections, mostKept, idleTimeout)
 	c.telemetry.Registry.MustRegister(&batches{c.batcher, connections}, token)
 	ready := &httpserver.Readiness{}
+	ready.AddTrouble(c.callers.trouble)
 	ready.AddTrouble(token.Trouble)
 	operations := httpserver.Operations(c.telemetry.Registry, ready, c.log)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if reads := r.Method == http.MethodGet || r.Method == http.MethodHead; reads {
+			if r.URL.Path == "/metrics" {
+				if err := c.callers.metrics(r.Context(), r.Header); err != nil {
+					fault.Write(w, r, err)
+					return
+				}
+			}
 			operations.ServeHTTP(w, r)
 			return
 		}
@@ -155,6 +177,7 @@ func (c *Collector) Run(ctx context.Context) error {
 	defer end()
 	var working sync.WaitGroup
 	working.Go(func() { c.batcher.Run(life) })
+	working.Go(func() { c.callers.keys.Run(life) })
 	c.log.Info("serving", "address", c.server.Addr().String())
 	fault := c.server.Run(ctx)
 	end()
