@@ -188,9 +188,11 @@ def settings_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def place(nemesis: Nemesis, namespace: str, settings_client: Path) -> Place:
+def place(nemesis: Nemesis, namespace: str, settings_client: Path, tmp_path: Path) -> Place:
     """The example application without settings, and somebody who may set them."""
     readme = Readme({'"/fibonacci"': f'"/{namespace}/fibonacci"'})  # of two with the same route the younger one has none
-    made = Place(nemesis, namespace, editor(nemesis.cluster, namespace), settings_client, readme)
+    authority = tmp_path / "ca.crt"
+    authority.write_text(nemesis.reach.authority())
+    made = Place(nemesis, namespace, editor(nemesis.cluster, namespace), settings_client, readme, authority)
     made.plant()
     return made

@@ -29,7 +29,12 @@ class Nemesis:
         hooks = {"request": [shared.check_request]}
         # Nemesis' own APIs are asked as the operator, unless a request says as whom; clients' traffic has no token.
         self.http = httpx.Client(
-            timeout=httpx.Timeout(PATIENCE, connect=30), limits=limits, trust_env=False, event_hooks=hooks, auth=operator
+            timeout=httpx.Timeout(PATIENCE, connect=30),
+            limits=limits,
+            trust_env=False,
+            event_hooks=hooks,
+            auth=operator,
+            verify=reach.trust(),
         )
 
     @property

@@ -32,12 +32,12 @@ var pure = []string{
 }
 
 // forTests packages are imported by tests and by each other, and by no program.
-var forTests = []string{root + "pkg/testwait", root + "pkg/testtokens", balancer + "traffic/wiretest", kube + "/kubetest"}
+var forTests = []string{root + "pkg/testwait", root + "pkg/testtokens", root + "pkg/testauthority", balancer + "traffic/wiretest", kube + "/kubetest"}
 
 // kube is the connection to the API server, and toKubernetes are the adapters that share it.
 const kube = controller + "kube"
 
-var toKubernetes = []string{controller + "cluster", controller + "election", controller + "settings", controller + "apiproxy", controller + "reviews"}
+var toKubernetes = []string{controller + "cluster", controller + "election", controller + "settings", controller + "apiproxy", controller + "reviews", controller + "certificates"}
 
 // cores run the decisions through ports that they declare; adapters stand on the other side.
 var (

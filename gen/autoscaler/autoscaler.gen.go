@@ -1027,6 +1027,12 @@ type Blocked struct {
 	Since time.Time `json:"since"`
 }
 
+// CertificateRequest defines model for CertificateRequest.
+type CertificateRequest struct {
+	// Request A certificate request (PKCS #10, PEM) of an ECDSA key on P-256, signed by it. Names in it are not looked at.
+	Request string `json:"request"`
+}
+
 // ClaimNamespaces Namespaces, after the model of Gateway API's allowedRoutes.
 type ClaimNamespaces struct {
 	Names *[]string `json:"names,omitempty"`
@@ -1354,6 +1360,15 @@ type IdentityKeys struct {
 
 	// Keys Public keys, each a JSON Web Key (RFC 7517); with the name `keys` they are a JWKS.
 	Keys []map[string]interface{} `json:"keys"`
+}
+
+// IssuedCertificate defines model for IssuedCertificate.
+type IssuedCertificate struct {
+	// Authority By which it is verified, PEM: what the ConfigMap nemesis-ca has.
+	Authority string `json:"authority"`
+
+	// Certificate The certificate, PEM, without its root.
+	Certificate string `json:"certificate"`
 }
 
 // KubernetesStatus Kubernetes' own answer (metav1.Status).
@@ -2407,6 +2422,9 @@ type SubmitPodMetricsJSONRequestBody = externalRef0.PodMetrics
 // ReviewAccessJSONRequestBody defines body for ReviewAccess for application/json ContentType.
 type ReviewAccessJSONRequestBody = AccessReview
 
+// IssueCertificateJSONRequestBody defines body for IssueCertificate for application/json ContentType.
+type IssueCertificateJSONRequestBody = CertificateRequest
+
 // PutBalancerSettingsJSONRequestBody defines body for PutBalancerSettings for application/json ContentType.
 type PutBalancerSettingsJSONRequestBody = externalRef0.BalancerSettings
 
@@ -2839,6 +2857,26 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 	GetApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// IssueCertificateWithBody A certificate for the caller's own ports
+	//
+	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+	// For load balancers and collectors.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+	IssueCertificateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IssueCertificate A certificate for the caller's own ports
+	//
+	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+	// For load balancers and collectors.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+	IssueCertificate(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListDecisions The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
@@ -3248,6 +3286,46 @@ func (c *Client) ListApplications(ctx context.Context, params *ListApplicationsP
 // Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 func (c *Client) GetApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetApplicationRequest(c.Server, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IssueCertificateWithBody A certificate for the caller's own ports
+//
+// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+// For load balancers and collectors.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+func (c *Client) IssueCertificateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIssueCertificateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IssueCertificate A certificate for the caller's own ports
+//
+// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+// For load balancers and collectors.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+func (c *Client) IssueCertificate(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIssueCertificateRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4164,6 +4242,46 @@ func NewGetApplicationRequest(server string, namespace Namespace, name Name) (*h
 	return req, nil
 }
 
+// NewIssueCertificateRequest calls the generic IssueCertificate builder with application/json body
+func NewIssueCertificateRequest(server string, body IssueCertificateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewIssueCertificateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewIssueCertificateRequestWithBody constructs an http.Request for the IssueCertificate method, with any body, and a specified content type
+func NewIssueCertificateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificates")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListDecisionsRequest constructs an http.Request for the ListDecisions method
 func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.Request, error) {
 	var err error
@@ -5068,6 +5186,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 	GetApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*GetApplicationResponse, error)
+
+	// IssueCertificateWithBodyWithResponse A certificate for the caller's own ports
+	//
+	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+	// For load balancers and collectors.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+	IssueCertificateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error)
+
+	// IssueCertificateWithResponse A certificate for the caller's own ports
+	//
+	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+	// For load balancers and collectors.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+	IssueCertificateWithResponse(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error)
 
 	// ListDecisionsWithResponse The latest decisions with their reasons, newest first
 	//
@@ -6527,6 +6665,110 @@ func (r GetApplicationResponse) ContentType() string {
 	return ""
 }
 
+// IssueCertificateResponse401Headers the declared response headers of an HTTP 401 response for IssueCertificate
+type IssueCertificateResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// IssueCertificateResponse429Headers the declared response headers of an HTTP 429 response for IssueCertificate
+type IssueCertificateResponse429Headers struct {
+	RetryAfter *int
+}
+
+// IssueCertificateResponse503Headers the declared response headers of an HTTP 503 response for IssueCertificate
+type IssueCertificateResponse503Headers struct {
+	RetryAfter *int
+}
+
+type IssueCertificateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IssuedCertificate
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *IssueCertificateResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *IssueCertificateResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *IssueCertificateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r IssueCertificateResponse) GetJSON200() *IssuedCertificate {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r IssueCertificateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r IssueCertificateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IssueCertificateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IssueCertificateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListDecisionsResponse401Headers the declared response headers of an HTTP 401 response for ListDecisions
 type ListDecisionsResponse401Headers struct {
 	WWWAuthenticate *string
@@ -7850,6 +8092,38 @@ func (c *ClientWithResponses) GetApplicationWithResponse(ctx context.Context, na
 		return nil, err
 	}
 	return ParseGetApplicationResponse(rsp)
+}
+
+// IssueCertificateWithBodyWithResponse A certificate for the caller's own ports
+//
+// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+// For load balancers and collectors.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+func (c *ClientWithResponses) IssueCertificateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error) {
+	rsp, err := c.IssueCertificateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIssueCertificateResponse(rsp)
+}
+
+// IssueCertificateWithResponse A certificate for the caller's own ports
+//
+// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+// For load balancers and collectors.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+func (c *ClientWithResponses) IssueCertificateWithResponse(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error) {
+	rsp, err := c.IssueCertificate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIssueCertificateResponse(rsp)
 }
 
 // ListDecisionsWithResponse The latest decisions with their reasons, newest first
@@ -9291,6 +9565,107 @@ func ParseGetApplicationResponse(rsp *http.Response) (*GetApplicationResponse, e
 	return response, nil
 }
 
+// ParseIssueCertificateResponse parses an HTTP response from a IssueCertificateWithResponse call
+func ParseIssueCertificateResponse(rsp *http.Response) (*IssueCertificateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IssueCertificateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IssuedCertificate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers IssueCertificateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers IssueCertificateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers IssueCertificateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListDecisionsResponse parses an HTTP response from a ListDecisionsWithResponse call
 func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -10384,6 +10759,9 @@ type ServerInterface interface {
 	// GetApplication One application, by the name of its Deployment
 	// (GET /v1/applications/{namespace}/{name})
 	GetApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// IssueCertificate A certificate for the caller's own ports
+	// (POST /v1/certificates)
+	IssueCertificate(w http.ResponseWriter, r *http.Request)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
@@ -10477,6 +10855,12 @@ func (_ Unimplemented) ListApplications(w http.ResponseWriter, r *http.Request, 
 // GetApplication One application, by the name of its Deployment
 // (GET /v1/applications/{namespace}/{name})
 func (_ Unimplemented) GetApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// IssueCertificate A certificate for the caller's own ports
+// (POST /v1/certificates)
+func (_ Unimplemented) IssueCertificate(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -11026,6 +11410,20 @@ func (siw *ServerInterfaceWrapper) GetApplication(w http.ResponseWriter, r *http
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetApplication(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// IssueCertificate operation middleware
+func (siw *ServerInterfaceWrapper) IssueCertificate(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.IssueCertificate(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -11700,6 +12098,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/pod-metrics", wrapper.SubmitPodMetricsBatch)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/certificates", wrapper.IssueCertificate)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/loadbalancer/settings", wrapper.GetBalancerSettings)
@@ -13798,6 +14199,134 @@ func (response GetApplicationdefaultApplicationProblemPlusJSONResponse) VisitGet
 	return err
 }
 
+type IssueCertificateRequestObject struct {
+	Body *IssueCertificateJSONRequestBody
+}
+
+type IssueCertificateResponseObject interface {
+	VisitIssueCertificateResponse(w http.ResponseWriter) error
+}
+
+type IssueCertificate200JSONResponse IssuedCertificate
+
+func (response IssueCertificate200JSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response IssueCertificate400ApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificate401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response IssueCertificate401ApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response IssueCertificate403ApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificate429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response IssueCertificate429ApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificate503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response IssueCertificate503ApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response IssueCertificatedefaultApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDecisionsRequestObject struct {
 	Params ListDecisionsParams
 }
@@ -15237,6 +15766,9 @@ type StrictServerInterface interface {
 	// GetApplication One application, by the name of its Deployment
 	// (GET /v1/applications/{namespace}/{name})
 	GetApplication(ctx context.Context, request GetApplicationRequestObject) (GetApplicationResponseObject, error)
+	// IssueCertificate A certificate for the caller's own ports
+	// (POST /v1/certificates)
+	IssueCertificate(ctx context.Context, request IssueCertificateRequestObject) (IssueCertificateResponseObject, error)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
@@ -15605,6 +16137,37 @@ func (sh *strictHandler) GetApplication(w http.ResponseWriter, r *http.Request, 
 	}
 }
 
+// IssueCertificate operation middleware
+func (sh *strictHandler) IssueCertificate(w http.ResponseWriter, r *http.Request) {
+	var request IssueCertificateRequestObject
+
+	var body IssueCertificateJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.IssueCertificate(ctx, request.(IssueCertificateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "IssueCertificate")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(IssueCertificateResponseObject); ok {
+		if err := validResponse.VisitIssueCertificateResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListDecisions operation middleware
 func (sh *strictHandler) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
 	var request ListDecisionsRequestObject
@@ -15889,433 +16452,439 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3vdts4si/6Khie2St2Dy3LTuIk8uo110kn3dndSXxsZ7L3JN5tSIQkjClCTVBW1D3Z63y6D3Af4jzY",
-	"eZK7UFUAQRKUKMfJzJzV/aEjSyQI4k+h/vzqV79FIzWbq0xkhY4Gv0VTwRORw8dzURQym+i/iFxLlZmv",
-	"EqFHuZwX8Gd0MRXsBn9kasyKqdCCaborZlwzmbEztSiEfjtPeCF6utpkL4ojPZqKGTeN/zEX42gQ/Y/9",
-	"skf7+Kver/fl06dPcTTnOZ+Jgrr7TGWFzBYi3M+ZKHjCC94b0WXUYzbnE8GGYqxyEbOlLKbwreYz8yqp",
-	"GJk2jpksmNRMzfkvC9Fj76a8YEuuzaW5YDxN4aZCzgRbTmUqXMuaLc0VueAJ0wXPEhiTYipmTGUj0WNv",
-	"MnMxL1gxlZqlUhcskQnLVMEm8kYwtSjYWOX4s+uQ6UwuxgstEuzzg37/mKkM3opnyvSrNjXMvHiu0lTk",
-	"dMtBf8CGYoL9wUfzTCzNpEgzbL8sRL6K4ijjMxENIjtwlTmb8Y8/iWxSTKPBYf/B4ziaycx+cWBmqChE",
-	"bhr7r/cne3/le7/29578vHf5pz9GcVSs5qZdXeQym0RmQn/iQ5Gew0uqvDmPb7J0xYqp0vCa34l5qlYz",
-	"s0zYEr5Mze2azXgxmrJMLWMz1j8uhiLPRCH0PRo/lTO9ygr+scfejBn3GrqnbRsP2I/yKeO5YNeZWmYx",
-	"zRpTeSJyGlGZMzM02gyY+Mhn89S8TiH47NsbCas0PJBp5S1bRvOgf/ggNESvoY3QCjet27lWw7+JUVHt",
-	"2FgOVcZHI2m7NefFtOwV/BNHufhlIXORRIMiX4iu23OkZjOV/Qyds73Ucz5q6Wo5JziC5spqZxMx5ou0",
-	"aO8qtn4H/cWGTKdP+UScy18DfT4p2EzpgmnFZjxbHcMY80wvRX5PB0RLKniiWaHgukx8LMzW1D32kxgX",
-	"sKNVzvoDIzcqb33Q77esGDmTRX2lyNliBvf0Ydfhn323ZmRWiInIUVKaURK6eKoSKVBYLnShZieLQukR",
-	"TwVsNtN9kRXmI5/PUzni5vX3/6ZR9ncb2UbD7vnlLOE3eq4yjb15ypMz7OGafsxzNUzF7E+2P27YzB0J",
-	"vvINT2USxVEiCi7TaBAtuSwG7OHUCEwjU3maqqUwl4g8V+bgeP9bZL8cRMupSo3cHykjqce5mrE+TORR",
-	"X0dxNJYiTajVKI5ueGqOm+jhNPp0GUe64MVCR4MHZkYKWcBCNsudRt/2wXaSJmqRZ4NMzISWekDvOLBv",
-	"8mnLBX2K9+OgN/ed7UiiBHZlLOnggcOBj4pjdoUDc4U7kwk+mjJ4b8YLBpuyZ7r1TGXjVI4+b8JGthFv",
-	"xsyWKSUyI0Gw76TXXuL9aN9DfJQaNoibgifVKTA/CHOQDqU5gov1w+/6dcfjj70AGW2UGa8/5rg6Zlc4",
-	"CldM85U51FaMZwlbgnqgWKJg5F+AYPy8fWIOZZ56A/bQX7MnOM/2zNMiv5EgbM0SES/NDngwHD85HN9/",
-	"+OjR8P6DhB/x+yPx5PBJ0hd98eDR/aNNy5s6cIfje5KtGOo9oBjx1AjZcr2+gKFORPZZIzd2rXgr9m88",
-	"E2zGV7ASQY0agRDkTgjqXvl5b5Krxdz7wg6zO9WYnqp5ZTHfL+fmdUWIrRnjsqt3vIhHHHRIeuHmopWj",
-	"KcvlZArybia1ltkkhslQuVHUZihxpIZ5+V5l4rOmZGIa8GYjoNGiXm/OXU+HDcr/os1S4GgnFFbxB4X+",
-	"bwsNG9c7GdwDKgfCQd+fQJaqbCJyNB7WTyK83B3P3zw1awze5Mp210p7OKEq/TtmawdU4u4qFboz3Hwd",
-	"9AlvKvlcOiMzujmIYppcEOPXMjMje46DGUczoTWfCJot1HTZlGs2FCJjM5XIsYTNkQsOjyrPqnJKohdc",
-	"pot8i8EtX5F6Ykb38487WEjei/AJlxmIfdP2iq3UImejKc/M6lN4crWect5g4C3J1z/nztAs7bGLqs2J",
-	"6rJG25Mz6gJL1GhhznLUqT3D4OT0JZw8Io+Zykqj3JgCsWuttNVhTJgZaXyELDRTy4zhbDmLyBgnqnih",
-	"FmZRfYbYyVSxN4ZWvMnMFKvrv7SxttBqKhP8oCr57RPXzGnZsbuVG7kg6aAXoykqME3ZD34MvBSG+kKp",
-	"VzxbfdZIF0rtGasLdnSRr07GhcjPUUU39o83XIf+flBorFmlV68fNveUOxy1VyoHQQvuGiM8RSYSVqgY",
-	"TpQUNBRUBjWdqsesyFdWBpj3ZGfmlffgnY2t6LnnvF+aFuu7qcjAALXNgQeDDJte2JR8fPRgsy35KY7e",
-	"ZnxRTEVWmDkUn7eNFrW2vM2khRGCrFDXIrM6Er4+O1kUU5XLX+EpMeN6wJ4KnoucXbz58fnryg46KJfE",
-	"u6kCl85KLf68fjXUu/WFthK8G+hG0lmHE6WS4MaSmi1zlU2seKsth3fv3u2deJ0OrQmjmpnj1Ky6US4S",
-	"cy1P4djn+lokRkWrLg6RmZXwPsLhjS6bLilaETdcpnyYis9dDa6dmkkYPBlKAxDPgxYR4Zs5dVXaPo/0",
-	"uPVrwnXuDteD6cVcaS1NJ6wfeKboTPxnlwZuIKATJ6OR0PoE56Km4lVFBjrrxI3IV0tQgwdjnmoRl749",
-	"o5pHYAldxtFCmwbB0jJjP8/VXOQF+bIa0qjx8mAWgocehYmGXdYr53uoVCo4mEp+n9qawt1KZoMZSiPM",
-	"y57HjKdakacaTQaz52GdwjZT4/Cz/Zdv+k3J723eA040iANkZHFVuhR0V7ubwMFfiJne3ksam/XxEu9F",
-	"zyO9BM9zDmenVbqbQ7eqzkAp6/hQG51oiYKxAN0h3ugLt4ui+SAzTtAMhKA8wWH0YlmEHuh60+XJFX/m",
-	"+6h+gHkLqDKjpexEXdS8Am6YM3EjxRKWcpJI8x48PfWWOG0NbzcFdkkcacHz0dQ8JxdaLfIR2Bx1V8Q+",
-	"OKHM8jMzEQ0isfr36fD7kXwjozi6EfkQHM66aG60dcvzzZgWIi62mRlUSev9mKXk+B6YQcctlFHYzKmM",
-	"PBdfeGXaQWkuGXO84gYaQi8hXgYjx+xtoKxhgM2YFnoxtL/oY/Pb1UwUuRzpq9juSE1RwGLK9ulHMOyG",
-	"whjY4FbOVC0AQsdtY9aMSdycSQqKBn9MVcsPiRhBdCr8K2nL4efRyqGXCWgDblUFlgcMhsg1GHOozxSK",
-	"DQX72yKZGJllfQrmwqXKE9Lp6lvy6P7jB/U4Y6MbuI5L/WUizCul6CUe5QJfZAFR6ZBWU93i+FLUqreS",
-	"glu61HhCEcyKGQjjwFtsxhi9AHaTSI2hSFyARl2pxI7gGHTBnEqwz5zyIFWMsLg0+oczNb0LqxaoTFJx",
-	"IWciGjzpw/CfCXgtHQ3uw+CXf/c9KVeJ3M1VQk/MBU9WlTty/w9cV4PoRKdCzNHPPB7LkXmrIU95NgIl",
-	"x7Q0RrcN3iezF6mcTAtq0cyAma++i3fZ5nPBZ2ZezV9LLgv8/CmkSXjxMD+2/fB+YJH5A/tbN8H1zN4C",
-	"e6UmofyJ6fB48XEOb3xe8Lxw2m59yb3I1YxpcwnYmGbPwXTEDJ2dieQOIpByXeC1cASPVT7jZpEkaoEq",
-	"OfUhW8yGRgH010n9ueeldunakVlx/zBqKpJxZJ58MirkjSxWtr3y8bwQe4WciSgwCubO70ikbRp9dx3d",
-	"945fi7fzTXfRVZ9q++C3Lu9lRWX4zMkXqdAsVeqa8aLz4fcK2nxFOqN37B01l1Rlp3brMZhiG9A4I57K",
-	"bPLKXPqpsv0ry/YotGpRKnTcLqcqCW2Umjzp9F75dpeDKNIvs9Z99YNagqOcLbJCpkYk4y0xk2Ow7VGG",
-	"sZEiiEiH3USCcP2YeAfMOVz/qSIw1916gZedL2Yznq8ax5yPq6icBp5ctJ30BrQ+H9VVV901nsSgpVB2",
-	"viJQNxytP4pVzcDscqqFzqnGIVCVwp1RL7VtsDX6pMNEbBiTnyTiJ7xBoU32/rLxlm77ddqHvlIT2I82",
-	"ZLZxO/OJeCUK3nhh7MSG93u1VpYa3dzzNrGFBtcQaEnrJnjjMTsTPPvHCfDPk63VF/cOow1C960W1F6H",
-	"IarNpbkpNJPVN+sqenD06dW6LZCvsw/savyHbYfzIujlRSV6wHjBfhW56rF3/FpmkwEzIwjub1DwICif",
-	"mU0jMZq96rGTJb8WcGcqjCZofp2rxLviBU/NwW+fATqj4glzWjrThZozLbJEZhOC1ZqzcaIEmHvYpbcZ",
-	"mDKDelhsxLNMFcYmNM/zDWJnGuDbRHEEnY3iqNKlKI6o7aBx6o3eRXli1myAPJc3PA3seIKoabTHRhB1",
-	"lNmIBlQkJ0UMnnpxI3I2FKMSjzmra8FHD/BcLDF8/n/rva5xNFzoVatecjEVDK7NeWr1emsOMZXhMlCm",
-	"iwBXbr4BWeFoNdHLTvmNYEMxWWBoulhkmUhbtJrtXqtUfm597pY2YdjroEXMpmqJ0UCRJeSyZQ8/fmQq",
-	"Z8NcXZuJGt/tJI1lrounq8363E+8ENlodX4titEUbCpn1rauQDuPAHK2MyWzUbpIRBI0uUq/frfu+wZZ",
-	"eJGBsThcFQJxkio3+5uzUSpFVlSXxnr7DV5/61H6DG2rPCgD6BjYHtarjqB8X8KBE9ntJ0DtKQvhJz+y",
-	"6VkC1xn52mMn4G4ewG+ay6SznnCqEiumOvk3rQOkwzbIQEjlgo+mImHcvPaAjRcYky6UYmZa7nZDlD6Z",
-	"1mWNm7Mmku62F7hZ1kpPTYK7RQLerdTznFONk9xhXJoSGECv2V1t9kIVCNnaagfiKdBpKOnAiBE8wjV7",
-	"J4bnanQtijs+ROhBwT3ghjr2Q3NGIwqdZ7cdS+dfbF3lFJujC1mu1Owun2zOnIaX4/M2zRI8YCEjiF+L",
-	"vcWc1ihuX5WzmboxHzLays61mIu5yrvbSeh4O4ObNllKXe0Jd7j6W6+ctdooelLL0zM8WRvS0Z+mZmUn",
-	"4Rgod75YUHX1YjQSRgJriwmHLDEvRikBmwA/ljGAQqGiLYseezdVIMxNxzXLTGumZfMnw2CvZwiV4MmZ",
-	"SkSKMIq9R8mD4ZPR3sfDjw+uB4StGLCXMz4Rp4s0fcpH12/G44FDf0nzi4+wrF9qRtdMfTSIDvuHR3v9",
-	"g73+4UX//qD/YNB/+Nem08X1q+G+VjmbCzVPRSOba6nypGOouC0q/SajUNPYPCZXk5zPdM8zSV4hfvmY",
-	"WQwp21FjptJE5B64UQ+YVjMxVMmKmUFl4CzTTBYxRvkysXvMTlWiCR3Jdjj7ZaEKbnaLOX1TOVqxVIBK",
-	"ATbXULAZT8xtgJrmhR/IHvE01XhqW2MEV5NZWqWQrc9KzJ7nufsyZi8xywS+MepR+ftrs6LwomcQLHum",
-	"soLLTORmHOTkeZ6rvPEbfXu2yOpfPcu5nv6k1Jx6wnZAZwRAwFTmCcsFbguVmYHiOEZmiZo1j39jPKzw",
-	"4FNzlezCzBRCF+YGNwlaFJqSHhdZwYZ8dO0ja82n3R4DfN6Mr8BHW1tIR6FlRGs6CK+RCAwHtZ9pIbKu",
-	"KnBNctFSLXHO9rEhUfMs5XL2uhKWXwshqEGPfMQK4IsgJGQEgzm0v+eFWPIVOzl9ec9BSzCdt+lUA4Fb",
-	"8aPUnFXtiaGYFXq5836PPn1jv9r98x9DJkN5DhxhJNieCrVDIY4+7l27XbOXSl3s2cZEsQlwc5KmxwyG",
-	"aFAmncINx8xmb9pfAvmnNte04sVI04iSI6M4cimgDVeF6bi5Z++G5zSw73Gu9YtczbCZ8m/bYPlN2bRZ",
-	"tV5C7brj1i0Hd3frqRpwTtUGGyQLt1Fn/+BBQPRsocHRM5E3IkNIY9k6DjtueIVJvwinyReA3NvRIh33",
-	"vOu//Zbdg3vu7ZrPU669S3ajT7HfAZcFvL4PdhS27Ia9rdYT+9Dd6NOl3binIPbbgJpeuyCjzB1klk6V",
-	"0SNNt+a5GMuPQvfYy8IiTkbpQhciv6djhJyVLd3TCLNHtzWBkMuuSKHZVKUJK9QEUDqU6Z4puIPpueDX",
-	"cB+484aI6KJAysB/kNfj/Q+Lfv/+CHQTPhPwlyjz2qQGPMwSzkpEx2iZCMK8qhuRp3yunQaEKntGJ3AD",
-	"OOFlv5d9Ma+kYzPRsjCd5jbBBQcvNjrZVOVG/qlMxHgkmyGuAyz8LJU1CV37Nwc8nU/5QeSSV/zprvqH",
-	"KcMXIFxmr84F+CRhhmDjmIPSE7AO7ZWqiQQvpy/DSLZ8iiNYIvbynn2Ly0+XAdSD914lYqbTC24hufDt",
-	"T05f/sXd/MmOT/lUf6C2bvxHmSXgFLzcwgn/BsQXuuHL8V+L4SifeG4ur0tJaGOTfLQvDmO7fj21LaN5",
-	"usiN2R7BRpvTDoaTGRIsn6l0MSPx2zTNUYZY/B2JBNjhBE/9m1bZKTfnddQzr9SDS95/c9nDteWy039Q",
-	"lewKd04H3Wskr273YHt3+ezT8pvm4/2Gyqw+o7NKlV3ImdE5Z/OysZOJp54BMgyy+EYKvniGYhX1scki",
-	"5Xll6FeID3NJbLTIP1WF/Tmtr7VaWnV7kihoQdTh8Jmzy0GBUXh5xwNLpSC4D7AYzMVIjuUIHJeJGBlx",
-	"C1BZYwRZe3dQujXLDCZol4I6PFvhzxaDD0+gREEjX3XBvunpxRhEbOMn7BkwcGhjbPC0dMdwXfYRYZki",
-	"U4vJFK+AQK9RRnVnRwJMwNkireNEDx/fUn3khZrJ5s7HqWpV1KEH26no38sbexamspxoWTh2iVJLUGN2",
-	"ZU6LK7KUjOHpTNIeeyqKpcBZ0OaUs0crz4VV7o+dmsNuRL5C9119MUnNdCGJ8gbPYZWJewGbwB5dG6fG",
-	"s2DKo6tVaIEjwPQ3ZyOuxTH7xp5vvRFi3YC8wRzjFjwpsoRpVRJwDBigtKE9HC3YyLpc8NZ3T1qMtxEy",
-	"hUPizwdY3LgVeWpu9FdmPXzeagntvP/m8sOH3u6fGyZR7yvaRE7IhmZAlyI8DihxEOtsjDLt9dYxOVo3",
-	"Jvt/39n3uIP+e++y/Ktn/vxm90+7X3RIapscVnVwjztsZyAoX3VesR1zHt0c9Nw9uzVlM+W6uMh5pqU9",
-	"rNp8afWM6FuTZzhvXsP9VU2cTrV3TF7wfCIon7ahWYZeoiuu0/MIeovl/uGjo8eBq9UQvJbJ9yITuQNf",
-	"NzzgoaiU9Qxu9iLaMSjV1Yt8QRgEGJN12AP8ovoynhu7DXlufnVPjkvvUGBoW9akhsTT4geup4Sa2+L8",
-	"QZRTBfiA6QvORsTIlMwYxlkHTHzkoyJd2WQJsyTHypwvMpv0WLVDzpCUBdspk0QwhnySJLnQehcFzSuV",
-	"iPRkaU4r70rTOhAUZMY6tJRuuZrNi10jvS3jTUVToS4TKgXTgFKhNaUkJKq2FzHNLhpE/7H3Vot872Vg",
-	"qVe6HD688JJ7mr08ZRwvPGZDMZXmsM4X4MKc5+qjJG1LldRwYgWHTzhrbKTUtWxh2gKKojLJGK6su8wP",
-	"u9G2/eF//PHfjPV+eHTvmz/1/uvnq7//d5jILXYDtrlHlNCLBENVtMqX7+ZsND8Xup3bUOOPtl+wAtHd",
-	"/LFgp7kq1EilbOfVaL5H7ey9TGDZ2Tt1wVfa0hc4b/1QTDjocKCjaIQRc9peBLgCVxOlEkF4p4pCkIWH",
-	"QhipmWCFGjiFsLSuTGsT0CHNcheFZpzNeH7ttoqCOJ1pbslXVqnEleonMvFrYcZhTF50ZUOYK/Cth9cl",
-	"kph1WASOx9HLVMxXSCBJec+yKFB1zW+7fEFXaOEdvKUnsybpcC3HtMti+xYVycB2inwhdkGilcvPfltx",
-	"SJZ+xvfOi4iP2I1LvyI+zP8GHlu5pCJNGW4O/D9rXuDdWHYwdFf562UPVAj9s8rEDvQ9xlewzs4A2VwT",
-	"TF8D8AJJAoxszmbG4PT4HmMwQkxbCYxkrhYFMCvcoceu3ueg285Ps2oBl1uP0mi+uJjmQk9VmkSDR0D1",
-	"V0myMhv8KexvmU1O0onKZTGdRYPozChXZ2ooMSo0U/nKa+ngYRwVoIR5A4S0RnOJ7pFoEO3Xe9oOkodo",
-	"+yB62O8fQFIpkn/5l9vvvrQzMeQfrE/LZVB1/GKuv9rj0f/na4Zb3V0SCX0l/2FzUZdOxEDKaSdHos/D",
-	"6lw4uDmD3rzGYn3/zWWP2EdpZaJR0cWniLDfmEDOMUKY4ypO2UgQ0swbHYIZ6NmUFnr8uc2Q3vDwU0BU",
-	"+8QZgba9NBlq3kuGadgjwUe4UUUUdttzqjk47mE8WXV5EoA9QeMos+Ktnh2cR0gUc895hX/Nc2nk1iqY",
-	"lftboJFKppBtCyRdqCm/+822KnlGti3+sUNbwdTFMiGZUrlKODumegWHxctvoi68TFKxdR/OMEcTwB+r",
-	"kqSgZfLLxKn3f975f3qm9W+//YCNfIh2L3vObqQ+lb6KjXPWgvy1aeRAQWGROIGulTAGevS76epLeush",
-	"zsqHqXhhbAoIEVXWa3XPmzumKi9e23DSiMN3noe/JhfXuPlr0tXmoaw7IOuKbOMs2y4/pcm+28QJ25Nj",
-	"46O7HqPmPbdMYwmeo9uFRYZiym/kZlQD5ao+tZdT/oRZUGpRtOYt29x860BAdB0nImiE5QFWHPxOoIUC",
-	"Ve5S5ddg8XFdpR8ja2bGV2xn5KGpRos8F9nIaOylfJGaGI1Ewh4cPildqjH9er+PsgEQkvQuJLotFD0V",
-	"egOi9f5RBfoZEkvRqOKv6ZDeXnM3YRONt8VxRyV50I8D5kB18GwqUjm8ZnIKORPHbLzIwRGlMqER9mj5",
-	"Kn2TOSZoFhjLFqWV34ikx/oMssyA+lLOZLF+1A46QWar6n59kb0SPGPPTt+yhQZSDPNuENaYyTSVI5WD",
-	"e32oboSL6ZFfgCcbQd8HDVBvcGaTnMuMls7mLGcPbIhesomCtTxRkC0hiymFAoB+spmUEtOesW4IC+jI",
-	"xNIPGDzp98sLp1wDXta0hKgMBGrHCLI86hM+xRzIEJGaYkkG4BcaLYpQUk8NWb2Z5KrOcUBr9n6/sWo3",
-	"qA3AGe8lqJYmLOXFsR3MofF0ot313T/qP3i8eaJTwfOssfdqAMZcsExIJMoC7du7gWUK0a71XQxMWsbQ",
-	"L3l9+r1HxnBfovSELcuNLOI5ch/CDq5sYE/umdnL1WIynUMCmprjSssxy8mF9Rod9FeQLP28YbdUm529",
-	"4ZAL39UkhXAr5KCxQABVi86MOen1GXjAOuznTZM84x/PKa/z1CU3uZ60S1joiNnIwzIxtJwbNlyZibfj",
-	"HLOcFx54Cw7Fu+h83akRlJd4VUNkvpJPP0NWHj169Ojw4GhjD6s8Gu1HF87xWCyxh94kH7M+IrzrggCM",
-	"ie1GsX9HzB0q+06kYnOO4ht7HVTdWWiRVEejIkzMWQDQbYvbnlYWmzFkpyL1WMFipyyVJXVy0WPQUj8k",
-	"OBOoyQKuP6de5aLUmR727zOAiozEHQzsPFdD8ZznaUB0/lRNf87FXFhgk+CJzITWbDQVI8RNeqco0uzE",
-	"DIgCAWQJWA3UM7Hij2DXi6EZ93varHipEl8RhKhQLoxt43z998yBKwvJ0+9Eym2SMAwUZJpo7TYZjbV9",
-	"BAjNYyqAlC8ENg89Zw6rj2oTklNaWKwA3jy60kF1wqLXFv0wp+mm3W6vpTPC6kZEWnn7HW+U3g4iCY7m",
-	"79QyeyezRC0rm/6o9ehHsAmAHgo30NarPxMAPx3z3KkInA1zwa8dpqpMt4cUqoHREWOmp9wsarhhZpQx",
-	"qw2n4K9H6MXj/r8Braundx5bkVm5oiZsCRHsjzZd/xCvD04a4I1tzYOJYou5za/AXWdeFI8IhBossztQ",
-	"xGBO3s4DM7J+QnhgMuZc2+JZ6yai44Lq0nOZTc7CUL4zC8cGsncQbYiCpgQZ6rvGNQ9h7UUqGB9B5SuB",
-	"TIqkPdlLy6lNjbZkbFappxbzbVGDmY4thMk74TA6Vao1nXF25+VrbsjXC2FuZny+dy1W2mYaRJdrkDkz",
-	"PrcsvEl4VJ+qhZV95jQioSpnONQQvhTiugWBCM5Qt5j9YayPEzDQz3iawo/loLGhzCDPy//O2k94Q26V",
-	"A1Fp1UwLgR4oE8p8g5wNbxDnEtsP+C36breYJhy06hzdP/xSc2ROurvwt1BqHLy4bnOXmKOfagx4nMh0",
-	"5vpk2qh94EqALga8LL2HtGK8KL3N4CyUuoY0+XQVl0dkmRR4z3bKRtU9Ej5gLbc0KwcPMSvNvqvv0zlG",
-	"Zbvi5kHCMdsNY1410s1u5eppmFXtOcwxmHFgKkD3ZEFp1bzCGjMTPAOkKgBuPJeNUwRBvpIiB0deDMBi",
-	"TOi2+w+SKK+FmGMFDN/aI3MzaJyqPK65xPpm0pD2ZoCOAi+zlozxqsXTKTvdl/69/kEoLb0ZoN0ylFaN",
-	"c8fobCTkhjldoZAk2XGYz+SEmoRcKtwTlBzjQsMI7BX5FJDA9Otc5QU8YGDrXta4tWzBSw1Jo9RBnCl4",
-	"jLn+l4VYCKcjhiaos7y6qI1e82zZDtzZEGKxFyvvINBwNmkvnAVZmFyyPyea9fa9gULiDvdEcE2Dklfn",
-	"9GilW6iu6OCSXmSQWyts5b6NhEkcKNCtV6zMUp4KnhZT30jKzHvUIU8DgsGRk8qIxIZlmKkcx0QWjJsr",
-	"euwdnBzcOzhgZKVm41yU7shiKmbH6FZseI79YjMzs+FEOu68dt/WhukWelEt5wDpGC4IftlOUg+bFAPp",
-	"OFpgBUJAnMOWHnjHLWFt0CjF2iTIXBUT3Yj5EYKedBYTc5gEor0K5LsmmIKGYOVAq/qqDjfp8mENYUyJ",
-	"9InHwSWL0pw+Zr4agpmGZRjIQt1gjSLczoxcHhuVAfwXcPpjBTM5mn7+YQuj+K7kClnLg+Ff20AIN46W",
-	"bVNzAXzpIq9V6s6SLsJTUGdY9wzsKBwnVGSrAXgCryFWzLsb80G/JRCZd8unuNaX5qv5PYKFVh5klbPP",
-	"SMhaFxqN9Xia7vCYtfzqQdqGMRv2yid9+y3j5Z+7u1t3PCtyWVohkGTjgfbd6ILSlMjxWOTm+xa/9ee9",
-	"pfl1GDMOABz2h2/ZED/9/e/sD1Oud3gv/Nhdd8Vw3RVtt5sxbL3xaw1oLbT5pQey+jh/AAO/1C/HAatd",
-	"GBioiq3lj1FF+rVt4KpYdgPyhzKL3WsF+tn4trq9qw02eusH4v3Oet/fvq9eI2VX/Za36WljrZSdrU0U",
-	"8r4xMR6LUVGpadCyFWoZESr3Uh1C79W2juDHNXtxze/mGH9/r9qRezG7V3bk3qVrok1U7hQIHS5aO1HB",
-	"EBef0ZfAwq9FJfwJqv603elVjmy1lXJEa623n24hJPS5w43WskkqlQUCyDCje13kC4H+v5PRSMwLYyh4",
-	"6Vig45wMU3Ghzs3DjHKD2hyouRQrZ4gMc5k64OH32AzBPwbZKEappHrQRAThUixJy7QpQcfOx6KV1Swh",
-	"LdIGcWVFPdy+cMJnOBbh4g42Xish1XoA3OYksnCmWvMZE/c7cBHOxchmdUACLhS1dIQcQY7EYLJblTd/",
-	"I9gU84T9We5Y0CFf/xSHmr31A27PlU/g4iAZmFnSsMRL+QbxS7AJ1LhAoiepieRTZjAzW3oyLO77K3jI",
-	"PwXAd361jEC235JrYgVAWjRVqVlDEgRCXCQ60LU65XMzIE3SlHkqy4pvXVj6MW38II5kEg2i/sFeed3B",
-	"o6it2gx2Bi0aPHwhFl07rL3CDObdnvR7h0yzHQvxYU/6TO9Gtfo0dBYAjtccPK75ZykiUsNmktSs39LU",
-	"K8/KAtQqVWQYRAfs//y//x/rD1ijpwwA462JwL2jR4//CmW9MAaVy8kEkhap2w0YKs3LunJ5nhK9LGsK",
-	"h036bYvX5LnKwxSJ0qjmizSxhzR19Zh2ntH1icOtm8S1NAT1Y9TGaSCM0FHqyMCIvc3kLwtxXKIOJyyV",
-	"mXDRIaiazwqlulDMbcX379Z8R3jwGaLA14d9ME4PzpgQGlASz2dsAQRjmXqpe2B8geVTq7aHJNF14kSf",
-	"Hc0uyTiaijQhwk34e5HZctahdB+3eULHqH9KgwYiskIQLGTz0im2Slk3W691mS2lnpJERa49lKEjI0Jg",
-	"qUBYvdsqhBX1Mmnkxof6ZOVAUNa7Y5jJYsAAQPaMAzVkkoqYuXB/zM4W5ovvxIxnScxsBDFmGGWN2Xc5",
-	"5IXm7EyMVDaSqThGpFt3fsU6ejyx8i5up3OFvQ0jX75q7K0kuzbKvXK55kT8gpUj/NJTm5i8v2D9iOdZ",
-	"MlcyK8LajwMnAfI2s1nqTWYX3pbn/vJ0ANEjkgaec76L8OOpVidFe6tOO7OZ4mpRCOCmNPfZqqcyx7qn",
-	"x0zM5sXKxQDx/cg+h+hDg414Uwe9mXsYqN9m9sBPgmvRXo1N5Z472YjEDFJfGdwrswmy1aFZZwM5YK8Z",
-	"rZ/I4wPxm7WFFajpwLjac11pLBA8UQMo3uHDs8nhXwYH/Qh8GdYaL9L02GHAHU4fKBZUVrLgQzJHOzJ3",
-	"05q3C/gnc23nEjWE4bMFqts1nmrgZwQ4NED0OY3Xx/T5WfQYFzrG98MwqPgoRiDaJ2enzyjAFXttTHhh",
-	"RtGdCLapJaeCK1aFyNrRzPBeWxRUM5dvrjoET2+OVIOCWBZlTmKzb4XIZzLjRdvagzrMACJY8lVz4YUa",
-	"DdQaip00sv2uPtmfezde62TjT7QMA+dlCbPUMhEjniOkhGrCInMu0mcfs0KleLR6zCXgBYld0EpjLsqN",
-	"sCgTGyy2nhWsRgEhUT/O6fg5m4K5WE9PPBNcL3KjvVFMuIJXGaVqdD1wWx2wgLLEBdDNs63qe4z4aCre",
-	"hn0p51MzKDR6P/6FwbXO+7TQItkUrt4g+vJFlq0n4y9qAitmS+JT11ihtVa8p5vI3VwEoLD4eXSGbf2M",
-	"ehHqcHW4l1Div1j9CE6DqmKj9QLsw2lRzPVgf790I/TIqu7pm1GP2GR7qRrxNIoj8j/8FvF0Eg2i5+eH",
-	"D4+gpu5NNIhO9/CvazDdkU+hMGbt82cRFOw2S0MCk6dZmMPhu//87m1/8Z+v/v3HH09fRXFkrpX/8d2v",
-	"r/L+X//jl2e//Pv1X39A12lN+aLeh1T+K6n1lVlVKLMBngwVfLvp/Nc0VjWv1WKYyhEzPxL4hrN/P3/z",
-	"mr0TQ/ajWLGdsxfP2KOHB492LYrakrFcmZuuEL4AQoD9+7sfzyt6RzjvEV0mjUmt8pqtLYNAw0QvFVoh",
-	"pUgvfdFtQv8eU8vMgtosgxnethsQRZVE10Dx3ER0rMWZiILLdPuBspmu67jF7iDr1ScRW8MZtol25lMc",
-	"/VSrZbvJ82wl5VLlxRSQLwDDkxkSGh+z759fsP2bg7LmN1nluEKRRAjMotD0fVEHUaBIccM5UHIp/u5O",
-	"ugt30q3HfJPzabuGv7qr6ncf1D+pDwppMa3E+ywPUVdH0GVQ7PqVrZpTiDkDJYlbuKoRo0p2loa/klIz",
-	"sKhte37e014BvRKpTGB2SnqOXXFpKizSY66soH0MKOl4WRnAxVatBoRPjBmU+cLMh6lK6VYwYSvVsDJl",
-	"s7eByg7TrwHFSH4J1x18DlS4julZhC9GHYGuNrtQ99gFVtmCZ8gMMIUxQDYx2kiKMZbSQEoyxOiTRGUn",
-	"GRMfUU5InrKp1AUU7Bmw4WJ0LQombS/RmpIZ2zn8r50duXewu/94N2aH/7Uj9x/vXjLzZhdLxTTMuMAu",
-	"zUQ+QaysUTKyCTV2zDibi3xknppiVBTlCEGjx2O4hSy6J//WPEmxd+sK88KTtijZtQlcKLNEfAwqV669",
-	"w4cPvVb2fAYQ11B9u0GrMfX2cq1mCqS+dVn9Ga8ZzqpazF5VK51trh+3qYRc7Z2xy/ZRsZvLoBjBJPc1",
-	"YVWbBt+w6GN2LeYFAxFgE0I5qVPWyZQiVaYjMU3NPkHLsbqa5irplMRhHxPm1eiSld+1rD3yxbU6RSHf",
-	"E4VRRv2BXFmPCLRb8fy8A5GFE9uEdS6Uuq5oJR0e5a3zfsACa64MayuEgD6FzBaild8/Ex8LNucTUVVi",
-	"3FuQThXQzmbo9TUdfWY3XgsJAPLzWjJO71nOdb5iS9ChAUJZKMBOKXUtIG0J/yace2coilaLfCTaTcTw",
-	"QN6Ip+SdDVArbYpK8MLVdSVAU718NVRE9cKWLgPGrEfifSpDJFlAVW7TwjczwYdsRyyB2lX9C5Rrivxm",
-	"glKrlQ6juVhcWixFDBB0T9u0ls/frA1+j2lRFFjkkK96rOS1pKwBY/Es8qzHzniWqNmA8QyoPbgunqks",
-	"EyNAxCHN7VgshfaoqWXGxlDYkW4gIVdejBHqJQlXI1pHVD2hx04Fv37+7tXJoLzGo1+26R9aqQwyAwqR",
-	"rnrs1Dybp4NSgwKjeiyWgV6tadFodVW446CMpJvxtmQA8MW1QP4oHwLa81zMA6+GG3qiS28UphsCwzVy",
-	"bjs39j3NJnwxsaT+lc5aoGALzbYF84Hv1jelKrSl9UmM4ggn2f5m02PiyE6G+YhDHNV5zKM48jCyIXvs",
-	"lVHmTjnp81t5jbCwvzmTwtbczJxWhGqcwbVUTp04H4jmAvVYJDrGbCM9DXhZJmLtkQXVuKjOhi5scwRC",
-	"63gwzoKvcuIkfGYTa5FvCXqKT+r8ADMKF0RwX33Ms9O3P789P/n+ecxePX/15uw/7V/fvTz/ET8zlbOT",
-	"vzw/O/n++c9nz89P37w+f/7zxctXz7uI1hlVKGiByeJUEAgbcp687DhKr6MApyMeAbHTzQgO1xGvPXrN",
-	"mLa3vMhkHUi1uVqANxHUAnWxHKfL1hWvz8RIyHkdAOEKP9BVLDeX3YgAB36zPkLjnstNr0BthLrZrE+4",
-	"XS2DEyzQ6Cozmk1cOrfRvgTAAOxsjpYhWrXOjdbcwXDh84/zHLmwq2beFnyG11iboVIe4tFGFcG0wGko",
-	"7KC/NAL3tSrg3+eAzY/i6Dsl9GtVwN8dS6v9ZIYLWoFPtkn4w7ULf1Ub/xRHsNTX1gPdUK7lMysxmdH0",
-	"Rme9sXq7LEyYeHj7NVO9+bVrdEJYQpQsM6+e4kJj/hIFn+hMl7oUKrUXDKnPHuH1hlNxfQjIxkiOsXBD",
-	"JcG3IGi0k6Zg2aIOAfGvwCGYZargLt2hbSRbSqp479dki21TnLNFmiIapKIF+NOSijtqipD8UGK5E1Zl",
-	"siY14Bl5uKaC3APapgd0NLzSjSt28zhnXd9kSzRrwySsvTu9MIJrQDAvc1mIY4SOSCr0DD+fvr0I2sUL",
-	"mXS0Nd943GgBf85QgN8TLUMvDoZoeJsqTVXvGoVKpWawwkQC+B+sLCah1OoMnJ1nQhcKEnac09Vn5B6U",
-	"9Ty0z62mkTczqXJVzwufbqTHfhRiPkDaTL6CHOpfRa4qyjs+Poojc23H88KOWHmz/QYb+RRHDrIY8nfw",
-	"gKODMyN9y0jnVKUBCdLuRvlJ8ES7YnndnCn+su4/ePwv510JreZTxMm1Okw2QzPljQiiuPJF5jgVwP7B",
-	"lQUQwZaCRVA2fgu/xpp0rHc+O7rNWarUWru3TXYWatCbYXQqeavFdqKQ8A4bL4R32GZsqHa+7oimcIlT",
-	"dq+fiizBPW0ZRI11Tki616qwHy8qoLoXGBi97O6EgpoKuI68Tl+GF+tnQrGrv2+Zm7LVqUUA1A2rpb2U",
-	"eh3RbtoLjclXBImfqoQMt6c8GBF94Wl9VRBhGZ64ztQSQ32TTOUoubzJHJnL0Yizm27Pfbf38fDjg+vS",
-	"KQ9Vl9zGHM0XhCd8cHDYe2jpY+m7g4Pe4ae2JLG5wgLR4dyzvUfJg+GTET09gDrzOl0fEjBOzfEEuoim",
-	"wMyWDt/tUgqw4N7P5WxVrZqHFOlqIUa69XIIuwk4pSBHgydPTMPjhYZ2f7PByEdegUmazJ6dyQHbO7Ai",
-	"nErRDvBo7pvjr4zhhSalfHLzcBK2pOsSTlp+vYkn7eHmqKN7t5BzUJaP1Hzl8qC9F+uxc5S3SCeErJl4",
-	"/FO8jzxUW0BloEPmbQMrYO2ku7FrmfcLzEBsSlSZvQC/9proInAAsQy5u5EMHnzLhAKwxPAbeEG7RYJb",
-	"sgA2xldMt4LeQ4y+aUiYt+RPnBhEhmKyyIgWySGMvsBrBbHubuBbZsyoJS25XuDjXWgggzNyyqj+WsUE",
-	"/LE8/xO1yUvdwSMM/s526CDSjxoVlwH6OqwmojUY8Fw78L10mBywosxnL0WBpAw7OX3pmzbneHPkY1+D",
-	"MYTSh9VBCr8qsfHNil7Uknul2B9RO1rBCYV0jcAIYBKCWmb1lJTm5CUeE/QWCUmlUj3jiWArUQwa1Jmy",
-	"CPJNWzYtiBjpMv6EhJV0n2MELFODqDzKUMAjbwG7x/KILW9Zi/QCHLGMWWKqO3BcVARvdSyD2v5R29qp",
-	"Xfmg/+Soo7aMt6/3WobQkFOli/DB9IPSBVWo7ASonQOvym8dbGFkJm9dYHZyG/zjUrODsJRci23C8oTr",
-	"oE1HDx/ef7iZ33sqZhUz6IeLi9Mohn/OWzCe1Teo8taFKiwQYUTGOMsRj+oqfCojsypDx/ic58UtRqRo",
-	"1HDZtgGK3LmRKIq5sfdG883mHRWohllpdCW0gM8cVr66tSypQvDskgVLZOLK06oFZiDZDhPNg6Vj+EEB",
-	"dPe1KsLBYZnNF20UrCiqS9MGmLadM2aNaOgaybUR4Y6x1YDECfpnusULPcG08dm3l0yhjMJwOfcWL0w7",
-	"ecyFnX6XMik1zFFXWppF2sLpAxONijuw6hxDyvvg9cmr55YCV42ZT+QeKkS8frPA02O71L33LMcnvGVK",
-	"Bb+5b/Jc5VsbjWDBP4ekiQ0ZRR6atG5daTZP+UhYNWxorMMeu3AoZKlZf70e/MAYi5vMrUCB/i5HqYWr",
-	"UgPBgVWLkH/fbFcH4cmJ0LSRzF7b/p9fSKgt+/0F1Tcjb21JdFgBkJZaFuGGdOxxMENdM8BzVzOcrV8d",
-	"kyJcrRoqyH6dqWWzXs1w5fNHb5fVYQbcFsnfmE/vFTDuoHLxNfWlL0IxGCy7QpGXTkrRMFWja7HR3/eU",
-	"LquWGmzXkLRPRVsiD0M1/lyNsY6l/v5Rtf3ae9IPZ/j5DtoO8gu8eN0oF5ABulIROAZtv83sAQaGchrK",
-	"3AqgmwDwIloKS6mBYZqCfDZdGgnNvFx24G8Ann4ukziAjMT4JbiCBi7/OBWIyJrQBtvSFhKUzd79aHDc",
-	"IAFvs/g4F6NCJOfdQNaBGgku6oXjaQRqsHRBuyo05SGfwtEDNgQyQSo65yYKHBw401dTfiOuBuagooyn",
-	"0mFNSD7C9sagqpu7y4IRTqhaJKT5g0oPemwkM5sfr4lQR4t07Mds2U5oFGNYCzElFakxIyGzW9rFNRd7",
-	"VVxTBgAvCpGb8fiv9/29J3xvfPnbwdGnP4biRcZIbIXmhAXfet2uEi/puHnxenTmFmqk0oo1BUnp+we9",
-	"gyheQ8NABIjlVrV3+baB19L0cNQxkm2MQHPHD4fPIGydCwAanKAvsNLVEF7mxKgN/h1lF83lLe4uzJI4",
-	"aQOxmzPsHK+5p5mZRCzeoPICigGMeZoiAKJQJaSxtnD4kq9qR90Dz0tcw553OLn868q3HK5YaK3f4oy6",
-	"Nc2jeZV5qT5smi/v8i6TFax+8CUKAtTJ8m9v5d8Z43xr6LJSJLtU3qzEKYPAQa2h5UX9k6xVh2/dNCeu",
-	"OjBpz83cq2PKZ4SQJoC76RxRWjRZ7WTG4IksUUHKgy0U1juXwxtF6WfJRH+grXysfNdVVnYRfR3k07rt",
-	"vYE2qLk2W1eWfjtPLF6ixmo68mooeOZfNfHBWxLRvgs6VzeLF42OwibD/X6bqt3vxqnqaYPvPdxPdNDv",
-	"PX7c6/cOHg0e9vsHhD/oEh6vUGrhqFsuqve/kfs42sfiLr9aDyE8pHS+Wp9r3YNZyi9wRX66dIxUNL0+",
-	"sRSgqc0ltJ/eX7ZG/93+8HdAfb3iI+pL0hsR+slnybGDR6dVdGJEWVRbpdhw4OSg8YJd5kbs0nKHgCxG",
-	"uyUaHPb75lXDRwLUTqmKefSFmluMlEc4I8HPKfsBB+zGYi6j6/sfn/QOHrcwxo5KmG53gz9kUDjbp4Xn",
-	"pGofoTuWXws2N2YFBJWtncT1taa6mMDW5NRmR8YRY4K9LKbMjkIMkS1jjyERltSeotRjz2fzYjVwOJaM",
-	"rQRmtaHXMZyae+wXQ/dy6gF7AM1glS7fJLDQzinHL2P8xotikgkCTnDN5rkamVPMXE80rC4l31LHEbAU",
-	"MXlIwy5TADuqnB0yZJxbeqRg3s9HfaaPqQQO5rt19u1UcjM7sFx6afE1x2LmFc6zphs4GPEOHA2s42Er",
-	"wGsoKewsMYIjAuwCVsaVv3qvkHkuEyVRvXe3ZbonbKymXCsGANVy3m15tVRmgmjxyT6chdOJm1iTg4ON",
-	"JZ1LLMfBYSih3u7pxh5ytQGabw4mMHgmYstWWAKMlzY7spXHx2JtkxCHqKOuGJSAW2CvIR5IL3EB6B+q",
-	"XsvSCM8SNlQFFmSC+nHQIxtY9skoYP+ZJ5jRH6mZ8KsXMNfZTgSUTiR2lG6e3UH+sPoM2YzXjpax3T/n",
-	"9javCQ8Wv7a4Z+1y08KU5y14JfjJLyxgKwoMkB0KVKDYTgwieKqy2Q4sTuUVNKivBlRpFsMBLu+XExGr",
-	"JlUarmj4pPm10Cjo/bKb2Yp6a122MRWit+XIqtDDHdN/wI6bJW/k+W5si2zLgFetGUa+v5F/At41JMAK",
-	"VRY9x6vqXnQci0TeyMRjY3zx+i97B9ws5SnbIc/WLsklmZf5QDGbqWSRKpw0dJFV/EUrm42z4R0feO94",
-	"GHrHm7ZkjO/ljXApF1yzKzgar7Ym8bEP8KRZXNU1yn0Z0tKp5vDJKJwvc5IktupiTAmf5d8qt1/xNGU7",
-	"eOxh8WuPyH/Xdye9fP3s7PnJ+fOfX74+vzh5/ez5eRRH3z3v9OXPF29+/uvzszfBoDS9x1Mx5Tdy69zG",
-	"H9SSjbkuLIaGSnJnCZXKpxCdWQmYsfKDyuWvxqJIT1VSBkXuGZ0Je9A0b11N9I51oE/JxUd1u7e661P7",
-	"VL8iJH1toqEG8tp8GVcQs2fLJw/IH1wydGmEO2H1zZHKcXdSBScvzYfOl0ItRlNzifg4EvOiXqNQFzJN",
-	"IYIDagQEGiDVhio7227ZqpZE1QCsSLpQ87lIjl36Mng8XVwSE5W9osdUGNRfrDgmURzR60ZxhM/taPKb",
-	"kXZtmD/Kdsxftq1yak7JCbxF3utcpXIkQwW8X2OGPc+AsBsimB1IM8MPqWOU2kXiweMOlZJrgJlTzLE+",
-	"RZqojoNrxsreaD7am32QRrNyDggt4qPy6KchiSvM0gCvvv4YONhMKhWG/WBH6xiw9eiQx7dJtsWc7VOz",
-	"VlbBEB+GYaxSbhcVFGHXA/aKf2yTDHGNmiNN1VIDmdcxeyWzY/ad1HyY0l51OsaEzl7yp7uEd/7RbA5w",
-	"/dgbO64HzGrHBugzNIOfy8bQKT6UqfwVDsh3MkvUstVHTzxCVmUuGQCp7r9WpKbYcNRiXq1pbw+RShV8",
-	"qQlN79fiZot5bCzIBEzdEzM2xoQzAg/4RmyRHZKdYHMBD8lW5VT73RLezkukzpbCgjtVosNpRXqHh9QK",
-	"5YU4JJnM3FmjAySbVcC6H9Tje7/2955c7rzfo0/f2K92/xyM8ulCzNckJdaqTTtNKLHniE/nc7BZfGwU",
-	"mRY1GXLSl+WGKdGdaCg7GWE0ESUssy5ttisOvp5XgFBw3tvEdr2sUU4rkNEtVmKy8NPAycO9vj6yxZgC",
-	"xNZqDpwNc8GvN+QkHD3YnGjRierFrPKZTFM5UrmxHn3iFxAnHveLzNgr+ZRYDQpLrzPHQhPHYV4Y1z7J",
-	"LPDN+JRH2hlUlCnQ0v6Anb19/frl6+9/Pnv+P98+P784h+79z7fP3z7/zvtOk/iM2bOTZz88L7teO4gt",
-	"hX3MvvfHgq7qsaerAPgDYMAlc9CAPXvz+tnbs7Pnr5/9Z0ysQhXSeJVfo+XLrQ1MPf357OTiee0WW1LA",
-	"P6TcRJmjypsbc2a5mYniKDj4URzVBy2Ko9qQRXHkjVQUR997j/TezzTm9T1oGPkUJ9UF9/x/vj356eeL",
-	"N7ZmCh5oB/9mp8NRY9gX//7s+cnF87OfL344eR3F0U/Pz8/tZ9tWeybINkST21BMVkh73MuuQ9ra6ktb",
-	"ShORJe3FIQSc/WQmgnvGvGsI4uqdUU8awJOTvb/yvV+/2Y//vHf5px32p8Z3u789CKNS/FqpAY+KLgRP",
-	"HNWFdzE5gIg4F4yV7ZTdsJzzCvRt7o1X9O/L9IYs3g7HIBjHHbQRTWvoq2okPF9TngSzhWANQkkUisir",
-	"MRvlKhuwmcwWhYjZVC3ymCV8Zbf5TGXFNLb/eD8shbimAIFzfmAdWqfGFyJN2Q5n9w+NlstXUPB/1xZb",
-	"8oqk4C5zlXa/4sYo5Ez8VWXBNDCAJNDbvjx5fcISXvAh1yLGAldcs+cLIwT2n4o8NdZMqdS9vXgWcNb5",
-	"3cb+9fee/Pyn/b3LP/1xK8JJDDo35VdN57rhqUy8QHpZStMRlhD03ttlsV+sGU5As0PK5Bp5I7KyhrMr",
-	"4ez79Njf/87KH8rWaj+oROxi0vF50w0fyB4hhlAbF2zhv+yxlwUQ6Fa4bCoxDnBFUn6Abc6Dcs2sS4lc",
-	"4HRDKrgxdz0Wy6mcTAUWcSXC8EwAGTiHCtGOqRt56lK1pIsRW6iJvERAOA049MZmjYnS7gM4uN81UFIQ",
-	"OZ4FnOzI97zWVjif8jzx0swDCECg0YdogC3AxB0P+xtry7tdzvU11o5zkS+M1RkLNkihLOZqNO2SdoOR",
-	"3/ast7XBJr3KRre4tbbpsK9BPQHH0WbMBXOCcdAoyqy8caX8SOSUb2CjxAr/RAZYb/atyYFRj2A2qmX/",
-	"IXsm6M9+Yb4kalUjjKlLaTOEgmxjZXY2z2iGS0bY4PB3nmKMgXnbfmN4ozkRRiBavF8NSZTn8ga5cNZV",
-	"9R060mOokrdn/957OH402uPDUSIir+zUQRO9UT4neACXtQOsJT7iM9G9zNfQY2WuN68Ao3ELPoxtymgB",
-	"fWcHXWvbtHv3YmV3LtunGEs+1ObY6lcvm/WsH1eqR/eh+PPBgB24CIJ5pq5UkT6ggIqrqW1BR+/4dVns",
-	"0K8/sHXWit/hzRtEpHyuu6cGTJSXDL7IEiM0IOt7wjOfGgsrRHTPlPz8FIXOdLd3kspYrYPPshqd/hoC",
-	"J5r99sJMEuszWhxHLXbVAj+/HdA6QN8qqpmN1N31KY5YGP+7ShrQNi5bH3jbIiqQkHnOi6ml/i+xKHNM",
-	"ZjNLU9VG65i4ruECjzTYQssWWSp0BT8OahMc3gyhbBm4zKmJpcx0j32I9j9EhHQotRIyVmy9xZL+Ex0c",
-	"8HRIBWU7Wgj2LOVyhjGR3WO2/2HR798fuZvgT0EKIiJiMLQti7jUhiCRICbEl2wK6aM1JuDO/t939j0r",
-	"4b/3Lsu/eubPb3b/tBs0au4g9czBpwOnGVgAMVNZuipdYcSjrgW8M4FRjAp4THrvCAynMtzaXhw4cHit",
-	"M417G23j25HRalHYurlhCv/bJaKGfQcXlW1xT8PyrLqMKjTJX3K4wirtBcRCy+rTlC3j0J/oCif4buxF",
-	"TxHaybB9RD6huI8xZH9gxALSSjBM7aKXt0b2tCjmdZfAw3U75/3B3pPL9+YNf+vHDz79vRwD/LDnD0Fg",
-	"C3W2oq1NzHFkaq9TGsl/IEMYWK937oHP4vJPf7wH9nD9t2rnzUVG2Bwe4f+ZzAown/Hr+6Nv6WGf4nDP",
-	"cKyhDjL00q0tRPshLX0qzOgR9z1mV4KRO13NpyLTriZu+Urd38gM9WX9LXBECHWvd+7t7d0jV0Aow6Ei",
-	"giScMe5AAIwuJqG4vGlz6CwIPSUzyNjiDZAJt9ljpdcGPIsDvOUnRRnZZjieqcwIyD33pccuCm4ijmdf",
-	"M3ecUhXL0g+ndN1IqWvZRuJJ22htnpploa2fqJIMTpxff8tSfRFjWzp8H55deq6u0U7JxYD9cHFxun9o",
-	"VsMoFTxnhfhYsJ3p4Wi3Uu4d1hKfz08J+W8a8urcSrU/PRyZhTfJ56OqnMj8+8rybLg0K9RGdC8IgUO2",
-	"A+iAfD7aW4rh7jEm/0J3KTFxGwfrVt7VWkJMSDWsrD+ryTgOXFgfwSlDqmFZNFZiib8eiqlEwDmamhqL",
-	"w5lDFz5Q7iwVdgMlP0z8FfYp+ik7IP3btciykG2DJBgVyu7pC8/sLbc4o2d8vkfFkvHiyzUn+YzPkZxb",
-	"FwC4kgXkAK0x1r3qgWNWIE9fS0b1Ors9rZWcXasx+Nei88sWPFt7G13WUbPoxMQA4VI/QtOF++V2lz+F",
-	"DXGO+TcbjLgG63ahWI5s2F2Nuzsxwyqku8GdggtmQ8kPumpNyQ/nRQsBslI5FpiXj6D90kVsbG5jhhAM",
-	"yWKk7bWD0jFJhHCcgeMQNXqy0TQ5qG7ro303VbYn6DjHA0cr89eNCJSwsh5wjwyCDm3B81QaK++ozyhL",
-	"qGPGQdgJfLGOVXfp4Po4KMOFhEhZNkAiCd+g7NCHNhg7JrxUXbs0UzH2ocJ+gHQLaA5Io80lIh+wKxz9",
-	"K4o+ZA5l5+4zF+DIX+FoXOE1QLljY0CQ5FV14ffYG7cYoBSib0kTa3rJn0BJPciwDn5/zHShSHctdays",
-	"BZQp98rgpCHaikKliXM1d4cq+YGNBu9SiVMKpPo0a+s0Nufn1NZx8iBsWd2G8Dl2lSxd9ojZzDOjfGSQ",
-	"zgFLpMYL3cis7ZLdOuYyXeRGIvU9hlQzjOFE0Fz8DVyFcH3u8jAfHlQ4YQ88B3TffX66KuBBny67euWN",
-	"NCkzVRsBBZdxaXTqXxYiM509fPCwUv+vHhvoD/r9vwZyNO+qAqLN0OoiX2+VGOodYZZkuJEz2G9PGw1L",
-	"czwzqEIgUqRmzUOiS+ShluS2LlR1Qt46SFjCcKkm2VRW3rNx7Cr1AFFQKcpeo8I5UFiyUwyrYzDtIl+I",
-	"QTVyFijYA2BQKtMDKavcqOm4INkeO4i9lVPlz4HFApoAVlNlFL1r1JV2tYGMFG6+IztpxJFHUBvIltCw",
-	"XMx4TmyI6zUPVOyijc1j6W6QxYMWFQWRdLCmvLr+m/bDWBkr5MToAJUwBE3RUQPA+ULloHVAWIISjEn9",
-	"gaF16oeRn8h+qDIYzqGAsw7OM3OKYVIr6DMZ5ZzpVCE7EiRQiASRv3jk5UKwXxZGyOREKscLzwLGdU1j",
-	"ZCw9pxlJDP0TqFxl7GgD0d9RBSD8MFiYyIrJ5tRJbcELXsF1ygm2Y2O2DbCBteWtzh36qI2y9cSOusoQ",
-	"JF3ZMljuR2aw0Y06YLYzkVCSLD3G+ZKaUPVSOIfL7PMh1I1AdIDEEpXSMp/TDQ8JJhtm2rSGy5Ookffn",
-	"wVbMSYFDdmwkG7JSEdTEK/vQDv/YKq3yQrXqoyU1NcC2ClVRTetaKZT6qzAaCrP3XJkgRBsQT3Xp02aV",
-	"CXAKrcvl50N1I45JykDWBGjnlPOai01gidiq87ipXQY3ggkLVabAAulc3uB3AkepjR2RT3VsbavhCmkT",
-	"yhTYig5bev8IESR9MbuNdgsa5NbKbVnoOIwOpEuOqRBSrtEFFwj7d6+P7IX2yx54a7+USTUlZ40Gfb6Y",
-	"zXi+asm2XsyQHRBDbwEqTjOFuKNw69Qi+T5pxmfwEENqdClJP4uNOOSfaXHhlT3rUuCmVOp/61LXzq9I",
-	"0cHPkvJCZKPVq5CcoUr01h/tqvvCkCEMNVAHlKrsdhjF+cN+1yufPOx85ZPbsDpDr7FH+DRsKTQ/pdH0",
-	"W7cC7yUxWi1fBZgOQUC7xU/7r2MNw0rhjg6T7eGINl7dYBGmZeU/tWzRe09vxXqD5TPdhEa1QQe3Xd73",
-	"mzEOZKVInot+CyayIl8hMHYsjYbtg2rhpgpoNrSsiykVOQ4Fwg/W4QPen+z9NQgbvssErdhyJzVcs+Zr",
-	"G5Zw4YMywmN29C8LI4chzESmmsxZoozhM4FSHuYMVOkNpIxbWCmo1nD9N2bdZqRO8zTF3/Fg0qodPLBu",
-	"0Pbf/9ef/8c3Hz7oy2/ef3PZBS3wmcMXYJkKnRuOVMIlnWOqA9UOx3p/A3bY77dn2lqHECjMi6LufHAk",
-	"MZoqJNm95ZmeGWTT10OYx5ABb5uH8oNmWiz+mFxmpm8P+/cvNzvigwm6GO9982MU08e3Gb/hEou/Xn6K",
-	"o4UW+clEZIVuHUL2Vot8Dy4ijm2b9mChBGa+9oBJbb8KrhhxLdqWVD3/oLYP/7D335c779nef19+A593",
-	"v/iy+nRnsH/Y3TEjOQR7tRznjZB/uLuG6ceWql+WTVKM/x0wrIUojgSswL3FvKRziNl8yrUwOjZ8qPs0",
-	"u2F8ZRINogfD8ZPD8f2Hjx4N7z9I+BG/PxJPDp8kfdEXDx7dP4riSC0KY4uC6wm3opHa5rnE7rfhOXCp",
-	"udt0i6eg8Yrs6aruxTQ/mKOarnsFXs94XfuPj/z2zy3wzzVfch7ulWZL4DGPewefLi0VISR2Yl5nnYHQ",
-	"nMLmmN4Ad+4WCZUtFElFDjUOHD0YoqRJNHWxpd18beBchRX3hi7+VE5pgB8NBGiekPtNzroz8ONTTmGK",
-	"NhOKhsuqBXHaIURqE6bdUhhtkxJmVlE5peWQukEKqVbVAQ0WPPU2UGs9U9sQjlnT3tpiic1tE46gxW1B",
-	"QC0/4yl8thvnVCXPsFZuVGZ9ms/PLBfoOerNpv9mWX6vVII1w8oKrvDD01VLLRy7N8s+1WVAeNMG26pt",
-	"4+3NERyg2AxqoznX1/a5Xpvr0ozmar7EzCES6AFC3+3FyNgO90kLQhH1p3uaBAmiZBwEp0bVsvlRMN1t",
-	"z8JHTJRKQnXivq5c3BBxubWUVEkbEpTSgpzCCj3sBC8Bc9QKh21mX9ttvN1t2whQqi6wnku9f3uZGtxe",
-	"Ne7wYCoZQbsAKmbToHU1kcWG2mmxmNXOflBp0k7bRVGiuCzDkYN7mePNp7ma5ELrARupGVpsLug2p98c",
-	"do9huVMNaMF9cSOyYg+NevR+HvTvs+c8T1fsB+lakgVA+KCNYwthsLu45xKCjeVzaLlTYptPifWRCkiA",
-	"YjsWmrnbY57pMPDZu+jOM1Hkq70ThJGcQoVcjow8UEEel4MRZtrWmYDiIXHLq06LWYqvaAa7fB9iZ4Q8",
-	"mApBp+CjqU+cQBXV7Gibk9NWjo0j3wzCCv8dGY/8VUVP8L/ynuZ/7T3Z/7rai0o70COkSw2SbG7ncsG6",
-	"HwEHLoVYYvAE5C47mWjZHFDSxQsKyuHVzDJJV82GGf/480hlmRiRnUQx8TmxYEVgJ1UucVTaP2vrAz7q",
-	"9xvacaNlPyqGD6lRu+DW9u4pMTq1MxX8AAwEAiimEDbE2NlQrBQS81aI6+or/rj5HKCBnYsMSHnhU6dM",
-	"v821JC2fWGduVrOe8K5PgcGuhHn7cXvumTmcZnyF74P8y7EPvZ0Sv4RZHRSQAU5cUSyFkUBLhWFIvMaI",
-	"kAf122OKTmJupBfWGS0g1I6SD8fXbn6gIrwROVyzFVvQQTdWrpaxrBQsCC3r5kByixUfTZUWHty9WegL",
-	"CWMzxcKJMr6gy9UiS37Oibw/1JOcZ4mauR/peAMOPH79s1jOOGiR4pcF6PVlotPPUL8IyTzSn/mS52GN",
-	"vFmhr5YxjAn50SAqkzlgNiyFm5k3c7NpdS5GPcu75jhlBtHewwB2yLYbrsCpXQHzmgIVrgpLPQgqZl4a",
-	"Alzmijf7dBbomp3znM9EgdkhwfK1PjF2gLEn8CoIkjYbTk9VXohMQMT48OERG015zkcFFQH23/KovynK",
-	"hW8cu3G8bF/+lWLR1dm1JfGjwYODw97DOEqkvqZv+ubvmZipfEXfHBz0DgFECmnHiBi//7j3oDG5QEv1",
-	"1qatNufEZ8+6px2RFZMZW2gR+8X4W2qROdG7oS5Z+YL1frzyKMMcUxeWxSqjb+XIbepHNzKmygA3e/Q0",
-	"9iKB9zRb5rIwKga7UeliJnTnTmzux2S+eOXPbbgzNhaJ3fn+9O0dd6Hl4cRO6k3MrXqy4fl+DHedIVRP",
-	"YFqq/FojJmp5V8titnEugGJI5dcymzAtCraz9BBr1icNGV67dzhHUNOzk6nIZKZl0oiV3NUA0cl3xkP1",
-	"Byg3Dqjt8Fj6Cju5KgeD4sWxnJbreOypR/or9NIojRcKvHIX6lpknXv6pbu2Rl973Zq3Y49s7tcswfvZ",
-	"Ds/Y2Ytn7ODg8D7Ti2GiZlxmuxUzpw3S/SWzhxtlCAPMWt7blGn4lRdK+VCktZcpIeZfjkaNen+qklfA",
-	"HKjXUCQZFXmhBcTPYLUkNqQITJMgwaYqJSFuaQBAFVOJuAcFg7FgOaJx1SJNCHjqtVjatMeM+9f71q4z",
-	"LUq0ar/Hvl5iwawcrIaO1VWnaikrpRLcHx2qZjW17hpcq43ktVFCXiNI29ZAIcy2hvzaGdqBPGN9D6JK",
-	"iSI5KMC2EOQasdFOCOufkm5UO5jQFb33swuH2mHfqmAwBJ5DI37Ybq57Y16tPW9H3W4FxwYCHGtmByJs",
-	"GIr6EiYBMtiWFutnGVogHXq4ctNpZlamqdlnS5VTbeBNYv4wbJCXs7VcTxXuXtiCaTlxfnHtv+Lc4mRn",
-	"auaR3/rnkccKXp5a3gVWSUFDzMPWf9ZyrAeTaIHElYqVdsWuMc9OczVMsdZ+EyA+XmieIlcBrBy2Y06E",
-	"Jw8ePtrtsauRSoTNdcOZgzcFVzSfGUFVQDX5Y3aFhfuvyDuBDkWEhPACm46tB1qTUPXz4T1r3DcfgSk0",
-	"khmsc3CcFFymdVfAgO09dAWysKGBw1K0uxWwy1Tw8G68EJdG69cFB6x5tM/nUu97EcdJrhbzXvnF/s0B",
-	"T+dTfrDv5lTv0x7eH4Hjp7zYlhxd6Gjw4PDQqF4FHNMXJUOyHQU7XrQmFnk2yMRMaKkHc1wOAzuoTeM6",
-	"WJDEPORaZuDGoyYY11j4WuXmFENL0vr07GHWBVJgZzV48E/5fI5OjalZiHLmLZxCsUQxPoQTuWhUAn4S",
-	"qlNqZ71BvxxcsmYwMUvXhnk6YxOanq8GjLyOUCjXziZPUzgw2eK9ykWRr5oZPM1EfMWKfGWDLzKzix9J",
-	"ozyfNvmuqgXFe1vTr5dZoM2X/eHi4pThBcysSJeZRaGqSum5J0+8R/kVVn3KftwtXda10bvYWCxhZZPN",
-	"YkmkSbSpERUtFSGOqSbrbc5H4mWLB/Hd/WeN8DPNL5bCRiYKzVI1oQJ9kNk9543tdT/kPSyC/PYn7O3Z",
-	"S3MCCHgNSt5zjMq1MengpgzXVMFhd3Mdo3hpHlcA3hgtclmszqGeKqYICJ5jemRwp1VvsDuObipPwLKV",
-	"+hAUwMKixp6BNGDc2PlaZcaEcPn+ZkxOTl+SUxFIphNBBQalLbRyjCeptnXNLdKTTtB5rhBHXT7XXcz4",
-	"CLUxG1Pmi0TCxFyR5L7qsdcu2yVFtUOwXE6mha401Yu8mrT07m68p1CC1g0NtX2yKKYqpxIsLdkewGHE",
-	"Nbt6Ck2yizc/Pn99heRrGK7QaiYwC9JFdiAoaGM4ImeVB4HaHlsuFTsQ81x9dKTXnuHqj74SWCYBqira",
-	"7F5K4AMBbXqNj4xsnkf0Gt91r/qypRSeS+JiaxuULdZgsIlPn0DGj1UAiLnMyroqmu00oj650GqRj4Te",
-	"jd3is4TKtpyDkQri4zzlMtO1UmC9D9mHzB4imogqQT+hjC6vPDgqHu6J1mUcngoM2A/M+H/ICDOBDkw4",
-	"RowOpoppvTQmrkrcBhi2r/Tr5sDVViQTms1Tbp4QoqL2mJXmQs1TAeggIzm1MCblyluYVDHNjAYe+MAs",
-	"iRXRaAhszWJodR+oWX5lI57n0ghe7POAXVWmdsAqmwK5l8ye+JC1bwqj3OCuMPuA7dxiE+zGH7Kr4Lqu",
-	"9chKIuRrvHCEEMVSgajXMCR77KQUXoO7kFlQbFOOpXDs81Lrhcjv6Q8ZY9dihezhSACOQVDemF02Umkq",
-	"RoXK2Q7seFsOpdqNXZS+zpMzV2aizTtZeT4Af0pB1FvkpAmPLkyShTm4QlrS0uPQzJQ3WAI+81qg5rM1",
-	"ev+AXTW0+yuqcKyZXgzdbmdXrpzBVcyuLOU6XGwedYVZnFc99pPUBPJBYsDSz6enhNYvjQzPRcWJgX1l",
-	"dgtuDEg2hdIdRkgTt5nCfG2zXWTRY+/cfsYusSu+KKYiK8gvf2WU6Cs1RxjKlZlEc2vZP5wFqT9kMIBJ",
-	"WeDaegxgjWarYzQyEIJk72J/WyQTkVCaCimgHyDKLUeCSItJ7p/M+Wgq9g57/SiOFrktmK4H+/vL5bLH",
-	"4eeeyif7dK/e/+nls+evz5/DPaXuaE8Q1ob8LuuOW8OOSr5kfC6jQXS/1+/dj7wcn9tZiL+5z58CVuLg",
-	"t2gi1qI1rT4SXPn3NIOCZy8zAGfpAbuCXPuruISLUQYHzSe7svwSV4hr+5B5EA0LV8jEcQkhI6u/UAoz",
-	"OEsqWGjwwUG/zOCFvK6hmCwyxjOxhCUKq+9qyYvR9MrHgxDyY4DZYjfAOggqc8x++wAH/YdowP7P//rf",
-	"MftAqid98SlmJVWzLBDjYxFo5kZYqifffff8u5i9evPdyxcvzafvnv/0/MJ8ePrmzY+vTs5+NDLo+dnZ",
-	"mzPoP4UO4GyqV0EHrMsxIQGvikr1+ysjnD9kEJUk2er5kgXYZPD2eMrCzMQl7hYiKrQYIUtupnQBkACe",
-	"o9jEymgIavqQQdED0iaOLbAJJunB4ZMAhu8Mztdy2LGsOAwZnhoTkRnxIRKCURpxf2UkVF2vMVLN2NhX",
-	"/+d//W8zqZZzvDywHNDS/CuyxKzMscpnRPKA7e9NFGgdsDhegEJKQxGW7qkoNEsUgI2sFAQSS67NIiwr",
-	"e1sBibuCFBZX2ciyoAffDPY54T0s+U819yZd0QKxdM4QhCG3GhjgZe/vMSwaqXKmV1nBP1ZDNYXgs29v",
-	"JNUeBvUXICel9gttn1Mb1kLgXWi/P8Udum6rKnTp+oDNRMETXvAeMqNW/qSS0FiLSCUiJjdAD/jfeuyE",
-	"nDShmAxyoCauzv0Aa2VXx6rytG9dlKNl3OBhdzRudifaKpXgRzr2dtI9XY6FFarI5ma91FCDXmWI1XDv",
-	"BGCE4Kwb0V3pdZO+wrlRNtcSCIJtGh227Kd8IjxneKh79pa2cQ368ALrcQxiXhcxFCpHUgAi2zu2SRGw",
-	"MDHWgaLFlrdx1Zp67ET7AmMKy6it71ZH+4sr+R18haMuC+MHtWS19hxxbMfnvzIvWOmERQE+/8ghZfG1",
-	"Kt6kicgvpjwL0qs1lqulqUMoCAR3kBQPj3FrjEnd2sllo1d1cqcmYeqaIgd45pnjzaMRNickpuna6vo1",
-	"Z00qjXWxM+XpmPEMSm4hAQl83G3re/VI7riJOjg+AwNNL2ZWLLBJgeqCJEZG9bDKhcscFmnKMuVFRrk7",
-	"7lteBgyYd+YpT5W6nvH8Wn/mtNhO++TBLmscNcwcPUa1tyElCko2sSH1poxCzrBGOAut72/9Ndz2qlpk",
-	"yctMFpKnz+HJ273oZRkuB2X6sN8nvt3ClnIo4Uf7f9PoG6qQ/smSDq+Lbl9GFN5fxpExx6NBVNcnjI6B",
-	"AT+QtuZBdQk0iB48OjhAX6p737WEwKFngJeqKebpuK+J01QrYJuvjUhseRyQPclp4z1jDz3AAQ11zA38",
-	"fimGzzBIiXce3PrO+7e98+DWvT18css7H966t2513+JuzwUP6qp1m7+/NJs/7BSF38yW0ZYpCJThIHKd",
-	"vNR++LrgE8idaVqxl58a6nPohcpL9j04BWRb6xDz51c3DTDjtT4UJdPKU5Ws2mfLXiJFc7P6GEESVAcd",
-	"BNXtJMN6qUD6NiAgCuRJ+9fb5/0nt97nh79LiG0kBO4JxllgW6yTCJ/iL+Eww18/UTk/UWykdEeQBVZC",
-	"yimiACXn1QL95B67DlDQaDYUmDNmNoixa1X2HTwKPEG9f4TLAp8flEt3pvvcGM2G1JlzG/91dOzni9FI",
-	"aB111lbKcaHGAjLpJVJGAVPOP0yQPPhdHGwjDmgrbC0O4rCf++vvpe9FcTcb6Uuczb/vg3+VfQBe9Vvs",
-	"gluryXGni1GdBj9OAEHz7+dvXrOZyCcQwh9NEUD66P7jo91jxslVqwVg9bIFbjMq1fMPOfdOTSc3q+Mt",
-	"GxVedA9e9E+B08+c7cAtaNGhg4PDfndz/JVpHTqIW7qEUxX5Qnz6pxEpzr2OGWr/gqr+g69vJBw8/N28",
-	"+ErmBTiqAfRjw1LgeNhesC4C6oULd9T99RZwjlQS6BpvmMe54MmxCzJXciYkEKZUyQ0e9J9QdUCqLoA5",
-	"u4XI/iHC80yA4/8reTN+F2//QuLtdyG1rbKHMbRbOUEIoRgNfjN/eVlrYa/nCRSAlFkh8htO1ElE5GNE",
-	"wEjNZjxLeuwvmBUGwtLxjWWqkpwOrPy21DDWBcjVfC4SV6bGFjnTwlxg06pSXoichFbh85lJPxvLtDdW",
-	"eQn4000hdL4YzmThJYx2Vd62kxnNxNSvrJPRY12BrbDIoslHtBxMSneJ9ZQ7nu6uoupt5sH8sIReJ0H1",
-	"QuVDmSQi67zlL5R6xbNV543uM2Zts8VfwGWwrd3mPGFaJmLEEY9RZnlaDqO5Svxdisgs2psIGKateXOw",
-	"z9HL1bo5300VVSsnaCmAsRCxioXisPSJq8VIuf0Im26BBiNAPLZAWQ/xagnVj5uHPqLSMNkJUa9mJ3N9",
-	"jRVGUCmhIjmA+BUuQ4g2dq34ltnN63bymbiRYnmCA/RldjE2jg/62hsYn43cEaHt63g8CQ1vRjtRRB9E",
-	"Pzm8K9ThVSr5fXd/9u6ujzucdzjQOAWte9ts51p5uFYXJKUiIEA2lbq4MmdtCPdNHAYuRnHsUNIqw8Lu",
-	"DlYBSdoWqx2EIZ74/euCQKxUhbJJdpXS9yGMhR/E3eo89dxPLbjCMtBS7U9bVypEG1v3BbuxwQ32UwU7",
-	"2dLvykB+NigS00HKsbind8M4yXIpIVBSxEB/VYU8wg/fYkGE2Pz8h29P+UID7eTdgx43jOYzC/rrcO0p",
-	"n4hz+Ss6Ib+cpC7vXAeB8Wc4RloOPK/LXAsw1mGx/tOL6S64lu9VJv4lZDomc1VYtCzZAG2KuYJUXioz",
-	"a+YJUPI2vcaT+TLTQNsVlPmVWHIZOe52DExE91MgGGbyFmr0dfZDh73wL7DWu3hEXqvihVpkyb/Een+T",
-	"VabAafqWwMos/O/8g7G5uL9G4Ig2kMtha90qNtuIFUod24wjo/ce9PslDbSH9g9aHBYfq6dyjuW4vUJI",
-	"qZocOwdDV+2s7Pod62nfuSHpoqS5Xphe/tNpbJXe/SPUt7V9KsuHon09VlUyrehlAgwFQQh4LidYQakV",
-	"21+rEMb3fg0WCevWTZElImFaoTPNgxwBtA6QRjHjbCn1FL66FvMC075kEZsdMoa6H5aCNsfy7jZ6AHQp",
-	"a9IJkACsmUAACw50xSmSwuJTojhaZBS+6JRPUHtjDsh9i/uWmlyFrbBumdUWb7cimRuScCpr4bBzGo3P",
-	"ML5V5du7MjfKcbwDW8McFzJpsTDKHVq1NmhzxAyXTsxonVR3F/74LS1MuucP367ZdF/J+PiSBoWV7uus",
-	"iZCE8pI8dSHTlE2VmdQdl9Rp1he67lSaCKiGQtUp8PjkObIf7P5ugHxdhewCZqgQnkmhfe0jF1yD2ZiJ",
-	"pYD6lbku1hkdMjHjW6z2r8VqfVL3fDFM5QjIFGzcGUkWoF4yciTsWaoG8HNpR7pSq7cMOpNLIw46lwfr",
-	"vbzI97Byrz4D6oART1MiKMmESFimfHc1lYBhJ/qa8pmJP04sqUCtthwfEFJCXx0mlnPz3s61DQxwM2I5",
-	"nJGOiI1ZsogKkcAasp2Q+fWS5uRHMyVfUHxUntMiPmiKLWkEUGn87uht7EnYFUBFaVmccAd4ewOlpuUp",
-	"Wef8NSvfLvx97RVcaTX/q3ulxf5odwvsl4QfMgPzokS1B1dooxrMF1ylbQVoWhasfRU8vmhibTmjDDg+",
-	"kPMVNEBkxoE+W34b+4A9hzAP949u3bfX28uhX79vj8r2sJNC5kd7HaDgtmiBSP1orBKylkfpQheWowlq",
-	"9Bcq+Bznr0NGG7/SEDFyOCp6Y/XEzqqhvGQS9pWNtZgby+BO9tbpIry3vhjwILytvl708pa7mxQLLK4M",
-	"5ilVMfhyG/qf2vHYQQY8U9k4lcjZ+08vNM4F0dlsKyvoCPXASv9sodMST/R71PT3qGkZNV3ya/F7nLQW",
-	"F6LNss7BQVt9TaS0nKjf3RX/AAyMaARNgUEU6P8c0E1TyQ0HFOcTiDDBZch9vsaL0ZKEW0ofm367D3U7",
-	"ASb3NdKZglC8l4mYzVUBlP/vLNed54TXBc8S0Ex/FbmigBTl/5rhgdNIavB2lCD/fGGOCAD4wTsanZWn",
-	"ABOswP0BfqcVFDM0be4lapkRI+qSA+svwPUSpsbjYPgrgJWFyr+1oPHdq6zwGLcrv66eSs/G1lu1UyPJ",
-	"XXEkf8G7eiJmbP9vjGT/36eBQoFfXomDOgcg7cZCwRZdp4jOVbK3ETn/Ilczn382pmIDAJ3nhH7tMWBM",
-	"lYWYWRFBfIWWGdl1z7JcknLm6hehCCg5L1UxBdeqw3QD2BdIgqp8zVenb84vmNWqr0gsbAOff0oMXV9C",
-	"LtSf8pVFQ+3xG5D0OLrgg0qVugaGzOOGgCZWSgFxFpjM3xG5d+KJquPsgSDR6B8bNvE/pSl5iv3ebEeC",
-	"gvXPYD/ajvyr2pHQ/y9ERdoWACfDkafyRsRQYy5kP54ZTe93+5EE8jqDESGaIWsx9tXw3zG2/0iM7VwB",
-	"+33DdnQRWqO6kG0EO2OdeYi+/lYJbuuu2mRFMKnKggo2dRqV+Cv45ypmItUtl2r6kW5YcllcUUA4Q6Zg",
-	"uhD57Y3wd60qClE4da4O2KhWeNwxlp8Ag6/EY1HrHvX5bj3j+8pMRyoKcXWMZfZA6YDja8pvxJWrOIPI",
-	"kImAGrkiq9KBwkWJHI8hUQzZ0rFCfjtd+hnMxVsImTjWdJegjqX/4lLzdJmdhZrAnAdN0u0jnlTQoBmT",
-	"iWE8OAQLCyhqkHmVZbQtVhQK3gDvKb7fplPZyCFLDGz5bbm2WXfHLBX8RgDrrCsGBSusKvmv73980jt4",
-	"1MbFapZUV0xhf+8JYAo/fOiZzx3BhWW1R4XVk8dQGwPnEg5FrJRK+XtUER1Ypo/69SWDrMqueCR+W2fh",
-	"jYnJPsBVTyTK5fDc7+tWvuA2nB3d5A3NDozH398f7D28xI9H/V3daXgcs7F/ln3cyxJznvXYCTKX0vxD",
-	"tQO7JmD9OjqGzDqBRFlHU2Tsl4UUBXM1j22BV2NIZpkYVSzWRPCEoCtyJBK09OoD6A27dSvRwBob0wfH",
-	"ZGA6woYG3vAB4xZV4/nwagUC/OdhT0nwomxskLsOhXl7lSZYnmAopjJLjAylr4zkmNpymFCZCdbdcdmX",
-	"VpAnvORnMhO/o6GdijTB+lTc5a9iqU6o/DsUnrRFk3sptcAZqMQljNCZLwoms0Kx12y4GF2LQsfmI4zE",
-	"0YOYHRw+jqHEgsrZw4NDRPC+eP2XvQNuxmLKdo4esKEs9K5ZV06s7fvK5Uwli1Sx19iFRE6ELlDW4iNt",
-	"4Y7/eHNmF+eVafvKmidl/DxmfXjzTGWiZ88Ouv01Na1j9pgNV4XQ4M2NCRcrJ5kcyxHPCKUG4mLItTh6",
-	"sMjLEi5zniRG8LGfQCRK5OJGMCLHXthJoHrLZh+VBWBMx9uWgelum4B8+ODosFKC+ujx/RAMu7/35Oe9",
-	"rljsMW5Ouwlg3espd+X/CJRgLSKzpnkKQ1vWhi2PxpRIFkhJ8lbeMMcguacJlGuwthPtUGE/Sv0iVeqa",
-	"8WINNT3c0UpYfv/QJyynet7tbOVf0iDwdQ7QNkPyuEKyFf32wZbZ+RANPtBJ+/hDFH+I7EB+sLLig9+e",
-	"/gD82h8ioh+DPz99yMLjNJQZhyGtr52g5UI6EpJjB16hSYftv/nvHqS7iWdZe4BcObRnsWSzI8hnO6DI",
-	"zJXZpFiuEc6c3XV+JkobXEOx0nQLV3lWCLr6y0IsoI7oTOPDk5zLzNgwnjNbatQgWnKcYC1hXKie8mV0",
-	"4rlKgsxNKi8u6DW+jLeXWsdHfW1fr3v4Wh9vDn2DpJjfuVLuZufhdCOylpJrkQEtq5VpZFqIFmfuLTmV",
-	"Ls1t+U3YkHuZaZkIH4PYq5R/G+zvB8u49ehxe3qlCzHr6ZvR4HH/cR88Y9T3kNEIhTvBYPZg87VSmmCa",
-	"2tI3DW6nFkW2Ue8SWWGMcMHlXGmVBnVNW56GcZ2ppSbjYWU0OCSOSZhWXpvWa9Ns05I5XS+GIhXomTvN",
-	"wekiFn63nDDS0afLT/9/AAAA//8=",
+	"7L39dttGli/6KtWcnmUpDVGULMs2tbL6yrKceBLbOpLcnmlbHRWJIokWiGJQoGgm7Vnnr/sA9yHOg82T",
+	"3FV77/oAUCBBWXa6z0r+iCkSKBTqY9f++O3f/rUzlNOZzERWqE7/185E8Fjk8PFCFEWSjdVfRK4Smemv",
+	"YqGGeTIr4M/O5USwW/yRyRErJkIJpuiuiHHFkoydy3kh1NtZzAvRVeUmu52oo4YTMeW68T/mYtTpd/5t",
+	"1/VoF39Vu9W+fPr0KerMeM6noqDunsisSLK5CPdzKgoe84J3h3QZ9ZjN+FiwgRjJXERskRQT+FbxqX6V",
+	"VAx1G0csKViimJzxn+eiy95NeMEWXOlLc8F4msJNRTIVbDFJUmFbVmyhr8gFj5kqeBbDmBQTMWUyG4ou",
+	"e5Ppi3nBikmiWJqogsVJzDJZsHFyK5icF2wkc/zZdkh3JhejuRIx9vmg1ztiMoO34pnU/apMDdMvnss0",
+	"FTndstfrs4EYY3/w0TwTCz0piR62n+ciX3aiTsanotPvmIErzdmUf/xRZONi0unv9w6eRJ1pkpkv9vQM",
+	"FYXIdWN/e3+881e+80tv5+lPO1d/+mMn6hTLmW5XFXmSjTt6Qn/kA5FewEvKvD6Pb7J0yYqJVPCaz8Us",
+	"lcupXiZsAV+m+nbFprwYTlgmF5Ee6x/mA5FnohDqAY2fzJlaZgX/2GVvRox7DT1Qpo0D9kPyjPFcsJtM",
+	"LrKIZo3JPBY5jWiSMz00Sg+Y+Mins1S/TiH49NvbBFZpeCDT0ls2jOZeb/8gNESvoY3QCtetm7mWg7+L",
+	"YVHu2CgZyIwPh4np1owXE9cr+Cfq5OLneZKLuNMv8rlouz2HcjqV2U/QOdNLNePDhq66OcER1FeWOxuL",
+	"EZ+nRXNXsfV76C82pDt9xsfiIvkl0Ofjgk2lKpiSbMqz5RGMMc/UQuQPVEC0pILHihUSrsvEx0JvTdVl",
+	"P4pRATta5qzX13Kj9NZ7vV7DikmmSVFdKcl0PoV7erDr8M+eXTNJVoixyFFS6lESqngm40SgsJyrQk6P",
+	"54VUQ54K2Gy6+yIr9Ec+m6XJkOvX3/27QtnfbmRrDdvnu1nCb9RMZgp784zH59jDFf2Y5XKQiumfTH/s",
+	"sOk7YnzlW54mcSfqxKLgSdrpdxY8Kfrs0UQLTC1TeZrKhdCXiDyX+uB4/2vHfNnvLCYy1XJ/KLWkHuVy",
+	"ynowkYc91Yk6o0SkMbXaiTq3PNXHTefRpPPpKuqoghdz1ekf6BkpkgIWsl7uNPqmD6aTNFHzPOtnYipU",
+	"ovr0jn3zJp82XNBneD8Oen3fmY7EUmBXRgkdPHA48GFxxK5xYK5xZzLBhxMG7814wWBTdnW3TmQ2SpPh",
+	"503Y0DTizZjeMk4iMxIEu1Z67cTej+Y9xMdEwQaxU/C0PAX6B6EP0kGij+Bi9fDbft3z+GMvQEZrZcbr",
+	"jz6ujtg1jsI1U3ypD7Ul41nMFqAeSBZLGPkXIBg/b5/oQ5mn3oA98tfsMc6zOfOUyG8TELZ6iYiXegcc",
+	"DEZP90cPHz1+PHh4EPND/nAonu4/jXuiJw4ePzxct7ypA/c4vsfZkqHeA4oRT7WQdev1BQx1LLLPGrmR",
+	"bcVbsX/nmWBTvoSVCGrUEIQgt0JQdd3nnXEu5zPvCzPM9lRjaiJnpcX80M3N65IQWzHGrqv3vIiHHHRI",
+	"euH6ok2GE5Yn4wnIu2miVJKNI5gMmWtFbYoSJ1EwL9/JTHzWlIx1A95sBDRa1Ov1uevpsEH5XzRZChzt",
+	"hMIo/qDQ/32uYON6J4N9QOlA2Ov5E8hSmY1FjsbD6kmEl7vn+Zuleo3Bm1yb7hppDydUqX9HbOWAJri7",
+	"nEJ3jpuvhT7hTSWfJdbI7NzudSKaXBDjN0mmR/YCBzPqTIVSfCxotlDTZROu2ECIjE1lnIwS2By54PAo",
+	"d1a5Kem84Ek6zzcYXPeK1BM9up9/3MFC8l6Ej3mSgdjXbS/ZUs5zNpzwTK8+iSdX4ynnDQbeEn/9c+4c",
+	"zdIuuyzbnKguK7Q9OaMusFgO5/osR53aMwyOz17CySPyiMnMGeXaFIhsa85WhzFheqTxEUmhmFxkDGfL",
+	"WkTaOJHFCznXi+ozxE4mi50RtOJNZiZZVf+ljbWBVlOa4IOy5DdPXDGnrmP3KzdyQdJBzYcTVGDqsh/8",
+	"GHgpDPWllK94tvyskS6k3NFWF+zoIl8ejwqRX6CKru0fb7j2/f0g0VgzSq9aPWz2Kfc4aq9kDoIW3DVa",
+	"eIpMxKyQEZwoKWgoqAwqOlWPWJEvjQzQ78nO9SvvwDtrW9Fzz3m/1C3WdxORgQFqmgMPBhk23bAp+eTw",
+	"YL0t+SnqvM34vJiIrNBzKD5vG80rbXmbSQktBFkhb0RmdCR8fXY8LyYyT36Bp0SMqz57Jngucnb55ofT",
+	"16UdtOeWxLuJBJfOUs7/vHo1VLv1hbYSvBvoRom1DsdSxsGNlSi2yGU2NuKtshzevXu3c+x1OrQmtGqm",
+	"j1O96oa5iPW1PIVjn6sbEWsVrbw4RKZXwvsODm/nqu6SohVxy5OUD1LxuavBtlMxCYMngzMA8TxoEBG+",
+	"mVNVpc3zSI9bvSZs5+5xPehezKRSie6E8QNPJZ2J/+zSwA4EdOJ4OBRKHeNcVFS8sshAZ524FflyAWpw",
+	"f8RTJSLn29OqeQcsoauoM1e6QbC09NjPcjkTeUG+rJo0qr08mIXgoUdhomCXdd18D6RMBQdTye9TU1O4",
+	"W8ls0EOphbnrecR4qiR5qtFk0Hse1ilsMzkKP9t/+brflPze+j3gRIM4QEYWV6lLQXe1vQkc/IWYqs29",
+	"pJFeHy/xXvQ80kvwPOdwdhqluz50y/IMOFnHB0rrRAsUjAXoDtFaX7hZFPUH6XGCZiAE5QkOrRcnReiB",
+	"tjdtnlzyZ77vVA8wbwGVZtTJTtRF9SvghjkXt4lYwFKO40S/B0/PvCVOW8PbTYFdEnWU4Plwop+TCyXn",
+	"+RBsjqorYhecUHr56Zno9Dti+R+TwXfD5E3SiTq3Ih+Aw1kV9Y22anm+GdFCxMU21YOa0Ho/Yik5vvt6",
+	"0HELZRQ2syojz8UXXplmUOpLRh+vuIEG0EuIl8HIMXMbKGsYYNOmhZoPzC/qSP92PRVFngzVdWR2pKIo",
+	"YDFhu/QjGHYDoQ1scCtnshIAoeO2NmvaJK7PJAVFgz+msuGHWAwhOhX+lbTl8PNo5dDLBLQBu6oCywMG",
+	"Q+QKjDnUZwrJBoL9fR6PtcwyPgV94ULmMel01S15+PDJQTXOWOsGrmOnv4yFfqUUvcTDXOCLzCEqHdJq",
+	"ylscX4pa9VZScEs7jScUwSyZgTAOvMFmjNALYDZJojAUiQtQqyul2BEcgzaYUwr26VMepIoWFlda/7Cm",
+	"pndh2QJN4lRcJlPR6T/twfCfC3gt1ek/hMF3f/c8KVeK3M1kTE/MBY+XpTty/w9cV/3OsUqFmKGfeTRK",
+	"hvqtBjzl2RCUHN3SCN02eF+SvUiT8aSgFvUM6Pnq2XiXaT4XfKrnVf+14EmBnz+FNAkvHubHth89DCwy",
+	"f2B/bSe4TswtsFcqEsqfmBaPFx9n8MYXBc8Lq+1Wl9yLXE6Z0peAjan3HExHxNDZGSfcQgRSrgq8Fo7g",
+	"kcynXC+SWM5RJac+ZPPpQCuA/jqpPvfCaZe2nSQrHu536opk1NFPPh4WyW1SLE177vG8EDtFMhWdwCjo",
+	"O5+TSFs3+vY6uu8dvxFvZ+vuoqs+VfbBr23ey4jK8JmTz1OhWCrlDeNF68PvFbT5inRG79g7rC+p0k5t",
+	"12MwxdagcYY8TbLxK33pp9L2Ly3bw9CqRanQcrucyTi0USrypNV75ZtdDqJIvcwa99X3cgGOcjbPiiTV",
+	"IhlviVgyAtseZRgbSoKItNhNJAhXj4l3wFzA9Z9KAnPVrZd42cV8OuX5snbM+biK0mngyUXTSW9Aq/NR",
+	"XnXlXeNJDFoKrvMlgbrmaP1BLCsGZptTLXRO1Q6BshRujXqpbION0SctJmLNmPyYIH7CGxTaZO+vam9p",
+	"t1+rfegrNYH9aEJma7czH4tXouC1F8ZOrHm/VytlqdbNPW8TmytwDYGWtGqC1x6zU8Gz306Af55sLb+4",
+	"dxitEbpvlaD2WgxRZS71TaGZLL9ZW9GDo0+v1m6BfJ19YFbjb7YdLoqglxeV6D7jBftF5LLL3vGbJBv3",
+	"mR5BcH+DggdB+UxvmgSj2csuO17wGwF3pkJrgvrXmYy9K17wVB/85hmgM0oeM6ulM1XIGVMii5NsTLBa",
+	"fTaOpQBzD7v0NgNTpl8Niw15lslC24T6eb5BbE0DfJtO1IHOdqJOqUudqENtB41Tb/Qu3YlZsQHyPLnl",
+	"aWDHE0RNoT02hKhjkg1pQEV8XETgqRe3ImcDMXR4zGlVCz48wHPRYfj8/1Z7XaPOYK6WjXrJ5UQwuDbn",
+	"qdHrjTnEZIbLQOouAly5/gZkhaPVRC874beCDcR4jqHpYp5lIm3QajZ7Laf83PncdTZh2OugRMQmcoHR",
+	"QJHF5LJljz5+ZDJng1ze6Ika3e8kjZJcFc+W6/W5H3khsuHy4kYUwwnYVNasbVyBZh4B5GxmKsmG6TwW",
+	"cdDkcn79dt33DbLwIgNjcbAsBOIkZa73N2fDNBFZUV4aq+03eP2NR+kztC13UAbQMbA9jFcdQfm+hAMn",
+	"st1PgNqTBsJPfmTdsxiu0/K1y47B3dyH3xRP4tZ6wpmMjZhq5d80DpAW2yADIZULPpyImHH92n02mmNM",
+	"upCS6Wm53w3hfDKNyxo3Z0Uk3W8vcLOslJ6KBHeDBLxfqec5p2onucW41CUwgF6z+9rshSwQsrXRDsRT",
+	"oNVQ0oERIXiEK/ZODC7k8EYU93yI0IOCe8AOdeSH5rRGFDrP7jqW1r/YuMopNkcXslzK6X0+WZ85NS/H",
+	"522aBXjAQkYQvxE78xmtUdy+MmdTeas/ZLSVrWsxFzOZt7eT0PF2Djets5Ta2hP2cPW3npu1yih6UsvT",
+	"MzxZG9LRn6V6ZcfhGCi3vlhQddV8OBRaAiuDCYcsMS9GmQA2AX50MYBCoqKdFF32biJBmOuOK5bp1nTL",
+	"+k+GwV7PEHLgyamMRYowip3H8cHg6XDn4/7Hg5s+YSv67OWUj8XZPE2f8eHNm9Gob9Ffif7FR1hWL9Wj",
+	"q6e+0+/s9/YPd3p7O739y97Dfu+g33v017rTxfar5r6WOZsJOUtFLZtrIfO4Zai4KSr9JqNQ00g/Jpfj",
+	"nE9V1zNJXiF++YgZDCnbkiMm01jkHrhR9ZmSUzGQ8ZLpQWXgLFMsKSKM8mVi+4idyVgROpJtcfbzXBZc",
+	"7xZ9+qbJcMlSASoF2FwDwaY81rcBapoXfiB7yNNU4altjBFcTXppOSFbnZWInea5/TJiLzHLBL7R6pH7",
+	"/bVeUXjRCQTLTmRW8CQTuR6HZHya5zKv/Ubfns+z6lcnOVeTH6WcUU/YFuiMAAiYJHnMcoHbQmZ6oDiO",
+	"kV6ies3j3xgPKzz41EzG2zAzhVCFvsFOghKFoqTHeVawAR/e+Mha/Wm7ywCfN+VL8NFWFtJhaBnRmg7C",
+	"axIEhoPaz5QQWVsVuCK5aKk6nLN5bEjUnOgdNALogZdAVd5aufuhol+wobvd5gZtnf1wcsH+ba8XsbPT",
+	"V9uYUMpOT55fHLMbsdRS/Wxn/9FhxFQyzkTMBksQQ68RQA4DwQntkkp5o4VbURncJ3tP99eEcGujgi8R",
+	"HISUJ9PXJWzCShxFBX/lw3YAZAVxMS0d9bt/xwux4Et2fPbygcXXYE5z3bMIp07JmVTx2DVnx2Jq7NXW",
+	"+x369I35avvPfwzZTe4wPMRwuDkaKydj1Pm4c2NFx06aqGLHNCaKdaij4zQ9wqntu8xbuOGImRRW80sg",
+	"Cdck3JZcOWnaoQzRTtSxebA1f43uuL5n55bnNLDvca7Vi1xOsRn3t2nQfeOa1lvXyypepXPY5WDvblQt",
+	"Ah66ymCDeOUm9O6fvogKn84VeLvGya3IENfpWsdhR6knMfMZMUX5HOCLW0qko653/bffsgdwz4Nt/XnC",
+	"lXfJdudT5HfApkKv7oMZhQ27YW6r9MQ8dLvz6cps3DM4+5rQql67IKj1HWSbT6RWpnW3ZrkYJR+F6rKX",
+	"hYHdDNO5KkT+QEWIu3MtPVCYa4C+e0Jiu64kQrGJTGNWyDFAlSjdP5NwB1MzwW/gPvBpDhDWRtGkvv8g",
+	"r8e7H+a93sMhKGh8KuAv4ZL7EgWgoAUoDAgRUkksCPgrb0We8pmyaiDaLRmpITX0iEcB4PqiX0lFeqKT",
+	"QneamywfHLxIK6YTmWv5JzMRoV6ih7iKMvFTdVZkte3e7vF0NuF7HZvB40932UlOac6AY9N7dSbAMQsz",
+	"BBtHawuegLWQt1SOE3D1+jKMZMunqANLxFzeNW9x9ekqAP3w3svBhlq94AaSC9/++OzlX+zNn8z4uKf6",
+	"A7Vx4z8kWQye0asNIhFvQHxhLMKN/0ogi3vihb68KiWhjXXy0bw4jO3q9dS0jGbpPOdpp9+BjTajHQwn",
+	"M2SZnsh0PiXxW/dPoAwxIEQSCbDDCaP7dyWzM67P605Xv1IXLnn/zVUX15ZN0f9ellJM7Dkd9DGSvLrb",
+	"g83d7tln7pv64/2GXGqjVtwTmV0mU614T2euseOxp6MCPA5SGYcSvjhBsYpK6Xie8rw09EsEydlMPlrk",
+	"n8rC/oLW10otraLEoihogBXi8Omzy+KhUXh5xwNLE0GYJ6BymImhVn3BexuLoRa3gBfWlqAx+vvOt+vS",
+	"uKBdimzxbIk/m0QEeAJlS2r5qgr2TVfNRyBiaz9hz4CGRGmLi6fOJ8WV6yNiU0Um5+MJXgHRbq2Mqtbe",
+	"FJiA83laBcvuP7mj+sgLOU3qOx+nqlFRhx5spqJ/l9yaszBN3EQnhaXYcFqCHLFrfVpck7morW9rl3fZ",
+	"M1EsBM6C0qecOVp5Loxyf2TVHHYr8iX6MKuLKVFMFQnx/uA5LDPxIGATmKNr7dR4Fow7uhqFFnhDdH9z",
+	"NuRKHLFvzPnWHSLgDxgs9DFuEKQii5mSjoWkzwCqDu3haMFGVm7BmwAGaTHeRsgkDok/H+B2wK3IU32j",
+	"vzKrGIJGS2jr/TdXHz50t/9cM4m6X9EmskI2NAPKifAooMRBwLc2yrTXG8fkcNWY7P5ja9cjUPrvnSv3",
+	"V1f/+c32n7a/6JBUNjms6uAetwDXADKh7MFjW/o8ut3r2nu2K8pmylVxmfNMJeawanIoVtPC78wgYl2a",
+	"NR9gOXs8Vd4xecnzsaCk4ppmGXqJtuBWzy3qLZaH+48PnwSulgNw3cbfiUzkFoFeCwOEQnPGPbrelWrG",
+	"wKmrl/mcgBgwJqsAGPhF+WU8X34T/F7/ap8cORdZYGgb1qSC7Nvie64mBB3c4PxBqFcJ/YE5HNZGxPBc",
+	"kjEMNveZ+MiHRbo0GSN6SY6kPl+SbNxl5Q5ZQzIp2JbLlMFA+nEc50KpbRQ0r2Qs0uOFPq28K3XrwNKQ",
+	"aevQ8NrlcjortrX0Nq69kqZCXSZoDuZCpUIpysuIZWUvYq5hp9/5z523SuQ7LwNLvdTl8OGFlzxQ7OUZ",
+	"43jhERuISaIP63wOftxZLj8mpG1Jx48nlnD4hFPnhlLeJA10Y8DT5DKt4cpq3GC/HXfdH/7tj/+urff9",
+	"wwff/Kn7t5+u//HfYTa7yA7Y+h5RVjOyLJUhO1++m9Ph7EKoZoJHhT+afsEKRJ/7x4Kd5bKQQ5myrVfD",
+	"2Q61s/MyhmVn7lQFXyrD4WBDFgMx5qDDgY6iEEvNaXsR6gxcTZRPBTGuMhQjKTwoxlBOBStk3yqEzrrS",
+	"rY1Bh9TLXRSKcTbl+Y3dKhKClbq5BV8apRJXqp/NxW+EHocRhRKkieMuIcAQXpfI5NZiEVgySy9dM18i",
+	"iyYlfydFgaprftflC7pCA/niHT2ZFUmHazmiXRaZtyhJBrZV5HOxDRLNLT/zbckh6fyM760XER+xHTm/",
+	"Ij7M/wYeW7qkJE0Zbg78P6tf4N3oOhi6y/161QUVQv0kM7EFfY/wFYyzM8C4V88oqKCYgSkCRjZnU21w",
+	"eqSXERghuq0YRjKX8wLoJe7RY1ftc9Bt5+eaNSDsjUdpOJtfTnKhJjKNO/3HwHdYyjTTG/wZ7O8kGx+n",
+	"Y5knxWTa6XfOtXJ1LgcJhsamMl96Le09ijoFKGHeACG30yxB90in39mt9rQ5UwAgB/3Oo15vDzJrkQHN",
+	"v9x896WdiSH/YHVaroKq4xdz/VUej/4/XzPc6G7HpvSV/If1Re2ciIG821aORJ+M1rpwcHMGvXm1xfr+",
+	"m6suUbDSykSjoo1PEbHPESG9I8RxR2WwtpYgpJnXOgQz0DV5PfT4C5MmvubhZwAr99lDAm17uULUvJcR",
+	"VLNHgo+wo4pQ9KbnlBOR7MN4vGzzJEC8gsbhqAGMnh2cR8iWs895hX/N8kTLrWUwNfnXQCOldCnTFki6",
+	"UFN+9+ttlZKtTFv8Y4u2gvmbLiub8tkcph/z3YLD4iV5URdexqnYuA/nmKgKCJilY2pomHyXPfb+z1v/",
+	"T1e3/u23H7CRD53tq661G6lPzlexds4a4M8mlx54OAwcKdA1h+WgR7+bLL+ktx7irHyQihfapoAQUWm9",
+	"lve8vmMi8+K1CScNOXznefgrcnGFm78iXU0yzqoDsqrI1s6yzZJ06hTEdbC0OTnWPrrtMarfc8NcnuA5",
+	"ullYZCAm/DZZj2qghN1n5nJKItELSs6LxuRtQ1BgHAgIMeTEho3YRADMg98JtFDgC17I/AYsPq7KHGxk",
+	"zUz5km0NPUjZcJ7nIhtqjd3Jl0QRrZOI2cH+U+dSjejXhz2UDQATpXch0W3w+KlQa2C9Dw9L+NeQWOoM",
+	"S/6aFjn+FXcTNlF7Wxx3VJL7vShgDpQHz+RjueHVk1MkU3HERvMcHFEyEwqxn4a00zeZI8KngbFsoGr5",
+	"rYi7rMcg1Q74P5NpUqwetb1WuOGyul9dZK8Ez9jJ2Vs2V8AMot8NwhrTJE2ToczBvT6Qt8LG9MgvwOO1",
+	"yPe9GrI5OLNxzpOMls76VG8PcYlesrGEtTyWkDKSFBMKBQAHZz0zJ6I9Y9wQBtCRiYUfMHja67kLJ1wB",
+	"aFi3hKgMRKtHiDQ97BE+RR/IEJGaYF0KIFkazotQZlMFXr6e6atK9EBr9mGvtmrXqA1AnO9l6ToTlpID",
+	"2RYmEnk60fbq7h/2Dp6sn+hU8Dyr7b0KijMXLBMJsoWB9u3dwDKJkN/qLgY6MW3oO3KjXvexNtwXKD1h",
+	"y3Iti3iOBJCwg0sb2JN7evZyOR9PZpCFJ2e40nJM9bJhvVoH/RWUOD9v2C3VZGevOeTCd9WZMewK2ast",
+	"EIAWozNjRnp9Bh6wFvt53SRP+ccLSm49sxletifNEhY6ojfywGXHurlhg6WeeDPOEct54YG34FC8j85X",
+	"nRpBeYlX1UTmq+TZZ8jKw8ePH+/vHa7tYZlMpPnowjkeiQX20JvkI9ZDmHtVEIAxsdko9u6JvkRmz0Uq",
+	"1idqvjHXQemhuRJxeTRKwkSfBYBfN+D1SWmxaUN2IlKPGi2yypKrK5SLLoOWeiHBGUNhGnD9WfUqF05n",
+	"etR7yAAqMhT3MLCzXA7EKc/TgOj8sZwDnouZMMAmweMkE0qx4UQMETfpnaLINRQxYEsEkCVgNVDPxLJH",
+	"gt3MB3rcHyi94hMZ+4ogRIVyoW0b6+t/oA/cpEh4+lyk3GRKw0BBuo1SdpPRWJtHgNA8oipQ+Vxg89Bz",
+	"ZhMWUG1Chk4DixVAHkhXWqhOWPSayif6NF232821dEYY3YiYO+++47XS20IkwdH8XC6yd0kWy0Vp0x82",
+	"Hv0INgHQQ2EH2nj1pwLgpyOeWxWBs0Eu+I3FVDnOAcgj62sdMWJqwvWihhumWhkz2nAK/nqEXjzp/Ttw",
+	"23p655ERmaUrKsKWEMH+aNP1j/D64KQB3tgUfhhLNp+ZJBPcdfpF8YhAqMEiuwdFDObk7SwwI6snhAcm",
+	"Y8aVqSC2aiJaLqg2PU+y8XkYyndu4NjAeA+iDVHQlCVEfVe45iGsPU8F40Mo/yWQTpK0J3Opm9pUa0va",
+	"Zk3UxGC+DWowU5GBMHknHEannFrTGmd34V5zTdJiCHMz5bOdG7FUJtOgc7UCmTPlM0NFHIdH9ZmcG9mn",
+	"TyMSqskUhxrCl0LcNCAQwRlqF7M/jNVxAhr+KU9T+NENGhskGSS7+d8Z+wlvyI1yIEqt6mkh0AOlg+lv",
+	"kLjiDeJcIvMBv0Xf7QbThINWnqOH+19qjvRJdx/+FsoPhBdXTe4SffRToQWPGJrOXJ9RHLUPXAnQxYCX",
+	"pfuIVowXpTdprIWUN8AVkC4jd0S6zMgHplMmqu4xEQJ1u+Ga2XuEqXnmXX2fzhEq2yU3D7KumW5o86qW",
+	"c3cnV0/NrGpO5I7AjANTAbqXFJRbzkvUOVPBM0CqAuDGc9lYRRDkKylycORFACzGrHaz/yCT9EaIGZYB",
+	"8a09MjeDxqnMo4pLrKcnDbl/+ugo8NKLyRgvWzytUvR96d/t7YVy8+sB2g1DaeU4d4TORkJu6NMVqmmS",
+	"HYf5TFaoJZBLhXuCkmNsaBiBvSKfABKYfp3JvIAH9E3xzwrBmKn6qSBzljqIMwWP0df/PBdzYXXE0AS1",
+	"lleXldGrny2bgTtrQizyYuUtBBrOJu2F8yAVlWU84MQ137w3UEjc454IrmlQ8qrEJo2cE+UVHVzS8wwS",
+	"jIUpX7iWNQozY41XzKVqTwRPi4lvJGX6PaqQpz7B4MhJpUVizTLMZI5jkhSM6yu67B2cHNw7OGBkE8VG",
+	"uXDuyGIipkfoVqx5jv2KO1O94UQ6ar1231aG6Q56USXnADkpLgl+2czUD5sUA+k4WmAFQkCcw5bue8ct",
+	"YW3QKMUCLUjfFRHniv4Rgp50FhN9WgJsgyXId0UwBQ3B0oFW9lXtr9PlwxrCiNgEYo+ILCmcOX3EfDUE",
+	"Mw1dGMhA3WCNItxOj1weaZUB/Bdw+mMZt2Q4+fzDFkbxnSNMWUkG4l9bQwjXjpZNU3MBfGkjr2X+UseZ",
+	"4SmoUyz+BnYUjhMqsuUAPIHXECvm3Y35oN8SiMy75VNU6Uv91fwewUJzB1np7NMSstKFWmNdnqZbPGIN",
+	"v3qQtkHEBl33pG+/Zdz9ub29ccezIk+cFQJJNh5o344uKE1xMhqJXH/f4Lf+vLfUvw4ixgGAw/7wLRvg",
+	"p3/8g/1hwtUW74Yfu22vGKy6oul2PYaNN36tAa2ENr/0QJYf5w9g4Jfq5ThglQsDA1WytfwxKkm/pg1c",
+	"Fst2QP7gsti9VqCftW/L27vcYK23fiDe76z3/d376jXiuuq3vElPa2vFdbYyUUh+x8RoJIZFqbBDw1ao",
+	"ZETI3Et1CL1X0zqCH1fsxRW/62P8/YNyRx5E7IHryIMr20STqNwqEDpcNHaihCEuPqMvgYVfiUr4E1T+",
+	"abPTy41suRU3opXWm0+3EBL6wuJGK9kkpfIKAWSY1r0u87lA/9/xcChmhTYUvHQs0HGOB6m4lBf6YVq5",
+	"QW0O1FyKlTNEhtlMHfDwe5SO4B+DbBStVFJRbCKCsCmWpGWalKAj62NR0miWkBZpgrhJST3cvHrEZzgW",
+	"4eIWNl4jK9dqANz6JLJwplr9GWP7OxAyzsTQZHVAAi5U9rSEHEGiyGCyW7l4wFqwKeYJ+7PcsqpFvvop",
+	"FjV75wfcvWAAgYuDjGh6ScMSd/IN4pdgE8hRgWxXiSKm0ySDmdnQk2Fw31/BQ/4pAL7zS4YEsv0WXBEr",
+	"AHLDyVLhHpIgEOIi0YGu1Qmf6QGpk6bM0sSVvWtTqgDTxveiThJ3+p3e3o67bu9xp6nkDnYGLRo8fCEW",
+	"XTmsveoU+t2e9rr7TLEtA/FhT3tMbXcqRXroLAAcrz54bPMnKSJSw2ZSolivoalXnpUFqFUqS9Hv7LH/",
+	"+X//P9brs1pPGQDGGxOBu4ePn/wVapthDCpPxmNIWqRu12CoNC+ragZ6SvTCFVYOm/SbVvDJc5mHeSIT",
+	"rZrP09gc0tTVI9p5WtcnIrt2EtfQEFSPUROngTBCS6mTBEbsbZb8PBdHDnU4ZmmSCRsdKnKoOi5lG569",
+	"jYoe2DXfEh58jijw1WEfjNODMyaEBkyI7DQyAIJRknqpe2B8geVTKTmITNlV9kifHc0syagzEWlMrKPw",
+	"9zwzNb1D6T5284SOUf+UBg1EZIUgWMj6pVNslLKut17jMlskakISFbn2UIYOtQiBpQJh9XarEFbUy7iW",
+	"Gx/qk5EDQVlvj2GWFH0GALITDvyYcSoiZsP9ETuf6y+eiynP4oiZCGLEMMoasec55IXm7FwMZTZMUnGE",
+	"SLf2JJNV9Hhs5F3UzGkLextG3r1q5K0kszbcXrlacSJ+wfIZfv2tdXTmX7CIxmkWz2SSFWHtx4KTAHmb",
+	"mSz1OrMLb8pzf3nWh+gRSQPPOd9G+PFUyeOiuVWrnZlMcTkvBHBT6vtM6dckx+KvR0xMZ8XSxgDx/cg+",
+	"h+hDjZJ5XQe9mXsUKGKn98CPgivRXJJO5p47WYvEDFJfGdybZGNkq0OzzgRywF7TWj8x6AfiNyurS1DT",
+	"gXE157pUWCV5LPtQwcSHZ5PD3wUH/Qi8C2uN5ml6ZDHgFqcPFAsyc6UAIJmjGZm7bs2bBfyjvrZ1nR7C",
+	"8Jkq3c0aTznwMwQcGiD6rMbrY/r8LHqMCx3h+2EYVHwUQxDt4/OzEwpwRV4bY17oUbQngmlqwanqjFEh",
+	"smY0M7zXBlXl9OXrSy/B0+sjVeNhTgqXk1jvWyHyaZLxomntQTFqABEs+LK+8EKNBgouRVYamX6Xn+zP",
+	"vR2vVbLxR1qGgfPSwSxVEoshzxFSQoVxkTkXOcSPWCFTPFo95hLwgkQ2aKUwF+VWGJSJCRYbzwqW5ICQ",
+	"qB/ntPycdcFcrOZongqu5rnW3igmXMKrDFM5vOnbrQ5YwMThAujm6UZFToZ8OBFvw76Ui4keFBq9H/7C",
+	"4FrrfZorEa8LV68Rffk8y1ZXJCgqAitiCyKVV1imtlLBqJ3IXV8JoTD4eXSGbfyMaiXuMD/0y1hkRVIs",
+	"fwCnQVmxUWoO9uGkKGaqv7vr3Ahdsqq76nbYJTbZbiqHPO1EHfI//Nrh6bjT75xe7D86hMLCt51+B+ix",
+	"Id9cm+7Ip1Bos/b0pANVy/XSSIDJUy/MweDdfz1/25v/16v/+OGHs1edqKOvTf7z+S+v8t5f//Pnk5//",
+	"4+av36PrtKJ8Ue9DKv91otS1XlUoswGeDGWM2+n8NzRWFa/VfJAmQ6Z/JPANZ/9x8eY1eycG7AexZFvn",
+	"L07Y40d7j7cNitqQsVzrm64RvgBCgP3Hux8uSnpHOO8RXSa1SS3zmq2sBUHDRC8VXCH6itgjUw9krM6L",
+	"CSUI1zCWy1IN/luRJ6NES5ez01d9VAb0MCBz/is+Y5mYCpWonSHXilg3KDDKfQnwKLkL4EGucBew4sjS",
+	"UdlgXPgPibw3DA2RO/Wcu77pXHzA5CIzuD9D8oa3bQekdSkXOFBkORYta7bGouBJuvlaMsnAq+jX7iEx",
+	"2OdZW0Grto6Z51PU+bFS83idc94cJguZFxMABwFSMcmQ8/mIfXd6yXZv91xteHJc4CZGniWwHEPT90V9",
+	"aIFi1jX/iaOb/N3jdh8etzuP+Tr/3GYNf3Vv3u9uun9SNx0yhxqJ91lOtLa+squg2PUroNWnENMqHM9d",
+	"uPoVo4qHplJBKeuob4Dt5vx8oLxCiw7MTXh/yguPbBFyKkDTZbb8pHkM2DF4mYtxY6tGScQnRgzKwWFy",
+	"yESmdCtY+aWqaZk0Ce7A9ocZ6gD0JNeN7Q4+ByqhR/QsgmCjjkBX612ouuwSq7HBM5IMYJcRoFoxIEu2",
+	"A1YbQdY2TGMgicqOMyY+opxIeMomiSqgsFOfDebDG1GwxPQSDc4kY1v7f9vaSnb2tnefbEds/29bye6T",
+	"7Sum3+xyIZmCGRfYpanIxwgn1kpGNqbGjhhnM5EP9VNTDByjHCH0+GgEt5DR+/Tf6ycp9m5VAWd40gal",
+	"3dbhL5MsFh+DypVtb//RI6+VHZ8kxTZU3W7QakS9vVqpvAPvcVVWf8ZrhhPP5tNX5Yp46+sMris1WFWl",
+	"ocvmUZGdy6AYQR6AFZFnwxRQc3pE7EbMCgYiwOTMclKnjB8uRTZRy/Oa6n2CxnV5Nc1k3CrPxTwmTD3S",
+	"hrggbNjXa2EipV6j3xhSYlEYZdQfSCf2uFLbPKXgeQuuDyu2CQ5eSHlT0kpaPMpb572AkVpfGcZWCGGh",
+	"iiSbi8YSCJn4WLAZH4uyEmPfgnSqgHY2Rce47uiJ2XgNPAlIYWz4Sr1n2ejCki1AhwaUaSEBXmaKgNHf",
+	"lArQGq2j5DwfimYTMTyQt+IZObADtvy6wA0vbP1fwnxVy5xD5VwvsmuThPR6JGosF0XKAqpykxa+niw/",
+	"ZDtiqdy26l+golXHbyYotRoZQ+qLxWYOU1AF8xJom1YoD+o15B8wJYoCi2HyZZc56k9KrNAWzzzPuuyc",
+	"Z7Gc9hnPgP2Eq+JEZpkYAmgQmYBHYiGUx96dZGwEBUDpBhJy7mIM4i9IuGrROqQCE112JvjN6btXx313",
+	"jcdQbTJklJQZJE8UIl122Zl+Nk/7ToMCo3okFoFerWhRa3VlRGjfgQ30eBu+BPjiRiDFlo+S7Xpe+L5X",
+	"5g6d9c5hhxmZQAKOtOTW0/9AsTGfj03dg1JnDZaygYnc4B3Bve2bUiVm1+okdqIOTrL5zWQQRR0zGfoj",
+	"DnGnSvXeiToejDhkj73SytwZJ31+I6/RK1HkyVCfSWFrbqpPKwJ+TuFaKrtPtBjEBIJ6LHJBY0KWmgS8",
+	"LGOx8siCgmVUikQVpjnC6bU8GKfBVzm2Ej4zucdISQU9xSe1foAehUuqAVB+zMnZ25/eXhx/dxqxV6ev",
+	"3pz/l/nr+cuLH/Azkzk7/svp+fF3pz+dn16cvXl9cfrT5ctXp21E65SKODQgiXEqyIMKaWFeAiFlIFIM",
+	"2HKzgNhpZwSH681XHr1iTJtbnmdJFWu2vqCCNxHUAnXRjdNV44pX52IoklkVI2JrY9BVLNeX3YpAmYB6",
+	"CYnaPVfrXoHaCHWzXsJxs3IPx1jD0hav1JvYObfRvgRMBexsjpYhWrXWjVbfwXDh6cdZjnThZTNvA8rH",
+	"GyxfUaqg8XitiqBb4DQUZtBfaoH7Whbw7ymkL3SiznMp1GtZwN8tq8/9qIcLWoFPpkn4w7YLf5Ub/xR1",
+	"YKmvLJm6pqLNZxar0qPpjc5qY/Vuiaow8fD2K6Z6/WtXGJewyipZZl7JybnCFC+Kz9GZnignVCovGFKf",
+	"PU7wNafi6hCQiZEcYW2LUg50QehxK03BskUdAkKEgUMwy2TBbUZI00g2VJ3x3q9OqNukOGfzNEXATEkL",
+	"8KclFffUFCU7QCnuVnCe8YrsiRPycE0EuQeUyaBoaXila1fs+nHO2r7JhoDfmklYeXd6YcQfgWBe5Ekh",
+	"jhBdk1BBcPj57O1l0C6eJ3FLW/ONRx8X8OcMBPg90TL04mCYMGCyyakwYK2Wa6IYrDARA0QKi68lUI12",
+	"Cs7Oc6EKCTlN1unqk5b3XckT5dPPKaQWjct03rPCZ2Tpsh+EmPWRWZQvIc38F5HLkvKOj+9EHX1ty/PC",
+	"jJi72XyDjXyKOhbVGfJ38ICjgzMtfV2kcyLTgARpdqP8KHisbD3Bds4Uf1n3Dp78y3lXQqv5DKGEjQ6T",
+	"9ejV5FYEgW75PLO0E2D/4MoCFGVDTSctpjfxa6zIWHvnE8ibtK5SOboHmySwoQa9Hmko47dKbCYKCe+w",
+	"9kJ4h03GJhfoymyJprC5ZWavn4ksxj1tSFa1dU5gw9eyMB8vS7jDFxgYvWrvhEI0Cqwjr9NX4cX6mWj1",
+	"8u8bpu9sdGoRRnfNammuNl8F/ev2QmPyFXH0ZzImw+0ZD0ZEX3haXxln6cITN5lcYKhvnMkcJZc3mUN9",
+	"ORpxZtPt2O92Pu5/PLhxTnkoTGU35nA2J8jlwd5+95Fh2KXv9va6+5+a8uhmEmtoh9Pzdh7HB4OnQ3p6",
+	"AJjndbo6JGCc6uMJdBFFgZkNHb6bZV1gTcKf3GyVrZpHFOlq4I6683IIuwk4ZWl3+k+f6oZHcwXt/mqC",
+	"kY+9Gpw0mV0zk322s2dEOFXr7ePR3NPHn4vhhSbFPbl+OAlT9XYBJy2/WUcl92h91NG+W8g5mLhHKr60",
+	"qeLei3XZBcpbZFxCYlE8/ineRx6qDaAy0CH9toEVsHLS7dg1zPslJmnWJWqSvQC/9oroItAksQzpzZEv",
+	"H3zLhAIw3PlrqFPbRYIbEiXWxld0t4LeQ4y+KeAUMPxYnEhWBmI8z4g5yiKMvsBrBdMB7MA3zJhWSxrS",
+	"4cDHO1fAl6fllFb9lYwI+GNKIYzlOi91C48w+DuboYPI0KpVXAYA9bCaiNZgwHNt8xMSi8kBK0p/9rI4",
+	"SMqw47OXvmlzgTd3fOxrMIbgfFgtpPArlz5QL3pGLdlXivwRNaMVnFDIaAmMAOZpyEVWzdqpT17skWVv",
+	"kLPllOopjwVbiqJfYxdNiiAltyEcg4iRcvEn5PSk+yxposueogoyAwGPvENmAlaQbHjLSqQX4IguZols",
+	"AEADUhK85bEMavuHTWuncuVB7+lhS20Zb1/ttQyhISdSFeGD6XupCiri2QpQOwPqmV9b2MJI3t64wMzk",
+	"1ijaE8X2wlJyJbYJKziugjYdPnr08NF6CvSJmJbMoO8vL886Efxz0YDxLL9BmdovVISCODUyxlmOeFRb",
+	"BFVqmVUaOsZnPC/uMCJFrczNpg1Q5M6ORFHMtL03nK0376iGN8xKrSuhBXxusfLlrWV4J4JnV1KwOIlt",
+	"BV85xyQt02FiwjCMFd9LgO6+lkU4OJxks3kTSy2KamfaABm5dcasEA1tI7kmItwythqQOEH/TLt4oSeY",
+	"1j777pIplHQZrnjf4IVp5te5NNNvs0oTBXPUlrlnnjYk3sBEo+IOxENHwArQf3386tSwBMsR87nuQ7Wa",
+	"V28WeHpklrr3nm58wlvGKfj1fZPnMt/YaAQL/hSSJtYkXXlo0qp1pdgs5UNh1LCBtg677NKikBPFeqv1",
+	"4ANtLK4zt4y82PAoNXBVaiA4sHIe8u/r7WohPDlxvtby/Svb//NrLTURBLygEnDkrXVckCUAqdOyCDek",
+	"Io+mGkq/AZ67nARu/OqYFGHL+VDN+ptMLuolfQZLn2J7s6wOPeBUi3s95YBX47mFysVXlOC+DMVgsDIN",
+	"RV5aKUWDVA5vxFp/3zO6rFyNsVlDUj5br0Mehsog2jJsLash/lblD5t70gtn+PkO2hbyC7x47VgpkCS7",
+	"VDQ5Am2/yewBkgo3DS63Ahg5ALyIlsIiUUDCTUE+k1GOnG9euj9QXEApA57EUQAZifFLcAX1bYp2KhCR",
+	"NaYNtqEtJCjhv/3RYOlTAt5m8XEmhoWIL9qBrANlJGzUC8dTC9RgdYdmVWjCQz6FwwM2AL7FkUvJhYkC",
+	"BwfO9PWE34rrvj6oKOPJOawJyUfY3ghUdX23q6lhhapBQuo/qDqjR9gyNRQCijiHlEhHfsyWbYVGMYK1",
+	"EFFSkRwxEjLbzi6uuNjL4poyAHhRiFyPx9/e93ae8p3R1a97h5/+GIoXaSOxEZoTFnyrdbtSvKTl5sXr",
+	"0ZlbyKFMS9YU5O3v7nX3OtEKpgriiHRb1dzl2wZeS5P9YctItjYC9R3f759A2DoXADQ4Rl9gqashvMyx",
+	"Vhv8O1wX9eUN7i7MkjhuArHrM+wCr3mgmJ5ErG8h8wLqJYx4miIAopAO0lhZOHzBl5Wj7sDzElew5y1O",
+	"Lv8695aDJQut9TucUXdmwtSvMnPqw7r58i5vM1nBAhFfomZCtZ7A3a38eyPlbwxdluqIO+XNSBwXBA5q",
+	"DQ0v6p9kjTp846Y5tgWUSXuu514dUT4jhDQB3E3niFSiTvyXZAyeyGIZpDzYQGG9dzm8VpR+lkz0B9rI",
+	"x9J3bWVlG9HXQj6t2t5rmJXqa7NxZam3s9jgJSrEr0OvzIRn/pUTH7wl0dm1QefyZvGi0Z2wyfCw16Rq",
+	"99rRznra4HsP99PZ63WfPOn2unuP+496vT3CH7QJj5dYx3DUDV3X+1/JfdzZxfo3vxgPITzEOV+Nz7Xq",
+	"wXTyC1yRn64saRdNr8+9BWhqfQntp/dXjdF/uz/8HVBdr/iI6pL0RoR+8omEzODRadU51qKsU1ml2HDg",
+	"5KDxgl1mR+zKcIeALEa7pdPf7/X0q4aPBCgvUxbz6AvVt2gpj3BGgp9T9gMO2K3BXHZuHn582t170kCq",
+	"O3Qw3fYGf8igsLZPA89J2T5Cdyy/EWymzQoIKhs7iasbRaVDgdDKqs2WjCPCBPukmDAzChFEtrQ9hlxh",
+	"ifIUpS47nc6KZd/iWDK2FJjVhl7HcGrukV8v3supB+wBNIOFzHyTwEA7Jxy/jPAbL4pJJghHAqBZLof6",
+	"FNPXE1OtTck37HoELEVMHjLVJymAHWXO9hmS8i083jTv58MeU0dUJQjz3Vr7dkq5mS2IQL20+IpjMfNq",
+	"CxrTDRyMeAeOBpY6MUXyFVRdtpYYwREBdgEr49pfvddIzpcJx+Xv3W2KARA2VlGuFQOAqpt3U4EuTTJB",
+	"lQPIPpyG04nrWJO9vbVVrx2WY28/lFBv9nRtD9nyCfU3BxMYPBORIXR0AOOFyY5s5PExWNs4RLNqqSv6",
+	"DnAL7DVEleklLgD9Q9lr6YzwLGYDWWDNKiixBz0ygWWfjAL2n36CHv2hnAq/wAOznW3F0WlFYkvp5tkd",
+	"5A+rzpDJeG1pGZv9c2Fu85rwYPEr659WLtctTHjegFeCn/zaC6boQp/4xubA4kkTgwiesmw2A4tTeQ0N",
+	"qus+FePFcIDN++XEVatIlYYraj5pfiMUCnq/Mmm2pN4al21EtfpNxbYy9HBL9x+w43rJa3m+HZk65EnA",
+	"q1YPIz9cyz8B7xoSYIV0deHxqqoXHcciTm6T2COsfPH6Lzt7wB43YVvk2domuZTkLh8oYlMZz1OJk4Yu",
+	"spK/aGmycda844H3jvuhd7xtSsb4LrkVNuWCK3YNR+P1xiQ+5gGeNIvKuobblyEtncoyHw/D+TLHcWwK",
+	"U0aU8On+lrn5iqcp28JjD+uDe7UOtn130svXJ+enxxenP718fXF5/Prk9KITdZ6ftvryp8s3P/319PxN",
+	"MChN7/FMTPhtsnFu4/dywUZcFQZDQ1XLsxjKkxvyaH3ETzFj5XuZJ79oiyI9k7ELijzQOhP2oG7e2rLx",
+	"LUtln5GLj0qbb3TXp+apfkVI+spEQ5nolfkytmZo11SY7pM/2DF0KYQ7YYHSocxxd1KRKy/Nh86XQs6H",
+	"E32J+DgUs6JaxlEVSZpCBAfUCAg0QKoNFb823TKFP4mqAViRVCFnMxEf2fRl8HjauCQmKnt1oal2qr9Y",
+	"cUw6UYdetxN18LktTX490rYN/YdrR/9l2nJTc0ZO4A3yXmcyTYZJqMb5a8yw5xlwmkMEswWvaPghVYxS",
+	"s0jce9KimHQFMHOGOdZnSBPVcnD1WJkb9Udzsw/SqBcXAqFFfFQeQzckcYVZGuDVVx8De+tJpcKwH+xo",
+	"FQO2Gh3y5C7JtpizfabXyjIY4sMwjFHKzaKCOvWqz17xj02SIapQc6SpXCgg8zpir5LsiD1PFB+ktFet",
+	"jjGms5f86TbhnX/UmwNcP+bGlusBs9qxAfoMzeBn1xg6xQdJmvwCB+S7JIvlotFHTzxCRmV2DIBarCQZ",
+	"U5LUFBOOms/KZf/NIUJpcvlYoE6FaHq/XDmbzyJtQcZg6h7rsdEmnBZ4wDdi6hCR7ASbC3hINqo422uX",
+	"8HbhkDobCgtuVYkWpxXpHR5SK5QXYpFkSWbPGhUg2SwD1v2gHt/5pbfz9Grr/Q59+sZ8tf3nYJRPFWK2",
+	"IimxUpDbakKxOUd8Op+99eJjrcg0qMmQk95VZKZEd6KhbGWE0UQ4WGZV2mxWP301rwCh4Ly3icx6WaGc",
+	"liCjG6zEeO6ngZOHe3UJaYMxBYit0Rw4G+SC36zJSTg8WJ9o0YrqRa/yaZKmyVDm2nr0iV9AnHjcL0nG",
+	"XiXPiNWgMPQ6M6zFcRTmhbHtk8wC34xPeaSsQUWZAg3t99n529evX77+7qfz0//19vTi8gK697/enr49",
+	"fe59p0h8Ruzk+OT7U9f1ykFsWP4j9p0/FnRVlz1bBsAfAAN2zEF9dvLm9cnb8/PT1yf/FRGrUIlXX+Y3",
+	"aPlyYwNTT386P748rdxiqi74h5SdKH1UeXOjzyw7M52oExz8TtSpDlon6lSGrBN1vJHqRJ3vvEd676cb",
+	"8/oeNIx8ipPygjv9X2+Pf/zp8o0pK4MH2t6/m+mw1Bjmxb87Pz2+PD3/6fL749edqPPj6cWF+Wzaas4E",
+	"2YRochOKyRJpj33ZVUhbU6BqQ2kisri5foaAs5/MRHDP6HcNQVy9M+ppDXhyvPNXvvPLN7vRn3eu/rTF",
+	"/lT7bvvXgzAqxS8nG/CoqELw2FJdeBeTA4iIc8FY2UzZDcs5r4bh+t54dRG/TG/I4m1xDIJx3EIbUbSG",
+	"vqpGwvMVFVwwWwjWIFSNoYi8HLFhLrM+mybZvBARm8h5HrGYL802n8qsmETmH++HhRA3FCCwzg8s1WvV",
+	"+EKkKdvi7OG+1nL5MmKKL7dNPSqvjgzuMluM+CtujCKZir/KLJgGBpAEetuXx6+PWcwLPuBKRFgDjCt2",
+	"OtdCYPeZyFNtzTil7u3lScBZ53cb+9fbefrTn3Z3rv70x40IJzHoXJdfFZ3rlqdJ7AXSXbVRS1hC0Htv",
+	"l0V+PWs4AfUOcck1ya3IXJlrW+Xa9+mxf/yDuR9ca5UfZCy2Men4ou6GD2SPEEOoiQs28F922csCCHRL",
+	"XDalGAe4Iik/wDTnQbmmxqVELnC6IRVcm7sei+UkGU8E1rklwvBMABk4hyLalqkbeepSuaCLEVuoiLxE",
+	"QDgNOPRGeo0JZ/cBHNzvGigpiBzPAk525HteaStcTHgee2nmAQQg0OhDNMDUqOKWh/2NseXtLufqBsvr",
+	"2cgXxuq0BRukUBYzOZy0SbvByG9z1tvKYJNaZsM73FrZdNjXoJ6A42gy5oI5wThoFGWW3rhSfiRyytew",
+	"UWKJfyIDrDf7xuTAqEcwG9Ww/5A9E/Rnv9BfErWqFsbUpbQeQkG2MZedzTOaYccIGxz+1lOMMTBv268N",
+	"b9QnQgtEg/erIInyPLlFLpxVhY8HlvQYCgnumL93Ho0eD3f4YBiLjleZa6+O3nDPCR7ArnaAscSHfCra",
+	"V0IbeKzM1eYlYDTuwIexSaUxoO9soWttmnZvX8x156p5irHkQ2WOjX71sl7y+0mpwHYP6mPv9dmejSDo",
+	"Z6pSoe09CqjYsuMGdPSO37h6kH79gY2zVvwOr98gIuUz1T41YCy9ZPB5FmuhAVnfY5751FhYIaJ9puTn",
+	"pyi0pru9l1TGMyRsMzWKswqd/goCJ5r95sJMCZawNDiOSuyqAX5+N6B1gL5VlDMbqburUxwveT4WxfNS",
+	"GtAmLlsfeNsgKpCQecaLiaH+d1iUGSaz6aUpK6N1RFzXcIFHGmygZfMsFaqEHwe1CQ5vhlC2DFzm1MQi",
+	"yVSXfejsfugQ0sFpJWSsmJKUjv4THRzwdEgFZVtKCHaS8mSKMZHtI7b7Yd7rPRzam+BPQQoiImIwtJ0U",
+	"kdOGIJEgIsRXUhfShytMwK3df2ztelbCf+9cub+6+s9vtv+0HTRq7iH1zMKnA6cZWAARk1m6dK4w4lFX",
+	"At6ZwChaBTwivXcIhpMLtzbXTw4cXqtM4+5a2/huZLRKFKa0cJjC/26JqGHfwWVpWzxQsDzLLqMSTfKX",
+	"HK6wSnsJsVBXoJuyZSz6E13hBN+NvOgpQjsZto/IJxT3EYbs97RYQFoJhqld9PLGyJ4UxazqEni0aue8",
+	"39t5evVev+Gvvejg0z/cGOCHHX8IAluotRVtbGKOI1N5HWck/4EMYWC93noAPourP/3xAdjD1d/KndcX",
+	"aWGzf4j/Z0lWgPmMXz8cfksP+xSFe4ZjDaWioZd2bSHaD2npU6FHj7jvMbsSjNzJcjYRmbJlg90rtX8j",
+	"PdRX1bfAESHUvdp6sLPzgFwBoQyHkghK4IyxBwJgdDEJxeZN60NnTuipJIOMLV4DmXCTPea8NuBZ7OMt",
+	"P0rKyNbDcSIzLSB37Jceuyi4iTieffXccUpVdKUfzui6oZQ3SROJJ22jlXlqhoW2eqImZHDi/PpbluqL",
+	"aNvS4vvw7FIzeYN2Si767PvLy7Pdfb0ahqngOSvEx4JtTfaH26WK+LCW+Gx2Rsh/3ZBXCjiRu5P9oV54",
+	"43w2LMuJzL/PlWfDpVmiNqJ7QQjssy1AB+Sz4c5CDLaPMPkXukuJiZs4WDfyrlYSYkKqYWn9GU3GcuDC",
+	"+ghOGVINJ0VtJTr89UBMEgSco6mpsDicPnThA+XOUmE3UPLDxF9hn6KfsgPSv1mLdIVsayTBqFC2T184",
+	"Mbfc4Yye8tkO1ZPGi69WnORTPkNyblUA4CopIAdohbHuVQ8csQJ5+hoyqlfZ7Wml5OxKjcG/Fp1fpuDZ",
+	"ytvospaaRSsmBgiX+hGaNtwvd7v8GWyIC8y/WWPE1Vi3C8lyZMNua9zdixlWIt0N7hRcMGtKftBVK0p+",
+	"WC9aCJCVJiOBefkI2ncuYm1zazOEYEgGI22u7TvHJBHCcQaOQ9ToyUZT5KC6q4/23USanqDjHA8cJfVf",
+	"tyJQwsp4wD0yCDq0Bc/TRFt5hz1GWUItMw7CTuDLVay6CwvXx0EZzBOIlGV9JJLwDcoWfWiCsWPCS9m1",
+	"SzMVYR9K7AdIt4DmQKK1uVjkfXaNo39N0YfMouzsffoCHPlrHI1rvAYod0wMCJK8yi78LntjFwOUQvQt",
+	"aWJNd/wJlNSDDOvg98dMF4p0V1LHXC2gTNpXBicN0VYUMo2tq7k9VMkPbNR4lxxOKZDqU6+tU9ucn1Nb",
+	"x8qDsGV1F8LnyFaytNkjejNPtfKRQToHLJEKL3Qts7ZNduuIJ+k81xKp5zGk6mEMJ4Lm4u/gKoTrc5uH",
+	"+WivxAm75zmge/bzs2UBD/p01dYrr6WJy1StBRRsxqXWqX+ei0x3dv/gUan+XzU20Ov3en8N5GjeVwVE",
+	"k6HVRr7eKTHUO8IMyXAtZ7DXnDYaluZ4ZlCFQKRIzeqHRJvIQyXJbVWo6pi8dZCwhOFSRbLJVd4zcewy",
+	"9QBRUEnKXqPCOVBYslUMq2Uw7TKfi345chYo2ANgUCrTAymrXKvpuCDZDtuLvJVT5s+BxQKaAFZTZRS9",
+	"q9WVtrWBtBSuvyM7rsWRh1AbyJTQMFzMeE6sievVD1TsoonNY+lukMX9BhUFkXSwpry6/uv2w0hqK+RY",
+	"6wClMARN0WENwPlC5qB1QFiCEoxJ/YGhteqHlp/IfigzGM6BgLMOzjN9imFSK+gzGeWcqVQiOxIkUIgY",
+	"kb945OVCsJ/nWsjkRCrHC88CxnVNY6QtPasZJRj6J1C5zNjhGqK/wxJA+FGwMJERk/WpS5QBL3gF1ykn",
+	"2IyN3jbABtaUtzqz6KMmytZjM+oyQ5B0actguZ8kg42u1QG9nYmEkmTpEc5XoghVnwjrcJl+PoS6FogO",
+	"kFiiUuryOe3wkGAyYaZ1a9idRLW8Pw+2ok8KHLIjLdmQlYqgJl7Zh2b4x0ZplZeyUR911NQA2ypkSTWt",
+	"aqVQ6q/EaCj03rNlghBtQDzVzqfNShNgFVqby88H8lYckZSBrAnQzinnNRfrwBKRUedxU9sMbgQTFtKl",
+	"wALpXF7jdwJHqYkdkU91ZGyrwRJpE1wKbEmHdd4/QgQlvpjdRLsFDXJj5dYVOg6jA+mSIyqElCt0wQXC",
+	"/u3rI3uhfdcDb+07mVRRclZo0Bfz6ZTny4Zs6/kU2QEx9Bag4tRTiDsKt04lku+TZnwGDzGkRjtJ+lls",
+	"xCH/TIMLz/WsTYEbp9T/2qaunV+RooWfJeWFyIbLVyE5Q5XojT/aVveFIUMYaqAOKFXZbTGKs0e9tlc+",
+	"fdT6yqd3YXWGXmOP8GnYUmh+nNH0a7sC744YrZKvAkyHIKDt4qf917KGYalwR4vJ9nBEa6+usQjTsvKf",
+	"6lr03tNbsd5g+Uw3oVGt0cFtlvf9ZoQDWSqSZ6PfgomsyJcIjB0lWsP2QbVwUwk0G1rWxYSKHIcC4Xur",
+	"8AHvj3f+GoQN32eCVmS4k2quWf21CUvY8IGL8Ogd/fNcy2EIM5GpluQsltrwGUMpD30GyvQWUsYNrBRU",
+	"a7j+G71uM1KneZri73gwKdkMHlg1aLvv//bnf/vmwwd19c37b67aoAU+c/gCLFOhc8OSStikc0x1oNrh",
+	"WO+vz/Z7veZMW+MQAoV5XlSdD5YkRlGFJLO3PNMzg2z6agjzCDLgTfNQflBPi8Efk8tM9+1R7+HVekd8",
+	"MEEX471vfuhE9PFtxm95gsVfrz5FnbkS+fFYZIVqHEL2Vol8By4ijm2T9mCgBHq+doBJbbcMrhhyJZqW",
+	"VDX/oLIP/7Dz31db79nOf199A5+3v/iy+nRvsH/Y3REjOQR71Y3zWsg/3F3B9GNL5S9dkxTjfwcMayGK",
+	"IwErcGc+c3QOEZtNuBJax4YPVZ9mO4xvEnf6nYPB6On+6OGjx48HDw9ifsgfDsXT/adxT/TEweOHh52o",
+	"I+eFtkXB9YRbUUtt/Vxi91vzHLhU3627xVPQeEX2bFn1Yuof9FFN170Cr2e0qv0nh377Fwb4Z5t3nIc7",
+	"zmwJPOZJd+/TlaEihMROzOusMhDqU1gf02vgzu0ioUkDRVKRQ40DSw+GKGkSTW1saTtfazhXYcW9oYs/",
+	"uSkN8KOBAM1jcr8l0/YM/PiUM5ii9YSi4bJqQZx2CJFah2k3FEZbp4TpVeSm1A2pHaSQalUe0GDBU28D",
+	"NdYzNQ3hmNXtrQ2W2Mw0YQla7BYE1PIJT+Gz2ThnMj7BWrkdl/WpP58YLtAL1Jt1//Wy/E7KGGuGuQqu",
+	"8MOzZUMtHLM3XZ+qMiC8aYNtVbbx5uYIDlCkB7XWnO1r81yvzHWpR3MVX2DmEAn0AKHv5mJkZIb7uAGh",
+	"iPrTA0WCBFEyFoJToWpZ/yiY7qZn4SPGUsahOnFfVy6uibjcWUrKuAkJSmlBVmGFHraCl4A5aoTDJrOv",
+	"zDbe7LZNBChVF1jNpd67u0wNbq8Kd3gwlYygXQAVM2nQqpzIYkLttFj0amffyzRupu2iKFHkynDk4F7m",
+	"ePNZLse5UKrPhnKKFpsNus3oN4vdY1juVAFacFfciqzYQaMevZ97vYfslOfpkn2f2JaSAiB80MaRgTCY",
+	"Xdy1CcHa8tk33CmRyafE+kgFJECxLQPN3O4yz3To++xddOe5KPLlzjHCSM6gQi5HRh6oII/LQQszZepM",
+	"QPGQqOFVJ8U0xVfUg+3eh9gZIQ+mRNAp+HDiEydQRTUz2vrkNJVjo45vBmGF/5aMR/6qoif4X3lP87/2",
+	"nux/Xe5FqR3oEdKlBkk2N3O5YN2PgAOXQiwReAJym51MtGwWKGnjBQXl8CpmmKTLZsOUf/xpKLNMDMlO",
+	"opj4jFiwOmAnlS6xVNo/KeMDPuz1atpxrWU/KoYPqVC74Nb27nEYncqZCn4ABgIBFFMIG2LsbCCWEol5",
+	"S8R11RV/VH8O0MDORAakvPCpVabf+lqShk+sNTerXk9416fAYJfCvL2oOfdMH05TvsT3Qf7lyIfeTohf",
+	"Qq8OCsgAJ64oFkJLoIXEMCReo0XIQfX2iKKTmBvphXWGcwi1o+TD8TWbH6gIb0UO12zEFrTXjpWrYSxL",
+	"BQtCy7o+kNxgxYcTqYQHd68X+kLC2EyycKKML+hyOc/in3Ii7w/1JOdZLKf2RzregAOP3/wkFlMOWqT4",
+	"eQ56vUt0+gnqFyGZR/oTX/A8rJHXK/RVMoYxIb/T77hkDpgNQ+Gm503frFudiWHX8K5ZTpl+Z+dRADtk",
+	"2g1X4FS2gHlFgQpXhaUeBBUzLw0BLrPFm306C3TNznjOp6LA7JBg+VqfGDvA2BN4FQRJ6w2nJjIvRCYg",
+	"Yrz/6JANJzznw4KKAPtvedhbF+XCN47sOF41L/9Ssejy7JqS+J3+wd5+91HUiRN1Q9/09N9TMZX5kr7Z",
+	"2+vuA4gU0o4RMf7wSfegNrlAS/XWpK3W58Rnz3qgLJEVSzI2VyLyi/E31CKzondNXTL3gtV+vPIowyxT",
+	"F5bFctE3N3Lr+tGOjKk0wPUePYu8SOADxRZ5UmgVg93KdD4VqnUn1vdjPJu/8uc23BkTi8TufHf29p67",
+	"0PBwYif1JuZOPVnzfD+Gu8oQqiYwLWR+oxATtbivZTFdOxdAMSTzmyQbMyUKtrXwEGvGJw0ZXtv3OEdQ",
+	"07OVqciSTCVxLVZyXwNEJ985D9UfoNw4oLbDY+kr7OSyHAyKF8ty6tbxyFOP1FfopVYaLyV45S7ljcha",
+	"9/RLd22Fvva6MW/HHNncr1mC97MtnrHzFydsb2//IVPzQSynPMm2S2ZOE6T7S2YP18oQBpi1vLdxafil",
+	"F0r5QKSVl3EQ8y9Ho0a9P5PxK2AOVCsokrSKPFcC4mewWmITUgSmSZBgE5mSEDc0AKCKyVg8gILBWLAc",
+	"0bhynsYEPPVadDbtEeP+9b61a00Lh1btddnXSyyYusGq6VhtdaqGslIyxv3RompWXeuuwLWaSF5rJeQV",
+	"grRNDRTCbCvIr52iHcgz1vMgqpQokoMCbApBrhAbzYSw/ilpR7WFCV3Sez+7cKgZ9o0KBkPgOTTi+83m",
+	"ujfm5drzZtTNVrBsIMCxpncgwoahqC9hEiCDbWGwfoahBdKhB0s7nXpmkzTV+2whc6oNvE7M74cNcjdb",
+	"i9VU4faFDZiWE+cXV/4rzgxOdiqnHvmtfx55rODu1PIuMEoKGmIetv6zlmM1mEQLJCpVrDQrdoV5dpbL",
+	"QYq19usA8dFc8RS5CmDlsC19Ijw9ePR4u8uuhzIWJtcNZw7eFFzRfKoFVQHV5I/YNRbuvybvBDoUERLC",
+	"C2w6Mh5oRULVz4f3rHHffASm0E6SwToHx0nBk7TqCuiznUe2QBY21LdYima3AnaZCh7ejxfiSmv9quCA",
+	"Ne/s8lmidr2I4ziX81nXfbF7u8fT2YTv7do5Vbu0h3eH4PhxF5uSo3PV6R/s72vVq4Bj+tIxJJtRMONF",
+	"a2KeZ/1MTIVKVH+Gy6FvBrVuXAcLkuiH3CQZuPGoCcYVFr6WuT7F0JI0Pj1zmLWBFJhZDR78Ez6boVNj",
+	"ohdiMvUWTiFZLBkfwIlc1CoBPw3VKTWzXqNfDi5ZPZiYpWvCPK2xCXXPVw1GXkUouLWzztMUDkw2eK9y",
+	"UeTLegZPPRFfsiJfmuBLkpnFj6RRnk+bfFflguLdjenXXRZo/WW/v7w8Y3gB0yvSZmZRqKpUeu7pU+9R",
+	"foVVn7Ifd0ubda31LjYSC1jZZLMYEmkSbXJIRUtFiGOqznqb86F42eBBfPfwpBZ+pvnFUtjIRKFYKsdU",
+	"oA8yu2e8tr0ehryHRZDf/pi9PX+pTwABr0HJe5ZRuTImLdyU4ZoqOOx2riMUL/XjCsAbw3meFMsLqKeK",
+	"KQKC55geGdxp5RvMjqOb3AnoWqkOQQEsLHLkGUh9xrWdr2SmTQib76/H5PjsJTkVgWQ6FlRgMDGFVo7w",
+	"JFWmrrlBetIJOssl4qjdc+3FjA9RGzMxZT6PE5iYa5Lc11322ma7pKh2CJYn40mhSk11O15NWnp3O94T",
+	"KEFrh4baPp4XE5lTCZaGbA/gMOKKXT+DJtnlmx9OX18j+RqGK5ScCsyCtJEdCAqaGI7IWelBoLZHhkvF",
+	"DMQslx8t6bVnuPqjLwWWSYCqiia7lxL4QEDrXuMjOybPo/Ma33Wn/LJOCs8S4mJrGpQN1mCwiU+fQMaP",
+	"ZACIuchcXRXFtmpRn1woOc+HQm1HdvEZQmVTzkFLBfFxlvIkU5VSYN0P2YfMHCKKiCpBP6GMLq88OCoe",
+	"9onGZRyeCgzY9/X4f8gIM4EOTDhGtA4mi0m1NCauStwGGLYv9et2z9ZWJBOazVKunxCiovaYlWZCzlIB",
+	"6CAtOZXQJuXSW5hUMU2PBh74wCyJFdFoCEzNYmh1F6hZfmFDnueJFrzY5z67Lk1tn5U2BXIv6T3xIWve",
+	"FFq5wV2h9wHbusMm2I4+ZNfBdV3pkZFEyNd4aQkhioUEUa9gSHbYsRNe/fuQWVBsMxklwrLPJ0rNRf5A",
+	"fcgYuxFLZA9HAnAMgvLa7LKhTFMxLGTOtmDHm3Io5W5so/S1npyZ1BOt38nI8z74Uwqi3iInTXh0YZIM",
+	"zMEW0koMPQ7NjLvBEPDp1wI1n63Q+/vsuqbdX1OFY8XUfGB3O7u25QyuI3ZtKNfhYv2oa8zivO6yHxNF",
+	"IB8kBnR+PjUhtL4zMjwXFScG9qXeLbgxINkUSndoIU3cZhLztfV2SYoue2f3M3aJXfN5MRFZQX75a61E",
+	"X8sZwlCu9STqW13/cBYS9SGDAYxdgWvjMYA1mi2P0MhACJK5i/19Ho9FTGkqpIB+gCh3MhREWkxy/3jG",
+	"hxOxs9/tdaLOPDcF01V/d3exWHQ5/NyV+XiX7lW7P748OX19cQr3ON3RnCCsCfnt6o4bw45KvmR8lnT6",
+	"nYfdXvdhx8vxuZuF+Kv9/ClgJfZ/7YzFSrSm0UeCK/+BYlDw7GUG4CzVZ9eQa38dObgYZXDQfLJrwy9x",
+	"jbi2D5kH0TBwhUwcOQgZWf2FlJjB6ahgocGDvZ7L4IW8roEYzzPGM7GAJQqr73rBi+Hk2seDEPKjj9li",
+	"t8A6CCpzxH79AAf9h06f/c///j8R+0CqJ33xKWKOqjkpEONjEGj6Rliqx8+fnz6P2Ks3z1++eKk/PT/9",
+	"8fRSf3j25s0Pr47Pf9Ay6PT8/M059J9CB3A2VaugA9bliJCA10Wp+v21Fs4fMohKkmz1fMkCbDJ4ezxl",
+	"YWYih7uFiAotRsiSm0pVACSA5yg2sTIagpo+ZFD0gLSJIwNsgkk62H8awPCdw/nqhh3LisOQ4akxFpkW",
+	"HyImGKUW99daQlX1Gi3VtI19/T//+//oSTWc4+7AskBL/a/IYr0yRzKfEskDtr8zlqB1wOJ4AQopDUVY",
+	"uqeiUCyWADYyUhBILLnSi9BV9jYCEncFKSy2spFhQQ++GexzwnsY8p9y7k26pAVi6JwhCENuNTDAXe8f",
+	"MCwaKXOmllnBP5ZDNYXg029vE6o9DOovQE6c9gttX1AbxkLgbWi/P0Utum6qKrTpep9NRcFjXvAuMqOW",
+	"/qSS0FiLSMYiIjdAF/jfuuyYnDShmAxyoMa2zn0fa2WXx6r0tG9tlKNh3OBh9zRuZieaKpXgRzrydtID",
+	"5cbCCFVkczNeaqhBLzPEath3AjBCcNa16C71uk5fYd0o62sJBME2tQ4b9lM+Fp4zPNQ9c0vTuAZ9eIH1",
+	"OAIxr4oICpUjKQCR7R2ZpAhYmBjrQNFiytvYak1ddqx8gTGBZdTUd6Oj/cWW/A6+wmGbhfG9XLBKe5Y4",
+	"tuXzX+kXLHXCoABPP3JIWXwtizdpLPLLCc+C9Gq15Wpo6hAKAsEdJMXDY9wYY4lq7OSi1qsquVOdMHVF",
+	"kQM88/Tx5tEI6xMS03RNdf2KsyZNtHWxNeHpiPEMSm4hAQl83G7qe/lIbrmJWjg+AwNNL6ZXLLBJgeqC",
+	"JEZa9TDKhc0cFmnKMulFRrk97hteBgyYd/opz6S8mfL8Rn3mtJhO++TBNmscNcwcPUaVtyElCko2sQH1",
+	"xkUhp1gjnIXW97f+Gm56VSWy+GWWFAlPT+HJm73olQuXgzK93+sR325hSjk4+NHu3xX6hkqkf4mjw2uj",
+	"27uIwvurqKPN8U6/U9UntI6BAT+QtvpBVQnU7xw83ttDX6p935WEwKFngJeqLubpuK+I01RJYJuvjEhk",
+	"eByQPclq411tDx3ggIY6Zgd+14nhcwxS4p17d77z4V3v3Ltzb/ef3vHOR3furV3dd7jbc8GDumrc5u+v",
+	"9OYPO0XhN71llGEKAmU4iFwnL7Ufvi74GHJn6lbs1aea+hx6IXfJrgengGxrFWL+/OqmAWa8VofCMa08",
+	"k/GyebbMJYmob1YfI0iCaq+FoLqbZFgtFUjfBgREgTxp/3r7vPf0zvt8/3cJsYmEwD3BOAtsi1US4VP0",
+	"JRxm+OsnKucnirWU7giywEpIOUUUoOS8nKOf3GPXAQoaxQYCc8b0BtF2rcyew6PAE9T9LVwW+PygXLo3",
+	"3edWazakzlyY+K+lY7+YD4dCqU5rbcWNCzUWkEkvkTIKmHJ+M0Fy8Ls42EQc0FbYWBxEYT/3199L34ni",
+	"fjbSlzibf98H/yr7ALzqd9gFd1aTo1YXozoNfpwAguY/Lt68ZlORjyGEP5wggPTxwyeH20eMk6tWCcDq",
+	"ZXPcZlSq5zc59850J9er4w0bFV50B170T4HTT5/twC1o0KH9vf1ee3P8lW4dOohb2sGpinwuPv3TiBTr",
+	"XscMtX9BVf/g6xsJe49+Ny++knkBjmoA/ZiwFDgeNhes84B6YcMdVX+9AZwjlQS6xmvmcS54fGSDzKWc",
+	"iQQIU8rkBge9p1QdkKoLYM5uIbLfRHieC3D8fyVvxu/i7V9IvP0upDZV9jCGdicnCCEUO/1f9V9e1lrY",
+	"63kMBSCTrBD5LSfqJCLy0SJgKKdTnsVd9hfMCgNhafnGMllKTgdWflNqGOsC5HI2E7EtU2OKnCmhLzBp",
+	"VSkvRE5Cq/D5zBI/G0u3N5K5A/ypuhC6mA+mSeEljLZV3jaTGfXE1K+sk9FjbYGtsMiiyUe0HExKe4n1",
+	"jFue7rai6m3mwfywhF4rQfVC5oMkjkXWestfSvmKZ8vWG91nzNpki7+Ay2Bb2815zFQSiyFHPIbL8jQc",
+	"RjMZ+7sUkVm0NxEwTFvzdm+Xo5ercXO+m0iqVk7QUgBjIWIVC8Vh6RNbi5Fy+xE23QANRoB4ZICyHuLV",
+	"EKof1Q99RKVhshOiXvVO5uoGK4ygUkJFcgDxK2yGEG3sSvEtvZtX7eRzcZuIxTEO0JfZxdg4Puhrb2B8",
+	"NnJHhLav5fEkNLwe7VgSfRD9ZPGuUIdXyvj33f3Zu7s67nDe4UDjFDTubb2dK+XhGl2QlIqAANk0UcW1",
+	"PmtDuG/iMLAxiiOLkpYZFna3sApI0jZY7SAM8djvXxsEYqkqlEmyK5W+D2Es/CDuRuep535qwBW6QEu5",
+	"P01dKRFtbNwX7MYaN9iPJexkQ79LA/nZoEhMB3Fj8UBth3GSbikhUFJEQH9VhjzCD99iQYRI//yHb8/4",
+	"XAHt5P2DHteM5okB/bW49oyPxUXyCzohv5ykdneugsD4MxwhLQee1y7XAox1WKz/9GK6Da7lO5mJfwmZ",
+	"jslcJRYtQzZAm2ImIZWXyszqeQKUvEmv8WR+kimg7QrK/FIs2UWO2x0DY9H+FAiGmbyF2vk6+6HFXvgX",
+	"WOttPCKvZfFCzrP4X2K9v8lKU2A1fUNgpRf+c/9grC/urxE4og00FHmRjGAGV1hCb0aVRBeySzg6U4ol",
+	"5hqjjUPWBWR/qIiKEcZ86VL2MPGIVGcvp/4BYOkVX6LHgooMC2XTX41NNJNx5Pak+fmCkg6NNQWXxwZ1",
+	"bG+mnEQqwj5LRiPR390l99Du6+NXpxdnxyenu8cnJ2/evr7cPXvzvMuO1Q0l9CBzzkJq9YdqyespRfqL",
+	"XABf4d2MrpdKzcWJm5AvZHh5T7Bb/uuaX/Cisf+mDaLMW52/W1f34DvxxtNmBpccDVCCeJWRZXNeG49W",
+	"k53ICimPTIai3o57vZ6jjfeyg4KbxeDp1SSZYfl+r3BaKsdH1iHZ1ppzXb9nu+65HZI2Rp3the7lP52F",
+	"V+rdb2HureyTKzeM/riRLJPvdV7GwGgSTBnJkzFWXGvMBapUFOQ7vwSLCrbrpshiETMl8SjzIIoAxQVk",
+	"YsQ4WyRqAl/diFmBaaJJEekdMoI6QYayOhdwlYk2Ar3SivQjJAysJxzBggPbcoIk0viUTtSZZxTubJV/",
+	"VHljDpk+Jk8kURRaaEwDSbLK4m1XVHdN0l5pLey3TrvzKxJsVCn7vtwTbhzvwTehdZEkbvBIuB1a9k7Q",
+	"5ogYLp2I0Top7y788VtamHTPH75dsem+krPiSzogjHRf5X0ISSgvKVwVSZqyidSTumWTwPX6Qle/TGMB",
+	"1ZOomg0en1qXzAWPt393WHxdNekSZqgQngtC+dpHLrgCN1MmFgLq3eaqWOWkSGI9vsVy90YsV5NAzOaD",
+	"NBkC+YoxapCUBeqro3mzY6hdwC+uLElTpT476EyWdiAYjOqvNlCQH2ZpX30KVCNaXSRCo0yImGXSD29R",
+	"ySjPXCK+SbGggtbKcAJBCBp9+2jFcf3e1ngDxsgpsaJOSUfExgy5TIl4ZAU5V8hd85Lm5Ac9JV/S1PGf",
+	"0yA+aIoNyQxQ7/xuutT2JOwKoK41rG+4A7y9gVLT8BqtsmP0yjcLf1d5BZoa3YXlvdJgfzS7EXcdQVCS",
+	"gXnhsmCCK7RWPeoLrtKmglUNC9a8Ch5fNLGm/FkGnEDIEQ0aIDJpQZ8NH5Z5wI7NSAn3j27dNdeby6Ff",
+	"v2+P0vYwk0LmR3PdsOC2aIBU/qCtErKWh+lcFYbTrQCOcBl8jvXvIwOWX5mMGHxs6Qpt9UTWqiEeAxL2",
+	"pY01n2nL4F721tk8vLe+GFApvK2+nrvtjrubFAssxg7mKVU9+XIb+p86UNFCBpzIbJQmyPH9Ty80LgTR",
+	"X20qK+gI9cCN/2xQC4c//B1l8TvKwqEsFvxG/I6rqMSRabOscnDQVl+BrHAT9bu74jfAzIkayAIYh4Eu",
+	"1AJjFZXosYklfAwRabgMayWs8GI0JO076WPS9Xehzi8Ek79G+mMwYP0yFtOZLKBEyDvDjek54VXBsxg0",
+	"019ELikgRXwBenjgNKIQsksKyuf6iABAMLyj1ll5CrDiUnoQwHWVhOKnus2dWC4yYlBe8KUXm5ajUTD8",
+	"FcDWQ6XwCsjk/lVWeMxvFBamZ2PrjdqpluS2mJq/4G39IT22/zciX/7v00ChIDgvxUGtA5B2YyFhi65S",
+	"RGcy3lmbafMil1Ofrzqi4iSQasMJLd9lwLCcFGJqRATxmxomdds9w4pLypmtd4YiwHHkymICrlWbAwLJ",
+	"AUAqVuZ3vz57c3HJjFZ9TWJhk3SbZ8To9yXkQvUpX1k0VB6/JvMGRxd8UKmUN8Coe1QT0MRiKyDOApP5",
+	"O8bkXjxR1bwcIFTV+seaTfxPaUqeYb/X25GgYP0z2I+mI/+qdiT0/wtRFzcFwMlw5GlyKyKoSRmyH8+1",
+	"pve7/UgCeZXBiJDukLUY+Wr475j83xKTP5NQLaNmO9oIrVZdyDaCnbHKPERff6MEN3WaTXIzmFSuAIuh",
+	"WkAl/hr+uY6YSFXDpYp+pBsWPCmuKSCcIbM4XYj1MLTwt61KClFYda4K2ChXhN3Slp8Ag8/hsah1r1TC",
+	"dpUh4lpPRyoKcX2EZTlB6YDja8JvxbWtUIXIkLGAmtoiK9MHw0VxMhpBYilWV1BFLvi0ubzCOczFWwiZ",
+	"2CoLltACS4VGTvO0meCFHMOcB03SzSOeVAClHpOJYDw4BAsLKIKSeZWolCluFgreAE8yvt+6U1nLIUMk",
+	"bviwuTJZukcsFfxWAEu1LR4HK6ws+W8efnza3XvcxN2sl1RbTGFv5ylgCj986OrPLcGFrjqsxGrrCKjH",
+	"uYRDESsrU74vYj56gKQ/7FWXDLKw22Kz+G2VtTuiyheB2hZEuu6G52FPNfKLN+Hs6CZvaLZgPP7xfm/n",
+	"0RV+POxtq1bDY5nQ/bPs404W6/Osy46R6ZjmH6qjmDUB69fSt2TGCSRc3V2RsZ/niSiYrZFuCkJrQzLL",
+	"xLBkscaCxwRdSYYiRkuvOoDesBu3Eg2stjF9cEwGpiNsaKgz0GfcoGo8H16loIj/POwpCV6UjTUy6IHQ",
+	"by/TGMuZDMQkyWItQ+krLTkmpnwuVHKDdXfk+tII8oSX/Ewm83c0tBORxpRKYvPdsbQvVAofCE/aosm9",
+	"SJTAGSjFJbTQmc0LlmSFZK/ZYD68EYWK9EcYicODiO3tP4mgJIvM2aO9fUTwvnj9l509rsdiwrYOD9gg",
+	"KdS2XldWrO36yuVUxvNUstfYhTgZC1WgrMVHmkI///nm3CzOa932tTFPXPw8Yj1480xmomvODrr9NTWt",
+	"IvaEDZaFUODNjQgXm4wzgPtnhFIDcTHgShwezHNX8mnG41gLPvYjiMQEufsRjMixF2YSqD673keuYJTu",
+	"eNMy0N1tEpCPDg73SyXrD588DMGweztPf9ppi8Ue4eY0mwDWvZpwWy6UQAnGItJrmqcwtK6WtDsaUyJl",
+	"ISXJW3mDHIPknibg1mBlJ5qhwn44/SKV8obxYkUpC7ijscDBw32/wAHV/2+ubvAlDQJf5wBtMySPS6R8",
+	"nV8/mLJcHzr9D3TSPvnQiT50zEB+MLLig9+e+gB8/B86RFcIf376kIXHaZBkHIa0unbCKUeoIyGZfuAV",
+	"6vT5/pv/7kG6n3iWsQfIlUN7Fku824IabAsUmZnUmxTLu8KZs73Kz0Rpxisomepu4TIvE0FXf56LOWRR",
+	"TRU+PM55kmkbxnNmJwo1iIYcJ1hLGBeqpohiNlYcZHqTeXFJr/FlvL3UOj7qa/t67cNX+nhz6BskxfzO",
+	"rXQ/Ow+nG5G1lIyPjIlZpawrU0I0OHPvyMF2pW+D5OGAIfcyU0ksfAxit1YuMlj3sUvP21FLVYhpV90O",
+	"+096T3rgGqPOh6xGqPQLFrOHm6/U3gXb1NTKqpHBNWiytQK5SCOlpQuu51KrNKor2vJUjJtMLhRZD0ut",
+	"wiHTVMyU9No0bpt6m4b97WY+EKlA19xZDl4XMfe7ZaWR6ny6+vT/BwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -58,6 +58,7 @@ var rules = map[string]Rule{
 	"getBalancerSettings":   {Balancers: true, People: right(Get, "settings")},
 	"putBalancerSettings":   {People: right(Update, "settings")},
 	"reviewAccess":          {Balancers: true, Collectors: true},
+	"issueCertificate":      {Balancers: true, Collectors: true},
 	"getIdentityKeys":       {Balancers: true, Collectors: true, Pods: true},
 
 	"listPods":         {People: right(List, ""), Where: Shown},

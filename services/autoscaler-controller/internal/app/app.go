@@ -44,6 +44,7 @@ type App struct {
 	settings *settings.Store
 	parts    parts
 	elected  elections
+	trust    *trust
 	server   *httpserver.Server
 	ending   chan struct{}
 }
@@ -94,12 +95,18 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	a := &App{log: t.Log, watcher: watcher, pods: pods, settings: balancers, parts: p, elected: elected, ending: make(chan struct{})}
 	connections := httpserver.NewConnections(s.MaxConnections, s.KeptConnections, keptIdle)
 	t.Registry.MustRegister(newConnectionGauges(connections))
+	trust, err := newTrust(s, clients, t.Log, p, func() bool { return watcher.Missing() == "" })
+	if err != nil {
+		return nil, err
+	}
+	a.trust = trust
 	judge, err := newGuard(clients, t.Log, &s, newJudgements(t.Registry, s.Authentication != optional))
 	if err != nil {
 		return nil, err
 	}
 	s.warn(ctx, t.Log)
 	api, err := newAPI(httpapi.Options{
+		Authorities: trust.authorities, Certificates: trust,
 		Guard: judge, Audit: newAudit(t.Log, t.Registry), Objects: objects, Settings: balancers, Connections: connections,
 		Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,
 	}, p, elected, instruments)
@@ -109,9 +116,10 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	ready := &httpserver.Readiness{}
 	ready.Add(watcher.Missing)
 	ready.AddTrouble(elected.trouble)
+	trust.observe(t.Registry, ready)
 	ready.AddTrouble(s.open)
 	a.server, err = httpserver.Listen(ctx, httpserver.Options{
-		Address: s.Listen, Log: t.Log, LameDuck: lameDuck, Listen: connections.Listen, ConnContext: connections.Context,
+		Address: s.Listen, Log: t.Log, LameDuck: lameDuck, Secure: trust.secure, Listen: connections.Listen, ConnContext: connections.Context,
 		Handler: mux(httpserver.Operations(t.Registry, ready, t.Log), judge, api),
 	})
 	if err != nil {
@@ -130,7 +138,7 @@ func (a *App) Run(ctx context.Context) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var running sync.WaitGroup
-	failed := make(chan error, 4)
+	failed := make(chan error, 5)
 	running.Go(func() {
 		if err := a.watcher.Run(serving, a.parts); err != nil {
 			failed <- err
@@ -143,6 +151,11 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	running.Go(func() {
 		if err := a.pods.Run(serving); err != nil {
+			failed <- err
+		}
+	})
+	running.Go(func() {
+		if err := a.trust.Run(serving); err != nil {
 			failed <- err
 		}
 	})

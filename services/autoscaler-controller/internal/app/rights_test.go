@@ -75,7 +75,7 @@ func (a *asked) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Header.Get("Authorization") == "Bearer controller" {
 		a.took(group+"/"+resource, verb)
-		if verb == "patch" && resource == "configmaps" { // server-side apply makes what is not there
+		if verb == "patch" && (resource == "configmaps" || resource == "secrets") { // server-side apply makes what is not there
 			a.took(group+"/"+resource, "create")
 		}
 	}
@@ -112,6 +112,13 @@ func (a *asked) answer(r *http.Request, group, resource, name, verb string, body
 		return refusal(http.StatusUnprocessableEntity, "Invalid") // as a server that does not stream lists: they are asked for
 	case verb == "watch":
 		return 0, nil
+	case verb == "list" && resource == "configmaps" && strings.HasSuffix(r.URL.Query().Get("fieldSelector"), "=nemesis-ca"):
+		// Published where no application is any more.
+		return http.StatusOK, []byte(`{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"10"},"items":[` +
+			`{"metadata":{"name":"nemesis-ca","namespace":"default","resourceVersion":"2","labels":{"app.kubernetes.io/part-of":"nemesis"}}},` +
+			`{"metadata":{"name":"nemesis-ca","namespace":"gone","resourceVersion":"2","labels":{"app.kubernetes.io/part-of":"nemesis"}}}]}`)
+	case resource == "secrets" && verb == "patch": // somebody made an empty one at the same moment
+		return http.StatusOK, []byte(`{"kind":"Secret","apiVersion":"v1","metadata":{"name":"nemesis-ca-key","namespace":"default","resourceVersion":"3"}}`)
 	case verb == "list":
 		return http.StatusOK, a.list(group, resource)
 	case resource == "leases":
@@ -157,7 +164,7 @@ func (a *asked) list(group, resource string) []byte {
 	kinds := map[string]string{
 		"pods": "PodList", "deployments": "DeploymentList", "services": "ServiceList", "endpointslices": "EndpointSliceList", "configmaps": "ConfigMapList",
 		"horizontalpodautoscalers": "HorizontalPodAutoscalerList", "scaledobjects": "ScaledObjectList", "customautoscalers": "CustomAutoscalerList", "leases": "LeaseList",
-		"claimpolicies": "ClaimPolicyList", "namespaces": "NamespaceList",
+		"claimpolicies": "ClaimPolicyList", "secrets": "SecretList", "namespaces": "NamespaceList",
 	}
 	versions := map[string]string{
 		"": "v1", "apps": "apps/v1", "autoscaling": "autoscaling/v2", "discovery.k8s.io": "discovery.k8s.io/v1", "coordination.k8s.io": "coordination.k8s.io/v1",
@@ -325,7 +332,7 @@ func granted(t *testing.T, paths ...string) map[string]bool {
 // watched is asked for as soon as the program runs.
 var watched = []string{
 	"autoscaler-group.autoscaler/customautoscalers watch", "apps/deployments watch", "/pods watch", "/services watch", "discovery.k8s.io/endpointslices watch",
-	"autoscaling/horizontalpodautoscalers watch", "keda.sh/scaledobjects watch", "/configmaps watch", "/configmaps list", "/pods list",
+	"autoscaling/horizontalpodautoscalers watch", "keda.sh/scaledobjects watch", "/configmaps watch", "/configmaps list", "/secrets watch", "/secrets patch", "/secrets update", "/configmaps patch", "/configmaps delete", "/pods list",
 	"autoscaler-group.autoscaler/customautoscalers get", "autoscaler-group.autoscaler/customautoscalers/status patch",
 }
 

@@ -1,10 +1,14 @@
 package app
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/authority"
+	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
 	"github.com/nemesis-scaling/nemesis/pkg/shard"
 )
@@ -48,6 +52,14 @@ type Settings struct {
 	// KeptConnections is how many of sidecars and collectors are kept between two pushes, some 20 KiB
 	// each; the others come on a new one each time. Default 8000.
 	KeptConnections int
+	// Encryption says how the port speaks TLS.
+	Encryption encryption.Settings
+	// TLSNames are further names of the controller's certificate, with commas between: DNS names and IP
+	// addresses by which it is reached beside those of its Service and its pod. Default none.
+	TLSNames string
+	// CertificateLifetime is how long a certificate counts that the controller issues; a root counts 365
+	// times as long. Default 24h.
+	CertificateLifetime time.Duration
 }
 
 // Load reads the settings. It returns settings.ErrHelp when only help was wanted.
@@ -73,7 +85,10 @@ func Load(args, environ []string, out io.Writer) (Settings, map[string]string, e
 	set.Text(&s.CollectorAccounts, "collector-accounts", "", "service accounts of collectors, commas between; empty: metrics-collector in the controller's namespace", accountList, isAccounts)
 	set.Int(&s.MaxConnections, "max-connections", 16_000, 100, 1_000_000, "connections that may be open; more are closed at once")
 	set.Int(&s.KeptConnections, "kept-connections", 8_000, 0, 1_000_000, "connections of sidecars and collectors that are kept between two pushes")
-	err = set.Load(args, environ)
+	s.Encryption.DeclareAuthority(set)
+	set.String(&s.TLSNames, "tls-names", "", "further DNS names and IP addresses of the controller's certificate, with commas between")
+	set.Duration(&s.CertificateLifetime, "certificate-lifetime", authority.LeafLifetime, time.Minute, 30*24*time.Hour, "how long a certificate counts that the controller issues; a root counts 365 times as long, and is published twice as long before it signs")
+	err = errors.Join(set.Load(args, environ), s.Encryption.Validate())
 	return s, set.Values(), err
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
@@ -64,6 +65,15 @@ type Settings interface {
 	Keep(ctx context.Context, s fleet.BalancerSettings) (fleet.BalancerSettings, error)
 }
 
+// Certificates issues a certificate for a request (PKCS #10, PEM) of a pod's service account, and says by
+// what it is verified; both as PEM.
+type Certificates interface {
+	IssueTo(ctx context.Context, who Service, request []byte) (certificate, authority []byte, err error)
+}
+
+// Service is a caller as its token has it.
+type Service struct{ Namespace, Account, Pod string }
+
 // Leadership knows where the leader is: "" when it is here, or not known. The channel closes when
 // that changes.
 type Leadership interface {
@@ -96,6 +106,10 @@ type Options struct {
 	Ending     <-chan struct{} // closes when the service is about to end: long polls answer at once
 	// Shard names the shard that this is of, for its leader; "": there are none.
 	Shard string
+	// Authorities verify the leader; nil: it is called in clear text.
+	Authorities httpclient.Authorities
+	// Certificates are issued to services.
+	Certificates Certificates
 	// Dial connects to the leader; nil is the network.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Guard judges who calls; nil: nobody is judged.

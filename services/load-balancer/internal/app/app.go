@@ -41,6 +41,7 @@ type App struct {
 	settings   Settings
 	log        *slog.Logger
 	telemetry  *telemetry.Telemetry
+	secured    *secured
 	identity   *identities
 	controller *controller.Client
 	peers      *peerPort // nil: limits are kept alone
@@ -79,12 +80,16 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	if a.identity, err = newIdentities(a); err != nil {
 		return nil, err
 	}
+	if a.secured, err = newSecured(a); err != nil {
+		return nil, err
+	}
 	if a.peers, err = openPeers(ctx, a); err != nil {
 		return nil, err
 	}
 	a.controller, err = controller.New(controller.Options{
 		URL: s.ControllerURL, Identity: s.Identity, StartedAt: startedAt, Log: tel.Log, Tracer: tel.Tracer, Registry: tel.Registry,
 		Address: a.peers.address(), Taken: func(sent time.Time) { a.dispatcher.Reported(sent) },
+		Authorities: a.secured.authorities,
 		ForgetAfter: s.ForgetAfter, Wrap: a.identity.token.To("the autoscaler-controller"),
 	})
 	if err != nil {
@@ -161,6 +166,7 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 		return ""
 	})
 	ready.AddTrouble(a.identity.trouble)
+	ready.AddTrouble(func() []string { return a.secured.trouble(a) })
 	ready.AddTrouble(a.logs.texts) // which keeps nobody from serving
 	api, err := admin.Handler(admin.Options{
 		Balancer: a.settings.Identity, StartedAt: startedAt, Now: time.Now, Source: source{a}, Settings: settingsOf{a}, Caller: nethttp.Caller{Proxy: a.proxy}, Logs: a.logs,
@@ -175,7 +181,7 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 		return err
 	}
 	a.admin, err = httpserver.Listen(ctx, httpserver.Options{
-		Address: a.settings.AdminListen, Log: a.log, Handler: httpserver.Recover(a.log)(guard.Wrap(mux)), DrainTimeout: farewellTime,
+		Secure: a.secured.secure, Address: a.settings.AdminListen, Log: a.log, Handler: httpserver.Recover(a.log)(guard.Wrap(mux)), DrainTimeout: farewellTime,
 	})
 	return err
 }
@@ -199,6 +205,7 @@ func (a *App) Run(ctx context.Context) error {
 	loops.Go(func() { a.controller.Report(life, a.dispatcher) })
 	loops.Go(func() { a.followDecisions(life) })
 	loops.Go(func() { a.peers.run(life) })
+	loops.Go(func() { a.secured.run(life, a) })
 	loops.Go(func() { a.identity.keys.Run(life) })
 
 	adminLife, endAdmin := context.WithCancel(context.WithoutCancel(ctx))

@@ -133,6 +133,7 @@ func benchBalancer(tb testing.TB, podAddress string, change ...func(*app.Setting
 	for _, c := range change {
 		c(&s)
 	}
+	s.Encryption.ClearText = true
 	a, err := app.New(tb.Context(), s, io.Discard)
 	if err != nil {
 		tb.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
+	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
 )
@@ -51,6 +52,7 @@ func boot(t *testing.T, controllerURL string, change func(*app.Settings)) *balan
 // run starts a load balancer, which ends with the test.
 func run(t *testing.T, s app.Settings) *balancer {
 	t.Helper()
+	s.Encryption.ClearText = s.Encryption.CAFile == encryption.DefaultCAFile // else it is said
 	a, err := app.New(t.Context(), s, testLog{t})
 	if err != nil {
 		t.Fatal(err)

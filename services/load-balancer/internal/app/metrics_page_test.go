@@ -31,6 +31,7 @@ func TestMetrics_AreThoseOfThePage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Encryption.ClearText = true
 	a, err := app.New(t.Context(), s, testLog{t})
 	if err != nil {
 		t.Fatal(err)

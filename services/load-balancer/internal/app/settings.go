@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/elastic"
@@ -23,6 +24,7 @@ type Settings struct {
 	DataListen    string // where clients come
 	AdminListen   string // API, metrics and health
 	Entry         EntrySettings
+	Encryption    encryption.Settings
 	Identities    IdentitySettings
 	ControllerURL string        // of the autoscaler-controller
 	Identity      string        // this replica's name in reports: the pod's
@@ -68,7 +70,8 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.Address(&s.DataListen, "data-listen", ":8080", "where clients come")
 	set.Address(&s.AdminListen, "admin-listen", ":8081", "where the API, metrics and health are served")
 	s.Entry.declare(set)
-	set.String(&s.ControllerURL, "controller-url", "http://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
+	s.Encryption.Declare(set)
+	set.String(&s.ControllerURL, "controller-url", "https://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
 	set.String(&s.Identity, "identity", replica(environ), "name of this replica, by default POD_NAME or the host's name")
 	set.Address(&s.PeerListen, "peer-listen", ":8082", "where other load balancers come: for applications with containerConcurrency they share the slots of the pods")
 	set.String(&s.PeerHost, "peer-host", podIP(environ), "IP or name by which other load balancers reach this one, by default POD_IP; without it this one keeps the limits of pods for itself alone")
@@ -108,7 +111,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 func (s Settings) Validate() error {
 	var faults []error
 	if u, err := url.Parse(s.ControllerURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		faults = append(faults, fmt.Errorf("controller-url: %q is not allowed: must be a URL such as http://autoscaler-controller:8080", s.ControllerURL))
+		faults = append(faults, fmt.Errorf("controller-url: %q is not allowed: must be a URL such as https://autoscaler-controller:8080", s.ControllerURL))
 	}
 	if len(s.Identity) == 0 || len(s.Identity) > 253 {
 		faults = append(faults, fmt.Errorf("identity: %q is not allowed: must be from 1 to 253 characters", s.Identity))
@@ -123,7 +126,7 @@ func (s Settings) Validate() error {
 		faults = append(faults, errors.New("log-spool-dir: \"\" is not allowed: must be a folder, which is made when it is not there"))
 	}
 	_, err := s.logged()
-	return errors.Join(append(faults, err, s.Entry.validate(), s.Identities.validate(), s.Elasticsearch.Validate())...)
+	return errors.Join(append(faults, err, s.Entry.validate(), s.Identities.validate(), s.Encryption.Validate(), s.Elasticsearch.Validate())...)
 }
 
 // logged is what of a request is logged.

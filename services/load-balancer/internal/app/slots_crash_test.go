@@ -31,6 +31,7 @@ func TestProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Encryption.ClearText = true
 	a, err := app.New(t.Context(), s, os.Stderr)
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -31,8 +32,11 @@ func (b *balancer) kinds(t *testing.T) string {
 func (b *balancer) readiness(t *testing.T) (int, string) {
 	t.Helper()
 	r, body := get(t, client(t), b.admin+"/readyz")
-	return r.StatusCode, body
+	return r.StatusCode, strings.ReplaceAll(inClearText.ReplaceAllString(body, ""), `,"trouble":[]`, "")
 }
+
+// inClearText is what a load balancer says here because tests speak to it without TLS.
+var inClearText = regexp.MustCompile(`("clear-text is set: [^"]*",?|"http://[^"]* is called in clear text: [^"]*",?)`)
 
 func TestTrouble_ThereIsNoneWhenAllIsWell(t *testing.T) {
 	controller, server := newFakeController(t)

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,8 +49,11 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		return nil, err
 	}
 	token := bearer.New(bearer.Options{File: s.TokenFile, Log: tel.Log})
-	tel.Registry.MustRegister(token)
-	sender, err := send.New(s.ControllerURL, send.Pod{Namespace: s.PodNamespace, Name: s.PodName}, s.validFor(), token.To("the autoscaler-controller"))
+	authorities := s.Encryption.NewAuthorities()
+	s.Encryption.Warn(tel.Log, s.ControllerURL)
+	tel.Registry.MustRegister(token, s.Encryption.NewGauges(nil, authorities, nil, s.ControllerURL))
+	sender, err := send.New(s.ControllerURL, send.Pod{Namespace: s.PodNamespace, Name: s.PodName}, s.validFor(),
+		send.Way{Wrap: token.To("the autoscaler-controller"), Authorities: authorities})
 	if err != nil {
 		return nil, errors.Join(err, tel.Close(ctx))
 	}
@@ -68,7 +72,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		Log: tel.Log,
 	})
 	tel.Registry.MustRegister(&collector{agent: a.agent})
-	a.server, err = listen(ctx, s, tel, a.agent, token.Trouble)
+	a.server, err = listen(ctx, s, tel, a.agent, func() []string { return slices.Concat(token.Trouble(), s.unencrypted(authorities)) })
 	if err != nil {
 		return nil, errors.Join(err, tel.Close(ctx))
 	}

@@ -24,7 +24,7 @@ import (
 func collector(t *testing.T, url string, args ...string) (address string, stop func()) {
 	t.Helper()
 	s, err := batching.Load(append([]string{
-		"-listen", "127.0.0.1:0", "-name", "collector-x", "-controller-url", url, "-every", "100ms", "-authentication", "optional",
+		"-listen", "127.0.0.1:0", "-name", "collector-x", "-controller-url", url, "-every", "100ms", "-authentication", "optional", "-clear-text",
 	}, args...), nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
+	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/collect"
 )
@@ -37,6 +38,8 @@ type Settings struct {
 	ProcRoot      string
 	DiskPaths     string // with commas between; none is not measured
 	AppMetricsURL string // the application's Prometheus page, or several with commas between; "" is none
+
+	Encryption encryption.Settings // of the connection with the controller; the sidecar's own port is the pod's alone
 
 	TokenFile string // this pod's token for the controller; "" sends none
 
@@ -66,7 +69,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	var s Settings
 	set := settings.New("sidecar", "NEMESIS_", out)
 	set.AddressOrNone(&s.Listen, "listen", "127.0.0.1:0", "where the API, metrics and health are served: by default inside the pod alone, on a port that nobody has (the log says which); :8082 is on one that Prometheus finds")
-	set.URL(&s.ControllerURL, "controller-url", "http://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
+	set.URL(&s.ControllerURL, "controller-url", "https://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
 	set.String(&s.PodName, "pod-name", variable(environ, "POD_NAME"), "this pod, by default POD_NAME or the host's name")
 	set.String(&s.PodNamespace, "pod-namespace", variable(environ, "POD_NAMESPACE"), "its namespace, by default POD_NAMESPACE")
 	set.String(&s.PodUID, "pod-uid", variable(environ, "POD_UID"), "its UID, by default POD_UID; only pod-cgroup needs it")
@@ -81,6 +84,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.String(&s.DiskPaths, "disk-paths", "", "folders whose use is measured, with commas between: volumes shared with the application; none by default")
 	set.String(&s.AppMetricsURL, "app-metrics-url", "", "the application's Prometheus page, such as http://localhost:8000/metrics, or several with commas between; none by default")
 	set.String(&s.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, which is sent along; empty sends none, and a file that is missing is said in the log")
+	s.Encryption.DeclareClient(set)
 	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")
 	err := set.Load(args, environ)
 	if errors.Is(err, settings.ErrHelp) {
@@ -121,6 +125,15 @@ func (s Settings) Validate() error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// unencrypted is what people should look at.
+func (s Settings) unencrypted(a *encryption.Authorities) []string {
+	all := s.Encryption.Trouble(s.ControllerURL)
+	if missing := a.Missing(); missing != "" && !s.Encryption.ClearText && strings.HasPrefix(s.ControllerURL, "https:") {
+		all = append(all, "the controller cannot be verified: "+missing)
+	}
+	return all
 }
 
 func (s Settings) diskPaths() []string {

@@ -30,10 +30,10 @@ type Controller struct {
 
 var _ access.Asker = (*Controller)(nil)
 
-// New makes one; wrap goes around every exchange. It connects to nothing yet.
-func New(url string, wrap func(http.RoundTripper) http.RoundTripper) (*Controller, error) {
+// New makes one; wrap goes around every exchange, and the authorities verify the controller. It connects to nothing yet.
+func New(url string, wrap func(http.RoundTripper) http.RoundTripper, authorities httpclient.Authorities) (*Controller, error) {
 	api, err := autoscaler.NewClientWithResponses(url, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{
-		MaxAnswer: maxAnswer, Timeout: timeout, Wrap: wrap,
+		MaxAnswer: maxAnswer, Timeout: timeout, Wrap: wrap, Authorities: authorities,
 	})))
 	if err != nil {
 		return nil, fmt.Errorf("controller at %q: %w", url, err)

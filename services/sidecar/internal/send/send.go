@@ -45,14 +45,20 @@ var _ agent.Sender = (*Sender)(nil)
 // Wrap goes around every exchange with the controller: with a token, say. Nil is nothing.
 type Wrap func(http.RoundTripper) http.RoundTripper
 
+// Way is how the controller is reached. The zero value is by its URL alone.
+type Way struct {
+	Wrap        Wrap
+	Authorities httpclient.Authorities // verify it where its URL begins with https; nil: the system's do
+}
+
 // Pod is who measures itself.
 type Pod struct{ Namespace, Name string }
 
 // New makes a sender of a pod's measurements, each of which counts for validFor unless another comes. It
 // connects to nothing yet.
-func New(url string, of Pod, validFor time.Duration, wrap Wrap) (*Sender, error) {
+func New(url string, of Pod, validFor time.Duration, way Way) (*Sender, error) {
 	api, err := autoscaler.NewClientWithResponses(url, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{
-		MaxAnswer: maxAnswer, Timeout: timeout, MaxIdle: 1, IdleTimeout: idle, Trace: true, Wrap: wrap,
+		MaxAnswer: maxAnswer, Timeout: timeout, MaxIdle: 1, IdleTimeout: idle, Trace: true, Wrap: way.Wrap, Authorities: way.Authorities,
 	})))
 	if err != nil {
 		return nil, fmt.Errorf("controller at %q: %w", url, err)

@@ -38,7 +38,10 @@ type Options struct {
 	ForgetAfter time.Duration
 	Taken       func(sent time.Time) // the leader took a report that was sent then; nil is nobody
 	// Wrap goes around every exchange: with a token, say. Nil is nothing.
-	Wrap     func(http.RoundTripper) http.RoundTripper
+	Wrap func(http.RoundTripper) http.RoundTripper
+	// Authorities verify it where its URL begins with https; nil: the system's do.
+	Authorities httpclient.Authorities
+
 	Log      *slog.Logger
 	Tracer   trace.Tracer
 	Registry prometheus.Registerer
@@ -60,13 +63,13 @@ type Client struct {
 func New(o Options) (*Client, error) {
 	c := &Client{o: o, link: newLink(), soon: make(chan struct{}, 1)}
 	api, err := autoscaler.NewClientWithResponses(o.URL, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{
-		MaxAnswer: maxAnswer, HeadTimeout: silence, Trace: true, Wrap: o.Wrap,
+		MaxAnswer: maxAnswer, HeadTimeout: silence, Trace: true, Wrap: o.Wrap, Authorities: o.Authorities,
 		MaxIdle: 64, // many applications may wake at once
 	})))
 	if err != nil {
 		return nil, fmt.Errorf("controller at %q: %w", o.URL, err)
 	}
-	routes, err := autoscaler.NewClient(o.URL, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{MaxAnswer: math.MaxInt64, HeadTimeout: silence, Wrap: o.Wrap})))
+	routes, err := autoscaler.NewClient(o.URL, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{MaxAnswer: math.MaxInt64, HeadTimeout: silence, Wrap: o.Wrap, Authorities: o.Authorities})))
 	if err != nil {
 		return nil, fmt.Errorf("controller at %q: %w", o.URL, err)
 	}

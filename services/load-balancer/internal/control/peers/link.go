@@ -166,7 +166,7 @@ func (p *Peers) post(ctx context.Context, address string, out peers.SlotsExchang
 	}
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+Path, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.scheme+address+Path, bytes.NewReader(body))
 	if err != nil {
 		return in, err
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/common"
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
+	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/retry"
@@ -51,6 +52,7 @@ type Settings struct {
 	Every         time.Duration // between two batches
 	Keep          int           // pods whose last push may wait
 	TokenFile     string        // this collector's token for the controller; "" sends none
+	Encryption    encryption.Settings
 	// Authentication is whether pushes must bring a token: required or optional.
 	Authentication string
 	OpenMetrics    bool // GET /metrics is anybody's
@@ -62,11 +64,12 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	var s Settings
 	set := settings.New("metrics-collector", "NEMESIS_", out)
 	set.Address(&s.Listen, "listen", ":8080", "where sidecars push to; metrics and health are served there too")
-	set.URL(&s.ControllerURL, "controller-url", "http://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
+	set.URL(&s.ControllerURL, "controller-url", "https://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
 	set.String(&s.Name, "name", podName(environ), "of this collector, by default POD_NAME or the host's name")
 	set.Duration(&s.Every, "every", time.Second, 100*time.Millisecond, 5*time.Second, "time between two batches, give or take a tenth")
 	set.Int(&s.Keep, "keep", 5_000, batchSize, 100_000, "pods whose last push waits at most; the longest waiting are dropped")
 	set.String(&s.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, which is sent to the controller; empty sends none, and a file that is missing is said in the log")
+	s.Encryption.Declare(set)
 	set.Choice(&s.Authentication, "authentication", required, "whether pushes, and who reads the metrics, must bring a token; optional serves those without one as before there were any, for a rollout", required, optional)
 	set.Bool(&s.OpenMetrics, "open-metrics", false, "serve GET /metrics to anybody, and not only to who may get /metrics in the cluster")
 	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")
@@ -77,7 +80,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	if s.Name == "" {
 		s.Name, _ = os.Hostname()
 	}
-	return s, err
+	return s, errors.Join(err, s.Encryption.Validate())
 }
 
 func (s Settings) level() slog.Level {
@@ -102,6 +105,7 @@ type Collector struct {
 	batcher   *batcher.Batcher[common.PodMetrics]
 	callers   *callers
 	server    *httpserver.Server
+	secured   *secured
 }
 
 // New makes a collector and takes its port. The log goes to out.
@@ -119,7 +123,11 @@ func New(ctx context.Context, s Settings, out io.Writer) (*Collector, error) {
 
 func (c *Collector) wire(ctx context.Context, s Settings) error {
 	token := bearer.New(bearer.Options{File: s.TokenFile, Log: c.log})
-	sender, err := send.NewBatches(s.ControllerURL, s.Name, token.To("the autoscaler-controller"))
+	var err error
+	if c.secured, err = newSecured(s, c.telemetry, token.To("the autoscaler-controller")); err != nil {
+		return err
+	}
+	sender, err := send.NewBatches(s.ControllerURL, s.Name, send.Way{Wrap: token.To("the autoscaler-controller"), Authorities: c.secured.authorities})
 	if err != nil {
 		return err
 	}
@@ -127,7 +135,7 @@ func (c *Collector) wire(ctx context.Context, s Settings) error {
 		Sender: sender, Log: c.log, Every: s.Every, Size: batchSize, Most: s.Keep, Patience: patience,
 		Backoff: retry.Backoff{First: s.Every, Most: 10 * time.Second}, Random: rand.Float64,
 	})
-	asked, err := judge.New(s.ControllerURL, token.To("the autoscaler-controller"))
+	asked, err := judge.New(s.ControllerURL, token.To("the autoscaler-controller"), c.secured.authorities)
 	if err != nil {
 		return err
 	}
@@ -143,6 +151,7 @@ func (c *Collector) wire(ctx context.Context, s Settings) error {
 	ready := &httpserver.Readiness{}
 	ready.AddTrouble(c.callers.trouble)
 	ready.AddTrouble(token.Trouble)
+	ready.AddTrouble(c.secured.trouble)
 	operations := httpserver.Operations(c.telemetry.Registry, ready, c.log)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if reads := r.Method == http.MethodGet || r.Method == http.MethodHead; reads {
@@ -160,7 +169,7 @@ func (c *Collector) wire(ctx context.Context, s Settings) error {
 	})
 	c.server, err = httpserver.Listen(ctx, httpserver.Options{
 		Address: s.Listen, Log: c.log, Handler: httpserver.Recover(c.log)(handler), DrainTimeout: drainTimeout,
-		Listen: connections.Listen, ConnContext: connections.Context,
+		Secure: c.secured.secure, Listen: connections.Listen, ConnContext: connections.Context,
 	})
 	return err
 }
@@ -177,6 +186,7 @@ func (c *Collector) Run(ctx context.Context) error {
 	defer end()
 	var working sync.WaitGroup
 	working.Go(func() { c.batcher.Run(life) })
+	working.Go(func() { c.secured.run(life) })
 	working.Go(func() { c.callers.keys.Run(life) })
 	c.log.Info("serving", "address", c.server.Addr().String())
 	fault := c.server.Run(ctx)
