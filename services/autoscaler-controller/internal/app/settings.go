@@ -40,6 +40,13 @@ type Settings struct {
 	// KeptConnections is how many of sidecars and collectors are kept between two pushes, some 20 KiB
 	// each; the others come on a new one each time. Default 8000.
 	KeptConnections int
+	// WebhookListen is the address of the API server's questions (TLS): whether the sidecar is put into a pod,
+	// and what is to be said of a CustomAutoscaler. Default "": there are none.
+	WebhookListen string
+	// SidecarImage is the image that is put into pods. Default: nemesis/sidecar of this version.
+	SidecarImage string
+	// SidecarControllerURL is where it sends what it measures. Default: this controller.
+	SidecarControllerURL string
 }
 
 // Load reads the settings. It returns settings.ErrHelp when only help was wanted.
@@ -61,6 +68,9 @@ func Load(args, environ []string, out io.Writer) (Settings, map[string]string, e
 	set.Bool(&s.AnonymousAccess, "anonymous-access", false, "let callers without a token read custom resources with the controller's own account")
 	set.Int(&s.MaxConnections, "max-connections", 16_000, 100, 1_000_000, "connections that may be open; more are closed at once")
 	set.Int(&s.KeptConnections, "kept-connections", 8_000, 0, 1_000_000, "connections of sidecars and collectors that are kept between two pushes")
+	set.AddressOrNone(&s.WebhookListen, "webhook-listen", "", "address of the API server's questions on pods and CustomAutoscalers, TLS; empty: none")
+	set.String(&s.SidecarImage, "sidecar-image", "", "image that is put into pods whose CustomAutoscaler asks for the sidecar; empty: nemesis/sidecar of this version")
+	set.String(&s.SidecarControllerURL, "sidecar-controller-url", "", "where that one sends what it measures; empty: to this controller")
 	err = set.Load(args, environ)
 	return s, set.Values(), err
 }
