@@ -124,6 +124,7 @@ func newHookMeter(registry prometheus.Registerer, k *webhook.Keeper) *hookMeter 
 	})
 	registry.MustRegister(m.reviews, m.took, ready, until)
 	for _, kind := range admission.Kinds {
+		m.took.WithLabelValues(string(kind))
 		for _, result := range admission.Results(kind) {
 			m.reviews.WithLabelValues(string(kind), string(result))
 		}
