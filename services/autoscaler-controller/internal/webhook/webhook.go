@@ -14,6 +14,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -153,6 +155,9 @@ func (k *Keeper) look(ctx context.Context) error {
 	return k.point(ctx, state.Bundle(), path)
 }
 
+// goodPath is what the API server takes as a part of a path, and nobody guesses.
+var goodPath = regexp.MustCompile(`^[a-z0-9]{20,63}$`)
+
 // authority reads the Secret, and makes or renews what is in it if this replica leads.
 func (k *Keeper) authority(ctx context.Context, leads bool) (authority.State, string, error) {
 	where := k.Namespace + "/" + Secret
@@ -169,14 +174,14 @@ func (k *Keeper) authority(ctx context.Context, leads bool) (authority.State, st
 	}
 	path := string(found.Data[keyPath])
 	if !leads {
-		if path == "" {
+		if !goodPath.MatchString(path) {
 			return state, "", fmt.Errorf("the Secret %s is not there: the replica that leads makes it", where)
 		}
 		return state, path, nil
 	}
-	changed := path == ""
+	changed := !goodPath.MatchString(path)
 	if changed {
-		path = rand.Text()
+		path = strings.ToLower(rand.Text())
 	}
 	for range mostSteps {
 		next, what, err := state.Renew(time.Now())

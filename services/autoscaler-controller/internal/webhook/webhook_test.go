@@ -22,6 +22,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
@@ -178,7 +179,7 @@ func trusted(c admissionregistrationv1.WebhookClientConfig, k *Keeper, kind stri
 	if !roots.AppendCertsFromPEM(c.CABundle) {
 		return fmt.Errorf("no certificates in the bundle %q", c.CABundle)
 	}
-	if c.Service.Path == nil || *c.Service.Path != "/"+k.Path()+"/"+kind || len(k.Path()) < 20 {
+	if c.Service.Path == nil || *c.Service.Path != "/"+k.Path()+"/"+kind || len(k.Path()) < 20 || len(validation.IsDNS1123Subdomain(k.Path())) > 0 {
 		return fmt.Errorf("the path is %v, the replica's %s", c.Service.Path, k.Path())
 	}
 	_, err = certificate.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: c.Service.Name + "." + c.Service.Namespace + ".svc", CurrentTime: time.Now()})
@@ -233,14 +234,16 @@ func TestKeeper_MendsWhatSomebodyElseChanged(t *testing.T) {
 		if err := trusted(a.validating.Webhooks[0].ClientConfig, k, "review"); err != nil {
 			t.Error(err)
 		}
-		// A Secret that goes is made anew, with another path.
-		path := k.Path()
-		a.mu.Lock()
-		a.secret = nil
-		a.mu.Unlock()
-		time.Sleep(lookEvery)
-		if err := trusted(a.mutating.Webhooks[0].ClientConfig, k, "inject"); err != nil || k.Path() == path {
-			t.Errorf("%v, path %s", err, k.Path())
+		// A Secret that goes, or whose path nobody takes, is made anew, with another path.
+		for _, spoil := range []func(){func() { a.secret = nil }, func() { a.secret.Data["path"] = []byte("UPPER") }, func() { delete(a.secret.Data, "path") }} {
+			path := k.Path()
+			a.mu.Lock()
+			spoil()
+			a.mu.Unlock()
+			time.Sleep(lookEvery)
+			if err := trusted(a.mutating.Webhooks[0].ClientConfig, k, "inject"); err != nil || k.Path() == path {
+				t.Errorf("%v, path %s", err, k.Path())
+			}
 		}
 	})
 }
