@@ -34,7 +34,7 @@ type scene struct {
 }
 
 func (s *scene) Missing() string { return s.missing }
-func (s *scene) Sidecar(namespace, deployment string) (injection.Sidecar, bool) {
+func (s *scene) Sidecar(_, deployment string) (injection.Sidecar, bool) {
 	if s.hold != nil {
 		s.held <- struct{}{}
 		<-s.hold

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -67,9 +68,7 @@ func TestAdvise_IsOfWhatThereIs(t *testing.T) {
 	w := newWorld(t, in("ns", "old", 0, target("taken", "/taken")))
 	advise := func(change map[string]any) []string {
 		one := map[string]any{"name": "app", "apiPrefix": "/app", "port": "80", "service": "front"}
-		for k, v := range change {
-			one[k] = v
-		}
+		maps.Copy(one, change)
 		spec, err := contract.ReadSpec(map[string]any{"spec": map[string]any{"targetDeployments": []any{one}}})
 		if err != nil {
 			t.Fatal(err)

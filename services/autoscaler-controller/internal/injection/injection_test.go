@@ -76,7 +76,7 @@ func applied(t *testing.T, p map[string]any, patch []Operation) map[string]any {
 	for _, o := range list {
 		parts := strings.Split(o.Path, "/")[1:]
 		at := root
-		for len(parts) > 1 && !(len(parts) == 2 && parts[1] == "-") {
+		for len(parts) > 2 || len(parts) == 2 && parts[1] != "-" {
 			inner, ok := at[parts[0]].(map[string]any)
 			if !ok {
 				t.Fatalf("%s: there is no %s", o.Path, parts[0])

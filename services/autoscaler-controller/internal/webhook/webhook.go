@@ -93,9 +93,9 @@ func (k *Keeper) note(err error) {
 	was := k.trouble
 	k.trouble = trouble
 	k.mu.Unlock()
-	switch {
-	case trouble == was:
-	case trouble == "":
+	switch trouble {
+	case was:
+	case "":
 		k.Log.Info("the webhook is ready")
 	default:
 		k.Log.Warn("the webhook is not as it ought to be", "error", trouble)

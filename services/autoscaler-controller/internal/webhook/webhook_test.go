@@ -60,7 +60,7 @@ func (a *api) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (a *api) answer(r *http.Request) (int, any) {
 	refusal := func(code int, reason metav1.StatusReason) (int, any) {
-		return code, metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: "Failure", Code: int32(code), Reason: reason, Message: string(reason)} //nolint:gosec // an HTTP status
+		return code, metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: "Failure", Code: int32(code), Reason: reason, Message: string(reason)}
 	}
 	call := r.Method + " " + r.URL.Path
 	if a.refuse != "" && strings.Contains(call, a.refuse) {
@@ -295,11 +295,11 @@ func TestKeeper_SaysWhatItCannotDo(t *testing.T) {
 		want   string
 		works  bool // the replica answers all the same
 	}{
-		"read the Secret":          {func(a *api) { a.refuse = "GET /api/v1/namespaces/nemesis-system/secrets" }, "read the Secret nemesis-system/nemesis-webhook-ca", false},
-		"make the Secret":          {func(a *api) { a.refuse = "PATCH /api/v1" }, "keep the webhook's authority", false},
-		"read a configuration":     {func(a *api) { a.refuse = "GET /apis/admissionregistration.k8s.io/v1/validating" }, "read the ValidatingWebhookConfiguration", true},
-		"write a configuration":    {func(a *api) { a.refuse = "PATCH /apis/admissionregistration.k8s.io/v1/mutating" }, "write the MutatingWebhookConfiguration", true},
-		"reach the API server":     {func(a *api) { a.away = true }, "read the Secret", false},
+		"read the Secret":       {func(a *api) { a.refuse = "GET /api/v1/namespaces/nemesis-system/secrets" }, "read the Secret nemesis-system/nemesis-webhook-ca", false},
+		"make the Secret":       {func(a *api) { a.refuse = "PATCH /api/v1" }, "keep the webhook's authority", false},
+		"read a configuration":  {func(a *api) { a.refuse = "GET /apis/admissionregistration.k8s.io/v1/validating" }, "read the ValidatingWebhookConfiguration", true},
+		"write a configuration": {func(a *api) { a.refuse = "PATCH /apis/admissionregistration.k8s.io/v1/mutating" }, "write the MutatingWebhookConfiguration", true},
+		"reach the API server":  {func(a *api) { a.away = true }, "read the Secret", false},
 		"use what is in the Secret": {func(a *api) {
 			a.secret = &corev1.Secret{Data: map[string][]byte{authority.KeyCertificate: []byte("x")}}
 		}, "ca.crt: holds no PEM; delete it", false},
