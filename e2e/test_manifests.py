@@ -116,6 +116,35 @@ def test_a_service_in_production_outlives_a_node(kubectl: Kubectl, service: str)
     assert pod["priorityClassName"] == found["PriorityClass"]["metadata"]["name"] and not found["PriorityClass"].get("globalDefault")
 
 
+@pytest.mark.parametrize(("folder", "tag"), [("kustomize/overlays/local", "dev"), (PRODUCTION, "")])
+def test_the_webhook_leads_to_the_port_that_the_controller_has(kubectl: Kubectl, folder: str, tag: str) -> None:
+    objects = objects_of(kubectl, folder)
+    deployment, service = (
+        next(o for o in objects if o["kind"] == kind and o["metadata"]["name"] == "autoscaler-controller")
+        for kind in ("Deployment", "Service")
+    )
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    env = {v["name"]: v.get("value") for v in container["env"]}
+    assert len(env) == len(container["env"]), container["env"]
+    assert env["NEMESIS_SIDECAR_IMAGE"] == f"nemesis/sidecar:{tag or (ROOT / 'VERSION').read_text().strip()}"
+    ports = {p["name"]: p["containerPort"] for p in container["ports"]}
+    (port,) = [p for p in service["spec"]["ports"] if p["name"] == "webhook"]
+    assert env["NEMESIS_WEBHOOK_LISTEN"] == f":{ports[port['targetPort']]}"
+    hooks = [h for o in objects if o["kind"].endswith("WebhookConfiguration") for h in o["webhooks"]]
+    assert len(hooks) == 2
+    for hook in hooks:
+        assert hook["clientConfig"] == {"service": {"name": "autoscaler-controller", "namespace": "nemesis-system", "port": port["port"]}}
+        assert hook["failurePolicy"] == "Ignore" and hook["sideEffects"] == "None" and hook["timeoutSeconds"] <= 2
+
+
+def test_the_policy_puts_in_the_sidecar_of_this_version(kubectl: Kubectl) -> None:
+    found = {o["kind"]: o for o in objects_of(kubectl, "kustomize/components/sidecar-policy")}
+    assert found["ConfigMap"]["data"]["image"] == f"nemesis/sidecar:{(ROOT / 'VERSION').read_text().strip()}"
+    assert found["MutatingAdmissionPolicy"]["spec"]["failurePolicy"] == "Ignore"
+    param = found["MutatingAdmissionPolicyBinding"]["spec"]["paramRef"]
+    assert param["name"] == found["ConfigMap"]["metadata"]["name"] and param["parameterNotFoundAction"] == "Allow"
+
+
 def test_the_monitors_find_the_metrics(kubectl: Kubectl) -> None:
     objects = objects_of(kubectl, PRODUCTION)
     services = [o for o in (*objects, *objects_of(kubectl, "kustomize/components/collector")) if o["kind"] == "Service"]
@@ -208,6 +237,8 @@ OUTSIDE = Peer()
         (CONTROLLER, APPLICATION, 5001, False),
         (CONTROLLER, PROMETHEUS, 4318, True),
         (INTRUDER, CONTROLLER, 8080, False),
+        (OUTSIDE, CONTROLLER, 9443, True),  # the API server's questions
+        (OUTSIDE, BALANCER, 9443, False),
         (INTRUDER, OUTSIDE, 443, False),
         (APPLICATION, INTRUDER, 80, False),
     ],

@@ -25,6 +25,7 @@ const (
 // library nothing that does I/O or speaks HTTP.
 var pure = []string{
 	controller + "scaling", controller + "fleet", controller + "contest", controller + "lifecycle", controller + "claims", controller + "shards", controller + "access",
+	controller + "injection", controller + "advice",
 	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/balance/simulate", balancer + "traffic/waitroom", balancer + "traffic/dispatch", balancer + "traffic/slots",
 	balancer + "traffic/redirect", balancer + "traffic/message", balancer + "traffic/websocket",
 	sidecar + "pod", sidecar + "schedule", sidecar + "batch",
@@ -37,13 +38,16 @@ var forTests = []string{root + "pkg/testwait", root + "pkg/testtokens", root + "
 // kube is the connection to the API server, and toKubernetes are the adapters that share it.
 const kube = controller + "kube"
 
-var toKubernetes = []string{controller + "cluster", controller + "election", controller + "settings", controller + "apiproxy", controller + "reviews", controller + "certificates"}
+var toKubernetes = []string{
+	controller + "cluster", controller + "election", controller + "settings", controller + "apiproxy", controller + "reviews",
+	controller + "certificates", controller + "webhook",
+}
 
 // cores run the decisions through ports that they declare; adapters stand on the other side.
 var (
 	cores    = []string{controller + "control", controller + "guard", balancer + "traffic/proxy", sidecar + "agent", sidecar + "batcher"}
 	adapters = slices.Concat(toKubernetes, []string{
-		controller + "ingest", controller + "httpapi",
+		controller + "ingest", controller + "httpapi", controller + "admission",
 		balancer + "traffic/upstream", balancer + "control/controller", balancer + "control/peers", balancer + "admin", balancer + "traffic/connections",
 		balancer + "traffic/certificates", balancer + "traffic/listener", balancer + "traffic/http1", balancer + "traffic/http2", balancer + "traffic/nethttp",
 		balancer + "log/spool", balancer + "log/elastic",
