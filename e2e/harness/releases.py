@@ -60,7 +60,7 @@ def last_release(nemesis: Nemesis) -> Release:
 
 @contextmanager
 def without_tokens(nemesis: Nemesis) -> Iterator[None]:
-    """The services of today let callers without a token in and speak clear text too, as in a rollout from 0.1.0; and nobody sends a token."""
+    """The services of today let callers without a token in, and speak clear text, as in a rollout from 0.1.0; nobody sends one."""
     optional = {"NEMESIS_AUTHENTICATION": "optional", "NEMESIS_CLEAR_TEXT": "true"}
     with configured(nemesis, CONTROLLER, optional), configured(nemesis, BALANCER, optional), nemesis.operator.silent():
         yield

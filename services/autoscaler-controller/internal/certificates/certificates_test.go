@@ -124,7 +124,7 @@ func TestStore_WhoComesTooLateReadsWhatTheFasterOneWrote(t *testing.T) {
 		t.Fatal(err)
 	}
 	api.PrependReactor("patch", "secrets", func(clienttesting.Action) (bool, runtime.Object, error) {
-		_, _ = api.CoreV1().Secrets(home).Create(context.Background(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: SecretName, ResourceVersion: "5"}, Data: data}, metav1.CreateOptions{})
+		_ = api.Tracker().Add(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: SecretName, ResourceVersion: "5"}, Data: data})
 		return true, nil, apierrors.NewConflict(corev1.Resource("secrets"), SecretName, errors.New("somebody else's"))
 	})
 	s := replica(t, api, "slow", c)
