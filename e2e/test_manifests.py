@@ -116,6 +116,35 @@ def test_a_service_in_production_outlives_a_node(kubectl: Kubectl, service: str)
     assert pod["priorityClassName"] == found["PriorityClass"]["metadata"]["name"] and not found["PriorityClass"].get("globalDefault")
 
 
+@pytest.mark.parametrize(("folder", "tag"), [("kustomize/overlays/local", "dev"), (PRODUCTION, "")])
+def test_the_webhook_leads_to_the_port_that_the_controller_has(kubectl: Kubectl, folder: str, tag: str) -> None:
+    objects = objects_of(kubectl, folder)
+    deployment, service = (
+        next(o for o in objects if o["kind"] == kind and o["metadata"]["name"] == "autoscaler-controller")
+        for kind in ("Deployment", "Service")
+    )
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    env = {v["name"]: v.get("value") for v in container["env"]}
+    assert len(env) == len(container["env"]), container["env"]
+    assert env["NEMESIS_SIDECAR_IMAGE"] == f"nemesis/sidecar:{tag or (ROOT / 'VERSION').read_text().strip()}"
+    ports = {p["name"]: p["containerPort"] for p in container["ports"]}
+    (port,) = [p for p in service["spec"]["ports"] if p["name"] == "webhook"]
+    assert env["NEMESIS_WEBHOOK_LISTEN"] == f":{ports[port['targetPort']]}"
+    hooks = [h for o in objects if o["kind"].endswith("WebhookConfiguration") for h in o["webhooks"]]
+    assert len(hooks) == 2
+    for hook in hooks:
+        assert hook["clientConfig"] == {"service": {"name": "autoscaler-controller", "namespace": "nemesis-system", "port": port["port"]}}
+        assert hook["failurePolicy"] == "Ignore" and hook["sideEffects"] == "None" and hook["timeoutSeconds"] <= 2
+
+
+def test_the_policy_puts_in_the_sidecar_of_this_version(kubectl: Kubectl) -> None:
+    found = {o["kind"]: o for o in objects_of(kubectl, "kustomize/components/sidecar-policy")}
+    assert found["ConfigMap"]["data"]["image"] == f"nemesis/sidecar:{(ROOT / 'VERSION').read_text().strip()}"
+    assert found["MutatingAdmissionPolicy"]["spec"]["failurePolicy"] == "Ignore"
+    param = found["MutatingAdmissionPolicyBinding"]["spec"]["paramRef"]
+    assert param["name"] == found["ConfigMap"]["metadata"]["name"] and param["parameterNotFoundAction"] == "Allow"
+
+
 def test_the_monitors_find_the_metrics(kubectl: Kubectl) -> None:
     objects = objects_of(kubectl, PRODUCTION)
     services = [o for o in (*objects, *objects_of(kubectl, "kustomize/components/collector")) if o["kind"] == "Service"]
@@ -143,7 +172,8 @@ def test_the_dashboards_come_as_config_maps_that_grafana_loads(kubectl: Kubectl)
 def test_the_spool_fits_into_its_volume(kubectl: Kubectl) -> None:
     (deployment,) = [o for o in objects_of(kubectl, "kustomize/base/load-balancer") if o["kind"] == "Deployment"]
     pod = deployment["spec"]["template"]["spec"]
-    (mount,), (volume,) = pod["containers"][0]["volumeMounts"], pod["volumes"]
+    (volume,) = [v for v in pod["volumes"] if "emptyDir" in v]
+    (mount,) = [m for m in pod["containers"][0]["volumeMounts"] if m["name"] == volume["name"]]
     settings = (ROOT / "services" / "load-balancer" / "internal" / "app" / "settings.go").read_text()
     folder, room = re.search(r'"log-spool-dir", "([^"]+)"', settings), re.search(r'"log-spool-mib", (\d+)', settings)
     assert folder and room and mount == {"name": volume["name"], "mountPath": folder[1]}
@@ -207,6 +237,8 @@ OUTSIDE = Peer()
         (CONTROLLER, APPLICATION, 5001, False),
         (CONTROLLER, PROMETHEUS, 4318, True),
         (INTRUDER, CONTROLLER, 8080, False),
+        (OUTSIDE, CONTROLLER, 9443, True),  # the API server's questions
+        (OUTSIDE, BALANCER, 9443, False),
         (INTRUDER, OUTSIDE, 443, False),
         (APPLICATION, INTRUDER, 80, False),
     ],
@@ -310,8 +342,46 @@ def test_the_sidecar_is_the_last_container_and_sees_what_it_is_to(kubectl: Kubec
     assert sidecar["name"] == "nemesis-sidecar" and "ports" not in sidecar, sidecar
     assert pod.get("shareProcessNamespace", False) is (sees == "processes")
     hosts = [v["name"] for v in pod.get("volumes", []) if "hostPath" in v]
-    assert bool(hosts) is (sees == "cgroups") and [m["name"] for m in sidecar.get("volumeMounts", [])] == hosts
-    assert all(m["readOnly"] for m in sidecar.get("volumeMounts", []))
+    assert bool(hosts) is (sees == "cgroups") and {m["name"] for m in sidecar["volumeMounts"]} == {IDENTITY, *hosts}
+    assert all(m["readOnly"] for m in sidecar["volumeMounts"])
+    says_who_it_is(pod, sidecar)
+    for other in pod["containers"][:-1]:  # the token is none of the application's business
+        assert IDENTITY not in {m["name"] for m in other.get("volumeMounts", [])}, other
+
+
+IDENTITY = "nemesis-identity"
+
+
+def says_who_it_is(pod: dict, container: dict) -> None:
+    """Its one token is for Nemesis alone, and is where each service of ours looks for it."""
+    assert pod["automountServiceAccountToken"] is False
+    (mount,) = [m for m in container["volumeMounts"] if m["name"] == IDENTITY]
+    (volume,) = [v for v in pod["volumes"] if v["name"] == IDENTITY]
+    tokens = [s["serviceAccountToken"] for v in pod["volumes"] for s in v.get("projected", {}).get("sources", []) if "serviceAccountToken" in s]
+    assert tokens == [{"audience": "nemesis", "expirationSeconds": 3600, "path": "token"}], tokens
+    assert tokens[0] in [s.get("serviceAccountToken") for s in volume["projected"]["sources"]]
+    looked_for = re.search(r'DefaultFile = "([^"]+)"', (ROOT / "pkg" / "bearer" / "bearer.go").read_text())
+    assert looked_for and f"{mount['mountPath']}/{tokens[0]['path']}" == looked_for[1] and mount["readOnly"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind", "name"),
+    [
+        ("kustomize/overlays/local", "Deployment", "load-balancer"),
+        (PRODUCTION, "Deployment", "load-balancer"),
+        ("kustomize/components/collector", "DaemonSet", "metrics-collector"),
+    ],
+)
+def test_who_calls_the_controller_says_who_it_is(kubectl: Kubectl, folder: str, kind: str, name: str) -> None:
+    objects = objects_of(kubectl, folder)
+    (workload,) = [o for o in objects if o["kind"] == kind and o["metadata"]["name"] == name]
+    pod = workload["spec"]["template"]["spec"]
+    says_who_it_is(pod, pod["containers"][0])
+    (account,) = [o for o in objects if o["kind"] == "ServiceAccount" and o["metadata"]["name"] == pod["serviceAccountName"]]
+    assert account["metadata"]["name"] == name and account["metadata"]["namespace"] == SYSTEM  # by which the controller knows it
+    assert account["automountServiceAccountToken"] is False
+    for binding in (o for o in objects if o["kind"] in ("RoleBinding", "ClusterRoleBinding")):
+        assert name not in [s["name"] for s in binding["subjects"]], "it has no right in the cluster"
 
 
 @pytest.mark.parametrize("overlay", ["local", "production"])

@@ -90,10 +90,13 @@ def report(name: str, **more: Any) -> Object:
 
 def test_t1_nobody_else_sets_what_all_follow(nemesis: Nemesis, tenants: Tenants) -> None:
     before = nemesis.read("/v1/loadbalancer/settings")
-    for url in (nemesis.controller_url + "/v1/loadbalancer/settings", nemesis.admin_url + "/loadbalancer/settings"):
-        tenants.refused("PUT", url, {"max_connections": 1})
-        tenants.refused("PUT", url, {"max_connections": "none"})  # whoever may not is not told what would be allowed
-    assert nemesis.read("/v1/loadbalancer/settings") == before
+    try:
+        for url in (nemesis.controller_url + "/v1/loadbalancer/settings", nemesis.admin_url + "/loadbalancer/settings"):
+            tenants.refused("PUT", url, {"max_connections": 1})
+            tenants.refused("PUT", url, {"max_connections": "none"})  # whoever may not is not told what would be allowed
+        assert nemesis.read("/v1/loadbalancer/settings") == before
+    finally:
+        nemesis.http.put(nemesis.controller_url + "/v1/loadbalancer/settings", json=before)
 
 
 def test_t2_nobody_speaks_for_a_load_balancer_that_it_is_not(nemesis: Nemesis, tenants: Tenants) -> None:

@@ -41,6 +41,7 @@ func TestChart_RendersWhatKustomizeDoes(t *testing.T) {
 		"grafana-dashboards":           {base, []string{"grafana-dashboards"}, []string{`grafanaDashboards: {enabled: true}`}},
 		"otlp":                         {base, []string{"otlp"}, []string{otlpValues}},
 		"data-tls":                     {base, []string{"data-tls"}, []string{`loadBalancer: {tls: {enabled: true}}`}},
+		"webhook":                      {base, []string{"webhook"}, []string{`webhook: {enabled: true}`}},
 		"sharding":                     {base, []string{"sharding"}, []string{shardingValues}},
 		"collector":                    {prod, []string{"collector"}, []string{production(t), `metricsCollector: {enabled: true}`}},
 		"elasticsearch":                {prod, []string{"elasticsearch-existing"}, []string{production(t), elasticValues}},

@@ -75,6 +75,9 @@ var sources = []source{
 		resources: []string{"overlays/production/namespace", "overlays/production/autoscaler-controller", "overlays/production/load-balancer"},
 		byValues: map[string]string{
 			"Deployment/autoscaler-controller": "values-production.yaml", "Deployment/load-balancer": "values-production.yaml",
+			"Service/autoscaler-controller": "webhook.enabled, as all that follows", "Role/autoscaler-controller-webhook": "", "RoleBinding/autoscaler-controller-webhook": "",
+			"ClusterRole/nemesis-autoscaler-controller-webhook": "", "ClusterRoleBinding/nemesis-autoscaler-controller-webhook": "",
+			"MutatingWebhookConfiguration/": "", "ValidatingWebhookConfiguration/": "",
 		},
 	},
 	{folder: "servicemonitor", component: "servicemonitor"},
@@ -82,6 +85,7 @@ var sources = []source{
 	{folder: "grafana-dashboards", component: "grafana-dashboards"},
 	{folder: "collector", component: "collector"},
 	{folder: "data-tls", component: "data-tls"},
+	{folder: "webhook", component: "webhook"},
 	{folder: "elasticsearch", component: "elasticsearch-existing"},
 	{folder: "elasticsearch-egress", component: "elasticsearch-egress"},
 	{folder: "sharding", component: "sharding", byValues: map[string]string{

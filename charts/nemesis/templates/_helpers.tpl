@@ -119,7 +119,9 @@ adds (what components add to the object), env (name to value), class (of priorit
 {{- $env := $container.env -}}
 {{- range .adds -}}
 {{- $added := .spec.template.spec -}}
-{{- $_ := set $pod "volumes" (concat ($pod.volumes | default list) ($added.volumes | default list)) -}}
+{{- with $added.volumes -}}
+{{- $_ := set $pod "volumes" (concat ($pod.volumes | default list) .) -}}
+{{- end -}}
 {{- range $key, $items := index $added.containers 0 -}}
 {{- if eq $key "env" -}}
 {{- $env = concat $env $items -}}

@@ -51,7 +51,7 @@ func Decide(rule Rule, c *Caller, namespace string, optional bool) Decision {
 }
 
 // SendToken says how a token is sent.
-const SendToken = "send a token in the header Authorization (or Nemesis-Authorization, where that one does not get through), as: Bearer TOKEN"
+const SendToken = "send a token in the header Authorization (or Nemesis-Authorization, where that one does not get through), as: Bearer TOKEN" //nolint:gosec // G101: it is how one is sent, and none
 
 func decideService(rule Rule, c *Caller) Decision {
 	if rule.Balancers && c.Balancer || rule.Collectors && c.Collector || rule.Pods && c.Pod != "" {

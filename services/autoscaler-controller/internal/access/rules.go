@@ -3,6 +3,7 @@ package access
 import (
 	"iter"
 	"maps"
+	"strings"
 )
 
 // Rule says who may call an operation. Of several that fit, one is enough.
@@ -91,16 +92,8 @@ func (r Rule) For() string {
 	if r.People != nil {
 		of = append(of, "people who may "+r.People.Verb+" "+r.People.Resource())
 	}
-	text := ""
-	for i, one := range of {
-		switch {
-		case i == 0:
-		case i == len(of)-1:
-			text += " and "
-		default:
-			text += ", "
-		}
-		text += one
+	if len(of) < 2 {
+		return strings.Join(of, "")
 	}
-	return text
+	return strings.Join(of[:len(of)-1], ", ") + " and " + of[len(of)-1]
 }

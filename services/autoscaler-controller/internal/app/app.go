@@ -46,6 +46,7 @@ type App struct {
 	elected  elections
 	trust    *trust
 	server   *httpserver.Server
+	hooks    *hooks
 	ending   chan struct{}
 }
 
@@ -107,13 +108,17 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	s.warn(ctx, t.Log)
 	api, err := newAPI(httpapi.Options{
 		Authorities: trust.authorities, Certificates: trust,
-		Guard: judge, Objects: objects, Settings: balancers, Connections: connections,
+		Guard: judge, Audit: newAudit(t.Log, t.Registry), Objects: objects, Settings: balancers, Connections: connections,
 		Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,
 	}, p, elected, instruments)
 	if err != nil {
 		return nil, fmt.Errorf("API: %w", err)
 	}
+	if a.hooks, err = newHooks(ctx, s, clients, t, watcher, p[0].loop.Leading); err != nil {
+		return nil, err
+	}
 	ready := &httpserver.Readiness{}
+	ready.AddTrouble(a.hooks.trouble)
 	ready.Add(watcher.Missing)
 	ready.AddTrouble(elected.trouble)
 	trust.observe(t.Registry, ready)
@@ -170,8 +175,9 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	})
 	var draining sync.WaitGroup
-	var serveErr error
+	var serveErr, hooksErr error
 	draining.Go(func() { serveErr = a.server.Run(led) })
+	draining.Go(func() { hooksErr = a.hooks.Run(serving, led) })
 
 	a.log.Info("serving", "address", a.server.Addr().String())
 	var err error
@@ -185,7 +191,7 @@ func (a *App) Run(ctx context.Context) error {
 	draining.Wait()
 	stop()
 	running.Wait()
-	return errors.Join(err, serveErr)
+	return errors.Join(err, serveErr, hooksErr)
 }
 
 // mux sends what the kubelet and Prometheus ask around the API.

@@ -23,7 +23,7 @@ func TestMetrics_AreThoseOfThePage(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	a, err := New(ctx, Settings{Listen: "127.0.0.1:0", Namespace: "default", Identity: t.Name(), Shards: 2}, &rest.Config{Host: "http://127.0.0.1:1"}, tel)
+	a, err := New(ctx, Settings{Listen: "127.0.0.1:0", Namespace: "default", Identity: t.Name(), Shards: 2, WebhookListen: "127.0.0.1:0"}, &rest.Config{Host: "http://127.0.0.1:1"}, tel)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,7 @@ import (
 const (
 	rightsFolder = "../../../../kustomize/base/autoscaler-controller/"
 	shardsRole   = "../../../../kustomize/components/sharding/role.yaml"
+	webhookRole  = "../../../../kustomize/components/webhook/role.yaml"
 )
 
 // asked is an API server that writes down "group/resource verb" of what is asked of it.
@@ -51,6 +52,7 @@ type asked struct {
 	rights map[string]bool
 	leases map[string][]byte // as the client wrote them
 	scales int               // answered with a conflict so far
+	secret []byte            // as it was applied
 }
 
 var apiPath = regexp.MustCompile(`^/apis?/(?:([^/]+\.[^/]+|apps|autoscaling)/)?v[^/]+/(?:namespaces/[^/]+/)?([a-z]+)(?:/([^/]+))?(?:/([a-z]+))?$`)
@@ -150,6 +152,18 @@ func (a *asked) answer(r *http.Request, group, resource, name, verb string, body
 		return http.StatusCreated, []byte(`{"status":{"authenticated":true,"audiences":["nemesis"],"user":{"username":"system:serviceaccount:default:load-balancer"}}}`)
 	case verb == "create" || verb == "update":
 		return http.StatusCreated, body
+	case resource == "secrets":
+		if verb == "patch" {
+			a.secret = body
+		}
+		if a.secret == nil {
+			return refusal(http.StatusNotFound, "NotFound")
+		}
+		return http.StatusOK, a.secret
+	case group == "admissionregistration.k8s.io":
+		kinds := map[string]string{"mutatingwebhookconfigurations": "MutatingWebhookConfiguration", "validatingwebhookconfigurations": "ValidatingWebhookConfiguration"}
+		return http.StatusOK, fmt.Appendf(nil, `{"kind":%q,"apiVersion":"admissionregistration.k8s.io/v1","metadata":{"name":%q},`+
+			`"webhooks":[{"name":"a.b.c","clientConfig":{"service":{"name":"autoscaler-controller","namespace":"default"}}}]}`, kinds[resource], name)
 	case resource == "configmaps":
 		return http.StatusOK, []byte(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"load-balancer-settings","namespace":"default","resourceVersion":"3"}}`)
 	}
@@ -157,7 +171,7 @@ func (a *asked) answer(r *http.Request, group, resource, name, verb string, body
 }
 
 const theAutoscaler = `{"kind":"CustomAutoscaler","apiVersion":"autoscaler-group.autoscaler/v1alpha1","metadata":{"name":"ca","namespace":"ns","uid":"u","resourceVersion":"5","generation":1},` +
-	`"spec":{"targetDeployments":[{"name":"app","apiPrefix":"/app","port":"80"}]}}`
+	`"spec":{"targetDeployments":[{"name":"app","apiPrefix":"/app","port":"80"}],"sidecar":{}}}`
 
 // list has one CustomAutoscaler, and nothing else.
 func (a *asked) list(group, resource string) []byte {
@@ -193,13 +207,13 @@ func (a *asked) has(rights ...string) bool {
 
 // everything runs the controller against the server until nothing new is asked, and then those of its
 // adapters' ways that need an application with traffic. It returns what was asked.
-func everything(t *testing.T, shards int, until ...string) map[string]bool {
+func everything(t *testing.T, change func(*Settings), until ...string) map[string]bool {
 	t.Helper()
 	a := &asked{rights: map[string]bool{}, leases: map[string][]byte{}}
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)
 	config := &rest.Config{Host: server.URL, BearerToken: "controller"}
-	address, stop := boot(t, config, func(s *Settings) { s.Shards = shards })
+	address, stop := boot(t, config, change)
 	for _, right := range until {
 		testwait.Until(t, "the program asks for "+right, func() bool { return a.has(right) })
 	}
@@ -337,7 +351,7 @@ var watched = []string{
 }
 
 func TestRights_AreThoseThatTheControllerUses(t *testing.T) {
-	used := everything(t, 1, append(watched, "coordination.k8s.io/leases update")...)
+	used := everything(t, func(s *Settings) { s.Shards = 1 }, append(watched, "coordination.k8s.io/leases update")...)
 	given := granted(t, rightsFolder+"clusterrole.yaml", rightsFolder+"role.yaml")
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(given))); diff != "" {
 		t.Errorf("rights (-used +given):\n%s", diff)
@@ -345,7 +359,7 @@ func TestRights_AreThoseThatTheControllerUses(t *testing.T) {
 }
 
 func TestRights_OfShardsAreThoseThatTheirLeasesNeed(t *testing.T) {
-	used := everything(t, 2, append(watched, "coordination.k8s.io/leases update", "coordination.k8s.io/leases list")...)
+	used := everything(t, func(s *Settings) { s.Shards = 2 }, append(watched, "coordination.k8s.io/leases update", "coordination.k8s.io/leases list")...)
 	given := granted(t, shardsRole)
 	for right := range used {
 		if !strings.HasPrefix(right, "coordination.k8s.io/leases ") {
@@ -354,6 +368,19 @@ func TestRights_OfShardsAreThoseThatTheirLeasesNeed(t *testing.T) {
 	}
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(given))); diff != "" {
 		t.Errorf("rights to Leases (-used +given):\n%s", diff)
+	}
+}
+
+func TestRights_OfTheWebhookAreThoseThatItUses(t *testing.T) {
+	given := granted(t, webhookRole)
+	used := everything(t, func(s *Settings) { s.Shards, s.WebhookListen = 1, "127.0.0.1:0" }, slices.Sorted(maps.Keys(given))...)
+	for right := range used {
+		if !strings.HasPrefix(right, "/secrets ") && !strings.HasPrefix(right, "admissionregistration.k8s.io/") {
+			delete(used, right)
+		}
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(given))); diff != "" {
+		t.Errorf("rights of the webhook (-used +given):\n%s", diff)
 	}
 }
 
@@ -373,7 +400,7 @@ func TestRights_EachStandsInTheTable(t *testing.T) {
 			t.Errorf("the table names code that is not there: %v", err)
 		}
 	}
-	given := granted(t, rightsFolder+"clusterrole.yaml", rightsFolder+"role.yaml", shardsRole)
+	given := granted(t, rightsFolder+"clusterrole.yaml", rightsFolder+"role.yaml", shardsRole, webhookRole)
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(given)), slices.Sorted(maps.Keys(written))); diff != "" {
 		t.Errorf("rights (-given +in the table):\n%s", diff)
 	}

@@ -60,6 +60,13 @@ type Settings struct {
 	// CertificateLifetime is how long a certificate counts that the controller issues; a root counts 365
 	// times as long. Default 24h.
 	CertificateLifetime time.Duration
+	// WebhookListen is the address of the API server's questions (TLS): whether the sidecar is put into a pod,
+	// and what is to be said of a CustomAutoscaler. Default "": there are none.
+	WebhookListen string
+	// SidecarImage is the image that is put into pods. Default: nemesis/sidecar of this version.
+	SidecarImage string
+	// SidecarControllerURL is where it sends what it measures. Default: this controller.
+	SidecarControllerURL string
 }
 
 // Load reads the settings. It returns settings.ErrHelp when only help was wanted.
@@ -88,6 +95,9 @@ func Load(args, environ []string, out io.Writer) (Settings, map[string]string, e
 	s.Encryption.DeclareAuthority(set)
 	set.String(&s.TLSNames, "tls-names", "", "further DNS names and IP addresses of the controller's certificate, with commas between")
 	set.Duration(&s.CertificateLifetime, "certificate-lifetime", authority.LeafLifetime, time.Minute, 30*24*time.Hour, "how long a certificate counts that the controller issues; a root counts 365 times as long, and is published twice as long before it signs")
+	set.AddressOrNone(&s.WebhookListen, "webhook-listen", "", "address of the API server's questions on pods and CustomAutoscalers, TLS; empty: none")
+	set.String(&s.SidecarImage, "sidecar-image", "", "image that is put into pods whose CustomAutoscaler asks for the sidecar; empty: nemesis/sidecar of this version")
+	set.String(&s.SidecarControllerURL, "sidecar-controller-url", "", "where that one sends what it measures; empty: to this controller")
 	err = errors.Join(set.Load(args, environ), s.Encryption.Validate())
 	return s, set.Values(), err
 }

@@ -61,6 +61,25 @@ func (x *Index) Refused(a fleet.Autoscaler) []Refusal {
 	return nil
 }
 
+// Would says what an object would be refused if it were there as it is given now, beside the others. Nothing
+// changes. What it asks for below its namespace's name may take something from older ones, and then it may be
+// refused less.
+func (x *Index) Would(o Object) []Refusal {
+	r, e, own := newRun(x), &entry{Object: o}, map[address]struct{}{}
+	var list []Refusal
+	for _, t := range o.Targets {
+		if why, refused := r.refuses(e, t, own); refused {
+			list = append(list, why)
+			continue
+		}
+		for a := range t.addresses() {
+			own[a] = struct{}{}
+		}
+	}
+	r.forgive(e)
+	return list
+}
+
 // Update takes objects that are new or have changed, and drops others.
 func (x *Index) Update(set []Object, drop []fleet.Autoscaler) Change {
 	r := newRun(x)

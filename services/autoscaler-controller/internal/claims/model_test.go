@@ -158,11 +158,20 @@ func TestIndex_SaysWhatAWorldSaysOfAll(t *testing.T) {
 				w.objects[o.Autoscaler] = o
 			}
 			var change Change
+			alone := len(set) == 1 && before.objects[set[0].Autoscaler].Targets == nil && len(drop) == 0 && !asksAtHome(set[0])
+			var would []string
+			if alone {
+				would = texts(x.Would(set[0]))
+				same(t, fmt.Sprintf("seed %d, step %d, after a question", seed, step), x, before)
+			}
 			if step%10 == 9 && seed%2 == 1 {
 				w = world{before.objects, randomPolicy(chance)}
 				change = x.Govern(w.policy)
 			} else {
 				change = x.Update(set, drop)
+			}
+			if got := x.Refused(first(set)); alone && step%10 != 9 && !slices.Equal(would, texts(got)) {
+				t.Errorf("seed %d, step %d: a new one would be refused %q, and was %q", seed, step, would, texts(got))
 			}
 			same(t, fmt.Sprintf("seed %d, step %d", seed, step), x, w)
 			tells(t, fmt.Sprintf("seed %d, step %d", seed, step), change, before, w)
@@ -177,6 +186,25 @@ func TestIndex_SaysWhatAWorldSaysOfAll(t *testing.T) {
 			t.Fatalf("seed %d: of nothing it keeps %+v", seed, x)
 		}
 	}
+}
+
+func asksAtHome(o Object) bool {
+	for _, t := range o.Targets {
+		for a := range t.addresses() {
+			if a.isOf(o.Namespace) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// first names the first object of a list.
+func first(list []Object) fleet.Autoscaler {
+	if len(list) == 0 {
+		return fleet.Autoscaler{}
+	}
+	return list[0].Autoscaler
 }
 
 // same compares an index with a world.

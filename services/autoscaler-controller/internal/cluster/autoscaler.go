@@ -73,9 +73,11 @@ func lastWritten(u *unstructured.Unstructured) time.Time {
 }
 
 // claimed is what it claims.
-func (a *autoscaler) claimed() claims.Object {
-	o := claims.Object{Autoscaler: a.Autoscaler, Created: a.created}
-	for _, t := range a.Targets {
+func (a *autoscaler) claimed() claims.Object { return claimedBy(a.Autoscaler, a.created, a.Spec) }
+
+func claimedBy(a fleet.Autoscaler, created time.Time, spec contract.Spec) claims.Object {
+	o := claims.Object{Autoscaler: a, Created: created}
+	for _, t := range spec.Targets {
 		o.Targets = append(o.Targets, claims.Target{Deployment: t.Name, Prefix: t.Prefix, Hosts: t.Hosts})
 	}
 	return o

@@ -10,14 +10,15 @@ import (
 // service is what is kept of a Service.
 type service struct {
 	objectName
-	early bool // it publishes pods before they are ready
-	ports []corev1.ServicePort
+	early    bool // it publishes pods before they are ready
+	ports    []corev1.ServicePort
+	selector string // of its pods, as labelText has it
 }
 
 func nameOfService(s *service) objectName { return s.objectName }
 
 func keepService(s *corev1.Service) *service {
-	out := &service{objectName: objectName{share(s.Namespace), s.Name}, early: s.Spec.PublishNotReadyAddresses}
+	out := &service{objectName: objectName{share(s.Namespace), s.Name}, early: s.Spec.PublishNotReadyAddresses, selector: share(labelText(s.Spec.Selector))}
 	for _, p := range s.Spec.Ports {
 		p.Name, p.Protocol, p.NodePort = share(p.Name), "", 0
 		out.ports = append(out.ports, p)

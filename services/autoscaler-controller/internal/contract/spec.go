@@ -17,6 +17,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/injection"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
@@ -32,6 +33,7 @@ type Spec struct {
 	Waiting     fleet.Waiting
 	Uncounted   []fleet.UncountedRequest
 	Targets     []Target
+	Sidecar     *injection.Sidecar // nil: it is not put into pods
 }
 
 // Target is one entry of targetDeployments. How its pods are chosen is said by it or by the spec.
@@ -61,6 +63,7 @@ func ReadSpec(object map[string]any) (Spec, error) {
 	out := Spec{
 		Scaling: scalingSpec(s), Concurrency: value(s.ContainerConcurrency, 0), Restore: value(s.OnDelete, "") != autoscaler.OnDeleteKeep,
 		ProbeEarly: value(s.ProbeEarly, false), Waiting: waiting(s), Uncounted: uncounted(s),
+		Sidecar: sidecar(s.Sidecar),
 	}
 	var schedules, targets []error
 	out.Scaling.Schedules, schedules = readSchedules(value(s.Schedules, nil))

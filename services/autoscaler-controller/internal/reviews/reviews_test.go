@@ -362,8 +362,9 @@ func TestRemembered_KeysAreShownOnWhileTheAPIServerIsAway(t *testing.T) {
 func TestQuestions_AreJSONOfKubernetes(t *testing.T) {
 	a := &answers{status: http.StatusCreated, body: `{"status":{"userInfo":{"username":"jane"}}}`}
 	_, _ = server(t, a).Who(t.Context(), "T")
+	_, body, _ := strings.Cut(a.asked[0], "Bearer T ")
 	var sent struct{ APIVersion, Kind string }
-	if err := json.Unmarshal([]byte(a.asked[0][strings.Index(a.asked[0], "{"):]), &sent); err != nil || sent.Kind != "SelfSubjectReview" || sent.APIVersion != "authentication.k8s.io/v1" {
+	if err := json.Unmarshal([]byte(body), &sent); err != nil || sent.Kind != "SelfSubjectReview" || sent.APIVersion != "authentication.k8s.io/v1" {
 		t.Errorf("%+v %v", sent, err)
 	}
 }

@@ -117,7 +117,8 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	a.upstream, a.http2 = upstream.New(upstream.Options{}), http2.NewSender(http2.SenderOptions{})
 	options := proxy.Options{
 		Matcher: a.dispatcher, Sender: senders{a.upstream, a.http2}, HTTPSPort: s.Entry.httpsPort(), TrustedProxies: trusted, TrustTraces: s.TrustTraces,
-		AccessLog: a.logs, LogRequest: logged.requestFields, LogResponse: logged.answerFields,
+		NamesInRefusals: s.NamesInRefusals,
+		AccessLog:       a.logs, LogRequest: logged.requestFields, LogResponse: logged.answerFields,
 		Limits: proxy.Limits{
 			Body: int64(s.MaxBodyMiB) << 20, URI: s.MaxURIBytes, StreamIdle: s.StreamIdleTimeout,
 			Gathered: int64(s.WaitingRoomMiB) << 20 / gatheredShare,

@@ -63,6 +63,11 @@ func (f *fakeController) ListDecisions(_ context.Context, in autoscaler.ListDeci
 	return list, nil
 }
 
+// GetIdentityKeys has none: nobody's token is verified by them.
+func (*fakeController) GetIdentityKeys(context.Context, autoscaler.GetIdentityKeysRequestObject) (autoscaler.GetIdentityKeysResponseObject, error) {
+	return autoscaler.GetIdentityKeys200JSONResponse{Issuer: "none", Keys: []map[string]any{}}, nil
+}
+
 type start struct {
 	key         autoscaler.ApplicationKey
 	request     autoscaler.StartRequest

@@ -13,8 +13,8 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
 )
 
-// reachedOverTLS is the fake controller as the real one is reached.
-func reachedOverTLS(t *testing.T, c *fakeController, clear *httptest.Server) (url string) {
+// controllerOverTLS is the fake controller as the real one is reached.
+func controllerOverTLS(t *testing.T, c *fakeController, clear *httptest.Server) (url string) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(clear.Config.Handler)
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{*c.issues.Issue()}, MinVersion: tls.VersionTLS13}
@@ -39,7 +39,7 @@ func TestEncryption_TheControllerIsVerifiedAndIssuesTheCertificateOfTheAdminPort
 	controller, server := newFakeController(t)
 	sleeper(controller, "fib", "/fib", pod(t, says("hello")), nil)
 	s, err := app.Load([]string{
-		"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-peer-listen", "127.0.0.1:0", "-controller-url", reachedOverTLS(t, controller, server),
+		"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-peer-listen", "127.0.0.1:0", "-controller-url", controllerOverTLS(t, controller, server),
 		"-lame-duck", "0s", "-drain-timeout", "10s", "-log-spool-dir", t.TempDir(), "-authentication", "optional", "-ca-file", controller.issues.File, "-token-file", "",
 	}, nil, io.Discard)
 	if err != nil {
@@ -71,7 +71,7 @@ func TestEncryption_AControllerOfAnotherAuthorityIsNotFollowed(t *testing.T) {
 	controller, server := newFakeController(t)
 	other, _ := newFakeController(t)
 	s, err := app.Load([]string{
-		"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-controller-url", reachedOverTLS(t, controller, server),
+		"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-controller-url", controllerOverTLS(t, controller, server),
 		"-lame-duck", "0s", "-drain-timeout", "10s", "-log-spool-dir", t.TempDir(), "-authentication", "optional", "-ca-file", other.issues.File, "-token-file", "",
 	}, nil, io.Discard)
 	if err != nil {

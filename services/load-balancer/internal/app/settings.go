@@ -57,6 +57,8 @@ type Settings struct {
 	LogRequestHeaders  string // header fields that are logged
 	LogResponseHeaders string
 
+	NamesInRefusals bool // clients are told which application and which pod it was
+
 	TrustedProxies string // CIDRs whose X-Forwarded-* headers are believed, with commas between
 	LogLevel       string
 }
@@ -83,6 +85,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.Duration(&s.IdleTimeout, "idle-timeout", 620*time.Second, time.Second, 24*time.Hour, "how long a client's connection may have nothing to do; longer than a balancer before this one keeps its connections (600 s in most clouds)")
 	set.Duration(&s.HeadTimeout, "head-timeout", 10*time.Second, time.Second, 5*time.Minute, "how long a request's head may take from its first byte on, and a TLS handshake")
 	set.Bool(&s.TrustTraces, "trust-traces", true, "with an exporter of traces: continue the trace that a client sends (traceparent); else a trace of our own begins, linked to it")
+	set.Bool(&s.NamesInRefusals, "names-in-refusals", false, "refusals on the data port name the application (namespace and Deployment), its pods and what the cluster says of them; else they tell clients what is wrong without names, as the log has them anyway")
 	set.Duration(&s.LameDuck, "lame-duck", 5*time.Second, 0, 5*time.Minute, "how long new requests are still taken after the signal to end")
 	set.Duration(&s.DrainTimeout, "drain-timeout", 15*time.Minute, time.Second, time.Hour, "how long requests then have to end")
 	set.Duration(&s.WebSocketNotice, "websocket-notice", 30*time.Second, 0, time.Hour, "the last part of drain-timeout, in which WebSockets that are still open are closed (1001, going away), one after the other; drain-timeout or more closes them as soon as it begins, 0 cuts them off at its end")
