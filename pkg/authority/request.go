@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // maxRequest bounds a request for a certificate, in bytes of PEM.
@@ -60,9 +59,4 @@ func Join(chain []byte, key crypto.Signer) (*tls.Certificate, error) {
 		return nil, fmt.Errorf("the certificate that was issued: %w", err)
 	}
 	return &pair, nil
-}
-
-// RenewAt is when a certificate should be renewed: when two thirds of its time are over.
-func RenewAt(c *x509.Certificate) time.Time {
-	return c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) * 2 / 3)
 }

@@ -16,7 +16,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nemesis-scaling/nemesis/pkg/authority"
 	"github.com/nemesis-scaling/nemesis/pkg/retry"
 )
 
@@ -125,7 +124,7 @@ func (c *Certificate) Keep(ctx context.Context, log *slog.Logger, from Issuer) {
 		failures = 0
 		c.Use(cert)
 		log.Info("a certificate was issued", "names", cert.Leaf.DNSNames, "ips", cert.Leaf.IPAddresses, "not_after", cert.Leaf.NotAfter)
-		left := time.Until(authority.RenewAt(cert.Leaf))
+		left := time.Until(RenewAt(cert.Leaf))
 		until := time.Now().Add(max(left-time.Duration(mathrand.Float64()*chance*float64(left)), leastWait))
 		for time.Now().Before(until) {
 			if !retry.Pause(ctx, min(lookEvery, time.Until(until))) {
@@ -215,4 +214,9 @@ func (s *Settings) load() (*tls.Certificate, error) {
 		fault = fmt.Errorf("tls-cert-file and tls-key-file: %s and %s: %w", s.CertFile, s.KeyFile, err)
 	}
 	return nil, fault
+}
+
+// RenewAt is when a certificate should be renewed: when two thirds of its time are over.
+func RenewAt(c *x509.Certificate) time.Time {
+	return c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) * 2 / 3)
 }

@@ -307,3 +307,11 @@ func TestAuthorities_ClearTextIsSpokenWhereTheOtherSpeaksNoTLSAndItIsWanted(t *t
 		}
 	}
 }
+
+func TestRenewAt_IsWhenTwoThirdsAreOver(t *testing.T) {
+	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	got := RenewAt(&x509.Certificate{NotBefore: begin, NotAfter: begin.Add(24 * time.Hour)})
+	if want := begin.Add(16 * time.Hour); !got.Equal(want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}

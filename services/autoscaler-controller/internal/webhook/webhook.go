@@ -25,6 +25,7 @@ import (
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"github.com/nemesis-scaling/nemesis/pkg/authority"
+	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
@@ -223,7 +224,7 @@ func (k *Keeper) keep(ctx context.Context, state authority.State, path, version 
 func (k *Keeper) certify(state authority.State, path string) error {
 	now, service := time.Now(), k.Service+"."+k.Namespace+".svc"
 	certificate := k.current()
-	if certificate == nil || !now.Before(authority.RenewAt(certificate.Leaf)) || !signed(state.Bundle(), certificate.Leaf, service, now) {
+	if certificate == nil || !now.Before(encryption.RenewAt(certificate.Leaf)) || !signed(state.Bundle(), certificate.Leaf, service, now) {
 		key, _, err := authority.NewRequest()
 		if err != nil {
 			return err
