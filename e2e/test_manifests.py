@@ -268,6 +268,27 @@ def test_the_otlp_component_reaches_both_services(kubectl: Kubectl, tmp_path: Pa
 
 
 @pytest.mark.parametrize("overlay", ["local", "production"])
+def test_the_clear_text_component_lets_services_of_both_versions_meet(kubectl: Kubectl, tmp_path: Path, overlay: str) -> None:
+    def said(objects: list[dict]) -> dict[str, tuple[dict[str, str], bool]]:
+        """What each service is set to, and whether its pod starts before there is an authority."""
+        found = {}
+        for o in objects:
+            if o["kind"] in ("Deployment", "DaemonSet") and o["metadata"]["namespace"] == SYSTEM:
+                pod = o["spec"]["template"]["spec"]
+                env = {e["name"]: e["value"] for e in pod["containers"][0]["env"] if e["name"] in wanted}
+                sources = [s for v in pod.get("volumes", []) for s in v.get("projected", {}).get("sources", [])]
+                needed = [s for s in sources if s.get("configMap", {}).get("name") == "nemesis-ca" and not s["configMap"].get("optional")]
+                found[o["metadata"]["name"]] = (env, not needed)
+        return found
+
+    wanted = {"NEMESIS_CLEAR_TEXT": "true", "NEMESIS_AUTHENTICATION": "optional"}
+    plain = said(with_components(kubectl, tmp_path, overlay, "collector"))
+    assert plain == {"autoscaler-controller": ({}, True), "load-balancer": ({}, False), "metrics-collector": ({}, False)}
+    both = said(with_components(kubectl, tmp_path, overlay, "collector", "clear-text"))
+    assert both == dict.fromkeys(plain, (wanted, True))
+
+
+@pytest.mark.parametrize("overlay", ["local", "production"])
 def test_the_sharding_component_is_taken_by_the_api_server(kubectl: Kubectl, tmp_path: Path, overlay: str) -> None:
     plain = {(o["kind"], o["metadata"]["name"]) for o in objects_of(kubectl, f"kustomize/overlays/{overlay}")}
     objects = with_components(kubectl, tmp_path, overlay, "sharding")
@@ -357,7 +378,9 @@ def says_who_it_is(pod: dict, container: dict) -> None:
     assert pod["automountServiceAccountToken"] is False
     (mount,) = [m for m in container["volumeMounts"] if m["name"] == IDENTITY]
     (volume,) = [v for v in pod["volumes"] if v["name"] == IDENTITY]
-    tokens = [s["serviceAccountToken"] for v in pod["volumes"] for s in v.get("projected", {}).get("sources", []) if "serviceAccountToken" in s]
+    tokens = [
+        s["serviceAccountToken"] for v in pod["volumes"] for s in v.get("projected", {}).get("sources", []) if "serviceAccountToken" in s
+    ]
     assert tokens == [{"audience": "nemesis", "expirationSeconds": 3600, "path": "token"}], tokens
     assert tokens[0] in [s.get("serviceAccountToken") for s in volume["projected"]["sources"]]
     looked_for = re.search(r'DefaultFile = "([^"]+)"', (ROOT / "pkg" / "bearer" / "bearer.go").read_text())
