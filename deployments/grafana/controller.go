@@ -65,6 +65,7 @@ func controller() *builder {
 		lines("Refused", "For who made the call, by operation and why.", perSecond, query{`sum by (operation, code) (rate(nemesis_calls_refused_total{@}$rate))`, "{{operation}} {{code}}"}),
 		lines("Tokens of services", "Known ones were verified before.", perSecond, query{`sum by (outcome) (rate(nemesis_service_tokens_total{@}$rate))`, "{{outcome}}"}),
 		lines("Questions about people", "To the API server; an answer counts for ten seconds.", perSecond, query{`sum by (answer) (rate(nemesis_access_questions_total{@}$rate))`, "{{answer}}"}),
+		lines("Changes", "Of settings and of CustomAutoscalers, through the controller; the log's lines `audit` say by whom.", perSecond, query{`sum by (operation, result) (rate(nemesis_changes_total{@}$rate))`, "{{operation}} {{result}}"}),
 		lines("Tokens are required", "0: whoever sends none may do everything.", count, query{`nemesis_authentication_required{@}`, "{{instance}}"}),
 	)
 	section(b, "Who leads",

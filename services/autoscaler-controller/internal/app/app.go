@@ -100,7 +100,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	}
 	s.warn(ctx, t.Log)
 	api, err := newAPI(httpapi.Options{
-		Guard: judge, Objects: objects, Settings: balancers, Connections: connections,
+		Guard: judge, Audit: newAudit(t.Log, t.Registry), Objects: objects, Settings: balancers, Connections: connections,
 		Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,
 	}, p, elected, instruments)
 	if err != nil {

@@ -41,6 +41,11 @@ func (a *api) pass(w http.ResponseWriter, r *http.Request) {
 		out.URL.RawQuery = query.Encode()
 	}
 	answer, err := a.Objects.Do(out)
+	status := fault.From(err).Code.Status()
+	if err == nil {
+		status = answer.StatusCode
+	}
+	defer func() { a.changedObject(r, status) }()
 	if err != nil {
 		if tooLarge := httpserver.Refusal(err, 0); tooLarge.Code == fault.TooLarge {
 			err = tooLarge

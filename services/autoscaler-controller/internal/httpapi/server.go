@@ -100,6 +100,8 @@ type Options struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Guard judges who calls; nil: nobody is judged.
 	Guard Guard
+	// Audit takes note of changes; nil: nobody does.
+	Audit Audit
 	// Pushes have a shorter way; nil: the way of all requests.
 	Pushes Pushes
 	// Connections are the server's; nil: they are not bounded.
