@@ -290,7 +290,7 @@ func TestTLS_IsOnTheServiceWithTheSecretThatIsNamed(t *testing.T) {
 	if at(service, "spec", "ports", 2, "port") != 443.0 {
 		t.Errorf("%v", service)
 	}
-	if at(d, "spec", "template", "spec", "volumes", 1, "secret", "secretName") != "front" || env(d)["NEMESIS_HTTPS_REDIRECT"] != "true" {
+	if at(d, "spec", "template", "spec", "volumes", 2, "secret", "secretName") != "front" || env(d)["NEMESIS_HTTPS_REDIRECT"] != "true" {
 		t.Errorf("%v", d)
 	}
 }

@@ -28,11 +28,11 @@ var pure = []string{
 	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/balance/simulate", balancer + "traffic/waitroom", balancer + "traffic/dispatch", balancer + "traffic/slots",
 	balancer + "traffic/redirect", balancer + "traffic/message", balancer + "traffic/websocket",
 	sidecar + "pod", sidecar + "schedule", sidecar + "batch",
-	balancer + "control/tuning", balancer + "log/accesslog", balancer + "log/genai", balancer + "log/scalinglog",
+	balancer + "admin/rights", balancer + "control/tuning", balancer + "log/accesslog", balancer + "log/genai", balancer + "log/scalinglog",
 }
 
 // forTests packages are imported by tests and by each other, and by no program.
-var forTests = []string{root + "pkg/testwait", balancer + "traffic/wiretest", kube + "/kubetest"}
+var forTests = []string{root + "pkg/testwait", root + "pkg/testtokens", balancer + "traffic/wiretest", kube + "/kubetest"}
 
 // kube is the connection to the API server, and toKubernetes are the adapters that share it.
 const kube = controller + "kube"
@@ -47,12 +47,12 @@ var (
 		balancer + "traffic/upstream", balancer + "control/controller", balancer + "control/peers", balancer + "admin", balancer + "traffic/connections",
 		balancer + "traffic/certificates", balancer + "traffic/listener", balancer + "traffic/http1", balancer + "traffic/http2", balancer + "traffic/nethttp",
 		balancer + "log/spool", balancer + "log/elastic",
-		sidecar + "collect", sidecar + "send", sidecar + "httpapi", sidecar + "intake",
+		sidecar + "collect", sidecar + "send", sidecar + "httpapi", sidecar + "intake", sidecar + "judge",
 	})
 	// Generated types stop at the packages that translate them.
 	translators = []string{
 		controller + "httpapi", controller + "ingest", controller + "contract", balancer + "control/controller", balancer + "control/peers", balancer + "admin",
-		sidecar + "send", sidecar + "httpapi", sidecar + "intake", sidecar + "wire",
+		sidecar + "send", sidecar + "httpapi", sidecar + "intake", sidecar + "wire", sidecar + "judge",
 	}
 )
 

@@ -107,7 +107,7 @@ func TestText_FollowsTheFileAsTheKubeletWritesIt(t *testing.T) {
 		if k.Text() != "one" {
 			t.Error("it is read too often")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if k.Text() != "two" {
 			t.Error("it is not read anew")
 		}
@@ -154,7 +154,7 @@ func TestTo_SendsTheTokenButWhereAnotherOnesGoes(t *testing.T) {
 	o := &other{}
 	through := k.To("the controller")(o)
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://controller/v1/routes", http.NoBody)
-	if _, err := through.RoundTrip(r); err != nil { //nolint:bodyclose // a recorder's
+	if _, err := through.RoundTrip(r); err != nil {
 		t.Fatal(err)
 	}
 	if r.Header.Get(Header) != "" {
@@ -164,7 +164,7 @@ func TestTo_SendsTheTokenButWhereAnotherOnesGoes(t *testing.T) {
 	ask(t, through, http.MethodPut, "/", http.Header{Priority: {"Bearer theirs"}})
 	for _, theirs := range []string{"passed on", ""} {
 		r := httptest.NewRequestWithContext(Instead(t.Context(), theirs), http.MethodPut, "http://controller/", http.NoBody)
-		if _, err := through.RoundTrip(r); err != nil { //nolint:bodyclose // a recorder's
+		if _, err := through.RoundTrip(r); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -283,7 +283,7 @@ func TestText_IsReadSoonAfterARefusal(t *testing.T) {
 		write(t, file, "new")
 		time.Sleep(readSoon - 1)
 		ask(t, through, http.MethodGet, "/v1/routes", http.Header{})
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		ask(t, through, http.MethodGet, "/v1/routes", http.Header{})
 		if last := o.came[2].Get(Header); o.came[1].Get(Header) != "Bearer old" || last != "Bearer new" {
 			t.Errorf("%v", o.came)
@@ -312,7 +312,7 @@ func TestDetail_KeepsTheEndOfABody(t *testing.T) {
 func TestTo_PassesAFaultOfTheWayOn(t *testing.T) {
 	k, _, _ := token(t, "mine")
 	away := errors.New("away")
-	_, err := k.To("the controller")(wayward{away}).RoundTrip(httptest.NewRequestWithContext(context.Background(), http.MethodGet, "http://x/", http.NoBody)) //nolint:bodyclose // none
+	_, err := k.To("the controller")(wayward{away}).RoundTrip(httptest.NewRequestWithContext(context.Background(), http.MethodGet, "http://x/", http.NoBody))
 	if !errors.Is(err, away) || len(k.Trouble()) != 0 {
 		t.Errorf("%v, %v", err, k.Trouble())
 	}
