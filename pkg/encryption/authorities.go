@@ -52,15 +52,15 @@ func (a *Authorities) ClearText() int64 { return a.clear.Load() }
 // DialTLS is for http.Transport: it connects by dial and shakes hands, for which there is so much time.
 func (a *Authorities) DialTLS(dial Dial, within time.Duration) Dial {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		config, err := a.current(time.Now())
-		if err != nil && !a.clearText {
+		config, missing := a.current(time.Now())
+		if missing != nil && !a.clearText {
+			return nil, missing
+		}
+		conn, err := dial(ctx, network, address)
+		if err != nil {
 			return nil, err
 		}
-		conn, dialled := dial(ctx, network, address)
-		if dialled != nil {
-			return nil, dialled
-		}
-		if err != nil {
+		if config == nil {
 			a.clear.Add(1)
 			return conn, nil
 		}

@@ -38,6 +38,7 @@ func files(t *testing.T, a *testauthority.Authority, s *Settings, names ...strin
 }
 
 func given(t *testing.T) *Settings {
+	t.Helper()
 	folder := t.TempDir()
 	return &Settings{CertFile: filepath.Join(folder, "tls.crt"), KeyFile: filepath.Join(folder, "tls.key")}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
 )
 
-// Where the pod's projected volume has what a service trusts.
+// DefaultCAFile is where the pod's projected volume has what a service trusts.
 const DefaultCAFile = "/var/run/secrets/nemesis/ca.crt"
 
 // Settings are those of every service that speaks TLS.

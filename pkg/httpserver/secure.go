@@ -120,7 +120,7 @@ func (c *sniffed) begin() error {
 		return nil
 	}
 	secured := tls.Server(&begun{Conn: c.Conn, first: first[0], pending: true}, c.of.config)
-	if err := secured.Handshake(); err != nil {
+	if err := secured.HandshakeContext(context.Background()); err != nil { // the deadline of the head ends it
 		c.of.failed.Add(1)
 		// To the server it is a connection that broke: it says nothing more over it.
 		return &net.OpError{Op: "read", Net: "tls", Addr: c.RemoteAddr(), Err: err}

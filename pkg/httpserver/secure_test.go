@@ -27,9 +27,9 @@ type port struct {
 	shows       atomic.Pointer[tls.Certificate]
 }
 
-func securePort(t testing.TB, clearText bool, o Options) *port {
-	t.Helper()
-	p := &port{authority: testauthority.New(t), connections: NewConnections(100, 2, time.Minute)}
+func securePort(tb testing.TB, clearText bool, o Options) *port {
+	tb.Helper()
+	p := &port{authority: testauthority.New(tb), connections: NewConnections(100, 2, time.Minute)}
 	p.shows.Store(p.authority.Issue("first"))
 	p.secure = NewSecure(func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.shows.Load(), nil }, clearText)
 	o.Address, o.Log, o.Secure, o.Listen, o.ConnContext = "127.0.0.1:0", discard(), p.secure, p.connections.Listen, p.connections.Context
@@ -40,17 +40,17 @@ func securePort(t testing.TB, clearText bool, o Options) *port {
 		_, _ = io.Copy(w, r.Body)
 		_, _ = io.WriteString(w, "ok")
 	})
-	s, err := Listen(t.Context(), o)
+	s, err := Listen(tb.Context(), o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		stop()
-		if err := testwait.Receive(t, "the server ends", ended); err != nil {
-			t.Error(err)
+		if err := testwait.Receive(tb, "the server ends", ended); err != nil {
+			tb.Error(err)
 		}
 	})
 	p.address = s.Addr().String()

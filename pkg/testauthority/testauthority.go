@@ -20,13 +20,13 @@ type Authority struct {
 }
 
 // New makes one with a root.
-func New(t testing.TB) *Authority {
-	t.Helper()
+func New(tb testing.TB) *Authority {
+	tb.Helper()
 	state, _, err := authority.State{}.Renew(time.Now(), authority.Times{})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	a := &Authority{t: t, state: state, File: filepath.Join(t.TempDir(), "ca.crt")}
+	a := &Authority{t: tb, state: state, File: filepath.Join(tb.TempDir(), "ca.crt")}
 	a.Write(a.File, state.Bundle())
 	return a
 }

@@ -39,6 +39,7 @@ var expected = map[string]string{
 	"getBalancerSettings":   "?nnyna",
 	"putBalancerSettings":   "?nnnna",
 	"reviewAccess":          "?nnyyn",
+	"issueCertificate":      "?nnyyn",
 	"getIdentityKeys":       "?ynyyn",
 
 	"listPods":         "?nnnns",

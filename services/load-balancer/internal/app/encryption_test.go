@@ -13,7 +13,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
 )
 
-// overTLS is the fake controller as the real one is reached.
+// controllerOverTLS is the fake controller as the real one is reached.
 func controllerOverTLS(t *testing.T, c *fakeController, clear *httptest.Server) (url string) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(clear.Config.Handler)
