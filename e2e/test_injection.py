@@ -178,8 +178,9 @@ def policy(kubectl: Kubectl, cluster: Cluster) -> Iterator[None]:
         pytest.skip("this Kubernetes has no MutatingAdmissionPolicy v1")
     objects = list(yaml.safe_load_all(kubectl("kustomize", str(POLICY))))
     for o in objects:
-        if o["kind"] == "ConfigMap":
-            o["data"]["image"] = f"{os.environ.get('NEMESIS_IMAGES', 'nemesis')}/sidecar:{os.environ.get('NEMESIS_IMAGE_TAG', 'dev')}"
+        if o["kind"] == "MutatingAdmissionPolicy":
+            image = f"{os.environ.get('NEMESIS_IMAGES', 'nemesis')}/sidecar:{os.environ.get('NEMESIS_IMAGE_TAG', 'dev')}"
+            o["spec"]["variables"][0]["expression"] = f"'{image}'"
     text = yaml.safe_dump_all(objects)
     kubectl("apply", "-f", "-", stdin=text)
     try:
