@@ -42,7 +42,8 @@ demo-down: ## remove all that the demo made
 	@deployments/demo-down
 
 unit: ## tests that need nothing but Go, each module as it ships (GOWORK=off), with the race detector
-	@for m in $(GO_MODULES) $(TOOL_MODULES); do $(MAKE) test-module MODULE=$$m; done
+	@failed=; for m in $(GO_MODULES) $(TOOL_MODULES); do $(MAKE) test-module MODULE=$$m || failed="$$failed $$m"; done; \
+	test -z "$$failed" || { echo "unit tests failed in:$$failed" >&2; exit 1; }
 
 test-module: ## the same of one module: make test-module MODULE=services/load-balancer
 	@test -f "$(MODULE)/go.mod" || { echo "MODULE=$(MODULE) is not one of $(GO_MODULES) $(TOOL_MODULES)" >&2; exit 1; }
@@ -83,11 +84,12 @@ e2e: require-cluster .venv/ready ## pytest against the cluster, through the oute
 
 lint: .venv/ready deployments/tools/node_modules/ready ## golangci-lint, the OpenAPI linter, ruff, hadolint, GitLab's schema
 	@cd deployments/tools && GOWORK=off go build -o $(CACHE)/bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
-	@for m in $(GO_MODULES) $(TOOL_MODULES); do echo "== golangci-lint $$m"; (cd $$m && GOWORK=off golangci-lint run ./...); done
 	@cd deployments/tools && for f in autoscaler loadbalancer peers sidecar; do npx --no-install redocly lint --config redocly.yaml ../../api/$$f.yaml; done
 	@ruff check e2e
 	@hadolint services/*/*Dockerfile
 	@check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
+	@failed=; for m in $(GO_MODULES) $(TOOL_MODULES); do echo "== golangci-lint $$m"; (cd $$m && GOWORK=off golangci-lint run ./...) || failed="$$failed $$m"; done; \
+	test -z "$$failed" || { echo "golangci-lint found something in:$$failed" >&2; exit 1; }
 
 verify: ## what is generated is what is committed; modules are tidy; each service builds alone; licences are on the list
 	@deployments/verify $(GO_MODULES) -- $(TOOL_MODULES)

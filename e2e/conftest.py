@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness.accounts import editor
+from harness.accounts import Operator, editor
 from harness.cluster import Cluster, Refused
 from harness.elastic import Elasticsearch, from_environment, set_up
 from harness.kubectl import Kubectl
@@ -100,16 +100,19 @@ def cluster(kubectl: Kubectl) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def nemesis(cluster: Cluster) -> Iterator[Nemesis]:
     reach = Reach(cluster)
-    found = Nemesis(cluster, reach)
-    try:
-        cluster.list("CustomAutoscaler")
-        for service in (CONTROLLER, BALANCER):
-            settled(found, service)
-    except (Refused, AssertionError) as err:
-        pytest.exit(MISSING.format(cluster.kubectl.kubeconfig, err), 3)
-    yield found
-    found.http.close()
-    reach.close()
+    with new_namespace(cluster, "e2e-operator") as own:
+        operator = Operator(cluster, reach, own)
+        found = Nemesis(cluster, reach, operator)
+        try:
+            cluster.list("CustomAutoscaler")
+            for service in (CONTROLLER, BALANCER):
+                settled(found, service)
+        except (Refused, AssertionError) as err:
+            pytest.exit(MISSING.format(cluster.kubectl.kubeconfig, err), 3)
+        yield found
+        found.http.close()
+        reach.close()
+        operator.close()
 
 
 @contextmanager
@@ -185,9 +188,11 @@ def settings_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def place(nemesis: Nemesis, namespace: str, settings_client: Path) -> Place:
+def place(nemesis: Nemesis, namespace: str, settings_client: Path, tmp_path: Path) -> Place:
     """The example application without settings, and somebody who may set them."""
     readme = Readme({'"/fibonacci"': f'"/{namespace}/fibonacci"'})  # of two with the same route the younger one has none
-    made = Place(nemesis, namespace, editor(nemesis.cluster, namespace), settings_client, readme)
+    authority = tmp_path / "ca.crt"
+    authority.write_text(nemesis.reach.authority())
+    made = Place(nemesis, namespace, editor(nemesis.cluster, namespace), settings_client, readme, authority)
     made.plant()
     return made

@@ -113,14 +113,13 @@ def test_a_load_balancer_that_is_killed_loses_only_what_it_had_not_written(
     nemesis.deploy(app)
     with elastic.balancer(nemesis, namespace) as own:
         nemesis.known(app, admin=own.admin)
-        (pod,) = nemesis.cluster.list("Pod", namespace, labels="app=own-balancer")
-        if not visible(pod):
+        if not visible(own.pod):
             pytest.skip("the cluster's processes are not this machine's")
         kills = 2
         with Load(f"{own.data}{app.prefix}/fib/10", clients=8, tag=namespace) as load:
             for _ in range(kills):
                 load.after(random.randint(100, 400))
-                sigkill(pod)
+                sigkill(own.pod)
                 load.after(50)  # the kubelet starts it again, in the same pod
         answered = load.ids
         lost: set[str] = set()

@@ -44,7 +44,7 @@ def call(request: pytest.FixtureRequest, nemesis: Nemesis, namespace: str, token
     with (
         kubernetes_api(nemesis.cluster)
         if request.param == "kubernetes"
-        else httpx.Client(base_url=nemesis.controller_url, trust_env=False, timeout=PATIENCE) as client
+        else httpx.Client(base_url=nemesis.controller_url, trust_env=False, timeout=PATIENCE, verify=nemesis.reach.trust()) as client
     ):
 
         def made(method: str, name: str = "", body: Any = None, media: str = "application/json", **more: Any) -> httpx.Response:

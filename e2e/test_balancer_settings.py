@@ -147,7 +147,7 @@ def test_without_the_controller_nothing_changes_and_the_answer_says_so(nemesis: 
         refused = put(nemesis, {"max_connections": 5})
         document = problem(refused, 503, "unavailable")
         assert "controller" in document["detail"] and retry_after(refused) >= 1, document
-        assert followed(nemesis) == before
+    assert followed(nemesis) == before
     assert nemesis.read("/v1/loadbalancer/settings") == before
 
 

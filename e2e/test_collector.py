@@ -62,7 +62,7 @@ def test_pushes_through_a_collector_reach_the_controller_in_batches(nemesis: Nem
     objects = with_sidecar(nemesis.cluster.kubectl, app)
     for o in objects:
         if o["kind"] == "Deployment":
-            setting(o["spec"]["template"]["spec"], "NEMESIS_CONTROLLER_URL", f"http://{NAME}.{SYSTEM}.svc:8080")
+            setting(o["spec"]["template"]["spec"], "NEMESIS_CONTROLLER_URL", f"https://{NAME}.{SYSTEM}.svc:8080")
     nemesis.cluster.apply(*objects)
     nemesis.known(app)
     assert nemesis.ask(app).status_code == 200

@@ -8,15 +8,17 @@ generated, what is checked, and how it is kept from everything else.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from schemathesis import Case
 
-from harness.accounts import editor
+from harness.accounts import bearer, editor, of_pod, present, waiting_pod
 from harness.applications import fibonacci
 from harness.cluster import Cluster
-from harness.fuzzing import BALANCER, EXAMPLES, SEED, Garden, contract
-from harness.nemesis import Nemesis, unique
+from harness.fuzzing import EXAMPLES, SEED, Garden, contract
+from harness.nemesis import BALANCER, COLLECTOR, Nemesis, unique
+from harness.reach import SYSTEM
 from harness.sidecars import PORT, with_sidecar
 from harness.waiting import eventually
 
@@ -41,14 +43,39 @@ def planted(nemesis: Nemesis, cluster: Cluster) -> Iterator[Garden]:
         cluster.apply(app.autoscaler)
         return cluster.get("CustomAutoscaler", app.name, namespace)["metadata"]["resourceVersion"]
 
-    made = Garden(namespace, app.name, app.prefix, answer.json()["pod"], editor(cluster, namespace), restore)
+    players = ExitStack()
+    players.enter_context(present(cluster, SYSTEM, COLLECTOR))  # of a component that need not be there
+    balancer = players.enter_context(waiting_pod(cluster, "fuzz", BALANCER))
+    collector = players.enter_context(waiting_pod(cluster, "fuzz-collector", COLLECTOR))
+    as_balancer, as_collector = of_pod(cluster, balancer), of_pod(cluster, collector)
+    theirs = {
+        "POST /v1/namespaces/{namespace}/deployments/{name}/start": as_balancer,
+        "POST /v1/traffic": as_balancer,
+        "POST /v1/access": as_balancer,
+        "GET /v1/identity/keys": as_balancer,
+        "POST /v1/certificates": as_balancer,
+        "POST /metrics": as_collector,  # of any pod
+        "POST /v1/pod-metrics": as_collector,
+    }
+    made = Garden(
+        namespace,
+        app.name,
+        app.prefix,
+        answer.json()["pod"],
+        editor(cluster, namespace),
+        lambda: nemesis.operator.token,
+        balancer["metadata"]["name"],
+        theirs,
+        restore,
+    )
     made.session.trust_env = False
     settings = nemesis.http.get(nemesis.admin_url + "/loadbalancer/settings").json()
     yield made
     back = nemesis.http.put(nemesis.admin_url + "/loadbalancer/settings", json=settings)
     # Later than any report that the fuzz made up: its load balancer goes, and holds up nobody.
-    farewell = {"balancer": BALANCER, "startedAt": "2026-01-02T04:00:00Z", "sequence": 0, "leaving": True, "applications": []}
-    left = nemesis.http.post(nemesis.controller_url + "/v1/traffic", json=farewell)
+    farewell = {"balancer": made.balancer, "startedAt": "2026-01-02T04:00:00Z", "sequence": 0, "leaving": True, "applications": []}
+    left = nemesis.http.post(nemesis.controller_url + "/v1/traffic", json=farewell, headers=bearer(as_balancer))
+    players.close()
     weed(cluster, namespace)
     cluster.delete("CustomAutoscaler", app.name, namespace)
     cluster.delete("Namespace", namespace)

@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 
+from harness.accounts import bearer, of_pod, waiting_pod
 from harness.applications import Application, fibonacci, modelserver
 from harness.cluster import Object
 from harness.load import Load
@@ -146,17 +148,24 @@ def test_each_replica_answers_every_read_and_passes_pushes_on(nemesis: Nemesis, 
     # What a follower is told, the leader knows.
     (pod,) = nemesis.cluster.list("Pod", namespace, labels=f"app={app.name}")
     metrics = {"podName": pod["metadata"]["name"], "namespace": namespace, "metrics": {"cpuUsage": 123.5}}
-    assert nemesis.http.post(follows + "/metrics", json=metrics).json() == {"status": "Metrics received"}
+    pushed = nemesis.http.post(follows + "/metrics", json=metrics, headers=bearer(of_pod(nemesis.cluster, pod)))
+    assert pushed.json() == {"status": "Metrics received"}, pushed.text
     assert "123.5" in json.dumps(read(leads, f"/v1/metrics?{here}"))
-    report = {"balancer": "by-hand", "startedAt": "2026-01-01T00:00:00Z", "sequence": 1, "leaving": False, "applications": []}
-    assert nemesis.http.post(follows + "/v1/traffic", json=report).status_code == 200
-    shown = read(leads, f"/v1/applications/{namespace}/{app.name}")["traffic"]["balancers"]
-    assert "by-hand" in {b["name"] for b in shown}, shown
-    left = {**report, "sequence": 2, "leaving": True}
-    assert nemesis.http.post(follows + "/v1/traffic", json=left).status_code == 200
-    start = {"balancer": "by-hand", "waiting": 1}
-    started = nemesis.http.post(f"{follows}/v1/namespaces/{namespace}/deployments/{app.name}/start", json=start)
-    assert started.status_code == 200 and started.json()["state"] == "Awake", started.text
+    with waiting_pod(nemesis.cluster, namespace, BALANCER) as balancer:
+        name, as_it = balancer["metadata"]["name"], bearer(of_pod(nemesis.cluster, balancer))
+
+        def told(path: str, body: Object) -> httpx.Response:
+            answer = nemesis.http.post(follows + path, json=body, headers=as_it)
+            assert answer.status_code == 200, answer.text
+            return answer
+
+        report = {"balancer": name, "startedAt": "2026-01-01T00:00:00Z", "sequence": 1, "leaving": False, "applications": []}
+        told("/v1/traffic", report)
+        shown = read(leads, f"/v1/applications/{namespace}/{app.name}")["traffic"]["balancers"]
+        assert name in {b["name"] for b in shown}, shown
+        told("/v1/traffic", {**report, "sequence": 2, "leaving": True})
+        started = told(f"/v1/namespaces/{namespace}/deployments/{app.name}/start", {"balancer": name, "waiting": 1})
+        assert started.json()["state"] == "Awake", started.text
 
 
 def test_a_new_leader_awaits_the_load_balancer_that_the_last_one_heard_and_says_so(nemesis: Nemesis, namespace: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.accounts import bearer, of_pod
 from harness.applications import fibonacci
-from harness.nemesis import Nemesis
+from harness.nemesis import BALANCER, Nemesis
 from harness.problems import problem
 from harness.shared import OWN_BALANCER
 from harness.waiting import eventually
@@ -124,14 +125,17 @@ def test_what_is_not_there_is_refused_404_and_405(nemesis: Nemesis, namespace: s
     problem(nemesis.http.get(f"{base}/v1/applications/{namespace}/nobody"), 404, "not-found")
     problem(nemesis.http.get(f"{base}/v1/nothing"), 404, "not-found")
     problem(nemesis.http.delete(f"{base}/v1/decisions"), 405, "method-not-allowed")
-    start = nemesis.http.post(f"{base}/v1/namespaces/{namespace}/deployments/nobody/start", json={"balancer": "e2e", "waiting": 1})
-    problem(start, 404, "not-found")
+    balancer = nemesis.pods(BALANCER)[0]
+    start = f"{base}/v1/namespaces/{namespace}/deployments/nobody/start"
+    wake = {"balancer": balancer["metadata"]["name"], "waiting": 1}
+    problem(nemesis.http.post(start, json=wake, headers=bearer(of_pod(nemesis.cluster, balancer))), 404, "not-found")
     problem(nemesis.http.get(nemesis.admin_url + "/loadbalancer/nothing"), 404, "not-found")
 
 
 def test_a_report_that_is_no_report_is_refused_and_every_field_is_named(nemesis: Nemesis) -> None:
     bad = {"balancer": "", "startedAt": "yesterday", "sequence": -1, "leaving": False, "applications": []}
-    document = problem(nemesis.http.post(nemesis.controller_url + "/v1/traffic", json=bad), 400, "invalid")
+    balancer = bearer(of_pod(nemesis.cluster, nemesis.pods(BALANCER)[0]))
+    document = problem(nemesis.http.post(nemesis.controller_url + "/v1/traffic", json=bad, headers=balancer), 400, "invalid")
     named = " ".join(e["field"] for e in document["errors"])
     assert "balancer" in named and "sequence" in named, document
 

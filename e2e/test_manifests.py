@@ -16,7 +16,7 @@ from harness.applications import fibonacci
 from harness.kubectl import Kubectl
 from harness.policies import Peer, may_reach
 from harness.sidecars import with_sidecar
-from harness.waiting import patience
+from harness.waiting import NotYet, eventually, patience
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = sorted(str(f.parent.relative_to(ROOT)) for f in (ROOT / "kustomize").rglob("kustomization.yaml") if "components" not in f.parts)
@@ -39,8 +39,14 @@ def monitors(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iter
         return
     nowhere = tmp_path_factory.mktemp("no-module")
     download = ["go", "mod", "download", "-json", OPERATOR]
-    got = subprocess.run(download, cwd=nowhere, capture_output=True, text=True, timeout=120, check=False)
-    assert got.returncode == 0, got.stdout + got.stderr
+
+    def fetched() -> subprocess.CompletedProcess[str]:
+        got = subprocess.run(download, cwd=nowhere, capture_output=True, text=True, timeout=300, check=False)
+        if got.returncode:
+            raise NotYet(got.stdout + got.stderr)  # a registry may be out of reach for a moment
+        return got
+
+    got = eventually(fetched, "the operator's definitions are here", every=5)
     definitions = Path(json.loads(got.stdout)["Dir"]) / "example" / "prometheus-operator-crd"
     try:
         for name in missing:
@@ -166,7 +172,8 @@ def test_the_dashboards_come_as_config_maps_that_grafana_loads(kubectl: Kubectl)
 def test_the_spool_fits_into_its_volume(kubectl: Kubectl) -> None:
     (deployment,) = [o for o in objects_of(kubectl, "kustomize/base/load-balancer") if o["kind"] == "Deployment"]
     pod = deployment["spec"]["template"]["spec"]
-    (mount,), (volume,) = pod["containers"][0]["volumeMounts"], pod["volumes"]
+    (volume,) = [v for v in pod["volumes"] if "emptyDir" in v]
+    (mount,) = [m for m in pod["containers"][0]["volumeMounts"] if m["name"] == volume["name"]]
     settings = (ROOT / "services" / "load-balancer" / "internal" / "app" / "settings.go").read_text()
     folder, room = re.search(r'"log-spool-dir", "([^"]+)"', settings), re.search(r'"log-spool-mib", (\d+)', settings)
     assert folder and room and mount == {"name": volume["name"], "mountPath": folder[1]}
@@ -335,8 +342,46 @@ def test_the_sidecar_is_the_last_container_and_sees_what_it_is_to(kubectl: Kubec
     assert sidecar["name"] == "nemesis-sidecar" and "ports" not in sidecar, sidecar
     assert pod.get("shareProcessNamespace", False) is (sees == "processes")
     hosts = [v["name"] for v in pod.get("volumes", []) if "hostPath" in v]
-    assert bool(hosts) is (sees == "cgroups") and [m["name"] for m in sidecar.get("volumeMounts", [])] == hosts
-    assert all(m["readOnly"] for m in sidecar.get("volumeMounts", []))
+    assert bool(hosts) is (sees == "cgroups") and {m["name"] for m in sidecar["volumeMounts"]} == {IDENTITY, *hosts}
+    assert all(m["readOnly"] for m in sidecar["volumeMounts"])
+    says_who_it_is(pod, sidecar)
+    for other in pod["containers"][:-1]:  # the token is none of the application's business
+        assert IDENTITY not in {m["name"] for m in other.get("volumeMounts", [])}, other
+
+
+IDENTITY = "nemesis-identity"
+
+
+def says_who_it_is(pod: dict, container: dict) -> None:
+    """Its one token is for Nemesis alone, and is where each service of ours looks for it."""
+    assert pod["automountServiceAccountToken"] is False
+    (mount,) = [m for m in container["volumeMounts"] if m["name"] == IDENTITY]
+    (volume,) = [v for v in pod["volumes"] if v["name"] == IDENTITY]
+    tokens = [s["serviceAccountToken"] for v in pod["volumes"] for s in v.get("projected", {}).get("sources", []) if "serviceAccountToken" in s]
+    assert tokens == [{"audience": "nemesis", "expirationSeconds": 3600, "path": "token"}], tokens
+    assert tokens[0] in [s.get("serviceAccountToken") for s in volume["projected"]["sources"]]
+    looked_for = re.search(r'DefaultFile = "([^"]+)"', (ROOT / "pkg" / "bearer" / "bearer.go").read_text())
+    assert looked_for and f"{mount['mountPath']}/{tokens[0]['path']}" == looked_for[1] and mount["readOnly"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind", "name"),
+    [
+        ("kustomize/overlays/local", "Deployment", "load-balancer"),
+        (PRODUCTION, "Deployment", "load-balancer"),
+        ("kustomize/components/collector", "DaemonSet", "metrics-collector"),
+    ],
+)
+def test_who_calls_the_controller_says_who_it_is(kubectl: Kubectl, folder: str, kind: str, name: str) -> None:
+    objects = objects_of(kubectl, folder)
+    (workload,) = [o for o in objects if o["kind"] == kind and o["metadata"]["name"] == name]
+    pod = workload["spec"]["template"]["spec"]
+    says_who_it_is(pod, pod["containers"][0])
+    (account,) = [o for o in objects if o["kind"] == "ServiceAccount" and o["metadata"]["name"] == pod["serviceAccountName"]]
+    assert account["metadata"]["name"] == name and account["metadata"]["namespace"] == SYSTEM  # by which the controller knows it
+    assert account["automountServiceAccountToken"] is False
+    for binding in (o for o in objects if o["kind"] in ("RoleBinding", "ClusterRoleBinding")):
+        assert name not in [s["name"] for s in binding["subjects"]], "it has no right in the cluster"
 
 
 @pytest.mark.parametrize("overlay", ["local", "production"])

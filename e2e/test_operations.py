@@ -86,8 +86,15 @@ def test_a_service_runs_with_the_least_it_needs(nemesis: Nemesis, service: str) 
     assert pod["spec"]["securityContext"]["runAsNonRoot"] and pod["spec"]["securityContext"]["runAsUser"] == 65532
     assert container["resources"]["limits"]["memory"] and container["resources"]["requests"]["cpu"]
     assert all(container.get(f"{kind}Probe") for kind in ("startup", "readiness", "liveness"))
-    if service == BALANCER:  # no token of the cluster, and one place to write: its log
-        assert [m["name"] for m in container["volumeMounts"]] == ["spool"], container["volumeMounts"]
+    if service == BALANCER:  # no token for the cluster, only one that says to Nemesis who it is; and one place to write: its log
+        assert {m["name"]: m.get("readOnly", False) for m in container["volumeMounts"]} == {"spool": False, "nemesis-identity": True}
+        tokens = [
+            s["serviceAccountToken"]
+            for v in pod["spec"]["volumes"]
+            for s in v.get("projected", {}).get("sources", [])
+            if "serviceAccountToken" in s
+        ]
+        assert [t["audience"] for t in tokens] == ["nemesis"], tokens
 
 
 def may(nemesis: Nemesis, who: str, verb: str, resource: str, namespace: str, subresource: str = "") -> bool:

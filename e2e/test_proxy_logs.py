@@ -48,8 +48,7 @@ def test_the_log_outlives_the_load_balancer_that_was_killed(nemesis: Nemesis, na
     app = fibonacci(namespace)
     nemesis.deploy(app)
     with own_balancer(nemesis, namespace, {}) as own:
-        (pod,) = nemesis.cluster.list("Pod", namespace, labels="app=own-balancer")
-        if not visible(pod):
+        if not visible(own.pod):
             pytest.skip("the cluster's processes are not this machine's")
         nemesis.known(app, admin=own.admin)
         assert nemesis.http.get(f"{own.data}{app.prefix}/fib/10").status_code == 200
@@ -61,7 +60,7 @@ def test_the_log_outlives_the_load_balancer_that_was_killed(nemesis: Nemesis, na
 
         before = eventually(kept, "the request is in the log")
         began = process_start(nemesis, own.admin)
-        sigkill(pod)
+        sigkill(own.pod)
         eventually(lambda: process_start(nemesis, own.admin) > began, "another process answers")
         assert kept() == before
 

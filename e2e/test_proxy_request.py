@@ -105,7 +105,12 @@ def test_headers_of_the_caller_stay_outside(nemesis: Nemesis, namespace: str) ->
     answer = nemesis.http.post(
         nemesis.admin_url + "/proxy/request",
         json={"target_url": service(app) + "/v1/models"},
-        headers={"X-Forwarded-For": "203.0.113.9", "Authorization": "Bearer secret", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"},
+        headers={
+            "X-Forwarded-For": "203.0.113.9",
+            "Authorization": "Bearer secret",  # not looked at beside the other one
+            "Nemesis-Authorization": f"Bearer {nemesis.operator.token}",
+            "traceparent": f"00-{trace}-00f067aa0ba902b7-01",
+        },
     )
     assert answer.status_code == 200 and answer.json()["status"] == 200, answer.text
     log = nemesis.http.get(nemesis.admin_url + "/proxy/logs", params={"namespace": namespace}).json()["items"]

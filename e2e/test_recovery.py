@@ -36,7 +36,8 @@ def test_a_request_that_comes_while_the_controller_is_away_is_answered_when_it_i
     with ThreadPoolExecutor(1) as pool:
         with scaled(nemesis, CONTROLLER, 0):
             waiting = pool.submit(nemesis.ask, app)
-            eventually(lambda: nemesis.known(app)["waiting"] == 1, "the request waits")
+            with pytest.raises(TimeoutError):  # it waits; who is asked how many do would have to ask the controller first
+                waiting.result(timeout=1)
         answer = waiting.result(timeout=PATIENCE)
     assert answer.status_code == 200, answer.text
 
@@ -54,7 +55,8 @@ def test_the_load_balancer_goes_on_without_the_controller(nemesis: Nemesis, name
 
     with scaled(nemesis, CONTROLLER, 0):
         throughout(answers, seconds=3)
-        assert nemesis.balancer_state()["controller"]["connected"] is False
+        # Nobody can say now who may see its state; whether it is ready is open to all.
+        assert nemesis.http.get(nemesis.admin_url + "/readyz").status_code == 200
         refused = nemesis.ask(asleep)
         assert refused.status_code in (503, 504) and refused.headers.get("Retry-After"), refused.text
         # A pod that goes away now is skipped although nobody says so.

@@ -37,6 +37,7 @@ def pod(namespace: str, app: str) -> Check:
 
 APPS, CORE = "/apis/apps/v1/namespaces", "/api/v1/namespaces"
 DEFINITIONS, ROLES = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 REPORT = {"balancer": "by-hand", "leaving": False}
 
@@ -46,6 +47,10 @@ FREE: dict[str, Check] = {
     "making its namespace": call("PATCH", f"{CORE}/e2e-1", {"kind": "Namespace", "metadata": {"name": "e2e-1"}}),
     "removing its namespace": call("DELETE", f"{CORE}/e2e-1", {"propagationPolicy": "Background"}),
     "asking what an account may": call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {"spec": {}}),
+    "a token of a service": call("POST", f"{CORE}/{SYSTEM}/serviceaccounts/load-balancer/token", {"spec": {}}),
+    "a load balancer of its own": call("PATCH", f"{APPS}/{SYSTEM}/deployments/{OWN_BALANCER}-e2e-1", {"kind": "Deployment"}),
+    "rights for an account of its own": call("PATCH", f"{BINDINGS}/e2e-1-view", {"kind": "ClusterRoleBinding"}),
+    "taking them back": call("DELETE", f"{BINDINGS}/e2e-1-view", {"propagationPolicy": "Background"}),
     "defining a kind of others": call(
         "PATCH", f"{DEFINITIONS}/scaledobjects.keda.sh", {"kind": "CustomResourceDefinition", "spec": {"group": "keda.sh"}}
     ),
@@ -66,6 +71,7 @@ DISTURBING: dict[str, Check] = {
     "deleting a pod of it": call("DELETE", f"{CORE}/{SYSTEM}/pods/load-balancer-1"),
     "removing the system": call("DELETE", f"{CORE}/{SYSTEM}"),
     "taking rights": call("PATCH", f"{ROLES}/nemesis-autoscaler-controller", {"rules": []}),
+    "rights for others": call("PATCH", f"{BINDINGS}/nemesis-autoscaler-controller", {"kind": "ClusterRoleBinding"}),
     "changing our resource": call(
         "PATCH", f"{DEFINITIONS}/customautoscalers.{OWN}", {"kind": "CustomResourceDefinition", "spec": {"group": OWN}}
     ),

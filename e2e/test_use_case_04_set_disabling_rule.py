@@ -35,9 +35,8 @@ def test_the_readme_replaces_the_whole_object(place: Place) -> None:
     before, _ = change(place, "curl", SLEEP)
 
     def replaced() -> bool:
-        variables = {"CONTROLLER": place.nemesis.controller_url, "NAMESPACE": place.namespace, "TOKEN": place.token}
         comment = next(c for c in place.readme.commands if c.startswith("Replace all of it"))
-        return place.readme.run(comment, **variables)["spec"] == {**before, "idleTime": 90}
+        return place.readme.run(comment, **place.variables)["spec"] == {**before, "idleTime": 90}
 
     # 409 while the controller writes the status; then one tries again, as the README says.
     eventually(replaced, "it is replaced")

@@ -5,6 +5,7 @@ That a sidecar pushes them by itself is test_sidecar.py's.
 
 from __future__ import annotations
 
+from harness.accounts import bearer, of_pod, waiting_pod
 from harness.applications import fibonacci
 from harness.cluster import Object
 from harness.nemesis import Nemesis
@@ -41,7 +42,8 @@ def test_metrics_come_with_their_age_and_who_says_so(nemesis: Nemesis, namespace
         "namespace": namespace,
         "metrics": {"cpuUsage": 321.5, "memoryUsage": 12.25, "diskUsage": 3, "responseTime": 40},
     }
-    answer = nemesis.http.post(nemesis.controller_url + "/metrics", json=body)
+    itself = bearer(of_pod(nemesis.cluster, nemesis.cluster.get("Pod", pushed, namespace)))
+    answer = nemesis.http.post(nemesis.controller_url + "/metrics", json=body, headers=itself)
     assert (answer.status_code, answer.json()) == (200, {"status": "Metrics received"}), answer.text
 
     def told() -> dict[str, Object]:
@@ -61,13 +63,15 @@ def test_metrics_come_with_their_age_and_who_says_so(nemesis: Nemesis, namespace
 
 def test_a_push_that_is_no_measurement_is_refused_and_the_field_is_named(nemesis: Nemesis, namespace: str) -> None:
     url = nemesis.controller_url + "/metrics"
-    bad = {"podName": "some-pod", "namespace": namespace, "metrics": {"cpuUsage": -1, "memoryUsage": -2, "cpuUse": 3}}
-    named = {e["field"] for e in problem(nemesis.http.post(url, json=bad), 400, "invalid")["errors"]}
-    assert named == {"metrics.cpuUsage", "metrics.memoryUsage"}, named
-    # A field that is not known is of a later version, and ignored.
-    later = {"podName": "some-pod", "namespace": namespace, "metrics": {"cpuUse": 3}}
-    assert nemesis.http.post(url, json=later).json() == {"status": "Metrics received"}
-    # Of a pod that nobody knows it is taken and dropped: it may be seen a moment later.
-    early = {"podName": "some-pod", "namespace": namespace, "metrics": {"cpuUsage": 1}}
-    assert nemesis.http.post(url, json=early).json() == {"status": "Metrics received"}
+    with waiting_pod(nemesis.cluster, "nobodys", namespace=namespace) as pod:
+        name, itself = pod["metadata"]["name"], bearer(of_pod(nemesis.cluster, pod))
+        bad = {"podName": name, "namespace": namespace, "metrics": {"cpuUsage": -1, "memoryUsage": -2, "cpuUse": 3}}
+        named = {e["field"] for e in problem(nemesis.http.post(url, json=bad, headers=itself), 400, "invalid")["errors"]}
+        assert named == {"metrics.cpuUsage", "metrics.memoryUsage"}, named
+        # A field that is not known is of a later version, and ignored.
+        later = {"podName": name, "namespace": namespace, "metrics": {"cpuUse": 3}}
+        assert nemesis.http.post(url, json=later, headers=itself).json() == {"status": "Metrics received"}
+        # Of a pod that no application has it is taken and dropped: it may be seen a moment later.
+        early = {"podName": name, "namespace": namespace, "metrics": {"cpuUsage": 1}}
+        assert nemesis.http.post(url, json=early, headers=itself).json() == {"status": "Metrics received"}
     assert nemesis.read("/v1/metrics", namespace=namespace)["items"] == []

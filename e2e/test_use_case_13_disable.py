@@ -14,7 +14,8 @@ def verify_none_runs(nemesis: Nemesis, app: Application) -> None:
     nemesis.wait_replicas(app, 0)
     nemesis.wait_pods_gone(nemesis.cluster.list("Pod", app.namespace, labels=f"app={app.name}"))
     nemesis.wait_state(app, "Asleep")
-    assert nemesis.read("/v1/pods", namespace=app.namespace)["items"] == []
+    # The controller hears of the end of the last one a moment after the API server knows it.
+    eventually(lambda: not nemesis.read("/v1/pods", namespace=app.namespace)["items"], "no pod is listed", promised=5)
     eventually(lambda: nemesis.known(app)["endpoints"] == [], "the load balancer sends nothing anywhere")
 
 

@@ -7,6 +7,7 @@ released one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from harness.applications import Application, fibonacci
 from harness.load import Load
 from harness.nemesis import BALANCER, CONTROLLER, Nemesis
-from harness.releases import Release, last_release, released, released_resource
+from harness.releases import Release, last_release, released, released_resource, without_tokens
 from harness.waiting import eventually
 
 pytestmark = pytest.mark.disruptive
@@ -23,6 +24,13 @@ pytestmark = pytest.mark.disruptive
 @pytest.fixture(scope="module")
 def release(nemesis: Nemesis) -> Release:
     return last_release(nemesis)
+
+
+@pytest.fixture(scope="module")
+def rollout(nemesis: Nemesis) -> Iterator[None]:
+    """0.1.0 knows no tokens: those of today are told so for as long as it is there."""
+    with without_tokens(nemesis):
+        yield
 
 
 def lives(nemesis: Nemesis, app: Application) -> None:
@@ -56,6 +64,7 @@ def tells(nemesis: Nemesis) -> None:
     assert nemesis.http.get(url).json() == before.json()
 
 
+@pytest.mark.usefixtures("rollout")
 @pytest.mark.parametrize("service", [CONTROLLER, BALANCER])
 def test_the_last_release_of_a_service_works_beside_the_others_of_today(
     nemesis: Nemesis, namespace: str, overlay: Path, release: Release, service: str
@@ -80,6 +89,7 @@ def test_the_last_release_of_a_service_works_beside_the_others_of_today(
     assert not load.failures, f"{len(load.failures)} of {load.answered}: {load.failures[:5]}"
 
 
+@pytest.mark.usefixtures("rollout")
 def test_all_services_of_the_last_release_work_on_the_resource_of_today(
     nemesis: Nemesis, namespace: str, overlay: Path, release: Release
 ) -> None:

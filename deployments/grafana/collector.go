@@ -12,6 +12,8 @@ func collectors() *builder {
 		figure("Batches a second", "", perSecond, 0, `sum(rate(nemesis_collector_batches_total{@}$rate))`),
 		lines("Pushes", "crowded-out: more pods push than are kept; expired: the controller did not take them in time; superseded: a newer one came first.", perSecond, query{`sum by (result) (rate(nemesis_collector_pushes_total{@}$rate))`, "{{result}}"}),
 		lines("Batches", "", perSecond, query{`sum by (result) (rate(nemesis_collector_batches_total{@}$rate))`, "{{result}}"}),
+		lines("Tokens of sidecars", "refused: not good; failed: the issuer's keys are not known.", perSecond, query{`sum by (outcome) (rate(nemesis_collector_tokens_total{@}$rate))`, "{{outcome}}"}),
+		lines("Refused by the controller", "Exchanges in which it did not take a collector's token (401) or did not let it (403).", perSecond, query{`sum by (status) (rate(nemesis_token_refusals_total{@}$rate))`, "{{status}}"}),
 		lines("Longest silence of the controller", "", seconds, query{`max(nemesis_collector_controller_away_seconds{@})`, "the longest"}),
 	)
 	section(b, "Collectors: the ten of which there is most",

@@ -61,6 +61,13 @@ func controller() *builder {
 		lines("Claims refused", "Targets of CustomAutoscalers whose host and prefix somebody else has; the log says who.", count, query{`sum by (by) (nemesis_claims_refused{@})`, "{{by}}"}),
 		lines("Served without the leader", "Requests that a follower served itself because the leader did not answer.", perSecond, query{`sum(rate(nemesis_relay_errors_total{@}$rate))`, "relays"}),
 	)
+	section(b, "Who calls",
+		lines("Refused", "For who made the call, by operation and why.", perSecond, query{`sum by (operation, code) (rate(nemesis_calls_refused_total{@}$rate))`, "{{operation}} {{code}}"}),
+		lines("Tokens of services", "Known ones were verified before.", perSecond, query{`sum by (outcome) (rate(nemesis_service_tokens_total{@}$rate))`, "{{outcome}}"}),
+		lines("Questions about people", "To the API server; an answer counts for ten seconds.", perSecond, query{`sum by (answer) (rate(nemesis_access_questions_total{@}$rate))`, "{{answer}}"}),
+		lines("Changes", "Of settings and of CustomAutoscalers, through the controller; the log's lines `audit` say by whom.", perSecond, query{`sum by (operation, result) (rate(nemesis_changes_total{@}$rate))`, "{{operation}} {{result}}"}),
+		lines("Tokens are required", "0: whoever sends none may do everything.", count, query{`nemesis_authentication_required{@}`, "{{instance}}"}),
+	)
 	section(b, "Who leads",
 		lines("Shards led", "", count, query{`nemesis_shards_led{@}`, "{{instance}}"}),
 		lines("Terms of leadership", "Each step is a new leader of a shard.", count, query{`sum by (instance) (nemesis_leader_terms_total{@})`, "{{instance}}"}),

@@ -20,10 +20,10 @@ const (
 
 // lastRequests prints the newest requests of the log, and where they are kept: in the Elasticsearch
 // at elastic, or, when that is "", with the load balancer itself.
-func lastRequests(ctx context.Context, out io.Writer, admin, elastic string) error {
+func lastRequests(ctx context.Context, out io.Writer, admin, elastic string, sign loadbalancer.RequestEditorFn) error {
 	ctx, cancel := context.WithTimeout(ctx, loggedWithin)
 	defer cancel()
-	api, err := loadbalancer.NewClientWithResponses(admin)
+	api, err := loadbalancer.NewClientWithResponses(admin, loadbalancer.WithRequestEditorFn(sign))
 	if err != nil {
 		return err
 	}

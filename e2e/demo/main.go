@@ -24,6 +24,7 @@ const (
 	namespace  = "nemesis-demo"
 	deployment = "modelserver"
 	system     = "nemesis-system"
+	reader     = "reader" // the account that the demo asks with, and its reader after it
 	// firstRequest is more than a pod needs on a slow machine, and less than a person waits.
 	firstRequest = 2 * time.Minute
 )
@@ -52,7 +53,11 @@ func run(ctx context.Context, out io.Writer, kubeconfig string) error {
 	if err != nil {
 		return err
 	}
-	api, err := autoscaler.NewClientWithResponses(controller)
+	viewer, err := cluster.Member(ctx, namespace, reader, "view")
+	if err != nil {
+		return err
+	}
+	api, err := autoscaler.NewClientWithResponses(controller, autoscaler.WithRequestEditorFn(viewer.Sign))
 	if err != nil {
 		return err
 	}
@@ -85,7 +90,7 @@ func run(ctx context.Context, out io.Writer, kubeconfig string) error {
 		return err
 	}
 	elastic := os.Getenv("NEMESIS_ELASTICSEARCH_URL")
-	if err := lastRequests(ctx, out, admin, elastic); err != nil {
+	if err := lastRequests(ctx, out, admin, elastic, viewer.Sign); err != nil {
 		return err
 	}
 	farewell(out, balancer, controller, admin, kubeconfig, elastic, app.IdleTime)

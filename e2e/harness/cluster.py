@@ -33,6 +33,8 @@ KINDS: dict[str, tuple[str, str, bool]] = {
     "Lease": ("apis/coordination.k8s.io/v1", "leases", True),
     "ClusterRole": ("apis/rbac.authorization.k8s.io/v1", "clusterroles", False),
     "Role": ("apis/rbac.authorization.k8s.io/v1", "roles", True),
+    "ClusterRoleBinding": ("apis/rbac.authorization.k8s.io/v1", "clusterrolebindings", False),
+    "Secret": ("api/v1", "secrets", True),
     "RoleBinding": ("apis/rbac.authorization.k8s.io/v1", "rolebindings", True),
     "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers", True),
     "ValidatingAdmissionPolicy": ("apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies", False),
@@ -87,6 +89,10 @@ class Cluster:
             raise Refused(method, path, answer)
         return answer.json() if "json" in answer.headers.get("Content-Type", "") else {"text": answer.text}
 
+    def raw(self, path: str, **headers: str) -> httpx.Response:
+        """What the API server answers to a GET, as `kubectl get --raw` asks it."""
+        return self._http.get(path, headers=headers)
+
     def get(self, kind: str, name: str, namespace: str = "") -> Object:
         return self.call("GET", self.path(kind, name, namespace))
 
@@ -122,8 +128,10 @@ class Cluster:
         path = self.path("Deployment", deployment, namespace) + "/scale"
         self.call("PATCH", path, {"spec": {"replicas": replicas}}, "application/merge-patch+json")
 
-    def logs(self, namespace: str, pod: str, since_seconds: int = 300, previous: bool = False) -> str:
+    def logs(self, namespace: str, pod: str, since_seconds: int = 300, previous: bool = False, container: str = "") -> str:
         query = {"sinceSeconds": str(since_seconds), "previous": str(previous).lower()}
+        if container:
+            query["container"] = container
         return self.call("GET", self.path("Pod", pod, namespace) + "/log", **query)["text"]
 
     def wait(self, kind: str, name: str, namespace: str, until: Callable[[Object | None], bool], what: str) -> Object | None:

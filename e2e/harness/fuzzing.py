@@ -35,7 +35,7 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 TARGET = re.compile(r"[a-z0-9]([-a-z0-9./]{0,315}[a-z0-9])?")
 WAIT = re.compile(r"([0-9]|[1-5][0-9]|60)s")
 UNTOLD = {"after", "client_ip", "continue", "fieldSelector", "labelSelector"}  # query parameters of which the schema does not tell all
-BALANCER, STARTED = "fuzz", "2026-01-02T03:00:00Z"  # who the fuzz pretends to be, and since when
+STARTED = "2026-01-02T03:00:00Z"  # since when the load balancer has been there that the fuzz pretends to be
 
 
 def contract(name: str) -> Any:
@@ -137,7 +137,10 @@ class Garden:
     application: str  # name of the Deployment, the Service and the CustomAutoscaler
     prefix: str
     pod: str
-    token: str  # of somebody who may do everything here, and nothing elsewhere
+    editor: str  # the token of somebody who may edit everything here, and nothing elsewhere
+    operator: Callable[[], str]  # of somebody who may see all, and set settings
+    balancer: str  # the load balancer that the fuzz pretends to be
+    services: dict[str, str]  # the tokens of that one and of a collector, by the label of the operation that is theirs alone
     restore: Callable[[], str]  # makes the CustomAutoscaler as it was; returns its resourceVersion
     session: Session = field(default_factory=Session)
     answers: Counter[int] = field(default_factory=Counter)  # of the operation that is fuzzed now
@@ -145,13 +148,19 @@ class Garden:
     def send(self, case: Case, url: str) -> None:
         """Sends one request and checks the answer."""
         self._confine(case, hit=self.answers.total() % 2 == 0)
-        headers = {"Authorization": f"Bearer {self.token}"} if case.operation.path.startswith("/apis/") else {}
+        headers = {"Authorization": f"Bearer {self._token(case)}"}
         answer = case.call(url, session=self.session, headers=headers, timeout=PATIENCE)
         self.answers[answer.status_code] += 1
         if watches(case) and answer.status_code == 200:
             assert_events(answer.content)
         else:
             case.validate_response(answer, checks=checks(case))
+
+    def _token(self, case: Case) -> str:
+        """Of somebody who may: what others are answered is test_identities.py's."""
+        if case.operation.path.startswith("/apis/"):
+            return self.editor
+        return self.services.get(case.operation.label) or self.operator()
 
     def _confine(self, case: Case, hit: bool) -> None:
         path, query = dict(case.path_parameters or {}), dict(case.query or {})
@@ -182,7 +191,7 @@ class Garden:
         if label == "POST /v1/traffic":
             # One load balancer, so that it can say goodbye: many that fell silent would keep everything awake.
             if isinstance(body.get("balancer"), str) and 0 < len(body["balancer"]) <= 253:
-                body["balancer"] = BALANCER
+                body["balancer"] = self.balancer
             if isinstance(body.get("startedAt"), str):
                 body["startedAt"] = STARTED if body["startedAt"][:1].isdigit() else "yesterday"
             reported = body.get("applications")

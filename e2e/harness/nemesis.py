@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from . import shared
+from .accounts import Operator
 from .applications import Application
 from .cluster import Cluster, Object
 from .reach import SYSTEM, Reach
@@ -16,16 +17,25 @@ from .waiting import PATIENCE, NotYet, eventually
 
 CONTROLLER = "autoscaler-controller"
 BALANCER = "load-balancer"
+COLLECTOR = "metrics-collector"
 
 
 class Nemesis:
     """The services and what the tests ask of them."""
 
-    def __init__(self, cluster: Cluster, reach: Reach) -> None:
-        self.cluster, self.reach = cluster, reach
+    def __init__(self, cluster: Cluster, reach: Reach, operator: Operator) -> None:
+        self.cluster, self.reach, self.operator = cluster, reach, operator
         limits = httpx.Limits(max_connections=600, max_keepalive_connections=600)
         hooks = {"request": [shared.check_request]}
-        self.http = httpx.Client(timeout=httpx.Timeout(PATIENCE, connect=30), limits=limits, trust_env=False, event_hooks=hooks)
+        # Nemesis' own APIs are asked as the operator, unless a request says as whom; clients' traffic has no token.
+        self.http = httpx.Client(
+            timeout=httpx.Timeout(PATIENCE, connect=30),
+            limits=limits,
+            trust_env=False,
+            event_hooks=hooks,
+            auth=operator,
+            verify=reach.trust(),
+        )
 
     @property
     def data_url(self) -> str:

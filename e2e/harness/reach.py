@@ -4,6 +4,10 @@ On a cluster whose service network ends on this machine (the local one) its Clus
 a restarted pod is not noticed. Elsewhere kubectl forwards a port, anew when the pod behind it has
 gone. NEMESIS_LOAD_BALANCER_URL, NEMESIS_LOAD_BALANCER_ADMIN_URL and NEMESIS_CONTROLLER_URL name an
 address from outside, such as an Ingress.
+
+The services' own APIs speak TLS; who is there is verified by the authority that the controller publishes. By
+which name is not: their certificates have the pods' addresses and the Services' names, and none that a port is
+forwarded to or a ClusterIP.
 """
 
 from __future__ import annotations
@@ -11,10 +15,12 @@ from __future__ import annotations
 import os
 import re
 import socket
+import ssl
 import subprocess
 
 from .cluster import Cluster, Object
-from .shared import SYSTEM
+from .shared import OWN_BALANCER, SYSTEM
+from .waiting import eventually
 
 
 def answers(host: str, port: int, within: float = 2) -> bool:
@@ -48,33 +54,86 @@ class Forwarded:
             self._process.wait(10)
 
 
+# What Nemesis itself answers, and asks its callers who they are.
+GUARDED = {
+    ("autoscaler-controller", 8080),
+    ("load-balancer", 8081),
+    (OWN_BALANCER, 8081),
+    ("metrics-collector", 8080),
+}
+
+
+AUTHORITY = "nemesis-ca"  # the ConfigMap
+
+
+def scheme(service: str, port: int) -> str:
+    """How the port is spoken to."""
+    return "https" if (service, port) in GUARDED else "http"
+
+
 class Reach:
     """Base addresses of services and pods."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._forwarded: dict[tuple[str, str, int], Forwarded] = {}
+        self._guarded: set[str] = set()
         dns = cluster.list("Service", "kube-system", fields="metadata.name=kube-dns")
         address = os.environ.get("NEMESIS_PROBE_ADDRESS") or (f"{dns[0]['spec']['clusterIP']}:53" if dns else "")
         host, _, port = address.rpartition(":")
         self.direct = bool(host) and answers(host, int(port))
 
     def service(self, name: str, port: int, variable: str, namespace: str = SYSTEM) -> str:
+        return self._known(name, port, self._service(name, port, variable, namespace))
+
+    def _service(self, name: str, port: int, variable: str, namespace: str) -> str:
         if given := os.environ.get(variable):
             return given.rstrip("/")
         if self.direct:
             address = self._cluster.get("Service", name, namespace)["spec"]["clusterIP"]
-            return f"http://{address}:{port}"
-        return self._forward(namespace, f"service/{name}", port)
+            return f"{scheme(name, port)}://{address}:{port}"
+        return self._forward(namespace, f"service/{name}", port, scheme(name, port))
 
     def pod(self, pod: Object, port: int) -> str:
+        labels = pod["metadata"].get("labels", {})
+        service = labels.get("app.kubernetes.io/name") or labels.get("app", "")
         if self.direct:
-            return f"http://{pod['status']['podIP']}:{port}"
-        return self._forward(pod["metadata"]["namespace"], f"pod/{pod['metadata']['name']}", port)
+            return self._known(service, port, f"{scheme(service, port)}://{pod['status']['podIP']}:{port}")
+        forwarded = self._forward(pod["metadata"]["namespace"], f"pod/{pod['metadata']['name']}", port, scheme(service, port))
+        return self._known(service, port, forwarded)
 
-    def _forward(self, namespace: str, target: str, port: int) -> str:
+    def _known(self, service: str, port: int, base: str) -> str:
+        """Remembers what is behind an address; that of a pod which has gone may be another's by now."""
+        if (service, port) in GUARDED:
+            self._guarded.add(base)
+        else:
+            self._guarded.discard(base)
+        return base
+
+    def guarded(self, url: str) -> bool:
+        """Whether Nemesis' own API is there, and not a client's way."""
+        return any(url == base or url.startswith((base + "/", base + "?")) for base in self._guarded.copy())
+
+    def _forward(self, namespace: str, target: str, port: int, scheme: str) -> str:
         key = (namespace, target, port)
-        return self._forwarded.setdefault(key, Forwarded(self._cluster, *key)).url()
+        url = self._forwarded.setdefault(key, Forwarded(self._cluster, *key)).url()
+        return scheme + url.removeprefix("http")
+
+    def trust(self) -> ssl.SSLContext:
+        """Who trusts the services' authority, and the system's."""
+        trusts = ssl.create_default_context()
+        trusts.check_hostname = False
+        trusts.load_verify_locations(cadata=self.authority())
+        return trusts
+
+    def authority(self) -> str:
+        """What the controller publishes."""
+
+        def published() -> str:
+            found = self._cluster.list("ConfigMap", SYSTEM, fields=f"metadata.name={AUTHORITY}")
+            return found[0]["data"]["ca.crt"] if found else ""
+
+        return eventually(published, "the controller has published its certificate authority")
 
     def close(self) -> None:
         for forwarded in self._forwarded.values():

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from .cluster import Refused
-from .nemesis import CONTROLLER, Nemesis
+from .nemesis import BALANCER, CONTROLLER, Nemesis
 from .reach import SYSTEM
-from .services import HEARD, settled
+from .services import HEARD, configured, settled
 from .waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -56,6 +56,14 @@ def last_release(nemesis: Nemesis) -> Release:
     images = [str(p) for p in sorted(release.folder.glob("*.tar"))]
     subprocess.run([kubectl.cache / "bin" / "local-kubernetes", "load", *images], env=tools, timeout=120, check=True)
     return release
+
+
+@contextmanager
+def without_tokens(nemesis: Nemesis) -> Iterator[None]:
+    """The services of today let callers without a token in, and speak clear text, as in a rollout from 0.1.0; nobody sends one."""
+    optional = {"NEMESIS_AUTHENTICATION": "optional", "NEMESIS_CLEAR_TEXT": "true"}
+    with configured(nemesis, CONTROLLER, optional), configured(nemesis, BALANCER, optional), nemesis.operator.silent():
+        yield
 
 
 @contextmanager

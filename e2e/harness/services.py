@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from .cluster import Object
 from .nemesis import BALANCER, CONTROLLER, Nemesis
 from .reach import SYSTEM
+from .shared import OWN_BALANCER
 from .waiting import eventually
 
 
@@ -129,37 +130,46 @@ def without_the_right_to_scale(nemesis: Nemesis) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class OwnBalancer:
-    """The base addresses of a load balancer's two ports."""
+    """The base addresses of a load balancer's two ports, and its pod."""
 
     data: str
     admin: str
+    pod: Object
 
 
 @contextmanager
 def own_balancer(nemesis: Nemesis, namespace: str, env: dict[str, str]) -> Iterator[OwnBalancer]:
-    """A second load balancer with settings of its own."""
+    """A second load balancer with settings of its own, for the test whose namespace this is.
+
+    It stands where the deployed one does, since it is a load balancer to the controller by its account; it goes
+    with the test's namespace at the latest.
+    """
     source = nemesis.cluster.get("Deployment", BALANCER, SYSTEM)
-    labels = {"app": "own-balancer"}
+    owner = nemesis.cluster.get("Namespace", namespace)["metadata"]
+    name = f"{OWN_BALANCER}-{namespace}"
+    labels = {"app": OWN_BALANCER, "nemesis-e2e/namespace": namespace}
+    selector = ",".join(f"{k}={v}" for k, v in labels.items())
     template = copy.deepcopy(source["spec"]["template"])
     template["metadata"] = {"labels": labels}
-    template["spec"].pop("serviceAccountName", None)
-    template["spec"].pop("serviceAccount", None)
-    controller = {"NEMESIS_CONTROLLER_URL": f"http://{CONTROLLER}.{SYSTEM}.svc:8080", "NEMESIS_LAME_DUCK": "0s"}
-    template["spec"]["containers"][0]["env"] = with_env(source, {**controller, **env})
+    template["spec"]["containers"][0]["env"] = with_env(source, {"NEMESIS_LAME_DUCK": "0s", **env})
     nemesis.cluster.apply(
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": {"name": "own-balancer", "namespace": namespace},
+            "metadata": {
+                "name": name,
+                "namespace": SYSTEM,
+                "ownerReferences": [{"apiVersion": "v1", "kind": "Namespace", "name": namespace, "uid": owner["uid"]}],
+            },
             "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
         }
     )
     try:
-        nemesis.wait_service("own-balancer", namespace)
-        (pod,) = nemesis.cluster.list("Pod", namespace, labels="app=own-balancer")
-        yield OwnBalancer(nemesis.reach.pod(pod, 8080), nemesis.reach.pod(pod, 8081))
+        nemesis.wait_service(name)
+        (pod,) = nemesis.cluster.list("Pod", SYSTEM, labels=selector)
+        yield OwnBalancer(nemesis.reach.pod(pod, 8080), nemesis.reach.pod(pod, 8081), pod)
     finally:
         # It must say goodbye: a balancer that only falls silent keeps every application awake.
-        pods = nemesis.cluster.list("Pod", namespace, labels="app=own-balancer")
-        nemesis.cluster.delete("Deployment", "own-balancer", namespace)
+        pods = nemesis.cluster.list("Pod", SYSTEM, labels=selector)
+        nemesis.cluster.delete("Deployment", name, SYSTEM)
         nemesis.wait_pods_gone(pods)

@@ -35,6 +35,17 @@ class Place:
     token: str
     program: Path  # settings-client
     readme: Readme
+    authority: Path  # by which the controller is verified
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the README has a person set."""
+        return {
+            "CONTROLLER": self.nemesis.controller_url,
+            "NAMESPACE": self.namespace,
+            "TOKEN": self.token,
+            "CURL_CA_BUNDLE": str(self.authority),
+        }
 
     def plant(self) -> None:
         """Makes the example application, without its CustomAutoscaler."""
@@ -69,7 +80,7 @@ def by_client(how: str) -> Way:
             text=True,
             timeout=PATIENCE,
             check=False,
-            env={"TOKEN": place.token},
+            env={"TOKEN": place.token, "SSL_CERT_FILE": str(place.authority)},
         )
         assert done.returncode == 0, done.stderr
         expected = "created" if what == CREATE else {"put": "replaced", "patch": "patched"}[how]
@@ -97,7 +108,7 @@ def by_kubectl(place: Place, what: str) -> None:
 
 def by_curl(place: Place, what: str) -> None:
     """The README's lines."""
-    variables = {"CONTROLLER": place.nemesis.controller_url, "NAMESPACE": place.namespace, "TOKEN": place.token}
+    variables = place.variables
     there = place.readme.run("Is there one for the Deployment?", **variables)["items"]
     assert bool(there) == (what != CREATE), there
     answered = place.readme.run(what, **variables)

@@ -12,11 +12,15 @@ from .applications import Application
 from .cluster import Object
 from .kubectl import Kubectl
 
+PORT = 8082
 COMPONENTS = Path(__file__).resolve().parents[2] / "kustomize" / "components"
 
 
-def with_sidecar(kubectl: Kubectl, app: Application, source: str = "auto") -> list[Object]:
-    """The application's objects, the Deployment with the sidecar in its pods, which measures by source (none: not at all)."""
+def with_sidecar(kubectl: Kubectl, app: Application, source: str = "auto", listen: str = f":{PORT}") -> list[Object]:
+    """The application's objects, the Deployment with the sidecar in its pods, which measures by source (none: not at all).
+
+    With an empty `listen` its API is where it is by itself: inside the pod alone.
+    """
     component = COMPONENTS / {"pod-cgroup": "sidecar-cgroup", "none": "sidecar-apart"}.get(source, "sidecar")
     deployment = app.deployment
     deployment["metadata"]["labels"] = {**deployment["metadata"]["labels"], "nemesis/sidecar": "true"}
@@ -34,18 +38,11 @@ def with_sidecar(kubectl: Kubectl, app: Application, source: str = "auto") -> li
         objects = list(yaml.safe_load_all(kubectl("kustomize", str(folder))))
     for o in objects:
         if o["kind"] == "Deployment":
-            reachable(o["spec"]["template"]["spec"])
+            if listen:
+                setting(o["spec"]["template"]["spec"], "NEMESIS_LISTEN", listen)
             if source not in ("auto", "none"):
                 setting(o["spec"]["template"]["spec"], "NEMESIS_USAGE_FROM", source)
     return objects
-
-
-PORT = 8082
-
-
-def reachable(pod: Object) -> None:
-    """Its API is inside the pod alone unless it is told otherwise."""
-    setting(pod, "NEMESIS_LISTEN", f":{PORT}")
 
 
 def setting(pod: Object, name: str, value: str) -> None:

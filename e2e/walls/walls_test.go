@@ -24,36 +24,39 @@ const (
 // pure packages decide; they import the standard library and each other, and of the standard
 // library nothing that does I/O or speaks HTTP.
 var pure = []string{
-	controller + "scaling", controller + "fleet", controller + "contest", controller + "lifecycle", controller + "claims", controller + "shards",
+	controller + "scaling", controller + "fleet", controller + "contest", controller + "lifecycle", controller + "claims", controller + "shards", controller + "access",
 	controller + "injection", controller + "advice",
 	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/balance/simulate", balancer + "traffic/waitroom", balancer + "traffic/dispatch", balancer + "traffic/slots",
 	balancer + "traffic/redirect", balancer + "traffic/message", balancer + "traffic/websocket",
 	sidecar + "pod", sidecar + "schedule", sidecar + "batch",
-	balancer + "control/tuning", balancer + "log/accesslog", balancer + "log/genai", balancer + "log/scalinglog",
+	balancer + "admin/rights", balancer + "control/tuning", balancer + "log/accesslog", balancer + "log/genai", balancer + "log/scalinglog",
 }
 
 // forTests packages are imported by tests and by each other, and by no program.
-var forTests = []string{root + "pkg/testwait", balancer + "traffic/wiretest", kube + "/kubetest"}
+var forTests = []string{root + "pkg/testwait", root + "pkg/testtokens", root + "pkg/testauthority", balancer + "traffic/wiretest", kube + "/kubetest"}
 
 // kube is the connection to the API server, and toKubernetes are the adapters that share it.
 const kube = controller + "kube"
 
-var toKubernetes = []string{controller + "cluster", controller + "election", controller + "settings", controller + "apiproxy", controller + "webhook"}
+var toKubernetes = []string{
+	controller + "cluster", controller + "election", controller + "settings", controller + "apiproxy", controller + "reviews",
+	controller + "certificates", controller + "webhook",
+}
 
 // cores run the decisions through ports that they declare; adapters stand on the other side.
 var (
-	cores    = []string{controller + "control", balancer + "traffic/proxy", sidecar + "agent", sidecar + "batcher"}
+	cores    = []string{controller + "control", controller + "guard", balancer + "traffic/proxy", sidecar + "agent", sidecar + "batcher"}
 	adapters = slices.Concat(toKubernetes, []string{
 		controller + "ingest", controller + "httpapi", controller + "admission",
 		balancer + "traffic/upstream", balancer + "control/controller", balancer + "control/peers", balancer + "admin", balancer + "traffic/connections",
 		balancer + "traffic/certificates", balancer + "traffic/listener", balancer + "traffic/http1", balancer + "traffic/http2", balancer + "traffic/nethttp",
 		balancer + "log/spool", balancer + "log/elastic",
-		sidecar + "collect", sidecar + "send", sidecar + "httpapi", sidecar + "intake",
+		sidecar + "collect", sidecar + "send", sidecar + "httpapi", sidecar + "intake", sidecar + "judge",
 	})
 	// Generated types stop at the packages that translate them.
 	translators = []string{
 		controller + "httpapi", controller + "ingest", controller + "contract", balancer + "control/controller", balancer + "control/peers", balancer + "admin",
-		sidecar + "send", sidecar + "httpapi", sidecar + "intake", sidecar + "wire",
+		sidecar + "send", sidecar + "httpapi", sidecar + "intake", sidecar + "wire", sidecar + "judge",
 	}
 )
 
@@ -122,10 +125,15 @@ func broken(from, to string) string {
 		return "the connection knows nothing of what is asked over it"
 	case adapterOf(from) != "" && adapterOf(to) != "" && adapterOf(from) != adapterOf(to):
 		return "adapters never import each other"
-	case strings.HasPrefix(to, root+"gen") && strings.Contains(from, "/internal/") && service != "" && !slices.Contains(translators, from) && !strings.HasSuffix(from, "/internal/app"):
+	case strings.HasPrefix(to, root+"gen") && strings.Contains(from, "/internal/") && service != "" && !slices.Contains(translators, from) && !wires(from):
 		return "generated types stop at the packages that translate them"
 	}
 	return ""
+}
+
+// wires tells whether a package puts a program together: app, or one of several beside it.
+func wires(path string) bool {
+	return strings.HasSuffix(path, "/internal/app") || strings.Contains(path, "/internal/app/")
 }
 
 func brokenByPure(to string) string {
@@ -247,6 +255,25 @@ func TestWings_AreAllThatTheLoadBalancerHas(t *testing.T) {
 	}
 }
 
+// One sidecar stands in each pod: what only those need who judge tokens must not come into its program.
+func TestSidecar_HasNothingThatVerifiesTokens(t *testing.T) {
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", root+"services/sidecar/cmd/sidecar")
+	list.Env = append(os.Environ(), "GOWORK=")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, root+"pkg/bearer") {
+		t.Error("the sidecar sends no token")
+	}
+	for _, path := range deps {
+		if strings.Contains(path, "go-jose") || path == root+"pkg/identity" || path == root+"pkg/authority" {
+			t.Errorf("the sidecar's program has %s", path)
+		}
+	}
+}
+
 // The rules themselves are tried, so that a slip in them does not pass everything.
 func TestBroken_FindsWhatIsForbidden(t *testing.T) {
 	for _, c := range []struct {
@@ -295,6 +322,8 @@ func TestBroken_FindsWhatIsForbidden(t *testing.T) {
 		{sidecar + "collect", root + "gen/common", true},
 		{sidecar + "collect/page", sidecar + "send", true},
 		{sidecar + "send", sidecar + "wire", false},
+		{sidecar + "app/batching", root + "gen/common", false},
+		{sidecar + "agent", root + "gen/common", true},
 		{controller + "httpapi", root + "gen/autoscaler", false},
 		{root + "pkg/fault", root + "gen/common", true},
 		{balancer + "app", root + "pkg/testwait", true},

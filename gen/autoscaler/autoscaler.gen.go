@@ -23,6 +23,63 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AccessReviewResource.
+const (
+	Customautoscalers          AccessReviewResource = "customautoscalers"
+	Customautoscalersdecisions AccessReviewResource = "customautoscalers/decisions"
+	Customautoscalerslogs      AccessReviewResource = "customautoscalers/logs"
+	Customautoscalersrequest   AccessReviewResource = "customautoscalers/request"
+	Customautoscalerssettings  AccessReviewResource = "customautoscalers/settings"
+	Customautoscalersstate     AccessReviewResource = "customautoscalers/state"
+	Metrics                    AccessReviewResource = "metrics"
+)
+
+// Valid indicates whether the value is a known member of the AccessReviewResource enum.
+func (e AccessReviewResource) Valid() bool {
+	switch e {
+	case Customautoscalers:
+		return true
+	case Customautoscalersdecisions:
+		return true
+	case Customautoscalerslogs:
+		return true
+	case Customautoscalersrequest:
+		return true
+	case Customautoscalerssettings:
+		return true
+	case Customautoscalersstate:
+		return true
+	case Metrics:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AccessReviewVerb.
+const (
+	Create AccessReviewVerb = "create"
+	Get    AccessReviewVerb = "get"
+	List   AccessReviewVerb = "list"
+	Update AccessReviewVerb = "update"
+)
+
+// Valid indicates whether the value is a known member of the AccessReviewVerb enum.
+func (e AccessReviewVerb) Valid() bool {
+	switch e {
+	case Create:
+		return true
+	case Get:
+		return true
+	case List:
+		return true
+	case Update:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ApplicationState.
 const (
 	ApplicationStateAsleep        ApplicationState = "Asleep"
@@ -761,6 +818,43 @@ func (e ListDecisionsParamsResult) Valid() bool {
 	}
 }
 
+// AccessAnswer Example: {"authenticated":true,"everywhere":false,"namespaces":["shop"],"user":"jane"}
+type AccessAnswer struct {
+	// Authenticated Whether the token is good.
+	Authenticated bool `json:"authenticated"`
+
+	// Everywhere Whether it is allowed in all namespaces, also those that were not asked of.
+	Everywhere bool `json:"everywhere"`
+
+	// Namespaces Those of the question in which it is allowed, in the order of the question.
+	Namespaces []externalRef0.Namespace `json:"namespaces"`
+
+	// Reason Why the token is not good; absent where it is.
+	Reason *string `json:"reason,omitempty"`
+
+	// User Whose it is, as Kubernetes has it; absent where it is not good.
+	User *string `json:"user,omitempty"`
+}
+
+// AccessReview Example: {"namespaces":["shop","search"],"resource":"customautoscalers/state","token":"eyJhbGciOi","verb":"list"}
+type AccessReview struct {
+	// Namespaces Of which of them is it asked; left out: whether in all that there are.
+	Namespaces *[]externalRef0.Namespace `json:"namespaces,omitempty"`
+
+	// Resource What it is about: the custom resource or one of its subresources; or `metrics`, which is the path /metrics and belongs to no namespace.
+	Resource AccessReviewResource `json:"resource"`
+
+	// Token Of the person that is to be judged, without the word Bearer.
+	Token string           `json:"token"`
+	Verb  AccessReviewVerb `json:"verb"`
+}
+
+// AccessReviewResource What it is about: the custom resource or one of its subresources; or `metrics`, which is the path /metrics and belongs to no namespace.
+type AccessReviewResource string
+
+// AccessReviewVerb defines model for AccessReview.Verb.
+type AccessReviewVerb string
+
 // Application One Deployment that a CustomAutoscaler names, and all that is known of it now.
 //
 // Example: {"autoscaler":"fibonacci","conditions":[],"deployment":"fibonacci-deployment","idleTime":90,"maxReplicas":3,"minReplicas":0,"namespace":"default","pods":[],"readyReplicas":0,"replicas":0,"state":"Asleep","traffic":{"balancers":[],"failures":0,"inFlight":0,"rejected":0,"requests":0,"streaming":0,"waiting":0}}
@@ -931,6 +1025,12 @@ type Blocked struct {
 
 	// Since When it was first seen.
 	Since time.Time `json:"since"`
+}
+
+// CertificateRequest defines model for CertificateRequest.
+type CertificateRequest struct {
+	// Request A certificate request (PKCS #10, PEM) of an ECDSA key on P-256, signed by it. Names in it are not looked at.
+	Request string `json:"request"`
 }
 
 // ClaimNamespaces Namespaces, after the model of Gateway API's allowedRoutes.
@@ -1256,6 +1356,15 @@ type EndpointLoad struct {
 	Waiting *float64 `json:"waiting,omitempty"`
 }
 
+// IdentityKeys Example: {"issuer":"https://kubernetes.default.svc.cluster.local","keys":[{"alg":"ES256","crv":"P-256","kid":"a1","kty":"EC","use":"sig","x":"WbbWYDU0uYMJKKPM","y":"iXDzMr0ZXqCqJkZH"}]}
+type IdentityKeys struct {
+	// Issuer The `iss` of every good token.
+	Issuer string `json:"issuer"`
+
+	// Keys Public keys, each a JSON Web Key (RFC 7517); with the name `keys` they are a JWKS.
+	Keys []map[string]interface{} `json:"keys"`
+}
+
 // InjectedSidecar Has the sidecar put into the targets' pods as they are made, where the cluster has the webhook for it; {} is enough. Pods that run already stay as they are. A pod template with the annotation nemesis/inject: "false" is left alone. What is put in, its image above all, is said by whoever runs Nemesis, and not here: who may write this resource need not be one who may run programs.
 type InjectedSidecar struct {
 	// Enabled Left out, it is put in.
@@ -1269,6 +1378,15 @@ type InjectedSidecar struct {
 
 	// ShareProcesses Whether all containers of the pod see each other's processes, by which the sidecar measures CPU and memory without any rights. Left out, they do, unless the pod says something else; with false these two come from the Kubernetes metrics API. An image whose first process insists on being process 1 needs false.
 	ShareProcesses *bool `json:"shareProcesses,omitempty"`
+}
+
+// IssuedCertificate defines model for IssuedCertificate.
+type IssuedCertificate struct {
+	// Authority By which it is verified, PEM: what the ConfigMap nemesis-ca has.
+	Authority string `json:"authority"`
+
+	// Certificate The certificate, PEM, without its root.
+	Certificate string `json:"certificate"`
 }
 
 // KubernetesStatus Kubernetes' own answer (metav1.Status).
@@ -1527,7 +1645,9 @@ type PodUseSource string
 type Probe struct {
 	// DelaySeconds For how long from now on it is not made yet: what is left of its initialDelaySeconds, which begins with the start of its container. Absent: it may be made.
 	DelaySeconds *float64 `json:"delaySeconds,omitempty"`
-	Headers      *[]struct {
+
+	// Headers For load balancers alone; left out for others.
+	Headers *[]struct {
 		Name  string `json:"name"`
 		Value string `json:"value"`
 	} `json:"headers,omitempty"`
@@ -2117,6 +2237,11 @@ type Conflict = externalRef0.Problem
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
 type Fault = externalRef0.Problem
 
+// Forbidden A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type Forbidden = externalRef0.Problem
+
 // Gone A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
@@ -2139,6 +2264,11 @@ type NotFound = externalRef0.Problem
 //
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
 type TooMany = externalRef0.Problem
+
+// Unauthenticated A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type Unauthenticated = externalRef0.Problem
 
 // Unavailable A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
@@ -2306,6 +2436,12 @@ type ReplaceCustomAutoscalerJSONRequestBody = CustomAutoscaler
 
 // SubmitPodMetricsJSONRequestBody defines body for SubmitPodMetrics for application/json ContentType.
 type SubmitPodMetricsJSONRequestBody = externalRef0.PodMetrics
+
+// ReviewAccessJSONRequestBody defines body for ReviewAccess for application/json ContentType.
+type ReviewAccessJSONRequestBody = AccessReview
+
+// IssueCertificateJSONRequestBody defines body for IssueCertificate for application/json ContentType.
+type IssueCertificateJSONRequestBody = CertificateRequest
 
 // PutBalancerSettingsJSONRequestBody defines body for PutBalancerSettings for application/json ContentType.
 type PutBalancerSettingsJSONRequestBody = externalRef0.BalancerSettings
@@ -2607,10 +2743,14 @@ type ClientInterface interface {
 	// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
 	// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+	//
 	// Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
 	ListCustomAutoscalers(ctx context.Context, namespace Namespace, params *ListCustomAutoscalersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateCustomAutoscalerWithBody Create a CustomAutoscaler
+	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2618,6 +2758,8 @@ type ClientInterface interface {
 	CreateCustomAutoscalerWithBody(ctx context.Context, namespace Namespace, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateCustomAutoscaler Create a CustomAutoscaler
+	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2627,11 +2769,14 @@ type ClientInterface interface {
 	// DeleteCustomAutoscaler Delete a CustomAutoscaler
 	//
 	// The Deployment is no longer scaled or routed to. One that sleeps becomes as spec.onDelete says.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Corresponds with DELETE /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name} (the `DeleteCustomAutoscaler` operationId).
 	DeleteCustomAutoscaler(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetCustomAutoscaler Read a CustomAutoscaler
+	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name} (the `GetCustomAutoscaler` operationId).
 	GetCustomAutoscaler(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2639,6 +2784,7 @@ type ClientInterface interface {
 	// PatchCustomAutoscalerWithBody Change some fields of a CustomAutoscaler
 	//
 	// A JSON merge patch (RFC 7386); a field set to null is removed.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2648,6 +2794,7 @@ type ClientInterface interface {
 	// PatchCustomAutoscalerWithApplicationMergePatchPlusJSONBody Change some fields of a CustomAutoscaler
 	//
 	// A JSON merge patch (RFC 7386); a field set to null is removed.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/merge-patch+json` content type.
 	//
@@ -2657,6 +2804,7 @@ type ClientInterface interface {
 	// ReplaceCustomAutoscalerWithBody Replace a CustomAutoscaler
 	//
 	// metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2666,6 +2814,7 @@ type ClientInterface interface {
 	// ReplaceCustomAutoscaler Replace a CustomAutoscaler
 	//
 	// metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2675,6 +2824,7 @@ type ClientInterface interface {
 	// SubmitPodMetricsWithBody A sidecar's measurements of its pod
 	//
 	// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+	// For the pod that is measured, and for collectors.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2684,30 +2834,86 @@ type ClientInterface interface {
 	// SubmitPodMetrics A sidecar's measurements of its pod
 	//
 	// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+	// For the pod that is measured, and for collectors.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /metrics (the `SubmitPodMetrics` operationId).
 	SubmitPodMetrics(ctx context.Context, body SubmitPodMetricsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ReviewAccessWithBody What the bearer of a token may do
+	//
+	// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+	// For load balancers and collectors.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+	ReviewAccessWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReviewAccess What the bearer of a token may do
+	//
+	// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+	// For load balancers and collectors.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+	ReviewAccess(ctx context.Context, body ReviewAccessJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListApplications Every application with its state, pods, traffic and last decision
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 	//
 	// Corresponds with GET /v1/applications (the `ListApplications` operationId).
 	ListApplications(ctx context.Context, params *ListApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetApplication One application, by the name of its Deployment
 	//
+	// For people with `get` on `customautoscalers` in the namespace.
+	//
 	// Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 	GetApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IssueCertificateWithBody A certificate for the caller's own ports
+	//
+	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+	// For load balancers and collectors.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+	IssueCertificateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IssueCertificate A certificate for the caller's own ports
+	//
+	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+	// For load balancers and collectors.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+	IssueCertificate(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListDecisions The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
+	// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetIdentityKeys The keys by which the tokens of services are verified
+	//
+	// The public keys of the issuer of service-account tokens, as the controller has them from the Kubernetes API server: load balancers and collectors verify with them who calls, and need no API server for it. Ask again every few minutes, and when a token names a key that is not among them.
+	// For every service with a token for the audience `nemesis`.
+	//
+	// Corresponds with GET /v1/identity/keys (the `GetIdentityKeys` operationId).
+	GetIdentityKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetBalancerSettings The settings that every load balancer follows
+	//
+	// For load balancers; and for people with `get` on `customautoscalers/settings` in all namespaces.
 	//
 	// Corresponds with GET /v1/loadbalancer/settings (the `GetBalancerSettings` operationId).
 	GetBalancerSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2715,6 +2921,7 @@ type ClientInterface interface {
 	// PutBalancerSettingsWithBody Set what every load balancer follows
 	//
 	// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+	// For people with `update` on `customautoscalers/settings` in all namespaces.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2724,6 +2931,7 @@ type ClientInterface interface {
 	// PutBalancerSettings Set what every load balancer follows
 	//
 	// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+	// For people with `update` on `customautoscalers/settings` in all namespaces.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2732,12 +2940,15 @@ type ClientInterface interface {
 
 	// ListMetrics What every application and each of its pods uses, with the age of each value
 	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
 	// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
 	ListMetrics(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StartApplicationWithBody Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+	// For load balancers.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2747,6 +2958,7 @@ type ClientInterface interface {
 	// StartApplication Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+	// For load balancers.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2756,6 +2968,7 @@ type ClientInterface interface {
 	// SubmitPodMetricsBatchWithBody The measurements of many pods
 	//
 	// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+	// For collectors.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2765,6 +2978,7 @@ type ClientInterface interface {
 	// SubmitPodMetricsBatch The measurements of many pods
 	//
 	// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+	// For collectors.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2773,12 +2987,15 @@ type ClientInterface interface {
 
 	// ListPods Every pod of every application, and whether it is alive
 	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
 	// Corresponds with GET /v1/pods (the `ListPods` operationId).
 	ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 	//
 	// Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`; who says with `have` what it holds gets then no more than what differs. With `stream` the answer goes on: one RoutesUpdate a line, as changes come, those of a moment together.
+	// For load balancers; and for people with `get` on `customautoscalers/routes` in all namespaces, who are not shown the headers of probes.
 	//
 	// Corresponds with GET /v1/routes (the `WatchRoutes` operationId).
 	WatchRoutes(ctx context.Context, params *WatchRoutesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2786,6 +3003,7 @@ type ClientInterface interface {
 	// ReportTrafficWithBody Report the traffic that one load balancer sees
 	//
 	// About once a second, and at once when a queue forms or a drained application is quiet.
+	// For load balancers, each under the name of its own pod.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2795,6 +3013,7 @@ type ClientInterface interface {
 	// ReportTraffic Report the traffic that one load balancer sees
 	//
 	// About once a second, and at once when a queue forms or a drained application is quiet.
+	// For load balancers, each under the name of its own pod.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2813,6 +3032,8 @@ type ClientInterface interface {
 // by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
 // `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 //
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+//
 // Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
 func (c *Client) ListCustomAutoscalers(ctx context.Context, namespace Namespace, params *ListCustomAutoscalersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListCustomAutoscalersRequest(c.Server, namespace, params)
@@ -2827,6 +3048,8 @@ func (c *Client) ListCustomAutoscalers(ctx context.Context, namespace Namespace,
 }
 
 // CreateCustomAutoscalerWithBody Create a CustomAutoscaler
+//
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2844,6 +3067,8 @@ func (c *Client) CreateCustomAutoscalerWithBody(ctx context.Context, namespace N
 }
 
 // CreateCustomAutoscaler Create a CustomAutoscaler
+//
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2863,6 +3088,7 @@ func (c *Client) CreateCustomAutoscaler(ctx context.Context, namespace Namespace
 // DeleteCustomAutoscaler Delete a CustomAutoscaler
 //
 // The Deployment is no longer scaled or routed to. One that sleeps becomes as spec.onDelete says.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Corresponds with DELETE /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name} (the `DeleteCustomAutoscaler` operationId).
 func (c *Client) DeleteCustomAutoscaler(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2878,6 +3104,8 @@ func (c *Client) DeleteCustomAutoscaler(ctx context.Context, namespace Namespace
 }
 
 // GetCustomAutoscaler Read a CustomAutoscaler
+//
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers/{name} (the `GetCustomAutoscaler` operationId).
 func (c *Client) GetCustomAutoscaler(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2895,6 +3123,7 @@ func (c *Client) GetCustomAutoscaler(ctx context.Context, namespace Namespace, n
 // PatchCustomAutoscalerWithBody Change some fields of a CustomAutoscaler
 //
 // A JSON merge patch (RFC 7386); a field set to null is removed.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2914,6 +3143,7 @@ func (c *Client) PatchCustomAutoscalerWithBody(ctx context.Context, namespace Na
 // PatchCustomAutoscalerWithApplicationMergePatchPlusJSONBody Change some fields of a CustomAutoscaler
 //
 // A JSON merge patch (RFC 7386); a field set to null is removed.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/merge-patch+json` content type.
 //
@@ -2933,6 +3163,7 @@ func (c *Client) PatchCustomAutoscalerWithApplicationMergePatchPlusJSONBody(ctx 
 // ReplaceCustomAutoscalerWithBody Replace a CustomAutoscaler
 //
 // metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2952,6 +3183,7 @@ func (c *Client) ReplaceCustomAutoscalerWithBody(ctx context.Context, namespace 
 // ReplaceCustomAutoscaler Replace a CustomAutoscaler
 //
 // metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2971,6 +3203,7 @@ func (c *Client) ReplaceCustomAutoscaler(ctx context.Context, namespace Namespac
 // SubmitPodMetricsWithBody A sidecar's measurements of its pod
 //
 // At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+// For the pod that is measured, and for collectors.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2990,6 +3223,7 @@ func (c *Client) SubmitPodMetricsWithBody(ctx context.Context, contentType strin
 // SubmitPodMetrics A sidecar's measurements of its pod
 //
 // At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+// For the pod that is measured, and for collectors.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3006,7 +3240,49 @@ func (c *Client) SubmitPodMetrics(ctx context.Context, body SubmitPodMetricsJSON
 	return c.Client.Do(req)
 }
 
+// ReviewAccessWithBody What the bearer of a token may do
+//
+// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+// For load balancers and collectors.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+func (c *Client) ReviewAccessWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReviewAccessRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReviewAccess What the bearer of a token may do
+//
+// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+// For load balancers and collectors.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+func (c *Client) ReviewAccess(ctx context.Context, body ReviewAccessJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReviewAccessRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListApplications Every application with its state, pods, traffic and last decision
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 //
 // Corresponds with GET /v1/applications (the `ListApplications` operationId).
 func (c *Client) ListApplications(ctx context.Context, params *ListApplicationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3023,6 +3299,8 @@ func (c *Client) ListApplications(ctx context.Context, params *ListApplicationsP
 
 // GetApplication One application, by the name of its Deployment
 //
+// For people with `get` on `customautoscalers` in the namespace.
+//
 // Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 func (c *Client) GetApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetApplicationRequest(c.Server, namespace, name)
@@ -3036,9 +3314,50 @@ func (c *Client) GetApplication(ctx context.Context, namespace Namespace, name N
 	return c.Client.Do(req)
 }
 
+// IssueCertificateWithBody A certificate for the caller's own ports
+//
+// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+// For load balancers and collectors.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+func (c *Client) IssueCertificateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIssueCertificateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IssueCertificate A certificate for the caller's own ports
+//
+// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+// For load balancers and collectors.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+func (c *Client) IssueCertificate(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIssueCertificateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListDecisions The latest decisions with their reasons, newest first
 //
 // In pages too; `limit` is 100 where it is left out.
+// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
 //
 // Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3053,7 +3372,27 @@ func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams,
 	return c.Client.Do(req)
 }
 
+// GetIdentityKeys The keys by which the tokens of services are verified
+//
+// The public keys of the issuer of service-account tokens, as the controller has them from the Kubernetes API server: load balancers and collectors verify with them who calls, and need no API server for it. Ask again every few minutes, and when a token names a key that is not among them.
+// For every service with a token for the audience `nemesis`.
+//
+// Corresponds with GET /v1/identity/keys (the `GetIdentityKeys` operationId).
+func (c *Client) GetIdentityKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetIdentityKeysRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetBalancerSettings The settings that every load balancer follows
+//
+// For load balancers; and for people with `get` on `customautoscalers/settings` in all namespaces.
 //
 // Corresponds with GET /v1/loadbalancer/settings (the `GetBalancerSettings` operationId).
 func (c *Client) GetBalancerSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3071,6 +3410,7 @@ func (c *Client) GetBalancerSettings(ctx context.Context, reqEditors ...RequestE
 // PutBalancerSettingsWithBody Set what every load balancer follows
 //
 // Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+// For people with `update` on `customautoscalers/settings` in all namespaces.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3090,6 +3430,7 @@ func (c *Client) PutBalancerSettingsWithBody(ctx context.Context, contentType st
 // PutBalancerSettings Set what every load balancer follows
 //
 // Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+// For people with `update` on `customautoscalers/settings` in all namespaces.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3108,6 +3449,8 @@ func (c *Client) PutBalancerSettings(ctx context.Context, body PutBalancerSettin
 
 // ListMetrics What every application and each of its pods uses, with the age of each value
 //
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
 // Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
 func (c *Client) ListMetrics(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListMetricsRequest(c.Server, params)
@@ -3124,6 +3467,7 @@ func (c *Client) ListMetrics(ctx context.Context, params *ListMetricsParams, req
 // StartApplicationWithBody Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+// For load balancers.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3143,6 +3487,7 @@ func (c *Client) StartApplicationWithBody(ctx context.Context, namespace Namespa
 // StartApplication Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+// For load balancers.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3162,6 +3507,7 @@ func (c *Client) StartApplication(ctx context.Context, namespace Namespace, name
 // SubmitPodMetricsBatchWithBody The measurements of many pods
 //
 // From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+// For collectors.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3181,6 +3527,7 @@ func (c *Client) SubmitPodMetricsBatchWithBody(ctx context.Context, contentType 
 // SubmitPodMetricsBatch The measurements of many pods
 //
 // From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+// For collectors.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3199,6 +3546,8 @@ func (c *Client) SubmitPodMetricsBatch(ctx context.Context, body SubmitPodMetric
 
 // ListPods Every pod of every application, and whether it is alive
 //
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
 // Corresponds with GET /v1/pods (the `ListPods` operationId).
 func (c *Client) ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListPodsRequest(c.Server, params)
@@ -3215,6 +3564,7 @@ func (c *Client) ListPods(ctx context.Context, params *ListPodsParams, reqEditor
 // WatchRoutes What changed in the routes since a version (long poll, or a stream)
 //
 // Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`; who says with `have` what it holds gets then no more than what differs. With `stream` the answer goes on: one RoutesUpdate a line, as changes come, those of a moment together.
+// For load balancers; and for people with `get` on `customautoscalers/routes` in all namespaces, who are not shown the headers of probes.
 //
 // Corresponds with GET /v1/routes (the `WatchRoutes` operationId).
 func (c *Client) WatchRoutes(ctx context.Context, params *WatchRoutesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3232,6 +3582,7 @@ func (c *Client) WatchRoutes(ctx context.Context, params *WatchRoutesParams, req
 // ReportTrafficWithBody Report the traffic that one load balancer sees
 //
 // About once a second, and at once when a queue forms or a drained application is quiet.
+// For load balancers, each under the name of its own pod.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3251,6 +3602,7 @@ func (c *Client) ReportTrafficWithBody(ctx context.Context, contentType string, 
 // ReportTraffic Report the traffic that one load balancer sees
 //
 // About once a second, and at once when a queue forms or a drained application is quiet.
+// For load balancers, each under the name of its own pod.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3713,6 +4065,46 @@ func NewSubmitPodMetricsRequestWithBody(server string, contentType string, body 
 	return req, nil
 }
 
+// NewReviewAccessRequest calls the generic ReviewAccess builder with application/json body
+func NewReviewAccessRequest(server string, body ReviewAccessJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReviewAccessRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReviewAccessRequestWithBody constructs an http.Request for the ReviewAccess method, with any body, and a specified content type
+func NewReviewAccessRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/access")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListApplicationsRequest constructs an http.Request for the ListApplications method
 func NewListApplicationsRequest(server string, params *ListApplicationsParams) (*http.Request, error) {
 	var err error
@@ -3868,6 +4260,46 @@ func NewGetApplicationRequest(server string, namespace Namespace, name Name) (*h
 	return req, nil
 }
 
+// NewIssueCertificateRequest calls the generic IssueCertificate builder with application/json body
+func NewIssueCertificateRequest(server string, body IssueCertificateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewIssueCertificateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewIssueCertificateRequestWithBody constructs an http.Request for the IssueCertificate method, with any body, and a specified content type
+func NewIssueCertificateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/certificates")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListDecisionsRequest constructs an http.Request for the ListDecisions method
 func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.Request, error) {
 	var err error
@@ -4008,6 +4440,33 @@ func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetIdentityKeysRequest constructs an http.Request for the GetIdentityKeys method
+func NewGetIdentityKeysRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/identity/keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -4604,6 +5063,8 @@ type ClientWithResponsesInterface interface {
 	// by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
 	// `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
@@ -4611,12 +5072,16 @@ type ClientWithResponsesInterface interface {
 
 	// CreateCustomAutoscalerWithBodyWithResponse Create a CustomAutoscaler
 	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `CreateCustomAutoscaler` operationId).
 	CreateCustomAutoscalerWithBodyWithResponse(ctx context.Context, namespace Namespace, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCustomAutoscalerResponse, error)
 
 	// CreateCustomAutoscalerWithResponse Create a CustomAutoscaler
+	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4626,6 +5091,7 @@ type ClientWithResponsesInterface interface {
 	// DeleteCustomAutoscalerWithResponse Delete a CustomAutoscaler
 	//
 	// The Deployment is no longer scaled or routed to. One that sleeps becomes as spec.onDelete says.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4633,6 +5099,8 @@ type ClientWithResponsesInterface interface {
 	DeleteCustomAutoscalerWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*DeleteCustomAutoscalerResponse, error)
 
 	// GetCustomAutoscalerWithResponse Read a CustomAutoscaler
+	//
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4642,6 +5110,7 @@ type ClientWithResponsesInterface interface {
 	// PatchCustomAutoscalerWithBodyWithResponse Change some fields of a CustomAutoscaler
 	//
 	// A JSON merge patch (RFC 7386); a field set to null is removed.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4651,6 +5120,7 @@ type ClientWithResponsesInterface interface {
 	// PatchCustomAutoscalerWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a CustomAutoscaler
 	//
 	// A JSON merge patch (RFC 7386); a field set to null is removed.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4660,6 +5130,7 @@ type ClientWithResponsesInterface interface {
 	// ReplaceCustomAutoscalerWithBodyWithResponse Replace a CustomAutoscaler
 	//
 	// metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4669,6 +5140,7 @@ type ClientWithResponsesInterface interface {
 	// ReplaceCustomAutoscalerWithResponse Replace a CustomAutoscaler
 	//
 	// metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+	// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4678,6 +5150,7 @@ type ClientWithResponsesInterface interface {
 	// SubmitPodMetricsWithBodyWithResponse A sidecar's measurements of its pod
 	//
 	// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+	// For the pod that is measured, and for collectors.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4687,13 +5160,36 @@ type ClientWithResponsesInterface interface {
 	// SubmitPodMetricsWithResponse A sidecar's measurements of its pod
 	//
 	// At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+	// For the pod that is measured, and for collectors.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /metrics (the `SubmitPodMetrics` operationId).
 	SubmitPodMetricsWithResponse(ctx context.Context, body SubmitPodMetricsJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitPodMetricsResponse, error)
 
+	// ReviewAccessWithBodyWithResponse What the bearer of a token may do
+	//
+	// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+	// For load balancers and collectors.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+	ReviewAccessWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReviewAccessResponse, error)
+
+	// ReviewAccessWithResponse What the bearer of a token may do
+	//
+	// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+	// For load balancers and collectors.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+	ReviewAccessWithResponse(ctx context.Context, body ReviewAccessJSONRequestBody, reqEditors ...RequestEditorFn) (*ReviewAccessResponse, error)
+
 	// ListApplicationsWithResponse Every application with its state, pods, traffic and last decision
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4702,21 +5198,56 @@ type ClientWithResponsesInterface interface {
 
 	// GetApplicationWithResponse One application, by the name of its Deployment
 	//
+	// For people with `get` on `customautoscalers` in the namespace.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 	GetApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*GetApplicationResponse, error)
 
+	// IssueCertificateWithBodyWithResponse A certificate for the caller's own ports
+	//
+	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+	// For load balancers and collectors.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+	IssueCertificateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error)
+
+	// IssueCertificateWithResponse A certificate for the caller's own ports
+	//
+	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+	// For load balancers and collectors.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+	IssueCertificateWithResponse(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error)
+
 	// ListDecisionsWithResponse The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
+	// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisionsWithResponse(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*ListDecisionsResponse, error)
 
+	// GetIdentityKeysWithResponse The keys by which the tokens of services are verified
+	//
+	// The public keys of the issuer of service-account tokens, as the controller has them from the Kubernetes API server: load balancers and collectors verify with them who calls, and need no API server for it. Ask again every few minutes, and when a token names a key that is not among them.
+	// For every service with a token for the audience `nemesis`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/identity/keys (the `GetIdentityKeys` operationId).
+	GetIdentityKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetIdentityKeysResponse, error)
+
 	// GetBalancerSettingsWithResponse The settings that every load balancer follows
+	//
+	// For load balancers; and for people with `get` on `customautoscalers/settings` in all namespaces.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4726,6 +5257,7 @@ type ClientWithResponsesInterface interface {
 	// PutBalancerSettingsWithBodyWithResponse Set what every load balancer follows
 	//
 	// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+	// For people with `update` on `customautoscalers/settings` in all namespaces.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4735,6 +5267,7 @@ type ClientWithResponsesInterface interface {
 	// PutBalancerSettingsWithResponse Set what every load balancer follows
 	//
 	// Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+	// For people with `update` on `customautoscalers/settings` in all namespaces.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4742,6 +5275,8 @@ type ClientWithResponsesInterface interface {
 	PutBalancerSettingsWithResponse(ctx context.Context, body PutBalancerSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*PutBalancerSettingsResponse, error)
 
 	// ListMetricsWithResponse What every application and each of its pods uses, with the age of each value
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4751,6 +5286,7 @@ type ClientWithResponsesInterface interface {
 	// StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+	// For load balancers.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4760,6 +5296,7 @@ type ClientWithResponsesInterface interface {
 	// StartApplicationWithResponse Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+	// For load balancers.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4769,6 +5306,7 @@ type ClientWithResponsesInterface interface {
 	// SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
 	//
 	// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+	// For collectors.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4778,6 +5316,7 @@ type ClientWithResponsesInterface interface {
 	// SubmitPodMetricsBatchWithResponse The measurements of many pods
 	//
 	// From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+	// For collectors.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4785,6 +5324,8 @@ type ClientWithResponsesInterface interface {
 	SubmitPodMetricsBatchWithResponse(ctx context.Context, body SubmitPodMetricsBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitPodMetricsBatchResponse, error)
 
 	// ListPodsWithResponse Every pod of every application, and whether it is alive
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4794,6 +5335,7 @@ type ClientWithResponsesInterface interface {
 	// WatchRoutesWithResponse What changed in the routes since a version (long poll, or a stream)
 	//
 	// Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`; who says with `have` what it holds gets then no more than what differs. With `stream` the answer goes on: one RoutesUpdate a line, as changes come, those of a moment together.
+	// For load balancers; and for people with `get` on `customautoscalers/routes` in all namespaces, who are not shown the headers of probes.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4803,6 +5345,7 @@ type ClientWithResponsesInterface interface {
 	// ReportTrafficWithBodyWithResponse Report the traffic that one load balancer sees
 	//
 	// About once a second, and at once when a queue forms or a drained application is quiet.
+	// For load balancers, each under the name of its own pod.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4812,6 +5355,7 @@ type ClientWithResponsesInterface interface {
 	// ReportTrafficWithResponse Report the traffic that one load balancer sees
 	//
 	// About once a second, and at once when a queue forms or a drained application is quiet.
+	// For load balancers, each under the name of its own pod.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4844,6 +5388,10 @@ type ListCustomAutoscalersResponse struct {
 	JSON429 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -4903,6 +5451,16 @@ func (r ListCustomAutoscalersResponse) GetJSON429() *KubernetesRefusalApplicatio
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
 func (r ListCustomAutoscalersResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
 	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListCustomAutoscalersResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListCustomAutoscalersResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -4969,6 +5527,14 @@ type CreateCustomAutoscalerResponse struct {
 	JSON422 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5030,6 +5596,26 @@ func (r CreateCustomAutoscalerResponse) GetApplicationproblemJSON422() *Kubernet
 	return r.ApplicationproblemJSON422
 }
 
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r CreateCustomAutoscalerResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateCustomAutoscalerResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreateCustomAutoscalerResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateCustomAutoscalerResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
+}
+
 // GetJSONDefault returns the response for an HTTP default `application/json` response
 func (r CreateCustomAutoscalerResponse) GetJSONDefault() *KubernetesRefusalApplicationJSON {
 	return r.JSONDefault
@@ -5086,6 +5672,14 @@ type DeleteCustomAutoscalerResponse struct {
 	JSON404 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5125,6 +5719,26 @@ func (r DeleteCustomAutoscalerResponse) GetJSON404() *KubernetesRefusalApplicati
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r DeleteCustomAutoscalerResponse) GetApplicationproblemJSON404() *KubernetesRefusalApplicationProblemPlusJSON {
 	return r.ApplicationproblemJSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r DeleteCustomAutoscalerResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteCustomAutoscalerResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteCustomAutoscalerResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteCustomAutoscalerResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -5183,6 +5797,14 @@ type GetCustomAutoscalerResponse struct {
 	JSON404 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5222,6 +5844,26 @@ func (r GetCustomAutoscalerResponse) GetJSON404() *KubernetesRefusalApplicationJ
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r GetCustomAutoscalerResponse) GetApplicationproblemJSON404() *KubernetesRefusalApplicationProblemPlusJSON {
 	return r.ApplicationproblemJSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r GetCustomAutoscalerResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetCustomAutoscalerResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetCustomAutoscalerResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetCustomAutoscalerResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -5296,6 +5938,14 @@ type PatchCustomAutoscalerResponse struct {
 	JSON422 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5377,6 +6027,26 @@ func (r PatchCustomAutoscalerResponse) GetApplicationproblemJSON422() *Kubernete
 	return r.ApplicationproblemJSON422
 }
 
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r PatchCustomAutoscalerResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PatchCustomAutoscalerResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r PatchCustomAutoscalerResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PatchCustomAutoscalerResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
+}
+
 // GetJSONDefault returns the response for an HTTP default `application/json` response
 func (r PatchCustomAutoscalerResponse) GetJSONDefault() *KubernetesRefusalApplicationJSON {
 	return r.JSONDefault
@@ -5445,6 +6115,14 @@ type ReplaceCustomAutoscalerResponse struct {
 	JSON422 *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *KubernetesRefusalApplicationProblemPlusJSON
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *KubernetesRefusalApplicationJSON
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *KubernetesRefusalApplicationProblemPlusJSON
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *KubernetesRefusalApplicationJSON
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -5516,6 +6194,26 @@ func (r ReplaceCustomAutoscalerResponse) GetApplicationproblemJSON422() *Kuberne
 	return r.ApplicationproblemJSON422
 }
 
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ReplaceCustomAutoscalerResponse) GetJSON429() *KubernetesRefusalApplicationJSON {
+	return r.JSON429
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReplaceCustomAutoscalerResponse) GetApplicationproblemJSON429() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ReplaceCustomAutoscalerResponse) GetJSON503() *KubernetesRefusalApplicationJSON {
+	return r.JSON503
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReplaceCustomAutoscalerResponse) GetApplicationproblemJSON503() *KubernetesRefusalApplicationProblemPlusJSON {
+	return r.ApplicationproblemJSON503
+}
+
 // GetJSONDefault returns the response for an HTTP default `application/json` response
 func (r ReplaceCustomAutoscalerResponse) GetJSONDefault() *KubernetesRefusalApplicationJSON {
 	return r.JSONDefault
@@ -5555,6 +6253,11 @@ func (r ReplaceCustomAutoscalerResponse) ContentType() string {
 	return ""
 }
 
+// SubmitPodMetricsResponse401Headers the declared response headers of an HTTP 401 response for SubmitPodMetrics
+type SubmitPodMetricsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // SubmitPodMetricsResponse429Headers the declared response headers of an HTTP 429 response for SubmitPodMetrics
 type SubmitPodMetricsResponse429Headers struct {
 	RetryAfter *int
@@ -5572,12 +6275,18 @@ type SubmitPodMetricsResponse struct {
 	JSON200 *MetricsReceipt
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SubmitPodMetricsResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *SubmitPodMetricsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5592,6 +6301,16 @@ func (r SubmitPodMetricsResponse) GetJSON200() *MetricsReceipt {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r SubmitPodMetricsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SubmitPodMetricsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SubmitPodMetricsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -5638,6 +6357,125 @@ func (r SubmitPodMetricsResponse) ContentType() string {
 	return ""
 }
 
+// ReviewAccessResponse401Headers the declared response headers of an HTTP 401 response for ReviewAccess
+type ReviewAccessResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReviewAccessResponse429Headers the declared response headers of an HTTP 429 response for ReviewAccess
+type ReviewAccessResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ReviewAccessResponse503Headers the declared response headers of an HTTP 503 response for ReviewAccess
+type ReviewAccessResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ReviewAccessResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AccessAnswer
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReviewAccessResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReviewAccessResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ReviewAccessResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReviewAccessResponse) GetJSON200() *AccessAnswer {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReviewAccessResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReviewAccessResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReviewAccessResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReviewAccessResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReviewAccessResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListApplicationsResponse401Headers the declared response headers of an HTTP 401 response for ListApplications
+type ListApplicationsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListApplicationsResponse429Headers the declared response headers of an HTTP 429 response for ListApplications
+type ListApplicationsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListApplicationsResponse503Headers the declared response headers of an HTTP 503 response for ListApplications
+type ListApplicationsResponse503Headers struct {
+	RetryAfter *int
+}
+
 type ListApplicationsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5645,10 +6483,24 @@ type ListApplicationsResponse struct {
 	JSON200 *ApplicationList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationproblemJSON410 *Gone
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListApplicationsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListApplicationsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListApplicationsResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5661,9 +6513,29 @@ func (r ListApplicationsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
 func (r ListApplicationsResponse) GetApplicationproblemJSON410() *Gone {
 	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListApplicationsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5700,6 +6572,21 @@ func (r ListApplicationsResponse) ContentType() string {
 	return ""
 }
 
+// GetApplicationResponse401Headers the declared response headers of an HTTP 401 response for GetApplication
+type GetApplicationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetApplicationResponse429Headers the declared response headers of an HTTP 429 response for GetApplication
+type GetApplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetApplicationResponse503Headers the declared response headers of an HTTP 503 response for GetApplication
+type GetApplicationResponse503Headers struct {
+	RetryAfter *int
+}
+
 type GetApplicationResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5707,10 +6594,24 @@ type GetApplicationResponse struct {
 	JSON200 *Application
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetApplicationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetApplicationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetApplicationResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5723,9 +6624,29 @@ func (r GetApplicationResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r GetApplicationResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetApplicationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5762,6 +6683,125 @@ func (r GetApplicationResponse) ContentType() string {
 	return ""
 }
 
+// IssueCertificateResponse401Headers the declared response headers of an HTTP 401 response for IssueCertificate
+type IssueCertificateResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// IssueCertificateResponse429Headers the declared response headers of an HTTP 429 response for IssueCertificate
+type IssueCertificateResponse429Headers struct {
+	RetryAfter *int
+}
+
+// IssueCertificateResponse503Headers the declared response headers of an HTTP 503 response for IssueCertificate
+type IssueCertificateResponse503Headers struct {
+	RetryAfter *int
+}
+
+type IssueCertificateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IssuedCertificate
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *IssueCertificateResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *IssueCertificateResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *IssueCertificateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r IssueCertificateResponse) GetJSON200() *IssuedCertificate {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r IssueCertificateResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r IssueCertificateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r IssueCertificateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IssueCertificateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IssueCertificateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListDecisionsResponse401Headers the declared response headers of an HTTP 401 response for ListDecisions
+type ListDecisionsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListDecisionsResponse429Headers the declared response headers of an HTTP 429 response for ListDecisions
+type ListDecisionsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListDecisionsResponse503Headers the declared response headers of an HTTP 503 response for ListDecisions
+type ListDecisionsResponse503Headers struct {
+	RetryAfter *int
+}
+
 type ListDecisionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5769,10 +6809,24 @@ type ListDecisionsResponse struct {
 	JSON200 *DecisionList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationproblemJSON410 *Gone
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListDecisionsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListDecisionsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListDecisionsResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5785,9 +6839,29 @@ func (r ListDecisionsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListDecisionsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListDecisionsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
 func (r ListDecisionsResponse) GetApplicationproblemJSON410() *Gone {
 	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListDecisionsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListDecisionsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -5824,9 +6898,116 @@ func (r ListDecisionsResponse) ContentType() string {
 	return ""
 }
 
+// GetIdentityKeysResponse401Headers the declared response headers of an HTTP 401 response for GetIdentityKeys
+type GetIdentityKeysResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetIdentityKeysResponse429Headers the declared response headers of an HTTP 429 response for GetIdentityKeys
+type GetIdentityKeysResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetIdentityKeysResponse503Headers the declared response headers of an HTTP 503 response for GetIdentityKeys
+type GetIdentityKeysResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetIdentityKeysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IdentityKeys
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetIdentityKeysResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetIdentityKeysResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetIdentityKeysResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetIdentityKeysResponse) GetJSON200() *IdentityKeys {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetIdentityKeysResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetIdentityKeysResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetIdentityKeysResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetIdentityKeysResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetIdentityKeysResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetIdentityKeysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetIdentityKeysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetIdentityKeysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetIdentityKeysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetBalancerSettingsResponse200Headers the declared response headers of an HTTP 200 response for GetBalancerSettings
 type GetBalancerSettingsResponse200Headers struct {
 	NemesisSettingsVersion *SettingsVersion
+}
+
+// GetBalancerSettingsResponse401Headers the declared response headers of an HTTP 401 response for GetBalancerSettings
+type GetBalancerSettingsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetBalancerSettingsResponse429Headers the declared response headers of an HTTP 429 response for GetBalancerSettings
+type GetBalancerSettingsResponse429Headers struct {
+	RetryAfter *int
 }
 
 // GetBalancerSettingsResponse503Headers the declared response headers of an HTTP 503 response for GetBalancerSettings
@@ -5839,12 +7020,22 @@ type GetBalancerSettingsResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *externalRef0.BalancerSettings
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetBalancerSettingsResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetBalancerSettingsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetBalancerSettingsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetBalancerSettingsResponse503Headers
 }
@@ -5852,6 +7043,21 @@ type GetBalancerSettingsResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetBalancerSettingsResponse) GetJSON200() *externalRef0.BalancerSettings {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetBalancerSettingsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetBalancerSettingsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetBalancerSettingsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -5898,6 +7104,16 @@ type PutBalancerSettingsResponse200Headers struct {
 	NemesisSettingsVersion *SettingsVersion
 }
 
+// PutBalancerSettingsResponse401Headers the declared response headers of an HTTP 401 response for PutBalancerSettings
+type PutBalancerSettingsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// PutBalancerSettingsResponse429Headers the declared response headers of an HTTP 429 response for PutBalancerSettings
+type PutBalancerSettingsResponse429Headers struct {
+	RetryAfter *int
+}
+
 // PutBalancerSettingsResponse503Headers the declared response headers of an HTTP 503 response for PutBalancerSettings
 type PutBalancerSettingsResponse503Headers struct {
 	RetryAfter *int
@@ -5910,14 +7126,24 @@ type PutBalancerSettingsResponse struct {
 	JSON200 *externalRef0.BalancerSettings
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *PutBalancerSettingsResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PutBalancerSettingsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PutBalancerSettingsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PutBalancerSettingsResponse503Headers
 }
@@ -5932,9 +7158,24 @@ func (r PutBalancerSettingsResponse) GetApplicationproblemJSON400() *BadRequest 
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PutBalancerSettingsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PutBalancerSettingsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r PutBalancerSettingsResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PutBalancerSettingsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -5976,6 +7217,21 @@ func (r PutBalancerSettingsResponse) ContentType() string {
 	return ""
 }
 
+// ListMetricsResponse401Headers the declared response headers of an HTTP 401 response for ListMetrics
+type ListMetricsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListMetricsResponse429Headers the declared response headers of an HTTP 429 response for ListMetrics
+type ListMetricsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListMetricsResponse503Headers the declared response headers of an HTTP 503 response for ListMetrics
+type ListMetricsResponse503Headers struct {
+	RetryAfter *int
+}
+
 type ListMetricsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5983,10 +7239,24 @@ type ListMetricsResponse struct {
 	JSON200 *ApplicationMetricsList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationproblemJSON410 *Gone
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListMetricsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListMetricsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListMetricsResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5999,9 +7269,29 @@ func (r ListMetricsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
 func (r ListMetricsResponse) GetApplicationproblemJSON410() *Gone {
 	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListMetricsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -6038,6 +7328,16 @@ func (r ListMetricsResponse) ContentType() string {
 	return ""
 }
 
+// StartApplicationResponse401Headers the declared response headers of an HTTP 401 response for StartApplication
+type StartApplicationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// StartApplicationResponse429Headers the declared response headers of an HTTP 429 response for StartApplication
+type StartApplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
 // StartApplicationResponse503Headers the declared response headers of an HTTP 503 response for StartApplication
 type StartApplicationResponse503Headers struct {
 	RetryAfter *int
@@ -6050,14 +7350,24 @@ type StartApplicationResponse struct {
 	JSON200 *StartResponse
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
 	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *StartApplicationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *StartApplicationResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StartApplicationResponse503Headers
 }
@@ -6072,6 +7382,16 @@ func (r StartApplicationResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r StartApplicationResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
@@ -6080,6 +7400,11 @@ func (r StartApplicationResponse) GetApplicationproblemJSON404() *NotFound {
 // GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r StartApplicationResponse) GetApplicationproblemJSON409() *Conflict {
 	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StartApplicationResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -6121,6 +7446,11 @@ func (r StartApplicationResponse) ContentType() string {
 	return ""
 }
 
+// SubmitPodMetricsBatchResponse401Headers the declared response headers of an HTTP 401 response for SubmitPodMetricsBatch
+type SubmitPodMetricsBatchResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
 // SubmitPodMetricsBatchResponse429Headers the declared response headers of an HTTP 429 response for SubmitPodMetricsBatch
 type SubmitPodMetricsBatchResponse429Headers struct {
 	RetryAfter *int
@@ -6138,12 +7468,18 @@ type SubmitPodMetricsBatchResponse struct {
 	JSON200 *PodMetricsBatchReceipt
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SubmitPodMetricsBatchResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *SubmitPodMetricsBatchResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -6158,6 +7494,16 @@ func (r SubmitPodMetricsBatchResponse) GetJSON200() *PodMetricsBatchReceipt {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r SubmitPodMetricsBatchResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SubmitPodMetricsBatchResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SubmitPodMetricsBatchResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
 }
 
 // GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -6204,6 +7550,21 @@ func (r SubmitPodMetricsBatchResponse) ContentType() string {
 	return ""
 }
 
+// ListPodsResponse401Headers the declared response headers of an HTTP 401 response for ListPods
+type ListPodsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListPodsResponse429Headers the declared response headers of an HTTP 429 response for ListPods
+type ListPodsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListPodsResponse503Headers the declared response headers of an HTTP 503 response for ListPods
+type ListPodsResponse503Headers struct {
+	RetryAfter *int
+}
+
 type ListPodsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6211,10 +7572,24 @@ type ListPodsResponse struct {
 	JSON200 *PodList
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationproblemJSON410 *Gone
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListPodsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListPodsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListPodsResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -6227,9 +7602,29 @@ func (r ListPodsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
 func (r ListPodsResponse) GetApplicationproblemJSON410() *Gone {
 	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListPodsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -6266,6 +7661,16 @@ func (r ListPodsResponse) ContentType() string {
 	return ""
 }
 
+// WatchRoutesResponse401Headers the declared response headers of an HTTP 401 response for WatchRoutes
+type WatchRoutesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// WatchRoutesResponse429Headers the declared response headers of an HTTP 429 response for WatchRoutes
+type WatchRoutesResponse429Headers struct {
+	RetryAfter *int
+}
+
 // WatchRoutesResponse503Headers the declared response headers of an HTTP 503 response for WatchRoutes
 type WatchRoutesResponse503Headers struct {
 	RetryAfter *int
@@ -6278,10 +7683,20 @@ type WatchRoutesResponse struct {
 	JSON200 *RoutesUpdate
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WatchRoutesResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WatchRoutesResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *WatchRoutesResponse503Headers
 }
@@ -6294,6 +7709,21 @@ func (r WatchRoutesResponse) GetJSON200() *RoutesUpdate {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r WatchRoutesResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WatchRoutesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WatchRoutesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WatchRoutesResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -6335,6 +7765,16 @@ func (r WatchRoutesResponse) ContentType() string {
 	return ""
 }
 
+// ReportTrafficResponse401Headers the declared response headers of an HTTP 401 response for ReportTraffic
+type ReportTrafficResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReportTrafficResponse429Headers the declared response headers of an HTTP 429 response for ReportTraffic
+type ReportTrafficResponse429Headers struct {
+	RetryAfter *int
+}
+
 // ReportTrafficResponse503Headers the declared response headers of an HTTP 503 response for ReportTraffic
 type ReportTrafficResponse503Headers struct {
 	RetryAfter *int
@@ -6347,10 +7787,20 @@ type ReportTrafficResponse struct {
 	JSON200 *TrafficReceipt
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReportTrafficResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReportTrafficResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ReportTrafficResponse503Headers
 }
@@ -6363,6 +7813,21 @@ func (r ReportTrafficResponse) GetJSON200() *TrafficReceipt {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ReportTrafficResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReportTrafficResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReportTrafficResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReportTrafficResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -6415,6 +7880,8 @@ func (r ReportTrafficResponse) ContentType() string {
 // by a replica; beyond that 429 with Retry-After. Read the answer as it comes: the generated client's
 // `ListCustomAutoscalers`, not `…WithResponse`, which waits for its end. Informers of client-go work.
 //
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `ListCustomAutoscalers` operationId).
@@ -6428,6 +7895,8 @@ func (c *ClientWithResponses) ListCustomAutoscalersWithResponse(ctx context.Cont
 
 // CreateCustomAutoscalerWithBodyWithResponse Create a CustomAutoscaler
 //
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /apis/autoscaler-group.autoscaler/v1alpha1/namespaces/{namespace}/customautoscalers (the `CreateCustomAutoscaler` operationId).
@@ -6440,6 +7909,8 @@ func (c *ClientWithResponses) CreateCustomAutoscalerWithBodyWithResponse(ctx con
 }
 
 // CreateCustomAutoscalerWithResponse Create a CustomAutoscaler
+//
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6455,6 +7926,7 @@ func (c *ClientWithResponses) CreateCustomAutoscalerWithResponse(ctx context.Con
 // DeleteCustomAutoscalerWithResponse Delete a CustomAutoscaler
 //
 // The Deployment is no longer scaled or routed to. One that sleeps becomes as spec.onDelete says.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6468,6 +7940,8 @@ func (c *ClientWithResponses) DeleteCustomAutoscalerWithResponse(ctx context.Con
 }
 
 // GetCustomAutoscalerWithResponse Read a CustomAutoscaler
+//
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6483,6 +7957,7 @@ func (c *ClientWithResponses) GetCustomAutoscalerWithResponse(ctx context.Contex
 // PatchCustomAutoscalerWithBodyWithResponse Change some fields of a CustomAutoscaler
 //
 // A JSON merge patch (RFC 7386); a field set to null is removed.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6498,6 +7973,7 @@ func (c *ClientWithResponses) PatchCustomAutoscalerWithBodyWithResponse(ctx cont
 // PatchCustomAutoscalerWithApplicationMergePatchPlusJSONBodyWithResponse Change some fields of a CustomAutoscaler
 //
 // A JSON merge patch (RFC 7386); a field set to null is removed.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6513,6 +7989,7 @@ func (c *ClientWithResponses) PatchCustomAutoscalerWithApplicationMergePatchPlus
 // ReplaceCustomAutoscalerWithBodyWithResponse Replace a CustomAutoscaler
 //
 // metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6528,6 +8005,7 @@ func (c *ClientWithResponses) ReplaceCustomAutoscalerWithBodyWithResponse(ctx co
 // ReplaceCustomAutoscalerWithResponse Replace a CustomAutoscaler
 //
 // metadata.resourceVersion must be that of the object as it was read; when it has changed since, the answer is 409 and nothing is written.
+// For whom the Kubernetes API server lets do it: the call is passed on with the caller's own token.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6543,6 +8021,7 @@ func (c *ClientWithResponses) ReplaceCustomAutoscalerWithResponse(ctx context.Co
 // SubmitPodMetricsWithBodyWithResponse A sidecar's measurements of its pod
 //
 // At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+// For the pod that is measured, and for collectors.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6558,6 +8037,7 @@ func (c *ClientWithResponses) SubmitPodMetricsWithBodyWithResponse(ctx context.C
 // SubmitPodMetricsWithResponse A sidecar's measurements of its pod
 //
 // At an interval, and at once on command. Values of a pod that no application has are taken and dropped: the pod may be seen a moment later.
+// For the pod that is measured, and for collectors.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6570,7 +8050,41 @@ func (c *ClientWithResponses) SubmitPodMetricsWithResponse(ctx context.Context, 
 	return ParseSubmitPodMetricsResponse(rsp)
 }
 
+// ReviewAccessWithBodyWithResponse What the bearer of a token may do
+//
+// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+// For load balancers and collectors.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+func (c *ClientWithResponses) ReviewAccessWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReviewAccessResponse, error) {
+	rsp, err := c.ReviewAccessWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReviewAccessResponse(rsp)
+}
+
+// ReviewAccessWithResponse What the bearer of a token may do
+//
+// Whoever is asked by a person asks this before it answers. The Kubernetes API server decides, by the token that is given; the caller's own says only that it may ask. An answer counts for ten seconds.
+// For load balancers and collectors.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/access (the `ReviewAccess` operationId).
+func (c *ClientWithResponses) ReviewAccessWithResponse(ctx context.Context, body ReviewAccessJSONRequestBody, reqEditors ...RequestEditorFn) (*ReviewAccessResponse, error) {
+	rsp, err := c.ReviewAccess(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReviewAccessResponse(rsp)
+}
+
 // ListApplicationsWithResponse Every application with its state, pods, traffic and last decision
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6585,6 +8099,8 @@ func (c *ClientWithResponses) ListApplicationsWithResponse(ctx context.Context, 
 
 // GetApplicationWithResponse One application, by the name of its Deployment
 //
+// For people with `get` on `customautoscalers` in the namespace.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
@@ -6596,9 +8112,42 @@ func (c *ClientWithResponses) GetApplicationWithResponse(ctx context.Context, na
 	return ParseGetApplicationResponse(rsp)
 }
 
+// IssueCertificateWithBodyWithResponse A certificate for the caller's own ports
+//
+// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+// For load balancers and collectors.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+func (c *ClientWithResponses) IssueCertificateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error) {
+	rsp, err := c.IssueCertificateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIssueCertificateResponse(rsp)
+}
+
+// IssueCertificateWithResponse A certificate for the caller's own ports
+//
+// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
+// For load balancers and collectors.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
+func (c *ClientWithResponses) IssueCertificateWithResponse(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error) {
+	rsp, err := c.IssueCertificate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIssueCertificateResponse(rsp)
+}
+
 // ListDecisionsWithResponse The latest decisions with their reasons, newest first
 //
 // In pages too; `limit` is 100 where it is left out.
+// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/decisions` in the namespace; without one, of all that they may see.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6611,7 +8160,25 @@ func (c *ClientWithResponses) ListDecisionsWithResponse(ctx context.Context, par
 	return ParseListDecisionsResponse(rsp)
 }
 
+// GetIdentityKeysWithResponse The keys by which the tokens of services are verified
+//
+// The public keys of the issuer of service-account tokens, as the controller has them from the Kubernetes API server: load balancers and collectors verify with them who calls, and need no API server for it. Ask again every few minutes, and when a token names a key that is not among them.
+// For every service with a token for the audience `nemesis`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/identity/keys (the `GetIdentityKeys` operationId).
+func (c *ClientWithResponses) GetIdentityKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetIdentityKeysResponse, error) {
+	rsp, err := c.GetIdentityKeys(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetIdentityKeysResponse(rsp)
+}
+
 // GetBalancerSettingsWithResponse The settings that every load balancer follows
+//
+// For load balancers; and for people with `get` on `customautoscalers/settings` in all namespaces.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6627,6 +8194,7 @@ func (c *ClientWithResponses) GetBalancerSettingsWithResponse(ctx context.Contex
 // PutBalancerSettingsWithBodyWithResponse Set what every load balancer follows
 //
 // Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+// For people with `update` on `customautoscalers/settings` in all namespaces.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6642,6 +8210,7 @@ func (c *ClientWithResponses) PutBalancerSettingsWithBodyWithResponse(ctx contex
 // PutBalancerSettingsWithResponse Set what every load balancer follows
 //
 // Kept in the cluster, and told to every load balancer with its routes at once. When it cannot be kept, nothing changes.
+// For people with `update` on `customautoscalers/settings` in all namespaces.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6655,6 +8224,8 @@ func (c *ClientWithResponses) PutBalancerSettingsWithResponse(ctx context.Contex
 }
 
 // ListMetricsWithResponse What every application and each of its pods uses, with the age of each value
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6670,6 +8241,7 @@ func (c *ClientWithResponses) ListMetricsWithResponse(ctx context.Context, param
 // StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+// For load balancers.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6685,6 +8257,7 @@ func (c *ClientWithResponses) StartApplicationWithBodyWithResponse(ctx context.C
 // StartApplicationWithResponse Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
+// For load balancers.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6700,6 +8273,7 @@ func (c *ClientWithResponses) StartApplicationWithResponse(ctx context.Context, 
 // SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
 //
 // From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+// For collectors.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6715,6 +8289,7 @@ func (c *ClientWithResponses) SubmitPodMetricsBatchWithBodyWithResponse(ctx cont
 // SubmitPodMetricsBatchWithResponse The measurements of many pods
 //
 // From a collector, about once a second. Each item stands for itself: one that is refused is named in the answer, and the others are taken. The items are those of `POST /metrics`.
+// For collectors.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6728,6 +8303,8 @@ func (c *ClientWithResponses) SubmitPodMetricsBatchWithResponse(ctx context.Cont
 }
 
 // ListPodsWithResponse Every pod of every application, and whether it is alive
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6743,6 +8320,7 @@ func (c *ClientWithResponses) ListPodsWithResponse(ctx context.Context, params *
 // WatchRoutesWithResponse What changed in the routes since a version (long poll, or a stream)
 //
 // Answers at once when something changed after `after`, else when something changes, else after `wait` with an empty change. Without `after`, or with one that this controller does not know (it restarted, or the change is too old), the answer is `complete`; who says with `have` what it holds gets then no more than what differs. With `stream` the answer goes on: one RoutesUpdate a line, as changes come, those of a moment together.
+// For load balancers; and for people with `get` on `customautoscalers/routes` in all namespaces, who are not shown the headers of probes.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6758,6 +8336,7 @@ func (c *ClientWithResponses) WatchRoutesWithResponse(ctx context.Context, param
 // ReportTrafficWithBodyWithResponse Report the traffic that one load balancer sees
 //
 // About once a second, and at once when a queue forms or a drained application is quiet.
+// For load balancers, each under the name of its own pod.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6773,6 +8352,7 @@ func (c *ClientWithResponses) ReportTrafficWithBodyWithResponse(ctx context.Cont
 // ReportTrafficWithResponse Report the traffic that one load balancer sees
 //
 // About once a second, and at once when a queue forms or a drained application is quiet.
+// For load balancers, each under the name of its own pod.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6875,6 +8455,20 @@ func ParseListCustomAutoscalersResponse(rsp *http.Response) (*ListCustomAutoscal
 			return nil, err
 		}
 		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
@@ -6986,6 +8580,34 @@ func ParseCreateCustomAutoscalerResponse(rsp *http.Response) (*CreateCustomAutos
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7068,6 +8690,34 @@ func ParseDeleteCustomAutoscalerResponse(rsp *http.Response) (*DeleteCustomAutos
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7149,6 +8799,34 @@ func ParseGetCustomAutoscalerResponse(rsp *http.Response) (*GetCustomAutoscalerR
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
@@ -7288,6 +8966,34 @@ func ParsePatchCustomAutoscalerResponse(rsp *http.Response) (*PatchCustomAutosca
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7412,6 +9118,34 @@ func ParseReplaceCustomAutoscalerResponse(rsp *http.Response) (*ReplaceCustomAut
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 429:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case rsp.Header.Get("Content-Type") == "application/problem+json" && rsp.StatusCode == 503:
+		var dest KubernetesRefusalApplicationProblemPlusJSON
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
 	case rsp.Header.Get("Content-Type") == "application/json" && true:
 		var dest KubernetesRefusalApplicationJSON
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7459,6 +9193,20 @@ func ParseSubmitPodMetricsResponse(rsp *http.Response) (*SubmitPodMetricsRespons
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooMany
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7483,6 +9231,16 @@ func ParseSubmitPodMetricsResponse(rsp *http.Response) (*SubmitPodMetricsRespons
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers SubmitPodMetricsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers SubmitPodMetricsResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7495,6 +9253,107 @@ func ParseSubmitPodMetricsResponse(rsp *http.Response) (*SubmitPodMetricsRespons
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers SubmitPodMetricsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReviewAccessResponse parses an HTTP response from a ReviewAccessWithResponse call
+func ParseReviewAccessResponse(rsp *http.Response) (*ReviewAccessResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReviewAccessResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AccessAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ReviewAccessResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReviewAccessResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ReviewAccessResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -7536,12 +9395,40 @@ func ParseListApplicationsResponse(rsp *http.Response) (*ListApplicationsRespons
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
 		var dest Gone
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7550,6 +9437,39 @@ func ParseListApplicationsResponse(rsp *http.Response) (*ListApplicationsRespons
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListApplicationsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListApplicationsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListApplicationsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -7583,12 +9503,40 @@ func ParseGetApplicationResponse(rsp *http.Response) (*GetApplicationResponse, e
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7597,6 +9545,140 @@ func ParseGetApplicationResponse(rsp *http.Response) (*GetApplicationResponse, e
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetApplicationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetApplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetApplicationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseIssueCertificateResponse parses an HTTP response from a IssueCertificateWithResponse call
+func ParseIssueCertificateResponse(rsp *http.Response) (*IssueCertificateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IssueCertificateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IssuedCertificate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers IssueCertificateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers IssueCertificateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers IssueCertificateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -7630,12 +9712,40 @@ func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, err
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
 		var dest Gone
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7644,6 +9754,133 @@ func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, err
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListDecisionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListDecisionsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListDecisionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetIdentityKeysResponse parses an HTTP response from a GetIdentityKeysWithResponse call
+func ParseGetIdentityKeysResponse(rsp *http.Response) (*GetIdentityKeysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetIdentityKeysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IdentityKeys
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetIdentityKeysResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetIdentityKeysResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetIdentityKeysResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -7669,6 +9906,27 @@ func ParseGetBalancerSettingsResponse(rsp *http.Response) (*GetBalancerSettingsR
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -7697,6 +9955,26 @@ func ParseGetBalancerSettingsResponse(rsp *http.Response) (*GetBalancerSettingsR
 			headers.NemesisSettingsVersion = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetBalancerSettingsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetBalancerSettingsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetBalancerSettingsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7740,12 +10018,33 @@ func ParsePutBalancerSettingsResponse(rsp *http.Response) (*PutBalancerSettingsR
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest Conflict
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -7774,6 +10073,26 @@ func ParsePutBalancerSettingsResponse(rsp *http.Response) (*PutBalancerSettingsR
 			headers.NemesisSettingsVersion = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers PutBalancerSettingsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers PutBalancerSettingsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PutBalancerSettingsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7817,12 +10136,40 @@ func ParseListMetricsResponse(rsp *http.Response) (*ListMetricsResponse, error) 
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
 		var dest Gone
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -7831,6 +10178,39 @@ func ParseListMetricsResponse(rsp *http.Response) (*ListMetricsResponse, error) 
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListMetricsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListMetricsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListMetricsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -7864,6 +10244,20 @@ func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationRespons
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7877,6 +10271,13 @@ func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
@@ -7895,6 +10296,26 @@ func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationRespons
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers StartApplicationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers StartApplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers StartApplicationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -7938,6 +10359,20 @@ func ParseSubmitPodMetricsBatchResponse(rsp *http.Response) (*SubmitPodMetricsBa
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooMany
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7962,6 +10397,16 @@ func ParseSubmitPodMetricsBatchResponse(rsp *http.Response) (*SubmitPodMetricsBa
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers SubmitPodMetricsBatchResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
 	case rsp.StatusCode == 429:
 		var headers SubmitPodMetricsBatchResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -8015,12 +10460,40 @@ func ParseListPodsResponse(rsp *http.Response) (*ListPodsResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
 		var dest Gone
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -8029,6 +10502,39 @@ func ParseListPodsResponse(rsp *http.Response) (*ListPodsResponse, error) {
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListPodsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListPodsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListPodsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -8062,6 +10568,27 @@ func ParseWatchRoutesResponse(rsp *http.Response) (*WatchRoutesResponse, error) 
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8082,6 +10609,26 @@ func ParseWatchRoutesResponse(rsp *http.Response) (*WatchRoutesResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers WatchRoutesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers WatchRoutesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers WatchRoutesResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -8125,6 +10672,27 @@ func ParseReportTrafficResponse(rsp *http.Response) (*ReportTrafficResponse, err
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8142,6 +10710,26 @@ func ParseReportTrafficResponse(rsp *http.Response) (*ReportTrafficResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ReportTrafficResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReportTrafficResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ReportTrafficResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -8180,15 +10768,24 @@ type ServerInterface interface {
 	// SubmitPodMetrics A sidecar's measurements of its pod
 	// (POST /metrics)
 	SubmitPodMetrics(w http.ResponseWriter, r *http.Request)
+	// ReviewAccess What the bearer of a token may do
+	// (POST /v1/access)
+	ReviewAccess(w http.ResponseWriter, r *http.Request)
 	// ListApplications Every application with its state, pods, traffic and last decision
 	// (GET /v1/applications)
 	ListApplications(w http.ResponseWriter, r *http.Request, params ListApplicationsParams)
 	// GetApplication One application, by the name of its Deployment
 	// (GET /v1/applications/{namespace}/{name})
 	GetApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// IssueCertificate A certificate for the caller's own ports
+	// (POST /v1/certificates)
+	IssueCertificate(w http.ResponseWriter, r *http.Request)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
+	// GetIdentityKeys The keys by which the tokens of services are verified
+	// (GET /v1/identity/keys)
+	GetIdentityKeys(w http.ResponseWriter, r *http.Request)
 	// GetBalancerSettings The settings that every load balancer follows
 	// (GET /v1/loadbalancer/settings)
 	GetBalancerSettings(w http.ResponseWriter, r *http.Request)
@@ -8261,6 +10858,12 @@ func (_ Unimplemented) SubmitPodMetrics(w http.ResponseWriter, r *http.Request) 
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ReviewAccess What the bearer of a token may do
+// (POST /v1/access)
+func (_ Unimplemented) ReviewAccess(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListApplications Every application with its state, pods, traffic and last decision
 // (GET /v1/applications)
 func (_ Unimplemented) ListApplications(w http.ResponseWriter, r *http.Request, params ListApplicationsParams) {
@@ -8273,9 +10876,21 @@ func (_ Unimplemented) GetApplication(w http.ResponseWriter, r *http.Request, na
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// IssueCertificate A certificate for the caller's own ports
+// (POST /v1/certificates)
+func (_ Unimplemented) IssueCertificate(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListDecisions The latest decisions with their reasons, newest first
 // (GET /v1/decisions)
 func (_ Unimplemented) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetIdentityKeys The keys by which the tokens of services are verified
+// (GET /v1/identity/keys)
+func (_ Unimplemented) GetIdentityKeys(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -8675,6 +11290,20 @@ func (siw *ServerInterfaceWrapper) SubmitPodMetrics(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// ReviewAccess operation middleware
+func (siw *ServerInterfaceWrapper) ReviewAccess(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReviewAccess(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListApplications operation middleware
 func (siw *ServerInterfaceWrapper) ListApplications(w http.ResponseWriter, r *http.Request) {
 
@@ -8799,6 +11428,20 @@ func (siw *ServerInterfaceWrapper) GetApplication(w http.ResponseWriter, r *http
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetApplication(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// IssueCertificate operation middleware
+func (siw *ServerInterfaceWrapper) IssueCertificate(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.IssueCertificate(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -8936,6 +11579,20 @@ func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListDecisions(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetIdentityKeys operation middleware
+func (siw *ServerInterfaceWrapper) GetIdentityKeys(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetIdentityKeys(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -9461,10 +12118,19 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/v1/pod-metrics", wrapper.SubmitPodMetricsBatch)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/certificates", wrapper.IssueCertificate)
+	})
+	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/loadbalancer/settings", wrapper.GetBalancerSettings)
 	})
 	r.Group(func(r chi.Router) {
 		r.Put(options.BaseURL+"/v1/loadbalancer/settings", wrapper.PutBalancerSettings)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/access", wrapper.ReviewAccess)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/identity/keys", wrapper.GetIdentityKeys)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/pods", wrapper.ListPods)
@@ -9494,6 +12160,8 @@ type ConflictApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type FaultApplicationProblemPlusJSONResponse externalRef0.Problem
 
+type ForbiddenApplicationProblemPlusJSONResponse externalRef0.Problem
+
 type GoneApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type KubernetesRefusalJSONResponse KubernetesStatus
@@ -9508,6 +12176,15 @@ type TooManyApplicationProblemPlusJSONResponse struct {
 	Body externalRef0.Problem
 
 	Headers TooManyResponseHeaders
+}
+
+type UnauthenticatedResponseHeaders struct {
+	WWWAuthenticate *string
+}
+type UnauthenticatedApplicationProblemPlusJSONResponse struct {
+	Body externalRef0.Problem
+
+	Headers UnauthenticatedResponseHeaders
 }
 
 type UnavailableResponseHeaders struct {
@@ -9680,6 +12357,34 @@ func (response ListCustomAutoscalers429ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers503JSONResponse KubernetesStatus
+
+func (response ListCustomAutoscalers503JSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomAutoscalers503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response ListCustomAutoscalers503ApplicationProblemPlusJSONResponse) VisitListCustomAutoscalersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9883,6 +12588,62 @@ func (response CreateCustomAutoscaler422ApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type CreateCustomAutoscaler429JSONResponse KubernetesStatus
+
+func (response CreateCustomAutoscaler429JSONResponse) VisitCreateCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomAutoscaler429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response CreateCustomAutoscaler429ApplicationProblemPlusJSONResponse) VisitCreateCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomAutoscaler503JSONResponse KubernetesStatus
+
+func (response CreateCustomAutoscaler503JSONResponse) VisitCreateCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomAutoscaler503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response CreateCustomAutoscaler503ApplicationProblemPlusJSONResponse) VisitCreateCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateCustomAutoscalerdefaultJSONResponse struct {
 	Body       KubernetesStatus
 	StatusCode int
@@ -10026,6 +12787,62 @@ func (response DeleteCustomAutoscaler404ApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type DeleteCustomAutoscaler429JSONResponse KubernetesStatus
+
+func (response DeleteCustomAutoscaler429JSONResponse) VisitDeleteCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCustomAutoscaler429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response DeleteCustomAutoscaler429ApplicationProblemPlusJSONResponse) VisitDeleteCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCustomAutoscaler503JSONResponse KubernetesStatus
+
+func (response DeleteCustomAutoscaler503JSONResponse) VisitDeleteCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCustomAutoscaler503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response DeleteCustomAutoscaler503ApplicationProblemPlusJSONResponse) VisitDeleteCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteCustomAutoscalerdefaultJSONResponse struct {
 	Body       KubernetesStatus
 	StatusCode int
@@ -10165,6 +12982,62 @@ func (response GetCustomAutoscaler404ApplicationProblemPlusJSONResponse) VisitGe
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomAutoscaler429JSONResponse KubernetesStatus
+
+func (response GetCustomAutoscaler429JSONResponse) VisitGetCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomAutoscaler429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response GetCustomAutoscaler429ApplicationProblemPlusJSONResponse) VisitGetCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomAutoscaler503JSONResponse KubernetesStatus
+
+func (response GetCustomAutoscaler503JSONResponse) VisitGetCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomAutoscaler503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response GetCustomAutoscaler503ApplicationProblemPlusJSONResponse) VisitGetCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10425,6 +13298,62 @@ func (response PatchCustomAutoscaler422ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type PatchCustomAutoscaler429JSONResponse KubernetesStatus
+
+func (response PatchCustomAutoscaler429JSONResponse) VisitPatchCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchCustomAutoscaler429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response PatchCustomAutoscaler429ApplicationProblemPlusJSONResponse) VisitPatchCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchCustomAutoscaler503JSONResponse KubernetesStatus
+
+func (response PatchCustomAutoscaler503JSONResponse) VisitPatchCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchCustomAutoscaler503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response PatchCustomAutoscaler503ApplicationProblemPlusJSONResponse) VisitPatchCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PatchCustomAutoscalerdefaultJSONResponse struct {
 	Body       KubernetesStatus
 	StatusCode int
@@ -10653,6 +13582,62 @@ func (response ReplaceCustomAutoscaler422ApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
+type ReplaceCustomAutoscaler429JSONResponse KubernetesStatus
+
+func (response ReplaceCustomAutoscaler429JSONResponse) VisitReplaceCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCustomAutoscaler429ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response ReplaceCustomAutoscaler429ApplicationProblemPlusJSONResponse) VisitReplaceCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCustomAutoscaler503JSONResponse KubernetesStatus
+
+func (response ReplaceCustomAutoscaler503JSONResponse) VisitReplaceCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceCustomAutoscaler503ApplicationProblemPlusJSONResponse externalRef0.Problem
+
+func (response ReplaceCustomAutoscaler503ApplicationProblemPlusJSONResponse) VisitReplaceCustomAutoscalerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReplaceCustomAutoscalerdefaultJSONResponse struct {
 	Body       KubernetesStatus
 	StatusCode int
@@ -10725,6 +13710,41 @@ func (response SubmitPodMetrics400ApplicationProblemPlusJSONResponse) VisitSubmi
 	return err
 }
 
+type SubmitPodMetrics401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetrics401ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetrics403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetrics403ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type SubmitPodMetrics429ApplicationProblemPlusJSONResponse struct {
 	TooManyApplicationProblemPlusJSONResponse
 }
@@ -10780,6 +13800,134 @@ func (response SubmitPodMetricsdefaultApplicationProblemPlusJSONResponse) VisitS
 	return err
 }
 
+type ReviewAccessRequestObject struct {
+	Body *ReviewAccessJSONRequestBody
+}
+
+type ReviewAccessResponseObject interface {
+	VisitReviewAccessResponse(w http.ResponseWriter) error
+}
+
+type ReviewAccess200JSONResponse AccessAnswer
+
+func (response ReviewAccess200JSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccess400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReviewAccess400ApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccess401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReviewAccess401ApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccess403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReviewAccess403ApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccess429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ReviewAccess429ApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccess503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReviewAccess503ApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReviewAccessdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ReviewAccessdefaultApplicationProblemPlusJSONResponse) VisitReviewAccessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListApplicationsRequestObject struct {
 	Params ListApplicationsParams
 }
@@ -10818,6 +13966,41 @@ func (response ListApplications400ApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
+type ListApplications401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications401ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplications403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications403ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListApplications410ApplicationProblemPlusJSONResponse struct {
 	GoneApplicationProblemPlusJSONResponse
 }
@@ -10830,6 +14013,44 @@ func (response ListApplications410ApplicationProblemPlusJSONResponse) VisitListA
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplications429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications429ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApplications503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListApplications503ApplicationProblemPlusJSONResponse) VisitListApplicationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10890,6 +14111,41 @@ func (response GetApplication400ApplicationProblemPlusJSONResponse) VisitGetAppl
 	return err
 }
 
+type GetApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication401ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication403ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetApplication404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -10906,12 +14162,178 @@ func (response GetApplication404ApplicationProblemPlusJSONResponse) VisitGetAppl
 	return err
 }
 
+type GetApplication429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication429ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplication503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplication503ApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetApplicationdefaultApplicationProblemPlusJSONResponse struct {
 	Body       externalRef0.Problem
 	StatusCode int
 }
 
 func (response GetApplicationdefaultApplicationProblemPlusJSONResponse) VisitGetApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificateRequestObject struct {
+	Body *IssueCertificateJSONRequestBody
+}
+
+type IssueCertificateResponseObject interface {
+	VisitIssueCertificateResponse(w http.ResponseWriter) error
+}
+
+type IssueCertificate200JSONResponse IssuedCertificate
+
+func (response IssueCertificate200JSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response IssueCertificate400ApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificate401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response IssueCertificate401ApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response IssueCertificate403ApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificate429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response IssueCertificate429ApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificate503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response IssueCertificate503ApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IssueCertificatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response IssueCertificatedefaultApplicationProblemPlusJSONResponse) VisitIssueCertificateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10961,6 +14383,41 @@ func (response ListDecisions400ApplicationProblemPlusJSONResponse) VisitListDeci
 	return err
 }
 
+type ListDecisions401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDecisions401ApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDecisions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDecisions403ApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDecisions410ApplicationProblemPlusJSONResponse struct {
 	GoneApplicationProblemPlusJSONResponse
 }
@@ -10977,12 +14434,161 @@ func (response ListDecisions410ApplicationProblemPlusJSONResponse) VisitListDeci
 	return err
 }
 
+type ListDecisions429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListDecisions429ApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDecisions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListDecisions503ApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDecisionsdefaultApplicationProblemPlusJSONResponse struct {
 	Body       externalRef0.Problem
 	StatusCode int
 }
 
 func (response ListDecisionsdefaultApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeysRequestObject struct {
+}
+
+type GetIdentityKeysResponseObject interface {
+	VisitGetIdentityKeysResponse(w http.ResponseWriter) error
+}
+
+type GetIdentityKeys200JSONResponse IdentityKeys
+
+func (response GetIdentityKeys200JSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeys401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetIdentityKeys401ApplicationProblemPlusJSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeys403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetIdentityKeys403ApplicationProblemPlusJSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeys429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetIdentityKeys429ApplicationProblemPlusJSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeys503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetIdentityKeys503ApplicationProblemPlusJSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIdentityKeysdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response GetIdentityKeysdefaultApplicationProblemPlusJSONResponse) VisitGetIdentityKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -11021,6 +14627,60 @@ func (response GetBalancerSettings200JSONResponse) VisitGetBalancerSettingsRespo
 		w.Header().Set("Nemesis-Settings-Version", fmt.Sprint(*response.Headers.NemesisSettingsVersion))
 	}
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalancerSettings401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalancerSettings401ApplicationProblemPlusJSONResponse) VisitGetBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalancerSettings403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalancerSettings403ApplicationProblemPlusJSONResponse) VisitGetBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBalancerSettings429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetBalancerSettings429ApplicationProblemPlusJSONResponse) VisitGetBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11109,6 +14769,41 @@ func (response PutBalancerSettings400ApplicationProblemPlusJSONResponse) VisitPu
 	return err
 }
 
+type PutBalancerSettings401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response PutBalancerSettings401ApplicationProblemPlusJSONResponse) VisitPutBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBalancerSettings403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PutBalancerSettings403ApplicationProblemPlusJSONResponse) VisitPutBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PutBalancerSettings409ApplicationProblemPlusJSONResponse struct {
 	ConflictApplicationProblemPlusJSONResponse
 }
@@ -11121,6 +14816,25 @@ func (response PutBalancerSettings409ApplicationProblemPlusJSONResponse) VisitPu
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBalancerSettings429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response PutBalancerSettings429ApplicationProblemPlusJSONResponse) VisitPutBalancerSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11199,6 +14913,41 @@ func (response ListMetrics400ApplicationProblemPlusJSONResponse) VisitListMetric
 	return err
 }
 
+type ListMetrics401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListMetrics401ApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMetrics403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListMetrics403ApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListMetrics410ApplicationProblemPlusJSONResponse struct {
 	GoneApplicationProblemPlusJSONResponse
 }
@@ -11211,6 +14960,44 @@ func (response ListMetrics410ApplicationProblemPlusJSONResponse) VisitListMetric
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMetrics429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListMetrics429ApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMetrics503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListMetrics503ApplicationProblemPlusJSONResponse) VisitListMetricsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11272,6 +15059,41 @@ func (response StartApplication400ApplicationProblemPlusJSONResponse) VisitStart
 	return err
 }
 
+type StartApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication401ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication403ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type StartApplication404ApplicationProblemPlusJSONResponse struct {
 	NotFoundApplicationProblemPlusJSONResponse
 }
@@ -11300,6 +15122,25 @@ func (response StartApplication409ApplicationProblemPlusJSONResponse) VisitStart
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StartApplication429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response StartApplication429ApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11374,6 +15215,41 @@ func (response SubmitPodMetricsBatch400ApplicationProblemPlusJSONResponse) Visit
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetricsBatch401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetricsBatch401ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPodMetricsBatch403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SubmitPodMetricsBatch403ApplicationProblemPlusJSONResponse) VisitSubmitPodMetricsBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11471,6 +15347,41 @@ func (response ListPods400ApplicationProblemPlusJSONResponse) VisitListPodsRespo
 	return err
 }
 
+type ListPods401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListPods401ApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPods403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPods403ApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListPods410ApplicationProblemPlusJSONResponse struct {
 	GoneApplicationProblemPlusJSONResponse
 }
@@ -11483,6 +15394,44 @@ func (response ListPods410ApplicationProblemPlusJSONResponse) VisitListPodsRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPods429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListPods429ApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPods503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListPods503ApplicationProblemPlusJSONResponse) VisitListPodsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11585,6 +15534,60 @@ func (response WatchRoutes400ApplicationProblemPlusJSONResponse) VisitWatchRoute
 	return err
 }
 
+type WatchRoutes401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WatchRoutes401ApplicationProblemPlusJSONResponse) VisitWatchRoutesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchRoutes403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WatchRoutes403ApplicationProblemPlusJSONResponse) VisitWatchRoutesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchRoutes429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response WatchRoutes429ApplicationProblemPlusJSONResponse) VisitWatchRoutesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type WatchRoutes503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -11659,6 +15662,60 @@ func (response ReportTraffic400ApplicationProblemPlusJSONResponse) VisitReportTr
 	return err
 }
 
+type ReportTraffic401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReportTraffic401ApplicationProblemPlusJSONResponse) VisitReportTrafficResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportTraffic403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReportTraffic403ApplicationProblemPlusJSONResponse) VisitReportTrafficResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportTraffic429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ReportTraffic429ApplicationProblemPlusJSONResponse) VisitReportTrafficResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReportTraffic503ApplicationProblemPlusJSONResponse struct {
 	UnavailableApplicationProblemPlusJSONResponse
 }
@@ -11718,15 +15775,24 @@ type StrictServerInterface interface {
 	// SubmitPodMetrics A sidecar's measurements of its pod
 	// (POST /metrics)
 	SubmitPodMetrics(ctx context.Context, request SubmitPodMetricsRequestObject) (SubmitPodMetricsResponseObject, error)
+	// ReviewAccess What the bearer of a token may do
+	// (POST /v1/access)
+	ReviewAccess(ctx context.Context, request ReviewAccessRequestObject) (ReviewAccessResponseObject, error)
 	// ListApplications Every application with its state, pods, traffic and last decision
 	// (GET /v1/applications)
 	ListApplications(ctx context.Context, request ListApplicationsRequestObject) (ListApplicationsResponseObject, error)
 	// GetApplication One application, by the name of its Deployment
 	// (GET /v1/applications/{namespace}/{name})
 	GetApplication(ctx context.Context, request GetApplicationRequestObject) (GetApplicationResponseObject, error)
+	// IssueCertificate A certificate for the caller's own ports
+	// (POST /v1/certificates)
+	IssueCertificate(ctx context.Context, request IssueCertificateRequestObject) (IssueCertificateResponseObject, error)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
+	// GetIdentityKeys The keys by which the tokens of services are verified
+	// (GET /v1/identity/keys)
+	GetIdentityKeys(ctx context.Context, request GetIdentityKeysRequestObject) (GetIdentityKeysResponseObject, error)
 	// GetBalancerSettings The settings that every load balancer follows
 	// (GET /v1/loadbalancer/settings)
 	GetBalancerSettings(ctx context.Context, request GetBalancerSettingsRequestObject) (GetBalancerSettingsResponseObject, error)
@@ -12005,6 +16071,37 @@ func (sh *strictHandler) SubmitPodMetrics(w http.ResponseWriter, r *http.Request
 	}
 }
 
+// ReviewAccess operation middleware
+func (sh *strictHandler) ReviewAccess(w http.ResponseWriter, r *http.Request) {
+	var request ReviewAccessRequestObject
+
+	var body ReviewAccessJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReviewAccess(ctx, request.(ReviewAccessRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReviewAccess")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReviewAccessResponseObject); ok {
+		if err := validResponse.VisitReviewAccessResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListApplications operation middleware
 func (sh *strictHandler) ListApplications(w http.ResponseWriter, r *http.Request, params ListApplicationsParams) {
 	var request ListApplicationsRequestObject
@@ -12058,6 +16155,37 @@ func (sh *strictHandler) GetApplication(w http.ResponseWriter, r *http.Request, 
 	}
 }
 
+// IssueCertificate operation middleware
+func (sh *strictHandler) IssueCertificate(w http.ResponseWriter, r *http.Request) {
+	var request IssueCertificateRequestObject
+
+	var body IssueCertificateJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.IssueCertificate(ctx, request.(IssueCertificateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "IssueCertificate")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(IssueCertificateResponseObject); ok {
+		if err := validResponse.VisitIssueCertificateResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListDecisions operation middleware
 func (sh *strictHandler) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
 	var request ListDecisionsRequestObject
@@ -12077,6 +16205,30 @@ func (sh *strictHandler) ListDecisions(w http.ResponseWriter, r *http.Request, p
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListDecisionsResponseObject); ok {
 		if err := validResponse.VisitListDecisionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetIdentityKeys operation middleware
+func (sh *strictHandler) GetIdentityKeys(w http.ResponseWriter, r *http.Request) {
+	var request GetIdentityKeysRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetIdentityKeys(ctx, request.(GetIdentityKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetIdentityKeys")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetIdentityKeysResponseObject); ok {
+		if err := validResponse.VisitGetIdentityKeysResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -12318,407 +16470,447 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P3rdttIsiYM30o2Zu9lqRqiKFmWbWrV6k92qar8ddnWSHLXTNvaVpJIkmiBSDYSFM2u1l7z672A9yLm",
-	"wuZK3pURkQcACRKUD7t7VtePMkUCiUQeIuPwxBO/RSM5m8tc5KWKBr9FU8ETUcDHS1GWaT5RfxKFSmWu",
-	"v0qEGhXpvIQ/o6upYHf4I5NjVk6FEkzRXTHjiqU5u5CLUqh384SXoqeqTfaiOFKjqZhx3fi/FWIcDaL/",
-	"tu96tI+/qv16X+7v7+Nozgs+EyV196XMyzRfiHA/Z6LkCS95b0SXUY/ZnE8EG4qxLETMlmk5hW8Vn+lX",
-	"ycRIt3HC0pKlisk5/+tC9NivU16yJVf60kIwnmVwU5nOBFtO00zYlhVb6isKwROmSp4nMCblVMyYzEei",
-	"x97m+mJesnKaKpalqmRJmrBclmyS3gkmFyUbywJ/th3SnSnEeKFEgn0+6vdPmMzhrXgudb9qU8P0ixcy",
-	"y0RBtxz0B2woJtgffDTPxVJPSqqH7a8LUayiOMr5TESDyAxcZc5m/NMvIp+U02hw2D96FkezNDdfHOgZ",
-	"KktR6Mb+4/3p3p/53t/6e88/7l3//t+iOCpXc92uKos0n0R6Qn/hQ5FdwkvKojmPb/NsxcqpVPCaP4h5",
-	"JlczvUzYEr7M9O2KzXg5mrJcLmM91n9cDEWRi1KoRzR+smBqlZf8U4+9HTPuNfRImTaO2B/TF4wXgt3m",
-	"cpnHNGtMFokoaETTgumhUXrAxCc+m2f6dUrBZ9/fpbBKwwOZVd6yZTQP+odHoSF6A22EVrhu3cy1HP5F",
-	"jMpqx8bpUOZ8NEpNt+a8nLpewT9xVIi/LtJCJNGgLBai6/YcydlM5h+hc6aXas5HLV11c4IjqK+sdjYR",
-	"Y77IyvauYutfoL/YkO70OZ+Iy/RvgT6flmwmVcmUZDOer05gjHmulqJ4pAKiJRM8UayUcF0uPpV6a6oe",
-	"+0WMS9jRsmD9gZYblbc+6PdbVkw6S8v6Sklnixnc04ddh3/27ZpJ81JMRIGSUo+SUOULmaQCheVClXJ2",
-	"uiilGvFMwGbT3Rd5qT/y+TxLR1y//v5fFMr+biPbaNg+380SfqPmMlfYmxc8ucAerunHvJDDTMx+b/pj",
-	"h03fkeAr3/EsTaI4SkTJ0ywaREuelgP2ZKoFppapPMvkUuhLRFFIfXC8/y0yXw6i5VRmWu6PpJbU40LO",
-	"WB8m8rivojgapyJLqNUoju54po+b6Mk0ur+OI1XycqGiwZGekTItYSHr5U6jb/pgOkkTtSjyQS5mQqVq",
-	"QO84MG9yv+WCPsf7cdCb+850JJECuzJO6eCBw4GPyhN2gwNzgzuTCT6aMnhvxksGm7Knu/VS5uMsHX3e",
-	"hI1MI96M6S3jJDIjQbBvpdde4v1o3kN8ShVsEDsFz6tToH8Q+iAdpvoILtcPv+3XFx5/7AXIaK3MeP3R",
-	"x9UJu8FRuGGKr/ShtmI8T9gS1APJEgkj/yMIxs/bJ/pQ5pk3YE/8NXuK82zOPCWKuxSErV4i4pXeAUfD",
-	"8fPD8eMnT58OHx8l/Jg/Honnh8+TvuiLo6ePjzctb+rAFxzf03zFUO8BxYhnWsi69fqTzMVnDdpEN+Ct",
-	"04DmhPqjlu+erhSUM2WbRspRHy2NggmK418WChaIJ4HsAyqC58CbxDeSZTKfiAKV1PUTAi/3hRf7POMj",
-	"epMb010jVUASVvp3wtYOaIqz6BSHC5zkDueWN5V8nlpjJro7iGKaXBAXt2muR/YSBzOOZkIpPhE0W6hR",
-	"sSlXbChEzmYySccpnCSF4PAoJxPdlEQ/8jRbFFsMrntF6oke3c8Xq7CQvBfhE57mIF502yu2kouCjaY8",
-	"16tPooRslabeYOAtybeXpxdo/vTYVdW2QbVMoY3DGXWBJXK00GcG6m6eAnp6/goknChiJnNn/GmVM7at",
-	"OZsQxoTpkcZHpKVicpkznC2reWslWJY/yoVeVJ8hdnJZ7o2hFW8yc8nqehZtrC1Oz8oEH/mCQ1uc+MQ1",
-	"c+o69mXlRiFIOqjFaIoHZfNgBHsZL4WhvpLyNc9XnzXSpZR7WruHHV0Wq9NxKYpLVAW1nu0N16G/HyQa",
-	"BUa5UuuHzT7lC47aa4mDNl+oqdC7nIODQItRkesv5Akri5XZ8/q92IV+xT14R22DeG4f75emJfTrVORg",
-	"2JjmwDImhbkXNlGeHR9ttlHu4+hdzu94mvFh9nkn9cJrp6ZYBve9UyNxt7csAF9ZelzdLvZ5dEqvmX+/",
-	"c19wCehezKVSqe6E8SbNJEm8f/S5twMBnTh1sx3yAVUEHKgXvEUaxni+gXeOg/kFzhytZ6HGXbG+f4u4",
-	"Zw5X3CX6DVPdAa3HXeuxt0LUu7AqW9MkE1epNt+f6wHgny4EvJaKBo9hQNzf/dhzafi+j7lM6In6+F5V",
-	"7ij8P8Cw0EqwyoSYo6Y+Hqcj/VZDnvF8BBOsWxqjQoL3pfmPWTqZltSiPrq0ftq3HgPTfCH4LM0n8Je2",
-	"fvEzOGELORdFSX4FXvEo+N7BJ48b7qzqwP4WpaWYqY0OBnOLvp8a5EXBQaL6E9Ph8eLTHN74suRFaXd6",
-	"fcn9WMiZPveLko1gMUlQy1cxQzU+Sbl1smZclXgt7IixLGZcL5JELlAcUR/yxWyoF7+/TurPvXQ7y7aT",
-	"5uXjw6i5ieJIP/l0VKZ3abky7bnH81LslelMRIFR0Hf+IEapcfKvG317Hd33K78V7+ab7qKr7mv74Lcu",
-	"7zUTZZGOVEgc8ZIVi0wolkl5yzj4OzutodfQ5mvBc+rTK7zr4Li5pCo7tVuP4RjaEM8Y8SzNJ6/1pfeV",
-	"7V9ZtsehVYtSoeN2OZdJaKPU5Emn9yq2uxxEkXqVt+6rn+USTEC2yMs00yIZb4lZOtYKIMkwNpLkZO+w",
-	"m0gQrh8T74C5hOvvKwJz3a1XeNnlYjbjxSqq+jbfVzzTldPAk4umk96A1uejuuqqu8aTGLQUXOcrAvXa",
-	"Dg/aJPotvTf/o1jV1Kcup1ronGocAlUp3DluUNsGW/vvO0zEhjH5JUUPtDcotMneXzfe0m6/TvvQV2oC",
-	"+9E4gzZuZz4Rr0XJGy+Mndjwfq/XylKZC+Zp2myhQC0GLWndBG88ZmeC5/91AvzzZGv1xb3DaIPQfacE",
-	"tddhiGpzqW8KzWT1zbqKHhx9erVuC+Tb7AOzGv/LtsOlOSxqnmQ4hgbajPqbKGSP/cpv03wyYHoEISYM",
-	"Cl6aT2KW602Top921WOnS34r4M5MaE1Q/zqXiXfFjzzTB795BuiMkifMaulMlXLOlMiTNJ8QMEGfjRNt",
-	"pJaSuvQuB1NmUHf4jHiuDdkhQg7Avsm13fXemQb4NlEcQWejOKp0KdJ2OLTtjZ7bH97oXbkTs2YDFEV6",
-	"x7PAjqcgn0J7bAT+tDQf0YCK5LSMwbkjtFU+FCMX0Z7VteDjIzwXXRTU/2+9xRlHw4VateolV1PB4NqC",
-	"Z0avN+YQkzkuA6m7CICP5huQzxqtJnrZKb8TbCgmC3S6los8F1mLVrPdaznl58HnrrMJG+Y2wXpiNpVL",
-	"9HOJPBGJtvw5e/LpE5MFGxbyVk/U+MtO0jgtVPlitVmf+4WXIh+tLm9FOZqCTWXN2tYVaOYRYCJmptJ8",
-	"lC0SkQRNLufT6NZ93yALLzIwFoerUmCkWRZ6f3M2ylKRl9Wlsd5+g9ffepQ+Q9tyB2Ug7gPbI2fLaYoO",
-	"XFWVcBA2sPsJ4p7SgKAoQq57lsB1Wr722OlQibwcwG+Kp0lnPeFcJkZMVfUEmL+mUWQcIB22QQ5CqhB8",
-	"NBUJ4/q1B2y8yDKcR8n0tHzZDeF8Mq3LGjdnTSR92V7gZlkrPRUJ7hYJ+GWlnuecapzkNnrTlMAAG8i/",
-	"1GYvZYnByK12IJ4CnYaSDowYwyJcsV/F8FKObkX5hQ8RelBwD9ihjgmGh+7XQgTPs4eOpfUvtq5yihPT",
-	"hayQcvYln6zPnIaX4/M2zRI8YCEjiN+KvcWc1ihuX1mwmbzTH3Layta1WIi5LLrbSeh4u4CbNllKXe0J",
-	"e7j6W8/NWm0UPanl6RmerA3p6C8yvbKTkMm4Ytz6YkHVVYvRSGgJrAyqBnC2J4zDoUF43FzCjy4GUEpU",
-	"tNOyx36dShDmuuOK5bo13bL+kyFI2TOEHCxgJhORYQhp72lyNHw+2vt0+OnodkBxpQF7NeMTcb7Ishd8",
-	"dPt2PB7YuGaqf/GxA/VL9ejqqY8G0WH/8Hivf7DXP7zqPx70jwb9J39uOl1svxrua1mwuZDzTDTwsEtZ",
-	"oH95E/DUdTQUj9HNAEh5XshJwWeq55kkr1OlIIZr0BFsR46ZzBJReGF7NWBKzsRQJiumB5WBs0yxtIz1",
-	"VGk1YPeEnctEUdyf7XD214Usud4t+vTN0tGKZQJUCrC5hoLNeKJvkwWGjL3o34hnmcJT2xgjuJr00nJC",
-	"tj4rMTsrCvtlzF4hTg++0eqR+/2NXlF40ctC8FK8lHnJ01wUehzSyVlRyKLxG317scjrX70suJr+IuWc",
-	"esJ2QGcE2Pk0LRJWCNwWMtcDxXGM9BLVax7/xnhY6cXY5zLZhZkphSr1DXYSlCgVwcYXecmGfHTrY0b0",
-	"p90eg8jzjK/AR1tbSMehZURrOhhaTBHyBGo/U0LkXVXgmuSipeoQPOaxIVHzMuPpzGq2aL8m6ELl2bm3",
-	"w8Y8U6IRdrU3xhRbhZCQFgz60P6Jl2LJV+z0/NUjZbCnmBDRdKqBwK34UWrOqnZoPeLqr3fe79Gn78xX",
-	"u3/4t5DJ4M4BPUuzNDenQu1QiKNPe7d21+xlqSr3TGOirBgRgbPtNMtOGAzRwMH24YYTZvDv5pcAgt+g",
-	"9StejCyLCF4exZEF0TdcFbrj+p69O17QwL7HuVY/FnKGzbi/TYPuG9e0XrVeSsK649YuB3t366kacE7V",
-	"BhskCzdRZ//gQajPbKHA0TNJ70SOWCTXOg47bniJaRMIAiwWgFrYUSIb97zrv/+ePYJ7Hu3qz1OuvEt2",
-	"o/vY74DNo1jfBzMKW3bD3FbriXnobnR/bTbuOYj9kDzRtqfXLsgofQeZpVOp9UjdrXkhxuknoXrsFdif",
-	"IPOyhSpF8UjFCAtxLT1SCCBDt7UcA7rAdSUVik1llrBSToR+V8oVyiXcwdRc8Fu4D9x5QxgQg9Ia+A/y",
-	"erz/YdHvPx6BbsJnAv4SDhmcKjYUmVzCWam/HQqVJoJgUvJOFBmfK6sBocqe0wncAE54+UOuL/qVVKwn",
-	"Oi11p7mBbuLgxVonm8pCyz+ZixiPZD3EdYCFj790IbG9SSEX8577Yv/ugGfzKT+ILCzTn+6qf5hyJNRU",
-	"QoRZzQX4JGGGYOPog9ITsO/x0jjK5CQFL6cvw0i23McRLBFzec+8xfX9dQD14L3Xb1ZWdXrBLSQXvv3p",
-	"+as/2Zvvzfi4p/oDtXXjf0zzBJyC11s44d+C+EI3vBv/tRgO98RLfXldSkIbm+SjeXEY2/XrqW0ZzbNF",
-	"oc32CDbanHYwnMwAUX8ps8WMxG/TNEcZQsl7RiTADmcSXKF/UTI/5/q8jnr6lXpwyfvvrnu4tmx+z8+y",
-	"ghu053TQvUby6mEPNne7Z5+7b5qP9xtyeHWts6Yyv0pnWueczV1jpxNPPUsgtH4dR2ok4YuXKFZRH5ss",
-	"Ml5Uhl7PyJ0Hz6ZFfl8V9pe0vtZqadXtSaIg7NSj4dNnV2qclii8vOOBZakguA/kgc3FKB2nI3BcJmKk",
-	"xS3ku2ojyNi7A+fWdNhcaJeCOjxf4c8GfwhPIAi8lq+qZN/11GIMIrbxE/YMchiVNjZ45twxXLk+Yuqq",
-	"yOViMsUrINCrlVHV2ZEAE3CxQNCi50U4fPZA9ZGXcpY2dz5OVauiDj3YTkX/Kb0zZ2GWuolOS5uf57QE",
-	"OWY3+rS4IUtJG57WJO2xF6JcCpwFpU85c7TyQhjl/sSqOexOFCt039UXU6qYKlNKGsZzWObiUcAmMEfX",
-	"xqnxLBh3dLUKLXAE6P4WbMSVOGHfmfOtN0KsG6S/6WPcgCdFnjAlXQrjgAl4Qd0ejhZsZOUWvPHdkxbj",
-	"bYRc4pD48wEWN25Fnukb/ZVZD5+3WkI777+7/vCht/uHhknU+4Y2kRWyoRlQToTHASUOYp2NUaa93jom",
-	"x+vGZP/vO/te9vV/7l27v3r6z+92f7/7VYektslhVQf3uMV2BoLyVecV29Hn0d1Bz96zW1M2M67Kq4Ln",
-	"KjWHVZsvrZ7r8+D0Q+vNa7i/qilBmfKOySteTARlijQ0y9BLdMV1eh5Bb7E8Pnx6/CxwtRyC1zL5SeSi",
-	"sODrhgc8FJUynsHNXkQzBk5dvSoWhEGAMVmHPcAvqi/jubFbvEHwq31y7LxDgaFtWZMKEinKn7maEmpu",
-	"i/MHUU4V4IPe6doSIxsRI1NpzjDOOmDiEx+V2crwOeglOZb6fEnzSY9VO2QNybRkO5kVGxhDPk2SQii1",
-	"i4LmtUxEdrrUp5V3pW4dUu9ybR0aUoxCzublrpbeJme4oqlQlwmVsgSPYiYUJPZRpmplL2KKQTSI/sfe",
-	"OyWKvVeBpV7pcvjwwkseKfbqnHG88IQNxTTVh3WxABfmvJCfUtK2pCPXECs4fHpuCQ+lzAhANpLyNm3h",
-	"KoAkb8rZVQyvrLvMD7sRX/zuv/3bv2vr/fD40Xe/7/3Hx5u//2eYCiO2A7a5R3glpWhX0Spfv5uz0fxS",
-	"qHZ2GIU/mn7BCkR386eSnReylCOZsZ3Xo/ketbP3KoFlZ+5UJV8pk5hnvfVDMeGgw4GOohBGzGl7EeAK",
-	"XE0xavQQ3qmiENLSQyGM5EywUg6sQuisK93aBHRIvdxFqRhnM17c2q0iIU6nm1vylVEqcaXS06E3/Fbo",
-	"cRiTF12aEOYKfOvhdYk0EB0WgWXCMb2CO5GCB5SLZZGWJaquxUOXL+gKLcwtD/Rk1iQdruWYdlls3qIi",
-	"GdhOWSzELkg0t/zMtxWHpPMzvrdeRHzEbuz8ivgw/xt4bOWSijRluDnw/6x5gXej62DoLvfrdQ9UCPVR",
-	"5mIH+h7jKxhnZ4CuowmmrwF4Yz2kMLIFm2mD02PMicEI0W0lMJKFXJSQKfgFPXb1Pgfddn6aVQu43HiU",
-	"RvPF1bQQaiqzJBo8BbKUSpKV3uAvYH+n+eQ0m8giLaezaBBdaOXqQg5TjArNZLHyWjp4EkclKGHeAGHC",
-	"/jxF90g0iPbrPW0HyUO0fRA96ff1cBj6BP9y893XdiaG/IP1abkOqo5fzfVXezz6/3zNcKu7XYr8N/If",
-	"Nhe1cyLCb+6uzo5En8nKunBwcwa9eY3F+v676x7xN9HKRKOii08RYb8xgZxjhDDHVZyyliCkmTc6BDPQ",
-	"Mykt9PhL+nPTw88BUa1uBeAHWtr20mSoeS8ZpmGPBB9hRxVR2G3Pqebg2IfxZNXlSQD2BI1DIGQ7Vczo",
-	"2cF5hEQx+5zX+Ne8SLXcWvlWdotHFhupZAqZtkDShZryu99sq5JnZNrinzq0FUxdtFBok8rl4OyY6hUc",
-	"Fi+/ibrwKsnE1n24wBxNAH+saDpyWbZMvkucev+Hnf9fT7f+/fcfsJEP0e51z9qN1Cfnq9g4Zy3I34Ry",
-	"KbXpZ5E4ga45GAM9+tfp6mt66yHOyoeZ+FHbFBAiqqzX6p7Xd0xlUb4x4aQRh+88D39NLq5x89ekq8lD",
-	"WXdA1hXZxlm2XX5Kk7+siRM2J8fGR3c9RvV7bpnGEjxHtwuLDMWU36WbUQ2Uq/rCXE75E3pByUXZmrds",
-	"cvONAwHRdZyo9BCWB1hx8DuBFgpkY0tZ3ILFx1WVWIOsmRlfsZ2Rh6YaLYpC5COtsTv5kipicxAJOzp8",
-	"7lyqMf36uI+yARCS9C4kug0UPRNqA6L18XEF+hkSS9Go4q/pkN5eczdhE423xXFHJXnQjwPmQHXwTCqS",
-	"G149OWU6EydsvCjAESVzoRD2aJiYfJM5JmgWGMsGpVXciaTH+gyyzIDUKZ2l5fpRO+gEma2q+/VF9lrw",
-	"nL08f8cWSrC5KPS7QVhjlmZZOpIFuNeH8k7YmB75BXiyEfR90AD1Bmc2KXia09LZnOXsgQ3RSzaRsJYn",
-	"ErIl0nJKoQAgVmompcS0Z4wbwgA6crH0AwbP+3134ZQrwMvqlhCVgUDtGEGWx33Cp+gDGSJSUyS1Bf6Y",
-	"0aIMJfXUkNWbCT7qHAe0Zh/3G6t2g9oArJtegqozYSkvju1gDo2nE+2u7/5x/+jZ5onOBC/yxt6rARgL",
-	"wXKRwj5CBd27geUS0a71XazfAQz9gZY9cHO/91Qb7kuUnrBluZZFvEAuH9jBlQ3syT09e4VcTKZzSECT",
-	"c1xpBWY52bBeo4P+CkqdnzfslmqzszcccuG7mqQQdoUcNBYIoGrRmTEnvT4HD1iH/bxpkmf80yXldZ7b",
-	"5Cbbk3YJCx3RG3noEkPd3LDhSk+8GeeYFbz0wFtwKH6JztedGkF5iVc1RObr9MVnyMrjp0+fHh4cb+xh",
-	"lUej/ejCOR6LJfbQm+QT1keEd10QgDGx3Sj2vxBzh8x/EJnYnKP41lwHvOULJZLqaFSEiT4LALptcNvT",
-	"ymLThuxUZMmJNS9jqyw5UvJC9Bi01A8JzgRYrcH1Z9WrQjid6Un/MQOoyEh8gYGdF3IozniRBUTnL9X0",
-	"50LMhQE2CZ6kuVCKjaZihLhJ7xRFmp2YKUngAsRqoJ6JnOmC3S6GetwfKb3iU5n4iiBEhQqhbRvr63+k",
-	"D9y0THn2g8i4SRKGgYJME6XsJqOxNo8AoXlCFPLFQmDz0HNmsfqoNiExl4HFCjaRMqErLVQnLHoNbbI+",
-	"TTftdnMtnRFGNyLCrofveK30dhBJcDT/IJf5r2meyGVl0x+3Hv0INgHQQ2kH2nj1ZwLgp2NeWBWBs2Eh",
-	"+K3FVLl0e0ihGmgdMWZqyvWihhtmWhkz2nAG/nqEXjzr/7teYb7eeWJEZuWKmrAlRLA/2nT9E7w+OGmA",
-	"N9bHBlD9S7aYm/wK3HX6RfGIQKjBMv8CihjMybt5YEbWTwgPTMacK1N+YN1EdFxQXXqe5pOLMJTvwsCx",
-	"gcYURBuioClBhvqucM1DWHuRCcZHUDtA5IBzIu3JXOqmNtPakrZZUzU1mG+DGsxVbCBM3gmH0Smn1nTG",
-	"2V2619yQrxfC3Mz4fO9WrJTJNIiu1yBzZnxuGAiT8Ki+kAsj+/RpREI1neFQQ/hSiNsWBCI4Q+1i9oex",
-	"Pk7ArTrjWQY/ukFjwzSHPC//O2M/4Q2FUQ5EpVU9LQR6oEwo/Q1yNrxFnEtsPuC36LvdYppw0Kpz9Pjw",
-	"a81RmogR3+ioeZVjTuUlXY5hlaL8Ep4aSqqDIVNtjhatNBDvrsckSae1ZW61bnFcQ9DFgH+m94TWmhff",
-	"N7mfpZS3kGCfrWJ3uLp0wkemUyYe79H3Sa33GIKWgyeYz2be1fcGnaCaXnEQIVWZ6YY2zBqJag9yEjUM",
-	"svbs5xgMQDAyoHtpSQnZvMI3MxM8B4wrQHU8Z49VIUEykwoIh2UMkGRMBTc7F9Ivb4WYIyu0byeSoRo0",
-	"a2UR15xpfT1pSJgzQBeDl5NLZnzVVuqU1+6fG73+QSihvRna3TIIV42Qx+imJMyHPpehiA9ZgJgJZcVh",
-	"CllYuCcorcYGlRESLIopYIjp17ksSnjAwNQcqrFymWJDCtJNqYM4U/AYff1fF2IhrHYZmqDOku6qNnrN",
-	"U2k7WGhD/MVelL2DKMTZpL1wEeRvsjQBnMhp2/cGCokvuCeCaxrUwzobSCtRQ3VFB5f0IoesXGGqpmyk",
-	"WtKv5hgVXX7zVPCsnPrmVa7fow6WGhCAjtxbWiQ2bMpcFjgmacm4vqLHfoWTg3sHB4xsqti4EM6RWU7F",
-	"7AQdkg2fs0/APtMbTmTjzmv3XW2YHqBR1bIVkMjhioCbQTcg7nG9STEEj6MF9iOE0jls6YF33BJKB81Z",
-	"uJU4r2IiKtE/QriUzmLiHEuBoq8CFq8JpqAJWTnQql6uw01WQFhDGFMKfuKxd6WlM8RPmK+GYI6iCyAZ",
-	"kBysUQTq6ZErYq0ygOcDTv8xBHLT0fTzD1sYxV8dy8haBg3/2ga2uHG0bJvUC7BNG7Otkn46oglPtZ1h",
-	"LRCwwHCcUAWuhu4J9oYoM+9uzCT9nuBn3i33ca0vzVfzewQLzR1klbNPS8haFxqN9XiW7fCYtfzqgeGG",
-	"MRv23JO+/55x9+fu7tYdz8sidfYLpOd4cH87uqA0Jel4LAr9fYvH+/PeUv86jBkH6A773fdsiJ/+/nf2",
-	"uylXO7wXfuyuvWK47oq22/UYtt74rQa0FhT92gNZfZw/gIFf6pfjgNUuDAxUxdbyx6gi/do2cFUs2wH5",
-	"nct/91qBfja+rW7vaoON3vohfL+z3vcP76vXiOuq3/I2PW2sFdfZ2kQhYxwT47EYlS6KSEpFYCvUcilk",
-	"4SVJhN6rbR3Bj2v24prf9TH+/lG1I49i9sh15NG1baJNVO6UCDouWztRQR+Xn9GXwMKvxTP8Car+tN3p",
-	"5Ua22oob0Vrr7adbCEN9aRGntTyUSk2CAKZM615XxUKg5/B0NBLzUhsKXiIX6Dinw0xcyUv9MK3coDYH",
-	"ai5F2RliymyOD8QGPB5E8KxBHotWKqkWH1FI2ORM0jJNMtGJ9bEoaTRLSKj0ys966uH2JRc+wyUJF3ew",
-	"8VqprNZD5zann4Vz3JrPmNjfgcVwLkZejV6qAGWpPILsisE0uSrj/kaYKmYY+7PcsRREsf4pFm/74Ac8",
-	"nGWfYMlBGjG9pGGJO/kGkU+wCeS4RIqoVBE9aJrDzGzpyTCI8W/gW78PwPb8OhuBPMElV8QngIRqslLt",
-	"hiQIBMdIdKBrdcrnekCadCvzLHWlcbvw+2PC+UEcpUk0iPoHe+66g6dRW50a7AxaNHj4QhS7dlh7JR30",
-	"uz3v9w6ZYjsGHMSe95najWqVbegsAASwPnhs8y8zxLKGzaRUsX5LU689KwvwrlTLYRAdsP/z//y/rD9g",
-	"jZ4ygJq3phD3jp8++7O+QmL0qkgnE0h3pG43AKw0L23ug1oS8tLV2Qub9NuWvSkKWYTJFVOtmi+yxBzS",
-	"1FVTAF3r+sT+1k3iGgKD+jFqIjwQRugoddLAiL3L078uxInDK05YlubCxpWgYikrpexCTrdVpQC75jsC",
-	"iy8QP74+YIQRfqrv2sQbpcQQGhvowTjNvKQ/ML7A8pkCVNZyYCK9dJ1y0edVM0syjqYiS4iqE/5e5KbE",
-	"YyhRyG6e0DHqn9KggYi8FAQo2bx0yq2S3fXWa11myxQK44HOBBEplKEjLUJgqUBAvtsqtDVwa1n1oT4Z",
-	"ORCU9fYYZmk5YAA9e8mBVDLJRMwsUCBmFwv9xQ9ixvMkZib2GDOMz8bshwIySgt2IUYyH6WZOEGMXHdm",
-	"xjruPDHyLm4ngoW9DSPvXjX2VpJZG26vXK85Eb9izQm/aNUmDvCvWHniLE/mMs3LsPZjYU2A2c1NfnuT",
-	"E4a3Zci/Oh9A9Iikgeec7yL8eKbkadneqtXOTI65XJQCWC31fTFJ4LRgski0GSJm83JlY4D4fmSfQ/Sh",
-	"wWO8qYPezD0JVH7Te+AXwZVor+MmC8+drEViDkmzDO5N8wny3KFZZwI5YK9prZ9o5wPxm7UlGajpwLia",
-	"c10qLKs4kQMo++EDu8nh74KDfgTehbXGiyw7sehxi/AHcgaZO/58SANpx/RuWvNmAf+ir+1c3IbQf6as",
-	"Z7vGUw38jADBBlhAq/H6aEA//x7jQif4fhgGFZ/ECET75OL8JQW4Yq+NCS/1KNoTwTRlim6vjAqRt+Og",
-	"4b22KMWmL99crwie3hypBnlxWrpsxmbfSlHM0pyXbWsvVWwiAUSw5Kvmwgs1GqhSFFtpZPpdfbI/93a8",
-	"1snGX2gZBs5LB9AkOAxCSqCYpyLOXSTePmGlzPBo9ThPwAsS26CVwiyWO2FQJiZYbDwrWMcCQqJ+nNMy",
-	"ezYFc7me2HgmuFoUWnujmHAFrzLK5Oh2YLc6oAhThwugm2dbVQYZ8dFUvAv7Ui6nelBo9P74JwbXWu8T",
-	"lNbeEK7eIPqKRZ6vp/EvawIrZktiYldY27VW9qebyN1cPqA0yHt0hm39jNpG4OG6cnU01na0QT+Thm/W",
-	"+nyhe0toJnKjPCLcgsLwPC+Q8Tz2Tl1isrUex6UYTqW8JbXzhP127yGOmXNCFYuc8QwFoSr5yn9Ij52i",
-	"tiJm84yXJHBB5chzWRIcAOse76cwCgP2IYLX/BBZ+BfSvFH+kaIXjGE5Ajs+4ZNBJaYDGDGxuESKRa7Y",
-	"G3xKbCt66Bcf6GtA910WaSnQa1cIJRfFSDh6/yEG0s21+o0tf31jb4tcy7CAaKrD1vA1wjKZqseh2zzI",
-	"7clL0q94yeZ8InyE/z7dXlPm1pO/7VfoW/b3rr8L8/hQz4C4IlzUJ6hYPlLsvJAzLRAXCnpswLAkrXvs",
-	"NA8tC3rg3qLI/IPcLik0YIFSx4cGAuLNC+u4lsFpAx2gWmsb8r6ePHn8ZCOCXYvI80KOhFJCrUd7WJCV",
-	"8t9HCUFKs77wkdIrDFuLcS1jiSS3zUnMK0htBOAt4s8tyjpfsSKdTEvVSGRIZMwWObBw2cfrA1LB/Bhd",
-	"lhIUUFMCIktWLiXldBogpadr0ESx0/NXMJe4NZGtHQMW9EoshagRKJ5DoR9nfjiAPafatc/7zwJNeJuq",
-	"4g1037fEBf1FHwg6eQ1AxKnxgyxKoudx4+WCSm3a2yMml7lBpxoSQ7xtN6BTVHLdA/WzE9GxHC/WwV9T",
-	"4ACdxI1jzCS7r6MX/AKJ7z6P4BrawE3MU/dx9EutnPWmEJJReZayKKcAYQM8bZojp/kJ++nsiu3fHeyb",
-	"OxRJJ9xJyCMG/o3Q9H1VT2+gTnnDy+foVP/lF/4SfuEHj/kmL/J2DX9zn/O/nMn/oM5kZMY1Eu+zXL1d",
-	"PbrXQbHrF7drTiGmDTkex3BhM0bFLE0ljkpW3cCkX5jz85Hyami6lAPKSiHeg9jWl6faQj1mK4uax4C1",
-	"jZc5JAa2Oqb5xSfGDCr9oS01lRndCipfpSBeLg2BA7BZIgMDwJHJwWi7g8+BIvcxPYsSBVBHoKv1LlQ9",
-	"doWF9uAZaQ7g4Biw1wgbIAsX9TNkJUQTgiSqVuHEJ5QTKc/YNFUl2DwDNlyMbkXJUtNLdIukOds5/I+d",
-	"nXTvYHf/2W7MDv9jJ91/tnvN9JtdLSVTMOMCuzQTxQRB71rJyCfU2AnjbC6KkX5qhvAGlCOU4zAewy3k",
-	"mnn+782TFHu3rjY3PGmLqn2btP80T8SnoHJl2zt84tsQez4JkG2ovt2g1Zh6G9pITlSDaVeX1Z/xmuHE",
-	"ysXsdbXY4eYSkpuqSNbeGbtsHhXbuQyKEeS5WIOPMEwYDddczG7FHF0ANieckzpljLIM2XItj3Gm9wm6",
-	"gKqraS6TTtlY5jFhap0uxBxh91OzzClSRrZGNyDlG4VRTv2BdHmPC7jLU0pedOCysWKbkhZKKW8rWkmH",
-	"R3nrvB+oRdlcGcZWCCH2yjRfiNYSH7n4ZPwpvhJj34J0qoB2NsPwje7oS7PxWnhAkKLb8PF6z7LeuBVb",
-	"gg4NWOhSAghSylsB+Yf4NyWsdMaUoVOr3UQMD+SdeEFhlgC72qbwIi89vwWeVFmdwoGPph7+wKay6fVI",
-	"1G8u1pkHVOU2LXxzMYiQ7YhVkLuqf4GKbZHfTFBqtTLiNBeLzYyn0B9mz9A2rVF6NMJi6hFToiyxzilf",
-	"9ZijtqX0H23xLIq8xy54nsjZgPEcXGhclS9lnosR+FGQ6XoslkJ57PRpzsZQ25VuICHnLkaoyZKEqxat",
-	"Iyqg0mPngt+e/fr6dOCu8RjYTR6XkjKHFJ9SZKseO9fP5tnAaVDonhLLQK/WtKi1uipueeAgMXq8DR8I",
-	"fHErkELOx3L3vFjRwCvjiCEl5+PGvGEguUfafRuPeqTYhC8mpq5HpbPG/97CtG9QuRCE8U2pCnNxfRKj",
-	"OMJJNr+ZPLc4MpOhP+IQR/VSBlEceWD3kD32Witz55z0+a28Rq/BR6bPpLA1N9OnFcGT0Z+GWFRD+0JM",
-	"N6jHItc5pg2qacDLMhFrjywoyEeldlRpmiM0aceDcRZ8lVMr4XOTIY+Ua9BTfFLnB+hRuKIaF9XHvDx/",
-	"9/Hd5elPZzF7ffb67cX/NH/98Oryj/iZyYKd/uns4vSns48XZ5fnb99cnn28evX6rItonVGRkha8O04F",
-	"eU0hedFLc6U8WUIqWO4hEDvdjOC5TNTGR68Z0/aWF3laR0RuLhjiTQS1QF1043TduuLVhRiJdF5HMtna",
-	"L3QVK/RldyJQBqNZIqVxz/WmV6A2Qt1slijdLi55ijVabXFWvYmdcxvtS0D+wM7maBmiVWvdaM0dDBee",
-	"fZoXSIdfNfO2oDS9xfIslQoxTzeqCLoFTkNhBv2VFrhvZAn/nkGSTRRHP0ih3sgS/u5YXfEXPVzQCnwy",
-	"TcIftl34q9r4fRzBUl9bEnhDxabPLMamR9MbnfXG6sPSqWHi4e3XTPXm167FZLGKMFlmXknVhcJERKJw",
-	"oDM9VU6o1F4wpD57nPcbTsX1ISATIznB2i2VTP2SchysNAXL1o/BNw9BGwpdO5ItVZW892sSRrcpzvki",
-	"yxDWVdEC/GnJxBdqilJyoMp6J9DZZE2Oz0vycE0FuQeUyfPpaHhlG1fs5nHOu77JlrD0hklYe3d6YUTJ",
-	"gWAGmMQJYsBSqvUOP5+/uwraxYs06WhrvvXoEQP+nKEAvydahl4cDNNaDOcBFb5s1CpOFYMVJhIA8mFx",
-	"wRSqLc/A2XkhVCkh8846XX1S/oEr6aN8ekWF1LlJla5+Xvq8QT32RyHmA2TO5SsgQ/ibKGRFecfHR3Gk",
-	"r+14XpgRczebb7CR+ziy2OOQv4MHHB2caenrIp1TmQUkSLsb5RfBE2XrZXZzpvjLun/07J/OuxJazecI",
-	"eG11mGzGWKd3IgjHBDQTkaOA/YMrC7C+LTXLtJjexq+xJq/yV79Agkk+rJRbfLRNmiUBJDbiYWXyTont",
-	"RCHhHTZeCO+wzdgUAl2ZHdEUNgPS7PVzkSe4pw2JsLbOCRL7Rpbm41UFHfsjBkavuzuhoKwKriOv09fh",
-	"xfqZORXV37dMMtvq1CIk+YbVEhyWYGqKbi80Jt8w2+NcJmS4veDBiOiPntZXRQO78MRtLpcY6pvkskDJ",
-	"5U3mSF+ORpzZdHv2u71Ph5+Obp1THgqv2Y05mi8IGHx0cNh7Yhik6buDg97hfVu251xijfhwEune0+Ro",
-	"+HxET79vrjOv0/UhAeMUEJlaF1EUmNnS4btdbhDW3PzoZqtq1TyhSFcLw9mDl0PYTcCJSyAaPH+uGx4v",
-	"FLT7mwlGPvVqzBo4qJnJAds7MCKcqlEP8Gju6+PPxfBCk+Ke3DychKnqvISTlt9uIjx8sjnqaN8t5BxM",
-	"3SMVX1lCA+/FeuwS5S3ygiFxLh7/FO8jD9UWUBnokH7bwApYO+l27Frm/QpTiZsSNc1/BL/2mugikHmx",
-	"HOn7sR4E+JYJBWBqQ2ygBu4WCW5J59kYX9HdCnoPMfqmgPnCsLhxogIaiskit7BtQhh9hdcKJq3YgW+Z",
-	"Ma2WtCRtgo93AQBekFOIsI0J+GNKfUzkJi91B48w+DvboYPIQKxVXAZpFGE1Ea3BgOfaQo4dWBusqDX4",
-	"X8+0MUkNPvY1GENwPqwOUvi1S3JpFvWjluwrxf6ImtEKTijkXQVGALOJ5DKv55Y1Jy/xyOC3yCx0SvWM",
-	"J4KtRDlocOBCwkOTct7Q4kHESLn4EzLP0n0Wde5y/KhC0hBzQR6QP4MVUtdpgkF1/bht8mtXHvWfH3dU",
-	"d/H29W7HEJxxKlVLGsPPUpVUZbYTInZOqRqbjVmsLtC6QszsNGoIpIodhMXcWnDSnDI1PjfDQe+/ih3z",
-	"89XVeRTDP5ctIM3qG1QZJENVUoi6JWecFQgotVV6pRY6laFjfM6L8gEjUjbqMG3bAIXe7EiU5VwbbKP5",
-	"ZvuMiszPMZWg1pXQAr6wYPdanhHRmwQPn7RkSZrYEtNygbmApsNEuGKIUX6WgL19I8twdDfN54s2MmSU",
-	"tc42AbZ8602pKFUPC8WakG7H4GhA4gQdLN0Cfp5g2vjsh0umUG6v54HZ7EZpp3G6MtNvk5dTBXPUlSBq",
-	"kbWwa8FEo+YN/FYnQD4xeHP6+syQUcsx84sxhIqJr98s8PTYLHXvPd34hLeM09Cb+6YoZLG11Qcm+Blk",
-	"PayPnflw0Lp5pNg84yNh9KihNu967MrCiFPF+usV2SNt7W2yl4y82PIoNXhTaiA4sHIRctDr7WoxOAVR",
-	"CzdoJWrb//OLgbXxUPxINQrJ3eooRysIUKcmEfBHxR4bOtQmBEB2lWvAOMYxq8HWm8LAHDhhmjWnhiuf",
-	"yX27tAw94FQsfjOzhVeEvIPKxdfUiL8KBVGwdBKFTjopRcNMjm7FRofdC7qsWi60XUNSPim0gw6G6nTa",
-	"OoEdy3X+V9XnbO9JP5yi53tYO8gvcMN1Iz9BLvZKVe8YQHFtdgtwobhpcMkRQPwC6ENEfy5TBWncFKUz",
-	"xAVILeixSgCTClTM4GkSB6CNGIAEX87ApnlnAiFVE9pgWxozgngluh8NlqUn4C4Wn+aY0t8NJR2oVmLD",
-	"VjiekIAeKiLSrgpNecgpcHzEhkDrSYUj7USBhwJn+mbK78TNQB9UlLLkPM4ExSNwbgyq+qIUXukWK1QN",
-	"lFH/Qen7Hi/QzKUwI8eAEtnYD7qyndAoxrAWYsoKkmNGQmbXGbY1H3lVXBOE3yW+v+/vPed74+vfDo7v",
-	"gynv2khsxdaEBd963a4S8Oi4efF69MaWciSzijUVTctyvn/QO4jiNYQoREXqtqq5y7cNvJamh6OOoWht",
-	"BOo7fj58CXHnQgBS4BSdeZWuhgAvp1pt8O9wXdSXt/irMM3htA2Frs+wS7zmkWJ6ErGMiixKKMsx5lmG",
-	"CIZSOkxibeHwJV/Vjrojz81bA493OLn869xbDlcstNYfcEY9mHBVv8rcqQ+b5su7vMtkBeuQfI3SHPWy",
-	"FQ+38r9Y7YfW2GOl0L1T3ozEcVHcoNbQ8qL+Sdaqw7dumlNb4Zu052by1AklJEJMEtDZdI5IJZr8kmnO",
-	"4IkskUHOgi0U1i8uhzeK0s+Sif5AG/lY+a6rrOwi+jrIp3XbewOBV3Nttq4s9W6eGMBDjV945BFzeOZf",
-	"NXPBWxLRvo0aVzeLF06OwibD436bqt3vxm7saYPvPeBOdNDvPXvW6/cOng6e9PsHBCDoEt+ukNvhqBtW",
-	"uPe/kfs42scyS38zHkJ4iHO+Gp9r3YPp5Be4Iu+vLTccTa9P8QZwaH0J7af3163he7s//B1QX6/4iPqS",
-	"9EaEfupRwz11NzKDR6dVdKpFWVRbpdhw4OSg8YJdZkfs2pB/gCxGuyUaHPb7+lXDRwJUMaqKefSF6lu0",
-	"lEc8IuHHKX0BB+zOgCaj28efnvcOnrVwN48czra7wR8yKKzt00JUUrWP0B3LbwWba7MCosLGTuLqVlFt",
-	"W+BNs2qzZdOIMUM+LafMjEIMoSnDrAUuD6co9djZbF6uBhaIkrOVwLQ09DqGc2tP2ERqE5I8MTYpHsAD",
-	"0AzWy/NNAoPNnHL8MsZvvDAkmSDgBLcsSnA9ESLbnHpD4kjIUATVYUGENAO0oizYIUPux6VHz+f9fNxn",
-	"6oSKUWHCWmffTiW5sgPfrJfXXnMs5l4JS2O6gYMR78DRwIo6jkVtKrLEWmKEJwTcBKyMG3/13iAHZC5c",
-	"yQjvblNzgsCtipKlGCBM3bybQodZmgsqUEH24SycD9wEixwcbCzL7sAYB4ehjHizpxt7yFbpaL45mMDg",
-	"mYgNb6hDCC9NemMrEY8ByyYhNl/LPTFwiFmgnyFGVi/zAPgbql5LZ4TnCRvKEkujQSVH6JGJDPtsErD/",
-	"9BP06AOZl1dHhNnOdqKCtSKxo3Tz7A7yh9VnyKSsdrSMzf65NLd5TXi49rUFemuXE5tbC+AIfvJLfJja",
-	"HgOkdwIVKDYTgxCcqmw2A4tTeQMNqpsBVYvGcIBN3OVEzqhIlYYrGj5pfisUCnq/AG6+ot4aly2R4tnC",
-	"gFXs4I7uP4C/9ZLX8nw3NoXy04BXrRlGfryRQALeNSTASgnexZntdMOLjmORpHdp4vGi/vjmT3sHXC/l",
-	"Kdshz9YuyaW0cAk9MZvJZJFJnDR0kVX8RSuTTrPhHY+8dzwMveNdWzbFT+mdsDkTXLEbOBpvtmbhMQ/w",
-	"pFlc1TXcvgxp6VQ3/HQUTng5TRJT/zSmjE33tyzMVzzL2A4ee1jA3iupseu7k169eXlxdnp59vHVm8ur",
-	"0zcvzy6jOPrhrNOXH6/efvzz2cXbYFCa3uOFmPK7dOvkxJ/lko25Kg0Ihsrq5wnUzzcc5fqIn2HKyc+y",
-	"SP+mLYrsXCYuKPJI60zYg6Z5C5f8IJd5x1ru5+Tio9r7W9113z7VrwkKX5toqGO+NuHFlqbtmRLoA/IH",
-	"O4othXglrIM7kgXuTiLd9PJ06Hwp5WI01ZeITyMxL+vVQlWZZhlEcECNgEAD5MpQdXbTLVNflrgWgNZI",
-	"lXI+F8mJzT8Gj6eNS2KmsVd+nEr0+osVxySKI3rdKI7wuR1Nfj3Stg39h2tH/2XaclNzTk7gLRJX5zJL",
-	"R2mIZPQNpsjzHCgsIYJZ0ay2eUgdo9QuEg+edahZXgPMnGOS9DnyPHUcXD1W5kb90dzsgzSaNaxAaBGh",
-	"lMe3CllYYZoFePX1x8DBZlaoMOwHO1rHgK1Hhzx7SLYsJl2f67WyCob4MAxjlHKzqNgwzRM1YK/5pzbJ",
-	"ENe4NbJMLhWwcZ2w12l+wn5IFTAgw161OsaEzl7yp9uMdf5Jbw5w/ZgbO64HTEvHBugzNIOfXWPoFB+m",
-	"Wfo3OCB/TfNELlt99EQEZFRmR+FHdMVKkppiwlGLOapoM55lgoIM+hChPLdiIlCnQji8XxWfLeaxtiAT",
-	"MHVP9dhoE04LPCAMMeWuSHaCzQVEIlsVNu53y1i7dEidLYUFt6pEh9OK9A4PqRVK7LBIsjS3Z40KsGS2",
-	"slm/Rybr6533e/TpO/PV7h+CUT5VivmarMJa3XerCSXmHPH5eA42i4+NItOgJkNOelf4mzLViUeykxFG",
-	"E+FgmXVps12Z/vXEAISC894mNutljXJagYxusRKThZ/HTR7u9ZXKDcYUILaWO5sNC8FvNyQVHB9tzpTo",
-	"xNWiV/kszbJ0JAttPfrMLSBOPPKWNGev0xdES1Aafpw5lnw5CRO72PZJZoFvxucsUtagIqh/S/sDdvHu",
-	"zZtXb376eHH239+dXV5dQvf++7uzd2c/eN8pEp8xe3n68ucz1/XaQWyKScTsJ38s6Koee7EKgD8ABuyo",
-	"fwbs5ds3L99dXJy9efk/Y6IFqpRvkMUtWr7c2MDU048Xp1dntVtMcQ//kLITpY8qb270mWVnJoqj4OBH",
-	"cVQftCiOakMWxZE3UlEc/eQ90ns/3ZjX96Bh5HOUVBfc2X9/d/rLx6u3pnoRHmgH/26mw3JbmBf/6eLs",
-	"9Ors4uPVz6dvojj65ezy0nw2bbWncmzDFLkNR2SFdce+7DqkramDtqU0EXnSXqZFwNlPZiK4Z/S7hiCu",
-	"3hn1vAE8wZoL3+3Hf9i7/v0O+33ju93fjsKoFL9qccCjokrBE8tV4V1MDiBivgVjZTtlNyznvFKZm3vj",
-	"ld/8Or0hi7fDMQjGcQdtRNEa+qYaCS/WFArCdB9Yg1CciCLycsxGhcwHbJbmi1LEbCoXRcwSvjLbfCbz",
-	"chqbf7wflkLcUoDAOj+wIrRV40uRZWyHs8eHWsvlq5gpvtr1q64QhgZ3ma15/Q03RpnOxJ9lHszjAkgC",
-	"ve2r0zenLOElH3IlYiw1xxU7W2ghsP9CFJm2ZpxS9+7qZcBZ53fbFlD5+Pv9vevf/9tWjJEYdG7Krw0V",
-	"LlwZC8s4QtB7b5fFftl0LBYiE+GSa9I7kbvCFq58hefTq9a1cK3VfpCJoEoXl003fCB7hCg+TVywhcCy",
-	"x16VwIBbIaOpxDiw0g92yjTnQblmxqVELnC6IRNcm7seDeU0nUwFllMmxu9cAJs3h1rtlmobieYyuaSL",
-	"EVuoiH1EQDgNSPDGeo0JZ/cBHNzvGigpiBzPA052JGxeaytcTnmReHniAQQg8OBDNMCUQuOWSP2tseXt",
-	"LucK6z65yBfG6rQFG+RAFnM5mnZJu8HIb3vW29pgk1rlowfcWtt02NegnoDjOJdF2ZrUi4NGUWbpjSsI",
-	"yhMihW9go8QK/0QKV2/2jcmBUY9gOqmh7yF7JujP/lF/SdyoWhhTl7JmCAXpwlx6Nc9phh2la3D4O08x",
-	"xsC8bb8xvNGcCC0QDd6vhiQqivQOyWzW1dceWtZiqFe5Z/7eezJ+Otrjw1EiIq8A3EETveGeEzyAHfm/",
-	"scRHfCa6F9wberTK9eYlYDQeQGixTUE74N/soGttmzdvX8x157p9irFmQ22OjX71qllZ/lmlclMfyrAf",
-	"DNiBjSDoZ6pKPfcDCqjY6vYGdPQrv3VlR/0CAltnrfgd3rxBRMbnqntqwER62dyLPNFCA9K2Jzz3ua2w",
-	"xEP3TMnPT1HozFf7RVIZz5FxzZTCzmt8+GsYmGj22ysrpVgp1eA4arGrFvj5w4DWAf5VUc1spO6uT3G8",
-	"grqOP1TSgLZx2frA2xZRgYzKUGiQuPsdFmWOyWx6acraaJ0QWTVc4LH+GmgZFZ7zkH6gNsHhzRDKloPL",
-	"nJpYprnqsQ/R/oeIkA5OKyFjxVQ+dfyd6OCAp0MqKNtRQrCXGU9nGBPZPWH7Hxb9/uORvQn+FKQgIiIG",
-	"Q9tpGTttCBIJYkJ8pduVWNzZ//uOV2bx43/uXVeKLu5df7f7+92gUfMFUs8sfDpwmoEFEDOZZyvnCiMi",
-	"dCXgnQmMolXAE9J7R2A4uXBre5nuwOG1zjTubbSNH8Ymq0RpKliHOfgfloga9h1cVbbFIwXLs+oyqvAc",
-	"f83hmncq10nZMhb9ia5wgu/GXvQUoZ0M20fkE4r7GEP2B1osIK0Ew9QuenljZE/Lcl53CTxZt3PeH+w9",
-	"v36v3/C3fnx0/3c3Bvhhzx+CwBbqbEUbm5jjyNRex6v+SIYw0FbvPAKfxfXv/+0R2MP136qd1xdpYXN4",
-	"jP9naV6C+YxfPx59Tw+7j8M9w7GGiuTQS7u2EO2HvPKZ0KNH5PWYXQlG7nQ1n4pc2erU7pW6v5Ee6uv6",
-	"W+CIEOpe7Tza23tEroBQhkNFBKVwxtgDATC6mIRi86apYC6gp6C6sU1e9EAm3GSPZdVauwO85RdJGdl6",
-	"OF7KXAvIPfulRw8KbiLuFdmtJnRjqqKr3XBO142kvE3bWDhpG63NUzM0svUTNSWDE+fX37JUIETblhbf",
-	"h2eXmstbtFMKMWA/X12d7x/q1TDKBC9YKT6VbGd6ONr1SkDTWuLz+Tkh/3VDbtv0Urk/PRzphTcp5qOq",
-	"nMj9+1x9NVyaFW4iuheEwCHbAXRAMR/tLcVw9wSTf6G7lJi4jYN1K+9qLSEmWK/XX39Gk7EktrA+glOG",
-	"XMFp2ViJDn89FNMUAedoaiqs7qYPXfhAubNUmQ2U/DBzV9in6KfsgPRv1yJdJdoGyy8qlN3TF16aWx5w",
-	"Rs/4fO9WrJSFy1yvOclnfI7s2qoEwFVaQg7QGmPdK/83ZiUS7bVkVK+z27Nazdi1GoN/LTq/TMWytbfR",
-	"ZR01i05MDBAu9SM0XbhfHnb5C9gQl5h/s8GIa9Bml5IVSGfd1bj7ImZYhTU3uFNwwWyo2UFXranZYb1o",
-	"IUBWlo4F5uUjaN+5iLXNrc0QgiEZjLS5duAck8Toxhk4DlGjJxtNkYPqoT7aX6fS9AQd53jgKKn/uhOB",
-	"GlTGA+6RQdChLXiRpdrKO+4zyhLqmHEQdgJfraPFXVq4Pg7KcJFCpCwfIJGEb1B26EMbjB0TXqquXZqp",
-	"GPtQYT9AugU0B1KtzSWiGLAbHP0bij7kFmVn79MX4Mjf4Gjc4DVAuWNiQJDkVXXh99hbuxiglqFvSRPt",
-	"ueNPoKQepEgHvz9mulCku5Y65or55NK+MjhpiLailFliXc3doUp+YKPBu+RwSoFUn2ZxnMbm/JziOFYe",
-	"hC2rhzA2x7YUpc0e0Zt5ppWPHNI5YInUiJ0bmbVdslvHPM0WhZZIfY/iVA9jOBG0EH8BVyFcX9g8zCcH",
-	"FVLXA88B3befX6xKeND9dVevvJYmLlO1EVCwGZdap/7rQuS6s4dHTyoF/Oqxgf6g3/9zIEfzS5UwNBla",
-	"XeTrgxJDvSPMsAQ3cgb77WmjYWmOZwaV+EOO07x5SHSJPNSS3NaFqk7JWwcJSxguVSSbXOk8E8euUg8Q",
-	"BZWk7DWqfAOVITvFsDoG066KhRhUI2eBijsABqU6O5CyyrWajguS7bGD2Fs5Vf4cWCygCWA5VEbRu0Zh",
-	"aFvcR0vh5juy00YceQTFfUwNDEOmjOfEhrhe80DFLprYPNbeBlk8aFFREEkHa8orzL9pP4yltkJOtQ5Q",
-	"CUPQFB03AJw/ygK0DghLUIIxqT8wtFb90PIT2Q9lDsM5FHDWwXmmTzFMagV9JqecM5VJZEeCBAqRIPIX",
-	"j7xCCPbXhRYyBZHK8dKzgHFd0xhpS89qRimG/glULnN2vIHo77gCEH4SrCxkxGRz6lJlwAtexXTKCTZj",
-	"o7cNsIG15a3OLfqojbL11Iy6zBEkXdkyWK8nzWGja3VAb2cioSRZeoLzlSpC1afCOlxmnw+hbgSiAySW",
-	"qJS6fE47PCSYTJhp0xp2J1Ej78+DreiTAofsREs2ZKUiqIlXt6Ed/rFVWuWVbNVHHbc0wLZKWVFN61op",
-	"1OqrMBoKvfdsnR9EGxDRtPNps8oEWIXW5vLzobwTJyRlIGsCtHPKeS3EJrBEbNR53NQ2gxvBhKV0KbBA",
-	"Olc0+J3AUWpiR+RTHRvbarhC2gSXAlvRYZ33jxBBqS9mt9FuQYPcWrl1lYrD6EC65IQqGRUKXXCBsH/3",
-	"AsdeaN/1wFv7TibVlJw1GvTlYjbjxaol23oxQ3ZADL0FqDj1FOKOwq1Ti+T7pBmfwUMMqdFOkn4WG3HI",
-	"P9PiwnM961Khxin1v3UpTOeXlOjgZ8l4KfLR6nVIzlApeeOPtuV5YcgQhhoo5EllcjuM4vxJv+uVz590",
-	"vvL5Q1idodfYI3wathSaH2c0/datQrsjRqvlqwDTIQhou/hp/3UsQlipvNFhsj0c0carGyzCtKz8p7oW",
-	"vff0Vqw3WD7TTWhUG3Rw2+V9vx3jQFaq3Nnot2AiL4sVAmPHqdawfVAt3FQBzYaWdTmlKsWhQPjBOnzA",
-	"+9O9Pwdhw18yQSs23EkN16z+2oQlbPjARXj0jv7rQsthCDORqZYWLJHa8JlALQ59BsrsDlLGDawUVGu4",
-	"/ju9bnNSp3mW4e94MCnZDh5YN2j77//jD//tuw8f1PV377+77oIW+MzhC7BMhc4NSyphk84x1YGKf2PB",
-	"vgE77PfbM22NQwgU5kVZdz5YkhhFJY7M3vJMzxyy6eshzBPIgDfNQ/1APS0Gf0wuM923J/3H15sd8cEE",
-	"XYz3vv1jFNPHdzm/4ylWb72+j6OFEsXpROSlah1C9k6JYg8uIo5tk/ZgoAR6vvaASW2/Cq4YcSXallQ9",
-	"/6C2D3+395/XO+/Z3n9efwefd7/6srr/YrB/2N0xIzkEe9WN80bIP9xdw/RjS9UvXZMU4/8VGNZCFEcC",
-	"VuDeYu7oHGI2n3IltI4NH+o+zW4Y3zSJBtHRcPz8cPz4ydOnw8dHCT/mj0fi+eHzpC/64ujp4+MojuSi",
-	"1LYouJ5wK2qprZ9L7H4bngOX6rt1t3gGGq/IX6zqXkz9gz6q6brX4PWM17X/7Nhv/9IA/2zzjvNwz5kt",
-	"gcc86x3cXxsqQkjsxLzOOgOhPoX1Mb0B7twtEpq2UCSVBdQ4sPRgiJIm0dTFlrbztYFzFVbcW7r43k1p",
-	"gB8NBGiRkPstnXVn4MennMMUbSYUDddFC+K0Q4jUJky7pbLZJiVMryI3pW5I7SCFVKvqgAYrlnobqLUg",
-	"qWkIx6xpb22xxOamCUvQYrcgoJZf8gw+m41zLpOXWOw2clmf+vNLwwV6iXqz7r9elj9JmWDRL1eCFX54",
-	"sWqphWP2putTXQaEN22wrdo23t4cwQGK9aA2mrN9bZ/rtbkuzWiu4kvMHCKBHiD03V6MjM1wn7YgFFF/",
-	"eqRIkCBKxkJwalQtmx8F0932LHzERMokVOjt28rFDRGXB0tJmbQhQSktyCqs0MNO8BIwR41w2Gb2ldnG",
-	"2922jQCl6gLrudT7D5epwe1V4w4PppIRtAugYiYNWlUTWUyonRaLXu3sZ5kl7bRdFCWKXRmOAtzLHG8+",
-	"L+SkEEoN2EjO0GKzQbc5/WaxewzrlSpAC+6LO5GXe2jUo/fzoP+YnfEiW7GfU9tSWgKED9o4MRAGs4t7",
-	"NiFYWz6HhjslNvmUWB+phAQotmOgmbs95pkOA5+9i+68EGWx2jtFGMk5lLjlyMgDJeBxOWhhpkydCSge",
-	"Ere86rScZfiKerDd+xA7I+TBVAg6BR9NfeIEqqhmRlufnKb0axz5ZhCW6O/IeOSvKnqC/5X3NP9r78n+",
-	"19VeVNqBHiFdapBkczuXC9b9CDhwKcQSgyegsNnJRMtmgZI2XlBSDq9ihkm6ajbM+KePI5nnYkR2EsXE",
-	"58SCFYGdVLnEUml/VMYHfNzvN7TjRst+VAwfUqN2wa3t3eMwOrUzFfwADAQCKKYQNsTY2VCsJBLzVojr",
-	"6iv+pPkcoIGdixxIeeFTp0y/zbUkDZ9YZ25WvZ7wrvvAYFfCvP24PfdMH04zvsL3Qf7l2IfeTolfQq8O",
-	"CsgAJ64ol0JLoKXEMCReo0XIUf32mKKTmBvphXVGCwi1o+TD8TWbH6gI70QB12zFFnTQjZWrZSwrBQtC",
-	"y7o5kNxgxUdTqYQHd28W+kLC2FyycKKML+gKuciTjwWR94d6UvA8kTP7Ix1vwIHHbz+K5YyDFin+ugC9",
-	"3iU6fYT6RUjmkX3kS16ENfJmhb5axjAm5EeDyCVzwGwYCjc9b/pm3epcjHqGd81yygyivScB7JBpN1yB",
-	"U9kK5DUFKlwVlnoQVMy8NAS4zFZf9uks0DU75wWfiRKzQ4Lla31i7ABjT+BVECStN5yayqIUuYCI8eGT",
-	"Yzaa8oKPSlE0EuGO+5uiXPjGsR3H6/blX6n2XJ1dU9M+GhwdHPaexFGSqlv6pq//nomZLFb0zcFB7xBA",
-	"pJB2jIjxx896R43JBVqqdyZttTknPnvWI2WJrFias4USsV9Nv6UWmRW9G+qSuRes9+O1RxlmmbqwLJaL",
-	"vrmR29SPbmRMlQFu9uhF7EUCHym2LNJSqxjsTmaLmVCdO7G5H5P54rU/t+HOmFgkduen83dfuAstDyd2",
-	"Um9iHtSTDc/3Y7jrDKF6AtNSFrcKMVHLL7UsZhvnAiiGZHGb5hOmRMl2lh5izfikIcNr9wvOEdT07GQq",
-	"sjRXadKIlXypAaKT74KH6g9QbhxQ2+Gx9A12clUOBsWLZTl163jsqUfqG/RSK41XErxyV/JW5J17+rW7",
-	"tkZfe9Oat2OObO7XLMH72Q7P2cWPL9nBweFjphbDRM54mu9WzJw2SPfXzB5ulCEMMGt5b+PS8CsvlPGh",
-	"yGov4yDmX49GjXp/LpPXwByo1lAkaRV5oQTEz2C1JCakCEyTIMGmMiMhbmgAQBWTiXgEBYOxYDmiceUi",
-	"Swh46rXobNoTxv3rfWvXmhYOrdrvsW+XWDBzg9XQsbrqVC1lpWSC+6ND1aym1l2Da7WRvDZKyCsEaZsa",
-	"KITZVpBfO0M7kOes70FUKVGkAAXYFIJcIzbaCWH9U9KOagcTuqL3fnbhUDPsWxUMhsBzaMQP2811b8yr",
-	"tefNqJutYNlAgGNN70CEDUNRX8IkQAbb0mD9DEMLpEMPV3Y69cymWab32VIWVBt4k5g/DBvkbraW66nC",
-	"7QsbMC0nzi+u/FecG5zsTM488lv/PPJYwd2p5V1glBQ0xDxs/Wctx3owiRZIXKlYaVbsGvPsvJDDDGvt",
-	"NwHi44XiGXIVwMphO/pEeH705Oluj92MZCJMrhvOHLwpuKL5TAuqEqrJn7AbLNx/Q94JdCgiJISX2HRs",
-	"PNCKhKqfD+9Z4775CEyhUZrDOgfHScnTrO4KGLC9J7ZAFjY0sFiKdrcCdpkKHn4ZL8S11vpVyQFrHu3z",
-	"ear2vYjjpJCLec99sX93wLP5lB/s2zlV+7SH90fg+HEXm5KjCxUNjg4PtepVwjF95RiSzSiY8aI1sSjy",
-	"QS5mQqVqMMflMDCD2jSugwVJ9ENu0xzceNQE4woLX8tCn2JoSRqfnjnMukAKzKwGD/4pn8/RqTHVCzGd",
-	"eQunlCyRjA/hRC4blYCfh+qUmllv0C8Hl6weTMzSNWGeztiEpuerASOvIxTc2tnkaQoHJlu8V4Uoi1Uz",
-	"g6eZiC9ZWaxM8CXNzeJH0ijPp02+q2pB8d7W9OsuC7T5sj9fXZ0zvIDpFWkzsyhUVSk99/y59yi/wqpP",
-	"2Y+7pcu61noXG4slrGyyWQyJNIk2OaKipSLEMdVkvS34SLxq8SD++vhlI/xM84ulsJGJQrFMTqhAH2R2",
-	"z3ljez0OeQ/LIL/9KXt38UqfAAJeg5L3LKNybUw6uCnDNVVw2O1cxyhemscVgDdGiyItV5dQTxVTBAQv",
-	"goSkvkVTSijdoYfy9PwVuf2ABjoRLuxpGWlGnDhnVyyRJ3U9PSOoJaaVlIrJZc6KdDItYaxtrVfqmX2P",
-	"KZR2vYdNPJYBpN0yd4UzFNtpuPULoeSiGAm1G9u+G8Zcw9evp118mmc8zVWt1lPvQ/4hN1JCERMhHECU",
-	"suPVf8aTxT7R+AS9IfXGESOyAy3pP+QUFEcPFcgJfcjKclqvfYjD409NpV93B7Z4Ho09m2dcPyHENexR",
-	"58yFnGcC4B96ayihbYYVU3ImMP+SSmJ9gIBHOhLEX4mpHtHpnI+mYu+w14/iaFGY2rlqsL+/XC57HH7u",
-	"yWKyT/eq/V9evTx7c3kG9zgxEr3B45S1gQBdCVpzxhP7f87naTSIHvf6vceRB/d+mLLwm/18H1AYBr9F",
-	"E7EWuGOUu+DcP4LV32OvcojTqwG7gbTLm9ghBwjMm2VUMdGkGt8gxOFD7kXrTOQqFycOTUAKYCklJvM4",
-	"VkBo8Oig75K5AOI/FJOFNozFEtY80FPdLLUmeuOHBikIOMDEgTsgoALpGbPfPsCu/RAN2P/5X/87Zh9I",
-	"CtEX9zFzrJ1pieFeA0bQN7JUfchPf/jh7IeYvX77w6sfX+lPP5z9cnalP7x4+/aPr08v/qjV6rOLi7cX",
-	"0H/yIsEqrhfEhbDnCYFCbqr1o2/0TvmQg4OaAkueuBJwPMPb436EmYkdBAuca7QYIWFiJlUJ0SEOBnZB",
-	"RXIwvv0hB/5rkjsnJsYNk3R0+DwA57iAneiGHSvMwpChR2YiclHwUiSEqHmkPuQ3v6SqrEtAdYPq1s3/",
-	"+V//W0+qoZ+9MXh5h7nR/4o80StTm1iU74vt700kyKeerT9huGqDD4UtSFE5Q9FQRUhnK5o7Q7oJrjIy",
-	"fkBNctP5iGFpL1kwtcpL/qnqUCsFn31/l1KFyFS3D4HByOSiRdD2JbVhzhvehZz1Pu7QdcN93aXrAzYT",
-	"JU94yXvIX1f5kwp3YsUImYiYlLUesPT02Cmp0iHPGTLVJbYa8QArmlbHqvK07/2S8qFxg4d9oXEzm8TU",
-	"EgNt/8Rb5I+UGwsj75Bzx/gSoFKwzDGiZt8JQkbBWddStdLrZpKxVXY3Mz4HQ6KNDhuOOj4Rnssi1D1z",
-	"S9u4Bi2twHocgwTWWu3Upm4SJdKJga7CwkSPFO56U4TA1tTosVPlS9ApLKO2vhsl50+2MGvwFY67LIyf",
-	"5ZLV2rP0fh2f/1q/YKUTBqtx9olDYskbWb7NElFcTXkeJMFpLFdDJuQVu0bqIjxhjUaVqtZOLhu9qlNw",
-	"NGnt1lBR43GkTx6P7FEfXphMZWogl1WFPUtvtWI85dmY8RwKo2CaOHzcbet79bTsuIk6mKeBgaYX0ysW",
-	"OD9Aq0CqCa0VmHPf5neJLGO59PzX3J7ELS8Dfqhf9VNeSHk748Wt+sxpMZ32KR5tbh8qfwXWma29Dek3",
-	"UFiDDak3zlc8w0quLLS+v/fXcNurKpEnr/K0THl2Bk/e7kWvXVAD9NzDfp9YEUtDuO2CxPt/UcgxUaFm",
-	"Sh1pURe12/l93l/HkbaPo0FU1ye0joFuWZC2+kF1CTSIjp4eHKDFa993LW1j6BlgajbFPB33NXGaKQmc",
-	"wLURiU22LXJcWEW5p02VIxzQUMfswO87MXyBrmS88+DBdz5+6J0HD+7t4fMH3mnX6APu9twdoHQaR8f7",
-	"6/v4N724lWFeALU1iASkQjF+OKDkE8AiN03B6/uGohvqtLtk3wtPQfYaZnNXVWrM56l3zOWRv5DJqn18",
-	"zCWpaC5yHwFBG/ygwwZ/2I5av5tIT4X4ToksMP98+6P//MH74/Afe3/gGmScBZbhuv1wH38Nnwv+ek/F",
-	"gUS5kSAWQzZYV6Eg9xUUsJWLEqCcXq4+JLQrNhSIQNcLUttfMv8BHgXOhKbdiz8GN+kXO0Dv9PFIZ+Kl",
-	"cfVa5tXLxWgklIo6H3luRVBjgQ36CtkhICn+v2xXHf1j7w1aF1vvjdj4Dasr6SdRfpll9DXE9L9WQdsq",
-	"AB/dA9bAg/WFuNPFqFeA6RkI8Pz/L9++YTNRTCB0MJoiMuHp42fHuyeMk3dJCQgC54ss8zjgmyLwXLew",
-	"WU1pWbXQiz3oxe8DglDLYGCUMZiAwcFhv7t6/1q3Dh3E9e2CaGWxEPf/MPvLuusQl/xPqAIdfXvl6eDJ",
-	"/7VqFziaIPLmFbd9iJRZBCJU1l1Z97cZWA8m7KFrq6GmF4InJzZ+U0GmpZCWWk0hO+o/pxosxOGKmREl",
-	"5uVVJcmFAK/aNzJ5/rXX/4n2+j/6jqWl+zBLaSp4Vk7/Fg1+0395QFnjGGjEUHjO0rwUxR2nbG3KHWYy",
-	"h/R2nic99icEooLksBQHuazkwwARqKluhlSkhZzPRWKZsU1dBSX0BQbJmfESgULVHXy5GM7S0gOcd1UD",
-	"tttwTWD7Nz7d6bGWoD+832kmEfkLI9x9u7/gluevqyPtSsrXPAew25Muu9vPg99mp/wIl8HusOv/lKk0",
-	"ESOO8TuH3TaZyXOZ+BsBg+y0/KFCi1n9dwf7dZb4oLn0S6rKU//CLrHmCkuzAb1VStGFvOm+E3Cr9elp",
-	"7S0RZOeqqPanrSuVxJet+4Ld2GA9/FKJkrf0uzKQnx3+ZjtlrWLgbjgi7kQnhsRFDOmo1eA2/PA9EhTG",
-	"+ufffX/OFwpoIL58eHvDaL404d0O157zibhM/4a221cTXd6mWRfs8Gc4xjQZkQA1tM1xArUOFusDhVqX",
-	"uMJPMv986YT440oeqIHL0zKaSwCjUqEU/WYA7jEIQE92pbmCxFOUXTVxVfFfOm9lm8PHm4vo20x5h+l+",
-	"8HR20QvfyPJHuciTz57St3ml07Femj4xgJ7bH3xp2Zy/b+GEoTVi1lE7bNDgAFkp5YnBAmoj4aDfd1w9",
-	"HtgnjMH6wT6oy3lou6X1xn+4w7HSu/+Kk3Jtn1zlBFvUrXoOvUoAnB3EVRTpBMljWwEzNXJkvve3ID9y",
-	"t26KPNH2uRzUizVC3A3CIjHjbJmqKXx1K+ZUADbF8o1joDw07BsFVrYyJj1kiqzB6GDuYxOVAwsOjuUp",
-	"8mHgU6I4WuTkU+gE0qm9MQc4jAFTpIpMllasRJrXFm+3+gAbkG2VtXDYGZvmkyttVfTjS2l2bhy/gFqn",
-	"hXCatChzbodWFTvaHDHDpRMzWifV3YU/fk8Lk+753fdrNt030vO+pu5mpPs6xS0koTxQsyrTLKMq8TsW",
-	"xKzXF6IwZZYIIIIkYj48lHiBeQG7//i6HhTS56XwtDflc7YXgivQaXOxFEB2X6hynX6XSZ6YbIl95THB",
-	"tWl1Dda4r7gi2ojqWhaH6T7ONY2zoT3EkoWYGw7iEjPRoM+UkrFnHrDnFRcK9Y9u3TfXm8uhX9/cO+G/",
-	"Op2I7ax8QT9Fiyv9j/qgJJ6EUbZQpUmogYo5pQw+x9oerjCo4f2jpAhLDHMLpWHNQUv400AIbhFedF/N",
-	"8xZeb9/O//bAZW+r1ml5BkoO0QB9rZX+IDOqg6vvpczHWYqp6N98N10KSrXZdhORQPUc3K2uPec//pdX",
-	"719ePefVW/Jb8S8/Xs2pQ5tlnVZIe26NJ88vq/6PruN5xLq+Uw9SeKmaHwUdFJEa2QxaPgH3EFyG7BJr",
-	"VL8WYKLbrwaSuA/MyBCy+xa4nmBY8FUiZnNZAqmKrf3v2fpUgIiXUIiEvEmEidTDA2qMNhZ4lrkAf7HQ",
-	"QhVC+fCOWg/hGYRsKqF+yLVUEuhidZt7iVzmlJK85FBFEJLDEybH40DgEGjUa+7QL6++wGPskv22Ogs9",
-	"G1tv1VS0mLNMc/7atuRMehi/mY/2n0AbAU7yULVkt7xLCWt+nVIyl8nexsj7j4WcQV3ODE+ZmPhRIPTO",
-	"idKjx860cElLMfOLfnm5/rZ7Jhs7NRWdU58y3uVmU0l6G6jHrH/ImKkyENycv728YkbDutkcoH9B2Wlf",
-	"Y7PVn/KN91vt8Rti9TiYYP1mUt5C4vZJQ8BRsrQAdwjM3f+1Ef2rKg8XaLKQsqtP1Q07ab1uf44NbFbs",
-	"4fz+R1DoTUf+WRV76P9XylJvc+OSJs+z9E7EQBIZUuhN6aF/KfRaXq3T4DFCHVLfY1/L+2cLykPZ3HFT",
-	"mTe8NAJqVKdEZJferdXX0aHWGmM1VMMGLAc6rqO3MThWVLVu4J+bGGqghC9V9CPdsORpeUNZwDnSLtCF",
-	"PfYrlRK1rUryA1p1oO6or5Ka7mhVXFDtW8uCj617FC+7dfjtjZ6OTJTi5gSZJeEUA1qXKb8TN0QSWFJE",
-	"ACryAP9MJbcaLkrS8VgUCt+F3WBRiHZamAuYi3fzBBPIkB3GooWR7TJ2motFFpZyAnPe1F0gdxub3XR8",
-	"6A1jyA1Mjj5XpsDTCcsEv4PCoo52DCa2KqJuH3963jt42pZPrmeyawi3v/ccQrgfPvT0546xXMcrKpGn",
-	"m+rCwxCC9EZOXuKSI+59YMo47tdnCpkhLE0pFfWoMQl41ZPqVDhEBOGG53FftXIetIU16SZvaHZgPP7+",
-	"/mDvyTV+PO7vqk7DY9kZfKH7aS9PtODVlihkX9P8A5mSWROwAywk3dSSAmYiMrREzv66SEXJLLu2oRLm",
-	"XtEZq8kngidEEJmORIIKen0AvWE35jUNrDYNrMTLbWl+KJojeKIGUBbKVG4yvowa/5D/PK+cmSEmaCSo",
-	"D4V+e5klyH5k6h/n5iu9YaeGeFV3BdfdietLa0wdXvIz2RVMMZEp1P2Aac6NpEFSWOCYHgpPyKGltEwV",
-	"FayqeDS1pTRflCzNS8nesOFidCtKFeuPMBLHRzE7OHwWA4OTLNiTg0METPz45k97B1yPxZTtHB+xYVqq",
-	"Xb2u7BG872tBM5ksMsneYBeSdCJUiSIOH2l4wf7H2wuzOG902zdwUZZ5saGY9eHNoTyxEdl0+xtqWsXs",
-	"GdQGVODVigmGkE7ydJyOeE4hThAXQ67E8dGiyGxt6zlPEi342C8gElPkE8HYL8demEkgZm+9j8zdOCht",
-	"y0B3t01APjk6PqyQnR8/exxCvfT3nn/c6wp9GePmNJsA1r2acks0SQE3o7rrNc0zGFrHQuxOpIyw9aSb",
-	"eCtvWGA0yTuA3Rqs7UQzVNgPd6xrK5Pxcg29DtzRSrpSLbJEzPHtjCtfU3P1j3pQ8kLyuJLYF/32wbD4",
-	"fYgGH+ikffYhij9EZiA/GFnxwW9PfQCOkA8R5SPCn/cf8vA4DdOcw5DW105QxSbVBAk+Aq/QpPTw3/yh",
-	"Gvc3t+x/dVxG1uNEOwMpuC2VDtsBdWEu9VYA1QMl++46+59AtGvyV5o+s2oSC56BDOqXaPE3U/jwpOBp",
-	"rhV0z9OXKjyng9lksiivqDdfx8VFrVM12W/s4LIPX+vYKqBvANj7rBSUb75McVBhdRpcdmslQdHikYIM",
-	"ruIubCS8ckVvCLvRqzCXDvb3gwykPaL73lMrVYpZT92NBs/6z/rgHqBOhAwSYKcFG8hjWKvxxQK4w1DD",
-	"NdLFWpSkZr1irjVjvaVw9iut0uisacs7vbTxqUgxXWntAOlzE6ak16YxxJtt/kiW6u1iKDKB7onzAuxo",
-	"sfC7Zfeuiu6v7/+/AAAA//8=",
+	"7P3rdttIki4M30o2Z2ZZqoYoSpZlm1q1+pNlucpTZVtbktszbWusJJEk0QKRLCQomlXtWe+vfQH7IvaF",
+	"zZV8KyMiDwASJCjL7u69qn6UKRKHPEbG4YknfusM5XQmM5EVqtP/rTMRPBY5fLwQRZFkY/VnkatEZvqr",
+	"WKhhnswK+LNzORHsFn9kcsSKiVCCKborYlyxJGPncl4I9XYW80J0VfmR3U7UUcOJmHL98H/NxajT7/zL",
+	"rmvRLv6qdqtt+fz5c9SZ8ZxPRUHNPZFZkWRzEW7nVBQ85gXvDukyajGb8bFgAzGSuYjYIikm8K3iU92V",
+	"VAz1M45YUrBEMTnjv8xFl72b8IItuNKX5oLxNIWbimQq2GKSpMI+WbGFviIXPGaq4FkMY1JMxJTJbCi6",
+	"7E2mL+YFKyaJYmmiChYnMctkwcbJrWByXrCRzPFn2yDdmFyM5krE2OaDXu+IyQx6xTOp21WZGqY7nss0",
+	"FTndstfrs4EYY3vw1TwTCz0piR62X+YiX3aiTsanotPvmIErzdmUf/pZZONi0unv9w6eRJ1pkpkv9vQM",
+	"FYXI9cP+6/3xzl/4zq+9nacfd67++K+dqFMsZ/q5qsiTbNzRE/ozH4j0Ajop8/o8vsnSJSsmUkE3n4tZ",
+	"KpdTvUzYAr5M9e2KTXkxnLBMLiI91j/NByLPRCHUAxo/mTO1zAr+qcvejBj3HvRAmWccsJ+SZ4zngt1k",
+	"cpFFNGtM5rHIaUSTnOmhUXrAxCc+naW6O4Xg0+9vE1il4YFMS71sGM293v5BaIhewzNCK1w/3cy1HPxV",
+	"DItyw0bJQGZ8OExMs2a8mLhWwT9RJxe/zJNcxJ1+kc9F2+05lNOpzD5C40wr1YwPG5rq5gRHUF9Zbmws",
+	"RnyeFs1NxaffQ3vxQbrRZ3wsLpJfA20+LthUqoIpyaY8Wx7BGPNMLUT+QAVESyp4rFgh4bpMfCr01lRd",
+	"9rMYFbCjZc56fS03Sr3e6/UaVkwyTYrqSkmm8ync04Ndh3/27JpJskKMRY6SUo+SUMUzGScCheVcFXJ6",
+	"PC+kGvJUwGbTzRdZoT/y2SxNhlx3f/evCmV/u5GtPdi+380SfqNmMlPYmmc8PscWrmjHLJeDVEz/aNpj",
+	"h03fEWOXb3maxJ2oE4uCJ2mn31nwpOizRxMtMLVM5WkqF0JfIvJc6oPj/W8d82W/s5jIVMv9odSSepTL",
+	"KevBRB72VCfqjBKRxvTUTtS55ak+bjqPJp3PV1FHFbyYq07/QM9IkRSwkPVyp9E3bTCNpIma51k/E1Oh",
+	"EtWnPvZNTz5vuKDP8H4c9Pq+Mw2JpcCmjBI6eOBw4MPiiF3jwFzjzmSCDycM+s14wWBTdnWzTmQ2SpPh",
+	"l03Y0DzEmzG9ZZxEZiQIdq302om9H00/xKdEwQaxU/C0PAX6B6EP0kGij+Bi9fDbdt3z+GMrQEZrZcZr",
+	"jz6ujtg1jsI1U3ypD7Ul41nMFqAeSBZLGPkXIBi/bJ/oQ5mn3oA98tfsMc6zOfOUyG8TELZ6iYiXegcc",
+	"DEZP90cPHz1+PHh4EPND/nAonu4/jXuiJw4ePzxct7ypAfc4vsfZkqHeA4oRT7WQdev1BQx1LLIvGrmR",
+	"fYq3Yv/KM8GmfAkrEdSoIQhBboWg6rrPO+NczmfeF2aY7anG1ETOSov5oZub1yUhtmKMXVPveREPOeiQ",
+	"1OH6ok2GE5Yn4wnIu2miVJKNI5gMmWtFbYoSJ1EwLz/ITHzRlIz1A7zZCGi0qNfrc9fTYYPyv2iyFDja",
+	"CYVR/EGh/+tcwcb1Tgb7gtKBsNfzJ5ClMhuLHI2H1ZMInbvn+Zuleo1BT65Nc420hxOq1L4jtnJAE9xd",
+	"TqE7x83XQp/wppLPEmtkdm73OhFNLojxmyTTI3uBgxl1pkIpPhY0W6jpsglXbCBExqYyTkYJbI5ccHiV",
+	"O6vclHRe8CSd5xsMrusitUSP7pcfd7CQvI7wMU8yEPv62Uu2lPOcDSc806tP4snVeMp5g4G3xN/+nDtH",
+	"s7TLLss2J6rLCm1PzqgJLJbDuT7LUaf2DIPjs5dw8og8YjJzRrk2BSL7NGerw5gwPdL4iqRQTC4yhrNl",
+	"LSJtnMjihZzrRfUFYieTxc4InuJNZiZZVf+ljbWBVlOa4IOy5DdvXDGnrmH3KzdyQdJBzYcTVGDqsh/8",
+	"GHgpDPWllK94tvyikS6k3NFWF+zoIl8ejwqRX6CKru0fb7j2/f0g0VgzSq9aPWz2Lfc4aq9kDoIW3DVa",
+	"eIpMxKyQEZwoKWgoqAwqOlWPWJEvjQzQ/WTnuss70GdtK3ruOe+XusX6biIyMEDN48CDQYZNN2xKPjk8",
+	"WG9Lfo46bzM+LyYiK/Qcii/bRvPKs7zNpIQWgqyQNyIzOhJ2nx3Pi4nMk1/hLRHjqs+eCZ6LnF2++en0",
+	"dWkH7bkl8W4iwaWzlPM/rV4N1WZ9pa0EfQPdKLHW4VjKOLixEsUWuczGRrxVlsO7d+92jr1Gh9aEVs30",
+	"capX3TAXsb6Wp3Dsc3UjYq2ilReHyPRKeN/B4e1c1V1StCJueZLyQSq+dDXY51RMwuDJ4AxAPA8aRIRv",
+	"5lRVafM+0uNWrwnbuHtcD7oVM6lUohth/MBTSWfiP7o0sAMBjTgeDoVSxzgXFRWvLDLQWSduRb5cgBrc",
+	"H/FUicj59rRq3gFL6CrqzJV+IFhaeuxnuZyJvCBfVk0a1ToPZiF46FGYKNhlXTffAylTwcFU8tvU9Cjc",
+	"rWQ26KHUwty1PGI8VZI81Wgy6D0P6xS2mRyF3+13vu43Jb+37gecaBAHyMjiKjUp6K62N4GDvxBTtbmX",
+	"NNLr4yXei55H6gTPcw5np1G660O3LM+Ak3V8oLROtEDBWIDuEK31hZtFUX+RHid4DISgPMGh9eKkCL3Q",
+	"tqbNm0v+zPed6gHmLaDSjDrZibqo7gJumHNxm4gFLOU4TnQ/eHrmLXHaGt5uCuySqKMEz4cT/Z5cKDnP",
+	"h2BzVF0Ru+CE0stPz0Sn3xHLf58Mfhgmb5JO1LkV+QAczqqob7RVy/PNiBYiLrapHtSE1vsRS8nx3deD",
+	"jlsoo7CZVRl5Lr7yyjSDUl8y+njFDTSAVkK8DEaOmdtAWcMAmzYt1HxgflFH+rfrqSjyZKiuI7MjFUUB",
+	"iwnbpR/BsBsIbWCDWzmTlQAIHbe1WdMmcX0mKSga/DGVDT/EYgjRqfCvpC2H30crhzoT0AbsqgosDxgM",
+	"kSsw5lCfKSQbCPbXeTzWMsv4FPSFC5nHpNNVt+ThwycH1ThjrRm4jp3+Mha6Syl6iYe5wI7MISod0mrK",
+	"Wxw7RU/1VlJwSzuNJxTBLJmBMA68wWaM0AtgNkmiMBSJC1CrK6XYERyDNphTCvbpUx6kihYWV1r/sKam",
+	"d2HZAk3iVFwmU9HpP+3B8J8L6Jbq9B/C4Lu/e56UK0XuZjKmN+aCx8vSHbn/B66rfudYpULM0M88GiVD",
+	"3asBT3k2BCVHP2mEbhu8L8lepMl4UtAT9Qzo+erZeJd5fC74VM+r/mvBkwI/fw5pEl48zI9tP3oYWGT+",
+	"wP7WTnCdmFtgr1QklD8xLV4vPs2gxxcFzwur7VaX3ItcTpnSl4CNqfccTEfE0NkZJ9xCBFKuCrwWjuCR",
+	"zKdcL5JYzlElpzZk8+lAK4D+Oqm+98Jpl/Y5SVY83O/UFcmoo998PCyS26RYmue51/NC7BTJVHQCo6Dv",
+	"fE4ibd3o2+vovnf8RrydrbuLrvpc2Qe/temXEZXhMyefp0KxVMobxovWh98reOYr0hm9Y++wvqRKO7Vd",
+	"i8EUW4PGGfI0ycav9KWfS9u/tGwPQ6sWpULL7XIm49BGqciTVv3KN7scRJF6mTXuqx/lAhzlbJ4VSapF",
+	"Mt4SsWQEtj3KMDaUBBFpsZtIEK4eE++AuYDrP5cE5qpbL/Gyi/l0yvNl7ZjzcRWl08CTi6aR3oBW56O8",
+	"6sq7xpMYtBRc40sCdc3R+pNYVgzMNqda6JyqHQJlKdwa9VLZBhujT1pMxJox+TlB/IQ3KLTJ3l/Vemm3",
+	"X6t96Cs1gf1oQmZrtzMfi1ei4LUOYyPW9O/VSlmqdXPP28TmClxDoCWtmuC1x+xU8OzvJ8C/TLaWO+4d",
+	"RmuE7lsl6Hkthqgyl/qm0EyWe9ZW9ODoU9faLZBvsw/Mavy7bYeLIujlRSW6z3jBfhW57LJ3/CbJxn2m",
+	"RxDc36DgQVA+05smwWj2ssuOF/xGwJ2p0Jqg/nUmY++KFzzVB795B+iMksfMaulMFXLGlMjiJBsTrFaf",
+	"jWMpwNzDJr3NwJTpV8NiQ55lstA2oX6fbxBb0wB704k60NhO1Ck1qRN16NlB49QbvUt3YlZsgDxPbnka",
+	"2PEEUVNojw0h6phkQxpQER8XEXjqxa3I2UAMHR5zWtWCDw/wXHQYPv+/1V7XqDOYq2WjXnI5EQyuzXlq",
+	"9HpjDjGZ4TKQuokAV673gKxwtJqosxN+K9hAjOcYmi7mWSbSBq1ms2455efO566zCcNeByUiNpELjAaK",
+	"LCaXLXv06ROTORvk8kZP1Oh+J2mU5Kp4tlyvz/3MC5ENlxc3ohhOwKayZm3jCjTzCCBnM1NJNkznsYiD",
+	"Jpfz67drvm+QhRcZGIuDZSEQJylzvb85G6aJyIry0lhtv0H3Nx6lL9C23EEZQMfA9jBedQTl+xIOnMh2",
+	"PwFqTxoIP/mRdctiuE7L1y47BndzH35TPIlb6wlnMjZiqpV/0zhAWmyDDIRULvhwImLGdbf7bDTHmHQh",
+	"JdPTcr8bwvlkGpc1bs6KSLrfVuBmWSk9FQnuBgl4v1LPc07VTnKLcalLYAC9Zve12QtZIGRrox2Ip0Cr",
+	"oaQDI0LwCFfsnRhcyOGNKO75EKEXBfeAHerID81pjSh0nt11LK1/sXGVU2yOLmS5lNP7fLM+c2peji/b",
+	"NAvwgIWMIH4jduYzWqO4fWXOpvJWf8hoK1vXYi5mMm9vJ6Hj7RxuWmcptbUn7OHqbz03a5VR9KSWp2d4",
+	"sjakoz9L9cqOwzFQbn2xoOqq+XAotARWBhMOWWJejDIBbAL86GIAhURFOym67N1EgjDXDVcs00/TT9Z/",
+	"Mgz2eoaQA09OZSxShFHsPI4PBk+HO5/2Px3c9Alb0Wcvp3wszuZp+owPb96MRn2L/kr0Lz7CsnqpHl09",
+	"9Z1+Z7+3f7jT29vp7V/2HvZ7B/3eo7/UnS62XTX3tczZTMhZKmrZXAuZxy1DxU1R6TcZhZpG+jW5HOd8",
+	"qrqeSfIK8ctHzGBI2ZYcMZnGIvfAjarPlJyKgYyXTA8qA2eZYkkRYZQvE9tH7EzGitCRbIuzX+ay4Hq3",
+	"6NM3TYZLlgpQKcDmGgg25bG+DVDTvPAD2UOepgpPbWOM4GrSS8sJ2eqsROw0z+2XEXuJWSbwjVaP3O+v",
+	"9YrCi04gWHYis4Inmcj1OCTj0zyXee03+vZ8nlW/Osm5mvws5YxawrZAZwRAwCTJY5YL3BYy0wPFcYz0",
+	"EtVrHv/GeFjhwadmMt6GmSmEKvQNdhKUKBQlPc6zgg348MZH1upP210G+LwpX4KPtrKQDkPLiNZ0EF6T",
+	"IDAc1H6mhMjaqsAVyUVL1eGczWtDouZE76ARQA+8BKry1srdDxX9gg3d7TY3aOvsp5ML9i97vYidnb7a",
+	"xoRSdnry/OKY3YillupnO/uPDiOmknEmYjZYghh6jQByGAhOaJdUyhst3IrK4D7Ze7q/JoRbGxXsRHAQ",
+	"Up5MX5ewCStxFBX8lQ/bAZAVxMW0dNR9/4EXYsGX7Pjs5QOLr8Gc5rpnEU6dkjOp4rFrzo7F1Nirrfc7",
+	"9Ok789X2n/41ZDe5w/AQw+HmaKycjFHn086NFR07aaKKHfMwUaxDHR2n6RFObd9l3sINR8yksJpfAkm4",
+	"JuG25MpJ0w5liHaijs2DrflrdMP1PTu3PKeBfY9zrV7kcoqPcX+bB7pv3KP11vWyilfpHHY52LsbVYuA",
+	"h64y2CBeuQm9+6cvosKncwXernFyKzLEdbqn47Cj1JOY+YyYonwO8MUtJdJR17v+++/ZA7jnwbb+POHK",
+	"u2S78znyG2BToVe3wYzChs0wt1VaYl663fl8ZTbuGZx9TWhV77kgqPUdZJtPpFamdbNmuRgln4TqspeF",
+	"gd0M07kqRP5ARYi7c096oDDXAH33hMR2TUmEYhOZxqyQY4AqUbp/JuEOpmaC38B94NMcIKyNokl9/0Ve",
+	"i3c/zHu9h0NQ0PhUwF/CJfclCkBBC1AYECKkklgQ8FfeijzlM2XVQLRbMlJDaugRjwLAtUV3SUV6opNC",
+	"N5qbLB8cvEgrphOZa/knMxGhXqKHuIoy8VN1VmS17d7u8XQ24Xsdm8HjT3fZSU5pzoBj03t1JsAxCzME",
+	"G0drC56AtZC3VI4TcPX6Moxky+eoA0vEXN41vbj6fBWAfnj9crChVh3cQHJh74/PXv7Z3vzZjI97qz9Q",
+	"Gz/8pySLwTN6tUEk4g2IL4xFuPFfCWRxb7zQl1elJDxjnXw0HYexXb2empbRLJ3nPO30O7DRZrSD4WSG",
+	"LNMTmc6nJH7r/gmUIQaESCIBdjhhdP+qZHbG9Xnd6eoudeGS999ddXFt2RT9H2UpxcSe00EfI8mru73Y",
+	"3O3efea+qb/ef5BLbdSKeyKzy2SqFe/pzD3seOzpqACPg1TGoYQvTlCsolI6nqc8Lw39EkFyNpOPFvnn",
+	"srC/oPW1UkurKLEoChpghTh8+uyyeGgUXt7xwNJEEOYJqBxmYqhVX/DexmKoxS3ghbUlaIz+vvPtujQu",
+	"eC5Ftni2xJ9NIgK8gbIltXxVBfuuq+YjELG1n7BlQEOitMXFU+eT4sq1EbGpIpPz8QSvgGi3VkZVa28K",
+	"TMD5PK2CZfef3FF95IWcJvWdj1PVqKhDCzZT0X9Ibs1ZmCZuopPCUmw4LUGO2LU+La7JXNTWt7XLu+yZ",
+	"KBYCZ0HpU84crTwXRrk/smoOuxX5En2Y1cWUKKaKhHh/8ByWmXgQsAnM0bV2ajwLxh1djUILvCG6vTkb",
+	"ciWO2HfmfOsOEfAHDBb6GDcIUpHFTEnHQtJnAFWH5+FowUZWbsGbAAZpMd5GyCQOiT8f4HbArchTfaO/",
+	"MqsYgkZLaOv9d1cfPnS3/1Qzibrf0CayQjY0A8qJ8CigxEHAtzbKtNcbx+Rw1Zjs/m1r1yNQ+u+dK/dX",
+	"V//53fYft7/qkFQ2Oazq4B63ANcAMqHswWNb+jy63evae7YrymbKVXGZ80wl5rBqcihW08LvzCBiXZo1",
+	"H2A5ezxV3jF5yfOxoKTimmYZ6kRbcKvnFvUWy8P9x4dPAlfLAbhu4x9EJnKLQK+FAUKhOeMeXe9KNWPg",
+	"1NXLfE5ADBiTVQAM/KLcGc+X3wS/17/aN0fORRYY2oY1qSD7tviRqwlBBzc4fxDqVUJ/YA6HtRExPJdk",
+	"DIPNfSY+8WGRLk3GiF6SI6nPlyQbd1m5QdaQTAq25TJlMJB+HMe5UGobBc0rGYv0eKFPK+9K/XRgaci0",
+	"dWh47XI5nRXbWnob115JU6EmEzQHc6FSoRTlZcSyshcx17DT7/zHzlsl8p2XgaVeanL48MJLHij28oxx",
+	"vPCIDcQk0Yd1Pgc/7iyXnxLStqTjxxNLOHzCqXNDKW+SBrox4GlymdZwZTVusN+Ou+4P//Kv/6at9/3D",
+	"B9/9sftfH6//9t9hNrvIDtj6FlFWM7IslSE7X7+Z0+HsQqhmgkeFP5p2wQpEn/ungp3lspBDmbKtV8PZ",
+	"Dj1n52UMy87cqQq+VIbDwYYsBmLMQYcDHUUhlprT9iLUGbiaKJ8KYlxlKEZSeFCMoZwKVsi+VQiddaWf",
+	"NgYdUi93USjG2ZTnN3arSAhW6sct+NIolbhS/WwufiP0OIwolCBNHHcJAYbwukQmtxaLwJJZeuma+RJZ",
+	"NCn5OykKVF3zuy5f0BUayBfv6MmsSDpcyxHtssj0oiQZ2FaRz8U2SDS3/My3JYek8zO+t15EfMV25PyK",
+	"+DL/G3ht6ZKSNGW4OfD/rH6Bd6NrYOgu9+tVF1QI9VFmYgvaHmEXjLMzwLhXzyiooJiBKQJGNmdTbXB6",
+	"pJcRGCH6WTGMZC7nBdBL3KPHrtrmoNvOzzVrQNgbj9JwNr+c5EJNZBp3+o+B77CUaaY3+DPY30k2Pk7H",
+	"Mk+KybTT75xr5epcDhIMjU1lvvSetPco6hSghHkDhNxOswTdI51+Z7fa0uZMAYAc9DuPer09yKxFBjT/",
+	"cvPd13YmhvyD1Wm5CqqOX831V3k9+v98zXCjux2b0jfyH9YXtXMiBvJuWzkSfTJa68LBzRn05tUW6/vv",
+	"rrpEwUorE42KNj5FxD5HhPSOEMcdlcHaWoKQZl5rEMxA1+T10OsvTJr4mpefAazcZw8JPNvLFaLHexlB",
+	"NXsk+Ao7qghFb3pPORHJvozHyzZvAsQraByOGsDo2cF5hGw5+55X+NcsT7TcWgZTk38LPKSULmWeBZIu",
+	"9Ci/+fVnlZKtzLP4pxbPCuZvuqxsymdzmH7MdwsOi5fkRU14Gadi4zacY6IqIGCWjqmhYfJd9tj7P239",
+	"/7r66d9//wEf8qGzfdW1diO1yfkq1s5ZA/zZ5NIDD4eBIwWa5rAc9Op3k+XX9NZDnJUPUvFC2xQQIiqt",
+	"1/Ke13dMZF68NuGkIYfvPA9/RS6ucPNXpKtJxll1QFYV2dpZtlmSTp2CuA6WNifH2le3PUZ1PzfM5Qme",
+	"o5uFRQZiwm+T9agGSth9Zi6nJBK9oOS8aEzeNgQFxoGAEENObNiITQTAPPidQAsFvuCFzG/A4uOqzMFG",
+	"1syUL9nW0IOUDed5LrKh1tidfEkU0TqJmB3sP3Uu1Yh+fdhD2QAwUeoLiW6Dx0+FWgPrfXhYwr+GxFJn",
+	"WPLXtMjxr7ib8BG13uK4o5Lc70UBc6A8eCYfyw2vnpwimYojNprn4IiSmVCI/TSknb7JHBE+DYxlA1XL",
+	"b0XcZT0GqXbA/5lMk2L1qO21wg2X1f3qInsleMZOzt6yuQJmEN03CGtMkzRNhjIH9/pA3gob0yO/AI/X",
+	"It/3asjm4MzGOU8yWjrrU709xCV6ycYS1vJYQspIUkwoFAAcnPXMnIj2jHFDGEBHJhZ+wOBpr+cunHAF",
+	"oGH9JERlIFo9QqTpYY/wKfpAhojUBOtSAMnScF6EMpsq8PL1TF9Vogdasw97tVW7Rm0A4nwvS9eZsJQc",
+	"yLYwkcjTibZXN/+wd/Bk/USngudZbe9VUJy5YJlIkC0MtG/vBpZJhPxWdzHQiWlD35Eb9bqPteG+QOkJ",
+	"W5ZrWcRzJICEHVzawJ7c07OXy/l4MoMsPDnDlZZjqpcN69Ua6K+gxPl5w26pJjt7zSEXvqvOjGFXyF5t",
+	"gQC0GJ0ZM9LrM/CAtdjP6yZ5yj9dUHLrmc3wsi1plrDQEL2RBy471s0NGyz1xJtxjljOCw+8BYfifTS+",
+	"6tQIyku8qiYyXyXPvkBWHj5+/Hh/73BtC8tkIs1HF87xSCywhd4kH7EewtyrggCMic1GsXdP9CUyey5S",
+	"sT5R8425DkoPzZWIy6NREib6LAD8ugGvT0qLTRuyE5F61GiRVZZcXaFcdBk8qRcSnDEUpgHXn1WvcuF0",
+	"pke9hwygIkNxDwM7y+VAnPI8DYjOn8s54LmYCQNsEjxOMqEUG07EEHGT3imKXEMRA7ZEAFkCVgP1TCx7",
+	"JNjNfKDH/YHSKz6Rsa8IQlQoF9q2sb7+B/rATYqEp89Fyk2mNAwUpNsoZTcZjbV5BQjNI6oClc8FPh5a",
+	"zmzCAqpNyNBpYLECyAPpSgvVCYteU/lEn6brdru5ls4IoxsRc+fdd7xWeluIJDian8tF9i7JYrkobfrD",
+	"xqMfwSYAeijsQBuv/lQA/HTEc6sicDbIBb+xmCrHOQB5ZH2tI0ZMTbhe1HDDVCtjRhtOwV+P0IsnvX8D",
+	"bltP7zwyIrN0RUXYEiLYH226/hFeH5w0wBubwg9jyeYzk2SCu053FI8IhBossntQxGBO3s4CM7J6Qnhg",
+	"MmZcmQpiqyai5YJq0/IkG5+HoXznBo4NjPcg2hAFTVlC1HaFax7C2vNUMD6E8l8C6SRJezKXuqlNtbak",
+	"bdZETQzm26AGMxUZCJN3wmF0yqk1rXF2F66ba5IWQ5ibKZ/t3IilMpkGnasVyJwpnxkq4jg8qs/k3Mg+",
+	"fRqRUE2mONQQvhTipgGBCM5Qu5j9YayOE9DwT3mawo9u0NggySDZzf/O2E94Q26UA1F6qp4WAj1QOpj+",
+	"Bokr3iDOJTIf8Fv03W4wTTho5Tl6uP+15iiJxZCvddS8zDCx9IIux7BKXtyHp4YyC2HIVJOjRSsNVKLB",
+	"o5Sm09rnIke9BdcQNDHgn+k+orXmxfdNAmwh5Q2wDKTLyB2uLqfygWmUicd7HIZA+m5YavYeYVKf6avv",
+	"DTpCNb3kIEK+NtMMbZjVsvXu5CSqGWTNKeARGIBgZEDzkoKy0nmJdGcqeAYYV4DqeM4eq0KCZCYVEA7L",
+	"CCDJmA9vdi7koN4IMcMCIr6dSIZq0KyVeVRxpvX0pCFrUB9dDF5iMpnxZVupVXK/f250e3uhrP56aHfD",
+	"IFw5Qh6hm5IwH/pchjqcZAFiJpQVhwlkYeGeoLQaG1RGSLDIJ4Ahpl9nMi/gBX1TNrRCTWbqhSrIuaUG",
+	"4kzBa/T1v8zFXFjtMjRBrSXdZWX06qfSZrDQmviLvCh7C1GIs0l74TxIYmW5Ejix1DfvDRQS97gngmsa",
+	"1MMqJUojW0V5RQeX9DyD1GRhCh+u5ZvCnFrjT3NJ3hPB02Lim1eZ7kcVLNUnAB25t7RIrNmUmcxxTJKC",
+	"cX1Fl72Dk4N7BweMbKLYKBfOkVlMxPQIHZI1n7Nfq2eqN5xIR63X7tvKMN1Bo6pkKyCbxSUBN5s5/mGT",
+	"YggeRwvsRwilc9jSfe+4JZQOmrNY2gWJvyJia9E/QriUzmIiXkuAp7AEFq8IpqAJWTrQyl6u/XVWQFhD",
+	"GBEPQexRmCWFM8SPmK+GYI6iCyAZkBysUQTq6ZHLI60ygOcDTn8sAJcMJ19+2MIovnNUKytpRPxra9ji",
+	"2tGyaVIvwDZtzLbMfOrYNjzVdopl48ACw3FCFbgcuifYG6LMvLsxk/R7gp95t3yOKm2pd81vESw0d5CV",
+	"zj4tIStNqD2sy9N0i0es4VcPDDeI2KDr3vT994y7P7e3N254VuSJs18gPceD+9vRBaUpTkYjkevvGzze",
+	"X9ZL/esgYhygO+wP37MBfvrb39gfJlxt8W74tdv2isGqK5pu12PYeOO3GtBKUPRrD2T5df4ABn6pXo4D",
+	"VrkwMFAlW8sfo5L0a9rAZbFsB+QPLv/dewq0s/ZteXuXH1hrrR/C9xvrfX/3tnoPcU31n7xJS2trxTW2",
+	"MlFIm8fEaCSGRakkRMNWqORSyNxLkgj1q2kdwY8r9uKK3/Ux/v5BuSEPIvbANeTBlX1Ek6jcKhB0XDQ2",
+	"ooQ+Lr6gLYGFX4ln+BNU/mmz08uNbPkpbkQrT28+3UIY6guLOK3koZQKMwQwZVr3usznAj2Hx8OhmBXa",
+	"UPASuUDHOR6k4lJe6Jdp5Qa1OVBzKcrOEFNmc3wgNuCRQYJnDfJYtFJJ5bSJQsImZ5KWaZKJjqyPRUmj",
+	"WUJCpQn/JiX1cPO6E1/gkoSLW9h4jXxeq6Fz69PPwjlu9XeM7e9A5TgTQ5MPAqm7UBPUUnkEKSaDaXLl",
+	"sgNrYaqYYezPcst6GPnqt1i87Z1fcPdSAwRLDnKp6SUNS9zJN4h8gk0gRwXyZCWKOFKTDGZmQ0+GQYx/",
+	"A9/65wBszy82EsgTXHBFfALIKidLJX9IgkBwjEQHulYnfKYHpE63MksTVzCvTZEDTDjfizpJ3Ol3ens7",
+	"7rq9x52mYj3YGLRo8PCFKHblsPbqWui+Pe1195liWwYcxJ72mNruVMr70FkACGB98NjHn6SIZQ2bSYli",
+	"vYZHvfKsLMC7UkGLfmeP/c///j+s12e1ljKAmjemEHcPHz/5C1RFw+hVnozHkO5Iza4BWGleVlUb9JTo",
+	"hSvJHDbpN639k+cyDzNMJlo1n6exOaSpqUe087SuTxR47SSuITCoHqMmwgNhhJZSJwmM2Nss+WUujhxe",
+	"cczSJBM2rlTkUK9cyjYMfRuVS7BrviWw+Bzx46sDRhjhB2dMCEeYEE1qZKAHoyT1kv7A+ALLp1KsEDm2",
+	"q7yTPq+aWZJRZyLSmPhK4e95ZqqBhxKF7OYJHaP+KQ0aiMgKQYCS9Uun2CjZXW+9xmW2SNSEJCqy9KEM",
+	"HWoRAksFAvLtViGsqJdxLas+1CYjB4Ky3h7DLCn6DKBnJxyYNeNURMwCBSJ2PtdfPBdTnsURM7HHiGF8",
+	"NmLPc8gozdm5GMpsmKTiCDFy7ekpq7jz2Mi7qJkNF/Y2jLzrauStJLM23F65WnEifsXCG37lrnVE6F+x",
+	"/MZpFs9kkhVh7cfCmgCzm5n89jonDG/KkH951ofoEUkDzznfRvjxVMnjovmpVjszOeZyXghgtdT3maKx",
+	"SY5lY4+YmM6KpY0BYv/IPofoQ43MeV0DvZl7FCh/p/fAz4Ir0VzMTuaeO1mLxAySZhncm2Rj5LlDs84E",
+	"csBe01o/ce8H4jcr61LQowPjas51qbC+8lj2ofaJD+wmh78LDvoReBfWGs3T9Miixy3CH8gZZOaKCEAa",
+	"SDOmd92aNwv4Z31t6wo/hP4z9b2bNZ5y4GcICDbAAlqN10cD+vn3GBc6wv5hGFR8EkMQ7ePzsxMKcEXe",
+	"M8a80KNoTwTzqAWnejVGhciacdDQrw3q0enL1xdtgrfXR6rG4JwULpux3rZC5NMk40XT2oMy1gAiWPBl",
+	"feGFHhoo1RRZaWTaXX6zP/d2vFbJxp9pGQbOSwfQJDgMQkqopC5y7iL7+BErZIpHq8d5Al6QyAatFGax",
+	"3AqDMjHBYuNZwWIeEBL145yW2bMumIvV7M5TwdU819obxYRLeJVhKoc3fbvVAUWYOFwA3TzdqDzKkA8n",
+	"4m3Yl3Ix0YNCo/fTnxlca71PcyXideHqNaIvn2fZ6loGRUVgRWxBdPQKC9xWah+1E7nraygUBnmPzrCN",
+	"31Gt4R1mln4Zi6xIiuVP4DQoKzZKzcE+nBTFTPV3d50boUtWdVfdDrvEQ9tN5ZCnnahD/offOjwdd/qd",
+	"04v9R4dQkvi20+8AsTZkqmvTHZkYCm3Wnp50oN65XhoJcIDqhTkYvPvP52978/989e8//XT2qhN19LXJ",
+	"fzz/9VXe+8t//HLyy7/f/OVHdJ1WlC9qfUjlv06UutarCmU2AJuhAHI7nf+GxqritZoP0mTI9I8EvuHs",
+	"3y/evGbvxID9JJZs6/zFCXv8aO/xtsFfGxqXa33TNcIXQAiwf3/300VJ7whnTKLLpDapZUa0lVUkaJio",
+	"U8EVUsHrbUYs9SPZgEYazuZ6PRPejRxtDwjZotwITHksIk8vozVmfdILMZhIeUOGyRH77bOHSWfOTZnP",
+	"M8ZTPCpVwZf+S7rsGPVZMZ2lvBBuUqDUAAFGxFSoRO0mMAp99qED3fzQsQBBJAKkDDVFHYxAYEERCUKw",
+	"g9FEKhqiplGI5PNMsdf4lsgWvtEd7+trwDpa5Ekh0K9ra7XbKhgDhFqYa3WPbZmHmvQXmT7lAodXFdiI",
+	"3Qif2lRkEQMrQfZXXpAGzgs242Ph54CYQvGVvbaaHnC3RPCzu3P1XZjpiVoG1Cbh2ldB0+OBYme5nOoj",
+	"c66gxQYuTed5lx1noWVBL9yZ56mv6tklhS4OIF3ywaOAifQCf+7J4NaDBlBJwjWZgY8ePXy0NsdBH6Jn",
+	"uRwKpYRajQeyMDzl90cJQWaVvvCB0isMnxbhWsZKYm6bkyKgIPkVoNmYoWBx+NmS5cl4UqhaqkssIzbP",
+	"gKfNvl6rUArmx1g7JEJRlwaqU1YsJGX9Gqitp43SRLHjs5cwl7g1kc8fQ1rUJZZAXBFMk4HQrzM/7MGe",
+	"U832yecvgtV4m6rkL3bfN0SO/UUfCEt6D4CYZO0HmRdE4PRSHwaxV3EjQGswLybEIlED4puFgBLkVuTJ",
+	"KNGK5Nnpqz7afXpSsLzKKz4zm2hnyHWjukHdsNyWANmeuwBe5Ko7AnWaLFlFDX4k/yWR18PQaeiWlIvM",
+	"NplAD5hcZAbibZhA8bbtgGJeIowIVOKPRcvC3rEoeJJurjYYxohVHJ33wB7hk3Gu4N5cR9/2Oer8XCmM",
+	"vy4Oa+yGhcyLCeBAAZSeZFgY4Ij9cHrJdm/3ds0digQ4Chsk4wMnYWj6vmq4pOIkCrrKHSfx78GV+wiu",
+	"3HnM14ViNnvwNw/c/B6R+QeNyCC9tJF4XxQvaRsWuQqKXb9MZn0KMffOkaGGSyQyKotrytmUUlP7JofJ",
+	"nJ8PlFeN1+XtUGoXkYdEdBcgurVS12W2RrF5Dbis8DIHZ8KnGn8AvjFiUDMUzc2JTOlW0IpLpTUzaVhQ",
+	"gBIWaUwA009eetscfI/WUVVE76JsG9QR6Gq9C1WXXWLJTnhHkgHCPoIEBsTekJsIVVik9kQriySq1nLF",
+	"J5QTCU/ZJFEFmIV9NpgPb0TBEtNK9C0mGdva/6+trWRnb3v3yXbE9v9rK9l9sn3FdM8uF5IpmHGBTZqK",
+	"fIyZI1rJyMb0sCPG2UzkQ/3WFDFCKEcoUWg0glvIv/n03+onKbZuVZV/eNMG9T/XGUhJFotPQeXKPm//",
+	"kW9m7fhMWvZB1e0GT42otVcr/TRg/VZl9Rd0M5ydPJ++KpdNXV+Mdl092qoqDU02r4rsXAbFCJLFrAAZ",
+	"GTqZmn87Yjdihl4SS6zASZ0ydmuKlNOWDDzV+wT9qOXVNJNxq5RG85owP1UbdpuwD7deMBl5VxtDhMCb",
+	"gMIoo/YA54RHqN3mLQXPWxBCWbFNmT+FlDclraTFq7x13gv4I+srw9gKIdhrkWRz0VgnJxOfjMvJV2Js",
+	"L0inCmhnU4yB6oaemI3XQKaDPPeG1Np7l3VYLtkCdGhIKCgkIIlNpUj6m7K+WgMz0e/XbCKGB/JWPKNY",
+	"ZcCWXxej54Xn2sGTKq3yoHAw+M0I2HxQvR6JP9EBBrKAqtykha+vqBKyHbGeelv1L1D2sOM/Jii1Gmml",
+	"6ovF0ktQ/BxT0GibVnhxarFl9YApURRYMZkvu8zxQ1MOnbZ45nnWZec8i+W0z3gGXkauihOZZWIIriak",
+	"ix+JhVBeiYckYyOoEk03kJBzFyNea0HCVYvWIVUh6rIzwW9O37067rtrvDIGJhlSSZlBnlwh0mWXnel3",
+	"87TvNCj04IlFoFUrnqi1ujL4v+9wZXq8DakOfHEjkIfRT4joegHXvlcLFeOyLgyAyfdQKQJrV9ig7gPF",
+	"xnw+NsVxSo01IYqGchUG2g6RTN+UKtF/VyexE3Vwks1vJlk06pjJ0B9xiDvVeiCdqONljITssVdamTvj",
+	"pM9v5DV6BW5EfSaFrbmpPq0I448uRwR0G+4kootCPRYLBmDurZoEvCxjsfLIgqqWVK9KFeZxBMlueTBO",
+	"g105thI+MzQTyFsILcU3tX6BHoVLKhRTfs3J2duPby+OfziN2KvTV2/O/9P89fzlxU/4mcmcHf/59Pz4",
+	"h9OP56cXZ29eX5x+vHz56rSNaJ1SpZ+GpBGcCvKgQgawlytOyeYE97EEXiB22hnBMxmrta9eMabNT55n",
+	"SRVWvL7qjjcR9ARqohunq8YVr87FUCSzKhzQFlCiq1iuL7sVgVoy9TpDtXuu1nWBnhFqZr3O72ah22Ms",
+	"dGwrHOtN7JzbaF8CfA52NkfLEK1a60ar72C48PTTLMeaEmUzbwNe4BuscVQqs/R4rYqgn8BpKMygv9QC",
+	"97Us4N9TyFTrRJ3nUqjXsoC/W5Yo/VkPFzwFPplHwh/2ufBX+eGfow4s9ZV1tdeUPfvCioZ6NL3RWW2s",
+	"3o2TACYeer9iqtd3uxK2xlLcZJl5dYnnCrN5CYpBZ3qinFCpdDCkPnuFI9aciqtDQCZGcoQFkEp0FwUl",
+	"CllpCpatD1OoH4I2WrxyJBtKk3n9q7OuNynO2TxNERtZ0gL8aUnFPT2K8trE6wYroOmGYBDohDxcE0Hu",
+	"AWWS5VoaXunaFbt+nLO2Pdkwt6NmElb6Th1GqCkIZkCSHCGQMimgqBP+fPb2MmgXz5O4pa35xuMYDfhz",
+	"BgL8nmgZenEwzA0zxCFUPbZW8DtRDFaYiAENixU6EyhZPgVn57lQhYT0Vet09Stb9F1dLOVzlCrkn47L",
+	"NR9mhU++1WU/CTHrI/00XwKjyK8ilyXlHV/fiTr62pbnhRkxd7P5Bh/yOepYAH/I38EDjg7OtPR1kc6J",
+	"TAMSpNmN8rPgsbJFZ9s5U/xl3Tt48k/nXQmt5jNEjTc6TNYnKiS3IohpBsAXMQyB/YMrCwDzDYX/tJje",
+	"xK+xIjn5nV9lxGTwlmqWPtgkV5kwJGtB5TJ+q8RmopDwDmsvhD5sMja5QFdmSzSFTSM2e/1MZDHuacPE",
+	"ra1zwpW/loX5eFmCmL/AwOhVeycUolFgHXmNvgov1i9MTCr/vmGm5kanFqVjrFktwWEJ5nfp54XG5Bum",
+	"TJ3JmAy3ZzwYEX3haX1lSL0LT9xkcoGhvnEmc5Rc3mQO9eVoxJlNt2O/2/m0/+ngxjnloXqh3ZjD2ZzQ",
+	"9Qd7+91Hhoadvtvb6+5/bkqZnsn4dXMRuZ3H8cHg6ZDeHsBge42uDgkYpwBa1bqIosDMhg7fzRLssHDt",
+	"RzdbZavmEUW6GmgC77wcwm4CToQcnf7Tp/rBo7mC5/5mgpGPvULNBjFrZrLPdvaMCKeS7n08mnv6+HMx",
+	"vNCkuDfXDydhSqMv4KTlN+tYQx+tjzravoWcg4l7peJLywridazLLlDeIrkesk/j8U/xPvJQbQCVgQbp",
+	"3gZWwMpJt2PXMO+XmI9fl6hJ9gL82iuii8CIxzKsgYFFVcC3TCgAU2BlDb92u0hwQ07c2viKblbQe4jR",
+	"NwX0MYYKkROf1kCM55lFthPC6Ct0K5j5ZQe+Yca0WtKQ+Qw+3jlgnEFOIQg5IuCPqZczluu81C08wuDv",
+	"bIYOIo23VnEZ5CKF1US0BgOea4vKdnh2sKJWQKQ908bkffjY12AMwfmwWkjhVy5TrF4Zk55kuxT5I2pG",
+	"KzihkLwYGAFMyZOLrJqgWZ+82KuosEF6rlOqpzwWbCmKfo1IGnJC6nUbDLckRIyUiz8hfTPdZ4H5LlGW",
+	"yowNMF3mDkloWGa4oZeVSC/AEV3MEolfgPGpJHjLYxnU9g+b1k7lyoPe08OW2jLevtprGUJDTqRqSBT5",
+	"UaqCKj23AtTOKBlmvS2MFT4aF5iZ3Fodj0SxvbCUXIltmlEuzJfmkOjtWzKDfry8POtE8M9FA8az3IMy",
+	"i2uoUhHRJ2WMsxzxqLZSttQyqzR0jM94XtxhRIpaLbRNH0CROzsSRTHT9t5wtt68KzDYNMNkjUpTQgv4",
+	"3GLlK5lcRDEUPLuSgsVJbMu8yznm45oGE+mRISf6UQJ097UswsHhJJvNmwjJUVQ70wYqVlhnzArR0DaS",
+	"ayLCLWOrAYkT9M+0ixd6gmntu+8umUL59Z4DZ70XpplK7dJMvyUQSBTMUVuStnnakHgDE42KO3DMHQEB",
+	"TP/18atTQwgvR8wviBIq6L96s8DbI7PUvX668QlvGafg1/dNnst8Y6MRLPhTSJpYk1/roUmr1pVis5QP",
+	"hVHDBto67LJLi0JOFOut1oMPtLG4ztwy8mLDo9TAVekBwYGV85B/X29XC+HJid67Ru1S2f5fXpCviQvm",
+	"BdUJJW+to/0tAUidlkW4IRV5FQmgPijguct8H8avjkkRtuYbxvXAh1Ov+zZY+tUUNsvq0AN+TF7ntewy",
+	"rkRBG5XLK3Uc3OC1GAyWL6PISyulaJDK4Y1Y6+97RpeVS/Y2a0jKJ2Z3yMNQrVxbq7Nlydy/V43c5pb0",
+	"whl+voO2hfwCL147AiKsh1CqrB+Btt9k9gAfkZsGl1sB5EsAXkRLYZEoSJSnIJ8hD0F6T4/ZBdiMoGoN",
+	"T+IogIzE+CW4gvo2kT4ViMga0wbb0BYSxO3S/miwTFkBb7P4NEPShHYg60DFIBv1wvGEFP9QIZ9mVWjC",
+	"Qz6FwwM2AGrdkUvJhYkCBwfO9PWE34rrvj6oKOPJOawJyUfY3ghU9XkhvPJJVqgaJKT+gwgSPG6uqUsS",
+	"RxYHJdKRH7NlW6FRjGAtRJRUJEeMhMy2s4srLvayuKYMAEct8L6385TvjK5+2zv8HCQV0EZiIzQnLPhW",
+	"63aleEnLzYvXozO3kEOZlqwpoGjZ3evudaIVpEREB+y2qrnLtw28J032hy0j2doI1Hf8uH8CYetcANDg",
+	"GH2BpaaG8DLHWm3w73BN1Jc3uLswS+K4CcSuz7ALvOaBYnoSsZSRzAsojTPiaYoAiEI6SGNl4fAFX1aO",
+	"ugPPS1zBnrc4ufzrXC8HSxZa63c4o+5Meqy7MnPqw7r58i5vM1nBWkBfozxOtXTM3a38e6u/0hi69DQw",
+	"X3kzEscFgYNaQ0NH/ZOsUYdv3DTHtso+ac/13KsjymeEkCaAu+kckUrUOV6TjMEbWSyDlAcbKKz3LofX",
+	"itIvkon+QBv5WPquraxsI/payKdV23sNiV59bTauLPV2Fhu8RIXje+hRn3jmXznxwVsSnV0bdC5vFi8a",
+	"3QmbDA97Tap2rx3DuKcNvvdwP529XvfJk26vu/e4/6jX2yP8QZvweIlgEkfdMDO+/43cx51dLHX2q/EQ",
+	"wkuc89X4XKseTCe/wBX5+cryM9L0+jSLgKbWl9B+en/VGP23+8PfAdX1iq+oLklvROgnnzPODB6dVp1j",
+	"Lco6lVWKDw6cHDResMvsiF0Z7hCQxWi3dPr7vZ7uavhIgEpiZTGPvlB9i5byCGck+DllP+CA3RrMZefm",
+	"4aen3b0nDfzpQwfTbW/whwwKa/s08JyU7SN0x/IbwWbarICgsrGTuLpRVF8auAut2mzJOCJMsE+KCTOj",
+	"EEFky3CXgcvDKUpddjqdFcu+xbFkbCkwqw29juHU3CM2ltqEJE+MzakH7AE8BmtW+iaBgXZOOH4Z4Tde",
+	"FJNMEI4EQIa7SV9PpOQ2Jd8QqRKwFDF5WJQkSQHsKHO2z5B/deFRZHo/H/aYOqKCcJjv1tq3U8rNbMH5",
+	"7KXFVxyLmVdG1phu4GDEO3A0sKqV46mbiDS2lhjBEQF2ASvj2l+918jDmglXtsW729R9IWysolwrBgBV",
+	"N++m2GiaZIKKxJB9OA2nE9exJnt76/wiHpZjbz+UUG/2dG0P2Uo59Z6DCQyeichw9zqA8cJkRzby+Bis",
+	"bRxi1LbUFX0HuAX2GmJF9hIXgP6h7LV0RngWs4EssDwhVFOFFpnAsk9GAftPv0GPPtClebV8mG1sKzpm",
+	"KxJbSjfP7iB/WHWGTMZrS8vY7J8Lc5v3CA8Wv7JIduVy4strwCvBT36ZHVNfp098Y3MgbKaJQQRPWTab",
+	"gcWpvIYHqus+VWzHcIDN++VEf6lIlYYraj5pfiMUCnq/CHW2pNYaly3RDtrinGXo4ZZuP2DH9ZLX8nxb",
+	"C/2BxFJSNa9aPYz8cC3/BPQ1JMAKCd7FqW10zYuOYxEnt0nscRO/eP3nnT1gj5uwLfJsbZNcSnKXDxSx",
+	"qYznqcRJQxdZyV+0NNk4a/p44PVxP9TH26ZkjB+SW2FTLrhi13A0Xm9M4mNe4EmzqKxruH0Z0tKpdv/x",
+	"MJwvcxzHpgZxRAmf7m+Zm694mrItPPYGItVT5+rVbPvupJevT85Pjy9OP758fXF5/Prk9KITdZ6ftvry",
+	"4+Wbj385PX8TDEpTP56JCb9NNs5t/FEu2IirwmBoxpLNkdIplovM1AnQR/wUM1Z+lHnyq7Yo0jMZu6DI",
+	"A60zYQvq5i1c8lwu1ssg7MsZufjgvrezje763DzVrwhJX5noYZHcrs6XseWhu+wN1iTrkz/YMXQphDth",
+	"LeqhzHF3Eq2pl+ZD50sh58OJvkR8GopZUa3Yq4okTSGCA2oEBBog1YadQRE90yxT45moGoAVSRVyNhPx",
+	"kU1fBo+njUtiorJWk0TMHvUemjLZ/mLFMelEHepuJ+rge1ua/Hqk7TP0H+45+i/zLDc1Z+QE3iDvdSbT",
+	"ZJiEaFxfY4Y9z4AkFCKYLSikwy+pYpSaReLek/X8SlXAzBnmWJ8hTVTLwdVjZW7UH83NPkijXkcOhBbx",
+	"UXmMtpDEFWZpgK6vPgb21pNKhWE/2NAqBmw1OuTJXZJtMWf7TK+VZTDEh2EYo5SbRcUGSRarPnvFPzVJ",
+	"hqhCzZGmcqGAzOuIvUqyI/Y8UcAxDXvV6hhjOnvJn24T3vknvTnA9WNubLkeMKsdH0Cf4TH42T0MneKD",
+	"JE1+hQPyXZLFctHooyceIaMyOwZAIoRWktQUE46az1BFm/I0FRRk0IcIpcnlY4E6FaLpvTroPTafRdqC",
+	"jMHUPdZjo004LfCAb8SUnCPZCTYX8JBsVFy81y7h7cIhdTYUFtyqEi1OK9I7PKRWKC/EIsmSzJ41KkCy",
+	"2cgX/h65wq+23u/Qp+/MV9t/Ckb5VCFmK5ISUWboMySORew0odicIz6dz9568bFWZBrUZMhJ74rvU6I7",
+	"0VC2MsJoIhwssyptmnNgNucVIBSc15vIrJcVymkJMrrBSoznfho4ebh7Vd3PYEJMYQ87hI6dnA1ywW/W",
+	"5CQcHqxPtGhF9aJX+TRJ02Qoc209+sQvIE487pckY6+SZ8RqUBh6nRmWXToK88LY55PMAt+MT3mkrEFF",
+	"mQINz++z87evX798/cPH89P/9fb04vICmve/3p6+PX3ufadIfEbs5Pjkx1PX9MpBbAq6ROwHfyzoqi57",
+	"tgyAPwAG7JiD+uzkzeuTt+fnp69P/jMiVqFSCRWZ36Dly40NTC39eH58eVq5xRTY8Q8pO1H6qPLmRp9Z",
+	"dmY6USc4+J2oUx20TtSpDFkn6ngj1Yk6P3iv9PqnH+a1PWgY+RQn5QV3+r/eHv/88fKNqSCGB9rev5np",
+	"sNQYpuM/nJ8eX56ef7z88fh1J+r8fHpxYT6bZzVngmxCNLkJxWSJtMd2dhXS1tQi3FCaiCxuLpUk4Own",
+	"MxHcM7qvIYird0Y9rQFPsKrFd7vRn3au/rjF/lj7bvu3gzAqxa8cHvCoqELw2FJdeBeTA4iIc8FY2UzZ",
+	"Dcs5r1zt+tZ4JXC/TmvI4m1xDIJx3EIbUbSGvqlGwvMVxbowWwjWIBQIo4i8HLFhLrM+mybZvBARm8h5",
+	"HrGYL802n8qsmETmH++HhRA3FCCwzg+sym7V+EKkKdvi7OG+1nL5MmKKL7f9ujaEocFdZuvOf8ONUSRT",
+	"8ReZBdPAAJJAvX15/PqYxbzgA65EhOUeuWKncy0Edp+JPNXWjFPq3l6eBJx1frNtiZqPf9zdufrjv25E",
+	"OIlB57r8WlNDxBUKsYQlBL33dlnEfAEA5VhkLFxyTXIrMlc6xBUI8Xx65coh7mmVH2QsqJbIRd0NH8ge",
+	"IYZQExds4L/sspcFEOiWuGxKMQ6spYSNMo/zoFxT41IiFzjdkAquzV2PxXKSjCcCS5oTYXgmgAxc32jZ",
+	"yA1PXSoXdDFiCxWRlwgIpwGH3kivMeHsPoCD+00DJQWR41nAyY58zytthYsJz2MvzTyAAAQafYgGmHKE",
+	"3PKwvzG2vN3lXGFlLRf5wlidtmCDFMpiJoeTNmk3GPltznpbGWxSy2x4h1srmw7bGtQTcBxnMi8ac4Jx",
+	"0CjKLL1xpfxI5JSvYaPEEv9EBlhv9o3JgVGPYDaqYf8heyboz36hvyRqVS2MqUlpPYSCbGMuO5tnNMOO",
+	"ETY4/K2nGGNg3rZfG96oT4QWiAbvV0ES5Xlyi1w4q2rcDyzpMdSM3TF/7zwaPR7u8MEwFh2vCONeHb3h",
+	"3hM8gF3tAGOJD/lUtC96OfBYmauPl4DRuAMfxiZFJYG+s4WutWnave2Ya85V8xRjyYfKHBv96mXc6Xd6",
+	"ezsOSrT3pFQbq8f+53//H7bXZ3s2gqDfqfxUsf4eBVRiC1Ui0NE7fuNK//r1BzbOWvEbvH6DiJTPVPvU",
+	"gLH0ksHnWayFBmR9j3nmU2NhhYj2mZJfnqLQmu72XlIZz5CwzZSjzyp0+isInGj2mwszJVit2OA4KrGr",
+	"Bvj53YDWAfpWUc5spOauTnG8hMqZz0tpQJu4bH3gbYOoQEJmKOVI1P8OizLDZDa9NGVltI6I6xou8EiD",
+	"DbSMSvt5SD9Qm+DwZghly8BlTo9YJJnqsg+d3Q8dQjo4rYSMFVN92NF/ooMD3g6poGxLCcFOUp5MMSay",
+	"fcR2P8x7vYdDexP8KUhBREQMhraTInLaECQSRIT4SjYrYrm1+7ctr5Dlx//euSqVtdy5+m77j9tBo+Ye",
+	"Us8sfDpwmoEFEDGZpUvnCiMedSWgzwRG0SrgEem9QzCcXLi1uVR+4PBaZRp319rGdyOjVaIwVeTDFP53",
+	"S0QN+w4uS9vigYLlWXYZlWiSv+ZwzVoVRKVsGYv+RFc4wXcjL3qK0E6Gz0fkE4r7CEP2e1osIK0Ew9Qu",
+	"6rwxsidFMau6BB6t2jnv93aeXr3XPfytFx18/psbA/yw4w9BYAu1tqKNTcxxZCrd8eprkiEMrNdbD8Bn",
+	"cfXHf30A9nD1t3Lj9UVa2Owf4v9ZkhVgPuPXD4ff08s+R+GW4VgzMCV0K+3aQrQf0tKnQo8ecd9jdiUY",
+	"uZPlbCIyZSvEuy6175Ee6qtqL3BECHWvth7s7DwgV0Aow6EkghI4Y+yBABhdTEKxedNUkhjQU1A/2iYv",
+	"eiATbrLH0nI14z7e8rOkjGw9HCcy0wJyx37psYuCm4h7ZYzLCd2YquhKP5zRdUMpb5ImEk/aRivz1AwL",
+	"bfVETcjgxPn1tyzVF9G2pcX34dmlZvIG7ZRc9NmPl5dnu/t6NQxTwXNWiE8F25rsD7e9Itu0lvhsdkbI",
+	"f/0gr+p7Incn+0O98Mb5bFiWE5l/nyvPhkuzRG1E94IQ2GdbgA7IZ8OdhRhsH2HyLzSXEhM3cbBu5F2t",
+	"JMQEKyL7689oMpYDF9ZHcMqQajgpaivR4a8HYpIg4BxNTYXF4fShCx8od5YKu4GSHyb+CvsU/ZQdkP7N",
+	"WqQrZFsjCUaFsn36wom55Q5n9JTPdrCyPsFlrlac5FM+Q3JuVQDgKikgB2iFse5VDxyxAnn6GjKqV9nt",
+	"aaXk7EqNwb8WnV+m4NnK2+iylppFKyYGCJf6EZo23C93u/wZbIgLzL9ZY8TVWLcLyXJkw25r3N2LGVYi",
+	"3Q3uFFwwa0p+0FUrSn5YL1oIkJUmI4F5+Qjady5ibXNrM4RgSAYjba7tO8ckEcJxBo5D1OjJRlPkoLqr",
+	"j/bdRJqWoOMcDxwl9V+3IlDCynjAPTIIOrQFz9NEW3mHPUZZQi0zDsJO4MtVrLoLC9fHQRnME4iUZX0k",
+	"kvANyhZtaIKxY8JL2bVLMxVhG0rsB0i3gOZAorW5WOR9do2jf03Rh8yi7Ox9+gIc+WscjWu8Bih3TAwI",
+	"krzKLvwue2MXA5RC9C1pYk13/AmU1IMM6+D3x0wXinRXUsdcLaBM2i6Dk4ZoKwqZxtbV3B6q5Ac2arxL",
+	"DqcUSPWp19apbc4vqa1j5UHYsroL4XNkK1na7BG9mada+cggnQOWSIUXupZZ2ya7dcSTdJ5ridTzGFL1",
+	"MIYTQXPxV3AVwvW5zcN8tFfihN3zHNA9+/nZsoAXfb5q65XX0sRlqtYCCjbjUuvUv8xFphu7f/CoVP+v",
+	"Ghvo9Xu9vwRyNO+rAqLJ0GojX++UGOodYYZkuJYz2GtOGw1LczwzqEIgUqRm9UOiTeShkuS2KlR1TN46",
+	"SFjCcKki2eQq75k4dpl6gCioJGWvUeEcKCzZKobVMph2mc9Fvxw5CxTsATAolemBlFWu1XRckGyH7UXe",
+	"yinz58BiAU0Aq6kyit7V6krb2kBaCtf7yI5rceQh1AYyJTQMFzOeE2vievUDFZtoYvNYuhtkcb9BRUEk",
+	"Hawpr67/uv0wktoKOdY6QCkMQVN0WANwvpA5aB0QlqAEY1J/YGit+qHlJ7IfygyGcyDgrIPzTJ9imNQK",
+	"+kxGOWcqlciOBAkUIkbkLx55uRDsl7kWMjmRyvHCs4BxXdMYaUvPakYJhv4JVC4zdriG6O+wBBB+FCxM",
+	"ZMRkfeoSZcALXsF1ygk2Y6O3DbCBNeWtziz6qImy9diMuswQJF3aMljuJ8lgo2t1QG9nIqEkWXqE85Uo",
+	"QtUnwjpcpl8Ooa4FogMklqiUunxOOzwkmEyYad0adidRLe/Pg63okwKH7EhLNmSlIqiJV/ahGf6xUVrl",
+	"pWzURx01NcC2CllSTataKZT6KzEaCr33bJkgRBsQT7XzabPSBFiF1uby84G8FUckZSBrArRzynnNxTqw",
+	"RGTUedzUNoMbwYSFdCmwQDqX1/idwFFqYkfkUx0Z22qwRNoElwJb0mGd948QQYkvZjfRbkGD3Fi5dYWO",
+	"w+hAuuSICiHlCl1wgbB/+/rIXmjftcBb+04mVZScFRr0xXw65fmyIdt6PkV2QAy9Bag49RTijsKtU4nk",
+	"+6QZX8BDDKnRTpJ+ERtxyD/T4MJzLWtT4MYp9b+1qWvnV6Ro4WdJeSGy4fJVSM5QJXrjj7bVfWHIEIYa",
+	"qANKVXZbjOLsUa/tlU8ftb7y6V1YnaHV2CJ8Gz4pND/OaPqtXYF3R4xWyVcBpkMQ0Hbx0/5rWcOwVLij",
+	"xWR7OKK1V9dYhGlZ+W91T/T66a1Yb7B8ppvQqNbo4DbL+34zwoEsFcmz0W/BRFbkSwTGjhKtYfugWrip",
+	"BJoNLetiQkWOQ4HwvVX4gPfHO38JwobvM0ErMtxJNdes/tqEJWz4wEV49I7+Za7lMISZyFRLchZLbfiM",
+	"oZSHPgNlegsp4wZWCqo1XP+dXrcZqdM8TfF3PJiUbAYPrBq03ff/9ad/+e7DB3X13fvvrtqgBb5w+AIs",
+	"U6Fzw5JK2KRzTHWg2uFY76/P9nu95kxb4xAChXleVJ0PliRGUYUks7c80zODbPpqCPMIMuDN46H8oJ4W",
+	"gz8ml5lu26Pew6v1jvhggi7Ge9/81Ino49uM3/IEi79efY46cyXy47HICtU4hOytEvkOXEQc2ybtwUAJ",
+	"9HztAJPabhlcMeRKNC2pav5BZR/+Yee/r7bes53/vvoOPm9/9WX1+d5g/7C7I0ZyCPaqG+e1kH+4u4Lp",
+	"xyeVv3SPpBj/O2BYC1EcCViBO/OZo3OI2GzCldA6Nnyo+jTbYXyTuNPvHAxGT/dHDx89fjx4eBDzQ/5w",
+	"KJ7uP417oicOHj887EQdOS+0LQquJ9yKWmrr9xK735r3wKX6bt0snoLGK7Jny6oXU/+gj2q67hV4PaNV",
+	"z39y6D//wgD/7OMd5+GOM1sCr3nS3ft8ZagIIbET8zqrDIT6FNbH9Bq4c7tIaNJAkVTkUOPA0oMhSppE",
+	"Uxtb2s7XGs5VWHFv6OLPbkoD/GggQPOY3G/JtD0DP77lDKZoPaFouKxaEKcdQqTWYdoNhdHWKWF6Fbkp",
+	"dUNqBymkWpUHNFjw1NtAjfVMzYNwzOr21gZLbGYeYQla7BYE1PIJT+Gz2ThnMj7BWrkdl/WpP58YLtAL",
+	"1Jt1+/Wy/EHKGGuGuQqu8MOzZUMtHLM3XZuqMiC8aYPPqmzjzc0RHKBID2rtcbatzXO9MtelHs1VfIGZ",
+	"QyTQA4S+m4uRkRnu4waEIupPDxQJEkTJWAhOhapl/atgupveha8YSxmH6sR9W7m4JuJyZykp4yYkKKUF",
+	"WYUVWtgKXgLmqBEOm8y+Mtt4s9s2EaBUXWA1l3rv7jI1uL0q3OHBVDKCdgFUzKRBq3Iiiwm102LRq539",
+	"KNO4mbaLokSRK8ORg3uZ481nuRznQqk+G8opWmw26Daj3yx2j2G5UwVowV1xK7JiB4169H7u9R6yU56n",
+	"S/ZjYp+UFADhg2ccGQiD2cVdmxCsLZ99w50SmXxKrI9UQAIU2zLQzO0u80yHvs/eRXeeiyJf7hwjjOQM",
+	"KuRyZOSBCvK4HLQwU6bOBBQPiRq6OimmKXZRD7brD7EzQh5MiaBT8OHEJ06gimpmtPXJaSrHRh3fDMIK",
+	"/y0Zj/xVRW/wv/Le5n/tvdn/utyK0nOgRUiXGiTZ3MzlgnU/Ag5cCrFE4AnIbXYy0bJZoKSNFxSUw6uY",
+	"YZIumw1T/unjUGaZGJKdRDHxGbFgdcBOKl1iqbQ/KuMDPuz1atpx7cl+VAxfUqF2wa3t3eMwOpUzFfwA",
+	"DAQCKKYQNsTY2UAsJRLzlojrqiv+qP4eoIGdiQxIeeFTq0y/9bUkDZ9Ya25WvZ7wrs+BwS6FeXtRc+6Z",
+	"PpymfIn9Qf7lyIfeTohfQq8OCsgAJ64oFkJLoIXEMCReo0XIQfX2iKKTmBvphXWGcwi1o+TD8TWbH6gI",
+	"b0UO12zEFrTXjpWrYSxLBQtCy7o+kNxgxYcTqYQHd68X+kLC2EyycKKML+hyOc/ijzmR94dakvMsllP7",
+	"Ix1vwIHHbz6KxZSDFil+mYNe7xKdPkL9IiTzSD/yBc/DGnm9Ql8lYxgT8jv9jkvmgNkwFG563vTN+qkz",
+	"Mewa3jXLKdPv7DwKYIfMc8MVOJUtYF5RoMJVYakFQcXMS0OAy2zxZp/OAl2zM57zqSgwOyRYvtYnxg4w",
+	"9gS6giBpveHUROaFyAREjPcfHbLhhOd8WFARYL+Xh711US7scWTH8ap5+ZeKRZdn15TE7/QP9va7j6JO",
+	"nKgb+qan/56KqcyX9M3eXncfQKSQdoyI8YdPuge1yQVaqrcmbbU+Jz571gNliaxYkrG5EpFfjL+hFpkV",
+	"vWvqkrkOVtvxyqMMs0xdWBbLRd/cyK1rRzsyptIA11v0LPIigQ8UW+RJoVUMdivT+VSo1o1Y347xbP7K",
+	"n9twY0wsEpvzw9nbe25Cw8uJndSbmDu1ZM37/RjuKkOomsC0kPmNQkzU4r6WxXTtXADFkMxvkmzMlCjY",
+	"1sJDrBmfNGR4bd/jHEFNz1amIksylcS1WMl9DRCdfOc8VH+AcuOA2g6PpW+wk8tyMCheLMupW8cjTz1S",
+	"36CVWmm8lOCVu5Q3Imvd0q/dtBX62uvGvB1zZHO/Zgnez7Z4xs5fnLC9vf2HTM0HsZzyJNsumTlNkO6v",
+	"mT1cK0MYYNbyeuPS8EsdSvlApJXOOIj516NRo9afyfgVMAeqFRRJWkWeKwHxM1gtsQkpAtMkSLCJTEmI",
+	"GxoAUMVkLB5AwWAsWI5oXDlPYwKeek90Nu0R4/71vrVrTQuHVu112bdLLJi6warpWG11qoayUjLG/dGi",
+	"alZd667AtZpIXmsl5BWCtE0NFMJsK8ivnaIdyDPW8yCqlCiSgwJsCkGuEBvNhLD+KWlHtYUJXdJ7v7hw",
+	"qBn2jQoGQ+A5NOL7zea6N+bl2vNm1M1WsGwgwLGmdyDChqGoL2ESIINtYbB+hqEF0qEHSzudemaTNNX7",
+	"bCFzqg28Tszvhw1yN1uL1VThtsMGTMuJ84srv4szg5OdyqlHfuufRx4ruDu1vAuMkoKGmIet/6LlWA0m",
+	"0QKJShUrzYpdYZ6d5XKQYq39OkB8NFc8Ra4CWDlsS58ITw8ePd7usuuhjIXJdcOZg56CK5pPtaAqoJr8",
+	"EbvGwv3X5J1AhyJCQniBj46MB1qRUPXz4T1r3DcfgSm0k2SwzsFxUvAkrboC+mznkS2QhQ/qWyxFs1sB",
+	"m0wFD+/HC3GltX5VcMCad3b5LFG7XsRxnMv5rOu+2L3d4+lswvd27ZyqXdrDu0Nw/LiLTcnRuer0D/b3",
+	"tepVwDF96RiSzSiY8aI1Mc+zfiamQiWqP8Pl0DeDWjeugwVJ9EtukgzcePQIxhUWvpa5PsXQkjQ+PXOY",
+	"tYEUmFkNHvwTPpuhU2OiF2Iy9RZOIVksGR/AiVzUKgE/DdUpNbNeo18OLlk9mJila8I8rbEJdc9XDUZe",
+	"RSi4tbPO0xQOTDZ4r3JR5Mt6Bk89EV+yIl+a4EuSmcWPpFGeT5t8V+WC4t2N6dddFmi9sz9eXp4xvIDp",
+	"FWkzsyhUVSo99/Sp9yq/wqpP2Y+7pc261noXG4kFrGyyWQyJNIk2OaSipSLEMVVnvc35ULxs8CC+e3hS",
+	"Cz/T/GIpbGSiUCyVYyrQB5ndM17bXg9D3sMiyG9/zN6ev9QngIBuUPKeZVSujEkLN2W4pgoOu53rCMVL",
+	"/bgC8MZwnifF8gLqqWKKgOA5pkcGd1r5BrPj6CZ3ArqnVIegABYWOfIMpD7j2s5XMtMmhM3312NyfPaS",
+	"nIpAMh0LKjCYmEIrR3iSKlPX3CA96QSd5RJx1O699mLGh6iNmZgyn8cJTMw1Se7rLntts11SVDsEy5Px",
+	"pFClR3U7Xk1a6rsd7wmUoLVDQ88+nhcTmVMJloZsD+Aw4opdP4NHsss3P52+vkbyNQxXKDkVmAVpIzsQ",
+	"FDQxHJGz0otAbY8Ml4oZiFkuP1nSa89w9UdfCiyTAFUVTXYvJfCBgNatxld2TJ5H5zX2dafcWSeFZwlx",
+	"sTUNygZrMPiIz59Bxo9kAIi5yFxdFcW2alGfXCg5z4dCbUd28RlCZVPOQUsF8WmW8iRTlVJg3Q/Zh8wc",
+	"IoqIKkE/oYwurzw4Kh72jcZlHJ4KDNj39fh/yAgzgQ5MOEa0DiaLSbU0Jq5K3AYYti+163bP1lYkE5rN",
+	"Uq7fEKKi9piVZkLOUgHoIC05ldAm5dJbmFQxTY8GHvjALIkV0WgITM1ieOouULP8yoY8zxMteLHNfXZd",
+	"mto+K20K5F7Se+JD1rwptHKDu0LvA7Z1h02wHX3IroPrutIiI4mQr/HSEkIUCwmiXsGQ7LBjJ7z69yGz",
+	"oNhmMkqEZZ9PlJqL/IH6kDF2I5bIHo4E4BgE5bXZZUOZpmJYyJxtwY435VDKzdhG6Ws9OTOpJ1r3ycjz",
+	"PvhTCqLeIidNeHRhkgzMwRbSSgw9Ds2Mu8EQ8OlugZrPVuj9fXZd0+6vqcKxYmo+sLudXdtyBtcRuzaU",
+	"63CxftU1ZnFed9nPiSKQDxIDOj+fmhBa3xkZnouKEwP7Uu8W3BiQbAqlO7SQJm4zifnaerskRZe9s/sZ",
+	"m8Su+byYiKwgv/y1VqKv5QxhKNd6EvWtrn04C4n6kMEAxq7AtfEYwBrNlkdoZCAEydzF/jqPxyKmNBVS",
+	"QD9AlDsZCiItJrl/POPDidjZ7/Y6UWeem4Lpqr+7u1gsuhx+7sp8vEv3qt2fX56cvr44hXuc7mhOENaE",
+	"/HZ1x41hRyVfMj5LOv3Ow26v+7Dj5fjczUL8zX7+HLAS+791xmIlWtPoI8GV/0AxKHj2MgNwluqza8i1",
+	"v44cXIwyOGg+2bXhl7hGXNuHzINoGLhCJo4chIys/kJKzOB0VLDwwIO9nsvghbyugRjPM8YzsYAlCqvv",
+	"esGL4eTax4MQ8qOP2WK3wDoIKnPEfvsAB/2HTp/9z//3fyP2gVRP+uJzxBxVc1Igxscg0PSNsFSPnz8/",
+	"fR6xV2+ev3zxUn96fvrz6aX+8OzNm59eHZ//pGXQ6fn5m3NoP4UO4GyqVkEHrMsRIQGvi1L1+2stnD9k",
+	"EJUk2er5kgXYZNB7PGVhZiKHu4WICi1GyJKbSlUAJIDnKDaxMhqCmj5kUPSAtIkjA2yCSTrYfxrA8J3D",
+	"+eqGHcuKw5DhqTEWmRYfIiYYpRb311pCVfUaLdW0jX39P//f/9WTajjH3YFlgZb6X5HFemWOZD4lkgd8",
+	"/s5YgtYBi+MFKKQ0FGHpnopCsVgC2MhIQSCx5EovQlfZ2whI3BWksNjKRoYFPdgz2OeE9zDkP+Xcm3RJ",
+	"C8TQOUMQhtxqYIC71j9gWDRS5kwts4J/KodqCsGn398mVHsY1F+AnDjtF559Qc8wFgJvQ/v9OWrRdFNV",
+	"oU3T+2wqCh7zgneRGbX0J5WExlpEMhYRuQG6wP/WZcfkpAnFZJADNbZ17vtYK7s8VqW3fW+jHA3jBi+7",
+	"p3EzO9FUqQQ/0pG3kx4oNxZGqCKbm/FSQw16mSFWw/YJwAjBWdeiu9TqOn2FdaOsryUQBNvUGmzYT/lY",
+	"eM7wUPPMLU3jGvThBdbjCMS8KiIoVI6kAES2d2SSImBhYqwDRYspb2OrNXXZsfIFxgSWUVPbjY72Z1vy",
+	"O9iFwzYL40e5YJXnWeLYlu9/pTtYaoRBAZ5+4pCy+FoWb9JY5JcTngXp1WrL1dDUIRQEgjtIiofHuDHG",
+	"EtXYyEWtVVVypzph6ooiB3jm6ePNoxHWJySm6Zrq+hVnTZpo62JrwtMR4xmU3EICEvi43dT28pHcchO1",
+	"cHwGBpo6plcssEmB6oIkRlr1MMqFzRwWacoy6UVGuT3uGzoDBsw7/ZZnUt5MeX6jvnBaTKN98mCbNY4a",
+	"Zo4eo0pvSImCkk1sQK1xUcgp1ghnofX9vb+Gm7qqRBa/zJIi4ekpvHmzjl65cDko0/u9HvHtFqaUg4Mf",
+	"7f5VoW+oRPqXODq8Nrq9iyi8v4o62hzv9DtVfULrGBjwA2mrX1SVQP3OweO9PfSl2v6uJAQOvQO8VHUx",
+	"T8d9RZymSgLbfGVEIsPjgOxJVhvvanvoAAc01DA78LtODJ9jkBLv3LvznQ/veufenVu7//SOdz66c2vt",
+	"6r7D3Z4LHtRV4zZ/f6U3f9gpCr/pLaMMUxAow0HkOnmp/fB1wceQO1O3Yq8+19TnUIfcJbsenAKyrVWI",
+	"+fObmwaY8VodCse08kzGy+bZMpckor5ZfYwgCaq9FoLqbpJhtVQgfRsQEAXypP3z7fPe0zvv8/3fJcQm",
+	"EgL3BOMssC1WSYTP0ddwmOGvn6mcnyjWUrojyAIrIeUUUYCS83KOfnKPXQcoaBQbCMwZ0xtE27Uyew6v",
+	"Ak9Q9+/hssD3B+XSvek+t1qzIXXmwsR/LR37xXw4FEp1WmsrblzoYQGZ9BIpo4Ap5+8mSA5+FwebiAPa",
+	"ChuLgyjs5/72e+kHUdzPRvoaZ/Pv++CfZR+AV/0Ou+DOanLU6mJUp8GPE0DQ/PvFm9dsKvIxhPCHEwSQ",
+	"Pn745HD7iHFy1SoBWL1sjtuMSvX8Xc69M93I9ep4w0aFju5AR/8YOP302Q7cggYd2t/b77U3x1/pp0MD",
+	"cUs7OFWRz8XnfxiRYt3rmKH2T6jqH3x7I2Hv0e/mxTcyL8BRDaAfE5YCx8PmgnUeUC9suKPqrzeAc6SS",
+	"QNd4zTzOBY+PbJC5lDORAGFKmdzgoPeUqgNSdQHM2S1E9ncRnucCHP/fyJvxu3j7JxJvvwupTZU9jKHd",
+	"yQlCCMVO/zf9l5e1FvZ6HkMByCQrRH7LiTqJiHy0CBjK6ZRncZf9GbPCQFhavrFMlpLTgZXflBrGugC5",
+	"nM1EbMvUmCJnSugLTFpVyguRk9AqfD6zxM/G0s8bydwB/lRdCF3MB9Ok8BJG2ypvm8mMemLqN9bJ6LW2",
+	"wFZYZNHkI1oOJqW9xHrGLU93W1H1NvNgflhCr5WgeiHzQRLHImu95S+lfMWzZeuN7jNmbbLFX8BlsK3t",
+	"5jxmKonFkCMew2V5Gg6jmYz9XYrILNqbCBimrXm7t8vRy9W4Od9NJFUrJ2gpgLEQsYqF4rD0ia3FSLn9",
+	"CJtugAYjQDwyQFkP8WoI1Y/qhz6i0jDZCVGveidzdYMVRlApoSI5gPgVNkOINnal+Jbezat28rm4TcTi",
+	"GAfo6+xifDi+6FtvYHw3ckeEtq/l8SQ0vB7tWBJ9EP1k8a5Qh1fK+Pfd/cW7uzrucN7hQOMUNO5tvZ0r",
+	"5eEaXZCUioAA2TRRxbU+a0O4b+IwsDGKI4uSlhkWdrewCkjSNljtIAzx2G9fGwRiqSqUSbIrlb4PYSz8",
+	"IO5G56nnfmrAFbpAS7k9TU0pEW1s3BZsxho32M8l7GRDu0sD+cWgSEwHcWPxQG2HcZJuKSFQUkRAf1WG",
+	"PMIP32NBhEj//Ifvz/hcAe3k/YMe14zmiQH9tbj2jI/FRfIrOiG/nqR2d66CwPgzHCEtB57XLtcCjHVY",
+	"rP/wYroNruUHmYl/CpmOyVwlFi1DNkCbYiYhlZfKzOp5ApS8Sa/xZH6SKaDtCsr8UizZRY7bHQNj0f4U",
+	"CIaZvIXa+Tb7ocVe+CdY6208Iq9l8ULOs/ifYr2/yUpTYDV9Q2ClF/5z/2CsL+5vETiiDTQUeZGMYAZX",
+	"WEJvRpVEF7JLODpTiiXmGqONQ9YFZH+oiIoRxnzpUvYw8YhUZy+n/gFg6RVfoseCigwLZdNfjU00k3Hk",
+	"9qT5+YKSDo01BZfHBnVsb6acRCrCPktGI9Hf3SX30O7r41enF2fHJ6e7xycnb96+vtw9e/O8y47VDSX0",
+	"IHPOQmr1h2rJ6ylF+otcAF/h3Yyul0rNxYmbkK9keHlvsFv+25pf0NHY72mDKPNW5+/W1T34TrzxtJnB",
+	"JUcDlCBeZWTZnNfGo9VkJ7JCyiOToai3416v52jjveyg4GYxeHo1SWZYvt8rnJbK8ZF1SLa15lzT79mu",
+	"e26HpI1RZ1uhW/kPZ+GVWvf3MPdWtsmVG0Z/3EiWyfc6L2NgNAmmjOTJGCuuNeYCVSoK8p1fg0UF2zVT",
+	"ZLGImZJ4lHkQRYDiAjIxYpwtEjWBr27ErMA00aSI9A4ZQZ0gQ1mdC7jKRBuBXmlF+hESBtYTjmDBgW05",
+	"QRJpfEsn6swzCne2yj+q9JhDpo/JE0kUhRYa00CSrLJ42xXVXZO0V1oL+63T7vyKBBtVyr4v94Qbx3vw",
+	"TWhdJIkbPBJuh5a9E7Q5IoZLJ2K0Tsq7C3/8nhYm3fOH71dsum/krPiaDggj3Vd5H0ISyksKV0WSpmwi",
+	"9aRu2SRwvb7Q1S/TWED1JKpmg8en1iVzwePt3x0W31ZNuoQZKoTnglC+9pELrsDNlImFgHq3uSpWOSmS",
+	"WI9vsdy9EcvVJBCz+SBNhkC+YowaJGWB+upo3uwYahfwiytL0lSpzw46k6UdCAaj+qsNFOSHWdquT4Fq",
+	"RKuLRGiUCRGzTPrhLSoZ5ZlLxDcpFlTQWhlOIAhBo28frTiu+22NN2CMnBIr6pR0RHyYIZcpEY+sIOcK",
+	"uWte0pz8pKfka5o6/nsaxAdNsSGZAeqd302X2p6EXQHUtYb1DXeAtzdQahpeo1V2jF75ZuHvKq9AU6O7",
+	"sLxXGuyPZjfiriMISjIwL1wWTHCF1qpHfcVV2lSwqmHBmq7g8UUTa8qfZcAJhBzRoAEikxa02fBhmRfs",
+	"2IyUcPvo1l1zvbkc2vX79ihtDzMpZH401w0LbosGSOVP2ioha3mYzlVhON0K4AiXwfdY/z4yYPmVyYjB",
+	"x5au0FZPZK0a4jEgYV/aWPOZtgzuZW+dzcN766sBlcLb6tu52+64u0mxwGLsYJ5S1ZOvt6H/oQMVLWTA",
+	"icxGaYIc3//wQuNCEP3VprKCjlAP3PiPBrVw+MPfURa/oywcymLBb8TvuIpKHJk2yyoHB231FcgKN1G/",
+	"uyv+Dpg5UQNZAOMw0IVaYKyiEj02sYSPISINl2GthBVejIakfSd9TLr+LtT5hWDyt0h/DAasX8ZiOpMF",
+	"lAh5Z7gxPSe8KngWg2b6q8glBaSIL0APD5xGFEJ2SUH5XB8RAAiGPmqdlacAKy6lBwFcV0kofqqfuRPL",
+	"RUYMygu+9GLTcjQKhr8C2HqoFF4Bmdy/ygqv+TuFhend+PRG7VRLcltMzV/wtv6QHtv/F5Ev/+9poFAQ",
+	"nJfioNYBSLuxkLBFVymiMxnvrM20eZHLqc9XHVFxEki14YSW7zJgWE4KMTUigvhNDZO6bZ5hxSXlzNY7",
+	"QxHgOHJlMQHXqs0BgeQAIBUr87tfn725uGRGq74msbBJus0zYvT7GnKh+pZvLBoqr1+TeYOjCz6oVMob",
+	"YNQ9qgloYrEVEGeByfwdY3IvnqhqXg4Qqmr9Y80m/oc0Jc+w3evtSFCw/hHsR9OQf1Y7Etr/laiLmwLg",
+	"ZDjyNLkVEdSkDNmP51rT+91+JIG8ymBESHfIWox8Nfx3TP7fE5M/k1Ato2Y72gitVl3INoKdsco8RF9/",
+	"owQ3dZpNcjOYVK4Ai6FaQCX+Gv65jphIVcOlin6kGxY8Ka4pIJwhszhdiPUwtPC3T5UUorDqXBWwUa4I",
+	"u6UtPwEGn8Nj0dO9UgnbVYaIaz0dqSjE9RGW5QSlA46vCb8V17ZCFSJDxgJqaousTB8MF8XJaASJpVhd",
+	"QRW54NPm8grnMBdvIWRiqyxYQgssFRo5zdNmghdyDHMeNEk3j3hSAZR6TCaC8eAQLCygCErmVaJSprhZ",
+	"KHgDPMnYv3WnspZDhkjc8GFzZbJ0j1gq+K0AlmpbPA5WWFny3zz89LS797iJu1kvqbaYwt7OU8AUfvjQ",
+	"1Z9bggtddViJ1dYRUI9zCYciVlamfF/EfPQASX/Yqy4ZZGG3xWbx2yprd0SVLwK1LYh03Q3Pw55q5Bdv",
+	"wtnRTd7QbMF4/O393s6jK/x42NtWrYbHMqH7Z9mnnSzW51mXHSPTMc0/VEcxawLWr6VvyYwTSLi6uyJj",
+	"v8wTUTBbI90UhNaGZJaJYclijQWPCbqSDEWMll51AL1hN24lGlhtY/rgmAxMR9jQUGegz7hB1Xg+vEpB",
+	"Ef992FISvCgba2TQA6F7L9MYy5kMxCTJYi1D6SstOSamfC5UcoN1d+Ta0gjyhE5+IZP5OxraiUhjSiWx",
+	"+e5Y2hcqhQ+EJ23R5F4kSuAMlOISWujM5gVLskKy12wwH96IQkX6I4zE4UHE9vafRFCSRebs0d4+Inhf",
+	"vP7zzh7XYzFhW4cHbJAUaluvKyvWdn3lcirjeSrZa2xCnIyFKlDW4itNoZ//eHNuFue1fva1MU9c/Dxi",
+	"Peh5JjPRNWcH3f6aHq0i9oQNloVQ4M2NCBebjDOA+2eEUgNxMeBKHB7Mc1fyacbjWAs+9jOIxAS5+xGM",
+	"yLEVZhKoPrveR65glG540zLQzW0SkI8ODvdLJesPnzwMwbB7O08/7rTFYo9wc5pNAOteTbgtF0qgBGMR",
+	"6TXNUxhaV0vaHY0pkbKQkuStvEGOQfL/P3tXz9sgDET/CvLUSi2K2gXlH3Tr0NEZSPGASOyWg1ZRxX+v",
+	"uDuTAxsPVdIpYwbOH7HNu4fvPYEEzmtwsRP9VFE/zvji4FyTlV3CygKfWDU4eH6SBgfs/7/ubnDNhEBi",
+	"DkSbsfN4JsqnfrS35dJqq/lNW2j1oJWfSO3PCi3jgUY9fq1YrhB/DtrG52lf2xKndLl24iVHhJFITD8y",
+	"hFA+X478xiBd5nuWzweYyuE9Sxbvk6FGdodA5sONm5TsXfGdc5/imbjMOCHJFNLCc10mvrr62Zseq6iO",
+	"QI1XbVnbMYcRZHYNhCBWapxwLdF3oWWJKFVjVVGlN9d2bzyM67C9HJ2a+m+ud2o8yfG22DcsirlpK11m",
+	"59HfTTdruRifFBPtwtY1A2NWyNw/arDtxseweDiSyL1YqCsj7yDmgV1k1Pcx5/Ye4QSdOebw9b4tNsUG",
+	"qTHufCxrRKdfzJjFvfmF9y7mpt4rKxCDW0GygUEuyUiNpwut51lUntVELAExGuu+gbOH0wjhSGmqysCJ",
+	"mJ62CWN69bem35uDIWrutUXWxfSyW9NpBGrYDb8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -267,6 +267,11 @@ type BadRequest = externalRef0.Problem
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
 type Fault = externalRef0.Problem
 
+// Forbidden A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type Forbidden = externalRef0.Problem
+
 // GatewayTimeout A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
@@ -286,6 +291,16 @@ type TargetAnswer = externalRef0.Problem
 //
 // Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
 type TooLarge = externalRef0.Problem
+
+// TooMany A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type TooMany = externalRef0.Problem
+
+// Unauthenticated A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
+//
+// Example: {"code":"invalid","detail":"spec.idleTime: -5 is not allowed: must be from 1 to 86400 seconds","errors":[{"allowed":"from 1 to 86400 seconds","field":"spec.idleTime","value":"-5"}],"instance":"/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers","status":422,"title":"The request is not valid","type":"urn:nemesis:problem:invalid"}
+type Unauthenticated = externalRef0.Problem
 
 // Unavailable A refusal or a fault (RFC 9457). `code` is the word that programs match on; `errors` names every field at fault, with its value and what is allowed.
 //
@@ -466,12 +481,15 @@ type ClientInterface interface {
 
 	// GetSettings The settings that this load balancer follows
 	//
+	// For whom `get` on `customautoscalers/settings` is allowed in all namespaces.
+	//
 	// Corresponds with GET /loadbalancer/settings (the `GetSettings` operationId).
 	GetSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutSettingsWithBody Change the settings of every load balancer
 	//
 	// The controller keeps them in the cluster and tells every replica. This one follows them when it answers. A value that is not allowed changes nothing.
+	// For whom `update` on `customautoscalers/settings` is allowed in all namespaces; the controller judges it again.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -481,6 +499,7 @@ type ClientInterface interface {
 	// PutSettings Change the settings of every load balancer
 	//
 	// The controller keeps them in the cluster and tells every replica. This one follows them when it answers. A value that is not allowed changes nothing.
+	// For whom `update` on `customautoscalers/settings` is allowed in all namespaces; the controller judges it again.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -489,12 +508,15 @@ type ClientInterface interface {
 
 	// GetState What this load balancer knows and does at this moment
 	//
+	// For whom `list` on `customautoscalers/state` is allowed in the namespace; without one the applications of those in which it is. What went wrong with the controller and the log is shown to whom it is allowed in all.
+	//
 	// Corresponds with GET /loadbalancer/state (the `GetState` operationId).
 	GetState(ctx context.Context, params *GetStateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListProxyLogs The requests that were proxied, newest first
 	//
 	// Requests that were refused stand among them; where only a share is logged, the others do not. Without an Elasticsearch they are those of this replica, kept on its disk within a bound, in the order in which they ended. With one they are those of all replicas, as they arrived, some seconds after they ended. A page may have fewer than `limit`, or none, when much had to be looked at; it is the last one only when it has no `next`. A place from which everything went by age has an empty last page.
+	// For whom `list` on `customautoscalers/logs` is allowed in the namespace; without one the requests to applications that are known now, of the namespaces in which it is.
 	//
 	// Corresponds with GET /proxy/logs (the `ListProxyLogs` operationId).
 	ListProxyLogs(ctx context.Context, params *ListProxyLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -502,6 +524,7 @@ type ClientInterface interface {
 	// ProxyRequestWithBody Send one request to an application
 	//
 	// The application is woken, a pod is chosen and the answer comes back as with any client's request. Only known applications can be reached; another target is refused with the list of those that are known.
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace. No header of this call goes on to the application but `Traceparent`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -511,6 +534,7 @@ type ClientInterface interface {
 	// ProxyRequest Send one request to an application
 	//
 	// The application is woken, a pod is chosen and the answer comes back as with any client's request. Only known applications can be reached; another target is refused with the list of those that are known.
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace. No header of this call goes on to the application but `Traceparent`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -519,10 +543,14 @@ type ClientInterface interface {
 
 	// QueryTargetApp Ask the target application
 	//
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
+	//
 	// Corresponds with GET /target-app/api (the `QueryTargetApp` operationId).
 	QueryTargetApp(ctx context.Context, params *QueryTargetAppParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ChangeTargetAppWithBody Change a resource of the target application
+	//
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -531,12 +559,16 @@ type ClientInterface interface {
 
 	// ChangeTargetApp Change a resource of the target application
 	//
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /target-app/api (the `ChangeTargetApp` operationId).
 	ChangeTargetApp(ctx context.Context, params *ChangeTargetAppParams, body ChangeTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ActOnTargetAppWithBody Have the target application do something
+	//
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -545,12 +577,16 @@ type ClientInterface interface {
 
 	// ActOnTargetApp Have the target application do something
 	//
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /target-app/api (the `ActOnTargetApp` operationId).
 	ActOnTargetApp(ctx context.Context, params *ActOnTargetAppParams, body ActOnTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateTargetAppWithBody Replace a resource of the target application
+	//
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -559,6 +595,8 @@ type ClientInterface interface {
 
 	// UpdateTargetApp Replace a resource of the target application
 	//
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PUT /target-app/api (the `UpdateTargetApp` operationId).
@@ -566,6 +604,8 @@ type ClientInterface interface {
 }
 
 // GetSettings The settings that this load balancer follows
+//
+// For whom `get` on `customautoscalers/settings` is allowed in all namespaces.
 //
 // Corresponds with GET /loadbalancer/settings (the `GetSettings` operationId).
 func (c *Client) GetSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -583,6 +623,7 @@ func (c *Client) GetSettings(ctx context.Context, reqEditors ...RequestEditorFn)
 // PutSettingsWithBody Change the settings of every load balancer
 //
 // The controller keeps them in the cluster and tells every replica. This one follows them when it answers. A value that is not allowed changes nothing.
+// For whom `update` on `customautoscalers/settings` is allowed in all namespaces; the controller judges it again.
 //
 // Takes any type of body and a specified content type.
 //
@@ -602,6 +643,7 @@ func (c *Client) PutSettingsWithBody(ctx context.Context, contentType string, bo
 // PutSettings Change the settings of every load balancer
 //
 // The controller keeps them in the cluster and tells every replica. This one follows them when it answers. A value that is not allowed changes nothing.
+// For whom `update` on `customautoscalers/settings` is allowed in all namespaces; the controller judges it again.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -620,6 +662,8 @@ func (c *Client) PutSettings(ctx context.Context, body PutSettingsJSONRequestBod
 
 // GetState What this load balancer knows and does at this moment
 //
+// For whom `list` on `customautoscalers/state` is allowed in the namespace; without one the applications of those in which it is. What went wrong with the controller and the log is shown to whom it is allowed in all.
+//
 // Corresponds with GET /loadbalancer/state (the `GetState` operationId).
 func (c *Client) GetState(ctx context.Context, params *GetStateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetStateRequest(c.Server, params)
@@ -636,6 +680,7 @@ func (c *Client) GetState(ctx context.Context, params *GetStateParams, reqEditor
 // ListProxyLogs The requests that were proxied, newest first
 //
 // Requests that were refused stand among them; where only a share is logged, the others do not. Without an Elasticsearch they are those of this replica, kept on its disk within a bound, in the order in which they ended. With one they are those of all replicas, as they arrived, some seconds after they ended. A page may have fewer than `limit`, or none, when much had to be looked at; it is the last one only when it has no `next`. A place from which everything went by age has an empty last page.
+// For whom `list` on `customautoscalers/logs` is allowed in the namespace; without one the requests to applications that are known now, of the namespaces in which it is.
 //
 // Corresponds with GET /proxy/logs (the `ListProxyLogs` operationId).
 func (c *Client) ListProxyLogs(ctx context.Context, params *ListProxyLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -653,6 +698,7 @@ func (c *Client) ListProxyLogs(ctx context.Context, params *ListProxyLogsParams,
 // ProxyRequestWithBody Send one request to an application
 //
 // The application is woken, a pod is chosen and the answer comes back as with any client's request. Only known applications can be reached; another target is refused with the list of those that are known.
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace. No header of this call goes on to the application but `Traceparent`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -672,6 +718,7 @@ func (c *Client) ProxyRequestWithBody(ctx context.Context, contentType string, b
 // ProxyRequest Send one request to an application
 //
 // The application is woken, a pod is chosen and the answer comes back as with any client's request. Only known applications can be reached; another target is refused with the list of those that are known.
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace. No header of this call goes on to the application but `Traceparent`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -690,6 +737,8 @@ func (c *Client) ProxyRequest(ctx context.Context, body ProxyRequestJSONRequestB
 
 // QueryTargetApp Ask the target application
 //
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
+//
 // Corresponds with GET /target-app/api (the `QueryTargetApp` operationId).
 func (c *Client) QueryTargetApp(ctx context.Context, params *QueryTargetAppParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewQueryTargetAppRequest(c.Server, params)
@@ -704,6 +753,8 @@ func (c *Client) QueryTargetApp(ctx context.Context, params *QueryTargetAppParam
 }
 
 // ChangeTargetAppWithBody Change a resource of the target application
+//
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
 //
 // Takes any type of body and a specified content type.
 //
@@ -722,6 +773,8 @@ func (c *Client) ChangeTargetAppWithBody(ctx context.Context, params *ChangeTarg
 
 // ChangeTargetApp Change a resource of the target application
 //
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PATCH /target-app/api (the `ChangeTargetApp` operationId).
@@ -738,6 +791,8 @@ func (c *Client) ChangeTargetApp(ctx context.Context, params *ChangeTargetAppPar
 }
 
 // ActOnTargetAppWithBody Have the target application do something
+//
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
 //
 // Takes any type of body and a specified content type.
 //
@@ -756,6 +811,8 @@ func (c *Client) ActOnTargetAppWithBody(ctx context.Context, params *ActOnTarget
 
 // ActOnTargetApp Have the target application do something
 //
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /target-app/api (the `ActOnTargetApp` operationId).
@@ -773,6 +830,8 @@ func (c *Client) ActOnTargetApp(ctx context.Context, params *ActOnTargetAppParam
 
 // UpdateTargetAppWithBody Replace a resource of the target application
 //
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /target-app/api (the `UpdateTargetApp` operationId).
@@ -789,6 +848,8 @@ func (c *Client) UpdateTargetAppWithBody(ctx context.Context, params *UpdateTarg
 }
 
 // UpdateTargetApp Replace a resource of the target application
+//
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1489,6 +1550,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetSettingsWithResponse The settings that this load balancer follows
 	//
+	// For whom `get` on `customautoscalers/settings` is allowed in all namespaces.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /loadbalancer/settings (the `GetSettings` operationId).
@@ -1497,6 +1560,7 @@ type ClientWithResponsesInterface interface {
 	// PutSettingsWithBodyWithResponse Change the settings of every load balancer
 	//
 	// The controller keeps them in the cluster and tells every replica. This one follows them when it answers. A value that is not allowed changes nothing.
+	// For whom `update` on `customautoscalers/settings` is allowed in all namespaces; the controller judges it again.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1506,6 +1570,7 @@ type ClientWithResponsesInterface interface {
 	// PutSettingsWithResponse Change the settings of every load balancer
 	//
 	// The controller keeps them in the cluster and tells every replica. This one follows them when it answers. A value that is not allowed changes nothing.
+	// For whom `update` on `customautoscalers/settings` is allowed in all namespaces; the controller judges it again.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1513,6 +1578,8 @@ type ClientWithResponsesInterface interface {
 	PutSettingsWithResponse(ctx context.Context, body PutSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*PutSettingsResponse, error)
 
 	// GetStateWithResponse What this load balancer knows and does at this moment
+	//
+	// For whom `list` on `customautoscalers/state` is allowed in the namespace; without one the applications of those in which it is. What went wrong with the controller and the log is shown to whom it is allowed in all.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1522,6 +1589,7 @@ type ClientWithResponsesInterface interface {
 	// ListProxyLogsWithResponse The requests that were proxied, newest first
 	//
 	// Requests that were refused stand among them; where only a share is logged, the others do not. Without an Elasticsearch they are those of this replica, kept on its disk within a bound, in the order in which they ended. With one they are those of all replicas, as they arrived, some seconds after they ended. A page may have fewer than `limit`, or none, when much had to be looked at; it is the last one only when it has no `next`. A place from which everything went by age has an empty last page.
+	// For whom `list` on `customautoscalers/logs` is allowed in the namespace; without one the requests to applications that are known now, of the namespaces in which it is.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1531,6 +1599,7 @@ type ClientWithResponsesInterface interface {
 	// ProxyRequestWithBodyWithResponse Send one request to an application
 	//
 	// The application is woken, a pod is chosen and the answer comes back as with any client's request. Only known applications can be reached; another target is refused with the list of those that are known.
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace. No header of this call goes on to the application but `Traceparent`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1540,6 +1609,7 @@ type ClientWithResponsesInterface interface {
 	// ProxyRequestWithResponse Send one request to an application
 	//
 	// The application is woken, a pod is chosen and the answer comes back as with any client's request. Only known applications can be reached; another target is refused with the list of those that are known.
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace. No header of this call goes on to the application but `Traceparent`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1548,12 +1618,16 @@ type ClientWithResponsesInterface interface {
 
 	// QueryTargetAppWithResponse Ask the target application
 	//
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /target-app/api (the `QueryTargetApp` operationId).
 	QueryTargetAppWithResponse(ctx context.Context, params *QueryTargetAppParams, reqEditors ...RequestEditorFn) (*QueryTargetAppResponse, error)
 
 	// ChangeTargetAppWithBodyWithResponse Change a resource of the target application
+	//
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1562,12 +1636,16 @@ type ClientWithResponsesInterface interface {
 
 	// ChangeTargetAppWithResponse Change a resource of the target application
 	//
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /target-app/api (the `ChangeTargetApp` operationId).
 	ChangeTargetAppWithResponse(ctx context.Context, params *ChangeTargetAppParams, body ChangeTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeTargetAppResponse, error)
 
 	// ActOnTargetAppWithBodyWithResponse Have the target application do something
+	//
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1576,12 +1654,16 @@ type ClientWithResponsesInterface interface {
 
 	// ActOnTargetAppWithResponse Have the target application do something
 	//
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /target-app/api (the `ActOnTargetApp` operationId).
 	ActOnTargetAppWithResponse(ctx context.Context, params *ActOnTargetAppParams, body ActOnTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*ActOnTargetAppResponse, error)
 
 	// UpdateTargetAppWithBodyWithResponse Replace a resource of the target application
+	//
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1590,10 +1672,27 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateTargetAppWithResponse Replace a resource of the target application
 	//
+	// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /target-app/api (the `UpdateTargetApp` operationId).
 	UpdateTargetAppWithResponse(ctx context.Context, params *UpdateTargetAppParams, body UpdateTargetAppJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTargetAppResponse, error)
+}
+
+// GetSettingsResponse401Headers the declared response headers of an HTTP 401 response for GetSettings
+type GetSettingsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetSettingsResponse429Headers the declared response headers of an HTTP 429 response for GetSettings
+type GetSettingsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetSettingsResponse503Headers the declared response headers of an HTTP 503 response for GetSettings
+type GetSettingsResponse503Headers struct {
+	RetryAfter *int
 }
 
 type GetSettingsResponse struct {
@@ -1601,13 +1700,47 @@ type GetSettingsResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *externalRef0.BalancerSettings
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetSettingsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetSettingsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetSettingsResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetSettingsResponse) GetJSON200() *externalRef0.BalancerSettings {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetSettingsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetSettingsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetSettingsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetSettingsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -1644,6 +1777,16 @@ func (r GetSettingsResponse) ContentType() string {
 	return ""
 }
 
+// PutSettingsResponse401Headers the declared response headers of an HTTP 401 response for PutSettings
+type PutSettingsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// PutSettingsResponse429Headers the declared response headers of an HTTP 429 response for PutSettings
+type PutSettingsResponse429Headers struct {
+	RetryAfter *int
+}
+
 // PutSettingsResponse503Headers the declared response headers of an HTTP 503 response for PutSettings
 type PutSettingsResponse503Headers struct {
 	RetryAfter *int
@@ -1656,10 +1799,20 @@ type PutSettingsResponse struct {
 	JSON200 *externalRef0.BalancerSettings
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PutSettingsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PutSettingsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PutSettingsResponse503Headers
 }
@@ -1672,6 +1825,21 @@ func (r PutSettingsResponse) GetJSON200() *externalRef0.BalancerSettings {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r PutSettingsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PutSettingsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PutSettingsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PutSettingsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
@@ -1713,6 +1881,21 @@ func (r PutSettingsResponse) ContentType() string {
 	return ""
 }
 
+// GetStateResponse401Headers the declared response headers of an HTTP 401 response for GetState
+type GetStateResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetStateResponse429Headers the declared response headers of an HTTP 429 response for GetState
+type GetStateResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetStateResponse503Headers the declared response headers of an HTTP 503 response for GetState
+type GetStateResponse503Headers struct {
+	RetryAfter *int
+}
+
 type GetStateResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -1720,10 +1903,24 @@ type GetStateResponse struct {
 	JSON200 *State
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
 	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationproblemJSON410 *Gone
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetStateResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetStateResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetStateResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -1736,9 +1933,29 @@ func (r GetStateResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetStateResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetStateResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
 // GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
 func (r GetStateResponse) GetApplicationproblemJSON410() *Gone {
 	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetStateResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetStateResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -1775,6 +1992,21 @@ func (r GetStateResponse) ContentType() string {
 	return ""
 }
 
+// ListProxyLogsResponse401Headers the declared response headers of an HTTP 401 response for ListProxyLogs
+type ListProxyLogsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListProxyLogsResponse429Headers the declared response headers of an HTTP 429 response for ListProxyLogs
+type ListProxyLogsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListProxyLogsResponse503Headers the declared response headers of an HTTP 503 response for ListProxyLogs
+type ListProxyLogsResponse503Headers struct {
+	RetryAfter *int
+}
+
 type ListProxyLogsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -1782,8 +2014,22 @@ type ListProxyLogsResponse struct {
 	JSON200 *ProxyLogPage
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListProxyLogsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListProxyLogsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListProxyLogsResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -1794,6 +2040,26 @@ func (r ListProxyLogsResponse) GetJSON200() *ProxyLogPage {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ListProxyLogsResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListProxyLogsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListProxyLogsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListProxyLogsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListProxyLogsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
 }
 
 // GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -1830,6 +2096,16 @@ func (r ListProxyLogsResponse) ContentType() string {
 	return ""
 }
 
+// ProxyRequestResponse401Headers the declared response headers of an HTTP 401 response for ProxyRequest
+type ProxyRequestResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ProxyRequestResponse429Headers the declared response headers of an HTTP 429 response for ProxyRequest
+type ProxyRequestResponse429Headers struct {
+	RetryAfter *int
+}
+
 // ProxyRequestResponse503Headers the declared response headers of an HTTP 503 response for ProxyRequest
 type ProxyRequestResponse503Headers struct {
 	RetryAfter *int
@@ -1842,10 +2118,14 @@ type ProxyRequestResponse struct {
 	JSON200 *ProxyResponse
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *UnknownTarget
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON502 the response for an HTTP 502 `application/problem+json` response
 	ApplicationproblemJSON502 *BadGateway
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -1854,6 +2134,10 @@ type ProxyRequestResponse struct {
 	ApplicationproblemJSON504 *GatewayTimeout
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ProxyRequestResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ProxyRequestResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ProxyRequestResponse503Headers
 }
@@ -1868,6 +2152,11 @@ func (r ProxyRequestResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ProxyRequestResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r ProxyRequestResponse) GetApplicationproblemJSON403() *UnknownTarget {
 	return r.ApplicationproblemJSON403
@@ -1876,6 +2165,11 @@ func (r ProxyRequestResponse) GetApplicationproblemJSON403() *UnknownTarget {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ProxyRequestResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ProxyRequestResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON502 returns the response for an HTTP 502 `application/problem+json` response
@@ -1927,6 +2221,16 @@ func (r ProxyRequestResponse) ContentType() string {
 	return ""
 }
 
+// QueryTargetAppResponse401Headers the declared response headers of an HTTP 401 response for QueryTargetApp
+type QueryTargetAppResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// QueryTargetAppResponse429Headers the declared response headers of an HTTP 429 response for QueryTargetApp
+type QueryTargetAppResponse429Headers struct {
+	RetryAfter *int
+}
+
 // QueryTargetAppResponse503Headers the declared response headers of an HTTP 503 response for QueryTargetApp
 type QueryTargetAppResponse503Headers struct {
 	RetryAfter *int
@@ -1937,10 +2241,14 @@ type QueryTargetAppResponse struct {
 	HTTPResponse *http.Response
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *UnknownTarget
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON502 the response for an HTTP 502 `application/problem+json` response
 	ApplicationproblemJSON502 *BadGateway
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -1949,6 +2257,10 @@ type QueryTargetAppResponse struct {
 	ApplicationproblemJSON504 *GatewayTimeout
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *TargetAnswer
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *QueryTargetAppResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *QueryTargetAppResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *QueryTargetAppResponse503Headers
 }
@@ -1956,6 +2268,11 @@ type QueryTargetAppResponse struct {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r QueryTargetAppResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r QueryTargetAppResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
 }
 
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
@@ -1966,6 +2283,11 @@ func (r QueryTargetAppResponse) GetApplicationproblemJSON403() *UnknownTarget {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r QueryTargetAppResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r QueryTargetAppResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON502 returns the response for an HTTP 502 `application/problem+json` response
@@ -2017,6 +2339,16 @@ func (r QueryTargetAppResponse) ContentType() string {
 	return ""
 }
 
+// ChangeTargetAppResponse401Headers the declared response headers of an HTTP 401 response for ChangeTargetApp
+type ChangeTargetAppResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ChangeTargetAppResponse429Headers the declared response headers of an HTTP 429 response for ChangeTargetApp
+type ChangeTargetAppResponse429Headers struct {
+	RetryAfter *int
+}
+
 // ChangeTargetAppResponse503Headers the declared response headers of an HTTP 503 response for ChangeTargetApp
 type ChangeTargetAppResponse503Headers struct {
 	RetryAfter *int
@@ -2027,10 +2359,14 @@ type ChangeTargetAppResponse struct {
 	HTTPResponse *http.Response
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *UnknownTarget
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON502 the response for an HTTP 502 `application/problem+json` response
 	ApplicationproblemJSON502 *BadGateway
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -2039,6 +2375,10 @@ type ChangeTargetAppResponse struct {
 	ApplicationproblemJSON504 *GatewayTimeout
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *TargetAnswer
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ChangeTargetAppResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ChangeTargetAppResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ChangeTargetAppResponse503Headers
 }
@@ -2046,6 +2386,11 @@ type ChangeTargetAppResponse struct {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ChangeTargetAppResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ChangeTargetAppResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
 }
 
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
@@ -2056,6 +2401,11 @@ func (r ChangeTargetAppResponse) GetApplicationproblemJSON403() *UnknownTarget {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ChangeTargetAppResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ChangeTargetAppResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON502 returns the response for an HTTP 502 `application/problem+json` response
@@ -2107,6 +2457,16 @@ func (r ChangeTargetAppResponse) ContentType() string {
 	return ""
 }
 
+// ActOnTargetAppResponse401Headers the declared response headers of an HTTP 401 response for ActOnTargetApp
+type ActOnTargetAppResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ActOnTargetAppResponse429Headers the declared response headers of an HTTP 429 response for ActOnTargetApp
+type ActOnTargetAppResponse429Headers struct {
+	RetryAfter *int
+}
+
 // ActOnTargetAppResponse503Headers the declared response headers of an HTTP 503 response for ActOnTargetApp
 type ActOnTargetAppResponse503Headers struct {
 	RetryAfter *int
@@ -2117,10 +2477,14 @@ type ActOnTargetAppResponse struct {
 	HTTPResponse *http.Response
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *UnknownTarget
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON502 the response for an HTTP 502 `application/problem+json` response
 	ApplicationproblemJSON502 *BadGateway
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -2129,6 +2493,10 @@ type ActOnTargetAppResponse struct {
 	ApplicationproblemJSON504 *GatewayTimeout
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *TargetAnswer
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ActOnTargetAppResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ActOnTargetAppResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ActOnTargetAppResponse503Headers
 }
@@ -2136,6 +2504,11 @@ type ActOnTargetAppResponse struct {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r ActOnTargetAppResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ActOnTargetAppResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
 }
 
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
@@ -2146,6 +2519,11 @@ func (r ActOnTargetAppResponse) GetApplicationproblemJSON403() *UnknownTarget {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r ActOnTargetAppResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ActOnTargetAppResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON502 returns the response for an HTTP 502 `application/problem+json` response
@@ -2197,6 +2575,16 @@ func (r ActOnTargetAppResponse) ContentType() string {
 	return ""
 }
 
+// UpdateTargetAppResponse401Headers the declared response headers of an HTTP 401 response for UpdateTargetApp
+type UpdateTargetAppResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// UpdateTargetAppResponse429Headers the declared response headers of an HTTP 429 response for UpdateTargetApp
+type UpdateTargetAppResponse429Headers struct {
+	RetryAfter *int
+}
+
 // UpdateTargetAppResponse503Headers the declared response headers of an HTTP 503 response for UpdateTargetApp
 type UpdateTargetAppResponse503Headers struct {
 	RetryAfter *int
@@ -2207,10 +2595,14 @@ type UpdateTargetAppResponse struct {
 	HTTPResponse *http.Response
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *UnknownTarget
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *TooLarge
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
 	// ApplicationproblemJSON502 the response for an HTTP 502 `application/problem+json` response
 	ApplicationproblemJSON502 *BadGateway
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -2219,6 +2611,10 @@ type UpdateTargetAppResponse struct {
 	ApplicationproblemJSON504 *GatewayTimeout
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *TargetAnswer
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UpdateTargetAppResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateTargetAppResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *UpdateTargetAppResponse503Headers
 }
@@ -2226,6 +2622,11 @@ type UpdateTargetAppResponse struct {
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r UpdateTargetAppResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UpdateTargetAppResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
 }
 
 // GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
@@ -2236,6 +2637,11 @@ func (r UpdateTargetAppResponse) GetApplicationproblemJSON403() *UnknownTarget {
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r UpdateTargetAppResponse) GetApplicationproblemJSON413() *TooLarge {
 	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UpdateTargetAppResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON502 returns the response for an HTTP 502 `application/problem+json` response
@@ -2289,6 +2695,8 @@ func (r UpdateTargetAppResponse) ContentType() string {
 
 // GetSettingsWithResponse The settings that this load balancer follows
 //
+// For whom `get` on `customautoscalers/settings` is allowed in all namespaces.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /loadbalancer/settings (the `GetSettings` operationId).
@@ -2303,6 +2711,7 @@ func (c *ClientWithResponses) GetSettingsWithResponse(ctx context.Context, reqEd
 // PutSettingsWithBodyWithResponse Change the settings of every load balancer
 //
 // The controller keeps them in the cluster and tells every replica. This one follows them when it answers. A value that is not allowed changes nothing.
+// For whom `update` on `customautoscalers/settings` is allowed in all namespaces; the controller judges it again.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2318,6 +2727,7 @@ func (c *ClientWithResponses) PutSettingsWithBodyWithResponse(ctx context.Contex
 // PutSettingsWithResponse Change the settings of every load balancer
 //
 // The controller keeps them in the cluster and tells every replica. This one follows them when it answers. A value that is not allowed changes nothing.
+// For whom `update` on `customautoscalers/settings` is allowed in all namespaces; the controller judges it again.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2331,6 +2741,8 @@ func (c *ClientWithResponses) PutSettingsWithResponse(ctx context.Context, body 
 }
 
 // GetStateWithResponse What this load balancer knows and does at this moment
+//
+// For whom `list` on `customautoscalers/state` is allowed in the namespace; without one the applications of those in which it is. What went wrong with the controller and the log is shown to whom it is allowed in all.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2346,6 +2758,7 @@ func (c *ClientWithResponses) GetStateWithResponse(ctx context.Context, params *
 // ListProxyLogsWithResponse The requests that were proxied, newest first
 //
 // Requests that were refused stand among them; where only a share is logged, the others do not. Without an Elasticsearch they are those of this replica, kept on its disk within a bound, in the order in which they ended. With one they are those of all replicas, as they arrived, some seconds after they ended. A page may have fewer than `limit`, or none, when much had to be looked at; it is the last one only when it has no `next`. A place from which everything went by age has an empty last page.
+// For whom `list` on `customautoscalers/logs` is allowed in the namespace; without one the requests to applications that are known now, of the namespaces in which it is.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2361,6 +2774,7 @@ func (c *ClientWithResponses) ListProxyLogsWithResponse(ctx context.Context, par
 // ProxyRequestWithBodyWithResponse Send one request to an application
 //
 // The application is woken, a pod is chosen and the answer comes back as with any client's request. Only known applications can be reached; another target is refused with the list of those that are known.
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace. No header of this call goes on to the application but `Traceparent`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2376,6 +2790,7 @@ func (c *ClientWithResponses) ProxyRequestWithBodyWithResponse(ctx context.Conte
 // ProxyRequestWithResponse Send one request to an application
 //
 // The application is woken, a pod is chosen and the answer comes back as with any client's request. Only known applications can be reached; another target is refused with the list of those that are known.
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace. No header of this call goes on to the application but `Traceparent`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2390,6 +2805,8 @@ func (c *ClientWithResponses) ProxyRequestWithResponse(ctx context.Context, body
 
 // QueryTargetAppWithResponse Ask the target application
 //
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /target-app/api (the `QueryTargetApp` operationId).
@@ -2402,6 +2819,8 @@ func (c *ClientWithResponses) QueryTargetAppWithResponse(ctx context.Context, pa
 }
 
 // ChangeTargetAppWithBodyWithResponse Change a resource of the target application
+//
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2416,6 +2835,8 @@ func (c *ClientWithResponses) ChangeTargetAppWithBodyWithResponse(ctx context.Co
 
 // ChangeTargetAppWithResponse Change a resource of the target application
 //
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PATCH /target-app/api (the `ChangeTargetApp` operationId).
@@ -2428,6 +2849,8 @@ func (c *ClientWithResponses) ChangeTargetAppWithResponse(ctx context.Context, p
 }
 
 // ActOnTargetAppWithBodyWithResponse Have the target application do something
+//
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2442,6 +2865,8 @@ func (c *ClientWithResponses) ActOnTargetAppWithBodyWithResponse(ctx context.Con
 
 // ActOnTargetAppWithResponse Have the target application do something
 //
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /target-app/api (the `ActOnTargetApp` operationId).
@@ -2455,6 +2880,8 @@ func (c *ClientWithResponses) ActOnTargetAppWithResponse(ctx context.Context, pa
 
 // UpdateTargetAppWithBodyWithResponse Replace a resource of the target application
 //
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /target-app/api (the `UpdateTargetApp` operationId).
@@ -2467,6 +2894,8 @@ func (c *ClientWithResponses) UpdateTargetAppWithBodyWithResponse(ctx context.Co
 }
 
 // UpdateTargetAppWithResponse Replace a resource of the target application
+//
+// For whom `create` on `customautoscalers/request` is allowed in the application's namespace.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2500,6 +2929,34 @@ func ParseGetSettingsResponse(rsp *http.Response) (*GetSettingsResponse, error) 
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2507,6 +2964,39 @@ func ParseGetSettingsResponse(rsp *http.Response) (*GetSettingsResponse, error) 
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetSettingsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetSettingsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetSettingsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -2540,6 +3030,27 @@ func ParsePutSettingsResponse(rsp *http.Response) (*PutSettingsResponse, error) 
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest Unavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2557,6 +3068,26 @@ func ParsePutSettingsResponse(rsp *http.Response) (*PutSettingsResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers PutSettingsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers PutSettingsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers PutSettingsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -2600,12 +3131,40 @@ func ParseGetStateResponse(rsp *http.Response) (*GetStateResponse, error) {
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
 		var dest Gone
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
@@ -2614,6 +3173,39 @@ func ParseGetStateResponse(rsp *http.Response) (*GetStateResponse, error) {
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetStateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetStateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetStateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -2647,6 +3239,34 @@ func ParseListProxyLogsResponse(rsp *http.Response) (*ListProxyLogsResponse, err
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Fault
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2654,6 +3274,39 @@ func ParseListProxyLogsResponse(rsp *http.Response) (*ListProxyLogsResponse, err
 		}
 		response.ApplicationproblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListProxyLogsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListProxyLogsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListProxyLogsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -2687,6 +3340,13 @@ func ParseProxyRequestResponse(rsp *http.Response) (*ProxyRequestResponse, error
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest UnknownTarget
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2700,6 +3360,13 @@ func ParseProxyRequestResponse(rsp *http.Response) (*ProxyRequestResponse, error
 			return nil, err
 		}
 		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 502:
 		var dest BadGateway
@@ -2732,6 +3399,26 @@ func ParseProxyRequestResponse(rsp *http.Response) (*ProxyRequestResponse, error
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ProxyRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ProxyRequestResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ProxyRequestResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -2768,6 +3455,13 @@ func ParseQueryTargetAppResponse(rsp *http.Response) (*QueryTargetAppResponse, e
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest UnknownTarget
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2781,6 +3475,13 @@ func ParseQueryTargetAppResponse(rsp *http.Response) (*QueryTargetAppResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 502:
 		var dest BadGateway
@@ -2816,6 +3517,26 @@ func ParseQueryTargetAppResponse(rsp *http.Response) (*QueryTargetAppResponse, e
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers QueryTargetAppResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers QueryTargetAppResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers QueryTargetAppResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -2852,6 +3573,13 @@ func ParseChangeTargetAppResponse(rsp *http.Response) (*ChangeTargetAppResponse,
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest UnknownTarget
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2865,6 +3593,13 @@ func ParseChangeTargetAppResponse(rsp *http.Response) (*ChangeTargetAppResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 502:
 		var dest BadGateway
@@ -2900,6 +3635,26 @@ func ParseChangeTargetAppResponse(rsp *http.Response) (*ChangeTargetAppResponse,
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ChangeTargetAppResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ChangeTargetAppResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ChangeTargetAppResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -2936,6 +3691,13 @@ func ParseActOnTargetAppResponse(rsp *http.Response) (*ActOnTargetAppResponse, e
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest UnknownTarget
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2949,6 +3711,13 @@ func ParseActOnTargetAppResponse(rsp *http.Response) (*ActOnTargetAppResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 502:
 		var dest BadGateway
@@ -2984,6 +3753,26 @@ func ParseActOnTargetAppResponse(rsp *http.Response) (*ActOnTargetAppResponse, e
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers ActOnTargetAppResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ActOnTargetAppResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ActOnTargetAppResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -3020,6 +3809,13 @@ func ParseUpdateTargetAppResponse(rsp *http.Response) (*UpdateTargetAppResponse,
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest UnknownTarget
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3033,6 +3829,13 @@ func ParseUpdateTargetAppResponse(rsp *http.Response) (*UpdateTargetAppResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 502:
 		var dest BadGateway
@@ -3068,6 +3871,26 @@ func ParseUpdateTargetAppResponse(rsp *http.Response) (*UpdateTargetAppResponse,
 	}
 
 	switch {
+	case rsp.StatusCode == 401:
+		var headers UpdateTargetAppResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers UpdateTargetAppResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers UpdateTargetAppResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -3753,6 +4576,8 @@ type BadRequestApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type FaultApplicationProblemPlusJSONResponse externalRef0.Problem
 
+type ForbiddenApplicationProblemPlusJSONResponse externalRef0.Problem
+
 type GatewayTimeoutApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type GoneApplicationProblemPlusJSONResponse externalRef0.Problem
@@ -3766,6 +4591,24 @@ type TargetAnswerAsteriskResponse struct {
 type TargetAnswerApplicationProblemPlusJSONResponse externalRef0.Problem
 
 type TooLargeApplicationProblemPlusJSONResponse externalRef0.Problem
+
+type TooManyResponseHeaders struct {
+	RetryAfter *int
+}
+type TooManyApplicationProblemPlusJSONResponse struct {
+	Body externalRef0.Problem
+
+	Headers TooManyResponseHeaders
+}
+
+type UnauthenticatedResponseHeaders struct {
+	WWWAuthenticate *string
+}
+type UnauthenticatedApplicationProblemPlusJSONResponse struct {
+	Body externalRef0.Problem
+
+	Headers UnauthenticatedResponseHeaders
+}
 
 type UnavailableResponseHeaders struct {
 	RetryAfter *int
@@ -3795,6 +4638,79 @@ func (response GetSettings200JSONResponse) VisitGetSettingsResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSettings401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetSettings401ApplicationProblemPlusJSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSettings403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetSettings403ApplicationProblemPlusJSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSettings429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetSettings429ApplicationProblemPlusJSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSettings503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetSettings503ApplicationProblemPlusJSONResponse) VisitGetSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3850,6 +4766,60 @@ func (response PutSettings400ApplicationProblemPlusJSONResponse) VisitPutSetting
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutSettings401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response PutSettings401ApplicationProblemPlusJSONResponse) VisitPutSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutSettings403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PutSettings403ApplicationProblemPlusJSONResponse) VisitPutSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutSettings429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response PutSettings429ApplicationProblemPlusJSONResponse) VisitPutSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3928,6 +4898,41 @@ func (response GetState400ApplicationProblemPlusJSONResponse) VisitGetStateRespo
 	return err
 }
 
+type GetState401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetState401ApplicationProblemPlusJSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetState403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetState403ApplicationProblemPlusJSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetState410ApplicationProblemPlusJSONResponse struct {
 	GoneApplicationProblemPlusJSONResponse
 }
@@ -3940,6 +4945,44 @@ func (response GetState410ApplicationProblemPlusJSONResponse) VisitGetStateRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetState429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetState429ApplicationProblemPlusJSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetState503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetState503ApplicationProblemPlusJSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3999,6 +5042,79 @@ func (response ListProxyLogs400ApplicationProblemPlusJSONResponse) VisitListProx
 	return err
 }
 
+type ListProxyLogs401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListProxyLogs401ApplicationProblemPlusJSONResponse) VisitListProxyLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProxyLogs403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListProxyLogs403ApplicationProblemPlusJSONResponse) VisitListProxyLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProxyLogs429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListProxyLogs429ApplicationProblemPlusJSONResponse) VisitListProxyLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProxyLogs503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListProxyLogs503ApplicationProblemPlusJSONResponse) VisitListProxyLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListProxyLogsdefaultApplicationProblemPlusJSONResponse struct {
 	Body       externalRef0.Problem
 	StatusCode int
@@ -4054,6 +5170,25 @@ func (response ProxyRequest400ApplicationProblemPlusJSONResponse) VisitProxyRequ
 	return err
 }
 
+type ProxyRequest401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ProxyRequest401ApplicationProblemPlusJSONResponse) VisitProxyRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ProxyRequest403ApplicationProblemPlusJSONResponse struct {
 	UnknownTargetApplicationProblemPlusJSONResponse
 }
@@ -4082,6 +5217,25 @@ func (response ProxyRequest413ApplicationProblemPlusJSONResponse) VisitProxyRequ
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProxyRequest429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ProxyRequest429ApplicationProblemPlusJSONResponse) VisitProxyRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4178,6 +5332,25 @@ func (response QueryTargetApp400ApplicationProblemPlusJSONResponse) VisitQueryTa
 	return err
 }
 
+type QueryTargetApp401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response QueryTargetApp401ApplicationProblemPlusJSONResponse) VisitQueryTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type QueryTargetApp403ApplicationProblemPlusJSONResponse struct {
 	UnknownTargetApplicationProblemPlusJSONResponse
 }
@@ -4206,6 +5379,25 @@ func (response QueryTargetApp413ApplicationProblemPlusJSONResponse) VisitQueryTa
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type QueryTargetApp429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response QueryTargetApp429ApplicationProblemPlusJSONResponse) VisitQueryTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4325,6 +5517,25 @@ func (response ChangeTargetApp400ApplicationProblemPlusJSONResponse) VisitChange
 	return err
 }
 
+type ChangeTargetApp401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeTargetApp401ApplicationProblemPlusJSONResponse) VisitChangeTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ChangeTargetApp403ApplicationProblemPlusJSONResponse struct {
 	UnknownTargetApplicationProblemPlusJSONResponse
 }
@@ -4353,6 +5564,25 @@ func (response ChangeTargetApp413ApplicationProblemPlusJSONResponse) VisitChange
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTargetApp429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeTargetApp429ApplicationProblemPlusJSONResponse) VisitChangeTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4472,6 +5702,25 @@ func (response ActOnTargetApp400ApplicationProblemPlusJSONResponse) VisitActOnTa
 	return err
 }
 
+type ActOnTargetApp401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ActOnTargetApp401ApplicationProblemPlusJSONResponse) VisitActOnTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ActOnTargetApp403ApplicationProblemPlusJSONResponse struct {
 	UnknownTargetApplicationProblemPlusJSONResponse
 }
@@ -4500,6 +5749,25 @@ func (response ActOnTargetApp413ApplicationProblemPlusJSONResponse) VisitActOnTa
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActOnTargetApp429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ActOnTargetApp429ApplicationProblemPlusJSONResponse) VisitActOnTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4619,6 +5887,25 @@ func (response UpdateTargetApp400ApplicationProblemPlusJSONResponse) VisitUpdate
 	return err
 }
 
+type UpdateTargetApp401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTargetApp401ApplicationProblemPlusJSONResponse) VisitUpdateTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateTargetApp403ApplicationProblemPlusJSONResponse struct {
 	UnknownTargetApplicationProblemPlusJSONResponse
 }
@@ -4647,6 +5934,25 @@ func (response UpdateTargetApp413ApplicationProblemPlusJSONResponse) VisitUpdate
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTargetApp429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateTargetApp429ApplicationProblemPlusJSONResponse) VisitUpdateTargetAppResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5079,106 +6385,123 @@ func (sh *strictHandler) UpdateTargetApp(w http.ResponseWriter, r *http.Request,
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Fx7c9w2kv8qKN5Wxd7lvPRwrNEfV4pjO7nzJj5bOVet1ydhyJ4hIhJgAFCjiU/f/aob4JsjUbaTTV3l",
-	"n8SSSKDR6MevX/wYRCrLlQRpTbD8GORc8wwsaPrpnOsNWPxXDCbSIrdCyWAZnCfAeJ6nIuL4m5Bxw2wC",
-	"TPIMmFozYQ37FvJU7TKQlilNfzE5j2CG/5qyv/MdWwFLYW2ZKizbJiIFpmS6Y0oCE4ZdSbWV0yAM4IZn",
-	"eQrBMliLlZI8isQkrhYPwkAgSb8UoHdBGODywTKwjvIwMFECGccjZPzmFciNTYLl4eLrMMiELH9ehEHO",
-	"rQWNK/3Pez75dT45+fDo/cT9azr78Nfyl4///S9BGNhdjrsYq4XcBLe3t2GgweRKGiDGfcPjl9zClu/w",
-	"p0hJi6QuPwYNrs1yrVYpZH/72SBTP9YHxTdiXH/F48nGrxMGxnJbmGB5PD8IAyss8aRzFWzNRQpxTWKh",
-	"5VJCBkaYpd9w2Vz2tsmiv2hYB8vg32a1UMzcXw3+KlPy4rVbw535TqnwpLAVrJUGJizj0mxBQzzFXb/h",
-	"8Rv4pQBjP4tFQl7zVOCBQWuFYvv+Y8DTVG0hDpYB/l+ziBuUNbxhE7JYbFBAuYzZJAiDtYAUH61ENAiD",
-	"a54WuPq3sOZFaoPbDzX7j+bzNvu1OwYKrVSWlfTccQEl0V+Y+SUhsQJHylpYZhNhGLJX88ieskvHpkun",
-	"kQx4lDDiAOOW0WHpdl7QsT/vYlCfeNoS3AbnztxuTEgyHQb0tSDe38k3v+YXZNyZ3DFlE9BMw7owPEVz",
-	"VTPCq/G5yEAVn8eRIjdWA88m1i/W5MzRfpWORUy36dSHGCayezjV2+s31PNh+hz3lITP4tkGF0ACLBcp",
-	"WkTYeIFJhcEtYRuyrbAJOhHcRcgC9hkDfC0Dy2Nu+bR8GP0VZznfALMJt2zLDdPAY/ZzYSyTatswEdUG",
-	"LXuwaEj1D4qlSm5AI436nkuiw33hi8lTHvmTXJbklspOBqpF3ylzDG3zUTjRd97/jG61c4l/nf0V/1cR",
-	"jrT8/zQP7xJu4drxqyX1TtqN4xohHrWVzJ2FfAsSeorGhMth+4KSpwptHLOVeoX8/ixtsUpNUlqlKZ6H",
-	"bdOyUvEORcEqxcqH72BqveYXltQeHcSHnyS/5iLlq/TzWFE01mnYD7xFcoYqTUHXntLdZsiMwh8TITdk",
-	"CKKEyw3BKQ1W787WFvRbiJSMDaHGWnQPmzbAsmpzb0HuMtUNSr8gi5GKXBkjkAjucUCmEDOfMqt3jG84",
-	"aj4eib3B003oeAi5E+CxDwEaf+nHAe8SkMyqerkQ9dU4Bk276FtkRRYsnz4hAJUJ6X6eV8xB9d2AxsOQ",
-	"IFAEUIcgnywKa6VXIo5B7vMLibX5cjarwwtvbaaxg39Tcx2hdVo0XIELMC4KnTbgol/IkzCNVDbrQMeu",
-	"mHga7hSQmv4vrIHuDCVuJXY3ACI6WMO26EkE2qhqc5KLs/oK3lpuid+5VjloK1wMxNON0sImWSf4enLU",
-	"i5/QeYjXGtbipvPwwfGTgacb4V/38cOBx0HGuRI+whUWMnMf/577N9zRbqs1udYuZkqU6Sx3LxXdJYR8",
-	"kYpNQkdYK51x63Tg8CDoq0TYCE867Bzay5RX0sG6LkxvGMCUG8sMFzFqazNCPhhcFSEl/jCO5C0X9sFP",
-	"f7OzTn6arzw5GniFgu5fCqFRid+34rdWfqCWrfLewoZwlsxqXEjzpPUpOhQ2xepDRZxa/QwRoe1nFZNf",
-	"CXk1oB4bqDxJ957eCkkgDtz9bJSKvYfCa6oYE6vCuTe/uSyyleNlpKSEyCJjhnI3tCrcOO/mAExHLrYg",
-	"LdtCmk7r5VdKpcDJCuECz9FOdIRxMT8Y0m6tCgvmv0Eb4Yx0m6QfEYE3N0eCTMJ1bBySVWsKVEOPBoVm",
-	"SsegT9mkZbzYDmxHjg/mR0/76Zq24NTMGrrHtinoX2McazBmjI17oMLnKh5lVwpTgqWec/awk7IChnGN",
-	"OFpa9NiCQpvhy90mu6HVdviSMMztFyKM3SY75H6X5wM2u8NyPFtY8a46Q4NHQ1fxSm3eDhu279TWqYva",
-	"oLBUR15zDWbKzjVpSgnV2RVATrFQmTFZa5WxFSDsQ98PZA7bF23dGkOc4ZbloPIUmElUkcYsVeqKcXvK",
-	"IMvtjm0RJvE0Re6VOjXKDb1SG086Hj/jN9+7t572vYm3TW8gUnrIpCDaEJI9R80VkQGuowT1Be8xRAo1",
-	"uJDQaZSEkPRKufArFuaqZXr22eSKkL22jbIHGwq7cWWVxngB7qdslHnryFJ5MT0e7BGh8/oiG1jxSkiE",
-	"dSYRee6sfQbGcAzIAo0SaZbsaH6I4LbQwu4u4CYCd6bbrqi4tboHX+NRNXskLIu4ROaugKkcJMSkS1pY",
-	"C/JxyFJlLHuk3SnYFjSUhs8ZbguSZUKiSX0cspJi9qh9t1VoY/kVXW1GKouB6lqkYJDlBiIN1jTo0cDj",
-	"x6ELVSFuU8HywjJuRAx3kGMhy1NugT0qw16bcElxLtsKaR4jEaRjjhUuJ9Ei/fGUnZMkZq5IkCkNDHlq",
-	"GK6sx0CV6vLud08dcaLLqxcYEqLXfAN/B8v3eLLci3cjSjGnjK/I9pItsAnsyByjUSCt69ubKtfU2+QV",
-	"cHSMypVc4MbSjtUOZMuq21ESxrhE5EHGhRRygzbmmSqkHTazGZc7tlYYuLiYEjcfZRtuh1ip1c3uldoM",
-	"sFICy7W6ERCXZnqASakAaS9EPsb/PjRqGI9vEFWOClwwQLzIwCY93z4oxSIecy5UChntLrIBa/sChYFr",
-	"La55WooMycVqZyFk3mIyIaO0iJ3bGwEvHxSL5Bz/tC8UoQtk3FxBzNZkn8aJ61h0lKtURHvwjBNfFY/A",
-	"L85GgLEXq9HxSV0TfNBLZbJgwLZQDpLigFN2dHJSGZOSjVRO9fU2r/gjgGYjlTEEIl3tDgOCJe2Vq/gr",
-	"wzx2c5lO/C13QQQ6qzKPjL+numwLCEmFS5R59iiBeNyNW5GBsTzL9+ShhHWC3pVibmHSLpg01tQ8ggsx",
-	"Shmt9kanvfdrVUYp5CPxqXgk41H7IB7U2+/dvZb6qZX6JGzkCpEV48J22spLWtgwo20T1bItH+4w36+9",
-	"r20AKg9w33/owaMK+o7CwJWHaCHgxXw+74NgdIZ9Xr4U1yTCKx5dMW7YJeU8L8nc+PQWwVBduVDuZBdk",
-	"VzQXB/dGk+5Qe5nVqHnzOBZIIk9fN/iz5qmBsMnJpn6Oz1XiI7PDeR+dxnwIuZQZ+dCFiNyw/3j74w+u",
-	"CMaND/024hrkKUMEQH+lvCdbFZbJwoU1N5ONmviT/2yUnL7h2797KNX468RciXyicnf8CQXYoIOl1QUQ",
-	"eis9ZJvIb3bMH5O9/vHtuYvn8Dwhg9QAe/n8nDpGZJHhVbx8fh6EwXfPz74NwgBfwP/9RP89O3/2XRAG",
-	"3z5/9fz8eeO2Gup+h1VEZr11fHflQ5d+aJeHYoKCtVU0RZQgKx96g1RDqkwsT5VspGwaW35lWE5prnqr",
-	"ehO/Vkecny5ODrqNMHdLd4Mrd4i483q9bDzl7y9KpW3k8Cl3H1aSKYPl4Zy8JzUhPD08mB/NO0BncTA9",
-	"9ihgsC9o8nV8tDqJJjcHN0dXjXLYwXx+OwS1a8rG5J/vVKFlpT3b0nsK4yWUG2bhxtVX78VtZXbC4zaQ",
-	"cRk1l+WqT8RvudqTGETHTL6sbtUJ78dY+xALrvjd+fnrsipKKw/XUUf6zI40Vg7sHjdVZY0a4tiMztBN",
-	"hcGKp1xGaIaCVPF4Uv48OV5/HU34KoqRmXWespvFnU+PWplXNGa93GdwdXhzMl08JTHSLuKqjL4Bi9dZ",
-	"ZhMv/GKORHR58xrQBilwY1uPOFevCnthSpqekLgby7WF+AxZezA/eDKZLybzg/P54XI+X87n/+g7iTZ3",
-	"elBUx3hlbLWrG/vI4tVNf6NzXL1C0kCppL6ZIREruw4Jzmug5UbJbYu93ZWfOUjdeMZrhnZZmzJ/OgLn",
-	"tUXmLmZ0igYtGelBRHLJfEVIW5F1IDDOryjxwyRsm9TvSeS70PueJGR1MWX3zL2grcyQ3LaFekTN8ht/",
-	"12/L19ry+3EUsu/YiUp+mku17qVBZtgW/iF74jtjIuvLGWORHPdvUNNtQUWndsMteb7bvjZWO3Vd052+",
-	"u7v6MJnOTHXO2GGgJ2A/L55RKekhvHDFp+rUCxcuq0L7gCzINRiwfdPUePEBB+qs/kBOdtjRXCqsCNrP",
-	"nZ/y2DugsdwZZEUYFLTQXaLyOadsrf/pwtLmTrnkEHf2qfx9jBoowMA16B1Dv81KbfdZShNSmtU7BoPB",
-	"nZIRTNk7H/tVTejOdApryiij1X7+ZV1y+9Z6K6Oxd63H5SbjvBMGB20mUK6dTs1dXyZ7lygWqQwMW8FO",
-	"yZjciEdh7Hh+6KKLRuPP6R1e0Fi+o38N+sKq64cO0er7WQzXPMts3WhPIeTmtXvrdoDZDT4+6XPxO7Wl",
-	"dkiM1FRM9QY6jxEpSBuWqTSErAnwuBxt8I2u6G1XYLcAktmtYjnX1rhnlux4ftR9PfTNVsI2MDwyPyrs",
-	"lJ0x13Tg+LtRYJiSVB6h9kN85k4Od/uqFuMS8Ht42WTcoFj3Gel4iMdJlAFZ1xTZs8JYlZ0VVpmIp+Cn",
-	"QVwvKo+rrc/KnoxmDK9VIeMLrVYCI8QhSjSXscqqP/qgCV0r8KsL2GacygbwS0HdppGSRhiK9xJuEmSh",
-	"iiG94FuuYTAT4Fn0QkAaV00PTa9eNZJR6WWBaIxuo+yEa7SNmRyiqYhTOHe4pewcmxwPYPBy3cGKMyqt",
-	"e2Bc+tRTMBj1cZuUkSU9FpYphxpa+0wuqxAFPuL6BDv7Hy+Gsqf+oINH2XJDWaeQmURpSxVRq9jB8RMW",
-	"JVzzCAFM95RP5vd5aXfisOLjHR7oB5oauiu44Ow/ixVoCRYVk95nj7hkb148Y4vFwSEzxSpWGRfy8aih",
-	"pW5w8oBppHuGkVqHqqo0nepL8zR1CNc6UMpXkHYOU9qEsFv1GU/+WOrL3sUB2huN1Ny3Uj9Csk+Ojr9+",
-	"PGWXkYrhklqLE2BbpX1OI9dqo3lmWMZtlDAl+9MwBCLa4zCNBm+X7kSzv+1r4F2jSVX7cUv9l2xyXPYv",
-	"+YWWLCsMFeL3m5LBFtbPszwfwkBIYxEwBMtgxnNhZrwy15ONVkU+rX8xu17wNE/4YlaJjpl50ZhFZOzr",
-	"h02zF/3g4AuOTnWTePEeFb4SLnHml2DcEExCwQjR369SqPz4tcvTdK3Nnnqyu9VBm5bw3LV2UFYCcUkt",
-	"OFaxWPnIvVfvPJqfPNlXjR5IUzwfFFnXupPuvEnXZnw+pu/tWoWXBicanayl7NznXRqF/DEdCb2W+wc1",
-	"oJ/Slg0c6/0VM3znbIPhWdkdMbo5fXy6EyWyykvV7ZvVZscnJ42tjuaDm3ltGSPXQqI5hC1JtgmrE1Kh",
-	"y5k2FUWF1oDhz5iaN5VHv9+DGt4dPmP0ABNx535DvJM1kodmM1UblgoJrlhsct5Tr+F6q8/Gd63/T2++",
-	"Rw8AdAxn2Z31tn2ejIAm3QIH/rVke7NEiualjyBuSfzXak+fW4zXa6x2qW617sdnIaF8DCrwWZYrbafM",
-	"R3dW8/VaRCzBqJX+5COQf0q1lWXXnrtZ0rIVYDRT9QY181jTfxJ+FhH4yowflD7LeZTA5GA6x1i9KjGa",
-	"5Wy23W6nnP48VXoz8++a2avvnz3/4e1zeue2Mc/gLDVr5c7R0VSp7+sFPo/BIs9FsAwOp/PpYeA6REif",
-	"Zgnw1Ca/BsuPt2Eww5XKhWbNNKKfCEHzT6dDEQ1egn1b5/Ba49gH8/kdEyTl5MiDRiv6acrhGYuS7Knz",
-	"GOtyrnZoi4rmmRu/pZGLIsu43nVWK0spnt29lAdV+pFX74MmEwMqxhd7JvobHdiuQdYmzqq4DpPCWB/0",
-	"WkjTEiyV+XZ2jsSgeHsS3NvbsjPDTcthmOtQlPUIqgF+/LSVKSewUHnbV/y6aF8xGZtvVLz7fW63thO+",
-	"Tv1HE7I6N+MuAWJXpbgNgyNH3d1i15jJvw2D4/nh/a/81J5e+ywJd0lkP+/pT6TWQ6m9/fLdtxtl7W+v",
-	"0fDjH81c+ft+N2K6a9nTyrFXEHi651MUzbmUB91+Hb/d3oaDBNXltjY9+0hpRaAPpmUvGYN8Ib5XXwbZ",
-	"N3JUh5ZnW34Fe+guJ3SGP+Zx0A44zyb/4JNfP/xt6DsdPfrPLMsU0qNcY2u7Z7dO031lBibH014jrpJg",
-	"puxVmVBWms0p+9w66gKR3tAxU5EJOzw1uZjfOzQZDtn0wXF310yyAZ+gDOt2EoKLBlKXXTv1bT8q578U",
-	"MGVn7RaX0oT75hfXyuxCHfc5l3IfN3pCQ/UYKMTGO5XMJ+J/lI3Ze3QI1GdEHFxTIgrFqSSKUZHXtacT",
-	"3Ufz+Sk5HrWuRq095igP2/aR7q3FfNkYft+nMY1PCgwKnwtd9mc/nDDOJycXk2GJ/PAbehFftt3jM/CP",
-	"n+oajhYjXnnpP2/wWT7h3R6gg0LnAgoadGgPON/tHjKwWkTGg8xcq5vdLFUtZNlm15tynKhu8ywlkOSZ",
-	"8UzJDUn0qQflFHxzGmKjiZpUbTYQu5iMRNSwmEbNp+yd75bl3emcakrAJsr0OhxCdgW5LaOHWJgrEmwK",
-	"AleqkHE1NEKzcvjDNhHlsiBjiN3epDv9vZo1s9KM78oO25AZRZaCAm1f12gufOYMTMZ3LOHXgGFpOQpy",
-	"SWbuknLMbtCIQGJWRAlLOGV+V0AjVBDTEJUzQs2JBsfeElsmZDXYJVrgS9qavoFBKTF3ZEIQfqofA6vV",
-	"jkaQKK6SvjeZ1i5nGdog4ZUwtmxDNaOQgm5JzAo2XFLdUVesqmR1n+UxQnYgw7jGh9H0VNWpe0kppBXp",
-	"lydF/fEAVZO4Pwq4cpFT6aM9sioMe3Q0P6JpqpK4KOXGsEfHNzedrP3xzc0dwIrSGzW9De/16P1icvzh",
-	"/Xxy4v7zv/Tzzc3jvzz8tmsihZe0mr7FfPr06XQ+Xexzwo329EEv/OSo7XXnkxM+WZ9NXiynI3Fgm9ia",
-	"164TuU2u7yQeorTdPD8Wrn4ajWSo635clARKAiF04IIK9aLsNm2ST63A+z6bBzd7P5o3pkvmHni9T3X6",
-	"wLfZ/RDuhcGLsTDY+YYB7HvqMvJ1Newr/92LCP1f/QWlfZSTOd/HMZoW6Mnlr2eTf1xM/wVwsDWsMYAK",
-	"aeKObz4ZFH52dkv3cZafAAyZhC0NagttmvCO0JvHdQ7J6XrAIvdjeXd/vkwYtlVXIMNeB0M52+Q7NXzP",
-	"jJ8iIRuBIaOzTl+ZqrjBSFF7IwE0ZutnbKME4tMqWqm/w9IKbKqvnJHYkraX6Z3q45id/FhzwuS3SZC1",
-	"tvids2Lt6YIRX6Yru5pO2aXzdJeu9oM6/8mhz7isWPPjRRQwjXir+gYYJd8ORlH2sv6O56fk647nRyMC",
-	"ufY3ED9X1d/SIIOE5nwDb6nKHgXXwONdWRxwSjPheT6jakLvGypWc7FJqukJr2SNXZbNkpXruKIvYxjn",
-	"R3HZTmbEefbQt8JQ/xeNTHFf6Ro0FMJ9PykcTkD+Fy7l+4nz/L7gour8KedlTwemgNDupFxuCh/M1K7/",
-	"cL7HjZU/DroxNyV0n6f6U5V+Y1VqfY6xrVFn5mqPjA9oUk/EhratH5mVnP9AWCZK+jLs8vZNIf4tPE+r",
-	"0XyE5/lTIP91AukrOZyVveAl9B4roR65teXsLLI/yt9HzPxsx59i9ocWs+/4NewRKxYrylFS1m9YxooB",
-	"EXOTGr+PjPmpkD9l7A8tY2/ApZM/0ZbRYvS5oyE8972kzyk1GiymrTac5WzWaqeZ+nbIidkZCxmNij+d",
-	"P12Qd/ZbD2LGeyso00Y2plky6edT3uxJ4IblOGhYBc7+c2yuNNgJ6RsbOl71d3rhu9CvihWkyGkZs9ea",
-	"lBqKJsWVDpvg9sPt/wUAAP//",
+	"7H17c9w2EudXQfG2KvYu56WHY4/+2FIcO8mt4/hs5Vy1tk+DIXtmEJEAA4AaTXz67ldoACT4GA0VO9nc",
+	"lv9JLM0QbDT68esX9DFKRF4IDlyraP4xKqikOWiQ+NMFlWvQ5l8pqESyQjPBo3l0sQFCiyJjCTW/iQlV",
+	"RG+AcJoDESvCtCLfQpGJXQ5cEyHxE1XQBCbmX2PyI92RJZAMVpqIUpPthmVABM92RHAgTJErLrZ8HMUR",
+	"3NC8yCCaRyu2FJwmCRul1eJRHDFD0q8lyF0UR2b5aB5pS3kcqWQDOTVbyOnNC+BrvYnmx7Ov4yhn3P88",
+	"i6OCag3SrPR/3tHRb9PRkw8P3o3sv8aTD3/3v3z4z79FcaR3hXmL0pLxdXR7extHElQhuAJk3Dc0/Y5q",
+	"2NKd+SkRXBtS5x+jgGuTQoplBvk/flGGqR/rjZonUrP+kqajtVsnjpSmulTR/HR6FEeaaeRJ6yjIirIM",
+	"0prEUvI5hxwUU3P3wnm47G3Ior9JWEXz6H9MaqGY2E+V+VUu+OUru4bd851S4UghS1gJCYRpQrnagoR0",
+	"bN76DU1fw68lKP1JLGL8mmbMbBikFEZs332MaJaJLaTRPDL/lyShysiaOWEVk5StjYBSnpJRFEcrBpn5",
+	"aiWiURxd06w0q38LK1pmOrr9ULP/ZDptsl/abRih5UITT88dB+CJ/szM94SkAiwpK6aJ3jBFDHslTfQZ",
+	"WVg2LaxGEqDJhiAHCNUEN4un8xy3/WkHY/SJZg3BDTh3bt9GGEfToUBeM+T9nXxza35Gxp3zHRF6A5JI",
+	"WJWKZsZcBYwQcsnSFPgnMWNVrWJerynLonn0C+VAcrrDo8qY0iQplRY5LbVQCc1AqolhHYzr34zWUpRF",
+	"8AvPv0p6idqIIgrF9bhm+kuhiVeOOzldE/yZZTShmaHabfuMLCw7FkTRnTJuINkQydYbVKecKcX4Gg/C",
+	"2dMLloMoP000y0JpCTQfabdYKKIn+21rylI8K2vHkPMsPyCynXf9gQa3nz7LPcHhk3i2NgsEwruEtZM8",
+	"lFzKYRuTLdMb483NWxgvYZ9VNo/loGlKNR37LxvgQElB10D0hmqypYpIoCn5pVSacLENbHX1goZhnk1D",
+	"SSeZ4GuQhkZ54JBwc5/5YIrMKCPuZOHJ9VYXPUWDvjNiGdrkI7M2yMKwczzV1iH+ffJ387+KcEPLf6ed",
+	"fruhGq4tvxpSb6VdWa4h9BRbTuxe0MkbQs+MVae839AbyROlVJbZQrww/P4kbdFCjDJcJRTP46ZpWYp0",
+	"Z0RBC0H8l+9gar3mZ5bUDh2eDz9SvvtkNuRmkYALR08CLghBzOceuajDHMDlPiMDfjTY1DolRagEooUJ",
+	"TH4p0zWkRn2t2COAEui6mCJUXUFK6NLoKNWEop09I1ruCF1To8YrDZK8Bi13o3PzbxPIbICmLrAKPulG",
+	"V283wA0Z1XKxUT4FieCpGrdjGpaXeTR//Ahhac64/XlaMdLo4hqk2fttHP3Maak3wLU5RGOLP8WNttYK",
+	"vIMCnhq2iCvg3nLY7ZPzUm+EZL9VkeOcfANUgiQXP/3r2csGcpnVovJ2I/B4dqL85wGP2yLr82qLBGe9",
+	"cW+xsSGsgv5rIdIupKH4+VYKvvY2qiUOb9++HZ0HRPfJhAFGV4ynxlglElLzXZqpWhxXQjaFA7iRhHeR",
+	"ZW/0oSdstRJxTVlGlxl8qjRU6wSS0FKeKjSxVjsmSpgfN8zwhiqSbChfoyxJoyKoIW+s5GOYXruoNqr1",
+	"L3dI4W4BqSj9jMJhqCiEUswQQV3glYscuP7/xDRgyqXO+XyWaKcX/220LuaTSZ3PcahinNp4e6yuE4NC",
+	"ZgHksxmdy1JmQXzuFnIkjBORT1qx+l8q+LF78NYC2Y0WxPxkRCOI4sTK+h30TF+pIHA3eLsyK+PotqIR",
+	"xee8Pqk32pmSQooCpGY2N0WztZBMb/JWUuzRScdAGCzJXklYsZvWl49OH/V8O0jLtb9+3PN14GkhmMs8",
+	"Mg25OsTmZ+4Ju7Xbak0qpc1lbYRqLXeQivYSjD/PTABqHl4JmVNtVeX4KOpqThykjVrs7HuX0r3W/Vy1",
+	"QUZGlSaKstQodZi5POpd1USY5odhJG8p0/f+9jc7beUnfOTRSc8jmAz9tWTS6Pq7Rl6tkbetZcufWxwI",
+	"p2dWcCDhTutdtCgMxap2eWL5CyQYfD+tmPyC8ase9VhD5XDa5/SGcYzpwJ6PcffOkZljqhiTitJ6Qfdy",
+	"XuZLy8tEcA6JA15d+4Crwo11ghYrtORiC1yTLWTZuF5+KUQGFI2VWeCZsRMtYZxNj/q0W4pSg/rfIBWz",
+	"trxJ0k8mIA9fbghSGypTZQNbscIEYuwgHpNEyBTkGRk1bBzZgW7J8dH05HEXjzQFp2ZW3zk2TUH3GNNU",
+	"glJDbNw9Fb4Q6SC7UiqPqTo+3EWhNuZBWKvMuWphsCQX2/7D3W52favtHAC170N/st1gdq3N8x6b3WK5",
+	"2Vtc8a7aQ8CjvqN4IdZv+g3b92Jr1UWsjbBUW15RCWpMLiRqikfF5AqgQHDtM9krKXKyBIMODUQANIfN",
+	"g9Z2jT7OUE0KEEWGOdEyS0kmxBWh+oxAXugd2Ro0RbMM4bnTqUFu6IVYO9LN9nN684N96nHXmzjb9BoS",
+	"IftMykvr+p8ZzWWJAiqTjdEXc46xoVCCzRBZjeIQo14JG1OlTF01TM8+m1wRste2YTJxXQEPkaXmAOxP",
+	"+SDz1pIlfzAdHuwRoYv6IANIaUIeI68bVhTW2uegFF2bxzFPrObkZHpsMHApmd5dwk0Cdk+3bVGxa7U3",
+	"vjJbleQB0ySh3DB3CUQUwCFFXZJMa+APY5IJpckDaXdBtiDBGz5ruDVwkjNuTOrDmHiKyYPm2VYRkKZX",
+	"eLS5CyIVWbEMlGG5gkSCVgE9Emj6MLaZK0ibVJCi1IQqlsId5GjIi4xqIA98FgxzG6KUimwZVw8NEahj",
+	"lhU2yG2Q/nBMbACc2+JtLiRgSKqIWVkOgSrV4R12Ty1xwsOrF+gTold0DT+Cpns8WeHEOwhm1BmhS7S9",
+	"aAv0BnZojo1RQK3r2psq9dx5yQugxjEKW4+BG41vrN6Atqw6HcFhiEs0PMgp44yvjY15Kkqu+80s5tFW",
+	"wsQ3NvQ0Lx9kG277WCnFze6FWPewkgMppLhhkHoz3cOkjAHXl6wY4n/vGzUMxzcGVQ4KXEwceZmD3nR8",
+	"e68Us3TIvoxS8GR3mfdY2+dGGKiU7JpmXmRQLpY7DTFxFpMwnmRlat3eAHh5r1ikoOajfaEIHmCdWXI5",
+	"q8PiOhQdFSJjyR48Y8VXpAPwi7URoPTlcnB8Uvdq3Oshn1PosS1YksA44IycPHlSGRPPRmxzcX0QTvEH",
+	"AM0g49EHIm1PhQkI5viuQqRfKeKwmy18mN9SG0QYZ+XLSub32C/TAEJcmCV82S3ZQDrsxDXLQWmaF3vS",
+	"VUxbQW9LMdUwatZPgzUlTeCSDVJGLZ3Rab77lfBRCvpI8610IOON9kHaq7c/2HP1+imF+F3YyDaIVIyL",
+	"m9ktJ2lxYEabJqphWz7cYb5fOV8bACoHcN996MCjCvoOwsCVh2gg4Nl0Ou2CYOMMu7z8jl2jCC9pckWo",
+	"IgtMjS7Q3PisOWKzyoVSK7vA26I5OzoYTdpN7WVW0ItE05QZEmn2KuDPimYK4pCToX4OT2mar0yOp110",
+	"mtI+5OILdLENEaki//PNTy9tTZwqF/qt2TXwM2IQAH6K6VGyLDXhpQ1rbkZrMXI7/0UJPn5Ntz86KBV8",
+	"OlJXrBiJwm5/hAE2yGiuZQmI3ryHbBL5zY64bZJXP725sPGc2U9MIFNAvnt2gZ18riDx3bOLKI6+f3b+",
+	"bRRH5gHzv5/xv+cXT7+P4ujbZy+eXTzrKVncbRUNs95YvttuApt+aFaLU4SCtVVUZbIxrLzvCWJJuTKx",
+	"NBM8SNkEr/xKkQLTXPWr6pe4tVri/Hj25KjdoHi3dAdcuUPErdfrJO0xzX/plTZI9WOKP64kk0fz4yl6",
+	"T2wOe3x8ND2ZtoDO7Gh86lBAb7/m6Ov0ZPkkGd0c3ZxcBcW+o+n0tg9q15QNyT/fqULzSnu23nsy5SSU",
+	"KqLhxrZbHMRtPjvhcBvYolwNAn43fivEnsSgcczoy+oWyvgwxtqHWMyK319cvPJNErhyf1vFQJ/ZksbK",
+	"gR1wU1XWKBDHMDozbiqOljSjPDFmKMoETUf+59Hp6utkRJdJaphZ5ynbWdzp+KSReTXGrJP7jK6Ob56M",
+	"Z49RjKSNuCqjr0Cb4/TZxEu3mCXRuLxpDWijDKjSja9YVy9Kfak8TY9Q3JWmUkN6blh7ND16NJrORtOj",
+	"i+nxfDqdT6f/7jqJJnc6UFSm5sjIchdUkozFq5uxB+e4OoWknlJJfTJ9Iua7wRHOS8DlBsltg73tlZ9a",
+	"SB18x2mGtFkbnz8dgPOaInMXM1pFg4aMdCAiumTbHKIFWgcE4/QKEz+Ewzakfk8i34beB5KQ1cH4ZrqD",
+	"oM1nSG6bQj2gtPmNO+s3/rGm/H4chOxbdqKSn3CpxrkEZMZN4e+zJ65RLtGunDEUyVH3BA5DlFh0ag5C",
+	"oOe77Wpj9aa2a7rTd7dX7yfTmqnWHlsMdATs58VTLCXdhxe2+FTtembDZVFKF5BFhQQFumuaggfvsaHW",
+	"6vfkZIsd4VJxRdB+7vxcpM4BDeVOLyviqMSF7hKVT9llY/3fLyxN7vgl+7izT+UPMaqnAAPXIHfE+G3i",
+	"td1lKVWMaVbnGJQJ7gRPYEzeutivGg6yppNp5aOMxljQ53XJzVPrrGyMvR0J8S8Z5p1McNBkAubaVd0+",
+	"aPYtSCJyUGQJO8FTdCMOhZHT6bGNLoL+oLM7vKDSdIf/6vWFVXMQbqLRHjTrr3n6bN1gT8H4+pV96raH",
+	"2QEfH3W5+L3YYne0idREivUG3I9iGXAd+1Sa7yr0I2eu79142yXoLQAneitIQaVW9jtzcjo9aT8eu54s",
+	"pgMMb5iflHpMzoltOrD8XQtQRHAsj2A3svnOnRxut1/NhiXg9/AyZFyvWHcZaXlotrMRCnhdUyRPcdzk",
+	"vJ4lsd3p2JpO0+rV574nI4zhpSh5einFkpkIsY8SSXkq8upDFzQZ1wr06hK2OcWyAfxaYvN5IrhiCuO9",
+	"DVUbw0KRQnZJt1RCbybAseg5gyytmh5Cr171m2HpZWbQGJ6Gb5gLustUAcmYpRlcWNziG8xGpz0Y3K/b",
+	"W3E2Smu/MCx96ijojfqo3vjIEr8W+5RDDa1dJpdUiMJ8xbYTtt5/OuvLnrqN9m5lSxVmnWKiNkJqrIhq",
+	"QY5OH5FkQyVNDIBp7/LR9JCXtjuOKz7e4YFe4jTnXcEFJf8qlyA5aKOY+Dx5QDl5/fwpmc2Ojokql6nI",
+	"KeMPBw2TtoOTe0yJHhgSbWyqqtK0qi/hbuoQrrGhjC4ha23G24S4XfUZTv5Q6n2LYw/twVwFdZMVDwzZ",
+	"T05Ov344JotEpLDASYMNkK2QLqdRSLGWNFckpzrZEMG7U4oIIppjisG8h013GrO/7WrgXSOjdb96qP5z",
+	"Mjr1/UtuoTnJS4WF+P2mpLfT9dMsz4c4YlxpAxiieTShBVOTO2YBJ9czmhUbOptUoqMmTjQmndnCxlDG",
+	"0WccaW0n8dI9Kuy72d0ShCqESUYwYuPvlxlUfvza5mna1mZPPdmeaq9N29DCtnZgVsLgklpwtCCpcJF7",
+	"p955Mn3yaF81uidN8axXZG3rTrZzJl2q4fmYrrdrFF4CTgSdrF52DnmXoJA/pCOh05l/rz71M3xlgGP9",
+	"aAjOS+CQGc19d8TgHvbh6U4jkVVeqm7frF52+uRJ8KqTae/LnLYMkWvs7F7BFiVbxdUOsdBlTZtIklJK",
+	"MOHPkJo3lkd/2IMa3h4/JfgFwtLW+cbmTFaGPGM2M7EmGeNgi8WqoB316q+3umx82/r//PoH4wEAt2Et",
+	"u7XeusuTAdCkXeAwn3q2hyVSY14+9IW+viPsjVEga4uWdhJmn6Y1H/Aa5x6qPWC9SpsFdt5JrAIvPjf4",
+	"G6QS/CsVm4/siLPhyfmrH3zHVQoJS8F39Tu3o+zQoh+5NM/bh50HLaT4BVPa9XurLxOaJKLkGmUMo5oy",
+	"ZXgwC2e5F2PyUvjRvwzbT42gYEtdY6lqrARTlHbvFb83WhcBa9zajRmvfik1CoD3hizC6a9F7Kq/JkRR",
+	"Igc7GVRFc5gI2DdMRuiW7qq7SDwjCiludl4PAnQVcl+AGpOfVmQpsHzHrCNCBqJK4A0j9pX1FSMv7V5H",
+	"zc3WVrhg/wJX/e5nyj1ksHcJHDJhfCX2NHOmxoYpLS1zxKqbhIgxlDWRs/kuKYTUY+JSGFrS1YolZEMV",
+	"hpBSuzD7vR1bsWdkzRe6kiWYkL1qgAuTtbHzseYJXgld3VxEawl2XB2/5++59aEJzbLKXCMdS+xhEQqt",
+	"+GQDNNOb3/AVEwk03f1GEiolM4bNLVxVuPoFAOVq/p4vGgxuDiYugobc/ZJpEIYVTSOM5ME+SXzP94vi",
+	"w5gseoWrRZA3B1vGlc+aedNh3xFgxaCNn6or5RWifnXsf4WoktwBM88I9eVBpyPWygB/z/0oGnlGDZQv",
+	"wElf93YHE14a9SIvgWE/quObz7Boga+ppQhF4q0vsLuyAFkEw55M8IUBWwvfwLAg1IqP73yqRlKV6yc3",
+	"1qJOB0mwzUKU786MtrznGGMET7m5YNcfaoHKe8yAsARcbd3Zh/OCJhsYHY2nURzVTSJqPplst9sxxY/H",
+	"Qq4n7lk1efHD02cv3zzDZ26DwTUrDKRR/TShQlW8vJ6Z74sCOC1YNI+Ox9PxcWR7/NDzeS2J5h9v42hi",
+	"VvILTcJCUO91T8/RJIucLNagF+ZwFj03lbhVFkH8hdAny+pIFq1pJRUGwUTfgX5Tl3gatygdTad3zCH6",
+	"+cN7Deh1q1j9k3p+N9gQcDKd7Vu+onfyc3fs+GR6fPi55+Gw4cnRk8NP+Mn82zg6HfKGn5vzrlX+8CBl",
+	"9uojA6XKPKdy1+KNt6pOMjv5fWxrM2L1LgrlLcLOs3LPtWKBnbLTIHpjIbRtpyyVdhleDVnmMwO+uEwu",
+	"vO92JNint74N0d4UMSbnLmWgXbogiPTdBLLyU8nj97wWf1sz+TQNOGuPdKFJwU4ujJS6GvKqbGoIQvlv",
+	"RLr7c5SjRuGuC+yvpqN15cOeOqS2BwA1cHpYzoObyL4oe6jstngculvEDT0lvf2q3vU2vufngKvJmNrv",
+	"azSqYVPNGrdgnVUu31iDNh61UMcASMZ9TIXT1BZF2SHL+r6GlsL61moTPxsgsRFbhCtIN9Nd7e93em66",
+	"NWwFeNcdtsh2PZSzIDk83nMDYjh2ey/1q9PTt7dxL0F1N1GTnn2kNBLs96ZlLxm9fEHRqILAfRPVdeb8",
+	"fEuvYA/dfgC5/w7Jo2Y+/Xz0bzr67cM/+q6H7NB/rkkuDD3u/pvmSFJdhfxK9dyTlXXmjAQ3AewLXy8X",
+	"kkxjL3jVVmfTaf82M5Yz3X93xGx68OqIuM+L917uZXtl1+AAd1wrF2bDFGS2eHjmlEgU9NcSxuS82cHr",
+	"nbbr7XVIHDO59hZR/x47WYtXiClNeaqclchdn8FPPLhpDK9vYdcmCC191gSjBEcUwR42O32HdJ9Mpxgj",
+	"YK7EjdQ5QO4320RF9qnZdB5c9bVPY4IL1HqFz2Zm9xd3rDBOR08uR/0S+eEPdOOuK22P08YLDf/6vnk2",
+	"gLjv3LVxf3lH/nYPUDcqZLO/OJXavLTmbp+eg5YsUS6exNTGJBN3BJGv/ex3PZPj9Qm1k9DcOFyjn2cu",
+	"zYKVEoo3DuD4cybWa0htAh0VTpEUrw8ak7c+wG+PUlcjnVXCKGxHjckVFNpnwVKmrlBNMWO/FCVPqwlf",
+	"vNighgu4LPAUUvtuDzNa7wobnLxT2vlxqBjzSL4q4ppQwoXPrbnM6Y5s6DWQFWz93O4CjfbC3R7DIbZB",
+	"Tl4mG7KhqbvFLBMCLyrT3qSG46eWvT422qANJAvjTxb4ary/EOuXdssI+9xNTQYgLXc4L475Qe4GyXBt",
+	"HDwNw6a7oJyRmXsiueoWAS2aGKCKA6xr4GJbJbXq+KsN+TrY7AVT2g83qUEATTZEewlryrGbTVZnWinV",
+	"PoOvGG8htWHttIPpqZJcB0kpuWbZ5ydF/PVwbEjcXwXT2hSFh0YO0JaKPDiZnuCMvicuyahS5MHpzU2r",
+	"F+T05uYOPItFs5reADQ8eDcbnX54Nx09sf/5v/jzzc3Dv93/tGsimZO0mr7ZdPz48Xg6nu3DPsHQYy/4",
+	"eXTSBDvT0RM6Wp2Pns/HA+F3k9ia13a+rUmum0/ro7Q5kjk0Svh9NKJHqae8jCRg1cUgNsrQ+DE/wxSS",
+	"jwNm+y7Jh5u9V+QP6b0+ENXsU51uvBH21MZ7o4/Z0OjDOrGekOPMFljr0stX7jY1LBLU1/TuoxzN+T6O",
+	"4QxqRy5/Ox/9+3L8H0DhjRHgHjCO9zjQNXzJk32WpLjswlt3S0ZMOGzxMiMmVYiqETQ7OG0BtKyHkAt3",
+	"dcXdN34zRbb2HtJ2l69PUlV1Ouwrd5PWtqrFd84+f6WqBiCCZqczNotX0bh7aJINpGdVyFtfadiIjquL",
+	"watMWxOcNfBhIuGOtLojrQ8kNqdsayhBXgpfTqw8kdHwoLbYHndclposLiRNoKASuF705OHDOfE/JhHf",
+	"eMWfnH1vzggPuG7ezyackYVFFsGNt39Jq9K84RSj/ONBluWFv3b7/qboaBAHvqv/GsvvsV6n05MB2Yrm",
+	"H1D4VKP3BseeOYTT0M2C/R5TZ1s0XOLAmo8RLYoJVq47Ny5qSbFfwKmsMzfBW+ZhTGg1HO/RUxYfmWVb",
+	"iUaL2GLXOI/TInjBAnV9cb0m09UHDhiWjhWZN25xrfsIqgRjIaS2r8Y/2CI699sbO3SgVPLZ7WfH9P0v",
+	"wyo3XVkUh4Liag7CN/ic9bzNeJiM8nXprqmqIevxdA/88j/2wi97Z8IhhPXFJP2XmKTG38RoWqZzdbXH",
+	"VvRYpI4o9722/srEn9QHxPrJ5j+rl7ZCGyrmH4FKGqPEA1DJFyX771cy1xtAiZ8q9uH2UK3rjW/+TN05",
+	"T/RP/M9RHXcjwRfV+aI60Tz6nl7DHlUhqaibi/v1pvwPq429M+HP0Rt3P8MXvfmiN1hBtjXJ3+lzwpkg",
+	"RHp+jufdh9v4454pjXcf8M+JYId8X6jzA8d7l4Pm1HGj23s+mTS6tsfuNSO1UxpyvFPu8fTxDAGlo7g3",
+	"nDpYvR8HCfawXN9Nkb/eU5OL/b1RcaPFzZWxO3nN4IWWxd03PXfh7FW5hMwcEE/JK4n2DcqQ4srEqOj2",
+	"w+3/CwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

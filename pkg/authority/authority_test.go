@@ -24,7 +24,7 @@ func renewed(t *testing.T, s State, now time.Time) (State, []string) {
 	t.Helper()
 	var did []string
 	for range 5 {
-		next, what, err := s.Renew(now)
+		next, what, err := s.Renew(now, Times{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +65,7 @@ func issued(t *testing.T, s State, now time.Time) *x509.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chain, err := s.Issue(now, public, Names{
+	chain, err := s.Issue(now, Times{}, public, Names{
 		Common: "load-balancer-1", DNS: []string{"load-balancer.nemesis-system.svc"}, IPs: []net.IP{net.IPv4(10, 0, 0, 7)},
 		URIs: []*url.URL{{Scheme: "spiffe", Host: "nemesis", Path: "/load-balancer/load-balancer-1"}},
 	})
@@ -128,11 +128,11 @@ func TestIssue_Refuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range []any{short.Public(), other.Public(), nil} {
-		if _, err := s.Issue(begin, key, Names{}); err == nil || !strings.Contains(err.Error(), "must be an ECDSA key on P-256") {
+		if _, err := s.Issue(begin, Times{}, key, Names{}); err == nil || !strings.Contains(err.Error(), "must be an ECDSA key on P-256") {
 			t.Errorf("%T: %v", key, err)
 		}
 	}
-	if _, err := (State{}).Issue(begin, good.Public(), Names{}); err == nil {
+	if _, err := (State{}).Issue(begin, Times{}, good.Public(), Names{}); err == nil {
 		t.Error("without a root")
 	}
 }
@@ -155,8 +155,8 @@ func TestRenew_NobodyIsEverCutOff(t *testing.T) {
 		for now := begin; now.Before(begin.Add(3 * 365 * 24 * time.Hour)); now = now.Add(step) {
 			s, did = renewed(t, stored(t, s), now)
 			events = append(events, did...)
-			if s.Due().Before(now) {
-				t.Fatalf("%v: something was due at %v", now, s.Due())
+			if s.Due(Times{}).Before(now) {
+				t.Fatalf("%v: something was due at %v", now, s.Due(Times{}))
 			}
 			c := issued(t, s, now)
 			leaves = append(leaves, leaf{c, now.Add(LeafLifetime)})
@@ -173,6 +173,70 @@ func TestRenew_NobodyIsEverCutOff(t *testing.T) {
 		if got := strings.Count(strings.Join(events, "\n"), "the next root signs"); got < 3 || strings.Contains(strings.Join(events, "\n"), "expired") {
 			t.Errorf("every %v: %d rotations: %v", step, got, events)
 		}
+	}
+}
+
+func TestRotate_PublishesTheNextRootAndDoesNotSignWithItAtOnce(t *testing.T) {
+	if s, err := (State{}).Rotate(begin, Times{}); err != nil || !s.Empty() {
+		t.Error("nothing was rotated", err)
+	}
+	s, _ := renewed(t, State{}, begin)
+	before := issued(t, s, begin)
+	rotated, err := s.Rotate(begin.Add(time.Hour), Times{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after := issued(t, rotated, begin.Add(time.Hour)); verified(s.Bundle(), after, begin.Add(time.Hour)) != nil {
+		t.Error("who has the bundle of before cannot verify what is issued after")
+	}
+	if again, err := rotated.Rotate(begin.Add(2*time.Hour), Times{}); err != nil || !bytes.Equal(again.Bundle(), rotated.Bundle()) {
+		t.Error("a rotation that is under way is not begun again", err)
+	}
+	then := begin.Add(time.Hour + publishedFor + backdated)
+	signs, did := renewed(t, stored(t, rotated), then)
+	if len(did) != 1 || did[0] != "the next root signs from now on" {
+		t.Error(did)
+	}
+	if after := issued(t, signs, then); verified(s.Bundle(), after, then) == nil || verified(rotated.Bundle(), after, then) != nil {
+		t.Error("it is not signed by the next root")
+	}
+	if !signs.Signed(before, begin.Add(time.Hour)) || (State{}).Signed(before, begin) {
+		t.Error("what the root before signed is verified by the bundle")
+	}
+	if gone, _ := renewed(t, signs, then.Add(LeafLifetime+backdated)); gone.Signed(before, begin.Add(time.Hour)) {
+		t.Error("the root before is published still")
+	}
+}
+
+func TestTimes_EverythingIsAPartOfTheLifetimeOfACertificate(t *testing.T) {
+	short := Times{Leaf: time.Minute}
+	s, what, err := (State{}).Renew(begin, short)
+	if err != nil || what == "" {
+		t.Fatal(what, err)
+	}
+	key, _, err := NewRequest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := s.Issue(begin, short, key.Public(), Names{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := Join(chain, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := pair.Leaf.NotAfter.Sub(begin); got != time.Minute {
+		t.Error(got)
+	}
+	if got := s.current.certificate.NotAfter.Sub(begin); got != 365*time.Minute {
+		t.Error(got)
+	}
+	if _, what, err := s.Renew(begin.Add(244*time.Minute), short); err != nil || what != "the next root is published" {
+		t.Error(what, err)
+	}
+	if got := (Times{Leaf: time.Minute, Root: time.Hour}).renewAfter(); got != 40*time.Minute {
+		t.Error(got)
 	}
 }
 
@@ -229,7 +293,7 @@ func TestDecode_NamesWhatCannotBeUsed(t *testing.T) {
 			t.Errorf("%s: %v, want %s", c.key, err, c.want)
 		}
 	}
-	if s, err := Decode(nil); err != nil || s.current.certificate != nil || !s.Due().IsZero() {
+	if s, err := Decode(nil); err != nil || s.current.certificate != nil || !s.Due(Times{}).IsZero() {
 		t.Error("an empty Secret", err)
 	}
 }

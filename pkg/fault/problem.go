@@ -70,6 +70,9 @@ func Write(w http.ResponseWriter, r *http.Request, err error) {
 	if seconds := e.RetryAfterSeconds(); seconds > 0 {
 		header.Set("Retry-After", strconv.Itoa(seconds))
 	}
+	if e.Code == Unauthenticated {
+		header.Set("WWW-Authenticate", "Bearer")
+	}
 	header.Set("Content-Type", ContentType)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")

@@ -36,7 +36,14 @@ type Options struct {
 	Dial  func(ctx context.Context, network, address string) (net.Conn, error) // nil: the network's own
 	Proxy func(*http.Request) (*url.URL, error)                                // nil: none
 	TLS   *tls.Config                                                          // nil: the system's authorities
-	Wrap  func(http.RoundTripper) http.RoundTripper                            // around every exchange; nil: nothing
+	// Authorities verify the services of this product, for addresses that begin with https; nil: TLS does.
+	Authorities Authorities
+	Wrap        func(http.RoundTripper) http.RoundTripper // around every exchange; nil: nothing
+}
+
+// Authorities make connections to those whom they can verify, or an error; package encryption has them.
+type Authorities interface {
+	DialTLS(dial func(ctx context.Context, network, address string) (net.Conn, error), within time.Duration) func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // The bounds where none are set, and one that is always.
@@ -73,7 +80,7 @@ func NewTransport(o Options) *http.Transport {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: or(o.Connect, connect), KeepAlive: keepAlive}).DialContext
 	}
-	return &http.Transport{
+	transport := &http.Transport{
 		Proxy:                  o.Proxy,
 		DialContext:            dial,
 		TLSClientConfig:        o.TLS,
@@ -84,6 +91,10 @@ func NewTransport(o Options) *http.Transport {
 		MaxIdleConnsPerHost:    o.MaxIdle,
 		IdleConnTimeout:        or(o.IdleTimeout, idleTimeout),
 	}
+	if o.Authorities != nil {
+		transport.DialTLSContext = o.Authorities.DialTLS(dial, or(o.Connect, connect))
+	}
+	return transport
 }
 
 func or[T int64 | time.Duration](value, otherwise T) T {

@@ -195,3 +195,35 @@ func TestNewTransport_TakesTheDefaultsForWhatIsNotSet(t *testing.T) {
 		t.Errorf("%+v", set)
 	}
 }
+
+// authorities take note of whom they are asked to verify.
+type authorities struct{ asked []string }
+
+func (a *authorities) DialTLS(dial func(context.Context, string, string) (net.Conn, error), within time.Duration) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		a.asked = append(a.asked, address+" "+within.String())
+		return dial(ctx, network, address) // in clear text
+	}
+}
+
+func TestClient_ServicesAreVerifiedByTheAuthoritiesThatItIsGiven(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	address := server.Listener.Addr().String()
+	a := &authorities{}
+	c := New(Options{Authorities: a, Connect: 7 * time.Second})
+	for _, scheme := range []string{"https://", "http://"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, scheme+address, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := c.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+	}
+	if len(a.asked) != 1 || a.asked[0] != address+" 7s" {
+		t.Error(a.asked)
+	}
+}

@@ -108,6 +108,9 @@ type counted struct {
 	closed sync.Once
 }
 
+// NetConn is what is counted.
+func (c *counted) NetConn() net.Conn { return c.Conn }
+
 func (c *counted) mark() { c.many.Store(true) }
 
 // SetReadDeadline is how the server says how long a connection may be idle: that of one of many, less.

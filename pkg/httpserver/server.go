@@ -28,6 +28,9 @@ type Options struct {
 	LameDuck     time.Duration // go on accepting while the cluster forgets this pod; 0 is none
 	DrainTimeout time.Duration // then wait for what is in flight; 30 s
 
+	// Secure has the port speak TLS; nil: clear text alone.
+	Secure *Secure
+
 	// Who counts or limits connections: Listen goes around the listener, ConnContext is that of
 	// http.Server. Both may be nil.
 	Listen      func(net.Listener) net.Listener
@@ -54,6 +57,8 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", o.Address, err)
 	}
+	// Connections are counted around what they speak: a handshake is no way past the bound.
+	listener = o.Secure.listen(listener)
 	if o.Listen != nil {
 		listener = o.Listen(listener)
 	}
@@ -63,7 +68,7 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 		ReadHeaderTimeout: o.HeadTimeout,
 		IdleTimeout:       o.IdleTimeout,
 		MaxHeaderBytes:    o.MaxHead,
-		ConnContext:       o.ConnContext,
+		ConnContext:       o.Secure.context(o.ConnContext),
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
 	return s, nil
@@ -101,6 +106,9 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if s.draining.Load() {
 		w.Header().Set("Connection", "close")
+	}
+	if s.options.Secure.refuses(w, r) {
+		return
 	}
 	s.options.Handler.ServeHTTP(w, r)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,34 @@ var errRange = errors.New("out of range")
 // String binds a text of any content.
 func (s *Set) String(p *string, key, value, help string) {
 	s.bind(key, value, help, "a text", func(v string) error { *p = v; return nil })
+}
+
+// Text binds a text that must be as a check has it; allowed says what that is.
+func (s *Set) Text(p *string, key, value, help, allowed string, check func(string) bool) {
+	s.bind(key, value, help, allowed, func(v string) error {
+		if !check(v) {
+			return errRange
+		}
+		*p = v
+		return nil
+	})
+}
+
+// URL binds an address such as http://host:8080.
+func (s *Set) URL(p *string, key, value, help string) {
+	s.bind(key, value, help, "a URL such as http://autoscaler-controller:8080", func(v string) error {
+		if !IsURL(v) {
+			return errRange
+		}
+		*p = v
+		return nil
+	})
+}
+
+// IsURL tells whether a text is the address of a server: by http or https, with a host.
+func IsURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
 // Choice binds a text that must be one of several.

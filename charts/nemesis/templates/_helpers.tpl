@@ -23,6 +23,11 @@ object and prints nothing.
 {{- include "nemesis.place" (dict "object" $object "root" $root) -}}
 {{- range $key, $value := $labels -}}
 {{- $_ := set $object.metadata.labels $key $value -}}
+{{- end -}}
+{{- if eq $object.kind "ServiceMonitor" -}}
+{{- range $object.spec.endpoints -}}
+{{- $_ := set .tlsConfig "serverName" (printf "%s.%s.svc" $object.metadata.name $root.Release.Namespace) -}}
+{{- end -}}
 {{- end }}
 ---
 {{ toYaml $object }}
@@ -84,7 +89,19 @@ adds (what components add to the object), env (name to value), class (of priorit
 {{- $given := .env | default dict -}}
 {{- if and (ne $object.metadata.namespace .root.Release.Namespace) (ne .name "autoscaler-controller") -}}
 {{- /* The programs know where it is by itself: in the namespace that kustomize/ has. */ -}}
-{{- $_ := set $given "NEMESIS_CONTROLLER_URL" (printf "http://autoscaler-controller.%s.svc:8080" .root.Release.Namespace) -}}
+{{- $_ := set $given "NEMESIS_CONTROLLER_URL" (printf "https://autoscaler-controller.%s.svc:8080" .root.Release.Namespace) -}}
+{{- end -}}
+{{- if .root.Values.clearText -}}
+{{- /* As components/clear-text has it. */ -}}
+{{- $_ := set $given "NEMESIS_CLEAR_TEXT" "true" -}}
+{{- $_ := set $given "NEMESIS_AUTHENTICATION" "optional" -}}
+{{- range $pod.volumes -}}
+{{- range dig "projected" "sources" list . -}}
+{{- if .configMap -}}
+{{- $_ := set .configMap "optional" true -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- include "nemesis.place" . -}}
 {{- include "nemesis.pulled" (dict "pod" $pod "image" $values.image "name" .name "root" .root) -}}

@@ -17,37 +17,46 @@ type controller struct {
 	address string
 	process *process.Process
 	folder  string
+	issuer  *issuer
 }
 
-// nowhere is a kubeconfig of an API server that is not there.
-const nowhere = `apiVersion: v1
+// kubeconfig is one of an API server that has nothing but the issuer's keys.
+const kubeconfig = `apiVersion: v1
 kind: Config
-clusters: [{name: x, cluster: {server: "http://127.0.0.1:1"}}]
+clusters: [{name: x, cluster: {server: "http://%s"}}]
 contexts: [{name: x, context: {cluster: x}}]
 current-context: x
 `
 
-func start(path string) (*controller, error) {
+func start(path string, s scenario, keys *issuer) (*controller, error) {
 	folder, err := os.MkdirTemp("", "bench-pushes")
 	if err != nil {
 		return nil, err
 	}
 	config := filepath.Join(folder, "kubeconfig")
-	if err := os.WriteFile(config, []byte(nowhere), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, kubeconfig, keys.address), 0o600); err != nil {
 		return nil, err
 	}
 	address, err := freePort()
 	if err != nil {
 		return nil, err
 	}
+	args := []string{"-listen", address, "-kubeconfig", config, "-log-level", "error"}
+	switch {
+	case s.before: // it knows no tokens
+	case s.tokens == none:
+		args = append(args, "-authentication", "optional")
+	default:
+		args = append(args, "-authentication", "required", "-collector-accounts", collector)
+	}
 	p, err := process.Start(process.Options{
-		Path: path, Args: []string{"-listen", address, "-kubeconfig", config, "-log-level", "error"},
+		Path: path, Args: args,
 		Env: []string{"GOMAXPROCS=1", "NEMESIS_IDENTITY=bench"}, Dir: folder, Out: filepath.Join(folder, "out"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	c := &controller{address: address, process: p, folder: folder}
+	c := &controller{address: address, process: p, folder: folder, issuer: keys}
 	deadline := time.Now().Add(30 * time.Second)
 	for {
 		if err = c.healthy(); err == nil {
@@ -60,6 +69,21 @@ func start(path string) (*controller, error) {
 		}
 		time.Sleep(20 * time.Millisecond) // of a measurement, not of a test
 	}
+}
+
+// pusher is the n-th of the workers.
+func (c *controller) pusher(s scenario, n int) *pusher {
+	var signed []string
+	switch {
+	case s.tokens == none:
+	case s.items > 1:
+		signed = []string{c.issuer.collectors[s.tokens]}
+	case s.first:
+		signed = c.issuer.tokens(s.tokens, often)
+	default:
+		signed = c.issuer.tokens(s.tokens, 1)
+	}
+	return newPusher(s, n*pods/workers, signed)
 }
 
 func (c *controller) healthy() error {
@@ -97,7 +121,7 @@ func (c *controller) memory(n int) (float64, error) {
 			return 0, err
 		}
 		connections = append(connections, conn)
-		if err := newPusher(scenario{items: 1}, i).over(conn); err != nil {
+		if err := newPusher(scenario{items: 1}, i, nil).over(conn); err != nil {
 			return 0, err
 		}
 	}

@@ -1,7 +1,8 @@
 // Command pushes measures what the pushes of pods cost the controller: its CPU for each, of an earlier build
-// and of this one, one by one and in batches as a metrics-collector sends them, over kept connections and
-// over new ones; and the memory of a connection that is kept. The controller runs on one core and without
-// a Kubernetes, so that the pods are unknown to it: what a known pod costs beyond is `make bench-controller`'s.
+// and of this one, one by one and in batches as a metrics-collector sends them, with tokens of the pods and
+// without, over kept connections and over new ones; and the memory of a connection that is kept. The controller
+// runs on one core and with an API server that has nothing but the keys of the tokens, so that the pods are
+// unknown to it: what a known pod costs beyond is `make bench-controller`'s.
 package main
 
 import (
@@ -40,13 +41,18 @@ type options struct {
 const pods = 10_000
 
 func run(o options) error {
+	keys, err := newIssuer()
+	if err != nil {
+		return err
+	}
+	defer keys.close()
 	results := make([]*result, 0, len(scenarios))
 	for _, s := range scenarios {
 		results = append(results, &result{Name: s.name})
 	}
 	for range o.rounds {
 		for i, s := range scenarios {
-			if err := measure(o, s, results[i]); err != nil {
+			if err := measure(o, s, keys, results[i]); err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
 		}
@@ -66,12 +72,15 @@ func run(o options) error {
 }
 
 // measure starts a controller of its own for a scenario, and adds what it says.
-func measure(o options, s scenario, to *result) error {
+func measure(o options, s scenario, keys *issuer, to *result) error {
 	path := o.now
 	if s.before {
 		path = o.before
 	}
-	c, err := start(path)
+	if err := keys.prepare(s); err != nil {
+		return err
+	}
+	c, err := start(path, s, keys)
 	if err != nil {
 		return err
 	}

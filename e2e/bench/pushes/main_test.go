@@ -28,7 +28,7 @@ func sent(t *testing.T, p *pusher) (path string, body []byte) {
 
 func TestWrite_WritesPushesAndBatchesOfDifferentPods(t *testing.T) {
 	seen := map[string]bool{}
-	one := newPusher(scenario{items: 1}, 0)
+	one := newPusher(scenario{items: 1}, 0, nil)
 	for range 3 {
 		path, body := sent(t, one)
 		var push common.PodMetrics
@@ -40,7 +40,7 @@ func TestWrite_WritesPushesAndBatchesOfDifferentPods(t *testing.T) {
 	if len(seen) != 3 {
 		t.Errorf("pods %v", seen)
 	}
-	path, body := sent(t, newPusher(scenario{items: 500}, 0))
+	path, body := sent(t, newPusher(scenario{items: 500}, 0, nil))
 	var batch autoscaler.PodMetricsBatch
 	if err := json.Unmarshal(body, &batch); err != nil || path != "/v1/pod-metrics" || len(batch.Items) != 500 {
 		t.Fatalf("%s, %d items: %v", path, len(batch.Items), err)

@@ -19,12 +19,22 @@ type scenario struct {
 	items       int  // of a request; 1 is POST /metrics
 	fresh       bool // a new connection for each
 	connections bool // the memory of kept ones is measured
+
+	// Who pushes says so with a token signed so, or not at all; of the controller of this build none is
+	// required then.
+	tokens algorithm
+	first  bool // each token is one that is not known (any more), and verified
 }
 
 var scenarios = []scenario{
 	{name: "before, one by one", before: true, items: 1},
 	{name: "now, one by one", items: 1},
+	{name: "now, one by one, with a token (RS256)", items: 1, tokens: rs256},
+	{name: "now, one by one, with a token (ES256)", items: 1, tokens: es256},
+	{name: "now, one by one, each token new (RS256)", items: 1, tokens: rs256, first: true},
+	{name: "now, one by one, each token new (ES256)", items: 1, tokens: es256, first: true},
 	{name: "now, in batches of 100", items: 100},
+	{name: "now, in batches of 100, with a token (RS256)", items: 100, tokens: rs256},
 	{name: "now, in batches of 500", items: 500},
 	{name: "before, a new connection each", before: true, items: 1, fresh: true},
 	{name: "now, a new connection each", items: 1, fresh: true},
@@ -48,7 +58,7 @@ func (c *controller) push(s scenario, long time.Duration) (pushes int64, cpu tim
 	)
 	for w := range workers {
 		all.Go(func() {
-			n, fault := newPusher(s, w*pods/workers).until(c.address, ends)
+			n, fault := c.pusher(s, w).until(c.address, ends)
 			mu.Lock()
 			defer mu.Unlock()
 			pushes += n
@@ -72,12 +82,17 @@ func dial(address string) (net.Conn, error) {
 // pusher writes requests made before, so that what it costs is little.
 type pusher struct {
 	scenario
+	begin   int // the pods from here on are its own
 	pod     int
+	signed  []string // a token each of all pods, as often as there are some; or one of who sends batches; or none
+	round   int      // which of a pod's tokens is next
 	body    bytes.Buffer
 	request bytes.Buffer
 }
 
-func newPusher(s scenario, first int) *pusher { return &pusher{scenario: s, pod: first} }
+func newPusher(s scenario, first int, signed []string) *pusher {
+	return &pusher{scenario: s, begin: first, pod: first, signed: signed}
+}
 
 func (p *pusher) until(address string, ends time.Time) (pushes int64, err error) {
 	var conn net.Conn
@@ -134,14 +149,37 @@ func (p *pusher) write() {
 		if i > 0 {
 			p.body.WriteByte(',')
 		}
-		p.pod = (p.pod + 1) % pods
+		p.next()
 		fmt.Fprintf(&p.body, `{"ageSeconds":0.013,"metrics":{"cacheUsage":0.25,"cpuUsage":412.5,"inFlight":3,"memoryUsage":11.23,"queued":0,"requestRate":12.4,"responseTime":38.4},`+
-			`"namespace":"team-%d","podName":"web-7d4b9c-%05d"}`, p.pod%50, p.pod)
+			`"namespace":%q,"podName":%q}`, namespaceOf(p.pod), nameOf(p.pod))
 	}
 	if p.items > 1 {
 		p.body.WriteString(`]}`)
 	}
 	p.request.Reset()
-	fmt.Fprintf(&p.request, "POST %s HTTP/1.1\r\nHost: controller\r\nUser-Agent: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", path, p.body.Len())
+	fmt.Fprintf(&p.request, "POST %s HTTP/1.1\r\nHost: controller\r\nUser-Agent: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", path, p.body.Len())
+	if token := p.token(); token != "" {
+		p.request.WriteString("Authorization: Bearer " + token + "\r\n")
+	}
+	p.request.WriteString("\r\n")
 	p.request.Write(p.body.Bytes())
+}
+
+// next takes the next of its pods; when all had their turn, the next token of each.
+func (p *pusher) next() {
+	p.pod++
+	if p.pod == p.begin+pods/workers {
+		p.pod, p.round = p.begin, p.round+1
+	}
+}
+
+// token says who sends the request.
+func (p *pusher) token() string {
+	switch len(p.signed) {
+	case 0:
+		return ""
+	case 1:
+		return p.signed[0]
+	}
+	return p.signed[p.round*pods%len(p.signed)+p.pod]
 }

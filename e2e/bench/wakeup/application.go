@@ -83,7 +83,11 @@ func install(ctx context.Context, cluster *kube.Cluster, k kind) (*application, 
 	if err != nil {
 		return nil, err
 	}
-	a.api, err = autoscaler.NewClientWithResponses(controller)
+	reader, err := cluster.Member(ctx, k.namespace, "reader", "view")
+	if err != nil {
+		return nil, err
+	}
+	a.api, err = autoscaler.NewClientWithResponses(controller, autoscaler.WithRequestEditorFn(reader.Sign))
 	return a, err
 }
 

@@ -3,6 +3,9 @@ package kube
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,6 +13,8 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -33,12 +38,53 @@ func (c *Cluster) ServiceURL(ctx context.Context, namespace, name string, port i
 	if err := c.Do(ctx, http.MethodGet, fmt.Sprintf("/api/v1/namespaces/%s/services/%s", namespace, name), "application/json", nil, &service); err != nil {
 		return "", err
 	}
+	scheme := "http://"
+	if secured[fmt.Sprintf("%s:%d", name, port)] {
+		scheme = "https://"
+		if err := c.trust(ctx, namespace); err != nil {
+			return "", err
+		}
+	}
 	address := net.JoinHostPort(service.Spec.ClusterIP, strconv.Itoa(port))
 	dialer := net.Dialer{Timeout: reachWithin}
 	if conn, err := dialer.DialContext(ctx, "tcp", address); err == nil {
-		return "http://" + address, conn.Close()
+		return scheme + address, conn.Close()
 	}
-	return forward(ctx, namespace, name, port)
+	forwarded, err := forward(ctx, namespace, name, port)
+	return scheme + strings.TrimPrefix(forwarded, "http://"), err
+}
+
+// secured are the ports of Nemesis that speak TLS.
+var secured = map[string]bool{"autoscaler-controller:8080": true, "load-balancer:8081": true, "metrics-collector:8080": true}
+
+var trusting sync.Once
+
+// trust has the process's own HTTP clients verify the services by the authority that the controller publishes.
+// By which name they are called is not looked at: their certificates have neither a ClusterIP nor an address
+// from which a port is forwarded.
+func (c *Cluster) trust(ctx context.Context, namespace string) error {
+	var published struct {
+		Data map[string]string `json:"data"`
+	}
+	if err := c.Do(ctx, http.MethodGet, fmt.Sprintf("/api/v1/namespaces/%s/configmaps/nemesis-ca", namespace), "application/json", nil, &published); err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(published.Data["ca.crt"])) {
+		return errors.New("the ConfigMap nemesis-ca has no certificate")
+	}
+	trusting.Do(func() {
+		if own, ok := http.DefaultTransport.(*http.Transport); ok {
+			own.TLSClientConfig = &tls.Config{
+				MinVersion: tls.VersionTLS13, InsecureSkipVerify: true, //nolint:gosec // G402: verified below
+				VerifyConnection: func(s tls.ConnectionState) error {
+					_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots})
+					return err
+				},
+			}
+		}
+	})
+	return nil
 }
 
 func forward(ctx context.Context, namespace, name string, port int) (string, error) {

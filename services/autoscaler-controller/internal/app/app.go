@@ -44,6 +44,7 @@ type App struct {
 	settings *settings.Store
 	parts    parts
 	elected  elections
+	trust    *trust
 	server   *httpserver.Server
 	hooks    *hooks
 	ending   chan struct{}
@@ -95,8 +96,19 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	a := &App{log: t.Log, watcher: watcher, pods: pods, settings: balancers, parts: p, elected: elected, ending: make(chan struct{})}
 	connections := httpserver.NewConnections(s.MaxConnections, s.KeptConnections, keptIdle)
 	t.Registry.MustRegister(newConnectionGauges(connections))
+	trust, err := newTrust(s, clients, t.Log, p, func() bool { return watcher.Missing() == "" })
+	if err != nil {
+		return nil, err
+	}
+	a.trust = trust
+	judge, err := newGuard(clients, t.Log, &s, newJudgements(t.Registry, s.Authentication != optional))
+	if err != nil {
+		return nil, err
+	}
+	s.warn(ctx, t.Log)
 	api, err := newAPI(httpapi.Options{
-		Objects: objects, Settings: balancers, Connections: connections,
+		Authorities: trust.authorities, Certificates: trust,
+		Guard: judge, Audit: newAudit(t.Log, t.Registry), Objects: objects, Settings: balancers, Connections: connections,
 		Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,
 	}, p, elected, instruments)
 	if err != nil {
@@ -109,9 +121,11 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	ready.AddTrouble(a.hooks.trouble)
 	ready.Add(watcher.Missing)
 	ready.AddTrouble(elected.trouble)
+	trust.observe(t.Registry, ready)
+	ready.AddTrouble(s.open)
 	a.server, err = httpserver.Listen(ctx, httpserver.Options{
-		Address: s.Listen, Log: t.Log, LameDuck: lameDuck, Listen: connections.Listen, ConnContext: connections.Context,
-		Handler: mux(httpserver.Operations(t.Registry, ready, t.Log), api),
+		Address: s.Listen, Log: t.Log, LameDuck: lameDuck, Secure: trust.secure, Listen: connections.Listen, ConnContext: connections.Context,
+		Handler: mux(httpserver.Operations(t.Registry, ready, t.Log), judge, api),
 	})
 	if err != nil {
 		return nil, err
@@ -129,7 +143,7 @@ func (a *App) Run(ctx context.Context) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var running sync.WaitGroup
-	failed := make(chan error, 4)
+	failed := make(chan error, 5)
 	running.Go(func() {
 		if err := a.watcher.Run(serving, a.parts); err != nil {
 			failed <- err
@@ -142,6 +156,11 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	running.Go(func() {
 		if err := a.pods.Run(serving); err != nil {
+			failed <- err
+		}
+	})
+	running.Go(func() {
+		if err := a.trust.Run(serving); err != nil {
 			failed <- err
 		}
 	})
@@ -176,13 +195,19 @@ func (a *App) Run(ctx context.Context) error {
 }
 
 // mux sends what the kubelet and Prometheus ask around the API.
-func mux(operations, api http.Handler) http.Handler {
+func mux(operations http.Handler, judge httpapi.Guard, api http.Handler) http.Handler {
+	metrics := httpapi.Guarded(judge, "getMetrics", operations)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 		switch r.URL.Path {
-		case "/healthz", "/readyz", "/metrics":
+		case "/healthz", "/readyz":
 			if reads {
 				operations.ServeHTTP(w, r)
+				return
+			}
+		case "/metrics":
+			if reads {
+				metrics.ServeHTTP(w, r)
 				return
 			}
 		}

@@ -22,6 +22,7 @@ import (
 type way struct {
 	http.Handler
 	address string
+	token   string
 	mu      sync.Mutex
 	got     []fleet.Measurement
 }
@@ -40,14 +41,16 @@ func (w *way) Watching(int)                      {}
 func (w *way) WatchEnded(string)                 {}
 func (w *way) BodyRefused(httpapi.BodyFault)     {}
 
-func newWay(tb testing.TB, short bool) *way {
+func newWay(tb testing.TB, short bool) *way { return newGuardedWay(tb, short, nil, "") }
+
+func newGuardedWay(tb testing.TB, short bool, judge httpapi.Guard, token string) *way {
 	tb.Helper()
-	w := &way{}
+	w := &way{token: token}
 	pushed, err := ingest.NewMetrics(w, w)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	o := httpapi.Options{Metrics: pushed, Leadership: w, Meter: w, Log: slog.New(slog.DiscardHandler), Missing: func() string { return "" }}
+	o := httpapi.Options{Guard: judge, Metrics: pushed, Leadership: w, Meter: w, Log: slog.New(slog.DiscardHandler), Missing: func() string { return "" }}
 	if short {
 		o.Pushes = pushed
 	}
@@ -61,6 +64,9 @@ func (w *way) push(path, body string) *httptest.ResponseRecorder {
 	w.got = nil
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
+	if w.token != "" {
+		r.Header.Set("Authorization", "Bearer "+w.token)
+	}
 	answer := httptest.NewRecorder()
 	w.ServeHTTP(answer, r)
 	return answer
@@ -112,8 +118,14 @@ func FuzzPush_BothWaysAnswerAlike(f *testing.F) {
 func BenchmarkPush(b *testing.B) {
 	const body = `{"podName":"web-7d4b9c-x2x4k","namespace":"default","ageSeconds":0.25,"windowSeconds":5,"validSeconds":25,` +
 		`"metrics":{"cpuUsage":412.5,"memoryUsage":11.2,"responseTime":38.4,"requestRate":12.5,"inFlight":3,"queued":0,"cacheUsage":0.25}}`
-	for name, w := range map[string]*way{"short": newWay(b, true), "long": newWay(b, false)} {
-		b.Run(name, func(b *testing.B) {
+	keys := newIssuer(b)
+	token, judge := keys.token(b, "default", "default", "web-7d4b9c-x2x4k"), keys.guard(b)
+	for _, way := range []struct {
+		name string
+		*way
+	}{{"short", newWay(b, true)}, {"short, with a token", newGuardedWay(b, true, judge, token)}, {"long", newWay(b, false)}, {"long, with a token", newGuardedWay(b, false, judge, token)}} {
+		w := way.way
+		b.Run(way.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if a := w.push("/metrics", body); a.Code != http.StatusOK {
@@ -122,5 +134,28 @@ func BenchmarkPush(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// A pod of which the issuer says so measures itself, by both ways, and no other.
+func TestPush_ByASignedToken(t *testing.T) {
+	keys := newIssuer(t)
+	for _, short := range []bool{true, false} {
+		for name, c := range map[string]struct {
+			token string
+			want  int
+		}{
+			"the pod":              {keys.token(t, "default", "default", "p"), 200},
+			"another pod":          {keys.token(t, "default", "default", "q"), 403},
+			"of another namespace": {keys.token(t, "other", "default", "p"), 403},
+			"a collector":          {keys.token(t, "nemesis-system", "metrics-collector", "c"), 200},
+			"another issuer's":     {newIssuer(t).token(t, "default", "default", "p"), 401},
+			"none":                 {"", 401},
+		} {
+			w := newGuardedWay(t, short, keys.guard(t), c.token)
+			if a := w.push("/metrics", `{"podName":"p","namespace":"default","metrics":{"queued":1}}`); a.Code != c.want || (len(w.got) == 1) != (c.want == 200) {
+				t.Errorf("%s, the short way %v: %d, want %d, taken %v: %s", name, short, a.Code, c.want, w.got, a.Body)
+			}
+		}
 	}
 }

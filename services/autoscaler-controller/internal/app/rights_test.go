@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -113,6 +114,13 @@ func (a *asked) answer(r *http.Request, group, resource, name, verb string, body
 		return refusal(http.StatusUnprocessableEntity, "Invalid") // as a server that does not stream lists: they are asked for
 	case verb == "watch":
 		return 0, nil
+	case verb == "list" && resource == "configmaps" && strings.HasSuffix(r.URL.Query().Get("fieldSelector"), "=nemesis-ca"):
+		// Published where no application is any more.
+		return http.StatusOK, []byte(`{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"10"},"items":[` +
+			`{"metadata":{"name":"nemesis-ca","namespace":"default","resourceVersion":"2","labels":{"app.kubernetes.io/part-of":"nemesis"}}},` +
+			`{"metadata":{"name":"nemesis-ca","namespace":"gone","resourceVersion":"2","labels":{"app.kubernetes.io/part-of":"nemesis"}}}]}`)
+	case resource == "secrets" && verb == "patch": // somebody made an empty one at the same moment
+		return http.StatusOK, []byte(`{"kind":"Secret","apiVersion":"v1","metadata":{"name":"nemesis-ca-key","namespace":"default","resourceVersion":"3"}}`)
 	case verb == "list":
 		return http.StatusOK, a.list(group, resource)
 	case resource == "leases":
@@ -136,6 +144,12 @@ func (a *asked) answer(r *http.Request, group, resource, name, verb string, body
 		return http.StatusOK, []byte(`{"kind":"Scale","apiVersion":"autoscaling/v1","metadata":{"name":"app","namespace":"ns","resourceVersion":"7"},"spec":{"replicas":1}}`)
 	case resource == "customautoscalers" || resource == "customautoscalers/status":
 		return http.StatusOK, []byte(theAutoscaler)
+	case resource == "selfsubjectreviews":
+		return http.StatusCreated, []byte(`{"status":{"userInfo":{"username":"somebody"}}}`)
+	case resource == "selfsubjectaccessreviews":
+		return http.StatusCreated, []byte(`{"status":{"allowed":true}}`)
+	case resource == "tokenreviews":
+		return http.StatusCreated, []byte(`{"status":{"authenticated":true,"audiences":["nemesis"],"user":{"username":"system:serviceaccount:default:load-balancer"}}}`)
 	case verb == "create" || verb == "update":
 		return http.StatusCreated, body
 	case resource == "secrets":
@@ -164,7 +178,7 @@ func (a *asked) list(group, resource string) []byte {
 	kinds := map[string]string{
 		"pods": "PodList", "deployments": "DeploymentList", "services": "ServiceList", "endpointslices": "EndpointSliceList", "configmaps": "ConfigMapList",
 		"horizontalpodautoscalers": "HorizontalPodAutoscalerList", "scaledobjects": "ScaledObjectList", "customautoscalers": "CustomAutoscalerList", "leases": "LeaseList",
-		"claimpolicies": "ClaimPolicyList", "namespaces": "NamespaceList",
+		"claimpolicies": "ClaimPolicyList", "secrets": "SecretList", "namespaces": "NamespaceList",
 	}
 	versions := map[string]string{
 		"": "v1", "apps": "apps/v1", "autoscaling": "autoscaling/v2", "discovery.k8s.io": "discovery.k8s.io/v1", "coordination.k8s.io": "coordination.k8s.io/v1",
@@ -203,15 +217,18 @@ func everything(t *testing.T, change func(*Settings), until ...string) map[strin
 	for _, right := range until {
 		testwait.Until(t, "the program asks for "+right, func() bool { return a.has(right) })
 	}
-	for _, call := range []struct{ method, path, body string }{
-		{http.MethodGet, "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/ns/customautoscalers", ""}, // by the caller's token
-		{http.MethodPut, "/v1/loadbalancer/settings", `{"policy":"round_robin","max_connections":100,"timeout_seconds":30}`},
+	// This server publishes no keys: the tokens of services are left to TokenReview.
+	service := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","kid":"k"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"aud":["nemesis"]}`)) + ".c2ln"
+	for _, call := range []struct{ method, path, body, token string }{
+		{http.MethodGet, "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/ns/customautoscalers", "", "somebody"}, // by the caller's token
+		{http.MethodPut, "/v1/loadbalancer/settings", `{"policy":"round_robin","max_connections":100,"timeout_seconds":30}`, "somebody"},
+		{http.MethodGet, "/v1/loadbalancer/settings", "", service},
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), call.method, address+call.path, strings.NewReader(call.body))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", "Bearer somebody")
+		r.Header.Set("Authorization", "Bearer "+call.token)
 		r.Header.Set("Content-Type", "application/json")
 		answer, err := http.DefaultClient.Do(r)
 		if err != nil {
@@ -329,7 +346,7 @@ func granted(t *testing.T, paths ...string) map[string]bool {
 // watched is asked for as soon as the program runs.
 var watched = []string{
 	"autoscaler-group.autoscaler/customautoscalers watch", "apps/deployments watch", "/pods watch", "/services watch", "discovery.k8s.io/endpointslices watch",
-	"autoscaling/horizontalpodautoscalers watch", "keda.sh/scaledobjects watch", "/configmaps watch", "/configmaps list", "/pods list",
+	"autoscaling/horizontalpodautoscalers watch", "keda.sh/scaledobjects watch", "/configmaps watch", "/configmaps list", "/secrets watch", "/secrets patch", "/secrets update", "/configmaps patch", "/configmaps delete", "/pods list",
 	"autoscaler-group.autoscaler/customautoscalers get", "autoscaler-group.autoscaler/customautoscalers/status patch",
 }
 

@@ -1,10 +1,14 @@
 package app
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/authority"
+	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
 	"github.com/nemesis-scaling/nemesis/pkg/shard"
 )
@@ -35,11 +39,27 @@ type Settings struct {
 	// AnonymousAccess lets callers without a token read custom resources with the controller's own
 	// account. Default false.
 	AnonymousAccess bool
+	// Authentication is whether callers need a token: required, the default, or optional, which lets callers without
+	// one as version 0.1.0 did, for a rollout from it.
+	Authentication string
+	// OpenMetrics lets anybody read /metrics. Default false: who may get /metrics of the API server.
+	OpenMetrics bool
+	// BalancerAccounts and CollectorAccounts are the service accounts of the load balancers and the collectors,
+	// namespace/name with commas between. Empty, the default: load-balancer and metrics-collector in Namespace.
+	BalancerAccounts, CollectorAccounts string
 	// MaxConnections is how many connections may be open; more are closed at once. Default 16000.
 	MaxConnections int
 	// KeptConnections is how many of sidecars and collectors are kept between two pushes, some 20 KiB
 	// each; the others come on a new one each time. Default 8000.
 	KeptConnections int
+	// Encryption says how the port speaks TLS.
+	Encryption encryption.Settings
+	// TLSNames are further names of the controller's certificate, with commas between: DNS names and IP
+	// addresses by which it is reached beside those of its Service and its pod. Default none.
+	TLSNames string
+	// CertificateLifetime is how long a certificate counts that the controller issues; a root counts 365
+	// times as long. Default 24h.
+	CertificateLifetime time.Duration
 	// WebhookListen is the address of the API server's questions (TLS): whether the sidecar is put into a pod,
 	// and what is to be said of a CustomAutoscaler. Default "": there are none.
 	WebhookListen string
@@ -66,12 +86,19 @@ func Load(args, environ []string, out io.Writer) (Settings, map[string]string, e
 	set.String(&s.Advertise, "advertise", "", "where other replicas find this one's API, host:port; empty: they do not")
 	set.Int(&s.Shards, "shards", 1, 1, shard.Max, "into how many shards the applications are divided, among the replicas; the same for all")
 	set.Bool(&s.AnonymousAccess, "anonymous-access", false, "let callers without a token read custom resources with the controller's own account")
+	set.Choice(&s.Authentication, "authentication", required, "whether callers need a token; optional: those without one may do everything, for a rollout from 0.1.0", required, optional)
+	set.Bool(&s.OpenMetrics, "open-metrics", false, "let anybody read /metrics; false: who may get the path /metrics of the Kubernetes API server")
+	set.Text(&s.BalancerAccounts, "balancer-accounts", "", "service accounts of load balancers, commas between; empty: load-balancer in the controller's namespace", accountList, isAccounts)
+	set.Text(&s.CollectorAccounts, "collector-accounts", "", "service accounts of collectors, commas between; empty: metrics-collector in the controller's namespace", accountList, isAccounts)
 	set.Int(&s.MaxConnections, "max-connections", 16_000, 100, 1_000_000, "connections that may be open; more are closed at once")
 	set.Int(&s.KeptConnections, "kept-connections", 8_000, 0, 1_000_000, "connections of sidecars and collectors that are kept between two pushes")
+	s.Encryption.DeclareAuthority(set)
+	set.String(&s.TLSNames, "tls-names", "", "further DNS names and IP addresses of the controller's certificate, with commas between")
+	set.Duration(&s.CertificateLifetime, "certificate-lifetime", authority.LeafLifetime, time.Minute, 30*24*time.Hour, "how long a certificate counts that the controller issues; a root counts 365 times as long, and is published twice as long before it signs")
 	set.AddressOrNone(&s.WebhookListen, "webhook-listen", "", "address of the API server's questions on pods and CustomAutoscalers, TLS; empty: none")
 	set.String(&s.SidecarImage, "sidecar-image", "", "image that is put into pods whose CustomAutoscaler asks for the sidecar; empty: nemesis/sidecar of this version")
 	set.String(&s.SidecarControllerURL, "sidecar-controller-url", "", "where that one sends what it measures; empty: to this controller")
-	err = set.Load(args, environ)
+	err = errors.Join(set.Load(args, environ), s.Encryption.Validate())
 	return s, set.Values(), err
 }
 
@@ -81,4 +108,11 @@ func (s *Settings) level() slog.Level {
 		return slog.LevelInfo
 	}
 	return level
+}
+
+const accountList = "namespace/name, several with commas between"
+
+func isAccounts(text string) bool {
+	_, ok := accountsOf(text)
+	return ok
 }

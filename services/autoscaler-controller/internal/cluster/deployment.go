@@ -33,7 +33,7 @@ func keepDeployment(d *appsv1.Deployment) *deployment {
 	}
 	out := &deployment{objectName: objectName{share(d.Namespace), d.Name}, Deployment: fleet.Deployment{
 		Found: true, UID: string(d.UID), Version: kube.Version(d.ResourceVersion), Created: d.CreationTimestamp.Time,
-		Paused: d.Spec.Paused, Replicas: replicas, Manager: share(countManager(d.ManagedFields)), Refusal: contract.Cut(podRefusal(d)), Grace: grace(d.Spec.Template.Spec), Labels: share(labelText(d.Labels)),
+		Paused: d.Spec.Paused, Replicas: replicas, Behind: d.Status.ObservedGeneration < d.Generation, Manager: share(countManager(d.ManagedFields)), Refusal: contract.Cut(podRefusal(d)), Grace: grace(d.Spec.Template.Spec), Labels: share(labelText(d.Labels)),
 	}, template: templateOf(&d.Spec.Template)}
 	if selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector); err == nil && !selector.Empty() {
 		out.selector = selector.String()

@@ -57,7 +57,7 @@ func (f *Fleet) Observe(o Observation, now time.Time) bool {
 	}
 	if o.Deployment.Version < a.version && o.Deployment.UID == before.Deployment.UID {
 		// The cache has not caught up with our own write.
-		o.Deployment.Replicas, o.Deployment.Version = before.Deployment.Replicas, a.version
+		o.Deployment.Replicas, o.Deployment.Version, o.Deployment.Behind = before.Deployment.Replicas, a.version, before.Deployment.Behind
 	}
 	a.version = o.Deployment.Version
 	a.watch(before, o, now)
@@ -152,7 +152,17 @@ func (f *Fleet) Scaled(k Key, replicas int32, version uint64, now time.Time) {
 	a.seen.Deployment.Replicas = replicas
 	a.version = max(a.version, version)
 	a.seen.Deployment.Version = a.version
-	if replicas == 0 && before > 0 { // else only another version of the same has come to light
+	if replicas != before { // else only another version of the same has come to light
+		a.seen.Deployment.Behind = true
+		for _, t := range a.pods {
+			t.doomed = a.doom(t.doomed)
+		}
+		ready := a.ready()
+		if a.alive = a.countReady(); a.ready() != ready {
+			a.changed, a.answers = now, nil
+		}
+	}
+	if replicas == 0 && before > 0 {
 		a.slept()
 	}
 	a.block(now)

@@ -98,6 +98,7 @@ type Deployment struct {
 	Created  time.Time
 	Paused   bool
 	Replicas int32  // asked for
+	Behind   bool   // Kubernetes' controller has not taken up its last change yet
 	Manager  string // the field manager that owns the count; "" is none, as after a PUT or PATCH of /scale to 0
 	Refusal  string // why pods cannot be made, in Kubernetes' words: a quota, a policy; "" when they can
 

@@ -14,6 +14,15 @@ type podMemory struct {
 type podTimes struct {
 	created, scheduled, started, ready time.Time
 	wasReady                           bool // its own condition said so once
+	doomed                             bool // see doom
+}
+
+// doom tells whether Kubernetes is to take a pod, or may be taking it: the Deployment stands at zero, or
+// it did, and its controller has not yet been seen to take up that it no longer does. Such a pod
+// looks ready until its end is seen, which on a busy cluster takes seconds; what is sent to it dies
+// with it.
+func (a *application) doom(before bool) bool {
+	return a.seen.Deployment.Replicas == 0 || before && a.seen.Deployment.Behind
 }
 
 // follow takes note of each pod's steps, and lets the wake-up and the learned start times know. It
@@ -32,6 +41,7 @@ func (a *application) follow(pods []Pod, now time.Time) (come, gone []string) {
 			a.pods[p.Name] = t
 			come = append(come, p.Name)
 		}
+		t.doomed = a.doom(t.doomed)
 		mark(&t.scheduled, p.Scheduled, now)
 		mark(&t.started, p.Started, now)
 		if t.isReady(*p) && t.ready.IsZero() && !p.Terminating {
@@ -65,9 +75,10 @@ func (a *application) started(now time.Time) {
 }
 
 // isReady is ready by the pod's own condition or by an EndpointSlice, whichever comes first. Once
-// the condition said ready, it alone is believed: the slice follows it with a delay.
+// the condition said ready, it alone is believed: the slice follows it with a delay. One that is
+// doomed is not.
 func (t *podTimes) isReady(p Pod) bool {
-	return p.Ready || (p.EndpointReady && !t.wasReady)
+	return !t.doomed && (p.Ready || (p.EndpointReady && !t.wasReady))
 }
 
 // readySince is since when it is ready, as far as that is known. Who was ready at first sight has its
@@ -81,7 +92,7 @@ func (t *podTimes) readySince(p Pod) time.Time {
 
 func (t *podTimes) state(p Pod) PodState {
 	switch {
-	case p.Terminating:
+	case p.Terminating, t.doomed && p.Exists():
 		return PodTerminating
 	case p.Failed:
 		return PodFailed

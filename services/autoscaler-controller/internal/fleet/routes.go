@@ -55,7 +55,7 @@ func (f *Fleet) publish(a *application) {
 		}
 		r.Endpoints = append(r.Endpoints, Endpoint{
 			DrainsUntil: drains,
-			Pod:         p.Name, Address: p.Address, AlsoAt: p.AlsoAt, Ready: t.isReady(p), Terminating: p.Terminating,
+			Pod:         p.Name, Address: p.Address, AlsoAt: p.AlsoAt, Ready: t.isReady(p), Terminating: p.Terminating || t.doomed,
 			Probeable: p.Probeable && !t.wasReady || p.Probeable && t.isReady(p), Probes: p.Probes,
 			Load: a.loads.of(p.Name),
 		})

@@ -81,7 +81,8 @@ type asked struct {
 	choice
 	selectors
 	limit int
-	after []string // where it begins; nil: at its beginning
+	after []string        // where it begins; nil: at its beginning
+	sees  map[string]bool // the namespaces that are shown; nil: all
 }
 
 func newAsked(list paging.List, c choice, known []string, limit *int, token *string) (asked, error) {
@@ -93,8 +94,11 @@ func newAsked(list paging.List, c choice, known []string, limit *int, token *str
 	if err != nil {
 		return asked{}, err
 	}
-	return asked{list, c, s, value(limit, 0), after}, nil
+	return asked{list, c, s, value(limit, 0), after, nil}, nil
 }
+
+// shows tells whether who asks may see anything of a namespace.
+func (q *asked) shows(namespace string) bool { return q.sees == nil || q.sees[namespace] }
 
 // meta is what a page says of itself; nil: it is the whole list. rest counts what follows; nil: that is not known.
 func meta[T any](q asked, p *paging.Page[T], rest func() int) *autoscaler.PageMeta {
@@ -121,7 +125,7 @@ func (a *api) keys(q asked) []fleet.Key {
 		keys = keys[at:]
 	}
 	return slices.DeleteFunc(keys, func(k fleet.Key) bool {
-		return q.namespace != "" && k.Namespace != q.namespace || q.deployment != "" && k.Deployment != q.deployment
+		return q.namespace != "" && k.Namespace != q.namespace || !q.shows(k.Namespace) || q.deployment != "" && k.Deployment != q.deployment
 	})
 }
 
@@ -194,7 +198,7 @@ func (a *api) decisions(q asked) (*paging.Page[fleet.Record], *autoscaler.PageMe
 		Trigger: scaling.Trigger(q.trigger), Result: fleet.Result(q.result), Since: q.since,
 	}, math.MaxInt)
 	found = slices.DeleteFunc(found, func(r fleet.Record) bool {
-		return !q.matchLabels(a.labelsOf(q, r.Key)) || !q.matchFields(func() fields.Set { return fieldsOfDecision(r) })
+		return !q.shows(r.Namespace) || !q.matchLabels(a.labelsOf(q, r.Key)) || !q.matchFields(func() fields.Set { return fieldsOfDecision(r) })
 	})
 	key := func(r fleet.Record) []string { return keyOfDecision(r.Time, r.Namespace, r.Deployment, r.ID) }
 	slices.SortStableFunc(found, func(a, b fleet.Record) int { return slices.Compare(key(a), key(b)) })

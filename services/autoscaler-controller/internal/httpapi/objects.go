@@ -11,6 +11,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/guard"
 )
 
 // passed are the query parameters that the API server gets to see, and watching those of a watch besides.
@@ -40,6 +41,11 @@ func (a *api) pass(w http.ResponseWriter, r *http.Request) {
 		out.URL.RawQuery = query.Encode()
 	}
 	answer, err := a.Objects.Do(out)
+	status := fault.From(err).Code.Status()
+	if err == nil {
+		status = answer.StatusCode
+	}
+	defer func() { a.changedObject(r, status) }()
 	if err != nil {
 		if tooLarge := httpserver.Refusal(err, 0); tooLarge.Code == fault.TooLarge {
 			err = tooLarge
@@ -60,8 +66,11 @@ func (a *api) pass(w http.ResponseWriter, r *http.Request) {
 
 // onward is the same call with those of its parameters that the API server gets to see.
 func onward(r *http.Request, parameters []string) (*http.Request, error) {
-	token := r.Header.Get("Authorization")
-	if token != "" && !strings.HasPrefix(token, "Bearer ") {
+	token, _, err := guard.Token(r.Header)
+	if err != nil {
+		return nil, err
+	}
+	if token == "" && r.Header.Get("Authorization") != "" {
 		return nil, fault.New(fault.Unauthenticated, "").With("Authorization", "", "Bearer TOKEN, with a Kubernetes token")
 	}
 	query, asked := url.Values{}, r.URL.Query()
@@ -71,6 +80,9 @@ func onward(r *http.Request, parameters []string) (*http.Request, error) {
 		}
 	}
 	out := r.Clone(r.Context())
+	if token != "" {
+		out.Header.Set("Authorization", "Bearer "+token)
+	}
 	out.URL.RawQuery = query.Encode()
 	return out, nil
 }

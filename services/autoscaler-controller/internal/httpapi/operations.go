@@ -3,7 +3,10 @@ package httpapi
 import (
 	"context"
 	"io"
+	"maps"
+	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +19,9 @@ import (
 
 // StartApplication starts an application in this call.
 func (a *api) StartApplication(ctx context.Context, in autoscaler.StartApplicationRequestObject) (autoscaler.StartApplicationResponseObject, error) {
+	if err := a.speaks(ctx, in.Body.Balancer); err != nil {
+		return nil, err
+	}
 	started, err := a.Control.Start(ctx, fleet.Key{Namespace: in.Namespace, Deployment: in.Name},
 		scaling.Call{Balancer: in.Body.Balancer, Waiting: in.Body.Waiting})
 	if err != nil {
@@ -24,22 +30,62 @@ func (a *api) StartApplication(ctx context.Context, in autoscaler.StartApplicati
 	return autoscaler.StartApplication200JSONResponse(startResponse(started)), nil
 }
 
+// speaks refuses a load balancer that speaks as another one.
+func (a *api) speaks(ctx context.Context, balancer string) error {
+	by := a.granted(ctx).Caller
+	if by.SpeaksFor(balancer) {
+		return nil
+	}
+	return fault.New(fault.Forbidden, "%s speaks for the load balancer %s, its pod", by.Name, orElse(by.Pod, "of no name (its token is of no pod)")).
+		With("balancer", balancer, "the name of the pod in the token")
+}
+
+// namespaces are those that have applications.
+func (a *api) namespaces() []string {
+	var names []string
+	for _, k := range a.Fleet.Keys() {
+		if len(names) == 0 || names[len(names)-1] != k.Namespace { // they are in order
+			names = append(names, k.Namespace)
+		}
+	}
+	return names
+}
+
+// decided are the namespaces of the decisions that are held.
+func (a *api) decided() []string {
+	names := map[string]bool{}
+	for _, r := range a.Control.Decisions(fleet.Filter{}, math.MaxInt) {
+		names[r.Namespace] = true
+	}
+	return slices.Collect(maps.Keys(names))
+}
+
 // ReportTraffic hands a report to ingest.
 func (a *api) ReportTraffic(ctx context.Context, in autoscaler.ReportTrafficRequestObject) (autoscaler.ReportTrafficResponseObject, error) {
+	if err := a.speaks(ctx, in.Body.Balancer); err != nil {
+		return nil, err
+	}
 	return a.Traffic.ReportTraffic(ctx, in)
 }
 
 // SubmitPodMetrics hands a sidecar's measurement to ingest.
 func (a *api) SubmitPodMetrics(ctx context.Context, in autoscaler.SubmitPodMetricsRequestObject) (autoscaler.SubmitPodMetricsResponseObject, error) {
+	if by := a.granted(ctx).Caller; !by.Measures(in.Body.Namespace, in.Body.PodName) {
+		return nil, fault.New(fault.Forbidden, "%s may say what the pod %s in the namespace %s uses; this is of the pod %s in %s",
+			by.Name, by.Pod, by.Account.Namespace, in.Body.PodName, in.Body.Namespace)
+	}
 	return a.Metrics.SubmitPodMetrics(ctx, in)
 }
 
 // ListPods shows every pod of the applications.
-func (a *api) ListPods(_ context.Context, in autoscaler.ListPodsRequestObject) (autoscaler.ListPodsResponseObject, error) {
+func (a *api) ListPods(ctx context.Context, in autoscaler.ListPodsRequestObject) (autoscaler.ListPodsResponseObject, error) {
 	p := in.Params
 	c := choice{namespace: value(p.Namespace, ""), deployment: value(p.Deployment, ""), labels: value(p.LabelSelector, ""), fields: value(p.FieldSelector, "")}
 	q, err := newAsked(listOfPods(c), c, podFields, p.Limit, p.Continue)
 	if err != nil {
+		return nil, err
+	}
+	if q.sees, err = a.seen(ctx, q.namespace, a.namespaces); err != nil {
 		return nil, err
 	}
 	page, meta := a.pods(q)
@@ -47,11 +93,14 @@ func (a *api) ListPods(_ context.Context, in autoscaler.ListPodsRequestObject) (
 }
 
 // ListMetrics shows what the applications use.
-func (a *api) ListMetrics(_ context.Context, in autoscaler.ListMetricsRequestObject) (autoscaler.ListMetricsResponseObject, error) {
+func (a *api) ListMetrics(ctx context.Context, in autoscaler.ListMetricsRequestObject) (autoscaler.ListMetricsResponseObject, error) {
 	p := in.Params
 	c := choice{namespace: value(p.Namespace, ""), deployment: value(p.Deployment, ""), labels: value(p.LabelSelector, ""), fields: value(p.FieldSelector, "")}
 	q, err := newAsked(listOfMetrics(c), c, applicationFields, p.Limit, p.Continue)
 	if err != nil {
+		return nil, err
+	}
+	if q.sees, err = a.seen(ctx, q.namespace, a.namespaces); err != nil {
 		return nil, err
 	}
 	page, meta := applications(a, q, applicationMetrics)
@@ -59,11 +108,14 @@ func (a *api) ListMetrics(_ context.Context, in autoscaler.ListMetricsRequestObj
 }
 
 // ListApplications shows every application.
-func (a *api) ListApplications(_ context.Context, in autoscaler.ListApplicationsRequestObject) (autoscaler.ListApplicationsResponseObject, error) {
+func (a *api) ListApplications(ctx context.Context, in autoscaler.ListApplicationsRequestObject) (autoscaler.ListApplicationsResponseObject, error) {
 	p := in.Params
 	c := choice{namespace: value(p.Namespace, ""), deployment: value(p.Deployment, ""), labels: value(p.LabelSelector, ""), fields: value(p.FieldSelector, "")}
 	q, err := newAsked(listOfApplications(c), c, applicationFields, p.Limit, p.Continue)
 	if err != nil {
+		return nil, err
+	}
+	if q.sees, err = a.seen(ctx, q.namespace, a.namespaces); err != nil {
 		return nil, err
 	}
 	page, meta := applications(a, q, a.shown)
@@ -71,7 +123,14 @@ func (a *api) ListApplications(_ context.Context, in autoscaler.ListApplications
 }
 
 // GetApplication shows one application.
-func (a *api) GetApplication(_ context.Context, in autoscaler.GetApplicationRequestObject) (autoscaler.GetApplicationResponseObject, error) {
+func (a *api) GetApplication(ctx context.Context, in autoscaler.GetApplicationRequestObject) (autoscaler.GetApplicationResponseObject, error) {
+	seen, err := a.seen(ctx, in.Namespace, nil)
+	if err != nil {
+		return nil, err
+	}
+	if seen != nil && !seen[in.Namespace] {
+		return nil, fault.New(fault.Forbidden, "you do not see the namespace %s", in.Namespace)
+	}
 	k := fleet.Key{Namespace: in.Namespace, Deployment: in.Name}
 	shown, ok := a.show(k)
 	if !ok {
@@ -108,7 +167,7 @@ func (a *api) shown(v fleet.View) autoscaler.Application {
 }
 
 // ListDecisions shows the last decisions.
-func (a *api) ListDecisions(_ context.Context, in autoscaler.ListDecisionsRequestObject) (autoscaler.ListDecisionsResponseObject, error) {
+func (a *api) ListDecisions(ctx context.Context, in autoscaler.ListDecisionsRequestObject) (autoscaler.ListDecisionsResponseObject, error) {
 	p := in.Params
 	c := choice{
 		namespace: value(p.Namespace, ""), deployment: value(p.Deployment, ""), labels: value(p.LabelSelector, ""), fields: value(p.FieldSelector, ""),
@@ -117,6 +176,9 @@ func (a *api) ListDecisions(_ context.Context, in autoscaler.ListDecisionsReques
 	limit := value(p.Limit, defaultLimit)
 	q, err := newAsked(listOfDecisions(c), c, decisionFields, &limit, p.Continue)
 	if err != nil {
+		return nil, err
+	}
+	if q.sees, err = a.seen(ctx, q.namespace, a.decided); err != nil {
 		return nil, err
 	}
 	page, meta := a.decisions(q)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/guard"
 )
 
 const (
@@ -21,7 +23,8 @@ const (
 
 // Pushes takes pushes as they came, if it understands them; else it has done nothing.
 type Pushes interface {
-	Push(body []byte) (understood bool)
+	// What the caller may not say is not understood.
+	Push(body []byte, by access.Caller) (understood bool)
 	// PushBatch has what is of other replicas' shards passed on. An error is that of a part of it.
 	PushBatch(body []byte, pass Pass) (receipt autoscaler.PodMetricsBatchReceipt, understood bool, err error)
 }
@@ -37,8 +40,9 @@ type Pass = func(shard int, body []byte) (autoscaler.PodMetricsBatchReceipt, err
 type pushes struct {
 	Options
 	bodies *bodies
-	shards *sharded // nil: there are none
-	next   http.Handler
+	shards *sharded     // nil: there are none
+	next   http.Handler // of pushes that were judged
+	others http.Handler // of all else, which judges it
 }
 
 // buffers hold bodies while they are read.
@@ -46,28 +50,49 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // ServeHTTP takes pushes, and passes all else on.
 func (p *pushes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost || r.URL.Path != pushPath && r.URL.Path != batchPath {
-		p.next.ServeHTTP(w, r)
+	if r.Method != http.MethodPost || r.URL.RawPath != "" || r.URL.Path != pushPath && r.URL.Path != batchPath {
+		p.others.ServeHTTP(w, r)
 		return
 	}
 	p.Connections.Many(w, r)
+	by := guard.All()
+	if p.Guard != nil {
+		var err error
+		if by, err = p.Guard.Judge(r.Context(), pushed(r), r.Header, ""); err != nil {
+			fault.Write(w, r, err)
+			return
+		}
+	}
 	if p.Pushes == nil || !short(r) || !p.here(r) {
-		p.next.ServeHTTP(w, r)
+		p.long(w, r, by)
 		return
 	}
 	allowed := p.bodies.of(r)
 	size := r.ContentLength
 	if size > allowed.most {
-		p.next.ServeHTTP(w, r) // refused there
+		p.long(w, r, by) // refused there
 		return
 	}
-	if again := p.hurry(w, r, int(size), allowed); again != nil {
-		p.next.ServeHTTP(w, again)
+	if again := p.hurry(w, r, int(size), allowed, by); again != nil {
+		p.long(w, again, by)
 	}
 }
 
+// pushed is the operation of a push.
+func pushed(r *http.Request) string {
+	if r.URL.Path == batchPath {
+		return submitPodMetricsBatch
+	}
+	return submitPodMetrics
+}
+
+// long leaves a push to the way of all requests.
+func (p *pushes) long(w http.ResponseWriter, r *http.Request, by guard.Grant) {
+	p.next.ServeHTTP(w, r.WithContext(guard.With(r.Context(), pushed(r), by)))
+}
+
 // hurry serves a push on the short way. What is not understood is returned, as it came.
-func (p *pushes) hurry(w http.ResponseWriter, r *http.Request, size int, allowed allowance) (again *http.Request) {
+func (p *pushes) hurry(w http.ResponseWriter, r *http.Request, size int, allowed allowance, by guard.Grant) (again *http.Request) {
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	from := budgeted{Reader: r.Body, from: allowed.from}
@@ -78,7 +103,7 @@ func (p *pushes) hurry(w http.ResponseWriter, r *http.Request, size int, allowed
 	case err != nil:
 		refuseUnread(w, r, p.Meter, err)
 		return nil
-	case plain(body) == nil && p.take(w, r, body):
+	case plain(body) == nil && p.take(w, r, body, by):
 		return nil
 	}
 	again = r.Clone(r.Context())
@@ -98,7 +123,7 @@ func (p *pushes) here(r *http.Request) bool {
 
 // short tells whether nothing about the request but its body needs a closer look.
 func short(r *http.Request) bool {
-	if r.ContentLength <= 0 || r.URL.RawQuery != "" || r.URL.RawPath != "" || len(r.Header["Content-Encoding"]) > 0 {
+	if r.ContentLength <= 0 || r.URL.RawQuery != "" || len(r.Header["Content-Encoding"]) > 0 {
 		return false
 	}
 	media := r.Header["Content-Type"]
@@ -131,8 +156,9 @@ var (
 )
 
 // take takes what it understands, and answers as the generated server does.
-func (p *pushes) take(w http.ResponseWriter, r *http.Request, body []byte) bool {
+func (p *pushes) take(w http.ResponseWriter, r *http.Request, body []byte, by guard.Grant) bool {
 	if r.URL.Path == batchPath {
+		r = r.WithContext(guard.With(r.Context(), submitPodMetricsBatch, by)) // for the parts that are passed on
 		receipt, understood, err := p.Pushes.PushBatch(body, p.passing(r))
 		switch {
 		case !understood:
@@ -143,7 +169,7 @@ func (p *pushes) take(w http.ResponseWriter, r *http.Request, body []byte) bool 
 		}
 		return understood
 	}
-	if !p.Pushes.Push(body) {
+	if !p.Pushes.Push(body, by.Caller) {
 		return false
 	}
 	w.Header()["Content-Type"] = jsonHeader

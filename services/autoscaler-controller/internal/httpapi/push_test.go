@@ -11,6 +11,7 @@ import (
 	"testing/iotest"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 )
 
 // eager takes every push but those with "slow" in them.
@@ -20,7 +21,7 @@ type eager struct {
 	passes bool  // a batch is of the second shard
 }
 
-func (e *eager) Push(body []byte) bool {
+func (e *eager) Push(body []byte, _ access.Caller) bool {
 	if strings.Contains(string(body), "slow") {
 		return false
 	}
@@ -29,7 +30,7 @@ func (e *eager) Push(body []byte) bool {
 }
 
 func (e *eager) PushBatch(body []byte, pass Pass) (receipt autoscaler.PodMetricsBatchReceipt, understood bool, err error) {
-	understood = e.Push(body)
+	understood = e.Push(body, access.Caller{})
 	receipt.Accepted, err = 7, e.err
 	if understood && e.passes {
 		receipt, err = pass(1, body)

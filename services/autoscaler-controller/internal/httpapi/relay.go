@@ -50,7 +50,7 @@ type relay struct {
 
 func newRelay(o Options, next http.Handler) *relay {
 	options := httpclient.Options{
-		MaxAnswer: maxRelayed, Connect: dialTimeout, MaxIdle: 64, IdleTimeout: time.Minute, Dial: o.Dial,
+		Authorities: o.Authorities, MaxAnswer: maxRelayed, Connect: dialTimeout, MaxIdle: 64, IdleTimeout: time.Minute, Dial: o.Dial,
 		Wrap: func(next http.RoundTripper) http.RoundTripper { return otelhttp.NewTransport(next) },
 	}
 	client := httpclient.New(options)
@@ -93,8 +93,19 @@ func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer.body) // the client has gone: nothing to do
 }
 
+// scheme is how the leader is called.
+func (l *relay) scheme() string {
+	if l.Authorities == nil {
+		return "http://"
+	}
+	return "https://"
+}
+
 // forLeader tells whether a request is one that the leader should answer.
 func forLeader(r *http.Request) bool {
+	if r.URL.Path == certificatesPath {
+		return false
+	}
 	return strings.HasPrefix(r.URL.Path, "/v1/") || r.URL.Path == "/metrics" && r.Method == http.MethodPost
 }
 
@@ -117,7 +128,7 @@ func (l *relay) ask(r *http.Request, leader string, body []byte, changed <-chan 
 		case <-ctx.Done():
 		}
 	}()
-	out, err := http.NewRequestWithContext(ctx, r.Method, "http://"+leader+r.URL.RequestURI(), bytes.NewReader(body))
+	out, err := http.NewRequestWithContext(ctx, r.Method, l.scheme()+leader+r.URL.RequestURI(), bytes.NewReader(body))
 	if err != nil {
 		return relayed{}, fmt.Errorf("relay: %w", err)
 	}

@@ -38,7 +38,7 @@ func (l *relay) relayRoutes(w http.ResponseWriter, r *http.Request, leader strin
 		case <-ctx.Done():
 		}
 	}()
-	out, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+leader+r.URL.RequestURI(), http.NoBody)
+	out, err := http.NewRequestWithContext(ctx, http.MethodGet, l.scheme()+leader+r.URL.RequestURI(), http.NoBody)
 	if err != nil {
 		return fmt.Errorf("relay: %w", err)
 	}
@@ -69,7 +69,7 @@ func (l *relay) relayRoutes(w http.ResponseWriter, r *http.Request, leader strin
 
 // passHeader passes on what the leader says of its answer.
 func passHeader(to, from http.Header) {
-	for _, name := range []string{"Content-Type", "Retry-After", "Cache-Control", "Allow", settingsVersionHeader} {
+	for _, name := range []string{"Content-Type", "Retry-After", "Cache-Control", "Allow", "WWW-Authenticate", settingsVersionHeader} {
 		if v := from.Get(name); v != "" {
 			to.Set(name, v)
 		}

@@ -77,7 +77,7 @@ func (a *api) WatchRoutes(ctx context.Context, in autoscaler.WatchRoutesRequestO
 	}
 	update, changed := a.routes(asked)
 	if update.News() || asked.wait == 0 {
-		return autoscaler.WatchRoutes200JSONResponse(routesUpdate(update, time.Now())), nil
+		return autoscaler.WatchRoutes200JSONResponse(a.shownRoutes(ctx, update)), nil
 	}
 	if err := a.isEnding(); err != nil {
 		return nil, err
@@ -94,5 +94,25 @@ func (a *api) WatchRoutes(ctx context.Context, in autoscaler.WatchRoutesRequestO
 		return nil, ctx.Err()
 	}
 	update, _ = a.routes(asked)
-	return autoscaler.WatchRoutes200JSONResponse(routesUpdate(update, time.Now())), nil
+	return autoscaler.WatchRoutes200JSONResponse(a.shownRoutes(ctx, update)), nil
+}
+
+// shownRoutes is what changed, as whoever asks may see it.
+func (a *api) shownRoutes(ctx context.Context, u fleet.Update) autoscaler.RoutesUpdate {
+	out := routesUpdate(u, time.Now())
+	if by := a.granted(ctx).Caller; !by.SeesProbeHeaders() {
+		withoutHeaders(&out)
+	}
+	return out
+}
+
+// withoutHeaders leaves out the headers of probes: applications keep secrets in them.
+func withoutHeaders(u *autoscaler.RoutesUpdate) {
+	for _, route := range u.Applications {
+		for _, e := range route.Endpoints {
+			for i := range e.Probes {
+				e.Probes[i].Headers = nil
+			}
+		}
+	}
 }

@@ -43,6 +43,8 @@ func (a *api) streamRoutes(w http.ResponseWriter, r *http.Request, params autosc
 		over = time.After(asked.wait)
 	}
 	l := newLines(w)
+	by := a.granted(r.Context()).Caller
+	l.headers = by.SeesProbeHeaders()
 	defer l.end()
 	for due := true; ; {
 		update, changed := a.routes(asked)
@@ -76,6 +78,7 @@ type lines struct {
 	buffer    bytes.Buffer
 	last      time.Time   // when the last line went
 	heartbeat *time.Timer // when the next one is due
+	headers   bool        // of probes are shown
 }
 
 func newLines(w http.ResponseWriter) *lines {
@@ -99,6 +102,9 @@ func (l *lines) send(u *fleet.Update) error {
 	for rest := *u; ; {
 		part, more := cut(&rest)
 		line := routesUpdate(part, now)
+		if !l.headers {
+			withoutHeaders(&line)
+		}
 		if more {
 			line.Continued = &more
 		}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
@@ -64,6 +65,15 @@ type Settings interface {
 	Keep(ctx context.Context, s fleet.BalancerSettings) (fleet.BalancerSettings, error)
 }
 
+// Certificates issues a certificate for a request (PKCS #10, PEM) of a pod's service account, and says by
+// what it is verified; both as PEM.
+type Certificates interface {
+	IssueTo(ctx context.Context, who Service, request []byte) (certificate, authority []byte, err error)
+}
+
+// Service is a caller as its token has it.
+type Service struct{ Namespace, Account, Pod string }
+
 // Leadership knows where the leader is: "" when it is here, or not known. The channel closes when
 // that changes.
 type Leadership interface {
@@ -96,17 +106,25 @@ type Options struct {
 	Ending     <-chan struct{} // closes when the service is about to end: long polls answer at once
 	// Shard names the shard that this is of, for its leader; "": there are none.
 	Shard string
+	// Authorities verify the leader; nil: it is called in clear text.
+	Authorities httpclient.Authorities
+	// Certificates are issued to services.
+	Certificates Certificates
 	// Dial connects to the leader; nil is the network.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Guard judges who calls; nil: nobody is judged.
+	Guard Guard
+	// Audit takes note of changes; nil: nobody does.
+	Audit Audit
 	// Pushes have a shorter way; nil: the way of all requests.
 	Pushes Pushes
 	// Connections are the server's; nil: they are not bounded.
 	Connections *httpserver.Connections
 }
 
-// New makes the handler of the whole API. The chain, from the outside: a panic is caught, pushes leave
-// by their short way, a span is made, the body is bounded and read, a follower relays, the request is
-// checked against the contract.
+// New makes the handler of the whole API. The chain, from the outside: a panic is caught, who calls is judged,
+// pushes leave by their short way, a span is made, the body is bounded and read, a follower relays, the request
+// is checked against the contract.
 func New(o Options) (http.Handler, error) {
 	check, err := newCheck()
 	if err != nil {
@@ -116,7 +134,7 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return around(o, nil, handler), nil
+	return around(o, nil, handler)
 }
 
 // check refuses what does not fit the contract.
@@ -143,17 +161,31 @@ func relaying(o Options, valid check) (http.Handler, error) {
 	})
 	router := chi.NewRouter()
 	router.Use(valid, saysSo)
-	autoscaler.HandlerWithOptions(&server{ServerInterface: wrapper, api: api}, autoscaler.ChiServerOptions{
-		BaseRouter: router, ErrorHandlerFunc: api.badRequest,
-	})
+	options := autoscaler.ChiServerOptions{BaseRouter: router, ErrorHandlerFunc: api.badRequest}
+	if o.Guard != nil {
+		known, err := contractOperations()
+		if err != nil {
+			return nil, err
+		}
+		options.Middlewares = []autoscaler.MiddlewareFunc{onlyJudged(known)}
+	}
+	autoscaler.HandlerWithOptions(&server{ServerInterface: wrapper, api: api}, options)
 	return newRelay(o, router), nil
 }
 
 // around is what every request passes first.
-func around(o Options, shards *sharded, handler http.Handler) http.Handler {
+func around(o Options, shards *sharded, handler http.Handler) (http.Handler, error) {
 	bodies := newBodies(o.Meter, handler)
 	handler = otelhttp.NewHandler(bodies, "http", otelhttp.WithSpanNameFormatter(spanName))
-	return httpserver.Recover(o.Log)(&pushes{Options: o, bodies: bodies, shards: shards, next: handler})
+	p := &pushes{Options: o, bodies: bodies, shards: shards, next: handler, others: handler}
+	if o.Guard != nil {
+		known, err := contractOperations()
+		if err != nil {
+			return nil, err
+		}
+		p.others = &guarded{o.Guard, known, handler}
+	}
+	return httpserver.Recover(o.Log)(p), nil
 }
 
 // server is the strict server, but for the calls on custom resources, which carry objects whose

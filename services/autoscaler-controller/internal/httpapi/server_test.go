@@ -55,6 +55,8 @@ type parts struct {
 	open     atomic.Int64 // watches
 	ended    chan string
 	pushes   Pushes
+	guard    Guard
+	audit    Audit
 	kept     *fleet.BalancerSettings
 	version  uint64 // of what is kept, if there are any
 	keeping  error
@@ -157,7 +159,7 @@ func (p *parts) handler(t *testing.T) http.Handler {
 	t.Helper()
 	h, err := New(Options{
 		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p, Settings: p, Leadership: p, Meter: p, Log: slog.New(slog.DiscardHandler),
-		Missing: func() string { return p.missing }, Ending: p.ending, Dial: p.dial, Pushes: p.pushes,
+		Missing: func() string { return p.missing }, Ending: p.ending, Dial: p.dial, Pushes: p.pushes, Guard: p.guard, Audit: p.audit,
 	})
 	if err != nil {
 		t.Fatal(err)

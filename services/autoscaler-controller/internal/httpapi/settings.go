@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net/http"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -39,10 +40,16 @@ func (a *api) PutBalancerSettings(ctx context.Context, in autoscaler.PutBalancer
 	if err != nil {
 		return nil, err
 	}
+	var before *fleet.BalancerSettings
+	if now, err := a.Settings.Now(); err == nil {
+		before = &now
+	}
 	kept, err := a.Settings.Keep(ctx, wanted)
 	if err != nil {
+		a.changedSettings(ctx, before, nil, fault.From(err).Code.Status())
 		return nil, err
 	}
+	a.changedSettings(ctx, before, &kept, http.StatusOK)
 	return autoscaler.PutBalancerSettings200JSONResponse{
 		Body: *balancerSettings(&kept), Headers: autoscaler.PutBalancerSettings200ResponseHeaders{NemesisSettingsVersion: settingsVersion(&kept)},
 	}, nil

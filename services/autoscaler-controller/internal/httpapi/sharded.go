@@ -81,7 +81,7 @@ func NewSharded(o Options, each []Shard) (http.Handler, error) {
 	first := o.With(each[0])
 	first.Shard = allShards(len(each))
 	s.whole = newRelay(first, http.HandlerFunc(s.merged))
-	return around(o, s, newRelay(o, s)), nil
+	return around(o, s, newRelay(o, s))
 }
 
 func mark(i, of int) string { return strconv.Itoa(i) + "/" + strconv.Itoa(of) }

@@ -87,7 +87,7 @@ func front(t *testing.T, list []*desk, elsewhere *parts) http.Handler {
 	}
 	h, err := NewSharded(Options{
 		Objects: elsewhere, Settings: elsewhere, Leadership: elsewhere, Meter: elsewhere, Log: slog.New(slog.DiscardHandler),
-		Missing: func() string { return elsewhere.missing }, Ending: elsewhere.ending, Dial: elsewhere.dial,
+		Missing: func() string { return elsewhere.missing }, Ending: elsewhere.ending, Dial: elsewhere.dial, Guard: elsewhere.guard,
 	}, each)
 	if err != nil {
 		t.Fatal(err)
@@ -354,7 +354,7 @@ func shortFront(t *testing.T, list []*desk, elsewhere *parts, e *eager) http.Han
 	}
 	h, err := NewSharded(Options{
 		Objects: elsewhere, Settings: elsewhere, Leadership: elsewhere, Meter: elsewhere, Log: slog.New(slog.DiscardHandler),
-		Missing: func() string { return "" }, Ending: elsewhere.ending, Dial: elsewhere.dial, Pushes: e,
+		Missing: func() string { return "" }, Ending: elsewhere.ending, Dial: elsewhere.dial, Guard: elsewhere.guard, Pushes: e,
 	}, each)
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -59,14 +60,14 @@ func (m *Metrics) SubmitPodMetrics(_ context.Context, in autoscaler.SubmitPodMet
 	return autoscaler.SubmitPodMetrics200JSONResponse{Status: autoscaler.MetricsReceived}, nil
 }
 
-// Push takes one measurement as it came, if it is well made beyond doubt. Else nothing was done, and it
-// is for the contract to judge.
-func (m *Metrics) Push(body []byte) (understood bool) {
+// Push takes one measurement as it came, if it is well made beyond doubt and of a pod of which the caller may say
+// it. Else nothing was done, and it is for the contract to judge.
+func (m *Metrics) Push(body []byte, by access.Caller) (understood bool) {
 	p, understood := read(body)
 	if !understood {
 		return false
 	}
-	if _, ours := m.ours(p.namespace); !ours {
+	if _, ours := m.ours(p.namespace); !ours || !by.Measures(p.namespace, p.pod) {
 		return false
 	}
 	m.take(p.measurement(time.Now()))

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -203,7 +204,7 @@ func TestPush_WhatIsOfAnotherReplicaIsLeftToTheLongWay(t *testing.T) {
 	for namespace, want := range map[string]bool{"ours": true, "theirs": false} {
 		s.got = nil
 		body := []byte(`{"podName":"p","namespace":"` + namespace + `","metrics":{"cpuUsage":1}}`)
-		if understood := m.Push(body); understood != want || (len(s.got) == 1) != want {
+		if understood := m.Push(body, access.Caller{}); understood != want || (len(s.got) == 1) != want {
 			t.Errorf("%s: understood %v, took %v", namespace, understood, s.got)
 		}
 	}

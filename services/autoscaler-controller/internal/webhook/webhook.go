@@ -184,7 +184,7 @@ func (k *Keeper) authority(ctx context.Context, leads bool) (authority.State, st
 		path = strings.ToLower(rand.Text())
 	}
 	for range mostSteps {
-		next, what, err := state.Renew(time.Now())
+		next, what, err := state.Renew(time.Now(), authority.Times{})
 		if err != nil {
 			return authority.State{}, "", err
 		}
@@ -228,7 +228,7 @@ func (k *Keeper) certify(state authority.State, path string) error {
 		if err != nil {
 			return err
 		}
-		chain, err := state.Issue(now, key.Public(), authority.Names{Common: k.Service, DNS: []string{service}})
+		chain, err := state.Issue(now, authority.Times{}, key.Public(), authority.Names{Common: k.Service, DNS: []string{service}})
 		if err != nil {
 			return err
 		}

@@ -29,7 +29,10 @@ func (a *api) ProxyRequest(w http.ResponseWriter, r *http.Request) {
 		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
 		return
 	}
-	target, err := targetOf(a.o.routes(), request.TargetUrl)
+	target, err := meant(r.Context(), a.o, func(routes []routing.Route) (routing.Target, string, error) {
+		t, err := targetOf(routes, request.TargetUrl)
+		return t, t.Application.Namespace, err
+	})
 	if err != nil {
 		fault.Write(w, r, err)
 		return
@@ -89,7 +92,10 @@ func (a *api) ChangeTargetApp(w http.ResponseWriter, r *http.Request, params loa
 
 // passOn sends the request to the application's own API, and streams the answer back as it is.
 func (a *api) passOn(w http.ResponseWriter, r *http.Request, target *string, query string) {
-	route, err := routeOf(a.o.routes(), value(target))
+	route, err := meant(r.Context(), a.o, func(routes []routing.Route) (routing.Route, string, error) {
+		route, err := routeOf(routes, value(target))
+		return route, route.Application.Namespace, err
+	})
 	if err != nil {
 		fault.Write(w, r, err)
 		return

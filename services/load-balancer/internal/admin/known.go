@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
@@ -11,6 +13,44 @@ import (
 
 // maxAllowed bounds how much is listed of what is known; the contract allows as much in one field.
 const maxAllowed = 1900
+
+// meant finds the application that a call is about, among those that the caller may send requests to. To him
+// there are no others: a refusal does not tell one that is not his from one that is not there.
+func meant[T any](ctx context.Context, o Options, find func([]routing.Route) (T, string, error)) (T, error) {
+	var nothing T
+	who, err := callerOf(ctx)
+	if err != nil {
+		return nothing, err
+	}
+	routes := o.routes()
+	found, namespace, err := find(routes)
+	if who.everywhere {
+		return found, err
+	}
+	if err == nil {
+		v, err := who.among(ctx, []string{namespace})
+		if err != nil {
+			return nothing, err
+		}
+		if v.has(namespace) {
+			who.guard.o.Judged(Allowed)
+			return found, nil
+		}
+	}
+	v, err := who.among(ctx, o.namespaces())
+	if err != nil {
+		return nothing, err
+	}
+	his := slices.DeleteFunc(routes, func(r routing.Route) bool { return !v.has(r.Application.Namespace) })
+	found, _, err = find(his)
+	if refusal, ok := errors.AsType[*fault.Error](err); ok {
+		who.guard.o.Judged(Forbidden)
+		refusal.Detail += fmt.Sprintf("; it was looked for among those in whose namespaces %s may %s", who.user, who.right)
+		return nothing, refusal
+	}
+	who.guard.o.Judged(Allowed)
+	return found, nil
+}
 
 // targetOf finds what a target_url names.
 func targetOf(routes []routing.Route, url string) (routing.Target, error) {

@@ -10,11 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
+	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/tuning"
@@ -105,7 +107,8 @@ var (
 	_ loadbalancer.ServerInterface       = (*api)(nil)
 )
 
-// Handler serves the contract; every request is checked against it first.
+// Handler serves the contract to whom a Guard before it lets through; every request is checked against the
+// contract first.
 func Handler(o Options) (http.Handler, error) {
 	spec, err := loadbalancer.GetSpec()
 	if err != nil {
@@ -122,7 +125,20 @@ func Handler(o Options) (http.Handler, error) {
 		ResponseErrorHandlerFunc: refuse,
 	})
 	whole := &api{ServerInterface: strict, o: o, answers: &budget{limit: maxAnswers}}
-	return loadbalancer.HandlerWithOptions(whole, loadbalancer.ChiServerOptions{BaseRouter: router, ErrorHandlerFunc: unread}), nil
+	return loadbalancer.HandlerWithOptions(whole, loadbalancer.ChiServerOptions{
+		BaseRouter: router, ErrorHandlerFunc: unread, Middlewares: []loadbalancer.MiddlewareFunc{judged},
+	}), nil
+}
+
+// judged keeps out what no Guard has let through: with a slip in it nobody is served, rather than everybody.
+func judged(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := callerOf(r.Context()); err != nil {
+			fault.Write(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // GetSettings answers the settings that are followed.
@@ -132,7 +148,12 @@ func (s *server) GetSettings(context.Context, loadbalancer.GetSettingsRequestObj
 
 // PutSettings changes them for every load balancer, and answers those that are followed now.
 func (s *server) PutSettings(ctx context.Context, request loadbalancer.PutSettingsRequestObject) (loadbalancer.PutSettingsResponseObject, error) {
-	kept, err := s.o.Settings.Put(ctx, settings(*request.Body))
+	who, err := callerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// The controller judges it again, by the caller's own token: this load balancer has no such right to lend.
+	kept, err := s.o.Settings.Put(bearer.Instead(ctx, who.token), settings(*request.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +165,19 @@ func (s *server) ListProxyLogs(ctx context.Context, request loadbalancer.ListPro
 	q, err := logQuery(request.Params)
 	if err != nil {
 		return nil, err
+	}
+	who, err := callerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	may, err := who.list(ctx, q.Namespace, s.o.namespaces)
+	if err != nil {
+		return nil, err
+	}
+	if !may.all && q.Namespace == "" {
+		if q.Among = may.names; len(q.Among) == 0 {
+			return loadbalancer.ListProxyLogs200JSONResponse(logPage(accesslog.Page{})), nil
+		}
 	}
 	page, err := s.o.Logs.Find(ctx, q)
 	if errors.Is(err, accesslog.ErrCursor) {
@@ -163,4 +197,14 @@ func (o Options) routes() []routing.Route {
 		routes = append(routes, s.Route)
 	}
 	return routes
+}
+
+// namespaces are those of the applications that are known, each once.
+func (o Options) namespaces() []string {
+	var names []string
+	for _, s := range o.Source.Snapshots() {
+		names = append(names, s.Route.Application.Namespace)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

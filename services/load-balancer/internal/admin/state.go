@@ -9,12 +9,23 @@ import (
 )
 
 // GetState answers what is known and done at this moment, of all applications or of a page of those that are asked for.
-func (s *server) GetState(_ context.Context, request loadbalancer.GetStateRequestObject) (loadbalancer.GetStateResponseObject, error) {
-	page, meta, err := s.applications(request.Params)
+func (s *server) GetState(ctx context.Context, request loadbalancer.GetStateRequestObject) (loadbalancer.GetStateResponseObject, error) {
+	who, err := callerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	may, err := who.list(ctx, value(request.Params.Namespace), s.o.namespaces)
+	if err != nil {
+		return nil, err
+	}
+	page, meta, err := s.applications(request.Params, may)
 	if err != nil {
 		return nil, err
 	}
 	self := s.o.Source.Self()
+	if !may.all { // what went wrong is said with names and addresses of all
+		self.Link.LastError, self.Log.Trouble = "", nil
+	}
 	connections := int32of(self.Connections)
 	return loadbalancer.GetState200JSONResponse{
 		Balancer:     s.o.Balancer,
@@ -30,7 +41,7 @@ func (s *server) GetState(_ context.Context, request loadbalancer.GetStateReques
 }
 
 // applications are those of a page, and what it says of itself; nil when they are all there.
-func (s *server) applications(p loadbalancer.GetStateParams) ([]loadbalancer.ApplicationState, *loadbalancer.PageMeta, error) {
+func (s *server) applications(p loadbalancer.GetStateParams, may view) ([]loadbalancer.ApplicationState, *loadbalancer.PageMeta, error) {
 	list := paging.List{Name: "state", Selection: []string{value(p.Namespace), value(p.Deployment), value(p.State)}, Keys: 2}
 	after, err := list.Open(value(p.Continue))
 	if err != nil {
@@ -38,7 +49,7 @@ func (s *server) applications(p loadbalancer.GetStateParams) ([]loadbalancer.App
 	}
 	page, behind := paging.NewPage[loadbalancer.ApplicationState](value(p.Limit), after), int64(0)
 	for _, snapshot := range s.o.Source.Snapshots() {
-		if !chosen(snapshot, p) {
+		if !may.has(snapshot.Route.Application.Namespace) || !chosen(snapshot, p) {
 			continue
 		}
 		of := snapshot.Route.Application

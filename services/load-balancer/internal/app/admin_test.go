@@ -54,7 +54,7 @@ func TestAdmin_ShowsWhatIsKnown(t *testing.T) {
 
 func TestReady_OnlyWithRoutes(t *testing.T) {
 	controller, server := newFakeController(t)
-	s, err := app.Load([]string{"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-controller-url", server.URL, "-lame-duck", "0s", "-log-spool-dir", t.TempDir()}, nil, io.Discard)
+	s, err := app.Load([]string{"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-controller-url", server.URL, "-lame-duck", "0s", "-log-spool-dir", t.TempDir(), "-authentication", "optional"}, nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,8 @@ type App struct {
 	settings   Settings
 	log        *slog.Logger
 	telemetry  *telemetry.Telemetry
+	secured    *secured
+	identity   *identities
 	controller *controller.Client
 	peers      *peerPort // nil: limits are kept alone
 	dispatcher *dispatch.Dispatcher
@@ -75,13 +77,20 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		return nil, err
 	}
 	a := &App{settings: s, log: tel.Log, telemetry: tel, metrics: proxy.NewMetrics(tel.Registry)}
+	if a.identity, err = newIdentities(a); err != nil {
+		return nil, err
+	}
+	if a.secured, err = newSecured(a); err != nil {
+		return nil, err
+	}
 	if a.peers, err = openPeers(ctx, a); err != nil {
 		return nil, err
 	}
 	a.controller, err = controller.New(controller.Options{
 		URL: s.ControllerURL, Identity: s.Identity, StartedAt: startedAt, Log: tel.Log, Tracer: tel.Tracer, Registry: tel.Registry,
 		Address: a.peers.address(), Taken: func(sent time.Time) { a.dispatcher.Reported(sent) },
-		ForgetAfter: s.ForgetAfter,
+		Authorities: a.secured.authorities,
+		ForgetAfter: s.ForgetAfter, Wrap: a.identity.token.To("the autoscaler-controller"),
 	})
 	if err != nil {
 		return nil, err
@@ -108,7 +117,8 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	a.upstream, a.http2 = upstream.New(upstream.Options{}), http2.NewSender(http2.SenderOptions{})
 	options := proxy.Options{
 		Matcher: a.dispatcher, Sender: senders{a.upstream, a.http2}, HTTPSPort: s.Entry.httpsPort(), TrustedProxies: trusted, TrustTraces: s.TrustTraces,
-		AccessLog: a.logs, LogRequest: logged.requestFields, LogResponse: logged.answerFields,
+		NamesInRefusals: s.NamesInRefusals,
+		AccessLog:       a.logs, LogRequest: logged.requestFields, LogResponse: logged.answerFields,
 		Limits: proxy.Limits{
 			Body: int64(s.MaxBodyMiB) << 20, URI: s.MaxURIBytes, StreamIdle: s.StreamIdleTimeout,
 			Gathered: int64(s.WaitingRoomMiB) << 20 / gatheredShare,
@@ -155,6 +165,8 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 		}
 		return ""
 	})
+	ready.AddTrouble(a.identity.trouble)
+	ready.AddTrouble(func() []string { return a.secured.trouble(a) })
 	ready.AddTrouble(a.logs.texts) // which keeps nobody from serving
 	api, err := admin.Handler(admin.Options{
 		Balancer: a.settings.Identity, StartedAt: startedAt, Now: time.Now, Source: source{a}, Settings: settingsOf{a}, Caller: nethttp.Caller{Proxy: a.proxy}, Logs: a.logs,
@@ -164,8 +176,12 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 	}
 	mux := httpserver.Operations(a.telemetry.Registry, ready, a.log)
 	mux.Handle("/", api)
+	guard, err := a.identity.guard(a.controller)
+	if err != nil {
+		return err
+	}
 	a.admin, err = httpserver.Listen(ctx, httpserver.Options{
-		Address: a.settings.AdminListen, Log: a.log, Handler: httpserver.Recover(a.log)(mux), DrainTimeout: farewellTime,
+		Secure: a.secured.secure, Address: a.settings.AdminListen, Log: a.log, Handler: httpserver.Recover(a.log)(guard.Wrap(mux)), DrainTimeout: farewellTime,
 	})
 	return err
 }
@@ -189,6 +205,8 @@ func (a *App) Run(ctx context.Context) error {
 	loops.Go(func() { a.controller.Report(life, a.dispatcher) })
 	loops.Go(func() { a.followDecisions(life) })
 	loops.Go(func() { a.peers.run(life) })
+	loops.Go(func() { a.secured.run(life, a) })
+	loops.Go(func() { a.identity.keys.Run(life) })
 
 	adminLife, endAdmin := context.WithCancel(context.WithoutCancel(ctx))
 	defer endAdmin()

@@ -125,7 +125,7 @@ func benchBalancer(tb testing.TB, podAddress string, change ...func(*app.Setting
 
 	s, err := app.Load([]string{
 		"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-controller-url", fmt.Sprintf("http://%s", l.Addr()), "-lame-duck", "0s",
-		"-log-spool-dir", tb.TempDir(),
+		"-log-spool-dir", tb.TempDir(), "-authentication", "optional",
 	}, nil, io.Discard)
 	if err != nil {
 		tb.Fatal(err)
@@ -133,6 +133,7 @@ func benchBalancer(tb testing.TB, podAddress string, change ...func(*app.Setting
 	for _, c := range change {
 		c(&s)
 	}
+	s.Encryption.ClearText = true
 	a, err := app.New(tb.Context(), s, io.Discard)
 	if err != nil {
 		tb.Fatal(err)

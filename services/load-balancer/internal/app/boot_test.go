@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
+	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/app"
 )
@@ -28,6 +29,7 @@ func boot(t *testing.T, controllerURL string, change func(*app.Settings)) *balan
 	s, err := app.Load([]string{
 		"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-controller-url", controllerURL,
 		"-identity", "lb-" + t.Name(), "-lame-duck", "0s", "-drain-timeout", "10s", "-log-spool-dir", t.TempDir(),
+		"-authentication", "optional", "-token-file", "", // a test of who is let in says otherwise
 	}, nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +52,7 @@ func boot(t *testing.T, controllerURL string, change func(*app.Settings)) *balan
 // run starts a load balancer, which ends with the test.
 func run(t *testing.T, s app.Settings) *balancer {
 	t.Helper()
+	s.Encryption.ClearText = s.Encryption.CAFile == encryption.DefaultCAFile // else it is said
 	a, err := app.New(t.Context(), s, testLog{t})
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,8 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/authority"
+	"github.com/nemesis-scaling/nemesis/pkg/testauthority"
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 )
 
@@ -34,6 +36,7 @@ type fakeController struct {
 	onStart func(autoscaler.ApplicationKey)
 	down    bool   // refuses everything
 	refusal string // of every start, if not ""
+	issues  *testauthority.Authority
 
 	settings        common.BalancerSettings
 	settingsVersion int64 // grows with every change; 0: the controller is older than versions
@@ -60,15 +63,29 @@ func (f *fakeController) ListDecisions(_ context.Context, in autoscaler.ListDeci
 	return list, nil
 }
 
+// GetIdentityKeys has none: nobody's token is verified by them.
+func (*fakeController) GetIdentityKeys(context.Context, autoscaler.GetIdentityKeysRequestObject) (autoscaler.GetIdentityKeysResponseObject, error) {
+	return autoscaler.GetIdentityKeys200JSONResponse{Issuer: "none", Keys: []map[string]any{}}, nil
+}
+
 type start struct {
 	key         autoscaler.ApplicationKey
 	request     autoscaler.StartRequest
 	traceparent string
 }
 
+func (c *fakeController) IssueCertificate(_ context.Context, in autoscaler.IssueCertificateRequestObject) (autoscaler.IssueCertificateResponseObject, error) {
+	key, err := authority.ReadRequest([]byte(in.Body.Request))
+	if err != nil {
+		return nil, err
+	}
+	chain, err := c.issues.Sign(key)
+	return autoscaler.IssueCertificate200JSONResponse{Certificate: string(chain), Authority: string(c.issues.Bundle())}, err
+}
+
 func newFakeController(t *testing.T) (*fakeController, *httptest.Server) {
 	t.Helper()
-	c := &fakeController{epoch: "k3x9", settingsVersion: 1, changed: make(chan struct{}), routes: map[autoscaler.ApplicationKey]autoscaler.Route{}, members: map[string]autoscaler.LiveBalancer{}}
+	c := &fakeController{issues: testauthority.New(t), epoch: "k3x9", settingsVersion: 1, changed: make(chan struct{}), routes: map[autoscaler.ApplicationKey]autoscaler.Route{}, members: map[string]autoscaler.LiveBalancer{}}
 	handler := autoscaler.HandlerWithOptions(autoscaler.NewStrictHandler(c, []autoscaler.StrictMiddlewareFunc{keepTrace}), autoscaler.ChiServerOptions{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.mu.Lock()

@@ -105,7 +105,7 @@ func TestEntry_TLSWithHTTP2AndWithout(t *testing.T) {
 }
 
 func TestEntry_ABrokenCertificateEndsTheStart(t *testing.T) {
-	s, err := app.Load([]string{"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-tls-listen", "127.0.0.1:0", "-tls-cert-dirs", "/nowhere", "-log-spool-dir", t.TempDir()}, nil, io.Discard)
+	s, err := app.Load([]string{"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-tls-listen", "127.0.0.1:0", "-tls-cert-dirs", "/nowhere", "-log-spool-dir", t.TempDir(), "-authentication", "optional"}, nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

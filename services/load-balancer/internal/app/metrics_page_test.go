@@ -26,11 +26,12 @@ func TestMetrics_AreThoseOfThePage(t *testing.T) {
 	s, err := app.Load([]string{
 		"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-controller-url", server.URL, "-identity", "lb", "-lame-duck", "0s",
 		"-log-spool-dir", t.TempDir(), "-tls-listen", "127.0.0.1:0", "-tls-cert-dirs", certificateFor(t, "fib.example"), "-proxy-protocol", "accept",
-		"-trusted-proxies", "127.0.0.1/32", "-peer-listen", "127.0.0.1:0", "-peer-host", "127.0.0.1", "-elasticsearch-url", "http://" + unused,
+		"-trusted-proxies", "127.0.0.1/32", "-peer-listen", "127.0.0.1:0", "-peer-host", "127.0.0.1", "-elasticsearch-url", "http://" + unused, "-authentication", "optional",
 	}, nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Encryption.ClearText = true
 	a, err := app.New(t.Context(), s, testLog{t})
 	if err != nil {
 		t.Fatal(err)

@@ -38,10 +38,11 @@ func openPeers(ctx context.Context, a *App) (*peerPort, error) {
 		return nil, nil //nolint:nilnil // nil is a port that is not there, and all its methods know that
 	}
 	p := &peerPort{host: host, peers: peers.New(peers.Options{
-		Log: a.log, Registry: a.telemetry.Registry, PollAnew: func() { a.controller.PollAnew() },
+		Log: a.log, Registry: a.telemetry.Registry, PollAnew: func() { a.controller.PollAnew() }, Authorities: a.secured.authorities, Wrap: a.identity.token.To("another load balancer"),
+		Caller: a.identity.peer,
 	})}
 	p.server, err = httpserver.Listen(ctx, httpserver.Options{
-		Address: a.settings.PeerListen, Log: a.log, Handler: httpserver.Recover(a.log)(p.peers.Handler()), DrainTimeout: announceTime,
+		Secure: a.secured.secure, Address: a.settings.PeerListen, Log: a.log, Handler: httpserver.Recover(a.log)(p.peers.Handler()), DrainTimeout: announceTime,
 	})
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/elastic"
@@ -23,6 +24,8 @@ type Settings struct {
 	DataListen    string // where clients come
 	AdminListen   string // API, metrics and health
 	Entry         EntrySettings
+	Encryption    encryption.Settings
+	Identities    IdentitySettings
 	ControllerURL string        // of the autoscaler-controller
 	Identity      string        // this replica's name in reports: the pod's
 	PeerListen    string        // where other load balancers come, for the slots of limited pods
@@ -54,6 +57,8 @@ type Settings struct {
 	LogRequestHeaders  string // header fields that are logged
 	LogResponseHeaders string
 
+	NamesInRefusals bool // clients are told which application and which pod it was
+
 	TrustedProxies string // CIDRs whose X-Forwarded-* headers are believed, with commas between
 	LogLevel       string
 }
@@ -65,10 +70,12 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.Address(&s.DataListen, "data-listen", ":8080", "where clients come")
 	set.Address(&s.AdminListen, "admin-listen", ":8081", "where the API, metrics and health are served")
 	s.Entry.declare(set)
-	set.String(&s.ControllerURL, "controller-url", "http://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
-	set.String(&s.Identity, "identity", identity(environ), "name of this replica, by default POD_NAME or the host's name")
+	s.Encryption.Declare(set)
+	set.String(&s.ControllerURL, "controller-url", "https://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
+	set.String(&s.Identity, "identity", replica(environ), "name of this replica, by default POD_NAME or the host's name")
 	set.Address(&s.PeerListen, "peer-listen", ":8082", "where other load balancers come: for applications with containerConcurrency they share the slots of the pods")
 	set.String(&s.PeerHost, "peer-host", podIP(environ), "IP or name by which other load balancers reach this one, by default POD_IP; without it this one keeps the limits of pods for itself alone")
+	s.Identities.declare(set)
 	set.Duration(&s.ForgetAfter, "forget-after", slots.MostForget, slots.LeastForget, slots.MostForget, "how long nothing may be heard from this load balancer until it counts as gone, whole seconds: until then no application sleeps, and until three quarters of it this one lends slots of limited pods; its reports tell the controller")
 	set.Int(&s.WaitingRoomRequests, "waiting-room-requests", 10_000, 1, 1_000_000, "requests that may wait for one application")
 	set.Int(&s.WaitingRoomMiB, "waiting-room-mib", 128, 1, 1<<20, "MiB that all waiting requests together may hold in memory")
@@ -78,6 +85,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.Duration(&s.IdleTimeout, "idle-timeout", 620*time.Second, time.Second, 24*time.Hour, "how long a client's connection may have nothing to do; longer than a balancer before this one keeps its connections (600 s in most clouds)")
 	set.Duration(&s.HeadTimeout, "head-timeout", 10*time.Second, time.Second, 5*time.Minute, "how long a request's head may take from its first byte on, and a TLS handshake")
 	set.Bool(&s.TrustTraces, "trust-traces", true, "with an exporter of traces: continue the trace that a client sends (traceparent); else a trace of our own begins, linked to it")
+	set.Bool(&s.NamesInRefusals, "names-in-refusals", false, "refusals on the data port name the application (namespace and Deployment), its pods and what the cluster says of them; else they tell clients what is wrong without names, as the log has them anyway")
 	set.Duration(&s.LameDuck, "lame-duck", 5*time.Second, 0, 5*time.Minute, "how long new requests are still taken after the signal to end")
 	set.Duration(&s.DrainTimeout, "drain-timeout", 15*time.Minute, time.Second, time.Hour, "how long requests then have to end")
 	set.Duration(&s.WebSocketNotice, "websocket-notice", 30*time.Second, 0, time.Hour, "the last part of drain-timeout, in which WebSockets that are still open are closed (1001, going away), one after the other; drain-timeout or more closes them as soon as it begins, 0 cuts them off at its end")
@@ -103,7 +111,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 func (s Settings) Validate() error {
 	var faults []error
 	if u, err := url.Parse(s.ControllerURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		faults = append(faults, fmt.Errorf("controller-url: %q is not allowed: must be a URL such as http://autoscaler-controller:8080", s.ControllerURL))
+		faults = append(faults, fmt.Errorf("controller-url: %q is not allowed: must be a URL such as https://autoscaler-controller:8080", s.ControllerURL))
 	}
 	if len(s.Identity) == 0 || len(s.Identity) > 253 {
 		faults = append(faults, fmt.Errorf("identity: %q is not allowed: must be from 1 to 253 characters", s.Identity))
@@ -118,7 +126,7 @@ func (s Settings) Validate() error {
 		faults = append(faults, errors.New("log-spool-dir: \"\" is not allowed: must be a folder, which is made when it is not there"))
 	}
 	_, err := s.logged()
-	return errors.Join(append(faults, err, s.Entry.validate(), s.Elasticsearch.Validate())...)
+	return errors.Join(append(faults, err, s.Entry.validate(), s.Identities.validate(), s.Encryption.Validate(), s.Elasticsearch.Validate())...)
 }
 
 // logged is what of a request is logged.
@@ -168,7 +176,7 @@ func podIP(environ []string) string {
 	return ""
 }
 
-func identity(environ []string) string {
+func replica(environ []string) string {
 	for _, kv := range environ {
 		if name, ok := strings.CutPrefix(kv, "POD_NAME="); ok && name != "" {
 			return name

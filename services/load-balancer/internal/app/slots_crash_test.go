@@ -26,11 +26,12 @@ func TestProcess(t *testing.T) {
 	}
 	s, err := app.Load([]string{
 		"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-peer-listen", "127.0.0.1:0", "-controller-url", url,
-		"-identity", os.Getenv(processName), "-log-spool-dir", t.TempDir(), "-log-level", "error",
+		"-identity", os.Getenv(processName), "-log-spool-dir", t.TempDir(), "-log-level", "error", "-authentication", "optional",
 	}, nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Encryption.ClearText = true
 	a, err := app.New(t.Context(), s, os.Stderr)
 	if err != nil {
 		t.Fatal(err)

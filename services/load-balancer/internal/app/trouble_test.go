@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -31,8 +32,11 @@ func (b *balancer) kinds(t *testing.T) string {
 func (b *balancer) readiness(t *testing.T) (int, string) {
 	t.Helper()
 	r, body := get(t, client(t), b.admin+"/readyz")
-	return r.StatusCode, body
+	return r.StatusCode, strings.ReplaceAll(inClearText.ReplaceAllString(body, ""), `,"trouble":[]`, "")
 }
+
+// inClearText is what a load balancer says here because tests speak to it without TLS.
+var inClearText = regexp.MustCompile(`("clear-text is set: [^"]*",?|"http://[^"]* is called in clear text: [^"]*",?)`)
 
 func TestTrouble_ThereIsNoneWhenAllIsWell(t *testing.T) {
 	controller, server := newFakeController(t)
@@ -41,7 +45,8 @@ func TestTrouble_ThereIsNoneWhenAllIsWell(t *testing.T) {
 	if got := b.kinds(t); got != "" {
 		t.Errorf("trouble: %s", got)
 	}
-	if _, body := b.readiness(t); strings.Contains(body, "trouble") {
+	strict := boot(t, server.URL, func(s *app.Settings) { s.Identities.Authentication = "required" })
+	if _, body := strict.readiness(t); strings.Contains(body, "trouble") {
 		t.Error(body)
 	}
 }
@@ -57,7 +62,7 @@ func TestTrouble_OfTheFolderIsShownWhileRequestsAreServed(t *testing.T) {
 	if got := b.kinds(t); !strings.HasPrefix(got, "folder ") {
 		t.Errorf("trouble: %q", got)
 	}
-	if status, body := b.readiness(t); status != http.StatusOK || !strings.Contains(body, `"trouble":["log, folder: `) {
+	if status, body := b.readiness(t); status != http.StatusOK || !strings.Contains(body, `"log, folder: `) {
 		t.Errorf("%d %s", status, body)
 	}
 	if r, body := get(t, client(t), b.url+"/fib/1"); r.StatusCode != http.StatusOK || body != "hello" {

@@ -219,7 +219,7 @@ func TestWake_InVainSaysWhyTheControllerWouldNotStart(t *testing.T) {
 		r.WakeUpTimeoutSeconds = 600 // which nobody waits for
 		routes[key("fib")] = r
 	})
-	b := boot(t, server.URL, nil)
+	b := boot(t, server.URL, func(s *app.Settings) { s.NamesInRefusals = true })
 	r, body := get(t, client(t), b.url+"/fib/1")
 	if r.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, controller.refusal) || !strings.Contains(body, `"start-blocked"`) || r.Header.Get("Retry-After") != "30" {
 		t.Errorf("answer = %s, Retry-After %s, %s", r.Status, r.Header.Get("Retry-After"), body)
@@ -234,7 +234,7 @@ func TestWake_InVainSaysWhatTheRouteSaysBlocksIt(t *testing.T) {
 		r.Blocked = &autoscaler.Blocked{Reason: "ImagePullBackOff", Message: "fib-1: server: no such image", Since: time.Now()}
 		routes[key("fib")] = r
 	})
-	b := boot(t, server.URL, nil)
+	b := boot(t, server.URL, func(s *app.Settings) { s.NamesInRefusals = true })
 	r, body := get(t, client(t), b.url+"/fib/1")
 	if r.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "ImagePullBackOff: fib-1: server: no such image") || r.Header.Get("Retry-After") != "30" {
 		t.Errorf("answer = %s, Retry-After %s, %s", r.Status, r.Header.Get("Retry-After"), body)

@@ -11,7 +11,7 @@ import (
 	"syscall"
 
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
-	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/app"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/app/batching"
 )
 
 func main() {
@@ -25,14 +25,14 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	s, err := app.LoadCollector(os.Args[1:], os.Environ(), os.Stderr)
+	s, err := batching.Load(os.Args[1:], os.Environ(), os.Stderr)
 	if errors.Is(err, settings.ErrHelp) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	a, err := app.NewCollector(ctx, s, os.Stdout)
+	a, err := batching.New(ctx, s, os.Stdout)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ const (
 
 // listen serves the sidecar's own API. It returns nil when there is to be none, or when the port is
 // somebody else's: the application must not suffer from what measures it, nor go unmeasured for that.
-func listen(ctx context.Context, s Settings, tel *telemetry.Telemetry, agent *agent.Agent) (*httpserver.Server, error) {
+func listen(ctx context.Context, s Settings, tel *telemetry.Telemetry, agent *agent.Agent, trouble func() []string) (*httpserver.Server, error) {
 	if s.Listen == "" {
 		return nil, nil //nolint:nilnil // none is what was asked for
 	}
@@ -36,6 +36,7 @@ func listen(ctx context.Context, s Settings, tel *telemetry.Telemetry, agent *ag
 		}
 		return ""
 	})
+	ready.AddTrouble(trouble)
 	api, err := httpapi.Handler(httpapi.Options{Agent: agent, Pod: s.PodName, Namespace: s.PodNamespace, Now: time.Now})
 	if err != nil {
 		return nil, err

@@ -12,9 +12,11 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/agent"
@@ -46,7 +48,12 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	sender, err := send.New(s.ControllerURL, s.PodNamespace, s.PodName, s.validFor())
+	token := bearer.New(bearer.Options{File: s.TokenFile, Log: tel.Log})
+	authorities := s.Encryption.NewAuthorities()
+	s.Encryption.Warn(tel.Log, s.ControllerURL)
+	tel.Registry.MustRegister(token, s.Encryption.NewGauges(nil, authorities, nil, s.ControllerURL))
+	sender, err := send.New(s.ControllerURL, send.Pod{Namespace: s.PodNamespace, Name: s.PodName}, s.validFor(),
+		send.Way{Wrap: token.To("the autoscaler-controller"), Authorities: authorities})
 	if err != nil {
 		return nil, errors.Join(err, tel.Close(ctx))
 	}
@@ -65,7 +72,7 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		Log: tel.Log,
 	})
 	tel.Registry.MustRegister(&collector{agent: a.agent})
-	a.server, err = listen(ctx, s, tel, a.agent)
+	a.server, err = listen(ctx, s, tel, a.agent, func() []string { return slices.Concat(token.Trouble(), s.unencrypted(authorities)) })
 	if err != nil {
 		return nil, errors.Join(err, tel.Close(ctx))
 	}

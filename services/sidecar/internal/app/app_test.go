@@ -57,6 +57,10 @@ func (r *recorder) SubmitPodMetricsBatch(ctx context.Context, o autoscaler.Submi
 	return autoscaler.SubmitPodMetricsBatch200JSONResponse{Accepted: int32(len(o.Body.Items))}, nil
 }
 
+func (r *recorder) GetIdentityKeys(context.Context, autoscaler.GetIdentityKeysRequestObject) (autoscaler.GetIdentityKeysResponseObject, error) {
+	return autoscaler.GetIdentityKeys200JSONResponse{Issuer: "none", Keys: []map[string]any{}}, nil
+}
+
 func (r *recorder) all() []common.PodMetrics {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -4,6 +4,3 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Registry shows the tests what is measured, also what has no series yet.
 func (a *App) Registry() *prometheus.Registry { return a.telemetry.Registry }
-
-// Registry is the same of a collector.
-func (c *Collector) Registry() *prometheus.Registry { return c.telemetry.Registry }

@@ -10,6 +10,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/gen/common"
 	"github.com/nemesis-scaling/nemesis/pkg/testmetrics"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/app"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/app/batching"
 )
 
 var update = flag.Bool("update", false, "write METRICS.md")
@@ -29,11 +30,11 @@ func TestMetrics_AreThoseOfThePage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cs, err := app.LoadCollector([]string{"-listen", "127.0.0.1:0", "-name", "collector-x", "-controller-url", url}, nil, io.Discard)
+	cs, err := batching.Load([]string{"-listen", "127.0.0.1:0", "-name", "collector-x", "-controller-url", url, "-authentication", "optional"}, nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	collector, err := app.NewCollector(t.Context(), cs, io.Discard)
+	collector, err := batching.New(t.Context(), cs, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/bearer"
+	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/collect"
 )
@@ -37,6 +38,10 @@ type Settings struct {
 	ProcRoot      string
 	DiskPaths     string // with commas between; none is not measured
 	AppMetricsURL string // the application's Prometheus page, or several with commas between; "" is none
+
+	Encryption encryption.Settings // of the connection with the controller; the sidecar's own port is the pod's alone
+
+	TokenFile string // this pod's token for the controller; "" sends none
 
 	LogLevel string
 }
@@ -64,7 +69,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	var s Settings
 	set := settings.New("sidecar", "NEMESIS_", out)
 	set.AddressOrNone(&s.Listen, "listen", "127.0.0.1:0", "where the API, metrics and health are served: by default inside the pod alone, on a port that nobody has (the log says which); :8082 is on one that Prometheus finds")
-	set.String(&s.ControllerURL, "controller-url", "http://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
+	set.URL(&s.ControllerURL, "controller-url", "https://autoscaler-controller.nemesis-system.svc:8080", "the autoscaler-controller")
 	set.String(&s.PodName, "pod-name", variable(environ, "POD_NAME"), "this pod, by default POD_NAME or the host's name")
 	set.String(&s.PodNamespace, "pod-namespace", variable(environ, "POD_NAMESPACE"), "its namespace, by default POD_NAMESPACE")
 	set.String(&s.PodUID, "pod-uid", variable(environ, "POD_UID"), "its UID, by default POD_UID; only pod-cgroup needs it")
@@ -78,6 +83,8 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.String(&s.ProcRoot, "proc-root", "/proc", "the pod's processes")
 	set.String(&s.DiskPaths, "disk-paths", "", "folders whose use is measured, with commas between: volumes shared with the application; none by default")
 	set.String(&s.AppMetricsURL, "app-metrics-url", "", "the application's Prometheus page, such as http://localhost:8000/metrics, or several with commas between; none by default")
+	set.String(&s.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, which is sent along; empty sends none, and a file that is missing is said in the log")
+	s.Encryption.DeclareClient(set)
 	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")
 	err := set.Load(args, environ)
 	if errors.Is(err, settings.ErrHelp) {
@@ -101,11 +108,8 @@ func (s Settings) Validate() error {
 	refuse := func(key, value, allowed string) {
 		faults = append(faults, fmt.Errorf("%s: %q is not allowed: must be %s", key, value, allowed))
 	}
-	if !isURL(s.ControllerURL) {
-		faults = append(faults, notURL(s.ControllerURL))
-	}
 	pages := split(s.AppMetricsURL)
-	if len(pages) > mostPages || slices.ContainsFunc(pages, func(u string) bool { return !isURL(u) }) {
+	if len(pages) > mostPages || slices.ContainsFunc(pages, func(u string) bool { return !settings.IsURL(u) }) {
 		refuse("app-metrics-url", s.AppMetricsURL, fmt.Sprintf("empty, or up to %d URLs such as http://localhost:8000/metrics with commas between", mostPages))
 	}
 	if !name.MatchString(s.PodName) {
@@ -123,9 +127,13 @@ func (s Settings) Validate() error {
 	return errors.Join(faults...)
 }
 
-func isURL(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+// unencrypted is what people should look at.
+func (s Settings) unencrypted(a *encryption.Authorities) []string {
+	all := s.Encryption.Trouble(s.ControllerURL)
+	if missing := a.Missing(); missing != "" && !s.Encryption.ClearText && strings.HasPrefix(s.ControllerURL, "https:") {
+		all = append(all, "the controller cannot be verified: "+missing)
+	}
+	return all
 }
 
 func (s Settings) diskPaths() []string {
@@ -154,10 +162,6 @@ func level(text string) slog.Level {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(text)) // a Choice: always a level
 	return level
-}
-
-func notURL(value string) error {
-	return fmt.Errorf("controller-url: %q is not allowed: must be a URL such as http://autoscaler-controller:8080", value)
 }
 
 func variable(environ []string, name string) string {

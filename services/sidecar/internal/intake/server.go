@@ -3,6 +3,7 @@
 package intake
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -33,8 +34,12 @@ type Taker interface {
 	Put(i batch.Item[common.PodMetrics], now time.Time) bool
 }
 
+// Caller says which pod a push comes from; known is false where that is not known and does not matter. An
+// error is a refusal.
+type Caller func(ctx context.Context, h http.Header) (from batch.Pod, known bool, err error)
+
 // Handler serves POST /metrics.
-func Handler(to Taker) (http.Handler, error) {
+func Handler(to Taker, caller Caller) (http.Handler, error) {
 	spec, err := autoscaler.GetSpec()
 	if err != nil {
 		return nil, fmt.Errorf("contract of the autoscaler-controller: %w", err)
@@ -45,7 +50,27 @@ func Handler(to Taker) (http.Handler, error) {
 	}
 	spec.Paths = openapi3.NewPaths(openapi3.WithPath(path, &openapi3.PathItem{Post: whole.Post}))
 	push := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { take(w, r, to) })
-	return httpserver.LimitBody(maxBody)(inTime(httpserver.Validate(spec)(push))), nil
+	checked := httpserver.LimitBody(maxBody)(inTime(httpserver.Validate(spec)(push)))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || r.URL.Path != path { // it is refused there
+			checked.ServeHTTP(w, r)
+			return
+		}
+		from, known, err := caller(r.Context(), r.Header)
+		if err != nil {
+			fault.Write(w, r, err)
+			return
+		}
+		checked.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sender{}, whose{from, known})))
+	}), nil
+}
+
+type sender struct{}
+
+// whose is what is known of who sent a push.
+type whose struct {
+	pod   batch.Pod
+	known bool
 }
 
 // inTime bounds how long a body may take to come.
@@ -65,6 +90,16 @@ func take(w http.ResponseWriter, r *http.Request, to Taker) {
 	}
 	if err != nil {
 		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+		return
+	}
+	from, asked := r.Context().Value(sender{}).(whose)
+	switch {
+	case !asked: // a slip: nobody is served, rather than everybody
+		fault.Write(w, r, fault.New(fault.Internal, "nobody judged this push"))
+		return
+	case from.known && from.pod != batch.Pod{Namespace: in.Namespace, Name: in.PodName}:
+		fault.Write(w, r, fault.New(fault.Forbidden, "a pod measures itself alone: the token is the pod %s's in the namespace %s", from.pod.Name, from.pod.Namespace).
+			With("podName", in.PodName, from.pod.Name))
 		return
 	}
 	now := time.Now()

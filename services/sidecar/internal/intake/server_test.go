@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -26,7 +27,12 @@ func (t *taker) Put(i batch.Item[common.PodMetrics], _ time.Time) bool {
 
 func ask(t *testing.T, to *taker, method, target, body string) *httptest.ResponseRecorder {
 	t.Helper()
-	h, err := Handler(to)
+	return askAs(t, to, func(context.Context, http.Header) (from batch.Pod, known bool, err error) { return from, false, nil }, method, target, body)
+}
+
+func askAs(t *testing.T, to *taker, caller Caller, method, target, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	h, err := Handler(to, caller)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,5 +88,32 @@ func TestHandler_SaysWhenNothingCanBePassedOn(t *testing.T) {
 	w := ask(t, &taker{full: true}, http.MethodPost, "/metrics", push)
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "5" {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+}
+
+func TestHandler_APodMeasuresItselfAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		from   batch.Pod
+		known  bool
+		err    error
+		method string
+		target string
+		status int
+		says   string
+	}{
+		"itself":                 {batch.Pod{Namespace: "n", Name: "p"}, true, nil, "POST", "/metrics", 200, "received"},
+		"another pod":            {batch.Pod{Namespace: "n", Name: "q"}, true, nil, "POST", "/metrics", 403, "the pod q's in the namespace n"},
+		"its name elsewhere":     {batch.Pod{Namespace: "m", Name: "p"}, true, nil, "POST", "/metrics", 403, "namespace m"},
+		"nobody":                 {batch.Pod{}, false, fault.New(fault.Unauthenticated, "send a token"), "POST", "/metrics", 401, "send a token"},
+		"nobody can tell":        {batch.Pod{}, false, fault.New(fault.Unavailable, "no keys"), "POST", "/metrics", 503, "no keys"},
+		"nobody, in other words": {batch.Pod{}, false, fault.New(fault.Unauthenticated, "send a token"), "POST", "/%6Detrics", 401, "send a token"},
+		"nobody, by a detour":    {batch.Pod{}, false, fault.New(fault.Unauthenticated, "send a token"), "POST", "//metrics", 404, "not-found"},
+		"nobody, not a push":     {batch.Pod{}, false, fault.New(fault.Unauthenticated, "send a token"), "PUT", "/metrics", 405, "method-not-allowed"},
+	} {
+		to := &taker{}
+		w := askAs(t, to, func(context.Context, http.Header) (batch.Pod, bool, error) { return c.from, c.known, c.err }, c.method, c.target, push)
+		if w.Code != c.status || !strings.Contains(w.Body.String(), c.says) || (len(to.got) > 0) != (c.status == 200) {
+			t.Errorf("%s: %d %s, %d taken", name, w.Code, w.Body, len(to.got))
+		}
 	}
 }

@@ -29,9 +29,9 @@ type Batches struct {
 var _ batcher.Sender[common.PodMetrics] = (*Batches)(nil)
 
 // NewBatches makes a sender of batches in this collector's name. It connects to nothing yet.
-func NewBatches(url, name string) (*Batches, error) {
+func NewBatches(url, name string, way Way) (*Batches, error) {
 	api, err := autoscaler.NewClientWithResponses(url, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{
-		MaxAnswer: maxReceipt, Timeout: batchTimeout, MaxIdle: 1, IdleTimeout: idle,
+		MaxAnswer: maxReceipt, Timeout: batchTimeout, MaxIdle: 1, IdleTimeout: idle, Wrap: way.Wrap, Authorities: way.Authorities,
 	})))
 	if err != nil {
 		return nil, fmt.Errorf("controller at %q: %w", url, err)

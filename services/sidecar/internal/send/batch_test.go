@@ -44,7 +44,7 @@ func items(pods ...string) (list []batch.Item[common.PodMetrics]) {
 
 func newBatches(t *testing.T, url string) *Batches {
 	t.Helper()
-	s, err := NewBatches(url, "collector-x")
+	s, err := NewBatches(url, "collector-x", Way{})
 	if err != nil {
 		t.Fatal(err)
 	}

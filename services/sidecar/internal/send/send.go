@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
@@ -41,16 +42,28 @@ type Sender struct {
 
 var _ agent.Sender = (*Sender)(nil)
 
+// Wrap goes around every exchange with the controller: with a token, say. Nil is nothing.
+type Wrap func(http.RoundTripper) http.RoundTripper
+
+// Way is how the controller is reached. The zero value is by its URL alone.
+type Way struct {
+	Wrap        Wrap
+	Authorities httpclient.Authorities // verify it where its URL begins with https; nil: the system's do
+}
+
+// Pod is who measures itself.
+type Pod struct{ Namespace, Name string }
+
 // New makes a sender of a pod's measurements, each of which counts for validFor unless another comes. It
 // connects to nothing yet.
-func New(url, namespace, pod string, validFor time.Duration) (*Sender, error) {
+func New(url string, of Pod, validFor time.Duration, way Way) (*Sender, error) {
 	api, err := autoscaler.NewClientWithResponses(url, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{
-		MaxAnswer: maxAnswer, Timeout: timeout, MaxIdle: 1, IdleTimeout: idle, Trace: true,
+		MaxAnswer: maxAnswer, Timeout: timeout, MaxIdle: 1, IdleTimeout: idle, Trace: true, Wrap: way.Wrap, Authorities: way.Authorities,
 	})))
 	if err != nil {
 		return nil, fmt.Errorf("controller at %q: %w", url, err)
 	}
-	return &Sender{pod: pod, namespace: namespace, validFor: validFor, api: api}, nil
+	return &Sender{pod: of.Name, namespace: of.Namespace, validFor: validFor, api: api}, nil
 }
 
 // Send sends one measurement.

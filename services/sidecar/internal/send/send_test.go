@@ -49,7 +49,7 @@ func serve(t *testing.T, r autoscaler.StrictServerInterface) string {
 
 func sender(t *testing.T, url string) *Sender {
 	t.Helper()
-	s, err := New(url, "default", "web-7d4b9c-x2x4k", 25*time.Second)
+	s, err := New(url, Pod{Namespace: "default", Name: "web-7d4b9c-x2x4k"}, 25*time.Second, Way{})
 	if err != nil {
 		t.Fatal(err)
 	}

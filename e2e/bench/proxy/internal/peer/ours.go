@@ -33,6 +33,9 @@ func (o ours) Configure(s Site) (Command, error) {
 	if err != nil {
 		return Command{}, fmt.Errorf("%s -help: %w", o.binary, err)
 	}
+	if bytes.Contains(help, []byte("-open-metrics")) { // its page of metrics is read without a token
+		c.Args = append(c.Args, "-open-metrics")
+	}
 	// The revisions that know TLS are those that know HTTP/2, at the port for HTTP/1.1 too.
 	if bytes.Contains(help, []byte("-tls-listen")) {
 		c.TLS, c.H2, c.OnePort = true, true, true

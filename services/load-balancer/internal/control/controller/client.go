@@ -7,15 +7,19 @@
 package controller
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
+	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/retry"
@@ -33,9 +37,14 @@ type Options struct {
 	// ForgetAfter is how long a silence this one counts on not being taken for gone; 0 is the usual.
 	ForgetAfter time.Duration
 	Taken       func(sent time.Time) // the leader took a report that was sent then; nil is nobody
-	Log         *slog.Logger
-	Tracer      trace.Tracer
-	Registry    prometheus.Registerer
+	// Wrap goes around every exchange: with a token, say. Nil is nothing.
+	Wrap func(http.RoundTripper) http.RoundTripper
+	// Authorities verify it where its URL begins with https; nil: the system's do.
+	Authorities httpclient.Authorities
+
+	Log      *slog.Logger
+	Tracer   trace.Tracer
+	Registry prometheus.Registerer
 }
 
 // Client speaks to the controller.
@@ -54,13 +63,13 @@ type Client struct {
 func New(o Options) (*Client, error) {
 	c := &Client{o: o, link: newLink(), soon: make(chan struct{}, 1)}
 	api, err := autoscaler.NewClientWithResponses(o.URL, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{
-		MaxAnswer: maxAnswer, HeadTimeout: silence, Trace: true,
+		MaxAnswer: maxAnswer, HeadTimeout: silence, Trace: true, Wrap: o.Wrap, Authorities: o.Authorities,
 		MaxIdle: 64, // many applications may wake at once
 	})))
 	if err != nil {
 		return nil, fmt.Errorf("controller at %q: %w", o.URL, err)
 	}
-	routes, err := autoscaler.NewClient(o.URL, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{MaxAnswer: math.MaxInt64, HeadTimeout: silence})))
+	routes, err := autoscaler.NewClient(o.URL, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{MaxAnswer: math.MaxInt64, HeadTimeout: silence, Wrap: o.Wrap, Authorities: o.Authorities})))
 	if err != nil {
 		return nil, fmt.Errorf("controller at %q: %w", o.URL, err)
 	}
@@ -102,8 +111,24 @@ func (c *Client) counted(operation string, err error) {
 // refused is the error of an answer that is not what was asked for.
 func refused(status int, body []byte) error {
 	e, _ := fault.Read(status, body)
+	if status == http.StatusUnauthorized || status == http.StatusForbidden {
+		return fmt.Errorf("%w: %w", errNotLet, e.Cause)
+	}
 	return e.Cause
 }
 
+// errNotLet is that the controller does not take this load balancer's token, or does not let it: nothing
+// that is asked for, and nobody's but the operator's to mend.
+var errNotLet = errors.New("the controller refuses this load balancer")
+
 // backOff is how long an exchange that failed is waited with: not long, for requests may wait for it.
 var backOff = retry.Backoff{First: 50 * time.Millisecond, Most: time.Second}
+
+// pause is how long to wait after so many failures in a row, of which this was the last. What somebody must
+// mend first is asked for seldom.
+func pause(err error, failures int) time.Duration {
+	if errors.Is(err, errNotLet) {
+		return bearer.Backoff.Near(failures, rand.Float64)
+	}
+	return backOff.Near(failures, rand.Float64)
+}

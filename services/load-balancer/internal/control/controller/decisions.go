@@ -2,9 +2,12 @@ package controller
 
 import (
 	"context"
+	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/retry"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/accesslog"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/scalinglog"
@@ -27,7 +30,7 @@ type Decisions interface {
 // ends. It calls moved when the place has. What the controller has forgotten when it is asked, after
 // a long time away, is not told.
 func (c *Client) FollowDecisions(ctx context.Context, place *scalinglog.Place, keeper Decisions, moved func(time.Time)) {
-	for ctx.Err() == nil {
+	for refusals := 0; ctx.Err() == nil; {
 		before := place.Last()
 		decisions, err := c.decisions(ctx, place.Since())
 		if ctx.Err() != nil {
@@ -41,7 +44,10 @@ func (c *Client) FollowDecisions(ctx context.Context, place *scalinglog.Place, k
 		if place.Last() != before {
 			moved(place.Last())
 		}
-		retry.Pause(ctx, decisionsEvery)
+		if refusals++; !errors.Is(err, errNotLet) {
+			refusals = 0
+		}
+		retry.Pause(ctx, max(decisionsEvery, bearer.Backoff.Near(refusals, rand.Float64)))
 	}
 }
 

@@ -43,7 +43,7 @@ func (c *Client) Report(ctx context.Context, counts Counts) {
 	c.ReportSoon() // whoever has routes may send requests, and the controller must know that we exist
 	ticker := time.NewTicker(reportPeriod)
 	defer ticker.Stop()
-	well := true
+	well, refusals := true, 0
 	for {
 		select {
 		case <-ticker.C:
@@ -59,6 +59,12 @@ func (c *Client) Report(ctx context.Context, counts Counts) {
 			} else {
 				c.o.Log.Warn("traffic not reported", "error", err)
 			}
+		}
+		if refusals++; !errors.Is(err, errNotLet) {
+			refusals = 0
+		}
+		if refusals > 1 { // one may be a token that was replaced meanwhile
+			retry.Pause(ctx, pause(err, refusals-1))
 		}
 		retry.Pause(ctx, reportSpacing)
 	}

@@ -116,7 +116,7 @@ func (f *follower) run(ctx context.Context) {
 			return
 		case err != nil:
 			failures++
-			delay := backOff.Near(failures, rand.Float64)
+			delay := pause(err, failures)
 			if !errors.Is(err, errRedial) {
 				f.ended(err)
 			}

@@ -3,6 +3,7 @@ package controller
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 
 	"go.opentelemetry.io/otel/codes"
@@ -35,9 +36,9 @@ func (c *Client) start(ctx context.Context, call dispatch.StartCall) (dispatch.S
 		return started(answer.JSON200), nil
 	}
 	refusal, _ := fault.Read(answer.StatusCode(), answer.Body)
-	if answer.StatusCode() >= http.StatusInternalServerError {
-		c.ended("start", refusal.Cause)
-		return dispatch.Started{}, refusal.Cause
+	if err := refused(answer.StatusCode(), answer.Body); answer.StatusCode() >= http.StatusInternalServerError || errors.Is(err, errNotLet) {
+		c.ended("start", err) // of the application it says nothing
+		return dispatch.Started{}, err
 	}
 	c.ended("start", nil) // the controller is there, and says no
 	return dispatch.Started{}, &dispatch.RefusedStartError{Detail: cmp.Or(refusal.Detail, answer.Status())}

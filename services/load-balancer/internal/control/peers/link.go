@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/peers"
+	"github.com/nemesis-scaling/nemesis/pkg/bearer"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/retry"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/slots"
@@ -104,7 +107,11 @@ func (l *link) run(ctx context.Context) {
 			l.peers.o.Log.Info("another load balancer is not reached, it is tried again", "balancer", l.to.Name, "address", l.to.Address, "error", err)
 		}
 		l.add(apps...)
-		retry.Pause(ctx, backOff.Near(failures, rand.Float64))
+		pauses := backOff
+		if errors.Is(err, errNotLet) {
+			pauses = bearer.Backoff
+		}
+		retry.Pause(ctx, pauses.Near(failures, rand.Float64))
 	}
 }
 
@@ -148,6 +155,10 @@ func (l *link) exchange(ctx context.Context, apps []routing.Application, q quest
 	return nil
 }
 
+// errNotLet is that the other one does not take this load balancer's token, or does not let it: somebody
+// must mend that first.
+var errNotLet = errors.New("it refuses this load balancer")
+
 func (p *Peers) post(ctx context.Context, address string, out peers.SlotsExchange) (in peers.SlotsExchange, err error) {
 	body, err := json.Marshal(out)
 	if err != nil {
@@ -155,7 +166,7 @@ func (p *Peers) post(ctx context.Context, address string, out peers.SlotsExchang
 	}
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+Path, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.scheme+address+Path, bytes.NewReader(body))
 	if err != nil {
 		return in, err
 	}
@@ -170,7 +181,12 @@ func (p *Peers) post(ctx context.Context, address string, out peers.SlotsExchang
 		return in, err
 	}
 	if answer.StatusCode != http.StatusOK {
-		return in, fmt.Errorf("it answered %s", answer.Status)
+		refusal, _ := fault.Read(answer.StatusCode, text)
+		err := fmt.Errorf("it answered %s: %s", answer.Status, refusal.Summary())
+		if answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden {
+			err = fmt.Errorf("%w: %w", errNotLet, err)
+		}
+		return in, err
 	}
 	return in, json.Unmarshal(text, &in)
 }

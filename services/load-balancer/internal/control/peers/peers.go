@@ -18,6 +18,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/retry"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/dispatch"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
@@ -51,6 +52,13 @@ type Options struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 	PollAnew func() // everything is wanted from the controller anew
+	// Caller says which pod a request comes from; "" where that is not known and does not matter. An error is
+	// a refusal. Nil: nobody asks.
+	Caller func(ctx context.Context, h http.Header) (pod string, err error)
+	// Wrap goes around every exchange: with a token, say. Nil is nothing.
+	Wrap func(http.RoundTripper) http.RoundTripper
+	// Authorities verify the others; nil: they are called in clear text.
+	Authorities httpclient.Authorities
 }
 
 // Peers are the links to the other load balancers.
@@ -58,6 +66,7 @@ type Peers struct {
 	o         Options
 	desk      Desk
 	client    *http.Client
+	scheme    string // of their addresses
 	exchanges *prometheus.CounterVec
 
 	mu      sync.Mutex
@@ -71,12 +80,20 @@ var _ dispatch.Peers = (*Peers)(nil)
 // New makes them; nothing is sent before Run.
 func New(o Options) *Peers {
 	p := &Peers{o: o, links: map[slots.ID]*link{}}
-	p.client = &http.Client{Transport: &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 5 * time.Second}).DialContext,
+	dial := (&net.Dialer{Timeout: dialTimeout, KeepAlive: 5 * time.Second}).DialContext
+	transport := &http.Transport{
+		DialContext:         dial,
 		MaxIdleConnsPerHost: 4,
 		IdleConnTimeout:     90 * time.Second,
 		DisableCompression:  true,
-	}}
+	}
+	if p.scheme = "http://"; o.Authorities != nil {
+		p.scheme, transport.DialTLSContext = "https://", o.Authorities.DialTLS(dial, dialTimeout)
+	}
+	p.client = &http.Client{Transport: transport}
+	if o.Wrap != nil {
+		p.client.Transport = o.Wrap(p.client.Transport)
+	}
 	p.exchanges = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "nemesis_lb_peer_exchanges_total", Help: "Exchanges with other load balancers about slots, by result.",
 	}, []string{"result"})

@@ -19,9 +19,22 @@ func (p *Peers) Handler() http.Handler {
 }
 
 func (p *Peers) serve(w http.ResponseWriter, r *http.Request) {
+	pod := ""
+	if p.o.Caller != nil {
+		var err error
+		if pod, err = p.o.Caller(r.Context(), r.Header); err != nil {
+			fault.Write(w, r, err)
+			return
+		}
+	}
 	var in peers.SlotsExchange
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+		return
+	}
+	if pod != "" && in.From.Name != pod {
+		fault.Write(w, r, fault.New(fault.Forbidden, "a load balancer speaks for itself alone: the token is the pod %s's", pod).
+			With("from.name", in.From.Name, pod))
 		return
 	}
 	self := p.desk.Self()

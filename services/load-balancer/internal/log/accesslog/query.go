@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,6 +17,7 @@ type Query struct {
 	Since      time.Time // arrived at or after
 	Until      time.Time // arrived before
 	Namespace  string
+	Among      []string // namespaces, sorted: of these alone, and of no request without an application; nil wants all
 	Deployment string
 	Status     int // from 100 on: this status; from 1 to 5: this class
 	Client     netip.Addr
@@ -55,6 +57,7 @@ func (m *Matcher) Match(r *Record) bool {
 	case !q.Since.IsZero() && r.ArrivedAt.Before(q.Since),
 		!q.Until.IsZero() && !r.ArrivedAt.Before(q.Until),
 		q.Namespace != "" && r.Application.Namespace != q.Namespace,
+		q.Among != nil && !among(q.Among, r.Application.Namespace),
 		q.Deployment != "" && r.Application.Deployment != q.Deployment,
 		q.Status >= 100 && r.ShownStatus() != q.Status,
 		q.Status > 0 && q.Status < 100 && r.ShownStatus()/100 != q.Status,
@@ -70,4 +73,9 @@ func (m *Matcher) Match(r *Record) bool {
 	}
 	m.target = append(append(append(m.target[:0], "http://"...), r.Address...), r.PodPath...)
 	return bytes.Contains(m.target, m.text)
+}
+
+func among(sorted []string, name string) bool {
+	_, found := slices.BinarySearch(sorted, name)
+	return found
 }

@@ -117,6 +117,9 @@ func filters(q accesslog.Query) []any {
 	if q.Namespace != "" {
 		is("kubernetes.namespace", q.Namespace)
 	}
+	if q.Among != nil {
+		all = append(all, object{"terms": object{"kubernetes.namespace": q.Among}})
+	}
 	if q.Deployment != "" {
 		is("kubernetes.deployment.name", q.Deployment)
 	}

@@ -38,7 +38,7 @@ type Application struct {
 	began       time.Time     // when the start under way began; zero: none is, or it is not known
 	block       block
 	wake        *WakeUp
-	trouble     string      // why the last start call failed; "" when it did not
+	trouble     Trouble     // why the last start call failed; zero when it did not
 	timer       *time.Timer // when to look again although nothing has changed
 	removed     bool
 	kept        time.Time // its route was removed, and is kept until then; zero: it was not
@@ -250,18 +250,26 @@ func (a *Application) anyUsable() bool {
 	return slices.ContainsFunc(a.pods, (*Pod).usable)
 }
 
+// Trouble is why nobody is let in; the zero value is not known.
+type Trouble struct {
+	Text     string
+	Nameless string // the same without a name: of a pod, a namespace, an address
+}
+
+func plain(text string) Trouble { return Trouble{text, text} }
+
 // hindrance says why nobody is let in, as far as it is known: what the start call met, else how the
-// pods stand. Before there is a pod it is "".
-func (a *Application) hindrance(now time.Time) string {
+// pods stand. Before there is a pod it is not known.
+func (a *Application) hindrance(now time.Time) Trouble {
 	switch {
-	case a.trouble != "" || len(a.pods) == 0:
+	case a.trouble != (Trouble{}) || len(a.pods) == 0:
 		return a.trouble
 	case a.share != nil && !a.share.seated:
-		return "this load balancer does not know which others there are, and the pods are limited"
+		return plain("this load balancer does not know which others there are, and the pods are limited")
 	case a.anyUsable():
-		return "every pod works on as many requests as it may"
+		return plain("every pod works on as many requests as it may")
 	}
-	return "its pod " + a.pods[0].Name + ": " + a.pods[0].why(now)
+	return Trouble{"its pod " + a.pods[0].Name + ": " + a.pods[0].why(now), "its pod is not ready"}
 }
 
 // fallBack has the Service checked while it is the last hope.

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"strings"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
@@ -61,4 +62,27 @@ func (b *block) date(now time.Time) {
 	case b.since.IsZero():
 		b.since = now
 	}
+}
+
+// Nameless is why no pod of the application can start, without a name: of an image, a quota, a node, a
+// namespace. Of what the cluster says that is the one word for programs; the controller's own refusal has no
+// other name than the application's.
+func Nameless(b routing.Blocked, app routing.Application) string {
+	if b.Reason == startRefused {
+		if said := nameless(b.Message, app); said != "" {
+			return said
+		}
+	}
+	return b.Reason
+}
+
+// nameless is a text of the controller's without the application's name; "" when there is more of it in it.
+func nameless(text string, app routing.Application) string {
+	id := app.Namespace + "/" + app.Deployment
+	text = strings.ReplaceAll(text, "the Deployment "+id, "its Deployment")
+	text = strings.ReplaceAll(text, id, "the application")
+	if strings.Contains(text, app.Namespace) || strings.Contains(text, app.Deployment) {
+		return ""
+	}
+	return text
 }

@@ -113,7 +113,7 @@ func (a *Application) Progress(now time.Time) Progress {
 }
 
 func (a *Application) progress(now time.Time) Progress {
-	p := Progress{Serving: a.anyUsable(), Expected: a.expected, Doing: a.hindrance(now)}
+	p := Progress{Serving: a.anyUsable(), Expected: a.expected, Doing: a.hindrance(now).Text}
 	if !p.Serving {
 		p.Blocked, _ = a.block.now()
 	}

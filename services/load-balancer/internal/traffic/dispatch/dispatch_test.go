@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,14 +165,14 @@ func TestVisit_InVainSaysWhatHinderedIt(t *testing.T) {
 		},
 		"the Deployment does not exist": func(_ *testing.T, w *world) {
 			w.follow(routing.Waking, nil, pod("a", starting))
-			w.app().trouble = "the Deployment does not exist"
+			w.app().trouble = plain("the Deployment does not exist")
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(nil)
 			prepare(t, w)
 			v, waits := w.arrive(t)
-			if err := v.Wait(nil); !waits || !errors.Is(err, ErrTooLate) && !errors.Is(err, ErrBusy) || v.Trouble != want {
+			if err := v.Wait(nil); !waits || !errors.Is(err, ErrTooLate) && !errors.Is(err, ErrBusy) || v.Trouble.Text != want || strings.Contains(v.Trouble.Nameless, "pod a") {
 				t.Errorf("waits %v, %v: %q, want %q", waits, err, v.Trouble, want)
 			}
 		})

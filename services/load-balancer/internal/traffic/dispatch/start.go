@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -52,7 +53,7 @@ func (r *StartRequest) Answered(s Started) {
 	if a.start != r {
 		return
 	}
-	a.trouble = ""
+	a.trouble = Trouble{}
 	if r.answered.IsZero() {
 		r.answered = now
 	}
@@ -75,17 +76,21 @@ func (r *StartRequest) Failed(err error) {
 	if a.start != r {
 		return
 	}
-	a.trouble = "the controller cannot be reached"
+	a.trouble = plain("the controller cannot be reached")
 	if refused, ok := errors.AsType[*RefusedStartError](err); ok {
 		if !a.kept.IsZero() { // that the controller knows no such application any more is no news
-			a.trouble = refused.Detail
+			a.trouble = refusedTrouble(refused.Detail, a.ID)
 			return
 		}
 		now := a.d.options.Now()
-		a.trouble = refused.Detail
+		a.trouble = refusedTrouble(refused.Detail, a.ID)
 		a.block.byCall(routing.Blocked{Reason: startRefused, Message: refused.Detail, Since: now}, now)
 		a.update(now)
 	}
+}
+
+func refusedTrouble(detail string, app routing.Application) Trouble {
+	return Trouble{detail, cmp.Or(nameless(detail, app), "the controller refused the start")}
 }
 
 // RefusedStartError is a definite no of the controller: asking again sooner would not help.

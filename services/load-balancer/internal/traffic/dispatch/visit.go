@@ -36,7 +36,7 @@ type Visit struct {
 	Reason  string        // why this pod
 	SentAt  time.Time     // when it was given the pod
 	Waited  time.Duration // in the room, all stays together
-	Trouble string        // why no pod was free, when the visit waited in vain; "" is not known
+	Trouble Trouble       // why no pod was free, when the visit waited in vain
 	Arrived time.Time
 	WakeUp  string // the id of the wake-up that it waited for; "" is none
 	Tries   int    // pods that it was given
@@ -262,7 +262,7 @@ func (v *Visit) Retry(refused bool, now time.Time) (waits bool, err error) {
 		waits, err = v.enterUncounted(now)
 	case v.Left(now) <= 0:
 		err = ErrTooLate
-		v.Trouble = fmt.Sprintf("it was offered to pods %d times, and none took it", v.Tries)
+		v.Trouble = plain(fmt.Sprintf("it was offered to pods %d times, and none took it", v.Tries))
 	default:
 		waits, err = v.enter(now, true)
 	}

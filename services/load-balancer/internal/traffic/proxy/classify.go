@@ -51,6 +51,46 @@ func (x *exchange) fullOr(code fault.Code) fault.Code {
 	return code
 }
 
+// names tells whether the client is told of names: on the data port anybody is one, and whose applications
+// stand behind it, and on which pods, is none of his business unless the operator says so. Who asks by the admin
+// port may send requests in the application's namespace.
+func (x *exchange) names() bool { return x.call || x.p.o.NamesInRefusals }
+
+// whom is the application, as the client is told of it.
+func (x *exchange) whom() string {
+	if x.names() && x.match.Target != nil {
+		return x.match.Target.ID.String()
+	}
+	return "the application"
+}
+
+// blocked says why no pod of the application can start. The cluster's own words have names in them: of images,
+// quotas, nodes.
+func (x *exchange) blocked(b routing.Blocked) *fault.Error {
+	why := dispatch.Nameless(b, x.visit.App.ID)
+	if x.names() {
+		why = b.Reason + ": " + b.Message
+	}
+	return fault.New(fault.StartBlocked, "%s cannot start: %s", x.whom(), why).After(x.retryAfter())
+}
+
+// trouble is why the request waited in vain.
+func (x *exchange) trouble() string {
+	if x.names() {
+		return orElse(x.visit.Trouble.Text, "it goes on being started")
+	}
+	return orElse(x.visit.Trouble.Nameless, "it goes on being started")
+}
+
+// noPort is that a pod cannot be asked for what was asked.
+func (x *exchange) noPort() *fault.Error {
+	pod := "the application's pod"
+	if x.names() {
+		pod = "the pod " + x.visit.Pod.Name + " of " + x.whom()
+	}
+	return fault.New(fault.BadGateway, "%s has no port for %s: see the CustomAutoscaler's condition TargetFound", pod, orElse(x.at, "/"))
+}
+
 func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 	if known, ok := errors.AsType[*fault.Error](err); ok {
 		switch known.Code {
@@ -67,8 +107,7 @@ func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 		err = errFault
 	}
 	if blocked, ok := errors.AsType[*dispatch.BlockedError](err); ok {
-		return fault.New(fault.StartBlocked, "%s cannot start: %s: %s", x.visit.App.ID, blocked.Blocked.Reason, blocked.Blocked.Message).
-			After(x.retryAfter()), reasonBlocked
+		return x.blocked(blocked.Blocked), reasonBlocked
 	}
 	if syntax, ok := errors.AsType[*message.Error](err); ok && !errors.Is(err, ErrBroken) && !isBodyError(err) {
 		code := fault.Invalid
@@ -90,25 +129,25 @@ func (x *exchange) classify(err error) (problem *fault.Error, reason string) {
 	case errors.Is(err, waitroom.ErrTooMany), errors.Is(err, waitroom.ErrTooLarge):
 		return fault.New(x.fullOr(fault.WaitingRoomFull), "%s, and no pod is free", err).After(x.retryAfter()), reasonRoomFull
 	case errors.Is(err, errShare):
-		return fault.New(x.fullOr(fault.Unavailable), "%s takes so many of the client connections that others would find none", x.match.Target.ID).
+		return fault.New(x.fullOr(fault.Unavailable), "%s takes so many of the client connections that others would find none", x.whom()).
 			After(x.retryAfter()), reasonShare
 	case errors.Is(err, errStarting):
-		return fault.New(fault.Unavailable, "no pod of %s serves yet: %s", x.visit.App.ID, progressText(x.progress())).After(x.retryAfter()), reasonStarting
+		return fault.New(fault.Unavailable, "no pod of %s serves yet: %s", x.whom(), progressText(x.progress())).After(x.retryAfter()), reasonStarting
 	case errors.Is(err, errNoStream):
 		return x.noStream(), ""
 	case errors.Is(err, dispatch.ErrAsleep):
-		return fault.New(fault.Unavailable, "no pod of %s serves, and this request starts none", x.visit.App.ID).After(x.retryAfter()), ""
+		return fault.New(fault.Unavailable, "no pod of %s serves, and this request starts none", x.whom()).After(x.retryAfter()), ""
 	case errors.Is(err, dispatch.ErrTooLate):
-		return fault.New(fault.WakeUpTimeout, "no pod of %s was free within %v; %s", x.visit.App.ID, rounded(x.tried()), orElse(x.visit.Trouble, "it goes on being started")).
+		return fault.New(fault.WakeUpTimeout, "no pod of %s was free within %v; %s", x.whom(), rounded(x.tried()), x.trouble()).
 			After(x.retryAfter()), reasonTooLate
 	case errors.Is(err, dispatch.ErrBusy):
-		return fault.New(fault.Busy, "every pod of %s works on as many requests as it may", x.visit.App.ID).After(x.retryAfter()), reasonBusy
+		return fault.New(fault.Busy, "every pod of %s works on as many requests as it may", x.whom()).After(x.retryAfter()), reasonBusy
 	case errors.Is(err, dispatch.ErrTries):
 		return fault.New(fault.BadGateway, "it was offered to pods %d times, and none took it", x.visit.Tries), ""
 	case errors.Is(err, dispatch.ErrNoRoute):
 		return fault.New(fault.Unavailable, "the application's route was removed while the request waited").After(time.Second), reasonNoRoute
 	case errors.Is(err, errNoPort):
-		return fault.New(fault.BadGateway, "the pod %s of %s has no port for %s: see the CustomAutoscaler's condition TargetFound", x.visit.Pod.Name, x.visit.App.ID, orElse(x.at, "/")), ""
+		return x.noPort(), ""
 	case errors.Is(err, dispatch.ErrClosing):
 		return fault.New(fault.Unavailable, "this load balancer is ending; another one takes the request").After(time.Second), reasonClosing
 	case errors.Is(err, errBodyTooLarge):

@@ -50,11 +50,13 @@ type Options struct {
 	Silence        func() time.Duration // how long a pod may neither take nor send a byte
 	TrustedProxies []netip.Prefix       // whose X-Forwarded-* fields are believed
 	HTTPSPort      int                  // to which requests in clear are sent; 0: they are served
-	Log            *slog.Logger
-	Tracer         trace.Tracer // nil: no spans are made, and trace fields pass unchanged
-	TrustTraces    bool         // a client's trace is continued, else it is only linked
-	Metrics        *Metrics
-	Now            func() time.Time
+	// NamesInRefusals has clients told which application and which pod it was.
+	NamesInRefusals bool
+	Log             *slog.Logger
+	Tracer          trace.Tracer // nil: no spans are made, and trace fields pass unchanged
+	TrustTraces     bool         // a client's trace is continued, else it is only linked
+	Metrics         *Metrics
+	Now             func() time.Time
 }
 
 // Proxy is the handler of the data port.

@@ -1,0 +1,210 @@
+package certificates
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/nemesis-scaling/nemesis/pkg/authority"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
+)
+
+// MapName is the ConfigMap by whose ca.crt the services are verified.
+const MapName = "nemesis-ca"
+
+// How often it is looked where the bundle is missing, and how many ConfigMaps are written at a time. What is
+// left is for the next time.
+const (
+	publishEvery = 2 * time.Second
+	writesAtOnce = 100
+)
+
+// PublisherOptions are what a Publisher works with. All are needed, but for Within.
+type PublisherOptions struct {
+	Clients   *kube.Clients
+	Log       *slog.Logger
+	Namespace string // the controller's own
+	Within    string // the only namespace that is watched beside it; "": all
+	Bundle    func() (bundle []byte, changed <-chan struct{})
+	// Namespaces are those that have applications; not known while the picture is not whole. Which of them
+	// this replica writes in is Ours, so that replicas do not write the same.
+	Namespaces func() (list map[string]bool, known bool)
+	Ours       func(namespace string) bool
+}
+
+// Publisher keeps the bundle in a ConfigMap in the controller's own namespace and in each namespace that has
+// applications. Those of namespaces that have none any more are removed, as far as the label says that they
+// are ours.
+type Publisher struct {
+	PublisherOptions
+	kube      kubernetes.Interface
+	informers []cache.SharedIndexInformer
+
+	mu      sync.Mutex
+	trouble string
+}
+
+// NewPublisher makes it.
+func NewPublisher(o PublisherOptions) *Publisher {
+	p := &Publisher{PublisherOptions: o, kube: o.Clients.Typed}
+	watched := []string{metav1.NamespaceAll}
+	if o.Within != "" {
+		watched = []string{o.Namespace}
+		if o.Within != o.Namespace {
+			watched = append(watched, o.Within)
+		}
+	}
+	for _, namespace := range watched {
+		maps := o.Clients.Typed.CoreV1().ConfigMaps(namespace)
+		only := func(o metav1.ListOptions) metav1.ListOptions {
+			o.FieldSelector = "metadata.name=" + MapName // the right to read is bound to the name, too
+			return o
+		}
+		p.informers = append(p.informers, kube.Informer(&corev1.ConfigMap{}, nil, nil,
+			func(ctx context.Context, o metav1.ListOptions) (*corev1.ConfigMapList, error) {
+				return maps.List(ctx, only(o))
+			},
+			func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+				return maps.Watch(ctx, only(o))
+			}))
+	}
+	return p
+}
+
+// Run publishes until ctx ends. It never stops anything else.
+func (p *Publisher) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	var synced []cache.InformerSynced
+	for _, informer := range p.informers {
+		if err := informer.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
+			if ctx.Err() == nil {
+				p.Log.Warn("watch interrupted", "resource", "the ConfigMaps "+MapName, "error", err)
+				p.note("they cannot be read: " + kube.Message(err))
+			}
+		}); err != nil {
+			return fmt.Errorf("watch the ConfigMaps %s: %w", MapName, err)
+		}
+		synced = append(synced, informer.HasSynced)
+		running.Go(func() { informer.RunWithContext(ctx) })
+	}
+	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
+		return nil
+	}
+	ticker := time.NewTicker(publishEvery)
+	defer ticker.Stop()
+	for {
+		p.once(ctx)
+		_, changed := p.Bundle()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		case <-changed:
+		}
+	}
+}
+
+// once writes and removes what is due. What could not be done is tried the next time.
+func (p *Publisher) once(ctx context.Context) {
+	bundle, _ := p.Bundle()
+	if bundle == nil {
+		return
+	}
+	there := map[string]*corev1.ConfigMap{}
+	for _, informer := range p.informers {
+		for _, object := range informer.GetStore().List() {
+			if m, ok := object.(*corev1.ConfigMap); ok && m.Name == MapName {
+				there[m.Namespace] = m
+			}
+		}
+	}
+	namespaces, known := p.Namespaces()
+	wanted := map[string]bool{p.Namespace: true}
+	for namespace := range namespaces {
+		wanted[namespace] = true
+	}
+	work := Plan(there, wanted, known, string(bundle))
+	fault, done := "", 0
+	for _, w := range work {
+		if !p.Ours(w.Namespace) {
+			continue
+		}
+		if done++; done > writesAtOnce || ctx.Err() != nil {
+			break
+		}
+		if err := p.do(ctx, w, string(bundle)); err != nil && ctx.Err() == nil {
+			fault = fmt.Sprintf("%s/%s: %s", w.Namespace, MapName, kube.Message(err))
+			p.Log.Warn("the certificate authority is not published there; it is tried again", "namespace", w.Namespace, "remove", w.Remove, "error", err)
+		}
+	}
+	p.note(fault)
+}
+
+// Work is one ConfigMap that is to be written, or removed.
+type Work struct {
+	Namespace string
+	Remove    bool
+}
+
+// Plan is what is to be done so that the bundle is where it is wanted, and nowhere else. Nothing is removed
+// while it is not known where it is wanted.
+func Plan(there map[string]*corev1.ConfigMap, wanted map[string]bool, known bool, bundle string) (work []Work) {
+	for namespace := range wanted {
+		if m := there[namespace]; m == nil || m.Data[authority.KeyCertificate] != bundle {
+			work = append(work, Work{Namespace: namespace})
+		}
+	}
+	for namespace, m := range there {
+		if known && !wanted[namespace] && m.Labels[partOf] == product && m.DeletionTimestamp == nil {
+			work = append(work, Work{Namespace: namespace, Remove: true})
+		}
+	}
+	return work
+}
+
+func (p *Publisher) do(ctx context.Context, w Work, bundle string) error {
+	ctx, cancel := kube.Bounded(ctx)
+	defer cancel()
+	maps := p.kube.CoreV1().ConfigMaps(w.Namespace)
+	if w.Remove {
+		err := maps.Delete(ctx, MapName, metav1.DeleteOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return err
+	}
+	object := applycorev1.ConfigMap(MapName, w.Namespace).WithLabels(map[string]string{partOf: product}).
+		WithData(map[string]string{authority.KeyCertificate: bundle})
+	_, err := maps.Apply(ctx, object, metav1.ApplyOptions{FieldManager: owner, Force: true})
+	if apierrors.IsNotFound(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return nil // the namespace goes
+	}
+	return err
+}
+
+func (p *Publisher) note(fault string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trouble = fault
+}
+
+// Trouble is what people should look at.
+func (p *Publisher) Trouble() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.trouble == "" {
+		return nil
+	}
+	return []string{"the ConfigMaps " + MapName + ", by which services are verified: " + p.trouble}
+}

@@ -1,0 +1,98 @@
+package batching
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/nemesis-scaling/nemesis/pkg/access"
+	"github.com/nemesis-scaling/nemesis/pkg/bearer"
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/identity"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/batch"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/judge"
+)
+
+// The values of the setting authentication.
+const (
+	required = "required"
+	optional = "optional"
+)
+
+// callers are the sidecars that push, and who reads the metrics.
+type callers struct {
+	gate *identity.Gate
+	keys *identity.Follower
+	open bool // the metrics are everybody's
+	may  *access.Reviewer
+}
+
+func newCallers(c *Collector, s Settings, asked *judge.Controller) (*callers, error) {
+	outcomes := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "nemesis_collector_tokens_total", Help: "Pushes of sidecars, by how their tokens were judged.",
+	}, []string{"outcome"})
+	must := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "nemesis_authentication_required", Help: "1 while nobody is served who does not say who he is; 0 with authentication at optional.",
+	})
+	c.telemetry.Registry.MustRegister(outcomes, must)
+	a := &callers{keys: identity.NewFollower(asked.IdentityKeys, c.log), open: s.OpenMetrics}
+	verifier, err := identity.NewVerifier(identity.Options{
+		Keys: identity.NewKeys(a.keys.Fetch, c.log), Log: c.log,
+		Judged: func(o identity.Outcome) { outcomes.WithLabelValues(string(o)).Inc() },
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.gate = &identity.Gate{Verifier: verifier, Ready: a.keys.Known, Optional: s.Authentication == optional}
+	if a.may, err = access.NewReviewer(asked, func(access.Result) {}); err != nil {
+		return nil, err
+	}
+	if !a.gate.Optional {
+		must.Set(1)
+	}
+	for _, text := range a.trouble() {
+		c.log.Warn(text)
+	}
+	return a, nil
+}
+
+// trouble is what is served to everybody, and should not be for long.
+func (a *callers) trouble() []string {
+	if a.gate.Optional {
+		return []string{"authentication is optional: pushes without a token are taken, for any pod; set it to required once all sidecars are of a version that sends one"}
+	}
+	return nil
+}
+
+// pod is the one that a push comes from; known is false where that is not known and does not matter.
+func (a *callers) pod(ctx context.Context, h http.Header) (pod batch.Pod, known bool, err error) {
+	who, known, err := a.gate.Caller(ctx, h)
+	if known && who.Pod == "" {
+		return pod, false, fault.New(fault.Forbidden, "the token of %s is bound to no pod, and measurements are a pod's own", who.Name)
+	}
+	return batch.Pod{Namespace: who.Namespace, Name: who.Pod}, known, err
+}
+
+// metrics tells why somebody may not read the metrics; nil: he may.
+func (a *callers) metrics(ctx context.Context, h http.Header) error {
+	token, given := bearer.Of(h)
+	switch {
+	case a.open || !given && a.gate.Optional:
+		return nil
+	case !given:
+		return fault.New(fault.Unauthenticated, "send a token in the header %s, as: Bearer TOKEN", bearer.Header)
+	}
+	answer, err := a.may.Review(ctx, access.Question{Token: token, Verb: "get", Resource: "metrics"})
+	switch {
+	case a.gate.Optional && fault.Is(err, fault.Unavailable):
+		return nil
+	case err != nil:
+		return err
+	case !answer.Authenticated:
+		return fault.New(fault.Unauthenticated, "the token is not good: %s", answer.Reason)
+	case !answer.Everywhere:
+		return fault.New(fault.Forbidden, "%s may not get /metrics", answer.User)
+	}
+	return nil
+}

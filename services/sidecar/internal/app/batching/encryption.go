@@ -1,0 +1,80 @@
+package batching
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"strings"
+
+	"github.com/nemesis-scaling/nemesis/pkg/authority"
+	"github.com/nemesis-scaling/nemesis/pkg/encryption"
+	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/send"
+)
+
+// secured is what the connections with sidecars and with the controller are encrypted by.
+type secured struct {
+	settings    encryption.Settings
+	url         string // of the controller
+	log         *slog.Logger
+	certificate *encryption.Certificate
+	authorities *encryption.Authorities
+	secure      *httpserver.Secure
+	issuer      *send.Certificates
+}
+
+func newSecured(s Settings, t *telemetry.Telemetry, wrap send.Wrap) (*secured, error) {
+	certificate, err := encryption.NewCertificate()
+	if err != nil {
+		return nil, err
+	}
+	c := &secured{settings: s.Encryption, url: s.ControllerURL, log: t.Log, certificate: certificate, secure: httpserver.NewSecure(certificate.Get, s.Encryption.ClearText)}
+	if err := certificate.Load(&c.settings); err != nil {
+		return nil, err
+	}
+	c.authorities = c.settings.NewAuthorities()
+	if c.issuer, err = send.NewCertificates(s.ControllerURL, send.Way{Wrap: wrap, Authorities: c.authorities}); err != nil {
+		return nil, err
+	}
+	c.settings.Warn(t.Log, c.url)
+	t.Registry.MustRegister(c.settings.NewGauges(certificate, c.authorities, c.secure, c.url))
+	return c, nil
+}
+
+// run keeps the certificate up to date until ctx ends.
+func (c *secured) run(ctx context.Context) {
+	if c.settings.Given() {
+		c.certificate.Follow(ctx, c.log, &c.settings)
+		return
+	}
+	c.certificate.Keep(ctx, c.log, c)
+}
+
+// trouble is what people should look at.
+func (c *secured) trouble() []string {
+	all := append(c.settings.Trouble(c.url), c.certificate.Trouble()...)
+	if missing := c.authorities.Missing(); missing != "" && !c.settings.ClearText && strings.HasPrefix(c.url, "https:") {
+		all = append(all, "the controller cannot be verified: "+missing)
+	}
+	return all
+}
+
+var _ encryption.Issuer = (*secured)(nil)
+
+// Issue asks the controller for a certificate of a new key, which never leaves this process.
+func (c *secured) Issue(ctx context.Context) (*tls.Certificate, error) {
+	key, request, err := authority.NewRequest()
+	if err != nil {
+		return nil, err
+	}
+	chain, err := c.issuer.Certificate(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	return authority.Join(chain, key)
+}
+
+// Trusted tells whether sidecars, who read the same authorities, can verify it.
+func (c *secured) Trusted(leaf *x509.Certificate) bool { return c.authorities.Trusts(leaf) }
