@@ -203,7 +203,7 @@ def test_the_policy_puts_in_what_the_webhook_does(nemesis: Nemesis, kubectl: Kub
         )
         by_policy = tried(nemesis.cluster, other, annotations={**page, "nemesis/inject": "true"})
         env = of_sidecar(by_policy)["env"]
-        env.remove({"name": "NEMESIS_CONTROLLER_URL", "value": f"http://{CONTROLLER}.{SYSTEM}.svc:8080"})  # what it knows by itself
+        env.remove({"name": "NEMESIS_CONTROLLER_URL", "value": f"https://{CONTROLLER}.{SYSTEM}.svc:8080"})  # what it knows by itself
         assert of_sidecar(by_policy) == of_sidecar(by_webhook) and containers(by_policy)[-1] == SIDECAR
         for field in ("volumes", "shareProcessNamespace"):
             assert by_policy["spec"][field] == by_webhook["spec"][field], field
