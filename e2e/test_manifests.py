@@ -357,7 +357,9 @@ def says_who_it_is(pod: dict, container: dict) -> None:
     assert pod["automountServiceAccountToken"] is False
     (mount,) = [m for m in container["volumeMounts"] if m["name"] == IDENTITY]
     (volume,) = [v for v in pod["volumes"] if v["name"] == IDENTITY]
-    tokens = [s["serviceAccountToken"] for v in pod["volumes"] for s in v.get("projected", {}).get("sources", []) if "serviceAccountToken" in s]
+    tokens = [
+        s["serviceAccountToken"] for v in pod["volumes"] for s in v.get("projected", {}).get("sources", []) if "serviceAccountToken" in s
+    ]
     assert tokens == [{"audience": "nemesis", "expirationSeconds": 3600, "path": "token"}], tokens
     assert tokens[0] in [s.get("serviceAccountToken") for s in volume["projected"]["sources"]]
     looked_for = re.search(r'DefaultFile = "([^"]+)"', (ROOT / "pkg" / "bearer" / "bearer.go").read_text())
