@@ -178,8 +178,9 @@ def policy(kubectl: Kubectl, cluster: Cluster) -> Iterator[None]:
         pytest.skip("this Kubernetes has no MutatingAdmissionPolicy v1")
     objects = list(yaml.safe_load_all(kubectl("kustomize", str(POLICY))))
     for o in objects:
-        if o["kind"] == "ConfigMap":
-            o["data"]["image"] = f"{os.environ.get('NEMESIS_IMAGES', 'nemesis')}/sidecar:{os.environ.get('NEMESIS_IMAGE_TAG', 'dev')}"
+        if o["kind"] == "MutatingAdmissionPolicy":
+            image = f"{os.environ.get('NEMESIS_IMAGES', 'nemesis')}/sidecar:{os.environ.get('NEMESIS_IMAGE_TAG', 'dev')}"
+            o["spec"]["variables"][0]["expression"] = f"'{image}'"
     text = yaml.safe_dump_all(objects)
     kubectl("apply", "-f", "-", stdin=text)
     try:
@@ -202,7 +203,7 @@ def test_the_policy_puts_in_what_the_webhook_does(nemesis: Nemesis, kubectl: Kub
         )
         by_policy = tried(nemesis.cluster, other, annotations={**page, "nemesis/inject": "true"})
         env = of_sidecar(by_policy)["env"]
-        env.remove({"name": "NEMESIS_CONTROLLER_URL", "value": f"http://{CONTROLLER}.{SYSTEM}.svc:8080"})  # what it knows by itself
+        env.remove({"name": "NEMESIS_CONTROLLER_URL", "value": f"https://{CONTROLLER}.{SYSTEM}.svc:8080"})  # what it knows by itself
         assert of_sidecar(by_policy) == of_sidecar(by_webhook) and containers(by_policy)[-1] == SIDECAR
         for field in ("volumes", "shareProcessNamespace"):
             assert by_policy["spec"][field] == by_webhook["spec"][field], field

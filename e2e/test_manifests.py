@@ -139,10 +139,10 @@ def test_the_webhook_leads_to_the_port_that_the_controller_has(kubectl: Kubectl,
 
 def test_the_policy_puts_in_the_sidecar_of_this_version(kubectl: Kubectl) -> None:
     found = {o["kind"]: o for o in objects_of(kubectl, "kustomize/components/sidecar-policy")}
-    assert found["ConfigMap"]["data"]["image"] == f"nemesis/sidecar:{(ROOT / 'VERSION').read_text().strip()}"
-    assert found["MutatingAdmissionPolicy"]["spec"]["failurePolicy"] == "Ignore"
-    param = found["MutatingAdmissionPolicyBinding"]["spec"]["paramRef"]
-    assert param["name"] == found["ConfigMap"]["metadata"]["name"] and param["parameterNotFoundAction"] == "Allow"
+    policy = found["MutatingAdmissionPolicy"]["spec"]
+    assert policy["variables"][0] == {"name": "image", "expression": f"'nemesis/sidecar:{(ROOT / 'VERSION').read_text().strip()}'"}
+    assert policy["failurePolicy"] == "Ignore" and "paramKind" not in policy
+    assert found["MutatingAdmissionPolicyBinding"]["spec"]["policyName"] == found["MutatingAdmissionPolicy"]["metadata"]["name"]
 
 
 def test_the_monitors_find_the_metrics(kubectl: Kubectl) -> None:

@@ -188,10 +188,11 @@ class Garden:
                 case.body = body
 
     def _confine_body(self, label: str, body: dict[str, Any], hit: bool) -> None:
+        speaks = label == "POST /v1/traffic" or label.endswith("/start")
+        if speaks and isinstance(body.get("balancer"), str) and 0 < len(body["balancer"]) <= 253:
+            # One load balancer, that of the token; so that it can say goodbye: many that fell silent would keep everything awake.
+            body["balancer"] = self.balancer
         if label == "POST /v1/traffic":
-            # One load balancer, so that it can say goodbye: many that fell silent would keep everything awake.
-            if isinstance(body.get("balancer"), str) and 0 < len(body["balancer"]) <= 253:
-                body["balancer"] = self.balancer
             if isinstance(body.get("startedAt"), str):
                 body["startedAt"] = STARTED if body["startedAt"][:1].isdigit() else "yesterday"
             reported = body.get("applications")

@@ -18,6 +18,7 @@ type controller struct {
 	process *process.Process
 	folder  string
 	issuer  *issuer
+	pushers []*pusher // of each worker, who goes on where he was
 }
 
 // kubeconfig is one of an API server that has nothing but the issuer's keys.
@@ -57,6 +58,9 @@ func start(path string, s scenario, keys *issuer) (*controller, error) {
 		return nil, err
 	}
 	c := &controller{address: address, process: p, folder: folder, issuer: keys}
+	for w := range workers {
+		c.pushers = append(c.pushers, c.pusher(s, w))
+	}
 	deadline := time.Now().Add(30 * time.Second)
 	for {
 		if err = c.healthy(); err == nil {

@@ -46,7 +46,7 @@ var scenarios = []scenario{
 const workers = 8
 
 // push pushes for so long, and says how many were taken and what CPU time that cost.
-func (c *controller) push(s scenario, long time.Duration) (pushes int64, cpu time.Duration, err error) {
+func (c *controller) push(long time.Duration) (pushes int64, cpu time.Duration, err error) {
 	before, err := c.process.CPU()
 	if err != nil {
 		return 0, 0, err
@@ -58,7 +58,7 @@ func (c *controller) push(s scenario, long time.Duration) (pushes int64, cpu tim
 	)
 	for w := range workers {
 		all.Go(func() {
-			n, fault := c.pusher(s, w).until(c.address, ends)
+			n, fault := c.pushers[w].until(c.address, ends)
 			mu.Lock()
 			defer mu.Unlock()
 			pushes += n

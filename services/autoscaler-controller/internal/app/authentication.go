@@ -26,6 +26,9 @@ const (
 // there are as many.
 const knownTokens = 100_000
 
+// callsAtOnce is how many seconds' worth of calls a person may make at once.
+const callsAtOnce = 4
+
 // newGuard makes what judges who calls.
 func newGuard(clients *kube.Clients, log *slog.Logger, s *Settings, counted *judgements) (*guard.Guard, error) {
 	server, err := reviews.New(clients)
@@ -43,6 +46,7 @@ func newGuard(clients *kube.Clients, log *slog.Logger, s *Settings, counted *jud
 		Services: services, People: people, Keys: people,
 		Balancers: s.accounts(s.BalancerAccounts, "load-balancer"), Collectors: s.accounts(s.CollectorAccounts, "metrics-collector"),
 		Watched: s.WatchNamespace, Optional: s.Authentication == optional, OpenMetrics: s.OpenMetrics, Refused: counted.refused,
+		Paces: guard.Services(guard.Pace{PerSecond: float64(s.CallsPerSecond), Burst: callsAtOnce * s.CallsPerSecond}),
 	}), nil
 }
 
@@ -119,7 +123,7 @@ func newJudgements(registry prometheus.Registerer, required bool) *judgements {
 		if rule.Open || rule.Passed {
 			continue
 		}
-		for _, code := range []fault.Code{fault.Unauthenticated, fault.Forbidden} {
+		for _, code := range []fault.Code{fault.Unauthenticated, fault.Forbidden, fault.TooMany} {
 			j.refusals.WithLabelValues(operation, string(code))
 		}
 	}

@@ -34,6 +34,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/webhook"
 )
 
 // What the controller asks of the API server is what its roles give it and what RBAC.md says: a right that
@@ -46,13 +47,16 @@ const (
 	webhookRole  = "../../../../kustomize/components/webhook/role.yaml"
 )
 
+// ofWebhook stands before the rights to the webhook's own Secret.
+const ofWebhook = "webhook"
+
 // asked is an API server that writes down "group/resource verb" of what is asked of it.
 type asked struct {
 	mu     sync.Mutex
 	rights map[string]bool
 	leases map[string][]byte // as the client wrote them
 	scales int               // answered with a conflict so far
-	secret []byte            // as it was applied
+	secret []byte            // the webhook's, as it was applied
 }
 
 var apiPath = regexp.MustCompile(`^/apis?/(?:([^/]+\.[^/]+|apps|autoscaling)/)?v[^/]+/(?:namespaces/[^/]+/)?([a-z]+)(?:/([^/]+))?(?:/([a-z]+))?$`)
@@ -76,6 +80,9 @@ func (a *asked) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		verb = "list"
 	}
 	if r.Header.Get("Authorization") == "Bearer controller" {
+		if name == webhook.Secret { // beside the one of the services' certificates
+			group = ofWebhook
+		}
 		a.took(group+"/"+resource, verb)
 		if verb == "patch" && (resource == "configmaps" || resource == "secrets") { // server-side apply makes what is not there
 			a.took(group+"/"+resource, "create")
@@ -119,7 +126,7 @@ func (a *asked) answer(r *http.Request, group, resource, name, verb string, body
 		return http.StatusOK, []byte(`{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"10"},"items":[` +
 			`{"metadata":{"name":"nemesis-ca","namespace":"default","resourceVersion":"2","labels":{"app.kubernetes.io/part-of":"nemesis"}}},` +
 			`{"metadata":{"name":"nemesis-ca","namespace":"gone","resourceVersion":"2","labels":{"app.kubernetes.io/part-of":"nemesis"}}}]}`)
-	case resource == "secrets" && verb == "patch": // somebody made an empty one at the same moment
+	case resource == "secrets" && name != webhook.Secret && verb == "patch": // somebody made an empty one at the same moment
 		return http.StatusOK, []byte(`{"kind":"Secret","apiVersion":"v1","metadata":{"name":"nemesis-ca-key","namespace":"default","resourceVersion":"3"}}`)
 	case verb == "list":
 		return http.StatusOK, a.list(group, resource)
@@ -152,7 +159,7 @@ func (a *asked) answer(r *http.Request, group, resource, name, verb string, body
 		return http.StatusCreated, []byte(`{"status":{"authenticated":true,"audiences":["nemesis"],"user":{"username":"system:serviceaccount:default:load-balancer"}}}`)
 	case verb == "create" || verb == "update":
 		return http.StatusCreated, body
-	case resource == "secrets":
+	case name == webhook.Secret:
 		if verb == "patch" {
 			a.secret = body
 		}
@@ -372,10 +379,16 @@ func TestRights_OfShardsAreThoseThatTheirLeasesNeed(t *testing.T) {
 }
 
 func TestRights_OfTheWebhookAreThoseThatItUses(t *testing.T) {
-	given := granted(t, webhookRole)
+	given := map[string]bool{}
+	for right := range granted(t, webhookRole) {
+		if strings.HasPrefix(right, "/secrets ") {
+			right = ofWebhook + right
+		}
+		given[right] = true
+	}
 	used := everything(t, func(s *Settings) { s.Shards, s.WebhookListen = 1, "127.0.0.1:0" }, slices.Sorted(maps.Keys(given))...)
 	for right := range used {
-		if !strings.HasPrefix(right, "/secrets ") && !strings.HasPrefix(right, "admissionregistration.k8s.io/") {
+		if !strings.HasPrefix(right, ofWebhook+"/") && !strings.HasPrefix(right, "admissionregistration.k8s.io/") {
 			delete(used, right)
 		}
 	}

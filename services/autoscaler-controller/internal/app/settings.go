@@ -47,6 +47,9 @@ type Settings struct {
 	// BalancerAccounts and CollectorAccounts are the service accounts of the load balancers and the collectors,
 	// namespace/name with commas between. Empty, the default: load-balancer and metrics-collector in Namespace.
 	BalancerAccounts, CollectorAccounts string
+	// CallsPerSecond is how many calls of one person are served, four times as many at once; 0: any number. Default 100.
+	// What services may is more than they need, and no setting.
+	CallsPerSecond int
 	// MaxConnections is how many connections may be open; more are closed at once. Default 16000.
 	MaxConnections int
 	// KeptConnections is how many of sidecars and collectors are kept between two pushes, some 20 KiB
@@ -90,6 +93,7 @@ func Load(args, environ []string, out io.Writer) (Settings, map[string]string, e
 	set.Bool(&s.OpenMetrics, "open-metrics", false, "let anybody read /metrics; false: who may get the path /metrics of the Kubernetes API server")
 	set.Text(&s.BalancerAccounts, "balancer-accounts", "", "service accounts of load balancers, commas between; empty: load-balancer in the controller's namespace", accountList, isAccounts)
 	set.Text(&s.CollectorAccounts, "collector-accounts", "", "service accounts of collectors, commas between; empty: metrics-collector in the controller's namespace", accountList, isAccounts)
+	set.Int(&s.CallsPerSecond, "calls-per-second", 100, 0, 1_000_000, "calls of one person that are served, four times as many at once; 0: any number")
 	set.Int(&s.MaxConnections, "max-connections", 16_000, 100, 1_000_000, "connections that may be open; more are closed at once")
 	set.Int(&s.KeptConnections, "kept-connections", 8_000, 0, 1_000_000, "connections of sidecars and collectors that are kept between two pushes")
 	s.Encryption.DeclareAuthority(set)

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// ownNamespace is where the sidecar looks for the controller by itself.
+	// ownNamespace is where the sidecar looks for the controller by itself, over TLS.
 	ownNamespace = "nemesis-system"
 	// webhookConnections are the API servers', some for each: the rest of the cluster has nothing to ask there.
 	webhookConnections = 512
@@ -59,7 +59,7 @@ func injected(s Settings) injection.Settings {
 		set.Image = "nemesis/sidecar:" + build.Version()
 	}
 	if set.Controller == "" && s.Namespace != ownNamespace {
-		set.Controller = "http://autoscaler-controller." + s.Namespace + ".svc:8080"
+		set.Controller = "https://autoscaler-controller." + s.Namespace + ".svc:8080"
 	}
 	return set
 }

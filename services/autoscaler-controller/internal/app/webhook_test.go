@@ -81,7 +81,7 @@ func TestWebhook_AnswersByTheSecretThatItKeeps(t *testing.T) {
 		}
 		return review.Response
 	}
-	if got := ask("app"); !got.Allowed || !bytes.Contains(got.Patch, []byte(`"image":"nemesis/sidecar:dev"`)) || !bytes.Contains(got.Patch, []byte(`"value":"http://autoscaler-controller.default.svc:8080"`)) {
+	if got := ask("app"); !got.Allowed || !bytes.Contains(got.Patch, []byte(`"image":"nemesis/sidecar:dev"`)) || !bytes.Contains(got.Patch, []byte(`"value":"https://autoscaler-controller.default.svc:8080"`)) {
 		t.Errorf("%+v %s", got, got.Patch)
 	}
 	if got := ask("other"); !got.Allowed || got.Patch != nil {
@@ -100,7 +100,7 @@ func TestInjected_TheImageAndTheControllerHaveDefaults(t *testing.T) {
 		image, controller string
 	}{
 		{Settings{Namespace: "nemesis-system"}, "nemesis/sidecar:dev", ""},
-		{Settings{Namespace: "scaling"}, "nemesis/sidecar:dev", "http://autoscaler-controller.scaling.svc:8080"},
+		{Settings{Namespace: "scaling"}, "nemesis/sidecar:dev", "https://autoscaler-controller.scaling.svc:8080"},
 		{Settings{Namespace: "scaling", SidecarImage: "r/s:1", SidecarControllerURL: "http://c"}, "r/s:1", "http://c"},
 	} {
 		if got := injected(c.s); got.Image != c.image || got.Controller != c.controller {

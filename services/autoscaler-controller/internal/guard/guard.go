@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/identity"
@@ -47,6 +48,9 @@ type Options struct {
 	Optional bool
 	// OpenMetrics lets anybody read /metrics.
 	OpenMetrics bool
+	// Paces are how often callers may call; the zero value bounds nobody.
+	Paces Paces
+	Now   func() time.Time // nil: time.Now
 	// Refused is told of each call that is refused; nil: nobody.
 	Refused func(operation string, code fault.Code)
 }
@@ -54,7 +58,8 @@ type Options struct {
 // Guard judges calls. Any number of goroutines may use it at once.
 type Guard struct {
 	Options
-	roles map[access.Account]role
+	roles   map[access.Account]role
+	buckets *buckets
 }
 
 type role struct{ balancer, collector bool }
@@ -64,7 +69,7 @@ func New(o Options) *Guard {
 	if o.Refused == nil {
 		o.Refused = func(string, fault.Code) {}
 	}
-	g := &Guard{Options: o, roles: map[access.Account]role{}}
+	g := &Guard{Options: o, roles: map[access.Account]role{}, buckets: newBuckets(o.Paces, o.Now, maxPaced)}
 	for _, a := range o.Balancers {
 		g.roles[a] = role{balancer: true}
 	}
@@ -79,8 +84,8 @@ func New(o Options) *Guard {
 // maxNamespace is what Kubernetes allows of a name.
 const maxNamespace = 63
 
-// Judge says who calls an operation and lets it in, or says why not: an error of pkg/fault, Unauthenticated, Forbidden
-// or Unavailable. namespace is the one that the call names; "" is none.
+// Judge says who calls an operation and lets it in, or says why not: an error of pkg/fault, Unauthenticated, Forbidden,
+// TooMany or Unavailable. namespace is the one that the call names; "" is none.
 func (g *Guard) Judge(ctx context.Context, operation string, header http.Header, namespace string) (Grant, error) {
 	grant, err := g.judge(ctx, operation, header, namespace)
 	if err != nil {
@@ -114,6 +119,9 @@ func (g *Guard) judge(ctx context.Context, operation string, header http.Header,
 			err = nil // without the token it would be let in too
 		}
 		if err != nil {
+			return Grant{}, err
+		}
+		if err := g.buckets.take(&caller); err != nil {
 			return Grant{}, err
 		}
 	}

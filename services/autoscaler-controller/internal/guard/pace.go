@@ -1,0 +1,86 @@
+package guard
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"golang.org/x/time/rate"
+
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
+)
+
+// Pace is how many calls a second somebody may make, and how many at once after a rest.
+type Pace struct {
+	PerSecond float64
+	Burst     int
+}
+
+// Paces are those of the kinds of callers, each for each of them. A pace of nothing is none.
+type Paces struct{ Balancers, Collectors, Pods, People Pace }
+
+// Services are what services need and ten times more: a load balancer has a start for each application that wakes,
+// and they may wake all at once; a pod pushes every few seconds, and at once on command.
+func Services(people Pace) Paces {
+	return Paces{Balancers: Pace{1000, 10_000}, Collectors: Pace{100, 500}, Pods: Pace{10, 50}, People: people}
+}
+
+// maxPaced is how many callers are known to the limits; beyond it the one that called longest ago begins anew.
+const maxPaced = 100_000
+
+// paced is a caller to the limits: a service by its pod too.
+type paced struct{ name, pod string }
+
+// buckets hold what each caller has left.
+type buckets struct {
+	paces Paces
+	now   func() time.Time
+	mu    sync.Mutex
+	known *simplelru.LRU[paced, *rate.Limiter]
+}
+
+func newBuckets(p Paces, now func() time.Time, most int) *buckets {
+	if now == nil {
+		now = time.Now
+	}
+	known, _ := simplelru.NewLRU[paced, *rate.Limiter](most, nil) // most is more than 0: it never fails
+	return &buckets{paces: p, now: now, known: known}
+}
+
+func (p *Paces) of(c *access.Caller) Pace {
+	switch {
+	case c.Kind == access.Person:
+		return p.People
+	case c.Balancer:
+		return p.Balancers
+	case c.Collector:
+		return p.Collectors
+	}
+	return p.Pods
+}
+
+// take takes one call of a caller's, or refuses it. Who has no token is nobody, and has no bucket.
+func (b *buckets) take(c *access.Caller) error {
+	pace := b.paces.of(c)
+	if c.Kind == access.Unnamed || pace.PerSecond <= 0 {
+		return nil
+	}
+	now, key := b.now(), paced{c.Name, c.Pod}
+	b.mu.Lock()
+	bucket, found := b.known.Get(key)
+	if !found {
+		bucket = rate.NewLimiter(rate.Limit(pace.PerSecond), pace.Burst)
+		b.known.Add(key, bucket)
+	}
+	b.mu.Unlock()
+	if bucket.AllowN(now, 1) {
+		return nil
+	}
+	return fault.New(fault.TooMany, "%s makes more than %g calls a second", c.Name, pace.PerSecond).After(wait(pace))
+}
+
+// wait is how long it takes until the next call is there, in whole seconds, as it is told.
+func wait(p Pace) time.Duration {
+	return max(time.Second, time.Duration(float64(time.Second)/p.PerSecond))
+}

@@ -1,0 +1,94 @@
+package guard
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
+)
+
+func TestPace_EachCallerHasItsOwn(t *testing.T) {
+	now := time.Unix(1000, 0)
+	var refused []string
+	g := (&world{rights: map[string]bool{"list": true}}).guard(func(o *Options) {
+		o.Paces, o.Now = Paces{People: Pace{2, 3}, Pods: Pace{1, 1}}, func() time.Time { return now }
+		o.Refused = func(operation string, code fault.Code) { refused = append(refused, operation+" "+string(code)) }
+	})
+	calls := func(token string) (n int) {
+		t.Helper()
+		for range 10 {
+			_, err := g.Judge(t.Context(), "listPods", bearer(token), "")
+			if err == nil {
+				n++
+				continue
+			}
+			if e := fault.From(err); e.Code != fault.TooMany || e.RetryAfter != time.Second || !strings.Contains(e.Detail, "more than 2 calls a second") {
+				t.Fatal(err)
+			}
+		}
+		return n
+	}
+	if n := calls(jane); n != 3 || len(refused) != 7 || refused[0] != "listPods too-many" {
+		t.Errorf("%d calls at once, refused %v", n, refused)
+	}
+	if n := calls(opaque); n != 3 {
+		t.Errorf("jane's calls took omar's: he has %d", n)
+	}
+	now = now.Add(time.Second)
+	if n := calls(jane); n != 2 {
+		t.Errorf("%d a second later", n)
+	}
+	for i, want := range []bool{true, false} {
+		if _, err := g.Judge(t.Context(), "submitPodMetrics", bearer(sidecar), ""); (err == nil) != want {
+			t.Errorf("push %d: %v", i, err)
+		}
+	}
+	for range 20 { // a load balancer has no pace here
+		if _, err := g.Judge(t.Context(), "startApplication", bearer(balancer), "shop"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestPace_WhoHasNoTokenAndWhatIsOpenHaveNone(t *testing.T) {
+	g := (&world{}).guard(func(o *Options) { o.Optional, o.Paces = true, Services(Pace{1, 1}) })
+	for range 100 {
+		for _, operation := range []string{"listPods", "getLiveness", "getCustomAutoscaler"} {
+			if _, err := g.Judge(t.Context(), operation, http.Header{}, ""); err != nil {
+				t.Fatalf("%s: %v", operation, err)
+			}
+		}
+	}
+}
+
+func TestPace_WhatIsKnownOfCallersIsBounded(t *testing.T) {
+	b := newBuckets(Paces{Pods: Pace{1, 1}}, nil, 10)
+	for i := range 1000 {
+		if err := b.take(&access.Caller{Kind: access.Service, Name: "s", Pod: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b.known.Len() != 10 {
+		t.Errorf("%d callers are known", b.known.Len())
+	}
+}
+
+func TestPace_OfServicesIsWideEnoughForTheWorst(t *testing.T) {
+	p := Services(Pace{1, 1})
+	for name, c := range map[string]struct {
+		pace           Pace
+		second, atOnce float64
+	}{
+		"a load balancer to which 64 shards are led elsewhere, and 5000 applications wake": {p.Balancers, 64, 5000},
+		"a sidecar that pushes every second, and ten times on command":                     {p.Pods, 1, 10},
+		"a collector that pushes every second to 64 shards":                                {p.Collectors, 64, 128},
+	} {
+		if c.pace.PerSecond < c.second || float64(c.pace.Burst) < c.atOnce {
+			t.Errorf("%s: %+v", name, c.pace)
+		}
+	}
+}
