@@ -143,7 +143,7 @@ def test_certificates_change_under_load_and_no_request_fails(nemesis: Nemesis, n
     # The load balancer's certificate is of the lifetime that was in force when it was issued: it begins anew.
     with (
         configured(nemesis, CONTROLLER, {"NEMESIS_CERTIFICATE_LIFETIME": "1m"}),
-        configured(nemesis, BALANCER, {"NEMESIS_LOG_LEVEL": "debug"}),
+        configured(nemesis, BALANCER, {"BEGUN": "anew"}),
     ):
         urls = [nemesis.controller_url + "/v1/pods", nemesis.admin_url + "/loadbalancer/state"]
         before = [shown(nemesis, url) for url in urls]
