@@ -13,8 +13,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -25,7 +25,7 @@ func main() {
 	flag.DurationVar(&o.each, "each", 4*time.Second, "for how long each is measured")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often, by turns; the median counts")
 	flag.IntVar(&o.kept, "connections", 3000, "whose memory is measured")
-	flag.StringVar(&o.only, "only", "", "only scenarios whose name has this in it")
+	flag.StringVar(&o.only, "only", "", "only scenarios whose name this regular expression finds")
 	flag.StringVar(&o.out, "out", "build/bench/pushes.json", "where the figures go")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -49,7 +49,11 @@ func run(o options) error {
 		return err
 	}
 	defer keys.close()
-	chosen := slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool { return !strings.Contains(s.name, o.only) })
+	only, err := regexp.Compile(o.only)
+	if err != nil {
+		return fmt.Errorf("only: %w", err)
+	}
+	chosen := slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool { return !only.MatchString(s.name) })
 	results := make([]*result, 0, len(chosen))
 	for _, s := range chosen {
 		results = append(results, &result{Name: s.name})
