@@ -215,7 +215,7 @@ def test_the_policy_puts_in_what_the_webhook_does(nemesis: Nemesis, kubectl: Kub
 
 
 def said(kubectl: Kubectl, *objects: Object) -> tuple[int, str]:
-    done = kubectl.run("apply", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump_all(objects))
+    done = kubectl.run("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump_all(objects))
     return done.returncode, done.stderr
 
 
