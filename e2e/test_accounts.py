@@ -12,7 +12,7 @@ from harness import accounts
 from harness.accounts import Operator, altered, claims
 from harness.reach import Reach
 
-API, DATA = "http://10.0.0.1:8080", "http://10.0.0.2:8080"
+API, DATA = "https://10.0.0.1:8080", "http://10.0.0.2:8080"
 
 
 class NoCluster:
@@ -56,9 +56,10 @@ def sent(operator: Operator, url: str, auth: Any = httpx.USE_CLIENT_DEFAULT, **h
 
 
 def test_the_operator_says_who_it_is_to_nemesis_alone(operator: Operator) -> None:
-    for url in (API, API + "/v1/applications", API + "?x=1", "http://10.0.0.2:8081/loadbalancer/state"):
+    for url in (API, API + "/v1/applications", API + "?x=1", "https://10.0.0.2:8081/loadbalancer/state"):
         assert sent(operator, url) == "Bearer t1", url
-    for url in (DATA + "/shop", "http://10.0.0.2:8082/v1/slots", "http://10.0.0.1:80801/", "http://elsewhere/" + API):
+    others = ("https://10.0.0.2:8082/v1/slots", "http://10.0.0.1:8080/", "https://10.0.0.1:80801/", "https://elsewhere/" + API)
+    for url in (DATA + "/shop", *others):
         assert sent(operator, url) == "", url
 
 

@@ -84,8 +84,8 @@ func TestNotes_SayWhatToDoNext(t *testing.T) {
 		want, not         []string
 	}{
 		"defaults":          {"nemesis-system", "", []string{"rollout status deployment", "CustomAutoscaler", "application's namespace"}, []string{"Roles alone", "Secret", "NEMESIS_CONTROLLER_URL"}},
-		"another namespace": {"scaling", "", []string{"NEMESIS_CONTROLLER_URL=http://autoscaler-controller.scaling.svc:8080"}, []string{"nemesis-system.svc"}},
-		"collectors":        {"scaling", "metricsCollector: {enabled: true}", []string{"NEMESIS_CONTROLLER_URL=http://metrics-collector.scaling.svc:8080"}, nil},
+		"another namespace": {"scaling", "", []string{"NEMESIS_CONTROLLER_URL=https://autoscaler-controller.scaling.svc:8080"}, []string{"nemesis-system.svc"}},
+		"collectors":        {"scaling", "metricsCollector: {enabled: true}", []string{"NEMESIS_CONTROLLER_URL=https://metrics-collector.scaling.svc:8080"}, nil},
 		"roles alone":       {"team-a", "rbac: {namespaced: true}", []string{"namespace: team-a", "kubectl apply -f crds/customautoscalers.yaml"}, nil},
 		"watching another":  {"scaling", "{rbac: {namespaced: true}, watchNamespace: team-b}", []string{"namespace: team-b"}, nil},
 		"a log and TLS":     {"nemesis-system", `{elasticsearch: {enabled: true, url: "https://logs:9200"}, loadBalancer: {tls: {enabled: true, secretName: front}}}`, []string{"https://logs:9200", "nemesis-elasticsearch-admin", "the Secret front"}, nil},

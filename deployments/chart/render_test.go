@@ -161,7 +161,7 @@ func TestChart_IsWholeInAnotherNamespace(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"Deployment/load-balancer", "DaemonSet/metrics-collector"} {
-		if url := env(got[id])["NEMESIS_CONTROLLER_URL"]; url != "http://autoscaler-controller.scaling.svc:8080" {
+		if url := env(got[id])["NEMESIS_CONTROLLER_URL"]; url != "https://autoscaler-controller.scaling.svc:8080" {
 			t.Errorf("%s looks for the controller at %v", id, url)
 		}
 	}

@@ -74,6 +74,7 @@ func balancer() *builder {
 		lines("Entries on the disk", "", count, query{`sum by (instance) (nemesis_lb_log_spool_records{@})`, "{{instance}}"}),
 		lines("Waiting for the disk", "Of the room in memory.", share, query{`nemesis_lb_log_queue_bytes{@} / nemesis_lb_log_queue_limit_bytes{@}`, "{{instance}}"}),
 	)
+	section(b, "Encryption", encryption()...)
 	section(b, "Process", process("load-balancer")...)
 	return b
 }

@@ -68,6 +68,13 @@ func controller() *builder {
 		lines("Changes", "Of settings and of CustomAutoscalers, through the controller; the log's lines `audit` say by whom.", perSecond, query{`sum by (operation, result) (rate(nemesis_changes_total{@}$rate))`, "{{operation}} {{result}}"}),
 		lines("Tokens are required", "0: whoever sends none may do everything.", count, query{`nemesis_authentication_required{@}`, "{{instance}}"}),
 	)
+	section(b, "Encryption", encryption()...)
+	section(b, "What the API server asks",
+		lines("Questions", "inject: whether a pod gets the sidecar; review: what is to be said of a CustomAutoscaler.", perSecond, query{`sum by (webhook, result) (rate(nemesis_admission_reviews_total{@}$rate))`, "{{webhook}} {{result}}"}),
+		lines("Duration, p99", "Whoever makes a pod or a CustomAutoscaler waits for it.", seconds, quantiles("nemesis_admission_review_duration_seconds", "webhook", "{{webhook}}", "0.99")...),
+		lines("Ready", "0: the API server does not find or trust the replica, and pods are made without the sidecar.", count, query{`nemesis_webhook_ready{@}`, "{{instance}}"}),
+		lines("Certificate ends in", "", seconds, query{`nemesis_webhook_certificate_expiry_timestamp_seconds{@} - time()`, "{{instance}}"}),
+	)
 	section(b, "Who leads",
 		lines("Shards led", "", count, query{`nemesis_shards_led{@}`, "{{instance}}"}),
 		lines("Terms of leadership", "Each step is a new leader of a shard.", count, query{`sum by (instance) (nemesis_leader_terms_total{@})`, "{{instance}}"}),

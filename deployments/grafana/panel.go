@@ -148,6 +148,17 @@ func quantiles(histogram, by, legend string, of ...string) []query {
 	return list
 }
 
+// encryption is how a service speaks with the others.
+func encryption() []cog.Builder[dashboard.Panel] {
+	return []cog.Builder[dashboard.Panel]{
+		lines("Certificate ends in", "It is renewed when a third of its time is left; below zero there is none that others verify.", seconds,
+			query{`nemesis_tls_certificate_expires_timestamp_seconds{@} - time()`, "{{instance}}"}),
+		lines("Not served", "Requests in clear text, and TLS handshakes that failed.", perSecond, query{`sum by (why) (rate(nemesis_tls_refused_total{@}$rate))`, "{{why}}"}),
+		lines("Clear text is allowed", "1 where the setting clear-text is on.", count, query{`nemesis_clear_text{@}`, "{{instance}}"}),
+		lines("Calls in clear text", "Connections that were made to others so.", perSecond, query{`sum by (instance) (rate(nemesis_clear_text_connections_total{@}$rate))`, "{{instance}}"}),
+	}
+}
+
 // process are the panels of every Go program.
 func process(service string) []cog.Builder[dashboard.Panel] {
 	// On the instance: what every Go program exports says nothing of Nemesis.

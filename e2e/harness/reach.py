@@ -107,7 +107,8 @@ class Reach:
         if (service, port) in GUARDED:
             self._guarded.add(base)
         else:
-            self._guarded.discard(base)
+            where = base.partition("://")[2]
+            self._guarded -= {f"{by}://{where}" for by in ("http", "https")}
         return base
 
     def guarded(self, url: str) -> bool:

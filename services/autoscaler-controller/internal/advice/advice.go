@@ -73,7 +73,8 @@ const (
 	longest = 250
 )
 
-// Warnings are what there is to say, in the order of the targets.
+// Warnings are what there is to say, in the order of the targets. A Deployment or a Service that is not there is
+// none of it: it may come a moment later out of the same file, and else a condition says it.
 func Warnings(o Object) []string {
 	var list []string
 	say := func(format string, args ...any) {
@@ -86,9 +87,7 @@ func Warnings(o Object) []string {
 	}
 	for i, t := range o.Targets {
 		field := fmt.Sprintf("spec.targetDeployments[%d]", i)
-		if t.Pods == nil {
-			say("%s.name: the Deployment %s is not there", field, t.Deployment)
-		} else if t.Pods.GPU != "" && o.Concurrency == 0 {
+		if t.Pods != nil && t.Pods.GPU != "" && o.Concurrency == 0 {
 			say("spec.containerConcurrency: pods of the Deployment %s have a limit of %s, and none for the requests that one pod works on at a time", t.Deployment, t.Pods.GPU)
 		}
 		if t.Service != "" {
@@ -105,7 +104,6 @@ func Warnings(o Object) []string {
 
 func ofService(t Target, field string, say func(string, ...any)) {
 	if t.Leads == nil {
-		say("%s.service: the Service %s is not there", field, t.Service)
 		return
 	}
 	if t.Pods != nil && t.Pods.Labels != nil && len(t.Leads.Selector) > 0 {

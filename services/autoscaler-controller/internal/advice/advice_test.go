@@ -31,14 +31,8 @@ func TestWarnings_AreOfWhatDoesNotFit(t *testing.T) {
 			{"shop", "", number(5001), pods(shop, "", http), nil},
 			{"shop", "", name("http"), pods(shop, "", http), nil},
 		}}, nil},
-		"a Deployment that is not there": {
-			Object{Targets: []Target{{"shop", "", number(80), nil, nil}}},
-			[]string{"spec.targetDeployments[0].name: the Deployment shop is not there"},
-		},
-		"a Service that is not there": {
-			Object{Targets: []Target{{"shop", "front", number(80), pods(shop, "", http), nil}}},
-			[]string{"spec.targetDeployments[0].service: the Service front is not there"},
-		},
+		"not of a Deployment that is not there yet": {Object{Targets: []Target{{"shop", "", number(80), nil, nil}}}, nil},
+		"not of a Service that is not there yet":    {Object{Targets: []Target{{"shop", "front", number(80), pods(shop, "", http), nil}}}, nil},
 		"a Service of other pods": {
 			Object{Targets: []Target{{"shop", "front", number(80), pods(shop, "", http), &Leads{Selector: map[string]string{"tier": "back", "app": "till"}, Ports: good.Ports}}}},
 			[]string{"spec.targetDeployments[0].service: the Service front does not select the pods of the Deployment shop: they have no label app=till"},
@@ -82,13 +76,10 @@ func TestWarnings_AreOfWhatDoesNotFit(t *testing.T) {
 			Object{Refused: []string{"shop: apiPrefix / overlaps"}, Targets: []Target{{"shop", "", number(5001), pods(shop, "", http), nil}}},
 			[]string{"shop: apiPrefix / overlaps"},
 		},
-		"what is not there once and again": {
-			Object{Targets: []Target{{"shop", "front", name("x"), nil, nil}}},
-			[]string{"spec.targetDeployments[0].name: the Deployment shop is not there", "spec.targetDeployments[0].service: the Service front is not there"},
-		},
+		"not of both": {Object{Targets: []Target{{"shop", "front", name("x"), nil, nil}}}, nil},
 		"the Service's port also where the Deployment is not there": {
 			Object{Targets: []Target{{"shop", "shop", name("x"), nil, good}}},
-			[]string{"spec.targetDeployments[0].name: the Deployment shop is not there", "spec.targetDeployments[0].port: the Service shop has no port x (it has 80 web, 81 raw)"},
+			[]string{"spec.targetDeployments[0].port: the Service shop has no port x (it has 80 web, 81 raw)"},
 		},
 	} {
 		if got := Warnings(c.of); !slices.Equal(got, c.want) {

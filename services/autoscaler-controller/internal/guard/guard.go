@@ -121,7 +121,7 @@ func (g *Guard) judge(ctx context.Context, operation string, header http.Header,
 		if err != nil {
 			return Grant{}, err
 		}
-		if err := g.buckets.take(&caller); err != nil {
+		if err := g.buckets.take(operation, &caller); err != nil {
 			return Grant{}, err
 		}
 	}

@@ -18,19 +18,29 @@ type Pace struct {
 }
 
 // Paces are those of the kinds of callers, each for each of them. A pace of nothing is none.
-type Paces struct{ Balancers, Collectors, Pods, People Pace }
+//
+// Reviews is that of a service which asks about others (reviewAccess). It is apart from what the service does by
+// itself: who comes to a load balancer's admin port with tokens that nobody knows must not keep it from starting
+// applications and reporting.
+type Paces struct{ Balancers, Collectors, Pods, People, Reviews Pace }
 
 // Services are what services need and ten times more: a load balancer has a start for each application that wakes,
 // and they may wake all at once; a pod pushes every few seconds, and at once on command.
 func Services(people Pace) Paces {
-	return Paces{Balancers: Pace{1000, 10_000}, Collectors: Pace{100, 500}, Pods: Pace{10, 50}, People: people}
+	return Paces{Balancers: Pace{1000, 10_000}, Collectors: Pace{100, 500}, Pods: Pace{10, 50}, People: people, Reviews: Pace{100, 500}}
 }
+
+// reviewAccess is the operation by which services ask about others.
+const reviewAccess = "reviewAccess"
 
 // maxPaced is how many callers are known to the limits; beyond it the one that called longest ago begins anew.
 const maxPaced = 100_000
 
 // paced is a caller to the limits: a service by its pod too.
-type paced struct{ name, pod string }
+type paced struct {
+	name, pod string
+	reviews   bool // it asks about others
+}
 
 // buckets hold what each caller has left.
 type buckets struct {
@@ -48,8 +58,10 @@ func newBuckets(p Paces, now func() time.Time, most int) *buckets {
 	return &buckets{paces: p, now: now, known: known}
 }
 
-func (p *Paces) of(c *access.Caller) Pace {
+func (p *Paces) of(operation string, c *access.Caller) Pace {
 	switch {
+	case operation == reviewAccess && (c.Balancer || c.Collector):
+		return p.Reviews
 	case c.Kind == access.Person:
 		return p.People
 	case c.Balancer:
@@ -61,12 +73,12 @@ func (p *Paces) of(c *access.Caller) Pace {
 }
 
 // take takes one call of a caller's, or refuses it. Who has no token is nobody, and has no bucket.
-func (b *buckets) take(c *access.Caller) error {
-	pace := b.paces.of(c)
+func (b *buckets) take(operation string, c *access.Caller) error {
+	pace := b.paces.of(operation, c)
 	if c.Kind == access.Unnamed || pace.PerSecond <= 0 {
 		return nil
 	}
-	now, key := b.now(), paced{c.Name, c.Pod}
+	now, key := b.now(), paced{c.Name, c.Pod, operation == reviewAccess}
 	b.mu.Lock()
 	bucket, found := b.known.Get(key)
 	if !found {

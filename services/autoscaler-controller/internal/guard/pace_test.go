@@ -54,6 +54,31 @@ func TestPace_EachCallerHasItsOwn(t *testing.T) {
 	}
 }
 
+// Who comes to a load balancer's admin port has it ask here whose the token is: were that of the same pace, tokens that
+// nobody knows would keep applications asleep.
+func TestPace_QuestionsAboutOthersTakeNothingFromWhatAServiceDoesItself(t *testing.T) {
+	now := time.Unix(1000, 0)
+	g := (&world{}).guard(func(o *Options) {
+		o.Paces, o.Now = Services(Pace{1, 1}), func() time.Time { return now }
+	})
+	asked := 0
+	for range 20_000 {
+		if _, err := g.Judge(t.Context(), "reviewAccess", bearer(balancer), ""); err == nil {
+			asked++
+		} else if !fault.Is(err, fault.TooMany) {
+			t.Fatal(err)
+		}
+	}
+	if asked != g.Paces.Reviews.Burst {
+		t.Errorf("it asked %d times at once", asked)
+	}
+	for _, operation := range []string{"startApplication", "reportTraffic", "watchRoutes"} {
+		if _, err := g.Judge(t.Context(), operation, bearer(balancer), "shop"); err != nil {
+			t.Errorf("%s: %v", operation, err)
+		}
+	}
+}
+
 func TestPace_WhoHasNoTokenAndWhatIsOpenHaveNone(t *testing.T) {
 	g := (&world{}).guard(func(o *Options) { o.Optional, o.Paces = true, Services(Pace{1, 1}) })
 	for range 100 {
@@ -68,7 +93,7 @@ func TestPace_WhoHasNoTokenAndWhatIsOpenHaveNone(t *testing.T) {
 func TestPace_WhatIsKnownOfCallersIsBounded(t *testing.T) {
 	b := newBuckets(Paces{Pods: Pace{1, 1}}, nil, 10)
 	for i := range 1000 {
-		if err := b.take(&access.Caller{Kind: access.Service, Name: "s", Pod: fmt.Sprint(i)}); err != nil {
+		if err := b.take("submitPodMetrics", &access.Caller{Kind: access.Service, Name: "s", Pod: fmt.Sprint(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}

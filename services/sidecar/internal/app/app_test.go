@@ -17,8 +17,10 @@ import (
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
 	"github.com/nemesis-scaling/nemesis/gen/sidecar"
+	"github.com/nemesis-scaling/nemesis/pkg/authority"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/pkg/testauthority"
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/app"
 )
@@ -32,6 +34,7 @@ type recorder struct {
 	taken                            []common.PodMetrics
 	batches                          int
 	news                             chan struct{}
+	issues                           *testauthority.Authority
 }
 
 func (r *recorder) SubmitPodMetrics(_ context.Context, o autoscaler.SubmitPodMetricsRequestObject) (autoscaler.SubmitPodMetricsResponseObject, error) {
@@ -59,6 +62,16 @@ func (r *recorder) SubmitPodMetricsBatch(ctx context.Context, o autoscaler.Submi
 
 func (r *recorder) GetIdentityKeys(context.Context, autoscaler.GetIdentityKeysRequestObject) (autoscaler.GetIdentityKeysResponseObject, error) {
 	return autoscaler.GetIdentityKeys200JSONResponse{Issuer: "none", Keys: []map[string]any{}}, nil
+}
+
+// IssueCertificate is what a collector asks for until it has one.
+func (r *recorder) IssueCertificate(_ context.Context, o autoscaler.IssueCertificateRequestObject) (autoscaler.IssueCertificateResponseObject, error) {
+	key, err := authority.ReadRequest([]byte(o.Body.Request))
+	if err != nil {
+		return nil, err
+	}
+	chain, err := r.issues.Sign(key)
+	return autoscaler.IssueCertificate200JSONResponse{Certificate: string(chain), Authority: string(r.issues.Bundle())}, err
 }
 
 func (r *recorder) all() []common.PodMetrics {
@@ -89,7 +102,7 @@ func controller(t *testing.T) (*recorder, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &recorder{news: make(chan struct{}, 1)}
+	r := &recorder{news: make(chan struct{}, 1), issues: testauthority.New(t)}
 	handler := httpserver.Validate(spec)(autoscaler.Handler(autoscaler.NewStrictHandler(r, nil)))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if r.away.Load() {
