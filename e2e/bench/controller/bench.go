@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/apiserver"
@@ -61,7 +62,7 @@ func measure(ctx context.Context, out io.Writer, o options) (err error) {
 	book := &report.Book{Time: time.Now().UTC(), About: map[string]string{report.Ours: "this revision", report.Released: o.about}, Setting: map[string]any{
 		"seconds": o.seconds, "wakeups": o.wakeups, "pods": o.pods, "balancers": balancers, "priority": o.priority,
 	}}
-	book.Notes = append(book.Notes, "nobody says who he is, as with the last release ("+subject.Anonymous+"): what tokens cost, `make bench-pushes` says")
+	book.Notes = append(book.Notes, "in clear text and without tokens, as with the last release ("+strings.Join(subject.Environment, " ")+"): what tokens cost, `make bench-pushes` says")
 	builds := []build{oursOf(o)}
 	if o.released != "" && len(o.releasedSizes) > 0 {
 		builds = append([]build{{name: report.Released, binary: o.released, crd: o.releasedCRD, sizes: o.releasedSizes, podsOf: 1, settle: o.settle / 3}}, builds...)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/e2e/bench/proxy/internal/backend"
@@ -72,6 +73,7 @@ func measure(ctx context.Context, w io.Writer, o options) (err error) {
 		b.book.Table(w, s.name, s.about)
 	}
 	b.book.Targets(w)
+	fmt.Fprintln(w, "\nWhat is ours speaks clear text with its controller, without tokens:", strings.Join(peer.Unguarded, " "))
 	return b.book.Write(b.options.out)
 }
 

@@ -47,4 +47,5 @@ func table(out io.Writer, results []*result) {
 		fmt.Fprintf(w, "%s\t%.1f\t%.0f\t%.0f\t\t\n", r.Name, r.Micro, r.Core, r.Rate)
 	}
 	_ = w.Flush()
+	fmt.Fprintln(out, "In clear text ("+clearText+"); where no token is named, none is asked for (-authentication optional).")
 }

@@ -19,9 +19,9 @@ import (
 
 const readyWithin = 3 * time.Minute
 
-// Anonymous lets the drivers in, who have no tokens, as those of the last release; a controller that knows
-// none takes no notice. As a flag it would refuse to start.
-const Anonymous = "NEMESIS_AUTHENTICATION=optional"
+// Environment lets the drivers in, who have no tokens and speak clear text, as those of the last release. A
+// controller that knows none of it takes no notice; flags that it does not know would keep it from starting.
+var Environment = []string{"NEMESIS_AUTHENTICATION=optional", "NEMESIS_CLEAR_TEXT=true", "NEMESIS_OPEN_METRICS=true"}
 
 // Options say what is started.
 type Options struct {
@@ -46,7 +46,7 @@ func Start(ctx context.Context, o Options) (*Subject, error) {
 	address := fmt.Sprintf("127.0.0.1:%d", ports[0])
 	s := &Subject{Address: address, log: filepath.Join(o.Dir, o.Name+".log")}
 	s.Process, err = process.Start(process.Options{
-		Path: o.Binary, CPU: o.CPU, Out: s.log, Env: []string{Anonymous},
+		Path: o.Binary, CPU: o.CPU, Out: s.log, Env: Environment,
 		Args: []string{"--listen", address, "--kubeconfig", o.Kubeconfig, "--identity", o.Name, "--advertise", address, "--log-level", "warn"},
 	})
 	if err != nil {

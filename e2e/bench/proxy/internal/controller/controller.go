@@ -42,9 +42,21 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		addr:   listener.Addr().String(),
 	}
 	handler := autoscaler.HandlerWithOptions(autoscaler.NewStrictHandler(s, nil), autoscaler.ChiServerOptions{})
-	s.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	s.server = &http.Server{Handler: known(handler), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.server.Serve(listener) }()
 	return s, nil
+}
+
+// known answers what it does not serve as a controller of before does: there are neither certificates nor keys.
+func known(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v1/certificates", "/v1/identity/keys", "/v1/access":
+			http.NotFound(w, r)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
 }
 
 // URL is where it listens.

@@ -32,3 +32,23 @@ func TestWatchRoutes_HasAllRoutesAndThenNoChange(t *testing.T) {
 		t.Error("something changed, where nothing does")
 	}
 }
+
+func TestStart_HasNeitherCertificatesNorKeys(t *testing.T) {
+	s, err := Start(t.Context(), Options{Prefix: "/bench", Backend: "127.0.0.1:1005", PrefixGRPC: "/bench.Echo", BackendGRPC: "127.0.0.1:1006", Asleep: "/asleep"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	client, err := autoscaler.NewClientWithResponses(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := client.IssueCertificateWithResponse(t.Context(), autoscaler.IssueCertificateJSONRequestBody{})
+	if err != nil || certificate.StatusCode() != 404 {
+		t.Errorf("a certificate: %v, %v, want 404", certificate, err)
+	}
+	keys, err := client.GetIdentityKeysWithResponse(t.Context())
+	if err != nil || keys.StatusCode() != 404 {
+		t.Errorf("keys: %v, %v, want 404", keys, err)
+	}
+}
