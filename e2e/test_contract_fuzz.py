@@ -28,7 +28,7 @@ pytestmark = pytest.mark.disruptive  # settings are put, and reports of a load b
 
 
 @pytest.fixture(scope="module")
-def planted(nemesis: Nemesis, cluster: Cluster) -> Iterator[Garden]:
+def planted(nemesis: Nemesis, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Garden]:
     """A garden with one application that is awake; all that is left of it is removed at the end."""
     namespace = unique("fuzz")
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
@@ -69,6 +69,9 @@ def planted(nemesis: Nemesis, cluster: Cluster) -> Iterator[Garden]:
         restore,
     )
     made.session.trust_env = False
+    authority = tmp_path_factory.mktemp("trust") / "ca.crt"
+    authority.write_text(nemesis.reach.authority())
+    made.session.verify = str(authority)
     settings = nemesis.http.get(nemesis.admin_url + "/loadbalancer/settings").json()
     yield made
     back = nemesis.http.put(nemesis.admin_url + "/loadbalancer/settings", json=settings)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -20,7 +21,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace/noop"
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -47,8 +48,9 @@ const (
 	webhookRole  = "../../../../kustomize/components/webhook/role.yaml"
 )
 
-// ofWebhook stands before the rights to the webhook's own Secret.
-const ofWebhook = "webhook"
+// byName are the resources of which a role gives single objects alone: their rights are "group/resource/name verb",
+// so that the two authorities' Secrets, and the two ConfigMaps, are told apart.
+var byName = []string{"secrets", "configmaps", "mutatingwebhookconfigurations", "validatingwebhookconfigurations"}
 
 // asked is an API server that writes down "group/resource verb" of what is asked of it.
 type asked struct {
@@ -80,12 +82,13 @@ func (a *asked) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		verb = "list"
 	}
 	if r.Header.Get("Authorization") == "Bearer controller" {
-		if name == webhook.Secret { // beside the one of the services' certificates
-			group = ofWebhook
+		of := group + "/" + resource
+		if slices.Contains(byName, resource) {
+			of += "/" + cmp.Or(name, strings.TrimPrefix(r.URL.Query().Get("fieldSelector"), "metadata.name="))
 		}
-		a.took(group+"/"+resource, verb)
+		a.took(of, verb)
 		if verb == "patch" && (resource == "configmaps" || resource == "secrets") { // server-side apply makes what is not there
-			a.took(group+"/"+resource, "create")
+			a.took(of, "create")
 		}
 	}
 	body, _ := io.ReadAll(r.Body)
@@ -339,8 +342,17 @@ func granted(t *testing.T, paths ...string) map[string]bool {
 			for _, rule := range role.Rules {
 				for _, group := range rule.APIGroups {
 					for _, resource := range rule.Resources {
+						of := []string{group + "/" + resource}
+						if slices.Contains(byName, resource) && len(rule.ResourceNames) > 0 {
+							of = nil
+							for _, name := range rule.ResourceNames {
+								of = append(of, group+"/"+resource+"/"+name)
+							}
+						}
 						for _, verb := range rule.Verbs {
-							rights[group+"/"+resource+" "+verb] = true
+							for _, one := range of {
+								rights[one+" "+verb] = true
+							}
 						}
 					}
 				}
@@ -353,14 +365,16 @@ func granted(t *testing.T, paths ...string) map[string]bool {
 // watched is asked for as soon as the program runs.
 var watched = []string{
 	"autoscaler-group.autoscaler/customautoscalers watch", "apps/deployments watch", "/pods watch", "/services watch", "discovery.k8s.io/endpointslices watch",
-	"autoscaling/horizontalpodautoscalers watch", "keda.sh/scaledobjects watch", "/configmaps watch", "/configmaps list", "/secrets watch", "/secrets patch", "/secrets update", "/configmaps patch", "/configmaps delete", "/pods list",
+	"autoscaling/horizontalpodautoscalers watch", "keda.sh/scaledobjects watch", "/pods list",
+	"/configmaps/load-balancer-settings watch", "/configmaps/nemesis-ca watch", "/configmaps/nemesis-ca patch", "/configmaps/nemesis-ca delete",
+	"/secrets/nemesis-ca-key watch", "/secrets/nemesis-ca-key patch", "/secrets/nemesis-ca-key update",
 	"autoscaler-group.autoscaler/customautoscalers get", "autoscaler-group.autoscaler/customautoscalers/status patch",
 }
 
 func TestRights_AreThoseThatTheControllerUses(t *testing.T) {
 	used := everything(t, func(s *Settings) { s.Shards = 1 }, append(watched, "coordination.k8s.io/leases update")...)
 	given := granted(t, rightsFolder+"clusterrole.yaml", rightsFolder+"role.yaml")
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(given))); diff != "" {
+	if diff := gocmp.Diff(slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(given))); diff != "" {
 		t.Errorf("rights (-used +given):\n%s", diff)
 	}
 }
@@ -373,26 +387,16 @@ func TestRights_OfShardsAreThoseThatTheirLeasesNeed(t *testing.T) {
 			delete(used, right)
 		}
 	}
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(given))); diff != "" {
+	if diff := gocmp.Diff(slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(given))); diff != "" {
 		t.Errorf("rights to Leases (-used +given):\n%s", diff)
 	}
 }
 
 func TestRights_OfTheWebhookAreThoseThatItUses(t *testing.T) {
-	given := map[string]bool{}
-	for right := range granted(t, webhookRole) {
-		if strings.HasPrefix(right, "/secrets ") {
-			right = ofWebhook + right
-		}
-		given[right] = true
-	}
+	given, always := granted(t, webhookRole), granted(t, rightsFolder+"clusterrole.yaml", rightsFolder+"role.yaml")
 	used := everything(t, func(s *Settings) { s.Shards, s.WebhookListen = 1, "127.0.0.1:0" }, slices.Sorted(maps.Keys(given))...)
-	for right := range used {
-		if !strings.HasPrefix(right, ofWebhook+"/") && !strings.HasPrefix(right, "admissionregistration.k8s.io/") {
-			delete(used, right)
-		}
-	}
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(given))); diff != "" {
+	maps.DeleteFunc(used, func(right string, _ bool) bool { return always[right] })
+	if diff := gocmp.Diff(slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(given))); diff != "" {
 		t.Errorf("rights of the webhook (-used +given):\n%s", diff)
 	}
 }
@@ -413,8 +417,18 @@ func TestRights_EachStandsInTheTable(t *testing.T) {
 			t.Errorf("the table names code that is not there: %v", err)
 		}
 	}
-	given := granted(t, rightsFolder+"clusterrole.yaml", rightsFolder+"role.yaml", shardsRole, webhookRole)
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(given)), slices.Sorted(maps.Keys(written))); diff != "" {
+	given := map[string]bool{}
+	for right := range granted(t, rightsFolder+"clusterrole.yaml", rightsFolder+"role.yaml", shardsRole, webhookRole) {
+		of, verb, _ := strings.Cut(right, " ")
+		if parts := strings.Split(of, "/"); len(parts) == 3 && slices.Contains(byName, parts[1]) {
+			of = parts[0] + "/" + parts[1]
+			if !strings.Contains(string(content), "of `"+parts[2]+"` alone") {
+				t.Errorf("the table does not say that %s are given of %s alone", parts[1], parts[2])
+			}
+		}
+		given[of+" "+verb] = true
+	}
+	if diff := gocmp.Diff(slices.Sorted(maps.Keys(given)), slices.Sorted(maps.Keys(written))); diff != "" {
 		t.Errorf("rights (-given +in the table):\n%s", diff)
 	}
 }

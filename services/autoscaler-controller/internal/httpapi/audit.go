@@ -63,6 +63,9 @@ func (a *api) changedObject(r *http.Request, status int) {
 	if a.Audit == nil || r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return
 	}
+	if status == http.StatusUnauthorized {
+		return // nobody has asked for anything; and who needs no token for it could write as many lines as it likes
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), whoTime)
 	defer cancel()
 	_, operation := guard.From(r.Context())

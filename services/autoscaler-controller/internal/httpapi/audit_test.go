@@ -27,6 +27,12 @@ func TestAudit_EachChangeIsALineOfWhoAndWhat(t *testing.T) {
 	do(h, "PUT", settingsPath, `{"policy":"unknown"}`, jane...) // nothing was asked for that could be
 	do(h, "PUT", settingsPath, `{"policy":"round_robin","max_connections":20,"timeout_seconds":30}`, "Authorization", "Bearer "+podToken)
 	do(h, "POST", start, `{"balancer":"lb","waiting":1}`, "Authorization", "Bearer "+lbToken)
+	status, body := p.status, p.answer
+	p.status, p.answer = 401, `{"message":"Unauthorized"}`
+	do(h, "DELETE", objectsPath+"/fib", "", "Authorization", "Bearer nonsense")
+	p.status, p.answer, p.err = status, body, fault.New(fault.Unauthenticated, "send your Kubernetes token")
+	do(h, "DELETE", objectsPath+"/fib", "")
+	p.err = nil
 	if len(kept.lines) != 0 {
 		t.Errorf("what changes nothing, or was not let in, is written down: %+v", kept.lines)
 	}

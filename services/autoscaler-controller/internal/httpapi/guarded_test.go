@@ -361,9 +361,12 @@ func TestGuarded_OldCallersAreServedWhereTokensAreOptional(t *testing.T) {
 	p.guard, p.kept = mayAll().guard(true), &fleet.BalancerSettings{Policy: "random", MaxConnections: 1, Timeout: 1}
 	h := p.handler(t)
 	for operation, call := range calls {
-		// What none of them asks for names a pod, and only a token does.
-		if w := do(h, call.method, call.target, call.body); w.Code != http.StatusOK && operation != "issueCertificate" {
-			t.Errorf("%s without a token: %d %s", operation, w.Code, w.Body)
+		want := http.StatusOK
+		if operation == "issueCertificate" { // which none of them asks for: it names a pod, and only a token does
+			want = http.StatusForbidden
+		}
+		if w := do(h, call.method, call.target, call.body); w.Code != want {
+			t.Errorf("%s without a token: %d, want %d: %s", operation, w.Code, want, w.Body)
 		}
 		if w := do(h, call.method, call.target, call.body, "Authorization", "Bearer nonsense"); w.Code != http.StatusUnauthorized {
 			t.Errorf("%s with a bad token: %d %s", operation, w.Code, w.Body)

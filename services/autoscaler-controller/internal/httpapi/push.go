@@ -54,15 +54,16 @@ func (p *pushes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.others.ServeHTTP(w, r)
 		return
 	}
-	p.Connections.Many(w, r)
 	by := guard.All()
 	if p.Guard != nil {
 		var err error
 		if by, err = p.Guard.Judge(r.Context(), pushed(r), r.Header, ""); err != nil {
+			w.Header().Set("Connection", "close") // the kept ones are for those who are let in
 			fault.Write(w, r, err)
 			return
 		}
 	}
+	p.Connections.Many(w, r)
 	if p.Pushes == nil || !short(r) || !p.here(r) {
 		p.long(w, r, by)
 		return

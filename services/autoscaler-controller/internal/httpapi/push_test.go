@@ -1,16 +1,21 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 )
 
@@ -210,6 +215,55 @@ func TestPushes_ABatchComesInPieces(t *testing.T) {
 		h.ServeHTTP(w, r)
 		if w.Code != 200 || e.got[len(e.got)-1] != body {
 			t.Errorf("of %d bytes: status %d, %d came", len(body), w.Code, len(e.got[len(e.got)-1]))
+		}
+	}
+}
+
+// Who is not let in has no part in the connections that are kept for sidecars.
+func TestPushes_AConnectionIsKeptForThoseWhoAreLetIn(t *testing.T) {
+	for token, want := range map[string]httpserver.Counts{"": {}, "nonsense": {}, podToken: {Open: 1, Many: 1}} {
+		p := guarding(mayAll())
+		p.connections = httpserver.NewConnections(0, 1, time.Minute)
+		server, err := httpserver.Listen(t.Context(), httpserver.Options{
+			Address: "127.0.0.1:0", Handler: p.short(t, &eager{}), Log: slog.New(slog.DiscardHandler),
+			Listen: p.connections.Listen, ConnContext: p.connections.Context,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- server.Run(ctx) }()
+		transport, body := &http.Transport{}, "" // with a body that nobody reads a connection is closed anyway
+		if want.Many == 1 {
+			body = `{"podName":"a","namespace":"default","metrics":{"queued":1}}`
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+server.Addr().String()+"/metrics", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		answer, err := transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, answer.Body)
+		_ = answer.Body.Close()
+		testwait.Until(t, "the connection of "+token+" is as it should be", func() bool {
+			got := p.connections.Counts()
+			got.Refused, got.SentOff = 0, 0
+			return got == want
+		})
+		if (answer.StatusCode == http.StatusOK) != (want.Many == 1) {
+			t.Errorf("%q: %s", token, answer.Status)
+		}
+		transport.CloseIdleConnections()
+		stop()
+		if err := testwait.Receive(t, "the server ends", ended); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -17,6 +18,8 @@ const (
 	heartbeatTime = 10 * time.Second
 	writeTimeout  = 15 * time.Second // who reads no faster asks anew, and gets the newest then
 	standInTime   = 5 * time.Second  // of a stream that the leader should serve, and could not
+	personTime    = time.Minute      // of a stream of a person's, as of the longest poll: then the right is looked at anew
+	serviceTime   = time.Hour        // of a service's: so long its token lives
 	lineWeight    = 256              // routes and pods that a line has at the most, but for a single route
 )
 
@@ -35,15 +38,15 @@ func (a *api) streamRoutes(w http.ResponseWriter, r *http.Request, params autosc
 	a.Meter.Polling(1)
 	defer a.Meter.Polling(-1)
 	leader, moved := a.Leadership.Leader()
-	if leader != "" && (asked.wait < 0 || asked.wait > standInTime) {
-		asked.wait = standInTime
+	by := a.granted(r.Context()).Caller
+	if most := lasting(leader != "", by.Kind); most > 0 && (asked.wait < 0 || asked.wait > most) {
+		asked.wait = most
 	}
 	var over <-chan time.Time
 	if asked.wait >= 0 {
 		over = time.After(asked.wait)
 	}
 	l := newLines(w)
-	by := a.granted(r.Context()).Caller
 	l.headers = by.SeesProbeHeaders()
 	defer l.end()
 	for due := true; ; {
@@ -69,6 +72,20 @@ func (a *api) streamRoutes(w http.ResponseWriter, r *http.Request, params autosc
 			return nil
 		}
 	}
+}
+
+// lasting is how long a stream may last; 0: as long as it is asked for. Who has lost a right, or whose pod is gone, is
+// not told for ever because it once asked.
+func lasting(standsIn bool, by access.Kind) time.Duration {
+	switch {
+	case standsIn:
+		return standInTime
+	case by == access.Person:
+		return personTime
+	case by == access.Service:
+		return serviceTime
+	}
+	return 0
 }
 
 // lines is an answer of many lines.

@@ -266,6 +266,24 @@ func TestStream_LastsAsLongAsIsAskedFor(t *testing.T) {
 	})
 }
 
+// A right that is taken away, and a token that has ended, count for no longer than this.
+func TestStream_IsAskedForAnewByWhoIsJudged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for token, most := range map[string]time.Duration{"olga": time.Minute, lbToken: time.Hour} {
+			for query, want := range map[string]time.Duration{"?stream=true": most, "?stream=true&wait=10s": 10 * time.Second} {
+				began, p := time.Now(), guarding(mayAll("get/routes "))
+				s := open(t, p.handler(t), query, "Authorization", "Bearer "+token)
+				for goesOn := true; goesOn; {
+					_, goesOn = s.next()
+				}
+				if took := time.Since(began); took != want {
+					t.Errorf("%s by %.4s: it took %v, want %v", query, token, took, want)
+				}
+			}
+		}
+	})
+}
+
 func TestStream_EndsWhenAnotherOneLeads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParts()

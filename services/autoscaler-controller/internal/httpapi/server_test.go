@@ -23,6 +23,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/gen/common"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
+	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
@@ -64,6 +65,7 @@ type parts struct {
 	dial     func(context.Context, string, string) (net.Conn, error)
 
 	authorities httpclient.Authorities // nil: in clear text
+	connections *httpserver.Connections
 }
 
 func (p *parts) Start(_ context.Context, _ fleet.Key, c scaling.Call) (fleet.Started, error) {
@@ -162,7 +164,7 @@ func (p *parts) handler(t *testing.T) http.Handler {
 	t.Helper()
 	h, err := New(Options{
 		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p, Settings: p, Leadership: p, Meter: p, Log: slog.New(slog.DiscardHandler),
-		Missing: func() string { return p.missing }, Ending: p.ending, Dial: p.dial, Pushes: p.pushes, Guard: p.guard, Audit: p.audit, Certificates: p, Authorities: p.authorities,
+		Missing: func() string { return p.missing }, Ending: p.ending, Dial: p.dial, Pushes: p.pushes, Guard: p.guard, Audit: p.audit, Certificates: p, Authorities: p.authorities, Connections: p.connections,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -185,8 +185,8 @@ func (c *caller) among(ctx context.Context, namespaces []string) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	slices.Sort(answer.Namespaces)
-	return view{all: answer.Everywhere, names: answer.Namespaces}, nil
+	// Others may be given the same answer at this moment.
+	return view{all: answer.Everywhere, names: slices.Sorted(slices.Values(answer.Namespaces))}, nil
 }
 
 // list is what he may see of a list: of the namespace that he names, or of those that there are.

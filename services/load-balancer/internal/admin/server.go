@@ -201,8 +201,9 @@ func (o Options) routes() []routing.Route {
 
 // namespaces are those of the applications that are known, each once.
 func (o Options) namespaces() []string {
-	var names []string
-	for _, s := range o.Source.Snapshots() {
+	snapshots := o.Source.Snapshots()
+	names := make([]string, 0, len(snapshots))
+	for _, s := range snapshots {
 		names = append(names, s.Route.Application.Namespace)
 	}
 	slices.Sort(names)

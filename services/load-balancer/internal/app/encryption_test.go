@@ -79,7 +79,7 @@ func TestEncryption_AControllerOfAnotherAuthorityIsNotFollowed(t *testing.T) {
 	}
 	b := run(t, s)
 	// The kubelet, which verifies nothing, is answered nevertheless.
-	blind := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // G402: as the kubelet does
+	blind := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // as the kubelet does
 	admin := strings.Replace(b.admin, "http://", "https://", 1)
 	testwait.Until(t, "it says why", func() bool {
 		answer, body := get(t, blind, admin+"/readyz")

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -34,7 +35,7 @@ type recorder struct {
 	taken                            []common.PodMetrics
 	batches                          int
 	news                             chan struct{}
-	issues                           *testauthority.Authority
+	issues                           *testauthority.Authority // nil: it issues no certificate
 }
 
 func (r *recorder) SubmitPodMetrics(_ context.Context, o autoscaler.SubmitPodMetricsRequestObject) (autoscaler.SubmitPodMetricsResponseObject, error) {
@@ -66,6 +67,9 @@ func (r *recorder) GetIdentityKeys(context.Context, autoscaler.GetIdentityKeysRe
 
 // IssueCertificate is what a collector asks for until it has one.
 func (r *recorder) IssueCertificate(_ context.Context, o autoscaler.IssueCertificateRequestObject) (autoscaler.IssueCertificateResponseObject, error) {
+	if r.issues == nil {
+		return nil, errors.New("none is issued")
+	}
 	key, err := authority.ReadRequest([]byte(o.Body.Request))
 	if err != nil {
 		return nil, err

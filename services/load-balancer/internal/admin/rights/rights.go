@@ -2,6 +2,8 @@
 // contract. Who is, others say.
 package rights
 
+import "maps"
+
 // Kind is what an operation asks of its caller.
 type Kind int
 
@@ -69,9 +71,5 @@ func Of(operation string) (Right, bool) {
 
 // Operations are all that have a row.
 func Operations() map[string]Right {
-	all := make(map[string]Right, len(operations))
-	for id, r := range operations {
-		all[id] = r
-	}
-	return all
+	return maps.Clone(operations)
 }
