@@ -18,14 +18,14 @@ var (
 
 // Documented fails the test unless the part of the page that begins with the heading "## Settings" has exactly
 // the settings that these texts of -help name.
-func Documented(t testing.TB, page string, help ...string) {
-	t.Helper()
+func Documented(tb testing.TB, page string, help ...string) {
+	tb.Helper()
 	text, err := os.ReadFile(page) //nolint:gosec // G304: the test names it
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, fault := range differences(string(text), help...) {
-		t.Errorf("%s: %s", page, fault)
+		tb.Errorf("%s: %s", page, fault)
 	}
 }
 
