@@ -31,7 +31,7 @@ func (s *Set) Text(p *string, key, value, help, allowed string, check func(strin
 
 // URL binds an address such as http://host:8080.
 func (s *Set) URL(p *string, key, value, help string) {
-	s.bind(key, value, help, "a URL such as http://autoscaler-controller:8080", func(v string) error {
+	s.bind(key, value, help, "a URL such as https://autoscaler-controller:8080", func(v string) error {
 		if !IsURL(v) {
 			return errRange
 		}
