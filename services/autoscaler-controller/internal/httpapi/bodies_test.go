@@ -5,9 +5,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/guard"
 )
 
 // blank is a body of so many bytes of a text, whose length is not declared.
@@ -110,4 +113,51 @@ func TestBodies_WhatIsNotPlainIsRefusedBeforeItIsParsed(t *testing.T) {
 		}
 		fits(t, w, "Problem")
 	}
+}
+
+// Who is not judged, since there is no such operation or since the API server does it, has a share of its own: with that
+// of the start calls one could keep every application asleep, without a token.
+func TestBodies_StrangersTakeNobodyElsesShare(t *testing.T) {
+	const object = "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers"
+	entered, leave := make(chan struct{}), make(chan struct{})
+	b := newBodies(newParts(), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Wait") != "" {
+			entered <- struct{}{}
+			<-leave
+		}
+	}))
+	b.judged, b.pushes.most, b.reports.most, b.others.most, b.strangers.most = true, 10, 10, 10, 50
+	send := func(target, operation string, wait bool) int {
+		r := httptest.NewRequest(http.MethodPost, target, strings.NewReader(`"1234567"`))
+		if wait {
+			r.Header.Set("Wait", "1")
+		}
+		if operation != "" {
+			r = r.WithContext(guard.With(r.Context(), operation, guard.Grant{}))
+		}
+		w := httptest.NewRecorder()
+		b.ServeHTTP(w, r)
+		return w.Code
+	}
+	var strangers sync.WaitGroup
+	for _, target := range []string{object, "/v1/later", "/v1/tr%61ffic", "/v1/namespaces/a%2Fb/start", "/metric%73"} {
+		operation := ""
+		if target == object {
+			operation = "createCustomAutoscaler"
+		}
+		strangers.Go(func() { send(target, operation, true) })
+		<-entered
+	}
+	if status := send("/v1/later", "", false); status != http.StatusTooManyRequests {
+		t.Errorf("one stranger more: %d", status)
+	}
+	for operation, target := range map[string]string{
+		"startApplication": start, "reportTraffic": "/v1/traffic", "reviewAccess": "/v1/access", "submitPodMetrics": pushPath,
+	} {
+		if status := send(target, operation, false); status != http.StatusOK {
+			t.Errorf("%s: %d", operation, status)
+		}
+	}
+	close(leave)
+	strangers.Wait()
 }
