@@ -22,7 +22,8 @@ const (
 	maxReport    = 8 << 20   // 10000 applications, some hundred bytes each
 	maxStart     = 16 << 10
 	maxPut       = maxSettings
-	maxObject    = 3 << 20 // as the Kubernetes API server
+	maxReview    = 128 << 10 // a token of 16 KiB, and 1000 namespaces
+	maxObject    = 3 << 20   // as the Kubernetes API server
 	maxOtherwise = 64 << 10
 )
 
@@ -137,6 +138,8 @@ func (b *bodies) of(r *http.Request) allowance {
 		return allowance{maxObject, &b.others, bodyPatience, false}
 	case path == "/v1/loadbalancer/settings":
 		return allowance{maxPut, &b.others, bodyPatience, true}
+	case path == "/v1/access":
+		return allowance{maxReview, &b.others, bodyPatience, true}
 	case strings.HasPrefix(path, "/v1/namespaces/"):
 		return allowance{maxStart, &b.others, bodyPatience, true}
 	default:

@@ -29,6 +29,7 @@ func TestBodies_EachOperationHasABoundThatFits(t *testing.T) {
 	for target, most := range map[string]int{
 		"/metrics": 16 << 10, "/v1/pod-metrics": 512 << 10, "/v1/traffic": 8 << 20, "/v1/loadbalancer/settings": 64 << 10,
 		"/v1/namespaces/default/deployments/fib/start": 16 << 10, object: 3 << 20, "/v1/later": 64 << 10,
+		"/v1/access": 128 << 10,
 	} {
 		t.Run(target, func(t *testing.T) {
 			var got int
@@ -160,4 +161,13 @@ func TestBodies_StrangersTakeNobodyElsesShare(t *testing.T) {
 	}
 	close(leave)
 	strangers.Wait()
+}
+
+// The largest question that the contract allows comes through: a load balancer asks about a thousand namespaces at once.
+func TestBodies_TheLargestReviewFits(t *testing.T) {
+	names := strings.Repeat(`"`+strings.Repeat("n", 63)+`",`, 1000)
+	body := `{"token":"` + strings.Repeat("t", 16384) + `","verb":"list","resource":"customautoscalers/state","namespaces":[` + strings.TrimSuffix(names, ",") + `]}`
+	if w := do(guarding(mayAll()).handler(t), "POST", "/v1/access", body, "Authorization", "Bearer "+lbToken); w.Code != http.StatusOK {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
 }
