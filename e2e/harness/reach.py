@@ -63,12 +63,14 @@ GUARDED = {
 }
 
 
+ENCRYPTED = GUARDED | {("load-balancer", 8082), (OWN_BALANCER, 8082)}  # what load balancers say to each other is no operator's
+
 AUTHORITY = "nemesis-ca"  # the ConfigMap
 
 
 def scheme(service: str, port: int) -> str:
     """How the port is spoken to."""
-    return "https" if (service, port) in GUARDED else "http"
+    return "https" if (service, port) in ENCRYPTED else "http"
 
 
 class Reach:

@@ -84,9 +84,10 @@ const maxToken = 8 << 10
 
 // Verifier verifies tokens. Any number of goroutines may use it at once.
 type Verifier struct {
-	o     Options
-	mu    sync.Mutex
-	known *simplelru.LRU[[sha256.Size]byte, Identity]
+	o         Options
+	mu        sync.Mutex
+	known     *simplelru.LRU[[sha256.Size]byte, Identity]
+	withdrawn uint64 // as it was when the first of them was verified
 }
 
 // NewVerifier makes one.
@@ -174,6 +175,11 @@ const reviewedFor = 30 * time.Second
 func (v *Verifier) remembered(sum [sha256.Size]byte, now time.Time) (Identity, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	// A token that was signed by a key which is published no more says itself how long it counts.
+	if now := v.o.Keys.withdrawn.Load(); now != v.withdrawn {
+		v.known.Purge()
+		v.withdrawn = now
+	}
 	who, ok := v.known.Get(sum)
 	if ok && !now.Before(who.Expires) {
 		v.known.Remove(sum)

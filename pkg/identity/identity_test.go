@@ -417,3 +417,24 @@ func BenchmarkVerify(b *testing.B) {
 		})
 	}
 }
+
+// Who has stolen a key makes a token that ends in ten years: it ends with the key, also where it is known.
+func TestVerify_WhatIsKnownEndsWithItsKey(t *testing.T) {
+	stolen, other, a, now := newSigner(t, "one", jose.ES256), newSigner(t, "two", jose.ES256), &authority{}, &clock{}
+	a.publish(nil, stolen, other)
+	v := verifier(t, a, now, nil)
+	forged := stolen.token(t, set("exp", begin.AddDate(10, 0, 0).Unix()))
+	for _, token := range []string{forged, other.token(t, nil)} {
+		if _, err := v.Verify(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.publish(nil, newSigner(t, "one", jose.ES256), other) // another one of the same name
+	now.pass(refetchAfter)
+	if _, err := v.Verify(t.Context(), other.token(t, set("jti", "2"))); err != nil { // one that is not known has the keys looked at
+		t.Fatal(err)
+	}
+	if _, err := v.Verify(t.Context(), forged); !fault.Is(err, fault.Unauthenticated) {
+		t.Errorf("by a key that was withdrawn: %v", err)
+	}
+}

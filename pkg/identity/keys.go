@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"crypto"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -48,6 +50,8 @@ type Keys struct {
 	fetch Fetch
 	log   *slog.Logger
 	gate  chan struct{} // who fetches holds it; the others wait for what comes
+
+	withdrawn atomic.Uint64 // how often a key was, that had been published before
 
 	mu      sync.Mutex
 	issuer  string
@@ -206,8 +210,22 @@ func (k *Keys) refresh(ctx context.Context, id string, now time.Time) error {
 		k.log.Warn("the keys of the tokens' issuer could not be read; those read before count on", "keys", len(k.keys), "error", err)
 		return nil
 	}
+	if k.issuer != "" && (k.issuer != published.Issuer || !holdAll(keys, k.keys)) {
+		k.withdrawn.Add(1)
+	}
 	k.issuer, k.keys, k.fetched = published.Issuer, keys, now
 	return nil
+}
+
+// holdAll tells whether each of some keys is among others.
+func holdAll(all, some map[string]jose.JSONWebKey) bool {
+	for id, key := range some {
+		now, found := all[id]
+		if public, ok := now.Key.(interface{ Equal(crypto.PublicKey) bool }); !found || !ok || !public.Equal(key.Key) {
+			return false
+		}
+	}
+	return true
 }
 
 // read reads the keys that verify signatures; a key of a kind that is not known is left out.

@@ -282,6 +282,16 @@ func TestPublisher_TheBundleIsWhereApplicationsAreAndNowhereElse(t *testing.T) {
 	if got := p.Trouble(); got != nil {
 		t.Error(got)
 	}
+	// What is in trouble is told to everybody (GET /readyz): of a team's namespace, that there is something.
+	api.PrependReactor("patch", "configmaps", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		return a.GetNamespace() == "team-a", nil, apierrors.NewForbidden(corev1.Resource("configmaps"), MapName, errors.New("no right in team-a"))
+	})
+	change(func() { wanted["team-a"] = true })
+	testwait.Until(t, "it is said", func() bool { return len(p.Trouble()) == 1 && strings.Contains(p.Trouble()[0], "the log says in which") })
+	if got := p.Trouble(); strings.Contains(got[0], "team-a") {
+		t.Error(got)
+	}
+	change(func() { clear(wanted) })
 	api.PrependReactor("patch", "configmaps", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewForbidden(corev1.Resource("configmaps"), MapName, errors.New("no right"))
 	})

@@ -144,7 +144,10 @@ func (p *Publisher) once(ctx context.Context) {
 			break
 		}
 		if err := p.do(ctx, w, string(bundle)); err != nil && ctx.Err() == nil {
-			fault = fmt.Sprintf("%s/%s: %s", w.Namespace, MapName, kube.Message(err))
+			fault = "in a namespace with applications it is not as it should be; the log says in which, and why" // this is told to everybody
+			if w.Namespace == p.Namespace {
+				fault = fmt.Sprintf("%s/%s: %s", w.Namespace, MapName, kube.Message(err))
+			}
 			p.Log.Warn("the certificate authority is not published there; it is tried again", "namespace", w.Namespace, "remove", w.Remove, "error", err)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/guard"
 )
 
 // The largest body of each operation, in bytes: what the contract lets it say, and some room.
@@ -20,17 +22,20 @@ const (
 	maxReport    = 8 << 20   // 10000 applications, some hundred bytes each
 	maxStart     = 16 << 10
 	maxPut       = maxSettings
-	maxObject    = 3 << 20 // as the Kubernetes API server
+	maxReview    = 128 << 10 // a token of 16 KiB, and 1000 namespaces
+	maxObject    = 3 << 20   // as the Kubernetes API server
 	maxOtherwise = 64 << 10
 )
 
 // What the bodies may have together that are being read and worked on, in bytes that have come: who declares
 // much and sends nothing holds nothing. Those that come from many have a budget of their own, so that they
-// keep nobody else from being served.
+// keep nobody else from being served; so have those of whom nobody has judged who sends them: what is passed on to the
+// API server, which does that itself, and what is no operation at all.
 const (
-	pushBudget   = 16 << 20
-	reportBudget = 32 << 20
-	otherBudget  = 16 << 20
+	pushBudget     = 16 << 20
+	reportBudget   = 32 << 20
+	otherBudget    = 16 << 20
+	strangerBudget = 16 << 20
 )
 
 // firstRead is how much room a body is given before anything of it has come; then it grows with it.
@@ -106,14 +111,16 @@ type allowance struct {
 // bodies bounds what requests carry, before anything is parsed: each body by its operation, all of them
 // together, and how they are nested and how long their numbers are.
 type bodies struct {
-	meter                   Meter
-	next                    http.Handler
-	pushes, reports, others budget
+	meter  Meter
+	next   http.Handler
+	judged bool // who sends something has been judged before, as far as it is
+
+	pushes, reports, others, strangers budget
 }
 
 func newBodies(meter Meter, next http.Handler) *bodies {
 	b := &bodies{meter: meter, next: next}
-	b.pushes.most, b.reports.most, b.others.most = pushBudget, reportBudget, otherBudget
+	b.pushes.most, b.reports.most, b.others.most, b.strangers.most = pushBudget, reportBudget, otherBudget, strangerBudget
 	return b
 }
 
@@ -131,6 +138,8 @@ func (b *bodies) of(r *http.Request) allowance {
 		return allowance{maxObject, &b.others, bodyPatience, false}
 	case path == "/v1/loadbalancer/settings":
 		return allowance{maxPut, &b.others, bodyPatience, true}
+	case path == "/v1/access":
+		return allowance{maxReview, &b.others, bodyPatience, true}
 	case strings.HasPrefix(path, "/v1/namespaces/"):
 		return allowance{maxStart, &b.others, bodyPatience, true}
 	default:
@@ -145,6 +154,9 @@ func (b *bodies) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	allowed := b.of(r)
+	if b.judged && stranger(r) {
+		allowed.from = &b.strangers
+	}
 	if size := r.ContentLength; size > allowed.most {
 		b.meter.BodyRefused(BodyTooLarge)
 		fault.Write(w, r, httpserver.TooLarge(size, allowed.most))
@@ -166,6 +178,13 @@ func (b *bodies) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	b.next.ServeHTTP(w, r)
+}
+
+// stranger tells whether nobody has judged who sends a request.
+func stranger(r *http.Request) bool {
+	_, operation := guard.From(r.Context())
+	rule, known := access.Of(operation)
+	return !known || rule.Passed
 }
 
 // refuseUnread answers a body that was not read to its end.

@@ -5,9 +5,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/guard"
 )
 
 // blank is a body of so many bytes of a text, whose length is not declared.
@@ -26,6 +29,7 @@ func TestBodies_EachOperationHasABoundThatFits(t *testing.T) {
 	for target, most := range map[string]int{
 		"/metrics": 16 << 10, "/v1/pod-metrics": 512 << 10, "/v1/traffic": 8 << 20, "/v1/loadbalancer/settings": 64 << 10,
 		"/v1/namespaces/default/deployments/fib/start": 16 << 10, object: 3 << 20, "/v1/later": 64 << 10,
+		"/v1/access": 128 << 10,
 	} {
 		t.Run(target, func(t *testing.T) {
 			var got int
@@ -109,5 +113,61 @@ func TestBodies_WhatIsNotPlainIsRefusedBeforeItIsParsed(t *testing.T) {
 			t.Errorf("%s: status %d: %s", target, w.Code, w.Body)
 		}
 		fits(t, w, "Problem")
+	}
+}
+
+// Who is not judged, since there is no such operation or since the API server does it, has a share of its own: with that
+// of the start calls one could keep every application asleep, without a token.
+func TestBodies_StrangersTakeNobodyElsesShare(t *testing.T) {
+	const object = "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/default/customautoscalers"
+	entered, leave := make(chan struct{}), make(chan struct{})
+	b := newBodies(newParts(), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Wait") != "" {
+			entered <- struct{}{}
+			<-leave
+		}
+	}))
+	b.judged, b.pushes.most, b.reports.most, b.others.most, b.strangers.most = true, 10, 10, 10, 50
+	send := func(target, operation string, wait bool) int {
+		r := httptest.NewRequest(http.MethodPost, target, strings.NewReader(`"1234567"`))
+		if wait {
+			r.Header.Set("Wait", "1")
+		}
+		if operation != "" {
+			r = r.WithContext(guard.With(r.Context(), operation, guard.Grant{}))
+		}
+		w := httptest.NewRecorder()
+		b.ServeHTTP(w, r)
+		return w.Code
+	}
+	var strangers sync.WaitGroup
+	for _, target := range []string{object, "/v1/later", "/v1/tr%61ffic", "/v1/namespaces/a%2Fb/start", "/metric%73"} {
+		operation := ""
+		if target == object {
+			operation = "createCustomAutoscaler"
+		}
+		strangers.Go(func() { send(target, operation, true) })
+		<-entered
+	}
+	if status := send("/v1/later", "", false); status != http.StatusTooManyRequests {
+		t.Errorf("one stranger more: %d", status)
+	}
+	for operation, target := range map[string]string{
+		"startApplication": start, "reportTraffic": "/v1/traffic", "reviewAccess": "/v1/access", "submitPodMetrics": pushPath,
+	} {
+		if status := send(target, operation, false); status != http.StatusOK {
+			t.Errorf("%s: %d", operation, status)
+		}
+	}
+	close(leave)
+	strangers.Wait()
+}
+
+// The largest question that the contract allows comes through: a load balancer asks about a thousand namespaces at once.
+func TestBodies_TheLargestReviewFits(t *testing.T) {
+	names := strings.Repeat(`"`+strings.Repeat("n", 63)+`",`, 1000)
+	body := `{"token":"` + strings.Repeat("t", 16384) + `","verb":"list","resource":"customautoscalers/state","namespaces":[` + strings.TrimSuffix(names, ",") + `]}`
+	if w := do(guarding(mayAll()).handler(t), "POST", "/v1/access", body, "Authorization", "Bearer "+lbToken); w.Code != http.StatusOK {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

@@ -176,6 +176,7 @@ func relaying(o Options, valid check) (http.Handler, error) {
 // around is what every request passes first.
 func around(o Options, shards *sharded, handler http.Handler) (http.Handler, error) {
 	bodies := newBodies(o.Meter, handler)
+	bodies.judged = o.Guard != nil
 	handler = otelhttp.NewHandler(bodies, "http", otelhttp.WithSpanNameFormatter(spanName))
 	p := &pushes{Options: o, bodies: bodies, shards: shards, next: handler, others: handler}
 	if o.Guard != nil {

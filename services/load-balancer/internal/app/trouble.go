@@ -21,6 +21,8 @@ const (
 	recent = 10 * time.Minute
 	// maxTrouble bounds what is said of each.
 	maxTrouble = 1024
+	// refusedKind is the trouble with a record that Elasticsearch refuses.
+	refusedKind = "refused"
 )
 
 // lookAgain is when a server is looked at again that did not answer.
@@ -85,7 +87,7 @@ func (w *watch) troubles(now time.Time) (all []admin.LogTrouble) {
 		all = append(all, admin.LogTrouble{Kind: "shipping", Message: "the log cannot be searched: " + err.Error()})
 	}
 	if at, why := w.shipper.Refused(); !at.IsZero() && now.Sub(at) < recent {
-		all = append(all, admin.LogTrouble{Kind: "refused", Message: fmt.Sprintf("Elasticsearch refuses records, the last at %s: %s", at.UTC().Format(time.RFC3339), why)})
+		all = append(all, admin.LogTrouble{Kind: refusedKind, Message: fmt.Sprintf("Elasticsearch refuses records, the last at %s: %s", at.UTC().Format(time.RFC3339), why)})
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -120,10 +122,15 @@ func spoolTroubles(stats spool.Stats, now time.Time) (all []admin.LogTrouble) {
 	return all
 }
 
-// texts are the troubles for who has one line for each.
+// texts are the troubles for who has one line for each, be it anybody: what Elasticsearch says of a record that it
+// refuses may quote from the record.
 func (l *logs) texts() (all []string) {
 	for _, t := range l.state(time.Now()).Trouble {
-		all = append(all, "log, "+t.Kind+": "+t.Message[:min(len(t.Message), maxTrouble)])
+		text := t.Message[:min(len(t.Message), maxTrouble)]
+		if t.Kind == refusedKind {
+			text = "Elasticsearch refuses records; GET /loadbalancer/state says why"
+		}
+		all = append(all, "log, "+t.Kind+": "+text)
 	}
 	return all
 }

@@ -111,6 +111,10 @@ func TestTrouble_SecretsThatCannotBeReadKeepNoPortShut(t *testing.T) {
 		got := b.kinds(t)
 		return !strings.Contains(got, "shipping") && strings.Contains(got, "refused ") && strings.Contains(got, "mapper_parsing_exception")
 	})
+	// The kubelet's path is everybody's, and the server may quote from the record.
+	if _, body := b.readiness(t); !strings.Contains(body, `"log, refused: Elasticsearch refuses records; GET /loadbalancer/state says why"`) || strings.Contains(body, "mapper_parsing_exception") {
+		t.Error(body)
+	}
 	b.counts(t, `nemesis_lb_log_holding{reason="files"} 0`)
 	testwait.Until(t, "another's template is shown", func() bool { return strings.Contains(b.kinds(t), "template the template logs wins for ") })
 }
