@@ -121,6 +121,7 @@ def test_t2_nobody_speaks_for_a_load_balancer_that_it_is_not(nemesis: Nemesis, t
 
 
 def test_t3_invented_load_balancers_are_not_heard(nemesis: Nemesis, tenants: Tenants) -> None:
+    settled(nemesis, CONTROLLER)  # none is awaited from before
     url, before = nemesis.controller_url + "/v1/traffic", balancers(nemesis)
     with waiting_pod(nemesis.cluster, "t3", BALANCER) as other:
         tenants.attackers["a load balancer"] = bearer(of_pod(nemesis.cluster, other))
@@ -231,7 +232,7 @@ def test_t8_a_request_by_name_needs_the_right_of_the_applications_namespace(neme
 
 def test_through_the_api_server_a_token_goes_in_a_header_that_it_leaves_alone(nemesis: Nemesis, tenants: Tenants) -> None:
     """As people ask who reach nothing else: the API server's service proxy takes Authorization away."""
-    path = f"/api/v1/namespaces/{SYSTEM}/services/{CONTROLLER}:8080/proxy/v1/applications?namespace="
+    path = f"/api/v1/namespaces/{SYSTEM}/services/https:{CONTROLLER}:8080/proxy/v1/applications?namespace="
     as_editor = {"Nemesis-Authorization": tenants.attackers["an editor"]["Authorization"]}
     assert nemesis.cluster.raw(path + tenants.own.namespace).status_code == 401
     answer = nemesis.cluster.raw(path + tenants.own.namespace, **as_editor)
