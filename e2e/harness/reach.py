@@ -68,11 +68,6 @@ ENCRYPTED = GUARDED | {("load-balancer", 8082), (OWN_BALANCER, 8082)}  # what lo
 AUTHORITY = "nemesis-ca"  # the ConfigMap
 
 
-def scheme(service: str, port: int) -> str:
-    """How the port is spoken to."""
-    return "https" if (service, port) in ENCRYPTED else "http"
-
-
 class Reach:
     """Base addresses of services and pods."""
 
@@ -80,6 +75,7 @@ class Reach:
         self._cluster = cluster
         self._forwarded: dict[tuple[str, str, int], Forwarded] = {}
         self._guarded: set[str] = set()
+        self.clear = False  # whether all is spoken to in clear text, as by 0.1.0
         dns = cluster.list("Service", "kube-system", fields="metadata.name=kube-dns")
         address = os.environ.get("NEMESIS_PROBE_ADDRESS") or (f"{dns[0]['spec']['clusterIP']}:53" if dns else "")
         host, _, port = address.rpartition(":")
@@ -88,20 +84,24 @@ class Reach:
     def service(self, name: str, port: int, variable: str, namespace: str = SYSTEM) -> str:
         return self._known(name, port, self._service(name, port, variable, namespace))
 
+    def _scheme(self, service: str, port: int) -> str:
+        """How the port is spoken to."""
+        return "https" if (service, port) in ENCRYPTED and not self.clear else "http"
+
     def _service(self, name: str, port: int, variable: str, namespace: str) -> str:
         if given := os.environ.get(variable):
             return given.rstrip("/")
         if self.direct:
             address = self._cluster.get("Service", name, namespace)["spec"]["clusterIP"]
-            return f"{scheme(name, port)}://{address}:{port}"
-        return self._forward(namespace, f"service/{name}", port, scheme(name, port))
+            return f"{self._scheme(name, port)}://{address}:{port}"
+        return self._forward(namespace, f"service/{name}", port, self._scheme(name, port))
 
     def pod(self, pod: Object, port: int) -> str:
         labels = pod["metadata"].get("labels", {})
         service = labels.get("app.kubernetes.io/name") or labels.get("app", "")
         if self.direct:
-            return self._known(service, port, f"{scheme(service, port)}://{pod['status']['podIP']}:{port}")
-        forwarded = self._forward(pod["metadata"]["namespace"], f"pod/{pod['metadata']['name']}", port, scheme(service, port))
+            return self._known(service, port, f"{self._scheme(service, port)}://{pod['status']['podIP']}:{port}")
+        forwarded = self._forward(pod["metadata"]["namespace"], f"pod/{pod['metadata']['name']}", port, self._scheme(service, port))
         return self._known(service, port, forwarded)
 
     def _known(self, service: str, port: int, base: str) -> str:

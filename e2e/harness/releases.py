@@ -63,7 +63,11 @@ def without_tokens(nemesis: Nemesis) -> Iterator[None]:
     """The services of today let callers without a token in, and speak clear text, as in a rollout from 0.1.0; nobody sends one."""
     optional = {"NEMESIS_AUTHENTICATION": "optional", "NEMESIS_CLEAR_TEXT": "true"}
     with configured(nemesis, CONTROLLER, optional), configured(nemesis, BALANCER, optional), nemesis.operator.silent():
-        yield
+        nemesis.reach.clear = True
+        try:
+            yield
+        finally:
+            nemesis.reach.clear = False
 
 
 @contextmanager
