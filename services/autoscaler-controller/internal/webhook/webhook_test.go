@@ -200,7 +200,7 @@ func TestKeeper_TheApiServerTrustsEveryReplica(t *testing.T) {
 		leader := keeper(t, a, yes)
 		time.Sleep(2 * lookEvery)
 		for _, k := range []*Keeper{leader, follower} {
-			for kind, c := range map[string]admissionregistrationv1.WebhookClientConfig{"inject": a.mutating.Webhooks[0].ClientConfig, "review": a.validating.Webhooks[0].ClientConfig} {
+			for kind, c := range map[string]admissionregistrationv1.WebhookClientConfig{"inject": a.config("inject"), "review": a.config("review")} {
 				if err := trusted(c, k, kind); err != nil || k.Trouble() != "" {
 					t.Errorf("%s: %v; %s", kind, err, k.Trouble())
 				}
@@ -217,6 +217,16 @@ func TestKeeper_TheApiServerTrustsEveryReplica(t *testing.T) {
 	})
 }
 
+// config is what the cluster's configuration says of a webhook.
+func (a *api) config(kind string) admissionregistrationv1.WebhookClientConfig {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if kind == "inject" {
+		return *a.mutating.Webhooks[0].ClientConfig.DeepCopy()
+	}
+	return *a.validating.Webhooks[0].ClientConfig.DeepCopy()
+}
+
 func TestKeeper_MendsWhatSomebodyElseChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := cluster()
@@ -228,10 +238,10 @@ func TestKeeper_MendsWhatSomebodyElseChanged(t *testing.T) {
 		a.validating.Webhooks[0].ClientConfig.Service.Path = &elsewhere
 		a.mu.Unlock()
 		time.Sleep(lookEvery)
-		if err := trusted(a.mutating.Webhooks[0].ClientConfig, k, "inject"); err != nil {
+		if err := trusted(a.config("inject"), k, "inject"); err != nil {
 			t.Error(err)
 		}
-		if err := trusted(a.validating.Webhooks[0].ClientConfig, k, "review"); err != nil {
+		if err := trusted(a.config("review"), k, "review"); err != nil {
 			t.Error(err)
 		}
 		// A Secret that goes, or whose path nobody takes, is made anew, with another path.
@@ -241,7 +251,7 @@ func TestKeeper_MendsWhatSomebodyElseChanged(t *testing.T) {
 			spoil()
 			a.mu.Unlock()
 			time.Sleep(lookEvery)
-			if err := trusted(a.mutating.Webhooks[0].ClientConfig, k, "inject"); err != nil || k.Path() == path {
+			if err := trusted(a.config("inject"), k, "inject"); err != nil || k.Path() == path {
 				t.Errorf("%v, path %s", err, k.Path())
 			}
 		}
@@ -275,7 +285,7 @@ func TestKeeper_CertificatesAreRenewedInTime(t *testing.T) {
 			}
 			time.Sleep(7*time.Hour - time.Second)
 			for _, k := range both {
-				if err := trusted(a.mutating.Webhooks[0].ClientConfig, k, "inject"); err != nil {
+				if err := trusted(a.config("inject"), k, "inject"); err != nil {
 					t.Fatal(err)
 				}
 				serials[k.current().Leaf.SerialNumber.String()] = true
@@ -340,7 +350,7 @@ func TestKeeper_AnotherLeaderThatWroteMeanwhileWins(t *testing.T) {
 			t.Errorf("paths %s and %s", first.Path(), second.Path())
 		}
 		for _, k := range []*Keeper{first, second} {
-			if err := trusted(a.mutating.Webhooks[0].ClientConfig, k, "inject"); err != nil {
+			if err := trusted(a.config("inject"), k, "inject"); err != nil {
 				t.Error(err)
 			}
 		}
