@@ -245,7 +245,7 @@ def test_what_does_not_fit_the_cluster_is_a_warning(nemesis: Nemesis, kubectl: K
     warned({"apiPrefix": app.prefix}, f"apiPrefix {app.prefix} belongs to the CustomAutoscaler {namespace}/{app.name}")
     nothing = Application(namespace, "new", target={"name": "nothing", "service": "nowhere"}).autoscaler
     assert said(kubectl, nothing) == (0, "")  # they may come a moment later; a condition says it when they do not
-    warned({"service": app.name, "port": "77"}, f"the Service {app.name} has no port 77")
+    warned({"service": app.name, "name": app.name, "port": "77"}, f"the Service {app.name} has no port 77")
 
 
 def test_what_can_never_be_right_is_refused(kubectl: Kubectl, nemesis: Nemesis, namespace: str) -> None:

@@ -41,7 +41,10 @@ func (w *way) Watching(int)                      {}
 func (w *way) WatchEnded(string)                 {}
 func (w *way) BodyRefused(httpapi.BodyFault)     {}
 
-func newWay(tb testing.TB, short bool) *way { return newGuardedWay(tb, short, nil, "") }
+func newWay(tb testing.TB, short bool) *way {
+	tb.Helper()
+	return newGuardedWay(tb, short, nil, "")
+}
 
 func newGuardedWay(tb testing.TB, short bool, judge httpapi.Guard, token string) *way {
 	tb.Helper()

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -242,7 +241,7 @@ func TestPublisher_TheBundleIsWhereApplicationsAreAndNowhereElse(t *testing.T) {
 		changed = make(chan struct{})
 	}
 	p := NewPublisher(PublisherOptions{
-		Clients: &kube.Clients{Typed: api}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Namespace: home,
+		Clients: &kube.Clients{Typed: api}, Log: slog.New(slog.DiscardHandler), Namespace: home,
 		Bundle:     func() ([]byte, <-chan struct{}) { mu.Lock(); defer mu.Unlock(); return text, changed },
 		Namespaces: func() (map[string]bool, bool) { mu.Lock(); defer mu.Unlock(); return maps.Clone(wanted), known },
 		Ours:       func(namespace string) bool { return namespace != "theirs" },

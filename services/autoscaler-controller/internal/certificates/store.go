@@ -171,7 +171,7 @@ func (s *Store) once(ctx context.Context) error {
 	now := s.Now()
 	state, what := before, ""
 	if object == nil && !before.Empty() {
-		state, what = before, "the Secret was deleted: it is written anew"
+		what = "the Secret was deleted: it is written anew"
 		rotated, err := before.Rotate(now, s.Times)
 		if err != nil {
 			return err
