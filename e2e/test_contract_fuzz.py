@@ -103,7 +103,9 @@ def garden(request: pytest.FixtureRequest, planted: Garden, cluster: Cluster) ->
     yield planted
     weed(cluster, planted.namespace, planted.application)
     if not getattr(request.node, "failed", True):
-        assert any(200 <= status < 300 for status in planted.answers), f"it never went well: {dict(planted.answers)}"
+        # The load balancer that it pretends to be has no address, for which there could be a certificate: it is told to come again.
+        good = {503} if "/v1/certificates" in request.node.name else range(200, 300)
+        assert any(status in good for status in planted.answers), f"it never went well: {dict(planted.answers)}"
 
 
 @pytest.fixture(scope="module")
