@@ -179,6 +179,7 @@ func TestElasticsearch_AfterKillsEveryAnsweredRequestIsThereOnce(t *testing.T) {
 	awake(controller, "app", "/app", pod(t, says("hello")))
 	args := []string{
 		"-data-listen", "127.0.0.1:0", "-admin-listen", "127.0.0.1:0", "-controller-url", server.URL, "-identity", "lb", "-lame-duck", "0s",
+		"-clear-text", "-authentication", "optional", // as boot
 		"-log-spool-dir", t.TempDir(), "-elasticsearch-url", x.url, "-elasticsearch-namespace", x.namespace,
 	}
 	if x.user != "" {
