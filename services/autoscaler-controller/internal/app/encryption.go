@@ -105,8 +105,8 @@ func (t *trust) IssueTo(ctx context.Context, who httpapi.Service, request []byte
 func (p parts) namespaces() map[string]bool {
 	found := map[string]bool{}
 	for _, one := range p {
-		for _, k := range one.fleet.Keys() {
-			found[k.Namespace] = true
+		for _, namespace := range one.fleet.Namespaces() {
+			found[namespace] = true
 		}
 	}
 	return found

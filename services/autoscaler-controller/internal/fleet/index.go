@@ -16,12 +16,14 @@ type index struct {
 	awake      map[*application]struct{} // those that have pods to lose
 	told       map[*application]struct{} // those of which load balancers are told to send nothing new to pods
 	states     map[State]int
+	namespaces map[string]int // how many applications each has
 }
 
 func newIndex() index {
 	return index{
 		apps: map[Key]*application{}, autoscaled: map[Autoscaler][]Key{}, owners: map[PodName]*application{},
 		awake: map[*application]struct{}{}, told: map[*application]struct{}{}, states: map[State]int{},
+		namespaces: map[string]int{},
 	}
 }
 
@@ -59,6 +61,7 @@ func (i *index) add(a *application) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.apps[a.key] = a
+	i.namespaces[a.key.Namespace]++
 }
 
 // place puts an application where it stands now. The caller has its lock.
@@ -81,6 +84,9 @@ func (i *index) remove(a *application) {
 	defer i.mu.Unlock()
 	i.move(a, standing{})
 	delete(i.apps, a.key)
+	if i.namespaces[a.key.Namespace]--; i.namespaces[a.key.Namespace] == 0 {
+		delete(i.namespaces, a.key.Namespace)
+	}
 	for name := range a.pods {
 		i.disown(a, name)
 	}
@@ -159,6 +165,15 @@ func (f *Fleet) Keys() []Key {
 	f.index.mu.RUnlock()
 	slices.SortFunc(keys, Key.Compare)
 	return keys
+}
+
+// Namespaces are those that have applications, ordered.
+func (f *Fleet) Namespaces() []string {
+	f.index.mu.RLock()
+	names := slices.Collect(maps.Keys(f.namespaces))
+	f.index.mu.RUnlock()
+	slices.Sort(names)
+	return names
 }
 
 // Of are the applications that a CustomAutoscaler names, ordered.

@@ -40,17 +40,6 @@ func (a *api) speaks(ctx context.Context, balancer string) error {
 		With("balancer", balancer, "the name of the pod in the token")
 }
 
-// namespaces are those that have applications.
-func (a *api) namespaces() []string {
-	var names []string
-	for _, k := range a.Fleet.Keys() {
-		if len(names) == 0 || names[len(names)-1] != k.Namespace { // they are in order
-			names = append(names, k.Namespace)
-		}
-	}
-	return names
-}
-
 // decided are the namespaces of the decisions that are held.
 func (a *api) decided() []string {
 	names := map[string]bool{}
@@ -85,7 +74,7 @@ func (a *api) ListPods(ctx context.Context, in autoscaler.ListPodsRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	if q.sees, err = a.seen(ctx, q.namespace, a.namespaces); err != nil {
+	if q.sees, err = a.seen(ctx, q.namespace, a.Fleet.Namespaces); err != nil {
 		return nil, err
 	}
 	page, meta := a.pods(q)
@@ -100,7 +89,7 @@ func (a *api) ListMetrics(ctx context.Context, in autoscaler.ListMetricsRequestO
 	if err != nil {
 		return nil, err
 	}
-	if q.sees, err = a.seen(ctx, q.namespace, a.namespaces); err != nil {
+	if q.sees, err = a.seen(ctx, q.namespace, a.Fleet.Namespaces); err != nil {
 		return nil, err
 	}
 	page, meta := applications(a, q, applicationMetrics)
@@ -115,7 +104,7 @@ func (a *api) ListApplications(ctx context.Context, in autoscaler.ListApplicatio
 	if err != nil {
 		return nil, err
 	}
-	if q.sees, err = a.seen(ctx, q.namespace, a.namespaces); err != nil {
+	if q.sees, err = a.seen(ctx, q.namespace, a.Fleet.Namespaces); err != nil {
 		return nil, err
 	}
 	page, meta := applications(a, q, a.shown)

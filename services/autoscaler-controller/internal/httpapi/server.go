@@ -30,6 +30,7 @@ import (
 // Fleet is what is known.
 type Fleet interface {
 	Keys() []fleet.Key
+	Namespaces() []string
 	View(k fleet.Key, now time.Time) (fleet.View, bool)
 	Routes(after string) (fleet.Update, <-chan struct{})
 }
