@@ -2,12 +2,14 @@ package authority
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"maps"
 	"net"
 	"net/url"
@@ -360,4 +362,25 @@ func decoded(t *testing.T, text []byte) []byte {
 		t.Fatal("no PEM")
 	}
 	return block.Bytes
+}
+
+func TestObtain_AsksForAKeyOfItsOwn(t *testing.T) {
+	s, _ := renewed(t, State{}, begin)
+	pair, err := Obtain(t.Context(), func(_ context.Context, request []byte) ([]byte, error) {
+		public, err := ReadRequest(request)
+		if err != nil {
+			return nil, err
+		}
+		return s.Issue(begin, Times{}, public, Names{Common: "c", DNS: []string{"c.example"}})
+	})
+	if err != nil || pair.Leaf.VerifyHostname("c.example") != nil {
+		t.Errorf("%+v, %v", pair, err)
+	}
+	away := errors.New("away")
+	if _, err := Obtain(t.Context(), func(context.Context, []byte) ([]byte, error) { return nil, away }); !errors.Is(err, away) {
+		t.Errorf("nobody answers: %v", err)
+	}
+	if _, err := Obtain(t.Context(), func(context.Context, []byte) ([]byte, error) { return []byte("none"), nil }); err == nil {
+		t.Error("what is no certificate is taken")
+	}
 }

@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -27,6 +28,20 @@ func NewRequest() (crypto.Signer, []byte, error) {
 		return nil, nil, fmt.Errorf("make a request for a certificate: %w", err)
 	}
 	return key, encoded("CERTIFICATE REQUEST", raw), nil
+}
+
+// Obtain makes a key, which never leaves this process, and has a certificate of it issued: ask sends the request
+// and brings the chain (PEM).
+func Obtain(ctx context.Context, ask func(ctx context.Context, request []byte) (chain []byte, err error)) (*tls.Certificate, error) {
+	key, request, err := NewRequest()
+	if err != nil {
+		return nil, err
+	}
+	chain, err := ask(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	return Join(chain, key)
 }
 
 // ReadRequest is the public key of a request whose sender has the private one.

@@ -103,6 +103,15 @@ type Issuer interface {
 	Trusted(c *x509.Certificate) bool
 }
 
+// Run keeps the certificate up to date until ctx ends: by the files where they are given, else by the issuer.
+func (c *Certificate) Run(ctx context.Context, log *slog.Logger, s *Settings, from Issuer) {
+	if s.Given() {
+		c.Follow(ctx, log, s)
+		return
+	}
+	c.Keep(ctx, log, from)
+}
+
 // Keep has the certificate issued, and renewed when two thirds of its time are over or when it can be
 // verified no longer, until ctx ends.
 func (c *Certificate) Keep(ctx context.Context, log *slog.Logger, from Issuer) {

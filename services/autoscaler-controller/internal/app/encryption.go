@@ -76,11 +76,7 @@ func (t *trust) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(func() {
-		if t.settings.Given() {
-			t.certificate.Follow(ctx, t.log, &t.settings)
-			return
-		}
-		t.certificate.Keep(ctx, t.log, certificates.Own{Store: t.store, Names: t.names})
+		t.certificate.Run(ctx, t.log, &t.settings, certificates.Own{Store: t.store, Names: t.names})
 	})
 	running.Go(func() { _ = t.publisher.Run(ctx) })
 	return t.store.Run(ctx)

@@ -36,11 +36,7 @@ func newSecured(a *App) (*secured, error) {
 
 // run keeps the certificate up to date until ctx ends.
 func (s *secured) run(ctx context.Context, a *App) {
-	if s.settings.Given() {
-		s.certificate.Follow(ctx, a.log, &s.settings)
-		return
-	}
-	s.certificate.Keep(ctx, a.log, issuer{a.controller, s.authorities})
+	s.certificate.Run(ctx, a.log, &s.settings, issuer{a.controller, s.authorities})
 }
 
 // trouble is what people should look at.
@@ -62,15 +58,7 @@ var _ encryption.Issuer = issuer{}
 
 // Issue asks it for a certificate of a new key, which never leaves this process.
 func (i issuer) Issue(ctx context.Context) (*tls.Certificate, error) {
-	key, request, err := authority.NewRequest()
-	if err != nil {
-		return nil, err
-	}
-	chain, err := i.controller.Certificate(ctx, request)
-	if err != nil {
-		return nil, err
-	}
-	return authority.Join(chain, key)
+	return authority.Obtain(ctx, i.controller.Certificate)
 }
 
 // Trusted tells whether other load balancers, who read the same authorities, can verify it.

@@ -45,11 +45,7 @@ func newSecured(s Settings, t *telemetry.Telemetry, wrap send.Wrap) (*secured, e
 
 // run keeps the certificate up to date until ctx ends.
 func (c *secured) run(ctx context.Context) {
-	if c.settings.Given() {
-		c.certificate.Follow(ctx, c.log, &c.settings)
-		return
-	}
-	c.certificate.Keep(ctx, c.log, c)
+	c.certificate.Run(ctx, c.log, &c.settings, c)
 }
 
 // trouble is what people should look at.
@@ -65,15 +61,7 @@ var _ encryption.Issuer = (*secured)(nil)
 
 // Issue asks the controller for a certificate of a new key, which never leaves this process.
 func (c *secured) Issue(ctx context.Context) (*tls.Certificate, error) {
-	key, request, err := authority.NewRequest()
-	if err != nil {
-		return nil, err
-	}
-	chain, err := c.issuer.Certificate(ctx, request)
-	if err != nil {
-		return nil, err
-	}
-	return authority.Join(chain, key)
+	return authority.Obtain(ctx, c.issuer.Certificate)
 }
 
 // Trusted tells whether sidecars, who read the same authorities, can verify it.
