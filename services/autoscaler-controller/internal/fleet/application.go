@@ -73,6 +73,14 @@ func (a *application) state() State {
 
 func (a *application) ready() int32 { return a.alive }
 
+// recount takes note of how many pods are ready, and of when that changes.
+func (a *application) recount(now time.Time) {
+	before := a.alive
+	if a.alive = a.countReady(); a.alive != before {
+		a.changed, a.answers = now, nil
+	}
+}
+
 // countReady is how many pods are ready.
 func (a *application) countReady() int32 {
 	var n int32

@@ -67,16 +67,12 @@ func (f *Fleet) Observe(o Observation, now time.Time) bool {
 	if known && o.Deployment.Replicas == 0 && before.Deployment.Replicas > 0 {
 		a.slept()
 	}
-	ready := a.ready()
 	a.seen = o
 	a.adopt(o.Learned)
 	f.own(a, now)
-	a.alive = a.countReady()
-	switch {
-	case !known:
+	a.recount(now)
+	if !known {
 		a.changed = lastReady(o.Pods)
-	case a.ready() != ready:
-		a.changed, a.answers = now, nil
 	}
 	a.lean(now)
 	a.block(now)
@@ -157,10 +153,7 @@ func (f *Fleet) Scaled(k Key, replicas int32, version uint64, now time.Time) {
 		for _, t := range a.pods {
 			t.doomed = a.doom(t.doomed)
 		}
-		ready := a.ready()
-		if a.alive = a.countReady(); a.ready() != ready {
-			a.changed, a.answers = now, nil
-		}
+		a.recount(now)
 	}
 	if replicas == 0 && before > 0 {
 		a.slept()
