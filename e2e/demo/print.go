@@ -51,8 +51,9 @@ func farewell(out io.Writer, balancer, controller, admin, kubeconfig, elastic st
 	fmt.Fprintf(out, "   kubectl --kubeconfig %s get customautoscalers -A --watch\n", kubeconfig)
 	fmt.Fprintf(out, "   curl -N %s/modelserver/v1/completions -H 'Content-Type: application/json' -d '{\"prompt\":\"Hello\",\"max_tokens\":30,\"stream\":true}'\n", balancer)
 	fmt.Fprintf(out, "   TOKEN=$(kubectl --kubeconfig %s -n %s create token %s)   # of somebody who may view this namespace\n", kubeconfig, namespace, reader)
-	fmt.Fprintf(out, "   curl -H \"Authorization: Bearer $TOKEN\" '%s/v1/decisions?limit=5'\n", controller)
-	fmt.Fprintf(out, "   curl -H \"Authorization: Bearer $TOKEN\" '%s/proxy/logs?limit=5'\n", admin)
+	fmt.Fprintf(out, "   kubectl --kubeconfig %s -n nemesis-system get configmap nemesis-ca -o jsonpath='{.data.ca\\.crt}' > ca.crt   # by whom the services are verified\n", kubeconfig)
+	fmt.Fprintf(out, "   curl --cacert ca.crt -H \"Authorization: Bearer $TOKEN\" '%s/v1/decisions?limit=5'\n", controller)
+	fmt.Fprintf(out, "   curl --cacert ca.crt -H \"Authorization: Bearer $TOKEN\" '%s/proxy/logs?limit=5'\n", admin)
 	if elastic != "" {
 		fmt.Fprintf(out, "   curl '%s/%s/_search?size=1&sort=@timestamp:desc&pretty'\n", elastic, stream)
 	}
