@@ -199,7 +199,13 @@ def test_t7_each_sees_what_is_its_own(nemesis: Nemesis, tenants: Tenants) -> Non
         whole = nemesis.http.get(url, headers=tenants.attackers["an editor"])
         assert whole.status_code == 200, f"{url}: {whole.text}"
         assert not [name for name in hidden if name in whole.text], f"{url}: {whole.text}"
-        assert own.name in nemesis.http.get(url, headers=tenants.attackers["an editor"], params={"namespace": own.namespace}).text, url
+        # What is kept in Elasticsearch is found there a moment later.
+        eventually(
+            lambda url=url: (
+                own.name in nemesis.http.get(url, headers=tenants.attackers["an editor"], params={"namespace": own.namespace}).text
+            ),
+            url,
+        )
         as_pod = nemesis.http.get(url, headers=tenants.attackers["a pod"])
         assert as_pod.status_code == 403 or not as_pod.json()["applications" if "state" in url else "items"], f"{url}: {as_pod.text}"
         assert nemesis.http.get(url, auth=None).status_code == 401, url
