@@ -49,7 +49,12 @@ func TestIntegration_WatchScaleAndPorts(t *testing.T) {
 
 	scaler := NewScaler(c)
 	began := time.Now()
-	after, err := scaler.Scale(t.Context(), k, fleet.Scale{Replicas: 0, Version: first.Deployment.Version}, 1)
+	seen := first.Deployment.Version
+	after, err := scaler.Scale(t.Context(), k, fleet.Scale{Replicas: 0, Version: seen}, 1)
+	for err == fleet.ErrMoved && after.Version > seen { //nolint:errorlint // exactly that; Kubernetes may still write the status of the new Deployment
+		seen = after.Version
+		after, err = scaler.Scale(t.Context(), k, fleet.Scale{Replicas: 0, Version: seen}, 1)
+	}
 	if err != nil || after.Replicas != 1 || after.Version == 0 {
 		t.Fatalf("scale: %+v, %v", after, err)
 	}
