@@ -78,7 +78,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if name := os.environ.get("NEMESIS_E2E_FAILED"):
         with open(name, "a") as file:
             for report in (*terminalreporter.stats.get("failed", []), *terminalreporter.stats.get("error", [])):
-                file.write(f"  {report.nodeid} ({report.when})\n")
+                file.write(f"{report.nodeid}\t{report.when}\n")
 
 
 @pytest.fixture(scope="session")
