@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"regexp"
 	"sync/atomic"
@@ -87,6 +88,11 @@ func Start(ctx context.Context, o Options) (*Telemetry, error) {
 	registry.MustRegister(info)
 
 	return &Telemetry{Log: log, Registry: registry, Tracer: provider.Tracer("github.com/nemesis-scaling/nemesis"), Exports: exporting(), provider: provider}, nil
+}
+
+// Inject writes the trace of a context into the head of a request, as services pass it on to each other.
+func Inject(ctx context.Context, head http.Header) {
+	otel.GetTextMapPropagator().Inject(ctx, propagation.HeaderCarrier(head))
 }
 
 // Close sends what is left and ends the exporter.

@@ -21,6 +21,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/logs"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/agent"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/collect"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/footprint"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/schedule"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/send"
 )
@@ -64,7 +65,8 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 			BackOffFirst: min(backOffFirst, s.BackOffLongest), BackOffLongest: s.BackOffLongest,
 			Random: rand.Float64, DeadBand: schedule.DeadBand{Heartbeat: s.Heartbeat, Share: float64(s.DeadBand) / 100},
 		},
-		Log: log,
+		Log:  log,
+		Rest: a.rest,
 	})
 	a.figures = func() []figures.Family {
 		return slices.Concat([]figures.Family{figures.Build("sidecar")}, token.Figures(), encrypted(), measuredBy(a.agent))
@@ -74,6 +76,13 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// rest makes room for the application while there is nothing to do.
+func (a *App) rest() {
+	if err := footprint.Release(); err != nil {
+		a.log.Debug("memory is not given back", "error", err)
+	}
 }
 
 // Run works until ctx ends.
