@@ -26,6 +26,7 @@ const (
 	system     = "nemesis-system"
 	pollEvery  = 5 * time.Millisecond
 	eachWithin = 60 * time.Second
+	idle       = 86400 // seconds: it is put to sleep here alone
 )
 
 // Kind is a sample application.
@@ -45,6 +46,8 @@ type Application struct {
 	balancer string
 	client   *http.Client // to the balancer, kept alive
 	prefix   string       // of its own: other applications may have the usual one
+	path     string       // of its CustomAutoscaler
+	times    int          // that it was put to sleep
 }
 
 // Install puts an application into a namespace of its own, asleep and not to be put to sleep by Nemesis itself: the benchmark does that.
@@ -62,7 +65,7 @@ func Install(ctx context.Context, cluster *kube.Cluster, k Kind) (*Application, 
 		return nil, err
 	}
 	spec := map[string]any{
-		"idleTime": 86400,
+		"idleTime": idle,
 		"targetDeployments": []map[string]any{
 			{"name": k.Deployment, "apiPrefix": prefix, "port": strconv.Itoa(k.Port), "service": k.Service},
 		},
@@ -72,7 +75,7 @@ func Install(ctx context.Context, cluster *kube.Cluster, k Kind) (*Application, 
 	if err := cluster.Do(ctx, http.MethodPatch, path, "application/merge-patch+json", map[string]any{"spec": spec}, nil); err != nil {
 		return nil, err
 	}
-	a := &Application{Kind: k, Cluster: cluster, client: &http.Client{Timeout: eachWithin}, prefix: prefix}
+	a := &Application{Kind: k, Cluster: cluster, client: &http.Client{Timeout: eachWithin}, prefix: prefix, path: path}
 	if a.balancer, err = cluster.ServiceURL(ctx, system, "load-balancer", 80, "NEMESIS_LOAD_BALANCER_URL"); err != nil {
 		return nil, err
 	}
@@ -131,6 +134,9 @@ func (a *Application) Sleep(ctx context.Context) error {
 			if err := a.Cluster.Scale(ctx, a.Namespace, a.Deployment, 0); err != nil {
 				return err
 			}
+			if err := a.agree(ctx); err != nil {
+				return err
+			}
 			scaled = true
 			continue
 		case res.JSON200.State == autoscaler.ApplicationStateAsleep && len(res.JSON200.Pods) == 0:
@@ -144,6 +150,14 @@ func (a *Application) Sleep(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// agree has the controller forget that somebody sets back what it scaled: the third time in a row it would let go.
+// It does so when what is wanted changes, however little.
+func (a *Application) agree(ctx context.Context) error {
+	a.times++
+	change := map[string]any{"spec": map[string]any{"idleTime": idle - a.times%2}}
+	return a.Cluster.Do(ctx, http.MethodPatch, a.path, "application/merge-patch+json", change, nil)
 }
 
 // Through sends one request through the balancer, and returns the milliseconds to its first byte.
