@@ -125,7 +125,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	ready.AddTrouble(s.open)
 	a.server, err = httpserver.Listen(ctx, httpserver.Options{
 		Address: s.Listen, Log: t.Log, LameDuck: lameDuck, Secure: trust.secure, Listen: connections.Listen, ConnContext: connections.Context,
-		Handler: mux(httpserver.Operations(t.Registry, ready, t.Log), judge, api),
+		Handler: mux(httpserver.Operations(t.Page(), ready), judge, api),
 	})
 	if err != nil {
 		return nil, err

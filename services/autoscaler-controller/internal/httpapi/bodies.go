@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
@@ -195,7 +196,7 @@ func refuseUnread(w http.ResponseWriter, r *http.Request, meter Meter, err error
 		return
 	}
 	meter.BodyRefused(BodyUnread)
-	fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+	fault.Write(w, r, contract.Refusal(err, http.StatusBadRequest))
 }
 
 // readBody reads it all, for no longer than a body may take.

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
-	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/guard"
 )
 
@@ -47,7 +47,7 @@ func (a *api) pass(w http.ResponseWriter, r *http.Request) {
 	}
 	defer func() { a.changedObject(r, status) }()
 	if err != nil {
-		if tooLarge := httpserver.Refusal(err, 0); tooLarge.Code == fault.TooLarge {
+		if tooLarge := contract.Refusal(err, 0); tooLarge.Code == fault.TooLarge {
 			err = tooLarge
 		}
 		a.refuse(w, r, err)

@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
@@ -146,7 +147,7 @@ func newCheck() (check, error) {
 	if err != nil {
 		return nil, err
 	}
-	return httpserver.Validate(spec), nil
+	return contract.Validate(spec), nil
 }
 
 // relaying is the API of one controller, or of one shard of it, with its relay.
@@ -240,7 +241,7 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (a *api) badRequest(w http.ResponseWriter, r *http.Request, err error) {
-	fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+	fault.Write(w, r, contract.Refusal(err, http.StatusBadRequest))
 }
 
 // spanName is the kind of request, so that spans can be grouped.

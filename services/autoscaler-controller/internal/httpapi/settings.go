@@ -14,8 +14,8 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
-	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -113,7 +113,7 @@ func (c *SettingsCodec) Read(text string) (fleet.BalancerSettings, error) {
 	}
 	fill := openapi3.DefaultsSet(func() {}) // has the validator fill the defaults in
 	if err := c.schema.VisitJSON(document, openapi3.VisitAsRequest(), openapi3.MultiErrors(), fill); err != nil {
-		return fleet.BalancerSettings{}, httpserver.Refusal(&openapi3filter.RequestError{Err: err}, 0)
+		return fleet.BalancerSettings{}, contract.Refusal(&openapi3filter.RequestError{Err: err}, 0)
 	}
 	if raw, err = json.Marshal(document); err != nil {
 		return fleet.BalancerSettings{}, fmt.Errorf("settings: %w", err)

@@ -174,7 +174,7 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 	if err != nil {
 		return err
 	}
-	mux := httpserver.Operations(a.telemetry.Registry, ready, a.log)
+	mux := httpserver.Operations(a.telemetry.Page(), ready)
 	mux.Handle("/", api)
 	guard, err := a.identity.guard(a.controller)
 	if err != nil {

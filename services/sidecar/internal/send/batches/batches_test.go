@@ -1,4 +1,4 @@
-package send
+package batches
 
 import (
 	"context"
@@ -14,21 +14,34 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/batch"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/batcher"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/schedule"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/send"
 )
 
 // batches is a controller that takes them, behind the contract's own validation.
 type batches struct {
-	recorder
-	bodies []autoscaler.PodMetricsBatch
-	answer autoscaler.PodMetricsBatchReceipt
+	autoscaler.StrictServerInterface // nothing else is called
+	bodies                           []autoscaler.PodMetricsBatch
+	answer                           autoscaler.PodMetricsBatchReceipt
 }
 
 func (b *batches) SubmitPodMetricsBatch(_ context.Context, o autoscaler.SubmitPodMetricsBatchRequestObject) (autoscaler.SubmitPodMetricsBatchResponseObject, error) {
 	b.bodies = append(b.bodies, *o.Body)
 	return autoscaler.SubmitPodMetricsBatch200JSONResponse(b.answer), nil
+}
+
+func serve(t *testing.T, r autoscaler.StrictServerInterface) string {
+	t.Helper()
+	spec, err := autoscaler.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(contract.Validate(spec)(autoscaler.Handler(autoscaler.NewStrictHandler(r, nil))))
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 func items(pods ...string) (list []batch.Item[common.PodMetrics]) {
@@ -42,9 +55,9 @@ func items(pods ...string) (list []batch.Item[common.PodMetrics]) {
 	return list
 }
 
-func newBatches(t *testing.T, url string) *Batches {
+func sender(t *testing.T, url string) *Sender {
 	t.Helper()
-	s, err := NewBatches(url, "collector-x", Way{})
+	s, err := New(url, "collector-x", send.Way{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +67,7 @@ func newBatches(t *testing.T, url string) *Batches {
 func TestSendBatch_TheControllerTakesWhatSidecarsPushedAndItsAge(t *testing.T) {
 	refused := []autoscaler.RefusedItem{{Index: 1, Reason: "too much"}}
 	b := &batches{answer: autoscaler.PodMetricsBatchReceipt{Accepted: 2, Refused: &refused}}
-	s := newBatches(t, serve(t, b))
+	s := sender(t, serve(t, b))
 	got, err := s.SendBatch(t.Context(), items("p", "q", "r"))
 	if err != nil || got != (batcher.Outcome{Accepted: 2, Refused: 1, Refusal: "too much"}) {
 		t.Errorf("%+v, %v", got, err)
@@ -87,7 +100,7 @@ func TestSendBatch_AnOlderControllerIsToldOneByOneInItsOwnWords(t *testing.T) {
 		_, _ = io.WriteString(w, `{"status":"Metrics received"}`)
 	}))
 	defer server.Close()
-	got, err := newBatches(t, server.URL).SendBatch(t.Context(), items("p", "q", "r"))
+	got, err := sender(t, server.URL).SendBatch(t.Context(), items("p", "q", "r"))
 	if err != nil || got.Accepted != 2 || got.Refused != 1 || got.Refusal == "" {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -119,14 +132,14 @@ func TestSendBatch_TellsARefusalFromAControllerThatIsAway(t *testing.T) {
 			w.WriteHeader(status)
 			_, _ = io.WriteString(w, `{"type":"urn:x","title":"t","status":400,"code":"invalid","detail":"no","retryAfterSeconds":7}`)
 		}))
-		_, err := newBatches(t, server.URL).SendBatch(t.Context(), items("p"))
+		_, err := sender(t, server.URL).SendBatch(t.Context(), items("p"))
 		server.Close()
 		busy, ok := errors.AsType[*schedule.BusyError](err)
 		if err == nil || schedule.Final(err) != c.final || ok != (c.busy >= 0) || ok && busy.After != c.busy {
 			t.Errorf("%d: %#v", status, err)
 		}
 	}
-	if _, err := newBatches(t, "http://127.0.0.1:1").SendBatch(t.Context(), items("p")); err == nil || schedule.Final(err) {
+	if _, err := sender(t, "http://127.0.0.1:1").SendBatch(t.Context(), items("p")); err == nil || schedule.Final(err) {
 		t.Errorf("nobody there: %v", err)
 	}
 }

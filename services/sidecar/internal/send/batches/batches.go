@@ -1,4 +1,6 @@
-package send
+// Package batches is a metrics-collector's part of package send: it brings the measurements of many pods to the
+// controller, and has it issue certificates. It is apart because the sidecar's program has neither.
+package batches
 
 import (
 	"context"
@@ -8,39 +10,42 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
-	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/batch"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/batcher"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/schedule"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/send"
 )
 
 const (
-	maxReceipt   = 8 << 20 // bytes: that of a batch whose every item is refused
-	batchTimeout = 5 * time.Second
+	maxReceipt = 8 << 20 // bytes: that of a batch whose every item is refused
+	timeout    = 5 * time.Second
+	maxAnswer  = 64 << 10 // bytes
+	idle       = 10 * time.Second
+	oldest     = 86400 // seconds; the contract has no older values
 )
 
-// Batches sends what many pods pushed, as it came but for its age.
-type Batches struct {
+// Sender sends what many pods pushed, as it came but for its age.
+type Sender struct {
 	name string
 	api  autoscaler.ClientWithResponsesInterface
 }
 
-var _ batcher.Sender[common.PodMetrics] = (*Batches)(nil)
+var _ batcher.Sender[common.PodMetrics] = (*Sender)(nil)
 
-// NewBatches makes a sender of batches in this collector's name. It connects to nothing yet.
-func NewBatches(url, name string, way Way) (*Batches, error) {
+// New makes a sender in this collector's name. It connects to nothing yet.
+func New(url, name string, way send.Way) (*Sender, error) {
 	api, err := autoscaler.NewClientWithResponses(url, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{
-		MaxAnswer: maxReceipt, Timeout: batchTimeout, MaxIdle: 1, IdleTimeout: idle, Wrap: way.Wrap, Authorities: way.Authorities,
+		MaxAnswer: maxReceipt, Timeout: timeout, MaxIdle: 1, IdleTimeout: idle, Wrap: way.Wrap, Authorities: way.Authorities,
 	})))
 	if err != nil {
 		return nil, fmt.Errorf("controller at %q: %w", url, err)
 	}
-	return &Batches{name: name, api: api}, nil
+	return &Sender{name: name, api: api}, nil
 }
 
 // SendBatch sends a batch. A controller without the path is an older one, and is told one by one.
-func (b *Batches) SendBatch(ctx context.Context, items []batch.Item[common.PodMetrics]) (batcher.Outcome, error) {
+func (b *Sender) SendBatch(ctx context.Context, items []batch.Item[common.PodMetrics]) (batcher.Outcome, error) {
 	now := time.Now()
 	body := autoscaler.PodMetricsBatch{Collector: &b.name, Items: make([]common.PodMetrics, len(items))}
 	for i, item := range items {
@@ -57,7 +62,7 @@ func (b *Batches) SendBatch(ctx context.Context, items []batch.Item[common.PodMe
 	if status := answer.StatusCode(); status == http.StatusNotFound || status == http.StatusMethodNotAllowed {
 		return b.singly(ctx, body.Items)
 	}
-	return batcher.Outcome{}, refusal(answer.StatusCode(), answer.Status(), answer.Body)
+	return batcher.Outcome{}, send.Refusal(answer.StatusCode(), answer.Status(), answer.Body)
 }
 
 func outcome(r *autoscaler.PodMetricsBatchReceipt) batcher.Outcome {
@@ -70,14 +75,16 @@ func outcome(r *autoscaler.PodMetricsBatchReceipt) batcher.Outcome {
 
 // singly sends the items in the words of an older controller. It gives up with the first that fails: the
 // others come again with the next values of their pods.
-func (b *Batches) singly(ctx context.Context, items []common.PodMetrics) (o batcher.Outcome, err error) {
+func (b *Sender) singly(ctx context.Context, items []common.PodMetrics) (o batcher.Outcome, err error) {
 	for _, item := range items {
 		item.ValidSeconds, item.WindowSeconds = nil, nil
 		answer, err := b.api.SubmitPodMetricsWithResponse(ctx, item)
 		if err != nil {
 			return o, err
 		}
-		err = verdict(answer)
+		if answer.JSON200 == nil {
+			err = send.Refusal(answer.StatusCode(), answer.Status(), answer.Body)
+		}
 		switch {
 		case schedule.Final(err):
 			o.Refused++
@@ -89,25 +96,4 @@ func (b *Batches) singly(ctx context.Context, items []common.PodMetrics) (o batc
 		}
 	}
 	return o, nil
-}
-
-// refusal says what an answer means that took nothing.
-func refusal(status int, line string, body []byte) error {
-	read, _ := fault.Read(status, body)
-	detail := line
-	if read.Detail != "" {
-		detail += ": " + read.Detail
-	}
-	switch status {
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
-		refused := &schedule.RefusedError{Detail: detail}
-		for _, f := range read.Fields {
-			refused.Fields = append(refused.Fields, f.Field)
-		}
-		return refused
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return &schedule.BusyError{After: read.RetryAfter, Detail: detail}
-	default:
-		return fmt.Errorf("the controller answered %s", detail)
-	}
 }

@@ -1,4 +1,6 @@
-package main
+// Package asleep is an application that a benchmark puts to sleep and wakes, by a request through the load balancer or by
+// hand.
+package asleep
 
 import (
 	"bytes"
@@ -7,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -23,59 +26,56 @@ const (
 	system     = "nemesis-system"
 	pollEvery  = 5 * time.Millisecond
 	eachWithin = 60 * time.Second
+	idle       = 86400 // seconds: it is put to sleep here alone
 )
 
-// kind is a sample application.
-type kind struct {
-	namespace, manifest         string // the manifest is a file or a kustomize folder
-	deployment, object, service string
-	port                        int
-	path                        string // that answers once it can work
+// Kind is a sample application.
+type Kind struct {
+	Namespace, Manifest         string // the manifest is a file or a kustomize folder
+	Deployment, Object, Service string
+	Port                        int
+	Path                        string         // that answers once it can work
+	Spec                        map[string]any // more of the CustomAutoscaler's
 }
 
-// kinds are in the order of the ways: the same application without and with the sidecar, twice.
-var kinds = []kind{
-	{"nemesis-bench", "e2e/apps/fibonacci/k8s.yaml", "fibonacci-deployment", "fibonacci", "fibonacci-service", 5001, "/healthz"},
-	{"nemesis-bench-sidecar", "e2e/apps/fibonacci-with-sidecar", "fibonacci-deployment", "fibonacci", "fibonacci-service", 5001, "/healthz"},
-	{"nemesis-bench-model", "e2e/apps/modelserver/k8s.yaml", "modelserver", "modelserver", "modelserver", 8000, "/v1/models"},
-	{"nemesis-bench-model-sidecar", "e2e/apps/modelserver-with-sidecar", "modelserver", "modelserver", "modelserver", 8000, "/v1/models"},
-}
-
-// application is what is woken, and the ways to it.
-type application struct {
-	kind
-	cluster  *kube.Cluster
+// Application is what is woken, and the ways to it.
+type Application struct {
+	Kind
+	Cluster  *kube.Cluster
 	api      *autoscaler.ClientWithResponses
 	balancer string
 	client   *http.Client // to the balancer, kept alive
 	prefix   string       // of its own: other applications may have the usual one
+	path     string       // of its CustomAutoscaler
+	times    int          // that it was put to sleep
 }
 
-// install puts an application into a namespace of its own, asleep and not to be put to sleep by Nemesis itself: the benchmark does that.
-func install(ctx context.Context, cluster *kube.Cluster, k kind) (*application, error) {
-	raw, err := read(ctx, k.manifest)
+// Install puts an application into a namespace of its own, asleep and not to be put to sleep by Nemesis itself: the benchmark does that.
+func Install(ctx context.Context, cluster *kube.Cluster, k Kind) (*Application, error) {
+	raw, err := read(ctx, k.Manifest)
 	if err != nil {
 		return nil, err
 	}
-	prefix := "/" + k.namespace
-	ns := fmt.Sprintf(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q}}`, k.namespace)
+	prefix := "/" + k.Namespace
+	ns := fmt.Sprintf(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":%q}}`, k.Namespace)
 	if _, err := kube.Kubectl(ctx, bytes.NewBufferString(ns), "apply", "-f", "-"); err != nil {
 		return nil, err
 	}
-	if _, err := kube.Kubectl(ctx, strings.NewReader(raw), "-n", k.namespace, "apply", "-f", "-"); err != nil {
+	if _, err := kube.Kubectl(ctx, strings.NewReader(raw), "-n", k.Namespace, "apply", "-f", "-"); err != nil {
 		return nil, err
 	}
-	change := map[string]any{"spec": map[string]any{
-		"idleTime": 86400,
+	spec := map[string]any{
+		"idleTime": idle,
 		"targetDeployments": []map[string]any{
-			{"name": k.deployment, "apiPrefix": prefix, "port": strconv.Itoa(k.port), "service": k.service},
+			{"name": k.Deployment, "apiPrefix": prefix, "port": strconv.Itoa(k.Port), "service": k.Service},
 		},
-	}}
-	path := "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/" + k.namespace + "/customautoscalers/" + k.object
-	if err := cluster.Do(ctx, http.MethodPatch, path, "application/merge-patch+json", change, nil); err != nil {
+	}
+	maps.Copy(spec, k.Spec)
+	path := "/apis/autoscaler-group.autoscaler/v1alpha1/namespaces/" + k.Namespace + "/customautoscalers/" + k.Object
+	if err := cluster.Do(ctx, http.MethodPatch, path, "application/merge-patch+json", map[string]any{"spec": spec}, nil); err != nil {
 		return nil, err
 	}
-	a := &application{kind: k, cluster: cluster, client: &http.Client{Timeout: eachWithin}, prefix: prefix}
+	a := &Application{Kind: k, Cluster: cluster, client: &http.Client{Timeout: eachWithin}, prefix: prefix, path: path}
 	if a.balancer, err = cluster.ServiceURL(ctx, system, "load-balancer", 80, "NEMESIS_LOAD_BALANCER_URL"); err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func install(ctx context.Context, cluster *kube.Cluster, k kind) (*application, 
 	if err != nil {
 		return nil, err
 	}
-	reader, err := cluster.Member(ctx, k.namespace, "reader", "view")
+	reader, err := cluster.Member(ctx, k.Namespace, "reader", "view")
 	if err != nil {
 		return nil, err
 	}
@@ -103,17 +103,18 @@ func read(ctx context.Context, manifest string) (string, error) {
 	return string(raw), err
 }
 
-func (a *application) remove(ctx context.Context) error {
+// Remove removes it with its namespace.
+func (a *Application) Remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, eachWithin)
 	defer cancel()
-	_, err := kube.Kubectl(ctx, nil, "delete", "namespace", a.namespace, "--wait=true")
+	_, err := kube.Kubectl(ctx, nil, "delete", "namespace", a.Namespace, "--wait=true")
 	return err
 }
 
-// sleep scales the application to zero and waits until no pod is left and the controller says so. It
+// Sleep scales the application to zero and waits until no pod is left and the controller says so. It
 // begins when the controller has heard that the last request is over: one that waits would have it
 // scaled up again, and rightly so.
-func (a *application) sleep(ctx context.Context) error {
+func (a *Application) Sleep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, eachWithin)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -121,7 +122,7 @@ func (a *application) sleep(ctx context.Context) error {
 	var last string
 	scaled := false
 	for {
-		res, err := a.api.GetApplicationWithResponse(ctx, a.namespace, a.deployment)
+		res, err := a.api.GetApplicationWithResponse(ctx, a.Namespace, a.Deployment)
 		switch {
 		case err != nil:
 			last = err.Error()
@@ -130,7 +131,10 @@ func (a *application) sleep(ctx context.Context) error {
 		case !scaled && res.JSON200.Traffic.Waiting+res.JSON200.Traffic.InFlight > 0:
 			last = "it has requests"
 		case !scaled:
-			if err := a.cluster.Scale(ctx, a.namespace, a.deployment, 0); err != nil {
+			if err := a.Cluster.Scale(ctx, a.Namespace, a.Deployment, 0); err != nil {
+				return err
+			}
+			if err := a.agree(ctx); err != nil {
 				return err
 			}
 			scaled = true
@@ -142,17 +146,25 @@ func (a *application) sleep(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s/%s does not fall asleep: %w (last seen: %s)", a.namespace, a.deployment, ctx.Err(), last)
+			return fmt.Errorf("%s/%s does not fall asleep: %w (last seen: %s)", a.Namespace, a.Deployment, ctx.Err(), last)
 		case <-tick.C:
 		}
 	}
 }
 
-// through sends one request through the balancer, and returns the milliseconds to its first byte.
-func (a *application) through(ctx context.Context) (float64, error) {
+// agree has the controller forget that somebody sets back what it scaled: the third time in a row it would let go.
+// It does so when what is wanted changes, however little.
+func (a *Application) agree(ctx context.Context) error {
+	a.times++
+	change := map[string]any{"spec": map[string]any{"idleTime": idle - a.times%2}}
+	return a.Cluster.Do(ctx, http.MethodPatch, a.path, "application/merge-patch+json", change, nil)
+}
+
+// Through sends one request through the balancer, and returns the milliseconds to its first byte.
+func (a *Application) Through(ctx context.Context) (float64, error) {
 	var first time.Time
 	trace := &httptrace.ClientTrace{GotFirstResponseByte: func() { first = time.Now() }}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, a.balancer+a.prefix+a.path, nil)
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, a.balancer+a.prefix+a.Path, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -169,25 +181,25 @@ func (a *application) through(ctx context.Context) (float64, error) {
 	return milliseconds(first.Sub(begin)), nil
 }
 
-// floor scales the application up and polls its pod, and returns the milliseconds to the first
+// Floor scales the application up and polls its pod, and returns the milliseconds to the first
 // byte of the first answer.
-func (a *application) floor(ctx context.Context) (float64, error) {
+func (a *Application) Floor(ctx context.Context) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, eachWithin)
 	defer cancel()
-	watch, err := a.cluster.Open(ctx, http.MethodGet, "/api/v1/namespaces/"+a.namespace+"/pods?watch=true", "application/json", nil)
+	watch, err := a.Cluster.Open(ctx, http.MethodGet, "/api/v1/namespaces/"+a.Namespace+"/pods?watch=true", "application/json", nil)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = watch.Body.Close() }()
 	begin := time.Now()
-	if err := a.cluster.Scale(ctx, a.namespace, a.deployment, 1); err != nil {
+	if err := a.Cluster.Scale(ctx, a.Namespace, a.Deployment, 1); err != nil {
 		return 0, err
 	}
 	address, err := podAddress(json.NewDecoder(watch.Body))
 	if err != nil {
 		return 0, err
 	}
-	return poll(ctx, begin, "http://"+net.JoinHostPort(address, strconv.Itoa(a.port))+a.path)
+	return poll(ctx, begin, "http://"+net.JoinHostPort(address, strconv.Itoa(a.Port))+a.Path)
 }
 
 // podAddress reads a watch of pods until one has an address.

@@ -1,4 +1,4 @@
-package httpserver
+package contract
 
 import (
 	"net/http"
@@ -6,13 +6,15 @@ import (
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 )
 
 // methods are those that the contract has for a path, in order: what a 405 must name in its Allow
 // header.
 func methods(spec *openapi3.T, path string) []string {
 	var found []string
-	if slices.Contains(operations, path) {
+	if slices.Contains(httpserver.OperationPaths(), path) {
 		found = append(found, http.MethodGet, http.MethodHead)
 	}
 	for template, item := range spec.Paths.Map() {

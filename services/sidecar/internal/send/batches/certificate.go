@@ -1,4 +1,4 @@
-package send
+package batches
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/send"
 )
 
 // Certificates has the controller issue certificates.
@@ -16,9 +17,9 @@ type Certificates struct {
 }
 
 // NewCertificates connects to nothing yet.
-func NewCertificates(url string, way Way) (*Certificates, error) {
+func NewCertificates(url string, way send.Way) (*Certificates, error) {
 	api, err := autoscaler.NewClientWithResponses(url, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{
-		MaxAnswer: maxAnswer, Timeout: batchTimeout, MaxIdle: 1, IdleTimeout: idle, Wrap: way.Wrap, Authorities: way.Authorities,
+		MaxAnswer: maxAnswer, Timeout: timeout, MaxIdle: 1, IdleTimeout: idle, Wrap: way.Wrap, Authorities: way.Authorities,
 	})))
 	if err != nil {
 		return nil, fmt.Errorf("controller at %q: %w", url, err)

@@ -1,4 +1,4 @@
-package telemetry
+package logs
 
 import (
 	"bytes"
@@ -31,7 +31,7 @@ func lines(t *testing.T, text string) (all []map[string]any) {
 
 func TestStart_WhatTheStandardLoggerSaysIsALineOfTheLog(t *testing.T) {
 	var out bytes.Buffer
-	start(t, &out)
+	Start("sample", slog.LevelInfo, &out)
 	out.Reset()
 	stdlog.Printf("protocol error: %v\nfrom %q", "GOAWAY", "pod")
 	got := lines(t, out.String())
@@ -51,9 +51,7 @@ func (c channel) Write(line []byte) (int, error) {
 // The client of net/http has no logger that could be set: it says so to the standard one.
 func TestStart_ALibraryWithoutALoggerOfItsOwnWritesIntoTheLog(t *testing.T) {
 	log := make(channel, 100)
-	if _, err := Start(t.Context(), Options{Service: "sample", Out: log}); err != nil {
-		t.Fatal(err)
-	}
+	Start("sample", slog.LevelInfo, log)
 	<-log // what runs
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	server.Config.ConnState = func(nc net.Conn, state http.ConnState) {

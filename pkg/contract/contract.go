@@ -1,4 +1,7 @@
-package httpserver
+// Package contract checks requests against an OpenAPI contract before a handler sees them, and says in our words
+// what does not fit. It is apart from package httpserver because the validator is large, and a program that has
+// nothing to check (the sidecar) is to be small.
+package contract
 
 import (
 	"context"
@@ -18,6 +21,7 @@ import (
 	middleware "github.com/oapi-codegen/nethttp-middleware"
 
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 )
 
 // Validate checks every request against the contract before a handler sees it, and refuses what
@@ -58,7 +62,7 @@ func Refusal(err error, status int) *fault.Error {
 		return fault.New(fault.NotFound, "no operation has this path").Because(err)
 	}
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return TooLarge(-1, tooLarge.Limit)
+		return httpserver.TooLarge(-1, tooLarge.Limit)
 	}
 	refusal := &fault.Error{Code: fault.Invalid, Cause: err}
 	collect(refusal, "", err)
