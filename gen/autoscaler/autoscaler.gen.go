@@ -107,6 +107,24 @@ func (e ApplicationState) Valid() bool {
 	}
 }
 
+// Defines values for ChangeResult.
+const (
+	ChangeMade    ChangeResult = "made"
+	ChangeRefused ChangeResult = "refused"
+)
+
+// Valid indicates whether the value is a known member of the ChangeResult enum.
+func (e ChangeResult) Valid() bool {
+	switch e {
+	case ChangeMade:
+		return true
+	case ChangeRefused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ClaimNamespacesNamespaces.
 const (
 	ClaimsFromAll      ClaimNamespacesNamespaces = "All"
@@ -1031,6 +1049,57 @@ type Blocked struct {
 type CertificateRequest struct {
 	// Request A certificate request (PKCS #10, PEM) of an ECDSA key on P-256, signed by it. Names in it are not looked at.
 	Request string `json:"request"`
+}
+
+// Change A change that somebody asked for through the controller.
+//
+// Example: {"after":{"idleTime":60},"before":{"idleTime":90},"id":"2k9xq-17","namespace":"shop","operation":"patchCustomAutoscaler","resource":"customautoscalers/shop/cart","result":"made","status":200,"time":"2026-03-04T12:00:00Z","who":"jane"}
+type Change struct {
+	// After The same, as they are now.
+	After *map[string]interface{} `json:"after,omitempty"`
+
+	// Before Of a CustomAutoscaler the fields of its spec that were changed, as they were, and of the settings all; left out where that is not known, or nothing was there. Of what is larger than 4 KiB the size alone, as `omittedBytes`.
+	Before *map[string]interface{} `json:"before,omitempty"`
+	Id     string                  `json:"id"`
+
+	// Namespace Of the object; left out of what belongs to none.
+	Namespace *string `json:"namespace,omitempty"`
+
+	// Operation Its operationId.
+	Operation string `json:"operation"`
+
+	// Reason Why it was refused.
+	Reason *string `json:"reason,omitempty"`
+
+	// Resource What was to be changed, as `customautoscalers/NAMESPACE/NAME`.
+	Resource string       `json:"resource"`
+	Result   ChangeResult `json:"result"`
+
+	// Status With which it was answered.
+	Status int       `json:"status"`
+	Time   time.Time `json:"time"`
+
+	// Who The user, as Kubernetes has the name. Empty where nobody had to say it; `unknown` where it could not be found out.
+	Who string `json:"who"`
+}
+
+// ChangeResult defines model for Change.Result.
+type ChangeResult string
+
+// ChangeList Example: {"items":[]}
+type ChangeList struct {
+	Items []Change `json:"items"`
+}
+
+// ChangeReceipt Example: {"kept":1}
+type ChangeReceipt struct {
+	// Kept How many of them were not known.
+	Kept int `json:"kept"`
+}
+
+// ChangeReport Example: {"items":[]}
+type ChangeReport struct {
+	Items []Change `json:"items"`
 }
 
 // ClaimNamespaces Namespaces, after the model of Gateway API's allowedRoutes.
@@ -2332,6 +2401,18 @@ type ListApplicationsParams struct {
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListChangesParams defines parameters for ListChanges.
+type ListChangesParams struct {
+	// Namespace Only changes of objects of this namespace.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Since Only changes at or after this moment.
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Limit At most so many.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListDecisionsParams defines parameters for ListDecisions.
 type ListDecisionsParams struct {
 	// Namespace Only decisions on applications of this namespace.
@@ -2442,6 +2523,9 @@ type ReviewAccessJSONRequestBody = AccessReview
 
 // IssueCertificateJSONRequestBody defines body for IssueCertificate for application/json ContentType.
 type IssueCertificateJSONRequestBody = CertificateRequest
+
+// ReportChangesJSONRequestBody defines body for ReportChanges for application/json ContentType.
+type ReportChangesJSONRequestBody = ChangeReport
 
 // PutBalancerSettingsJSONRequestBody defines body for PutBalancerSettings for application/json ContentType.
 type PutBalancerSettingsJSONRequestBody = externalRef0.BalancerSettings
@@ -2895,6 +2979,34 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
 	IssueCertificate(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+	//
+	// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+	// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+	//
+	// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+	ListChanges(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportChangesWithBody Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChangesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportChanges Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChanges(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListDecisions The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
@@ -3344,6 +3456,64 @@ func (c *Client) IssueCertificateWithBody(ctx context.Context, contentType strin
 // Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
 func (c *Client) IssueCertificate(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewIssueCertificateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+//
+// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+//
+// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+func (c *Client) ListChanges(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListChangesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportChangesWithBody Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *Client) ReportChangesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportChangesRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportChanges Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *Client) ReportChanges(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportChangesRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4300,6 +4470,124 @@ func NewIssueCertificateRequestWithBody(server string, contentType string, body 
 	return req, nil
 }
 
+// NewListChangesRequest constructs an http.Request for the ListChanges method
+func NewListChangesRequest(server string, params *ListChangesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/changes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReportChangesRequest calls the generic ReportChanges builder with application/json body
+func NewReportChangesRequest(server string, body ReportChangesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReportChangesRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReportChangesRequestWithBody constructs an http.Request for the ReportChanges method, with any body, and a specified content type
+func NewReportChangesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/changes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListDecisionsRequest constructs an http.Request for the ListDecisions method
 func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.Request, error) {
 	var err error
@@ -5224,6 +5512,36 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
 	IssueCertificateWithResponse(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error)
+
+	// ListChangesWithResponse The latest changes that somebody made or was refused through the controller, newest first
+	//
+	// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+	// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+	ListChangesWithResponse(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*ListChangesResponse, error)
+
+	// ReportChangesWithBodyWithResponse Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChangesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error)
+
+	// ReportChangesWithResponse Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChangesWithResponse(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error)
 
 	// ListDecisionsWithResponse The latest decisions with their reasons, newest first
 	//
@@ -6787,6 +7105,214 @@ func (r IssueCertificateResponse) ContentType() string {
 	return ""
 }
 
+// ListChangesResponse401Headers the declared response headers of an HTTP 401 response for ListChanges
+type ListChangesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListChangesResponse429Headers the declared response headers of an HTTP 429 response for ListChanges
+type ListChangesResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListChangesResponse503Headers the declared response headers of an HTTP 503 response for ListChanges
+type ListChangesResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ListChangesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChangeList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListChangesResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListChangesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListChangesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListChangesResponse) GetJSON200() *ChangeList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListChangesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListChangesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListChangesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListChangesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReportChangesResponse401Headers the declared response headers of an HTTP 401 response for ReportChanges
+type ReportChangesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReportChangesResponse429Headers the declared response headers of an HTTP 429 response for ReportChanges
+type ReportChangesResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ReportChangesResponse503Headers the declared response headers of an HTTP 503 response for ReportChanges
+type ReportChangesResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ReportChangesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChangeReceipt
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReportChangesResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReportChangesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ReportChangesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReportChangesResponse) GetJSON200() *ChangeReceipt {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReportChangesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReportChangesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReportChangesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReportChangesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListDecisionsResponse401Headers the declared response headers of an HTTP 401 response for ListDecisions
 type ListDecisionsResponse401Headers struct {
 	WWWAuthenticate *string
@@ -8142,6 +8668,54 @@ func (c *ClientWithResponses) IssueCertificateWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseIssueCertificateResponse(rsp)
+}
+
+// ListChangesWithResponse The latest changes that somebody made or was refused through the controller, newest first
+//
+// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+func (c *ClientWithResponses) ListChangesWithResponse(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*ListChangesResponse, error) {
+	rsp, err := c.ListChanges(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListChangesResponse(rsp)
+}
+
+// ReportChangesWithBodyWithResponse Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *ClientWithResponses) ReportChangesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error) {
+	rsp, err := c.ReportChangesWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportChangesResponse(rsp)
+}
+
+// ReportChangesWithResponse Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *ClientWithResponses) ReportChangesWithResponse(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error) {
+	rsp, err := c.ReportChanges(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportChangesResponse(rsp)
 }
 
 // ListDecisionsWithResponse The latest decisions with their reasons, newest first
@@ -9684,6 +10258,208 @@ func ParseIssueCertificateResponse(rsp *http.Response) (*IssueCertificateRespons
 	return response, nil
 }
 
+// ParseListChangesResponse parses an HTTP response from a ListChangesWithResponse call
+func ParseListChangesResponse(rsp *http.Response) (*ListChangesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListChangesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChangeList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListChangesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListChangesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListChangesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReportChangesResponse parses an HTTP response from a ReportChangesWithResponse call
+func ParseReportChangesResponse(rsp *http.Response) (*ReportChangesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReportChangesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChangeReceipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ReportChangesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReportChangesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ReportChangesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListDecisionsResponse parses an HTTP response from a ListDecisionsWithResponse call
 func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -10780,6 +11556,12 @@ type ServerInterface interface {
 	// IssueCertificate A certificate for the caller's own ports
 	// (POST /v1/certificates)
 	IssueCertificate(w http.ResponseWriter, r *http.Request)
+	// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+	// (GET /v1/changes)
+	ListChanges(w http.ResponseWriter, r *http.Request, params ListChangesParams)
+	// ReportChanges Changes that went through another replica
+	// (POST /v1/changes)
+	ReportChanges(w http.ResponseWriter, r *http.Request)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
@@ -10879,6 +11661,18 @@ func (_ Unimplemented) GetApplication(w http.ResponseWriter, r *http.Request, na
 // IssueCertificate A certificate for the caller's own ports
 // (POST /v1/certificates)
 func (_ Unimplemented) IssueCertificate(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+// (GET /v1/changes)
+func (_ Unimplemented) ListChanges(w http.ResponseWriter, r *http.Request, params ListChangesParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ReportChanges Changes that went through another replica
+// (POST /v1/changes)
+func (_ Unimplemented) ReportChanges(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -11442,6 +12236,79 @@ func (siw *ServerInterfaceWrapper) IssueCertificate(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.IssueCertificate(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListChanges operation middleware
+func (siw *ServerInterfaceWrapper) ListChanges(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListChangesParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListChanges(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReportChanges operation middleware
+func (siw *ServerInterfaceWrapper) ReportChanges(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReportChanges(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -12146,6 +13013,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/decisions", wrapper.ListDecisions)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/changes", wrapper.ListChanges)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/changes", wrapper.ReportChanges)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/metrics", wrapper.SubmitPodMetrics)
@@ -14345,6 +15218,262 @@ func (response IssueCertificatedefaultApplicationProblemPlusJSONResponse) VisitI
 	return err
 }
 
+type ListChangesRequestObject struct {
+	Params ListChangesParams
+}
+
+type ListChangesResponseObject interface {
+	VisitListChangesResponse(w http.ResponseWriter) error
+}
+
+type ListChanges200JSONResponse ChangeList
+
+func (response ListChanges200JSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges400ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges401ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges429ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges503ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChangesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ListChangesdefaultApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChangesRequestObject struct {
+	Body *ReportChangesJSONRequestBody
+}
+
+type ReportChangesResponseObject interface {
+	VisitReportChangesResponse(w http.ResponseWriter) error
+}
+
+type ReportChanges200JSONResponse ChangeReceipt
+
+func (response ReportChanges200JSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges400ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges401ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges403ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges429ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges503ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChangesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ReportChangesdefaultApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDecisionsRequestObject struct {
 	Params ListDecisionsParams
 }
@@ -15787,6 +16916,12 @@ type StrictServerInterface interface {
 	// IssueCertificate A certificate for the caller's own ports
 	// (POST /v1/certificates)
 	IssueCertificate(ctx context.Context, request IssueCertificateRequestObject) (IssueCertificateResponseObject, error)
+	// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+	// (GET /v1/changes)
+	ListChanges(ctx context.Context, request ListChangesRequestObject) (ListChangesResponseObject, error)
+	// ReportChanges Changes that went through another replica
+	// (POST /v1/changes)
+	ReportChanges(ctx context.Context, request ReportChangesRequestObject) (ReportChangesResponseObject, error)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
@@ -16186,6 +17321,63 @@ func (sh *strictHandler) IssueCertificate(w http.ResponseWriter, r *http.Request
 	}
 }
 
+// ListChanges operation middleware
+func (sh *strictHandler) ListChanges(w http.ResponseWriter, r *http.Request, params ListChangesParams) {
+	var request ListChangesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListChanges(ctx, request.(ListChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListChanges")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListChangesResponseObject); ok {
+		if err := validResponse.VisitListChangesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReportChanges operation middleware
+func (sh *strictHandler) ReportChanges(w http.ResponseWriter, r *http.Request) {
+	var request ReportChangesRequestObject
+
+	var body ReportChangesJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportChanges(ctx, request.(ReportChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportChanges")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReportChangesResponseObject); ok {
+		if err := validResponse.VisitReportChangesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListDecisions operation middleware
 func (sh *strictHandler) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
 	var request ListDecisionsRequestObject
@@ -16470,454 +17662,467 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3tdttGli58K9WYmWUpDVGULNsxtbL6pWXZUTuy1ZIcz8TWREWiSCICUQwKFM1kPOv8OhdwLuJc2FzJ",
-	"u2rvXYUCUCBBWXZ3n5X8iCkSH/W5a388+9m/B0M5nclUpLkKer8HE8EjkcHHC5HncTpWP4pMxTLVX0VC",
-	"DbN4lsOfweVEsFv8kckRyydCCaborpBxxeKUnct5LtTbWcRz0VHlR3aCMFDDiZhy/fB/zcQo6AX/slu0",
-	"aBd/VbvVtnz69CkMZjzjU5FTc49kmsfpXPjbORU5j3jOO0O6jFrMZnws2ECMZCZCtojzCXyr+FR3JRFD",
-	"/YxDFucsVkzO+K9z0WHvJjxnC670pZlgPEngpjyeCraYxImwT1Zsoa/IBI+YynkawZjkEzFlMh2KDnuT",
-	"6ot5zvJJrFgSq5xFccRSmbNxfCuYnOdsJDP82TZINyYTo7kSEbb5oNs9ZDKFXvFU6nZVpobpjmcySURG",
-	"t+x1e2wgxtgefDVPxUJPSqyH7de5yJZBGKR8KoJeYAauNGdT/vEHkY7zSdDb7x58GwbTODVf7OkZynOR",
-	"6Yf95/v+zk9857fuztOfd67+/K9BGOTLmX6uyrM4HQd6Qn/gA5FcQCdlVp/HN2myZPlEKujmczFL5HKq",
-	"lwlbwJeJvl2xKc+HE5bKRajH+tV8ILJU5EI9oPGTGVPLNOcfO+zNiHHnQQ+UecYBexU/YzwT7CaVizSk",
-	"WWMyi0RGIxpnTA+N0gMmPvLpLNHdyQWffncbwyr1D2RS6mXDaO519w98Q/QanuFb4frpZq7l4BcxzMsN",
-	"G8UDmfLhMDbNmvF8UrQK/gmDTPw6jzMRBb08m4u223Mop1OZ/gyNM61UMz5saGoxJziC+spyYyMx4vMk",
-	"b24qPv0e2osP0o0+42NxEf/maXM/Z1OpcqYkm/J0eQhjzFO1ENkD5REtieCRYrmE61LxMddbU3XYD2KU",
-	"w46WGev2tNwo9Xqv221YMfE0zqsrJZ7Op3BPF3Yd/tm1ayZOczEWGUpKPUpC5c9kFAsUlnOVy2l/nks1",
-	"5ImAzaabL9Jcf+SzWRIPue7+7i8KZX+7ka092L6/mCX8Rs1kqrA1z3h0ji1c0Y5ZJgeJmP7ZtMcOm74j",
-	"wi7f8iSOgjCIRM7jJOgFCx7nPfZoogWmlqk8SeRC6EtElkl9cLz/PTBf9oLFRCZa7g+lltSjTE5ZFyby",
-	"cVcFYTCKRRLRU4MwuOWJPm6CR5Pg01UYqJzncxX0DvSM5HEOC1kvdxp90wbTSJqoeZb2UjEVKlY96mPP",
-	"9OTThgv6DO/HQa/vO9OQSApsyiimgwcOBz7MD9k1Dsw17kwm+HDCoN+M5ww2ZUc360imoyQeft6EDc1D",
-	"nBnTW6aQyIwEwa6VXjuR86Pph/gYK9ggdgqelqdA/yD0QTqI9RGcrx5+2657Hn9sBchorcw47dHH1SG7",
-	"xlG4Zoov9aG2ZDyN2ALUA8kiCSP/AgTj5+0TfSjzxBmwR+6a7eM8mzNPiew2BmGrl4g40TvgYDB6uj96",
-	"+OjJk8HDg4g/5g+H4un+06gruuLgycPH65Y3NeAex7efLhnqPaAY8UQL2WK9voChjkT6WSM3sk9xVuwv",
-	"PBVsypewEkGNGoIQ5FYIqk7xeWecyfnM+cIMsz3VmJrIWWkxPyzm5nVJiK0Y46Kp97yIhxx0SOpwfdHG",
-	"wwnL4vEE5N00VipOxyFMhsy0ojZFiRMrmJeXMhWfNSVj/QBnNjwaLer1+tx1dFiv/M+bLAWOdkJuFH9Q",
-	"6H+ZK9i4zslgX1A6EPa67gSyRKZjkaHxsHoSoXP3PH+zRK8x6Mm1aa6R9nBCldp3yFYOaIy7q1DoznHz",
-	"tdAnnKnks9gamcHtXhDS5IIYv4lTPbIXOJhhMBVK8bGg2UJNl024YgMhUjaVUTyKYXNkgsOrirOqmJLg",
-	"BY+TebbB4BZdpJbo0f384w4WktMRPuZxCmJfP3vJlnKeseGEp3r1STy5Gk85ZzDwlujrn3PnaJZ22GXZ",
-	"5kR1WaHtyRk1gUVyONdnOerUjmHQPzuBk0dkIZNpYZRrUyC0TytsdRgTpkcaXxHnislFynC2rEWkjROZ",
-	"v5Bzvag+Q+ykMt8ZwVOcyUwlq+q/tLE20GpKE3xQlvzmjSvmtGjY/cqNTJB0UPPhBBWYuuwHPwZeCkN9",
-	"KeUpT5efNdK5lDva6oIdnWfL/igX2QWq6Nr+cYZr390PEo01o/Sq1cNm33KPo3YqMxC04K7RwlOkImK5",
-	"DOFESUBDQWVQ0al6yPJsaWSA7ic7113egT5rW9Fxzzm/1C3WdxORggFqHgceDDJsOn5T8tvHB+ttyU9h",
-	"8Dbl83wi0lzPofi8bTSvPMvZTEpoIchyeSNSoyNh91l/nk9kFv8GbwkZVz32TPBMZOzyzavj16UdtFcs",
-	"iXcTCS6dpZz/ZfVqqDbrC20l6BvoRrG1DsdSRt6NFSu2yGQ6NuKtshzevXu303ca7VsTWjXTx6ledcNM",
-	"RPpansCxz9WNiLSKVl4cItUr4X2Awxtc1V1StCJueZzwQSI+dzXY51RMQu/JUBiAeB40iAjXzKmq0uZ9",
-	"pMetXhO2cfe4HnQrZlKpWDfC+IGnks7Ef3RpYAcCGtEfDoVSfZyLiopXFhnorBO3IlsuQA3ujXiiRFj4",
-	"9rRqHoAldBUGc6UfCJaWHvtZJmciy8mXVZNGtc6DWQgeehQmCnZZp5jvgZSJ4GAquW1qehTuVjIb9FBq",
-	"YV60PGQ8UZI81Wgy6D0P6xS2mRz53+12vu43Jb+37gecaBAHSMniKjXJ6662N4GDPxdTtbmXNNTr4wTv",
-	"Rc8jdYJnGYez0yjd9aFblmegkHV8oLROtEDBmIPuEK71hZtFUX+RHid4DISgHMGh9eI4973QtqbNm0v+",
-	"zPdB9QBzFlBpRgvZibqo7gJumHNxG4sFLOUoinU/eHLmLHHaGs5u8uySMFCCZ8OJfk8mlJxnQ7A5qq6I",
-	"XXBC6eWnZyLoBWL518ng5TB+EwdhcCuyATicVV7faKuW55sRLURcbFM9qDGt90OWkOO7pwcdt1BKYTOr",
-	"MvJMfOGVaQalvmT08YobaACthHgZjBwzt4GyhgE2bVqo+cD8og71b9dTkWfxUF2HZkcqigLmE7ZLP4Jh",
-	"NxDawAa3ciorARA6bmuzpk3i+kxSUNT7YyIbfojEEKJT/l9JW/a/j1YOdcajDdhV5VkeMBgiU2DMoT6T",
-	"SzYQ7Jd5NNYyy/gU9IULmUWk01W35OOH3x5U44y1ZuA6LvSXsdBdStBLPMwEdmQOUWmfVlPe4tgpeqqz",
-	"krxbutB4fBHMkhkI48AbbMYQvQBmk8QKQ5G4ALW6UoodwTFogzmlYJ8+5UGqaGFxpfUPa2o6F5Yt0DhK",
-	"xGU8FUHvaReG/1xAt1TQewiDX/zddaRcKXI3kxG9MRM8WpbuyNw/cF31gr5KhJihn3k0ioe6VwOe8HQI",
-	"So5+0gjdNnhfnL5I4vEkpyfqGdDz1bXxLvP4TPCpnlf914LHOX7+5NMknHiYG9t+9NCzyNyB/b2d4Doy",
-	"t8BeqUgod2JavF58nEGPL3Ke5VbbrS65F5mcMqUvARtT7zmYjpChszOKuYUIJFzleC0cwSOZTbleJJGc",
-	"o0pObUjn04FWAN11Un3vRaFd2ufEaf5wP6grkmGg39wf5vFtnC/N84rX81zs5PFUBJ5R0Hc+J5G2bvTt",
-	"dXTfO34j3s7W3UVXfarsg9/b9MuISv+Zk80ToVgi5Q3jeevD7xSeeUo6o3PsPa4vqdJObddiMMXWoHGG",
-	"PInT8am+9FNp+5eW7WPfqkWp0HK7nMnIt1Eq8qRVv7LNLgdRpE7Sxn31vVyAo5zN0zxOtEjGW0IWj8C2",
-	"RxnGhpIgIi12EwnC1WPiHDAXcP2nksBcdeslXnYxn055tqwdcy6uonQaOHLRNNIZ0Op8lFddedc4EoOW",
-	"QtH4kkBdc7S+EsuKgdnmVPOdU7VDoCyFW6NeKttgY/RJi4lYMyY/xIifcAaFNtn7q1ov7fZrtQ9dpcaz",
-	"H03IbO125mNxKnJe6zA2Yk3/TlfKUq2bO94mNlfgGgItadUErz1mp4Knfz8B/nmytdxx5zBaI3TfKkHP",
-	"azFElbnUN/lmstyztqIHR5+61m6BfJ19YFbj3207XOReLy8q0T3Gc/abyGSHveM3cTruMT2C4P4GBQ+C",
-	"8qneNDFGs5cd1l/wGwF3JkJrgvrXmYycK17wRB/85h2gM0oeMaulM5XLGVMijeJ0TLBafTaOpQBzD5v0",
-	"NgVTplcNiw15mspc24T6fa5BbE0D7E0QBtDYIAxKTQrCgJ7tNU6d0bssTsyKDZBl8S1PPDueIGoK7bEh",
-	"RB3jdEgDKqJ+HoKnXtyKjA3EsMBjTqta8OMDPBcLDJ/732qvaxgM5mrZqJdcTgSDazOeGL3emENMprgM",
-	"pG4iwJXrPSArHK0m6uyE3wo2EOM5hqbzeZqKpEGr2axbhfJz53O3sAn9XgclQjaRC4wGijQily179PEj",
-	"kxkbZPJGT9TofidpFGcqf7Zcr8/9wHORDpcXNyIfTsCmsmZt4wo08wggZzNTcTpM5pGIvCZX4ddv13zX",
-	"IPMvMjAWB8tcIE5SZnp/czZMYpHm5aWx2n6D7m88Sp+hbRUHpQcdA9vDeNURlO9KOHAi2/0EqD1pIPzk",
-	"R9Yti+A6LV87rA/u5h78pngctdYTzmRkxFQr/6ZxgLTYBikIqUzw4UREjOtu99hojjHpXEqmp+V+N0Th",
-	"k2lc1rg5KyLpfluBm2Wl9FQkuBsk4P1KPcc5VTvJLcalLoEB9Jre12bPZY6QrY12IJ4CrYaSDowQwSNc",
-	"sXdicCGHNyK/50OEXuTdA3aoQzc0pzUi33l217G0/sXGVU6xObqQZVJO7/PN+sypeTk+b9MswAPmM4L4",
-	"jdiZz2iN4vaVGZvKW/0hpa1sXYuZmMmsvZ2EjrdzuGmdpdTWnrCHq7v1ilmrjKIjtRw9w5G1Ph39WaJX",
-	"duSPgXLriwVVV82HQ6ElsDKYcMgSc2KUMWAT4MciBpBLVLTjvMPeTSQIc91wxVL9NP1k/SfDYK9jCBXg",
-	"yamMRIIwip0n0cHg6XDn4/7Hg5seYSt67GTKx+JsniTP+PDmzWjUs+ivWP/iIiyrl+rR1VMf9IL97v7j",
-	"ne7eTnf/svuw1z3odR/9VHe62HbV3NcyYzMhZ4moZXMtZBa1DBU3RaXfpBRqGunXZHKc8anqOCbJKeKX",
-	"D5nBkLItOWIyiUTmgBtVjyk5FQMZLZkeVAbOMsXiPMQoXyq2D9mZjBShI9kWZ7/OZc71btGnbxIPlywR",
-	"oFKAzTUQbMojfRugpnnuBrKHPEkUntrGGMHVpJdWIWSrsxKy4yyzX4bsBLNM4ButHhW/v9YrCi86gmDZ",
-	"kUxzHqci0+MQj4+zTGa13+jb83la/eoo42ryg5QzagnbAp0RAAGTOItYJnBbyFQPFMcx0ktUr3n8G+Nh",
-	"uQOfmsloG2YmFyrXN9hJUCJXlPQ4T3M24MMbF1mrP213GODzpnwJPtrKQnrsW0a0pr3wmhiB4aD2MyVE",
-	"2lYFrkguWqoFztm81idqjvQOGgH0wEmgKm+trPihol+wYXG7zQ3aOnt1dMH+Za8bsrPj021MKGXHR88v",
-	"+uxGLLVUP9vZf/Q4ZCoepyJigyWIodcIIIeB4IR2SaS80cItrwzut3tP99eEcGujgp3wDkLC4+nrEjZh",
-	"JY6igr9yYTsAsoK4mJaOuu8veS4WfMn6ZycPLL4Gc5rrnkU4dUrOpIrHrjk7FlNjr7be79Cnb8xX23/5",
-	"V5/dVByGjzEcbo7GyskYBh93bqzo2Elile+Yh4l8HeqonySHOLW9IvMWbjhkJoXV/OJJwjUJtyVXTpIE",
-	"lCEahIHNg635a3TD9T07tzyjgX2Pc61eZHKKjyn+Ng8svikerbeuk1W8Suewy8He3ahaeDx0lcEG8cpN",
-	"6N09fREVPp0r8HaN41uRIq6zeDoOO0o9iZnPiCnK5gBf3FIiGXWc67/7jj2Aex5s688TrpxLtoNPodsA",
-	"mwq9ug1mFDZshrmt0hLz0u3g05XZuGdw9jWhVZ3ngqDWd5BtPpFamdbNmmViFH8UqsNOcgO7GSZzlYvs",
-	"gQoRd1c86YHCXAP03RMSu2hKLBSbyCRiuRwDVInS/VMJdzA1E/wG7gOf5gBhbRRN6rkvclq8+2He7T4c",
-	"goLGpwL+EkVyX6wAFLQAhQEhQiqOBAF/5a3IEj5TVg1EuyUlNaSGHnEoAIq26C6pUE90nOtGc5Plg4MX",
-	"asV0IjMt/2QqQtRL9BBXUSZuqs6KrLbd2z2ezCZ8L7AZPO50l53klOYMODa9V2cCHLMwQ7BxtLbgCFgL",
-	"eUvkOAZXryvDSLZ8CgNYIubyjunF1acrD/TD6VcBG2rVwQ0kF/a+f3byo735kxmf4q3uQG388FdxGoFn",
-	"9GqDSMQbEF8YiyjGfyWQpXjjhb68KiXhGevko+k4jO3q9dS0jGbJPONJ0Atgo81oB8PJDFmmRzKZT0n8",
-	"1v0TKEMMCJFEAuxwwuj+omR6xvV5HXR0lzpwyftvrjq4tmyK/veylGJiz2mvj5Hk1d1ebO4u3n1WfFN/",
-	"vfugIrVRK+6xTC/jqVa8p7PiYf2xo6MCPA5SGYcSvjhCsYpK6Xie8Kw09EsEydlMPlrkn8rC/oLW10ot",
-	"raLEoihogBXi8Omzy+KhUXg5xwNLYkGYJ6BymImhVn3BexuJoRa3gBfWlqAx+nuFb7dI44LnUmSLp0v8",
-	"2SQiwBsoW1LLV5WzbzpqPgIRW/sJWwY0JEpbXDwpfFJcFW1EbKpI5Xw8wSsg2q2VUdXamwITcD5PqmDZ",
-	"/W/vqD7yXE7j+s7HqWpU1KEFm6noL+NbcxYmcTHRcW4pNgotQY7YtT4trslc1Na3tcs77JnIFwJnQelT",
-	"zhytPBNGuT+0ag67FdkSfZjVxRQrpvKYeH/wHJapeOCxCczRtXZqHAumOLoahRZ4Q3R7MzbkShyyb8z5",
-	"1hki4A8YLPQxbhCkIo2YkgULSY8BVB2eh6MFG1kVC94EMEiLcTZCKnFI3PkAtwNuRZ7oG92VWcUQNFpC",
-	"W++/ufrwobP9l5pJ1PmKNpEVsr4ZUIUIDz1KHAR8a6NMe71xTB6vGpPd/9radQiU/nvnqviro//8ZvvP",
-	"2190SCqbHFa1d49bgKsHmVD24LEtfR7d7nXsPdsVZTPhKr/MeKpic1g1ORSraeF3ZhCxLs2aD7CcPZ4o",
-	"55i85NlYUFJxTbP0daItuNVxizqL5eH+k8ffeq6WA3DdRi9FKjKLQK+FAXyhOeMeXe9KNWNQqKuX2ZyA",
-	"GDAmqwAY+EW5M44vvwl+r3+1bw4LF5lnaBvWpILs2/x7riYEHdzg/EGoVwn9gTkc1kbE8FycMgw295j4",
-	"yId5sjQZI3pJjqQ+X+J03GHlBllDMs7ZVpEpg4H0fhRlQqltFDSnMhJJf6FPK+dK/XRgaUi1dWh47TI5",
-	"neXbWnob115JU6EmEzQHc6ESoRTlZUSyshcx1zDoBf++81aJbOfEs9RLTfYfXnjJA8VOzhjHCw/ZQExi",
-	"fVhnc/DjzjL5MSZtSxb8eGIJh48/dW4o5U3cQDcGPE1FpjVcWY0b7LfjrvvTv/zrv2nrff/xg2/+3PnP",
-	"n6//67/9bHahHbD1LaKsZmRZKkN2vnwzp8PZhVDNBI8KfzTtghWIPvePOTvLZC6HMmFbp8PZDj1n5ySC",
-	"ZWfuVDlfKsPhYEMWAzHmoMOBjqIQS81pexHqDFxNlE8FMa4yFCPOHSjGUE4Fy2XPKoSFdaWfNgYdUi93",
-	"kSvG2ZRnN3arSAhW6sct+NIolbhS3WwufiP0OIwolCBNHHcJAQb/ukQmtxaLwJJZOuma2RJZNCn5O85z",
-	"VF2zuy5f0BUayBfv6MmsSDpcyyHtstD0oiQZ2FaezcU2SLRi+ZlvSw7Jws/43noR8RXbYeFXxJe538Br",
-	"S5eUpCnDzYH/Z/ULnBuLBvruKn696oAKoX6WqdiCtofYBePs9DDu1TMKKihmYIqAkc3YVBucDullCEaI",
-	"flYEI5nJeQ70Evfosau22eu2c3PNGhD2xqM0nM0vJ5lQE5lEQe8J8B2WMs30Bn8G+ztOx/1kLLM4n0yD",
-	"XnCulatzOYgxNDaV2dJ50t6jMMhBCXMGCLmdZjG6R4JesFttaXOmAEAOesGjbncPMmuRAc293Hz3pZ2J",
-	"Pv9gdVquvKrjF3P9VV6P/j9XM9zo7oJN6Sv5D+uLunAievJuWzkSXTJa68LBzen15tUW6/tvrjpEwUor",
-	"E42KNj5FxD6HhPQOEccdlsHaWoKQZl5rEMxAx+T10OsvTJr4mpefAazcZQ/xPNvJFaLHOxlBNXvE+wo7",
-	"qghFb3pPORHJvoxHyzZvAsQraBwFNYDRs73zCNly9j2n+Ncsi7XcWnpTk3/3PKSULmWeBZLO9yi3+fVn",
-	"lZKtzLP4xxbP8uZvFlnZlM9WYPox3807LE6SFzXhJErExm04x0RVQMAsC6aGhskvssfe/2Xr/+vop3/3",
-	"3Qd8yIdg+6pj7UZqU+GrWDtnDfBnk0sPPBwGjuRpWoHloFe/myy/pLce4qx8kIgX2qaAEFFpvZb3vL5j",
-	"IrP8tQknDTl853j4K3JxhZu/Il1NMs6qA7KqyNbOss2SdOoUxHWwtDk51r667TGq+7lhLo/3HN0sLDIQ",
-	"E34br0c1UMLuM3M5JZHoBSXneWPytiEoMA4EhBhyYsNGbCIA5sHvBFoo8AUvZHYDFh9XZQ42smamfMm2",
-	"hg6kbDjPMpEOtcZeyJdYEa2TiNjB/tPCpRrSrw+7KBsAJkp9IdFt8PiJUGtgvQ8fl/CvPrEUDEv+mhY5",
-	"/hV3Ez6i1lscd1SSe93QYw6UB8/kYxXDqycnj6fikI3mGTiiZCoUYj8NaadrMoeETwNj2UDVslsRdViX",
-	"Qaod8H/G0zhfPWp7rXDDZXW/ushOBU/Z0dlbNlfADKL7BmGNaZwk8VBm4F4fyFthY3rkF+DRWuT7Xg3Z",
-	"7J3ZKONxSktnfaq3g7hEL9lYwloeS0gZifMJhQKAg7OemRPSnjFuCAPoSMXCDRg87XaLCydcAWhYPwlR",
-	"GYhWDxFp+rhL+BR9IENEaoJ1KYBkaTjPfZlNFXj5eqavKtEDrdmH3dqqXaM2AHG+k6VbmLCUHMi2MJHI",
-	"0Ym2Vzf/cffg2/UTnQiepbW9V0FxZoKlIka2MNC+nRtYKhHyW93FQCemDf2C3KjbeaIN9wVKT9iyXMsi",
-	"niEBJOzg0gZ25J6evUzOx5MZZOHJGa60DFO9bFiv1kB3BcWFn9fvlmqys9cccv676swYdoXs1RYIQIvR",
-	"mTEjvT4FD1iL/bxukqf84wUlt57ZDC/bkmYJCw3RG3lQZMcWc8MGSz3xZpxDlvHcAW/BoXgfja86Nbzy",
-	"Eq+qiczT+NlnyMrHT5482d97vLaFZTKR5qML53gkFthCZ5IPWRdh7lVBAMbEZqPYvSf6Epk+F4lYn6j5",
-	"xlwHpYfmSkTl0SgJE30WAH7dgNcnpcWmDdmJSBxqtNAqS0VdoUx0GDyp6xOcERSmAdefVa8yUehMj7oP",
-	"GUBFhuIeBnaWyYE45lniEZ0/lHPAMzETBtgkeBSnQik2nIgh4iadUxS5hkIGbIkAsgSsBuqZWPZIsJv5",
-	"QI/7A6VXfCwjVxGEqFAmtG1jff0P9IEb5zFPnouEm0xpGChIt1HKbjIaa/MKEJqHVAUqmwt8PLSc2YQF",
-	"VJuQodPAYgWQB9KVFqrjF72m8ok+TdftdnMtnRFGNyLmzrvveK30thBJcDQ/l4v0XZxGclHa9I8bj34E",
-	"mwDoIbcDbbz6UwHw0xHPrIrA2SAT/MZiqgrOAcgj62kdMWRqwvWihhumWhkz2nAC/nqEXnzb/TfgtnX0",
-	"zkMjMktXVIQtIYLd0abrH+H13kkDvLEp/DCWbD4zSSa463RH8YhAqMEivQdFDObk7cwzI6snhHsmY8aV",
-	"qSC2aiJaLqg2LY/T8bkfyndu4NjAeA+iDVHQlCVEbVe45iGsPU8E40Mo/yWQTpK0J3NpMbWJ1pa0zRqr",
-	"icF8G9RgqkIDYXJOOIxOFWpNa5zdRdHNNUmLPszNlM92bsRSmUyD4GoFMmfKZ4aKOPKP6jM5N7JPn0Yk",
-	"VOMpDjWEL4W4aUAggjPULmZ3GKvjBDT8U54k8GMxaGwQp5Ds5n5n7Ce8ITPKgSg9VU8LgR4oHUx/g8QV",
-	"bxDnEpoP+C36bjeYJhy08hw93P9ScxRHYsjXOmpOUkwsvaDLMayS5ffhqaHMQhgy1eRo0UoDlWhwKKXp",
-	"tHa5yFFvwTUETfT4ZzqPaK058X2TAJtLeQMsA8kyLA7XIqfygWmUicc7HIZA+m5YavYeYVKf6avrDTpE",
-	"Nb3kIEK+NtMMbZjVsvXu5CSqGWTNKeAhGIBgZEDz4pyy0nmJdGcqeAoYV4DqOM4eq0KCZCYVEA7LECDJ",
-	"mA9vdi7koN4IMcMCIq6dSIaq16yVWVhxpnX1pCFrUA9dDE5iMpnxZVupVXK/e250unu+rP56aHfDIFw5",
-	"Qh6im5IwH/pchjqcZAFiJpQVhzFkYeGeoLQaG1RGSLDIJoAhpl9nMsvhBT1TNrRCTWbqhSrIuaUG4kzB",
-	"a/T1v87FXFjt0jdBrSXdZWX06qfSZrDQmvgLnSh7C1GIs0l74dxLYmW5Ejix1DfvDRQS97gnvGsa1MMq",
-	"JUojW0V5RXuX9DyF1GRhCh+u5ZvCnFrjTyuSvCeCJ/nENa9S3Y8qWKpHADpyb2mRWLMpU5nhmMQ54/qK",
-	"DnsHJwd3Dg4Y2VixUSYKR2Y+EdNDdEjWfM5urZ6p3nAiGbVeu28rw3QHjaqSrYBsFpcE3Gzm+IdNiiF4",
-	"HC2wHyGUzmFL95zjllA6aM5iaRck/gqJrUX/COFSOouJeC0GnsISWLwimLwmZOlAK3u59tdZAX4NYUQ8",
-	"BJFDYRbnhSF+yFw1BHMUiwCSAcnBGkWgnh65LNQqA3g+4PTHAnDxcPL5hy2M4ruCamUljYh7bQ1bXDta",
-	"Nk3qBdimjdmWmU8Ltg1HtZ1i2TiwwHCcUAUuh+4J9oYoM+duzCT9juBnzi2fwkpb6l1zWwQLrTjISmef",
-	"lpCVJtQe1uFJssVD1vCrA4YbhGzQKd703XeMF39ub2/c8DTP4sJ+gfQcB+5vRxeUpigejUSmv2/weH9e",
-	"L/Wvg5BxgO6wP33HBvjpv/6L/WnC1Rbv+F+7ba8YrLqi6XY9ho03fq0BrQRFv/RAll/nDqDnl+rlOGCV",
-	"Cz0DVbK13DEqSb+mDVwWy3ZA/lTkvztPgXbWvi1v7/IDa611Q/huY53v795W5yFFU90nb9LS2lopGluZ",
-	"KKTNY2I0EsO8VBKiYStUcilk5iRJ+PrVtI7gxxV7ccXv+hh//6DckAche1A05MGVfUSTqNzKEXScNzai",
-	"hD7OP6MtnoVfiWe4E1T+abPTqxjZ8lOKEa08vfl082GoLyzitJKHUirM4MGUad3rMpsL9Bz2h0Mxy7Wh",
-	"4CRygY7THyTiUl7ol2nlBrU5UHMpys4QU2ZzfCA24JBBgmcN8li0UknltIlCwiZnkpZpkokOrY9FSaNZ",
-	"QkKlCf/GJfVw87oTn+GShItb2HiNfF6roXPr08/8OW71d4zt70DlOBNDkw8CqbtQE9RSeXgpJr1pcuWy",
-	"A2thqphh7M5yy3oY2eq3WLztnV9w91IDBEv2cqnpJQ1LvJBvEPkEm0COcuTJihVxpMYpzMyGngyDGP8K",
-	"vvVPHtieW2zEkye44Ir4BJBVTpZK/pAEgeAYiQ50rU74TA9InW5llsRFwbw2RQ4w4XwvDOIo6AXdvZ3i",
-	"ur0nQVOxHmwMWjR4+EIUu3JYO3UtdN+edjv7TLEtAw5iT7tMbQeV8j50FgACWB889vFHCWJZ/WZSrFi3",
-	"4VGnjpUFeFcqaNEL9tj//O//w7o9VmspA6h5Ywpx5/GTb3+CqmgYvcri8RjSHanZNQArzcuqaoOOEr0o",
-	"SjL7TfpNa/9kmcz8DJOxVs3nSWQOaWrqIe08resTBV47iWsIDKrHqInwQBihpdSJPSP2No1/nYvDAq84",
-	"ZkmcChtXyjOoVy5lG4a+jcol2DXfElh8jvjx1QEjjPCDM8aHI4yJJjU00INRnDhJf2B8geVTKVaIHNtV",
-	"3kmXV80syTCYiCQivlL4e56aauC+RCG7eXzHqHtKgwYi0lwQoGT90sk3SnbXW69xmS1iNSGJiix9KEOH",
-	"WoTAUoGAfLtVCCvqJKpl1fvaZOSAV9bbY5jFeY8B9OyIA7NmlIiQWaBAyM7n+ovnYsrTKGQm9hgyjM+G",
-	"7HkGGaUZOxdDmQ7jRBwiRq49PWUVdx4ZeRc2s+HC3oaRL7oaOivJrI1ir1ytOBG/YOENt3LXOiL0L1h+",
-	"4ziNZjJOc7/2Y2FNgNlNTX57nROGN2XIn5z1IHpE0sBxzrcRfjxRsp83P9VqZybHXM5zAayW+j5TNDbO",
-	"sGzsIRPTWb60MUDsH9nnEH2okTmva6Azc4885e/0HvhBcCWai9nJzHEna5GYQtIsg3vjdIw8d2jWmUAO",
-	"2Gta6yfufU/8ZmVdCnq0Z1zNuS4V1lceyx7UPnGB3eTwL4KDbgS+CGuN5klyaNHjFuEP5AwyLYoIQBpI",
-	"M6Z33Zo3C/gHfW3rCj+E/jP1vZs1nnLgZwgINsACWo3XRQO6+fcYFzrE/mEYVHwUQxDt4/OzIwpwhc4z",
-	"xjzXo2hPBPOoBad6NUaFSJtx0NCvDerR6cvXF22Ct9dHqsbgHOdFNmO9bbnIpnHK86a1B2WsAUSw4Mv6",
-	"wvM91FOqKbTSyLS7/GZ37u14rZKNP9Ay9JyXBUCT4DAIKaGSusi5i+zjhyyXCR6tDucJeEFCG7RSmMVy",
-	"KwzKxASLjWcFi3lASNSNc1pmz7pgzlezO08FV/NMa28UEy7hVYaJHN707FYHFGFc4ALo5ulG5VGGfDgR",
-	"b/2+lIuJHhQavVc/MrjWep/mSkTrwtVrRF82T9PVtQzyisAK2YLo6BUWuK3UPmonctfXUMgN8h6dYRu/",
-	"o1rD288sfRKJNI/z5StwGpQVG6XmYB9O8nymeru7hRuhQ1Z1R90OO8RD20nkkCdBGJD/4feAJ+OgFxxf",
-	"7D96DCWJb4NeAMTakKmuTXdkYsi1WXt8FEC9c700YuAA1QtzMHj3H8/fduf/cfrXV6/OToMw0NfG//78",
-	"t9Os+9O//3r0619vfvoeXacV5Yta71P5r2OlrvWqQpkNwGYogNxO57+hsap4reaDJB4y/SOBbzj768Wb",
-	"1+ydGLBXYsm2zl8csSeP9p5sG/y1oXG51jddI3wBhAD767tXFyW9w58xiS6T2qSWGdFWVpGgYaJOeVdI",
-	"Ba+3GbHU92QDGmk4m+v1THg3crQ9IGSLKkZgyiMROnoZrTHrk16IwUTKGzJMDtnvnxxMOivclNk8ZTzB",
-	"o1LlfOm+pMP6qM+K6SzhuSgmBUoNEGBETIWK1W4Mo9BjHwLo5ofAAgSRCJAy1BR1MASBBUUkCMEORhOp",
-	"aIiaRiGSzVPFXuNbQlv4Rne8p68B62iRxblAv66t1W6rYAwQamGu1T22ZR5q0l+k+pTzHF5VYCN2w39q",
-	"U5FFDKx42V95Tho4z9mMj4WbA2IKxVf22mp6wN0Swc/uztU3fqYnahlQm/hrX3lNjweKnWVyqo/MuYIW",
-	"G7g0necd1k99y4JeuDPPElfVs0sKXRxAuuSCRwET6QT+iieDWw8aQCUJ12QGPnr08NHaHAd9iJ5lciiU",
-	"Emo1HsjC8JTbHyUEmVX6wgdKrzB8WohrGSuJFducFAEFya8AzcYMBYvDT5csi8eTXNVSXSIZsnkKPG32",
-	"9VqFUjA/xtohEYq6NFCdsnwhKevXQG0dbZQmivXPTmAucWsinz+GtKhLLIa4IpgmA6FfZ37Ygz2nmu2T",
-	"T58Fq3E2VclfXHzfEDl2F70nLOk8AGKStR9klhOB04k+DCKn4oaH1mCeT4hFogbENwsBJcityOJRrBXJ",
-	"s+PTHtp9elKwvMopn5lNtDPkulEdr25YbouHbK+4AF5UVHcE6jRZsooa/EjuS0Knh77TsFhSRWS2yQR6",
-	"wOQiNRBvwwSKt217FPMSYYSnEn8kWhb2jkTO42RztcEwRqzi6LwH9giXjHMF9+Y6+rZPYfBDpTD+ujis",
-	"sRsWMssngAMFUHqcYmGAQ/by+JLt3u7tmjsUCXAUNkjGB05C3/R90XBJxUnkdZUXnMR/BFfuI7hy5zFf",
-	"F4rZ7MFfPXDzR0TmHzQig/TSRuJ9VrykbVjkyit23TKZ9SnE3LuCDNVfIpFRWVxTzqaUmtozOUzm/Hyg",
-	"nGq8Rd4OpXYReUhIdwGiWyt1HWZrFJvXgMsKLyvgTPhU4w/AN4YMaoaiuTmRCd0KWnGptGYqDQsKUMIi",
-	"jQlg+slLb5uD79E6qgrpXZRtgzoCXa13oeqwSyzZCe+IU0DYh5DAgNgbchOhCovUnmhlkUTVWq74iHIi",
-	"5gmbxCoHs7DHBvPhjchZbFqJvsU4ZVv7/7m1Fe/sbe9+ux2y/f/cine/3b5iumeXC8kUzLjAJk1FNsbM",
-	"Ea1kpGN62CHjbCayoX5rghghlCOUKDQawS3k33z6b/WTFFu3qso/vGmD+p/rDKQ4jcRHr3Jln7f/yDWz",
-	"dlwmLfug6naDp4bU2quVfhqwfquy+jO66c9Onk9Py2VT1xejXVePtqpKQ5PNq0I7l14xgmQxK0BGhk6m",
-	"5t8O2Y2YoZfEEitwUqeM3Zog5bQlA0/0PkE/ank1zWTUKqXRvMbPT9WG3cbvw60XTEbe1cYQIfAmoDBK",
-	"qT3AOeEQard5S86zFoRQVmxT5k8u5U1JK2nxKmeddz3+yPrKMLaCD/aax+lcNNbJScVH43JylRjbC9Kp",
-	"PNrZFGOguqFHZuM1kOkgz70htXbeZR2WS7YAHRoSCnIJSGJTKZL+pqyv1sBM9Ps1m4j+gbwVzyhW6bHl",
-	"18Xoee64dvCkSqo8KBwMfjMCNh9Ur0fiTywAA6lHVW7SwtdXVPHZjlhPva365yl7GLiP8UqtRlqp+mKx",
-	"9BIUP8cUNNqmFV6cWmxZPWBK5DlWTObLDiv4oSmHTls88yztsHOeRnLaYzwFLyNX+ZFMUzEEVxPSxY/E",
-	"QiinxEOcshFUiaYbSMgVFyNea0HCVYvWIVUh6rAzwW+O3532e8U1ThkDkwyppEwhTy4XybLDzvS7edIr",
-	"NCj04ImFp1Urnqi1ujL4v1fgyvR4G1Id+OJGIA+jmxDRcQKuPacWKsZlizAAJt9DpQisXWGDug8UG/P5",
-	"2BTHKTXWhCgaylUYaDtEMl1TqkT/XZ3EIAxwks1vJlk0DMxk6I84xEG1HkgQBk7GiM8eO9XK3BknfX4j",
-	"r9EpuBH1meS35qb6tCKMP7ocEdBtuJOILgr1WCwYgLm3auLxsozFyiMLqlpSvSqVm8cRJLvlwTj1dqVv",
-	"JXxqaCaQtxBaim9q/QI9CpdUKKb8mqOztz+/vei/PA7Z6fHpm/P/MH89P7l4hZ+ZzFj/x+Pz/svjn8+P",
-	"L87evL44/vny5PS4jWidUqWfhqQRnAryoEIGsJMrTsnmBPexBF4gdtoZwTMZqbWvXjGmzU+ep3EVVry+",
-	"6o4zEfQEamIxTleNK16di6GIZ1U4oC2gRFexTF92Kzy1ZOp1hmr3XK3rAj3D18x6nd/NQrd9LHRsKxzr",
-	"TVw4t9G+BPgc7GyOliFatdaNVt/BcOHxx1mGNSXKZt4GvMA3WOOoVGbpyVoVQT+B01CYQT/RAve1zOHf",
-	"Y8hUC8LguRTqtczh75YlSn/QwwVPgU/mkfCHfS78VX74pzCApb6yrvaasmefWdFQj6YzOquN1btxEsDE",
-	"Q+9XTPX6blfC1liKmywzpy7xXGE2L0Ex6EyPVSFUKh30qc9O4Yg1p+LqEJCJkRxiAaQS3UVOiUJWmoJl",
-	"68IU6oegjRavHMmG0mRO/+qs602KczpPEsRGlrQAd1oScU+Porw28brBCmi6wRsEOiIP10SQe0CZZLmW",
-	"hleydsWuH+e0bU82zO2omYSVvlOHEWoKghmQJIcIpIxzKOqEP5+9vfTaxfM4amlrvnE4Rj3+nIEAvyda",
-	"hk4cDHPDDHEIVY+tFfyOFYMVJiJAw2KFzhhKlk/B2XkuVC4hfdU6Xd3KFr2iLpZyOUoV8k9H5ZoPs9wl",
-	"3+qwV0LMekg/zZfAKPKbyGRJecfXB2Ggr215XpgRK2423+BDPoWBBfD7/B3c4+jgTEvfItI5kYlHgjS7",
-	"UX4QPFK26Gw7Z4q7rLsH3/7TeVd8q/kMUeONDpP1iQrxrfBimgHwRQxDYP/gygLAfEPhPy2mN/FrrEhO",
-	"fudWGTEZvKWapQ82yVUmDMlaULmM3iqxmSgkvMPaC6EPm4xNJtCV2RJNYdOIzV4/E2mEe9owcWvrnHDl",
-	"r2VuPl6WIOYvMDB61d4JhWgUWEdOo6/8i/UzE5PKv2+YqbnRqUXpGGtWi3dYvPld+nm+MfmKKVNnMiLD",
-	"7Rn3RkRfOFpfGVJfhCduUrnAUN84lRlKLmcyh/pyNOLMptux3+183P94cFM45aF6od2Yw9mc0PUHe/ud",
-	"R4aGnb7b2+vsf2pKmZ7J6HVzEbmdJ9HB4OmQ3u7BYDuNrg4JGKcAWtW6iKLAzIYO380S7LBw7c/FbJWt",
-	"mkcU6WqgCbzzcvC7CTgRcgS9p0/1g0dzBc/93QQjnziFmg1i1sxkj+3sGRFOJd17eDR39fFXxPB8k1K8",
-	"uX44CVMafQEnLb9Zxxr6aH3U0fbN5xyMi1cqvrSsIE7HOuwC5S2S6yH7NB7/FO8jD9UGUBlokO6tZwWs",
-	"nHQ7dg3zfon5+HWJGqcvwK+9IroIjHgsxRoYWFQFfMuEAjAFVtbwa7eLBDfkxK2Nr+hmeb2HGH1TQB9j",
-	"qBA58WkNxHieWmQ7IYy+QLe8mV924BtmTKslDZnP4OOdA8YZ5BSCkEMC/ph6OWO5zkvdwiMM/s5m6CDS",
-	"eGsVl0Eukl9NRGvQ47m2qOwCzw5W1AqItGPamLwPF/vqjSEUPqwWUvi0yBSrV8akJ9kuhe6ImtHyTigk",
-	"L3pGAFPy5CKtJmjWJy9yKipskJ5bKNVTHgm2FHmvRiQNOSH1ug2GWxIiRqqIPyF9M91ngflFoiyVGRtg",
-	"uswdktCwzHBDLyuRXoAjFjFLJH4BxqeS4C2PpVfbf9y0dipXHnSfPm6pLePtq72WPjTkRKqGRJHvpcqp",
-	"0nMrQO2MkmHW28JY4aNxgZnJrdXxiBXb80vJldimGeXCfG4Oid6+JTPo+8vLsyCEfy4aMJ7lHpRZXH2V",
-	"iog+KWWcZYhHtZWypZZZpaFjfMaz/A4jktdqoW36AIrc2ZHI85m294az9eZdjsGmGSZrVJriW8DnFitf",
-	"yeQiiiHv2RXnLIojW+ZdzjEf1zSYSI8MOdH3EqC7r2XuDw7H6WzeREiOorowbaBihXXGrBANbSO5JiLc",
-	"MrbqkThe/0y7eKEjmNa+++6SyZdf7zhw1nthmqnULs30WwKBWMEctSVpmycNiTcw0ai4A8fcIRDA9F73",
-	"T48NIbwcMbcgiq+g/+rNAm8PzVJ3+lmMj3/LFAp+fd9kmcw2NhrBgj+GpIk1+bUOmrRqXSk2S/hQGDVs",
-	"oK3DDru0KORYse5qPfhAG4vrzC0jLzY8Sg1clR7gHVg59/n39Xa1EJ6M6L1r1C6V7f/5BfmauGBeUJ1Q",
-	"8tYWtL8lAGmhZRFuSIVORQKoDwp47jLfh/GrY1KErfmGcT3w4dTrvg2WbjWFzbI69ID3yeu8ll2mKFHQ",
-	"RuVySh17N3gtBoPlyyjy0kopGiRyeCPW+vue0WXlkr3NGpJyidkL5KGvVq6t1dmyZO7fq0Zuc0u6/gw/",
-	"10HbQn6BF68dARHWQyhV1g9B228ye4CPqJiGIrcCyJcAvIiWwiJWkChPQT5DHoL0ng6zC7AZQdUaHkeh",
-	"BxmJ8UtwBfVsIn0iEJE1pg22oS0kiNul/dFgmbI83mbxcYakCe1A1p6KQTbqheMJKf6+Qj7NqtCE+3wK",
-	"jw/YAKh1R0VKLkwUODhwpq8n/FZc9/RBRRlPhcOakHyE7Q1BVZ/nwimfZIWqQULqP4ggweHmmhZJ4sji",
-	"oEQycmO2bMs3iiGshZCSiuSIkZDZLuziiou9LK4pA6CgFnjf3XnKd0ZXv+89/uQlFdBGYiM0xy/4Vut2",
-	"pXhJy82L16MzN5dDmZSsKaBo2d3r7AXhClIiogMutqq5y7UNnCdN9octI9naCNR3fL9/BGHrTADQoI++",
-	"wFJTfXiZvlYb3DuKJurLG9xdmCXRbwKx6zPsAq95oJieRCxlJLMcSuOMeJIgACKXBaSxsnD4gi8rR92B",
-	"4yWuYM9bnFzudUUvB0vmW+t3OKPuTHqsuzIr1Id18+Vc3mayvLWAvkR5nGrpmLtb+fdWf6UxdOloYK7y",
-	"ZiROEQT2ag0NHXVPskYdvnHT9G2VfdKe67lXh5TPCCFNAHfTOSKVqHO8ximDN7JIeikPNlBY710OrxWl",
-	"nyUT3YE28rH0XVtZ2Ub0tZBPq7b3GhK9+tpsXFnq7SwyeIkKx/fQoT5xzL9y4oOzJIJdG3QubxYnGh34",
-	"TYaH3SZVu9uOYdzRBt87uJ9gr9v59ttOt7P3pPeo290j/EGb8HiJYBJH3TAzvv+d3MfBLpY6+814COEl",
-	"hfPV+FyrHsxCfoEr8tOV5Wek6XVpFgFNrS+h/fT+qjH6b/eHuwOq6xVfUV2SzojQTy5nnBk8Oq2CvhZl",
-	"QWWV4oM9JweNF+wyO2JXhjsEZDHaLUFvv9vVXfUfCVBJrCzm0Reqb9FSHuGMBD+n7AccsFuDuQxuHn58",
-	"2tn7toE/fVjAdNsb/D6Dwto+DTwnZfsI3bH8RrCZNisgqGzsJK5uFNWXBu5CqzZbMo4QE+zjfMLMKIQQ",
-	"2TLcZeDyKBSlDjuezvJlz+JYUrYUmNWGXkd/au4hG0ttQpInxubUA/YAHoM1K12TwEA7Jxy/DPEbJ4pJ",
-	"JghHAiDD3aSvJ1Jym5JviFQJWIqYPCxKEicAdpQZ22fIv7pwKDKdnx93mTqkgnCY79bat1PKzWzB+eyk",
-	"xVcci6lTRtaYbuBgxDtwNLCqVcFTNxFJZC0xgiMC7AJWxrW7eq+RhzUVRdkW525T94WwsYpyrRgAVIt5",
-	"N8VGkzgVVCSG7MOpP524jjXZ21vnF3GwHHv7voR6s6dre8hWyqn3HExg8EyEhru3ABgvTHZkI4+PwdpG",
-	"PkZtS13RKwC3wF5DrMhO4gLQP5S9loURnkZsIHMsTwjVVKFFJrDsklHA/tNv0KMPdGlOLR9mG9uKjtmK",
-	"xJbSzbE7yB9WnSGT8drSMjb758Lc5jzCgcWvLJJduZz48hrwSvCTW2bH1NfpEd/YHAibaWIQwVOWzWZg",
-	"cSqv4YHqukcV2zEcYPN+OdFfKlKl4YqaT5rfCIWC3i1CnS6ptcZlS7SDtjhnGXq4pdsP2HG95LU839ZC",
-	"fyCxlFTNq1YPIz9cyz8BffUJsFyCd3FqG13zouNYRPFtHDncxC9e/7izB+xxE7ZFnq1tkktxVuQDhWwq",
-	"o3kicdLQRVbyFy1NNs6aPh44fdz39fG2KRnjZXwrbMoFV+wajsbrjUl8zAscaRaWdY1iX/q0dKrd3x/6",
-	"82X6UWRqEIeU8Fn8LTPzFU8StoXH3kAkeuqKejXbrjvp5PXR+XH/4vjnk9cXl/3XR8cXQRg8P2715c+X",
-	"b37+6fj8jTcoTf14Jib8Nt44t/F7uWAjrnKDoRlLNkdKp0guUlMnQB/xU8xY+V5m8W/aokjOZFQERR5o",
-	"nQlbUDdv4ZLncrFeBmFfzsjFB/e9nW1016fmqT4lJH1lood5fLs6X8aWh+6wN1iTrEf+4IKhSyHcCWtR",
-	"D2WGu5NoTZ00HzpfcjkfTvQl4uNQzPJqxV6Vx0kCERxQIyDQAKk27AyK6JlmmRrPRNUArEgql7OZiA5t",
-	"+jJ4PG1cEhOVtZokIvao+9CUyXYXK45JEAbU3SAM8L0tTX490vYZ+o/iOfov86xias7ICbxB3utMJvEw",
-	"9tG4vsYMe54CSShEMFtQSPtfUsUoNYvEvW/X8ytVATNnmGN9hjRRLQdXj5W5UX80N7sgjXodORBaxEfl",
-	"MNpCEpefpQG6vvoY2FtPKuWH/WBDqxiw1eiQb++SbIs522d6rSy9IT4Mwxil3CwqNojTSPXYKf/YJBnC",
-	"CjVHksiFAjKvQ3Yap4fseayAYxr2qtUxxnT2kj/dJrzzj3pzgOvH3NhyPWBWOz6APsNj8HPxMHSKD+Ik",
-	"/g0OyHdxGslFo4+eeISMylwwABIhtJKkpphw1HyGKtqUJ4mgIIM+RChNLhsL1KkQTe/UQe+y+SzUFmQE",
-	"pm5fj4024bTAA74RU3KOZCfYXMBDslFx8W67hLeLAqmzobDgVpVocVqR3uEgtXx5IRZJFqf2rFEeks1G",
-	"vvD3yBV+tfV+hz59Y77a/os3yqdyMVuRlIgyQ58hUSSiQhOKzDni0vnsrRcfa0WmQU36nPRF8X1KdCca",
-	"ylZGGE1EAcusSpvmHJjNeQUIBef0JjTrZYVyWoKMbrASo7mbBk4e7m5V9zOYEFPYww5hwU7OBpngN2ty",
-	"Eh4frE+0aEX1olf5NE6SeCgzbT26xC8gThzulzhlp/EzYjXIDb3ODMsuHfp5YezzSWaBb8alPFLWoKJM",
-	"gYbn99j529evT16//Pn8+G9vjy8uL6B5f3t7/Pb4ufOdIvEZsqP+0ffHRdMrB7Ep6BKyl+5Y0FUd9mzp",
-	"AX8ADLhgDuqxozevj96enx+/PvqPkFiFSiVUZHaDli83NjC19Ofz/uVx5RZTYMc9pOxE6aPKmRt9ZtmZ",
-	"CcLAO/hBGFQHLQiDypAFYeCMVBAGL51XOv3TD3Pa7jWMXIqT8oI7/tvb/g8/X74xFcTwQNv7NzMdlhrD",
-	"dPzl+XH/8vj858vv+6+DMPjh+OLCfDbPas4E2YRochOKyRJpj+3sKqStqUW4oTQRadRcKknA2U9mIrhn",
-	"dF99EFfnjHpaA55gVYtvdsO/7Fz9eYv9ufbd9u8HflSKWznc41FRueCRpbpwLiYHEBHngrGymbLrl3NO",
-	"udr1rXFK4H6Z1pDF2+IYBOO4hTaiaA19VY2EZyuKdWG2EKxBKBBGEXk5YsNMpj02jdN5LkI2kfMsZBFf",
-	"mm0+lWk+Cc0/zg8LIW4oQGCdH1iV3arxuUgStsXZw32t5fJlyBRfbrt1bQhDg7vM1p3/ihsjj6fiJ5l6",
-	"08AAkkC9Pem/7rOI53zAlQix3CNX7HiuhcDuM5El2poplLq3l0ceZ53bbFui5uc/7+5c/flfNyKcxKBz",
-	"XX6tqSFSFAqxhCUEvXd2WchcAQDlWGQkiuSa+FakRemQokCI49MrVw4pnlb5QUaCaolc1N3wnuwRYgg1",
-	"ccEG/ssOO8mBQLfEZVOKcWAtJWyUeZwD5ZoalxK5wOmGRHBt7joslpN4PBFY0pwIw1MBZOD6RstGbnjq",
-	"ErmgixFbqIi8REA4DTj0RnqNicLuAzi42zRQUhA5nnqc7Mj3vNJWuJjwLHLSzD0IQKDRh2iAKUfILQ/7",
-	"G2PL213OFVbWKiJfGKvTFqyXQlnM5HDSJu0GI7/NWW8rg01qmQ7vcGtl02FbvXoCjuNMZnljTjAOGkWZ",
-	"pTOulB+JnPI1bJRY4p/IAOvMvjE5MOrhzUY17D9kz3j92S/0l0StqoUxNSmph1CQbazIzuYpzXDBCOsd",
-	"/tZTjDEwZ9uvDW/UJ0ILRIP3qyCJsiy+RS6cVTXuB5b0GGrG7pi/dx6Nngx3+GAYicApwrhXR28U7/Ee",
-	"wEXtAGOJD/lUtC96OXBYmauPl4DRuAMfxiZFJYG+s4WutWnave1Y0Zyr5inGkg+VOTb61UkU9ILu3k4B",
-	"Jdr7tlQbq8v+53//H7bXY3s2gqDfqdxUsd4eBVQiC1Ui0NE7flOU/nXrD2ycteI2eP0GEQmfqfapAWPp",
-	"JIPP00gLDcj6HvPUpcbCChHtMyU/P0WhNd3tvaQyniFhmylHn1bo9FcQONHsNxdmirFascFxVGJXDfDz",
-	"uwGtPfStopzZSM1dneJ4CZUzn5fSgDZx2brA2wZRgYTMUMqRqP8LLMoMk9n00pSV0Tokrmu4wCENNtAy",
-	"Ku3nIP1AbYLDmyGULQWXOT1iEaeqwz4Eux8CQjoUWgkZK6b6cEH/iQ4OeDukgrItJQQ7Sng8xZjI9iHb",
-	"/TDvdh8O7U3wpyAFERExGNqO87DQhiCRICTEV7xZEcut3f/acgpZ/vzfO1elspY7V99s/3nba9TcQ+qZ",
-	"hU97TjOwAEIm02RZuMKIR10J6DOBUbQKeEh67xAMpyLc2lwq33N4rTKNO2tt47uR0SqRmyryfgr/uyWi",
-	"+n0Hl6Vt8UDB8iy7jEo0yV9yuGatCqJStoxFf6IrnOC7oRM9RWgnw+cj8gnFfYgh+z0tFpBWgmFqF3Xe",
-	"GNmTPJ9VXQKPVu2c93s7T6/e6x7+3g0PPv1XMQb4YccdAs8Wam1FG5uY48hUuuPU1yRDGFivtx6Az+Lq",
-	"z//6AOzh6m/lxuuLtLDZf4z/Z3Gag/mMXz8cfkcv+xT6W4ZjzcCU0K20awvRfkhLnwg9esR9j9mVYORO",
-	"lrOJSJWtEF90qX2P9FBfVXuBI0Koe7X1YGfnAbkCfBkOJREUwxljDwTA6GISis2bppLEgJ6C+tE2edEB",
-	"mXCTPZaUqxn38JYfJGVk6+E4kqkWkDv2S4ddFNxE3CljXE7oxlTFovTDGV03lPImbiLxpG20Mk/NsNBW",
-	"T9SYDE6cX3fLUn0RbVtafB+eXWomb9BOyUSPfX95eba7r1fDMBE8Y7n4mLOtyf5w2ymyTWuJz2ZnhPzX",
-	"D3Kqvsdyd7I/1AtvnM2GZTmRuvcV5dlwaZaojeheEAL7bAvQAdlsuLMQg+1DTP6F5lJi4iYO1o28q5WE",
-	"GG9FZHf9GU3GcuDC+vBOGVINx3ltJRb464GYxAg4R1NTYXE4fejCB8qdpcJuoOT7ib/8PkU3ZQekf7MW",
-	"WRSyrZEEo0LZPn3hyNxyhzN6ymc7WFmf4DJXK07yKZ8hObfKAXAV55ADtMJYd6oHjliOPH0NGdWr7Pak",
-	"UnJ2pcbgXovOL1PwbOVtdFlLzaIVEwOES90ITRvul7td/gw2xAXm36wx4mqs27lkGbJhtzXu7sUMK5Hu",
-	"encKLpg1JT/oqhUlP6wXzQfISuKRwLx8BO0XLmJtc2szhGBIBiNtru0VjkkihOMMHIeo0ZONpshBdVcf",
-	"7buJNC1BxzkeOErqv26Fp4SV8YA7ZBB0aAueJbG28h53GWUJtcw48DuBL1ex6i4sXB8HZTCPIVKW9pBI",
-	"wjUoW7ShCcaOCS9l1y7NVIhtKLEfIN0CmgOx1uYikfXYNY7+NUUfUouys/fpC3Dkr3E0rvEaoNwxMSBI",
-	"8iq78DvsjV0MUArRtaSJNb3gT6CkHmRYB78/ZrpQpLuSOlbUAkql7TI4aYi2IpdJZF3N7aFKbmCjxrtU",
-	"4JQ8qT712jq1zfk5tXWsPPBbVnchfA5tJUubPaI381QrHymkc8ASqfBC1zJr22S3jniczDMtkboOQ6oe",
-	"Rn8iaCZ+AVchXJ/ZPMxHeyVO2D3HAd21n58tc3jRp6u2XnktTYpM1VpAwWZcap3617lIdWP3Dx6V6v9V",
-	"YwPdXrf7kydH874qIJoMrTby9U6Joc4RZkiGazmD3ea0Ub80xzODKgQiRWpaPyTaRB4qSW6rQlV98tZB",
-	"whKGSxXJpqLynoljl6kHiIJKUvYaFc6BwpKtYlgtg2mX2Vz0ypEzT8EeAINSmR5IWeVaTccFyXbYXuis",
-	"nDJ/DiwW0ASwmiqj6F2trrStDaSlcL2PrF+LIw+hNpApoWG4mPGcWBPXqx+o2EQTm8fS3SCLew0qCiLp",
-	"YE05df3X7YeR1FZIX+sApTAETdHjGoDzhcxA64CwBCUYk/oDQ2vVDy0/kf1QpjCcAwFnHZxn+hTDpFbQ",
-	"Z1LKOVOJRHYkSKAQESJ/8cjLhGC/zrWQyYhUjueOBYzrmsZIW3pWM4ox9E+gcpmyx2uI/h6XAMKPvIWJ",
-	"jJisT12sDHjBKbhOOcFmbPS2ATawprzVmUUfNVG29s2oyxRB0qUtg+V+4hQ2ulYH9HYmEkqSpYc4X7Ei",
-	"VH0srMNl+vkQ6log2kNiiUppkc9ph4cEkwkzrVvDxUlUy/tzYCv6pMAhO9SSDVmpCGrilH1ohn9slFZ5",
-	"KRv10YKaGmBbuSypplWtFEr9lRgNhd57tkwQog2Ip7rwabPSBFiF1uby84G8FYckZSBrArRzynnNxDqw",
-	"RGjUedzUNoMbwYS5LFJggXQuq/E7gaPUxI7IpzoyttVgibQJRQpsSYctvH+ECIpdMbuJdgsa5MbKbVHo",
-	"2I8OpEsOqRBSptAF5wn7t6+P7IT2ixY4a7+QSRUlZ4UGfTGfTnm2bMi2nk+RHRBDbx4qTj2FuKNw61Qi",
-	"+S5pxmfwEENqdCFJP4uN2OefaXDhFS1rU+CmUOp/b1PXzq1I0cLPkvBcpMPlqU/OUCV644+21X1hyBCG",
-	"6qkDSlV2W4zi7FG37ZVPH7W+8uldWJ2h1dgifBs+yTc/hdH0e7sC7wUxWiVfBZgOQUDbxU/7r2UNw1Lh",
-	"jhaT7eCI1l5dYxGmZeW+tXii009nxTqD5TLd+Ea1Rge3Wd73mxEOZKlIno1+CybSPFsiMHYUaw3bBdXC",
-	"TSXQrG9Z5xMqcuwLhO+twge87+/85IUN32eCVmi4k2quWf21CUvY8EER4dE7+te5lsMQZiJTLc5YJLXh",
-	"M4ZSHvoMlMktpIwbWCmo1nD9N3rdpqRO8yTB3/FgUrIZPLBq0Hbf/+df/uWbDx/U1Tfvv7lqgxb4zOHz",
-	"sEz5zg1LKmGTzjHVgWqHY72/HtvvdpszbY1DCBTmeV51PliSGEUVkszeckzPFLLpqyHMQ8iAN4+H8oN6",
-	"Wgz+mFxmum2Pug+v1jvivQm6GO998yoI6ePblN/yGIu/Xn0Kg7kSWX8s0lw1DiF7q0S2AxcRx7ZJezBQ",
-	"Aj1fO8CktlsGVwy5Ek1Lqpp/UNmHf9r576ut92znv6++gc/bX3xZfbo32D/s7pCRHIK9WozzWsg/3F3B",
-	"9OOTyl8Wj6QY/ztgWPNRHAlYgTvzWUHnELLZhCuhdWz4UPVptsP4xlHQCw4Go6f7o4ePnjwZPDyI+GP+",
-	"cCie7j+NuqIrDp48fByEgZzn2hYF1xNuRS219XuJ3W/Ne+BSfbduFk9A4xXps2XVi6l/0Ec1XXcKXs9w",
-	"1fO/few+/8IA/+zjC87DncJs8bzm287epytDRQiJnZjXWWUg1KewPqbXwJ3bRULjBoqkPIMaB5YeDFHS",
-	"JJra2NJ2vtZwrsKKe0MXfyqm1MOPBgI0i8j9Fk/bM/DjW85gitYTivrLqnlx2j5Eah2m3VAYbZ0SpldR",
-	"MaXFkNpB8qlW5QH1Fjx1NlBjPVPzIByzur21wRKbmUdYgha7BQG1fMQT+Gw2zpmMjrBWblBkferPR4YL",
-	"9AL1Zt1+vSxfShlhzbCigiv88GzZUAvH7M2iTVUZ4N+03mdVtvHm5ggOUKgHtfY429bmuV6Z61KP5iq+",
-	"wMwhEugeQt/NxcjIDHe/AaGI+tMDRYIEUTIWglOhaln/KpjupnfhK8ZSRr46cV9XLq6JuNxZSsqoCQlK",
-	"aUFWYYUWtoKXgDlqhMMms6/MNt7stk0EKFUXWM2l3r27TPVurwp3uDeVjKBdABUzadCqnMhiQu20WPRq",
-	"Z9/LJGqm7aIoUViU4cjAvczx5rNMjjOhVI8N5RQtNht0m9FvFrvHsNypArTgrrgVab6DRj16P/e6D9kx",
-	"z5Il+z62T4pzgPDBMw4NhMHs4o5NCNaWz77hTglNPiXWR8ohAYptGWjmdoc5pkPPZe+iO89Fni13+ggj",
-	"OYMKuRwZeaCCPC4HLcyUqTMBxUPChq5O8mmCXdSDXfSH2BkhD6ZE0Cn4cOISJ1BFNTPa+uQ0lWPDwDWD",
-	"sMJ/S8Yjd1XRG9yvnLe5Xztvdr8ut6L0HGgR0qV6STY3c7lg3Q+PA5dCLCF4AjKbnUy0bBYoaeMFOeXw",
-	"KmaYpMtmw5R//Hko01QMyU6imPiMWLACsJNKl1gq7Z+V8QE/7nZr2nHtyW5UDF9SoXbBre3cU2B0Kmcq",
-	"+AEYCARQTCFsiLGzgVhKJOYtEddVV/xh/T1AAzsTKZDywqdWmX7ra0kaPrHW3Kx6PeFdnzyDXQrzdsPm",
-	"3DN9OE35EvuD/MuhC72dEL+EXh0UkAFOXJEvhJZAC4lhSLxGi5CD6u0hRScxN9IJ6wznEGpHyYfjazY/",
-	"UBHeigyu2YgtaK8dK1fDWJYKFviWdX0gucGKDydSCQfuXi/0hYSxqWT+RBlX0GVynkY/Z0Te72tJxtNI",
-	"Tu2PdLwBBx6/+Vksphy0SPHrHPT6ItHpZ6hfhGQeyc98wTO/Rl6v0FfJGMaE/KAXFMkcMBuGwk3Pm75Z",
-	"P3Umhh3Du2Y5ZXrBziMPdsg811+BU9kC5hUFyl8VllrgVcycNAS4zBZvduks0DU74xmfihyzQ7zla11i",
-	"bA9jj6crCJLWG05NZJaLVEDEeP/RYzac8IwPcyoC7PbycXddlAt7HNpxvGpe/qVi0eXZNSXxg97B3n7n",
-	"URhEsbqhb7r676mYymxJ3+ztdfYBRAppx4gYf/ht56A2uUBL9dakrdbnxGXPeqAskRWLUzZXInSL8TfU",
-	"IrOid01dsqKD1XacOpRhlqkLy2IV0bdi5Na1ox0ZU2mA6y16FjqRwAeKLbI41yoGu5XJfCpU60asb8d4",
-	"Nj9159bfGBOLxOa8PHt7z01oeDmxkzoTc6eWrHm/G8NdZQhVE5gWMrtRiIla3NeymK6dC6AYktlNnI6Z",
-	"EjnbWjiINeOThgyv7XucI6jp2cpUZHGq4qgWK7mvAaKT75z76g9QbhxQ2+Gx9BV2clkOesWLZTkt1vHI",
-	"UY/UV2ilVhovJXjlLuWNSFu39Es3bYW+9roxb8cc2dytWYL3sy2esvMXR2xvb/8hU/NBJKc8TrdLZk4T",
-	"pPtLZg/XyhB6mLWc3hRp+KUOJXwgkkpnCoj5l6NRo9afyegUmAPVCookrSLPlYD4GayWyIQUgWkSJNhE",
-	"JiTEDQ0AqGIyEg+gYDAWLEc0rpwnEQFPnScWNu0h4+71rrVrTYsCrdrtsK+XWDAtBqumY7XVqRrKSskI",
-	"90eLqll1rbsC12oiea2VkFcI0jY1UAizrSC/dop2IE9Z14GoUqJIBgqwKQS5Qmw0E8K6p6Qd1RYmdEnv",
-	"/ezCoWbYNyoYDIFn34jvN5vrzpiXa8+bUTdbwbKBAMea3oEIG4aivoRJgAy2hcH6GYYWSIceLO106pmN",
-	"k0Tvs4XMqDbwOjG/7zfIi9larKYKtx02YFpOnF9cuV2cGZzsVE4d8lv3PHJYwYtTy7nAKCloiDnY+s9a",
-	"jtVgEi2QsFSx0qzYFebZWSYHCdbarwPER3PFE+QqgJXDtvSJ8PTg0ZPtDrseykiYXDecOegpuKL5VAuq",
-	"HKrJH7JrLNx/Td4JdCgiJITn+OjQeKAVCVU3H96xxl3zEZhCgziFdQ6Ok5zHSdUV0GM7j2yBLHxQz2Ip",
-	"mt0K2GQqeHg/XogrrfWrnAPWPNjls1jtOhHHcSbns07xxe7tHk9mE763a+dU7dIe3h2C46e42JQcnaug",
-	"d7C/r1WvHI7py4Ih2YyCGS9aE/Ms7aViKlSsejNcDj0zqHXj2luQRL/kJk7BjUePYFxh4WuZ6VMMLUnj",
-	"0zOHWRtIgZlV78E/4bMZOjUmeiHGU2fh5JJFkvEBnMh5rRLwU1+dUjPrNfpl75LVg4lZuibM0xqbUPd8",
-	"1WDkVYRCsXbWeZr8gckG71Um8mxZz+CpJ+JLlmdLE3yJU7P4kTTK8WmT76pcULyzMf16kQVa7+z3l5dn",
-	"DC9gekXazCwKVZVKzz196rzKrbDqUvbjbmmzrrXexUZiASubbBZDIk2iTQ6paKnwcUzVWW8zPhQnDR7E",
-	"dw+PauFnml8shY1MFIolckwF+iCze8Zr2+uhz3uYe/nt++zt+Yk+AQR0g5L3LKNyZUxauCn9NVVw2O1c",
-	"hyhe6scVgDeG8yzOlxdQTxVTBATPMD3Su9PKN5gdRzcVJ2DxlOoQ5MDCIkeOgdRjXNv5SqbahLD5/npM",
-	"+mcn5FQEkulIUIHB2BRaOcSTVJm65gbpSSfoLJOIoy7eay9mfIjamIkp83kUw8Rck+S+7rDXNtslQbVD",
-	"sCweT3JVelQncGrSUt/teE+gBK0dGnp2f55PZEYlWBqyPYDDiCt2/QweyS7fvDp+fY3kaxiuUHIqMAvS",
-	"RnYgKGhiOCJjpReB2h4aLhUzELNMfrSk147h6o6+FFgmAaoqmuxeSuADAa1bja8MTJ5H8Br7ulPubCGF",
-	"ZzFxsTUNygZr0PuIT59Axo+kB4i5SIu6Kopt1aI+mVByng2F2g7t4jOEyqacg5YK4uMs4XGqKqXAOh/S",
-	"D6k5RBQRVYJ+QhldTnlwVDzsG43L2D8VGLDv6fH/kBJmAh2YcIxoHUzmk2ppTFyVuA0wbF9q1+2era1I",
-	"JjSbJVy/wUdF7TArzYScJQLQQVpyKqFNyqWzMKlimh4NPPCBWRIrotEQmJrF8NRdoGb5jQ15lsVa8GKb",
-	"e+y6NLU9VtoUyL2k98SHtHlTaOUGd4XeB2zrDptgO/yQXnvXdaVFRhIhX+OlJYTIFxJEvYIh2WH9Qnj1",
-	"7kNmQbHNeBQLyz4fKzUX2QP1IWXsRiyRPRwJwDEIymuzy4YyScQwlxnbgh1vyqGUm7GN0td6cmZST7Tu",
-	"k5HnPfCn5ES9RU4a/+jCJBmYgy2kFRt6HJqZ4gZDwKe7BWo+W6H399h1Tbu/pgrHiqn5wO52dm3LGVyH",
-	"7NpQrsPF+lXXmMV53WE/xIpAPkgMWPj51ITQ+oWR4bioODGwL/VuwY0ByaZQukMLaeI2k5ivrbdLnHfY",
-	"O7ufsUnsms/ziUhz8stfayX6Ws4QhnKtJ1HfWrQPZyFWH1IYwKgocG08BrBG0+UhGhkIQTJ3sV/m0VhE",
-	"lKZCCugHiHLHQ0GkxST3+zM+nIid/U43CIN5Zgqmq97u7mKx6HD4uSOz8S7dq3Z/ODk6fn1xDPcUuqM5",
-	"QVgT8ruoO24MOyr5kvJZHPSCh51u52Hg5PjczUL83X7+5LESe78HY7ESrWn0Ee/Kf6AYFDw7SQGcpXrs",
-	"GnLtr8MCLkYZHDSf7NrwS1wjru1D6kA0DFwhFYcFhIys/lxKzOAsqGDhgQd73SKDF/K6BmI8TxlPxQKW",
-	"KKy+6wXPh5NrFw9CyI8eZovdAusgqMwh+/0DHPQfgh77n//1f0P2gVRP+uJTyAqq5jhHjI9BoOkbYan2",
-	"nz8/fh6y0zfPT16c6E/Pj384vtQfnr158+q0f/5Ky6Dj8/M359B+Ch3A2VStgg5Yl0NCAl7nper311o4",
-	"f0ghKkmy1fElC7DJoPd4ysLMhAXuFiIqtBghS24qVQ6QAJ6h2MTKaAhq+pBC0QPSJg4NsAkm6WD/qQfD",
-	"dw7nazHsWFYchgxPjbFItfgQEcEotbi/1hKqqtdoqaZt7Ov/+V//V0+q4RwvDiwLtNT/ijTSK3MksymR",
-	"PODzd8YStA5YHC9AIaWh8Ev3ROSKRRLARkYKAoklV3oRFpW9jYDEXUEKi61sZFjQvT2DfU54D0P+U869",
-	"SZa0QAydMwRhyK0GBnjR+gcMi0bKjKllmvOP5VBNLvj0u9uYag+D+guQk0L7hWdf0DOMhcDb0H5/Cls0",
-	"3VRVaNP0HpuKnEc85x1kRi39SSWhsRaRjERIboAO8L91WJ+cNL6YDHKgRrbOfQ9rZZfHqvS272yUo2Hc",
-	"4GX3NG5mJ5oqleBHOnR20gNVjIURqsjmZrzUUINepojVsH0CMIJ31rXoLrW6Tl9h3Sjrawl4wTa1Bhv2",
-	"Uz4WjjPc1zxzS9O4en14nvU4AjGv8hAKlSMpAJHtHZqkCFiYGOtA0WLK29hqTR3WV67AmMAyamq70dF+",
-	"tCW/vV143GZhfC8XrPI8Sxzb8v2nuoOlRhgU4PFHDimLr2X+JolEdjnhqZderbZcDU0dQkEguIOkeHiM",
-	"G2MsVo2NXNRaVSV3qhOmrihygGeePt4cGmF9QmKarqmuX3HWJLG2LrYmPBkxnkLJLSQggY/bTW0vH8kt",
-	"N1ELx6dnoKljesUCmxSoLkhipFUPo1zYzGGRJCyVTmSU2+O+oTNgwLzTb3km5c2UZzfqM6fFNNolD7ZZ",
-	"46hhZugxqvSGlCgo2cQG1JoiCjnFGuHMt76/c9dwU1eVSKOTNM5jnhzDmzfr6FURLgdler/bJb7d3JRy",
-	"KOBHu78o9A2VSP/igg6vjW5fRBTeX4WBNseDXlDVJ7SOgQE/kLb6RVUJ1AsOnuztoS/V9nclIbDvHeCl",
-	"qot5Ou4r4jRREtjmKyMSGh4HZE+y2nhH20MHOKC+htmB3y3E8DkGKfHOvTvf+fCud+7dubX7T+9456M7",
-	"t9au7jvc7bjgQV01bvP3V3rz+52i8JveMsowBYEy7EWuk5faDV/nfAy5M3Ur9upTTX32dai4ZNeBU0C2",
-	"tfIxf3510wAzXqtDUTCtPJPRsnm2zCWxqG9WFyNIgmqvhaC6m2RYLRVI3wYERI48af98+7z79M77fP8P",
-	"CbGJhMA9wTjzbItVEuFT+CUcZvjrJyrnJ/K1lO4IssBKSBlFFKDkvJyjn9xh1wEKGsUGAnPG9AbRdq1M",
-	"n8OrwBPU+Xu4LPD9Xrl0b7rPrdZsSJ25MPFfS8d+MR8OhVJBa22lGBd6mEcmnSBlFDDl/N0EycEf4mAT",
-	"cUBbYWNxEPr93F9/L70U+f1spC9xNv+xD/5Z9gF41e+wC+6sJoetLkZ1Gvw4HgTNXy/evGZTkY0hhD+c",
-	"IID0ycNvH28fMk6uWiUAq5fOcZtRqZ6/y7l3phu5Xh1v2KjQ0R3o6J89p58+24Fb0KBDe3v73fbm+Kl+",
-	"OjQQt3QBp8qzufj0DyNSrHsdM9T+CVX9g69vJOw9+sO8+ErmBTiqAfRjwlLgeNhcsM496oUNd1T99QZw",
-	"jlQS6BqvmceZ4NGhDTKXciZiIEwpkxscdJ9SdUCqLoA5u7lI/y7C81yA4/8reTP+EG//ROLtDyG1qbKH",
-	"MbQ7OUEIoRj0ftd/OVlrfq9nHwpAxmkusltO1ElE5KNFwFBOpzyNOuxHzAoDYWn5xlJZSk4HVn5Tahjr",
-	"AmRyNhORLVNjipwpoS8waVUJz0VGQit3+cxiNxtLP28kswLwp+pC6GI+mMa5kzDaVnnbTGbUE1O/sk5G",
-	"r7UFtvwiiyYf0XIwKe0l1jNuebrbiqq3qQPzwxJ6rQTVC5kN4igSaestfynlKU+XrTe6y5i1yRZ/AZfB",
-	"trabs89UHIkhRzxGkeVpOIxmMnJ3KSKzaG8iYJi25u3eLkcvV+PmfDeRVK2coKUAxkLEKhaKw9InthYj",
-	"5fYjbLoBGowA8dAAZR3EqyFUP6wf+ohKw2QnRL3qnczVDVYYQaWEiuQA4lfYDCHa2JXiW3o3r9rJ5+I2",
-	"Fos+DtCX2cX4cHzR197A+G7kjvBtX8vjSWh4PdqRJPog+sniXaEOr5TRH7v7s3d3ddzhvMOBxilo3Nt6",
-	"O1fKwzW6ICkVAQGySazya33W+nDfxGFgYxSHFiUtUyzsbmEVkKRtsNpeGGLfbV8bBGKpKpRJsiuVvvdh",
-	"LNwg7kbnqeN+asAVFoGWcnuamlIi2ti4LdiMNW6wH0rYyYZ2lwbys0GRmA5SjMUDte3HSRZLCYGSIgT6",
-	"qzLkEX74DgsihPrnP313xucKaCfvH/S4ZjSPDOivxbVnfCwu4t/QCfnlJHVx5yoIjDvDIdJy4Hld5FqA",
-	"sQ6L9R9eTLfBtbyUqfinkOmYzFVi0TJkA7QpZhJSeanMrJ4nQMmb9BpH5sepAtour8wvxZKLyHG7Y2As",
-	"2p8C3jCTs1CDr7MfWuyFf4K13sYj8lrmL+Q8jf4p1vubtDQFVtM3BFZ64T93D8b64v4agSPaQEOR5fEI",
-	"ZnCFJfRmVEl0IbuEozMlX2KuMdo4ZF1A9ocKqRhhxJdFyh4mHpHq7OTUPwAsveJL9FhQkWGhbPqrsYlm",
-	"MgqLPWl+vqCkQ2NNweWRQR3bmyknkYqwz+LRSPR2d8k9tPu6f3p8cdY/Ot7tHx29efv6cvfszfMO66sb",
-	"SuhB5pyF1OoP1ZLXU4r0F5kAvsK7GV0nSs3FUTEhGxteTrzL0MX2gh3937Pjlyev2dHx+eXJi5Oj/uUx",
-	"Oz/+29vji0v49UN6evLyyenLk6P+3/qL/vNnP50+O335bPnry4vTg6f98fHLoyP6vDj+vt896T978bdp",
-	"f1/8Ovpt+u7XX87efUhfqPm//xS9+PEZv+nHj4b747SrFi+e9KfT6UjsdW/564c/Xfz20/nFr8vBJH6e",
-	"vZ3dvn01Wcjd/afD58///bcP6ffP+u9enO6P+8/7r56Nx79Obn55c/a3vz3vj1//tf/82ct+fNxX/Zsf",
-	"JvOzp8eLwTy+SF6/mR78xzz78bfbi/mjD+nBMt8X3V9uf3p18NPH8dujk78dvXopd18/VWfHu/OP+W+3",
-	"o4dv4x/Gu/2/dR+9+eEyeXP+6+vJ/OWL+Jd3Py6+++5DCsNx/Pr5iqFqj4pxptLK1vuyc11gj9mEjZNt",
-	"J/nk2fj50VH/Qoz7i5Nn/fHJ3y7Tv3b/Y//jUdT9cfLTw+Si0+n4R8H0PgwckdHmjR8vj4767+b2jef7",
-	"N4+G3cmPg+5fs4uHs9dr39h6vGH/RO4GajghnR78YbTfg0vOGU+bcF7yX0Fl61W2u02lbtTYTNIry6U8",
-	"NImvWsrvdbtFNQIn6cwrg02ahprEM8hocOvxJXJ8aP3cbZ0ERdPv2V3w3A5JG1+BbYVu5T+c46DUur+H",
-	"F2Flm4oq1ujmHckyp2NwEgFRjjcTKYvHWMivMcWsUqiS7/zmrVXZrpkijUTElEQNyUG+AsIbAK8h42wR",
-	"qwl8dSNmOWYfx3mod8gIyk8ZJvRMwFUmiA2sXSuy2pCHsp7HBgsOXBYT5CbHtwRhME8pit4qra3SYw4J",
-	"ZCb9KFYUsWrMLorTyuJtV6t5TS5oaS3st87mdAtdbFSA/b68XsU43oPLS6u4cdTg6Cp2aNnpRZsjZLh0",
-	"QkbrpLy78MfvaGHSPX/6bsWm+0o+sC/p1zLSfZVTyyehHK4BlcdJwiZST+qW5RbQ6wsjSDKJBBTloiJJ",
-	"eHxqEyUTPNr+ww/2ddWkS5ihXDieLeVqH5ngCryXqVgIKKOcqXyV7yuO9Pjmy90bsVzNLTKbD5J4CJw+",
-	"xlZGrh8o249W845hDIJwi7LcX5Wy/6AzWTYLb4yzt9ruRdqhpe36FBhstLpIPFmpEBFLpRs1pUpkjhVO",
-	"NKZiQXXSlaGaAmQDhozQOcB1v61PAIhIp0S2OyUdER9mOItKfDYrON98XsATmpNXekq+oPgovadBfNAU",
-	"G+4iYHT6w3Sp7UnYFcCIbMgEcQc4ewOlpqHLWmXH6JVvFv6ucup+NXqhy3ulwf5o9k7vFrxTcQrmRZFc",
-	"5V2htaJkX3CVNtVBa1iwpit4fNHEmqp6KVBNIfU4aIBI0AZtNjRr5gU7NtHJ3z66dddcby6Hdv2xPUrb",
-	"w0wKmR/N5ei826IBqftKWyVkLQ+TucoNVWAO1PPS+x4bNkJiNbfgHRFD2Yoo2uoJrVVD9Bgk7Esbaz7T",
-	"lsG97K2zuX9vfTH8m39bfT0QzR13NykWWOMfzFMqpvPlNvQ/dPyrhQw4kukoiZE6/h9eaFwIYlXbVFbQ",
-	"EepgZv/REDwFrPUP8M4f4J0CvLPgN+IPuE4FnkCbZZWDg7b6CsBOMVF/uCv+DlBMUcPuAJE1sNBavLWi",
-	"yk82X4mPAegAl2EJjhVejAYuiEL6GBaIXSgfDRiFr5FV68VBnERiOpM5VJ55ZyhXHSe8ynkagWb6m8gk",
-	"BaSIhkIPD5xGhEwocs2yuT4iAGcOfdQ6K08ArV7KOgMUuJJQU1c/cyeSi5SIuRd86UAe5GjkDX95Ujag",
-	"AH0Fu3T/Kiu85t6D4Bu9G5/eqJ1qSW5r9LkL3pa10mP7/yKg6v89DRTqzPNSHNQ6AGk35hK26CpFdCaj",
-	"nbUJXC8yOXVp0EOqeQMZXJySMDoMiLvjXEyNiCDaXEPQb5tnyJZJObNl9FAEFNTLMp+Aa9WmFkHOCXDV",
-	"lcsGXJ+9ubhkRqu+JrGwSRbXMyKK/BJyofqWrywaKq9fk9CFows+qETKGyBqPqwJaCJHFhBngcn8A2Ny",
-	"L56oaroX8PRq/WPNJv6HNCXPsN3r7UhQsP4R7EfTkH9WOxLa/4UYsZsC4GQ48iS+FSGUOvXZj+da0/vD",
-	"fiSBvMpgxEwBn7UYumr4H6kef89Uj5mEIiw129FGaLXqQrYR7IxV5iH6+hsluCn/bXLmwaQq6voYBg9U",
-	"4q/hn+uQiUQ1XKroR7phweP8mgLCKRLW04VYZkULf/tUSSEKq85VARvlQsNb2vITYPAVeCx6ulOBY7tK",
-	"PHKtpyMRubg+xGqvoHTA8TXht+LaFj5DZMhYQKl2kZZZqeGiKB6NIF8Zi3aoPBN82ly14xzm4i2ETGzx",
-	"DsuTghVow0LztAQDuRzDnHtN0s0jnlRXpx6TCWE8OAQLc6itkzoFzpSpmecL3gD9NvZv3ams5ZDhpzc0",
-	"61yZ5O9Dloj/n71r621bh8F/RchTC9g+zqU+ac/TeRkwYMiGYdgGzMVqR1ojxJVay+4FW//7IJKyFV+y",
-	"YGv31Le0gHWhKYqkye/LbgWAnzechKBhu5Z/O78/jab/jkGCW5U6tKYwDk+hpjBNI/v7wOLClnRYI4k/",
-	"9mngu4RLEQm7qY0caz5iaNBI4q7KILh/w2GM/+2CwQdEqDJAmUJY/q145rEZha0fq7OjhzzRHIE8fnyZ",
-	"hifn+DOJj81B4mkA9v277D5U3N5nEfsfAbTp/QPpjtMJ0N8GFUi5JJBo6ZyFYje1FBVrqPcdz7gNJJUS",
-	"652IlYuMU+mKXAuOkV5XgJ7YXVqJBGtjTL84RkHoCAca6CvOWOaqarwcXoenxp8PV0qGF21jD2M8F3b3",
-	"uuDIkpOLjVTc2lD6l7UcG8fKDASBoHf/tWsZLfKETf4hQP4nEu1GFJw6lBoYBWSMBgL6XHjWFkPuO2kE",
-	"voGd7xLW6FzXFZOq0mzF8nq9FZUJ7E+QRLII2HS2DIDpR5fsZDrDCt5Xq4/hNLOy2LCjZMFyWZljq1eN",
-	"WfvHdy6vNK8LzVa4BC4vhanQ1uKUjj/q89v3Tjkv7NgXLjxpv58HLIadK61E5O4OenxFQ5uALVn+UAkD",
-	"2dyA6mLlpYJyf0VVamAu8syIZFGXLZPYdca5NXzsDZhEiZQQWIyY4SrcSyDaf3uOWh4yu/AxNbDLHTOQ",
-	"J4tkBiW2jcVczofKsOPw9Gt4aC32Nzyc7hCA3ptN1rDQUlGCi4isTmcFiLalKG+vxoKwfshJ8jQvL/Ej",
-	"uecJtDrYOYlOVLiO1r8otN6yrNrDkAJPjPJmzGc+b0Yy/wVpxnMGBL7PAd7mkD3eaYiafE8d21s6OUvp",
-	"pl2mkyCdOEGmzlak/ngmBZqHdEIomPDnY6qG5ZRLlYFIu7oz3HKEPhJyNAxsoc/K4O/8JYP0NN+zXDxA",
-	"qRw6s9A30PK0sCNwZK61PaTIGgx3zvG+PBN1r+9B+uqnhXfhvqh09aYWNXRRXRmcnJeZVDaG8ZLZ0qAH",
-	"MdLjBLqE34W6ncfYjcUHAQR1WX2gbTxPtpdGx6n+dq63mXxvjreEtUFTzAtk19OcPHzdWFlLGA8IxKk6",
-	"bMHMCDGSzP1NaL9z+xj0pA8Ecq+VkVz4NYhRj4V0kE40ovlC82AqcRWZ2/XZMl7GkBqjxQ9FjUAgDRGz",
-	"VzffoXSG2NRRsPUwBkc82R7vMqKTWeuC+rwzKkl1z1iei7FV+s5Q9PBgXTgEMOPMaG9Ml7bpj+lABbd1",
-	"LgqBqbl3JWRdRO0vq7FGZvJ4/vgzAAD//w==",
+	"7P3tdttGljYMn0o1ZmbZSkMUJUt2TK2sfmlZdtSJZLUkt2dia6IiUSQRgSgGBYpmMp71/HoO4D6I+8Dm",
+	"SN5Ve+8qFIACCcqye/pZyY+YIvFRn7v2x7Wv/XswlNOZTEWaq6D3ezARPBIZfLwUeR6nY/V3kalYpvqr",
+	"SKhhFs9y+DO4mgh2hz8yOWL5RCjBFN0VMq5YnLILOc+FejuLeC46qvzIThAGajgRU64f/q+ZGAW94F92",
+	"ihbt4K9qp9qWT58+hcGMZ3wqcmrukUzzOJ0LfzunIucRz3lnSJdRi9mMjwUbiJHMRMgWcT6BbxWf6q4k",
+	"YqifccjinMWKyRn/dS467N2E52zBlb40E4wnCdyUx1PBFpM4EfbJii30FZngEVM5TyMYk3wipkymQ9Fh",
+	"b1J9Mc9ZPokVS2KVsyiOWCpzNo7vBJPznI1khj/bBunGZGI0VyLCNu93u4dMptArnkrdrsrUMN3xTCaJ",
+	"yOiW3W6PDcQY24Ov5qlY6EmJ9bD9OhfZMgiDlE9F0AvMwJXmbMo//ijScT4Jenvd/W/DYBqn5otdPUN5",
+	"LjL9sP9839/+iW//1t1+/vP29Z//NQiDfDnTz1V5FqfjQE/oj3wgkkvopMzq8/gmTZYsn0gF3XwpZolc",
+	"TvUyYQv4MtG3Kzbl+XDCUrkI9Vj/MB+ILBW5UI9o/GTG1DLN+ccOezNi3HnQI2Wesc9+iF8wngl2m8pF",
+	"GtKsMZlFIqMRjTOmh0bpARMf+XSW6O7kgk+/u4thlfoHMin1smE0d7t7+74hOoNn+Fa4frqZazn4RQzz",
+	"csNG8UCmfDiMTbNmPJ8UrYJ/wiATv87jTERBL8/mou32HMrpVKY/Q+NMK9WMDxuaWswJjqC+stzYSIz4",
+	"PMmbm4pPf4D24oN0o8/5WFzGv3na3M/ZVKqcKcmmPF0ewhjzVC1E9kh5REsieKRYLuG6VHzM9dZUHfaj",
+	"GOWwo2XGuj0tN0q93u12G1ZMPI3z6kqJp/Mp3NOFXYd/du2aidNcjEWGklKPklD5CxnFAoXlXOVy2p/n",
+	"Ug15ImCz6eaLNNcf+WyWxEOuu7/zi0LZ325kaw+27y9mCb9RM5kqbM0LHl1gC1e0Y5bJQSKmfzbtscOm",
+	"74iwy3c8iaMgDCKR8zgJesGCx3mPHUy0wNQylSeJXAh9icgyqQ+O978H5stesJjIRMv9odSSepTJKevC",
+	"RD7tqiAMRrFIInpqEAZ3PNHHTXAwCT5dh4HKeT5XQW9fz0ge57CQ9XKn0TdtMI2kiZpnaS8VU6Fi1aM+",
+	"9kxPPm24oM/xfhz0+r4zDYmkwKaMYjp44HDgw/yQ3eDA3ODOZIIPJwz6zXjOYFN2dLOOZDpK4uHnTdjQ",
+	"PMSZMb1lConMSBDsWOm1HTk/mn6Ij7GCDWKn4Hl5CvQPQh+kg1gfwfnq4bfteuDxx1aAjNbKjNMefVwd",
+	"shschRum+FIfakvG04gtQD2QLJIw8q9AMH7ePtGHMk+cATtw12wf59mceUpkdzEIW71ExIneAfuD0fO9",
+	"0ZODZ88GT/Yj/pQ/GYrne8+jruiK/WdPnq5b3tSABxzffrpkqPeAYsQTLWSL9foKhjoS6WeN3Mg+xVmx",
+	"v/BUsClfwkoENWoIQpBbIag6xeftcSbnM+cLM8z2VGNqImelxfykmJuzkhBbMcZFUx94EQ856JDU4fqi",
+	"jYcTlsXjCci7aaxUnI5DmAyZaUVtihInVjAvr2UqPmtKxvoBzmx4NFrU6/W56+iwXvmfN1kKHO2E3Cj+",
+	"oND/MlewcZ2Twb6gdCDsdt0JZIlMxyJD42H1JELnHnj+ZoleY9CTG9NcI+3hhCq175CtHNAYd1eh0F3g",
+	"5muhTzhTyWexNTKDu90gpMkFMX4bp3pkL3Eww2AqlOJjQbOFmi6bcMUGQqRsKqN4FMPmyASHVxVnVTEl",
+	"wSseJ/Nsg8Etukgt0aP7+ccdLCSnI3zM4xTEvn72ki3lPGPDCU/16pN4cjWecs5g4C3R1z/nLtAs7bCr",
+	"ss2J6rJC25MzagKL5HCuz3LUqR3DoH9+AiePyEIm08Io16ZAaJ9W2OowJkyPNL4izhWTi5ThbFmLSBsn",
+	"Mn8l53pRfYbYSWW+PYKnOJOZSlbVf2ljbaDVlCZ4vyz5zRtXzGnRsIeVG5kg6aDmwwkqMHXZD34MvBSG",
+	"+krKU54uP2ukcym3tdUFOzrPlv1RLrJLVNG1/eMM1567HyQaa0bpVauHzb7lAUftVGYgaMFdo4WnSEXE",
+	"chnCiZKAhoLKoKJT9ZDl2dLIAN1PdqG7vA191rai455zfqlbrO8mIgUD1DwOPBhk2HT8puS3T/fX25Kf",
+	"wuBtyuf5RKS5nkPxedtoXnmWs5mU0EKQ5fJWpEZHwu6z/jyfyCz+Dd4SMq567IXgmcjY1Zsfjs9KO2i3",
+	"WBLvJhJcOks5/8vq1VBt1hfaStA30I1iax2OpYy8GytWbJHJdGzEW2U5vHv3brvvNNq3JrRqpo9TveqG",
+	"mYj0tTyBY5+rWxFpFa28OESqV8L7AIc3uK67pGhF3PE44YNEfO5qsM+pmITek6EwAPE8aBARrplTVaXN",
+	"+0iPW70mbOMecD3oVsykUrFuhPEDTyWdif/bpYEdCGhEfzgUSvVxLioqXllkoLNO3IlsuQA1uDfiiRJh",
+	"4dvTqnkAltB1GMyVfiBYWnrsZ5mciSwnX1ZNGtU6D2YheOhRmCjYZZ1ivgdSJoKDqeS2qelRuFvJbNBD",
+	"qYV50fKQ8URJ8lSjyaD3PKxT2GZy5H+32/m635T83rofcKJBHCAli6vUJK+72t4EDv5cTNXmXtJQr48T",
+	"vBc9j9QJnmUczk6jdNeHblmegULW8YHSOtECBWMOukO41hduFkX9RXqc4DEQgnIEh9aL49z3QtuaNm8u",
+	"+TPfB9UDzFlApRktZCfqoroLuGEuxF0sFrCUoyjW/eDJubPEaWs4u8mzS8JACZ4NJ/o9mVByng3B5qi6",
+	"InbACaWXn56JoBeI5V8ng9fD+E0chMGdyAbgcFZ5faOtWp5vRrQQcbFN9aDGtN4PWUKO754edNxCKYXN",
+	"rMrIM/GFV6YZlPqS0ccrbqABtBLiZTByzNwGyhoG2LRpoeYD84s61L/dTEWexUN1E5odqSgKmE/YDv0I",
+	"ht1AaAMb3MqprARA6LitzZo2ieszSUFR74+JbPghEkOITvl/JW3Z/z5aOdQZjzZgV5VnecBgiEyBMYf6",
+	"TC7ZQLBf5tFYyyzjU9AXLmQWkU5X3ZJPn3y7X40z1pqB67jQX8ZCdylBL/EwE9iROUSlfVpNeYtjp+ip",
+	"zkrybulC4/FFMEtmIIwDb7AZQ/QCmE0SKwxF4gLU6kopdgTHoA3mlIJ9+pQHqaKFxbXWP6yp6VxYtkDj",
+	"KBFX8VQEveddGP4LAd1SQe8JDH7xd9eRcqXI3UxG9MZM8GhZuiNz/8B11Qv6KhFihn7m0Sge6l4NeMLT",
+	"ISg5+kkjdNvgfXH6KonHk5yeqGdAz1fXxrvM4zPBp3pe9V8LHuf4+ZNPk3DiYW5s++CJZ5G5A/t7O8F1",
+	"ZG6BvVKRUO7EtHi9+DiDHl/mPMuttltdcq8yOWVKXwI2pt5zMB0hQ2dnFHMLEUi4yvFaOIJHMptyvUgi",
+	"OUeVnNqQzqcDrQC666T63stCu7TPidP8yV5QVyTDQL+5P8zjuzhfmucVr+e52M7jqQg8o6DvfEkibd3o",
+	"2+vovnf8VrydrbuLrvpU2Qe/t+mXEZX+MyebJ0KxRMpbxvPWh98pPPOUdEbn2HtaX1KlndquxWCKrUHj",
+	"DHkSp+NTfemn0vYvLdunvlWLUqHldjmXkW+jVORJq35lm10OokidpI376nu5AEc5m6d5nGiRjLeELB6B",
+	"bY8yjA0lQURa7CYShKvHxDlgLuH6TyWBuerWK7zscj6d8mxZO+ZcXEXpNHDkommkM6DV+SivuvKucSQG",
+	"LYWi8SWBuuZo/UEsKwZmm1PNd07VDoGyFG6Neqlsg43RJy0mYs2Y/BgjfsIZFNpk769rvbTbr9U+dJUa",
+	"z340IbO125mPxanIea3D2Ig1/TtdKUu1bu54m9hcgWsItKRVE7z2mJ0Knv7jBPjnydZyx53DaI3QfasE",
+	"Pa/FEFXmUt/km8lyz9qKHhx96lq7BfJ19oFZjf+w7XCZe728qET3GM/ZbyKTHfaO38bpuMf0CIL7GxQ8",
+	"CMqnetPEGM1edlh/wW8F3JkIrQnqX2cycq54xRN98Jt3gM4oecSsls5ULmdMiTSK0zHBavXZOJYCzD1s",
+	"0tsUTJleNSw25Gkqc20T6ve5BrE1DbA3QRhAY4MwKDUpCAN6ttc4dUbvqjgxKzZAlsV3PPHseIKoKbTH",
+	"hhB1jNMhDaiI+nkInnpxJzI2EMMCjzmtasFP9/FcLDB87n+rva5hMJirZaNecjURDK7NeGL0emMOMZni",
+	"MpC6iQBXrveArHC0mqizE34n2ECM5xiazudpKpIGrWazbhXKz73P3cIm9HsdlAjZRC4wGijSiFy27ODj",
+	"RyYzNsjkrZ6o0cNO0ijOVP5iuV6f+5HnIh0uL29FPpyATWXN2sYVaOYRQM5mpuJ0mMwjEXlNrsKv3675",
+	"rkHmX2RgLA6WuUCcpMz0/uZsmMQizctLY7X9Bt3feJQ+Q9sqDkoPOga2h/GqIyjflXDgRLb7CVB70kD4",
+	"yY+sWxbBdVq+dlgf3M09+E3xOGqtJ5zLyIipVv5N4wBpsQ1SEFKZ4MOJiBjX3e6x0Rxj0rmUTE/Lw26I",
+	"wifTuKxxc1ZE0sO2AjfLSumpSHA3SMCHlXqOc6p2kluMS10CA+g1fajNnsscIVsb7UA8BVoNJR0YIYJH",
+	"uGLvxOBSDm9F/sCHCL3IuwfsUIduaE5rRL7z7L5jaf2LjaucYnN0IcuknD7km/WZU/NyfN6mWYAHzGcE",
+	"8VuxPZ/RGsXtKzM2lXf6Q0pb2boWMzGTWXs7CR1vF3DTOkuprT1hD1d36xWzVhlFR2o5eoYja306+otE",
+	"r+zIHwPl1hcLqq6aD4dCS2BlMOGQJebEKGPAJsCPRQwgl6hox3mHvZtIEOa64Yql+mn6yfpPhsFexxAq",
+	"wJNTGYkEYRTbz6L9wfPh9se9j/u3PcJW9NjJlI/F+TxJXvDh7ZvRqGfRX7H+xUVYVi/Vo6unPugFe929",
+	"p9vd3e3u3lX3Sa+73+se/FR3uth21dzXMmMzIWeJqGVzLWQWtQwVN0Wl36QUahrp12RynPGp6jgmySni",
+	"lw+ZwZCyx3LEZBKJzAE3qh5TcioGMloyPagMnGWKxXmIUb5UbB2ycxkpQkeyx5z9Opc517tFn75JPFyy",
+	"RIBKATbXQLApj/RtgJrmuRvIHvIkUXhqG2MEV5NeWoWQrc5KyI6zzH4ZshPMMoFvtHpU/H6mVxRedATB",
+	"siOZ5jxORabHIR4fZ5nMar/RtxfztPrVUcbV5EcpZ9QS9hh0RgAETOIsYpnAbSFTPVAcx0gvUb3m8W+M",
+	"h+UOfGomoy2YmVyoXN9gJ0GJXFHS4zzN2YAPb11krf601WGAz5vyJfhoKwvpqW8Z0Zr2wmtiBIaD2s+U",
+	"EGlbFbgiuWipFjhn81qfqDnSO2gE0AMngaq8tbLih4p+wYbF7TY36PH5D0eX7F92uyE7Pz7dwoRSdnz0",
+	"8rLPbsVSS/Xz7b2DpyFT8TgVERssQQydIYAcBoIT2iWR8lYLt7wyuN/uPt9bE8KtjQp2wjsIAHX29o9w",
+	"03qL2LVhkW4sn2RyPp5UsmOrYVUDqSpCXU+72ggH30b5h+ddCIlpqXf7/OOv27vPKk5nQmro6aEIcTDj",
+	"+XBSy5pbh+GYyNnOkGc5XggJQYGWFw70cQ9TeqaFEH6y3d2/2t3rdbu9bvcnfdZNZDOqyvTbj0lBAJdf",
+	"4wvxOBNLWggLB+1UTFsxgO3fAPm6tXC5nj9IwFAWnTETQwd5RWD4ol36W5Qn5CExUArGk6SAqxBEyDXu",
+	"KB1YZvZQtnngkE5soJoJzzCHgqeUTAyviX8TjCcyxTG6kdM4z0UEysaNd5Tiqgf26X6rJOtOQ5Z1xXD2",
+	"ojTw7c4wSOpXCbmS1kSmzyXtLPXq205yxezPJ1EbAbwKXRabzBzMP2ipF6zEBMHUAkbFXUE39f141j89",
+	"vjzvHx3Dp5vKyw929/zvpkQ+4+SkDUw9qHsww+Djtr52+45nMIv6JpR+p3gr/nFhHvCpkAa1/sX5pIAO",
+	"6o4ihFa4sEjXRNwoKA+CxWcQzpXIfLA8kwDXYcfTWb6kjZdKkNgTHoHGy5cA37uZo4v3pkDwDeU8QbV3",
+	"IDBJQq/bFtNQdbxDcgV2SvfBXb/OarHDamex+Vz6gtEIOvhKltFB3TXUOrhgVs9QxLNqm2+F/mq31mL8",
+	"3hccBz+TQQNaACzMnG+JVVoJz13VSDAKN4BMftlBv/+YJzyenpWAlSt7VAGPu5hjQIgDqEebdnroX/Nc",
+	"LPiS9c9PHllwMBKy1MOiJFGcYajI9uZTB4+c68fvt+nTN+arrb94z6Bi6Og4M3Z9ZRy1xLu1kmI7iVW+",
+	"bR4m8nWQ6b4+y2GIegVtCNxwyAz/hvnFwyBi2EJKcagkCYjeIggDS+LRUlTruVavMjnFxxR/mwcW3xSP",
+	"1kLcoURZtTbtcrB3N/pFPKuxMthgG3KDG3RdB5jSNp0rELfj+E6kmJRSPB2HnVQspG1BQHQ2h9yLx0ok",
+	"o45z/XffsUdwz6Mt/XnClXPJVvApdBtgeVxWt8GMwobNMLdVWmJeuhV8ujYb9xwM96ZUG+e5YGXqO+jM",
+	"nUiVIxp4lolR/FGoDjvJDWZ4mMxVLrJHKsSkgeJJjxQmSiLwgNLIiqbE+jiViT4ux4CzJq6iVMIdWi/m",
+	"t3AfBGQHiMknKEzPfZHT4p0P8273yRC8S3wq4C9RMBPECvTCBXg7EN+s4khQ1pK8E1nCZ8qqy+h0TcmH",
+	"UtPlHf6ioi26SyrUEx3nutHcpCjj4IWMMzWRmZZ/oFqDU0UPcdWWc/OMV6Tk79zt8mQ24buBTT92p7sc",
+	"4SeOFjDt9F6dCYgqwwzBxhllcuoIWIvXT+Q4hji1K8NItnwKA1gi5vKO6cX1p2sPbtXpV6FOturgBpIL",
+	"e98/P/m7vfmTGZ/ire5AbfzwH+I0grDu9QYwijcgvhBIUYz/yjO8eOOlvrwqJeEZ6+Sj6TiM7er11LSM",
+	"Zsk844m28PXXM9rBcDIDRcaRTOZTEr91XRpliMmgIJEAO5wSjH5RMj3n+rwOOrpLHbjk/TfXHVxbll/o",
+	"e1nKj7XntDdASvLqfi82dxfvPi++qb/efVDBy5AJhHDEU6FyPp0VD+uPHXMEsP3AwzCU8MURilX0qI3n",
+	"Cc9KQ79EhL+lIaBF/qks7C9pfa3U0ioeOBQFDdY2Dp8+u2wyFwov53hgSSwIsA08VDMxjEfxEELPkRhq",
+	"cQtW1UhmNjjdKwLTRQ46PJdgOVo/h59NFiW8gagetHxVOfumo+YjELG1n7Bl4PRQ4k5kPCkCalwVbcTE",
+	"GpGSq81A9bQyqlqHgmACLuZJNdNn79t7qo88l9O4vvNxqhoVdWjBZir66/jOnIVJXEx0nFt+sEJLkCN2",
+	"o0+LG/J1S2MBi0SJDnsh8oXAWVD6lDNHK8+EUe4PrZrD7kS2xABsdTHFiqk8JtJCPIdlKh55bAJzdK2d",
+	"GseCKY6uRqEFoRzd3owNuRKH7BtzvnWGmK0A9Fv6GDfpLyKNmJIFhVqPQZ4dPA9HCzayKha8QV+QFuNs",
+	"hFTikLjzATET3IrgnyutzCoAstESevz+m+sPHzpbf6mZRJ2vaBNZIeubAVWI8NCjxAFarTbKtNcbx+Tp",
+	"qjHZ+a/HOw77439vX7tuyv/evv5m689bX3RIKpscVrV3j9vsHA+sshx+ZI/1eXS327H3bFWUzYSr/Crj",
+	"qYrNYdUUDa1y2tyb/szGY2sBzDL1TaKcY/KKZ2NBjCg1zdLXibZOQCem6yyWJ3vPnn7rcxQPIO4cvRap",
+	"4zGuYRh8uCLjE17v7y28oUZdvcrmhCKFMVmFHsUvyp1xgAhNuYP615LDkOJ7nqFtWJMKqEPy77maUN7D",
+	"BucP4tRL0FV041sbEbFFccoQKddj4iMf5snSpLtCeEXq8yVOxx1WbpA1JOOcPS7SfBEF2I+iTCi1hYLm",
+	"VEYi6S/0aeVcqZ8OFFOptg4NKW8mp7N8S0tvE5csaSrUZMIVoxs4EUpRUmkkK3sRiRKCXvDv22+VyLZP",
+	"PEu91GT/4YWXPFLs5JxxvPCQDcQk1od1Nocg9CyTH2PStmRB7iuW6N/25v0PpbyNG7hSgWSyoImBK6vB",
+	"jb12xLt/+pd//Tdtve89ffTNnzv/+fPNf/13U5DIDNj6FhElC1JElvHGX76Z0+HsUqhmdmqFP5p2wQpE",
+	"wMDHnJ1nMpdDmbDHp8PZNj1n+ySCZWfuVDlfKkNAZfEWAzHmoMOBjqIwEYzT9iLIPLiaKBkcADplHGmc",
+	"OzjSoZwKlsueVQgL60o/bQw6pF7uIleMsynPbu1WkYC00o9b8KVRKnGluqno/FbocRgRDkIaENoS0BH+",
+	"dYk0tC0WgWXidrgmsiVSgBNzTZznqLpm912+oCs0MEff05NZkXS4lkPaZaHpRUkysMd5NhdbINGK5We+",
+	"LTkkCz/je+tFxFdshYVfEV/mfgOvLV1SkqYMNwf+n9UvcG4sGui7q/j1ugMqhPpZpuIxtD3ELhhnp4cu",
+	"uB7xqaRgAc0VjGzGptrgdBi7QzBC9LMiGMlMznPgxnpAj10dU+Fx27mJ8g3pgcajNJzNryaZUBOZREHv",
+	"GZA1l9Lk9QZ/Afs7Tsf9ZCyzOJ9Mg15woZWrCzmIEdczldnSedLuQRjkoIQ5A4TElLMY3SNBL9iptrQ5",
+	"zRFDY8FBt7sLtCBI3+pebr770s5En3+wOi3XXtXxi7n+Kq9H/5+rGW50d0EF+ZX8h/VFXTgRPaQhrRyJ",
+	"LpO+deHg5vR682qL9f031x3ij6eViUZFG58iJm6FlKYWYhJaWM400xKENPNag2AGOiYpmV5/aThu1rz8",
+	"HHLiXOozz7OdRGd6vJPOXLNHvK+wo4p5dE3vKWdR25fxaNnmTZCuAxpHwWtk9GzvPEKqv33PKf41y2It",
+	"t5ZeXpXfPQ8p5XqbZ4Gk8z3KbX79WaVMcfMs/rHFs7zkEwWlDCXjFwmJmKzvHRYnQ52acBIlYuM2XCDL",
+	"BsB3lwXNVMPkF6nv7//y+P/X0U//7rsP+JAPwdZ1x9qN1KbCV7F2zhpytwwREJCIGSy1p2kFEJVe/W6y",
+	"/JLeeoiz8kEiXgGmTwvU0not73l9x0Rm+ZkJJw05fOd4+CtycYWbvyJdDXZn1QFZVWRrZ9mG8JJa/YR6",
+	"ppc5Oda+uu0xqvu5YSKy9xzdLCwyEBN+F69HNRDbyAtzOWXA6gUl53kj84xhVzIOBMyP4FTKAxMrINsP",
+	"/E6ghUKxg4XMbsHi46pMIEvWzJQv2eOhg4cfzrNMpEOtsRfyJS4AdWx/73nhUg3p1yddlA2Q40J9qeBN",
+	"E6HW5CQ9eVpK3vGJpWBY8te0ICiquJvwEbXe4rijktzrhk0AMCf1GG3VYnj15OTxVByy0TwDR5RMhcLE",
+	"FcM47prMIYHrwVg2OPvsTkQd1mXAEwDk5fE0zleP2m6rpKeyul9dZKeCp+zo/C2bK6A1032DsMY0TpJ4",
+	"KDNwrw/knbAxPfIL8Ght2t5uLS3LO7NRxuOUls56nhonXQS9ZGMJa3ksId8V8aBIhDfhqp5WHNKeMW4I",
+	"A+hIxcINGDzvdosLJ1xBxpN+EqIyMNUuxDSZp13Cp+gDGSJShAUFhsghII9Ha3Lj1tOUVlmqaM0+6dZW",
+	"7Rq1Aar+OBQjhQlLzAbsMWZBOzrR1urmP+3uf7t+ohPBs7S29yopKJlgqYiR6hS0b+cGlkrMV6ruYuBC",
+	"1YZ+wczY7TyzgG9cMwuuZRHPkL0adnBpAztyT5mkihlQCMgZrrQM89RtWK/WQHcFxYWf1++WarKz1xxy",
+	"/rvqtF52hezWFgjkRaEzY0Z6fQoesBb7ed0kT/nHS2LmOLfp6bYlzRIWGqI38qCg9ijmhg2WeuLNOIcs",
+	"47kD3oJD8SEaX3VqeOUlXlUTmafxi8+QlU+fPXu2t/t0bQvLTGjNRxfO8UgssIXOJB+yLuboVQUBGBOb",
+	"jWL3gbjXZPpSJGI9y8Qbcx3UTZwrEZVHo5YbAMl3JvNuUlps2pCdiMThdQ2tslQURcxEh8GTuj7BGUEa",
+	"Dbj+rHqViUJnOug+YQAVGYoHGNhZJgfimGeJR3T+WCawycRMGGCT4FGcCqXYcCKGiJt0TlEkSgwZUD0D",
+	"yBKwGqhnYn6ZYLfzgR73R0qv+FhGriIIUaFMaNvG+vof6QM3zmOevBQJNzQvMFCQK6yU3WQ01uYVIDQP",
+	"qYRlNhf4eGg5s9mWqDYhvbiBxQpgPqYrLVTHL3pN2TZ9mq7b7eZaOiOMbkS04/ff8VrpbSGS4Gh+KRfp",
+	"uziN5KK06Z82Hv0INgHQQ24H2nj1pwLgpyOeWRWBs0Em+K3FVBWESZAE39M6YsjUhOtFDTdMtTJmtOEE",
+	"/PUIvfi2+29AzO/onYdGZJauqAhbQgS7o03XH+D13kkDvLGpWjWWbD4zGbK463RH8YhAqMEifQBFDObk",
+	"7cwzI6snhHsmY8aVKX+6aiJaLqg2LY/T8YUfyndh4NhQrgdEG6KgKcWZ2q5wzUNYe54IxodQu1QgFzZp",
+	"T+bSYmohl1DbrLGaGMy3QQ2mKjQQJueEw+hUoda0xtldFt1cw7jgw9xM+Wz7ViyVyTQIrlcgc6Z8Zuoo",
+	"RP5RfSHnRvbp04iEajzFoYbwpRC3DQhEcIbaxewOY3WcIDFzypMEfiwGjQ3iFDL13e+M/YQ3ZEY5EKWn",
+	"6mkh0APlsutvkHXrDeJcQvMBv0Xf7QbThINWnqMne19qjuJIDPlaR81JiqwYl3Q5hlWy/CE8NUSLAEOm",
+	"mhwtWmmg+lJOPQw6rd1CKqi3UOqvbqLHP9M5oLXmxPcNe0cu5S1QJCXLsDhcixzyR6ZRJh7vEDBDxRpD",
+	"sbd7gIwEpq+uN+gQ1fSSgwjJZk0ztGFWoxq4l5OoZpA189eEYACCkQHNi3Oi1OElxsCp4ClgXAGq4zh7",
+	"rAoJkplUQDgsQ4AkI5mP2blAoHErxAyrn7l2IhmqXrNWZmHFmdbVk4aUhz10MTisKmTGl22lVsxE7rnR",
+	"6e76KInqod0Ng3DlCHmIbkrCfOhzGYqIkwWImVBWHMaQhYV7gtJqbFAZIcEimwCGmH6dySyHF/RMzfMK",
+	"r6opdo6J/tRAnCl4jb7+17mYC6td+iaotaS7qoxe/VTaDBZaE3+hE2VvIQpxNmkvXHgZOC3RE6cSO817",
+	"A4XEA+4J75oG9bDK59ZItVVe0d4lPU+BV0WYqs1ryTKRB8L40wqGmongST5xzatU96MKluoRgI7cW1ok",
+	"1mzKVGY4JnHOuL6iw97BycGdgwNGNlZslInCkZlPxPQQHZI1n7NbaHCqN5xIRq3X7tvKMN1Do6pkKyAV",
+	"1xUBN5sLFMEmxRA8jhbYjxBK57Cle85xSygdNGexLh1mbYdENad/hHApncXEGhsDyXIJLF4RTF4TsnSg",
+	"lb1ce+usAL+GMCISpcjhX43zwhA/ZK4agjmKRQDJgORgjSJQD7g7QiAcmBj3OVavjYeTzz9sYRTfFTxx",
+	"KznQ3Gtr2OLa0bJpUi/ANm3MtkzbXlCFOartFGveggXmcpyUQ/cEe0OUmXM3ZpJ+R/Az55ZPYaUt9a65",
+	"LYKFVhxkpbNPS8hKE2oP6/AkecxD1vCrA4YbhGzQKd703XeMF39ubW3c8DTP4sJ+gfQcB+5vRxeUpige",
+	"jUSmv2/weH9eL/Wvg5BxgO6wP33HBvjpv/6L/WnC1WPe8b92y14xWHVF0+16DBtv/FoDWgmKfumBLL/O",
+	"HUDPL9XLccAqF3oGqmRruWNUkn5NG7gslu2A/KnIf3eeAu2sfVve3uUH1lrrhvDdxjrf37+tzkOKprpP",
+	"3qSltbVSNLYyUcj5y8RoJIZ5qZ5Vw1ao5FLIzEmS8PWraR3Bjyv24orf9TH+/lG5IY9C9qhoyKNr+4gm",
+	"Ufk4R9Bx3tiIEvo4/4y2eBZ+JZ7hTlD5p81Or2Jky08pRrTy9ObTzYehvrSI00oeSqmqlAdTpnWvq2wu",
+	"0HPYHw7FLNeGgpPIBTpOf5CIK3mpX6aVG9TmQM01jEuIKbM5PhAbcMjOwLMGeSxaqVSo3hGFhE3OJC3T",
+	"JBMdWh+LkkazhIRKE/6NS+rh5kWzPsMlCRe3sPEayUhXQ+fWp5/5c9zq7xjb34GH2pLZQa4FVTq3VB5e",
+	"fmxvmly5ZtJamCpmGLuz3LKYV7b6LRZve+8X3L9OEsGSvUSweknDEi/kG0Q+wSaQoxxJPmNFBO9xCjOz",
+	"oSfDIMa/gm/9kwe251ZKayC8Qz4BZMiUpXqFJEEgOEaiA12rEz7TA1KnW5klcVHtt02FJkw43yUWze7u",
+	"dnFdjUyzqDSIjUGLBg9fiGJXDmunKJfu2/NuZ48p9tiAg9jzLlNbQaU2IZ0FgADWB499/FGCWFa/mRQr",
+	"1m141KljZQHelapx9YJd9j//7/9h3R6rtZSpoMLlWUoh7jx99u1PUNIVo1dZPB5DuiM1uwZgpXlZVSrZ",
+	"UaL1qiACRL9Jv2nhwiyTWSOJY4nLj5p6SDtP6/rE39tO4hoCg+oxaiI8EEZoKXViz4i9TeNf5+KwwCuO",
+	"WRKnwsaV8owPBculbMNuuVGtJ7vmWwKLLxA/vjpgVKKlrOONYuJ4N0SqbBQnTtIfGF9g+VQqLWOBkCpp",
+	"tsurZpZkGExEEhHZOvw9T2npeROF7ObxHaPuKQ0aiEhzQYCS9UtnM8bLXK5YZotYTUiiIksfytChFiGw",
+	"VCAg324Vwoo6iWpZ9b42GTnglfUFD3Kc9xhAz4440IJHiQiZBQqE7GKuv3gppjyNQmZijyHD+GzIXmaQ",
+	"UZqxCzGU6TBOxCFi5Npza6/g4Wyk8oe9DSNfdDV0VpJZG8VeuV5xIn5Bnk637Oi6Ki5fsHbYcRrNZJzm",
+	"fu3HwpoAs5ua/PY6JwxvypA/Oe9B9IikgeOcbyP8eKJkP29+qtXOTI65nOcCWC31fabifZxhzftDJhwe",
+	"WZMnTfY5RB9qlSjWNdCZuQNP7V69B34UXInmSrwyc9zJWiSmkDTL4N44HSPPHZp1JpAD9prW+qlwkCd+",
+	"s7KoFj3ax75M57pUIkU4eA8Kt7nAbnL4F8FBNwJfhLVG8yQ5tOhxi/AHcgaZFhWQIA2kGdO7bs2bBfyj",
+	"vrZ1eUJC//FBIlZrPOXAzxAQbIAFtBqviwZ08+8xLnSI/cMwqPgohiDaxxfnRxTgCp1njHmuR9GeCOZR",
+	"SGGtrXxSIdJmHDT0a4Niuvry9RUn4e31kaqVn4jzIpux3rZcZNM45XnT2osVG0sAESz4sr7wfA/11JkM",
+	"rTQy7S6/2Z17O16rZOOPtAw952UB0CQ4DEJKiHEeOXexdMohy2WCR6vDeWJo3ylopTCL5U4YlIkJFhvP",
+	"ClYig5CoG+e0zJ51wZyvLk0xFVzNM629UUy4hFcZJnJ427NbHVCEcYELoJunG9V2G/LhRLz1+1IuJ3pQ",
+	"aPR++DuDa633yVC4rwpXrxF92TxNVxdiyisCK2QLqqWjsDp/pXBjO5G7vgBUbpD36Azb+B2VjcD9RNkn",
+	"kUjzOF/+AE6DsmKj1Bzsw0mez1RvZ6dwI3TIqu6ou2GHeGg7iRzyJAgD8j/8HvBkHPSC48u9g6dBGAyz",
+	"u6AXQFUQyFTXpjsyMeTarD0+0mq8gqURAweoXpiDwbv/ePm2O/+P07/+8MP5aRAG+tr431/+dpp1f/r3",
+	"X49+/evtT9+j67SifFHrfSr/TazUjV5VKLMB2JzLW9HSXLylsap4reaDJB4y/SOBbzj76+WbM/ZODNgP",
+	"YskeX7w6Ys8Odp9tGfy1oXG50TfdFMUwOPvrux8uS3rHquoXtUktM6Kt5hzHYaJOeVdIBa+3GbHU92QD",
+	"Gmk4m+v1THg3crQ9ImSLUw5kyiMROnoZrTHrk16IwUTKWzJMDtnvnxxMOivclNk8ZTzBo1LlfOm+pMP6",
+	"qM+K6SzhuSgmBeokEWBETIWK1U4Mo9BjHwLo5ofAAgSRCJAy1BR1MASBBRWwCMEORhOpaIiaRiGSzVPF",
+	"zvAtoa3apzve09eAdbTI4lygX9dUFyhKeA0QamGu1T22Napq0l+k+pTzHF5VYCN2w39qU4VoDKx42V95",
+	"Tho4z9mMj4WbA7JDt1f22mp6wJ0Swc/O9vU3fqYnahmx/vsKd3pNj0eKnWdyqo/MuYIWG7g0necd1k99",
+	"y4JeuD3PElfVs0sKXRxAuuSCRwET6QT+iieDWw8aQPWU12QGHhw8OVib46AP0fNMDoVSQq3GA1kYnnL7",
+	"o4Qgs0pf+EjpFYZPC3EtYxnUYpuTIqAg+RWg2ZihYHH46ZJl8XiSq1qqSyRDNk+Bp82+XqtQCubHWDsk",
+	"QlGXBqpTli8kZf0aqK2jjdJEsf75Ccwlbk3k88eQFnWJxRBXBNNkIPTrzA+7sOdUs33y6bNgNc6mKvmL",
+	"i+8bIsfuoveEJZ0HQEyy9oPMciJwOtGHQeSUC/PQGszzCbFI1ID4y6JUTKzYncjiUawVyfPj0x7afXpS",
+	"sDbcKZ+ZTbQ95LpRHa9uWG6Lh2yvuABeVJSmBuo0WbKKGvxI7ktCp4e+07BYUpcNNXPc4oNykRqIt2EC",
+	"xdu2PIp5iTCiPhKU9dfC+ReJnMfJ5mqDYYxYxdH5AOwRLhnnCu7NdfRtn8LgR67y5lhVPQ5r7IaFzPIJ",
+	"4EABlB6nWBjgkL0+vmI7d7s75g5FAhyFDZLxgZPQN31fNFxScRJ5XeUFJ/EfwZWHCK7ce8zXhWI2e/BX",
+	"D9z8EZH5XxqRQXppI/E+K17SNixy7RW7bo3v+hRi7l1Bhuqv78yopr8pZ1NKTe2ZHCZzfj5SePNgmQsn",
+	"b4dSu4g8JKS7ANGtlboO/vNC30SvAZcVXlbAmfCpxh+AbwwZFDxHc3MiE7oVtOJSXfBUGhYUoIRFGhPA",
+	"9JOX3jYH36N1VBXSuyjbBnUEulrvQtVhV1hvHN4Rp4CwDyGBAbE35CZCFRapPdHKIomqtVzxEeVEzBM2",
+	"iVUOZmGPDebDW5Gz2LQSfYtxyh7v/efjx/H27tbOt1sh2/vPx/HOt1vXTPfsaiGZghkX2KSpyMaYOaKV",
+	"jHRMDztknM1ENtRvTRAjhHKEEoVGI7iF/JvP/61+kmLryh7rKvhtjqdiy+Ll6wykOI3ER69yZZ+3d+Ca",
+	"Wdsuk1ZTcTp8akitvV7ppwHrtyqrP6Ob/uzk+fS0XPN9fSX9dcX0q6o0NNm8KrRz6RUjSBazAmRk6GRq",
+	"/u2Q3YoZekkssQI3hXzJbk2QctqSgSd6n6AftbyaZjJqldJoXuPnp2rDbuP34dZ8w8S72hgiBN4EFEYp",
+	"tQc4JxxC7TZvyXnWghDKim3K/MmlvC1pJS1e5axzXw3E+sowtoIP9prH6by5Km0qPhqXk6vE2F6QTuXR",
+	"zqYYA9UNPTIbr4FMB3nuDam18y7rsFyyBejQkFCAxWFtmWtTLBazvloDM9Hv12wi+gfyTrygWKXHll8X",
+	"o+e549rBkyqp8qBwMPjNCNh8UL0eiT+xAAz4ygE3aeHrK6r4bMcsF1E/b6v+ecoeBu5jvFKrkVaqvlgs",
+	"vQTFzzEFjbZphRenFltWj4p604ovO6zgh6YcOm3xzLO0wy54Gslpj/EUvIxc5UcyTcUQXE1IFz8SC6Gc",
+	"Eg9xykZJPJ7kdAMJueJixGstSLhq0TqkKkQddi747fG7036vuMYpY2CSIZWUKeTJ5SJZdti5fjdPeoUG",
+	"hR48sfC0asUTtVZXBv/3ClyZHm9DqgNf3ArkYXQTIjpOwLXn1ELFuGwRBsDke6gUgbUrbFD3kWJjPh+b",
+	"4jilxpoQRUO5CgNth0ima0qV6L+rkxiEAU6y+c0ki4aBmQz9EYc4qNYDCcLAyRjx2WOnWpk756TPb+Q1",
+	"OgU3oj6T/NbcVJ9WhPFHlyMCug13EtFFoR6LBQMw91ZNPF6WsVh5ZEFVS6pXpXLzOIJktzwYp96u9K2E",
+	"Tw3NBPIWQkvxTa1foEfhigrFlF9zdP7257eX/dfHITs9Pn1z8R/mr5cnlz/gZyYz1v/78UX/9fHPF8eX",
+	"52/OLo9/vjo5PW4jWqdU6achaQSngjyokAHs5IpTsjnBfSyBF4iddkbwTEZq7atXjGnzk+dpXIUVr6+6",
+	"40wEPYGaWIzTdeOKV/4S2LaAEl3FMn3ZnfDUkqnXGardc72uC/QMXzPrdX43C932sdCxrXCsN3Hh3Eb7",
+	"EuBzsLM5WoZo1Vo3Wn0Hw4XHH2cZ1pQom3kb8ALfYo2jUpmlZ2tVBCzUjkNhBv1EC9wzmcO/x5CpFoTB",
+	"SynUmczh75YlSn/UwwVPgU/mkfCHfS78VX74pzCApb6yrvaasmefWdFQj6YzOquN1ftxEsDEQ+9XTPX6",
+	"blfC1liKmywzpy7xXGE2L0Ex6EyPVSFUKh30qc9O4Yg1p+LqEJCJkRxiAaQS3UVOiUJWmoJl68IU6oeg",
+	"jRavHMmG0mRO/+qs602KczpPEsRGlrQAd1oS8UCPorw2cdZgBTTd4A0CHZGHayLIPaBMslxLwytZu2LX",
+	"j3Paticb5nbUTMJK36nDCDUFwQxIkkMEUsY5FHXCn8/fXnnt4nkctbQ13zgcox5/zkCA3xMtQycOhrlh",
+	"hjiEqsfWCn7HisEKExGgYbFCZwwly6fg7LwQKpeQvmqdrm5li15RF0u5HKUK+aejcs2HWe6Sb3XYD0LM",
+	"ekg/zZfAKPKbyGRJecfXB2Ggr215XpgRK2423+BDPoWBBfD7/B3c4+jgTEvfItI5kYlHgjS7UX4UPFK2",
+	"6Gw7Z4q7rLv73/7TeVd8q/kcUeONDpP1iQrxnfBimgHwRQxDYP/gygLAfEPhPy2mN/FrrEhOfudWGTEZ",
+	"vKWapY82yVUmDMlaULmM3iqxmSgkvMPaC6EPm4xNJtCV2RJNYdOIzV4/F2mEe9owcWvrnHDlZzI3H69K",
+	"EPNXGBi9bu+EQjQKrCOn0df+xfqZiUnl3zfM1Nzo1KJ0jDWrxTss3vwu/TzfmHzFlKlzGZHh9oJ7I6Kv",
+	"HK2vDKkvwhO3qVxgqG+cygwllzOZQ305GnFm023b77Y/7n3cvy2c8lC90G7M4WxO6Pr93b3OgaFhp+92",
+	"dzt7n5pSpmcyOmsuIrf9LNofPB/S2z0YbKfR1SEB4xRAq1oXURSY2dDhu1mCHRau/bmYrbJVc0CRrgaa",
+	"wHsvB7+bgBMhR9B7/lw/eDRX8NzfTTDymVOo2SBmzUz22PauEeFU0r2HR3NXH39FDM83KcWb64eTMKXR",
+	"F3DS8tt1rKEH66OOtm8+52BcvFLxpWUFcTrWYZcob5FcD9mn8fineB95qDaAykCDdG89K2DlpNuxa5j3",
+	"K8zHr0vUOH0Ffu0V0UVgxGMp1sDAoirgWyYUgCmwsoZfu10kuCEnbm18RTfL6z3E6JsC+hhDhciJT2sg",
+	"xvPUItsJYfQFuuXN/LID3zBjWi1pyHwGH+8cMM4gpxCEHBLwx9TLGct1XuoWHmHwdzZDB5HGW6u4DHKR",
+	"/GoiWoMez7VFZRd4drCiVkCkHdPG5H242FdvDKHwYbWQwqdFpli9MiY9yXYpdEfUjJZ3QiF50TMCmJIn",
+	"F2k1QbM+eZFTUWGD9NxCqZ7ySLClyHs1ImnICanXbTDckhAxUkX8Cemb6T4LzC8SZanM2ADTZe6RhIZl",
+	"hht6WYn0AhyxiFki8QswPpUEb3ksvdr+06a1U7lyv/v8aUttGW9f7bX0oSEnUjUkinwvVU6VnlsBameU",
+	"DLPeFsYKH40LzExurY5HrNiuX0quxDbNKBfmc3NI9PYtmUHfX12dByH8c9mA8Sz3oMzi6qtURPRJKeMs",
+	"QzyqrZQttcwqDR3jM57l9xiRvFYLbdMHUOTOjkSez7S9N5ytN+9yDDbNMFmj0hTfAr6wWPlKJhdRDHnP",
+	"rjhnURzZMu9yjvm4psFEemTIib6XAN09k7k/OByns3kTITmK6sK0gYoV1hmzQjS0jeSaiHDL2KpH4nj9",
+	"M+3ihY5gWvvu+0smX36948BZ74VpplK7MtNvCQRiBXPUlqRtnjQk3sBEo+IOHHOHQADTO+ufHhtCeDli",
+	"bkEUX0H/1ZsF3h6ape70sxgf/5YpFPz6vskymW1sNIIFfwxJE2vyax00adW6UmyW8KEwathAW4cddmVR",
+	"yLFi3dV68L42FteZW0ZebHiUGrgqPcA7sHLu8+/r7WohPBnRe9eoXSrb//ML8jVxwbyiOqHkrS1of0sA",
+	"0kLLItyQCp2KBFAfFPDcZb4P41fHpAhb8w3jeuDDqdd9GyzdagqbZXXoAe+T13ktu0xRoqCNyuWUOvZu",
+	"8FoMBsuXUeSllVI0SOTwVqz1972gy8ole5s1JOUSsxfIQ1+tXFurs2XJ3H9UjdzmlnT9GX6ug7aF/AIv",
+	"XjsCIqyHUKqsH4K232T2AB9RMQ1FbgWQLwF4ES2FRawgUZ6CfIY8BOk9HWYXYDOCqjU8jkIPMhLjl+AK",
+	"6tlE+kQgImtMG2xDW0gQt0v7o8EyZXm8zeLjDEkT2oGsPRWDbNQLxxNS/H2FfJpVoQn3+RSe7rMBUOuO",
+	"ipRcmChwcOBM30z4nbjp6YOKMp4KhzUh+QjbG4KqPs+FUz7JClWDhNR/EEGCw801LZLEkcVBiWTkxmzZ",
+	"Y98ohrAWQkoqkiNGQmarsIsrLvayuKYMgIJa4H13+znfHl3/vvv0k5dUQBuJjdAcv+BbrduV4iUtNy9e",
+	"j87cXA5lUrKmgKJlZ7ezG4QrSImIDrjYquYu1zZwnjTZG7aMZGsjUN/x/d4RhK0zAUCDPvoCS0314WX6",
+	"Wm1w7yiaqC9vcHdhlkS/CcSuz7BLvOaRYnoSsZSRzHIojTPiSYIAiFwWkMbKwuELvqwcdfuOl7iCPW9x",
+	"crnXFb0cLJlvrd/jjLo36bHuyqxQH9bNl3N5m8ny1gL6EuVxqqVj7m/lP1j9lcbQpaOBucqbkThFENir",
+	"NTR01D3JGnX4xk3Tt1X2SXuu514dUj4jhDQB3E3niFSizvEapwzeyCLppTzYQGF9cDm8VpR+lkx0B9rI",
+	"x9J3bWVlG9HXQj6t2t5rSPTqa7NxZam3s8jgJSoc30OH+sQx/8qJD86SCHZs0Lm8WZxodOA3GZ50m1Tt",
+	"bjuGcUcbfO/gfoLdbufbbzvdzu6z3kG3u0v4gzbh8RLBJI66YWZ8/zu5j4MdLHX2m/EQwksK56vxuVY9",
+	"mIX8Alfkp2vLz0jT69IsAppaX0L76f11Y/Tf7g93B1TXK76iuiSdEaGfXM44M3h0WgV9LcqCyirFB3tO",
+	"Dhov2GV2xK4NdwjIYrRbgt5et6u76j8SoJJYWcyjL1TfoqU8whkJfk7ZDzhgdwZzGdw++fi8s/ttA3/6",
+	"sIDptjf4fQaFtX0aeE7K9hG6Y/mtYDNtVkBQ2dhJXN0qqi8N3IVWbbZkHCEm2Mf5hJlRCCGyZbjLwOVR",
+	"KEoddjyd5cuexbGkbCkwqw29jv7U3EM2ltqEJE+MzakH7AE8BmtWuiaBgXZOOH4Z4jdOFJNMEI4EQIa7",
+	"SV9PpOQ2Jd8QqRKwFDF5WJQkTgDsKDO2x5B/deFQZDo/P+0ydUgF4TDfrbVvp5Sb2YLz2UmLrzgWU6eM",
+	"rDHdwMGId+BoYFWrgqduIpLIWmIERwTYBayMG3f13iAPayqKsi3O3abuC2FjFeVaMQCoFvNuio0mcSqo",
+	"SAzZh1N/OnEda7K7u84v4mA5dvd8CfVmT9f2kK2UU+85mMDgmQgNd28BMF6Y7MhGHh+DtY18jNqWuqJX",
+	"AG6BvYZYkZ3EBaB/KHstCyM8jdhA5lieEKqpQotMYNklo4D9p9+gRx/o0pxaPsw2thUdsxWJLaWbY3eQ",
+	"P6w6QybjtaVlbPbPpbnNeYQDi19ZJLtyOfHlNeCV4Ce3zI6pr9MjvrE5EDbTxCCCpyybzcDiVN7AA9VN",
+	"jyq2YzjA5v1yor9UpErDFTWfNL8VCgW9W4Q6XVJrjcuWaAdtcc4y9PCxbj9gx/WS1/J8Swv9gcRSUjWv",
+	"Wj2M/GQt/wT01SfAcgnexaltdM2LjmMRxXdx5HATvzr7+/YusMdN2GPybG2RXIqzIh8oZFMZzROJk4Yu",
+	"spK/aGmycdb0cd/p456vj3dNyRiv4zthUy64YjdwNN5sTOJjXuBIs7CsaxT70qelU+3+/tCfL9OPIlOD",
+	"OKSEz+JvmZmveJKwx3jsDUSip66oV7PlupNOzo4ujvuXxz+fnF1e9c+Oji+DMHh53OrLn6/e/PzT8cUb",
+	"b1Ca+vFCTPhdvHFu4/dywUZc5QZDM5ZsjpROkVykpk6APuKnmLHyvczi37RFkZzLqAiKPNI6E7agbt7C",
+	"JS/lYr0Mwr6ck4sP7ns72+iuT81TfUpI+spED/P4bnW+jC0P3WFvsCZZj/zBBUOXQrgT1qIeygx3J9Ga",
+	"Omk+dL7kcj6c6EvEx6GY5dWKvSqPkwQiOKBGQKABUm3YORTRM80yNZ6JqgFYkVQuZzMRHdr0ZfB42rgk",
+	"JiprNUlE7KD7xJTJdhcrjkkQBtTdIAzwvS1Nfj3S9hn6j+I5+i/zrGJqzskJvEHe60wm8TD20bieYYY9",
+	"T4EkFCKYLSik/S+pYpSaReLut+v5laqAmXPMsT5HmqiWg6vHytyoP5qbXZBGvY4cCC3io3IYbSGJy8/S",
+	"AF1ffQzsrieV8sN+sKFVDNhqdMi390m2xZztc71Wlt4QH4ZhjFJuFhUbxGmkeuyUf2ySDGGFmiNJ5EIB",
+	"mdchO43TQ/YyVsAxDXvV6hhjOnvJn24T3vlHvTnA9WNubLkeMKsdH0Cf4TH4uXgYOsUHcRL/BgfkuziN",
+	"5KLRR088QkZlLhgAiRBaSVJTTDhqPkMVbcqTRFCQQR8ilCaXjQXqVIimd+qgd9l8FmoLMgJTt6/HRptw",
+	"WuAB34gpOUeyE2wu4CHZqLh4t13C22WB1NlQWHCrSrQ4rUjvcJBavrwQiySLU3vWKA/JZiNf+HvkCr9+",
+	"/H6bPn1jvtr6izfKp3IxW5GUiDJDnyFRJKJCE4rMOeLS+eyuFx9rRaZBTfqc9EXxfUp0JxrKVkYYTUQB",
+	"y6xKm+YcmM15BQgF5/QmNOtlhXJagoxusBKjuZsGTh7ublX3M5gQU9jDDmHBTs4GmeC3a3ISnu6vT7Ro",
+	"RfWiV/k0TpJ4KDNtPbrELyBOHO6XOGWn8QtiNcgNvc4Myy4d+nlh7PNJZoFvxqU8UtagokyBhuf32MXb",
+	"s7OTs9c/Xxz/7e3x5dUlNO9vb4/fHr90vlMkPkN21D/6/rhoeuUgNgVdQvbaHQu6qsNeLD3gD4ABF8xB",
+	"PXb05uzo7cXF8dnRf4TEKlQqoSKzW7R8ubGBqaU/X/Svjiu3mAI77iFlJ0ofVc7c6DPLzkwQBt7BD8Kg",
+	"OmhBGFSGLAgDZ6SCMHjtvNLpn36Y03avYeRSnJQX3PHf3vZ//Pnqjakghgfa7r+Z6bDUGKbjry+O+1fH",
+	"Fz9ffd8/C8Lgx+PLS/PZPKs5E2QToslNKCZLpD22s6uQtqYW4YbSRKRRc6kkAWc/mYngntF99UFcnTPq",
+	"eQ14glUtvtkJ/7J9/efH7M+177Z+3/ejUtzK4R6PisoFjyzVhXMxOYCIOBeMlc2UXb+cc8rVrm+NUwL3",
+	"y7SGLN4WxyAYxy20EUVr6KtqJDxbUawLs4VgDUKBMIrIyxEbZjLtsWmcznMRsomcZyGL+NJs86lM80lo",
+	"/nF+WAhxSwEC6/zAquxWjc9FkrDHnD3Z01ouX4ZM8eWWW9eGMDS4y2zd+a+4MfJ4Kn6SqTcNDCAJ1NuT",
+	"/lmfRTznA65EiOUeuWLHcy0Edl6ILNHWTKHUvb068jjr3GbbEjU//3ln+/rP/7oR4SQGnevya00NkaJQ",
+	"iCUsIei9s8tC5goAKMciI1Ek18R3Ii1KhxQFQhyfXrlySPG0yg8yElRL5LLuhvdkjxBDqIkLNvBfdthJ",
+	"DgS6JS6bUowDaylho8zjHCjX1LiUyAVONySCa3PXYbGcxOOJwJLmRBieCiAD1zdaNnLDU5fIBV2M2EJF",
+	"5CUCwmnAoTfSa0wUdh/Awd2mgZKCyPHU42RHvueVtsLlhGeRk2buQQACjT5EA0w5Qm552N8YW97ucq6w",
+	"slYR+cJYnbZgvRTKYiaHkzZpNxj5bc56WxlsUst0eI9bK5sO2+rVE3AcZzLLG3OCcdAoyiydcaX8SOSU",
+	"r2GjxBL/RAZYZ/aNyYFRD282qmH/IXvG689+pb8kalUtjKlJST2EgmxjRXY2T2mGC0ZY7/C3nmKMgTnb",
+	"fm14oz4RWiAavF8FSZRl8R1y4ayqcT+wpMdQM3bb/L19MHo23OaDYSQCpwjjbh29UbzHewAXtQOMJT7k",
+	"U9G+6OXAYWWuPl4CRuMefBibFJUE+s4Wutamafe2Y0VzrpunGEs+VObY6FcnUdALurvbBZRo99tSbawu",
+	"+5//9/+w3R7btREE/U7lpor1dimgElmoEoGO3vHbovSvW39g46wVt8HrN4hI+Ey1Tw0YSycZfJ5GWmhA",
+	"1veYpy41FlaIaJ8p+fkpCq3pbh8klfEcCdtMOfq0Qqe/gsCJZr+5MFOM1YoNjqMSu2qAn98PaO2hbxXl",
+	"zEZq7uoUxyuonPmylAa0icvWBd42iAokZIZSjkT9X2BRZpjMppemrIzWIXFdwwUOabCBllFpPwfpB2oT",
+	"HN4MoWwpuMzpEYs4VR32Idj5EBDSodBKyFgx1YcL+k90cMDbIRWUPVZCsKOEx1OMiWwdsp0P8273ydDe",
+	"BH8KUhAREYOh7TgPC20IEglCQnzFmxWxfLzzX4+dQpY///f2dams5fb1N1t/3vIaNQ+Qembh057TDCyA",
+	"kMk0WRauMOJRVwL6TGAUrQIekt47BMOpCLc2l8r3HF6rTOPOWtv4fmS0SuSmiryfwv9+iah+38FVaVs8",
+	"UrA8yy6jEk3ylxyuWauCqJQtY9Gf6Aon+G7oRE8R2snw+Yh8QnEfYsh+V4sFpJVgmNpFnTdG9iTPZ1WX",
+	"wMGqnfN+d/v59Xvdw9+74f6n/yrGAD9su0Pg2UKtrWhjE3McmUp3nPqaZAgD6/XjR+CzuP7zvz4Ce7j6",
+	"W7nx+iItbPae4v9ZnOZgPuPXT4bf0cs+hf6W4VgzMCV0K+3aQrQf0tInQo8ecd9jdiUYuZPlbCJSZSvE",
+	"F11q3yM91NfVXuCIEOpePX60vf2IXAG+DIeSCIrhjLEHAmB0MQnF5k1TSWJAT0H9aJu86IBMuMkeS8rV",
+	"jHt4y4+SMrL1cBzJVAvIbfulwy4KbiLulDEuJ3RjqmJR+uGcrhtKeRs3kXjSNlqZp2ZYaKsnakwGJ86v",
+	"u2Wpvoi2LS2+D88uNZO3aKdkose+v7o639nTq2GYCJ6xXHzM2ePJ3nDLKbJNa4nPZueE/NcPcqq+x3Jn",
+	"sjfUC2+czYZlOZG69xXl2XBplqiN6F4QAnvsMaADstlweyEGW4eY/AvNpcTETRysG3lXKwkx3orI7voz",
+	"mozlwIX14Z0ypBqO89pKLPDXAzGJEXCOpqbC4nD60IUPlDtLhd1AyfcTf/l9im7KDkj/Zi2yKGRbIwlG",
+	"hbJ9+sKRueUeZ/SUz7axsj7BZa5XnORTPkNybpUD4CrOIQdohbHuVA8csRx5+hoyqlfZ7Uml5OxKjcG9",
+	"Fp1fpuDZytvospaaRSsmBgiXuhGaNtwv97v8BWyIS8y/WWPE1Vi3c8kyZMNua9w9iBlWIt317hRcMGtK",
+	"ftBVK0p+WC+aD5CVxCOBefkI2i9cxNrm1mYIwZAMRtpc2ysck0QIxxk4DlGjJxtNkYPqvj7adxNpWoKO",
+	"czxwlNR/3QlPCSvjAXfIIOjQFjxLYm3lPe0yyhJqmXHgdwJfrWLVXVi4Pg7KYB5DpCztIZGEa1C2aEMT",
+	"jB0TXsquXZqpENtQYj9AugU0B2KtzUUi67EbHP0bij6kFmVn79MX4Mjf4Gjc4DVAuWNiQJDkVXbhd9gb",
+	"uxigFKJrSRNresGfQEk9yLAOfn/MdKFIdyV1rKgFlErbZXDSEG1FLpPIuprbQ5XcwEaNd6nAKXlSfeq1",
+	"dWqb83Nq61h54Les7kP4HNpKljZ7RG/mqVY+UkjngCVS4YWuZda2yW4d8TiZZ1oidR2GVD2M/kTQTPwC",
+	"rkK4PrN5mAe7JU7YXccB3bWfXyxzeNGn67ZeeS1NikzVWkDBZlxqnfrXuUh1Y/f2D0r1/6qxgW6v2/3J",
+	"k6P5UBUQTYZWG/l6r8RQ5wgzJMO1nMFuc9qoX5rjmUEVApEiNa0fEm0iD5Ukt1Whqj556yBhCcOlimRT",
+	"UXnPxLHL1ANEQSUpe40K50BhyVYxrJbBtKtsLnrlyJmnYA+AQalMD6Sscq2m44Jk22w3dFZOmT8HFgto",
+	"AlhNlVH0rlZX2tYG0lK43kfWr8WRh1AbyJTQMFzMeE6sievVD1RsoonNY+lukMW9BhUFkXSwppy6/uv2",
+	"w0hqK6SvdYBSGIKm6GkNwPlKZqB1QFiCEoxJ/YGhteqHlp/IfihTGM6BgLMOzjN9imFSK+gzKeWcqUQi",
+	"OxIkUIgIkb945GVCsF/nWshkRCrHc8cCxnVNY6QtPasZxRj6J1C5TNnTNUR/T0sA4QNvYSIjJutTFysD",
+	"XnAKrlNOsBkbvW2ADawpb3Vm0UdNlK19M+oyRZB0actguZ84hY2u1QG9nYmEkmTpIc5XrAhVHwvrcJl+",
+	"PoS6Foj2kFiiUlrkc9rhIcFkwkzr1nBxEtXy/hzYij4pcMgOtWRDViqCmjhlH5rhHxulVV7JRn20oKYG",
+	"2FYuS6ppVSuFUn8lRkOh954tE4RoA+KpLnzarDQBVqG1ufx8IO/EIUkZyJoA7ZxyXjOxDiwRGnUeN7XN",
+	"4EYwYS6LFFggnctq/E7gKDWxI/KpjoxtNVgibUKRAlvSYQvvHyGCYlfMbqLdgga5sXJbFDr2owPpkkMq",
+	"hJQpdMF5wv7t6yM7of2iBc7aL2RSRclZoUFfzqdTni0bsq3nU2QHxNCbh4pTTyHuKNw6lUi+S5rxGTzE",
+	"kBpdSNLPYiP2+WcaXHhFy9oUuCmU+t/b1LVzK1K08LMkPBfpcHnqkzNUid74o211XxgyhKF66oBSld0W",
+	"ozg76La98vlB6yuf34fVGVqNLcK34ZN881MYTb+3K/BeEKNV8lWA6RAEtF38tP9a1jAsFe5oMdkOjmjt",
+	"1TUWYVpW7luLJzr9dFasM1gu041vVGt0cJvlfb8Z4UCWiuTZ6LdgIs2zJQJjR7HWsF1QLdxUAs36lnU+",
+	"oSLHvkD47ip8wPv+9k9e2PBDJmiFhjup5prVX5uwhA0fFBEevaN/nWs5DGEmMtXijEVSGz5jKOWhz0CZ",
+	"3EHKuIGVgmoN13+j121K6jRPEvwdDyYlm8EDqwZt5/1//uVfvvnwQV1/8/6b6zZogc8cPg/LlO/csKQS",
+	"NukcUx2odjjW++uxvW63OdPWOIRAYZ7nVeeDJYlRVCHJ7C3H9Ewhm74awjyEDHjzeCg/qKfF4I/JZabb",
+	"dtB9cr3eEe9N0MV475sfgpA+vk35HY+x+Ov1pzCYK5H1xyLNVeMQsrdKZNtwEXFsm7QHAyXQ87UNTGo7",
+	"ZXDFkCvRtKSq+QeVffin7f++fvyebf/39TfweeuLL6tPDwb7h90dMpJDsFeLcV4L+Ye7K5h+fFL5y+KR",
+	"FON/BwxrPoojAStwez4r6BxCNptwJbSODR+qPs12GN84CnrB/mD0fG/05ODZs8GT/Yg/5U+G4vne86gr",
+	"umL/2ZOnQRjIea5tUXA94VbUUlu/l9j91rwHLtV362bxBDRekb5YVr2Y+gd9VNN1p+D1DFc9/9un7vMv",
+	"DfDPPr7gPNwuzBbPa77t7H66NlSEkNiJeZ1VBkJ9Cutjeg3cuV0kNG6gSMozqHFg6cEQJU2iqY0tbedr",
+	"DecqrLg3dPGnYko9/GggQLOI3G/xtD0DP77lHKZoPaGov6yaF6ftQ6TWYdoNhdHWKWF6FRVTWgypHSSf",
+	"alUeUG/BU2cDNdYzNQ/CMavbWxsssZl5hCVosVsQUMtHPIHPZuOcy+gIa+UGRdan/nxkuEAvUW/W7dfL",
+	"8rWUEdYMKyq4wg8vlg21cMzeLNpUlQH+Tet9VmUbb26O4ACFelBrj7NtbZ7rlbku9Wiu4gvMHCKB7iH0",
+	"3VyMjMxw9xsQiqg/PVIkSBAlYyE4FaqW9a+C6W56F75iLGXkqxP3deXimojLvaWkjJqQoJQWZBVWaGEr",
+	"eAmYo0Y4bDL7ymzjzW7bRIBSdYHVXOrd+8tU7/aqcId7U8kI2gVQMZMGrcqJLCbUTotFr3b2vUyiZtou",
+	"ihKFRRmODNzLHG8+z+Q4E0r12FBO0WKzQbcZ/WaxewzLnSpAC+6IO5Hm22jUo/dzt/uEHfMsWbLvY/uk",
+	"OAcIHzzj0EAYzC7u2IRgbfnsGe6U0ORTYn2kHBKg2GMDzdzqMMd06LnsXXTnhciz5XYfYSTnUCGXIyMP",
+	"VJDH5aCFmTJ1JqB4SNjQ1Uk+TbCLerCL/hA7I+TBlAg6BR9OXOIEqqhmRlufnKZybBi4ZhBW+G/JeOSu",
+	"KnqD+5XzNvdr583u1+VWlJ4DLUK6VC/J5mYuF6z74XHgUoglBE9AZrOTiZbNAiVtvCCnHF7FDJN02WyY",
+	"8o8/D2WaiiHZSRQTnxELVgB2UukSS6X9szI+4Kfdbk07rj3ZjYrhSyrULri1nXsKjE7lTAU/AAOBAIop",
+	"hA0xdjYQS4nEvCXiuuqKP6y/B2hgZyIFUl741CrTb30tScMn1pqbVa8nvOuTZ7BLYd5u2Jx7pg+nKV9i",
+	"f5B/OXShtxPil9CrgwIywIkr8oXQEmghMQyJ12gRsl+9PaToJOZGOmGd4RxC7Sj5cHzN5gcqwjuRwTUb",
+	"sQXttmPlahjLUsEC37KuDyQ3WPHhRCrhwN3rhb6QMDaVzJ8o4wq6TM7T6OeMyPt9Lcl4Gsmp/ZGON+DA",
+	"47c/i8WUgxYpfp2DXl8kOv0M9YuQzCP5mS945tfI6xX6KhnDmJAf9IIimQNmw1C46XnTN+unzsSwY3jX",
+	"LKdML9g+8GCHzHP9FTiVLWBeUaD8VWGpBV7FzElDgMts8WaXzgJdszOe8anIMTvEW77WJcb2MPZ4uoIg",
+	"ab3h1ERmuUgFRIz3Dp6y4YRnfJhTEWC3l0+766Jc2OPQjuN18/IvFYsuz64piR/09nf3OgdhEMXqlr7p",
+	"6r+nYiqzJX2zu9vZAxAppB0jYvzJt5392uQCLdVbk7ZanxOXPeuRskRWLE7ZXInQLcbfUIvMit41dcmK",
+	"DlbbcepQhlmmLiyLVUTfipFb1452ZEylAa636EXoRAIfKbbI4lyrGOxOJvOpUK0bsb4d49n81J1bf2NM",
+	"LBKb8/r87QM3oeHlxE7qTMy9WrLm/W4Md5UhVE1gWsjsViEmavFQy2K6di6AYkhmt3E6Zkrk7PHCQawZ",
+	"nzRkeG094BxBTc9WpiKLUxVHtVjJQw0QnXwX3Fd/gHLjgNoOj6WvsJPLctArXizLabGOR456pL5CK7XS",
+	"eCXBK3clb0XauqVfumkr9LWzxrwdc2Rzt2YJ3s8e85RdvDpiu7t7T5iaDyI55XG6VTJzmiDdXzJ7uFaG",
+	"0MOs5fSmSMMvdSjhA5FUOlNAzL8cjRq1/lxGp8AcqFZQJGkVea4ExM9gtUQmpAhMkyDBJjIhIW5oAEAV",
+	"k5F4BAWDsWA5onHlPIkIeOo8sbBpDxl3r3etXWtaFGjVbod9vcSCaTFYNR2rrU7VUFZKRrg/WlTNqmvd",
+	"FbhWE8lrrYS8QpC2qYFCmG0F+bVTtAN5yroORJUSRTJQgE0hyBVio5kQ1j0l7ai2MKFLeu9nFw41w75R",
+	"wWAIPPtGfK/ZXHfGvFx73oy62QqWDQQ41vQORNgwFPUlTAJksC0M1s8wtEA69GBpp1PPbJwkep8tZEa1",
+	"gdeJ+T2/QV7M1mI1VbjtsAHTcuL84srt4szgZKdy6pDfuueRwwpenFrOBUZJQUPMwdZ/1nKsBpNogYSl",
+	"ipVmxa4wz84zOUiw1n4dID6aK54gVwGsHPZYnwjP9w+ebXXYzVBGwuS64cxBT8EVzadaUOVQTf6Q3WDh",
+	"/hvyTqBDESEhPMdHh8YDrUiouvnwjjXumo/AFBrEKaxzcJzkPE6qroAe2z6wBbLwQT2LpWh2K2CTqeDh",
+	"w3ghrrXWr3IOWPNgh89iteNEHMeZnM86xRc7d7s8mU347o6dU7VDe3hnCI6f4mJTcnSugt7+3p5WvXI4",
+	"pq8KhmQzCma8aE3Ms7SXiqlQserNcDn0zKDWjWtvQRL9kts4BTcePYJxhYWvZaZPMbQkjU/PHGZtIAVm",
+	"Vr0H/4TPZujUmOiFGE+dhZNLFknGB3Ai57VKwM99dUrNrNfol71LVg8mZumaME9rbELd81WDkVcRCsXa",
+	"Wedp8gcmG7xXmcizZT2Dp56IL1meLU3wJU7N4kfSKMenTb6rckHxzsb060UWaL2z319dnTO8gOkVaTOz",
+	"KFRVKj33/LnzKrfCqkvZj7ulzbrWehcbiQWsbLJZDIk0iTY5pKKlwscxVWe9zfhQnDR4EN89OaqFn2l+",
+	"sRQ2MlEolsgxFeiDzO4Zr22vJz7vYe7lt++ztxcn+gQQ0A1K3rOMypUxaeGm9NdUwWG3cx2ieKkfVwDe",
+	"GM6zOF9eQj1VTBEQPMP0SO9OK99gdhzdVJyAxVOqQ5ADC4scOQZSj3Ft5yuZahPC5vvrMemfn5BTEUim",
+	"I0EFBmNTaOUQT1Jl6pobpCedoLNMIo66eK+9mPEhamMmpsznUQwTc0OS+6bDzmy2S4Jqh2BZPJ7kqvSo",
+	"TuDUpKW+2/GeQAlaOzT07P48n8iMSrA0ZHsAhxFX7OYFPJJdvfnh+OwGydcwXKHkVGAWpI3sQFDQxHBE",
+	"xkovArU9NFwqZiBmmfxoSa8dw9UdfSmwTAJUVTTZvZTABwJatxpfGZg8j+AM+7pd7mwhhWcxcbE1DcoG",
+	"a9D7iE+fQMaPpAeIuUiLuiqKPa5FfTKh5DwbCrUV2sVnCJVNOQctFcTHWcLjVFVKgXU+pB9Sc4goIqoE",
+	"/YQyupzy4Kh42Dcal7F/KjBg39Pj/yElzAQ6MOEY0TqYzCfV0pi4KnEbYNi+1K67XVtbkUxoNku4foOP",
+	"itphVpoJOUsEoIO05FRCm5RLZ2FSxTQ9GnjgA7MkVkSjITA1i+GpO0DN8hsb8iyLteDFNvfYTWlqe6y0",
+	"KZB7Se+JD2nzptDKDe4KvQ/Y43tsgq3wQ3rjXdeVFhlJhHyNV5YQIl9IEPUKhmSb9Qvh1XsImQXFNuNR",
+	"LCz7fKzUXGSP1IeUsVuxRPZwJADHICivzS4byiQRw1xm7DHseFMOpdyMLZS+1pMzk3qidZ+MPO+BPyUn",
+	"6i1y0vhHFybJwBxsIa3Y0OPQzBQ3GAI+3S1Q89kKvb/Hbmra/Q1VOFZMzQd2t7MbW87gJmQ3hnIdLtav",
+	"usEszpsO+zFWBPJBYsDCz6cmhNYvjAzHRcWJgX2pdwtuDEg2hdIdWkgTt5nEfG29XeK8w97Z/YxNYjd8",
+	"nk9EmpNf/kYr0TdyhjCUGz2J+taifTgLsfqQwgBGRYFr4zGANZouD9HIQAiSuYv9Mo/GIqI0FVJAP0CU",
+	"Ox4KIi0mud+f8eFEbO91ukEYzDNTMF31dnYWi0WHw88dmY136F618+PJ0fHZ5THcU+iO5gRhTcjvou64",
+	"Meyo5EvKZ3HQC550up0ngZPjcz8L8Xf7+ZPHSuz9HozFSrSm0Ue8K/+RYlDw7CQFcJbqsRvItb8JC7gY",
+	"ZXDQfLIbwy9xg7i2D6kD0TBwhVQcFhAysvpzKTGDs6CChQfu73aLDF7I6xqI8TxlPBULWKKw+m4WPB9O",
+	"blw8CCE/epgtdgesg6Ayh+z3D3DQfwh67H/+n/8bsg+ketIXn0JWUDXHOWJ8DAJN3whLtf/y5fHLkJ2+",
+	"eXny6kR/enn84/GV/vDizZsfTvsXP2gZdHxx8eYC2k+hAzibqlXQAetySEjAm7xU/f5GC+cPKUQlSbY6",
+	"vmQBNhn0Hk9ZmJmwwN1CRIUWI2TJTaXKARLAMxSbWBkNQU0fUih6QNrEoQE2wSTt7z33YPgu4Hwthh3L",
+	"isOQ4akxFqkWHyIiGKUW9zdaQlX1Gi3VtI198z//z//Vk2o4x4sDywIt9b8ijfTKHMlsSiQP+PztsQSt",
+	"AxbHK1BIaSj80j0RuWKRBLCRkYJAYsmVXoRFZW8jIHFXkMJiKxsZFnRvz2CfE97DkP+Uc2+SJS0QQ+cM",
+	"QRhyq4EBXrT+EcOikTJjapnm/GM5VJMLPv3uLqbaw6D+AuSk0H7h2Zf0DGMh8Da035/CFk03VRXaNL3H",
+	"piLnEc95B5lRS39SSWisRSQjEZIboAP8bx3WJyeNLyaDHKiRrXPfw1rZ5bEqve07G+VoGDd42QONm9mJ",
+	"pkol+JEOnZ30SBVjYYQqsrkZLzXUoJcpYjVsnwCM4J11LbpLra7TV1g3yvpaAl6wTa3Bhv2Uj4XjDPc1",
+	"z9zSNK5eH55nPY5AzKs8hELlSApAZHuHJikCFibGOlC0mPI2tlpTh/WVKzAmsIya2m50tL/bkt/eLjxt",
+	"szC+lwtWeZ4ljm35/lPdwVIjDArw+COHlMUzmb9JIpFdTXjqpVerLVdDU4dQEAjuICkeHuPGGItVYyMX",
+	"tVZVyZ3qhKkrihzgmaePN4dGWJ+QmKZrqutXnDVJrK2LxxOejBhPoeQWEpDAx62mtpeP5JabqIXj0zPQ",
+	"1DG9YoFNClQXJDHSqodRLmzmsEgSlkonMsrtcd/QGTBg3um3vJDydsqzW/WZ02Ia7ZIH26xx1DAz9BhV",
+	"ekNKFJRsYgNqTRGFnGKNcOZb39+5a7ipq0qk0Uka5zFPjuHNm3X0ugiXgzK91+0S325uSjkU8KOdXxT6",
+	"hkqkf3FBh9dGty8iCu+vw0Cb40EvqOoTWsfAgB9IW/2iqgTqBfvPdnfRl2r7u5IQ2PcO8FLVxTwd9xVx",
+	"migJbPOVEQkNjwOyJ1ltvKPtoX0cUF/D7MDvFGL4AoOUeOfuve98ct87d+/d2r3n97zz4N6ttav7Hnc7",
+	"LnhQV43b/P213vx+pyj8preMMkxBoAx7kevkpXbD1zkfQ+5M3Yq9/lRTn30dKi7ZceAUkG2tfMyfX900",
+	"wIzX6lAUTCsvZLRsni1zSSzqm9XFCJKg2m0hqO4nGVZLBdK3AQGRI0/aP98+7z6/9z7f+0NCbCIhcE8w",
+	"zjzbYpVE+BR+CYcZ/vqJyvmJfC2lO4IssBJSRhEFKDkv5+gnd9h1gIJGsYHAnDG9QbRdK9OX8CrwBHX+",
+	"ES4LfL9XLj2Y7nOnNRtSZy5N/NfSsV/Oh0OhVNBaWynGhR7mkUknSBkFTDn/MEGy/4c42EQc0FbYWByE",
+	"fj/3199Lr0X+MBvpS5zNf+yDf5Z9AF71e+yCe6vJYauLUZ0GP44HQfPXyzdnbCqyMYTwhxMEkD578u3T",
+	"rUPGyVWrBGD10jluMyrV8w859851I9er4w0bFTq6DR39s+f002c7cAsadGhvd6/b3hw/1U+HBuKWLuBU",
+	"eTYXn/7XiBTrXscMtX9CVX//6xsJuwd/mBdfybwARzWAfkxYChwPmwvWuUe9sOGOqr/eAM6RSgJd4zXz",
+	"OBM8OrRB5lLORAyEKWVyg/3uc6oOSNUFMGc3F+k/RHheCHD8fyVvxh/i7Z9IvP0hpDZV9jCGdi8nCCEU",
+	"g97v+i8na83v9exDAcg4zUV2x4k6iYh8tAgYyumUp1GH/R2zwkBYWr6xVJaS04GV35QaxroAmZzNRGTL",
+	"1JgiZ0roC0xaVcJzkZHQyl0+s9jNxtLPG8msAPypuhC6nA+mce4kjLZV3jaTGfXE1K+sk9FrbYEtv8ii",
+	"yUe0HExKe4n1glue7rai6m3qwPywhF4rQfVKZoM4ikTaestfSXnK02Xrje4yZm2yxV/BZbCt7ebsMxVH",
+	"YsgRj1FkeRoOo5mM3F2KyCzamwgYpq15t7vD0cvVuDnfTSRVKydoKYCxELGKheKw9ImtxUi5/QibboAG",
+	"I0A8NEBZB/FqCNUP64c+otIw2QlRr3onc3WLFUZQKaEiOYD4FTZDiDZ2pfiW3s2rdvKFuIvFoo8D9GV2",
+	"MT4cX/S1NzC+G7kjfNvX8ngSGl6PdiSJPoh+snhXqMMrZfTH7v7s3V0ddzjvcKBxChr3tt7OlfJwjS5I",
+	"SkVAgGwSq/xGn7U+3DdxGNgYxaFFScsUC7tbWAUkaRustheG2Hfb1waBWKoKZZLsSqXvfRgLN4i70Xnq",
+	"uJ8acIVFoKXcnqamlIg2Nm4LNmONG+zHEnayod2lgfxsUCSmgxRj8Uht+XGSxVJCoKQIgf6qDHmEH77D",
+	"ggih/vlP353zuQLayYcHPa4ZzSMD+mtx7Tkfi8v4N3RCfjlJXdy5CgLjznCItBx4Xhe5FmCsw2L9Xy+m",
+	"2+BaXstU/FPIdEzmKrFoGbIB2hQzCam8VGZWzxOg5E16jSPz41QBbZdX5pdiyUXkuN0xMBbtTwFvmMlZ",
+	"qMHX2Q8t9sI/wVpv4xE5k/krOU+jf4r1/iYtTYHV9A2BlV74L92Dsb64v0bgiDbQUGR5PIIZXGEJvRlV",
+	"El3ILuHoTMmXmGuMNg5ZF5D9oUIqRhjxZZGyh4lHpDo7OfWPAEuv+BI9FlRkWCib/mpsopmMwmJPmp8v",
+	"KenQWFNweWRQx/ZmykmkIuyzeDQSvZ0dcg/tnPVPjy/P+0fHO/2jozdvz652zt+87LC+uqWEHmTOWUit",
+	"/lAteT2lSH+RCeArvJ/RdaLUXBwVE7Kx4eXEuwxdbC/Y1v+9OH59csaOji+uTl6dHPWvjtnF8d/eHl9e",
+	"wa8f0tOT189OX58c9f/WX/Rfvvjp9MXp6xfLX19fnu4/74+PXx8d0efF8ff97kn/xau/Tft74tfRb9N3",
+	"v/5y/u5D+krN//2n6NXfX/Dbfnww3BunXbV49aw/nU5HYrd7x8+e/HT5208Xl78uB5P4ZfZ2dvf2h8lC",
+	"7uw9H758+e+/fUi/f9F/9+p0b9x/2f/hxXj86+T2lzfnf/vby/747K/9ly9e9+Pjvurf/jiZnz8/Xgzm",
+	"8WVy9ma6/x/z7O+/3V3ODz6k+8t8T3R/ufvph/2fPo7fHp387eiH13Ln7Lk6P96Zf8x/uxs9eRv/ON7p",
+	"/6178ObHq+TNxa9nk/nrV/Ev7/6++O67DykMx/HZyxVD1R4V40ylla0PZee6wB6zCRsn207yyYvxy6Oj",
+	"/qUY9xcnL/rjk79dpX/t/sfex6Oo+/fJT0+Sy06n4x8F0/swcERGmzd+vDo66r+b2zde7N0eDLuTvw+6",
+	"f80un8zO1r6x9XjD/oncDdRwQjo9+MNofwCXnDOeNuG85L+CytarbHfKYGnU196MPJhlntps77KkfWRS",
+	"n6FerwwhS8bSnoOPHbMlIZ8a+McAD3/D51Gs9UDz0DHLpTSpHbeAF8wnYgqdRJChV9KbO9QknuENTtW/",
+	"RI4PrTe9rSvCDND9XRLsyiWSMONDFYkBAiKLh/ZsVrkSAh5IFY713zAGqsHJcUQT2ca/QX3SzzYZi/8b",
+	"vBymWRzSl0zyS6woXtKY2xKnlda0qxS8JhOx5C3Ya51L6JZZaEwk9HHpf0ljHhfHKjvejH1RWNxJrlZ5",
+	"nCRsIpNIoQ8GzMSDbnfrDyn+2VL8CsYzFyovT4KSUwHURlMeCb0hECuBlAD5JJPz8aRiHIRASwmVYDPV",
+	"aOF4DY26kKeQpcFimDfydFmkxUNG0wQKpBrWJ6AehaANHEiYoSsN9hvydh0seKyA/DVlPIEgEXwhZlRR",
+	"pQiN1gwgU33FC8iQmSMOv0QIBZ9uKqF/ZVwavXtVCBTruOqB/GODfvYGPXJ35QJJxsxewFL8tBhX6VmW",
+	"sqZR0zLkIlrzOTQEI3o/7Ha7RdUnJ7n/a2lABdvOw4ZlXtohaaOz2FboVv6vC9CUWvePiNasbFNxqFvJ",
+	"XI6FnERASOjN+M7iMRZMbkzlrxQE59u/eWuCt2umSCMRMSXRE+VkGEEmHSQWhYyzRawm8BWcFsDyEueh",
+	"3iEjKPNpKs5kAq4yYEFgR13BHoB833W+AFhwEBqaYA0YfEsQBvOUTshW9AGVHv9/UdPd7a4vG/Uw0cVi",
+	"HB8gtBjnisVRQ0Cx2KHl4CJtjpDh0gkZrZPy7sIfv6OFSff86bsVm+4rxRq/pMlhpPsqo8MnodaaHXp9",
+	"IVJHJpGA4qdUjBKPT635aF1y64944z/MkHF2ZqF9ZIIriBKvNVJIZ4ojPb75cudWLFdzuM3mgyQeAnei",
+	"cbQgp6L+iygRtw0zI8BalOVYdRbchBs3U7YKQt5bHV9Aesel7foUfDpDniTER5oKEbFUuug0qvjqRDuI",
+	"Ll4s2DRO57lQhtITEKQIzcEgDNf9tuYUEL5PqajBlHREfJjhhizxBq7g1vVFW09oTn7QU/IFxUfpPQ3i",
+	"g6bYcEQCc+YftkttT8KugMoThrQZd4CzN1BqGlrSVXaMXvlm4e8op75qY7S/vFca7I9mFMBOwe8Zp2Be",
+	"FEns3hVaK/76BVdpU73ZhgX7/2fvanvbtoHwXyH8KQFkx3nznORTN6BAsSIN0m4dMAUzbdGxYFl0RSpu",
+	"tuW/D7w7UpQs2UlnJ2nhT/NSm6Qo3vFenrvHPgpeX/RiLXtxCi09keIFLEBshAtrtu1s7QRtV1Bevz76",
+	"6YH9vv06rGsnHiXxcBF5vYb2t1YsGiqifjVeCXnLoyRX2rZk1kDxI2vncfAcbGDrEwtTA07HPGe8nsB5",
+	"NRQ3JGVfEqx8bjyDjcjWVV4vW1urM6gXq+eLtH2jdJNhUcTgLGnh9gT6VeOMHqEDfpHpOImRoufVK42P",
+	"grrXPlVX0BXq1Sa9NqR0UT60A0nvQNIFSHrBp2IHi67AQElYVgU4SNRXAKOLF7ULV7xAyYtYwkgDYQh0",
+	"+3d1bYoYNl1dOL8FPAd8DanOVkQxGnpuFdrHdts6UJpn8DDP0r2kNg38LhKzudTA8PfZtrb3gvBKQ7KX",
+	"a/a3yCQlpKjdl9keuI0IAVrU9Ge5uSKgng+e0dislPAtVfdDtZ2SHfYGx2xHcpESAcqC33vQUjke16a/",
+	"akpjzYRVjPjmTVaYZuNgwyfNjaM3WqdGkzsuZP/AO/pQs7c/InD9x7NAzQtnvJQHdQFAkkYtQURXGaJz",
+	"GbXXFsq/zeTMp5sJiFsQKuU5FbtaQJ8WM6siiJ7AEiG55VkECxlnjq4YVUBBcQGZda+uHmt7oSdwmZ5p",
+	"cPXh4ydmreoBqYWnVMv/TA25t6EXqrM8s2qoTL+mcB53F2JQiZRTIMS4WFLQREIhIM8CL3MHMtlIJKpa",
+	"Vg98CMb+WCPEr9KVvMJ1r/cjwcB6Df6jXcj36kfC+rfEPNKUACfHkSfxnQiAUr7Of7w2lt7OfySFvMph",
+	"xIrMOm8x8M3wXUntS5bUziWUPyz5ji5DC6DAmEi847uV7iHG+hs1OLbKcLkAdKkK/kSLzkUjfgD/GQRM",
+	"JKrhq4r+kX6w4LEeUEI4RWIg+iLS2Rnl70aVlKJw5lwVsBFJgQnoaSoXbM94fgIcvgKPRaN7TGf71QZv",
+	"A/M6EqHF4AJZ9cHogOtrwu/EwEGNERlyK7RCGrYS+wd8KYrHY+gLg+RoSmeCz5rZ0a7hXfwGKRNHkub6",
+	"0SHTf1BYnq6Rk5a38M5rXdKnZzyJv3A5JxPAfnBIFmrgMEw9IllluYnrkjdAc4LPt+5WNnrI8gDZghyu",
+	"bJOdC5YIfieAZMZxP8MJK2v+6fHXs87hT03UK+ZIPRZT2G2fAaYwDDvm8yPBhY4iR0tgTKN6WHyXcCku",
+	"JjIRtl0PYj66UAjb61aPDJIoJQSrYPjXKulOQMR1NdR0xJlUbM9xVzXSAzXh7OhH3tbswX78++dh+/QG",
+	"P/a6++pR2+OIjPy77Gs7jcx91mFvsDDLVi3xWXEm4Py67oupDQLBvYSxBJGyL3kstN3bgCmJGsM4kmkq",
+	"RiWPNRI8IuhKPBIRenrVDfS23YaVaGONj+mDYwiUbQQayg3OGbeoGi+GV+ED9OfDlZLiRd24xOUyFObp",
+	"ZRIhG+FQTOI0MjqU/mQ0x4TTtgARM5y7i2ItjSBPeMj/SUT0mbZ2IpKIKsFduyrEscs8idhQeNoWXe5F",
+	"rAS+gVJewiidea5ZnGrJLtkwH02FVoH5CDvROwnY4VE/AEZFmbHTwyNE8L69/L19yM1eTNhe74QNY632",
+	"zblyau3ANy5nMsoTyS5xCVF8K5RGXYtTWp7OPz5c28M5MGMPrHtS5M8D1oUnT2UqOvbuoJ9f0tAqYH02",
+	"vNdCQTQ3IFxsfJtCWWVKKDVQF0OuRO8kzwrG1jmPIqP42HtQiTFSbyEYkeMq7EvAXR8ZOSr4Xs3Cm46B",
+	"WW6Tgjw96R0BxNZpzP5xHQy72z77q/1YLPYYhdMKAZx7NeGO7Z9ACdYjMmeaJ7C170n/nXtXY0I9FclI",
+	"8k7eMMMkuWcJFGewIol2q3AdhX2RSDllYAQ0SpH5RSM/2fGRz0/WO15DTrZNh8C3OcDarNPHpcLz1j+h",
+	"ZdUNW+ch3bT9sBWELbuRodUVoT+eCoFOK2xRt3H434cwrd+nYZxy2NLq2VlVQIhcWDWPsMx+5T/5LoK0",
+	"mXyW9QcolEMyC3UDBR8e2wNDZi6NkIJRhHfO/qo4E3UJWtFRdTksXG6rStDVL7nIoVp9pnDyKONxanwY",
+	"L5gdK7QgGmqc4CxhXqja4QWr3qOmusBP9BjbifbS6C9TGOgmXxnjzWBtUBSza426GcnD143IWuqlhQ3P",
+	"00p/BCjirxeyb2yhfGN+Br1/ahy5d6mKI+FjEDtLbO+1tO0dmq+t7pUWs466G533u/0uhMZo8XVeY5Yn",
+	"AoH1Hm4e/VtHXQm+qaW6Xerl3GDJLnWawC6wRrvgeS6NSru6YizPxJimcqHIe7g3Jhw2io2Ykt6YNmyz",
+	"PKatUJ7mQ5EIDM1dZRB1Ebm/LKeNVOvh5uG/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

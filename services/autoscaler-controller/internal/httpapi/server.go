@@ -118,6 +118,8 @@ type Options struct {
 	Guard Guard
 	// Audit takes note of changes; nil: nobody does.
 	Audit Audit
+	// Changes are those that Audit took note of, here and on other replicas; nil: none.
+	Changes Changes
 	// Pushes have a shorter way; nil: the way of all requests.
 	Pushes Pushes
 	// Connections are the server's; nil: they are not bounded.

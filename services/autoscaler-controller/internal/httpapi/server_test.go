@@ -59,6 +59,8 @@ type parts struct {
 	pushes   Pushes
 	guard    Guard
 	audit    Audit
+	objects  Objects // nil: these
+	book     Changes
 	kept     *fleet.BalancerSettings
 	version  uint64 // of what is kept, if there are any
 	keeping  error
@@ -162,8 +164,11 @@ func (p *parts) observe(replicas int32) {
 
 func (p *parts) handler(t *testing.T) http.Handler {
 	t.Helper()
+	if p.objects == nil {
+		p.objects = p
+	}
 	h, err := New(Options{
-		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p, Settings: p, Leadership: p, Meter: p, Log: slog.New(slog.DiscardHandler),
+		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p.objects, Changes: p.book, Settings: p, Leadership: p, Meter: p, Log: slog.New(slog.DiscardHandler),
 		Missing: func() string { return p.missing }, Ending: p.ending, Dial: p.dial, Pushes: p.pushes, Guard: p.guard, Audit: p.audit, Certificates: p, Authorities: p.authorities, Connections: p.connections,
 	})
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"net/http"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -46,10 +45,10 @@ func (a *api) PutBalancerSettings(ctx context.Context, in autoscaler.PutBalancer
 	}
 	kept, err := a.Settings.Keep(ctx, wanted)
 	if err != nil {
-		a.changedSettings(ctx, before, nil, fault.From(err).Code.Status())
+		a.changedSettings(ctx, before, nil, err)
 		return nil, err
 	}
-	a.changedSettings(ctx, before, &kept, http.StatusOK)
+	a.changedSettings(ctx, before, &kept, nil)
 	return autoscaler.PutBalancerSettings200JSONResponse{
 		Body: *balancerSettings(&kept), Headers: autoscaler.PutBalancerSettings200ResponseHeaders{NemesisSettingsVersion: settingsVersion(&kept)},
 	}, nil

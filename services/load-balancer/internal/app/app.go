@@ -204,6 +204,7 @@ func (a *App) Run(ctx context.Context) error {
 	loops.Go(func() { a.controller.FollowRoutes(life, a.dispatcher, a.tuning) })
 	loops.Go(func() { a.controller.Report(life, a.dispatcher) })
 	loops.Go(func() { a.followDecisions(life) })
+	loops.Go(func() { a.followChanges(life) })
 	loops.Go(func() { a.peers.run(life) })
 	loops.Go(func() { a.secured.run(life, a) })
 	loops.Go(func() { a.identity.keys.Run(life) })

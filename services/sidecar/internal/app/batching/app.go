@@ -21,6 +21,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/gen/common"
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/encryption"
+	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/retry"
@@ -157,7 +158,7 @@ func (c *Collector) wire(ctx context.Context, s Settings) error {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if reads := r.Method == http.MethodGet || r.Method == http.MethodHead; reads {
 			if r.URL.Path == "/metrics" {
-				if err := c.callers.metrics(r.Context(), r.Header); err != nil {
+				if err := c.callers.metrics(fairshare.From(r.Context(), r.RemoteAddr), r.Header); err != nil {
 					fault.Write(w, r, err)
 					return
 				}
