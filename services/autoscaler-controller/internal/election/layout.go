@@ -231,7 +231,7 @@ func (l *layout) renewal(o *coordinationv1.Lease, balancers func(before string) 
 	}
 	text, _ := json.Marshal(said) // never fails
 	o.Annotations[membersAnnotation], o.Annotations[balancersAnnotation] = string(text), balancers(before)
-	o.Spec.HolderIdentity, o.Spec.LeaseDurationSeconds = new(l.name+"_"+speaker), new(int32(layoutLease/time.Second)) //nolint:gosec // G115: seconds
+	o.Spec.HolderIdentity, o.Spec.LeaseDurationSeconds = new(l.name+"_"+speaker), new(int32(layoutLease/time.Second))
 	o.Spec.RenewTime, o.Spec.LeaseTransitions = &now, &transitions
 	return o
 }
