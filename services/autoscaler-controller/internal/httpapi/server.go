@@ -208,6 +208,7 @@ type api struct {
 	Options
 	codec   *SettingsCodec
 	watches watches
+	words   words
 }
 
 // checked is the spec that requests are checked against. The bodies of custom resources are left
