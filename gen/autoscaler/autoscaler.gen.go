@@ -1641,6 +1641,11 @@ type PodUse struct {
 // PodUseSource A sidecar in the pod, or the Kubernetes metrics API.
 type PodUseSource string
 
+// PreviewRequest defines model for PreviewRequest.
+type PreviewRequest struct {
+	Spec CustomAutoscalerSpec `json:"spec"`
+}
+
 // Probe A pod's own readiness check.
 type Probe struct {
 	// DelaySeconds For how long from now on it is not made yet: what is left of its initialDelaySeconds, which begins with the start of its container. Absent: it may be made.
@@ -1943,6 +1948,20 @@ type ShardReport struct {
 	Delta         *bool   `json:"delta,omitempty"`
 	Epoch         *string `json:"epoch,omitempty"`
 	RoutesVersion *string `json:"routesVersion,omitempty"`
+}
+
+// SleepResponse Example: {"decisionId":"01-fibonacci-19","message":"1 → 0: jane asked for it","replicas":1,"state":"FallingAsleep"}
+type SleepResponse struct {
+	DecisionId *string `json:"decisionId,omitempty"`
+
+	// Message What was decided, in words.
+	Message string `json:"message"`
+
+	// Replicas Pods asked for now.
+	Replicas int32 `json:"replicas"`
+
+	// State Asleep: at zero. Waking: pods are starting, none is ready. Awake: at least one pod is ready. FallingAsleep: the load balancers stop sending before it goes to zero. Unknown: the Deployment cannot be read.
+	State ApplicationState `json:"state"`
 }
 
 // StartRequest Example: {"arrivedAt":"2026-01-02T03:04:05.678Z","balancer":"load-balancer-5f7c-abcde","waiting":1}
@@ -2446,6 +2465,9 @@ type IssueCertificateJSONRequestBody = CertificateRequest
 // PutBalancerSettingsJSONRequestBody defines body for PutBalancerSettings for application/json ContentType.
 type PutBalancerSettingsJSONRequestBody = externalRef0.BalancerSettings
 
+// PreviewDecisionJSONRequestBody defines body for PreviewDecision for application/json ContentType.
+type PreviewDecisionJSONRequestBody = PreviewRequest
+
 // StartApplicationJSONRequestBody defines body for StartApplication for application/json ContentType.
 type StartApplicationJSONRequestBody = StartRequest
 
@@ -2945,6 +2967,34 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
 	ListMetrics(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PreviewDecisionWithBody What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecisionWithBody(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewDecision What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecision(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SleepApplication Let an application sleep now, and not only after idleTime
+	//
+	// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+	// For people with `update` on `customautoscalers` in the namespace.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+	SleepApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// StartApplicationWithBody Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -2964,6 +3014,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 	StartApplication(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WakeApplication Wake an application, as a request for it would
+	//
+	// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+	// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+	WakeApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SubmitPodMetricsBatchWithBody The measurements of many pods
 	//
@@ -3464,6 +3522,64 @@ func (c *Client) ListMetrics(ctx context.Context, params *ListMetricsParams, req
 	return c.Client.Do(req)
 }
 
+// PreviewDecisionWithBody What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *Client) PreviewDecisionWithBody(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewDecisionRequestWithBody(c.Server, namespace, name, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewDecision What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *Client) PreviewDecision(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewDecisionRequest(c.Server, namespace, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SleepApplication Let an application sleep now, and not only after idleTime
+//
+// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+// For people with `update` on `customautoscalers` in the namespace.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+func (c *Client) SleepApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSleepApplicationRequest(c.Server, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // StartApplicationWithBody Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -3494,6 +3610,24 @@ func (c *Client) StartApplicationWithBody(ctx context.Context, namespace Namespa
 // Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 func (c *Client) StartApplication(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStartApplicationRequest(c.Server, namespace, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WakeApplication Wake an application, as a request for it would
+//
+// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+func (c *Client) WakeApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWakeApplicationRequest(c.Server, namespace, name)
 	if err != nil {
 		return nil, err
 	}
@@ -4658,6 +4792,101 @@ func NewListMetricsRequest(server string, params *ListMetricsParams) (*http.Requ
 	return req, nil
 }
 
+// NewPreviewDecisionRequest calls the generic PreviewDecision builder with application/json body
+func NewPreviewDecisionRequest(server string, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPreviewDecisionRequestWithBody(server, namespace, name, "application/json", bodyReader)
+}
+
+// NewPreviewDecisionRequestWithBody constructs an http.Request for the PreviewDecision method, with any body, and a specified content type
+func NewPreviewDecisionRequestWithBody(server string, namespace Namespace, name Name, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/namespaces/%s/deployments/%s/preview", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSleepApplicationRequest constructs an http.Request for the SleepApplication method
+func NewSleepApplicationRequest(server string, namespace Namespace, name Name) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/namespaces/%s/deployments/%s/sleep", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewStartApplicationRequest calls the generic StartApplication builder with application/json body
 func NewStartApplicationRequest(server string, namespace Namespace, name Name, body StartApplicationJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -4708,6 +4937,47 @@ func NewStartApplicationRequestWithBody(server string, namespace Namespace, name
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewWakeApplicationRequest constructs an http.Request for the WakeApplication method
+func NewWakeApplicationRequest(server string, namespace Namespace, name Name) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/namespaces/%s/deployments/%s/wake", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -5283,6 +5553,36 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
 	ListMetricsWithResponse(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*ListMetricsResponse, error)
 
+	// PreviewDecisionWithBodyWithResponse What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecisionWithBodyWithResponse(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error)
+
+	// PreviewDecisionWithResponse What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecisionWithResponse(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error)
+
+	// SleepApplicationWithResponse Let an application sleep now, and not only after idleTime
+	//
+	// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+	// For people with `update` on `customautoscalers` in the namespace.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+	SleepApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*SleepApplicationResponse, error)
+
 	// StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -5302,6 +5602,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 	StartApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*StartApplicationResponse, error)
+
+	// WakeApplicationWithResponse Wake an application, as a request for it would
+	//
+	// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+	// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+	WakeApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*WakeApplicationResponse, error)
 
 	// SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
 	//
@@ -7328,6 +7638,235 @@ func (r ListMetricsResponse) ContentType() string {
 	return ""
 }
 
+// PreviewDecisionResponse401Headers the declared response headers of an HTTP 401 response for PreviewDecision
+type PreviewDecisionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// PreviewDecisionResponse429Headers the declared response headers of an HTTP 429 response for PreviewDecision
+type PreviewDecisionResponse429Headers struct {
+	RetryAfter *int
+}
+
+// PreviewDecisionResponse503Headers the declared response headers of an HTTP 503 response for PreviewDecision
+type PreviewDecisionResponse503Headers struct {
+	RetryAfter *int
+}
+
+type PreviewDecisionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Decision
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PreviewDecisionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PreviewDecisionResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PreviewDecisionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PreviewDecisionResponse) GetJSON200() *Decision {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PreviewDecisionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PreviewDecisionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PreviewDecisionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PreviewDecisionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SleepApplicationResponse401Headers the declared response headers of an HTTP 401 response for SleepApplication
+type SleepApplicationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// SleepApplicationResponse429Headers the declared response headers of an HTTP 429 response for SleepApplication
+type SleepApplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
+// SleepApplicationResponse503Headers the declared response headers of an HTTP 503 response for SleepApplication
+type SleepApplicationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type SleepApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SleepResponse
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SleepApplicationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SleepApplicationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *SleepApplicationResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SleepApplicationResponse) GetJSON200() *SleepResponse {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SleepApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SleepApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SleepApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SleepApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // StartApplicationResponse401Headers the declared response headers of an HTTP 401 response for StartApplication
 type StartApplicationResponse401Headers struct {
 	WWWAuthenticate *string
@@ -7440,6 +7979,124 @@ func (r StartApplicationResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StartApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WakeApplicationResponse401Headers the declared response headers of an HTTP 401 response for WakeApplication
+type WakeApplicationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// WakeApplicationResponse429Headers the declared response headers of an HTTP 429 response for WakeApplication
+type WakeApplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
+// WakeApplicationResponse503Headers the declared response headers of an HTTP 503 response for WakeApplication
+type WakeApplicationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type WakeApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StartResponse
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WakeApplicationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WakeApplicationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WakeApplicationResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WakeApplicationResponse) GetJSON200() *StartResponse {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WakeApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WakeApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WakeApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WakeApplicationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8238,6 +8895,54 @@ func (c *ClientWithResponses) ListMetricsWithResponse(ctx context.Context, param
 	return ParseListMetricsResponse(rsp)
 }
 
+// PreviewDecisionWithBodyWithResponse What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *ClientWithResponses) PreviewDecisionWithBodyWithResponse(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error) {
+	rsp, err := c.PreviewDecisionWithBody(ctx, namespace, name, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewDecisionResponse(rsp)
+}
+
+// PreviewDecisionWithResponse What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *ClientWithResponses) PreviewDecisionWithResponse(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error) {
+	rsp, err := c.PreviewDecision(ctx, namespace, name, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewDecisionResponse(rsp)
+}
+
+// SleepApplicationWithResponse Let an application sleep now, and not only after idleTime
+//
+// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+// For people with `update` on `customautoscalers` in the namespace.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+func (c *ClientWithResponses) SleepApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*SleepApplicationResponse, error) {
+	rsp, err := c.SleepApplication(ctx, namespace, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSleepApplicationResponse(rsp)
+}
+
 // StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -8268,6 +8973,22 @@ func (c *ClientWithResponses) StartApplicationWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseStartApplicationResponse(rsp)
+}
+
+// WakeApplicationWithResponse Wake an application, as a request for it would
+//
+// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+func (c *ClientWithResponses) WakeApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*WakeApplicationResponse, error) {
+	rsp, err := c.WakeApplication(ctx, namespace, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWakeApplicationResponse(rsp)
 }
 
 // SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
@@ -10216,6 +10937,229 @@ func ParseListMetricsResponse(rsp *http.Response) (*ListMetricsResponse, error) 
 	return response, nil
 }
 
+// ParsePreviewDecisionResponse parses an HTTP response from a PreviewDecisionWithResponse call
+func ParsePreviewDecisionResponse(rsp *http.Response) (*PreviewDecisionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PreviewDecisionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Decision
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers PreviewDecisionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers PreviewDecisionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers PreviewDecisionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSleepApplicationResponse parses an HTTP response from a SleepApplicationWithResponse call
+func ParseSleepApplicationResponse(rsp *http.Response) (*SleepApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SleepApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SleepResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers SleepApplicationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers SleepApplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers SleepApplicationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseStartApplicationResponse parses an HTTP response from a StartApplicationWithResponse call
 func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -10318,6 +11262,121 @@ func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationRespons
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers StartApplicationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWakeApplicationResponse parses an HTTP response from a WakeApplicationWithResponse call
+func ParseWakeApplicationResponse(rsp *http.Response) (*WakeApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WakeApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StartResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers WakeApplicationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers WakeApplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WakeApplicationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -10795,9 +11854,18 @@ type ServerInterface interface {
 	// ListMetrics What every application and each of its pods uses, with the age of each value
 	// (GET /v1/metrics)
 	ListMetrics(w http.ResponseWriter, r *http.Request, params ListMetricsParams)
+	// PreviewDecision What would be decided on an application now, with another spec
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/preview)
+	PreviewDecision(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// SleepApplication Let an application sleep now, and not only after idleTime
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/sleep)
+	SleepApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
 	// StartApplication Start an application that is scaled to zero
 	// (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 	StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// WakeApplication Wake an application, as a request for it would
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/wake)
+	WakeApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
 	// SubmitPodMetricsBatch The measurements of many pods
 	// (POST /v1/pod-metrics)
 	SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Request)
@@ -10912,9 +11980,27 @@ func (_ Unimplemented) ListMetrics(w http.ResponseWriter, r *http.Request, param
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// PreviewDecision What would be decided on an application now, with another spec
+// (POST /v1/namespaces/{namespace}/deployments/{name}/preview)
+func (_ Unimplemented) PreviewDecision(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// SleepApplication Let an application sleep now, and not only after idleTime
+// (POST /v1/namespaces/{namespace}/deployments/{name}/sleep)
+func (_ Unimplemented) SleepApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // StartApplication Start an application that is scaled to zero
 // (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 func (_ Unimplemented) StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// WakeApplication Wake an application, as a request for it would
+// (POST /v1/namespaces/{namespace}/deployments/{name}/wake)
+func (_ Unimplemented) WakeApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -11728,6 +12814,76 @@ func (siw *ServerInterfaceWrapper) ListMetrics(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// PreviewDecision operation middleware
+func (siw *ServerInterfaceWrapper) PreviewDecision(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PreviewDecision(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SleepApplication operation middleware
+func (siw *ServerInterfaceWrapper) SleepApplication(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SleepApplication(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // StartApplication operation middleware
 func (siw *ServerInterfaceWrapper) StartApplication(w http.ResponseWriter, r *http.Request) {
 
@@ -11754,6 +12910,41 @@ func (siw *ServerInterfaceWrapper) StartApplication(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.StartApplication(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// WakeApplication operation middleware
+func (siw *ServerInterfaceWrapper) WakeApplication(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.WakeApplication(w, r, namespace, name)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -12110,6 +13301,15 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/start", wrapper.StartApplication)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/wake", wrapper.WakeApplication)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/sleep", wrapper.SleepApplication)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/preview", wrapper.PreviewDecision)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/traffic", wrapper.ReportTraffic)
@@ -15019,6 +16219,313 @@ func (response ListMetricsdefaultApplicationProblemPlusJSONResponse) VisitListMe
 	return err
 }
 
+type PreviewDecisionRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+	Body      *PreviewDecisionJSONRequestBody
+}
+
+type PreviewDecisionResponseObject interface {
+	VisitPreviewDecisionResponse(w http.ResponseWriter) error
+}
+
+type PreviewDecision200JSONResponse Decision
+
+func (response PreviewDecision200JSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision400ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision401ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision403ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision404ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision429ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision503ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecisiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response PreviewDecisiondefaultApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplicationRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+}
+
+type SleepApplicationResponseObject interface {
+	VisitSleepApplicationResponse(w http.ResponseWriter) error
+}
+
+type SleepApplication200JSONResponse SleepResponse
+
+func (response SleepApplication200JSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication400ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication401ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication403ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication404ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication409ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication429ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication503ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response SleepApplicationdefaultApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type StartApplicationRequestObject struct {
 	Namespace Namespace `json:"namespace"`
 	Name      Name      `json:"name"`
@@ -15170,6 +16677,167 @@ type StartApplicationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response StartApplicationdefaultApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplicationRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+}
+
+type WakeApplicationResponseObject interface {
+	VisitWakeApplicationResponse(w http.ResponseWriter) error
+}
+
+type WakeApplication200JSONResponse StartResponse
+
+func (response WakeApplication200JSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication400ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication401ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication403ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication404ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication409ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication429ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication503ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response WakeApplicationdefaultApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -15802,9 +17470,18 @@ type StrictServerInterface interface {
 	// ListMetrics What every application and each of its pods uses, with the age of each value
 	// (GET /v1/metrics)
 	ListMetrics(ctx context.Context, request ListMetricsRequestObject) (ListMetricsResponseObject, error)
+	// PreviewDecision What would be decided on an application now, with another spec
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/preview)
+	PreviewDecision(ctx context.Context, request PreviewDecisionRequestObject) (PreviewDecisionResponseObject, error)
+	// SleepApplication Let an application sleep now, and not only after idleTime
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/sleep)
+	SleepApplication(ctx context.Context, request SleepApplicationRequestObject) (SleepApplicationResponseObject, error)
 	// StartApplication Start an application that is scaled to zero
 	// (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 	StartApplication(ctx context.Context, request StartApplicationRequestObject) (StartApplicationResponseObject, error)
+	// WakeApplication Wake an application, as a request for it would
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/wake)
+	WakeApplication(ctx context.Context, request WakeApplicationRequestObject) (WakeApplicationResponseObject, error)
 	// SubmitPodMetricsBatch The measurements of many pods
 	// (POST /v1/pod-metrics)
 	SubmitPodMetricsBatch(ctx context.Context, request SubmitPodMetricsBatchRequestObject) (SubmitPodMetricsBatchResponseObject, error)
@@ -16317,6 +17994,67 @@ func (sh *strictHandler) ListMetrics(w http.ResponseWriter, r *http.Request, par
 	}
 }
 
+// PreviewDecision operation middleware
+func (sh *strictHandler) PreviewDecision(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	var request PreviewDecisionRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+
+	var body PreviewDecisionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewDecision(ctx, request.(PreviewDecisionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewDecision")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PreviewDecisionResponseObject); ok {
+		if err := validResponse.VisitPreviewDecisionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SleepApplication operation middleware
+func (sh *strictHandler) SleepApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	var request SleepApplicationRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SleepApplication(ctx, request.(SleepApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SleepApplication")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SleepApplicationResponseObject); ok {
+		if err := validResponse.VisitSleepApplicationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // StartApplication operation middleware
 func (sh *strictHandler) StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
 	var request StartApplicationRequestObject
@@ -16344,6 +18082,33 @@ func (sh *strictHandler) StartApplication(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(StartApplicationResponseObject); ok {
 		if err := validResponse.VisitStartApplicationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WakeApplication operation middleware
+func (sh *strictHandler) WakeApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	var request WakeApplicationRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.WakeApplication(ctx, request.(WakeApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WakeApplication")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(WakeApplicationResponseObject); ok {
+		if err := validResponse.VisitWakeApplicationResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -16470,129 +18235,129 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3tdttGli58K9WYmWUpDVGULNsxtbL6pWXZUTuy1ZIcz8TWREWiSCICUQwKFM1kPOv8OhdwLuJc2FzJ",
-	"u2rvXYUCUCBBWXZ3n5X8iCkSH/W5a388+9m/B0M5nclUpLkKer8HE8EjkcHHC5HncTpWP4pMxTLVX0VC",
-	"DbN4lsOfweVEsFv8kckRyydCCaborpBxxeKUnct5LtTbWcRz0VHlR3aCMFDDiZhy/fB/zcQo6AX/slu0",
-	"aBd/VbvVtnz69CkMZjzjU5FTc49kmsfpXPjbORU5j3jOO0O6jFrMZnws2ECMZCZCtojzCXyr+FR3JRFD",
-	"/YxDFucsVkzO+K9z0WHvJjxnC670pZlgPEngpjyeCraYxImwT1Zsoa/IBI+YynkawZjkEzFlMh2KDnuT",
-	"6ot5zvJJrFgSq5xFccRSmbNxfCuYnOdsJDP82TZINyYTo7kSEbb5oNs9ZDKFXvFU6nZVpobpjmcySURG",
-	"t+x1e2wgxtgefDVPxUJPSqyH7de5yJZBGKR8KoJeYAauNGdT/vEHkY7zSdDb7x58GwbTODVf7OkZynOR",
-	"6Yf95/v+zk9857fuztOfd67+/K9BGOTLmX6uyrM4HQd6Qn/gA5FcQCdlVp/HN2myZPlEKujmczFL5HKq",
-	"lwlbwJeJvl2xKc+HE5bKRajH+tV8ILJU5EI9oPGTGVPLNOcfO+zNiHHnQQ+UecYBexU/YzwT7CaVizSk",
-	"WWMyi0RGIxpnTA+N0gMmPvLpLNHdyQWffncbwyr1D2RS6mXDaO519w98Q/QanuFb4frpZq7l4BcxzMsN",
-	"G8UDmfLhMDbNmvF8UrQK/gmDTPw6jzMRBb08m4u223Mop1OZ/gyNM61UMz5saGoxJziC+spyYyMx4vMk",
-	"b24qPv0e2osP0o0+42NxEf/maXM/Z1OpcqYkm/J0eQhjzFO1ENkD5REtieCRYrmE61LxMddbU3XYD2KU",
-	"w46WGev2tNwo9Xqv221YMfE0zqsrJZ7Op3BPF3Yd/tm1ayZOczEWGUpKPUpC5c9kFAsUlnOVy2l/nks1",
-	"5ImAzaabL9Jcf+SzWRIPue7+7i8KZX+7ka092L6/mCX8Rs1kqrA1z3h0ji1c0Y5ZJgeJmP7ZtMcOm74j",
-	"wi7f8iSOgjCIRM7jJOgFCx7nPfZoogWmlqk8SeRC6EtElkl9cLz/PTBf9oLFRCZa7g+lltSjTE5ZFyby",
-	"cVcFYTCKRRLRU4MwuOWJPm6CR5Pg01UYqJzncxX0DvSM5HEOC1kvdxp90wbTSJqoeZb2UjEVKlY96mPP",
-	"9OTThgv6DO/HQa/vO9OQSApsyiimgwcOBz7MD9k1Dsw17kwm+HDCoN+M5ww2ZUc360imoyQeft6EDc1D",
-	"nBnTW6aQyIwEwa6VXjuR86Pph/gYK9ggdgqelqdA/yD0QTqI9RGcrx5+2657Hn9sBchorcw47dHH1SG7",
-	"xlG4Zoov9aG2ZDyN2ALUA8kiCSP/AgTj5+0TfSjzxBmwR+6a7eM8mzNPiew2BmGrl4g40TvgYDB6uj96",
-	"+OjJk8HDg4g/5g+H4un+06gruuLgycPH65Y3NeAex7efLhnqPaAY8UQL2WK9voChjkT6WSM3sk9xVuwv",
-	"PBVsypewEkGNGoIQ5FYIqk7xeWecyfnM+cIMsz3VmJrIWWkxPyzm5nVJiK0Y46Kp97yIhxx0SOpwfdHG",
-	"wwnL4vEE5N00VipOxyFMhsy0ojZFiRMrmJeXMhWfNSVj/QBnNjwaLer1+tx1dFiv/M+bLAWOdkJuFH9Q",
-	"6H+ZK9i4zslgX1A6EPa67gSyRKZjkaHxsHoSoXP3PH+zRK8x6Mm1aa6R9nBCldp3yFYOaIy7q1DoznHz",
-	"tdAnnKnks9gamcHtXhDS5IIYv4lTPbIXOJhhMBVK8bGg2UJNl024YgMhUjaVUTyKYXNkgsOrirOqmJLg",
-	"BY+TebbB4BZdpJbo0f384w4WktMRPuZxCmJfP3vJlnKeseGEp3r1STy5Gk85ZzDwlujrn3PnaJZ22GXZ",
-	"5kR1WaHtyRk1gUVyONdnOerUjmHQPzuBk0dkIZNpYZRrUyC0TytsdRgTpkcaXxHnislFynC2rEWkjROZ",
-	"v5Bzvag+Q+ykMt8ZwVOcyUwlq+q/tLE20GpKE3xQlvzmjSvmtGjY/cqNTJB0UPPhBBWYuuwHPwZeCkN9",
-	"KeUpT5efNdK5lDva6oIdnWfL/igX2QWq6Nr+cYZr390PEo01o/Sq1cNm33KPo3YqMxC04K7RwlOkImK5",
-	"DOFESUBDQWVQ0al6yPJsaWSA7ic7113egT5rW9Fxzzm/1C3WdxORggFqHgceDDJsOn5T8tvHB+ttyU9h",
-	"8Dbl83wi0lzPofi8bTSvPMvZTEpoIchyeSNSoyNh91l/nk9kFv8GbwkZVz32TPBMZOzyzavj16UdtFcs",
-	"iXcTCS6dpZz/ZfVqqDbrC20l6BvoRrG1DsdSRt6NFSu2yGQ6NuKtshzevXu303ca7VsTWjXTx6ledcNM",
-	"RPpansCxz9WNiLSKVl4cItUr4X2Awxtc1V1StCJueZzwQSI+dzXY51RMQu/JUBiAeB40iAjXzKmq0uZ9",
-	"pMetXhO2cfe4HnQrZlKpWDfC+IGnks7Ef3RpYAcCGtEfDoVSfZyLiopXFhnorBO3IlsuQA3ujXiiRFj4",
-	"9rRqHoAldBUGc6UfCJaWHvtZJmciy8mXVZNGtc6DWQgeehQmCnZZp5jvgZSJ4GAquW1qehTuVjIb9FBq",
-	"YV60PGQ8UZI81Wgy6D0P6xS2mRz53+12vu43Jb+37gecaBAHSMniKjXJ6662N4GDPxdTtbmXNNTr4wTv",
-	"Rc8jdYJnGYez0yjd9aFblmegkHV8oLROtEDBmIPuEK71hZtFUX+RHid4DISgHMGh9eI4973QtqbNm0v+",
-	"zPdB9QBzFlBpRgvZibqo7gJumHNxG4sFLOUoinU/eHLmLHHaGs5u8uySMFCCZ8OJfk8mlJxnQ7A5qq6I",
-	"XXBC6eWnZyLoBWL518ng5TB+EwdhcCuyATicVV7faKuW55sRLURcbFM9qDGt90OWkOO7pwcdt1BKYTOr",
-	"MvJMfOGVaQalvmT08YobaACthHgZjBwzt4GyhgE2bVqo+cD8og71b9dTkWfxUF2HZkcqigLmE7ZLP4Jh",
-	"NxDawAa3ciorARA6bmuzpk3i+kxSUNT7YyIbfojEEKJT/l9JW/a/j1YOdcajDdhV5VkeMBgiU2DMoT6T",
-	"SzYQ7Jd5NNYyy/gU9IULmUWk01W35OOH3x5U44y1ZuA6LvSXsdBdStBLPMwEdmQOUWmfVlPe4tgpeqqz",
-	"krxbutB4fBHMkhkI48AbbMYQvQBmk8QKQ5G4ALW6UoodwTFogzmlYJ8+5UGqaGFxpfUPa2o6F5Yt0DhK",
-	"xGU8FUHvaReG/1xAt1TQewiDX/zddaRcKXI3kxG9MRM8WpbuyNw/cF31gr5KhJihn3k0ioe6VwOe8HQI",
-	"So5+0gjdNnhfnL5I4vEkpyfqGdDz1bXxLvP4TPCpnlf914LHOX7+5NMknHiYG9t+9NCzyNyB/b2d4Doy",
-	"t8BeqUgod2JavF58nEGPL3Ke5VbbrS65F5mcMqUvARtT7zmYjpChszOKuYUIJFzleC0cwSOZTbleJJGc",
-	"o0pObUjn04FWAN11Un3vRaFd2ufEaf5wP6grkmGg39wf5vFtnC/N84rX81zs5PFUBJ5R0Hc+J5G2bvTt",
-	"dXTfO34j3s7W3UVXfarsg9/b9MuISv+Zk80ToVgi5Q3jeevD7xSeeUo6o3PsPa4vqdJObddiMMXWoHGG",
-	"PInT8am+9FNp+5eW7WPfqkWp0HK7nMnIt1Eq8qRVv7LNLgdRpE7Sxn31vVyAo5zN0zxOtEjGW0IWj8C2",
-	"RxnGhpIgIi12EwnC1WPiHDAXcP2nksBcdeslXnYxn055tqwdcy6uonQaOHLRNNIZ0Op8lFddedc4EoOW",
-	"QtH4kkBdc7S+EsuKgdnmVPOdU7VDoCyFW6NeKttgY/RJi4lYMyY/xIifcAaFNtn7q1ov7fZrtQ9dpcaz",
-	"H03IbO125mNxKnJe6zA2Yk3/TlfKUq2bO94mNlfgGgItadUErz1mp4Knfz8B/nmytdxx5zBaI3TfKkHP",
-	"azFElbnUN/lmstyztqIHR5+61m6BfJ19YFbj3207XOReLy8q0T3Gc/abyGSHveM3cTruMT2C4P4GBQ+C",
-	"8qneNDFGs5cd1l/wGwF3JkJrgvrXmYycK17wRB/85h2gM0oeMaulM5XLGVMijeJ0TLBafTaOpQBzD5v0",
-	"NgVTplcNiw15mspc24T6fa5BbE0D7E0QBtDYIAxKTQrCgJ7tNU6d0bssTsyKDZBl8S1PPDueIGoK7bEh",
-	"RB3jdEgDKqJ+HoKnXtyKjA3EsMBjTqta8OMDPBcLDJ/732qvaxgM5mrZqJdcTgSDazOeGL3emENMprgM",
-	"pG4iwJXrPSArHK0m6uyE3wo2EOM5hqbzeZqKpEGr2axbhfJz53O3sAn9XgclQjaRC4wGijQily179PEj",
-	"kxkbZPJGT9TofidpFGcqf7Zcr8/9wHORDpcXNyIfTsCmsmZt4wo08wggZzNTcTpM5pGIvCZX4ddv13zX",
-	"IPMvMjAWB8tcIE5SZnp/czZMYpHm5aWx2n6D7m88Sp+hbRUHpQcdA9vDeNURlO9KOHAi2/0EqD1pIPzk",
-	"R9Yti+A6LV87rA/u5h78pngctdYTzmRkxFQr/6ZxgLTYBikIqUzw4UREjOtu99hojjHpXEqmp+V+N0Th",
-	"k2lc1rg5KyLpfluBm2Wl9FQkuBsk4P1KPcc5VTvJLcalLoEB9Jre12bPZY6QrY12IJ4CrYaSDowQwSNc",
-	"sXdicCGHNyK/50OEXuTdA3aoQzc0pzUi33l217G0/sXGVU6xObqQZVJO7/PN+sypeTk+b9MswAPmM4L4",
-	"jdiZz2iN4vaVGZvKW/0hpa1sXYuZmMmsvZ2EjrdzuGmdpdTWnrCHq7v1ilmrjKIjtRw9w5G1Ph39WaJX",
-	"duSPgXLriwVVV82HQ6ElsDKYcMgSc2KUMWAT4MciBpBLVLTjvMPeTSQIc91wxVL9NP1k/SfDYK9jCBXg",
-	"yamMRIIwip0n0cHg6XDn4/7Hg5seYSt67GTKx+JsniTP+PDmzWjUs+ivWP/iIiyrl+rR1VMf9IL97v7j",
-	"ne7eTnf/svuw1z3odR/9VHe62HbV3NcyYzMhZ4moZXMtZBa1DBU3RaXfpBRqGunXZHKc8anqOCbJKeKX",
-	"D5nBkLItOWIyiUTmgBtVjyk5FQMZLZkeVAbOMsXiPMQoXyq2D9mZjBShI9kWZ7/OZc71btGnbxIPlywR",
-	"oFKAzTUQbMojfRugpnnuBrKHPEkUntrGGMHVpJdWIWSrsxKy4yyzX4bsBLNM4ButHhW/v9YrCi86gmDZ",
-	"kUxzHqci0+MQj4+zTGa13+jb83la/eoo42ryg5QzagnbAp0RAAGTOItYJnBbyFQPFMcx0ktUr3n8G+Nh",
-	"uQOfmsloG2YmFyrXN9hJUCJXlPQ4T3M24MMbF1mrP213GODzpnwJPtrKQnrsW0a0pr3wmhiB4aD2MyVE",
-	"2lYFrkguWqoFztm81idqjvQOGgH0wEmgKm+trPihol+wYXG7zQ3aOnt1dMH+Za8bsrPj021MKGXHR88v",
-	"+uxGLLVUP9vZf/Q4ZCoepyJigyWIodcIIIeB4IR2SaS80cItrwzut3tP99eEcGujgp3wDkLC4+nrEjZh",
-	"JY6igr9yYTsAsoK4mJaOuu8veS4WfMn6ZycPLL4Gc5rrnkU4dUrOpIrHrjk7FlNjr7be79Cnb8xX23/5",
-	"V5/dVByGjzEcbo7GyskYBh93bqzo2Elile+Yh4l8HeqonySHOLW9IvMWbjhkJoXV/OJJwjUJtyVXTpIE",
-	"lCEahIHNg635a3TD9T07tzyjgX2Pc61eZHKKjyn+Ng8svikerbeuk1W8Suewy8He3ahaeDx0lcEG8cpN",
-	"6N09fREVPp0r8HaN41uRIq6zeDoOO0o9iZnPiCnK5gBf3FIiGXWc67/7jj2Aex5s688TrpxLtoNPodsA",
-	"mwq9ug1mFDZshrmt0hLz0u3g05XZuGdw9jWhVZ3ngqDWd5BtPpFamdbNmmViFH8UqsNOcgO7GSZzlYvs",
-	"gQoRd1c86YHCXAP03RMSu2hKLBSbyCRiuRwDVInS/VMJdzA1E/wG7gOf5gBhbRRN6rkvclq8+2He7T4c",
-	"goLGpwL+EkVyX6wAFLQAhQEhQiqOBAF/5a3IEj5TVg1EuyUlNaSGHnEoAIq26C6pUE90nOtGc5Plg4MX",
-	"asV0IjMt/2QqQtRL9BBXUSZuqs6KrLbd2z2ezCZ8L7AZPO50l53klOYMODa9V2cCHLMwQ7BxtLbgCFgL",
-	"eUvkOAZXryvDSLZ8CgNYIubyjunF1acrD/TD6VcBG2rVwQ0kF/a+f3byo735kxmf4q3uQG388FdxGoFn",
-	"9GqDSMQbEF8YiyjGfyWQpXjjhb68KiXhGevko+k4jO3q9dS0jGbJPONJ0Atgo81oB8PJDFmmRzKZT0n8",
-	"1v0TKEMMCJFEAuxwwuj+omR6xvV5HXR0lzpwyftvrjq4tmyK/veylGJiz2mvj5Hk1d1ebO4u3n1WfFN/",
-	"vfugIrVRK+6xTC/jqVa8p7PiYf2xo6MCPA5SGYcSvjhCsYpK6Xie8Kw09EsEydlMPlrkn8rC/oLW10ot",
-	"raLEoihogBXi8Omzy+KhUXg5xwNLYkGYJ6BymImhVn3BexuJoRa3gBfWlqAx+nuFb7dI44LnUmSLp0v8",
-	"2SQiwBsoW1LLV5WzbzpqPgIRW/sJWwY0JEpbXDwpfFJcFW1EbKpI5Xw8wSsg2q2VUdXamwITcD5PqmDZ",
-	"/W/vqD7yXE7j+s7HqWpU1KEFm6noL+NbcxYmcTHRcW4pNgotQY7YtT4trslc1Na3tcs77JnIFwJnQelT",
-	"zhytPBNGuT+0ag67FdkSfZjVxRQrpvKYeH/wHJapeOCxCczRtXZqHAumOLoahRZ4Q3R7MzbkShyyb8z5",
-	"1hki4A8YLPQxbhCkIo2YkgULSY8BVB2eh6MFG1kVC94EMEiLcTZCKnFI3PkAtwNuRZ7oG92VWcUQNFpC",
-	"W++/ufrwobP9l5pJ1PmKNpEVsr4ZUIUIDz1KHAR8a6NMe71xTB6vGpPd/9radQiU/nvnqviro//8ZvvP",
-	"2190SCqbHFa1d49bgKsHmVD24LEtfR7d7nXsPdsVZTPhKr/MeKpic1g1ORSraeF3ZhCxLs2aD7CcPZ4o",
-	"55i85NlYUFJxTbP0daItuNVxizqL5eH+k8ffeq6WA3DdRi9FKjKLQK+FAXyhOeMeXe9KNWNQqKuX2ZyA",
-	"GDAmqwAY+EW5M44vvwl+r3+1bw4LF5lnaBvWpILs2/x7riYEHdzg/EGoVwn9gTkc1kbE8FycMgw295j4",
-	"yId5sjQZI3pJjqQ+X+J03GHlBllDMs7ZVpEpg4H0fhRlQqltFDSnMhJJf6FPK+dK/XRgaUi1dWh47TI5",
-	"neXbWnob115JU6EmEzQHc6ESoRTlZUSyshcx1zDoBf++81aJbOfEs9RLTfYfXnjJA8VOzhjHCw/ZQExi",
-	"fVhnc/DjzjL5MSZtSxb8eGIJh48/dW4o5U3cQDcGPE1FpjVcWY0b7LfjrvvTv/zrv2nrff/xg2/+3PnP",
-	"n6//67/9bHahHbD1LaKsZmRZKkN2vnwzp8PZhVDNBI8KfzTtghWIPvePOTvLZC6HMmFbp8PZDj1n5ySC",
-	"ZWfuVDlfKsPhYEMWAzHmoMOBjqIQS81pexHqDFxNlE8FMa4yFCPOHSjGUE4Fy2XPKoSFdaWfNgYdUi93",
-	"kSvG2ZRnN3arSAhW6sct+NIolbhS3WwufiP0OIwolCBNHHcJAQb/ukQmtxaLwJJZOuma2RJZNCn5O85z",
-	"VF2zuy5f0BUayBfv6MmsSDpcyyHtstD0oiQZ2FaezcU2SLRi+ZlvSw7Jws/43noR8RXbYeFXxJe538Br",
-	"S5eUpCnDzYH/Z/ULnBuLBvruKn696oAKoX6WqdiCtofYBePs9DDu1TMKKihmYIqAkc3YVBucDullCEaI",
-	"flYEI5nJeQ70Evfosau22eu2c3PNGhD2xqM0nM0vJ5lQE5lEQe8J8B2WMs30Bn8G+ztOx/1kLLM4n0yD",
-	"XnCulatzOYgxNDaV2dJ50t6jMMhBCXMGCLmdZjG6R4JesFttaXOmAEAOesGjbncPMmuRAc293Hz3pZ2J",
-	"Pv9gdVquvKrjF3P9VV6P/j9XM9zo7oJN6Sv5D+uLunAievJuWzkSXTJa68LBzen15tUW6/tvrjpEwUor",
-	"E42KNj5FxD6HhPQOEccdlsHaWoKQZl5rEMxAx+T10OsvTJr4mpefAazcZQ/xPNvJFaLHOxlBNXvE+wo7",
-	"qghFb3pPORHJvoxHyzZvAsQraBwFNYDRs73zCNly9j2n+Ncsi7XcWnpTk3/3PKSULmWeBZLO9yi3+fVn",
-	"lZKtzLP4xxbP8uZvFlnZlM9WYPox3807LE6SFzXhJErExm04x0RVQMAsC6aGhskvssfe/2Xr/+vop3/3",
-	"3Qd8yIdg+6pj7UZqU+GrWDtnDfBnk0sPPBwGjuRpWoHloFe/myy/pLce4qx8kIgX2qaAEFFpvZb3vL5j",
-	"IrP8tQknDTl853j4K3JxhZu/Il1NMs6qA7KqyNbOss2SdOoUxHWwtDk51r667TGq+7lhLo/3HN0sLDIQ",
-	"E34br0c1UMLuM3M5JZHoBSXneWPytiEoMA4EhBhyYsNGbCIA5sHvBFoo8AUvZHYDFh9XZQ42smamfMm2",
-	"hg6kbDjPMpEOtcZeyJdYEa2TiNjB/tPCpRrSrw+7KBsAJkp9IdFt8PiJUGtgvQ8fl/CvPrEUDEv+mhY5",
-	"/hV3Ez6i1lscd1SSe93QYw6UB8/kYxXDqycnj6fikI3mGTiiZCoUYj8NaadrMoeETwNj2UDVslsRdViX",
-	"Qaod8H/G0zhfPWp7rXDDZXW/ushOBU/Z0dlbNlfADKL7BmGNaZwk8VBm4F4fyFthY3rkF+DRWuT7Xg3Z",
-	"7J3ZKONxSktnfaq3g7hEL9lYwloeS0gZifMJhQKAg7OemRPSnjFuCAPoSMXCDRg87XaLCydcAWhYPwlR",
-	"GYhWDxFp+rhL+BR9IENEaoJ1KYBkaTjPfZlNFXj5eqavKtEDrdmH3dqqXaM2AHG+k6VbmLCUHMi2MJHI",
-	"0Ym2Vzf/cffg2/UTnQiepbW9V0FxZoKlIka2MNC+nRtYKhHyW93FQCemDf2C3KjbeaIN9wVKT9iyXMsi",
-	"niEBJOzg0gZ25J6evUzOx5MZZOHJGa60DFO9bFiv1kB3BcWFn9fvlmqys9cccv676swYdoXs1RYIQIvR",
-	"mTEjvT4FD1iL/bxukqf84wUlt57ZDC/bkmYJCw3RG3lQZMcWc8MGSz3xZpxDlvHcAW/BoXgfja86Nbzy",
-	"Eq+qiczT+NlnyMrHT5482d97vLaFZTKR5qML53gkFthCZ5IPWRdh7lVBAMbEZqPYvSf6Epk+F4lYn6j5",
-	"xlwHpYfmSkTl0SgJE30WAH7dgNcnpcWmDdmJSBxqtNAqS0VdoUx0GDyp6xOcERSmAdefVa8yUehMj7oP",
-	"GUBFhuIeBnaWyYE45lniEZ0/lHPAMzETBtgkeBSnQik2nIgh4iadUxS5hkIGbIkAsgSsBuqZWPZIsJv5",
+	"7L39dttGli/6KtWYmWUpDVGULNsxtbL60rLsqGPZakmOZ2JroiJRJBGBKAYFimbSnnX+ug9wH+I82HmS",
+	"u2rvXYUCUCBBWXZ3n5X8EVMkPupz1/747d/+PRjK6UymIs1V0Ps9mAgeiQw+Xog8j9Ox+lFkKpap/ioS",
+	"apjFsxz+DC4ngt3ij0yOWD4RSjBFd4WMKxan7FzOc6HeziKei44qP7IThIEaTsSU64f/eyZGQS/4t92i",
+	"Rbv4q9qttuXTp09hMOMZn4qcmnsk0zxO58LfzqnIecRz3hnSZdRiNuNjwQZiJDMRskWcT+Bbxae6K4kY",
+	"6mccsjhnsWJyxn+diw57N+E5W3ClL80E40kCN+XxVLDFJE6EfbJiC31FJnjEVM7TCMYkn4gpk+lQdNib",
+	"VF/Mc5ZPYsWSWOUsiiOWypyN41vB5DxnI5nhz7ZBujGZGM2ViLDNB93uIZMp9IqnUrerMjVMdzyTSSIy",
+	"umWv22MDMcb24Kt5KhZ6UmI9bL/ORbYMwiDlUxH0AjNwpTmb8o+vRDrOJ0Fvv3vwbRhM49R8sadnKM9F",
+	"ph/23+/7Oz/xnd+6O09/3rn6878HYZAvZ/q5Ks/idBzoCX3FByK5gE7KrD6Pb9JkyfKJVNDN52KWyOVU",
+	"LxO2gC8TfbtiU54PJyyVi1CP9Q/zgchSkQv1gMZPZkwt05x/7LA3I8adBz1Q5hkH7If4GeOZYDepXKQh",
+	"zRqTWSQyGtE4Y3polB4w8ZFPZ4nuTi749LvbGFapfyCTUi8bRnOvu3/gG6LX8AzfCtdPN3MtB7+IYV5u",
+	"2CgeyJQPh7Fp1oznk6JV8E8YZOLXeZyJKOjl2Vy03Z5DOZ3K9GdonGmlmvFhQ1OLOcER1FeWGxuJEZ8n",
+	"eXNT8en30F58kG70GR+Li/g3T5v7OZtKlTMl2ZSny0MYY56qhcgeKI9oSQSPFMslXJeKj7nemqrDXolR",
+	"DjtaZqzb03Kj1Ou9brdhxcTTOK+ulHg6n8I9Xdh1+GfXrpk4zcVYZCgp9SgJlT+TUSxQWM5VLqf9eS7V",
+	"kCcCNptuvkhz/ZHPZkk85Lr7u78olP3tRrb2YPv+YpbwGzWTqcLWPOPRObZwRTtmmRwkYvpn0x47bPqO",
+	"CLt8y5M4CsIgEjmPk6AXLHic99ijiRaYWqbyJJELoS8RWSb1wfH+98B82QsWE5louT+UWlKPMjllXZjI",
+	"x10VhMEoFklETw3C4JYn+rgJHk2CT1dhoHKez1XQO9Azksc5LGS93Gn0TRtMI2mi5lnaS8VUqFj1qI89",
+	"05NPGy7oM7wfB72+70xDIimwKaOYDh44HPgwP2TXODDXuDOZ4MMJg34znjPYlB3drCOZjpJ4+HkTNjQP",
+	"cWZMb5lCIjMSBLtWeu1Ezo+mH+JjrGCD2Cl4Wp4C/YPQB+kg1kdwvnr4bbvuefyxFSCjtTLjtEcfV4fs",
+	"Gkfhmim+1IfakvE0YgtQDySLJIz8CxCMn7dP9KHME2fAHrlrto/zbM48JbLbGIStXiLiRO+Ag8Ho6f7o",
+	"4aMnTwYPDyL+mD8ciqf7T6Ou6IqDJw8fr1ve1IB7HN9+umSo94BixBMtZIv1+gKGOhLpZ43cyD7FWbG/",
+	"8FSwKV/CSgQ1aghCkFshqDrF551xJucz5wszzPZUY2oiZ6XF/LCYm9clIbZijIum3vMiHnLQIanD9UUb",
+	"Dycsi8cTkHfTWKk4HYcwGTLTitoUJU6sYF5eylR81pSM9QOc2fBotKjX63PX0WG98j9vshQ42gm5UfxB",
+	"of9lrmDjOieDfUHpQNjruhPIEpmORYbGw+pJhM7d8/zNEr3GoCfXprlG2sMJVWrfIVs5oDHurkKhO8fN",
+	"10KfcKaSz2JrZAa3e0FIkwti/CZO9che4GCGwVQoxceCZgs1XTbhig2ESNlURvEohs2RCQ6vKs6qYkqC",
+	"FzxO5tkGg1t0kVqiR/fzjztYSE5H+JjHKYh9/ewlW8p5xoYTnurVJ/HkajzlnMHAW6Kvf86do1naYZdl",
+	"mxPVZYW2J2fUBBbJ4Vyf5ahTO4ZB/+wETh6RhUymhVGuTYHQPq2w1WFMmB5pfEWcKyYXKcPZshaRNk5k",
+	"/kLO9aL6DLGTynxnBE9xJjOVrKr/0sbaQKspTfBBWfKbN66Y06Jh9ys3MkHSQc2HE1Rg6rIf/Bh4KQz1",
+	"pZSnPF1+1kjnUu5oqwt2dJ4t+6NcZBeoomv7xxmufXc/SDTWjNKrVg+bfcs9jtqpzEDQgrtGC0+Riojl",
+	"MoQTJQENBZVBRafqIcuzpZEBup/sXHd5B/qsbUXHPef8UrdY301ECgaoeRx4MMiw6fhNyW8fH6y3JT+F",
+	"wduUz/OJSHM9h+LzttG88ixnMymhhSDL5Y1IjY6E3Wf9eT6RWfwbvCVkXPXYM8EzkbHLNz8cvy7toL1i",
+	"SbybSHDpLOX8L6tXQ7VZX2grQd9AN4qtdTiWMvJurFixRSbTsRFvleXw7t27nb7TaN+a0KqZPk71qhtm",
+	"ItLX8gSOfa5uRKRVtPLiEKleCe8DHN7gqu6SohVxy+OEDxLxuavBPqdiEnpPhsIAxPOgQUS4Zk5VlTbv",
+	"Iz1u9ZqwjbvH9aBbMZNKxboRxg88lXQm/rNLAzsQ0Ij+cCiU6uNcVFS8sshAZ524FdlyAWpwb8QTJcLC",
+	"t6dV8wAsoaswmCv9QLC09NjPMjkTWU6+rJo0qnUezELw0KMwUbDLOsV8D6RMBAdTyW1T06Nwt5LZoIdS",
+	"C/Oi5SHjiZLkqUaTQe95WKewzeTI/26383W/Kfm9dT/gRIM4QEoWV6lJXne1vQkc/LmYqs29pKFeHyd4",
+	"L3oeqRM8yzicnUbprg/dsjwDhazjA6V1ogUKxhx0h3CtL9wsivqL9DjBYyAE5QgOrRfHue+FtjVt3lzy",
+	"Z74PqgeYs4BKM1rITtRFdRdww5yL21gsYClHUaz7wZMzZ4nT1nB2k2eXhIESPBtO9HsyoeQ8G4LNUXVF",
+	"7IITSi8/PRNBLxDLv04GL4fxmzgIg1uRDcDhrPL6Rlu1PN+MaCHiYpvqQY1pvR+yhBzfPT3ouIVSCptZ",
+	"lZFn4guvTDMo9SWjj1fcQANoJcTLYOSYuQ2UNQywadNCzQfmF3Wof7ueijyLh+o6NDtSURQwn7Bd+hEM",
+	"u4HQBja4lVNZCYDQcVubNW0S12eSgqLeHxPZ8EMkhhCd8v9K2rL/fbRyqDMebcCuKs/ygMEQmQJjDvWZ",
+	"XLKBYL/Mo7GWWcanoC9cyCwina66JR8//PagGmesNQPXcaG/jIXuUoJe4mEmsCNziEr7tJryFsdO0VOd",
+	"leTd0oXG44tglsxAGAfeYDOG6AUwmyRWGIrEBajVlVLsCI5BG8wpBfv0KQ9SRQuLK61/WFPTubBsgcZR",
+	"Ii7jqQh6T7sw/OcCuqWC3kMY/OLvriPlSpG7mYzojZng0bJ0R+b+geuqF/RVIsQM/cyjUTzUvRrwhKdD",
+	"UHL0k0botsH74vRFEo8nOT1Rz4Cer66Nd5nHZ4JP9bzqvxY8zvHzJ58m4cTD3Nj2o4eeReYO7O/tBNeR",
+	"uQX2SkVCuRPT4vXi4wx6fJHzLLfabnXJvcjklCl9CdiYes/BdIQMnZ1RzC1EIOEqx2vhCB7JbMr1Ionk",
+	"HFVyakM6nw60Auiuk+p7Lwrt0j4nTvOH+0FdkQwD/eb+MI9v43xpnle8nudiJ4+nIvCMgr7zOYm0daNv",
+	"r6P73vEb8Xa27i666lNlH/zepl9GVPrPnGyeCMUSKW8Yz1sffqfwzFPSGZ1j73F9SZV2arsWgym2Bo0z",
+	"5Emcjk/1pZ9K27+0bB/7Vi1KhZbb5UxGvo1SkSet+pVtdjmIInWSNu6r7+UCHOVsnuZxokUy3hKyeAS2",
+	"PcowNpQEEWmxm0gQrh4T54C5gOs/lQTmqlsv8bKL+XTKs2XtmHNxFaXTwJGLppHOgFbno7zqyrvGkRi0",
+	"FIrGlwTqmqP1B7GsGJhtTjXfOVU7BMpSuDXqpbINNkaftJiINWPyKkb8hDMotMneX9V6abdfq33oKjWe",
+	"/WhCZmu3Mx+LU5HzWoexEWv6d7pSlmrd3PE2sbkC1xBoSasmeO0xOxU8/ccJ8M+TreWOO4fRGqH7Vgl6",
+	"Xoshqsylvsk3k+WetRU9OPrUtXYL5OvsA7Ma/2Hb4SL3enlRie4xnrPfRCY77B2/idNxj+kRBPc3KHgQ",
+	"lE/1pokxmr3ssP6C3wi4MxFaE9S/zmTkXPGCJ/rgN+8AnVHyiFktnalczpgSaRSnY4LV6rNxLAWYe9ik",
+	"tymYMr1qWGzI01Tm2ibU73MNYmsaYG+CMIDGBmFQalIQBvRsr3HqjN5lcWJWbIAsi2954tnxBFFTaI8N",
+	"IeoYp0MaUBH18xA89eJWZGwghgUec1rVgh8f4LlYYPjc/1Z7XcNgMFfLRr3kciIYXJvxxOj1xhxiMsVl",
+	"IHUTAa5c7wFZ4Wg1UWcn/FawgRjPMTSdz9NUJA1azWbdKpSfO5+7hU3o9zooEbKJXGA0UKQRuWzZo48f",
+	"mczYIJM3eqJG9ztJozhT+bPlen3uFc9FOlxe3Ih8OAGbypq1jSvQzCOAnM1MxekwmUci8ppchV+/XfNd",
+	"g8y/yMBYHCxzgThJmen9zdkwiUWal5fGavsNur/xKH2GtlUclB50DGwP41VHUL4r4cCJbPcToPakgfCT",
+	"H1m3LILrtHztsD64m3vwm+Jx1FpPOJOREVOt/JvGAdJiG6QgpDLBhxMRMa673WOjOcakcymZnpb73RCF",
+	"T6ZxWePmrIik+20FbpaV0lOR4G6QgPcr9RznVO0ktxiXugQG0Gt6X5s9lzlCtjbagXgKtBpKOjBCBI9w",
+	"xd6JwYUc3oj8ng8RepF3D9ihDt3QnNaIfOfZXcfS+hcbVznF5uhClkk5vc836zOn5uX4vE2zAA+Yzwji",
+	"N2JnPqM1ittXZmwqb/WHlLaydS1mYiaz9nYSOt7O4aZ1llJbe8Ieru7WK2atMoqO1HL0DEfW+nT0Z4le",
+	"2ZE/BsqtLxZUXTUfDoWWwMpgwiFLzIlRxoBNgB+LGEAuUdGO8w57N5EgzHXDFUv10/ST9Z8Mg72OIVSA",
+	"J6cyEgnCKHaeRAeDp8Odj/sfD256hK3osZMpH4uzeZI848ObN6NRz6K/Yv2Li7CsXqpHV0990Av2u/uP",
+	"d7p7O939y+7DXveg1330U93pYttVc1/LjM2EnCWils21kFnUMlTcFJV+k1KoaaRfk8lxxqeq45gkp4hf",
+	"PmQGQ8q25IjJJBKZA25UPabkVAxktGR6UBk4yxSL8xCjfKnYPmRnMlKEjmRbnP06lznXu0Wfvkk8XLJE",
+	"gEoBNtdAsCmP9G2Amua5G8ge8iRReGobYwRXk15ahZCtzkrIjrPMfhmyE8wygW+0elT8/lqvKLzoCIJl",
+	"RzLNeZyKTI9DPD7OMpnVfqNvz+dp9aujjKvJKyln1BK2BTojAAImcRaxTOC2kKkeKI5jpJeoXvP4N8bD",
+	"cgc+NZPRNsxMLlSub7CToESuKOlxnuZswIc3LrJWf9ruMMDnTfkSfLSVhfTYt4xoTXvhNTECw0HtZ0qI",
+	"tK0KXJFctFQLnLN5rU/UHOkdNALogZNAVd5aWfFDRb9gw+J2mxu0dfbD0QX7t71uyM6OT7cxoZQdHz2/",
+	"6LMbsdRS/Wxn/9HjkKl4nIqIDZYghl4jgBwGghPaJZHyRgu3vDK43+493V8Twq2NCnbCOwgJj6evS9iE",
+	"lTiKCv7Khe0AyAriYlo66r6/5LlY8CXrn508sPgazGmuexbh1Ck5kyoeu+bsWEyNvdp6v0OfvjFfbf/l",
+	"3312U3EYPsZwuDkaKydjGHzcubGiYyeJVb5jHibydaijfpIc4tT2isxbuOGQmRRW84snCdck3JZcOUkS",
+	"UIZoEAY2D7bmr9EN1/fs3PKMBvY9zrV6kckpPqb42zyw+KZ4tN66TlbxKp3DLgd7d6Nq4fHQVQYbxCs3",
+	"oXf39EVU+HSuwNs1jm9FirjO4uk47Cj1JGY+I6YomwN8cUuJZNRxrv/uO/YA7nmwrT9PuHIu2Q4+hW4D",
+	"bCr06jaYUdiwGea2SkvMS7eDT1dm457B2deEVnWeC4Ja30G2+URqZVo3a5aJUfxRqA47yQ3sZpjMVS6y",
+	"BypE3F3xpAcKcw3Qd09I7KIpsVBsIpOI5XIMUCVK908l3MHUTPAbuA98mgOEtVE0qee+yGnx7od5t/tw",
+	"CAoanwr4SxTJfbECUNACFAaECKk4EgT8lbciS/hMWTUQ7ZaU1JAaesShACjaorukQj3Rca4bzU2WDw5e",
+	"qBXTicy0/JOpCFEv0UNcRZm4qTorstp2b/d4MpvwvcBm8LjTXXaSU5oz4Nj0Xp0JcMzCDMHG0dqCI2At",
+	"5C2R4xhcva4MI9nyKQxgiZjLO6YXV5+uPNAPp18FbKhVBzeQXNj7/tnJj/bmT2Z8ire6A7Xxw3+I0wg8",
+	"o1cbRCLegPjCWEQx/iuBLMUbL/TlVSkJz1gnH03HYWxXr6emZTRL5hlPgl4AG21GOxhOZsgyPZLJfEri",
+	"t+6fQBliQIgkEmCHE0b3FyXTM67P66Cju9SBS95/c9XBtWVT9L+XpRQTe057fYwkr+72YnN38e6z4pv6",
+	"690HFamNWnGPZXoZT7XiPZ0VD+uPHR0V4HGQyjiU8MURilVUSsfzhGeloV8iSM5m8tEi/1QW9he0vlZq",
+	"aRUlFkVBA6wQh0+fXRYPjcLLOR5YEgvCPAGVw0wMteoL3ttIDLW4BbywtgSN0d8rfLtFGhc8lyJbPF3i",
+	"zyYRAd5A2ZJavqqcfdNR8xGI2NpP2DKgIVHa4uJJ4ZPiqmgjYlNFKufjCV4B0W6tjKrW3hSYgPN5UgXL",
+	"7n97R/WR53Ia13c+TlWjog4t2ExFfxnfmrMwiYuJjnNLsVFoCXLErvVpcU3mora+rV3eYc9EvhA4C0qf",
+	"cuZo5Zkwyv2hVXPYrciW6MOsLqZYMZXHxPuD57BMxQOPTWCOrrVT41gwxdHVKLTAG6Lbm7EhV+KQfWPO",
+	"t84QAX/AYKGPcYMgFWnElCxYSHoMoOrwPBwt2MiqWPAmgEFajLMRUolD4s4HuB1wK/JE3+iuzCqGoNES",
+	"2nr/zdWHD53tv9RMos5XtImskPXNgCpEeOhR4iDgWxtl2uuNY/J41Zjs/n1r1yFQ+p+dq+Kvjv7zm+0/",
+	"b3/RIalscljV3j1uAa4eZELZg8e29Hl0u9ex92xXlM2Eq/wy46mKzWHV5FCspoXfmUHEujRrPsBy9nii",
+	"nGPykmdjQUnFNc3S14m24FbHLeoslof7Tx5/67laDsB1G70UqcgsAr0WBvCF5ox7dL0r1YxBoa5eZnMC",
+	"YsCYrAJg4Bflzji+/Cb4vf7VvjksXGSeoW1Ykwqyb/PvuZoQdHCD8wehXiX0B+ZwWBsRw3NxyjDY3GPi",
+	"Ix/mydJkjOglOZL6fInTcYeVG2QNyThnW0WmDAbS+1GUCaW2UdCcykgk/YU+rZwr9dOBpSHV1qHhtcvk",
+	"dJZva+ltXHslTYWaTNAczIVKhFKUlxHJyl7EXMOgF/znzlslsp0Tz1IvNdl/eOElDxQ7OWMcLzxkAzGJ",
+	"9WGdzcGPO8vkx5i0LVnw44klHD7+1LmhlDdxA90Y8DQVmdZwZTVusN+Ou+5P//bv/6Gt9/3HD775c+e/",
+	"f77++//42exCO2DrW0RZzciyVIbsfPlmToezC6GaCR4V/mjaBSsQfe4fc3aWyVwOZcK2ToezHXrOzkkE",
+	"y87cqXK+VIbDwYYsBmLMQYcDHUUhlprT9iLUGbiaKJ8KYlxlKEacO1CMoZwKlsueVQgL60o/bQw6pF7u",
+	"IleMsynPbuxWkRCs1I9b8KVRKnGlutlc/EbocRhRKEGaOO4SAgz+dYlMbi0WgSWzdNI1syWyaFLyd5zn",
+	"qLpmd12+oCs0kC/e0ZNZkXS4lkPaZaHpRUkysK08m4ttkGjF8jPflhyShZ/xvfUi4iu2w8KviC9zv4HX",
+	"li4pSVOGmwP/z+oXODcWDfTdVfx61QEVQv0sU7EFbQ+xC8bZ6WHcq2cUVFDMwBQBI5uxqTY4HdLLEIwQ",
+	"/awIRjKT8xzoJe7RY1dts9dt5+aaNSDsjUdpOJtfTjKhJjKJgt4T4DssZZrpDf4M9necjvvJWGZxPpkG",
+	"veBcK1fnchBjaGwqs6XzpL1HYZCDEuYMEHI7zWJ0jwS9YLfa0uZMAYAc9IJH3e4eZNYiA5p7ufnuSzsT",
+	"ff7B6rRceVXHL+b6q7we/X+uZrjR3QWb0lfyH9YXdeFE9OTdtnIkumS01oWDm9Przast1vffXHWIgpVW",
+	"JhoVbXyKiH0OCekdIo47LIO1tQQhzbzWIJiBjsnroddfmDTxNS8/A1i5yx7iebaTK0SPdzKCavaI9xV2",
+	"VBGK3vSeciKSfRmPlm3eBIhX0DgKagCjZ3vnEbLl7HtO8a9ZFmu5tfSmJv/ueUgpXco8CySd71Fu8+vP",
+	"KiVbmWfxjy2e5c3fLLKyKZ+twPRjvpt3WJwkL2rCSZSIjdtwjomqgIBZFkwNDZNfZI+9/8vW/9PRT//u",
+	"uw/4kA/B9lXH2o3UpsJXsXbOGuDPJpceeDgMHMnTtALLQa9+N1l+SW89xFn5IBEvtE0BIaLSei3veX3H",
+	"RGb5axNOGnL4zvHwV+TiCjd/RbqaZJxVB2RVka2dZZsl6dQpiOtgaXNyrH1122NU93PDXB7vObpZWGQg",
+	"Jvw2Xo9qoITdZ+ZySiLRC0rO88bkbUNQYBwICDHkxIaN2EQAzIPfCbRQ4AteyOwGLD6uyhxsZM1M+ZJt",
+	"DR1I2XCeZSIdao29kC+xIlonEbGD/aeFSzWkXx92UTYATJT6QqLb4PETodbAeh8+LuFffWIpGJb8NS1y",
+	"/CvuJnxErbc47qgk97qhxxwoD57JxyqGV09OHk/FIRvNM3BEyVQoxH4a0k7XZA4JnwbGsoGqZbci6rAu",
+	"g1Q74P+Mp3G+etT2WuGGy+p+dZGdCp6yo7O3bK6AGUT3DcIa0zhJ4qHMwL0+kLfCxvTIL8Cjtcj3vRqy",
+	"2TuzUcbjlJbO+lRvB3GJXrKxhLU8lpAyEucTCgUAB2c9MyekPWPcEAbQkYqFGzB42u0WF064AtCwfhKi",
+	"MhCtHiLS9HGX8Cn6QIaI1ATrUgDJ0nCe+zKbKvDy9UxfVaIHWrMPu7VVu0ZtAOJ8J0u3MGEpOZBtYSKR",
+	"oxNtr27+4+7Bt+snOhE8S2t7r4LizARLRYxsYaB9OzewVCLkt7qLgU5MG/oFuVG380Qb7guUnrBluZZF",
+	"PEMCSNjBpQ3syD09e5mcjyczyMKTM1xpGaZ62bBerYHuCooLP6/fLdVkZ6855Px31Zkx7ArZqy0QgBaj",
+	"M2NGen0KHrAW+3ndJE/5xwtKbj2zGV62Jc0SFhqiN/KgyI4t5oYNlnrizTiHLOO5A96CQ/E+Gl91anjl",
+	"JV5VE5mn8bPPkJWPnzx5sr/3eG0Ly2QizUcXzvFILLCFziQfsi7C3KuCAIyJzUaxe0/0JTJ9LhKxPlHz",
+	"jbkOSg/NlYjKo1ESJvosAPy6Aa9PSotNG7ITkTjUaKFVloq6QpnoMHhS1yc4IyhMA64/q15lotCZHnUf",
+	"MoCKDMU9DOwskwNxzLPEIzpflXPAMzETBtgkeBSnQik2nIgh4iadUxS5hkIGbIkAsgSsBuqZWPZIsJv5",
 	"QI/7A6VXfCwjVxGEqFAmtG1jff0P9IEb5zFPnouEm0xpGChIt1HKbjIaa/MKEJqHVAUqmwt8PLSc2YQF",
 	"VJuQodPAYgWQB9KVFqrjF72m8ok+TdftdnMtnRFGNyLmzrvveK30thBJcDQ/l4v0XZxGclHa9I8bj34E",
-	"mwDoIbcDbbz6UwHw0xHPrIrA2SAT/MZiqgrOAcgj62kdMWRqwvWihhumWhkz2nAC/nqEXnzb/TfgtnX0",
+	"mwDoIbcDbbz6UwHw0xHPrIrA2SAT/MZiqgrOAcgj62kdMWRqwvWihhumWhkz2nAC/nqEXnzb/Q/gtnX0",
 	"zkMjMktXVIQtIYLd0abrH+H13kkDvLEp/DCWbD4zSSa463RH8YhAqMEivQdFDObk7cwzI6snhHsmY8aV",
 	"qSC2aiJaLqg2LY/T8bkfyndu4NjAeA+iDVHQlCVEbVe45iGsPU8E40Mo/yWQTpK0J3NpMbWJ1pa0zRqr",
 	"icF8G9RgqkIDYXJOOIxOFWpNa5zdRdHNNUmLPszNlM92bsRSmUyD4GoFMmfKZ4aKOPKP6jM5N7JPn0Yk",
@@ -16609,315 +18374,326 @@ var swaggerSpec = []string{
 	"BJFDYRbnhSF+yFw1BHMUiwCSAcnBGkWgnh65LNQqA3g+4PTHAnDxcPL5hy2M4ruCamUljYh7bQ1bXDta",
 	"Nk3qBdimjdmWmU8Ltg1HtZ1i2TiwwHCcUAUuh+4J9oYoM+duzCT9juBnzi2fwkpb6l1zWwQLrTjISmef",
 	"lpCVJtQe1uFJssVD1vCrA4YbhGzQKd703XeMF39ub2/c8DTP4sJ+gfQcB+5vRxeUpigejUSmv2/weH9e",
-	"L/Wvg5BxgO6wP33HBvjpv/6L/WnC1Rbv+F+7ba8YrLqi6XY9ho03fq0BrQRFv/RAll/nDqDnl+rlOGCV",
-	"Cz0DVbK13DEqSb+mDVwWy3ZA/lTkvztPgXbWvi1v7/IDa611Q/huY53v795W5yFFU90nb9LS2lopGluZ",
-	"KKTNY2I0EsO8VBKiYStUcilk5iRJ+PrVtI7gxxV7ccXv+hh//6DckAche1A05MGVfUSTqNzKEXScNzai",
-	"hD7OP6MtnoVfiWe4E1T+abPTqxjZ8lOKEa08vfl082GoLyzitJKHUirM4MGUad3rMpsL9Bz2h0Mxy7Wh",
-	"4CRygY7THyTiUl7ol2nlBrU5UHMpys4QU2ZzfCA24JBBgmcN8li0UknltIlCwiZnkpZpkokOrY9FSaNZ",
-	"QkKlCf/GJfVw87oTn+GShItb2HiNfF6roXPr08/8OW71d4zt70DlOBNDkw8CqbtQE9RSeXgpJr1pcuWy",
-	"A2thqphh7M5yy3oY2eq3WLztnV9w91IDBEv2cqnpJQ1LvJBvEPkEm0COcuTJihVxpMYpzMyGngyDGP8K",
-	"vvVPHtieW2zEkye44Ir4BJBVTpZK/pAEgeAYiQ50rU74TA9InW5llsRFwbw2RQ4w4XwvDOIo6AXdvZ3i",
-	"ur0nQVOxHmwMWjR4+EIUu3JYO3UtdN+edjv7TLEtAw5iT7tMbQeV8j50FgACWB889vFHCWJZ/WZSrFi3",
-	"4VGnjpUFeFcqaNEL9tj//O//w7o9VmspA6h5Ywpx5/GTb3+CqmgYvcri8RjSHanZNQArzcuqaoOOEr0o",
-	"SjL7TfpNa/9kmcz8DJOxVs3nSWQOaWrqIe08resTBV47iWsIDKrHqInwQBihpdSJPSP2No1/nYvDAq84",
-	"ZkmcChtXyjOoVy5lG4a+jcol2DXfElh8jvjx1QEjjPCDM8aHI4yJJjU00INRnDhJf2B8geVTKVaIHNtV",
-	"3kmXV80syTCYiCQivlL4e56aauC+RCG7eXzHqHtKgwYi0lwQoGT90sk3SnbXW69xmS1iNSGJiix9KEOH",
-	"WoTAUoGAfLtVCCvqJKpl1fvaZOSAV9bbY5jFeY8B9OyIA7NmlIiQWaBAyM7n+ovnYsrTKGQm9hgyjM+G",
-	"7HkGGaUZOxdDmQ7jRBwiRq49PWUVdx4ZeRc2s+HC3oaRL7oaOivJrI1ir1ytOBG/YOENt3LXOiL0L1h+",
-	"4ziNZjJOc7/2Y2FNgNlNTX57nROGN2XIn5z1IHpE0sBxzrcRfjxRsp83P9VqZybHXM5zAayW+j5TNDbO",
-	"sGzsIRPTWb60MUDsH9nnEH2okTmva6Azc4885e/0HvhBcCWai9nJzHEna5GYQtIsg3vjdIw8d2jWmUAO",
+	"L/Wvg5BxgO6wP33HBvjp739nf5pwtcU7/tdu2ysGq65oul2PYeONX2tAK0HRLz2Q5de5A+j5pXo5Dljl",
+	"Qs9AlWwtd4xK0q9pA5fFsh2QPxX5785ToJ21b8vbu/zAWmvdEL7bWOf7u7fVeUjRVPfJm7S0tlaKxlYm",
+	"CmnzmBiNxDAvlYRo2AqVXAqZOUkSvn41rSP4ccVeXPG7PsbfPyg35EHIHhQNeXBlH9EkKrdyBB3njY0o",
+	"oY/zz2iLZ+FX4hnuBJV/2uz0Kka2/JRiRCtPbz7dfBjqC4s4reShlAozeDBlWve6zOYCPYf94VDMcm0o",
+	"OIlcoOP0B4m4lBf6ZVq5QW0O1FyKsjPElNkcH4gNOGSQ4FmDPBatVFI5baKQsMmZpGWaZKJD62NR0miW",
+	"kFBpwr9xST3cvO7EZ7gk4eIWNl4jn9dq6Nz69DN/jlv9HWP7O1A5zsTQ5INA6i7UBLVUHl6KSW+aXLns",
+	"wFqYKmYYu7Pcsh5GtvotFm975xfcvdQAwZK9XGp6ScMSL+QbRD7BJpCjHHmyYkUcqXEKM7OhJ8Mgxr+C",
+	"b/2TB7bnFhvx5AkuuCI+AWSVk6WSPyRBIDhGogNdqxM+0wNSp1uZJXFRMK9NkQNMON8LgzgKekF3b6e4",
+	"bu9J0FSsBxuDFg0evhDFrhzWTl0L3ben3c4+U2zLgIPY0y5T20GlvA+dBYAA1gePffxRglhWv5kUK9Zt",
+	"eNSpY2UB3pUKWvSCPfZ//t//j3V7rNZSBlDzxhTizuMn3/4EVdEwepXF4zGkO1KzawBWmpdV1QYdJXpR",
+	"lGT2m/Sb1v7JMpn5GSZjrZrPk8gc0tTUQ9p5WtcnCrx2EtcQGFSPURPhgTBCS6kTe0bsbRr/OheHBV5x",
+	"zJI4FTaulGdQr1zKNgx9G5VLsGu+JbD4HPHjqwNGGOEHZ4wPRxgTTWpooAejOHGS/sD4AsunUqwQObar",
+	"vJMur5pZkmEwEUlEfKXw9zw11cB9iUJ28/iOUfeUBg1EpLkgQMn6pZNvlOyut17jMlvEakISFVn6UIYO",
+	"tQiBpQIB+XarEFbUSVTLqve1ycgBr6y3xzCL8x4D6NkRB2bNKBEhs0CBkJ3P9RfPxZSnUchM7DFkGJ8N",
+	"2fMMMkozdi6GMh3GiThEjFx7esoq7jwy8i5sZsOFvQ0jX3Q1dFaSWRvFXrlacSJ+wcIbbuWudUToX7D8",
+	"xnEazWSc5n7tx8KaALObmvz2OicMb8qQPznrQfSIpIHjnG8j/HiiZD9vfqrVzkyOuZznAlgt9X2maGyc",
+	"YdnYQyams3xpY4DYP7LPIfpQI3Ne10Bn5h55yt/pPfBKcCWai9nJzHEna5GYQtIsg3vjdIw8d2jWmUAO",
 	"2Gta6yfufU/8ZmVdCnq0Z1zNuS4V1lceyx7UPnGB3eTwL4KDbgS+CGuN5klyaNHjFuEP5AwyLYoIQBpI",
-	"M6Z33Zo3C/gHfW3rCj+E/jP1vZs1nnLgZwgINsACWo3XRQO6+fcYFzrE/mEYVHwUQxDt4/OzIwpwhc4z",
-	"xjzXo2hPBPOoBad6NUaFSJtx0NCvDerR6cvXF22Ct9dHqsbgHOdFNmO9bbnIpnHK86a1B2WsAUSw4Mv6",
-	"wvM91FOqKbTSyLS7/GZ37u14rZKNP9Ay9JyXBUCT4DAIKaGSusi5i+zjhyyXCR6tDucJeEFCG7RSmMVy",
-	"KwzKxASLjWcFi3lASNSNc1pmz7pgzlezO08FV/NMa28UEy7hVYaJHN707FYHFGFc4ALo5ulG5VGGfDgR",
-	"b/2+lIuJHhQavVc/MrjWep/mSkTrwtVrRF82T9PVtQzyisAK2YLo6BUWuK3UPmonctfXUMgN8h6dYRu/",
-	"o1rD288sfRKJNI/z5StwGpQVG6XmYB9O8nymeru7hRuhQ1Z1R90OO8RD20nkkCdBGJD/4feAJ+OgFxxf",
-	"7D96DCWJb4NeAMTakKmuTXdkYsi1WXt8FEC9c700YuAA1QtzMHj3H8/fduf/cfrXV6/OToMw0NfG//78",
-	"t9Os+9O//3r0619vfvoeXacV5Yta71P5r2OlrvWqQpkNwGYogNxO57+hsap4reaDJB4y/SOBbzj768Wb",
-	"1+ydGLBXYsm2zl8csSeP9p5sG/y1oXG51jddI3wBhAD767tXFyW9w58xiS6T2qSWGdFWVpGgYaJOeVdI",
-	"Ba+3GbHU92QDGmk4m+v1THg3crQ9IGSLKkZgyiMROnoZrTHrk16IwUTKGzJMDtnvnxxMOivclNk8ZTzB",
-	"o1LlfOm+pMP6qM+K6SzhuSgmBUoNEGBETIWK1W4Mo9BjHwLo5ofAAgSRCJAy1BR1MASBBUUkCMEORhOp",
-	"aIiaRiGSzVPFXuNbQlv4Rne8p68B62iRxblAv66t1W6rYAwQamGu1T22ZR5q0l+k+pTzHF5VYCN2w39q",
-	"U5FFDKx42V95Tho4z9mMj4WbA2IKxVf22mp6wN0Swc/uztU3fqYnahlQm/hrX3lNjweKnWVyqo/MuYIW",
-	"G7g0necd1k99y4JeuDPPElfVs0sKXRxAuuSCRwET6QT+iieDWw8aQCUJ12QGPnr08NHaHAd9iJ5lciiU",
-	"Emo1HsjC8JTbHyUEmVX6wgdKrzB8WohrGSuJFducFAEFya8AzcYMBYvDT5csi8eTXNVSXSIZsnkKPG32",
-	"9VqFUjA/xtohEYq6NFCdsnwhKevXQG0dbZQmivXPTmAucWsinz+GtKhLLIa4IpgmA6FfZ37Ygz2nmu2T",
-	"T58Fq3E2VclfXHzfEDl2F70nLOk8AGKStR9klhOB04k+DCKn4oaH1mCeT4hFogbENwsBJcityOJRrBXJ",
-	"s+PTHtp9elKwvMopn5lNtDPkulEdr25YbouHbK+4AF5UVHcE6jRZsooa/EjuS0Knh77TsFhSRWS2yQR6",
-	"wOQiNRBvwwSKt217FPMSYYSnEn8kWhb2jkTO42RztcEwRqzi6LwH9giXjHMF9+Y6+rZPYfBDpTD+ujis",
-	"sRsWMssngAMFUHqcYmGAQ/by+JLt3u7tmjsUCXAUNkjGB05C3/R90XBJxUnkdZUXnMR/BFfuI7hy5zFf",
-	"F4rZ7MFfPXDzR0TmHzQig/TSRuJ9VrykbVjkyit23TKZ9SnE3LuCDNVfIpFRWVxTzqaUmtozOUzm/Hyg",
-	"nGq8Rd4OpXYReUhIdwGiWyt1HWZrFJvXgMsKLyvgTPhU4w/AN4YMaoaiuTmRCd0KWnGptGYqDQsKUMIi",
-	"jQlg+slLb5uD79E6qgrpXZRtgzoCXa13oeqwSyzZCe+IU0DYh5DAgNgbchOhCovUnmhlkUTVWq74iHIi",
-	"5gmbxCoHs7DHBvPhjchZbFqJvsU4ZVv7/7m1Fe/sbe9+ux2y/f/cine/3b5iumeXC8kUzLjAJk1FNsbM",
-	"Ea1kpGN62CHjbCayoX5rghghlCOUKDQawS3k33z6b/WTFFu3qso/vGmD+p/rDKQ4jcRHr3Jln7f/yDWz",
-	"dlwmLfug6naDp4bU2quVfhqwfquy+jO66c9Onk9Py2VT1xejXVePtqpKQ5PNq0I7l14xgmQxK0BGhk6m",
-	"5t8O2Y2YoZfEEitwUqeM3Zog5bQlA0/0PkE/ank1zWTUKqXRvMbPT9WG3cbvw60XTEbe1cYQIfAmoDBK",
-	"qT3AOeEQard5S86zFoRQVmxT5k8u5U1JK2nxKmeddz3+yPrKMLaCD/aax+lcNNbJScVH43JylRjbC9Kp",
-	"PNrZFGOguqFHZuM1kOkgz70htXbeZR2WS7YAHRoSCnIJSGJTKZL+pqyv1sBM9Ps1m4j+gbwVzyhW6bHl",
-	"18Xoee64dvCkSqo8KBwMfjMCNh9Ur0fiTywAA6lHVW7SwtdXVPHZjlhPva365yl7GLiP8UqtRlqp+mKx",
-	"9BIUP8cUNNqmFV6cWmxZPWBK5DlWTObLDiv4oSmHTls88yztsHOeRnLaYzwFLyNX+ZFMUzEEVxPSxY/E",
-	"QiinxEOcshFUiaYbSMgVFyNea0HCVYvWIVUh6rAzwW+O3532e8U1ThkDkwyppEwhTy4XybLDzvS7edIr",
-	"NCj04ImFp1Urnqi1ujL4v1fgyvR4G1Id+OJGIA+jmxDRcQKuPacWKsZlizAAJt9DpQisXWGDug8UG/P5",
-	"2BTHKTXWhCgaylUYaDtEMl1TqkT/XZ3EIAxwks1vJlk0DMxk6I84xEG1HkgQBk7GiM8eO9XK3BknfX4j",
-	"r9EpuBH1meS35qb6tCKMP7ocEdBtuJOILgr1WCwYgLm3auLxsozFyiMLqlpSvSqVm8cRJLvlwTj1dqVv",
-	"JXxqaCaQtxBaim9q/QI9CpdUKKb8mqOztz+/vei/PA7Z6fHpm/P/MH89P7l4hZ+ZzFj/x+Pz/svjn8+P",
-	"L87evL44/vny5PS4jWidUqWfhqQRnAryoEIGsJMrTsnmBPexBF4gdtoZwTMZqbWvXjGmzU+ep3EVVry+",
-	"6o4zEfQEamIxTleNK16di6GIZ1U4oC2gRFexTF92Kzy1ZOp1hmr3XK3rAj3D18x6nd/NQrd9LHRsKxzr",
-	"TVw4t9G+BPgc7GyOliFatdaNVt/BcOHxx1mGNSXKZt4GvMA3WOOoVGbpyVoVQT+B01CYQT/RAve1zOHf",
-	"Y8hUC8LguRTqtczh75YlSn/QwwVPgU/mkfCHfS78VX74pzCApb6yrvaasmefWdFQj6YzOquN1btxEsDE",
-	"Q+9XTPX6blfC1liKmywzpy7xXGE2L0Ex6EyPVSFUKh30qc9O4Yg1p+LqEJCJkRxiAaQS3UVOiUJWmoJl",
-	"68IU6oegjRavHMmG0mRO/+qs602KczpPEsRGlrQAd1oScU+Porw28brBCmi6wRsEOiIP10SQe0CZZLmW",
-	"hleydsWuH+e0bU82zO2omYSVvlOHEWoKghmQJIcIpIxzKOqEP5+9vfTaxfM4amlrvnE4Rj3+nIEAvyda",
-	"hk4cDHPDDHEIVY+tFfyOFYMVJiJAw2KFzhhKlk/B2XkuVC4hfdU6Xd3KFr2iLpZyOUoV8k9H5ZoPs9wl",
-	"3+qwV0LMekg/zZfAKPKbyGRJecfXB2Ggr215XpgRK2423+BDPoWBBfD7/B3c4+jgTEvfItI5kYlHgjS7",
-	"UX4QPFK26Gw7Z4q7rLsH3/7TeVd8q/kMUeONDpP1iQrxrfBimgHwRQxDYP/gygLAfEPhPy2mN/FrrEhO",
-	"fudWGTEZvKWapQ82yVUmDMlaULmM3iqxmSgkvMPaC6EPm4xNJtCV2RJNYdOIzV4/E2mEe9owcWvrnHDl",
-	"r2VuPl6WIOYvMDB61d4JhWgUWEdOo6/8i/UzE5PKv2+YqbnRqUXpGGtWi3dYvPld+nm+MfmKKVNnMiLD",
-	"7Rn3RkRfOFpfGVJfhCduUrnAUN84lRlKLmcyh/pyNOLMptux3+183P94cFM45aF6od2Yw9mc0PUHe/ud",
-	"R4aGnb7b2+vsf2pKmZ7J6HVzEbmdJ9HB4OmQ3u7BYDuNrg4JGKcAWtW6iKLAzIYO380S7LBw7c/FbJWt",
-	"mkcU6WqgCbzzcvC7CTgRcgS9p0/1g0dzBc/93QQjnziFmg1i1sxkj+3sGRFOJd17eDR39fFXxPB8k1K8",
-	"uX44CVMafQEnLb9Zxxr6aH3U0fbN5xyMi1cqvrSsIE7HOuwC5S2S6yH7NB7/FO8jD9UGUBlokO6tZwWs",
-	"nHQ7dg3zfon5+HWJGqcvwK+9IroIjHgsxRoYWFQFfMuEAjAFVtbwa7eLBDfkxK2Nr+hmeb2HGH1TQB9j",
-	"qBA58WkNxHieWmQ7IYy+QLe8mV924BtmTKslDZnP4OOdA8YZ5BSCkEMC/ph6OWO5zkvdwiMM/s5m6CDS",
-	"eGsVl0Eukl9NRGvQ47m2qOwCzw5W1AqItGPamLwPF/vqjSEUPqwWUvi0yBSrV8akJ9kuhe6ImtHyTigk",
-	"L3pGAFPy5CKtJmjWJy9yKipskJ5bKNVTHgm2FHmvRiQNOSH1ug2GWxIiRqqIPyF9M91ngflFoiyVGRtg",
-	"uswdktCwzHBDLyuRXoAjFjFLJH4BxqeS4C2PpVfbf9y0dipXHnSfPm6pLePtq72WPjTkRKqGRJHvpcqp",
-	"0nMrQO2MkmHW28JY4aNxgZnJrdXxiBXb80vJldimGeXCfG4Oid6+JTPo+8vLsyCEfy4aMJ7lHpRZXH2V",
-	"iog+KWWcZYhHtZWypZZZpaFjfMaz/A4jktdqoW36AIrc2ZHI85m294az9eZdjsGmGSZrVJriW8DnFitf",
-	"yeQiiiHv2RXnLIojW+ZdzjEf1zSYSI8MOdH3EqC7r2XuDw7H6WzeREiOorowbaBihXXGrBANbSO5JiLc",
-	"MrbqkThe/0y7eKEjmNa+++6SyZdf7zhw1nthmqnULs30WwKBWMEctSVpmycNiTcw0ai4A8fcIRDA9F73",
-	"T48NIbwcMbcgiq+g/+rNAm8PzVJ3+lmMj3/LFAp+fd9kmcw2NhrBgj+GpIk1+bUOmrRqXSk2S/hQGDVs",
-	"oK3DDru0KORYse5qPfhAG4vrzC0jLzY8Sg1clR7gHVg59/n39Xa1EJ6M6L1r1C6V7f/5BfmauGBeUJ1Q",
-	"8tYWtL8lAGmhZRFuSIVORQKoDwp47jLfh/GrY1KErfmGcT3w4dTrvg2WbjWFzbI69ID3yeu8ll2mKFHQ",
-	"RuVySh17N3gtBoPlyyjy0kopGiRyeCPW+vue0WXlkr3NGpJyidkL5KGvVq6t1dmyZO7fq0Zuc0u6/gw/",
-	"10HbQn6BF68dARHWQyhV1g9B228ye4CPqJiGIrcCyJcAvIiWwiJWkChPQT5DHoL0ng6zC7AZQdUaHkeh",
-	"BxmJ8UtwBfVsIn0iEJE1pg22oS0kiNul/dFgmbI83mbxcYakCe1A1p6KQTbqheMJKf6+Qj7NqtCE+3wK",
-	"jw/YAKh1R0VKLkwUODhwpq8n/FZc9/RBRRlPhcOakHyE7Q1BVZ/nwimfZIWqQULqP4ggweHmmhZJ4sji",
-	"oEQycmO2bMs3iiGshZCSiuSIkZDZLuziiou9LK4pA6CgFnjf3XnKd0ZXv+89/uQlFdBGYiM0xy/4Vut2",
-	"pXhJy82L16MzN5dDmZSsKaBo2d3r7AXhClIiogMutqq5y7UNnCdN9octI9naCNR3fL9/BGHrTADQoI++",
-	"wFJTfXiZvlYb3DuKJurLG9xdmCXRbwKx6zPsAq95oJieRCxlJLMcSuOMeJIgACKXBaSxsnD4gi8rR92B",
-	"4yWuYM9bnFzudUUvB0vmW+t3OKPuTHqsuzIr1Id18+Vc3mayvLWAvkR5nGrpmLtb+fdWf6UxdOloYK7y",
-	"ZiROEQT2ag0NHXVPskYdvnHT9G2VfdKe67lXh5TPCCFNAHfTOSKVqHO8ximDN7JIeikPNlBY710OrxWl",
-	"nyUT3YE28rH0XVtZ2Ub0tZBPq7b3GhK9+tpsXFnq7SwyeIkKx/fQoT5xzL9y4oOzJIJdG3QubxYnGh34",
-	"TYaH3SZVu9uOYdzRBt87uJ9gr9v59ttOt7P3pPeo290j/EGb8HiJYBJH3TAzvv+d3MfBLpY6+814COEl",
-	"hfPV+FyrHsxCfoEr8tOV5Wek6XVpFgFNrS+h/fT+qjH6b/eHuwOq6xVfUV2SzojQTy5nnBk8Oq2CvhZl",
-	"QWWV4oM9JweNF+wyO2JXhjsEZDHaLUFvv9vVXfUfCVBJrCzm0Reqb9FSHuGMBD+n7AccsFuDuQxuHn58",
-	"2tn7toE/fVjAdNsb/D6Dwto+DTwnZfsI3bH8RrCZNisgqGzsJK5uFNWXBu5CqzZbMo4QE+zjfMLMKIQQ",
-	"2TLcZeDyKBSlDjuezvJlz+JYUrYUmNWGXkd/au4hG0ttQpInxubUA/YAHoM1K12TwEA7Jxy/DPEbJ4pJ",
-	"JghHAiDD3aSvJ1Jym5JviFQJWIqYPCxKEicAdpQZ22fIv7pwKDKdnx93mTqkgnCY79bat1PKzWzB+eyk",
-	"xVcci6lTRtaYbuBgxDtwNLCqVcFTNxFJZC0xgiMC7AJWxrW7eq+RhzUVRdkW525T94WwsYpyrRgAVIt5",
-	"N8VGkzgVVCSG7MOpP524jjXZ21vnF3GwHHv7voR6s6dre8hWyqn3HExg8EyEhru3ABgvTHZkI4+PwdpG",
-	"PkZtS13RKwC3wF5DrMhO4gLQP5S9loURnkZsIHMsTwjVVKFFJrDsklHA/tNv0KMPdGlOLR9mG9uKjtmK",
-	"xJbSzbE7yB9WnSGT8drSMjb758Lc5jzCgcWvLJJduZz48hrwSvCTW2bH1NfpEd/YHAibaWIQwVOWzWZg",
-	"cSqv4YHqukcV2zEcYPN+OdFfKlKl4YqaT5rfCIWC3i1CnS6ptcZlS7SDtjhnGXq4pdsP2HG95LU839ZC",
-	"fyCxlFTNq1YPIz9cyz8BffUJsFyCd3FqG13zouNYRPFtHDncxC9e/7izB+xxE7ZFnq1tkktxVuQDhWwq",
-	"o3kicdLQRVbyFy1NNs6aPh44fdz39fG2KRnjZXwrbMoFV+wajsbrjUl8zAscaRaWdY1iX/q0dKrd3x/6",
-	"82X6UWRqEIeU8Fn8LTPzFU8StoXH3kAkeuqKejXbrjvp5PXR+XH/4vjnk9cXl/3XR8cXQRg8P2715c+X",
-	"b37+6fj8jTcoTf14Jib8Nt44t/F7uWAjrnKDoRlLNkdKp0guUlMnQB/xU8xY+V5m8W/aokjOZFQERR5o",
-	"nQlbUDdv4ZLncrFeBmFfzsjFB/e9nW1016fmqT4lJH1lood5fLs6X8aWh+6wN1iTrEf+4IKhSyHcCWtR",
-	"D2WGu5NoTZ00HzpfcjkfTvQl4uNQzPJqxV6Vx0kCERxQIyDQAKk27AyK6JlmmRrPRNUArEgql7OZiA5t",
-	"+jJ4PG1cEhOVtZokIvao+9CUyXYXK45JEAbU3SAM8L0tTX490vYZ+o/iOfov86xias7ICbxB3utMJvEw",
-	"9tG4vsYMe54CSShEMFtQSPtfUsUoNYvEvW/X8ytVATNnmGN9hjRRLQdXj5W5UX80N7sgjXodORBaxEfl",
-	"MNpCEpefpQG6vvoY2FtPKuWH/WBDqxiw1eiQb++SbIs522d6rSy9IT4Mwxil3CwqNojTSPXYKf/YJBnC",
-	"CjVHksiFAjKvQ3Yap4fseayAYxr2qtUxxnT2kj/dJrzzj3pzgOvH3NhyPWBWOz6APsNj8HPxMHSKD+Ik",
-	"/g0OyHdxGslFo4+eeISMylwwABIhtJKkpphw1HyGKtqUJ4mgIIM+RChNLhsL1KkQTe/UQe+y+SzUFmQE",
-	"pm5fj4024bTAA74RU3KOZCfYXMBDslFx8W67hLeLAqmzobDgVpVocVqR3uEgtXx5IRZJFqf2rFEeks1G",
-	"vvD3yBV+tfV+hz59Y77a/os3yqdyMVuRlIgyQ58hUSSiQhOKzDni0vnsrRcfa0WmQU36nPRF8X1KdCca",
-	"ylZGGE1EAcusSpvmHJjNeQUIBef0JjTrZYVyWoKMbrASo7mbBk4e7m5V9zOYEFPYww5hwU7OBpngN2ty",
-	"Eh4frE+0aEX1olf5NE6SeCgzbT26xC8gThzulzhlp/EzYjXIDb3ODMsuHfp5YezzSWaBb8alPFLWoKJM",
-	"gYbn99j529evT16//Pn8+G9vjy8uL6B5f3t7/Pb4ufOdIvEZsqP+0ffHRdMrB7Ep6BKyl+5Y0FUd9mzp",
-	"AX8ADLhgDuqxozevj96enx+/PvqPkFiFSiVUZHaDli83NjC19Ofz/uVx5RZTYMc9pOxE6aPKmRt9ZtmZ",
-	"CcLAO/hBGFQHLQiDypAFYeCMVBAGL51XOv3TD3Pa7jWMXIqT8oI7/tvb/g8/X74xFcTwQNv7NzMdlhrD",
-	"dPzl+XH/8vj858vv+6+DMPjh+OLCfDbPas4E2YRochOKyRJpj+3sKqStqUW4oTQRadRcKknA2U9mIrhn",
-	"dF99EFfnjHpaA55gVYtvdsO/7Fz9eYv9ufbd9u8HflSKWznc41FRueCRpbpwLiYHEBHngrGymbLrl3NO",
-	"udr1rXFK4H6Z1pDF2+IYBOO4hTaiaA19VY2EZyuKdWG2EKxBKBBGEXk5YsNMpj02jdN5LkI2kfMsZBFf",
-	"mm0+lWk+Cc0/zg8LIW4oQGCdH1iV3arxuUgStsXZw32t5fJlyBRfbrt1bQhDg7vM1p3/ihsjj6fiJ5l6",
-	"08AAkkC9Pem/7rOI53zAlQix3CNX7HiuhcDuM5El2poplLq3l0ceZ53bbFui5uc/7+5c/flfNyKcxKBz",
-	"XX6tqSFSFAqxhCUEvXd2WchcAQDlWGQkiuSa+FakRemQokCI49MrVw4pnlb5QUaCaolc1N3wnuwRYgg1",
-	"ccEG/ssOO8mBQLfEZVOKcWAtJWyUeZwD5ZoalxK5wOmGRHBt7joslpN4PBFY0pwIw1MBZOD6RstGbnjq",
-	"ErmgixFbqIi8REA4DTj0RnqNicLuAzi42zRQUhA5nnqc7Mj3vNJWuJjwLHLSzD0IQKDRh2iAKUfILQ/7",
-	"G2PL213OFVbWKiJfGKvTFqyXQlnM5HDSJu0GI7/NWW8rg01qmQ7vcGtl02FbvXoCjuNMZnljTjAOGkWZ",
-	"pTOulB+JnPI1bJRY4p/IAOvMvjE5MOrhzUY17D9kz3j92S/0l0StqoUxNSmph1CQbazIzuYpzXDBCOsd",
-	"/tZTjDEwZ9uvDW/UJ0ILRIP3qyCJsiy+RS6cVTXuB5b0GGrG7pi/dx6Nngx3+GAYicApwrhXR28U7/Ee",
-	"wEXtAGOJD/lUtC96OXBYmauPl4DRuAMfxiZFJYG+s4WutWnave1Y0Zyr5inGkg+VOTb61UkU9ILu3k4B",
-	"Jdr7tlQbq8v+53//H7bXY3s2gqDfqdxUsd4eBVQiC1Ui0NE7flOU/nXrD2ycteI2eP0GEQmfqfapAWPp",
-	"JIPP00gLDcj6HvPUpcbCChHtMyU/P0WhNd3tvaQyniFhmylHn1bo9FcQONHsNxdmirFascFxVGJXDfDz",
-	"uwGtPfStopzZSM1dneJ4CZUzn5fSgDZx2brA2wZRgYTMUMqRqP8LLMoMk9n00pSV0Tokrmu4wCENNtAy",
-	"Ku3nIP1AbYLDmyGULQWXOT1iEaeqwz4Eux8CQjoUWgkZK6b6cEH/iQ4OeDukgrItJQQ7Sng8xZjI9iHb",
-	"/TDvdh8O7U3wpyAFERExGNqO87DQhiCRICTEV7xZEcut3f/acgpZ/vzfO1elspY7V99s/3nba9TcQ+qZ",
-	"hU97TjOwAEIm02RZuMKIR10J6DOBUbQKeEh67xAMpyLc2lwq33N4rTKNO2tt47uR0SqRmyryfgr/uyWi",
-	"+n0Hl6Vt8UDB8iy7jEo0yV9yuGatCqJStoxFf6IrnOC7oRM9RWgnw+cj8gnFfYgh+z0tFpBWgmFqF3Xe",
-	"GNmTPJ9VXQKPVu2c93s7T6/e6x7+3g0PPv1XMQb4YccdAs8Wam1FG5uY48hUuuPU1yRDGFivtx6Az+Lq",
-	"z//6AOzh6m/lxuuLtLDZf4z/Z3Gag/mMXz8cfkcv+xT6W4ZjzcCU0K20awvRfkhLnwg9esR9j9mVYORO",
-	"lrOJSJWtEF90qX2P9FBfVXuBI0Koe7X1YGfnAbkCfBkOJREUwxljDwTA6GISis2bppLEgJ6C+tE2edEB",
-	"mXCTPZaUqxn38JYfJGVk6+E4kqkWkDv2S4ddFNxE3CljXE7oxlTFovTDGV03lPImbiLxpG20Mk/NsNBW",
-	"T9SYDE6cX3fLUn0RbVtafB+eXWomb9BOyUSPfX95eba7r1fDMBE8Y7n4mLOtyf5w2ymyTWuJz2ZnhPzX",
-	"D3Kqvsdyd7I/1AtvnM2GZTmRuvcV5dlwaZaojeheEAL7bAvQAdlsuLMQg+1DTP6F5lJi4iYO1o28q5WE",
-	"GG9FZHf9GU3GcuDC+vBOGVINx3ltJRb464GYxAg4R1NTYXE4fejCB8qdpcJuoOT7ib/8PkU3ZQekf7MW",
-	"WRSyrZEEo0LZPn3hyNxyhzN6ymc7WFmf4DJXK07yKZ8hObfKAXAV55ADtMJYd6oHjliOPH0NGdWr7Pak",
-	"UnJ2pcbgXovOL1PwbOVtdFlLzaIVEwOES90ITRvul7td/gw2xAXm36wx4mqs27lkGbJhtzXu7sUMK5Hu",
-	"encKLpg1JT/oqhUlP6wXzQfISuKRwLx8BO0XLmJtc2szhGBIBiNtru0VjkkihOMMHIeo0ZONpshBdVcf",
-	"7buJNC1BxzkeOErqv26Fp4SV8YA7ZBB0aAueJbG28h53GWUJtcw48DuBL1ex6i4sXB8HZTCPIVKW9pBI",
-	"wjUoW7ShCcaOCS9l1y7NVIhtKLEfIN0CmgOx1uYikfXYNY7+NUUfUouys/fpC3Dkr3E0rvEaoNwxMSBI",
-	"8iq78DvsjV0MUArRtaSJNb3gT6CkHmRYB78/ZrpQpLuSOlbUAkql7TI4aYi2IpdJZF3N7aFKbmCjxrtU",
-	"4JQ8qT712jq1zfk5tXWsPPBbVnchfA5tJUubPaI381QrHymkc8ASqfBC1zJr22S3jniczDMtkboOQ6oe",
-	"Rn8iaCZ+AVchXJ/ZPMxHeyVO2D3HAd21n58tc3jRp6u2XnktTYpM1VpAwWZcap3617lIdWP3Dx6V6v9V",
-	"YwPdXrf7kydH874qIJoMrTby9U6Joc4RZkiGazmD3ea0Ub80xzODKgQiRWpaPyTaRB4qSW6rQlV98tZB",
-	"whKGSxXJpqLynoljl6kHiIJKUvYaFc6BwpKtYlgtg2mX2Vz0ypEzT8EeAINSmR5IWeVaTccFyXbYXuis",
-	"nDJ/DiwW0ASwmiqj6F2trrStDaSlcL2PrF+LIw+hNpApoWG4mPGcWBPXqx+o2EQTm8fS3SCLew0qCiLp",
-	"YE05df3X7YeR1FZIX+sApTAETdHjGoDzhcxA64CwBCUYk/oDQ2vVDy0/kf1QpjCcAwFnHZxn+hTDpFbQ",
-	"Z1LKOVOJRHYkSKAQESJ/8cjLhGC/zrWQyYhUjueOBYzrmsZIW3pWM4ox9E+gcpmyx2uI/h6XAMKPvIWJ",
-	"jJisT12sDHjBKbhOOcFmbPS2ATawprzVmUUfNVG29s2oyxRB0qUtg+V+4hQ2ulYH9HYmEkqSpYc4X7Ei",
-	"VH0srMNl+vkQ6log2kNiiUppkc9ph4cEkwkzrVvDxUlUy/tzYCv6pMAhO9SSDVmpCGrilH1ohn9slFZ5",
-	"KRv10YKaGmBbuSypplWtFEr9lRgNhd57tkwQog2Ip7rwabPSBFiF1uby84G8FYckZSBrArRzynnNxDqw",
-	"RGjUedzUNoMbwYS5LFJggXQuq/E7gaPUxI7IpzoyttVgibQJRQpsSYctvH+ECIpdMbuJdgsa5MbKbVHo",
-	"2I8OpEsOqRBSptAF5wn7t6+P7IT2ixY4a7+QSRUlZ4UGfTGfTnm2bMi2nk+RHRBDbx4qTj2FuKNw61Qi",
-	"+S5pxmfwEENqdCFJP4uN2OefaXDhFS1rU+CmUOp/b1PXzq1I0cLPkvBcpMPlqU/OUCV644+21X1hyBCG",
-	"6qkDSlV2W4zi7FG37ZVPH7W+8uldWJ2h1dgifBs+yTc/hdH0e7sC7wUxWiVfBZgOQUDbxU/7r2UNw1Lh",
-	"jhaT7eCI1l5dYxGmZeW+tXii009nxTqD5TLd+Ea1Rge3Wd73mxEOZKlIno1+CybSPFsiMHYUaw3bBdXC",
-	"TSXQrG9Z5xMqcuwLhO+twge87+/85IUN32eCVmi4k2quWf21CUvY8EER4dE7+te5lsMQZiJTLc5YJLXh",
-	"M4ZSHvoMlMktpIwbWCmo1nD9N3rdpqRO8yTB3/FgUrIZPLBq0Hbf/+df/uWbDx/U1Tfvv7lqgxb4zOHz",
-	"sEz5zg1LKmGTzjHVgWqHY72/HtvvdpszbY1DCBTmeV51PliSGEUVkszeckzPFLLpqyHMQ8iAN4+H8oN6",
-	"Wgz+mFxmum2Pug+v1jvivQm6GO998yoI6ePblN/yGIu/Xn0Kg7kSWX8s0lw1DiF7q0S2AxcRx7ZJezBQ",
-	"Aj1fO8CktlsGVwy5Ek1Lqpp/UNmHf9r576ut92znv6++gc/bX3xZfbo32D/s7pCRHIK9WozzWsg/3F3B",
-	"9OOTyl8Wj6QY/ztgWPNRHAlYgTvzWUHnELLZhCuhdWz4UPVptsP4xlHQCw4Go6f7o4ePnjwZPDyI+GP+",
-	"cCie7j+NuqIrDp48fByEgZzn2hYF1xNuRS219XuJ3W/Ne+BSfbduFk9A4xXps2XVi6l/0Ec1XXcKXs9w",
-	"1fO/few+/8IA/+zjC87DncJs8bzm287epytDRQiJnZjXWWUg1KewPqbXwJ3bRULjBoqkPIMaB5YeDFHS",
-	"JJra2NJ2vtZwrsKKe0MXfyqm1MOPBgI0i8j9Fk/bM/DjW85gitYTivrLqnlx2j5Eah2m3VAYbZ0SpldR",
-	"MaXFkNpB8qlW5QH1Fjx1NlBjPVPzIByzur21wRKbmUdYgha7BQG1fMQT+Gw2zpmMjrBWblBkferPR4YL",
-	"9AL1Zt1+vSxfShlhzbCigiv88GzZUAvH7M2iTVUZ4N+03mdVtvHm5ggOUKgHtfY429bmuV6Z61KP5iq+",
-	"wMwhEugeQt/NxcjIDHe/AaGI+tMDRYIEUTIWglOhaln/KpjupnfhK8ZSRr46cV9XLq6JuNxZSsqoCQlK",
-	"aUFWYYUWtoKXgDlqhMMms6/MNt7stk0EKFUXWM2l3r27TPVurwp3uDeVjKBdABUzadCqnMhiQu20WPRq",
-	"Z9/LJGqm7aIoUViU4cjAvczx5rNMjjOhVI8N5RQtNht0m9FvFrvHsNypArTgrrgVab6DRj16P/e6D9kx",
-	"z5Il+z62T4pzgPDBMw4NhMHs4o5NCNaWz77hTglNPiXWR8ohAYptGWjmdoc5pkPPZe+iO89Fni13+ggj",
-	"OYMKuRwZeaCCPC4HLcyUqTMBxUPChq5O8mmCXdSDXfSH2BkhD6ZE0Cn4cOISJ1BFNTPa+uQ0lWPDwDWD",
-	"sMJ/S8Yjd1XRG9yvnLe5Xztvdr8ut6L0HGgR0qV6STY3c7lg3Q+PA5dCLCF4AjKbnUy0bBYoaeMFOeXw",
-	"KmaYpMtmw5R//Hko01QMyU6imPiMWLACsJNKl1gq7Z+V8QE/7nZr2nHtyW5UDF9SoXbBre3cU2B0Kmcq",
-	"+AEYCARQTCFsiLGzgVhKJOYtEddVV/xh/T1AAzsTKZDywqdWmX7ra0kaPrHW3Kx6PeFdnzyDXQrzdsPm",
-	"3DN9OE35EvuD/MuhC72dEL+EXh0UkAFOXJEvhJZAC4lhSLxGi5CD6u0hRScxN9IJ6wznEGpHyYfjazY/",
-	"UBHeigyu2YgtaK8dK1fDWJYKFviWdX0gucGKDydSCQfuXi/0hYSxqWT+RBlX0GVynkY/Z0Te72tJxtNI",
-	"Tu2PdLwBBx6/+Vksphy0SPHrHPT6ItHpZ6hfhGQeyc98wTO/Rl6v0FfJGMaE/KAXFMkcMBuGwk3Pm75Z",
-	"P3Umhh3Du2Y5ZXrBziMPdsg811+BU9kC5hUFyl8VllrgVcycNAS4zBZvduks0DU74xmfihyzQ7zla11i",
-	"bA9jj6crCJLWG05NZJaLVEDEeP/RYzac8IwPcyoC7PbycXddlAt7HNpxvGpe/qVi0eXZNSXxg97B3n7n",
-	"URhEsbqhb7r676mYymxJ3+ztdfYBRAppx4gYf/ht56A2uUBL9dakrdbnxGXPeqAskRWLUzZXInSL8TfU",
-	"IrOid01dsqKD1XacOpRhlqkLy2IV0bdi5Na1ox0ZU2mA6y16FjqRwAeKLbI41yoGu5XJfCpU60asb8d4",
-	"Nj9159bfGBOLxOa8PHt7z01oeDmxkzoTc6eWrHm/G8NdZQhVE5gWMrtRiIla3NeymK6dC6AYktlNnI6Z",
-	"EjnbWjiINeOThgyv7XucI6jp2cpUZHGq4qgWK7mvAaKT75z76g9QbhxQ2+Gx9BV2clkOesWLZTkt1vHI",
-	"UY/UV2ilVhovJXjlLuWNSFu39Es3bYW+9roxb8cc2dytWYL3sy2esvMXR2xvb/8hU/NBJKc8TrdLZk4T",
-	"pPtLZg/XyhB6mLWc3hRp+KUOJXwgkkpnCoj5l6NRo9afyegUmAPVCookrSLPlYD4GayWyIQUgWkSJNhE",
-	"JiTEDQ0AqGIyEg+gYDAWLEc0rpwnEQFPnScWNu0h4+71rrVrTYsCrdrtsK+XWDAtBqumY7XVqRrKSskI",
-	"90eLqll1rbsC12oiea2VkFcI0jY1UAizrSC/dop2IE9Z14GoUqJIBgqwKQS5Qmw0E8K6p6Qd1RYmdEnv",
-	"/ezCoWbYNyoYDIFn34jvN5vrzpiXa8+bUTdbwbKBAMea3oEIG4aivoRJgAy2hcH6GYYWSIceLO106pmN",
-	"k0Tvs4XMqDbwOjG/7zfIi9larKYKtx02YFpOnF9cuV2cGZzsVE4d8lv3PHJYwYtTy7nAKCloiDnY+s9a",
-	"jtVgEi2QsFSx0qzYFebZWSYHCdbarwPER3PFE+QqgJXDtvSJ8PTg0ZPtDrseykiYXDecOegpuKL5VAuq",
-	"HKrJH7JrLNx/Td4JdCgiJITn+OjQeKAVCVU3H96xxl3zEZhCgziFdQ6Ok5zHSdUV0GM7j2yBLHxQz2Ip",
-	"mt0K2GQqeHg/XogrrfWrnAPWPNjls1jtOhHHcSbns07xxe7tHk9mE763a+dU7dIe3h2C46e42JQcnaug",
-	"d7C/r1WvHI7py4Ih2YyCGS9aE/Ms7aViKlSsejNcDj0zqHXj2luQRL/kJk7BjUePYFxh4WuZ6VMMLUnj",
-	"0zOHWRtIgZlV78E/4bMZOjUmeiHGU2fh5JJFkvEBnMh5rRLwU1+dUjPrNfpl75LVg4lZuibM0xqbUPd8",
-	"1WDkVYRCsXbWeZr8gckG71Um8mxZz+CpJ+JLlmdLE3yJU7P4kTTK8WmT76pcULyzMf16kQVa7+z3l5dn",
-	"DC9gekXazCwKVZVKzz196rzKrbDqUvbjbmmzrrXexUZiASubbBZDIk2iTQ6paKnwcUzVWW8zPhQnDR7E",
-	"dw+PauFnml8shY1MFIolckwF+iCze8Zr2+uhz3uYe/nt++zt+Yk+AQR0g5L3LKNyZUxauCn9NVVw2O1c",
-	"hyhe6scVgDeG8yzOlxdQTxVTBATPMD3Su9PKN5gdRzcVJ2DxlOoQ5MDCIkeOgdRjXNv5SqbahLD5/npM",
-	"+mcn5FQEkulIUIHB2BRaOcSTVJm65gbpSSfoLJOIoy7eay9mfIjamIkp83kUw8Rck+S+7rDXNtslQbVD",
-	"sCweT3JVelQncGrSUt/teE+gBK0dGnp2f55PZEYlWBqyPYDDiCt2/QweyS7fvDp+fY3kaxiuUHIqMAvS",
-	"RnYgKGhiOCJjpReB2h4aLhUzELNMfrSk147h6o6+FFgmAaoqmuxeSuADAa1bja8MTJ5H8Br7ulPubCGF",
-	"ZzFxsTUNygZr0PuIT59Axo+kB4i5SIu6Kopt1aI+mVByng2F2g7t4jOEyqacg5YK4uMs4XGqKqXAOh/S",
-	"D6k5RBQRVYJ+QhldTnlwVDzsG43L2D8VGLDv6fH/kBJmAh2YcIxoHUzmk2ppTFyVuA0wbF9q1+2era1I",
-	"JjSbJVy/wUdF7TArzYScJQLQQVpyKqFNyqWzMKlimh4NPPCBWRIrotEQmJrF8NRdoGb5jQ15lsVa8GKb",
-	"e+y6NLU9VtoUyL2k98SHtHlTaOUGd4XeB2zrDptgO/yQXnvXdaVFRhIhX+OlJYTIFxJEvYIh2WH9Qnj1",
-	"7kNmQbHNeBQLyz4fKzUX2QP1IWXsRiyRPRwJwDEIymuzy4YyScQwlxnbgh1vyqGUm7GN0td6cmZST7Tu",
-	"k5HnPfCn5ES9RU4a/+jCJBmYgy2kFRt6HJqZ4gZDwKe7BWo+W6H399h1Tbu/pgrHiqn5wO52dm3LGVyH",
-	"7NpQrsPF+lXXmMV53WE/xIpAPkgMWPj51ITQ+oWR4bioODGwL/VuwY0ByaZQukMLaeI2k5ivrbdLnHfY",
-	"O7ufsUnsms/ziUhz8stfayX6Ws4QhnKtJ1HfWrQPZyFWH1IYwKgocG08BrBG0+UhGhkIQTJ3sV/m0VhE",
-	"lKZCCugHiHLHQ0GkxST3+zM+nIid/U43CIN5Zgqmq97u7mKx6HD4uSOz8S7dq3Z/ODk6fn1xDPcUuqM5",
-	"QVgT8ruoO24MOyr5kvJZHPSCh51u52Hg5PjczUL83X7+5LESe78HY7ESrWn0Ee/Kf6AYFDw7SQGcpXrs",
-	"GnLtr8MCLkYZHDSf7NrwS1wjru1D6kA0DFwhFYcFhIys/lxKzOAsqGDhgQd73SKDF/K6BmI8TxlPxQKW",
-	"KKy+6wXPh5NrFw9CyI8eZovdAusgqMwh+/0DHPQfgh77n//1f0P2gVRP+uJTyAqq5jhHjI9BoOkbYan2",
-	"nz8/fh6y0zfPT16c6E/Pj384vtQfnr158+q0f/5Ky6Dj8/M359B+Ch3A2VStgg5Yl0NCAl7nper311o4",
-	"f0ghKkmy1fElC7DJoPd4ysLMhAXuFiIqtBghS24qVQ6QAJ6h2MTKaAhq+pBC0QPSJg4NsAkm6WD/qQfD",
-	"dw7nazHsWFYchgxPjbFItfgQEcEotbi/1hKqqtdoqaZt7Ov/+V//V0+q4RwvDiwLtNT/ijTSK3MksymR",
-	"PODzd8YStA5YHC9AIaWh8Ev3ROSKRRLARkYKAoklV3oRFpW9jYDEXUEKi61sZFjQvT2DfU54D0P+U869",
-	"SZa0QAydMwRhyK0GBnjR+gcMi0bKjKllmvOP5VBNLvj0u9uYag+D+guQk0L7hWdf0DOMhcDb0H5/Cls0",
-	"3VRVaNP0HpuKnEc85x1kRi39SSWhsRaRjERIboAO8L91WJ+cNL6YDHKgRrbOfQ9rZZfHqvS272yUo2Hc",
-	"4GX3NG5mJ5oqleBHOnR20gNVjIURqsjmZrzUUINepojVsH0CMIJ31rXoLrW6Tl9h3Sjrawl4wTa1Bhv2",
-	"Uz4WjjPc1zxzS9O4en14nvU4AjGv8hAKlSMpAJHtHZqkCFiYGOtA0WLK29hqTR3WV67AmMAyamq70dF+",
-	"tCW/vV143GZhfC8XrPI8Sxzb8v2nuoOlRhgU4PFHDimLr2X+JolEdjnhqZderbZcDU0dQkEguIOkeHiM",
-	"G2MsVo2NXNRaVSV3qhOmrihygGeePt4cGmF9QmKarqmuX3HWJLG2LrYmPBkxnkLJLSQggY/bTW0vH8kt",
-	"N1ELx6dnoKljesUCmxSoLkhipFUPo1zYzGGRJCyVTmSU2+O+oTNgwLzTb3km5c2UZzfqM6fFNNolD7ZZ",
-	"46hhZugxqvSGlCgo2cQG1JoiCjnFGuHMt76/c9dwU1eVSKOTNM5jnhzDmzfr6FURLgdler/bJb7d3JRy",
-	"KOBHu78o9A2VSP/igg6vjW5fRBTeX4WBNseDXlDVJ7SOgQE/kLb6RVUJ1AsOnuztoS/V9nclIbDvHeCl",
-	"qot5Ou4r4jRREtjmKyMSGh4HZE+y2nhH20MHOKC+htmB3y3E8DkGKfHOvTvf+fCud+7dubX7T+9456M7",
-	"t9au7jvc7bjgQV01bvP3V3rz+52i8JveMsowBYEy7EWuk5faDV/nfAy5M3Ur9upTTX32dai4ZNeBU0C2",
-	"tfIxf3510wAzXqtDUTCtPJPRsnm2zCWxqG9WFyNIgmqvhaC6m2RYLRVI3wYERI48af98+7z79M77fP8P",
-	"CbGJhMA9wTjzbItVEuFT+CUcZvjrJyrnJ/K1lO4IssBKSBlFFKDkvJyjn9xh1wEKGsUGAnPG9AbRdq1M",
-	"n8OrwBPU+Xu4LPD9Xrl0b7rPrdZsSJ25MPFfS8d+MR8OhVJBa22lGBd6mEcmnSBlFDDl/N0EycEf4mAT",
-	"cUBbYWNxEPr93F9/L70U+f1spC9xNv+xD/5Z9gF41e+wC+6sJoetLkZ1Gvw4HgTNXy/evGZTkY0hhD+c",
-	"IID0ycNvH28fMk6uWiUAq5fOcZtRqZ6/y7l3phu5Xh1v2KjQ0R3o6J89p58+24Fb0KBDe3v73fbm+Kl+",
-	"OjQQt3QBp8qzufj0DyNSrHsdM9T+CVX9g69vJOw9+sO8+ErmBTiqAfRjwlLgeNhcsM496oUNd1T99QZw",
-	"jlQS6BqvmceZ4NGhDTKXciZiIEwpkxscdJ9SdUCqLoA5u7lI/y7C81yA4/8reTP+EG//ROLtDyG1qbKH",
-	"MbQ7OUEIoRj0ftd/OVlrfq9nHwpAxmkusltO1ElE5KNFwFBOpzyNOuxHzAoDYWn5xlJZSk4HVn5Tahjr",
-	"AmRyNhORLVNjipwpoS8waVUJz0VGQit3+cxiNxtLP28kswLwp+pC6GI+mMa5kzDaVnnbTGbUE1O/sk5G",
-	"r7UFtvwiiyYf0XIwKe0l1jNuebrbiqq3qQPzwxJ6rQTVC5kN4igSaestfynlKU+XrTe6y5i1yRZ/AZfB",
-	"trabs89UHIkhRzxGkeVpOIxmMnJ3KSKzaG8iYJi25u3eLkcvV+PmfDeRVK2coKUAxkLEKhaKw9InthYj",
-	"5fYjbLoBGowA8dAAZR3EqyFUP6wf+ohKw2QnRL3qnczVDVYYQaWEiuQA4lfYDCHa2JXiW3o3r9rJ5+I2",
-	"Fos+DtCX2cX4cHzR197A+G7kjvBtX8vjSWh4PdqRJPog+sniXaEOr5TRH7v7s3d3ddzhvMOBxilo3Nt6",
-	"O1fKwzW6ICkVAQGySazya33W+nDfxGFgYxSHFiUtUyzsbmEVkKRtsNpeGGLfbV8bBGKpKpRJsiuVvvdh",
-	"LNwg7kbnqeN+asAVFoGWcnuamlIi2ti4LdiMNW6wH0rYyYZ2lwbys0GRmA5SjMUDte3HSRZLCYGSIgT6",
-	"qzLkEX74DgsihPrnP313xucKaCfvH/S4ZjSPDOivxbVnfCwu4t/QCfnlJHVx5yoIjDvDIdJy4Hld5FqA",
-	"sQ6L9R9eTLfBtbyUqfinkOmYzFVi0TJkA7QpZhJSeanMrJ4nQMmb9BpH5sepAtour8wvxZKLyHG7Y2As",
-	"2p8C3jCTs1CDr7MfWuyFf4K13sYj8lrmL+Q8jf4p1vubtDQFVtM3BFZ64T93D8b64v4agSPaQEOR5fEI",
-	"ZnCFJfRmVEl0IbuEozMlX2KuMdo4ZF1A9ocKqRhhxJdFyh4mHpHq7OTUPwAsveJL9FhQkWGhbPqrsYlm",
-	"MgqLPWl+vqCkQ2NNweWRQR3bmyknkYqwz+LRSPR2d8k9tPu6f3p8cdY/Ot7tHx29efv6cvfszfMO66sb",
-	"SuhB5pyF1OoP1ZLXU4r0F5kAvsK7GV0nSs3FUTEhGxteTrzL0MX2gh3937Pjlyev2dHx+eXJi5Oj/uUx",
-	"Oz/+29vji0v49UN6evLyyenLk6P+3/qL/vNnP50+O335bPnry4vTg6f98fHLoyP6vDj+vt896T978bdp",
-	"f1/8Ovpt+u7XX87efUhfqPm//xS9+PEZv+nHj4b747SrFi+e9KfT6UjsdW/564c/Xfz20/nFr8vBJH6e",
-	"vZ3dvn01Wcjd/afD58///bcP6ffP+u9enO6P+8/7r56Nx79Obn55c/a3vz3vj1//tf/82ct+fNxX/Zsf",
-	"JvOzp8eLwTy+SF6/mR78xzz78bfbi/mjD+nBMt8X3V9uf3p18NPH8dujk78dvXopd18/VWfHu/OP+W+3",
-	"o4dv4x/Gu/2/dR+9+eEyeXP+6+vJ/OWL+Jd3Py6+++5DCsNx/Pr5iqFqj4pxptLK1vuyc11gj9mEjZNt",
-	"J/nk2fj50VH/Qoz7i5Nn/fHJ3y7Tv3b/Y//jUdT9cfLTw+Si0+n4R8H0PgwckdHmjR8vj4767+b2jef7",
-	"N4+G3cmPg+5fs4uHs9dr39h6vGH/RO4GajghnR78YbTfg0vOGU+bcF7yX0Fl61W2u02lbtTYTNIry6U8",
-	"NImvWsrvdbtFNQIn6cwrg02ahprEM8hocOvxJXJ8aP3cbZ0ERdPv2V3w3A5JG1+BbYVu5T+c46DUur+H",
-	"F2Flm4oq1ujmHckyp2NwEgFRjjcTKYvHWMivMcWsUqiS7/zmrVXZrpkijUTElEQNyUG+AsIbAK8h42wR",
-	"qwl8dSNmOWYfx3mod8gIyk8ZJvRMwFUmiA2sXSuy2pCHsp7HBgsOXBYT5CbHtwRhME8pit4qra3SYw4J",
-	"ZCb9KFYUsWrMLorTyuJtV6t5TS5oaS3st87mdAtdbFSA/b68XsU43oPLS6u4cdTg6Cp2aNnpRZsjZLh0",
-	"QkbrpLy78MfvaGHSPX/6bsWm+0o+sC/p1zLSfZVTyyehHK4BlcdJwiZST+qW5RbQ6wsjSDKJBBTloiJJ",
-	"eHxqEyUTPNr+ww/2ddWkS5ihXDieLeVqH5ngCryXqVgIKKOcqXyV7yuO9Pjmy90bsVzNLTKbD5J4CJw+",
-	"xlZGrh8o249W845hDIJwi7LcX5Wy/6AzWTYLb4yzt9ruRdqhpe36FBhstLpIPFmpEBFLpRs1pUpkjhVO",
-	"NKZiQXXSlaGaAmQDhozQOcB1v61PAIhIp0S2OyUdER9mOItKfDYrON98XsATmpNXekq+oPgovadBfNAU",
-	"G+4iYHT6w3Sp7UnYFcCIbMgEcQc4ewOlpqHLWmXH6JVvFv6ucup+NXqhy3ulwf5o9k7vFrxTcQrmRZFc",
-	"5V2htaJkX3CVNtVBa1iwpit4fNHEmqp6KVBNIfU4aIBI0AZtNjRr5gU7NtHJ3z66dddcby6Hdv2xPUrb",
-	"w0wKmR/N5ei826IBqftKWyVkLQ+TucoNVWAO1PPS+x4bNkJiNbfgHRFD2Yoo2uoJrVVD9Bgk7Esbaz7T",
-	"lsG97K2zuX9vfTH8m39bfT0QzR13NykWWOMfzFMqpvPlNvQ/dPyrhQw4kukoiZE6/h9eaFwIYlXbVFbQ",
-	"EepgZv/REDwFrPUP8M4f4J0CvLPgN+IPuE4FnkCbZZWDg7b6CsBOMVF/uCv+DlBMUcPuAJE1sNBavLWi",
-	"yk82X4mPAegAl2EJjhVejAYuiEL6GBaIXSgfDRiFr5FV68VBnERiOpM5VJ55ZyhXHSe8ynkagWb6m8gk",
-	"BaSIhkIPD5xGhEwocs2yuT4iAGcOfdQ6K08ArV7KOgMUuJJQU1c/cyeSi5SIuRd86UAe5GjkDX95Ujag",
-	"AH0Fu3T/Kiu85t6D4Bu9G5/eqJ1qSW5r9LkL3pa10mP7/yKg6v89DRTqzPNSHNQ6AGk35hK26CpFdCaj",
-	"nbUJXC8yOXVp0EOqeQMZXJySMDoMiLvjXEyNiCDaXEPQb5tnyJZJObNl9FAEFNTLMp+Aa9WmFkHOCXDV",
-	"lcsGXJ+9ubhkRqu+JrGwSRbXMyKK/BJyofqWrywaKq9fk9CFows+qETKGyBqPqwJaCJHFhBngcn8A2Ny",
-	"L56oaroX8PRq/WPNJv6HNCXPsN3r7UhQsP4R7EfTkH9WOxLa/4UYsZsC4GQ48iS+FSGUOvXZj+da0/vD",
-	"fiSBvMpgxEwBn7UYumr4H6kef89Uj5mEIiw129FGaLXqQrYR7IxV5iH6+hsluCn/bXLmwaQq6voYBg9U",
-	"4q/hn+uQiUQ1XKroR7phweP8mgLCKRLW04VYZkULf/tUSSEKq85VARvlQsNb2vITYPAVeCx6ulOBY7tK",
-	"PHKtpyMRubg+xGqvoHTA8TXht+LaFj5DZMhYQKl2kZZZqeGiKB6NIF8Zi3aoPBN82ly14xzm4i2ETGzx",
-	"DsuTghVow0LztAQDuRzDnHtN0s0jnlRXpx6TCWE8OAQLc6itkzoFzpSpmecL3gD9NvZv3ams5ZDhpzc0",
-	"61yZ5O9Dloj/n71r621bh8F/RchTC9g+zqU+ac/TeRkwYMiGYdgGzMVqR1ojxJVay+4FW//7IJKyFV+y",
-	"YGv31Le0gHWhKYqkye/LbgWAnzechKBhu5Z/O78/jab/jkGCW5U6tKYwDk+hpjBNI/v7wOLClnRYI4k/",
-	"9mngu4RLEQm7qY0caz5iaNBI4q7KILh/w2GM/+2CwQdEqDJAmUJY/q145rEZha0fq7OjhzzRHIE8fnyZ",
-	"hifn+DOJj81B4mkA9v277D5U3N5nEfsfAbTp/QPpjtMJ0N8GFUi5JJBo6ZyFYje1FBVrqPcdz7gNJJUS",
-	"652IlYuMU+mKXAuOkV5XgJ7YXVqJBGtjTL84RkHoCAca6CvOWOaqarwcXoenxp8PV0qGF21jD2M8F3b3",
-	"uuDIkpOLjVTc2lD6l7UcG8fKDASBoHf/tWsZLfKETf4hQP4nEu1GFJw6lBoYBWSMBgL6XHjWFkPuO2kE",
-	"voGd7xLW6FzXFZOq0mzF8nq9FZUJ7E+QRLII2HS2DIDpR5fsZDrDCt5Xq4/hNLOy2LCjZMFyWZljq1eN",
-	"WfvHdy6vNK8LzVa4BC4vhanQ1uKUjj/q89v3Tjkv7NgXLjxpv58HLIadK61E5O4OenxFQ5uALVn+UAkD",
-	"2dyA6mLlpYJyf0VVamAu8syIZFGXLZPYdca5NXzsDZhEiZQQWIyY4SrcSyDaf3uOWh4yu/AxNbDLHTOQ",
-	"J4tkBiW2jcVczofKsOPw9Gt4aC32Nzyc7hCA3ptN1rDQUlGCi4isTmcFiLalKG+vxoKwfshJ8jQvL/Ej",
-	"uecJtDrYOYlOVLiO1r8otN6yrNrDkAJPjPJmzGc+b0Yy/wVpxnMGBL7PAd7mkD3eaYiafE8d21s6OUvp",
-	"pl2mkyCdOEGmzlak/ngmBZqHdEIomPDnY6qG5ZRLlYFIu7oz3HKEPhJyNAxsoc/K4O/8JYP0NN+zXDxA",
-	"qRw6s9A30PK0sCNwZK61PaTIGgx3zvG+PBN1r+9B+uqnhXfhvqh09aYWNXRRXRmcnJeZVDaG8ZLZ0qAH",
-	"MdLjBLqE34W6ncfYjcUHAQR1WX2gbTxPtpdGx6n+dq63mXxvjreEtUFTzAtk19OcPHzdWFlLGA8IxKk6",
-	"bMHMCDGSzP1NaL9z+xj0pA8Ecq+VkVz4NYhRj4V0kE40ovlC82AqcRWZ2/XZMl7GkBqjxQ9FjUAgDRGz",
-	"VzffoXSG2NRRsPUwBkc82R7vMqKTWeuC+rwzKkl1z1iei7FV+s5Q9PBgXTgEMOPMaG9Ml7bpj+lABbd1",
-	"LgqBqbl3JWRdRO0vq7FGZvJ4/vgzAAD//w==",
+	"M6Z33Zo3C/iVvrZ1hR9C/5n63s0aTznwMwQEG2ABrcbrogHd/HuMCx1i/zAMKj6KIYj28fnZEQW4QucZ",
+	"Y57rUbQngnnUglO9GqNCpM04aOjXBvXo9OXrizbB2+sjVWNwjvMim7Hetlxk0zjledPagzLWACJY8GV9",
+	"4fke6inVFFppZNpdfrM793a8VsnGV7QMPedlAdAkOAxCSqikLnLuIvv4Ictlgkerw3kCXpDQBq0UZrHc",
+	"CoMyMcFi41nBYh4QEnXjnJbZsy6Y89XszlPB1TzT2hvFhEt4lWEihzc9u9UBRRgXuAC6ebpReZQhH07E",
+	"W78v5WKiB4VG74cfGVxrvU9zJaJ14eo1oi+bp+nqWgZ5RWCFbEF09AoL3FZqH7UTuetrKOQGeY/OsI3f",
+	"Ua3h7WeWPolEmsf58gdwGpQVG6XmYB9O8nymeru7hRuhQ1Z1R90OO8RD20nkkCdBGJD/4feAJ+OgFxxf",
+	"7D96DCWJb4NeAMTakKmuTXdkYsi1WXt8FEC9c700YuAA1QtzMHj3X8/fduf/dfrXH344Ow3CQF8b/+fz",
+	"306z7k//+evRr3+9+el7dJ1WlC9qvU/lv46VutarCmU2AJuhAHI7nf+GxqritZoPknjI9I8EvuHsrxdv",
+	"XrN3YsB+EEu2df7iiD15tPdk2+CvDY3Ltb7pGuELIATYX9/9cFHSO/wZk+gyqU1qmRFtZRUJGibqlHeF",
+	"VPB6mxFLfU82oJGGs7lez4R3I0fbA0K2qGIEpjwSoaOX0RqzPumFGEykvCHD5JD9/snBpLPCTZnNU8YT",
+	"PCpVzpfuSzqsj/qsmM4SnotiUqDUAAFGxFSoWO3GMAo99iGAbn4ILEAQiQApQ01RB0MQWFBEghDsYDSR",
+	"ioaoaRQi2TxV7DW+JbSFb3THe/oasI4WWZwL9OvaWu22CsYAoRbmWt1jW+ahJv1Fqk85z+FVBTZiN/yn",
+	"NhVZxMCKl/2V56SB85zN+Fi4OSCmUHxlr62mB9wtEfzs7lx942d6opYBtYm/9pXX9Hig2Fkmp/rInCto",
+	"sYFL03neYf3UtyzohTvzLHFVPbuk0MUBpEsueBQwkU7gr3gyuPWgAVSScE1m4KNHDx+tzXHQh+hZJodC",
+	"KaFW44EsDE+5/VFCkFmlL3yg9ArDp4W4lrGSWLHNSRFQkPwK0GzMULA4/HTJsng8yVUt1SWSIZunwNNm",
+	"X69VKAXzY6wdEqGoSwPVKcsXkrJ+DdTW0UZpolj/7ATmErcm8vljSIu6xGKIK4JpMhD6deaHPdhzqtk+",
+	"+fRZsBpnU5X8xcX3DZFjd9F7wpLOAyAmWftBZjkROJ3owyByKm54aA3m+YRYJGpAfLMQUILciiwexVqR",
+	"PDs+7aHdpycFy6uc8pnZRDtDrhvV8eqG5bZ4yPaKC+BFRXVHoE6TJauowY/kviR0eug7DYslVURmm0yg",
+	"B0wuUgPxNkygeNu2RzEvEUZ4KvFHomVh70jkPE42VxsMY8Qqjs57YI9wyThXcG+uo2/7FAavKoXx18Vh",
+	"jd2wkFk+ARwogNLjFAsDHLKXx5ds93Zv19yhSICjsEEyPnAS+qbvi4ZLKk4ir6u84CT+I7hyH8GVO4/5",
+	"ulDMZg/+6oGbPyIy/6QRGaSXNhLvs+IlbcMiV16x65bJrE8h5t4VZKj+EomMyuKacjal1NSeyWEy5+cD",
+	"5VTjLfJ2KLWLyENCugsQ3Vqp6zBbo9i8BlxWeFkBZ8KnGn8AvjFkUDMUzc2JTOhW0IpLpTVTaVhQgBIW",
+	"aUwA009eetscfI/WUVVI76JsG9QR6Gq9C1WHXWLJTnhHnALCPoQEBsTekJsIVVik9kQriySq1nLFR5QT",
+	"MU/YJFY5mIU9NpgPb0TOYtNK9C3GKdva/++trXhnb3v32+2Q7f/3Vrz77fYV0z27XEimYMYFNmkqsjFm",
+	"jmglIx3Tww4ZZzORDfVbE8QIoRyhRKHRCG4h/+bT/6ifpNi6VVX+4U0b1P9cZyDFaSQ+epUr+7z9R66Z",
+	"teMyadkHVbcbPDWk1l6t9NOA9VuV1Z/RTX928nx6Wi6bur4Y7bp6tFVVGppsXhXaufSKESSLWQEyMnQy",
+	"Nf92yG7EDL0klliBkzpl7NYEKactGXii9wn6UcuraSajVimN5jV+fqo27DZ+H269YDLyrjaGCIE3AYVR",
+	"Su0BzgmHULvNW3KetSCEsmKbMn9yKW9KWkmLVznrvOvxR9ZXhrEVfLDXPE7norFOTio+GpeTq8TYXpBO",
+	"5dHOphgD1Q09MhuvgUwHee4NqbXzLuuwXLIF6NCQUJBLQBKbSpH0N2V9tQZmot+v2UT0D+SteEaxSo8t",
+	"vy5Gz3PHtYMnVVLlQeFg8JsRsPmgej0Sf2IBGEg9qnKTFr6+oorPdsR66m3VP0/Zw8B9jFdqNdJK1ReL",
+	"pZeg+DmmoNE2rfDi1GLL6gFTIs+xYjJfdljBD005dNrimWdph53zNJLTHuMpeBm5yo9kmoohuJqQLn4k",
+	"FkI5JR7ilI2gSjTdQEKuuBjxWgsSrlq0DqkKUYedCX5z/O603yuuccoYmGRIJWUKeXK5SJYddqbfzZNe",
+	"oUGhB08sPK1a8USt1ZXB/70CV6bH25DqwBc3AnkY3YSIjhNw7Tm1UDEuW4QBMPkeKkVg7Qob1H2g2JjP",
+	"x6Y4TqmxJkTRUK7CQNshkumaUiX67+okBmGAk2x+M8miYWAmQ3/EIQ6q9UCCMHAyRnz22KlW5s446fMb",
+	"eY1OwY2ozyS/NTfVpxVh/NHliIBuw51EdFGox2LBAMy9VROPl2UsVh5ZUNWS6lWp3DyOINktD8aptyt9",
+	"K+FTQzOBvIXQUnxT6xfoUbikQjHl1xydvf357UX/5XHITo9P35z/l/nr+cnFD/iZyYz1fzw+7788/vn8",
+	"+OLszeuL458vT06P24jWKVX6aUgawakgDypkADu54pRsTnAfS+AFYqedETyTkVr76hVj2vzkeRpXYcXr",
+	"q+44E0FPoCYW43TVuOLVuRiKeFaFA9oCSnQVy/Rlt8JTS6ZeZ6h2z9W6LtAzfM2s1/ndLHTbx0LHtsKx",
+	"3sSFcxvtS4DPwc7maBmiVWvdaPUdDBcef5xlWFOibOZtwAt8gzWOSmWWnqxVEfQTOA2FGfQTLXBfyxz+",
+	"PYZMtSAMnkuhXssc/m5ZovSVHi54Cnwyj4Q/7HPhr/LDP4UBLPWVdbXXlD37zIqGejSd0VltrN6NkwAm",
+	"Hnq/YqrXd7sStsZS3GSZOXWJ5wqzeQmKQWd6rAqhUumgT312CkesORVXh4BMjOQQCyCV6C5yShSy0hQs",
+	"WxemUD8EbbR45Ug2lCZz+ldnXW9SnNN5kiA2sqQFuNOSiHt6FOW1idcNVkDTDd4g0BF5uCaC3APKJMu1",
+	"NLyStSt2/TinbXuyYW5HzSSs9J06jFBTEMyAJDlEIGWcQ1En/Pns7aXXLp7HUUtb843DMerx5wwE+D3R",
+	"MnTiYJgbZohDqHpsreB3rBisMBEBGhYrdMZQsnwKzs5zoXIJ6avW6epWtugVdbGUy1GqkH86Ktd8mOUu",
+	"+VaH/SDErIf003wJjCK/iUyWlHd8fRAG+tqW54UZseJm8w0+5FMYWAC/z9/BPY4OzrT0LSKdE5l4JEiz",
+	"G+WV4JGyRWfbOVPcZd09+PZfzrviW81niBpvdJisT1SIb4UX0wyAL2IYAvsHVxYA5hsK/2kxvYlfY0Vy",
+	"8ju3yojJ4C3VLH2wSa4yYUjWgspl9FaJzUQh4R3WXgh92GRsMoGuzJZoCptGbPb6mUgj3NOGiVtb54Qr",
+	"fy1z8/GyBDF/gYHRq/ZOKESjwDpyGn3lX6yfmZhU/n3DTM2NTi1Kx1izWrzD4s3v0s/zjclXTJk6kxEZ",
+	"bs+4NyL6wtH6ypD6Ijxxk8oFhvrGqcxQcjmTOdSXoxFnNt2O/W7n4/7Hg5vCKQ/VC+3GHM7mhK4/2Nvv",
+	"PDI07PTd3l5n/1NTyvRMRq+bi8jtPIkOBk+H9HYPBttpdHVIwDgF0KrWRRQFZjZ0+G6WYIeFa38uZqts",
+	"1TyiSFcDTeCdl4PfTcCJkCPoPX2qHzyaK3ju7yYY+cQp1GwQs2Yme2xnz4hwKunew6O5q4+/Iobnm5Ti",
+	"zfXDSZjS6As4afnNOtbQR+ujjrZvPudgXLxS8aVlBXE61mEXKG+RXA/Zp/H4p3gfeag2gMpAg3RvPStg",
+	"5aTbsWuY90vMx69L1Dh9AX7tFdFFYMRjKdbAwKIq4FsmFIApsLKGX7tdJLghJ25tfEU3y+s9xOibAvoY",
+	"Q4XIiU9rIMbz1CLbCWH0BbrlzfyyA98wY1otach8Bh/vHDDOIKcQhBwS8MfUyxnLdV7qFh5h8Hc2QweR",
+	"xluruAxykfxqIlqDHs+1RWUXeHawolZApB3TxuR9uNhXbwyh8GG1kMKnRaZYvTImPcl2KXRH1IyWd0Iz",
+	"cRuLhQmObOZRvHth0FaFPaF5cuCdIMwYlIu0mj9aX1uRU/Bhg+zhQuef8kiwpch7NZ5rSFmpl5Uw1JcQ",
+	"0FJFeAzZpek+mzdQ5PFSFbQBZvPcIUcOqyA39LISiAa0ZBFSRV4aIKQqnQvlsfQaI4+blnblyoPu08ct",
+	"lXm8fbVT1QfWnEjVkMfyvVQ5FaJuhfedUa7OelMdC5A0LjAzubUyI7Fie34hvhJ6NaNUnc9NcdH7s2Sl",
+	"fX95eRaE8M9FAwS13IMyyayvkBKxO6WMswzhsraQt9QitTR0jM94lt9hRPJaqbZNH0CBRTsSeT7T5uhw",
+	"tt76zDEWNsNckkpTfAv43EL5K4lmxIDkPVrjnEVxZKvQyzmmC5sGEyeT4U76XgKy+LXM/bHrOJ3Nm/jS",
+	"8SQpLC8oqGF9RStEQ9tAswlYtwz9eiSO133ULpzpCKa17767ZPKl/zv+pfVOomamt0sz/ZbfIFYwR205",
+	"5OZJQ14QTDTaFUCBdwj8NL3X/dNjw1cvR8yt11J1eHlqpVbGEN4emqXu9LMYH/+WKeyP+r7JMpltbNOC",
+	"g+EYcjrWpP86YNeq8afYLOFDYbTEgTZeO+zSgqRjxbqr1fQDbcuuswaNvNjwKDVoWnqAd2Dl3Bd+0NvV",
+	"IowyYh+vMc9Utv/n1wtsoqp5QWVMyZlcsBKX8K2FlkWwJhU6BROgfCnAzct0JMbtjzkbtiQdhh3BxVQv",
+	"SzdYusUeNks60QPeJ6f4WvKbooJCG5XLqcTs3eC1EBFWV6PAUCulaJDI4Y1Y6458RpeVKwo3a0jK5Y0v",
+	"gJG+Ur62lGjLir7/qBK+zS3p+hMQXf9xC/kFTsZ2/EhYrqFU+D8Ebb/J7AG6pGIaitQP4IYCbCVaCotY",
+	"QR4/xSANtwmyjzrEM0C2BEV1eByFHuAmhlfBU9Wzef6JQMDYmDbYhraQIOqZ9keDJfLyOMPFxxlyOrTD",
+	"gHsKGtmgHI4nMBD46gw1q0IT7nN5PD5gA2D+HRUZwzBR4H/Bmb6e8Ftx3dMHFSVkFf50AhoS9DgEVX2e",
+	"C6e6kxWqBqip/yD+Boc6bFrksCPJhBLJyA0psy3fKIawFkLKeZIjRkJmu7CLKxGAsrimBIWC+eB9d+cp",
+	"3xld/b73+JOX80AbiY3IIb/gW63blcI5LTcvXo++5lwOZVKypoBBZnevsxeEKziTiK242KrmLtc2cJ40",
+	"2R+2DLRrI1Df8f3+EUTVMwE4iD66KktN9cF5+lptcO8omqgvb/DGYRJHvwljr8+wC7zmgWJ6ErHSksxy",
+	"qNwz4kmC+IxcFojLysLhC76sHHUHjhO7Ao1vcXK51xW9HCyZb63f4Yy6Myez7sqsUB/WzZdzeZvJ8pYq",
+	"+hLVe6qVbe5u5d9beZjGyKqjgbnKm5E4RYzaqzU0dNQ9yRp1+MZN02ejsvZcTw07pHRLiLgC9pzOEalE",
+	"nYI2Thm8kUXSy8iwgcJ673J4rSj9LJnoDrSRj6Xv2srKNqKvhXxatb3XcPzV12bjylJvZ5GBc1QoyIcO",
+	"M4tj/pXzMpwlEezamHh5szjB8sBvMjzsNqna3XYE6I42+N6BJQV73c6333a6nb0nvUfd7h7BI9pE70v8",
+	"lzjqhjjy/e/kPg52sRLbb8ZDCC8pnK/G51r1YBbyC1yRn64sfSRNr8sCCaEZfQntp/dXjeAEuz/cHVBd",
+	"r/iK6pJ0RoR+cintzODRaRX0tSgLKqsUH+w5OWi8YJfZEbsy1CYgi9FuCXr73a7uqv9IgEJnZTGPvlB9",
+	"i5byiLakWBYlZ+CA3RpIaHDz8OPTzt63DfTuwwJF3N7g9xkU1vZpoGEp20fojuU3gs20WQExb2MncXWj",
+	"qPw1UCtatdlyhYSY/x/nE2ZGIYTIlqFWA5dHoSh12PF0li97FmaTsqXApDv0Ovozhw/ZWGoTkjwxNuUf",
+	"oBHwGCyp6ZoEBnk64fhliN84QVYyQTjyExlqKX09caZbxgDD80q4V4QMYs2UOAEspszYPkN62IXD4On8",
+	"/LjL1CHVq8N0vNa+nVLqaAtKaidrv+JYTJ0qt8Z0Awcj3oGjgUW3Chq9iUgia4kRWhJQIbAyrt3Ve400",
+	"sakoqso4d5uyNATdVZQKxgA/W8y7qYWaxKmgGjZkH0792c51KMze3jq/iAM12dv35fubPV3bQ7aQT73n",
+	"YAKDZyI01MIF/nlhkjcbaYYMFDjyEX5bZo1egQcGch0ibXbyKoCdouy1LIzwNGIDmWP1RCj2Ci0ygWWX",
+	"KwP2n36DHn1gc3NKDTHb2FZs0VYktpRujt1B/rDqDJmE3JaWsdk/F+Y25xEOan9lDe/K5UTn1wCngp/c",
+	"KkCm/E+P6NDmwCdNE4MAo7JsNgOLU3kND1TXPSooj+EAm5bMiZ1TkSoNV9R80vxGKBT0bo3sdEmtNS5b",
+	"YkW0tUPLyMgt3X6Atuslr+X5thb6A4mVrmpetXoY+eFaegzoq0+A5RK8i1Pb6JoXHcciim/jyKFOfvH6",
+	"x509ILebsC3ybG2TXIqzIl0pZFMZzROJk4YuspK/aGmShdb08cDp476vj7dNuSIv41thM0K4YtdwNF5v",
+	"zDFkXuBIs7CsaxT70qelX2BErj/0p/P0o8iUSA4pH7X4W2bmK54kbAuPvYFI9NQV5XS2XXfSyeuj8+P+",
+	"xfHPJ68vLvuvj44vgjB4ftzqy58v3/z80/H5G29QmvrxTEz4bbxx6uX3csFGXOUGQzOWbI6MU5FcpKaM",
+	"gT7ip5hQ873M4t+0RZGcyagIijzQOhO2oG7ewiXP5WK9DMK+nJGLD+57O9vork/NU31KQP/KRA/z+HZ1",
+	"Oo+tXt1hb7BkWo/8wQWBmEK4E5bKHsoMdyexrjpZSHS+5HI+nOhLxMehmOXVgsIqj5MEIjigRkCgATKB",
+	"2BnU+DPNMiWoiUkCSJtULmczER3a7GrweNq4JOZRazVJROxR96Gp4u0uVhyTIAyou0EY4Htbmvx6pO0z",
+	"9B/Fc/Rf5lnF1JyRE3gDEN1MJvEw9rHMvkYCAJ4ChylEMFswXPtfUsUoNYvEvW/X0z9VATNnmAJ+hixW",
+	"LQdXj5W5UX80N7sgjXqZOxBaRJflEO5CjpmfRAK6vvoY2FvPeeWH/WBDqxiw1eiQb++SC4wp5Wd6rSy9",
+	"IT4Mwxil3CwqNojTSPXYKf/YJBnCCnNIksiFAq6xQ3Yap4fseayAAhv2qtUxxnT2kj/d5uPzj3pzgOvH",
+	"3NhyPWDSPT6APsNj8HPxMHSKD+Ik/g0OyHdxGslFo4+eaI6MylwQFBJftZKkpphw1HyGKtqUJ4mgIIM+",
+	"RCiLLxsL1KkQ7O+Uae+y+SzUFmQEpm5fj4024bTAAzoUUxGPZCfYXECTslHt8267fLyLAqmzobDgVpVo",
+	"cVqR3uEgtXxpKxZJFqf2rFEeDtBGOvP3SGV+tfV+hz59Y77a/os3yqdyMVuRM4kyQ58hUSSiQhOKzDni",
+	"sg3trRcfa0WmQU36nPRJUsRQIQ+fWDJbGWE0EQUssyptmlN0Nqc9IBSc05vQrJcVymkJMrrBSozmbpY6",
+	"ebi7Vd3PYEJM3RE7hAV5Ohtkgt+sSZl4fLA+D6QVE41e5dM4SeKhzLT16PLSgDhxqGnilJ3Gz4h0ITfs",
+	"PzOsCnXop62xzyeZBb4Zl5FJWYOKEhkant9j529fvz55/fLn8+O/vT2+uLyA5v3t7fHb4+fOd4rEZ8iO",
+	"+kffHxdNrxzEpt5MyF66Y0FXddizpQf8ATDggtiox47evD56e35+/Prov0IiPSpVeJHZDVq+3NjA1NKf",
+	"z/uXx5VbTP0f95CyE6WPKmdu9JllZyYIA+/gB2FQHbQgDCpDFoSBM1JBGLx0Xun0Tz/MabvXMHIZWMoL",
+	"7vhvb/uvfr58Ywqc4YG29x9mOixzh+n4y/Pj/uXx+c+X3/dfB2Hw6vjiwnw2z2pOVNmEB3MTBswSp5Dt",
+	"7CqkrSmVuKE0EWnUXMlJwNlPZiK4Z3RffRBX54x6WgOeYNGNb3bDv+xc/XmL/bn23fbvB35UilvY3ONR",
+	"UbngkWXicC4mBxDx+oKxspmy65dzTjXd9a1xKvR+mdaQxdviGATjuIU2omgNfVWNhGcraolhthCsQahf",
+	"RhF5OWLDTKY9No3TeS5CNpHzLGQRX5ptPpVpPgnNP84PCyFuKEBgnR9YNN6q8blIErbF2cN9reXyZcgU",
+	"X267ZXcIQ4O7zJbF/4obI4+n4ieZetPAAJJAvT3pv+6ziOd8wJUIsRolV+x4roXA7jORJdqaKZS6t5dH",
+	"Hmed22xbQefnP+/uXP353zfiw8Sgc11+rSlxUtQxsXwqBL13dlnIXAEA1WJkJIrkmvhWpEVlk6J+iePT",
+	"Kxc2KZ5W+UFGgkqdXNTd8J7sESIwNXHBBnrODjvJgd+3RLVTinFgqSdslHmcA+WaGpcSucDphkRwbe46",
+	"JJuTeDwRWHGd+MxTAVzl+kZLlm5o9BK5oIsRW6iIW0VAOA0o/kZ6jYnC7gM4uNs0UFIQOZ56nOxIR73S",
+	"VriY8CxysuA9CEBg+YdogKmWyC1N/Btjy9tdzhUW/ioiXxir0xasl+FZzORw0ibtBiO/zVlvK4NNapkO",
+	"73BrZdNhW716Ao7jTGZ5Y8oyDhpFmaUzrpQfiZT3NWyUWOKfSFDrzL4xOTDq4c1GNeREZM94/dkv9JfE",
+	"/KqFMTUpqYdQkAytSB7nKc1wQVjrHf7WU4wxMGfbrw1v1CciEWJ2TuUKKlAic/ieREEv6O7tFDiTvael",
+	"uk62jP8vPBWlMttuJpHeUQaFUsK81wEd7ptb1CluJggi8nX9PHCXA99Ca0ag5mSvM2TcMh1NK3zoLRh4",
+	"NgONepgyRfssLQC6OonkLlwsy+Jb5GMK9rv7j3e6ezvd/cvuw173oNd91Hn85NufggITE/SgbvGO+Xvn",
+	"0ejJcIcPhpEInEKge3WITvEer5ZV1K8w7pYhn4r2hVcHDjN49fESgDh34GTZpLApUMi2UKg3pX6wHSua",
+	"s2KKN93H35b2cRf28V6P7dkwkX6nqu1iCFVZPBrt6Xf8pig/7dbA2Dg1abPtLxI+U+3zP8bSyfifp5E+",
+	"GSC1f8xTl54Nq5S0T4f9/DyU1pTL95KvencRRrPfXBwsxorZBqxTCVA25Bh8KcFIzV0tIS+heuvzUq7X",
+	"Jn55F13dICqQFBzKiVL5iQJwNMOMRb00ZWW0DolvHS5wiKsNfpDKSzpwTtCNQUNjiFdMIS5Cj1jEqeqw",
+	"D8Huh4DgLIXqSRapqYBdUNCiFwveDvm+bEsJwY4SHk8x8LV9yHY/zLvdh0N7E/wpyApA2BPiF+I8LFRe",
+	"yBYJCdYXb1ZIdWv371tOMdWf/2fnqlRadefqm+0/b3st13vIL7QYec9pBmZeyGSaLAt/J3H5KwF9JsSR",
+	"1vMPybgZgnVcxNSzclB59eG1yv/RWesAuRshshKweZLGMhJ3yzb2O4guS9vigYLlWfYLlqi6v+RwzVoV",
+	"5aWUKAvxxXgHYbRDJ0SO+F2Gz0d4G4r7EHEZe1osIHcIw/w96rzxpEzyfFZVaR+t2jnv93aeXr3XPfy9",
+	"Gx58+nsxBvhhxx0CzxZq7Soxjg+OI1PpjlPjlbwdwLy+9QAcU1d//vcH4PSo/lZuvL5IC5v9x/h/Fqc5",
+	"+Ejw64fD7+hln0J/y3CsGdiLupV2bSGkE0sjJEKPHtVfwBRa8GRMlrOJSLWFOobjr+hS+x7pob6q9gJH",
+	"hFIr1NaDnZ0H5O/xpbGURFAMZ4w9EACIjZlGNjmeymIDRA5qmNsMVQdJxE2KYFKuqN3DW15JSrvXw3Ek",
+	"Uy0gd+yXDsMt+AK5U0q7nLWP+ahF+ZEzum4o5U3cRCRL22hlMqJhQq6eqDF5FXB+3S1LNW6mgqcWxIln",
+	"l5rJG7RTMtFj319enu3u69UwTATPWC4+5mxrsj/cdgq901ris9kZpXfoBxXbphPL3cn+UC+8cTYbluVE",
+	"6t5XlAjEpVnir6J7QQjssy2AgGSz4c5CDLYPMcMbmkvZp5t40TdyoVeynrxVud31ZzQZy8MM68M7ZUh3",
+	"Hee1lViA7AdiEmNWAZqaCgsU6kMXPlCCNBUXBCXfTz7ndxy7eVkg/Zu1yKKYco2oGhXK9jkqR+aWO5zR",
+	"Uz7buRFLZTFRVytO8imfIUG8ygFVF+eQ6LXCWHcqWI5YjlyRDWnzq+z2pFL2eKXG4F6LHk5TdG/lbXRZ",
+	"S82iFd0GxMTdMFwbgp+7Xf4MNsQFJlmtMeJqzO+5ZBkysn9V/1SJ+Nm7U3DBrCk7Q1etKDtjXaU+1F0S",
+	"jwSSL2BmRhEH0Da3NkMIa2aA8ObaXuF9JtY/zsA7jBo92WiKHFR3dcS/m0jTEoyO4IGjpP7rVnjKqJkw",
+	"h8P4QYe24FkSayvvcZdRKljLtBK/p/9yFbPzwuZk4KAM5jGEQ9MesoW4BmWLNjTlKmBWU9l/TzMVYhtK",
+	"FBfIqYHmQKy1uUhkPXaNo39NIabUQintffoCHPlrHI1rvAZ4lUygDzL5ynGaDntjFwOU43QtaWLuL0gy",
+	"KHMLWf4huIPpTARnqOQHFvWoUmm7DE4a4ibJZRLZeEJ7PJobvaqRaxVgNE8+V72+U21zfk59JysP/JbV",
+	"XUjHQ1tN1aYI6c081cpHCjk7sEQq3OS19Ok2KcwjHifzTEukrsPSq4fRn+2biV/AVQjXZzbZ9tFeiZd4",
+	"z3FAd+3nZ8scXvTpqq1XXkuTIh25FjWyabVap/51LlLd2P2DR6UalNXYQLfX7f7kScS9ryqcJg2vjXy9",
+	"U/avc4QZoutaYmi3OTfYL83xzKAqlciDm9YPiTaRh0om46p4ZJ+8dZCVhjFxRbKpqP5owAplfgniGZOU",
+	"okjFm6C4aatAZcuI6WU2F71yeNRTNAoQv1QqCvKSuVbTcUGyHbYXOiunTJIEiwU0AazoyyhEW6ttbutT",
+	"aSlc7yPr18ACQ6hPZcq4GD5wPCfWBG/rByo20QAwsHw8yOJeg4qCcElYU6YSeov9MJLaCulrHaAUhqAp",
+	"elxD6b6QGWgdEJagLHJSf2Borfqh5SdSXMoUhnMg4KyD80yfYpi5DPpMSomFKpFIgQVZMiJCeDceeZkQ",
+	"7Ne5FjIZMQfy3LGAcV3TGGlLz2pGMeI7KHNApuzxGjbHxyUU+CNvcSwjJutTFyuDUHGK/lPitxkbvW2A",
+	"8q0pOXlmIWZNvLx9M+oyRSR8actgyak4hY2u1QG9nYlplGTpIc5XrCh1IhbW4TL9fJx8DW3gYSpFpbRI",
+	"2rXDQ4LJhJnWreHiJKoldzrYJH1S4JAdasmG1GOEJ3JKjzRjfDbKnb2UjfpowT8O2LxcllTTqlYK5SZL",
+	"tJVC7z1bqgohJURGXvi0WWkCrEJrCRv4QN6KQ5IykBoD2jklNmdiHSImNOo8bmqbpo+I0VwWec7ALJjV",
+	"SLzAUWpiR+RTHRnbarBEbowiz7mkwxbeP4J9xa6Y3US7BQ1yY+W2KLbth4DSJYdUjCtT6ILzhP3b1+h2",
+	"QvtFC5y1X8ikipKzQoO+mE+nPFs2pNTPp0gBiaE3D9+qnkLcUbh1KpF8lxnlM8imIf+9kKSfRTnt8880",
+	"uPCKlrUpslQo9b+3qa3oVkVp4WdJeC7S4fLUJ2fiqWDSlrcoKkzDkCHW2FOLlio9txjF2aNu2yufPmp9",
+	"5dO7UHdDq7FF+DZ8km9+CqOp1XxkDvtdJSkJ6CxBQNvFT/uvZR3NUvGYFpPt4IjWXl2jiqZl5b61eKLT",
+	"T2fFOoPl0hn5RrXG+bdZcv+bEQ5kqVCjjX4LJtI8WyL6eRRrDdtFTsNNJWS0b1nnEyq07QuE763CB7zv",
+	"7/zkxYbfZxZeaAiyaq5Z/bUJS9jwQRHh0Tv617mWwxBmIlMtzlgkteEzhnIy+gyUyS3wAhjsMKjWcP03",
+	"et2mpE7zJMHf8WBSshk8sGrQdt//91/+7ZsPH9TVN++/uWqDFvjM4fNQifnODcscYpkFMJ+F6tdjzcke",
+	"2+92m9OpjUMIFOZ5XnU+WCYgRVW6zN5yTM8UKBOqIcxDoDkwj4cSmHpaDMicXGa6bY+6D6/WO+K9WdgY",
+	"733zQxDSx7cpv+UxFiC++hQGcyWy/likuWocQvZWiWwHLiIidZPbYqAEer52gC5vtwyuGHIlmpZUNcmk",
+	"sg//tPM/V1vv2c7/XH0Dn7e/+LL6dG+5HbC7Q0ZyCPZqMc5r8zrg7kriBj6p/GXxSIrxvwMaPR+PlYAV",
+	"uDOfFZwdIZtNuBJax4YPVZ9mO4xvHAW94GAwero/evjoyZPBw4OIP+YPh+Lp/tOoK7ri4MnDx0EYyHmu",
+	"bVFwPeFW1FJbv5coHNe8By7Vd+tm8QQ0XpE+W1a9mPoHfVTTdafg9QxXPf/bx+7zLwzwzz6+ILbcKcwW",
+	"z2u+7ex9ujJ8k5C9i8m7VZpJfQrrY3oN3LldJDRu4MHKMyhkYTngECVNoqmNLW3naw2xLqy4N3Txp2JK",
+	"PSR4IECziNxv8bR9mQV8yxlM0XrWWH9pPy9O24dIrcO0G4rzrVPC9CoqprQYUjtIPtWqPKDeorvOBmqs",
+	"qWsehGNWt7c2WGIz8wjLwmO3IKCWj3gCn83GOZPREdZrDorUXv35yBC+XqDerNuvl+VLKSMsDFdUEYYf",
+	"ni0bCh6ZvVm0qSoD/JvW+6zKNt7cHMEBCvWg1h5n29o81ysTmurRXMUXmB5GAt3D2ry5GBmZ4e43IBRR",
+	"f3qgSJAgSsZCcCp8POtfBdPd9C58xVjKyFcM8OvKxTURlztLSRk1IUEp98sqrNDCVvASMEeNcNhk9pXZ",
+	"xpvdtokApcyu1YT53bvLVO/2qhDEe/MFCdoFUDGT667KiSwm1E6LRa929r1MomZuNooShUWtlQzcyxxv",
+	"PsvkOBNK9dhQTtFis0G3Gf1msXsMS+4qQAvuiluR5jto1KP3c6/7kB3zLFmy72P7pDgHCB8849BAGMwu",
+	"7tisb2357BuCnNAkzWIRrBwSoNiWgWZud5hjOvRcija681zk2XKnjzCSM6jSzJF2ic34mOxQLcyUKSYC",
+	"FWLChq5O8mmCXdSDXfSHKDghD6bEwir4cOKyY1DZPDPa+uQ01YvDwDWDwuCsnOKxitbKXVX0Bvcr523u",
+	"186b3a/LrSg9B1qEnLheJtXNXC5Y3MXjwKUQSwiegMymoBP3ngVK2nhBTonaihm68LLZMOUffx7KNBVD",
+	"spMoJj4jqrMA7KTSJZYv/WdlfMCPu92adlx7shsVw5dU+Htwazv3FBidypkKfgAGAgEUUwgbYuxsIJYS",
+	"2ZdL7ITVFX9Yfw9w/c5ECszL8KlVpt/6gqGGNK41Aa9eT3jXJ89gl8K83bA590wfTlO+xP4gyXboQm8n",
+	"RCKiVwcFZID4WOQLoSXQQmIYEq/RIuSgentI0UnMjXTCOsM5hNpR8uH4ms0PfJO3IoNrNqKE2mtHvdYw",
+	"lqWqFL5lXR9IbrDiw4lUwoG716u5IStwKpk/UcYVdJmcp9HPGVVo8LUk42kkp/ZHOt6A6JDf/CwWUw5a",
+	"pPh1Dnp9kej0MxSpQsaW5Ge+4JlfI6+XYaxkDCPrQtALimQOmA3D06fnTd+snzoTw44h17PEQb1g55EH",
+	"O2Se6y+zqmwR/YoC5S/9Sy3wKmZOGgJcZguIu5wl6Jqd8YxPRY7ZId4axS77uYeWqSEhXcGGUxOZ5SIV",
+	"EDHef/SYDSc848OcKj27vXzcXRflwh6Hdhyvmpd/qWB5eXaHs/lb9IQd7O13HoVBFKsb+qar/56KqcyW",
+	"9M3eXmcfQKSQdoyI8Yffdg5qkwvcY2/9WfqXQJRTUKQ9UJatjMUpmytBaVBdPUx7DQXnrOhdU3yu6GC1",
+	"HacOL5ylY8PaZ0X0rRi5de1ox7hVGuB6i56FTiTwgWKLLM61isFuZTKfCtW6EevbMZ7NT9259TfGxCKx",
+	"OS/P3t5zExpeThS0zsTcqSVr3u/GcFcZQtUEpoXMbhRiohb3tSyma+cCeKRkdhOnY6ZEzrYWDmLN+KQh",
+	"w2v7HucICre2MhVZnKo4qsVK7muA6OQ7574iE5QbB/yFeCx9hZ1cloNe8WKpbIt1PHLUI/UVWqmVxksJ",
+	"XrlLeSPS1i390k1boa+9bszbMUc2dwvT4P1si6fs/MUR29vbf8jUfBDJKY/T7ZKZ0wTp/pLZw7Vakx76",
+	"NKc3RRp+qUMJH4ik0pkCYv7luPKo9WcyOgV6SLWCB0uryHMlIH4GqyUyIUWgEwUJNpEJCXFDAwCqmIzE",
+	"A6gKjVXpEY0r50lEwFPniYVNe8i4e71r7VrTokCrdjvs6yUWTIvBqulYbXWqhtphMsL90aI0Wl3rrsC1",
+	"mph8DXTLkpcqBGmbQjeE2VaQXztFO5CnrOtAVClRJAMF2FT7XCE2mll/3VPSjmoLE7qk9352dVgz7BtV",
+	"hYbAs2/E95vNdWfMEX1tx5RG3WwFywYCRHp6ByJsGCo3EyYBMtgWButnGFogHXqwtNOpZzZOEr3PFjKj",
+	"AtDrxPy+3yAvZmuxmg/edtiAaTkRu3HldnFmcLJTOXUYjt3zyKF+L04t5wKjpKAh5mDrP2s5VoNJtEDC",
+	"UllSs2JXmGdnmRwkYuo7FoB/hSfIVQArh23pE+HpwaMn2x12PZSRMLluOHPQU3BF86kWVPlwwmR6yK6F",
+	"tu3VNXkn0KGIkBCe46ND44FWJFTdfHjHGnfNR6CDDeIU1jk4TnIeJ1VXQI/tPLJV0PBBPYulaHYrYJOp",
+	"quX9eCGutNavcg5Y82CXz2K160Qcx5mczzrFF7u3ezyZTfjerp1TtUt7eHcIjp/iYlNXdq6C3sH+vla9",
+	"cjimLwsabDMKZrxoTcyztJeKqVCx6s1wOfTMoNaNa2/VGf2SmzgFNx49gnGF1c1lpk8xtCSNT88cZm0g",
+	"BWZWvQf/hM9m6NSY6IUYT52Fk0sWScYHcCLntXLPT33FaM2s1zi2vUtWDyZm6ZowT2tsQt3zVYORVxEK",
+	"xdpZ52nyByYbvFeZyLNlPYOnnogvWZ4tTfAlTs3iR9Iox6dNvqty1fjOxhz7RRZovbPfX16eMbyA6RVp",
+	"M7MoVFWqL/j0qfMqt4yuW5cBd0ubda31LjYSCyR3DEtM4STa5JAq0wofx1Sd2jjjQ3HS4EF89/CoFn6m",
+	"+cV658hEoVgix1SFETK7Z7y2vR76vIe5t4hBn709P9EngIBuUPKepc2ujEkLN6W/cA4Ou53rEMVL/bgC",
+	"8MZwnsX58gKK5mKKgOAZpkd6d1r5BrPj6KbiBCyeUh2CHFhY5MgxkHqMaztfyVSbEDbfX49J/+yEnIpE",
+	"AUpVJGNTTecQT1JlitcbpCedoLNMIo66eK+9mPEhamMmpsznUQwTc02S+7rDXttslwTVDsGyeDzJVelR",
+	"ncApPEx9t+M9gTrDdmjo2f15PpEZ1dlpyPYADiOu2PUzeCS7fPPD8etrJF/DcIWSU4FZkDayA0FBE8MR",
+	"GSu9CNT20HCpmIGYZfKjZTZ3DFd39KXAWhhQOtNk91ICHwho3Wp8ZWDyPILX2NedcmcLKTyLiYutaVA2",
+	"WIPeR3z6BDJ+JD1AzEVaFM9RbKsW9cmEkvNsKNR2aBefYc02NTu0VBAfZwmPU1Wp99b5kH5IzSGiiKgS",
+	"9BPK6HJqwKPiYd9oXMb+qcCAfU+P/4eUMBPowIRjROtgMp9U65/iqsRtgGH7Urtu92wBTTKh2Szh+g0+",
+	"vnGHWWkm5CwRgA7SklMJbVIunYVJZfH0aOCBD8ySWPaOhsAUpoan7gI1y29syLMs1oIX29xj16Wp7bHS",
+	"pkDuJb0nPqTNm0IrN7gr9D5gW3fYBNvhh/Tau64rLTKSCPkaLy0hRL6QIOoVDMkO6xfCq3cfMgsqqsaj",
+	"WNgSA7FSc5E9UB9Sxm7EEinikeUdg6C8NrtsKJNEDHOZsS3Y8abmTbkZ2yh9rSdnJvVE6z4Zed4Df0pO",
+	"1FvkpPGPLkySgTnYammxocehmSluMAR8ulug5rMVen+PXde0+2sqY62Ymg/sbmfXtmbFdciuDa8+XKxf",
+	"dY1ZnNcd9ipWBPJBYsDCz6cmhNYvjAzHRcWJZn+pdwtuDEg2hfosWkgTt5nEfG29XeK8w97Z/YxNYtd8",
+	"nk9EmpNf/lor0ddyhjCUaz2J+taifTgLsfqQwgBGRRVz4zGANZouD9HIQAiSuYv9Mo/GIqI0FVJAP0CU",
+	"Ox4KIi0mud+f8eFE7Ox3ukEYzDNTFV/1dncXi0WHw88dmY136V61++rk6Pj1xTHcU+iO5gRhTcjvori8",
+	"Meyork/KZ3HQCx52up2HgZPjczcL8Xf7+ZPHSuz9HozFSrSm0Ue8K/+BYlDV7iQFcJbqsWvItb8OC7gY",
+	"ZXDQfLJrwy9xjbi2D6kD0TBwhVQcFhAysvpzKTGDs6CChQce7HWLDF7I6xqI8TxlPBULWKKw+q4XPB9O",
+	"rl08CCE/epgtdgusg6Ayh+z3D3DQfwh67P/8r/8dsg+ketIXn0JWUDXHOWJ8DAJN3whLtf/8+fHzkJ2+",
+	"eX7y4kR/en786vhSf3j25s0Pp/3zH7QMOj4/f3MO7afQAZxN1VL3gHU5JCTgNYFvyEC71sL5QwpRSZKt",
+	"ji9ZgE0GvcdTFmYmLHC3EFGhxQhZclOpcoAE8AzFJpa/Q1DThxQqW5A2cWiATTBJB/tPPRi+czhfi2HH",
+	"2vEwZHhqjEWqxYeICEapxf21llBVvUZLNW1jX/+f//W/9aQazvHiwLJAS/2vSCO9MkcymxLJAz5/ZyxB",
+	"64DF8QIUUhoKv3RPRK5YJAFsZKQgkFhypRdhUb7dCEjcFaSw2PJVhgXd2zPY54T3MOQ/5dybZEkLxNA5",
+	"QxCG3GpggBetf8CwMqjMmFqmOf9YDtXkgk+/u42pwDSovwA5KbRfePYFPcNYCLwN7fensEXTTemMNk3v",
+	"sanIecRz3kFm1NKfVPcbC07JSITkBugA/1uH9clJ44vJIAdqRAsyVj0siF4eq9LbvrNRjoZxg5fd07iZ",
+	"nWhKkYIf6dDZSQ9UMRZGqCKbm/FSp+IjBMNUqU8ARvDOuhbdpVbX6SusG2V9LQEv2KbWYMN+ysfCcYb7",
+	"mmduaRpXrw/Psx5HIOZVHkI1eiQFILK9Q5MUAQsTYx0oWkwNI1uSq8P6yhUYE1hGTW03OtqPtq67twuP",
+	"2yyM7+WCVZ5niWNbvv9Ud7DUCIMCPP7IIWXxtczfJJHILic89dKr1ZaroalDKAgEd5AUD49xY4zFqrGR",
+	"i1qrquROdcLUFUUO8MzTx5tDI6xPSEzTxatU1VmTxNq62JrwZMR4CnXVkIAEPm43tb18JLfcRC0cn56B",
+	"po7pFQtsUqC6IImRVj2McmEzh0WSsFQ6kVFuj/uGzoAB806/5ZmUN1Oe3ajPnBbTaJc82GaNo4aZoceo",
+	"0htSoqAuFxtQa4oo5BQLwTPf+v7OXcNNXVUijU7SOI95cgxv3qyjV0W4HJTp/W6X+HZzU8qhgB/t/qLQ",
+	"N1Qi/YsLOrw2un0RUXh/FQbaHA96QVWf0DoGBvxA2uoXVSVQLzh4sreHvlTb35WEwL53gJeqLubpuK+I",
+	"00RJYJuvjEhoeByQPclq4x1tDx3ggPoaZgd+txDD5xikxDv37nznw7veuXfn1u4/veOdj+7cWru673C3",
+	"44IHddW4zd9f6c3vd4rCb3rLKMMUBMqwF7lOXmo3fJ3zMeTO1K3Yq0819dnXoeKSXQdOAdnWysf8+dVN",
+	"A8x4rQ5FwbTyTEbL5tkyl8SivlldjCAJqr0WgupukmG1VCB9GxAQOfKk/evt8+7TO+/z/T8kxCYSAvcE",
+	"48yzLVZJhE/hl3CY4a+fqGajyNdSuiPIAishZRRR0DoouGIjlkuHXQcoaBQbCMwZ0xtE27UyfQ6vAk9Q",
+	"5x/hssD3e+XSvek+t1qzIXXmwsR/LR37xXw4FEoFrbWVYlzoYR6ZdIKUUcCU8w8TJAd/iINNxAFthY3F",
+	"Qej3c3/9vfRS5Pezkb7E2fzHPvhX2QfgVb/DLrizmhy2uhjVafDjeBA0f71485pNRTaGEP5wggDSJw+/",
+	"fbx9yDi5apUArF46x21GpXr+IefemW7kenW8YaNCR3ego3/2nH76bAduQYMO7e3td9ub46f66dBA3NIF",
+	"nCrP5uLTP41Ise51zFD7F1T1D76+kbD36A/z4iuZF+CoBtCPCUuB42FzwTr3qBc23FH11xvAOVJJoGu8",
+	"Zh5ngkeHNshcypmIgTClTG5w0H1K1QGpugDm7OYi/YcIz3MBjv+v5M34Q7z9C4m3P4TUpsoextDu5AQh",
+	"hGLQ+13/5WSt+b2efSgAGae5yG45UScRkY8WAUM5nfI06rAfMSsMhKXlG0tlKTkdWPlNqWGsC5DJ2UxE",
+	"tkyNKXKmhL7ApFUlPBcZCa3c5TOL3Wws/byRzArAn6oLoYv5YBrnTsJoW+VtM5lRT0z9yjoZvdYW2PKL",
+	"LJp8RMvBpLSXWM+45eluK6repg7MD0votRJUL2Q2iKNIpK23/KWUpzxdtt7oLmPWJlv8BVwG29puzj5T",
+	"cSSGHPEYRZan4TCaycjdpYjMor2JgGHamrd7uxy9XI2b891EUrVygpYCGAsRq1goDkuf2FqMlNuPsOkG",
+	"aDACxEMDlHUQr4ZQ/bB+6CMqDZOdEPWqdzJXN1hhBJUSKpIDiF9hM4RoY1eKb+ndvGonn4vbWCz6OEBf",
+	"Zhfjw/FFX3sD47uRO8K3fS2PJ6Hh9WhHkuiD6CeLd4U6vFJGf+zuz97d1XGH8w4HGqegcW/r7VwpD9fo",
+	"gqRUBATIJrHKr/VZ68N9E4eBjVEcWpS0TLGwu4VVQJK2wWp7YYh9t31tEIilqlAmya5U+t6HsXCDuBud",
+	"p477qQFXWARayu1pakqJaGPjtmAz1rjBXpWwkw3tLg3kZ4MiMR2kGIsHatuPkyyWEgIlRQj0V2XII/zw",
+	"HRZECPXPf/rujM8V0E7eP+hxzWgeGdBfi2vP+FhcxL+hE/LLSerizlUQGHeGQ6TlwPO6yLUAYx0W6z+9",
+	"mG6Da3kpU/EvIdMxmavEomXIBmhTzCSk8lKZWT1PgJI36TWOzI9TBbRdXplfiiUXkeN2x8BYtD8FvGEm",
+	"Z6EGX2c/tNgL/wJrvY1H5LXMX8h5Gv1LrPc3aWkKrKZvCKz0wn/uHoz1xf01Ake0gYYiy+MRzOAKS+jN",
+	"qJLoQnYJR2dKvsRcY7RxyLqA7A8VUjHCiC+LlD1MPCLV2cmpfwBYesWX6LGgIsNC2fRXYxPNZBQWe9L8",
+	"fEFJh8aagssjgzq2N1NOIhVhn8Wjkejt7pJ7aPd1//T44qx/dLzbPzp68/b15e7Zm+cd1lc3lNCDzDkL",
+	"qdUfqiWvpxTpLzIBfIV3M7pOlJqLo2JCNja8nHiXoYvtBTv6v2fHL09es6Pj88uTFydH/ctjdn78t7fH",
+	"F5fw64f09OTlk9OXJ0f9v/UX/efPfjp9dvry2fLXlxenB0/74+OXR0f0eXH8fb970n/24m/T/r74dfTb",
+	"9N2vv5y9+5C+UPP//Cl68eMzftOPHw33x2lXLV486U+n05HY697y1w9/uvjtp/OLX5eDSfw8ezu7ffvD",
+	"ZCF3958Onz//z98+pN8/6797cbo/7j/v//BsPP51cvPLm7O//e15f/z6r/3nz1724+O+6t+8mszPnh4v",
+	"BvP4Inn9ZnrwX/Psx99uL+aPPqQHy3xfdH+5/emHg58+jt8enfzt6IeXcvf1U3V2vDv/mP92O3r4Nn41",
+	"3u3/rfvozavL5M35r68n85cv4l/e/bj47rsPKQzH8evnK4aqPSrGmUorW+/LznWBPWYTNk62neSTZ+Pn",
+	"R0f9CzHuL06e9ccnf7tM/9r9r/2PR1H3x8lPD5OLTqfjHwXT+zBwREabN368PDrqv5vbN57v3zwadic/",
+	"Drp/zS4ezl6vfWPr8Yb9E7kbqOGEdHrwh9F+Dy45ZzxtwnnJfwWVrVfZ7jaVulFjM0mvLJfy0CS+aim/",
+	"1+0W1QicpDOvDDZpGmoSzyCjwa3Hl8jxofVzt3USFE2/Z3fBczskbXwFthW6lf90joNS6/4RXoSVbSqq",
+	"WKObdyTLnI7BSQREOd5MpCweYyG/xhSzSqFKvvObt1Zlu2aKNBIRUxI1JAf5CghvALyGjLNFrCbw1Y2Y",
+	"5Zh9HOeh3iEjKD9lmNAzAVeZIDawdq3IakMeynoeGyw4cFlMkJsc3xKEwTylKHqrtLZKjzkkkJn0o1hR",
+	"xKoxuyhOK4u3Xa3mNbmgpbWw3zqb0y10sVEB9vvyehXjeA8uL63ixlGDo6vYoWWnF22OkOHSCRmtk/Lu",
+	"wh+/o4VJ9/zpuxWb7iv5wL6kX8tI91VOLZ+EcrgGVB4nCZtIPalblltAry+MIMkkElCUi4ok4fGpTZRM",
+	"8Gj7Dz/Y11WTLmGGcuF4tpSrfWSCK/BepmIhoIxypvJVvq840uObL3dvxHI1t8hsPkjiIXD6GFsZuX6g",
+	"bD9azTuGMQjCLcpyf1XK/oPOZNksvDHO3mq7F2mHlrbrU2Cw0eoi8WSlQkQslW7UlCqROVY40ZiKBdVJ",
+	"V4ZqCpANGDJC5wDX/bY+ASAinRLZ7pR0RHyY4Swq8dms4HzzeQFPaE5+0FPyBcVH6T0N4oOm2HAXAaPT",
+	"H6ZLbU/CrgBGZEMmiDvA2RsoNQ1d1io7Rq98s/B3lVP3q9ELXd4rDfZHs3d6t+CdilMwL4rkKu8KrRUl",
+	"+4KrtKkOWsOCNV3B44sm1lTVS4FqCqnHQQNEgjZos6FZMy/YsYlO/vbRrbvmenM5tOuP7VHaHmZSyPxo",
+	"Lkfn3RYNSN0ftFVC1vIwmavcUAXmQD0vve+xYSMkVnML3hExlK2Ioq2e0Fo1RI9Bwr60seYzbRncy946",
+	"m/v31hfDv/m31dcD0dxxd5NigTX+wTylYjpfbkP/U8e/WsiAI5mOkhip4//phcaFIFa1TWUFHaEOZvaf",
+	"DcFTwFr/AO/8Ad4pwDsLfiP+gOtU4Am0WVY5OGirrwDsFBP1h7viHwDFFDXsDhBZAwutxVsrqvxk85X4",
+	"GIAOcBmW4FjhxWjggiikj2GB2J1liBXu/f518mq9SAjXL+e45dRMDNkCqlYlxHBtfkKfNZR3NCVVblIA",
+	"T6QRy8RUTAew9k19OAe9w14XyWURnFeZGOq9gqQW9l5CVhB7daylHFbgUSEzCa/bFh+eyaltSf39yHJu",
+	"DkTkokaDjB6pL/RdBK6VpSDGvmI1wE5EnvMNUFerwmoe3RuXxvMCMfYl9G56y73H8jfzGK/zFocFk3PK",
+	"4ugPCNg/SHaiNBgISvmAlE5eis1qw8dU8Ne2qshAjtyPtARA8T9WVp5QvW8QHrzIXYEvqWY4SadqFYIh",
+	"nyNVfq2kAPriKFAbZyo3dIWmzhIVEJwKJOnE2Ae4l/W75WikpWWcWNCZAnpiLVAXPM6tGxnxBNoc0HIN",
+	"RlOrJ+B/wEIQ0zg9p+L7qBvqe5lcpOhX11ci+f261GGso2Qo7aFonolD68tHMhvLPBcGekY4WaLBLrze",
+	"tIQchz3Q027s9mgjcC/0eHwlyCu8y7BPN2br6GGjnXZYrDjJfhOZtGXnixqFplbR/33C8f86h8IrkVcF",
+	"J25HEJ//P3vX9tPI7YX/FStPIE2y4ZZfCE/8HlaqtGIR3ZZKHdQ4jCGjTOzs2AOLWv73yuccezy3wLbh",
+	"smqeloVkxuOxP5/r99FGwu64KqhsCEgNz80bA2kilitlQPDw0jH9B7Uf2nCZQEAUVjvWQRH7md3wsJ+p",
+	"ILakOMgLqRlCDDyjhSKeQZNkBbGg+VCrATvFa/YTa72iHozdZGWlrQXXtqqrFvywN6zjx+YtNrjNG9lr",
+	"dO9u2IKgqOFGtJj+AVLZud3i1I8Q+LQvvI5ULu9Mu5EOpHXxz+cjE4Sd3g0wnRKMnIa9D2Umc4I6FOCC",
+	"cu2smFJiub4BiJ4Rs/1VXG+zaK6BuLLLmSRsaVo2ERUfSGYnE/jmH0JbUqkmdl3yhXgt02eLIf8tDLFr",
+	"qwYhUIlTLkkshUHvcp2Bs1JJ/0n6kY+5WoYiXhEptgL/CCcKgQED2anUiKWzNEj0xcnLeZRzUkGUWvAi",
+	"8GhJlMJB4KkEbCXImABM61XRu+n555+/MJcTmtLO/x4Okv+TzMGLBIRqd3llC6N2+yfoSHB2oYIiU2oB",
+	"MkMnDTuPpH0EVAnCy9x2SGykjqJOVgIqMyuVrM2Fwt/fYSL0HMf9dBYU0gPvIfvpBvKjZkFh/C+k59RV",
+	"vk1pT56ldyJisiP7eWEdxm32kwB5XboT+9zbcp1R6M1viQrekqhgpSAV1sh8+kgrBFkxxAI7Y50RhpVq",
+	"nQiOBES+kg0jM6UqreOfRDt+Cv9MIyYy3fFRTX+kL9zz1ExdfgHl1uiDKBJqwd9fVVGBnTfn6u0GiRJY",
+	"Pr2Q6p7tpIblAhy+spuIrh7oRzZi31P7OjJhxPQEXC80OuD4mvM7MfWy3djXcCuMRnHLiqYSfChJb26A",
+	"bQslJ7XJBV92a05ewLv4BSLfXnrSs3xqiKdHpeXp6fGMuoV33hrZ+v56XVKFbVYUoivqEql6DmSfXp5b",
+	"O8X3ttJDEI/C53vqVLY45NTVnEgY14667IRlgt8JkO7yivqwwqrIvzj4djzY+1+XoJVdUs/tiBv2j6Ej",
+	"Lo4H9udntsZ54TGjIG1DLAP4LuFQvJ+rTDgSNEx6D4FeYDSsLxmUpsuoKYDhb+tSZhHJgbYIfpISXTk9",
+	"B0PdKbrW1SVGXwqmZgfm46/f9/pHV/jjaLirnzU9Xh4uPMu+9WViz7MBO0X5J3r/kHBzawLWr+e0lS6W",
+	"DOcShhOEZF+LVBg3t2UIxzqSUorrSuArETyhxov0WiTo6dUnMJh2F52mibU+ZkuSy25oyG5NGHc9IUEO",
+	"saayGt4PR0rAi9jYUMiaCfv0KktQ43Um5qlMILmHv7LIMec0LSBvD+vupBxLZ4siPOS/lHe7pKmdiywh",
+	"fg1PAmgqqecSbdHlvk+1wDdQqaqzoLMqDEulUeyMzYrrhTA6sj/CTIwOI7a3P45Ap1bl7GhvHzOzH89+",
+	"7e9xOxdztjM6ZLPU6F27rjysfQiNy6VKikyxMxxCkt4KbRBr8ZZO/fi3zxducU7ttafOPSmrvyM2hCeX",
+	"SoqBOzvo62d0aR2xMZs9GKGhFimirs70VkKzujQugZxKNuNajA6LvNTBXvEkscDHPgEkpihoiOlkjqNw",
+	"L4FyznYflSraduBdy8AOtwsgjw5H+9Ag6hFzfNDWRDzsH//Rf24n8Q1uTrcJYN3rOc+BeGkuXEm984js",
+	"muYZTO0nwr9JcDRmxFRLRlKw8mY5lngHlkC5Bms70U0VjqO0LzKlFgyMgM5dZL/Rqfp4sB+qPo4OnpB8",
+	"fEmHILQ5wNpsw+MKnUfvz9hplce9SUwn7TjuRXHPTWTssCIOr6djECmMe6ThAP99jGX7PM1SyWFK62un",
+	"nTADbSRUGGx5hKamYPjk2wjSZiqKnD9AoRzas9D1XqqMsh0wZFbKblIwivDM2V0XZ6JszBqe6mZYuEpW",
+	"TY2XXwtRAAfIUuPNk5yn0vowQV4i1WhBdDB0wFrC9HKdNwu5RJJW+nuVmy/0GC8T7aWr461eO9brb742",
+	"xpvD2KAWZks4vZmdh68b+0Kp8gplJGStMI1pITqCuf+QmP7Kfg0Y1VocuZ+kThMRdtDZXVHkmTUvjFnp",
+	"yYdQjK88dwd0v75+0EYsB/ruejIejocQGqPBt3mNUPUGHnPQ9Y3+rRcEBt/UCYg3GPI7LNlGiR9ya2N5",
+	"NDAHDaqy5HZW11wrMDEWUt1r8h4erAnnajG1Cq7pwjbNazpK/EUxE5nA0Nx5DlEXUYTD8mike49Xj38H",
+	"AAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

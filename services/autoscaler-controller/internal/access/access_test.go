@@ -33,6 +33,9 @@ var expected = map[string]string{
 
 	"watchRoutes":           "?nnyna",
 	"startApplication":      "?nnynn",
+	"wakeApplication":       "?nnnna",
+	"sleepApplication":      "?nnnna",
+	"previewDecision":       "?nnnna",
 	"reportTraffic":         "?nnynn",
 	"submitPodMetrics":      "?ynyyn",
 	"submitPodMetricsBatch": "?nnnyn",
