@@ -3,6 +3,7 @@ module github.com/nemesis-scaling/nemesis/cli
 go 1.26.9
 
 require (
+	github.com/google/go-cmp v0.7.0
 	github.com/nemesis-scaling/nemesis/gen v0.0.0
 	github.com/nemesis-scaling/nemesis/pkg v0.0.0-00010101000000-000000000000
 	github.com/spf13/cobra v1.10.2

@@ -46,7 +46,7 @@ func (n *Nemesis) Applications(ctx context.Context, namespace, selector string) 
 		if err != nil {
 			return nil, err
 		}
-		page, err := read(a, a.JSON200, nil)
+		page, err := read(a, a.JSON200)
 		if err != nil {
 			return nil, err
 		}
@@ -68,7 +68,7 @@ func (n *Nemesis) Application(ctx context.Context, name Name) (autoscaler.Applic
 	if err != nil {
 		return autoscaler.Application{}, err
 	}
-	one, err := read(a, a.JSON200, nil)
+	one, err := read(a, a.JSON200)
 	if !NotFound(err) {
 		return one, err
 	}
@@ -118,7 +118,7 @@ func (n *Nemesis) Decisions(ctx context.Context, of Decisions) ([]autoscaler.Dec
 		if err != nil {
 			return nil, err
 		}
-		page, err := read(a, a.JSON200, nil)
+		page, err := read(a, a.JSON200)
 		if err != nil {
 			return nil, err
 		}
@@ -145,7 +145,7 @@ func (n *Nemesis) Autoscaler(ctx context.Context, name Name) (autoscaler.CustomA
 	if err != nil {
 		return autoscaler.CustomAutoscaler{}, err
 	}
-	return read(a, a.JSON200, nil)
+	return read(a, a.JSON200)
 }
 
 // PatchSpec changes fields of a CustomAutoscaler's spec; nil removes one.
@@ -158,7 +158,7 @@ func (n *Nemesis) PatchSpec(ctx context.Context, name Name, spec map[string]any)
 	if err != nil {
 		return autoscaler.CustomAutoscaler{}, err
 	}
-	return read(a, a.JSON200, nil)
+	return read(a, a.JSON200)
 }
 
 // Settings are what every load balancer follows.
@@ -171,7 +171,7 @@ func (n *Nemesis) Settings(ctx context.Context) (common.BalancerSettings, error)
 	if err != nil {
 		return common.BalancerSettings{}, err
 	}
-	return read(a, a.JSON200, nil)
+	return read(a, a.JSON200)
 }
 
 // PutSettings sets what every load balancer follows.
@@ -184,7 +184,7 @@ func (n *Nemesis) PutSettings(ctx context.Context, settings common.BalancerSetti
 	if err != nil {
 		return common.BalancerSettings{}, err
 	}
-	return read(a, a.JSON200, nil)
+	return read(a, a.JSON200)
 }
 
 // Health is what the controller says of itself to anybody who asks.
@@ -229,7 +229,7 @@ func (b Balancer) State(ctx context.Context, of Name) (loadbalancer.State, error
 		if err != nil {
 			return whole, err
 		}
-		page, err := read(a, a.JSON200, nil)
+		page, err := read(a, a.JSON200)
 		if err != nil {
 			return whole, err
 		}
@@ -249,5 +249,44 @@ func (b Balancer) Logs(ctx context.Context, p loadbalancer.ListProxyLogsParams) 
 	if err != nil {
 		return loadbalancer.ProxyLogPage{}, err
 	}
-	return read(a, a.JSON200, nil)
+	return read(a, a.JSON200)
+}
+
+// Wake wakes an application, as a request would.
+func (n *Nemesis) Wake(ctx context.Context, name Name) (autoscaler.StartResponse, error) {
+	c, err := n.Controller(ctx)
+	if err != nil {
+		return autoscaler.StartResponse{}, err
+	}
+	a, err := c.WakeApplicationWithResponse(ctx, name.Namespace, name.Name)
+	if err != nil {
+		return autoscaler.StartResponse{}, err
+	}
+	return read(a, a.JSON200)
+}
+
+// Sleep lets an application sleep now.
+func (n *Nemesis) Sleep(ctx context.Context, name Name) (autoscaler.SleepResponse, error) {
+	c, err := n.Controller(ctx)
+	if err != nil {
+		return autoscaler.SleepResponse{}, err
+	}
+	a, err := c.SleepApplicationWithResponse(ctx, name.Namespace, name.Name)
+	if err != nil {
+		return autoscaler.SleepResponse{}, err
+	}
+	return read(a, a.JSON200)
+}
+
+// Preview is what would be decided on an application now with another spec.
+func (n *Nemesis) Preview(ctx context.Context, name Name, spec autoscaler.CustomAutoscalerSpec) (autoscaler.Decision, error) {
+	c, err := n.Controller(ctx)
+	if err != nil {
+		return autoscaler.Decision{}, err
+	}
+	a, err := c.PreviewDecisionWithResponse(ctx, name.Namespace, name.Name, autoscaler.PreviewRequest{Spec: spec})
+	if err != nil {
+		return autoscaler.Decision{}, err
+	}
+	return read(a, a.JSON200)
 }

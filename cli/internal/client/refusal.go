@@ -74,14 +74,11 @@ type answer interface {
 }
 
 // read is what was asked for, or the refusal that came in its place.
-func read[T any](a answer, wanted *T, err error) (T, error) {
-	var none T
-	switch {
-	case err != nil:
-		return none, err
-	case wanted != nil:
+func read[T any](a answer, wanted *T) (T, error) {
+	if wanted != nil {
 		return *wanted, nil
 	}
+	var none T
 	return none, refusalOf(a.StatusCode(), a.GetBody())
 }
 

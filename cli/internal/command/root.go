@@ -94,7 +94,7 @@ const (
 )
 
 // verbs are the commands, in the order of the help.
-var verbs = []func(*tool) *cobra.Command{status, why, wakeups, top, logs, pause, resume, settings}
+var verbs = []func(*tool) *cobra.Command{status, why, wakeups, top, logs, wake, sleep, pause, resume, settings}
 
 // usage makes faults of the arguments faults of the command line.
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
@@ -137,7 +137,7 @@ func must(err error) {
 // Standard are the program's own streams.
 func Standard() Streams {
 	return Streams{
-		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Now: time.Now,
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Now: time.Now, Pace: defaultPace,
 		OutTerminal: terminal(os.Stdout), ErrTerminal: terminal(os.Stderr), InTerminal: terminal(os.Stdin),
 	}
 }

@@ -25,6 +25,7 @@ type Streams struct {
 	Out, Err                             io.Writer
 	Env                                  func(string) string
 	Now                                  func() time.Time
+	Pace                                 time.Duration // how often is looked for what was asked for
 	OutTerminal, ErrTerminal, InTerminal bool
 }
 

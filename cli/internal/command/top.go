@@ -121,8 +121,11 @@ func (t *tool) top(w io.Writer, rows []busy) {
 			show.Cell{Text: amountOf(b.PerSecond)}, show.Cell{Text: milliseconds(b.P50)}, show.Cell{Text: milliseconds(b.P95)},
 			show.Cell{Text: amount(b.CPU, "m")}, show.Cell{Text: amount(b.Memory, "MiB")})
 	}
-	fmt.Fprintln(w, t.palette().Paint(show.Faint, fmt.Sprintf("%s on %s: %d in flight, %d waiting, %s a second",
-		show.Count(len(rows), "application", "applications"), show.Count(int(pods), "pod", "pods"), flight, waiting, show.Number(rate))))
+	line := fmt.Sprintf("%s on %s: %d in flight, %d waiting", show.Count(len(rows), "application", "applications"), show.Count(int(pods), "pod", "pods"), flight, waiting)
+	if slices.ContainsFunc(rows, func(b busy) bool { return b.PerSecond != nil }) {
+		line += ", " + show.Number(rate) + " requests a second"
+	}
+	fmt.Fprintln(w, t.palette().Paint(show.Faint, line))
 	table.Write(w, t.palette())
 }
 

@@ -136,11 +136,11 @@ func (t *tool) starts(w io.Writer, known wakeUp) {
 	most := float64(slices.Max(counts))
 	table := show.Table{Heads: []string{"UP TO", "STARTS", ""}}
 	for i, n := range counts {
-		bar := ""
+		bar := " "
 		if n > 0 {
 			bar = show.Bar(0, float64(n), most, barWidth/2)
 		}
-		table.Cells(show.Cell{Text: show.Seconds(low + width*float64(i+1))}, show.Cell{Text: fmt.Sprint(n)}, show.Cell{Text: bar, Tone: show.Good})
+		table.Cells(show.Cell{Text: show.Number(low+width*float64(i+1)) + " s"}, show.Cell{Text: fmt.Sprint(n)}, show.Cell{Text: bar, Tone: show.Good})
 	}
 	table.Write(w, t.palette())
 }

@@ -18,17 +18,22 @@ func why(t *tool) *cobra.Command {
 	var at string
 	var not bool
 	var last int
+	var with []string
 	c := &cobra.Command{
 		Use: "why APP", GroupID: asks,
 		Short: "Why it has as many pods as it has: the last decision in words",
 		Long: `Shows the last decision on an application: what was wished for and by which rule, what limited or held it, and the values it was made
 from with their ages. The controller holds the last 1000 decisions of all applications; a decision that says the same as the one before
-is not recorded again.`,
+is not recorded again.
+
+With --if it asks what would be decided at this moment with another spec. Nothing is done and nothing recorded.`,
 		Example: `  nemesis why modelserver                  # the last decision
   nemesis why modelserver --last 5         # the last five
   nemesis why modelserver --at 10m         # what held ten minutes ago
   nemesis why modelserver --at 2026-01-02T03:04:05Z
-  nemesis why modelserver --not            # what was wished for and held back`,
+  nemesis why modelserver --not            # what was wished for and held back
+  nemesis why modelserver --if idleTime=60 --if maxReplicas=5
+  nemesis why modelserver --if 'scalingRules=[{name: busy, action: INCREASE_INSTANCES, thresholds: [{metricType: CPU_USAGE, operator: GREATER_THAN, value: 500}]}]'`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: t.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,12 +49,18 @@ is not recorded again.`,
 				return err
 			}
 			return t.show(cmd.Context(), "asking the controller", func(ctx context.Context) (view, error) {
+				if len(with) > 0 {
+					return t.whatIf(ctx, name, with)
+				}
 				return t.decided(ctx, name, moment, not, last)
 			})
 		},
 	}
 	c.Flags().StringVar(&at, "at", "", "the decision that held at a `moment`: a time (RFC 3339), or how long ago (10m)")
 	c.Flags().BoolVar(&not, "not", false, "what was wished for and not done, and what held it")
+	c.Flags().StringArrayVar(&with, "if", nil, "what would be decided now with another spec: `field=value`, as in the CustomAutoscaler; field=null leaves it out")
+	c.MarkFlagsMutuallyExclusive("if", "at")
+	c.MarkFlagsMutuallyExclusive("if", "not")
 	c.Flags().IntVar(&last, "last", 1, "how many decisions")
 	return t.watchFlags(c)
 }
@@ -134,14 +145,20 @@ func (t *tool) decision(w io.Writer, d autoscaler.Decision) {
 	if value(d.Error) != "" {
 		fmt.Fprintf(w, "  %s %s\n", p.Paint(show.Bad, "failed:"), show.Line(*d.Error))
 	}
+	t.reasons(w, d)
+	if value(d.TraceId) != "" && t.wide() {
+		fmt.Fprintf(w, "  trace  %s\n", show.Line(*d.TraceId))
+	}
+}
+
+// reasons are what shaped a decision, each with the values that it looked at.
+func (t *tool) reasons(w io.Writer, d autoscaler.Decision) {
+	p := t.palette()
 	for _, r := range d.Reasons {
 		fmt.Fprintf(w, "  %s %s\n", p.Paint(effectTone(r.Effect), fmt.Sprintf("%-6s", effects[r.Effect])), show.Line(reason(r)))
 		if r.Inputs != nil && len(*r.Inputs) > 0 {
 			fmt.Fprintf(w, "         %s\n", p.Paint(show.Faint, show.Line(inputs(r))))
 		}
-	}
-	if value(d.TraceId) != "" && t.wide() {
-		fmt.Fprintf(w, "  trace  %s\n", show.Line(*d.TraceId))
 	}
 }
 

@@ -86,13 +86,14 @@ func (t *Table) Write(w io.Writer, p Palette) {
 	}
 	var text strings.Builder
 	for _, row := range append([][]Cell{heads}, t.rows...) {
+		var line strings.Builder
 		for i, cell := range row {
-			text.WriteString(p.Paint(cell.Tone, cell.Text))
+			line.WriteString(p.Paint(cell.Tone, cell.Text))
 			if i < len(row)-1 {
-				text.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell.Text)+2))
+				line.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell.Text)+2))
 			}
 		}
-		text.WriteString("\n")
+		text.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
 	_, _ = io.WriteString(w, text.String())
 }
