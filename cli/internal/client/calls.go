@@ -206,9 +206,9 @@ func (w way) health(ctx context.Context) (common.Health, error) {
 	if err != nil {
 		return common.Health{}, err
 	}
-	answer, err := w.http.Do(r)
+	answer, err := w.http.client.Do(r) // 503 is an answer too
 	if err != nil {
-		return common.Health{}, err
+		return common.Health{}, &Unreachable{Who: w.http.who, Where: r.URL.Host, Err: err}
 	}
 	return health(answer)
 }

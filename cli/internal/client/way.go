@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -220,16 +221,28 @@ func pool(text []byte, from string) (*x509.CertPool, error) {
 	return known, nil
 }
 
-// named says whom it was that did not answer.
+// named says whom it was that did not answer, and makes errors of refusals: by the API server's proxy these may be the
+// API server's own, which the generated clients would take for something else.
 type named struct {
 	client *http.Client
 	who    string
 }
 
+// refusalLimit bounds what is read of a refusal.
+const refusalLimit = 256 << 10
+
 func (d named) Do(r *http.Request) (*http.Response, error) {
 	answer, err := d.client.Do(r)
-	if err == nil {
+	if err == nil && answer.StatusCode < http.StatusBadRequest {
 		return answer, nil
+	}
+	if err == nil {
+		defer answer.Body.Close()
+		body, err := io.ReadAll(io.LimitReader(answer.Body, refusalLimit))
+		if err != nil {
+			return nil, &Unreachable{Who: d.who, Where: r.URL.Host, Err: err}
+		}
+		return nil, refusalOf(answer.StatusCode, body)
 	}
 	var usage *Usage
 	if wrapped := new(url.Error); errors.As(err, &wrapped) {
