@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 CACHE := $(or $(NEMESIS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nemesis)
-GO_MODULES := pkg gen services/autoscaler-controller services/load-balancer services/sidecar e2e
+GO_MODULES := pkg gen services/autoscaler-controller services/load-balancer services/sidecar cli e2e
 SERVICES := autoscaler-controller load-balancer sidecar
 # Beside the services: further programs of theirs.
 COMMANDS := log-setup metrics-collector
@@ -164,10 +164,10 @@ released: ## the services as they were at the last release, for the tests of ind
 	@deployments/released
 
 ##@ Making
-.PHONY: requirements log-to-elasticsearch generate kibana grafana chart images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-sidecar run-bench-scale run-bench-logs
+.PHONY: requirements log-to-elasticsearch generate kibana grafana chart reference command images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-sidecar run-bench-scale run-bench-logs
 generate: kibana grafana ## types, servers, clients and the CustomResourceDefinition from api/; Kibana's and Grafana's dashboards; the Helm chart
 	cd gen && GOWORK=off go generate ./...
-	@$(MAKE) chart # after what it is made from
+	@$(MAKE) chart reference # after what they are made from
 
 kibana: ## deployments/kibana/nemesis.ndjson, the dashboards, from their description in Go
 	cd deployments && GOWORK=off go run ./kibana
@@ -177,6 +177,14 @@ grafana: ## kustomize/components/grafana-dashboards/*.json, the dashboards, from
 
 chart: ## charts/nemesis: what it takes from kustomize/, and the table of its values
 	cd deployments && GOWORK=off go run ./chart
+
+reference: ## cli/REFERENCE.md and cli/man, from the command line of nemesis
+	cd cli && GOWORK=off go run ./cmd/reference
+
+STAMP := github.com/nemesis-scaling/nemesis/pkg/build
+command: ## build/bin/nemesis, the command; as kubectl-nemesis, beside it, a plugin of kubectl
+	@cd cli && GOWORK=off CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X $(STAMP).version=$(shell cat VERSION) -X $(STAMP).revision=$(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)" -o ../build/bin/nemesis ./cmd/nemesis
+	@for name in kubectl-nemesis kubectl_complete-nemesis; do ln -sf nemesis build/bin/$$name; done
 
 images: ## container images as archives in build/images, without a Docker daemon
 	@cd deployments && GOWORK=off go run ./images

@@ -198,6 +198,13 @@ ASKED: dict[str, Callable[[Stage, str], Asked]] = {
         f"/v1/namespaces/{s.app.namespace}/deployments/{s.app.name}/start",
         {"balancer": s.balancer, "waiting": 1},
     ),
+    "autoscaler.wakeApplication": lambda s, _: ("POST", f"/v1/namespaces/{s.app.namespace}/deployments/{s.app.name}/wake", {}),
+    "autoscaler.sleepApplication": lambda s, _: ("POST", f"/v1/namespaces/{s.app.namespace}/deployments/{s.app.name}/sleep", {}),
+    "autoscaler.previewDecision": lambda s, _: (
+        "POST",
+        f"/v1/namespaces/{s.app.namespace}/deployments/{s.app.name}/preview",
+        {"spec": {"targetDeployments": [{"name": s.app.name, "apiPrefix": s.app.prefix, "port": "80"}]}},
+    ),
     "autoscaler.reportTraffic": lambda s, _: ("POST", "/v1/traffic", traffic(s)),
     "autoscaler.submitPodMetrics": lambda s, _: ("POST", "/metrics", measured(s)),
     "autoscaler.submitPodMetricsBatch": lambda s, _: ("POST", "/v1/pod-metrics", {"collector": "e2e", "items": [measured(s)]}),

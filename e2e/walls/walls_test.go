@@ -19,6 +19,7 @@ const (
 	controller = root + "services/autoscaler-controller/internal/"
 	balancer   = root + "services/load-balancer/internal/"
 	sidecar    = root + "services/sidecar/internal/"
+	cli        = root + "cli/internal/"
 )
 
 // pure packages decide; they import the standard library and each other, and of the standard
@@ -107,8 +108,8 @@ func broken(from, to string) string {
 		return "gen is the public SDK and requires nothing of this repository"
 	case strings.HasPrefix(from, root+"pkg") && ours(to) && !strings.HasPrefix(to, root+"pkg"):
 		return "pkg knows neither the services nor the generated types"
-	case strings.HasPrefix(to, "k8s.io/") && service != "autoscaler-controller":
-		return "only the autoscaler-controller speaks to Kubernetes"
+	case strings.HasPrefix(to, "k8s.io/") && service != "autoscaler-controller" && from != cli+"client" && from != cli+"command":
+		return "only the autoscaler-controller speaks to Kubernetes, and the command for who calls it"
 	case to == balancer+"log/logsetup" && from != root+"services/load-balancer/cmd/log-setup":
 		return "what stands before every client's request makes no users and keys: the log's set-up is a program of its own"
 	case wingOf(from) != "" && wingOf(to) != "" && !mayReach(wingOf(from), to):
@@ -310,6 +311,11 @@ func TestBroken_FindsWhatIsForbidden(t *testing.T) {
 		{root + "services/load-balancer/cmd/log-setup", balancer + "log/logsetup", false},
 		{balancer + "app", root + "services/autoscaler-controller/internal/app", true},
 		{root + "e2e/demo", controller + "app", true},
+		{cli + "client", "k8s.io/client-go/rest", false},
+		{cli + "show", "k8s.io/client-go/rest", true},
+		{cli + "show", root + "gen/autoscaler", true},
+		{cli + "command", controller + "app", true},
+		{cli + "command", root + "gen/autoscaler", false},
 		{balancer + "app", "k8s.io/client-go/kubernetes", true},
 		{controller + "cluster", "k8s.io/client-go/kubernetes", false},
 		{controller + "cluster", kube, false},

@@ -1710,6 +1710,11 @@ type PodUse struct {
 // PodUseSource A sidecar in the pod, or the Kubernetes metrics API.
 type PodUseSource string
 
+// PreviewRequest defines model for PreviewRequest.
+type PreviewRequest struct {
+	Spec CustomAutoscalerSpec `json:"spec"`
+}
+
 // Probe A pod's own readiness check.
 type Probe struct {
 	// DelaySeconds For how long from now on it is not made yet: what is left of its initialDelaySeconds, which begins with the start of its container. Absent: it may be made.
@@ -2012,6 +2017,20 @@ type ShardReport struct {
 	Delta         *bool   `json:"delta,omitempty"`
 	Epoch         *string `json:"epoch,omitempty"`
 	RoutesVersion *string `json:"routesVersion,omitempty"`
+}
+
+// SleepResponse Example: {"decisionId":"01-fibonacci-19","message":"1 → 0: jane asked for it","replicas":1,"state":"FallingAsleep"}
+type SleepResponse struct {
+	DecisionId *string `json:"decisionId,omitempty"`
+
+	// Message What was decided, in words.
+	Message string `json:"message"`
+
+	// Replicas Pods asked for now.
+	Replicas int32 `json:"replicas"`
+
+	// State Asleep: at zero. Waking: pods are starting, none is ready. Awake: at least one pod is ready. FallingAsleep: the load balancers stop sending before it goes to zero. Unknown: the Deployment cannot be read.
+	State ApplicationState `json:"state"`
 }
 
 // StartRequest Example: {"arrivedAt":"2026-01-02T03:04:05.678Z","balancer":"load-balancer-5f7c-abcde","waiting":1}
@@ -2529,6 +2548,9 @@ type ReportChangesJSONRequestBody = ChangeReport
 
 // PutBalancerSettingsJSONRequestBody defines body for PutBalancerSettings for application/json ContentType.
 type PutBalancerSettingsJSONRequestBody = externalRef0.BalancerSettings
+
+// PreviewDecisionJSONRequestBody defines body for PreviewDecision for application/json ContentType.
+type PreviewDecisionJSONRequestBody = PreviewRequest
 
 // StartApplicationJSONRequestBody defines body for StartApplication for application/json ContentType.
 type StartApplicationJSONRequestBody = StartRequest
@@ -3057,6 +3079,34 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
 	ListMetrics(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PreviewDecisionWithBody What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecisionWithBody(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewDecision What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecision(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SleepApplication Let an application sleep now, and not only after idleTime
+	//
+	// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+	// For people with `update` on `customautoscalers` in the namespace.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+	SleepApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// StartApplicationWithBody Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -3076,6 +3126,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 	StartApplication(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WakeApplication Wake an application, as a request for it would
+	//
+	// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+	// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+	WakeApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SubmitPodMetricsBatchWithBody The measurements of many pods
 	//
@@ -3634,6 +3692,64 @@ func (c *Client) ListMetrics(ctx context.Context, params *ListMetricsParams, req
 	return c.Client.Do(req)
 }
 
+// PreviewDecisionWithBody What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *Client) PreviewDecisionWithBody(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewDecisionRequestWithBody(c.Server, namespace, name, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewDecision What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *Client) PreviewDecision(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewDecisionRequest(c.Server, namespace, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SleepApplication Let an application sleep now, and not only after idleTime
+//
+// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+// For people with `update` on `customautoscalers` in the namespace.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+func (c *Client) SleepApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSleepApplicationRequest(c.Server, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // StartApplicationWithBody Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -3664,6 +3780,24 @@ func (c *Client) StartApplicationWithBody(ctx context.Context, namespace Namespa
 // Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 func (c *Client) StartApplication(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStartApplicationRequest(c.Server, namespace, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WakeApplication Wake an application, as a request for it would
+//
+// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+func (c *Client) WakeApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWakeApplicationRequest(c.Server, namespace, name)
 	if err != nil {
 		return nil, err
 	}
@@ -4946,6 +5080,101 @@ func NewListMetricsRequest(server string, params *ListMetricsParams) (*http.Requ
 	return req, nil
 }
 
+// NewPreviewDecisionRequest calls the generic PreviewDecision builder with application/json body
+func NewPreviewDecisionRequest(server string, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPreviewDecisionRequestWithBody(server, namespace, name, "application/json", bodyReader)
+}
+
+// NewPreviewDecisionRequestWithBody constructs an http.Request for the PreviewDecision method, with any body, and a specified content type
+func NewPreviewDecisionRequestWithBody(server string, namespace Namespace, name Name, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/namespaces/%s/deployments/%s/preview", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSleepApplicationRequest constructs an http.Request for the SleepApplication method
+func NewSleepApplicationRequest(server string, namespace Namespace, name Name) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/namespaces/%s/deployments/%s/sleep", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewStartApplicationRequest calls the generic StartApplication builder with application/json body
 func NewStartApplicationRequest(server string, namespace Namespace, name Name, body StartApplicationJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -4996,6 +5225,47 @@ func NewStartApplicationRequestWithBody(server string, namespace Namespace, name
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewWakeApplicationRequest constructs an http.Request for the WakeApplication method
+func NewWakeApplicationRequest(server string, namespace Namespace, name Name) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/namespaces/%s/deployments/%s/wake", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -5601,6 +5871,36 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
 	ListMetricsWithResponse(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*ListMetricsResponse, error)
 
+	// PreviewDecisionWithBodyWithResponse What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecisionWithBodyWithResponse(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error)
+
+	// PreviewDecisionWithResponse What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecisionWithResponse(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error)
+
+	// SleepApplicationWithResponse Let an application sleep now, and not only after idleTime
+	//
+	// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+	// For people with `update` on `customautoscalers` in the namespace.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+	SleepApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*SleepApplicationResponse, error)
+
 	// StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -5620,6 +5920,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 	StartApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*StartApplicationResponse, error)
+
+	// WakeApplicationWithResponse Wake an application, as a request for it would
+	//
+	// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+	// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+	WakeApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*WakeApplicationResponse, error)
 
 	// SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
 	//
@@ -7854,6 +8164,235 @@ func (r ListMetricsResponse) ContentType() string {
 	return ""
 }
 
+// PreviewDecisionResponse401Headers the declared response headers of an HTTP 401 response for PreviewDecision
+type PreviewDecisionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// PreviewDecisionResponse429Headers the declared response headers of an HTTP 429 response for PreviewDecision
+type PreviewDecisionResponse429Headers struct {
+	RetryAfter *int
+}
+
+// PreviewDecisionResponse503Headers the declared response headers of an HTTP 503 response for PreviewDecision
+type PreviewDecisionResponse503Headers struct {
+	RetryAfter *int
+}
+
+type PreviewDecisionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Decision
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PreviewDecisionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PreviewDecisionResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PreviewDecisionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PreviewDecisionResponse) GetJSON200() *Decision {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PreviewDecisionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PreviewDecisionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PreviewDecisionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PreviewDecisionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SleepApplicationResponse401Headers the declared response headers of an HTTP 401 response for SleepApplication
+type SleepApplicationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// SleepApplicationResponse429Headers the declared response headers of an HTTP 429 response for SleepApplication
+type SleepApplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
+// SleepApplicationResponse503Headers the declared response headers of an HTTP 503 response for SleepApplication
+type SleepApplicationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type SleepApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SleepResponse
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SleepApplicationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SleepApplicationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *SleepApplicationResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SleepApplicationResponse) GetJSON200() *SleepResponse {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SleepApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SleepApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SleepApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SleepApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // StartApplicationResponse401Headers the declared response headers of an HTTP 401 response for StartApplication
 type StartApplicationResponse401Headers struct {
 	WWWAuthenticate *string
@@ -7966,6 +8505,124 @@ func (r StartApplicationResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StartApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WakeApplicationResponse401Headers the declared response headers of an HTTP 401 response for WakeApplication
+type WakeApplicationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// WakeApplicationResponse429Headers the declared response headers of an HTTP 429 response for WakeApplication
+type WakeApplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
+// WakeApplicationResponse503Headers the declared response headers of an HTTP 503 response for WakeApplication
+type WakeApplicationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type WakeApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StartResponse
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WakeApplicationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WakeApplicationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WakeApplicationResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WakeApplicationResponse) GetJSON200() *StartResponse {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WakeApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WakeApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WakeApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WakeApplicationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8812,6 +9469,54 @@ func (c *ClientWithResponses) ListMetricsWithResponse(ctx context.Context, param
 	return ParseListMetricsResponse(rsp)
 }
 
+// PreviewDecisionWithBodyWithResponse What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *ClientWithResponses) PreviewDecisionWithBodyWithResponse(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error) {
+	rsp, err := c.PreviewDecisionWithBody(ctx, namespace, name, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewDecisionResponse(rsp)
+}
+
+// PreviewDecisionWithResponse What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *ClientWithResponses) PreviewDecisionWithResponse(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error) {
+	rsp, err := c.PreviewDecision(ctx, namespace, name, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewDecisionResponse(rsp)
+}
+
+// SleepApplicationWithResponse Let an application sleep now, and not only after idleTime
+//
+// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+// For people with `update` on `customautoscalers` in the namespace.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+func (c *ClientWithResponses) SleepApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*SleepApplicationResponse, error) {
+	rsp, err := c.SleepApplication(ctx, namespace, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSleepApplicationResponse(rsp)
+}
+
 // StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -8842,6 +9547,22 @@ func (c *ClientWithResponses) StartApplicationWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseStartApplicationResponse(rsp)
+}
+
+// WakeApplicationWithResponse Wake an application, as a request for it would
+//
+// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+func (c *ClientWithResponses) WakeApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*WakeApplicationResponse, error) {
+	rsp, err := c.WakeApplication(ctx, namespace, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWakeApplicationResponse(rsp)
 }
 
 // SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
@@ -10992,6 +11713,229 @@ func ParseListMetricsResponse(rsp *http.Response) (*ListMetricsResponse, error) 
 	return response, nil
 }
 
+// ParsePreviewDecisionResponse parses an HTTP response from a PreviewDecisionWithResponse call
+func ParsePreviewDecisionResponse(rsp *http.Response) (*PreviewDecisionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PreviewDecisionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Decision
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers PreviewDecisionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers PreviewDecisionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers PreviewDecisionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSleepApplicationResponse parses an HTTP response from a SleepApplicationWithResponse call
+func ParseSleepApplicationResponse(rsp *http.Response) (*SleepApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SleepApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SleepResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers SleepApplicationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers SleepApplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers SleepApplicationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseStartApplicationResponse parses an HTTP response from a StartApplicationWithResponse call
 func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -11094,6 +12038,121 @@ func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationRespons
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers StartApplicationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWakeApplicationResponse parses an HTTP response from a WakeApplicationWithResponse call
+func ParseWakeApplicationResponse(rsp *http.Response) (*WakeApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WakeApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StartResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers WakeApplicationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers WakeApplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WakeApplicationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -11577,9 +12636,18 @@ type ServerInterface interface {
 	// ListMetrics What every application and each of its pods uses, with the age of each value
 	// (GET /v1/metrics)
 	ListMetrics(w http.ResponseWriter, r *http.Request, params ListMetricsParams)
+	// PreviewDecision What would be decided on an application now, with another spec
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/preview)
+	PreviewDecision(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// SleepApplication Let an application sleep now, and not only after idleTime
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/sleep)
+	SleepApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
 	// StartApplication Start an application that is scaled to zero
 	// (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 	StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// WakeApplication Wake an application, as a request for it would
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/wake)
+	WakeApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
 	// SubmitPodMetricsBatch The measurements of many pods
 	// (POST /v1/pod-metrics)
 	SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Request)
@@ -11706,9 +12774,27 @@ func (_ Unimplemented) ListMetrics(w http.ResponseWriter, r *http.Request, param
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// PreviewDecision What would be decided on an application now, with another spec
+// (POST /v1/namespaces/{namespace}/deployments/{name}/preview)
+func (_ Unimplemented) PreviewDecision(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// SleepApplication Let an application sleep now, and not only after idleTime
+// (POST /v1/namespaces/{namespace}/deployments/{name}/sleep)
+func (_ Unimplemented) SleepApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // StartApplication Start an application that is scaled to zero
 // (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 func (_ Unimplemented) StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// WakeApplication Wake an application, as a request for it would
+// (POST /v1/namespaces/{namespace}/deployments/{name}/wake)
+func (_ Unimplemented) WakeApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -12595,6 +13681,76 @@ func (siw *ServerInterfaceWrapper) ListMetrics(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// PreviewDecision operation middleware
+func (siw *ServerInterfaceWrapper) PreviewDecision(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PreviewDecision(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SleepApplication operation middleware
+func (siw *ServerInterfaceWrapper) SleepApplication(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SleepApplication(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // StartApplication operation middleware
 func (siw *ServerInterfaceWrapper) StartApplication(w http.ResponseWriter, r *http.Request) {
 
@@ -12621,6 +13777,41 @@ func (siw *ServerInterfaceWrapper) StartApplication(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.StartApplication(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// WakeApplication operation middleware
+func (siw *ServerInterfaceWrapper) WakeApplication(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.WakeApplication(w, r, namespace, name)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -12977,6 +14168,15 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/start", wrapper.StartApplication)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/wake", wrapper.WakeApplication)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/sleep", wrapper.SleepApplication)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/preview", wrapper.PreviewDecision)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/traffic", wrapper.ReportTraffic)
@@ -16148,6 +17348,313 @@ func (response ListMetricsdefaultApplicationProblemPlusJSONResponse) VisitListMe
 	return err
 }
 
+type PreviewDecisionRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+	Body      *PreviewDecisionJSONRequestBody
+}
+
+type PreviewDecisionResponseObject interface {
+	VisitPreviewDecisionResponse(w http.ResponseWriter) error
+}
+
+type PreviewDecision200JSONResponse Decision
+
+func (response PreviewDecision200JSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision400ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision401ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision403ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision404ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision429ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision503ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecisiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response PreviewDecisiondefaultApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplicationRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+}
+
+type SleepApplicationResponseObject interface {
+	VisitSleepApplicationResponse(w http.ResponseWriter) error
+}
+
+type SleepApplication200JSONResponse SleepResponse
+
+func (response SleepApplication200JSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication400ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication401ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication403ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication404ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication409ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication429ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication503ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response SleepApplicationdefaultApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type StartApplicationRequestObject struct {
 	Namespace Namespace `json:"namespace"`
 	Name      Name      `json:"name"`
@@ -16299,6 +17806,167 @@ type StartApplicationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response StartApplicationdefaultApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplicationRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+}
+
+type WakeApplicationResponseObject interface {
+	VisitWakeApplicationResponse(w http.ResponseWriter) error
+}
+
+type WakeApplication200JSONResponse StartResponse
+
+func (response WakeApplication200JSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication400ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication401ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication403ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication404ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication409ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication429ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication503ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response WakeApplicationdefaultApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -16937,9 +18605,18 @@ type StrictServerInterface interface {
 	// ListMetrics What every application and each of its pods uses, with the age of each value
 	// (GET /v1/metrics)
 	ListMetrics(ctx context.Context, request ListMetricsRequestObject) (ListMetricsResponseObject, error)
+	// PreviewDecision What would be decided on an application now, with another spec
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/preview)
+	PreviewDecision(ctx context.Context, request PreviewDecisionRequestObject) (PreviewDecisionResponseObject, error)
+	// SleepApplication Let an application sleep now, and not only after idleTime
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/sleep)
+	SleepApplication(ctx context.Context, request SleepApplicationRequestObject) (SleepApplicationResponseObject, error)
 	// StartApplication Start an application that is scaled to zero
 	// (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 	StartApplication(ctx context.Context, request StartApplicationRequestObject) (StartApplicationResponseObject, error)
+	// WakeApplication Wake an application, as a request for it would
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/wake)
+	WakeApplication(ctx context.Context, request WakeApplicationRequestObject) (WakeApplicationResponseObject, error)
 	// SubmitPodMetricsBatch The measurements of many pods
 	// (POST /v1/pod-metrics)
 	SubmitPodMetricsBatch(ctx context.Context, request SubmitPodMetricsBatchRequestObject) (SubmitPodMetricsBatchResponseObject, error)
@@ -17509,6 +19186,67 @@ func (sh *strictHandler) ListMetrics(w http.ResponseWriter, r *http.Request, par
 	}
 }
 
+// PreviewDecision operation middleware
+func (sh *strictHandler) PreviewDecision(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	var request PreviewDecisionRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+
+	var body PreviewDecisionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewDecision(ctx, request.(PreviewDecisionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewDecision")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PreviewDecisionResponseObject); ok {
+		if err := validResponse.VisitPreviewDecisionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SleepApplication operation middleware
+func (sh *strictHandler) SleepApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	var request SleepApplicationRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SleepApplication(ctx, request.(SleepApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SleepApplication")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SleepApplicationResponseObject); ok {
+		if err := validResponse.VisitSleepApplicationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // StartApplication operation middleware
 func (sh *strictHandler) StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
 	var request StartApplicationRequestObject
@@ -17536,6 +19274,33 @@ func (sh *strictHandler) StartApplication(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(StartApplicationResponseObject); ok {
 		if err := validResponse.VisitStartApplicationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WakeApplication operation middleware
+func (sh *strictHandler) WakeApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	var request WakeApplicationRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.WakeApplication(ctx, request.(WakeApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WakeApplication")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(WakeApplicationResponseObject); ok {
+		if err := validResponse.VisitWakeApplicationResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -17662,467 +19427,477 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P3tdttGljYMn0o1ZmbZSkMUJUt2TK2sfmlZdtSJZLUkt2dia6IiUSQRgSgGBYpmMp71/HoO4D6I+8Dm",
-	"SN5Ve+8qFIACCcqye/pZyY+YIvFRn7v2x7Wv/XswlNOZTEWaq6D3ezARPBIZfLwUeR6nY/V3kalYpvqr",
-	"SKhhFs9y+DO4mgh2hz8yOWL5RCjBFN0VMq5YnLILOc+FejuLeC46qvzIThAGajgRU64f/q+ZGAW94F92",
-	"ihbt4K9qp9qWT58+hcGMZ3wqcmrukUzzOJ0LfzunIucRz3lnSJdRi9mMjwUbiJHMRMgWcT6BbxWf6q4k",
-	"YqifccjinMWKyRn/dS467N2E52zBlb40E4wnCdyUx1PBFpM4EfbJii30FZngEVM5TyMYk3wipkymQ9Fh",
-	"b1J9Mc9ZPokVS2KVsyiOWCpzNo7vBJPznI1khj/bBunGZGI0VyLCNu93u4dMptArnkrdrsrUMN3xTCaJ",
-	"yOiW3W6PDcQY24Ov5qlY6EmJ9bD9OhfZMgiDlE9F0AvMwJXmbMo//ijScT4Jenvd/W/DYBqn5otdPUN5",
-	"LjL9sP9839/+iW//1t1+/vP29Z//NQiDfDnTz1V5FqfjQE/oj3wgkkvopMzq8/gmTZYsn0gF3XwpZolc",
-	"TvUyYQv4MtG3Kzbl+XDCUrkI9Vj/MB+ILBW5UI9o/GTG1DLN+ccOezNi3HnQI2Wesc9+iF8wngl2m8pF",
-	"GtKsMZlFIqMRjTOmh0bpARMf+XSW6O7kgk+/u4thlfoHMin1smE0d7t7+74hOoNn+Fa4frqZazn4RQzz",
-	"csNG8UCmfDiMTbNmPJ8UrYJ/wiATv87jTERBL8/mou32HMrpVKY/Q+NMK9WMDxuaWswJjqC+stzYSIz4",
-	"PMmbm4pPf4D24oN0o8/5WFzGv3na3M/ZVKqcKcmmPF0ewhjzVC1E9kh5REsieKRYLuG6VHzM9dZUHfaj",
-	"GOWwo2XGuj0tN0q93u12G1ZMPI3z6kqJp/Mp3NOFXYd/du2aidNcjEWGklKPklD5CxnFAoXlXOVy2p/n",
-	"Ug15ImCz6eaLNNcf+WyWxEOuu7/zi0LZ325kaw+27y9mCb9RM5kqbM0LHl1gC1e0Y5bJQSKmfzbtscOm",
-	"74iwy3c8iaMgDCKR8zgJesGCx3mPHUy0wNQylSeJXAh9icgyqQ+O978H5stesJjIRMv9odSSepTJKevC",
-	"RD7tqiAMRrFIInpqEAZ3PNHHTXAwCT5dh4HKeT5XQW9fz0ge57CQ9XKn0TdtMI2kiZpnaS8VU6Fi1aM+",
-	"9kxPPm24oM/xfhz0+r4zDYmkwKaMYjp44HDgw/yQ3eDA3ODOZIIPJwz6zXjOYFN2dLOOZDpK4uHnTdjQ",
-	"PMSZMb1lConMSBDsWOm1HTk/mn6Ij7GCDWKn4Hl5CvQPQh+kg1gfwfnq4bfteuDxx1aAjNbKjNMefVwd",
-	"shschRum+FIfakvG04gtQD2QLJIw8q9AMH7ePtGHMk+cATtw12wf59mceUpkdzEIW71ExIneAfuD0fO9",
-	"0ZODZ88GT/Yj/pQ/GYrne8+jruiK/WdPnq5b3tSABxzffrpkqPeAYsQTLWSL9foKhjoS6WeN3Mg+xVmx",
-	"v/BUsClfwkoENWoIQpBbIag6xeftcSbnM+cLM8z2VGNqImelxfykmJuzkhBbMcZFUx94EQ856JDU4fqi",
-	"jYcTlsXjCci7aaxUnI5DmAyZaUVtihInVjAvr2UqPmtKxvoBzmx4NFrU6/W56+iwXvmfN1kKHO2E3Cj+",
-	"oND/MlewcZ2Twb6gdCDsdt0JZIlMxyJD42H1JELnHnj+ZoleY9CTG9NcI+3hhCq175CtHNAYd1eh0F3g",
-	"5muhTzhTyWexNTKDu90gpMkFMX4bp3pkL3Eww2AqlOJjQbOFmi6bcMUGQqRsKqN4FMPmyASHVxVnVTEl",
-	"wSseJ/Nsg8Etukgt0aP7+ccdLCSnI3zM4xTEvn72ki3lPGPDCU/16pN4cjWecs5g4C3R1z/nLtAs7bCr",
-	"ss2J6rJC25MzagKL5HCuz3LUqR3DoH9+AiePyEIm08Io16ZAaJ9W2OowJkyPNL4izhWTi5ThbFmLSBsn",
-	"Mn8l53pRfYbYSWW+PYKnOJOZSlbVf2ljbaDVlCZ4vyz5zRtXzGnRsIeVG5kg6aDmwwkqMHXZD34MvBSG",
-	"+krKU54uP2ukcym3tdUFOzrPlv1RLrJLVNG1/eMM1567HyQaa0bpVauHzb7lAUftVGYgaMFdo4WnSEXE",
-	"chnCiZKAhoLKoKJT9ZDl2dLIAN1PdqG7vA191rai455zfqlbrO8mIgUD1DwOPBhk2HT8puS3T/fX25Kf",
-	"wuBtyuf5RKS5nkPxedtoXnmWs5mU0EKQ5fJWpEZHwu6z/jyfyCz+Dd4SMq567IXgmcjY1Zsfjs9KO2i3",
-	"WBLvJhJcOks5/8vq1VBt1hfaStA30I1iax2OpYy8GytWbJHJdGzEW2U5vHv3brvvNNq3JrRqpo9TveqG",
-	"mYj0tTyBY5+rWxFpFa28OESqV8L7AIc3uK67pGhF3PE44YNEfO5qsM+pmITek6EwAPE8aBARrplTVaXN",
-	"+0iPW70mbOMecD3oVsykUrFuhPEDTyWdif/bpYEdCGhEfzgUSvVxLioqXllkoLNO3IlsuQA1uDfiiRJh",
-	"4dvTqnkAltB1GMyVfiBYWnrsZ5mciSwnX1ZNGtU6D2YheOhRmCjYZZ1ivgdSJoKDqeS2qelRuFvJbNBD",
-	"qYV50fKQ8URJ8lSjyaD3PKxT2GZy5H+32/m635T83rofcKJBHCAli6vUJK+72t4EDv5cTNXmXtJQr48T",
-	"vBc9j9QJnmUczk6jdNeHblmegULW8YHSOtECBWMOukO41hduFkX9RXqc4DEQgnIEh9aL49z3QtuaNm8u",
-	"+TPfB9UDzFlApRktZCfqoroLuGEuxF0sFrCUoyjW/eDJubPEaWs4u8mzS8JACZ4NJ/o9mVByng3B5qi6",
-	"InbACaWXn56JoBeI5V8ng9fD+E0chMGdyAbgcFZ5faOtWp5vRrQQcbFN9aDGtN4PWUKO754edNxCKYXN",
-	"rMrIM/GFV6YZlPqS0ccrbqABtBLiZTByzNwGyhoG2LRpoeYD84s61L/dTEWexUN1E5odqSgKmE/YDv0I",
-	"ht1AaAMb3MqprARA6LitzZo2ieszSUFR74+JbPghEkOITvl/JW3Z/z5aOdQZjzZgV5VnecBgiEyBMYf6",
-	"TC7ZQLBf5tFYyyzjU9AXLmQWkU5X3ZJPn3y7X40z1pqB67jQX8ZCdylBL/EwE9iROUSlfVpNeYtjp+ip",
-	"zkrybulC4/FFMEtmIIwDb7AZQ/QCmE0SKwxF4gLU6kopdgTHoA3mlIJ9+pQHqaKFxbXWP6yp6VxYtkDj",
-	"KBFX8VQEveddGP4LAd1SQe8JDH7xd9eRcqXI3UxG9MZM8GhZuiNz/8B11Qv6KhFihn7m0Sge6l4NeMLT",
-	"ISg5+kkjdNvgfXH6KonHk5yeqGdAz1fXxrvM4zPBp3pe9V8LHuf4+ZNPk3DiYW5s++CJZ5G5A/t7O8F1",
-	"ZG6BvVKRUO7EtHi9+DiDHl/mPMuttltdcq8yOWVKXwI2pt5zMB0hQ2dnFHMLEUi4yvFaOIJHMptyvUgi",
-	"OUeVnNqQzqcDrQC666T63stCu7TPidP8yV5QVyTDQL+5P8zjuzhfmucVr+e52M7jqQg8o6DvfEkibd3o",
-	"2+vovnf8VrydrbuLrvpU2Qe/t+mXEZX+MyebJ0KxRMpbxvPWh98pPPOUdEbn2HtaX1KlndquxWCKrUHj",
-	"DHkSp+NTfemn0vYvLdunvlWLUqHldjmXkW+jVORJq35lm10OokidpI376nu5AEc5m6d5nGiRjLeELB6B",
-	"bY8yjA0lQURa7CYShKvHxDlgLuH6TyWBuerWK7zscj6d8mxZO+ZcXEXpNHDkommkM6DV+SivuvKucSQG",
-	"LYWi8SWBuuZo/UEsKwZmm1PNd07VDoGyFG6Neqlsg43RJy0mYs2Y/BgjfsIZFNpk769rvbTbr9U+dJUa",
-	"z340IbO125mPxanIea3D2Ig1/TtdKUu1bu54m9hcgWsItKRVE7z2mJ0Knv7jBPjnydZyx53DaI3QfasE",
-	"Pa/FEFXmUt/km8lyz9qKHhx96lq7BfJ19oFZjf+w7XCZe728qET3GM/ZbyKTHfaO38bpuMf0CIL7GxQ8",
-	"CMqnetPEGM1edlh/wW8F3JkIrQnqX2cycq54xRN98Jt3gM4oecSsls5ULmdMiTSK0zHBavXZOJYCzD1s",
-	"0tsUTJleNSw25Gkqc20T6ve5BrE1DbA3QRhAY4MwKDUpCAN6ttc4dUbvqjgxKzZAlsV3PPHseIKoKbTH",
-	"hhB1jNMhDaiI+nkInnpxJzI2EMMCjzmtasFP9/FcLDB87n+rva5hMJirZaNecjURDK7NeGL0emMOMZni",
-	"MpC6iQBXrveArHC0mqizE34n2ECM5xiazudpKpIGrWazbhXKz73P3cIm9HsdlAjZRC4wGijSiFy27ODj",
-	"RyYzNsjkrZ6o0cNO0ijOVP5iuV6f+5HnIh0uL29FPpyATWXN2sYVaOYRQM5mpuJ0mMwjEXlNrsKv3675",
-	"rkHmX2RgLA6WuUCcpMz0/uZsmMQizctLY7X9Bt3feJQ+Q9sqDkoPOga2h/GqIyjflXDgRLb7CVB70kD4",
-	"yY+sWxbBdVq+dlgf3M09+E3xOGqtJ5zLyIipVv5N4wBpsQ1SEFKZ4MOJiBjX3e6x0Rxj0rmUTE/Lw26I",
-	"wifTuKxxc1ZE0sO2AjfLSumpSHA3SMCHlXqOc6p2kluMS10CA+g1fajNnsscIVsb7UA8BVoNJR0YIYJH",
-	"uGLvxOBSDm9F/sCHCL3IuwfsUIduaE5rRL7z7L5jaf2LjaucYnN0IcuknD7km/WZU/NyfN6mWYAHzGcE",
-	"8VuxPZ/RGsXtKzM2lXf6Q0pb2boWMzGTWXs7CR1vF3DTOkuprT1hD1d36xWzVhlFR2o5eoYja306+otE",
-	"r+zIHwPl1hcLqq6aD4dCS2BlMOGQJebEKGPAJsCPRQwgl6hox3mHvZtIEOa64Yql+mn6yfpPhsFexxAq",
-	"wJNTGYkEYRTbz6L9wfPh9se9j/u3PcJW9NjJlI/F+TxJXvDh7ZvRqGfRX7H+xUVYVi/Vo6unPugFe929",
-	"p9vd3e3u3lX3Sa+73+se/FR3uth21dzXMmMzIWeJqGVzLWQWtQwVN0Wl36QUahrp12RynPGp6jgmySni",
-	"lw+ZwZCyx3LEZBKJzAE3qh5TcioGMloyPagMnGWKxXmIUb5UbB2ycxkpQkeyx5z9Opc517tFn75JPFyy",
-	"RIBKATbXQLApj/RtgJrmuRvIHvIkUXhqG2MEV5NeWoWQrc5KyI6zzH4ZshPMMoFvtHpU/H6mVxRedATB",
-	"siOZ5jxORabHIR4fZ5nMar/RtxfztPrVUcbV5EcpZ9QS9hh0RgAETOIsYpnAbSFTPVAcx0gvUb3m8W+M",
-	"h+UOfGomoy2YmVyoXN9gJ0GJXFHS4zzN2YAPb11krf601WGAz5vyJfhoKwvpqW8Z0Zr2wmtiBIaD2s+U",
-	"EGlbFbgiuWipFjhn81qfqDnSO2gE0AMngaq8tbLih4p+wYbF7TY36PH5D0eX7F92uyE7Pz7dwoRSdnz0",
-	"8rLPbsVSS/Xz7b2DpyFT8TgVERssQQydIYAcBoIT2iWR8lYLt7wyuN/uPt9bE8KtjQp2wjsIAHX29o9w",
-	"03qL2LVhkW4sn2RyPp5UsmOrYVUDqSpCXU+72ggH30b5h+ddCIlpqXf7/OOv27vPKk5nQmro6aEIcTDj",
-	"+XBSy5pbh+GYyNnOkGc5XggJQYGWFw70cQ9TeqaFEH6y3d2/2t3rdbu9bvcnfdZNZDOqyvTbj0lBAJdf",
-	"4wvxOBNLWggLB+1UTFsxgO3fAPm6tXC5nj9IwFAWnTETQwd5RWD4ol36W5Qn5CExUArGk6SAqxBEyDXu",
-	"KB1YZvZQtnngkE5soJoJzzCHgqeUTAyviX8TjCcyxTG6kdM4z0UEysaNd5Tiqgf26X6rJOtOQ5Z1xXD2",
-	"ojTw7c4wSOpXCbmS1kSmzyXtLPXq205yxezPJ1EbAbwKXRabzBzMP2ipF6zEBMHUAkbFXUE39f141j89",
-	"vjzvHx3Dp5vKyw929/zvpkQ+4+SkDUw9qHsww+Djtr52+45nMIv6JpR+p3gr/nFhHvCpkAa1/sX5pIAO",
-	"6o4ihFa4sEjXRNwoKA+CxWcQzpXIfLA8kwDXYcfTWb6kjZdKkNgTHoHGy5cA37uZo4v3pkDwDeU8QbV3",
-	"IDBJQq/bFtNQdbxDcgV2SvfBXb/OarHDamex+Vz6gtEIOvhKltFB3TXUOrhgVs9QxLNqm2+F/mq31mL8",
-	"3hccBz+TQQNaACzMnG+JVVoJz13VSDAKN4BMftlBv/+YJzyenpWAlSt7VAGPu5hjQIgDqEebdnroX/Nc",
-	"LPiS9c9PHllwMBKy1MOiJFGcYajI9uZTB4+c68fvt+nTN+arrb94z6Bi6Og4M3Z9ZRy1xLu1kmI7iVW+",
-	"bR4m8nWQ6b4+y2GIegVtCNxwyAz/hvnFwyBi2EJKcagkCYjeIggDS+LRUlTruVavMjnFxxR/mwcW3xSP",
-	"1kLcoURZtTbtcrB3N/pFPKuxMthgG3KDG3RdB5jSNp0rELfj+E6kmJRSPB2HnVQspG1BQHQ2h9yLx0ok",
-	"o45z/XffsUdwz6Mt/XnClXPJVvApdBtgeVxWt8GMwobNMLdVWmJeuhV8ujYb9xwM96ZUG+e5YGXqO+jM",
-	"nUiVIxp4lolR/FGoDjvJDWZ4mMxVLrJHKsSkgeJJjxQmSiLwgNLIiqbE+jiViT4ux4CzJq6iVMIdWi/m",
-	"t3AfBGQHiMknKEzPfZHT4p0P8273yRC8S3wq4C9RMBPECvTCBXg7EN+s4khQ1pK8E1nCZ8qqy+h0TcmH",
-	"UtPlHf6ioi26SyrUEx3nutHcpCjj4IWMMzWRmZZ/oFqDU0UPcdWWc/OMV6Tk79zt8mQ24buBTT92p7sc",
-	"4SeOFjDt9F6dCYgqwwzBxhllcuoIWIvXT+Q4hji1K8NItnwKA1gi5vKO6cX1p2sPbtXpV6FOturgBpIL",
-	"e98/P/m7vfmTGZ/ire5AbfzwH+I0grDu9QYwijcgvhBIUYz/yjO8eOOlvrwqJeEZ6+Sj6TiM7er11LSM",
-	"Zsk844m28PXXM9rBcDIDRcaRTOZTEr91XRpliMmgIJEAO5wSjH5RMj3n+rwOOrpLHbjk/TfXHVxbll/o",
-	"e1nKj7XntDdASvLqfi82dxfvPi++qb/efVDBy5AJhHDEU6FyPp0VD+uPHXMEsP3AwzCU8MURilX0qI3n",
-	"Cc9KQ79EhL+lIaBF/qks7C9pfa3U0ioeOBQFDdY2Dp8+u2wyFwov53hgSSwIsA08VDMxjEfxEELPkRhq",
-	"cQtW1UhmNjjdKwLTRQ46PJdgOVo/h59NFiW8gagetHxVOfumo+YjELG1n7Bl4PRQ4k5kPCkCalwVbcTE",
-	"GpGSq81A9bQyqlqHgmACLuZJNdNn79t7qo88l9O4vvNxqhoVdWjBZir66/jOnIVJXEx0nFt+sEJLkCN2",
-	"o0+LG/J1S2MBi0SJDnsh8oXAWVD6lDNHK8+EUe4PrZrD7kS2xABsdTHFiqk8JtJCPIdlKh55bAJzdK2d",
-	"GseCKY6uRqEFoRzd3owNuRKH7BtzvnWGmK0A9Fv6GDfpLyKNmJIFhVqPQZ4dPA9HCzayKha8QV+QFuNs",
-	"hFTikLjzATET3IrgnyutzCoAstESevz+m+sPHzpbf6mZRJ2vaBNZIeubAVWI8NCjxAFarTbKtNcbx+Tp",
-	"qjHZ+a/HOw77439vX7tuyv/evv5m689bX3RIKpscVrV3j9vsHA+sshx+ZI/1eXS327H3bFWUzYSr/Crj",
-	"qYrNYdUUDa1y2tyb/szGY2sBzDL1TaKcY/KKZ2NBjCg1zdLXibZOQCem6yyWJ3vPnn7rcxQPIO4cvRap",
-	"4zGuYRh8uCLjE17v7y28oUZdvcrmhCKFMVmFHsUvyp1xgAhNuYP615LDkOJ7nqFtWJMKqEPy77maUN7D",
-	"BucP4tRL0FV041sbEbFFccoQKddj4iMf5snSpLtCeEXq8yVOxx1WbpA1JOOcPS7SfBEF2I+iTCi1hYLm",
-	"VEYi6S/0aeVcqZ8OFFOptg4NKW8mp7N8S0tvE5csaSrUZMIVoxs4EUpRUmkkK3sRiRKCXvDv22+VyLZP",
-	"PEu91GT/4YWXPFLs5JxxvPCQDcQk1od1Nocg9CyTH2PStmRB7iuW6N/25v0PpbyNG7hSgWSyoImBK6vB",
-	"jb12xLt/+pd//Tdtve89ffTNnzv/+fPNf/13U5DIDNj6FhElC1JElvHGX76Z0+HsUqhmdmqFP5p2wQpE",
-	"wMDHnJ1nMpdDmbDHp8PZNj1n+ySCZWfuVDlfKkNAZfEWAzHmoMOBjqIwEYzT9iLIPLiaKBkcADplHGmc",
-	"OzjSoZwKlsueVQgL60o/bQw6pF7uIleMsynPbu1WkYC00o9b8KVRKnGluqno/FbocRgRDkIaENoS0BH+",
-	"dYk0tC0WgWXidrgmsiVSgBNzTZznqLpm912+oCs0MEff05NZkXS4lkPaZaHpRUkysMd5NhdbINGK5We+",
-	"LTkkCz/je+tFxFdshYVfEV/mfgOvLV1SkqYMNwf+n9UvcG4sGui7q/j1ugMqhPpZpuIxtD3ELhhnp4cu",
-	"uB7xqaRgAc0VjGzGptrgdBi7QzBC9LMiGMlMznPgxnpAj10dU+Fx27mJ8g3pgcajNJzNryaZUBOZREHv",
-	"GZA1l9Lk9QZ/Afs7Tsf9ZCyzOJ9Mg15woZWrCzmIEdczldnSedLuQRjkoIQ5A4TElLMY3SNBL9iptrQ5",
-	"zRFDY8FBt7sLtCBI3+pebr770s5En3+wOi3XXtXxi7n+Kq9H/5+rGW50d0EF+ZX8h/VFXTgRPaQhrRyJ",
-	"LpO+deHg5vR682qL9f031x3ij6eViUZFG58iJm6FlKYWYhJaWM400xKENPNag2AGOiYpmV5/aThu1rz8",
-	"HHLiXOozz7OdRGd6vJPOXLNHvK+wo4p5dE3vKWdR25fxaNnmTZCuAxpHwWtk9GzvPEKqv33PKf41y2It",
-	"t5ZeXpXfPQ8p5XqbZ4Gk8z3KbX79WaVMcfMs/rHFs7zkEwWlDCXjFwmJmKzvHRYnQ52acBIlYuM2XCDL",
-	"BsB3lwXNVMPkF6nv7//y+P/X0U//7rsP+JAPwdZ1x9qN1KbCV7F2zhpytwwREJCIGSy1p2kFEJVe/W6y",
-	"/JLeeoiz8kEiXgGmTwvU0not73l9x0Rm+ZkJJw05fOd4+CtycYWbvyJdDXZn1QFZVWRrZ9mG8JJa/YR6",
-	"ppc5Oda+uu0xqvu5YSKy9xzdLCwyEBN+F69HNRDbyAtzOWXA6gUl53kj84xhVzIOBMyP4FTKAxMrINsP",
-	"/E6ghUKxg4XMbsHi46pMIEvWzJQv2eOhg4cfzrNMpEOtsRfyJS4AdWx/73nhUg3p1yddlA2Q40J9qeBN",
-	"E6HW5CQ9eVpK3vGJpWBY8te0ICiquJvwEbXe4rijktzrhk0AMCf1GG3VYnj15OTxVByy0TwDR5RMhcLE",
-	"FcM47prMIYHrwVg2OPvsTkQd1mXAEwDk5fE0zleP2m6rpKeyul9dZKeCp+zo/C2bK6A1032DsMY0TpJ4",
-	"KDNwrw/knbAxPfIL8Ght2t5uLS3LO7NRxuOUls56nhonXQS9ZGMJa3ksId8V8aBIhDfhqp5WHNKeMW4I",
-	"A+hIxcINGDzvdosLJ1xBxpN+EqIyMNUuxDSZp13Cp+gDGSJShAUFhsghII9Ha3Lj1tOUVlmqaM0+6dZW",
-	"7Rq1Aar+OBQjhQlLzAbsMWZBOzrR1urmP+3uf7t+ohPBs7S29yopKJlgqYiR6hS0b+cGlkrMV6ruYuBC",
-	"1YZ+wczY7TyzgG9cMwuuZRHPkL0adnBpAztyT5mkihlQCMgZrrQM89RtWK/WQHcFxYWf1++WarKz1xxy",
-	"/rvqtF52hezWFgjkRaEzY0Z6fQoesBb7ed0kT/nHS2LmOLfp6bYlzRIWGqI38qCg9ijmhg2WeuLNOIcs",
-	"47kD3oJD8SEaX3VqeOUlXlUTmafxi8+QlU+fPXu2t/t0bQvLTGjNRxfO8UgssIXOJB+yLuboVQUBGBOb",
-	"jWL3gbjXZPpSJGI9y8Qbcx3UTZwrEZVHo5YbAMl3JvNuUlps2pCdiMThdQ2tslQURcxEh8GTuj7BGUEa",
-	"Dbj+rHqViUJnOug+YQAVGYoHGNhZJgfimGeJR3T+WCawycRMGGCT4FGcCqXYcCKGiJt0TlEkSgwZUD0D",
-	"yBKwGqhnYn6ZYLfzgR73R0qv+FhGriIIUaFMaNvG+vof6QM3zmOevBQJNzQvMFCQK6yU3WQ01uYVIDQP",
-	"qYRlNhf4eGg5s9mWqDYhvbiBxQpgPqYrLVTHL3pN2TZ9mq7b7eZaOiOMbkS04/ff8VrpbSGS4Gh+KRfp",
-	"uziN5KK06Z82Hv0INgHQQ24H2nj1pwLgpyOeWRWBs0Em+K3FVBWESZAE39M6YsjUhOtFDTdMtTJmtOEE",
-	"/PUIvfi2+29AzO/onYdGZJauqAhbQgS7o03XH+D13kkDvLGpWjWWbD4zGbK463RH8YhAqMEifQBFDObk",
-	"7cwzI6snhHsmY8aVKX+6aiJaLqg2LY/T8YUfyndh4NhQrgdEG6KgKcWZ2q5wzUNYe54IxodQu1QgFzZp",
-	"T+bSYmohl1DbrLGaGMy3QQ2mKjQQJueEw+hUoda0xtldFt1cw7jgw9xM+Wz7ViyVyTQIrlcgc6Z8Zuoo",
-	"RP5RfSHnRvbp04iEajzFoYbwpRC3DQhEcIbaxewOY3WcIDFzypMEfiwGjQ3iFDL13e+M/YQ3ZEY5EKWn",
-	"6mkh0APlsutvkHXrDeJcQvMBv0Xf7QbThINWnqMne19qjuJIDPlaR81JiqwYl3Q5hlWy/CE8NUSLAEOm",
-	"mhwtWmmg+lJOPQw6rd1CKqi3UOqvbqLHP9M5oLXmxPcNe0cu5S1QJCXLsDhcixzyR6ZRJh7vEDBDxRpD",
-	"sbd7gIwEpq+uN+gQ1fSSgwjJZk0ztGFWoxq4l5OoZpA189eEYACCkQHNi3Oi1OElxsCp4ClgXAGq4zh7",
-	"rAoJkplUQDgsQ4AkI5mP2blAoHErxAyrn7l2IhmqXrNWZmHFmdbVk4aUhz10MTisKmTGl22lVsxE7rnR",
-	"6e76KInqod0Ng3DlCHmIbkrCfOhzGYqIkwWImVBWHMaQhYV7gtJqbFAZIcEimwCGmH6dySyHF/RMzfMK",
-	"r6opdo6J/tRAnCl4jb7+17mYC6td+iaotaS7qoxe/VTaDBZaE3+hE2VvIQpxNmkvXHgZOC3RE6cSO817",
-	"A4XEA+4J75oG9bDK59ZItVVe0d4lPU+BV0WYqs1ryTKRB8L40wqGmongST5xzatU96MKluoRgI7cW1ok",
-	"1mzKVGY4JnHOuL6iw97BycGdgwNGNlZslInCkZlPxPQQHZI1n7NbaHCqN5xIRq3X7tvKMN1Do6pkKyAV",
-	"1xUBN5sLFMEmxRA8jhbYjxBK57Cle85xSygdNGexLh1mbYdENad/hHApncXEGhsDyXIJLF4RTF4TsnSg",
-	"lb1ce+usAL+GMCISpcjhX43zwhA/ZK4agjmKRQDJgORgjSJQD7g7QiAcmBj3OVavjYeTzz9sYRTfFTxx",
-	"KznQ3Gtr2OLa0bJpUi/ANm3MtkzbXlCFOartFGveggXmcpyUQ/cEe0OUmXM3ZpJ+R/Az55ZPYaUt9a65",
-	"LYKFVhxkpbNPS8hKE2oP6/AkecxD1vCrA4YbhGzQKd703XeMF39ubW3c8DTP4sJ+gfQcB+5vRxeUpige",
-	"jUSmv2/weH9eL/Wvg5BxgO6wP33HBvjpv/6L/WnC1WPe8b92y14xWHVF0+16DBtv/FoDWgmKfumBLL/O",
-	"HUDPL9XLccAqF3oGqmRruWNUkn5NG7gslu2A/KnIf3eeAu2sfVve3uUH1lrrhvDdxjrf37+tzkOKprpP",
-	"3qSltbVSNLYyUcj5y8RoJIZ5qZ5Vw1ao5FLIzEmS8PWraR3Bjyv24orf9TH+/lG5IY9C9qhoyKNr+4gm",
-	"Ufk4R9Bx3tiIEvo4/4y2eBZ+JZ7hTlD5p81Or2Jky08pRrTy9ObTzYehvrSI00oeSqmqlAdTpnWvq2wu",
-	"0HPYHw7FLNeGgpPIBTpOf5CIK3mpX6aVG9TmQM01jEuIKbM5PhAbcMjOwLMGeSxaqVSo3hGFhE3OJC3T",
-	"JBMdWh+LkkazhIRKE/6NS+rh5kWzPsMlCRe3sPEayUhXQ+fWp5/5c9zq7xjb34GH2pLZQa4FVTq3VB5e",
-	"fmxvmly5ZtJamCpmGLuz3LKYV7b6LRZve+8X3L9OEsGSvUSweknDEi/kG0Q+wSaQoxxJPmNFBO9xCjOz",
-	"oSfDIMa/gm/9kwe251ZKayC8Qz4BZMiUpXqFJEEgOEaiA12rEz7TA1KnW5klcVHtt02FJkw43yUWze7u",
-	"dnFdjUyzqDSIjUGLBg9fiGJXDmunKJfu2/NuZ48p9tiAg9jzLlNbQaU2IZ0FgADWB499/FGCWFa/mRQr",
-	"1m141KljZQHelapx9YJd9j//7/9h3R6rtZSpoMLlWUoh7jx99u1PUNIVo1dZPB5DuiM1uwZgpXlZVSrZ",
-	"UaL1qiACRL9Jv2nhwiyTWSOJY4nLj5p6SDtP6/rE39tO4hoCg+oxaiI8EEZoKXViz4i9TeNf5+KwwCuO",
-	"WRKnwsaV8owPBculbMNuuVGtJ7vmWwKLLxA/vjpgVKKlrOONYuJ4N0SqbBQnTtIfGF9g+VQqLWOBkCpp",
-	"tsurZpZkGExEEhHZOvw9T2npeROF7ObxHaPuKQ0aiEhzQYCS9UtnM8bLXK5YZotYTUiiIksfytChFiGw",
-	"VCAg324Vwoo6iWpZ9b42GTnglfUFD3Kc9xhAz4440IJHiQiZBQqE7GKuv3gppjyNQmZijyHD+GzIXmaQ",
-	"UZqxCzGU6TBOxCFi5Npza6/g4Wyk8oe9DSNfdDV0VpJZG8VeuV5xIn5Bnk637Oi6Ki5fsHbYcRrNZJzm",
-	"fu3HwpoAs5ua/PY6JwxvypA/Oe9B9IikgeOcbyP8eKJkP29+qtXOTI65nOcCWC31fabifZxhzftDJhwe",
-	"WZMnTfY5RB9qlSjWNdCZuQNP7V69B34UXInmSrwyc9zJWiSmkDTL4N44HSPPHZp1JpAD9prW+qlwkCd+",
-	"s7KoFj3ax75M57pUIkU4eA8Kt7nAbnL4F8FBNwJfhLVG8yQ5tOhxi/AHcgaZFhWQIA2kGdO7bs2bBfyj",
-	"vrZ1eUJC//FBIlZrPOXAzxAQbIAFtBqviwZ08+8xLnSI/cMwqPgohiDaxxfnRxTgCp1njHmuR9GeCOZR",
-	"SGGtrXxSIdJmHDT0a4Niuvry9RUn4e31kaqVn4jzIpux3rZcZNM45XnT2osVG0sAESz4sr7wfA/11JkM",
-	"rTQy7S6/2Z17O16rZOOPtAw952UB0CQ4DEJKiHEeOXexdMohy2WCR6vDeWJo3ylopTCL5U4YlIkJFhvP",
-	"ClYig5CoG+e0zJ51wZyvLk0xFVzNM629UUy4hFcZJnJ427NbHVCEcYELoJunG9V2G/LhRLz1+1IuJ3pQ",
-	"aPR++DuDa633yVC4rwpXrxF92TxNVxdiyisCK2QLqqWjsDp/pXBjO5G7vgBUbpD36Azb+B2VjcD9RNkn",
-	"kUjzOF/+AE6DsmKj1Bzsw0mez1RvZ6dwI3TIqu6ou2GHeGg7iRzyJAgD8j/8HvBkHPSC48u9g6dBGAyz",
-	"u6AXQFUQyFTXpjsyMeTarD0+0mq8gqURAweoXpiDwbv/ePm2O/+P07/+8MP5aRAG+tr431/+dpp1f/r3",
-	"X49+/evtT9+j67SifFHrfSr/TazUjV5VKLMB2JzLW9HSXLylsap4reaDJB4y/SOBbzj76+WbM/ZODNgP",
-	"YskeX7w6Ys8Odp9tGfy1oXG50TfdFMUwOPvrux8uS3rHquoXtUktM6Kt5hzHYaJOeVdIBa+3GbHU92QD",
-	"Gmk4m+v1THg3crQ9ImSLUw5kyiMROnoZrTHrk16IwUTKWzJMDtnvnxxMOivclNk8ZTzBo1LlfOm+pMP6",
-	"qM+K6SzhuSgmBeokEWBETIWK1U4Mo9BjHwLo5ofAAgSRCJAy1BR1MASBBRWwCMEORhOpaIiaRiGSzVPF",
-	"zvAtoa3apzve09eAdbTI4lygX9dUFyhKeA0QamGu1T22Napq0l+k+pTzHF5VYCN2w39qU4VoDKx42V95",
-	"Tho4z9mMj4WbA7JDt1f22mp6wJ0Swc/O9vU3fqYnahmx/vsKd3pNj0eKnWdyqo/MuYIWG7g0necd1k99",
-	"y4JeuD3PElfVs0sKXRxAuuSCRwET6QT+iieDWw8aQPWU12QGHhw8OVib46AP0fNMDoVSQq3GA1kYnnL7",
-	"o4Qgs0pf+EjpFYZPC3EtYxnUYpuTIqAg+RWg2ZihYHH46ZJl8XiSq1qqSyRDNk+Bp82+XqtQCubHWDsk",
-	"QlGXBqpTli8kZf0aqK2jjdJEsf75Ccwlbk3k88eQFnWJxRBXBNNkIPTrzA+7sOdUs33y6bNgNc6mKvmL",
-	"i+8bIsfuoveEJZ0HQEyy9oPMciJwOtGHQeSUC/PQGszzCbFI1ID4y6JUTKzYncjiUawVyfPj0x7afXpS",
-	"sDbcKZ+ZTbQ95LpRHa9uWG6Lh2yvuABeVJSmBuo0WbKKGvxI7ktCp4e+07BYUpcNNXPc4oNykRqIt2EC",
-	"xdu2PIp5iTCiPhKU9dfC+ReJnMfJ5mqDYYxYxdH5AOwRLhnnCu7NdfRtn8LgR67y5lhVPQ5r7IaFzPIJ",
-	"4EABlB6nWBjgkL0+vmI7d7s75g5FAhyFDZLxgZPQN31fNFxScRJ5XeUFJ/EfwZWHCK7ce8zXhWI2e/BX",
-	"D9z8EZH5XxqRQXppI/E+K17SNixy7RW7bo3v+hRi7l1Bhuqv78yopr8pZ1NKTe2ZHCZzfj5SePNgmQsn",
-	"b4dSu4g8JKS7ANGtlboO/vNC30SvAZcVXlbAmfCpxh+AbwwZFDxHc3MiE7oVtOJSXfBUGhYUoIRFGhPA",
-	"9JOX3jYH36N1VBXSuyjbBnUEulrvQtVhV1hvHN4Rp4CwDyGBAbE35CZCFRapPdHKIomqtVzxEeVEzBM2",
-	"iVUOZmGPDebDW5Gz2LQSfYtxyh7v/efjx/H27tbOt1sh2/vPx/HOt1vXTPfsaiGZghkX2KSpyMaYOaKV",
-	"jHRMDztknM1ENtRvTRAjhHKEEoVGI7iF/JvP/61+kmLryh7rKvhtjqdiy+Ll6wykOI3ER69yZZ+3d+Ca",
-	"Wdsuk1ZTcTp8akitvV7ppwHrtyqrP6Ob/uzk+fS0XPN9fSX9dcX0q6o0NNm8KrRz6RUjSBazAmRk6GRq",
-	"/u2Q3YoZekkssQI3hXzJbk2QctqSgSd6n6AftbyaZjJqldJoXuPnp2rDbuP34dZ8w8S72hgiBN4EFEYp",
-	"tQc4JxxC7TZvyXnWghDKim3K/MmlvC1pJS1e5axzXw3E+sowtoIP9prH6by5Km0qPhqXk6vE2F6QTuXR",
-	"zqYYA9UNPTIbr4FMB3nuDam18y7rsFyyBejQkFCAxWFtmWtTLBazvloDM9Hv12wi+gfyTrygWKXHll8X",
-	"o+e549rBkyqp8qBwMPjNCNh8UL0eiT+xAAz4ygE3aeHrK6r4bMcsF1E/b6v+ecoeBu5jvFKrkVaqvlgs",
-	"vQTFzzEFjbZphRenFltWj4p604ovO6zgh6YcOm3xzLO0wy54Gslpj/EUvIxc5UcyTcUQXE1IFz8SC6Gc",
-	"Eg9xykZJPJ7kdAMJueJixGstSLhq0TqkKkQddi747fG7036vuMYpY2CSIZWUKeTJ5SJZdti5fjdPeoUG",
-	"hR48sfC0asUTtVZXBv/3ClyZHm9DqgNf3ArkYXQTIjpOwLXn1ELFuGwRBsDke6gUgbUrbFD3kWJjPh+b",
-	"4jilxpoQRUO5CgNth0ima0qV6L+rkxiEAU6y+c0ki4aBmQz9EYc4qNYDCcLAyRjx2WOnWpk756TPb+Q1",
-	"OgU3oj6T/NbcVJ9WhPFHlyMCug13EtFFoR6LBQMw91ZNPF6WsVh5ZEFVS6pXpXLzOIJktzwYp96u9K2E",
-	"Tw3NBPIWQkvxTa1foEfhigrFlF9zdP7257eX/dfHITs9Pn1z8R/mr5cnlz/gZyYz1v/78UX/9fHPF8eX",
-	"52/OLo9/vjo5PW4jWqdU6achaQSngjyokAHs5IpTsjnBfSyBF4iddkbwTEZq7atXjGnzk+dpXIUVr6+6",
-	"40wEPYGaWIzTdeOKV/4S2LaAEl3FMn3ZnfDUkqnXGardc72uC/QMXzPrdX43C932sdCxrXCsN3Hh3Eb7",
-	"EuBzsLM5WoZo1Vo3Wn0Hw4XHH2cZ1pQom3kb8ALfYo2jUpmlZ2tVBCzUjkNhBv1EC9wzmcO/x5CpFoTB",
-	"SynUmczh75YlSn/UwwVPgU/mkfCHfS78VX74pzCApb6yrvaasmefWdFQj6YzOquN1ftxEsDEQ+9XTPX6",
-	"blfC1liKmywzpy7xXGE2L0Ex6EyPVSFUKh30qc9O4Yg1p+LqEJCJkRxiAaQS3UVOiUJWmoJl68IU6oeg",
-	"jRavHMmG0mRO/+qs602KczpPEsRGlrQAd1oS8UCPorw2cdZgBTTd4A0CHZGHayLIPaBMslxLwytZu2LX",
-	"j3Paticb5nbUTMJK36nDCDUFwQxIkkMEUsY5FHXCn8/fXnnt4nkctbQ13zgcox5/zkCA3xMtQycOhrlh",
-	"hjiEqsfWCn7HisEKExGgYbFCZwwly6fg7LwQKpeQvmqdrm5li15RF0u5HKUK+aejcs2HWe6Sb3XYD0LM",
-	"ekg/zZfAKPKbyGRJecfXB2Ggr215XpgRK2423+BDPoWBBfD7/B3c4+jgTEvfItI5kYlHgjS7UX4UPFK2",
-	"6Gw7Z4q7rLv73/7TeVd8q/kcUeONDpP1iQrxnfBimgHwRQxDYP/gygLAfEPhPy2mN/FrrEhOfudWGTEZ",
-	"vKWapY82yVUmDMlaULmM3iqxmSgkvMPaC6EPm4xNJtCV2RJNYdOIzV4/F2mEe9owcWvrnHDlZzI3H69K",
-	"EPNXGBi9bu+EQjQKrCOn0df+xfqZiUnl3zfM1Nzo1KJ0jDWrxTss3vwu/TzfmHzFlKlzGZHh9oJ7I6Kv",
-	"HK2vDKkvwhO3qVxgqG+cygwllzOZQ305GnFm023b77Y/7n3cvy2c8lC90G7M4WxO6Pr93b3OgaFhp+92",
-	"dzt7n5pSpmcyOmsuIrf9LNofPB/S2z0YbKfR1SEB4xRAq1oXURSY2dDhu1mCHRau/bmYrbJVc0CRrgaa",
-	"wHsvB7+bgBMhR9B7/lw/eDRX8NzfTTDymVOo2SBmzUz22PauEeFU0r2HR3NXH39FDM83KcWb64eTMKXR",
-	"F3DS8tt1rKEH66OOtm8+52BcvFLxpWUFcTrWYZcob5FcD9mn8fineB95qDaAykCDdG89K2DlpNuxa5j3",
-	"K8zHr0vUOH0Ffu0V0UVgxGMp1sDAoirgWyYUgCmwsoZfu10kuCEnbm18RTfL6z3E6JsC+hhDhciJT2sg",
-	"xvPUItsJYfQFuuXN/LID3zBjWi1pyHwGH+8cMM4gpxCEHBLwx9TLGct1XuoWHmHwdzZDB5HGW6u4DHKR",
-	"/GoiWoMez7VFZRd4drCiVkCkHdPG5H242FdvDKHwYbWQwqdFpli9MiY9yXYpdEfUjJZ3QiF50TMCmJIn",
-	"F2k1QbM+eZFTUWGD9NxCqZ7ySLClyHs1ImnICanXbTDckhAxUkX8Cemb6T4LzC8SZanM2ADTZe6RhIZl",
-	"hht6WYn0AhyxiFki8QswPpUEb3ksvdr+06a1U7lyv/v8aUttGW9f7bX0oSEnUjUkinwvVU6VnlsBameU",
-	"DLPeFsYKH40LzExurY5HrNiuX0quxDbNKBfmc3NI9PYtmUHfX12dByH8c9mA8Sz3oMzi6qtURPRJKeMs",
-	"QzyqrZQttcwqDR3jM57l9xiRvFYLbdMHUOTOjkSez7S9N5ytN+9yDDbNMFmj0hTfAr6wWPlKJhdRDHnP",
-	"rjhnURzZMu9yjvm4psFEemTIib6XAN09k7k/OByns3kTITmK6sK0gYoV1hmzQjS0jeSaiHDL2KpH4nj9",
-	"M+3ihY5gWvvu+0smX36948BZ74VpplK7MtNvCQRiBXPUlqRtnjQk3sBEo+IOHHOHQADTO+ufHhtCeDli",
-	"bkEUX0H/1ZsF3h6ape70sxgf/5YpFPz6vskymW1sNIIFfwxJE2vyax00adW6UmyW8KEwathAW4cddmVR",
-	"yLFi3dV68L42FteZW0ZebHiUGrgqPcA7sHLu8+/r7WohPBnRe9eoXSrb//ML8jVxwbyiOqHkrS1of0sA",
-	"0kLLItyQCp2KBFAfFPDcZb4P41fHpAhb8w3jeuDDqdd9GyzdagqbZXXoAe+T13ktu0xRoqCNyuWUOvZu",
-	"8FoMBsuXUeSllVI0SOTwVqz1972gy8ole5s1JOUSsxfIQ1+tXFurs2XJ3H9UjdzmlnT9GX6ug7aF/AIv",
-	"XjsCIqyHUKqsH4K232T2AB9RMQ1FbgWQLwF4ES2FRawgUZ6CfIY8BOk9HWYXYDOCqjU8jkIPMhLjl+AK",
-	"6tlE+kQgImtMG2xDW0gQt0v7o8EyZXm8zeLjDEkT2oGsPRWDbNQLxxNS/H2FfJpVoQn3+RSe7rMBUOuO",
-	"ipRcmChwcOBM30z4nbjp6YOKMp4KhzUh+QjbG4KqPs+FUz7JClWDhNR/EEGCw801LZLEkcVBiWTkxmzZ",
-	"Y98ohrAWQkoqkiNGQmarsIsrLvayuKYMgIJa4H13+znfHl3/vvv0k5dUQBuJjdAcv+BbrduV4iUtNy9e",
-	"j87cXA5lUrKmgKJlZ7ezG4QrSImIDrjYquYu1zZwnjTZG7aMZGsjUN/x/d4RhK0zAUCDPvoCS0314WX6",
-	"Wm1w7yiaqC9vcHdhlkS/CcSuz7BLvOaRYnoSsZSRzHIojTPiSYIAiFwWkMbKwuELvqwcdfuOl7iCPW9x",
-	"crnXFb0cLJlvrd/jjLo36bHuyqxQH9bNl3N5m8ny1gL6EuVxqqVj7m/lP1j9lcbQpaOBucqbkThFENir",
-	"NTR01D3JGnX4xk3Tt1X2SXuu514dUj4jhDQB3E3niFSizvEapwzeyCLppTzYQGF9cDm8VpR+lkx0B9rI",
-	"x9J3bWVlG9HXQj6t2t5rSPTqa7NxZam3s8jgJSoc30OH+sQx/8qJD86SCHZs0Lm8WZxodOA3GZ50m1Tt",
-	"bjuGcUcbfO/gfoLdbufbbzvdzu6z3kG3u0v4gzbh8RLBJI66YWZ8/zu5j4MdLHX2m/EQwksK56vxuVY9",
-	"mIX8Alfkp2vLz0jT69IsAppaX0L76f11Y/Tf7g93B1TXK76iuiSdEaGfXM44M3h0WgV9LcqCyirFB3tO",
-	"Dhov2GV2xK4NdwjIYrRbgt5et6u76j8SoJJYWcyjL1TfoqU8whkJfk7ZDzhgdwZzGdw++fi8s/ttA3/6",
-	"sIDptjf4fQaFtX0aeE7K9hG6Y/mtYDNtVkBQ2dhJXN0qqi8N3IVWbbZkHCEm2Mf5hJlRCCGyZbjLwOVR",
-	"KEoddjyd5cuexbGkbCkwqw29jv7U3EM2ltqEJE+MzakH7AE8BmtWuiaBgXZOOH4Z4jdOFJNMEI4EQIa7",
-	"SV9PpOQ2Jd8QqRKwFDF5WJQkTgDsKDO2x5B/deFQZDo/P+0ydUgF4TDfrbVvp5Sb2YLz2UmLrzgWU6eM",
-	"rDHdwMGId+BoYFWrgqduIpLIWmIERwTYBayMG3f13iAPayqKsi3O3abuC2FjFeVaMQCoFvNuio0mcSqo",
-	"SAzZh1N/OnEda7K7u84v4mA5dvd8CfVmT9f2kK2UU+85mMDgmQgNd28BMF6Y7MhGHh+DtY18jNqWuqJX",
-	"AG6BvYZYkZ3EBaB/KHstCyM8jdhA5lieEKqpQotMYNklo4D9p9+gRx/o0pxaPsw2thUdsxWJLaWbY3eQ",
-	"P6w6QybjtaVlbPbPpbnNeYQDi19ZJLtyOfHlNeCV4Ce3zI6pr9MjvrE5EDbTxCCCpyybzcDiVN7AA9VN",
-	"jyq2YzjA5v1yor9UpErDFTWfNL8VCgW9W4Q6XVJrjcuWaAdtcc4y9PCxbj9gx/WS1/J8Swv9gcRSUjWv",
-	"Wj2M/GQt/wT01SfAcgnexaltdM2LjmMRxXdx5HATvzr7+/YusMdN2GPybG2RXIqzIh8oZFMZzROJk4Yu",
-	"spK/aGmycdb0cd/p456vj3dNyRiv4zthUy64YjdwNN5sTOJjXuBIs7CsaxT70qelU+3+/tCfL9OPIlOD",
-	"OKSEz+JvmZmveJKwx3jsDUSip66oV7PlupNOzo4ujvuXxz+fnF1e9c+Oji+DMHh53OrLn6/e/PzT8cUb",
-	"b1Ca+vFCTPhdvHFu4/dywUZc5QZDM5ZsjpROkVykpk6APuKnmLHyvczi37RFkZzLqAiKPNI6E7agbt7C",
-	"JS/lYr0Mwr6ck4sP7ns72+iuT81TfUpI+spED/P4bnW+jC0P3WFvsCZZj/zBBUOXQrgT1qIeygx3J9Ga",
-	"Omk+dL7kcj6c6EvEx6GY5dWKvSqPkwQiOKBGQKABUm3YORTRM80yNZ6JqgFYkVQuZzMRHdr0ZfB42rgk",
-	"JiprNUlE7KD7xJTJdhcrjkkQBtTdIAzwvS1Nfj3S9hn6j+I5+i/zrGJqzskJvEHe60wm8TD20bieYYY9",
-	"T4EkFCKYLSik/S+pYpSaReLut+v5laqAmXPMsT5HmqiWg6vHytyoP5qbXZBGvY4cCC3io3IYbSGJy8/S",
-	"AF1ffQzsrieV8sN+sKFVDNhqdMi390m2xZztc71Wlt4QH4ZhjFJuFhUbxGmkeuyUf2ySDGGFmiNJ5EIB",
-	"mdchO43TQ/YyVsAxDXvV6hhjOnvJn24T3vlHvTnA9WNubLkeMKsdH0Cf4TH4uXgYOsUHcRL/BgfkuziN",
-	"5KLRR088QkZlLhgAiRBaSVJTTDhqPkMVbcqTRFCQQR8ilCaXjQXqVIimd+qgd9l8FmoLMgJTt6/HRptw",
-	"WuAB34gpOUeyE2wu4CHZqLh4t13C22WB1NlQWHCrSrQ4rUjvcJBavrwQiySLU3vWKA/JZiNf+HvkCr9+",
-	"/H6bPn1jvtr6izfKp3IxW5GUiDJDnyFRJKJCE4rMOeLS+eyuFx9rRaZBTfqc9EXxfUp0JxrKVkYYTUQB",
-	"y6xKm+YcmM15BQgF5/QmNOtlhXJagoxusBKjuZsGTh7ublX3M5gQU9jDDmHBTs4GmeC3a3ISnu6vT7Ro",
-	"RfWiV/k0TpJ4KDNtPbrELyBOHO6XOGWn8QtiNcgNvc4Myy4d+nlh7PNJZoFvxqU8UtagokyBhuf32MXb",
-	"s7OTs9c/Xxz/7e3x5dUlNO9vb4/fHr90vlMkPkN21D/6/rhoeuUgNgVdQvbaHQu6qsNeLD3gD4ABF8xB",
-	"PXb05uzo7cXF8dnRf4TEKlQqoSKzW7R8ubGBqaU/X/Svjiu3mAI77iFlJ0ofVc7c6DPLzkwQBt7BD8Kg",
-	"OmhBGFSGLAgDZ6SCMHjtvNLpn36Y03avYeRSnJQX3PHf3vZ//Pnqjakghgfa7r+Z6bDUGKbjry+O+1fH",
-	"Fz9ffd8/C8Lgx+PLS/PZPKs5E2QToslNKCZLpD22s6uQtqYW4YbSRKRRc6kkAWc/mYngntF99UFcnTPq",
-	"eQ14glUtvtkJ/7J9/efH7M+177Z+3/ejUtzK4R6PisoFjyzVhXMxOYCIOBeMlc2UXb+cc8rVrm+NUwL3",
-	"y7SGLN4WxyAYxy20EUVr6KtqJDxbUawLs4VgDUKBMIrIyxEbZjLtsWmcznMRsomcZyGL+NJs86lM80lo",
-	"/nF+WAhxSwEC6/zAquxWjc9FkrDHnD3Z01ouX4ZM8eWWW9eGMDS4y2zd+a+4MfJ4Kn6SqTcNDCAJ1NuT",
-	"/lmfRTznA65EiOUeuWLHcy0Edl6ILNHWTKHUvb068jjr3GbbEjU//3ln+/rP/7oR4SQGnevya00NkaJQ",
-	"iCUsIei9s8tC5goAKMciI1Ek18R3Ii1KhxQFQhyfXrlySPG0yg8yElRL5LLuhvdkjxBDqIkLNvBfdthJ",
-	"DgS6JS6bUowDaylho8zjHCjX1LiUyAVONySCa3PXYbGcxOOJwJLmRBieCiAD1zdaNnLDU5fIBV2M2EJF",
-	"5CUCwmnAoTfSa0wUdh/Awd2mgZKCyPHU42RHvueVtsLlhGeRk2buQQACjT5EA0w5Qm552N8YW97ucq6w",
-	"slYR+cJYnbZgvRTKYiaHkzZpNxj5bc56WxlsUst0eI9bK5sO2+rVE3AcZzLLG3OCcdAoyiydcaX8SOSU",
-	"r2GjxBL/RAZYZ/aNyYFRD282qmH/IXvG689+pb8kalUtjKlJST2EgmxjRXY2T2mGC0ZY7/C3nmKMgTnb",
-	"fm14oz4RWiAavF8FSZRl8R1y4ayqcT+wpMdQM3bb/L19MHo23OaDYSQCpwjjbh29UbzHewAXtQOMJT7k",
-	"U9G+6OXAYWWuPl4CRuMefBibFJUE+s4Wutamafe2Y0VzrpunGEs+VObY6FcnUdALurvbBZRo99tSbawu",
-	"+5//9/+w3R7btREE/U7lpor1dimgElmoEoGO3vHbovSvW39g46wVt8HrN4hI+Ey1Tw0YSycZfJ5GWmhA",
-	"1veYpy41FlaIaJ8p+fkpCq3pbh8klfEcCdtMOfq0Qqe/gsCJZr+5MFOM1YoNjqMSu2qAn98PaO2hbxXl",
-	"zEZq7uoUxyuonPmylAa0icvWBd42iAokZIZSjkT9X2BRZpjMppemrIzWIXFdwwUOabCBllFpPwfpB2oT",
-	"HN4MoWwpuMzpEYs4VR32Idj5EBDSodBKyFgx1YcL+k90cMDbIRWUPVZCsKOEx1OMiWwdsp0P8273ydDe",
-	"BH8KUhAREYOh7TgPC20IEglCQnzFmxWxfLzzX4+dQpY///f2dams5fb1N1t/3vIaNQ+Qembh057TDCyA",
-	"kMk0WRauMOJRVwL6TGAUrQIekt47BMOpCLc2l8r3HF6rTOPOWtv4fmS0SuSmiryfwv9+iah+38FVaVs8",
-	"UrA8yy6jEk3ylxyuWauCqJQtY9Gf6Aon+G7oRE8R2snw+Yh8QnEfYsh+V4sFpJVgmNpFnTdG9iTPZ1WX",
-	"wMGqnfN+d/v59Xvdw9+74f6n/yrGAD9su0Pg2UKtrWhjE3McmUp3nPqaZAgD6/XjR+CzuP7zvz4Ce7j6",
-	"W7nx+iItbPae4v9ZnOZgPuPXT4bf0cs+hf6W4VgzMCV0K+3aQrQf0tInQo8ecd9jdiUYuZPlbCJSZSvE",
-	"F11q3yM91NfVXuCIEOpePX60vf2IXAG+DIeSCIrhjLEHAmB0MQnF5k1TSWJAT0H9aJu86IBMuMkeS8rV",
-	"jHt4y4+SMrL1cBzJVAvIbfulwy4KbiLulDEuJ3RjqmJR+uGcrhtKeRs3kXjSNlqZp2ZYaKsnakwGJ86v",
-	"u2Wpvoi2LS2+D88uNZO3aKdkose+v7o639nTq2GYCJ6xXHzM2ePJ3nDLKbJNa4nPZueE/NcPcqq+x3Jn",
-	"sjfUC2+czYZlOZG69xXl2XBplqiN6F4QAnvsMaADstlweyEGW4eY/AvNpcTETRysG3lXKwkx3orI7voz",
-	"mozlwIX14Z0ypBqO89pKLPDXAzGJEXCOpqbC4nD60IUPlDtLhd1AyfcTf/l9im7KDkj/Zi2yKGRbIwlG",
-	"hbJ9+sKRueUeZ/SUz7axsj7BZa5XnORTPkNybpUD4CrOIQdohbHuVA8csRx5+hoyqlfZ7Uml5OxKjcG9",
-	"Fp1fpuDZytvospaaRSsmBgiXuhGaNtwv97v8BWyIS8y/WWPE1Vi3c8kyZMNua9w9iBlWIt317hRcMGtK",
-	"ftBVK0p+WC+aD5CVxCOBefkI2i9cxNrm1mYIwZAMRtpc2ysck0QIxxk4DlGjJxtNkYPqvj7adxNpWoKO",
-	"czxwlNR/3QlPCSvjAXfIIOjQFjxLYm3lPe0yyhJqmXHgdwJfrWLVXVi4Pg7KYB5DpCztIZGEa1C2aEMT",
-	"jB0TXsquXZqpENtQYj9AugU0B2KtzUUi67EbHP0bij6kFmVn79MX4Mjf4Gjc4DVAuWNiQJDkVXbhd9gb",
-	"uxigFKJrSRNresGfQEk9yLAOfn/MdKFIdyV1rKgFlErbZXDSEG1FLpPIuprbQ5XcwEaNd6nAKXlSfeq1",
-	"dWqb83Nq61h54Les7kP4HNpKljZ7RG/mqVY+UkjngCVS4YWuZda2yW4d8TiZZ1oidR2GVD2M/kTQTPwC",
-	"rkK4PrN5mAe7JU7YXccB3bWfXyxzeNGn67ZeeS1NikzVWkDBZlxqnfrXuUh1Y/f2D0r1/6qxgW6v2/3J",
-	"k6P5UBUQTYZWG/l6r8RQ5wgzJMO1nMFuc9qoX5rjmUEVApEiNa0fEm0iD5Ukt1Whqj556yBhCcOlimRT",
-	"UXnPxLHL1ANEQSUpe40K50BhyVYxrJbBtKtsLnrlyJmnYA+AQalMD6Sscq2m44Jk22w3dFZOmT8HFgto",
-	"AlhNlVH0rlZX2tYG0lK43kfWr8WRh1AbyJTQMFzMeE6sievVD1RsoonNY+lukMW9BhUFkXSwppy6/uv2",
-	"w0hqK6SvdYBSGIKm6GkNwPlKZqB1QFiCEoxJ/YGhteqHlp/IfihTGM6BgLMOzjN9imFSK+gzKeWcqUQi",
-	"OxIkUIgIkb945GVCsF/nWshkRCrHc8cCxnVNY6QtPasZxRj6J1C5TNnTNUR/T0sA4QNvYSIjJutTFysD",
-	"XnAKrlNOsBkbvW2ADawpb3Vm0UdNlK19M+oyRZB0actguZ84hY2u1QG9nYmEkmTpIc5XrAhVHwvrcJl+",
-	"PoS6Foj2kFiiUlrkc9rhIcFkwkzr1nBxEtXy/hzYij4pcMgOtWRDViqCmjhlH5rhHxulVV7JRn20oKYG",
-	"2FYuS6ppVSuFUn8lRkOh954tE4RoA+KpLnzarDQBVqG1ufx8IO/EIUkZyJoA7ZxyXjOxDiwRGnUeN7XN",
-	"4EYwYS6LFFggnctq/E7gKDWxI/KpjoxtNVgibUKRAlvSYQvvHyGCYlfMbqLdgga5sXJbFDr2owPpkkMq",
-	"hJQpdMF5wv7t6yM7of2iBc7aL2RSRclZoUFfzqdTni0bsq3nU2QHxNCbh4pTTyHuKNw6lUi+S5rxGTzE",
-	"kBpdSNLPYiP2+WcaXHhFy9oUuCmU+t/b1LVzK1K08LMkPBfpcHnqkzNUid74o211XxgyhKF66oBSld0W",
-	"ozg76La98vlB6yuf34fVGVqNLcK34ZN881MYTb+3K/BeEKNV8lWA6RAEtF38tP9a1jAsFe5oMdkOjmjt",
-	"1TUWYVpW7luLJzr9dFasM1gu041vVGt0cJvlfb8Z4UCWiuTZ6LdgIs2zJQJjR7HWsF1QLdxUAs36lnU+",
-	"oSLHvkD47ip8wPv+9k9e2PBDJmiFhjup5prVX5uwhA0fFBEevaN/nWs5DGEmMtXijEVSGz5jKOWhz0CZ",
-	"3EHKuIGVgmoN13+j121K6jRPEvwdDyYlm8EDqwZt5/1//uVfvvnwQV1/8/6b6zZogc8cPg/LlO/csKQS",
-	"NukcUx2odjjW++uxvW63OdPWOIRAYZ7nVeeDJYlRVCHJ7C3H9Ewhm74awjyEDHjzeCg/qKfF4I/JZabb",
-	"dtB9cr3eEe9N0MV475sfgpA+vk35HY+x+Ov1pzCYK5H1xyLNVeMQsrdKZNtwEXFsm7QHAyXQ87UNTGo7",
-	"ZXDFkCvRtKSq+QeVffin7f++fvyebf/39TfweeuLL6tPDwb7h90dMpJDsFeLcV4L+Ye7K5h+fFL5y+KR",
-	"FON/BwxrPoojAStwez4r6BxCNptwJbSODR+qPs12GN84CnrB/mD0fG/05ODZs8GT/Yg/5U+G4vne86gr",
-	"umL/2ZOnQRjIea5tUXA94VbUUlu/l9j91rwHLtV362bxBDRekb5YVr2Y+gd9VNN1p+D1DFc9/9un7vMv",
-	"DfDPPr7gPNwuzBbPa77t7H66NlSEkNiJeZ1VBkJ9Cutjeg3cuV0kNG6gSMozqHFg6cEQJU2iqY0tbedr",
-	"DecqrLg3dPGnYko9/GggQLOI3G/xtD0DP77lHKZoPaGov6yaF6ftQ6TWYdoNhdHWKWF6FRVTWgypHSSf",
-	"alUeUG/BU2cDNdYzNQ/CMavbWxsssZl5hCVosVsQUMtHPIHPZuOcy+gIa+UGRdan/nxkuEAvUW/W7dfL",
-	"8rWUEdYMKyq4wg8vlg21cMzeLNpUlQH+Tet9VmUbb26O4ACFelBrj7NtbZ7rlbku9Wiu4gvMHCKB7iH0",
-	"3VyMjMxw9xsQiqg/PVIkSBAlYyE4FaqW9a+C6W56F75iLGXkqxP3deXimojLvaWkjJqQoJQWZBVWaGEr",
-	"eAmYo0Y4bDL7ymzjzW7bRIBSdYHVXOrd+8tU7/aqcId7U8kI2gVQMZMGrcqJLCbUTotFr3b2vUyiZtou",
-	"ihKFRRmODNzLHG8+z+Q4E0r12FBO0WKzQbcZ/WaxewzLnSpAC+6IO5Hm22jUo/dzt/uEHfMsWbLvY/uk",
-	"OAcIHzzj0EAYzC7u2IRgbfnsGe6U0ORTYn2kHBKg2GMDzdzqMMd06LnsXXTnhciz5XYfYSTnUCGXIyMP",
-	"VJDH5aCFmTJ1JqB4SNjQ1Uk+TbCLerCL/hA7I+TBlAg6BR9OXOIEqqhmRlufnKZybBi4ZhBW+G/JeOSu",
-	"KnqD+5XzNvdr583u1+VWlJ4DLUK6VC/J5mYuF6z74XHgUoglBE9AZrOTiZbNAiVtvCCnHF7FDJN02WyY",
-	"8o8/D2WaiiHZSRQTnxELVgB2UukSS6X9szI+4Kfdbk07rj3ZjYrhSyrULri1nXsKjE7lTAU/AAOBAIop",
-	"hA0xdjYQS4nEvCXiuuqKP6y/B2hgZyIFUl741CrTb30tScMn1pqbVa8nvOuTZ7BLYd5u2Jx7pg+nKV9i",
-	"f5B/OXShtxPil9CrgwIywIkr8oXQEmghMQyJ12gRsl+9PaToJOZGOmGd4RxC7Sj5cHzN5gcqwjuRwTUb",
-	"sQXttmPlahjLUsEC37KuDyQ3WPHhRCrhwN3rhb6QMDaVzJ8o4wq6TM7T6OeMyPt9Lcl4Gsmp/ZGON+DA",
-	"47c/i8WUgxYpfp2DXl8kOv0M9YuQzCP5mS945tfI6xX6KhnDmJAf9IIimQNmw1C46XnTN+unzsSwY3jX",
-	"LKdML9g+8GCHzHP9FTiVLWBeUaD8VWGpBV7FzElDgMts8WaXzgJdszOe8anIMTvEW77WJcb2MPZ4uoIg",
-	"ab3h1ERmuUgFRIz3Dp6y4YRnfJhTEWC3l0+766Jc2OPQjuN18/IvFYsuz64piR/09nf3OgdhEMXqlr7p",
-	"6r+nYiqzJX2zu9vZAxAppB0jYvzJt5392uQCLdVbk7ZanxOXPeuRskRWLE7ZXInQLcbfUIvMit41dcmK",
-	"DlbbcepQhlmmLiyLVUTfipFb1452ZEylAa636EXoRAIfKbbI4lyrGOxOJvOpUK0bsb4d49n81J1bf2NM",
-	"LBKb8/r87QM3oeHlxE7qTMy9WrLm/W4Md5UhVE1gWsjsViEmavFQy2K6di6AYkhmt3E6Zkrk7PHCQawZ",
-	"nzRkeG094BxBTc9WpiKLUxVHtVjJQw0QnXwX3Fd/gHLjgNoOj6WvsJPLctArXizLabGOR456pL5CK7XS",
-	"eCXBK3clb0XauqVfumkr9LWzxrwdc2Rzt2YJ3s8e85RdvDpiu7t7T5iaDyI55XG6VTJzmiDdXzJ7uFaG",
-	"0MOs5fSmSMMvdSjhA5FUOlNAzL8cjRq1/lxGp8AcqFZQJGkVea4ExM9gtUQmpAhMkyDBJjIhIW5oAEAV",
-	"k5F4BAWDsWA5onHlPIkIeOo8sbBpDxl3r3etXWtaFGjVbod9vcSCaTFYNR2rrU7VUFZKRrg/WlTNqmvd",
-	"FbhWE8lrrYS8QpC2qYFCmG0F+bVTtAN5yroORJUSRTJQgE0hyBVio5kQ1j0l7ai2MKFLeu9nFw41w75R",
-	"wWAIPPtGfK/ZXHfGvFx73oy62QqWDQQ41vQORNgwFPUlTAJksC0M1s8wtEA69GBpp1PPbJwkep8tZEa1",
-	"gdeJ+T2/QV7M1mI1VbjtsAHTcuL84srt4szgZKdy6pDfuueRwwpenFrOBUZJQUPMwdZ/1nKsBpNogYSl",
-	"ipVmxa4wz84zOUiw1n4dID6aK54gVwGsHPZYnwjP9w+ebXXYzVBGwuS64cxBT8EVzadaUOVQTf6Q3WDh",
-	"/hvyTqBDESEhPMdHh8YDrUiouvnwjjXumo/AFBrEKaxzcJzkPE6qroAe2z6wBbLwQT2LpWh2K2CTqeDh",
-	"w3ghrrXWr3IOWPNgh89iteNEHMeZnM86xRc7d7s8mU347o6dU7VDe3hnCI6f4mJTcnSugt7+3p5WvXI4",
-	"pq8KhmQzCma8aE3Ms7SXiqlQserNcDn0zKDWjWtvQRL9kts4BTcePYJxhYWvZaZPMbQkjU/PHGZtIAVm",
-	"Vr0H/4TPZujUmOiFGE+dhZNLFknGB3Ai57VKwM99dUrNrNfol71LVg8mZumaME9rbELd81WDkVcRCsXa",
-	"Wedp8gcmG7xXmcizZT2Dp56IL1meLU3wJU7N4kfSKMenTb6rckHxzsb060UWaL2z319dnTO8gOkVaTOz",
-	"KFRVKj33/LnzKrfCqkvZj7ulzbrWehcbiQWsbLJZDIk0iTY5pKKlwscxVWe9zfhQnDR4EN89OaqFn2l+",
-	"sRQ2MlEolsgxFeiDzO4Zr22vJz7vYe7lt++ztxcn+gQQ0A1K3rOMypUxaeGm9NdUwWG3cx2ieKkfVwDe",
-	"GM6zOF9eQj1VTBEQPMP0SO9OK99gdhzdVJyAxVOqQ5ADC4scOQZSj3Ft5yuZahPC5vvrMemfn5BTEUim",
-	"I0EFBmNTaOUQT1Jl6pobpCedoLNMIo66eK+9mPEhamMmpsznUQwTc0OS+6bDzmy2S4Jqh2BZPJ7kqvSo",
-	"TuDUpKW+2/GeQAlaOzT07P48n8iMSrA0ZHsAhxFX7OYFPJJdvfnh+OwGydcwXKHkVGAWpI3sQFDQxHBE",
-	"xkovArU9NFwqZiBmmfxoSa8dw9UdfSmwTAJUVTTZvZTABwJatxpfGZg8j+AM+7pd7mwhhWcxcbE1DcoG",
-	"a9D7iE+fQMaPpAeIuUiLuiqKPa5FfTKh5DwbCrUV2sVnCJVNOQctFcTHWcLjVFVKgXU+pB9Sc4goIqoE",
-	"/YQyupzy4Kh42Dcal7F/KjBg39Pj/yElzAQ6MOEY0TqYzCfV0pi4KnEbYNi+1K67XVtbkUxoNku4foOP",
-	"itphVpoJOUsEoIO05FRCm5RLZ2FSxTQ9GnjgA7MkVkSjITA1i+GpO0DN8hsb8iyLteDFNvfYTWlqe6y0",
-	"KZB7Se+JD2nzptDKDe4KvQ/Y43tsgq3wQ3rjXdeVFhlJhHyNV5YQIl9IEPUKhmSb9Qvh1XsImQXFNuNR",
-	"LCz7fKzUXGSP1IeUsVuxRPZwJADHICivzS4byiQRw1xm7DHseFMOpdyMLZS+1pMzk3qidZ+MPO+BPyUn",
-	"6i1y0vhHFybJwBxsIa3Y0OPQzBQ3GAI+3S1Q89kKvb/Hbmra/Q1VOFZMzQd2t7MbW87gJmQ3hnIdLtav",
-	"usEszpsO+zFWBPJBYsDCz6cmhNYvjAzHRcWJgX2pdwtuDEg2hdIdWkgTt5nEfG29XeK8w97Z/YxNYjd8",
-	"nk9EmpNf/kYr0TdyhjCUGz2J+taifTgLsfqQwgBGRYFr4zGANZouD9HIQAiSuYv9Mo/GIqI0FVJAP0CU",
-	"Ox4KIi0mud+f8eFEbO91ukEYzDNTMF31dnYWi0WHw88dmY136F618+PJ0fHZ5THcU+iO5gRhTcjvou64",
-	"Meyo5EvKZ3HQC550up0ngZPjcz8L8Xf7+ZPHSuz9HozFSrSm0Ue8K/+RYlDw7CQFcJbqsRvItb8JC7gY",
-	"ZXDQfLIbwy9xg7i2D6kD0TBwhVQcFhAysvpzKTGDs6CChQfu73aLDF7I6xqI8TxlPBULWKKw+m4WPB9O",
-	"blw8CCE/epgtdgesg6Ayh+z3D3DQfwh67H/+n/8bsg+ketIXn0JWUDXHOWJ8DAJN3whLtf/y5fHLkJ2+",
-	"eXny6kR/enn84/GV/vDizZsfTvsXP2gZdHxx8eYC2k+hAzibqlXQAetySEjAm7xU/f5GC+cPKUQlSbY6",
-	"vmQBNhn0Hk9ZmJmwwN1CRIUWI2TJTaXKARLAMxSbWBkNQU0fUih6QNrEoQE2wSTt7z33YPgu4Hwthh3L",
-	"isOQ4akxFqkWHyIiGKUW9zdaQlX1Gi3VtI198z//z//Vk2o4x4sDywIt9b8ijfTKHMlsSiQP+PztsQSt",
-	"AxbHK1BIaSj80j0RuWKRBLCRkYJAYsmVXoRFZW8jIHFXkMJiKxsZFnRvz2CfE97DkP+Uc2+SJS0QQ+cM",
-	"QRhyq4EBXrT+EcOikTJjapnm/GM5VJMLPv3uLqbaw6D+AuSk0H7h2Zf0DGMh8Da035/CFk03VRXaNL3H",
-	"piLnEc95B5lRS39SSWisRSQjEZIboAP8bx3WJyeNLyaDHKiRrXPfw1rZ5bEqve07G+VoGDd42QONm9mJ",
-	"pkol+JEOnZ30SBVjYYQqsrkZLzXUoJcpYjVsnwCM4J11LbpLra7TV1g3yvpaAl6wTa3Bhv2Uj4XjDPc1",
-	"z9zSNK5eH55nPY5AzKs8hELlSApAZHuHJikCFibGOlC0mPI2tlpTh/WVKzAmsIya2m50tL/bkt/eLjxt",
-	"szC+lwtWeZ4ljm35/lPdwVIjDArw+COHlMUzmb9JIpFdTXjqpVerLVdDU4dQEAjuICkeHuPGGItVYyMX",
-	"tVZVyZ3qhKkrihzgmaePN4dGWJ+QmKZrqutXnDVJrK2LxxOejBhPoeQWEpDAx62mtpeP5JabqIXj0zPQ",
-	"1DG9YoFNClQXJDHSqodRLmzmsEgSlkonMsrtcd/QGTBg3um3vJDydsqzW/WZ02Ia7ZIH26xx1DAz9BhV",
-	"ekNKFJRsYgNqTRGFnGKNcOZb39+5a7ipq0qk0Uka5zFPjuHNm3X0ugiXgzK91+0S325uSjkU8KOdXxT6",
-	"hkqkf3FBh9dGty8iCu+vw0Cb40EvqOoTWsfAgB9IW/2iqgTqBfvPdnfRl2r7u5IQ2PcO8FLVxTwd9xVx",
-	"migJbPOVEQkNjwOyJ1ltvKPtoX0cUF/D7MDvFGL4AoOUeOfuve98ct87d+/d2r3n97zz4N6ttav7Hnc7",
-	"LnhQV43b/P213vx+pyj8preMMkxBoAx7kevkpXbD1zkfQ+5M3Yq9/lRTn30dKi7ZceAUkG2tfMyfX900",
-	"wIzX6lAUTCsvZLRsni1zSSzqm9XFCJKg2m0hqO4nGVZLBdK3AQGRI0/aP98+7z6/9z7f+0NCbCIhcE8w",
-	"zjzbYpVE+BR+CYcZ/vqJyvmJfC2lO4IssBJSRhEFKDkv5+gnd9h1gIJGsYHAnDG9QbRdK9OX8CrwBHX+",
-	"ES4LfL9XLj2Y7nOnNRtSZy5N/NfSsV/Oh0OhVNBaWynGhR7mkUknSBkFTDn/MEGy/4c42EQc0FbYWByE",
-	"fj/3199Lr0X+MBvpS5zNf+yDf5Z9AF71e+yCe6vJYauLUZ0GP44HQfPXyzdnbCqyMYTwhxMEkD578u3T",
-	"rUPGyVWrBGD10jluMyrV8w859851I9er4w0bFTq6DR39s+f002c7cAsadGhvd6/b3hw/1U+HBuKWLuBU",
-	"eTYXn/7XiBTrXscMtX9CVX//6xsJuwd/mBdfybwARzWAfkxYChwPmwvWuUe9sOGOqr/eAM6RSgJd4zXz",
-	"OBM8OrRB5lLORAyEKWVyg/3uc6oOSNUFMGc3F+k/RHheCHD8fyVvxh/i7Z9IvP0hpDZV9jCGdi8nCCEU",
-	"g97v+i8na83v9exDAcg4zUV2x4k6iYh8tAgYyumUp1GH/R2zwkBYWr6xVJaS04GV35QaxroAmZzNRGTL",
-	"1JgiZ0roC0xaVcJzkZHQyl0+s9jNxtLPG8msAPypuhC6nA+mce4kjLZV3jaTGfXE1K+sk9FrbYEtv8ii",
-	"yUe0HExKe4n1glue7rai6m3qwPywhF4rQfVKZoM4ikTaestfSXnK02Xrje4yZm2yxV/BZbCt7ebsMxVH",
-	"YsgRj1FkeRoOo5mM3F2KyCzamwgYpq15t7vD0cvVuDnfTSRVKydoKYCxELGKheKw9ImtxUi5/QibboAG",
-	"I0A8NEBZB/FqCNUP64c+otIw2QlRr3onc3WLFUZQKaEiOYD4FTZDiDZ2pfiW3s2rdvKFuIvFoo8D9GV2",
-	"MT4cX/S1NzC+G7kjfNvX8ngSGl6PdiSJPoh+snhXqMMrZfTH7v7s3V0ddzjvcKBxChr3tt7OlfJwjS5I",
-	"SkVAgGwSq/xGn7U+3DdxGNgYxaFFScsUC7tbWAUkaRustheG2Hfb1waBWKoKZZLsSqXvfRgLN4i70Xnq",
-	"uJ8acIVFoKXcnqamlIg2Nm4LNmONG+zHEnayod2lgfxsUCSmgxRj8Uht+XGSxVJCoKQIgf6qDHmEH77D",
-	"ggih/vlP353zuQLayYcHPa4ZzSMD+mtx7Tkfi8v4N3RCfjlJXdy5CgLjznCItBx4Xhe5FmCsw2L9Xy+m",
-	"2+BaXstU/FPIdEzmKrFoGbIB2hQzCam8VGZWzxOg5E16jSPz41QBbZdX5pdiyUXkuN0xMBbtTwFvmMlZ",
-	"qMHX2Q8t9sI/wVpv4xE5k/krOU+jf4r1/iYtTYHV9A2BlV74L92Dsb64v0bgiDbQUGR5PIIZXGEJvRlV",
-	"El3ILuHoTMmXmGuMNg5ZF5D9oUIqRhjxZZGyh4lHpDo7OfWPAEuv+BI9FlRkWCib/mpsopmMwmJPmp8v",
-	"KenQWFNweWRQx/ZmykmkIuyzeDQSvZ0dcg/tnPVPjy/P+0fHO/2jozdvz652zt+87LC+uqWEHmTOWUit",
-	"/lAteT2lSH+RCeArvJ/RdaLUXBwVE7Kx4eXEuwxdbC/Y1v+9OH59csaOji+uTl6dHPWvjtnF8d/eHl9e",
-	"wa8f0tOT189OX58c9f/WX/Rfvvjp9MXp6xfLX19fnu4/74+PXx8d0efF8ff97kn/xau/Tft74tfRb9N3",
-	"v/5y/u5D+krN//2n6NXfX/Dbfnww3BunXbV49aw/nU5HYrd7x8+e/HT5208Xl78uB5P4ZfZ2dvf2h8lC",
-	"7uw9H758+e+/fUi/f9F/9+p0b9x/2f/hxXj86+T2lzfnf/vby/747K/9ly9e9+Pjvurf/jiZnz8/Xgzm",
-	"8WVy9ma6/x/z7O+/3V3ODz6k+8t8T3R/ufvph/2fPo7fHp387eiH13Ln7Lk6P96Zf8x/uxs9eRv/ON7p",
-	"/6178ObHq+TNxa9nk/nrV/Ev7/6++O67DykMx/HZyxVD1R4V40ylla0PZee6wB6zCRsn207yyYvxy6Oj",
-	"/qUY9xcnL/rjk79dpX/t/sfex6Oo+/fJT0+Sy06n4x8F0/swcERGmzd+vDo66r+b2zde7N0eDLuTvw+6",
-	"f80un8zO1r6x9XjD/oncDdRwQjo9+MNofwCXnDOeNuG85L+CytarbHfKYGnU196MPJhlntps77KkfWRS",
-	"n6FerwwhS8bSnoOPHbMlIZ8a+McAD3/D51Gs9UDz0DHLpTSpHbeAF8wnYgqdRJChV9KbO9QknuENTtW/",
-	"RI4PrTe9rSvCDND9XRLsyiWSMONDFYkBAiKLh/ZsVrkSAh5IFY713zAGqsHJcUQT2ca/QX3SzzYZi/8b",
-	"vBymWRzSl0zyS6woXtKY2xKnlda0qxS8JhOx5C3Ya51L6JZZaEwk9HHpf0ljHhfHKjvejH1RWNxJrlZ5",
-	"nCRsIpNIoQ8GzMSDbnfrDyn+2VL8CsYzFyovT4KSUwHURlMeCb0hECuBlAD5JJPz8aRiHIRASwmVYDPV",
-	"aOF4DY26kKeQpcFimDfydFmkxUNG0wQKpBrWJ6AehaANHEiYoSsN9hvydh0seKyA/DVlPIEgEXwhZlRR",
-	"pQiN1gwgU33FC8iQmSMOv0QIBZ9uKqF/ZVwavXtVCBTruOqB/GODfvYGPXJ35QJJxsxewFL8tBhX6VmW",
-	"sqZR0zLkIlrzOTQEI3o/7Ha7RdUnJ7n/a2lABdvOw4ZlXtohaaOz2FboVv6vC9CUWvePiNasbFNxqFvJ",
-	"XI6FnERASOjN+M7iMRZMbkzlrxQE59u/eWuCt2umSCMRMSXRE+VkGEEmHSQWhYyzRawm8BWcFsDyEueh",
-	"3iEjKPNpKs5kAq4yYEFgR13BHoB833W+AFhwEBqaYA0YfEsQBvOUTshW9AGVHv9/UdPd7a4vG/Uw0cVi",
-	"HB8gtBjnisVRQ0Cx2KHl4CJtjpDh0gkZrZPy7sIfv6OFSff86bsVm+4rxRq/pMlhpPsqo8MnodaaHXp9",
-	"IVJHJpGA4qdUjBKPT635aF1y64944z/MkHF2ZqF9ZIIriBKvNVJIZ4ojPb75cudWLFdzuM3mgyQeAnei",
-	"cbQgp6L+iygRtw0zI8BalOVYdRbchBs3U7YKQt5bHV9Aesel7foUfDpDniTER5oKEbFUuug0qvjqRDuI",
-	"Ll4s2DRO57lQhtITEKQIzcEgDNf9tuYUEL5PqajBlHREfJjhhizxBq7g1vVFW09oTn7QU/IFxUfpPQ3i",
-	"g6bYcEQCc+YftkttT8KugMoThrQZd4CzN1BqGlrSVXaMXvlm4e8op75qY7S/vFca7I9mFMBOwe8Zp2Be",
-	"FEns3hVaK/76BVdpU73ZhgX7/2fvanvbtoHwXyH8KQFkx3nznORTN6BAsSIN0m4dMAUzbdGxYFl0RSpu",
-	"tuW/D7w7UpQs2UlnJ2nhT/NSm6Qo3vFenrvHPgpeX/RiLXtxCi09keIFLEBshAtrtu1s7QRtV1Bevz76",
-	"6YH9vv06rGsnHiXxcBF5vYb2t1YsGiqifjVeCXnLoyRX2rZk1kDxI2vncfAcbGDrEwtTA07HPGe8nsB5",
-	"NRQ3JGVfEqx8bjyDjcjWVV4vW1urM6gXq+eLtH2jdJNhUcTgLGnh9gT6VeOMHqEDfpHpOImRoufVK42P",
-	"grrXPlVX0BXq1Sa9NqR0UT60A0nvQNIFSHrBp2IHi67AQElYVgU4SNRXAKOLF7ULV7xAyYtYwkgDYQh0",
-	"+3d1bYoYNl1dOL8FPAd8DanOVkQxGnpuFdrHdts6UJpn8DDP0r2kNg38LhKzudTA8PfZtrb3gvBKQ7KX",
-	"a/a3yCQlpKjdl9keuI0IAVrU9Ge5uSKgng+e0dislPAtVfdDtZ2SHfYGx2xHcpESAcqC33vQUjke16a/",
-	"akpjzYRVjPjmTVaYZuNgwyfNjaM3WqdGkzsuZP/AO/pQs7c/InD9x7NAzQtnvJQHdQFAkkYtQURXGaJz",
-	"GbXXFsq/zeTMp5sJiFsQKuU5FbtaQJ8WM6siiJ7AEiG55VkECxlnjq4YVUBBcQGZda+uHmt7oSdwmZ5p",
-	"cPXh4ydmreoBqYWnVMv/TA25t6EXqrM8s2qoTL+mcB53F2JQiZRTIMS4WFLQREIhIM8CL3MHMtlIJKpa",
-	"Vg98CMb+WCPEr9KVvMJ1r/cjwcB6Df6jXcj36kfC+rfEPNKUACfHkSfxnQiAUr7Of7w2lt7OfySFvMph",
-	"xIrMOm8x8M3wXUntS5bUziWUPyz5ji5DC6DAmEi847uV7iHG+hs1OLbKcLkAdKkK/kSLzkUjfgD/GQRM",
-	"JKrhq4r+kX6w4LEeUEI4RWIg+iLS2Rnl70aVlKJw5lwVsBFJgQnoaSoXbM94fgIcvgKPRaN7TGf71QZv",
-	"A/M6EqHF4AJZ9cHogOtrwu/EwEGNERlyK7RCGrYS+wd8KYrHY+gLg+RoSmeCz5rZ0a7hXfwGKRNHkub6",
-	"0SHTf1BYnq6Rk5a38M5rXdKnZzyJv3A5JxPAfnBIFmrgMEw9IllluYnrkjdAc4LPt+5WNnrI8gDZghyu",
-	"bJOdC5YIfieAZMZxP8MJK2v+6fHXs87hT03UK+ZIPRZT2G2fAaYwDDvm8yPBhY4iR0tgTKN6WHyXcCku",
-	"JjIRtl0PYj66UAjb61aPDJIoJQSrYPjXKulOQMR1NdR0xJlUbM9xVzXSAzXh7OhH3tbswX78++dh+/QG",
-	"P/a6++pR2+OIjPy77Gs7jcx91mFvsDDLVi3xWXEm4Py67oupDQLBvYSxBJGyL3kstN3bgCmJGsM4kmkq",
-	"RiWPNRI8IuhKPBIRenrVDfS23YaVaGONj+mDYwiUbQQayg3OGbeoGi+GV+ED9OfDlZLiRd24xOUyFObp",
-	"ZRIhG+FQTOI0MjqU/mQ0x4TTtgARM5y7i2ItjSBPeMj/SUT0mbZ2IpKIKsFduyrEscs8idhQeNoWXe5F",
-	"rAS+gVJewiidea5ZnGrJLtkwH02FVoH5CDvROwnY4VE/AEZFmbHTwyNE8L69/L19yM1eTNhe74QNY632",
-	"zblyau3ANy5nMsoTyS5xCVF8K5RGXYtTWp7OPz5c28M5MGMPrHtS5M8D1oUnT2UqOvbuoJ9f0tAqYH02",
-	"vNdCQTQ3IFxsfJtCWWVKKDVQF0OuRO8kzwrG1jmPIqP42HtQiTFSbyEYkeMq7EvAXR8ZOSr4Xs3Cm46B",
-	"WW6Tgjw96R0BxNZpzP5xHQy72z77q/1YLPYYhdMKAZx7NeGO7Z9ACdYjMmeaJ7C170n/nXtXY0I9FclI",
-	"8k7eMMMkuWcJFGewIol2q3AdhX2RSDllYAQ0SpH5RSM/2fGRz0/WO15DTrZNh8C3OcDarNPHpcLz1j+h",
-	"ZdUNW+ch3bT9sBWELbuRodUVoT+eCoFOK2xRt3H434cwrd+nYZxy2NLq2VlVQIhcWDWPsMx+5T/5LoK0",
-	"mXyW9QcolEMyC3UDBR8e2wNDZi6NkIJRhHfO/qo4E3UJWtFRdTksXG6rStDVL7nIoVp9pnDyKONxanwY",
-	"L5gdK7QgGmqc4CxhXqja4QWr3qOmusBP9BjbifbS6C9TGOgmXxnjzWBtUBSza426GcnD143IWuqlhQ3P",
-	"00p/BCjirxeyb2yhfGN+Br1/ahy5d6mKI+FjEDtLbO+1tO0dmq+t7pUWs466G533u/0uhMZo8XVeY5Yn",
-	"AoH1Hm4e/VtHXQm+qaW6Xerl3GDJLnWawC6wRrvgeS6NSru6YizPxJimcqHIe7g3Jhw2io2Ykt6YNmyz",
-	"PKatUJ7mQ5EIDM1dZRB1Ebm/LKeNVOvh5uG/AAAA//8=",
+	"7P39dtu2lj+M3woOZ2bF7qFl2bGTRl5d56c4TurT2vGxnZOZJp4aEiGJNUWoBGVF7WTW96/fBTwX8b2w",
+	"uZJnYe8NECRBiXJezpxntX80skTiZQPY2K+f/XswlNOZTEWaq6D3ezARPBIZfLwSeR6nY/V3kalYpvqr",
+	"SKhhFs9y+DO4ngh2jz8yOWL5RCjBFL0VMq5YnLJLOc+FejOLeC46qtxkJwgDNZyIKdeN/2smRkEv+Jfd",
+	"YkS7+KvarY7l48ePYTDjGZ+KnIZ7LNM8TufCP86pyHnEc94Z0mM0YjbjY8EGYiQzEbJFnE/gW8WneiqJ",
+	"GOo2jlics1gxOeO/zkWHvZ3wnC240o9mgvEkgZfyeCrYYhInwras2EI/kQkeMZXzNAKa5BMxZTIdig57",
+	"neqHec7ySaxYEqucRXHEUpmzcXwvmJznbCQz/NkOSA8mE6O5EhGO+aDbPWIyhVnxVOpxVZaG6YlnMklE",
+	"Rq/sdXtsIMY4Huyap2KhFyXWZPt1LrJlEAYpn4qgFxjCldZsyj/8KNJxPgl6+92Db8NgGqfmiz29Qnku",
+	"Mt3Yf77r7/zEd37r7jz7eefmz/8ahEG+nOl2VZ7F6TjQC/ojH4jkCiYps/o6vk6TJcsnUsE0X4hZIpdT",
+	"vU3YAr5M9OuKTXk+nLBULkJN6x/mA5GlIhfqEdFPZkwt05x/6LDXI8adhh4p08YB+yF+zngm2F0qF2lI",
+	"q8ZkFomMKBpnTJNGaYKJD3w6S/R0csGn393HsEv9hExKs2yg5l53/8BHonNow7fDdetmreXgFzHMywMb",
+	"xQOZ8uEwNsOa8XxSjAr+CYNM/DqPMxEFvTybi7bHcyinU5n+DIMzo1QzPmwYarEmSEH9ZHmwkRjxeZI3",
+	"DxVb/wzjxYb0oC/4WFzFv3nG3M/ZVKqcKcmmPF0eAY15qhYie6Q8rCURPFIsl/BcKj7k+miqDvtRjHI4",
+	"0TJj3Z7mG6VZ73W7DTsmnsZ5dafE0/kU3unCqcM/u3bPxGkuxiJDTqmpJFT+XEaxQGY5V7mc9ue5VEOe",
+	"CDhsevgizfVHPpsl8ZDr6e/+opD3t6NsrWHbf7FK+I2ayVThaJ7z6BJHuGIcs0wOEjH9sxmPJZt+I8Ip",
+	"3/MkjoIwiETO4yToBQse5z12ONEMU/NUniRyIfQjIsukvjje/R6YL3vBYiITzfeHUnPqUSanrAsL+aSr",
+	"gjAYxSKJqNUgDO55oq+b4HASfLwJA5XzfK6C3oFekTzOYSPr7U7UN2Mwg6SFmmdpLxVToWLVozn2zEw+",
+	"brihL/B9JHr93JmBRFLgUEYxXTxwOfBhfsRukTC3eDKZ4MMJg3kznjM4lB09rGOZjpJ4+GkLNjSNOCum",
+	"j0zBkRkxgl3LvXYi50czD/EhVnBA7BI8Ky+B/kHoi3QQ6ys4X01+O67PTH8cBfBoLcw449HX1RG7RSrc",
+	"MsWX+lJbMp5GbAHigWSRBMq/BMb4aedEX8o8cQh26O7ZPq6zufOUyO5jYLZ6i4hTfQIOBqNn+6PHh0+f",
+	"Dh4fRPwJfzwUz/afRV3RFQdPHz9Zt71pAJ+Rvv10yVDuAcGIJ5rJFvv1JZA6EuknUW5kW3F27C88FWzK",
+	"l7ATQYwaAhPklgmqTvF5Z5zJ+cz5wpDZ3mpMTeSstJkfF2tzXmJiK2hcDPUzb+IhBxmSJlzftPFwwrJ4",
+	"PAF+N42VitNxCIshMy2oTZHjxArW5ZVMxSctyVg34KyGR6JFuV7fu44M6+X/eZOmwFFPyI3gDwL9L3MF",
+	"B9e5GWwHpQthr+suIEtkOhYZKg+rFxEm95nXb5boPQYzuTXDNdwebqjS+I7YSoLGeLoKge4SD18LecJZ",
+	"Sj6LrZIZ3O8FIS0usPG7ONWUvUJihsFUKMXHglYLJV024YoNhEjZVEbxKIbDkQkOXRV3VbEkwUseJ/Ns",
+	"A+IWU6SRaOp++nUHG8mZCB/zOAW2r9tesqWcZ2w44anefRJvrsZbziEGvhJ9/XvuEtXSDrsu65woLivU",
+	"PTmjIbBIDuf6LkeZ2lEM+hencPOILGQyLZRyrQqEtrVCVweaME1p7CLOFZOLlOFqWY1IKycyfynnelN9",
+	"AttJZb4zglacxUwlq8q/dLA2kGpKC3xQ5vymxxVrWgzs8/KNTBB3UPPhBAWYOu8HOwY+CqS+lvKMp8tP",
+	"onQu5Y7WuuBE59myP8pFdoUiutZ/HHLtu+dBorJmhF61mmy2l89ItTOZAaMFc41mniIVEctlCDdKAhIK",
+	"CoOKbtUjlmdLwwP0PNmlnvIOzFnrio55zvmlrrG+nYgUFFDTHFgwSLHp+FXJb58crNclP4bBm5TP84lI",
+	"c72G4tOO0bzSlnOYlNBMkOXyTqRGRsLps/48n8gs/g16CRlXPfZc8Exk7Pr1DyfnpRO0V2yJtxMJJp2l",
+	"nP9l9W6oDusLHSWYG8hGsdUOx1JG3oMVK7bIZDo27K2yHd6+fbvTdwbt2xNaNNPXqd51w0xE+lmewLXP",
+	"1Z2ItIhW3hwi1TvhXYDkDW7qJinaEfc8TvggEZ+6G2w7FZXQezMUCiDeBw0swlVzqqK06Y/kuNV7wg7u",
+	"M+4HPYqZVCrWgzB24KmkO/F/OzewhIBB9IdDoVQf16Ii4pVZBhrrxL3IlgsQg3sjnigRFrY9LZoHoAnd",
+	"hMFc6QZB09K0n2VyJrKcbFk1blSbPKiFYKFHZqLglHWK9R5ImQgOqpI7pqam8LSS2qBJqZl5MfKQ8URJ",
+	"slSjyqDPPOxTOGZy5O/bnXzdbkp2bz0PuNHAD5CSxlUaktdcbV8CA38upmpzK2mo98cpvouWR5oEzzIO",
+	"d6cRuuukW5ZXoOB1fKC0TLRAxpiD7BCutYWbTVHvSNMJmgEXlMM4tFwc574O7Wja9FyyZ74LqheYs4FK",
+	"K1rwTpRF9RTwwFyK+1gsYCtHUaznwZMLZ4vT0XBOk+eUhIESPBtOdD+ZUHKeDUHnqJoidsEIpbefXomg",
+	"F4jlXyeDV8P4dRyEwb3IBmBwVnn9oK3anq9HtBFxs001UWPa70csIcN3TxMdj1BKbjMrMvJMfOGdaYhS",
+	"3zL6esUDNIBRgr8MKMfMayCsoYNNqxZqPjC/qCP92+1U5Fk8VLehOZGKvID5hO3Sj6DYDYRWsMGsnMqK",
+	"A4Su29qqaZW4vpLkFPX+mMiGHyIxBO+U/1eSlv390c6hyXikAburPNsDiCEyBcocyjO5ZAPBfplHY82z",
+	"jE1BP7iQWUQyXfVIPnn87UHVz1gbBu7jQn4ZCz2lBK3Ew0zgRObglfZJNeUjjpOiVp2d5D3ShcTj82CW",
+	"1ECgA2/QGUO0AphDEit0ReIG1OJKyXcE16B15pScffqWB66imcWNlj+squk8WNZA4ygR1/FUBL1nXSD/",
+	"pYBpqaD3GIhf/N11uFzJczeTEfWYCR4tS29k7h+4r3pBXyVCzNDOPBrFQz2rAU94OgQhR7c0QrMNvhen",
+	"L5N4PMmpRb0Cer261t9lms8En+p11X8teJzj548+ScLxh7m+7cPHnk3mEvb3dozr2LwCZ6XCodyFadG9",
+	"+DCDGV/lPMuttFvdci8zOWVKPwI6pj5zsBwhQ2NnFHMbIpBwleOzcAWPZDblepNEco4iOY0hnU8HWgB0",
+	"90m136tCurTtxGn+eD+oC5JhoHvuD/P4Ps6Xpr2ie56LnTyeisBDBf3mC2Jp66hvn6P33vI78Wa27i16",
+	"6mPlHPzeZl6GVfrvnGyeCMUSKe8Yz1tffmfQ5hnJjM6196S+pUontd2IQRVbE40z5Emcjs/0ox9Lx7+0",
+	"bZ/4di1yhZbH5UJGvoNS4Set5pVt9jiwInWaNp6r7+UCDOVsnuZxolkyvhKyeAS6PfIwNpQUItLiNBEj",
+	"XE0T54K5guc/lhjmqlev8bGr+XTKs2XtmnPjKkq3gcMXzSAdglbXo7zryqfG4Ri0FYrBlxjqmqv1B7Gs",
+	"KJhtbjXfPVW7BMpcuHXUS+UYbBx90mIh1tDkxxjjJxyi0CF7d1ObpT1+rc6hK9R4zqNxma09znwszkTO",
+	"axPGQayZ39lKXqplc8faxOYKTEMgJa1a4LXX7FTw9B/HwD+Nt5Yn7lxGa5juGyWovRYkqqylfsm3kuWZ",
+	"tWU9SH2aWrsN8nXOgdmN/7DjcJV7rbwoRPcYz9lvIpMd9pbfxem4xzQFwfwNAh445VN9aGL0Zi87rL/g",
+	"dwLeTISWBPWvMxk5T7zkib74TR8gM0oeMSulM5XLGVMijeJ0TGG1+m4cSwHqHg7pTQqqTK/qFhvyNJW5",
+	"1gl1f65CbFUDnE0QBjDYIAxKQwrCgNr2KqcO9a6LG7OiA2RZfM8Tz4mnEDWF+tgQvI5xOiSCiqifh2Cp",
+	"F/ciYwMxLOIxp1Up+MkB3otFDJ/732qraxgM5mrZKJdcTwSDZzOeGLneqENMprgNpB4ihCvXZ0BaOGpN",
+	"NNkJvxdsIMZzdE3n8zQVSYNUs9m0CuHnwfduoRP6rQ5KhGwiF+gNFGlEJlt2+OEDkxkbZPJOL9To8y7S",
+	"KM5U/ny5Xp77keciHS6v7kQ+nIBOZdXaxh1o1hGCnM1KxekwmUci8qpchV2/3fBdhcy/yUBZHCxzgXGS",
+	"MtPnm7NhEos0L2+N1fobTH9jKn2CtFVclJ7oGDgexqqOQfkuhwMjsj1PELUnTQg/2ZH1yCJ4TvPXDuuD",
+	"ubkHvykeR63lhAsZGTbVyr5pDCAtjkEKTCoTfDgREeN62j02mqNPOpeS6WX5vAeisMk0bms8nBWW9HlH",
+	"gYdlJfdUxLgbOODn5XqOcap2k9sYlzoHhqDX9HMd9lzmGLK10QnEW6AVKenCCDF4hCv2Vgyu5PBO5J/5",
+	"EqGOvGfAkjp0XXNaIvLdZw+lpbUvNu5y8s3RgyyTcvo5e9Z3Ts3K8WmHZgEWMJ8SxO/EznxGexSPr8zY",
+	"VN7rDykdZWtazMRMZu31JDS8XcJL6zSltvqEvVzdo1esWoWKDtdy5AyH1/pk9OeJ3tmR3wfKrS0WRF01",
+	"Hw6F5sDKxIRDlpjjo4whNgF+LHwAuURBO8477O1EAjPXA1cs1a3plvWfDJ29jiJUBE9OZSQSDKPYeRod",
+	"DJ4Ndz7sfzi461FsRY+dTvlYXMyT5Dkf3r0ejXo2+ivWv7gRltVHNXX10ge9YL+7/2Snu7fT3b/uPu51",
+	"D3rdw5/qRhc7rpr5WmZsJuQsEbVsroXMopau4iav9OuUXE0j3U0mxxmfqo6jkpxh/PIRMzGkbEuOmEwi",
+	"kTnBjarHlJyKgYyWTBOVgbFMsTgP0cuXiu0jdiEjRdGRbIuzX+cy5/q06Ns3iYdLlggQKUDnGgg25ZF+",
+	"DaKmee46soc8SRTe2kYZwd2kt1bBZKurErKTLLNfhuwUs0zgGy0eFb+f6x2FDx2Ds+xYpjmPU5FpOsTj",
+	"kyyTWe03+vZynla/Os64mvwo5YxGwrZAZoSAgEmcRSwTeCxkqgnFkUZ6i+o9j3+jPyx3wqdmMtqGlcmF",
+	"yvULdhGUyBUlPc7TnA348M6NrNWftjsM4vOmfAk22spGeuLbRrSnveE1MQaGg9jPlBBpWxG4wrloqxZx",
+	"zqZbH6s51idoBKEHTgJV+WhlxQ8V+YINi9dtbtDWxQ/HV+xf9rohuzg528aEUnZy/OKqz+7EUnP1i539",
+	"wychU/E4FREbLIENnWMAORCCU7RLIuWdZm55hbjf7j3bX+PCrVEFJ+ElAoQ6e+dHcdP6iNi9YSPdWD7J",
+	"5Hw8qWTHVt2qJqSqcHU96WolHGwb5R+edcElprne3bMPv+7sPa0YnSlSQy8PeYiDGc+Hk1rW3LoYjomc",
+	"7Q55luODkBAUaH7hhD7uY0rPtGDCj3e6B9d7+71ut9ft/qTvuolsjqoy8/bHpGAAl1/iC/E6E0vaCAsn",
+	"2qlYtoKA7XuAfN2au1yvHyRgKBudMRNDJ/KKguGLcelvkZ+QhcSEUjCeJEW4CoUIucodpQPLzF7KNg8c",
+	"0olNqGbCM8yh4CklE0M38W+C8USmSKNbOY3zXEQgbNx6qRRXLbBPDlolWXcasqwrirM3SgN7d8ggaV6l",
+	"yJW0xjJ9Jmlnq1d7O80Vsz+fRm0Y8Krosthk5mD+QUu5YGVMECwtxKi4O+i2fh7P+2cnVxf94xP4dFvp",
+	"/HBv3983JfIZIycdYJpB3YIZBh929LM79zyDVdQvIfc7w1fxj0vTwMeCG9TmF+eTInRQTxRDaIUbFumq",
+	"iBs55YGx+BTCuRKZLyzPJMB12Ml0li/p4KUSOPaERyDx8iWE793O0cR7W0TwDeU8QbF3IDBJQu/bFstQ",
+	"NbxDcgVOSs/B3b/ObrFktavYfC99QW8EXXwlzeiwbhpq7Vwwu2co4ll1zHdCf7VXGzF+73OOg53JRAPa",
+	"AFhYOd8Wq4wS2l01SFAKNwiZ/LJEfzjNEx5Pz0uBlStnVAked2OOIUIcgnq0aqdJ/4rnYsGXrH9x+sgG",
+	"ByMgS90tShzFIUOFtzffOnjl3Gy926FP35ivtv/ivYMK0tF1ZvT6Ch01x7uznGIniVW+YxoT+bqQ6b6+",
+	"y4FEvQI2BF44YgZ/w/ziQRAxaCElP1SSBARvEYSBBfFoyar1WquXmZxiM8XfpsHim6JpzcQdSJRVe9Nu",
+	"B/t2o13EsxsrxAbdkJu4Qdd0gClt07kCdjuO70WKSSlF60h2ErEQtgUDorM55F5sKZGMOs7z333HHsE7",
+	"j7b15wlXziPbwcfQHYDFcVk9BkOFDYdhXquMxHS6HXy8MQf3AhT3plQbp13QMvUbdOdOpMoxGniWiVH8",
+	"QagOO81NzPAwmatcZI9UiEkDRUuPFCZKYuABpZEVQ4n1dSoTfV2OIc6asIpSCW9ouZjfwXvgkB1gTD6F",
+	"wvTcjpwR776fd7uPh2Bd4lMBf4kCmSBWIBcuwNqB8c0qjgRlLcl7kSV8pqy4jEbXlGwoNVnewS8qxqKn",
+	"pEK90HGuB81NijISL2ScqYnMNP8D0RqMKprEVV3OzTNekZK/e7/Hk9mE7wU2/dhd7rKHnzBaQLXTZ3Um",
+	"wKsMKwQHZ5TJqcNgbbx+Iscx+KldHka85WMYwBYxj3fMLG4+3njiVp15FeJkqwluwLlw9v2L07/blz8a",
+	"+hS9uoTauPEf4jQCt+7NBmEUr4F9YSBFQf+Vd3jR45V+vMoloY11/NFMHGi7ej81baNZMs94ojV8/fWM",
+	"TjDczACRcSyT+ZTYb12WRh5iMiiIJcAJpwSjX5RML7i+r4OOnlIHHnn3zU0H95bFF/pelvJj7T3tdZAS",
+	"v3pYx+btou+L4pt6925DBS5DJjCEI54KlfPprGisP3bUEYjtBxyGoYQvjpGtokVtPE94ViL9EiP8LQwB",
+	"bfKPZWZ/RftrpZRWscAhK2jQtpF8+u6yyVzIvJzrgSWxoIBtwKGaiWE8iofgeo7EULNb0KpGMrPO6V7h",
+	"mC5y0KFdCsvR8jn8bLIooQeCetD8VeXsm46aj4DF1n7CkYHRQ4l7kfGkcKhxVYwRE2tESqY2E6qnhVHV",
+	"2hUEC3A5T6qZPvvfPlB85LmcxvWTj0vVKKjDCDYT0V/F9+YuTOJioePc4oMVUoIcsVt9W9ySrVsaDVgk",
+	"SnTYc5EvBK6C0recuVp5Joxwf2TFHHYvsiU6YKubKVZM5TGBFuI9LFPxyKMTmKtr7dI4GkxxdTUyLXDl",
+	"6PFmbMiVOGLfmPutM8RsBYDf0te4SX8RacSULCDUegzy7KA9pBYcZFVseBN9QVKMcxBSiSRx1wN8JngU",
+	"wT5X2pnVAMhGTWjr3Tc37993tv9SU4k6X1EnskzWtwKqYOGhR4iDaLUalemsN9LkySqa7P7X1q6D/vjf",
+	"OzeumfK/d26+2f7z9hclSeWQw672nnGbneMJqyy7H9mWvo/u9zr2ne2KsJlwlV9nPFWxuayavKFVTJsH",
+	"w59Zf2zNgVmGvkmUc01e82wsCBGlJln6JtHWCOj4dJ3N8nj/6ZNvfYbiAfido1cidSzGtRgGX1yRsQmv",
+	"t/cW1lAjrl5nc4oiBZqsih7FL8qTcQIRmnIH9a8lgyH59zykbdiTCqBD8u+5mlDewwb3D8apl0JX0Yxv",
+	"dUSMLYpThpFyPSY+8GGeLE26K7hXpL5f4nTcYeUBWUUyztlWkeaLUYD9KMqEUtvIaM5kJJL+Qt9WzpO6",
+	"dYCYSrV2aEB5Mzmd5duaexu/ZElSoSFTXDGagROhFCWVRrJyFhEoIegF/77zRols59Sz1UtD9l9e+Mgj",
+	"xU4vGMcHj9hATGJ9WWdzcELPMvkhJmlLFuC+Yon2bW/e/1DKu7gBKxVAJguYGHiy6tzYbwe8+6d/+dd/",
+	"09r7/pNH3/y5858/3/7Xfzc5iQzB1o+IIFkQIrIcb/zlhzkdzq6EakanVvijGRfsQAwY+JCzi0zmcigT",
+	"tnU2nO1QOzunEWw786bK+VIZACobbzEQYw4yHMgoChPBOB0vCpkHUxMlg0OATjmONM6dONKhnAqWy54V",
+	"CAvtSrc2BhlSb3eRK8bZlGd39qhIiLTSzS340giVuFPdVHR+JzQdRhQHIU0Q2hKiI/z7EmFoW2wCi8Tt",
+	"YE1kS4QAJ+SaOM9RdM0eun1BVmhAjn6gJbPC6XAvh3TKQjOLEmdgW3k2F9vA0YrtZ74tGSQLO+M7a0XE",
+	"LrbDwq6InbnfQLelR0rclOHhwP+z+gPOi8UAfW8Vv950QIRQP8tUbMHYQ5yCMXZ64ILrHp9KChbAXAFl",
+	"MzbVCqeD2B2CEqLbioCSmZzngI31GS129ZgKj9nOTZRvSA80FqXhbH49yYSayCQKek8BrLmUJq8P+HM4",
+	"33E67idjmcX5ZBr0gkstXF3KQYxxPVOZLZ2W9g7DIAchzCEQAlPOYjSPBL1gtzrS5jRHdI0Fh93uHsCC",
+	"IHyr+7j57ksbE332weqy3HhFxy9m+qt0j/Y/VzLc6O0CCvIr2Q/rm7owInpAQ1oZEl0kfWvCwcPptebV",
+	"Nuu7b246hB9POxOVijY2RUzcCilNLcQktLCcaaY5CEnmtQHBCnRMUjJ1f2UwbtZ0fgE5cS70madtJ9GZ",
+	"mnfSmWv6iLcLS1XMo2vqp5xFbTvj0bJNT5CuAxJHgWtk5GzvOkKqv+3nDP+aZbHmW0svrsrvnkZKud6m",
+	"LeB0vqbc4dfbKmWKm7b4hxZtecEnCkgZSsYvEhIxWd9LFidDnYZwGiVi4zFcIsoGhO8uC5iphsUvUt/f",
+	"/WXr/9fRrX/33Xts5H2wfdOxeiONqbBVrF2zhtwtAwQEIGImltoztCIQlbp+O1l+SWs9+Fn5IBEvIaZP",
+	"M9TSfi2fef3GRGb5uXEnDTl851j4K3xxhZm/wl1N7M6qC7IqyNbusg3DS2r1E+qZXubmWNt122tUz3PD",
+	"RGTvPbqZW2QgJvw+Xh/VQGgjz83jlAGrN5Sc543IMwZdyRgQMD+CUykPTKyAbD+wO4EUCsUOFjK7A42P",
+	"qzKALGkzU75kW0MnHn44zzKRDrXEXvCXuAioYwf7zwqTaki/Pu4ib4AcF5pLJd40EWpNTtLjJ6XkHR9b",
+	"CoYle00LgKKKuQmbqM0W6Y5Ccq8bNgWAOanHqKsW5NWLk8dTccRG8wwMUTIVChNXDOK4qzKHFFwPyrKJ",
+	"s8/uRdRhXQY4AQBeHk/jfDXV9lolPZXF/eomOxM8ZccXb9hcAayZnhu4NaZxksRDmYF5fSDvhfXpkV2A",
+	"R2vT9vZqaVnelY0yHqe0ddbj1DjpImglG0vYy2MJ+a4YD4pAeBOu6mnFIZ0ZY4YwAR2pWLgOg2fdbvHg",
+	"hCvIeNItYVQGptqFmCbzpEvxKfpCBo8UxYICQuQQIo9Ha3Lj1sOUVlGqaM8+7tZ27RqxAar+OBAjhQpL",
+	"yAZsC7OgHZloe/Xwn3QPvl2/0IngWVo7e5UUlEywVMQIdQrSt/MCSyXmK1VPMWChakW/QGbsdp7agG/c",
+	"MwuueRHPEL0aTnDpADt8T5mkihlACMgZ7rQM89StW682QHcHxYWd12+WatKz11xy/rfqsF52h+zVNgjk",
+	"RaExY0ZyfQoWsBbned0iT/mHK0LmuLDp6XYkzRwWBqIP8qCA9ijWhg2WeuENnUOW8dwJ3oJL8XMMvmrU",
+	"8PJLfKrGMs/i55/AK588ffp0f+/J2hGWkdCary5c45FY4AidRT5iXczRqzICUCY2o2L3M2GvyfSFSMR6",
+	"lInX5jmomzhXIipTo5YbAMl3JvNuUtpsWpGdiMTBdQ2tsFQURcxEh0FLXR/jjCCNBkx/VrzKRCEzHXYf",
+	"MwgVGYrPQNhZJgfihGeJh3X+WAawycRMmMAmwaM4FUqx4UQMMW7SuUURKDFkAPUMQZYQq4FyJuaXCXY3",
+	"H2i6P1J6x8cycgVB8AplQus21tb/SF+4cR7z5IVIuIF5AUJBrrBS9pARrU0XwDSPqIRlNhfYPIyc2WxL",
+	"FJsQXtyExQpAPqYnbaiOn/Wasm36Nl132s2zdEcY2Yhgxx9+4rXQ24IlwdX8Qi7St3EayUXp0D9pvPox",
+	"2ASCHnJLaGPVnwoIPx3xzIoInA0ywe9sTFUBmARJ8D0tI4ZMTbje1PDCVAtjRhpOwF6PoRffdv8NgPkd",
+	"ufPIsMzSExVmSxHBLrXp+UN83rtoEG9sqlaNJZvPTIYsnjo9UbwiMNRgkX4GQQzW5M3MsyKrF4R7FmPG",
+	"lSl/umohWm6oNiOP0/GlP5Tv0oRjQ7keYG0YBU0pzjR2hXse3NrzRDA+hNqlArGwSXoyjxZLC7mEWmeN",
+	"1cTEfJuowVSFJoTJueHQO1WINa3j7K6Kaa5BXPDF3Ez5bOdOLJXJNAhuVkTmTPnM1FGI/FR9LueG9+nb",
+	"iJhqPEVSg/tSiLuGCEQwhtrN7JKxSidIzJzyJIEfC6KxQZxCpr77ndGf8IXMCAei1KpeFgp6oFx2/Q2i",
+	"br3GOJfQfMBv0Xa7wTIh0cpr9Hj/S61RHIkhX2uoOU0RFeOKHke3SpZ/DksNwSIAyVSToUULDVRfyqmH",
+	"Qbe1W0gF5RZK/dVD9NhnOoe01xz/vkHvyKW8A4ikZBkWl2uRQ/7IDMr44x0AZqhYYyD29g4RkcDM1bUG",
+	"HaGYXjIQIdisGYZWzGpQAw8yEtUUsmb8mhAUQFAyYHhxTpA6vIQYOBU8hRhXCNVxjD1WhATOTCIgXJYh",
+	"hCQjmI85uQCgcSfEDKufuXoiKapetVZmYcWY1tWLhpCHPTQxOKgqpMaXdaVWyETuvdHp7vkgiequ3Q2d",
+	"cGUPeYhmSor50PcyFBEnDRAzoSw7jCELC88EpdVYpzKGBItsAjHE9OtMZjl00DM1zyu4qqbYOSb60wBx",
+	"paAb/fyvczEXVrr0LVBrTnddoV79VtosLLTG/kLHy96CFeJq0lm49CJwWqAnTiV2ms8GMonPeCa8exrE",
+	"wyqeWyPUVnlHe7f0PAVcFWGqNq8Fy0QcCGNPKxBqJoIn+cRVr1I9j2qwVI8C6Mi8pVliTadMZYY0iXPG",
+	"9RMd9hZuDu5cHEDZWLFRJgpDZj4R0yM0SNZszm6hwak+cCIZtd67bypkeoBEVclWQCiuawrcbC5QBIcU",
+	"XfBILdAfwZXO4Uj3nOuWonRQncW6dJi1HRLUnP4R3KV0FxNqbAwgy6Vg8Qpj8qqQpQutbOXaX6cF+CWE",
+	"EYEoRQ7+apwXivgRc8UQzFEsHEgmSA72KAbqAXZHCIADE2M+x+q18XDy6ZctUPFtgRO3EgPNfbYWW1y7",
+	"WjZN6oWwTeuzLcO2F1Bhjmg7xZq3oIG5GCdl1z2FvWGUmfM2ZpJ+R+Fnzisfw8pY6lNzRwQbrbjISnef",
+	"5pCVIdQa6/Ak2eIha/jVCYYbhGzQKXr67jvGiz+3tzceeJpncaG/QHqOE+5vqQtCUxSPRiLT3zdYvD9t",
+	"lvrXQcg4hO6wP33HBvjpv/6L/WnC1Rbv+Lvdtk8MVj3R9LqmYeOLX4ugFafolyZkuTuXgJ5fqo8jwSoP",
+	"eghV0rVcGpW4X9MBLrNlS5A/FfnvTiswztq35eNdbrA2WteF7w7W+f7hY3UaKYbqtrzJSGt7pRhsZaEQ",
+	"85eJ0UgM81I9q4ajUMmlkJmTJOGbV9M+gh9XnMUVv+tr/N2j8kAehexRMZBHN7aJJla5lWPQcd44iFL0",
+	"cf4JY/Fs/Io/w12g8k+b3V4FZcutFBSttN58u/liqK9sxGklD6VUVcoTU6Zlr+tsLtBy2B8OxSzXioKT",
+	"yAUyTn+QiGt5pTvTwg1KcyDmGsQljCmzOT7gG3DAzsCyBnksWqhUKN4RhIRNziQp0yQTHVkbi5JGsoSE",
+	"SuP+jUvi4eZFsz7BJAkPt9DxGsFIV4fOrU8/8+e41fsY298Bh9qC2UGuBVU6t1AeXnxsb5pcuWbS2jBV",
+	"zDB2V7llMa9sdS823vbBHTy8ThKFJXuBYPWWhi1e8DfwfIJOIEc5gnzGigDe4xRWZkNLhokY/wq29Y+e",
+	"sD23UloD4B3iCSBCpizVKyQOAs4xYh1oWp3wmSZIHW5llsRFtd82FZow4XyPUDS7ezvFczUwzaLSIA4G",
+	"NRq8fMGLXbmsnaJcem7Pup19ptiWCQ5iz7pMbQeV2oR0F0AEsL54bPPHCcay+tWkWLFuQ1NnjpYF8a5U",
+	"jasX7LH/+f//P6zbY7WRMhVUsDxLKcSdJ0+//QlKuqL3KovHY0h3pGHXAlhpXVaVSnaEaL0rCADRr9Jv",
+	"Wrgwy2TWCOJYwvKjoR7RydOyPuH3tuO4BsCgeo0aDw+4EVpyndhDsTdp/OtcHBXximOWxKmwfqU840PB",
+	"cinboFtuVOvJ7vmWgcWXGD++2mFUgqWsxxvFhPFugFTZKE6cpD9QvkDzqVRaxgIhVdBsF1fNbMkwmIgk",
+	"IrB1+Hue0tbzJgrZw+O7Rt1bGiQQkeaCAkrWb53NEC9zuWKbLWI1IY6KKH3IQ4eahcBWAYd8u10IO+o0",
+	"qmXV+8Zk+ICX1xc4yHHeYxB6dswBFjxKRMhsoEDILuf6ixdiytMoZMb3GDL0z4bsRQYZpRm7FEOZDuNE",
+	"HGGMXHts7RU4nI1Q/nC2gfLFVENnJ5m9UZyVmxU34hfE6XTLjq6r4vIFa4edpNFMxmnul35sWBPE7KYm",
+	"v72OCcObMuRPL3rgPSJu4Bjn2zA/nijZz5tbtdKZyTGX81wAqqV+z1S8jzOseX/EhIMja/KkST8H70Ot",
+	"EsW6ATord+ip3avPwI+CK9FciVdmjjlZs8QUkmYZvBunY8S5Q7XOOHJAX9NSPxUO8vhvVhbVoqZ96Mt0",
+	"r0slUgwH70HhNjewmwz+hXPQ9cAXbq3RPEmObPS4jfAHcAaZFhWQIA2kOaZ33Z43G/hH/Wzr8oQU/ccH",
+	"iVgt8ZQdP0OIYINYQCvxutGAbv49+oWOcH7oBhUfxBBY+/jy4pgcXKHTxpjnmor2RjBNIYS11vJJhEib",
+	"46BhXhsU09WPr684Cb3XKVUrPxHnRTZjfWy5yKZxyvOmvRcrNpYQRLDgy/rG8zXqqTMZWm5kxl3u2V17",
+	"S69VvPFH2oae+7II0KRwGAwpIcR5xNzF0ilHLJcJXq0O5omBfSenlcIslnthokyMs9hYVrASGbhEXT+n",
+	"RfasM+Z8dWmKqeBqnmnpjXzCpXiVYSKHdz171CGKMC7iAujl6Ua13YZ8OBFv/LaUq4kmClHvh78zeNZa",
+	"nwyE+yp39RrWl83TdHUhprzCsEK2oFo6CqvzVwo3tmO56wtA5SbyHo1hG/dROQjcD5R9Gok0j/PlD2A0",
+	"KAs2Ss1BP5zk+Uz1dncLM0KHtOqOuh92CIe2k8ghT4IwIPvD7wFPxkEvOLnaP3wShMEwuw96AVQFgUx1",
+	"rbojEkOu1dqTYy3GK9gaMWCA6o05GLz9jxdvuvP/OPvrDz9cnAVhoJ+N//3Fb2dZ96d///X417/e/fQ9",
+	"mk4rwheN3ify38ZK3epdhTwbAptzeSdaqot3RKuK1Wo+SOIh0z9S8A1nf716fc7eigH7QSzZ1uXLY/b0",
+	"cO/ptom/NjAut/ql26IYBmd/ffvDVUnuWFX9oraoZUS01ZjjSCaalHeHVOL1NgOW+p50QMMNZ3O9nyne",
+	"jQxtjyiyxSkHMuWRCB25jPaYtUkvxGAi5R0pJkfs949OTDorzJTZPGU8watS5XzpdtJhfZRnxXSW8FwU",
+	"iwJ1kihgREyFitVuDFTosfcBTPN9YAMEEQiQMtQUTTAEhgUVsCiCHZQmEtEwahqZSDZPFTvHXkJbtU9P",
+	"vKefAe1okcW5QLuuqS5QlPAaYKiFeVbP2NaoqnF/kepbznN5VQMbcRr+W5sqRKNjxYv+ynOSwHnOZnws",
+	"3ByQXXq9ctZWwwPulgB+dnduvvEjPdHICPXfV7jTq3o8Uuwik1N9Zc4VjNiES9N93mH91LctqMOdeZa4",
+	"op7dUmjiANAlN3gUYiIdx1/RMpj1YABUT3lNZuDh4ePDtTkO+hK9yORQKCXU6nggG4an3PkoIUit0g8+",
+	"UnqHYWsh7mUsg1occxIEFCS/Qmg2ZijYOPx0ybJ4PMlVLdUlkiGbp4DTZrvXIpSC9THaDrFQlKUB6pTl",
+	"C0lZvybU1pFGaaFY/+IU1hKPJuL5o0uLpsRi8CuCajIQujvzwx6cOdWsn3z8pLAa51CV7MXF9w2eY3fT",
+	"e9ySTgPgk6z9ILOcAJxO9WUQOeXCPLAG83xCKBK1QPxlUSomVuxeZPEo1oLkxclZD/U+vShYG+6Mz8wh",
+	"2hlyPaiOVzYsj8UDtlc8AB0VpakBOk2WtKIGO5LbSejM0HcbFlvqqqFmjlt8UC5SE+JtkEDxtW2PYF4C",
+	"jKhTgrL+Whj/IpHzONlcbDCIEaswOj8DeoQLxrkCe3MdfNvHMPiRq7zZV1X3wxq9YSGzfAJxoBCUHqdY",
+	"GOCIvTq5Zrv3e7vmDUUMHJkNgvGBkdC3fF/UXVIxEnlN5QUm8R/Olc/hXHkwzde5YjZr+Ks7bv7wyPwv",
+	"9cggvLTheJ/kL2nrFrnxsl23xnd9CTH3rgBD9dd3ZlTT35SzKaWm9kwOk7k/Hyl8ebDMhZO3Q6ldBB4S",
+	"0lsQ0a2Fug7+81y/RN2AyQofK8KZsFVjD8AeQwYFz1HdnMiEXgWpuFQXPJUGBQUgYRHGBGL6yUpvh4P9",
+	"aBlVhdQXZdugjEBP61OoOuwa641DH3EKEfYhJDBg7A2ZiVCERWhP1LKIo2opV3xAPhHzhE1ilYNa2GOD",
+	"+fBO5Cw2o0TbYpyyrf3/3NqKd/a2d7/dDtn+f27Fu99u3zA9s+uFZApWXOCQpiIbY+aIFjLSMTV2xDib",
+	"iWyoe00wRgj5CCUKjUbwCtk3n/1b/SbF0ZUt1tXgtzneii2Ll69TkOI0Eh+8wpVtb//QVbN2XCStpuJ0",
+	"2GpIo71ZaacB7bfKqz9hmv7s5Pn0rFzzfX0l/XXF9KuiNAzZdBXatfSyEQSLWRFkZOBkavbtkN2JGVpJ",
+	"LLACN4V8SW9NEHLagoEn+pygHbW8m2YyapXSaLrx41O1Qbfx23BrtmHCXW10EQJuAjKjlMYDmBMOoHab",
+	"XnKetQCEsmybMn9yKe9KUkmLrpx97quBWN8ZRlfwhb3mcTpvrkqbig/G5OQKMXYWJFN5pLMp+kD1QI/N",
+	"wWsA00GcewNq7fRlDZZLtgAZGhIKsDisLXNtisVi1lfrwEy0+zWriH5C3ovn5Kv06PLrfPQ8d0w7eFMl",
+	"VRwUDgq/oYDNB9X7kfATi4ABXzngJil8fUUVn+6Y5SLq523FP0/Zw8Btxsu1GmGl6pvFwkuQ/xxT0OiY",
+	"VnBxar5l9aioN634ssMKfGjKodMazzxLO+ySp5Gc9hhPwcrIVX4s01QMwdSEcPEjsRDKKfEQp2yUxONJ",
+	"Ti8QkysexnitBTFXzVqHVIWowy4Evzt5e9bvFc84ZQxMMqSSMoU8uVwkyw670H3zpFdIUGjBEwvPqFa0",
+	"qKW6cvB/r4gr0/Q2oDrwxZ1AHEY3IaLjOFx7Ti1U9MsWbgBMvodKEVi7wjp1Hyk25vOxKY5TGqxxUTSU",
+	"qzCh7eDJdFWpEvx3dRGDMMBFNr+ZZNEwMIuhPyKJg2o9kCAMnIwRnz52poW5C07y/EZWozMwI+o7ya/N",
+	"TfVtRTH+aHLEgG6DnURwUSjHYsEAzL1VE4+VZSxWXllQ1ZLqVancNEch2S0vxql3Kn3L4VMDM4G4hTBS",
+	"7Kl1B5oK11QoptzN8cWbn99c9V+dhOzs5Oz15X+Yv16cXv2An5nMWP/vJ5f9Vyc/X55cXbw+vzr5+fr0",
+	"7KQNa51SpZ+GpBFcCrKgQgawkytOyeYU7mMBvIDttFOCZzJSa7teQdPmludpXA0rXl91x1kIaoGGWNDp",
+	"pnHHK38JbFtAiZ5imX7sXnhqydTrDNXeuVk3BWrDN8x6nd/NXLd9LHRsKxzrQ1wYt1G/hPA5ONkcNUPU",
+	"aq0ZrX6C4cGTD7MMa0qU1bwNcIHvsMZRqczS07UiAhZqR1IYop9qhnsuc/j3BDLVgjB4IYU6lzn83bJE",
+	"6Y+aXNAKfDJNwh+2Xfir3PjHMICtvrKu9pqyZ59Y0VBT06HOamX1YZgEsPAw+xVLvX7aFbc1luImzcyp",
+	"SzxXmM1LoRh0p8eqYCqVCfrEZ6dwxJpbcbULyPhIjrAAUgnuIqdEIctNQbN1wxTql6D1Fq+kZENpMmd+",
+	"ddT1JsE5nScJxkaWpAB3WRLxmZqivDZx3qAFNL3gdQIdk4VrIsg8oEyyXEvFK1m7Y9fTOW07kw1zO2oq",
+	"YWXuNGEMNQXGDJEkRxhIGedQ1Al/vnhz7dWL53HUUtd87WCMeuw5AwF2T9QMHT8Y5oYZ4BCqHlsr+B0r",
+	"BjtMRBANixU6YyhZPgVj56VQuYT0VWt0dStb9Iq6WMrFKFWIPx2Vaz7Mchd8q8N+EGLWQ/hpvgREkd9E",
+	"JkvCO3YfhIF+tuV9YShWvGy+wUY+hoEN4PfZO7jH0MGZ5r6Fp3MiEw8HaTaj/Ch4pGzR2XbGFHdbdw++",
+	"/aezrvh28wVGjTcaTNYnKsT3whvTDAFfhDAE+g/uLAiYbyj8p9n0JnaNFcnJb90qIyaDt1Sz9NEmucoU",
+	"Q7I2qFxGb5TYjBVSvMPaB2EOm9AmE2jKbBlNYdOIzVm/EGmEZ9ogcWvtnOLKz2VuPl6XQsxfomP0pr0R",
+	"CqNRYB85g77xb9ZPTEwq/75hpuZGtxalY6zZLV6yePO7dHs+mnzFlKkLGZHi9px7PaIvHamvHFJfuCfu",
+	"UrlAV984lRlyLmcxh/pxVOLModux3+182P9wcFcY5aF6oT2Yw9mcousP9vY7hwaGnb7b2+vsf2xKmZ7J",
+	"6Ly5iNzO0+hg8GxIvXtisJ1BV0kCyikErWpZRJFjZkOD72YJdli49uditcpazSF5uhpgAh+8HfxmAk6A",
+	"HEHv2TPd8GiuoN3fjTPyqVOo2UTMmpXssZ09w8KppHsPr+auvv4KH55vUYqe65eTMKXRF3DT8rt1qKGH",
+	"672Odm4+42BcdKn40qKCOBPrsCvktwiuh+jTeP2Tv48sVBuEysCA9Gw9O2DlolvaNaz7Nebj1zlqnL4E",
+	"u/YK7yIg4rEUa2BgURWwLVMUgCmwsgZfu50nuCEnbq1/RQ/Laz1E75sC+BgDhcgJT2sgxvPURrZThNEX",
+	"mJY388sSvmHFtFjSkPkMNt45xDgDn8Ig5JACf0y9nLFcZ6VuYREGe2dz6CDCeGsRl0Eukl9MRG3QY7m2",
+	"UdlFPDtoUStCpB3VxuR9uLGvXh9CYcNqwYXPikyxemVMaslOKXQpaqjlXdBM3MdiYZwjm1kUH14YtFVh",
+	"TxieHHgXCDMG5SKt5o/W91bkFHzYIHu4kPmnPBJsKfJeDecaUlbqZSUM9CU4tFThHkN0aXrP5g0UebxU",
+	"BW2A2TwPyJHDKsgNs6w4oiFasnCpIi4NAFKV7oUyLb3KyJOmrV158qD77ElLYR5fX21U9QVrTqRqyGP5",
+	"XqqcClG3ivedUa7OelUdC5A0bjCzuLUyI7Fie34mvjL0akapOp+a4qLPZ0lL+/76+iII4Z+rhhDU8gzK",
+	"ILO+QkqE7pQyzjIMl7WFvKVmqSXSMT7jWf4AiuS1Um2bNkCORUuJPJ9pdXQ4W6995ugLm2EuSWUovg18",
+	"aUP5K4lmhIDkvVrjnEVxZKvQyzmmC5sBEyaTwU76XkJk8bnM/b7rOJ3Nm/DS8SYpNC8oqGFtRStYQ1tH",
+	"s3FYt3T9ejiO13zUzp3pMKa1fT+cM/nS/x370nojUTPS27VZfotvECtYo7YYcvOkIS8IFhr1CoDAOwJ8",
+	"mt55/+zE4NXLEXPrtVQNXp5aqRUaQu+h2erOPAv6+I9MoX/Uz02WyWxjnRYMDCeQ07Em/dcJdq0qf4rN",
+	"Ej4URkocaOW1w65tkHSsWHe1mH6gddl12qDhFxtepSaalhrwElbOfe4HfVxthFFG6OM15JnK8f/0eoFN",
+	"UDUvqYwpGZMLVOJSfGshZVFYkwqdgglQvhTCzctwJMbsjzkbtiQduh3BxFQvSzdYusUeNks60QTvk1F8",
+	"LfhNUUGhjcjlVGL2HvCaiwirq5FjqJVQNEjk8E6sNUc+p8fKFYWbJSTl4sYXgZG+Ur62lGjLir7/qBK+",
+	"zSPp+hMQXftxC/4FRsZ2+EhYrqFU+D8Eab9J7QG4pGIZitQPwIaC2ErUFBaxgjx+8kEabBNEH3WAZwBs",
+	"CYrq8DgKPYGb6F4FS1XP5vknAgPGxnTANtSFBEHPtL8aLJCXxxguPswQ06FdDLinoJF1yiE9AYHAV2eo",
+	"WRSacJ/J48kBGwDy76jIGIaFAvsLrvTthN+L256+qCghq7CnU6AhhR6HIKrPc+FUd7JM1QRq6j8Iv8GB",
+	"DpsWOewIMqFEMnJdymzLR8UQ9kJIOU9yxIjJbBd6ccUDUGbXlKBQIB+86+484zujm9/3nnz0Yh5oJbEx",
+	"csjP+FbLdiV3TsvDi8+jrTmXQ5mUtClAkNnd6+wF4QrMJEIrLo6qecvVDZyWJvvDlo52rQTqN77fPwav",
+	"eiYgDqKPpsrSUH3hPH0tNrhvFEPUjzdY4zCJo98UY6/vsCt85pFiehGx0pLMcqjcM+JJgvEZuSwiLisb",
+	"hy/4snLVHThG7EpofIuby32umOVgyXx7/QF31IMxmfVUZoX4sG69nMfbLJa3VNGXqN5TrWzzcC3/s5WH",
+	"afSsOhKYK7wZjlP4qL1SQ8NE3ZusUYZvPDR9NipLz/XUsCNKtwSPK8Se0z0ilahD0MYpgx5ZJL2IDBsI",
+	"rJ+dD69lpZ/EE11CG/5Y+q4tr2zD+lrwp1XHew3GX31vNu4s9WYWmXCOCgT50EFmcdS/cl6GsyWCXesT",
+	"Lx8Wx1ke+FWGx90mUbvbDgDdkQbfOWFJwV638+23nW5n72nvsNvdo/CINt77Ev4lUt0AR777nczHwS5W",
+	"YvvNWAihk8L4amyuVQtmwb/AFPnxxsJH0vK6KJDgmtGP0Hl6d9MYnGDPh3sCqvsVu6huSYci9JMLaWeI",
+	"R7dV0NesLKjsUmzYc3MQveCUWYrdGGgT4MWotwS9/W5XT9V/JUChszKbR1uofkVzeYy2JF8WJWcgwe5N",
+	"SGhw9/jDs87etw3w7sMiiri9wu9TKKzu0wDDUtaP0BzL7wSbabUCfN5GT+LqTlH5a4BWtGKzxQoJMf8/",
+	"zifMUCEEz5aBVgOTRyEoddjJdJYvezbMJmVLgUl3aHX0Zw4fsbHUKiRZYmzKP4RGQDNYUtNVCUzk6YTj",
+	"lyF+4zhZSQXhiE9koKX084SZbhEDDM4rxb1iyCDWTIkTiMWUGdtnCA+7cBA8nZ+fdJk6onp1mI7X2rZT",
+	"Sh1tAUntZO1XDIupU+XWqG5gYMQ3kBpYdKuA0ZuIJLKaGEVLQlQI7Ixbd/feIkxsKoqqMs7bpiwNhe4q",
+	"SgVjED9brLuphZrEqaAaNqQfTv3ZzvVQmL29dXYRJ9Rkb9+X72/OdO0M2UI+9ZmDCgyWidBACxfxzwuT",
+	"vNkIM2RCgSMf4LdF1ugV8cAArkOgzU5eBaBTlK2WhRKeRmwgc6yeCMVeYUTGsexiZcD50z1o6gOam1Nq",
+	"iNnBtkKLtiyxJXdz9A6yh1VXyCTkttSMzfm5Mq85TThR+ytreFceJzi/hnAq+MmtAmTK//QIDm0OeNK0",
+	"MBhgVObNhrC4lLfQoLrtUUF5dAfYtGRO6JyKRGl4omaT5ndCIaN3a2SnSxqtMdkSKqKtHVqOjNzS44fQ",
+	"dr3lNT/f1kx/ILHSVc2qVncjP14LjwFz9TGwXIJ1cWoHXbOiIy2i+D6OHOjkl+d/39kDcLsJ2yLL1jbx",
+	"pTgr0pVCNpXRPJG4aGgiK9mLliZZaM0cD5w57vvmeN+UK/Iqvhc2I4QrdgtX4+3GGEOmA4ebhWVZoziX",
+	"Pin9Cj1y/aE/nacfRaZEckj5qMXfMjNf8SRhW3jtDUSil64op7PtmpNOz48vT/pXJz+fnl9d98+PT66C",
+	"MHhx0urLn69f//zTyeVrr1Oa5vFcTPh9vHHq5fdywUZc5SaGZizZHBGnIrlITRkDfcVPMaHme5nFv2mN",
+	"IrmQUeEUeaRlJhxBXb2FR17IxXoehHO5IBMfvPdmttFbH5uX+owC/SsLPczj+9XpPLZ6dYe9xpJpPbIH",
+	"FwBiCsOdsFT2UGZ4Ogl11clCovsll/PhRD8iPgzFLK8WFFZ5nCTgwQExAhwNkAnELqDGnxmWKUFNSBIA",
+	"2qRyOZuJ6MhmV4PF0/olMY9ai0kiYofdx6aKt7tZkSZBGNB0gzDAfluq/JrStg39R9GO/su0VSzNBRmB",
+	"Nwiim8kkHsY+lNlzBADgKWCYggezBcK1v5NqjFIzS9z7dj38UzVg5gJTwC8QxaolcTWtzIv6o3nZDdKo",
+	"l7kDpkVwWQ7gLuSY+UEkYOqrr4G99ZhX/rAfHGg1Bmx1dMi3D8kFxpTyC71Xll4XH7phjFBuNhUbxGmk",
+	"euyMf2jiDGEFOSRJ5EIB1tgRO4vTI/YiVgCBDWfVyhhjunvJnm7z8fkHfTjA9GNebLkfMOkeG6DP0Ax+",
+	"LhpDo/ggTuLf4IJ8G6eRXDTa6AnmyIjMBUAh4VUrSWKKcUfNZyiiTXmSCHIy6EuEsviysUCZCoP9nTLt",
+	"XTafhVqDjEDV7WvaaBVOMzyAQzEV8Yh3gs4FMCkb1T7vtsvHuyoidTZkFtyKEi1uK5I7nEgtX9qKjSSL",
+	"U3vXKA8GaCOc+TuEMr/ZerdDn74xX23/xevlU7mYrciZRJ6h75AoElEhCUXmHnHRhvbWs4+1LNNETfqM",
+	"9ElS+FAhD59QMlspYbQQRVhmlds0p+hsDntAUXDObEKzX1YIp6WQ0Q12YjR3s9TJwt2tyn4mJsTUHbEk",
+	"LMDT2SAT/G5NysSTg/V5IK2QaPQun8ZJEg9lprVHF5cG2IkDTROn7Cx+TqALuUH/mWFVqCM/bI1tn3gW",
+	"2GZcRCZlFSpKZGhov8cu35yfn56/+vny5G9vTq6ur2B4f3tz8ubkhfOdIvYZsuP+8fcnxdArF7GpNxOy",
+	"Vy4t6KkOe770BH9AGHABbNRjx6/Pj99cXp6cH/9HSKBHpQovMrtDzZcbHZhG+vNl//qk8oqp/+NeUnah",
+	"9FXlrI2+s+zKBGHgJX4QBlWiBWFQIVkQBg6lgjB45XTpzE835ozdqxi5CCzlDXfytzf9H3++fm0KnOGF",
+	"tvdvZjkscoeZ+KvLk/71yeXP19/3z4Mw+PHk6sp8Nm01J6psgoO5CQJmCVPITnZVpK0plbghNxFp1FzJ",
+	"ScDdT2oimGf0XH0hrs4d9awWeIJFN77ZDf+yc/PnLfbn2nfbvx/4o1LcwuYei4rKBY8sEofzMBmACNcX",
+	"lJXNhF0/n3Oq6a4fjVOh98uMhjTeFtcgKMctpBFFe+irSiQ8W1FLDLOFYA9C/TLyyMsRG2Yy7bFpnM5z",
+	"EbKJnGchi/jSHPOpTPNJaP5xflgIcUcOAmv8wKLxVozPRZKwLc4e72sply9Dpvhy2y27QzE0eMpsWfyv",
+	"eDDyeCp+kqk3DQxCEmi2p/3zPot4zgdciRCrUXLFTuaaCew+F1mitZlCqHtzfewx1rnDthV0fv7z7s7N",
+	"n/91IzxMdDrX+deaEidFHROLp0Kh984pC5nLAKBajIxEkVwT34u0qGxS1C9xbHrlwiZFa5UfZCSo1MlV",
+	"3QzvyR4hAFPjF2yA5+yw0xzwfUtQOyUfB5Z6wkGZ5pxQrqkxKZEJnF5IBNfqrgOyOYnHE4EV1wnPPBWA",
+	"Va5ftGDpBkYvkQt6GGMLFWGrCHCnAcTfSO8xUeh9EA7uDg2EFIwcTz1GdoSjXqkrXE14FjlZ8J4IQED5",
+	"B2+AqZbILUz8a6PL21POFRb+Kjxf6KvTGqwX4VnM5HDSJu0GPb/NWW8rnU1qmQ4f8Grl0OFYvXIC0nEm",
+	"s7wxZRmJRl5m6dCV8iMR8r4WGyWW+CcC1Dqrb1QO9Hp4s1ENOBHpM1579kv9JSG/amZMQ0rqLhQEQyuS",
+	"x3lKK1wA1nrJ33qJ0QfmHPu17o36QiRCzC6pXEEllMhcvqdR0Au6eztFnMnes1JdJ1vG/xeeilKZbTeT",
+	"SJ8oE4VSinmvB3S4PbeoU9wMEETg67o9MJcD3kJrRKDmZK8LRNwyE00reOgtEHg2Cxr1IGWK9llaEOjq",
+	"JJK74WJZFt8jHlOw391/stPd2+nuX3cf97oHve5h58nTb38KipiYoAd1i3fM3zuHo6fDHT4YRiJwCoHu",
+	"1UN0in68UlZRv8KYW4Z8KtoXXh04yODV5iUE4jwAk2WTwqYAIdtCoN4U+sFOrBjOiiXe9Bx/WzrHXTjH",
+	"ez22Z91Euk9VO8XgqrLxaHSm3/K7ovy0WwNj49SkzY6/SPhMtc//GEsn43+eRvpmgNT+MU9deDasUtI+",
+	"HfbT81BaQy5/lnzVh7MwWv3m4mAxVsw2wToVB2VDjsGXYow03NUc8hqqt74o5XptYpd3o6sbWAWCgkM5",
+	"USo/UQQczTBjUW9NWaHWEeGtwwMOcLWJH6Tykk44J8jGIKExjFdMwS9CTSziVHXY+2D3fUDhLIXoSRqp",
+	"qYBdQNCiFQt6h3xftqWEYMcJj6fo+No+Yrvv593u46F9Cf4UpAVg2BPGL8R5WIi8kC0SUlhfvFkh1a3d",
+	"/9pyiqn+/N87N6XSqjs332z/eduruX6G/EIbI++5zUDNC5lMk2Vh7yQsfyVgzhRxpOX8I1JuhqAdFz71",
+	"rOxUXn15rbJ/dNYaQB4GiKwEHJ6ksYzEw7KN/Qai69KxeKRge5btgiWo7i9JrlmroryUEmVDfNHfQTHa",
+	"oeMix/hdhu1jeBuy+xDjMvY0W0DsEIb5ezR5Y0mZ5PmsKtIerjo57/Z2nt280zP8vRsefPyvggb4Yccl",
+	"gecItTaVGMMHR8pUpuPUeCVrByCvbz0Cw9TNn//1ERg9qr+VB68f0sxm/wn+n8VpDjYS/Prx8Dvq7GPo",
+	"HxnSmoG+qEdp9xaGdGJphERo6lH9BUyhBUvGZDmbiFRrqGO4/ooptZ+RJvVNdRZIEUqtUFuPdnYekb3H",
+	"l8ZSYkEx3DH2QoBAbMw0ssnxVBYbQuSghrnNUHUiibhJEUzKFbV7+MqPktLuNTmOZaoZ5I790kG4BVsg",
+	"d0ppl7P2MR+1KD9yQc8NpbyLm4Bk6RitTEY0SMjVGzUmqwKur3tkqcbNVPDUBnHi3aVm8g71lEz02PfX",
+	"1xe7+3o3DBPBM5aLDznbmuwPt51C77SX+Gx2QekduqHi2HRiuTvZH+qNN85mwzKfSN33ihKBuDVL+FX0",
+	"LjCBfbYFISDZbLizEIPtI8zwhuFS9ukmVvSNTOiVrCdvVW53/xlJxuIww/7wLhnCXcd5bScWQfYDMYkx",
+	"qwBVTYUFCvWlCx8oQZqKC4KQ7wef8xuO3bws4P7NUmRRTLkGVI0CZfsclWPzygPu6Cmf7dyJpbIxUTcr",
+	"bvIpnyFAvMohqi7OIdFrhbLuVLAcsRyxIhvS5lfp7Uml7PFKicF9Fi2cpujeytfosZaSRSu4DfCJu264",
+	"NgA/D3v8ORyIK0yyWqPE1ZDfc8kyRGT/qvapEvCz96TghllTdoaeWlF2xppKfVF3STwSCL6AmRmFH0Dr",
+	"3FoNoVgzEwhvnu0V1mdC/eMMrMMo0ZOOpshA9VBD/NuJNCNB7wheOErqv+6Fp4yacXM4iB90aQueJbHW",
+	"8p50GaWCtUwr8Vv6r1chOy9sTgYSZTCPwR2a9hAtxFUoW4yhKVcBs5rK9ntaqRDHUIK4QEwNVAdiLc1F",
+	"IuuxW6T+LbmYUhtKad/TDyDlb5Eat/gM4CoZRx9k8pX9NB322m4GKMfpatKE3F+AZFDmFqL8g3MH05ko",
+	"nKGSH1jUo0qlnTIYaQibJJdJZP0J7ePRXO9VDVyrCEbz5HPV6zvVDuen1Hey/MCvWT0EdDy01VRtipA+",
+	"zFMtfKSQswNbpIJNXkufbpPCPOJxMs80R+o6KL2ajP5s30z8AqZCeD6zybaHeyVc4j3HAN21n58vc+jo",
+	"401bq7zmJkU6cs1rZNNqtUz961ykerD7B4elGpRV30C31+3+5EnE/VxVOE0aXhv++qDsX+cKM0DXtcTQ",
+	"bnNusJ+b451BVSoRBzetXxJtPA+VTMZV/sg+WesgKw194op4U1H90QQrlPElCGdMUooiFW+C4qatHJUt",
+	"PabX2Vz0yu5RT9EoiPilUlGQl8y1mI4bku2wvdDZOWWQJNgsIAlgRV9GLtpabXNbn0pz4focWb8WLDCE",
+	"+lSmjIvBA8d7Yo3ztn6h4hBNAAaWjwde3GsQUTBcEvaUqYTe4jyMpNZC+loGKLkhaIme1KJ0X8oMpA5w",
+	"S1AWOYk/QForfmj+iRCXMgVyDgTcdXCf6VsMM5dBnkkpsVAlEiGwIEtGRBjejVdeJgT7da6ZTEbIgTx3",
+	"NGDc10QjrelZySjG+A7KHJApe7IGzfFJKQr80Fscy7DJ+tLFykSoOEX/KfHb0EYfG4B8a0pOntkQsyZc",
+	"3r6hukwxEr50ZLDkVJzCQdfigD7OhDRKvPQI1ytWlDoRC2twmX56nHwt2sCDVIpCaZG0a8lDjMm4mdbt",
+	"4eImqiV3OrFJ+qZAkh1pzobQYxRP5JQeaY7x2Sh39lo2yqMF/jjE5uWyJJpWpVIoN1mCrRT67NlSVRhS",
+	"QmDkhU2blRbACrQWsIEP5L04Ii4DqTEgnVNicybWRcSERpzHQ23T9DFiNJdFnjMgC2Y1EC8wlBrfEdlU",
+	"R0a3GiwRG6PIcy7JsIX1j8K+YpfNbiLdggS5sXBbFNv2h4DSI0dUjCtTaILzuP3b1+h2XPvFCJy9X/Ck",
+	"ipCzQoK+mk+nPFs2pNTPpwgBia43D96qXkI8UXh0Kp58FxnlE8CmIf+94KSfBDnts880mPCKkbUpslQI",
+	"9b+3qa3oVkVpYWdJeC7S4fLMx2fiqWDSlrcoKkwDyTDW2FOLlio9t6Di7LDb9slnh62ffPYQ6G4YNY4I",
+	"e8OWfOtTKE2t1iNz0O8qSUkAZwkM2m5+On8t62iWise0WGwnjmjt0zWoaNpWbq9Fi848nR3rEMuFM/JR",
+	"tYb5t1ly/+sRErJUqNF6vwUTaZ4tMfp5FGsJ242chpdKkdG+bZ1PqNC2zxG+tyo+4F1/5ydvbPjnzMIL",
+	"DUBWzTSrvzZuCes+KDw8+kT/Otd8GNxMpKrFGYukVnzGUE5G34EyuQdcABM7DKI1PP+N3rcpidM8SfB3",
+	"vJiUbA4eWEW03Xf/+Zd/+eb9e3XzzbtvbtpEC3wi+TxQYr57wyKHWGQBzGeh+vVYc7LH9rvd5nRqYxAC",
+	"gXmeV40PFglIUZUuc7Yc1TMFyISqC/MIYA5M81ACUy+LCTInk5ke22H38c16Q7w3Cxv9va9/CEL6+Cbl",
+	"9zzGAsQ3H8NgrkTWH4s0V40kZG+UyHbgIQJSN7ktJpRAr9cOwOXtloMrhlyJpi1VTTKpnMM/7fz3zdY7",
+	"tvPfN9/A5+0vvq0+frbcDjjdISM+BGe1oPPavA54u5K4gS2VvyyaJB//W4DR8+FYCdiBO/NZgdkRstmE",
+	"K6FlbPhQtWm2i/GNo6AXHAxGz/ZHjw+fPh08Poj4E/54KJ7tP4u6oisOnj5+EoSBnOdaFwXTEx5FzbV1",
+	"vwThuKYfeFS/rYfFE5B4Rfp8WbVi6h/0VU3PnYHVM1zV/rdP3PavTOCfbb4Attwp1BZPN9929j7eGLxJ",
+	"yN7F5N0qzKS+hfU1vSbcuZ0nNG7AwcozKGRhMeAwSppYUxtd2q7XGmBd2HGv6eGPxZJ6QPCAgWYRmd/i",
+	"afsyC9jLBSzRetRYf2k/b5y2LyK1HqbdUJxvnRCmd1GxpAVJLZF8olWZoN6iu84BaqypaxpCmtX1rQ22",
+	"2Mw0YVF47BGEqOVjnsBnc3AuZHSM9ZqDIrVXfz42gK9XKDfr8ett+UrKCAvDFVWE4Yfny4aCR+ZsFmOq",
+	"8gD/ofW2VTnGm6sjSKBQE7XWnB1r81qvTGiqe3MVX2B6GDF0D2rz5mxkZMjdb4hQRPnpkSJGglEyNgSn",
+	"gsezvitY7qa+sIuxlJGvGODX5YtrPC4P5pIyaooEpdwvK7DCCFuFl4A6apjDJquvzDHe7LVNGChldq0G",
+	"zO8+nKd6j1cFIN6bL0ihXRAqZnLdVTmRxbjaabPo3c6+l0nUjM1GXqKwqLWSgXmZ48sXmRxnQqkeG8op",
+	"amzW6Taj32zsHsOSuwqiBXfFvUjzHVTq0fq5133MTniWLNn3sW0pziGED9o4MiEM5hR3bNa31nz2DUBO",
+	"aJJmsQhWDglQbMuEZm53mKM69FyINnrzUuTZcqePYSQXUKWZI+wSm/Ex6aGamSlTTAQqxIQNU53k0wSn",
+	"qIldzIcgOCEPpoTCKvhw4qJjUNk8Q219c5rqxWHgqkFhcFFO8VgFa+XuKurB/crpzf3a6dn9ujyKUjsw",
+	"IsTE9SKpbmZyweIuHgMuuVhCsARkNgWdsPdsoKT1F+SUqK2YgQsvqw1T/uHnoUxTMSQ9iXziM4I6C0BP",
+	"Kj1i8dJ/VsYG/KTbrUnHtZZdrxh2UsHvwaPtvFPE6FTuVLADMGAIIJiC2xB9ZwOxlIi+XEInrO74o3o/",
+	"gPU7EykgL8OnVpl+6wuGGtC41gC8ej/hWx89xC65ebthc+6ZvpymfInzQZDt0A29nRCIiN4d5JAB4GOR",
+	"L4TmQAuJbkh8RrOQg+rrIXknMTfScesM5+BqR86H9DWHH/Am70UGz2wECbXXDnqtgZalqhS+bV0nJDex",
+	"4sOJVMIJd69Xc0NU4FQyf6KMy+gyOU+jnzOq0OAbScbTSE7tj3S9AdAhv/tZLKYcpEjx6xzk+iLR6Wco",
+	"UoWILcnPfMEzv0ReL8NYyRhG1IWgFxTJHLAaBqdPr5t+Wbc6E8OOAdezwEG9YOfQEztk2vWXWVW2iH5F",
+	"gPKX/qUReAUzJw0BHrMFxF3MEjTNznjGpyLH7BBvjWIX/dwDy9SQkK7gwKmJzHKRCvAY7x8+YcMJz/gw",
+	"p0rP7iyfdNd5uXDGoaXjTfP2LxUsL6/ucDZ/g5awg739zmEYRLG6o2+6+u+pmMpsSd/s7XX2IYgU0o4x",
+	"Yvzxt52D2uIC9tgbf5b+NQDlFBBpj5RFK2NxyuZKUBpUV5Npr6HgnGW9a4rPFROsjuPMwYWzcGxY+6zw",
+	"vhWUWzeOdohbJQLXR/Q8dDyBjxRbZHGuRQx2L5P5VKjWg1g/jvFsfuaurX8wxheJw3l18eYzD6Ghc4Kg",
+	"dRbmQSNZ07/rw12lCFUTmBYyu1MYE7X4XNtiunYtAEdKZndxOmZK5Gxr4USsGZs0ZHhtf8Y1gsKtrVRF",
+	"Fqcqjmq+ks9FILr5LrmvyATlxgF+IV5LX+Ekl/mgl71YKNtiH48c8Uh9hVFqofFaglXuWt6JtPVIv/TQ",
+	"Vshr5415O+bK5m5hGnyfbfGUXb48Znt7+4+Zmg8iOeVxul1Sc5pCur9k9nCt1qQHPs2ZTZGGX5pQwgci",
+	"qUymCDH/clh5NPoLGZ0BPKRagYOlReS5EuA/g90SGZciwIkCB5vIhJi4gQEAUUxG4hFUhcaq9BiNK+dJ",
+	"RIGnTouFTnvEuPu8q+1a1aKIVu122NdLLJgWxKrJWG1lqobaYTLC89GiNFpd6q6EazUh+ZrQLQteqjBI",
+	"2xS6oZhtBfm1U9QDecq6TogqJYpkIACbap8r2EYz6q97S1qqtlChS3LvJ1eHNWTfqCo0OJ59FN9vVtcd",
+	"mmP0taUpUd0cBYsGAkB6+gRi2DBUbqaYBMhgW5hYP4PQAunQg6VdTr2ycZLoc7aQGRWAXsfm9/0KebFa",
+	"i9V48HbCJpiWE7AbV+4UZyZOdiqnDsKxex850O/FreU8YIQUVMSc2PpP2o5VZxJtkLBUltTs2BXq2UUm",
+	"B4mY+q4FwF/hCWIVwM5hW/pGeHZw+HS7w26HMhIm1w1XDmYKpmg+1YwqH06YTI/YrdC6vbol6wQaFDEk",
+	"hOfYdGgs0IqYqpsP72jjrvoIcLBBnMI+B8NJzuOkagrosZ1DWwUNG+rZWIpmswIOmapafh4rxI2W+lXO",
+	"IdY82OWzWO06HsdxJuezTvHF7v0eT2YTvrdr11Tt0hneHYLhp3jY1JWdq6B3sL+vRa8crunrAgbbUMHQ",
+	"i/bEPEt7qZgKFaveDLdDzxC1rlx7q87oTu7iFMx41ATjCquby0zfYqhJGpueuczahBSYVfVe/BM+m6FR",
+	"Y6I3Yjx1Nk4uWSQZH8CNnNfKPT/zFaM1q17D2PZuWU1MzNI1bp7WsQl1y1ctjLwaoVDsnXWWJr9jssF6",
+	"lYk8W9YzeOqJ+JLl2dI4X+LUbH4EjXJs2mS7KleN72yMsV9kgdYn+/319QXDB5jekTYzi1xVpfqCz545",
+	"XblldN26DHha2uxrLXexkVgguGNYQgon1iaHVJlW+DCm6tDGGR+K0wYL4tvHxzX3M60v1jtHJArFEjmm",
+	"KoyQ2T3jteP12Gc9zL1FDPrszeWpvgEETIOS9yxsdoUmLcyU/sI5SHa71iGyl/p1BcEbw3kW58srKJqL",
+	"KQKCZ5ge6T1p5RfMiaOXihuwaKVKghxQWOTIUZB6jGs9X8lUqxA231/TpH9xSkZFggClKpKxqaZzhDep",
+	"MsXrTaQn3aCzTGIcddGvfZjxIUpjxqfM51EMC3NLnPu2w85ttkuCYodgWTye5KrUVCdwCg/T3C29J1Bn",
+	"2JKG2u7P84nMqM5OQ7YHYBhxxW6fQ5Ps+vUPJ+e3CL6G7golpwKzIK1nB5yCxocjMlbqCMT20GCpGELM",
+	"MvnBIps7iqtLfSmwFgaUzjTZvZTABwxajxq7DEyeR3COc90pT7bgwrOYsNiaiLLBHvQ28fEj8PiR9ARi",
+	"LtKieI5iWzWvTyaUnGdDobZDu/kMarap2aG5gvgwS3icqkq9t8779H1qLhFFQJUgn1BGl1MDHgUP26Mx",
+	"GfuXAh32PU3/9ynFTKABE64RLYPJfFKtf4q7Eo8Buu1L47rfswU0SYVms4TrHnx44w6y0kzIWSIgOkhz",
+	"TiW0Srl0NiaVxdPUwAsfkCWx7B2RwBSmhlZ3AZrlNzbkWRZrxotj7rHb0tL2WOlQIPaSPhPv0+ZDoYUb",
+	"PBX6HLCtBxyC7fB9euvd15URGU6EeI3XFhAiX0hg9QpIssP6BfPqfQ6eBRVV41EsbImBWKm5yB6p9ylj",
+	"d2KJEPGI8o5OUF5bXTaUSSKGuczYFpx4U/OmPIxt5L7WkjOTeqH1nAw/74E9JSfoLTLS+KkLi2TCHGy1",
+	"tNjA49DKFC8YAD49LRDz2Qq5v8dua9L9LZWxVkzNB/a0s1tbs+I2ZLcGVx8e1l3dYhbnbYf9GCsK8kFg",
+	"wMLOpyYUrV8oGY6JihPM/lKfFjwYkGwK9Vk0kyZsM4n52vq4xHmHvbXnGYfEbvk8n4g0J7v8rRaib+UM",
+	"w1Bu9SLqV4vx4SrE6n0KBIyKKubGYgB7NF0eoZKBIUjmLfbLPBqLiNJUSAB9D17ueCgItJj4fn/GhxOx",
+	"s9/pBmEwz0xVfNXb3V0sFh0OP3dkNt6ld9Xuj6fHJ+dXJ/BOITuaG4Q1RX4XxeWNYkd1fVI+i4Ne8LjT",
+	"7TwOnByfh2mIv9vPHz1aYu/3YCxWRmsaecS78x8pBlXtTlMIzlI9dgu59rdhES5GGRy0nuzW4EvcYlzb",
+	"+9QJ0TDhCqk4KkLISOvPpcQMzgIKFho82OsWGbyQ1zUQ43nKeCoWsEVh990ueD6c3LrxIBT50cNssXtA",
+	"HQSROWS/v4eL/n3QY//zf/5vyN6T6ElffAxZAdUc5xjjYyLQ9IuwVfsvXpy8CNnZ6xenL0/1pxcnP55c",
+	"6w/PX7/+4ax/+YPmQSeXl68vYfzkOoC7qVrqHmJdjigS8JaCb0hBu9XM+X0KXknirY4tWYBOBrPHWxZW",
+	"JizibsGjQpsRsuSmUuUQEsAzZJtY/g6Dmt6nUNmCpIkjE9gEi3Sw/8wTw3cJ92tBdqwdDyTDW2MsUs0+",
+	"RERhlJrd32oOVZVrNFfTOvbt//yf/6sX1WCOFxeWDbTU/4o00jtzJLMpgTxg+ztjCVIHbI6XIJASKfzc",
+	"PRG5YpGEYCPDBQHEkiu9CYvy7YZB4qkggcWWrzIo6N6ZwTmneA8D/lPOvUmWtEEMnDM4YcisBgp4MfpH",
+	"DCuDyoypZZrzD2VXTS749Lv7mApMg/gLISeF9AttX1EbRkPgbWC/P4Ythm5KZ7QZeo9NRc4jnvMOIqOW",
+	"/qS631hwSkYiJDNAB/DfOqxPRhqfTwYxUCPakLHqYUH0Mq1KvX1nvRwNdIPOPhPdzEk0pUjBjnTknKRH",
+	"qqCFYaqI5mas1Kn4AM4wVZoTBCN4V12z7tKo6/AV1oyyvpaAN9imNmCDfsrHwjGG+4ZnXmmiq9eG59mP",
+	"I2DzKg+hGj2CAhDY3pFJioCNib4OZC2mhpEtydVhfeUyjAlso6axGxnt77auu3cKT9psjO/lglXas8Cx",
+	"Lfs/0xMsDcJEAZ584JCyeC7z10kksusJT73warXtamDqMBQEnDsIiofXuFHGYtU4yEVtVFVwpzpg6ooi",
+	"B3jn6evNgRHWNySm6eJTqmqsSWKtXWxNeDJiPIW6aghAAh+3m8ZevpJbHqIWhk8PoWliescCmhSILghi",
+	"pEUPI1zYzGGRJCyVjmeU2+u+YTKgwLzVvTyX8m7Kszv1ictiBu2CB9uscZQwM7QYVWZDQhTU5WIDGk3h",
+	"hZxiIXjm29/fuXu4aapKpNFpGucxT06g580melO4y0GY3u92CW83N6UcivCj3V8U2oZKoH9xAYfXRrYv",
+	"PArvbsJAq+NBL6jKE1rGQIcfcFvdUZUD9YKDp3t7aEu1810JCOzrA6xUdTZP132FnSZKAtp8hSKhwXFA",
+	"9CQrjXe0PnSABPUNzBJ+t2DDl+ikxDf3Hvzm44e+uffg0e4/e+Cbhw8erd3dD3jbMcGDuGrM5u9u9OH3",
+	"G0XhN31klEEKAmHYG7lOVmrXfZ3zMeTO1LXYm4818dk3oeKRXSecArKtlQ/586urBpjxWiVFgbTyXEbL",
+	"5tUyj8SifljdGEFiVHstGNXDOMNqrkDyNkRA5IiT9s93zrvPHnzO9//gEJtwCDwTjDPPsVjFET6GX8Jg",
+	"hr9+pJqNIl8L6Y5BFlgJKSOPgpZBwRQbsVw66DoAQaPYQGDOmD4gWq+V6QvoCixBnX+EyQL79/Klzyb7",
+	"3GvJhsSZK+P/tXDsV/PhUCgVtJZWCrpQYx6edIqQUYCU8w9jJAd/sINN2AEdhY3ZQei3c3/9s/RK5J/n",
+	"IH2Ju/mPc/DPcg7Aqv6AU/BgMTls9TCK02DH8UTQ/PXq9TmbimwMLvzhBANInz7+9sn2EeNkqlUCYvXS",
+	"OR4zKtXzD7n3LvQg14vjDQcVJroDE/2z5/bTdztgC5ro0N7efre9On6mW4cB4pEuwqnybC4+/q9hKda8",
+	"jhlq/4Si/sHXVxL2Dv9QL76SegGGagj6MW4pMDxszljnHvHCujuq9noTcI5QEmgar6nHmeDRkXUyl3Im",
+	"YgBMKYMbHHSfUXVAqi6AObu5SP8hzPNSgOH/K1kz/mBv/0Ts7Q8mtamwhz60BxlBKEIx6P2u/3Ky1vxW",
+	"zz4UgIzTXGT3nKCTCMhHs4ChnE55GnXY3zErDJilxRtLZSk5HVD5TalhrAuQydlMRLZMjSlypoR+wKRV",
+	"JTwXGTGt3MUzi91sLN3eSGZFwJ+qM6Gr+WAa507CaFvhbTOeUU9M/coyGXVrC2z5WRYtPkbLwaK051jP",
+	"ucXpbsuq3qROmB+W0GvFqF7KbBBHkUhbH/lrKc94umx90F3ErE2O+Et4DI61PZx9puJIDDnGYxRZngbD",
+	"aCYj95RiZBadTQwYpqN5v7fL0crVeDjfTiRVK6fQUgjGwohVLBSHpU9sLUbK7cew6YbQYAwQD02grBPx",
+	"agDVj+qXPkalYbITRr3qk8zVHVYYQaGEiuRAxK+wGUJ0sCvFt/RpXnWSL8V9LBZ9JNCXOcXYOHb0tQ8w",
+	"9o3YEb7ja3E8KRpeUzuSBB9EP9l4V6jDK2X0x+n+5NNdpTvcd0hoXILGs62Pc6U8XKMJklIRMEA2iVV+",
+	"q+9aX9w3YRhYH8WRjZKWKRZ2t2EVkKRtYrW9YYh9d3xtIhBLVaFMkl2p9L0vxsJ14m50nzrmp4a4wsLR",
+	"Uh5P01BKQBsbjwWHscYM9mMpdrJh3CVCfnJQJKaDFLR4pLb9cZLFVsJASREC/FU55BF++A4LIoT65z99",
+	"d8HnCmAnP3/Q4xpqHpugvxbPXvCxuIp/QyPkl+PUxZurQmDcFQ4RlgPv6yLXApR12Kz/69l0m7iWVzIV",
+	"/xQ8HZO5SihaBmyADsVMQiovlZnV6wRR8ia9xuH5caoAtsvL80u+5MJz3O4aGIv2t4DXzeRs1ODrnIcW",
+	"Z+GfYK+3sYicy/ylnKfRP8V+f52WlsBK+gbASm/8F+7FWN/cX8NxRAdoKLI8HsEKrtCEXo8qiS6kl3A0",
+	"puRLzDVGHYe0C8j+UCEVI4z4skjZw8QjEp2dnPpHEEuv+BItFlRkWCib/mp0opmMwuJMmp+vKOnQaFPw",
+	"eGSiju3LlJNIRdhn8Wgkeru7ZB7aPe+fnVxd9I9PdvvHx6/fnF/vXrx+0WF9dUcJPYics5Ba/KFa8npJ",
+	"Ef4iE4BX+DCl61SpuTguFmRjxcvxdxm42F6wo/97fvLq9Jwdn1xen748Pe5fn7DLk7+9Obm6hl/fp2en",
+	"r56evTo97v+tv+i/eP7T2fOzV8+Xv766Ojt41h+fvDo+ps+Lk+/73dP+85d/m/b3xa+j36Zvf/3l4u37",
+	"9KWa//tP0cu/P+d3/fhwuD9Ou2rx8ml/Op2OxF73np8//unqt58ur35dDibxi+zN7P7ND5OF3N1/Nnzx",
+	"4t9/e59+/7z/9uXZ/rj/ov/D8/H418ndL68v/va3F/3x+V/7L56/6scnfdW/+3Eyv3h2shjM46vk/PX0",
+	"4D/m2d9/u7+aH75PD5b5vuj+cv/TDwc/fRi/OT792/EPr+Tu+TN1cbI7/5D/dj96/Cb+cbzb/1v38PWP",
+	"18nry1/PJ/NXL+Nf3v598d1371Mgx8n5ixWkah8V4yyl5a2fS891A3vMIWxcbLvIp8/HL46P+1di3F+c",
+	"Pu+PT/92nf61+x/7H46j7t8nPz1Orjqdjp8KZvZh4LCMNj1+uD4+7r+d2x4v9+8Oh93J3wfdv2ZXj2fn",
+	"a3tsTW84P5F7gBpuSGcGfyjtn8Ek59DTJpyX7FdQ2XqV7k4ZLI3y2uuRJ2aZpzbbu8xpH5nUZ6jXK0PI",
+	"krGw52Bjx2xJyKcG/DGIh7/l8yjWcqBpdMxyKU1qxx3EC+YTMYVJYpChl9ObN9QknuELTtW/RI6PrDW9",
+	"rSnCEOjhJgl27QJJGPpQRWIIAZFFoz2bVa6EgAapwrH+G2igGowcx7SQbewbNCfdtslY/N9g5TDD4pC+",
+	"ZJJfYkX+ksbcljitjKZdpeA1mYgla8F+61xCt8xCYyKhD0v/SyrzuDlW6fGG9kVhcSe5WuVxkrCJTCKF",
+	"NhhQEw+73e0/uPgnc/FroGcuVF5eBCWnAqCNpjwS+kBgrARCAuSTTM7Hk4pyEAIsJVSCzVSjhuNVNOpM",
+	"nlyWJhbD9MjTZZEWDxlNEyiQalCfAHoUnDZwIWGGrjSx35C368SCxwrAX1PGE3ASwRdiRhVVCtdoTQEy",
+	"1Ve8ARkyc9jhl3ChYOumEvpXjkujvle5QLGOqybkHwf0kw/osXsqFwgyZs4CluKnzbhKzrKQNY2SlgEX",
+	"0ZLPkQEY0edhr9stqj45yf1fSwIq0HY+r1vmhSVJG5nFjkKP8n+dg6Y0un+Et2blmIpL3XLmsi/kNAJA",
+	"Qm/GdxaPsWByYyp/pSA43/nNWxO83TBFGomIKYmWKCfDCDLpILEoZJwtYjWBr+C2AJSXOA/1CRlBmU9T",
+	"cSYT8JQJFgR01BXoAYj3XccLgA0HrqEJ1oDBXoIwmKd0Q7aCD6jM+P+Lku5ed33ZqM/jXSzo+Blci3Gu",
+	"WBw1OBSLE1p2LtLhCBlunZDRPimfLvzxO9qY9M6fvltx6L6Sr/FLqhyGu69SOnwcaq3aofcXRurIJBJQ",
+	"/JSKUeL1qSUfLUtu/+Fv/IcpMs7JLKSPTHAFXuK1SgrJTHGk6Zsvd+/EcjWG22w+SOIhYCcaQwtiKuq/",
+	"CBJxxyAzQljL/8vetfW2kVvhv0L4KQFGtmwnrmM/pS0WCDbwBsm2KVAF1UhDWwPNkNohFa27zX8veC4k",
+	"52p7K9neVE9x7Jkhh8NzeK7fZzzGarThFimHmaqhEvKL4fwCwjve+lcvIaYzT4uC8EiVlJlQOq5OI8bX",
+	"KNtBcPFyI8pcra00DOkJFaRYmoNJmNS9t3enAPC9JFKDkmxEfBhjQ9ZwAwewdbuyre/om/zoPskO1Udt",
+	"nB71QZ+YMSIBOXPvu7RkEqQCmCcYtBklIJIN1JoMSzrkx7idzxv/yET8qr3Z/rqs9Pgf/VUARwHfM1fg",
+	"XoQm9s4d2iJ/3eEu7eOb7dmw/Cp4fNGHZfZiBZCeSPECFiAC4cKcGc6WBxj5hvLu+dGtR3w9Xw7z2otH",
+	"TTx8RN7eQfvbKRY9HVE/Oq+EvOV5sTaWIZktUPzoznF8eQ4C2MbEwgTA6ZnnnNeTeK+G4oak7GuCtV45",
+	"z2ArsvVh3S1bO+sz6Barx4u0/U7pJsMixOCYtHB3Av2s64zuoQP+otV1kSNFz7NXGp8kodc+VFfQERr1",
+	"Jj23SunQPrQvkt4XSYci6U26lPuy6EYZKAnLUICDRH2gMDp8qH244glaXmSrRhoIQwDt3/e1GWLY9H3h",
+	"6Q3Uc8BlSHU2EMXowdwK2ofRto5WFfZkXfz2OPglnYngOC4XheXMSs7FBthBC2IS4T9hzBpotDf1nK7K",
+	"RCVLWc5g7zMPb1QlLa5CE38G51Ul505WEDzM30sVrMQSkjsth0yHJhEMLPLS9+FVuvQzaY+PbDJ8ICLn",
+	"Bzpk9Eh3YddFEFq5lYSMHHYDSCLyyTygun0ordZhe+PW+GuozN+F3U2jbL1m8mER47uixUlgzFAiz/al",
+	"9k+kO1EbzCS11gJ0RlrLzTrHh9Qmp8oBDmgr2hIat55WV76zyK4ByiMNPcLwS8zqsXZqsj3N0zVSErWL",
+	"KEHXUKI2r4xlWGjmsySi5lIiGDrmPiC87MbW19dOW+aFL+43QAOBFUS59WFkrCdw7oDTa7CazjyB+AMS",
+	"bpW5+khlNmgbunuF3iiMq7srkWToLogW5Ktk6qB6hVAOjdM32lrJJf7Uj0R0IyHqTVsoCthjOdFDwx73",
+	"Ubif3Ho8UmsRjMUsH71d0W7ZSNIuw47T4t+y0kzyEnFBMyfk96ccv7uAwntpm4oTxRHUJwkSohDUlcqW",
+	"FKlNK/vEijST5UpbIJb+zIxKUe2HsVBjmFrc7VgHRSizTuBBnqnxKEBJVWtlBKoYeEeniqjOsKaxAOTB",
+	"6EPxFp85ypz1irx7TshCR5NTrl1VVx36ww3Y1B/bt9hgmCey12jsfrUFQVGbWtlh+keayq3tXk/9EQKf",
+	"7oM3NRXnnUka6UAain/eXzNB2OnZKKa3pEbexj2mIZN5gXxf4IKmhq2YRBgdoEtaKp4oQRt6vcuimQNA",
+	"eJ8zSbqlbdkkVHyghFtM4PW5jW1Jrdu663O6lI9l+ux1yP+XDnF7q6FCoBInbEkshUHvcsjAWelsdCfM",
+	"2w+VLmOy1ISY8QHnLSWoJm5Hs7JkS4PI9ZjG12s57r+g1ELG8oaWRCBoBE8lQoVDZCpgtKmTC08//PTp",
+	"Z8E5oSlJ/kOw3v5MdFI7CQg1RnlkC6Mx/B2wb7i6UEFRaL0EOsfLlp1HFIoSqgThY+5bJLZSR9EEhQM2",
+	"v5XOBnOh8PdnmAj9gPO+OwsK6YHnkP3kifxRs6Aw/x3xZvaVb1PaMy3yrzIRqif7+dE5jPvsJynkoXQn",
+	"4gl15TqT2JvfA0I9JSDUSkMqrJX59JFWCLJiiAUkY8gIw0q1Xg2OQI++kg0jM4H9n3tL0Y6fwj/TRMjC",
+	"9Fxq6I90wybN7ZTzC0hrSxciGbtT/v6pmgrsvDnXbDfItMTy6aXSG/Eit6KS4PCFbiJ6esTT3Yp9T93n",
+	"KKSV00twvdDogONrkX6VU98oi30NN9IaJBGvcVfCRVl+fQ2opkjtbWwl07Kf2/sjfIu/QeTbU3x7NHUD",
+	"8fQkWJ4ehtjqG/jmnZGth9frEvt+u6IQXVFOpJoFgKovpKDaNjenVaVnXaWHQNKJ73fXqez0ELPYMpxE",
+	"ahgi9lIUMv0qgSL1mgvjYYfVNf/y9Nc3h8d/6iMOdVvqvh1x49Eb6IibTA7dz/dsjfMEr1ZD2obQnPBb",
+	"wqG4WehCMtgsJr3HAON0Nm5uGaQALqgpQOBvm5SxCdGudxCrE+NvWJ7Tseklt+3rEqOboqV5Aevxn38e",
+	"j15/wR/Pxi/NvZbH0/DGZ9mvI5W58+xQvEVYEcbcSMuwJ2D/eu4AxbFkOJcwnCCV+GWdS8trG0I4zpFU",
+	"Ss5rga9Mphk1XuRzmaGn11zAaNk5Ok0L63zMjiSXE2jIbl2IlHtCohxig80+Hg9nSooXdWOLiXQm3dvr",
+	"IkMu/Zlc5CqD5B7+ymmORUrL4qaC++4yzKW3RRFe8n+k0f1MS7uQRUY4Zh5s2dZSz0Hbosu9yY3EL1Cr",
+	"qnNKZ7W2IldWiysxW8+X0prE/QgrcfYqEccn54k4eX3mFuT18QlmZn+4+vvoOHVrsRAvzl6JWW7NS7ev",
+	"vFo7io3LUmfrQosrnEKW30hjUdfikMQBLP7x00fenFP37Cm7J6H6OxFjeHOllTzks4Nuv6JHm0Sci9mt",
+	"lQZqkRLq6sxvFIACKcsJ5FyJWWrk2at1VXi3aJVmmVN84j2oxByJozGdnOIs+CNQztnJka+9gEXp2wZu",
+	"un0K8vWrsxNoEPUa8/y0q4l4PHrzr9F9O4mvUThZCGDfm0VaAcDlQnJJPXtEbk+nBSzte9J/F9HRWBAj",
+	"ABlJ0c6bVVjiHVkCYQ82JJGXCucR7ItC66UAI6BXitwdvezapycxu/bZ6R3U2rt0CGKbA6zNLn1cg007",
+	"+G1yQIprcnAxoZP2fHKQTA54ISesKybx88wEyKAnB8SVBf/9NlHd6zTLVQpL2tw7Q/A3yOTc8Qpt7ub4",
+	"zfcRpO1UFLE/QKEcklnoeg9s7uIFGDIr7YQUjCI8c14OxZkoGzPAB9IOC9dJQajx8pe1XAPWWmlw8KxK",
+	"c+V8mCgvkRu0IHoQOmAvYXq5iU+KmG1ZH6rNz/Qau4n20tOfBtbGDz4Y461gblALsyf22I7k4efGvlCq",
+	"vEK6LtUoTAMIum4h+50EQF/cbYBc2+HIvVMmz2TcQeekYl0VzrywdmUujmLS43DuHtJ4I3NrrCwPzdf5",
+	"xfn4fAyhMZp8l9cIVW/gMUdd3+jfCiY2A9+UDuk2E1GPJdsq8UMOEyyPBoTG+Km0qgPPikyMpdIbQ97D",
+	"rTPhuBbT6OiZHLZpP5PxtZbrmSwkhuY+VBB1ket4Wl4bmYNvX779NwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -34,6 +34,9 @@ var expected = map[string]string{
 
 	"watchRoutes":           "?nnynna",
 	"startApplication":      "?nnynnn",
+	"wakeApplication":       "?nnnnna",
+	"sleepApplication":      "?nnnnna",
+	"previewDecision":       "?nnnnna",
 	"reportTraffic":         "?nnynnn",
 	"submitPodMetrics":      "?ynyyyn",
 	"submitPodMetricsBatch": "?nnnynn",

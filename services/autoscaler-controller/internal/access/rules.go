@@ -52,6 +52,9 @@ var rules = map[string]Rule{
 
 	"watchRoutes":           {Balancers: true, People: right(Get, "routes")},
 	"startApplication":      {Balancers: true},
+	"wakeApplication":       {People: right(Create, "request"), Where: Named}, // a request would wake it too
+	"sleepApplication":      {People: right(Update, ""), Where: Named},
+	"previewDecision":       {People: right(Get, "decisions"), Where: Named},
 	"reportTraffic":         {Balancers: true},
 	"submitPodMetrics":      {Collectors: true, Pods: true},
 	"submitPodMetricsBatch": {Collectors: true},

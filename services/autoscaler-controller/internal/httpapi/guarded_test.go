@@ -90,6 +90,9 @@ func guarding(p *people) *parts {
 var calls = map[string]struct{ method, target, body string }{
 	"watchRoutes":           {"GET", "/v1/routes?wait=0s", ""},
 	"startApplication":      {"POST", start, `{"balancer":"lb","waiting":1}`},
+	"wakeApplication":       {"POST", wake, ""},
+	"sleepApplication":      {"POST", sleep, ""},
+	"previewDecision":       {"POST", preview, previewed},
 	"reportTraffic":         {"POST", "/v1/traffic", `{"balancer":"lb","startedAt":"2026-01-02T03:04:05Z","sequence":1,"leaving":false,"applications":[]}`},
 	"submitPodMetrics":      {"POST", "/metrics", `{"podName":"a","namespace":"default","metrics":{"cpuUsage":1}}`},
 	"submitPodMetricsBatch": {"POST", "/v1/pod-metrics", `{"items":[{"podName":"a","namespace":"default","metrics":{"cpuUsage":1}}]}`},
@@ -108,7 +111,7 @@ var calls = map[string]struct{ method, target, body string }{
 }
 
 func TestGuarded_EachOperationByEachIdentity(t *testing.T) {
-	viewer, operator := mayAll("list/ default", "get/ default", "list/decisions default", "list/changes default"), mayAll("get/routes ", "get/settings ", "update/settings ")
+	viewer, operator := mayAll("list/ default", "get/ default", "list/decisions default", "list/changes default", "get/decisions default"), mayAll("get/routes ", "get/settings ", "update/settings ")
 	for _, c := range []struct {
 		name, token string
 		of          *people
@@ -125,7 +128,9 @@ func TestGuarded_EachOperationByEachIdentity(t *testing.T) {
 		{"the pod", podToken, viewer, []string{"submitPodMetrics", "getIdentityKeys"}, 0},
 		{"another pod", serviceToken("default", "default", "b"), viewer, []string{"getIdentityKeys"}, 0},
 		{"a pod of this name in another namespace", serviceToken("other", "default", "a"), viewer, []string{"getIdentityKeys"}, 0},
-		{"a viewer", "jane", viewer, []string{"listPods", "listMetrics", "listApplications", "getApplication", "listDecisions", "listChanges"}, 0},
+		{"a viewer", "jane", viewer, []string{"listPods", "listMetrics", "listApplications", "getApplication", "listDecisions", "listChanges", "previewDecision"}, 0},
+		{"who may send requests", "jane", mayAll("create/request default"), []string{"wakeApplication"}, 0},
+		{"who may change the object", "jane", mayAll("update/ default"), []string{"sleepApplication"}, 0},
 		{"a viewer of another namespace", "jane", mayAll("list/ other", "get/ other", "list/decisions other"), nil, 403},
 		{"an operator", "olga", operator, []string{"watchRoutes", "getBalancerSettings", "putBalancerSettings"}, 0},
 	} {

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +40,8 @@ type Fleet interface {
 // Control decides, and remembers what it decided.
 type Control interface {
 	Start(ctx context.Context, k fleet.Key, call scaling.Call) (fleet.Started, error)
+	Sleep(ctx context.Context, k fleet.Key, by string) (fleet.Started, error)
+	Preview(ctx context.Context, k fleet.Key, spec scaling.Spec) (fleet.Record, error)
 	Decisions(f fleet.Filter, limit int) []fleet.Record
 	Insight(k fleet.Key) (*fleet.Record, []fleet.Condition)
 }
@@ -253,8 +256,8 @@ func spanName(_ string, r *http.Request) string {
 	switch {
 	case len(parts) > 0 && parts[0] == "apis":
 		return r.Method + " customautoscalers"
-	case len(parts) == 6 && parts[5] == "start":
-		return r.Method + " start"
+	case len(parts) == 6 && slices.Contains([]string{"start", "wake", "sleep", "preview"}, parts[5]):
+		return r.Method + " " + parts[5]
 	case len(parts) >= 2 && parts[0] == "v1":
 		return r.Method + " " + parts[1]
 	default:
