@@ -28,7 +28,7 @@ func (n *Nemesis) NameOf(said string) (Name, error) {
 		namespace, name = n.Namespace(), said
 	}
 	if namespace == "" || name == "" || strings.Contains(name, "/") {
-		return Name{}, &Usage{fmt.Sprintf("%q is no application: write NAME or NAMESPACE/NAME", said)}
+		return Name{}, &UsageError{fmt.Sprintf("%q is no application: write NAME or NAMESPACE/NAME", said)}
 	}
 	return Name{namespace, name}, nil
 }
@@ -77,7 +77,7 @@ func (n *Nemesis) Application(ctx context.Context, name Name) (autoscaler.Applic
 	case listed != nil || len(several) == 0:
 		return autoscaler.Application{}, err
 	case len(several) > 1:
-		return autoscaler.Application{}, &Usage{fmt.Sprintf("the CustomAutoscaler %s has %d Deployments: name one of them: %s", name, len(several), deployments(several))}
+		return autoscaler.Application{}, &UsageError{fmt.Sprintf("the CustomAutoscaler %s has %d Deployments: name one of them: %s", name, len(several), deployments(several))}
 	}
 	return several[0], nil
 }
@@ -208,7 +208,7 @@ func (w way) health(ctx context.Context) (common.Health, error) {
 	}
 	answer, err := w.http.client.Do(r) // 503 is an answer too
 	if err != nil {
-		return common.Health{}, &Unreachable{Who: w.http.who, Where: r.URL.Host, Err: err}
+		return common.Health{}, &UnreachableError{Who: w.http.who, Where: r.URL.Host, Err: err}
 	}
 	return health(answer)
 }
