@@ -65,12 +65,11 @@ func (n *Nemesis) Application(ctx context.Context, name Name) (autoscaler.Applic
 		return autoscaler.Application{}, err
 	}
 	a, err := c.GetApplicationWithResponse(ctx, name.Namespace, name.Name)
-	if err != nil {
+	switch {
+	case err == nil:
+		return read(a, a.JSON200)
+	case !NotFound(err):
 		return autoscaler.Application{}, err
-	}
-	one, err := read(a, a.JSON200)
-	if !NotFound(err) {
-		return one, err
 	}
 	several, listed := n.Applications(ctx, name.Namespace, "autoscaler="+name.Name)
 	switch {
