@@ -123,7 +123,9 @@ func (s *Server) Put(ctx context.Context, key string, object []byte) error {
 
 // Drop removes all objects below a key from the store: the API server would take them one by one, which it cannot in
 // the time of a call where there are thousands. It sees them go as any other.
-func (s *Server) Drop(ctx context.Context, below string) error { return drop(ctx, s.http, s.store, below) }
+func (s *Server) Drop(ctx context.Context, below string) error {
+	return drop(ctx, s.http, s.store, below)
+}
 
 func put(ctx context.Context, client *http.Client, store, key string, object []byte) error {
 	return ask(ctx, client, store, "put", key, map[string][]byte{"key": []byte(key), "value": object})
