@@ -25,6 +25,7 @@ func controller() *builder {
 	section(b, "Start calls",
 		lines("Start calls", "", perSecond, query{`sum by (result) (rate(nemesis_start_call_duration_seconds_count{@}$rate))`, "{{result}}"}),
 		lines("Duration", "From arrival to answer, the patch of /scale included.", seconds, quantiles("nemesis_start_call_duration_seconds", "", "", "0.50", "0.99")...),
+		lines("Of the controller itself, p99", "Of start calls that scaled: neither the application's turn nor the API server's /scale.", seconds, quantiles("nemesis_start_call_own_seconds", "", "", "0.99")...),
 		lines("Waiting for the application's turn, p99", "Another call or a decision had it.", seconds, quantiles("nemesis_start_call_turn_seconds", "", "", "0.99")...),
 	)
 	section(b, "Queues",
