@@ -182,7 +182,7 @@ func TestHandler_RefusesOtherPathsAndMethods(t *testing.T) {
 		answer := httptest.NewRecorder()
 		handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), c.method, path, nil))
 		var problem common.Problem
-		if err := json.Unmarshal(answer.Body.Bytes(), &problem); err != nil || answer.Code != c.status || string(problem.Code) != c.code || answer.Header().Get("Allow") != c.allow {
+		if err := json.Unmarshal(answer.Body.Bytes(), &problem); err != nil || answer.Code != c.status || problem.Code != c.code || answer.Header().Get("Allow") != c.allow {
 			t.Errorf("%s %s: %d %s, Allow %q, error %v", c.method, path, answer.Code, answer.Body, answer.Header().Get("Allow"), err)
 		}
 	}
