@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func read(t *testing.T, manifests string) []Object {
 	t.Helper()
 	var all []Object
-	for _, one := range strings.Split(manifests, "\n---\n") {
+	for one := range strings.SplitSeq(manifests, "\n---\n") {
 		var o Object
 		if err := yaml.Unmarshal([]byte(one), &o); err != nil {
 			t.Fatal(err)
@@ -256,7 +256,7 @@ func FuzzAdopt(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, manifests string) {
 		var all []Object
-		for _, one := range strings.Split(manifests, "\n---\n") {
+		for one := range strings.SplitSeq(manifests, "\n---\n") {
 			var o Object
 			if yaml.Unmarshal([]byte(one), &o) != nil {
 				return

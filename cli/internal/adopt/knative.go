@@ -38,9 +38,9 @@ func (a *adoption) knative() error {
 		return "", ""
 	}
 	known := []string{"min-scale", "minScale", "max-scale", "maxScale", "target", "metric", "target-utilization-percentage", "targetUtilizationPercentage", "window", "scale-to-zero-pod-retention-period", "class", "scale-down-delay"}
-	least, most := int64(0), int64(0)
+	most := int64(0)
 	if field, v := say("min-scale", "minScale"); field != "" {
-		least, _ = whole(v)
+		least, _ := whole(v)
 		a.set(field+": "+v, least, "minReplicas")
 	}
 	if field, v := say("max-scale", "maxScale"); field != "" {

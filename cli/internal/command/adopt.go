@@ -164,9 +164,9 @@ func (t *tool) fromFiles(files []string, beside *adopt.Beside) (adopt.Object, er
 }
 
 func (t *tool) content(name string) ([]byte, error) {
-	var from io.Reader = t.In
+	from := t.In
 	if name != "-" {
-		file, err := os.Open(name)
+		file, err := os.Open(name) //nolint:gosec // it is the person's own to name
 		if err != nil {
 			return nil, err
 		}

@@ -67,7 +67,7 @@ func TestAdopt_FromAFileAndTheStandardInput(t *testing.T) {
 
 func TestAdopt_FromTheCluster(t *testing.T) {
 	objects := map[string]string{}
-	for _, one := range strings.Split(adoptedHPA, "---\n") {
+	for one := range strings.SplitSeq(adoptedHPA, "---\n") {
 		text, err := yaml.YAMLToJSON([]byte(one))
 		if err != nil {
 			t.Fatal(err)
