@@ -101,17 +101,18 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	connections := httpserver.NewConnections(s.MaxConnections, s.KeptConnections, keptIdle)
 	t.Registry.MustRegister(newConnectionGauges(connections))
 	named := newAudit(t.Log, t.Registry, p[0].epoch)
-	trust, err := newTrust(s, clients, t.Log, p, func() bool { return watcher.Missing() == "" })
+	trust, err := newTrust(s, clients, t.Log, p, func() bool { return watcher.Missing() == "" }, newAltered(events, t.Registry))
 	if err != nil {
 		return nil, err
 	}
 	a.trust, a.handOver = trust, newHandOver(&s, t.Log, elected, trust, named)
-	judge, err := newGuard(clients, t.Log, &s, newJudgements(t.Registry, s.Authentication != optional), named)
+	judge, err := newGuard(clients, t.Log, &s, newJudgements(t.Registry, s.Authentication != optional), named, watcher, pods)
 	if err != nil {
 		return nil, err
 	}
 	s.warn(ctx, t.Log)
 	api, err := newAPI(httpapi.Options{
+		NodeOf:      watcher.NodeOf,
 		Authorities: trust.authorities, Certificates: trust,
 		Guard: judge, Audit: named, Changes: named.book, Objects: objects, Settings: balancers, Connections: connections,
 		Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,

@@ -30,7 +30,7 @@ const knownTokens = 100_000
 const callsAtOnce = 4
 
 // newGuard makes what judges who calls.
-func newGuard(clients *kube.Clients, log *slog.Logger, s *Settings, counted *judgements, named *audit) (*guard.Guard, error) {
+func newGuard(clients *kube.Clients, log *slog.Logger, s *Settings, counted *judgements, named *audit, pods ...guard.Pods) (*guard.Guard, error) {
 	server, err := reviews.New(clients)
 	if err != nil {
 		return nil, err
@@ -45,8 +45,8 @@ func newGuard(clients *kube.Clients, log *slog.Logger, s *Settings, counted *jud
 	return guard.New(guard.Options{
 		Services: services, People: people, Keys: people,
 		Balancers: s.accounts(s.BalancerAccounts, "load-balancer"), Collectors: s.accounts(s.CollectorAccounts, "metrics-collector"),
-		Controllers: []access.Account{{Namespace: s.Namespace, Name: serviceName}},
-		Watched:     s.WatchNamespace, Optional: s.Authentication == optional, OpenMetrics: s.OpenMetrics,
+		Pods: pods, Controllers: []access.Account{{Namespace: s.Namespace, Name: serviceName}},
+		Watched: s.WatchNamespace, Optional: s.Authentication == optional, OpenMetrics: s.OpenMetrics,
 		Refused: func(ctx context.Context, r guard.Refusal) {
 			counted.refused(r.Operation, r.Code)
 			named.Refused(ctx, r)

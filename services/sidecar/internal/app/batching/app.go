@@ -143,11 +143,11 @@ func (c *Collector) wire(ctx context.Context, s Settings) error {
 	if c.callers, err = newCallers(c, s, asked); err != nil {
 		return err
 	}
-	pushes, err := intake.Handler(c.batcher, c.callers.pod)
+	connections := httpserver.NewConnections(mostConnections, mostKept, idleTimeout)
+	pushes, err := intake.Handler(c.batcher, c.callers.pod, connections.Many)
 	if err != nil {
 		return err
 	}
-	connections := httpserver.NewConnections(mostConnections, mostKept, idleTimeout)
 	c.telemetry.Registry.MustRegister(&batches{c.batcher, connections}, token)
 	ready := &httpserver.Readiness{}
 	ready.AddTrouble(c.callers.trouble)
@@ -157,7 +157,7 @@ func (c *Collector) wire(ctx context.Context, s Settings) error {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if reads := r.Method == http.MethodGet || r.Method == http.MethodHead; reads {
 			if r.URL.Path == "/metrics" {
-				if err := c.callers.metrics(fairshare.From(r.Context(), r.RemoteAddr), r.Header); err != nil {
+				if err := c.callers.metrics(r.Context(), r.Header); err != nil {
 					fault.Write(w, r, err)
 					return
 				}
@@ -165,12 +165,13 @@ func (c *Collector) wire(ctx context.Context, s Settings) error {
 			operations.ServeHTTP(w, r)
 			return
 		}
-		connections.Many(w, r)
 		pushes.ServeHTTP(w, r)
 	})
 	c.server, err = httpserver.Listen(ctx, httpserver.Options{
 		Address: s.Listen, Log: c.log, Handler: httpserver.Recover(c.log)(handler), DrainTimeout: drainTimeout,
-		Secure: c.secured.secure, Listen: connections.Listen, ConnContext: connections.Context,
+		Secure: c.secured.secure, Listen: connections.Listen, ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return fairshare.From(connections.Context(ctx, conn), conn.RemoteAddr().String())
+		},
 	})
 	return err
 }
