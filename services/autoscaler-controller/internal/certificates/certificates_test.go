@@ -345,8 +345,8 @@ func TestDesk_ACertificateNamesWhatTheClusterSaysOfThePod(t *testing.T) {
 	for _, c := range []struct {
 		name, account, pod, uid string
 		request                 []byte
-		code               fault.Code
-		says               string
+		code                    fault.Code
+		says                    string
 	}{
 		{"no request", "load-balancer", "lb-1", "", []byte("x"), fault.Invalid, "no PEM"},
 		{"another account's pod", "metrics-collector", "lb-1", "", request, fault.Forbidden, "of the service account metrics-collector"},

@@ -54,6 +54,8 @@ type Options struct {
 	Watched string
 	// Optional lets callers without a token as before there were any.
 	Optional bool
+	// WithoutToken is told of each call that is let in so without one; nil: nobody.
+	WithoutToken func()
 	// OpenMetrics lets anybody read /metrics.
 	OpenMetrics bool
 	// Paces are how often callers may call; the zero value bounds nobody.
@@ -152,6 +154,9 @@ func (g *Guard) judge(ctx context.Context, operation string, header http.Header,
 	d := access.Decide(rule, &caller, namespace, g.Optional)
 	switch d.Verdict {
 	case access.Allowed:
+		if caller.Kind == access.Unnamed && g.WithoutToken != nil {
+			g.WithoutToken()
+		}
 		return Grant{Caller: caller, everywhere: true}, nil
 	case access.Unknown:
 		return Grant{}, fault.New(fault.Unauthenticated, "%s", d.Reason)

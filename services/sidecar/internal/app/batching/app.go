@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/authentication"
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
@@ -71,7 +72,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.Int(&s.Keep, "keep", 5_000, batchSize, 100_000, "pods whose last push waits at most; the longest waiting are dropped")
 	set.String(&s.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, which is sent to the controller; empty sends none, and a file that is missing is said in the log")
 	s.Encryption.Declare(set)
-	set.Choice(&s.Authentication, "authentication", required, "whether pushes, and who reads the metrics, must bring a token; optional serves those without one as before there were any, for a rollout", required, optional)
+	set.Choice(&s.Authentication, "authentication", authentication.Required, "whether pushes, and who reads the metrics, must bring a token; optional serves those without one as before there were any, for a rollout", authentication.Required, authentication.Optional)
 	set.Bool(&s.OpenMetrics, "open-metrics", false, "serve GET /metrics to anybody, and not only to who may get /metrics in the cluster")
 	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")
 	err := set.Load(args, environ)

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/nemesis-scaling/nemesis/pkg/access"
+	"github.com/nemesis-scaling/nemesis/pkg/authentication"
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
@@ -19,18 +20,13 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/judge"
 )
 
-// The values of the setting authentication.
-const (
-	required = "required"
-	optional = "optional"
-)
-
 // callers are the sidecars that push, and who reads the metrics.
 type callers struct {
-	gate *identity.Gate
-	keys *identity.Follower
-	open bool // the metrics are everybody's
-	may  *access.Reviewer
+	gate  *identity.Gate
+	keys  *identity.Follower
+	open  bool // the metrics are everybody's
+	may   *access.Reviewer
+	calls *authentication.Calls
 
 	strangers *fairshare.Share // of tokens that are no good
 	mu        sync.Mutex
@@ -51,10 +47,7 @@ func newCallers(c *Collector, s Settings, asked *judge.Controller) (*callers, er
 	outcomes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "nemesis_collector_tokens_total", Help: "Pushes of sidecars, by how their tokens were judged.",
 	}, []string{"outcome"})
-	must := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "nemesis_authentication_required", Help: "1 while nobody is served who does not say who he is; 0 with authentication at optional.",
-	})
-	c.telemetry.Registry.MustRegister(outcomes, must)
+	c.telemetry.Registry.MustRegister(outcomes)
 	a := &callers{
 		keys: identity.NewFollower(asked.IdentityKeys, c.log), open: s.OpenMetrics,
 		strangers: fairshare.New(fairshare.Options{Places: 1, Each: 1, BadPerSecond: badPerSecond, BadAtOnce: badAtOnce}),
@@ -67,12 +60,11 @@ func newCallers(c *Collector, s Settings, asked *judge.Controller) (*callers, er
 	if err != nil {
 		return nil, err
 	}
-	a.gate = &identity.Gate{Verifier: verifier, Ready: a.keys.Known, Optional: s.Authentication == optional}
+	a.gate = &identity.Gate{Verifier: verifier, Ready: a.keys.Known, Optional: s.Authentication == authentication.Optional}
+	a.calls = authentication.Measure(c.telemetry.Registry, a.gate.Optional)
+	a.gate.WithoutToken = a.calls.WithoutToken
 	if a.may, err = access.NewReviewer(asked, func(access.Result) {}); err != nil {
 		return nil, err
-	}
-	if !a.gate.Optional {
-		must.Set(1)
 	}
 	for _, text := range a.trouble() {
 		c.log.Warn(text)
@@ -123,7 +115,10 @@ func (a *callers) inPace(pod batch.Pod) bool {
 func (a *callers) metrics(ctx context.Context, h http.Header) error {
 	token, given := bearer.Of(h)
 	switch {
-	case a.open || !given && a.gate.Optional:
+	case a.open:
+		return nil
+	case !given && a.gate.Optional:
+		a.calls.WithoutToken()
 		return nil
 	case !given:
 		return fault.New(fault.Unauthenticated, "send a token in the header %s, as: Bearer TOKEN", bearer.Header)
