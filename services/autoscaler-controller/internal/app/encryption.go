@@ -66,7 +66,7 @@ func newTrust(s Settings, c *kube.Clients, log *slog.Logger, p parts, whole func
 // newAltered says where somebody else has written what services are verified by: by an event on it, and by a metric.
 func newAltered(events *kube.Events, registry prometheus.Registerer) func(*corev1.ConfigMap, string) {
 	times := prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "nemesis_authority_altered_total", Help: "Times that somebody else had written or deleted a ConfigMap by which services are verified; it is written anew.",
+		Name: "nemesis_authority_altered_total", Help: "Times that somebody else had written a ConfigMap by which services are verified; it is written anew.",
 	})
 	registry.MustRegister(times)
 	return func(m *corev1.ConfigMap, by string) {
