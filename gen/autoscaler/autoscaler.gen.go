@@ -107,6 +107,24 @@ func (e ApplicationState) Valid() bool {
 	}
 }
 
+// Defines values for ChangeResult.
+const (
+	ChangeMade    ChangeResult = "made"
+	ChangeRefused ChangeResult = "refused"
+)
+
+// Valid indicates whether the value is a known member of the ChangeResult enum.
+func (e ChangeResult) Valid() bool {
+	switch e {
+	case ChangeMade:
+		return true
+	case ChangeRefused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ClaimNamespacesNamespaces.
 const (
 	ClaimsFromAll      ClaimNamespacesNamespaces = "All"
@@ -1033,6 +1051,57 @@ type CertificateRequest struct {
 	Request string `json:"request"`
 }
 
+// Change A change that somebody asked for through the controller.
+//
+// Example: {"after":{"idleTime":60},"before":{"idleTime":90},"id":"2k9xq-17","namespace":"shop","operation":"patchCustomAutoscaler","resource":"customautoscalers/shop/cart","result":"made","status":200,"time":"2026-03-04T12:00:00Z","who":"jane"}
+type Change struct {
+	// After The same, as they are now.
+	After *map[string]interface{} `json:"after,omitempty"`
+
+	// Before Of a CustomAutoscaler the fields of its spec that were changed, as they were, and of the settings all; left out where that is not known, or nothing was there. Of what is larger than 4 KiB the size alone, as `omittedBytes`.
+	Before *map[string]interface{} `json:"before,omitempty"`
+	Id     string                  `json:"id"`
+
+	// Namespace Of the object; left out of what belongs to none.
+	Namespace *string `json:"namespace,omitempty"`
+
+	// Operation Its operationId.
+	Operation string `json:"operation"`
+
+	// Reason Why it was refused.
+	Reason *string `json:"reason,omitempty"`
+
+	// Resource What was to be changed, as `customautoscalers/NAMESPACE/NAME`.
+	Resource string       `json:"resource"`
+	Result   ChangeResult `json:"result"`
+
+	// Status With which it was answered.
+	Status int       `json:"status"`
+	Time   time.Time `json:"time"`
+
+	// Who The user, as Kubernetes has the name. Empty where nobody had to say it; `unknown` where it could not be found out.
+	Who string `json:"who"`
+}
+
+// ChangeResult defines model for Change.Result.
+type ChangeResult string
+
+// ChangeList Example: {"items":[]}
+type ChangeList struct {
+	Items []Change `json:"items"`
+}
+
+// ChangeReceipt Example: {"kept":1}
+type ChangeReceipt struct {
+	// Kept How many of them were not known.
+	Kept int `json:"kept"`
+}
+
+// ChangeReport Example: {"items":[]}
+type ChangeReport struct {
+	Items []Change `json:"items"`
+}
+
 // ClaimNamespaces Namespaces, after the model of Gateway API's allowedRoutes.
 type ClaimNamespaces struct {
 	Names *[]string `json:"names,omitempty"`
@@ -1641,6 +1710,11 @@ type PodUse struct {
 // PodUseSource A sidecar in the pod, or the Kubernetes metrics API.
 type PodUseSource string
 
+// PreviewRequest defines model for PreviewRequest.
+type PreviewRequest struct {
+	Spec CustomAutoscalerSpec `json:"spec"`
+}
+
 // Probe A pod's own readiness check.
 type Probe struct {
 	// DelaySeconds For how long from now on it is not made yet: what is left of its initialDelaySeconds, which begins with the start of its container. Absent: it may be made.
@@ -1943,6 +2017,20 @@ type ShardReport struct {
 	Delta         *bool   `json:"delta,omitempty"`
 	Epoch         *string `json:"epoch,omitempty"`
 	RoutesVersion *string `json:"routesVersion,omitempty"`
+}
+
+// SleepResponse Example: {"decisionId":"01-fibonacci-19","message":"1 → 0: jane asked for it","replicas":1,"state":"FallingAsleep"}
+type SleepResponse struct {
+	DecisionId *string `json:"decisionId,omitempty"`
+
+	// Message What was decided, in words.
+	Message string `json:"message"`
+
+	// Replicas Pods asked for now.
+	Replicas int32 `json:"replicas"`
+
+	// State Asleep: at zero. Waking: pods are starting, none is ready. Awake: at least one pod is ready. FallingAsleep: the load balancers stop sending before it goes to zero. Unknown: the Deployment cannot be read.
+	State ApplicationState `json:"state"`
 }
 
 // StartRequest Example: {"arrivedAt":"2026-01-02T03:04:05.678Z","balancer":"load-balancer-5f7c-abcde","waiting":1}
@@ -2332,6 +2420,18 @@ type ListApplicationsParams struct {
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListChangesParams defines parameters for ListChanges.
+type ListChangesParams struct {
+	// Namespace Only changes of objects of this namespace.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Since Only changes at or after this moment.
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Limit At most so many.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListDecisionsParams defines parameters for ListDecisions.
 type ListDecisionsParams struct {
 	// Namespace Only decisions on applications of this namespace.
@@ -2443,8 +2543,14 @@ type ReviewAccessJSONRequestBody = AccessReview
 // IssueCertificateJSONRequestBody defines body for IssueCertificate for application/json ContentType.
 type IssueCertificateJSONRequestBody = CertificateRequest
 
+// ReportChangesJSONRequestBody defines body for ReportChanges for application/json ContentType.
+type ReportChangesJSONRequestBody = ChangeReport
+
 // PutBalancerSettingsJSONRequestBody defines body for PutBalancerSettings for application/json ContentType.
 type PutBalancerSettingsJSONRequestBody = externalRef0.BalancerSettings
+
+// PreviewDecisionJSONRequestBody defines body for PreviewDecision for application/json ContentType.
+type PreviewDecisionJSONRequestBody = PreviewRequest
 
 // StartApplicationJSONRequestBody defines body for StartApplication for application/json ContentType.
 type StartApplicationJSONRequestBody = StartRequest
@@ -2895,6 +3001,34 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
 	IssueCertificate(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+	//
+	// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+	// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+	//
+	// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+	ListChanges(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportChangesWithBody Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChangesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportChanges Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChanges(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListDecisions The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
@@ -2945,6 +3079,34 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
 	ListMetrics(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PreviewDecisionWithBody What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecisionWithBody(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewDecision What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecision(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SleepApplication Let an application sleep now, and not only after idleTime
+	//
+	// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+	// For people with `update` on `customautoscalers` in the namespace.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+	SleepApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// StartApplicationWithBody Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -2964,6 +3126,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 	StartApplication(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WakeApplication Wake an application, as a request for it would
+	//
+	// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+	// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+	WakeApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SubmitPodMetricsBatchWithBody The measurements of many pods
 	//
@@ -3354,6 +3524,64 @@ func (c *Client) IssueCertificate(ctx context.Context, body IssueCertificateJSON
 	return c.Client.Do(req)
 }
 
+// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+//
+// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+//
+// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+func (c *Client) ListChanges(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListChangesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportChangesWithBody Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *Client) ReportChangesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportChangesRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportChanges Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *Client) ReportChanges(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportChangesRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListDecisions The latest decisions with their reasons, newest first
 //
 // In pages too; `limit` is 100 where it is left out.
@@ -3464,6 +3692,64 @@ func (c *Client) ListMetrics(ctx context.Context, params *ListMetricsParams, req
 	return c.Client.Do(req)
 }
 
+// PreviewDecisionWithBody What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *Client) PreviewDecisionWithBody(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewDecisionRequestWithBody(c.Server, namespace, name, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewDecision What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *Client) PreviewDecision(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewDecisionRequest(c.Server, namespace, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SleepApplication Let an application sleep now, and not only after idleTime
+//
+// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+// For people with `update` on `customautoscalers` in the namespace.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+func (c *Client) SleepApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSleepApplicationRequest(c.Server, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // StartApplicationWithBody Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -3494,6 +3780,24 @@ func (c *Client) StartApplicationWithBody(ctx context.Context, namespace Namespa
 // Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 func (c *Client) StartApplication(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStartApplicationRequest(c.Server, namespace, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WakeApplication Wake an application, as a request for it would
+//
+// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+func (c *Client) WakeApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWakeApplicationRequest(c.Server, namespace, name)
 	if err != nil {
 		return nil, err
 	}
@@ -4300,6 +4604,124 @@ func NewIssueCertificateRequestWithBody(server string, contentType string, body 
 	return req, nil
 }
 
+// NewListChangesRequest constructs an http.Request for the ListChanges method
+func NewListChangesRequest(server string, params *ListChangesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/changes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReportChangesRequest calls the generic ReportChanges builder with application/json body
+func NewReportChangesRequest(server string, body ReportChangesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReportChangesRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReportChangesRequestWithBody constructs an http.Request for the ReportChanges method, with any body, and a specified content type
+func NewReportChangesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/changes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListDecisionsRequest constructs an http.Request for the ListDecisions method
 func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.Request, error) {
 	var err error
@@ -4658,6 +5080,101 @@ func NewListMetricsRequest(server string, params *ListMetricsParams) (*http.Requ
 	return req, nil
 }
 
+// NewPreviewDecisionRequest calls the generic PreviewDecision builder with application/json body
+func NewPreviewDecisionRequest(server string, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPreviewDecisionRequestWithBody(server, namespace, name, "application/json", bodyReader)
+}
+
+// NewPreviewDecisionRequestWithBody constructs an http.Request for the PreviewDecision method, with any body, and a specified content type
+func NewPreviewDecisionRequestWithBody(server string, namespace Namespace, name Name, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/namespaces/%s/deployments/%s/preview", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSleepApplicationRequest constructs an http.Request for the SleepApplication method
+func NewSleepApplicationRequest(server string, namespace Namespace, name Name) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/namespaces/%s/deployments/%s/sleep", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewStartApplicationRequest calls the generic StartApplication builder with application/json body
 func NewStartApplicationRequest(server string, namespace Namespace, name Name, body StartApplicationJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -4708,6 +5225,47 @@ func NewStartApplicationRequestWithBody(server string, namespace Namespace, name
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewWakeApplicationRequest constructs an http.Request for the WakeApplication method
+func NewWakeApplicationRequest(server string, namespace Namespace, name Name) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/namespaces/%s/deployments/%s/wake", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -5225,6 +5783,36 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
 	IssueCertificateWithResponse(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error)
 
+	// ListChangesWithResponse The latest changes that somebody made or was refused through the controller, newest first
+	//
+	// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+	// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+	ListChangesWithResponse(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*ListChangesResponse, error)
+
+	// ReportChangesWithBodyWithResponse Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChangesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error)
+
+	// ReportChangesWithResponse Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChangesWithResponse(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error)
+
 	// ListDecisionsWithResponse The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
@@ -5283,6 +5871,36 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
 	ListMetricsWithResponse(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*ListMetricsResponse, error)
 
+	// PreviewDecisionWithBodyWithResponse What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecisionWithBodyWithResponse(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error)
+
+	// PreviewDecisionWithResponse What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecisionWithResponse(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error)
+
+	// SleepApplicationWithResponse Let an application sleep now, and not only after idleTime
+	//
+	// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+	// For people with `update` on `customautoscalers` in the namespace.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+	SleepApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*SleepApplicationResponse, error)
+
 	// StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -5302,6 +5920,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 	StartApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*StartApplicationResponse, error)
+
+	// WakeApplicationWithResponse Wake an application, as a request for it would
+	//
+	// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+	// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+	WakeApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*WakeApplicationResponse, error)
 
 	// SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
 	//
@@ -6787,6 +7415,214 @@ func (r IssueCertificateResponse) ContentType() string {
 	return ""
 }
 
+// ListChangesResponse401Headers the declared response headers of an HTTP 401 response for ListChanges
+type ListChangesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListChangesResponse429Headers the declared response headers of an HTTP 429 response for ListChanges
+type ListChangesResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListChangesResponse503Headers the declared response headers of an HTTP 503 response for ListChanges
+type ListChangesResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ListChangesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChangeList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListChangesResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListChangesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListChangesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListChangesResponse) GetJSON200() *ChangeList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListChangesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListChangesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListChangesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListChangesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReportChangesResponse401Headers the declared response headers of an HTTP 401 response for ReportChanges
+type ReportChangesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReportChangesResponse429Headers the declared response headers of an HTTP 429 response for ReportChanges
+type ReportChangesResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ReportChangesResponse503Headers the declared response headers of an HTTP 503 response for ReportChanges
+type ReportChangesResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ReportChangesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChangeReceipt
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReportChangesResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReportChangesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ReportChangesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReportChangesResponse) GetJSON200() *ChangeReceipt {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReportChangesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReportChangesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReportChangesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReportChangesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListDecisionsResponse401Headers the declared response headers of an HTTP 401 response for ListDecisions
 type ListDecisionsResponse401Headers struct {
 	WWWAuthenticate *string
@@ -7328,6 +8164,235 @@ func (r ListMetricsResponse) ContentType() string {
 	return ""
 }
 
+// PreviewDecisionResponse401Headers the declared response headers of an HTTP 401 response for PreviewDecision
+type PreviewDecisionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// PreviewDecisionResponse429Headers the declared response headers of an HTTP 429 response for PreviewDecision
+type PreviewDecisionResponse429Headers struct {
+	RetryAfter *int
+}
+
+// PreviewDecisionResponse503Headers the declared response headers of an HTTP 503 response for PreviewDecision
+type PreviewDecisionResponse503Headers struct {
+	RetryAfter *int
+}
+
+type PreviewDecisionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Decision
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PreviewDecisionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PreviewDecisionResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PreviewDecisionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PreviewDecisionResponse) GetJSON200() *Decision {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PreviewDecisionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PreviewDecisionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PreviewDecisionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PreviewDecisionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SleepApplicationResponse401Headers the declared response headers of an HTTP 401 response for SleepApplication
+type SleepApplicationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// SleepApplicationResponse429Headers the declared response headers of an HTTP 429 response for SleepApplication
+type SleepApplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
+// SleepApplicationResponse503Headers the declared response headers of an HTTP 503 response for SleepApplication
+type SleepApplicationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type SleepApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SleepResponse
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SleepApplicationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SleepApplicationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *SleepApplicationResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SleepApplicationResponse) GetJSON200() *SleepResponse {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SleepApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SleepApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SleepApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SleepApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // StartApplicationResponse401Headers the declared response headers of an HTTP 401 response for StartApplication
 type StartApplicationResponse401Headers struct {
 	WWWAuthenticate *string
@@ -7440,6 +8505,124 @@ func (r StartApplicationResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StartApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WakeApplicationResponse401Headers the declared response headers of an HTTP 401 response for WakeApplication
+type WakeApplicationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// WakeApplicationResponse429Headers the declared response headers of an HTTP 429 response for WakeApplication
+type WakeApplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
+// WakeApplicationResponse503Headers the declared response headers of an HTTP 503 response for WakeApplication
+type WakeApplicationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type WakeApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StartResponse
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WakeApplicationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WakeApplicationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WakeApplicationResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WakeApplicationResponse) GetJSON200() *StartResponse {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WakeApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WakeApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WakeApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WakeApplicationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8144,6 +9327,54 @@ func (c *ClientWithResponses) IssueCertificateWithResponse(ctx context.Context, 
 	return ParseIssueCertificateResponse(rsp)
 }
 
+// ListChangesWithResponse The latest changes that somebody made or was refused through the controller, newest first
+//
+// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+func (c *ClientWithResponses) ListChangesWithResponse(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*ListChangesResponse, error) {
+	rsp, err := c.ListChanges(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListChangesResponse(rsp)
+}
+
+// ReportChangesWithBodyWithResponse Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *ClientWithResponses) ReportChangesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error) {
+	rsp, err := c.ReportChangesWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportChangesResponse(rsp)
+}
+
+// ReportChangesWithResponse Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *ClientWithResponses) ReportChangesWithResponse(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error) {
+	rsp, err := c.ReportChanges(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportChangesResponse(rsp)
+}
+
 // ListDecisionsWithResponse The latest decisions with their reasons, newest first
 //
 // In pages too; `limit` is 100 where it is left out.
@@ -8238,6 +9469,54 @@ func (c *ClientWithResponses) ListMetricsWithResponse(ctx context.Context, param
 	return ParseListMetricsResponse(rsp)
 }
 
+// PreviewDecisionWithBodyWithResponse What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *ClientWithResponses) PreviewDecisionWithBodyWithResponse(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error) {
+	rsp, err := c.PreviewDecisionWithBody(ctx, namespace, name, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewDecisionResponse(rsp)
+}
+
+// PreviewDecisionWithResponse What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *ClientWithResponses) PreviewDecisionWithResponse(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error) {
+	rsp, err := c.PreviewDecision(ctx, namespace, name, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewDecisionResponse(rsp)
+}
+
+// SleepApplicationWithResponse Let an application sleep now, and not only after idleTime
+//
+// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+// For people with `update` on `customautoscalers` in the namespace.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+func (c *ClientWithResponses) SleepApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*SleepApplicationResponse, error) {
+	rsp, err := c.SleepApplication(ctx, namespace, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSleepApplicationResponse(rsp)
+}
+
 // StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -8268,6 +9547,22 @@ func (c *ClientWithResponses) StartApplicationWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseStartApplicationResponse(rsp)
+}
+
+// WakeApplicationWithResponse Wake an application, as a request for it would
+//
+// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+func (c *ClientWithResponses) WakeApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*WakeApplicationResponse, error) {
+	rsp, err := c.WakeApplication(ctx, namespace, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWakeApplicationResponse(rsp)
 }
 
 // SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
@@ -9684,6 +10979,208 @@ func ParseIssueCertificateResponse(rsp *http.Response) (*IssueCertificateRespons
 	return response, nil
 }
 
+// ParseListChangesResponse parses an HTTP response from a ListChangesWithResponse call
+func ParseListChangesResponse(rsp *http.Response) (*ListChangesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListChangesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChangeList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListChangesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListChangesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListChangesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReportChangesResponse parses an HTTP response from a ReportChangesWithResponse call
+func ParseReportChangesResponse(rsp *http.Response) (*ReportChangesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReportChangesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChangeReceipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ReportChangesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReportChangesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ReportChangesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListDecisionsResponse parses an HTTP response from a ListDecisionsWithResponse call
 func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -10216,6 +11713,229 @@ func ParseListMetricsResponse(rsp *http.Response) (*ListMetricsResponse, error) 
 	return response, nil
 }
 
+// ParsePreviewDecisionResponse parses an HTTP response from a PreviewDecisionWithResponse call
+func ParsePreviewDecisionResponse(rsp *http.Response) (*PreviewDecisionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PreviewDecisionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Decision
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers PreviewDecisionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers PreviewDecisionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers PreviewDecisionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSleepApplicationResponse parses an HTTP response from a SleepApplicationWithResponse call
+func ParseSleepApplicationResponse(rsp *http.Response) (*SleepApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SleepApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SleepResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers SleepApplicationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers SleepApplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers SleepApplicationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseStartApplicationResponse parses an HTTP response from a StartApplicationWithResponse call
 func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -10318,6 +12038,121 @@ func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationRespons
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers StartApplicationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWakeApplicationResponse parses an HTTP response from a WakeApplicationWithResponse call
+func ParseWakeApplicationResponse(rsp *http.Response) (*WakeApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WakeApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StartResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers WakeApplicationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers WakeApplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WakeApplicationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -10780,6 +12615,12 @@ type ServerInterface interface {
 	// IssueCertificate A certificate for the caller's own ports
 	// (POST /v1/certificates)
 	IssueCertificate(w http.ResponseWriter, r *http.Request)
+	// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+	// (GET /v1/changes)
+	ListChanges(w http.ResponseWriter, r *http.Request, params ListChangesParams)
+	// ReportChanges Changes that went through another replica
+	// (POST /v1/changes)
+	ReportChanges(w http.ResponseWriter, r *http.Request)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
@@ -10795,9 +12636,18 @@ type ServerInterface interface {
 	// ListMetrics What every application and each of its pods uses, with the age of each value
 	// (GET /v1/metrics)
 	ListMetrics(w http.ResponseWriter, r *http.Request, params ListMetricsParams)
+	// PreviewDecision What would be decided on an application now, with another spec
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/preview)
+	PreviewDecision(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// SleepApplication Let an application sleep now, and not only after idleTime
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/sleep)
+	SleepApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
 	// StartApplication Start an application that is scaled to zero
 	// (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 	StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// WakeApplication Wake an application, as a request for it would
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/wake)
+	WakeApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
 	// SubmitPodMetricsBatch The measurements of many pods
 	// (POST /v1/pod-metrics)
 	SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Request)
@@ -10882,6 +12732,18 @@ func (_ Unimplemented) IssueCertificate(w http.ResponseWriter, r *http.Request) 
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+// (GET /v1/changes)
+func (_ Unimplemented) ListChanges(w http.ResponseWriter, r *http.Request, params ListChangesParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ReportChanges Changes that went through another replica
+// (POST /v1/changes)
+func (_ Unimplemented) ReportChanges(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListDecisions The latest decisions with their reasons, newest first
 // (GET /v1/decisions)
 func (_ Unimplemented) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
@@ -10912,9 +12774,27 @@ func (_ Unimplemented) ListMetrics(w http.ResponseWriter, r *http.Request, param
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// PreviewDecision What would be decided on an application now, with another spec
+// (POST /v1/namespaces/{namespace}/deployments/{name}/preview)
+func (_ Unimplemented) PreviewDecision(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// SleepApplication Let an application sleep now, and not only after idleTime
+// (POST /v1/namespaces/{namespace}/deployments/{name}/sleep)
+func (_ Unimplemented) SleepApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // StartApplication Start an application that is scaled to zero
 // (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 func (_ Unimplemented) StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// WakeApplication Wake an application, as a request for it would
+// (POST /v1/namespaces/{namespace}/deployments/{name}/wake)
+func (_ Unimplemented) WakeApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -11451,6 +13331,79 @@ func (siw *ServerInterfaceWrapper) IssueCertificate(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// ListChanges operation middleware
+func (siw *ServerInterfaceWrapper) ListChanges(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListChangesParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListChanges(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReportChanges operation middleware
+func (siw *ServerInterfaceWrapper) ReportChanges(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReportChanges(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListDecisions operation middleware
 func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.Request) {
 
@@ -11728,6 +13681,76 @@ func (siw *ServerInterfaceWrapper) ListMetrics(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// PreviewDecision operation middleware
+func (siw *ServerInterfaceWrapper) PreviewDecision(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PreviewDecision(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SleepApplication operation middleware
+func (siw *ServerInterfaceWrapper) SleepApplication(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SleepApplication(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // StartApplication operation middleware
 func (siw *ServerInterfaceWrapper) StartApplication(w http.ResponseWriter, r *http.Request) {
 
@@ -11754,6 +13777,41 @@ func (siw *ServerInterfaceWrapper) StartApplication(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.StartApplication(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// WakeApplication operation middleware
+func (siw *ServerInterfaceWrapper) WakeApplication(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.WakeApplication(w, r, namespace, name)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -12112,6 +14170,15 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/start", wrapper.StartApplication)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/wake", wrapper.WakeApplication)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/sleep", wrapper.SleepApplication)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/preview", wrapper.PreviewDecision)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/traffic", wrapper.ReportTraffic)
 	})
 	r.Group(func(r chi.Router) {
@@ -12146,6 +14213,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/decisions", wrapper.ListDecisions)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/changes", wrapper.ListChanges)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/changes", wrapper.ReportChanges)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/metrics", wrapper.SubmitPodMetrics)
@@ -14345,6 +16418,262 @@ func (response IssueCertificatedefaultApplicationProblemPlusJSONResponse) VisitI
 	return err
 }
 
+type ListChangesRequestObject struct {
+	Params ListChangesParams
+}
+
+type ListChangesResponseObject interface {
+	VisitListChangesResponse(w http.ResponseWriter) error
+}
+
+type ListChanges200JSONResponse ChangeList
+
+func (response ListChanges200JSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges400ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges401ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges429ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges503ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChangesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ListChangesdefaultApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChangesRequestObject struct {
+	Body *ReportChangesJSONRequestBody
+}
+
+type ReportChangesResponseObject interface {
+	VisitReportChangesResponse(w http.ResponseWriter) error
+}
+
+type ReportChanges200JSONResponse ChangeReceipt
+
+func (response ReportChanges200JSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges400ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges401ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges403ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges429ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges503ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChangesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ReportChangesdefaultApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDecisionsRequestObject struct {
 	Params ListDecisionsParams
 }
@@ -15019,6 +17348,313 @@ func (response ListMetricsdefaultApplicationProblemPlusJSONResponse) VisitListMe
 	return err
 }
 
+type PreviewDecisionRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+	Body      *PreviewDecisionJSONRequestBody
+}
+
+type PreviewDecisionResponseObject interface {
+	VisitPreviewDecisionResponse(w http.ResponseWriter) error
+}
+
+type PreviewDecision200JSONResponse Decision
+
+func (response PreviewDecision200JSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision400ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision401ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision403ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision404ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision429ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision503ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecisiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response PreviewDecisiondefaultApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplicationRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+}
+
+type SleepApplicationResponseObject interface {
+	VisitSleepApplicationResponse(w http.ResponseWriter) error
+}
+
+type SleepApplication200JSONResponse SleepResponse
+
+func (response SleepApplication200JSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication400ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication401ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication403ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication404ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication409ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication429ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication503ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response SleepApplicationdefaultApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type StartApplicationRequestObject struct {
 	Namespace Namespace `json:"namespace"`
 	Name      Name      `json:"name"`
@@ -15170,6 +17806,167 @@ type StartApplicationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response StartApplicationdefaultApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplicationRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+}
+
+type WakeApplicationResponseObject interface {
+	VisitWakeApplicationResponse(w http.ResponseWriter) error
+}
+
+type WakeApplication200JSONResponse StartResponse
+
+func (response WakeApplication200JSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication400ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication401ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication403ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication404ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication409ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication429ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication503ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response WakeApplicationdefaultApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -15787,6 +18584,12 @@ type StrictServerInterface interface {
 	// IssueCertificate A certificate for the caller's own ports
 	// (POST /v1/certificates)
 	IssueCertificate(ctx context.Context, request IssueCertificateRequestObject) (IssueCertificateResponseObject, error)
+	// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+	// (GET /v1/changes)
+	ListChanges(ctx context.Context, request ListChangesRequestObject) (ListChangesResponseObject, error)
+	// ReportChanges Changes that went through another replica
+	// (POST /v1/changes)
+	ReportChanges(ctx context.Context, request ReportChangesRequestObject) (ReportChangesResponseObject, error)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
@@ -15802,9 +18605,18 @@ type StrictServerInterface interface {
 	// ListMetrics What every application and each of its pods uses, with the age of each value
 	// (GET /v1/metrics)
 	ListMetrics(ctx context.Context, request ListMetricsRequestObject) (ListMetricsResponseObject, error)
+	// PreviewDecision What would be decided on an application now, with another spec
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/preview)
+	PreviewDecision(ctx context.Context, request PreviewDecisionRequestObject) (PreviewDecisionResponseObject, error)
+	// SleepApplication Let an application sleep now, and not only after idleTime
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/sleep)
+	SleepApplication(ctx context.Context, request SleepApplicationRequestObject) (SleepApplicationResponseObject, error)
 	// StartApplication Start an application that is scaled to zero
 	// (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 	StartApplication(ctx context.Context, request StartApplicationRequestObject) (StartApplicationResponseObject, error)
+	// WakeApplication Wake an application, as a request for it would
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/wake)
+	WakeApplication(ctx context.Context, request WakeApplicationRequestObject) (WakeApplicationResponseObject, error)
 	// SubmitPodMetricsBatch The measurements of many pods
 	// (POST /v1/pod-metrics)
 	SubmitPodMetricsBatch(ctx context.Context, request SubmitPodMetricsBatchRequestObject) (SubmitPodMetricsBatchResponseObject, error)
@@ -16186,6 +18998,63 @@ func (sh *strictHandler) IssueCertificate(w http.ResponseWriter, r *http.Request
 	}
 }
 
+// ListChanges operation middleware
+func (sh *strictHandler) ListChanges(w http.ResponseWriter, r *http.Request, params ListChangesParams) {
+	var request ListChangesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListChanges(ctx, request.(ListChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListChanges")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListChangesResponseObject); ok {
+		if err := validResponse.VisitListChangesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReportChanges operation middleware
+func (sh *strictHandler) ReportChanges(w http.ResponseWriter, r *http.Request) {
+	var request ReportChangesRequestObject
+
+	var body ReportChangesJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportChanges(ctx, request.(ReportChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportChanges")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReportChangesResponseObject); ok {
+		if err := validResponse.VisitReportChangesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListDecisions operation middleware
 func (sh *strictHandler) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
 	var request ListDecisionsRequestObject
@@ -16317,6 +19186,67 @@ func (sh *strictHandler) ListMetrics(w http.ResponseWriter, r *http.Request, par
 	}
 }
 
+// PreviewDecision operation middleware
+func (sh *strictHandler) PreviewDecision(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	var request PreviewDecisionRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+
+	var body PreviewDecisionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewDecision(ctx, request.(PreviewDecisionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewDecision")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PreviewDecisionResponseObject); ok {
+		if err := validResponse.VisitPreviewDecisionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SleepApplication operation middleware
+func (sh *strictHandler) SleepApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	var request SleepApplicationRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SleepApplication(ctx, request.(SleepApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SleepApplication")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SleepApplicationResponseObject); ok {
+		if err := validResponse.VisitSleepApplicationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // StartApplication operation middleware
 func (sh *strictHandler) StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
 	var request StartApplicationRequestObject
@@ -16344,6 +19274,33 @@ func (sh *strictHandler) StartApplication(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(StartApplicationResponseObject); ok {
 		if err := validResponse.VisitStartApplicationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WakeApplication operation middleware
+func (sh *strictHandler) WakeApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	var request WakeApplicationRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.WakeApplication(ctx, request.(WakeApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WakeApplication")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(WakeApplicationResponseObject); ok {
+		if err := validResponse.VisitWakeApplicationResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -16470,454 +19427,477 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3tdttGli58K9WYmWUpDVGULNsxtbL6pWXZUTuy1ZIcz8TWREWiSCICUQwKFM1kPOv8OhdwLuJc2FzJ",
-	"u2rvXYUCUCBBWXZ3n5X8iCkSH/W5a388+9m/B0M5nclUpLkKer8HE8EjkcHHC5HncTpWP4pMxTLVX0VC",
-	"DbN4lsOfweVEsFv8kckRyydCCaborpBxxeKUnct5LtTbWcRz0VHlR3aCMFDDiZhy/fB/zcQo6AX/slu0",
-	"aBd/VbvVtnz69CkMZjzjU5FTc49kmsfpXPjbORU5j3jOO0O6jFrMZnws2ECMZCZCtojzCXyr+FR3JRFD",
-	"/YxDFucsVkzO+K9z0WHvJjxnC670pZlgPEngpjyeCraYxImwT1Zsoa/IBI+YynkawZjkEzFlMh2KDnuT",
-	"6ot5zvJJrFgSq5xFccRSmbNxfCuYnOdsJDP82TZINyYTo7kSEbb5oNs9ZDKFXvFU6nZVpobpjmcySURG",
-	"t+x1e2wgxtgefDVPxUJPSqyH7de5yJZBGKR8KoJeYAauNGdT/vEHkY7zSdDb7x58GwbTODVf7OkZynOR",
-	"6Yf95/v+zk9857fuztOfd67+/K9BGOTLmX6uyrM4HQd6Qn/gA5FcQCdlVp/HN2myZPlEKujmczFL5HKq",
-	"lwlbwJeJvl2xKc+HE5bKRajH+tV8ILJU5EI9oPGTGVPLNOcfO+zNiHHnQQ+UecYBexU/YzwT7CaVizSk",
-	"WWMyi0RGIxpnTA+N0gMmPvLpLNHdyQWffncbwyr1D2RS6mXDaO519w98Q/QanuFb4frpZq7l4BcxzMsN",
-	"G8UDmfLhMDbNmvF8UrQK/gmDTPw6jzMRBb08m4u223Mop1OZ/gyNM61UMz5saGoxJziC+spyYyMx4vMk",
-	"b24qPv0e2osP0o0+42NxEf/maXM/Z1OpcqYkm/J0eQhjzFO1ENkD5REtieCRYrmE61LxMddbU3XYD2KU",
-	"w46WGev2tNwo9Xqv221YMfE0zqsrJZ7Op3BPF3Yd/tm1ayZOczEWGUpKPUpC5c9kFAsUlnOVy2l/nks1",
-	"5ImAzaabL9Jcf+SzWRIPue7+7i8KZX+7ka092L6/mCX8Rs1kqrA1z3h0ji1c0Y5ZJgeJmP7ZtMcOm74j",
-	"wi7f8iSOgjCIRM7jJOgFCx7nPfZoogWmlqk8SeRC6EtElkl9cLz/PTBf9oLFRCZa7g+lltSjTE5ZFyby",
-	"cVcFYTCKRRLRU4MwuOWJPm6CR5Pg01UYqJzncxX0DvSM5HEOC1kvdxp90wbTSJqoeZb2UjEVKlY96mPP",
-	"9OTThgv6DO/HQa/vO9OQSApsyiimgwcOBz7MD9k1Dsw17kwm+HDCoN+M5ww2ZUc360imoyQeft6EDc1D",
-	"nBnTW6aQyIwEwa6VXjuR86Pph/gYK9ggdgqelqdA/yD0QTqI9RGcrx5+2657Hn9sBchorcw47dHH1SG7",
-	"xlG4Zoov9aG2ZDyN2ALUA8kiCSP/AgTj5+0TfSjzxBmwR+6a7eM8mzNPiew2BmGrl4g40TvgYDB6uj96",
-	"+OjJk8HDg4g/5g+H4un+06gruuLgycPH65Y3NeAex7efLhnqPaAY8UQL2WK9voChjkT6WSM3sk9xVuwv",
-	"PBVsypewEkGNGoIQ5FYIqk7xeWecyfnM+cIMsz3VmJrIWWkxPyzm5nVJiK0Y46Kp97yIhxx0SOpwfdHG",
-	"wwnL4vEE5N00VipOxyFMhsy0ojZFiRMrmJeXMhWfNSVj/QBnNjwaLer1+tx1dFiv/M+bLAWOdkJuFH9Q",
-	"6H+ZK9i4zslgX1A6EPa67gSyRKZjkaHxsHoSoXP3PH+zRK8x6Mm1aa6R9nBCldp3yFYOaIy7q1DoznHz",
-	"tdAnnKnks9gamcHtXhDS5IIYv4lTPbIXOJhhMBVK8bGg2UJNl024YgMhUjaVUTyKYXNkgsOrirOqmJLg",
-	"BY+TebbB4BZdpJbo0f384w4WktMRPuZxCmJfP3vJlnKeseGEp3r1STy5Gk85ZzDwlujrn3PnaJZ22GXZ",
-	"5kR1WaHtyRk1gUVyONdnOerUjmHQPzuBk0dkIZNpYZRrUyC0TytsdRgTpkcaXxHnislFynC2rEWkjROZ",
-	"v5Bzvag+Q+ykMt8ZwVOcyUwlq+q/tLE20GpKE3xQlvzmjSvmtGjY/cqNTJB0UPPhBBWYuuwHPwZeCkN9",
-	"KeUpT5efNdK5lDva6oIdnWfL/igX2QWq6Nr+cYZr390PEo01o/Sq1cNm33KPo3YqMxC04K7RwlOkImK5",
-	"DOFESUBDQWVQ0al6yPJsaWSA7ic7113egT5rW9Fxzzm/1C3WdxORggFqHgceDDJsOn5T8tvHB+ttyU9h",
-	"8Dbl83wi0lzPofi8bTSvPMvZTEpoIchyeSNSoyNh91l/nk9kFv8GbwkZVz32TPBMZOzyzavj16UdtFcs",
-	"iXcTCS6dpZz/ZfVqqDbrC20l6BvoRrG1DsdSRt6NFSu2yGQ6NuKtshzevXu303ca7VsTWjXTx6ledcNM",
-	"RPpansCxz9WNiLSKVl4cItUr4X2Awxtc1V1StCJueZzwQSI+dzXY51RMQu/JUBiAeB40iAjXzKmq0uZ9",
-	"pMetXhO2cfe4HnQrZlKpWDfC+IGnks7Ef3RpYAcCGtEfDoVSfZyLiopXFhnorBO3IlsuQA3ujXiiRFj4",
-	"9rRqHoAldBUGc6UfCJaWHvtZJmciy8mXVZNGtc6DWQgeehQmCnZZp5jvgZSJ4GAquW1qehTuVjIb9FBq",
-	"YV60PGQ8UZI81Wgy6D0P6xS2mRz53+12vu43Jb+37gecaBAHSMniKjXJ6662N4GDPxdTtbmXNNTr4wTv",
-	"Rc8jdYJnGYez0yjd9aFblmegkHV8oLROtEDBmIPuEK71hZtFUX+RHid4DISgHMGh9eI4973QtqbNm0v+",
-	"zPdB9QBzFlBpRgvZibqo7gJumHNxG4sFLOUoinU/eHLmLHHaGs5u8uySMFCCZ8OJfk8mlJxnQ7A5qq6I",
-	"XXBC6eWnZyLoBWL518ng5TB+EwdhcCuyATicVV7faKuW55sRLURcbFM9qDGt90OWkOO7pwcdt1BKYTOr",
-	"MvJMfOGVaQalvmT08YobaACthHgZjBwzt4GyhgE2bVqo+cD8og71b9dTkWfxUF2HZkcqigLmE7ZLP4Jh",
-	"NxDawAa3ciorARA6bmuzpk3i+kxSUNT7YyIbfojEEKJT/l9JW/a/j1YOdcajDdhV5VkeMBgiU2DMoT6T",
-	"SzYQ7Jd5NNYyy/gU9IULmUWk01W35OOH3x5U44y1ZuA6LvSXsdBdStBLPMwEdmQOUWmfVlPe4tgpeqqz",
-	"krxbutB4fBHMkhkI48AbbMYQvQBmk8QKQ5G4ALW6UoodwTFogzmlYJ8+5UGqaGFxpfUPa2o6F5Yt0DhK",
-	"xGU8FUHvaReG/1xAt1TQewiDX/zddaRcKXI3kxG9MRM8WpbuyNw/cF31gr5KhJihn3k0ioe6VwOe8HQI",
-	"So5+0gjdNnhfnL5I4vEkpyfqGdDz1bXxLvP4TPCpnlf914LHOX7+5NMknHiYG9t+9NCzyNyB/b2d4Doy",
-	"t8BeqUgod2JavF58nEGPL3Ke5VbbrS65F5mcMqUvARtT7zmYjpChszOKuYUIJFzleC0cwSOZTbleJJGc",
-	"o0pObUjn04FWAN11Un3vRaFd2ufEaf5wP6grkmGg39wf5vFtnC/N84rX81zs5PFUBJ5R0Hc+J5G2bvTt",
-	"dXTfO34j3s7W3UVXfarsg9/b9MuISv+Zk80ToVgi5Q3jeevD7xSeeUo6o3PsPa4vqdJObddiMMXWoHGG",
-	"PInT8am+9FNp+5eW7WPfqkWp0HK7nMnIt1Eq8qRVv7LNLgdRpE7Sxn31vVyAo5zN0zxOtEjGW0IWj8C2",
-	"RxnGhpIgIi12EwnC1WPiHDAXcP2nksBcdeslXnYxn055tqwdcy6uonQaOHLRNNIZ0Op8lFddedc4EoOW",
-	"QtH4kkBdc7S+EsuKgdnmVPOdU7VDoCyFW6NeKttgY/RJi4lYMyY/xIifcAaFNtn7q1ov7fZrtQ9dpcaz",
-	"H03IbO125mNxKnJe6zA2Yk3/TlfKUq2bO94mNlfgGgItadUErz1mp4Knfz8B/nmytdxx5zBaI3TfKkHP",
-	"azFElbnUN/lmstyztqIHR5+61m6BfJ19YFbj3207XOReLy8q0T3Gc/abyGSHveM3cTruMT2C4P4GBQ+C",
-	"8qneNDFGs5cd1l/wGwF3JkJrgvrXmYycK17wRB/85h2gM0oeMaulM5XLGVMijeJ0TLBafTaOpQBzD5v0",
-	"NgVTplcNiw15mspc24T6fa5BbE0D7E0QBtDYIAxKTQrCgJ7tNU6d0bssTsyKDZBl8S1PPDueIGoK7bEh",
-	"RB3jdEgDKqJ+HoKnXtyKjA3EsMBjTqta8OMDPBcLDJ/732qvaxgM5mrZqJdcTgSDazOeGL3emENMprgM",
-	"pG4iwJXrPSArHK0m6uyE3wo2EOM5hqbzeZqKpEGr2axbhfJz53O3sAn9XgclQjaRC4wGijQily179PEj",
-	"kxkbZPJGT9TofidpFGcqf7Zcr8/9wHORDpcXNyIfTsCmsmZt4wo08wggZzNTcTpM5pGIvCZX4ddv13zX",
-	"IPMvMjAWB8tcIE5SZnp/czZMYpHm5aWx2n6D7m88Sp+hbRUHpQcdA9vDeNURlO9KOHAi2/0EqD1pIPzk",
-	"R9Yti+A6LV87rA/u5h78pngctdYTzmRkxFQr/6ZxgLTYBikIqUzw4UREjOtu99hojjHpXEqmp+V+N0Th",
-	"k2lc1rg5KyLpfluBm2Wl9FQkuBsk4P1KPcc5VTvJLcalLoEB9Jre12bPZY6QrY12IJ4CrYaSDowQwSNc",
-	"sXdicCGHNyK/50OEXuTdA3aoQzc0pzUi33l217G0/sXGVU6xObqQZVJO7/PN+sypeTk+b9MswAPmM4L4",
-	"jdiZz2iN4vaVGZvKW/0hpa1sXYuZmMmsvZ2EjrdzuGmdpdTWnrCHq7v1ilmrjKIjtRw9w5G1Ph39WaJX",
-	"duSPgXLriwVVV82HQ6ElsDKYcMgSc2KUMWAT4MciBpBLVLTjvMPeTSQIc91wxVL9NP1k/SfDYK9jCBXg",
-	"yamMRIIwip0n0cHg6XDn4/7Hg5seYSt67GTKx+JsniTP+PDmzWjUs+ivWP/iIiyrl+rR1VMf9IL97v7j",
-	"ne7eTnf/svuw1z3odR/9VHe62HbV3NcyYzMhZ4moZXMtZBa1DBU3RaXfpBRqGunXZHKc8anqOCbJKeKX",
-	"D5nBkLItOWIyiUTmgBtVjyk5FQMZLZkeVAbOMsXiPMQoXyq2D9mZjBShI9kWZ7/OZc71btGnbxIPlywR",
-	"oFKAzTUQbMojfRugpnnuBrKHPEkUntrGGMHVpJdWIWSrsxKy4yyzX4bsBLNM4ButHhW/v9YrCi86gmDZ",
-	"kUxzHqci0+MQj4+zTGa13+jb83la/eoo42ryg5QzagnbAp0RAAGTOItYJnBbyFQPFMcx0ktUr3n8G+Nh",
-	"uQOfmsloG2YmFyrXN9hJUCJXlPQ4T3M24MMbF1mrP213GODzpnwJPtrKQnrsW0a0pr3wmhiB4aD2MyVE",
-	"2lYFrkguWqoFztm81idqjvQOGgH0wEmgKm+trPihol+wYXG7zQ3aOnt1dMH+Za8bsrPj021MKGXHR88v",
-	"+uxGLLVUP9vZf/Q4ZCoepyJigyWIodcIIIeB4IR2SaS80cItrwzut3tP99eEcGujgp3wDkLC4+nrEjZh",
-	"JY6igr9yYTsAsoK4mJaOuu8veS4WfMn6ZycPLL4Gc5rrnkU4dUrOpIrHrjk7FlNjr7be79Cnb8xX23/5",
-	"V5/dVByGjzEcbo7GyskYBh93bqzo2Elile+Yh4l8HeqonySHOLW9IvMWbjhkJoXV/OJJwjUJtyVXTpIE",
-	"lCEahIHNg635a3TD9T07tzyjgX2Pc61eZHKKjyn+Ng8svikerbeuk1W8Suewy8He3ahaeDx0lcEG8cpN",
-	"6N09fREVPp0r8HaN41uRIq6zeDoOO0o9iZnPiCnK5gBf3FIiGXWc67/7jj2Aex5s688TrpxLtoNPodsA",
-	"mwq9ug1mFDZshrmt0hLz0u3g05XZuGdw9jWhVZ3ngqDWd5BtPpFamdbNmmViFH8UqsNOcgO7GSZzlYvs",
-	"gQoRd1c86YHCXAP03RMSu2hKLBSbyCRiuRwDVInS/VMJdzA1E/wG7gOf5gBhbRRN6rkvclq8+2He7T4c",
-	"goLGpwL+EkVyX6wAFLQAhQEhQiqOBAF/5a3IEj5TVg1EuyUlNaSGHnEoAIq26C6pUE90nOtGc5Plg4MX",
-	"asV0IjMt/2QqQtRL9BBXUSZuqs6KrLbd2z2ezCZ8L7AZPO50l53klOYMODa9V2cCHLMwQ7BxtLbgCFgL",
-	"eUvkOAZXryvDSLZ8CgNYIubyjunF1acrD/TD6VcBG2rVwQ0kF/a+f3byo735kxmf4q3uQG388FdxGoFn",
-	"9GqDSMQbEF8YiyjGfyWQpXjjhb68KiXhGevko+k4jO3q9dS0jGbJPONJ0Atgo81oB8PJDFmmRzKZT0n8",
-	"1v0TKEMMCJFEAuxwwuj+omR6xvV5HXR0lzpwyftvrjq4tmyK/veylGJiz2mvj5Hk1d1ebO4u3n1WfFN/",
-	"vfugIrVRK+6xTC/jqVa8p7PiYf2xo6MCPA5SGYcSvjhCsYpK6Xie8Kw09EsEydlMPlrkn8rC/oLW10ot",
-	"raLEoihogBXi8Omzy+KhUXg5xwNLYkGYJ6BymImhVn3BexuJoRa3gBfWlqAx+nuFb7dI44LnUmSLp0v8",
-	"2SQiwBsoW1LLV5WzbzpqPgIRW/sJWwY0JEpbXDwpfFJcFW1EbKpI5Xw8wSsg2q2VUdXamwITcD5PqmDZ",
-	"/W/vqD7yXE7j+s7HqWpU1KEFm6noL+NbcxYmcTHRcW4pNgotQY7YtT4trslc1Na3tcs77JnIFwJnQelT",
-	"zhytPBNGuT+0ag67FdkSfZjVxRQrpvKYeH/wHJapeOCxCczRtXZqHAumOLoahRZ4Q3R7MzbkShyyb8z5",
-	"1hki4A8YLPQxbhCkIo2YkgULSY8BVB2eh6MFG1kVC94EMEiLcTZCKnFI3PkAtwNuRZ7oG92VWcUQNFpC",
-	"W++/ufrwobP9l5pJ1PmKNpEVsr4ZUIUIDz1KHAR8a6NMe71xTB6vGpPd/9radQiU/nvnqviro//8ZvvP",
-	"2190SCqbHFa1d49bgKsHmVD24LEtfR7d7nXsPdsVZTPhKr/MeKpic1g1ORSraeF3ZhCxLs2aD7CcPZ4o",
-	"55i85NlYUFJxTbP0daItuNVxizqL5eH+k8ffeq6WA3DdRi9FKjKLQK+FAXyhOeMeXe9KNWNQqKuX2ZyA",
-	"GDAmqwAY+EW5M44vvwl+r3+1bw4LF5lnaBvWpILs2/x7riYEHdzg/EGoVwn9gTkc1kbE8FycMgw295j4",
-	"yId5sjQZI3pJjqQ+X+J03GHlBllDMs7ZVpEpg4H0fhRlQqltFDSnMhJJf6FPK+dK/XRgaUi1dWh47TI5",
-	"neXbWnob115JU6EmEzQHc6ESoRTlZUSyshcx1zDoBf++81aJbOfEs9RLTfYfXnjJA8VOzhjHCw/ZQExi",
-	"fVhnc/DjzjL5MSZtSxb8eGIJh48/dW4o5U3cQDcGPE1FpjVcWY0b7LfjrvvTv/zrv2nrff/xg2/+3PnP",
-	"n6//67/9bHahHbD1LaKsZmRZKkN2vnwzp8PZhVDNBI8KfzTtghWIPvePOTvLZC6HMmFbp8PZDj1n5ySC",
-	"ZWfuVDlfKsPhYEMWAzHmoMOBjqIQS81pexHqDFxNlE8FMa4yFCPOHSjGUE4Fy2XPKoSFdaWfNgYdUi93",
-	"kSvG2ZRnN3arSAhW6sct+NIolbhS3WwufiP0OIwolCBNHHcJAQb/ukQmtxaLwJJZOuma2RJZNCn5O85z",
-	"VF2zuy5f0BUayBfv6MmsSDpcyyHtstD0oiQZ2FaezcU2SLRi+ZlvSw7Jws/43noR8RXbYeFXxJe538Br",
-	"S5eUpCnDzYH/Z/ULnBuLBvruKn696oAKoX6WqdiCtofYBePs9DDu1TMKKihmYIqAkc3YVBucDullCEaI",
-	"flYEI5nJeQ70Evfosau22eu2c3PNGhD2xqM0nM0vJ5lQE5lEQe8J8B2WMs30Bn8G+ztOx/1kLLM4n0yD",
-	"XnCulatzOYgxNDaV2dJ50t6jMMhBCXMGCLmdZjG6R4JesFttaXOmAEAOesGjbncPMmuRAc293Hz3pZ2J",
-	"Pv9gdVquvKrjF3P9VV6P/j9XM9zo7oJN6Sv5D+uLunAievJuWzkSXTJa68LBzen15tUW6/tvrjpEwUor",
-	"E42KNj5FxD6HhPQOEccdlsHaWoKQZl5rEMxAx+T10OsvTJr4mpefAazcZQ/xPNvJFaLHOxlBNXvE+wo7",
-	"qghFb3pPORHJvoxHyzZvAsQraBwFNYDRs73zCNly9j2n+Ncsi7XcWnpTk3/3PKSULmWeBZLO9yi3+fVn",
-	"lZKtzLP4xxbP8uZvFlnZlM9WYPox3807LE6SFzXhJErExm04x0RVQMAsC6aGhskvssfe/2Xr/+vop3/3",
-	"3Qd8yIdg+6pj7UZqU+GrWDtnDfBnk0sPPBwGjuRpWoHloFe/myy/pLce4qx8kIgX2qaAEFFpvZb3vL5j",
-	"IrP8tQknDTl853j4K3JxhZu/Il1NMs6qA7KqyNbOss2SdOoUxHWwtDk51r667TGq+7lhLo/3HN0sLDIQ",
-	"E34br0c1UMLuM3M5JZHoBSXneWPytiEoMA4EhBhyYsNGbCIA5sHvBFoo8AUvZHYDFh9XZQ42smamfMm2",
-	"hg6kbDjPMpEOtcZeyJdYEa2TiNjB/tPCpRrSrw+7KBsAJkp9IdFt8PiJUGtgvQ8fl/CvPrEUDEv+mhY5",
-	"/hV3Ez6i1lscd1SSe93QYw6UB8/kYxXDqycnj6fikI3mGTiiZCoUYj8NaadrMoeETwNj2UDVslsRdViX",
-	"Qaod8H/G0zhfPWp7rXDDZXW/ushOBU/Z0dlbNlfADKL7BmGNaZwk8VBm4F4fyFthY3rkF+DRWuT7Xg3Z",
-	"7J3ZKONxSktnfaq3g7hEL9lYwloeS0gZifMJhQKAg7OemRPSnjFuCAPoSMXCDRg87XaLCydcAWhYPwlR",
-	"GYhWDxFp+rhL+BR9IENEaoJ1KYBkaTjPfZlNFXj5eqavKtEDrdmH3dqqXaM2AHG+k6VbmLCUHMi2MJHI",
-	"0Ym2Vzf/cffg2/UTnQiepbW9V0FxZoKlIka2MNC+nRtYKhHyW93FQCemDf2C3KjbeaIN9wVKT9iyXMsi",
-	"niEBJOzg0gZ25J6evUzOx5MZZOHJGa60DFO9bFiv1kB3BcWFn9fvlmqys9cccv676swYdoXs1RYIQIvR",
-	"mTEjvT4FD1iL/bxukqf84wUlt57ZDC/bkmYJCw3RG3lQZMcWc8MGSz3xZpxDlvHcAW/BoXgfja86Nbzy",
-	"Eq+qiczT+NlnyMrHT5482d97vLaFZTKR5qML53gkFthCZ5IPWRdh7lVBAMbEZqPYvSf6Epk+F4lYn6j5",
-	"xlwHpYfmSkTl0SgJE30WAH7dgNcnpcWmDdmJSBxqtNAqS0VdoUx0GDyp6xOcERSmAdefVa8yUehMj7oP",
-	"GUBFhuIeBnaWyYE45lniEZ0/lHPAMzETBtgkeBSnQik2nIgh4iadUxS5hkIGbIkAsgSsBuqZWPZIsJv5",
-	"QI/7A6VXfCwjVxGEqFAmtG1jff0P9IEb5zFPnouEm0xpGChIt1HKbjIaa/MKEJqHVAUqmwt8PLSc2YQF",
-	"VJuQodPAYgWQB9KVFqrjF72m8ok+TdftdnMtnRFGNyLmzrvveK30thBJcDQ/l4v0XZxGclHa9I8bj34E",
-	"mwDoIbcDbbz6UwHw0xHPrIrA2SAT/MZiqgrOAcgj62kdMWRqwvWihhumWhkz2nAC/nqEXnzb/TfgtnX0",
-	"zkMjMktXVIQtIYLd0abrH+H13kkDvLEp/DCWbD4zSSa463RH8YhAqMEivQdFDObk7cwzI6snhHsmY8aV",
-	"qSC2aiJaLqg2LY/T8bkfyndu4NjAeA+iDVHQlCVEbVe45iGsPU8E40Mo/yWQTpK0J3NpMbWJ1pa0zRqr",
-	"icF8G9RgqkIDYXJOOIxOFWpNa5zdRdHNNUmLPszNlM92bsRSmUyD4GoFMmfKZ4aKOPKP6jM5N7JPn0Yk",
-	"VOMpDjWEL4W4aUAggjPULmZ3GKvjBDT8U54k8GMxaGwQp5Ds5n5n7Ce8ITPKgSg9VU8LgR4oHUx/g8QV",
-	"bxDnEpoP+C36bjeYJhy08hw93P9ScxRHYsjXOmpOUkwsvaDLMayS5ffhqaHMQhgy1eRo0UoDlWhwKKXp",
-	"tHa5yFFvwTUETfT4ZzqPaK058X2TAJtLeQMsA8kyLA7XIqfygWmUicc7HIZA+m5YavYeYVKf6avrDTpE",
-	"Nb3kIEK+NtMMbZjVsvXu5CSqGWTNKeAhGIBgZEDz4pyy0nmJdGcqeAoYV4DqOM4eq0KCZCYVEA7LECDJ",
-	"mA9vdi7koN4IMcMCIq6dSIaq16yVWVhxpnX1pCFrUA9dDE5iMpnxZVupVXK/e250unu+rP56aHfDIFw5",
-	"Qh6im5IwH/pchjqcZAFiJpQVhzFkYeGeoLQaG1RGSLDIJoAhpl9nMsvhBT1TNrRCTWbqhSrIuaUG4kzB",
-	"a/T1v87FXFjt0jdBrSXdZWX06qfSZrDQmvgLnSh7C1GIs0l74dxLYmW5Ejix1DfvDRQS97gnvGsa1MMq",
-	"JUojW0V5RXuX9DyF1GRhCh+u5ZvCnFrjTyuSvCeCJ/nENa9S3Y8qWKpHADpyb2mRWLMpU5nhmMQ54/qK",
-	"DnsHJwd3Dg4Y2VixUSYKR2Y+EdNDdEjWfM5urZ6p3nAiGbVeu28rw3QHjaqSrYBsFpcE3Gzm+IdNiiF4",
-	"HC2wHyGUzmFL95zjllA6aM5iaRck/gqJrUX/COFSOouJeC0GnsISWLwimLwmZOlAK3u59tdZAX4NYUQ8",
-	"BJFDYRbnhSF+yFw1BHMUiwCSAcnBGkWgnh65LNQqA3g+4PTHAnDxcPL5hy2M4ruCamUljYh7bQ1bXDta",
-	"Nk3qBdimjdmWmU8Ltg1HtZ1i2TiwwHCcUAUuh+4J9oYoM+duzCT9juBnzi2fwkpb6l1zWwQLrTjISmef",
-	"lpCVJtQe1uFJssVD1vCrA4YbhGzQKd703XeMF39ub2/c8DTP4sJ+gfQcB+5vRxeUpigejUSmv2/weH9e",
-	"L/Wvg5BxgO6wP33HBvjpv/6L/WnC1Rbv+F+7ba8YrLqi6XY9ho03fq0BrQRFv/RAll/nDqDnl+rlOGCV",
-	"Cz0DVbK13DEqSb+mDVwWy3ZA/lTkvztPgXbWvi1v7/IDa611Q/huY53v795W5yFFU90nb9LS2lopGluZ",
-	"KKTNY2I0EsO8VBKiYStUcilk5iRJ+PrVtI7gxxV7ccXv+hh//6DckAche1A05MGVfUSTqNzKEXScNzai",
-	"hD7OP6MtnoVfiWe4E1T+abPTqxjZ8lOKEa08vfl082GoLyzitJKHUirM4MGUad3rMpsL9Bz2h0Mxy7Wh",
-	"4CRygY7THyTiUl7ol2nlBrU5UHMpys4QU2ZzfCA24JBBgmcN8li0UknltIlCwiZnkpZpkokOrY9FSaNZ",
-	"QkKlCf/GJfVw87oTn+GShItb2HiNfF6roXPr08/8OW71d4zt70DlOBNDkw8CqbtQE9RSeXgpJr1pcuWy",
-	"A2thqphh7M5yy3oY2eq3WLztnV9w91IDBEv2cqnpJQ1LvJBvEPkEm0COcuTJihVxpMYpzMyGngyDGP8K",
-	"vvVPHtieW2zEkye44Ir4BJBVTpZK/pAEgeAYiQ50rU74TA9InW5llsRFwbw2RQ4w4XwvDOIo6AXdvZ3i",
-	"ur0nQVOxHmwMWjR4+EIUu3JYO3UtdN+edjv7TLEtAw5iT7tMbQeV8j50FgACWB889vFHCWJZ/WZSrFi3",
-	"4VGnjpUFeFcqaNEL9tj//O//w7o9VmspA6h5Ywpx5/GTb3+CqmgYvcri8RjSHanZNQArzcuqaoOOEr0o",
-	"SjL7TfpNa/9kmcz8DJOxVs3nSWQOaWrqIe08resTBV47iWsIDKrHqInwQBihpdSJPSP2No1/nYvDAq84",
-	"ZkmcChtXyjOoVy5lG4a+jcol2DXfElh8jvjx1QEjjPCDM8aHI4yJJjU00INRnDhJf2B8geVTKVaIHNtV",
-	"3kmXV80syTCYiCQivlL4e56aauC+RCG7eXzHqHtKgwYi0lwQoGT90sk3SnbXW69xmS1iNSGJiix9KEOH",
-	"WoTAUoGAfLtVCCvqJKpl1fvaZOSAV9bbY5jFeY8B9OyIA7NmlIiQWaBAyM7n+ovnYsrTKGQm9hgyjM+G",
-	"7HkGGaUZOxdDmQ7jRBwiRq49PWUVdx4ZeRc2s+HC3oaRL7oaOivJrI1ir1ytOBG/YOENt3LXOiL0L1h+",
-	"4ziNZjJOc7/2Y2FNgNlNTX57nROGN2XIn5z1IHpE0sBxzrcRfjxRsp83P9VqZybHXM5zAayW+j5TNDbO",
-	"sGzsIRPTWb60MUDsH9nnEH2okTmva6Azc4885e/0HvhBcCWai9nJzHEna5GYQtIsg3vjdIw8d2jWmUAO",
-	"2Gta6yfufU/8ZmVdCnq0Z1zNuS4V1lceyx7UPnGB3eTwL4KDbgS+CGuN5klyaNHjFuEP5AwyLYoIQBpI",
-	"M6Z33Zo3C/gHfW3rCj+E/jP1vZs1nnLgZwgINsACWo3XRQO6+fcYFzrE/mEYVHwUQxDt4/OzIwpwhc4z",
-	"xjzXo2hPBPOoBad6NUaFSJtx0NCvDerR6cvXF22Ct9dHqsbgHOdFNmO9bbnIpnHK86a1B2WsAUSw4Mv6",
-	"wvM91FOqKbTSyLS7/GZ37u14rZKNP9Ay9JyXBUCT4DAIKaGSusi5i+zjhyyXCR6tDucJeEFCG7RSmMVy",
-	"KwzKxASLjWcFi3lASNSNc1pmz7pgzlezO08FV/NMa28UEy7hVYaJHN707FYHFGFc4ALo5ulG5VGGfDgR",
-	"b/2+lIuJHhQavVc/MrjWep/mSkTrwtVrRF82T9PVtQzyisAK2YLo6BUWuK3UPmonctfXUMgN8h6dYRu/",
-	"o1rD288sfRKJNI/z5StwGpQVG6XmYB9O8nymeru7hRuhQ1Z1R90OO8RD20nkkCdBGJD/4feAJ+OgFxxf",
-	"7D96DCWJb4NeAMTakKmuTXdkYsi1WXt8FEC9c700YuAA1QtzMHj3H8/fduf/cfrXV6/OToMw0NfG//78",
-	"t9Os+9O//3r0619vfvoeXacV5Yta71P5r2OlrvWqQpkNwGYogNxO57+hsap4reaDJB4y/SOBbzj768Wb",
-	"1+ydGLBXYsm2zl8csSeP9p5sG/y1oXG51jddI3wBhAD767tXFyW9w58xiS6T2qSWGdFWVpGgYaJOeVdI",
-	"Ba+3GbHU92QDGmk4m+v1THg3crQ9IGSLKkZgyiMROnoZrTHrk16IwUTKGzJMDtnvnxxMOivclNk8ZTzB",
-	"o1LlfOm+pMP6qM+K6SzhuSgmBUoNEGBETIWK1W4Mo9BjHwLo5ofAAgSRCJAy1BR1MASBBUUkCMEORhOp",
-	"aIiaRiGSzVPFXuNbQlv4Rne8p68B62iRxblAv66t1W6rYAwQamGu1T22ZR5q0l+k+pTzHF5VYCN2w39q",
-	"U5FFDKx42V95Tho4z9mMj4WbA2IKxVf22mp6wN0Swc/uztU3fqYnahlQm/hrX3lNjweKnWVyqo/MuYIW",
-	"G7g0necd1k99y4JeuDPPElfVs0sKXRxAuuSCRwET6QT+iieDWw8aQCUJ12QGPnr08NHaHAd9iJ5lciiU",
-	"Emo1HsjC8JTbHyUEmVX6wgdKrzB8WohrGSuJFducFAEFya8AzcYMBYvDT5csi8eTXNVSXSIZsnkKPG32",
-	"9VqFUjA/xtohEYq6NFCdsnwhKevXQG0dbZQmivXPTmAucWsinz+GtKhLLIa4IpgmA6FfZ37Ygz2nmu2T",
-	"T58Fq3E2VclfXHzfEDl2F70nLOk8AGKStR9klhOB04k+DCKn4oaH1mCeT4hFogbENwsBJcityOJRrBXJ",
-	"s+PTHtp9elKwvMopn5lNtDPkulEdr25YbouHbK+4AF5UVHcE6jRZsooa/EjuS0Knh77TsFhSRWS2yQR6",
-	"wOQiNRBvwwSKt217FPMSYYSnEn8kWhb2jkTO42RztcEwRqzi6LwH9giXjHMF9+Y6+rZPYfBDpTD+ujis",
-	"sRsWMssngAMFUHqcYmGAQ/by+JLt3u7tmjsUCXAUNkjGB05C3/R90XBJxUnkdZUXnMR/BFfuI7hy5zFf",
-	"F4rZ7MFfPXDzR0TmHzQig/TSRuJ9VrykbVjkyit23TKZ9SnE3LuCDNVfIpFRWVxTzqaUmtozOUzm/Hyg",
-	"nGq8Rd4OpXYReUhIdwGiWyt1HWZrFJvXgMsKLyvgTPhU4w/AN4YMaoaiuTmRCd0KWnGptGYqDQsKUMIi",
-	"jQlg+slLb5uD79E6qgrpXZRtgzoCXa13oeqwSyzZCe+IU0DYh5DAgNgbchOhCovUnmhlkUTVWq74iHIi",
-	"5gmbxCoHs7DHBvPhjchZbFqJvsU4ZVv7/7m1Fe/sbe9+ux2y/f/cine/3b5iumeXC8kUzLjAJk1FNsbM",
-	"Ea1kpGN62CHjbCayoX5rghghlCOUKDQawS3k33z6b/WTFFu3qso/vGmD+p/rDKQ4jcRHr3Jln7f/yDWz",
-	"dlwmLfug6naDp4bU2quVfhqwfquy+jO66c9Onk9Py2VT1xejXVePtqpKQ5PNq0I7l14xgmQxK0BGhk6m",
-	"5t8O2Y2YoZfEEitwUqeM3Zog5bQlA0/0PkE/ank1zWTUKqXRvMbPT9WG3cbvw60XTEbe1cYQIfAmoDBK",
-	"qT3AOeEQard5S86zFoRQVmxT5k8u5U1JK2nxKmeddz3+yPrKMLaCD/aax+lcNNbJScVH43JylRjbC9Kp",
-	"PNrZFGOguqFHZuM1kOkgz70htXbeZR2WS7YAHRoSCnIJSGJTKZL+pqyv1sBM9Ps1m4j+gbwVzyhW6bHl",
-	"18Xoee64dvCkSqo8KBwMfjMCNh9Ur0fiTywAA6lHVW7SwtdXVPHZjlhPva365yl7GLiP8UqtRlqp+mKx",
-	"9BIUP8cUNNqmFV6cWmxZPWBK5DlWTObLDiv4oSmHTls88yztsHOeRnLaYzwFLyNX+ZFMUzEEVxPSxY/E",
-	"QiinxEOcshFUiaYbSMgVFyNea0HCVYvWIVUh6rAzwW+O3532e8U1ThkDkwyppEwhTy4XybLDzvS7edIr",
-	"NCj04ImFp1Urnqi1ujL4v1fgyvR4G1Id+OJGIA+jmxDRcQKuPacWKsZlizAAJt9DpQisXWGDug8UG/P5",
-	"2BTHKTXWhCgaylUYaDtEMl1TqkT/XZ3EIAxwks1vJlk0DMxk6I84xEG1HkgQBk7GiM8eO9XK3BknfX4j",
-	"r9EpuBH1meS35qb6tCKMP7ocEdBtuJOILgr1WCwYgLm3auLxsozFyiMLqlpSvSqVm8cRJLvlwTj1dqVv",
-	"JXxqaCaQtxBaim9q/QI9CpdUKKb8mqOztz+/vei/PA7Z6fHpm/P/MH89P7l4hZ+ZzFj/x+Pz/svjn8+P",
-	"L87evL44/vny5PS4jWidUqWfhqQRnAryoEIGsJMrTsnmBPexBF4gdtoZwTMZqbWvXjGmzU+ep3EVVry+",
-	"6o4zEfQEamIxTleNK16di6GIZ1U4oC2gRFexTF92Kzy1ZOp1hmr3XK3rAj3D18x6nd/NQrd9LHRsKxzr",
-	"TVw4t9G+BPgc7GyOliFatdaNVt/BcOHxx1mGNSXKZt4GvMA3WOOoVGbpyVoVQT+B01CYQT/RAve1zOHf",
-	"Y8hUC8LguRTqtczh75YlSn/QwwVPgU/mkfCHfS78VX74pzCApb6yrvaasmefWdFQj6YzOquN1btxEsDE",
-	"Q+9XTPX6blfC1liKmywzpy7xXGE2L0Ex6EyPVSFUKh30qc9O4Yg1p+LqEJCJkRxiAaQS3UVOiUJWmoJl",
-	"68IU6oegjRavHMmG0mRO/+qs602KczpPEsRGlrQAd1oScU+Porw28brBCmi6wRsEOiIP10SQe0CZZLmW",
-	"hleydsWuH+e0bU82zO2omYSVvlOHEWoKghmQJIcIpIxzKOqEP5+9vfTaxfM4amlrvnE4Rj3+nIEAvyda",
-	"hk4cDHPDDHEIVY+tFfyOFYMVJiJAw2KFzhhKlk/B2XkuVC4hfdU6Xd3KFr2iLpZyOUoV8k9H5ZoPs9wl",
-	"3+qwV0LMekg/zZfAKPKbyGRJecfXB2Ggr215XpgRK2423+BDPoWBBfD7/B3c4+jgTEvfItI5kYlHgjS7",
-	"UX4QPFK26Gw7Z4q7rLsH3/7TeVd8q/kMUeONDpP1iQrxrfBimgHwRQxDYP/gygLAfEPhPy2mN/FrrEhO",
-	"fudWGTEZvKWapQ82yVUmDMlaULmM3iqxmSgkvMPaC6EPm4xNJtCV2RJNYdOIzV4/E2mEe9owcWvrnHDl",
-	"r2VuPl6WIOYvMDB61d4JhWgUWEdOo6/8i/UzE5PKv2+YqbnRqUXpGGtWi3dYvPld+nm+MfmKKVNnMiLD",
-	"7Rn3RkRfOFpfGVJfhCduUrnAUN84lRlKLmcyh/pyNOLMptux3+183P94cFM45aF6od2Yw9mc0PUHe/ud",
-	"R4aGnb7b2+vsf2pKmZ7J6HVzEbmdJ9HB4OmQ3u7BYDuNrg4JGKcAWtW6iKLAzIYO380S7LBw7c/FbJWt",
-	"mkcU6WqgCbzzcvC7CTgRcgS9p0/1g0dzBc/93QQjnziFmg1i1sxkj+3sGRFOJd17eDR39fFXxPB8k1K8",
-	"uX44CVMafQEnLb9Zxxr6aH3U0fbN5xyMi1cqvrSsIE7HOuwC5S2S6yH7NB7/FO8jD9UGUBlokO6tZwWs",
-	"nHQ7dg3zfon5+HWJGqcvwK+9IroIjHgsxRoYWFQFfMuEAjAFVtbwa7eLBDfkxK2Nr+hmeb2HGH1TQB9j",
-	"qBA58WkNxHieWmQ7IYy+QLe8mV924BtmTKslDZnP4OOdA8YZ5BSCkEMC/ph6OWO5zkvdwiMM/s5m6CDS",
-	"eGsVl0Eukl9NRGvQ47m2qOwCzw5W1AqItGPamLwPF/vqjSEUPqwWUvi0yBSrV8akJ9kuhe6ImtHyTigk",
-	"L3pGAFPy5CKtJmjWJy9yKipskJ5bKNVTHgm2FHmvRiQNOSH1ug2GWxIiRqqIPyF9M91ngflFoiyVGRtg",
-	"uswdktCwzHBDLyuRXoAjFjFLJH4BxqeS4C2PpVfbf9y0dipXHnSfPm6pLePtq72WPjTkRKqGRJHvpcqp",
-	"0nMrQO2MkmHW28JY4aNxgZnJrdXxiBXb80vJldimGeXCfG4Oid6+JTPo+8vLsyCEfy4aMJ7lHpRZXH2V",
-	"iog+KWWcZYhHtZWypZZZpaFjfMaz/A4jktdqoW36AIrc2ZHI85m294az9eZdjsGmGSZrVJriW8DnFitf",
-	"yeQiiiHv2RXnLIojW+ZdzjEf1zSYSI8MOdH3EqC7r2XuDw7H6WzeREiOorowbaBihXXGrBANbSO5JiLc",
-	"MrbqkThe/0y7eKEjmNa+++6SyZdf7zhw1nthmqnULs30WwKBWMEctSVpmycNiTcw0ai4A8fcIRDA9F73",
-	"T48NIbwcMbcgiq+g/+rNAm8PzVJ3+lmMj3/LFAp+fd9kmcw2NhrBgj+GpIk1+bUOmrRqXSk2S/hQGDVs",
-	"oK3DDru0KORYse5qPfhAG4vrzC0jLzY8Sg1clR7gHVg59/n39Xa1EJ6M6L1r1C6V7f/5BfmauGBeUJ1Q",
-	"8tYWtL8lAGmhZRFuSIVORQKoDwp47jLfh/GrY1KErfmGcT3w4dTrvg2WbjWFzbI69ID3yeu8ll2mKFHQ",
-	"RuVySh17N3gtBoPlyyjy0kopGiRyeCPW+vue0WXlkr3NGpJyidkL5KGvVq6t1dmyZO7fq0Zuc0u6/gw/",
-	"10HbQn6BF68dARHWQyhV1g9B228ye4CPqJiGIrcCyJcAvIiWwiJWkChPQT5DHoL0ng6zC7AZQdUaHkeh",
-	"BxmJ8UtwBfVsIn0iEJE1pg22oS0kiNul/dFgmbI83mbxcYakCe1A1p6KQTbqheMJKf6+Qj7NqtCE+3wK",
-	"jw/YAKh1R0VKLkwUODhwpq8n/FZc9/RBRRlPhcOakHyE7Q1BVZ/nwimfZIWqQULqP4ggweHmmhZJ4sji",
-	"oEQycmO2bMs3iiGshZCSiuSIkZDZLuziiou9LK4pA6CgFnjf3XnKd0ZXv+89/uQlFdBGYiM0xy/4Vut2",
-	"pXhJy82L16MzN5dDmZSsKaBo2d3r7AXhClIiogMutqq5y7UNnCdN9octI9naCNR3fL9/BGHrTADQoI++",
-	"wFJTfXiZvlYb3DuKJurLG9xdmCXRbwKx6zPsAq95oJieRCxlJLMcSuOMeJIgACKXBaSxsnD4gi8rR92B",
-	"4yWuYM9bnFzudUUvB0vmW+t3OKPuTHqsuzIr1Id18+Vc3mayvLWAvkR5nGrpmLtb+fdWf6UxdOloYK7y",
-	"ZiROEQT2ag0NHXVPskYdvnHT9G2VfdKe67lXh5TPCCFNAHfTOSKVqHO8ximDN7JIeikPNlBY710OrxWl",
-	"nyUT3YE28rH0XVtZ2Ub0tZBPq7b3GhK9+tpsXFnq7SwyeIkKx/fQoT5xzL9y4oOzJIJdG3QubxYnGh34",
-	"TYaH3SZVu9uOYdzRBt87uJ9gr9v59ttOt7P3pPeo290j/EGb8HiJYBJH3TAzvv+d3MfBLpY6+814COEl",
-	"hfPV+FyrHsxCfoEr8tOV5Wek6XVpFgFNrS+h/fT+qjH6b/eHuwOq6xVfUV2SzojQTy5nnBk8Oq2CvhZl",
-	"QWWV4oM9JweNF+wyO2JXhjsEZDHaLUFvv9vVXfUfCVBJrCzm0Reqb9FSHuGMBD+n7AccsFuDuQxuHn58",
-	"2tn7toE/fVjAdNsb/D6Dwto+DTwnZfsI3bH8RrCZNisgqGzsJK5uFNWXBu5CqzZbMo4QE+zjfMLMKIQQ",
-	"2TLcZeDyKBSlDjuezvJlz+JYUrYUmNWGXkd/au4hG0ttQpInxubUA/YAHoM1K12TwEA7Jxy/DPEbJ4pJ",
-	"JghHAiDD3aSvJ1Jym5JviFQJWIqYPCxKEicAdpQZ22fIv7pwKDKdnx93mTqkgnCY79bat1PKzWzB+eyk",
-	"xVcci6lTRtaYbuBgxDtwNLCqVcFTNxFJZC0xgiMC7AJWxrW7eq+RhzUVRdkW525T94WwsYpyrRgAVIt5",
-	"N8VGkzgVVCSG7MOpP524jjXZ21vnF3GwHHv7voR6s6dre8hWyqn3HExg8EyEhru3ABgvTHZkI4+PwdpG",
-	"PkZtS13RKwC3wF5DrMhO4gLQP5S9loURnkZsIHMsTwjVVKFFJrDsklHA/tNv0KMPdGlOLR9mG9uKjtmK",
-	"xJbSzbE7yB9WnSGT8drSMjb758Lc5jzCgcWvLJJduZz48hrwSvCTW2bH1NfpEd/YHAibaWIQwVOWzWZg",
-	"cSqv4YHqukcV2zEcYPN+OdFfKlKl4YqaT5rfCIWC3i1CnS6ptcZlS7SDtjhnGXq4pdsP2HG95LU839ZC",
-	"fyCxlFTNq1YPIz9cyz8BffUJsFyCd3FqG13zouNYRPFtHDncxC9e/7izB+xxE7ZFnq1tkktxVuQDhWwq",
-	"o3kicdLQRVbyFy1NNs6aPh44fdz39fG2KRnjZXwrbMoFV+wajsbrjUl8zAscaRaWdY1iX/q0dKrd3x/6",
-	"82X6UWRqEIeU8Fn8LTPzFU8StoXH3kAkeuqKejXbrjvp5PXR+XH/4vjnk9cXl/3XR8cXQRg8P2715c+X",
-	"b37+6fj8jTcoTf14Jib8Nt44t/F7uWAjrnKDoRlLNkdKp0guUlMnQB/xU8xY+V5m8W/aokjOZFQERR5o",
-	"nQlbUDdv4ZLncrFeBmFfzsjFB/e9nW1016fmqT4lJH1lood5fLs6X8aWh+6wN1iTrEf+4IKhSyHcCWtR",
-	"D2WGu5NoTZ00HzpfcjkfTvQl4uNQzPJqxV6Vx0kCERxQIyDQAKk27AyK6JlmmRrPRNUArEgql7OZiA5t",
-	"+jJ4PG1cEhOVtZokIvao+9CUyXYXK45JEAbU3SAM8L0tTX490vYZ+o/iOfov86xias7ICbxB3utMJvEw",
-	"9tG4vsYMe54CSShEMFtQSPtfUsUoNYvEvW/X8ytVATNnmGN9hjRRLQdXj5W5UX80N7sgjXodORBaxEfl",
-	"MNpCEpefpQG6vvoY2FtPKuWH/WBDqxiw1eiQb++SbIs522d6rSy9IT4Mwxil3CwqNojTSPXYKf/YJBnC",
-	"CjVHksiFAjKvQ3Yap4fseayAYxr2qtUxxnT2kj/dJrzzj3pzgOvH3NhyPWBWOz6APsNj8HPxMHSKD+Ik",
-	"/g0OyHdxGslFo4+eeISMylwwABIhtJKkpphw1HyGKtqUJ4mgIIM+RChNLhsL1KkQTe/UQe+y+SzUFmQE",
-	"pm5fj4024bTAA74RU3KOZCfYXMBDslFx8W67hLeLAqmzobDgVpVocVqR3uEgtXx5IRZJFqf2rFEeks1G",
-	"vvD3yBV+tfV+hz59Y77a/os3yqdyMVuRlIgyQ58hUSSiQhOKzDni0vnsrRcfa0WmQU36nPRF8X1KdCca",
-	"ylZGGE1EAcusSpvmHJjNeQUIBef0JjTrZYVyWoKMbrASo7mbBk4e7m5V9zOYEFPYww5hwU7OBpngN2ty",
-	"Eh4frE+0aEX1olf5NE6SeCgzbT26xC8gThzulzhlp/EzYjXIDb3ODMsuHfp5YezzSWaBb8alPFLWoKJM",
-	"gYbn99j529evT16//Pn8+G9vjy8uL6B5f3t7/Pb4ufOdIvEZsqP+0ffHRdMrB7Ep6BKyl+5Y0FUd9mzp",
-	"AX8ADLhgDuqxozevj96enx+/PvqPkFiFSiVUZHaDli83NjC19Ofz/uVx5RZTYMc9pOxE6aPKmRt9ZtmZ",
-	"CcLAO/hBGFQHLQiDypAFYeCMVBAGL51XOv3TD3Pa7jWMXIqT8oI7/tvb/g8/X74xFcTwQNv7NzMdlhrD",
-	"dPzl+XH/8vj858vv+6+DMPjh+OLCfDbPas4E2YRochOKyRJpj+3sKqStqUW4oTQRadRcKknA2U9mIrhn",
-	"dF99EFfnjHpaA55gVYtvdsO/7Fz9eYv9ufbd9u8HflSKWznc41FRueCRpbpwLiYHEBHngrGymbLrl3NO",
-	"udr1rXFK4H6Z1pDF2+IYBOO4hTaiaA19VY2EZyuKdWG2EKxBKBBGEXk5YsNMpj02jdN5LkI2kfMsZBFf",
-	"mm0+lWk+Cc0/zg8LIW4oQGCdH1iV3arxuUgStsXZw32t5fJlyBRfbrt1bQhDg7vM1p3/ihsjj6fiJ5l6",
-	"08AAkkC9Pem/7rOI53zAlQix3CNX7HiuhcDuM5El2poplLq3l0ceZ53bbFui5uc/7+5c/flfNyKcxKBz",
-	"XX6tqSFSFAqxhCUEvXd2WchcAQDlWGQkiuSa+FakRemQokCI49MrVw4pnlb5QUaCaolc1N3wnuwRYgg1",
-	"ccEG/ssOO8mBQLfEZVOKcWAtJWyUeZwD5ZoalxK5wOmGRHBt7joslpN4PBFY0pwIw1MBZOD6RstGbnjq",
-	"ErmgixFbqIi8REA4DTj0RnqNicLuAzi42zRQUhA5nnqc7Mj3vNJWuJjwLHLSzD0IQKDRh2iAKUfILQ/7",
-	"G2PL213OFVbWKiJfGKvTFqyXQlnM5HDSJu0GI7/NWW8rg01qmQ7vcGtl02FbvXoCjuNMZnljTjAOGkWZ",
-	"pTOulB+JnPI1bJRY4p/IAOvMvjE5MOrhzUY17D9kz3j92S/0l0StqoUxNSmph1CQbazIzuYpzXDBCOsd",
-	"/tZTjDEwZ9uvDW/UJ0ILRIP3qyCJsiy+RS6cVTXuB5b0GGrG7pi/dx6Nngx3+GAYicApwrhXR28U7/Ee",
-	"wEXtAGOJD/lUtC96OXBYmauPl4DRuAMfxiZFJYG+s4WutWnave1Y0Zyr5inGkg+VOTb61UkU9ILu3k4B",
-	"Jdr7tlQbq8v+53//H7bXY3s2gqDfqdxUsd4eBVQiC1Ui0NE7flOU/nXrD2ycteI2eP0GEQmfqfapAWPp",
-	"JIPP00gLDcj6HvPUpcbCChHtMyU/P0WhNd3tvaQyniFhmylHn1bo9FcQONHsNxdmirFascFxVGJXDfDz",
-	"uwGtPfStopzZSM1dneJ4CZUzn5fSgDZx2brA2wZRgYTMUMqRqP8LLMoMk9n00pSV0Tokrmu4wCENNtAy",
-	"Ku3nIP1AbYLDmyGULQWXOT1iEaeqwz4Eux8CQjoUWgkZK6b6cEH/iQ4OeDukgrItJQQ7Sng8xZjI9iHb",
-	"/TDvdh8O7U3wpyAFERExGNqO87DQhiCRICTEV7xZEcut3f/acgpZ/vzfO1elspY7V99s/3nba9TcQ+qZ",
-	"hU97TjOwAEIm02RZuMKIR10J6DOBUbQKeEh67xAMpyLc2lwq33N4rTKNO2tt47uR0SqRmyryfgr/uyWi",
-	"+n0Hl6Vt8UDB8iy7jEo0yV9yuGatCqJStoxFf6IrnOC7oRM9RWgnw+cj8gnFfYgh+z0tFpBWgmFqF3Xe",
-	"GNmTPJ9VXQKPVu2c93s7T6/e6x7+3g0PPv1XMQb4YccdAs8Wam1FG5uY48hUuuPU1yRDGFivtx6Az+Lq",
-	"z//6AOzh6m/lxuuLtLDZf4z/Z3Gag/mMXz8cfkcv+xT6W4ZjzcCU0K20awvRfkhLnwg9esR9j9mVYORO",
-	"lrOJSJWtEF90qX2P9FBfVXuBI0Koe7X1YGfnAbkCfBkOJREUwxljDwTA6GISis2bppLEgJ6C+tE2edEB",
-	"mXCTPZaUqxn38JYfJGVk6+E4kqkWkDv2S4ddFNxE3CljXE7oxlTFovTDGV03lPImbiLxpG20Mk/NsNBW",
-	"T9SYDE6cX3fLUn0RbVtafB+eXWomb9BOyUSPfX95eba7r1fDMBE8Y7n4mLOtyf5w2ymyTWuJz2ZnhPzX",
-	"D3Kqvsdyd7I/1AtvnM2GZTmRuvcV5dlwaZaojeheEAL7bAvQAdlsuLMQg+1DTP6F5lJi4iYO1o28q5WE",
-	"GG9FZHf9GU3GcuDC+vBOGVINx3ltJRb464GYxAg4R1NTYXE4fejCB8qdpcJuoOT7ib/8PkU3ZQekf7MW",
-	"WRSyrZEEo0LZPn3hyNxyhzN6ymc7WFmf4DJXK07yKZ8hObfKAXAV55ADtMJYd6oHjliOPH0NGdWr7Pak",
-	"UnJ2pcbgXovOL1PwbOVtdFlLzaIVEwOES90ITRvul7td/gw2xAXm36wx4mqs27lkGbJhtzXu7sUMK5Hu",
-	"encKLpg1JT/oqhUlP6wXzQfISuKRwLx8BO0XLmJtc2szhGBIBiNtru0VjkkihOMMHIeo0ZONpshBdVcf",
-	"7buJNC1BxzkeOErqv26Fp4SV8YA7ZBB0aAueJbG28h53GWUJtcw48DuBL1ex6i4sXB8HZTCPIVKW9pBI",
-	"wjUoW7ShCcaOCS9l1y7NVIhtKLEfIN0CmgOx1uYikfXYNY7+NUUfUouys/fpC3Dkr3E0rvEaoNwxMSBI",
-	"8iq78DvsjV0MUArRtaSJNb3gT6CkHmRYB78/ZrpQpLuSOlbUAkql7TI4aYi2IpdJZF3N7aFKbmCjxrtU",
-	"4JQ8qT712jq1zfk5tXWsPPBbVnchfA5tJUubPaI381QrHymkc8ASqfBC1zJr22S3jniczDMtkboOQ6oe",
-	"Rn8iaCZ+AVchXJ/ZPMxHeyVO2D3HAd21n58tc3jRp6u2XnktTYpM1VpAwWZcap3617lIdWP3Dx6V6v9V",
-	"YwPdXrf7kydH874qIJoMrTby9U6Joc4RZkiGazmD3ea0Ub80xzODKgQiRWpaPyTaRB4qSW6rQlV98tZB",
-	"whKGSxXJpqLynoljl6kHiIJKUvYaFc6BwpKtYlgtg2mX2Vz0ypEzT8EeAINSmR5IWeVaTccFyXbYXuis",
-	"nDJ/DiwW0ASwmiqj6F2trrStDaSlcL2PrF+LIw+hNpApoWG4mPGcWBPXqx+o2EQTm8fS3SCLew0qCiLp",
-	"YE05df3X7YeR1FZIX+sApTAETdHjGoDzhcxA64CwBCUYk/oDQ2vVDy0/kf1QpjCcAwFnHZxn+hTDpFbQ",
-	"Z1LKOVOJRHYkSKAQESJ/8cjLhGC/zrWQyYhUjueOBYzrmsZIW3pWM4ox9E+gcpmyx2uI/h6XAMKPvIWJ",
-	"jJisT12sDHjBKbhOOcFmbPS2ATawprzVmUUfNVG29s2oyxRB0qUtg+V+4hQ2ulYH9HYmEkqSpYc4X7Ei",
-	"VH0srMNl+vkQ6log2kNiiUppkc9ph4cEkwkzrVvDxUlUy/tzYCv6pMAhO9SSDVmpCGrilH1ohn9slFZ5",
-	"KRv10YKaGmBbuSypplWtFEr9lRgNhd57tkwQog2Ip7rwabPSBFiF1uby84G8FYckZSBrArRzynnNxDqw",
-	"RGjUedzUNoMbwYS5LFJggXQuq/E7gaPUxI7IpzoyttVgibQJRQpsSYctvH+ECIpdMbuJdgsa5MbKbVHo",
-	"2I8OpEsOqRBSptAF5wn7t6+P7IT2ixY4a7+QSRUlZ4UGfTGfTnm2bMi2nk+RHRBDbx4qTj2FuKNw61Qi",
-	"+S5pxmfwEENqdCFJP4uN2OefaXDhFS1rU+CmUOp/b1PXzq1I0cLPkvBcpMPlqU/OUCV644+21X1hyBCG",
-	"6qkDSlV2W4zi7FG37ZVPH7W+8uldWJ2h1dgifBs+yTc/hdH0e7sC7wUxWiVfBZgOQUDbxU/7r2UNw1Lh",
-	"jhaT7eCI1l5dYxGmZeW+tXii009nxTqD5TLd+Ea1Rge3Wd73mxEOZKlIno1+CybSPFsiMHYUaw3bBdXC",
-	"TSXQrG9Z5xMqcuwLhO+twge87+/85IUN32eCVmi4k2quWf21CUvY8EER4dE7+te5lsMQZiJTLc5YJLXh",
-	"M4ZSHvoMlMktpIwbWCmo1nD9N3rdpqRO8yTB3/FgUrIZPLBq0Hbf/+df/uWbDx/U1Tfvv7lqgxb4zOHz",
-	"sEz5zg1LKmGTzjHVgWqHY72/HtvvdpszbY1DCBTmeV51PliSGEUVkszeckzPFLLpqyHMQ8iAN4+H8oN6",
-	"Wgz+mFxmum2Pug+v1jvivQm6GO998yoI6ePblN/yGIu/Xn0Kg7kSWX8s0lw1DiF7q0S2AxcRx7ZJezBQ",
-	"Aj1fO8CktlsGVwy5Ek1Lqpp/UNmHf9r576ut92znv6++gc/bX3xZfbo32D/s7pCRHIK9WozzWsg/3F3B",
-	"9OOTyl8Wj6QY/ztgWPNRHAlYgTvzWUHnELLZhCuhdWz4UPVptsP4xlHQCw4Go6f7o4ePnjwZPDyI+GP+",
-	"cCie7j+NuqIrDp48fByEgZzn2hYF1xNuRS219XuJ3W/Ne+BSfbduFk9A4xXps2XVi6l/0Ec1XXcKXs9w",
-	"1fO/few+/8IA/+zjC87DncJs8bzm287epytDRQiJnZjXWWUg1KewPqbXwJ3bRULjBoqkPIMaB5YeDFHS",
-	"JJra2NJ2vtZwrsKKe0MXfyqm1MOPBgI0i8j9Fk/bM/DjW85gitYTivrLqnlx2j5Eah2m3VAYbZ0SpldR",
-	"MaXFkNpB8qlW5QH1Fjx1NlBjPVPzIByzur21wRKbmUdYgha7BQG1fMQT+Gw2zpmMjrBWblBkferPR4YL",
-	"9AL1Zt1+vSxfShlhzbCigiv88GzZUAvH7M2iTVUZ4N+03mdVtvHm5ggOUKgHtfY429bmuV6Z61KP5iq+",
-	"wMwhEugeQt/NxcjIDHe/AaGI+tMDRYIEUTIWglOhaln/KpjupnfhK8ZSRr46cV9XLq6JuNxZSsqoCQlK",
-	"aUFWYYUWtoKXgDlqhMMms6/MNt7stk0EKFUXWM2l3r27TPVurwp3uDeVjKBdABUzadCqnMhiQu20WPRq",
-	"Z9/LJGqm7aIoUViU4cjAvczx5rNMjjOhVI8N5RQtNht0m9FvFrvHsNypArTgrrgVab6DRj16P/e6D9kx",
-	"z5Il+z62T4pzgPDBMw4NhMHs4o5NCNaWz77hTglNPiXWR8ohAYptGWjmdoc5pkPPZe+iO89Fni13+ggj",
-	"OYMKuRwZeaCCPC4HLcyUqTMBxUPChq5O8mmCXdSDXfSH2BkhD6ZE0Cn4cOISJ1BFNTPa+uQ0lWPDwDWD",
-	"sMJ/S8Yjd1XRG9yvnLe5Xztvdr8ut6L0HGgR0qV6STY3c7lg3Q+PA5dCLCF4AjKbnUy0bBYoaeMFOeXw",
-	"KmaYpMtmw5R//Hko01QMyU6imPiMWLACsJNKl1gq7Z+V8QE/7nZr2nHtyW5UDF9SoXbBre3cU2B0Kmcq",
-	"+AEYCARQTCFsiLGzgVhKJOYtEddVV/xh/T1AAzsTKZDywqdWmX7ra0kaPrHW3Kx6PeFdnzyDXQrzdsPm",
-	"3DN9OE35EvuD/MuhC72dEL+EXh0UkAFOXJEvhJZAC4lhSLxGi5CD6u0hRScxN9IJ6wznEGpHyYfjazY/",
-	"UBHeigyu2YgtaK8dK1fDWJYKFviWdX0gucGKDydSCQfuXi/0hYSxqWT+RBlX0GVynkY/Z0Te72tJxtNI",
-	"Tu2PdLwBBx6/+Vksphy0SPHrHPT6ItHpZ6hfhGQeyc98wTO/Rl6v0FfJGMaE/KAXFMkcMBuGwk3Pm75Z",
-	"P3Umhh3Du2Y5ZXrBziMPdsg811+BU9kC5hUFyl8VllrgVcycNAS4zBZvduks0DU74xmfihyzQ7zla11i",
-	"bA9jj6crCJLWG05NZJaLVEDEeP/RYzac8IwPcyoC7PbycXddlAt7HNpxvGpe/qVi0eXZNSXxg97B3n7n",
-	"URhEsbqhb7r676mYymxJ3+ztdfYBRAppx4gYf/ht56A2uUBL9dakrdbnxGXPeqAskRWLUzZXInSL8TfU",
-	"IrOid01dsqKD1XacOpRhlqkLy2IV0bdi5Na1ox0ZU2mA6y16FjqRwAeKLbI41yoGu5XJfCpU60asb8d4",
-	"Nj9159bfGBOLxOa8PHt7z01oeDmxkzoTc6eWrHm/G8NdZQhVE5gWMrtRiIla3NeymK6dC6AYktlNnI6Z",
-	"EjnbWjiINeOThgyv7XucI6jp2cpUZHGq4qgWK7mvAaKT75z76g9QbhxQ2+Gx9BV2clkOesWLZTkt1vHI",
-	"UY/UV2ilVhovJXjlLuWNSFu39Es3bYW+9roxb8cc2dytWYL3sy2esvMXR2xvb/8hU/NBJKc8TrdLZk4T",
-	"pPtLZg/XyhB6mLWc3hRp+KUOJXwgkkpnCoj5l6NRo9afyegUmAPVCookrSLPlYD4GayWyIQUgWkSJNhE",
-	"JiTEDQ0AqGIyEg+gYDAWLEc0rpwnEQFPnScWNu0h4+71rrVrTYsCrdrtsK+XWDAtBqumY7XVqRrKSskI",
-	"90eLqll1rbsC12oiea2VkFcI0jY1UAizrSC/dop2IE9Z14GoUqJIBgqwKQS5Qmw0E8K6p6Qd1RYmdEnv",
-	"/ezCoWbYNyoYDIFn34jvN5vrzpiXa8+bUTdbwbKBAMea3oEIG4aivoRJgAy2hcH6GYYWSIceLO106pmN",
-	"k0Tvs4XMqDbwOjG/7zfIi9larKYKtx02YFpOnF9cuV2cGZzsVE4d8lv3PHJYwYtTy7nAKCloiDnY+s9a",
-	"jtVgEi2QsFSx0qzYFebZWSYHCdbarwPER3PFE+QqgJXDtvSJ8PTg0ZPtDrseykiYXDecOegpuKL5VAuq",
-	"HKrJH7JrLNx/Td4JdCgiJITn+OjQeKAVCVU3H96xxl3zEZhCgziFdQ6Ok5zHSdUV0GM7j2yBLHxQz2Ip",
-	"mt0K2GQqeHg/XogrrfWrnAPWPNjls1jtOhHHcSbns07xxe7tHk9mE763a+dU7dIe3h2C46e42JQcnaug",
-	"d7C/r1WvHI7py4Ih2YyCGS9aE/Ms7aViKlSsejNcDj0zqHXj2luQRL/kJk7BjUePYFxh4WuZ6VMMLUnj",
-	"0zOHWRtIgZlV78E/4bMZOjUmeiHGU2fh5JJFkvEBnMh5rRLwU1+dUjPrNfpl75LVg4lZuibM0xqbUPd8",
-	"1WDkVYRCsXbWeZr8gckG71Um8mxZz+CpJ+JLlmdLE3yJU7P4kTTK8WmT76pcULyzMf16kQVa7+z3l5dn",
-	"DC9gekXazCwKVZVKzz196rzKrbDqUvbjbmmzrrXexUZiASubbBZDIk2iTQ6paKnwcUzVWW8zPhQnDR7E",
-	"dw+PauFnml8shY1MFIolckwF+iCze8Zr2+uhz3uYe/nt++zt+Yk+AQR0g5L3LKNyZUxauCn9NVVw2O1c",
-	"hyhe6scVgDeG8yzOlxdQTxVTBATPMD3Su9PKN5gdRzcVJ2DxlOoQ5MDCIkeOgdRjXNv5SqbahLD5/npM",
-	"+mcn5FQEkulIUIHB2BRaOcSTVJm65gbpSSfoLJOIoy7eay9mfIjamIkp83kUw8Rck+S+7rDXNtslQbVD",
-	"sCweT3JVelQncGrSUt/teE+gBK0dGnp2f55PZEYlWBqyPYDDiCt2/QweyS7fvDp+fY3kaxiuUHIqMAvS",
-	"RnYgKGhiOCJjpReB2h4aLhUzELNMfrSk147h6o6+FFgmAaoqmuxeSuADAa1bja8MTJ5H8Br7ulPubCGF",
-	"ZzFxsTUNygZr0PuIT59Axo+kB4i5SIu6Kopt1aI+mVByng2F2g7t4jOEyqacg5YK4uMs4XGqKqXAOh/S",
-	"D6k5RBQRVYJ+QhldTnlwVDzsG43L2D8VGLDv6fH/kBJmAh2YcIxoHUzmk2ppTFyVuA0wbF9q1+2era1I",
-	"JjSbJVy/wUdF7TArzYScJQLQQVpyKqFNyqWzMKlimh4NPPCBWRIrotEQmJrF8NRdoGb5jQ15lsVa8GKb",
-	"e+y6NLU9VtoUyL2k98SHtHlTaOUGd4XeB2zrDptgO/yQXnvXdaVFRhIhX+OlJYTIFxJEvYIh2WH9Qnj1",
-	"7kNmQbHNeBQLyz4fKzUX2QP1IWXsRiyRPRwJwDEIymuzy4YyScQwlxnbgh1vyqGUm7GN0td6cmZST7Tu",
-	"k5HnPfCn5ES9RU4a/+jCJBmYgy2kFRt6HJqZ4gZDwKe7BWo+W6H399h1Tbu/pgrHiqn5wO52dm3LGVyH",
-	"7NpQrsPF+lXXmMV53WE/xIpAPkgMWPj51ITQ+oWR4bioODGwL/VuwY0ByaZQukMLaeI2k5ivrbdLnHfY",
-	"O7ufsUnsms/ziUhz8stfayX6Ws4QhnKtJ1HfWrQPZyFWH1IYwKgocG08BrBG0+UhGhkIQTJ3sV/m0VhE",
-	"lKZCCugHiHLHQ0GkxST3+zM+nIid/U43CIN5Zgqmq97u7mKx6HD4uSOz8S7dq3Z/ODk6fn1xDPcUuqM5",
-	"QVgT8ruoO24MOyr5kvJZHPSCh51u52Hg5PjczUL83X7+5LESe78HY7ESrWn0Ee/Kf6AYFDw7SQGcpXrs",
-	"GnLtr8MCLkYZHDSf7NrwS1wjru1D6kA0DFwhFYcFhIys/lxKzOAsqGDhgQd73SKDF/K6BmI8TxlPxQKW",
-	"KKy+6wXPh5NrFw9CyI8eZovdAusgqMwh+/0DHPQfgh77n//1f0P2gVRP+uJTyAqq5jhHjI9BoOkbYan2",
-	"nz8/fh6y0zfPT16c6E/Pj384vtQfnr158+q0f/5Ky6Dj8/M359B+Ch3A2VStgg5Yl0NCAl7nper311o4",
-	"f0ghKkmy1fElC7DJoPd4ysLMhAXuFiIqtBghS24qVQ6QAJ6h2MTKaAhq+pBC0QPSJg4NsAkm6WD/qQfD",
-	"dw7nazHsWFYchgxPjbFItfgQEcEotbi/1hKqqtdoqaZt7Ov/+V//V0+q4RwvDiwLtNT/ijTSK3MksymR",
-	"PODzd8YStA5YHC9AIaWh8Ev3ROSKRRLARkYKAoklV3oRFpW9jYDEXUEKi61sZFjQvT2DfU54D0P+U869",
-	"SZa0QAydMwRhyK0GBnjR+gcMi0bKjKllmvOP5VBNLvj0u9uYag+D+guQk0L7hWdf0DOMhcDb0H5/Cls0",
-	"3VRVaNP0HpuKnEc85x1kRi39SSWhsRaRjERIboAO8L91WJ+cNL6YDHKgRrbOfQ9rZZfHqvS272yUo2Hc",
-	"4GX3NG5mJ5oqleBHOnR20gNVjIURqsjmZrzUUINepojVsH0CMIJ31rXoLrW6Tl9h3Sjrawl4wTa1Bhv2",
-	"Uz4WjjPc1zxzS9O4en14nvU4AjGv8hAKlSMpAJHtHZqkCFiYGOtA0WLK29hqTR3WV67AmMAyamq70dF+",
-	"tCW/vV143GZhfC8XrPI8Sxzb8v2nuoOlRhgU4PFHDimLr2X+JolEdjnhqZderbZcDU0dQkEguIOkeHiM",
-	"G2MsVo2NXNRaVSV3qhOmrihygGeePt4cGmF9QmKarqmuX3HWJLG2LrYmPBkxnkLJLSQggY/bTW0vH8kt",
-	"N1ELx6dnoKljesUCmxSoLkhipFUPo1zYzGGRJCyVTmSU2+O+oTNgwLzTb3km5c2UZzfqM6fFNNolD7ZZ",
-	"46hhZugxqvSGlCgo2cQG1JoiCjnFGuHMt76/c9dwU1eVSKOTNM5jnhzDmzfr6FURLgdler/bJb7d3JRy",
-	"KOBHu78o9A2VSP/igg6vjW5fRBTeX4WBNseDXlDVJ7SOgQE/kLb6RVUJ1AsOnuztoS/V9nclIbDvHeCl",
-	"qot5Ou4r4jRREtjmKyMSGh4HZE+y2nhH20MHOKC+htmB3y3E8DkGKfHOvTvf+fCud+7dubX7T+9456M7",
-	"t9au7jvc7bjgQV01bvP3V3rz+52i8JveMsowBYEy7EWuk5faDV/nfAy5M3Ur9upTTX32dai4ZNeBU0C2",
-	"tfIxf3510wAzXqtDUTCtPJPRsnm2zCWxqG9WFyNIgmqvhaC6m2RYLRVI3wYERI48af98+7z79M77fP8P",
-	"CbGJhMA9wTjzbItVEuFT+CUcZvjrJyrnJ/K1lO4IssBKSBlFFKDkvJyjn9xh1wEKGsUGAnPG9AbRdq1M",
-	"n8OrwBPU+Xu4LPD9Xrl0b7rPrdZsSJ25MPFfS8d+MR8OhVJBa22lGBd6mEcmnSBlFDDl/N0EycEf4mAT",
-	"cUBbYWNxEPr93F9/L70U+f1spC9xNv+xD/5Z9gF41e+wC+6sJoetLkZ1Gvw4HgTNXy/evGZTkY0hhD+c",
-	"IID0ycNvH28fMk6uWiUAq5fOcZtRqZ6/y7l3phu5Xh1v2KjQ0R3o6J89p58+24Fb0KBDe3v73fbm+Kl+",
-	"OjQQt3QBp8qzufj0DyNSrHsdM9T+CVX9g69vJOw9+sO8+ErmBTiqAfRjwlLgeNhcsM496oUNd1T99QZw",
-	"jlQS6BqvmceZ4NGhDTKXciZiIEwpkxscdJ9SdUCqLoA5u7lI/y7C81yA4/8reTP+EG//ROLtDyG1qbKH",
-	"MbQ7OUEIoRj0ftd/OVlrfq9nHwpAxmkusltO1ElE5KNFwFBOpzyNOuxHzAoDYWn5xlJZSk4HVn5Tahjr",
-	"AmRyNhORLVNjipwpoS8waVUJz0VGQit3+cxiNxtLP28kswLwp+pC6GI+mMa5kzDaVnnbTGbUE1O/sk5G",
-	"r7UFtvwiiyYf0XIwKe0l1jNuebrbiqq3qQPzwxJ6rQTVC5kN4igSaestfynlKU+XrTe6y5i1yRZ/AZfB",
-	"trabs89UHIkhRzxGkeVpOIxmMnJ3KSKzaG8iYJi25u3eLkcvV+PmfDeRVK2coKUAxkLEKhaKw9InthYj",
-	"5fYjbLoBGowA8dAAZR3EqyFUP6wf+ohKw2QnRL3qnczVDVYYQaWEiuQA4lfYDCHa2JXiW3o3r9rJ5+I2",
-	"Fos+DtCX2cX4cHzR197A+G7kjvBtX8vjSWh4PdqRJPog+sniXaEOr5TRH7v7s3d3ddzhvMOBxilo3Nt6",
-	"O1fKwzW6ICkVAQGySazya33W+nDfxGFgYxSHFiUtUyzsbmEVkKRtsNpeGGLfbV8bBGKpKpRJsiuVvvdh",
-	"LNwg7kbnqeN+asAVFoGWcnuamlIi2ti4LdiMNW6wH0rYyYZ2lwbys0GRmA5SjMUDte3HSRZLCYGSIgT6",
-	"qzLkEX74DgsihPrnP313xucKaCfvH/S4ZjSPDOivxbVnfCwu4t/QCfnlJHVx5yoIjDvDIdJy4Hld5FqA",
-	"sQ6L9R9eTLfBtbyUqfinkOmYzFVi0TJkA7QpZhJSeanMrJ4nQMmb9BpH5sepAtour8wvxZKLyHG7Y2As",
-	"2p8C3jCTs1CDr7MfWuyFf4K13sYj8lrmL+Q8jf4p1vubtDQFVtM3BFZ64T93D8b64v4agSPaQEOR5fEI",
-	"ZnCFJfRmVEl0IbuEozMlX2KuMdo4ZF1A9ocKqRhhxJdFyh4mHpHq7OTUPwAsveJL9FhQkWGhbPqrsYlm",
-	"MgqLPWl+vqCkQ2NNweWRQR3bmyknkYqwz+LRSPR2d8k9tPu6f3p8cdY/Ot7tHx29efv6cvfszfMO66sb",
-	"SuhB5pyF1OoP1ZLXU4r0F5kAvsK7GV0nSs3FUTEhGxteTrzL0MX2gh3937Pjlyev2dHx+eXJi5Oj/uUx",
-	"Oz/+29vji0v49UN6evLyyenLk6P+3/qL/vNnP50+O335bPnry4vTg6f98fHLoyP6vDj+vt896T978bdp",
-	"f1/8Ovpt+u7XX87efUhfqPm//xS9+PEZv+nHj4b747SrFi+e9KfT6UjsdW/564c/Xfz20/nFr8vBJH6e",
-	"vZ3dvn01Wcjd/afD58///bcP6ffP+u9enO6P+8/7r56Nx79Obn55c/a3vz3vj1//tf/82ct+fNxX/Zsf",
-	"JvOzp8eLwTy+SF6/mR78xzz78bfbi/mjD+nBMt8X3V9uf3p18NPH8dujk78dvXopd18/VWfHu/OP+W+3",
-	"o4dv4x/Gu/2/dR+9+eEyeXP+6+vJ/OWL+Jd3Py6+++5DCsNx/Pr5iqFqj4pxptLK1vuyc11gj9mEjZNt",
-	"J/nk2fj50VH/Qoz7i5Nn/fHJ3y7Tv3b/Y//jUdT9cfLTw+Si0+n4R8H0PgwckdHmjR8vj4767+b2jef7",
-	"N4+G3cmPg+5fs4uHs9dr39h6vGH/RO4GajghnR78YbTfg0vOGU+bcF7yX0Fl61W2u02lbtTYTNIry6U8",
-	"NImvWsrvdbtFNQIn6cwrg02ahprEM8hocOvxJXJ8aP3cbZ0ERdPv2V3w3A5JG1+BbYVu5T+c46DUur+H",
-	"F2Flm4oq1ujmHckyp2NwEgFRjjcTKYvHWMivMcWsUqiS7/zmrVXZrpkijUTElEQNyUG+AsIbAK8h42wR",
-	"qwl8dSNmOWYfx3mod8gIyk8ZJvRMwFUmiA2sXSuy2pCHsp7HBgsOXBYT5CbHtwRhME8pit4qra3SYw4J",
-	"ZCb9KFYUsWrMLorTyuJtV6t5TS5oaS3st87mdAtdbFSA/b68XsU43oPLS6u4cdTg6Cp2aNnpRZsjZLh0",
-	"QkbrpLy78MfvaGHSPX/6bsWm+0o+sC/p1zLSfZVTyyehHK4BlcdJwiZST+qW5RbQ6wsjSDKJBBTloiJJ",
-	"eHxqEyUTPNr+ww/2ddWkS5ihXDieLeVqH5ngCryXqVgIKKOcqXyV7yuO9Pjmy90bsVzNLTKbD5J4CJw+",
-	"xlZGrh8o249W845hDIJwi7LcX5Wy/6AzWTYLb4yzt9ruRdqhpe36FBhstLpIPFmpEBFLpRs1pUpkjhVO",
-	"NKZiQXXSlaGaAmQDhozQOcB1v61PAIhIp0S2OyUdER9mOItKfDYrON98XsATmpNXekq+oPgovadBfNAU",
-	"G+4iYHT6w3Sp7UnYFcCIbMgEcQc4ewOlpqHLWmXH6JVvFv6ucup+NXqhy3ulwf5o9k7vFrxTcQrmRZFc",
-	"5V2htaJkX3CVNtVBa1iwpit4fNHEmqp6KVBNIfU4aIBI0AZtNjRr5gU7NtHJ3z66dddcby6Hdv2xPUrb",
-	"w0wKmR/N5ei826IBqftKWyVkLQ+TucoNVWAO1PPS+x4bNkJiNbfgHRFD2Yoo2uoJrVVD9Bgk7Esbaz7T",
-	"lsG97K2zuX9vfTH8m39bfT0QzR13NykWWOMfzFMqpvPlNvQ/dPyrhQw4kukoiZE6/h9eaFwIYlXbVFbQ",
-	"EepgZv/REDwFrPUP8M4f4J0CvLPgN+IPuE4FnkCbZZWDg7b6CsBOMVF/uCv+DlBMUcPuAJE1sNBavLWi",
-	"yk82X4mPAegAl2EJjhVejAYuiEL6GBaIXSgfDRiFr5FV68VBnERiOpM5VJ55ZyhXHSe8ynkagWb6m8gk",
-	"BaSIhkIPD5xGhEwocs2yuT4iAGcOfdQ6K08ArV7KOgMUuJJQU1c/cyeSi5SIuRd86UAe5GjkDX95Ujag",
-	"AH0Fu3T/Kiu85t6D4Bu9G5/eqJ1qSW5r9LkL3pa10mP7/yKg6v89DRTqzPNSHNQ6AGk35hK26CpFdCaj",
-	"nbUJXC8yOXVp0EOqeQMZXJySMDoMiLvjXEyNiCDaXEPQb5tnyJZJObNl9FAEFNTLMp+Aa9WmFkHOCXDV",
-	"lcsGXJ+9ubhkRqu+JrGwSRbXMyKK/BJyofqWrywaKq9fk9CFows+qETKGyBqPqwJaCJHFhBngcn8A2Ny",
-	"L56oaroX8PRq/WPNJv6HNCXPsN3r7UhQsP4R7EfTkH9WOxLa/4UYsZsC4GQ48iS+FSGUOvXZj+da0/vD",
-	"fiSBvMpgxEwBn7UYumr4H6kef89Uj5mEIiw129FGaLXqQrYR7IxV5iH6+hsluCn/bXLmwaQq6voYBg9U",
-	"4q/hn+uQiUQ1XKroR7phweP8mgLCKRLW04VYZkULf/tUSSEKq85VARvlQsNb2vITYPAVeCx6ulOBY7tK",
-	"PHKtpyMRubg+xGqvoHTA8TXht+LaFj5DZMhYQKl2kZZZqeGiKB6NIF8Zi3aoPBN82ly14xzm4i2ETGzx",
-	"DsuTghVow0LztAQDuRzDnHtN0s0jnlRXpx6TCWE8OAQLc6itkzoFzpSpmecL3gD9NvZv3ams5ZDhpzc0",
-	"61yZ5O9Dloj/n71r621bh8F/RchTC9g+zqU+ac/TeRkwYMiGYdgGzMVqR1ojxJVay+4FW//7IJKyFV+y",
-	"YGv31Le0gHWhKYqkye/LbgWAnzechKBhu5Z/O78/jab/jkGCW5U6tKYwDk+hpjBNI/v7wOLClnRYI4k/",
-	"9mngu4RLEQm7qY0caz5iaNBI4q7KILh/w2GM/+2CwQdEqDJAmUJY/q145rEZha0fq7OjhzzRHIE8fnyZ",
-	"hifn+DOJj81B4mkA9v277D5U3N5nEfsfAbTp/QPpjtMJ0N8GFUi5JJBo6ZyFYje1FBVrqPcdz7gNJJUS",
-	"652IlYuMU+mKXAuOkV5XgJ7YXVqJBGtjTL84RkHoCAca6CvOWOaqarwcXoenxp8PV0qGF21jD2M8F3b3",
-	"uuDIkpOLjVTc2lD6l7UcG8fKDASBoHf/tWsZLfKETf4hQP4nEu1GFJw6lBoYBWSMBgL6XHjWFkPuO2kE",
-	"voGd7xLW6FzXFZOq0mzF8nq9FZUJ7E+QRLII2HS2DIDpR5fsZDrDCt5Xq4/hNLOy2LCjZMFyWZljq1eN",
-	"WfvHdy6vNK8LzVa4BC4vhanQ1uKUjj/q89v3Tjkv7NgXLjxpv58HLIadK61E5O4OenxFQ5uALVn+UAkD",
-	"2dyA6mLlpYJyf0VVamAu8syIZFGXLZPYdca5NXzsDZhEiZQQWIyY4SrcSyDaf3uOWh4yu/AxNbDLHTOQ",
-	"J4tkBiW2jcVczofKsOPw9Gt4aC32Nzyc7hCA3ptN1rDQUlGCi4isTmcFiLalKG+vxoKwfshJ8jQvL/Ej",
-	"uecJtDrYOYlOVLiO1r8otN6yrNrDkAJPjPJmzGc+b0Yy/wVpxnMGBL7PAd7mkD3eaYiafE8d21s6OUvp",
-	"pl2mkyCdOEGmzlak/ngmBZqHdEIomPDnY6qG5ZRLlYFIu7oz3HKEPhJyNAxsoc/K4O/8JYP0NN+zXDxA",
-	"qRw6s9A30PK0sCNwZK61PaTIGgx3zvG+PBN1r+9B+uqnhXfhvqh09aYWNXRRXRmcnJeZVDaG8ZLZ0qAH",
-	"MdLjBLqE34W6ncfYjcUHAQR1WX2gbTxPtpdGx6n+dq63mXxvjreEtUFTzAtk19OcPHzdWFlLGA8IxKk6",
-	"bMHMCDGSzP1NaL9z+xj0pA8Ecq+VkVz4NYhRj4V0kE40ovlC82AqcRWZ2/XZMl7GkBqjxQ9FjUAgDRGz",
-	"VzffoXSG2NRRsPUwBkc82R7vMqKTWeuC+rwzKkl1z1iei7FV+s5Q9PBgXTgEMOPMaG9Ml7bpj+lABbd1",
-	"LgqBqbl3JWRdRO0vq7FGZvJ4/vgzAAD//w==",
+	"7P39dtu2lj+M3woOZ2bF7qFl2bGTRl5d56c4TurT2vGxnZOZJp4aEiGJNUWoBGVF7WTW96/fBTwX8b2w",
+	"uZJnYe8NECRBiXJezpxntX80skTiZQPY2K+f/XswlNOZTEWaq6D3ezARPBIZfLwSeR6nY/V3kalYpvqr",
+	"SKhhFs9y+DO4ngh2jz8yOWL5RCjBFL0VMq5YnLJLOc+FejOLeC46qtxkJwgDNZyIKdeN/2smRkEv+Jfd",
+	"YkS7+KvarY7l48ePYTDjGZ+KnIZ7LNM8TufCP86pyHnEc94Z0mM0YjbjY8EGYiQzEbJFnE/gW8WneiqJ",
+	"GOo2jlics1gxOeO/zkWHvZ3wnC240o9mgvEkgZfyeCrYYhInwras2EI/kQkeMZXzNAKa5BMxZTIdig57",
+	"neqHec7ySaxYEqucRXHEUpmzcXwvmJznbCQz/NkOSA8mE6O5EhGO+aDbPWIyhVnxVOpxVZaG6YlnMklE",
+	"Rq/sdXtsIMY4Huyap2KhFyXWZPt1LrJlEAYpn4qgFxjCldZsyj/8KNJxPgl6+92Db8NgGqfmiz29Qnku",
+	"Mt3Yf77r7/zEd37r7jz7eefmz/8ahEG+nOl2VZ7F6TjQC/ojH4jkCiYps/o6vk6TJcsnUsE0X4hZIpdT",
+	"vU3YAr5M9OuKTXk+nLBULkJN6x/mA5GlIhfqEdFPZkwt05x/6LDXI8adhh4p08YB+yF+zngm2F0qF2lI",
+	"q8ZkFomMKBpnTJNGaYKJD3w6S/R0csGn393HsEv9hExKs2yg5l53/8BHonNow7fDdetmreXgFzHMywMb",
+	"xQOZ8uEwNsOa8XxSjAr+CYNM/DqPMxEFvTybi7bHcyinU5n+DIMzo1QzPmwYarEmSEH9ZHmwkRjxeZI3",
+	"DxVb/wzjxYb0oC/4WFzFv3nG3M/ZVKqcKcmmPF0eAY15qhYie6Q8rCURPFIsl/BcKj7k+miqDvtRjHI4",
+	"0TJj3Z7mG6VZ73W7DTsmnsZ5dafE0/kU3unCqcM/u3bPxGkuxiJDTqmpJFT+XEaxQGY5V7mc9ue5VEOe",
+	"CDhsevgizfVHPpsl8ZDr6e/+opD3t6NsrWHbf7FK+I2ayVThaJ7z6BJHuGIcs0wOEjH9sxmPJZt+I8Ip",
+	"3/MkjoIwiETO4yToBQse5z12ONEMU/NUniRyIfQjIsukvjje/R6YL3vBYiITzfeHUnPqUSanrAsL+aSr",
+	"gjAYxSKJqNUgDO55oq+b4HASfLwJA5XzfK6C3oFekTzOYSPr7U7UN2Mwg6SFmmdpLxVToWLVozn2zEw+",
+	"brihL/B9JHr93JmBRFLgUEYxXTxwOfBhfsRukTC3eDKZ4MMJg3kznjM4lB09rGOZjpJ4+GkLNjSNOCum",
+	"j0zBkRkxgl3LvXYi50czD/EhVnBA7BI8Ky+B/kHoi3QQ6ys4X01+O67PTH8cBfBoLcw449HX1RG7RSrc",
+	"MsWX+lJbMp5GbAHigWSRBMq/BMb4aedEX8o8cQh26O7ZPq6zufOUyO5jYLZ6i4hTfQIOBqNn+6PHh0+f",
+	"Dh4fRPwJfzwUz/afRV3RFQdPHz9Zt71pAJ+Rvv10yVDuAcGIJ5rJFvv1JZA6EuknUW5kW3F27C88FWzK",
+	"l7ATQYwaAhPklgmqTvF5Z5zJ+cz5wpDZ3mpMTeSstJkfF2tzXmJiK2hcDPUzb+IhBxmSJlzftPFwwrJ4",
+	"PAF+N42VitNxCIshMy2oTZHjxArW5ZVMxSctyVg34KyGR6JFuV7fu44M6+X/eZOmwFFPyI3gDwL9L3MF",
+	"B9e5GWwHpQthr+suIEtkOhYZKg+rFxEm95nXb5boPQYzuTXDNdwebqjS+I7YSoLGeLoKge4SD18LecJZ",
+	"Sj6LrZIZ3O8FIS0usPG7ONWUvUJihsFUKMXHglYLJV024YoNhEjZVEbxKIbDkQkOXRV3VbEkwUseJ/Ns",
+	"A+IWU6SRaOp++nUHG8mZCB/zOAW2r9tesqWcZ2w44anefRJvrsZbziEGvhJ9/XvuEtXSDrsu65woLivU",
+	"PTmjIbBIDuf6LkeZ2lEM+hencPOILGQyLZRyrQqEtrVCVweaME1p7CLOFZOLlOFqWY1IKycyfynnelN9",
+	"AttJZb4zglacxUwlq8q/dLA2kGpKC3xQ5vymxxVrWgzs8/KNTBB3UPPhBAWYOu8HOwY+CqS+lvKMp8tP",
+	"onQu5Y7WuuBE59myP8pFdoUiutZ/HHLtu+dBorJmhF61mmy2l89ItTOZAaMFc41mniIVEctlCDdKAhIK",
+	"CoOKbtUjlmdLwwP0PNmlnvIOzFnrio55zvmlrrG+nYgUFFDTHFgwSLHp+FXJb58crNclP4bBm5TP84lI",
+	"c72G4tOO0bzSlnOYlNBMkOXyTqRGRsLps/48n8gs/g16CRlXPfZc8Exk7Pr1DyfnpRO0V2yJtxMJJp2l",
+	"nP9l9W6oDusLHSWYG8hGsdUOx1JG3oMVK7bIZDo27K2yHd6+fbvTdwbt2xNaNNPXqd51w0xE+lmewLXP",
+	"1Z2ItIhW3hwi1TvhXYDkDW7qJinaEfc8TvggEZ+6G2w7FZXQezMUCiDeBw0swlVzqqK06Y/kuNV7wg7u",
+	"M+4HPYqZVCrWgzB24KmkO/F/OzewhIBB9IdDoVQf16Ii4pVZBhrrxL3IlgsQg3sjnigRFrY9LZoHoAnd",
+	"hMFc6QZB09K0n2VyJrKcbFk1blSbPKiFYKFHZqLglHWK9R5ImQgOqpI7pqam8LSS2qBJqZl5MfKQ8URJ",
+	"slSjyqDPPOxTOGZy5O/bnXzdbkp2bz0PuNHAD5CSxlUaktdcbV8CA38upmpzK2mo98cpvouWR5oEzzIO",
+	"d6cRuuukW5ZXoOB1fKC0TLRAxpiD7BCutYWbTVHvSNMJmgEXlMM4tFwc574O7Wja9FyyZ74LqheYs4FK",
+	"K1rwTpRF9RTwwFyK+1gsYCtHUaznwZMLZ4vT0XBOk+eUhIESPBtOdD+ZUHKeDUHnqJoidsEIpbefXomg",
+	"F4jlXyeDV8P4dRyEwb3IBmBwVnn9oK3anq9HtBFxs001UWPa70csIcN3TxMdj1BKbjMrMvJMfOGdaYhS",
+	"3zL6esUDNIBRgr8MKMfMayCsoYNNqxZqPjC/qCP92+1U5Fk8VLehOZGKvID5hO3Sj6DYDYRWsMGsnMqK",
+	"A4Su29qqaZW4vpLkFPX+mMiGHyIxBO+U/1eSlv390c6hyXikAburPNsDiCEyBcocyjO5ZAPBfplHY82z",
+	"jE1BP7iQWUQyXfVIPnn87UHVz1gbBu7jQn4ZCz2lBK3Ew0zgRObglfZJNeUjjpOiVp2d5D3ShcTj82CW",
+	"1ECgA2/QGUO0AphDEit0ReIG1OJKyXcE16B15pScffqWB66imcWNlj+squk8WNZA4ygR1/FUBL1nXSD/",
+	"pYBpqaD3GIhf/N11uFzJczeTEfWYCR4tS29k7h+4r3pBXyVCzNDOPBrFQz2rAU94OgQhR7c0QrMNvhen",
+	"L5N4PMmpRb0Cer261t9lms8En+p11X8teJzj548+ScLxh7m+7cPHnk3mEvb3dozr2LwCZ6XCodyFadG9",
+	"+DCDGV/lPMuttFvdci8zOWVKPwI6pj5zsBwhQ2NnFHMbIpBwleOzcAWPZDblepNEco4iOY0hnU8HWgB0",
+	"90m136tCurTtxGn+eD+oC5JhoHvuD/P4Ps6Xpr2ie56LnTyeisBDBf3mC2Jp66hvn6P33vI78Wa27i16",
+	"6mPlHPzeZl6GVfrvnGyeCMUSKe8Yz1tffmfQ5hnJjM6196S+pUontd2IQRVbE40z5Emcjs/0ox9Lx7+0",
+	"bZ/4di1yhZbH5UJGvoNS4Set5pVt9jiwInWaNp6r7+UCDOVsnuZxolkyvhKyeAS6PfIwNpQUItLiNBEj",
+	"XE0T54K5guc/lhjmqlev8bGr+XTKs2XtmnPjKkq3gcMXzSAdglbXo7zryqfG4Ri0FYrBlxjqmqv1B7Gs",
+	"KJhtbjXfPVW7BMpcuHXUS+UYbBx90mIh1tDkxxjjJxyi0CF7d1ObpT1+rc6hK9R4zqNxma09znwszkTO",
+	"axPGQayZ39lKXqplc8faxOYKTEMgJa1a4LXX7FTw9B/HwD+Nt5Yn7lxGa5juGyWovRYkqqylfsm3kuWZ",
+	"tWU9SH2aWrsN8nXOgdmN/7DjcJV7rbwoRPcYz9lvIpMd9pbfxem4xzQFwfwNAh445VN9aGL0Zi87rL/g",
+	"dwLeTISWBPWvMxk5T7zkib74TR8gM0oeMSulM5XLGVMijeJ0TGG1+m4cSwHqHg7pTQqqTK/qFhvyNJW5",
+	"1gl1f65CbFUDnE0QBjDYIAxKQwrCgNr2KqcO9a6LG7OiA2RZfM8Tz4mnEDWF+tgQvI5xOiSCiqifh2Cp",
+	"F/ciYwMxLOIxp1Up+MkB3otFDJ/732qraxgM5mrZKJdcTwSDZzOeGLneqENMprgNpB4ihCvXZ0BaOGpN",
+	"NNkJvxdsIMZzdE3n8zQVSYNUs9m0CuHnwfduoRP6rQ5KhGwiF+gNFGlEJlt2+OEDkxkbZPJOL9To8y7S",
+	"KM5U/ny5Xp77keciHS6v7kQ+nIBOZdXaxh1o1hGCnM1KxekwmUci8qpchV2/3fBdhcy/yUBZHCxzgXGS",
+	"MtPnm7NhEos0L2+N1fobTH9jKn2CtFVclJ7oGDgexqqOQfkuhwMjsj1PELUnTQg/2ZH1yCJ4TvPXDuuD",
+	"ubkHvykeR63lhAsZGTbVyr5pDCAtjkEKTCoTfDgREeN62j02mqNPOpeS6WX5vAeisMk0bms8nBWW9HlH",
+	"gYdlJfdUxLgbOODn5XqOcap2k9sYlzoHhqDX9HMd9lzmGLK10QnEW6AVKenCCDF4hCv2Vgyu5PBO5J/5",
+	"EqGOvGfAkjp0XXNaIvLdZw+lpbUvNu5y8s3RgyyTcvo5e9Z3Ts3K8WmHZgEWMJ8SxO/EznxGexSPr8zY",
+	"VN7rDykdZWtazMRMZu31JDS8XcJL6zSltvqEvVzdo1esWoWKDtdy5AyH1/pk9OeJ3tmR3wfKrS0WRF01",
+	"Hw6F5sDKxIRDlpjjo4whNgF+LHwAuURBO8477O1EAjPXA1cs1a3plvWfDJ29jiJUBE9OZSQSDKPYeRod",
+	"DJ4Ndz7sfzi461FsRY+dTvlYXMyT5Dkf3r0ejXo2+ivWv7gRltVHNXX10ge9YL+7/2Snu7fT3b/uPu51",
+	"D3rdw5/qRhc7rpr5WmZsJuQsEbVsroXMopau4iav9OuUXE0j3U0mxxmfqo6jkpxh/PIRMzGkbEuOmEwi",
+	"kTnBjarHlJyKgYyWTBOVgbFMsTgP0cuXiu0jdiEjRdGRbIuzX+cy5/q06Ns3iYdLlggQKUDnGgg25ZF+",
+	"DaKmee46soc8SRTe2kYZwd2kt1bBZKurErKTLLNfhuwUs0zgGy0eFb+f6x2FDx2Ds+xYpjmPU5FpOsTj",
+	"kyyTWe03+vZynla/Os64mvwo5YxGwrZAZoSAgEmcRSwTeCxkqgnFkUZ6i+o9j3+jPyx3wqdmMtqGlcmF",
+	"yvULdhGUyBUlPc7TnA348M6NrNWftjsM4vOmfAk22spGeuLbRrSnveE1MQaGg9jPlBBpWxG4wrloqxZx",
+	"zqZbH6s51idoBKEHTgJV+WhlxQ8V+YINi9dtbtDWxQ/HV+xf9rohuzg528aEUnZy/OKqz+7EUnP1i539",
+	"wychU/E4FREbLIENnWMAORCCU7RLIuWdZm55hbjf7j3bX+PCrVEFJ+ElAoQ6e+dHcdP6iNi9YSPdWD7J",
+	"5Hw8qWTHVt2qJqSqcHU96WolHGwb5R+edcElprne3bMPv+7sPa0YnSlSQy8PeYiDGc+Hk1rW3LoYjomc",
+	"7Q55luODkBAUaH7hhD7uY0rPtGDCj3e6B9d7+71ut9ft/qTvuolsjqoy8/bHpGAAl1/iC/E6E0vaCAsn",
+	"2qlYtoKA7XuAfN2au1yvHyRgKBudMRNDJ/KKguGLcelvkZ+QhcSEUjCeJEW4CoUIucodpQPLzF7KNg8c",
+	"0olNqGbCM8yh4CklE0M38W+C8USmSKNbOY3zXEQgbNx6qRRXLbBPDlolWXcasqwrirM3SgN7d8ggaV6l",
+	"yJW0xjJ9Jmlnq1d7O80Vsz+fRm0Y8Krosthk5mD+QUu5YGVMECwtxKi4O+i2fh7P+2cnVxf94xP4dFvp",
+	"/HBv3983JfIZIycdYJpB3YIZBh929LM79zyDVdQvIfc7w1fxj0vTwMeCG9TmF+eTInRQTxRDaIUbFumq",
+	"iBs55YGx+BTCuRKZLyzPJMB12Ml0li/p4KUSOPaERyDx8iWE793O0cR7W0TwDeU8QbF3IDBJQu/bFstQ",
+	"NbxDcgVOSs/B3b/ObrFktavYfC99QW8EXXwlzeiwbhpq7Vwwu2co4ll1zHdCf7VXGzF+73OOg53JRAPa",
+	"AFhYOd8Wq4wS2l01SFAKNwiZ/LJEfzjNEx5Pz0uBlStnVAked2OOIUIcgnq0aqdJ/4rnYsGXrH9x+sgG",
+	"ByMgS90tShzFIUOFtzffOnjl3Gy926FP35ivtv/ivYMK0tF1ZvT6Ch01x7uznGIniVW+YxoT+bqQ6b6+",
+	"y4FEvQI2BF44YgZ/w/ziQRAxaCElP1SSBARvEYSBBfFoyar1WquXmZxiM8XfpsHim6JpzcQdSJRVe9Nu",
+	"B/t2o13EsxsrxAbdkJu4Qdd0gClt07kCdjuO70WKSSlF60h2ErEQtgUDorM55F5sKZGMOs7z333HHsE7",
+	"j7b15wlXziPbwcfQHYDFcVk9BkOFDYdhXquMxHS6HXy8MQf3AhT3plQbp13QMvUbdOdOpMoxGniWiVH8",
+	"QagOO81NzPAwmatcZI9UiEkDRUuPFCZKYuABpZEVQ4n1dSoTfV2OIc6asIpSCW9ouZjfwXvgkB1gTD6F",
+	"wvTcjpwR776fd7uPh2Bd4lMBf4kCmSBWIBcuwNqB8c0qjgRlLcl7kSV8pqy4jEbXlGwoNVnewS8qxqKn",
+	"pEK90HGuB81NijISL2ScqYnMNP8D0RqMKprEVV3OzTNekZK/e7/Hk9mE7wU2/dhd7rKHnzBaQLXTZ3Um",
+	"wKsMKwQHZ5TJqcNgbbx+Iscx+KldHka85WMYwBYxj3fMLG4+3njiVp15FeJkqwluwLlw9v2L07/blz8a",
+	"+hS9uoTauPEf4jQCt+7NBmEUr4F9YSBFQf+Vd3jR45V+vMoloY11/NFMHGi7ej81baNZMs94ojV8/fWM",
+	"TjDczACRcSyT+ZTYb12WRh5iMiiIJcAJpwSjX5RML7i+r4OOnlIHHnn3zU0H95bFF/pelvJj7T3tdZAS",
+	"v3pYx+btou+L4pt6925DBS5DJjCEI54KlfPprGisP3bUEYjtBxyGoYQvjpGtokVtPE94ViL9EiP8LQwB",
+	"bfKPZWZ/RftrpZRWscAhK2jQtpF8+u6yyVzIvJzrgSWxoIBtwKGaiWE8iofgeo7EULNb0KpGMrPO6V7h",
+	"mC5y0KFdCsvR8jn8bLIooQeCetD8VeXsm46aj4DF1n7CkYHRQ4l7kfGkcKhxVYwRE2tESqY2E6qnhVHV",
+	"2hUEC3A5T6qZPvvfPlB85LmcxvWTj0vVKKjDCDYT0V/F9+YuTOJioePc4oMVUoIcsVt9W9ySrVsaDVgk",
+	"SnTYc5EvBK6C0recuVp5Joxwf2TFHHYvsiU6YKubKVZM5TGBFuI9LFPxyKMTmKtr7dI4GkxxdTUyLXDl",
+	"6PFmbMiVOGLfmPutM8RsBYDf0te4SX8RacSULCDUegzy7KA9pBYcZFVseBN9QVKMcxBSiSRx1wN8JngU",
+	"wT5X2pnVAMhGTWjr3Tc37993tv9SU4k6X1EnskzWtwKqYOGhR4iDaLUalemsN9LkySqa7P7X1q6D/vjf",
+	"OzeumfK/d26+2f7z9hclSeWQw672nnGbneMJqyy7H9mWvo/u9zr2ne2KsJlwlV9nPFWxuayavKFVTJsH",
+	"w59Zf2zNgVmGvkmUc01e82wsCBGlJln6JtHWCOj4dJ3N8nj/6ZNvfYbiAfido1cidSzGtRgGX1yRsQmv",
+	"t/cW1lAjrl5nc4oiBZqsih7FL8qTcQIRmnIH9a8lgyH59zykbdiTCqBD8u+5mlDewwb3D8apl0JX0Yxv",
+	"dUSMLYpThpFyPSY+8GGeLE26K7hXpL5f4nTcYeUBWUUyztlWkeaLUYD9KMqEUtvIaM5kJJL+Qt9WzpO6",
+	"dYCYSrV2aEB5Mzmd5duaexu/ZElSoSFTXDGagROhFCWVRrJyFhEoIegF/77zRols59Sz1UtD9l9e+Mgj",
+	"xU4vGMcHj9hATGJ9WWdzcELPMvkhJmlLFuC+Yon2bW/e/1DKu7gBKxVAJguYGHiy6tzYbwe8+6d/+dd/",
+	"09r7/pNH3/y5858/3/7Xfzc5iQzB1o+IIFkQIrIcb/zlhzkdzq6EakanVvijGRfsQAwY+JCzi0zmcigT",
+	"tnU2nO1QOzunEWw786bK+VIZACobbzEQYw4yHMgoChPBOB0vCpkHUxMlg0OATjmONM6dONKhnAqWy54V",
+	"CAvtSrc2BhlSb3eRK8bZlGd39qhIiLTSzS340giVuFPdVHR+JzQdRhQHIU0Q2hKiI/z7EmFoW2wCi8Tt",
+	"YE1kS4QAJ+SaOM9RdM0eun1BVmhAjn6gJbPC6XAvh3TKQjOLEmdgW3k2F9vA0YrtZ74tGSQLO+M7a0XE",
+	"LrbDwq6InbnfQLelR0rclOHhwP+z+gPOi8UAfW8Vv950QIRQP8tUbMHYQ5yCMXZ64ILrHp9KChbAXAFl",
+	"MzbVCqeD2B2CEqLbioCSmZzngI31GS129ZgKj9nOTZRvSA80FqXhbH49yYSayCQKek8BrLmUJq8P+HM4",
+	"33E67idjmcX5ZBr0gkstXF3KQYxxPVOZLZ2W9g7DIAchzCEQAlPOYjSPBL1gtzrS5jRHdI0Fh93uHsCC",
+	"IHyr+7j57ksbE332weqy3HhFxy9m+qt0j/Y/VzLc6O0CCvIr2Q/rm7owInpAQ1oZEl0kfWvCwcPptebV",
+	"Nuu7b246hB9POxOVijY2RUzcCilNLcQktLCcaaY5CEnmtQHBCnRMUjJ1f2UwbtZ0fgE5cS70madtJ9GZ",
+	"mnfSmWv6iLcLS1XMo2vqp5xFbTvj0bJNT5CuAxJHgWtk5GzvOkKqv+3nDP+aZbHmW0svrsrvnkZKud6m",
+	"LeB0vqbc4dfbKmWKm7b4hxZtecEnCkgZSsYvEhIxWd9LFidDnYZwGiVi4zFcIsoGhO8uC5iphsUvUt/f",
+	"/WXr/9fRrX/33Xts5H2wfdOxeiONqbBVrF2zhtwtAwQEIGImltoztCIQlbp+O1l+SWs9+Fn5IBEvIaZP",
+	"M9TSfi2fef3GRGb5uXEnDTl851j4K3xxhZm/wl1N7M6qC7IqyNbusg3DS2r1E+qZXubmWNt122tUz3PD",
+	"RGTvPbqZW2QgJvw+Xh/VQGgjz83jlAGrN5Sc543IMwZdyRgQMD+CUykPTKyAbD+wO4EUCsUOFjK7A42P",
+	"qzKALGkzU75kW0MnHn44zzKRDrXEXvCXuAioYwf7zwqTaki/Pu4ib4AcF5pLJd40EWpNTtLjJ6XkHR9b",
+	"CoYle00LgKKKuQmbqM0W6Y5Ccq8bNgWAOanHqKsW5NWLk8dTccRG8wwMUTIVChNXDOK4qzKHFFwPyrKJ",
+	"s8/uRdRhXQY4AQBeHk/jfDXV9lolPZXF/eomOxM8ZccXb9hcAayZnhu4NaZxksRDmYF5fSDvhfXpkV2A",
+	"R2vT9vZqaVnelY0yHqe0ddbj1DjpImglG0vYy2MJ+a4YD4pAeBOu6mnFIZ0ZY4YwAR2pWLgOg2fdbvHg",
+	"hCvIeNItYVQGptqFmCbzpEvxKfpCBo8UxYICQuQQIo9Ha3Lj1sOUVlGqaM8+7tZ27RqxAar+OBAjhQpL",
+	"yAZsC7OgHZloe/Xwn3QPvl2/0IngWVo7e5UUlEywVMQIdQrSt/MCSyXmK1VPMWChakW/QGbsdp7agG/c",
+	"MwuueRHPEL0aTnDpADt8T5mkihlACMgZ7rQM89StW682QHcHxYWd12+WatKz11xy/rfqsF52h+zVNgjk",
+	"RaExY0ZyfQoWsBbned0iT/mHK0LmuLDp6XYkzRwWBqIP8qCA9ijWhg2WeuENnUOW8dwJ3oJL8XMMvmrU",
+	"8PJLfKrGMs/i55/AK588ffp0f+/J2hGWkdCary5c45FY4AidRT5iXczRqzICUCY2o2L3M2GvyfSFSMR6",
+	"lInX5jmomzhXIipTo5YbAMl3JvNuUtpsWpGdiMTBdQ2tsFQURcxEh0FLXR/jjCCNBkx/VrzKRCEzHXYf",
+	"MwgVGYrPQNhZJgfihGeJh3X+WAawycRMmMAmwaM4FUqx4UQMMW7SuUURKDFkAPUMQZYQq4FyJuaXCXY3",
+	"H2i6P1J6x8cycgVB8AplQus21tb/SF+4cR7z5IVIuIF5AUJBrrBS9pARrU0XwDSPqIRlNhfYPIyc2WxL",
+	"FJsQXtyExQpAPqYnbaiOn/Wasm36Nl132s2zdEcY2Yhgxx9+4rXQ24IlwdX8Qi7St3EayUXp0D9pvPox",
+	"2ASCHnJLaGPVnwoIPx3xzIoInA0ywe9sTFUBmARJ8D0tI4ZMTbje1PDCVAtjRhpOwF6PoRffdv8NgPkd",
+	"ufPIsMzSExVmSxHBLrXp+UN83rtoEG9sqlaNJZvPTIYsnjo9UbwiMNRgkX4GQQzW5M3MsyKrF4R7FmPG",
+	"lSl/umohWm6oNiOP0/GlP5Tv0oRjQ7keYG0YBU0pzjR2hXse3NrzRDA+hNqlArGwSXoyjxZLC7mEWmeN",
+	"1cTEfJuowVSFJoTJueHQO1WINa3j7K6Kaa5BXPDF3Ez5bOdOLJXJNAhuVkTmTPnM1FGI/FR9LueG9+nb",
+	"iJhqPEVSg/tSiLuGCEQwhtrN7JKxSidIzJzyJIEfC6KxQZxCpr77ndGf8IXMCAei1KpeFgp6oFx2/Q2i",
+	"br3GOJfQfMBv0Xa7wTIh0cpr9Hj/S61RHIkhX2uoOU0RFeOKHke3SpZ/DksNwSIAyVSToUULDVRfyqmH",
+	"Qbe1W0gF5RZK/dVD9NhnOoe01xz/vkHvyKW8A4ikZBkWl2uRQ/7IDMr44x0AZqhYYyD29g4RkcDM1bUG",
+	"HaGYXjIQIdisGYZWzGpQAw8yEtUUsmb8mhAUQFAyYHhxTpA6vIQYOBU8hRhXCNVxjD1WhATOTCIgXJYh",
+	"hCQjmI85uQCgcSfEDKufuXoiKapetVZmYcWY1tWLhpCHPTQxOKgqpMaXdaVWyETuvdHp7vkgiequ3Q2d",
+	"cGUPeYhmSor50PcyFBEnDRAzoSw7jCELC88EpdVYpzKGBItsAjHE9OtMZjl00DM1zyu4qqbYOSb60wBx",
+	"paAb/fyvczEXVrr0LVBrTnddoV79VtosLLTG/kLHy96CFeJq0lm49CJwWqAnTiV2ms8GMonPeCa8exrE",
+	"wyqeWyPUVnlHe7f0PAVcFWGqNq8Fy0QcCGNPKxBqJoIn+cRVr1I9j2qwVI8C6Mi8pVliTadMZYY0iXPG",
+	"9RMd9hZuDu5cHEDZWLFRJgpDZj4R0yM0SNZszm6hwak+cCIZtd67bypkeoBEVclWQCiuawrcbC5QBIcU",
+	"XfBILdAfwZXO4Uj3nOuWonRQncW6dJi1HRLUnP4R3KV0FxNqbAwgy6Vg8Qpj8qqQpQutbOXaX6cF+CWE",
+	"EYEoRQ7+apwXivgRc8UQzFEsHEgmSA72KAbqAXZHCIADE2M+x+q18XDy6ZctUPFtgRO3EgPNfbYWW1y7",
+	"WjZN6oWwTeuzLcO2F1Bhjmg7xZq3oIG5GCdl1z2FvWGUmfM2ZpJ+R+Fnzisfw8pY6lNzRwQbrbjISnef",
+	"5pCVIdQa6/Ak2eIha/jVCYYbhGzQKXr67jvGiz+3tzceeJpncaG/QHqOE+5vqQtCUxSPRiLT3zdYvD9t",
+	"lvrXQcg4hO6wP33HBvjpv/6L/WnC1Rbv+Lvdtk8MVj3R9LqmYeOLX4ugFafolyZkuTuXgJ5fqo8jwSoP",
+	"eghV0rVcGpW4X9MBLrNlS5A/FfnvTiswztq35eNdbrA2WteF7w7W+f7hY3UaKYbqtrzJSGt7pRhsZaEQ",
+	"85eJ0UgM81I9q4ajUMmlkJmTJOGbV9M+gh9XnMUVv+tr/N2j8kAehexRMZBHN7aJJla5lWPQcd44iFL0",
+	"cf4JY/Fs/Io/w12g8k+b3V4FZcutFBSttN58u/liqK9sxGklD6VUVcoTU6Zlr+tsLtBy2B8OxSzXioKT",
+	"yAUyTn+QiGt5pTvTwg1KcyDmGsQljCmzOT7gG3DAzsCyBnksWqhUKN4RhIRNziQp0yQTHVkbi5JGsoSE",
+	"SuP+jUvi4eZFsz7BJAkPt9DxGsFIV4fOrU8/8+e41fsY298Bh9qC2UGuBVU6t1AeXnxsb5pcuWbS2jBV",
+	"zDB2V7llMa9sdS823vbBHTy8ThKFJXuBYPWWhi1e8DfwfIJOIEc5gnzGigDe4xRWZkNLhokY/wq29Y+e",
+	"sD23UloD4B3iCSBCpizVKyQOAs4xYh1oWp3wmSZIHW5llsRFtd82FZow4XyPUDS7ezvFczUwzaLSIA4G",
+	"NRq8fMGLXbmsnaJcem7Pup19ptiWCQ5iz7pMbQeV2oR0F0AEsL54bPPHCcay+tWkWLFuQ1NnjpYF8a5U",
+	"jasX7LH/+f//P6zbY7WRMhVUsDxLKcSdJ0+//QlKuqL3KovHY0h3pGHXAlhpXVaVSnaEaL0rCADRr9Jv",
+	"Wrgwy2TWCOJYwvKjoR7RydOyPuH3tuO4BsCgeo0aDw+4EVpyndhDsTdp/OtcHBXximOWxKmwfqU840PB",
+	"cinboFtuVOvJ7vmWgcWXGD++2mFUgqWsxxvFhPFugFTZKE6cpD9QvkDzqVRaxgIhVdBsF1fNbMkwmIgk",
+	"IrB1+Hue0tbzJgrZw+O7Rt1bGiQQkeaCAkrWb53NEC9zuWKbLWI1IY6KKH3IQ4eahcBWAYd8u10IO+o0",
+	"qmXV+8Zk+ICX1xc4yHHeYxB6dswBFjxKRMhsoEDILuf6ixdiytMoZMb3GDL0z4bsRQYZpRm7FEOZDuNE",
+	"HGGMXHts7RU4nI1Q/nC2gfLFVENnJ5m9UZyVmxU34hfE6XTLjq6r4vIFa4edpNFMxmnul35sWBPE7KYm",
+	"v72OCcObMuRPL3rgPSJu4Bjn2zA/nijZz5tbtdKZyTGX81wAqqV+z1S8jzOseX/EhIMja/KkST8H70Ot",
+	"EsW6ATord+ip3avPwI+CK9FciVdmjjlZs8QUkmYZvBunY8S5Q7XOOHJAX9NSPxUO8vhvVhbVoqZ96Mt0",
+	"r0slUgwH70HhNjewmwz+hXPQ9cAXbq3RPEmObPS4jfAHcAaZFhWQIA2kOaZ33Z43G/hH/Wzr8oQU/ccH",
+	"iVgt8ZQdP0OIYINYQCvxutGAbv49+oWOcH7oBhUfxBBY+/jy4pgcXKHTxpjnmor2RjBNIYS11vJJhEib",
+	"46BhXhsU09WPr684Cb3XKVUrPxHnRTZjfWy5yKZxyvOmvRcrNpYQRLDgy/rG8zXqqTMZWm5kxl3u2V17",
+	"S69VvPFH2oae+7II0KRwGAwpIcR5xNzF0ilHLJcJXq0O5omBfSenlcIslnthokyMs9hYVrASGbhEXT+n",
+	"RfasM+Z8dWmKqeBqnmnpjXzCpXiVYSKHdz171CGKMC7iAujl6Ua13YZ8OBFv/LaUq4kmClHvh78zeNZa",
+	"nwyE+yp39RrWl83TdHUhprzCsEK2oFo6CqvzVwo3tmO56wtA5SbyHo1hG/dROQjcD5R9Gok0j/PlD2A0",
+	"KAs2Ss1BP5zk+Uz1dncLM0KHtOqOuh92CIe2k8ghT4IwIPvD7wFPxkEvOLnaP3wShMEwuw96AVQFgUx1",
+	"rbojEkOu1dqTYy3GK9gaMWCA6o05GLz9jxdvuvP/OPvrDz9cnAVhoJ+N//3Fb2dZ96d///X417/e/fQ9",
+	"mk4rwheN3ify38ZK3epdhTwbAptzeSdaqot3RKuK1Wo+SOIh0z9S8A1nf716fc7eigH7QSzZ1uXLY/b0",
+	"cO/ptom/NjAut/ql26IYBmd/ffvDVUnuWFX9oraoZUS01ZjjSCaalHeHVOL1NgOW+p50QMMNZ3O9nyne",
+	"jQxtjyiyxSkHMuWRCB25jPaYtUkvxGAi5R0pJkfs949OTDorzJTZPGU8watS5XzpdtJhfZRnxXSW8FwU",
+	"iwJ1kihgREyFitVuDFTosfcBTPN9YAMEEQiQMtQUTTAEhgUVsCiCHZQmEtEwahqZSDZPFTvHXkJbtU9P",
+	"vKefAe1okcW5QLuuqS5QlPAaYKiFeVbP2NaoqnF/kepbznN5VQMbcRr+W5sqRKNjxYv+ynOSwHnOZnws",
+	"3ByQXXq9ctZWwwPulgB+dnduvvEjPdHICPXfV7jTq3o8Uuwik1N9Zc4VjNiES9N93mH91LctqMOdeZa4",
+	"op7dUmjiANAlN3gUYiIdx1/RMpj1YABUT3lNZuDh4ePDtTkO+hK9yORQKCXU6nggG4an3PkoIUit0g8+",
+	"UnqHYWsh7mUsg1occxIEFCS/Qmg2ZijYOPx0ybJ4PMlVLdUlkiGbp4DTZrvXIpSC9THaDrFQlKUB6pTl",
+	"C0lZvybU1pFGaaFY/+IU1hKPJuL5o0uLpsRi8CuCajIQujvzwx6cOdWsn3z8pLAa51CV7MXF9w2eY3fT",
+	"e9ySTgPgk6z9ILOcAJxO9WUQOeXCPLAG83xCKBK1QPxlUSomVuxeZPEo1oLkxclZD/U+vShYG+6Mz8wh",
+	"2hlyPaiOVzYsj8UDtlc8AB0VpakBOk2WtKIGO5LbSejM0HcbFlvqqqFmjlt8UC5SE+JtkEDxtW2PYF4C",
+	"jKhTgrL+Whj/IpHzONlcbDCIEaswOj8DeoQLxrkCe3MdfNvHMPiRq7zZV1X3wxq9YSGzfAJxoBCUHqdY",
+	"GOCIvTq5Zrv3e7vmDUUMHJkNgvGBkdC3fF/UXVIxEnlN5QUm8R/Olc/hXHkwzde5YjZr+Ks7bv7wyPwv",
+	"9cggvLTheJ/kL2nrFrnxsl23xnd9CTH3rgBD9dd3ZlTT35SzKaWm9kwOk7k/Hyl8ebDMhZO3Q6ldBB4S",
+	"0lsQ0a2Fug7+81y/RN2AyQofK8KZsFVjD8AeQwYFz1HdnMiEXgWpuFQXPJUGBQUgYRHGBGL6yUpvh4P9",
+	"aBlVhdQXZdugjEBP61OoOuwa641DH3EKEfYhJDBg7A2ZiVCERWhP1LKIo2opV3xAPhHzhE1ilYNa2GOD",
+	"+fBO5Cw2o0TbYpyyrf3/3NqKd/a2d7/dDtn+f27Fu99u3zA9s+uFZApWXOCQpiIbY+aIFjLSMTV2xDib",
+	"iWyoe00wRgj5CCUKjUbwCtk3n/1b/SbF0ZUt1tXgtzneii2Ll69TkOI0Eh+8wpVtb//QVbN2XCStpuJ0",
+	"2GpIo71ZaacB7bfKqz9hmv7s5Pn0rFzzfX0l/XXF9KuiNAzZdBXatfSyEQSLWRFkZOBkavbtkN2JGVpJ",
+	"LLACN4V8SW9NEHLagoEn+pygHbW8m2YyapXSaLrx41O1Qbfx23BrtmHCXW10EQJuAjKjlMYDmBMOoHab",
+	"XnKetQCEsmybMn9yKe9KUkmLrpx97quBWN8ZRlfwhb3mcTpvrkqbig/G5OQKMXYWJFN5pLMp+kD1QI/N",
+	"wWsA00GcewNq7fRlDZZLtgAZGhIKsDisLXNtisVi1lfrwEy0+zWriH5C3ovn5Kv06PLrfPQ8d0w7eFMl",
+	"VRwUDgq/oYDNB9X7kfATi4ABXzngJil8fUUVn+6Y5SLq523FP0/Zw8Btxsu1GmGl6pvFwkuQ/xxT0OiY",
+	"VnBxar5l9aioN634ssMKfGjKodMazzxLO+ySp5Gc9hhPwcrIVX4s01QMwdSEcPEjsRDKKfEQp2yUxONJ",
+	"Ti8QkysexnitBTFXzVqHVIWowy4Evzt5e9bvFc84ZQxMMqSSMoU8uVwkyw670H3zpFdIUGjBEwvPqFa0",
+	"qKW6cvB/r4gr0/Q2oDrwxZ1AHEY3IaLjOFx7Ti1U9MsWbgBMvodKEVi7wjp1Hyk25vOxKY5TGqxxUTSU",
+	"qzCh7eDJdFWpEvx3dRGDMMBFNr+ZZNEwMIuhPyKJg2o9kCAMnIwRnz52poW5C07y/EZWozMwI+o7ya/N",
+	"TfVtRTH+aHLEgG6DnURwUSjHYsEAzL1VE4+VZSxWXllQ1ZLqVancNEch2S0vxql3Kn3L4VMDM4G4hTBS",
+	"7Kl1B5oK11QoptzN8cWbn99c9V+dhOzs5Oz15X+Yv16cXv2An5nMWP/vJ5f9Vyc/X55cXbw+vzr5+fr0",
+	"7KQNa51SpZ+GpBFcCrKgQgawkytOyeYU7mMBvIDttFOCZzJSa7teQdPmludpXA0rXl91x1kIaoGGWNDp",
+	"pnHHK38JbFtAiZ5imX7sXnhqydTrDNXeuVk3BWrDN8x6nd/NXLd9LHRsKxzrQ1wYt1G/hPA5ONkcNUPU",
+	"aq0ZrX6C4cGTD7MMa0qU1bwNcIHvsMZRqczS07UiAhZqR1IYop9qhnsuc/j3BDLVgjB4IYU6lzn83bJE",
+	"6Y+aXNAKfDJNwh+2Xfir3PjHMICtvrKu9pqyZ59Y0VBT06HOamX1YZgEsPAw+xVLvX7aFbc1luImzcyp",
+	"SzxXmM1LoRh0p8eqYCqVCfrEZ6dwxJpbcbULyPhIjrAAUgnuIqdEIctNQbN1wxTql6D1Fq+kZENpMmd+",
+	"ddT1JsE5nScJxkaWpAB3WRLxmZqivDZx3qAFNL3gdQIdk4VrIsg8oEyyXEvFK1m7Y9fTOW07kw1zO2oq",
+	"YWXuNGEMNQXGDJEkRxhIGedQ1Al/vnhz7dWL53HUUtd87WCMeuw5AwF2T9QMHT8Y5oYZ4BCqHlsr+B0r",
+	"BjtMRBANixU6YyhZPgVj56VQuYT0VWt0dStb9Iq6WMrFKFWIPx2Vaz7Mchd8q8N+EGLWQ/hpvgREkd9E",
+	"JkvCO3YfhIF+tuV9YShWvGy+wUY+hoEN4PfZO7jH0MGZ5r6Fp3MiEw8HaTaj/Ch4pGzR2XbGFHdbdw++",
+	"/aezrvh28wVGjTcaTNYnKsT3whvTDAFfhDAE+g/uLAiYbyj8p9n0JnaNFcnJb90qIyaDt1Sz9NEmucoU",
+	"Q7I2qFxGb5TYjBVSvMPaB2EOm9AmE2jKbBlNYdOIzVm/EGmEZ9ogcWvtnOLKz2VuPl6XQsxfomP0pr0R",
+	"CqNRYB85g77xb9ZPTEwq/75hpuZGtxalY6zZLV6yePO7dHs+mnzFlKkLGZHi9px7PaIvHamvHFJfuCfu",
+	"UrlAV984lRlyLmcxh/pxVOLModux3+182P9wcFcY5aF6oT2Yw9mcousP9vY7hwaGnb7b2+vsf2xKmZ7J",
+	"6Ly5iNzO0+hg8GxIvXtisJ1BV0kCyikErWpZRJFjZkOD72YJdli49uditcpazSF5uhpgAh+8HfxmAk6A",
+	"HEHv2TPd8GiuoN3fjTPyqVOo2UTMmpXssZ09w8KppHsPr+auvv4KH55vUYqe65eTMKXRF3DT8rt1qKGH",
+	"672Odm4+42BcdKn40qKCOBPrsCvktwiuh+jTeP2Tv48sVBuEysCA9Gw9O2DlolvaNaz7Nebj1zlqnL4E",
+	"u/YK7yIg4rEUa2BgURWwLVMUgCmwsgZfu50nuCEnbq1/RQ/Laz1E75sC+BgDhcgJT2sgxvPURrZThNEX",
+	"mJY388sSvmHFtFjSkPkMNt45xDgDn8Ig5JACf0y9nLFcZ6VuYREGe2dz6CDCeGsRl0Eukl9MRG3QY7m2",
+	"UdlFPDtoUStCpB3VxuR9uLGvXh9CYcNqwYXPikyxemVMaslOKXQpaqjlXdBM3MdiYZwjm1kUH14YtFVh",
+	"TxieHHgXCDMG5SKt5o/W91bkFHzYIHu4kPmnPBJsKfJeDecaUlbqZSUM9CU4tFThHkN0aXrP5g0UebxU",
+	"BW2A2TwPyJHDKsgNs6w4oiFasnCpIi4NAFKV7oUyLb3KyJOmrV158qD77ElLYR5fX21U9QVrTqRqyGP5",
+	"XqqcClG3ivedUa7OelUdC5A0bjCzuLUyI7Fie34mvjL0akapOp+a4qLPZ0lL+/76+iII4Z+rhhDU8gzK",
+	"ILO+QkqE7pQyzjIMl7WFvKVmqSXSMT7jWf4AiuS1Um2bNkCORUuJPJ9pdXQ4W6995ugLm2EuSWUovg18",
+	"aUP5K4lmhIDkvVrjnEVxZKvQyzmmC5sBEyaTwU76XkJk8bnM/b7rOJ3Nm/DS8SYpNC8oqGFtRStYQ1tH",
+	"s3FYt3T9ejiO13zUzp3pMKa1fT+cM/nS/x370nojUTPS27VZfotvECtYo7YYcvOkIS8IFhr1CoDAOwJ8",
+	"mt55/+zE4NXLEXPrtVQNXp5aqRUaQu+h2erOPAv6+I9MoX/Uz02WyWxjnRYMDCeQ07Em/dcJdq0qf4rN",
+	"Ej4URkocaOW1w65tkHSsWHe1mH6gddl12qDhFxtepSaalhrwElbOfe4HfVxthFFG6OM15JnK8f/0eoFN",
+	"UDUvqYwpGZMLVOJSfGshZVFYkwqdgglQvhTCzctwJMbsjzkbtiQduh3BxFQvSzdYusUeNks60QTvk1F8",
+	"LfhNUUGhjcjlVGL2HvCaiwirq5FjqJVQNEjk8E6sNUc+p8fKFYWbJSTl4sYXgZG+Ur62lGjLir7/qBK+",
+	"zSPp+hMQXftxC/4FRsZ2+EhYrqFU+D8Eab9J7QG4pGIZitQPwIaC2ErUFBaxgjx+8kEabBNEH3WAZwBs",
+	"CYrq8DgKPYGb6F4FS1XP5vknAgPGxnTANtSFBEHPtL8aLJCXxxguPswQ06FdDLinoJF1yiE9AYHAV2eo",
+	"WRSacJ/J48kBGwDy76jIGIaFAvsLrvTthN+L256+qCghq7CnU6AhhR6HIKrPc+FUd7JM1QRq6j8Iv8GB",
+	"DpsWOewIMqFEMnJdymzLR8UQ9kJIOU9yxIjJbBd6ccUDUGbXlKBQIB+86+484zujm9/3nnz0Yh5oJbEx",
+	"csjP+FbLdiV3TsvDi8+jrTmXQ5mUtClAkNnd6+wF4QrMJEIrLo6qecvVDZyWJvvDlo52rQTqN77fPwav",
+	"eiYgDqKPpsrSUH3hPH0tNrhvFEPUjzdY4zCJo98UY6/vsCt85pFiehGx0pLMcqjcM+JJgvEZuSwiLisb",
+	"hy/4snLVHThG7EpofIuby32umOVgyXx7/QF31IMxmfVUZoX4sG69nMfbLJa3VNGXqN5TrWzzcC3/s5WH",
+	"afSsOhKYK7wZjlP4qL1SQ8NE3ZusUYZvPDR9NipLz/XUsCNKtwSPK8Se0z0ilahD0MYpgx5ZJL2IDBsI",
+	"rJ+dD69lpZ/EE11CG/5Y+q4tr2zD+lrwp1XHew3GX31vNu4s9WYWmXCOCgT50EFmcdS/cl6GsyWCXesT",
+	"Lx8Wx1ke+FWGx90mUbvbDgDdkQbfOWFJwV638+23nW5n72nvsNvdo/CINt77Ev4lUt0AR777nczHwS5W",
+	"YvvNWAihk8L4amyuVQtmwb/AFPnxxsJH0vK6KJDgmtGP0Hl6d9MYnGDPh3sCqvsVu6huSYci9JMLaWeI",
+	"R7dV0NesLKjsUmzYc3MQveCUWYrdGGgT4MWotwS9/W5XT9V/JUChszKbR1uofkVzeYy2JF8WJWcgwe5N",
+	"SGhw9/jDs87etw3w7sMiiri9wu9TKKzu0wDDUtaP0BzL7wSbabUCfN5GT+LqTlH5a4BWtGKzxQoJMf8/",
+	"zifMUCEEz5aBVgOTRyEoddjJdJYvezbMJmVLgUl3aHX0Zw4fsbHUKiRZYmzKP4RGQDNYUtNVCUzk6YTj",
+	"lyF+4zhZSQXhiE9koKX084SZbhEDDM4rxb1iyCDWTIkTiMWUGdtnCA+7cBA8nZ+fdJk6onp1mI7X2rZT",
+	"Sh1tAUntZO1XDIupU+XWqG5gYMQ3kBpYdKuA0ZuIJLKaGEVLQlQI7Ixbd/feIkxsKoqqMs7bpiwNhe4q",
+	"SgVjED9brLuphZrEqaAaNqQfTv3ZzvVQmL29dXYRJ9Rkb9+X72/OdO0M2UI+9ZmDCgyWidBACxfxzwuT",
+	"vNkIM2RCgSMf4LdF1ugV8cAArkOgzU5eBaBTlK2WhRKeRmwgc6yeCMVeYUTGsexiZcD50z1o6gOam1Nq",
+	"iNnBtkKLtiyxJXdz9A6yh1VXyCTkttSMzfm5Mq85TThR+ytreFceJzi/hnAq+MmtAmTK//QIDm0OeNK0",
+	"MBhgVObNhrC4lLfQoLrtUUF5dAfYtGRO6JyKRGl4omaT5ndCIaN3a2SnSxqtMdkSKqKtHVqOjNzS44fQ",
+	"dr3lNT/f1kx/ILHSVc2qVncjP14LjwFz9TGwXIJ1cWoHXbOiIy2i+D6OHOjkl+d/39kDcLsJ2yLL1jbx",
+	"pTgr0pVCNpXRPJG4aGgiK9mLliZZaM0cD5w57vvmeN+UK/Iqvhc2I4QrdgtX4+3GGEOmA4ebhWVZoziX",
+	"Pin9Cj1y/aE/nacfRaZEckj5qMXfMjNf8SRhW3jtDUSil64op7PtmpNOz48vT/pXJz+fnl9d98+PT66C",
+	"MHhx0urLn69f//zTyeVrr1Oa5vFcTPh9vHHq5fdywUZc5SaGZizZHBGnIrlITRkDfcVPMaHme5nFv2mN",
+	"IrmQUeEUeaRlJhxBXb2FR17IxXoehHO5IBMfvPdmttFbH5uX+owC/SsLPczj+9XpPLZ6dYe9xpJpPbIH",
+	"FwBiCsOdsFT2UGZ4Ogl11clCovsll/PhRD8iPgzFLK8WFFZ5nCTgwQExAhwNkAnELqDGnxmWKUFNSBIA",
+	"2qRyOZuJ6MhmV4PF0/olMY9ai0kiYofdx6aKt7tZkSZBGNB0gzDAfluq/JrStg39R9GO/su0VSzNBRmB",
+	"Nwiim8kkHsY+lNlzBADgKWCYggezBcK1v5NqjFIzS9z7dj38UzVg5gJTwC8QxaolcTWtzIv6o3nZDdKo",
+	"l7kDpkVwWQ7gLuSY+UEkYOqrr4G99ZhX/rAfHGg1Bmx1dMi3D8kFxpTyC71Xll4XH7phjFBuNhUbxGmk",
+	"euyMf2jiDGEFOSRJ5EIB1tgRO4vTI/YiVgCBDWfVyhhjunvJnm7z8fkHfTjA9GNebLkfMOkeG6DP0Ax+",
+	"LhpDo/ggTuLf4IJ8G6eRXDTa6AnmyIjMBUAh4VUrSWKKcUfNZyiiTXmSCHIy6EuEsviysUCZCoP9nTLt",
+	"XTafhVqDjEDV7WvaaBVOMzyAQzEV8Yh3gs4FMCkb1T7vtsvHuyoidTZkFtyKEi1uK5I7nEgtX9qKjSSL",
+	"U3vXKA8GaCOc+TuEMr/ZerdDn74xX23/xevlU7mYrciZRJ6h75AoElEhCUXmHnHRhvbWs4+1LNNETfqM",
+	"9ElS+FAhD59QMlspYbQQRVhmlds0p+hsDntAUXDObEKzX1YIp6WQ0Q12YjR3s9TJwt2tyn4mJsTUHbEk",
+	"LMDT2SAT/G5NysSTg/V5IK2QaPQun8ZJEg9lprVHF5cG2IkDTROn7Cx+TqALuUH/mWFVqCM/bI1tn3gW",
+	"2GZcRCZlFSpKZGhov8cu35yfn56/+vny5G9vTq6ur2B4f3tz8ubkhfOdIvYZsuP+8fcnxdArF7GpNxOy",
+	"Vy4t6KkOe770BH9AGHABbNRjx6/Pj99cXp6cH/9HSKBHpQovMrtDzZcbHZhG+vNl//qk8oqp/+NeUnah",
+	"9FXlrI2+s+zKBGHgJX4QBlWiBWFQIVkQBg6lgjB45XTpzE835ozdqxi5CCzlDXfytzf9H3++fm0KnOGF",
+	"tvdvZjkscoeZ+KvLk/71yeXP19/3z4Mw+PHk6sp8Nm01J6psgoO5CQJmCVPITnZVpK0plbghNxFp1FzJ",
+	"ScDdT2oimGf0XH0hrs4d9awWeIJFN77ZDf+yc/PnLfbn2nfbvx/4o1LcwuYei4rKBY8sEofzMBmACNcX",
+	"lJXNhF0/n3Oq6a4fjVOh98uMhjTeFtcgKMctpBFFe+irSiQ8W1FLDLOFYA9C/TLyyMsRG2Yy7bFpnM5z",
+	"EbKJnGchi/jSHPOpTPNJaP5xflgIcUcOAmv8wKLxVozPRZKwLc4e72sply9Dpvhy2y27QzE0eMpsWfyv",
+	"eDDyeCp+kqk3DQxCEmi2p/3zPot4zgdciRCrUXLFTuaaCew+F1mitZlCqHtzfewx1rnDthV0fv7z7s7N",
+	"n/91IzxMdDrX+deaEidFHROLp0Kh984pC5nLAKBajIxEkVwT34u0qGxS1C9xbHrlwiZFa5UfZCSo1MlV",
+	"3QzvyR4hAFPjF2yA5+yw0xzwfUtQOyUfB5Z6wkGZ5pxQrqkxKZEJnF5IBNfqrgOyOYnHE4EV1wnPPBWA",
+	"Va5ftGDpBkYvkQt6GGMLFWGrCHCnAcTfSO8xUeh9EA7uDg2EFIwcTz1GdoSjXqkrXE14FjlZ8J4IQED5",
+	"B2+AqZbILUz8a6PL21POFRb+Kjxf6KvTGqwX4VnM5HDSJu0GPb/NWW8rnU1qmQ4f8Grl0OFYvXIC0nEm",
+	"s7wxZRmJRl5m6dCV8iMR8r4WGyWW+CcC1Dqrb1QO9Hp4s1ENOBHpM1579kv9JSG/amZMQ0rqLhQEQyuS",
+	"x3lKK1wA1nrJ33qJ0QfmHPu17o36QiRCzC6pXEEllMhcvqdR0Au6eztFnMnes1JdJ1vG/xeeilKZbTeT",
+	"SJ8oE4VSinmvB3S4PbeoU9wMEETg67o9MJcD3kJrRKDmZK8LRNwyE00reOgtEHg2Cxr1IGWK9llaEOjq",
+	"JJK74WJZFt8jHlOw391/stPd2+nuX3cf97oHve5h58nTb38KipiYoAd1i3fM3zuHo6fDHT4YRiJwCoHu",
+	"1UN0in68UlZRv8KYW4Z8KtoXXh04yODV5iUE4jwAk2WTwqYAIdtCoN4U+sFOrBjOiiXe9Bx/WzrHXTjH",
+	"ez22Z91Euk9VO8XgqrLxaHSm3/K7ovy0WwNj49SkzY6/SPhMtc//GEsn43+eRvpmgNT+MU9deDasUtI+",
+	"HfbT81BaQy5/lnzVh7MwWv3m4mAxVsw2wToVB2VDjsGXYow03NUc8hqqt74o5XptYpd3o6sbWAWCgkM5",
+	"USo/UQQczTBjUW9NWaHWEeGtwwMOcLWJH6Tykk44J8jGIKExjFdMwS9CTSziVHXY+2D3fUDhLIXoSRqp",
+	"qYBdQNCiFQt6h3xftqWEYMcJj6fo+No+Yrvv593u46F9Cf4UpAVg2BPGL8R5WIi8kC0SUlhfvFkh1a3d",
+	"/9pyiqn+/N87N6XSqjs332z/eduruX6G/EIbI++5zUDNC5lMk2Vh7yQsfyVgzhRxpOX8I1JuhqAdFz71",
+	"rOxUXn15rbJ/dNYaQB4GiKwEHJ6ksYzEw7KN/Qai69KxeKRge5btgiWo7i9JrlmroryUEmVDfNHfQTHa",
+	"oeMix/hdhu1jeBuy+xDjMvY0W0DsEIb5ezR5Y0mZ5PmsKtIerjo57/Z2nt280zP8vRsefPyvggb4Yccl",
+	"gecItTaVGMMHR8pUpuPUeCVrByCvbz0Cw9TNn//1ERg9qr+VB68f0sxm/wn+n8VpDjYS/Prx8Dvq7GPo",
+	"HxnSmoG+qEdp9xaGdGJphERo6lH9BUyhBUvGZDmbiFRrqGO4/ooptZ+RJvVNdRZIEUqtUFuPdnYekb3H",
+	"l8ZSYkEx3DH2QoBAbMw0ssnxVBYbQuSghrnNUHUiibhJEUzKFbV7+MqPktLuNTmOZaoZ5I790kG4BVsg",
+	"d0ppl7P2MR+1KD9yQc8NpbyLm4Bk6RitTEY0SMjVGzUmqwKur3tkqcbNVPDUBnHi3aVm8g71lEz02PfX",
+	"1xe7+3o3DBPBM5aLDznbmuwPt51C77SX+Gx2QekduqHi2HRiuTvZH+qNN85mwzKfSN33ihKBuDVL+FX0",
+	"LjCBfbYFISDZbLizEIPtI8zwhuFS9ukmVvSNTOiVrCdvVW53/xlJxuIww/7wLhnCXcd5bScWQfYDMYkx",
+	"qwBVTYUFCvWlCx8oQZqKC4KQ7wef8xuO3bws4P7NUmRRTLkGVI0CZfsclWPzygPu6Cmf7dyJpbIxUTcr",
+	"bvIpnyFAvMohqi7OIdFrhbLuVLAcsRyxIhvS5lfp7Uml7PFKicF9Fi2cpujeytfosZaSRSu4DfCJu264",
+	"NgA/D3v8ORyIK0yyWqPE1ZDfc8kyRGT/qvapEvCz96TghllTdoaeWlF2xppKfVF3STwSCL6AmRmFH0Dr",
+	"3FoNoVgzEwhvnu0V1mdC/eMMrMMo0ZOOpshA9VBD/NuJNCNB7wheOErqv+6Fp4yacXM4iB90aQueJbHW",
+	"8p50GaWCtUwr8Vv6r1chOy9sTgYSZTCPwR2a9hAtxFUoW4yhKVcBs5rK9ntaqRDHUIK4QEwNVAdiLc1F",
+	"IuuxW6T+LbmYUhtKad/TDyDlb5Eat/gM4CoZRx9k8pX9NB322m4GKMfpatKE3F+AZFDmFqL8g3MH05ko",
+	"nKGSH1jUo0qlnTIYaQibJJdJZP0J7ePRXO9VDVyrCEbz5HPV6zvVDuen1Hey/MCvWT0EdDy01VRtipA+",
+	"zFMtfKSQswNbpIJNXkufbpPCPOJxMs80R+o6KL2ajP5s30z8AqZCeD6zybaHeyVc4j3HAN21n58vc+jo",
+	"401bq7zmJkU6cs1rZNNqtUz961ykerD7B4elGpRV30C31+3+5EnE/VxVOE0aXhv++qDsX+cKM0DXtcTQ",
+	"bnNusJ+b451BVSoRBzetXxJtPA+VTMZV/sg+WesgKw194op4U1H90QQrlPElCGdMUooiFW+C4qatHJUt",
+	"PabX2Vz0yu5RT9EoiPilUlGQl8y1mI4bku2wvdDZOWWQJNgsIAlgRV9GLtpabXNbn0pz4focWb8WLDCE",
+	"+lSmjIvBA8d7Yo3ztn6h4hBNAAaWjwde3GsQUTBcEvaUqYTe4jyMpNZC+loGKLkhaIme1KJ0X8oMpA5w",
+	"S1AWOYk/QForfmj+iRCXMgVyDgTcdXCf6VsMM5dBnkkpsVAlEiGwIEtGRBjejVdeJgT7da6ZTEbIgTx3",
+	"NGDc10QjrelZySjG+A7KHJApe7IGzfFJKQr80Fscy7DJ+tLFykSoOEX/KfHb0EYfG4B8a0pOntkQsyZc",
+	"3r6hukwxEr50ZLDkVJzCQdfigD7OhDRKvPQI1ytWlDoRC2twmX56nHwt2sCDVIpCaZG0a8lDjMm4mdbt",
+	"4eImqiV3OrFJ+qZAkh1pzobQYxRP5JQeaY7x2Sh39lo2yqMF/jjE5uWyJJpWpVIoN1mCrRT67NlSVRhS",
+	"QmDkhU2blRbACrQWsIEP5L04Ii4DqTEgnVNicybWRcSERpzHQ23T9DFiNJdFnjMgC2Y1EC8wlBrfEdlU",
+	"R0a3GiwRG6PIcy7JsIX1j8K+YpfNbiLdggS5sXBbFNv2h4DSI0dUjCtTaILzuP3b1+h2XPvFCJy9X/Ck",
+	"ipCzQoK+mk+nPFs2pNTPpwgBia43D96qXkI8UXh0Kp58FxnlE8CmIf+94KSfBDnts880mPCKkbUpslQI",
+	"9b+3qa3oVkVpYWdJeC7S4fLMx2fiqWDSlrcoKkwDyTDW2FOLlio9t6Di7LDb9slnh62ffPYQ6G4YNY4I",
+	"e8OWfOtTKE2t1iNz0O8qSUkAZwkM2m5+On8t62iWise0WGwnjmjt0zWoaNpWbq9Fi848nR3rEMuFM/JR",
+	"tYb5t1ly/+sRErJUqNF6vwUTaZ4tMfp5FGsJ242chpdKkdG+bZ1PqNC2zxG+tyo+4F1/5ydvbPjnzMIL",
+	"DUBWzTSrvzZuCes+KDw8+kT/Otd8GNxMpKrFGYukVnzGUE5G34EyuQdcABM7DKI1PP+N3rcpidM8SfB3",
+	"vJiUbA4eWEW03Xf/+Zd/+eb9e3XzzbtvbtpEC3wi+TxQYr57wyKHWGQBzGeh+vVYc7LH9rvd5nRqYxAC",
+	"gXmeV40PFglIUZUuc7Yc1TMFyISqC/MIYA5M81ACUy+LCTInk5ke22H38c16Q7w3Cxv9va9/CEL6+Cbl",
+	"9zzGAsQ3H8NgrkTWH4s0V40kZG+UyHbgIQJSN7ktJpRAr9cOwOXtloMrhlyJpi1VTTKpnMM/7fz3zdY7",
+	"tvPfN9/A5+0vvq0+frbcDjjdISM+BGe1oPPavA54u5K4gS2VvyyaJB//W4DR8+FYCdiBO/NZgdkRstmE",
+	"K6FlbPhQtWm2i/GNo6AXHAxGz/ZHjw+fPh08Poj4E/54KJ7tP4u6oisOnj5+EoSBnOdaFwXTEx5FzbV1",
+	"vwThuKYfeFS/rYfFE5B4Rfp8WbVi6h/0VU3PnYHVM1zV/rdP3PavTOCfbb4Attwp1BZPN9929j7eGLxJ",
+	"yN7F5N0qzKS+hfU1vSbcuZ0nNG7AwcozKGRhMeAwSppYUxtd2q7XGmBd2HGv6eGPxZJ6QPCAgWYRmd/i",
+	"afsyC9jLBSzRetRYf2k/b5y2LyK1HqbdUJxvnRCmd1GxpAVJLZF8olWZoN6iu84BaqypaxpCmtX1rQ22",
+	"2Mw0YVF47BGEqOVjnsBnc3AuZHSM9ZqDIrVXfz42gK9XKDfr8ett+UrKCAvDFVWE4Yfny4aCR+ZsFmOq",
+	"8gD/ofW2VTnGm6sjSKBQE7XWnB1r81qvTGiqe3MVX2B6GDF0D2rz5mxkZMjdb4hQRPnpkSJGglEyNgSn",
+	"gsezvitY7qa+sIuxlJGvGODX5YtrPC4P5pIyaooEpdwvK7DCCFuFl4A6apjDJquvzDHe7LVNGChldq0G",
+	"zO8+nKd6j1cFIN6bL0ihXRAqZnLdVTmRxbjaabPo3c6+l0nUjM1GXqKwqLWSgXmZ48sXmRxnQqkeG8op",
+	"amzW6Taj32zsHsOSuwqiBXfFvUjzHVTq0fq5133MTniWLNn3sW0pziGED9o4MiEM5hR3bNa31nz2DUBO",
+	"aJJmsQhWDglQbMuEZm53mKM69FyINnrzUuTZcqePYSQXUKWZI+wSm/Ex6aGamSlTTAQqxIQNU53k0wSn",
+	"qIldzIcgOCEPpoTCKvhw4qJjUNk8Q219c5rqxWHgqkFhcFFO8VgFa+XuKurB/crpzf3a6dn9ujyKUjsw",
+	"IsTE9SKpbmZyweIuHgMuuVhCsARkNgWdsPdsoKT1F+SUqK2YgQsvqw1T/uHnoUxTMSQ9iXziM4I6C0BP",
+	"Kj1i8dJ/VsYG/KTbrUnHtZZdrxh2UsHvwaPtvFPE6FTuVLADMGAIIJiC2xB9ZwOxlIi+XEInrO74o3o/",
+	"gPU7EykgL8OnVpl+6wuGGtC41gC8ej/hWx89xC65ebthc+6ZvpymfInzQZDt0A29nRCIiN4d5JAB4GOR",
+	"L4TmQAuJbkh8RrOQg+rrIXknMTfScesM5+BqR86H9DWHH/Am70UGz2wECbXXDnqtgZalqhS+bV0nJDex",
+	"4sOJVMIJd69Xc0NU4FQyf6KMy+gyOU+jnzOq0OAbScbTSE7tj3S9AdAhv/tZLKYcpEjx6xzk+iLR6Wco",
+	"UoWILcnPfMEzv0ReL8NYyRhG1IWgFxTJHLAaBqdPr5t+Wbc6E8OOAdezwEG9YOfQEztk2vWXWVW2iH5F",
+	"gPKX/qUReAUzJw0BHrMFxF3MEjTNznjGpyLH7BBvjWIX/dwDy9SQkK7gwKmJzHKRCvAY7x8+YcMJz/gw",
+	"p0rP7iyfdNd5uXDGoaXjTfP2LxUsL6/ucDZ/g5awg739zmEYRLG6o2+6+u+pmMpsSd/s7XX2IYgU0o4x",
+	"Yvzxt52D2uIC9tgbf5b+NQDlFBBpj5RFK2NxyuZKUBpUV5Npr6HgnGW9a4rPFROsjuPMwYWzcGxY+6zw",
+	"vhWUWzeOdohbJQLXR/Q8dDyBjxRbZHGuRQx2L5P5VKjWg1g/jvFsfuaurX8wxheJw3l18eYzD6Ghc4Kg",
+	"dRbmQSNZ07/rw12lCFUTmBYyu1MYE7X4XNtiunYtAEdKZndxOmZK5Gxr4USsGZs0ZHhtf8Y1gsKtrVRF",
+	"Fqcqjmq+ks9FILr5LrmvyATlxgF+IV5LX+Ekl/mgl71YKNtiH48c8Uh9hVFqofFaglXuWt6JtPVIv/TQ",
+	"Vshr5415O+bK5m5hGnyfbfGUXb48Znt7+4+Zmg8iOeVxul1Sc5pCur9k9nCt1qQHPs2ZTZGGX5pQwgci",
+	"qUymCDH/clh5NPoLGZ0BPKRagYOlReS5EuA/g90SGZciwIkCB5vIhJi4gQEAUUxG4hFUhcaq9BiNK+dJ",
+	"RIGnTouFTnvEuPu8q+1a1aKIVu122NdLLJgWxKrJWG1lqobaYTLC89GiNFpd6q6EazUh+ZrQLQteqjBI",
+	"2xS6oZhtBfm1U9QDecq6TogqJYpkIACbap8r2EYz6q97S1qqtlChS3LvJ1eHNWTfqCo0OJ59FN9vVtcd",
+	"mmP0taUpUd0cBYsGAkB6+gRi2DBUbqaYBMhgW5hYP4PQAunQg6VdTr2ycZLoc7aQGRWAXsfm9/0KebFa",
+	"i9V48HbCJpiWE7AbV+4UZyZOdiqnDsKxex850O/FreU8YIQUVMSc2PpP2o5VZxJtkLBUltTs2BXq2UUm",
+	"B4mY+q4FwF/hCWIVwM5hW/pGeHZw+HS7w26HMhIm1w1XDmYKpmg+1YwqH06YTI/YrdC6vbol6wQaFDEk",
+	"hOfYdGgs0IqYqpsP72jjrvoIcLBBnMI+B8NJzuOkagrosZ1DWwUNG+rZWIpmswIOmapafh4rxI2W+lXO",
+	"IdY82OWzWO06HsdxJuezTvHF7v0eT2YTvrdr11Tt0hneHYLhp3jY1JWdq6B3sL+vRa8crunrAgbbUMHQ",
+	"i/bEPEt7qZgKFaveDLdDzxC1rlx7q87oTu7iFMx41ATjCquby0zfYqhJGpueuczahBSYVfVe/BM+m6FR",
+	"Y6I3Yjx1Nk4uWSQZH8CNnNfKPT/zFaM1q17D2PZuWU1MzNI1bp7WsQl1y1ctjLwaoVDsnXWWJr9jssF6",
+	"lYk8W9YzeOqJ+JLl2dI4X+LUbH4EjXJs2mS7KleN72yMsV9kgdYn+/319QXDB5jekTYzi1xVpfqCz545",
+	"XblldN26DHha2uxrLXexkVgguGNYQgon1iaHVJlW+DCm6tDGGR+K0wYL4tvHxzX3M60v1jtHJArFEjmm",
+	"KoyQ2T3jteP12Gc9zL1FDPrszeWpvgEETIOS9yxsdoUmLcyU/sI5SHa71iGyl/p1BcEbw3kW58srKJqL",
+	"KQKCZ5ge6T1p5RfMiaOXihuwaKVKghxQWOTIUZB6jGs9X8lUqxA231/TpH9xSkZFggClKpKxqaZzhDep",
+	"MsXrTaQn3aCzTGIcddGvfZjxIUpjxqfM51EMC3NLnPu2w85ttkuCYodgWTye5KrUVCdwCg/T3C29J1Bn",
+	"2JKG2u7P84nMqM5OQ7YHYBhxxW6fQ5Ps+vUPJ+e3CL6G7golpwKzIK1nB5yCxocjMlbqCMT20GCpGELM",
+	"MvnBIps7iqtLfSmwFgaUzjTZvZTABwxajxq7DEyeR3COc90pT7bgwrOYsNiaiLLBHvQ28fEj8PiR9ARi",
+	"LtKieI5iWzWvTyaUnGdDobZDu/kMarap2aG5gvgwS3icqkq9t8779H1qLhFFQJUgn1BGl1MDHgUP26Mx",
+	"GfuXAh32PU3/9ynFTKABE64RLYPJfFKtf4q7Eo8Buu1L47rfswU0SYVms4TrHnx44w6y0kzIWSIgOkhz",
+	"TiW0Srl0NiaVxdPUwAsfkCWx7B2RwBSmhlZ3AZrlNzbkWRZrxotj7rHb0tL2WOlQIPaSPhPv0+ZDoYUb",
+	"PBX6HLCtBxyC7fB9euvd15URGU6EeI3XFhAiX0hg9QpIssP6BfPqfQ6eBRVV41EsbImBWKm5yB6p9ylj",
+	"d2KJEPGI8o5OUF5bXTaUSSKGuczYFpx4U/OmPIxt5L7WkjOTeqH1nAw/74E9JSfoLTLS+KkLi2TCHGy1",
+	"tNjA49DKFC8YAD49LRDz2Qq5v8dua9L9LZWxVkzNB/a0s1tbs+I2ZLcGVx8e1l3dYhbnbYf9GCsK8kFg",
+	"wMLOpyYUrV8oGY6JihPM/lKfFjwYkGwK9Vk0kyZsM4n52vq4xHmHvbXnGYfEbvk8n4g0J7v8rRaib+UM",
+	"w1Bu9SLqV4vx4SrE6n0KBIyKKubGYgB7NF0eoZKBIUjmLfbLPBqLiNJUSAB9D17ueCgItJj4fn/GhxOx",
+	"s9/pBmEwz0xVfNXb3V0sFh0OP3dkNt6ld9Xuj6fHJ+dXJ/BOITuaG4Q1RX4XxeWNYkd1fVI+i4Ne8LjT",
+	"7TwOnByfh2mIv9vPHz1aYu/3YCxWRmsaecS78x8pBlXtTlMIzlI9dgu59rdhES5GGRy0nuzW4EvcYlzb",
+	"+9QJ0TDhCqk4KkLISOvPpcQMzgIKFho82OsWGbyQ1zUQ43nKeCoWsEVh990ueD6c3LrxIBT50cNssXtA",
+	"HQSROWS/v4eL/n3QY//zf/5vyN6T6ElffAxZAdUc5xjjYyLQ9IuwVfsvXpy8CNnZ6xenL0/1pxcnP55c",
+	"6w/PX7/+4ax/+YPmQSeXl68vYfzkOoC7qVrqHmJdjigS8JaCb0hBu9XM+X0KXknirY4tWYBOBrPHWxZW",
+	"JizibsGjQpsRsuSmUuUQEsAzZJtY/g6Dmt6nUNmCpIkjE9gEi3Sw/8wTw3cJ92tBdqwdDyTDW2MsUs0+",
+	"RERhlJrd32oOVZVrNFfTOvbt//yf/6sX1WCOFxeWDbTU/4o00jtzJLMpgTxg+ztjCVIHbI6XIJASKfzc",
+	"PRG5YpGEYCPDBQHEkiu9CYvy7YZB4qkggcWWrzIo6N6ZwTmneA8D/lPOvUmWtEEMnDM4YcisBgp4MfpH",
+	"DCuDyoypZZrzD2VXTS749Lv7mApMg/gLISeF9AttX1EbRkPgbWC/P4Ythm5KZ7QZeo9NRc4jnvMOIqOW",
+	"/qS631hwSkYiJDNAB/DfOqxPRhqfTwYxUCPakLHqYUH0Mq1KvX1nvRwNdIPOPhPdzEk0pUjBjnTknKRH",
+	"qqCFYaqI5mas1Kn4AM4wVZoTBCN4V12z7tKo6/AV1oyyvpaAN9imNmCDfsrHwjGG+4ZnXmmiq9eG59mP",
+	"I2DzKg+hGj2CAhDY3pFJioCNib4OZC2mhpEtydVhfeUyjAlso6axGxnt77auu3cKT9psjO/lglXas8Cx",
+	"Lfs/0xMsDcJEAZ584JCyeC7z10kksusJT73warXtamDqMBQEnDsIiofXuFHGYtU4yEVtVFVwpzpg6ooi",
+	"B3jn6evNgRHWNySm6eJTqmqsSWKtXWxNeDJiPIW6aghAAh+3m8ZevpJbHqIWhk8PoWliescCmhSILghi",
+	"pEUPI1zYzGGRJCyVjmeU2+u+YTKgwLzVvTyX8m7Kszv1ictiBu2CB9uscZQwM7QYVWZDQhTU5WIDGk3h",
+	"hZxiIXjm29/fuXu4aapKpNFpGucxT06g580melO4y0GY3u92CW83N6UcivCj3V8U2oZKoH9xAYfXRrYv",
+	"PArvbsJAq+NBL6jKE1rGQIcfcFvdUZUD9YKDp3t7aEu1810JCOzrA6xUdTZP132FnSZKAtp8hSKhwXFA",
+	"9CQrjXe0PnSABPUNzBJ+t2DDl+ikxDf3Hvzm44e+uffg0e4/e+Cbhw8erd3dD3jbMcGDuGrM5u9u9OH3",
+	"G0XhN31klEEKAmHYG7lOVmrXfZ3zMeTO1LXYm4818dk3oeKRXSecArKtlQ/586urBpjxWiVFgbTyXEbL",
+	"5tUyj8SifljdGEFiVHstGNXDOMNqrkDyNkRA5IiT9s93zrvPHnzO9//gEJtwCDwTjDPPsVjFET6GX8Jg",
+	"hr9+pJqNIl8L6Y5BFlgJKSOPgpZBwRQbsVw66DoAQaPYQGDOmD4gWq+V6QvoCixBnX+EyQL79/Klzyb7",
+	"3GvJhsSZK+P/tXDsV/PhUCgVtJZWCrpQYx6edIqQUYCU8w9jJAd/sINN2AEdhY3ZQei3c3/9s/RK5J/n",
+	"IH2Ju/mPc/DPcg7Aqv6AU/BgMTls9TCK02DH8UTQ/PXq9TmbimwMLvzhBANInz7+9sn2EeNkqlUCYvXS",
+	"OR4zKtXzD7n3LvQg14vjDQcVJroDE/2z5/bTdztgC5ro0N7efre9On6mW4cB4pEuwqnybC4+/q9hKda8",
+	"jhlq/4Si/sHXVxL2Dv9QL76SegGGagj6MW4pMDxszljnHvHCujuq9noTcI5QEmgar6nHmeDRkXUyl3Im",
+	"YgBMKYMbHHSfUXVAqi6AObu5SP8hzPNSgOH/K1kz/mBv/0Ts7Q8mtamwhz60BxlBKEIx6P2u/3Ky1vxW",
+	"zz4UgIzTXGT3nKCTCMhHs4ChnE55GnXY3zErDJilxRtLZSk5HVD5TalhrAuQydlMRLZMjSlypoR+wKRV",
+	"JTwXGTGt3MUzi91sLN3eSGZFwJ+qM6Gr+WAa507CaFvhbTOeUU9M/coyGXVrC2z5WRYtPkbLwaK051jP",
+	"ucXpbsuq3qROmB+W0GvFqF7KbBBHkUhbH/lrKc94umx90F3ErE2O+Et4DI61PZx9puJIDDnGYxRZngbD",
+	"aCYj95RiZBadTQwYpqN5v7fL0crVeDjfTiRVK6fQUgjGwohVLBSHpU9sLUbK7cew6YbQYAwQD02grBPx",
+	"agDVj+qXPkalYbITRr3qk8zVHVYYQaGEiuRAxK+wGUJ0sCvFt/RpXnWSL8V9LBZ9JNCXOcXYOHb0tQ8w",
+	"9o3YEb7ja3E8KRpeUzuSBB9EP9l4V6jDK2X0x+n+5NNdpTvcd0hoXILGs62Pc6U8XKMJklIRMEA2iVV+",
+	"q+9aX9w3YRhYH8WRjZKWKRZ2t2EVkKRtYrW9YYh9d3xtIhBLVaFMkl2p9L0vxsJ14m50nzrmp4a4wsLR",
+	"Uh5P01BKQBsbjwWHscYM9mMpdrJh3CVCfnJQJKaDFLR4pLb9cZLFVsJASREC/FU55BF++A4LIoT65z99",
+	"d8HnCmAnP3/Q4xpqHpugvxbPXvCxuIp/QyPkl+PUxZurQmDcFQ4RlgPv6yLXApR12Kz/69l0m7iWVzIV",
+	"/xQ8HZO5SihaBmyADsVMQiovlZnV6wRR8ia9xuH5caoAtsvL80u+5MJz3O4aGIv2t4DXzeRs1ODrnIcW",
+	"Z+GfYK+3sYicy/ylnKfRP8V+f52WlsBK+gbASm/8F+7FWN/cX8NxRAdoKLI8HsEKrtCEXo8qiS6kl3A0",
+	"puRLzDVGHYe0C8j+UCEVI4z4skjZw8QjEp2dnPpHEEuv+BItFlRkWCib/mp0opmMwuJMmp+vKOnQaFPw",
+	"eGSiju3LlJNIRdhn8Wgkeru7ZB7aPe+fnVxd9I9PdvvHx6/fnF/vXrx+0WF9dUcJPYics5Ba/KFa8npJ",
+	"Ef4iE4BX+DCl61SpuTguFmRjxcvxdxm42F6wo/97fvLq9Jwdn1xen748Pe5fn7DLk7+9Obm6hl/fp2en",
+	"r56evTo97v+tv+i/eP7T2fOzV8+Xv766Ojt41h+fvDo+ps+Lk+/73dP+85d/m/b3xa+j36Zvf/3l4u37",
+	"9KWa//tP0cu/P+d3/fhwuD9Ou2rx8ml/Op2OxF73np8//unqt58ur35dDibxi+zN7P7ND5OF3N1/Nnzx",
+	"4t9/e59+/7z/9uXZ/rj/ov/D8/H418ndL68v/va3F/3x+V/7L56/6scnfdW/+3Eyv3h2shjM46vk/PX0",
+	"4D/m2d9/u7+aH75PD5b5vuj+cv/TDwc/fRi/OT792/EPr+Tu+TN1cbI7/5D/dj96/Cb+cbzb/1v38PWP",
+	"18nry1/PJ/NXL+Nf3v598d1371Mgx8n5ixWkah8V4yyl5a2fS891A3vMIWxcbLvIp8/HL46P+1di3F+c",
+	"Pu+PT/92nf61+x/7H46j7t8nPz1Orjqdjp8KZvZh4LCMNj1+uD4+7r+d2x4v9+8Oh93J3wfdv2ZXj2fn",
+	"a3tsTW84P5F7gBpuSGcGfyjtn8Ek59DTJpyX7FdQ2XqV7k4ZLI3y2uuRJ2aZpzbbu8xpH5nUZ6jXK0PI",
+	"krGw52Bjx2xJyKcG/DGIh7/l8yjWcqBpdMxyKU1qxx3EC+YTMYVJYpChl9ObN9QknuELTtW/RI6PrDW9",
+	"rSnCEOjhJgl27QJJGPpQRWIIAZFFoz2bVa6EgAapwrH+G2igGowcx7SQbewbNCfdtslY/N9g5TDD4pC+",
+	"ZJJfYkX+ksbcljitjKZdpeA1mYgla8F+61xCt8xCYyKhD0v/SyrzuDlW6fGG9kVhcSe5WuVxkrCJTCKF",
+	"NhhQEw+73e0/uPgnc/FroGcuVF5eBCWnAqCNpjwS+kBgrARCAuSTTM7Hk4pyEAIsJVSCzVSjhuNVNOpM",
+	"nlyWJhbD9MjTZZEWDxlNEyiQalCfAHoUnDZwIWGGrjSx35C368SCxwrAX1PGE3ASwRdiRhVVCtdoTQEy",
+	"1Ve8ARkyc9jhl3ChYOumEvpXjkujvle5QLGOqybkHwf0kw/osXsqFwgyZs4CluKnzbhKzrKQNY2SlgEX",
+	"0ZLPkQEY0edhr9stqj45yf1fSwIq0HY+r1vmhSVJG5nFjkKP8n+dg6Y0un+Et2blmIpL3XLmsi/kNAJA",
+	"Qm/GdxaPsWByYyp/pSA43/nNWxO83TBFGomIKYmWKCfDCDLpILEoZJwtYjWBr+C2AJSXOA/1CRlBmU9T",
+	"cSYT8JQJFgR01BXoAYj3XccLgA0HrqEJ1oDBXoIwmKd0Q7aCD6jM+P+Lku5ed33ZqM/jXSzo+Blci3Gu",
+	"WBw1OBSLE1p2LtLhCBlunZDRPimfLvzxO9qY9M6fvltx6L6Sr/FLqhyGu69SOnwcaq3aofcXRurIJBJQ",
+	"/JSKUeL1qSUfLUtu/+Fv/IcpMs7JLKSPTHAFXuK1SgrJTHGk6Zsvd+/EcjWG22w+SOIhYCcaQwtiKuq/",
+	"CBJxxyAzQljL/8vetfW2kVvhv0L4KQFGtmwnrmM/pS0WCDbwBsm2KVAF1UhDWwPNkNohFa27zX8veC4k",
+	"52p7K9neVE9x7Jkhh8NzeK7fZzzGarThFimHmaqhEvKL4fwCwjve+lcvIaYzT4uC8EiVlJlQOq5OI8bX",
+	"KNtBcPFyI8pcra00DOkJFaRYmoNJmNS9t3enAPC9JFKDkmxEfBhjQ9ZwAwewdbuyre/om/zoPskO1Udt",
+	"nB71QZ+YMSIBOXPvu7RkEqQCmCcYtBklIJIN1JoMSzrkx7idzxv/yET8qr3Z/rqs9Pgf/VUARwHfM1fg",
+	"XoQm9s4d2iJ/3eEu7eOb7dmw/Cp4fNGHZfZiBZCeSPECFiAC4cKcGc6WBxj5hvLu+dGtR3w9Xw7z2otH",
+	"TTx8RN7eQfvbKRY9HVE/Oq+EvOV5sTaWIZktUPzoznF8eQ4C2MbEwgTA6ZnnnNeTeK+G4oak7GuCtV45",
+	"z2ArsvVh3S1bO+sz6Barx4u0/U7pJsMixOCYtHB3Av2s64zuoQP+otV1kSNFz7NXGp8kodc+VFfQERr1",
+	"Jj23SunQPrQvkt4XSYci6U26lPuy6EYZKAnLUICDRH2gMDp8qH244glaXmSrRhoIQwDt3/e1GWLY9H3h",
+	"6Q3Uc8BlSHU2EMXowdwK2ofRto5WFfZkXfz2OPglnYngOC4XheXMSs7FBthBC2IS4T9hzBpotDf1nK7K",
+	"RCVLWc5g7zMPb1QlLa5CE38G51Ul505WEDzM30sVrMQSkjsth0yHJhEMLPLS9+FVuvQzaY+PbDJ8ICLn",
+	"Bzpk9Eh3YddFEFq5lYSMHHYDSCLyyTygun0ordZhe+PW+GuozN+F3U2jbL1m8mER47uixUlgzFAiz/al",
+	"9k+kO1EbzCS11gJ0RlrLzTrHh9Qmp8oBDmgr2hIat55WV76zyK4ByiMNPcLwS8zqsXZqsj3N0zVSErWL",
+	"KEHXUKI2r4xlWGjmsySi5lIiGDrmPiC87MbW19dOW+aFL+43QAOBFUS59WFkrCdw7oDTa7CazjyB+AMS",
+	"bpW5+khlNmgbunuF3iiMq7srkWToLogW5Ktk6qB6hVAOjdM32lrJJf7Uj0R0IyHqTVsoCthjOdFDwx73",
+	"Ubif3Ho8UmsRjMUsH71d0W7ZSNIuw47T4t+y0kzyEnFBMyfk96ccv7uAwntpm4oTxRHUJwkSohDUlcqW",
+	"FKlNK/vEijST5UpbIJb+zIxKUe2HsVBjmFrc7VgHRSizTuBBnqnxKEBJVWtlBKoYeEeniqjOsKaxAOTB",
+	"6EPxFp85ypz1irx7TshCR5NTrl1VVx36ww3Y1B/bt9hgmCey12jsfrUFQVGbWtlh+keayq3tXk/9EQKf",
+	"7oM3NRXnnUka6UAain/eXzNB2OnZKKa3pEbexj2mIZN5gXxf4IKmhq2YRBgdoEtaKp4oQRt6vcuimQNA",
+	"eJ8zSbqlbdkkVHyghFtM4PW5jW1Jrdu663O6lI9l+ux1yP+XDnF7q6FCoBInbEkshUHvcsjAWelsdCfM",
+	"2w+VLmOy1ISY8QHnLSWoJm5Hs7JkS4PI9ZjG12s57r+g1ELG8oaWRCBoBE8lQoVDZCpgtKmTC08//PTp",
+	"Z8E5oSlJ/kOw3v5MdFI7CQg1RnlkC6Mx/B2wb7i6UEFRaL0EOsfLlp1HFIoSqgThY+5bJLZSR9EEhQM2",
+	"v5XOBnOh8PdnmAj9gPO+OwsK6YHnkP3kifxRs6Aw/x3xZvaVb1PaMy3yrzIRqif7+dE5jPvsJynkoXQn",
+	"4gl15TqT2JvfA0I9JSDUSkMqrJX59JFWCLJiiAUkY8gIw0q1Xg2OQI++kg0jM4H9n3tL0Y6fwj/TRMjC",
+	"9Fxq6I90wybN7ZTzC0hrSxciGbtT/v6pmgrsvDnXbDfItMTy6aXSG/Eit6KS4PCFbiJ6esTT3Yp9T93n",
+	"KKSV00twvdDogONrkX6VU98oi30NN9IaJBGvcVfCRVl+fQ2opkjtbWwl07Kf2/sjfIu/QeTbU3x7NHUD",
+	"8fQkWJ4ehtjqG/jmnZGth9frEvt+u6IQXVFOpJoFgKovpKDaNjenVaVnXaWHQNKJ73fXqez0ELPYMpxE",
+	"ahgi9lIUMv0qgSL1mgvjYYfVNf/y9Nc3h8d/6iMOdVvqvh1x49Eb6IibTA7dz/dsjfMEr1ZD2obQnPBb",
+	"wqG4WehCMtgsJr3HAON0Nm5uGaQALqgpQOBvm5SxCdGudxCrE+NvWJ7Tseklt+3rEqOboqV5Aevxn38e",
+	"j15/wR/Pxi/NvZbH0/DGZ9mvI5W58+xQvEVYEcbcSMuwJ2D/eu4AxbFkOJcwnCCV+GWdS8trG0I4zpFU",
+	"Ss5rga9Mphk1XuRzmaGn11zAaNk5Ok0L63zMjiSXE2jIbl2IlHtCohxig80+Hg9nSooXdWOLiXQm3dvr",
+	"IkMu/Zlc5CqD5B7+ymmORUrL4qaC++4yzKW3RRFe8n+k0f1MS7uQRUY4Zh5s2dZSz0Hbosu9yY3EL1Cr",
+	"qnNKZ7W2IldWiysxW8+X0prE/QgrcfYqEccn54k4eX3mFuT18QlmZn+4+vvoOHVrsRAvzl6JWW7NS7ev",
+	"vFo7io3LUmfrQosrnEKW30hjUdfikMQBLP7x00fenFP37Cm7J6H6OxFjeHOllTzks4Nuv6JHm0Sci9mt",
+	"lQZqkRLq6sxvFIACKcsJ5FyJWWrk2at1VXi3aJVmmVN84j2oxByJozGdnOIs+CNQztnJka+9gEXp2wZu",
+	"un0K8vWrsxNoEPUa8/y0q4l4PHrzr9F9O4mvUThZCGDfm0VaAcDlQnJJPXtEbk+nBSzte9J/F9HRWBAj",
+	"ABlJ0c6bVVjiHVkCYQ82JJGXCucR7ItC66UAI6BXitwdvezapycxu/bZ6R3U2rt0CGKbA6zNLn1cg007",
+	"+G1yQIprcnAxoZP2fHKQTA54ISesKybx88wEyKAnB8SVBf/9NlHd6zTLVQpL2tw7Q/A3yOTc8Qpt7ub4",
+	"zfcRpO1UFLE/QKEcklnoeg9s7uIFGDIr7YQUjCI8c14OxZkoGzPAB9IOC9dJQajx8pe1XAPWWmlw8KxK",
+	"c+V8mCgvkRu0IHoQOmAvYXq5iU+KmG1ZH6rNz/Qau4n20tOfBtbGDz4Y461gblALsyf22I7k4efGvlCq",
+	"vEK6LtUoTAMIum4h+50EQF/cbYBc2+HIvVMmz2TcQeekYl0VzrywdmUujmLS43DuHtJ4I3NrrCwPzdf5",
+	"xfn4fAyhMZp8l9cIVW/gMUdd3+jfCiY2A9+UDuk2E1GPJdsq8UMOEyyPBoTG+Km0qgPPikyMpdIbQ97D",
+	"rTPhuBbT6OiZHLZpP5PxtZbrmSwkhuY+VBB1ket4Wl4bmYNvX779NwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
