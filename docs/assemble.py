@@ -20,6 +20,7 @@ import contract
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = "docs"
+REPOSITORY = "https://github.com/nemesis-scaling/nemesis"
 
 # Files of the repository that are pages: where they are in the site, and their title there.
 WHOLE = {
@@ -121,7 +122,8 @@ class Site:
                 return f"[{shown}]({way}{'#' + anchor if anchor else ''})"
             if wanted.startswith("../") or not (self.root / wanted).exists():
                 raise Fault(f"{file}: the link {target!r} leads to no file of the repository")
-            return shown if shown.strip("`") in (wanted, path) else f"{shown} (`{wanted}`)"  # it is not on the site
+            kind = "tree" if (self.root / wanted).is_dir() else "blob"
+            return f"[{shown}]({REPOSITORY}/{kind}/main/{wanted})"  # it is not on the site
 
         return "\n".join(line if code else LINK.sub(turned, line) for code, line in pieces(text))
 
