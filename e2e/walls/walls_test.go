@@ -126,6 +126,8 @@ func broken(from, to string) string {
 		return "the connection knows nothing of what is asked over it"
 	case adapterOf(from) != "" && adapterOf(to) != "" && adapterOf(from) != adapterOf(to):
 		return "adapters never import each other"
+	case from == cli+"show" && ours(to):
+		return "how things look knows nothing of what they are"
 	case strings.HasPrefix(to, root+"gen") && strings.Contains(from, "/internal/") && service != "" && !slices.Contains(translators, from) && !wires(from):
 		return "generated types stop at the packages that translate them"
 	}

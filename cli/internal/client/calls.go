@@ -28,7 +28,7 @@ func (n *Nemesis) NameOf(said string) (Name, error) {
 		namespace, name = n.Namespace(), said
 	}
 	if namespace == "" || name == "" || strings.Contains(name, "/") {
-		return Name{}, &Usage{fmt.Sprintf("%q is no application: write NAME or NAMESPACE/NAME", said)}
+		return Name{}, &UsageError{fmt.Sprintf("%q is no application: write NAME or NAMESPACE/NAME", said)}
 	}
 	return Name{namespace, name}, nil
 }
@@ -65,19 +65,18 @@ func (n *Nemesis) Application(ctx context.Context, name Name) (autoscaler.Applic
 		return autoscaler.Application{}, err
 	}
 	a, err := c.GetApplicationWithResponse(ctx, name.Namespace, name.Name)
-	if err != nil {
+	switch {
+	case err == nil:
+		return read(a, a.JSON200)
+	case !NotFound(err):
 		return autoscaler.Application{}, err
-	}
-	one, err := read(a, a.JSON200)
-	if !NotFound(err) {
-		return one, err
 	}
 	several, listed := n.Applications(ctx, name.Namespace, "autoscaler="+name.Name)
 	switch {
 	case listed != nil || len(several) == 0:
 		return autoscaler.Application{}, err
 	case len(several) > 1:
-		return autoscaler.Application{}, &Usage{fmt.Sprintf("the CustomAutoscaler %s has %d Deployments: name one of them: %s", name, len(several), deployments(several))}
+		return autoscaler.Application{}, &UsageError{fmt.Sprintf("the CustomAutoscaler %s has %d Deployments: name one of them: %s", name, len(several), deployments(several))}
 	}
 	return several[0], nil
 }
@@ -208,7 +207,7 @@ func (w way) health(ctx context.Context) (common.Health, error) {
 	}
 	answer, err := w.http.client.Do(r) // 503 is an answer too
 	if err != nil {
-		return common.Health{}, &Unreachable{Who: w.http.who, Where: r.URL.Host, Err: err}
+		return common.Health{}, &UnreachableError{Who: w.http.who, Where: r.URL.Host, Err: err}
 	}
 	return health(answer)
 }

@@ -63,7 +63,7 @@ func New(o Options) (*Nemesis, error) {
 	overrides := &clientcmd.ConfigOverrides{CurrentContext: o.Context}
 	overrides.Context.Namespace = o.Namespace
 	if o.Token != "" && o.ServiceAccount != "" {
-		return nil, &Usage{"--token and --service-account both say who you are: give one of them"}
+		return nil, &UsageError{"--token and --service-account both say who you are: give one of them"}
 	}
 	for _, address := range append([]string{o.Controller}, o.Balancers...) {
 		if err := mayCarryToken(address); err != nil {
@@ -73,10 +73,10 @@ func New(o Options) (*Nemesis, error) {
 	return &Nemesis{options: o, kubeconfig: clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides)}, nil
 }
 
-// Usage is a fault of the command line.
-type Usage struct{ Message string }
+// UsageError is a fault of the command line.
+type UsageError struct{ Message string }
 
-func (u *Usage) Error() string { return u.Message }
+func (u *UsageError) Error() string { return u.Message }
 
 // Close ends what was begun: forwarded ports.
 func (n *Nemesis) Close() {
@@ -114,9 +114,9 @@ func (n *Nemesis) restConfig() (*rest.Config, error) {
 	config, err := n.kubeconfig.ClientConfig()
 	if err != nil {
 		if clientcmd.IsEmptyConfig(err) {
-			return nil, &Usage{"there is no kubeconfig: set KUBECONFIG or --kubeconfig, or give --controller and --token"}
+			return nil, &UsageError{"there is no kubeconfig: set KUBECONFIG or --kubeconfig, or give --controller and --token"}
 		}
-		return nil, &Usage{fmt.Sprintf("the kubeconfig cannot be used: %v", err)}
+		return nil, &UsageError{fmt.Sprintf("the kubeconfig cannot be used: %v", err)}
 	}
 	if n.options.Token != "" {
 		config = rest.AnonymousClientConfig(config)
@@ -259,9 +259,9 @@ func mayCarryToken(address string) error {
 	case ok && scheme == "http" && loopback(rest):
 		return nil
 	case ok && scheme == "http":
-		return &Usage{fmt.Sprintf("%s: your token would go there in clear text: https is needed, except to this machine itself", address)}
+		return &UsageError{fmt.Sprintf("%s: your token would go there in clear text: https is needed, except to this machine itself", address)}
 	default:
-		return &Usage{fmt.Sprintf("%s: an address is written as https://HOST:PORT", address)}
+		return &UsageError{fmt.Sprintf("%s: an address is written as https://HOST:PORT", address)}
 	}
 }
 

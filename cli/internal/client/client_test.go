@@ -87,7 +87,7 @@ func ask(t *testing.T, o Options) (common.BalancerSettings, error) {
 func TestProxied_NemesisIsToldWhoAsks(t *testing.T) {
 	plugin := filepath.Join(t.TempDir(), "plugin")
 	script := "#!/bin/sh\necho '{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",\"status\":{\"token\":\"of-the-plugin\"}}'\n"
-	if err := os.WriteFile(plugin, []byte(script), 0o700); err != nil { //nolint:gosec // it is to be run
+	if err := os.WriteFile(plugin, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "token")
@@ -178,7 +178,7 @@ func TestStraight_TheTokenGoesToWhoIsVerifiedAlone(t *testing.T) {
 		}
 	}
 	got = ""
-	var unreachable *Unreachable
+	var unreachable *UnreachableError
 	if _, err := ask(t, Options{Kubeconfig: filepath.Join(t.TempDir(), "none"), Controller: controller.URL, Token: "own"}); !errors.As(err, &unreachable) || got != "" || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("of an authority that nobody knows: %v, told %q", err, got)
 	}
@@ -334,7 +334,7 @@ func TestUnreachable_SaysWho(t *testing.T) {
 	a := newAPIServer(t)
 	config := a.kubeconfig(t, `{"token":"own"}`)
 	a.Close()
-	var unreachable *Unreachable
+	var unreachable *UnreachableError
 	if _, err := ask(t, Options{Kubeconfig: config}); !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "the controller (127.0.0.1:") {
 		t.Errorf("%v", err)
 	}

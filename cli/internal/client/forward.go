@@ -37,7 +37,7 @@ func (n *Nemesis) forward(ctx context.Context, to target) (string, error) {
 			return "", err
 		}
 		if len(ready) == 0 {
-			return "", &Unreachable{Who: to.String(), Where: n.options.System, Err: errors.New("no pod of it is ready")}
+			return "", &UnreachableError{Who: to.String(), Where: n.options.System, Err: errors.New("no pod of it is ready")}
 		}
 		pod = ready[0]
 	}
@@ -66,7 +66,7 @@ func (n *Nemesis) forward(ctx context.Context, to target) (string, error) {
 	select {
 	case <-up:
 	case err := <-ended:
-		return "", &Unreachable{Who: "a port of the pod " + pod, Where: n.options.System, Err: err}
+		return "", &UnreachableError{Who: "a port of the pod " + pod, Where: n.options.System, Err: err}
 	case <-ctx.Done():
 		close(stop)
 		return "", ctx.Err()

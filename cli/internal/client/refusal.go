@@ -13,26 +13,26 @@ import (
 	"github.com/nemesis-scaling/nemesis/gen/common"
 )
 
-// Refusal is an answer that says no, or that something went wrong there.
-type Refusal struct {
+// RefusalError is an answer that says no, or that something went wrong there.
+type RefusalError struct {
 	Status int
 	Code   string
 	Text   string
 }
 
-func (r *Refusal) Error() string { return r.Text }
+func (r *RefusalError) Error() string { return r.Text }
 
-// Unreachable is that nobody answered.
-type Unreachable struct {
+// UnreachableError is that nobody answered.
+type UnreachableError struct {
 	Who, Where string
 	Err        error
 }
 
-func (u *Unreachable) Error() string {
+func (u *UnreachableError) Error() string {
 	return fmt.Sprintf("%s (%s) does not answer: %v", u.Who, u.Where, u.Err)
 }
 
-func (u *Unreachable) Unwrap() error { return u.Err }
+func (u *UnreachableError) Unwrap() error { return u.Err }
 
 // NoToken tells whether what is missing is a token.
 func NoToken(err error) bool { return errors.Is(err, errNoToken) }
@@ -45,12 +45,10 @@ func NotFound(err error) bool { return status(err) == http.StatusNotFound }
 
 // status is the status of an answer; 0: there was none.
 func status(err error) int {
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*RefusalError](err); ok {
 		return refusal.Status
 	}
-	var kubernetes apierrors.APIStatus
-	if errors.As(err, &kubernetes) {
+	if kubernetes := (apierrors.APIStatus)(nil); errors.As(err, &kubernetes) {
 		return int(kubernetes.Status().Code)
 	}
 	return 0
@@ -62,9 +60,9 @@ func Status(err error) int { return status(err) }
 // refused says of an answer of the API server what was asked for.
 func refused(what string, err error) error {
 	if code := status(err); code != 0 {
-		return &Refusal{Status: code, Text: fmt.Sprintf("%s: %v", what, err)}
+		return &RefusalError{Status: code, Text: fmt.Sprintf("%s: %v", what, err)}
 	}
-	return &Unreachable{Who: "the Kubernetes API server", Where: what, Err: err}
+	return &UnreachableError{Who: "the Kubernetes API server", Where: what, Err: err}
 }
 
 // answer is what the generated clients give of every operation.
@@ -86,14 +84,14 @@ func read[T any](a answer, wanted *T) (T, error) {
 func refusalOf(code int, body []byte) error {
 	var problem common.Problem
 	if json.Unmarshal(body, &problem) == nil && problem.Code != "" {
-		return &Refusal{Status: code, Code: problem.Code, Text: inWords(problem)}
+		return &RefusalError{Status: code, Code: problem.Code, Text: inWords(problem)}
 	}
 	var kubernetes autoscaler.KubernetesStatus
 	if json.Unmarshal(body, &kubernetes) == nil && kubernetes.Message != nil {
-		return &Refusal{Status: code, Code: "kubernetes", Text: "the Kubernetes API server says: " + *kubernetes.Message + hint(code, *kubernetes.Message)}
+		return &RefusalError{Status: code, Code: "kubernetes", Text: "the Kubernetes API server says: " + *kubernetes.Message + hint(code, *kubernetes.Message)}
 	}
 	text := strings.TrimSpace(string(body[:min(len(body), 256)]))
-	return &Refusal{Status: code, Text: strings.TrimSpace(fmt.Sprintf("%d %s: %s", code, http.StatusText(code), text))}
+	return &RefusalError{Status: code, Text: strings.TrimSpace(fmt.Sprintf("%d %s: %s", code, http.StatusText(code), text))}
 }
 
 // hint says what to do where the way itself is closed.

@@ -93,7 +93,7 @@ func notImpersonated(config *rest.Config) error {
 	if config.Impersonate.UserName == "" {
 		return nil
 	}
-	return &Usage{fmt.Sprintf("the kubeconfig impersonates %s, which Nemesis is not told: use --service-account or --token", config.Impersonate.UserName)}
+	return &UsageError{fmt.Sprintf("the kubeconfig impersonates %s, which Nemesis is not told: use --service-account or --token", config.Impersonate.UserName)}
 }
 
 // carry says to Nemesis who asks, in a header that the API server leaves alone.
@@ -190,7 +190,7 @@ func (n *Nemesis) authority(ctx context.Context) (*x509.CertPool, error) {
 	if n.options.CA != "" {
 		text, err := os.ReadFile(n.options.CA)
 		if err != nil {
-			return nil, &Usage{fmt.Sprintf("--ca: %v", err)}
+			return nil, &UsageError{fmt.Sprintf("--ca: %v", err)}
 		}
 		return pool(text, n.options.CA)
 	}
@@ -240,19 +240,19 @@ func (d named) Do(r *http.Request) (*http.Response, error) {
 		defer answer.Body.Close()
 		body, err := io.ReadAll(io.LimitReader(answer.Body, refusalLimit))
 		if err != nil {
-			return nil, &Unreachable{Who: d.who, Where: r.URL.Host, Err: err}
+			return nil, &UnreachableError{Who: d.who, Where: r.URL.Host, Err: err}
 		}
 		return nil, refusalOf(answer.StatusCode, body)
 	}
-	var usage *Usage
+	var usage *UsageError
 	if wrapped := new(url.Error); errors.As(err, &wrapped) {
 		err = wrapped.Err // the address is long and says nothing to people
 	}
 	switch {
-	case errors.As(err, &usage), errors.Is(err, errNoToken), errors.As(err, new(*Refusal)), errors.Is(r.Context().Err(), context.Canceled):
+	case errors.As(err, &usage), errors.Is(err, errNoToken), errors.As(err, new(*RefusalError)), errors.Is(r.Context().Err(), context.Canceled):
 		return nil, err
 	}
-	return nil, &Unreachable{Who: d.who, Where: r.URL.Host, Err: err}
+	return nil, &UnreachableError{Who: d.who, Where: r.URL.Host, Err: err}
 }
 
 func (n *Nemesis) apiServer() (*http.Client, error) {
@@ -271,7 +271,7 @@ func (n *Nemesis) apiServer() (*http.Client, error) {
 func baseURL(config *rest.Config) (string, error) {
 	base, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
-		return "", &Usage{fmt.Sprintf("the kubeconfig's server: %v", err)}
+		return "", &UsageError{fmt.Sprintf("the kubeconfig's server: %v", err)}
 	}
 	return strings.TrimRight(base.String(), "/"), nil
 }

@@ -58,11 +58,11 @@ func exitCode(ctx context.Context, err error) int {
 		return done
 	case errors.As(err, &known):
 		return known.code
-	case errors.As(err, new(*client.Usage)) || strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "if any flags in the group"):
+	case errors.As(err, new(*client.UsageError)) || strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "if any flags in the group"):
 		return misused
 	case client.NoToken(err):
 		return forbidden
-	case errors.As(err, new(*client.Unreachable)):
+	case errors.As(err, new(*client.UnreachableError)):
 		return unreachable
 	case ctx.Err() != nil:
 		return failed

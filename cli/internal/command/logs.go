@@ -62,10 +62,10 @@ type logQuery struct {
 
 func (q *logQuery) read(ctx context.Context, t *tool, args []string) error {
 	if q.tail < 1 || q.tail > 1000 {
-		return &client.Usage{Message: fmt.Sprintf("--tail %d is not allowed: from 1 to 1000", q.tail)}
+		return &client.UsageError{Message: fmt.Sprintf("--tail %d is not allowed: from 1 to 1000", q.tail)}
 	}
 	if t.every < 100*time.Millisecond {
-		return &client.Usage{Message: fmt.Sprintf("--interval %s is not allowed: at least 100ms", t.every)}
+		return &client.UsageError{Message: fmt.Sprintf("--interval %s is not allowed: at least 100ms", t.every)}
 	}
 	p := &q.params
 	p.Namespace, p.Limit = some(t.namespace()), &q.tail

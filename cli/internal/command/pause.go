@@ -34,7 +34,7 @@ the CustomAutoscaler in step with a repository (GitOps) may set it back.`,
 				spec["mode"] = autoscaler.ModeObserve
 			case cmd.Flags().Changed("replicas"):
 				if replicas < 0 {
-					return &client.Usage{Message: fmt.Sprintf("--replicas %d is not allowed: 0 or more", replicas)}
+					return &client.UsageError{Message: fmt.Sprintf("--replicas %d is not allowed: 0 or more", replicas)}
 				}
 				spec["pausedReplicas"] = replicas
 			}

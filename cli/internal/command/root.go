@@ -74,7 +74,7 @@ Exit codes: ` + codesInWords(),
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &client.Usage{Message: fmt.Sprintf("%v; see %s --help", err, c.CommandPath())}
+		return &client.UsageError{Message: fmt.Sprintf("%v; see %s --help", err, c.CommandPath())}
 	})
 	t.flags(root)
 	root.AddGroup(&cobra.Group{ID: asks, Title: "See:"}, &cobra.Group{ID: changes, Title: "Change:"}, &cobra.Group{ID: cares, Title: "Run it:"})
@@ -103,7 +103,7 @@ func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 			check = cobra.ArbitraryArgs
 		}
 		if err := check(c, args); err != nil {
-			return &client.Usage{Message: fmt.Sprintf("%v; it is used as: %s", err, c.UseLine())}
+			return &client.UsageError{Message: fmt.Sprintf("%v; it is used as: %s", err, c.UseLine())}
 		}
 		return nil
 	}

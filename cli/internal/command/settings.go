@@ -72,7 +72,7 @@ func change(s *common.BalancerSettings, pairs []string) error {
 	for _, pair := range pairs {
 		name, text, ok := strings.Cut(pair, "=")
 		if !ok || !slices.Contains(settingNames, name) {
-			return &client.Usage{Message: fmt.Sprintf("%q is no setting: write NAME=VALUE, of %s", pair, strings.Join(settingNames, ", "))}
+			return &client.UsageError{Message: fmt.Sprintf("%q is no setting: write NAME=VALUE, of %s", pair, strings.Join(settingNames, ", "))}
 		}
 		if name == "policy" {
 			all[name] = text
@@ -80,7 +80,7 @@ func change(s *common.BalancerSettings, pairs []string) error {
 		}
 		number, err := strconv.ParseInt(text, 10, 32)
 		if err != nil {
-			return &client.Usage{Message: fmt.Sprintf("%s=%s is not allowed: a whole number", name, text)}
+			return &client.UsageError{Message: fmt.Sprintf("%s=%s is not allowed: a whole number", name, text)}
 		}
 		all[name] = number
 	}
@@ -120,14 +120,14 @@ func (t *tool) settingsTable(w io.Writer, before, now map[string]any) {
 }
 
 func completeSettings(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	var all []cobra.Completion
-	for _, name := range settingNames {
-		all = append(all, name+"=")
-	}
+	all := make([]cobra.Completion, 0, len(policies))
 	if strings.HasPrefix(begun, "policy=") {
-		all = nil
 		for _, policy := range policies {
 			all = append(all, "policy="+string(policy))
+		}
+	} else {
+		for _, name := range settingNames {
+			all = append(all, name+"=")
 		}
 	}
 	return all, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace

@@ -33,12 +33,12 @@ what the pods use, conditions and the last decision.`,
 				if err != nil {
 					return err
 				}
-				return t.show(cmd.Context(), "asking the controller", func(ctx context.Context) (view, error) {
+				return t.show(cmd.Context(), func(ctx context.Context) (view, error) {
 					a, err := t.nemesis.Application(ctx, name)
 					return view{a, func(w io.Writer) { t.describe(w, a) }}, err
 				})
 			}
-			return t.show(cmd.Context(), "asking the controller", func(ctx context.Context) (view, error) {
+			return t.show(cmd.Context(), func(ctx context.Context) (view, error) {
 				all, err := t.nemesis.Applications(ctx, t.namespace(), "")
 				slices.SortStableFunc(all, func(a, b autoscaler.Application) int { return cmp.Compare(urgency(a), urgency(b)) })
 				if all == nil {

@@ -29,7 +29,7 @@ type Streams struct {
 	OutTerminal, ErrTerminal, InTerminal bool
 }
 
-func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) } //nolint:gosec // a descriptor is small
+func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // tool is what all verbs share.
 type tool struct {
@@ -47,10 +47,10 @@ type tool struct {
 // begin makes ready what every verb needs; nothing is asked yet.
 func (t *tool) begin(cmd *cobra.Command) error {
 	if !slices.Contains([]string{"", "json", "yaml", "wide"}, t.output) {
-		return &client.Usage{Message: fmt.Sprintf("--output %s is not allowed: json, yaml or wide", t.output)}
+		return &client.UsageError{Message: fmt.Sprintf("--output %s is not allowed: json, yaml or wide", t.output)}
 	}
 	if t.watch && t.every < 100*time.Millisecond {
-		return &client.Usage{Message: fmt.Sprintf("--interval %s is not allowed: at least 100ms", t.every)}
+		return &client.UsageError{Message: fmt.Sprintf("--interval %s is not allowed: at least 100ms", t.every)}
 	}
 	if t.options.Token == "" && !cmd.Flags().Changed("token") && t.options.ServiceAccount == "" {
 		t.options.Token = t.Env("NEMESIS_TOKEN") // never a default, which the help would print
@@ -117,8 +117,8 @@ func flushed(b *bytes.Buffer, err error) ([]byte, error) { return b.Bytes(), err
 
 // show asks and shows, once or, with --watch, again and again until somebody has seen enough: on a terminal in place,
 // elsewhere the lines that are new; as JSON and YAML each answer that is another one.
-func (t *tool) show(ctx context.Context, what string, ask func(context.Context) (view, error)) error {
-	v, err := t.patiently(ctx, what, ask)
+func (t *tool) show(ctx context.Context, ask func(context.Context) (view, error)) error {
+	v, err := t.patiently(ctx, "asking", ask)
 	if err != nil {
 		return err
 	}
@@ -130,10 +130,11 @@ func (t *tool) show(ctx context.Context, what string, ask func(context.Context) 
 		if err == nil {
 			err = w.show(v)
 		}
-		if err != nil && !passing(err) {
+		switch {
+		case ctx.Err() != nil: // the next thing ends it
+		case err != nil && !passing(err):
 			return err
-		}
-		if err != nil {
+		case err != nil:
 			fmt.Fprintln(t.Err, t.paint(show.Bad, "nemesis:"), err)
 		}
 		select {
@@ -141,9 +142,7 @@ func (t *tool) show(ctx context.Context, what string, ask func(context.Context) 
 			return nil // that is how a watch ends
 		case <-time.After(t.every):
 		}
-		if v, err = ask(ctx); ctx.Err() != nil {
-			return nil
-		}
+		v, err = ask(ctx)
 	}
 }
 

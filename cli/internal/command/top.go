@@ -29,7 +29,7 @@ On a terminal it goes on until you stop it; elsewhere, or with --once, it is sho
 				t.watch = true
 			}
 			seen := rates{}
-			return t.show(cmd.Context(), "asking the controller", func(ctx context.Context) (view, error) {
+			return t.show(cmd.Context(), func(ctx context.Context) (view, error) {
 				all, err := t.nemesis.Applications(ctx, t.namespace(), "")
 				if err != nil {
 					return view{}, err

@@ -38,7 +38,7 @@ first request.`,
 			if err != nil {
 				return err
 			}
-			return t.show(cmd.Context(), "asking the controller", func(ctx context.Context) (view, error) {
+			return t.show(cmd.Context(), func(ctx context.Context) (view, error) {
 				a, err := t.nemesis.Application(ctx, name)
 				if err != nil {
 					return view{}, err

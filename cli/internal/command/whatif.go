@@ -65,7 +65,7 @@ func suppose(spec autoscaler.CustomAutoscalerSpec, with []string) (autoscaler.Cu
 		path, said, ok := strings.Cut(one, "=")
 		var v any
 		if err := yaml.Unmarshal([]byte(said), &v); !ok || path == "" || err != nil {
-			return spec, &client.Usage{Message: fmt.Sprintf("--if %s is not allowed: write field=value, as idleTime=60 or behavior.scaleDown.selectPolicy=Disabled", one)}
+			return spec, &client.UsageError{Message: fmt.Sprintf("--if %s is not allowed: write field=value, as idleTime=60 or behavior.scaleDown.selectPolicy=Disabled", one)}
 		}
 		put(fields, strings.Split(strings.TrimPrefix(path, "spec."), "."), v)
 	}
@@ -76,7 +76,7 @@ func suppose(spec autoscaler.CustomAutoscalerSpec, with []string) (autoscaler.Cu
 	strict := json.NewDecoder(bytes.NewReader(text))
 	strict.DisallowUnknownFields()
 	if err := strict.Decode(&other); err != nil {
-		return spec, &client.Usage{Message: fmt.Sprintf("--if %s: %s", strings.Join(with, " --if "), strings.TrimPrefix(err.Error(), "json: "))}
+		return spec, &client.UsageError{Message: fmt.Sprintf("--if %s: %s", strings.Join(with, " --if "), strings.TrimPrefix(err.Error(), "json: "))}
 	}
 	return other, known(other, with)
 }
@@ -93,10 +93,10 @@ func known(spec autoscaler.CustomAutoscalerSpec, with []string) error {
 		if err := json.Unmarshal(text, &in); err != nil {
 			return err
 		}
-		for _, name := range strings.Split(strings.TrimPrefix(path, "spec."), ".") {
+		for name := range strings.SplitSeq(strings.TrimPrefix(path, "spec."), ".") {
 			fields, _ := in.(map[string]any)
 			if in = fields[name]; in == nil && said != "null" && said != "" {
-				return &client.Usage{Message: fmt.Sprintf("--if %s: there is no field %s: names are written as in the CustomAutoscaler", one, name)}
+				return &client.UsageError{Message: fmt.Sprintf("--if %s: there is no field %s: names are written as in the CustomAutoscaler", one, name)}
 			}
 		}
 	}

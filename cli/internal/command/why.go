@@ -42,13 +42,13 @@ With --if it asks what would be decided at this moment with another spec. Nothin
 				return err
 			}
 			if last < 1 || last > 1000 {
-				return &client.Usage{Message: fmt.Sprintf("--last %d is not allowed: from 1 to 1000", last)}
+				return &client.UsageError{Message: fmt.Sprintf("--last %d is not allowed: from 1 to 1000", last)}
 			}
 			moment, err := t.moment("--at", at)
 			if err != nil {
 				return err
 			}
-			return t.show(cmd.Context(), "asking the controller", func(ctx context.Context) (view, error) {
+			return t.show(cmd.Context(), func(ctx context.Context) (view, error) {
 				if len(with) > 0 {
 					return t.whatIf(ctx, name, with)
 				}
@@ -76,7 +76,7 @@ func (t *tool) moment(flag, said string) (time.Time, error) {
 	if then, err := time.Parse(time.RFC3339, said); err == nil {
 		return then, nil
 	}
-	return time.Time{}, &client.Usage{Message: fmt.Sprintf("%s %s is not allowed: a time as 2026-01-02T03:04:05Z, or how long ago as 10m", flag, said)}
+	return time.Time{}, &client.UsageError{Message: fmt.Sprintf("%s %s is not allowed: a time as 2026-01-02T03:04:05Z, or how long ago as 10m", flag, said)}
 }
 
 func (t *tool) decided(ctx context.Context, name client.Name, moment time.Time, not bool, last int) (view, error) {
@@ -184,7 +184,7 @@ func reason(r autoscaler.Reason) string {
 
 // inputs are the values with their ages.
 func inputs(r autoscaler.Reason) string {
-	var all []string
+	all := make([]string, 0, len(*r.Inputs))
 	for _, in := range *r.Inputs {
 		text := in.Name + " " + show.Number(in.Value)
 		if value(in.Unit) != "" {
