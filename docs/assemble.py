@@ -14,6 +14,7 @@ import posixpath
 import re
 import shutil
 import sys
+from itertools import groupby
 from pathlib import Path
 
 import contract
@@ -125,7 +126,9 @@ class Site:
             kind = "tree" if (self.root / wanted).is_dir() else "blob"
             return f"[{shown}]({REPOSITORY}/{kind}/main/{wanted})"  # it is not on the site
 
-        return "\n".join(line if code else LINK.sub(turned, line) for code, line in pieces(text))
+        parts = groupby(pieces(text), key=lambda piece: piece[0])  # the text of a link may go on in the next line
+        joined = ((code, "\n".join(line for _, line in lines)) for code, lines in parts)
+        return "\n".join(lines if code else LINK.sub(turned, lines) for code, lines in joined)
 
     def own_page(self, file: str) -> str:
         """A page of docs/, with what it includes."""

@@ -2,7 +2,7 @@
 
 project = "Nemesis"
 author = "The Nemesis authors"
-copyright = ""  # noqa: A001 - Sphinx' name; the licence is said in the repository
+copyright = ""
 html_show_copyright = False
 html_show_sphinx = False
 html_copy_source = False

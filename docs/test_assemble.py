@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from assemble import ROOT, WHOLE, Fault, Site, section, slug
 
 
@@ -13,10 +12,12 @@ from assemble import ROOT, WHOLE, Fault, Site, section, slug
 def root(tmp_path: Path) -> Path:
     """A small repository."""
     files = {
-        "docs/index.md": "# Home\n[more](how-to/one.md#part) [manual](../svc/README.md) [code](../svc/main.go) [out](https://example.com) [here](#x)\n",
+        "docs/index.md": "# Home\n[more](how-to/one.md#part) [manual](../svc/README.md)\n"
+        "[code](../svc/main.go) [out](https://example.com) [here](#x)\n",
         "docs/how-to/one.md": "# One\n\n<!-- include ../../svc/README.md#its-part -->\n\nend\n",
         "docs/README.md": "# About\n",
-        "svc/README.md": "# Svc\nsee [docs](../docs/index.md)\n\n## Its part\ntext [other](#other) [code](main.go)\n```sh\n# Other\n```\n### Below\nz\n\n## Other\nno\n",
+        "svc/README.md": "# Svc\nsee [docs](../docs/index.md)\n\n## Its part\ntext [other](#other) [code](main.go)\n"
+        "```sh\n# Other\n```\n### Below\nz\n\n## Other\nno\n",
         "svc/main.go": "package main\n",
     }
     for name, text in files.items():
@@ -32,7 +33,12 @@ def site(root: Path) -> Site:
 
 @pytest.mark.parametrize(
     ("heading", "anchor"),
-    [("Who may what", "who-may-what"), ("0 → n, `x`", "0--n-x"), ("From 0.1.0", "from-010"), ("The application's page", "the-applications-page")],
+    [
+        ("Who may what", "who-may-what"),
+        ("0 → n, `x`", "0--n-x"),
+        ("From 0.1.0", "from-010"),
+        ("The application's page", "the-applications-page"),
+    ],
 )
 def test_anchors_are_those_of_code_hosts(heading: str, anchor: str) -> None:
     assert slug(heading) == anchor
@@ -51,7 +57,7 @@ def test_a_part_that_is_not_there_is_a_fault(site: Site, root: Path) -> None:
 
 def test_an_include_of_a_missing_file_is_a_fault(site: Site, root: Path) -> None:
     (root / "docs/how-to/one.md").write_text("# One\n\n<!-- include ../../svc/GONE.md#x -->\n")
-    with pytest.raises(Fault, match="svc/GONE.md cannot be read"):
+    with pytest.raises(Fault, match=r"svc/GONE\.md cannot be read"):
         site.own_page("docs/how-to/one.md")
 
 
@@ -79,6 +85,11 @@ def test_a_link_to_no_file_is_a_fault(site: Site, root: Path, link: str) -> None
     (root / "docs/index.md").write_text(f"# Home\n[x]({link})\n")
     with pytest.raises(Fault, match="leads to no file"):
         site.own_page("docs/index.md")
+
+
+def test_the_text_of_a_link_may_go_on_in_the_next_line(site: Site, root: Path) -> None:
+    (root / "docs/index.md").write_text("# Home\n[the\nmanual](../svc/README.md#its-part)\n")
+    assert "[the\nmanual](reference/svc.md#its-part)" in site.own_page("docs/index.md")
 
 
 def test_links_in_blocks_stay(site: Site, root: Path) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-import contract
 import pytest
-import yaml
 from assemble import ROOT
+
+import contract
 
 PAGES = contract.pages(ROOT / "api")
 
 
+@cache
 def document(name: str) -> Any:
-    return yaml.safe_load((ROOT / "api" / f"{name}.yaml").read_text())
+    return contract.read(ROOT / "api" / f"{name}.yaml")
 
 
 @pytest.mark.parametrize("name", contract.CONTRACTS)
