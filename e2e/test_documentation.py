@@ -23,14 +23,9 @@ def place(cluster: Cluster, kubectl: Kubectl, nemesis: Nemesis) -> Iterator[str]
     """The name of a namespace that the page makes; what it made is gone in the end, however it ended."""
     name = unique("docs")
     yield name
-    kubectl.run("delete", "namespace", name, f"{name}-others", "--ignore-not-found", "--wait=false")
-    for kind, suffix in (
-        ("claimpolicy", ""),
-        ("clusterrolebinding", "-operator"),
-        ("clusterrolebinding", "-metrics"),
-        ("clusterrole", "-metrics"),
-    ):
-        kubectl.run("delete", kind, name + suffix, "--ignore-not-found")
+    made = [f"namespace/{name}", f"namespace/{name}-others", f"claimpolicy/{name}", f"clusterrole/{name}-metrics"]
+    made += [f"clusterrolebinding/{name}-{what}" for what in ("operator", "metrics")]
+    kubectl("delete", *made, "--ignore-not-found", "--wait=false")
 
 
 def test_the_tutorial_wakes_an_application_of_ones_own(kubectl: Kubectl, tmp_path: Path, place: str) -> None:
