@@ -175,7 +175,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	running.Go(func() { a.parts.Run(serving) })
 	running.Go(func() { a.handOver.Run(serving) })
-	running.Go(func() { a.awaitFirstList(serving) })
+	running.Go(func() { awaitFirstList(serving, a.log, a.watcher.Missing, a.namespace, a.apiServer) })
 
 	led, end := context.WithCancel(ctx)
 	defer end()

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/retry"
@@ -17,13 +18,13 @@ const (
 
 // awaitFirstList says what may be in the way while the first list does not come. Nothing is decided until then, and
 // whoever has a NetworkPolicy with the wrong port of the API server has nothing else to go by.
-func (a *App) awaitFirstList(ctx context.Context) {
+func awaitFirstList(ctx context.Context, log *slog.Logger, missing func() string, namespace, server string) {
 	for wait := firstListTime; retry.Pause(ctx, wait); wait = firstListAgain {
-		missing := a.watcher.Missing()
-		if missing == "" {
+		what := missing()
+		if what == "" {
 			return
 		}
-		a.log.ErrorContext(ctx, firstListMissing(a.namespace, missing, a.apiServer))
+		log.ErrorContext(ctx, firstListMissing(namespace, what, server))
 	}
 }
 

@@ -4,39 +4,24 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"net"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"k8s.io/client-go/rest"
-
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // A NetworkPolicy with another port than the API server's: nothing answers. After ten seconds, and then once a minute, the
 // log says which policy that may be and how its port is given.
 func TestFirstList_ThatDoesNotComeIsAnErrorThatNamesTheNetworkPolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		silent := func(ctx context.Context, _, _ string) (net.Conn, error) {
-			<-ctx.Done()
-			return nil, ctx.Err()
-		}
-		clients, err := kube.Connect(&rest.Config{Host: "https://10.96.0.1:443", Dial: silent, Transport: &http.Transport{DialContext: silent}}, "test")
-		if err != nil {
-			t.Fatal(err)
-		}
 		var out bytes.Buffer
-		a := &App{
-			log: slog.New(slog.NewJSONHandler(&out, nil)), namespace: "nemesis-system", apiServer: "https://10.96.0.1:443",
-			watcher: cluster.NewWatcher(cluster.Options{Clients: clients, Log: slog.New(slog.DiscardHandler)}),
-		}
+		log := slog.New(slog.NewJSONHandler(&out, nil))
 		ctx, end := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		go func() { defer close(ended); a.awaitFirstList(ctx) }()
+		go func() {
+			defer close(ended)
+			awaitFirstList(ctx, log, func() string { return "the first list of Deployments" }, "nemesis-system", "https://10.96.0.1:443")
+		}()
 		time.Sleep(firstListTime - time.Second)
 		synctest.Wait()
 		if out.Len() > 0 {
