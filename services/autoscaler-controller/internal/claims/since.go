@@ -38,10 +38,10 @@ func (x *Index) Date(seen []Seen, now time.Time) {
 	if !fresh.After(newest) {
 		fresh = newest.UTC().Truncate(resolution).Add(resolution)
 	}
-	for i := range seen {
-		for j := range seen[i].Targets {
-			if t := &seen[i].Targets[j]; t.Since.IsZero() {
-				t.Since = fresh
+	for _, s := range seen {
+		for j, t := range s.Targets {
+			if t.Since.IsZero() {
+				s.Targets[j].Since = fresh
 			}
 		}
 	}
