@@ -103,7 +103,9 @@ def test_an_edit_of_an_older_object_takes_nothing(nemesis: Nemesis, namespace: s
         nemesis.wait_condition(thief, "Accepted", "True")
     wait_for_the_next_second(nemesis, thief)
     held = fibonacci(namespace, "shop", prefix=f"/{unique('shop')}")
-    named = fibonacci(namespace, "named", prefix="/", target={"hosts": [host]})
+    named = fibonacci(
+        namespace, "named", prefix=f"/{unique('named')}", target={"hosts": [host]}
+    )  # not /: others hold prefixes of every host
     nemesis.deploy(held, named)
 
     def entry(thief: Application, **change: object) -> Object:
@@ -112,7 +114,7 @@ def test_an_edit_of_an_older_object_takes_nothing(nemesis: Nemesis, namespace: s
     edits = {
         "its prefix": {"apiPrefix": held.prefix},
         "a longer prefix": {"apiPrefix": held.prefix + "/fib"},
-        "its host": {"apiPrefix": "/", "hosts": [host]},
+        "its host": {"apiPrefix": named.prefix, "hosts": [host]},
     }
     for act, thief in thieves.items():
         asked = {"spec": {"targetDeployments": [entry(thief, **edits[act]), entry(thief)]}}
@@ -121,7 +123,7 @@ def test_an_edit_of_an_older_object_takes_nothing(nemesis: Nemesis, namespace: s
 
     def stays() -> None:
         assert served_by(nemesis, held.prefix + "/fib/10") == "shop"
-        assert served_by(nemesis, "/fib/10", headers={"Host": host}) == "named"
+        assert served_by(nemesis, named.prefix + "/fib/10", headers={"Host": host}) == "named"
         for thief in thieves.values():  # what it had before it has still
             assert served_by(nemesis, thief.prefix + "/fib/3") == "thief"
 
