@@ -141,7 +141,7 @@ type Condition struct {
 type Event struct {
 	Warning bool
 	Minor   bool   // where not all can be written, the others are
-	Reason  string // in CamelCase
+	Reason  string // in CamelCase; "": there are only its News
 	Message string
 	News    News // what is told to people who are not looking; the zero value: nothing
 }
