@@ -13,7 +13,7 @@ func (l *Loop) alarm(ctx context.Context, m *memory, p lifecycle.Plan) {
 	k := p.Snapshot.Key
 	m.mu.Lock()
 	m.count(&m.slow, p.Slow, &l.slow)
-	m.count(&m.contested, p.Snapshot.Scaling.Contest.Who != "" || p.Snapshot.Owner != "", &l.contested)
+	m.count(&m.contested, p.Snapshot.Scaling.Contest.Who != "", &l.contested)
 	m.mu.Unlock()
 	for _, n := range p.News {
 		e := fleet.Event{News: n} // that it woke stands in the event of the scaling

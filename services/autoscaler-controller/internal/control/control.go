@@ -76,7 +76,7 @@ type Loop struct {
 
 	backingOff atomic.Int64 // applications whose last scaling or marking failed
 	slow       atomic.Int64 // whose start takes too long
-	contested  atomic.Int64 // that somebody else scales too
+	contested  atomic.Int64 // whose count somebody sets back again and again
 	terms      terms
 	expiry     expiry
 

@@ -11,7 +11,7 @@ type Stats struct {
 	ApplyWaiting  int // that wait for a place to be
 	BackingOff    int // whose last scaling or marking failed
 	Slow          int // whose start from zero takes longer than it may
-	Contested     int // whose count somebody else sets back again and again, or scales too
+	Contested     int // whose count somebody sets back again and again
 	StatusWaiting int // statuses that are not written yet
 	StatusAge     time.Duration
 	Terms         uint64 // of leadership that this process has begun

@@ -23,7 +23,7 @@ type memory struct {
 	refusal    error  // the last failure, as a start call is answered while it is too fresh
 	fails      bool   // it is counted among those that back off
 	slow       bool   // among those whose start takes too long
-	contested  bool   // among those that somebody else scales too
+	contested  bool   // among those whose count somebody sets back
 	gone       bool   // it is forgotten, though a call for it may be under way
 	conditions []fleet.Condition
 }
