@@ -139,6 +139,14 @@ func (p *Post) Run(ctx context.Context) error {
 	if err := p.watch(ctx, &running); err != nil {
 		return err
 	}
+	p.work(ctx)
+	return nil
+}
+
+// work makes the calls.
+func (p *Post) work(ctx context.Context) {
+	var running sync.WaitGroup
+	defer running.Wait()
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	end := context.AfterFunc(ctx, func() { time.AfterFunc(flush, cancel) })
 	defer func() {
@@ -160,7 +168,6 @@ func (p *Post) Run(ctx context.Context) error {
 			p.sleep(ctx, sending, due)
 		}
 	}
-	return nil
 }
 
 // sleep waits until something has happened, or is due.
