@@ -52,6 +52,9 @@ func (c *codec) read(text string) ([]notices.Receiver, error) {
 	if err := json.Unmarshal(raw, &document); err != nil {
 		return nil, fmt.Errorf("%s is neither YAML nor JSON", key)
 	}
+	if document == nil {
+		return nil, fmt.Errorf("%s is empty", key)
+	}
 	fill := openapi3.DefaultsSet(func() {}) // has the validator fill the defaults in
 	if err := c.schema.VisitJSON(document, openapi3.VisitAsRequest(), openapi3.MultiErrors(), fill); err != nil {
 		return nil, unsaid(httpserver.Refusal(&openapi3filter.RequestError{Err: err}, 0))
