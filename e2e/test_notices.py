@@ -21,7 +21,12 @@ NAME = "nemesis-notifications"
 
 def named(namespace: str, *webhooks: Object) -> Object:
     text = json.dumps({"webhooks": list(webhooks)})
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": NAME, "namespace": namespace}, "stringData": {"notifications.yaml": text}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": NAME, "namespace": namespace},
+        "stringData": {"notifications.yaml": text},
+    }
 
 
 @pytest.fixture
