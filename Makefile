@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 CACHE := $(or $(NEMESIS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nemesis)
-GO_MODULES := pkg gen services/autoscaler-controller services/load-balancer services/sidecar e2e
+GO_MODULES := pkg gen services/autoscaler-controller services/load-balancer services/sidecar cli e2e
 SERVICES := autoscaler-controller load-balancer sidecar
 # Beside the services: further programs of theirs.
 COMMANDS := log-setup metrics-collector
@@ -39,7 +39,7 @@ test: prerequisites verify ## verify, lint, unit, tests on a real Elasticsearch,
 TEST_LIMIT := 15m
 
 ##@ Parts of them
-.PHONY: demo-down unit test-module stress fuzz test-elasticsearch run-test-elasticsearch test-cluster run-test-cluster integration e2e lint verify bench bench-wakeup bench-logs bench-scale bench-policies bench-routes bench-proxy bench-pushes bench-controller soak-controller
+.PHONY: demo-down unit test-module stress fuzz test-elasticsearch run-test-elasticsearch test-cluster run-test-cluster integration e2e lint docs verify bench bench-wakeup bench-sidecar bench-logs bench-scale bench-policies bench-routes bench-proxy bench-pushes bench-controller soak-controller
 demo-down: ## remove all that the demo made
 	@deployments/demo-down
 
@@ -87,14 +87,21 @@ WORKERS := 4
 e2e: require-cluster .venv/ready ## pytest against the cluster, through the outer interfaces alone: make e2e [PYTEST="-k sleep"] [WORKERS=4]
 	@E2E_WORKERS=$(WORKERS) e2e/run $(PYTEST)
 
-lint: .venv/ready deployments/tools/node_modules/ready ## golangci-lint, the OpenAPI linter, ruff, hadolint, GitLab's schema
+lint: .venv/ready deployments/tools/node_modules/ready ## golangci-lint, the OpenAPI linter, ruff, hadolint, GitLab's schema, the documentation
 	@cd deployments/tools && GOWORK=off go build -o $(CACHE)/bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@cd deployments/tools && for f in autoscaler loadbalancer peers sidecar; do npx --no-install redocly lint --config redocly.yaml ../../api/$$f.yaml; done
-	@ruff check e2e
+	@ruff check e2e docs
 	@hadolint services/*/*Dockerfile
 	@check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
+	@$(MAKE) docs
 	@failed=; for m in $(GO_MODULES) $(TOOL_MODULES); do echo "== golangci-lint $$m"; (cd $$m && GOWORK=off golangci-lint run ./...) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "golangci-lint found something in:$$failed" >&2; exit 1; }
+
+DOCS_SOURCE := build/docs-source
+docs: .venv/ready ## the documentation as a site in build/docs: no broken link, no page that is nowhere listed; docs/README.md
+	@cd docs && python -m pytest -q --no-header -p no:cacheprovider .
+	@python docs/assemble.py $(DOCS_SOURCE)
+	@sphinx-build --quiet --fail-on-warning --keep-going --nitpicky -j auto -b dirhtml -d build/docs-cache $(DOCS_SOURCE) build/docs
 
 verify: ## what is generated is what is committed; modules are tidy; each service builds alone; licences are on the list
 	@deployments/verify $(GO_MODULES) -- $(TOOL_MODULES)
@@ -104,6 +111,10 @@ bench: ## Go benchmarks of the request path and of the decisions
 
 bench-wakeup: prerequisites ## what Nemesis adds to a wake-up, against the floor; writes build/bench/wakeup.json
 	@$(WITH_CLUSTER) $(MAKE) deploy run-bench-wakeup
+
+# Settings: BENCH_SIDECAR= its flags, as "-rounds 10 -watch 1m".
+bench-sidecar: prerequisites ## what the sidecar costs: a wake-up by its place in the pod, its memory, processor time and size; writes build/bench/sidecar.json
+	@$(WITH_CLUSTER) $(MAKE) deploy run-bench-sidecar
 
 bench-logs: prerequisites ## what the log costs, of an earlier build and this one by turns: a record into a real Elasticsearch, what it adds to requests; writes build/bench/logs.json
 	@deployments/with-elasticsearch $(MAKE) run-bench-logs
@@ -160,10 +171,10 @@ released: ## the services as they were at the last release, for the tests of ind
 	@deployments/released
 
 ##@ Making
-.PHONY: requirements log-to-elasticsearch generate kibana grafana chart images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-scale run-bench-logs
+.PHONY: requirements log-to-elasticsearch generate kibana grafana chart reference command images cluster cluster-down deploy samples prerequisites require-cluster run-demo run-bench-wakeup run-bench-sidecar run-bench-scale run-bench-logs
 generate: kibana grafana ## types, servers, clients and the CustomResourceDefinition from api/; Kibana's and Grafana's dashboards; the Helm chart
 	cd gen && GOWORK=off go generate ./...
-	@$(MAKE) chart # after what it is made from
+	@$(MAKE) chart reference # after what they are made from
 
 kibana: ## deployments/kibana/nemesis.ndjson, the dashboards, from their description in Go
 	cd deployments && GOWORK=off go run ./kibana
@@ -173,6 +184,14 @@ grafana: ## kustomize/components/grafana-dashboards/*.json, the dashboards, from
 
 chart: ## charts/nemesis: what it takes from kustomize/, and the table of its values
 	cd deployments && GOWORK=off go run ./chart
+
+reference: ## cli/REFERENCE.md and cli/man, from the command line of nemesis
+	cd cli && GOWORK=off go run ./cmd/reference
+
+STAMP := github.com/nemesis-scaling/nemesis/pkg/build
+command: ## build/bin/nemesis, the command; as kubectl-nemesis, beside it, a plugin of kubectl
+	@cd cli && GOWORK=off CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X $(STAMP).version=$(shell cat VERSION) -X $(STAMP).revision=$(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)" -o ../build/bin/nemesis ./cmd/nemesis
+	@for name in kubectl-nemesis kubectl_complete-nemesis; do ln -sf nemesis build/bin/$$name; done
 
 images: ## container images as archives in build/images, without a Docker daemon
 	@cd deployments && GOWORK=off go run ./images
@@ -199,6 +218,10 @@ run-demo: require-cluster
 run-bench-wakeup: require-cluster
 	@cd e2e && GOWORK=off go build -o ../build/bin/bench-wakeup ./bench/wakeup
 	@build/bin/bench-wakeup
+
+run-bench-sidecar: require-cluster
+	@cd e2e && GOWORK=off go build -o ../build/bin/bench-sidecar ./bench/sidecar
+	@build/bin/bench-sidecar $(BENCH_SIDECAR)
 
 run-bench-scale: require-cluster .venv/ready
 	@cd e2e && python -m pytest -q -s --no-header -p no:cacheprovider bench/scale/bench_scale.py

@@ -107,6 +107,24 @@ func (e ApplicationState) Valid() bool {
 	}
 }
 
+// Defines values for ChangeResult.
+const (
+	ChangeMade    ChangeResult = "made"
+	ChangeRefused ChangeResult = "refused"
+)
+
+// Valid indicates whether the value is a known member of the ChangeResult enum.
+func (e ChangeResult) Valid() bool {
+	switch e {
+	case ChangeMade:
+		return true
+	case ChangeRefused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ClaimNamespacesNamespaces.
 const (
 	ClaimsFromAll      ClaimNamespacesNamespaces = "All"
@@ -1108,6 +1126,57 @@ type CertificateRequest struct {
 	Request string `json:"request"`
 }
 
+// Change A change that somebody asked for through the controller.
+//
+// Example: {"after":{"idleTime":60},"before":{"idleTime":90},"id":"2k9xq-17","namespace":"shop","operation":"patchCustomAutoscaler","resource":"customautoscalers/shop/cart","result":"made","status":200,"time":"2026-03-04T12:00:00Z","who":"jane"}
+type Change struct {
+	// After The same, as they are now.
+	After *map[string]interface{} `json:"after,omitempty"`
+
+	// Before Of a CustomAutoscaler the fields of its spec that were changed, as they were, and of the settings all; left out where that is not known, or nothing was there. Of what is larger than 4 KiB the size alone, as `omittedBytes`.
+	Before *map[string]interface{} `json:"before,omitempty"`
+	Id     string                  `json:"id"`
+
+	// Namespace Of the object; left out of what belongs to none.
+	Namespace *string `json:"namespace,omitempty"`
+
+	// Operation Its operationId.
+	Operation string `json:"operation"`
+
+	// Reason Why it was refused.
+	Reason *string `json:"reason,omitempty"`
+
+	// Resource What was to be changed, as `customautoscalers/NAMESPACE/NAME`.
+	Resource string       `json:"resource"`
+	Result   ChangeResult `json:"result"`
+
+	// Status With which it was answered.
+	Status int       `json:"status"`
+	Time   time.Time `json:"time"`
+
+	// Who The user, as Kubernetes has the name. Empty where nobody had to say it; `unknown` where it could not be found out.
+	Who string `json:"who"`
+}
+
+// ChangeResult defines model for Change.Result.
+type ChangeResult string
+
+// ChangeList Example: {"items":[]}
+type ChangeList struct {
+	Items []Change `json:"items"`
+}
+
+// ChangeReceipt Example: {"kept":1}
+type ChangeReceipt struct {
+	// Kept How many of them were not known.
+	Kept int `json:"kept"`
+}
+
+// ChangeReport Example: {"items":[]}
+type ChangeReport struct {
+	Items []Change `json:"items"`
+}
+
 // ClaimNamespaces Namespaces, after the model of Gateway API's allowedRoutes.
 type ClaimNamespaces struct {
 	Names *[]string `json:"names,omitempty"`
@@ -1613,7 +1682,7 @@ type Notice struct {
 	// Deployment Left out: it is about the whole CustomAutoscaler.
 	Deployment *string `json:"deployment,omitempty"`
 
-	// Kind Woken: from zero, and the pods are alive. Slept: no pod runs any more. WakeUpFailed: those who waited for a start were refused. StartSlow: a start from zero takes longer than wakeUpTimeoutSeconds, and than three times what it took lately. ScaleFailed: the number of pods could not be changed. Contested: somebody else scales the Deployment too, or sets it back again and again, and it is left alone. Refused: the CustomAutoscaler, or a target of it, is not accepted.
+	// Kind Woken: from zero, and the first pod is ready. Slept: no pod runs any more. WakeUpFailed: those who waited for a start were refused. StartSlow: a start from zero takes longer than wakeUpTimeoutSeconds, and than three times what it took lately. ScaleFailed: the number of pods could not be changed. Contested: somebody else scales the Deployment too, or sets it back again and again, and it is left alone. Refused: the CustomAutoscaler, or a target of it, is not accepted.
 	Kind NoticeKind `json:"kind"`
 
 	// Message In words.
@@ -1634,7 +1703,7 @@ type Notice struct {
 // NoticeSeverity defines model for Notice.Severity.
 type NoticeSeverity string
 
-// NoticeKind Woken: from zero, and the pods are alive. Slept: no pod runs any more. WakeUpFailed: those who waited for a start were refused. StartSlow: a start from zero takes longer than wakeUpTimeoutSeconds, and than three times what it took lately. ScaleFailed: the number of pods could not be changed. Contested: somebody else scales the Deployment too, or sets it back again and again, and it is left alone. Refused: the CustomAutoscaler, or a target of it, is not accepted.
+// NoticeKind Woken: from zero, and the first pod is ready. Slept: no pod runs any more. WakeUpFailed: those who waited for a start were refused. StartSlow: a start from zero takes longer than wakeUpTimeoutSeconds, and than three times what it took lately. ScaleFailed: the number of pods could not be changed. Contested: somebody else scales the Deployment too, or sets it back again and again, and it is left alone. Refused: the CustomAutoscaler, or a target of it, is not accepted.
 type NoticeKind string
 
 // NotificationFormat Slack: {text}, as incoming webhooks of Slack, Mattermost and Rocket.Chat take it. Alertmanager: what Prometheus' Alertmanager sends to its webhook receivers (version 4). AlertmanagerAPI: what it takes itself (POST /api/v2/alerts), by which notices go its routes. CloudEvents: 1.0, structured, whose data is a Notice.
@@ -1781,6 +1850,11 @@ type PodUse struct {
 
 // PodUseSource A sidecar in the pod, or the Kubernetes metrics API.
 type PodUseSource string
+
+// PreviewRequest defines model for PreviewRequest.
+type PreviewRequest struct {
+	Spec CustomAutoscalerSpec `json:"spec"`
+}
 
 // Probe A pod's own readiness check.
 type Probe struct {
@@ -2084,6 +2158,20 @@ type ShardReport struct {
 	Delta         *bool   `json:"delta,omitempty"`
 	Epoch         *string `json:"epoch,omitempty"`
 	RoutesVersion *string `json:"routesVersion,omitempty"`
+}
+
+// SleepResponse Example: {"decisionId":"01-fibonacci-19","message":"1 → 0: jane asked for it","replicas":1,"state":"FallingAsleep"}
+type SleepResponse struct {
+	DecisionId *string `json:"decisionId,omitempty"`
+
+	// Message What was decided, in words.
+	Message string `json:"message"`
+
+	// Replicas Pods asked for now.
+	Replicas int32 `json:"replicas"`
+
+	// State Asleep: at zero. Waking: pods are starting, none is ready. Awake: at least one pod is ready. FallingAsleep: the load balancers stop sending before it goes to zero. Unknown: the Deployment cannot be read.
+	State ApplicationState `json:"state"`
 }
 
 // StartRequest Example: {"arrivedAt":"2026-01-02T03:04:05.678Z","balancer":"load-balancer-5f7c-abcde","waiting":1}
@@ -2473,6 +2561,18 @@ type ListApplicationsParams struct {
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListChangesParams defines parameters for ListChanges.
+type ListChangesParams struct {
+	// Namespace Only changes of objects of this namespace.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Since Only changes at or after this moment.
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Limit At most so many.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListDecisionsParams defines parameters for ListDecisions.
 type ListDecisionsParams struct {
 	// Namespace Only decisions on applications of this namespace.
@@ -2584,8 +2684,14 @@ type ReviewAccessJSONRequestBody = AccessReview
 // IssueCertificateJSONRequestBody defines body for IssueCertificate for application/json ContentType.
 type IssueCertificateJSONRequestBody = CertificateRequest
 
+// ReportChangesJSONRequestBody defines body for ReportChanges for application/json ContentType.
+type ReportChangesJSONRequestBody = ChangeReport
+
 // PutBalancerSettingsJSONRequestBody defines body for PutBalancerSettings for application/json ContentType.
 type PutBalancerSettingsJSONRequestBody = externalRef0.BalancerSettings
+
+// PreviewDecisionJSONRequestBody defines body for PreviewDecision for application/json ContentType.
+type PreviewDecisionJSONRequestBody = PreviewRequest
 
 // StartApplicationJSONRequestBody defines body for StartApplication for application/json ContentType.
 type StartApplicationJSONRequestBody = StartRequest
@@ -3036,6 +3142,34 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
 	IssueCertificate(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+	//
+	// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+	// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+	//
+	// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+	ListChanges(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportChangesWithBody Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChangesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportChanges Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChanges(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListDecisions The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
@@ -3086,6 +3220,34 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
 	ListMetrics(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PreviewDecisionWithBody What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecisionWithBody(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewDecision What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecision(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SleepApplication Let an application sleep now, and not only after idleTime
+	//
+	// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+	// For people with `update` on `customautoscalers` in the namespace.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+	SleepApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// StartApplicationWithBody Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -3105,6 +3267,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 	StartApplication(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WakeApplication Wake an application, as a request for it would
+	//
+	// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+	// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+	WakeApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SubmitPodMetricsBatchWithBody The measurements of many pods
 	//
@@ -3495,6 +3665,64 @@ func (c *Client) IssueCertificate(ctx context.Context, body IssueCertificateJSON
 	return c.Client.Do(req)
 }
 
+// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+//
+// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+//
+// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+func (c *Client) ListChanges(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListChangesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportChangesWithBody Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *Client) ReportChangesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportChangesRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportChanges Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *Client) ReportChanges(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportChangesRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListDecisions The latest decisions with their reasons, newest first
 //
 // In pages too; `limit` is 100 where it is left out.
@@ -3605,6 +3833,64 @@ func (c *Client) ListMetrics(ctx context.Context, params *ListMetricsParams, req
 	return c.Client.Do(req)
 }
 
+// PreviewDecisionWithBody What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *Client) PreviewDecisionWithBody(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewDecisionRequestWithBody(c.Server, namespace, name, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewDecision What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *Client) PreviewDecision(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewDecisionRequest(c.Server, namespace, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SleepApplication Let an application sleep now, and not only after idleTime
+//
+// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+// For people with `update` on `customautoscalers` in the namespace.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+func (c *Client) SleepApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSleepApplicationRequest(c.Server, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // StartApplicationWithBody Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -3635,6 +3921,24 @@ func (c *Client) StartApplicationWithBody(ctx context.Context, namespace Namespa
 // Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 func (c *Client) StartApplication(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStartApplicationRequest(c.Server, namespace, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WakeApplication Wake an application, as a request for it would
+//
+// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+func (c *Client) WakeApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWakeApplicationRequest(c.Server, namespace, name)
 	if err != nil {
 		return nil, err
 	}
@@ -4441,6 +4745,124 @@ func NewIssueCertificateRequestWithBody(server string, contentType string, body 
 	return req, nil
 }
 
+// NewListChangesRequest constructs an http.Request for the ListChanges method
+func NewListChangesRequest(server string, params *ListChangesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/changes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReportChangesRequest calls the generic ReportChanges builder with application/json body
+func NewReportChangesRequest(server string, body ReportChangesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReportChangesRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReportChangesRequestWithBody constructs an http.Request for the ReportChanges method, with any body, and a specified content type
+func NewReportChangesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/changes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListDecisionsRequest constructs an http.Request for the ListDecisions method
 func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.Request, error) {
 	var err error
@@ -4799,6 +5221,101 @@ func NewListMetricsRequest(server string, params *ListMetricsParams) (*http.Requ
 	return req, nil
 }
 
+// NewPreviewDecisionRequest calls the generic PreviewDecision builder with application/json body
+func NewPreviewDecisionRequest(server string, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPreviewDecisionRequestWithBody(server, namespace, name, "application/json", bodyReader)
+}
+
+// NewPreviewDecisionRequestWithBody constructs an http.Request for the PreviewDecision method, with any body, and a specified content type
+func NewPreviewDecisionRequestWithBody(server string, namespace Namespace, name Name, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/namespaces/%s/deployments/%s/preview", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSleepApplicationRequest constructs an http.Request for the SleepApplication method
+func NewSleepApplicationRequest(server string, namespace Namespace, name Name) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/namespaces/%s/deployments/%s/sleep", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewStartApplicationRequest calls the generic StartApplication builder with application/json body
 func NewStartApplicationRequest(server string, namespace Namespace, name Name, body StartApplicationJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -4849,6 +5366,47 @@ func NewStartApplicationRequestWithBody(server string, namespace Namespace, name
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewWakeApplicationRequest constructs an http.Request for the WakeApplication method
+func NewWakeApplicationRequest(server string, namespace Namespace, name Name) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/namespaces/%s/deployments/%s/wake", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -5366,6 +5924,36 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
 	IssueCertificateWithResponse(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error)
 
+	// ListChangesWithResponse The latest changes that somebody made or was refused through the controller, newest first
+	//
+	// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+	// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+	ListChangesWithResponse(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*ListChangesResponse, error)
+
+	// ReportChangesWithBodyWithResponse Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChangesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error)
+
+	// ReportChangesWithResponse Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChangesWithResponse(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error)
+
 	// ListDecisionsWithResponse The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
@@ -5424,6 +6012,36 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
 	ListMetricsWithResponse(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*ListMetricsResponse, error)
 
+	// PreviewDecisionWithBodyWithResponse What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecisionWithBodyWithResponse(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error)
+
+	// PreviewDecisionWithResponse What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecisionWithResponse(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error)
+
+	// SleepApplicationWithResponse Let an application sleep now, and not only after idleTime
+	//
+	// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+	// For people with `update` on `customautoscalers` in the namespace.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+	SleepApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*SleepApplicationResponse, error)
+
 	// StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -5443,6 +6061,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 	StartApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*StartApplicationResponse, error)
+
+	// WakeApplicationWithResponse Wake an application, as a request for it would
+	//
+	// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+	// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+	WakeApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*WakeApplicationResponse, error)
 
 	// SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
 	//
@@ -6928,6 +7556,214 @@ func (r IssueCertificateResponse) ContentType() string {
 	return ""
 }
 
+// ListChangesResponse401Headers the declared response headers of an HTTP 401 response for ListChanges
+type ListChangesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListChangesResponse429Headers the declared response headers of an HTTP 429 response for ListChanges
+type ListChangesResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListChangesResponse503Headers the declared response headers of an HTTP 503 response for ListChanges
+type ListChangesResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ListChangesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChangeList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListChangesResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListChangesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListChangesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListChangesResponse) GetJSON200() *ChangeList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListChangesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListChangesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListChangesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListChangesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReportChangesResponse401Headers the declared response headers of an HTTP 401 response for ReportChanges
+type ReportChangesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReportChangesResponse429Headers the declared response headers of an HTTP 429 response for ReportChanges
+type ReportChangesResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ReportChangesResponse503Headers the declared response headers of an HTTP 503 response for ReportChanges
+type ReportChangesResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ReportChangesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChangeReceipt
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReportChangesResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReportChangesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ReportChangesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReportChangesResponse) GetJSON200() *ChangeReceipt {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReportChangesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReportChangesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReportChangesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReportChangesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListDecisionsResponse401Headers the declared response headers of an HTTP 401 response for ListDecisions
 type ListDecisionsResponse401Headers struct {
 	WWWAuthenticate *string
@@ -7469,6 +8305,235 @@ func (r ListMetricsResponse) ContentType() string {
 	return ""
 }
 
+// PreviewDecisionResponse401Headers the declared response headers of an HTTP 401 response for PreviewDecision
+type PreviewDecisionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// PreviewDecisionResponse429Headers the declared response headers of an HTTP 429 response for PreviewDecision
+type PreviewDecisionResponse429Headers struct {
+	RetryAfter *int
+}
+
+// PreviewDecisionResponse503Headers the declared response headers of an HTTP 503 response for PreviewDecision
+type PreviewDecisionResponse503Headers struct {
+	RetryAfter *int
+}
+
+type PreviewDecisionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Decision
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PreviewDecisionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PreviewDecisionResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PreviewDecisionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PreviewDecisionResponse) GetJSON200() *Decision {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PreviewDecisionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PreviewDecisionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PreviewDecisionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PreviewDecisionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SleepApplicationResponse401Headers the declared response headers of an HTTP 401 response for SleepApplication
+type SleepApplicationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// SleepApplicationResponse429Headers the declared response headers of an HTTP 429 response for SleepApplication
+type SleepApplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
+// SleepApplicationResponse503Headers the declared response headers of an HTTP 503 response for SleepApplication
+type SleepApplicationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type SleepApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SleepResponse
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SleepApplicationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SleepApplicationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *SleepApplicationResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SleepApplicationResponse) GetJSON200() *SleepResponse {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SleepApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SleepApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SleepApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SleepApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // StartApplicationResponse401Headers the declared response headers of an HTTP 401 response for StartApplication
 type StartApplicationResponse401Headers struct {
 	WWWAuthenticate *string
@@ -7581,6 +8646,124 @@ func (r StartApplicationResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StartApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WakeApplicationResponse401Headers the declared response headers of an HTTP 401 response for WakeApplication
+type WakeApplicationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// WakeApplicationResponse429Headers the declared response headers of an HTTP 429 response for WakeApplication
+type WakeApplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
+// WakeApplicationResponse503Headers the declared response headers of an HTTP 503 response for WakeApplication
+type WakeApplicationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type WakeApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StartResponse
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WakeApplicationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WakeApplicationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WakeApplicationResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WakeApplicationResponse) GetJSON200() *StartResponse {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WakeApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WakeApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WakeApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WakeApplicationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8285,6 +9468,54 @@ func (c *ClientWithResponses) IssueCertificateWithResponse(ctx context.Context, 
 	return ParseIssueCertificateResponse(rsp)
 }
 
+// ListChangesWithResponse The latest changes that somebody made or was refused through the controller, newest first
+//
+// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+func (c *ClientWithResponses) ListChangesWithResponse(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*ListChangesResponse, error) {
+	rsp, err := c.ListChanges(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListChangesResponse(rsp)
+}
+
+// ReportChangesWithBodyWithResponse Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *ClientWithResponses) ReportChangesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error) {
+	rsp, err := c.ReportChangesWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportChangesResponse(rsp)
+}
+
+// ReportChangesWithResponse Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *ClientWithResponses) ReportChangesWithResponse(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error) {
+	rsp, err := c.ReportChanges(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportChangesResponse(rsp)
+}
+
 // ListDecisionsWithResponse The latest decisions with their reasons, newest first
 //
 // In pages too; `limit` is 100 where it is left out.
@@ -8379,6 +9610,54 @@ func (c *ClientWithResponses) ListMetricsWithResponse(ctx context.Context, param
 	return ParseListMetricsResponse(rsp)
 }
 
+// PreviewDecisionWithBodyWithResponse What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *ClientWithResponses) PreviewDecisionWithBodyWithResponse(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error) {
+	rsp, err := c.PreviewDecisionWithBody(ctx, namespace, name, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewDecisionResponse(rsp)
+}
+
+// PreviewDecisionWithResponse What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *ClientWithResponses) PreviewDecisionWithResponse(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error) {
+	rsp, err := c.PreviewDecision(ctx, namespace, name, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewDecisionResponse(rsp)
+}
+
+// SleepApplicationWithResponse Let an application sleep now, and not only after idleTime
+//
+// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+// For people with `update` on `customautoscalers` in the namespace.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+func (c *ClientWithResponses) SleepApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*SleepApplicationResponse, error) {
+	rsp, err := c.SleepApplication(ctx, namespace, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSleepApplicationResponse(rsp)
+}
+
 // StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -8409,6 +9688,22 @@ func (c *ClientWithResponses) StartApplicationWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseStartApplicationResponse(rsp)
+}
+
+// WakeApplicationWithResponse Wake an application, as a request for it would
+//
+// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+func (c *ClientWithResponses) WakeApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*WakeApplicationResponse, error) {
+	rsp, err := c.WakeApplication(ctx, namespace, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWakeApplicationResponse(rsp)
 }
 
 // SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
@@ -9825,6 +11120,208 @@ func ParseIssueCertificateResponse(rsp *http.Response) (*IssueCertificateRespons
 	return response, nil
 }
 
+// ParseListChangesResponse parses an HTTP response from a ListChangesWithResponse call
+func ParseListChangesResponse(rsp *http.Response) (*ListChangesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListChangesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChangeList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListChangesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListChangesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListChangesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReportChangesResponse parses an HTTP response from a ReportChangesWithResponse call
+func ParseReportChangesResponse(rsp *http.Response) (*ReportChangesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReportChangesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChangeReceipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ReportChangesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReportChangesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ReportChangesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListDecisionsResponse parses an HTTP response from a ListDecisionsWithResponse call
 func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -10357,6 +11854,229 @@ func ParseListMetricsResponse(rsp *http.Response) (*ListMetricsResponse, error) 
 	return response, nil
 }
 
+// ParsePreviewDecisionResponse parses an HTTP response from a PreviewDecisionWithResponse call
+func ParsePreviewDecisionResponse(rsp *http.Response) (*PreviewDecisionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PreviewDecisionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Decision
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers PreviewDecisionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers PreviewDecisionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers PreviewDecisionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSleepApplicationResponse parses an HTTP response from a SleepApplicationWithResponse call
+func ParseSleepApplicationResponse(rsp *http.Response) (*SleepApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SleepApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SleepResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers SleepApplicationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers SleepApplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers SleepApplicationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseStartApplicationResponse parses an HTTP response from a StartApplicationWithResponse call
 func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -10459,6 +12179,121 @@ func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationRespons
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers StartApplicationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWakeApplicationResponse parses an HTTP response from a WakeApplicationWithResponse call
+func ParseWakeApplicationResponse(rsp *http.Response) (*WakeApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WakeApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StartResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers WakeApplicationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers WakeApplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WakeApplicationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -10921,6 +12756,12 @@ type ServerInterface interface {
 	// IssueCertificate A certificate for the caller's own ports
 	// (POST /v1/certificates)
 	IssueCertificate(w http.ResponseWriter, r *http.Request)
+	// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+	// (GET /v1/changes)
+	ListChanges(w http.ResponseWriter, r *http.Request, params ListChangesParams)
+	// ReportChanges Changes that went through another replica
+	// (POST /v1/changes)
+	ReportChanges(w http.ResponseWriter, r *http.Request)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
@@ -10936,9 +12777,18 @@ type ServerInterface interface {
 	// ListMetrics What every application and each of its pods uses, with the age of each value
 	// (GET /v1/metrics)
 	ListMetrics(w http.ResponseWriter, r *http.Request, params ListMetricsParams)
+	// PreviewDecision What would be decided on an application now, with another spec
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/preview)
+	PreviewDecision(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// SleepApplication Let an application sleep now, and not only after idleTime
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/sleep)
+	SleepApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
 	// StartApplication Start an application that is scaled to zero
 	// (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 	StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// WakeApplication Wake an application, as a request for it would
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/wake)
+	WakeApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
 	// SubmitPodMetricsBatch The measurements of many pods
 	// (POST /v1/pod-metrics)
 	SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Request)
@@ -11023,6 +12873,18 @@ func (_ Unimplemented) IssueCertificate(w http.ResponseWriter, r *http.Request) 
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+// (GET /v1/changes)
+func (_ Unimplemented) ListChanges(w http.ResponseWriter, r *http.Request, params ListChangesParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ReportChanges Changes that went through another replica
+// (POST /v1/changes)
+func (_ Unimplemented) ReportChanges(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListDecisions The latest decisions with their reasons, newest first
 // (GET /v1/decisions)
 func (_ Unimplemented) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
@@ -11053,9 +12915,27 @@ func (_ Unimplemented) ListMetrics(w http.ResponseWriter, r *http.Request, param
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// PreviewDecision What would be decided on an application now, with another spec
+// (POST /v1/namespaces/{namespace}/deployments/{name}/preview)
+func (_ Unimplemented) PreviewDecision(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// SleepApplication Let an application sleep now, and not only after idleTime
+// (POST /v1/namespaces/{namespace}/deployments/{name}/sleep)
+func (_ Unimplemented) SleepApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // StartApplication Start an application that is scaled to zero
 // (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 func (_ Unimplemented) StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// WakeApplication Wake an application, as a request for it would
+// (POST /v1/namespaces/{namespace}/deployments/{name}/wake)
+func (_ Unimplemented) WakeApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -11592,6 +13472,79 @@ func (siw *ServerInterfaceWrapper) IssueCertificate(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// ListChanges operation middleware
+func (siw *ServerInterfaceWrapper) ListChanges(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListChangesParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListChanges(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReportChanges operation middleware
+func (siw *ServerInterfaceWrapper) ReportChanges(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReportChanges(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListDecisions operation middleware
 func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.Request) {
 
@@ -11869,6 +13822,76 @@ func (siw *ServerInterfaceWrapper) ListMetrics(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// PreviewDecision operation middleware
+func (siw *ServerInterfaceWrapper) PreviewDecision(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PreviewDecision(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SleepApplication operation middleware
+func (siw *ServerInterfaceWrapper) SleepApplication(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SleepApplication(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // StartApplication operation middleware
 func (siw *ServerInterfaceWrapper) StartApplication(w http.ResponseWriter, r *http.Request) {
 
@@ -11895,6 +13918,41 @@ func (siw *ServerInterfaceWrapper) StartApplication(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.StartApplication(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// WakeApplication operation middleware
+func (siw *ServerInterfaceWrapper) WakeApplication(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.WakeApplication(w, r, namespace, name)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -12253,6 +14311,15 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/start", wrapper.StartApplication)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/wake", wrapper.WakeApplication)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/sleep", wrapper.SleepApplication)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/preview", wrapper.PreviewDecision)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/traffic", wrapper.ReportTraffic)
 	})
 	r.Group(func(r chi.Router) {
@@ -12287,6 +14354,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/decisions", wrapper.ListDecisions)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/changes", wrapper.ListChanges)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/changes", wrapper.ReportChanges)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/metrics", wrapper.SubmitPodMetrics)
@@ -14486,6 +16559,262 @@ func (response IssueCertificatedefaultApplicationProblemPlusJSONResponse) VisitI
 	return err
 }
 
+type ListChangesRequestObject struct {
+	Params ListChangesParams
+}
+
+type ListChangesResponseObject interface {
+	VisitListChangesResponse(w http.ResponseWriter) error
+}
+
+type ListChanges200JSONResponse ChangeList
+
+func (response ListChanges200JSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges400ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges401ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges429ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges503ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChangesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ListChangesdefaultApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChangesRequestObject struct {
+	Body *ReportChangesJSONRequestBody
+}
+
+type ReportChangesResponseObject interface {
+	VisitReportChangesResponse(w http.ResponseWriter) error
+}
+
+type ReportChanges200JSONResponse ChangeReceipt
+
+func (response ReportChanges200JSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges400ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges401ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges403ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges429ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges503ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChangesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ReportChangesdefaultApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDecisionsRequestObject struct {
 	Params ListDecisionsParams
 }
@@ -15160,6 +17489,313 @@ func (response ListMetricsdefaultApplicationProblemPlusJSONResponse) VisitListMe
 	return err
 }
 
+type PreviewDecisionRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+	Body      *PreviewDecisionJSONRequestBody
+}
+
+type PreviewDecisionResponseObject interface {
+	VisitPreviewDecisionResponse(w http.ResponseWriter) error
+}
+
+type PreviewDecision200JSONResponse Decision
+
+func (response PreviewDecision200JSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision400ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision401ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision403ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision404ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision429ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision503ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecisiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response PreviewDecisiondefaultApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplicationRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+}
+
+type SleepApplicationResponseObject interface {
+	VisitSleepApplicationResponse(w http.ResponseWriter) error
+}
+
+type SleepApplication200JSONResponse SleepResponse
+
+func (response SleepApplication200JSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication400ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication401ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication403ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication404ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication409ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication429ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication503ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response SleepApplicationdefaultApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type StartApplicationRequestObject struct {
 	Namespace Namespace `json:"namespace"`
 	Name      Name      `json:"name"`
@@ -15311,6 +17947,167 @@ type StartApplicationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response StartApplicationdefaultApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplicationRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+}
+
+type WakeApplicationResponseObject interface {
+	VisitWakeApplicationResponse(w http.ResponseWriter) error
+}
+
+type WakeApplication200JSONResponse StartResponse
+
+func (response WakeApplication200JSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication400ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication401ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication403ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication404ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication409ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication429ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication503ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response WakeApplicationdefaultApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -15928,6 +18725,12 @@ type StrictServerInterface interface {
 	// IssueCertificate A certificate for the caller's own ports
 	// (POST /v1/certificates)
 	IssueCertificate(ctx context.Context, request IssueCertificateRequestObject) (IssueCertificateResponseObject, error)
+	// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+	// (GET /v1/changes)
+	ListChanges(ctx context.Context, request ListChangesRequestObject) (ListChangesResponseObject, error)
+	// ReportChanges Changes that went through another replica
+	// (POST /v1/changes)
+	ReportChanges(ctx context.Context, request ReportChangesRequestObject) (ReportChangesResponseObject, error)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
@@ -15943,9 +18746,18 @@ type StrictServerInterface interface {
 	// ListMetrics What every application and each of its pods uses, with the age of each value
 	// (GET /v1/metrics)
 	ListMetrics(ctx context.Context, request ListMetricsRequestObject) (ListMetricsResponseObject, error)
+	// PreviewDecision What would be decided on an application now, with another spec
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/preview)
+	PreviewDecision(ctx context.Context, request PreviewDecisionRequestObject) (PreviewDecisionResponseObject, error)
+	// SleepApplication Let an application sleep now, and not only after idleTime
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/sleep)
+	SleepApplication(ctx context.Context, request SleepApplicationRequestObject) (SleepApplicationResponseObject, error)
 	// StartApplication Start an application that is scaled to zero
 	// (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 	StartApplication(ctx context.Context, request StartApplicationRequestObject) (StartApplicationResponseObject, error)
+	// WakeApplication Wake an application, as a request for it would
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/wake)
+	WakeApplication(ctx context.Context, request WakeApplicationRequestObject) (WakeApplicationResponseObject, error)
 	// SubmitPodMetricsBatch The measurements of many pods
 	// (POST /v1/pod-metrics)
 	SubmitPodMetricsBatch(ctx context.Context, request SubmitPodMetricsBatchRequestObject) (SubmitPodMetricsBatchResponseObject, error)
@@ -16327,6 +19139,63 @@ func (sh *strictHandler) IssueCertificate(w http.ResponseWriter, r *http.Request
 	}
 }
 
+// ListChanges operation middleware
+func (sh *strictHandler) ListChanges(w http.ResponseWriter, r *http.Request, params ListChangesParams) {
+	var request ListChangesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListChanges(ctx, request.(ListChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListChanges")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListChangesResponseObject); ok {
+		if err := validResponse.VisitListChangesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReportChanges operation middleware
+func (sh *strictHandler) ReportChanges(w http.ResponseWriter, r *http.Request) {
+	var request ReportChangesRequestObject
+
+	var body ReportChangesJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportChanges(ctx, request.(ReportChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportChanges")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReportChangesResponseObject); ok {
+		if err := validResponse.VisitReportChangesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListDecisions operation middleware
 func (sh *strictHandler) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
 	var request ListDecisionsRequestObject
@@ -16458,6 +19327,67 @@ func (sh *strictHandler) ListMetrics(w http.ResponseWriter, r *http.Request, par
 	}
 }
 
+// PreviewDecision operation middleware
+func (sh *strictHandler) PreviewDecision(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	var request PreviewDecisionRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+
+	var body PreviewDecisionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewDecision(ctx, request.(PreviewDecisionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewDecision")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PreviewDecisionResponseObject); ok {
+		if err := validResponse.VisitPreviewDecisionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SleepApplication operation middleware
+func (sh *strictHandler) SleepApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	var request SleepApplicationRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SleepApplication(ctx, request.(SleepApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SleepApplication")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SleepApplicationResponseObject); ok {
+		if err := validResponse.VisitSleepApplicationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // StartApplication operation middleware
 func (sh *strictHandler) StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
 	var request StartApplicationRequestObject
@@ -16485,6 +19415,33 @@ func (sh *strictHandler) StartApplication(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(StartApplicationResponseObject); ok {
 		if err := validResponse.VisitStartApplicationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WakeApplication operation middleware
+func (sh *strictHandler) WakeApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	var request WakeApplicationRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.WakeApplication(ctx, request.(WakeApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WakeApplication")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(WakeApplicationResponseObject); ok {
+		if err := validResponse.VisitWakeApplicationResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -16611,480 +19568,504 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39dttGku+r9GB3j6UEoihZkm3q5MylZTnRJLI1kjzeia2JmkSTRASiGTQomsl4z/3rPsB9iPtg+yT3",
-	"dFV1owE0SFC2MzvnTP6IRRIf/VldH7/61W/BUE5nMhVproLeb8FE8Ehk8OeVyPM4Hau/iEzFMtVfRUIN",
-	"s3iWw8fgeiLYPf7I5IjlE6EEU3RXyLhiccou5TwX6s0s4rnoqPIjO0EYqOFETLl++L9nYhT0gn/bLVq0",
-	"i7+q3WpbPn78GAYznvGpyKm5JzLN43Qu/O2cipxHPOedIV1GLWYzPhZsIEYyEyFbxPkEvlV8qruSiKF+",
-	"xjGLcxYrJmf8l7nosLcTnrMFV/rSTDCeJHBTHk8FW0ziRNgnK7bQV2SCR0zlPI1gTPKJmDKZDkWHvU71",
-	"xTxn+SRWLIlVzqI4YqnM2Ti+F0zOczaSGf5sG6Qbk4nRXIkI23zQ7R4zmUKveCp1uypTw3THM5kkIqNb",
-	"9ro9NhBjbA++mqdioScl1sP2y1xkyyAMUj4VQS8wA1easyn/8INIx/kk6O13D56GwTROzRd7eobyXGT6",
-	"YX9719/5ke/82t159tPOzdf/HoRBvpzp56o8i9NxoCf0Bz4QyRV0Umb1eXydJkuWT6SCbr4Qs0Qup3qZ",
-	"sAV8mejbFZvyfDhhqVyEeqy/nw9ElopcqEc0fjJjapnm/EOHvR4x7jzokTLPOGDfx88ZzwS7S+UiDWnW",
-	"mMwikdGIxhnTQ6P0gIkPfDpLdHdywaff3MewSv0DmZR62TCae939A98QvYJn+Fa4frqZazn4WQzzcsNG",
-	"8UCmfDiMTbNmPJ8UrYJ/wiATv8zjTERBL8/mou32HMrpVKY/QeNMK9WMDxuaWswJjqC+stzYSIz4PMmb",
-	"m4pP/wztxQfpRl/wsbiKf/W0uZ+zqVQ5U5JNebo8hjHmqVqI7JHyiJZE8EixXMJ1qfiQ662pOuwHMcph",
-	"R8uMdXtabpR6vdftNqyYeBrn1ZUST+dTuKcLuw4/du2aidNcjEWGklKPklD5cxnFAoXlXOVy2p/nUg15",
-	"ImCz6eaLNNd/8tksiYdcd3/3Z4Wyv93I1h5s31/MEn6jZjJV2JrnPLrEFq5oxyyTg0RMvzbtscOm74iw",
-	"y/c8iaMgDCKR8zgJesGCx3mPHU60wNQylSeJXAh9icgyqQ+Od78F5stesJjIRMv9odSSepTJKevCRB51",
-	"VRAGo1gkET01CIN7nujjJjicBB9vwkDlPJ+roHegZySPc1jIernT6Js2mEbSRM2ztJeKqVCx6lEfe6Yn",
-	"Hzdc0Bd4Pw56fd+ZhkRSYFNGMR08cDjwYX7MbnFgbnFnMsGHEwb9ZjxnsCk7ulknMh0l8fDTJmxoHuLM",
-	"mN4yhURmJAh2rfTaiZwfTT/Eh1jBBrFT8Kw8BfoHoQ/SQayP4Hz18Nt2febxx1aAjNbKjNMefVwds1sc",
-	"hVum+FIfakvG04gtQD2QLJIw8i9BMH7aPtGHMk+cATt012wf59mceUpk9zEIW71ExJneAQeD0bP90ePD",
-	"J08Gjw8ifsQfD8Wz/WdRV3TFwZPHR+uWNzXgM45vP10y1HtAMeKJFrLFen0JQx2J9JNGbmSf4qzYn3kq",
-	"2JQvYSWCGjUEIcitEFSd4u+dcSbnM+cLM8z2VGNqImelxfy4mJtXJSG2YoyLpn7mRTzkoENSh+uLNh5O",
-	"WBaPJyDvprFScToOYTJkphW1KUqcWMG8fCtT8UlTMtYPcGbDo9GiXq/PXUeH9cr/vMlS4Ggn5EbxB4X+",
-	"57mCjeucDPYFpQNhr+tOIEtkOhYZGg+rJxE695nnb5boNQY9uTXNNdIeTqhS+47ZygGNcXcVCt0lbr4W",
-	"+oQzlXwWWyMzuN8LQppcEON3capH9goHMwymQik+FjRbqOmyCVdsIETKpjKKRzFsjkxweFVxVhVTErzk",
-	"cTLPNhjcoovUEj26n37cwUJyOsLHPE5B7OtnL9lSzjM2nPBUrz6JJ1fjKecMBt4S/f7n3CWapR12XbY5",
-	"UV1WaHtyRk1gkRzO9VmOOrVjGPQvzuDkEVnIZFoY5doUCO3TClsdxoTpkcZXxLlicpEynC1rEWnjROYv",
-	"5Vwvqk8QO6nMd0bwFGcyU8mq+i9trA20mtIEH5Qlv3njijktGvZ55UYmSDqo+XCCCkxd9oMfAy+Fob6W",
-	"8pyny08a6VzKHW11wY7Os2V/lIvsClV0bf84w7Xv7geJxppRetXqYbNv+Yyjdi4zELTgrtHCU6QiYrkM",
-	"4URJQENBZVDRqXrM8mxpZIDuJ7vUXd6BPmtb0XHPOb/ULda3E5GCAWoeBx4MMmw6flPy6dHBelvyYxi8",
-	"Sfk8n4g013MoPm0bzSvPcjaTEloIslzeidToSNh91p/nE5nFv8JbQsZVjz0XPBMZu379/emr0g7aK5bE",
-	"24kEl85Szv+4ejVUm/WFthL0DXSj2FqHYykj78aKFVtkMh0b8VZZDm/fvt3pO432rQmtmunjVK+6YSYi",
-	"fS1P4Njn6k5EWkUrLw6R6pXwLsDhDW7qLilaEfc8TvggEZ+6GuxzKiah92QoDEA8DxpEhGvmVFVp8z7S",
-	"41avCdu4z7gedCtmUqlYN8L4gaeSzsT/6dLADgQ0oj8cCqX6OBcVFa8sMtBZJ+5FtlyAGtwb8USJsPDt",
-	"adU8AEvoJgzmSj8QLC099rNMzkSWky+rJo1qnQezEDz0KEwU7LJOMd8DKRPBwVRy29T0KNytZDboodTC",
-	"vGh5yHiiJHmq0WTQex7WKWwzOfK/2+183W9Kfm/dDzjRIA6QksVVapLXXW1vAgd/LqZqcy9pqNfHGd6L",
-	"nkfqBM8yDmenUbrrQ7csz0Ah6/hAaZ1ogYIxB90hXOsLN4ui/iI9TvAYCEE5gkPrxXHue6FtTZs3l/yZ",
-	"74LqAeYsoNKMFrITdVHdBdwwl+I+FgtYylEU637w5MJZ4rQ1nN3k2SVhoATPhhP9nkwoOc+GYHNUXRG7",
-	"4ITSy0/PRNALxPJPk8G3w/h1HITBvcgG4HBWeX2jrVqer0e0EHGxTfWgxrTej1lCju+eHnTcQimFzazK",
-	"yDPxhVemGZT6ktHHK26gAbQS4mUwcszcBsoaBti0aaHmA/OLOta/3U5FnsVDdRuaHakoCphP2C79CIbd",
-	"QGgDG9zKqawEQOi4rc2aNonrM0lBUe+PiWz4IRJDiE75fyVt2f8+WjnUGY82YFeVZ3nAYIhMgTGH+kwu",
-	"2UCwn+fRWMss41PQFy5kFpFOV92SR4+fHlTjjLVm4Dou9Jex0F1K0Es8zAR2ZA5RaZ9WU97i2Cl6qrOS",
-	"vFu60Hh8EcySGQjjwBtsxhC9AGaTxApDkbgAtbpSih3BMWiDOaVgnz7lQapoYXGj9Q9rajoXli3QOErE",
-	"dTwVQe9ZF4b/UkC3VNB7DINffO46Uq4UuZvJiN6YCR4tS3dk7gdcV72grxIhZuhnHo3ioe7VgCc8HYKS",
-	"o580QrcN3henL5N4PMnpiXoG9Hx1bbzLPD4TfKrnVX9a8DjHvz/6NAknHubGtg8fexaZO7C/tRNcJ+YW",
-	"2CsVCeVOTIvXiw8z6PFVzrPcarvVJfcyk1Om9CVgY+o9B9MRMnR2RjG3EIGEqxyvhSN4JLMp14skknNU",
-	"yakN6Xw60Aqgu06q770qtEv7nDjNH+8HdUUyDPSb+8M8vo/zpXle8Xqei508norAMwr6zhck0taNvr2O",
-	"7nvL78Sb2bq76KqPlX3wW5t+GVHpP3OyeSIUS6S8YzxvffidwzPPSWd0jr2j+pIq7dR2LQZTbA0aZ8iT",
-	"OB2f60s/lrZ/adke+VYtSoWW2+VCRr6NUpEnrfqVbXY5iCJ1ljbuq+/kAhzlbJ7mcaJFMt4SsngEtj3K",
-	"MDaUBBFpsZtIEK4eE+eAuYLrP5YE5qpbr/Gyq/l0yrNl7ZhzcRWl08CRi6aRzoBW56O86sq7xpEYtBSK",
-	"xpcE6pqj9XuxrBiYbU413zlVOwTKUrg16qWyDTZGn7SYiDVj8kOM+AlnUGiTvbup9dJuv1b70FVqPPvR",
-	"hMzWbmc+Fuci57UOYyPW9O98pSzVurnjbWJzBa4h0JJWTfDaY3YqePqPE+CfJlvLHXcOozVC940S9LwW",
-	"Q1SZS32TbybLPWsrenD0qWvtFsjvsw/MavyHbYer3OvlRSW6x3jOfhWZ7LC3/C5Oxz2mRxDc36DgQVA+",
-	"1Zsmxmj2ssP6C34n4M5EaE1Q/zqTkXPFS57og9+8A3RGySNmtXSmcjljSqRRnI4JVqvPxrEUYO5hk96k",
-	"YMr0qmGxIU9TmWubUL/PNYitaYC9CcIAGhuEQalJQRjQs73GqTN618WJWbEBsiy+54lnxxNETaE9NoSo",
-	"Y5wOaUBF1M9D8NSLe5GxgRgWeMxpVQs+OsBzscDwuf+t9rqGwWCulo16yfVEMLg244nR6405xGSKy0Dq",
-	"JgJcud4DssLRaqLOTvi9YAMxnmNoOp+nqUgatJrNulUoPw8+dwub0O91UCJkE7nAaKBII3LZssMPH5jM",
-	"2CCTd3qiRp93kkZxpvLny/X63A88F+lweXUn8uEEbCpr1jauQDOPAHI2MxWnw2QeichrchV+/XbNdw0y",
-	"/yIDY3GwzAXiJGWm9zdnwyQWaV5eGqvtN+j+xqP0CdpWcVB60DGwPYxXHUH5roQDJ7LdT4DakwbCT35k",
-	"3bIIrtPytcP64G7uwW+Kx1FrPeFCRkZMtfJvGgdIi22QgpDKBB9ORMS47naPjeYYk86lZHpaPu+GKHwy",
-	"jcsaN2dFJH3eVuBmWSk9FQnuBgn4eaWe45yqneQW41KXwAB6TT/XZs9ljpCtjXYgngKthpIOjBDBI1yx",
-	"t2JwJYd3Iv/Mhwi9yLsH7FCHbmhOa0S+8+yhY2n9i42rnGJzdCHLpJx+zjfrM6fm5fi0TbMAD5jPCOJ3",
-	"Ymc+ozWK21dmbCrv9R8pbWXrWszETGbt7SR0vF3CTesspbb2hD1c3a1XzFplFB2p5egZjqz16ejPE72y",
-	"I38MlFtfLKi6aj4cCi2BlcGEQ5aYE6OMAZsAPxYxgFyioh3nHfZ2IkGY64Yrluqn6SfrjwyDvY4hVIAn",
-	"pzISCcIodp5EB4Nnw50P+x8O7nqEreixsykfi4t5kjznw7vXo1HPor9i/YuLsKxeqkdXT33QC/a7+0c7",
-	"3b2d7v5193Gve9DrHv5Yd7rYdtXc1zJjMyFniahlcy1kFrUMFTdFpV+nFGoa6ddkcpzxqeo4Jsk54peP",
-	"mcGQsi05YjKJROaAG1WPKTkVAxktmR5UBs4yxeI8xChfKraP2YWMFKEj2RZnv8xlzvVu0advEg+XLBGg",
-	"UoDNNRBsyiN9G6Cmee4Gsoc8SRSe2sYYwdWkl1YhZKuzErLTLLNfhuwMs0zgG60eFb+/0isKLzqBYNmJ",
-	"THMepyLT4xCPT7NMZrXf6NvLeVr96iTjavKDlDNqCdsCnREAAZM4i1gmcFvIVA8UxzHSS1SvefyM8bDc",
-	"gU/NZLQNM5MLlesb7CQokStKepynORvw4Z2LrNV/bXcY4POmfAk+2spCOvItI1rTXnhNjMBwUPuZEiJt",
-	"qwJXJBct1QLnbF7rEzUnegeNAHrgJFCVt1ZW/FDRL9iwuN3mBm1dfH9yxf5trxuyi9PzbUwoZacnL676",
-	"7E4stVS/2Nk/PAqZisepiNhgCWLoFQLIYSA4oV0SKe+0cMsrg/t079n+mhBubVSwE95BSHg8fVXCJqzE",
-	"UVTwVy5sB0BWEBfT0lH3/VueiwVfsv7F2SOLr8Gc5rpnEU6dkjOp4rFrzo7F1NibrXc79NdX5qvtP/67",
-	"z24qDsMjDIebo7FyMobBh507Kzp2kljlO+ZhIl+HOuonyTFOba/IvIUbjplJYTW/eJJwTcJtyZWTJAFl",
-	"iAZhYPNga/4a3XB9z849z2hg3+Fcq5eZnOJjis/mgcU3xaP11nWyilfpHHY52LsbVQuPh64y2CBeuQm9",
-	"u6cvosKncwXernF8L1LEdRZPx2FHqScx8xkxRdkc4ItbSiSjjnP9N9+wR3DPo23994Qr55Lt4GPoNsCm",
-	"Qq9ugxmFDZthbqu0xLx0O/h4YzbuBZx9TWhV57kgqPUdZJtPpFamdbNmmRjFH4TqsLPcwG6GyVzlInuk",
-	"QsTdFU96pDDXAH33hMQumhILxSYyiVguxwBVonT/VMIdTM0Ev4P7wKc5QFgbRZN67oucFu++n3e7j4eg",
-	"oPGpgE+iSO6LFYCCFqAwIERIxZEg4K+8F1nCZ8qqgWi3pKSG1NAjDgVA0RbdJRXqiY5z3Whusnxw8EKt",
-	"mE5kpuWfTEWIeoke4irKxE3VWZHVtnu/x5PZhO8FNoPHne6yk5zSnAHHpvfqTIBjFmYINo7WFhwBayFv",
-	"iRzH4Op1ZRjJlo9hAEvEXN4xvbj5eOOBfjj9KmBDrTq4geTC3vcvzv5ib/5oxqd4qztQGz/8+ziNwDN6",
-	"s0Ek4jWIL4xFFOO/EshSvPFKX16VkvCMdfLRdBzGdvV6alpGs2Se8SToBbDRZrSD4WSGLNMTmcynJH7r",
-	"/gmUIQaESCIBdjhhdH9WMr3g+rwOOrpLHbjk3Vc3HVxbNkX/O1lKMbHntNfHSPLqYS82dxfvvii+qb/e",
-	"fVCR2qgV91im1/FUK97TWfGw/tjRUQEeB6mMQwlfnKBYRaV0PE94Vhr6JYLkbCYfLfKPZWF/RetrpZZW",
-	"UWJRFDTACnH49Nll8dAovJzjgSWxIMwTUDnMxFCrvuC9jcRQi1vAC2tL0Bj9vcK3W6RxwXMpssXTJf5s",
-	"EhHgDZQtqeWrytlXHTUfgYit/YQtAxoSpS0unhQ+Ka6KNiI2VaRyPp7gFRDt1sqoau1NgQm4nCdVsOz+",
-	"0weqjzyX07i+83GqGhV1aMFmKvq38b05C5O4mOg4txQbhZYgR+xWnxa3ZC5q69va5R32XOQLgbOg9Cln",
-	"jlaeCaPcH1s1h92LbIk+zOpiihVTeUy8P3gOy1Q88tgE5uhaOzWOBVMcXY1CC7whur0ZG3IljtlX5nzr",
-	"DBHwBwwW+hg3CFKRRkzJgoWkxwCqDs/D0YKNrIoFbwIYpMU4GyGVOCTufIDbAbciT/SN7sqsYggaLaGt",
-	"d1/dvH/f2f5jzSTq/I42kRWyvhlQhQgPPUocBHxro0x7vXFMjlaNye7ft3YdAqX/2rkpPnX0x6+2v97+",
-	"okNS2eSwqr173AJcPciEsgePbenz6H6vY+/ZriibCVf5dcZTFZvDqsmhWE0LfzCDiHVp1nyA5ezxRDnH",
-	"5DXPxoKSimuapa8TbcGtjlvUWSyP958cPfVcLQfguo2+FanILAK9FgbwheaMe3S9K9WMQaGuXmdzAmLA",
-	"mKwCYOAX5c44vvwm+L3+1b45LFxknqFtWJMKsm/z77iaEHRwg/MHoV4l9AfmcFgbEcNzccow2Nxj4gMf",
-	"5snSZIzoJTmS+nyJ03GHlRtkDck4Z1tFpgwG0vtRlAmltlHQnMtIJP2FPq2cK/XTgaUh1dah4bXL5HSW",
-	"b2vpbVx7JU2FmkzQHMyFSoRSlJcRycpexFzDoBf8584bJbKdM89SLzXZf3jhJY8UO7tgHC88ZgMxifVh",
-	"nc3BjzvL5IeYtC1Z8OOJJRw+/tS5oZR3cQPdGPA0FZnWcGU1brDfjrvuD//27/+hrff9o0dffd3520+3",
-	"f/8vP5tdaAdsfYsoqxlZlsqQnS/fzOlwdiVUM8Gjwh9Nu2AFos/9Q84uMpnLoUzY1vlwtkPP2TmLYNmZ",
-	"O1XOl8pwONiQxUCMOehwoKMoxFJz2l6EOgNXE+VTQYyrDMWIcweKMZRTwXLZswphYV3pp41Bh9TLXeSK",
-	"cTbl2Z3dKhKClfpxC740SiWuVDebi98JPQ4jCiVIE8ddQoDBvy6Rya3FIrBklk66ZrZEFk1K/o7zHFXX",
-	"7KHLF3SFBvLFB3oyK5IO13JIuyw0vShJBraVZ3OxDRKtWH7m25JDsvAzvrNeRHzFdlj4FfFl7jfw2tIl",
-	"JWnKcHPg/1n9AufGooG+u4pfbzqgQqifZCq2oO0hdsE4Oz2Me/WMggqKGZgiYGQzNtUGp0N6GYIRop8V",
-	"wUhmcp4DvcRn9NhV2+x127m5Zg0Ie+NRGs7m15NMqIlMoqD3BPgOS5lmeoM/h/0dp+N+MpZZnE+mQS+4",
-	"1MrVpRzEGBqbymzpPGnvMAxyUMKcAUJup1mM7pGgF+xWW9qcKQCQg15w2O3uQWYtMqC5l5vvvrQz0ecf",
-	"rE7LjVd1/GKuv8rr0f/naoYb3V2wKf1O/sP6oi6ciJ6821aORJeM1rpwcHN6vXm1xfruq5sOUbDSykSj",
-	"oo1PEbHPISG9Q8Rxh2WwtpYgpJnXGgQz0DF5PfT6K5MmvublFwArd9lDPM92coXo8U5GUM0e8b7CjipC",
-	"0ZveU05Esi/j0bLNmwDxChpHQQ1g9GzvPEK2nH3POX6aZbGWW0tvavJvnoeU0qXMs0DS+R7lNr/+rFKy",
-	"lXkW/9DiWd78zSIrm/LZCkw/5rt5h8VJ8qImnEWJ2LgNl5ioCgiYZcHU0DD5RfbYuz9u/a+Ofvo337zH",
-	"h7wPtm861m6kNhW+irVz1gB/Nrn0wMNh4EiephVYDnr128nyS3rrIc7KB4l4qW0KCBGV1mt5z+s7JjLL",
-	"X5lw0pDDd46HvyIXV7j5K9LVJOOsOiCrimztLNssSadOQVwHS5uTY+2r2x6jup8b5vJ4z9HNwiIDMeH3",
-	"8XpUAyXsPjeXUxKJXlBynjcmbxuCAuNAQIghJzZsxCYCYB78TqCFAl/wQmZ3YPFxVeZgI2tmypdsa+hA",
-	"yobzLBPpUGvshXyJFdE6iYgd7D8rXKoh/fq4i7IBYKLUFxLdBo+fCLUG1vv4qIR/9YmlYFjy17TI8a+4",
-	"m/ARtd7iuKOS3OuGHnOgPHgmH6sYXj05eTwVx2w0z8ARJVOhEPtpSDtdkzkkfBoYywaqlt2LqMO6DFLt",
-	"gP8znsb56lHba4UbLqv71UV2LnjKTi7esLkCZhDdNwhrTOMkiYcyA/f6QN4LG9MjvwCP1iLf92rIZu/M",
-	"RhmPU1o661O9HcQlesnGEtbyWELKSJxPKBQAHJz1zJyQ9oxxQxhARyoWbsDgWbdbXDjhCkDD+kmIykC0",
-	"eohI06Mu4VP0gQwRqQnWpQCSpeE892U2VeDl65m+qkQPtGYfd2urdo3aAMT5TpZuYcJSciDbwkQiRyfa",
-	"Xt38o+7B0/UTnQiepbW9V0FxZoKlIka2MNC+nRtYKhHyW93FQCemDf2C3KjbeaIN9wVKT9iyXMsiniEB",
-	"JOzg0gZ25J6evUzOx5MZZOHJGa60DFO9bFiv1kB3BcWFn9fvlmqys9cccv676swYdoXs1RYIQIvRmTEj",
-	"vT4FD1iL/bxukqf8wxUlt17YDC/bkmYJCw3RG3lQZMcWc8MGSz3xZpxDlvHcAW/Bofg5Gl91anjlJV5V",
-	"E5nn8fNPkJVHT5482d87WtvCMplI89GFczwSC2yhM8nHrIsw96ogAGNis1Hsfib6Epm+EIlYn6j52lwH",
-	"pYfmSkTl0SgJE30WAH7dgNcnpcWmDdmJSBxqtNAqS0VdoUx0GDyp6xOcERSmAdefVa8yUehMh93HDKAi",
-	"Q/EZBnaWyYE45VniEZ0/lHPAMzETBtgkeBSnQik2nIgh4iadUxS5hkIGbIkAsgSsBuqZWPZIsLv5QI/7",
-	"I6VXfCwjVxGEqFAmtG1jff2P9IEb5zFPXoiEm0xpGChIt1HKbjIaa/MKEJrHVAUqmwt8PLSc2YQFVJuQ",
-	"odPAYgWQB9KVFqrjF72m8ok+TdftdnMtnRFGNyLmzofveK30thBJcDS/kIv0bZxGclHa9EeNRz+CTQD0",
-	"kNuBNl79qQD46YhnVkXgbJAJfmcxVQXnAOSR9bSOGDI14XpRww1TrYwZbTgBfz1CL552/wO4bR2989iI",
-	"zNIVFWFLiGB3tOn6Q7zeO2mANzaFH8aSzWcmyQR3ne4oHhEINVikn0ERgzl5M/PMyOoJ4Z7JmHFlKoit",
-	"moiWC6pNy+N0fOmH8l0aODYw3oNoQxQ0ZQlR2xWueQhrzxPB+BDKfwmkkyTtyVxaTG2itSVts8ZqYjDf",
-	"BjWYqtBAmJwTDqNThVrTGmd3VXRzTdKiD3Mz5bOdO7FUJtMguFmBzJnymaEijvyj+lzOjezTpxEJ1XiK",
-	"Qw3hSyHuGhCI4Ay1i9kdxuo4AQ3/lCcJ/FgMGhvEKSS7ud8Z+wlvyIxyIEpP1dNCoAdKB9PfIHHFa8S5",
-	"hOYP/BZ9txtMEw5aeY4e73+pOYojMeRrHTVnKSaWXtHlGFbJ8s/hqaHMQhgy1eRo0UoDlWhwKKXptHa5",
-	"yFFvwTUETfT4ZzqHtNac+L5JgM2lvAOWgWQZFodrkVP5yDTKxOMdDkMgfTcsNXuHmNRn+up6g45RTS85",
-	"iJCvzTRDG2a1bL0HOYlqBllzCngIBiAYGdC8OKesdF4i3ZkKngLGFaA6jrPHqpAgmUkFhMMyBEgy5sOb",
-	"nQs5qHdCzLCAiGsnkqHqNWtlFlacaV09acga1EMXg5OYTGZ82VZqldzvnhud7p4vq78e2t0wCFeOkIfo",
-	"piTMhz6XoQ4nWYCYCWXFYQxZWLgnKK3GBpUREiyyCWCI6deZzHJ4Qc+UDa1Qk5l6oQpybqmBOFPwGn39",
-	"L3MxF1a79E1Qa0l3XRm9+qm0GSy0Jv5CJ8reQhTibNJeuPSSWFmuBE4s9c17A4XEZ9wT3jUN6mGVEqWR",
-	"raK8or1Lep5CarIwhQ/X8k1hTq3xpxVJ3hPBk3zimlep7kcVLNUjAB25t7RIrNmUqcxwTOKccX1Fh72F",
-	"k4M7BweMbKzYKBOFIzOfiOkxOiRrPme3Vs9UbziRjFqv3TeVYXqARlXJVkA2i2sCbjZz/MMmxRA8jhbY",
-	"jxBK57Cle85xSygdNGextAsSf4XE1qJ/hHApncVEvBYDT2EJLF4RTF4TsnSglb1c++usAL+GMCIegsih",
-	"MIvzwhA/Zq4agjmKRQDJgORgjSJQT49cFmqVATwfcPpjAbh4OPn0wxZG8W1BtbKSRsS9toYtrh0tmyb1",
-	"AmzTxmzLzKcF24aj2k6xbBxYYDhOqAKXQ/cEe0OUmXM3ZpJ+Q/Az55aPYaUt9a65LYKFVhxkpbNPS8hK",
-	"E2oP6/Ak2eIha/jVAcMNQjboFG/65hvGi4/b2xs3PM2zuLBfID3Hgfvb0QWlKYpHI5Hp7xs83p/WS/3r",
-	"IGQcoDvsD9+wAf7197+zP0y42uId/2u37RWDVVc03a7HsPHG32tAK0HRLz2Q5de5A+j5pXo5DljlQs9A",
-	"lWwtd4xK0q9pA5fFsh2QPxT5785ToJ21b8vbu/zAWmvdEL7bWOf7h7fVeUjRVPfJm7S0tlaKxlYmCmnz",
-	"mBiNxDAvlYRo2AqVXAqZOUkSvn41rSP4ccVeXPG7PsbfPSo35FHIHhUNeXRjH9EkKrdyBB3njY0ooY/z",
-	"T2iLZ+FX4hnuBJV/2uz0Kka2/JRiRCtPbz7dfBjqK4s4reShlAozeDBlWve6zuYCPYf94VDMcm0oOIlc",
-	"oOP0B4m4llf6ZVq5QW0O1FyKsjPElNkcH4gNOGSQ4FmDPBatVFI5baKQsMmZpGWaZKJj62NR0miWkFBp",
-	"wr9xST3cvO7EJ7gk4eIWNl4jn9dq6Nz69DN/jlv9HWP7O1A5zsTQ5INA6i7UBLVUHl6KSW+aXLnswFqY",
-	"KmYYu7Pcsh5GtvotFm/74Bc8vNQAwZK9XGp6ScMSL+QbRD7BJpCjHHmyYkUcqXEKM7OhJ8Mgxn8H3/pH",
-	"D2zPLTbiyRNccEV8AsgqJ0slf0iCQHCMRAe6Vid8pgekTrcyS+KiYF6bIgeYcL4XBnEU9ILu3k5x3d6T",
-	"oKlYDzYGLRo8fCGKXTmsnboWum/Pup19ptiWAQexZ12mtoNKeR86CwABrA8e+/iTBLGsfjMpVqzb8Khz",
-	"x8oCvCsVtOgFe+y//8//Zd0eq7WUAdS8MYW4c/Tk6Y9QFQ2jV1k8HkO6IzW7BmCleVlVbdBRohdFSWa/",
-	"Sb9p7Z8sk5mfYTLWqvk8icwhTU09pp2ndX2iwGsncQ2BQfUYNREeCCO0lDqxZ8TepPEvc3Fc4BXHLIlT",
-	"YeNKeQb1yqVsw9C3UbkEu+ZbAosvET++OmCEEX5wxvhwhDHRpIYGejCKEyfpD4wvsHwqxQqRY7vKO+ny",
-	"qpklGQYTkUTEVwqf56mpBu5LFLKbx3eMuqc0aCAizQUBStYvnXyjZHe99RqX2SJWE5KoyNKHMnSoRQgs",
-	"FQjIt1uFsKLOolpWva9NRg54Zb09hlmc9xhAz044MGtGiQiZBQqE7HKuv3ghpjyNQmZijyHD+GzIXmSQ",
-	"UZqxSzGU6TBOxDFi5NrTU1Zx55GRd2EzGy7sbRj5oquhs5LM2ij2ys2KE/ELFt5wK3etI0L/guU3TtNo",
-	"JuM092s/FtYEmN3U5LfXOWF4U4b82UUPokckDRznfBvhxxMl+3nzU612ZnLM5TwXwGqp7zNFY+MMy8Ye",
-	"MzGd5UsbA8T+kX0O0YcamfO6Bjozd+gpf6f3wA+CK9FczE5mjjtZi8QUkmYZ3BunY+S5Q7POBHLAXtNa",
-	"P3Hve+I3K+tS0KM942rOdamwvvJY9qD2iQvsJod/ERx0I/BFWGs0T5Jjix63CH8gZ5BpUUQA0kCaMb3r",
-	"1rxZwD/oa1tX+CH0n6nv3azxlAM/Q0CwARbQarwuGtDNv8e40DH2D8Og4oMYgmgfX16cUIArdJ4x5rke",
-	"RXsimEctONWrMSpE2oyDhn5tUI9OX76+aBO8vT5SNQbnOC+yGetty0U2jVOeN609KGMNIIIFX9YXnu+h",
-	"nlJNoZVGpt3lN7tzb8drlWz8gZah57wsAJoEh0FICZXURc5dZB8/ZrlM8Gh1OE/ACxLaoJXCLJZ7YVAm",
-	"JlhsPCtYzANCom6c0zJ71gVzvprdeSq4mmdae6OYcAmvMkzk8K5ntzqgCOMCF0A3TzcqjzLkw4l44/el",
-	"XE30oNDoff8XBtda79NciWhduHqN6Mvmabq6lkFeEVghWxAdvcICt5XaR+1E7voaCrlB3qMzbON3VGt4",
-	"+5mlzyKR5nG+/B6cBmXFRqk52IeTPJ+p3u5u4UbokFXdUffDDvHQdhI55EkQBuR/+C3gyTjoBadX+4dH",
-	"UJL4PugFQKwNmeradEcmhlybtacnAdQ710sjBg5QvTAHg7d/ffGmO//r+Z++//7iPAgDfW38ny9+Pc+6",
-	"P/7nLye//Onux+/QdVpRvqj1PpX/NlbqVq8qlNkAbIYCyO10/jsaq4rXaj5I4iHTPxL4hrM/Xb1+xd6K",
-	"AfteLNnW5csT9uRw78m2wV8bGpdbfdMtwhdACLA/vf3+qqR3+DMm0WVSm9QyI9rKKhI0TNQp7wqp4PU2",
-	"I5b6jmxAIw1nc72eCe9GjrZHhGxRxQhMeSRCRy+jNWZ90gsxmEh5R4bJMfvto4NJZ4WbMpunjCd4VKqc",
-	"L92XdFgf9VkxnSU8F8WkQKkBAoyIqVCx2o1hFHrsfQDdfB9YgCASAVKGmqIOhiCwoIgEIdjBaCIVDVHT",
-	"KESyearYK3xLaAvf6I739DVgHS2yOBfo17W12m0VjAFCLcy1use2zENN+otUn3Kew6sKbMRu+E9tKrKI",
-	"gRUv+yvPSQPnOZvxsXBzQEyh+MpeW00PuFsi+NndufnKz/RELQNqE3/tK6/p8Uixi0xO9ZE5V9BiA5em",
-	"87zD+qlvWdALd+ZZ4qp6dkmhiwNIl1zwKGAincBf8WRw60EDqCThmszAw8PHh2tzHPQhepHJoVBKqNV4",
-	"IAvDU25/lBBkVukLHym9wvBpIa5lrCRWbHNSBBQkvwI0GzMULA4/XbIsHk9yVUt1iWTI5inwtNnXaxVK",
-	"wfwYa4dEKOrSQHXK8oWkrF8DtXW0UZoo1r84g7nErYl8/hjSoi6xGOKKYJoMhH6d+WEP9pxqtk8+fhKs",
-	"xtlUJX9x8X1D5Nhd9J6wpPMAiEnWfpBZTgROZ/owiJyKGx5ag3k+IRaJGhDfLASUIPcii0exViQvTs97",
-	"aPfpScHyKud8ZjbRzpDrRnW8umG5LR6yveICeFFR3RGo02TJKmrwI7kvCZ0e+k7DYkkVkdkmE+gRk4vU",
-	"QLwNEyjetu1RzEuEEZ5K/JFoWdg7EjmPk83VBsMYsYqj8zOwR7hknCu4N9fRt30Mgx8qhfHXxWGN3bCQ",
-	"WT4BHCiA0uMUCwMcs29Pr9nu/d6uuUORAEdhg2R84CT0Td8XDZdUnEReV3nBSfyv4MrnCK48eMzXhWI2",
-	"e/DvHrj5V0Tmf2hEBumljcT7pHhJ27DIjVfsumUy61OIuXcFGaq/RCKjsrimnE0pNbVncpjM+flIOdV4",
-	"i7wdSu0i8pCQ7gJEt1bqOszWKDavAZcVXlbAmfCpxh+AbwwZ1AxFc3MiE7oVtOJSac1UGhYUoIRFGhPA",
-	"9JOX3jYH36N1VBXSuyjbBnUEulrvQtVh11iyE94Rp4CwDyGBAbE35CZCFRapPdHKIomqtVzxAeVEzBM2",
-	"iVUOZmGPDebDO5Gz2LQSfYtxyrb2/7a1Fe/sbe8+3Q7Z/t+24t2n2zdM9+x6IZmCGRfYpKnIxpg5opWM",
-	"dEwPO2aczUQ21G9NECOEcoQShUYjuIX8m8/+o36SYutWVfmHN21Q/3OdgRSnkfjgVa7s8/YPXTNrx2XS",
-	"sg+qbjd4akitvVnppwHrtyqrP6Gb/uzk+fS8XDZ1fTHadfVoq6o0NNm8KrRz6RUjSBazAmRk6GRq/u2Q",
-	"3YkZekkssQIndcrYrQlSTlsy8ETvE/SjllfTTEatUhrNa/z8VG3Ybfw+3HrBZORdbQwRAm8CCqOU2gOc",
-	"Ew6hdpu35DxrQQhlxTZl/uRS3pW0khavctZ51+OPrK8MYyv4YK95nM5FY52cVHwwLidXibG9IJ3Ko51N",
-	"MQaqG3piNl4DmQ7y3BtSa+dd1mG5ZAvQoSGhIJeAJDaVIukzZX21Bmai36/ZRPQP5L14TrFKjy2/LkbP",
-	"c8e1gydVUuVB4WDwmxGw+aB6PRJ/YgEYSD2qcpMWvr6iis92xHrqbdU/T9nDwH2MV2o10krVF4ull6D4",
-	"Oaag0Tat8OLUYsvqEVMiz7FiMl92WMEPTTl02uKZZ2mHXfI0ktMe4yl4GbnKT2SaiiG4mpAufiQWQjkl",
-	"HuKUjaBKNN1AQq64GPFaCxKuWrQOqQpRh10Ifnf69rzfK65xyhiYZEglZQp5crlIlh12od/Nk16hQaEH",
-	"Tyw8rVrxRK3VlcH/vQJXpsfbkOrAF3cCeRjdhIiOE3DtObVQMS5bhAEw+R4qRWDtChvUfaTYmM/HpjhO",
-	"qbEmRNFQrsJA2yGS6ZpSJfrv6iQGYYCTbH4zyaJhYCZD/4lDHFTrgQRh4GSM+Oyxc63MXXDS5zfyGp2D",
-	"G1GfSX5rbqpPK8L4o8sRAd2GO4noolCPxYIBmHurJh4vy1isPLKgqiXVq1K5eRxBslsejFNvV/pWwqeG",
-	"ZgJ5C6Gl+KbWL9CjcE2FYsqvObl489Obq/63pyE7Pz1/fflX8+nF2dX3+DeTGev/5fSy/+3pT5enVxev",
-	"X12d/nR9dn7aRrROqdJPQ9IITgV5UCED2MkVp2RzgvtYAi8QO+2M4JmM1NpXrxjT5ifP07gKK15fdceZ",
-	"CHoCNbEYp5vGFa8uxVDEsyoc0BZQoqtYpi+7F55aMvU6Q7V7btZ1gZ7ha2a9zu9mods+Fjq2FY71Ji6c",
-	"22hfAnwOdjZHyxCtWutGq+9guPD0wyzDmhJlM28DXuA7rHFUKrP0ZK2KoJ/AaSjMoJ9pgftK5vDvKWSq",
-	"BWHwQgr1SubwuWWJ0h/0cMFT4C/zSPhgnwufyg//GAaw1FfW1V5T9uwTKxrq0XRGZ7Wx+jBOAph46P2K",
-	"qV7f7UrYGktxk2Xm1CWeK8zmJSgGnemxKoRKpYM+9fmVzGN/NXw452czQWSnZesU+bginnPUg08SOY9O",
-	"7wkUVYunNVZL0adnNR/Qa7ysChWUGFNj4BajoDM6tVq9wESGVpYVh8H6PsYCcY3ZcWdOLtxq97vHRpsJ",
-	"njed/COqHIR6H7oPsOvkgCSAW4JKXRId2xi/AFq0eS5MISJA5jWySno8K2vN6BjpoLwKghwhsP4qkYtO",
-	"0EvnSQJfvpV3IgUF8yoRs/y4wAUTabLuit6/eIfHj3AvTKjWCLs4HckgDBY8S8vH2yrBhlN7hrfih7fm",
-	"AY7H3Q8qNPukLSCwKpn0girj++m+ouKA7ehN4yb+nlZwpY16hHvoIvhVZLJQ5wuunSS+Fx2cgZ7R/AC0",
-	"w9MlJDB02FtIDX8JoY+eMW4mEtB7Jn5gyLgEOG9HAF0spr1nL7BtgWJcytQwr2e0X1mGTOQOSoEW0ABF",
-	"Dcza4SDrMMjyLZopDGOQHGF/S3E/E5zESmh6ofUAg2FLzSJ3kKoGNoFAS2baeIXtNODDO0MamVLkEBvt",
-	"FB8hENUlDgw2riqZqGI7gsYQExpSDjLjlN/sGlQwuUEYwNQFYeDOkv7ajL3+uxgYNJ6ww9rqwhZttFHM",
-	"i/GTeb3ZN6VG0CVOU+ibUoPwO7dZ+I1tHC3zER1AL2mb1dC0CR/e9dhvufiQf8S6a+lQTrV6T4A68NzA",
-	"ZSE7B/jV1JQFvpTDO5F3TgDHwe/Al8r6icjyKU/5WGSE8SiAVI9KPwN6WyEZlbIAPtJ0M8W2jLvoYLv8",
-	"3P7FWa9Yz7ApEErPti5eX12zXT6Ld+/3d/UaydW2g0hKYZQUG0tCg8xBcS3OY9Vje50usNjPhznCntEQ",
-	"hdMbQks41O7CgvEJwsBtZOVj/+JML6TiRRssIDOL5jXud5VXNv2Er3d/LTWlslze4lxsaB68ToVTJyBB",
-	"wDhP2XfX1xcMJsYm4+A8aIthyfY/fLCTeMwOuk9DdrB/qP/3LGSHHz4QBNKExLRelyQgiR3kAYnUX+Y8",
-	"o8xCnrKJnGchFvjUz4A/QCsoYJXko3doH49BjLtRuBBcdFGcAd+yFmbCckthR/B5B3tdaFqpLEURWLwS",
-	"w0zkJEU9eJFoFdXf6xGtYJdEw6HQInpXW/6xKiqVLSPasjr1JxRVngP+gn7Os7n4GAbi3t8vU8aBlozb",
-	"Jd2fwTyvKj2tARAV9dM2/8nmrR9Z8bnuhRWB67iuG/s95EmCvAA4SCFL5FiZFarF1bHNYONmFRkYKfFh",
-	"VGyk5qqY1fria8uLz0R2DppwiXJtv7mugKMv6wOe9GgT3w0xd4WY4gwzYcH+AfmfwMBWpLz4tvW68hhr",
-	"EbDxWGurVBfZw2Mfm/wtnAMAasdjbd1xpbW0NOJZxN6aQ5JQYVt0iu3E+tygv3NTwqr4Sj+K6+MF7dD7",
-	"vZB9d94/2bn6rr9/eLStTzclhj/BItg/0Efk0QHLwN8LkAFwjA+4EkcHHfYSRN+dWBae+bFQPTaQ+cSQ",
-	"eLJBwtM7NhD5Qmj5h5ExrL2JwIgKlObps9Iyevy0tI6weQUE++vdm6+/+WqL+b9vWFrzLGmqSALNs2c1",
-	"UDIOJya3VBg9PJELYWrmMuOqeAQaheJLtpU6G3InFTnEaLeP2STPZ3CU0xNkmkAFXHOJg+QAyg5f9dn9",
-	"7kG5/Gx5gCBD5o+93d13f9v947/9r/fv1c3XW+92/3jz7m//pj/4x8QfftLjZFd7k0Fj+qk2PLSvpdZv",
-	"pu62XRTODGWIiB1nBsXyrP2Furlefu54q86STy0EnqSWwfeWLkScnj5LzRNBEf1r//wHSqIoKIBq6Wdy",
-	"kTpOHmuo42lof1AVhhGj2yLo2ogRo15Rmblc8OnOcMJzmoIi7Qnu7Sh9eWcop7sUnle7193d593dD1Q9",
-	"zy3KGiQJn0KFOXMSVs2RG0egubqZbQ+fR+CPdkVXgBvu/MXp8vzXP++9+nl48Prty/iv+5fJjz/3P5z/",
-	"fN59df3Xx69fJJO/Tl/d/fj2r9/UegPP7dDoQH9omnxJVMXI/db+FK6qlaXj+OmafCT7Rt/Kdwq5rolS",
-	"rYZkG8zyMRYkL9HP5iQFbHQDkCZu2lDdh2ezN1Z6Nus4v2r/6lUQmwLZ6TxJMFe5FJVzXYKJ+EyPIp4p",
-	"8aohKt90gxeUfUKIs4lxMChDXtUSCJGs9SCvH+e0bU825FqpQTQqfacOY+o3qBuQ2XWMic3GVwI/X7y5",
-	"9npI53HUEvvx2qn549FGBwJwiCjdXfcNiGBD5Esu1ap9AbV54OkReGVgnHQHUkkusUuhcpmhbDewRqfS",
-	"bK+oU6/cmkEKPYZRuQbrLHfJ8DvseyFmPSwHx5fA8PuryGQpmI6vD8JAX9vS+DYjVtxsvsGHfAwDS6jh",
-	"M9m4B3jEWRI7fHngc69LkGZY0w+CR/ZYbgluqukt/2RoJ99qvkAWh0YA03rikPheeDkGyJcbmYS7Ja4s",
-	"ILDwZ2aAmN4EZ7QiHPLWrfprGPXilLlH1gbcgZTTtZbkQUZvlNhMFFL+0doLoQ+bjE0mEFrYMrvJ0vqZ",
-	"vX4h0gj3tKmMB35b5Hl4JXPz53WJ8oGcqzftQWGYHQbryGn0jX+xfiJRUJOv6POfWkSPsma1eIfFy7ek",
-	"n+cbk9+RwuhCRgSkeM69GQovHa2vbGMUcOG7VC4Qej9OZUaRhWIyh/pyBFWYTbdjv9v5sP/h4K7wXL37",
-	"zd2Yw9mc2C4O9vY7h6YsIn23t9fZ/9hEYTiTEWphXmbEnSfRweDZkN7uUeedRleHBMAiELRCN32c+/LI",
-	"1jgNNyO8GsrpVKY/FbNVthQOCXne4Lp78HLww3ZMACnoPXumH4yBFT1zlBzwpEhbNJPZMTPZYzt7NhKF",
-	"XgYKKnb18Vdg6n2TUry5fjiJqeEBgZOW362r4nO4PgvA9s0HN4iLVyq+tH46p2MddoXyllx64I7H45/w",
-	"94QY2yB1DRqke+tZASsn3Y5dw7xfIz9mXaLG6UvAma5A+0OFCpZiTVoscgyRVsrKMQWP19S7a5eZ0cBR",
-	"tRbvrJvlRfMhGl5BqMKUJuHEbz8Q43lqQyKU8fcFuuVlYrID3zBjWi1pYCKEyPscOAdATiEpQEiJeKZ+",
-	"9ViuQ422QGgC/rA5lRfL6mkVl4Ff368mojXoQZJaloSCXwKsqBWUBW70kXhY3Fx0L6a3wJS1kMLnBXOT",
-	"qk0dPcl2KXRH1IyWd0KBTMwzAkiRJRdplTDNFygrKpxuQJdXKNVTHgm2FHmvVtgNOFrqdVRNrRdAcKsC",
-	"D44ADbrPEmUUxHVU9n+A9DUPIIWaQMpSQy8rmReAmChyCJCIGRjYS4K3PJZebf+oae1UrjzoPjtqqS3j",
-	"7atRhL7s5IlUDcQt30mVMxyfVgnuMyKnWW8LY8XdxgVmJrdWVzdWbM8vJVeGombETfOpnC56+5bMoO+u",
-	"ry+CEP65asi5LvegXFUpbMTUQVwvw/xwU1Z1LLXMKg0d4zOe5Q8YkbyEZ/KPzeoHEJLejkSez7S9N5yt",
-	"N+9yBH/PkDyl0hTfAr603BUVZiWi/G4K/UZxZNw44AspIZWQhNyQhX8nE8L4+JM14nQ2byoQiKK6MG2g",
-	"gqx1xqwQDW0zK0yGRstcB4/E8fpn2uH3HcG09t0Pl0w+vkvHgbPeC9Nc2uDaTL8l9IwVzFHbognzpIEI",
-	"ByYaFXeo+XAMhMy9V/3zU1OgUY6YW6C46lHaf7pus8DbQ7PUnX4W4+PfMoWCX983WSazjY1GsOBPgcRk",
-	"Dd+dk91dta4UmyUQR0Q1bKCtww67tqwAsWLd1XrwwbNn680tIy82PEpN+jg9wDuwcu7z7+vtalPqMiq3",
-	"V6Narmx/N5NxJY+PP/9xBTfzSwJIFfH8OgFb6GhZlMenQqdCaBJP4xz4Fcr8u8avjiQlhIKNFcb1wIej",
-	"ajUgB0u3uulmLCt6wPvkdV7L9lyUDG2jcm2aCeBE0Ru8NbVXDBI5vBNr/X3P6TJ9R1ENq1lDUm6hxCIT",
-	"+HEXrBofaLlSdTchCvENz/1Kya319YGcq78XRLFQrzq7WgPp+hm3XAdtC/kFXrx2hOBYn/QlT7Tg7kNk",
-	"LgRtv8nsAX7wYhoKSCLiX8GxA5bCIlZAXElBPkPmi+V2HKZlAHtDFWkeR6EnUxnjl+AK6lliy0RghuSY",
-	"NtiGtpAgruX2R4Nlrvd4m8WHGZKYtiM98FTwtlEvHE+g3PQV1m5WhSbc51M4OmADgPaNCoo8mChwcOBM",
-	"3074vbjtEWgwW7oOa8qsJfA0gFfh7qKcuRWqJjNZfyCsjcOVPy1IG5FVFSDWTsyWbflGMYS1EFKOjRwx",
-	"EjLbhV1ccbGXxTUxcjigxe7OM74zuvlt7+ijF0imjcTGVDm/4Fut25XiJS03L16PztxcDmVSsqYAbbO7",
-	"19kLwhUk4VSeq9iq5i7XNnCeNNkftoxkayNQ3/Hd/gmErTMBQIM++gJLTfXhZfpabXDvKJqoL29wdyEs",
-	"qt9EKnENwDC45pFiE5NWoC0vKFU9AgQwH97pDzbFuLJw+IIvK0fdgeMlrnBBtDi53OuKXg6WzLfWH3BG",
-	"PbgIme7KrFAf1s2Xc3mbyfLW5v4S5aqrpZwfbuV/tnrIjaFLRwNzlTcjcYogsFdraOioe5I16vCNm6Zv",
-	"0wtIe65zIR0TvxiENIFsgc4RqUS95lKcMngji6SXgnQDhfWzy+G1ovSTZKI70EY+lr5rKyvbiL4W8mnV",
-	"9l5T1KK+NhtXlnoziwxeolJzb+hQETvmX5mIxFkSwa4NOpc3ixONDvwmw+Nuk6rdbVfxz9EG3zm4n2Cv",
-	"23n6tNPt7D3pHXa7e4Q/aBMeLxV8wVE3lVLe/Ubu42B3IniST341HkJ4SeF8NT7XqgezkF/givx4Y+ul",
-	"0PS6ZU8Ap60vof307qYx+m/3h7sDqusVX1Fdks6I0E9uDQczeHRaBX0tyoLKKsUHe04OGi/YZXbEbgyX",
-	"L8hitFuC3n63q7vqPxKgsn9ZzKMvVN+ipTzCGQnYTmwkOGD3BnMZ3D3+8Kyz97ShnqGDmm9v8PsMCmv7",
-	"NPAOl+2j3CZNzrRZAUFlYydxdacYnxLX2rRQmy05boiEl3E+YWYUQohsmVoC4PIoFKUOO53O8mXP4lhS",
-	"thTIMoVeRz9V3jEbS21CkifGclwC9gAe02GvU1EyCRY2yRu/DPEbJ4pJJghHQm7Dpa6vpyKBliLTFDYi",
-	"YKmTIqziBMCOMmP7DOshLZySNc7PR12mjlmK5VmAf6q1b6fEldaiBptDU1ljOKDkxVxa0w0cjHgHjgZW",
-	"mS/qRkwEZjIgqgLhiAC7gJVx667eW6yLlDqJVM7dpg4zYWOJ0gCqNLvzDjnzPAGuZCraTPbh1E/vV8ea",
-	"7O2t84s4WI69fR/BpdnTtT1kK1fXew4mMHgmQlNLqwAYL4qcqAZebYO1jXwV7iyVbK8A3AKbNFUpc4hE",
-	"gI617LUsjPA0gnwsAJBp8xxbZALLLjks7D/9Bj36UL7Aqa3NbGNblUezIrGldHPsDvKHVWfIMNC1tIzN",
-	"/rkytzmPcGDxq550Vbmc6lc04JXgJ7fstal33XMyvkMzMZQYXJLNZmBxKm/hgerWpNhiOMDy8HFKVlOk",
-	"SsMVNZ80ZDeDoOeK/EnIFoGtNS5bKgMClq5eI2Xo4ZZuP2DH9ZLX8nxbC31gX4g9XrV6GPnxWj5Y6KtP",
-	"gOUSvItT22hVTwvTYxHF93Hk1Ap7+eovO3tQzWHCtsiztU1yKc7clK+pjOaJxElDF1nJX7Q02Thr+njg",
-	"9HHf18f7pmSMb+N7UdBTKHYLR+PtxqTa5gWONAvLukaxL31a+hVG5PpDf75MP4pgcQBGCJ9TfJaZ+Yon",
-	"CdvCY28gEj11Rf3obdeddPbq5PK0f3X609mrq+v+q5PTqyAMXpy2+vKn69c//Xh6+doblKZ+PBcTfh9v",
-	"zDX2nVywEVe5wdCMJZsjxXokF6mp26mP+ClmrHwns/hXbVEkFzIqgiKPtM6ELaibt3DJC7lYL4OwLxfk",
-	"4oP73sw2uutj81SfE5K+MtHDPL5fnS+j5ZtuStRhrweQoNAjf3DBmK8Q7qRHLhNDmeHuJMYnJ82Hzpdc",
-	"zocTfYn4MBSz3BBpUfSQqTxOEojggBphuWk67IIjUQvBrEQMTgqiTgWWcpXL2UwQy5LWFcHjaeOSSByo",
-	"1SQRscPuY5Mc7i5WHJMgDKi7QRjge1ua/Hqk7TP0h+I5+pN5VjE1F+QE3oCHbiaTeBj7yiq9QsZLnkLR",
-	"Hohgtijp5n9JFaPULBL3nq7nO68CZi6Q8/ACadtbDq4eK3Oj/tPc7II0KhXyIKgrM8MP71SYgiQuP2sq",
-	"dH31MbC3nuTdD/vBhlYxYKvRIU8fQn6HHIoXeq0svSE+DMMYpdwsKjaI00j12Dn/0CQZwgpVbpLIhQIm",
-	"hWN2HqfH7EWsoOYb7FWrY4zp7CV/uiWg5B/05gDXj7mx5XpAlkl8AP0Nj8G/i4ehU3wQJ/GvmCYcp5Fc",
-	"NProidfbqMxFRQ4ib1OS1BQTjprPUEWb8iQRFGTQhwilyWVjgToVoukdBpIum89CbUFGYOr29dhoEw7I",
-	"uAZLFkeJuKYYKdboSyLkBV69Oh8ftUBKNx0WlwT42UBYcKtKtDitSO9oZC7BvBCLJItTe9aoL8tEonIx",
-	"W5GUWPCzRZGICk0oKkhGih2yt158rBWZBjXpc9InSRFDBeJJKgvTygijiShgmVVps4q+ZlOeT0LBOb0J",
-	"zXpZoZyWIKMbrMRo7qaBk4e7xiVjMCGm0K4dwqJaIBtkgt+tyUk4OlifaNGKelmv8mmcJPFQZtp6dImY",
-	"QZw4XMxxys7j58Qymhu66xmWQT/28zTb55PMAt+MS0GurEFFmQINz++xyzevXp29+vany9M/vzm9ur6C",
-	"5v35zemb0xfOd4rEZ8hO+iffnRZNrxzEpsByyL51x4Ku6rDnSw/4A2DABZN3j528fnXy5vLy9NXJX0Ni",
-	"+S6VNJbZHVq+3NjA1NKfLvvXp5VbTMFr95CyE6WPKmdu9JllZyYIA+/gB2FQHbQgDCpDFoSBM1JBGHzr",
-	"vNLpn36Y03avYeRSDpcX3Omf3/R/+On6tanojwfa3n+Y6bBUtabj316e9q9PL3+6/q7/KgiDH06vrszf",
-	"5lnNmSCbFH7ZpORLiUTbdnYV0vZKmxybn2sijZpZRgWc/bHDAKv76oO4OmfUsxrwBKmMvtoN/7hz8/UW",
-	"+7r23fZvB35UypR/uGyE/Z6lKhc8slQXzsXkACJyXjBWNlN2/XKuMP9btKa4+Au1hizeFscgGMcttBFF",
-	"a+h31Uh4tqJ4PmYLwRoE0jOKyMsRG2Yy7REzWkg0hRFfmm0+lWk+Cc0/zg8LIe4oQGCdH4BXLdT4XCQJ",
-	"2+Ls8b7WcvkyZIovt90604ShwV3G+g5P6u+0MfJ4Kn6UqTcNDCAJ1Nuz/qs+0G4OuBIhU/PhRJ9cp3Mt",
-	"BHafiyzR1kyh1L25PvE469xmW16yn77e3bn5+t83KgCDQee6/FpT07co3GsJSwh67+yykLkCAMojy0gU",
-	"yTXxPTBFUSnfomCv49MrV/Itnlb5QUaCavte1d3wnuwRomA1ccGGejQddpZDQasSl00pxoG1zbFR5nEO",
-	"lGtqXErkAqcbEsG1uetUlZnEYyLXNMxvqUCSzjQqqgMa2rtELuhixBYqIi9B3jioaTHSa0wUdh/Awd2m",
-	"gZKCyPHU42TH+msrbYWrCc8iJ83cgwCEspYQDYD4KJXvwrqIlljV7nKusNJ9EfnCWJ22YL0lzcRMDidt",
-	"0m4w8tuc9bYy2KSW6fABt1Y2HbbVqyfgOM5kljfmBOOgUZRZOuNK+ZFY47GGjRJL/Ig8ss7sG5MDox7e",
-	"bFTD/kP2jNef/VJ/SaWOtDCmJiX1EIrhHDTZ2TylGS4qNHmHv/UUYwzM2fZrwxv1idAC0eD9KkiiLIvv",
-	"kQsn2O/uH+1093a6+9fdx73uQa972Dl68vTHoIBLBL1AC5Ud83nncPRkuMMHw0gAgI5gH3t19EbxHu8B",
-	"XNTyNJb4kBhw25HQDJwqadXHS8BoPIAPY1GgFVeVFNSXFayTa3StTdPubceK5tw0TzGWYK3MsdGvzqKg",
-	"F3T3dgoo0d7TUq36Lvvv//N/2V6P7dkIApC7uqlivT0KqEQWqkSgo7f8zqTkluuBbpy14jZ4/QYRCZ+p",
-	"9qkBY+kkg8/TSAsNyPoe89SlxsKKre0zJT89RaF1+anPksp4gYRtd+SOTSvlLVcQONHsNxdKJ5pkg+Oo",
-	"xK4a4OcPA1p7yimJcmYjNXd1iuM1FCV4UUoD2sRl6wJvG0QF8tLPeD4xpTgLLMoMk9n00pSV0Tqm2nNw",
-	"gVPEy0DL5ikQpTtIP1Cb4PBmCGVLwWVOj1jEqeqw98Hu+4CQDoVWQsYKT5FPvWBqRQcHvB1SQdmWEoKd",
-	"JDyeYkxk+5jtvp93u4+H9ib4KEhBREQMhrbjPCy0IUgkCAnxFdeF9NEKE3Br9+9bu46V8F87N8Wnjv74",
-	"1fbX216j5jOknln4tOc0AwsgRKZi6wqjuoZKQJ8JjKJVwGPSe4dgOBXh1izfgAF+lWncWWsbP6w4lBKw",
-	"eZLGkpoPS0T1+w6uS9viEVLkl11GpbJlX3K4/CrtNcRCs7ygUQagrkV/oiuc4LuhEz1FaCfD5yPyCcV9",
-	"iCH7PaAUB1oJhqld1HljZE/yfFZ1CRyu2jnv9nae3bzTPfytGx58/HsxBvjHjjsEni3U2oo2NjHHkal0",
-	"pzCS/0CGMFSh23oEPoubr//9EdjD1d/KjdcXaWGzf4T/Z3Gag/mMXz8efkMv+xj6W2aq6GTUSru2EO2H",
-	"ZSIToUePalFSjQtt5E6Wswkyb4/h+Cu61L5Heqhvqr3AESHUvdp6tLPziFwBvgyHGiO+cyAARheTUGze",
-	"tD505oSeilPI2OI1kAk32WOF1wY8iz285QdJGdl6OKC6TZrv2C8ddlFwE3E8++q545SqWNRuuqDrhlLe",
-	"xU0knrSNVuapGRba6okak8GJ8+tuWar3q21Li+/Ds0vNoLAFqPk9KJKyu69XwzARPGO5+JCzrcn+cLvo",
-	"t1lLfDa7IOS/flCxbTqx3J3sD/XCG2ezYVlOpO59IT3V7PwStRHdC0JgH2j04audhRhsH2PyLzSXEhM3",
-	"cbBu5F2tJMT4VMPS+jOajOXAhfXhnTKkGo7z2kos8NcDMYkRcI6mpoLKC3Dowh+UOztMYv08UPL9xF9+",
-	"n6KbsgPSv1mLvLJlQWskwahQtk9fODG3POCMnvLZzp1YKguXuVlxkk/5DMm5VQ6AqziHHKAVxjoQFsPI",
-	"6q2DPH0NGdWr7Hb9mBdk7q3VGNxr0fmVpesNyx/ospaaRSsmBgiXuhGaNtwvD7v8OWyIK8y/WWPE1Vi3",
-	"c8kyZMNua9x9FjOsRLrr3Sm4YNaU4KWrVpTgtV40HyAriUcC8/IRtF+4iLXNrc0QgiEZjLS5tlc4JokQ",
-	"jjNwHNraIzYNv0XJ5iYf7duJNC1BxzkeOErqT/fCU1LeeMAdMgg6tAXPklhbeUddRllCLTMO/E7g61Ws",
-	"ugsL18dBGcxjiJSlPSSScA3KFm1ogrFjwkvZtUszFWIbSuwHSLeA5kCstblIZD12i6N/S9GH1KLs7H36",
-	"Ahz5WxyNW7wGKHdMDAiSvMou/A57bReDtuxLmS3Eml7wJ1BSDzKsg98fM10o0l1JHStqc6fSdhmcNERb",
-	"AXVTjKu5PVTJDWysKBLmSfWp17qubc5PqXVt5YHfsnoI4XOodxLcYbNH9GaeauUjxapxGbERrsqsbZPd",
-	"OuJxMs+0ROo6DKl6GP2JoJn4GVyFcH1m8zAP90qcsHuOA7pr/36+zOFFH2/aeuW1NCkyVWsBBZtxqXXq",
-	"X+Yi1Y3dPzikOKo/NtDtdbs/enI0m/Lgzy56IE55TtLY7olqqmVGSCnM0GojXx+UGOocYYZkuJYz2G1O",
-	"G/VLczwzVM+YEo+KOn4bRh4qSW6rQlV98tZBwhKGSxXJJpvdZqpLVKgHTFFEyl6jwjlcWeagNTGslsG0",
-	"62wueuXImadgD4BBqUwPpKxyrabjgmQ7bC90Vk6ZPwcWC2gCcJ52GEXvnBzYSm0gLYXrfWT9Whx5CLWB",
-	"TAkNw8WM58SauF79QMUmmti8npIMZXGvQUVBJB2sKVLt2uyHkdRWCFTHLIUhaIqOagDOlzIDrQPCEpRg",
-	"TOoPDK1VP7T8RPZDmVI9Tjjr4DzTpxgmtYI+k1LOmUoksiNBAoWIEPmLR14mhCkWSKRyPHcsYFzXNEba",
-	"0rOaUYyhfwKVy5QddTcpMXjoLUxkxGR96mJlwAs0a3psKCfYjI3eNsAG1pS3OrPooybK1r4ZdZkiSLq0",
-	"ZbDcT5zCRtfqgN7OREJJsvQY5ytWhKqPhXW4TD8dQl0LRHtILFEpLfI57fCQYDJhpnVruDiJanl/DmxF",
-	"nxQ4ZMdasiErFUFNnLIPzfCPjdIqr2WjPlpQUwNsK5cl1bSqlXZYvyyGB0LvPVsmCNEGxFNd+LRZaQKs",
-	"Qmtz+flA3otjkjKQNQHaOeW8ZmIdWCI06jxuapvBbWoNFimwQDqX1fidwFFqYke2MjnZVoMl0iYUKbAl",
-	"Hbbw/hEiKHbF7CbaLWiQGyu3Wb4CnICVqvQlx1QIKVPogvOE/duXxndC+0ULnLVfyKSKkrNCg76aT6c8",
-	"WzZkW8+nyA6IoTcPFaeeQtxRuHUqkXyXNOMTeIghNbqQpJ/ERuzzzzS48IqWtSlwUyj1v7Wpa+dWpGjh",
-	"Z0l4LtLh8twnZ+KpYNKWFsAZs4cPwlDrczPVx0y76gizw27bK58dtr7y2UNYnaHV2CJ8Gz7JNz+F0dRq",
-	"PjKHGK2SrwJMhyCg7eKn/deyhmGpcEeLyXZwRGuvrrEI07Jy31o80emns2KdwXKZbnyjWqOD27CI/AgH",
-	"slQkz0a/BRNpni0RGDuKtYbtgmrhphJo1res84mMGmnK9lbhA971d370woY/Z4JWaLiTaq5Z/bUJS9jw",
-	"QRHh0Tv6l7mWwxBmIlMtzlgkteEzhlIe+gyUyT2kjBtYKajWcP1XptYunOymoDweTEo2gwdWDdruu7/9",
-	"8d++gqLH7766aYMW+MTh87BM+c4NSyphk84x1SGVICSx3l+P7Xe7zZm2xiEECvM8rzofLEmMogpJZm85",
-	"pmcK2fTVEOYxZMCbx0P5QT0tBn9MLjPdtsPu45v1jnhvgi7Ge19/H4T055uU3/MYi7/efAyDuRJZf+yv",
-	"3E9DyN4oke3ARcSxbdIeDJRAz9cOMKntlsEVQ65E05Kq5h9U9uEfdv7rZusd2/mvm6/g7+0vvqw+fjbY",
-	"P+zukJEcgr1ajPNayD/cXcH045PKXxaPpBj/W2BY81EcCViBO/NZQecQstmEK6F1bPij6tNsh/GNo6AX",
-	"HAxGz/ZHjw+fPBk8Poj4EX88FM/2n0Vd0RUHTx4fBWEg57m2RcH1hFtRS239XmL3W/MeuFTfrZvFE9B4",
-	"Rfp8WfViQvHsdCjounPweoarnv/0yH3+lQH+2ccXnIc7hdniec3Tzt7HG0NFCImdmNdZZSDUp7A+ptfA",
-	"ndtFQuMGiqQ8gxoHlh4MUdIkmtrY0na+1nCuwop7TRd/LKbUw48GAjSLyP0WT9sz8ONbLmCK1hOK+suq",
-	"eXHaPkRqHabdUBhtnRKmV1ExpcWQ2kHyqVblAfUWPHU2UGM9U/MgHLO6vbXBEpuZR1iCFrsFAbV8whP4",
-	"22ycCxmdYK3coMj61H+fGC7QK9Sbdfv1svxWyghrhhUVXOGH58uGWjhmbxZtqsoA/6b1PquyjTc3R3CA",
-	"Qj2otcfZtjbP9cpcl3o0V/EFZg6RQPcQ+m4uRkZmuPsNCEXUnx4pEiSIkrEQnApVy/pXwXQ3vQtfMZYy",
-	"8tWJ+33l4pqIy4OlpIyakKCUFmQVVmhhK3gJmKNGOGwy+8ps481u20SAUnWB1Vzq3YfLVO/2qnCHe1PJ",
-	"CNoFUDGTBq3KiSwm1E6LRa929p1MombaLooShUUZjgzcyxxvvsjkOBNK9dhQTtFis0G3Gf1msXsMy50q",
-	"QAvuinuR5jto1KP3c6/7mJ3yLFmy72L7pDgHCB8849hAGMwu7tiEYG357BvulNDkU2J9pBwSoNiWgWZu",
-	"d5hjOvRc9i6681Lk2XKnjzCSC6iQy5GRByrI43LQwkyZOhNQPCRs6OoknybYRT3YRX+InRHyYEoEnYIP",
-	"Jy5xAlVUM6OtT05TOTYMXDMIK/y3ZDxyVxW9wf3KeZv7tfNm9+tyK0rPgRYhXaqXZHMzlwvW/fA4cCnE",
-	"EoInILPZyUTLZoGSNl6QUw6vYoZJumw2TPmHn4YyTcWQ7CSKic+IBSsAO6l0iaXS/kkZH/BRt1vTjmtP",
-	"dqNi+JIKtQtubeeeAqNTOVPBD8BAIIBiCmFDjJ0NxFIiMW+JuK664o/r7wEa2JlIgZQX/mqV6be+lqTh",
-	"E2vNzarXE9710TPYpTBvN2zOPdOH05QvsT/Ivxy60NsJ8Uvo1UEBGeDEFflCaAm0kBiGxGu0CDmo3h5S",
-	"dBJzI52wznAOoXaUfDi+ZvMDFeG9yOCajdiC9tqxcjWMZalggW9Z1weSG6z4cCKVcODu9UJfSBibSuZP",
-	"lHEFXSbnafRTRuT9vpZkPI3k1P5Ixxtw4PG7n8RiykGLFL/MQa8vEp1+gvpFSOaR/MQXPPNr5PUKfZWM",
-	"YUzID3pBkcwBs2Eo3PS86Zv1U2di2DG8a5ZTphfsHHqwQ+a5/gqcyhYwryhQ/qqw1AKvYuakIcBltniz",
-	"S2eBrtkZz/hU5Jgd4i1f6xJjexh7PF1BkLTecGois1ykAiLG+4dHbDjhGR/mVATY7eVRd12UC3sc2nG8",
-	"aV7+pWLR5dk1JfGD3sHefucwDKJY3dE3Xf15KqYyW9I3e3udfQCRQtoxIsYfP+0c1CYXaKnemLTV+py4",
-	"7FmPlCWyYnHK5kqEbjH+hlpkVvSuqUtWdLDajnOHMswydWFZrCL6Vozcuna0I2MqDXC9Rc9DJxL4SLFF",
-	"FudaxWD3MplPhWrdiPXtGM/m5+7c+htjYpHYnG8v3nzmJjS8nNhJnYl5UEvWvN+N4a4yhKoJTAuZ3SnE",
-	"RC0+17KYrp0LoBiS2V2cjpkSOdtaOIg145OGDK/tzzhHUNOzlanI4lTFUS1W8rkGiE6+S+6rP0C5cUBt",
-	"h8fS77CTy3LQK14sy2mxjkeOeqR+h1ZqpfFaglfuWt6JtHVLv3TTVuhrrxrzdsyRzd2aJXg/2+Ipu3x5",
-	"wvb29h8zNR9EcsrjdLtk5jRBur9k9nCtDKGHWcvpTZGGX+pQwgciqXSmgJh/ORo1av2FjM6BOVCtoEjS",
-	"KvJcCYifwWqJTEgRmCZBgk1kQkLc0ACAKiYj8QgKBmPBckTjynkSEfDUeWJh0x4z7l7vWrvWtCjQqt0O",
-	"+/0SC6bFYNV0rLY6VUNZKRnh/mhRNauudVfgWk0kr7US8gpB2qYGCmG2FeTXTtEO5CnrOhBVShTJQAE2",
-	"hSBXiI1mQlj3lLSj2sKELum9n1w41Az7RgWDIfDsG/H9ZnPdGfNy7Xkz6mYrWDYQ4FjTOxBhw1DUlzAJ",
-	"kMG2MFg/w9AC6dCDpZ1OPbNxkuh9tpAZ1QZeJ+b3/QZ5MVuL1VThtsMGTMuJ84srt4szg5OdyqlDfuue",
-	"Rw4reHFqORcYJQUNMQdb/0nLsRpMogUSlipWmhW7wjy7yOQgwVr7dYD4aK54glwFsHLYlj4Rnh0cPtnu",
-	"sNuhjITJdcOZg56CK5pPtaDKoZr8MbvFwv235J1AhyJCQniOjw6NB1qRUHXz4R1r3DUfgSk0iFNY5+A4",
-	"yXmcVF0BPbZzaAtk4YN6FkvR7FbAJlPBw8/jhbjRWr/KOWDNg10+i9WuE3EcZ3I+6xRf7N7v8WQ24Xu7",
-	"dk7VLu3h3SE4foqLTcnRuQp6B/v7WvXK4Zi+LhiSzSiY8aI1Mc/SXiqmQsWqN8Pl0DODWjeuvQVJ9Evu",
-	"4hTcePQIxhUWvpaZPsXQkjQ+PXOYtYEUmFn1HvwTPpuhU2OiF2I8dRZOLlkkGR/AiZzXKgE/89UpNbNe",
-	"o1/2Llk9mJila8I8rbEJdc9XDUZeRSgUa2edp8kfmGzwXmUiz5b1DJ56Ir5kebY0wZc4NYsfSaMcnzb5",
-	"rsoFxTsb068XWaD1zn53fX3B8AKmV6TNzKJQVan03LNnzqvcCqsuZT/uljbrWutdbCQWsLLJZjEk0iTa",
-	"5JCKlgofx1Sd9TbjQ3HW4EF8+/ikFn6m+cVS2MhEoVgix1SgDzK7Z7y2vR77vIe5l9++z95cnukTQEA3",
-	"KHnPMipXxqSFm9JfUwWH3c51iOKlflwBeGM4z+J8eQX1VDFFQPAM0yO9O618g9lxdFNxAhZPqQ5BDiws",
-	"cuQYSD3GtZ2vZKpNCJvvr8ekf3FGTkUgmY4EFRiMTaGVYzxJlalrbpCedILOMok46uK99mLGh6iNmZgy",
-	"n0cxTMwtSe7bDntls10SVDsEy+LxJFelR3UCpyYt9d2O9wRK0NqhoWf35/lEZlSCpSHbAziMuGK3z+GR",
-	"7Pr196evbpF8DcMVSk4FZkHayA4EBU0MR2Ss9CJQ20PDpWIGYpbJD5b02jFc3dGXAsskQFVFk91LCXwg",
-	"oHWr8ZWByfMIXmFfd8qdLaTwLCYutqZB2WANeh/x8SPI+JH0ADEXaVFXRbGtWtQnE0rOs6FQ26FdfIZQ",
-	"2ZRz0FJBfJglPE5VpRRY5336PjWHiCKiStBPKKPLKQ+Oiod9o3EZ+6cCA/Y9Pf7vU8JMoAMTjhGtg8l8",
-	"Ui2NiasStwGG7Uvtut+ztRXJhGazhOs3+KioHWalmZCzRAA6SEtOJbRJuXQWJlVM06OBBz4wS2JFNBoC",
-	"U7MYnroL1Cy/siHPslgLXmxzj92WprbHSpsCuZf0nnifNm8KrdzgrtD7gG09YBNsh+/TW++6rrTISCLk",
-	"a7y2hBD5QoKoVzAkO6xfCK/e55BZUGwzHsXCss/HSs1F9ki9Txm7E0tkD0cCcAyC8trssqFMEjHMZca2",
-	"YMebcijlZmyj9LWenJnUE637ZOR5D/wpOVFvkZPGP7owSQbmYAtpxYYeh2amuMEQ8OlugZrPVuj9PXZb",
-	"0+5vqcKxYmo+sLud3dpyBrchuzWU63CxftUtZnHedtgPsSKQDxIDFn4+NSG0fmFkOC4qTgzsS71bcGNA",
-	"simU7tBCmrjNJOZr6+0S5x321u5nbBK75fN8ItKc/PK3Wom+lTOEodzqSdS3Fu3DWYjV+xQGMCoKXBuP",
-	"AazRdHmMRgZCkMxd7Od5NBYRpamQAvoeotzxUBBpMcn9/owPJ2Jnv9MNwmCemYLpqre7u1gsOhx+7shs",
-	"vEv3qt0fzk5OX12dwj2F7mhOENaE/C7qjhvDjkq+pHwWB73gcafbeRw4OT4PsxB/s39/9FiJvd+CsViJ",
-	"1jT6iHflP1IMCp6dpQDOUj12C7n2t2EBF6MMDppPdmv4JW4R1/Y+dSAaBq6QiuMCQkZWfy4lZnAWVLDw",
-	"wIO9bpHBC3ldAzGep4ynYgFLFFbf7YLnw8mtiwch5EcPs8XugXUQVOaQ/fYeDvr3QY/99//+fyF7T6on",
-	"ffExZAVVc5wjxscg0PSNsFT7L16cvgjZ+esXZy/P9F8vTn84vdZ/PH/9+vvz/uX3WgadXl6+voT2U+gA",
-	"zqZqFXTAuhwTEvA2L1W/v9XC+X0KUUmSrY4vWYBNBr3HUxZmJixwtxBRocUIWXJTqXKABPAMxSZWRkNQ",
-	"0/sUih6QNnFsgE0wSQf7zzwYvks4X4thx7LiMGR4aoxFqsWHiAhGqcX9rZZQVb1GSzVtY9/+9//+f3pS",
-	"Ded4cWBZoKX+V6SRXpkjmU2J5AGfvzOWoHXA4ngJCikNhV+6JyJXLJIANjJSEEgsudKLsKjsbQQk7gpS",
-	"WGxlI8OC7u0Z7HPCexjyn3LuTbKkBWLonCEIQ241MMCL1j9iWDRSZkwt05x/KIdqcsGn39zHVHsY1F+A",
-	"nBTaLzz7ip5hLATehvb7Y9ii6aaqQpum99hU5DziOe8gM2rpI5WExlpEMhIhuQE6wP/WYX1y0vhiMsiB",
-	"Gtk69z2slV0eq9LbvrFRjoZxg5d9pnEzO9FUqQQ/0rGzkx6pYiyMUEU2N+Olhhr0MkWshu0TgBG8s65F",
-	"d6nVdfoK60ZZX0vAC7apNdiwn/KxcJzhvuaZW5rG1evD86zHEYh5lYdQqBxJAYhs79gkRcDCxFgHihZT",
-	"3sZWa+qwvnIFxgSWUVPbjY72F1vy29uFozYL4zu5YJXnWeLYlu8/1x0sNcKgAE8/cEhZfCXz10kksusJ",
-	"T730arXlamjqEAoCwR0kxcNj3BhjsWps5KLWqiq5U50wdUWRAzzz9PHm0AjrExLTdE11/YqzJom1dbE1",
-	"4cmI8RRKbiEBCfy53dT28pHcchO1cHx6Bpo6plcssEmB6oIkRlr1MMqFzRwWScJS6URGuT3uGzoDBsxb",
-	"/ZbnUt5NeXanPnFaTKNd8mCbNY4aZoYeo0pvSImCkk1sQK0popBTrBHOfOv7G3cNN3VViTQ6S+M85skp",
-	"vHmzjt4U4XJQpve7XeLbzU0phwJ+tPuzQt9QifQvLujw2uj2RUTh3U0YaHM86AVVfULrGBjwA2mrX1SV",
-	"QL3g4MneHvpSbX9XEgL73gFeqrqYp+O+Ik4TJYFtvjIioeFxQPYkq413tD10gAPqa5gd+N1CDF9ikBLv",
-	"3HvwnY8feufeg1u7/+yBdx4+uLV2dT/gbscFD+qqcZu/u9Gb3+8Uhd/0llGGKQiUYS9ynbzUbvg652PI",
-	"nalbsTcfa+qzr0PFJbsOnAKyrZWP+fN3Nw0w47U6FAXTynMZLZtny1wSi/pmdTGCJKj2Wgiqh0mG1VKB",
-	"9G1AQOTIk/bPt8+7zx68z/f/JSE2kRC4Jxhnnm2xSiJ8DL+Ewwx//Ujl/ES+ltIdQRZYCSmjiAKUnJdz",
-	"9JM77DpAQaPYQGDOmN4g2q6V6Qt4FXiCOv8IlwW+3yuXPpvuc681G1Jnrkz819KxX82HQ6FU0FpbKcaF",
-	"HuaRSWdIGQVMOf8wQXLwL3GwiTigrbCxOAj9fu7ffy99K/LPs5G+xNn8r33wz7IPwKv+gF3wYDU5bHUx",
-	"qtPgx/EgaP509foVm4psDCH84QQBpE8ePz3aPmacXLVKAFYvneM2o1I9/5Bz70I3cr063rBRoaM70NGv",
-	"PaefPtuBW9CgQ3t7+9325vi5fjo0ELd0AafKs7n4+D9GpFj3Omao/ROq+ge/v5Gwd/gv8+J3Mi/AUQ2g",
-	"HxOWAsfD5oJ17lEvbLij6q83gHOkkkDXeM08zgSPjm2QuZQzEQNhSpnc4KD7jKoDUnUBzNnNRfoPEZ6X",
-	"Ahz/v5M341/i7Z9IvP1LSG2q7GEM7UFOEEIoBr3f9Ccna83v9exDAcg4zUV2z4k6iYh8tAgYyumUp1GH",
-	"/QWzwkBYWr6xVJaS04GV35QaxroAmZzNRGTL1JgiZ0roC0xaVcJzkZHQyl0+s9jNxtLPG8msAPypuhC6",
-	"mg+mce4kjLZV3jaTGfXE1N9ZJ6PX2gJbfpFFk49oOZiU9hLrObc83W1F1ZvUgflhCb1WguqlzAZxFIm0",
-	"9Za/lvKcp8vWG91lzNpki7+Ey2Bb283ZZyqOxJAjHqPI8jQcRjMZubsUkVm0NxEwTFvzfm+Xo5ercXO+",
-	"nUiqVk7QUgBjIWIVC8Vh6RNbi5Fy+xE23QANRoB4aICyDuLVEKof1w99RKVhshOiXvVO5uoOK4ygUkJF",
-	"cgDxK2yGEG3sSvEtvZtX7eRLcR+LRR8H6MvsYnw4vuj33sD4buSO8G1fy+NJaHg92pEk+iD6yeJdoQ6v",
-	"lNG/dvcn7+7quMN5hwONU9C4t/V2rpSHa3RBUioCAmSTWOW3+qz14b6Jw8DGKI4tSlqmWNjdwiogSdtg",
-	"tb0wxL7bvjYIxFJVKJNkVyp978NYuEHcjc5Tx/3UgCssAi3l9jQ1pUS0sXFbsBlr3GA/lLCTDe0uDeQn",
-	"gyIxHaQYi0dq24+TLJYSAiVFCPRXZcgj/PANFkQI9c9/+OaCzxXQTn5+0OOa0TwxoL8W117wsbiKf0Un",
-	"5JeT1MWdqyAw7gyHSMuB53WRawHGOizW//Fiug2u5VuZin8KmY7JXCUWLUM2QJtiJiGVl8rM6nkClLxJ",
-	"r3FkfpwqoO3yyvxSLLmIHLc7Bsai/SngDTM5CzX4ffZDi73wT7DW23hEXsn8pZyn0T/Fen+dlqbAavqG",
-	"wEov/BfuwVhf3L9H4Ig20FBkeTyCGVxhCb0eVRJdyC7h6EzJl5hrjDYOWReQ/aFCKkYY8WWRsoeJR6Q6",
-	"Ozn1jwBLr/gSPRZUZFgom/5qbKKZjMJiT5qfryjp0FhTcHlkUMf2ZspJpCLss3g0Er3dXXIP7b7qn59e",
-	"XfRPTnf7Jyev37y63r14/aLD+uqOEnqQOWchtfpDteT1lCL9RSaAr/BhRteZUnNxUkzIxoaXE+8ydLG9",
-	"YEf/9/z027NX7OT08vrs5dlJ//qUXZ7++c3p1TX8+j49P/v2yfm3Zyf9P/cX/RfPfzx/fv7t8+Uv316d",
-	"Hzzrj0+/PTmhvxen3/W7Z/3nL/887e+LX0a/Tt/+8vPF2/fpSzX/zx+jl395zu/68eFwf5x2/z9719bV",
-	"to6F/4onT2Ut50K4HCirDwFKh9IJdziHSdfEwUrixrGCZRNgpv99lvbekmXHNuFMoMxZeSqFxJIl7a19",
-	"/T4xPfitNR6P+2y1ce+0127On27Ozu8ee0NvP7yc3F8eDae83ty+3d///akT/H23dX3wj+agtd862h0M",
-	"7oajH8cnp6f7rUH7a2t/90vL+9wSrdG3YXyy/Xnai71zv308Xv8jDq+e7s/jjU6w/hg1WePH/c3R+s3D",
-	"4HLv8HTv6Auvt7fFyed6/BA93ffXLr1vg3rrtLFx/O3CPz67aw/jLwfej+ur6adPnQCW43N7v2Sp5q+K",
-	"MbZS69ZF+blmYY8SwsLN1pt8uDvY39trnbNBa3q42xocnl4EXxt/NB/23MbV8GbNP6/VavmroN7erhgq",
-	"Y54RHy729lrXsR7xrDnauG0Mr3qNr+H52qT97IhzrzfIj2sKUMENabzB0mlfQEjOWE/dcJ6KXwGzdZnv",
-	"rlupCy021fRqRZzvqMZXqeVXG42EjcBoOsvVwapNQwy9CXQ0mHx8Ph/s6Dj3vEGCZOoLDhfs6yWZJ1ag",
-	"ZyFn+e4CB6nZ/YooQumcEhZrDPP2eRrTsXLoAlBObidS6A2QyK+wxSxDVOlUn3K5KuebJgtc5lqCo4Vk",
-	"VL5ChTcUvNqWY009MYRfjdgkwu5jL7KlhPSBfkohoYcMPqWS2IDaVdLVhjiUs31scOAgZDFEbHIcpWJX",
-	"4oCy6HO1tWXe2IEGMtV+5AnKWBV2F3lB5vDOx9X8TC9o6iw05+7mNIkuXkTAvqioV7KOCwh5SRPXcwsC",
-	"XYmEpoNeJBy2hUfHtuicpKUL//iJDiZ952+fSoTujWJgrxnXUtq9LKiVp6EMrAEReb5vDbnc1A8aW0Ce",
-	"L8wgcd9lQMpFJEl4fUoXJWSOu7KMg72tmXQBOxQxI7IlTOsjZI6A6GXApgxolEMRlcW+PFeub/RYH7HH",
-	"cmyRSdzzvVvA9FG+MmL9AG0/es1VhRgE6Rahsb8ytP9gM2k0i9wc58dyvxdhhx71q48BwUaai4STFTDm",
-	"WgE3s6bERGZ44QRjyqbEky4U1BRUNmDKCIMDjnxvHRMAINIxge2OyUbEhynMohSeTQnmW14U8JD25Ehu",
-	"ySuqj9Q4BeqDtlhhFwGi09J1mZFJkApARFZggigBhmyg1lRwWWV+jDz56uDXhcH7VRiFTstKgf9RHJ2u",
-	"J7hTXgDuRdJclXtCZ0jJXvGUFvGgFRxY9Sp4fdHGKla9AKCmEHocLEAEaIM5K5g1NUBVNzrlz4++Wlef",
-	"Vx+HeS3FIyUealPI/Simo8sVi4JK3SPplZC3fOvHIlJQgRFAz/PccXTaCIHVTMI7AobSjCjS67G1V0Pw",
-	"GKTsU4IVT6RnsBDZOonzZevV6t/yxertimj+pHSTYYEc/+CeEpnO6wn0u85/zaED9njQ9z2Ejn/3SuOc",
-	"EaraS3UFXaFGzex7q+BJylqXxTvL4p2keGfqjNiyXCdTnkDCUhbgIFEvKdhJNmoZrvgFpZhspnYHgKwB",
-	"hVbXWwtiftL9Ss4ACh3gY0jBURLFKMCCSLSPQoGoA3001Ci8RVdtbh3EocvGEx4B88y1glw1gvAicgIX",
-	"LNMnFnJKSBEMhVweuI2oMiHpNQtjeUVAnTm8o7RZHR+q1VNdZ1AFLjhw6spnVl0+DQiYe+o8GiUPvN/P",
-	"TX/ltGwAAX2mdmnxJisMs/Ak+IvGxqcXWqdSk2uOPvPAa1orubZ/xYKqv54FCjzzTioPqgOAJI0RBxEt",
-	"M0Qn3K0+28B1EPKxCYNuE+cNdHA51IRRswC424vYWKkIgs1VAP16egpsmYwzTaOHKiCBXubREEKrurUI",
-	"ek4Aqy5NG9A9OT6/sJRV3SW18JIurl0CinwNvZAd5Y1VQ2b4Zxq6cHUhBuVzPgKg5p0ZBU3gyAzyLLCZ",
-	"yxqThUSisu1egNMr7Y9nhPhdupInOO/n/UgwsN6D/6gm8v/qR8L8XwkRuygBTo6j43v3zAaq0zz/8Uxa",
-	"ekv/kRRymcOInQJ53qJtmuHLVo9f2eox4UDCMuM76gytNF3INwLJKHMPMdZfqMEV/bfqmQeXKuH1UQge",
-	"aMR34Z+ubTFfFHxU0B/pC1PHi7qUEA4QsJ4+iDQrUvnrp3JKUWhzLluwkSYa/iA9PwYOX1KPRU83GDhW",
-	"ssAjXbkdPotYdwfZXsHogOtr6NyzriY+w8qQAQOqdhakUanhQ67X70O/MpJ2iChkzriYteMM9uISUiaa",
-	"vEPjpCADrZ1YnhpgIOID2PNcl/TlGU/i1ZnNydiwHg4kCyPg1gkMgjOhOPPykjcAv43v99ytLPWQwqdX",
-	"MOuOUM3fO5bPnHsG4OeakxBOWFrzj9YetmurvxVBgssjNW9NYaO6DTWFnU5N/jxncWFCOsyRxB/7NHAv",
-	"4VJEwm5qI8eajwY0aGw2skcGwf01hzH+NgsGbxOhSg5lCmH5J8uz1hCFsPVFdXb0JWNpPsB6/Oefq9WN",
-	"7/jjZmNFzLU8GmDfvMseqoEr77Oa1UIAbdp/IN1RZwLOr0YFClQQiCV0ziyw7mKPRZam3lc849KRDAJ2",
-	"m/JYXea4VLri3TIXPb3sAhrLrsJKtLDSxzSLYwJwHUGggb7io+WoqhojhpfhqTHHw5mS4kXdOIMx3mPy",
-	"7bnvIktOjw29wJU6lH4lNcdQsTIDQSCcu51kLoVFnvCS/yNA/jUt7ZD5LnUoaRgFZIwGAvoeM7QtutxT",
-	"TzDcgVReQiqdSRxZXhBxq2314tsRi4Qtf4SV2Fy3rdXmlg1MPzy0NlabWMF70L6qrjpyLYbWh811q+dF",
-	"YkWeK63W6qZxOeZu7HOrjVNwvQETEepaHFLxR/1+fKYOZ1c+u6vckyR/blsNePOAB6ym7g76epseLWxr",
-	"y+o9RkxANNemulhvEEC5f0BVaqAueo5gm+txmDCJTRzXlYrP+gYq0UNKCCxGdHAWahOI9l/KUcJDJide",
-	"dAzkdIsU5Mb6ZhNKbLXG3FrLK8NuVLf/VZ23FruPwqmEAM69GDqahZaKEpRHJM+048PSJhTlydXoE9YP",
-	"GUnGyeuFmCQ3LIHkDGYkUS0VziOxL3zOR5YTlTCkwDcKeTPWmiZvxubaM6QZr+kQmDYHWJt5+jjVEFX5",
-	"d0exvXUqHzt00251Knanohayo3RFx3ye6ADNQ6dCKJjw35+dIH+del7gwJJmz05+yxHaSMjRkPMKs6wM",
-	"5psvI0iLyWcpf4BCOSSz0DeQ8LRYH8CQmXAppMgaDHfOSlmcibrXS5C+ZsPCabgvKl29i1kMXVRjgYO7",
-	"oeMF0ocxgtmeQAuioMcJzhLmhbKdx9iN5eYCCPIwuqDXeJ1oLz0dh3rrWK8evDTGG8LcoClmCdm1GMnD",
-	"7cbKWsJ4QCDOIMMWbAnGCoK5fxLa77v8GvSk5zhyh4HwXGbWINZmWEhz6URrNF5VPIqIjWvi/vbjVmOr",
-	"AaExmnye1wgE0uAxG3XzGUpn8E0VBdsMxmCBJTvDu4zoZFK74HlOPZVWteRZhokxCvhUkPfwKE04BDBz",
-	"LcGNZ6qwzewzFajgKO4xn2Fo7iSEqAuLzWlpbSQqP7///G8AAAD//w==",
+	"7H39dttGku+r9GB2j6UEoihZkm3q5MyVbTnxJLK1kjzeia2JmkCTRASiGTQomsl4zv3rPsB9iPtg+yT3",
+	"dFV1owE0SFC2M7vnTP6IRRIf/VldH7/61W9BJKczmYmsUMHgt2AieCxy+PNSFEWSjdVfRK4SmemvYqGi",
+	"PJkV8DG4mgh2hz8yOWLFRCjBFN0VMq5YkrELOS+EejOLeSF6qvrIXhAGKpqIKdcP/7dcjIJB8MfdskW7",
+	"+Kvarbfl48ePYTDjOZ+Kgpr7TGZFks2Fv51TUfCYF7wX0WXUYjbjY8GGYiRzEbJFUkzgW8WnuiupiPQz",
+	"jllSsEQxOeO/zEWPvZ3wgi240pfmgvE0hZuKZCrYYpKkwj5ZsYW+Ihc8ZqrgWQxjUkzElMksEj32OtMX",
+	"84IVk0SxNFEFi5OYZbJg4+ROMDkv2Ejm+LNtkG5MLkZzJWJs80G/f8xkBr3imdTtqk0N0x3PZZqKnG7Z",
+	"6w/YUIyxPfhqnomFnpRED9svc5EvgzDI+FQEg8AMXGXOpvzDDyIbF5NgsN8/eBwG0yQzX+zpGSoKkeuH",
+	"/e3dyc6PfOfX/s6Tn3auv/63IAyK5Uw/VxV5ko0DPaE/8KFIL6GTMm/O4+ssXbJiIhV087mYpXI51cuE",
+	"LeDLVN+u2JQX0YRlchHqsf5+PhR5JgqhHtD4yZypZVbwDz32esS486AHyjzjgH2fPGU8F+w2k4sspFlj",
+	"Mo9FTiOa5EwPjdIDJj7w6SzV3SkEn35zl8Aq9Q9kWully2ju9fcPfEP0Cp7hW+H66Wau5fBnERXVho2S",
+	"ocx4FCWmWTNeTMpWwT9hkItf5kku4mBQ5HPRdXtGcjqV2U/QONNKNeNRS1PLOcER1FdWGxuLEZ+nRXtT",
+	"8emfob34IN3ocz4Wl8mvnjafFGwqVcGUZFOeLY9hjHmmFiJ/oDyiJRU8VqyQcF0mPhR6a6oe+0GMCtjR",
+	"Mmf9gZYblV7v9fstKyaZJkV9pSTT+RTu6cOuw499u2aSrBBjkaOk1KMkVPFUxolAYTlXhZyezAupIp4K",
+	"2Gy6+SIr9J98NkuTiOvu7/6sUPZ3G9nGg+37y1nCb9RMZgpb85THF9jCFe2Y5XKYiunXpj122PQdMXb5",
+	"jqdJHIRBLAqepMEgWPCkGLDDiRaYWqbyNJULoS8ReS71wfHut8B8OQgWE5lquR9JLalHuZyyPkzkUV8F",
+	"YTBKRBrTU4MwuOOpPm6Cw0nw8ToMVMGLuQoGB3pGiqSAhayXO42+aYNpJE3UPM8GmZgKlagB9XFgevJx",
+	"wwV9jvfjoDf3nWlILAU2ZZTQwQOHA4+KY3aDA3ODO5MJHk0Y9JvxgsGm7OlmPZPZKE2iT5uwyDzEmTG9",
+	"ZUqJzEgQ7FrptRM7P5p+iA+Jgg1ip+BJdQr0D0IfpMNEH8HF6uG37frM44+tABmtlRmnPfq4OmY3OAo3",
+	"TPGlPtSWjGcxW4B6IFksYeRfgGD8tH2iD2WeOgN26K7ZE5xnc+Ypkd8lIGz1EhEv9Q44GI6e7I8eHj56",
+	"NHx4EPMj/jAST/afxH3RFwePHh6tW97UgM84vifZkqHeA4oRT7WQLdfrCxjqWGSfNHIj+xRnxf7MM8Gm",
+	"fAkrEdSoCIQgt0JQ9cq/d8a5nM+cL8ww21ONqYmcVRbzw3JuXlWE2IoxLpv6mRdxxEGHpA43F20STVie",
+	"jCcg76aJUkk2DmEyZK4VtSlKnETBvHwrM/FJUzLWD3Bmw6PRol6vz11Hh/XK/6LNUuBoJxRG8QeF/ue5",
+	"go3rnAz2BZUDYa/vTiBLZTYWORoPqycROveZ52+W6jUGPbkxzTXSHk6oSvuO2coBTXB3lQrdBW6+DvqE",
+	"M5V8llgjM7jbC0KaXBDjt0mmR/YSBzMMpkIpPhY0W6jpsglXbChExqYyTkYJbI5ccHhVeVaVUxK84Ek6",
+	"zzcY3LKL1BI9up9+3MFCcjrCxzzJQOzrZy/ZUs5zFk14plefxJOr9ZRzBgNviX//c+4CzdIeu6ranKgu",
+	"K7Q9OaMmsFhGc32Wo07tGAYn5y/h5BF5yGRWGuXaFAjt00pbHcaE6ZHGVySFYnKRMZwtaxFp40QWL+Rc",
+	"L6pPEDuZLHZG8BRnMjPJ6vovbawNtJrKBB9UJb9544o5LRv2eeVGLkg6qHk0QQWmKfvBj4GXwlBfSXnG",
+	"s+UnjXQh5Y62umBHF/nyZFSI/BJVdG3/OMO17+4HicaaUXrV6mGzb/mMo3YmcxC04K7RwlNkImaFDOFE",
+	"SUFDQWVQ0al6zIp8aWSA7ie70F3egT5rW9Fxzzm/NC3WtxORgQFqHgceDDJsen5T8vHRwXpb8mMYvMn4",
+	"vJiIrNBzKD5tG81rz3I2kxJaCLJC3orM6EjYfXYyLyYyT36Ft4SMqwF7Kngucnb1+vvTV5UdtFcuibcT",
+	"CS6dpZz/afVqqDfrC20l6BvoRom1DsdSxt6NlSi2yGU2NuKtthzevn27c+I02rcmtGqmj1O96qJcxPpa",
+	"nsKxz9WtiLWKVl0cItMr4V2AwxtcN11StCLueJLyYSo+dTXY59RMQu/JUBqAeB60iAjXzKmr0uZ9pMet",
+	"XhO2cZ9xPehWzKRSiW6E8QNPJZ2J/92lgR0IaMRJFAmlTnAuaipeVWSgs07ciXy5ADV4MOKpEmHp29Oq",
+	"eQCW0HUYzJV+IFhaeuxnuZyJvCBfVkMaNToPZiF46FGYKNhlvXK+h1KmgoOp5Lap7VG4W8ls0EOphXnZ",
+	"8pDxVEnyVKPJoPc8rFPYZnLkf7fb+abflPzeuh9wokEcICOLq9Ikr7va3gQO/kJM1eZe0lCvj5d4L3oe",
+	"qRM8zzmcnUbpbg7dsjoDpazjQ6V1ogUKxgJ0h3CtL9wsiuaL9DjBYyAE5QgOrRcnhe+FtjVd3lzxZ74L",
+	"6geYs4AqM1rKTtRFdRdww1yIu0QsYCnHcaL7wdNzZ4nT1nB2k2eXhIESPI8m+j25UHKeR2Bz1F0Ru+CE",
+	"0stPz0QwCMTyz5Pht1HyOgnC4E7kQ3A4q6K50VYtz9cjWoi42KZ6UBNa78csJcf3QA86bqGMwmZWZeS5",
+	"+MIr0wxKc8no4xU30BBaCfEyGDlmbgNlDQNs2rRQ86H5RR3r326mosiTSN2EZkcqigIWE7ZLP4JhNxTa",
+	"wAa3ciZrARA6bhuzpk3i5kxSUNT7YypbfohFBNEp/6+kLfvfRyuHOuPRBuyq8iwPGAyRKzDmUJ8pJBsK",
+	"9vM8HmuZZXwK+sKFzGPS6epb8ujh44N6nLHRDFzHpf4yFrpLKXqJo1xgR+YQlfZpNdUtjp2ipzorybul",
+	"S43HF8GsmIEwDrzFZgzRC2A2SaIwFIkLUKsrldgRHIM2mFMJ9ulTHqSKFhbXWv+wpqZzYdUCTeJUXCVT",
+	"EQye9GH4LwR0SwWDhzD45ee+I+UqkbuZjOmNueDxsnJH7n7AdTUITlQqxAz9zKNREuleDXnKswiUHP2k",
+	"Ebpt8L4ke5Em40lBT9QzoOerb+Nd5vG54FM9r/rTgicF/v3Rp0k48TA3tn340LPI3IH9rZvgemZugb1S",
+	"k1DuxHR4vfgwgx5fFjwvrLZbX3IvcjllSl8CNqbeczAdIUNnZ5xwCxFIuSrwWjiCRzKfcr1IYjlHlZza",
+	"kM2nQ60Auuuk/t7LUru0z0my4uF+0FQkw0C/+SQqkrukWJrnla/nhdgpkqkIPKOg73xOIm3d6Nvr6L63",
+	"/Fa8ma27i676WNsHv3XplxGV/jMnn6dCsVTKW8aLzoffGTzzjHRG59g7ai6pyk7t1mIwxdagcSKeJtn4",
+	"TF/6sbL9K8v2yLdqUSp03C7nMvZtlJo86dSvfLPLQRSpl1nrvvpOLsBRzuZZkaRaJOMtIUtGYNujDGOR",
+	"JIhIh91EgnD1mDgHzCVc/7EiMFfdeoWXXc6nU54vG8eci6uonAaOXDSNdAa0Ph/VVVfdNY7EoKVQNr4i",
+	"UNccrd+LZc3A7HKq+c6pxiFQlcKdUS+1bbAx+qTDRKwZkx8SxE84g0Kb7N11o5d2+3Xah65S49mPJmS2",
+	"djvzsTgTBW90GBuxpn9nK2Wp1s0dbxObK3ANgZa0aoLXHrNTwbN/ngD/NNla7bhzGK0Rum+UoOd1GKLa",
+	"XOqbfDNZ7VlX0YOjT13rtkB+n31gVuM/bTtcFl4vLyrRA8YL9qvIZY+95bdJNh4wPYLg/gYFD4Lymd40",
+	"CUazlz12suC3Au5MhdYE9a8zGTtXvOCpPvjNO0BnlDxmVktnqpAzpkQWJ9mYYLX6bBxLAeYeNulNBqbM",
+	"oB4Wi3iWyULbhPp9rkFsTQPsTRAG0NggDCpNCsKAnu01Tp3RuypPzJoNkOfJHU89O54gagrtsQiijkkW",
+	"0YCK+KQIwVMv7kTOhiIq8ZjTuhZ8dIDnYonhc/9b7XUNg+FcLVv1kquJYHBtzlOj1xtziMkMl4HUTQS4",
+	"crMHZIWj1USdnfA7wYZiPMfQdDHPMpG2aDWbdatUfu597pY2od/roETIJnKB0UCRxeSyZYcfPjCZs2Eu",
+	"b/VEjT7vJI2SXBVPl+v1uR94IbJoeXkrimgCNpU1a1tXoJlHADmbmUqyKJ3HIvaaXKVfv1vzXYPMv8jA",
+	"WBwuC4E4SZnr/c1ZlCYiK6pLY7X9Bt3feJQ+QdsqD0oPOga2h/GqIyjflXDgRLb7CVB70kD4yY+sWxbD",
+	"dVq+9tgJuJsH8JviSdxZTziXsRFTnfybxgHSYRtkIKRywaOJiBnX3R6w0Rxj0oWUTE/L590QpU+mdVnj",
+	"5qyJpM/bCtwsK6WnIsHdIgE/r9RznFONk9xiXJoSGECv2efa7IUsELK10Q7EU6DTUNKBESJ4hCv2Vgwv",
+	"ZXQris98iNCLvHvADnXohua0RuQ7z+47lta/2LrKKTZHF7JcyunnfLM+cxpejk/bNAvwgPmMIH4rduYz",
+	"WqO4fWXOpvJO/5HRVrauxVzMZN7dTkLH2wXctM5S6mpP2MPV3XrlrNVG0ZFajp7hyFqfjv401Ss79sdA",
+	"ufXFgqqr5lEktARWBhMOWWJOjDIBbAL8WMYAComKdlL02NuJBGGuG65Ypp+mn6w/Mgz2OoZQCZ6cylik",
+	"CKPYeRQfDJ9EOx/2PxzcDghbMWAvp3wszudp+pRHt69Ho4FFfyX6FxdhWb9Uj66e+mAQ7Pf3j3b6ezv9",
+	"/av+w0H/YNA//LHpdLHtarivZc5mQs5S0cjmWsg87hgqbotKv84o1DTSr8nlOOdT1XNMkjPELx8zgyFl",
+	"W3LEZBqL3AE3qgFTciqGMl4yPagMnGWKJUWIUb5MbB+zcxkrQkeyLc5+mcuC692iT980iZYsFaBSgM01",
+	"FGzKY30boKZ54QayI56mCk9tY4zgatJLqxSy9VkJ2Wme2y9D9hKzTOAbrR6Vv7/SKwovegbBsmcyK3iS",
+	"iVyPQzI+zXOZN36jby/mWf2rZzlXkx+knFFL2BbojAAImCR5zHKB20JmeqA4jpFeonrN42eMhxUOfGom",
+	"422YmUKoQt9gJ0GJQlHS4zwr2JBHty6yVv+13WOAz5vyJfhoawvpyLeMaE174TUJAsNB7WdKiKyrClyT",
+	"XLRUS5yzea1P1DzTO2gE0AMngaq6tfLyh5p+waLydpsbtHX+/bNL9se9fsjOT8+2MaGUnT57fnnCbsVS",
+	"S/Xznf3Do5CpZJyJmA2XIIZeIYAcBoIT2iWV8lYLt6I2uI/3nuyvCeE2RgU74R0EgDp7+0e4ab1F7Nqw",
+	"SDdWTHI5H09q2bH1sKqBVJWhrqO+NsLBt1H94UkfQmJa6t0++fDLzt6jmtOZkBp6eihCHMx4EU0aWXPr",
+	"MBwTOduNeF7ghZAQFGh54UAf9zGlZ1oK4Yc7/YOrvf1Bvz/o93/UZ91EtqOqTL/9mBQEcPk1vhCPM7Gk",
+	"hbBw0E7ltJUD2P0NkK/bCJfr+YMEDGXRGTMROcgrAsOX7dLfojwhD4mBUjCepiVchSBCrnFH6cAyt4ey",
+	"zQOHdGID1Ux5jjkUPKNkYnhN8qtgPJUZjtGNnCZFIWJQNm68o5TUPbBHB52SrHstWdY1w9mL0sC3O8Mg",
+	"qV8V5ErWEJk+l7Sz1Otve1koZn9+GXcRwKvQZYnJzMH8g456wUpMEEwtYFTcFXTT3I+vTs5OL89Pnp3C",
+	"Xze1lx/u7fvfTYl8xslJG5h60PRghsGHHX3tzh3PYRb1TSj9zvBW/HBhHvCxlAaN/iXFpIQO6o4ihFa4",
+	"sEjXRNwoKA+CxWcQzpXIfbA8kwDXY6fTWbGkjZdJkNgTHoPGy5cA37uZo4v3pkTwRXKeoto7FJgkoddt",
+	"h2moO94huQI7pfvgrl9ntdhhtbPYfi59wWgEHXwVy+iw6RrqHFwwqycSyaze5luhv9prtBi/9wXHwc9k",
+	"0IAWAAsz51titVbCc1c1EozCDSCTX3bQ7z/mKU+mryrAypU9qoHHXcwxIMQB1KNNOz303/JCLPiSnZy/",
+	"fGDBwUjI0gyLkkRxhqEm29tPHTxyrrfe7dBfX5mvtv/kPYPKoaPjzNj1tXHUEu/WSoqdNFHFjnmYKNZB",
+	"pk/0WQ5DNChpQ+CGY2b4N8wvHgYRwxZSiUOlaUD0FkEYWBKPjqJaz7V6kcspPqb8bB5YflM+WgtxhxJl",
+	"1dq0y8He3eoX8azG2mCDbcgNbtB1HWBK23SuQNyOkzuRYVJK+XQcdlKxkLYFAdH5HHIvtpRIRz3n+m++",
+	"YQ/gngfb+u8JV84l28HH0G2A5XFZ3QYzChs2w9xWa4l56Xbw8dps3HMw3NtSbZzngpWp76AzdyJVgWjg",
+	"WS5GyQeheuxlYTDDUTpXhcgfqBCTBsonPVCYKInAA0ojK5uS6ONUpvq4HAPOmriKMgl3aL2Y38J9EJAd",
+	"IiafoDAD90VOi3ffz/v9hxF4l/hUwCdRMhMkCvTCBXg7EN+sklhQ1pK8E3nKZ8qqy+h0zciH0tDlHf6i",
+	"si26SyrUE50UutHcpCjj4IWMMzWRuZZ/oFqDU0UPcd2Wc/OMV6Tk797t8XQ24XuBTT92p7sa4SeOFjDt",
+	"9F6dCYgqwwzBxhnlcuoIWIvXT+U4gTi1K8NItnwMA1gi5vKe6cX1x2sPbtXpV6lOdurgBpILe39y/vIv",
+	"9uaPZnzKt7oDtfHDv0+yGMK61xvAKF6D+EIgRTn+K8/w8o2X+vK6lIRnrJOPpuMwtqvXU9symqXznKfa",
+	"wtdfz2gHw8kMFBnPZDqfkvht6tIoQ0wGBYkE2OGUYPSzktk51+d10NNd6sEl77667uHasvxC38lKfqw9",
+	"p70BUpJX93uxubt893n5TfP17oNKXoZcIIQjmQpV8OmsfNjJ2DFHANsPPAyRhC+eoVhFj9p4nvK8MvRL",
+	"RPhbGgJa5B+rwv6S1tdKLa3mgUNR0GJt4/Dps8smc6Hwco4HliaCANvAQzUTUTJKIgg9xyLS4hasqpHM",
+	"bXB6UAamyxx0eC7BcrR+Dj+bLEp4A1E9aPmqCvZVT81HIGIbP2HLwOmhxJ3IeVoG1Lgq24iJNSIjV5uB",
+	"6mllVHUOBcEEXMzTeqbP/uN7qo+8kNOkufNxqloVdWjBZir6t8mdOQvTpJzopLD8YKWWIEfsRp8WN+Tr",
+	"lsYCFqkSPfZUFAuBs6D0KWeOVp4Lo9wfWzWH3Yl8iQHY+mJKFFNFQqSFeA7LTDzw2ATm6Fo7NY4FUx5d",
+	"rUILQjm6vTmLuBLH7CtzvvUizFYA+i19jJv0F5HFTMmSQm3AIM8OnoejBRtZlQveoC9Ii3E2QiZxSNz5",
+	"gJgJbkXwz1VWZh0A2WoJbb376vr9+972nxomUe93tImskPXNgCpFeOhR4gCt1hhl2uutY3K0akx2/761",
+	"67A//mPn2nVT/mPn+qvtr7e/6JDUNjmsau8et9k5HlhlNfzItvR5dLfXs/ds15TNlKviKueZSsxh1RYN",
+	"rXPa3Jv+zMZjGwHMKvVNqpxj8ornY0GMKA3N0teJrk5AJ6brLJaH+4+OHvscxUOIO8ffiszxGDcwDD5c",
+	"kfEJr/f3lt5Qo65e5XNCkcKYrEKP4hfVzjhAhLbcQf1rxWFI8T3P0LasSQXUIcV3XE0o72GD8wdx6hXo",
+	"KrrxrY2I2KIkY4iUGzDxgUdFujTprhBekfp8SbJxj1UbZA3JpGBbZZovogBP4jgXSm2joDmTsUhPFvq0",
+	"cq7UTweKqUxbh4aUN5fTWbGtpbeJS1Y0FWoy4YrRDZwKpSipNJa1vYhECcEg+M+dN0rkOy89S73SZP/h",
+	"hZc8UOzlOeN44TEbikmiD+t8DkHoWS4/JKRtyZLcVyzRv+3N+4+kvE1auFKBZLKkiYEr68GN/W7Eu3/4",
+	"47/9u7be948efPV1728/3fz9H21BIjNg61tElCxIEVnFG3/5Zk6j2aVQ7ezUCn807YIViICBDwU7z2Uh",
+	"I5myrbNotkPP2XkZw7Izd6qCL5UhoLJ4i6EYc9DhQEdRmAjGaXsRZB5cTZQMDgCdKo40KRwcaSSnghVy",
+	"YBXC0rrSTxuDDqmXuygU42zK81u7VSQgrfTjFnxplEpcqW4qOr8VehxGhIOQBoS2BHSEf10iDW2HRWCZ",
+	"uB2uiXyJFODEXJMUBaqu+X2XL+gKLczR9/Rk1iQdruWQdlloelGRDGyryOdiGyRaufzMtxWHZOlnfGe9",
+	"iPiK7bD0K+LL3G/gtZVLKtKU4ebA/7PmBc6NZQN9d5W/XvdAhVA/yUxsQdtD7IJxdnrogpsRn1oKFtBc",
+	"wcjmbKoNToexOwQjRD8rhpHM5bwAbqzP6LFrYio8bjs3Ub4lPdB4lKLZ/GqSCzWRaRwMHgFZcyVNXm/w",
+	"p7C/k2x8ko5lnhSTaTAILrRydSGHCeJ6pjJfOk/aOwyDApQwZ4CQmHKWoHskGAS79Za2pzliaCw47Pf3",
+	"gBYE6Vvdy813X9qZ6PMP1qfl2qs6fjHXX+316P9zNcON7i6pIH8n/2FzUZdORA9pSCdHosukb104uDm9",
+	"3rzGYn331XWP+ONpZaJR0cWniIlbIaWphZiEFlYzzbQEIc280SCYgZ5JSqbXXxqOmzUvP4ecOJf6zPNs",
+	"J9GZHu+kMzfsEe8r7KhiHl3be6pZ1PZlPF52eROk64DGUfIaGT3bO4+Q6m/fc4afZnmi5dbSy6vym+ch",
+	"lVxv8yyQdL5Huc1vPquSKW6exT90eJaXfKKklKFk/DIhEZP1vcPiZKhTE17Gqdi4DRfIsgHw3WVJM9Uy",
+	"+WXq+7s/bf2vnn76N9+8x4e8D7ave9ZupDaVvoq1c9aSu2WIgIBEzGCpPU0rgaj06reT5Zf01kOclQ9T",
+	"8QIwfVqgVtZrdc/rOyYyL16ZcFLE4TvHw1+Tiyvc/DXparA7qw7IuiLbOMs2hJc06ic0M73MybH21V2P",
+	"Ud3PDRORvefoZmGRoZjwu2Q9qoHYRp6ayykDVi8oOS9amWcMu5JxIGB+BKdSHphYAdl+4HcCLRSKHSxk",
+	"fgsWH1dVAlmyZqZ8ybYiBw8fzfNcZJHW2Ev5kpSAOnaw/6R0qYb068M+ygbIcaG+1PCmqVBrcpIeHlWS",
+	"d3xiKYgq/poOBEU1dxM+otFbHHdUkgf9sA0A5qQeo61aDq+enCKZimM2mufgiJKZUJi4YhjHXZM5JHA9",
+	"GMsGZ5/fibjH+gx4AoC8PJkmxepR2+uU9FRV9+uL7EzwjD07f8PmCmjNdN8grDFN0jSJZA7u9aG8Ezam",
+	"R34BHq9N29trpGV5ZzbOeZLR0lnPU+Oki6CXbCxhLY8l5LsiHhSJ8CZcNdOKQ9ozxg1hAB2ZWLgBgyf9",
+	"fnnhhCvIeNJPQlQGptqFmCZz1Cd8ij6QISJFWFBgiIwAeTxakxu3nqa0zlJFa/Zhv7Fq16gNUPXHoRgp",
+	"TVhiNmBbmAXt6ETbq5t/1D94vH6iU8HzrLH3aikouWCZSJDqFLRv5waWScxXqu9i4ELVhn7JzNjvPbKA",
+	"b1wzC65lEc+RvRp2cGUDO3JPmaSKGVAIyBmutBzz1G1Yr9FAdwUlpZ/X75Zqs7PXHHL+u5q0XnaF7DUW",
+	"CORFoTNjRnp9Bh6wDvt53SRP+YdLYuY4t+nptiXtEhYaojfysKT2KOeGDZd64s04hyznhQPegkPxczS+",
+	"7tTwyku8qiEyz5KnnyArjx49erS/d7S2hVUmtPajC+d4JBbYQmeSj1kfc/TqggCMic1Gsf+ZuNdk9lyk",
+	"Yj3LxGtzHdRNnCsRV0ejkRsAyXcm825SWWzakJ2I1OF1Da2yVBZFzEWPwZP6PsEZQxoNuP6sepWLUmc6",
+	"7D9kABWJxGcY2Fkuh+KU56lHdP5QJbDJxUwYYJPgcZIJpVg0ERHiJp1TFIkSQwZUzwCyBKwG6pmYXybY",
+	"7Xyox/2B0is+kbGrCEJUKBfatrG+/gf6wE2KhKfPRcoNzQsMFOQKK2U3GY21eQUIzWMqYZnPBT4eWs5s",
+	"tiWqTUgvbmCxApiP6UoL1fGLXlO2TZ+m63a7uZbOCKMbEe34/Xe8Vno7iCQ4mp/LRfY2yWK5qGz6o9aj",
+	"H8EmAHoo7EAbr/5UAPx0xHOrInA2zAW/tZiqkjAJkuAHWkcMmZpwvajhhqlWxow2nIK/HqEXj/v/DsT8",
+	"jt55bERm5YqasCVEsDvadP0hXu+dNMAbm6pVY8nmM5Mhi7tOdxSPCIQaLLLPoIjBnLyZeWZk9YRwz2TM",
+	"uDLlT1dNRMcF1aXlSTa+8EP5LgwcG8r1gGhDFDSlOFPbFa55CGvPU8F4BLVLBXJhk/ZkLi2nFnIJtc2a",
+	"qInBfBvUYKZCA2FyTjiMTpVqTWec3WXZzTWMCz7MzZTPdm7FUplMg+B6BTJnymemjkLsH9Wncm5knz6N",
+	"SKgmUxxqCF8KcduCQARnqF3M7jDWxwkSM6c8TeHHctDYMMkgU9/9zthPeENulANReaqeFgI9UC67/gZZ",
+	"t14jziU0f+C36LvdYJpw0Kpz9HD/S81REouIr3XUvMyQFeOSLsewSl58Dk8N0SLAkKk2R4tWGqi+lFMP",
+	"g05rt5AK6i2U+qub6PHP9A5prTnxfcPeUUh5CxRJ6TIsD9cyh/yBaZSJxzsEzFCxxlDs7R0iI4Hpq+sN",
+	"OkY1veIgQrJZ0wxtmDWoBu7lJGoYZO38NSEYgGBkQPOSgih1eIUxcCp4BhhXgOo4zh6rQoJkJhUQDssQ",
+	"IMlI5mN2LhBo3Aoxw+pnrp1IhqrXrJV5WHOm9fWkIeXhAF0MDqsKmfFVW6kTM5F7bvT6ez5KomZod8Mg",
+	"XDVCHqKbkjAf+lyGIuJkAWImlBWHCWRh4Z6gtBobVEZIsMgngCGmX2cyL+AFA1PzvMaraoqdY6I/NRBn",
+	"Cl6jr/9lLubCape+Ceos6a5qo9c8lTaDhTbEX+hE2TuIQpxN2gsXXgZOS/TEqcRO+95AIfEZ94R3TYN6",
+	"WOdza6Xaqq5o75KeZ8CrIkzV5rVkmcgDYfxpJUPNRPC0mLjmVab7UQdLDQhAR+4tLRIbNmUmcxyTpGBc",
+	"X9Fjb+Hk4M7BASObKDbKRenILCZieowOyYbP2S00ONUbTqSjzmv3TW2Y7qFR1bIVkIrrioCb7QWKYJNi",
+	"CB5HC+xHCKVz2NID57gllA6as1iXDrO2Q6Ka0z9CuJTOYmKNTYBkuQIWrwkmrwlZOdCqXq79dVaAX0MY",
+	"EYlS7PCvJkVpiB8zVw3BHMUygGRAcrBGEagH3B0hEA5MjPscq9cm0eTTD1sYxbclT9xKDjT32ga2uHG0",
+	"bJrUC7BNG7Ot0raXVGGOajvFmrdggbkcJ9XQPcHeEGXm3I2ZpN8Q/My55WNYa0uza26LYKGVB1nl7NMS",
+	"staExsN6PE23eMhafnXAcMOQDXvlm775hvHy4/b2xg3Pijwp7RdIz3Hg/nZ0QWmKk9FI5Pr7Fo/3p/VS",
+	"/zoMGQfoDvvDN2yIf/397+wPE662eM//2m17xXDVFW236zFsvfH3GtBaUPRLD2T1de4Aen6pX44DVrvQ",
+	"M1AVW8sdo4r0a9vAVbFsB+QPZf678xRoZ+Pb6vauPrDRWjeE7zbW+f7+bXUeUjbVffImLW2slbKxtYlC",
+	"zl8mRiMRFZV6Vi1boZZLIXMnScLXr7Z1BD+u2IsrftfH+LsH1YY8CNmDsiEPru0j2kTlVoGg46K1ERX0",
+	"cfEJbfEs/Fo8w52g6k+bnV7lyFafUo5o7entp5sPQ31pEae1PJRKVSkPpkzrXlf5XKDn8CSKxKzQhoKT",
+	"yAU6zskwFVfyUr9MKzeozYGaaxiXEFNmc3wgNuCQnYFnDfJYtFKpUL0jCgmbnElapkkmOrY+FiWNZgkJ",
+	"lSb8m1TUw82LZn2CSxIu7mDjtZKRrobOrU8/8+e4Nd8xtr8DD7Uls4NcC6p0bqk8vPzY3jS5as2ktTBV",
+	"zDB2Z7ljMa989Vss3vbeL7h/nSSCJXuJYPWShiVeyjeIfIJNIEcFknwmigjekwxmZkNPhkGM/w6+9Y8e",
+	"2J5bKa2F8A75BJAhU1bqFZIEgeAYiQ50rU74TA9Ik25lliZltd8uFZow4XyPWDT7ezvldQ0yzbLSIDYG",
+	"LRo8fCGKXTusnaJcum9P+r19ptiWAQexJ32mtoNabUI6CwABrA8e+/hnKWJZ/WZSoli/5VFnjpUFeFeq",
+	"xjUI9th//Z//y/oD1mgpU0GNy7OSQtw7evT4RyjpitGrPBmPId2Rmt0AsNK8rCqV7CjRelUQAaLfpN+0",
+	"cGGey7yVxLHC5UdNPaadp3V94u/tJnENgUH9GDURHggjdJQ6iWfE3mTJL3NxXOIVxyxNMmHjSkXOI8EK",
+	"KbuwW25U68mu+Y7A4gvEj68OGFVoKZt4o4Q43g2RKhslqZP0B8YXWD61SstYIKROmu3yqpklGQYTkcZE",
+	"tg6f5xktPW+ikN08vmPUPaVBAxFZIQhQsn7pbMZ4WcgVy2yRqAlJVGTpQxkaaRECSwUC8t1WIayol3Ej",
+	"q97XJiMHvLK+5EFOigED6NkzDrTgcSpCZoECIbuY6y+eiynP4pCZ2GPIMD4bsuc5ZJTm7EJEMouSVBwj",
+	"Rq47t/YKHs5WKn/Y2zDyZVdDZyWZtVHulesVJ+IX5Ol0y46uq+LyBWuHnWbxTCZZ4dd+LKwJMLuZyW9v",
+	"csLwtgz5l+cDiB6RNHCc812EH0+VPCnan2q1M5NjLueFAFZLfZ+peJ/kWPP+mAmHR9bkSZN9DtGHRiWK",
+	"dQ10Zu7QU7tX74EfBFeivRKvzB13shaJGSTNMrg3ycbIc4dmnQnkgL2mtX4qHOSJ36wsqkWP9rEv07ku",
+	"lcgQDj6Awm0usJsc/mVw0I3Al2Gt0TxNjy163CL8gZxBZmUFJEgDacf0rlvzZgH/oK/tXJ6Q0H98mIrV",
+	"Gk818BMBgg2wgFbjddGAbv49xoWOsX8YBhUfRASifXxx/owCXKHzjDEv9CjaE8E8CimstZVPKkTWjoOG",
+	"fm1QTFdfvr7iJLy9OVKN8hNJUWYzNttWiHyaZLxoW3uJYmMJIIIFXzYXnu+hnjqToZVGpt3VN7tzb8dr",
+	"lWz8gZah57wsAZoEh0FICTHOI+culk45ZoVM8Wh1OE8M7TsFrRRmsdwJgzIxwWLjWcFKZBASdeOcltmz",
+	"KZiL1aUppoKrea61N4oJV/AqUSqj24Hd6oAiTEpcAN083ai2W8SjiXjj96VcTvSg0Oh9/xcG11rvk6Fw",
+	"XxWuXiP68nmWrS7EVNQEVsgWVEtHYXX+WuHGbiJ3fQGowiDv0Rm28TtqG4H7ibJfxiIrkmL5PTgNqoqN",
+	"UnOwDydFMVOD3d3SjdAjq7qn7qIe8dD2UhnxNAgD8j/8FvB0HAyC08v9w6MgDKL8LhgEUBUEMtW16Y5M",
+	"DIU2a0+faTVewdJIgANUL8zh8O1fn7/pz/969ufvvz8/C8JAX5v85/Nfz/L+j//5y7Nf/nz743foOq0p",
+	"X9R6n8p/kyh1o1cVymwANhfyVnQ0F29prGpeq/kwTSKmfyTwDWd/vnz9ir0VQ/a9WLKtixfP2KPDvUfb",
+	"Bn9taFxu9E03ZTEMzv789vvLit6xqvpFY1KrjGirOcdxmKhT3hVSw+ttRiz1HdmARhrO5no9E96NHG0P",
+	"CNnilAOZ8liEjl5Ga8z6pBdiOJHylgyTY/bbRweTzko3ZT7PGE/xqFQFX7ov6bET1GfFdJbyQpSTAnWS",
+	"CDAipkIlajeBURiw9wF0831gAYJIBEgZaoo6GILAggpYhGAHo4lUNERNoxDJ55lir/Atoa3apzs+0NeA",
+	"dbTIk0KgX9dUFyhLeA0RamGu1T22Naoa0l9k+pTzHF51YCN2w39qU4VoDKx42V95QRo4L9iMj4WbA7JL",
+	"t9f22mp6wN0Kwc/uzvVXfqYnahmx/vsKd3pNjweKnedyqo/MuYIWG7g0nec9dpL5lgW9cGeep66qZ5cU",
+	"ujiAdMkFjwIm0gn8lU8Gtx40gOopr8kMPDx8eLg2x0Efoue5jIRSQq3GA1kYnnL7o4Qgs0pf+EDpFYZP",
+	"C3EtYxnUcpuTIqAg+RWg2ZihYHH42ZLlyXhSqEaqSyxDNs+Ap82+XqtQCubHWDskQlGXBqpTViwkZf0a",
+	"qK2jjdJEsZPzlzCXuDWRzx9DWtQllkBcEUyTodCvMz/swZ5T7fbJx0+C1TibquIvLr9viRy7i94TlnQe",
+	"ADHJxg8yL4jA6aU+DGKnXJiH1mBeTIhFogHEX5alYhLF7kSejBKtSJ6fng3Q7tOTgrXhzvjMbKKdiOtG",
+	"9by6YbUtHrK98gJ4UVmaGqjTZMUqavEjuS8JnR76TsNySV221Mxxiw/KRWYg3oYJFG/b9ijmFcKI5khQ",
+	"1l8H518sCp6km6sNhjFiFUfnZ2CPcMk4V3BvrqNv+xgGP3BVtMeqmnFYYzcsZF5MAAcKoPQkw8IAx+zb",
+	"0yu2e7e3a+5QJMBR2CAZHzgJfdP3RcMlNSeR11VechL/K7jyOYIr9x7zdaGYzR78uwdu/hWR+W8akUF6",
+	"aSPxPile0jUscu0Vu26N7+YUYu5dSYbqr+/MqKa/KWdTSU0dmBwmc34+UHjzcFkIJ2+HUruIPCSkuwDR",
+	"rZW6Hv7zVN9ErwGXFV5WwpnwqcYfgG8MGRQ8R3NzIlO6FbTiSl3wTBoWFKCERRoTwPSTl942B9+jdVQV",
+	"0rso2wZ1BLpa70LVY1dYbxzekWSAsA8hgQGxN+QmQhUWqT3RyiKJqrVc8QHlRMJTNklUAWbhgA3n0a0o",
+	"WGJaib7FJGNb+3/b2kp29rZ3H2+HbP9vW8nu4+1rpnt2tZBMwYwLbNJU5GPMHNFKRjamhx0zzmYij/Rb",
+	"U8QIoRyhRKHRCG4h/+aTf2+epNi6qse6Dn6b46nYsXj5OgMpyWLxwatc2eftH7pm1o7LpNVWnA6fGlJr",
+	"r1f6acD6rcvqT+imPzt5Pj2r1nxfX0l/XTH9uioNTTavCu1cesUIksWsABkZOpmGfztkt2KGXhJLrMBN",
+	"IV+yW1OknLZk4KneJ+hHra6mmYw7pTSa1/j5qbqw2/h9uA3fMPGutoYIgTcBhVFG7QHOCYdQu8tbCp53",
+	"IISyYpsyfwopbytaSYdXOevcVwOxuTKMreCDvRZJNm+vSpuJD8bl5CoxthekU3m0synGQHVDn5mN10Km",
+	"gzz3htTaeZd1WC7ZAnRoSCjA4rC2zLUpFotZX52Bmej3azcR/QN5J55SrNJjy6+L0fPCce3gSZXWeVA4",
+	"GPxmBGw+qF6PxJ9YAgZ85YDbtPD1FVV8tmNeiPik6Kr+ecoeBu5jvFKrlVaquVgsvQTFzzEFjbZpjRen",
+	"EVtWD8p604ove6zkh6YcOm3xzPOsxy54FsvpgPEMvIxcFc9klokIXE1IFz8SC6GcEg9JxkZpMp4UdAMJ",
+	"ufJixGstSLhq0RpRFaIeOxf89vTt2cmgvMYpY2CSIZWUGeTJFSJd9ti5fjdPB6UGhR48sfC0asUTtVZX",
+	"Bf8PSlyZHm9DqgNf3ArkYXQTInpOwHXg1ELFuGwZBsDke6gUgbUrbFD3gWJjPh+b4jiVxpoQRUu5CgNt",
+	"h0ima0pV6L/rkxiEAU6y+c0ki4aBmQz9Jw5xUK8HEoSBkzHis8fOtDJ3zkmf38hrdAZuRH0m+a25qT6t",
+	"COOPLkcEdBvuJKKLQj0WCwZg7q2aeLwsY7HyyIKqllSvShXmcQTJ7ngwTr1dObESPjM0E8hbCC3FN3V+",
+	"gR6FKyoUU33Ns/M3P725PPn2NGRnp2evL/5qPj1/efk9/s1kzk7+cnpx8u3pTxenl+evX12e/nT18uy0",
+	"i2idUqWflqQRnAryoEIGsJMrTsnmBPexBF4gdroZwTMZq7WvXjGm7U+eZ0kdVry+6o4zEfQEamI5Ttet",
+	"K175S2DbAkp0Fcv1ZXfCU0umWWeocc/1ui7QM3zNbNb53Sx0e4KFjm2FY72JS+c22pcAn4OdzdEyRKvW",
+	"utGaOxguPP0wy7GmRNXM24AX+BZrHFXKLD1aqyJgoXYcCjPoL7XAfSUL+PcUMtWCMHguhXolC/jcsUTp",
+	"D3q44Cnwl3kkfLDPhU/Vh38MA1jqK+tqryl79okVDfVoOqOz2li9HycBTDz0fsVUr+92LWyNpbjJMnPq",
+	"Es8VZvMSFIPO9ESVQqXWQZ/6/EoWSSRaDNQJn80EkZ1WrVPk44p5wVEPfpbKeXx6R6CoRjyttVqKPj3r",
+	"+YBe42VVqKDCmJoAtxgFndGp1ekFJjK0sqw4DNb3CRaIa82Oe+nkwq12v3tstJngRdvJP6LKQaj3ofsA",
+	"u04OSAK4pajUpfGxjfELoEWbF8IUIgJkXiurpMezstaMTpAOyqsgyBEC6y9TuegFg2yepvDlW3krMlAw",
+	"L1MxK45LXDCRJuuu6P2Ld3j8CHfChGqNsEuykQzCYMHzrHq8rRJsOLUv8Vb88NY8wPG4+0GFZp90BQTW",
+	"JZNeUFV8P91XVhywHb1u3cTf0wqutVGP8ABdBL+KXJbqPGECDE0jj5c9nIWB0f4AuMOzJSQx9NhbSA9/",
+	"AeGPgTFwJhIQfCaGYAi5BDhwRwBfLKd+YC+w7YGCXMrUMW9mtV9alkzkD8qAGtCARQ3U2uEh6zHI9C2b",
+	"KQxrkByhBlaJ/ZkAJVZD04ttADgMW24W+YNUPbgJJFoy1wYsbKkhj24NcWRG0UNstFOAhIBUFzgw2Li6",
+	"dKKq7QgcQ1xoSHnIjFOOs2tUwQQHYQBTF4SBO0v6azP2+u9yYNCAwg5rywtbtNFmMS/GT+b1Zu9UGkGX",
+	"OE2hbyoNwu/cZuE3tnG01Ed0CL2grdZA1KY8uh2w3wrxofiItdeySE61ik+gOvDewGUhOwMI1tSUBr6Q",
+	"0a0oes8Ay8FvwZ/KTlKRF1Oe8bHICedRgqkeVH4GBLdCQiplQXyk7eaKbRmX0cF29bkn5y8H5XqGTYFw",
+	"erZ1/vryiu3yWbJ7t7+r10ihth1UUgajpNhYEiJkDspreSarAdvr9YHJfh4VCH1GYxROcAgv4VC7CwvG",
+	"JwgDt5G1jyfnL/VCKl+0wQIys2he435Xe2XbT/h699dKU2rL5S3OxYYmwutMOLUCUgSN84x9d3V1zmBi",
+	"bEIOzoO2GpZs/8MHO4nH7KD/OGQH+4f6f09CdvjhA8EgTVhM63ZpCqamgz4gkfrLnOeUXcgzNpHzPMQi",
+	"n/oZ8AdoBiW0kvz0DvXjMYhxNxIXgpsuTnLgXNbCTFh+KewIPu9grw9Nq5SmKIOLlyLKRUFS1IMZiVfR",
+	"/b0e0Qp2iTQcGi2ieLUlIOuiUtlSoh0rVH9CYeU5YDDo5yKfi49hIO78/TKlHGjJuF3S/RnOi7ri0xkE",
+	"UVNBbfMfbd76kRWf615YE7iO+7q13xFPU+QGwEEKWSrHyqxQLa6ObRYbN6vIQEmJE6NmJ7VXxqzXGF9b",
+	"Ynwm8jPQhiu0a/vttQUcnVkf8KRLmxhviPkrxBZn2AlLBhDIAQUWtjLtxbet15XIWIuCTcZaY6XayB4u",
+	"+8TkcOEcAFg7GWsLjyutpWUxz2P21hyShAzbolNsJ9HnBv1dmDJW5Vf6UVwfL2iL3u2F7Luzk2c7l9+d",
+	"7B8ebevTTYnoJ1gE+wf6iDw6YDn4fAE2AM7xIVfi6KDHXoDouxXL0js/FmrAhrKYGCJPNkx5dsuGolgI",
+	"Lf8wOob1NxEcUYPTPH5SWUYPH1fWETavhGF/vXv99TdfbTH/9y1La56nbVVJoHn2rAZaxmhi8ksJcsDT",
+	"VC6EqZvLjLviAWgUii/ZVuZsyJ1MFBCn3T5mk6KYwVFOT5BZClVwzSUOmgNoO3wVaPf7B9UStNUBgiyZ",
+	"Pw12d9/9bfdPf/xf79+r66+33u3+6frd3/6oP/jHxB+C0uNkV3ubUWP6qTY8tK+k1m+m7rZdlA4NZciI",
+	"HYcGxfOsDYa6uV5+7nir3pJPLQyepJbB+FYuRKyePkvNE0ER/evJ2Q+USFHSADVS0OQicxw91ljH09D+",
+	"oGosI0a3ReC1ESNGvaJSc4Xg051owguagjL1Ce7tKX15L5LTXQrRq92r/u7T/u4HqqDnFmYN0pRPocqc",
+	"OQnr5si1I9Bc3cy2h89j8Em7oivADXf2/HR59ut/7L36OTp4/fZF8tf9i/THn08+nP181n919deHr5+n",
+	"k79OX93++Pav3zR6A8/t0ehAf2iafIlU5cj91v0UrquVleP48ZqcJPtG38p3irmuiVSthmUb3PIxFiWv",
+	"UNAWJAVshAPQJm7qUNOPZzM4Vno3m1i/ev+alRDbgtnZPE0xX7kSmXPdgqn4TI8irinxqiUy33aDF5j9",
+	"jFBnE+NgUIbAqiMYIl3rRV4/zlnXnmzIt9KAadT6Th3G9G9QNyC76xiTm42vBH4+f3Pl9ZLOk7gj/uO1",
+	"U/fHo40OBWARUbq77hsQwYbMl9yqdfsC6vPA02PwysA46Q5kklxiF0IVMkfZbqCNTrXZQVmrXrl1gxR6",
+	"DeNqHdZZ4RLi99j3QswGWBKOL4Hl91eRy0pAHV8fhIG+tqPxbUasvNl8gw/5GAaWVMNnsnEP+IizNHE4",
+	"88Dv3pQg7dCmHwSP7bHcEeDU0Fv+hyGefKv5HJkcWkFM68lDkjvh5RkgX27p7MWVBSQW/uwMENObYI1W",
+	"hETeupV/DatekjH3yNqAP5DyutYSPcj4jRKbiULKQVp7IfRhk7HJBcILO2Y4WWo/s9fPRRbjnjbV8cBv",
+	"i1wPr2Rh/ryq0D6Qc/W6OzAMM8RgHTmNvvYv1k8kC2rzFX3+U4soUtasFu+weDmX9PN8Y/I70hidy5jA",
+	"FE+5N0vhhaP1VW2MEjJ8m8kFwu/HmcwpslBOZqQvR2CF2XQ79rudD/sfDm5Lz9W739yNGc3mxHhxsLff",
+	"OzSlEem7vb3e/sc2GsOZjFEL87Ij7jyKD4ZPInq7R513Gl0fEgCMQNAK3fRJ4cslW+M03Iz0KpLTqcx+",
+	"KmeraikcEvq8xXV37+Xgh+6YAFIwePJEPxgDK3rmKEHgUZm6aCazZ2ZywHb2bCQKvQwUWOzr46/E1fsm",
+	"pXxz83ASU8MFAictv11XyedwfSaA7ZsPcpCUr1R8af10Tsd67BLlLbn0wB2Pxz9h8Ak1tkH6GjRI99az",
+	"AlZOuh27lnm/Qo7MpkRNsheANV2B+IcqFSzDurRY6BgirZSZY4oer6l51y07o4Wnai3mWTfLi+hDRLyC",
+	"UIUpT8KJ434oxvPMhkQo6+8LdMvLxmQHvmXGtFrSwkYIkfc58A6AnEJigJCS8UwN67FchxztgNIEDGJ7",
+	"Oi+W1tMqLgO/vl9NRGvQgya1TAklxwRYUStoC9zoI3GxuPnoXlxviSvrIIXPSvYm1Zg6epLtUuiOqBkt",
+	"74Tm4i4RCwNY3gzlp2YiWkv8XadM1/c0cJL6S3/z5NA7QcjiJRdZndPNF8cri7BuwOhX6vxTHgu2FMWg",
+	"UXsOaGSapV5NORoAmasSso74EbrPcnmU3HpJYcqg6Ffeg7dqAllVLb2sJYcAoKNMc0CuaCCJr5wL1bH0",
+	"GiNHbUu7duVB/8lRR2Ueb18NdPQlUE+kauGW+U6qguH4dMrBnxF/znpTHYsCty4wM7mN0r+JYnt+Ib4y",
+	"UjYj+pxPpZ3R+7NipX13dXUehPDPZUtaeLUH1cJPYSvsD8KOOaawm8qvY6lFamXoGJ/xvLjHiBQVuJV/",
+	"bFY/gMD+diSKYqbN0Wi23vosEJ8+Q36XWlN8C/jC0mvUyJ+IlbwtMh0nsfEygaumAqRCnnTDZ/6dTAmC",
+	"5M8nSbLZvK2GIZ4kpeUFRW6tr2iFaOia/GGSSDqmY3gkjtd91C3FwBFMa999f8nko+R0/EvrnUTt1Reu",
+	"zPRbztFEwRx1reswT1u4emCi0a6AshTHwBk9eHVydmpqSMoRc2so1x1e+4/XbRZ4e2iWutPPcnz8W6a0",
+	"P5r7Js9lvrFNCw6GU+BZWUPJ5ySg140/xWYphDlRSxxq47XHrixANVGsv1pNP3jyZL01aOTFhkepyXCn",
+	"B3gHVs594Qe9XW3WX04VARts0LXt7yZbrqQa8qdorqCPfkH4rRJu0OSICx0ti1INVegUMU2TaVIABUSV",
+	"Iti4/ZFHhUC6icKwI7iYVKNM5XDpFmDdjAhGD/gJOcXXElKXVU27qFybJis4Qf4WZ1LjFcNURrdirTvy",
+	"KV2m7ygLdrVrSMqt5VgmKz/sg9Hlw1TXCgOnxHK+4blfqwq2voSRc/X3glggmoVxV2sgfT8pmOs/7iC/",
+	"wMnYjbMcS6i+4KkW3CcQOAxB228ze4DCvJyGEjGJ8FzwO4GlsEgUcGtSDNLwDWNFIIcMGrDoUOiaJ3Ho",
+	"SabG8Cp4qgaWezMVmMQ5pg22oS0kiA66+9FgyfU9znDxYYY8q914GTxFxm1QDscTWEF9tb/bVaEJ97k8",
+	"jg7YEJCHo5LFDyYK/C840zcTfiduBoRpzJeuP52SfwnbDdhauLusuG6Fqkme1h8ICuTQ+U9LXkkkfgUE",
+	"uBNSZlu+UQxhLYSUBiRHjITMdmkX1yIAVXFNpCEOprK/84TvjK5/2zv66MW5aSOxNZvPL/hW63aVcE7H",
+	"zYvXo6+5kJFMK9YUgIF293p7QbiCx5wqiJVb1dzl2gbOkyb7UcdAuzYC9R3f7T+DqHouAAdxgq7KSlN9",
+	"cJ4TrTa4d5RN1Je3eOMQtXXSxntxBbg1uOaBYhOT9aAtL6imPQKAMo9u9QebBV1bOHzBl7Wj7sBxYtfo",
+	"KjqcXO51ZS+HS+Zb6/c4o+5dJ013ZVaqD+vmy7m8y2R5y4d/iYra9WrT97fyP1vJ5tbIqqOBucqbkThl",
+	"jNqrNbR01D3JWnX41k1zYrMfSHtu0jUdEwUaRFyBD4LOEalEsyxUkjF4I4ullyV1A4X1s8vhtaL0k2Si",
+	"O9BGPla+6yoru4i+DvJp1fZeU3ejuTZbV5Z6M4sNnKNWFjBy2JId86/KleIsiWDXxsSrm8UJlgd+k+Fh",
+	"v03V7ncrSuhog+8cWFKw1+89ftzr9/YeDQ77/T2CR3SJ3ldq0uCom2Iu734j93GwOxE8LSa/Gg8hvKR0",
+	"vhqfa92DWcovcEV+vLYlXWh63cosEJrRl9B+enfdCk6w+8PdAfX1iq+oL0lnROgnt8yEGTw6rYITLcqC",
+	"2irFB3tODhov2GV2xK4N3TDIYrRbgsF+v6+76j8S9vb7dTGPvlB9i5byiLakWBYRpuCA3RlIaHD78MOT",
+	"3t7jlpKLDqi/u8HvMyis7dNCjVy1jwqb0znTZgXEvI2dxNWtYnxKdHDTUm22/L0hcnImxYSZUQghsmXK",
+	"HYDLo1SUeux0OiuWAwuzydhSIBEWeh39bH7HbCy1CUmeGEvDCdAIeEyPvc5ExSRY2Dx0/DLEb5wgK5kg",
+	"HDnDDd27vp7qGFoWT1N7iXCvTgazSlLAYsqc7TMs2bRwquo4Px/1mTpmGVaQAYqszr6dCp1bhzJxDpNm",
+	"g4SBcisLaU03cDDiHTgaWAi/LG0xEZhogaAPREsCKgRWxo27em+wdFPm5Hk5d5tS0QTdJdYFKCTtzjuk",
+	"9fMU6JyprjTZh1M/A2ETCrO3t84v4kBN9vZ9HJxmTzf2kC2u3ew5mMDgmQhNua8S/7woU7ZaqL8NFDj2",
+	"FeGzbLeDEg8MhNdUSM3hOgHG2KrXsjTCsxjSxQDfps1zbJEJLLv8tbD/9Bv06EOFBaf8N7ON7VTBzYrE",
+	"jtLNsTvIH1afIUOS19EyNvvn0tzmPMJB7a960mXtciqx0QKngp/cytymJPfASUgPzcRQ3nJFNpuBxam8",
+	"gQeqG5MBjOEASxXIKZdOkSoNVzR80pB8DYKeK/InIZkFtta4bKlSCVi6eo1UkZFbuv0AbddLXsvzbS30",
+	"gRwi8XjVmmHkh2spa6GvPgFWSPAuTm2jVTNrTY9FnNwlsVPO7MWrv+zsQcGJCdsiz9Y2yaUkdzPSpjKe",
+	"pxInDV1kFX/R0iQLrenjgdPHfV8f79pyRb5N7kTJnqHYDRyNNxvzfpsXONIsrOoa5b70aemXGJE7ifzp",
+	"PCdxDIsDIEz4nPKzzM1XPE3ZFh57Q5HqqStLXG+77qSXr55dnJ5cnv708tXl1cmrZ6eXQRg8P+305U9X",
+	"r3/68fTitTcoTf14Kib8LtmYDu07uWAjrgqDoRlLNkcW+FguMlNaVB/xU0yo+U7mya/aokjPZVwGRR5o",
+	"nQlb0DRv4ZLncrFeBmFfzsnFB/e9mW1018f2qT4joH9toqMiuVudzqPlm25K3GOvh5A/MSB/cEnqrxDu",
+	"pEcuF5HMcXcSKZWThUTnSyHn0URfIj5EYlYYri+KHjJVJGkKERxQIyx1To+dc+SRIZiVSMBJQeyuQKSu",
+	"CjmbCSKC0roieDxtXBK5DbWaJGJ22H9octfdxYpjEoQBdTcIA3xvR5Nfj7R9hv5QPkd/Ms8qp+acnMAb",
+	"gOhmMk2ixFf56RWScvIM6gpBBLND1Tn/S+oYpXaRuPd4PSV7HTBzjrSM58gs33Fw9ViZG/Wf5mYXpFEr",
+	"4gdBXZkbCnunCBbkmPmJXaHrq4+BvfU89H7YDza0jgFbjQ55fB9+PqR5PNdrZekN8WEYxijlZlGxYZLF",
+	"asDO+Ic2yRDW2HzTVC4UED0cs7MkO2bPEwVl6WCvWh1jTGcv+dMtRyb/oDcHuH7MjR3XAxJh4gPob3gM",
+	"/l0+DJ3iwyRNfsUs5iSL5aLVR0/U40ZlLouGEL+ckqSmmHDUfIYq2pSnqaAggz5EKIsvHwvUqRDs7xCk",
+	"9Nl8FmoLMgZT90SPjTbhgCtsuGRJnIoripFiGcE0Ruri1avz4VEHIHfbYXFBgJ8NhAW3qkSH04r0jlZi",
+	"FUxbsUiyJLNnjfqyRCmqELMVOZMoM/QZEsciLjWhuORAKXfI3nrxsVZkGtSkz0mfpmUMFbgxqXJNJyOM",
+	"JqKEZdalzSp2nU2pSAkF5/QmNOtlhXJagYxusBLjuZulTh7uBtWNwYSYWsB2CMuChmyYC367JmXi6GB9",
+	"Hkgndmi9yqdJmiaRzLX16HJFgzhx6KKTjJ0lT4kItTCM3DOs1H7sp5K2zyeZBb4ZlyVdWYOKEhlanj9g",
+	"F29evXr56tufLk7/483p5dUlNO8/3py+OX3ufKdIfIbs2cmz707LptcOYlMDOmTfumNBV/XY06UH/AEw",
+	"4JJsfMCevX717M3FxemrZ38NiYi8UnVZ5rdo+XJjA1NLf7o4uTqt3WJqcruHlJ0ofVQ5c6PPLDszQRh4",
+	"Bz8Ig/qgBWFQG7IgDJyRCsLgW+eVTv/0w5y2ew0jlxW5uuBO/+PNyQ8/Xb1GxI450Pb+3UyHZdM1Hf/2",
+	"4vTk6vTip6vvTl4FYfDD6eWl+ds8qz1RZZPaNJtUpanwfNvOrkLaXmqTY/NzTWRxOxGqgLM/cUhqdV99",
+	"EFfnjHrSAJ4g09JXu+Gfdq6/3mJfN77b/u3Aj0qZ8g8XrbDfl5kqBI8tE4dzMTmAiD8YjJXNlF2/nCvN",
+	"/w6tKS/+Qq0hi7fDMQjGcQdtRNEa+l01Ep6vqO+P2UKwBoGTjSLycsSiXGYDIm4LiUUx5kuzzacyKyah",
+	"+cf5YSHELQUIrPMD8KqlGl+INGVbnD3c11ouX4ZM8eW2WwqbMDS4y9iJQ+P6O22MIpmKH2XmTQMDSAL1",
+	"9uXJqxNgBR1yJUKm5tFEn1yncy0Edp+KPNXWTKnUvbl65nHWuc22tGk/fb27c/31v21UowaDzk35tabs",
+	"cFlb2PKpEPTe2WUhcwUAVHCWsSiTa5I7ILKiasNlTWHHp1ctNlw+rfaDjAWVH75suuE92SPEEGvigi0l",
+	"c3rsZQE1typUO5UYB5Zfx0aZxzlQrqlxKZELnG5IBdfmrlP4ZpKMifvTENNlAjlEs7gsYGhY+VK5oIsR",
+	"W6iIWwVp7aDsxkivMVHafQAHd5sGSgoixzOPkx1LxK20FS4nPI+dLHgPAhAqb0I0AOKjVGEMSzda3le7",
+	"y7nCYvxl5AtjddqC9VZdEzMZTbqk3WDktz3rbWWwSS2z6B631jYdttWrJ+A4zmRetKYs46BRlFk640r5",
+	"kUg33sBGiSV+RJpbZ/aNyYFRD282qiEnInvG689+ob+kakxaGFOT0mYIxVAimuRxntEMl0WkvMPfeYox",
+	"BuZs+7XhjeZEpELMLqiEaA1KZA7fl3EwCPp7OyXOZO9Jpdb6Hvuv//N/WX/AfuaZ0Eua/DhJJZNI7yiD",
+	"Qqlg3puADvfN64dhBUEQFUTUzwN3eZJtwgjUnux1joxbpqNZrUZhBwaezUCjnuo1onuWFgBdnURyFy6W",
+	"58kd8jEF+/39o53+3k5//6r/cNA/GPQPe0ePHv8YlJiYYBDok2PHfN45HD2KdvgwigWgJAnbs9eE6JTv",
+	"8WpZZe0A426JiIW5GxHS0KnWV3+8BCDOPThZFiUkdVVpS31ZyXy6RqHelPrBdqxszoop3nQfP67s4z7s",
+	"470B27NhIiAYbuxiCFVZPBrt6bf81uRdV+vSbpyatNn2Fymfqe75H2PpZPzPs1ifDJDaP+aZS8+GlYO7",
+	"p8N+eh5K5zJonyVf9f4ijGa/vWA/UXUbsE4tQNmSY/ClBCM1d7WEvILCGM8ruV6b+OVddHWLqMDaCDNe",
+	"TExJ2BJwNMOMRb00ZW20jqkGIlzgFJMz+MF5BmT9DpwTdGPQ0BjiFTOIi9AjFkmmeux9sPs+IDhLqXqS",
+	"Rcoz5PQv2YLRiwVvh3xftqWEYM9Snkwx8LV9zHbfz/v9h5G9CT4KsgIQ9oT4haQIS5UXskVCgvUlTSF9",
+	"tMLO39r9+9auYwr+Y+e6/NTTH7/a/nrba7l+hvxCi5H3nGZg5oXIlm39nVRfUwnoMyGOtJ5/TMZNBNZx",
+	"GVPPiw2qEKzyf/TWOkDuV6RMCdg8aWtp1/tlG/sdRFeVbfEAyzRU/YKV8nlfcrj8dssVBLzzoqTyBjS2",
+	"hfhivIMw2qETIkf8LsPnI7wNxX2IuIw9oLUH7hCG+XvUeeNJmRTFrK7SHq7aOe/2dp5cv9M9/K0fHnz8",
+	"ezkG+MeOOwSeLdTZVWIcHxxHptad0hPyB/J2QDXErQfgmLr++t8egNOj/lu18foiLWz2j/D/LMkK8JHg",
+	"1w+jb+hlH0N/y0wlp5xaadcWQjqxXGkq9OhRTVSqs1IsJJssZxNkfx/D8Vd2qXuP9FBf13uBI0KpFWrr",
+	"wc7OA/L3+NJYGlUZnAMBgNiYaWST4/WhMyeIXJJBWh5vIIm4SREsXXPgPh7gLT9ISrvXwwEVlrJix37p",
+	"MNyCL5Dj2dckCKB81LKG2DldF0l5m7QRydI2WpmMaJiQ6ydqQl4FnF93y1LhsqngmQVx4tmlZlBcBdT8",
+	"ARTq2d3XqyFKBc9ZIT4UbGuyH22X/TZric9m55TeoR9UbpteIncn+5FeeON8FlXlRObeF9JTzc6v8FfR",
+	"vSAE9qGUA3y1sxDD7WPM8IbmUvbpJl70jVzotawnn2pYWX9Gk7E8zLA+vFOGdNdJ0ViJJch+KCYJZhWg",
+	"qamg+gccuvAHJUhHaaKfB0q+n3zO7zh287JA+rdrkZe2PG2DqBoVyu45Ks/MLfc4o6d8tnMrlspioq5X",
+	"nORTPkOCeFUAqi4pINFrhbEOpNkwsnrrIFdkS9r8KrtdP+Y5mXtrNQb3WvRw5tl6w/IHuqyjZtGJbgNi",
+	"4m4YrgvBz/0ufwob4hKTrNYYcQ3m90KyHBnZf1f/VIX42btTcMGsKQVNV60oBW1dpT7UXZqMBJIvYGZG",
+	"GQfQNrc2QwhrZoDw5tpB6X0m1j/OwDts699YroUOpcPbHPFvJ9K0BKMjeOAoqT/dUTC0mn9AYQ6H8YMO",
+	"bcHzNNFW3lGfUSpYx7QSv6f/ahWz88LmZOCgDOcJhEOzAbKFuAZlhza05SpgVlPVf08zFWIbKhQXyKmB",
+	"5kCitblY5AN2g6N/QyGmzEIp7X36Ahz5GxyNG7wGeJVMoA8y+apxmh57bReDtuwr6UvE3F+SZFDmFrL8",
+	"Q3AH05kIzlDLDyxrxGfSdhmcNMRNArV7TDyhOx7NjV6tKFTnyedq1lxvbM5Pqblu5YHfsroP6XiodxLc",
+	"YVOE9GaeauUjw8qFOVFOrkqf7pLCPOJJOs+1ROo7LL16GP3Zvrn4GVyFcH1uk20P9yq8xHuOA7pv/366",
+	"LOBFH6+7euW1NCnTkRtRI5tWq3XqX+Yi043dPzikYLk/NtAf9Ps/ehJx28gOXp4PQJzygqSx3RP1fNqc",
+	"4HCYhtdFvt4r+9c5wgzRdSMxtN+eG+yX5nhmqIExJR6UtSQ3jDzUMhlXxSNPyFsHWWkYE1ckm2wKo6lw",
+	"UuOXMIU5KUWRijdxZemh1gQqO0ZMr/K5GFTDo56iUYD4pVJRkJfMtZqOC5LtsL3QWTlVkiRYLKAJwHna",
+	"YxSidRKda/WptBRu9pGdNMACEdSnMmVcDB84nhNrgrfNAxWbaAAYekpylMWDFhUF4ZKwpki167IfRlJb",
+	"IVChtRKGoCk6aqB0X8gctA4IS1AWOak/MLRW/dDyEykuZUY1YeGsg/NMn2KYuQz6TEaJhSqVSIEFWTIi",
+	"Rng3Hnm5EKZgJTEH8sKxgHFd0xhpS89qRgniOyhzQGbsqL9JmctDb3EsIyabU5cog1ChWdNjQ4nfZmz0",
+	"tgHKt7bk5JmFmLXx8p6YUZcZIuErWwZLTiUZbHStDujtTEyjJEuPcb4SRakTibAOl+mn4+QbaAMPUykq",
+	"pWXSrh0eEkwmzLRuDZcnUSO508Em6ZMCh+xYSzakHiM8kVN6pB3js1Hu7JVs1UdL/nHA5hWyoprWtdIe",
+	"O6mK4aHQe8+WqkJICZGRlz5tVpkAq9BawgY+lHfimKQMpMaAdk6JzblYh4gJjTqPm9qm6Zt6l2WeMzAL",
+	"5g0SL3CUmtiRrY5PttVwidwYZZ5zRYctvX8E+0pcMbuJdgsa5MbKbV6sACdgtTR9yTEV48oVuuA8Yf8V",
+	"7o720H7ZAmftlzKppuSs0KAv59Mpz5ctKfXzKVJAYujNw7eqpxB3FG6dWiTfZUb5BLJpyH8vJeknUU77",
+	"/DMtLryyZV2KLJVK/W9daiu6VVE6+FlSXogsWp755EwyFUza8hY4Y/bwQaxxc26m+pjpVqFjdtjveuWT",
+	"w85XPrkPdTe0GluEb8Mn+eanNJo6zUfusN/VkpKAzhIEtF38tP861tGsFI/pMNkOjmjt1Q2qaFpW7lvL",
+	"Jzr9dFasM1gunZFvVBucf5sl978e4UBWCjXa6LdgIivyJaKfR4nWsF3kNNxUQUb7lnUxkXErF93eKnzA",
+	"u5OdH73Y8M+ZhRcagqyGa1Z/bcISNnxQRnj0jv5lruUwhJnIVEtyFktt+IyhnIw+A2V6B7wABjsMqjVc",
+	"/5Wp9wwne5ri73gwKdkOHlg1aLvv/vanP34FhbfffXXdBS3wicPnoRLznRuWOcQyC2A+SyZBSGLNyQHb",
+	"7/fb06mNQwgU5nlRdz5YJiBFVbrM3nJMzwwoE+ohzGOgOTCPhxKYeloMyJxcZrpth/2H1+sd8d4sbIz3",
+	"vv4+COnPNxm/4wkWIL7+GAZzJfKTscgK1TqE7I0S+Q5cRETqJrfFQAn0fO0AXd5uFVwRcSXallQ9yaS2",
+	"D/+w84/rrXds5x/XX8Hf2198WX38bLkdsLtDRnII9mo5zmvzOuDuWuIGPqn6ZflIivG/BRo9H4+VgBW4",
+	"M5+VnB0hm024ElrHhj/qPs1uGN8kDgbBwXD0ZH/08PDRo+HDg5gf8YeReLL/JO6Lvjh49PAoCAM5L7Qt",
+	"Cq4n3Ipaauv3EoXjmvfApfpu3SyegsYrsqfLuhcTCrhnkaDrzsDrGa56/uMj9/mXBvhnH18SW+6UZovn",
+	"NY97ex+vDd8kZO9i8m6dZlKfwvqYXgN37hYJTVp4sIocCllYDjhESZNo6mJL2/laQ6wLK+41XfyxnFIP",
+	"CR4I0Dwm91sy7V5mAd9yDlO0njXWX9rPi9P2IVKbMO2W4nzrlDC9isopLYfUDpJPtaoOqLforrOBWmvq",
+	"mgfhmDXtrQ2W2Mw8wrLw2C0IqOVnPIW/zcY5l/EzrNcclKm9+u9nhvD1EvVm3X69LL+VMsbCcGUVYfjh",
+	"6bKl4JHZm2Wb6jLAv2m9z6pt483NERygUA9q43G2re1zvTKhqRnNVXyB6WEk0D2szZuLkZEZ7pMWhCLq",
+	"Tw8UCRJEyVgITo2PZ/2rYLrb3oWvGEsZ+4oB/r5ycU3E5d5SUsZtSFDK/bIKK7SwE7wEzFEjHDaZfWW2",
+	"8Wa3bSJAKbNrNWF+//4y1bu9agTx3nxBgnYBVMzkuqtqIosJtdNi0audfSfTuJ2bjaJEYVlrJQf3Mseb",
+	"z3M5zoVSAxbJKVpsNug2o98sdo9hyV0FaMFdcSeyYgeNevR+7vUfslOep0v2XWKflBQA4YNnHBsIg9nF",
+	"PZv1rS2ffUOQE5qkWSyCVUACFNsy0MztHnNMh4FL0UZ3XogiX+6cIIzkHKo0c6RdYjM+JjtUCzNliolA",
+	"hZiwpauTYppiF/Vgl/0hCk7Ig6mwsAoeTVx2DCqbZ0Zbn5ymenEYuGZQGJxXUzxW0Vq5q4re4H7lvM39",
+	"2nmz+3W1FZXnQIuQE9fLpLqZywWLu3gcuBRiCcETkNsUdOLes0BJGy8oKFFbMUMXXjUbpvzDT5HMMhGR",
+	"nUQx8RlRnQVgJ1UusXzpPynjAz7q9xvacePJblQMX1Lj78Gt7dxTYnRqZyr4ARgIBFBMIWyIsbOhWEpk",
+	"X66wE9ZX/HHzPcD1OxMZMC/DX50y/dYXDDWkcZ0JePV6wrs+ega7Eubth+25Z/pwmvIl9gdJtkMXejsh",
+	"EhG9OiggA8THolgILYEWEsOQeI0WIQf120OKTmJupBPWieYQakfJh+NrNj/wTd6JHK7ZiBJqrxv1WstY",
+	"VqpS+JZ1cyC5wYpHE6mEA3dvVnNDVuBMMn+ijCvocjnP4p9yqtDga0nOs1hO7Y90vAHRIb/9SSymHLRI",
+	"8csc9Poy0eknKFKFjC3pT3zBc79G3izDWMsYRtaFYBCUyRwwG4anT8+bvlk/dSainiHXs8RBg2Dn0IMd",
+	"Ms/1l1lVtoh+TYHyl/6lFngVMycNAS6zBcRdzhJ0zc54zqeiwOwQb41il/3cQ8vUkpCuYMOpicwLkQmI",
+	"GO8fHrFownMeFVTp2e3lUX9dlAt7HNpxvG5f/pWC5dXZjWbzN+gJO9jb7x2GQZyoW/qmrz9PxVTmS/pm",
+	"b6+3DyBSSDtGxPjDx72DxuQC99gbf5b+FRDllBRpD5RlK2NJxuZKUBpUXw/TXkvBOSt61xSfKztYb8eZ",
+	"wwtn6diw9lkZfStHbl07ujFuVQa42aKnoRMJfKDYIk8KrWKwO5nOp0J1bsT6doxn8zN3bv2NMbFIbM63",
+	"528+cxNaXk4UtM7E3Ksla97vxnBXGUL1BKaFzG8VYqIWn2tZTNfOBfBIyfw2ycZMiYJtLRzEmvFJQ4bX",
+	"9mecIyjc2slUZEmmkrgRK/lcA0Qn3wX3FZmg3DjgL8Rj6XfYyVU56BUvlsq2XMcjRz1Sv0MrtdJ4JcEr",
+	"dyVvRda5pV+6aSv0tVeteTvmyOZuYRq8n23xjF28eMb29vYfMjUfxnLKk2y7Yua0Qbq/ZPZwo9akhz7N",
+	"6U2Zhl/pUMqHIq11poSYfzmuPGr9uYzPgB5SreDB0iryXAmIn8FqiU1IEehEQYJNZEpC3NAAgComY/EA",
+	"qkJjVXpE48p5GhPw1HliadMeM+5e71q71rQo0ar9Hvv9Egum5WA1dKyuOlVL7TAZ4/7oUBqtqXXX4Fpt",
+	"TL4GumXJSxWCtE2hG8JsK8ivnaIdyDPWdyCqlCiSgwJsqn2uEBvtrL/uKWlHtYMJXdF7P7k6rBn2japC",
+	"Q+DZN+L77ea6M+aIvrZjSqNutoJlAwEiPb0DETYMlZsJkwAZbAuD9TMMLZAOPVza6dQzm6Sp3mcLmVMB",
+	"6HVift9vkJeztVjNB287bMC0nIjduHK7ODM42amcOgzH7nnkUL+Xp5ZzgVFS0BBzsPWftBzrwSRaIGGl",
+	"LKlZsSvMs/NcDlMx9R0LwL/CU+QqgJXDtvSJ8OTg8NF2j91EMhYm1w1nDnoKrmg+1YKqiCZMZsfsRmjb",
+	"Xt2QdwIdiggJ4QU+OjQeaEVC1c2Hd6xx13wEOtggyWCdg+Ok4EladwUM2M6hrYKGDxpYLEW7WwGbTFUt",
+	"P48X4lpr/arggDUPdvksUbtOxHGcy/msV36xe7fH09mE7+3aOVW7tId3I3D8lBeburJzFQwO9ve16lXA",
+	"MX1V0mCbUTDjRWtinmeDTEyFStRghsthYAa1aVx7q87ol9wmGbjx6BGMK6xuLnN9iqElaXx65jDrAikw",
+	"s+o9+Cd8NkOnxkQvxGTqLJxCslgyPoQTuWiUe37iK0ZrZr3Bse1dsnowMUvXhHk6YxOanq8GjLyOUCjX",
+	"zjpPkz8w2eK9ykWRL5sZPM1EfMmKfGmCL0lmFj+SRjk+bfJdVavG9zbm2C+zQJud/e7q6pzhBUyvSJuZ",
+	"RaGqSn3BJ0+cV7lldN26DLhbuqxrrXexkVgguWNYYQon0SYjqkwrfBxTTWrjnEfiZYsH8e3DZ43wM80v",
+	"1jtHJgrFUjmmKoyQ2T3jje310Oc9LLxFDE7Ym4uX+gQQ0A1K3rO02bUx6eCm9BfOwWG3cx2ieGkeVwDe",
+	"iOZ5UiwvoWgupggInmN6pHenVW8wO45uKk/A8in1ISiAhUWOHANpwLi285XMtAlh8/31mJycvySnIlGA",
+	"UhXJxFTTOcaTVJni9QbpSSfoLJeIoy7fay9mPEJtzMSU+TxOYGJuSHLf9Ngrm+2SotohWJ6MJ4WqPKoX",
+	"OIWHqe92vCdQZ9gODT37ZF5MZE51dlqyPYDDiCt28xQeya5ef3/66gbJ1zBcoeRUYBakjexAUNDEcETO",
+	"Ki8CtT00XCpmIGa5/GCZzR3D1R19KbAWBpTONNm9lMAHAlq3Gl8ZmDyP4BX2dafa2VIKzxLiYmsblA3W",
+	"oPcRHz+CjB9JDxBzkZXFcxTbakR9cqHkPI+E2g7t4jOs2aZmh5YK4sMs5UmmavXeeu+z95k5RBQRVYJ+",
+	"QhldTg14VDzsG43L2D8VGLAf6PF/nxFmAh2YcIxoHUwWk3r9U1yVuA0wbF9p192eLaBJJjSbpVy/wcc3",
+	"7jArzYScpQLQQVpyKqFNyqWzMKksnh4NPPCBWRLL3tEQmMLU8NRdoGb5lUU8zxMteLHNA3ZTmdoBq2wK",
+	"5F7Se+J91r4ptHKDu0LvA7Z1j02wHb7PbrzrutYiI4mQr/HKEkIUCwmiXsGQ7LCTUngNPofMgoqqySgR",
+	"tsRAotRc5A/U+4yxW7FEinhkeccgKG/MLotkmoqokDnbgh1vat5Um7GN0td6cmZST7Tuk5HnA/CnFES9",
+	"RU4a/+jCJBmYg62Wlhh6HJqZ8gZDwKe7BWo+W6H3D9hNQ7u/oTLWiqn50O52dmNrVtyE7Mbw6sPF+lU3",
+	"mMV502M/JIpAPkgMWPr51ITQ+qWR4bioONHsL/VuwY0ByaZQn0ULaeI2k5ivrbdLUvTYW7ufsUnshs+L",
+	"icgK8svfaCX6Rs4QhnKjJ1HfWrYPZyFR7zMYwLisYm48BrBGs+UxGhkIQTJ3sZ/n8VjElKZCCuh7iHIn",
+	"kSDSYpL7JzMeTcTOfq8fhME8N1Xx1WB3d7FY9Dj83JP5eJfuVbs/vHx2+uryFO4pdUdzgrA25HdZXN4Y",
+	"dlTXJ+OzJBgED3v93sPAyfG5n4X4m/37o8dKHPwWjMVKtKbRR7wr/4FiUNXuZQbgLDVgN5BrfxOWcDHK",
+	"4KD5ZDeGX+IGcW3vMweiYeAKmTguIWRk9RdSYgZnSQULDzzY65cZvJDXNRTjecZ4JhawRGH13Sx4EU1u",
+	"XDwIIT8GmC12B6yDoDKH7Lf3cNC/Dwbsv/73/wvZe1I96YuPISupmpMCMT4GgaZvhKV68vz56fOQnb1+",
+	"/vLFS/3X89MfTq/0H09fv/7+7OTiey2DTi8uXl9A+yl0AGdTvdQ9YF2OCQl4Q+AbMtButHB+n0FUkmSr",
+	"40sWYJNB7/GUhZkJS9wtRFRoMUKW3FSqAiABPEexieXvENT0PoPKFqRNHBtgE0zSwf4TD4bvAs7Xctix",
+	"djwMGZ4aY5Fp8SFiglFqcX+jJVRdr9FSTdvYN//1v/+fnlTDOV4eWBZoqf8VWaxX5kjmUyJ5wOfvjCVo",
+	"HbA4XoBCSkPhl+6pKBSLJYCNjBQEEkuu9CIsy7cbAYm7ghQWW77KsKB7ewb7nPAehvynmnuTLmmBGDpn",
+	"CMKQWw0M8LL1DxhWBpU5U8us4B+qoZpC8Ok3dwkVmAb1FyAnpfYLz76kZxgLgXeh/f4Ydmi6KZ3RpekD",
+	"NhUFj3nBe8iMWvlIdb+x4JSMRUhugB7wv/XYCTlpfDEZ5ECNaUEmaoAF0atjVXnbNzbK0TJu8LLPNG5m",
+	"J5pSpOBHOnZ20gNVjoURqsjmZrzUmfgAwTBV6ROAEbyzrkV3pdVN+grrRllfS8ALtmk02LCf8rFwnOG+",
+	"5plb2sbV68PzrMcRiHlVhFCNHkkBiGzv2CRFwMLEWAeKFlPDyJbk6rET5QqMCSyjtrYbHe0vtq67twtH",
+	"XRbGd3LBas+zxLEd33+mO1hphEEBnn7gkLL4Shav01jkVxOeeenVGsvV0NQhFASCO0iKh8e4McYS1drI",
+	"RaNVdXKnJmHqiiIHeObp482hEdYnJKbp4lWq7qxJE21dbE14OmI8g7pqSEACf263tb16JHfcRB0cn56B",
+	"po7pFQtsUqC6IImRVj2McmEzh0Waskw6kVFuj/uWzoAB81a/5amUt1Oe36pPnBbTaJc82GaNo4aZo8eo",
+	"1htSoqAuFxtSa8oo5BQLwTPf+v7GXcNtXVUii19mSZHw9BTevFlHr8twOSjT+/0+8e0WppRDCT/a/Vmh",
+	"b6hC+peUdHhddPsyovDuOgy0OR4Mgro+oXUMDPiBtNUvqkugQXDwaG8Pfam2vysJgX3vAC9VU8zTcV8T",
+	"p6mSwDZfG5HQ8Dgge5LVxnvaHjrAAfU1zA78bimGLzBIiXfu3fvOh/e9c+/erd1/cs87D+/dWru673G3",
+	"44IHddW4zd9d683vd4rCb3rLKMMUBMqwF7lOXmo3fF3wMeTONK3Y648N9dnXofKSXQdOAdnWysf8+bub",
+	"BpjxWh+KkmnlqYyX7bNlLklEc7O6GEESVHsdBNX9JMNqqUD6NiAgCuRJ+5+3z/tP7r3P9/8lITaRELgn",
+	"GGeebbFKInwMv4TDDH/9SDUbRbGW0h1BFlgJKaeIgtZBwRUbs0I67DpAQaPYUGDOmN4g2q6V2XN4FXiC",
+	"ev8MlwW+3yuXPpvuc6c1G1JnLk3819KxX86jSCgVdNZWynGhh3lk0kukjAKmnH+aIDn4lzjYRBzQVthY",
+	"HIR+P/fvv5e+FcXn2Uhf4mz+1z74n7IPwKt+j11wbzU57HQxqtPgx/EgaP58+foVm4p8DCH8aIIA0kcP",
+	"Hx9tHzNOrlolAKuXzXGbUamef8q5d64buV4db9mo0NEd6OjXntNPn+3ALWjQoYO9/X53c/xMPx0aiFu6",
+	"hFMV+Vx8/G8jUqx7HTPU/geq+ge/v5Gwd/gv8+J3Mi/AUQ2gHxOWAsfD5oJ17lEvbLij7q83gHOkkkDX",
+	"eMM8zgWPj22QuZIzkQBhSpXc4KD/hKoDUnUBzNktRPZPEZ4XAhz/v5M341/i7X+QePuXkNpU2cMY2r2c",
+	"IIRQDAa/6U9O1prf63kCBSCTrBD5HSfqJCLy0SIgktMpz+Ie+wtmhYGwtHxjmawkpwMrvyk1jHUBcjmb",
+	"idiWqTFFzpTQF5i0qpQXIiehVbh8ZombjaWfN5J5CfhTTSF0OR9Ok8JJGO2qvG0mM5qJqb+zTkavtQW2",
+	"/CKLJh/RcjAp3SXWU255uruKqjeZA/PDEnqdBNULmQ+TOBZZ5y1/JeUZz5adN7rLmLXJFn8Bl8G2tpvz",
+	"hKkkFhFHPEaZ5Wk4jGYydncpIrNobyJgmLbm3d4uRy9X6+Z8O5FUrZygpQDGQsQqForD0ie2FiPl9iNs",
+	"ugUajADx0ABlHcSrIVQ/bh76iErDZCdEveqdzNUtVhhBpYSK5ADiV9gMIdrYteJbejev2skX4i4RixMc",
+	"oC+zi/Hh+KLfewPju5E7wrd9LY8noeH1aMeS6IPoJ4t3hTq8Usb/2t2fvLvr4w7nHQ40TkHr3tbbuVYe",
+	"rtUFSakICJBNE1Xc6LPWh/smDoP/z961dqeNc+u/4pcv067lBHKdNln94JDLME3IhaSZyaHrxGABLsYi",
+	"lh1C5vS/n6W9t2wZbENacum8zJdJAduypL21r88T5yh24ypp7iOxe1xWAU3aqlY7swzR0sc3TwViihVK",
+	"NdmlqO+zaiz0JO6TzlMt/JRTV5gkWtLjyRtKCmjjyWPBYcwIgx2naidzxp2ayJ8uisR2kGQufhPvs+sk",
+	"k62EhZLMBPirdMkjfPEJCRFM+fV/Pp3ZkQDYycUXPc6Yzaoq+pvjt2d2lzXcRwxCPp+mTq4sKoHRV9hE",
+	"WA48r5NeC3DWYbO+eTU9T13LEffZL6HTsZkrhaKlwAZIKIYcWnmJZlauE1TJq/YaTee7vgDYrkydn8ol",
+	"J5nj+Y6BLpv/FMhMM2kbtfQy8jCHLPwCe32eiEidh4c88p1fYr+f+qkliC19BWAlN/6+fjBOb+6XSByR",
+	"ALVZELodWMECT+i0M9HoQn6JjcGUcIy9xujjkHcB3R/CJDJCxx4nLXvYeESms9ZT/xvU0gt7jBELIhlm",
+	"Im5/VT7RkDtmIpPq6wY1HSpvCn7uqKrj+GLqSSQS9qHb6bCdcpnCQ+W6dXLQOLOqB2WrWj29ql+Wz073",
+	"Vw1L9KmhB5FzRlyaP8QlL5cU4S8CBniFP+Z01YSIWDVZkCc7Xlq+S8HF7pRW5H97B0e1ulE9uLisHdaq",
+	"1uWBcXFwfnXQuIRvm/5J7ej3k6Na1Tq3Rtb+3s3J3snR3vjuqHGy+dHqHhxVq/T36OAPq1Kz9g7PB9Y6",
+	"u+s8Dq7vvp1dN/1DEf114xx+2bP7lrvVXu/6FTE6/N0aDAYdtla5t+sbN43Hm4vG3bjVc/eDq+H91efe",
+	"iJfXP7b39/96bPp/7FnXhyfrXWvf+rzX7d71+t9Oz87P961u/U9rf+/Icg8sYfWPe9HZx4NRK3IbXv10",
+	"sPl3FHx5vG9EW01/cxyus8q3+5vPmzcP3atq7bz6+YiX6x/F2UE5eggf7zsbV+5xt2ydV7ZOjy+904u7",
+	"ei86OnS/XX8ZffrU9GE6Dur7BVM1f1WMtpSxbl2Un6sX9ighzF3seJFre939atVqsK41qu1Z3dr5pf9n",
+	"5e/1h6pT+dK72fAaq6ur2bOg3t4saSpjnic+XFar1nUUP/Fivb/VrvS+tCp/Bo2NYX3mE+eeb5AfRxeg",
+	"nBNSe4Ol076AkJw2n3HDeSp+BczWRb47dbDk2munnYyaZduPu73TmvY31foMfL3chC6ZGPYcYuzYLQn9",
+	"1IA/BvXwt3bkuNIOVDftGiHnqrWjD/WCYY8N4CWxyDBT06srRM8d4gUa65/Hu7txNH3eUISaoB8PSRiX",
+	"OpCEmh9iJIYSEJ7cdCfuKheMwQ2J4Vj+G+ZA5AQ5qrSQ88Q36J3kvVXH4luIcqhh2dC+pJpfXEH5ktze",
+	"FtefGM18TMEzOhFT0YL1uXsJdZqF3EbCLCz953TmcXMU+fFq7hNica25WoSu5xk97jkCYzDgJm5VKu+X",
+	"WvyntfglzGfIRJheBMEHDKCNBrbDpEBgrQRCAoS9gEfd3oRzYAIsJTDBBiLXw8l0NKaVPKUsVS2GeqLt",
+	"j5O2eOho6gFBqkJ9AuhRSNrAgYQdulzVfkPfrlYL7goAf/UN24MkEXzAhsSokqRGpxwgxb6SWZDBA00d",
+	"PkcKBe+umNBfuC6Nnl2UAkUeVzmRSwH9aQGt6lI5QpAxJQtIxU+bscjOiiFrci0tBS4iLZ9dBTAi5WGt",
+	"UklYn7Tm/peygBK0ncWmZfbjKZnHZolHIUf55hI0qdG9RramcEzJoR5r5nQupOYAIGFmx3fgdpEwObeV",
+	"f4IQ3F55zOQEn2+YzHeYYwiOkSitwwg66aCxyDRsY+SKHnwEpwWgvLihKSWkAzSfinEmYPArVSwI6KgF",
+	"6AGI9z2NFwAbDlJDPeSAwaeUzFLk0wk5F3zAxBv/Gy3dtcps2qjFZBeTeVxAatENheE6OQnFRELTyUUS",
+	"DtPArWMatE/S0oVffqKNSdf851OB0L1QrvE5XQ6l3YucjiwNNdPtkPsLK3W45zAgPyUySjw+peUjbcn3",
+	"y3zjqzkymmQm1kfAbAFZ4plOCtlMriPnNxyX+2xcjOE2jFqe2wbsRBVoQUxF+S+CRFxRyIxQ1iJijFVt",
+	"w/VsFWYKikrId4rzCwjvOI5ffQAxnbbteYRH6jPmGD7Xq9OI8VXLdhBcPBsZA9ePQiYUpCdUkGJpDiZh",
+	"bPnesTsFgO8DIjUYkI2IN1PYkCncwAJs3axsa43W5LNckmdUH6nn5KgPWmKFEQnImUvfZUomQSqAeUKB",
+	"NqMEaLKBWlPBkhb5MXLnq41fFhq/am62Py0rOf5HfhVAOcH3dH1wL5Im9swdOkX++oy7NI9vNmfDqlfB",
+	"44sWVrEX+wDpiRQvYAEiEC6MWcHZqgesxA3l2eOjS8vq9+rnMK6leKTEI47IhzNofzPFIqcj6rP0Sshb",
+	"bnuRCBUkcwgUPzzzOXF5DgLY6sTCBMAZM89Jr8eMvRqKG5KyTwlWNJSewUJk6yzKlq1n6zPIFquXi7T9",
+	"oHSTYZHE4BRp4fMJ9JuuM5pDB1S53/FcpOh580qjwQi99qm6go5QrTfprVVKJ+1DyyLpZZF0UiQ9svts",
+	"WRY9UQZKwlIU4CBRLyiMThZqGa54hZYXNlUjDYQhgPYf97UJYtiM+8LtLtRzwM+Q6qwgipGDuZVoH4W2",
+	"VR4G2JO188/L4JdkJoL1uJwWlhND1jZGwA7qEZOI+gpj1kCjPUrndH3HCNiADVqw9xUPr1YlbdSTJn4H",
+	"zquAtaWsIHhYfC1VsBJLiCu1HDIdCtNQwCLv4z68gA/ikUw/H9lk1IGInB/okNEt5Q+zfgShlTEjZORk",
+	"N4AkIp/ME6rbi9JqGbY3bo39pDL/hwtUpwFZgPneDros1I5Q5AAcumcB67gPpZ1SWUcF9/PpUIEvNQhL",
+	"O6WtSmWt9P3r/GAv9JYLr9l8WsR6VrTaTBg7fMN1lqX+r6S7URu1GLX2AnSHncoNS8eL1LZK1cPuX4i2",
+	"hsax19XVtRDZPUB52UmPMnyIWUUl5ZNsU207Qkqk6SJO0HWUKHYDESpYasWnSUTRA4Zg7Jh7gfC2fDbv",
+	"dKS2dr24uUAADQVWMLlhHMbGegbpjki9CrMpzSOIfyDh18D1L6jMB21Tea3BRz7G9eUvkeRoFkQM8mUq",
+	"6qJ0hZILjdtdHoZMtRhQPxTRnSRRd9pCWsIAy5meGnaZR+E35Hy8UGsTPEuxjOR2ZctpI0nbTXYcNx5Z",
+	"wBXJjMZFrTgp/33K8V8X0Dhm4aTiRHEE9UmChCgIaaWyIEUa2kH4yorUYYMhD4HY+loxOmm1JyKEGkc7",
+	"xN2OdViEcisFHuSZGp8SKKsg8oWBKgbeUaoiqnNMaSwAmRB81bDwniuOtJ6R908KWdJRJZVrVtVXhv6Q",
+	"D5zUH4uP1MJjXsleo2fnqy0IyoZ2yDJcD01Tybld6qlfIfAqF3xSU6m8N0kjHUhF8df5NROEvd6MYrJI",
+	"jVh6j2uSSd1BvjFwgW2hrBjTEDyBTplS8URJOqHXsyyaNgCU5zmzpFumLRuTih98Q04m8AqNdVuS82nd",
+	"dW332UuZPksd8t+lQ+TemlAhUAmUbEksxUHvssjAGXJnZSbM3GHABzpZq0nM/IAzZxNUlGqHC9lAWRpE",
+	"7qdohGMtp/o/KLXhKHlDSyIhiARPRUOlQ2QsYNRJkxvfnp02Lg2Vk7olyX8K1twe0Vk9h3kx+ZQXtjAm",
+	"Hj8Ddg5nFyo4PM77QCe5O2XnEYUjgypFWMxli8ZC6jgmQemATXDIncJcLHz/BhOxZzju2VlYSE+8heyr",
+	"GsivmoWF8T8Tb2de+TilXW3PvWem4edkXy+kw7jMvpJCLkq3Ip5RVq7V1L35JSDVawJSDTmk4qYyr3Gk",
+	"FYKsGGIBySgywrBSLleDI9BkXEmHkRnBB0yvmyNQAuMW/ndrGswTOT8V9CVdMLLd8FblF5BWl36IZPBS",
+	"+cd35VTgF5tzk+0ODmdYvt33+ch454ZGwMDhS7qZ6O4aT/hU7PtWLofHQna7C64XGh1wfPXse3YbN+pi",
+	"X0WXhQJJzFPcmfAjx+10AFUVqcVFGDB7kM8tfgFrcQWR75hiPEZzFxBPNxPLM4ZBDnkX1jwzsvX0emFi",
+	"/5+uaERXVCVyRQ9A3XvMoNo6OaZhwFtZpY9AEorvN+tUlnpIsegqOAtbKIjaXcNj9j0DitaOKsyHHZbW",
+	"/P2Nh4+ra7/nEZfKLTVvR15l5SN05DWbq/LvOVvzYoLZkEPahtCkcC3hUBz1uMcU2C0m3SsAI7Vdmdwy",
+	"SEHsUVOCgZ9OUtaaRPueQexOjMPJ9GxURC65bl6XGl2kTc07mI//+5+1la2v+Od25b2Ya3piGmD9LHtY",
+	"8R15nq0aFsKaKMwPe5DsCdi/MXeBr2LJcC5hOIH5xl3kslDNbRLCkY6k77N2KvDlMNuhxg+3zRz09CYn",
+	"UJt2FZ2miZU+ZkaSSwo0ZLd2DFv1pGg5xAk2ff15OFJSvKgbp5hQW0y+Pfcc5PJvsZ7rO5Dcw4+k5ujZ",
+	"NC1yKLjvdpOx5LZIwkv+JI3vNU1tj3kO4ajFYM9hKvWcaFt0uUeuYLgCqao+qXSGUWi4fsiNutGK2n0W",
+	"ClP+CTOxvWkaa+sfTGN9a1tOyNbaOmZmD+tfVtZsORc94932ptFyQ/Fe7qtYrZV143LAncjjRh2H4Lhd",
+	"JkLUtfhI4iA2/jq9UJvzVt77VrknSfW5aVTgzX3us1V1dtDldbq1MI0PRmscMgG1UCZ1lbpdH0CJ/FAl",
+	"kF3faNmCbW9GgRe7RUPbcaTiM45BJbpIXI3pZBtHoRaBcs5SjuLaC5iUvG0gh5unILc2t9ehQTXWmB82",
+	"spqYKysf/3dl3k7mDgqnEgLY96JnBwCw2WOqpF95RHJP2x5M7THpvx3taPSIkYCMJG3ntQIsMdcsgWQP",
+	"TkiimiocR2JfeJz3DTACcqVIXpHL7r2xrrN7b2/MoPZ+TodAtznA2szSx6kCqNI/zRIprmZpp0kn7Ydm",
+	"yWyW1EQ2la5o6vcTTSCjbpaIqwv++b3pZ89Ty/VtmNLJvVMEv4NM0hmvMM0drb/5MoK0mIoi5Q9QKIdk",
+	"FrruEzZ54x0YMkMuhRSMIjxz3hfFmSgbU8BHMh0WTpOSUOPnXcQiwHobCHy4E9iuL30YLS/hCrQgchBC",
+	"YC9henkSHxUx45w8VJ1Leo3nifbS3V8HVid+eGGMN4CxQS3MklhkMZKHy419qVR5hXRh/kRhGkDgZQvZ",
+	"DxIQfZWXAXJuhiNX84XrML2DT0pFFHjSvAjDodgp66TLybm7Ss9bEWMRssGquG/vfKh8qEBojAaf5TVC",
+	"1Rt4zFrXOfq3hiJWA9+UDulpJqQcS3aqxA85VLA8GxAi9bvSrBbcSzMx+j4fCfIextKEU7WYgmv3VGGb",
+	"6XsqfK9+1GIew9DcWQBRFxbpw4q1kSh9//r9/wMAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
