@@ -26,7 +26,7 @@ const (
 // library nothing that does I/O or speaks HTTP.
 var pure = []string{
 	controller + "scaling", controller + "fleet", controller + "contest", controller + "lifecycle", controller + "claims", controller + "shards", controller + "access",
-	controller + "injection", controller + "advice",
+	controller + "injection", controller + "advice", controller + "notices",
 	balancer + "traffic/routing", balancer + "traffic/balance", balancer + "traffic/balance/simulate", balancer + "traffic/waitroom", balancer + "traffic/dispatch", balancer + "traffic/slots",
 	balancer + "traffic/redirect", balancer + "traffic/message", balancer + "traffic/websocket",
 	sidecar + "pod", sidecar + "schedule", sidecar + "batch",
@@ -42,7 +42,7 @@ const kube = controller + "kube"
 
 var toKubernetes = []string{
 	controller + "cluster", controller + "election", controller + "settings", controller + "apiproxy", controller + "reviews",
-	controller + "certificates", controller + "webhook",
+	controller + "certificates", controller + "webhook", controller + "receivers",
 }
 
 // cores run the decisions through ports that they declare; adapters stand on the other side.
@@ -57,7 +57,7 @@ var (
 	})
 	// Generated types stop at the packages that translate them.
 	translators = []string{
-		controller + "httpapi", controller + "ingest", controller + "contract", balancer + "control/controller", balancer + "control/peers", balancer + "admin",
+		controller + "httpapi", controller + "ingest", controller + "contract", controller + "receivers", balancer + "control/controller", balancer + "control/peers", balancer + "admin",
 		sidecar + "send", sidecar + "send/batches", sidecar + "httpapi", sidecar + "intake", sidecar + "wire", sidecar + "judge",
 	}
 )
