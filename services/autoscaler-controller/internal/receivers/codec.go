@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
-	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/notices"
 )
@@ -57,7 +57,7 @@ func (c *codec) read(text string) ([]notices.Receiver, error) {
 	}
 	fill := openapi3.DefaultsSet(func() {}) // has the validator fill the defaults in
 	if err := c.schema.VisitJSON(document, openapi3.VisitAsRequest(), openapi3.MultiErrors(), fill); err != nil {
-		return nil, unsaid(httpserver.Refusal(&openapi3filter.RequestError{Err: err}, 0))
+		return nil, unsaid(contract.Refusal(&openapi3filter.RequestError{Err: err}, 0))
 	}
 	var n autoscaler.Notifications
 	if raw, err = json.Marshal(document); err == nil {
