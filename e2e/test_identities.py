@@ -222,6 +222,8 @@ ASKED: dict[str, Callable[[Stage, str], Asked]] = {
     "autoscaler.listApplications": get("/v1/applications?namespace={ns}"),
     "autoscaler.getApplication": get("/v1/applications/{ns}/{app}"),
     "autoscaler.listDecisions": get("/v1/decisions?namespace={ns}"),
+    "autoscaler.listChanges": get("/v1/changes?namespace={ns}"),
+    "autoscaler.reportChanges": lambda s, _: ("POST", "/v1/changes", {"items": []}),
     "autoscaler.getLiveness": get("/healthz"),
     "autoscaler.getReadiness": get("/readyz"),
     "autoscaler.getMetrics": get("/metrics"),

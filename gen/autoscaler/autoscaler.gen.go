@@ -107,6 +107,24 @@ func (e ApplicationState) Valid() bool {
 	}
 }
 
+// Defines values for ChangeResult.
+const (
+	ChangeMade    ChangeResult = "made"
+	ChangeRefused ChangeResult = "refused"
+)
+
+// Valid indicates whether the value is a known member of the ChangeResult enum.
+func (e ChangeResult) Valid() bool {
+	switch e {
+	case ChangeMade:
+		return true
+	case ChangeRefused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ClaimNamespacesNamespaces.
 const (
 	ClaimsFromAll      ClaimNamespacesNamespaces = "All"
@@ -1031,6 +1049,57 @@ type Blocked struct {
 type CertificateRequest struct {
 	// Request A certificate request (PKCS #10, PEM) of an ECDSA key on P-256, signed by it. Names in it are not looked at.
 	Request string `json:"request"`
+}
+
+// Change A change that somebody asked for through the controller.
+//
+// Example: {"after":{"idleTime":60},"before":{"idleTime":90},"id":"2k9xq-17","namespace":"shop","operation":"patchCustomAutoscaler","resource":"customautoscalers/shop/cart","result":"made","status":200,"time":"2026-03-04T12:00:00Z","who":"jane"}
+type Change struct {
+	// After The same, as they are now.
+	After *map[string]interface{} `json:"after,omitempty"`
+
+	// Before Of a CustomAutoscaler the fields of its spec that were changed, as they were, and of the settings all; left out where that is not known, or nothing was there. Of what is larger than 4 KiB the size alone, as `omittedBytes`.
+	Before *map[string]interface{} `json:"before,omitempty"`
+	Id     string                  `json:"id"`
+
+	// Namespace Of the object; left out of what belongs to none.
+	Namespace *string `json:"namespace,omitempty"`
+
+	// Operation Its operationId.
+	Operation string `json:"operation"`
+
+	// Reason Why it was refused.
+	Reason *string `json:"reason,omitempty"`
+
+	// Resource What was to be changed, as `customautoscalers/NAMESPACE/NAME`.
+	Resource string       `json:"resource"`
+	Result   ChangeResult `json:"result"`
+
+	// Status With which it was answered.
+	Status int       `json:"status"`
+	Time   time.Time `json:"time"`
+
+	// Who The user, as Kubernetes has the name. Empty where nobody had to say it; `unknown` where it could not be found out.
+	Who string `json:"who"`
+}
+
+// ChangeResult defines model for Change.Result.
+type ChangeResult string
+
+// ChangeList Example: {"items":[]}
+type ChangeList struct {
+	Items []Change `json:"items"`
+}
+
+// ChangeReceipt Example: {"kept":1}
+type ChangeReceipt struct {
+	// Kept How many of them were not known.
+	Kept int `json:"kept"`
+}
+
+// ChangeReport Example: {"items":[]}
+type ChangeReport struct {
+	Items []Change `json:"items"`
 }
 
 // ClaimNamespaces Namespaces, after the model of Gateway API's allowedRoutes.
@@ -2351,6 +2420,18 @@ type ListApplicationsParams struct {
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListChangesParams defines parameters for ListChanges.
+type ListChangesParams struct {
+	// Namespace Only changes of objects of this namespace.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Since Only changes at or after this moment.
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Limit At most so many.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListDecisionsParams defines parameters for ListDecisions.
 type ListDecisionsParams struct {
 	// Namespace Only decisions on applications of this namespace.
@@ -2461,6 +2542,9 @@ type ReviewAccessJSONRequestBody = AccessReview
 
 // IssueCertificateJSONRequestBody defines body for IssueCertificate for application/json ContentType.
 type IssueCertificateJSONRequestBody = CertificateRequest
+
+// ReportChangesJSONRequestBody defines body for ReportChanges for application/json ContentType.
+type ReportChangesJSONRequestBody = ChangeReport
 
 // PutBalancerSettingsJSONRequestBody defines body for PutBalancerSettings for application/json ContentType.
 type PutBalancerSettingsJSONRequestBody = externalRef0.BalancerSettings
@@ -2916,6 +3000,34 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
 	IssueCertificate(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+	//
+	// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+	// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+	//
+	// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+	ListChanges(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportChangesWithBody Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChangesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportChanges Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChanges(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListDecisions The latest decisions with their reasons, newest first
 	//
@@ -3402,6 +3514,64 @@ func (c *Client) IssueCertificateWithBody(ctx context.Context, contentType strin
 // Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
 func (c *Client) IssueCertificate(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewIssueCertificateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+//
+// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+//
+// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+func (c *Client) ListChanges(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListChangesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportChangesWithBody Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *Client) ReportChangesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportChangesRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportChanges Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *Client) ReportChanges(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportChangesRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4415,6 +4585,124 @@ func NewIssueCertificateRequestWithBody(server string, contentType string, body 
 	}
 
 	operationPath := fmt.Sprintf("/v1/certificates")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListChangesRequest constructs an http.Request for the ListChanges method
+func NewListChangesRequest(server string, params *ListChangesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/changes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReportChangesRequest calls the generic ReportChanges builder with application/json body
+func NewReportChangesRequest(server string, body ReportChangesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReportChangesRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReportChangesRequestWithBody constructs an http.Request for the ReportChanges method, with any body, and a specified content type
+func NewReportChangesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/changes")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -5494,6 +5782,36 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
 	IssueCertificateWithResponse(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error)
+
+	// ListChangesWithResponse The latest changes that somebody made or was refused through the controller, newest first
+	//
+	// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+	// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+	ListChangesWithResponse(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*ListChangesResponse, error)
+
+	// ReportChangesWithBodyWithResponse Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChangesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error)
+
+	// ReportChangesWithResponse Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChangesWithResponse(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error)
 
 	// ListDecisionsWithResponse The latest decisions with their reasons, newest first
 	//
@@ -7091,6 +7409,214 @@ func (r IssueCertificateResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r IssueCertificateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListChangesResponse401Headers the declared response headers of an HTTP 401 response for ListChanges
+type ListChangesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListChangesResponse429Headers the declared response headers of an HTTP 429 response for ListChanges
+type ListChangesResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListChangesResponse503Headers the declared response headers of an HTTP 503 response for ListChanges
+type ListChangesResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ListChangesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChangeList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListChangesResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListChangesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListChangesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListChangesResponse) GetJSON200() *ChangeList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListChangesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListChangesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListChangesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListChangesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReportChangesResponse401Headers the declared response headers of an HTTP 401 response for ReportChanges
+type ReportChangesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReportChangesResponse429Headers the declared response headers of an HTTP 429 response for ReportChanges
+type ReportChangesResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ReportChangesResponse503Headers the declared response headers of an HTTP 503 response for ReportChanges
+type ReportChangesResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ReportChangesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChangeReceipt
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReportChangesResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReportChangesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ReportChangesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReportChangesResponse) GetJSON200() *ChangeReceipt {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReportChangesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReportChangesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReportChangesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReportChangesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8801,6 +9327,54 @@ func (c *ClientWithResponses) IssueCertificateWithResponse(ctx context.Context, 
 	return ParseIssueCertificateResponse(rsp)
 }
 
+// ListChangesWithResponse The latest changes that somebody made or was refused through the controller, newest first
+//
+// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+func (c *ClientWithResponses) ListChangesWithResponse(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*ListChangesResponse, error) {
+	rsp, err := c.ListChanges(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListChangesResponse(rsp)
+}
+
+// ReportChangesWithBodyWithResponse Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *ClientWithResponses) ReportChangesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error) {
+	rsp, err := c.ReportChangesWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportChangesResponse(rsp)
+}
+
+// ReportChangesWithResponse Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *ClientWithResponses) ReportChangesWithResponse(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error) {
+	rsp, err := c.ReportChanges(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportChangesResponse(rsp)
+}
+
 // ListDecisionsWithResponse The latest decisions with their reasons, newest first
 //
 // In pages too; `limit` is 100 where it is left out.
@@ -10405,6 +10979,208 @@ func ParseIssueCertificateResponse(rsp *http.Response) (*IssueCertificateRespons
 	return response, nil
 }
 
+// ParseListChangesResponse parses an HTTP response from a ListChangesWithResponse call
+func ParseListChangesResponse(rsp *http.Response) (*ListChangesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListChangesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChangeList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListChangesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListChangesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListChangesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReportChangesResponse parses an HTTP response from a ReportChangesWithResponse call
+func ParseReportChangesResponse(rsp *http.Response) (*ReportChangesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReportChangesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChangeReceipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ReportChangesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReportChangesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ReportChangesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListDecisionsResponse parses an HTTP response from a ListDecisionsWithResponse call
 func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -11839,6 +12615,12 @@ type ServerInterface interface {
 	// IssueCertificate A certificate for the caller's own ports
 	// (POST /v1/certificates)
 	IssueCertificate(w http.ResponseWriter, r *http.Request)
+	// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+	// (GET /v1/changes)
+	ListChanges(w http.ResponseWriter, r *http.Request, params ListChangesParams)
+	// ReportChanges Changes that went through another replica
+	// (POST /v1/changes)
+	ReportChanges(w http.ResponseWriter, r *http.Request)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
@@ -11947,6 +12729,18 @@ func (_ Unimplemented) GetApplication(w http.ResponseWriter, r *http.Request, na
 // IssueCertificate A certificate for the caller's own ports
 // (POST /v1/certificates)
 func (_ Unimplemented) IssueCertificate(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+// (GET /v1/changes)
+func (_ Unimplemented) ListChanges(w http.ResponseWriter, r *http.Request, params ListChangesParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ReportChanges Changes that went through another replica
+// (POST /v1/changes)
+func (_ Unimplemented) ReportChanges(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -12528,6 +13322,79 @@ func (siw *ServerInterfaceWrapper) IssueCertificate(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.IssueCertificate(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListChanges operation middleware
+func (siw *ServerInterfaceWrapper) ListChanges(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListChangesParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListChanges(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReportChanges operation middleware
+func (siw *ServerInterfaceWrapper) ReportChanges(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReportChanges(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -13346,6 +14213,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/decisions", wrapper.ListDecisions)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/changes", wrapper.ListChanges)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/changes", wrapper.ReportChanges)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/metrics", wrapper.SubmitPodMetrics)
@@ -15545,6 +16418,262 @@ func (response IssueCertificatedefaultApplicationProblemPlusJSONResponse) VisitI
 	return err
 }
 
+type ListChangesRequestObject struct {
+	Params ListChangesParams
+}
+
+type ListChangesResponseObject interface {
+	VisitListChangesResponse(w http.ResponseWriter) error
+}
+
+type ListChanges200JSONResponse ChangeList
+
+func (response ListChanges200JSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges400ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges401ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges429ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges503ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChangesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ListChangesdefaultApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChangesRequestObject struct {
+	Body *ReportChangesJSONRequestBody
+}
+
+type ReportChangesResponseObject interface {
+	VisitReportChangesResponse(w http.ResponseWriter) error
+}
+
+type ReportChanges200JSONResponse ChangeReceipt
+
+func (response ReportChanges200JSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges400ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges401ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges403ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges429ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges503ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChangesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ReportChangesdefaultApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDecisionsRequestObject struct {
 	Params ListDecisionsParams
 }
@@ -17455,6 +18584,12 @@ type StrictServerInterface interface {
 	// IssueCertificate A certificate for the caller's own ports
 	// (POST /v1/certificates)
 	IssueCertificate(ctx context.Context, request IssueCertificateRequestObject) (IssueCertificateResponseObject, error)
+	// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+	// (GET /v1/changes)
+	ListChanges(ctx context.Context, request ListChangesRequestObject) (ListChangesResponseObject, error)
+	// ReportChanges Changes that went through another replica
+	// (POST /v1/changes)
+	ReportChanges(ctx context.Context, request ReportChangesRequestObject) (ReportChangesResponseObject, error)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
@@ -17863,6 +18998,63 @@ func (sh *strictHandler) IssueCertificate(w http.ResponseWriter, r *http.Request
 	}
 }
 
+// ListChanges operation middleware
+func (sh *strictHandler) ListChanges(w http.ResponseWriter, r *http.Request, params ListChangesParams) {
+	var request ListChangesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListChanges(ctx, request.(ListChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListChanges")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListChangesResponseObject); ok {
+		if err := validResponse.VisitListChangesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReportChanges operation middleware
+func (sh *strictHandler) ReportChanges(w http.ResponseWriter, r *http.Request) {
+	var request ReportChangesRequestObject
+
+	var body ReportChangesJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportChanges(ctx, request.(ReportChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportChanges")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReportChangesResponseObject); ok {
+		if err := validResponse.VisitReportChangesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListDecisions operation middleware
 func (sh *strictHandler) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
 	var request ListDecisionsRequestObject
@@ -18235,465 +19427,478 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3tdttGljZ6K9WYmWUpDVGULNsxtbL60LLsqB3ZakmOZ2JroiJRJBGBKAYFimbSnvX+OhdwLuK9sLmS",
-	"s2rvXYUCUCBBWXZ3r5X8iCkSH/W5a388+9m/B0M5nclUpLkKer8HE8EjkcHHC5HncTpWP4pMxTLVX0VC",
-	"DbN4lsOfweVEsFv8kckRyydCCaborpBxxeKUnct5LtTbWcRz0VHlR3aCMFDDiZhy/fB/z8Qo6AX/tlu0",
-	"aBd/VbvVtnz69CkMZjzjU5FTc49kmsfpXPjbORU5j3jOO0O6jFrMZnws2ECMZCZCtojzCXyr+FR3JRFD",
-	"/YxDFucsVkzO+K9z0WHvJjxnC670pZlgPEngpjyeCraYxImwT1Zsoa/IBI+YynkawZjkEzFlMh2KDnuT",
-	"6ot5zvJJrFgSq5xFccRSmbNxfCuYnOdsJDP82TZINyYTo7kSEbb5oNs9ZDKFXvFU6nZVpobpjmcySURG",
-	"t+x1e2wgxtgefDVPxUJPSqyH7de5yJZBGKR8KoJeYAauNGdT/vEHkY7zSdDb7x58GwbTODVf7OkZynOR",
-	"6Yf99/v+zk9857fuztOfd67+/O9BGOTLmX6uyrM4HQd6Qn/gA5FcQCdlVp/HN2myZPlEKujmczFL5HKq",
-	"lwlbwJeJvl2xKc+HE5bKRajH+tV8ILJU5EI9oPGTGVPLNOcfO+zNiHHnQQ+UecYBexU/YzwT7CaVizSk",
-	"WWMyi0RGIxpnTA+N0gMmPvLpLNHdyQWffncbwyr1D2RS6mXDaO519w98Q/QanuFb4frpZq7l4BcxzMsN",
-	"G8UDmfLhMDbNmvF8UrQK/gmDTPw6jzMRBb08m4u223Mop1OZ/gyNM61UMz5saGoxJziC+spyYyMx4vMk",
-	"b24qPv0e2osP0o0+42NxEf/maXM/Z1OpcqYkm/J0eQhjzFO1ENkD5REtieCRYrmE61LxMddbU3XYD2KU",
-	"w46WGev2tNwo9Xqv221YMfE0zqsrJZ7Op3BPF3Yd/tm1ayZOczEWGUpKPUpC5c9kFAsUlnOVy2l/nks1",
-	"5ImAzaabL9Jcf+SzWRIPue7+7i8KZX+7ka092L6/mCX8Rs1kqrA1z3h0ji1c0Y5ZJgeJmP7ZtMcOm74j",
-	"wi7f8iSOgjCIRM7jJOgFCx7nPfZoogWmlqk8SeRC6EtElkl9cLz/PTBf9oLFRCZa7g+lltSjTE5ZFyby",
-	"cVcFYTCKRRLRU4MwuOWJPm6CR5Pg01UYqJzncxX0DvSM5HEOC1kvdxp90wbTSJqoeZb2UjEVKlY96mPP",
-	"9OTThgv6DO/HQa/vO9OQSApsyiimgwcOBz7MD9k1Dsw17kwm+HDCoN+M5ww2ZUc360imoyQeft6EDc1D",
-	"nBnTW6aQyIwEwa6VXjuR86Pph/gYK9ggdgqelqdA/yD0QTqI9RGcrx5+2657Hn9sBchorcw47dHH1SG7",
-	"xlG4Zoov9aG2ZDyN2ALUA8kiCSP/AgTj5+0TfSjzxBmwR+6a7eM8mzNPiew2BmGrl4g40TvgYDB6uj96",
-	"+OjJk8HDg4g/5g+H4un+06gruuLgycPH65Y3NeAex7efLhnqPaAY8UQL2WK9voChjkT6WSM3sk9xVuwv",
-	"PBVsypewEkGNGoIQ5FYIqk7xeWecyfnM+cIMsz3VmJrIWWkxPyzm5nVJiK0Y46Kp97yIhxx0SOpwfdHG",
-	"wwnL4vEE5N00VipOxyFMhsy0ojZFiRMrmJeXMhWfNSVj/QBnNjwaLer1+tx1dFiv/M+bLAWOdkJuFH9Q",
-	"6H+ZK9i4zslgX1A6EPa67gSyRKZjkaHxsHoSoXP3PH+zRK8x6Mm1aa6R9nBCldp3yFYOaIy7q1DoznHz",
-	"tdAnnKnks9gamcHtXhDS5IIYv4lTPbIXOJhhMBVK8bGg2UJNl024YgMhUjaVUTyKYXNkgsOrirOqmJLg",
-	"BY+TebbB4BZdpJbo0f384w4WktMRPuZxCmJfP3vJlnKeseGEp3r1STy5Gk85ZzDwlujrn3PnaJZ22GXZ",
-	"5kR1WaHtyRk1gUVyONdnOerUjmHQPzuBk0dkIZNpYZRrUyC0TytsdRgTpkcaXxHnislFynC2rEWkjROZ",
-	"v5Bzvag+Q+ykMt8ZwVOcyUwlq+q/tLE20GpKE3xQlvzmjSvmtGjY/cqNTJB0UPPhBBWYuuwHPwZeCkN9",
-	"KeUpT5efNdK5lDva6oIdnWfL/igX2QWq6Nr+cYZr390PEo01o/Sq1cNm33KPo3YqMxC04K7RwlOkImK5",
-	"DOFESUBDQWVQ0al6yPJsaWSA7ic7113egT5rW9Fxzzm/1C3WdxORggFqHgceDDJsOn5T8tvHB+ttyU9h",
-	"8Dbl83wi0lzPofi8bTSvPMvZTEpoIchyeSNSoyNh91l/nk9kFv8GbwkZVz32TPBMZOzyzavj16UdtFcs",
-	"iXcTCS6dpZz/ZfVqqDbrC20l6BvoRrG1DsdSRt6NFSu2yGQ6NuKtshzevXu303ca7VsTWjXTx6ledcNM",
-	"RPpansCxz9WNiLSKVl4cItUr4X2Awxtc1V1StCJueZzwQSI+dzXY51RMQu/JUBiAeB40iAjXzKmq0uZ9",
-	"pMetXhO2cfe4HnQrZlKpWDfC+IGnks7Ef3ZpYAcCGtEfDoVSfZyLiopXFhnorBO3IlsuQA3ujXiiRFj4",
-	"9rRqHoAldBUGc6UfCJaWHvtZJmciy8mXVZNGtc6DWQgeehQmCnZZp5jvgZSJ4GAquW1qehTuVjIb9FBq",
-	"YV60PGQ8UZI81Wgy6D0P6xS2mRz53+12vu43Jb+37gecaBAHSMniKjXJ6662N4GDPxdTtbmXNNTr4wTv",
-	"Rc8jdYJnGYez0yjd9aFblmegkHV8oLROtEDBmIPuEK71hZtFUX+RHid4DISgHMGh9eI4973QtqbNm0v+",
-	"zPdB9QBzFlBpRgvZibqo7gJumHNxG4sFLOUoinU/eHLmLHHaGs5u8uySMFCCZ8OJfk8mlJxnQ7A5qq6I",
-	"XXBC6eWnZyLoBWL518ng5TB+EwdhcCuyATicVV7faKuW55sRLURcbFM9qDGt90OWkOO7pwcdt1BKYTOr",
-	"MvJMfOGVaQalvmT08YobaACthHgZjBwzt4GyhgE2bVqo+cD8og71b9dTkWfxUF2HZkcqigLmE7ZLP4Jh",
-	"NxDawAa3ciorARA6bmuzpk3i+kxSUNT7YyIbfojEEKJT/l9JW/a/j1YOdcajDdhV5VkeMBgiU2DMoT6T",
-	"SzYQ7Jd5NNYyy/gU9IULmUWk01W35OOH3x5U44y1ZuA6LvSXsdBdStBLPMwEdmQOUWmfVlPe4tgpeqqz",
-	"krxbutB4fBHMkhkI48AbbMYQvQBmk8QKQ5G4ALW6UoodwTFogzmlYJ8+5UGqaGFxpfUPa2o6F5Yt0DhK",
-	"xGU8FUHvaReG/1xAt1TQewiDX/zddaRcKXI3kxG9MRM8WpbuyNw/cF31gr5KhJihn3k0ioe6VwOe8HQI",
-	"So5+0gjdNnhfnL5I4vEkpyfqGdDz1bXxLvP4TPCpnlf914LHOX7+5NMknHiYG9t+9NCzyNyB/b2d4Doy",
-	"t8BeqUgod2JavF58nEGPL3Ke5VbbrS65F5mcMqUvARtT7zmYjpChszOKuYUIJFzleC0cwSOZTbleJJGc",
-	"o0pObUjn04FWAN11Un3vRaFd2ufEaf5wP6grkmGg39wf5vFtnC/N84rX81zs5PFUBJ5R0Hc+J5G2bvTt",
-	"dXTfO34j3s7W3UVXfarsg9/b9MuISv+Zk80ToVgi5Q3jeevD7xSeeUo6o3PsPa4vqdJObddiMMXWoHGG",
-	"PInT8am+9FNp+5eW7WPfqkWp0HK7nMnIt1Eq8qRVv7LNLgdRpE7Sxn31vVyAo5zN0zxOtEjGW0IWj8C2",
-	"RxnGhpIgIi12EwnC1WPiHDAXcP2nksBcdeslXnYxn055tqwdcy6uonQaOHLRNNIZ0Op8lFddedc4EoOW",
-	"QtH4kkBdc7S+EsuKgdnmVPOdU7VDoCyFW6NeKttgY/RJi4lYMyY/xIifcAaFNtn7q1ov7fZrtQ9dpcaz",
-	"H03IbO125mNxKnJe6zA2Yk3/TlfKUq2bO94mNlfgGgItadUErz1mp4Kn/zgB/nmytdxx5zBaI3TfKkHP",
-	"azFElbnUN/lmstyztqIHR5+61m6BfJ19YFbjP2w7XOReLy8q0T3Gc/abyGSHveM3cTruMT2C4P4GBQ+C",
-	"8qneNDFGs5cd1l/wGwF3JkJrgvrXmYycK17wRB/85h2gM0oeMaulM5XLGVMijeJ0TLBafTaOpQBzD5v0",
-	"NgVTplcNiw15mspc24T6fa5BbE0D7E0QBtDYIAxKTQrCgJ7tNU6d0bssTsyKDZBl8S1PPDueIGoK7bEh",
-	"RB3jdEgDKqJ+HoKnXtyKjA3EsMBjTqta8OMDPBcLDJ/732qvaxgM5mrZqJdcTgSDazOeGL3emENMprgM",
-	"pG4iwJXrPSArHK0m6uyE3wo2EOM5hqbzeZqKpEGr2axbhfJz53O3sAn9XgclQjaRC4wGijQily179PEj",
-	"kxkbZPJGT9TofidpFGcqf7Zcr8/9wHORDpcXNyIfTsCmsmZt4wo08wggZzNTcTpM5pGIvCZX4ddv13zX",
-	"IPMvMjAWB8tcIE5SZnp/czZMYpHm5aWx2n6D7m88Sp+hbRUHpQcdA9vDeNURlO9KOHAi2/0EqD1pIPzk",
-	"R9Yti+A6LV87rA/u5h78pngctdYTzmRkxFQr/6ZxgLTYBikIqUzw4UREjOtu99hojjHpXEqmp+V+N0Th",
-	"k2lc1rg5KyLpfluBm2Wl9FQkuBsk4P1KPcc5VTvJLcalLoEB9Jre12bPZY6QrY12IJ4CrYaSDowQwSNc",
-	"sXdicCGHNyK/50OEXuTdA3aoQzc0pzUi33l217G0/sXGVU6xObqQZVJO7/PN+sypeTk+b9MswAPmM4L4",
-	"jdiZz2iN4vaVGZvKW/0hpa1sXYuZmMmsvZ2EjrdzuGmdpdTWnrCHq7v1ilmrjKIjtRw9w5G1Ph39WaJX",
-	"duSPgXLriwVVV82HQ6ElsDKYcMgSc2KUMWAT4MciBpBLVLTjvMPeTSQIc91wxVL9NP1k/SfDYK9jCBXg",
-	"yamMRIIwip0n0cHg6XDn4/7Hg5seYSt67GTKx+JsniTP+PDmzWjUs+ivWP/iIiyrl+rR1VMf9IL97v7j",
-	"ne7eTnf/svuw1z3odR/9VHe62HbV3NcyYzMhZ4moZXMtZBa1DBU3RaXfpBRqGunXZHKc8anqOCbJKeKX",
-	"D5nBkLItOWIyiUTmgBtVjyk5FQMZLZkeVAbOMsXiPMQoXyq2D9mZjBShI9kWZ7/OZc71btGnbxIPlywR",
-	"oFKAzTUQbMojfRugpnnuBrKHPEkUntrGGMHVpJdWIWSrsxKy4yyzX4bsBLNM4ButHhW/v9YrCi86gmDZ",
-	"kUxzHqci0+MQj4+zTGa13+jb83la/eoo42ryg5QzagnbAp0RAAGTOItYJnBbyFQPFMcx0ktUr3n8G+Nh",
-	"uQOfmsloG2YmFyrXN9hJUCJXlPQ4T3M24MMbF1mrP213GODzpnwJPtrKQnrsW0a0pr3wmhiB4aD2MyVE",
-	"2lYFrkguWqoFztm81idqjvQOGgH0wEmgKm+trPihol+wYXG7zQ3aOnt1dMH+ba8bsrPj021MKGXHR88v",
-	"+uxGLLVUP9vZf/Q4ZCoepyJigyWIodcIIIeB4IR2SaS80cItrwzut3tP99eEcGujgp3wDkLC4+nrEjZh",
-	"JY6igr9yYTsAsoK4mJaOuu8veS4WfMn6ZycPLL4Gc5rrnkU4dUrOpIrHrjk7FlNjr7be79Cnb8xX23/5",
-	"d5/dVByGjzEcbo7GyskYBh93bqzo2Elile+Yh4l8HeqonySHOLW9IvMWbjhkJoXV/OJJwjUJtyVXTpIE",
-	"lCEahIHNg635a3TD9T07tzyjgX2Pc61eZHKKjyn+Ng8svikerbeuk1W8Suewy8He3ahaeDx0lcEG8cpN",
-	"6N09fREVPp0r8HaN41uRIq6zeDoOO0o9iZnPiCnK5gBf3FIiGXWc67/7jj2Aex5s688TrpxLtoNPodsA",
-	"mwq9ug1mFDZshrmt0hLz0u3g05XZuGdw9jWhVZ3ngqDWd5BtPpFamdbNmmViFH8UqsNOcgO7GSZzlYvs",
-	"gQoRd1c86YHCXAP03RMSu2hKLBSbyCRiuRwDVInS/VMJdzA1E/wG7gOf5gBhbRRN6rkvclq8+2He7T4c",
-	"goLGpwL+EkVyX6wAFLQAhQEhQiqOBAF/5a3IEj5TVg1EuyUlNaSGHnEoAIq26C6pUE90nOtGc5Plg4MX",
-	"asV0IjMt/2QqQtRL9BBXUSZuqs6KrLbd2z2ezCZ8L7AZPO50l53klOYMODa9V2cCHLMwQ7BxtLbgCFgL",
-	"eUvkOAZXryvDSLZ8CgNYIubyjunF1acrD/TD6VcBG2rVwQ0kF/a+f3byo735kxmf4q3uQG388FdxGoFn",
-	"9GqDSMQbEF8YiyjGfyWQpXjjhb68KiXhGevko+k4jO3q9dS0jGbJPONJ0Atgo81oB8PJDFmmRzKZT0n8",
-	"1v0TKEMMCJFEAuxwwuj+omR6xvV5HXR0lzpwyftvrjq4tmyK/veylGJiz2mvj5Hk1d1ebO4u3n1WfFN/",
-	"vfugIrVRK+6xTC/jqVa8p7PiYf2xo6MCPA5SGYcSvjhCsYpK6Xie8Kw09EsEydlMPlrkn8rC/oLW10ot",
-	"raLEoihogBXi8Omzy+KhUXg5xwNLYkGYJ6BymImhVn3BexuJoRa3gBfWlqAx+nuFb7dI44LnUmSLp0v8",
-	"2SQiwBsoW1LLV5WzbzpqPgIRW/sJWwY0JEpbXDwpfFJcFW1EbKpI5Xw8wSsg2q2VUdXamwITcD5PqmDZ",
-	"/W/vqD7yXE7j+s7HqWpU1KEFm6noL+NbcxYmcTHRcW4pNgotQY7YtT4trslc1Na3tcs77JnIFwJnQelT",
-	"zhytPBNGuT+0ag67FdkSfZjVxRQrpvKYeH/wHJapeOCxCczRtXZqHAumOLoahRZ4Q3R7MzbkShyyb8z5",
-	"1hki4A8YLPQxbhCkIo2YkgULSY8BVB2eh6MFG1kVC94EMEiLcTZCKnFI3PkAtwNuRZ7oG92VWcUQNFpC",
-	"W++/ufrwobP9l5pJ1PmKNpEVsr4ZUIUIDz1KHAR8a6NMe71xTB6vGpPdv2/tOgRK/7NzVfzV0X9+s/3n",
-	"7S86JJVNDqvau8ctwNWDTCh78NiWPo9u9zr2nu2KsplwlV9mPFWxOayaHIrVtPA7M4hYl2bNB1jOHk+U",
-	"c0xe8mwsKKm4pln6OtEW3Oq4RZ3F8nD/yeNvPVfLAbhuo5ciFZlFoNfCAL7QnHGPrnelmjEo1NXLbE5A",
-	"DBiTVQAM/KLcGceX3wS/17/aN4eFi8wztA1rUkH2bf49VxOCDm5w/iDUq4T+wBwOayNieC5OGQabe0x8",
-	"5MM8WZqMEb0kR1KfL3E67rByg6whGedsq8iUwUB6P4oyodQ2CppTGYmkv9CnlXOlfjqwNKTaOjS8dpmc",
-	"zvJtLb2Na6+kqVCTCZqDuVCJUIryMiJZ2YuYaxj0gv/ceatEtnPiWeqlJvsPL7zkgWInZ4zjhYdsICax",
-	"PqyzOfhxZ5n8GJO2JQt+PLGEw8efOjeU8iZuoBsDnqYi0xqurMYN9ttx1/3p3/79P7T1vv/4wTd/7vz3",
-	"z9d//x8/m11oB2x9iyirGVmWypCdL9/M6XB2IVQzwaPCH027YAWiz/1jzs4ymcuhTNjW6XC2Q8/ZOYlg",
-	"2Zk7Vc6XynA42JDFQIw56HCgoyjEUnPaXoQ6A1cT5VNBjKsMxYhzB4oxlFPBctmzCmFhXemnjUGH1Mtd",
-	"5IpxNuXZjd0qEoKV+nELvjRKJa5UN5uL3wg9DiMKJUgTx11CgMG/LpHJrcUisGSWTrpmtkQWTUr+jvMc",
-	"VdfsrssXdIUG8sU7ejIrkg7Xcki7LDS9KEkGtpVnc7ENEq1YfubbkkOy8DO+t15EfMV2WPgV8WXuN/Da",
-	"0iUlacpwc+D/Wf0C58aigb67il+vOqBCqJ9lKrag7SF2wTg7PYx79YyCCooZmCJgZDM21QanQ3oZghGi",
-	"nxXBSGZyngO9xD167Kpt9rrt3FyzBoS98SgNZ/PLSSbURCZR0HsCfIelTDO9wZ/B/o7TcT8ZyyzOJ9Og",
-	"F5xr5epcDmIMjU1ltnSetPcoDHJQwpwBQm6nWYzukaAX7FZb2pwpAJCDXvCo292DzFpkQHMvN999aWei",
-	"zz9YnZYrr+r4xVx/ldej/8/VDDe6u2BT+kr+w/qiLpyInrzbVo5El4zWunBwc3q9ebXF+v6bqw5RsNLK",
-	"RKOijU8Rsc8hIb1DxHGHZbC2liCkmdcaBDPQMXk99PoLkya+5uVnACt32UM8z3ZyhejxTkZQzR7xvsKO",
-	"KkLRm95TTkSyL+PRss2bAPEKGkdBDWD0bO88Qracfc8p/jXLYi23lt7U5N89DymlS5lngaTzPcptfv1Z",
-	"pWQr8yz+scWzvPmbRVY25bMVmH7Md/MOi5PkRU04iRKxcRvOMVEVEDDLgqmhYfKL7LH3f9n6fzr66d99",
-	"9wEf8iHYvupYu5HaVPgq1s5ZA/zZ5NIDD4eBI3maVmA56NXvJssv6a2HOCsfJOKFtikgRFRar+U9r++Y",
-	"yCx/bcJJQw7fOR7+ilxc4eavSFeTjLPqgKwqsrWzbLMknToFcR0sbU6Ota9ue4zqfm6Yy+M9RzcLiwzE",
-	"hN/G61ENlLD7zFxOSSR6Qcl53pi8bQgKjAMBIYac2LARmwiAefA7gRYKfMELmd2AxcdVmYONrJkpX7Kt",
-	"oQMpG86zTKRDrbEX8iVWROskInaw/7RwqYb068MuygaAiVJfSHQbPH4i1BpY78PHJfyrTywFw5K/pkWO",
-	"f8XdhI+o9RbHHZXkXjf0mAPlwTP5WMXw6snJ46k4ZKN5Bo4omQqF2E9D2umazCHh08BYNlC17FZEHdZl",
-	"kGoH/J/xNM5Xj9peK9xwWd2vLrJTwVN2dPaWzRUwg+i+QVhjGidJPJQZuNcH8lbYmB75BXi0Fvm+V0M2",
-	"e2c2ynic0tJZn+rtIC7RSzaWsJbHElJG4nxCoQDg4Kxn5oS0Z4wbwgA6UrFwAwZPu93iwglXABrWT0JU",
-	"BqLVQ0SaPu4SPkUfyBCRmmBdCiBZGs5zX2ZTBV6+numrSvRAa/Zht7Zq16gNQJzvZOkWJiwlB7ItTCRy",
-	"dKLt1c1/3D34dv1EJ4JnaW3vVVCcmWCpiJEtDLRv5waWSoT8Vncx0IlpQ78gN+p2nmjDfYHSE7Ys17KI",
-	"Z0gACTu4tIEduadnL5Pz8WQGWXhyhistw1QvG9arNdBdQXHh5/W7pZrs7DWHnP+uOjOGXSF7tQUC0GJ0",
-	"ZsxIr0/BA9ZiP6+b5Cn/eEHJrWc2w8u2pFnCQkP0Rh4U2bHF3LDBUk+8GeeQZTx3wFtwKN5H46tODa+8",
-	"xKtqIvM0fvYZsvLxkydP9vcer21hmUyk+ejCOR6JBbbQmeRD1kWYe1UQgDGx2Sh274m+RKbPRSLWJ2q+",
-	"MddB6aG5ElF5NErCRJ8FgF834PVJabFpQ3YiEocaLbTKUlFXKBMdBk/q+gRnBIVpwPVn1atMFDrTo+5D",
-	"BlCRobiHgZ1lciCOeZZ4ROcP5RzwTMyEATYJHsWpUIoNJ2KIuEnnFEWuoZABWyKALAGrgXomlj0S7GY+",
-	"0OP+QOkVH8vIVQQhKpQJbdtYX/8DfeDGecyT5yLhJlMaBgrSbZSym4zG2rwChOYhVYHK5gIfDy1nNmEB",
-	"1SZk6DSwWAHkgXSlher4Ra+pfKJP03W73VxLZ4TRjYi58+47Xiu9LUQSHM3P5SJ9F6eRXJQ2/ePGox/B",
-	"JgB6yO1AG6/+VAD8dMQzqyJwNsgEv7GYqoJzAPLIelpHDJmacL2o4YapVsaMNpyAvx6hF992/wO4bR29",
-	"89CIzNIVFWFLiGB3tOn6R3i9d9IAb2wKP4wlm89MkgnuOt1RPCIQarBI70ERgzl5O/PMyOoJ4Z7JmHFl",
-	"KoitmoiWC6pNy+N0fO6H8p0bODYw3oNoQxQ0ZQlR2xWueQhrzxPB+BDKfwmkkyTtyVxaTG2itSVts8Zq",
-	"YjDfBjWYqtBAmJwTDqNThVrTGmd3UXRzTdKiD3Mz5bOdG7FUJtMguFqBzJnymaEijvyj+kzOjezTpxEJ",
-	"1XiKQw3hSyFuGhCI4Ay1i9kdxuo4AQ3/lCcJ/FgMGhvEKSS7ud8Z+wlvyIxyIEpP1dNCoAdKB9PfIHHF",
-	"G8S5hOYDfou+2w2mCQetPEcP97/UHMWRGPK1jpqTFBNLL+hyDKtk+X14aiizEIZMNTlatNJAJRocSmk6",
-	"rV0uctRbcA1BEz3+mc4jWmtOfN8kwOZS3gDLQLIMi8O1yKl8YBpl4vEOhyGQvhuWmr1HmNRn+up6gw5R",
-	"TS85iJCvzTRDG2a1bL07OYlqBllzCngIBiAYGdC8OKesdF4i3ZkKngLGFaA6jrPHqpAgmUkFhMMyBEgy",
-	"5sObnQs5qDdCzLCAiGsnkqHqNWtlFlacaV09acga1EMXg5OYTGZ82VZqldzvnhud7p4vq78e2t0wCFeO",
-	"kIfopiTMhz6XoQ4nWYCYCWXFYQxZWLgnKK3GBpUREiyyCWCI6deZzHJ4Qc+UDa1Qk5l6oQpybqmBOFPw",
-	"Gn39r3MxF1a79E1Qa0l3WRm9+qm0GSy0Jv5CJ8reQhTibNJeOPeSWFmuBE4s9c17A4XEPe4J75oG9bBK",
-	"idLIVlFe0d4lPU8hNVmYwodr+aYwp9b404ok74ngST5xzatU96MKluoRgI7cW1ok1mzKVGY4JnHOuL6i",
-	"w97BycGdgwNGNlZslInCkZlPxPQQHZI1n7Nbq2eqN5xIRq3X7tvKMN1Bo6pkKyCbxSUBN5s5/mGTYgge",
-	"RwvsRwilc9jSPee4JZQOmrNY2gWJv0Jia9E/QriUzmIiXouBp7AEFq8IJq8JWTrQyl6u/XVWgF9DGBEP",
-	"QeRQmMV5YYgfMlcNwRzFIoBkQHKwRhGop0cuC7XKAJ4POP2xAFw8nHz+YQuj+K6gWllJI+JeW8MW146W",
-	"TZN6AbZpY7Zl5tOCbcNRbadYNg4sMBwnVIHLoXuCvSHKzLkbM0m/I/iZc8unsNKWetfcFsFCKw6y0tmn",
-	"JWSlCbWHdXiSbPGQNfzqgOEGIRt0ijd99x3jxZ/b2xs3PM2zuLBfID3Hgfvb0QWlKYpHI5Hp7xs83p/X",
-	"S/3rIGQcoDvsT9+xAX76+9/ZnyZcbfGO/7Xb9orBqiuabtdj2Hjj1xrQSlD0Sw9k+XXuAHp+qV6OA1a5",
-	"0DNQJVvLHaOS9GvawGWxbAfkT0X+u/MUaGft2/L2Lj+w1lo3hO821vn+7m11HlI01X3yJi2trZWisZWJ",
-	"Qto8JkYjMcxLJSEatkIll0JmTpKEr19N6wh+XLEXV/yuj/H3D8oNeRCyB0VDHlzZRzSJyq0cQcd5YyNK",
-	"6OP8M9riWfiVeIY7QeWfNju9ipEtP6UY0crTm083H4b6wiJOK3kopcIMHkyZ1r0us7lAz2F/OBSzXBsK",
-	"TiIX6Dj9QSIu5YV+mVZuUJsDNZei7AwxZTbHB2IDDhkkeNYgj0UrlVROmygkbHImaZkmmejQ+liUNJol",
-	"JFSa8G9cUg83rzvxGS5JuLiFjdfI57UaOrc+/cyf41Z/x9j+DlSOMzE0+SCQugs1QS2Vh5di0psmVy47",
-	"sBamihnG7iy3rIeRrX6Lxdve+QV3LzVAsGQvl5pe0rDEC/kGkU+wCeQoR56sWBFHapzCzGzoyTCI8a/g",
-	"W//kge25xUY8eYILrohPAFnlZKnkD0kQCI6R6EDX6oTP9IDU6VZmSVwUzGtT5AATzvfCII6CXtDd2ymu",
-	"23sSNBXrwcagRYOHL0SxK4e1U9dC9+1pt7PPFNsy4CD2tMvUdlAp70NnASCA9cFjH3+UIJbVbybFinUb",
-	"HnXqWFmAd6WCFr1gj/3v//v/sW6P1VrKAGremELcefzk25+gKhpGr7J4PIZ0R2p2DcBK87Kq2qCjRC+K",
-	"ksx+k37T2j9ZJjM/w2SsVfN5EplDmpp6SDtP6/pEgddO4hoCg+oxaiI8EEZoKXViz4i9TeNf5+KwwCuO",
-	"WRKnwsaV8gzqlUvZhqFvo3IJds23BBafI358dcAII/zgjPHhCGOiSQ0N9GAUJ07SHxhfYPlUihUix3aV",
-	"d9LlVTNLMgwmIomIrxT+nqemGrgvUchuHt8x6p7SoIGINBcEKFm/dPKNkt311mtcZotYTUiiIksfytCh",
-	"FiGwVCAg324Vwoo6iWpZ9b42GTnglfX2GGZx3mMAPTviwKwZJSJkFigQsvO5/uK5mPI0CpmJPYYM47Mh",
-	"e55BRmnGzsVQpsM4EYeIkWtPT1nFnUdG3oXNbLiwt2Hki66Gzkoya6PYK1crTsQvWHjDrdy1jgj9C5bf",
-	"OE6jmYzT3K/9WFgTYHZTk99e54ThTRnyJ2c9iB6RNHCc822EH0+U7OfNT7Xamckxl/NcAKulvs8UjY0z",
-	"LBt7yMR0li9tDBD7R/Y5RB9qZM7rGujM3CNP+Tu9B34QXInmYnYyc9zJWiSmkDTL4N44HSPPHZp1JpAD",
-	"9prW+ol73xO/WVmXgh7tGVdzrkuF9ZXHsge1T1xgNzn8i+CgG4EvwlqjeZIcWvS4RfgDOYNMiyICkAbS",
-	"jOldt+bNAv5BX9u6wg+h/0x972aNpxz4GQKCDbCAVuN10YBu/j3GhQ6xfxgGFR/FEET7+PzsiAJcofOM",
-	"Mc/1KNoTwTxqwalejVEh0mYcNPRrg3p0+vL1RZvg7fWRqjE4x3mRzVhvWy6yaZzyvGntQRlrABEs+LK+",
-	"8HwP9ZRqCq00Mu0uv9mdezteq2TjD7QMPedlAdAkOAxCSqikLnLuIvv4Ictlgkerw3kCXpDQBq0UZrHc",
-	"CoMyMcFi41nBYh4QEnXjnJbZsy6Y89XszlPB1TzT2hvFhEt4lWEihzc9u9UBRRgXuAC6ebpReZQhH07E",
-	"W78v5WKiB4VG79WPDK613qe5EtG6cPUa0ZfN03R1LYO8IrBCtiA6eoUFbiu1j9qJ3PU1FHKDvEdn2Mbv",
-	"qNbw9jNLn0QizeN8+QqcBmXFRqk52IeTPJ+p3u5u4UbokFXdUbfDDvHQdhI55EkQBuR/+D3gyTjoBccX",
-	"+48eQ0ni26AXALE2ZKpr0x2ZGHJt1h4fBVDvXC+NGDhA9cIcDN791/O33fl/nf711auz0yAM9LXxfz7/",
-	"7TTr/vSfvx79+tebn75H12lF+aLW+1T+61ipa72qUGYDsBkKILfT+W9orCpeq/kgiYdM/0jgG87+evHm",
-	"NXsnBuyVWLKt8xdH7MmjvSfbBn9taFyu9U3XCF8AIcD++u7VRUnv8GdMosukNqllRrSVVSRomKhT3hVS",
-	"wettRiz1PdmARhrO5no9E96NHG0PCNmiihGY8kiEjl5Ga8z6pBdiMJHyhgyTQ/b7JweTzgo3ZTZPGU/w",
-	"qFQ5X7ov6bA+6rNiOkt4LopJgVIDBBgRU6FitRvDKPTYhwC6+SGwAEEkAqQMNUUdDEFgQREJQrCD0UQq",
-	"GqKmUYhk81Sx1/iW0Ba+0R3v6WvAOlpkcS7Qr2trtdsqGAOEWphrdY9tmYea9BepPuU8h1cV2Ijd8J/a",
-	"VGQRAyte9leekwbOczbjY+HmgJhC8ZW9tpoecLdE8LO7c/WNn+mJWgbUJv7aV17T44FiZ5mc6iNzrqDF",
-	"Bi5N53mH9VPfsqAX7syzxFX17JJCFweQLrngUcBEOoG/4sng1oMGUEnCNZmBjx49fLQ2x0EfomeZHAql",
-	"hFqNB7IwPOX2RwlBZpW+8IHSKwyfFuJaxkpixTYnRUBB8itAszFDweLw0yXL4vEkV7VUl0iGbJ4CT5t9",
-	"vVahFMyPsXZIhKIuDVSnLF9Iyvo1UFtHG6WJYv2zE5hL3JrI548hLeoSiyGuCKbJQOjXmR/2YM+pZvvk",
-	"02fBapxNVfIXF983RI7dRe8JSzoPgJhk7QeZ5UTgdKIPg8ipuOGhNZjnE2KRqAHxzUJACXIrsngUa0Xy",
-	"7Pi0h3afnhQsr3LKZ2YT7Qy5blTHqxuW2+Ih2ysugBcV1R2BOk2WrKIGP5L7ktDpoe80LJZUEZltMoEe",
-	"MLlIDcTbMIHibdsexbxEGOGpxB+JloW9I5HzONlcbTCMEas4Ou+BPcIl41zBvbmOvu1TGPxQKYy/Lg5r",
-	"7IaFzPIJ4EABlB6nWBjgkL08vmS7t3u75g5FAhyFDZLxgZPQN31fNFxScRJ5XeUFJ/EfwZX7CK7ceczX",
-	"hWI2e/BXD9z8EZH5J43IIL20kXifFS9pGxa58opdt0xmfQox964gQ/WXSGRUFteUsymlpvZMDpM5Px8o",
-	"pxpvkbdDqV1EHhLSXYDo1kpdh9kaxeY14LLCywo4Ez7V+APwjSGDmqFobk5kQreCVlwqrZlKw4IClLBI",
-	"YwKYfvLS2+bge7SOqkJ6F2XboI5AV+tdqDrsEkt2wjviFBD2ISQwIPaG3ESowiK1J1pZJFG1lis+opyI",
-	"ecImscrBLOyxwXx4I3IWm1aibzFO2db+f29txTt727vfbods/7+34t1vt6+Y7tnlQjIFMy6wSVORjTFz",
-	"RCsZ6Zgedsg4m4lsqN+aIEYI5QglCo1GcAv5N5/+R/0kxdatqvIPb9qg/uc6AylOI/HRq1zZ5+0/cs2s",
-	"HZdJyz6out3gqSG19mqlnwas36qs/oxu+rOT59PTctnU9cVo19WjrarS0GTzqtDOpVeMIFnMCpCRoZOp",
-	"+bdDdiNm6CWxxAqc1CljtyZIOW3JwBO9T9CPWl5NMxm1Smk0r/HzU7Vht/H7cOsFk5F3tTFECLwJKIxS",
-	"ag9wTjiE2m3ekvOsBSGUFduU+ZNLeVPSSlq8ylnnXY8/sr4yjK3gg73mcToXjXVyUvHRuJxcJcb2gnQq",
-	"j3Y2xRiobuiR2XgNZDrIc29IrZ13WYflki1Ah4aEglwCkthUiqS/KeurNTAT/X7NJqJ/IG/FM4pVemz5",
-	"dTF6njuuHTypkioPCgeD34yAzQfV65H4EwvAQOpRlZu08PUVVXy2I9ZTb6v+ecoeBu5jvFKrkVaqvlgs",
-	"vQTFzzEFjbZphRenFltWD5gSeY4Vk/mywwp+aMqh0xbPPEs77JynkZz2GE/By8hVfiTTVAzB1YR08SOx",
-	"EMop8RCnbARVoukGEnLFxYjXWpBw1aJ1SFWIOuxM8Jvjd6f9XnGNU8bAJEMqKVPIk8tFsuywM/1unvQK",
-	"DQo9eGLhadWKJ2qtrgz+7xW4Mj3ehlQHvrgRyMPoJkR0nIBrz6mFinHZIgyAyfdQKQJrV9ig7gPFxnw+",
-	"NsVxSo01IYqGchUG2g6RTNeUKtF/VycxCAOcZPObSRYNAzMZ+iMOcVCtBxKEgZMx4rPHTrUyd8ZJn9/I",
-	"a3QKbkR9Jvmtuak+rQjjjy5HBHQb7iSii0I9FgsGYO6tmni8LGOx8siCqpZUr0rl5nEEyW55ME69Xelb",
-	"CZ8amgnkLYSW4ptav0CPwiUViim/5ujs7c9vL/ovj0N2enz65vy/zF/PTy5e4WcmM9b/8fi8//L45/Pj",
-	"i7M3ry+Of748OT1uI1qnVOmnIWkEp4I8qJAB7OSKU7I5wX0sgReInXZG8ExGau2rV4xp85PnaVyFFa+v",
-	"uuNMBD2BmliM01XjilfnYijiWRUOaAso0VUs05fdCk8tmXqdodo9V+u6QM/wNbNe53ez0G0fCx3bCsd6",
-	"ExfObbQvAT4HO5ujZYhWrXWj1XcwXHj8cZZhTYmymbcBL/AN1jgqlVl6slZF0E/gNBRm0E+0wH0tc/j3",
-	"GDLVgjB4LoV6LXP4u2WJ0h/0cMFT4JN5JPxhnwt/lR/+KQxgqa+sq72m7NlnVjTUo+mMzmpj9W6cBDDx",
-	"0PsVU72+25WwNZbiJsvMqUs8V5jNS1AMOtNjVQiVSgd96rNTOGLNqbg6BGRiJIdYAKlEd5FTopCVpmDZ",
-	"ujCF+iFoo8UrR7KhNJnTvzrrepPinM6TBLGRJS3AnZZE3NOjKK9NvG6wAppu8AaBjsjDNRHkHlAmWa6l",
-	"4ZWsXbHrxzlt25MNcztqJmGl79RhhJqCYAYkySECKeMcijrhz2dvL7128TyOWtqabxyOUY8/ZyDA74mW",
-	"oRMHw9wwQxxC1WNrBb9jxWCFiQjQsFihM4aS5VNwdp4LlUtIX7VOV7eyRa+oi6VcjlKF/NNRuebDLHfJ",
-	"tzrslRCzHtJP8yUwivwmMllS3vH1QRjoa1ueF2bEipvNN/iQT2FgAfw+fwf3ODo409K3iHROZOKRIM1u",
-	"lB8Ej5QtOtvOmeIu6+7Bt/9y3hXfaj5D1Hijw2R9okJ8K7yYZgB8EcMQ2D+4sgAw31D4T4vpTfwaK5KT",
-	"37lVRkwGb6lm6YNNcpUJQ7IWVC6jt0psJgoJ77D2QujDJmOTCXRltkRT2DRis9fPRBrhnjZM3No6J1z5",
-	"a5mbj5cliPkLDIxetXdCIRoF1pHT6Cv/Yv3MxKTy7xtmam50alE6xprV4h0Wb36Xfp5vTL5iytSZjMhw",
-	"e8a9EdEXjtZXhtQX4YmbVC4w1DdOZYaSy5nMob4cjTiz6Xbsdzsf9z8e3BROeaheaDfmcDYndP3B3n7n",
-	"kaFhp+/29jr7n5pSpmcyet1cRG7nSXQweDqkt3sw2E6jq0MCximAVrUuoigws6HDd7MEOyxc+3MxW2Wr",
-	"5hFFuhpoAu+8HPxuAk6EHEHv6VP94NFcwXN/N8HIJ06hZoOYNTPZYzt7RoRTSfceHs1dffwVMTzfpBRv",
-	"rh9OwpRGX8BJy2/WsYY+Wh91tH3zOQfj4pWKLy0riNOxDrtAeYvkesg+jcc/xfvIQ7UBVAYapHvrWQEr",
-	"J92OXcO8X2I+fl2ixukL8GuviC4CIx5LsQYGFlUB3zKhAEyBlTX82u0iwQ05cWvjK7pZXu8hRt8U0McY",
-	"KkROfFoDMZ6nFtlOCKMv0C1v5pcd+IYZ02pJQ+Yz+HjngHEGOYUg5JCAP6Zezliu81K38AiDv7MZOog0",
-	"3lrFZZCL5FcT0Rr0eK4tKrvAs4MVtQIi7Zg2Ju/Dxb56YwiFD6uFFD4tMsXqlTHpSbZLoTuiZrS8E5qJ",
-	"21gsTHBkM4/i3QuDtirsCc2TA+8EYcagXKTV/NH62oqcgg8bZA8XOv+UR4ItRd6r8VxDykq9rIShvoSA",
-	"lirCY8guTffZvIEij5eqoA0wm+cOOXJYBbmhl5VANKAli5Aq8tIAIVXpXCiPpdcYedy0tCtXHnSfPm6p",
-	"zOPtq52qPrDmRKqGPJbvpcqpEHUrvO+McnXWm+pYgKRxgZnJrZUZiRXb8wvxldCrGaXqfG6Ki96fJSvt",
-	"+8vLsyCEfy4aIKjlHpRJZn2FlIjdKWWcZQiXtYW8pRappaFjfMaz/A4jktdKtW36AAos2pHI85k2R4ez",
-	"9dZnjrGwGeaSVJriW8DnFspfSTQjBiTv0RrnLIojW4VezjFd2DSYOJkMd9L3EpDFr2Xuj13H6WzexJeO",
-	"J0lheUFBDesrWiEa2gaaTcC6ZejXI3G87qN24UxHMK19990lky/93/EvrXcSNTO9XZrpt/wGsYI5assh",
-	"N08a8oJgotGuAAq8Q+Cn6b3unx4bvno5Ym69lqrDy1MrtTKG8PbQLHWnn8X4+LdMYX/U902WyWxjmxYc",
-	"DMeQ07Em/dcBu1aNP8VmCR8KoyUOtPHaYZcWJB0r1l2tph9oW3adNWjkxYZHqUHT0gO8AyvnvvCD3q4W",
-	"YZQR+3iNeaay/T+/XmATVc0LKmNKzuSClbiEby20LII1qdApmADlSwFuXqYjMW5/zNmwJekw7AgupnpZ",
-	"usHSLfawWdKJHvA+OcXXkt8UFRTaqFxOJWbvBq+FiLC6GgWGWilFg0QOb8Rad+QzuqxcUbhZQ1Iub3wB",
-	"jPSV8rWlRFtW9P1HlfBtbknXn4Do+o9byC9wMrbjR8JyDaXC/yFo+01mD9AlFdNQpH4ANxRgK9FSWMQK",
-	"8vgpBmm4TZB91CGeAbIlKKrD4yj0ADcxvAqeqp7N808EAsbGtME2tIUEUc+0PxoskZfHGS4+zpDToR0G",
-	"3FPQyAblcDyBgcBXZ6hZFZpwn8vj8QEbAPPvqMgYhokC/wvO9PWE34rrnj6oKCGr8KcT0JCgxyGo6vNc",
-	"ONWdrFA1QE39B/E3ONRh0yKHHUkmlEhGbkiZbflGMYS1EFLOkxwxEjLbhV1ciQCUxTUlKBTMB++7O0/5",
-	"zujq973Hn7ycB9pIbEQO+QXfat2uFM5puXnxevQ153Iok5I1BQwyu3udvSBcwZlEbMXFVjV3ubaB86TJ",
-	"/rBloF0bgfqO7/ePIKqeCcBB9NFVWWqqD87T12qDe0fRRH15gzcOkzj6TRh7fYZd4DUPFNOTiJWWZJZD",
-	"5Z4RTxLEZ+SyQFxWFg5f8GXlqDtwnNgVaHyLk8u9rujlYMl8a/0OZ9SdOZl1V2aF+rBuvpzL20yWt1TR",
-	"l6jeU61sc3cr/97KwzRGVh0NzFXejMQpYtReraGho+5J1qjDN26aPhuVted6atghpVtCxBWw53SOSCXq",
-	"FLRxyuCNLJJeRoYNFNZ7l8NrRelnyUR3oI18LH3XVla2EX0t5NOq7b2G46++NhtXlno7iwyco0JBPnSY",
-	"WRzzr5yX4SyJYNfGxMubxQmWB36T4WG3SdXutiNAd7TB9w4sKdjrdr79ttPt7D3pPep29wge0SZ6X+K/",
-	"xFE3xJHvfyf3cbCLldh+Mx5CeEnhfDU+16oHs5Bf4Ir8dGXpI2l6XRZICM3oS2g/vb9qBCfY/eHugOp6",
-	"xVdUl6QzIvSTS2lnBo9Oq6CvRVlQWaX4YM/JQeMFu8yO2JWhNgFZjHZL0NvvdnVX/UcCFDori3n0hepb",
-	"tJRHtCXFsig5Awfs1kBCg5uHH5929r5toHcfFiji9ga/z6Cwtk8DDUvZPkJ3LL8RbKbNCoh5GzuJqxtF",
-	"5a+BWtGqzZYrJMT8/zifMDMKIUS2DLUauDwKRanDjqezfNmzMJuULQUm3aHX0Z85fMjGUpuQ5ImxKf8A",
-	"jYDHYElN1yQwyNMJxy9D/MYJspIJwpGfyFBL6euJM90yBhieV8K9ImQQa6bECWAxZcb2GdLDLhwGT+fn",
-	"x12mDqleHabjtfbtlFJHW1BSO1n7Fcdi6lS5NaYbOBjxDhwNLLpV0OhNRBJZS4zQkoAKgZVx7a7ea6SJ",
-	"TUVRVca525SlIeiuolQwBvjZYt5NLdQkTgXVsCH7cOrPdq5DYfb21vlFHKjJ3r4v39/s6doesoV86j0H",
-	"Exg8E6GhFi7wzwuTvNlIM2SgwJGP8Nsya/QKPDCQ6xBps5NXAewUZa9lYYSnERvIHKsnQrFXaJEJLLtc",
-	"GbD/9Bv06AObm1NqiNnGtmKLtiKxpXRz7A7yh1VnyCTktrSMzf65MLc5j3BQ+ytreFcuJzq/BjgV/ORW",
-	"ATLlf3pEhzYHPmmaGAQYlWWzGVicymt4oLruUUF5DAfYtGRO7JyKVGm4ouaT5jdCoaB3a2SnS2qtcdkS",
-	"K6KtHVpGRm7p9gO0XS95Lc+3tdAfSKx0VfOq1cPID9fSY0BffQIsl+BdnNpG17zoOBZRfBtHDnXyi9c/",
-	"7uwBud2EbZFna5vkUpwV6Uohm8ponkicNHSRlfxFS5MstKaPB04f9319vG3KFXkZ3wqbEcIVu4aj8Xpj",
-	"jiHzAkeahWVdo9iXPi39AiNy/aE/nacfRaZEckj5qMXfMjNf8SRhW3jsDUSip64op7PtupNOXh+dH/cv",
-	"jn8+eX1x2X99dHwRhMHz41Zf/nz55uefjs/feIPS1I9nYsJv441TL7+XCzbiKjcYmrFkc2SciuQiNWUM",
-	"9BE/xYSa72UW/6YtiuRMRkVQ5IHWmbAFdfMWLnkuF+tlEPbljFx8cN/b2UZ3fWqe6lMC+lcmepjHt6vT",
-	"eWz16g57gyXTeuQPLgjEFMKdsFT2UGa4O4l11clCovMll/PhRF8iPg7FLK8WFFZ5nCQQwQE1AgINkAnE",
-	"zqDGn2mWKUFNTBJA2qRyOZuJ6NBmV4PH08YlMY9aq0kiYo+6D00Vb3ex4pgEYUDdDcIA39vS5NcjbZ+h",
-	"/yieo/8yzyqm5oycwBuA6GYyiYexj2X2NRIA8BQ4TCGC2YLh2v+SKkapWSTufbue/qkKmDnDFPAzZLFq",
-	"Obh6rMyN+qO52QVp1MvcgdAiuiyHcBdyzPwkEtD11cfA3nrOKz/sBxtaxYCtRod8e5dcYEwpP9NrZekN",
-	"8WEYxijlZlGxQZxGqsdO+ccmyRBWmEOSRC4UcI0dstM4PWTPYwUU2LBXrY4xprOX/Ok2H59/1JsDXD/m",
-	"xpbrAZPu8QH0GR6Dn4uHoVN8ECfxb3BAvovTSC4affREc2RU5oKgkPiqlSQ1xYSj5jNU0aY8SQQFGfQh",
-	"Qll82VigToVgf6dMe5fNZ6G2ICMwdft6bLQJpwUe0KGYingkO8HmApqUjWqfd9vl410USJ0NhQW3qkSL",
-	"04r0Dgep5UtbsUiyOLVnjfJwgDbSmb9HKvOrrfc79Okb89X2X7xRPpWL2YqcSZQZ+gyJIhEVmlBkzhGX",
-	"bWhvvfhYKzINatLnpE+SIoYKefjEktnKCKOJKGCZVWnTnKKzOe0BoeCc3oRmvaxQTkuQ0Q1WYjR3s9TJ",
-	"w92t6n4GE2LqjtghLMjT2SAT/GZNysTjg/V5IK2YaPQqn8ZJEg9lpq1Hl5cGxIlDTROn7DR+RqQLuWH/",
-	"mWFVqEM/bY19Psks8M24jEzKGlSUyNDw/B47f/v69cnrlz+fH//t7fHF5QU0729vj98eP3e+UyQ+Q3bU",
-	"P/r+uGh65SA29WZC9tIdC7qqw54tPeAPgAEXxEY9dvTm9dHb8/Pj10f/FRLpUanCi8xu0PLlxgamlv58",
-	"3r88rtxi6v+4h5SdKH1UOXOjzyw7M0EYeAc/CIPqoAVhUBmyIAyckQrC4KXzSqd/+mFO272GkcvAUl5w",
-	"x3972//h58s3psAZHmh7/2GmwzJ3mI6/PD/uXx6f/3z5ff91EAY/HF9cmM/mWc2JKpvwYG7CgFniFLKd",
-	"XYW0NaUSN5QmIo2aKzkJOPvJTAT3jO6rD+LqnFFPa8ATLLrxzW74l52rP2+xP9e+2/79wI9KcQubezwq",
-	"Khc8skwczsXkACJeXzBWNlN2/XLOqaa7vjVOhd4v0xqyeFscg2Act9BGFK2hr6qR8GxFLTHMFoI1CPXL",
-	"KCIvR2yYybTHpnE6z0XIJnKehSziS7PNpzLNJ6H5x/lhIcQNBQis8wOLxls1PhdJwrY4e7ivtVy+DJni",
-	"y2237A5haHCX2bL4X3Fj5PFU/CRTbxoYQBKotyf9130W8ZwPuBIhVqPkih3PtRDYfSayRFszhVL39vLI",
-	"46xzm20r6Pz8592dqz//+0Z8mBh0rsuvNSVOijomlk+FoPfOLguZKwCgWoyMRJFcE9+KtKhsUtQvcXx6",
-	"5cImxdMqP8hIUKmTi7ob3pM9QgSmJi7YQM/ZYSc58PuWqHZKMQ4s9YSNMo9zoFxT41IiFzjdkAiuzV2H",
-	"ZHMSjycCK64Tn3kqgKtc32jJ0g2NXiIXdDFiCxVxqwgIpwHF30ivMVHYfQAHd5sGSgoix1OPkx3pqFfa",
-	"ChcTnkVOFrwHAQgs/xANMNUSuaWJf2NsebvLucLCX0XkC2N12oL1MjyLmRxO2qTdYOS3OettZbBJLdPh",
-	"HW6tbDpsq1dPwHGcySxvTFnGQaMos3TGlfIjkfK+ho0SS/wTCWqd2TcmB0Y9vNmohpyI7BmvP/uF/pKY",
-	"X7UwpiYl9RAKkqEVyeM8pRkuCGu9w996ijEG5mz7teGN+kQkQszOqVxBBUpkDt+TKOgF3b2dAmey97RU",
-	"18mW8f+Fp6JUZtvNJNI7yqBQSpj3OqDDfXOLOsXNBEFEvq6fB+5y4FtozQjUnOx1hoxbpqNphQ+9BQPP",
-	"ZqBRD1OmaJ+lBUBXJ5HchYtlWXyLfEzBfnf/8U53b6e7f9l92Ose9LqPOo+ffPtTUGBigh7ULd4xf+88",
-	"Gj0Z7vDBMBKBUwh0rw7RKd7j1bKK+hXG3TLkU9G+8OrAYQavPl4CEOcOnCybFDYFCtkWCvWm1A+2Y0Vz",
-	"Vkzxpvv429I+7sI+3uuxPRsm0u9UtV0MoSqLR6M9/Y7fFOWn3RoYG6cmbbb9RcJnqn3+x1g6Gf/zNNIn",
-	"A6T2j3nq0rNhlZL26bCfn4fSmnL5XvJV7y7CaPabi4PFWDHbgHUqAcqGHIMvJRipuasl5CVUb31eyvXa",
-	"xC/voqsbRAWSgkM5USo/UQCOZpixqJemrIzWIfGtwwUOcbXBD1J5SQfOCboxaGgM8YopxEXoEYs4VR32",
-	"Idj9EBCcpVA9ySI1FbALClr0YsHbId+XbSkh2FHC4ykGvrYP2e6Hebf7cGhvgj8FWQEIe0L8QpyHhcoL",
-	"2SIhwfrizQqpbu3+fcsppvrz/+xclUqr7lx9s/3nba/leg/5hRYj7znNwMwLmUyTZeHvJC5/JaDPhDjS",
-	"ev4hGTdDsI6LmHpWDiqvPrxW+T86ax0gdyNEVgI2T9JYRuJu2cZ+B9FlaVs8ULA8y37BElX3lxyuWaui",
-	"vJQSZSG+GO8gjHbohMgRv8vw+QhvQ3EfIi5jT4sF5A5hmL9HnTeelEmez6oq7aNVO+f93s7Tq/e6h793",
-	"w4NPfy/GAD/suEPg2UKtXSXG8cFxZCrdcWq8krcDmNe3HoBj6urP//4AnB7V38qN1xdpYbP/GP/P4jQH",
-	"Hwl+/XD4Hb3sU+hvGY41A3tRt9KuLYR0YmmEROjRo/oLmEILnozJcjYRqbZQx3D8FV1q3yM91FfVXuCI",
-	"UGqF2nqws/OA/D2+NJaSCIrhjLEHAgCxMdPIJsdTWWyAyEENc5uh6iCJuEkRTMoVtXt4yw+S0u71cBzJ",
-	"VAvIHfulw3ALvkDulNIuZ+1jPmpRfuSMrhtKeRM3EcnSNlqZjGiYkKsnakxeBZxfd8tSjZup4KkFceLZ",
-	"pWbyBu2UTPTY95eXZ7v7ejUME8EzlouPOdua7A+3nULvtJb4bHZG6R36QcW26cRyd7I/1AtvnM2GZTmR",
-	"uvcVJQJxaZb4q+heEAL7bAsgINlsuLMQg+1DzPCG5lL26SZe9I1c6JWsJ29Vbnf9GU3G8jDD+vBOGdJd",
-	"x3ltJRYg+4GYxJhVgKamwgKF+tCFD5QgTcUFQcn3k8/5HcduXhZI/2YtsiimXCOqRoWyfY7KkbnlDmf0",
-	"lM92bsRSWUzU1YqTfMpnSBCvckDVxTkkeq0w1p0KliOWI1dkQ9r8Krs9qZQ9XqkxuNeih9MU3Vt5G13W",
-	"UrNoRbcBMXE3DNeG4Odulz+DDXGBSVZrjLga83suWYaM7F/VP1UifvbuFFwwa8rO0FUrys5YV6kPdZfE",
-	"I4HkC5iZUcQBtM2tzRDCmhkgvLm2V3ififWPM/AOo0ZPNpoiB9VdHfHvJtK0BKMjeOAoqf+6FZ4yaibM",
-	"4TB+0KEteJbE2sp73GWUCtYyrcTv6b9cxey8sDkZOCiDeQzh0LSHbCGuQdmiDU25CpjVVPbf00yF2IYS",
-	"xQVyaqA5EGttLhJZj13j6F9TiCm1UEp7n74AR/4aR+MarwFeJRPog0y+cpymw97YxQDlOF1Lmpj7C5IM",
-	"ytxCln8I7mA6E8EZKvmBRT2qVNoug5OGuElymUQ2ntAej+ZGr2rkWgUYzZPPVa/vVNucn1PfycoDv2V1",
-	"F9Lx0FZTtSlCejNPtfKRQs4OLJEKN3ktfbpNCvOIx8k80xKp67D06mH0Z/tm4hdwFcL1mU22fbRX4iXe",
-	"cxzQXfv52TKHF326auuV19KkSEeuRY1sWq3WqX+di1Q3dv/gUakGZTU20O11uz95EnHvqwqnScNrI1/v",
-	"lP3rHGGG6LqWGNptzg32S3M8M6hKJfLgpvVDok3koZLJuCoe2SdvHWSlYUxckWwqqj8asEKZX4J4xiSl",
-	"KFLxJihu2ipQ2TJiepnNRa8cHvUUjQLEL5WKgrxkrtV0XJBsh+2FzsopkyTBYgFNACv6MgrR1mqb2/pU",
-	"WgrX+8j6NbDAEOpTmTIuhg8cz4k1wdv6gYpNNAAMLB8PsrjXoKIgXBLWlKmE3mI/jKS2QvpaByiFIWiK",
-	"HtdQui9kBloHhCUoi5zUHxhaq35o+YkUlzKF4RwIOOvgPNOnGGYugz6TUmKhSiRSYEGWjIgQ3o1HXiYE",
-	"+3WuhUxGzIE8dyxgXNc0RtrSs5pRjPgOyhyQKXu8hs3xcQkF/shbHMuIyfrUxcogVJyi/5T4bcZGbxug",
-	"fGtKTp5ZiFkTL2/fjLpMEQlf2jJYcipOYaNrdUBvZ2IaJVl6iPMVK0qdiIV1uEw/HydfQxt4mEpRKS2S",
-	"du3wkGAyYaZ1a7g4iWrJnQ42SZ8UOGSHWrIh9RjhiZzSI80Yn41yZy9loz5a8I8DNi+XJdW0qpVCuckS",
-	"baXQe8+WqkJICZGRFz5tVpoAq9BawgY+kLfikKQMpMaAdk6JzZlYh4gJjTqPm9qm6SNiNJdFnjMwC2Y1",
-	"Ei9wlJrYEflUR8a2GiyRG6PIcy7psIX3j2BfsStmN9FuQYPcWLktim37IaB0ySEV48oUuuA8Yf/2Nbqd",
-	"0H7RAmftFzKpouSs0KAv5tMpz5YNKfXzKVJAYujNw7eqpxB3FG6dSiTfZUb5DLJpyH8vJOlnUU77/DMN",
-	"LryiZW2KLBVK/e9taiu6VVFa+FkSnot0uDz1yZl4Kpi05S2KCtMwZIg19tSipUrPLUZx9qjb9sqnj1pf",
-	"+fQu1N3QamwRvg2f5JufwmhqNR+Zw35XSUoCOksQ0Hbx0/5rWUezVDymxWQ7OKK1V9eoomlZuW8tnuj0",
-	"01mxzmC5dEa+Ua1x/m2W3P9mhANZKtRoo9+CiTTPloh+HsVaw3aR03BTCRntW9b5hApt+wLhe6vwAe/7",
-	"Oz95seH3mYUXGoKsmmtWf23CEjZ8UER49I7+da7lMISZyFSLMxZJbfiMoZyMPgNlcgu8AAY7DKo1XP+N",
-	"XrcpqdM8SfB3PJiUbAYPrBq03ff//Zd/++bDB3X1zftvrtqgBT5z+DxUYr5zwzKHWGYBzGeh+vVYc7LH",
-	"9rvd5nRq4xAChXmeV50PlglIUZUus7cc0zMFyoRqCPMQaA7M46EEpp4WAzInl5lu26Puw6v1jnhvFjbG",
-	"e9+8CkL6+DbltzzGAsRXn8JgrkTWH4s0V41DyN4qke3ARUSkbnJbDJRAz9cO0OXtlsEVQ65E05KqJplU",
-	"9uGfdv7naus92/mfq2/g8/YXX1af7i23A3Z3yEgOwV4txnltXgfcXUncwCeVvyweSTH+d0Cj5+OxErAC",
-	"d+azgrMjZLMJV0Lr2PCh6tNsh/GNo6AXHAxGT/dHDx89eTJ4eBDxx/zhUDzdfxp1RVccPHn4OAgDOc+1",
-	"LQquJ9yKWmrr9xKF45r3wKX6bt0snoDGK9Jny6oXU/+gj2q67hS8nuGq53/72H3+hQH+2ccXxJY7hdni",
-	"ec23nb1PV4ZvErJ3MXm3SjOpT2F9TK+BO7eLhMYNPFh5BoUsLAccoqRJNLWxpe18rSHWhRX3hi7+VEyp",
-	"hwQPBGgWkfstnrYvs4BvOYMpWs8a6y/t58Vp+xCpdZh2Q3G+dUqYXkXFlBZDagfJp1qVB9RbdNfZQI01",
-	"dc2DcMzq9tYGS2xmHmFZeOwWBNTyEU/gs9k4ZzI6wnrNQZHaqz8fGcLXC9Sbdfv1snwpZYSF4YoqwvDD",
-	"s2VDwSOzN4s2VWWAf9N6n1XZxpubIzhAoR7U2uNsW5vnemVCUz2aq/gC08NIoHtYmzcXIyMz3P0GhCLq",
-	"Tw8UCRJEyVgIToWPZ/2rYLqb3oWvGEsZ+YoBfl25uCbicmcpKaMmJCjlflmFFVrYCl4C5qgRDpvMvjLb",
-	"eLPbNhGglNm1mjC/e3eZ6t1eFYJ4b74gQbsAKmZy3VU5kcWE2mmx6NXOvpdJ1MzNRlGisKi1koF7mePN",
-	"Z5kcZ0KpHhvKKVpsNug2o98sdo9hyV0FaMFdcSvSfAeNevR+7nUfsmOeJUv2fWyfFOcA4YNnHBoIg9nF",
-	"HZv1rS2ffUOQE5qkWSyClUMCFNsy0MztDnNMh55L0UZ3nos8W+70EUZyBlWaOdIusRkfkx2qhZkyxUSg",
-	"QkzY0NVJPk2wi3qwi/4QBSfkwZRYWAUfTlx2DCqbZ0Zbn5ymenEYuGZQGJyVUzxW0Vq5q4re4H7lvM39",
-	"2nmz+3W5FaXnQIuQE9fLpLqZywWLu3gcuBRiCcETkNkUdOLes0BJGy/IKVFbMUMXXjYbpvzjz0OZpmJI",
-	"dhLFxGdEdRaAnVS6xPKl/6yMD/hxt1vTjmtPdqNi+JIKfw9ubeeeAqNTOVPBD8BAIIBiCmFDjJ0NxFIi",
-	"+3KJnbC64g/r7wGu35lIgXkZPrXK9FtfMNSQxrUm4NXrCe/65BnsUpi3GzbnnunDacqX2B8k2Q5d6O2E",
-	"SET06qCADBAfi3whtARaSAxD4jVahBxUbw8pOom5kU5YZziHUDtKPhxfs/mBb/JWZHDNRpRQe+2o1xrG",
-	"slSVwres6wPJDVZ8OJFKOHD3ejU3ZAVOJfMnyriCLpPzNPo5owoNvpZkPI3k1P5IxxsQHfKbn8ViykGL",
-	"FL/OQa8vEp1+hiJVyNiS/MwXPPNr5PUyjJWMYWRdCHpBkcwBs2F4+vS86Zv1U2di2DHkepY4qBfsPPJg",
-	"h8xz/WVWlS2iX1Gg/KV/qQVexcxJQ4DLbAFxl7MEXbMznvGpyDE7xFuj2GU/99AyNSSkK9hwaiKzXKQC",
-	"Isb7jx6z4YRnfJhTpWe3l4+766Jc2OPQjuNV8/IvFSwvz+5wNn+LnrCDvf3OozCIYnVD33T131MxldmS",
-	"vtnb6+wDiBTSjhEx/vDbzkFtcoF77K0/S/8SiHIKirQHyrKVsThlcyUoDaqrh2mvoeCcFb1ris8VHay2",
-	"49ThhbN0bFj7rIi+FSO3rh3tGLdKA1xv0bPQiQQ+UGyRxblWMditTOZToVo3Yn07xrP5qTu3/saYWCQ2",
-	"5+XZ23tuQsPLiYLWmZg7tWTN+90Y7ipDqJrAtJDZjUJM1OK+lsV07VwAj5TMbuJ0zJTI2dbCQawZnzRk",
-	"eG3f4xxB4dZWpiKLUxVHtVjJfQ0QnXzn3FdkgnLjgL8Qj6WvsJPLctArXiyVbbGOR456pL5CK7XSeCnB",
-	"K3cpb0TauqVfumkr9LXXjXk75sjmbmEavJ9t8ZSdvzhie3v7D5maDyI55XG6XTJzmiDdXzJ7uFZr0kOf",
-	"5vSmSMMvdSjhA5FUOlNAzL8cVx61/kxGp0APqVbwYGkVea4ExM9gtUQmpAh0oiDBJjIhIW5oAEAVk5F4",
-	"AFWhsSo9onHlPIkIeOo8sbBpDxl3r3etXWtaFGjVbod9vcSCaTFYNR2rrU7VUDtMRrg/WpRGq2vdFbhW",
-	"E5OvgW5Z8lKFIG1T6IYw2wrya6doB/KUdR2IKiWKZKAAm2qfK8RGM+uve0raUW1hQpf03s+uDmuGfaOq",
-	"0BB49o34frO57ow5oq/tmNKom61g2UCASE/vQIQNQ+VmwiRABtvCYP0MQwukQw+Wdjr1zMZJovfZQmZU",
-	"AHqdmN/3G+TFbC1W88HbDhswLSdiN67cLs4MTnYqpw7DsXseOdTvxanlXGCUFDTEHGz9Zy3HajCJFkhY",
-	"KktqVuwK8+wsk4NETH3HAvCv8AS5CmDlsC19Ijw9ePRku8OuhzISJtcNZw56Cq5oPtWCKh9OmEwP2bXQ",
-	"tr26Ju8EOhQREsJzfHRoPNCKhKqbD+9Y4675CHSwQZzCOgfHSc7jpOoK6LGdR7YKGj6oZ7EUzW4FbDJV",
-	"tbwfL8SV1vpVzgFrHuzyWax2nYjjOJPzWaf4Yvd2jyezCd/btXOqdmkP7w7B8VNcbOrKzlXQO9jf16pX",
-	"Dsf0ZUGDbUbBjBetiXmW9lIxFSpWvRkuh54Z1Lpx7a06o19yE6fgxqNHMK6wurnM9CmGlqTx6ZnDrA2k",
-	"wMyq9+Cf8NkMnRoTvRDjqbNwcskiyfgATuS8Vu75qa8YrZn1Gse2d8nqwcQsXRPmaY1NqHu+ajDyKkKh",
-	"WDvrPE3+wGSD9yoTebasZ/DUE/Ely7OlCb7EqVn8SBrl+LTJd1WuGt/ZmGO/yAKtd/b7y8szhhcwvSJt",
-	"ZhaFqkr1BZ8+dV7lltF16zLgbmmzrrXexUZigeSOYYkpnESbHFJlWuHjmKpTG2d8KE4aPIjvHh7Vws80",
-	"v1jvHJkoFEvkmKowQmb3jNe210Of9zD3FjHos7fnJ/oEENANSt6ztNmVMWnhpvQXzsFht3MdonipH1cA",
-	"3hjOszhfXkDRXEwREDzD9EjvTivfYHYc3VScgMVTqkOQAwuLHDkGUo9xbecrmWoTwub76zHpn52QU5Eo",
-	"QKmKZGyq6RziSapM8XqD9KQTdJZJxFEX77UXMz5EbczElPk8imFirklyX3fYa5vtkqDaIVgWjye5Kj2q",
-	"EziFh6nvdrwnUGfYDg09uz/PJzKjOjsN2R7AYcQVu34Gj2SXb14dv75G8jUMVyg5FZgFaSM7EBQ0MRyR",
-	"sdKLQG0PDZeKGYhZJj9aZnPHcHVHXwqshQGlM012LyXwgYDWrcZXBibPI3iNfd0pd7aQwrOYuNiaBmWD",
-	"Neh9xKdPIONH0gPEXKRF8RzFtmpRn0woOc+GQm2HdvEZ1mxTs0NLBfFxlvA4VZV6b50P6YfUHCKKiCpB",
-	"P6GMLqcGPCoe9o3GZeyfCgzY9/T4f0gJM4EOTDhGtA4m80m1/imuStwGGLYvtet2zxbQJBOazRKu3+Dj",
-	"G3eYlWZCzhIB6CAtOZXQJuXSWZhUFk+PBh74wCyJZe9oCExhanjqLlCz/MaGPMtiLXixzT12XZraHitt",
-	"CuRe0nviQ9q8KbRyg7tC7wO2dYdNsB1+SK+967rSIiOJkK/x0hJC5AsJol7BkOywfiG8evchs6CiajyK",
-	"hS0xECs1F9kD9SFl7EYskSIeWd4xCMprs8uGMknEMJcZ24Idb2relJuxjdLXenJmUk+07pOR5z3wp+RE",
-	"vUVOGv/owiQZmIOtlhYbehyameIGQ8CnuwVqPluh9/fYdU27v6Yy1oqp+cDudnZta1Zch+za8OrDxfpV",
-	"15jFed1hP8SKQD5IDFj4+dSE0PqFkeG4qDjR7C/1bsGNAcmmUJ9FC2niNpOYr623S5x32Du7n7FJ7JrP",
-	"84lIc/LLX2sl+lrOEIZyrSdR31q0D2chVh9SGMCoqGJuPAawRtPlIRoZCEEyd7Ff5tFYRJSmQgroB4hy",
-	"x0NBpMUk9/szPpyInf1ONwiDeWaq4qve7u5isehw+Lkjs/Eu3at2fzg5On59cQz3FLqjOUFYE/K7KC5v",
-	"DDuq65PyWRz0goedbudh4OT43M1C/N1+/uSxEnu/B2OxEq1p9BHvyn+gGFS1O0kBnKV67Bpy7a/DAi5G",
-	"GRw0n+za8EtcI67tQ+pANAxcIRWHBYSMrP5cSszgLKhg4YEHe90igxfyugZiPE8ZT8UCliisvusFz4eT",
-	"axcPQsiPHmaL3QLrIKjMIfv9Axz0H4Ie+9//839D9oFUT/riU8gKquY4R4yPQaDpG2Gp9p8/P34estM3",
-	"z09enOhPz49/OL7UH569efPqtH/+Ssug4/PzN+fQfgodwNlULXUPWJdDQgJeE/iGDLRrLZw/pBCVJNnq",
-	"+JIF2GTQezxlYWbCAncLERVajJAlN5UqB0gAz1BsYvk7BDV9SKGyBWkThwbYBJN0sP/Ug+E7h/O1GHas",
-	"HQ9DhqfGWKRafIiIYJRa3F9rCVXVa7RU0zb29f/+n/+rJ9VwjhcHlgVa6n9FGumVOZLZlEge8Pk7Ywla",
-	"ByyOF6CQ0lD4pXsicsUiCWAjIwWBxJIrvQiL8u1GQOKuIIXFlq8yLOjensE+J7yHIf8p594kS1oghs4Z",
-	"gjDkVgMDvGj9A4aVQWXG1DLN+cdyqCYXfPrdbUwFpkH9BchJof3Csy/oGcZC4G1ovz+FLZpuSme0aXqP",
-	"TUXOI57zDjKjlv6kut9YcEpGIiQ3QAf43zqsT04aX0wGOVAjWpCx6mFB9PJYld72nY1yNIwbvOyexs3s",
-	"RFOKFPxIh85OeqCKsTBCFdncjJc6FR8hGKZKfQIwgnfWtegutbpOX2HdKOtrCXjBNrUGG/ZTPhaOM9zX",
-	"PHNL07h6fXie9TgCMa/yEKrRIykAke0dmqQIWJgY60DRYmoY2ZJcHdZXrsCYwDJqarvR0X60dd29XXjc",
-	"ZmF8Lxes8jxLHNvy/ae6g6VGGBTg8UcOKYuvZf4miUR2OeGpl16ttlwNTR1CQSC4g6R4eIwbYyxWjY1c",
-	"1FpVJXeqE6auKHKAZ54+3hwaYX1CYpouXqWqzpok1tbF1oQnI8ZTqKuGBCTwcbup7eUjueUmauH49Aw0",
-	"dUyvWGCTAtUFSYy06mGUC5s5LJKEpdKJjHJ73Dd0BgyYd/otz6S8mfLsRn3mtJhGu+TBNmscNcwMPUaV",
-	"3pASBXW52IBaU0Qhp1gInvnW93fuGm7qqhJpdJLGecyTY3jzZh29KsLloEzvd7vEt5ubUg4F/Gj3F4W+",
-	"oRLpX1zQ4bXR7YuIwvurMNDmeNALqvqE1jEw4AfSVr+oKoF6wcGTvT30pdr+riQE9r0DvFR1MU/HfUWc",
-	"JkoC23xlRELD44DsSVYb72h76AAH1NcwO/C7hRg+xyAl3rl35zsf3vXOvTu3dv/pHe98dOfW2tV9h7sd",
-	"Fzyoq8Zt/v5Kb36/UxR+01tGGaYgUIa9yHXyUrvh65yPIXembsVefaqpz74OFZfsOnAKyLZWPubPr24a",
-	"YMZrdSgKppVnMlo2z5a5JBb1zepiBElQ7bUQVHeTDKulAunbgIDIkSftX2+fd5/eeZ/v/yEhNpEQuCcY",
-	"Z55tsUoifAq/hMMMf/1ENRtFvpbSHUEWWAkpo4iC1kHBFRuxXDrsOkBBo9hAYM6Y3iDarpXpc3gVeII6",
-	"/wiXBb7fK5fuTfe51ZoNqTMXJv5r6dgv5sOhUCpora0U40IP88ikE6SMAqacf5ggOfhDHGwiDmgrbCwO",
-	"Qr+f++vvpZciv5+N9CXO5j/2wb/KPgCv+h12wZ3V5LDVxahOgx/Hg6D568Wb12wqsjGE8IcTBJA+efjt",
-	"4+1DxslVqwRg9dI5bjMq1fMPOffOdCPXq+MNGxU6ugMd/bPn9NNnO3ALGnRob2+/294cP9VPhwbili7g",
-	"VHk2F5/+aUSKda9jhtq/oKp/8PWNhL1Hf5gXX8m8AEc1gH5MWAocD5sL1rlHvbDhjqq/3gDOkUoCXeM1",
-	"8zgTPDq0QeZSzkQMhCllcoOD7lOqDkjVBTBnNxfpP0R4ngtw/H8lb8Yf4u1fSLz9IaQ2VfYwhnYnJwgh",
-	"FIPe7/ovJ2vN7/XsQwHIOM1FdsuJOomIfLQIGMrplKdRh/2IWWEgLC3fWCpLyenAym9KDWNdgEzOZiKy",
-	"ZWpMkTMl9AUmrSrhuchIaOUun1nsZmPp541kVgD+VF0IXcwH0zh3EkbbKm+byYx6YupX1snotbbAll9k",
-	"0eQjWg4mpb3EesYtT3dbUfU2dWB+WEKvlaB6IbNBHEUibb3lL6U85emy9UZ3GbM22eIv4DLY1nZz9pmK",
-	"IzHkiMcosjwNh9FMRu4uRWQW7U0EDNPWvN3b5ejlatyc7yaSqpUTtBTAWIhYxUJxWPrE1mKk3H6ETTdA",
-	"gxEgHhqgrIN4NYTqh/VDH1FpmOyEqFe9k7m6wQojqJRQkRxA/AqbIUQbu1J8S+/mVTv5XNzGYtHHAfoy",
-	"uxgfji/62hsY343cEb7ta3k8CQ2vRzuSRB9EP1m8K9ThlTL6Y3d/9u6ujjucdzjQOAWNe1tv50p5uEYX",
-	"JKUiIEA2iVV+rc9aH+6bOAxsjOLQoqRlioXdLawCkrQNVtsLQ+y77WuDQCxVhTJJdqXS9z6MhRvE3eg8",
-	"ddxPDbjCItBSbk9TU0pEGxu3BZuxxg32Qwk72dDu0kB+NigS00GKsXigtv04yWIpIVBShEB/VYY8wg/f",
-	"YUGEUP/8p+/O+FwB7eT9gx7XjOaRAf21uPaMj8VF/Bs6Ib+cpC7uXAWBcWc4RFoOPK+LXAsw1mGx/tOL",
-	"6Ta4lpcyFf8SMh2TuUosWoZsgDbFTEIqL5WZ1fMEKHmTXuPI/DhVQNvllfmlWHIROW53DIxF+1PAG2Zy",
-	"FmrwdfZDi73wL7DW23hEXsv8hZyn0b/Een+TlqbAavqGwEov/OfuwVhf3F8jcEQbaCiyPB7BDK6whN6M",
-	"KokuZJdwdKbkS8w1RhuHrAvI/lAhFSOM+LJI2cPEI1KdnZz6B4ClV3yJHgsqMiyUTX81NtFMRmGxJ83P",
-	"F5R0aKwpuDwyqGN7M+UkUhH2WTwaid7uLrmHdl/3T48vzvpHx7v9o6M3b19f7p69ed5hfXVDCT3InLOQ",
-	"Wv2hWvJ6SpH+IhPAV3g3o+tEqbk4KiZkY8PLiXcZuthesKP/e3b88uQ1Ozo+vzx5cXLUvzxm58d/e3t8",
-	"cQm/fkhPT14+OX15ctT/W3/Rf/7sp9Nnpy+fLX99eXF68LQ/Pn55dESfF8ff97sn/Wcv/jbt74tfR79N",
-	"3/36y9m7D+kLNf/Pn6IXPz7jN/340XB/nHbV4sWT/nQ6HYm97i1//fCni99+Or/4dTmYxM+zt7Pbt68m",
-	"C7m7/3T4/Pl//vYh/f5Z/92L0/1x/3n/1bPx+NfJzS9vzv72t+f98eu/9p8/e9mPj/uqf/PDZH729Hgx",
-	"mMcXyes304P/mmc//nZ7MX/0IT1Y5vui+8vtT68Ofvo4fnt08rejVy/l7uun6ux4d/4x/+129PBt/MN4",
-	"t/+37qM3P1wmb85/fT2Zv3wR//Lux8V3331IYTiOXz9fMVTtUTHOVFrZel92rgvsMZuwcbLtJJ88Gz8/",
-	"OupfiHF/cfKsPz7522X61+5/7X88iro/Tn56mFx0Oh3/KJjeh4EjMtq88ePl0VH/3dy+8Xz/5tGwO/lx",
-	"0P1rdvFw9nrtG1uPN+yfyN1ADSek04M/jPZ7cMk542kTzkv+K6hsvcp2t6nUjRqbSXpluZSHJvFVS/m9",
-	"breoRuAknXllsEnTUJN4BhkNbj2+RI4PrZ+7rZOgaPo9uwue2yFp4yuwrdCt/KdzHJRa94/wIqxsU1HF",
-	"Gt28I1nmdAxOIiDK8WYiZfEYC/k1pphVClXynd+8tSrbNVOkkYiYkqghOchXQHgD4DVknC1iNYGvbsQs",
-	"x+zjOA/1DhlB+SnDhJ4JuMoEsYG1a0VWG/JQ1vPYYMGBy2KC3OT4liAM5ilF0VultVV6zCGBzKQfxYoi",
-	"Vo3ZRXFaWbztajWvyQUtrYX91tmcbqGLjQqw35fXqxjHe3B5aRU3jhocXcUOLTu9aHOEDJdOyGidlHcX",
-	"/vgdLUy650/frdh0X8kH9iX9Wka6r3Jq+SSUwzWg8jhJ2ETqSd2y3AJ6fWEESSaRgKJcVCQJj09tomSC",
-	"R9t/+MG+rpp0CTOUC8ezpVztIxNcgfcyFQsBZZQzla/yfcWRHt98uXsjlqu5RWbzQRIPgdPH2MrI9QNl",
-	"+9Fq3jGMQRBuUZb7q1L2H3Qmy2bhjXH2Vtu9SDu0tF2fAoONVheJJysVImKpdKOmVInMscKJxlQsqE66",
-	"MlRTgGzAkBE6B7jut/UJABHplMh2p6Qj4sMMZ1GJz2YF55vPC3hCc/JKT8kXFB+l9zSID5piw10EjE5/",
-	"mC61PQm7AhiRDZkg7gBnb6DUNHRZq+wYvfLNwt9VTt2vRi90ea802B/N3undgncqTsG8KJKrvCu0VpTs",
-	"C67SpjpoDQvWdAWPL5pYU1UvBaoppB4HDRAJ2qDNhmbNvGDHJjr520e37prrzeXQrj+2R2l7mEkh86O5",
-	"HJ13WzQgdV9pq4Ss5WEyV7mhCsyBel5632PDRkis5ha8I2IoWxFFWz2htWqIHoOEfWljzWfaMriXvXU2",
-	"9++tL4Z/82+rrweiuePuJsUCa/yDeUrFdL7chv6njn+1kAFHMh0lMVLH/9MLjQtBrGqbygo6Qh3M7D8b",
-	"gqeAtf4B3vkDvFOAdxb8RvwB16nAE2izrHJw0FZfAdgpJuoPd8U/AIopatgdILIGFlqLt1ZU+cnmK/Ex",
-	"AB3gMizBscKL0cAFUUgfwwKxO8sQK9z7/evk1XqREK5fznHLqZkYsgVUrUqI4dr8hD5rKO9oSqrcpACe",
-	"SCOWiamYDmDtm/pwDnqHvS6SyyI4rzIx1HsFSS3svYSsIPbqWEs5rMCjQmYSXrctPjyTU9uS+vuR5dwc",
-	"iMhFjQYZPVJf6LsIXCtLQYx9xWqAnYg85xugrlaF1Ty6Ny6N5wVi7M7AiXqiMFRk5dlY5M4RirVpZvFZ",
-	"Jkbxx6AX7LpslWlzmS6o45XlQS941O3uBZ+u2ichUy/vHUuwmcd6nbc6LJikUxZHf0DQ/kGyG6XRQFDK",
-	"CaSU8lJsWBteJLa5tpVFBnLsfqQ1AJr/sbL6hOqNg/DiRe4MfEk1y2mXV6sgDPkcqfprJQ3QF0iB4jhT",
-	"uaFLNHWeqIDhVCBJKMZewL2t3y1HIy2t48SC3hTQI2uBvuBxbt3YiGfQ5oiWqzCaWj0C/wcWopjG6TkV",
-	"/0fdVN/L5CJFv76+Esn316UuYx0nQ6kPRftMHFxfPpLZWP7/7F3bTyO3F/5XrDyBNMmGW34hPPF7WKkS",
-	"YhG7LZU6qHEYQ0aZ2NmxA0tb/vfK5xyPPbcQWm67zdOykMx4PPbnc/0+Y4QrfaM6XaLh9lF3WkJBwgDo",
-	"cZ8cdlkH8D/b+Xilklu4l2O/bu0WstNGO+3IrzjF/hC5KmTvvUai00r68cDxhwtonAhTBU7cjgCftJGw",
-	"O68MKs8EpIbn5o2BNBHzhTIguHjhlAaC2hNtuEwgIAurHeuwiH3NbnjYz1SQ6ykW8qXUDCEGntFCEc+g",
-	"SbOEWND8qFWPHeM1u4m1nlGPxm4yX+lrwbWp6qsBP+wNq/jx/JFauM0b2Wt073bYgqCs4UY0uB4BUtm5",
-	"3eDU9xB4tS+8ilQu7027kQ6kVfHX9ZEJwl7vBpiOCUaOw94Ln0kdoQ4GuMBcOyvGSzxXNwDRQ2K1QRnX",
-	"myyaKyDObHNmCVvqlk1ExQ+S2ckEvvv70JZUqo5dF3wmXsv02WDIfwtD7NqqQAhUAvkliaU46F2uMnAW",
-	"Kuk+Sn/yMVfzUEQsIsVY4D/hRGHQYyB7lRoxd5YGic44ebsC5ZxUEaU2ChF6tCS8cBF4KgFbCjI2ANN7",
-	"WXRvfPbp8xfmclJj2vlP4UD5P8ksvIR5Ub3LK1sYlds/QoeCswsVHJlSM5A5OqrZeSQtJKBKEV7mpkPj",
-	"Weo4qmQpoHKzUMnKXCz8/R0mYs9w3I9nYSE98R6yr24g32sWFsb/QnpSbeXjlHblWXorIiZbsq/n1mHc",
-	"ZF8JkFelW7HPvinXGoXe/IYo4S2JEhYKUnG1zGsRaYUgK4ZYYGesMsKwUq4VwZEAqaikw8iMV8V1/Jdo",
-	"x4/hn3HERKZbPqrpj/SFO56ascsvoNwbfRBFSi34F1dVVOBXmHPVdodECSzfnkl1x7ZSw3IBDp/vZqKr",
-	"B/qVtdj32L6OTBgxPgLXC40OOL6m/FaMC9lw7Ku4EUajuGZJ0wk+lKTX18D2hZKX2uSCz9s1L8/hXfwM",
-	"ke9C+rJgGdUQT4+85VnQ8xl1A++8MbL19HphUqWtVzSiK+oSuXoKZKOFPLh2ivNNpY8gXoXP99ipbHHI",
-	"qbs5kTKuHXXaEcsEvxUgHVYo+sMKKyP/bO/bYW/nf22CWnZJrduR1+8eQkdeHPfsz2u25hXCZ0ZB2oZY",
-	"DvBdwqF4N1WZcCRsmHTvA73BoF9dMiiNl1FTAsPfVqXUIpIjbRAcJSU8Pz17fd0q+tbWpUZfCqZmC+bj",
-	"r992ugeX+OOgv63Xmp5Cni48y751ZWLPsx47Rvkpev+QcHNrAtZvwakrXSwZziUMJwjJvi5TYdzc+hCO",
-	"dSSlFFelwFcieEKNH+mVSNDTq05gMO0uOk0Ta33MhiSX3dCQ3Rox7npSghxiReU1vB+OlIAXsbGm0DUR",
-	"9ulVlqDG7ERMU5lAcg9/ZZFjymlaQF4f1t2RH0triyQ85L+Ul7ugqZ2KLCF+j4KE0JRSzx5t0eW+S7XA",
-	"N1Cq6rOgs1galkqj2CmbLK9mwujI/ggzMdiP2M7uMAKdXJWzg51dzMx+PP2lu8PtXEzZ1mCfTVKjt+26",
-	"KmDtQ2hczlWyzBQ7xSEk6Y3QBrEWb+nUl3/9dO4W59hee+zcE199HrE+PLlUUvTc2UFfP6VL64gN2eTe",
-	"CA21UBF1laY3EprlpXEJ5FSyCddisL/MvQ73gieJBT52ApCYoqAippM5jsK9BMo5233kVbztwNuWgR1u",
-	"G0Ae7A92oUG1QMzhXlMTc797+Ht33U7ma9ycbhPAutdTngPx01S4kn7nEdk1zTOY2hPCv1FwNGbElEtG",
-	"UrDyJjmWmAeWgF+DlZ3opgrH4e2LTKkZAyOgdRfZb7SqTu7thqqTg71HJCdf0iEIbQ6wNpvwuFQA1fkz",
-	"dlrpcWcU00k7jDtR3HETGTusiMPr6RhEEuMOaUjAfx9i2TxPk1RymNLq2mkm7EAbCRUOGx6hrmkYPvkm",
-	"gvQ8FUXOH6BQDu1Z6Lr3KqdsCwyZhbKbFIwiPHO2V8WZKBuzgie7HhYuk2VT4+fXpVgCB8lc482TnKfS",
-	"+jBBXiLVaEG0MITAWsL0cpW3C7lMkkb6fZWbL/QYLxPtpavjrV471lvcfGWMN4exQS3MhvD6eXYevm7s",
-	"S6XKK5SxkJXCNKaFaAnm/kNi/Ev7NWB0a3DkfpI6TUTYwWd3xTLPrHlhzEKPPoRigP7c7dH9uvpeGzHv",
-	"6dur0bA/7ENojAbf5DVC1Rt4zEHXOfq3hSAx+KZOwLzG0N9iydZK/JDbG8uzgbmoV5ZFt7O64lqBiTGT",
-	"6k6T93BvTThXi6lVcE0Xtqlf01Hyz5YTkQkMzZ3lEHURy3BYBRrpzsPlw98BAAD//w==",
+	"7P39dtu2lj+M3woOZ2bF7qFl2bGTRl5d56c4TurT2vGxnZOZJp4aEiGJNUWoBGVF7WTW96/fBTwX8b2w",
+	"uZJnYe8NECRBiXJezpxntX80skTiZQPY2K+f/XswlNOZTEWaq6D3ezARPBIZfLwSeR6nY/V3kalYpvqr",
+	"SKhhFs9y+DO4ngh2jz8yOWL5RCjBFL0VMq5YnLJLOc+FejOLeC46qtxkJwgDNZyIKdeN/2smRkEv+Jfd",
+	"YkS7+KvarY7l48ePYTDjGZ+KnIZ7LNM8TufCP86pyHnEc94Z0mM0YjbjY8EGYiQzEbJFnE/gW8WneiqJ",
+	"GOo2jlics1gxOeO/zkWHvZ3wnC240o9mgvEkgZfyeCrYYhInwras2EI/kQkeMZXzNAKa5BMxZTIdig57",
+	"neqHec7ySaxYEqucRXHEUpmzcXwvmJznbCQz/NkOSA8mE6O5EhGO+aDbPWIyhVnxVOpxVZaG6YlnMklE",
+	"Rq/sdXtsIMY4Huyap2KhFyXWZPt1LrJlEAYpn4qgFxjCldZsyj/8KNJxPgl6+92Db8NgGqfmiz29Qnku",
+	"Mt3Yf77r7/zEd37r7jz7eefmz/8ahEG+nOl2VZ7F6TjQC/ojH4jkCiYps/o6vk6TJcsnUsE0X4hZIpdT",
+	"vU3YAr5M9OuKTXk+nLBULkJN6x/mA5GlIhfqEdFPZkwt05x/6LDXI8adhh4p08YB+yF+zngm2F0qF2lI",
+	"q8ZkFomMKBpnTJNGaYKJD3w6S/R0csGn393HsEv9hExKs2yg5l53/8BHonNow7fDdetmreXgFzHMywMb",
+	"xQOZ8uEwNsOa8XxSjAr+CYNM/DqPMxEFvTybi7bHcyinU5n+DIMzo1QzPmwYarEmSEH9ZHmwkRjxeZI3",
+	"DxVb/wzjxYb0oC/4WFzFv3nG3M/ZVKqcKcmmPF0eAY15qhYie6Q8rCURPFIsl/BcKj7k+miqDvtRjHI4",
+	"0TJj3Z7mG6VZ73W7DTsmnsZ5dafE0/kU3unCqcM/u3bPxGkuxiJDTqmpJFT+XEaxQGY5V7mc9ue5VEOe",
+	"CDhsevgizfVHPpsl8ZDr6e/+opD3t6NsrWHbf7FK+I2ayVThaJ7z6BJHuGIcs0wOEjH9sxmPJZt+I8Ip",
+	"3/MkjoIwiETO4yToBQse5z12ONEMU/NUniRyIfQjIsukvjje/R6YL3vBYiITzfeHUnPqUSanrAsL+aSr",
+	"gjAYxSKJqNUgDO55oq+b4HASfLwJA5XzfK6C3oFekTzOYSPr7U7UN2Mwg6SFmmdpLxVToWLVozn2zEw+",
+	"brihL/B9JHr93JmBRFLgUEYxXTxwOfBhfsRukTC3eDKZ4MMJg3kznjM4lB09rGOZjpJ4+GkLNjSNOCum",
+	"j0zBkRkxgl3LvXYi50czD/EhVnBA7BI8Ky+B/kHoi3QQ6ys4X01+O67PTH8cBfBoLcw449HX1RG7RSrc",
+	"MsWX+lJbMp5GbAHigWSRBMq/BMb4aedEX8o8cQh26O7ZPq6zufOUyO5jYLZ6i4hTfQIOBqNn+6PHh0+f",
+	"Dh4fRPwJfzwUz/afRV3RFQdPHz9Zt71pAJ+Rvv10yVDuAcGIJ5rJFvv1JZA6EuknUW5kW3F27C88FWzK",
+	"l7ATQYwaAhPklgmqTvF5Z5zJ+cz5wpDZ3mpMTeSstJkfF2tzXmJiK2hcDPUzb+IhBxmSJlzftPFwwrJ4",
+	"PAF+N42VitNxCIshMy2oTZHjxArW5ZVMxSctyVg34KyGR6JFuV7fu44M6+X/eZOmwFFPyI3gDwL9L3MF",
+	"B9e5GWwHpQthr+suIEtkOhYZKg+rFxEm95nXb5boPQYzuTXDNdwebqjS+I7YSoLGeLoKge4SD18LecJZ",
+	"Sj6LrZIZ3O8FIS0usPG7ONWUvUJihsFUKMXHglYLJV024YoNhEjZVEbxKIbDkQkOXRV3VbEkwUseJ/Ns",
+	"A+IWU6SRaOp++nUHG8mZCB/zOAW2r9tesqWcZ2w44anefRJvrsZbziEGvhJ9/XvuEtXSDrsu65woLivU",
+	"PTmjIbBIDuf6LkeZ2lEM+hencPOILGQyLZRyrQqEtrVCVweaME1p7CLOFZOLlOFqWY1IKycyfynnelN9",
+	"AttJZb4zglacxUwlq8q/dLA2kGpKC3xQ5vymxxVrWgzs8/KNTBB3UPPhBAWYOu8HOwY+CqS+lvKMp8tP",
+	"onQu5Y7WuuBE59myP8pFdoUiutZ/HHLtu+dBorJmhF61mmy2l89ItTOZAaMFc41mniIVEctlCDdKAhIK",
+	"CoOKbtUjlmdLwwP0PNmlnvIOzFnrio55zvmlrrG+nYgUFFDTHFgwSLHp+FXJb58crNclP4bBm5TP84lI",
+	"c72G4tOO0bzSlnOYlNBMkOXyTqRGRsLps/48n8gs/g16CRlXPfZc8Exk7Pr1DyfnpRO0V2yJtxMJJp2l",
+	"nP9l9W6oDusLHSWYG8hGsdUOx1JG3oMVK7bIZDo27K2yHd6+fbvTdwbt2xNaNNPXqd51w0xE+lmewLXP",
+	"1Z2ItIhW3hwi1TvhXYDkDW7qJinaEfc8TvggEZ+6G2w7FZXQezMUCiDeBw0swlVzqqK06Y/kuNV7wg7u",
+	"M+4HPYqZVCrWgzB24KmkO/F/OzewhIBB9IdDoVQf16Ii4pVZBhrrxL3IlgsQg3sjnigRFrY9LZoHoAnd",
+	"hMFc6QZB09K0n2VyJrKcbFk1blSbPKiFYKFHZqLglHWK9R5ImQgOqpI7pqam8LSS2qBJqZl5MfKQ8URJ",
+	"slSjyqDPPOxTOGZy5O/bnXzdbkp2bz0PuNHAD5CSxlUaktdcbV8CA38upmpzK2mo98cpvouWR5oEzzIO",
+	"d6cRuuukW5ZXoOB1fKC0TLRAxpiD7BCutYWbTVHvSNMJmgEXlMM4tFwc574O7Wja9FyyZ74LqheYs4FK",
+	"K1rwTpRF9RTwwFyK+1gsYCtHUaznwZMLZ4vT0XBOk+eUhIESPBtOdD+ZUHKeDUHnqJoidsEIpbefXomg",
+	"F4jlXyeDV8P4dRyEwb3IBmBwVnn9oK3anq9HtBFxs001UWPa70csIcN3TxMdj1BKbjMrMvJMfOGdaYhS",
+	"3zL6esUDNIBRgr8MKMfMayCsoYNNqxZqPjC/qCP92+1U5Fk8VLehOZGKvID5hO3Sj6DYDYRWsMGsnMqK",
+	"A4Su29qqaZW4vpLkFPX+mMiGHyIxBO+U/1eSlv390c6hyXikAburPNsDiCEyBcocyjO5ZAPBfplHY82z",
+	"jE1BP7iQWUQyXfVIPnn87UHVz1gbBu7jQn4ZCz2lBK3Ew0zgRObglfZJNeUjjpOiVp2d5D3ShcTj82CW",
+	"1ECgA2/QGUO0AphDEit0ReIG1OJKyXcE16B15pScffqWB66imcWNlj+squk8WNZA4ygR1/FUBL1nXSD/",
+	"pYBpqaD3GIhf/N11uFzJczeTEfWYCR4tS29k7h+4r3pBXyVCzNDOPBrFQz2rAU94OgQhR7c0QrMNvhen",
+	"L5N4PMmpRb0Cer261t9lms8En+p11X8teJzj548+ScLxh7m+7cPHnk3mEvb3dozr2LwCZ6XCodyFadG9",
+	"+DCDGV/lPMuttFvdci8zOWVKPwI6pj5zsBwhQ2NnFHMbIpBwleOzcAWPZDblepNEco4iOY0hnU8HWgB0",
+	"90m136tCurTtxGn+eD+oC5JhoHvuD/P4Ps6Xpr2ie56LnTyeisBDBf3mC2Jp66hvn6P33vI78Wa27i16",
+	"6mPlHPzeZl6GVfrvnGyeCMUSKe8Yz1tffmfQ5hnJjM6196S+pUontd2IQRVbE40z5Emcjs/0ox9Lx7+0",
+	"bZ/4di1yhZbH5UJGvoNS4Set5pVt9jiwInWaNp6r7+UCDOVsnuZxolkyvhKyeAS6PfIwNpQUItLiNBEj",
+	"XE0T54K5guc/lhjmqlev8bGr+XTKs2XtmnPjKkq3gcMXzSAdglbXo7zryqfG4Ri0FYrBlxjqmqv1B7Gs",
+	"KJhtbjXfPVW7BMpcuHXUS+UYbBx90mIh1tDkxxjjJxyi0CF7d1ObpT1+rc6hK9R4zqNxma09znwszkTO",
+	"axPGQayZ39lKXqplc8faxOYKTEMgJa1a4LXX7FTw9B/HwD+Nt5Yn7lxGa5juGyWovRYkqqylfsm3kuWZ",
+	"tWU9SH2aWrsN8nXOgdmN/7DjcJV7rbwoRPcYz9lvIpMd9pbfxem4xzQFwfwNAh445VN9aGL0Zi87rL/g",
+	"dwLeTISWBPWvMxk5T7zkib74TR8gM0oeMSulM5XLGVMijeJ0TGG1+m4cSwHqHg7pTQqqTK/qFhvyNJW5",
+	"1gl1f65CbFUDnE0QBjDYIAxKQwrCgNr2KqcO9a6LG7OiA2RZfM8Tz4mnEDWF+tgQvI5xOiSCiqifh2Cp",
+	"F/ciYwMxLOIxp1Up+MkB3otFDJ/732qraxgM5mrZKJdcTwSDZzOeGLneqENMprgNpB4ihCvXZ0BaOGpN",
+	"NNkJvxdsIMZzdE3n8zQVSYNUs9m0CuHnwfduoRP6rQ5KhGwiF+gNFGlEJlt2+OEDkxkbZPJOL9To8y7S",
+	"KM5U/ny5Xp77keciHS6v7kQ+nIBOZdXaxh1o1hGCnM1KxekwmUci8qpchV2/3fBdhcy/yUBZHCxzgXGS",
+	"MtPnm7NhEos0L2+N1fobTH9jKn2CtFVclJ7oGDgexqqOQfkuhwMjsj1PELUnTQg/2ZH1yCJ4TvPXDuuD",
+	"ubkHvykeR63lhAsZGTbVyr5pDCAtjkEKTCoTfDgREeN62j02mqNPOpeS6WX5vAeisMk0bms8nBWW9HlH",
+	"gYdlJfdUxLgbOODn5XqOcap2k9sYlzoHhqDX9HMd9lzmGLK10QnEW6AVKenCCDF4hCv2Vgyu5PBO5J/5",
+	"EqGOvGfAkjp0XXNaIvLdZw+lpbUvNu5y8s3RgyyTcvo5e9Z3Ts3K8WmHZgEWMJ8SxO/EznxGexSPr8zY",
+	"VN7rDykdZWtazMRMZu31JDS8XcJL6zSltvqEvVzdo1esWoWKDtdy5AyH1/pk9OeJ3tmR3wfKrS0WRF01",
+	"Hw6F5sDKxIRDlpjjo4whNgF+LHwAuURBO8477O1EAjPXA1cs1a3plvWfDJ29jiJUBE9OZSQSDKPYeRod",
+	"DJ4Ndz7sfzi461FsRY+dTvlYXMyT5Dkf3r0ejXo2+ivWv7gRltVHNXX10ge9YL+7/2Snu7fT3b/uPu51",
+	"D3rdw5/qRhc7rpr5WmZsJuQsEbVsroXMopau4iav9OuUXE0j3U0mxxmfqo6jkpxh/PIRMzGkbEuOmEwi",
+	"kTnBjarHlJyKgYyWTBOVgbFMsTgP0cuXiu0jdiEjRdGRbIuzX+cy5/q06Ns3iYdLlggQKUDnGgg25ZF+",
+	"DaKmee46soc8SRTe2kYZwd2kt1bBZKurErKTLLNfhuwUs0zgGy0eFb+f6x2FDx2Ds+xYpjmPU5FpOsTj",
+	"kyyTWe03+vZynla/Os64mvwo5YxGwrZAZoSAgEmcRSwTeCxkqgnFkUZ6i+o9j3+jPyx3wqdmMtqGlcmF",
+	"yvULdhGUyBUlPc7TnA348M6NrNWftjsM4vOmfAk22spGeuLbRrSnveE1MQaGg9jPlBBpWxG4wrloqxZx",
+	"zqZbH6s51idoBKEHTgJV+WhlxQ8V+YINi9dtbtDWxQ/HV+xf9rohuzg528aEUnZy/OKqz+7EUnP1i539",
+	"wychU/E4FREbLIENnWMAORCCU7RLIuWdZm55hbjf7j3bX+PCrVEFJ+ElAoQ6e+dHcdP6iNi9YSPdWD7J",
+	"5Hw8qWTHVt2qJqSqcHU96WolHGwb5R+edcElprne3bMPv+7sPa0YnSlSQy8PeYiDGc+Hk1rW3LoYjomc",
+	"7Q55luODkBAUaH7hhD7uY0rPtGDCj3e6B9d7+71ut9ft/qTvuolsjqoy8/bHpGAAl1/iC/E6E0vaCAsn",
+	"2qlYtoKA7XuAfN2au1yvHyRgKBudMRNDJ/KKguGLcelvkZ+QhcSEUjCeJEW4CoUIucodpQPLzF7KNg8c",
+	"0olNqGbCM8yh4CklE0M38W+C8USmSKNbOY3zXEQgbNx6qRRXLbBPDlolWXcasqwrirM3SgN7d8ggaV6l",
+	"yJW0xjJ9Jmlnq1d7O80Vsz+fRm0Y8Krosthk5mD+QUu5YGVMECwtxKi4O+i2fh7P+2cnVxf94xP4dFvp",
+	"/HBv3983JfIZIycdYJpB3YIZBh929LM79zyDVdQvIfc7w1fxj0vTwMeCG9TmF+eTInRQTxRDaIUbFumq",
+	"iBs55YGx+BTCuRKZLyzPJMB12Ml0li/p4KUSOPaERyDx8iWE793O0cR7W0TwDeU8QbF3IDBJQu/bFstQ",
+	"NbxDcgVOSs/B3b/ObrFktavYfC99QW8EXXwlzeiwbhpq7Vwwu2co4ll1zHdCf7VXGzF+73OOg53JRAPa",
+	"AFhYOd8Wq4wS2l01SFAKNwiZ/LJEfzjNEx5Pz0uBlStnVAked2OOIUIcgnq0aqdJ/4rnYsGXrH9x+sgG",
+	"ByMgS90tShzFIUOFtzffOnjl3Gy926FP35ivtv/ivYMK0tF1ZvT6Ch01x7uznGIniVW+YxoT+bqQ6b6+",
+	"y4FEvQI2BF44YgZ/w/ziQRAxaCElP1SSBARvEYSBBfFoyar1WquXmZxiM8XfpsHim6JpzcQdSJRVe9Nu",
+	"B/t2o13EsxsrxAbdkJu4Qdd0gClt07kCdjuO70WKSSlF60h2ErEQtgUDorM55F5sKZGMOs7z333HHsE7",
+	"j7b15wlXziPbwcfQHYDFcVk9BkOFDYdhXquMxHS6HXy8MQf3AhT3plQbp13QMvUbdOdOpMoxGniWiVH8",
+	"QagOO81NzPAwmatcZI9UiEkDRUuPFCZKYuABpZEVQ4n1dSoTfV2OIc6asIpSCW9ouZjfwXvgkB1gTD6F",
+	"wvTcjpwR776fd7uPh2Bd4lMBf4kCmSBWIBcuwNqB8c0qjgRlLcl7kSV8pqy4jEbXlGwoNVnewS8qxqKn",
+	"pEK90HGuB81NijISL2ScqYnMNP8D0RqMKprEVV3OzTNekZK/e7/Hk9mE7wU2/dhd7rKHnzBaQLXTZ3Um",
+	"wKsMKwQHZ5TJqcNgbbx+Iscx+KldHka85WMYwBYxj3fMLG4+3njiVp15FeJkqwluwLlw9v2L07/blz8a",
+	"+hS9uoTauPEf4jQCt+7NBmEUr4F9YSBFQf+Vd3jR45V+vMoloY11/NFMHGi7ej81baNZMs94ojV8/fWM",
+	"TjDczACRcSyT+ZTYb12WRh5iMiiIJcAJpwSjX5RML7i+r4OOnlIHHnn3zU0H95bFF/pelvJj7T3tdZAS",
+	"v3pYx+btou+L4pt6925DBS5DJjCEI54KlfPprGisP3bUEYjtBxyGoYQvjpGtokVtPE94ViL9EiP8LQwB",
+	"bfKPZWZ/RftrpZRWscAhK2jQtpF8+u6yyVzIvJzrgSWxoIBtwKGaiWE8iofgeo7EULNb0KpGMrPO6V7h",
+	"mC5y0KFdCsvR8jn8bLIooQeCetD8VeXsm46aj4DF1n7CkYHRQ4l7kfGkcKhxVYwRE2tESqY2E6qnhVHV",
+	"2hUEC3A5T6qZPvvfPlB85LmcxvWTj0vVKKjDCDYT0V/F9+YuTOJioePc4oMVUoIcsVt9W9ySrVsaDVgk",
+	"SnTYc5EvBK6C0recuVp5Joxwf2TFHHYvsiU6YKubKVZM5TGBFuI9LFPxyKMTmKtr7dI4GkxxdTUyLXDl",
+	"6PFmbMiVOGLfmPutM8RsBYDf0te4SX8RacSULCDUegzy7KA9pBYcZFVseBN9QVKMcxBSiSRx1wN8JngU",
+	"wT5X2pnVAMhGTWjr3Tc37993tv9SU4k6X1EnskzWtwKqYOGhR4iDaLUalemsN9LkySqa7P7X1q6D/vjf",
+	"OzeumfK/d26+2f7z9hclSeWQw672nnGbneMJqyy7H9mWvo/u9zr2ne2KsJlwlV9nPFWxuayavKFVTJsH",
+	"w59Zf2zNgVmGvkmUc01e82wsCBGlJln6JtHWCOj4dJ3N8nj/6ZNvfYbiAfido1cidSzGtRgGX1yRsQmv",
+	"t/cW1lAjrl5nc4oiBZqsih7FL8qTcQIRmnIH9a8lgyH59zykbdiTCqBD8u+5mlDewwb3D8apl0JX0Yxv",
+	"dUSMLYpThpFyPSY+8GGeLE26K7hXpL5f4nTcYeUBWUUyztlWkeaLUYD9KMqEUtvIaM5kJJL+Qt9WzpO6",
+	"dYCYSrV2aEB5Mzmd5duaexu/ZElSoSFTXDGagROhFCWVRrJyFhEoIegF/77zRols59Sz1UtD9l9e+Mgj",
+	"xU4vGMcHj9hATGJ9WWdzcELPMvkhJmlLFuC+Yon2bW/e/1DKu7gBKxVAJguYGHiy6tzYbwe8+6d/+dd/",
+	"09r7/pNH3/y5858/3/7Xfzc5iQzB1o+IIFkQIrIcb/zlhzkdzq6EakanVvijGRfsQAwY+JCzi0zmcigT",
+	"tnU2nO1QOzunEWw786bK+VIZACobbzEQYw4yHMgoChPBOB0vCpkHUxMlg0OATjmONM6dONKhnAqWy54V",
+	"CAvtSrc2BhlSb3eRK8bZlGd39qhIiLTSzS340giVuFPdVHR+JzQdRhQHIU0Q2hKiI/z7EmFoW2wCi8Tt",
+	"YE1kS4QAJ+SaOM9RdM0eun1BVmhAjn6gJbPC6XAvh3TKQjOLEmdgW3k2F9vA0YrtZ74tGSQLO+M7a0XE",
+	"LrbDwq6InbnfQLelR0rclOHhwP+z+gPOi8UAfW8Vv950QIRQP8tUbMHYQ5yCMXZ64ILrHp9KChbAXAFl",
+	"MzbVCqeD2B2CEqLbioCSmZzngI31GS129ZgKj9nOTZRvSA80FqXhbH49yYSayCQKek8BrLmUJq8P+HM4",
+	"33E67idjmcX5ZBr0gkstXF3KQYxxPVOZLZ2W9g7DIAchzCEQAlPOYjSPBL1gtzrS5jRHdI0Fh93uHsCC",
+	"IHyr+7j57ksbE332weqy3HhFxy9m+qt0j/Y/VzLc6O0CCvIr2Q/rm7owInpAQ1oZEl0kfWvCwcPptebV",
+	"Nuu7b246hB9POxOVijY2RUzcCilNLcQktLCcaaY5CEnmtQHBCnRMUjJ1f2UwbtZ0fgE5cS70madtJ9GZ",
+	"mnfSmWv6iLcLS1XMo2vqp5xFbTvj0bJNT5CuAxJHgWtk5GzvOkKqv+3nDP+aZbHmW0svrsrvnkZKud6m",
+	"LeB0vqbc4dfbKmWKm7b4hxZtecEnCkgZSsYvEhIxWd9LFidDnYZwGiVi4zFcIsoGhO8uC5iphsUvUt/f",
+	"/WXr/9fRrX/33Xts5H2wfdOxeiONqbBVrF2zhtwtAwQEIGImltoztCIQlbp+O1l+SWs9+Fn5IBEvIaZP",
+	"M9TSfi2fef3GRGb5uXEnDTl851j4K3xxhZm/wl1N7M6qC7IqyNbusg3DS2r1E+qZXubmWNt122tUz3PD",
+	"RGTvPbqZW2QgJvw+Xh/VQGgjz83jlAGrN5Sc543IMwZdyRgQMD+CUykPTKyAbD+wO4EUCsUOFjK7A42P",
+	"qzKALGkzU75kW0MnHn44zzKRDrXEXvCXuAioYwf7zwqTaki/Pu4ib4AcF5pLJd40EWpNTtLjJ6XkHR9b",
+	"CoYle00LgKKKuQmbqM0W6Y5Ccq8bNgWAOanHqKsW5NWLk8dTccRG8wwMUTIVChNXDOK4qzKHFFwPyrKJ",
+	"s8/uRdRhXQY4AQBeHk/jfDXV9lolPZXF/eomOxM8ZccXb9hcAayZnhu4NaZxksRDmYF5fSDvhfXpkV2A",
+	"R2vT9vZqaVnelY0yHqe0ddbj1DjpImglG0vYy2MJ+a4YD4pAeBOu6mnFIZ0ZY4YwAR2pWLgOg2fdbvHg",
+	"hCvIeNItYVQGptqFmCbzpEvxKfpCBo8UxYICQuQQIo9Ha3Lj1sOUVlGqaM8+7tZ27RqxAar+OBAjhQpL",
+	"yAZsC7OgHZloe/Xwn3QPvl2/0IngWVo7e5UUlEywVMQIdQrSt/MCSyXmK1VPMWChakW/QGbsdp7agG/c",
+	"MwuueRHPEL0aTnDpADt8T5mkihlACMgZ7rQM89StW682QHcHxYWd12+WatKz11xy/rfqsF52h+zVNgjk",
+	"RaExY0ZyfQoWsBbned0iT/mHK0LmuLDp6XYkzRwWBqIP8qCA9ijWhg2WeuENnUOW8dwJ3oJL8XMMvmrU",
+	"8PJLfKrGMs/i55/AK588ffp0f+/J2hGWkdCary5c45FY4AidRT5iXczRqzICUCY2o2L3M2GvyfSFSMR6",
+	"lInX5jmomzhXIipTo5YbAMl3JvNuUtpsWpGdiMTBdQ2tsFQURcxEh0FLXR/jjCCNBkx/VrzKRCEzHXYf",
+	"MwgVGYrPQNhZJgfihGeJh3X+WAawycRMmMAmwaM4FUqx4UQMMW7SuUURKDFkAPUMQZYQq4FyJuaXCXY3",
+	"H2i6P1J6x8cycgVB8AplQus21tb/SF+4cR7z5IVIuIF5AUJBrrBS9pARrU0XwDSPqIRlNhfYPIyc2WxL",
+	"FJsQXtyExQpAPqYnbaiOn/Wasm36Nl132s2zdEcY2Yhgxx9+4rXQ24IlwdX8Qi7St3EayUXp0D9pvPox",
+	"2ASCHnJLaGPVnwoIPx3xzIoInA0ywe9sTFUBmARJ8D0tI4ZMTbje1PDCVAtjRhpOwF6PoRffdv8NgPkd",
+	"ufPIsMzSExVmSxHBLrXp+UN83rtoEG9sqlaNJZvPTIYsnjo9UbwiMNRgkX4GQQzW5M3MsyKrF4R7FmPG",
+	"lSl/umohWm6oNiOP0/GlP5Tv0oRjQ7keYG0YBU0pzjR2hXse3NrzRDA+hNqlArGwSXoyjxZLC7mEWmeN",
+	"1cTEfJuowVSFJoTJueHQO1WINa3j7K6Kaa5BXPDF3Ez5bOdOLJXJNAhuVkTmTPnM1FGI/FR9LueG9+nb",
+	"iJhqPEVSg/tSiLuGCEQwhtrN7JKxSidIzJzyJIEfC6KxQZxCpr77ndGf8IXMCAei1KpeFgp6oFx2/Q2i",
+	"br3GOJfQfMBv0Xa7wTIh0cpr9Hj/S61RHIkhX2uoOU0RFeOKHke3SpZ/DksNwSIAyVSToUULDVRfyqmH",
+	"Qbe1W0gF5RZK/dVD9NhnOoe01xz/vkHvyKW8A4ikZBkWl2uRQ/7IDMr44x0AZqhYYyD29g4RkcDM1bUG",
+	"HaGYXjIQIdisGYZWzGpQAw8yEtUUsmb8mhAUQFAyYHhxTpA6vIQYOBU8hRhXCNVxjD1WhATOTCIgXJYh",
+	"hCQjmI85uQCgcSfEDKufuXoiKapetVZmYcWY1tWLhpCHPTQxOKgqpMaXdaVWyETuvdHp7vkgiequ3Q2d",
+	"cGUPeYhmSor50PcyFBEnDRAzoSw7jCELC88EpdVYpzKGBItsAjHE9OtMZjl00DM1zyu4qqbYOSb60wBx",
+	"paAb/fyvczEXVrr0LVBrTnddoV79VtosLLTG/kLHy96CFeJq0lm49CJwWqAnTiV2ms8GMonPeCa8exrE",
+	"wyqeWyPUVnlHe7f0PAVcFWGqNq8Fy0QcCGNPKxBqJoIn+cRVr1I9j2qwVI8C6Mi8pVliTadMZYY0iXPG",
+	"9RMd9hZuDu5cHEDZWLFRJgpDZj4R0yM0SNZszm6hwak+cCIZtd67bypkeoBEVclWQCiuawrcbC5QBIcU",
+	"XfBILdAfwZXO4Uj3nOuWonRQncW6dJi1HRLUnP4R3KV0FxNqbAwgy6Vg8Qpj8qqQpQutbOXaX6cF+CWE",
+	"EYEoRQ7+apwXivgRc8UQzFEsHEgmSA72KAbqAXZHCIADE2M+x+q18XDy6ZctUPFtgRO3EgPNfbYWW1y7",
+	"WjZN6oWwTeuzLcO2F1Bhjmg7xZq3oIG5GCdl1z2FvWGUmfM2ZpJ+R+Fnzisfw8pY6lNzRwQbrbjISnef",
+	"5pCVIdQa6/Ak2eIha/jVCYYbhGzQKXr67jvGiz+3tzceeJpncaG/QHqOE+5vqQtCUxSPRiLT3zdYvD9t",
+	"lvrXQcg4hO6wP33HBvjpv/6L/WnC1Rbv+Lvdtk8MVj3R9LqmYeOLX4ugFafolyZkuTuXgJ5fqo8jwSoP",
+	"eghV0rVcGpW4X9MBLrNlS5A/FfnvTiswztq35eNdbrA2WteF7w7W+f7hY3UaKYbqtrzJSGt7pRhsZaEQ",
+	"85eJ0UgM81I9q4ajUMmlkJmTJOGbV9M+gh9XnMUVv+tr/N2j8kAehexRMZBHN7aJJla5lWPQcd44iFL0",
+	"cf4JY/Fs/Io/w12g8k+b3V4FZcutFBSttN58u/liqK9sxGklD6VUVcoTU6Zlr+tsLtBy2B8OxSzXioKT",
+	"yAUyTn+QiGt5pTvTwg1KcyDmGsQljCmzOT7gG3DAzsCyBnksWqhUKN4RhIRNziQp0yQTHVkbi5JGsoSE",
+	"SuP+jUvi4eZFsz7BJAkPt9DxGsFIV4fOrU8/8+e41fsY298Bh9qC2UGuBVU6t1AeXnxsb5pcuWbS2jBV",
+	"zDB2V7llMa9sdS823vbBHTy8ThKFJXuBYPWWhi1e8DfwfIJOIEc5gnzGigDe4xRWZkNLhokY/wq29Y+e",
+	"sD23UloD4B3iCSBCpizVKyQOAs4xYh1oWp3wmSZIHW5llsRFtd82FZow4XyPUDS7ezvFczUwzaLSIA4G",
+	"NRq8fMGLXbmsnaJcem7Pup19ptiWCQ5iz7pMbQeV2oR0F0AEsL54bPPHCcay+tWkWLFuQ1NnjpYF8a5U",
+	"jasX7LH/+f//P6zbY7WRMhVUsDxLKcSdJ0+//QlKuqL3KovHY0h3pGHXAlhpXVaVSnaEaL0rCADRr9Jv",
+	"Wrgwy2TWCOJYwvKjoR7RydOyPuH3tuO4BsCgeo0aDw+4EVpyndhDsTdp/OtcHBXximOWxKmwfqU840PB",
+	"cinboFtuVOvJ7vmWgcWXGD++2mFUgqWsxxvFhPFugFTZKE6cpD9QvkDzqVRaxgIhVdBsF1fNbMkwmIgk",
+	"IrB1+Hue0tbzJgrZw+O7Rt1bGiQQkeaCAkrWb53NEC9zuWKbLWI1IY6KKH3IQ4eahcBWAYd8u10IO+o0",
+	"qmXV+8Zk+ICX1xc4yHHeYxB6dswBFjxKRMhsoEDILuf6ixdiytMoZMb3GDL0z4bsRQYZpRm7FEOZDuNE",
+	"HGGMXHts7RU4nI1Q/nC2gfLFVENnJ5m9UZyVmxU34hfE6XTLjq6r4vIFa4edpNFMxmnul35sWBPE7KYm",
+	"v72OCcObMuRPL3rgPSJu4Bjn2zA/nijZz5tbtdKZyTGX81wAqqV+z1S8jzOseX/EhIMja/KkST8H70Ot",
+	"EsW6ATord+ip3avPwI+CK9FciVdmjjlZs8QUkmYZvBunY8S5Q7XOOHJAX9NSPxUO8vhvVhbVoqZ96Mt0",
+	"r0slUgwH70HhNjewmwz+hXPQ9cAXbq3RPEmObPS4jfAHcAaZFhWQIA2kOaZ33Z43G/hH/Wzr8oQU/ccH",
+	"iVgt8ZQdP0OIYINYQCvxutGAbv49+oWOcH7oBhUfxBBY+/jy4pgcXKHTxpjnmor2RjBNIYS11vJJhEib",
+	"46BhXhsU09WPr684Cb3XKVUrPxHnRTZjfWy5yKZxyvOmvRcrNpYQRLDgy/rG8zXqqTMZWm5kxl3u2V17",
+	"S69VvPFH2oae+7II0KRwGAwpIcR5xNzF0ilHLJcJXq0O5omBfSenlcIslnthokyMs9hYVrASGbhEXT+n",
+	"RfasM+Z8dWmKqeBqnmnpjXzCpXiVYSKHdz171CGKMC7iAujl6Ua13YZ8OBFv/LaUq4kmClHvh78zeNZa",
+	"nwyE+yp39RrWl83TdHUhprzCsEK2oFo6CqvzVwo3tmO56wtA5SbyHo1hG/dROQjcD5R9Gok0j/PlD2A0",
+	"KAs2Ss1BP5zk+Uz1dncLM0KHtOqOuh92CIe2k8ghT4IwIPvD7wFPxkEvOLnaP3wShMEwuw96AVQFgUx1",
+	"rbojEkOu1dqTYy3GK9gaMWCA6o05GLz9jxdvuvP/OPvrDz9cnAVhoJ+N//3Fb2dZ96d///X417/e/fQ9",
+	"mk4rwheN3ify38ZK3epdhTwbAptzeSdaqot3RKuK1Wo+SOIh0z9S8A1nf716fc7eigH7QSzZ1uXLY/b0",
+	"cO/ptom/NjAut/ql26IYBmd/ffvDVUnuWFX9oraoZUS01ZjjSCaalHeHVOL1NgOW+p50QMMNZ3O9nyne",
+	"jQxtjyiyxSkHMuWRCB25jPaYtUkvxGAi5R0pJkfs949OTDorzJTZPGU8watS5XzpdtJhfZRnxXSW8FwU",
+	"iwJ1kihgREyFitVuDFTosfcBTPN9YAMEEQiQMtQUTTAEhgUVsCiCHZQmEtEwahqZSDZPFTvHXkJbtU9P",
+	"vKefAe1okcW5QLuuqS5QlPAaYKiFeVbP2NaoqnF/kepbznN5VQMbcRr+W5sqRKNjxYv+ynOSwHnOZnws",
+	"3ByQXXq9ctZWwwPulgB+dnduvvEjPdHICPXfV7jTq3o8Uuwik1N9Zc4VjNiES9N93mH91LctqMOdeZa4",
+	"op7dUmjiANAlN3gUYiIdx1/RMpj1YABUT3lNZuDh4ePDtTkO+hK9yORQKCXU6nggG4an3PkoIUit0g8+",
+	"UnqHYWsh7mUsg1occxIEFCS/Qmg2ZijYOPx0ybJ4PMlVLdUlkiGbp4DTZrvXIpSC9THaDrFQlKUB6pTl",
+	"C0lZvybU1pFGaaFY/+IU1hKPJuL5o0uLpsRi8CuCajIQujvzwx6cOdWsn3z8pLAa51CV7MXF9w2eY3fT",
+	"e9ySTgPgk6z9ILOcAJxO9WUQOeXCPLAG83xCKBK1QPxlUSomVuxeZPEo1oLkxclZD/U+vShYG+6Mz8wh",
+	"2hlyPaiOVzYsj8UDtlc8AB0VpakBOk2WtKIGO5LbSejM0HcbFlvqqqFmjlt8UC5SE+JtkEDxtW2PYF4C",
+	"jKhTgrL+Whj/IpHzONlcbDCIEaswOj8DeoQLxrkCe3MdfNvHMPiRq7zZV1X3wxq9YSGzfAJxoBCUHqdY",
+	"GOCIvTq5Zrv3e7vmDUUMHJkNgvGBkdC3fF/UXVIxEnlN5QUm8R/Olc/hXHkwzde5YjZr+Ks7bv7wyPwv",
+	"9cggvLTheJ/kL2nrFrnxsl23xnd9CTH3rgBD9dd3ZlTT35SzKaWm9kwOk7k/Hyl8ebDMhZO3Q6ldBB4S",
+	"0lsQ0a2Fug7+81y/RN2AyQofK8KZsFVjD8AeQwYFz1HdnMiEXgWpuFQXPJUGBQUgYRHGBGL6yUpvh4P9",
+	"aBlVhdQXZdugjEBP61OoOuwa641DH3EKEfYhJDBg7A2ZiVCERWhP1LKIo2opV3xAPhHzhE1ilYNa2GOD",
+	"+fBO5Cw2o0TbYpyyrf3/3NqKd/a2d7/dDtn+f27Fu99u3zA9s+uFZApWXOCQpiIbY+aIFjLSMTV2xDib",
+	"iWyoe00wRgj5CCUKjUbwCtk3n/1b/SbF0ZUt1tXgtzneii2Ll69TkOI0Eh+8wpVtb//QVbN2XCStpuJ0",
+	"2GpIo71ZaacB7bfKqz9hmv7s5Pn0rFzzfX0l/XXF9KuiNAzZdBXatfSyEQSLWRFkZOBkavbtkN2JGVpJ",
+	"LLACN4V8SW9NEHLagoEn+pygHbW8m2YyapXSaLrx41O1Qbfx23BrtmHCXW10EQJuAjKjlMYDmBMOoHab",
+	"XnKetQCEsmybMn9yKe9KUkmLrpx97quBWN8ZRlfwhb3mcTpvrkqbig/G5OQKMXYWJFN5pLMp+kD1QI/N",
+	"wWsA00GcewNq7fRlDZZLtgAZGhIKsDisLXNtisVi1lfrwEy0+zWriH5C3ovn5Kv06PLrfPQ8d0w7eFMl",
+	"VRwUDgq/oYDNB9X7kfATi4ABXzngJil8fUUVn+6Y5SLq523FP0/Zw8Btxsu1GmGl6pvFwkuQ/xxT0OiY",
+	"VnBxar5l9aioN634ssMKfGjKodMazzxLO+ySp5Gc9hhPwcrIVX4s01QMwdSEcPEjsRDKKfEQp2yUxONJ",
+	"Ti8QkysexnitBTFXzVqHVIWowy4Evzt5e9bvFc84ZQxMMqSSMoU8uVwkyw670H3zpFdIUGjBEwvPqFa0",
+	"qKW6cvB/r4gr0/Q2oDrwxZ1AHEY3IaLjOFx7Ti1U9MsWbgBMvodKEVi7wjp1Hyk25vOxKY5TGqxxUTSU",
+	"qzCh7eDJdFWpEvx3dRGDMMBFNr+ZZNEwMIuhPyKJg2o9kCAMnIwRnz52poW5C07y/EZWozMwI+o7ya/N",
+	"TfVtRTH+aHLEgG6DnURwUSjHYsEAzL1VE4+VZSxWXllQ1ZLqVancNEch2S0vxql3Kn3L4VMDM4G4hTBS",
+	"7Kl1B5oK11QoptzN8cWbn99c9V+dhOzs5Oz15X+Yv16cXv2An5nMWP/vJ5f9Vyc/X55cXbw+vzr5+fr0",
+	"7KQNa51SpZ+GpBFcCrKgQgawkytOyeYU7mMBvIDttFOCZzJSa7teQdPmludpXA0rXl91x1kIaoGGWNDp",
+	"pnHHK38JbFtAiZ5imX7sXnhqydTrDNXeuVk3BWrDN8x6nd/NXLd9LHRsKxzrQ1wYt1G/hPA5ONkcNUPU",
+	"aq0ZrX6C4cGTD7MMa0qU1bwNcIHvsMZRqczS07UiAhZqR1IYop9qhnsuc/j3BDLVgjB4IYU6lzn83bJE",
+	"6Y+aXNAKfDJNwh+2Xfir3PjHMICtvrKu9pqyZ59Y0VBT06HOamX1YZgEsPAw+xVLvX7aFbc1luImzcyp",
+	"SzxXmM1LoRh0p8eqYCqVCfrEZ6dwxJpbcbULyPhIjrAAUgnuIqdEIctNQbN1wxTql6D1Fq+kZENpMmd+",
+	"ddT1JsE5nScJxkaWpAB3WRLxmZqivDZx3qAFNL3gdQIdk4VrIsg8oEyyXEvFK1m7Y9fTOW07kw1zO2oq",
+	"YWXuNGEMNQXGDJEkRxhIGedQ1Al/vnhz7dWL53HUUtd87WCMeuw5AwF2T9QMHT8Y5oYZ4BCqHlsr+B0r",
+	"BjtMRBANixU6YyhZPgVj56VQuYT0VWt0dStb9Iq6WMrFKFWIPx2Vaz7Mchd8q8N+EGLWQ/hpvgREkd9E",
+	"JkvCO3YfhIF+tuV9YShWvGy+wUY+hoEN4PfZO7jH0MGZ5r6Fp3MiEw8HaTaj/Ch4pGzR2XbGFHdbdw++",
+	"/aezrvh28wVGjTcaTNYnKsT3whvTDAFfhDAE+g/uLAiYbyj8p9n0JnaNFcnJb90qIyaDt1Sz9NEmucoU",
+	"Q7I2qFxGb5TYjBVSvMPaB2EOm9AmE2jKbBlNYdOIzVm/EGmEZ9ogcWvtnOLKz2VuPl6XQsxfomP0pr0R",
+	"CqNRYB85g77xb9ZPTEwq/75hpuZGtxalY6zZLV6yePO7dHs+mnzFlKkLGZHi9px7PaIvHamvHFJfuCfu",
+	"UrlAV984lRlyLmcxh/pxVOLModux3+182P9wcFcY5aF6oT2Yw9mcousP9vY7hwaGnb7b2+vsf2xKmZ7J",
+	"6Ly5iNzO0+hg8GxIvXtisJ1BV0kCyikErWpZRJFjZkOD72YJdli49uditcpazSF5uhpgAh+8HfxmAk6A",
+	"HEHv2TPd8GiuoN3fjTPyqVOo2UTMmpXssZ09w8KppHsPr+auvv4KH55vUYqe65eTMKXRF3DT8rt1qKGH",
+	"672Odm4+42BcdKn40qKCOBPrsCvktwiuh+jTeP2Tv48sVBuEysCA9Gw9O2DlolvaNaz7Nebj1zlqnL4E",
+	"u/YK7yIg4rEUa2BgURWwLVMUgCmwsgZfu50nuCEnbq1/RQ/Laz1E75sC+BgDhcgJT2sgxvPURrZThNEX",
+	"mJY388sSvmHFtFjSkPkMNt45xDgDn8Ig5JACf0y9nLFcZ6VuYREGe2dz6CDCeGsRl0Eukl9MRG3QY7m2",
+	"UdlFPDtoUStCpB3VxuR9uLGvXh9CYcNqwYXPikyxemVMaslOKXQpaqjlXdBM3MdiYZwjm1kUH14YtFVh",
+	"TxieHHgXCDMG5SKt5o/W91bkFHzYIHu4kPmnPBJsKfJeDecaUlbqZSUM9CU4tFThHkN0aXrP5g0UebxU",
+	"BW2A2TwPyJHDKsgNs6w4oiFasnCpIi4NAFKV7oUyLb3KyJOmrV158qD77ElLYR5fX21U9QVrTqRqyGP5",
+	"XqqcClG3ivedUa7OelUdC5A0bjCzuLUyI7Fie34mvjL0akapOp+a4qLPZ0lL+/76+iII4Z+rhhDU8gzK",
+	"ILO+QkqE7pQyzjIMl7WFvKVmqSXSMT7jWf4AiuS1Um2bNkCORUuJPJ9pdXQ4W6995ugLm2EuSWUovg18",
+	"aUP5K4lmhIDkvVrjnEVxZKvQyzmmC5sBEyaTwU76XkJk8bnM/b7rOJ3Nm/DS8SYpNC8oqGFtRStYQ1tH",
+	"s3FYt3T9ejiO13zUzp3pMKa1fT+cM/nS/x370nojUTPS27VZfotvECtYo7YYcvOkIS8IFhr1CoDAOwJ8",
+	"mt55/+zE4NXLEXPrtVQNXp5aqRUaQu+h2erOPAv6+I9MoX/Uz02WyWxjnRYMDCeQ07Em/dcJdq0qf4rN",
+	"Ej4URkocaOW1w65tkHSsWHe1mH6gddl12qDhFxtepSaalhrwElbOfe4HfVxthFFG6OM15JnK8f/0eoFN",
+	"UDUvqYwpGZMLVOJSfGshZVFYkwqdgglQvhTCzctwJMbsjzkbtiQduh3BxFQvSzdYusUeNks60QTvk1F8",
+	"LfhNUUGhjcjlVGL2HvCaiwirq5FjqJVQNEjk8E6sNUc+p8fKFYWbJSTl4sYXgZG+Ur62lGjLir7/qBK+",
+	"zSPp+hMQXftxC/4FRsZ2+EhYrqFU+D8Eab9J7QG4pGIZitQPwIaC2ErUFBaxgjx+8kEabBNEH3WAZwBs",
+	"CYrq8DgKPYGb6F4FS1XP5vknAgPGxnTANtSFBEHPtL8aLJCXxxguPswQ06FdDLinoJF1yiE9AYHAV2eo",
+	"WRSacJ/J48kBGwDy76jIGIaFAvsLrvTthN+L256+qCghq7CnU6AhhR6HIKrPc+FUd7JM1QRq6j8Iv8GB",
+	"DpsWOewIMqFEMnJdymzLR8UQ9kJIOU9yxIjJbBd6ccUDUGbXlKBQIB+86+484zujm9/3nnz0Yh5oJbEx",
+	"csjP+FbLdiV3TsvDi8+jrTmXQ5mUtClAkNnd6+wF4QrMJEIrLo6qecvVDZyWJvvDlo52rQTqN77fPwav",
+	"eiYgDqKPpsrSUH3hPH0tNrhvFEPUjzdY4zCJo98UY6/vsCt85pFiehGx0pLMcqjcM+JJgvEZuSwiLisb",
+	"hy/4snLVHThG7EpofIuby32umOVgyXx7/QF31IMxmfVUZoX4sG69nMfbLJa3VNGXqN5TrWzzcC3/s5WH",
+	"afSsOhKYK7wZjlP4qL1SQ8NE3ZusUYZvPDR9NipLz/XUsCNKtwSPK8Se0z0ilahD0MYpgx5ZJL2IDBsI",
+	"rJ+dD69lpZ/EE11CG/5Y+q4tr2zD+lrwp1XHew3GX31vNu4s9WYWmXCOCgT50EFmcdS/cl6GsyWCXesT",
+	"Lx8Wx1ke+FWGx90mUbvbDgDdkQbfOWFJwV638+23nW5n72nvsNvdo/CINt77Ev4lUt0AR777nczHwS5W",
+	"YvvNWAihk8L4amyuVQtmwb/AFPnxxsJH0vK6KJDgmtGP0Hl6d9MYnGDPh3sCqvsVu6huSYci9JMLaWeI",
+	"R7dV0NesLKjsUmzYc3MQveCUWYrdGGgT4MWotwS9/W5XT9V/JUChszKbR1uofkVzeYy2JF8WJWcgwe5N",
+	"SGhw9/jDs87etw3w7sMiiri9wu9TKKzu0wDDUtaP0BzL7wSbabUCfN5GT+LqTlH5a4BWtGKzxQoJMf8/",
+	"zifMUCEEz5aBVgOTRyEoddjJdJYvezbMJmVLgUl3aHX0Zw4fsbHUKiRZYmzKP4RGQDNYUtNVCUzk6YTj",
+	"lyF+4zhZSQXhiE9koKX084SZbhEDDM4rxb1iyCDWTIkTiMWUGdtnCA+7cBA8nZ+fdJk6onp1mI7X2rZT",
+	"Sh1tAUntZO1XDIupU+XWqG5gYMQ3kBpYdKuA0ZuIJLKaGEVLQlQI7Ixbd/feIkxsKoqqMs7bpiwNhe4q",
+	"SgVjED9brLuphZrEqaAaNqQfTv3ZzvVQmL29dXYRJ9Rkb9+X72/OdO0M2UI+9ZmDCgyWidBACxfxzwuT",
+	"vNkIM2RCgSMf4LdF1ugV8cAArkOgzU5eBaBTlK2WhRKeRmwgc6yeCMVeYUTGsexiZcD50z1o6gOam1Nq",
+	"iNnBtkKLtiyxJXdz9A6yh1VXyCTkttSMzfm5Mq85TThR+ytreFceJzi/hnAq+MmtAmTK//QIDm0OeNK0",
+	"MBhgVObNhrC4lLfQoLrtUUF5dAfYtGRO6JyKRGl4omaT5ndCIaN3a2SnSxqtMdkSKqKtHVqOjNzS44fQ",
+	"dr3lNT/f1kx/ILHSVc2qVncjP14LjwFz9TGwXIJ1cWoHXbOiIy2i+D6OHOjkl+d/39kDcLsJ2yLL1jbx",
+	"pTgr0pVCNpXRPJG4aGgiK9mLliZZaM0cD5w57vvmeN+UK/Iqvhc2I4QrdgtX4+3GGEOmA4ebhWVZoziX",
+	"Pin9Cj1y/aE/nacfRaZEckj5qMXfMjNf8SRhW3jtDUSil64op7PtmpNOz48vT/pXJz+fnl9d98+PT66C",
+	"MHhx0urLn69f//zTyeVrr1Oa5vFcTPh9vHHq5fdywUZc5SaGZizZHBGnIrlITRkDfcVPMaHme5nFv2mN",
+	"IrmQUeEUeaRlJhxBXb2FR17IxXoehHO5IBMfvPdmttFbH5uX+owC/SsLPczj+9XpPLZ6dYe9xpJpPbIH",
+	"FwBiCsOdsFT2UGZ4Ogl11clCovsll/PhRD8iPgzFLK8WFFZ5nCTgwQExAhwNkAnELqDGnxmWKUFNSBIA",
+	"2qRyOZuJ6MhmV4PF0/olMY9ai0kiYofdx6aKt7tZkSZBGNB0gzDAfluq/JrStg39R9GO/su0VSzNBRmB",
+	"Nwiim8kkHsY+lNlzBADgKWCYggezBcK1v5NqjFIzS9z7dj38UzVg5gJTwC8QxaolcTWtzIv6o3nZDdKo",
+	"l7kDpkVwWQ7gLuSY+UEkYOqrr4G99ZhX/rAfHGg1Bmx1dMi3D8kFxpTyC71Xll4XH7phjFBuNhUbxGmk",
+	"euyMf2jiDGEFOSRJ5EIB1tgRO4vTI/YiVgCBDWfVyhhjunvJnm7z8fkHfTjA9GNebLkfMOkeG6DP0Ax+",
+	"LhpDo/ggTuLf4IJ8G6eRXDTa6AnmyIjMBUAh4VUrSWKKcUfNZyiiTXmSCHIy6EuEsviysUCZCoP9nTLt",
+	"XTafhVqDjEDV7WvaaBVOMzyAQzEV8Yh3gs4FMCkb1T7vtsvHuyoidTZkFtyKEi1uK5I7nEgtX9qKjSSL",
+	"U3vXKA8GaCOc+TuEMr/ZerdDn74xX23/xevlU7mYrciZRJ6h75AoElEhCUXmHnHRhvbWs4+1LNNETfqM",
+	"9ElS+FAhD59QMlspYbQQRVhmlds0p+hsDntAUXDObEKzX1YIp6WQ0Q12YjR3s9TJwt2tyn4mJsTUHbEk",
+	"LMDT2SAT/G5NysSTg/V5IK2QaPQun8ZJEg9lprVHF5cG2IkDTROn7Cx+TqALuUH/mWFVqCM/bI1tn3gW",
+	"2GZcRCZlFSpKZGhov8cu35yfn56/+vny5G9vTq6ur2B4f3tz8ubkhfOdIvYZsuP+8fcnxdArF7GpNxOy",
+	"Vy4t6KkOe770BH9AGHABbNRjx6/Pj99cXp6cH/9HSKBHpQovMrtDzZcbHZhG+vNl//qk8oqp/+NeUnah",
+	"9FXlrI2+s+zKBGHgJX4QBlWiBWFQIVkQBg6lgjB45XTpzE835ozdqxi5CCzlDXfytzf9H3++fm0KnOGF",
+	"tvdvZjkscoeZ+KvLk/71yeXP19/3z4Mw+PHk6sp8Nm01J6psgoO5CQJmCVPITnZVpK0plbghNxFp1FzJ",
+	"ScDdT2oimGf0XH0hrs4d9awWeIJFN77ZDf+yc/PnLfbn2nfbvx/4o1LcwuYei4rKBY8sEofzMBmACNcX",
+	"lJXNhF0/n3Oq6a4fjVOh98uMhjTeFtcgKMctpBFFe+irSiQ8W1FLDLOFYA9C/TLyyMsRG2Yy7bFpnM5z",
+	"EbKJnGchi/jSHPOpTPNJaP5xflgIcUcOAmv8wKLxVozPRZKwLc4e72sply9Dpvhy2y27QzE0eMpsWfyv",
+	"eDDyeCp+kqk3DQxCEmi2p/3zPot4zgdciRCrUXLFTuaaCew+F1mitZlCqHtzfewx1rnDthV0fv7z7s7N",
+	"n/91IzxMdDrX+deaEidFHROLp0Kh984pC5nLAKBajIxEkVwT34u0qGxS1C9xbHrlwiZFa5UfZCSo1MlV",
+	"3QzvyR4hAFPjF2yA5+yw0xzwfUtQOyUfB5Z6wkGZ5pxQrqkxKZEJnF5IBNfqrgOyOYnHE4EV1wnPPBWA",
+	"Va5ftGDpBkYvkQt6GGMLFWGrCHCnAcTfSO8xUeh9EA7uDg2EFIwcTz1GdoSjXqkrXE14FjlZ8J4IQED5",
+	"B2+AqZbILUz8a6PL21POFRb+Kjxf6KvTGqwX4VnM5HDSJu0GPb/NWW8rnU1qmQ4f8Grl0OFYvXIC0nEm",
+	"s7wxZRmJRl5m6dCV8iMR8r4WGyWW+CcC1Dqrb1QO9Hp4s1ENOBHpM1579kv9JSG/amZMQ0rqLhQEQyuS",
+	"x3lKK1wA1nrJ33qJ0QfmHPu17o36QiRCzC6pXEEllMhcvqdR0Au6eztFnMnes1JdJ1vG/xeeilKZbTeT",
+	"SJ8oE4VSinmvB3S4PbeoU9wMEETg67o9MJcD3kJrRKDmZK8LRNwyE00reOgtEHg2Cxr1IGWK9llaEOjq",
+	"JJK74WJZFt8jHlOw391/stPd2+nuX3cf97oHve5h58nTb38KipiYoAd1i3fM3zuHo6fDHT4YRiJwCoHu",
+	"1UN0in68UlZRv8KYW4Z8KtoXXh04yODV5iUE4jwAk2WTwqYAIdtCoN4U+sFOrBjOiiXe9Bx/WzrHXTjH",
+	"ez22Z91Euk9VO8XgqrLxaHSm3/K7ovy0WwNj49SkzY6/SPhMtc//GEsn43+eRvpmgNT+MU9deDasUtI+",
+	"HfbT81BaQy5/lnzVh7MwWv3m4mAxVsw2wToVB2VDjsGXYow03NUc8hqqt74o5XptYpd3o6sbWAWCgkM5",
+	"USo/UQQczTBjUW9NWaHWEeGtwwMOcLWJH6Tykk44J8jGIKExjFdMwS9CTSziVHXY+2D3fUDhLIXoSRqp",
+	"qYBdQNCiFQt6h3xftqWEYMcJj6fo+No+Yrvv593u46F9Cf4UpAVg2BPGL8R5WIi8kC0SUlhfvFkh1a3d",
+	"/9pyiqn+/N87N6XSqjs332z/eduruX6G/EIbI++5zUDNC5lMk2Vh7yQsfyVgzhRxpOX8I1JuhqAdFz71",
+	"rOxUXn15rbJ/dNYaQB4GiKwEHJ6ksYzEw7KN/Qai69KxeKRge5btgiWo7i9JrlmroryUEmVDfNHfQTHa",
+	"oeMix/hdhu1jeBuy+xDjMvY0W0DsEIb5ezR5Y0mZ5PmsKtIerjo57/Z2nt280zP8vRsefPyvggb4Yccl",
+	"gecItTaVGMMHR8pUpuPUeCVrByCvbz0Cw9TNn//1ERg9qr+VB68f0sxm/wn+n8VpDjYS/Prx8Dvq7GPo",
+	"HxnSmoG+qEdp9xaGdGJphERo6lH9BUyhBUvGZDmbiFRrqGO4/ooptZ+RJvVNdRZIEUqtUFuPdnYekb3H",
+	"l8ZSYkEx3DH2QoBAbMw0ssnxVBYbQuSghrnNUHUiibhJEUzKFbV7+MqPktLuNTmOZaoZ5I790kG4BVsg",
+	"d0ppl7P2MR+1KD9yQc8NpbyLm4Bk6RitTEY0SMjVGzUmqwKur3tkqcbNVPDUBnHi3aVm8g71lEz02PfX",
+	"1xe7+3o3DBPBM5aLDznbmuwPt51C77SX+Gx2QekduqHi2HRiuTvZH+qNN85mwzKfSN33ihKBuDVL+FX0",
+	"LjCBfbYFISDZbLizEIPtI8zwhuFS9ukmVvSNTOiVrCdvVW53/xlJxuIww/7wLhnCXcd5bScWQfYDMYkx",
+	"qwBVTYUFCvWlCx8oQZqKC4KQ7wef8xuO3bws4P7NUmRRTLkGVI0CZfsclWPzygPu6Cmf7dyJpbIxUTcr",
+	"bvIpnyFAvMohqi7OIdFrhbLuVLAcsRyxIhvS5lfp7Uml7PFKicF9Fi2cpujeytfosZaSRSu4DfCJu264",
+	"NgA/D3v8ORyIK0yyWqPE1ZDfc8kyRGT/qvapEvCz96TghllTdoaeWlF2xppKfVF3STwSCL6AmRmFH0Dr",
+	"3FoNoVgzEwhvnu0V1mdC/eMMrMMo0ZOOpshA9VBD/NuJNCNB7wheOErqv+6Fp4yacXM4iB90aQueJbHW",
+	"8p50GaWCtUwr8Vv6r1chOy9sTgYSZTCPwR2a9hAtxFUoW4yhKVcBs5rK9ntaqRDHUIK4QEwNVAdiLc1F",
+	"IuuxW6T+LbmYUhtKad/TDyDlb5Eat/gM4CoZRx9k8pX9NB322m4GKMfpatKE3F+AZFDmFqL8g3MH05ko",
+	"nKGSH1jUo0qlnTIYaQibJJdJZP0J7ePRXO9VDVyrCEbz5HPV6zvVDuen1Hey/MCvWT0EdDy01VRtipA+",
+	"zFMtfKSQswNbpIJNXkufbpPCPOJxMs80R+o6KL2ajP5s30z8AqZCeD6zybaHeyVc4j3HAN21n58vc+jo",
+	"401bq7zmJkU6cs1rZNNqtUz961ykerD7B4elGpRV30C31+3+5EnE/VxVOE0aXhv++qDsX+cKM0DXtcTQ",
+	"bnNusJ+b451BVSoRBzetXxJtPA+VTMZV/sg+WesgKw194op4U1H90QQrlPElCGdMUooiFW+C4qatHJUt",
+	"PabX2Vz0yu5RT9EoiPilUlGQl8y1mI4bku2wvdDZOWWQJNgsIAlgRV9GLtpabXNbn0pz4focWb8WLDCE",
+	"+lSmjIvBA8d7Yo3ztn6h4hBNAAaWjwde3GsQUTBcEvaUqYTe4jyMpNZC+loGKLkhaIme1KJ0X8oMpA5w",
+	"S1AWOYk/QForfmj+iRCXMgVyDgTcdXCf6VsMM5dBnkkpsVAlEiGwIEtGRBjejVdeJgT7da6ZTEbIgTx3",
+	"NGDc10QjrelZySjG+A7KHJApe7IGzfFJKQr80Fscy7DJ+tLFykSoOEX/KfHb0EYfG4B8a0pOntkQsyZc",
+	"3r6hukwxEr50ZLDkVJzCQdfigD7OhDRKvPQI1ytWlDoRC2twmX56nHwt2sCDVIpCaZG0a8lDjMm4mdbt",
+	"4eImqiV3OrFJ+qZAkh1pzobQYxRP5JQeaY7x2Sh39lo2yqMF/jjE5uWyJJpWpVIoN1mCrRT67NlSVRhS",
+	"QmDkhU2blRbACrQWsIEP5L04Ii4DqTEgnVNicybWRcSERpzHQ23T9DFiNJdFnjMgC2Y1EC8wlBrfEdlU",
+	"R0a3GiwRG6PIcy7JsIX1j8K+YpfNbiLdggS5sXBbFNv2h4DSI0dUjCtTaILzuP3b1+h2XPvFCJy9X/Ck",
+	"ipCzQoK+mk+nPFs2pNTPpwgBia43D96qXkI8UXh0Kp58FxnlE8CmIf+94KSfBDnts880mPCKkbUpslQI",
+	"9b+3qa3oVkVpYWdJeC7S4fLMx2fiqWDSlrcoKkwDyTDW2FOLlio9t6Di7LDb9slnh62ffPYQ6G4YNY4I",
+	"e8OWfOtTKE2t1iNz0O8qSUkAZwkM2m5+On8t62iWise0WGwnjmjt0zWoaNpWbq9Fi848nR3rEMuFM/JR",
+	"tYb5t1ly/+sRErJUqNF6vwUTaZ4tMfp5FGsJ242chpdKkdG+bZ1PqNC2zxG+tyo+4F1/5ydvbPjnzMIL",
+	"DUBWzTSrvzZuCes+KDw8+kT/Otd8GNxMpKrFGYukVnzGUE5G34EyuQdcABM7DKI1PP+N3rcpidM8SfB3",
+	"vJiUbA4eWEW03Xf/+Zd/+eb9e3XzzbtvbtpEC3wi+TxQYr57wyKHWGQBzGeh+vVYc7LH9rvd5nRqYxAC",
+	"gXmeV40PFglIUZUuc7Yc1TMFyISqC/MIYA5M81ACUy+LCTInk5ke22H38c16Q7w3Cxv9va9/CEL6+Cbl",
+	"9zzGAsQ3H8NgrkTWH4s0V40kZG+UyHbgIQJSN7ktJpRAr9cOwOXtloMrhlyJpi1VTTKpnMM/7fz3zdY7",
+	"tvPfN9/A5+0vvq0+frbcDjjdISM+BGe1oPPavA54u5K4gS2VvyyaJB//W4DR8+FYCdiBO/NZgdkRstmE",
+	"K6FlbPhQtWm2i/GNo6AXHAxGz/ZHjw+fPh08Poj4E/54KJ7tP4u6oisOnj5+EoSBnOdaFwXTEx5FzbV1",
+	"vwThuKYfeFS/rYfFE5B4Rfp8WbVi6h/0VU3PnYHVM1zV/rdP3PavTOCfbb4Attwp1BZPN9929j7eGLxJ",
+	"yN7F5N0qzKS+hfU1vSbcuZ0nNG7AwcozKGRhMeAwSppYUxtd2q7XGmBd2HGv6eGPxZJ6QPCAgWYRmd/i",
+	"afsyC9jLBSzRetRYf2k/b5y2LyK1HqbdUJxvnRCmd1GxpAVJLZF8olWZoN6iu84BaqypaxpCmtX1rQ22",
+	"2Mw0YVF47BGEqOVjnsBnc3AuZHSM9ZqDIrVXfz42gK9XKDfr8ett+UrKCAvDFVWE4Yfny4aCR+ZsFmOq",
+	"8gD/ofW2VTnGm6sjSKBQE7XWnB1r81qvTGiqe3MVX2B6GDF0D2rz5mxkZMjdb4hQRPnpkSJGglEyNgSn",
+	"gsezvitY7qa+sIuxlJGvGODX5YtrPC4P5pIyaooEpdwvK7DCCFuFl4A6apjDJquvzDHe7LVNGChldq0G",
+	"zO8+nKd6j1cFIN6bL0ihXRAqZnLdVTmRxbjaabPo3c6+l0nUjM1GXqKwqLWSgXmZ48sXmRxnQqkeG8op",
+	"amzW6Taj32zsHsOSuwqiBXfFvUjzHVTq0fq5133MTniWLNn3sW0pziGED9o4MiEM5hR3bNa31nz2DUBO",
+	"aJJmsQhWDglQbMuEZm53mKM69FyINnrzUuTZcqePYSQXUKWZI+wSm/Ex6aGamSlTTAQqxIQNU53k0wSn",
+	"qIldzIcgOCEPpoTCKvhw4qJjUNk8Q219c5rqxWHgqkFhcFFO8VgFa+XuKurB/crpzf3a6dn9ujyKUjsw",
+	"IsTE9SKpbmZyweIuHgMuuVhCsARkNgWdsPdsoKT1F+SUqK2YgQsvqw1T/uHnoUxTMSQ9iXziM4I6C0BP",
+	"Kj1i8dJ/VsYG/KTbrUnHtZZdrxh2UsHvwaPtvFPE6FTuVLADMGAIIJiC2xB9ZwOxlIi+XEInrO74o3o/",
+	"gPU7EykgL8OnVpl+6wuGGtC41gC8ej/hWx89xC65ebthc+6ZvpymfInzQZDt0A29nRCIiN4d5JAB4GOR",
+	"L4TmQAuJbkh8RrOQg+rrIXknMTfScesM5+BqR86H9DWHH/Am70UGz2wECbXXDnqtgZalqhS+bV0nJDex",
+	"4sOJVMIJd69Xc0NU4FQyf6KMy+gyOU+jnzOq0OAbScbTSE7tj3S9AdAhv/tZLKYcpEjx6xzk+iLR6Wco",
+	"UoWILcnPfMEzv0ReL8NYyRhG1IWgFxTJHLAaBqdPr5t+Wbc6E8OOAdezwEG9YOfQEztk2vWXWVW2iH5F",
+	"gPKX/qUReAUzJw0BHrMFxF3MEjTNznjGpyLH7BBvjWIX/dwDy9SQkK7gwKmJzHKRCvAY7x8+YcMJz/gw",
+	"p0rP7iyfdNd5uXDGoaXjTfP2LxUsL6/ucDZ/g5awg739zmEYRLG6o2+6+u+pmMpsSd/s7XX2IYgU0o4x",
+	"Yvzxt52D2uIC9tgbf5b+NQDlFBBpj5RFK2NxyuZKUBpUV5Npr6HgnGW9a4rPFROsjuPMwYWzcGxY+6zw",
+	"vhWUWzeOdohbJQLXR/Q8dDyBjxRbZHGuRQx2L5P5VKjWg1g/jvFsfuaurX8wxheJw3l18eYzD6Ghc4Kg",
+	"dRbmQSNZ07/rw12lCFUTmBYyu1MYE7X4XNtiunYtAEdKZndxOmZK5Gxr4USsGZs0ZHhtf8Y1gsKtrVRF",
+	"Fqcqjmq+ks9FILr5LrmvyATlxgF+IV5LX+Ekl/mgl71YKNtiH48c8Uh9hVFqofFaglXuWt6JtPVIv/TQ",
+	"Vshr5415O+bK5m5hGnyfbfGUXb48Znt7+4+Zmg8iOeVxul1Sc5pCur9k9nCt1qQHPs2ZTZGGX5pQwgci",
+	"qUymCDH/clh5NPoLGZ0BPKRagYOlReS5EuA/g90SGZciwIkCB5vIhJi4gQEAUUxG4hFUhcaq9BiNK+dJ",
+	"RIGnTouFTnvEuPu8q+1a1aKIVu122NdLLJgWxKrJWG1lqobaYTLC89GiNFpd6q6EazUh+ZrQLQteqjBI",
+	"2xS6oZhtBfm1U9QDecq6TogqJYpkIACbap8r2EYz6q97S1qqtlChS3LvJ1eHNWTfqCo0OJ59FN9vVtcd",
+	"mmP0taUpUd0cBYsGAkB6+gRi2DBUbqaYBMhgW5hYP4PQAunQg6VdTr2ycZLoc7aQGRWAXsfm9/0KebFa",
+	"i9V48HbCJpiWE7AbV+4UZyZOdiqnDsKxex850O/FreU8YIQUVMSc2PpP2o5VZxJtkLBUltTs2BXq2UUm",
+	"B4mY+q4FwF/hCWIVwM5hW/pGeHZw+HS7w26HMhIm1w1XDmYKpmg+1YwqH06YTI/YrdC6vbol6wQaFDEk",
+	"hOfYdGgs0IqYqpsP72jjrvoIcLBBnMI+B8NJzuOkagrosZ1DWwUNG+rZWIpmswIOmapafh4rxI2W+lXO",
+	"IdY82OWzWO06HsdxJuezTvHF7v0eT2YTvrdr11Tt0hneHYLhp3jY1JWdq6B3sL+vRa8crunrAgbbUMHQ",
+	"i/bEPEt7qZgKFaveDLdDzxC1rlx7q87oTu7iFMx41ATjCquby0zfYqhJGpueuczahBSYVfVe/BM+m6FR",
+	"Y6I3Yjx1Nk4uWSQZH8CNnNfKPT/zFaM1q17D2PZuWU1MzNI1bp7WsQl1y1ctjLwaoVDsnXWWJr9jssF6",
+	"lYk8W9YzeOqJ+JLl2dI4X+LUbH4EjXJs2mS7KleN72yMsV9kgdYn+/319QXDB5jekTYzi1xVpfqCz545",
+	"XblldN26DHha2uxrLXexkVgguGNYQgon1iaHVJlW+DCm6tDGGR+K0wYL4tvHxzX3M60v1jtHJArFEjmm",
+	"KoyQ2T3jteP12Gc9zL1FDPrszeWpvgEETIOS9yxsdoUmLcyU/sI5SHa71iGyl/p1BcEbw3kW58srKJqL",
+	"KQKCZ5ge6T1p5RfMiaOXihuwaKVKghxQWOTIUZB6jGs9X8lUqxA231/TpH9xSkZFggClKpKxqaZzhDep",
+	"MsXrTaQn3aCzTGIcddGvfZjxIUpjxqfM51EMC3NLnPu2w85ttkuCYodgWTye5KrUVCdwCg/T3C29J1Bn",
+	"2JKG2u7P84nMqM5OQ7YHYBhxxW6fQ5Ps+vUPJ+e3CL6G7golpwKzIK1nB5yCxocjMlbqCMT20GCpGELM",
+	"MvnBIps7iqtLfSmwFgaUzjTZvZTABwxajxq7DEyeR3COc90pT7bgwrOYsNiaiLLBHvQ28fEj8PiR9ARi",
+	"LtKieI5iWzWvTyaUnGdDobZDu/kMarap2aG5gvgwS3icqkq9t8779H1qLhFFQJUgn1BGl1MDHgUP26Mx",
+	"GfuXAh32PU3/9ynFTKABE64RLYPJfFKtf4q7Eo8Buu1L47rfswU0SYVms4TrHnx44w6y0kzIWSIgOkhz",
+	"TiW0Srl0NiaVxdPUwAsfkCWx7B2RwBSmhlZ3AZrlNzbkWRZrxotj7rHb0tL2WOlQIPaSPhPv0+ZDoYUb",
+	"PBX6HLCtBxyC7fB9euvd15URGU6EeI3XFhAiX0hg9QpIssP6BfPqfQ6eBRVV41EsbImBWKm5yB6p9ylj",
+	"d2KJEPGI8o5OUF5bXTaUSSKGuczYFpx4U/OmPIxt5L7WkjOTeqH1nAw/74E9JSfoLTLS+KkLi2TCHGy1",
+	"tNjA49DKFC8YAD49LRDz2Qq5v8dua9L9LZWxVkzNB/a0s1tbs+I2ZLcGVx8e1l3dYhbnbYf9GCsK8kFg",
+	"wMLOpyYUrV8oGY6JihPM/lKfFjwYkGwK9Vk0kyZsM4n52vq4xHmHvbXnGYfEbvk8n4g0J7v8rRaib+UM",
+	"w1Bu9SLqV4vx4SrE6n0KBIyKKubGYgB7NF0eoZKBIUjmLfbLPBqLiNJUSAB9D17ueCgItJj4fn/GhxOx",
+	"s9/pBmEwz0xVfNXb3V0sFh0OP3dkNt6ld9Xuj6fHJ+dXJ/BOITuaG4Q1RX4XxeWNYkd1fVI+i4Ne8LjT",
+	"7TwOnByfh2mIv9vPHz1aYu/3YCxWRmsaecS78x8pBlXtTlMIzlI9dgu59rdhES5GGRy0nuzW4EvcYlzb",
+	"+9QJ0TDhCqk4KkLISOvPpcQMzgIKFho82OsWGbyQ1zUQ43nKeCoWsEVh990ueD6c3LrxIBT50cNssXtA",
+	"HQSROWS/v4eL/n3QY//zf/5vyN6T6ElffAxZAdUc5xjjYyLQ9IuwVfsvXpy8CNnZ6xenL0/1pxcnP55c",
+	"6w/PX7/+4ax/+YPmQSeXl68vYfzkOoC7qVrqHmJdjigS8JaCb0hBu9XM+X0KXknirY4tWYBOBrPHWxZW",
+	"JizibsGjQpsRsuSmUuUQEsAzZJtY/g6Dmt6nUNmCpIkjE9gEi3Sw/8wTw3cJ92tBdqwdDyTDW2MsUs0+",
+	"RERhlJrd32oOVZVrNFfTOvbt//yf/6sX1WCOFxeWDbTU/4o00jtzJLMpgTxg+ztjCVIHbI6XIJASKfzc",
+	"PRG5YpGEYCPDBQHEkiu9CYvy7YZB4qkggcWWrzIo6N6ZwTmneA8D/lPOvUmWtEEMnDM4YcisBgp4MfpH",
+	"DCuDyoypZZrzD2VXTS749Lv7mApMg/gLISeF9AttX1EbRkPgbWC/P4Ythm5KZ7QZeo9NRc4jnvMOIqOW",
+	"/qS631hwSkYiJDNAB/DfOqxPRhqfTwYxUCPakLHqYUH0Mq1KvX1nvRwNdIPOPhPdzEk0pUjBjnTknKRH",
+	"qqCFYaqI5mas1Kn4AM4wVZoTBCN4V12z7tKo6/AV1oyyvpaAN9imNmCDfsrHwjGG+4ZnXmmiq9eG59mP",
+	"I2DzKg+hGj2CAhDY3pFJioCNib4OZC2mhpEtydVhfeUyjAlso6axGxnt77auu3cKT9psjO/lglXas8Cx",
+	"Lfs/0xMsDcJEAZ584JCyeC7z10kksusJT73warXtamDqMBQEnDsIiofXuFHGYtU4yEVtVFVwpzpg6ooi",
+	"B3jn6evNgRHWNySm6eJTqmqsSWKtXWxNeDJiPIW6aghAAh+3m8ZevpJbHqIWhk8PoWliescCmhSILghi",
+	"pEUPI1zYzGGRJCyVjmeU2+u+YTKgwLzVvTyX8m7Kszv1ictiBu2CB9uscZQwM7QYVWZDQhTU5WIDGk3h",
+	"hZxiIXjm29/fuXu4aapKpNFpGucxT06g580melO4y0GY3u92CW83N6UcivCj3V8U2oZKoH9xAYfXRrYv",
+	"PArvbsJAq+NBL6jKE1rGQIcfcFvdUZUD9YKDp3t7aEu1810JCOzrA6xUdTZP132FnSZKAtp8hSKhwXFA",
+	"9CQrjXe0PnSABPUNzBJ+t2DDl+ikxDf3Hvzm44e+uffg0e4/e+Cbhw8erd3dD3jbMcGDuGrM5u9u9OH3",
+	"G0XhN31klEEKAmHYG7lOVmrXfZ3zMeTO1LXYm4818dk3oeKRXSecArKtlQ/586urBpjxWiVFgbTyXEbL",
+	"5tUyj8SifljdGEFiVHstGNXDOMNqrkDyNkRA5IiT9s93zrvPHnzO9//gEJtwCDwTjDPPsVjFET6GX8Jg",
+	"hr9+pJqNIl8L6Y5BFlgJKSOPgpZBwRQbsVw66DoAQaPYQGDOmD4gWq+V6QvoCixBnX+EyQL79/Klzyb7",
+	"3GvJhsSZK+P/tXDsV/PhUCgVtJZWCrpQYx6edIqQUYCU8w9jJAd/sINN2AEdhY3ZQei3c3/9s/RK5J/n",
+	"IH2Ju/mPc/DPcg7Aqv6AU/BgMTls9TCK02DH8UTQ/PXq9TmbimwMLvzhBANInz7+9sn2EeNkqlUCYvXS",
+	"OR4zKtXzD7n3LvQg14vjDQcVJroDE/2z5/bTdztgC5ro0N7efre9On6mW4cB4pEuwqnybC4+/q9hKda8",
+	"jhlq/4Si/sHXVxL2Dv9QL76SegGGagj6MW4pMDxszljnHvHCujuq9noTcI5QEmgar6nHmeDRkXUyl3Im",
+	"YgBMKYMbHHSfUXVAqi6AObu5SP8hzPNSgOH/K1kz/mBv/0Ts7Q8mtamwhz60BxlBKEIx6P2u/3Ky1vxW",
+	"zz4UgIzTXGT3nKCTCMhHs4ChnE55GnXY3zErDJilxRtLZSk5HVD5TalhrAuQydlMRLZMjSlypoR+wKRV",
+	"JTwXGTGt3MUzi91sLN3eSGZFwJ+qM6Gr+WAa507CaFvhbTOeUU9M/coyGXVrC2z5WRYtPkbLwaK051jP",
+	"ucXpbsuq3qROmB+W0GvFqF7KbBBHkUhbH/lrKc94umx90F3ErE2O+Et4DI61PZx9puJIDDnGYxRZngbD",
+	"aCYj95RiZBadTQwYpqN5v7fL0crVeDjfTiRVK6fQUgjGwohVLBSHpU9sLUbK7cew6YbQYAwQD02grBPx",
+	"agDVj+qXPkalYbITRr3qk8zVHVYYQaGEiuRAxK+wGUJ0sCvFt/RpXnWSL8V9LBZ9JNCXOcXYOHb0tQ8w",
+	"9o3YEb7ja3E8KRpeUzuSBB9EP9l4V6jDK2X0x+n+5NNdpTvcd0hoXILGs62Pc6U8XKMJklIRMEA2iVV+",
+	"q+9aX9w3YRhYH8WRjZKWKRZ2t2EVkKRtYrW9YYh9d3xtIhBLVaFMkl2p9L0vxsJ14m50nzrmp4a4wsLR",
+	"Uh5P01BKQBsbjwWHscYM9mMpdrJh3CVCfnJQJKaDFLR4pLb9cZLFVsJASREC/FU55BF++A4LIoT65z99",
+	"d8HnCmAnP3/Q4xpqHpugvxbPXvCxuIp/QyPkl+PUxZurQmDcFQ4RlgPv6yLXApR12Kz/69l0m7iWVzIV",
+	"/xQ8HZO5SihaBmyADsVMQiovlZnV6wRR8ia9xuH5caoAtsvL80u+5MJz3O4aGIv2t4DXzeRs1ODrnIcW",
+	"Z+GfYK+3sYicy/ylnKfRP8V+f52WlsBK+gbASm/8F+7FWN/cX8NxRAdoKLI8HsEKrtCEXo8qiS6kl3A0",
+	"puRLzDVGHYe0C8j+UCEVI4z4skjZw8QjEp2dnPpHEEuv+BItFlRkWCib/mp0opmMwuJMmp+vKOnQaFPw",
+	"eGSiju3LlJNIRdhn8Wgkeru7ZB7aPe+fnVxd9I9PdvvHx6/fnF/vXrx+0WF9dUcJPYics5Ba/KFa8npJ",
+	"Ef4iE4BX+DCl61SpuTguFmRjxcvxdxm42F6wo/97fvLq9Jwdn1xen748Pe5fn7DLk7+9Obm6hl/fp2en",
+	"r56evTo97v+tv+i/eP7T2fOzV8+Xv766Ojt41h+fvDo+ps+Lk+/73dP+85d/m/b3xa+j36Zvf/3l4u37",
+	"9KWa//tP0cu/P+d3/fhwuD9Ou2rx8ml/Op2OxF73np8//unqt58ur35dDibxi+zN7P7ND5OF3N1/Nnzx",
+	"4t9/e59+/7z/9uXZ/rj/ov/D8/H418ndL68v/va3F/3x+V/7L56/6scnfdW/+3Eyv3h2shjM46vk/PX0",
+	"4D/m2d9/u7+aH75PD5b5vuj+cv/TDwc/fRi/OT792/EPr+Tu+TN1cbI7/5D/dj96/Cb+cbzb/1v38PWP",
+	"18nry1/PJ/NXL+Nf3v598d1371Mgx8n5ixWkah8V4yyl5a2fS891A3vMIWxcbLvIp8/HL46P+1di3F+c",
+	"Pu+PT/92nf61+x/7H46j7t8nPz1Orjqdjp8KZvZh4LCMNj1+uD4+7r+d2x4v9+8Oh93J3wfdv2ZXj2fn",
+	"a3tsTW84P5F7gBpuSGcGfyjtn8Ek59DTJpyX7FdQ2XqV7k4ZLI3y2uuRJ2aZpzbbu8xpH5nUZ6jXK0PI",
+	"krGw52Bjx2xJyKcG/DGIh7/l8yjWcqBpdMxyKU1qxx3EC+YTMYVJYpChl9ObN9QknuELTtW/RI6PrDW9",
+	"rSnCEOjhJgl27QJJGPpQRWIIAZFFoz2bVa6EgAapwrH+G2igGowcx7SQbewbNCfdtslY/N9g5TDD4pC+",
+	"ZJJfYkX+ksbcljitjKZdpeA1mYgla8F+61xCt8xCYyKhD0v/SyrzuDlW6fGG9kVhcSe5WuVxkrCJTCKF",
+	"NhhQEw+73e0/uPgnc/FroGcuVF5eBCWnAqCNpjwS+kBgrARCAuSTTM7Hk4pyEAIsJVSCzVSjhuNVNOpM",
+	"nlyWJhbD9MjTZZEWDxlNEyiQalCfAHoUnDZwIWGGrjSx35C368SCxwrAX1PGE3ASwRdiRhVVCtdoTQEy",
+	"1Ve8ARkyc9jhl3ChYOumEvpXjkujvle5QLGOqybkHwf0kw/osXsqFwgyZs4CluKnzbhKzrKQNY2SlgEX",
+	"0ZLPkQEY0edhr9stqj45yf1fSwIq0HY+r1vmhSVJG5nFjkKP8n+dg6Y0un+Et2blmIpL3XLmsi/kNAJA",
+	"Qm/GdxaPsWByYyp/pSA43/nNWxO83TBFGomIKYmWKCfDCDLpILEoZJwtYjWBr+C2AJSXOA/1CRlBmU9T",
+	"cSYT8JQJFgR01BXoAYj3XccLgA0HrqEJ1oDBXoIwmKd0Q7aCD6jM+P+Lku5ed33ZqM/jXSzo+Blci3Gu",
+	"WBw1OBSLE1p2LtLhCBlunZDRPimfLvzxO9qY9M6fvltx6L6Sr/FLqhyGu69SOnwcaq3aofcXRurIJBJQ",
+	"/JSKUeL1qSUfLUtu/+Fv/IcpMs7JLKSPTHAFXuK1SgrJTHGk6Zsvd+/EcjWG22w+SOIhYCcaQwtiKuq/",
+	"CBJxxyAzQljL/8vetfXGjVvhv0LMUwJo7LEdu874KW2xQLCB10i2TYFO0NGMaI8wEjkrUpm4W//3gudC",
+	"UVfbqW+bzlMcWxIpiufwXL/PeIzVYMOtYg4zFUMl5NPh/ALCO177V88hprOMs4zwSJWUiVA6rE4jxtcg",
+	"20Fw8XIr8lSVVhqG9IQKUizNwSRM7N7bu1MA+J4TqUFONiI+jLEha7iBA9i6XdnW9/RNfnaf5BHVR22c",
+	"HvVBn5gxIgE5c+e7tGQSpAKYJxi0GSUgkA3UmgxLOuTHuJ3PG3/fBPyqvdn+uqz0+B/9VQD7Fb5nqsC9",
+	"qJrYO3doi/z1EXdpH99sz4blV8Hjiz4ssxcrgPREihewABEIF+bMcLY8wNg3lHfPj27d5+v5cpjXTjxq",
+	"4uEj8vYW2t9OsejpiPrZeSXkLS+z0liGZLZA8aM7x/HlOQhgGxILEwCnZ55zXk/kvRqKG5KyrwlWuXGe",
+	"wYPI1kXZLVuP1mfQLVZPF2n7Tukmw6KKwTFp4eMJ9IuuM7qDDviLVpdZihQ9L15pfJKEXntfXUFHaNCb",
+	"9NIqpav2oV2R9K5IuiqS3sZruSuLbpSBkrAMBThI1AcKo6sPtQtXPEPLi2zVSANhCKD9+742Qwybvi88",
+	"voJ6DrgMqc4Gohg9mFuV9mG0rf1NgT1Z09+fBr+kMxEcxuWCsJzZyKXYAjtoRkwi/CeMWQON9rae01WJ",
+	"KGQu8wXsfebhDaqkxXnVxJ/AeVXIpZMVBA/z91IFK7GEpE7LIdOhiQQDi7z2fXiFzv1M2uMjmwwfiMj5",
+	"gQ4ZPdJd2HURhFauJSEjV7sBJBH5ZO5R3T6UVuuwvXFr/LWqzP/uAtU2IAsw38fFlbTBEYocgJv0opCX",
+	"6bfRdLQfooKrfjpU4Est7Gg6Op5MDkY3X+4O9kJv+eA1m/eLWN8WrY4qxg4l0mRX6v9Muhu10UJSay9A",
+	"d8S13LBzvEhtc6oedv+DaGtoHHteXf3eIrsHKK+46lGGX2JWkaW8yTa1jEukRGoXcYKuo0RxWhjLsNTM",
+	"p0lE0blEMHbMvUB4242tLy+dtk4z31xggIYCK5hS68PYWM/g3BGnV2E1nXkE8Q8k/MpT9ZHKfNA2dfcK",
+	"vVUY13dXIsnRbRAxyJfJ1EX1CqUUGrevtLWSWwyoH4roTqqoO22hIGGA5Uz3DbvcReF/cuvxRK1NMBaz",
+	"jPR2ZbtlI0k7q3acFv+WhWaSmYCLmjkpfzzl+MMFND5I21ScKI6gPkmQEAWhrlQeSJHauLDPrEgTmW+0",
+	"BWLrz8zoFNSeGAs1jrHF3Y51WIRy6wQe5Jkanyooq6JURqCKgXd0qojqHGsaC0AmjN4T7/CZ48RZz8j7",
+	"54Ss6qhyyrWr6qtDf7gBm/rj4SO1MMwz2Ws0dr/agqCsja3scD0CTeXWdqen/giBV/fBm5qK894kjXQg",
+	"DcVf766ZIOz1YhTTO1Ij78Ie1yqTOkW+MXCBY8NWTCSMrqBTWiqeKEkber3LolkCQHmfM0u6pW3ZRFT8",
+	"oIRbTOAVug5tSa3buutzvJZPZfrsdMj/lw5xe6uhQqASqNqSWIqD3uWQgbPRyfhWmLmfCp2HZK0RMfMD",
+	"zlxMUFHcDmdlzpYGkfsxjbDXctz/QamNhOUNLYmKIBI8lQCVDpGxgFGnTm48v/jl06+Cc1Jzkvz7YM39",
+	"meisHsO8aI7yxBZGY/hbYOdwdaGCI9N6DXSSZy07jygcJVQpwsfctWg8SB1HE5QO2AQ3OhnMxcLfX2Ai",
+	"9gLnfXsWFtITLyH7yhP5o2ZhYf6PxNvZVz5Oadc4S7/KSKie7OtH5zDusq+kkIfSrYhn1JVrjUJvfgdI",
+	"9ZyAVBsNqbhW5tVHWiHIiiEWkIwhIwwr5Xo1OAJN+ko6jMwYncuwbo5ACcQc/plHQmam51JDf6QbtnFq",
+	"55xfQFpduhDJ4J3y90/VVODnzblmu0OiJZZvr5XeilepFYUEh6/qZqKnBzzhrdj33H2OTFo5PwPXC40O",
+	"OL5W8Vc594262FdxJa1BEvMadyZclKSXl4CqitTixhYyzvu5xT/Ct/gbRL49xbhHczcQT48qy9PDIFt9",
+	"Bd+8M7J1/3phYv9vVzSiK8qJXLMCUPeVFFRb5+a0KfSiq/QRSELx/W47lZ0eYhZdhrOIDUPUnolMxl8l",
+	"ULRecmE+7LC65l8ffXu7d/CnPuJSt6Xu2pE3Gb+FjrzZbM/9fMfWPE8wazWkbQhNCr8lHIrblc4kg91i",
+	"0n0CMFInk+aWQQrijJoSBP62SVkbEe17B7E7MQ5Xy3M0Mb3kun1danRTsDSvYD3+88+D8fEX/PFk8trc",
+	"aXk8DXB4ln0bq8SdZ3viHcKaMOZHnFd7Avav5y5QHEuGcwnDCVKJ38pUWl7bKoTjHEml5LIW+EpknFDj",
+	"R7qUCXp6zQUMlp2j07SwzsfsSHI5gYbs1lTE3JMS5BAbbPrheDhTUryoG1tMqAvp3l5nCXL5L+QqVQkk",
+	"9/BXTnOsYloWNxXcd2fVXHpbJOEl/0ca38+0tCuZJYSj5sGebS31XGlbdLm3qZH4BWpVfU7pbEorUmW1",
+	"OBeLcrmW1kTuR1iJkzeRODg8jcTh8YlbkOODQ8zM/nT+9/FB7NZiJV6dvBGL1JrXbl95tbYfGpe5TspM",
+	"i3OcQpJeSWNR1+KQxEEs/vHLR96cc/fsObsnVfV5JCbw5korucdnB91+To82kTgVi2srDdRCRdRVml4p",
+	"ACVSlhPIqRKL2MiTN2WRebdoEyeJU3ziA6jEFImrMZ0c4yz4I1DO2cmRr72ARenbBm66fQry+M3JITSo",
+	"eo15etTVxDwZv/3X+K6dzJconCwEsO/NKi4AYHMluaSfPSK3p+MMlvYD6b9pcDRmxEhARlKw8xYFlpgH",
+	"lkC1BxuSyEuF86jsi0zrtQAjoFeK3B297N5HhyG798nRLdTej+kQhDYHWJtd+rhWADX6fTYixTUbTWd0",
+	"0p7ORtFsxAs5Y10xC59nZkBGPRsRVxf892amutdpkaoYlrS5d4bgd5BJuuMV2tzR4ZvvIkgPU1HE/gCF",
+	"ckhmoeu+YpMXr8CQ2WgnpGAU4ZnzeijORNmYAT6Sdli4TkpCjZ+/lbIErLfc4OBJEafK+TBBXiI1aEH0",
+	"IITAXsL0chMfFTHjkj5UnV/pNR4n2ktPfx5YHT/4YIy3gLlBLcyOWORhJA8/N/alUuUV0oWpRmEaQOB1",
+	"C9l3EhB9cbcBcm6HI/demTSRYQefk4qyyJx5Ye3GTPdD0uXq3N2j8cbm2liZ75mvy+np5HQCoTGafJfX",
+	"CFVv4DEHXefo3womVgPflA7pNhNSjyXbKvFDDhUszwaEyPCptKoDzwpMjLXSW0Pew7Uz4bgW0+jgmRy2",
+	"aT+T8b3W5UJmEkNzFwVEXWQZTstrIzO6+XLz3wAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

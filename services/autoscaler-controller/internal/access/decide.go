@@ -54,7 +54,7 @@ func Decide(rule Rule, c *Caller, namespace string, optional bool) Decision {
 const SendToken = "send a token in the header Authorization (or Nemesis-Authorization, where that one does not get through), as: Bearer TOKEN" //nolint:gosec // G101: it is how one is sent, and none
 
 func decideService(rule Rule, c *Caller) Decision {
-	if rule.Balancers && c.Balancer || rule.Collectors && c.Collector || rule.Pods && c.Pod != "" {
+	if rule.Balancers && c.Balancer || rule.Collectors && c.Collector || rule.Controllers && c.Controller || rule.Pods && c.Pod != "" {
 		return Decision{Verdict: Allowed}
 	}
 	why := "this is for " + rule.For() + "; " + c.Name + " is " + c.what()
@@ -71,10 +71,17 @@ func (c *Caller) what() string {
 		return "a load balancer"
 	case c.Collector:
 		return "a collector"
+	case c.Controller:
+		return "a controller"
 	case c.Pod != "":
 		return "the pod " + c.Pod
 	}
 	return "a service account whose token is of no pod"
+}
+
+// OtherNode is the refusal of a collector that says what a pod of another node uses.
+func OtherNode(own string) string {
+	return "the collector is on the node " + own + ", and may say what pods of that node use"
 }
 
 // Lacks is the refusal of who has not a right, in words.

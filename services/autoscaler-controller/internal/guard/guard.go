@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/identity"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
@@ -35,24 +36,41 @@ type Keys interface {
 	Published(ctx context.Context) (identity.Published, error)
 }
 
+// Pods tells which pods are known to be no more: deleted, or replaced by one of the same name.
+type Pods interface {
+	Gone(namespace, name, uid string) bool
+}
+
 // Options are what a Guard needs.
 type Options struct {
 	Services Verifier
 	People   People
 	Keys     Keys
 	// Balancers and Collectors are the service accounts that make a service one.
-	Balancers, Collectors []access.Account
+	Balancers, Collectors, Controllers []access.Account
+	// Pods are those of services; a token of one that is no more is no good. Several may know some each.
+	Pods []Pods
 	// Watched is the only namespace that there is to see: a right everywhere is one there. "": all are.
 	Watched string
 	// Optional lets callers without a token as before there were any.
 	Optional bool
+	// WithoutToken is told of each call that is let in so without one; nil: nobody.
+	WithoutToken func()
 	// OpenMetrics lets anybody read /metrics.
 	OpenMetrics bool
 	// Paces are how often callers may call; the zero value bounds nobody.
 	Paces Paces
 	Now   func() time.Time // nil: time.Now
 	// Refused is told of each call that is refused; nil: nobody.
-	Refused func(operation string, code fault.Code)
+	Refused func(ctx context.Context, r Refusal)
+}
+
+// Refusal is a call that was refused for who made it.
+type Refusal struct {
+	Operation, Namespace string // the namespace that the call names; "": none
+	Who, Pod             string // who called; "" where that is not known
+	Code                 fault.Code
+	Why                  string
 }
 
 // Guard judges calls. Any number of goroutines may use it at once.
@@ -62,12 +80,12 @@ type Guard struct {
 	buckets *buckets
 }
 
-type role struct{ balancer, collector bool }
+type role struct{ balancer, collector, controller bool }
 
 // New makes it.
 func New(o Options) *Guard {
 	if o.Refused == nil {
-		o.Refused = func(string, fault.Code) {}
+		o.Refused = func(context.Context, Refusal) {}
 	}
 	g := &Guard{Options: o, roles: map[access.Account]role{}, buckets: newBuckets(o.Paces, o.Now, maxPaced)}
 	for _, a := range o.Balancers {
@@ -76,6 +94,11 @@ func New(o Options) *Guard {
 	for _, a := range o.Collectors {
 		r := g.roles[a]
 		r.collector = true
+		g.roles[a] = r
+	}
+	for _, a := range o.Controllers {
+		r := g.roles[a]
+		r.controller = true
 		g.roles[a] = r
 	}
 	return g
@@ -89,20 +112,20 @@ const maxNamespace = 63
 func (g *Guard) Judge(ctx context.Context, operation string, header http.Header, namespace string) (Grant, error) {
 	grant, err := g.judge(ctx, operation, header, namespace)
 	if err != nil {
-		g.Refused(operation, fault.From(err).Code)
+		e := fault.From(err)
+		g.Refused(ctx, Refusal{operation, namespace, grant.Caller.Name, grant.Caller.Pod, e.Code, e.Detail})
+		return Grant{}, err
 	}
-	return grant, err
+	return grant, nil
 }
 
+// judge does; with an error the grant says who called, as far as that is known.
 func (g *Guard) judge(ctx context.Context, operation string, header http.Header, namespace string) (Grant, error) {
 	rule, known := access.Of(operation)
 	if !known {
 		return Grant{}, fault.New(fault.Forbidden, "nobody may call this operation")
 	}
-	if g.OpenMetrics && operation == "getMetrics" || rule.Passed {
-		rule.Open = true
-	}
-	if rule.Open {
+	if rule.Open || g.OpenMetrics && operation == "getMetrics" {
 		return Grant{everywhere: true}, nil
 	}
 	if len(namespace) > maxNamespace {
@@ -111,6 +134,9 @@ func (g *Guard) judge(ctx context.Context, operation string, header http.Header,
 	token, given, err := Token(header)
 	if err != nil {
 		return Grant{}, err
+	}
+	if rule.Passed {
+		return g.passed(ctx, operation, token)
 	}
 	var caller access.Caller
 	if given {
@@ -122,12 +148,15 @@ func (g *Guard) judge(ctx context.Context, operation string, header http.Header,
 			return Grant{}, err
 		}
 		if err := g.buckets.take(operation, &caller); err != nil {
-			return Grant{}, err
+			return Grant{Caller: caller}, err
 		}
 	}
 	d := access.Decide(rule, &caller, namespace, g.Optional)
 	switch d.Verdict {
 	case access.Allowed:
+		if caller.Kind == access.Unnamed && g.WithoutToken != nil {
+			g.WithoutToken()
+		}
 		return Grant{Caller: caller, everywhere: true}, nil
 	case access.Unknown:
 		return Grant{}, fault.New(fault.Unauthenticated, "%s", d.Reason)
@@ -135,7 +164,24 @@ func (g *Guard) judge(ctx context.Context, operation string, header http.Header,
 		return g.ask(ctx, caller, token, &d)
 	case access.Refused:
 	}
-	return Grant{}, fault.New(fault.Forbidden, "%s", d.Reason)
+	return Grant{Caller: caller}, fault.New(fault.Forbidden, "%s", d.Reason)
+}
+
+// passed lets a call on that the API server is to judge. Whose token it has is asked for the pace of that one and for
+// the audit; where nobody says, the token itself or the address has one, and the API server goes on to judge.
+func (g *Guard) passed(ctx context.Context, operation, token string) (Grant, error) {
+	var caller access.Caller
+	if token != "" {
+		var err error
+		caller, err = g.person(ctx, token)
+		if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.TooMany) {
+			return Grant{}, err
+		}
+	}
+	if err := g.buckets.pass(operation, &caller, token, fairshare.Of(ctx)); err != nil {
+		return Grant{Caller: caller}, err
+	}
+	return Grant{Caller: caller, everywhere: true}, nil
 }
 
 // identify says whose a token is.
@@ -152,10 +198,15 @@ func (g *Guard) identify(ctx context.Context, rule access.Rule, token string) (a
 		}
 		return access.Caller{}, err
 	}
+	for _, pods := range g.Pods {
+		if who.PodUID != "" && pods.Gone(who.Namespace, who.Pod, who.PodUID) {
+			return access.Caller{}, fault.New(fault.Unauthenticated, "the token is of a pod %s in the namespace %s that is gone", who.Pod, who.Namespace)
+		}
+	}
 	account := access.Account{Namespace: who.Namespace, Name: who.Account}
 	is := g.roles[account]
 	return access.Caller{
-		Kind: access.Service, Name: who.Name, Account: account, Pod: who.Pod, Balancer: is.balancer, Collector: is.collector,
+		Kind: access.Service, Name: who.Name, Account: account, Pod: who.Pod, PodUID: who.PodUID, Node: who.Node, Balancer: is.balancer, Collector: is.collector, Controller: is.controller,
 	}, nil
 }
 
@@ -172,13 +223,13 @@ func (g *Guard) ask(ctx context.Context, caller access.Caller, token string, d *
 	allowed, err := g.People.May(ctx, token, d.Right, cmp.Or(d.Namespace, g.Watched))
 	switch {
 	case err != nil:
-		return Grant{}, err
+		return Grant{Caller: caller}, err
 	case allowed:
 		return Grant{Caller: caller, everywhere: d.Namespace == "", namespace: d.Namespace}, nil
 	case d.Narrows:
 		return Grant{Caller: caller, people: g.People, token: token, right: d.Right}, nil
 	}
-	return Grant{}, fault.New(fault.Forbidden, "%s", access.Lacks(&caller, d.Right, d.Namespace))
+	return Grant{Caller: caller}, fault.New(fault.Forbidden, "%s", access.Lacks(&caller, d.Right, d.Namespace))
 }
 
 // Token is that of a call; false: it has none. Nemesis-Authorization wins: something between may have put its own into

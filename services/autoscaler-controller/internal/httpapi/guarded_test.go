@@ -46,6 +46,9 @@ func (p *people) Verify(_ context.Context, token string) (identity.Identity, err
 }
 
 func (p *people) Who(_ context.Context, token string) (string, error) {
+	if token == "silent" {
+		return "", fault.New(fault.Unavailable, "the Kubernetes API server does not answer")
+	}
 	if token == "nonsense" {
 		return "", fault.New(fault.Unauthenticated, "the Kubernetes API server does not take the token")
 	}
@@ -65,7 +68,7 @@ func (p *people) guard(optional bool) Guard {
 	return guard.New(guard.Options{
 		Services: p, People: p, Keys: p, Optional: optional,
 		Balancers:  []access.Account{{Namespace: "nemesis-system", Name: "load-balancer"}},
-		Collectors: []access.Account{{Namespace: "nemesis-system", Name: "metrics-collector"}},
+		Collectors: []access.Account{{Namespace: "nemesis-system", Name: "metrics-collector"}}, Controllers: []access.Account{{Namespace: "nemesis-system", Name: "autoscaler-controller"}},
 	})
 }
 
@@ -103,10 +106,12 @@ var calls = map[string]struct{ method, target, body string }{
 	"listApplications":      {"GET", "/v1/applications?namespace=default", ""},
 	"getApplication":        {"GET", "/v1/applications/default/fib", ""},
 	"listDecisions":         {"GET", "/v1/decisions?namespace=default", ""},
+	"listChanges":           {"GET", "/v1/changes?namespace=default", ""},
+	"reportChanges":         {"POST", "/v1/changes", `{"items":[]}`},
 }
 
 func TestGuarded_EachOperationByEachIdentity(t *testing.T) {
-	viewer, operator := mayAll("list/ default", "get/ default", "list/decisions default", "get/decisions default"), mayAll("get/routes ", "get/settings ", "update/settings ")
+	viewer, operator := mayAll("list/ default", "get/ default", "list/decisions default", "list/changes default", "get/decisions default"), mayAll("get/routes ", "get/settings ", "update/settings ")
 	for _, c := range []struct {
 		name, token string
 		of          *people
@@ -115,14 +120,15 @@ func TestGuarded_EachOperationByEachIdentity(t *testing.T) {
 	}{
 		{"nobody", "", viewer, nil, 401},
 		{"a token that is none", "nonsense", viewer, nil, 401},
-		{"a load balancer", lbToken, viewer, []string{"watchRoutes", "startApplication", "reportTraffic", "getBalancerSettings", "listDecisions", "reviewAccess", "issueCertificate", "getIdentityKeys"}, 0},
-		{"another load balancer", serviceToken("nemesis-system", "load-balancer", "other"), viewer, []string{"watchRoutes", "getBalancerSettings", "listDecisions", "reviewAccess", "issueCertificate", "getIdentityKeys"}, 0},
+		{"a load balancer", lbToken, viewer, []string{"watchRoutes", "startApplication", "reportTraffic", "getBalancerSettings", "listDecisions", "listChanges", "reviewAccess", "issueCertificate", "getIdentityKeys"}, 0},
+		{"another load balancer", serviceToken("nemesis-system", "load-balancer", "other"), viewer, []string{"watchRoutes", "getBalancerSettings", "listDecisions", "listChanges", "reviewAccess", "issueCertificate", "getIdentityKeys"}, 0},
 		{"a load balancer's name in another namespace", serviceToken("default", "load-balancer", "lb"), viewer, []string{"getIdentityKeys"}, 0},
 		{"a collector", collectorToken, viewer, []string{"submitPodMetrics", "submitPodMetricsBatch", "reviewAccess", "issueCertificate", "getIdentityKeys"}, 0},
+		{"another replica of the controller", serviceToken("nemesis-system", "autoscaler-controller", "r"), viewer, []string{"reportChanges", "getIdentityKeys"}, 0},
 		{"the pod", podToken, viewer, []string{"submitPodMetrics", "getIdentityKeys"}, 0},
 		{"another pod", serviceToken("default", "default", "b"), viewer, []string{"getIdentityKeys"}, 0},
 		{"a pod of this name in another namespace", serviceToken("other", "default", "a"), viewer, []string{"getIdentityKeys"}, 0},
-		{"a viewer", "jane", viewer, []string{"listPods", "listMetrics", "listApplications", "getApplication", "listDecisions", "previewDecision"}, 0},
+		{"a viewer", "jane", viewer, []string{"listPods", "listMetrics", "listApplications", "getApplication", "listDecisions", "listChanges", "previewDecision"}, 0},
 		{"who may send requests", "jane", mayAll("create/request default"), []string{"wakeApplication"}, 0},
 		{"who may change the object", "jane", mayAll("update/ default"), []string{"sleepApplication"}, 0},
 		{"a viewer of another namespace", "jane", mayAll("list/ other", "get/ other", "list/decisions other"), nil, 403},

@@ -21,9 +21,11 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
@@ -54,7 +56,7 @@ type Traffic interface {
 // outside was.
 type Metrics interface {
 	SubmitPodMetrics(ctx context.Context, in autoscaler.SubmitPodMetricsRequestObject) (autoscaler.SubmitPodMetricsResponseObject, error)
-	SubmitBatch(body []byte) (autoscaler.PodMetricsBatchReceipt, error)
+	SubmitBatch(body []byte, by access.Caller) (autoscaler.PodMetricsBatchReceipt, error)
 }
 
 // Objects passes a call on a custom resource to the Kubernetes API server.
@@ -76,7 +78,7 @@ type Certificates interface {
 }
 
 // Service is a caller as its token has it.
-type Service struct{ Namespace, Account, Pod string }
+type Service struct{ Namespace, Account, Pod, PodUID string }
 
 // Leadership knows where the leader is: "" when it is here, or not known. The channel closes when
 // that changes.
@@ -120,6 +122,10 @@ type Options struct {
 	Guard Guard
 	// Audit takes note of changes; nil: nobody does.
 	Audit Audit
+	// Changes are those that Audit took note of, here and on other replicas; nil: none.
+	Changes Changes
+	// NodeOf is the node of a pod, "" where that is not known; nil: it never is.
+	NodeOf func(namespace, pod string) string
 	// Pushes have a shorter way; nil: the way of all requests.
 	Pushes Pushes
 	// Connections are the server's; nil: they are not bounded.
@@ -149,7 +155,7 @@ func newCheck() (check, error) {
 	if err != nil {
 		return nil, err
 	}
-	return httpserver.Validate(spec), nil
+	return contract.Validate(spec), nil
 }
 
 // relaying is the API of one controller, or of one shard of it, with its relay.
@@ -208,6 +214,7 @@ type api struct {
 	Options
 	codec   *SettingsCodec
 	watches watches
+	words   words
 }
 
 // checked is the spec that requests are checked against. The bodies of custom resources are left
@@ -243,7 +250,7 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (a *api) badRequest(w http.ResponseWriter, r *http.Request, err error) {
-	fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+	fault.Write(w, r, contract.Refusal(err, http.StatusBadRequest))
 }
 
 // spanName is the kind of request, so that spans can be grouped.

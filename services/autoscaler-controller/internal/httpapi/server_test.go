@@ -24,6 +24,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
@@ -59,12 +60,14 @@ type parts struct {
 	pushes    Pushes
 	guard     Guard
 	audit     Audit
-	rested    []fleet.Key
-	previewed []scaling.Spec
+	objects   Objects // nil: these
+	book      Changes
 	kept      *fleet.BalancerSettings
 	version   uint64 // of what is kept, if there are any
 	keeping   error
 	dial      func(context.Context, string, string) (net.Conn, error)
+	rested    []fleet.Key
+	previewed []scaling.Spec
 
 	authorities httpclient.Authorities // nil: in clear text
 	connections *httpserver.Connections
@@ -139,7 +142,7 @@ func (p *parts) BodyRefused(why BodyFault) {
 	defer p.counting.Unlock()
 	p.refused = append(p.refused, why)
 }
-func (p *parts) SubmitBatch([]byte) (autoscaler.PodMetricsBatchReceipt, error) {
+func (p *parts) SubmitBatch([]byte, access.Caller) (autoscaler.PodMetricsBatchReceipt, error) {
 	return autoscaler.PodMetricsBatchReceipt{Accepted: 1}, p.err
 }
 
@@ -172,8 +175,11 @@ func (p *parts) observe(replicas int32) {
 
 func (p *parts) handler(t *testing.T) http.Handler {
 	t.Helper()
+	if p.objects == nil {
+		p.objects = p
+	}
 	h, err := New(Options{
-		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p, Settings: p, Leadership: p, Meter: p, Log: slog.New(slog.DiscardHandler),
+		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p.objects, Changes: p.book, Settings: p, Leadership: p, Meter: p, Log: slog.New(slog.DiscardHandler),
 		Missing: func() string { return p.missing }, Ending: p.ending, Dial: p.dial, Pushes: p.pushes, Guard: p.guard, Audit: p.audit, Certificates: p, Authorities: p.authorities, Connections: p.connections,
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/shard"
@@ -193,7 +194,7 @@ func (s *sharded) of(namespace string) http.Handler {
 func (s *sharded) divided(w http.ResponseWriter, r *http.Request, divide func(http.ResponseWriter, *http.Request, []byte)) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+		fault.Write(w, r, contract.Refusal(err, http.StatusBadRequest))
 		return
 	}
 	divide(w, with(r, body), body)

@@ -52,10 +52,7 @@ func measured(values map[pod.Kind]float64) agent.State {
 // call asks, and refuses an answer that the contract does not have.
 func call(t *testing.T, a Agent, method, path string) (int, []byte) {
 	t.Helper()
-	handler, err := Handler(Options{Agent: a, Pod: "web-x", Namespace: "default", Now: func() time.Time { return now }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	handler := Handler(Options{Agent: a, Pod: "web-x", Namespace: "default", Now: func() time.Time { return now }})
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), method, path, nil))
 	spec, err := sidecar.GetSpec()
@@ -165,6 +162,28 @@ func TestRefusals_SayWhatToDo(t *testing.T) {
 		var problem common.Problem
 		if err := json.Unmarshal(raw, &problem); err != nil || status != c.status || problem.Detail == nil || !strings.Contains(*problem.Detail, c.detail) {
 			t.Errorf("%s: %d %s, want %d with %q", name, status, raw, c.status, c.detail)
+		}
+	}
+}
+
+func TestHandler_RefusesOtherPathsAndMethods(t *testing.T) {
+	handler := Handler(Options{Agent: &scripted{}, Now: time.Now})
+	for path, c := range map[string]struct {
+		method string
+		status int
+		code   string
+		allow  string
+	}{
+		"/v1/metrics":      {http.MethodDelete, http.StatusMethodNotAllowed, "method-not-allowed", "GET"},
+		"/v1/metrics/send": {http.MethodGet, http.StatusMethodNotAllowed, "method-not-allowed", "POST"},
+		"/v1/metrics/":     {http.MethodGet, http.StatusNotFound, "not-found", ""},
+		"/":                {http.MethodPost, http.StatusNotFound, "not-found", ""},
+	} {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), c.method, path, nil))
+		var problem common.Problem
+		if err := json.Unmarshal(answer.Body.Bytes(), &problem); err != nil || answer.Code != c.status || problem.Code != c.code || answer.Header().Get("Allow") != c.allow {
+			t.Errorf("%s %s: %d %s, Allow %q, error %v", c.method, path, answer.Code, answer.Body, answer.Header().Get("Allow"), err)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/batch"
@@ -39,7 +40,8 @@ type Taker interface {
 type Caller func(ctx context.Context, h http.Header) (from batch.Pod, known bool, err error)
 
 // Handler serves POST /metrics.
-func Handler(to Taker, caller Caller) (http.Handler, error) {
+// What is refused for who sends it has its connection closed: kept ones are for those who are let in, of whom kept is told.
+func Handler(to Taker, caller Caller, kept func(http.ResponseWriter, *http.Request)) (http.Handler, error) {
 	spec, err := autoscaler.GetSpec()
 	if err != nil {
 		return nil, fmt.Errorf("contract of the autoscaler-controller: %w", err)
@@ -50,7 +52,7 @@ func Handler(to Taker, caller Caller) (http.Handler, error) {
 	}
 	spec.Paths = openapi3.NewPaths(openapi3.WithPath(path, &openapi3.PathItem{Post: whole.Post}))
 	push := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { take(w, r, to) })
-	checked := httpserver.LimitBody(maxBody)(inTime(httpserver.Validate(spec)(push)))
+	checked := httpserver.LimitBody(maxBody)(inTime(contract.Validate(spec)(push)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost || r.URL.Path != path { // it is refused there
 			checked.ServeHTTP(w, r)
@@ -58,9 +60,11 @@ func Handler(to Taker, caller Caller) (http.Handler, error) {
 		}
 		from, known, err := caller(r.Context(), r.Header)
 		if err != nil {
+			w.Header().Set("Connection", "close")
 			fault.Write(w, r, err)
 			return
 		}
+		kept(w, r)
 		checked.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sender{}, whose{from, known})))
 	}), nil
 }
@@ -89,7 +93,7 @@ func take(w http.ResponseWriter, r *http.Request, to Taker) {
 		err = json.Unmarshal(body, &in)
 	}
 	if err != nil {
-		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+		fault.Write(w, r, contract.Refusal(err, http.StatusBadRequest))
 		return
 	}
 	from, asked := r.Context().Value(sender{}).(whose)
