@@ -121,11 +121,12 @@ type Report struct {
 
 // Look says of each thing how it is.
 func Look(f Facts) []Finding {
-	var all []Finding
-	for _, one := range []func(Facts) []Finding{
+	looks := []func(Facts) []Finding{
 		resource, controller, pods, versions, leader, authority, balancers, settings, reports, logs, policies, clocks, applications,
-	} {
-		all = append(all, one(f)...)
+	}
+	all := make([]Finding, 0, 2*len(looks))
+	for _, look := range looks {
+		all = append(all, look(f)...)
 	}
 	return all
 }
@@ -198,9 +199,10 @@ func pods(f Facts) []Finding {
 		}
 	}
 	for _, name := range []string{"autoscaler-controller", "load-balancer"} {
-		if ready[name] == 0 {
+		switch ready[name] {
+		case 0:
 			all = append(all, Finding{"pods", Fault, "no pod of " + name + " is ready", "kubectl -n NAMESPACE get deployment " + name})
-		} else if ready[name] == 1 {
+		case 1:
 			all = append(all, Finding{"pods", Warning, name + " has one ready pod: while that is away nobody does its work", "in production two of each: kustomize/overlays/production"})
 		}
 	}
