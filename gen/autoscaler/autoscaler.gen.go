@@ -233,6 +233,27 @@ func (e DecisionResult) Valid() bool {
 	}
 }
 
+// Defines values for HistoryResolution.
+const (
+	Hours   HistoryResolution = "hours"
+	Minutes HistoryResolution = "minutes"
+	Seconds HistoryResolution = "seconds"
+)
+
+// Valid indicates whether the value is a known member of the HistoryResolution enum.
+func (e HistoryResolution) Valid() bool {
+	switch e {
+	case Hours:
+		return true
+	case Minutes:
+		return true
+	case Seconds:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LastDecisionResult.
 const (
 	LastDecisionResultApplied   LastDecisionResult = "applied"
@@ -892,6 +913,11 @@ type Application struct {
 	ReadyReplicas int32        `json:"readyReplicas"`
 	Replicas      int32        `json:"replicas"`
 
+	// Savings What scaling saved, since it is looked at.
+	//
+	// Example: {"asleepSeconds":90000,"observedSeconds":97445,"podSeconds":7445,"savedAgainstMaximum":284890,"savedAgainstOne":90000,"since":"2026-01-01T00:00:00Z"}
+	Savings *Savings `json:"savings,omitempty"`
+
 	// SleepsInSeconds How long until it sleeps, if no traffic comes.
 	SleepsInSeconds *float64 `json:"sleepsInSeconds,omitempty"`
 
@@ -900,6 +926,59 @@ type Application struct {
 
 	// Traffic The sum over every load balancer that has reported.
 	Traffic TrafficSummary `json:"traffic"`
+}
+
+// ApplicationChange What changes most of an Application, in as few words as a stream should have; its pods, metrics and conditions are shown by getApplication. What is absent is so no more.
+//
+// Example: {"autoscaler":"fibonacci","deployment":"fibonacci-deployment","failures":0,"inFlight":2,"maxReplicas":3,"minReplicas":0,"mode":"Active","namespace":"default","readyReplicas":1,"replicas":1,"requests":112,"state":"Awake","streaming":0,"waiting":0}
+type ApplicationChange struct {
+	Autoscaler string `json:"autoscaler"`
+
+	// Blocked A start cannot succeed, or somebody else scales the Deployment: its conditions say why.
+	Blocked              *bool    `json:"blocked,omitempty"`
+	Deployment           string   `json:"deployment"`
+	ExpectedStartSeconds *float64 `json:"expectedStartSeconds,omitempty"`
+	Failures             int64    `json:"failures"`
+	InFlight             int32    `json:"inFlight"`
+
+	// LastWakeUp One wake-up from zero, phase by phase.
+	//
+	// Example: {"arrivedAt":"2026-01-02T03:04:05.678Z","id":"4bf92f3577b34da6a3ce929d0e0e4736","outcome":"Answered","phases":[{"at":"2026-01-02T03:04:05.678Z","phase":"Arrival","seenBy":"load-balancer","sinceArrivalMs":0},{"at":"2026-01-02T03:04:05.686Z","phase":"Scaled","seenBy":"autoscaler-controller","sinceArrivalMs":8.1}],"pod":"modelserver-7d4b9c-x2x4k","waited":1}
+	LastWakeUp  *WakeUp `json:"lastWakeUp,omitempty"`
+	MaxReplicas int32   `json:"maxReplicas"`
+	MinReplicas int32   `json:"minReplicas"`
+
+	// Mode Active, as when it is left out: it is scaled. Observe: every decision is made and recorded, but the Deployment is not touched, except that a request still wakes it from zero. Paused: it is neither started nor stopped; without pods requests are answered 503 at once.
+	Mode          ScalingMode `json:"mode"`
+	Namespace     string      `json:"namespace"`
+	ReadyReplicas int32       `json:"readyReplicas"`
+	Replicas      int32       `json:"replicas"`
+	Requests      int64       `json:"requests"`
+
+	// Savings What scaling saved, since it is looked at.
+	//
+	// Example: {"asleepSeconds":90000,"observedSeconds":97445,"podSeconds":7445,"savedAgainstMaximum":284890,"savedAgainstOne":90000,"since":"2026-01-01T00:00:00Z"}
+	Savings *Savings `json:"savings,omitempty"`
+
+	// State Asleep: at zero. Waking: pods are starting, none is ready. Awake: at least one pod is ready. FallingAsleep: the load balancers stop sending before it goes to zero. Unknown: the Deployment cannot be read.
+	State     ApplicationState `json:"state"`
+	Streaming int32            `json:"streaming"`
+	Waiting   int32            `json:"waiting"`
+}
+
+// ApplicationHistory Example: {"deployment":"fibonacci-deployment","namespace":"default","rings":[{"arrivals":[0,12],"decisions":[0,2],"observed":[1,1],"podSeconds":[0,7],"readyReplicas":[0,1],"replicas":[0,2],"resolution":"minutes","slotSeconds":60,"start":"2026-01-02T03:03:00Z","waiting":[0,3]}],"savings":{"asleepSeconds":90000,"observedSeconds":97445,"podSeconds":7445,"savedAgainstMaximum":284890,"savedAgainstOne":90000,"since":"2026-01-01T00:00:00Z"},"time":"2026-01-02T03:04:05Z"}
+type ApplicationHistory struct {
+	Deployment string        `json:"deployment"`
+	Namespace  string        `json:"namespace"`
+	Rings      []HistoryRing `json:"rings"`
+
+	// Savings What scaling saved, since it is looked at.
+	//
+	// Example: {"asleepSeconds":90000,"observedSeconds":97445,"podSeconds":7445,"savedAgainstMaximum":284890,"savedAgainstOne":90000,"since":"2026-01-01T00:00:00Z"}
+	Savings *Savings `json:"savings,omitempty"`
+
+	// Time Until when it was looked.
+	Time time.Time `json:"time"`
 }
 
 // ApplicationKey Example: {"deployment":"fibonacci-deployment","namespace":"default"}
@@ -1354,6 +1433,40 @@ type EndpointLoad struct {
 
 	// Waiting Requests that wait in it.
 	Waiting *float64 `json:"waiting,omitempty"`
+}
+
+// HistoryResolution How long the slots of a ring are.
+type HistoryResolution string
+
+// HistoryRing Slots of equal length, one after the other; the last one is still being filled. Every list has one number for each slot. Numbers below 32 are as they were, larger ones within 3 %.
+type HistoryRing struct {
+	// Arrivals Requests that came.
+	Arrivals []int64 `json:"arrivals"`
+
+	// Decisions Decisions that were recorded.
+	Decisions []int64 `json:"decisions"`
+
+	// Observed Which share of the slot a leader looked: 0, 0.25, 0.75 or 1.
+	Observed []float64 `json:"observed"`
+
+	// PodSeconds How long pods were there, all together: of two pods for the whole of a minute, 120.
+	PodSeconds []int64 `json:"podSeconds"`
+
+	// ReadyReplicas The most pods that were ready.
+	ReadyReplicas []int64 `json:"readyReplicas"`
+
+	// Replicas The most pods that were asked for.
+	Replicas []int64 `json:"replicas"`
+
+	// Resolution How long the slots of a ring are.
+	Resolution  HistoryResolution `json:"resolution"`
+	SlotSeconds int32             `json:"slotSeconds"`
+
+	// Start Of the first slot.
+	Start time.Time `json:"start"`
+
+	// Waiting The most that waited at a time.
+	Waiting []int64 `json:"waiting"`
 }
 
 // IdentityKeys Example: {"issuer":"https://kubernetes.default.svc.cluster.local","keys":[{"alg":"ES256","crv":"P-256","kid":"a1","kty":"EC","use":"sig","x":"WbbWYDU0uYMJKKPM","y":"iXDzMr0ZXqCqJkZH"}]}
@@ -1827,6 +1940,29 @@ type RoutesUpdate struct {
 
 	// Version Give it back as `after`.
 	Version string `json:"version"`
+}
+
+// Savings What scaling saved, since it is looked at.
+//
+// Example: {"asleepSeconds":90000,"observedSeconds":97445,"podSeconds":7445,"savedAgainstMaximum":284890,"savedAgainstOne":90000,"since":"2026-01-01T00:00:00Z"}
+type Savings struct {
+	// AsleepSeconds How long of that there was no pod.
+	AsleepSeconds float64 `json:"asleepSeconds"`
+
+	// ObservedSeconds How long it was looked at, the time between leaders left out.
+	ObservedSeconds float64 `json:"observedSeconds"`
+
+	// PodSeconds How long pods were there, all together.
+	PodSeconds float64 `json:"podSeconds"`
+
+	// SavedAgainstMaximum Pod seconds that maxReplicas pods, always there, would have had beyond that.
+	SavedAgainstMaximum float64 `json:"savedAgainstMaximum"`
+
+	// SavedAgainstOne Pod seconds that one pod, always there, would have had beyond that: while there was none.
+	SavedAgainstOne float64 `json:"savedAgainstOne"`
+
+	// Since When a leader first looked at the application.
+	Since time.Time `json:"since"`
 }
 
 // ScalingAction Add one pod, remove one pod, or remove all (never below minReplicas).
@@ -2332,6 +2468,12 @@ type ListApplicationsParams struct {
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetApplicationHistoryParams defines parameters for GetApplicationHistory.
+type GetApplicationHistoryParams struct {
+	// Resolution Only the ring of this resolution; left out, all.
+	Resolution *HistoryResolution `form:"resolution,omitempty" json:"resolution,omitempty"`
+}
+
 // ListDecisionsParams defines parameters for ListDecisions.
 type ListDecisionsParams struct {
 	// Namespace Only decisions on applications of this namespace.
@@ -2364,6 +2506,18 @@ type ListDecisionsParams struct {
 
 // ListDecisionsParamsResult defines parameters for ListDecisions.
 type ListDecisionsParamsResult string
+
+// WatchEventsParams defines parameters for WatchEvents.
+type WatchEventsParams struct {
+	// Namespace Only what is of this namespace.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Wait How long the stream lasts, in whole seconds from 0s to 60s.
+	Wait *string `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// LastEventID The id of the last event that was read; left out, what changes from now on.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
 
 // ListMetricsParams defines parameters for ListMetrics.
 type ListMetricsParams struct {
@@ -2875,6 +3029,14 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 	GetApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetApplicationHistory What became of one application over time, by the name of its Deployment
+	//
+	// Kept by the leader in rings of falling resolution: 5 seconds for ten minutes, minutes for a day, hours for 30 days. The last two outlive the controller and its leader; what nobody saw is said to be so (`observed`). Where very many applications are busy at a time, the oldest of what would be kept is left out.
+	// For people with `get` on `customautoscalers` in the namespace.
+	//
+	// Corresponds with GET /v1/applications/{namespace}/{name}/history (the `GetApplicationHistory` operationId).
+	GetApplicationHistory(ctx context.Context, namespace Namespace, name Name, params *GetApplicationHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// IssueCertificateWithBody A certificate for the caller's own ports
 	//
 	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
@@ -2902,6 +3064,30 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WatchEvents What changes, as it changes (server-sent events)
+	//
+	// Applications and decisions, as text/event-stream. Begin with listApplications, then follow this stream; the
+	// events after the list say what is new. Each event has a name, and data that is one line of JSON:
+	//
+	// | event | data | meaning |
+	// |---|---|---|
+	// | `application` | ApplicationChange | the application is so now; whatever was said of it before is replaced |
+	// | `removed` | ApplicationKey | no CustomAutoscaler names the Deployment any more |
+	// | `decision` | Decision | this was decided a moment ago |
+	// | `reset` | `{}` | what came after `Last-Event-ID` is not all known any more: list anew, and go on with this stream |
+	//
+	// Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
+	// application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
+	// at once; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+	// The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
+	//
+	// At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
+	// Corresponds with GET /v1/events (the `WatchEvents` operationId).
+	WatchEvents(ctx context.Context, params *WatchEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetIdentityKeys The keys by which the tokens of services are verified
 	//
@@ -3314,6 +3500,24 @@ func (c *Client) GetApplication(ctx context.Context, namespace Namespace, name N
 	return c.Client.Do(req)
 }
 
+// GetApplicationHistory What became of one application over time, by the name of its Deployment
+//
+// Kept by the leader in rings of falling resolution: 5 seconds for ten minutes, minutes for a day, hours for 30 days. The last two outlive the controller and its leader; what nobody saw is said to be so (`observed`). Where very many applications are busy at a time, the oldest of what would be kept is left out.
+// For people with `get` on `customautoscalers` in the namespace.
+//
+// Corresponds with GET /v1/applications/{namespace}/{name}/history (the `GetApplicationHistory` operationId).
+func (c *Client) GetApplicationHistory(ctx context.Context, namespace Namespace, name Name, params *GetApplicationHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetApplicationHistoryRequest(c.Server, namespace, name, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // IssueCertificateWithBody A certificate for the caller's own ports
 //
 // Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
@@ -3362,6 +3566,40 @@ func (c *Client) IssueCertificate(ctx context.Context, body IssueCertificateJSON
 // Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListDecisionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WatchEvents What changes, as it changes (server-sent events)
+//
+// Applications and decisions, as text/event-stream. Begin with listApplications, then follow this stream; the
+// events after the list say what is new. Each event has a name, and data that is one line of JSON:
+//
+// | event | data | meaning |
+// |---|---|---|
+// | `application` | ApplicationChange | the application is so now; whatever was said of it before is replaced |
+// | `removed` | ApplicationKey | no CustomAutoscaler names the Deployment any more |
+// | `decision` | Decision | this was decided a moment ago |
+// | `reset` | `{}` | what came after `Last-Event-ID` is not all known any more: list anew, and go on with this stream |
+//
+// Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
+// application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
+// at once; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+// The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
+//
+// At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
+// Corresponds with GET /v1/events (the `WatchEvents` operationId).
+func (c *Client) WatchEvents(ctx context.Context, params *WatchEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWatchEventsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4260,6 +4498,74 @@ func NewGetApplicationRequest(server string, namespace Namespace, name Name) (*h
 	return req, nil
 }
 
+// NewGetApplicationHistoryRequest constructs an http.Request for the GetApplicationHistory method
+func NewGetApplicationHistoryRequest(server string, namespace Namespace, name Name, params *GetApplicationHistoryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/applications/%s/%s/history", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Resolution != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resolution", *params.Resolution, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewIssueCertificateRequest calls the generic IssueCertificate builder with application/json body
 func NewIssueCertificateRequest(server string, body IssueCertificateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -4445,6 +4751,87 @@ func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewWatchEventsRequest constructs an http.Request for the WatchEvents method
+func NewWatchEventsRequest(server string, params *WatchEventsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Wait != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "wait", *params.Wait, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.LastEventID != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Last-Event-ID", *params.LastEventID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Last-Event-ID", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -5205,6 +5592,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 	GetApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*GetApplicationResponse, error)
 
+	// GetApplicationHistoryWithResponse What became of one application over time, by the name of its Deployment
+	//
+	// Kept by the leader in rings of falling resolution: 5 seconds for ten minutes, minutes for a day, hours for 30 days. The last two outlive the controller and its leader; what nobody saw is said to be so (`observed`). Where very many applications are busy at a time, the oldest of what would be kept is left out.
+	// For people with `get` on `customautoscalers` in the namespace.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/applications/{namespace}/{name}/history (the `GetApplicationHistory` operationId).
+	GetApplicationHistoryWithResponse(ctx context.Context, namespace Namespace, name Name, params *GetApplicationHistoryParams, reqEditors ...RequestEditorFn) (*GetApplicationHistoryResponse, error)
+
 	// IssueCertificateWithBodyWithResponse A certificate for the caller's own ports
 	//
 	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
@@ -5234,6 +5631,32 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisionsWithResponse(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*ListDecisionsResponse, error)
+
+	// WatchEventsWithResponse What changes, as it changes (server-sent events)
+	//
+	// Applications and decisions, as text/event-stream. Begin with listApplications, then follow this stream; the
+	// events after the list say what is new. Each event has a name, and data that is one line of JSON:
+	//
+	// | event | data | meaning |
+	// |---|---|---|
+	// | `application` | ApplicationChange | the application is so now; whatever was said of it before is replaced |
+	// | `removed` | ApplicationKey | no CustomAutoscaler names the Deployment any more |
+	// | `decision` | Decision | this was decided a moment ago |
+	// | `reset` | `{}` | what came after `Last-Event-ID` is not all known any more: list anew, and go on with this stream |
+	//
+	// Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
+	// application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
+	// at once; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+	// The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
+	//
+	// At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/events (the `WatchEvents` operationId).
+	WatchEventsWithResponse(ctx context.Context, params *WatchEventsParams, reqEditors ...RequestEditorFn) (*WatchEventsResponse, error)
 
 	// GetIdentityKeysWithResponse The keys by which the tokens of services are verified
 	//
@@ -6683,6 +7106,117 @@ func (r GetApplicationResponse) ContentType() string {
 	return ""
 }
 
+// GetApplicationHistoryResponse401Headers the declared response headers of an HTTP 401 response for GetApplicationHistory
+type GetApplicationHistoryResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetApplicationHistoryResponse429Headers the declared response headers of an HTTP 429 response for GetApplicationHistory
+type GetApplicationHistoryResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetApplicationHistoryResponse503Headers the declared response headers of an HTTP 503 response for GetApplicationHistory
+type GetApplicationHistoryResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetApplicationHistoryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApplicationHistory
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetApplicationHistoryResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetApplicationHistoryResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetApplicationHistoryResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetApplicationHistoryResponse) GetJSON200() *ApplicationHistory {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetApplicationHistoryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetApplicationHistoryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetApplicationHistoryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetApplicationHistoryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // IssueCertificateResponse401Headers the declared response headers of an HTTP 401 response for IssueCertificate
 type IssueCertificateResponse401Headers struct {
 	WWWAuthenticate *string
@@ -6892,6 +7426,103 @@ func (r ListDecisionsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListDecisionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WatchEventsResponse401Headers the declared response headers of an HTTP 401 response for WatchEvents
+type WatchEventsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// WatchEventsResponse429Headers the declared response headers of an HTTP 429 response for WatchEvents
+type WatchEventsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// WatchEventsResponse503Headers the declared response headers of an HTTP 503 response for WatchEvents
+type WatchEventsResponse503Headers struct {
+	RetryAfter *int
+}
+
+type WatchEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WatchEventsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WatchEventsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WatchEventsResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WatchEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WatchEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WatchEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WatchEventsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8112,6 +8743,22 @@ func (c *ClientWithResponses) GetApplicationWithResponse(ctx context.Context, na
 	return ParseGetApplicationResponse(rsp)
 }
 
+// GetApplicationHistoryWithResponse What became of one application over time, by the name of its Deployment
+//
+// Kept by the leader in rings of falling resolution: 5 seconds for ten minutes, minutes for a day, hours for 30 days. The last two outlive the controller and its leader; what nobody saw is said to be so (`observed`). Where very many applications are busy at a time, the oldest of what would be kept is left out.
+// For people with `get` on `customautoscalers` in the namespace.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/applications/{namespace}/{name}/history (the `GetApplicationHistory` operationId).
+func (c *ClientWithResponses) GetApplicationHistoryWithResponse(ctx context.Context, namespace Namespace, name Name, params *GetApplicationHistoryParams, reqEditors ...RequestEditorFn) (*GetApplicationHistoryResponse, error) {
+	rsp, err := c.GetApplicationHistory(ctx, namespace, name, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetApplicationHistoryResponse(rsp)
+}
+
 // IssueCertificateWithBodyWithResponse A certificate for the caller's own ports
 //
 // Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
@@ -8158,6 +8805,38 @@ func (c *ClientWithResponses) ListDecisionsWithResponse(ctx context.Context, par
 		return nil, err
 	}
 	return ParseListDecisionsResponse(rsp)
+}
+
+// WatchEventsWithResponse What changes, as it changes (server-sent events)
+//
+// Applications and decisions, as text/event-stream. Begin with listApplications, then follow this stream; the
+// events after the list say what is new. Each event has a name, and data that is one line of JSON:
+//
+// | event | data | meaning |
+// |---|---|---|
+// | `application` | ApplicationChange | the application is so now; whatever was said of it before is replaced |
+// | `removed` | ApplicationKey | no CustomAutoscaler names the Deployment any more |
+// | `decision` | Decision | this was decided a moment ago |
+// | `reset` | `{}` | what came after `Last-Event-ID` is not all known any more: list anew, and go on with this stream |
+//
+// Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
+// application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
+// at once; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+// The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
+//
+// At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/events (the `WatchEvents` operationId).
+func (c *ClientWithResponses) WatchEventsWithResponse(ctx context.Context, params *WatchEventsParams, reqEditors ...RequestEditorFn) (*WatchEventsResponse, error) {
+	rsp, err := c.WatchEvents(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWatchEventsResponse(rsp)
 }
 
 // GetIdentityKeysWithResponse The keys by which the tokens of services are verified
@@ -9583,6 +10262,114 @@ func ParseGetApplicationResponse(rsp *http.Response) (*GetApplicationResponse, e
 	return response, nil
 }
 
+// ParseGetApplicationHistoryResponse parses an HTTP response from a GetApplicationHistoryWithResponse call
+func ParseGetApplicationHistoryResponse(rsp *http.Response) (*GetApplicationHistoryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetApplicationHistoryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApplicationHistory
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetApplicationHistoryResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetApplicationHistoryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetApplicationHistoryResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseIssueCertificateResponse parses an HTTP response from a IssueCertificateWithResponse call
 func ParseIssueCertificateResponse(rsp *http.Response) (*IssueCertificateResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -9779,6 +10566,100 @@ func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, err
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListDecisionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWatchEventsResponse parses an HTTP response from a WatchEventsWithResponse call
+func ParseWatchEventsResponse(rsp *http.Response) (*WatchEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WatchEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers WatchEventsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers WatchEventsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WatchEventsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -10777,12 +11658,18 @@ type ServerInterface interface {
 	// GetApplication One application, by the name of its Deployment
 	// (GET /v1/applications/{namespace}/{name})
 	GetApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// GetApplicationHistory What became of one application over time, by the name of its Deployment
+	// (GET /v1/applications/{namespace}/{name}/history)
+	GetApplicationHistory(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name, params GetApplicationHistoryParams)
 	// IssueCertificate A certificate for the caller's own ports
 	// (POST /v1/certificates)
 	IssueCertificate(w http.ResponseWriter, r *http.Request)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
+	// WatchEvents What changes, as it changes (server-sent events)
+	// (GET /v1/events)
+	WatchEvents(w http.ResponseWriter, r *http.Request, params WatchEventsParams)
 	// GetIdentityKeys The keys by which the tokens of services are verified
 	// (GET /v1/identity/keys)
 	GetIdentityKeys(w http.ResponseWriter, r *http.Request)
@@ -10876,6 +11763,12 @@ func (_ Unimplemented) GetApplication(w http.ResponseWriter, r *http.Request, na
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// GetApplicationHistory What became of one application over time, by the name of its Deployment
+// (GET /v1/applications/{namespace}/{name}/history)
+func (_ Unimplemented) GetApplicationHistory(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name, params GetApplicationHistoryParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // IssueCertificate A certificate for the caller's own ports
 // (POST /v1/certificates)
 func (_ Unimplemented) IssueCertificate(w http.ResponseWriter, r *http.Request) {
@@ -10885,6 +11778,12 @@ func (_ Unimplemented) IssueCertificate(w http.ResponseWriter, r *http.Request) 
 // ListDecisions The latest decisions with their reasons, newest first
 // (GET /v1/decisions)
 func (_ Unimplemented) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// WatchEvents What changes, as it changes (server-sent events)
+// (GET /v1/events)
+func (_ Unimplemented) WatchEvents(w http.ResponseWriter, r *http.Request, params WatchEventsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -11437,6 +12336,57 @@ func (siw *ServerInterfaceWrapper) GetApplication(w http.ResponseWriter, r *http
 	handler.ServeHTTP(w, r)
 }
 
+// GetApplicationHistory operation middleware
+func (siw *ServerInterfaceWrapper) GetApplicationHistory(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetApplicationHistoryParams
+
+	// ------------- Optional query parameter "resolution" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resolution", r.URL.Query(), &params.Resolution, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "resolution"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "resolution", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetApplicationHistory(w, r, namespace, name, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // IssueCertificate operation middleware
 func (siw *ServerInterfaceWrapper) IssueCertificate(w http.ResponseWriter, r *http.Request) {
 
@@ -11579,6 +12529,73 @@ func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListDecisions(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// WatchEvents operation middleware
+func (siw *ServerInterfaceWrapper) WatchEvents(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WatchEventsParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "wait" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "wait", r.URL.Query(), &params.Wait, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "wait"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "wait", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Last-Event-ID", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Last-Event-ID", Err: err})
+			return
+		}
+
+		params.LastEventID = &LastEventID
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.WatchEvents(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -12143,6 +13160,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/applications/{namespace}/{name}", wrapper.GetApplication)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/applications/{namespace}/{name}/history", wrapper.GetApplicationHistory)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/events", wrapper.WatchEvents)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/decisions", wrapper.ListDecisions)
@@ -14217,6 +15240,152 @@ func (response GetApplicationdefaultApplicationProblemPlusJSONResponse) VisitGet
 	return err
 }
 
+type GetApplicationHistoryRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+	Params    GetApplicationHistoryParams
+}
+
+type GetApplicationHistoryResponseObject interface {
+	VisitGetApplicationHistoryResponse(w http.ResponseWriter) error
+}
+
+type GetApplicationHistory200JSONResponse ApplicationHistory
+
+func (response GetApplicationHistory200JSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory400ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory401ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory403ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory404ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory429ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory503ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistorydefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response GetApplicationHistorydefaultApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type IssueCertificateRequestObject struct {
 	Body *IssueCertificateJSONRequestBody
 }
@@ -14478,6 +15647,163 @@ type ListDecisionsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDecisionsdefaultApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEventsRequestObject struct {
+	Params WatchEventsParams
+}
+
+type WatchEventsResponseObject interface {
+	VisitWatchEventsResponse(w http.ResponseWriter) error
+}
+
+type WatchEvents200TexteventStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response WatchEvents200TexteventStreamResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/event-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type WatchEvents400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WatchEvents400ApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEvents401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WatchEvents401ApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEvents403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WatchEvents403ApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEvents429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response WatchEvents429ApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEvents503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WatchEvents503ApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEventsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response WatchEventsdefaultApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -15784,12 +17110,18 @@ type StrictServerInterface interface {
 	// GetApplication One application, by the name of its Deployment
 	// (GET /v1/applications/{namespace}/{name})
 	GetApplication(ctx context.Context, request GetApplicationRequestObject) (GetApplicationResponseObject, error)
+	// GetApplicationHistory What became of one application over time, by the name of its Deployment
+	// (GET /v1/applications/{namespace}/{name}/history)
+	GetApplicationHistory(ctx context.Context, request GetApplicationHistoryRequestObject) (GetApplicationHistoryResponseObject, error)
 	// IssueCertificate A certificate for the caller's own ports
 	// (POST /v1/certificates)
 	IssueCertificate(ctx context.Context, request IssueCertificateRequestObject) (IssueCertificateResponseObject, error)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
+	// WatchEvents What changes, as it changes (server-sent events)
+	// (GET /v1/events)
+	WatchEvents(ctx context.Context, request WatchEventsRequestObject) (WatchEventsResponseObject, error)
 	// GetIdentityKeys The keys by which the tokens of services are verified
 	// (GET /v1/identity/keys)
 	GetIdentityKeys(ctx context.Context, request GetIdentityKeysRequestObject) (GetIdentityKeysResponseObject, error)
@@ -16155,6 +17487,34 @@ func (sh *strictHandler) GetApplication(w http.ResponseWriter, r *http.Request, 
 	}
 }
 
+// GetApplicationHistory operation middleware
+func (sh *strictHandler) GetApplicationHistory(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name, params GetApplicationHistoryParams) {
+	var request GetApplicationHistoryRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApplicationHistory(ctx, request.(GetApplicationHistoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApplicationHistory")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetApplicationHistoryResponseObject); ok {
+		if err := validResponse.VisitGetApplicationHistoryResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // IssueCertificate operation middleware
 func (sh *strictHandler) IssueCertificate(w http.ResponseWriter, r *http.Request) {
 	var request IssueCertificateRequestObject
@@ -16205,6 +17565,32 @@ func (sh *strictHandler) ListDecisions(w http.ResponseWriter, r *http.Request, p
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListDecisionsResponseObject); ok {
 		if err := validResponse.VisitListDecisionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WatchEvents operation middleware
+func (sh *strictHandler) WatchEvents(w http.ResponseWriter, r *http.Request, params WatchEventsParams) {
+	var request WatchEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.WatchEvents(ctx, request.(WatchEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WatchEvents")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(WatchEventsResponseObject); ok {
+		if err := validResponse.VisitWatchEventsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -16470,454 +17856,485 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3tdttGli58K9WYmWUpDVGULNsxtbL6pWXZUTuy1ZIcz8TWREWiSCICUQwKFM1kPOv8OhdwLuJc2FzJ",
-	"u2rvXYUCUCBBWXZ3n5X8iCkSH/W5a388+9m/B0M5nclUpLkKer8HE8EjkcHHC5HncTpWP4pMxTLVX0VC",
-	"DbN4lsOfweVEsFv8kckRyydCCaborpBxxeKUnct5LtTbWcRz0VHlR3aCMFDDiZhy/fB/zcQo6AX/slu0",
-	"aBd/VbvVtnz69CkMZjzjU5FTc49kmsfpXPjbORU5j3jOO0O6jFrMZnws2ECMZCZCtojzCXyr+FR3JRFD",
-	"/YxDFucsVkzO+K9z0WHvJjxnC670pZlgPEngpjyeCraYxImwT1Zsoa/IBI+YynkawZjkEzFlMh2KDnuT",
-	"6ot5zvJJrFgSq5xFccRSmbNxfCuYnOdsJDP82TZINyYTo7kSEbb5oNs9ZDKFXvFU6nZVpobpjmcySURG",
-	"t+x1e2wgxtgefDVPxUJPSqyH7de5yJZBGKR8KoJeYAauNGdT/vEHkY7zSdDb7x58GwbTODVf7OkZynOR",
-	"6Yf95/v+zk9857fuztOfd67+/K9BGOTLmX6uyrM4HQd6Qn/gA5FcQCdlVp/HN2myZPlEKujmczFL5HKq",
-	"lwlbwJeJvl2xKc+HE5bKRajH+tV8ILJU5EI9oPGTGVPLNOcfO+zNiHHnQQ+UecYBexU/YzwT7CaVizSk",
-	"WWMyi0RGIxpnTA+N0gMmPvLpLNHdyQWffncbwyr1D2RS6mXDaO519w98Q/QanuFb4frpZq7l4BcxzMsN",
-	"G8UDmfLhMDbNmvF8UrQK/gmDTPw6jzMRBb08m4u223Mop1OZ/gyNM61UMz5saGoxJziC+spyYyMx4vMk",
-	"b24qPv0e2osP0o0+42NxEf/maXM/Z1OpcqYkm/J0eQhjzFO1ENkD5REtieCRYrmE61LxMddbU3XYD2KU",
-	"w46WGev2tNwo9Xqv221YMfE0zqsrJZ7Op3BPF3Yd/tm1ayZOczEWGUpKPUpC5c9kFAsUlnOVy2l/nks1",
-	"5ImAzaabL9Jcf+SzWRIPue7+7i8KZX+7ka092L6/mCX8Rs1kqrA1z3h0ji1c0Y5ZJgeJmP7ZtMcOm74j",
-	"wi7f8iSOgjCIRM7jJOgFCx7nPfZoogWmlqk8SeRC6EtElkl9cLz/PTBf9oLFRCZa7g+lltSjTE5ZFyby",
-	"cVcFYTCKRRLRU4MwuOWJPm6CR5Pg01UYqJzncxX0DvSM5HEOC1kvdxp90wbTSJqoeZb2UjEVKlY96mPP",
-	"9OTThgv6DO/HQa/vO9OQSApsyiimgwcOBz7MD9k1Dsw17kwm+HDCoN+M5ww2ZUc360imoyQeft6EDc1D",
-	"nBnTW6aQyIwEwa6VXjuR86Pph/gYK9ggdgqelqdA/yD0QTqI9RGcrx5+2657Hn9sBchorcw47dHH1SG7",
-	"xlG4Zoov9aG2ZDyN2ALUA8kiCSP/AgTj5+0TfSjzxBmwR+6a7eM8mzNPiew2BmGrl4g40TvgYDB6uj96",
-	"+OjJk8HDg4g/5g+H4un+06gruuLgycPH65Y3NeAex7efLhnqPaAY8UQL2WK9voChjkT6WSM3sk9xVuwv",
-	"PBVsypewEkGNGoIQ5FYIqk7xeWecyfnM+cIMsz3VmJrIWWkxPyzm5nVJiK0Y46Kp97yIhxx0SOpwfdHG",
-	"wwnL4vEE5N00VipOxyFMhsy0ojZFiRMrmJeXMhWfNSVj/QBnNjwaLer1+tx1dFiv/M+bLAWOdkJuFH9Q",
-	"6H+ZK9i4zslgX1A6EPa67gSyRKZjkaHxsHoSoXP3PH+zRK8x6Mm1aa6R9nBCldp3yFYOaIy7q1DoznHz",
-	"tdAnnKnks9gamcHtXhDS5IIYv4lTPbIXOJhhMBVK8bGg2UJNl024YgMhUjaVUTyKYXNkgsOrirOqmJLg",
-	"BY+TebbB4BZdpJbo0f384w4WktMRPuZxCmJfP3vJlnKeseGEp3r1STy5Gk85ZzDwlujrn3PnaJZ22GXZ",
-	"5kR1WaHtyRk1gUVyONdnOerUjmHQPzuBk0dkIZNpYZRrUyC0TytsdRgTpkcaXxHnislFynC2rEWkjROZ",
-	"v5Bzvag+Q+ykMt8ZwVOcyUwlq+q/tLE20GpKE3xQlvzmjSvmtGjY/cqNTJB0UPPhBBWYuuwHPwZeCkN9",
-	"KeUpT5efNdK5lDva6oIdnWfL/igX2QWq6Nr+cYZr390PEo01o/Sq1cNm33KPo3YqMxC04K7RwlOkImK5",
-	"DOFESUBDQWVQ0al6yPJsaWSA7ic7113egT5rW9Fxzzm/1C3WdxORggFqHgceDDJsOn5T8tvHB+ttyU9h",
-	"8Dbl83wi0lzPofi8bTSvPMvZTEpoIchyeSNSoyNh91l/nk9kFv8GbwkZVz32TPBMZOzyzavj16UdtFcs",
-	"iXcTCS6dpZz/ZfVqqDbrC20l6BvoRrG1DsdSRt6NFSu2yGQ6NuKtshzevXu303ca7VsTWjXTx6ledcNM",
-	"RPpansCxz9WNiLSKVl4cItUr4X2Awxtc1V1StCJueZzwQSI+dzXY51RMQu/JUBiAeB40iAjXzKmq0uZ9",
-	"pMetXhO2cfe4HnQrZlKpWDfC+IGnks7Ef3RpYAcCGtEfDoVSfZyLiopXFhnorBO3IlsuQA3ujXiiRFj4",
-	"9rRqHoAldBUGc6UfCJaWHvtZJmciy8mXVZNGtc6DWQgeehQmCnZZp5jvgZSJ4GAquW1qehTuVjIb9FBq",
-	"YV60PGQ8UZI81Wgy6D0P6xS2mRz53+12vu43Jb+37gecaBAHSMniKjXJ6662N4GDPxdTtbmXNNTr4wTv",
-	"Rc8jdYJnGYez0yjd9aFblmegkHV8oLROtEDBmIPuEK71hZtFUX+RHid4DISgHMGh9eI4973QtqbNm0v+",
-	"zPdB9QBzFlBpRgvZibqo7gJumHNxG4sFLOUoinU/eHLmLHHaGs5u8uySMFCCZ8OJfk8mlJxnQ7A5qq6I",
-	"XXBC6eWnZyLoBWL518ng5TB+EwdhcCuyATicVV7faKuW55sRLURcbFM9qDGt90OWkOO7pwcdt1BKYTOr",
-	"MvJMfOGVaQalvmT08YobaACthHgZjBwzt4GyhgE2bVqo+cD8og71b9dTkWfxUF2HZkcqigLmE7ZLP4Jh",
-	"NxDawAa3ciorARA6bmuzpk3i+kxSUNT7YyIbfojEEKJT/l9JW/a/j1YOdcajDdhV5VkeMBgiU2DMoT6T",
-	"SzYQ7Jd5NNYyy/gU9IULmUWk01W35OOH3x5U44y1ZuA6LvSXsdBdStBLPMwEdmQOUWmfVlPe4tgpeqqz",
-	"krxbutB4fBHMkhkI48AbbMYQvQBmk8QKQ5G4ALW6UoodwTFogzmlYJ8+5UGqaGFxpfUPa2o6F5Yt0DhK",
-	"xGU8FUHvaReG/1xAt1TQewiDX/zddaRcKXI3kxG9MRM8WpbuyNw/cF31gr5KhJihn3k0ioe6VwOe8HQI",
-	"So5+0gjdNnhfnL5I4vEkpyfqGdDz1bXxLvP4TPCpnlf914LHOX7+5NMknHiYG9t+9NCzyNyB/b2d4Doy",
-	"t8BeqUgod2JavF58nEGPL3Ke5VbbrS65F5mcMqUvARtT7zmYjpChszOKuYUIJFzleC0cwSOZTbleJJGc",
-	"o0pObUjn04FWAN11Un3vRaFd2ufEaf5wP6grkmGg39wf5vFtnC/N84rX81zs5PFUBJ5R0Hc+J5G2bvTt",
-	"dXTfO34j3s7W3UVXfarsg9/b9MuISv+Zk80ToVgi5Q3jeevD7xSeeUo6o3PsPa4vqdJObddiMMXWoHGG",
-	"PInT8am+9FNp+5eW7WPfqkWp0HK7nMnIt1Eq8qRVv7LNLgdRpE7Sxn31vVyAo5zN0zxOtEjGW0IWj8C2",
-	"RxnGhpIgIi12EwnC1WPiHDAXcP2nksBcdeslXnYxn055tqwdcy6uonQaOHLRNNIZ0Op8lFddedc4EoOW",
-	"QtH4kkBdc7S+EsuKgdnmVPOdU7VDoCyFW6NeKttgY/RJi4lYMyY/xIifcAaFNtn7q1ov7fZrtQ9dpcaz",
-	"H03IbO125mNxKnJe6zA2Yk3/TlfKUq2bO94mNlfgGgItadUErz1mp4Knfz8B/nmytdxx5zBaI3TfKkHP",
-	"azFElbnUN/lmstyztqIHR5+61m6BfJ19YFbj3207XOReLy8q0T3Gc/abyGSHveM3cTruMT2C4P4GBQ+C",
-	"8qneNDFGs5cd1l/wGwF3JkJrgvrXmYycK17wRB/85h2gM0oeMaulM5XLGVMijeJ0TLBafTaOpQBzD5v0",
-	"NgVTplcNiw15mspc24T6fa5BbE0D7E0QBtDYIAxKTQrCgJ7tNU6d0bssTsyKDZBl8S1PPDueIGoK7bEh",
-	"RB3jdEgDKqJ+HoKnXtyKjA3EsMBjTqta8OMDPBcLDJ/732qvaxgM5mrZqJdcTgSDazOeGL3emENMprgM",
-	"pG4iwJXrPSArHK0m6uyE3wo2EOM5hqbzeZqKpEGr2axbhfJz53O3sAn9XgclQjaRC4wGijQily179PEj",
-	"kxkbZPJGT9TofidpFGcqf7Zcr8/9wHORDpcXNyIfTsCmsmZt4wo08wggZzNTcTpM5pGIvCZX4ddv13zX",
-	"IPMvMjAWB8tcIE5SZnp/czZMYpHm5aWx2n6D7m88Sp+hbRUHpQcdA9vDeNURlO9KOHAi2/0EqD1pIPzk",
-	"R9Yti+A6LV87rA/u5h78pngctdYTzmRkxFQr/6ZxgLTYBikIqUzw4UREjOtu99hojjHpXEqmp+V+N0Th",
-	"k2lc1rg5KyLpfluBm2Wl9FQkuBsk4P1KPcc5VTvJLcalLoEB9Jre12bPZY6QrY12IJ4CrYaSDowQwSNc",
-	"sXdicCGHNyK/50OEXuTdA3aoQzc0pzUi33l217G0/sXGVU6xObqQZVJO7/PN+sypeTk+b9MswAPmM4L4",
-	"jdiZz2iN4vaVGZvKW/0hpa1sXYuZmMmsvZ2EjrdzuGmdpdTWnrCHq7v1ilmrjKIjtRw9w5G1Ph39WaJX",
-	"duSPgXLriwVVV82HQ6ElsDKYcMgSc2KUMWAT4MciBpBLVLTjvMPeTSQIc91wxVL9NP1k/SfDYK9jCBXg",
-	"yamMRIIwip0n0cHg6XDn4/7Hg5seYSt67GTKx+JsniTP+PDmzWjUs+ivWP/iIiyrl+rR1VMf9IL97v7j",
-	"ne7eTnf/svuw1z3odR/9VHe62HbV3NcyYzMhZ4moZXMtZBa1DBU3RaXfpBRqGunXZHKc8anqOCbJKeKX",
-	"D5nBkLItOWIyiUTmgBtVjyk5FQMZLZkeVAbOMsXiPMQoXyq2D9mZjBShI9kWZ7/OZc71btGnbxIPlywR",
-	"oFKAzTUQbMojfRugpnnuBrKHPEkUntrGGMHVpJdWIWSrsxKy4yyzX4bsBLNM4ButHhW/v9YrCi86gmDZ",
-	"kUxzHqci0+MQj4+zTGa13+jb83la/eoo42ryg5QzagnbAp0RAAGTOItYJnBbyFQPFMcx0ktUr3n8G+Nh",
-	"uQOfmsloG2YmFyrXN9hJUCJXlPQ4T3M24MMbF1mrP213GODzpnwJPtrKQnrsW0a0pr3wmhiB4aD2MyVE",
-	"2lYFrkguWqoFztm81idqjvQOGgH0wEmgKm+trPihol+wYXG7zQ3aOnt1dMH+Za8bsrPj021MKGXHR88v",
-	"+uxGLLVUP9vZf/Q4ZCoepyJigyWIodcIIIeB4IR2SaS80cItrwzut3tP99eEcGujgp3wDkLC4+nrEjZh",
-	"JY6igr9yYTsAsoK4mJaOuu8veS4WfMn6ZycPLL4Gc5rrnkU4dUrOpIrHrjk7FlNjr7be79Cnb8xX23/5",
-	"V5/dVByGjzEcbo7GyskYBh93bqzo2Elile+Yh4l8HeqonySHOLW9IvMWbjhkJoXV/OJJwjUJtyVXTpIE",
-	"lCEahIHNg635a3TD9T07tzyjgX2Pc61eZHKKjyn+Ng8svikerbeuk1W8Suewy8He3ahaeDx0lcEG8cpN",
-	"6N09fREVPp0r8HaN41uRIq6zeDoOO0o9iZnPiCnK5gBf3FIiGXWc67/7jj2Aex5s688TrpxLtoNPodsA",
-	"mwq9ug1mFDZshrmt0hLz0u3g05XZuGdw9jWhVZ3ngqDWd5BtPpFamdbNmmViFH8UqsNOcgO7GSZzlYvs",
-	"gQoRd1c86YHCXAP03RMSu2hKLBSbyCRiuRwDVInS/VMJdzA1E/wG7gOf5gBhbRRN6rkvclq8+2He7T4c",
-	"goLGpwL+EkVyX6wAFLQAhQEhQiqOBAF/5a3IEj5TVg1EuyUlNaSGHnEoAIq26C6pUE90nOtGc5Plg4MX",
-	"asV0IjMt/2QqQtRL9BBXUSZuqs6KrLbd2z2ezCZ8L7AZPO50l53klOYMODa9V2cCHLMwQ7BxtLbgCFgL",
-	"eUvkOAZXryvDSLZ8CgNYIubyjunF1acrD/TD6VcBG2rVwQ0kF/a+f3byo735kxmf4q3uQG388FdxGoFn",
-	"9GqDSMQbEF8YiyjGfyWQpXjjhb68KiXhGevko+k4jO3q9dS0jGbJPONJ0Atgo81oB8PJDFmmRzKZT0n8",
-	"1v0TKEMMCJFEAuxwwuj+omR6xvV5HXR0lzpwyftvrjq4tmyK/veylGJiz2mvj5Hk1d1ebO4u3n1WfFN/",
-	"vfugIrVRK+6xTC/jqVa8p7PiYf2xo6MCPA5SGYcSvjhCsYpK6Xie8Kw09EsEydlMPlrkn8rC/oLW10ot",
-	"raLEoihogBXi8Omzy+KhUXg5xwNLYkGYJ6BymImhVn3BexuJoRa3gBfWlqAx+nuFb7dI44LnUmSLp0v8",
-	"2SQiwBsoW1LLV5WzbzpqPgIRW/sJWwY0JEpbXDwpfFJcFW1EbKpI5Xw8wSsg2q2VUdXamwITcD5PqmDZ",
-	"/W/vqD7yXE7j+s7HqWpU1KEFm6noL+NbcxYmcTHRcW4pNgotQY7YtT4trslc1Na3tcs77JnIFwJnQelT",
-	"zhytPBNGuT+0ag67FdkSfZjVxRQrpvKYeH/wHJapeOCxCczRtXZqHAumOLoahRZ4Q3R7MzbkShyyb8z5",
-	"1hki4A8YLPQxbhCkIo2YkgULSY8BVB2eh6MFG1kVC94EMEiLcTZCKnFI3PkAtwNuRZ7oG92VWcUQNFpC",
-	"W++/ufrwobP9l5pJ1PmKNpEVsr4ZUIUIDz1KHAR8a6NMe71xTB6vGpPd/9radQiU/nvnqviro//8ZvvP",
-	"2190SCqbHFa1d49bgKsHmVD24LEtfR7d7nXsPdsVZTPhKr/MeKpic1g1ORSraeF3ZhCxLs2aD7CcPZ4o",
-	"55i85NlYUFJxTbP0daItuNVxizqL5eH+k8ffeq6WA3DdRi9FKjKLQK+FAXyhOeMeXe9KNWNQqKuX2ZyA",
-	"GDAmqwAY+EW5M44vvwl+r3+1bw4LF5lnaBvWpILs2/x7riYEHdzg/EGoVwn9gTkc1kbE8FycMgw295j4",
-	"yId5sjQZI3pJjqQ+X+J03GHlBllDMs7ZVpEpg4H0fhRlQqltFDSnMhJJf6FPK+dK/XRgaUi1dWh47TI5",
-	"neXbWnob115JU6EmEzQHc6ESoRTlZUSyshcx1zDoBf++81aJbOfEs9RLTfYfXnjJA8VOzhjHCw/ZQExi",
-	"fVhnc/DjzjL5MSZtSxb8eGIJh48/dW4o5U3cQDcGPE1FpjVcWY0b7LfjrvvTv/zrv2nrff/xg2/+3PnP",
-	"n6//67/9bHahHbD1LaKsZmRZKkN2vnwzp8PZhVDNBI8KfzTtghWIPvePOTvLZC6HMmFbp8PZDj1n5ySC",
-	"ZWfuVDlfKsPhYEMWAzHmoMOBjqIQS81pexHqDFxNlE8FMa4yFCPOHSjGUE4Fy2XPKoSFdaWfNgYdUi93",
-	"kSvG2ZRnN3arSAhW6sct+NIolbhS3WwufiP0OIwolCBNHHcJAQb/ukQmtxaLwJJZOuma2RJZNCn5O85z",
-	"VF2zuy5f0BUayBfv6MmsSDpcyyHtstD0oiQZ2FaezcU2SLRi+ZlvSw7Jws/43noR8RXbYeFXxJe538Br",
-	"S5eUpCnDzYH/Z/ULnBuLBvruKn696oAKoX6WqdiCtofYBePs9DDu1TMKKihmYIqAkc3YVBucDullCEaI",
-	"flYEI5nJeQ70Evfosau22eu2c3PNGhD2xqM0nM0vJ5lQE5lEQe8J8B2WMs30Bn8G+ztOx/1kLLM4n0yD",
-	"XnCulatzOYgxNDaV2dJ50t6jMMhBCXMGCLmdZjG6R4JesFttaXOmAEAOesGjbncPMmuRAc293Hz3pZ2J",
-	"Pv9gdVquvKrjF3P9VV6P/j9XM9zo7oJN6Sv5D+uLunAievJuWzkSXTJa68LBzen15tUW6/tvrjpEwUor",
-	"E42KNj5FxD6HhPQOEccdlsHaWoKQZl5rEMxAx+T10OsvTJr4mpefAazcZQ/xPNvJFaLHOxlBNXvE+wo7",
-	"qghFb3pPORHJvoxHyzZvAsQraBwFNYDRs73zCNly9j2n+Ncsi7XcWnpTk3/3PKSULmWeBZLO9yi3+fVn",
-	"lZKtzLP4xxbP8uZvFlnZlM9WYPox3807LE6SFzXhJErExm04x0RVQMAsC6aGhskvssfe/2Xr/+vop3/3",
-	"3Qd8yIdg+6pj7UZqU+GrWDtnDfBnk0sPPBwGjuRpWoHloFe/myy/pLce4qx8kIgX2qaAEFFpvZb3vL5j",
-	"IrP8tQknDTl853j4K3JxhZu/Il1NMs6qA7KqyNbOss2SdOoUxHWwtDk51r667TGq+7lhLo/3HN0sLDIQ",
-	"E34br0c1UMLuM3M5JZHoBSXneWPytiEoMA4EhBhyYsNGbCIA5sHvBFoo8AUvZHYDFh9XZQ42smamfMm2",
-	"hg6kbDjPMpEOtcZeyJdYEa2TiNjB/tPCpRrSrw+7KBsAJkp9IdFt8PiJUGtgvQ8fl/CvPrEUDEv+mhY5",
-	"/hV3Ez6i1lscd1SSe93QYw6UB8/kYxXDqycnj6fikI3mGTiiZCoUYj8NaadrMoeETwNj2UDVslsRdViX",
-	"Qaod8H/G0zhfPWp7rXDDZXW/ushOBU/Z0dlbNlfADKL7BmGNaZwk8VBm4F4fyFthY3rkF+DRWuT7Xg3Z",
-	"7J3ZKONxSktnfaq3g7hEL9lYwloeS0gZifMJhQKAg7OemRPSnjFuCAPoSMXCDRg87XaLCydcAWhYPwlR",
-	"GYhWDxFp+rhL+BR9IENEaoJ1KYBkaTjPfZlNFXj5eqavKtEDrdmH3dqqXaM2AHG+k6VbmLCUHMi2MJHI",
-	"0Ym2Vzf/cffg2/UTnQiepbW9V0FxZoKlIka2MNC+nRtYKhHyW93FQCemDf2C3KjbeaIN9wVKT9iyXMsi",
-	"niEBJOzg0gZ25J6evUzOx5MZZOHJGa60DFO9bFiv1kB3BcWFn9fvlmqys9cccv676swYdoXs1RYIQIvR",
-	"mTEjvT4FD1iL/bxukqf84wUlt57ZDC/bkmYJCw3RG3lQZMcWc8MGSz3xZpxDlvHcAW/BoXgfja86Nbzy",
-	"Eq+qiczT+NlnyMrHT5482d97vLaFZTKR5qML53gkFthCZ5IPWRdh7lVBAMbEZqPYvSf6Epk+F4lYn6j5",
-	"xlwHpYfmSkTl0SgJE30WAH7dgNcnpcWmDdmJSBxqtNAqS0VdoUx0GDyp6xOcERSmAdefVa8yUehMj7oP",
-	"GUBFhuIeBnaWyYE45lniEZ0/lHPAMzETBtgkeBSnQik2nIgh4iadUxS5hkIGbIkAsgSsBuqZWPZIsJv5",
-	"QI/7A6VXfCwjVxGEqFAmtG1jff0P9IEb5zFPnouEm0xpGChIt1HKbjIaa/MKEJqHVAUqmwt8PLSc2YQF",
-	"VJuQodPAYgWQB9KVFqrjF72m8ok+TdftdnMtnRFGNyLmzrvveK30thBJcDQ/l4v0XZxGclHa9I8bj34E",
-	"mwDoIbcDbbz6UwHw0xHPrIrA2SAT/MZiqgrOAcgj62kdMWRqwvWihhumWhkz2nAC/nqEXnzb/TfgtnX0",
-	"zkMjMktXVIQtIYLd0abrH+H13kkDvLEp/DCWbD4zSSa463RH8YhAqMEivQdFDObk7cwzI6snhHsmY8aV",
-	"qSC2aiJaLqg2LY/T8bkfyndu4NjAeA+iDVHQlCVEbVe45iGsPU8E40Mo/yWQTpK0J3NpMbWJ1pa0zRqr",
-	"icF8G9RgqkIDYXJOOIxOFWpNa5zdRdHNNUmLPszNlM92bsRSmUyD4GoFMmfKZ4aKOPKP6jM5N7JPn0Yk",
-	"VOMpDjWEL4W4aUAggjPULmZ3GKvjBDT8U54k8GMxaGwQp5Ds5n5n7Ce8ITPKgSg9VU8LgR4oHUx/g8QV",
-	"bxDnEpoP+C36bjeYJhy08hw93P9ScxRHYsjXOmpOUkwsvaDLMayS5ffhqaHMQhgy1eRo0UoDlWhwKKXp",
-	"tHa5yFFvwTUETfT4ZzqPaK058X2TAJtLeQMsA8kyLA7XIqfygWmUicc7HIZA+m5YavYeYVKf6avrDTpE",
-	"Nb3kIEK+NtMMbZjVsvXu5CSqGWTNKeAhGIBgZEDz4pyy0nmJdGcqeAoYV4DqOM4eq0KCZCYVEA7LECDJ",
-	"mA9vdi7koN4IMcMCIq6dSIaq16yVWVhxpnX1pCFrUA9dDE5iMpnxZVupVXK/e250unu+rP56aHfDIFw5",
-	"Qh6im5IwH/pchjqcZAFiJpQVhzFkYeGeoLQaG1RGSLDIJoAhpl9nMsvhBT1TNrRCTWbqhSrIuaUG4kzB",
-	"a/T1v87FXFjt0jdBrSXdZWX06qfSZrDQmvgLnSh7C1GIs0l74dxLYmW5Ejix1DfvDRQS97gnvGsa1MMq",
-	"JUojW0V5RXuX9DyF1GRhCh+u5ZvCnFrjTyuSvCeCJ/nENa9S3Y8qWKpHADpyb2mRWLMpU5nhmMQ54/qK",
-	"DnsHJwd3Dg4Y2VixUSYKR2Y+EdNDdEjWfM5urZ6p3nAiGbVeu28rw3QHjaqSrYBsFpcE3Gzm+IdNiiF4",
-	"HC2wHyGUzmFL95zjllA6aM5iaRck/gqJrUX/COFSOouJeC0GnsISWLwimLwmZOlAK3u59tdZAX4NYUQ8",
-	"BJFDYRbnhSF+yFw1BHMUiwCSAcnBGkWgnh65LNQqA3g+4PTHAnDxcPL5hy2M4ruCamUljYh7bQ1bXDta",
-	"Nk3qBdimjdmWmU8Ltg1HtZ1i2TiwwHCcUAUuh+4J9oYoM+duzCT9juBnzi2fwkpb6l1zWwQLrTjISmef",
-	"lpCVJtQe1uFJssVD1vCrA4YbhGzQKd703XeMF39ub2/c8DTP4sJ+gfQcB+5vRxeUpigejUSmv2/weH9e",
-	"L/Wvg5BxgO6wP33HBvjpv/6L/WnC1Rbv+F+7ba8YrLqi6XY9ho03fq0BrQRFv/RAll/nDqDnl+rlOGCV",
-	"Cz0DVbK13DEqSb+mDVwWy3ZA/lTkvztPgXbWvi1v7/IDa611Q/huY53v795W5yFFU90nb9LS2lopGluZ",
-	"KKTNY2I0EsO8VBKiYStUcilk5iRJ+PrVtI7gxxV7ccXv+hh//6DckAche1A05MGVfUSTqNzKEXScNzai",
-	"hD7OP6MtnoVfiWe4E1T+abPTqxjZ8lOKEa08vfl082GoLyzitJKHUirM4MGUad3rMpsL9Bz2h0Mxy7Wh",
-	"4CRygY7THyTiUl7ol2nlBrU5UHMpys4QU2ZzfCA24JBBgmcN8li0UknltIlCwiZnkpZpkokOrY9FSaNZ",
-	"QkKlCf/GJfVw87oTn+GShItb2HiNfF6roXPr08/8OW71d4zt70DlOBNDkw8CqbtQE9RSeXgpJr1pcuWy",
-	"A2thqphh7M5yy3oY2eq3WLztnV9w91IDBEv2cqnpJQ1LvJBvEPkEm0COcuTJihVxpMYpzMyGngyDGP8K",
-	"vvVPHtieW2zEkye44Ir4BJBVTpZK/pAEgeAYiQ50rU74TA9InW5llsRFwbw2RQ4w4XwvDOIo6AXdvZ3i",
-	"ur0nQVOxHmwMWjR4+EIUu3JYO3UtdN+edjv7TLEtAw5iT7tMbQeV8j50FgACWB889vFHCWJZ/WZSrFi3",
-	"4VGnjpUFeFcqaNEL9tj//O//w7o9VmspA6h5Ywpx5/GTb3+CqmgYvcri8RjSHanZNQArzcuqaoOOEr0o",
-	"SjL7TfpNa/9kmcz8DJOxVs3nSWQOaWrqIe08resTBV47iWsIDKrHqInwQBihpdSJPSP2No1/nYvDAq84",
-	"ZkmcChtXyjOoVy5lG4a+jcol2DXfElh8jvjx1QEjjPCDM8aHI4yJJjU00INRnDhJf2B8geVTKVaIHNtV",
-	"3kmXV80syTCYiCQivlL4e56aauC+RCG7eXzHqHtKgwYi0lwQoGT90sk3SnbXW69xmS1iNSGJiix9KEOH",
-	"WoTAUoGAfLtVCCvqJKpl1fvaZOSAV9bbY5jFeY8B9OyIA7NmlIiQWaBAyM7n+ovnYsrTKGQm9hgyjM+G",
-	"7HkGGaUZOxdDmQ7jRBwiRq49PWUVdx4ZeRc2s+HC3oaRL7oaOivJrI1ir1ytOBG/YOENt3LXOiL0L1h+",
-	"4ziNZjJOc7/2Y2FNgNlNTX57nROGN2XIn5z1IHpE0sBxzrcRfjxRsp83P9VqZybHXM5zAayW+j5TNDbO",
-	"sGzsIRPTWb60MUDsH9nnEH2okTmva6Azc4885e/0HvhBcCWai9nJzHEna5GYQtIsg3vjdIw8d2jWmUAO",
-	"2Gta6yfufU/8ZmVdCnq0Z1zNuS4V1lceyx7UPnGB3eTwL4KDbgS+CGuN5klyaNHjFuEP5AwyLYoIQBpI",
-	"M6Z33Zo3C/gHfW3rCj+E/jP1vZs1nnLgZwgINsACWo3XRQO6+fcYFzrE/mEYVHwUQxDt4/OzIwpwhc4z",
-	"xjzXo2hPBPOoBad6NUaFSJtx0NCvDerR6cvXF22Ct9dHqsbgHOdFNmO9bbnIpnHK86a1B2WsAUSw4Mv6",
-	"wvM91FOqKbTSyLS7/GZ37u14rZKNP9Ay9JyXBUCT4DAIKaGSusi5i+zjhyyXCR6tDucJeEFCG7RSmMVy",
-	"KwzKxASLjWcFi3lASNSNc1pmz7pgzlezO08FV/NMa28UEy7hVYaJHN707FYHFGFc4ALo5ulG5VGGfDgR",
-	"b/2+lIuJHhQavVc/MrjWep/mSkTrwtVrRF82T9PVtQzyisAK2YLo6BUWuK3UPmonctfXUMgN8h6dYRu/",
-	"o1rD288sfRKJNI/z5StwGpQVG6XmYB9O8nymeru7hRuhQ1Z1R90OO8RD20nkkCdBGJD/4feAJ+OgFxxf",
-	"7D96DCWJb4NeAMTakKmuTXdkYsi1WXt8FEC9c700YuAA1QtzMHj3H8/fduf/cfrXV6/OToMw0NfG//78",
-	"t9Os+9O//3r0619vfvoeXacV5Yta71P5r2OlrvWqQpkNwGYogNxO57+hsap4reaDJB4y/SOBbzj768Wb",
-	"1+ydGLBXYsm2zl8csSeP9p5sG/y1oXG51jddI3wBhAD767tXFyW9w58xiS6T2qSWGdFWVpGgYaJOeVdI",
-	"Ba+3GbHU92QDGmk4m+v1THg3crQ9IGSLKkZgyiMROnoZrTHrk16IwUTKGzJMDtnvnxxMOivclNk8ZTzB",
-	"o1LlfOm+pMP6qM+K6SzhuSgmBUoNEGBETIWK1W4Mo9BjHwLo5ofAAgSRCJAy1BR1MASBBUUkCMEORhOp",
-	"aIiaRiGSzVPFXuNbQlv4Rne8p68B62iRxblAv66t1W6rYAwQamGu1T22ZR5q0l+k+pTzHF5VYCN2w39q",
-	"U5FFDKx42V95Tho4z9mMj4WbA2IKxVf22mp6wN0Swc/uztU3fqYnahlQm/hrX3lNjweKnWVyqo/MuYIW",
-	"G7g0necd1k99y4JeuDPPElfVs0sKXRxAuuSCRwET6QT+iieDWw8aQCUJ12QGPnr08NHaHAd9iJ5lciiU",
-	"Emo1HsjC8JTbHyUEmVX6wgdKrzB8WohrGSuJFducFAEFya8AzcYMBYvDT5csi8eTXNVSXSIZsnkKPG32",
-	"9VqFUjA/xtohEYq6NFCdsnwhKevXQG0dbZQmivXPTmAucWsinz+GtKhLLIa4IpgmA6FfZ37Ygz2nmu2T",
-	"T58Fq3E2VclfXHzfEDl2F70nLOk8AGKStR9klhOB04k+DCKn4oaH1mCeT4hFogbENwsBJcityOJRrBXJ",
-	"s+PTHtp9elKwvMopn5lNtDPkulEdr25YbouHbK+4AF5UVHcE6jRZsooa/EjuS0Knh77TsFhSRWS2yQR6",
-	"wOQiNRBvwwSKt217FPMSYYSnEn8kWhb2jkTO42RztcEwRqzi6LwH9giXjHMF9+Y6+rZPYfBDpTD+ujis",
-	"sRsWMssngAMFUHqcYmGAQ/by+JLt3u7tmjsUCXAUNkjGB05C3/R90XBJxUnkdZUXnMR/BFfuI7hy5zFf",
-	"F4rZ7MFfPXDzR0TmHzQig/TSRuJ9VrykbVjkyit23TKZ9SnE3LuCDNVfIpFRWVxTzqaUmtozOUzm/Hyg",
-	"nGq8Rd4OpXYReUhIdwGiWyt1HWZrFJvXgMsKLyvgTPhU4w/AN4YMaoaiuTmRCd0KWnGptGYqDQsKUMIi",
-	"jQlg+slLb5uD79E6qgrpXZRtgzoCXa13oeqwSyzZCe+IU0DYh5DAgNgbchOhCovUnmhlkUTVWq74iHIi",
-	"5gmbxCoHs7DHBvPhjchZbFqJvsU4ZVv7/7m1Fe/sbe9+ux2y/f/cine/3b5iumeXC8kUzLjAJk1FNsbM",
-	"Ea1kpGN62CHjbCayoX5rghghlCOUKDQawS3k33z6b/WTFFu3qso/vGmD+p/rDKQ4jcRHr3Jln7f/yDWz",
-	"dlwmLfug6naDp4bU2quVfhqwfquy+jO66c9Onk9Py2VT1xejXVePtqpKQ5PNq0I7l14xgmQxK0BGhk6m",
-	"5t8O2Y2YoZfEEitwUqeM3Zog5bQlA0/0PkE/ank1zWTUKqXRvMbPT9WG3cbvw60XTEbe1cYQIfAmoDBK",
-	"qT3AOeEQard5S86zFoRQVmxT5k8u5U1JK2nxKmeddz3+yPrKMLaCD/aax+lcNNbJScVH43JylRjbC9Kp",
-	"PNrZFGOguqFHZuM1kOkgz70htXbeZR2WS7YAHRoSCnIJSGJTKZL+pqyv1sBM9Ps1m4j+gbwVzyhW6bHl",
-	"18Xoee64dvCkSqo8KBwMfjMCNh9Ur0fiTywAA6lHVW7SwtdXVPHZjlhPva365yl7GLiP8UqtRlqp+mKx",
-	"9BIUP8cUNNqmFV6cWmxZPWBK5DlWTObLDiv4oSmHTls88yztsHOeRnLaYzwFLyNX+ZFMUzEEVxPSxY/E",
-	"QiinxEOcshFUiaYbSMgVFyNea0HCVYvWIVUh6rAzwW+O3532e8U1ThkDkwyppEwhTy4XybLDzvS7edIr",
-	"NCj04ImFp1Urnqi1ujL4v1fgyvR4G1Id+OJGIA+jmxDRcQKuPacWKsZlizAAJt9DpQisXWGDug8UG/P5",
-	"2BTHKTXWhCgaylUYaDtEMl1TqkT/XZ3EIAxwks1vJlk0DMxk6I84xEG1HkgQBk7GiM8eO9XK3BknfX4j",
-	"r9EpuBH1meS35qb6tCKMP7ocEdBtuJOILgr1WCwYgLm3auLxsozFyiMLqlpSvSqVm8cRJLvlwTj1dqVv",
-	"JXxqaCaQtxBaim9q/QI9CpdUKKb8mqOztz+/vei/PA7Z6fHpm/P/MH89P7l4hZ+ZzFj/x+Pz/svjn8+P",
-	"L87evL44/vny5PS4jWidUqWfhqQRnAryoEIGsJMrTsnmBPexBF4gdtoZwTMZqbWvXjGmzU+ep3EVVry+",
-	"6o4zEfQEamIxTleNK16di6GIZ1U4oC2gRFexTF92Kzy1ZOp1hmr3XK3rAj3D18x6nd/NQrd9LHRsKxzr",
-	"TVw4t9G+BPgc7GyOliFatdaNVt/BcOHxx1mGNSXKZt4GvMA3WOOoVGbpyVoVQT+B01CYQT/RAve1zOHf",
-	"Y8hUC8LguRTqtczh75YlSn/QwwVPgU/mkfCHfS78VX74pzCApb6yrvaasmefWdFQj6YzOquN1btxEsDE",
-	"Q+9XTPX6blfC1liKmywzpy7xXGE2L0Ex6EyPVSFUKh30qc9O4Yg1p+LqEJCJkRxiAaQS3UVOiUJWmoJl",
-	"68IU6oegjRavHMmG0mRO/+qs602KczpPEsRGlrQAd1oScU+Porw28brBCmi6wRsEOiIP10SQe0CZZLmW",
-	"hleydsWuH+e0bU82zO2omYSVvlOHEWoKghmQJIcIpIxzKOqEP5+9vfTaxfM4amlrvnE4Rj3+nIEAvyda",
-	"hk4cDHPDDHEIVY+tFfyOFYMVJiJAw2KFzhhKlk/B2XkuVC4hfdU6Xd3KFr2iLpZyOUoV8k9H5ZoPs9wl",
-	"3+qwV0LMekg/zZfAKPKbyGRJecfXB2Ggr215XpgRK2423+BDPoWBBfD7/B3c4+jgTEvfItI5kYlHgjS7",
-	"UX4QPFK26Gw7Z4q7rLsH3/7TeVd8q/kMUeONDpP1iQrxrfBimgHwRQxDYP/gygLAfEPhPy2mN/FrrEhO",
-	"fudWGTEZvKWapQ82yVUmDMlaULmM3iqxmSgkvMPaC6EPm4xNJtCV2RJNYdOIzV4/E2mEe9owcWvrnHDl",
-	"r2VuPl6WIOYvMDB61d4JhWgUWEdOo6/8i/UzE5PKv2+YqbnRqUXpGGtWi3dYvPld+nm+MfmKKVNnMiLD",
-	"7Rn3RkRfOFpfGVJfhCduUrnAUN84lRlKLmcyh/pyNOLMptux3+183P94cFM45aF6od2Yw9mc0PUHe/ud",
-	"R4aGnb7b2+vsf2pKmZ7J6HVzEbmdJ9HB4OmQ3u7BYDuNrg4JGKcAWtW6iKLAzIYO380S7LBw7c/FbJWt",
-	"mkcU6WqgCbzzcvC7CTgRcgS9p0/1g0dzBc/93QQjnziFmg1i1sxkj+3sGRFOJd17eDR39fFXxPB8k1K8",
-	"uX44CVMafQEnLb9Zxxr6aH3U0fbN5xyMi1cqvrSsIE7HOuwC5S2S6yH7NB7/FO8jD9UGUBlokO6tZwWs",
-	"nHQ7dg3zfon5+HWJGqcvwK+9IroIjHgsxRoYWFQFfMuEAjAFVtbwa7eLBDfkxK2Nr+hmeb2HGH1TQB9j",
-	"qBA58WkNxHieWmQ7IYy+QLe8mV924BtmTKslDZnP4OOdA8YZ5BSCkEMC/ph6OWO5zkvdwiMM/s5m6CDS",
-	"eGsVl0Eukl9NRGvQ47m2qOwCzw5W1AqItGPamLwPF/vqjSEUPqwWUvi0yBSrV8akJ9kuhe6ImtHyTigk",
-	"L3pGAFPy5CKtJmjWJy9yKipskJ5bKNVTHgm2FHmvRiQNOSH1ug2GWxIiRqqIPyF9M91ngflFoiyVGRtg",
-	"uswdktCwzHBDLyuRXoAjFjFLJH4BxqeS4C2PpVfbf9y0dipXHnSfPm6pLePtq72WPjTkRKqGRJHvpcqp",
-	"0nMrQO2MkmHW28JY4aNxgZnJrdXxiBXb80vJldimGeXCfG4Oid6+JTPo+8vLsyCEfy4aMJ7lHpRZXH2V",
-	"iog+KWWcZYhHtZWypZZZpaFjfMaz/A4jktdqoW36AIrc2ZHI85m294az9eZdjsGmGSZrVJriW8DnFitf",
-	"yeQiiiHv2RXnLIojW+ZdzjEf1zSYSI8MOdH3EqC7r2XuDw7H6WzeREiOorowbaBihXXGrBANbSO5JiLc",
-	"MrbqkThe/0y7eKEjmNa+++6SyZdf7zhw1nthmqnULs30WwKBWMEctSVpmycNiTcw0ai4A8fcIRDA9F73",
-	"T48NIbwcMbcgiq+g/+rNAm8PzVJ3+lmMj3/LFAp+fd9kmcw2NhrBgj+GpIk1+bUOmrRqXSk2S/hQGDVs",
-	"oK3DDru0KORYse5qPfhAG4vrzC0jLzY8Sg1clR7gHVg59/n39Xa1EJ6M6L1r1C6V7f/5BfmauGBeUJ1Q",
-	"8tYWtL8lAGmhZRFuSIVORQKoDwp47jLfh/GrY1KErfmGcT3w4dTrvg2WbjWFzbI69ID3yeu8ll2mKFHQ",
-	"RuVySh17N3gtBoPlyyjy0kopGiRyeCPW+vue0WXlkr3NGpJyidkL5KGvVq6t1dmyZO7fq0Zuc0u6/gw/",
-	"10HbQn6BF68dARHWQyhV1g9B228ye4CPqJiGIrcCyJcAvIiWwiJWkChPQT5DHoL0ng6zC7AZQdUaHkeh",
-	"BxmJ8UtwBfVsIn0iEJE1pg22oS0kiNul/dFgmbI83mbxcYakCe1A1p6KQTbqheMJKf6+Qj7NqtCE+3wK",
-	"jw/YAKh1R0VKLkwUODhwpq8n/FZc9/RBRRlPhcOakHyE7Q1BVZ/nwimfZIWqQULqP4ggweHmmhZJ4sji",
-	"oEQycmO2bMs3iiGshZCSiuSIkZDZLuziiou9LK4pA6CgFnjf3XnKd0ZXv+89/uQlFdBGYiM0xy/4Vut2",
-	"pXhJy82L16MzN5dDmZSsKaBo2d3r7AXhClIiogMutqq5y7UNnCdN9octI9naCNR3fL9/BGHrTADQoI++",
-	"wFJTfXiZvlYb3DuKJurLG9xdmCXRbwKx6zPsAq95oJieRCxlJLMcSuOMeJIgACKXBaSxsnD4gi8rR92B",
-	"4yWuYM9bnFzudUUvB0vmW+t3OKPuTHqsuzIr1Id18+Vc3mayvLWAvkR5nGrpmLtb+fdWf6UxdOloYK7y",
-	"ZiROEQT2ag0NHXVPskYdvnHT9G2VfdKe67lXh5TPCCFNAHfTOSKVqHO8ximDN7JIeikPNlBY710OrxWl",
-	"nyUT3YE28rH0XVtZ2Ub0tZBPq7b3GhK9+tpsXFnq7SwyeIkKx/fQoT5xzL9y4oOzJIJdG3QubxYnGh34",
-	"TYaH3SZVu9uOYdzRBt87uJ9gr9v59ttOt7P3pPeo290j/EGb8HiJYBJH3TAzvv+d3MfBLpY6+814COEl",
-	"hfPV+FyrHsxCfoEr8tOV5Wek6XVpFgFNrS+h/fT+qjH6b/eHuwOq6xVfUV2SzojQTy5nnBk8Oq2CvhZl",
-	"QWWV4oM9JweNF+wyO2JXhjsEZDHaLUFvv9vVXfUfCVBJrCzm0Reqb9FSHuGMBD+n7AccsFuDuQxuHn58",
-	"2tn7toE/fVjAdNsb/D6Dwto+DTwnZfsI3bH8RrCZNisgqGzsJK5uFNWXBu5CqzZbMo4QE+zjfMLMKIQQ",
-	"2TLcZeDyKBSlDjuezvJlz+JYUrYUmNWGXkd/au4hG0ttQpInxubUA/YAHoM1K12TwEA7Jxy/DPEbJ4pJ",
-	"JghHAiDD3aSvJ1Jym5JviFQJWIqYPCxKEicAdpQZ22fIv7pwKDKdnx93mTqkgnCY79bat1PKzWzB+eyk",
-	"xVcci6lTRtaYbuBgxDtwNLCqVcFTNxFJZC0xgiMC7AJWxrW7eq+RhzUVRdkW525T94WwsYpyrRgAVIt5",
-	"N8VGkzgVVCSG7MOpP524jjXZ21vnF3GwHHv7voR6s6dre8hWyqn3HExg8EyEhru3ABgvTHZkI4+PwdpG",
-	"PkZtS13RKwC3wF5DrMhO4gLQP5S9loURnkZsIHMsTwjVVKFFJrDsklHA/tNv0KMPdGlOLR9mG9uKjtmK",
-	"xJbSzbE7yB9WnSGT8drSMjb758Lc5jzCgcWvLJJduZz48hrwSvCTW2bH1NfpEd/YHAibaWIQwVOWzWZg",
-	"cSqv4YHqukcV2zEcYPN+OdFfKlKl4YqaT5rfCIWC3i1CnS6ptcZlS7SDtjhnGXq4pdsP2HG95LU839ZC",
-	"fyCxlFTNq1YPIz9cyz8BffUJsFyCd3FqG13zouNYRPFtHDncxC9e/7izB+xxE7ZFnq1tkktxVuQDhWwq",
-	"o3kicdLQRVbyFy1NNs6aPh44fdz39fG2KRnjZXwrbMoFV+wajsbrjUl8zAscaRaWdY1iX/q0dKrd3x/6",
-	"82X6UWRqEIeU8Fn8LTPzFU8StoXH3kAkeuqKejXbrjvp5PXR+XH/4vjnk9cXl/3XR8cXQRg8P2715c+X",
-	"b37+6fj8jTcoTf14Jib8Nt44t/F7uWAjrnKDoRlLNkdKp0guUlMnQB/xU8xY+V5m8W/aokjOZFQERR5o",
-	"nQlbUDdv4ZLncrFeBmFfzsjFB/e9nW1016fmqT4lJH1lood5fLs6X8aWh+6wN1iTrEf+4IKhSyHcCWtR",
-	"D2WGu5NoTZ00HzpfcjkfTvQl4uNQzPJqxV6Vx0kCERxQIyDQAKk27AyK6JlmmRrPRNUArEgql7OZiA5t",
-	"+jJ4PG1cEhOVtZokIvao+9CUyXYXK45JEAbU3SAM8L0tTX490vYZ+o/iOfov86xias7ICbxB3utMJvEw",
-	"9tG4vsYMe54CSShEMFtQSPtfUsUoNYvEvW/X8ytVATNnmGN9hjRRLQdXj5W5UX80N7sgjXodORBaxEfl",
-	"MNpCEpefpQG6vvoY2FtPKuWH/WBDqxiw1eiQb++SbIs522d6rSy9IT4Mwxil3CwqNojTSPXYKf/YJBnC",
-	"CjVHksiFAjKvQ3Yap4fseayAYxr2qtUxxnT2kj/dJrzzj3pzgOvH3NhyPWBWOz6APsNj8HPxMHSKD+Ik",
-	"/g0OyHdxGslFo4+eeISMylwwABIhtJKkpphw1HyGKtqUJ4mgIIM+RChNLhsL1KkQTe/UQe+y+SzUFmQE",
-	"pm5fj4024bTAA74RU3KOZCfYXMBDslFx8W67hLeLAqmzobDgVpVocVqR3uEgtXx5IRZJFqf2rFEeks1G",
-	"vvD3yBV+tfV+hz59Y77a/os3yqdyMVuRlIgyQ58hUSSiQhOKzDni0vnsrRcfa0WmQU36nPRF8X1KdCca",
-	"ylZGGE1EAcusSpvmHJjNeQUIBef0JjTrZYVyWoKMbrASo7mbBk4e7m5V9zOYEFPYww5hwU7OBpngN2ty",
-	"Eh4frE+0aEX1olf5NE6SeCgzbT26xC8gThzulzhlp/EzYjXIDb3ODMsuHfp5YezzSWaBb8alPFLWoKJM",
-	"gYbn99j529evT16//Pn8+G9vjy8uL6B5f3t7/Pb4ufOdIvEZsqP+0ffHRdMrB7Ep6BKyl+5Y0FUd9mzp",
-	"AX8ADLhgDuqxozevj96enx+/PvqPkFiFSiVUZHaDli83NjC19Ofz/uVx5RZTYMc9pOxE6aPKmRt9ZtmZ",
-	"CcLAO/hBGFQHLQiDypAFYeCMVBAGL51XOv3TD3Pa7jWMXIqT8oI7/tvb/g8/X74xFcTwQNv7NzMdlhrD",
-	"dPzl+XH/8vj858vv+6+DMPjh+OLCfDbPas4E2YRochOKyRJpj+3sKqStqUW4oTQRadRcKknA2U9mIrhn",
-	"dF99EFfnjHpaA55gVYtvdsO/7Fz9eYv9ufbd9u8HflSKWznc41FRueCRpbpwLiYHEBHngrGymbLrl3NO",
-	"udr1rXFK4H6Z1pDF2+IYBOO4hTaiaA19VY2EZyuKdWG2EKxBKBBGEXk5YsNMpj02jdN5LkI2kfMsZBFf",
-	"mm0+lWk+Cc0/zg8LIW4oQGCdH1iV3arxuUgStsXZw32t5fJlyBRfbrt1bQhDg7vM1p3/ihsjj6fiJ5l6",
-	"08AAkkC9Pem/7rOI53zAlQix3CNX7HiuhcDuM5El2poplLq3l0ceZ53bbFui5uc/7+5c/flfNyKcxKBz",
-	"XX6tqSFSFAqxhCUEvXd2WchcAQDlWGQkiuSa+FakRemQokCI49MrVw4pnlb5QUaCaolc1N3wnuwRYgg1",
-	"ccEG/ssOO8mBQLfEZVOKcWAtJWyUeZwD5ZoalxK5wOmGRHBt7joslpN4PBFY0pwIw1MBZOD6RstGbnjq",
-	"ErmgixFbqIi8REA4DTj0RnqNicLuAzi42zRQUhA5nnqc7Mj3vNJWuJjwLHLSzD0IQKDRh2iAKUfILQ/7",
-	"G2PL213OFVbWKiJfGKvTFqyXQlnM5HDSJu0GI7/NWW8rg01qmQ7vcGtl02FbvXoCjuNMZnljTjAOGkWZ",
-	"pTOulB+JnPI1bJRY4p/IAOvMvjE5MOrhzUY17D9kz3j92S/0l0StqoUxNSmph1CQbazIzuYpzXDBCOsd",
-	"/tZTjDEwZ9uvDW/UJ0ILRIP3qyCJsiy+RS6cVTXuB5b0GGrG7pi/dx6Nngx3+GAYicApwrhXR28U7/Ee",
-	"wEXtAGOJD/lUtC96OXBYmauPl4DRuAMfxiZFJYG+s4WutWnave1Y0Zyr5inGkg+VOTb61UkU9ILu3k4B",
-	"Jdr7tlQbq8v+53//H7bXY3s2gqDfqdxUsd4eBVQiC1Ui0NE7flOU/nXrD2ycteI2eP0GEQmfqfapAWPp",
-	"JIPP00gLDcj6HvPUpcbCChHtMyU/P0WhNd3tvaQyniFhmylHn1bo9FcQONHsNxdmirFascFxVGJXDfDz",
-	"uwGtPfStopzZSM1dneJ4CZUzn5fSgDZx2brA2wZRgYTMUMqRqP8LLMoMk9n00pSV0Tokrmu4wCENNtAy",
-	"Ku3nIP1AbYLDmyGULQWXOT1iEaeqwz4Eux8CQjoUWgkZK6b6cEH/iQ4OeDukgrItJQQ7Sng8xZjI9iHb",
-	"/TDvdh8O7U3wpyAFERExGNqO87DQhiCRICTEV7xZEcut3f/acgpZ/vzfO1elspY7V99s/3nba9TcQ+qZ",
-	"hU97TjOwAEIm02RZuMKIR10J6DOBUbQKeEh67xAMpyLc2lwq33N4rTKNO2tt47uR0SqRmyryfgr/uyWi",
-	"+n0Hl6Vt8UDB8iy7jEo0yV9yuGatCqJStoxFf6IrnOC7oRM9RWgnw+cj8gnFfYgh+z0tFpBWgmFqF3Xe",
-	"GNmTPJ9VXQKPVu2c93s7T6/e6x7+3g0PPv1XMQb4YccdAs8Wam1FG5uY48hUuuPU1yRDGFivtx6Az+Lq",
-	"z//6AOzh6m/lxuuLtLDZf4z/Z3Gag/mMXz8cfkcv+xT6W4ZjzcCU0K20awvRfkhLnwg9esR9j9mVYORO",
-	"lrOJSJWtEF90qX2P9FBfVXuBI0Koe7X1YGfnAbkCfBkOJREUwxljDwTA6GISis2bppLEgJ6C+tE2edEB",
-	"mXCTPZaUqxn38JYfJGVk6+E4kqkWkDv2S4ddFNxE3CljXE7oxlTFovTDGV03lPImbiLxpG20Mk/NsNBW",
-	"T9SYDE6cX3fLUn0RbVtafB+eXWomb9BOyUSPfX95eba7r1fDMBE8Y7n4mLOtyf5w2ymyTWuJz2ZnhPzX",
-	"D3Kqvsdyd7I/1AtvnM2GZTmRuvcV5dlwaZaojeheEAL7bAvQAdlsuLMQg+1DTP6F5lJi4iYO1o28q5WE",
-	"GG9FZHf9GU3GcuDC+vBOGVINx3ltJRb464GYxAg4R1NTYXE4fejCB8qdpcJuoOT7ib/8PkU3ZQekf7MW",
-	"WRSyrZEEo0LZPn3hyNxyhzN6ymc7WFmf4DJXK07yKZ8hObfKAXAV55ADtMJYd6oHjliOPH0NGdWr7Pak",
-	"UnJ2pcbgXovOL1PwbOVtdFlLzaIVEwOES90ITRvul7td/gw2xAXm36wx4mqs27lkGbJhtzXu7sUMK5Hu",
-	"encKLpg1JT/oqhUlP6wXzQfISuKRwLx8BO0XLmJtc2szhGBIBiNtru0VjkkihOMMHIeo0ZONpshBdVcf",
-	"7buJNC1BxzkeOErqv26Fp4SV8YA7ZBB0aAueJbG28h53GWUJtcw48DuBL1ex6i4sXB8HZTCPIVKW9pBI",
-	"wjUoW7ShCcaOCS9l1y7NVIhtKLEfIN0CmgOx1uYikfXYNY7+NUUfUouys/fpC3Dkr3E0rvEaoNwxMSBI",
-	"8iq78DvsjV0MUArRtaSJNb3gT6CkHmRYB78/ZrpQpLuSOlbUAkql7TI4aYi2IpdJZF3N7aFKbmCjxrtU",
-	"4JQ8qT712jq1zfk5tXWsPPBbVnchfA5tJUubPaI381QrHymkc8ASqfBC1zJr22S3jniczDMtkboOQ6oe",
-	"Rn8iaCZ+AVchXJ/ZPMxHeyVO2D3HAd21n58tc3jRp6u2XnktTYpM1VpAwWZcap3617lIdWP3Dx6V6v9V",
-	"YwPdXrf7kydH874qIJoMrTby9U6Joc4RZkiGazmD3ea0Ub80xzODKgQiRWpaPyTaRB4qSW6rQlV98tZB",
-	"whKGSxXJpqLynoljl6kHiIJKUvYaFc6BwpKtYlgtg2mX2Vz0ypEzT8EeAINSmR5IWeVaTccFyXbYXuis",
-	"nDJ/DiwW0ASwmiqj6F2trrStDaSlcL2PrF+LIw+hNpApoWG4mPGcWBPXqx+o2EQTm8fS3SCLew0qCiLp",
-	"YE05df3X7YeR1FZIX+sApTAETdHjGoDzhcxA64CwBCUYk/oDQ2vVDy0/kf1QpjCcAwFnHZxn+hTDpFbQ",
-	"Z1LKOVOJRHYkSKAQESJ/8cjLhGC/zrWQyYhUjueOBYzrmsZIW3pWM4ox9E+gcpmyx2uI/h6XAMKPvIWJ",
-	"jJisT12sDHjBKbhOOcFmbPS2ATawprzVmUUfNVG29s2oyxRB0qUtg+V+4hQ2ulYH9HYmEkqSpYc4X7Ei",
-	"VH0srMNl+vkQ6log2kNiiUppkc9ph4cEkwkzrVvDxUlUy/tzYCv6pMAhO9SSDVmpCGrilH1ohn9slFZ5",
-	"KRv10YKaGmBbuSypplWtFEr9lRgNhd57tkwQog2Ip7rwabPSBFiF1uby84G8FYckZSBrArRzynnNxDqw",
-	"RGjUedzUNoMbwYS5LFJggXQuq/E7gaPUxI7IpzoyttVgibQJRQpsSYctvH+ECIpdMbuJdgsa5MbKbVHo",
-	"2I8OpEsOqRBSptAF5wn7t6+P7IT2ixY4a7+QSRUlZ4UGfTGfTnm2bMi2nk+RHRBDbx4qTj2FuKNw61Qi",
-	"+S5pxmfwEENqdCFJP4uN2OefaXDhFS1rU+CmUOp/b1PXzq1I0cLPkvBcpMPlqU/OUCV644+21X1hyBCG",
-	"6qkDSlV2W4zi7FG37ZVPH7W+8uldWJ2h1dgifBs+yTc/hdH0e7sC7wUxWiVfBZgOQUDbxU/7r2UNw1Lh",
-	"jhaT7eCI1l5dYxGmZeW+tXii009nxTqD5TLd+Ea1Rge3Wd73mxEOZKlIno1+CybSPFsiMHYUaw3bBdXC",
-	"TSXQrG9Z5xMqcuwLhO+twge87+/85IUN32eCVmi4k2quWf21CUvY8EER4dE7+te5lsMQZiJTLc5YJLXh",
-	"M4ZSHvoMlMktpIwbWCmo1nD9N3rdpqRO8yTB3/FgUrIZPLBq0Hbf/+df/uWbDx/U1Tfvv7lqgxb4zOHz",
-	"sEz5zg1LKmGTzjHVgWqHY72/HtvvdpszbY1DCBTmeV51PliSGEUVkszeckzPFLLpqyHMQ8iAN4+H8oN6",
-	"Wgz+mFxmum2Pug+v1jvivQm6GO998yoI6ePblN/yGIu/Xn0Kg7kSWX8s0lw1DiF7q0S2AxcRx7ZJezBQ",
-	"Aj1fO8CktlsGVwy5Ek1Lqpp/UNmHf9r576ut92znv6++gc/bX3xZfbo32D/s7pCRHIK9WozzWsg/3F3B",
-	"9OOTyl8Wj6QY/ztgWPNRHAlYgTvzWUHnELLZhCuhdWz4UPVptsP4xlHQCw4Go6f7o4ePnjwZPDyI+GP+",
-	"cCie7j+NuqIrDp48fByEgZzn2hYF1xNuRS219XuJ3W/Ne+BSfbduFk9A4xXps2XVi6l/0Ec1XXcKXs9w",
-	"1fO/few+/8IA/+zjC87DncJs8bzm287epytDRQiJnZjXWWUg1KewPqbXwJ3bRULjBoqkPIMaB5YeDFHS",
-	"JJra2NJ2vtZwrsKKe0MXfyqm1MOPBgI0i8j9Fk/bM/DjW85gitYTivrLqnlx2j5Eah2m3VAYbZ0SpldR",
-	"MaXFkNpB8qlW5QH1Fjx1NlBjPVPzIByzur21wRKbmUdYgha7BQG1fMQT+Gw2zpmMjrBWblBkferPR4YL",
-	"9AL1Zt1+vSxfShlhzbCigiv88GzZUAvH7M2iTVUZ4N+03mdVtvHm5ggOUKgHtfY429bmuV6Z61KP5iq+",
-	"wMwhEugeQt/NxcjIDHe/AaGI+tMDRYIEUTIWglOhaln/KpjupnfhK8ZSRr46cV9XLq6JuNxZSsqoCQlK",
-	"aUFWYYUWtoKXgDlqhMMms6/MNt7stk0EKFUXWM2l3r27TPVurwp3uDeVjKBdABUzadCqnMhiQu20WPRq",
-	"Z9/LJGqm7aIoUViU4cjAvczx5rNMjjOhVI8N5RQtNht0m9FvFrvHsNypArTgrrgVab6DRj16P/e6D9kx",
-	"z5Il+z62T4pzgPDBMw4NhMHs4o5NCNaWz77hTglNPiXWR8ohAYptGWjmdoc5pkPPZe+iO89Fni13+ggj",
-	"OYMKuRwZeaCCPC4HLcyUqTMBxUPChq5O8mmCXdSDXfSH2BkhD6ZE0Cn4cOISJ1BFNTPa+uQ0lWPDwDWD",
-	"sMJ/S8Yjd1XRG9yvnLe5Xztvdr8ut6L0HGgR0qV6STY3c7lg3Q+PA5dCLCF4AjKbnUy0bBYoaeMFOeXw",
-	"KmaYpMtmw5R//Hko01QMyU6imPiMWLACsJNKl1gq7Z+V8QE/7nZr2nHtyW5UDF9SoXbBre3cU2B0Kmcq",
-	"+AEYCARQTCFsiLGzgVhKJOYtEddVV/xh/T1AAzsTKZDywqdWmX7ra0kaPrHW3Kx6PeFdnzyDXQrzdsPm",
-	"3DN9OE35EvuD/MuhC72dEL+EXh0UkAFOXJEvhJZAC4lhSLxGi5CD6u0hRScxN9IJ6wznEGpHyYfjazY/",
-	"UBHeigyu2YgtaK8dK1fDWJYKFviWdX0gucGKDydSCQfuXi/0hYSxqWT+RBlX0GVynkY/Z0Te72tJxtNI",
-	"Tu2PdLwBBx6/+Vksphy0SPHrHPT6ItHpZ6hfhGQeyc98wTO/Rl6v0FfJGMaE/KAXFMkcMBuGwk3Pm75Z",
-	"P3Umhh3Du2Y5ZXrBziMPdsg811+BU9kC5hUFyl8VllrgVcycNAS4zBZvduks0DU74xmfihyzQ7zla11i",
-	"bA9jj6crCJLWG05NZJaLVEDEeP/RYzac8IwPcyoC7PbycXddlAt7HNpxvGpe/qVi0eXZNSXxg97B3n7n",
-	"URhEsbqhb7r676mYymxJ3+ztdfYBRAppx4gYf/ht56A2uUBL9dakrdbnxGXPeqAskRWLUzZXInSL8TfU",
-	"IrOid01dsqKD1XacOpRhlqkLy2IV0bdi5Na1ox0ZU2mA6y16FjqRwAeKLbI41yoGu5XJfCpU60asb8d4",
-	"Nj9159bfGBOLxOa8PHt7z01oeDmxkzoTc6eWrHm/G8NdZQhVE5gWMrtRiIla3NeymK6dC6AYktlNnI6Z",
-	"EjnbWjiINeOThgyv7XucI6jp2cpUZHGq4qgWK7mvAaKT75z76g9QbhxQ2+Gx9BV2clkOesWLZTkt1vHI",
-	"UY/UV2ilVhovJXjlLuWNSFu39Es3bYW+9roxb8cc2dytWYL3sy2esvMXR2xvb/8hU/NBJKc8TrdLZk4T",
-	"pPtLZg/XyhB6mLWc3hRp+KUOJXwgkkpnCoj5l6NRo9afyegUmAPVCookrSLPlYD4GayWyIQUgWkSJNhE",
-	"JiTEDQ0AqGIyEg+gYDAWLEc0rpwnEQFPnScWNu0h4+71rrVrTYsCrdrtsK+XWDAtBqumY7XVqRrKSskI",
-	"90eLqll1rbsC12oiea2VkFcI0jY1UAizrSC/dop2IE9Z14GoUqJIBgqwKQS5Qmw0E8K6p6Qd1RYmdEnv",
-	"/ezCoWbYNyoYDIFn34jvN5vrzpiXa8+bUTdbwbKBAMea3oEIG4aivoRJgAy2hcH6GYYWSIceLO106pmN",
-	"k0Tvs4XMqDbwOjG/7zfIi9larKYKtx02YFpOnF9cuV2cGZzsVE4d8lv3PHJYwYtTy7nAKCloiDnY+s9a",
-	"jtVgEi2QsFSx0qzYFebZWSYHCdbarwPER3PFE+QqgJXDtvSJ8PTg0ZPtDrseykiYXDecOegpuKL5VAuq",
-	"HKrJH7JrLNx/Td4JdCgiJITn+OjQeKAVCVU3H96xxl3zEZhCgziFdQ6Ok5zHSdUV0GM7j2yBLHxQz2Ip",
-	"mt0K2GQqeHg/XogrrfWrnAPWPNjls1jtOhHHcSbns07xxe7tHk9mE763a+dU7dIe3h2C46e42JQcnaug",
-	"d7C/r1WvHI7py4Ih2YyCGS9aE/Ms7aViKlSsejNcDj0zqHXj2luQRL/kJk7BjUePYFxh4WuZ6VMMLUnj",
-	"0zOHWRtIgZlV78E/4bMZOjUmeiHGU2fh5JJFkvEBnMh5rRLwU1+dUjPrNfpl75LVg4lZuibM0xqbUPd8",
-	"1WDkVYRCsXbWeZr8gckG71Um8mxZz+CpJ+JLlmdLE3yJU7P4kTTK8WmT76pcULyzMf16kQVa7+z3l5dn",
-	"DC9gekXazCwKVZVKzz196rzKrbDqUvbjbmmzrrXexUZiASubbBZDIk2iTQ6paKnwcUzVWW8zPhQnDR7E",
-	"dw+PauFnml8shY1MFIolckwF+iCze8Zr2+uhz3uYe/nt++zt+Yk+AQR0g5L3LKNyZUxauCn9NVVw2O1c",
-	"hyhe6scVgDeG8yzOlxdQTxVTBATPMD3Su9PKN5gdRzcVJ2DxlOoQ5MDCIkeOgdRjXNv5SqbahLD5/npM",
-	"+mcn5FQEkulIUIHB2BRaOcSTVJm65gbpSSfoLJOIoy7eay9mfIjamIkp83kUw8Rck+S+7rDXNtslQbVD",
-	"sCweT3JVelQncGrSUt/teE+gBK0dGnp2f55PZEYlWBqyPYDDiCt2/QweyS7fvDp+fY3kaxiuUHIqMAvS",
-	"RnYgKGhiOCJjpReB2h4aLhUzELNMfrSk147h6o6+FFgmAaoqmuxeSuADAa1bja8MTJ5H8Br7ulPubCGF",
-	"ZzFxsTUNygZr0PuIT59Axo+kB4i5SIu6Kopt1aI+mVByng2F2g7t4jOEyqacg5YK4uMs4XGqKqXAOh/S",
-	"D6k5RBQRVYJ+QhldTnlwVDzsG43L2D8VGLDv6fH/kBJmAh2YcIxoHUzmk2ppTFyVuA0wbF9q1+2era1I",
-	"JjSbJVy/wUdF7TArzYScJQLQQVpyKqFNyqWzMKlimh4NPPCBWRIrotEQmJrF8NRdoGb5jQ15lsVa8GKb",
-	"e+y6NLU9VtoUyL2k98SHtHlTaOUGd4XeB2zrDptgO/yQXnvXdaVFRhIhX+OlJYTIFxJEvYIh2WH9Qnj1",
-	"7kNmQbHNeBQLyz4fKzUX2QP1IWXsRiyRPRwJwDEIymuzy4YyScQwlxnbgh1vyqGUm7GN0td6cmZST7Tu",
-	"k5HnPfCn5ES9RU4a/+jCJBmYgy2kFRt6HJqZ4gZDwKe7BWo+W6H399h1Tbu/pgrHiqn5wO52dm3LGVyH",
-	"7NpQrsPF+lXXmMV53WE/xIpAPkgMWPj51ITQ+oWR4bioODGwL/VuwY0ByaZQukMLaeI2k5ivrbdLnHfY",
-	"O7ufsUnsms/ziUhz8stfayX6Ws4QhnKtJ1HfWrQPZyFWH1IYwKgocG08BrBG0+UhGhkIQTJ3sV/m0VhE",
-	"lKZCCugHiHLHQ0GkxST3+zM+nIid/U43CIN5Zgqmq97u7mKx6HD4uSOz8S7dq3Z/ODk6fn1xDPcUuqM5",
-	"QVgT8ruoO24MOyr5kvJZHPSCh51u52Hg5PjczUL83X7+5LESe78HY7ESrWn0Ee/Kf6AYFDw7SQGcpXrs",
-	"GnLtr8MCLkYZHDSf7NrwS1wjru1D6kA0DFwhFYcFhIys/lxKzOAsqGDhgQd73SKDF/K6BmI8TxlPxQKW",
-	"KKy+6wXPh5NrFw9CyI8eZovdAusgqMwh+/0DHPQfgh77n//1f0P2gVRP+uJTyAqq5jhHjI9BoOkbYan2",
-	"nz8/fh6y0zfPT16c6E/Pj384vtQfnr158+q0f/5Ky6Dj8/M359B+Ch3A2VStgg5Yl0NCAl7nper311o4",
-	"f0ghKkmy1fElC7DJoPd4ysLMhAXuFiIqtBghS24qVQ6QAJ6h2MTKaAhq+pBC0QPSJg4NsAkm6WD/qQfD",
-	"dw7nazHsWFYchgxPjbFItfgQEcEotbi/1hKqqtdoqaZt7Ov/+V//V0+q4RwvDiwLtNT/ijTSK3MksymR",
-	"PODzd8YStA5YHC9AIaWh8Ev3ROSKRRLARkYKAoklV3oRFpW9jYDEXUEKi61sZFjQvT2DfU54D0P+U869",
-	"SZa0QAydMwRhyK0GBnjR+gcMi0bKjKllmvOP5VBNLvj0u9uYag+D+guQk0L7hWdf0DOMhcDb0H5/Cls0",
-	"3VRVaNP0HpuKnEc85x1kRi39SSWhsRaRjERIboAO8L91WJ+cNL6YDHKgRrbOfQ9rZZfHqvS272yUo2Hc",
-	"4GX3NG5mJ5oqleBHOnR20gNVjIURqsjmZrzUUINepojVsH0CMIJ31rXoLrW6Tl9h3Sjrawl4wTa1Bhv2",
-	"Uz4WjjPc1zxzS9O4en14nvU4AjGv8hAKlSMpAJHtHZqkCFiYGOtA0WLK29hqTR3WV67AmMAyamq70dF+",
-	"tCW/vV143GZhfC8XrPI8Sxzb8v2nuoOlRhgU4PFHDimLr2X+JolEdjnhqZderbZcDU0dQkEguIOkeHiM",
-	"G2MsVo2NXNRaVSV3qhOmrihygGeePt4cGmF9QmKarqmuX3HWJLG2LrYmPBkxnkLJLSQggY/bTW0vH8kt",
-	"N1ELx6dnoKljesUCmxSoLkhipFUPo1zYzGGRJCyVTmSU2+O+oTNgwLzTb3km5c2UZzfqM6fFNNolD7ZZ",
-	"46hhZugxqvSGlCgo2cQG1JoiCjnFGuHMt76/c9dwU1eVSKOTNM5jnhzDmzfr6FURLgdler/bJb7d3JRy",
-	"KOBHu78o9A2VSP/igg6vjW5fRBTeX4WBNseDXlDVJ7SOgQE/kLb6RVUJ1AsOnuztoS/V9nclIbDvHeCl",
-	"qot5Ou4r4jRREtjmKyMSGh4HZE+y2nhH20MHOKC+htmB3y3E8DkGKfHOvTvf+fCud+7dubX7T+9456M7",
-	"t9au7jvc7bjgQV01bvP3V3rz+52i8JveMsowBYEy7EWuk5faDV/nfAy5M3Ur9upTTX32dai4ZNeBU0C2",
-	"tfIxf3510wAzXqtDUTCtPJPRsnm2zCWxqG9WFyNIgmqvhaC6m2RYLRVI3wYERI48af98+7z79M77fP8P",
-	"CbGJhMA9wTjzbItVEuFT+CUcZvjrJyrnJ/K1lO4IssBKSBlFFKDkvJyjn9xh1wEKGsUGAnPG9AbRdq1M",
-	"n8OrwBPU+Xu4LPD9Xrl0b7rPrdZsSJ25MPFfS8d+MR8OhVJBa22lGBd6mEcmnSBlFDDl/N0EycEf4mAT",
-	"cUBbYWNxEPr93F9/L70U+f1spC9xNv+xD/5Z9gF41e+wC+6sJoetLkZ1Gvw4HgTNXy/evGZTkY0hhD+c",
-	"IID0ycNvH28fMk6uWiUAq5fOcZtRqZ6/y7l3phu5Xh1v2KjQ0R3o6J89p58+24Fb0KBDe3v73fbm+Kl+",
-	"OjQQt3QBp8qzufj0DyNSrHsdM9T+CVX9g69vJOw9+sO8+ErmBTiqAfRjwlLgeNhcsM496oUNd1T99QZw",
-	"jlQS6BqvmceZ4NGhDTKXciZiIEwpkxscdJ9SdUCqLoA5u7lI/y7C81yA4/8reTP+EG//ROLtDyG1qbKH",
-	"MbQ7OUEIoRj0ftd/OVlrfq9nHwpAxmkusltO1ElE5KNFwFBOpzyNOuxHzAoDYWn5xlJZSk4HVn5Tahjr",
-	"AmRyNhORLVNjipwpoS8waVUJz0VGQit3+cxiNxtLP28kswLwp+pC6GI+mMa5kzDaVnnbTGbUE1O/sk5G",
-	"r7UFtvwiiyYf0XIwKe0l1jNuebrbiqq3qQPzwxJ6rQTVC5kN4igSaestfynlKU+XrTe6y5i1yRZ/AZfB",
-	"trabs89UHIkhRzxGkeVpOIxmMnJ3KSKzaG8iYJi25u3eLkcvV+PmfDeRVK2coKUAxkLEKhaKw9InthYj",
-	"5fYjbLoBGowA8dAAZR3EqyFUP6wf+ohKw2QnRL3qnczVDVYYQaWEiuQA4lfYDCHa2JXiW3o3r9rJ5+I2",
-	"Fos+DtCX2cX4cHzR197A+G7kjvBtX8vjSWh4PdqRJPog+sniXaEOr5TRH7v7s3d3ddzhvMOBxilo3Nt6",
-	"O1fKwzW6ICkVAQGySazya33W+nDfxGFgYxSHFiUtUyzsbmEVkKRtsNpeGGLfbV8bBGKpKpRJsiuVvvdh",
-	"LNwg7kbnqeN+asAVFoGWcnuamlIi2ti4LdiMNW6wH0rYyYZ2lwbys0GRmA5SjMUDte3HSRZLCYGSIgT6",
-	"qzLkEX74DgsihPrnP313xucKaCfvH/S4ZjSPDOivxbVnfCwu4t/QCfnlJHVx5yoIjDvDIdJy4Hld5FqA",
-	"sQ6L9R9eTLfBtbyUqfinkOmYzFVi0TJkA7QpZhJSeanMrJ4nQMmb9BpH5sepAtour8wvxZKLyHG7Y2As",
-	"2p8C3jCTs1CDr7MfWuyFf4K13sYj8lrmL+Q8jf4p1vubtDQFVtM3BFZ64T93D8b64v4agSPaQEOR5fEI",
-	"ZnCFJfRmVEl0IbuEozMlX2KuMdo4ZF1A9ocKqRhhxJdFyh4mHpHq7OTUPwAsveJL9FhQkWGhbPqrsYlm",
-	"MgqLPWl+vqCkQ2NNweWRQR3bmyknkYqwz+LRSPR2d8k9tPu6f3p8cdY/Ot7tHx29efv6cvfszfMO66sb",
-	"SuhB5pyF1OoP1ZLXU4r0F5kAvsK7GV0nSs3FUTEhGxteTrzL0MX2gh3937Pjlyev2dHx+eXJi5Oj/uUx",
-	"Oz/+29vji0v49UN6evLyyenLk6P+3/qL/vNnP50+O335bPnry4vTg6f98fHLoyP6vDj+vt896T978bdp",
-	"f1/8Ovpt+u7XX87efUhfqPm//xS9+PEZv+nHj4b747SrFi+e9KfT6UjsdW/564c/Xfz20/nFr8vBJH6e",
-	"vZ3dvn01Wcjd/afD58///bcP6ffP+u9enO6P+8/7r56Nx79Obn55c/a3vz3vj1//tf/82ct+fNxX/Zsf",
-	"JvOzp8eLwTy+SF6/mR78xzz78bfbi/mjD+nBMt8X3V9uf3p18NPH8dujk78dvXopd18/VWfHu/OP+W+3",
-	"o4dv4x/Gu/2/dR+9+eEyeXP+6+vJ/OWL+Jd3Py6+++5DCsNx/Pr5iqFqj4pxptLK1vuyc11gj9mEjZNt",
-	"J/nk2fj50VH/Qoz7i5Nn/fHJ3y7Tv3b/Y//jUdT9cfLTw+Si0+n4R8H0PgwckdHmjR8vj4767+b2jef7",
-	"N4+G3cmPg+5fs4uHs9dr39h6vGH/RO4GajghnR78YbTfg0vOGU+bcF7yX0Fl61W2u02lbtTYTNIry6U8",
-	"NImvWsrvdbtFNQIn6cwrg02ahprEM8hocOvxJXJ8aP3cbZ0ERdPv2V3w3A5JG1+BbYVu5T+c46DUur+H",
-	"F2Flm4oq1ujmHckyp2NwEgFRjjcTKYvHWMivMcWsUqiS7/zmrVXZrpkijUTElEQNyUG+AsIbAK8h42wR",
-	"qwl8dSNmOWYfx3mod8gIyk8ZJvRMwFUmiA2sXSuy2pCHsp7HBgsOXBYT5CbHtwRhME8pit4qra3SYw4J",
-	"ZCb9KFYUsWrMLorTyuJtV6t5TS5oaS3st87mdAtdbFSA/b68XsU43oPLS6u4cdTg6Cp2aNnpRZsjZLh0",
-	"QkbrpLy78MfvaGHSPX/6bsWm+0o+sC/p1zLSfZVTyyehHK4BlcdJwiZST+qW5RbQ6wsjSDKJBBTloiJJ",
-	"eHxqEyUTPNr+ww/2ddWkS5ihXDieLeVqH5ngCryXqVgIKKOcqXyV7yuO9Pjmy90bsVzNLTKbD5J4CJw+",
-	"xlZGrh8o249W845hDIJwi7LcX5Wy/6AzWTYLb4yzt9ruRdqhpe36FBhstLpIPFmpEBFLpRs1pUpkjhVO",
-	"NKZiQXXSlaGaAmQDhozQOcB1v61PAIhIp0S2OyUdER9mOItKfDYrON98XsATmpNXekq+oPgovadBfNAU",
-	"G+4iYHT6w3Sp7UnYFcCIbMgEcQc4ewOlpqHLWmXH6JVvFv6ucup+NXqhy3ulwf5o9k7vFrxTcQrmRZFc",
-	"5V2htaJkX3CVNtVBa1iwpit4fNHEmqp6KVBNIfU4aIBI0AZtNjRr5gU7NtHJ3z66dddcby6Hdv2xPUrb",
-	"w0wKmR/N5ei826IBqftKWyVkLQ+TucoNVWAO1PPS+x4bNkJiNbfgHRFD2Yoo2uoJrVVD9Bgk7Esbaz7T",
-	"lsG97K2zuX9vfTH8m39bfT0QzR13NykWWOMfzFMqpvPlNvQ/dPyrhQw4kukoiZE6/h9eaFwIYlXbVFbQ",
-	"EepgZv/REDwFrPUP8M4f4J0CvLPgN+IPuE4FnkCbZZWDg7b6CsBOMVF/uCv+DlBMUcPuAJE1sNBavLWi",
-	"yk82X4mPAegAl2EJjhVejAYuiEL6GBaIXSgfDRiFr5FV68VBnERiOpM5VJ55ZyhXHSe8ynkagWb6m8gk",
-	"BaSIhkIPD5xGhEwocs2yuT4iAGcOfdQ6K08ArV7KOgMUuJJQU1c/cyeSi5SIuRd86UAe5GjkDX95Ujag",
-	"AH0Fu3T/Kiu85t6D4Bu9G5/eqJ1qSW5r9LkL3pa10mP7/yKg6v89DRTqzPNSHNQ6AGk35hK26CpFdCaj",
-	"nbUJXC8yOXVp0EOqeQMZXJySMDoMiLvjXEyNiCDaXEPQb5tnyJZJObNl9FAEFNTLMp+Aa9WmFkHOCXDV",
-	"lcsGXJ+9ubhkRqu+JrGwSRbXMyKK/BJyofqWrywaKq9fk9CFows+qETKGyBqPqwJaCJHFhBngcn8A2Ny",
-	"L56oaroX8PRq/WPNJv6HNCXPsN3r7UhQsP4R7EfTkH9WOxLa/4UYsZsC4GQ48iS+FSGUOvXZj+da0/vD",
-	"fiSBvMpgxEwBn7UYumr4H6kef89Uj5mEIiw129FGaLXqQrYR7IxV5iH6+hsluCn/bXLmwaQq6voYBg9U",
-	"4q/hn+uQiUQ1XKroR7phweP8mgLCKRLW04VYZkULf/tUSSEKq85VARvlQsNb2vITYPAVeCx6ulOBY7tK",
-	"PHKtpyMRubg+xGqvoHTA8TXht+LaFj5DZMhYQKl2kZZZqeGiKB6NIF8Zi3aoPBN82ly14xzm4i2ETGzx",
-	"DsuTghVow0LztAQDuRzDnHtN0s0jnlRXpx6TCWE8OAQLc6itkzoFzpSpmecL3gD9NvZv3ams5ZDhpzc0",
-	"61yZ5O9Dloj/n71r621bh8F/RchTC9g+zqU+ac/TeRkwYMiGYdgGzMVqR1ojxJVay+4FW//7IJKyFV+y",
-	"YGv31Le0gHWhKYqkye/LbgWAnzechKBhu5Z/O78/jab/jkGCW5U6tKYwDk+hpjBNI/v7wOLClnRYI4k/",
-	"9mngu4RLEQm7qY0caz5iaNBI4q7KILh/w2GM/+2CwQdEqDJAmUJY/q145rEZha0fq7OjhzzRHIE8fnyZ",
-	"hifn+DOJj81B4mkA9v277D5U3N5nEfsfAbTp/QPpjtMJ0N8GFUi5JJBo6ZyFYje1FBVrqPcdz7gNJJUS",
-	"652IlYuMU+mKXAuOkV5XgJ7YXVqJBGtjTL84RkHoCAca6CvOWOaqarwcXoenxp8PV0qGF21jD2M8F3b3",
-	"uuDIkpOLjVTc2lD6l7UcG8fKDASBoHf/tWsZLfKETf4hQP4nEu1GFJw6lBoYBWSMBgL6XHjWFkPuO2kE",
-	"voGd7xLW6FzXFZOq0mzF8nq9FZUJ7E+QRLII2HS2DIDpR5fsZDrDCt5Xq4/hNLOy2LCjZMFyWZljq1eN",
-	"WfvHdy6vNK8LzVa4BC4vhanQ1uKUjj/q89v3Tjkv7NgXLjxpv58HLIadK61E5O4OenxFQ5uALVn+UAkD",
-	"2dyA6mLlpYJyf0VVamAu8syIZFGXLZPYdca5NXzsDZhEiZQQWIyY4SrcSyDaf3uOWh4yu/AxNbDLHTOQ",
-	"J4tkBiW2jcVczofKsOPw9Gt4aC32Nzyc7hCA3ptN1rDQUlGCi4isTmcFiLalKG+vxoKwfshJ8jQvL/Ej",
-	"uecJtDrYOYlOVLiO1r8otN6yrNrDkAJPjPJmzGc+b0Yy/wVpxnMGBL7PAd7mkD3eaYiafE8d21s6OUvp",
-	"pl2mkyCdOEGmzlak/ngmBZqHdEIomPDnY6qG5ZRLlYFIu7oz3HKEPhJyNAxsoc/K4O/8JYP0NN+zXDxA",
-	"qRw6s9A30PK0sCNwZK61PaTIGgx3zvG+PBN1r+9B+uqnhXfhvqh09aYWNXRRXRmcnJeZVDaG8ZLZ0qAH",
-	"MdLjBLqE34W6ncfYjcUHAQR1WX2gbTxPtpdGx6n+dq63mXxvjreEtUFTzAtk19OcPHzdWFlLGA8IxKk6",
-	"bMHMCDGSzP1NaL9z+xj0pA8Ecq+VkVz4NYhRj4V0kE40ovlC82AqcRWZ2/XZMl7GkBqjxQ9FjUAgDRGz",
-	"VzffoXSG2NRRsPUwBkc82R7vMqKTWeuC+rwzKkl1z1iei7FV+s5Q9PBgXTgEMOPMaG9Ml7bpj+lABbd1",
-	"LgqBqbl3JWRdRO0vq7FGZvJ4/vgzAAD//w==",
+	"7P37cttIki+Ov0otdjcs9UAUdfOFio750bLs1nRL1kjyeKdtrVUkiiRaIIqNAkSze7Tx/es8wHmI82D7",
+	"JL+ozLoBKJCgLHtmImZiok2RQF2yqrLy+snfgyGfznjK0lwEvd+DCaMRy+DjJcvzOB2Lv7BMxDyVX0VM",
+	"DLN4lsOfwdWEkTv8kfARySdMMCLUWyGhgsQpueBFzsS7WURz1hHlJjtBGIjhhE2pbPw/MjYKesG/b9sR",
+	"beOvYrs6lvv7+zCY0YxOWa6Ge8TTPE4L5h/nlOU0ojntDNVjasRkRseMDNiIZywk8zifwLeCTuVUEjaU",
+	"bRySOCexIHxGfy1Yh7yf0JzMqZCPZozQJIGX8njKyHwSJ8y0LMhcPpExGhGR0zQCmuQTNiU8HbIOeZvK",
+	"h2lO8kksSBKLnERxRFKek3F8xwgvcjLiGf5sBiQHk7FRIViEY97vdg8JT2FWNOVyXJWlIXLiGU8SlqlX",
+	"dro9MmBjHA92TVM2l4sSS7L9WrBsEYRBSqcs6AWacKU1m9LPP7F0nE+C3m53/3kYTONUf7EjVyjPWSYb",
+	"++8P/a2f6dZv3a0Xn7au//AfQRjki5lsV+RZnI4DuaA/0QFLLmGSPKuv49s0WZB8wgVM8xWbJXwxlduE",
+	"zOHLRL4uyJTmwwlJ+TyUtP6xGLAsZTkTTxT9eEbEIs3p5w55OyLUaeiJ0G3skx/jl4RmjNymfJ6GatUI",
+	"zyKWKYrGGZGkEZJg7DOdzhI5nZzR6fd3MexSPyGT0iwbqLnT3d33kegM2vDtcNm6Xms++IUN8/LARvGA",
+	"p3Q4jPWwZjSf2FHBP2GQsV+LOGNR0MuzgrU9nkM+nfL0EwxOj1LM6LBhqHZNkILyyfJgIzaiRZI3DxVb",
+	"f4TxYkNy0Od0zC7j3zxj7udkykVOBCdTmi4OgcY0FXOWPREe1pIwGgmSc3guZZ9zeTRFh/zERjmcaJ6R",
+	"bk/yjdKsd7rdhh0TT+O8ulPiaTGFd7pw6vDPrtkzcZqzMcuQU0oqMZG/5FHMkFkWIufTfpFzMaQJg8Mm",
+	"h8/SXH6ks1kSD6mc/vYvAnl/O8rWGjb921XCb8SMpwJH85JGFzjCJeOYZXyQsOkf9HgM2eQbEU75jiZx",
+	"FIRBxHIaJ0EvmNM475GDiWSYkqfSJOFzJh9hWcblxfHh90B/2QvmE55Ivj/kklOPMj4lXVjIp10RhMEo",
+	"ZkmkWg3C4I4m8roJDibB/XUYiJzmhQh6+3JF8jiHjSy3u6K+HoMepFqoIkt7KZsyEYuemmNPz+R+zQ19",
+	"ju8j0evnTg8k4gyHMorVxQOXAx3mh+QGCXODJ5MwOpwQmDehOYFD2ZHDOuLpKImHX7ZgQ92Is2LyyFiO",
+	"TBQj2DbcaytyftTzYJ9jAQfELMGL8hLIH5i8SAexvILz5eQ343pk+uMogEdLYcYZj7yuDskNUuGGCLqQ",
+	"l9qC0DQicxAPOIk4UP41MMYvOyfyUqaJQ7ADd8/2cZ31nSdYdhcDs5VbhJ3IE7A/GL3YHe0dPHs22NuP",
+	"6FO6N2Qvdl9EXdZl+8/2nq7a3moAj0jffrogKPeAYEQTyWTtfn0NpI5Y+kWUG5lWnB37C00ZmdIF7EQQ",
+	"o4bABKlhgqJjP2+NM17MnC80mc2tRsSEz0qbec+uzVmJiS2hsR3qI2/iIQUZUk24vmnj4YRk8XgC/G4a",
+	"CxGn4xAWg2dSUJsix4kFrMsbnrIvWpKxbMBZDY9Ei3K9vHcdGdbL//MmTYGinpBrwR8E+l8KAQfXuRlM",
+	"B6ULYafrLiBJeDpmGSoPyxcRJvfI6zdL5B6Dmdzo4WpuDzdUaXyHZClBYzxdVqC7wMPXQp5wlpLOYqNk",
+	"Bnc7QagWF9j4bZxKyl4iMcNgyoSgY6ZWCyVdMqGCDBhLyZRH8SiGw5ExCl3Zu8ouSfCaxkmRrUFcO0U1",
+	"EkndL7/uYCM5E6FjGqfA9mXbC7LgRUaGE5rK3cfx5mq85Rxi4CvRt7/nLlAt7ZCrss6J4rJA3ZMSNQQS",
+	"8WEh73KUqR3FoH9+AjcPy0LCU6uUS1UgNK1ZXR1oQiSlsYs4F4TPU4KrZTQiqZzw/DUv5Kb6AraT8nxr",
+	"BK04i5lyUpV/1cFaQ6opLfB+mfPrHpesqR3Y4/KNjCnuIIrhBAWYOu8HOwY+CqS+4vyUposvonTO+ZbU",
+	"uuBE59miP8pZdokiutR/HHLtuueBo7KmhV6xnGyml0ek2inPgNGCuUYyT5ayiOQ8hBslAQkFhUGhbtVD",
+	"kmcLzQPkPMmFnPIWzFnqio55zvmlrrG+n7AUFFDdHFgwlGLT8auSz5/ur9Yl78PgXUqLfMLSXK4h+7Jj",
+	"VFTacg6TYJIJkpzfslTLSDh90i/yCc/i36CXkFDRIy8ZzVhGrt7+eHxWOkE7dku8n3Aw6Sx48cflu6E6",
+	"rK90lGBuIBvFRjsccx55D1YsyDzj6Vizt8p2eP/+/VbfGbRvT0jRTF6nctcNMxbJZ2kC1z4VtyySIlp5",
+	"c7BU7oQPAZI3uK6bpNSOuKNxQgcJ+9LdYNqpqITem8EqgHgfNLAIV82pitK6PyXHLd8TZnCPuB/kKGZc",
+	"iFgOQtuBp1zdif/o3MAQAgbRHw6ZEH1ci4qIV2YZaKxjdyxbzEEM7o1oIlhobXtSNA9AE7oOg0LIBkHT",
+	"krSfZXzGslzZsmrcqDZ5UAvBQo/MRMAp69j1HnCeMAqqkjumpqbwtCq1QZJSMnM78pDQRHBlqUaVQZ55",
+	"2KdwzPjI37c7+brdVNm95TzgRgM/QKo0rtKQvOZq8xIY+HM2FetbSUO5P07wXbQ8qknQLKNwd2qhu066",
+	"RXkFLK+jAyFlojkyxhxkh3ClLVxvinpHkk7QDLigHMYh5eI493VoRtOm55I980NQvcCcDVRaUcs7URaV",
+	"U8ADc8HuYjaHrRxFsZwHTc6dLa6OhnOaPKckDASj2XAi+8mY4EU2BJ2jaorYBiOU3H5yJYJewBZ/mgze",
+	"DOO3cRAGdywbgMFZ5PWDtmx7vh2pjYibbSqJGqv9fkgSZfjuSaLjEUqV28yIjDRjX3lnaqLUt4y8XvEA",
+	"DWCU4C8DyhH9Gghr6GCTqoUoBvoXcSh/u5myPIuH4ibUJ1IoL2A+IdvqR1DsBkwq2GBWTnnFAaKu29qq",
+	"SZW4vpLKKer9MeENP0RsCN4p/69KWvb3p3aOmoxHGjC7yrM9gBgsE6DMoTyTczJg5JciGkuepW0K8sE5",
+	"zyIl01WP5NO95/tVP2NtGLiPrfwyZnJKCVqJhxnDiRTglfZJNeUjjpNSrTo7yXukrcTj82CW1ECgA23Q",
+	"GUO0AuhDEgt0ReIGlOJKyXcE16Bx5pScffKWB64imcW1lD+Mquk8WNZA4yhhV/GUBb0XXSD/BYNpiaC3",
+	"B8S3f3cdLlfy3M14pHrMGI0WpTcy9w/cV72gLxLGZmhnHo3ioZzVgCY0HYKQI1saodkG34vT10k8nuSq",
+	"RbkCcr26xt+lm88Yncp1lX/NaZzj53ufJOH4w1zf9sGeZ5O5hP29HeM60q/AWalwKHdhWnTPPs9gxpc5",
+	"zXIj7Va33OuMT4mQj4COKc8cLEdI0NgZxdSECCRU5PgsXMEjnk2p3CQRL1AkV2NIi+lACoDuPqn2e2ml",
+	"S9NOnOZ7u0FdkAwD2XN/mMd3cb7Q7dnuac628njKAg8V5JuvFEtbRX3znHrvPb1l72ar3lJP3VfOwe9t",
+	"5qVZpf/OyYqECZJwfkto3vryO4U2T5XM6Fx7T+tbqnRS240YVLEV0ThDmsTp+FQ+el86/qVt+9S3a5Er",
+	"tDwu5zzyHZQKP2k1r2y9xwW9g6t1FSXUY/INybzESdp4En/gczCtkyLN40QycXwlJPEIrAHI9ciQq6CS",
+	"FudPsc7lg3SupEt4/r7EYpe9eoWPXRbTKc0WtYvRjcQo3R8OJ9WDdJaguoLlfVo+Zw6PUZvHDr7Egldc",
+	"xkdgEG84iGgtFxjlASFUxHkV1CkqyIjNQTAR8g9K8F4hYsKLJCITescOQTSUgwyJK/HZUYL9SUzkPT5Y",
+	"kDHLnW5UXBlIoaCgxIIIkBGnPGNtb/s2t3vDLbq7+qZH7hAAqy7pN6Wbv3I+d9zTt+Pezjs7u871P6e3",
+	"EF3WdF9/4XU9SPjw1mch6Jv7MZV6oCiGQyYFUp4RwadswKMFYYlgBDqrGvN7sOjOEgu6IPPJwq/iP9Id",
+	"34I12EUuM7yn+16GZ7fB720v7G9wff7DXV/f4Oqxx6PVwj3gpnropeGczFYzMWe3xdNfdLPAqj/8gtFb",
+	"352hHb2zIs6pWnHd/BCLnGeLihW0DXNuYKm4xh9+l1JQfEcT+Uc33NkFhU5r9PIr+Q0fgIFcUnIn3LmG",
+	"i9Nwjw/d8FldKZONXbt7VTUlld2kUJxyGqdFziQdRMItP3qKSlwmZ7Xb3X261d3Z6u5edfd68v/dnx1i",
+	"ymb3riE6wu5bCoKQae5FFww4ehL2+2f7+wflueA3gt6xqD+mcSryU23A3n2+/1wqr+6Pb1NmmhdxCjQ2",
+	"A9656nZ78P+fQUICNaQ6n/1e9+DnumlsTba+HsvRZGolMquNd6FeturBXl2OXp915F5d7x0ItPMJS6VU",
+	"O6eo07CoLMQ2a3Ftz756Gwmy4gD+yB7r8K1Y7NZx0ZVlXzs+uQWJVtDkpxgjbB2iqD314bo2S7PbWm07",
+	"1+zl0dh0UNVKhY+O2SnLaW3COIgV8ztdqm3zlBHHH0kKAc5DsKN90WmeMpr+/VT8L9O+yxN3zBUr1PJ3",
+	"gqn2WpCospbyJd9KlmfWlikg9dXU2m2Qb3MO9G78ux2Hy9wbB4Bm1h6hOfmNZbxD3tPbOB33QHFFBVXe",
+	"5RC2mcpDE2O846JDQEWDNxNGBR6pGY+cJ17TRMrWug+wKnIaEWPHJSLnMyJYGsXpWCVeyVtjzBk4BHBI",
+	"71IwdveqgVNKRRtgSpXrMjHGY5xNEBp9sjSkIAxU2173hUO9K2shqaidRgD7vRb7hnIiWuyHEJcmpQwk",
+	"KIv6eQixHOyOZWTAhjZjZ1q1k4KwX8rycP+33C8fBoNCLBrtUFcTRuDZjCba8qslXMJT3AZcDhES2uoz",
+	"UH4alJXVZCf0jpEBGxcYvJgXacqSBivWetOyGu2D711XFfb5pQQLyYTPMV6MpZFy6pODz58Jz8gg47dy",
+	"oUaPu0ijOBP5y8VqVewnmrN0uLi8ZflwUtXVG3agXkdIg9MrFafDpIgqcplWyGzkR7vhuyZ7/yYDd8Jg",
+	"kTPMpOGZPN+UDJOYpXlb2VB2BNNfm0pfIG3Zi9ITPw3HQ8ddYNqmy+EgzMCcJ8jr4DrJU0UayJFF8Jzk",
+	"rx3SB3tfD34TNI5aywnnPNJsqpUHXLvIWhyDFJhUxuhwwiJC5bR7ZFRg1GLOOZHL8rgHwjV8NGxrPJwV",
+	"lvS4o8DDspR7CsW4Gzjg43K9ktGlmvOio6DrHBjSotLHOuw5zzGof60TiLdAK1KqCyPE8GIqyHs2uOTD",
+	"W5Y/8iWiOvKeAUPq0A3ekhKR7z57KC0dq1jDLlfRW+pBknE+fcye5Z3jty4++NDMwcjrU4LoLdsqZmqP",
+	"4vHlGZnyO/khVUfZOJ8zNuNZez0JbcsX8NIqTamtPrHSGliiot846PBan4z+sskT8X6yAMdS3RtBAG0A",
+	"sgYBR8CJYoshehV+tFEiOUdBO8475P2EAzOXAxckla3JluWfBMMBHUXIptdMecQSDLTdehbtD14Mtz7v",
+	"ft6/7ano2x45mdIxOy+S5CUd3r4djXomPyCWv7g5ONVHA48BbqmFzYyrFuDAMzJjfJawWr4/OOvaBRM2",
+	"xS2+TVUw0kh2k/FxRqei46gkp5jhdkh0lhHZ4CPCk4hlTvqL6PldSXEeYhxYyjYPyTmPhMqfIRuU/Frw",
+	"nMrTIm/fJB4uSMJApACda8DIlEbyNciro7kb6jikSSLw1tbKCO4mubUsk62uSkiOs8x8GZITzEOGb6R4",
+	"ZH8/kzsKHzqCcKojnuY0Tlkm6RCPj7OMZ7Xf1LcXRVr96iijYvIT5zM1ErIBMiOEjE7iLCIZw2PBU0ko",
+	"ijSSW1TuefwbI6ZyJ8B+xqNNWJmciVy+YBZBsFwoWIwizcmADm/d3Cv5abNDIINjShfgk69spKe+baT2",
+	"tDcAW5lGQewngrH0geZRtVVtJpzu1sdqjuQJGkFwqpNiXz5amf2h6hgd2tdN9vjG+Y9Hl+Tfd7ohOT8+",
+	"3VT+8uOjV5d9cssWkqufb+0ePA2JiMcpi8hgAWzoDFMMgRBUxUOjnViZxhziPt95sbsiyK9GFZyElwgJ",
+	"jadnpejVpZG2lQh9N7AbwvAhckpyRzn3NzRnc7og/fOTJyYCG1Fv6pZFuHVKxqSKxa4ZPwXBU643Pmyp",
+	"T9/przb/+B8+vclehk8xYFJfjZWbMQw+b90a1rGVxCLf0o2xfFVcej9JDnFpexabBV44JBrkRP/igWnR",
+	"kCwlU06SBApDJAgDg5RSs9fIgct3tu5opgj7AddavM74FJuxf+sG7Te2aXl0HdyZZTKH2Q7m7UbRwmOh",
+	"qxAb2CvVwZnu7Yt5g9NCgLVrHN+xFDN/bOtIduR6HLFxMOo8KyDBZUOwZNRxnv/+e/IE3nmyKT9PqHAe",
+	"2QzuQ3cABixn+Rg0FdYchn6tMhLd6WZwf60P7jncfU35TE67wKjlG0o3n3ApTMthzTI2ij8z0SEnuQ7M",
+	"HiaFyFn2RISYmWFbeiIwGxVt9ypXzw4lZoJMeBKRnI8hmF0F7qQc3iBixugtvAc2zQEmPihvUs/tyBnx",
+	"9sei290bgoBGpwz+Yhb+IRYQNj4HgQGDyEUcMZUaxu9YltCZMGIg6i2pEkNq8cUOSJQdi5ySCOVCx7kc",
+	"NNV54Ei8UAqmE55J/sdTFqJcIklcjUxyk7mX4B5s3+3QZDahO4HJ8XaXu2wkV0A4kOkgz+qMgWEWVggO",
+	"jpQWHAZrkiISPo7B1OvyMMVb7sMAtoh+vKNncX1/7QkOduZlA8tbTXANzoWz75+f/MW8fK/pY3t1CbV2",
+	"4z/GaQSW0es1PBFvgX2hL8LSf2mos+3xUj5e5ZLQxir+qCcOtF2+n5q20SwpMpoEvQAO2kydYLiZAYfk",
+	"iCfFVLHfun0CeYhOU1EsAU64yuL6RfD0nMr7OujIKXXgkQ/fXXdwbxkQpx94KQnZ3NNeG6PiVw/rWL9t",
+	"+z6339S7dxuy4BdScI95ehVPpeA9ndnG+mNHRoUECgjnGHL44gjZKgql4yKhWYn0C0yjMFgPapPfl5n9",
+	"pdpfS6W0ihCLrKAh8QTJJ+8ukzGHzMu5HkgSMxUVD2BfMzaUoi9YbyM2lOwWMsqkJqiV/p617dpEf2hX",
+	"ebZousCfdaoq9KDwNCR/FTn5riOKEbDY2k84MgCqE1Ljoom1SVFhx4jZSyzlxXiCT4C3WwqjorU1BRbg",
+	"okiq6VS7zx8oPtKcT+P6ycelahTUYQTriehv4jt9FyaxXeg4NyBsVkrgI3Ijb4sbpS5K7dvo5R3ykuVz",
+	"hqsg5C2nr1aaMS3cHxoxh9yxbIE2zOpmigUReayQIfEe5il74tEJ9NW1cmkcDcZeXY1MC6whcrwZGVLB",
+	"Dsl3+n7rDDElBDDO5DWuc4xYGhHBLU5dj0AyI7SH1IKDLOyG1w4MJcU4ByHlSBJ3PcDsgEeRJvJFd2dW",
+	"YwgaNaGND99df/zY2fxjTSXqfEOdyDBZ3woIy8JDjxAHDt8aldVZb6TJ02U02f7bxrYDsfk/W9f2r478",
+	"87vNP2x+VZJUDjnsau8ZNylQnsiEsgWPbMj76G6nY97ZrAibCRX5VUZTEevLqsmgWAUOejDGnDFp1myA",
+	"ZXyhRDjX5BXNxkzBztQkS98k2qY/OWZRZ7Ps7T57+tzztA6pfMNSlpkcxRZBxtY8utqUqmlgxdWrrFCB",
+	"GECTZQEY+EV5Mo4tvylBU/5qeg6ticxD2oY9KQCfJf+BiokKHVzj/sFQr1L0B2b5Gh0R3XNxStDZ3CPs",
+	"Mx3myULnFMstOeLyfonTcYeUB2QUyTgnGzaXGh3p/SjKmBCbyGhOecSS/lzeVs6TsnXA8UqldqiRjzM+",
+	"neWbkntr015JUlFDVqE5mC2fMCFU5m7EK2cR0SiCXvBfW+8Ey7ZOPFu9NGT/5YWPPBHk5JxQfPCQDNgk",
+	"lpd1VoAdd5bxz7GStrhFUGYLuHz8mRdDzm/jBkBaQPK0WDzwZNVvsNsO3fjf/v0//lNq77tPn3z3h85/",
+	"f7r52//48Y5DQ7DVI1K4N4jDWQ7Z+frDnA5nl0w0Q4AL/FGPC3Yg2tw/5+Q84zkf8oRsnA5nW6qdrZMI",
+	"tp1+U+R0ITTKl3FZDNiYggwHMorA3DmqjpeKOgNTk8q4Bx9XORQjzp1QjCGfMpLznhEIrXYlWxuDDCm3",
+	"O8sFoWRKs1tzVDg4K2Vzc7rQQiXuVDffn94ySYeRciVw7cddgIPBvy8R67fFJjBw5w6gR7ZAnHUFDxTn",
+	"OYqu2UO3L8gKDfDcD7RkVjgd7uVQnbJQz6LEGchGnhVsEzia3X7625JB0toZPxgrInaxGVq7InbmfgPd",
+	"lh4pcVOChwP/S+oPOC/aAfresr9ed0CEEJ94yjZg7CFOQRs7PZjM9QzSShQzYIkBZTNIE3Rh0UNQQmRb",
+	"EVAy40UOAGSPaLGrjtlrtnPzExsi7LVFaTgrriYZExOeREHvGSBil7AI5AF/Cec7Tsf9ZMyzOJ9Mg15w",
+	"IYWrCz6I0TU25dnCaWnnIAxyEMIcAmE+zSxG80jQC7arI23OFICQg15w0O3uAPYKYuS6j+vvvrYx0Wcf",
+	"rC7LtVd0/Gqmv0r3aP9zJcO13rZ4m9/Ifljf1NaI6EFmaWVIdMsVGBMOHk6vNa+2WT98d91RIP1qZ6JS",
+	"0camiLHPoYr0DjGOOywHa0sOoiTz2oBgBTo62051f6mBhFZ0fg5h5S6+nKdtJ3VPNe8k6NX0EW8XhqoY",
+	"it7UTzkv0HRGo0WbnjDzOSyBR2k527uOKjVR9XOKf82yWPKthRe85ndPI6XsRd0WcDpfU+7w622Vch91",
+	"W/Rzi7a8CB8Wt0fhF9iYfsQ38JLFSepXQziJErb2GC4QygQiYBYWy6th8W2S9oc/bvz/OrL177//iI18",
+	"DDavO0ZvVGOytoqVa9YQ/qxzMwGpTYcjeYZmYzlU1+8ni69prQc/Kx0k7LXUKcBFVNqv5TMv35jwLD/T",
+	"7qQhhe8cC3+FLy4x81e4q07GWXZBVgXZ2l22XpJOvUhFPVha3xwru257jcp5rpnL471H13OLDNiE3sWr",
+	"oxpUTvxL/bhKIpEbihd5I7yPhrDSBgQMMaSqXgrGJkLAPNidQAqFihJznt2CxkdFGaVXaTNTuiAbQyek",
+	"bFhkGUuHUmK3/CUWCviTRWR/94U1qYbq170u8gYIE1VzUaxbx+MnTKwI6917Wop/9bGlYFiy17RAgaqY",
+	"m7CJ2myR7igk97qhRx0oE0/nY1nyysXJ4yk7JKMiA0MUT5nA2E8N6+6qzKGKTwNlWYeqZXcs6pAugVQ7",
+	"QIiPp3G+nGo7reKGy+J+dZOdMpqSo/N3pBCAHSfnBm6NaZwk8ZBnYF4f8DtmfHrKLkCjlZHvO7XIZu/K",
+	"RhmNU7V1VkP7OBGXaCUbc9jLYw4pI3E+Ua4AQGmvZ+aE6sxoM4QO6EjZ3HUYvOh27YMTF40GojIwWj3E",
+	"SNOnXQ0skyuP1AQrlwEM57DIfZlNlfDy1ViwVSgwtWf3urVdu0JsgNJKTpauVWFVciDZwEQiRybaXD78",
+	"p93956sXOmE0S2tnrxLFmTGSshjxZEH6dl4gKceQ3+opBsBZqehb+Mtu55lU3OfIPeHIUsmLaIYQ4XCC",
+	"SwfY4Xty9TJejCczyMLjM9xpGaZ6GbdebYDuDoqtnddvlmrSs1dccv636uAvZofs1DYIhBajMWOm5PoU",
+	"LGAtzvOqRZ7Sz5cqufXcZHiZkTRzWBiIPMgDmx1r14YMFnLhNZ1DktHcCd6CS/ExBl81anj5JT5VY5mn",
+	"8csv4JVPnz17trvzdOUIy3g9zVcXrvGIzXGEziIfki6GuVcZASgT61Gx+0gIQTx9xRK2OlHzrX4OilMW",
+	"gkVlapSYibwLIH5dB69PSptNKrITljjguaERlmzlyYx1CLTU9THOCEoXgunPiFcZszLTQXePQKjIkD0C",
+	"YWcZH7BjmiUe1vlTOQc8YzOmA5sYjeKUCUGGEzbEuEnnFkU0ypAAnjYEWUKsBsqZWBiTkdtiIOn+RMgd",
+	"H/PIFQTBK5QxqdsYW/8TeeHGeUyTVyyhOlMaCAXpNkKYQ6ZorbsApnmo6oRmBcPmYeTEJCyg2IQY7jos",
+	"lgG8tHrShOr4Wa+ujSdv01WnXT+r7ggtGyls94efeCn0tmBJcDW/4vP0fZxGfF469E8br34MNoGgh9wQ",
+	"Wlv1pwzCT0c0MyICJYOM0VsTU2UxByCPrCdlxJCICZWbGl6YSmFMS8MJ2Osx9OJ59z+h+oEjdx5qlll6",
+	"osJsVUSwS231/AE+7100iDfWpcHGnBQznWSCp05OFK8IDDWYp48giMGavJt5VmT5glDPYsyo0DVmly1E",
+	"yw3VZuRxOr7wh/Jd6HBsqIkErA2joFWWkBq7wD0Pbu0iYYQOoUAsQ8BxJT3pR+3SJlJakjprLCY65ltH",
+	"DaYi1CFMzg2H3ikr1rSOs7u001yRtOiLuZnS2dYtWwidaRBcL4nMmdKZLlYR+an6khea98nbSDHVeIqk",
+	"BvclY7cNEYhgDDWb2SVjlU5QqGlKkwR+tEQjgziFZDf3O60/4QuZFg5YqVW5LCroQaWDyW8QuOItxrmE",
+	"+gN+i7bbNZYJiVaB0dr9WmsUR2xIVxpqTlJMLL1Uj98r6LXHsNSozEIgmWgytEihQRXxcoqOqNvarVaD",
+	"cgvuIRiixz7TOVB7zfHv6wTYnPNbQBlIFqG9XG1O5RM9KO2Pd1CuoSyQRqnZOcCkPj1X1xp0iGJ6yUCE",
+	"+Lx6GFIxq2XrPchIVFPImlPAQ1AAQcmA4cW5ykqnJdCdKaMpxLhCqI5j7DEiJHBmJQLCZRlCSDLmw+uT",
+	"Czmot4zNsMScqycqRdWr1vIsrBjTunLREDWohyYGJzFZqfFlXalVcr97b3S6O76s/rprd00nXNlDHqKZ",
+	"UsV8yHsZKrUrDRAzoQw7jCELC8+ESqsxTmUMCWbZBGKI1a8znuXQQU8Xlq9Ak+mK8gJybtUAcaWgG/n8",
+	"rwUrmJEufQvUmtNdVahXv5XWCwutsb/Q8bK3YIW4muosXHhBrAxWAlV1jJrPBjKJRzwT3j0N4mEVEqUR",
+	"raK8o71bukghNZnp0tgr8aYwp1bb02yS94TRJJ+46lUq51ENluqpADpl3pIssaZTpjxDmsQ5ofKJDnkP",
+	"Nwd1Lg6gbCzIKGPWkJlP2PQQDZI1m7NbzXEqDxxLRq337rsKmR4gUVWyFRDN4koFbjZXgYJDii54pBbo",
+	"j+BKp3Cke851q6J0UJ3F4n8I/BUqtBb5I7hL1V2sgNdiwCksBYtXGJNXhSxdaGUr1+4qLcAvIYwUDkHk",
+	"QJjFuVXED4krhmCOonUg6SA52KMYqCcpl4WAlj3R5nMsERwPJ19+2QIV31uolaUwIu6ztdji2tWyblIv",
+	"hG0an20ZiNiibTii7RQLC4MGhnRCEbjsuldhbxhl5ryNmaTfq/Az55X7sDKW+tTcEcFGsxdZ6e6THLIy",
+	"hFpjHZokGzQkDb86wXCDkAw6tqfvvyfU/rm5ufbA0zyLrf4C6TlOuL+hLghNUTwasUx+32Dx/rJZyl8H",
+	"IaEQukP+7XsywE9/+xv5twkVG7Tj73bTPDFY9kTT65KGjS9+K4JWnKJfm5Dl7lwCen6pPo4EqzzoIVRJ",
+	"13JpVOJ+TQe4zJYNQf7N5r87rcA4a9+Wj3e5wdpoXRe+O1jn+4eP1WnEDtVteZ2R1vaKHWxloRA2j7DR",
+	"iA3zUtGwhqNQyaXgmZMk4ZtX0z6CH5ecxSW/y2v8w5PyQJ6E5IkdyJNr00QTq9zIMeg4bxxEKfo4/4Kx",
+	"eDZ+xZ/hLlD5p/VuL0vZciuWopXWm283Xwz1pYk4reShlEp3eWLKpOx1lRUMLYf94ZDNcqkoOIlcIOP0",
+	"Bwm74peyMyncoDQHYq7yshOMKTM5PuAbcMAgwbIGeSxSqBQo3ikICZOcqaRMnUx0aGwsgmvJEhIqtfs3",
+	"LomH61cm+wKTJDzcQsdrxPNaHjq3Ov3Mn+NW72Nsfgcoxxkb6nwQSN2FqvEGysMLMelNkytXB1kZpooZ",
+	"xu4qt6yYli3vxcTbPriDh5eWUmHJXiw1uaVhi1v+Bp5P0An4KEecrFgojNQ4hZVZ05KhI8a/gW393hO2",
+	"55aj8+QJzqlQeAKIKsdLRSEVBwHnmGIdaFqd0JkkSB1uZZbEtqRyq/JPkHC+EwZxFPSC7s6WfW7n2bKi",
+	"TkJrNHj5ghe7clk7dczk3F50O7tEkA0dHERedInYDCoFINVdABHA8uIxzR8lGMvqV5NiQboNTZ06WhbE",
+	"u6oCZr1gh/zv//m/pNsjtZESESyr+tF5+uz5z1A3F71XWTweQ7qjGnYtgFWty7J61I4QLXcFliGLHqdy",
+	"VJbxzI8wGUvRvEgifUmroR6qkydlfQWB147jagCD6jWqPTzgRmjJdeLIV14k/rVghzZecUySOGXGr5Rn",
+	"dMhIznkbhL51qz2Jdcp7XmD8+HKHEXr4wRjjiyOMFUxqqEMPRnHiJP2B8gWaT6WcNWJsV3EnXVw1vSXD",
+	"YMKSSOGVwt9FqraeN1HIHB7fNere0iCBsDRnKqBk9dbJ10p2l0evcZvNYzFRHBVR+pCHDiULga0CDvl2",
+	"uxB21ElUy6r3jUnzAS+vN9cwifMegdCzIwrImlHCQmICBUJyUcgvXrEpTaOQaN9jSNA/G5JXGWSUZuSC",
+	"DXk6jBN2iDFy7eEpq3HnkS2p04iGC2cbKG+nGjo7Se8Ne1aul9yIX7HwhlvbdRUQ+lcsv3GcRjMep7lf",
+	"+jFhTRCzm+r89jomDG3KkD8574H3SHEDxzjfhvnRRPB+3tyqkc50jjkvcgaolvK9UHHgOCM8i6Qawqaz",
+	"fGF8gDg/pZ+D96EG5rxqgM7KHXgKJMsz8BOjgjWXO+aZY06WLDGFpFkC78bpGHHuUK3TjhzQ16TUr7D3",
+	"Pf6bpXUpVNMeuup7nQuWYjh4D2qfuIHdyuBvnYOuB966tUZFkhya6HET4Q/gDDy1RQQgDaQ5pnfVntcb",
+	"+Cf5bOsKPyr6jw4StlziKTt+hhDBBrGARuJ1owHd/Hv0Cx3i/NANyj6zIbD28cX5kXJwhU4bY5pLKpob",
+	"QTc1p6pejRYh0uY4aJjXGhWL5eOrizZB73VK1RCc49xmM9bHlrNsGqc0b9p7sSBjDkEEc7qobzxfo55S",
+	"TaHhRnrc5Z7dtTf0WsYbf1Lb0HNf2gBNFQ6DISVQ814ozF1EHz8kOU/wanUwT8AKEhqnlcAsljumo0y0",
+	"s1hbVrCYB7hEXT+nQfasM+Z8ObrzlFFRZFJ6Uz7hUrzKMOHD25456hBFGNu4APXydK3yKEM6nLB3flvK",
+	"5UQSRVHvx78QeNZYnwrBolXu6hWsLyvSdHktg7zCsEIyV3D0ILXWah+1Y7mrayjkOvIejWFr91E5CNSP",
+	"LK2rLTpFMhtzg0B6T3iuQpwzOJiqsLOS0FXYLo5MVdqc8CITXrncLfVYX3rdE/u1oAlJgHmHaCo0zJCj",
+	"NdGUX1BOZ0wTGjA5wlGcJCzqkGPgz0ksUHiRT6qACSM0yMl1yBl8q6HO9nY1ViFEF8wBrkVZhTETDeMq",
+	"98h/eg7bGpW2SmJGC1Odw5/39z0yolNUtdq5FjX1JmNgzBtKmSh67GHYSq5++GOhT7jeXYSSBNGCEFu9",
+	"R7oh6XZ2D+R/nx3Iy3DHP8jmUtKrBulWZG3c/sBq50pSBEt5khhG24MpzDk+peP65xOeMDwteB5CsrPb",
+	"fWwSrzDaXmlA0Jmx3qoVV/fy445l3WGUgBUedyguT2tTcta+cF8pEPx7S4NzljciuKpc1ISvcTU23hKG",
+	"mOaWgCIEKnzycSlZq1NgqFQmkiaAc+ZDywHL5agby1w7J9FlYb6r6yRiaR7nix/B3l3WyYUowLQ5yfOZ",
+	"6G1vWwt4RxmEO+Ju2FEQ6p2ED2kShIEynf8e0GQc9ILjy92Dp0EYDLO7oBdATQgAWYkkcQBEKF/Ix46C",
+	"MCgELF0M8NWSuw0G7//66l23+Ovpn3788fw0CAP5bPxfr347zbo//9evR7/+6fbnH9DrV7EbqNH7Fv0m",
+	"FuIGbkW4ziAnJ+e3rKWl81bRquJwKQZJPCTyRxU3SsmfLt+ekfdsQH5kC7Jx8fqIPDvYebapU4c0AtmN",
+	"fOkG70a4J8mf3v94WdqA/mR/tPbXFrUM5rl0IyoyqUl5d0gl1Hw9TMQflPlSC/KzQopiKlRb+YieqKBM",
+	"YSkwpRELHZOC2mPGnTpngwnnt8qmdkh+v3fSqYj1sGVFSmiCWp7I6cLtpEP6aIph01lCc2YXBarkqFhH",
+	"NmUiFtsxUKFHPgYwzY+BiW1HDFuVXC3UBEOQtaH+kUq+Anufsi5gwg/Kv1mRCnKGvYSmZpuceE8+A4a9",
+	"eRbnDF2SknEU2ZDZAk4DjBLUz8oZmwpFNVmKpVJB88gR1Zh8nIZf4VT1gTEmwAtcTnNlPKI5mdExc9MX",
+	"t9XrlbO2HNl2u4RNt711/Z0fpFCNjPuuECzb6LWaPRHkPONTKYQUAkasJVKlinZIP/VtC9XhVpElrpXC",
+	"bCm0zgNeoJv3AOH8TsyKbRk8UjAAVU13RVL7wcHewcr0PCkdnmd8yIRgYnkoq4kgF+58BGPKIigffCLk",
+	"DsPWQtzLWATTHnOlwwrAbYCsIkyuMylk6YJk8XiSi1qWZsRDUqQAMWq6l9q/gPXRhjrFQtEMBCjdIDgi",
+	"YIXOEnEMKWqhSP/8BNYSjyaWokGhQk2JxBASA1Y11H30Dztw5kSzae3+iyJCnUNVcnXa7xuCntxN74mo",
+	"cRqAcJraDzzLFfbgibwMIqdYlAeRp8gnCgCplkOmNwJykDuWxaOYRVAfqocmS7koWBnslM70IdoaUjmo",
+	"jtesUR6LByfWPgAd2cLEgPrJSwa9BheI20nozNB3G9otZYOKmqx3Twifpzo7SYNY42ubHjW3hHVUp4RK",
+	"WG8hQkcsp3GyvtigwY6WwUs/AvCRiyO9BDZ6FfLofRj8REXeHGZRDyHSJq85z/IJpDBAPlWcYk2bQ/Lm",
+	"+Ips3+1sG5lZMXBkNogjC/4t3/J9VU9/xb/h9fJaOP1/xQU8RlzAg2m+KopgvYa/eczBv4IJ/kGDCbAy",
+	"guZ4X+Tqb+vRv/ayXbfCc30JMW3c4nj7q/sSVdFdV2IroSr0dPqtvj+fCKeQvE05VVnJCvcqVG9BMpIU",
+	"6jrElNfX3YC3BR+zBiVsVdsDsMeQQLlrxwQJr4JUXKoKnXIN4AVo5ojABeloysFshoP9SBlVhKovlSiK",
+	"MoJ6Wp5C0SFXWG0a+ohTSA4LIfcOw0aV6RtFWESlRi1LcVQp5bLPyCdimpBJLHJQC3tkUAxvWU5iPUp0",
+	"i8Up2dj9742NeGtnc/v5Zkh2/3sj3n6+eU3kzK7mnAhYcYZDmrJsjEmPUshIx6qxQ0LJjGVD2WuC9lHk",
+	"IyrHdTSCV5Rr7oXH3o+jKztbq3HbBd6KLUtXr1KQ4jRin73ClWlv98BVs7ZcEEjTUPW4QauhGu31UjsN",
+	"aL9VXv0F0/QDaxTT0wZjf2PJ71Wl1KuiNAxZdxWatfSyEcQ5WxIfq5HQaq7ZkNyyGVpJDCYQVeKU1luV",
+	"/8PUsUjkOUEXYHk3zXjUKhtfd+OHVmwDzOZ3P9Zr/SNkeKMzBSB/kBmlajzoS7S1INr0ktOsBZahYdsq",
+	"aTXn/PbhnqNdn2G8vjO0ruDL2MjjtGCNDoKUfdYmJ1eIcX2bXkUzY1MM35EDPdIHrwEHDku06HoMTl/G",
+	"YLkgc5ChIRcu55AEo4scq79VwnLrnAK0+zWriH5C3rGXKszGo8uvCi+juWPawZsqqUJ4UVD4NQUMlIHc",
+	"jwr618a6pR5RuUkKX10MzKc7ZjmL+nlb8c9TsTdwm/FyrUZExPpmMchIKvQLs6fVMa1AutXCosQTIlie",
+	"Y7F/uugQW9pApX9LjafI0g65oGnEpz1CU7AyUpEf8TRlQzA1YaWTEZsz4VQnilMySuLxJFcvKCZnH860",
+	"LxZ96xM5Jizq1iHnjN4evz/t9+wzTgUenccvOE8hxTtnyaJDzjOIQehZCQoteGzuGdWSFqVUV85b69mQ",
+	"aElv7TeGL24ZQgi7uXwdJ1ao55TxxpAi6wZA3BgocoRll0w80hNBxrQY67pupcFqF0VDpSWdlQVBOK4q",
+	"VapcUV3EIAxwkfVvGucgDPRiyI9I4qBayioIAyfZ0aePnUph7pwqeX4tq9EpmBHlndTgYZW3lUpPQ5Mj",
+	"5iJp2D+FdIhyLNa6QdgIMfFYWcZs6ZUFBZlVqUWR6+ZUNlHLi3HqnUrfcPhUIyQh5C6MFHtq3YGkwpWq",
+	"cVbu5uj83ad3l/03xyE5PT59e/FX/derk8sf8TPhGen/5fii/+b408Xx5fnbs8vjT1cnp8dtWOtUFalr",
+	"yHfEpVAWVACvcGBOFE6KilQ12JPAdtopwTMeiZVdL6Fpc8tFGlczYlYXjHMWQrWghmjpdN2448UFG7J4",
+	"Vo1kN7X/1FMkk4/dMU8ZtHqJvNo716umoNrwDbNeon49120fa/Sb4vzyEFvjNuqXEPkNJ5uiZoharTGj",
+	"1U8wPHj8eZZhOaSymrcGpP0tlucrVQh8tlJEkC1QRQpN9BPJcM94Dv8eQ5J1EAavOBNnPIe/W1bX/kmS",
+	"C1qBT7pJ+MO0C3+VG78PA9jqZVqssicucfKvX4xXUtOhznJl9WFwOrDwMPslS7162hW3NbSnNTOnpH4h",
+	"EIhChWKoOz0WlqlUJugTn52aRytuxeUuIO0jOcTafSWkplzluBpuCpqtG6ZQvwSNt3gpJRuqajrzqxcM",
+	"aRKc0yJJMKy/JAW4y5KwR2pKpWSzswYtoOkFrxPoSFm4JkyZB4TO826peCUrd+xqOqdtZ7JmWmJNJazM",
+	"XU0YsySAMUMkySHmAMQ51CPEn8/fXXn14iKOWuqabx14bI89Z8DA7omaoeMHw7RmjXmlCp9XARwAxhpa",
+	"jyCRA4tLx7mUxKZg7LxgIucQT2qMrm5Rpp4t6ShceG2BpROicrmiWe7iRnbIj4zNelg5gS4ADOs3lvGS",
+	"8I7dB2Egn215X2iK2Zf1N9jIfRiY3DOfvYN6DB0Ug7ONp3PCEw8HaTaj/MRoJEy99HbGFHdbd/ef/9NZ",
+	"V3y7+RwTnhoNJqtz7OI75k3HgYAvBY4H+g/uLMj1aqhZK9n0OnaNJbga790CWRp8olRu+8k6MBsqhmRl",
+	"PhSP3gm2HitU8Q4rH4Q5rEObjKEps31AMjI1fdbPWRrhmdZFJKR2rlKizniuP16VsqNeo2P0ur0RCqNR",
+	"YB85g772b9YvzKkt/74myMBat5bKJFyxW7xk8aYmy/Z8NPmG2b7nPFKK20vq9Yi+dqS+cjaYdU/cpnyO",
+	"rr5xyjPkXM5iDuXjqMTpQ7dlvtv6vPt5/9Ya5aHwrjmYw1mhEsP2d3Y7B7qCiPpuZ6eze9+E9jHj0Vlz",
+	"/dOtZ9H+4MVQ9e6JwXYGXSUJKKcQtCplEaEcM2safNfLDcea65/sapW1mgPl6WpAuH3wdvCbCajCkgp6",
+	"L17IhkeFgHZ/187IZzZMSi9mR69kj2ztaBZO5WXJoh5ezV15/Vkfnm9RbM/1y4lN3aQSKGS9PP70YLXX",
+	"0czNZxyMbZeCLgyglTOxDrlEfou4sFg4Aa9/5e9TFqo1QmVgQHK2nh2wdNEN7RrW/QqhZOocNU5fg117",
+	"iXcRwFxJiuWbsB4Y2JZVFICuDbaiNEQ7T3BDOvdK/4ocltd6iN43AchnGsWXKijIARsXqYlsVxFGX2Fa",
+	"3qRlQ/iGFZNiSQNoB9h4C4hxBj6FQcihCvzRpd7GfJWVuoVFGOydzaGDWIFCirgE0mj9YiJqgx7LtYnK",
+	"tvHsoEUtCZF2VBud9+HGvnp9CNaG1YILn9ok53pRZ9WSmVLoUlRTy7ugkHfvoQBmk/N5WsUWqC9e5BQD",
+	"WgNZwgrVUxoxsmB5r1YDAXJC6iWHNCwyeIyE9T9h5QH1ngnMtxgPqkLmANNlHpA/jRXyG2ZZ8fRCOKL1",
+	"WSJmGYAVlhhvmZZeaf9p096pPLnfffG0pbSMry+3WvqiISdcNCSK/MBFTpA+rQJqZyoZZrUujMWpGjeY",
+	"XtxaCapYYMpunUsujW2aqVyYL80hkce3pAb9cHV1HoTwz2VDjGd5BmUAcl+RPYX8lxJKMoxH1RWIxlzy",
+	"rBLpCJ3RLH8ARfJaGc91G1CeO0OJPJ9JfW84W63e5ehsmmGyRmUovg18YWLlK5lcCh3Pe3fFOYniSJtx",
+	"wBbisnSF16dx9X7gELp7xnO/czhOZ0VTLQ1k1Va1gWJLxhizhDW09eRqj3BL36qH43jtM+38hQ5jWtn3",
+	"wzmTDxrGMeCstsIszxeH5TdwD7GANWqLL1okDYk3sNAouAM86iFgl/XO+qfHupYJHxG3llfVouSpo13N",
+	"ki6A0Gqrl1KeNX38R8YK+PVzk2U8W1tpBA3+GJImVuTXOtGkVe1KkFlCh0yLYQOpHXbIlYlCjgXpLpeD",
+	"96WyuErd0vxizatUh6uqBryE5YXPvi+PqwnhyVRlihoqWeX4f3kt2SYYs9eqxLWy1lrE+lIAqZWyVNyQ",
+	"CJ1iOlDaGuK5y1BV2q6OSRGmXCn69cCGUy9ZOli4hYDWy+qQBO8rq/NKYDRbXaeNyOVU6fce8JoPBitv",
+	"Ks9LK6FokPDhLVtp73upHitXm2+WkIRbU8RGHvrKvJsy0y2rvf+9yrs3j6Trz/BzDbQt+BdY8dph52Ep",
+	"n9c0kYy7D565EKT9JrUHoPTsMtjcCsANhOBF1BTmsYBEeeXk07hXiEztgJIBEB8UXKNxFHoiI9F/Caag",
+	"nkmkTxhGZI3VAVtTF2IKlqz91WBAHj3WZvZ5hqAJ7YKsPcXujNcL6Qkp/r4adM2i0IT6bApP98kgRkwo",
+	"k5ILCwUGDlzpmwm9Yzc9eVGpjCdrsFaRfCq2NwRRvciZU/nPMFUdCSn/UAAJDqzk1CaJI4qDYMnI9dmS",
+	"DR8VQ9gLoUoq4iOimMym1YsrJvYyu1YZABZa4EN36wXdGl3/vvP03gsqIJXExtAcP+NbLtuV/CUtDy8+",
+	"j8bcnA95UtKmAKJle6ezE4RL8PQUkr09qvotVzdwWprsDlt6sqUSKN/4YfcI3NYZg0CDPtoCS0P1xcv0",
+	"pdjgvmGHKB9vMHdhlkS/KYhd3mGX+MwTQeQiYhU+nuVQ1W1EkwQDIHJuQxorG4fO6aJy1e07VuJK7HmL",
+	"m8t9zs5ysCC+vf6AO+rBeP1yKjMrPqxaL+fxNovlLWP3NSq7VauePVzLf7TSYY2uS0cCc4U3zXGsE9gr",
+	"NTRM1L3JGmX4xkPTJ6Oy9FzPvTpU+Yzg0oTgbnWPcMHq8ORxSqBHEnEv5MEaAuuj8+GVrPSLeKJLaM0f",
+	"S9+15ZVtWF8L/rTseK/Af63vzcadJd7NIh0vUSlPMXSgTxz1r5z44GyJYNs4ncuHxfFGB36VYa/bJGp3",
+	"2xXHcKTBD07cT7DT7Tx/3ul2dp71DrrdHRV/0MY9XsJGRqprUOEPvyvzcbCNVTp/0xZC6MQaX7XNtWrB",
+	"tPwLTJH31wZaWC2vixAM0dTyEXWePlw3ev/N+XBPQHW/YhfVLelQRP3kYsZp4qnbKuhLVhZUdik27Lk5",
+	"FL3glBmKXWvsEODFqLcEvd1uV07VfyVAEcwym0dbqHxFcnkMZ1Th5yr7AQl2p2Mug9u9zy86O88bSn8M",
+	"bZhue4Xfp1AY3acB56SsH6E5lt4yMpNqBTiVtZ5Exa0gdKpyO6dWbDZgHCEm2Mf5hGgqhODZ0thlYPKw",
+	"glKHHE9n+aJn4lhSsmCY1YZWR39q7iEZc6lCKkuMyamH2ANoBsstuyqBDu2cUPwyxG8cL6ZSQSgCAGns",
+	"Jvm8qqdhUvI1BrgKLMWYPKynFScQ7MgzsksQOnzuoDs7Pz/tEnGoaplivltr204pN7NFuQInLb5iWEyd",
+	"CuhadQMDI76B1MCCjBanbsKSyGhiKhwRwi5gZ9y4u/cGIcRTZiuOOW/rkmUqNlaoXCsCAap23XWd7CRO",
+	"mapvpvTDaSPSZiXWZGdnlV3EieXY2fUl1OszXTtDpshbfeagAoNlItSw8zbAeK6zIxtxfHSsbeQrBmGg",
+	"K3o24BbQaxSgv5O4APAPZaulVcLTiAx4jpV1oRA4jEg7ll0wCjh/sgdJfYBLc8rQETPYVpUEDEtsyd0c",
+	"vUPZw6orpDNeW2rG+vxc6tecJpyw+GUtXVYeV3h5DfFK8JNbIU6XhuspvLECag2ohcEInjJv1oTFpbyB",
+	"BsUNZMXSJEF3gMn7pQr+UihRGp6o2aTpLRPI6CVXBHuSAIQ9HK022SrYQVNXuhx6uCHHD7HjcstLfr4p",
+	"mf6AYxXEmlWt7kbeW4k/AXP1MbCcg3VxagZds6IjLaL4Lo4cWP3XZ3/Z2gH0uAnZUJatTcWX4szmA4Vk",
+	"yqMi4bhoaCIr2YsWOhtnxRz3nTnu+uZ415SM8Sa+YyblggpyA1fjzdogProDh5uFZVnDnkuflH5J7/QB",
+	"81iKlL+OCAoF8dHIplIpXKeuK9uDqGWEqhcYqKXRi+33z/b3D8og4fgNdNUf0zgV+amBW3m+//xFt/zj",
+	"25SZ5mFgboW2natutwf//9kjipWH2GiG1ZClmNo6R7TFGY9aGlxrc27sSAkShqShNYgPWD5nLFUykhV9",
+	"Wo7hy0HY28KH+JbNU4RS1dpQUohTqlX53GgyV0ZjORAnrwOzchY8RX77gGHBhlk5JJ6qiLi2I+mVEqDn",
+	"Dq5Fm/HhxvUWDzGY/egOdlJa6jWeHgBvgV3Xt2lYOR8V/PAqRf1L72U1yEz6Q39qXj+KLPGRZdm/eaa/",
+	"kntzAyVsLCbhFH/cdC3XJ2dHF8f9y+NPJ2eXV/2zo+PLIAxeHbf68tPV208/H1+89ca/qHm8ZBN6F6+d",
+	"Ri1P3YiKXIfrjTkpED0u4vNUV9OS2sQUk+N+4Fn8G09zmpzzyPpfn0j1DEdQt6TBI6/4fLW4g3M5V94E",
+	"eO/dbK237puX+lQl7VQWepjHd8tT86QoJYcSdchb3J495XqyYIACIysl5XSdjZAMFIKyk1GoRNmcF8OJ",
+	"fIR9HrJZrnOEVaCCqm4yB9kpVoltkNVHzqHUtB5WymKwhypUGABgEzmfzVh0aJASgKGaEAjERJAaGYvI",
+	"QXePAJcZltA+kCZBGKjpBmGA/ba0LkpKmzbkH7Yd+Zduyy7NufI3rZFiP+NJPIx9iNFnCOZBU7ghIVii",
+	"BVq9v5NqOGSz9LXzfDWUWzU27xzhHM4Rka4lcSWt9Ivyo37ZjQerV1sGpqWg7xzwbKE5eB0QBqa+XOLc",
+	"WY1f548wxIFWw02XB6I9f0heP8JDnMu9smiqT+Po/3pTkUGcRqJHTunnJs4QVlCAkoTPBeAGHpLTOD0k",
+	"r2IBcPZwVo06M1ZivnLdGWwN+lkeDrAy6xdb7gcE0MAG1GdoBj/bxtD/NoiT+De4qN/HacTnjfKYgizT",
+	"2rkFG1XY84IrjUh7vosZaoNTmiRM+TPlJaIycrMxQ/UNE3cMsHqPdEkxC8nTLjwtNcg5XZCcA8MDaCNd",
+	"mFnxTjDvAOTR8t2597RFUkbTZXGhYgvXYBZ02KYSTVnucIJCfSloJmg1Ts1dIzx4vo2lCT5gWYLrjQ9b",
+	"6tN3+qvNP3oDCkTOZkvyn5FnyDskilhkJaFI3yMuctjOavaxkmXqAG2fPzBJbLgGYGooxNtW9h61EDYC",
+	"vMptmtPt1ocwUQG3zmxCvV+WCKel6PQ1dmJUuIgTypnWrcp+l66iocPZIZrfFEIgg4zR2xXpT0/3V+d0",
+	"tUKVkrt8GidJPOQZE2WMKWAnDsxUnJLT+KUCUMk1ktcMi5Me+iGoTPuKZ4EZ2EVXE8Z2o5KSGtrvkYt3",
+	"Z2cnZ28+XRz/+d3x5dUlDO/P747fHb9yvhOKfYbkqH/0w7EdeuUi1mUPQ/LGpYV6qkNeLjxxZpBxYEHK",
+	"euTo7dnRu4uL47Ojv4YKwKxUaJBnt2hko9rcpkb66aJ/dVx5RZehdC8ps1DyqnLWRt5ZZmWCMPASPwiD",
+	"KtGCMKiQLAgDh1JBGLxxunTmJxtzxu5VjFw0pfKGO/7zu/5Pn67e6jq7eKHt/KdeDoPCoyf+5uK4f3V8",
+	"8enqh/5ZEAY/HV9e6s+6reaks3UwbddBsy3hg5nJLgvq1xW71+QmLI2aC4oyuPuVmgiWYDlXXzS9c0e9",
+	"qMW4YQGd77bDP25d/2GD/KH23ebv+/4AOMdo4zPeipzRyKDquBYetJMojG5QVtYTdv18zqr/LUZjH/5K",
+	"o1Eab4trEJTjFtKIUHvom0ok3qJ7egdiYiLsQSijq4J/+IgMM572TFnGCS+ykER0oY/5lKf5JNT/OD/M",
+	"GbtVvkhj/IDQeCvG5yxJyAYle7tSyqWLkAi62HRLaKlwPTxlpK9ys7/hwcjjKfuZp96MU4h+UrM96Z/1",
+	"SURzOqCChVgUnQpyXEgmsP2SZYnUZqxQ9+7qyOMXcIdtqmF9+sP21vUf/mMtbFuMb6nzrxXlimxNIoON",
+	"pLJ8nFMWlky8UPmJR8zm8cV3LLVVimwtIsemVy5SZFur/MAjpsoWXdY9fp5ENQVGrEMQGqB2O+QkB6zu",
+	"EmxWyZ2KZdtwULo5J2p0qk1KytumXkgYlequA5g7iccTrH+raxOkDOoOyBdN4QMNiZnwuXoYw5iFwkli",
+	"4LkHuM6R3GPM6n2QeeIODYQUTFJJPf48hJZfqitcTmgWOYgWHhcSVOwAx6Mu2k1NyYe3Wpc3p5wKLOJn",
+	"newYFiA1WC9aO5vx4aRNhh/a0psTbJf6tcUiHT7g1cqhw7F65QSk44xneSP8ABJNBbRwh64qFRvLV9TC",
+	"MNkC/0SwaWf1tcqBDlZv4rsGGlP6jNee/Vp+qVCcJTNWQ0rq3loENrRAEDRVK2zBp73kb73E6G53jv1K",
+	"T2p9ISRD1KHFlaDFLIvvEHbL+hl3r7p7ve5+r3vQefrs+c+BjcwKeoFkKlv6762D0bPhFh0MI+bUbe3t",
+	"3HvrW2t4L88FbMuUaE1cV7puh3c1cADgq81zCAd7APTOOqXXwVHWQtZaF+HDTMwO57p5ibG6TGWNtXx1",
+	"EgW9oLuzZaMWd56XyvB1yf/+n/9Ldnpkx3gQZJ/CzUrt7SiHSmSiIlV843t6q7P/y6VO1k6Qcwe8+oCw",
+	"hM5E+yykMXdwJ4o0kkwDACbGNHVR+LAYTfuk7C/PhmqNrP0oWdPniA2pSmqTtFK5YwlWnFr95hpwsSBD",
+	"qLOJIWMV31VDpsvDcjo8SNGsnESthrs8m/oKivS+KmUcrmOydWP8G1gFYr9D1VhVZcSGvc0wb1ZuTV6h",
+	"1qGC1YcHHHxyHcWqqog6QcUgNsHlTTBqNgWTuWpiHqeiQz4G2x8DFVRlpRKlrNAUy2BYpGE0cEDvkHVO",
+	"NgRj5Cih8RR9IpuHZPtj0e3uDc1L8CdTAiIG36FrO85DKw1BzlKogkvj9erlbmz/bcOpmfvpf7auSxV0",
+	"t66/2/zDplepeYQsV5Op4bnNQAMICU+ThTWFqZINgsGcVdybFAEPldw7BMXJuluzsr9x+eW1TDXurNSN",
+	"H4Z7LRgcnqSxWsjDct79toOr0rF4ImB7lk1GJUT2r0muWavayyoxzwSaoylcZQqEjvcUo8gJto9Blsju",
+	"Q3TZ70i2gAg2BLNI1eS1kj3J81nVJHCw7OR82Nl6cf1BzvD3brh//zdLA/yw5ZLAc4Raa9FaJ6ZImcp0",
+	"nFK+ShEGgP2NJ2CzuP7DfzwBfbj6W3nw8iHJbHaf4n9JnOagPuPXe8PvVWf3oX9kSGsCqoQcpdlbGFiM",
+	"FTASJqmnymxgIjcouZPFbMJSYSLL7JTaz0iS+ro6C6SISvARG0+2tp4oU4AvmarEgmK4Y8yFAOkAmO9m",
+	"IBpU9XMI1IRS9SZP2gkyoTpRNSkXTu/hKz9xBf4gyXHEU8kgt8yXDpAxmImoUzG9jB2BWdG2ysy5em7I",
+	"+W3chBesjtHSlFgNeF29UWOlcOL6ukdWlTKSuqUJJca7S8z4LeopGeuRH66uzrd35W4YJoxmJGefc7Ix",
+	"2R1uOvX81V6is9m5SjKSDdlj04n59mR3KDfeOJsNy3widd+zlSBxa5ZQ1NS7wAR2yQZEB2Sz4dacDTYP",
+	"EWcAhqtyoNcxsK5lXa3k3nmLr7v7T0syBm4b9od3yRDVPM5rO9GmegzYJMbcFlQ1BdahlJcufFBp+qqG",
+	"JAj5foxBv03RzQ4E7t8sRdqa2TU8chQo22dKHelXHnBHT+ls65YthAmXuV5yk0/pDOsAiBwCruIc0g2X",
+	"KOtOodIRyREStAG8YZnenlSqWy+VGNxn0filaysufU091lKyaAX6Au5S10PTBmbqYY+/hANxial+K5S4",
+	"GsB/zkmGwPttlbtHUcNK+N7ek4IbZkV1IfXUkupCxormC8hK4hFDCBDMD7ImYqlzSzVEhSHpdAz9bM8a",
+	"JhX2JCVgOESJXuloQhmoHmqjfT/heiRoOMcLR3D51x3zVMvTFnAHd0Zd2oxmSSy1vKddohISWyY3+Y3A",
+	"V8sAvOcmMwiJMihi8JSlPcSscRXKFmNoypjB3LqyaVetVIhjKAGtILILqgOxlOYilvXIDVL/RnkfUhNl",
+	"Z96TDyDlb5AaNzZk3viAIJ+0bMLvkLdmM0DVVVeTVgUaLFSLyh/EYg5g98ekOuXprmSp2rJjKTdTBiON",
+	"QsjJeRIZU3P7UCXXsVGDeLNxSp6swnoZr9rh/JIyXoYf+DWrh2DLh6ZorklUk4d5KoWPFDLHYItUE32q",
+	"SfxtEulHNE6KTHKkrgPGLMnozznP2C9gKoTnM5PyfbBTgp/ecQzQXfP55SKHju6v21rlJTexSfE1h4JJ",
+	"7pYy9a8Fg9SNXUhasqVGq76Bphykxyq2qpNB2/DXB+WgO1eYxjOvpSd3mzPU/dwc7wxVjBTRmNP6JdHG",
+	"81DJp13mquorax3kRqK7VCjeZIt8aj92GeVEod1xlSiranRBrk8rH1ZLZ9pVVrBe2XPmqQ0GwaCqIhik",
+	"bVEppuOGJFtkJ3R2ThmqCzYLSAJYuJko712thL0pQya5cH2OpF/zIw+hDJmu1qNh3/GeWOHXq1+oOETt",
+	"m6dQqRZ4ca9BRMFIOthTuuB9i/Mw4lIL6UsZoOSGUEv0tBbA+ZpnIHWAW0JhGSjxB0hrxA/JPxFoladA",
+	"zgGDuw7uM3mLYf48yDOpSm8VCUcgNkigYBFG/uKVlzFGfi0kk8mEyUu0GjDua0UjqekZyShG178KKucp",
+	"eboCU/RpKUD4wFsDTbPJ+tLFQgcvqFWTtFHwA5o28tgA8GBTivzMRB81oUP3NdV5ikHSpSODlcXiFA66",
+	"FAfkcVZ4t4qXHuJ6xUJF1cfMGFymXx5CXXNEe/ByUSi1qeOGPIoxaTfTqj1sb6JairETtiJvCiTZoeRs",
+	"CICnQk2cCjPN4R9rZXBf8UZ51KLgQ9hWzkuiaVUqhaqiJfBUJs+eqUiG0QYKEt/atElpAYxAa2BD6IDf",
+	"sUPFZSBrAqRzqjNgVwVLhFqcx0NtwCIwmDDnNtse8C2zGpQcGEq170jZVEdatxosEKHFZtuXZFhr/VMR",
+	"QbHLZteRbkGCXFu4tTXV/dGB6pFDVXMtE2iC87j92+eqOq59OwJn71ueVBFylkjQl8V0SrNFA7BDMUUg",
+	"UnS9eVB/5RLiicKjU/Hku/g8XwB5DigMlpN+EfC5zz7TYMKzI2tTS8sK9b+3KaHpFr9pYWdJaM7S4eLU",
+	"x2fiKSPcVDGxhcSBZBiG6ik5rAp6t0mfP+i2ffLFQesnXzwEQB5GjSPC3rAl3/pYpanVemQOBmMlXwXw",
+	"HoBBm82vzl/LcqmlGkEtFtuJI1r5dA2wXG0rt1fbojNPZ8c6xHJBtXxUrSFPrpf3/XaEhCzV4zTeb0ZY",
+	"mmcLDIwdxVLCdoNq4aVS0KxvW+cTVU/d5wjfWRYf8KG/9bM3bPgxE7RCDdNWM83Kr7VbwrgPrIdHnuhf",
+	"C8mHwc2kVLU4IxGXis8YqgbJO5And5AyrsNKQbSG57+T+zZV4jTAW2AR2jHkVTYHDywj2vaH//7jv3/3",
+	"8aO4/u7Dd9dtogW+kHweQDvfvWHwa0zSOaY6IHiJKi3aI7vdbnOmrTYIgcBc5FXjg8GjEqoYmz5bjuqZ",
+	"QjZ91YV5CBnwunmodCqXRccfK5OZHNtBd+96tSHem6CL/t63Pwah+vgupXc0xjrT1/dhUAiW9ccszUUj",
+	"Cck7wbIteEjB+eu0Bx1KINdrC0Abt8vBFUMqWNOWquYfVM7hv239z/XGB7L1P9ffwefNr76t7h8t7B9O",
+	"d0gUH4Kzaum8MuQf3q7E9GNL5S9tk8rH/x7AHH1oagx24FYxs3AOIZlNqGBSxoYPVZtmuxjfOAp6wf5g",
+	"9GJ3tHfw7Nlgbz+iT+nekL3YfRF1WZftP9t7GoQBL3Kpi4LpCY+i5NqyXwUkuqIfeFS+LYdFE5B4Wfpy",
+	"UbViBgpIRj13ClbPcFn7z5+67V/qwD/TvIVX3bJqi6eb552d+2uNegqJnZjXWQU7lbewvKZXhDu384TG",
+	"DWhseQblVAwSIUZJK9bURpc267UC3hl23Fv18L1dUg8UIzDQLFLmt3javtgH9nIOS7Qau9hfwdEbp+2L",
+	"SK2HaTfUYFwlhMldZJfUktQQySdalQnqra3sHKDG0sm6IaRZXd9aY4vNdBMGoMUcQYhaPqIJfNYH55xH",
+	"R1iWO7BZn/LzkYYdvkS5WY5fbss3nEdYntAWi4YfXi4aym7ps2nHVOUB/kPrbatyjNdXR5BAoSRqrTkz",
+	"1ua1XprrUvfmCjrHzCHF0D3Y4euzkZEmd78hQhHlpydCMRKMkjEhOFUcuJVdwXI39YVdjDmPfCUpvy1f",
+	"XOFxeTCX5FFTJKhKCzICK4ywVXgJqKOaOayz+kIf4/VeW4eBqkImy8s2dB/OU73Hq1KmwJtKpkK7IFRM",
+	"p0GLciKLdrWrzSJ3O/mBJ1EzbJfyEoW24k8G5mWKL59nfJwxIXpkyKeosRmn20z9ZmL3CFZWFhAtuM3u",
+	"WJpvoVKP1s+d7h45plmyID/EpqU4hxA+aONQhzDoU9wxCcFS89nV2CmhzqfEUmw5JECRDR2audkhjurQ",
+	"c9G71JsXLM8WW30MIzmHYtwUEXnIjI6VHiqZmdAlbaBOUdgw1Uk+TXCKkth2PgoIFvJgSljAjA4nLnCC",
+	"Kt6oqS1vTl2kOgxcNSgMzsspHssQj9xdpXpwv3J6c792ena/Lo+i1A6MCJGZvXi+65lcsMSQx4CrXCwI",
+	"dJmZ7GQFy2YCJY2/IFc5vIJo0Pqy2jClnz8NeZqyodKTlE98plCwAtCTSo8Y1P5PQtuAn3a7Nem41rLr",
+	"FcNOKtAueLSdd2yMTuVOBTsAAYYAgim4DdF3puAt5el1geuqO/6w3g8gTs9YCvjf8KlVpt/qsrUaT6w1",
+	"DLTcT/jWvYfYJTdvN2zOPZOX05QucD4I9R66obcThS8hd4dyyAD8tsJtzecc3ZD4jGQh+9XXQ+WdjPOK",
+	"W2dYgKsdOR/SVx9+gCK8Yxk8sxZa0E47VK4GWpZqo/i2dZ2QVMeKDydcMCfcvV5TELGpU078iTIuo8t4",
+	"kUafMlUnxDeSjKYRn5of1fUGGHj09hObTylIkezXAuR6m+j0CUqlIZhH8onOaeaXyOvFQCsZw5iQH/QC",
+	"m8wBq6Eh3OS6yZdlqzM27GjcNYMp0wu2DjyxQ7pdf7FfQdQDVQHKX4BajcArmDlpCPCYqRPvwlmgaXZG",
+	"MzplOWaHeCtluxj8HsQez1QwSFoeODHhWc5SBh7j3YOnZDihGR3mqt64O8un3VVeLpxxaOh43bz9S3Xp",
+	"y6s7nBXv0BK2v7PbOQiDKBa36puu/HvKpjxbqG92djq7EEQKaccYMb73vLNfW1yApXqn01bra+KiZz0R",
+	"BsiKxCkpBFNpUF1Jpp2GsoeG9a4ogWgnWB3HqQMZZpC6EBzcet8s5VaNox0YU4nA9RG9DB1P4BNB5lmc",
+	"SxGD3PGkmDLRehCrxzGeFafu2voHo32ROJw35+8eeQgNnSt0UmdhHjSSFf27PtxlilA1gWnOs1uBMVHz",
+	"x9oW05VrARBDPLsFKHuWk425E7GmbdKQ4bX5iGsE5YNbqYokTkUcseXA3g8nkLr5Lqiv1InKjQNoO7yW",
+	"vsFJLvNBL3sxKKd2H48c8Uh8g1FKofGKg1Xuit+ytPVIv/bQlshrZ415O/rKpm55JHyfbNCUXLw+Ijs7",
+	"u3tEFIOIT2mcbpbUnKaQ7q+ZPVyreOpB1nJmY9PwSxNK6IAllcnYEPOvB6OmRn/Oo1NADhRLIJKkiFwI",
+	"Bv4z2C2RdikC0iRwsAlPFBPXMAAgivGIPYHa5CBKqWhcKFeg2Jtt0eq0h4S6z7varlEtbLRqt0O+XWLB",
+	"1BKrJmO1lakaKtjxCM9HiwJ9dam7Eq7VBPKqQ7cMrqWqraHLLamYbQH5tVPUA2lKuk6IqkoUyUAA1jVn",
+	"l7CNZkBY95Y0VG2hQpfk3i+uUazJvlZtcnA8+yi+26yuOzTH6GtDU0V1fRQMGghgrMkTiGHDUD9cxSRA",
+	"Bttcx/pphBZIhx4szHLKlY2TRJ6zOc9UGfJVbH7Xr5Db1Zovhwo3E9bBtFRhflHhTnGm42SnfOqA37r3",
+	"kYMKbm8t5wEtpKAi5sTWf9F2rDqT1AYJS8Vx9Y5dop6dZ3yQsKnvWgD8FZogVgHsHLIhb4QX+wfPNjvk",
+	"ZsgjpnPdcOVgpmCKplPJqPLhhPD0kNwwqduLG2WdQIMihoTQHJsOtQVaKKbq5sM72rirPgJSaBCnsM/B",
+	"cJLTOKmaAnpk68DU4sOGeiaWotmsgENWtVUfxwpxLaV+kVOstLRNZ7HYdjyO44wXs479YvtuhyazCd3Z",
+	"NmsqttUZ3h6C4cc+rKsbFyLo7e/uStErh2v6yiIkaypoeqk9UWRpL2VTJmLRm+F26Gmi1pVrb0ES2clt",
+	"nIIZTzVBqMAa+zyTtxhqktqmpy+zNiEFelW9F/+EzmZo1JjIjRhPnY2TcxJxQgdwI+e1ouMvfCWR9arX",
+	"4Je9W1YSE7N0tZundWxC3fJVCyOvRijYvbPK0uR3TDZYrzKWZ4t6Bk89EZ+TPFto50uc6s2PoFGOTVvZ",
+	"rnTh0FLy8hrw6zYLtD7ZH66uzgk+QOSONJlZylVVqnL54oXTlVvM2YXsx9PSZl9LuYuM2Bx2ttJZNIi0",
+	"Ym18qOojMx/GVB31NqNDdtJgQXy/d1RzP6v1xar7iEQhSMLHqhYoZHbPaO147fmsh7kX375P3l2cyBuA",
+	"wTRU8p5BVK7QpIWZ0l9TBclu1jpE9lK/riB4Y1hkcb64hNLNmCLAaIbpkd6TVn5Bnzj1kr0BbStVEuSA",
+	"wsJHjoLUI1Tq+YKnUoUw+f6SJv3zE2VUBJDpiKlaprEutHKIN6kCk3liIj3VDTrLOMZR237Nw4QOURrT",
+	"PmVaRDEszI3i3DcdcmayXRIUOxjJ4vEkF6WmOoFT/lrN3dB7AtWuDWlU2/0in/BMlWBpyPYADCMqyM1L",
+	"aJJcvf3x+OwGwdfQXSH4lGEWpPHsgFNQ+3BYRkodgdgeaiwVTYhZxj8b0GtHcXWpzxmWSYACrjq7VyXw",
+	"AYOWo8YuA53nEZzhXLfKk7VceBYrLLYmoqyxB71N3N8Djx9xTyDmPLV1VQTZqHl9MiZ4kQ2Z2AzN5tOA",
+	"yrqcg+QK7PMsoXEqKqXAOh/Tj6m+RIQCqgT5RGV0cWF8FSh4mB61ydi/FOiw70n6f0xVzAQaMClWu4M1",
+	"qlbhxV2JxwDd9qVx3e2YMq5KhSazhMoefFDUDrLSjPFZwiA6SHJOwaRKuXA2pqqYJqmBFz4gS2JFNEUC",
+	"XR4dWt0GaJbfyJBmWSwZL465R25KS9sjpUOB2EvyTHxMmw+FFG7wVMhzQDYecAg2w4/pjXdfV0akORHi",
+	"NV4ZQIh8zoHVCyDJFulb5tV7DJ4FdX3jUcwM+nwsRMGyJ+JjSsgtWyB6OAKAoxOU1laXDHmSsGHOM7IB",
+	"J16XQykPYxO5r7HkzLhcaDknzc97YE/JFfSWMtL4qQuLpMMcTCGtWMPjqJWxL2gAPjktEPPJErm/R25q",
+	"0v2NKqYuiCgG5rSTG1PO4CYkNxpyHR6WXd1gFudNh/wUCxXkg8CA1s4nJipa3yoZjomKKgT2hTwteDAg",
+	"2RRKd0gmrbDNOOZry+MS5x3y3pxnHBK5oUU+YWmu7PI3Uoi+4TMMQ7mRiyhftePDVYjFxxRLa9pa+tpi",
+	"AHs0XRyikoEhSPot8ksRjVmk0lSUAPoRvNzxkCnQYsX3+zM6nLCt3U43CIMiS9QtKHrb2/P5vEPh5w7P",
+	"xtvqXbH908nR8dnlMbxjZUd9g5CmyG9TyTjQip0q+ZLSWRz0gr1Ot7MXODk+D9MQfzef7z1aYu/3YMyW",
+	"RmtqecS7858IAgXPTlIIzhI9cgO59jehDRdTGRxqPcmNxpe4wbi2j6kToqHDFVJ2aEPIlNafc44ZnBYK",
+	"Fhrc3+naDF7I6xqwcZESmrI5bFHYfTdzmg8nN248iIr86GG22B2gDoLIHJLfP8JF/zHokf/9//5fSD4q",
+	"0VN9cR8SC9Uc5xjjoyPQ5IuwVfuvXh2/Csnp21cnr0/kp1fHPx1fyQ8v37798bR/8aPkQccXF28vYPzK",
+	"dQB3k0NtjfIf54cqEvBGBd8oBe1GMuePKXglFW91bMkMdDKYPd6ysDKhjbsFj4rajJAlN+Uih5AAmiHb",
+	"xMpoGNT0MYWiB0qaOHTr9pL93ReeGL4LuF8t2akwJMNbY8xSyT5YpMIoJbu/kRyqKtdIriZ17Jv//f/+",
+	"n1xUjTluLywTaCn/ZWkkd+aIZ1MF8oDtb405SB2wOV6DQKpI4efuCcsFiTgEG2kuCCCWVMhNqAMHLYPE",
+	"U6EEFlPZSKOge2cG51zFe2jwn3LuTbJQG0TDOYMTRpnVQAG3o39CsGgkz4hYpDn9XHbV5IxOv7+LVZlz",
+	"EH8h5MRKv9D2pWpDawi0Dez3fdhi6LqqQpuh98iU5TSiOe0gMmrpT1V9HmsR8YiFygzQAfy3DukrI43P",
+	"J4MYqJHakLHoYVn+Mq1KvX1vvBwNdIPOHolu+iTqKpVgRzp0TtITYWmhmSqiuWkrdco+gzNMlOYEwQje",
+	"VZesuzTqOnyFMaOsriXgDbapDVijn9Ixc4zhvuHpV5ro6rXhefbjCNi8yEMyMaAACmzvUCdFwMZEXwey",
+	"Fl3exlRr6pC+cBnGBLZR09i1jKYhTBqm8LTNxviBz0mlPQMc27L/UznB0iB0FODxZwopi2c8f5tELLua",
+	"0NQLr1bbrhqmDkNBwLmDoHh4jWtlLBaNg5zXRlUFd6oDpi4pcoB3nrzeHBhheUNimi4+JarGmiSW2sXG",
+	"hCYjQlMouYUAJPBxs2ns5Su55SFqYfj0EFpNTO5YQJMC0QVBjKTooYULkznMkoSk3PGMUnPdN0wGFJj3",
+	"speXnN9OaXYrvnBZ9KBd8GCTNY4SZoYWo8pslBAFJZvIQI3GeiGnWCOc+Pb39+4ebpqqYGl0ksZ5TJNj",
+	"6Hm9iV5bdzkI07vdrsLbzXUpBxt+tP2LQNtQCfQvtnB4bWR761H4cB0GUh0PekFVnpAyBjr8gNvKjqoc",
+	"qBfsP9vZQVuqme9SQGBfH2ClqrN5dd1X2GkiOKDNVygSahwHRE8y0nhH6kP7SFDfwAzhty0bvkAnJb65",
+	"8+A39x765s6DR7v74oFvHjx4tGZ3P+BtxwQP4qo2m3+4loffbxSF3+SRERopCIRhb+S6slK77uucjiF3",
+	"pq7FXt/XxGffhOwj2044BWRbCx/y5zdXDTDjtUoKi7TykkeL5tXSj8SsfljdGEHFqHZaMKqHcYblXEHJ",
+	"2xABkSNO2j/fOe++ePA53/0Xh1iHQ+CZIJR4jsUyjnAffg2DGf56r8r5sXwlpDsGWWAlpEx5FKDkPC/Q",
+	"Tu6g6wAEjSADhjlj8oBIvZanr6ArsAR1/h4mC+zfy5ceTfa5k5KNEmcutf/XwLFfFsMhEyJoLa1YuqjG",
+	"PDzpBCGjACnn78ZI9v/FDtZhB+oorM0OQr+d+9ufpTcsf5yD9DXu5n+dg3+WcwBW9QecggeLyWGrh1Gc",
+	"BjuOJ4LmT5dvz8iUZWNw4Q8nGED6bO/5081DQpWpVjCI1UsLPGaqVM/f5d47l4NcLY43HFSY6BZM9A+e",
+	"20/e7YAtqKNDezu73fbq+KlsHQaIR9qGU+VZwe7/YViKMa9jhto/oai//+2VhJ2Df6kX30i9AEM1BP1o",
+	"txQYHtZnrIVHvDDujqq9XgecI5QEmsZr6nHGaHRonMylnIkYAFPK4Ab73ReqOqCqLoA5uzlL/y7M84KB",
+	"4f8bWTP+xd7+idjbv5jUusIe+tAeZARREYpB73f5l5O15rd69qEAZJzmLLujCjpJAflIFjDk0ylNow75",
+	"C2aFAbM0eGMpLyWnAyq/LjWMdQEyPpuxyJSp0UXOBJMP6LSqhOYsU0wrd/HMYjcbS7Y34pkN+BN1JnRZ",
+	"DKZx7iSMthXe1uMZ9cTUbyyTqW5NgS0/y1KLj9FysCjtOdZLanC627Kqd6kT5ocl9Foxqtc8G8RRxNLW",
+	"R/6K81OaLlofdBcxa50j/hoeg2NtDmefiDhiQ4rxGDbLU2MYzXjknlKMzFJnEwOG1dG829mmaOVqPJzv",
+	"J1xVK1ehpRCMhRGrWCgOS5+YWowqtx/DphtCgzFAPNSBsk7EqwZUP6xf+hiVhslOGPUqTzIVt1hhBIUS",
+	"VSQHIn6ZyRBSB7tSfEue5mUn+YLdxWzeRwJ9nVOMjWNH3/oAY9+IHeE7vgbHU0XDS2pHXMEHqZ9MvCvU",
+	"4eU8+tfp/uLTXaU73HdIaFyCxrMtj3OlPFyjCVKlImCAbBKL/Ebetb64b4VhYHwUhyZKmqdY2N2EVUCS",
+	"to7V9oYh9t3xtYlALFWF0kl2pdL3vhgL14m71n3qmJ8a4gqto6U8nqahlIA21h4LDmOFGeynUuxkw7hL",
+	"hPzioEhMB7G0eCI2/XGSdithoCQLAf6qHPIIP3yPBRFC+fO/fX9OCwGwk48f9LiCmkc66K/Fs+d0zC7j",
+	"39AI+fU4tX1zWQiMu8IhwnLgfW1zLUBZh836D8+m28S1vOEp+6fg6ZjMVULR0mAD6lDMOKTyqjKzcp0g",
+	"Sl6n1zg8P04FwHZ5eX7Jl2w9x+2ugTFrfwt43UzORg2+zXlocRb+CfZ6G4vIGc9f8yKN/in2+9u0tARG",
+	"0tcAVnLjv3Ivxvrm/haOo3YHaHsSi5xjmTnvQfqRzXI9Q6zALY+LvHBARBjRJMECO4InBWY/HmjVxKgq",
+	"WOpMhPqDKmAY0UUIccD4xV5XfqO0K+AQ+ZwTXuRJfFcrUagz9nBMhxgnrUoSCjp3KzgOGBGcbNzwAabf",
+	"3GzqsofAueoFOmnGyKAQC5ung8ZhnkRM5JiYTnMyBxCrASO3kkZOOoRSyb4a//lBrVkbGRMT1dOxkefs",
+	"Sh06BZVoklQyNXCllgTAYyOtBT816Av75v23Eiw0vRr4qToCTuiQiqsGwxkGeVeBIrG2sqqJa3Inaf4v",
+	"hvx3UioHbKj4Ly/zZ4UvCof4H5pTD1mWxyNY2iU2q7ejCidUFiSKZu98gagQaI1SdiDI0xOh5bo2uRpT",
+	"RJWRw0E/eQJZT4Iu0LasysEzYYAKtPVqxqPQci/986VKD9d2L3g80vkh5mWVPR4qUJV4NGK97W1lyN8+",
+	"658eX573j463+0dHb9+dXW2fv33VIX1xq1IvEeNsziVjyyJjIkSgoozByj/MPHYiRMGO7IKsbSJzIhM0",
+	"sHcv2JL/e3n85uSMHB1fXJ28PjnqXx2Ti+M/vzu+vIJfP6anJ2+enb45Oer/uT/vv3r58+nL0zcvF7++",
+	"uTzdf9EfH785OlKf58c/9Lsn/Zev/zzt77JfR79N3//6y/n7j+lrUfzXz9Hrv7ykt/34YLg7Trti/vpZ",
+	"fzqdjthO946e7f18+dvPF5e/LgaT+FX2bnb37sfJnG/vvhi+evVfv31Mf3jZf//6dHfcf9X/8eV4/Ovk",
+	"9pe353/+86v++OxP/Vcv3/Tj477o3/40Kc5fHM8HRXyZnL2d7v+1yP7y291lcfAx3V/ku6z7y93PP+7/",
+	"/Hn87ujkz0c/vuHbZy/E+fF28Tn/7W609y7+abzd/3P34O1PV8nbi1/PJsWb1/Ev7/8y//77jymQ4/js",
+	"1RJStY9fdJbSMN3Hski6IZj6EDYutlnkk5fjV0dH/Us27s9PXvbHJ3++Sv/U/evu56Oo+5fJz3vJZafT",
+	"8VPh/8/etfW2bWThvzKrJxtLyrIdex0ZfXBTFHAbOEGSbRaojNVIHFmEqBmVQ0ZR4vz3xZxzZjikSEpp",
+	"5csWeiji2hJnONdz+c732bcPOt6RsU2Lnz+8enX1MXctvjuZnY17099GvV/S96eLm40tbj3esH8ifwM1",
+	"3L3eG+zDqztInnjj6ahBSpmGhUqhKqsxyupILxpdAktPwDKlLi1FgTnlj3u9Qjdm3R4un8G2oE5P4wXU",
+	"nvnKqYm6u3QZyW3DuUXXdxzY/ckNyTYWt+uF6eWzC/GWevcU8d7WPtGEuITcRJXZdzvXEVCa1daMpvEd",
+	"Sq42FgNXJIV5+KVWVXi7bgoZiYhphRaSV6MAtThQmhAwzpaxnsKvwEsEnog4C8wOmYBQoNWsSAV8ysKN",
+	"gF+xpf4YGYPXK45hwUFweYoqEthKJ+jkkvBOWxUgV96YQ6mvLRSNNWELGutAY1lZvNup6m+o2i+thZOt",
+	"6+59SaIKm/km4Znd5CeKcdxBcsKYuHHUkJIodmg5PUGbI2C4dAJG66S8u/CPP9DCpO/844eWTfdI2YqH",
+	"DBTY070t/VB3QnnBKJ3FScKmykzqgWOBMevr0g8c3SmSs8Pr07goqeDR4T5j8bhmEsYXM+HlILRvfaSC",
+	"a8gzSbEUIHif6qwtS4FV9o0G01UpuCijolVkYKyKCHbZj6D8Dl1KKpll4oJCjThcifitS+RAo4r/gq0d",
+	"SJw0XznCZymWXQZMY0jTBLgyhnQw0Duecee5o7w/Kmj/8v7NTX8gB/KevnmPn70Htgxza90P5H0Yhu4/",
+	"89GhtzWH7J55L0Nw4fu18Jp5KcWkWmJgV1iyeQjpgpvvUDnIxcjHImLYHJU4VJr6VazYPZOqSdSrcodz",
+	"uUKKB3ymnTDzUHteQLdjDf1C1E9UYO74nXLd0SIz3xt+/Wb+IW2XuaApGr7mOguBLSG8/mnokWmDXoF0",
+	"XenjTHIpljhPd8pDEbtlYJq1DIve/EoWA/rZSejx8axAICdWJz2Wax0iGU7ba7jagQGUy4H0Jy3zqErY",
+	"hGsXPNVqLiAwb047IvWlrRUjcXuXXblNAYaGMYPgYDWODH1oIAk5eQlUM/N8PPWSitXwbGBsFjAeAGzJ",
+	"KSlhWiKFTxoJiCJZs0skWrAojmpQVh/WmcCQkQ2HHWeTU4ojcEBz+JzV1gSyTABv4vvB7jKDArKjAmYF",
+	"iLSs4XNBj9c2skmkgeZJJ2fn1pGp4xZjrdRijq7rCcAywIXi+EE2e1T24Hpi/6kk40CzDnw4YMKh/InL",
+	"fIHMGQRRz3tlwqjOaU83UvY0Wa6d8x6OlXNgDn7vhS9v738/Ds9u8cfz3qHeypsxK7ngu4a9jyeFE1PA",
+	"WokiPbQsbW3zblItGVLeFC82O/38snv8r+7xSRMPcOloaWee8n21XviSh1+6QVjvrm22Dteu2FLgrhNH",
+	"fYadv+gen9Ad2rfFcgNpbrk++zooFtag0x/Y2Rl0goHnGsOf6gRcBp1vZtPVu0WjWHJYCtWXq7VH8ZK3",
+	"/M0rODz28bPdZJIc2RZRK9KqP8CUSghUlTj+h202YRyZ0cpWRzOxamcGXeSjJB4DI6/dk8jUa/6PiHZD",
+	"y/cLYEk38/6FNMVfzQsuylqEcr89F4KkwStnGszRZuBJQizXUojI2FEe5pl0xL3MDImQiGWR+i/uPgJ8",
+	"ot3FzXs7axMsnzmdsXOKG+LDLONwiY22hbG9Lod+TXPyq5mSB3QpS+00bGGaYotjAD7m/XZc89NgV4Ce",
+	"kZUCwB3g7Q30pC3ZdVts26x8u/CPtKfa3YghK++Vhph0M7bjqGCNjiWYRwU1Su0KXZMUf8BV2qRi3rBg",
+	"7atgSIMm1mriSyCKRuEwiArizQ99tiTptoHQ0ZTU94++emQ/bz8O/dpvj9L2sJNCIelmMfnabdFQZwuY",
+	"L7L2x0luHDnihAbhOFXbjgN9Ii26L1dPtM5Oz3QmFqjvAy4XXbB1oKl8EfFM7GRvvc3r99aDVa/Vb6vH",
+	"K4H5k7vbmZTmTIWUBUnhPtyGftZgqS3OgFdKTpIYhd+e/aHxXhAn+veeFXSFehWvz63+pihK3Zfe7Etv",
+	"itKbJZ+JfbFNBRNLm6Ut6UVbvaXcppiofQrrCSIVYq3yBmSoQEPGVUtr0m12sX5+B8kc+BgKaLZEMRqY",
+	"HIvTx3I4HumMp/Ayj8KJVYuNvY7EfKEyyCd8tIIpXlJHZ1xGYJl+EakikBKRSJrhgduI0KoFU0yamysC",
+	"qsThHY3NyhOoNS9xxkANt1ZddoXPDCO1lCSrteQrDwarJpNaSFQN4YJpsFp5tHuTFZrZOTDyu9rGpzda",
+	"p5AHsgr7/oJ3ac4xlDD8/dD3fz8L1Ex4NWFnA4C0GzMFW7TNEF2oKNxIv/Jzqua+iFlAirWVlCAkw+NM",
+	"zO0RQaI3Vl7Pdc9KJZFx5kTw8QgohJMgu+extWBNEzDNl0X/hm/fvP/ArFU9pGPhezhYfiSZh4c4F6qt",
+	"PPLRUGl+Ax0Lji7EoBKlZpAKvVw7oEnaSAD2BiZznzfZSSSqStYCZXXG/tiwiZ+lK/kW+73ZjwQD6zn4",
+	"j7Yj/69+JPT/gfSsmkCR5DjyJP4kAiYb/Md3xtLb+490ILc5jFjnX+ctBmVs1Z6o4emIGhYKkB9rvqPL",
+	"0AIwCX0j2Blt7iHG+puBj8iX5RjvwKUqVHkt/yYB4eCfYYAYrNqPavojfWHJ42xICWGJcnP0QRRJNYe/",
+	"e6qiFIUz56og3kgJTEDPpFqyA+P5CXD4Cow+Pd3Tzzys0oYOzXQkIhNDRNuh0QHX15R/EkMnW45oYQDX",
+	"ZYhA8zSl4ENRPJkA2xhKbiJwpVlz8x3Mxb8hZeKkNx3LqQaMSFBYng6qmKk7mPNal/T7M56kiruekwlg",
+	"PDgkCzNQxpWePLm2ivd1yRsAjOH7bbqVzTlk1eV8gBOO2CVLBP8kQLpsYqEFsMJqkUxNgl5mSW1bZ4LY",
+	"pdt/DgZdgGltV3BSYM0U6HBS7S7O5Wa8WXnJoDRfLXTNB3mhHGqN4Ckp8f1FBNvpDhFsTh7Pv8s+hzIy",
+	"91mXXTnIspPMtWsC1q/j9JU2CAT3EsYShGR/5LHI7NgGTCs8MYwjKaUYlzzWSPCIoCvxWETo6bXgRGtw",
+	"oUErMJRbVE1QwesWKrN+e9hTOnjxbFxTCBsJYIRIItS4HYlpLCNzhtKvzMkx5TQsgDqFdXdZ9KWx8AfR",
+	"dX9N3u4jDe1UJBFVrTsSxKzEvFGctuhyL2MtcAbWCD0WecZimSl2w0b5eCYyHZgfYSTOXwTs+OQiQEht",
+	"ys6OT7Cq6+eb38JjbsZiyg7OX7BRnOlDs67csXbkG5dzFeWJYjfYhSi+I7oQTk1a9ef/vHlnF+fQPHto",
+	"3ZMifx6wHry5VFJ07d1BX7+hR+uAXbDRKhMaorkB1UrFdxJKQCVVLsBxMeJanL/I00IHfMGjyBx87DUc",
+	"iTEKOmKBCsde2EkgaLfZR4WKuOl40zIw3W06IM9enJ9A2ZU7MS9O60rzeuHL/4bb1udNcHPaTQDrXk95",
+	"auHmBEqwHhFwRCQwtK/p/Ot7V2NCTL1kJHkrb4TMN9yzBIo1WNmJdqiwH4V9kSg1Y2AENO4i841G1cvT",
+	"E1/18vx0g+TlQzoEvs0B1mbdeVzG2n4dWK12AMoS7BYwtHYgB/asGPjP0wMQaRx0LCwXyJ13g6clGwkV",
+	"FmteYV1T0X/zfQRpl8hbF1SlPQsFJ4XKKjsAQ2ahzCYFowjvnMO2OBOVibTwdK+Hhctk3QRd/SMXOVTW",
+	"zzU2HqU8lsaHKVcvgQXRUPcOawnzQlU2GqzQj2rp/1WafaDXeJhoLz0dm3rsWK9rvDXGm0LfoERhT7i9",
+	"m52H043IWiqmQhkNY4GW0EFaiIZg7p8k5r81XwOeohpH7lrqOBI+BtHsijxNjHmRZQvdP/LFCIt7t0vt",
+	"hXqlMzHv6k/j/kXvogehMep8ndeY5gmh/j3cPPq3ThAZfFMroL6mENBgyYLBXhpJ4BY3pwuu59JTaVRb",
+	"nuWZGDOplpq8h5Ux4WwholbeM23YZv2ZVhJglo9EIjA09zaFqIvI/W6500h3vt1++18AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
