@@ -179,3 +179,12 @@ func Resolutions() []Resolution {
 	}
 	return out
 }
+
+// Grow adds what savings have grown by.
+func (s *Savings) Grow(before, after Savings) {
+	s.Observed += after.Observed - before.Observed
+	s.Asleep += after.Asleep - before.Asleep
+	s.PodSeconds += after.PodSeconds - before.PodSeconds
+	s.SavedAgainstOne += after.SavedAgainstOne - before.SavedAgainstOne
+	s.SavedAgainstMaximum += after.SavedAgainstMaximum - before.SavedAgainstMaximum
+}

@@ -119,9 +119,10 @@ func (o *open) close(of shape) slot {
 
 // push appends slots that are alike, and drops the oldest beyond the ring's size: that of the open one is kept free.
 func (r *ring) push(of shape, s slot, times int) {
-	if times <= 0 {
+	if times = min(times, of.slots-1); times <= 0 {
 		return
 	}
+	r.trim(of.slots - 1 - times) // before it grows: there is room then
 	r.closed += times
 	if last := len(r.runs) - 1; last >= 0 && r.runs[last].slot() == s {
 		fits := min(times, 255-int(r.runs[last].more))
@@ -130,26 +131,24 @@ func (r *ring) push(of shape, s slot, times int) {
 	}
 	for times > 0 {
 		fits := min(times, 256)
-		r.trim(of) // before it grows: there is room then
 		r.grow(of)
 		r.runs = append(r.runs, runOf(s, fits))
 		times -= fits
 	}
-	r.trim(of)
 }
 
-// trim drops what is beyond the ring's size.
-func (r *ring) trim(of shape) {
+// trim drops the oldest slots, so that so many are left.
+func (r *ring) trim(left int) {
 	drop := 0
-	for r.closed > of.slots-1 {
+	for r.closed > left {
 		first := &r.runs[drop]
-		n := min(r.closed-(of.slots-1), first.times())
+		n := min(r.closed-left, first.times())
 		r.closed -= n
-		if n > int(first.more) {
+		if n == first.times() {
 			drop++
 			continue
 		}
-		first.more -= uint8(n) //nolint:gosec // G115: at most first.more
+		first.more -= uint8(n) //nolint:gosec // G115: less than its times
 	}
 	if drop > 0 {
 		r.runs = r.runs[:copy(r.runs, r.runs[drop:])]
