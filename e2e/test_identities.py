@@ -214,6 +214,8 @@ ASKED: dict[str, Callable[[Stage, str], Asked]] = {
     "autoscaler.listMetrics": get("/v1/metrics?namespace={ns}"),
     "autoscaler.listApplications": get("/v1/applications?namespace={ns}"),
     "autoscaler.getApplication": get("/v1/applications/{ns}/{app}"),
+    "autoscaler.getApplicationHistory": get("/v1/applications/{ns}/{app}/history?resolution=minutes"),
+    "autoscaler.watchEvents": get("/v1/events?wait=0s&namespace={ns}"),
     "autoscaler.listDecisions": get("/v1/decisions?namespace={ns}"),
     "autoscaler.getLiveness": get("/healthz"),
     "autoscaler.getReadiness": get("/readyz"),

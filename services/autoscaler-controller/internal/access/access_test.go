@@ -42,10 +42,13 @@ var expected = map[string]string{
 	"issueCertificate":      "?nnyyn",
 	"getIdentityKeys":       "?ynyyn",
 
+	"getApplicationHistory": "?nnnna",
+
 	"listPods":         "?nnnns",
 	"listMetrics":      "?nnnns",
 	"listApplications": "?nnnns",
 	"getApplication":   "?nnnna",
+	"watchEvents":      "?nnnns",
 	"listDecisions":    "?nnyns",
 }
 

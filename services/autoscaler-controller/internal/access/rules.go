@@ -61,10 +61,13 @@ var rules = map[string]Rule{
 	"issueCertificate":      {Balancers: true, Collectors: true},
 	"getIdentityKeys":       {Balancers: true, Collectors: true, Pods: true},
 
+	"getApplicationHistory": {People: right(Get, ""), Where: Named},
+
 	"listPods":         {People: right(List, ""), Where: Shown},
 	"listMetrics":      {People: right(List, ""), Where: Shown},
 	"listApplications": {People: right(List, ""), Where: Shown},
 	"getApplication":   {People: right(Get, ""), Where: Named},
+	"watchEvents":      {People: right(List, ""), Where: Shown},                           // a list of applications has their last decisions too
 	"listDecisions":    {Balancers: true, People: right(List, "decisions"), Where: Shown}, // load balancers ship them with their log
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/apiproxy"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/archive"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/control"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
@@ -67,11 +68,12 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	events := kube.NewEvents(ctx, clients, t.Log, instruments)
 	scaler, marker, recorder := cluster.NewScaler(clients), cluster.NewMarker(clients), cluster.NewRecorder(clients, watcher, events)
 	queues := newQueues(t.Registry)
+	histories, keeps := archive.New(clients, t.Log, s.Namespace), newHistoryMeter(t.Registry)
 	for i := range p {
 		name := p.name(i)
 		p[i].loop = control.New(control.Options{
 			Fleet: p[i].fleet, Scaler: scaler, Marker: marker, Recorder: recorder,
-			Observer: instruments, Log: t.Log, Epoch: p[i].epoch, Missing: watcher.Missing, Awaited: elected.of(i).Awaited, Patience: elected.of(i).Patience,
+			Observer: instruments, Changes: p.see(i, histories, keeps, t.Log), Log: t.Log, Epoch: p[i].epoch, Missing: watcher.Missing, Awaited: elected.of(i).Awaited, Patience: elected.of(i).Patience,
 			Queues: queues.of(name), Autoscalers: func() []fleet.Autoscaler { return watcher.Autoscalers(p.ours(i)) },
 		})
 		if p[i].metrics, err = cluster.NewMetricsReader(clients, t.Log, p[i].fleet, p[i].loop, instruments); err != nil {
@@ -86,7 +88,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	balancers := settings.New(settings.Options{
 		Clients: clients, Log: t.Log, Namespace: s.Namespace, Codec: codec, Sink: p, Events: events,
 	})
-	t.Registry.MustRegister(newGauges(p), newSettingsGauge(balancers.Trouble), newLayoutGauge(elected.trouble), newEventsGauge(events.Waiting), newClaimsGauge(watcher.Refusals))
+	t.Registry.MustRegister(newGauges(p), newSettingsGauge(balancers.Trouble), newLayoutGauge(elected.trouble), newEventsGauge(events.Waiting), newClaimsGauge(watcher.Refusals), newSavingsGauges(p))
 	registerAPIMetrics(t.Registry)
 	objects, err := apiproxy.New(clients, s.AnonymousAccess)
 	if err != nil {

@@ -69,6 +69,7 @@ const (
 type Item struct {
 	N      uint64 // its number: every later change has a larger one
 	Kind   Kind
+	Urgent bool // else it is of the ordinary ones
 	Key    fleet.Key
 	Record *fleet.Record // of a decision; never altered
 }
@@ -161,7 +162,7 @@ func (b *Board) Decided(r fleet.Record) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.n++
-	item := Item{N: b.n, Kind: Decided, Key: r.Key, Record: &r}
+	item := Item{N: b.n, Kind: Decided, Urgent: true, Key: r.Key, Record: &r}
 	if len(b.decisions) < keptDecisions {
 		b.decisions = append(b.decisions, item)
 	} else {
@@ -218,8 +219,8 @@ func (b *Board) Since(p Position, ordinary bool, most int) (News, <-chan struct{
 	if p.Epoch != b.epoch || max(p.Urgent, p.Ordinary) > b.n || p.Urgent < b.forgotten {
 		return News{Reset: true, Next: b.now()}, b.changed
 	}
-	urgent := after(b.urgent, p.Urgent, Changed)
-	urgent = append(urgent, after(b.removed, p.Urgent, Removed)...)
+	urgent := after(b.urgent, p.Urgent, Changed, true)
+	urgent = append(urgent, after(b.removed, p.Urgent, Removed, true)...)
 	for i := len(b.decisions) - 1; i >= 0; i-- {
 		item := b.decisions[(b.oldest+i)%len(b.decisions)]
 		if item.N <= p.Urgent {
@@ -233,7 +234,7 @@ func (b *Board) Since(p Position, ordinary bool, most int) (News, <-chan struct{
 	if !ordinary || news.More {
 		return news, b.changed
 	}
-	rest := after(b.ordinary, p.Ordinary, Changed)
+	rest := after(b.ordinary, p.Ordinary, Changed, false)
 	slices.Reverse(rest)
 	rest, news.Next.Ordinary, news.More = first(rest, most-len(news.Items), b.n)
 	told := make(map[fleet.Key]bool, len(news.Items))
@@ -249,9 +250,9 @@ func (b *Board) Since(p Position, ordinary bool, most int) (News, <-chan struct{
 }
 
 // after are the changes of a list after a number, the newest first.
-func after(l *list.List, n uint64, kind Kind) (items []Item) {
+func after(l *list.List, n uint64, kind Kind, urgent bool) (items []Item) {
 	for e := l.Back(); e != nil && of(e).n > n; e = e.Prev() {
-		items = append(items, Item{N: of(e).n, Kind: kind, Key: of(e).key})
+		items = append(items, Item{N: of(e).n, Kind: kind, Urgent: urgent, Key: of(e).key})
 	}
 	return items
 }

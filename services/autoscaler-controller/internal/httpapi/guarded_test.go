@@ -99,6 +99,8 @@ var calls = map[string]struct{ method, target, body string }{
 	"listMetrics":           {"GET", "/v1/metrics?namespace=default", ""},
 	"listApplications":      {"GET", "/v1/applications?namespace=default", ""},
 	"getApplication":        {"GET", "/v1/applications/default/fib", ""},
+	"getApplicationHistory": {"GET", "/v1/applications/default/fib/history?resolution=minutes", ""},
+	"watchEvents":           {"GET", "/v1/events?wait=0s&namespace=default", ""},
 	"listDecisions":         {"GET", "/v1/decisions?namespace=default", ""},
 }
 
@@ -119,7 +121,7 @@ func TestGuarded_EachOperationByEachIdentity(t *testing.T) {
 		{"the pod", podToken, viewer, []string{"submitPodMetrics", "getIdentityKeys"}, 0},
 		{"another pod", serviceToken("default", "default", "b"), viewer, []string{"getIdentityKeys"}, 0},
 		{"a pod of this name in another namespace", serviceToken("other", "default", "a"), viewer, []string{"getIdentityKeys"}, 0},
-		{"a viewer", "jane", viewer, []string{"listPods", "listMetrics", "listApplications", "getApplication", "listDecisions"}, 0},
+		{"a viewer", "jane", viewer, []string{"listPods", "listMetrics", "listApplications", "getApplication", "getApplicationHistory", "watchEvents", "listDecisions"}, 0},
 		{"a viewer of another namespace", "jane", mayAll("list/ other", "get/ other", "list/decisions other"), nil, 403},
 		{"an operator", "olga", operator, []string{"watchRoutes", "getBalancerSettings", "putBalancerSettings"}, 0},
 	} {

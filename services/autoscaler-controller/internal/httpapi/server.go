@@ -23,6 +23,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/changes"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
@@ -89,6 +90,7 @@ type Meter interface {
 	RelayFailed(shard string)
 	BodyRefused(why BodyFault)
 	Watching(change int)   // watches that are open
+	Following(change int)  // streams of events that are open
 	WatchEnded(end string) // one of WatchEnds
 }
 
@@ -98,6 +100,8 @@ type Options struct {
 	Control    Control
 	Traffic    Traffic
 	Metrics    Metrics
+	Changes    Changes // nil: nothing is told of
+	History    History // nil: none is kept
 	Objects    Objects
 	Settings   Settings
 	Leadership Leadership
@@ -155,6 +159,12 @@ func relaying(o Options, valid check) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Changes == nil {
+		o.Changes = changes.New("none")
+	}
+	if o.History == nil {
+		o.History = noHistory{}
+	}
 	api := &api{Options: o, codec: codec}
 	wrapper := autoscaler.NewStrictHandlerWithOptions(api, nil, autoscaler.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  api.badRequest,
@@ -205,6 +215,8 @@ type api struct {
 	Options
 	codec   *SettingsCodec
 	watches watches
+	streams streams
+	told    told
 }
 
 // checked is the spec that requests are checked against. The bodies of custom resources are left

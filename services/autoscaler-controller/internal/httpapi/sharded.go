@@ -52,11 +52,14 @@ type Shard struct {
 	Traffic    Traffic
 	Metrics    Metrics
 	Leadership Leadership
+	Changes    Changes
+	History    History
 }
 
 // With are the options with what a shard has.
 func (o Options) With(s Shard) Options {
 	o.Fleet, o.Control, o.Traffic, o.Metrics, o.Leadership = s.Fleet, s.Control, s.Traffic, s.Metrics, s.Leadership
+	o.Changes, o.History = s.Changes, s.History
 	return o
 }
 
@@ -175,6 +178,8 @@ func (s *sharded) route(w http.ResponseWriter, r *http.Request) {
 		s.divided(w, r, s.push)
 	case r.Method == http.MethodGet && r.URL.Path == routesPath:
 		s.routes(w, r)
+	case r.Method == http.MethodGet && r.URL.Path == eventsPath:
+		s.events(w, r)
 	case r.Method == http.MethodGet && len(parts) == 2 && lists[parts[1]] != nil:
 		s.list(w, r, lists[parts[1]])
 	case len(parts) > 2 && parts[0] == "v1" && (parts[1] == "namespaces" || parts[1] == "applications"):
