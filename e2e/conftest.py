@@ -78,7 +78,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if name := os.environ.get("NEMESIS_E2E_FAILED"):
         with open(name, "a") as file:
             for report in (*terminalreporter.stats.get("failed", []), *terminalreporter.stats.get("error", [])):
-                file.write(f"  {report.nodeid} ({report.when})\n")
+                file.write(f"{report.nodeid}\t{report.when}\n")
 
 
 @pytest.fixture(scope="session")
@@ -116,9 +116,9 @@ def nemesis(cluster: Cluster) -> Iterator[Nemesis]:
 
 
 @contextmanager
-def new_namespace(cluster: Cluster, prefix: str = "e2e") -> Iterator[str]:
+def new_namespace(cluster: Cluster, prefix: str = "e2e", name: str = "") -> Iterator[str]:
     """A namespace under the restricted pod security standard, removed in the end."""
-    name = unique(prefix)
+    name = name or unique(prefix)
     labels = {"pod-security.kubernetes.io/enforce": "restricted", "nemesis-e2e": "true"}
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     try:

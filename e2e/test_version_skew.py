@@ -1,8 +1,7 @@
 """Each service goes out by itself: it works beside the others whether it is older or newer than they.
 
 The older one is that of the last release, which the file RELEASED names. The sidecar stands in the
-pods of applications; once a release has it, its turn is an application whose pods carry the
-released one.
+pods of applications: its turn is an application whose pods carry the released one.
 """
 
 from __future__ import annotations
@@ -13,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from harness.applications import Application, fibonacci
+from harness.cluster import Object
 from harness.load import Load
 from harness.nemesis import BALANCER, CONTROLLER, Nemesis
 from harness.releases import Release, last_release, released, released_resource, without_tokens
+from harness.sidecars import with_sidecar
 from harness.waiting import eventually
 
 pytestmark = pytest.mark.disruptive
@@ -97,6 +98,21 @@ def test_all_services_of_the_last_release_work_on_the_resource_of_today(
     with released(nemesis, release, overlay, CONTROLLER), released(nemesis, release, overlay, BALANCER):
         nemesis.deploy(app)
         lives(nemesis, app)
+
+
+@pytest.mark.usefixtures("rollout")
+def test_the_last_release_of_the_sidecar_is_heard(nemesis: Nemesis, namespace: str, release: Release) -> None:
+    app = fibonacci(namespace)
+    nemesis.cluster.apply(*with_sidecar(nemesis.cluster.kubectl, app, release=release.folder))
+    nemesis.known(app)
+    assert nemesis.ask(app).status_code == 200
+
+    def heard() -> Object | None:
+        pods = [p for a in nemesis.read("/v1/metrics", namespace=namespace)["items"] for p in a["pods"] if "metrics" in p]
+        return next((p["metrics"]["values"] for p in pods if p["metrics"]["source"] == "Sidecar"), None)
+
+    values = eventually(heard, "the controller has what the sidecar measured")
+    assert 0 < values["memoryUsage"] < 200, values
 
 
 def test_the_services_of_today_work_on_the_resource_of_the_last_release(nemesis: Nemesis, namespace: str, release: Release) -> None:

@@ -16,5 +16,8 @@ package gen
 //go:generate go tool oapi-codegen -config loadbalancer/cfg.yaml ../api/loadbalancer.yaml
 //go:generate go tool oapi-codegen -config sidecar/cfg.yaml ../api/sidecar.yaml
 //go:generate go tool oapi-codegen -config peers/cfg.yaml ../api/peers.yaml
+//go:generate go tool oapi-codegen -config lean/common/cfg.yaml ../api/common.yaml
+//go:generate go tool oapi-codegen -config lean/push/cfg.yaml ../api/autoscaler.yaml
+//go:generate go tool oapi-codegen -config lean/sidecar/cfg.yaml ../api/sidecar.yaml
 //go:generate go run ./internal/crdgen -spec ../api/autoscaler.yaml -schema CustomAutoscaler -out ../kustomize/base/crd/customautoscalers.yaml
 //go:generate go run ./internal/crdgen -spec ../api/autoscaler.yaml -schema ClaimPolicy -out ../kustomize/base/crd/claimpolicies.yaml

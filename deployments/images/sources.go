@@ -30,6 +30,9 @@ var sources = []source{
 	{"modelserver", "e2e/apps/modelserver", "Sample application: pretends to serve a language model"},
 }
 
+// tags are how a program is built that is to be small. Nobody speaks HTTP/2 with a sidecar, nor it with anybody.
+var tags = map[string]string{"sidecar": "nethttpomithttp2"}
+
 // choose gives the sources of these names, all of them when there are none.
 func choose(names []string) ([]source, error) {
 	if len(names) == 0 {
@@ -83,7 +86,7 @@ func (s source) program(root, arch string) (gobuild.Program, error) {
 		if err != nil {
 			return gobuild.Program{}, err
 		}
-		return gobuild.Program{Module: module, Package: "./" + filepath.ToSlash(relative), Arch: arch}, nil
+		return gobuild.Program{Module: module, Package: "./" + filepath.ToSlash(relative), Arch: arch, Tags: tags[s.name]}, nil
 	}
 	return gobuild.Program{}, fmt.Errorf("%s: no go.mod at or above %s", s.name, target)
 }

@@ -107,6 +107,24 @@ func (e ApplicationState) Valid() bool {
 	}
 }
 
+// Defines values for ChangeResult.
+const (
+	ChangeMade    ChangeResult = "made"
+	ChangeRefused ChangeResult = "refused"
+)
+
+// Valid indicates whether the value is a known member of the ChangeResult enum.
+func (e ChangeResult) Valid() bool {
+	switch e {
+	case ChangeMade:
+		return true
+	case ChangeRefused:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ClaimNamespacesNamespaces.
 const (
 	ClaimsFromAll      ClaimNamespacesNamespaces = "All"
@@ -1109,6 +1127,57 @@ type CertificateRequest struct {
 	Request string `json:"request"`
 }
 
+// Change A change that somebody asked for through the controller.
+//
+// Example: {"after":{"idleTime":60},"before":{"idleTime":90},"id":"2k9xq-17","namespace":"shop","operation":"patchCustomAutoscaler","resource":"customautoscalers/shop/cart","result":"made","status":200,"time":"2026-03-04T12:00:00Z","who":"jane"}
+type Change struct {
+	// After The same, as they are now.
+	After *map[string]interface{} `json:"after,omitempty"`
+
+	// Before Of a CustomAutoscaler the fields of its spec that were changed, as they were, and of the settings all; left out where that is not known, or nothing was there. Of what is larger than 4 KiB the size alone, as `omittedBytes`.
+	Before *map[string]interface{} `json:"before,omitempty"`
+	Id     string                  `json:"id"`
+
+	// Namespace Of the object; left out of what belongs to none.
+	Namespace *string `json:"namespace,omitempty"`
+
+	// Operation Its operationId.
+	Operation string `json:"operation"`
+
+	// Reason Why it was refused.
+	Reason *string `json:"reason,omitempty"`
+
+	// Resource What was to be changed, as `customautoscalers/NAMESPACE/NAME`.
+	Resource string       `json:"resource"`
+	Result   ChangeResult `json:"result"`
+
+	// Status With which it was answered.
+	Status int       `json:"status"`
+	Time   time.Time `json:"time"`
+
+	// Who The user, as Kubernetes has the name. Empty where nobody had to say it; `unknown` where it could not be found out.
+	Who string `json:"who"`
+}
+
+// ChangeResult defines model for Change.Result.
+type ChangeResult string
+
+// ChangeList Example: {"items":[]}
+type ChangeList struct {
+	Items []Change `json:"items"`
+}
+
+// ChangeReceipt Example: {"kept":1}
+type ChangeReceipt struct {
+	// Kept How many of them were not known.
+	Kept int `json:"kept"`
+}
+
+// ChangeReport Example: {"items":[]}
+type ChangeReport struct {
+	Items []Change `json:"items"`
+}
+
 // ClaimNamespaces Namespaces, after the model of Gateway API's allowedRoutes.
 type ClaimNamespaces struct {
 	Names *[]string `json:"names,omitempty"`
@@ -1751,6 +1820,11 @@ type PodUse struct {
 // PodUseSource A sidecar in the pod, or the Kubernetes metrics API.
 type PodUseSource string
 
+// PreviewRequest defines model for PreviewRequest.
+type PreviewRequest struct {
+	Spec CustomAutoscalerSpec `json:"spec"`
+}
+
 // Probe A pod's own readiness check.
 type Probe struct {
 	// DelaySeconds For how long from now on it is not made yet: what is left of its initialDelaySeconds, which begins with the start of its container. Absent: it may be made.
@@ -2076,6 +2150,20 @@ type ShardReport struct {
 	Delta         *bool   `json:"delta,omitempty"`
 	Epoch         *string `json:"epoch,omitempty"`
 	RoutesVersion *string `json:"routesVersion,omitempty"`
+}
+
+// SleepResponse Example: {"decisionId":"01-fibonacci-19","message":"1 → 0: jane asked for it","replicas":1,"state":"FallingAsleep"}
+type SleepResponse struct {
+	DecisionId *string `json:"decisionId,omitempty"`
+
+	// Message What was decided, in words.
+	Message string `json:"message"`
+
+	// Replicas Pods asked for now.
+	Replicas int32 `json:"replicas"`
+
+	// State Asleep: at zero. Waking: pods are starting, none is ready. Awake: at least one pod is ready. FallingAsleep: the load balancers stop sending before it goes to zero. Unknown: the Deployment cannot be read.
+	State ApplicationState `json:"state"`
 }
 
 // StartRequest Example: {"arrivedAt":"2026-01-02T03:04:05.678Z","balancer":"load-balancer-5f7c-abcde","waiting":1}
@@ -2471,6 +2559,18 @@ type GetApplicationHistoryParams struct {
 	Resolution *HistoryResolution `form:"resolution,omitempty" json:"resolution,omitempty"`
 }
 
+// ListChangesParams defines parameters for ListChanges.
+type ListChangesParams struct {
+	// Namespace Only changes of objects of this namespace.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Since Only changes at or after this moment.
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Limit At most so many.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListDecisionsParams defines parameters for ListDecisions.
 type ListDecisionsParams struct {
 	// Namespace Only decisions on applications of this namespace.
@@ -2594,8 +2694,14 @@ type ReviewAccessJSONRequestBody = AccessReview
 // IssueCertificateJSONRequestBody defines body for IssueCertificate for application/json ContentType.
 type IssueCertificateJSONRequestBody = CertificateRequest
 
+// ReportChangesJSONRequestBody defines body for ReportChanges for application/json ContentType.
+type ReportChangesJSONRequestBody = ChangeReport
+
 // PutBalancerSettingsJSONRequestBody defines body for PutBalancerSettings for application/json ContentType.
 type PutBalancerSettingsJSONRequestBody = externalRef0.BalancerSettings
+
+// PreviewDecisionJSONRequestBody defines body for PreviewDecision for application/json ContentType.
+type PreviewDecisionJSONRequestBody = PreviewRequest
 
 // StartApplicationJSONRequestBody defines body for StartApplication for application/json ContentType.
 type StartApplicationJSONRequestBody = StartRequest
@@ -3054,6 +3160,34 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
 	IssueCertificate(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+	//
+	// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+	// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+	//
+	// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+	ListChanges(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportChangesWithBody Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChangesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportChanges Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChanges(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListDecisions The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
@@ -3128,6 +3262,34 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
 	ListMetrics(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PreviewDecisionWithBody What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecisionWithBody(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewDecision What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecision(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SleepApplication Let an application sleep now, and not only after idleTime
+	//
+	// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+	// For people with `update` on `customautoscalers` in the namespace.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+	SleepApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// StartApplicationWithBody Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -3147,6 +3309,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 	StartApplication(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WakeApplication Wake an application, as a request for it would
+	//
+	// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+	// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+	WakeApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SubmitPodMetricsBatchWithBody The measurements of many pods
 	//
@@ -3555,6 +3725,64 @@ func (c *Client) IssueCertificate(ctx context.Context, body IssueCertificateJSON
 	return c.Client.Do(req)
 }
 
+// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+//
+// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+//
+// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+func (c *Client) ListChanges(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListChangesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportChangesWithBody Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *Client) ReportChangesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportChangesRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportChanges Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *Client) ReportChanges(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportChangesRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListDecisions The latest decisions with their reasons, newest first
 //
 // In pages too; `limit` is 100 where it is left out.
@@ -3699,6 +3927,64 @@ func (c *Client) ListMetrics(ctx context.Context, params *ListMetricsParams, req
 	return c.Client.Do(req)
 }
 
+// PreviewDecisionWithBody What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *Client) PreviewDecisionWithBody(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewDecisionRequestWithBody(c.Server, namespace, name, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewDecision What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *Client) PreviewDecision(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewDecisionRequest(c.Server, namespace, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SleepApplication Let an application sleep now, and not only after idleTime
+//
+// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+// For people with `update` on `customautoscalers` in the namespace.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+func (c *Client) SleepApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSleepApplicationRequest(c.Server, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // StartApplicationWithBody Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -3729,6 +4015,24 @@ func (c *Client) StartApplicationWithBody(ctx context.Context, namespace Namespa
 // Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 func (c *Client) StartApplication(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStartApplicationRequest(c.Server, namespace, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WakeApplication Wake an application, as a request for it would
+//
+// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+func (c *Client) WakeApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWakeApplicationRequest(c.Server, namespace, name)
 	if err != nil {
 		return nil, err
 	}
@@ -4603,6 +4907,124 @@ func NewIssueCertificateRequestWithBody(server string, contentType string, body 
 	return req, nil
 }
 
+// NewListChangesRequest constructs an http.Request for the ListChanges method
+func NewListChangesRequest(server string, params *ListChangesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/changes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReportChangesRequest calls the generic ReportChanges builder with application/json body
+func NewReportChangesRequest(server string, body ReportChangesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReportChangesRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReportChangesRequestWithBody constructs an http.Request for the ReportChanges method, with any body, and a specified content type
+func NewReportChangesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/changes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListDecisionsRequest constructs an http.Request for the ListDecisions method
 func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.Request, error) {
 	var err error
@@ -5042,6 +5464,101 @@ func NewListMetricsRequest(server string, params *ListMetricsParams) (*http.Requ
 	return req, nil
 }
 
+// NewPreviewDecisionRequest calls the generic PreviewDecision builder with application/json body
+func NewPreviewDecisionRequest(server string, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPreviewDecisionRequestWithBody(server, namespace, name, "application/json", bodyReader)
+}
+
+// NewPreviewDecisionRequestWithBody constructs an http.Request for the PreviewDecision method, with any body, and a specified content type
+func NewPreviewDecisionRequestWithBody(server string, namespace Namespace, name Name, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/namespaces/%s/deployments/%s/preview", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSleepApplicationRequest constructs an http.Request for the SleepApplication method
+func NewSleepApplicationRequest(server string, namespace Namespace, name Name) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/namespaces/%s/deployments/%s/sleep", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewStartApplicationRequest calls the generic StartApplication builder with application/json body
 func NewStartApplicationRequest(server string, namespace Namespace, name Name, body StartApplicationJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -5092,6 +5609,47 @@ func NewStartApplicationRequestWithBody(server string, namespace Namespace, name
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewWakeApplicationRequest constructs an http.Request for the WakeApplication method
+func NewWakeApplicationRequest(server string, namespace Namespace, name Name) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/namespaces/%s/deployments/%s/wake", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -5619,6 +6177,36 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/certificates (the `IssueCertificate` operationId).
 	IssueCertificateWithResponse(ctx context.Context, body IssueCertificateJSONRequestBody, reqEditors ...RequestEditorFn) (*IssueCertificateResponse, error)
 
+	// ListChangesWithResponse The latest changes that somebody made or was refused through the controller, newest first
+	//
+	// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+	// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+	ListChangesWithResponse(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*ListChangesResponse, error)
+
+	// ReportChangesWithBodyWithResponse Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChangesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error)
+
+	// ReportChangesWithResponse Changes that went through another replica
+	//
+	// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+	// For the controller's own replicas.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+	ReportChangesWithResponse(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error)
+
 	// ListDecisionsWithResponse The latest decisions with their reasons, newest first
 	//
 	// In pages too; `limit` is 100 where it is left out.
@@ -5703,6 +6291,36 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/metrics (the `ListMetrics` operationId).
 	ListMetricsWithResponse(ctx context.Context, params *ListMetricsParams, reqEditors ...RequestEditorFn) (*ListMetricsResponse, error)
 
+	// PreviewDecisionWithBodyWithResponse What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecisionWithBodyWithResponse(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error)
+
+	// PreviewDecisionWithResponse What would be decided on an application now, with another spec
+	//
+	// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+	// For people with `get` on `customautoscalers/decisions` in the namespace.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+	PreviewDecisionWithResponse(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error)
+
+	// SleepApplicationWithResponse Let an application sleep now, and not only after idleTime
+	//
+	// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+	// For people with `update` on `customautoscalers` in the namespace.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+	SleepApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*SleepApplicationResponse, error)
+
 	// StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 	//
 	// Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -5722,6 +6340,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/start (the `StartApplication` operationId).
 	StartApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, body StartApplicationJSONRequestBody, reqEditors ...RequestEditorFn) (*StartApplicationResponse, error)
+
+	// WakeApplicationWithResponse Wake an application, as a request for it would
+	//
+	// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+	// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+	WakeApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*WakeApplicationResponse, error)
 
 	// SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
 	//
@@ -7318,6 +7946,214 @@ func (r IssueCertificateResponse) ContentType() string {
 	return ""
 }
 
+// ListChangesResponse401Headers the declared response headers of an HTTP 401 response for ListChanges
+type ListChangesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListChangesResponse429Headers the declared response headers of an HTTP 429 response for ListChanges
+type ListChangesResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListChangesResponse503Headers the declared response headers of an HTTP 503 response for ListChanges
+type ListChangesResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ListChangesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChangeList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListChangesResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListChangesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListChangesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListChangesResponse) GetJSON200() *ChangeList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListChangesResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListChangesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListChangesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListChangesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListChangesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReportChangesResponse401Headers the declared response headers of an HTTP 401 response for ReportChanges
+type ReportChangesResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ReportChangesResponse429Headers the declared response headers of an HTTP 429 response for ReportChanges
+type ReportChangesResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ReportChangesResponse503Headers the declared response headers of an HTTP 503 response for ReportChanges
+type ReportChangesResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ReportChangesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChangeReceipt
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReportChangesResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ReportChangesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ReportChangesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReportChangesResponse) GetJSON200() *ChangeReceipt {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReportChangesResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReportChangesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReportChangesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReportChangesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReportChangesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListDecisionsResponse401Headers the declared response headers of an HTTP 401 response for ListDecisions
 type ListDecisionsResponse401Headers struct {
 	WWWAuthenticate *string
@@ -7956,6 +8792,235 @@ func (r ListMetricsResponse) ContentType() string {
 	return ""
 }
 
+// PreviewDecisionResponse401Headers the declared response headers of an HTTP 401 response for PreviewDecision
+type PreviewDecisionResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// PreviewDecisionResponse429Headers the declared response headers of an HTTP 429 response for PreviewDecision
+type PreviewDecisionResponse429Headers struct {
+	RetryAfter *int
+}
+
+// PreviewDecisionResponse503Headers the declared response headers of an HTTP 503 response for PreviewDecision
+type PreviewDecisionResponse503Headers struct {
+	RetryAfter *int
+}
+
+type PreviewDecisionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Decision
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PreviewDecisionResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PreviewDecisionResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PreviewDecisionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PreviewDecisionResponse) GetJSON200() *Decision {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PreviewDecisionResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PreviewDecisionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PreviewDecisionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PreviewDecisionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PreviewDecisionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SleepApplicationResponse401Headers the declared response headers of an HTTP 401 response for SleepApplication
+type SleepApplicationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// SleepApplicationResponse429Headers the declared response headers of an HTTP 429 response for SleepApplication
+type SleepApplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
+// SleepApplicationResponse503Headers the declared response headers of an HTTP 503 response for SleepApplication
+type SleepApplicationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type SleepApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SleepResponse
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *SleepApplicationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *SleepApplicationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *SleepApplicationResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SleepApplicationResponse) GetJSON200() *SleepResponse {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SleepApplicationResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SleepApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SleepApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SleepApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SleepApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // StartApplicationResponse401Headers the declared response headers of an HTTP 401 response for StartApplication
 type StartApplicationResponse401Headers struct {
 	WWWAuthenticate *string
@@ -8068,6 +9133,124 @@ func (r StartApplicationResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StartApplicationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WakeApplicationResponse401Headers the declared response headers of an HTTP 401 response for WakeApplication
+type WakeApplicationResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// WakeApplicationResponse429Headers the declared response headers of an HTTP 429 response for WakeApplication
+type WakeApplicationResponse429Headers struct {
+	RetryAfter *int
+}
+
+// WakeApplicationResponse503Headers the declared response headers of an HTTP 503 response for WakeApplication
+type WakeApplicationResponse503Headers struct {
+	RetryAfter *int
+}
+
+type WakeApplicationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StartResponse
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Conflict
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WakeApplicationResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WakeApplicationResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WakeApplicationResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WakeApplicationResponse) GetJSON200() *StartResponse {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON409() *Conflict {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WakeApplicationResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WakeApplicationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WakeApplicationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WakeApplicationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WakeApplicationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8788,6 +9971,54 @@ func (c *ClientWithResponses) IssueCertificateWithResponse(ctx context.Context, 
 	return ParseIssueCertificateResponse(rsp)
 }
 
+// ListChangesWithResponse The latest changes that somebody made or was refused through the controller, newest first
+//
+// Of CustomAutoscalers and of the load balancers' settings: who, what, before and after. Each is a line `audit` of the log too, which keeps them for longer.
+// For load balancers, which ship them with their log; and for people with `list` on `customautoscalers/changes` in the namespace; without one, of all that they may see. Those of the settings belong to no namespace: who may see all of them sees these.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/changes (the `ListChanges` operationId).
+func (c *ClientWithResponses) ListChangesWithResponse(ctx context.Context, params *ListChangesParams, reqEditors ...RequestEditorFn) (*ListChangesResponse, error) {
+	rsp, err := c.ListChanges(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListChangesResponse(rsp)
+}
+
+// ReportChangesWithBodyWithResponse Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *ClientWithResponses) ReportChangesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error) {
+	rsp, err := c.ReportChangesWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportChangesResponse(rsp)
+}
+
+// ReportChangesWithResponse Changes that went through another replica
+//
+// CustomAutoscalers may be changed through any replica; each hands what it was asked for to the one that leads. One that is known already is kept once.
+// For the controller's own replicas.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/changes (the `ReportChanges` operationId).
+func (c *ClientWithResponses) ReportChangesWithResponse(ctx context.Context, body ReportChangesJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportChangesResponse, error) {
+	rsp, err := c.ReportChanges(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportChangesResponse(rsp)
+}
+
 // ListDecisionsWithResponse The latest decisions with their reasons, newest first
 //
 // In pages too; `limit` is 100 where it is left out.
@@ -8914,6 +10145,54 @@ func (c *ClientWithResponses) ListMetricsWithResponse(ctx context.Context, param
 	return ParseListMetricsResponse(rsp)
 }
 
+// PreviewDecisionWithBodyWithResponse What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *ClientWithResponses) PreviewDecisionWithBodyWithResponse(ctx context.Context, namespace Namespace, name Name, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error) {
+	rsp, err := c.PreviewDecisionWithBody(ctx, namespace, name, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewDecisionResponse(rsp)
+}
+
+// PreviewDecisionWithResponse What would be decided on an application now, with another spec
+//
+// The decision that this spec would lead to at this moment, on what is known and remembered of the application. Nothing is done, recorded or remembered. What takes time (windows, idleTime) counts from what is remembered of the rules that there are; the windows of rules that there are not yet begin with the question.
+// For people with `get` on `customautoscalers/decisions` in the namespace.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/preview (the `PreviewDecision` operationId).
+func (c *ClientWithResponses) PreviewDecisionWithResponse(ctx context.Context, namespace Namespace, name Name, body PreviewDecisionJSONRequestBody, reqEditors ...RequestEditorFn) (*PreviewDecisionResponse, error) {
+	rsp, err := c.PreviewDecision(ctx, namespace, name, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewDecisionResponse(rsp)
+}
+
+// SleepApplicationWithResponse Let an application sleep now, and not only after idleTime
+//
+// It goes the way that it goes after idleTime, with the same caution: the load balancers are asked first, and a request that comes meanwhile calls it off. While requests work or wait, and where it may not sleep by its rules (minReplicas, mode, an owner of its count), the answer is 409 and nothing happens. What was asked for is forgotten when traffic comes, and when another controller leads.
+// For people with `update` on `customautoscalers` in the namespace.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/sleep (the `SleepApplication` operationId).
+func (c *ClientWithResponses) SleepApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*SleepApplicationResponse, error) {
+	rsp, err := c.SleepApplication(ctx, namespace, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSleepApplicationResponse(rsp)
+}
+
 // StartApplicationWithBodyWithResponse Start an application that is scaled to zero
 //
 // Idempotent. When the Deployment stands at zero it is scaled within this call; when it runs or is starting already, the answer says so. A scale-down under way is called off.
@@ -8944,6 +10223,22 @@ func (c *ClientWithResponses) StartApplicationWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseStartApplicationResponse(rsp)
+}
+
+// WakeApplicationWithResponse Wake an application, as a request for it would
+//
+// Idempotent. As startApplication, for people: it counts as traffic, so that the application sleeps again after idleTime.
+// For people with `create` on `customautoscalers/request` in the namespace, who can wake it by a request too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/namespaces/{namespace}/deployments/{name}/wake (the `WakeApplication` operationId).
+func (c *ClientWithResponses) WakeApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*WakeApplicationResponse, error) {
+	rsp, err := c.WakeApplication(ctx, namespace, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWakeApplicationResponse(rsp)
 }
 
 // SubmitPodMetricsBatchWithBodyWithResponse The measurements of many pods
@@ -10468,6 +11763,208 @@ func ParseIssueCertificateResponse(rsp *http.Response) (*IssueCertificateRespons
 	return response, nil
 }
 
+// ParseListChangesResponse parses an HTTP response from a ListChangesWithResponse call
+func ParseListChangesResponse(rsp *http.Response) (*ListChangesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListChangesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChangeList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListChangesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListChangesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListChangesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReportChangesResponse parses an HTTP response from a ReportChangesWithResponse call
+func ParseReportChangesResponse(rsp *http.Response) (*ReportChangesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReportChangesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChangeReceipt
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ReportChangesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ReportChangesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ReportChangesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListDecisionsResponse parses an HTTP response from a ListDecisionsWithResponse call
 func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -11094,6 +12591,229 @@ func ParseListMetricsResponse(rsp *http.Response) (*ListMetricsResponse, error) 
 	return response, nil
 }
 
+// ParsePreviewDecisionResponse parses an HTTP response from a PreviewDecisionWithResponse call
+func ParsePreviewDecisionResponse(rsp *http.Response) (*PreviewDecisionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PreviewDecisionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Decision
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers PreviewDecisionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers PreviewDecisionResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers PreviewDecisionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSleepApplicationResponse parses an HTTP response from a SleepApplicationWithResponse call
+func ParseSleepApplicationResponse(rsp *http.Response) (*SleepApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SleepApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SleepResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers SleepApplicationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers SleepApplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers SleepApplicationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseStartApplicationResponse parses an HTTP response from a StartApplicationWithResponse call
 func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -11196,6 +12916,121 @@ func ParseStartApplicationResponse(rsp *http.Response) (*StartApplicationRespons
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers StartApplicationResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWakeApplicationResponse parses an HTTP response from a WakeApplicationWithResponse call
+func ParseWakeApplicationResponse(rsp *http.Response) (*WakeApplicationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WakeApplicationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StartResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers WakeApplicationResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers WakeApplicationResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WakeApplicationResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -11661,6 +13496,12 @@ type ServerInterface interface {
 	// IssueCertificate A certificate for the caller's own ports
 	// (POST /v1/certificates)
 	IssueCertificate(w http.ResponseWriter, r *http.Request)
+	// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+	// (GET /v1/changes)
+	ListChanges(w http.ResponseWriter, r *http.Request, params ListChangesParams)
+	// ReportChanges Changes that went through another replica
+	// (POST /v1/changes)
+	ReportChanges(w http.ResponseWriter, r *http.Request)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
@@ -11679,9 +13520,18 @@ type ServerInterface interface {
 	// ListMetrics What every application and each of its pods uses, with the age of each value
 	// (GET /v1/metrics)
 	ListMetrics(w http.ResponseWriter, r *http.Request, params ListMetricsParams)
+	// PreviewDecision What would be decided on an application now, with another spec
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/preview)
+	PreviewDecision(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// SleepApplication Let an application sleep now, and not only after idleTime
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/sleep)
+	SleepApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
 	// StartApplication Start an application that is scaled to zero
 	// (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 	StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// WakeApplication Wake an application, as a request for it would
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/wake)
+	WakeApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
 	// SubmitPodMetricsBatch The measurements of many pods
 	// (POST /v1/pod-metrics)
 	SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Request)
@@ -11772,6 +13622,18 @@ func (_ Unimplemented) IssueCertificate(w http.ResponseWriter, r *http.Request) 
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+// (GET /v1/changes)
+func (_ Unimplemented) ListChanges(w http.ResponseWriter, r *http.Request, params ListChangesParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ReportChanges Changes that went through another replica
+// (POST /v1/changes)
+func (_ Unimplemented) ReportChanges(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ListDecisions The latest decisions with their reasons, newest first
 // (GET /v1/decisions)
 func (_ Unimplemented) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
@@ -11808,9 +13670,27 @@ func (_ Unimplemented) ListMetrics(w http.ResponseWriter, r *http.Request, param
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// PreviewDecision What would be decided on an application now, with another spec
+// (POST /v1/namespaces/{namespace}/deployments/{name}/preview)
+func (_ Unimplemented) PreviewDecision(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// SleepApplication Let an application sleep now, and not only after idleTime
+// (POST /v1/namespaces/{namespace}/deployments/{name}/sleep)
+func (_ Unimplemented) SleepApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // StartApplication Start an application that is scaled to zero
 // (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 func (_ Unimplemented) StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// WakeApplication Wake an application, as a request for it would
+// (POST /v1/namespaces/{namespace}/deployments/{name}/wake)
+func (_ Unimplemented) WakeApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -12398,6 +14278,79 @@ func (siw *ServerInterfaceWrapper) IssueCertificate(w http.ResponseWriter, r *ht
 	handler.ServeHTTP(w, r)
 }
 
+// ListChanges operation middleware
+func (siw *ServerInterfaceWrapper) ListChanges(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListChangesParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListChanges(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReportChanges operation middleware
+func (siw *ServerInterfaceWrapper) ReportChanges(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReportChanges(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListDecisions operation middleware
 func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.Request) {
 
@@ -12742,6 +14695,76 @@ func (siw *ServerInterfaceWrapper) ListMetrics(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// PreviewDecision operation middleware
+func (siw *ServerInterfaceWrapper) PreviewDecision(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.PreviewDecision(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SleepApplication operation middleware
+func (siw *ServerInterfaceWrapper) SleepApplication(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SleepApplication(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // StartApplication operation middleware
 func (siw *ServerInterfaceWrapper) StartApplication(w http.ResponseWriter, r *http.Request) {
 
@@ -12768,6 +14791,41 @@ func (siw *ServerInterfaceWrapper) StartApplication(w http.ResponseWriter, r *ht
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.StartApplication(w, r, namespace, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// WakeApplication operation middleware
+func (siw *ServerInterfaceWrapper) WakeApplication(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.WakeApplication(w, r, namespace, name)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -13126,6 +15184,15 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/start", wrapper.StartApplication)
 	})
 	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/wake", wrapper.WakeApplication)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/sleep", wrapper.SleepApplication)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/namespaces/{namespace}/deployments/{name}/preview", wrapper.PreviewDecision)
+	})
+	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/v1/traffic", wrapper.ReportTraffic)
 	})
 	r.Group(func(r chi.Router) {
@@ -13166,6 +15233,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/decisions", wrapper.ListDecisions)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/changes", wrapper.ListChanges)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/v1/changes", wrapper.ReportChanges)
 	})
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/metrics", wrapper.SubmitPodMetrics)
@@ -15511,6 +17584,262 @@ func (response IssueCertificatedefaultApplicationProblemPlusJSONResponse) VisitI
 	return err
 }
 
+type ListChangesRequestObject struct {
+	Params ListChangesParams
+}
+
+type ListChangesResponseObject interface {
+	VisitListChangesResponse(w http.ResponseWriter) error
+}
+
+type ListChanges200JSONResponse ChangeList
+
+func (response ListChanges200JSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges400ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges401ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges403ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges429ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChanges503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListChanges503ApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChangesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ListChangesdefaultApplicationProblemPlusJSONResponse) VisitListChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChangesRequestObject struct {
+	Body *ReportChangesJSONRequestBody
+}
+
+type ReportChangesResponseObject interface {
+	VisitReportChangesResponse(w http.ResponseWriter) error
+}
+
+type ReportChanges200JSONResponse ChangeReceipt
+
+func (response ReportChanges200JSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges400ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges401ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges403ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges429ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChanges503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReportChanges503ApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportChangesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ReportChangesdefaultApplicationProblemPlusJSONResponse) VisitReportChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDecisionsRequestObject struct {
 	Params ListDecisionsParams
 }
@@ -16342,6 +18671,313 @@ func (response ListMetricsdefaultApplicationProblemPlusJSONResponse) VisitListMe
 	return err
 }
 
+type PreviewDecisionRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+	Body      *PreviewDecisionJSONRequestBody
+}
+
+type PreviewDecisionResponseObject interface {
+	VisitPreviewDecisionResponse(w http.ResponseWriter) error
+}
+
+type PreviewDecision200JSONResponse Decision
+
+func (response PreviewDecision200JSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision400ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision401ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision403ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision404ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision429ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecision503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response PreviewDecision503ApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewDecisiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response PreviewDecisiondefaultApplicationProblemPlusJSONResponse) VisitPreviewDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplicationRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+}
+
+type SleepApplicationResponseObject interface {
+	VisitSleepApplicationResponse(w http.ResponseWriter) error
+}
+
+type SleepApplication200JSONResponse SleepResponse
+
+func (response SleepApplication200JSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication400ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication401ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication403ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication404ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication409ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication429ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplication503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response SleepApplication503ApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SleepApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response SleepApplicationdefaultApplicationProblemPlusJSONResponse) VisitSleepApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type StartApplicationRequestObject struct {
 	Namespace Namespace `json:"namespace"`
 	Name      Name      `json:"name"`
@@ -16493,6 +19129,167 @@ type StartApplicationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response StartApplicationdefaultApplicationProblemPlusJSONResponse) VisitStartApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplicationRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+}
+
+type WakeApplicationResponseObject interface {
+	VisitWakeApplicationResponse(w http.ResponseWriter) error
+}
+
+type WakeApplication200JSONResponse StartResponse
+
+func (response WakeApplication200JSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication400ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication401ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication403ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication404ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication409ApplicationProblemPlusJSONResponse struct {
+	ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication409ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication429ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplication503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WakeApplication503ApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeApplicationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response WakeApplicationdefaultApplicationProblemPlusJSONResponse) VisitWakeApplicationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -17113,6 +19910,12 @@ type StrictServerInterface interface {
 	// IssueCertificate A certificate for the caller's own ports
 	// (POST /v1/certificates)
 	IssueCertificate(ctx context.Context, request IssueCertificateRequestObject) (IssueCertificateResponseObject, error)
+	// ListChanges The latest changes that somebody made or was refused through the controller, newest first
+	// (GET /v1/changes)
+	ListChanges(ctx context.Context, request ListChangesRequestObject) (ListChangesResponseObject, error)
+	// ReportChanges Changes that went through another replica
+	// (POST /v1/changes)
+	ReportChanges(ctx context.Context, request ReportChangesRequestObject) (ReportChangesResponseObject, error)
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
@@ -17131,9 +19934,18 @@ type StrictServerInterface interface {
 	// ListMetrics What every application and each of its pods uses, with the age of each value
 	// (GET /v1/metrics)
 	ListMetrics(ctx context.Context, request ListMetricsRequestObject) (ListMetricsResponseObject, error)
+	// PreviewDecision What would be decided on an application now, with another spec
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/preview)
+	PreviewDecision(ctx context.Context, request PreviewDecisionRequestObject) (PreviewDecisionResponseObject, error)
+	// SleepApplication Let an application sleep now, and not only after idleTime
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/sleep)
+	SleepApplication(ctx context.Context, request SleepApplicationRequestObject) (SleepApplicationResponseObject, error)
 	// StartApplication Start an application that is scaled to zero
 	// (POST /v1/namespaces/{namespace}/deployments/{name}/start)
 	StartApplication(ctx context.Context, request StartApplicationRequestObject) (StartApplicationResponseObject, error)
+	// WakeApplication Wake an application, as a request for it would
+	// (POST /v1/namespaces/{namespace}/deployments/{name}/wake)
+	WakeApplication(ctx context.Context, request WakeApplicationRequestObject) (WakeApplicationResponseObject, error)
 	// SubmitPodMetricsBatch The measurements of many pods
 	// (POST /v1/pod-metrics)
 	SubmitPodMetricsBatch(ctx context.Context, request SubmitPodMetricsBatchRequestObject) (SubmitPodMetricsBatchResponseObject, error)
@@ -17543,6 +20355,63 @@ func (sh *strictHandler) IssueCertificate(w http.ResponseWriter, r *http.Request
 	}
 }
 
+// ListChanges operation middleware
+func (sh *strictHandler) ListChanges(w http.ResponseWriter, r *http.Request, params ListChangesParams) {
+	var request ListChangesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListChanges(ctx, request.(ListChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListChanges")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListChangesResponseObject); ok {
+		if err := validResponse.VisitListChangesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReportChanges operation middleware
+func (sh *strictHandler) ReportChanges(w http.ResponseWriter, r *http.Request) {
+	var request ReportChangesRequestObject
+
+	var body ReportChangesJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportChanges(ctx, request.(ReportChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportChanges")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReportChangesResponseObject); ok {
+		if err := validResponse.VisitReportChangesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListDecisions operation middleware
 func (sh *strictHandler) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
 	var request ListDecisionsRequestObject
@@ -17700,6 +20569,67 @@ func (sh *strictHandler) ListMetrics(w http.ResponseWriter, r *http.Request, par
 	}
 }
 
+// PreviewDecision operation middleware
+func (sh *strictHandler) PreviewDecision(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	var request PreviewDecisionRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+
+	var body PreviewDecisionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewDecision(ctx, request.(PreviewDecisionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewDecision")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(PreviewDecisionResponseObject); ok {
+		if err := validResponse.VisitPreviewDecisionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SleepApplication operation middleware
+func (sh *strictHandler) SleepApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	var request SleepApplicationRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SleepApplication(ctx, request.(SleepApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SleepApplication")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SleepApplicationResponseObject); ok {
+		if err := validResponse.VisitSleepApplicationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // StartApplication operation middleware
 func (sh *strictHandler) StartApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
 	var request StartApplicationRequestObject
@@ -17727,6 +20657,33 @@ func (sh *strictHandler) StartApplication(w http.ResponseWriter, r *http.Request
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(StartApplicationResponseObject); ok {
 		if err := validResponse.VisitStartApplicationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WakeApplication operation middleware
+func (sh *strictHandler) WakeApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name) {
+	var request WakeApplicationRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.WakeApplication(ctx, request.(WakeApplicationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WakeApplication")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(WakeApplicationResponseObject); ok {
+		if err := validResponse.VisitWakeApplicationResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -17853,487 +20810,510 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P39ctvIlTeO30ovNluWJhBFypJsUzWVHy3LHmdGtiLJ8e7YWqtJNEmMQDQHDYjmTLT1/eu5gOcingvb",
-	"K/lVn9NvABokKMtOUpVUakyRQL+c7j59Xj/n92DEZ3OesjQXQf/3YMpoxDL4eMHyPE4n4q8sEzFP5VcR",
-	"E6MsnufwZ3A5ZeQWfyR8TPIpE4wI9VZIqCBxSs55kTPxbh7RnHVEuclOEAZiNGUzKhv/Q8bGQT/49107",
-	"ol38VexWx3J3dxcGc5rRGcvVcI95msdpwfzjnLGcRjSnnZF6TI2YzOmEkSEb84yFZBHnU/hW0JmcSsJG",
-	"so0jEuckFoTP6a8F65D3U5qTBRXy0YwRmiTwUh7PGFlM44SZlgVZyCcyRiMicppGQJN8ymaEpyPWIW9T",
-	"+TDNST6NBUlikZMojkjKczKJbxnhRU7GPMOfzYDkYDI2LgSLcMz73e4R4SnMiqZcjquyNEROPONJwjL1",
-	"Sq/bJ0M2wfFg1zRlC7kosSTbrwXLlkEYpHTGgn6gCVdasxn9/BNLJ/k06O9195+GwSxO9Rc9uUJ5zjLZ",
-	"2H9/GOz8THd+6+48+7Rz9cc/BGGQL+eyXZFncToJ5IL+RIcsuYBJ8qy+jm/TZEnyKRcwzRdsnvDlTG4T",
-	"soAvE/m6IDOaj6Yk5YtQ0vrHYsiylOVMPFL04xkRyzSnnzvk7ZhQp6FHQrexT36MnxOaMXKT8kUaqlUj",
-	"PItYpigaZ0SSRkiCsc90Nk/kdHJGZ9/fxrBL/YRMSrNsoGavu7fvI9EbaMO3w2Xreq358Bc2yssDG8dD",
-	"ntLRKNbDmtN8akcF/4RBxn4t4oxFQT/PCtb2eI74bMbTTzA4PUoxp6OGodo1QQrKJ8uDjdiYFknePFRs",
-	"/QHGiw3JQZ/RCbuIf/OMeZCTGRc5EZzMaLo8AhrTVCxY9kh4WEvCaCRIzuG5lH3O5dEUHfITG+dwonlG",
-	"un3JN0qz7nW7DTsmnsV5dafEs2IG73Th1OGfXbNn4jRnE5Yhp5RUYiJ/zqOYIbMsRM5ngyLnYkQTBodN",
-	"Dp+lufxI5/MkHlE5/d1fBPL+dpStNWz6t6uE34g5TwWO5jmNznGEK8Yxz/gwYbM/6vEYssk3IpzyLU3i",
-	"KAiDiOU0ToJ+sKBx3icHU8kwJU+lScIXTD7CsozLi+PD74H+sh8spjyRfH/EJaceZ3xGurCQh10RhME4",
-	"ZkmkWg3C4JYm8roJDqbB3VUYiJzmhQj6+3JF8jiHjSy3u6K+HoMepFqoIkv7KZsxEYu+mmNfz+Ruww19",
-	"hu8j0evnTg8k4gyHMo7VxQOXAx3lR+QaCXONJ5MwOpoSmDehOYFD2ZHDOubpOIlHX7ZgI92Is2LyyFiO",
-	"TBQj2DXcaydyftTzYJ9jAQfELMGz8hLIH5i8SIexvILz1eQ343pg+uMogEdLYcYZj7yujsg1UuGaCLqU",
-	"l9qS0DQiCxAPOIk4UP4lMMYvOyfyUqaJQ7ADd88OcJ31nSdYdhsDs5VbhL2WJ2B/OH62N3588OTJ8PF+",
-	"RA/p4xF7tvcs6rIu23/y+HDd9lYDeED6DtIlQbkHBCOaSCZr9+tLIHXE0i+i3Ni04uzYX2jKyIwuYSeC",
-	"GDUCJkgNExQd+3lnkvFi7nyhyWxuNSKmfF7azI/t2rwpMbEVNLZDfeBNPKIgQ6oJ1zdtPJqSLJ5Mgd/N",
-	"YiHidBLCYvBMCmoz5DixgHV5xVP2RUsykQ04q+GRaFGul/euI8N6+X/epClQ1BNyLfiDQP9LIeDgOjeD",
-	"6aB0IfS67gKShKcTlqHysHoRYXIPvH7zRO4xmMm1Hq7m9nBDlcZ3RFYSNMbTZQW6czx8LeQJZynpPDZK",
-	"ZnDbC0K1uMDGb+JUUvYCiRkGMyYEnTC1WijpkikVZMhYSmY8iscxHI6MUejK3lV2SYKXNE6KbAPi2imq",
-	"kUjqfvl1BxvJmQid0DgFti/bXpIlLzIymtJU7j6ON1fjLecQA1+Jvv09d45qaYdclnVOFJcF6p6UqCGQ",
-	"iI8KeZejTO0oBoOz13DzsCwkPLVKuVQFQtOa1dWBJkRSGruIc0H4IiW4WkYjksoJz1/yQm6qL2A7Kc93",
-	"xtCKs5gpJ1X5Vx2sDaSa0gLvlzm/7nHFmtqBPSzfyJjiDqIYTVGAqfN+sGPgo0DqS85Pabr8IkrnnO9I",
-	"rQtOdJ4tB+OcZRcookv9xyHXnnseOCprWugVq8lmenlAqp3yDBgtmGsk82Qpi0jOQ7hREpBQUBgU6lY9",
-	"Inm21DxAzpOcyynvwJylruiY55xf6hrr+ylLQQHVzYEFQyk2Hb8q+fRwf70ueRcG71Ja5FOW5nIN2Zcd",
-	"o6LSlnOYBJNMkOT8hqVaRsLpk0GRT3kW/wa9hISKPnnOaMYycvn2x5M3pRPUs1vi/ZSDSWfJiz+t3g3V",
-	"YX2lowRzA9koNtrhhPPIe7BiQRYZTyeavVW2w/v373cGzqB9e0KKZvI6lbtulLFIPksTuPapuGGRFNHK",
-	"m4Olcid8CJC8wVXdJKV2xC2NEzpM2JfuBtNORSX03gxWAcT7oIFFuGpOVZTW/Sk5bvWeMIN7wP0gRzHn",
-	"QsRyENoOPOPqTvxH5waGEDCIwWjEhBjgWlREvDLLQGMdu2XZcgFicH9ME8FCa9uTonkAmtBVGBRCNgia",
-	"lqT9PONzluXKllXjRrXJg1oIFnpkJgJOWceu95DzhFFQldwxNTWFp1WpDZKUkpnbkYeEJoIrSzWqDPLM",
-	"wz6FY8bH/r7dydftpsruLecBNxr4AVKlcZWG5DVXm5fAwJ+zmdjcShrK/fEa30XLo5oEzTIKd6cWuuuk",
-	"W5ZXwPI6OhRSJlogY8xBdgjX2sL1pqh3JOkEzYALymEcUi6Oc1+HZjRtei7ZMz8E1QvM2UClFbW8E2VR",
-	"OQU8MOfsNmYL2MpRFMt50OTM2eLqaDinyXNKwkAwmo2msp+MCV5kI9A5qqaIXTBCye0nVyLoB2z55+nw",
-	"1Sh+GwdhcMuyIRicRV4/aKu259ux2oi42WaSqLHa70ckUYbvviQ6HqFUuc2MyEgz9pV3piZKfcvI6xUP",
-	"0BBGCf4yoBzRr4Gwhg42qVqIYqh/EUfyt+sZy7N4JK5DfSKF8gLmU7KrfgTFbsikgg1m5ZRXHCDquq2t",
-	"mlSJ6yupnKLeHxPe8EPERuCd8v+qpGV/f2rnqMl4pAGzqzzbA4jBMgHKHMozOSdDRn4poonkWdqmIB9c",
-	"8CxSMl31SB4+frpf9TPWhoH72MovEyanlKCVeJQxnEgBXmmfVFM+4jgp1aqzk7xH2ko8Pg9mSQ0EOtAG",
-	"nTFEK4A+JLFAVyRuQCmulHxHcA0aZ07J2SdveeAqkllcSfnDqJrOg2UNNI4SdhnPWNB/1gXynzOYlgj6",
-	"j4H49u+uw+VKnrs5j1SPGaPRsvRG5v6B+6ofDETC2BztzONxPJKzGtKEpiMQcmRLYzTb4Htx+jKJJ9Nc",
-	"tShXQK5X1/i7dPMZozO5rvKvBY1z/HznkyQcf5jr2z547NlkLmF/b8e4jvUrcFYqHMpdmBbds89zmPFF",
-	"TrPcSLvVLfcy4zMi5COgY8ozB8sREjR2RjE1IQIJFTk+C1fwmGczKjdJxAsUydUY0mI2lAKgu0+q/V5Y",
-	"6dK0E6f5472gLkiGgex5MMrj2zhf6vZs9zRnO3k8Y4GHCvLNF4qlraO+eU69957esHfzdW+pp+4q5+D3",
-	"NvPSrNJ/52RFwgRJOL8hNG99+Z1Cm6dKZnSuvcP6liqd1HYjBlVsTTTOiCZxOjmVj96Vjn9p2x76di1y",
-	"hZbH5YxHvoNS4Set5pVt9rigt3C1rqOEeky+IZmXeJ02nsQf+AJM66RI8ziRTBxfCUk8BmsAcj0y4iqo",
-	"pMX5U6xz9SCdK+kCnr8rsdhVr17iYxfFbEazZe1idCMxSveHw0n1IJ0lqK5geZ+Wz5nDY9TmsYMvseA1",
-	"l/ExGMQbDiJaywVGeUAIFXFeBXWKCjJmCxBMhPyDErxXiJjyIonIlN6yIxAN5SBD4kp8dpRgfxJTeY8P",
-	"l2TCcqcbFVcGUigoKLEgAmTEGc9Y29u+ze3ecIvurb/pkTsEwKpL+k3p5q+cz557+nru7dzr7TnX/4Le",
-	"QHRZ0339hdf1MOGjG5+FYGDux1TqgaIYjZgUSHlGBJ+xIY+WhCWCEeisaszvw6I7SyzokiymS7+K/0B3",
-	"fAvWYBe5zPAO970Mz26DdtfE5lfhP9xV9A2uEbvVWy3Cvdm5c2ZajcucqpZPSwnodeSP5oujkvwoH94p",
-	"5hW17dBnwcF23xa5vPLaiWH6YfP2+usWbQxSyMKLV450HGcityF8+OdwmTPHOhQnrnUIlK9Wt/IX3ZGw",
-	"5+9/VepD7O4Iu9rOfnT4w5qL84dY5DxbVuy5ba6ZhssB5aoPv0t5Lr6lifyjG/b2QDXVtgn5lfyGD8HU",
-	"LynZC3tXIAKYJf/QDZ/U1UvZ2JV7UlVTUm1PCrU7ZnFa5EzSQSTcctZDVEczOau97t7hTre309277D7u",
-	"y/93f3aIKZt9fAVxHlZWpCDSmeaedcEUpSdhv3+yv39Qngt+I+gtiwYTGqciP9Wm+L2n+0+lGu7++DZl",
-	"pnkRp0BjM+DeZbfbh///DLIeKFTV+ez3uwc/1418G15QmzFcTaZWwr/aeOfqZavoPK5rBJuL67lXa0VP",
-	"yTQWJsqnfOSbNdG2p169jaRYc/R+ZA917NYsc+vY7sqCbxxj3YJEa2jyU4xRwg5R1G76cFWbpdlnrTac",
-	"a7rzaJ06MGyt0kon7JTltDZhHMSa+Z2utBjwlBHHp0oKAQ5QsAV+0TmeMZr+/cwUX2ZBKE/cMbmsMS28",
-	"E0y114JElbWUL/lWsjyztkwBqa+m1m6DfJtzoHfj3+04XOTeWAY0FfcJzclvLOMd8p7exOmkD8o3Ktny",
-	"FofQ01Qemhi5+bJDQM2ENxMm5VX565xHzhMvaSJ1Ct0HSLacRsTYoonI+ZwIlkZxOlHJY1JUnHAGTg0c",
-	"0rsUZMZ+NfhLqZlDZu4X7aUwBnCcTRAanbg0pCAMVNteF4xDvUtr5amozkb0+r0Wv4cSIorNI4itk/IF",
-	"EpRFgzyEeBR2yzIyZCObdTSr2npBySllqrj/Wx1bEAbDQiwbhXvQO+SzGU209qFlW8JT3AZcDhGS8uoz",
-	"UL4mlJLVZKf0lpEhmxQYgJkXacqSBkvcZtOyWvm9711Xnff51gQLyZQvMOaNpZEKTCAHnz8TnpFhxm/k",
-	"Qo0fdpFAcXq+XK+0/kRzlo6WFzcsH02r9oaGHajXEVL59ErF6SgpIhZ5HQs2eqXd8F23g3+TgUorFUPM",
-	"BuKZPN+UjJKYpXlb2VB2BNPfmEpfIG3Zi9ITAw7HQ8eOYOqpy+EgVMKcJ8hN4TpRVenDcmQRPCf5a4cM",
-	"QG3uw2+CxlFrOeGMR5pNtfLiazdfi2OQApPKGB1NWUSonHafjAuMvMw5J3JZHvZAuAafhm2Nh7PCkh52",
-	"FHhYVnJPoRh3Awd8WK5XMk9V83Z0JHedA0NqV/pQhz3nOSYmbHQC8RZoRUp1YYQYIk0Fec+GF3x0w/IH",
-	"vkRUR94zYEgdugFoUiLy3Wf3paVjP2zY5SoCTT1IMs5nD9mzvHP8VtV7Hxq0J/qUILRoqj2Kx5dnZMZv",
-	"5YdUHWVjAM3YnGft9SS0a57DS+s0pbb6xFo7YImKfrOgw2t9MvrzJm/K++kSnGN1jwoBxATIfAQshIqt",
-	"NeXwo410yTkK2nHeIe+nHJi5HLggqWxNtiz/JBjS6ChCNkVoxiOWYLDwzpNof/hstPN57/P+TV9FEPfJ",
-	"6xmdsLMiSZ7T0c3b8bhvchxi+YubR1R9NPCY3lba1sy4akEaPCNzxucJq2EWgMOxXUBkU+zl21QFVI1l",
-	"NxmfZHQmOo5KcopZekdEZ0qRLT4mPIlY5qTwiL7fHRbnIcaypWz7iJzxSKgcILJFya8Fz6k8LfL2TeLR",
-	"kiQMRArQuYaMzGgkX4PcQJq74ZojmiQCb22tjOBuklvLMtnqqoTkJMvMlyF5jbnU8I0Uj+zvb+SOwoeO",
-	"ISTsmKc5jVOWSTrEk5Ms41ntN/XteZFWvzrOqJj+xPlcjYRsgcwIYa/TOItIxvBY8FQSiiKN5BaVex7/",
-	"xqiv3EkSmPNoG1YmZyKXL5hFECwXCtqjSHMypKMbN39MftruEMhCmdElxBW08cqoPe01jcaY/oj+EsFY",
-	"ek/zqNqqNptPd+tjNcfyBI0hwNaBCSgfrcz+UHXujuzrJgN+6+zH4wvy771uSM5OTreVz//k+MXFgNyw",
-	"peTqZzt7B4chEfEkZREZLoENvcE0SSAEVTHdCec3krnlFeI+7T3bWxOoWKMKTsJLhITGszelCNyV0cKV",
-	"LAM3OB1SCSD6S3JHOfdXNGcLuiSDs9ePTBQ5IvfULYtw65SMSRWLXTMGDALAXG192FGfvtNfbf/pDz69",
-	"yV6Ghxj0qa/Gys0YBp93bgzr2Elike/oxli+LrZ+kCRHuLR9iy8DLxwRDdSif/FAzWhYmZIpJ0kChYMS",
-	"hIFBe6nZa+TA5Ts7tzRThP2Aay1eZnyGzdi/dYP2G9u0PLoOds4qmcNsB/N2o2jhsdBViA3sleoAU/f2",
-	"xdzHWSHA2jWJb1mK2Uu2dSQ7cj2O+D4YOZ8VkKSzJVgy7jjPf/89eQTvPNqWn6dUOI9sB3ehOwAD+LN6",
-	"DJoKGw5Dv1YZie50O7i70gf3DO6+ppwsp11g1PINpZtPuRSm5bDmGRvHn5nokNe5Di4fJYXIWfZIhJhd",
-	"Ylt6JDCjFm33Kt/QDiVmgkx5EpGcTyAgXwUfpRzeIGLO6A28BzbNISZvKG9S3+3IGfHux6LbfTwCAY3O",
-	"GPzFLIRFLCD0fQECAwbCizhiKr2N37IsoXNhxEDUW1IlhtRipB2gKzsWOSURyoWOczloqnPZkXihFEyn",
-	"PJP8j6csRLlEkrgaXeUmpK/Abti97dFkPqW9wOSpu8tdNpIrMB/I1pBndc7AMAsrBAdHSgsOgzWJHQmf",
-	"xGDqdXmY4i13YQBbRD/e0bO4urvyBDg787LB8a0muAHnwtkPzl7/1bx8p+lje3UJtXHjP8ZpBJbRqw08",
-	"EW+BfaEvwtJ/Zbi27fFCPl7lktDGOv6oJw60Xb2fmrbRPCkymgT9AA7aXJ1guJkBS+WYJ8VMsd+6fQJ5",
-	"iE61USwBTrjKRPtF8PSMyvs66MgpdeCRD99ddXBvGSCqH3gpkdrc014bo+JX9+tYv237PrPf1Lt3G7IA",
-	"HlJwj3l6Gc+k4D2b28YGE0dGhSQQCOQYcfjiGNkqCqWTIqFZifRLTAUxeBVqk9+Vmf2F2l8rpbSKEIus",
-	"oCF5Bskn7y6T9YfMy7keSBIzFdkPgGVzNpKiL1hvIzaS7Bay4qQmqJX+vrXtWrACaFd5tmi6xJ91ui30",
-	"oDBBJH8VOfmuI4oxsNjaTzgyANsTUuOiibVJUWHHiLFWLOXFZIpPgLdbCqOitTUFFuC8SKopYXtP7yk+",
-	"0pzP4vrJx6VqFNRhBJuJ6K/iW30XJrFd6Dg3QHJWSuBjci1vi2ulLkrt2+jlHfKc5QuGqyDkLaevVpox",
-	"LdwfGTGH3LJsiTbM6maKBRF5rNAt8R7mKXvk0Qn01bV2aRwNxl5djUwLrCFyvBkZUcGOyHf6fuuMMK0F",
-	"cNrkNa7zpFgaEcEt1l6fQEImtIfUgoMs7IbXDgwlxTgHIeVIEnc9wOyAR5Em8kV3Z1ZjCBo1oa0P3119",
-	"/NjZ/lNNJep8Q53IMFnfCgjLwkOPEAcO3xqV1VlvpMnhKprs/m1r14EJ/Z+dK/tXR/753fYft78qSSqH",
-	"HHa194ybNC5PZELZgke25H102+uYd7YrwmZCRX6Z0VTE+rJqMihWwY/ujZNnTJo1G2AZIykRzjV5SbMJ",
-	"U9A5NcnSN4m2KVyOWdTZLI/3nhw+9TytgylfsZRlJs+yRXC1NY+uN6VqGlhx9TIrVCAG0GRVAAZ+UZ6M",
-	"Y8tvSjKVv5qeQ2si85C2YU8KwJjJf6BiqkIHN7h/MNSrFP2BmcpGR0T3XJwSdDb3CftMR3my1HnREFjN",
-	"5f0Sp5MOKQ/IKJJxTrZsPjg60gdRlDEhtpHRnPKIJYOFvK2cJ2XrgEWWSu1QozdnfDbPtyX31qa9kqSi",
-	"hqxCczDjP2FCqOzjiFfOIiJqBP3gP3feCZbtvPZs9dKQ/ZcXPvJIkNdnhOKDR2TIprG8rLMC7LjzjH+O",
-	"lbTFLQo0W8Ll488eGXF+EzeA6gIaqcUTgierfoO9dgjN//bvf/gPqb3vHT767o+d//50/bf/8WM2h4Zg",
-	"60eksHsQS7QcsvP1hzkbzS+YaIYxF/ijHhfsQLS5f87JWcZzPuIJ2TodzXdUOzuvI9h2+k2R06XQSGXG",
-	"ZTFkEwoyHMgoAhMSqDpeKuoMTE0KNQB8XOVQjDh3QjFGfMZIzvtGILTalWxtAjKk3O4sF4SSGc1uzFHh",
-	"4KyUzS3oUguVuFNdzAJ6wyQdxsqVwLUfdwkOBv++RLziFpvAQLY7oCTZErHiFcRRnOcoumb33b4gKzRA",
-	"jN/TklnhdLiXQ3XKQj2LEmcgW3lWsG3gaHb76W9LBklrZ/xgrIjYxXZo7YrYmfsNdFt6pMRNCR4O/C+p",
-	"P+C8aAfoe8v+etUBEUJ84inbgrGHOAVt7PTgStfTcipRzICHBpTNINXRhXYPQQmRbUVAyYwXOYCoPaDF",
-	"rjpmr9nOzbFsiLDXFqXRvLicZkxMeRIF/SeA6l3CU5AH/Dmc7zidDJIJz+J8Ogv6wbkUrs75MEbX2Ixn",
-	"S6el3kEY5CCEOQTCTJp5jOaRoB/sVkfanCkAIQf94KDb7QF+DOL8uo/r7762MdFnH6wuy5VXdPxqpr9K",
-	"92j/cyXDjd62mKHfyH5Y39TWiOhBl2llSHRLLhgTDh5OrzWvtlk/fHfVUYUG1M5EpaKNTRFjn0MV6R1i",
-	"HHdYDtaWHERJ5rUBwQp0dJ6d6v5CgyGt6fwMwspdjDxP207SnmreSc2r6SPeLgxVMRS9qZ9yRqDpjEbL",
-	"Nj1h9nZYAsDScrZ3HVVSournFP+aZ7HkW0svAM/vnkZKeYu6LeB0vqbc4dfbKmU96rbo5xZteVFKLPaQ",
-	"wmCwMf2I0eAliwNMoIbwOkrYxmM4RzgWiIBZ2ozThsW3ieYf/rT1/+vI1r///iM28jHYvuoYvVGNydoq",
-	"1q5ZQ/izzsoEtDkdjuQZmo3lUF2/ny6/prUe/Kx0mLCXUqcAF1Fpv5bPvHxjyrP8jXYnjSh851j4K3xx",
-	"hZm/wl11Ms6qC7IqyNbuss2SdOqFNurB0vrmWNt122tUznPDXB7vPbqZW2TIpvQ2Xh/VoLAAnuvHVRKJ",
-	"3FC8yBshijQMlzYgYIghVTVfMDYRAubB7gRSKFTFWPDsBjQ+KspIw0qbmdEl2Ro5IWWjIstYOpISu+Uv",
-	"sVBp6Cwi+3vPrEk1VL8+7iJvgDBRNRfFunU8fsLEmrDex4el+FcfWwpGJXtNCySrirkJm6jNFumOQnK/",
-	"G3rUgTLxdD6WJa9cnDyesSMyLjIwRPGUCYz91ND0rsocqvg0UJZ1qFp2y6IO6RJItQOU+3gW56up1msV",
-	"N1wW96ub7JTRlByfvSOFAPw7OTdwa8ziJIlHPAPz+pDfMuPTU3YBGq2NfO/VIpu9KxtlNE7V1lmPl+BE",
-	"XKKVbMJhL084pIzE+VS5AgBpvp6ZE1rshAnGemJAR8oWrsPgWbdrH5y6iDoQlYHR6iFGmh52NThOrjxS",
-	"U6y+BlCioyL3ZTZVwsvX49lW4czUnn3cre3aNWIDlIdysnStCquSA8kWJhI5MtH26uEfdvefrl/ohNEs",
-	"rZ29ShRnxkjKYsTEBenbeYGkHEN+q6cYQHOlom8hPLudJ1JxXyD3hCNLJS+iGcKcwwkuHWCH78nVy3gx",
-	"mc4hC4/PcadlmOpl3Hq1Abo7KLZ2Xr9ZqknPXnPJ+d+qg96YHdKrbRAILUZjxlzJ9Ygr0OI8r1vkGf18",
-	"oZJbz0yGlxlJM4eFgciDPLTZsXZtyHApF17TOSQZzZ3gLbgUH2LwVaOGl1/iUzWWeRo//wJeefjkyZO9",
-	"3uHaEZZxipqvLlzjMVvgCJ1FPiJdDHOvMgJQJjajYveBkJF4+oIlbH2i5lv9HBTYLASLytQoMRN5F0D8",
-	"ug5en5Y2m1RkpyxxAIBDIyzZ6pkZ6xBoqetjnBGUXwTTnxGvMmZlpoPuYwKhIiP2AISdZ3zITmiWeFjn",
-	"T+Uc8IzNmQ5sYjSKUyYEGU3ZCOMmnVsUETVDApjgEGQJsRooZ2JxT0ZuiqGk+yMhd3zMI1cQBK9QxqRu",
-	"Y2z9j+SFG+cxTV6whOpMaSAUpNsIYQ6ZorXuApjmkap1mhUMm4eRE5OwgGIT4tDrsFgGENnqSROq42e9",
-	"ur6fvE3XnXb9rLojtGyk8Onvf+Kl0NuCJcHV/IIv0vdxGvFF6dAfNl79GGwCQQ+5IbS26s8YhJ+OaWZE",
-	"BEqGGaM3JqbKYg5AHllfyoghEVMqNzW8MJPCmJaGE7DXY+jF0+5/QAUHR+480iyz9ESF2aqIYJfa6vkD",
-	"fN67aBBvrMubTTgp5jrJBE+dnCheERhqUEHJup8gBmvybu5ZkdULQj2LMadC18ldtRAtN1Sbkcfp5Nwf",
-	"yneuw7GhrhOwNoyCVllCauwC9zy4tYuEETqCIrcMQdOV9KQftUubSGlJ6qyxmOqYbx01mIpQhzA5Nxx6",
-	"p6xY0zrO7sJOc03Soi/mZkbnOzdsKXSmQXC1IjJnRue64Ebkp+pzXmjeJ28jxVTjGZIa3JeM3TREIIIx",
-	"1Gxml4xVOkGxqRlNEvjREo0M4xSS3dzvtP6EL2RaOGClVuWyqKAHlQ4mv0HgircY5xLqD/gt2m43WCYk",
-	"WgVAa+9rrVEcsRFda6h5nWJi6YV6/E6Brj2EpUZlFgLJRJOhRQoNqhCZUzhF3dZuxR2UW3APwRA99pnO",
-	"gdprjn9fJ8AC7GBCc5YsQ3u52pzKR3pQ2h/vIHVDaSONUtM7wKQ+PVfXGnSEYnrJQIRQh3oYUjGrZevd",
-	"y0hUU8iaU8BDUABByYDhxbnKSqcl0J0ZoynEuEKojmPsMSIkcGYlAsJlGUJIMubD65MLOag3jM2xTJ6r",
-	"JypF1avW8iysGNO6ctEQNaiPJgYnMVmp8WVdqVVyv3tvdLo9X1Z/3bW7oROu7CEP0UypYj7kvQzV5pUG",
-	"iJlQhh3GkIWFZ0Kl1RinMoYEs2wKMcTq1znPcuigr4vjV6DJdFV8ATm3aoC4UtCNfP7XghXMSJe+BWrN",
-	"6S4r1KvfSpuFhdbYX+h42VuwQlxNdRbOvSBWBiuBqlpMzWcDmcQDngnvngbxsAqJ0ohWUd7R3i1dpJCa",
-	"zHR577V4U5hTq+1pNsl7ymiST131KpXzqAZL9VUAnTJvSZZY0ylTniFN4pxQ+USHvIebgzoXB1A2FmSc",
-	"MWvIzKdsdoQGyZrN2a1IOZMHjiXj1nv3XYVM95CoKtkKiGZxqQI3mytZwSFFFzxSC/RHcKVTONJ957pV",
-	"UTqozmIBQwT+ChVai/wR3KXqLlbAazHgFJaCxSuMyatCli60spVrb50W4JcQxgqHIHIgzOLcKuJHxBVD",
-	"MEfROpB0kBzsUQzUk5TLQkD8nmrzOZY5jkfTL79sgYrvLdTKShgR99labHHtatk0qRfCNo3PtgxBbNE2",
-	"HNF2hsWRQQNDOqEIXHbdq7A3jDJz3sZM0u9V+Jnzyl1YGUt9au6IYKPZi6x090kOWRlCrbEOTZItGpKG",
-	"X51guGFIhh3b0/ffE2r/3N7eeOBpnsVWf4H0HCfc31AXhKYoHo9ZJr9vsHh/2Szlr8OQUAjdIf/2PRni",
-	"p7/9jfzblIot2vF3u22eGK56oul1ScPGF78VQStO0a9NyHJ3LgE9v1QfR4JVHvQQqqRruTQqcb+mA1xm",
-	"y4Yg/2bz351WYJy1b8vHu9xgbbSuC98drPP9/cfqNGKH6ra8yUhre8UOtrJQCJtH2HjMRnmp8FnDUajk",
-	"UvDMSZLwzatpH8GPK87iit/lNf7hUXkgj0LyyA7k0ZVpoolVbuUYdJw3DqIUfZx/wVg8G7/iz3AXqPzT",
-	"ZreXpWy5FUvRSuvNt5svhvrCRJxW8lBK5cc8MWVS9rrMCoaWw8FoxOa5VBScRC6QcQbDhF3yC9mZFG5Q",
-	"mgMxV3nZCcaUmRwf8A04YJBgWYM8FilUChTvFISESc5UUqZOJjoyNhbBtWQJCZXa/RuXxMPNq6t9gUkS",
-	"Hm6h4zXiea0OnVuffubPcav3MTG/A5TjnI10Pgik7kLlewPl4YWY9KbJlauirA1TxQxjd5VbVn3LVvdi",
-	"4m3v3cH9y2OpsGQvlprc0rDFLX8DzyfoBHycI05WLBRGapzCymxoydAR49/Atn7nCdtzS+p58gQXVCg8",
-	"AUSV46XCloqDgHNMsQ40rU7pXBKkDrcyT2JbFrpVCStIOO+FQRwF/aDb27HP9Z6sKkwltEaDly94sSuX",
-	"tVOLTc7tWbezRwTZ0sFB5FmXiO2gUsRS3QUQASwvHtP8cYKxrH41KRak29DUqaNlQbyrKsLWD3rkf//P",
-	"/yXdPqmNlIhgVb2PzuGTpz9D7V/0XmXxZALpjmrYtQBWtS6ramo7QrTcFVhKLXqY6ldZxjM/wmQsRfMi",
-	"ifQlrYZ6pE6elPUVBF47jqsBDKrXqPbwgBuhJdeJPRR7l8a/FuzIxitOSBKnzPiV8oyOGMk5b4PQt2mV",
-	"K7FJidJzjB9f7TBCDz8YY3xxhLGCSQ116ME4TpykP1C+QPOplORGjO0q7qSLq6a3ZBhMWRIpvFL4u0jV",
-	"1vMmCpnD47tG3VsaJBCW5kwFlKzfOvlGye7y6DVus0UspoqjIkof8tCRZCGwVcAh324Xwo56HdWy6n1j",
-	"0nzAy+vNNUzivE8g9OyYArJmlLCQmECBkJwX8osXbEbTKCTa9xgS9M+G5EUGGaUZOWcjno7ihB1hjFx7",
-	"eMpq3HlkS+o0ouHC2QbK26mGzk7Se8OelasVN+JXLLzh1qddB4T+FctvnKTRnMdp7pd+TFgTxOymOr+9",
-	"jglDmzLkX5/1wXukuIFjnG/D/Ggi+CBvbtVIZzrHnBc5A1RL+V6oOHCcEZ5FUg1hs3m+ND5AnJ/Sz8H7",
-	"UANzXjdAZ+UOPEWe5Rn4iVHBmks288wxJ0uWmELSLIF343SCOHeo1mlHDuhrUupX2Pse/83KuhSqaQ9d",
-	"9b3OBUsxHLwPtU/cwG5l8LfOQdcDb91a4yJJjkz0uInwB3AGntoiApAG0hzTu27P6w38k3y2dYUfFf1H",
-	"hwlbLfGUHT8jiGCDWEAj8brRgG7+PfqFjnB+6AZln9kIWPvk/OxYObhCp40JzSUVzY2gm9L1yZZahEib",
-	"46BhXhtUXZaPry/aBL3XKVVDcI5zm81YH1vOslmc0rxp78WCTDgEESzosr7xfI16SjWFhhvpcZd7dtfe",
-	"0GsVb/xJbUPPfWkDNFU4DIaUQN1+oTB3EX38iOQ8wavVwTwBK0honFYCs1humY4y0c5ibVnBYh7gEnX9",
-	"nAbZs86Y89XozjNGRZFJ6U35hEvxKqOEj2765qhDFGFs4wLUy7ONyqOM6GjK3vltKRdTSRRFvR//SuBZ",
-	"Y30qBIvWuavXsL6sSNPVtQzyCsMKyULB0YPUWqt91I7lrq+hkOvIezSGbdxH5SBQP7K0rrPolMdcUUuV",
-	"EZHwXIU4Z3AwVXFqJaGrsF0cmaqxOeVFJrxyuVvksb70uif2a0ETkgDzDtFUaJghR2uiKb+gnM6YJjRk",
-	"coTjOElY1CEnwJ+TWKDwIp9UARNGaJCT65CLmTxY+JvQQIUQWrCQYsKWqVOq4md7hyH6w9H+iV8+3tsO",
-	"tfEYE9Yw/PIJ+Q/PmdygIFdJGmlh0XPY+P6+R5R0qq5WO39hJop7kYHNbyRFp+ihh2FLvfpRkoVmBHoT",
-	"EkoSBBVCCPY+6Yak29k7kP99ciDvzJ5/kM1Vs9cN0i3Z2nhKgCMvlEAJBvUkMfy4D1NYcHxKh/8vpjxh",
-	"eKjw2ISkt9d9aBKvse1eatzQuTHyqhVX1/fDjmXTYZTwFx52KC7ra1OT1r5wV6kg/HtLu3SWNwK9qpTV",
-	"hG9wgzZeJoaY5jKBWgUqyvJhKVkrZ2CoVCaSJoBz5kPLAcv1qhvrYDsn0WVhvhvudcTSPM6XP4JZvKy6",
-	"C1GABXSa53PR3921hvKOsht3xO2oo5DWOwkf0SQIA2Vh/z2gySToBycXeweHQRiMstugH0DpCMBiiSRx",
-	"AGsoX8rHjoMwKAQsXQwo15K7DYfv/+vFu27xX6d//vHHs9MgDOSz8X+++O006/78n78e//rnm59/QOdg",
-	"xbygRu9b9OtYiGu4POHWg9SdnN+wlgbRG0Wril+mGCbxiMgfVXgpJX++ePuGvGdD8iNbkq3zl8fkyUHv",
-	"ybbOMNJAZdfypWu8ReFGJX9+/+NFaQP6MQHQKVBb1DLm58qNqMikJuXdIZWI9M2gE39QVk4t788LKbGp",
-	"iG7lSnqkYjeFpcCMRix0LA9qjxmv64INp5zfKNPbEfn9zsm6ItYRlxUpoQkqgyKnS7eTDhmgxYbN5gnN",
-	"mV0UKKajQiLZjIlY7MZAhT75GMA0PwYmBB6hblUOtlATDEEkhzJJKkcLzILKCIF5QSgmZ0UqyBvsJTSl",
-	"3eTE+/IZsP8tsjhn6LmUjKPIRszWeRpiMKF+Vs7YFDKqyVIslXqcR46ohu7jNPx6qSojjKEDXnxzmisb",
-	"E83JnE6Ym+W4q16vnLXVALi7JQi73Z2r7/xYhmpk3HeFYHVHr3HtkSBnGZ9JIaQQMGItkSqNtUMGqW9b",
-	"qA53iixxjRlmS6ERH2AF3fQIiPp3Qltsy+C4ggHEniLr9dz3g4PHB2uz+KR0eJbxEROCidURrybQXLjz",
-	"EYwpw6F88JGQOwxbC3EvY61Me8yVqisA3gGSjzAHz2SapUuSxZNpLmrJnBEPSZECEqnpni4FKPvWnqdY",
-	"KFqLAMwbBEfEtdDJJI69RS0UGZy9hrXEo4kVa1CoUFMiMUTOgPENVST9Qw/OnGi2wN19UeCoc6hKHlH7",
-	"fUNslLvpPYE3TgMQdVP7gWe5gih8LS+DyKkp5QHuKfKpwkmqpZrpjYAc5JZl8ThmEZSR6qNlUy4KFhA7",
-	"pXN9iHZGVA6q47V+lMfigZO1D0BHtn4xgIPykt2vwVPidhI6M/TdhnZL2dijJiPfI8IXqU5i0ljX+Nq2",
-	"R80tQSLVKaHy2luI0BHLaZxsLjZoTKRVKNQPgI/kwk2vQJdeB1B6FwY/UZE3R2PUI420ZWzBs3wKmQ6Q",
-	"dhWnWPrmiLw6uSS7t71da8RABo7MBuFmwQ3mW76vGhBQcYN4ncEWdf9f4QMPET5wb5qvCzbYrOFvHprw",
-	"r5iDf9CYAyygoDneF0UEtHX8X3nZrlsIur6EmF1u4b79RYCJKvyuC7aVwBf6OktX35+PhFNv3mamquRl",
-	"BY8VqrcgZ0kKdR1iqvDrbsApg49ZgxK2qu0B2GNIoCq2Y4KEV0EqLhWPTrnG+QLQcwTqgqw15Yc2w8F+",
-	"pIwqQtWXyidFGUE9LU+h6JBLLEoNfcQp5JCFkKKH0aXK9I0iLIJXo5alOKqUctln5BMxTcg0FjmohX0y",
-	"LEY3LCexHiV6z+KUbO3999ZWvNPb3n26HZK9/96Kd59uXxE5s8sFJwJWnOGQZiybYG6kFDLSiWrsiFAy",
-	"Z9lI9pqgfRT5iEqFHY/hFeXBe+ax9+Poyj7Zanh3gbdiywrX6xSkOI3YZ69wZdrbO3DVrB0XK9I0VD1u",
-	"0GqoRnu10k4D2m+VV3/BNP34G8XstMHY31gZfF3F9aooDUPWXYVmLb1sBOHQVoTRasC0mgc3JDdsjlYS",
-	"Ax1ElTil9Vbl/zDlLhJ5TtBTWN5Ncx61StrX3fgRGNvgt/m9lDVHi0IWb3SmADIQMqNUjQddjrZkRJte",
-	"cpq1gDw0bFvltuac39zfc7TnM4zXd4bWFXyJHXmcFqzRQZCyz9rk5AoxrgvUq2hmbIZRPnKgx/rgNcDF",
-	"YSUXXbbB6csYLJdkATI0pMzlHHJldC1k9bfKa26deoB2v2YV0U/IW/ZcReN4dPl1UWg0d0w7eFMlVaQv",
-	"Cgq/poBBPJD7USEE25C41CMqN0nh62uG+XTHLGfRIG8r/nkK+wZuM16u1QicWN8sBkBJRYhhkrU6phXk",
-	"t1r0lHhEBMvzOJ0IIuiyQ2wFBJUlLjWeIks75JymEZ/1CU3BykhFfszTlI3A1IQFUcZswYRTxChOyTiJ",
-	"J9NcvaCYnH04075Y9K1P5Ziw9luHnDF6c/L+dNC3zziFenS6v+A8hUzwnCXLDjnLIFShbyUotOCxhWdU",
-	"K1qUUl05va1vI6clvbXfGL64YYg07Kb8dZyQor5T7Rsjj6wbAOFloBYSVmcyYUuPBJnQYqLLv5UGq10U",
-	"DQWZdPIWxOq4qlSpwEV1EYMwwEXWv2k4hDDQiyE/IomDasWrIAycnEifPnYqhbkzquT5jaxGp2BGlHdS",
-	"g4dV3lYqiw1NjpiypNEBFSAiyrFYEgfRJcTUY2WZsJVXFtRtVhUZRa6bU0lHLS/GmXcqA8PhUw2khMi8",
-	"MFLsqXUHkgqXqhRauZvjs3ef3l0MXp2E5PTk9O35f+m/Xry++BE/E56RwV9PzgevTj6dn1ycvX1zcfLp",
-	"8vXpSRvWOlO17BrSInEplAUVMC4cNBQFp6ICWg1EJbCddkrwnEdibdcraNrccpHG1cSZ9XXlnIVQLagh",
-	"WjpdNe54cc5GLJ5XA95NiUD1FMnkY7fMUy2tXkmv9s7VuimoNnzDrFey38x1O8BS/qaGvzzE1riN+iUE",
-	"iMPJpqgZolZrzGj1EwwPnnyeZ1g1qazmbYB8f4NV/EqFBJ+sFRFkC1SRQhP9tWS4b3gO/55ALnYQBi84",
-	"E294Dn+3LML9kyQXtAKfdJPwh2kX/io3fhcGsNXLtFhnT1zh5N+8Zq+kpkOd1crq/VB3YOFh9iuWev20",
-	"K25raE9rZk7l/UIgXoUKxVB3eiwsU6lM0Cc+O6WR1tyKq11A2kdyhCX+SoBOuUqFNdwUNFs3TKF+CRpv",
-	"8UpKNhTfdOZXryvSJDinRZJg9H9JCnCXJWEP1JTK3GZvGrSAphe8TqBjZeGaMmUeEDodvKXilazdsevp",
-	"nLadyYbZizWVsDJ3NWFMpgDGDJEkR5gqEOdQthB/Pnt36dWLizhqqWu+dVC0PfacIQO7J2qGjh8Ms581",
-	"NJaqj17FeQC0a2g9gnwPrEEd51ISm4Gx85yJnEM8qTG6urWb+rbyo3BRuAVWWIjKVY3muQsv2SE/Mjbv",
-	"Y4EFugTMrN9YxkvCO3YfhIF8tuV9oSlmX9bfYCN3YWBS1Hz2DuoxdFCM4TaezilPPByk2YzyE6ORMGXV",
-	"2xlT3G3d3X/6T2dd8e3mM8yLajSYrE/Fi2+ZN2sHAr4Uhh7oP7izICWsobStZNOb2DVWwG+8d+toaYyK",
-	"UlXuR5ugcagYkrVpUzx6J9hmrFDFO6x9EOawCW0yhqbM9gHJyNT0WT9jaYRnWteakNq5ypx6w3P98bKU",
-	"RPUSHaNX7Y1QGI0C+8gZ9JV/s35h6m359w2xCDa6tVTC4Zrd4iWLN4NZtuejyTdMCj7jkVLcnlOvR/Sl",
-	"I/WVk8ase+Im5Qt09U1SniHnchZzJB9HJU4fuh3z3c7nvc/7N9YoD/V5zcEczQuVP7bf2+sc6EIj6rte",
-	"r7N31wQKMufRm+YyqTtPov3hs5Hq3ROD7Qy6ShJQTiFoVcoiQjlmNjT4bpZCjqXZP9nVKms1B8rT1QCE",
-	"e+/t4DcTUAU5FfSfPZMNjwsB7f6unZFPbJiUXsyOXsk+2elpFk7lZcmiPl7NXXn9WR+eb1Fsz/XLic3c",
-	"pBKod706/vRgvdfRzM1nHIxtl4IuDe6VM7EOuUB+i/CxWF8Br3/l71MWqg1CZWBAcraeHbBy0Q3tGtb9",
-	"EhFn6hw1Tl+CXXuFdxEwX0mKVZ6wbBjYllUUgC4htqaCRDtPcEPW91r/ihyW13qI3jcBAGka7JcqxMgh",
-	"mxSpiWxXEUZfYVre3GZD+IYVk2JJA7YH2HgLiHEGPoVByKEK/NEV4SZ8nZW6hUUY7J3NoYNYqEKKuASy",
-	"bf1iImqDHsu1icq28eygRa0IkXZUG5334ca+en0I1obVgguf2lzoeu1n1ZKZUuhSVFPLu6CQnu+hACad",
-	"80VahSCoL17k1AzaAIDCCtUzGjGyZHm/VioBckLqlYk0ejJ4jIT1P2GBAvWeCcy3UBCqkOYQ02XukWaN",
-	"hfQbZlnx9EI4ovVZIrQZ5PSWGG+Zll5p/7Bp71Se3O8+O2wpLePrq62WvmjIKRcNiSI/cJETpE+rgNq5",
-	"SoZZrwtjDavGDaYXt1apKhaYslvnkitjm+YqF+ZLc0jk8S2pQT9cXp4FIfxz0RDjWZ5BGafcV4tPAQSm",
-	"hJIM41F1oaIJlzyrRDpC5zTL70GRvFbtc9MGlOfOUCLP51LfG83Xq3c5OpvmmKxRGYpvA5+bWPlKJpcC",
-	"0fPeXXFOojjSZhywhbgsXcH6afi9HziE7r7hud85HKfzoqnkBrJqq9pATSZjjFnBGtp6crVHuKVv1cNx",
-	"vPaZdv5ChzGt7fv+nMmHIOMYcNZbYVbni8PyG1SIWMAatYUhLZKGxBtYaBTcAUX1CCDO+m8Gpye65Akf",
-	"E7fkV9Wi5Cm3Xc2SLoDQaquXUp41ffxHxgr49XOTZTzbWGkEDf4EkibW5Nc60aRV7UqQeUJHTIthQ6kd",
-	"dsiliUKOBemuloP3pbK4Tt3S/GLDq1SHq6oGvITlhc++L4+rCeHJVAGLGnhZ5fh/ecnZJrSzl6oStrLW",
-	"WmD7UgCplbJU3JAInZo7UAEb4rnLiFbaro5JEaaqKfr1wIZTr2w6XLr1gjbL6pAEHyir81r8NFuEp43I",
-	"5RTz9x7wmg8GC3Qqz0sroWiY8NENW2vve64eKxelb5aQhFt6xEYe+qrBm2rULYvC/72qwDePpOvP8HMN",
-	"tC34F1jx2kHsYcWflzSRjHsAnrkQpP0mtQcQ9+wy2NwKgBeE4EXUFBaxgER55eTT8FgIYO1glwFeH9Rl",
-	"o3EUeiIj0X8JpqC+SaRPGEZkTdQB21AXYgq9rP3VYLAgPdZm9nmOoAntgqw9NfGM1wvpCSn+vlJ1zaLQ",
-	"lPpsCof7ZBgjdJRJyYWFAgMHrvT1lN6y6768qFTGkzVYq0g+Fdsbgqhe5MwpEGiYqo6ElH8ogAQHfXJm",
-	"k8QRxUGwZOz6bMmWj4oh7IVQJRXxMVFMZtvqxRUTe5ldqwwACy3wobvzjO6Mr37vHd55QQWkktgYmuNn",
-	"fKtlu5K/pOXhxefRmJvzEU9K2hRAtOz2Or0gXAG7pwDv7VHVb7m6gdPSdG/U0pMtlUD5xg97x+C2zhgE",
-	"GgzQFlgaqi9eZiDFBvcNO0T5eIO5C7MkBk1B7PIOu8BnHgkiFxGL9fEsh+JvY5okGACRcxvSWNk4dEGX",
-	"latu37ESV2LPW9xc7nN2lsMl8e31e9xR94b1l1OZW/Fh3Xo5j7dZLG+1u69RAK5aHO3+Wv6DVRhrdF06",
-	"EpgrvGmOY53AXqmhYaLuTdYowzcemgEZl6Xneu7VkcpnBJcmBHere4QLVkcxj1MCPZKIeyEPNhBYH5wP",
-	"r2WlX8QTXUJr/lj6ri2vbMP6WvCnVcd7DUxsfW827izxbh7peIlKFYuRA33iqH/lxAdnSwS7xulcPiyO",
-	"NzrwqwyPu02idrddDQ1HGvzgxP0EvW7n6dNOt9N70j/odnsq/qCNe7wEoYxU19jDH35X5uNgF4t5/qYt",
-	"hNCJNb5qm2vVgmn5F5gi764MArFaXhdIGKKp5SPqPH24avT+m/PhnoDqfsUuqlvSoYj6ycWM08RTt1Uw",
-	"kKwsqOxSbNhzcyh6wSkzFLvS2CHAi1FvCfp73a6cqv9KgFqZZTaPtlD5iuTyGM6ows9V9gMS7FbHXAY3",
-	"jz8/6/SeNlQIGdkw3fYKv0+hMLpPA85JWT9Ccyy9YWQu1QpwKms9iYobQehM5XbOrNhswDhCTLCP8ynR",
-	"VAjBs6Wxy8DkYQWlDjmZzfNl38SxpGTJMKsNrY7+1NwjMuFShVSWGJNTD7EH0AxWZXZVAh3aOaX4ZYjf",
-	"OF5MpYJQBADS2E3yeVV2w6Tka6hwFViKMXlYditOINiRZ2SPIML4wgGBdn4+7BJxpEqeYr5ba9tOKTez",
-	"RVUDJy2+YlhMnULpWnUDAyO+gdTAuo0Wp27KkshoYiocEcIuYGdcu7v3GpHGU2YLkzlva2RfFRsrVK4V",
-	"gQBVu+66nHYSp0yVQVP64awRabMSa9LrrbOLOLEcvT1fQr0+07UzZGrB1WcOKjBYJkKNTm8DjBc6O7IR",
-	"x0fH2ka+mhEGuqJvA24BvUbh/juJCwD/ULZaWiU8jciQ51iAF+qFw4i0Y9kFo4DzJ3uQ1Ae4NKdaHTGD",
-	"bVVwwLDEltzN0TuUPay6QjrjtaVmrM/PhX7NacIJi1/V0kXlcYWX1xCvBD+5heR0Bbm+whsroCSBWhiM",
-	"4CnzZk1YXMpraFBcQ1YsTRJ0B5i8X6rgL4USpeGJmk2a3jCBjF5yRbAnCUDYw9Fqk62CHTTlp8uhh1ty",
-	"/BA7Lre85OfbkukPORZLrFnV6m7kx2vxJ2CuPgaWc7Auzsyga1Z0pEUU38aRg77/8s1fd3qAHjclW8qy",
-	"ta34UpzZfKCQzHhUJBwXDU1kJXvRUmfjrJnjvjPHPd8cb5uSMV7Ft8ykXFBBruFqvN4YxEd34HCzsCxr",
-	"2HPpk9Iv6K0+YB5LkfLXEUGhbj4a2VQqhevUdWV7ELWMUPUMA7U0erH9/sn+/kEZJBy/ga4GExqnIj81",
-	"cCtP958+65Z/fJsy0zwMzC3k1rvsdvvw/589olh5iI1mWA1ZiqmtC0RbnPOopcG1NufGjpQgYUgaWoP4",
-	"kOULxlIlI1nRp+UYvhyEvS18iG/ZPLUqVUkOJYU4FV2Vz40mC2U0lgNx8jowK2fJU+S39xgWbJi1Q+Kp",
-	"iohrO5J+KQF64eBatBkfblxvjRGD2Y/uYCelpV4K6h7wFth1fZuGlfNRwQ+vUtS/9F5Wg8xkMPKn5g2i",
-	"yBIfWZb9m2f6K7k3t1DCxuIRTo3Ibddy/frN8fnJ4OLk0+s3F5eDN8cnF0EYvDhp9eWny7effj45f+uN",
-	"f1HzeM6m9DbeOI1anroxFbkO15twUiB6XMQXqS66JbWJGSbH/cCz+Dee5jQ545H1vz6S6hmOoG5Jg0de",
-	"8MV6cQfncqa8CfDeu/lGb901L/WpStqpLPQoj29Xp+ZJUUoOJeqQt7g9+8r1ZMEABUZWSsrpOhshGSoE",
-	"ZSejUImyOS9GU/kI+zxi81znCKtABVUEZQGyU6wS2yCrj5xBRWo9rJTFYA9VqDAAwCZyPp+z6MggJQBD",
-	"NSEQiIkgNTIWkYPuYwJcZlRC+0CaBGGgphuEAfbb0rooKW3akH/YduRfui27NGfK37RBiv2cJ/Eo9iFG",
-	"v0EwD5rCDQnBEi3Q6v2dVMMhm6Wv3tP1UG7V2LwzhHM4Q0S6lsSVtNIvyo/6ZTcerF6UGZiWgr5zwLOF",
-	"5uB1QBiY+mqJs7cev84fYYgDrYabrg5Ee3qfvH6EhziTe2XZVJ/G0f/1piLDOI1En5zSz02cIaygACUJ",
-	"XwjADTwip3F6RF7EAuDs4awadWaixHzlujPYGvSzPBxgZdYvttwPCKCBDajP0Ax+to2h/20YJ/FvcFG/",
-	"j9OILxrlMQVZprVzCzaqsOcFVxqR9nwXc9QGZzRJmPJnyktEZeRmE4bqGybuGGD1PumSYh6Swy48LTXI",
-	"BV2SnAPDA2gjXb9Z8U4w7wDk0erd+fiwRVJG02VxrmILN2AWdNSmEk1Z7nCCQn0paCZoNU7NXSM8eL6N",
-	"pQk+YFmCq60PO+rTd/qr7T95AwpEzuYr8p+RZ8g7JIpYZCWhSN8jLnJYbz37WMsydYC2zx+YJDZcAzA1",
-	"FOJtK3uPWggbAV7lNs3pdptDmKiAW2c2od4vK4TTUnT6BjsxKlzECeVM61ZlvwtX0dDh7BDNbwohkGHG",
-	"6M2a9KfD/fU5Xa1QpeQun8VJEo94xkQZYwrYiQMzFafkNH6uAFRyjeQ1xxqmR34IKtO+4llgBnbR1YSx",
-	"3aikpIb2++T83Zs3r9+8+nR+8pd3JxeXFzC8v7w7eXfywvlOKPYZkuPB8Q8nduiVi1hXRwzJK5cW6qkO",
-	"eb70xJlBxoEFKeuT47dvjt+dn5+8Of6vUAGYleoR8uwGjWxUm9vUSD+dDy5PKq/oapXuJWUWSl5VztrI",
-	"O8usTBAGXuIHYVAlWhAGFZIFYeBQKgiDV06XzvxkY87YvYqRi6ZU3nAnf3k3+OnT5VtdjhcvtN5/6OUw",
-	"KDx64q/OTwaXJ+efLn8YvAnC4KeTiwv9WbfVnHS2CabtJmi2JXwwM9lVQf26sPeG3ISlUXPdUQZ3v1IT",
-	"wRIs5+qLpnfuqGe1GDcsoPPdbvinnas/bpE/1r7b/n3fHwDnGG18xluRMxoZVB3XwoN2EoXRDcrKZsKu",
-	"n89Z9b/FaOzDX2k0SuNtcQ2CctxCGhFqD31TicRbdE/vQExMhD0I1XZV8A8fk1HG074pyzjlRRaSiC71",
-	"MZ/xNJ+G+h/nhwVjN8oXaYwfEBpvxficJQnZouTxnpRy6TIkgi633RJaKlwPTxkZqNzsb3gw8njGfuap",
-	"N+MUop/UbF8P3gxIRHM6pIKFWDudCnJSSCaw+5xlidRmrFD37vLY4xdwh22qYX364+7O1R//sBG2Lca3",
-	"1PnXmnJFtiaRwUZSWT7OKQtLJl6o/MQjZvP44luW2ipFthaRY9MrFymyrVV+4BFTZYsu6h4/T6KaAiPW",
-	"IQgNULsd8joHrO4SbFbJnYpl23BQujknanSmTUrK26ZeSBiV6q4DmDuNJ1Osf6trE6QM6g7IF03hAw2J",
-	"mfCFehjDmIXCSWLguQe4zrHcY8zqfZB54g4NhBRMUkk9/jyEll+pK1xMaRY5iBYeFxJU7ADHo67tTU3J",
-	"h7dalzennAos4med7BgWIDVYL1o7m/PRtE2GH9rSmxNsV/q1xTId3ePVyqHDsXrlBKTjnGd5I/wAEk0F",
-	"tHCHrioVG8tX1MIw2RL/RLBpZ/W1yoEOVm/iuwYaU/qM1579Un6pUJwlM1ZDSureWgQ2tEAQNFUrbMGn",
-	"veRvvcTobneO/VpPan0hJEPUocWVoMUsi28Rdsv6Gfcuu4/73f1+96Bz+OTpz4GNzAr6gWQqO/rvnYPx",
-	"k9EOHY4i5tRt7ffuvPWtNbyX5wK2ZUq0Jq4rXbfDuxo6APDV5jmEg90DemeTCu3gKGsha22K8GEmZodz",
-	"1bzEWF2mssZavnodBf2g29uxUYu9p6UyfF3yv//n/5Jen/SMB0H2Kdys1H5POVQiExWp4hvf0xud/V8u",
-	"dbJxgpw74PUHhCV0LtpnIU24gztRpJFkGgAwMaGpi8KHxWjaJ2V/eTZUa2TtB8maPkNsSFVSm6SVyh0r",
-	"sOLU6jfXgIsFGUGdTQwZq/iuGjJd7pfT4UGKZuUkajXc1dnUl1Ck90Up43ATk60b49/AKhD7HarGqioj",
-	"NuxtjnmzcmvyCrWOFKw+PODgk+soVlVF1AkqBrEJLm+CUbMpmMxVE4s4FR3yMdj9GKigKiuVKGWFplgG",
-	"wyINo4EDeoesc7IlGCPHCY1n6BPZPiK7H4tu9/HIvAR/MiUgYvAdurbjPLTSEOQshSq4NN6sXu7W7t+2",
-	"nJq5n/5n56pUQXfn6rvtP257lZoHyHI1mRqe2ww0gJDwNFlaU5gq2SAYzFnFvUkR8EjJvSNQnKy7NSv7",
-	"G1dfXqtU485a3fh+uNeCweFJGquF3C/n3W87uCwdi0cCtmfZZFRCZP+a5Jq3qr2sEvNMoDmawlWmQOh4",
-	"TzGKnGD7GGSJ7D5El31PsgVEsCGYRaomr5XsaZ7PqyaBg1Un50Nv59nVBznD37vh/t3fLA3ww45LAs8R",
-	"aq1Fa52YImUq03FK+SpFGAD2tx6BzeLqj394BPpw9bfy4OVDktnsHeJ/SZzmoD7j149H36vO7kL/yJDW",
-	"BFQJOUqztzCwGCtgJExST5XZwERuUHKny/mUpcJEltkptZ+RJPVVdRZIEZXgI7Ye7ew8UqYAXzJViQXF",
-	"cMeYCwHSATDfzUA0qOrnEKgJpepNnrQTZEJ1ompSLpzex1d+4gr8QZLjmKeSQe6YLx0gYzATUadiehk7",
-	"ArOibZWZM/XciPObuAkvWB2jlSmxGvC6eqPGSuHE9XWPrCplJHVLE0qMd5eY8xvUUzLWJz9cXp7t7snd",
-	"MEoYzUjOPudka7o32nbq+au9ROfzM5VkJBuyx6YT893p3khuvEk2H5X5ROq+ZytB4tYsoaipd4EJ7JEt",
-	"iA7I5qOdBRtuHyHOAAxX5UBvYmDdyLpayb3zFl9395+WZAzcNuwP75Ihqnmc13aiTfUYsmmMuS2oagqs",
-	"QykvXfig0vRVDUkQ8v0Yg36bopsdCNy/WYq0NbNreOQoULbPlDrWr9zjjp7R+c4NWwoTLnO14iaf0TnW",
-	"ARA5BFzFOaQbrlDWnUKlY5IjJGgDeMMqvT2pVLdeKTG4z6LxS9dWXPmaeqylZNEK9AXcpa6Hpg3M1P0e",
-	"fw4H4gJT/dYocTWA/5yTDIH32yp3D6KGlfC9vScFN8ya6kLqqRXVhYwVzReQlcRjhhAgmB9kTcRS55Zq",
-	"iApD0ukY+tm+NUwq7ElKwHCIEr3S0YQyUN3XRvt+yvVI0HCOF47g8q9b5qmWpy3gDu6MurQZzZJYanmH",
-	"XaISElsmN/mNwJerALwXJjMIiTIsYvCUpX3ErHEVyhZjaMqYwdy6smlXrVSIYygBrSCyC6oDsZTmIpb1",
-	"yTVS/1p5H1ITZWfekw8g5a+RGtc2ZN74gCCftGzC75C3ZjNA1VVXk1YFGixUi8ofxGIOYPfHpDrl6a5k",
-	"qdqyYyk3UwYjjULIyXkSGVNz+1Al17FRg3izcUqerMJ6Ga/a4fySMl6GH/g1q/tgy4emaK5JVJOHeSaF",
-	"jxQyx2CLVBN9qkn8bRLpxzROikxypK4DxizJ6M85z9gvYCqE5zOT8n3QK8FP9xwDdNd8fr7MoaO7q7ZW",
-	"eclNbFJ8zaFgkrulTP1rwSB1Yw+Slmyp0apvoCkH6aGKrepk0Db89V456M4VpvHMa+nJ3eYMdT83xztD",
-	"FSNFNOa0fkm08TxU8mlXuaoGyloHuZHoLhWKN9kin9qPXUY5UWh3XCXKqhpdkOvTyofV0pl2mRWsX/ac",
-	"eWqDQTCoqggGaVtUium4IckO6YXOzilDdcFmAUkACzcT5b2rlbA3ZcgkF67PkQxqfuQRlCHT1Xo07Dve",
-	"E2v8evULFYeoffMUKtUCL+43iCgYSQd7She8b3EexlxqIQMpA5TcEGqJDmsBnC95BlIHuCUUloESf4C0",
-	"RvyQ/BOBVnkK5BwyuOvgPpO3GObPgzyTqvRWkXAEYoMEChZh5C9eeRlj5NdCMplMmLxEqwHjvlY0kpqe",
-	"kYxidP2roHKeksM1mKKHpQDhA28NNM0m60sXCx28oFZN0kbBD2jayGMDwINNKfJzE33UhA490FTnKQZJ",
-	"l44MVhaLUzjoUhyQx1nh3SpeeoTrFQsVVR8zY3CZfXkIdc0R7cHLRaHUpo4b8ijGpN1M6/awvYlqKcZO",
-	"2Iq8KZBkR5KzIQCeCjVxKsw0h39slMF9yRvlUYuCD2FbOS+JplWpFKqKlsBTmTx7piIZRhsoSHxr0yal",
-	"BTACrYENoUN+y44Ul4GsCZDOqc6AXRcsEWpxHg+1AYvAYMKc22x7wLfMalByYCjVviNlUx1r3Wq4RIQW",
-	"m21fkmGt9U9FBMUum91EugUJcmPh1tZU90cHqkeOVM21TKAJzuP2b5+r6rj27QicvW95UkXIWSFBXxSz",
-	"Gc2WDcAOxQyBSNH15kH9lUuIJwqPTsWT7+LzfAHkOaAwWE76RcDnPvtMgwnPjqxNLS0r1P/epoSmW/ym",
-	"hZ0loTlLR8tTH5+JZ4xwU8XEFhIHkmEYqqfksCro3SZ9/qDb9slnB62ffHYfAHkYNY4Ie8OWfOtjlaZW",
-	"65E5GIyVfBXAewAGbTa/On8ty6WWagS1WGwnjmjt0zXAcrWt3F5ti848nR3rEMsF1fJRtYY8uVne99sx",
-	"ErJUj9N4vxlhaZ4tMTB2HEsJ2w2qhZdKQbO+bZ1PVT11nyO8tyo+4MNg52dv2PBDJmiFGqatZpqVX2u3",
-	"hHEfWA+PPNG/FpIPg5tJqWpxRiIuFZ8JVA2SdyBPbiFlXIeVgmgNz38n922qxGmAt8AitBPIq2wOHlhF",
-	"tN0P//2nf//u40dx9d2H767aRAt8Ifk8gHa+e8Pg15ikc0x1QPASVVq0T/a63eZMW20QAoG5yKvGB4NH",
-	"JVQxNn22HNUzhWz6qgvzCDLgdfNQ6VQui44/ViYzObaD7uOr9YZ4b4Iu+nvf/hiE6uO7lN7SGOtMX92F",
-	"QSFYNpiwNBeNJCTvBMt24CEF56/THnQogVyvHQBt3C0HV4yoYE1bqpp/UDmH/7bzP1dbH8jO/1x9B5+3",
-	"v/q2unuwsH843SFRfAjOqqXz2pB/eLsS048tlb+0TSof/3sAc/ShqTHYgTvF3MI5hGQ+pYJJGRs+VG2a",
-	"7WJ84yjoB/vD8bO98eODJ0+Gj/cjekgfj9izvWdRl3XZ/pPHh0EY8CKXuiiYnvAoSq4t+1VAomv6gUfl",
-	"23JYNAGJl6XPl1UrZqCAZNRzp2D1DFe1//TQbf9CB/6Z5i286o5VWzzdPO307q406ikkdmJeZxXsVN7C",
-	"8ppeE+7czhMaN6Cx5RmUUzFIhBglrVhTG13arNcaeGfYcW/Vw3d2ST1QjMBAs0iZ3+JZ+2If2MsZLNF6",
-	"7GJ/BUdvnLYvIrUept1Qg3GdECZ3kV1SS1JDJJ9oVSaot7ayc4AaSyfrhpBmdX1rgy02100YgBZzBCFq",
-	"+Zgm8FkfnDMeHWNZ7sBmfcrPxxp2+ALlZjl+uS1fcR5heUJbLBp+eL5sKLulz6YdU5UH+A+tt63KMd5c",
-	"HUEChZKotebMWJvXemWuS92bK+gCM4cUQ/dgh2/ORsaa3IOGCEWUnx4JxUgwSsaE4FRx4NZ2Bcvd1Bd2",
-	"MeE88pWk/LZ8cY3H5d5ckkdNkaAqLcgIrDDCVuEloI5q5rDJ6gt9jDd7bRMGqgqZrC7b0L0/T/Uer0qZ",
-	"Am8qmQrtglAxnQYtyoks2tWuNovc7eQHnkTNsF3KSxTaij8ZmJcpvnyW8UnGhOiTEZ+hxmacbnP1m4nd",
-	"I1hZWUC04C67ZWm+g0o9Wj973cfkhGbJkvwQm5biHEL4oI0jHcKgT3HHJARLzWdPY6eEOp8SS7HlkABF",
-	"tnRo5naHOKpD30XvUm+eszxb7gwwjOQMinFTROQhczpReqhkZkKXtIE6RWHDVKf5LMEpSmLb+SggWMiD",
-	"KWEBMzqausAJqnijpra8OXWR6jBw1aAwOCuneKxCPHJ3lerB/crpzf3a6dn9ujyKUjswIkRm9uL5bmZy",
-	"wRJDHgOucrEg0GVmspMVLJsJlDT+glzl8AqiQevLasOMfv404mnKRkpPUj7xuULBCkBPKj1iUPs/CW0D",
-	"Pux2a9JxrWXXK4adVKBd8Gg779gYncqdCnYAAgwBBFNwG6LvTMFbytPrAtdVd/xRvR9AnJ6zFPC/4VOr",
-	"TL/1ZWs1nlhrGGi5n/CtOw+xS27ebticeyYvpxld4nwQ6j10Q2+nCl9C7g7lkAH4bYXbmi84uiHxGclC",
-	"9quvh8o7GecVt86oAFc7cj6krz78AEV4yzJ4ZiO0oF47VK4GWpZqo/i2dZ2QVMeKj6ZcMCfcvV5TELGp",
-	"U078iTIuo8t4kUafMlUnxDeSjKYRn5kf1fUGGHj05hNbzChIkezXAuR6m+j0CUqlIZhH8okuaOaXyOvF",
-	"QCsZw5iQH/QDm8wBq6Eh3OS6yZdlq3M26mjcNYMp0w92DjyxQ7pdf7FfQdQDVQHKX4BajcArmDlpCPCY",
-	"qRPvwlmgaXZOMzpjOWaHeCtluxj8HsQez1QwSFoeODHlWc5SBh7jvYNDMprSjI5yVW/cneVhd52XC2cc",
-	"GjpeNW//Ul368uqO5sU7tITt9/Y6B2EQxeJGfdOVf8/YjGdL9U2v19mDIFJIO8aI8cdPO/u1xQVYqnc6",
-	"bbW+Ji561iNhgKxInJJCMJUG1ZVk6jWUPTSsd00JRDvB6jhOHcgwg9SF4ODW+2Ypt24c7cCYSgSuj+h5",
-	"6HgCHwmyyOJcihjklifFjInWg1g/jsm8OHXX1j8Y7YvE4bw6e/fAQ2joXKGTOgtzr5Gs6d/14a5ShKoJ",
-	"TAue3QiMiVo81LaYrV0LgBji2Q1A2bOcbC2ciDVtk4YMr+0HXCMoH9xKVSRxKuKIrQb2vj+B1M13Tn2l",
-	"TlRuHEDb4bX0DU5ymQ962YtBObX7eOyIR+IbjFIKjZccrHKX/IalrUf6tYe2Ql5705i3o69s6pZHwvfJ",
-	"Fk3J+ctj0uvtPSaiGEZ8RuN0u6TmNIV0f83s4VrFUw+yljMbm4ZfmlBChyypTMaGmH89GDU1+jMenQJy",
-	"oFgBkSRF5EIw8J/Bbom0SxGQJoGDTXmimLiGAQBRjEfsEdQmB1FKReNCuQLF3myLVqc9ItR93tV2jWph",
-	"o1W7HfLtEgtmllg1GautTNVQwY5HeD5aFOirS92VcK0mkFcdumVwLVVtDV1uScVsC8ivnaEeSFPSdUJU",
-	"VaJIBgKwrjm7gm00A8K6t6ShagsVuiT3fnGNYk32jWqTg+PZR/G9ZnXdoTlGXxuaKqrro2DQQABjTZ5A",
-	"DBuG+uEqJgEy2BY61k8jtEA69HBpllOubJwk8pwteKbKkK9j83t+hdyu1mI1VLiZsA6mpQrziwp3inMd",
-	"JzvjMwf81r2PHFRwe2s5D2ghBRUxJ7b+i7Zj1ZmkNkhYKo6rd+wK9ews48OEzXzXAuCv0ASxCmDnkC15",
-	"IzzbP3iy3SHXIx4xneuGKwczBVM0nUlGlY+mhKdH5JpJ3V5cK+sEGhQxJITm2HSoLdBCMVU3H97Rxl31",
-	"EZBCgziFfQ6Gk5zGSdUU0Cc7B6YWHzbUN7EUzWYFHLKqrfowVogrKfWLnGKlpV06j8Wu43GcZLyYd+wX",
-	"u7c9msyntLdr1lTsqjO8OwLDj31YVzcuRNDf39uTolcO1/SlRUjWVND0UnuiyNJ+ymZMxKI/x+3Q10St",
-	"K9fegiSyk5s4BTOeaoJQgTX2eSZvMdQktU1PX2ZtQgr0qnov/imdz9GoMZUbMZ45GyfnJOKEDuFGzmtF",
-	"x5/5SiLrVa/BL3u3rCQmZulqN0/r2IS65asWRl6NULB7Z52lye+YbLBeZSzPlvUMnnoiPid5ttTOlzjV",
-	"mx9BoxybtrJd6cKhpeTlDeDXbRZofbI/XF6eEXyAyB1pMrOUq6pU5fLZM6crt5izC9mPp6XNvpZyFxmz",
-	"BexspbNoEGnF2vhI1UdmPoypOuptRkfsdYMF8f3j45r7Wa0vVt1HJApBEj5RtUAhs3tOa8frsc96mHvx",
-	"7Qfk3flreQMwmIZK3jOIyhWatDBT+muqINnNWofIXurXFQRvjIoszpcXULoZUwQYzTA90nvSyi/oE6de",
-	"sjegbaVKghxQWPjYUZD6hEo9X/BUqhAm31/SZHD2WhkVAWQ6YqqWaawLrRzhTarAZB6ZSE91g84zjnHU",
-	"tl/zMKEjlMa0T5kWUQwLc60493WHvDHZLgmKHYxk8WSai1JTncApf63mbug9hWrXhjSq7UGRT3mmSrA0",
-	"ZHsAhhEV5Po5NEku3/548uYawdfQXSH4jGEWpPHsgFNQ+3BYRkodgdgeaiwVTYh5xj8b0GtHcXWpzxmW",
-	"SYACrjq7VyXwAYOWo8YuA53nEbzBue6UJ2u58DxWWGxNRNlgD3qbuLsDHj/mnkDMRWrrqgiyVfP6ZEzw",
-	"IhsxsR2azacBlXU5B8kV2Od5QuNUVEqBdT6mH1N9iQgFVAnyicro4sL4KlDwMD1qk7F/KdBh35f0/5iq",
-	"mAk0YFKsdgdrVK3Ci7sSjwG67Uvjuu2ZMq5KhSbzhMoefFDUDrLSnPF5wiA6SHJOwaRKuXQ2pqqYJqmB",
-	"Fz4gS2JFNEUCXR4dWt0FaJbfyIhmWSwZL465T65LS9snpUOB2EvyTHxMmw+FFG7wVMhzQLbucQi2w4/p",
-	"tXdfV0akORHiNV4aQIh8wYHVCyDJDhlY5tV/CJ4FdX3jccwM+nwsRMGyR+JjSsgNWyJ6OAKAoxOU1laX",
-	"jHiSsFHOM7IFJ16XQykPYxu5r7HkzLlcaDknzc/7YE/JFfSWMtL4qQuLpMMcTCGtWMPjqJWxL2gAPjkt",
-	"EPPJCrm/T65r0v21KqYuiCiG5rSTa1PO4Dok1xpyHR6WXV1jFud1h/wUCxXkg8CA1s4npipa3yoZjomK",
-	"KgT2pTwteDAg2RRKd0gmrbDNOOZry+MS5x3y3pxnHBK5pkU+ZWmu7PLXUoi+5nMMQ7mWiyhftePDVYjF",
-	"xxRLa9pa+tpiAHs0XR6hkoEhSPot8ksRTVik0lSUAPoRvNzxiCnQYsX3B3M6mrKdvU43CIMiS9QtKPq7",
-	"u4vFokPh5w7PJrvqXbH70+vjkzcXJ/COlR31DUKaIr9NJeNAK3aq5EtK53HQDx53up3HgZPjcz8N8Xfz",
-	"+c6jJfZ/DyZsZbSmlke8O/+RIFDw7HUKwVmiT64h1/46tOFiKoNDrSe51vgS1xjX9jF1QjR0uELKjmwI",
-	"mdL6c84xg9NCwUKD+72uzeCFvK4hmxQpoSlbwBaF3Xe9oPloeu3Gg6jIjz5mi90C6iCIzCH5/SNc9B+D",
-	"Pvnf/+//heSjEj3VF3chsVDNcY4xPjoCTb4IW3Xw4sXJi5Ccvn3x+uVr+enFyU8nl/LD87dvfzwdnP8o",
-	"edDJ+fnbcxi/ch3A3eRQW6P8x/mRigS8VsE3SkG7lsz5YwpeScVbHVsyA50MZo+3LKxMaONuwaOiNiNk",
-	"yc24yCEkgGbINrEyGgY1fUyh6IGSJo7cur1kf++ZJ4bvHO5XS3YqDMnw1piwVLIPFqkwSsnuryWHqso1",
-	"kqtJHfv6f/+//ycXVWOO2wvLBFrKf1kayZ055tlMgTxg+zsTDlIHbI6XIJAqUvi5e8JyQSIOwUaaCwKI",
-	"JRVyE+rAQcsg8VQogcVUNtIo6N6ZwTlX8R4a/Kece5Ms1QbRcM7ghFFmNVDA7egfESwayTMilmlOP5dd",
-	"NTmjs+9vY1XmHMRfCDmx0i+0faHa0BoCbQP7fRe2GLquqtBm6H0yYzmNaE47iIxa+lNVn8daRDxioTID",
-	"dAD/rUMGykjj88kgBmqkNmQs+liWv0yrUm/fGy9HA92gsweimz6Jukol2JGOnJP0SFhaaKaKaG7aSp2y",
-	"z+AME6U5QTCCd9Ul6y6Nug5fYcwo62sJeINtagPW6Kd0whxjuG94+pUmunpteJ79OAY2L/KQTA0ogALb",
-	"O9JJEbAx0deBrEWXtzHVmjpkIFyGMYVt1DR2LaNpCJOGKRy22Rg/8AWptGeAY1v2fyonWBqEjgI8+Uwh",
-	"ZfENz98mEcsupzT1wqvVtquGqcNQEHDuICgeXuNaGYtF4yAXtVFVwZ3qgKkrihzgnSevNwdGWN6QmKaL",
-	"T4mqsSaJpXaxNaXJmNAUSm4hAAl83G4ae/lKbnmIWhg+PYRWE5M7FtCkQHRBECMpemjhwmQOsyQhKXc8",
-	"o9Rc9w2TAQXmvezlOec3M5rdiC9cFj1oFzzYZI2jhJmhxagyGyVEQckmMlSjsV7IGdYIJ779/b27h5um",
-	"KlgavU7jPKbJCfS82USvrLschOm9blfh7ea6lIMNP9r9RaBtqAT6F1s4vDayvfUofLgKA6mOB/2gKk9I",
-	"GQMdfsBtZUdVDtQP9p/0emhLNfNdCQjs6wOsVHU2r677CjtNBAe0+QpFQo3jgOhJRhrvSH1oHwnqG5gh",
-	"/K5lw+fopMQ3e/d+8/F93+zde7R7z+755sG9R2t29z3edkzwIK5qs/mHK3n4/UZR+E0eGaGRgkAY9kau",
-	"Kyu1677O6QRyZ+pa7NVdTXz2Tcg+suuEU0C2tfAhf35z1QAzXquksEgrz3m0bF4t/UjM6ofVjRFUjKrX",
-	"glHdjzOs5gpK3oYIiBxx0v75znn32b3P+d6/OMQmHALPBKHEcyxWcYS78GsYzPDXO1XOj+VrId0xyAIr",
-	"IWXKowAl53mBdnIHXQcgaAQZMswZkwdE6rU8fQFdgSWo8/cwWWD/Xr70YLLPrZRslDhzof2/Bo79ohiN",
-	"mBBBa2nF0kU15uFJrxEyCpBy/m6MZP9f7GATdqCOwsbsIPTbub/9WXrF8oc5SF/jbv7XOfhnOQdgVb/H",
-	"Kbi3mBy2ehjFabDjeCJo/nzx9g2ZsWwCLvzRFANInzx+erh9RKgy1QoGsXppgcdMler5u9x7Z3KQ68Xx",
-	"hoMKE92Bif7Rc/vJux2wBXV0aL+3122vjp/K1mGAeKRtOFWeFezuH4alGPM6Zqj9E4r6+99eSegd/Eu9",
-	"+EbqBRiqIehHu6XA8LA5Yy084oVxd1Tt9TrgHKEk0DReU48zRqMj42Qu5UzEAJhSBjfY7z5T1QFVdQHM",
-	"2c1Z+ndhnucMDP/fyJrxL/b2T8Te/sWkNhX20Id2LyOIilAM+r/Lv5ysNb/VcwAFIOM0Z9ktVdBJCshH",
-	"soARn81oGnXIXzErDJilwRtLeSk5HVD5dalhrAuQ8fmcRaZMjS5yJph8QKdVJTRnmWJauYtnFrvZWLK9",
-	"Mc9swJ+oM6GLYjiLcydhtK3wthnPqCemfmOZTHVrCmz5WZZafIyWg0Vpz7GeU4PT3ZZVvUudMD8sodeK",
-	"Ub3k2TCOIpa2PvKXnJ/SdNn6oLuIWZsc8ZfwGBxrczgHRMQRG1GMx7BZnhrDaM4j95RiZJY6mxgwrI7m",
-	"bW+XopWr8XC+n3JVrVyFlkIwFkasYqE4LH1iajGq3H4Mm24IDcYA8VAHyjoRrxpQ/ah+6WNUGiY7YdSr",
-	"PMlU3GCFERRKVJEciPhlJkNIHexK8S15mled5HN2G7PFAAn0dU4xNo4dfesDjH0jdoTv+BocTxUNL6kd",
-	"cQUfpH4y8a5Qh5fz6F+n+4tPd5XucN8hoXEJGs+2PM6V8nCNJkiVioABskks8mt51/rivhWGgfFRHJko",
-	"aZ5iYXcTVgFJ2jpW2xuGOHDH1yYCsVQVSifZlUrf+2IsXCfuRvepY35qiCu0jpbyeJqGUgLa2HgsOIw1",
-	"ZrCfSrGTDeMuEfKLgyIxHcTS4pHY9sdJ2q2EgZIsBPircsgj/PA9FkQI5c//9v0ZLQTATj580OMaah7r",
-	"oL8Wz57RCbuIf0Mj5Nfj1PbNVSEw7gqHCMuB97XNtQBlHTbrPzybbhPX8oqn7J+Cp2MyVwlFS4MNqEMx",
-	"55DKq8rMynWCKHmdXuPw/DgVANvl5fklX7L1HLe7Bias/S3gdTM5GzX4NuehxVn4J9jrbSwib3j+khdp",
-	"9E+x39+mpSUwkr4GsJIb/4V7MdY397dwHLU7QLvTWOQcy8x5D9KPbJ7rGWIFbnlc5IUDIsKYJgkW2BE8",
-	"KTD78UCrJkZVwVJnItQfVAHDiC5DiAPGLx535TdKuwIOkS844UWexLe1EoU6Yw/HdIRx0qokoaALt4Lj",
-	"kBHBydY1H2L6zfW2LnsInKteoJNmjAwLsbR5Omgc5knERI6J6TQnCwCxGjJyI2nkpEMoleyr8Z8f1Jq1",
-	"kTExUT2dGHnOrtSRU1CJJkklUwNXakUAPDbSWvBTgz63b959K8FC06uBn6oj4IQOqbhqMJxhkHcVKBJr",
-	"K6uauCZ3kub/Ysh/J6VyyEaK//Iyf1b4onCI/6E59YhleTyGpV1hs3o7rnBCZUGiaPbOl4gKgdYoZQeC",
-	"PD0RWq5rk6sxRVQZORz0k0eQ9SToEm3Lqhw8EwaoQFuv5jwKLffSP1+o9HBt94LHI50fYl5W2eOhAlWJ",
-	"x2PW391VhvzdN4PTk4uzwfHJ7uD4+O27N5e7Z29fdMhA3KjUS8Q4W3DJ2LLImAgRqChjsPL3M4+9FqJg",
-	"x3ZBNjaROZEJGti7H+zI/z0/efX6DTk+Ob98/fL18eDyhJyf/OXdycUl/PoxPX396snpq9fHg78MFoMX",
-	"z38+fX766vny11cXp/vPBpOTV8fH6vPi5IdB9/Xg+cu/zAZ77Nfxb7P3v/5y9v5j+lIU//lz9PKvz+nN",
-	"ID4Y7U3Srli8fDKYzWZj1uve0jePf7747efzi1+Xw2n8Ins3v33343TBd/eejV68+M/fPqY/PB+8f3m6",
-	"Nxm8GPz4fDL5dXrzy9uzv/zlxWDy5s+DF89fDeKTgRjc/DQtzp6dLIZFfJG8eTvb/68i++tvtxfFwcd0",
-	"f5nvse4vtz//uP/z58m749d/Of7xFd9980ycnewWn/PfbseP38U/TXYHf+kevP3pMnl7/uubafHqZfzL",
-	"+78uvv/+YwrkOHnzYgWp2scvOktpmO7/n72ra04byaJ/pZcnu1bC2E68Dq55cJyaKmdSTjbOJrs7pJYG",
-	"NaBCdDNqEULi/Petvvd2qyUkQWaw45niYSoeG9St/rwf556zq4ikD8G0m7B2st0kXz8fv7i6urwV48vl",
-	"9fPL8fU/38mXnf+cfL6KOu8n/z1NbtvtdvUo2LcPWt6RsU2Ln99dXV1+WLgW355Mnw47k/eDzsv09nR+",
-	"s7HFrccb9k/kb6Cau9d7g314dQfJE288HTVIIdMwVylUZdVGWR3pRa1LYOkJWKbUhaUoMKf8caeT68as",
-	"28PFM9gW1OlJPIfaM185NVHjC5eR3Dacm3d9x4HdF25ItrG4XS9MLx9diLfQux8R723sE02IS8iNVJF9",
-	"t3UdAaVZZc1oGo9RcrW2GLgkKczDL5Wqwtt1U8hIREwrtJC8GgWoxYHShIBxtoz1BH4FXiLwRMRZYHbI",
-	"CIQCrWZFKuBTFm4E/IoN9cfIGLxecQwLDoLLE1SRwFZaQWshCe+0VQFy6Y05lPraQtFYE7agtg40lqXF",
-	"u52q/oaq/cJaONm67t6XJCqxmW8SntlNfiIfxx0kJ4yJG0c1KYl8hxbTE7Q5AoZLJ2C0Toq7C//4Ey1M",
-	"+s7ffmrYdA+UrbjPQIE93ZvSD1UnlBeM0lmcJGyizKQeOBYYs74u/MDRWJGcHV6fxkVJBY8O9xmLhzWT",
-	"ML6YCS8HoX3rIxVcQ55JiqUAwftUZ01ZCqyyrzWYLgvBRRnlrSIDY1lEsM2eg/I7dCkpZZaJCwo14nAl",
-	"4rcukAONKv5ztnYgcdJ85QifpVi2GTCNIU0T4MoY0sFA73jGneeO8v6ooP3y9vVNtyd78o6+eYefvQO2",
-	"DHNr3fXkXRiG7j/z0b63NfvsjnkvQ3Dhu7XwmnkpxaRaYmBXWLJ5COmCm+9QOcjFyIciYtgclTiUmvpF",
-	"rNgdk6pO1Kt0h3O5QooHfKadMPNQe15At2MN/ULUT5Rj7vhYue5okZnv9b9+M/+QtstM0BT1X3GdhcCW",
-	"EF6/6Htk2qBXIF1XujiTXIolztNYeShitwxMs5Zh0ZtfyWJAPzsJPT6c5gjkxOqkx3KtQyTDaXsNVzsw",
-	"gHLZk/6kZR5VCRtx7YKnWs0EBObNaUekvrS1YiRub7NLtynA0DBmEBysxpGhD/UkIScvgGpmthhOvKRi",
-	"OTwbGJsFjAcAW3JKSpiWSOGTRgKiSNbsEokWLIqjCpTVu3UmMGRkw2HH2eSU4ggc0Bw+Z7U1gSwTwJv4",
-	"frC7zKCA7KiAWQEiLWv4nNPjtY1sEmmgedLJ0zPryFRxi7FGajFH1/UDwDLAheL4QTZ7VPbg+sH+U0HG",
-	"gWYd+HDAhEP5E5f5ApkzCKKedYqEUa3Tjq6l7KmzXFtnHRwr58Ac/NoJn328+/U4fPoRfzzrHOqtvBmz",
-	"knO+a9j7eFI4MQWslcjTQ8vC1jbvJtWSIeVN/mLT08/P2sf/aB+f1PEAF46WZuYp31frhM94+KUdhNXu",
-	"2mbrcO2KLQTuWnHUZdj58/bxCd2hXVss15Pmluuyr718YfVa3Z6dnV4r6HmuMfypSsCl1/pmNl21WzSI",
-	"JYelUH65SnsUL3nL37yCw2MfP9tNJsmRbRG1Iq36A0yphEBVieN/2GQTxpEZrWx1NBWrZmbQ+WKQxENg",
-	"5LV7Epl6zf8R0W5o+X4BLOlm3r+QJvirWc5FWYlQ7jbnQpA0eOVMgxnaDDxJiOVaChEZO8rDPJOOuJeZ",
-	"IRESscxT//ndR4BPtLu4eW9nbYLlM6MzdkZxQ3yYZRwusNE2MLZX5dCvaU5+MVNyjy5loZ2aLUxTbHEM",
-	"wMe8345rfhrsCtAzslIAuAO8vYGetCW7boptm5VvF/6R9lS7azFkxb1SE5Oux3Yc5azRsQTzKKdGqVyh",
-	"a5Li97hK61TMaxasfRUMadDEWk18CUTRKBwGUUG8+aHPliTdNhA6mpLq/tFXj+zn7cehX/vtUdgedlIo",
-	"JF0vJl+5LWrqbAHzRdb+MFkYR444oUE4TlW240CfSIvuy9UTrbPTM52KOer7gMtFF2wVaGoxj3gmdrK3",
-	"3iyq99a9Va9Vb6uHK4H5nbvbmZTmTIWUBUnh3t+GftRgqS3OgCslR0mMwm+P/tC4FcSJ/r1nBV2hXsXr",
-	"Y6u/yYtS96U3+9KbvPRmyadiX2xTwsTSZmlKetFWbyi3ySdqn8L6AZEKsVZ5AzJUoCHjqqU16Ta7WD8f",
-	"QzIHPoYCmg1RjBomx/z0sRyORzrjKbzMg3BiVWJjryMxm6sM8gkfrGCKl9TRGZcRWKZfRKoIpEQkkmZ4",
-	"4DYitGrOFJMuzBUBVeLwjsZm5QnUmhc4Y6CGW6s2u8RnhpFaSpLVWvKVB4NVo1ElJKqCcME0WK482r3J",
-	"Cs3sHBj5XW3j02utU8gDWYV9f8G7NOcQShj+euj7v54Faia8nLCzAUDajZmCLdpkiM5VFG6kX/k5VTNf",
-	"xCwgxdpSShCS4XEmZvaIINEbK6/numelksg4cyL4eATkwkmQ3fPYWrCmCZjmi6J//Tevb98xa1X36Vj4",
-	"Hg6W5yTzcB/nQrmVBz4aSs1voGPB0YUYVKLUFFKhF2sHNEkbCcDewGTu8yY7iUSVyVqgrM7YHxs28aN0",
-	"Jd9gvzf7kWBgPQb/0Xbkz+pHQv/vSc+qDhRJjiNP4k8iYLLGf3xrLL29/0gHcpPDiHX+Vd5iUMRW7Yka",
-	"fhxRw1wB8mPNd3QZWgAmoW8EO6PJPcRYfz3wEfmyHOMduFS5Kq/l3yQgHPzTDxCDVflRTX+kLyx5nPUp",
-	"ISxRbo4+iCKp5vB3T1WUonDmXBnEGymBCeipVEt2YDw/AQ5fjtGnp3v6mYdl2tC+mY5EZKKPaDs0OuD6",
-	"mvBPou9kyxEtDOC6DBFonqYUfCiKRyNgG0PJTQSu1GtuvoW5+BekTJz0pmM51YARCXLL00EVMzWGOa90",
-	"Sb8/40mquOs5mQDGg0OyMANlXOnJk2ureF+VvAHAGL7fplvZnENWXc4HOOGIXbBE8E8CpMtGFloAK6wS",
-	"yVQn6GWW1LZ1Johd+vj3Xq8NMK3tCk5yrJkCHU6q3cW53Iw3Ky4ZlOarhK75IC+UQ60QPCUlvj+IYDvd",
-	"IYLNyeP5d9nnUEbmPmuzSwdZdpK5dk3A+nWcvtIGgeBewliCkOy3RSwyO7YB0wpPDONISimGBY81Ejwi",
-	"6Eo8FBF6eg040QpcaNAIDOUWVROU8Lq5yqzfHvaUDl48G9cUwgYCGCGSCDVuB2ISy8icofQrc3JMOA0L",
-	"oE5h3V3kfakt/EF03R+Tt/tAQzsRSURV644EMSswb+SnLbrcy1gLnIE1Qo/5ImOxzBS7YYPFcCoyHZgf",
-	"YSTOngTs+OQ8QEhtyp4en2BV188378NjbsZiwg7OnrBBnOlDs67csXbkG5czFS0SxW6wC1E8JroQTk1a",
-	"9ed/v35rF2ffPLtv3ZM8fx6wDry5VFK07d1BX7+hR+uAnbPBKhMaorkB1UrFYwkloJIqF+C4GHAtzp4s",
-	"0lwHfM6jyBx87BUciTEKOmKBCsde2EkgaLfZR7mKuOl43TIw3a07IJ8+OTuBsit3Yp6fVpXmdcJn/wu3",
-	"rc8b4ea0mwDWvZ7w1MLNCZRgPSLgiEhgaF/R+df1rsaEmHrJSPJW3gCZb7hnCeRrsLQT7VBhP3L7IlFq",
-	"ysAIqN1F5hu1qpenJ77q5dnpBsnL+3QIfJsDrM2q87iItf3as1rtAJQl2C1gaO1A9uxZ0fOfp3sg0thr",
-	"WVgukDvvBk9LNhIqLFa8wrqmov/m+wjSLpG3LqhKexYKTnKVVXYAhsxcmU0KRhHeOYdNcSYqE2ng6V4P",
-	"CxfJugm6+ttCLKCyfqax8SjlsTQ+TLF6CSyImrp3WEuYFyqz0WCFflRJ/6/S7B29xv1Ee+np2NRDx3pd",
-	"440x3hT6BiUKe8Lt3ew8nG5E1lIxFcpoGAu0gA7SQtQEc38nMf9H8zXgKapw5K6ljiPhYxDNrlikiTEv",
-	"smyuu0e+GGF+77apvVCvdCZmbf1p2D3vnHcgNEadr/Ia00VCqH8PN4/+rRNEBt/UCqivKQTUWLJgsBdG",
-	"ErjFzemC67nwVBrVhmd5JsZUqqUm72FlTDhbiKiV90wbtll/ppUEmC4GIhEYmnuTQtRFLPxuudNIt759",
-	"/Pb/AAAA//8=",
+	"7L37cttIki/8KrXc3bDUA1GkLPlCRcd8si13e7tt60jyerdtbatIFEmMQBQbBYpm92rj/HUe4DzEebB9",
+	"ki8qM+sCoECC8mV2ImZiok2RQF2yqrLy+ss/OiM5m8tMZIXqDP7oTAWPRQ4fL0RRJNlE/avIVSIz/VUs",
+	"1ChP5gX82bmcCnaLPzI5ZsVUKMEUvRUxrliSsXO5KIR6N495Ibqq3GS3E3XUaCpmXDf+T7kYdwadf9x3",
+	"I9rHX9V+dSx3d3dRZ85zPhMFDfe5zIokW4jwOGei4DEveHdEj9GI2ZxPBBuKscxFxJZJMYVvFZ/pqaRi",
+	"pNs4ZknBEsXknP+2EF32fsoLtuRKP5oLxtMUXiqSmWDLaZIK27JiS/1ELnjMVMGzGGhSTMWMyWwkuuxt",
+	"ph/mBSumiWJpogoWJzHLZMEmya1gclGwsczxZzsgPZhcjBdKxDjmw17vmMkMZsUzqcdVWRqmJ57LNBU5",
+	"vdLvDdhQTHA82DXPxFIvSqLJ9ttC5KtO1Mn4THQGHUO40prN+KefRTYppp3BQe/wSdSZJZn5oq9XqChE",
+	"rhv7jw8ne7/wvd97e09/3bv60z91ok6xmut2VZEn2aSjF/RnPhTpBUxS5vV1fJulK1ZMpYJpvhDzVK5m",
+	"epuwJXyZ6tcVm/FiNGWZXEaa1j8thiLPRCHUA6KfzJlaZQX/1GVvx4x7DT1Qpo1D9lPyjPFcsJtMLrOI",
+	"Vo3JPBY5UTTJmSaN0gQTn/hsnurpFILPvr9NYJeGCZmWZtlAzX7v4DBEojfQRmiH69bNWsvhX8SoKA9s",
+	"nAxlxkejxAxrzoupGxX8E3Vy8dsiyUXcGRT5QrQ9niM5m8nsVxicGaWa81HDUN2aIAX1k+XBxmLMF2nR",
+	"PFRs/QuMFxvSgz7jE3GR/B4Y80nBZlIVTEk249nqGGjMM7UU+QMVYC2p4LFihYTnMvGp0EdTddnPYlzA",
+	"iZY56w003yjNut/rNeyYZJYU1Z2SzBYzeKcHpw7/7Nk9k2SFmIgcOaWmklDFMxknApnlQhVydrIopBrx",
+	"VMBh08MXWaE/8vk8TUZcT3//Lwp5fzvK1hq2/btVwm/UXGYKR/OMx+c4wjXjmOdymIrZn8x4LNn0GzFO",
+	"+ZanSdyJOrEoeJJ2Bp0lT4oBO5pqhql5Kk9TuRT6EZHnUl8cH/7omC8HneVUpprvj6Tm1ONczlgPFvJR",
+	"T3WizjgRaUytdqLOLU/1ddM5mnburqKOKnixUJ3BoV6RIilgI+vtTtQ3YzCDpIVa5NkgEzOhEjWgOQ7M",
+	"TO623NBn+D4SvX7uzEBiKXAo44QuHrgc+Kg4ZtdImGs8mUzw0ZTBvBkvGBzKrh7Wc5mN02T0eQs2Mo14",
+	"K6aPjOPIjBjBvuVee7H3o5mH+JQoOCB2CZ6Wl0D/IPRFOkz0FVysJ78d1xemP44CeLQWZrzx6OvqmF0j",
+	"Fa6Z4it9qa0Yz2K2BPFAslgC5V8CY/y8c6IvZZ56BDvy9+wJrrO585TIbxNgtnqLiFf6BBwOx08Pxg+P",
+	"Hj8ePjyM+SP+cCSeHjyNe6InDh8/fLRpe9MAviB9T7IVQ7kHBCOeaibr9utLIHUsss+i3Ni24u3Yv/BM",
+	"sBlfwU4EMWoETJBbJqi67vPeJJeLufeFIbO91ZiaynlpMz90a/OmxMTW0NgN9Qtv4hEHGZImXN+0yWjK",
+	"8mQyBX43S5RKskkEiyFzLajNkOMkCtblB5mJz1qSiW7AW42ARItyvb53PRk2yP+LJk2Bo55QGMEfBPq/",
+	"LBQcXO9msB2ULoR+z19AlspsInJUHtYvIkzuC6/fPNV7DGZybYZruD3cUKXxHbO1BE3wdDmB7hwPXwt5",
+	"wltKPk+sktm57XciWlxg4zdJpil7gcSMOjOhFJ8IWi2UdNmUKzYUImMzGSfjBA5HLjh05e4qtySdlzxJ",
+	"F/kWxHVTpJFo6n7+dQcbyZsIn/AkA7av216xlVzkbDTlmd59Em+uxlvOIwa+En/7e+4c1dIuuyzrnCgu",
+	"K9Q9OaMhsFiOFvouR5naUwxOzl7BzSPyiMnMKeVaFYhsa05XB5owTWnsIikUk8uM4WpZjUgrJ7J4KRd6",
+	"U30G28lksTeGVrzFzCSryr90sLaQakoLfFjm/KbHNWvqBvZl+UYuiDuoxWiKAkyd94MdAx8FUl9K+Zpn",
+	"q8+idCHlnta64EQX+epkXIj8AkV0rf945Drwz4NEZc0IvWo92WwvX5Bqr2UOjBbMNZp5ikzErJAR3Cgp",
+	"SCgoDCq6VY9Zka8MD9DzZOd6ynswZ60reuY575e6xvp+KjJQQE1zYMEgxaYbViWfPDrcrEveRZ13GV8U",
+	"U5EVeg3F5x2jRaUt7zApoZkgK+SNyIyMhNNnJ4tiKvPkd+glYlwN2DPBc5Gzy7c/nb4pnaC+2xLvpxJM",
+	"Oiu5+PP63VAd1lc6SjA3kI0Sqx1OpIyDBytRbJnLbGLYW2U7vH//fu/EG3RoT2jRTF+neteNchHrZ3kK",
+	"1z5XNyLWIlp5c4hM74QPHSRv56pukqIdccuTlA9T8bm7wbZTUQmDN4NTAPE+aGARvppTFaVNfyTHrd8T",
+	"dnBfcD/oUcylUokehLEDzyTdif/TuYElBAziZDQSSp3gWlREvDLLQGOduBX5agli8GDMUyUiZ9vTonkH",
+	"NKGrqLNQukHQtDTt57mci7wgW1aNG9UmD2ohWOiRmSg4ZV233kMpU8FBVfLH1NQUnlZSGzQpNTN3I48Y",
+	"T5UkSzWqDPrMwz6FYybH4b79ydftpmT31vOAGw38ABlpXKUhBc3V9iUw8Bdipra3kkZ6f7zCd9HySJPg",
+	"ec7h7jRCd510q/IKOF7Hh0rLREtkjAXIDtFGW7jZFPWONJ2gGXBBeYxDy8VJEerQjqZNzyV75odO9QLz",
+	"NlBpRR3vRFlUTwEPzLm4TcQStnIcJ3oePD3ztjgdDe80BU5J1FGC56Op7icXSi7yEegcVVPEPhih9PbT",
+	"K9EZdMTqX6bDH0bJ26QTdW5FPgSDsyrqB23d9nw7po2Im22miZrQfj9mKRm+B5roeIQycptZkZHn4ivv",
+	"TEOU+pbR1yseoCGMEvxlQDlmXgNhDR1sWrVQi6H5RR3r365nosiTkbqOzIlU5AUspmyffgTFbii0gg1m",
+	"5UxWHCB03dZWTavE9ZUkp2jwx1Q2/BCLEXinwr+StBzuj3YOTSYgDdhdFdgeQAyRK1DmUJ4pJBsK9pdF",
+	"PNE8y9gU9INLmcck01WP5KOHTw6rfsbaMHAfO/llIvSUUrQSj3KBE1mAVzok1ZSPOE6KWvV2UvBIO4kn",
+	"5MEsqYFAB96gM0ZoBTCHJFHoisQNqMWVku8IrkHrzCk5+/QtD1xFM4srLX9YVdN7sKyBJnEqLpOZ6Aye",
+	"9oD85wKmpTqDh0B893fP43Ilz91cxtRjLni8Kr2R+3/gvhp0TlQqxBztzONxMtKzGvKUZyMQcnRLYzTb",
+	"4HtJ9jJNJtOCWtQroNerZ/1dpvlc8JleV/3XkicFfr4LSRKeP8z3bR89DGwyn7B/tGNcz80rcFYqHMpf",
+	"mBbdi09zmPFFwfPCSrvVLfcylzOm9COgY+ozB8sRMTR2xgm3IQIpVwU+C1fwWOYzrjdJLBcoktMYssVs",
+	"qAVAf59U+71w0qVtJ8mKhweduiAZdXTPJ6MiuU2KlWnPdc8LsVckM9EJUEG/+YJY2ibq2+fovff8Rryb",
+	"b3qLnrqrnIM/2szLsMrwnZMvUqFYKuUN40Xry+81tPmaZEbv2ntU31Klk9puxKCKbYjGGfE0ySav9aN3",
+	"peNf2raPQrsWuULL43Im49BBqfCTVvPKt3tc8Vu4WjdRgh7Tb2jmpV5ljSfxR7kE0zpbZEWSaiaOr0Qs",
+	"GYM1ALkeG0kKKmlx/oh1rh+kdyVdwPN3JRa77tVLfOxiMZvxfFW7GP1IjNL94XFSM0hvCaorWN6n5XPm",
+	"8RjaPG7wJRa84TJ+DgbxhoOI1nKFUR4QQsW8V0Gd4oqNxRIEE6X/4AzvFaamcpHGbMpvxTGIhnqQEfMl",
+	"PjdKsD+pqb7Hhys2EYXXDcWVgRQKCkqimAIZcSZz0fa2b3O7N9yiB5tveuQOHWDVJf2mdPNXzmffP319",
+	"/3bu9w+863/JbyC6rOm+/szrepjK0U3IQnBi78dM64FqMRoJLZDKnCk5E0MZr5hIlWDQWdWYP4BF95ZY",
+	"8RVbTldhFf8L3fEtWINb5DLDe3QYZHhuG7S7Jra/Cv/HXUXf4BpxW73VItybnXtnptW47Klq+bSWgF7F",
+	"4Wi+JC7Jj/rhvcW8orY9CllwsN23i0Jfee3EMPOwfXvzdYs2Bi1k4cWrRzpOclW4ED78c7gqhGcdSlLf",
+	"OgTKV6tb+bPuSNjz978qzSH2d4RbbW8/evxhw8X5Y6IKma8q9tw210zD5YBy1Yc/tDyX3PJU/9GL+geg",
+	"mhrbhP5KfyOHYOrXlOxH/SsQAeySf+hFj+vqpW7syj+p1JRW29MF7Y5Zki0KoemgUuk46yNUR3M9q4Pe",
+	"waO9Xn+vd3DZezjQ/+/94hFTN/vwCuI8nKzIQaSzzT3tgSnKTMJ9//jw8Kg8F/xG8VsRn0x4kqnitTHF",
+	"Hzw5fKLVcP/Ht5mwzaskAxrbAfcve70B/P8XkPVAoarO53DQO/qlbuTb8oLajuEaMrUS/mnjndPLTtF5",
+	"WNcIthfXi6DWip6SaaJslE/5yDdrom1PPb2NpNhw9H4SX+rYbVjm1rHdlQXfOsa6BYk20OTnBKOEPaLQ",
+	"bvpwVZul3WetNpxvugtonSYwbKPSyifitSh4bcI4iA3ze73WYiAzwTyfKlsocICCLfCzzvFM8OyvZ6b4",
+	"PAtCeeKeyWWDaeGdEtReCxJV1lK/FFrJ8szaMgWkPk2t3Qb5NufA7Ma/2nG4KIKxDGgqHjBesN9FLrvs",
+	"Pb9JsskAlG9UsvUtDqGnmT40CXLzVZeBmglvpkLLq/rXuYy9J17yVOsUpg+QbCWPmbVFM1XIOVMii5Ns",
+	"QsljWlScSAFODRzSuwxkxkE1+IvUzKGw94vxUlgDOM6mE1mduDSkTtShtoMuGI96l87KU1Gdrej1Ry1+",
+	"DyVEFJtHEFun5QskqIhPigjiUcStyNlQjFzW0axq6wUlp5Sp4v9vfWxB1Bku1KpRuAe9Qz+b89RoH0a2",
+	"ZTLDbSD1ECEprz4D8jWhlEyTnfJbwYZissAAzGKRZSJtsMRtNy2nld/73vXV+ZBvTYmITeUSY95EFlNg",
+	"Ajv69InJnA1zeaMXavxlFwkUp2erzUrrz7wQ2Wh1cSOK0bRqb2jYgWYdIZXPrFSSjdJFLOKgY8FFr7Qb",
+	"vu92CG8yUGm1YojZQDLX55uzUZqIrGgrG+qOYPpbU+kzpC13UQZiwOF4mNgRTD31ORyEStjzBLkp0iSq",
+	"kj6sRxbDc5q/dtkJqM0D+E3xJG4tJ5zJ2LCpVl584+ZrcQwyYFK54KOpiBnX0x6w8QIjLwspmV6WL3sg",
+	"fINPw7bGw1lhSV92FHhY1nJPRYy7gQN+Wa5XMk9V83ZMJHedA0NqV/alDnshC0xM2OoE4i3QipR0YUQY",
+	"Is0Vey+GF3J0I4ovfIlQR8EzYEkd+QFoWiIK3Wf3paVnP2zY5RSBRg+yXMrZl+xZ3zlhq+q9Dw3aE0NK",
+	"EFo0aY/i8ZU5m8lb/SGjo2wNoLmYy7y9noR2zXN4aZOm1Faf2GgHLFExbBb0eG1IRn/W5E15P12Bc6zu",
+	"UWGAmACZj4CFULG1ZhJ+dJEuhURBOym67P1UAjPXA1cs063plvWfDEMaPUXIpQjNZCxSDBbeexwfDp+O",
+	"9j4dfDq8GVAE8YC9mvGJOFuk6TM+unk7Hg9sjkOif/HziKqPdgKmt7W2NTuuWpCGzNlcyHkqapgF4HBs",
+	"FxDZFHv5NqOAqrHuJpeTnM9U11NJXmOW3jEzmVJsR46ZTGOReyk8ahB2hyVFhLFsmdg9ZmcyVpQDxHY4",
+	"+20hC65Pi75902S0YqkAkQJ0rqFgMx7r1yA3kBd+uOaIp6nCW9soI7ib9NZyTLa6KhE7zXP7ZcReYS41",
+	"fKPFI/f7G72j8KHnEBL2XGYFTzKRazokk9M8l3ntN/r2fJFVv3qeczX9Wco5jYTtgMwIYa/TJI9ZLvBY",
+	"yEwTiiON9BbVex7/xqivwksSmMt4F1amEKrQL9hFUKJQBO2xyAo25KMbP39Mf9rtMshCmfEVxBW08crQ",
+	"ng6aRhNMf0R/iRIiu6d5lLaqy+Yz3YZYzXN9gsYQYOvBBJSPVu5+qDp3R+51mwG/c/bT8wv2j/1exM5O",
+	"X++Sz//0+YuLE3YjVpqrn+0dHD2KmEommYjZcAVs6A2mSQIhOMV0p1LeaOZWVIj7pP/0YEOgYo0qOIkg",
+	"ERriF05sdqA+InZv2HwOVkxzuZhMKxgw1XACkzjgAroe9bQSDraN8g9PexD4pbnezdNPv+31H1eMzhSP",
+	"rJeH4iA7c16MpjVsiE2RylM53x/xHEMKFKS9dzS/8BJ8DjBx3XNwPNzrHV72D4z/I+osp7I5d8DMOxx5",
+	"jWkKYYkvwutMrGgjLD2Hv1s2R8D2PQAqTS0oFN2WItWaG8Ugz8XIyy+glE83Lv0t8hOykJiAYcbT1AVl",
+	"UyC8r9wR6I3M7aVs0Y4ANMckJKU8x0xhnhFkDnST/C4YT2WGNLqWs6QoRAzCxnWQSknVAvvosBWUULcB",
+	"S6iiOAdjkbF3jwyS5lWKz85qLDNkkva2erW3V4Vi9udXcRsGvC6HIjH555hl21IuWBv5DksLkdj+Drqu",
+	"n8c3J69PL85Onp/Cp+tK50f9g3DfBFdhjJx0gGkGdQtm1Pm0p5/du+U5rKJ+Cbnfa3wV/zg3Ddw5blCb",
+	"X1JMXYKMnii6/IWf/OOriFuFngJjCSmECyXyUPKJgXnostPZvFjRwcskcOwpj0Hi5StIUrleoIn32uWp",
+	"jCDQjGzHkOOr922LZaga3mPnh9Rz8Pevt1ssWe0qNt9LX9EbQRdfSTM6qpuGWjsXzO4ZiWReHfON0F/1",
+	"ayPG70MRJmBnMjkvNs3LBovUUubKo4R21w0SlMItEoO+LtHvT/OUJ7M3pfShtTOqpEj6mXWQBwmh61q1",
+	"06T/gRdiyVfs5OzVA5sCh7CDdbcocRSPDBXe3nzr4JVztfNhjz59Z77a/XPwDnKko+vM6PUVOmqOd2M5",
+	"xV6aqGLPNCaKTYmBJ/ouBxINHDgevHDMDMqc+SWAk2cw8Up+qDTtEIhbJ+pYqLqWrFqvtXqZyxk24/42",
+	"DbpvXNOaiXvAf+v2pt0O9u1Gu0hgN1aIDbohN9kxvukAgRtmCwXsdpLcigxTr13rSHYSsRCcENP+8gVk",
+	"GO8okY673vPff88ewDsPdvXnKVfeI7udu8gfgEUrXD8GQ4Uth2Feq4zEdLrbubsyB/cMFPemhHKvXdAy",
+	"9Rt0506lKjACep6LcfJJqC57VZjMuFG6UIXIH6gIU2NdSw8UwoFg4AGBJbihJPo6lam+LieQTUiR05mE",
+	"N7RczG/gPXDIDjHzlEJhBn5H3oj3Py56vYcjsC7xmYC/hMPfShTIhUuwdmAWn0piQbn58lbkKZ8rKy6j",
+	"0TUjG0pNlvdQOt1Y9JRUpBc6KfSguQHiQeJFjDM1lbnmfyBag1FFk7iqy/loOmuAp/Zv+zydT3m/Y0F2",
+	"/OUue/gJiRBUO31W5wK8yrBCcHDGuZx5DNZmpaZykoCf2udhxFvuog5sEfN418zi6u4qkJ3lzcuJk60m",
+	"uAXnwtmfnL36V/vynaGP69Un1NaN/5RkMbh1r7YIo3gL7AsDKRz9197hrscL/XiVS0Ibm/ijmTjQdv1+",
+	"atpG83SR81Rr+PrrOZ1guJkBCO65TBczYr91WRp5iMkTJpYAJ5zS6P+iZHbG9X3d6eopdeGRD99ddXFv",
+	"WRTNH2UJBcbe00EHKfGr+3Vs3nZ9n7lv6t37DTn0sVxgCEcyE6rgs7lr7GTiqSOQwQpRqCMJXzxHtooW",
+	"tcki5XmJ9CvMY7VgW7TJ78rM/oL211oprWKBQ1bQoG0j+fTdZSELkHl51wNLE0FpiYC2OhejZJyMwPUc",
+	"i5Fmt6BVjWVundMD55h2SEvQLoXlaPkcfjZYIdADAZpp/qoK9l1XLcbAYms/4cjA6KHErch56hxqXLkx",
+	"YqC4yMjUZkL1tDCqWruCYAHOF2k1n/3gyT3FR17IWVI/+bhUjYI6jGA7Ef2H5NbchWniFjopLAqukxLk",
+	"mF3r2+KabN3SaMAiVaLLnoliKXAVlL7lzNXKc2GE+2Mr5rBbka/QAVvdTIliqkgImhvvYZmJBwGdwFxd",
+	"G5fG02Dc1dXItMCVo8ebsxFX4ph9Z+637ghzcgFkVl/jJslbZDFT0gEFDxigSUB7SC04yMpteBN9QVKM",
+	"dxAyiSTx1wN8JngUwT5X2pnVAMhGTWjnw3dXHz92d/9cU4m631Anskw2tALKsfAoIMRBtFqNynTWG2ny",
+	"aB1N9v9zZ9/DOP+vvSvfTPlfe1ff7f5p96uSpHLIYVcHz7jNQQ+EVZbdj2xH30e3/a59Z7cibKZcFZc5",
+	"z1RiLqsmb2gVufHeIL/WH1tzYJYBHlPlXZOXPJ8Iwv2rSZahSbQ1Ano+XW+zPDx4/OhJyFBMmSA/iMyz",
+	"GLfIDHM24c32XmcNNeLqZb6gKFKgybroUfyiPBkvEKEJIUP/WjIYkn8vQNqGPakAIK/4kasp5T1scf9g",
+	"nHopdBXN+FZHxNiiJGMYKTdg4hMfFenKgLqAe0Xq+yXJJl1WHpBVJJOC7TgwG4wCPInjXCi1i4zmtYxF",
+	"erLUt5X3pG4dgFQzrR2a0hO5nM2LXc29jV+yJKnQkCmuGM3AqVCKoFNiWTmLCAfWGXT+be+dEvneq8BW",
+	"Lw05fHnhIw8Ue3XGOD54zIZimujLOl+AE3qey08JSVvSlbAQK7RvB1NfR1LeJA0VAQBK3YEhwpNV58ZB",
+	"u/IS//CP//TPWns/ePTguz91/+PX6//8ryYnkSHY5hER8CACoZfjjb/+MGej+YVQzTVYFP5oxgU7EAMG",
+	"PhXsLJeFHMmU7bwezfeonb1XMWw786Yq+EoZmFUbbzEUEw4yHMgoCrMpOR0vCpkHUxNBHkGATjmONCm8",
+	"ONKRnAlWyIEVCJ12pVubgAypt7soFONsxvMbe1QkRFrp5pZ8ZYRK3Kk+4BK/EZoOY4qDkCYIbQXREeF9",
+	"icUWWmwCW2/GQ1TLV1johvAZk6JA0TW/7/YFWaGhPso9LZkVTod7OaJTFplZlDgD2ynyhdgFjua2n/m2",
+	"ZJB0dsYP1oqIXexGzq6InfnfQLelR0rclOHhwP+y+gPei26Aobfcr1ddECHUrzITOzD2CKdgjJ2Bohh1",
+	"j08lBQvAXIGyOeA0+HVpIlBCdFsxUDKXiwIQYL+gxa4eUxEw2/kAEQ3pgcaiNJovLqe5UFOZxp3BYyhJ",
+	"UgKD0gf8GZzvJJucpBOZJ8V01hl0zrVwdS6HCcb1zGS+8lrqH0WdAoQwj0CYBjxP0DzSGXT2qyNtTnNE",
+	"11jnqNfrA/gdFinwHzfffW1jYsg+WF2Wq6Do+NVMf5Xu0f7nS4Zbve0Az7+R/bC+qZ0RMQCN18qQ6NeL",
+	"siYcPJxBa15ts3747qpLVZJoZ6JS0camiIlbEaWpRZiEFpUzzTQHIcm8NiBYga4BCaDuLwyS44bOzyAn",
+	"zgf4DbTtIQ5Q8x6uQE0fCXZhqYp5dE39lOEMbGc8XrXpCaFnohJ6p5Gzg+tIiArUz2v8a54nmm+tguiB",
+	"fwQaKYEumLaA04Wa8odfb6sE2WDa4p9atBWEWHPAiQQg5RISEWAqSBYPVYmG8CpOxdZjOEcsOQjfXTm4",
+	"jIbFdyg5H/688/91devff/8RG/nY2b3qWr2RxuRsFRvXrCF3y0BKAFSuiaUODM0FolLX76err2mtBz8r",
+	"H6biJcT0aYZa2q/lM6/fmMq8eGPcSSMO33kW/gpfXGPmr3BXE7uz7oKsCrK1u2zL8JJalbB6ppe5OTZ2",
+	"3fYa1fPcMhE5eI9u5xYZiim/TTZHNRCQ0TPzOGXA6g0lF0UjvqLBEDUGBMyP4FSwDhMrINsP7E4ghUJJ",
+	"r6XMb0Dj46pcJoG0mRlfsZ2RFw8/WuS5yEZaYnf8JXEBdezw4KkzqUb068Me8gbIcaG5VOJNU6E25CQ9",
+	"fFRK3gmxpc6oZK9pAcNZMTdhE7XZIt1RSB70oqYAMC/1GHVVR169OEUyE8dsvMjBECUzoTBxxdTV8VXm",
+	"iILrQVk2cfb5rYi7rMcAJwBK9CSzpFhPtX6rpKeyuF/dZK8Fz9jzs3dsoQC8V88N3BqzJE2TkczBvD6U",
+	"t8L69MguwOONaXv9WlpWcGXjnCcZbZ3NYE9eughaySYS9vJEQr4rxoMi3POUq3paceSAnyaYqIIBHZlY",
+	"+g6Dp72ee3DqwwFCVAam2kWYJvOoZ5D9CvJIUSwo4KCPIPJ4vCE3bjMYfxWLlfbsw15t124QG6C2pQcx",
+	"4lRYQjZgO5gF7clEu+uH/6h3+GTzQqeC51nt7FVSUHLBMpEgoD9I394LLJOYr1Q9xYD4rxV9hz/e6z62",
+	"Ad+4Z5Zc8yKeY40WOMGlA+zxPWWSKuYAISDnuNNyzFO3br3aAP0dlDg7b9gs1aRnb7jkwm/VEfvsDunX",
+	"NgjkRaExY05yPYIitTjPmxZ5xj9dEDLHmU1PtyNp5rAwEH2Qhw7aw60NG670whs6RyznhRe8BZfilxh8",
+	"1agR5Jf4VI1lvk6efQavfPT48eOD/qONIyyDLDZfXbjGY7HEEXqLfMx6mKNXZQSgTGxHxd4XgnWU2QuR",
+	"is0oE2/Nc1AdfKFEXKZGLTcAku9M5t20tNm0IjsVqVe9ILLCkiv9nYsug5Z6IcYZQxoNmP6seJULJzMd",
+	"9R4yCBUZiS9A2Hkuh+KU52mAdf5cBrDJxVyYwCbB4yQTSrHRVIwwbtK7RREOPGJQ0ASCLCFWA+VMzC8T",
+	"7GYx1HR/oPSOT2TsC4LgFcqF1m2srf+BvnCTIuHpC5FyA/MChIJcYaXsISNamy6AaR5TofZ8IbB5GDmz",
+	"2ZYoNmERHRMWK6C+Bz1pQ3XCrNcUJ9a36abTbp6lO8LIRlRc5/4nXgu9LVgSXM0v5DJ7n2SxXJYO/aPG",
+	"qx+DTSDoobCENlb9mYDw0zHPrYjA2TAX/MbGVDnAJEiCH2gZMWJqyvWmhhdmWhgz0nAK9noMvXjS+2co",
+	"P+XJnceGZZaeqDBbigj2qU3PH+HzwUWDeGNTm3Ui2WJuMmTx1OmJ4hWBoQYViM/7CWKwJu/mgRVZvyA8",
+	"sBhzrkyR/3UL0XJDtRl5kk3Ow6F85yYcG4pSAmvDKGhKcaaxK9zz4NZepILxEVToF1jxhaQn86hbWsgl",
+	"1DproqYm5ttEDWYqMiFM3g2H3ikn1rSOs7tw09yAuBCKuZnx+d6NWCmTadC5WhOZM+NzUy0sDlP1mVwY",
+	"3qdvI2KqyQxJDe5LIW4aIhDBGGo3s0/GKp0gMXPG0xR+dERjwySDTH3/O6M/4Qu5EQ5EqVW9LBT0QLns",
+	"+htE3XqLcS6R+YDfou12i2VColXQPw++1holsRjxjYaaVxmiYlzQ43eEGPslLDUEiwAkU02GFi00UBVV",
+	"r+ob3dZ+uUCUWyj1Vw8xYJ/pHtFe8/z7Br0DMJNTXoh0FbnL1eWQPzCDMv54r8wI1GU0EHv9I0QkMHP1",
+	"rUHHKKaXDESI02yGoRWzGtTAvYxENYWsGb8mAgUQlAwYXlIQpA4vIQbOBM8gxhVCdTxjjxUhgTOTCAiX",
+	"ZQQhyQjmY04uAGjcCDHHGr++nkiKalCtlXlUMab19KIh5OEATQweqgqp8WVdqRUykX9vdHv9ECRR3bW7",
+	"pROu7CGP0ExJMR/6XmZvqcy6zYSy7DCBLCw8E5RWY53KGBIs8inEENOvc5kX0MGAzkEVV5VT3DAm+tMA",
+	"caWgG/38bwuxEFa6DC1Qa053WaFe/VbaLiy0xv4iz8veghXiatJZOA8icFqgJ06FJJvPBjKJL3gmgnsa",
+	"xMMqnlsj1FZ5Rwe39CIDXBWtQ27EdLN72dVxcQg1U8HTYuqrV5meRzVYakABdGTe0iyxplNmMkeaJAXj",
+	"+okuew83B/cuDqBsotg4F86QWUzF7BgNkjWbs19Oe6YPnEjHrffuuwqZ7iFRVbIVEIrrkgI3m8twwiFF",
+	"FzxSC/RHcKVzONID77qlKB1UZ7H6MmZtRwQ1p38EdyndxYQamwDIcilYvMKYgipk6UIrW7kONmkBYQlh",
+	"TCBKsYe/mhROET9mvhiCOYrOgWSC5GCPYqAeYHdEADgwNebzMThyk9H08y9boOJ7hxO3FgPNf7YWW1y7",
+	"WrZN6oWwTeuzLddPcFBhnmgL2hcBLfgYJ2XXPYW9YZSZ9zZmkn5P4WfeK3dRZSz1qfkjgo3mLrLS3ac5",
+	"ZGUItca6PE13eMQafvWC4YYRG3ZdT99/z7j7c3d364FnRZ44/QXSc7xwf0tdEJriZDwWuf6+weL9ebPU",
+	"vw4jxiF0h/3D92yIn/7zP9k/TLna4d1wt7v2ieG6J5pe1zRsfPFbEbTiFP3ahCx35xMw8Ev1cSRY5cEA",
+	"oUq6lk+jEvdrOsBltmwJ8g8u/91rBcZZ+7Z8vMsN1kbru/D9wXrf33+sXiNuqH7L24y0tlfcYCsLhZi/",
+	"TIzHYlSUqrY2HIVKLoXMvSSJ0Lya9hH8uOYsrvldX+MfHpQH8iBiD9xAHlzZJppY5U6BQcdF4yBK0cfF",
+	"Z4wlsPEr/gx/gco/bXd7OcqWW3EUrbTefLuFYqgvbMRpJQ+lVDs1EFOmZa/LfCHQcngyGol5oRUFL5EL",
+	"ZJyTYSou5YXuTAs3KM2BmGsQlzCmzOb4gG/AAzsDyxrksWihUqF4RxASNjmTpEyTTHRsbSxKGskSEiqN",
+	"+zcpiYfbl4b9DJMkPNxCx2sEI10fOrc5/Syc41bvY2J/BxxqC2YHuRYY/eagPIL42ME0uXJJt41hqphh",
+	"7K9yy5K1+fpebLztvTu4f21PCksOAsHqLQ1b3PE38HyCTiDHBYJ8JooA3pMMVmZLS4aJGP8GtvW7QNie",
+	"Xw+4AfAO8QQQIVOWqnITBwHnGLEONK1O+VwTpA63Mk8TrakYKMcW9Tch4bxPKJq9/p57rgamWaqqqYxG",
+	"g5cveLErl7VXSFbP7Wmve8AU2zHBQexpj6ndTqUCN90FEAGsLx7b/PMUY1nDalKiWK+hqdeelgXxrlRB",
+	"dtDps//+P/+X9QasNlKmOuuKlXUfPX7yi35CovcqTyYTSHekYdcCWGldmswHlSRkvSsIAPHLlO7Mc5k3",
+	"gjiWsPxoqMd08rSsT/i97TiuATCoXqPGwwNuhJZcJwlQ7F2W/LYQxy5eccLSJBPWr1TkfCRYIWUbdMtt",
+	"S3Sqbeqrn2P8+HqHUQmWsh5vlBDGuwFSZeMk9ZL+QPkCzWcKobIWxRwLhFRBs31cNbMlo85UpDGBrcPf",
+	"i4y2XjBRyB6e0DXq39IggYisEBRQsnnrbId4Wcg122yZqClxVETpQx460iwEtgo45NvtQthRr+JaVn1o",
+	"TIYPBHm9w0FOigGD0LPnHGDB41REzAYKROx8ob94IWY8iyNmfI8RQ/9sxF7kkFGas3MxktkoScUxxsi1",
+	"x9Zeg8PZCOUPZxso76YaeTvJ7A13Vq7W3IhfEafTL66/qYrLV6wddprFc5lkRVj6sWFNELObmfz2OiYM",
+	"b8qQf3U2AO8RcQPPON+G+fFUyZOiuVUrnZkcc7koBKBa6vci4sBJzmQeazVEeDiyJk+a9HPwPtQqUWwa",
+	"oLdyR/V1g1jsnwVXojES+6XMPXOyZokZJM0yeDfJJohzh2qdceSAvqalfiocFPDfrC2qRU2H0JfpXpdK",
+	"ZBgOPoDCbX5gNxn8nXPQ98A7t9Z4kabHNnrcRvgDOIPMXAUkSANpjundtOfNBv5ZP9u6PCFF//FhKtZL",
+	"PGXHzwgi2CAW0Eq8fjSgn3+PfqFjnB+6QcUnMQLWPjk/e04OrshrY8ILTUV7I5imTHHVlREhsuY4aJhX",
+	"ezZ0ph/fXHESeq9TqlZ+IilcNmN9bIXIZ0nGi6a9lyg2kRBEsOSr+sYLNRqoMxlZbmTGXe7ZX3tLr3W8",
+	"8WfahoH70gVoUjgMhpQQ4jxi7mLplGNWyBSvVg/zxMC+k9NKYRbLrTBRJsZZbCwrWIkMXKK+n9Mie9YZ",
+	"c7G+NMVMcLXItfRGPuFSvMoolaObgT3qEEWYuLgAenm2VW23ER9NxbuwLeViqolC1PvpXxk8a61PBsJ9",
+	"nbt6A+vLF1m2vhBTUWFYEVtSLR2QWmuFG9ux3M0FoAoTeY/GsK37qBwEHgbKNkWivdreawrBC6ZSWVCI",
+	"cw4HExUjI6FT2C6OjAqET+UiV0G53K9QXV9605P4bcFTlgLzjtBUaJmhRGuirR1FTmdMExoKPcJxkqYi",
+	"7rJT4M9polB40U9SwIQVGvTkuuxipg8W/qYMUKEtCMF2bJF1ip/tP4rQH472T/zy4cFuZIzHmLCG4ZeP",
+	"2T8HzuQW1URL0kgLi57Hxg8PA6KkVzK+2vkLO1FXJCMXIy06xV96GK5OfRglWRlGYDYh4yxFUCGsHzNg",
+	"vYj1ugdH+r+Pj/Sd2Q8P0h6e2qHcNEi/3nzjKQGOvCSBEgzqaWr58QCmsJT4lAn/X05lKvBQ4bGJWP+g",
+	"96VJvMG2e2lwQ+fWyEsrTtf3lx3LtsMo4S982aH4rK9NQX33wl3U0XvR2xTt7NJ50Qj0SimrqdziBm28",
+	"TCwx7WUChZYoyvLLUrJWi8lSqUwkQwDvzEeOA/pF9jxIjSrqhXcSfRYWuuFexSIrkmL1E5jFy6q7Uguw",
+	"gE6LYq4G+/vOUN4lu3FX3Y66hLTeTeWIp52oQxb2Pzo8nXQGndOLg6NHnagzym87gw7UvQIsllgTB7CG",
+	"ipV+7Hkn6iwULF0CKNeauw2H7//9xbve4t9f/8tPP5297kQd/Wzyby9+f533fvm3357/9i83v/yIzsGK",
+	"eYFGH1r060Spa7g84daD1J1C3oiWBtEbolXFL7MYpsmI6R8pvJSzf7l4+4a9F0P2k1ixnfOXz9njo/7j",
+	"XZNhZIDKrvVL167cE2f/8v6ni9IGXFffqbaoZczP9VU1kEw0qeAOqUSkbwed+CNZOY28P19oiY0iusmV",
+	"9IBiN72CVzMei8izPNAes17XpRhOpbwh09sx++POy7pizhGXLzLGU1QGVcFXfidddoIWGzGbp7wQblGg",
+	"EiCFRIqZUInaT4AKA/axA9P82LEh8Ah1SznYiiYYgUgONR4pRwvMgmSEwLwgFJPzRabYG+wlsnVp9cQH",
+	"+hmw/y3zpBDouTT1c1yRyiEGE5pn9YxtFcaaLCUyrccF5Ihq6D5OI6yXzrBsP4YOBPHNeUE2Jl6wOZ8I",
+	"P8txn16vnLX1ALj7JQi7/b2r78JYhjQyGbpCsDR10Lj2QLGzXM60ELJQMGIjkZLG2mUnWWhbUId7izz1",
+	"jRl2S6ERH2AF/fQIiPr3Qltcy+C4ggEkylbwX5P7fnT08GhjFp+WDs9yORJKhXKE/IhXG2iu/PkoIchw",
+	"qB98oPQOw9Yi3MtY6Nsdc1J1FcA7QPIR5uDZTLNsxfJkMi1ULZkzlhFbZIBEarvnKwXKvrPnEQtFaxGA",
+	"eYPgiLgWJpnEs7fQQrGTs1ewlng0sWINChU0JZZA5AwY31BFMj/04cypZgvc3WcFjnqHquQRdd83xEb5",
+	"mz4QeOM1AFE3tR9kXhBE4St9GcReQcwAcM+imBJOUi3VbOWKoSWK3Yo8GScihhqYA7Rs6kXB6qev+dwc",
+	"or0R14PqBq0f5bEE4GTdA9BRZMkC4KCyZPdr8JT4nUTeDEO3odtSFw1V4fzyunKZmSQmg3WNr+0G1NwS",
+	"JFKdEpTX3kKEjkXBk3R7scFgIq1Dof4C+Eg+3PQadOlNAKV3UednrormaIx6pJGxjC1lXkwh0wHSrpIM",
+	"S98csx9OL9n+bX/fGTGQgSOzQbhZcIOFlu+rBgRU3CBBZ7BD3f97+MCXCB+4N803BRts1/A3D034e8zB",
+	"/9CYAyygYDjeZ0UEtHX8XwXZrl6O1cWNKEYhDQCzyx3cN9TedlboHOpOdiH3l+CTauALA5Ola+7PBwpf",
+	"Hq4K4WWmUvIywWNF9BbkLGmhrov/PNMvUTfglMHHnEEJWzX2AOwxYoUseOqZIOFVkIqlEqWkPML5AtBz",
+	"BOqCrDXyQ9vhYD9aRlUR9UX5pCgj0NP6FKouuwSYL7SxJxnkkEWQoofRpWT6RhEWwatRyyKOqqVc8Qn5",
+	"RMJTNk1UAWrhgA0XoxtRsMSMEr1nScZ2Dv5jZyfZ6+/uP9mN2MF/7CT7T3avmJ7Z5VIyBSsucEgzkU8w",
+	"N1ILGdmEGjtmnM1FPtK9pmgfRT5CqbDjMbxCHrynAXs/jq7sk62Gdy/wVqyZ5aqJmO1A4JIsFp+CwpVt",
+	"7+DIV7P2fKzIpvKr2GpEo71aa6cB7bfKqz9jmmH8jcXsdYOxP9zgmmYb/Gg4ZNNVZNcyyEYQDm1NGK0B",
+	"TKt5cCN2I+ZoJbHQQdyUqie9lfwfttxFqs8JegrLu2ku41ZJ+6abMAJjG/y2sJey5mghZPFGZwogAyEz",
+	"ymg86HJ0JSPa9FLwvAXkoWXblNtaSHlzf8/RQcgwXt8ZRlcIJXYUSbZorrueiU/G5OQLMb4LNKho5mKG",
+	"UT56oM/NwWuAi8NKLqZsg9eXNViu2BJkaEiZw/Ln6IjTG4bKoWNec+vUA7T7NauIYULeimcUjRPQ5TdF",
+	"ofHCM+3gTZVWkb44KPyGAhbxQO9HQgh2IXGhgvdNUvjmmmEh3TEvRHxStBX/AoV9O34zQa7VCJxY3ywW",
+	"QIkixDDJmo5pBfmtFj2lHjAliiLJJoopvuoyVwGBssS1xrPIsy4751ksZwPGM7AyclU8l1kmRmBqwoIo",
+	"Y7EUyitilGRsnCaTaUEvEJNzD+fGF4u+9akeE9Z+67IzwW9O378+GbhnvEI9Jt1fSZlBJngh0lWXneUQ",
+	"qjBwEhRa8MQyMKo1LWqprpzeNnCR05rexm8MX9wIRBr2U/66XkjRwKv2jZFHzg2A8DJQCwmrM9mwpQeK",
+	"TfhiYsq/lQZrXBQNBZlM8hbE6viqVKnARXURO1EHF9n8ZuAQoo5ZDP0RSdypVrzqRB0vJzKkj73WwtwZ",
+	"J3l+K6vRazAj6jupwcOqbyvKYkOTI6YsGXRAAkREORZL4iC6hJoGrCwTsfbKgrrNVJFRFaY5SjpqeTHO",
+	"glM5sRw+M0BKiMwLI8WeWnegqXBJpdDK3Tw/e/fru4uTH04j9vr09dvzfzd/vXh18RN+ZjJnJ/96en7y",
+	"w+mv56cXZ2/fXJz+evnq9Wkb1jqjWnYNaZG4FGRBBYwLDw2F4FQooNVCVALbaacEz2WsNna9hqbNLS+y",
+	"pJo4s7munLcQ1AIN0dHpqnHHq3MxEsm8GvBuSwTSUyzXj92KQLW0eiW92jtXm6ZAbYSGWa9kv53r9gRL",
+	"+dsa/voQO+M26pcQIA4nm6NmiFqtNaPVTzA8ePppnmPVpLKatwXy/Q1W8SsVEny8UUTQLXAihSH6K81w",
+	"38gC/j2FXOxO1HkhhXojC/i7ZRHunzW5oBX4ZJqEP2y78Fe58buoA1u9TItN9sQ1Tv7ta/ZqanrUWa+s",
+	"3g91BxYeZr9mqTdPu+K2hvaMZuZV3l8oxKugUAy60xPlmEplgiHx2SuNtOFWXO8CMj6SYyzxVwJ0KigV",
+	"1nJT0Gz9MIX6JWi9xWsp2VB805tfva5Ik+CcLdIUo/9LUoC/LKn4Qk1R5rZ406AFNL0QdAI9JwvXVJB5",
+	"QJl08JaKV7pxx26mc9Z2JltmL9ZUwsrcacKYTAGMGSJJjjFVICmgbCH+fPbuMqgXL5K4pa751kPRDthz",
+	"hgLsnqgZen4wzH420FhUH72K8wBo19B6DPkeWIM6KbQkNgNj57lQhYR4Umt09Ws3DVzlR+WjcCussBCX",
+	"qxrNCx9esst+EmI+wAILfAWYWb+LXJaEd+y+E3X0sy3vC0Mx97L5Bhu5izo2RS1k7+ABQwfHGG7r6ZzK",
+	"NMBBms0oPwseK1tWvZ0xxd/WvcMnf3PWldBuPsO8qEaDyeZUvORWBLN2IOCLMPRA/8GdBSlhDaVtNZve",
+	"xq6xBn7jvV9Hy2BUlKpyP9gGjYNiSDamTcn4nRLbsUKKd9j4IMxhG9rkAk2Z7QOSkamZs34mshjPtKk1",
+	"obVzypx6Iwvz8bKURPUSHaNX7Y1QGI0C+8gb9FV4s35m6m359y2xCLa6tSjhcMNuCZIlmMGs2wvR5Bsm",
+	"BZ/JmBS3ZzzoEX3pSX3lpDHnnrjJ5BJdfZNM5si5vMUc6cdRiTOHbs9+t/fp4NPhjTPKQ31eezBH8wXl",
+	"jx32D7pHptAIfdfvdw/umkBB5jJ+01wmde9xfDh8OqLeAzHY3qCrJAHlFIJWtSyiyDGzpcF3uxRyLM3+",
+	"q1utslZzRJ6uBiDce2+HsJmAE+RUZ/D0qW54vFDQ7h/GGfnYhUmZxeyalRywvb5h4VxfliIe4NXc09ef",
+	"8+GFFsX1XL+cxMxPKoF61+vjT482ex3t3ELGwcR1qfjK4l55E+uyC+S3CB+L9RXw+id/H1motgiVgQHp",
+	"2QZ2wNpFt7RrWPdLRJypc9Qkewl27TXeRcB8ZRlWecKyYWBbpigAU0JsQwWJdp7ghqzvjf4VPayg9RC9",
+	"bwoA0gzYLyfEyKGYLDIb2U4RRl9hWsHcZkv4hhXTYkkDtgfYeBcQ4wx8CoOQIwr8MRXhJnKTlbqFRRjs",
+	"nc2hg1ioQou4DLJtw2IiaoMBy7WNynbx7KBFrQmR9lQbk/fhx74GfQjOhtWCC792udD12s/Ukp1S5FPU",
+	"UCu4oLm4TcTSOEe2syjev/R1q9LVMDw5DC4Q5sTLZVZFSKjvrdgrabQFPoaT+Wc8FmwlikGtkgOkrNQL",
+	"JxlwZ3BoKecew/oJ9J7NG3BIFVTnc4jZPPfIAsc6/w2zrDiiIVrSuVQReQ1Sjkv3QpmWQWXkUdPWrjx5",
+	"2Hv6qKUwj6+vN6qGgjWnUjXksfwoVcGQPq3ifeeUq7NZVccSW40bzCxurZBWojCjuM7E14ZezSlV53NT",
+	"XPT5LGlpP15ennUi+OeiIQS1PIMyjHqoVCDhF2aMsxzDZU0dpYnULLVEOsbnPC/uQZGiVox02wbIsWgp",
+	"URRzrY6O5pu1zwJ9YXPMJakMJbSBz20ofyXRjDD+gldrUrA4iY2VCUw1/o1DqIMGHfBHCZHFb2QR9l0n",
+	"2XzRVBEEbxKneUHJKGsrWsMa2jqajcO6pes3wHGC5qN27kyPMW3s+/6cKQRw49mXNhuJ1qezw/Jb0IpE",
+	"wRq1RUldpA15QbDQqFcAyOsxILAN3py8PjUVWeSY+RXJqgavQDXwahL3AghNW72UkW3oEz4yTv+on5s8",
+	"l/nWOi0YGE4hp2ND+q8X7FpV/hSbp3wkjJQ41Mprl13aIOlEsd56Mf1Q67KbtEHDL7a8Sk00LTUQJKxc",
+	"hNwP+rjaCKOc6mvUsNUqx//zK+I2gbG9pELdZEx2uPul+FYnZVFYk4q8kkBQoBvCzcuAW8bsjzkbtugq",
+	"uh3BxFQvvDpc+eWMtks60QQ/IaP4Rng3VyOojcjFXfn+4AGvuYiwfig5hloJRcNUjm7ERnPkM3qsXDO/",
+	"WUJSfmUUFxgZKlZvi2W3rFn/1ypS3zySXjgB0bcft+BfYGRshwCIBYle8lQz7hNwHEYg7TepPQAI6JbB",
+	"pX4A+iHEVqKmsEwU5PGTD9KgdyG+tgetBnCCUDaOJ3EUCNxE9ypYqgY2zz8VGDA2oQO2pS4kCFyt/dVg",
+	"oSoDxnDxaY6YDu1iwAMl+6xTDukJCAShSnrNotCUh0wejw7ZMEFkK5sxDAsF9hdc6espvxXXA31RUUKW",
+	"s6dToCGFHkcgqi8K4dUvtEzVBGrqPwi/wQPHnLkcdgSZUCId+y5lthOiYgR7IaKcJzlmxGR2nV5c8QCU",
+	"2TUlKDjkgw+9vad8b3z1R//RXRDzQCuJjZFDYca3XrYruXNaHl58Hm3NhRzJtKRNAYLMfr/b70RrUAEJ",
+	"j98dVfOWrxt4LU0PRi0d7VoJ1G/8ePAcvOq5gDiIEzRVloYaCuc50WKD/4Ybon68wRqHSRwnTTH2+g67",
+	"wGceKKYXEWsJyryA2nRjnqYYn1FIF3FZ2Th8yVeVq+7QM2JXQuNb3Fz+c26WwxUL7fV73FH3rjqgpzJ3",
+	"4sOm9fIeb7NYwWJ8X6M+XbV22/21/C9WAK3Rs+pJYL7wZjiO81EHpYaGifo3WaMM33hoTti4LD3XU8OO",
+	"Kd0SPK4Qe073iFSiDrKeZAx6ZLEMIjJsIbB+cT68kZV+Fk/0CW34Y+m7tryyDetrwZ/WHe8NKLb1vdm4",
+	"s9S7eWzCOSpFNkYeMoun/pXzMrwt0dm3PvHyYfGc5Z2wyvCw1yRq99qV+PCkwQ9eWFKn3+s+edLtdfuP",
+	"B0e9Xp/CI9p470sIz0h1A4384Q8yH3f2sdbo78ZCCJ0446uxuVYtmI5/gSny7soCJNPy+jjH4JrRj9B5",
+	"+nDVGJxgz4d/Aqr7FbuobkmPIvSTD2lniEe3VedEs7JOZZdiw4Gbg+gFp8xS7MpAmwAvRr2lMzjo9fRU",
+	"w1cClPIss3m0hepXNJfHaEvyZVFyBhLs1oSEdm4efnra7T9pKGAyclHE7RX+kEJhdZ8GGJayfoTmWH4j",
+	"2FyrFeDzNnoSVzeK8Rmlns6c2GyxQiLM/0+KKTNUiMCzZaDVwOThBKUuO53Ni9XAhtlkbCUw6Q6tjuHM",
+	"4WM2kVqFJEuMTfmH0AhoBotG+yqBiTydcvwywm88JyupIBzxiQy0lH6eqoJYxACDZE5xrxgyiFXBkhRi",
+	"MWXODhgCoC89jGrv50c9po6pIium47W27ZRSR1sUXfCy9iuGxcyr425UNzAw4htIDSwr6WD0piKNrSZG",
+	"0ZIQFQI749rfvdcIhJ4JVzfNe9sAD1PorqJUMAbxs27dTbXvNMkEVWkj/XDWCARaCYXp9zfZRbxQk/5B",
+	"KN/fnOnaGbKl6uozBxUYLBORAc938c9Lk7zZCDNkQoHjUEkLi6wxcPHAAK5DZQm8vApApyhbLZ0SnsVs",
+	"KAusDwzlzGFExrHsY2XA+dM9aOoDmptXTI/Zwbaqh2BZYkvu5ukdZA+rrpBJyG2pGZvzc2Fe85rwovbX",
+	"tXRReZzg/BrCqeAnv86dKXA3IDi0BVRMoIXBAKMybzaExaW8hgbVNSTt8jRFd4BNS+aEzqlIlIYnajZp",
+	"fiMUMnrNFcGepAAAEEdrTLaEimirY5cjI3f0+CG0XW95zc93NdMfSqzlWLOq1d3IDzfCY8BcQwyskGBd",
+	"nNlB16zoSIs4uU1irzjAyzf/utcHcLsp2yHL1i7xpSR36UoRm8l4kUpcNDSRlexFK5MstGGOh94cD0Jz",
+	"vG3KFfkhuRU2I4Qrdg1X4/XWGEOmA4+bRWVZw53LkJR+wW/NAQtYishfxxSHsv5oZKNMD9+p68v2IGpZ",
+	"oeopxpEZcGX3/ePDw6Myhjl+A12dTHiSqeK1RYN5cvjkaa/849tM2OZhYH6duf5lrzeA//8SEMXKQ2w0",
+	"wxpEVcy8XSIY5FzGLQ2utTk3dkSChCVp5AziQ1EshchIRnKiT8sxfD5GfFt0k9CyBUppUsUQkkK8grPk",
+	"c+PpkozGeiBe2gkmDa1khvz2HsOCDbNxSDKjgL22IxmU8rOXHuxGm/Hhxg2WQLElBdAd7GXc1CtV3QN9",
+	"A7uub9Oocj4q8OZVioaXPshqkJmcjMKZgydx7IiPLMv9LXPzld6bOyhhY20Lr4Tlrm+5fvXm+fnpycXp",
+	"r6/eXFyevHl+etGJOi9OW3356+XbX385PX8bjH+heTwTU36bbJ3lrU/dmKvChOtNJFsguF0sl5mpCaa1",
+	"iRnm7v0o8+R3mRU8PZOx878+0OoZjqBuSYNHXsjlZnEH53JG3gR47918q7fumpf6NeUUVRZ6VCS36zMH",
+	"tSilhxJ32VvcngNyPTmsQoWRlZpypgxIxIYE8OwlPJIoW8jFaKofEZ9GYl6YFGYKVKAaLUuQnRLKu4Ok",
+	"Q3YGBbPNsDKRgD2UQGsAH04Vcj4X8bEFcgCGakMgELJBa2QiZke9hwy4zKgERoI06UQdmm4n6mC/La2L",
+	"mtK2Df2Ha0f/ZdpyS3NG/qYt4nXnMk1GSQjQ+g1ijfAMbkgIlmgBph/upBoO2Sx99Z9sRpqrxuadIdrE",
+	"GQLmtSSuppV5UX80L/vxYPWa0cC0CJnPw/ZWhoPX8Wpg6uslzv5meL1whCEOtBpuuj4Q7cl9YAcQveJM",
+	"75VVU/kcT/83m4oNkyxWA/aaf2riDFEFpChN5VIBrOExe51kx+xFogBtH86qVWcmJOaT685Cf/BP+nCA",
+	"ldm82HI/IL4HNkCfoRn87BpD/9swSZPf4aJ+n2SxXDbKY4SoZrRzh4VK0PhKkkZkPN+LOWqDM56mgvyZ",
+	"+hKhhOF8IlB9w7wii/s+YD22mEfsUQ+e1hrkkq9YIYHhAfKSKS9NvBPMO4DItH53PnzUImek6bI4p9jC",
+	"LZgFH7UplFOWO7yg0FCGnA1aTTJ716gA3HBj5YQPWDXhaufDHn36zny1++dgQIEqxHxNejbyDH2HxLGI",
+	"nSQUm3vEBzbrb2YfG1mmCdAO+QPT1IVrAOQHAfK2svfQQrgI8Cq3ac4G3B5hhQJuvdlEZr+sEU5L0elb",
+	"7MR44QNikDOtV5X9LnxFw4SzQzS/rdPAhrngNxuysx4dbk45awV6pXf5LEnTZCRzocoQWMBOPBSsJGOv",
+	"k2eE71IYoLE5llg9DiNk2faJZ4EZ2Ad/U9Z2QzlTDe0P2Pm7N29evfnh1/PT//Xu9OLyAob3v96dvjt9",
+	"4X2niH1G7PnJ8x9P3dArF7Ep3hixH3xa0FNd9mwViDODjAOHoTZgz9++ef7u/Pz0zfN/jwhfrVQuUeY3",
+	"aGTjxtxGI/31/OTytPKKKabpX1J2ofRV5a2NvrPsynSiTpD4nahTJVon6lRI1ok6HqU6UecHr0tvfrox",
+	"b+xBxcgHeypvuNP/9e7k518v35pqwXih9f/ZLIcFCTIT/+H89OTy9PzXyx9P3nSizs+nFxfms2mrOSdu",
+	"G8jdbcB2S/BldrLrgvpN3fEtuYnI4uayqALuflITwRKs5xqKpvfuqKe1GDes7/PdfvTnvas/7bA/1b7b",
+	"/eMwHADnGW1CxltVCB5b0B/fwoN2EoIQB2VlO2E3zOec+t9iNO7hrzQa0nhbXIOgHLeQRhTtoW8qkQRr",
+	"ApodiImJsAehGDAF/8gxG+UyG9iqkVO5yCMW85U55jOZFdPI/OP9sBTihnyR1vgBofFOjC9EmrIdzh4e",
+	"aCmXryKm+GrXr/BF4Xp4ytgJpY5/w4NRJDPxi8yCGacQ/USzfXXy5oTFvOBDrkSEpd25YqcLzQT2n4k8",
+	"1dqME+reXT4P+AX8YdtiXb/+aX/v6k//tBX0Lsa31PnXhmpKrmSShW6iLB/vlEUlEy8UppKxcHl8ya3I",
+	"XBElVyrJs+mVayi51io/yFhQVaWLuscvkKhGWMkmBKEBCbjLXhUAJV5C9Sq5U7GqHA7KNOdFjc6MSYm8",
+	"bfRCKrhWdz0832kymWJ5XlM6IRNQFkG/aOsyGMTOVC7pYQxjVgTjJMBzD2iiY73HhNP7IPPEHxoIKZik",
+	"kgX8eYh8v1ZXuJjyPPYANwIuJCgoAo5HU3qc24oUb40ub085V1hj0DnZMSxAa7BBMHkxl6Npmww/tKU3",
+	"J9iu9WurVTa6x6uVQ4djDcoJSMe5zItGdAQkGgW0SI+ulIqN1TVqYZhihX8iFra3+kblQAdrMPHd4KCR",
+	"PhO0Z7/UXxLItGbGNKS07q1F3EWHU8EzWmGHjR0kf+slRne7d+w3elLrC5EKMT+nyiiVqEVz+b6KO4NO",
+	"r7/nQtr6T0sl5Prsv//P/2W9AfsLz7xSwSwpJS3qE2UC3krpNXWHpd/zZjKswSKjOg+6PTCXA7RLa/Cx",
+	"5rzSMwT3MxPNKqUXWoB9bRefHgDlFe0TQiGm3sOs8L3XeZ7cIvSbcyYfXPYeDnqHg95R99HjJ790XPhd",
+	"Z9DRN8ee+XvvaPx4tMeHo1h4tYMH/btgjXUDMReQslypHGNuMdXW22GuDb0iBNXmJcT83QP+qbGwc7li",
+	"h34MvaEtBOptUWbsxNxw1izxtuf4Sekc9+Ac9wesb91Euk9VO8XgqrKhr3Sm3/MbA/FQLrezdRbkdsdf",
+	"pHyu2qeaTaQHLrLIYn0zAIrIhGc+EiQWRGqfef/5KW+t0d2/SGr8/VkYrX5zHcJEsRHUesW4wIqDsiGd",
+	"6WsxRhrueg55CYWiX5TSSrexy/uJHA2sAusPQOViqnTjYhvnmBytt6asUOuYSjvAAx5GvglVpkq2XuQ4",
+	"yMYgoTEMjc7AL0JNLJNMddnHzv7HDkXOOdGTNFKeYSkWh3aNVizoHaAF2I4Sgj1PeTJDx9fuMdv/uOj1",
+	"Ho7sS/CnIC0AIywxfiEpIifyQmJaRBHEyXY1m3f2/3PHq9v863/tXZWqOO9dfbf7p92g5voFUpltOk7g",
+	"NgM1L2IyS1fO3kllQ5SAOVNwo5bzj0m5GYF27HzqedmpvP7yWmf/6G40gNwPe10JODxpY8Wa+wEbhA1E",
+	"l6Vj8UDB9izbBUtVAb4mueat6n9T9qXNJkB/B6WDRJ6LHFMFGLaPkbTI7iOMy+hrtoAwRQxThWnyxpIy",
+	"LYp5VaQ9WndyPvT3nl590DP8oxcd3v2nowF+2PNJEDhCrU0lxvDBkTKV6XjlpMnaAUUedh6AYerqT//0",
+	"AIwe1d/Kg9cPaWZz8Aj/y5KsABsJfv1w9D11dheFR4a0ZqAv6lHavYXR41iFJRWaelTqBbP1wZIxXc2n",
+	"IlM2fNBNqf2MNKmvqrNAilAWl9p5sLf3gOw9oYy5EgtK4I6xFwLkfGBSo8XhoAr8EI2bZJABzGuRRNxk",
+	"I6fl4v0DfOVnSQgfmhzPZaYZ5J790gPTBlsg96r2lwFCMPXdVTo6o+dGUt4kTZjVdIzW5j0b0PXqjZqQ",
+	"VQHX1z+yVE5rJnhm48Xx7lJzeYN6Si4G7MfLy7P9A70bRqngOSvEp4LtTA9Gu27eZi/x+fyMMsl0Q+7Y",
+	"dBO5Pz0Y6Y03yeejMp/I/PdcNVLcmiWoPHoXmMAB24EQkHw+2luK4e4xgknAcCnRfRsr+lYm9EqCZUg0",
+	"LO0/I8lYyHfYH8ElQ2T9pKjtRJfPMxTTBBOYUNVUWAtVX7rwgbAYqI4pCPlhnMuw4dhPAQXu3yxFurrt",
+	"NUx8FCjbp8M9N6/c446e8fnejVgpGxN1teYmn/E51qJQBUTVJQXklK5R1r1iuWNWICxtA0LHOr09rVRY",
+	"Xysx+M+ihdPU91z7Gj3WUrJohewDPnHfDdcGS+x+jz+DA3GB+ZwblLhakYlCshyLP3xT+1QJYz54UnDD",
+	"bKhwRU+tqXBlTaWhqLs0GQvEecEkMOcH0Dq3VkMo1szk3JhnB876TACjnIF1GCV60tEUGajua4h/P5Vm",
+	"JOgdwQtHSf3XrQhUbDRuDg9ciC5twfM00Vreox6jrNOWGWxhS//lOhD5pU3/QqIMFwm4Q7MBAhP5CmWL",
+	"MTSlRWECZdl+TysV4RhKaDoI34PqQKKluVjkA3aN1L8mF1NmQynte/oBpPw1UuPa5UVYRx8kDZf9NF32",
+	"1m4GqPzra9JUJMTh8VCSKBYUAecOZk5SOEMlFdmVvsuknTIYaQgGqZBpbP0J7ePRfO9VDcfPBaMFUkfr",
+	"peRqh/NzSslZfhDWrO5T3yCyhZttNqI+zDMtfGSQHghbpJrNVUVqaIOWMOZJusg1R+p5gOCajGFggVz8",
+	"BUyF8Hxu8/qP+iUI9L5ngO7Zz89WBXR0d9XWKq+5iUM+qHmNbAa/lql/WwjIzzmAzDRX7rbqG2hKNPtS",
+	"BX9Nxm8b/novoAHvCjOY+rUc9F4zDEGYm+OdQQVxEXI7q18SbTwPlaTpdf7IE7LWQQIs+sQV8SZXaNYE",
+	"K5ShbAjSUFI2NNWJg4SuVo7Klh7Ty3whBmX3aKA+HUT8UlU6yM3jWkzHDcn2WD/ydk4Zjw02C0gCWDyc",
+	"kYvWw1SolMLTXLg+R3ZSCxYYQSk8UzHKlB7Ae2KD87Z+oeIQTQAGh2rJwIsHDSIKhkvCniLRrs15GEut",
+	"hZxoGaDkhqAlelSL0n0pc5A6wC1BgBUk/gBprfih+Sei6coMyDkUcNfBfaZvMQRJAHkmoxxmlUpE24Ms",
+	"GRFjeDdeebkQ7LeFZjK5ssmnTgPGfU000pqelYwSjO+gzAGZsUcbgGMflaLAj4J1+AybrC9dokyECq2a",
+	"pg1hTBja6GMD6JJNOAhzG2LWBAF+YqguM4yELx0ZrG6XZHDQtTigjzOBGhMvPcb1ShSlTiTCGlxmnx8n",
+	"X4s2CIAio1Dq8AEseYgxGTfTpj3sbqJaHrkXm6RvCiTZseZsiHJI8URelaPmGJ+t0vQvZaM86kodQGxe",
+	"IUuiaVUqhcq2JYRcoc+erYqHISVU98DZtFlpAaxAa7Fh+FDeimPiMpAaA9I5N2nOmyJiIiPO46G2iCAY",
+	"MVpIB6kAIKZ5DS8QDKXGd0Q21bHRrYYrhOFxkAolGdZZ/yjsK/HZ7DbSLUiQWwu3rq5/OASUHjmmun+5",
+	"QhNcwO3fPiHZc+27EXh73/GkipCzRoK+WMxmPF81oHcsZog2i663ALSzXkI8UXh0Kp58H4TpM3DtAWrD",
+	"cdLPQrcP2WcaTHhuZG3quTmh/o82ZVz9Akwt7CwpL0Q2Wr0O8ZlkJpi0lXRcMXsgGcYaB8peU1H5NhgJ",
+	"R722Tz49av3k0/tUCYBR44iwN2wptD5OaWq1HrkHtFlJSgJQD2DQdvPT+WtZsrdUp6rFYntxRBufrqHS",
+	"07bye3UtevP0dqxHLB85LUTVGrzodsn9b8dIyFJNWOv9FkxkRb7C6OdxoiVsP3IaXipFRoe2dTGlmv4h",
+	"R3h/XXzAh5O9X4Kx4V8yCy8yWHw106z+2rglrPvAeXj0if5tofkwuJlIVUtyFkut+EygcpW+A2V6C7gA",
+	"JnYYRGt4/ju9bzMSpwHDBAshTyB5tjl4YB3R9j/8x5//8buPH9XVdx++u2oTLfCZ5AugFobuDQtSZJEF",
+	"MJ8FEWqovO2AHfR6zenUxiAEAvOiqBofLOiYooKA5mx5qmcGkAlVF+YxwByY5qHarl4WE2ROJjM9tqPe",
+	"w6vNhvhgFjb6e9/+1Ino47uM3/IEa51f3UWdhRL5yURkhWokIXunRL4HD1HNBpPbYkIJ9HrtATLnfjm4",
+	"YsSVaNpS1SSTyjn8h73/utr5wPb+6+o7+Lz71bfV3RfL7YDTHTHiQ3BWHZ035nXA25XEDWyp/KVrknz8",
+	"7wGxMwSZJ2AH7i3mDrMjYvMpV0LL2PChatNsF+ObxJ1B53A4fnowfnj0+PHw4WHMH/GHI/H04GncEz1x",
+	"+Pjho07UkYtC66JgesKjqLm27pfQYjf0A4/qt/WweAoSr8ierapWzA6hBdFzr8HqGa1r/8kjv/0LE/hn",
+	"m3cYuntObQl086Tbv7sy0LaQvYvJu1VEW30L62t6Q7hzO09o0gC5V+RQM8fCTWKUNLGmNrq0Xa8NGN6w",
+	"497Sw3duSQN4m8BA85jMb8msfUUX7OUMlmgzQHW4imgwTjsUkVoP026oA7pJCNO7yC2pI6klUki0KhM0",
+	"WN/bO0CN5btNQ0izur61xRabmyYsCo89ghC1/Jyn8NkcnDMZP8fS8B2X2qs/PzfY0hcoN+vx6235g5Qx",
+	"1qB0Bcvhh2erhtpq5my6MVV5QPjQBtuqHOPt1REkUKSJWmvOjrV5rdcmNNW9uYovMT2MGHoAIH57NjI2",
+	"5D5piFBE+emBIkaCUTI2BKcK9rexK1jupr6wi4mUcaju6Lflixs8LvfmkjJuigSl3C8rsMIIW4WXgDpq",
+	"mMM2q6/MMd7utW0YKGV2ra/N0bs/Tw0er0otimC+IIV2QaiYyXVX5UQW42qnzaJ3O/tRpnEzNht5iSJX",
+	"1ikH8zLHl89yOcmFUgM2kjPU2KzTbU6/2dg9htW9FUQL7otbkRV7qNSj9bPfe8hOeZ6u2I+JbSkpIIQP",
+	"2jg2IQzmFHdt1rfWfA4MQE5kkmax3l4BCVBsx4Rm7naZpzoMfIg2evNcFPlq7wTDSM6gIDxH2CU25xPS",
+	"QzUzU6ZuERSjihqmOi1mKU5RE9vNh9B+IQ+mBPgs+Gjqo2NQhU5DbX1zmkLpUcdXg6LOWTnFYx2slb+r",
+	"qAf/K683/2uvZ//r8ihK7cCIEH47CNq8nckF60gFDLjkYkE009ymoBP2ng2UtP6CghK1FTOVCcpqw4x/",
+	"+nUks0yMSE8in/icoM46oCeVHrGlGX5Vxgb8qNerSce1ln2vGHZSwe/Bo+2942J0Kncq2AEYMAQQTMFt",
+	"iL4zwjDVp9dHJ6zu+ON6PwArPhcZgLzDp1aZfptrExvQuNZY33o/4Vt3AWKX3Ly9qDn3TF9OM77C+SCe",
+	"f+SH3k4JRETvDnLIAMY6gfMWS4luSHxGs5DD6usReSeTouLWGS3A1Y6cD+lrDj/gTd6KHJ7ZChKq3w56",
+	"rYGWpQI4oW1dJyQ3seKjqVTCC3evF45EAPJMsnCijM/ocrnI4l9zKgYTGknOs1jO7I90vQHQIb/5VSxn",
+	"HKRI8dsC5HqX6PQr1MNDxJb0V77keVgir1d8rWQMI+pCZ9BxyRywGganT6+bflm3OhejrgHXs8BBg87e",
+	"USB2yLQbruisGD1QFaDCVcZpBEHBzEtDgMcgtA7wJzzMEjTNznnOZ6LA7JBgOXS/0EIAlqkhIV3BgVNT",
+	"mRciE+AxPjh6xEZTnvNRQUXl/Vk+6m3ycuGMI0vHq+bt/xoLD86MqdBb3dF88Q4tYYf9g+5R1IkTdUPf",
+	"9PTfMzGT+Yq+6fe7BxBECmnHGDH+8En3sLa4gD32LpylfwlAOQ4i7YGyaGUsydhCCUqD6mky9RtqW1rW",
+	"u6HOpZtgdRyvPVw4C8eGCPDO++Yot2kc7RC3SgSuj+hZ5HkCHyi2zJNCixjsVqaLmVCtB7F5HJP54rW/",
+	"tuHBGF8kDueHs3dfeAgNnRMErbcw9xrJhv59H+46RaiawLSU+Y3CmKjll9oWs41rAThSMr+BegWiYDtL",
+	"L2LN2KQhw2v3C64R1IhupSqyJFNJLNajt9+fQHTznfNQPRvKjQP8QryWvsFJLvPBIHuxULZuH4898Uh9",
+	"g1FqofFSglXuUt6IrPVIv/bQ1shrbxrzdsyVzf0aWPg+2+EZO3/5nPX7Bw+ZWgxjOeNJtltSc5pCur9m",
+	"9nCtrG0APs2bjUvDL00o5UORVibjQsy/HlYejf5Mxq8BHlKtwcHSIvJCCfCfwW6JjUsR4ESBg01lSkzc",
+	"wACAKCZj8QAK0IMoRdG4UJOC2Jtr0em0x4z7z/varlUtXLRqr8u+XWLBzBGrJmO1lakayhTKGM9HiyqM",
+	"dam7Eq7VhORrQrcseCkVUDE1tShmW0F+7Qz1QJ6xnheiSokiOQjAprDwGrbRjPrr35KWqi1U6JLc+9mF",
+	"qA3ZtypAD47nEMUPmtV1j+YYfW1pSlQ3R8GigQCQnj6BGDYMReIpJgEy2JYm1s8gtEA69HBll1OvbJKm",
+	"+pwtZU615jex+YOwQu5Wa7keD95O2ATTcgJ248qf4tzEyc7kzEM49u8jD/rd3VreA0ZIQUXMi63/rO1Y",
+	"dSbRBolKFZDNjl2jnp3lcpiKWehaAPwVniJWAewctqNvhKeHR493u+x6JGNhct1w5WCmYIrmM82oitGU",
+	"yeyYXQut26trsk6gQRFDQniBTUfGAq2Iqfr58J427quPAAfbSTLY52A4KXiSVk0BA7Z3ZAsuYkMDG0vR",
+	"bFbAIVMB3S9jhbjSUr8qOJbT2ufzRO17HsdJLhfzrvti/7bP0/mU9/ftmqp9OsP7IzD8uIdNCeuF6gwO",
+	"Dw606FXANX3pYLANFQy9aE8s8myQiZlQiRrMcTsMDFHrynWw6ozu5CbJwIxHTTAOSVWwMSKmUJM0Nj1z",
+	"mbUJKTCrGrz4p3w+R6PGVG/EZOZtnEKyWDI+hBu5qFWWfxqqe21WvYaxHdyympiYpWvcPK1jE+qWr1oY",
+	"eTVCwe2dTZamsGOywXqViyJf1TN46on4khX5yjhfksxsfgSN8mzaZLsy1WFLyctbYOy7LND6ZH+8vDxj",
+	"+ADTO9JmZpGrqlTK9OlTryu/YrdflwFPS5t9reUuNhZLBHeMSkjhxNrkiIpgixDGVB3aOOcj8arBgvj+",
+	"4fOa+5nWF1Lux4hEoVgqJ1TwFTK757x2vB6GrIdFsIjBCXt3/krfAAKmQcl7Fja7QpMWZspw4Rwku13r",
+	"CNlL/bqC4I3RIk+K1QXU58YUAcFzTI8MnrTyC+bE0UvuBnStVElQAAqLHHsK0oBxrecrmWkVwub7a5qc",
+	"nL0ioyJBgFLB2sRU0znGm5TAZB7YSE+6Qee5xDhq1699mPERSmPGp8wXcQILc02c+7rL3thslxTFDsHy",
+	"ZDItVKmpbsercU5zt/SeQklzSxpq+2RRTGVOdXYasj0Aw4grdv0MmmSXb386fXON4GvorlByJjAL0np2",
+	"wClofDgiZ6WOQGyPDJaKIcQ8l58ssrmnuPrUlwJrYUCVXpPdSwl8wKD1qLHLjsnz6LzBue6VJ+u48Dwh",
+	"LLYmomyxB4NN3N0Bjx/LQCDmMnPFcxTbqXl9cqHkIh8JtRvZzWdQs03NDs0VxKd5ypNMVeq9dT9mHzNz",
+	"iSgCqgT5hDK6pLK+ChQ8bI/GZBxeCnTYDzT9P2YUM4EGTI4lDWGNqqWWcVfiMUC3fWlct31bq5dUaDZP",
+	"ue4hhDfuISvNhZynAqKDNOdUQquUK29jUlk8TQ288AFZEsveEQlMDXxodR+gWX5nI57niWa8OOYBuy4t",
+	"7YCVDgViL+kz8TFrPhRauMFToc8B27nHIdiNPmbXwX1dGZHhRIjXeGkBIYqlBFavgCR77MQxr8GX4FlQ",
+	"vDkZJ8KWGEiUWoj8gfqYMXYjVggRjyjv6ATltdVlI5mmYlTInO3AiTc1b8rD2EXuay05c6kXWs/J8PMB",
+	"2FMKgt4iI02YurBIJszBVktLDDwOrYx7wQDw6WmBmM/WyP0Ddl2T7q+pYr5iajG0p51d25oV1xG7Nrj6",
+	"8LDu6hqzOK+77OdEUZAPAgM6O5+aUrS+UzI8ExUnmP2VPi14MCDZFOqzaCZN2GYS87X1cUmKLntvzzMO",
+	"iV3zRTEVWUF2+WstRF/LOYahXOtF1K+68eEqJOpjhvVT9TXgfP65oKz9bHWMSgaGIJm32F8W8UTElKZC",
+	"AuhH8HInI0GgxcT3T+Z8NBV7B91eJ+os8pRuQTXY318ul10OP3dlPtmnd9X+z6+en765OIV3nOxobhDW",
+	"FPlty1V3jGJHdX0yPk86g87Dbq/7sOPl+NxPQ/zDfr4LaImDPzoTsTZa08gjwZ3/QDGoavcqg+AsNWDX",
+	"kGt/HblwMcrgoPVk1wZf4hrj2j5mXoiGCVfIxLELISOtv5ASMzgdFCw0eNjvuQxeyOsaiskiYzwTS9ii",
+	"sPuul7wYTa/9eBCK/BhgttgtoA6CyByxPz7CRf+xM2D//b//X8Q+kuhJX9xFzEE1JwXG+JgINP0ibNWT",
+	"Fy9OX0Ts9dsXr16+0p9enP58eqk/PHv79qfXJ+c/aR50en7+9hzGT64DuJs8aptSDklxTJGA1xR8Qwra",
+	"tWbOHzPwShJv9WzJAnQymD3esrAykYu7BY8KbUbIkptJVUBIAM+RbWL5Owxq+phBZQuSJo794szs8OBp",
+	"IIbvHO5XR3auLMnw1piITLMPEVMYpWb315pDVeUazdW0jn393//7/+lFNZjj7sKygZb6X5HFemeOZT4j",
+	"kAdsf28iQeqAzfESBFIiRZi7p6JQLJYQbGS4IIBYcqU3oQkcdAwSTwUJLLZ8lUFBD84MzjnFexjwn3Lu",
+	"TbqiDWLgnMEJQ2Y1UMDd6B8wrAwqc6ZWWcE/lV01heCz728TqmUP4i+EnDjpF9q+oDaMhsDbwH7fRS2G",
+	"bkpntBn6gM1EwWNe8C4io5b+BMYWUcEpGYuIzABdwH/rshMy0oR8MoiBGtOGTNSAidm8WJVpVerte+vl",
+	"aKAbdPaF6GZOoilFCnakY+8kPVCOFoapIpqbsVJn4hM4w1RpThCMEFx1zbpLo67DV1gzyuZaAsFgm9qA",
+	"DfopnwjPGB4annmlia5BG15gP46BzasiYlMLCkBge8cmKQI2Jvo6kLWYGka2JFeXnSifYUxhGzWN3cho",
+	"BsKkYQqP2myMH+WSVdqzwLEt+3+tJ1gahIkCPP3EIWXxjSzeprHIL6c8C8Kr1barganDUBBw7iAoHl7j",
+	"RhlLVOMgl7VRVcGd6oCpa4oc4J2nrzcPRljfkJimi0+pqrEmTbR2sTPl6ZjxDOqqIQAJfNxtGnv5Sm55",
+	"iFoYPgOEponpHQtoUiC6IIiRFj2McGEzh0Waskx6nlFur/uGyYAC81738kzKmxnPb9RnLosZtA8ebLPG",
+	"UcLM0WJUmQ0JUVCXiw1pNM4LOcNC8Cy0v7/393DTVJXI4ldZUiQ8PYWet5volXOXgzB90OsR3m5hSjm4",
+	"8KP9vyi0DZVA/xIHh9dGtncehQ9XUUer451BpypPaBkDHX7AbXVHVQ406Bw+7vfRlmrnuxYQONQHWKnq",
+	"bJ6u+wo7TZUEtPkKRSKD44DoSVYa72p96BAJGhqYJfy+Y8Pn6KTEN/v3fvPhfd/s33u0B0/v+ebRvUdr",
+	"d/c93vZM8CCuGrP5hyt9+MNGUfhNHxllkIJAGA5GrpOV2ndfF3wCuTN1LfbqriY+hybkHtn3wikg21qF",
+	"kD+/uWqAGa9VUjiklWcyXjWvlnkkEfXD6scIEqPqt2BU9+MM67kCydsQAVEgTtrf3jnvPb33OT/4O4fY",
+	"hkPgmWCcBY7FOo5wF30Ngxn+ekc1G0WxEdIdgyywElJOHgUtg4IpNmaF9NB1AIJGsaHAnDF9QLReK7MX",
+	"0BVYgrp/DZMF9h/kS19M9rnVkg2JMxfG/2vh2C8Wo5FQqtNaWnF0ocYCPOkVQkYBUs5fjZEc/p0dbMMO",
+	"6ChszQ6isJ3725+lH0TxZQ7S17ib/34O/lbOAVjV73EK7i0mR60eRnEa7DiBCJp/uXj7hs1EPgEX/miK",
+	"AaSPHz55tHvMOJlqlYBYvWyBx4xK9fxV7r0zPcjN4njDQYWJ7sFE/xS4/fTdDtiCJjp00D/otVfHX+vW",
+	"YYB4pF04VZEvxN3/GJZizeuYofY3KOoffnsloX/0d/XiG6kXYKiGoB/jlgLDw/aMdREQL6y7o2qvNwHn",
+	"CCWBpvGaepwLHh9bJ3MpZyIBwJQyuMFh7ylVB6TqApizW4jsr8I8zwUY/r+RNePv7O1viL39nUltK+yh",
+	"D+1eRhCKUOwM/tB/eVlrYavnCRSATLJC5LecoJMIyEezgJGczXgWd9m/YlYYMEuLN5bJUnI6oPKbUsNY",
+	"FyCX87mIbZkaU+RMCf2ASatKeSFyYlqFj2eW+NlYur2xzF3An6ozoYvFcJYUXsJoW+FtO55RT0z9xjIZ",
+	"dWsLbIVZFi0+RsvBorTnWM+4xeluy6reZV6YH5bQa8WoXsp8mMSxyFof+UspX/Ns1fqg+4hZ2xzxl/AY",
+	"HGt7OE+YSmIx4hiP4bI8DYbRXMb+KcXILDqbGDBMR/O2v8/RytV4ON9PJVUrp9BSCMbCiFUsFIelT2wt",
+	"Rsrtx7DphtBgDBCPTKCsF/FqANWP65c+RqVhshNGveqTzNUNVhhBoYSK5EDEr7AZQnSwK8W39Gled5LP",
+	"xW0ilidIoK9zirFx7OhbH2DsG7EjQsfX4nhSNLymdiwJPoh+svGuUIdXyvjvp/uzT3eV7nDfIaFxCRrP",
+	"tj7OlfJwjSZISkXAANk0UcW1vmtDcd+EYWB9FMc2SlpmWNjdhlVAkraJ1Q6GIZ7442sTgViqCmWS7Eql",
+	"70MxFr4Td6v71DM/NcQVOkdLeTxNQykBbWw9FhzGBjPYz6XYyYZxlwj52UGRmA7iaPFA7YbjJN1WwkBJ",
+	"EQH8VTnkEX74HgsiRPrnf/j+jC8UwE5++aDHDdR8boL+Wjx7xifiIvkdjZBfj1O7N9eFwPgrHCEsB97X",
+	"LtcClHXYrP/j2XSbuJYfZCb+Jng6JnOVULQM2AAdirmEVF4qM6vXCaLkTXqNx/OTTAFsV5Dnl3zJznPc",
+	"7hqYiPa3QNDN5G3Uzrc5Dy3Owt/AXm9jEXkji5dykcV/E/v9bVZaAivpGwArvfFf+BdjfXN/C8dRuwO0",
+	"P01UIbHMXPAg/STmhZkhVuDWx0VfOCAijHmaYoEdJdMFZj8eGdXEqipY6kxF5gMVMIz5KoI4YPziYU9/",
+	"Q9oVcIhiKZlcFGlyWytRaDL2cEzHGCdNJQkVX/oVHIeCKcl2ruUQ02+ud03ZQ+Bc9QKdPBdsuFArl6eD",
+	"xmGZxkIVmJjOC7YEEKuhYDeaRl46BKlkX43//Ehr1kbGxET1bGLlObdSx15BJZ6mlUwNXKk1AfDYSGvB",
+	"jwZ97t68+1aChaFXAz+lI+CFDlFcNRjOMMi7ChSJtZWpJq7NneTF3xnyX0mpHIoR8V9Z5s+ELwqH+H80",
+	"px6JvEjGsLRrbFZvxxVOSBYkjmbvYoWoEGiNIjsQ5OmpyHFdl1yNKaJk5PDQTx5A1pPiK7QtUzl4oSxQ",
+	"gbFezWUcOe5lfr6g9HBj94LHY5MfYl+m7PGIQFWS8VgM9vfJkL//5uT16cXZyfPT/ZPnz9++e3P5/7N3",
+	"9U1t49z+q+hm7sxt53FCgMK2YfYPE16ebFugQMtuN50bJxaJN44ULIcUlv3ud3TOkWwntgnd8HL3yc7s",
+	"tIXEkiWdo/P6+62dHO/VmKuG1HqJGGdTqRVb5NsQIQIVRRx2/sfCYy2lJryZbMiDQ2SpygQD7N2oVPV/",
+	"u/uHrSPW3D89bx20mu75Pjvd//R5/+wcftsWH1uHP308bDXdT+7U3dv9+nH34+HuzdXh2cc379z+/mGz",
+	"SX+f7v/brbfc3YNPI3eDX13eji6u/ji5aIsDNfn1q3/wZdcbusFWb6Mv6mp68JM7Go0u+Xr92jva/Hp2",
+	"+/X07OqmOwj2os/j68/vB1O5tvGut7f3621b/HvXvTj4uNF399z3u/3+1WD4x/HJp097bv/oF3dv99AN",
+	"9l3lDj8MJifv9qfdSXAWHh2P3vw2ib7cXp9NttrizU28wet/XH99/+br9/7nZutT8/2hXDt6p0721ybf",
+	"49vry83PwYf+mvupvnX84Tw8Pr06GkwOD4I/Lr5Mf/65LWA59o/2SpZq8frF1FZapbusiGS6BNMIYeFm",
+	"201u7fb3mk33jPfdaWvX7bc+nYtf6r9tfG/69S+Dr5vhWa1Wy18F8/ZOJaUyFhnx+3mz6V5M7IinG8Ot",
+	"Xn3wpVv/JTrbHB/dO+LC6w3y46cFqODuTb3BKry6hORJaj0tNEgm0zCWEXRlFUZZqdew0CE4vszpLvGE",
+	"xeXIatr/MSAVwKwuHbCcLUEFZEOxrx2QLwApEjqXOt7ED7TFbB7aZ7GUpglvCJXd8YCP4CWxHDxX05tv",
+	"qEEwxi+k+FlD2d+xec9Fg8ZmgX48eMzO05A/Zn2IOx6K9WTy0IbF/1CcwwOJi17/G9ZAFYSjm7SRi3gJ",
+	"9E5gPlFv+UuIR5tpedBoatoUA0WZ7cIuxEDMzGYxTvd7esYzDtLGwl3faUKcwpbvPNaTx/SO8HCURVzN",
+	"2tP51UZc4n2rOAhDNpChrzBaDu76Vr3+eqXF/7YWx/BHzFWc3QQlRxziGyPP51ogsKoNwVviQSQn/cGM",
+	"c+AAgDBwdkeq0MPJdTTmlTwVl5iqOTOiJ24SABPoPR0AlbXB5wOQaEivw4WEWArSuNqAsJByvQMFMN2C",
+	"eSGk8+EHfEzcV0kRy5wDZHiyckvnZJRSh4+R7ManE23kU1cQ09hlxSrIuK0XciWgf1tAm2mpnCIcpJEF",
+	"GQ8AMhA2s8zOsuBihZaWgYHSls+OgYLS8rBeryf8fPNxx0e3gBJctOUm0Pfskixis9hZ6Fm+uFR6ZnbP",
+	"kVcvnVNyqVvNnA3/tnyAjs3F5oiCPlLbF4KupGkp3OpXr3r77V//XVkU3Whmmlz43GdKYiQq1QsKPc/Q",
+	"Auowj00DNYAfwW0BeFxB7GgJuQRCZsMNFnH4lCnrBhzrEpwXZGaYR3aBAwdJ/AGydeEoFacyEXRDLgT0",
+	"MvPG/0RLd71+P8HfcupAknVcQhFIECsW+AWlH4mEZstASDgchkfHYXROstKFv/yZDiZ9579+LhG6J6oK",
+	"eUyXw2j3MqcjT0Pd63bo87WTTtD1JdEG4/WpLR9tS75eVYY8myOTkszE+oi4p6Ce514nhWwmRDMqNJjc",
+	"TBJX+MmoiHQ9S9ZcY7u8H1C9SjhTwUeYm8jFiycRv7WDWLOErJSw4gBYpvJuLLGG4FOKayEcJtTvM4Td",
+	"g9l5sWedHiDADQSEhX45Oz5qtEVb3NE37/Czd4BKpm+tu7a4q1ar9n/90U5KNDvsjqVehtqy7ubSmPql",
+	"JBNyigl0bkh9IHUO6RRb/YyY116P+wyHo1bSmaHe8xt2x4QsIk+ducO18whQWvhMs2H6oUZfwLQDBfPC",
+	"6mo/6W3w+tJOR/FYf6/z51/6D+LQG3Haos4HT8VVQKWqtvY6KdIS43DSVBq4k57gU9ynvkx1a9ljoIc1",
+	"SNap/RUsgC4zS1Xs9YZJpxfoK73VgZibENGdm1nD1Q5I655oi/SmxSlIOHbpKZuktgECre2IPIFEK0CC",
+	"nBpzrVCAoUH+ChRqmQ+1BXWo7ACk32jSG6SKt2bT4I62WcB4gKYWj4o/9EjEpE4rAdk6Y3bxUHHmB35O",
+	"Nfv5POIqBkpx2XE3PSolcWxDH3zOcJgDKDk0yeD7gXTpRQF6dw67AoClxvB5S49XJoNM4Mz6SRtb28aR",
+	"ycNwZaUQrhYW9RmKkgFzzuKw3e9RGcX1zP5Thi6Ldh1wB8GEQ5o5W2EEdLKQrN6uZ4E5K5t1VQiNWGS5",
+	"VrbruFbWgXn1e7367tvd7+vVrW/41+36a7WQN6NPcsIrArKPmsKSVmFPalKGM82Itn43IacMoQWTFxtu",
+	"fn9XW/+ptr5RxLeQUS3lCJ9pX61efedVb2tONd9du986nLtiMwnSSuA3GE7+bW19g+7QhgElaAt9yzXY",
+	"n+3kYLUrjbbZnXbFaadcY/hVHlFeu/KXFrp8t6gbCA+OwuzL5dqjeMkbnowbUB6rANpyKnYsqClBWNOp",
+	"f4WlK1WABMf1f11mEwa+Xq34Zm3Ib8oR2MeTbhj0gPnAyCQyIuh/EaFB1fAqQFOK3fn0hTTwTOoxKmsA",
+	"b5TXnCA5w401DUZoM3hhSGwignNf21Gp3jKE4k5XwBDZG58mJZbJ3UeNNWh3efq9rbUJls+IdOyI4ob4",
+	"MMPskEH9L2HGyatVbNGevNdb8oguZWacAhGmLTb1osB7sRLHOT8NpAJ4Iw3lEkpASjbQkzakImWxbX3y",
+	"zcFfMwnu0lr9rKwUxKSLa2jXEnaOQIB5lEDQ5Z7QXRrqzEzuEU8p2TxzQxYcWPMqGNKgjVUU8BdAyIEE",
+	"rRAVxJsf5mzIaMwAVQsHlz8/+uqa+bz5OMxrJR4Z8bBVGhiSBk2ZObMUKMgvrSnAM4HaerL2e+FEO3LE",
+	"vQEEvTJ3HNtcg/QzBk0AStqRPsPyxg/5GHkUweWiCzavOH0y9r2YL0W2Tib5svVoKAH5YvV02dcflG5r",
+	"Upq8LCKePKZAv+ii9AV0QFOKyzBAgt0XrzTOOHHPPFRX0BWaQhZ5aX3OCfjHqsV51eKctDhPvSFfNTXP",
+	"9B6RsJQlvUjUS9qak41apbCeIVLB5zqcge4TuPosKo1iEwW0ZSbW7/UhmQMfQ6LykihGAWJ2on0MVvba",
+	"OEJElcafT4M+mlscmM7VplK1asx71BYZEg+o+RXmaxzIpGTr/ITPIj7ioy6cfQrMpHuc2VECwefDfRXx",
+	"npYVhP6236WuJuL4DLSWmwbCl1PlMAML+tqi6ERyZGcyPz5ywZoLERk70SGjR+oP5n0IQis3nHoIk9MA",
+	"kohssA/oDS0rtcqxvfFo7CV99Y9hd9MoS++jeVgVwX0VBE7CdylY4K/6Mp9Jd9omaZO6Be2ZUaZCTklt",
+	"2nTkmPeWoy0BduV5dWUrRm5MUB5egvAFP8RsptFOs1zNPY9a6ucba0DXUPFeEKnYkDqRxFOSGBKvI+4J",
+	"rIeB8LIeW15eam0ZhLbhUwGJI1aVB7ENI2ONqXYHtF6D1dTmCcQfkC57FIhTKr1G21B/l8mpwLi6/iRS",
+	"BN8HsDrwxmMuDPFvtmo8AISAvoxjbto+KSFNZKFzGd9UwB5LzB8a9lhE4Z7p9XgiYBAYy3B0FmKapYok",
+	"dpITJ9ktj6ShaE3VrOBu/BOV4z8uoPCBx7OKE8UR1CcJEmIIZpXKkhRp7EXxMytSn4/GMoYylgvDh5yq",
+	"JVIx9J14MZ52rI0njhgt8CDP1IyeAEFHE6EYqhh4R62KqPcko7EAolHJGnPxmVVfW6/Imq+FLOly18o1",
+	"rxI/R3/oAWf1x/ItNhjmmew1GrtYbUFQFMqP5k3/lKbqAULJSk+9/MCn3vBZTWXyziSNdCGVxT8X10wQ",
+	"dnoxisklNeKmEaKSTGYD2brBBfWUsWIcpmQCPDqn4hVl+7N6Pc+i6QG9V5EzSbpl3rJxqPhAML2YUPV5",
+	"k7YlpcwrLhvypzJ9VjrkP0uH6LM1o0KgEic5klgKg95lmYEzln71XpD2g0iOmJcU5zjM62JuJFPQihAF",
+	"MR8ZS4Oo8Xl42UgaWoOkJ5dSC76RN7QkKMU74Aw8lRSmOyKfAR8t/tDgBHROjs/OmckJdUjyH4LUvktk",
+	"0I8SEJoZ5YktjJnh7wFtx9WFCopQyiEU8u7M2XlYBQOfos1cVf0tpY5iFtIdwPfG0i/NhcLvX2Ai9ATn",
+	"fX8WFNIDLyH7aSby/zULCvP/29nPh7X0UdrTC4Nr7jBRkP081Q7jKvtJCrks3YlowHm5TifbGbSCc34+",
+	"OOexhFTYXObTRlohyIohFpCMMiMMK9WK2/aQVcPy4kBkRskRT9et+aaNC/7oONhBlPtRRb+kL0y9IO6Y",
+	"/ALjo3FsgIVq7IKUv32qpAI7a87NtqD6kmP59FDIKXsVxCzi4PAlHeb0dL00sZRMhv5c7LujtyPkMe9g",
+	"rxgaHXB9Dbxr3rHgKdjrCq1hMfZPYbsc9HvBh/zg8hI4SS7g69h20UmPR2FftFFPYS8+Q+SbwLbAtDbl",
+	"9z2JaLdkedpGu1j2Yc9zI1sPr9fFI5FTUYiuqEmkqgFQog04o9o2PadxJLt5pYfQ7oTvd9+trPXQNZHH",
+	"pdtzcMV2WMi9a870ybg0hfFwwnL7cAq0PhypRVESsPPm27/a7Ro0GS0Gl5B0SklI2xDCJ+7l/d1S2SPj",
+	"QLdfbuNVukVpIuIgnO2JoOa7JfRfbS6x/8pVQ4KaTt1l36vC1/dZjbm24dYm3MyZgPNrmf+EiSXDvYTh",
+	"BC7Y1STgsVnbJISjHUkheC8T+PK551PjRdDjPnp6JV2OOV2NTmlbo2d6QpyZblN6JezHtOPhTEnxom6c",
+	"ue8d1uWAGx36eqSIdfkgED4k9/BHWnMMPFoW6JmEc7eTzKUQtgJ7w3JPwKUXKm43tytlyD2Rt7sXtLQD",
+	"HvqEbWupkuJM6jnRtuhyTwPFcQfmYL/Hk5gFIpbsiHUnvSGPlaP/Ciux/cZh6xtvHWwIjdjW+gZmZg+O",
+	"vlTXPb0WA/Zq+w3rBrF6rc+VVWtraeNyJP1JKNkRTsEP+gQq7tGQcHEMOPv1+NQczo5+dse4J0n1t8Pq",
+	"8OZCCl4zdwd9/YgerRz2lnVvYq6gFskhpI+gLwAoUsQmgRwI1vUU334ziULrFo0939eKj30AlRiAFiB4",
+	"BQ9nYTaBcs5ajmztBSxK0THQ0y1SkFtvtjcANMRqzLebecAy9eq7/60uii5zicJphADOvRp4kWmWppJ6",
+	"4xEBknQIS/uB9F8jdTWGxOdHRlLq5HURH99LWQLJGZyRRLNUOI/EvgilHDIwAgqlSH8jv8sxEPHmRiWF",
+	"wbK9mUJgqT8x2GDa5gBrM08fZztF/2xXSHFBmyc1jUIHqFnIttEV7fTzVLvS+P2b066YplKggFxONyjZ",
+	"SDuw+zmvgLV+cKnQ6Um/+SqCtMy+URtUJZkFuATm2Rv8FRgyY6mFFIwivHNel8WZKBtTwuY5HxbOUnpS",
+	"4+XVhE8Af3ekcHA/8gKhfZgs9gZYEAWobXCWML08i1mPOL5+EdLhOb3G40R76enPA3VoBy+N8UYwN6iF",
+	"WdFyLkfycLuxL5Qqr5BsW8wUpgEscb6Q/SB97zf9NWAzyHHkWkIFPk930GmpmEShNi/ieKwaa2uJ31lN",
+	"7t0ajVdVNyrmo5q67jXe1t/WITRGk8/zGqHqDTzmVNc3+rfM0JKDb0qX9DyPcIElO1fihwykWB4NqN3p",
+	"p9KqljwrZWIMhZwq8h5utAlnajGVTD3ThG3mn2kwV4eTLg85huZOIoi68El6WlYbqcpf3/76vwAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

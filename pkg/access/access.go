@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 )
 
@@ -45,6 +46,9 @@ const (
 	mostNames  = 50_000          // namespaces in answers that are kept
 	mostAsked  = 1000            // namespaces of one question, as in the contract
 	mostAsking = 32              // questions that are under way
+	mostOfOne  = 4               // of them, of those who call from one address
+	waitOfOne  = 60              // and that wait for these
+	badOfOne   = 10              // tokens that are no good, from one address, of which is asked in a second
 	maxToken   = 16384           // bytes, as in the contract
 )
 
@@ -71,7 +75,7 @@ type Reviewer struct {
 	asker  Asker
 	note   func(Result)
 	flight singleflight.Group
-	places chan struct{}
+	share  *fairshare.Share
 
 	mu        sync.Mutex
 	good, bad *simplelru.LRU[key, kept]
@@ -80,7 +84,9 @@ type Reviewer struct {
 
 // NewReviewer makes one; note is told each result.
 func NewReviewer(asker Asker, note func(Result)) (*Reviewer, error) {
-	r := &Reviewer{asker: asker, note: note, places: make(chan struct{}, mostAsking)}
+	r := &Reviewer{asker: asker, note: note, share: fairshare.New(fairshare.Options{
+		Places: mostAsking, Each: mostOfOne, Waiting: waitOfOne, BadPerSecond: badOfOne, BadAtOnce: 10 * badOfOne,
+	})}
 	var err error
 	if r.good, err = simplelru.NewLRU(mostGood, func(_ key, k kept) { r.names -= len(k.answer.Namespaces) }); err != nil {
 		return nil, err
@@ -90,7 +96,7 @@ func NewReviewer(asker Asker, note func(Result)) (*Reviewer, error) {
 }
 
 // Review says what the bearer of a token may do. The error is a *fault.Error: Unavailable when nobody can be
-// asked, TooMany when too many ask.
+// asked, TooMany when the address that the context names (fairshare.From) asks for more than its share.
 func (r *Reviewer) Review(ctx context.Context, q Question) (Answer, error) {
 	if len(q.Token) > maxToken {
 		return Answer{Reason: fmt.Sprintf("the token has %d bytes: at most %d are read", len(q.Token), maxToken)}, nil
@@ -145,19 +151,25 @@ func (r *Reviewer) part(ctx context.Context, q Question) (Answer, error) {
 }
 
 func (r *Reviewer) ask(ctx context.Context, k key, q Question) (Answer, error) {
-	select {
-	case r.places <- struct{}{}:
-		defer func() { <-r.places }()
-	default:
-		r.note(Full)
-		return Answer{}, fault.New(fault.TooMany, "more callers are to be judged than the autoscaler-controller is asked about at a time").After(time.Second)
-	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	err := r.share.Patience(ctx)
+	free := func() {}
+	if err == nil {
+		free, err = r.share.Take(ctx)
+	}
+	if err != nil {
+		r.note(Full)
+		return Answer{}, err
+	}
+	defer free()
 	a, err := r.asker.ReviewAccess(ctx, q)
 	if err != nil {
 		r.note(Failed)
 		return Answer{}, err
+	}
+	if !a.Authenticated {
+		r.share.Bad(ctx)
 	}
 	r.note(Asked)
 	r.keep(k, a)

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 )
 
@@ -151,22 +152,68 @@ func TestReview_ManyAskOnceAndAFailureIsNoAnswer(t *testing.T) {
 
 func TestReview_OnlySoManyAreAskedAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, r, results := reviewer(t, func(Question) (Answer, error) { time.Sleep(time.Second); return Answer{Authenticated: true}, nil })
+		var now, most atomic.Int32
+		_, r, results := reviewer(t, func(Question) (Answer, error) {
+			most.Store(max(most.Load(), now.Add(1)))
+			defer now.Add(-1)
+			time.Sleep(100 * time.Millisecond)
+			return Answer{Authenticated: true}, nil
+		})
 		var refused atomic.Int32
 		var asking sync.WaitGroup
-		for i := range mostAsking + 10 {
-			asking.Go(func() {
-				if _, err := r.Review(t.Context(), question(fmt.Sprint(i))); fault.Is(err, fault.TooMany) {
-					refused.Add(1)
-				}
-			})
+		review := func(address string, n int) {
+			for i := range n {
+				asking.Go(func() {
+					if _, err := r.Review(fairshare.From(t.Context(), address), question(fmt.Sprint(address, i))); fault.Is(err, fault.TooMany) {
+						refused.Add(1)
+					}
+				})
+			}
+		}
+		review("10.0.0.1:1", mostOfOne+waitOfOne+10)
+		synctest.Wait()
+		if now.Load() != mostOfOne {
+			t.Errorf("one address is asked of %d times at once", now.Load())
+		}
+		if _, err := r.Review(fairshare.From(t.Context(), "10.0.0.2:1"), question("jane")); err != nil {
+			t.Errorf("another address meanwhile: %v", err)
+		}
+		for i := range 20 {
+			review(fmt.Sprintf("10.0.1.%d:1", i), 3)
 		}
 		asking.Wait()
-		if refused.Load() != 10 || results(Full) != 10 {
-			t.Errorf("%d are refused, %d counted", refused.Load(), results(Full))
+		if refused.Load() != 10 || results(Full) != 10 || most.Load() != mostAsking {
+			t.Errorf("%d are refused, %d counted; %d at a time", refused.Load(), results(Full), most.Load())
 		}
-		if _, err := r.Review(t.Context(), question("later")); err != nil {
-			t.Errorf("later: %v", err)
+	})
+}
+
+// Tokens that are none, from one address: the controller is asked of a hundred, and of the others at the pace of ten a
+// second. Nobody else is refused for it.
+func TestReview_BadTokensOfOneAddressAreItsOwnTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, r, _ := reviewer(t, func(q Question) (Answer, error) {
+			return Answer{Authenticated: q.Token == "jane", User: q.Token, Reason: "it is none"}, nil
+		})
+		bad := fairshare.From(t.Context(), "10.0.0.1:1")
+		refused := 0
+		for i := range 1000 {
+			if _, err := r.Review(bad, question(fmt.Sprint("none", i))); fault.Is(err, fault.TooMany) {
+				refused++
+			}
+		}
+		if refused != 1000-10*badOfOne || c.count() != 10*badOfOne {
+			t.Errorf("%d are refused, %d asked", refused, c.count())
+		}
+		if a, err := r.Review(fairshare.From(t.Context(), "10.0.0.2:1"), question("jane")); err != nil || !a.Authenticated {
+			t.Errorf("jane: %+v %v", a, err)
+		}
+		if _, err := r.Review(bad, question("jane")); err != nil {
+			t.Errorf("what is known costs no patience: %v", err)
+		}
+		time.Sleep(time.Second)
+		if a, err := r.Review(bad, question("none")); err != nil || a.Authenticated {
+			t.Errorf("a second later: %+v %v", a, err)
 		}
 	})
 }
@@ -243,7 +290,7 @@ func TestReview_WhatIsKeptIsBounded(t *testing.T) {
 		t.Errorf("%d names are kept of %d answers", r.names, r.good.Len())
 	}
 	for i := range mostGood + mostBad + 10 {
-		if _, err := r.Review(t.Context(), question(fmt.Sprint("bad", i))); err != nil {
+		if _, err := r.Review(fairshare.From(t.Context(), fmt.Sprintf("10.0.%d.%d", i/250, i%250)), question(fmt.Sprint("bad", i))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,26 +1,13 @@
 package bearer
 
-import "github.com/prometheus/client_golang/prometheus"
+import "github.com/nemesis-scaling/nemesis/pkg/figures"
 
-var (
-	sent    = prometheus.NewDesc("nemesis_token_sent", "1 while this service has a token of its own to send to the others.", nil, nil)
-	refused = prometheus.NewDesc("nemesis_token_refusals_total", "Exchanges in which another service did not take this one's token (401) or did not let it (403).", []string{"status"}, nil)
-)
-
-// Describe names the metrics.
-func (t *Token) Describe(out chan<- *prometheus.Desc) {
-	out <- sent
-	out <- refused
-}
-
-// Collect reads them.
-func (t *Token) Collect(out chan<- prometheus.Metric) {
+// Figures are the token's.
+func (t *Token) Figures() []figures.Family {
 	state := t.State()
-	there := 0.0
-	if state.Sent {
-		there = 1
+	return []figures.Family{
+		figures.Of(figures.Gauge, "nemesis_token_sent", "1 while this service has a token of its own to send to the others.", figures.Yes(state.Sent)),
+		figures.By(figures.Counter, "nemesis_token_refusals_total", "Exchanges in which another service did not take this one's token (401) or did not let it (403).", "status",
+			figures.At("401", float64(state.Unauthorized)), figures.At("403", float64(state.Forbidden))),
 	}
-	out <- prometheus.MustNewConstMetric(sent, prometheus.GaugeValue, there)
-	out <- prometheus.MustNewConstMetric(refused, prometheus.CounterValue, float64(state.Unauthorized), "401")
-	out <- prometheus.MustNewConstMetric(refused, prometheus.CounterValue, float64(state.Forbidden), "403")
 }

@@ -17,9 +17,6 @@ import (
 	"net/http"
 	"net/url"
 	"time"
-
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/propagation"
 )
 
 // Options bound a client. The zero value of each is safe.
@@ -31,7 +28,7 @@ type Options struct {
 	MaxIdle     int           // connections kept for later, to each host; 2 when 0
 	IdleTimeout time.Duration // that one is kept; 90 s when 0
 	NoRedirects bool          // a redirect is an answer like another
-	Trace       bool          // the trace of the request's context goes with it
+	Trace       Trace         // has the trace of the request's context go with it; nil: it does not
 
 	Dial  func(ctx context.Context, network, address string) (net.Conn, error) // nil: the network's own
 	Proxy func(*http.Request) (*url.URL, error)                                // nil: none
@@ -40,6 +37,9 @@ type Options struct {
 	Authorities Authorities
 	Wrap        func(http.RoundTripper) http.RoundTripper // around every exchange; nil: nothing
 }
+
+// Trace writes the trace of a context into the head of a request; package telemetry has it.
+type Trace func(context.Context, http.Header)
 
 // Authorities make connections to those whom they can verify, or an error; package encryption has them.
 type Authorities interface {
@@ -59,7 +59,7 @@ const (
 type Client struct {
 	http  *http.Client
 	most  int64
-	trace bool
+	trace Trace
 }
 
 // New makes a client. It connects to nothing yet.
@@ -106,8 +106,8 @@ func or[T int64 | time.Duration](value, otherwise T) T {
 
 // Do makes the exchange. Reading more of the body than the bound is ErrTooLarge.
 func (c *Client) Do(r *http.Request) (*http.Response, error) {
-	if c.trace {
-		otel.GetTextMapPropagator().Inject(r.Context(), propagation.HeaderCarrier(r.Header))
+	if c.trace != nil {
+		c.trace(r.Context(), r.Header)
 	}
 	answer, err := c.http.Do(r)
 	if err != nil {

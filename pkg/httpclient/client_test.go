@@ -16,7 +16,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -98,15 +97,15 @@ func TestClient_FollowsARedirectOnlyWhenItMay(t *testing.T) {
 }
 
 func TestClient_SendsTheTraceWhenItIsToGo(t *testing.T) {
-	before := otel.GetTextMapPropagator()
-	otel.SetTextMapPropagator(propagation.TraceContext{})
-	defer otel.SetTextMapPropagator(before)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.Header.Get("Traceparent"))
 	}))
 	defer server.Close()
 	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}}))
-	for send, want := range map[bool]string{false: "", true: "00-01000000000000000000000000000000-0200000000000000-00"} {
+	inject := func(ctx context.Context, head http.Header) {
+		propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(head))
+	}
+	for want, send := range map[string]Trace{"": nil, "00-01000000000000000000000000000000-0200000000000000-00": inject} {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
@@ -116,7 +115,7 @@ func TestClient_SendsTheTraceWhenItIsToGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		if body, err := io.ReadAll(answer.Body); err != nil || string(body) != want {
-			t.Errorf("trace %v: %q, %v", send, body, err)
+			t.Errorf("%q, want %q, %v", body, want, err)
 		}
 		_ = answer.Body.Close()
 	}

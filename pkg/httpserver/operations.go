@@ -2,13 +2,9 @@ package httpserver
 
 import (
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // Check says what a service still waits for before it can serve; "" means that it can.
@@ -68,13 +64,12 @@ type health struct {
 	Trouble    []string `json:"trouble,omitempty"`
 }
 
-// operations are the paths that Operations serves beside every contract; the generated copy of a
+// OperationPaths are those that Operations serves beside every contract; the generated copy of a
 // contract does not have them.
-var operations = []string{"/healthz", "/readyz", "/metrics"}
+func OperationPaths() []string { return []string{"/healthz", "/readyz", "/metrics"} }
 
-// Operations serves /healthz, /readyz and /metrics. A failing part of the metrics is left out and
-// logged; the rest is served.
-func Operations(registry *prometheus.Registry, ready *Readiness, log *slog.Logger) *http.ServeMux {
+// Operations serves /healthz, /readyz and, by the handler that is given, /metrics.
+func Operations(metrics http.Handler, ready *Readiness) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, health{Status: "ok"})
@@ -86,10 +81,7 @@ func Operations(registry *prometheus.Registry, ready *Readiness, log *slog.Logge
 		}
 		answer(w, http.StatusOK, health{Status: "ok", Trouble: ready.Trouble()})
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelError),
-		ErrorHandling: promhttp.ContinueOnError,
-	}))
+	mux.Handle("GET /metrics", metrics)
 	return mux
 }
 

@@ -1,9 +1,9 @@
-// Package telemetry sets up what a service says about itself: JSON logs that carry trace ids,
-// OpenTelemetry traces with W3C propagation, and a Prometheus registry. Nothing here is global but
+// Package telemetry sets up what a service says about itself: the log (package logs), OpenTelemetry
+// traces with W3C propagation, and a Prometheus registry. Nothing here is global but
 // what OpenTelemetry itself makes global (provider, propagator, error handler), because its
 // instrumentation libraries look there, and the output of the standard logger, which libraries write to.
 //
-// Metrics are Prometheus' own client alone: one metric, one library.
+// Metrics are Prometheus' own client alone, one metric, one library; what is kept by others is read into it (package figures).
 package telemetry
 
 import (
@@ -11,8 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	stdlog "log" //nolint:depguard // it is redirected here, for the libraries that write to it
 	"log/slog"
+	"net/http"
 	"os"
 	"regexp"
 	"sync/atomic"
@@ -29,6 +29,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nemesis-scaling/nemesis/pkg/build"
+	"github.com/nemesis-scaling/nemesis/pkg/logs"
 )
 
 // lockWait adds how long goroutines waited for locks, all of them together (go_sync_mutex_wait_total_seconds_total).
@@ -56,12 +57,7 @@ type Telemetry struct {
 // standard OTEL_* variables); otherwise trace ids are still made and passed on, and nothing is
 // recorded.
 func Start(ctx context.Context, o Options) (*Telemetry, error) {
-	log := slog.New(traced{slog.NewJSONHandler(o.Out, &slog.HandlerOptions{Level: o.Level})}).
-		With("service", o.Service)
-	stdlog.SetFlags(0)
-	stdlog.SetOutput(newStandard(log, time.Now))
-	log.Info("starting", "version", build.Version(), "revision", build.Revision(), "goversion", build.Go())
-
+	log := logs.Start(o.Service, o.Level, o.Out)
 	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(resource.NewSchemaless(
 		semconv.ServiceName(o.Service), semconv.ServiceVersion(build.Version()), semconv.ServiceInstanceID(o.Instance)))}
 	if exporting() {
@@ -94,6 +90,11 @@ func Start(ctx context.Context, o Options) (*Telemetry, error) {
 	return &Telemetry{Log: log, Registry: registry, Tracer: provider.Tracer("github.com/nemesis-scaling/nemesis"), Exports: exporting(), provider: provider}, nil
 }
 
+// Inject writes the trace of a context into the head of a request, as services pass it on to each other.
+func Inject(ctx context.Context, head http.Header) {
+	otel.GetTextMapPropagator().Inject(ctx, propagation.HeaderCarrier(head))
+}
+
 // Close sends what is left and ends the exporter.
 func (t *Telemetry) Close(ctx context.Context) error {
 	if err := t.provider.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
@@ -105,19 +106,6 @@ func (t *Telemetry) Close(ctx context.Context) error {
 func exporting() bool {
 	return os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
 }
-
-// traced adds the ids of the current span to each log line.
-type traced struct{ slog.Handler }
-
-func (h traced) Handle(ctx context.Context, r slog.Record) error {
-	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
-		r.AddAttrs(slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
-	}
-	return h.Handler.Handle(ctx, r)
-}
-
-func (h traced) WithAttrs(attrs []slog.Attr) slog.Handler { return traced{h.Handler.WithAttrs(attrs)} }
-func (h traced) WithGroup(name string) slog.Handler       { return traced{h.Handler.WithGroup(name)} }
 
 // quietFor is how long a fault of the exporter is not repeated in the log.
 const quietFor = time.Minute

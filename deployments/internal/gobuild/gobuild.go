@@ -21,6 +21,7 @@ type Program struct {
 	Module  string // its module's folder
 	Package string // relative to the module, "./cmd/load-balancer"
 	Arch    string // GOARCH
+	Tags    string // build tags, with commas between; "" are none
 	Stamp   Stamp  // what it says about itself
 }
 
@@ -38,7 +39,7 @@ func Compile(ctx context.Context, program Program, out string) error {
 		return err
 	}
 	//nolint:gosec // the package and the output are named by this repository
-	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags="+program.Stamp.ldflags(), "-o", out, program.Package)
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags="+program.Tags, "-ldflags="+program.Stamp.ldflags(), "-o", out, program.Package)
 	command.Dir = program.Module
 	command.Env = append(os.Environ(),
 		"GOTOOLCHAIN="+toolchain, "GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+program.Arch)

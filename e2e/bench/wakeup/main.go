@@ -22,8 +22,17 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/e2e/bench/internal/asleep"
 	"github.com/nemesis-scaling/nemesis/e2e/internal/kube"
 )
+
+// kinds are in the order of the ways: the same application without and with the sidecar, twice.
+var kinds = []asleep.Kind{
+	{Namespace: "nemesis-bench", Manifest: "e2e/apps/fibonacci/k8s.yaml", Deployment: "fibonacci-deployment", Object: "fibonacci", Service: "fibonacci-service", Port: 5001, Path: "/healthz"},
+	{Namespace: "nemesis-bench-sidecar", Manifest: "e2e/apps/fibonacci-with-sidecar", Deployment: "fibonacci-deployment", Object: "fibonacci", Service: "fibonacci-service", Port: 5001, Path: "/healthz"},
+	{Namespace: "nemesis-bench-model", Manifest: "e2e/apps/modelserver/k8s.yaml", Deployment: "modelserver", Object: "modelserver", Service: "modelserver", Port: 8000, Path: "/v1/models"},
+	{Namespace: "nemesis-bench-model-sidecar", Manifest: "e2e/apps/modelserver-with-sidecar", Deployment: "modelserver", Object: "modelserver", Service: "modelserver", Port: 8000, Path: "/v1/models"},
+}
 
 func main() {
 	var o options
@@ -52,14 +61,14 @@ func run(ctx context.Context, w io.Writer, o options, out string) (err error) {
 	if err != nil {
 		return err
 	}
-	var apps []*application
+	var apps []*asleep.Application
 	defer func() {
 		for _, app := range apps {
-			err = errors.Join(err, app.remove(context.WithoutCancel(ctx)))
+			err = errors.Join(err, app.Remove(context.WithoutCancel(ctx)))
 		}
 	}()
 	for _, k := range kinds {
-		app, err := install(ctx, cluster, k)
+		app, err := asleep.Install(ctx, cluster, k)
 		if err != nil {
 			return err
 		}
@@ -90,18 +99,18 @@ func run(ctx context.Context, w io.Writer, o options, out string) (err error) {
 }
 
 // round takes the five ways in a random order, each from zero pods everywhere.
-func round(ctx context.Context, apps []*application) (s sample, err error) {
+func round(ctx context.Context, apps []*asleep.Application) (s sample, err error) {
 	for _, way := range rand.Perm(len(s)) {
 		for _, app := range apps {
-			if err := app.sleep(ctx); err != nil {
+			if err := app.Sleep(ctx); err != nil {
 				return s, err
 			}
 		}
 		app := apps[max(way-1, 0)] // the floor and the balancer wake the same one
 		if way == floor {
-			s[way], err = app.floor(ctx)
+			s[way], err = app.Floor(ctx)
 		} else {
-			s[way], err = app.through(ctx)
+			s[way], err = app.Through(ctx)
 		}
 		if err != nil {
 			return s, fmt.Errorf("%s: %w", ways[way], err)

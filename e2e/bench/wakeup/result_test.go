@@ -1,9 +1,6 @@
 package main
 
-import (
-	"math"
-	"testing"
-)
+import "testing"
 
 func TestSummarise_ComparesQuantilesAndPairs(t *testing.T) {
 	r := summarise(samples{
@@ -20,25 +17,5 @@ func TestSummarise_ComparesQuantilesAndPairs(t *testing.T) {
 	}
 	if r.LoadingSidecarAdded.Median != 1 || r.LoadingSidecarAdded.Max != 10 || r.LoadingSidecarPaired.Median != 4 {
 		t.Errorf("a model server with the sidecar: %+v, %+v, %+v", r.LoadingSidecar, r.LoadingSidecarAdded, r.LoadingSidecarPaired)
-	}
-}
-
-func TestQuantile_Interpolates(t *testing.T) {
-	for _, c := range []struct {
-		values []float64
-		q      float64
-		want   float64
-	}{
-		{[]float64{7}, 0.95, 7},
-		{[]float64{0, 10}, 0.5, 5},
-		{[]float64{0, 10, 20}, 1, 20},
-		{[]float64{0, 10, 20, 30, 40}, 0.95, 38},
-	} {
-		if got := quantile(c.values, c.q); math.Abs(got-c.want) > 1e-9 {
-			t.Errorf("quantile(%v, %v) = %v, want %v", c.values, c.q, got, c.want)
-		}
-	}
-	if !math.IsNaN(quantile(nil, 0.5)) {
-		t.Error("no values have no quantile")
 	}
 }

@@ -31,8 +31,8 @@ type Caller struct {
 	// Account and Pod are a service's.
 	Account Account
 	Pod     string
-	// Balancer and Collector are what its account makes a service.
-	Balancer, Collector bool
+	// Balancer, Collector and Controller are what its account makes a service.
+	Balancer, Collector, Controller bool
 }
 
 // Measures tells whether the caller may say what a pod uses: a pod of itself, a collector of all.

@@ -7,49 +7,54 @@ import (
 
 // The callers that there are.
 var callers = map[string]*Caller{
-	"nobody":    {},
-	"pod":       {Kind: Service, Name: "system:serviceaccount:shop:default", Account: Account{"shop", "default"}, Pod: "cart-1"},
-	"unbound":   {Kind: Service, Name: "system:serviceaccount:shop:default", Account: Account{"shop", "default"}},
-	"balancer":  {Kind: Service, Name: "system:serviceaccount:nemesis-system:load-balancer", Account: Account{"nemesis-system", "load-balancer"}, Pod: "lb-1", Balancer: true},
-	"collector": {Kind: Service, Name: "system:serviceaccount:nemesis-system:metrics-collector", Account: Account{"nemesis-system", "metrics-collector"}, Pod: "c-1", Collector: true},
-	"person":    {Kind: Person, Name: "jane"},
+	"nobody":     {},
+	"pod":        {Kind: Service, Name: "system:serviceaccount:shop:default", Account: Account{"shop", "default"}, Pod: "cart-1"},
+	"unbound":    {Kind: Service, Name: "system:serviceaccount:shop:default", Account: Account{"shop", "default"}},
+	"balancer":   {Kind: Service, Name: "system:serviceaccount:nemesis-system:load-balancer", Account: Account{"nemesis-system", "load-balancer"}, Pod: "lb-1", Balancer: true},
+	"collector":  {Kind: Service, Name: "system:serviceaccount:nemesis-system:metrics-collector", Account: Account{"nemesis-system", "metrics-collector"}, Pod: "c-1", Collector: true},
+	"controller": {Kind: Service, Name: "system:serviceaccount:nemesis-system:autoscaler-controller", Account: Account{"nemesis-system", "autoscaler-controller"}, Pod: "r-1", Controller: true},
+	"person":     {Kind: Person, Name: "jane"},
 }
 
-var order = []string{"nobody", "pod", "unbound", "balancer", "collector", "person"}
+var order = []string{"nobody", "pod", "unbound", "balancer", "collector", "controller", "person"}
 
 // expected is each operation with what each kind of caller gets, in the order above: y(es), n(o), ? (who are you),
 // a(sked of the API server), s(hown what it may see).
 var expected = map[string]string{
-	"getLiveness":  "yyyyyy",
-	"getReadiness": "yyyyyy",
-	"getMetrics":   "?nnnna",
+	"getLiveness":  "yyyyyyy",
+	"getReadiness": "yyyyyyy",
+	"getMetrics":   "?nnnnna",
 
-	"listCustomAutoscalers":   "yyyyyy", // the API server judges
-	"createCustomAutoscaler":  "yyyyyy",
-	"getCustomAutoscaler":     "yyyyyy",
-	"replaceCustomAutoscaler": "yyyyyy",
-	"patchCustomAutoscaler":   "yyyyyy",
-	"deleteCustomAutoscaler":  "yyyyyy",
+	"listCustomAutoscalers":   "yyyyyyy", // the API server judges
+	"createCustomAutoscaler":  "yyyyyyy",
+	"getCustomAutoscaler":     "yyyyyyy",
+	"replaceCustomAutoscaler": "yyyyyyy",
+	"patchCustomAutoscaler":   "yyyyyyy",
+	"deleteCustomAutoscaler":  "yyyyyyy",
 
-	"watchRoutes":           "?nnyna",
-	"startApplication":      "?nnynn",
-	"reportTraffic":         "?nnynn",
-	"submitPodMetrics":      "?ynyyn",
-	"submitPodMetricsBatch": "?nnnyn",
-	"getBalancerSettings":   "?nnyna",
-	"putBalancerSettings":   "?nnnna",
-	"reviewAccess":          "?nnyyn",
-	"issueCertificate":      "?nnyyn",
-	"getIdentityKeys":       "?ynyyn",
+	"watchRoutes":           "?nnynna",
+	"startApplication":      "?nnynnn",
+	"wakeApplication":       "?nnnnna",
+	"sleepApplication":      "?nnnnna",
+	"previewDecision":       "?nnnnna",
+	"reportTraffic":         "?nnynnn",
+	"submitPodMetrics":      "?ynyyyn",
+	"submitPodMetricsBatch": "?nnnynn",
+	"getBalancerSettings":   "?nnynna",
+	"putBalancerSettings":   "?nnnnna",
+	"reviewAccess":          "?nnyynn",
+	"issueCertificate":      "?nnyynn",
+	"getIdentityKeys":       "?ynyyyn",
 
-	"getApplicationHistory": "?nnnna",
-
-	"listPods":         "?nnnns",
-	"listMetrics":      "?nnnns",
-	"listApplications": "?nnnns",
-	"getApplication":   "?nnnna",
-	"watchEvents":      "?nnnns",
-	"listDecisions":    "?nnyns",
+	"getApplicationHistory": "?nnnnna",
+	"watchEvents":           "?nnnnns",
+	"listPods":              "?nnnnns",
+	"listMetrics":           "?nnnnns",
+	"listApplications":      "?nnnnns",
+	"getApplication":        "?nnnnna",
+	"listDecisions":         "?nnynns",
+	"listChanges":           "?nnynns",
+	"reportChanges":         "?nnnnyn",
 }
 
 func letter(d Decision) string {

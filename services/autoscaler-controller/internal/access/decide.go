@@ -54,7 +54,7 @@ func Decide(rule Rule, c *Caller, namespace string, optional bool) Decision {
 const SendToken = "send a token in the header Authorization (or Nemesis-Authorization, where that one does not get through), as: Bearer TOKEN" //nolint:gosec // G101: it is how one is sent, and none
 
 func decideService(rule Rule, c *Caller) Decision {
-	if rule.Balancers && c.Balancer || rule.Collectors && c.Collector || rule.Pods && c.Pod != "" {
+	if rule.Balancers && c.Balancer || rule.Collectors && c.Collector || rule.Controllers && c.Controller || rule.Pods && c.Pod != "" {
 		return Decision{Verdict: Allowed}
 	}
 	why := "this is for " + rule.For() + "; " + c.Name + " is " + c.what()
@@ -71,6 +71,8 @@ func (c *Caller) what() string {
 		return "a load balancer"
 	case c.Collector:
 		return "a collector"
+	case c.Controller:
+		return "a controller"
 	case c.Pod != "":
 		return "the pod " + c.Pod
 	}

@@ -12,9 +12,9 @@ type Rule struct {
 	Open bool
 	// Passed is an operation that is passed on to the API server, which judges it by the caller's own token.
 	Passed bool
-	// Balancers, Collectors and Pods let services of this kind; the last only about themselves, which is for
+	// Balancers, Collectors, Controllers and Pods let services of this kind; the last only about themselves, which is for
 	// whoever reads the call to hold: see Caller.Measures.
-	Balancers, Collectors, Pods bool
+	Balancers, Collectors, Controllers, Pods bool
 	// People lets who has this right; nil: no people.
 	People *Right
 	// Where is in which namespaces the right must be.
@@ -52,6 +52,9 @@ var rules = map[string]Rule{
 
 	"watchRoutes":           {Balancers: true, People: right(Get, "routes")},
 	"startApplication":      {Balancers: true},
+	"wakeApplication":       {People: right(Create, "request"), Where: Named}, // a request would wake it too
+	"sleepApplication":      {People: right(Update, ""), Where: Named},
+	"previewDecision":       {People: right(Get, "decisions"), Where: Named},
 	"reportTraffic":         {Balancers: true},
 	"submitPodMetrics":      {Collectors: true, Pods: true},
 	"submitPodMetricsBatch": {Collectors: true},
@@ -67,8 +70,11 @@ var rules = map[string]Rule{
 	"listMetrics":      {People: right(List, ""), Where: Shown},
 	"listApplications": {People: right(List, ""), Where: Shown},
 	"getApplication":   {People: right(Get, ""), Where: Named},
-	"watchEvents":      {People: right(List, ""), Where: Shown},                           // a list of applications has their last decisions too
-	"listDecisions":    {Balancers: true, People: right(List, "decisions"), Where: Shown}, // load balancers ship them with their log
+	"watchEvents":      {People: right(List, ""), Where: Shown}, // a list of applications has their last decisions too
+	// Load balancers ship these with their log.
+	"listDecisions": {Balancers: true, People: right(List, "decisions"), Where: Shown},
+	"listChanges":   {Balancers: true, People: right(List, "changes"), Where: Shown},
+	"reportChanges": {Controllers: true},
 }
 
 // Of is the rule of an operation; false: there is none.
@@ -88,6 +94,9 @@ func (r Rule) For() string {
 	}
 	if r.Collectors {
 		of = append(of, "collectors")
+	}
+	if r.Controllers {
+		of = append(of, "the controller's replicas")
 	}
 	if r.Pods {
 		of = append(of, "pods, each for itself")

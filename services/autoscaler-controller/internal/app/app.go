@@ -17,7 +17,10 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/build"
+	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
+	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/apiproxy"
@@ -46,6 +49,7 @@ type App struct {
 	parts    parts
 	elected  elections
 	trust    *trust
+	handOver *httpapi.HandOver
 	server   *httpserver.Server
 	hooks    *hooks
 	ending   chan struct{}
@@ -98,19 +102,20 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	a := &App{log: t.Log, watcher: watcher, pods: pods, settings: balancers, parts: p, elected: elected, ending: make(chan struct{})}
 	connections := httpserver.NewConnections(s.MaxConnections, s.KeptConnections, keptIdle)
 	t.Registry.MustRegister(newConnectionGauges(connections))
+	named := newAudit(t.Log, t.Registry, p[0].epoch)
 	trust, err := newTrust(s, clients, t.Log, p, func() bool { return watcher.Missing() == "" })
 	if err != nil {
 		return nil, err
 	}
-	a.trust = trust
-	judge, err := newGuard(clients, t.Log, &s, newJudgements(t.Registry, s.Authentication != optional))
+	a.trust, a.handOver = trust, newHandOver(&s, t.Log, elected, trust, named)
+	judge, err := newGuard(clients, t.Log, &s, newJudgements(t.Registry, s.Authentication != optional), named)
 	if err != nil {
 		return nil, err
 	}
 	s.warn(ctx, t.Log)
 	api, err := newAPI(httpapi.Options{
 		Authorities: trust.authorities, Certificates: trust,
-		Guard: judge, Audit: newAudit(t.Log, t.Registry), Objects: objects, Settings: balancers, Connections: connections,
+		Guard: judge, Audit: named, Changes: named.book, Objects: objects, Settings: balancers, Connections: connections,
 		Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,
 	}, p, elected, instruments)
 	if err != nil {
@@ -126,8 +131,8 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	trust.observe(t.Registry, ready)
 	ready.AddTrouble(s.open)
 	a.server, err = httpserver.Listen(ctx, httpserver.Options{
-		Address: s.Listen, Log: t.Log, LameDuck: lameDuck, Secure: trust.secure, Listen: connections.Listen, ConnContext: connections.Context,
-		Handler: mux(httpserver.Operations(t.Registry, ready, t.Log), judge, api),
+		Address: s.Listen, Log: t.Log, LameDuck: lameDuck, Secure: trust.secure, Listen: connections.Listen, ConnContext: from(connections),
+		Handler: mux(httpserver.Operations(t.Page(), ready), judge, api),
 	})
 	if err != nil {
 		return nil, err
@@ -167,6 +172,7 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	})
 	running.Go(func() { a.parts.Run(serving) })
+	running.Go(func() { a.handOver.Run(serving) })
 
 	led, end := context.WithCancel(ctx)
 	defer end()
@@ -215,6 +221,20 @@ func mux(operations http.Handler, judge httpapi.Guard, api http.Handler) http.Ha
 		}
 		api.ServeHTTP(w, r) // also the sidecars' POST /metrics, and the refusal of other methods
 	})
+}
+
+// from says of each request where it comes from, once for a connection.
+func from(connections *httpserver.Connections) func(context.Context, net.Conn) context.Context {
+	return func(ctx context.Context, conn net.Conn) context.Context {
+		return fairshare.From(connections.Context(ctx, conn), conn.RemoteAddr().String())
+	}
+}
+
+// newHandOver makes what tells the leader of changes.
+func newHandOver(s *Settings, log *slog.Logger, e elections, t *trust, a *audit) *httpapi.HandOver {
+	token := bearer.New(bearer.Options{File: s.TokenFile, Log: log})
+	client := httpclient.New(httpclient.Options{Authorities: t.authorities, Wrap: token.To("the replica that leads")})
+	return &httpapi.HandOver{Book: a.book, Leadership: e.of(0), Client: client, Secure: true, Log: log, Failed: a.unheard.Inc}
 }
 
 // newEpoch names this life of the process.

@@ -30,7 +30,7 @@ const knownTokens = 100_000
 const callsAtOnce = 4
 
 // newGuard makes what judges who calls.
-func newGuard(clients *kube.Clients, log *slog.Logger, s *Settings, counted *judgements) (*guard.Guard, error) {
+func newGuard(clients *kube.Clients, log *slog.Logger, s *Settings, counted *judgements, named *audit) (*guard.Guard, error) {
 	server, err := reviews.New(clients)
 	if err != nil {
 		return nil, err
@@ -45,7 +45,12 @@ func newGuard(clients *kube.Clients, log *slog.Logger, s *Settings, counted *jud
 	return guard.New(guard.Options{
 		Services: services, People: people, Keys: people,
 		Balancers: s.accounts(s.BalancerAccounts, "load-balancer"), Collectors: s.accounts(s.CollectorAccounts, "metrics-collector"),
-		Watched: s.WatchNamespace, Optional: s.Authentication == optional, OpenMetrics: s.OpenMetrics, Refused: counted.refused,
+		Controllers: []access.Account{{Namespace: s.Namespace, Name: serviceName}},
+		Watched:     s.WatchNamespace, Optional: s.Authentication == optional, OpenMetrics: s.OpenMetrics,
+		Refused: func(ctx context.Context, r guard.Refusal) {
+			counted.refused(r.Operation, r.Code)
+			named.Refused(ctx, r)
+		},
 		Paces: guard.Services(guard.Pace{PerSecond: float64(s.CallsPerSecond), Burst: callsAtOnce * s.CallsPerSecond}),
 	}), nil
 }
@@ -120,7 +125,7 @@ func newJudgements(registry prometheus.Registerer, required bool) *judgements {
 		j.questions.WithLabelValues(answer)
 	}
 	for operation, rule := range access.All() {
-		if rule.Open || rule.Passed {
+		if rule.Open {
 			continue
 		}
 		for _, code := range []fault.Code{fault.Unauthenticated, fault.Forbidden, fault.TooMany} {

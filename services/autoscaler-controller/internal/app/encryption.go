@@ -13,6 +13,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/authority"
 	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/certificates"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/httpapi"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
@@ -85,7 +86,7 @@ func (t *trust) Run(ctx context.Context) error {
 // observe says what there is to say of it.
 func (t *trust) observe(registry prometheus.Registerer, ready *httpserver.Readiness) {
 	t.settings.Warn(t.log)
-	registry.MustRegister(t.settings.NewGauges(t.certificate, t.authorities, t.secure))
+	registry.MustRegister(telemetry.Figures(t.settings.NewFigures(t.certificate, t.authorities, t.secure)))
 	ready.AddTrouble(func() []string { return t.settings.Trouble() })
 	ready.AddTrouble(t.store.Trouble)
 	ready.AddTrouble(t.publisher.Trouble)

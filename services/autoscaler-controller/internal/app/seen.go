@@ -7,15 +7,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/changes"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/chronicle"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/control"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
 )
 
 // followers are told of what changes: those who follow the stream of events, and the history.
 type followers struct {
-	board     *changes.Board
+	board     *news.Board
 	chronicle *chronicle.Chronicle
 }
 
@@ -35,9 +35,9 @@ func (f followers) Decided(r fleet.Record) {
 
 // see gives a part those who look on.
 func (p parts) see(i int, store chronicle.Store, m chronicle.Meter, log *slog.Logger) followers {
-	p[i].changes = changes.New(p[i].epoch)
+	p[i].news = news.New(p[i].epoch)
 	p[i].chronicle = chronicle.New(chronicle.Options{Fleet: p[i].fleet, Store: store, Meter: m, Log: log, Shards: len(p), Ours: p.ours(i)})
-	return followers{p[i].changes, p[i].chronicle}
+	return followers{p[i].news, p[i].chronicle}
 }
 
 // Lead decides, and writes the history, until ctx ends.

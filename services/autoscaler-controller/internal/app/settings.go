@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/authority"
+	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
 	"github.com/nemesis-scaling/nemesis/pkg/shard"
@@ -47,6 +48,9 @@ type Settings struct {
 	// BalancerAccounts and CollectorAccounts are the service accounts of the load balancers and the collectors,
 	// namespace/name with commas between. Empty, the default: load-balancer and metrics-collector in Namespace.
 	BalancerAccounts, CollectorAccounts string
+	// TokenFile has this service's own token for the audience nemesis, which is sent to the replica that leads. Without one
+	// the changes that go through this replica are in its log alone. Default bearer.DefaultFile.
+	TokenFile string
 	// CallsPerSecond is how many calls of one person are served, four times as many at once; 0: any number. Default 100.
 	// What services may is more than they need, and no setting.
 	CallsPerSecond int
@@ -93,6 +97,7 @@ func Load(args, environ []string, out io.Writer) (Settings, map[string]string, e
 	set.Bool(&s.OpenMetrics, "open-metrics", false, "let anybody read /metrics; false: who may get the path /metrics of the Kubernetes API server")
 	set.Text(&s.BalancerAccounts, "balancer-accounts", "", "service accounts of load balancers, commas between; empty: load-balancer in the controller's namespace", accountList, isAccounts)
 	set.Text(&s.CollectorAccounts, "collector-accounts", "", "service accounts of collectors, commas between; empty: metrics-collector in the controller's namespace", accountList, isAccounts)
+	set.String(&s.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, by which the replica that leads is told of the changes that go through this one; empty: it is not")
 	set.Int(&s.CallsPerSecond, "calls-per-second", 100, 0, 1_000_000, "calls of one person that are served, four times as many at once; 0: any number")
 	set.Int(&s.MaxConnections, "max-connections", 16_000, 100, 1_000_000, "connections that may be open; more are closed at once")
 	set.Int(&s.KeptConnections, "kept-connections", 8_000, 0, 1_000_000, "connections of sidecars and collectors that are kept between two pushes")

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/shard"
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/changes"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/chronicle"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/control"
@@ -19,6 +18,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/httpapi"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/ingest"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/settings"
 )
 
@@ -29,7 +29,7 @@ type part struct {
 	metrics *cluster.MetricsReader
 	epoch   string
 
-	changes   *changes.Board
+	news      *news.Board
 	chronicle *chronicle.Chronicle
 }
 
@@ -210,7 +210,7 @@ func newAPI(o httpapi.Options, p parts, e elections, i *instruments) (http.Handl
 			Fleet: one.fleet, Control: one.loop, Leadership: e.of(at), Traffic: ingest.NewTraffic(one.loop, i, one.epoch), Metrics: pushed,
 		}
 		if one.chronicle != nil {
-			each[at].Changes, each[at].History = one.changes, one.chronicle
+			each[at].News, each[at].History = one.news, one.chronicle
 		}
 	}
 	if e.shards == nil {

@@ -1,15 +1,13 @@
 package cluster
 
 import (
-	"encoding/json"
 	"hash/maphash"
 	"time"
-
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/claims"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // autoscaler is what one generation of a CustomAutoscaler asks for. It is never changed.
@@ -33,11 +31,11 @@ type sighting struct {
 }
 
 // decode reads an object.
-func decode(u *unstructured.Unstructured) *autoscaler {
-	spec, err := contract.ReadSpec(u.Object)
+func decode(o *kube.Raw) *autoscaler {
+	spec, err := contract.DecodeSpec(o.Spec)
 	return &autoscaler{
-		Autoscaler: fleet.Autoscaler{Namespace: share(u.GetNamespace()), Name: u.GetName()}, Spec: spec,
-		created: u.GetCreationTimestamp().Time, written: lastWritten(u), generation: u.GetGeneration(), uid: string(u.GetUID()), malformed: err,
+		Autoscaler: fleet.Autoscaler{Namespace: share(o.Meta.Namespace), Name: o.Meta.Name}, Spec: spec,
+		created: o.Meta.CreationTimestamp.Time, written: lastWritten(o), generation: o.Meta.Generation, uid: string(o.Meta.UID), malformed: err,
 	}
 }
 
@@ -56,15 +54,15 @@ func (a *autoscaler) after(before *autoscaler) *autoscaler {
 }
 
 // is tells whether an object is of this generation. One that does not say is always another one.
-func (a *autoscaler) is(u *unstructured.Unstructured) bool {
-	return a.generation > 0 && a.generation == u.GetGeneration() && a.uid == string(u.GetUID())
+func (a *autoscaler) is(o *kube.Raw) bool {
+	return a.generation > 0 && a.generation == o.Meta.Generation && a.uid == string(o.Meta.UID)
 }
 
 // lastWritten is when the spec of a CustomAutoscaler was last written: when it was made, if no later write
 // of anything but its status is known.
-func lastWritten(u *unstructured.Unstructured) time.Time {
-	at := u.GetCreationTimestamp().Time
-	for _, e := range u.GetManagedFields() {
+func lastWritten(o *kube.Raw) time.Time {
+	at := o.Meta.CreationTimestamp.Time
+	for _, e := range o.Meta.ManagedFields {
 		if e.Time != nil && e.Subresource == "" && e.Time.After(at) {
 			at = e.Time.Time
 		}
@@ -111,15 +109,9 @@ func remembered(status contract.Status, a *autoscaler) map[string]contract.Remem
 // digestSeed is of this process: digests are not kept.
 var digestSeed = maphash.MakeSeed()
 
-// statusOf is an object's status as JSON, and a digest that tells whether two are the same: a status is
-// larger than all else that is kept of an object.
-func statusOf(u *unstructured.Unstructured) (raw []byte, digest uint64) {
-	raw, err := json.Marshal(u.Object["status"])
-	if err != nil {
-		return nil, 0 // never: it was JSON
-	}
-	return raw, maphash.Bytes(digestSeed, raw)
-}
+// digestOf tells whether two statuses are the same, which are larger than all else that is kept of an object.
+// The API server writes the same one always in the same words.
+func digestOf(status []byte) uint64 { return maphash.Bytes(digestSeed, status) }
 
 func orElse(s, otherwise string) string {
 	if s == "" {

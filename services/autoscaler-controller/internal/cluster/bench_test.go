@@ -39,7 +39,7 @@ func newCrowd(n, each int) *crowd {
 	c.w.sink = c.sink
 	autoscalers := make([]*sighting, n)
 	for i := range n {
-		autoscalers[i] = c.w.autoscalers.keep(crowdAutoscaler(i, 1))
+		autoscalers[i] = c.w.autoscalers.keep(raw(crowdAutoscaler(i, 1)))
 	}
 	sightings{c.w}.Replace(autoscalers, 1)
 	c.w.pods.begin()
@@ -181,11 +181,12 @@ func BenchmarkEvent(b *testing.B) {
 		events("status", func(i int) func() {
 			u := crowdAutoscaler(i%n, 1)
 			u.Object["status"] = crowdStatus(u.GetName(), int64(i))
-			return func() { sightings{c.w}.Put(c.w.autoscalers.keep(u)) }
+			o := raw(u)
+			return func() { sightings{c.w}.Put(c.w.autoscalers.keep(o)) }
 		})
 		events("spec", func(i int) func() {
-			u := crowdAutoscaler(i%n, int64(2+i))
-			return func() { sightings{c.w}.Put(c.w.autoscalers.keep(u)) }
+			o := raw(crowdAutoscaler(i%n, int64(2+i)))
+			return func() { sightings{c.w}.Put(c.w.autoscalers.keep(o)) }
 		})
 	}
 }
@@ -209,7 +210,7 @@ func BenchmarkMemory(b *testing.B) {
 		leading, _ := held(func() *crowd {
 			led = newCrowd(apps, 0)
 			for i := range apps {
-				led.w.autoscalers.wrote(crowdAutoscaler(i, 1))
+				led.w.autoscalers.wrote(raw(crowdAutoscaler(i, 1)))
 			}
 			return led
 		})

@@ -11,13 +11,11 @@ package cluster
 import (
 	"log/slog"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
-
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // Resource is the CustomAutoscaler as Kubernetes knows it.
-var Resource = schema.GroupVersionResource{Group: "autoscaler-group.autoscaler", Version: "v1alpha1", Resource: "customautoscalers"}
+var Resource = kube.CustomAutoscalers
 
 // Kind is its kind.
 const Kind = "CustomAutoscaler"

@@ -75,7 +75,7 @@ func (w *Watcher) connect(o Options) {
 	w.lister.list = func(ctx context.Context, namespace string, o metav1.ListOptions) (*corev1.PodList, error) {
 		return typed.CoreV1().Pods(namespace).List(ctx, o)
 	}
-	w.seen = follow("customautoscalers", dyn.Resource(Resource).Namespace(ns), w.autoscalers.keep, sightings{w}, w.interrupted)
+	w.seen = follow("customautoscalers", o.Clients.Autoscalers.Namespace(ns), w.autoscalers.keep, sightings{w}, w.interrupted)
 	w.podsBy = follow("pods", typed.CoreV1().Pods(ns), w.pods.keep, w.pods, w.interrupted)
 	w.follows = []*following{
 		w.seen, w.podsBy,

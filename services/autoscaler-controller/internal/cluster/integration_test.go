@@ -186,7 +186,7 @@ func TestIntegration_AMalformedObjectStopsNothingElse(t *testing.T) {
 		"metadata": map[string]any{"name": "bad", "namespace": ns, "uid": "x", "resourceVersion": "1"},
 		"spec":     map[string]any{"targetDeployments": "not a list", "idleTime": "soon"},
 	}}
-	sightings{w}.Put(w.autoscalers.keep(bad))
+	sightings{w}.Put(w.autoscalers.keep(raw(bad)))
 	if _, err := c.Dynamic.Resource(Resource).Namespace(ns).Patch(t.Context(), "good", types.MergePatchType, []byte(`{"spec":{"idleTime":7}}`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sync"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/claims"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
@@ -66,15 +64,14 @@ func (l *ledger) each(do func(*entry)) {
 }
 
 // keep reads an object: its spec once per generation, and its status when it is another one.
-func (l *ledger) keep(u *unstructured.Unstructured) *sighting {
-	status, digest := statusOf(u)
+func (l *ledger) keep(o *kube.Raw) *sighting {
 	s := &sighting{
-		name: fleet.Autoscaler{Namespace: u.GetNamespace(), Name: u.GetName()}, version: u.GetResourceVersion(), digest: digest,
+		name: fleet.Autoscaler{Namespace: o.Meta.Namespace, Name: o.Meta.Name}, version: o.Meta.ResourceVersion, digest: digestOf(o.Status),
 	}
 	known, ok := l.get(s.name)
 	said := known.said
-	if !ok || !said.is(u) {
-		s.said = decode(u).after(known.said)
+	if !ok || !said.is(o) {
+		s.said = decode(o).after(known.said)
 		said = s.said
 	}
 	switch w := known.written; {
@@ -83,7 +80,7 @@ func (l *ledger) keep(u *unstructured.Unstructured) *sighting {
 	case w != nil && w.digest == s.digest: // this process wrote it, and has read the answer
 		s.kept = remembered(w.status, said)
 	default:
-		s.kept = remembered(contract.DecodeStatus(status), said)
+		s.kept = remembered(contract.DecodeStatus(o.Status), said)
 	}
 	return s
 }
@@ -135,13 +132,12 @@ func (l *ledger) refuse(a fleet.Autoscaler, why []claims.Refusal) bool {
 }
 
 // wrote takes an object as the API server has stored it, unless something else was seen since.
-func (l *ledger) wrote(u *unstructured.Unstructured) contract.Status {
-	raw, digest := statusOf(u)
-	w := &written{status: contract.DecodeStatus(raw), version: u.GetResourceVersion(), digest: digest}
+func (l *ledger) wrote(o *kube.Raw) contract.Status {
+	w := &written{status: contract.DecodeStatus(o.Status), version: o.Meta.ResourceVersion, digest: digestOf(o.Status)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r, known := l.entries[fleet.Autoscaler{Namespace: u.GetNamespace(), Name: u.GetName()}]
-	if known && r.said.uid == string(u.GetUID()) && (w.digest == r.digest || behind(r.version, w.version)) {
+	r, known := l.entries[fleet.Autoscaler{Namespace: o.Meta.Namespace, Name: o.Meta.Name}]
+	if known && r.said.uid == string(o.Meta.UID) && (w.digest == r.digest || behind(r.version, w.version)) {
 		r.written = w
 	}
 	return w.status

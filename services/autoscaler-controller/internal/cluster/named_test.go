@@ -49,14 +49,14 @@ func TestLastWritten_IsOfTheSpec(t *testing.T) {
 	}
 	u := &unstructured.Unstructured{Object: map[string]any{"kind": Kind}}
 	u.SetCreationTimestamp(*at(1))
-	if got := lastWritten(u); !got.Equal(at(1).Time) {
+	if got := lastWritten(raw(u)); !got.Equal(at(1).Time) {
 		t.Errorf("without a word of writers: %v", got)
 	}
 	u.SetManagedFields([]metav1.ManagedFieldsEntry{
 		{Manager: "kubectl", Operation: metav1.ManagedFieldsOperationUpdate, Time: at(3), FieldsV1: &metav1.FieldsV1{}},
 		{Manager: "helm", Time: at(2)}, {Manager: "nobody"}, {Manager: "controller", Time: at(9), Subresource: "status"},
 	})
-	if got := lastWritten(u); !got.Equal(at(3).Time) {
+	if got := lastWritten(raw(u)); !got.Equal(at(3).Time) {
 		t.Errorf("got %v", got)
 	}
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"testing"
@@ -8,10 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic/fake"
-	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
@@ -34,25 +31,33 @@ func recorderOf(t *testing.T, u *unstructured.Unstructured) (*Recorder, *stored,
 	t.Helper()
 	u.SetResourceVersion("10")
 	s := &stored{object: u.DeepCopy(), version: 10}
-	client := fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{Resource: Kind + "List"})
-	client.PrependReactor("*", "*", s.react)
 	w := newWorld(t, u)
-	return &Recorder{watcher: w.Watcher, dynamic: client, events: &told{}}, s, w
+	return &Recorder{watcher: w.Watcher, objects: s, events: &told{}}, s, w
 }
 
-func (s *stored) react(action clienttesting.Action) (bool, runtime.Object, error) {
-	s.asked = append(s.asked, action.GetVerb())
+func (s *stored) read(context.Context, fleet.Autoscaler) (*kube.Raw, error) {
+	s.asked = append(s.asked, "get")
+	return s.answer()
+}
+
+func (s *stored) patchStatus(_ context.Context, _ fleet.Autoscaler, patch []byte) (*kube.Raw, error) {
+	s.asked = append(s.asked, "patch")
 	if s.object == nil {
-		return true, nil, apierrors.NewNotFound(Resource.GroupResource(), "ca")
+		return s.answer()
 	}
-	if patch, ok := action.(clienttesting.PatchAction); ok {
-		var body map[string]any
-		if err := json.Unmarshal(patch.GetPatch(), &body); err != nil {
-			return true, nil, err
-		}
-		s.write(body["status"])
+	var body map[string]any
+	if err := json.Unmarshal(patch, &body); err != nil {
+		return nil, err
 	}
-	return true, s.object.DeepCopy(), nil
+	s.write(body["status"])
+	return s.answer()
+}
+
+func (s *stored) answer() (*kube.Raw, error) {
+	if s.object == nil {
+		return nil, apierrors.NewNotFound(Resource.GroupResource(), "ca")
+	}
+	return raw(s.object), nil
 }
 
 // write makes a status the object's, as somebody else may.
@@ -83,7 +88,7 @@ func TestRecorder_ReadsAnObjectOnceAndRemembersWhatItWrote(t *testing.T) {
 	a := fleet.Autoscaler{Namespace: "ns", Name: "ca"}
 	ca := object("ca", 1, target("app", "/app"))
 	r, api, w := recorderOf(t, ca)
-	shown := func() { sightings{w.Watcher}.Put(w.autoscalers.keep(api.object.DeepCopy())) }
+	shown := func() { sightings{w.Watcher}.Put(w.autoscalers.keep(raw(api.object))) }
 	targets := func(replicas int32) []fleet.Target {
 		return []fleet.Target{{Name: "app", State: fleet.Awake, Replicas: replicas}}
 	}
@@ -110,7 +115,7 @@ func TestRecorder_ReadsAnObjectOnceAndRemembersWhatItWrote(t *testing.T) {
 			old := api.object.DeepCopy()
 			old.SetResourceVersion("11")
 			old.Object["status"] = map[string]any{"state": "Waking"}
-			sightings{w.Watcher}.Put(w.autoscalers.keep(old))
+			sightings{w.Watcher}.Put(w.autoscalers.keep(raw(old)))
 		}, 3, nil},
 	} {
 		if step.before != nil {
@@ -150,7 +155,7 @@ func TestLedger_TakesNoOlderStatusThanWasSeen(t *testing.T) {
 	seen := object("ca", 1, target("app", "/app"))
 	seen.Object["status"] = map[string]any{"state": "Awake"}
 	seen.SetResourceVersion("20")
-	sightings{w.Watcher}.Put(w.autoscalers.keep(seen))
+	sightings{w.Watcher}.Put(w.autoscalers.keep(raw(seen)))
 	for name, c := range map[string]struct {
 		change func(u *unstructured.Unstructured)
 		want   bool
@@ -170,7 +175,7 @@ func TestLedger_TakesNoOlderStatusThanWasSeen(t *testing.T) {
 		w.autoscalers.entries[a].written = nil
 		u := seen.DeepCopy()
 		c.change(u)
-		w.autoscalers.wrote(u)
+		w.autoscalers.wrote(raw(u))
 		if known, _ := w.autoscalers.get(a); (known.written != nil) != c.want {
 			t.Errorf("%s is taken: %v", name, known.written != nil)
 		}

@@ -8,9 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
@@ -21,8 +19,25 @@ import (
 // least is dropped where it does not fit, and what repeats is counted instead of written again.
 type Recorder struct {
 	watcher *Watcher
-	dynamic dynamic.Interface
+	objects objects
 	events  Events
+}
+
+// objects are the CustomAutoscalers as the API server has them.
+type objects interface {
+	read(ctx context.Context, a fleet.Autoscaler) (*kube.Raw, error)
+	patchStatus(ctx context.Context, a fleet.Autoscaler, patch []byte) (*kube.Raw, error)
+}
+
+// remote are those that the API server has itself.
+type remote struct{ *kube.RawClient }
+
+func (r remote) read(ctx context.Context, a fleet.Autoscaler) (*kube.Raw, error) {
+	return r.Namespace(a.Namespace).Get(ctx, a.Name) //nolint:wrapcheck // see refusal
+}
+
+func (r remote) patchStatus(ctx context.Context, a fleet.Autoscaler, patch []byte) (*kube.Raw, error) {
+	return r.Namespace(a.Namespace).PatchStatus(ctx, a.Name, patch) //nolint:wrapcheck // see refusal
 }
 
 // Events takes what is told once, and does not wait.
@@ -30,7 +45,7 @@ type Events interface{ Add(e kube.Event) }
 
 // NewRecorder makes a recorder. events are those of the whole process.
 func NewRecorder(c *kube.Clients, w *Watcher, events *kube.Events) *Recorder {
-	return &Recorder{watcher: w, dynamic: c.Dynamic, events: events}
+	return &Recorder{watcher: w, objects: remote{c.Autoscalers}, events: events}
 }
 
 // Event tells of something that happened once; without a CustomAutoscaler to tell it of, nothing.
@@ -110,11 +125,11 @@ func (r *Recorder) bring(ctx context.Context, a fleet.Autoscaler, c change) erro
 
 // read is the status as the API server has it.
 func (r *Recorder) read(ctx context.Context, a fleet.Autoscaler) (contract.Status, error) {
-	u, err := r.dynamic.Resource(Resource).Namespace(a.Namespace).Get(ctx, a.Name, metav1.GetOptions{})
+	o, err := r.objects.read(ctx, a)
 	if err != nil {
 		return contract.Status{}, refusal(err, "read", a)
 	}
-	return r.watcher.autoscalers.wrote(u), nil
+	return r.watcher.autoscalers.wrote(o), nil
 }
 
 func (r *Recorder) write(ctx context.Context, a fleet.Autoscaler, s, stored contract.Status) error {
@@ -122,9 +137,9 @@ func (r *Recorder) write(ctx context.Context, a fleet.Autoscaler, s, stored cont
 	if err != nil {
 		return err
 	}
-	u, err := r.dynamic.Resource(Resource).Namespace(a.Namespace).Patch(ctx, a.Name, types.MergePatchType, body, metav1.PatchOptions{}, "status")
+	o, err := r.objects.patchStatus(ctx, a, body)
 	if err == nil {
-		r.watcher.autoscalers.wrote(u)
+		r.watcher.autoscalers.wrote(o)
 	}
 	return err
 }

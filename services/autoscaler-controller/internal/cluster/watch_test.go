@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 )
 
 // notes is a Sink that writes down what it is told.
@@ -76,7 +78,7 @@ func newWorld(t *testing.T, autoscalers ...*unstructured.Unstructured) *world {
 	}
 	var seen []*sighting
 	for _, u := range autoscalers {
-		seen = append(seen, w.autoscalers.keep(u))
+		seen = append(seen, w.autoscalers.keep(raw(u)))
 	}
 	sightings{w.Watcher}.Replace(seen, 1)
 	w.pods.begin()
@@ -90,16 +92,29 @@ func (w *world) next() string { w.version++; return fmt.Sprint(w.version) }
 
 func (w *world) see(u *unstructured.Unstructured) {
 	u.SetResourceVersion(w.next())
-	sightings{w.Watcher}.Put(w.autoscalers.keep(u))
+	sightings{w.Watcher}.Put(w.autoscalers.keep(raw(u)))
 }
 
 func (w *world) remove(u *unstructured.Unstructured) {
-	sightings{w.Watcher}.Remove(w.autoscalers.keep(u))
+	sightings{w.Watcher}.Remove(w.autoscalers.keep(raw(u)))
 }
 
 func (w *world) seePod(p *corev1.Pod) {
 	p.ResourceVersion = w.next()
 	w.pods.Put(w.pods.keep(p))
+}
+
+// raw is an object as the API server sends it.
+func raw(u *unstructured.Unstructured) *kube.Raw {
+	text, err := json.Marshal(u.Object)
+	if err != nil {
+		panic(err) // never: it is JSON
+	}
+	o := &kube.Raw{}
+	if err := json.Unmarshal(text, o); err != nil {
+		panic(err)
+	}
+	return o
 }
 
 // object is a CustomAutoscaler of a generation.
@@ -137,7 +152,7 @@ func TestWatcher_TellsNothingBeforeEveryCacheIsWhole(t *testing.T) {
 	w := newWatcher(slog.New(slog.DiscardHandler))
 	sink := &notes{last: map[fleet.Key]fleet.Observation{}}
 	w.sink = sink
-	sightings{w}.Put(w.autoscalers.keep(object("ca", 1, target("app", "/app"))))
+	sightings{w}.Put(w.autoscalers.keep(raw(object("ca", 1, target("app", "/app")))))
 	w.deployments.Put(keepDeployment(&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "app"}}))
 	w.pods.begin()
 	w.pods.Replace([]*pod{w.pods.keep(podNamed("p", "app"))}, 5)
@@ -343,7 +358,7 @@ func TestWatcher_TheSinkNeverGetsOlderNewsAfterNewer(t *testing.T) {
 	running.Go(func() {
 		for i := range rounds {
 			u := object("ca", int64(i+2), target("app", "/app"), target("other", "/other"))
-			sightings{w.Watcher}.Put(w.autoscalers.keep(u))
+			sightings{w.Watcher}.Put(w.autoscalers.keep(raw(u)))
 		}
 	})
 	running.Wait()

@@ -52,13 +52,20 @@ type Target struct {
 // ReadSpec reads the spec of an object. With an error, which names every field at fault, the rest is
 // still read as far as that is possible.
 func ReadSpec(object map[string]any) (Spec, error) {
-	var s autoscaler.CustomAutoscalerSpec
 	raw, err := json.Marshal(object["spec"])
 	if err != nil {
 		return Spec{}, fmt.Errorf("spec: %w", err)
 	}
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return Spec{}, fmt.Errorf("spec: %w", err)
+	return DecodeSpec(raw)
+}
+
+// DecodeSpec is ReadSpec of a spec as JSON; of none it is an empty one.
+func DecodeSpec(raw []byte) (Spec, error) {
+	var s autoscaler.CustomAutoscalerSpec
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return Spec{}, fmt.Errorf("spec: %w", err)
+		}
 	}
 	out := Spec{
 		Scaling: scalingSpec(s), Concurrency: value(s.ContainerConcurrency, 0), Restore: value(s.OnDelete, "") != autoscaler.OnDeleteKeep,

@@ -44,13 +44,17 @@ type timing struct {
 }
 
 // Nothing that a client waits for depends on a Lease: any replica starts an application when the leader does
-// not answer. All else that is decided waits for the next leader, so the Lease of one that leads alone is
-// short: when it is killed it is followed within five seconds. A leader that cannot renew it because the API
-// server is away could not scale anything either, and knows all that it knew when it leads again. Those of
-// shards are longer, since the members of a layout notice later who of them has gone.
-var (
-	alone   = timing{lease: 4 * time.Second, renew: 2500 * time.Millisecond, work: 3500 * time.Millisecond, retry: 250 * time.Millisecond, write: 900 * time.Millisecond}
-	sharing = timing{lease: 10 * time.Second, renew: 7 * time.Second, work: 9 * time.Second, retry: time.Second}
+// not answer. All else that is decided waits for the next leader, so the Lease of one who leads, all or a
+// shard, is short: when it is killed it is followed within five seconds. A leader that cannot renew it because
+// the API server is away could not scale anything either, and knows all that it knew when it leads again.
+var leading = timing{lease: 4 * time.Second, renew: 2500 * time.Millisecond, work: 3500 * time.Millisecond, retry: 250 * time.Millisecond, write: 900 * time.Millisecond}
+
+// The layout's Lease holds for longer: nobody waits for it but replicas of another layout, and all members
+// write to it, each every two seconds, so that one who meets others there may come late. Whoever dies is
+// missed sooner, by the shards' Leases that they let lapse.
+const (
+	layoutLease = 10 * time.Second
+	layoutWork  = 9 * time.Second // after the last renewal nothing is led any more, as with timing.work
 )
 
 // Elector takes part in the election of the one replica that scales.
@@ -86,7 +90,7 @@ func addressOf(identity string) string {
 
 // New makes the elector of a controller without shards.
 func New(c *kube.Clients, log *slog.Logger, o Options) *Elector {
-	return newElector(c, log, o, leaseName, alone)
+	return newElector(c, log, o, leaseName, leading)
 }
 
 func newElector(c *kube.Clients, log *slog.Logger, o Options, name string, held timing) *Elector {

@@ -231,7 +231,7 @@ func (l *layout) renewal(o *coordinationv1.Lease, balancers func(before string) 
 	}
 	text, _ := json.Marshal(said) // never fails
 	o.Annotations[membersAnnotation], o.Annotations[balancersAnnotation] = string(text), balancers(before)
-	o.Spec.HolderIdentity, o.Spec.LeaseDurationSeconds = new(l.name+"_"+speaker), new(int32(sharing.lease/time.Second)) //nolint:gosec // G115: seconds
+	o.Spec.HolderIdentity, o.Spec.LeaseDurationSeconds = new(l.name+"_"+speaker), new(int32(layoutLease/time.Second))
 	o.Spec.RenewTime, o.Spec.LeaseTransitions = &now, &transitions
 	return o
 }
@@ -247,7 +247,7 @@ func (l *layout) holds(written *coordinationv1.Lease, at time.Time) {
 		l.ctx = nil
 	}
 	l.now = layoutMark{tag, written.Annotations[balancersAnnotation]}
-	left := sharing.work - time.Since(at)
+	left := layoutWork - time.Since(at)
 	if l.ctx != nil {
 		l.lapse.Reset(left)
 		return

@@ -11,7 +11,7 @@ import (
 func TestPatience_IsToldTheNextLeaderWithTheLoadBalancersItIsSaidOf(t *testing.T) {
 	us := "us"
 	told := &leases{
-		self: us, terms: newTerms(alone),
+		self: us, terms: newTerms(leading),
 		balancers: func() ([]string, bool) { return []string{"a", "b"}, true },
 		patience:  func() time.Duration { return 15 * time.Second },
 	}

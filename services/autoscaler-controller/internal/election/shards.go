@@ -20,8 +20,10 @@ import (
 )
 
 const (
-	lookPeriod  = time.Second // how often the Leases are looked at
+	lookPeriod  = 500 * time.Millisecond // how often the Leases are looked at, and when the next one lapses
 	callTimeout = 3 * time.Second
+	// longestGap between two looks: over a longer one nobody could have been heard.
+	longestGap = 3 * lookPeriod
 )
 
 // ShardsOptions say who takes part, and in what.
@@ -45,6 +47,8 @@ type Shards struct {
 	planner  shards.Planner
 
 	seen   []sighting // the shards' Leases
+	looked time.Time  // when the Leases were last seen
+	steady time.Time  // since when they are, without a gap
 	stints []*stint   // nil: this replica does not stand for the shard
 	failed string     // the last failure, logged once
 
@@ -73,7 +77,7 @@ func NewShards(c *kube.Clients, log *slog.Logger, o ShardsOptions) *Shards {
 		if o.Patience != nil {
 			one.Patience = o.Patience[i]
 		}
-		e := newElector(c, log.With("shard", i), one, shardLease(i), sharing)
+		e := newElector(c, log.With("shard", i), one, shardLease(i), leading)
 		e.leases.layout = s.layout.mark
 		s.electors = append(s.electors, e)
 	}
@@ -101,13 +105,15 @@ func (s *Shards) Leader() (address string, changed <-chan struct{}) {
 // Run takes part until ctx ends, and calls leads[i] with a context that ends with each term of shard i.
 // When ctx ends the Leases are given back.
 func (s *Shards) Run(ctx context.Context, leads []func(context.Context)) error {
-	ticker := time.NewTicker(lookPeriod)
-	defer ticker.Stop()
+	next := time.NewTimer(0)
+	defer next.Stop()
 	for ctx.Err() == nil {
-		s.note(s.look(ctx, leads))
 		select {
 		case <-ctx.Done():
-		case <-ticker.C:
+		case <-next.C:
+			lapse, err := s.look(ctx, leads)
+			s.note(err)
+			next.Reset(max(0, min(lookPeriod, time.Until(lapse))))
 		}
 	}
 	var ending sync.WaitGroup
@@ -126,27 +132,31 @@ func (s *Shards) Run(ctx context.Context, leads []func(context.Context)) error {
 	return nil
 }
 
-// look looks at the Leases once, and stands for what this replica should lead.
-func (s *Shards) look(life context.Context, leads []func(context.Context)) error {
+// look looks at the Leases once, and stands for what this replica should lead. It returns when the first of
+// those that others lead would lapse.
+func (s *Shards) look(life context.Context, leads []func(context.Context)) (lapse time.Time, err error) {
+	lapse = time.Now().Add(lookPeriod)
 	ctx, cancel := context.WithTimeout(life, callTimeout)
 	defer cancel()
 	list, err := s.leases.List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return fmt.Errorf("the Leases: %w", err)
+		return lapse, fmt.Errorf("the Leases: %w", err)
 	}
 	found := make(map[string]*coordinationv1.Lease, len(list.Items))
 	for i := range list.Items {
 		found[list.Items[i].Name] = &list.Items[i]
 	}
+	s.see(found, time.Now())
 	live, err := s.layout.step(ctx, found[leaseName], s.o.Joins(), func(before string) string {
 		return s.balancers(found, before)
 	})
-	s.oppose(s.layout.elsewhere(found[leaseName], time.Now()))
+	now := time.Now()
+	s.oppose(s.layout.elsewhere(found[leaseName], now))
 	s.reap()
-	holders, stand := s.holders(found), make([]bool, len(s.electors))
+	holders, stand := s.holders(found, now), make([]bool, len(s.electors))
 	force := s.layout.force()
 	if force != nil {
-		stand = s.planner.Stand(shards.View{Members: live, Holders: holders}, time.Now())
+		stand = s.planner.Stand(shards.View{Members: s.heard(live, found, now), Holders: holders}, now)
 	}
 	for i, e := range s.electors {
 		st := s.stints[i]
@@ -160,8 +170,48 @@ func (s *Shards) look(life context.Context, leads []func(context.Context)) error
 		case !stand[i] && st == nil && holder != s.self:
 			e.observe(holder)
 		}
+		if at := s.lapse(found, i); holders[i] != "" && holders[i] != s.self && at.Before(lapse) {
+			lapse = at
+		}
 	}
-	return err
+	return lapse, err
+}
+
+// see takes down how the Leases stand.
+func (s *Shards) see(found map[string]*coordinationv1.Lease, now time.Time) {
+	if now.Sub(s.looked) > longestGap {
+		s.steady = now
+	}
+	s.looked = now
+	for i, e := range s.electors {
+		if o := found[shardLease(i)]; o != nil {
+			s.seen[i].see(o.ResourceVersion, now)
+			e.leases.unchanged.Store(new(s.seen[i]))
+		}
+	}
+}
+
+// lapse is when a shard's Lease lapses unless it is renewed. After a time in which this replica heard of nobody
+// it is no news that a Lease was not renewed: all begin anew, and lead what they led.
+func (s *Shards) lapse(found map[string]*coordinationv1.Lease, shard int) time.Time {
+	from := s.seen[shard].at
+	if s.steady.After(from) {
+		from = s.steady
+	}
+	return from.Add(durationOf(found[shardLease(shard)]))
+}
+
+// heard are the members without those that let a shard's Lease lapse and were not heard of since: a member is
+// missed in the layout only later, and what it led would be left to it until then.
+func (s *Shards) heard(live []string, found map[string]*coordinationv1.Lease, now time.Time) []string {
+	gone := map[string]bool{}
+	for i := range s.electors {
+		lapsed, holder := s.lapse(found, i), holderOf(found[shardLease(i)])
+		if holder != s.self && !now.Before(lapsed) && !s.layout.members[holder].at.After(lapsed) {
+			gone[holder] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(live), func(m string) bool { return gone[m] })
 }
 
 // balancers are all that report to any shard's leader, for whoever leads in the layout that follows this
@@ -189,20 +239,16 @@ func (s *Shards) balancers(found map[string]*coordinationv1.Lease, before string
 }
 
 // holders is who leads each shard now.
-func (s *Shards) holders(found map[string]*coordinationv1.Lease) []string {
-	list, now := make([]string, len(s.electors)), time.Now()
+func (s *Shards) holders(found map[string]*coordinationv1.Lease, now time.Time) []string {
+	list := make([]string, len(s.electors))
 	for i, e := range s.electors {
 		o := found[shardLease(i)]
-		if o != nil {
-			s.seen[i].see(o.ResourceVersion, now)
-			e.leases.unchanged.Store(new(s.seen[i]))
-		}
 		switch holder := holderOf(o); {
 		case s.stints[i] != nil && s.stints[i].over: // it is being given up
 		case e.terms.underWay():
 			list[i] = s.self
 		case holder == s.self && s.stints[i] == nil: // it was given up since
-		case o != nil && now.Sub(s.seen[i].at) >= durationOf(o): // nobody renews it
+		case o != nil && !now.Before(s.lapse(found, i)): // nobody renews it
 		default:
 			list[i] = holder
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -137,6 +138,14 @@ func (s *scene) leaders() map[string]int {
 	return out
 }
 
+// leds is who leads each namespace.
+func (s *scene) leds() string {
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return fmt.Sprint(s.leads)
+}
+
 func (s *scene) unled() (list []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,12 +214,100 @@ func TestShards_OfOneThatIsCutOffAreTakenOverOnceItsWorkHasEnded(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		s.expect("two", map[string]int{"a": 1, "b": 1})
 		s.replicas["a"].Cut(true)
-		time.Sleep(sharing.lease + 3*time.Second)
+		time.Sleep(layoutLease + 3*time.Second)
 		s.expect("a is cut off", map[string]int{"b": 2})
 		s.replicas["a"].Cut(false)
 		time.Sleep(30 * time.Second)
 		s.expect("it is back", map[string]int{"a": 1, "b": 1})
 	})
+}
+
+// Whoever is killed stops in the middle of a period: of its own, and of those who look.
+func TestShards_OfOneThatIsCutOffAreFollowedWithinFiveSeconds(t *testing.T) {
+	for _, c := range []struct{ shards, replicas int }{{2, 2}, {4, 3}, {3, 5}, {8, 2}} {
+		for _, after := range []time.Duration{0, 100 * time.Millisecond, 330 * time.Millisecond, 499 * time.Millisecond, 700 * time.Millisecond, 990 * time.Millisecond} {
+			t.Run(fmt.Sprintf("%d shards of %d replicas, %v", c.shards, c.replicas, after), func(t *testing.T) {
+				stage(t, func(s *scene) {
+					for i := range c.replicas {
+						s.begin(fmt.Sprintf("r%d", i), c.shards, "lb-1")
+						time.Sleep(170 * time.Millisecond)
+					}
+					time.Sleep(time.Minute + after)
+					leaders := s.leaders()
+					victim := slices.MaxFunc(slices.Sorted(maps.Keys(leaders)), func(a, b string) int { return leaders[a] - leaders[b] })
+					s.replicas[victim].Cut(true)
+					time.Sleep(5 * time.Second)
+					if left := s.unled(); len(left) != 0 || s.leaders()[victim] != 0 {
+						t.Errorf("5 s after %s was cut off, of %v: %v lead, %v are led by nobody", victim, leaders, s.leaders(), left)
+					}
+					time.Sleep(30 * time.Second)
+					for name, n := range s.leaders() {
+						if share := (c.shards + c.replicas - 2) / (c.replicas - 1); n > share {
+							t.Errorf("%s leads %d shards in the end, want at most %d", name, n, share)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// A pause that ends every term is nobody's fault: all lead afterwards what they led before.
+func TestShards_AreWhereTheyWereAfterAPauseOfTheAPIServer(t *testing.T) {
+	for _, pause := range []time.Duration{time.Second, 3 * time.Second, 4 * time.Second, 5 * time.Second, 6500 * time.Millisecond} {
+		t.Run(pause.String(), func(t *testing.T) {
+			stage(t, func(s *scene) {
+				s.begin("a", 4)
+				s.begin("b", 4)
+				time.Sleep(130 * time.Millisecond)
+				s.begin("c", 4)
+				time.Sleep(time.Minute)
+				before := s.leds()
+				for _, r := range s.replicas {
+					r.Cut(true)
+				}
+				time.Sleep(pause)
+				for _, r := range s.replicas {
+					r.Cut(false)
+				}
+				time.Sleep(5 * time.Second)
+				if after := s.leds(); after != before {
+					t.Errorf("shards have moved: %s, before %s", after, before)
+				}
+			})
+		})
+	}
+}
+
+// A shard's Lease that its holder cannot write while it renews the layout's: it is there, and keeps what else
+// it leads.
+func TestShards_OfAMemberThatIsHeardOfAreNotTakenForOneLease(t *testing.T) {
+	now := time.Now()
+	s := NewShards(kubetest.NewBoard().Client().Clients(), slog.New(slog.DiscardHandler), ShardsOptions{Name: "me", Balancers: make([]func() ([]string, bool), 2)})
+	other := "other_"
+	found := map[string]*coordinationv1.Lease{shardLease(0): {Spec: coordinationv1.LeaseSpec{HolderIdentity: &other, LeaseDurationSeconds: new(int32(4))}}}
+	members := []string{"me_", other}
+	for _, c := range []struct {
+		name                string
+		steady, seen, heard time.Duration // ago
+		there               bool
+	}{
+		{"renewed", time.Minute, 3 * time.Second, 3 * time.Second, true},
+		{"lapsed, and silent", time.Minute, 5 * time.Second, 2 * time.Second, false},
+		{"lapsed, and heard of before it did", time.Minute, 5 * time.Second, 1100 * time.Millisecond, false},
+		{"lapsed, and heard of since", time.Minute, 5 * time.Second, 900 * time.Millisecond, true},
+		{"nobody could be heard", 3 * time.Second, 15 * time.Second, 9 * time.Second, true},
+		{"nobody could be heard, and it was not since", 5 * time.Second, 15 * time.Second, 9 * time.Second, false},
+	} {
+		s.steady, s.seen[0].at = now.Add(-c.steady), now.Add(-c.seen)
+		s.layout.members[other] = beat{1, now.Add(-c.heard)}
+		if got := slices.Contains(s.heard(members, found, now), other); got != c.there {
+			t.Errorf("%s: a member %v, want %v", c.name, got, c.there)
+		}
+	}
+	if len(members) != 2 {
+		t.Errorf("the members that were given are %v now", members)
+	}
 }
 
 func TestShards_AllGoOnAfterTheAPIServerWasAway(t *testing.T) {
@@ -277,7 +374,7 @@ func TestShards_OfALayoutWhoseReplicasWereKilledAreTakenOver(t *testing.T) {
 			t.Errorf("elsewhere leads %q at %q", s.replicas["new"].shards.Elsewhere(), address)
 		}
 		s.replicas["old"].Cut(true)
-		time.Sleep(sharing.lease + 4*time.Second)
+		time.Sleep(layoutLease + 4*time.Second)
 		s.expect("killed", map[string]int{"new": 2})
 		if holder := s.replicas["new"].shards.Elsewhere(); holder != "" {
 			t.Errorf("elsewhere leads %q", holder)
@@ -358,13 +455,13 @@ func TestElections_NobodyHoldsALeaseAndDoesNotLead(t *testing.T) {
 
 func TestDurationOf_IsWhatTheHolderSaid(t *testing.T) {
 	for said, want := range map[*int32]time.Duration{
-		nil: sharing.lease, new(int32(10)): 10 * time.Second, new(int32(1)): time.Second, new(int32(0)): sharing.lease, new(int32(-3)): sharing.lease,
+		nil: layoutLease, new(int32(10)): 10 * time.Second, new(int32(1)): time.Second, new(int32(0)): layoutLease, new(int32(-3)): layoutLease,
 	} {
 		if got := durationOf(&coordinationv1.Lease{Spec: coordinationv1.LeaseSpec{LeaseDurationSeconds: said}}); got != want {
 			t.Errorf("%v, want %v", got, want)
 		}
 	}
-	if got := durationOf(nil); got != sharing.lease {
+	if got := durationOf(nil); got != layoutLease {
 		t.Errorf("without a Lease %v", got)
 	}
 }

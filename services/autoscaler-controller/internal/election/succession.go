@@ -116,7 +116,7 @@ func (l *leases) lapsed(o *coordinationv1.Lease) bool {
 // another version, and rely on it for longer than we do.
 func durationOf(o *coordinationv1.Lease) time.Duration {
 	if o == nil || o.Spec.LeaseDurationSeconds == nil || *o.Spec.LeaseDurationSeconds <= 0 {
-		return sharing.lease
+		return layoutLease
 	}
 	return time.Duration(*o.Spec.LeaseDurationSeconds) * time.Second
 }

@@ -24,7 +24,7 @@ func slow(began, ended *time.Time, takes time.Duration) func(context.Context) {
 func TestTerms_OneBeginsWhenTheWorkOfTheOneBeforeHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var began, ended [2]time.Time
-		terms := newTerms(alone)
+		terms := newTerms(leading)
 		first, lose := context.WithCancel(t.Context())
 		go terms.serve(first, slow(&began[0], &ended[0], 3*time.Second))
 		synctest.Wait()
@@ -47,18 +47,18 @@ func TestTerms_OneBeginsWhenTheWorkOfTheOneBeforeHasEnded(t *testing.T) {
 func TestTerms_WorkEndsWithinTheLeaseWhenNobodyRenewsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var began, ended time.Time
-		terms := newTerms(alone)
+		terms := newTerms(leading)
 		go terms.serve(t.Context(), slow(&began, &ended, 0))
 		synctest.Wait()
 		for range 5 {
-			time.Sleep(alone.retry)
+			time.Sleep(leading.retry)
 			terms.renewed(time.Now())
 		}
 		renewed := time.Now()
-		time.Sleep(alone.lease)
+		time.Sleep(leading.lease)
 		synctest.Wait()
-		if took := ended.Sub(renewed); ended.IsZero() || took <= alone.renew || took >= alone.lease {
-			t.Errorf("it ended %v after the last renewal, want between %v and %v", took, alone.renew, alone.lease)
+		if took := ended.Sub(renewed); ended.IsZero() || took <= leading.renew || took >= leading.lease {
+			t.Errorf("it ended %v after the last renewal, want between %v and %v", took, leading.renew, leading.lease)
 		}
 		terms.renewed(time.Now()) // comes late, and changes nothing
 	})
@@ -78,7 +78,7 @@ func (s *kept) Update(_ context.Context, l *coordinationv1.Lease, _ metav1.Updat
 func TestLease_IsGivenBackAfterTheWorkHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var began, ended time.Time
-		terms, back := newTerms(alone), &kept{}
+		terms, back := newTerms(leading), &kept{}
 		l := lease{back, &leases{self: "us", balancers: func() ([]string, bool) { return nil, false }, terms: terms}}
 		go terms.serve(t.Context(), slow(&began, &ended, 2*time.Second))
 		synctest.Wait()
@@ -98,15 +98,15 @@ func TestLease_IsGivenBackAfterTheWorkHasEnded(t *testing.T) {
 func TestTerms_WorkEndsByTheTimeOfTheWriteNotOfItsAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var began, ended time.Time
-		terms := newTerms(alone)
+		terms := newTerms(leading)
 		asked := time.Now()
 		time.Sleep(time.Second) // the API server answers late: others saw the Lease sooner
 		terms.renewed(asked)
 		go terms.serve(t.Context(), slow(&began, &ended, 0))
-		time.Sleep(alone.lease)
+		time.Sleep(leading.lease)
 		synctest.Wait()
-		if took := ended.Sub(asked); ended.IsZero() || took != alone.work {
-			t.Errorf("it ended %v after the Lease was asked for, want %v", took, alone.work)
+		if took := ended.Sub(asked); ended.IsZero() || took != leading.work {
+			t.Errorf("it ended %v after the Lease was asked for, want %v", took, leading.work)
 		}
 	})
 }
@@ -114,7 +114,7 @@ func TestTerms_WorkEndsByTheTimeOfTheWriteNotOfItsAnswer(t *testing.T) {
 func TestLease_IsWrittenOnceASecondThoughItIsRenewedMoreOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var began, ended time.Time
-		terms, back := newTerms(alone), &kept{}
+		terms, back := newTerms(leading), &kept{}
 		l := lease{back, &leases{self: "us", balancers: func() ([]string, bool) { return nil, true }, terms: terms}}
 		held := coordinationv1.Lease{Spec: coordinationv1.LeaseSpec{HolderIdentity: new("us")}}
 		renew := func() {
@@ -126,7 +126,7 @@ func TestLease_IsWrittenOnceASecondThoughItIsRenewedMoreOften(t *testing.T) {
 		go terms.serve(t.Context(), slow(&began, &ended, 0))
 		synctest.Wait()
 		for range 40 {
-			time.Sleep(alone.retry)
+			time.Sleep(leading.retry)
 			renew()
 		}
 		if back.updates != 11 || !ended.IsZero() {

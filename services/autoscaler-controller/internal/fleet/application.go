@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contest"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
 // application is all that is known of one. What it has only while it is used is made then: most sleep.
@@ -21,8 +22,9 @@ type application struct {
 	version   uint64 // of the Deployment, as it was last written or read: older news is ignored
 	alive     int32  // pods that are ready
 
-	scaledUp  time.Time // when pods were last added, by anyone; zero: not seen
-	activity  time.Time // the last traffic that a load balancer which has gone reported, or a start call
+	scaledUp  time.Time    // when pods were last added, by anyone; zero: not seen
+	activity  time.Time    // the last traffic that a load balancer which has gone reported, or a start call
+	rest      scaling.Rest // somebody wants it to sleep
 	quiet     quiet
 	starts    starts
 	latency   *latency                // nil: nothing was answered lately

@@ -79,7 +79,7 @@ func (a *application) heard(r *roster, w *watch, now time.Time) bool {
 
 // class is what a decision would go by now.
 func (a *application) class(r *roster, w *watch, now time.Time) scaling.Class {
-	s := scaling.State{Replicas: a.seen.Deployment.Replicas, Ready: a.ready()}
+	s := scaling.State{Replicas: a.seen.Deployment.Replicas, Ready: a.ready(), Rest: a.rest}
 	s.Traffic.QuietSince = r.quietSince(a, *w, now)
 	s.Traffic.IdleSince = a.idleSince(s.Traffic.QuietSince)
 	if len(a.traffic) == 0 && len(a.pods) == 0 {

@@ -23,6 +23,8 @@ package fleet
 import (
 	"cmp"
 	"time"
+
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
 // Fleet holds all applications. Make it with New.
@@ -171,7 +173,7 @@ func (f *Fleet) Called(k Key, waiting int32, now time.Time) {
 		return
 	}
 	defer a.mu.Unlock()
-	a.activity = now
+	a.activity, a.rest = now, scaling.Rest{}
 	a.stirred()
 	if a.state() == Asleep {
 		if a.wake == nil || a.wake.over() {
@@ -184,6 +186,17 @@ func (f *Fleet) Called(k Key, waiting int32, now time.Time) {
 		}
 		a.wake.waited = max(a.wake.waited, waiting)
 	}
+}
+
+// Rest notes that somebody wants the application to sleep.
+func (f *Fleet) Rest(k Key, rest scaling.Rest) {
+	a := f.lock(k)
+	if a == nil {
+		return
+	}
+	defer a.mu.Unlock()
+	a.rest = rest
+	a.stirred()
 }
 
 // Follow ends the term: whoever was falling asleep is awake again here, as the next leader begins.
@@ -204,6 +217,7 @@ func (f *Fleet) endTerm(a *application) {
 	if a.gone {
 		return
 	}
+	a.rest = scaling.Rest{}
 	if a.quiet.told.All {
 		a.quiet = quiet{}
 	}

@@ -53,7 +53,7 @@ func (f *Fleet) snapshot(k Key, missing string, decides bool, now time.Time) (Sn
 			Found: a.seen.Deployment.Found, Paused: a.seen.Deployment.Paused, Owner: a.seen.Owner,
 			Replicas: a.seen.Deployment.Replicas, Ready: a.ready(), Pods: a.existing(), Missing: missing,
 			Traffic: f.traffic(a, w, now), Means: a.means(now),
-			Start: scaling.Start{Since: a.scaledUp, Expected: a.starts.median()},
+			Start: scaling.Start{Since: a.scaledUp, Expected: a.starts.median()}, Rest: a.rest,
 		},
 	}
 	if decides {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/identity"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
@@ -41,7 +42,7 @@ type Options struct {
 	People   People
 	Keys     Keys
 	// Balancers and Collectors are the service accounts that make a service one.
-	Balancers, Collectors []access.Account
+	Balancers, Collectors, Controllers []access.Account
 	// Watched is the only namespace that there is to see: a right everywhere is one there. "": all are.
 	Watched string
 	// Optional lets callers without a token as before there were any.
@@ -52,7 +53,15 @@ type Options struct {
 	Paces Paces
 	Now   func() time.Time // nil: time.Now
 	// Refused is told of each call that is refused; nil: nobody.
-	Refused func(operation string, code fault.Code)
+	Refused func(ctx context.Context, r Refusal)
+}
+
+// Refusal is a call that was refused for who made it.
+type Refusal struct {
+	Operation, Namespace string // the namespace that the call names; "": none
+	Who, Pod             string // who called; "" where that is not known
+	Code                 fault.Code
+	Why                  string
 }
 
 // Guard judges calls. Any number of goroutines may use it at once.
@@ -62,12 +71,12 @@ type Guard struct {
 	buckets *buckets
 }
 
-type role struct{ balancer, collector bool }
+type role struct{ balancer, collector, controller bool }
 
 // New makes it.
 func New(o Options) *Guard {
 	if o.Refused == nil {
-		o.Refused = func(string, fault.Code) {}
+		o.Refused = func(context.Context, Refusal) {}
 	}
 	g := &Guard{Options: o, roles: map[access.Account]role{}, buckets: newBuckets(o.Paces, o.Now, maxPaced)}
 	for _, a := range o.Balancers {
@@ -76,6 +85,11 @@ func New(o Options) *Guard {
 	for _, a := range o.Collectors {
 		r := g.roles[a]
 		r.collector = true
+		g.roles[a] = r
+	}
+	for _, a := range o.Controllers {
+		r := g.roles[a]
+		r.controller = true
 		g.roles[a] = r
 	}
 	return g
@@ -89,20 +103,20 @@ const maxNamespace = 63
 func (g *Guard) Judge(ctx context.Context, operation string, header http.Header, namespace string) (Grant, error) {
 	grant, err := g.judge(ctx, operation, header, namespace)
 	if err != nil {
-		g.Refused(operation, fault.From(err).Code)
+		e := fault.From(err)
+		g.Refused(ctx, Refusal{operation, namespace, grant.Caller.Name, grant.Caller.Pod, e.Code, e.Detail})
+		return Grant{}, err
 	}
-	return grant, err
+	return grant, nil
 }
 
+// judge does; with an error the grant says who called, as far as that is known.
 func (g *Guard) judge(ctx context.Context, operation string, header http.Header, namespace string) (Grant, error) {
 	rule, known := access.Of(operation)
 	if !known {
 		return Grant{}, fault.New(fault.Forbidden, "nobody may call this operation")
 	}
-	if g.OpenMetrics && operation == "getMetrics" || rule.Passed {
-		rule.Open = true
-	}
-	if rule.Open {
+	if rule.Open || g.OpenMetrics && operation == "getMetrics" {
 		return Grant{everywhere: true}, nil
 	}
 	if len(namespace) > maxNamespace {
@@ -111,6 +125,9 @@ func (g *Guard) judge(ctx context.Context, operation string, header http.Header,
 	token, given, err := Token(header)
 	if err != nil {
 		return Grant{}, err
+	}
+	if rule.Passed {
+		return g.passed(ctx, operation, token)
 	}
 	var caller access.Caller
 	if given {
@@ -122,7 +139,7 @@ func (g *Guard) judge(ctx context.Context, operation string, header http.Header,
 			return Grant{}, err
 		}
 		if err := g.buckets.take(operation, &caller); err != nil {
-			return Grant{}, err
+			return Grant{Caller: caller}, err
 		}
 	}
 	d := access.Decide(rule, &caller, namespace, g.Optional)
@@ -135,7 +152,24 @@ func (g *Guard) judge(ctx context.Context, operation string, header http.Header,
 		return g.ask(ctx, caller, token, &d)
 	case access.Refused:
 	}
-	return Grant{}, fault.New(fault.Forbidden, "%s", d.Reason)
+	return Grant{Caller: caller}, fault.New(fault.Forbidden, "%s", d.Reason)
+}
+
+// passed lets a call on that the API server is to judge. Whose token it has is asked for the pace of that one and for
+// the audit; where nobody says, the token itself or the address has one, and the API server goes on to judge.
+func (g *Guard) passed(ctx context.Context, operation, token string) (Grant, error) {
+	var caller access.Caller
+	if token != "" {
+		var err error
+		caller, err = g.person(ctx, token)
+		if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.TooMany) {
+			return Grant{}, err
+		}
+	}
+	if err := g.buckets.pass(operation, &caller, token, fairshare.Of(ctx)); err != nil {
+		return Grant{Caller: caller}, err
+	}
+	return Grant{Caller: caller, everywhere: true}, nil
 }
 
 // identify says whose a token is.
@@ -155,7 +189,7 @@ func (g *Guard) identify(ctx context.Context, rule access.Rule, token string) (a
 	account := access.Account{Namespace: who.Namespace, Name: who.Account}
 	is := g.roles[account]
 	return access.Caller{
-		Kind: access.Service, Name: who.Name, Account: account, Pod: who.Pod, Balancer: is.balancer, Collector: is.collector,
+		Kind: access.Service, Name: who.Name, Account: account, Pod: who.Pod, Balancer: is.balancer, Collector: is.collector, Controller: is.controller,
 	}, nil
 }
 
@@ -172,13 +206,13 @@ func (g *Guard) ask(ctx context.Context, caller access.Caller, token string, d *
 	allowed, err := g.People.May(ctx, token, d.Right, cmp.Or(d.Namespace, g.Watched))
 	switch {
 	case err != nil:
-		return Grant{}, err
+		return Grant{Caller: caller}, err
 	case allowed:
 		return Grant{Caller: caller, everywhere: d.Namespace == "", namespace: d.Namespace}, nil
 	case d.Narrows:
 		return Grant{Caller: caller, people: g.People, token: token, right: d.Right}, nil
 	}
-	return Grant{}, fault.New(fault.Forbidden, "%s", access.Lacks(&caller, d.Right, d.Namespace))
+	return Grant{Caller: caller}, fault.New(fault.Forbidden, "%s", access.Lacks(&caller, d.Right, d.Namespace))
 }
 
 // Token is that of a call; false: it has none. Nemesis-Authorization wins: something between may have put its own into

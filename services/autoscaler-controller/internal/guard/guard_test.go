@@ -117,7 +117,7 @@ func TestJudge_FindsOutWhoCallsAndWhatItMay(t *testing.T) {
 	} {
 		var refused []string
 		g := (&world{rights: map[string]bool{c.rights: true}}).guard(func(o *Options) {
-			o.Refused = func(operation string, code fault.Code) { refused = append(refused, operation+" "+string(code)) }
+			o.Refused = func(_ context.Context, r Refusal) { refused = append(refused, r.Operation+" "+string(r.Code)) }
 		})
 		header := http.Header{}
 		if c.token != "" {

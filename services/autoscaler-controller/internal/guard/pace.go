@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"crypto/sha256"
 	"sync"
 	"time"
 
@@ -66,7 +67,7 @@ func (p *Paces) of(operation string, c *access.Caller) Pace {
 		return p.People
 	case c.Balancer:
 		return p.Balancers
-	case c.Collector:
+	case c.Collector, c.Controller:
 		return p.Collectors
 	}
 	return p.Pods
@@ -74,11 +75,32 @@ func (p *Paces) of(operation string, c *access.Caller) Pace {
 
 // take takes one call of a caller's, or refuses it. Who has no token is nobody, and has no bucket.
 func (b *buckets) take(operation string, c *access.Caller) error {
-	pace := b.paces.of(operation, c)
-	if c.Kind == access.Unnamed || pace.PerSecond <= 0 {
+	if c.Kind == access.Unnamed {
 		return nil
 	}
-	now, key := b.now(), paced{c.Name, c.Pod, operation == reviewAccess}
+	return b.one(b.paces.of(operation, c), paced{c.Name, c.Pod, operation == reviewAccess}, c.Name)
+}
+
+// pass takes one call of those that are passed on to the API server: of who calls, else of the token, else of the
+// address that it comes from. Where none of them is known there is no bucket.
+func (b *buckets) pass(operation string, c *access.Caller, token, from string) error {
+	switch {
+	case c.Kind != access.Unnamed:
+		return b.take(operation, c)
+	case token != "":
+		sum := sha256.Sum256([]byte(token))
+		return b.one(b.paces.People, paced{name: "token " + string(sum[:])}, "the bearer of the token")
+	case from != "":
+		return b.one(b.paces.People, paced{name: "from " + from}, "the address "+from)
+	}
+	return nil
+}
+
+func (b *buckets) one(pace Pace, key paced, who string) error {
+	if pace.PerSecond <= 0 {
+		return nil
+	}
+	now := b.now()
 	b.mu.Lock()
 	bucket, found := b.known.Get(key)
 	if !found {
@@ -89,7 +111,7 @@ func (b *buckets) take(operation string, c *access.Caller) error {
 	if bucket.AllowN(now, 1) {
 		return nil
 	}
-	return fault.New(fault.TooMany, "%s makes more than %g calls a second", c.Name, pace.PerSecond).After(wait(pace))
+	return fault.New(fault.TooMany, "%s makes more than %g calls a second", who, pace.PerSecond).After(wait(pace))
 }
 
 // wait is how long it takes until the next call is there, in whole seconds, as it is told.

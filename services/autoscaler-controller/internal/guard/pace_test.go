@@ -1,12 +1,14 @@
 package guard
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 )
@@ -16,7 +18,7 @@ func TestPace_EachCallerHasItsOwn(t *testing.T) {
 	var refused []string
 	g := (&world{rights: map[string]bool{"list": true}}).guard(func(o *Options) {
 		o.Paces, o.Now = Paces{People: Pace{2, 3}, Pods: Pace{1, 1}}, func() time.Time { return now }
-		o.Refused = func(operation string, code fault.Code) { refused = append(refused, operation+" "+string(code)) }
+		o.Refused = func(_ context.Context, r Refusal) { refused = append(refused, r.Operation+" "+string(r.Code)) }
 	})
 	calls := func(token string) (n int) {
 		t.Helper()
@@ -87,6 +89,56 @@ func TestPace_WhoHasNoTokenAndWhatIsOpenHaveNone(t *testing.T) {
 				t.Fatalf("%s: %v", operation, err)
 			}
 		}
+	}
+}
+
+// What is passed on to the API server has the pace of who calls too, whatever token that one has made for it.
+func TestPace_CallsThatArePassedOnHaveThatOfTheCaller(t *testing.T) {
+	now := time.Unix(1000, 0)
+	w := &world{}
+	var refused []Refusal
+	g := w.guard(func(o *Options) {
+		o.Paces, o.Now = Services(Pace{1, 3}), func() time.Time { return now }
+		o.Refused = func(_ context.Context, r Refusal) { refused = append(refused, r) }
+	})
+	calls := func(ctx context.Context, header http.Header) (n int) {
+		t.Helper()
+		for _, operation := range []string{"getCustomAutoscaler", "listCustomAutoscalers", "patchCustomAutoscaler", "deleteCustomAutoscaler", "createCustomAutoscaler"} {
+			if grant, err := g.Judge(ctx, operation, header, "shop"); err == nil {
+				n++
+			} else if !fault.Is(err, fault.TooMany) || grant.Caller.Name != "" {
+				t.Fatalf("%+v %v", grant, err)
+			}
+		}
+		return n
+	}
+	if n := calls(t.Context(), bearer(jane)); n != 3 {
+		t.Errorf("jane makes %d calls", n)
+	}
+	want := Refusal{"createCustomAutoscaler", "shop", "jane", "", fault.TooMany, "jane makes more than 1 calls a second"}
+	if len(refused) != 2 || refused[1] != want {
+		t.Errorf("refused %+v", refused)
+	}
+	if _, err := g.Judge(t.Context(), "listPods", bearer(jane), "shop"); !fault.Is(err, fault.TooMany) {
+		t.Errorf("of the one pace of all her calls: %v", err)
+	}
+	if n := calls(t.Context(), bearer(opaque)); n != 3 {
+		t.Errorf("omar makes %d calls", n)
+	}
+	here, there := fairshare.From(t.Context(), "10.0.0.1:1"), fairshare.From(t.Context(), "10.0.0.2:1")
+	if n, m := calls(here, http.Header{}), calls(there, http.Header{}); n != 3 || m != 3 {
+		t.Errorf("without a token %d and %d calls of two addresses", n, m)
+	}
+	if n := calls(t.Context(), http.Header{}); n != 5 {
+		t.Errorf("of whom nothing is known: %d", n)
+	}
+	w.down = true // nobody says whose the tokens are: each has its pace, and the API server will judge
+	if n, m := calls(t.Context(), bearer("a")), calls(t.Context(), bearer("b")); n != 3 || m != 3 {
+		t.Errorf("of two tokens %d and %d calls", n, m)
+	}
+	w.down = false
+	if _, err := g.Judge(t.Context(), "getCustomAutoscaler", bearer("none"), "shop"); !fault.Is(err, fault.Unauthenticated) {
+		t.Errorf("a token that is none: %v", err)
 	}
 }
 

@@ -52,12 +52,6 @@ func (g *Guard) Review(ctx context.Context, token string, right access.Right, na
 	return out, nil
 }
 
-// Who is whose a token is.
-func (g *Guard) Who(ctx context.Context, token string) (string, error) {
-	caller, err := g.bearer(ctx, token)
-	return caller.Name, err
-}
-
 func (g *Guard) bearer(ctx context.Context, token string) (access.Caller, error) {
 	if !identity.ForUs(token) {
 		return g.person(ctx, token)

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
@@ -23,6 +24,7 @@ const (
 	maxStart     = 16 << 10
 	maxPut       = maxSettings
 	maxReview    = 128 << 10 // a token of 16 KiB, and 1000 namespaces
+	maxChanges   = 640 << 10 // 50 changes, with before and after
 	maxObject    = 3 << 20   // as the Kubernetes API server
 	maxOtherwise = 64 << 10
 )
@@ -138,6 +140,8 @@ func (b *bodies) of(r *http.Request) allowance {
 		return allowance{maxObject, &b.others, bodyPatience, false}
 	case path == "/v1/loadbalancer/settings":
 		return allowance{maxPut, &b.others, bodyPatience, true}
+	case path == "/v1/changes":
+		return allowance{maxChanges, &b.others, bodyPatience, true}
 	case path == "/v1/access":
 		return allowance{maxReview, &b.others, bodyPatience, true}
 	case strings.HasPrefix(path, "/v1/namespaces/"):
@@ -180,11 +184,11 @@ func (b *bodies) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.next.ServeHTTP(w, r)
 }
 
-// stranger tells whether nobody has judged who sends a request.
+// stranger tells whether it is not known who sends a request.
 func stranger(r *http.Request) bool {
-	_, operation := guard.From(r.Context())
+	grant, operation := guard.From(r.Context())
 	rule, known := access.Of(operation)
-	return !known || rule.Passed
+	return !known || rule.Passed && grant.Caller.Kind == access.Unnamed
 }
 
 // refuseUnread answers a body that was not read to its end.
@@ -195,7 +199,7 @@ func refuseUnread(w http.ResponseWriter, r *http.Request, meter Meter, err error
 		return
 	}
 	meter.BodyRefused(BodyUnread)
-	fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+	fault.Write(w, r, contract.Refusal(err, http.StatusBadRequest))
 }
 
 // readBody reads it all, for no longer than a body may take.

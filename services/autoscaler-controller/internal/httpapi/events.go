@@ -9,15 +9,15 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/changes"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
 )
 
-// Changes remembers what changed, for the stream of events.
-type Changes interface {
-	Since(p changes.Position, ordinary bool, most int) (changes.News, <-chan struct{})
-	Now() changes.Position
+// News remembers what changed, for the stream of events.
+type News interface {
+	Since(p news.Position, ordinary bool, most int) (news.Update, <-chan struct{})
+	Now() news.Position
 }
 
 const (
@@ -72,7 +72,7 @@ func (s *server) WatchEvents(w http.ResponseWriter, r *http.Request, params auto
 	}
 }
 
-// streamEvents sends what changes, as it changes. An error is for an answer that has not begun.
+// streamEvents sends what changes, as it news. An error is for an answer that has not begun.
 func (a *api) streamEvents(w http.ResponseWriter, r *http.Request, params autoscaler.WatchEventsParams) error {
 	if missing := a.Missing(); missing != "" {
 		return fault.New(fault.Unavailable, "the picture is not whole yet: %s", missing).After(time.Second)
@@ -104,13 +104,13 @@ func (a *api) streamEvents(w http.ResponseWriter, r *http.Request, params autosc
 		return (only == "" || namespace == only) && (sees == nil || sees[namespace])
 	}}
 	defer f.events.end()
-	f.at = a.Changes.Now()
-	last := r.Header.Get("Last-Event-ID")
+	if last := r.Header.Get("Last-Event-ID"); last == "" {
+		f.at = a.News.Now()
+	} else { // what is no position is one that is not known here
+		f.at, _ = news.Parse(last)
+	}
 	if f.events.begin(f.at) != nil {
 		return nil
-	}
-	if last != "" { // what is no position is one that is not known here
-		f.at, _ = changes.Parse(last)
 	}
 	f.follow(time.After(wait), moved)
 	return nil
@@ -122,7 +122,7 @@ type follower struct {
 	ctx    context.Context //nolint:containedctx // of the request
 	events *events
 	shows  func(namespace string) bool
-	at     changes.Position
+	at     news.Position
 }
 
 // follow sends what changes until one of the ends comes.
@@ -132,13 +132,13 @@ func (f *follower) follow(over <-chan time.Time, moved <-chan struct{}) {
 	quiet := time.NewTicker(heartbeatTime)
 	defer quiet.Stop()
 	for ordinary := true; ; {
-		news, changed := f.api.Changes.Since(f.at, ordinary, eventsAtOnce)
-		sent, err := f.send(&news)
+		update, changed := f.api.News.Since(f.at, ordinary, eventsAtOnce)
+		sent, err := f.send(&update)
 		if err != nil {
 			return // whoever asked has gone, or reads too slowly
 		}
-		f.at = news.Next
-		if news.More && !ordinary {
+		f.at = update.Next
+		if update.More && !ordinary {
 			continue // of what is urgent, at once
 		}
 		if sent {
@@ -167,13 +167,13 @@ func (f *follower) follow(over <-chan time.Time, moved <-chan struct{}) {
 }
 
 // send sends news, as far as they are for this follower, all at once.
-func (f *follower) send(news *changes.News) (sent bool, err error) {
-	if news.Reset {
+func (f *follower) send(update *news.Update) (sent bool, err error) {
+	if update.Reset {
 		f.events.add("reset", []byte("{}"))
 	}
-	for i, item := range news.Items {
+	for i, item := range update.Items {
 		if i > 0 && i%eventsAtOnce == 0 {
-			if err := f.events.send(news.Next); err != nil {
+			if err := f.events.send(update.Next); err != nil {
 				return true, err
 			}
 		}
@@ -181,17 +181,17 @@ func (f *follower) send(news *changes.News) (sent bool, err error) {
 			continue
 		}
 		switch item.Kind {
-		case changes.Decided:
+		case news.Decided:
 			f.events.encode("decision", contract.Decision(*item.Record))
-		case changes.Removed:
+		case news.Removed:
 			f.events.encode("removed", autoscaler.ApplicationKey{Namespace: item.Key.Namespace, Deployment: item.Key.Deployment})
-		case changes.Changed:
+		case news.Changed:
 			if one := f.api.told.of(f.api, item); !one.known(f.at) {
 				f.events.add("application", one.data)
 			}
 		}
 	}
-	return f.events.some(), f.events.send(news.Next)
+	return f.events.some(), f.events.send(update.Next)
 }
 
 // told are the applications as they were last told to anybody: what is told to many is made once.
@@ -203,12 +203,12 @@ type told struct {
 // toldOne is one: its data, as of a change, and since which change it is the same.
 type toldOne struct {
 	n     uint64
-	since changes.Item
+	since news.Item
 	data  []byte // nil: there is no such application
 }
 
 // known tells whether who has read up to a position has it.
-func (o *toldOne) known(at changes.Position) bool {
+func (o *toldOne) known(at news.Position) bool {
 	if o.since.Urgent {
 		return o.since.N <= at.Urgent
 	}
@@ -216,7 +216,7 @@ func (o *toldOne) known(at changes.Position) bool {
 }
 
 // of is what is to be told of a change.
-func (t *told) of(a *api, item changes.Item) toldOne {
+func (t *told) of(a *api, item news.Item) toldOne {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	one := t.by[item.Key]

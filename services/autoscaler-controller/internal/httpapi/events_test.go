@@ -13,8 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/changes"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
@@ -329,7 +329,7 @@ func TestEvents_OfShardsAreOneStreamThatIsTakenUpInEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		list := desks(t)
 		for i, d := range list {
-			d.board = changes.New(fmt.Sprintf("e%d", i))
+			d.board = news.New(fmt.Sprintf("e%d", i))
 		}
 		h := front(t, list, newParts())
 		s := followEvents(t, h, "?wait=5s")

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/changes"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
 )
 
 // events writes server-sent events: several at a time, of which the last one carries the position behind all, so
@@ -29,13 +29,13 @@ func newEvents(w http.ResponseWriter) *events {
 }
 
 // begin sends the head, how soon to come back, and the position from which the stream goes on.
-func (e *events) begin(at changes.Position) error {
+func (e *events) begin(at news.Position) error {
 	e.buffer.WriteString("retry: 1000\n")
 	return e.comment(at)
 }
 
 // comment is sent when nothing else was for long.
-func (e *events) comment(at changes.Position) error {
+func (e *events) comment(at news.Position) error {
 	e.buffer.WriteString(": here\nid: " + at.String() + "\n\n")
 	return e.flush()
 }
@@ -66,7 +66,7 @@ func encoded(data any) []byte {
 func (e *events) some() bool { return e.buffer.Len() > 0 }
 
 // send sends what was added, with the position behind it.
-func (e *events) send(behind changes.Position) error {
+func (e *events) send(behind news.Position) error {
 	if !e.some() {
 		return nil
 	}

@@ -18,8 +18,6 @@ import (
 // Guard judges who calls.
 type Guard interface {
 	Judge(ctx context.Context, operation string, header http.Header, namespace string) (guard.Grant, error)
-	// Who is whose a person's token is.
-	Who(ctx context.Context, token string) (string, error)
 	Review(ctx context.Context, token string, right access.Right, namespaces []string) (guard.Review, error)
 	Published(ctx context.Context) (issuer string, keys []rawMessage, err error)
 }

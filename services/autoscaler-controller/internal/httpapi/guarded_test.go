@@ -46,6 +46,9 @@ func (p *people) Verify(_ context.Context, token string) (identity.Identity, err
 }
 
 func (p *people) Who(_ context.Context, token string) (string, error) {
+	if token == "silent" {
+		return "", fault.New(fault.Unavailable, "the Kubernetes API server does not answer")
+	}
 	if token == "nonsense" {
 		return "", fault.New(fault.Unauthenticated, "the Kubernetes API server does not take the token")
 	}
@@ -65,7 +68,7 @@ func (p *people) guard(optional bool) Guard {
 	return guard.New(guard.Options{
 		Services: p, People: p, Keys: p, Optional: optional,
 		Balancers:  []access.Account{{Namespace: "nemesis-system", Name: "load-balancer"}},
-		Collectors: []access.Account{{Namespace: "nemesis-system", Name: "metrics-collector"}},
+		Collectors: []access.Account{{Namespace: "nemesis-system", Name: "metrics-collector"}}, Controllers: []access.Account{{Namespace: "nemesis-system", Name: "autoscaler-controller"}},
 	})
 }
 
@@ -87,6 +90,9 @@ func guarding(p *people) *parts {
 var calls = map[string]struct{ method, target, body string }{
 	"watchRoutes":           {"GET", "/v1/routes?wait=0s", ""},
 	"startApplication":      {"POST", start, `{"balancer":"lb","waiting":1}`},
+	"wakeApplication":       {"POST", wake, ""},
+	"sleepApplication":      {"POST", sleep, ""},
+	"previewDecision":       {"POST", preview, previewed},
 	"reportTraffic":         {"POST", "/v1/traffic", `{"balancer":"lb","startedAt":"2026-01-02T03:04:05Z","sequence":1,"leaving":false,"applications":[]}`},
 	"submitPodMetrics":      {"POST", "/metrics", `{"podName":"a","namespace":"default","metrics":{"cpuUsage":1}}`},
 	"submitPodMetricsBatch": {"POST", "/v1/pod-metrics", `{"items":[{"podName":"a","namespace":"default","metrics":{"cpuUsage":1}}]}`},
@@ -102,10 +108,12 @@ var calls = map[string]struct{ method, target, body string }{
 	"getApplicationHistory": {"GET", "/v1/applications/default/fib/history?resolution=minutes", ""},
 	"watchEvents":           {"GET", "/v1/events?wait=0s&namespace=default", ""},
 	"listDecisions":         {"GET", "/v1/decisions?namespace=default", ""},
+	"listChanges":           {"GET", "/v1/changes?namespace=default", ""},
+	"reportChanges":         {"POST", "/v1/changes", `{"items":[]}`},
 }
 
 func TestGuarded_EachOperationByEachIdentity(t *testing.T) {
-	viewer, operator := mayAll("list/ default", "get/ default", "list/decisions default"), mayAll("get/routes ", "get/settings ", "update/settings ")
+	viewer, operator := mayAll("list/ default", "get/ default", "list/decisions default", "list/changes default", "get/decisions default"), mayAll("get/routes ", "get/settings ", "update/settings ")
 	for _, c := range []struct {
 		name, token string
 		of          *people
@@ -114,14 +122,17 @@ func TestGuarded_EachOperationByEachIdentity(t *testing.T) {
 	}{
 		{"nobody", "", viewer, nil, 401},
 		{"a token that is none", "nonsense", viewer, nil, 401},
-		{"a load balancer", lbToken, viewer, []string{"watchRoutes", "startApplication", "reportTraffic", "getBalancerSettings", "listDecisions", "reviewAccess", "issueCertificate", "getIdentityKeys"}, 0},
-		{"another load balancer", serviceToken("nemesis-system", "load-balancer", "other"), viewer, []string{"watchRoutes", "getBalancerSettings", "listDecisions", "reviewAccess", "issueCertificate", "getIdentityKeys"}, 0},
+		{"a load balancer", lbToken, viewer, []string{"watchRoutes", "startApplication", "reportTraffic", "getBalancerSettings", "listDecisions", "listChanges", "reviewAccess", "issueCertificate", "getIdentityKeys"}, 0},
+		{"another load balancer", serviceToken("nemesis-system", "load-balancer", "other"), viewer, []string{"watchRoutes", "getBalancerSettings", "listDecisions", "listChanges", "reviewAccess", "issueCertificate", "getIdentityKeys"}, 0},
 		{"a load balancer's name in another namespace", serviceToken("default", "load-balancer", "lb"), viewer, []string{"getIdentityKeys"}, 0},
 		{"a collector", collectorToken, viewer, []string{"submitPodMetrics", "submitPodMetricsBatch", "reviewAccess", "issueCertificate", "getIdentityKeys"}, 0},
+		{"another replica of the controller", serviceToken("nemesis-system", "autoscaler-controller", "r"), viewer, []string{"reportChanges", "getIdentityKeys"}, 0},
 		{"the pod", podToken, viewer, []string{"submitPodMetrics", "getIdentityKeys"}, 0},
 		{"another pod", serviceToken("default", "default", "b"), viewer, []string{"getIdentityKeys"}, 0},
 		{"a pod of this name in another namespace", serviceToken("other", "default", "a"), viewer, []string{"getIdentityKeys"}, 0},
-		{"a viewer", "jane", viewer, []string{"listPods", "listMetrics", "listApplications", "getApplication", "getApplicationHistory", "watchEvents", "listDecisions"}, 0},
+		{"a viewer", "jane", viewer, []string{"listPods", "listMetrics", "listApplications", "getApplication", "getApplicationHistory", "watchEvents", "listDecisions", "listChanges", "previewDecision"}, 0},
+		{"who may send requests", "jane", mayAll("create/request default"), []string{"wakeApplication"}, 0},
+		{"who may change the object", "jane", mayAll("update/ default"), []string{"sleepApplication"}, 0},
 		{"a viewer of another namespace", "jane", mayAll("list/ other", "get/ other", "list/decisions other"), nil, 403},
 		{"an operator", "olga", operator, []string{"watchRoutes", "getBalancerSettings", "putBalancerSettings"}, 0},
 	} {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 )
@@ -19,6 +20,8 @@ func (a *api) ReviewAccess(ctx context.Context, in autoscaler.ReviewAccessReques
 	if a.Guard == nil {
 		return nil, errNoGuard
 	}
+	by := a.granted(ctx).Caller
+	ctx = fairshare.For(ctx, by.Name+"/"+by.Pod) // whose the tokens are that come to it, it looks to itself
 	review, err := a.Guard.Review(ctx, in.Body.Token, rightTo(string(in.Body.Verb), string(in.Body.Resource)), value(in.Body.Namespaces, nil))
 	if err != nil {
 		return nil, err

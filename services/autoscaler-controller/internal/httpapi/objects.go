@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
-	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/guard"
 )
 
@@ -40,21 +40,19 @@ func (a *api) pass(w http.ResponseWriter, r *http.Request) {
 		query.Set("fieldValidation", "Strict") // an unknown field is a mistake, not a wish
 		out.URL.RawQuery = query.Encode()
 	}
+	was := a.before(r, out)
 	answer, err := a.Objects.Do(out)
-	status := fault.From(err).Code.Status()
-	if err == nil {
-		status = answer.StatusCode
-	}
-	defer func() { a.changedObject(r, status) }()
 	if err != nil {
-		if tooLarge := httpserver.Refusal(err, 0); tooLarge.Code == fault.TooLarge {
+		if tooLarge := contract.Refusal(err, 0); tooLarge.Code == fault.TooLarge {
 			err = tooLarge
 		}
+		a.changedObject(r, was, nil, 0, err)
 		a.refuse(w, r, err)
 		return
 	}
 	defer func() { _ = answer.Body.Close() }()
 	body, err := read(answer)
+	a.changedObject(r, was, body, answer.StatusCode, err)
 	if err != nil {
 		a.refuse(w, r, err)
 		return

@@ -14,9 +14,9 @@ import (
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
-	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 )
 
 // How a follower speaks to the leader.
@@ -73,7 +73,7 @@ func (l *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+		fault.Write(w, r, contract.Refusal(err, http.StatusBadRequest))
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))

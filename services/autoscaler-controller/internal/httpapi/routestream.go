@@ -46,7 +46,7 @@ func (a *api) streamRoutes(w http.ResponseWriter, r *http.Request, params autosc
 	if asked.wait >= 0 {
 		over = time.After(asked.wait)
 	}
-	l := newLines(w)
+	l := newLines(w, &a.words)
 	l.headers = by.SeesProbeHeaders()
 	defer l.end()
 	for due := true; ; {
@@ -96,12 +96,13 @@ type lines struct {
 	last      time.Time   // when the last line went
 	heartbeat *time.Timer // when the next one is due
 	headers   bool        // of probes are shown
+	words     *words
 }
 
-func newLines(w http.ResponseWriter) *lines {
+func newLines(w http.ResponseWriter, shared *words) *lines {
 	w.Header().Set("Content-Type", linesType)
 	w.Header().Set("Cache-Control", "no-store")
-	return &lines{w: w, control: http.NewResponseController(w), heartbeat: time.NewTimer(heartbeatTime)}
+	return &lines{w: w, control: http.NewResponseController(w), heartbeat: time.NewTimer(heartbeatTime), words: shared}
 }
 
 // end leaves the connection to the next request.
@@ -118,14 +119,7 @@ func (l *lines) send(u *fleet.Update) error {
 	now := time.Now()
 	for rest := *u; ; {
 		part, more := cut(&rest)
-		line := routesUpdate(part, now)
-		if !l.headers {
-			withoutHeaders(&line)
-		}
-		if more {
-			line.Continued = &more
-		}
-		if err := l.write(&line); err != nil {
+		if err := l.write(part, more, now); err != nil {
 			return err
 		}
 		if !more {
@@ -150,11 +144,35 @@ func cut(u *fleet.Update) (part fleet.Update, more bool) {
 	return part, false
 }
 
-func (l *lines) write(line *autoscaler.RoutesUpdate) error {
-	l.buffer.Reset()
-	if err := json.NewEncoder(&l.buffer).Encode(line); err != nil {
+// noRoutes is where the routes go in a line without any: before all else.
+const noRoutes = `{"applications":[`
+
+// write writes a line. The routes are put into it as they are, in words that others may have found.
+func (l *lines) write(part fleet.Update, more bool, now time.Time) error {
+	routes := part.Routes
+	part.Routes = nil
+	line := routesUpdate(part, now)
+	if more {
+		line.Continued = &more
+	}
+	rest, err := json.Marshal(&line)
+	if err != nil {
 		return err
 	}
+	l.buffer.Reset()
+	l.buffer.WriteString(noRoutes)
+	for i, r := range routes {
+		text, err := l.words.of(r, l.headers, now)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			l.buffer.WriteByte(',')
+		}
+		l.buffer.Write(text)
+	}
+	l.buffer.Write(rest[len(noRoutes):])
+	l.buffer.WriteByte('\n')
 	_ = l.control.SetWriteDeadline(time.Now().Add(writeTimeout)) // a writer that has none needs none
 	if _, err := l.w.Write(l.buffer.Bytes()); err != nil {
 		return err

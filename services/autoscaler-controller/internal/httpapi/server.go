@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,11 +21,12 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/changes"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
@@ -39,6 +41,8 @@ type Fleet interface {
 // Control decides, and remembers what it decided.
 type Control interface {
 	Start(ctx context.Context, k fleet.Key, call scaling.Call) (fleet.Started, error)
+	Sleep(ctx context.Context, k fleet.Key, by string) (fleet.Started, error)
+	Preview(ctx context.Context, k fleet.Key, spec scaling.Spec) (fleet.Record, error)
 	Decisions(f fleet.Filter, limit int) []fleet.Record
 	Insight(k fleet.Key) (*fleet.Record, []fleet.Condition)
 }
@@ -100,7 +104,7 @@ type Options struct {
 	Control    Control
 	Traffic    Traffic
 	Metrics    Metrics
-	Changes    Changes // nil: nothing is told of
+	News       News    // nil: nothing is told of
 	History    History // nil: none is kept
 	Objects    Objects
 	Settings   Settings
@@ -121,6 +125,8 @@ type Options struct {
 	Guard Guard
 	// Audit takes note of changes; nil: nobody does.
 	Audit Audit
+	// Changes are those that Audit took note of, here and on other replicas; nil: none.
+	Changes Changes
 	// Pushes have a shorter way; nil: the way of all requests.
 	Pushes Pushes
 	// Connections are the server's; nil: they are not bounded.
@@ -150,7 +156,7 @@ func newCheck() (check, error) {
 	if err != nil {
 		return nil, err
 	}
-	return httpserver.Validate(spec), nil
+	return contract.Validate(spec), nil
 }
 
 // relaying is the API of one controller, or of one shard of it, with its relay.
@@ -159,8 +165,8 @@ func relaying(o Options, valid check) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Changes == nil {
-		o.Changes = changes.New("none")
+	if o.News == nil {
+		o.News = news.New("none")
 	}
 	if o.History == nil {
 		o.History = noHistory{}
@@ -217,6 +223,7 @@ type api struct {
 	watches watches
 	streams streams
 	told    told
+	words   words
 }
 
 // checked is the spec that requests are checked against. The bodies of custom resources are left
@@ -252,7 +259,7 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (a *api) badRequest(w http.ResponseWriter, r *http.Request, err error) {
-	fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+	fault.Write(w, r, contract.Refusal(err, http.StatusBadRequest))
 }
 
 // spanName is the kind of request, so that spans can be grouped.
@@ -261,8 +268,8 @@ func spanName(_ string, r *http.Request) string {
 	switch {
 	case len(parts) > 0 && parts[0] == "apis":
 		return r.Method + " customautoscalers"
-	case len(parts) == 6 && parts[5] == "start":
-		return r.Method + " start"
+	case len(parts) == 6 && slices.Contains([]string{"start", "wake", "sleep", "preview"}, parts[5]):
+		return r.Method + " " + parts[5]
 	case len(parts) >= 2 && parts[0] == "v1":
 		return r.Method + " " + parts[1]
 	default:

@@ -24,8 +24,8 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
-	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/changes"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
 )
 
@@ -36,36 +36,40 @@ var (
 
 // parts are fakes for all but the fleet.
 type parts struct {
-	fleet    *fleet.Fleet
-	board    *changes.Board
-	history  History // nil: none
-	calls    []scaling.Call
-	started  fleet.Started
-	err      error
-	records  []fleet.Record
-	asked    *http.Request
-	sent     string
-	status   int
-	answer   string
-	leader   string
-	missing  string
-	changed  chan struct{}
-	ending   chan struct{}
-	polls    chan int
-	failed   int
-	failedOf []string // shards
-	counting sync.Mutex
-	refused  []BodyFault // behind counting, while calls are under way
-	watch    func(*http.Request) (*http.Response, error)
-	open     atomic.Int64 // watches
-	ended    chan string
-	pushes   Pushes
-	guard    Guard
-	audit    Audit
-	kept     *fleet.BalancerSettings
-	version  uint64 // of what is kept, if there are any
-	keeping  error
-	dial     func(context.Context, string, string) (net.Conn, error)
+	fleet     *fleet.Fleet
+	board     *news.Board
+	history   History // nil: none
+	calls     []scaling.Call
+	started   fleet.Started
+	err       error
+	records   []fleet.Record
+	asked     *http.Request
+	sent      string
+	status    int
+	answer    string
+	leader    string
+	missing   string
+	changed   chan struct{}
+	ending    chan struct{}
+	polls     chan int
+	failed    int
+	failedOf  []string // shards
+	counting  sync.Mutex
+	refused   []BodyFault // behind counting, while calls are under way
+	watch     func(*http.Request) (*http.Response, error)
+	open      atomic.Int64 // watches
+	ended     chan string
+	pushes    Pushes
+	guard     Guard
+	audit     Audit
+	objects   Objects // nil: these
+	book      Changes
+	kept      *fleet.BalancerSettings
+	version   uint64 // of what is kept, if there are any
+	keeping   error
+	dial      func(context.Context, string, string) (net.Conn, error)
+	rested    []fleet.Key
+	previewed []scaling.Spec
 
 	authorities httpclient.Authorities // nil: in clear text
 	connections *httpserver.Connections
@@ -74,6 +78,14 @@ type parts struct {
 func (p *parts) Start(_ context.Context, _ fleet.Key, c scaling.Call) (fleet.Started, error) {
 	p.calls = append(p.calls, c)
 	return p.started, p.err
+}
+func (p *parts) Sleep(_ context.Context, k fleet.Key, by string) (fleet.Started, error) {
+	p.calls, p.rested = append(p.calls, scaling.Call{By: by}), append(p.rested, k)
+	return p.started, p.err
+}
+func (p *parts) Preview(_ context.Context, k fleet.Key, spec scaling.Spec) (fleet.Record, error) {
+	p.previewed = append(p.previewed, spec)
+	return fleet.Record{Key: k, Time: long, Decision: scaling.Decision{From: 1, To: 2, Trigger: scaling.Bounds, Summary: "1 → 2: minReplicas is 2"}}, p.err
 }
 func (p *parts) Decisions(k fleet.Filter, limit int) []fleet.Record {
 	list := slices.DeleteFunc(slices.Clone(p.records), func(r fleet.Record) bool { return !k.Matches(r) })
@@ -139,7 +151,7 @@ func (p *parts) SubmitBatch([]byte) (autoscaler.PodMetricsBatchReceipt, error) {
 
 func newParts() *parts {
 	p := &parts{
-		fleet: fleet.New("e"), board: changes.New("e"), changed: make(chan struct{}), ending: make(chan struct{}), polls: make(chan int, 100), ended: make(chan string, 2*maxWatches), status: 200, answer: "{}",
+		fleet: fleet.New("e"), board: news.New("e"), changed: make(chan struct{}), ending: make(chan struct{}), polls: make(chan int, 100), ended: make(chan string, 2*maxWatches), status: 200, answer: "{}",
 		records: []fleet.Record{{
 			ID: "e-1", Key: key, Time: long, Applied: true,
 			Decision: scaling.Decision{To: 1, Trigger: scaling.StartCall, Summary: "0 → 1: 1 request waits", Reasons: []scaling.Reason{
@@ -166,8 +178,11 @@ func (p *parts) observe(replicas int32) {
 
 func (p *parts) handler(t *testing.T) http.Handler {
 	t.Helper()
+	if p.objects == nil {
+		p.objects = p
+	}
 	h, err := New(Options{
-		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p, Settings: p, Leadership: p, Meter: p, Changes: p.board, History: p.history, Log: slog.New(slog.DiscardHandler),
+		Fleet: p.fleet, Control: p, Traffic: p, Metrics: p, Objects: p.objects, Changes: p.book, Settings: p, Leadership: p, Meter: p, News: p.board, History: p.history, Log: slog.New(slog.DiscardHandler),
 		Missing: func() string { return p.missing }, Ending: p.ending, Dial: p.dial, Pushes: p.pushes, Guard: p.guard, Audit: p.audit, Certificates: p, Authorities: p.authorities, Connections: p.connections,
 	})
 	if err != nil {

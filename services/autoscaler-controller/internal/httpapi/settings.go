@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"net/http"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -14,8 +13,8 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
-	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -46,10 +45,10 @@ func (a *api) PutBalancerSettings(ctx context.Context, in autoscaler.PutBalancer
 	}
 	kept, err := a.Settings.Keep(ctx, wanted)
 	if err != nil {
-		a.changedSettings(ctx, before, nil, fault.From(err).Code.Status())
+		a.changedSettings(ctx, before, nil, err)
 		return nil, err
 	}
-	a.changedSettings(ctx, before, &kept, http.StatusOK)
+	a.changedSettings(ctx, before, &kept, nil)
 	return autoscaler.PutBalancerSettings200JSONResponse{
 		Body: *balancerSettings(&kept), Headers: autoscaler.PutBalancerSettings200ResponseHeaders{NemesisSettingsVersion: settingsVersion(&kept)},
 	}, nil
@@ -113,7 +112,7 @@ func (c *SettingsCodec) Read(text string) (fleet.BalancerSettings, error) {
 	}
 	fill := openapi3.DefaultsSet(func() {}) // has the validator fill the defaults in
 	if err := c.schema.VisitJSON(document, openapi3.VisitAsRequest(), openapi3.MultiErrors(), fill); err != nil {
-		return fleet.BalancerSettings{}, httpserver.Refusal(&openapi3filter.RequestError{Err: err}, 0)
+		return fleet.BalancerSettings{}, contract.Refusal(&openapi3filter.RequestError{Err: err}, 0)
 	}
 	if raw, err = json.Marshal(document); err != nil {
 		return fleet.BalancerSettings{}, fmt.Errorf("settings: %w", err)

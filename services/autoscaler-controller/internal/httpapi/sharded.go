@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/shard"
@@ -52,14 +53,14 @@ type Shard struct {
 	Traffic    Traffic
 	Metrics    Metrics
 	Leadership Leadership
-	Changes    Changes
+	News       News
 	History    History
 }
 
 // With are the options with what a shard has.
 func (o Options) With(s Shard) Options {
 	o.Fleet, o.Control, o.Traffic, o.Metrics, o.Leadership = s.Fleet, s.Control, s.Traffic, s.Metrics, s.Leadership
-	o.Changes, o.History = s.Changes, s.History
+	o.News, o.History = s.News, s.History
 	return o
 }
 
@@ -198,7 +199,7 @@ func (s *sharded) of(namespace string) http.Handler {
 func (s *sharded) divided(w http.ResponseWriter, r *http.Request, divide func(http.ResponseWriter, *http.Request, []byte)) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+		fault.Write(w, r, contract.Refusal(err, http.StatusBadRequest))
 		return
 	}
 	divide(w, with(r, body), body)

@@ -4,14 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"net/http"
 	"os"
-	"sync/atomic"
+	"sync"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/guard"
 )
 
 // A watch of custom resources is the API server's own, passed on event by event, so that informers and
@@ -20,6 +23,7 @@ import (
 // answer from our own caches, which hold small parts of what people watch.
 const (
 	maxWatches = 256     // of one replica: each holds a stream to the API server, and goroutines
+	maxOfOne   = 32      // of them, of one caller
 	maxEvent   = 4 << 20 // bytes; an object has 3 MiB at the most
 	eventChunk = 16 << 10
 )
@@ -31,7 +35,7 @@ const (
 	WatchSlow     = "slow"      // it read too slowly
 	WatchEnding   = "ending"    // this replica ends
 	WatchRefused  = "refused"   // by the API server
-	WatchTooMany  = "too-many"  // there were too many already
+	WatchTooMany  = "too-many"  // there were too many already, in all or of this caller
 	WatchTooLarge = "too-large" // an event was
 	WatchBroken   = "broken"    // the API server broke off
 )
@@ -41,18 +45,51 @@ var WatchEnds = []string{WatchDone, WatchLeft, WatchSlow, WatchEnding, WatchRefu
 
 var errTooLargeEvent = errors.New("an event is larger than may be")
 
-// watches bounds how many there are.
-type watches struct{ now atomic.Int64 }
-
-func (c *watches) enter() bool {
-	if c.now.Add(1) <= maxWatches {
-		return true
-	}
-	c.leave()
-	return false
+// watches bounds how many there are, and how many of one caller.
+type watches struct {
+	mu  sync.Mutex
+	now int
+	of  map[string]int
 }
 
-func (c *watches) leave() { c.now.Add(-1) }
+// enter takes a place for a caller; the error says of which there are too many.
+func (c *watches) enter(who string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.of[who] >= maxOfOne:
+		return fault.New(fault.TooMany, "%d watches of one caller are served by this replica, and no more: end one, list, or watch again later", maxOfOne).After(10 * time.Second)
+	case c.now >= maxWatches:
+		return fault.New(fault.TooMany, "%d watches are served by this replica, and no more: list, or watch again later", maxWatches).After(10 * time.Second)
+	}
+	if c.of == nil {
+		c.of = map[string]int{}
+	}
+	c.now++
+	c.of[who]++
+	return nil
+}
+
+func (c *watches) leave(who string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now--
+	if c.of[who]--; c.of[who] == 0 {
+		delete(c.of, who)
+	}
+}
+
+// watcher names who watches: the caller, else the token, else the address.
+func (a *api) watcher(r *http.Request) string {
+	if name := a.granted(r.Context()).Caller.Name; name != "" {
+		return "name " + name
+	}
+	if token, _, _ := guard.Token(r.Header); token != "" {
+		sum := sha256.Sum256([]byte(token))
+		return "token " + string(sum[:])
+	}
+	return "from " + fairshare.Sender(r.RemoteAddr)
+}
 
 // watch passes a watch on, with the caller's own token.
 func (a *api) watch(w http.ResponseWriter, r *http.Request) {
@@ -67,11 +104,12 @@ func (a *api) watchUntilItsEnd(w http.ResponseWriter, r *http.Request) (end stri
 		a.refuse(w, r, err)
 		return WatchEnding
 	}
-	if !a.watches.enter() {
-		a.refuse(w, r, fault.New(fault.TooMany, "%d watches are served by this replica, and no more: list, or watch again later", maxWatches).After(10*time.Second))
+	who := a.watcher(r)
+	if err := a.watches.enter(who); err != nil {
+		a.refuse(w, r, err)
 		return WatchTooMany
 	}
-	defer a.watches.leave()
+	defer a.watches.leave(who)
 	out, err := onward(r, watching)
 	if err != nil {
 		a.refuse(w, r, err)

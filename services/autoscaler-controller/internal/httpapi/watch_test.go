@@ -225,8 +225,10 @@ func TestWatch_OneTooManyIsRefusedAndCounted(t *testing.T) {
 		}
 		h := p.handler(t)
 		ctx, leave := context.WithCancel(t.Context())
-		for range maxWatches {
-			go h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, objectsPath+"?watch=true", http.NoBody))
+		for i := range maxWatches {
+			r := httptest.NewRequestWithContext(ctx, http.MethodGet, objectsPath+"?watch=true", http.NoBody)
+			r.RemoteAddr = fmt.Sprintf("10.0.0.%d:1", i/maxOfOne)
+			go h.ServeHTTP(httptest.NewRecorder(), r)
 		}
 		synctest.Wait()
 		w := do(h, "GET", objectsPath+"?watch=true", "")
@@ -245,6 +247,40 @@ func TestWatch_OneTooManyIsRefusedAndCounted(t *testing.T) {
 		if w := do(h, "GET", objectsPath+"?watch=true", ""); w.Code != http.StatusUnauthorized {
 			t.Errorf("%d", w.Code)
 		}
+	})
+}
+
+// One caller has a share of them, by whatever token and from wherever it comes; the others have theirs meanwhile.
+func TestWatch_OneCallerHasAShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := guarding(mayAll())
+		p.watch = func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}
+		h := p.handler(t)
+		ctx, leave := context.WithCancel(t.Context())
+		for i := range maxOfOne {
+			r := httptest.NewRequestWithContext(ctx, http.MethodGet, objectsPath+"?watch=true", http.NoBody)
+			r.Header.Set("Authorization", "Bearer jane")
+			r.RemoteAddr = fmt.Sprintf("10.0.0.%d:1", i)
+			go h.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		synctest.Wait()
+		w := do(h, "GET", objectsPath+"?watch=true", "", "Authorization", "Bearer jane")
+		if w.Code != http.StatusTooManyRequests || !strings.Contains(w.Body.String(), "32 watches of one caller") {
+			t.Errorf("jane's 33rd: %d %s", w.Code, w.Body)
+		}
+		<-p.ended
+		other := httptest.NewRequestWithContext(ctx, http.MethodGet, objectsPath+"?watch=true", http.NoBody)
+		other.Header.Set("Authorization", "Bearer omar")
+		go h.ServeHTTP(httptest.NewRecorder(), other)
+		synctest.Wait()
+		if p.open.Load() != maxOfOne+1 {
+			t.Errorf("%d are open", p.open.Load())
+		}
+		leave()
+		synctest.Wait()
 	})
 }
 

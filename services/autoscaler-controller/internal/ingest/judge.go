@@ -8,8 +8,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
-	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 )
 
 // judge holds the items of a batch to the contract, each by itself, in the words of every other refusal.
@@ -39,7 +39,7 @@ func (j *judge) take(raw []byte) (common.PodMetrics, *fault.Error) {
 		err = json.Unmarshal(raw, &item)
 	}
 	if err != nil {
-		return item, httpserver.Refusal(&openapi3filter.RequestError{Err: err}, 0)
+		return item, contract.Refusal(&openapi3filter.RequestError{Err: err}, 0)
 	}
 	return item, nil
 }

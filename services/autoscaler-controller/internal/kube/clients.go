@@ -31,6 +31,8 @@ type Clients struct {
 	Dynamic dynamic.Interface
 	Scale   rest.Interface           // apps/v1; never throttled, traced
 	Events  typedcorev1.EventsGetter // throttled by itself, so that nothing else waits for it
+
+	Autoscalers *RawClient // CustomAutoscalers
 }
 
 // Config finds the API server: by the kubeconfig file if one is named, else as a pod does.
@@ -66,6 +68,10 @@ func Connect(config *rest.Config, version string) (*Clients, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dynamic client: %w", err)
 	}
+	autoscalers, err := NewRawClient(base, CustomAutoscalers)
+	if err != nil {
+		return nil, fmt.Errorf("client of CustomAutoscalers: %w", err)
+	}
 	telling := rest.CopyConfig(typed)
 	telling.QPS, telling.Burst = eventQPS, eventBurst
 	events, err := typedcorev1.NewForConfig(telling)
@@ -84,7 +90,7 @@ func Connect(config *rest.Config, version string) (*Clients, error) {
 	if err != nil {
 		return nil, fmt.Errorf("scale client: %w", err)
 	}
-	return &Clients{Config: base, Typed: typedClient, Dynamic: dyn, Scale: scale.AppsV1().RESTClient(), Events: events}, nil
+	return &Clients{Config: base, Typed: typedClient, Dynamic: dyn, Scale: scale.AppsV1().RESTClient(), Events: events, Autoscalers: autoscalers}, nil
 }
 
 // Bounded gives a call that is not a watch its time.

@@ -118,6 +118,16 @@ func (m *Memory) Look(l Look) Plan {
 	return p
 }
 
+// Preview is what would be decided with another spec. Nothing of it is remembered.
+func (m *Memory) Preview(s fleet.Snapshot, spec scaling.Spec, now time.Time) scaling.Decision {
+	state := s.Scaling
+	state.Since, state.History = m.since, m.history
+	if m.drain == nil || !m.drain.all {
+		state.RetryAt = m.retryAt
+	}
+	return scaling.Decide(spec, state, now)
+}
+
 // way leads the way down, if there is one.
 func (m *Memory) way(p *Plan) {
 	d := &p.Decision

@@ -29,6 +29,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/identity"
@@ -43,6 +44,9 @@ const (
 
 	maxAnswer = 512 << 10 // bytes; keys are the most of it
 	inFlight  = 64        // questions of one replica at a time; more wait
+	ofOne     = 8         // of them, of those who call from one address, or of one load balancer that asks about others
+	waitOfOne = 1000      // and that wait for these
+	badOfOne  = 10        // tokens that are no good, from one address, of which is asked in a second
 )
 
 // Server is the API server, as it is asked about tokens.
@@ -50,7 +54,7 @@ type Server struct {
 	base   *url.URL
 	caller *http.Client // no credentials of its own
 	self   *http.Client // the controller's own account
-	slots  chan struct{}
+	share  *fairshare.Share
 }
 
 // New makes it. It does not speak to the API server yet.
@@ -67,16 +71,29 @@ func New(c *kube.Clients) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client of the API server: %w", err)
 	}
-	return &Server{base: base, caller: caller, self: self, slots: make(chan struct{}, inFlight)}, nil
+	return &Server{base: base, caller: caller, self: self, share: newShare(nil)}, nil
+}
+
+func newShare(now func() time.Time) *fairshare.Share {
+	return fairshare.New(fairshare.Options{
+		Places: inFlight, Each: ofOne, Waiting: waitOfOne, BadPerSecond: badOfOne, BadAtOnce: 10 * badOfOne, Now: now,
+	})
 }
 
 // Who is the name of the user whose token it is. Errors are those of pkg/fault: Unauthenticated, Forbidden where the
-// user may not even ask that, Unavailable.
+// user may not even ask that, Unavailable; TooMany where the address that the context names (fairshare.From) has more
+// than its share.
 func (s *Server) Who(ctx context.Context, token string) (string, error) {
+	if err := s.share.Patience(ctx); err != nil {
+		return "", err //nolint:wrapcheck // it says that it is for too many
+	}
 	var answer authenticationv1.SelfSubjectReview
 	err := s.ask(ctx, token, "/apis/authentication.k8s.io/v1/selfsubjectreviews", &authenticationv1.SelfSubjectReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: "authentication.k8s.io/v1", Kind: "SelfSubjectReview"},
 	}, &answer)
+	if fault.Is(err, fault.Unauthenticated) {
+		s.share.Bad(ctx)
+	}
 	if err == nil && answer.Status.UserInfo.Username == "" {
 		err = fault.New(fault.Unauthenticated, "the Kubernetes API server has no name for whose token this is")
 	}
@@ -127,12 +144,11 @@ func (s *Server) ask(ctx context.Context, token, path string, question, answer a
 func (s *Server) send(ctx context.Context, client *http.Client, token, path string, question, answer any) error {
 	ctx, cancel := kube.Bounded(ctx)
 	defer cancel()
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return unanswered(ctx.Err())
+	free, err := s.share.Take(ctx)
+	if err != nil {
+		return err //nolint:wrapcheck // it says that it is for too many
 	}
+	defer free()
 	text, err := json.Marshal(question)
 	if err != nil {
 		return fmt.Errorf("review: %w", err)

@@ -16,6 +16,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/identity"
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
@@ -68,6 +69,42 @@ func TestMay_AsksWithTheCallersOwnToken(t *testing.T) {
 		}
 		if len(a.asked) != 1 || !strings.HasPrefix(a.asked[0], "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews Bearer jane ") || !strings.Contains(a.asked[0], want) {
 			t.Errorf("asked %q, want %s", a.asked, want)
+		}
+	}
+}
+
+// Who sends one false token after the other has the API server asked of a hundred at once, and then of ten a second;
+// people from elsewhere are answered meanwhile, and so is whoever a load balancer asks about.
+func TestWho_FalseTokensOfOneAddressKeepNobodyElseOut(t *testing.T) {
+	var asked atomic.Int32
+	s := server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1); r.Header.Get("Authorization") == "Bearer jane" {
+			w.WriteHeader(http.StatusCreated)
+			_, _ = io.WriteString(w, `{"status":{"userInfo":{"username":"jane"}}}`)
+			return
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	s.share = newShare(func() time.Time { return time.Unix(1000, 0) })
+	from := fairshare.From(t.Context(), "10.0.0.1:1")
+	refused := 0
+	for i := range 300 {
+		if _, err := s.Who(from, fmt.Sprint("none", i)); fault.Is(err, fault.TooMany) {
+			refused++
+		} else if !fault.Is(err, fault.Unauthenticated) {
+			t.Fatal(err)
+		}
+	}
+	if asked.Load() != 10*badOfOne || refused != 300-10*badOfOne {
+		t.Errorf("%d asked, %d refused", asked.Load(), refused)
+	}
+	if name, err := s.Who(fairshare.From(t.Context(), "10.0.0.2:1"), "jane"); name != "jane" || err != nil {
+		t.Errorf("%q %v", name, err)
+	}
+	about := fairshare.For(t.Context(), "lb-1")
+	for i := range 120 {
+		if _, err := s.Who(about, fmt.Sprint("other", i)); !fault.Is(err, fault.Unauthenticated) {
+			t.Fatal(err)
 		}
 	}
 }

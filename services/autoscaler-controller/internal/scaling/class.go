@@ -17,6 +17,7 @@ import (
 type Class struct {
 	Waiting, Busy, Working bool // requests wait, are on pods, are known to sidecars alone
 	Idle, Quiet            bool // for idleTime nothing was heard; nothing but of the sidecars
+	Rest                   bool // somebody wants it to sleep
 	Unknown                bool // a load balancer was heard once only
 	Start                  int32
 	Concurrency, Rate      int32  // pods that the demand asks for
@@ -31,6 +32,7 @@ func ClassOf(spec Spec, s State, now time.Time) Class {
 	c := Class{
 		Waiting: s.Traffic.Waiting > 0, Busy: busy(s.Traffic), Working: s.Demand.Working(),
 		Idle: passed(s.Traffic.IdleSince, spec.IdleTime, now), Quiet: passed(s.Traffic.QuietSince, spec.IdleTime, now),
+		Rest: s.rests(),
 	}
 	if c.Waiting {
 		c.Start = startCount(spec, s, s.Traffic.Waiting)

@@ -61,6 +61,7 @@ type State struct {
 	Missing string  // what the picture still lacks ("" is whole): nothing goes down before it is whole
 
 	Call    *Call   // a start call, if one is being answered
+	Rest    Rest    // somebody wants it to sleep now
 	Traffic Traffic // what the load balancers report
 	Demand  Demand  // what follows from it, and from what the sidecars say
 	Start   Start   // the start under way, if any
@@ -78,10 +79,22 @@ type State struct {
 	Together Group     // the other targets, where all wake and sleep as one
 }
 
-// Call is a load balancer's request to start the application.
+// Call is a load balancer's request to start the application, or a person's.
 type Call struct {
 	Balancer string
 	Waiting  int32
+	By       string // the person; "" is a load balancer
+}
+
+// Rest is a person's wish that the application sleeps, which traffic makes void. The zero value is none.
+type Rest struct {
+	By string
+	At time.Time
+}
+
+// rests tells whether somebody wants it to sleep, and no traffic came since.
+func (s State) rests() bool {
+	return !s.Rest.At.IsZero() && !s.Traffic.IdleSince.IsZero() && !s.Rest.At.Before(s.Traffic.IdleSince)
 }
 
 // Traffic is the sum over the load balancers whose report is fresh.

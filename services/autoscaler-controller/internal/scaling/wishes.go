@@ -27,7 +27,10 @@ func start(spec Spec, s State, now time.Time) ([]Reason, time.Time) {
 		return nil, acts
 	}
 	message := Count(waiting, "request waits", "requests wait")
-	if s.Call != nil && waiting == 0 {
+	switch {
+	case s.Call != nil && s.Call.By != "":
+		message = s.Call.By + " asks for a start"
+	case s.Call != nil && waiting == 0:
 		message = "a load balancer asks for a start"
 	}
 	n := startCount(spec, s, waiting)
@@ -58,7 +61,14 @@ func idle(spec Spec, s State, now time.Time) ([]Reason, time.Time) {
 		}
 	}
 	silent := now.Sub(s.Traffic.IdleSince)
-	if silent < spec.IdleTime {
+	switch {
+	case silent >= spec.IdleTime:
+	case s.rests():
+		return []Reason{{
+			Rule: "Idle", Effect: Wish, Replicas: 0, Trigger: Idle, Message: s.Rest.By + " asked for it",
+			Inputs: []Input{{Name: "silent", Value: silent.Seconds(), Unit: "s", Age: s.Traffic.Age}},
+		}}, s.Traffic.IdleSince.Add(spec.IdleTime)
+	default:
 		return nil, s.Traffic.IdleSince.Add(spec.IdleTime)
 	}
 	return []Reason{{

@@ -10,8 +10,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
-	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/proxy"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
@@ -26,7 +26,7 @@ const (
 func (a *api) ProxyRequest(w http.ResponseWriter, r *http.Request) {
 	var request loadbalancer.ProxyRequest
 	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
-		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+		fault.Write(w, r, contract.Refusal(err, http.StatusBadRequest))
 		return
 	}
 	target, err := meant(r.Context(), a.o, func(routes []routing.Route) (routing.Target, string, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
 	"github.com/nemesis-scaling/nemesis/pkg/access"
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
+	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/admin/rights"
 )
@@ -87,6 +88,7 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		r = r.WithContext(fairshare.From(r.Context(), r.RemoteAddr))
 		who, err := g.judge(r, right)
 		if err != nil {
 			fault.Write(w, r, err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/tuning"
@@ -116,9 +117,9 @@ func Handler(o Options) (http.Handler, error) {
 	}
 	refuse := func(w http.ResponseWriter, r *http.Request, err error) { fault.Write(w, r, err) }
 	router := chi.NewRouter()
-	router.Use(httpserver.LimitBody(maxBody), httpserver.Validate(spec))
+	router.Use(httpserver.LimitBody(maxBody), contract.Validate(spec))
 	unread := func(w http.ResponseWriter, r *http.Request, err error) {
-		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+		fault.Write(w, r, contract.Refusal(err, http.StatusBadRequest))
 	}
 	strict := loadbalancer.NewStrictHandlerWithOptions(&server{o: o}, nil, loadbalancer.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  unread,

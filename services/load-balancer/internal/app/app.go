@@ -174,7 +174,7 @@ func (a *App) listen(ctx context.Context, startedAt time.Time) (err error) {
 	if err != nil {
 		return err
 	}
-	mux := httpserver.Operations(a.telemetry.Registry, ready, a.log)
+	mux := httpserver.Operations(a.telemetry.Page(), ready)
 	mux.Handle("/", api)
 	guard, err := a.identity.guard(a.controller)
 	if err != nil {
@@ -204,6 +204,7 @@ func (a *App) Run(ctx context.Context) error {
 	loops.Go(func() { a.controller.FollowRoutes(life, a.dispatcher, a.tuning) })
 	loops.Go(func() { a.controller.Report(life, a.dispatcher) })
 	loops.Go(func() { a.followDecisions(life) })
+	loops.Go(func() { a.followChanges(life) })
 	loops.Go(func() { a.peers.run(life) })
 	loops.Go(func() { a.secured.run(life, a) })
 	loops.Go(func() { a.identity.keys.Run(life) })

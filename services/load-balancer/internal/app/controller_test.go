@@ -45,6 +45,7 @@ type fakeController struct {
 	onPoll          func(*autoscaler.RoutesUpdate)                                             // before an answer leaves
 
 	decisions []autoscaler.Decision // newest first
+	edits     []autoscaler.Change   // likewise
 
 	names   bool                               // the load balancers are named in the routes
 	members map[string]autoscaler.LiveBalancer // that report
@@ -61,6 +62,13 @@ func (f *fakeController) ListDecisions(_ context.Context, in autoscaler.ListDeci
 		}
 	}
 	return list, nil
+}
+
+// ListChanges answers all of them.
+func (f *fakeController) ListChanges(context.Context, autoscaler.ListChangesRequestObject) (autoscaler.ListChangesResponseObject, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return autoscaler.ListChanges200JSONResponse{Items: slices.Clone(f.edits)}, nil
 }
 
 // GetIdentityKeys has none: nobody's token is verified by them.

@@ -8,6 +8,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/authority"
 	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/controller"
 )
 
@@ -30,7 +31,7 @@ func newSecured(a *App) (*secured, error) {
 	}
 	s.authorities, s.secure = s.settings.NewAuthorities(), httpserver.NewSecure(certificate.Get, s.settings.ClearText)
 	s.settings.Warn(a.log, a.settings.ControllerURL)
-	a.telemetry.Registry.MustRegister(s.settings.NewGauges(certificate, s.authorities, s.secure, a.settings.ControllerURL))
+	a.telemetry.Registry.MustRegister(telemetry.Figures(s.settings.NewFigures(certificate, s.authorities, s.secure, a.settings.ControllerURL)))
 	return s, nil
 }
 

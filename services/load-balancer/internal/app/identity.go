@@ -16,6 +16,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/identity"
 	"github.com/nemesis-scaling/nemesis/pkg/settings"
+	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/admin"
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/control/controller"
 )
@@ -98,7 +99,7 @@ func newIdentities(a *App) (*identities, error) {
 	if !i.gate.Optional {
 		must.Set(1)
 	}
-	a.telemetry.Registry.MustRegister(i.token, must)
+	a.telemetry.Registry.MustRegister(telemetry.Figures(i.token.Figures), must)
 	for _, text := range i.open() {
 		a.log.Warn(text)
 	}

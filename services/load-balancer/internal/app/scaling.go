@@ -14,18 +14,28 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/traffic/routing"
 )
 
-// followDecisions keeps the controller's decisions in the log. How far it has come outlives the
-// process, beside the spool; where it is lost they are told anew, and the index keeps each once.
+// followDecisions keeps the controller's decisions in the log, and followChanges what people changed through it. How far
+// it has come outlives the process, beside the spool; where it is lost they are told anew, and the index keeps each once.
 func (a *App) followDecisions(ctx context.Context) {
 	path := filepath.Join(a.settings.LogSpoolDir, "decisions")
-	a.controller.FollowDecisions(ctx, scalinglog.NewPlace(readPlace(path)), a.logs.scaling, func(at time.Time) {
+	a.controller.FollowDecisions(ctx, scalinglog.NewPlace[scalinglog.Decision](readPlace(path)), a.logs.scaling.Decided, a.keepPlace(path))
+}
+
+func (a *App) followChanges(ctx context.Context) {
+	path := filepath.Join(a.settings.LogSpoolDir, "changes")
+	a.controller.FollowChanges(ctx, scalinglog.NewPlace[scalinglog.Change](readPlace(path)), a.logs.scaling.Changed, a.keepPlace(path))
+}
+
+// keepPlace keeps a place in a file.
+func (a *App) keepPlace(path string) func(time.Time) {
+	return func(at time.Time) {
 		if a.logs.spool.Stats().Failing != nil {
 			return // it is another's folder, or cannot be written: what was told is told again
 		}
 		if err := writePlace(path, at); err != nil {
-			a.log.Warn("the place in the decisions was not kept", "error", err)
+			a.log.Warn("the place in what the controller tells was not kept", "file", path, "error", err)
 		}
-	})
+	}
 }
 
 func readPlace(path string) time.Time {

@@ -44,6 +44,10 @@ func TestScaling_DecisionsAndWakeUpsAreLogged(t *testing.T) {
 		controller.decisions = append([]autoscaler.Decision{d}, controller.decisions...)
 	}
 	decided("d-1", -time.Hour)
+	controller.edits = []autoscaler.Change{{
+		Id: "c-1", Time: began, Who: "jane", Operation: "patchCustomAutoscaler", Namespace: new("default"), Resource: "customautoscalers/default/fib", Status: 200,
+		Result: autoscaler.ChangeMade, Before: &map[string]any{"idleTime": 90}, After: &map[string]any{"idleTime": 60},
+	}}
 	dir := t.TempDir()
 	there := func(s *app.Settings) { s.LogSpoolDir = dir }
 
@@ -53,6 +57,10 @@ func TestScaling_DecisionsAndWakeUpsAreLogged(t *testing.T) {
 	testwait.Until(t, "the decision is in the log", func() bool { return inSpool(t, dir, `"_id":"decision.d-1"`) == 1 })
 	if inSpool(t, dir, `"result":"applied"`) != 1 || inSpool(t, dir, `"effect":"Wish"`) != 1 {
 		t.Error("the decision is not whole")
+	}
+	testwait.Until(t, "what somebody changed is in the log", func() bool { return inSpool(t, dir, `"_id":"change.c-1"`) == 1 })
+	if inSpool(t, dir, `"before":{"idleTime":90}`) != 1 || inSpool(t, dir, `"user":{"name":"jane"}`) != 1 {
+		t.Error("the change is not whole")
 	}
 	testwait.Until(t, "the place is kept", func() bool { _, err := os.Stat(filepath.Join(dir, "decisions")); return err == nil })
 	b.stop()

@@ -31,6 +31,7 @@ type Options struct {
 	Sender    Sender
 	Schedule  schedule.Options
 	Log       *slog.Logger
+	Rest      func() // called when nothing is to be done for a while; nil: nothing
 }
 
 // State is the last measurement, and what became of all of them.
@@ -122,6 +123,9 @@ func (a *Agent) work(ctx context.Context, s *schedule.Schedule) time.Duration {
 		case schedule.Send:
 			_ = a.send(ctx, s) // noted in the schedule, which tries again
 		case schedule.Wait:
+			if a.o.Rest != nil {
+				a.o.Rest()
+			}
 			return step.Wait
 		}
 	}

@@ -9,9 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/figures"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
-	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
-	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/agent"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/httpapi"
 )
 
@@ -25,25 +24,22 @@ const (
 
 // listen serves the sidecar's own API. It returns nil when there is to be none, or when the port is
 // somebody else's: the application must not suffer from what measures it, nor go unmeasured for that.
-func listen(ctx context.Context, s Settings, tel *telemetry.Telemetry, agent *agent.Agent, trouble func() []string) (*httpserver.Server, error) {
+func (a *App) listen(ctx context.Context, s Settings, trouble func() []string) (*httpserver.Server, error) {
 	if s.Listen == "" {
 		return nil, nil //nolint:nilnil // none is what was asked for
 	}
 	ready := &httpserver.Readiness{}
 	ready.Add(func() string {
-		if !agent.State().Measured {
+		if !a.agent.State().Measured {
 			return "the first measurement"
 		}
 		return ""
 	})
 	ready.AddTrouble(trouble)
-	api, err := httpapi.Handler(httpapi.Options{Agent: agent, Pod: s.PodName, Namespace: s.PodNamespace, Now: time.Now})
-	if err != nil {
-		return nil, err
-	}
-	mux := httpserver.Operations(tel.Registry, ready, tel.Log)
-	mux.Handle("/", api)
-	options := httpserver.Options{Log: tel.Log, Handler: httpserver.Recover(tel.Log)(mux), DrainTimeout: drainTimeout}
+	mux := httpserver.Operations(figures.Page(a.figures, figures.Process), ready)
+	mux.Handle("/", httpapi.Handler(httpapi.Options{Agent: a.agent, Pod: s.PodName, Namespace: s.PodNamespace, Now: time.Now}))
+	options := httpserver.Options{Log: a.log, Handler: httpserver.Recover(a.log)(mux), DrainTimeout: drainTimeout}
+	var err error
 	for _, options.Address = range addresses(s.Listen) {
 		var server *httpserver.Server
 		if server, err = httpserver.Listen(ctx, options); err == nil {
@@ -53,7 +49,7 @@ func listen(ctx context.Context, s Settings, tel *telemetry.Telemetry, agent *ag
 			break
 		}
 	}
-	tel.Log.Warn("the sidecar measures without an API of its own", "why", err.Error())
+	a.log.Warn("the sidecar measures without an API of its own", "why", err.Error())
 	return nil, nil //nolint:nilnil // it goes on without
 }
 

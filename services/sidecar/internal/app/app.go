@@ -7,7 +7,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -17,10 +16,12 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
+	"github.com/nemesis-scaling/nemesis/pkg/figures"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
-	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
+	"github.com/nemesis-scaling/nemesis/pkg/logs"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/agent"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/collect"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/footprint"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/schedule"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/send"
 )
@@ -34,34 +35,29 @@ const (
 
 // App is one sidecar.
 type App struct {
-	log       *slog.Logger
-	telemetry *telemetry.Telemetry
-	agent     *agent.Agent
-	server    *httpserver.Server // nil: without an API of its own
+	log     *slog.Logger
+	figures figures.Source
+	agent   *agent.Agent
+	server  *httpserver.Server // nil: without an API of its own
 }
 
 // New makes a sidecar and takes its port, if it may have one. The log goes to out.
 func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
-	tel, err := telemetry.Start(ctx, telemetry.Options{
-		Service: "sidecar", Instance: s.PodName, Level: level(s.LogLevel), Out: out,
-	})
-	if err != nil {
-		return nil, err
-	}
-	token := bearer.New(bearer.Options{File: s.TokenFile, Log: tel.Log})
+	log := logs.Start("sidecar", level(s.LogLevel), out)
+	token := bearer.New(bearer.Options{File: s.TokenFile, Log: log})
 	authorities := s.Encryption.NewAuthorities()
-	s.Encryption.Warn(tel.Log, s.ControllerURL)
-	tel.Registry.MustRegister(token, s.Encryption.NewGauges(nil, authorities, nil, s.ControllerURL))
+	s.Encryption.Warn(log, s.ControllerURL)
+	encrypted := s.Encryption.NewFigures(nil, authorities, nil, s.ControllerURL)
 	sender, err := send.New(s.ControllerURL, send.Pod{Namespace: s.PodNamespace, Name: s.PodName}, s.validFor(),
 		send.Way{Wrap: token.To("the autoscaler-controller"), Authorities: authorities})
 	if err != nil {
-		return nil, errors.Join(err, tel.Close(ctx))
+		return nil, err
 	}
-	a := &App{log: tel.Log, telemetry: tel}
+	a := &App{log: log}
 	a.agent = agent.New(agent.Options{
 		Collector: collect.New(collect.Options{
 			Source: s.UsageFrom, Cgroups: os.DirFS(s.CgroupRoot), Proc: os.DirFS(s.ProcRoot), PodUID: s.PodUID,
-			DiskPaths: s.diskPaths(), PageURLs: split(s.AppMetricsURL), Log: tel.Log,
+			DiskPaths: s.diskPaths(), PageURLs: split(s.AppMetricsURL), Log: log,
 		}),
 		Sender: sender,
 		Schedule: schedule.Options{
@@ -69,14 +65,24 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 			BackOffFirst: min(backOffFirst, s.BackOffLongest), BackOffLongest: s.BackOffLongest,
 			Random: rand.Float64, DeadBand: schedule.DeadBand{Heartbeat: s.Heartbeat, Share: float64(s.DeadBand) / 100},
 		},
-		Log: tel.Log,
+		Log:  log,
+		Rest: a.rest,
 	})
-	tel.Registry.MustRegister(&collector{agent: a.agent})
-	a.server, err = listen(ctx, s, tel, a.agent, func() []string { return slices.Concat(token.Trouble(), s.unencrypted(authorities)) })
+	a.figures = func() []figures.Family {
+		return slices.Concat([]figures.Family{figures.Build("sidecar")}, token.Figures(), encrypted(), measuredBy(a.agent))
+	}
+	a.server, err = a.listen(ctx, s, func() []string { return slices.Concat(token.Trouble(), s.unencrypted(authorities)) })
 	if err != nil {
-		return nil, errors.Join(err, tel.Close(ctx))
+		return nil, err
 	}
 	return a, nil
+}
+
+// rest makes room for the application while there is nothing to do.
+func (a *App) rest() {
+	if err := footprint.Release(); err != nil {
+		a.log.Debug("memory is not given back", "error", err)
+	}
 }
 
 // Run works until ctx ends.
@@ -95,7 +101,5 @@ func (a *App) Run(ctx context.Context) error {
 	end()
 	working.Wait()
 	a.log.Info("ended")
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
-	return errors.Join(fault, a.telemetry.Close(closing))
+	return fault
 }

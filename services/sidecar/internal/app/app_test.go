@@ -19,8 +19,8 @@ import (
 	"github.com/nemesis-scaling/nemesis/gen/common"
 	"github.com/nemesis-scaling/nemesis/gen/sidecar"
 	"github.com/nemesis-scaling/nemesis/pkg/authority"
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
-	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/testauthority"
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/app"
@@ -107,7 +107,7 @@ func controller(t *testing.T) (*recorder, string) {
 		t.Fatal(err)
 	}
 	r := &recorder{news: make(chan struct{}, 1), issues: testauthority.New(t)}
-	handler := httpserver.Validate(spec)(autoscaler.Handler(autoscaler.NewStrictHandler(r, nil)))
+	handler := contract.Validate(spec)(autoscaler.Handler(autoscaler.NewStrictHandler(r, nil)))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if r.away.Load() {
 			fault.Write(w, q, fault.New(fault.Internal, "away"))

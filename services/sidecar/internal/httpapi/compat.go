@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nemesis-scaling/nemesis/gen/sidecar"
+	"github.com/nemesis-scaling/nemesis/gen/lean/sidecar"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/pod"
 )
 

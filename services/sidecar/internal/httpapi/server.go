@@ -4,15 +4,13 @@ package httpapi
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 
-	"github.com/nemesis-scaling/nemesis/gen/sidecar"
+	"github.com/nemesis-scaling/nemesis/gen/lean/sidecar"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
-	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/agent"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/wire"
 )
@@ -36,20 +34,26 @@ type server struct{ o Options }
 
 var _ sidecar.StrictServerInterface = (*server)(nil)
 
-// Handler serves the contract; every request is checked against it first.
-func Handler(o Options) (http.Handler, error) {
-	spec, err := sidecar.GetSpec()
-	if err != nil {
-		return nil, fmt.Errorf("contract of the sidecar: %w", err)
-	}
+// Handler serves the contract. Its operations take no input: only their paths and methods are to be checked.
+func Handler(o Options) http.Handler {
 	refuse := func(w http.ResponseWriter, r *http.Request, err error) { fault.Write(w, r, err) }
 	router := chi.NewRouter()
-	router.Use(httpserver.Validate(spec))
+	router.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, r, fault.New(fault.NotFound, "no operation has this path"))
+	})
+	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			if router.Match(chi.NewRouteContext(), method, r.URL.Path) {
+				w.Header().Add("Allow", method)
+			}
+		}
+		refuse(w, r, fault.New(fault.MethodNotAllowed, "the path has no operation with this method"))
+	})
 	strict := sidecar.NewStrictHandlerWithOptions(&server{o: o}, nil, sidecar.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  refuse,
 		ResponseErrorHandlerFunc: refuse,
 	})
-	return sidecar.HandlerWithOptions(strict, sidecar.ChiServerOptions{BaseRouter: router, ErrorHandlerFunc: refuse}), nil
+	return sidecar.HandlerWithOptions(strict, sidecar.ChiServerOptions{BaseRouter: router, ErrorHandlerFunc: refuse})
 }
 
 // GetPodMetrics answers the last measurement.

@@ -52,10 +52,7 @@ func measured(values map[pod.Kind]float64) agent.State {
 // call asks, and refuses an answer that the contract does not have.
 func call(t *testing.T, a Agent, method, path string) (int, []byte) {
 	t.Helper()
-	handler, err := Handler(Options{Agent: a, Pod: "web-x", Namespace: "default", Now: func() time.Time { return now }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	handler := Handler(Options{Agent: a, Pod: "web-x", Namespace: "default", Now: func() time.Time { return now }})
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), method, path, nil))
 	spec, err := sidecar.GetSpec()

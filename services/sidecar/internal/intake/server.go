@@ -14,6 +14,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/batch"
@@ -50,7 +51,7 @@ func Handler(to Taker, caller Caller) (http.Handler, error) {
 	}
 	spec.Paths = openapi3.NewPaths(openapi3.WithPath(path, &openapi3.PathItem{Post: whole.Post}))
 	push := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { take(w, r, to) })
-	checked := httpserver.LimitBody(maxBody)(inTime(httpserver.Validate(spec)(push)))
+	checked := httpserver.LimitBody(maxBody)(inTime(contract.Validate(spec)(push)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost || r.URL.Path != path { // it is refused there
 			checked.ServeHTTP(w, r)
@@ -89,7 +90,7 @@ func take(w http.ResponseWriter, r *http.Request, to Taker) {
 		err = json.Unmarshal(body, &in)
 	}
 	if err != nil {
-		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+		fault.Write(w, r, contract.Refusal(err, http.StatusBadRequest))
 		return
 	}
 	from, asked := r.Context().Value(sender{}).(whose)

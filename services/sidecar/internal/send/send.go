@@ -1,5 +1,5 @@
-// Package send brings measurements to the autoscaler-controller, over the generated client: those of one
-// pod, and batches of many pods'. It keeps nothing and tries nothing twice: when to try again is the
+// Package send brings the measurements of a pod to the autoscaler-controller, over the generated client; package
+// batches, below it, does so for many pods. It keeps nothing and tries nothing twice: when to try again is the
 // schedule's decision, and what the controller's answer means for it is told by the kind of error.
 package send
 
@@ -10,8 +10,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
-	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/gen/lean/common"
+	"github.com/nemesis-scaling/nemesis/gen/lean/push"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/agent"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/pod"
@@ -35,7 +35,7 @@ type Sender struct {
 	pod       string
 	namespace string
 	validFor  time.Duration
-	api       autoscaler.ClientWithResponsesInterface
+	api       push.ClientWithResponsesInterface
 
 	plainUntil time.Time // the controller is an older one: it takes none of the newer fields
 }
@@ -57,8 +57,8 @@ type Pod struct{ Namespace, Name string }
 // New makes a sender of a pod's measurements, each of which counts for validFor unless another comes. It
 // connects to nothing yet.
 func New(url string, of Pod, validFor time.Duration, way Way) (*Sender, error) {
-	api, err := autoscaler.NewClientWithResponses(url, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{
-		MaxAnswer: maxAnswer, Timeout: timeout, MaxIdle: 1, IdleTimeout: idle, Trace: true, Wrap: way.Wrap, Authorities: way.Authorities,
+	api, err := push.NewClientWithResponses(url, push.WithHTTPClient(httpclient.New(httpclient.Options{
+		MaxAnswer: maxAnswer, Timeout: timeout, MaxIdle: 1, IdleTimeout: idle, Wrap: way.Wrap, Authorities: way.Authorities,
 	})))
 	if err != nil {
 		return nil, fmt.Errorf("controller at %q: %w", url, err)
@@ -109,18 +109,18 @@ func (s *Sender) push(ctx context.Context, body common.PodMetrics) error {
 
 // verdict says what the answer means. Only a no to this very measurement is final: a controller
 // without the path is an older one that will be replaced, one that wants a token may get one.
-func verdict(answer *autoscaler.SubmitPodMetricsResponse) error {
+func verdict(answer *push.SubmitPodMetricsResponse) error {
 	if answer.JSON200 != nil {
 		return nil
 	}
-	err := refusal(answer.StatusCode(), answer.Status(), answer.Body)
+	err := Refusal(answer.StatusCode(), answer.Status(), answer.Body)
 	if busy, ok := errors.AsType[*schedule.BusyError](err); ok {
 		busy.After = retryAfter(answer)
 	}
 	return err
 }
 
-func retryAfter(answer *autoscaler.SubmitPodMetricsResponse) time.Duration {
+func retryAfter(answer *push.SubmitPodMetricsResponse) time.Duration {
 	var seconds *int
 	switch {
 	case answer.Headers429 != nil:

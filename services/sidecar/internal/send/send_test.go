@@ -14,8 +14,8 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
-	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/pod"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/schedule"
 )
@@ -42,7 +42,7 @@ func serve(t *testing.T, r autoscaler.StrictServerInterface) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(httpserver.Validate(spec)(autoscaler.Handler(autoscaler.NewStrictHandler(r, nil))))
+	server := httptest.NewServer(contract.Validate(spec)(autoscaler.Handler(autoscaler.NewStrictHandler(r, nil))))
 	t.Cleanup(server.Close)
 	return server.URL
 }

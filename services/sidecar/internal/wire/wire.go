@@ -3,7 +3,7 @@
 package wire
 
 import (
-	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/gen/lean/common"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/pod"
 )
 

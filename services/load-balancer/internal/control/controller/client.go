@@ -23,6 +23,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/retry"
+	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
 )
 
 // maxAnswer bounds an answer of the controller, in bytes.
@@ -63,7 +64,7 @@ type Client struct {
 func New(o Options) (*Client, error) {
 	c := &Client{o: o, link: newLink(), soon: make(chan struct{}, 1)}
 	api, err := autoscaler.NewClientWithResponses(o.URL, autoscaler.WithHTTPClient(httpclient.New(httpclient.Options{
-		MaxAnswer: maxAnswer, HeadTimeout: silence, Trace: true, Wrap: o.Wrap, Authorities: o.Authorities,
+		MaxAnswer: maxAnswer, HeadTimeout: silence, Trace: telemetry.Inject, Wrap: o.Wrap, Authorities: o.Authorities,
 		MaxIdle: 64, // many applications may wake at once
 	})))
 	if err != nil {

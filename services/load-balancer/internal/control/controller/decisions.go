@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
@@ -13,34 +14,41 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/load-balancer/internal/log/scalinglog"
 )
 
-// How often decisions are asked for, how many at a time (the controller holds no more), and how long
+// How often decisions and changes are asked for, how many at a time (the controller holds no more), and how long
 // an answer may take.
 const (
 	decisionsEvery   = 5 * time.Second
 	decisionsLimit   = 1000
+	changesLimit     = 500
 	decisionsTimeout = 10 * time.Second
 )
 
-// Decisions keeps them; false asks for them to be told again.
-type Decisions interface {
-	Decided(d scalinglog.Decision) bool
+// FollowDecisions hands every decision of the controller to who keeps them, from the place on, until ctx
+// ends; false asks for them to be told again. It calls moved when the place has. What the controller has forgotten when
+// it is asked, after a long time away, is not told.
+func (c *Client) FollowDecisions(ctx context.Context, place *scalinglog.Place[scalinglog.Decision], keep func(scalinglog.Decision) bool, moved func(time.Time)) {
+	follow(ctx, c, "decisions", place, c.decisions, keep, moved)
 }
 
-// FollowDecisions hands every decision of the controller to its keeper, from the place on, until ctx
-// ends. It calls moved when the place has. What the controller has forgotten when it is asked, after
-// a long time away, is not told.
-func (c *Client) FollowDecisions(ctx context.Context, place *scalinglog.Place, keeper Decisions, moved func(time.Time)) {
+// FollowChanges hands every change that somebody made through the controller to who keeps them, as FollowDecisions does.
+func (c *Client) FollowChanges(ctx context.Context, place *scalinglog.Place[scalinglog.Change], keep func(scalinglog.Change) bool, moved func(time.Time)) {
+	follow(ctx, c, "changes", place, c.changes, keep, moved)
+}
+
+func follow[T scalinglog.Told](
+	ctx context.Context, c *Client, what string, place *scalinglog.Place[T], ask func(context.Context, time.Time) ([]T, error), keep func(T) bool, moved func(time.Time),
+) {
 	for refusals := 0; ctx.Err() == nil; {
 		before := place.Last()
-		decisions, err := c.decisions(ctx, place.Since())
+		list, err := ask(ctx, place.Since())
 		if ctx.Err() != nil {
 			return
 		}
-		c.counted("decisions", err)
+		c.counted(what, err)
 		if err != nil {
-			c.o.Log.Debug("decisions not received", "error", err)
+			c.o.Log.Debug(what+" not received", "error", err)
 		}
-		place.Keep(decisions, keeper.Decided)
+		place.Keep(list, keep)
 		if place.Last() != before {
 			moved(place.Last())
 		}
@@ -49,6 +57,34 @@ func (c *Client) FollowDecisions(ctx context.Context, place *scalinglog.Place, k
 		}
 		retry.Pause(ctx, max(decisionsEvery, bearer.Backoff.Near(refusals, rand.Float64)))
 	}
+}
+
+func (c *Client) changes(ctx context.Context, since time.Time) ([]scalinglog.Change, error) {
+	ctx, cancel := context.WithTimeout(ctx, decisionsTimeout)
+	defer cancel()
+	limit := changesLimit
+	params := autoscaler.ListChangesParams{Limit: &limit}
+	if !since.IsZero() {
+		params.Since = &since
+	}
+	answer, err := c.api.ListChangesWithResponse(ctx, &params)
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode() == http.StatusNotFound {
+		return nil, nil // a controller of before has none
+	}
+	if answer.JSON200 == nil {
+		return nil, refused(answer.StatusCode(), answer.Body)
+	}
+	all := make([]scalinglog.Change, 0, len(answer.JSON200.Items))
+	for _, one := range answer.JSON200.Items {
+		all = append(all, scalinglog.Change{
+			ID: one.Id, Time: one.Time, Who: one.Who, Operation: one.Operation, Namespace: value(one.Namespace), Resource: one.Resource,
+			Status: one.Status, Made: one.Result == autoscaler.ChangeMade, Reason: value(one.Reason), Before: value(one.Before), After: value(one.After),
+		})
+	}
+	return all, nil
 }
 
 func (c *Client) decisions(ctx context.Context, since time.Time) ([]scalinglog.Decision, error) {

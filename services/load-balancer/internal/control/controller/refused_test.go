@@ -74,10 +74,6 @@ type still struct{ away bool }
 func (*still) Apply(routing.Update) []routing.Application { return nil }
 func (f *still) ControllerAway(away bool)                 { f.away = away }
 
-type forgetful struct{}
-
-func (forgetful) Decided(scalinglog.Decision) bool { return true }
-
 // A controller that refuses this balancer is asked with growing pauses by every loop, and counts as away:
 // what is known goes on to be used.
 func TestRefused_IsNoHotLoopAndCountsAsAway(t *testing.T) {
@@ -90,7 +86,12 @@ func TestRefused_IsNoHotLoopAndCountsAsAway(t *testing.T) {
 			counts := applications(1)
 			loops.Go(func() { c.FollowRoutes(ctx, fleet, tuning.NewHolder(func(tuning.Settings) {})) })
 			loops.Go(func() { c.Report(ctx, counts) })
-			loops.Go(func() { c.FollowDecisions(ctx, &scalinglog.Place{}, forgetful{}, func(time.Time) {}) })
+			loops.Go(func() {
+				c.FollowDecisions(ctx, scalinglog.NewPlace[scalinglog.Decision](time.Time{}), func(scalinglog.Decision) bool { return true }, func(time.Time) {})
+			})
+			loops.Go(func() {
+				c.FollowChanges(ctx, scalinglog.NewPlace[scalinglog.Change](time.Time{}), func(scalinglog.Change) bool { return true }, func(time.Time) {})
+			})
 			loops.Go(func() {
 				for ctx.Err() == nil { // many requests wait
 					c.ReportSoon()
@@ -101,7 +102,7 @@ func TestRefused_IsNoHotLoopAndCountsAsAway(t *testing.T) {
 			synctest.Wait()
 			end()
 			loops.Wait()
-			for path, most := range map[string]int{"/v1/routes": 70, "/v1/traffic": 70, "/v1/decisions": 70} {
+			for path, most := range map[string]int{"/v1/routes": 70, "/v1/traffic": 70, "/v1/decisions": 70, "/v1/changes": 70} {
 				if n := s.count(path); n < 30 || n > most {
 					t.Errorf("%s: %s was asked %d times within ten minutes", code, path, n)
 				}
@@ -112,7 +113,7 @@ func TestRefused_IsNoHotLoopAndCountsAsAway(t *testing.T) {
 			if link := c.Link(); !fleet.away || link.Connected || !strings.Contains(link.LastError, "refuses this load balancer") {
 				t.Errorf("away %v, %+v", fleet.away, link)
 			}
-			if trouble := strings.Join(token.Trouble(), "\n"); strings.Count(trouble, "refuses this service") != 3 || !strings.Contains(trouble, "this is for load balancers") {
+			if trouble := strings.Join(token.Trouble(), "\n"); strings.Count(trouble, "refuses this service") != 4 || !strings.Contains(trouble, "this is for load balancers") {
 				t.Errorf("trouble:\n%s", trouble)
 			}
 		})

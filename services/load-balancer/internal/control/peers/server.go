@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/gen/peers"
+	"github.com/nemesis-scaling/nemesis/pkg/contract"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 )
@@ -29,7 +30,7 @@ func (p *Peers) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	var in peers.SlotsExchange
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
-		fault.Write(w, r, httpserver.Refusal(err, http.StatusBadRequest))
+		fault.Write(w, r, contract.Refusal(err, http.StatusBadRequest))
 		return
 	}
 	if pod != "" && in.From.Name != pod {

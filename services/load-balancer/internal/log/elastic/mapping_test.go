@@ -46,9 +46,16 @@ func full(t *testing.T, namespace string) map[string][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	change, err := origin.Change(scalinglog.Change{
+		ID: "c-1", Time: now, Who: "jane", Operation: "patchCustomAutoscaler", Namespace: "default", Resource: "customautoscalers/default/shop", Status: 403, Reason: "r",
+		Before: map[string]any{"idleTime": 90}, After: map[string]any{"idleTime": 60},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return map[string][]byte{
 		"logs-nemesis.access":  accesslog.AppendEntry(accesslog.AppendEntry(nil, "a.1", &record, options), "a.2", &refused, options),
-		"logs-nemesis.scaling": append(decision, wake...),
+		"logs-nemesis.scaling": slices.Concat(decision, wake, change),
 	}
 }
 

@@ -1,9 +1,10 @@
 // Package scalinglog writes what is worth keeping of the scaling: the controller's decisions with
-// their reasons, and the wake-ups that were seen from here, as entries of the log's second stream. It
+// their reasons, the changes that people made through it, and the wake-ups that were seen from here, as entries of the
+// log's second stream. It
 // hands them to whoever keeps the log; how they get there, and how decisions get here, is others'
 // business.
 //
-// Every load balancer writes every decision, so that none depends on one of them. The id of an entry
+// Every load balancer writes every decision and every change, so that none depends on one of them. The id of an entry
 // is made of what it tells, so that the index keeps it once. encoding/json does the writing: there
 // are some entries a minute, not thousands a second as in accesslog.
 //
@@ -72,6 +73,21 @@ type WakeUp struct {
 	Answered        bool   // else it failed
 }
 
+// Change is one that somebody made, or was refused, through the controller.
+type Change struct {
+	ID        string
+	Time      time.Time
+	Who       string
+	Operation string
+	Namespace string // "": it belongs to none
+	Resource  string
+	Status    int
+	Made      bool
+	Reason    string // why it was refused
+	// Before and After are what was changed; nil: it is not known, or there was nothing.
+	Before, After map[string]any
+}
+
 // Origin says who writes, and where to.
 type Origin struct {
 	Balancer  string
@@ -105,6 +121,31 @@ func (o Origin) Decision(d Decision) ([]byte, error) {
 		},
 		"kubernetes": where(d.Application, ""), "trace": object{"id": d.TraceID}, "error": object{"message": d.Error},
 		"nemesis": object{"application": d.Application.String(), "replicas": d.To, "decision": decision},
+	})
+}
+
+// Change is the entry of a change.
+func (o Origin) Change(c Change) ([]byte, error) {
+	outcome, kind, result, text := "success", "change", "made", "made"
+	if !c.Made {
+		outcome, kind, result, text = "failure", "denied", "refused", "refused: "+c.Reason
+	}
+	id := name("change." + c.ID)
+	change := object{"id": c.ID, "operation": c.Operation, "resource": c.Resource, "status": c.Status, "result": result}
+	for name, side := range map[string]map[string]any{"before": c.Before, "after": c.After} {
+		if side != nil {
+			change[name] = side // as it is: prune takes nothing out of it
+		}
+	}
+	return o.entry(id, object{
+		"@timestamp": c.Time.UTC(), "message": fmt.Sprintf("%s: %s %s, %s", c.Who, c.Operation, c.Resource, text),
+		// The same whoever writes it: it is the controller's.
+		"host": object{"name": "autoscaler-controller"}, "service": object{"name": "autoscaler-controller"}, "user": object{"name": c.Who},
+		"event": object{
+			"kind": "event", "category": []string{"configuration"}, "type": []string{kind}, "action": "change", "outcome": outcome, "dataset": Dataset, "id": id,
+			"reason": c.Reason,
+		},
+		"kubernetes": object{"namespace": c.Namespace}, "nemesis": object{"change": change},
 	})
 }
 

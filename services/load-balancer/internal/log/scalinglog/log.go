@@ -17,6 +17,9 @@ func New(o Origin, k Keeper) *Log { return &Log{origin: o, keeper: k} }
 // Decided keeps a decision; false when it could not, and should be told again.
 func (l *Log) Decided(d Decision) bool { return l.keep(l.origin.Decision(d)) }
 
+// Changed keeps a change; false when it could not, and should be told again.
+func (l *Log) Changed(c Change) bool { return l.keep(l.origin.Change(c)) }
+
 // Woken keeps a wake-up.
 func (l *Log) Woken(w WakeUp) bool {
 	return l.keep(l.origin.WakeUp(w))

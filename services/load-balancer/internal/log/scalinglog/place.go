@@ -5,44 +5,64 @@ import (
 	"time"
 )
 
-// overlap is how far back is asked for again: decisions on several applications are made side by
-// side, and the clock of the next leader's node may be behind the last one's.
-const overlap = time.Minute
+// Told is what the controller tells, each with an id, and when it was.
+type Told interface {
+	told() (id string, at time.Time)
+	// overlap is how far back is asked for again.
+	overlap() time.Duration
+}
 
-// Place is how far the decisions were followed. It is for one goroutine.
-type Place struct {
+func (d Decision) told() (id string, at time.Time) { return d.ID, d.Time }
+func (c Change) told() (id string, at time.Time)   { return c.ID, c.Time }
+
+// Decisions on several applications are made side by side, and the clock of the next leader's node may be behind the
+// last one's. A change may have gone through a replica that could not tell the leader for a while.
+const (
+	overlap       = time.Minute
+	changeOverlap = 15 * time.Minute
+)
+
+func (Decision) overlap() time.Duration { return overlap }
+func (Change) overlap() time.Duration   { return changeOverlap }
+
+// Place is how far what the controller tells was followed. It is for one goroutine.
+type Place[T Told] struct {
 	last time.Time
 	seen map[string]time.Time // those that may be told again
 }
 
 // NewPlace goes on from a moment; zero is the beginning.
-func NewPlace(last time.Time) *Place { return &Place{last: last, seen: map[string]time.Time{}} }
+func NewPlace[T Told](last time.Time) *Place[T] {
+	return &Place[T]{last: last, seen: map[string]time.Time{}}
+}
 
 // Since is from when on to ask.
-func (p *Place) Since() time.Time {
+func (p *Place[T]) Since() time.Time {
 	if p.last.IsZero() {
 		return p.last
 	}
-	return p.last.Add(-overlap)
+	var none T
+	return p.last.Add(-none.overlap())
 }
 
-// Last is the moment of the newest decision that was kept.
-func (p *Place) Last() time.Time { return p.last }
+// Last is the moment of the newest one that was kept.
+func (p *Place[T]) Last() time.Time { return p.last }
 
-// Keep hands the decisions of an answer, newest first as the controller gives them, to keep, oldest
+// Keep hands what an answer tells, newest first as the controller gives them, to keep, oldest
 // first, but for those it has had. It ends where one is not kept: from there it is asked again.
-func (p *Place) Keep(newestFirst []Decision, keep func(Decision) bool) (kept int) {
+func (p *Place[T]) Keep(newestFirst []T, keep func(T) bool) (kept int) {
 	for _, d := range slices.Backward(newestFirst) {
-		if _, had := p.seen[d.ID]; had {
+		id, at := d.told()
+		if _, had := p.seen[id]; had {
 			continue
 		}
 		if !keep(d) {
 			break
 		}
 		kept++
-		p.seen[d.ID] = d.Time
-		if d.Time.After(p.last) {
-			p.last = d.Time
+		p.seen[id] = at
+		if at.After(p.last) {
+			p.last = at
 		}
 	}
 	for id, at := range p.seen {

@@ -110,6 +110,49 @@ func check(t *testing.T, entry []byte, action, document string) {
 	}
 }
 
+func TestChange_IsAnEntryWithWhoAndWhat(t *testing.T) {
+	entry, err := from.Change(Change{
+		ID: "ep-17", Time: noon, Who: "jane", Operation: "patchCustomAutoscaler", Namespace: "default", Resource: "customautoscalers/default/shop", Status: 200, Made: true,
+		Before: map[string]any{"idleTime": 90}, After: map[string]any{"idleTime": 60},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, entry, `{"create":{"_index":"logs-nemesis.scaling-default","_id":"change.ep-17"}}`, `{
+		"@timestamp": "2026-03-04T12:00:00.005Z", "message": "jane: patchCustomAutoscaler customautoscalers/default/shop, made", "ecs": {"version": "9.0.0"},
+		"data_stream": {"type": "logs", "dataset": "nemesis.scaling", "namespace": "default"},
+		"host": {"name": "autoscaler-controller"}, "service": {"name": "autoscaler-controller"}, "user": {"name": "jane"},
+		"event": {"kind": "event", "category": ["configuration"], "type": ["change"], "action": "change", "outcome": "success", "dataset": "nemesis.scaling", "id": "change.ep-17"},
+		"kubernetes": {"namespace": "default"},
+		"nemesis": {"change": {"id": "ep-17", "operation": "patchCustomAutoscaler", "resource": "customautoscalers/default/shop", "status": 200, "result": "made",
+			"before": {"idleTime": 90}, "after": {"idleTime": 60}}}}`)
+	refused, err := from.Change(Change{ID: "ep-18", Time: noon, Who: "olga", Operation: "putBalancerSettings", Resource: "loadbalancer/settings", Status: 403, Reason: "olga may not"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, refused, `{"create":{"_index":"logs-nemesis.scaling-default","_id":"change.ep-18"}}`, `{
+		"@timestamp": "2026-03-04T12:00:00.005Z", "message": "olga: putBalancerSettings loadbalancer/settings, refused: olga may not", "ecs": {"version": "9.0.0"},
+		"data_stream": {"type": "logs", "dataset": "nemesis.scaling", "namespace": "default"},
+		"host": {"name": "autoscaler-controller"}, "service": {"name": "autoscaler-controller"}, "user": {"name": "olga"},
+		"event": {"kind": "event", "category": ["configuration"], "type": ["denied"], "action": "change", "outcome": "failure", "dataset": "nemesis.scaling", "id": "change.ep-18",
+			"reason": "olga may not"},
+		"nemesis": {"change": {"id": "ep-18", "operation": "putBalancerSettings", "resource": "loadbalancer/settings", "status": 403, "result": "refused"}}}`)
+}
+
+func TestPlace_OfChangesTakesThoseThatCameLate(t *testing.T) {
+	p := NewPlace[Change](time.Time{})
+	var kept []string
+	keep := func(c Change) bool { kept = append(kept, c.ID); return true }
+	p.Keep([]Change{{ID: "2", Time: noon}}, keep)
+	if late := noon.Add(-10 * time.Minute); p.Since().After(late) {
+		t.Errorf("what a replica could not tell for ten minutes is not asked for: since %v", p.Since())
+	}
+	p.Keep([]Change{{ID: "2", Time: noon}, {ID: "1", Time: noon.Add(-10 * time.Minute)}}, keep)
+	if got := strings.Join(kept, " "); got != "2 1" || !p.Last().Equal(noon) {
+		t.Errorf("kept %s, until %v", got, p.Last())
+	}
+}
+
 func TestName_HoldsWhatIdsAreMadeOf(t *testing.T) {
 	if got := name("decision.a\"b\nc/ü-1_2"); got != "decision.a_b_c__-1_2" {
 		t.Errorf("name = %q", got)
@@ -130,7 +173,7 @@ func at(seconds ...int) []Decision {
 func TestPlace_TakesEachDecisionOnceAndInOrder(t *testing.T) {
 	var kept []string
 	keep := func(d Decision) bool { kept = append(kept, d.ID); return true }
-	p := NewPlace(time.Time{})
+	p := NewPlace[Decision](time.Time{})
 	if !p.Since().IsZero() {
 		t.Errorf("at first it asks since %v", p.Since())
 	}
@@ -167,7 +210,7 @@ func TestPlace_AsksAgainForWhatWasNotKept(t *testing.T) {
 		kept = append(kept, d.ID)
 		return true
 	}
-	p := NewPlace(noon)
+	p := NewPlace[Decision](noon)
 	p.Keep(at(40, 30, 20, 10), keep)
 	if !p.Last().Equal(noon.Add(20 * time.Second)) {
 		t.Errorf("it is at %v", p.Last())

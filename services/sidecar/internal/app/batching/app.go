@@ -21,6 +21,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/gen/common"
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/encryption"
+	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/retry"
@@ -30,6 +31,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/intake"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/judge"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/send"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/send/batches"
 )
 
 // The bounds of its connections, and how long sidecars' may be idle.
@@ -127,7 +129,7 @@ func (c *Collector) wire(ctx context.Context, s Settings) error {
 	if c.secured, err = newSecured(s, c.telemetry, token.To("the autoscaler-controller")); err != nil {
 		return err
 	}
-	sender, err := send.NewBatches(s.ControllerURL, s.Name, send.Way{Wrap: token.To("the autoscaler-controller"), Authorities: c.secured.authorities})
+	sender, err := batches.New(s.ControllerURL, s.Name, send.Way{Wrap: token.To("the autoscaler-controller"), Authorities: c.secured.authorities})
 	if err != nil {
 		return err
 	}
@@ -147,16 +149,16 @@ func (c *Collector) wire(ctx context.Context, s Settings) error {
 		return err
 	}
 	connections := httpserver.NewConnections(mostConnections, mostKept, idleTimeout)
-	c.telemetry.Registry.MustRegister(&batches{c.batcher, connections}, token)
+	c.telemetry.Registry.MustRegister(&counts{c.batcher, connections}, telemetry.Figures(token.Figures))
 	ready := &httpserver.Readiness{}
 	ready.AddTrouble(c.callers.trouble)
 	ready.AddTrouble(token.Trouble)
 	ready.AddTrouble(c.secured.trouble)
-	operations := httpserver.Operations(c.telemetry.Registry, ready, c.log)
+	operations := httpserver.Operations(c.telemetry.Page(), ready)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if reads := r.Method == http.MethodGet || r.Method == http.MethodHead; reads {
 			if r.URL.Path == "/metrics" {
-				if err := c.callers.metrics(r.Context(), r.Header); err != nil {
+				if err := c.callers.metrics(fairshare.From(r.Context(), r.RemoteAddr), r.Header); err != nil {
 					fault.Write(w, r, err)
 					return
 				}

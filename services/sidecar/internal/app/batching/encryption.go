@@ -12,6 +12,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/send"
+	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/send/batches"
 )
 
 // secured is what the connections with sidecars and with the controller are encrypted by.
@@ -22,7 +23,7 @@ type secured struct {
 	certificate *encryption.Certificate
 	authorities *encryption.Authorities
 	secure      *httpserver.Secure
-	issuer      *send.Certificates
+	issuer      *batches.Certificates
 }
 
 func newSecured(s Settings, t *telemetry.Telemetry, wrap send.Wrap) (*secured, error) {
@@ -35,11 +36,11 @@ func newSecured(s Settings, t *telemetry.Telemetry, wrap send.Wrap) (*secured, e
 		return nil, err
 	}
 	c.authorities = c.settings.NewAuthorities()
-	if c.issuer, err = send.NewCertificates(s.ControllerURL, send.Way{Wrap: wrap, Authorities: c.authorities}); err != nil {
+	if c.issuer, err = batches.NewCertificates(s.ControllerURL, send.Way{Wrap: wrap, Authorities: c.authorities}); err != nil {
 		return nil, err
 	}
 	c.settings.Warn(t.Log, c.url)
-	t.Registry.MustRegister(c.settings.NewGauges(certificate, c.authorities, c.secure, c.url))
+	t.Registry.MustRegister(telemetry.Figures(c.settings.NewFigures(certificate, c.authorities, c.secure, c.url)))
 	return c, nil
 }
 

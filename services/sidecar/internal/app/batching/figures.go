@@ -10,8 +10,8 @@ import (
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/batcher"
 )
 
-// batches reads a collector's figures when they are asked for.
-type batches struct {
+// counts reads a collector's figures when they are asked for.
+type counts struct {
 	batcher     *batcher.Batcher[common.PodMetrics]
 	connections *httpserver.Connections
 }
@@ -25,14 +25,14 @@ var (
 )
 
 // Describe names the metrics.
-func (b *batches) Describe(out chan<- *prometheus.Desc) {
+func (b *counts) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{collected, sentOn, waits, away, open} {
 		out <- d
 	}
 }
 
 // Collect reads them.
-func (b *batches) Collect(out chan<- prometheus.Metric) {
+func (b *counts) Collect(out chan<- prometheus.Metric) {
 	s := b.batcher.State()
 	counter := func(d *prometheus.Desc, value int64, label string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), label)

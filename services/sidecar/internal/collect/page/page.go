@@ -4,8 +4,8 @@
 // it is the place to add a server. Requests that no client made (probes.go) are left out.
 //
 // A page is read in three steps, none of which can lose more than one family: split.go keeps the lines
-// that matter, each family by itself, without types and exemplars; parse.go has each family parsed by
-// Prometheus' own parser; reading.go looks up what the servers are known to show. What cannot be read,
+// that matter, each family by itself, without types and exemplars; parse.go has each family parsed
+// (sample.go); reading.go looks up what the servers are known to show. What cannot be read,
 // or says less than there is, is withheld with the reason, and never 0.
 //
 // What grows for ever is given as it stands: what it grew by is somebody else's business.

@@ -3,19 +3,17 @@ package page
 import (
 	"path"
 	"strings"
-
-	dto "github.com/prometheus/client_model/go"
 )
 
 // labels tell samples by their labels: each that is named must be there with such a value, in the
 // patterns of path.Match.
 type labels map[string]string
 
-func (l labels) match(m *dto.Metric) bool {
+func (l labels) match(m metric) bool {
 	found := 0
-	for _, label := range m.GetLabel() {
-		if pattern, ok := l[label.GetName()]; ok {
-			if like, err := path.Match(pattern, label.GetValue()); err != nil || !like {
+	for _, label := range m.labels {
+		if pattern, ok := l[label.name]; ok {
+			if like, err := path.Match(pattern, label.value); err != nil || !like {
 				return false
 			}
 			found++
@@ -51,9 +49,9 @@ func set(names ...string) map[string]bool {
 	return out
 }
 
-func ofProbe(m *dto.Metric) bool {
-	for _, label := range m.GetLabel() {
-		if ofPath[label.GetName()] && isProbe(label.GetValue()) {
+func ofProbe(m metric) bool {
+	for _, label := range m.labels {
+		if ofPath[label.name] && isProbe(label.value) {
 			return true
 		}
 	}
@@ -75,10 +73,10 @@ func isProbe(target string) bool {
 }
 
 // tellsPaths tells that probes are told apart among these samples.
-func tellsPaths(metrics []*dto.Metric) bool {
+func tellsPaths(metrics []metric) bool {
 	for _, m := range metrics {
-		for _, label := range m.GetLabel() {
-			if ofPath[label.GetName()] {
+		for _, label := range m.labels {
+			if ofPath[label.name] {
 				return true
 			}
 		}

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	dto "github.com/prometheus/client_model/go"
-
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/pod"
 )
 
@@ -62,7 +60,7 @@ func read(p parsed) Reading {
 		Withheld: map[pod.Kind]string{},
 	}
 	if began := p.samples[processStarted]; len(began) == 1 {
-		r.Started = value(began[0])
+		r.Started = began[0].value
 	}
 	for i := range servers {
 		if s := &servers[i]; s.shownBy(p) {
@@ -101,9 +99,9 @@ func (r *Reading) whose(s *server, p parsed) {
 	r.Server.Server, r.Server.Version = s.name, s.version
 	names := map[string]bool{}
 	for _, m := range p.samples[s.models.of] {
-		for _, label := range m.GetLabel() {
-			if label.GetName() == s.models.name && label.GetValue() != "" {
-				names[label.GetValue()] = true
+		for _, label := range m.labels {
+			if label.name == s.models.name && label.value != "" {
+				names[label.value] = true
 			}
 		}
 	}
@@ -134,8 +132,8 @@ func (r *Reading) withhold(k pod.Kind, p parsed, names ...string) bool {
 }
 
 // work is the samples of a name that are of a client's requests.
-func (s *server) work(p parsed, name string) []*dto.Metric {
-	var out []*dto.Metric
+func (s *server) work(p parsed, name string) []metric {
+	var out []metric
 	for _, m := range p.samples[name] {
 		if !ofProbe(m) && !slices.ContainsFunc(s.leave, func(l labels) bool { return l.match(m) }) {
 			out = append(out, m)
@@ -144,10 +142,10 @@ func (s *server) work(p parsed, name string) []*dto.Metric {
 	return out
 }
 
-func total(metrics []*dto.Metric) float64 {
+func total(metrics []metric) float64 {
 	sum := 0.0
 	for _, m := range metrics {
-		sum += value(m)
+		sum += m.value
 	}
 	return sum
 }
@@ -187,7 +185,7 @@ func (r *Reading) gauge(k pod.Kind, names []string, s *server, p parsed) {
 
 func (d doubt) holds(p parsed) bool {
 	for _, m := range p.samples[d.name] {
-		if value(m) > 0 && (len(d.leave) == 0 || !d.leave.match(m)) {
+		if m.value > 0 && (len(d.leave) == 0 || !d.leave.match(m)) {
 			return true
 		}
 	}

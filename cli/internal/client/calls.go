@@ -1,0 +1,291 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/gen/loadbalancer"
+)
+
+// pageSize is how many are asked for at a time.
+const pageSize = 500
+
+// Name is what people call an application: a Deployment, or the CustomAutoscaler that names it; with or without its
+// namespace before a slash.
+type Name struct{ Namespace, Name string }
+
+func (n Name) String() string { return n.Namespace + "/" + n.Name }
+
+// NameOf reads [NAMESPACE/]NAME.
+func (n *Nemesis) NameOf(said string) (Name, error) {
+	namespace, name, ok := strings.Cut(said, "/")
+	if !ok {
+		namespace, name = n.Namespace(), said
+	}
+	if namespace == "" || name == "" || strings.Contains(name, "/") {
+		return Name{}, &UsageError{fmt.Sprintf("%q is no application: write NAME or NAMESPACE/NAME", said)}
+	}
+	return Name{namespace, name}, nil
+}
+
+// Applications are those of a namespace; of all that the caller may see when it is empty. selector is a field selector.
+func (n *Nemesis) Applications(ctx context.Context, namespace, selector string) ([]autoscaler.Application, error) {
+	c, err := n.Controller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []autoscaler.Application
+	p := autoscaler.ListApplicationsParams{Namespace: orNil(namespace), FieldSelector: orNil(selector), Limit: new(autoscaler.PageSize(pageSize))}
+	for {
+		a, err := c.ListApplicationsWithResponse(ctx, &p)
+		if err != nil {
+			return nil, err
+		}
+		page, err := read(a, a.JSON200)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+		if page.Metadata == nil || page.Metadata.Continue == nil || *page.Metadata.Continue == "" {
+			return all, nil
+		}
+		p.Continue = page.Metadata.Continue
+	}
+}
+
+// Application is the one of this name: of the Deployment or, where none has it, of the CustomAutoscaler.
+func (n *Nemesis) Application(ctx context.Context, name Name) (autoscaler.Application, error) {
+	c, err := n.Controller(ctx)
+	if err != nil {
+		return autoscaler.Application{}, err
+	}
+	a, err := c.GetApplicationWithResponse(ctx, name.Namespace, name.Name)
+	switch {
+	case err == nil:
+		return read(a, a.JSON200)
+	case !NotFound(err):
+		return autoscaler.Application{}, err
+	}
+	several, listed := n.Applications(ctx, name.Namespace, "autoscaler="+name.Name)
+	switch {
+	case listed != nil || len(several) == 0:
+		return autoscaler.Application{}, err
+	case len(several) > 1:
+		return autoscaler.Application{}, &UsageError{fmt.Sprintf("the CustomAutoscaler %s has %d Deployments: name one of them: %s", name, len(several), deployments(several))}
+	}
+	return several[0], nil
+}
+
+func deployments(all []autoscaler.Application) string {
+	names := make([]string, len(all))
+	for i, a := range all {
+		names[i] = a.Deployment
+	}
+	return strings.Join(names, ", ")
+}
+
+// Decisions selects decision records.
+type Decisions struct {
+	Name    Name
+	Result  string // applied, held, failed, unchanged; empty: all
+	Since   time.Time
+	AtMost  int
+	Through func(autoscaler.Decision) bool // nil: all; else whether to go on to older ones
+}
+
+// Decisions are the records that the controller still holds, newest first.
+func (n *Nemesis) Decisions(ctx context.Context, of Decisions) ([]autoscaler.Decision, error) {
+	c, err := n.Controller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := autoscaler.ListDecisionsParams{
+		Namespace: orNil(of.Name.Namespace), Deployment: orNil(of.Name.Name), Limit: new(min(max(of.AtMost, 1), pageSize)),
+		Result: (*autoscaler.ListDecisionsParamsResult)(orNil(of.Result)),
+	}
+	if !of.Since.IsZero() {
+		p.Since = &of.Since
+	}
+	var all []autoscaler.Decision
+	for {
+		a, err := c.ListDecisionsWithResponse(ctx, &p)
+		if err != nil {
+			return nil, err
+		}
+		page, err := read(a, a.JSON200)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range page.Items {
+			all = append(all, d)
+			if len(all) == of.AtMost || of.Through != nil && !of.Through(d) {
+				return all, nil
+			}
+		}
+		if page.Metadata == nil || page.Metadata.Continue == nil || *page.Metadata.Continue == "" {
+			return all, nil
+		}
+		p.Continue = page.Metadata.Continue
+	}
+}
+
+// Autoscaler is a CustomAutoscaler.
+func (n *Nemesis) Autoscaler(ctx context.Context, name Name) (autoscaler.CustomAutoscaler, error) {
+	c, err := n.Autoscalers(ctx)
+	if err != nil {
+		return autoscaler.CustomAutoscaler{}, err
+	}
+	a, err := c.GetCustomAutoscalerWithResponse(ctx, name.Namespace, name.Name)
+	if err != nil {
+		return autoscaler.CustomAutoscaler{}, err
+	}
+	return read(a, a.JSON200)
+}
+
+// PatchSpec changes fields of a CustomAutoscaler's spec; nil removes one.
+func (n *Nemesis) PatchSpec(ctx context.Context, name Name, spec map[string]any) (autoscaler.CustomAutoscaler, error) {
+	c, err := n.Autoscalers(ctx)
+	if err != nil {
+		return autoscaler.CustomAutoscaler{}, err
+	}
+	a, err := c.PatchCustomAutoscalerWithApplicationMergePatchPlusJSONBodyWithResponse(ctx, name.Namespace, name.Name, autoscaler.MergePatch{"spec": spec})
+	if err != nil {
+		return autoscaler.CustomAutoscaler{}, err
+	}
+	return read(a, a.JSON200)
+}
+
+// Settings are what every load balancer follows.
+func (n *Nemesis) Settings(ctx context.Context) (common.BalancerSettings, error) {
+	c, err := n.Controller(ctx)
+	if err != nil {
+		return common.BalancerSettings{}, err
+	}
+	a, err := c.GetBalancerSettingsWithResponse(ctx)
+	if err != nil {
+		return common.BalancerSettings{}, err
+	}
+	return read(a, a.JSON200)
+}
+
+// PutSettings sets what every load balancer follows.
+func (n *Nemesis) PutSettings(ctx context.Context, settings common.BalancerSettings) (common.BalancerSettings, error) {
+	c, err := n.Controller(ctx)
+	if err != nil {
+		return common.BalancerSettings{}, err
+	}
+	a, err := c.PutBalancerSettingsWithResponse(ctx, settings)
+	if err != nil {
+		return common.BalancerSettings{}, err
+	}
+	return read(a, a.JSON200)
+}
+
+// Health is what the controller says of itself to anybody who asks.
+func (n *Nemesis) Health(ctx context.Context) (common.Health, error) {
+	n.lock.Lock()
+	c, err := n.reachController(ctx)
+	n.lock.Unlock()
+	if err != nil {
+		return common.Health{}, err
+	}
+	return c.way.health(ctx)
+}
+
+// Health is what the load balancer says of itself to anybody who asks.
+func (b Balancer) Health(ctx context.Context) (common.Health, error) { return b.way.health(ctx) }
+
+func (w way) health(ctx context.Context) (common.Health, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url+"/readyz", nil)
+	if err != nil {
+		return common.Health{}, err
+	}
+	answer, err := w.http.client.Do(r) // 503 is an answer too
+	if err != nil {
+		return common.Health{}, &UnreachableError{Who: w.http.who, Where: r.URL.Host, Err: err}
+	}
+	return health(answer)
+}
+
+func orNil(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// State is what a load balancer knows and does, of the applications of a namespace or of all that the caller may see.
+func (b Balancer) State(ctx context.Context, of Name) (loadbalancer.State, error) {
+	p := loadbalancer.GetStateParams{Namespace: orNil(of.Namespace), Deployment: orNil(of.Name), Limit: new(pageSize)}
+	var whole loadbalancer.State
+	for {
+		a, err := b.GetStateWithResponse(ctx, &p)
+		if err != nil {
+			return whole, err
+		}
+		page, err := read(a, a.JSON200)
+		if err != nil {
+			return whole, err
+		}
+		page.Applications = append(whole.Applications, page.Applications...)
+		whole = page
+		if page.Metadata == nil || page.Metadata.Continue == nil || *page.Metadata.Continue == "" {
+			whole.Metadata = nil
+			return whole, nil
+		}
+		p.Continue = page.Metadata.Continue
+	}
+}
+
+// Logs is a page of the log of proxied requests.
+func (b Balancer) Logs(ctx context.Context, p loadbalancer.ListProxyLogsParams) (loadbalancer.ProxyLogPage, error) {
+	a, err := b.ListProxyLogsWithResponse(ctx, &p)
+	if err != nil {
+		return loadbalancer.ProxyLogPage{}, err
+	}
+	return read(a, a.JSON200)
+}
+
+// Wake wakes an application, as a request would.
+func (n *Nemesis) Wake(ctx context.Context, name Name) (autoscaler.StartResponse, error) {
+	c, err := n.Controller(ctx)
+	if err != nil {
+		return autoscaler.StartResponse{}, err
+	}
+	a, err := c.WakeApplicationWithResponse(ctx, name.Namespace, name.Name)
+	if err != nil {
+		return autoscaler.StartResponse{}, err
+	}
+	return read(a, a.JSON200)
+}
+
+// Sleep lets an application sleep now.
+func (n *Nemesis) Sleep(ctx context.Context, name Name) (autoscaler.SleepResponse, error) {
+	c, err := n.Controller(ctx)
+	if err != nil {
+		return autoscaler.SleepResponse{}, err
+	}
+	a, err := c.SleepApplicationWithResponse(ctx, name.Namespace, name.Name)
+	if err != nil {
+		return autoscaler.SleepResponse{}, err
+	}
+	return read(a, a.JSON200)
+}
+
+// Preview is what would be decided on an application now with another spec.
+func (n *Nemesis) Preview(ctx context.Context, name Name, spec autoscaler.CustomAutoscalerSpec) (autoscaler.Decision, error) {
+	c, err := n.Controller(ctx)
+	if err != nil {
+		return autoscaler.Decision{}, err
+	}
+	a, err := c.PreviewDecisionWithResponse(ctx, name.Namespace, name.Name, autoscaler.PreviewRequest{Spec: spec})
+	if err != nil {
+		return autoscaler.Decision{}, err
+	}
+	return read(a, a.JSON200)
+}

@@ -1,0 +1,302 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nemesis-scaling/nemesis/cli/internal/show"
+	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+)
+
+func status(t *tool) *cobra.Command {
+	c := &cobra.Command{
+		Use: "status [APP]", GroupID: asks,
+		Short: "What sleeps, wakes and works, and what needs attention",
+		Long: `Without APP a line for each application, those that need attention first. With APP all that is known of it: replicas, pods, traffic,
+what the pods use, conditions and the last decision.`,
+		Example: `  nemesis status                    # of the context's namespace
+  nemesis status -A --watch         # of all that you may see, as it changes
+  nemesis status modelserver        # one of them
+  nemesis status -o json | jq -r '.[] | select(.state == "Asleep").deployment'`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: t.completeNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				name, err := t.nemesis.NameOf(args[0])
+				if err != nil {
+					return err
+				}
+				return t.show(cmd.Context(), func(ctx context.Context) (view, error) {
+					a, err := t.nemesis.Application(ctx, name)
+					return view{a, func(w io.Writer) { t.describe(w, a) }}, err
+				})
+			}
+			return t.show(cmd.Context(), func(ctx context.Context) (view, error) {
+				all, err := t.nemesis.Applications(ctx, t.namespace(), "")
+				slices.SortStableFunc(all, func(a, b autoscaler.Application) int { return cmp.Compare(urgency(a), urgency(b)) })
+				if all == nil {
+					all = []autoscaler.Application{} // [] in JSON
+				}
+				return view{all, func(w io.Writer) { t.fleet(w, all) }}, err
+			})
+		},
+	}
+	return t.allFlag(t.watchFlags(c))
+}
+
+// urgency orders what needs attention before what does something, and that before what rests.
+func urgency(a autoscaler.Application) int {
+	switch {
+	case len(troubles(a)) > 0:
+		return 0
+	case a.State == autoscaler.ApplicationStateWaking || a.State == autoscaler.ApplicationStateFallingAsleep:
+		return 1
+	case a.State == autoscaler.ApplicationStateAwake:
+		return 2
+	default:
+		return 3
+	}
+}
+
+// troubles are what needs attention.
+func troubles(a autoscaler.Application) []string {
+	var all []string
+	for _, c := range a.Conditions {
+		if c.Status == autoscaler.ConditionStatusFalse && speaks(c) || c.Type == "Contested" && c.Status == autoscaler.ConditionStatusTrue {
+			all = append(all, cmp.Or(value(c.Message), c.Type+": "+c.Reason))
+		}
+	}
+	for _, p := range a.Pods {
+		if p.State == autoscaler.PodStateFailed || p.Message != nil && *p.Message != "" && !p.Alive && p.State != autoscaler.PodStateTerminating {
+			all = append(all, p.Name+": "+cmp.Or(value(p.Message), string(p.State)))
+		}
+	}
+	if d := a.LastDecision; d != nil && value(d.Error) != "" {
+		all = append(all, "the last decision failed: "+*d.Error)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// speaks tells whether it is a fault that a condition is not so. Asleep is none, nor is what somebody has chosen, and
+// Ready repeats another one.
+func speaks(c autoscaler.Condition) bool {
+	return c.Type != "Active" && c.Type != "Ready" && !slices.Contains([]string{"ModePaused", "ModeObserve", "Paused"}, c.Reason)
+}
+
+func tone(s autoscaler.ApplicationState) show.Tone {
+	switch s {
+	case autoscaler.ApplicationStateAwake:
+		return show.Good
+	case autoscaler.ApplicationStateWaking, autoscaler.ApplicationStateFallingAsleep:
+		return show.Busy
+	case autoscaler.ApplicationStateUnknown:
+		return show.Bad
+	default:
+		return show.Faint
+	}
+}
+
+// fleet is a line for each application.
+func (t *tool) fleet(w io.Writer, all []autoscaler.Application) {
+	if len(all) == 0 {
+		fmt.Fprintf(w, "No applications in %s. A CustomAutoscaler makes a Deployment one; `nemesis adopt` writes it from what scales it today.\n",
+			orElse(t.namespace(), "the namespaces that you may see"))
+		return
+	}
+	table := show.Table{Heads: []string{"APPLICATION", "STATE", "PODS", "IN FLIGHT", "WAITING", "SLEEPS IN", "ATTENTION OR LAST DECISION"}}
+	if t.all {
+		table.Heads = slices.Insert(table.Heads, 0, "NAMESPACE")
+	}
+	if t.wide() {
+		table.Heads = slices.Insert(table.Heads, len(table.Heads)-1, "MODE", "BOUNDS", "STARTS IN", "LAST TRAFFIC", "AUTOSCALER")
+	}
+	for _, a := range all {
+		last := show.Cell{Text: t.lastWord(a)}
+		if faults := troubles(a); len(faults) > 0 {
+			last = show.Cell{Text: strings.Join(faults, "; "), Tone: show.Bad}
+		}
+		cells := []show.Cell{
+			{Text: a.Deployment, Tone: show.Strong}, {Text: string(a.State), Tone: tone(a.State)},
+			{Text: fmt.Sprintf("%d/%d", a.ReadyReplicas, a.Replicas)},
+			{Text: fmt.Sprint(a.Traffic.InFlight)}, {Text: fmt.Sprint(a.Traffic.Waiting)}, {Text: sleepsIn(a)},
+		}
+		if t.all {
+			cells = slices.Insert(cells, 0, show.Cell{Text: a.Namespace})
+		}
+		if t.wide() {
+			cells = append(cells, show.Cell{Text: string(mode(a))}, show.Cell{Text: fmt.Sprintf("%d-%d", a.MinReplicas, a.MaxReplicas)},
+				show.Cell{Text: seconds(a.ExpectedStartSeconds)}, show.Cell{Text: show.Ago(a.LastActivityTime, t.Now())}, show.Cell{Text: a.Autoscaler})
+		}
+		table.Cells(append(cells, last)...)
+	}
+	table.Write(w, t.palette())
+	fmt.Fprintln(w, t.palette().Paint(show.Faint, summary(all)))
+}
+
+// summary counts them.
+func summary(all []autoscaler.Application) string {
+	count := map[autoscaler.ApplicationState]int{}
+	var pods, attention int
+	for _, a := range all {
+		count[a.State]++
+		pods += int(a.ReadyReplicas)
+		if len(troubles(a)) > 0 {
+			attention++
+		}
+	}
+	parts := []string{show.Count(len(all), "application", "applications")}
+	for _, s := range []autoscaler.ApplicationState{autoscaler.ApplicationStateAwake, autoscaler.ApplicationStateWaking, autoscaler.ApplicationStateFallingAsleep, autoscaler.ApplicationStateAsleep, autoscaler.ApplicationStateUnknown} {
+		if count[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count[s], strings.ToLower(string(s))))
+		}
+	}
+	parts = append(parts, show.Count(pods, "pod", "pods"))
+	if attention > 0 {
+		parts = append(parts, fmt.Sprintf("%d in need of attention", attention))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// lastWord is the last decision and its age.
+func (t *tool) lastWord(a autoscaler.Application) string {
+	if a.LastDecision == nil {
+		return ""
+	}
+	return a.LastDecision.Summary + " (" + show.Ago(&a.LastDecision.Time, t.Now()) + " ago)"
+}
+
+func sleepsIn(a autoscaler.Application) string {
+	if a.SleepsInSeconds == nil || a.State == autoscaler.ApplicationStateAsleep {
+		return ""
+	}
+	return show.Seconds(*a.SleepsInSeconds)
+}
+
+func mode(a autoscaler.Application) autoscaler.ScalingMode {
+	if a.Mode == nil || *a.Mode == "" {
+		return autoscaler.ModeActive
+	}
+	return *a.Mode
+}
+
+func seconds(s *float64) string {
+	if s == nil {
+		return ""
+	}
+	return show.Seconds(*s)
+}
+
+// describe is all that is known of one application.
+func (t *tool) describe(w io.Writer, a autoscaler.Application) {
+	p := t.palette()
+	fmt.Fprintf(w, "%s  %s\n", p.Paint(show.Strong, a.Namespace+"/"+a.Deployment), p.Paint(tone(a.State), string(a.State)))
+	line := func(name, text string) {
+		if text != "" {
+			fmt.Fprintf(w, "  %-14s %s\n", name, show.Line(text))
+		}
+	}
+	line("autoscaler", a.Autoscaler)
+	if m := mode(a); m != autoscaler.ModeActive {
+		line("mode", string(m))
+	}
+	line("pods", fmt.Sprintf("%d ready of %d, between %d and %d", a.ReadyReplicas, a.Replicas, a.MinReplicas, a.MaxReplicas))
+	line("sleeps", sleepText(a))
+	line("starts in", seconds(a.ExpectedStartSeconds))
+	line("last traffic", ago(a.LastActivityTime, t.Now()))
+	line("traffic", traffic(a.Traffic))
+	for _, m := range value(a.Metrics) {
+		line(strings.ToLower(strings.ReplaceAll(m.MetricType, "_", " ")), metric(m))
+	}
+	t.podsOf(w, a)
+	for _, fault := range troubles(a) {
+		fmt.Fprintf(w, "  %s %s\n", p.Paint(show.Bad, "!"), show.Line(fault))
+	}
+	if a.LastDecision != nil {
+		fmt.Fprintln(w)
+		t.decision(w, *a.LastDecision)
+	}
+}
+
+func ago(then *time.Time, now time.Time) string {
+	if said := show.Ago(then, now); said != "" {
+		return said + " ago"
+	}
+	return ""
+}
+
+func sleepText(a autoscaler.Application) string {
+	after := "after " + show.Seconds(float64(a.IdleTime)) + " without traffic"
+	if a.MinReplicas > 0 {
+		return fmt.Sprintf("never below %s", show.Count(int(a.MinReplicas), "pod", "pods"))
+	}
+	if in := sleepsIn(a); in != "" {
+		return after + ", in " + in + " if none comes"
+	}
+	return after
+}
+
+func traffic(s autoscaler.TrafficSummary) string {
+	text := fmt.Sprintf("%d in flight", s.InFlight)
+	if s.Streaming > 0 {
+		text += fmt.Sprintf(" (%s)", show.Count(int(s.Streaming), "stream", "streams"))
+	}
+	text += fmt.Sprintf(", %d waiting; %d so far, %d failed, %d refused", s.Waiting, s.Requests, s.Failures, s.Rejected)
+	if l := s.LatencyMs; l != nil {
+		text += fmt.Sprintf("; lately p50 %s, p95 %s, p99 %s", show.Milliseconds(l.P50), show.Milliseconds(l.P95), show.Milliseconds(l.P99))
+	}
+	return text
+}
+
+func metric(m autoscaler.MetricMean) string {
+	if m.Mean == nil {
+		return fmt.Sprintf("not known (%s without a fresh value)", show.Count(int(m.Missing), "pod", "pods"))
+	}
+	text := show.Number(*m.Mean) + " " + m.Unit + ", mean of " + show.Count(int(m.Pods), "pod", "pods")
+	if m.Missing > 0 {
+		text += fmt.Sprintf(", %d without a fresh value", m.Missing)
+	}
+	if m.AgeSeconds != nil {
+		text += ", " + show.Seconds(*m.AgeSeconds) + " old"
+	}
+	return text
+}
+
+// podsOf is a line for each pod.
+func (t *tool) podsOf(w io.Writer, a autoscaler.Application) {
+	if len(a.Pods) == 0 {
+		return
+	}
+	table := show.Table{Heads: []string{"POD", "STATE", "AGE", "RESTARTS", "CPU", "MEMORY", "NODE", "WHY"}}
+	for _, p := range a.Pods {
+		cpu, memory := "", ""
+		if p.Metrics != nil {
+			cpu, memory = amount(p.Metrics.Values.CpuUsage, "m"), amount(p.Metrics.Values.MemoryUsage, "MiB")
+		}
+		state := show.Cell{Text: string(p.State), Tone: show.Busy}
+		switch {
+		case p.Alive:
+			state.Tone = show.Good
+		case p.State == autoscaler.PodStateFailed:
+			state.Tone = show.Bad
+		}
+		table.Cells(show.Cell{Text: p.Name}, state, show.Cell{Text: show.Ago(p.CreatedAt, t.Now())}, show.Cell{Text: fmt.Sprint(p.Restarts)},
+			show.Cell{Text: cpu}, show.Cell{Text: memory}, show.Cell{Text: value(p.Node)}, show.Cell{Text: value(p.Message)})
+	}
+	fmt.Fprintln(w)
+	table.Write(w, t.palette())
+}
+
+func amount(v *float64, unit string) string {
+	if v == nil {
+		return ""
+	}
+	return show.Number(*v) + " " + unit
+}

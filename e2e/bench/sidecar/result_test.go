@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestSummarise_ComparesEachPlaceWithTheApplicationAlone(t *testing.T) {
+	r := summarise([][]float64{{100, 110, 120, 130, 101}, {300, 290, 320, 350, 301}, {200, 240, 230, 250, 199}})
+	if len(r.Places) != len(places) || r.Places[without].WakeUp.Median != 200 || r.Places[without].Added.Median != 0 {
+		t.Fatalf("%+v", r.Places)
+	}
+	if p := r.Places[injected]; p.WakeUp.Median != 240 || p.Added.Median != 40 || p.Paired.Median != 10 || p.WakeUp.N != 3 {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestPrint_SaysWhichTargetsAreMet(t *testing.T) {
+	r := summarise([][]float64{{100, 121, 120, 130, 101}})
+	r.Cost = cost{ResidentBytes: 8 << 20, CoreShare: 0.0005, ImageBytes: 8_000_000, Seconds: 60, Pushes: 12}
+	var out bytes.Buffer
+	r.print(&out)
+	for _, says := range []string{"a native sidecar", "median: missed", "resident: met", "core: met", "8 MB: met"} {
+		if !strings.Contains(out.String(), says) {
+			t.Errorf("%q is not in\n%s", says, &out)
+		}
+	}
+	r.Places[injected].Added.Median = 20
+	r.Cost = cost{ResidentBytes: 8<<20 + 1, CoreShare: 0.0006, ImageBytes: 8_000_001}
+	out.Reset()
+	r.print(&out)
+	for _, says := range []string{"median: met", "resident: missed", "core: missed", "8 MB: missed"} {
+		if !strings.Contains(out.String(), says) {
+			t.Errorf("%q is not in\n%s", says, &out)
+		}
+	}
+}
+
+func TestTake_TakesTheSidecarAndLeavesTheRest(t *testing.T) {
+	pod := object{"containers": []any{object{"name": "app"}, object{"name": container, "image": "x", "resources": object{}}}}
+	got, err := take(pod)
+	if err != nil || got["image"] != "x" || len(pod["containers"].([]any)) != 1 {
+		t.Fatalf("%v, %v, error %v", got, pod, err)
+	}
+	if e := ephemeral(got); e["image"] != "x" || e["resources"] != nil || got["resources"] == nil {
+		t.Errorf("%v of %v", e, got)
+	}
+	if _, err := take(pod); err == nil {
+		t.Error("it was taken twice")
+	}
+	places[2].move(pod, got)
+	if first, ok := pod["containers"].([]any)[0].(object); !ok || first["name"] != container {
+		t.Errorf("%v", pod)
+	}
+}
+
+func TestRead_ReadsSamplesWithTheirLabels(t *testing.T) {
+	got, err := read(strings.NewReader("# HELP a b\n# TYPE a gauge\na 1.5\nb{x=\"y\"} 2\nc many\n"))
+	if err != nil || len(got) != 2 || got["a"] != 1.5 || got[`b{x="y"}`] != 2 {
+		t.Errorf("%v, error %v", got, err)
+	}
+}
