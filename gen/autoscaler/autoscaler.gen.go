@@ -898,7 +898,12 @@ type AccessReviewVerb string
 //
 // Example: {"autoscaler":"fibonacci","conditions":[],"deployment":"fibonacci-deployment","idleTime":90,"maxReplicas":3,"minReplicas":0,"namespace":"default","pods":[],"readyReplicas":0,"replicas":0,"state":"Asleep","traffic":{"balancers":[],"failures":0,"inFlight":0,"rejected":0,"requests":0,"streaming":0,"waiting":0}}
 type Application struct {
-	Autoscaler string      `json:"autoscaler"`
+	Autoscaler string `json:"autoscaler"`
+
+	// Blocked Why a start cannot succeed as things stand; absent while nothing is known to stop it. Whoever waits need not wait on.
+	//
+	// Example: {"message":"modelserver-7d4b9c-x2x4k: server: ImagePullBackOff: no such image","reason":"ImagePullBackOff","since":"2026-01-02T03:04:05Z"}
+	Blocked    *Blocked    `json:"blocked,omitempty"`
 	Conditions []Condition `json:"conditions"`
 	Deployment string      `json:"deployment"`
 
@@ -1891,6 +1896,15 @@ type RefusedItem struct {
 	Reason string `json:"reason"`
 }
 
+// Rights Example: {"allowed":["list customautoscalers/decisions"],"user":"jane"}
+type Rights struct {
+	// Allowed Of `update customautoscalers`, `create customautoscalers/request`, `get customautoscalers/settings`, `update customautoscalers/settings` and `list customautoscalers/decisions`, those that are.
+	Allowed []string `json:"allowed"`
+
+	// User The caller's name, as Kubernetes has it; empty where nobody has to say it.
+	User string `json:"user"`
+}
+
 // Route How requests reach one application.
 type Route struct {
 	// Algorithm How a pod is chosen for a request; left out, as the load balancers' settings say. RoundRobin: each in turn. Random: any. LeastConnections: the fewest requests in flight. LeastRequest: the fewer of two that chance names. PeakEWMA: of two the one that answers sooner lately. Prequal: of those with few requests in flight the one that answers soonest. ConsistentHash: the same pod for the same key (consistentHash). ModelAware: the model server with the least to do by its sidecar's gauges, and the one that has the beginning of the prompt in its cache.
@@ -2658,6 +2672,12 @@ type ListPodsParams struct {
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetRightsParams defines parameters for GetRights.
+type GetRightsParams struct {
+	// Namespace What may be done in this namespace; left out, in all of them.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+}
+
 // WatchRoutesParams defines parameters for WatchRoutes.
 type WatchRoutesParams struct {
 	// After The version of the last answer; leave out for everything.
@@ -3344,6 +3364,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/pods (the `ListPods` operationId).
 	ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+	//
+	// For pages and programs that offer no more than they may do. It is asked of the API server with the caller's own token, and no answer of the operations themselves: these ask anew.
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
+	// Corresponds with GET /v1/rights (the `GetRights` operationId).
+	GetRights(ctx context.Context, params *GetRightsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 	//
@@ -4090,6 +4118,24 @@ func (c *Client) SubmitPodMetricsBatch(ctx context.Context, body SubmitPodMetric
 // Corresponds with GET /v1/pods (the `ListPods` operationId).
 func (c *Client) ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListPodsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+//
+// For pages and programs that offer no more than they may do. It is asked of the API server with the caller's own token, and no answer of the operations themselves: these ask anew.
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
+// Corresponds with GET /v1/rights (the `GetRights` operationId).
+func (c *Client) GetRights(ctx context.Context, params *GetRightsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRightsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5808,6 +5854,60 @@ func NewListPodsRequest(server string, params *ListPodsParams) (*http.Request, e
 	return req, nil
 }
 
+// NewGetRightsRequest constructs an http.Request for the GetRights method
+func NewGetRightsRequest(server string, params *GetRightsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/rights")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewWatchRoutesRequest constructs an http.Request for the WatchRoutes method
 func NewWatchRoutesRequest(server string, params *WatchRoutesParams) (*http.Request, error) {
 	var err error
@@ -6379,6 +6479,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/pods (the `ListPods` operationId).
 	ListPodsWithResponse(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*ListPodsResponse, error)
+
+	// GetRightsWithResponse Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+	//
+	// For pages and programs that offer no more than they may do. It is asked of the API server with the caller's own token, and no answer of the operations themselves: these ask anew.
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/rights (the `GetRights` operationId).
+	GetRightsWithResponse(ctx context.Context, params *GetRightsParams, reqEditors ...RequestEditorFn) (*GetRightsResponse, error)
 
 	// WatchRoutesWithResponse What changed in the routes since a version (long poll, or a stream)
 	//
@@ -9472,6 +9582,110 @@ func (r ListPodsResponse) ContentType() string {
 	return ""
 }
 
+// GetRightsResponse401Headers the declared response headers of an HTTP 401 response for GetRights
+type GetRightsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetRightsResponse429Headers the declared response headers of an HTTP 429 response for GetRights
+type GetRightsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetRightsResponse503Headers the declared response headers of an HTTP 503 response for GetRights
+type GetRightsResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetRightsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Rights
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetRightsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetRightsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetRightsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetRightsResponse) GetJSON200() *Rights {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRightsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRightsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRightsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRightsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // WatchRoutesResponse401Headers the declared response headers of an HTTP 401 response for WatchRoutes
 type WatchRoutesResponse401Headers struct {
 	WWWAuthenticate *string
@@ -10286,6 +10500,22 @@ func (c *ClientWithResponses) ListPodsWithResponse(ctx context.Context, params *
 		return nil, err
 	}
 	return ParseListPodsResponse(rsp)
+}
+
+// GetRightsWithResponse Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+//
+// For pages and programs that offer no more than they may do. It is asked of the API server with the caller's own token, and no answer of the operations themselves: these ask anew.
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/rights (the `GetRights` operationId).
+func (c *ClientWithResponses) GetRightsWithResponse(ctx context.Context, params *GetRightsParams, reqEditors ...RequestEditorFn) (*GetRightsResponse, error) {
+	rsp, err := c.GetRights(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRightsResponse(rsp)
 }
 
 // WatchRoutesWithResponse What changed in the routes since a version (long poll, or a stream)
@@ -13253,6 +13483,107 @@ func ParseListPodsResponse(rsp *http.Response) (*ListPodsResponse, error) {
 	return response, nil
 }
 
+// ParseGetRightsResponse parses an HTTP response from a GetRightsWithResponse call
+func ParseGetRightsResponse(rsp *http.Response) (*GetRightsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRightsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Rights
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetRightsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetRightsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetRightsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseWatchRoutesResponse parses an HTTP response from a WatchRoutesWithResponse call
 func ParseWatchRoutesResponse(rsp *http.Response) (*WatchRoutesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -13538,6 +13869,9 @@ type ServerInterface interface {
 	// ListPods Every pod of every application, and whether it is alive
 	// (GET /v1/pods)
 	ListPods(w http.ResponseWriter, r *http.Request, params ListPodsParams)
+	// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+	// (GET /v1/rights)
+	GetRights(w http.ResponseWriter, r *http.Request, params GetRightsParams)
 	// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 	// (GET /v1/routes)
 	WatchRoutes(w http.ResponseWriter, r *http.Request, params WatchRoutesParams)
@@ -13703,6 +14037,12 @@ func (_ Unimplemented) SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Requ
 // ListPods Every pod of every application, and whether it is alive
 // (GET /v1/pods)
 func (_ Unimplemented) ListPods(w http.ResponseWriter, r *http.Request, params ListPodsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+// (GET /v1/rights)
+func (_ Unimplemented) GetRights(w http.ResponseWriter, r *http.Request, params GetRightsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -14947,6 +15287,39 @@ func (siw *ServerInterfaceWrapper) ListPods(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// GetRights operation middleware
+func (siw *ServerInterfaceWrapper) GetRights(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetRightsParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRights(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // WatchRoutes operation middleware
 func (siw *ServerInterfaceWrapper) WatchRoutes(w http.ResponseWriter, r *http.Request) {
 
@@ -15230,6 +15603,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/events", wrapper.WatchEvents)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/rights", wrapper.GetRights)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/decisions", wrapper.ListDecisions)
@@ -19573,6 +19949,134 @@ func (response ListPodsdefaultApplicationProblemPlusJSONResponse) VisitListPodsR
 	return err
 }
 
+type GetRightsRequestObject struct {
+	Params GetRightsParams
+}
+
+type GetRightsResponseObject interface {
+	VisitGetRightsResponse(w http.ResponseWriter) error
+}
+
+type GetRights200JSONResponse Rights
+
+func (response GetRights200JSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRights400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetRights400ApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRights401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetRights401ApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRights403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetRights403ApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRights429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetRights429ApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRights503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetRights503ApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRightsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response GetRightsdefaultApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type WatchRoutesRequestObject struct {
 	Params WatchRoutesParams
 }
@@ -19952,6 +20456,9 @@ type StrictServerInterface interface {
 	// ListPods Every pod of every application, and whether it is alive
 	// (GET /v1/pods)
 	ListPods(ctx context.Context, request ListPodsRequestObject) (ListPodsResponseObject, error)
+	// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+	// (GET /v1/rights)
+	GetRights(ctx context.Context, request GetRightsRequestObject) (GetRightsResponseObject, error)
 	// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 	// (GET /v1/routes)
 	WatchRoutes(ctx context.Context, request WatchRoutesRequestObject) (WatchRoutesResponseObject, error)
@@ -20748,6 +21255,32 @@ func (sh *strictHandler) ListPods(w http.ResponseWriter, r *http.Request, params
 	}
 }
 
+// GetRights operation middleware
+func (sh *strictHandler) GetRights(w http.ResponseWriter, r *http.Request, params GetRightsParams) {
+	var request GetRightsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRights(ctx, request.(GetRightsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRights")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetRightsResponseObject); ok {
+		if err := validResponse.VisitGetRightsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // WatchRoutes operation middleware
 func (sh *strictHandler) WatchRoutes(w http.ResponseWriter, r *http.Request, params WatchRoutesParams) {
 	var request WatchRoutesRequestObject
@@ -20810,510 +21343,515 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37cttIki/8KrXc3bDUA1GkLPlCRcd8si13e7tt60jyerdtbatIFEmMQBQbBYpm92rj/HUe4DzEebB9",
-	"ki8qM+sCoECC8mV2ImZiok2RQF2yqrLy+ss/OiM5m8tMZIXqDP7oTAWPRQ4fL0RRJNlE/avIVSIz/VUs",
-	"1ChP5gX82bmcCnaLPzI5ZsVUKMEUvRUxrliSsXO5KIR6N495Ibqq3GS3E3XUaCpmXDf+T7kYdwadf9x3",
-	"I9rHX9V+dSx3d3dRZ85zPhMFDfe5zIokW4jwOGei4DEveHdEj9GI2ZxPBBuKscxFxJZJMYVvFZ/pqaRi",
-	"pNs4ZknBEsXknP+2EF32fsoLtuRKP5oLxtMUXiqSmWDLaZIK27JiS/1ELnjMVMGzGGhSTMWMyWwkuuxt",
-	"ph/mBSumiWJpogoWJzHLZMEmya1gclGwsczxZzsgPZhcjBdKxDjmw17vmMkMZsUzqcdVWRqmJ57LNBU5",
-	"vdLvDdhQTHA82DXPxFIvSqLJ9ttC5KtO1Mn4THQGHUO40prN+KefRTYppp3BQe/wSdSZJZn5oq9XqChE",
-	"rhv7jw8ne7/wvd97e09/3bv60z91ok6xmut2VZEn2aSjF/RnPhTpBUxS5vV1fJulK1ZMpYJpvhDzVK5m",
-	"epuwJXyZ6tcVm/FiNGWZXEaa1j8thiLPRCHUA6KfzJlaZQX/1GVvx4x7DT1Qpo1D9lPyjPFcsJtMLrOI",
-	"Vo3JPBY5UTTJmSaN0gQTn/hsnurpFILPvr9NYJeGCZmWZtlAzX7v4DBEojfQRmiH69bNWsvhX8SoKA9s",
-	"nAxlxkejxAxrzoupGxX8E3Vy8dsiyUXcGRT5QrQ9niM5m8nsVxicGaWa81HDUN2aIAX1k+XBxmLMF2nR",
-	"PFRs/QuMFxvSgz7jE3GR/B4Y80nBZlIVTEk249nqGGjMM7UU+QMVYC2p4LFihYTnMvGp0EdTddnPYlzA",
-	"iZY56w003yjNut/rNeyYZJYU1Z2SzBYzeKcHpw7/7Nk9k2SFmIgcOaWmklDFMxknApnlQhVydrIopBrx",
-	"VMBh08MXWaE/8vk8TUZcT3//Lwp5fzvK1hq2/btVwm/UXGYKR/OMx+c4wjXjmOdymIrZn8x4LNn0GzFO",
-	"+ZanSdyJOrEoeJJ2Bp0lT4oBO5pqhql5Kk9TuRT6EZHnUl8cH/7omC8HneVUpprvj6Tm1ONczlgPFvJR",
-	"T3WizjgRaUytdqLOLU/1ddM5mnburqKOKnixUJ3BoV6RIilgI+vtTtQ3YzCDpIVa5NkgEzOhEjWgOQ7M",
-	"TO623NBn+D4SvX7uzEBiKXAo44QuHrgc+Kg4ZtdImGs8mUzw0ZTBvBkvGBzKrh7Wc5mN02T0eQs2Mo14",
-	"K6aPjOPIjBjBvuVee7H3o5mH+JQoOCB2CZ6Wl0D/IPRFOkz0FVysJ78d1xemP44CeLQWZrzx6OvqmF0j",
-	"Fa6Z4it9qa0Yz2K2BPFAslgC5V8CY/y8c6IvZZ56BDvy9+wJrrO585TIbxNgtnqLiFf6BBwOx08Pxg+P",
-	"Hj8ePjyM+SP+cCSeHjyNe6InDh8/fLRpe9MAviB9T7IVQ7kHBCOeaibr9utLIHUsss+i3Ni24u3Yv/BM",
-	"sBlfwU4EMWoETJBbJqi67vPeJJeLufeFIbO91ZiaynlpMz90a/OmxMTW0NgN9Qtv4hEHGZImXN+0yWjK",
-	"8mQyBX43S5RKskkEiyFzLajNkOMkCtblB5mJz1qSiW7AW42ARItyvb53PRk2yP+LJk2Bo55QGMEfBPq/",
-	"LBQcXO9msB2ULoR+z19AlspsInJUHtYvIkzuC6/fPNV7DGZybYZruD3cUKXxHbO1BE3wdDmB7hwPXwt5",
-	"wltKPk+sktm57XciWlxg4zdJpil7gcSMOjOhFJ8IWi2UdNmUKzYUImMzGSfjBA5HLjh05e4qtySdlzxJ",
-	"F/kWxHVTpJFo6n7+dQcbyZsIn/AkA7av216xlVzkbDTlmd59Em+uxlvOIwa+En/7e+4c1dIuuyzrnCgu",
-	"K9Q9OaMhsFiOFvouR5naUwxOzl7BzSPyiMnMKeVaFYhsa05XB5owTWnsIikUk8uM4WpZjUgrJ7J4KRd6",
-	"U30G28lksTeGVrzFzCSryr90sLaQakoLfFjm/KbHNWvqBvZl+UYuiDuoxWiKAkyd94MdAx8FUl9K+Zpn",
-	"q8+idCHlnta64EQX+epkXIj8AkV0rf945Drwz4NEZc0IvWo92WwvX5Bqr2UOjBbMNZp5ikzErJAR3Cgp",
-	"SCgoDCq6VY9Zka8MD9DzZOd6ynswZ60reuY575e6xvp+KjJQQE1zYMEgxaYbViWfPDrcrEveRZ13GV8U",
-	"U5EVeg3F5x2jRaUt7zApoZkgK+SNyIyMhNNnJ4tiKvPkd+glYlwN2DPBc5Gzy7c/nb4pnaC+2xLvpxJM",
-	"Oiu5+PP63VAd1lc6SjA3kI0Sqx1OpIyDBytRbJnLbGLYW2U7vH//fu/EG3RoT2jRTF+neteNchHrZ3kK",
-	"1z5XNyLWIlp5c4hM74QPHSRv56pukqIdccuTlA9T8bm7wbZTUQmDN4NTAPE+aGARvppTFaVNfyTHrd8T",
-	"dnBfcD/oUcylUokehLEDzyTdif/TuYElBAziZDQSSp3gWlREvDLLQGOduBX5agli8GDMUyUiZ9vTonkH",
-	"NKGrqLNQukHQtDTt57mci7wgW1aNG9UmD2ohWOiRmSg4ZV233kMpU8FBVfLH1NQUnlZSGzQpNTN3I48Y",
-	"T5UkSzWqDPrMwz6FYybH4b79ydftpmT31vOAGw38ABlpXKUhBc3V9iUw8Bdipra3kkZ6f7zCd9HySJPg",
-	"ec7h7jRCd510q/IKOF7Hh0rLREtkjAXIDtFGW7jZFPWONJ2gGXBBeYxDy8VJEerQjqZNzyV75odO9QLz",
-	"NlBpRR3vRFlUTwEPzLm4TcQStnIcJ3oePD3ztjgdDe80BU5J1FGC56Op7icXSi7yEegcVVPEPhih9PbT",
-	"K9EZdMTqX6bDH0bJ26QTdW5FPgSDsyrqB23d9nw7po2Im22miZrQfj9mKRm+B5roeIQycptZkZHn4ivv",
-	"TEOU+pbR1yseoCGMEvxlQDlmXgNhDR1sWrVQi6H5RR3r365nosiTkbqOzIlU5AUspmyffgTFbii0gg1m",
-	"5UxWHCB03dZWTavE9ZUkp2jwx1Q2/BCLEXinwr+StBzuj3YOTSYgDdhdFdgeQAyRK1DmUJ4pJBsK9pdF",
-	"PNE8y9gU9INLmcck01WP5KOHTw6rfsbaMHAfO/llIvSUUrQSj3KBE1mAVzok1ZSPOE6KWvV2UvBIO4kn",
-	"5MEsqYFAB96gM0ZoBTCHJFHoisQNqMWVku8IrkHrzCk5+/QtD1xFM4srLX9YVdN7sKyBJnEqLpOZ6Aye",
-	"9oD85wKmpTqDh0B893fP43Ilz91cxtRjLni8Kr2R+3/gvhp0TlQqxBztzONxMtKzGvKUZyMQcnRLYzTb",
-	"4HtJ9jJNJtOCWtQroNerZ/1dpvlc8JleV/3XkicFfr4LSRKeP8z3bR89DGwyn7B/tGNcz80rcFYqHMpf",
-	"mBbdi09zmPFFwfPCSrvVLfcylzOm9COgY+ozB8sRMTR2xgm3IQIpVwU+C1fwWOYzrjdJLBcoktMYssVs",
-	"qAVAf59U+71w0qVtJ8mKhweduiAZdXTPJ6MiuU2KlWnPdc8LsVckM9EJUEG/+YJY2ibq2+fovff8Rryb",
-	"b3qLnrqrnIM/2szLsMrwnZMvUqFYKuUN40Xry+81tPmaZEbv2ntU31Klk9puxKCKbYjGGfE0ySav9aN3",
-	"peNf2raPQrsWuULL43Im49BBqfCTVvPKt3tc8Vu4WjdRgh7Tb2jmpV5ljSfxR7kE0zpbZEWSaiaOr0Qs",
-	"GYM1ALkeG0kKKmlx/oh1rh+kdyVdwPN3JRa77tVLfOxiMZvxfFW7GP1IjNL94XFSM0hvCaorWN6n5XPm",
-	"8RjaPG7wJRa84TJ+DgbxhoOI1nKFUR4QQsW8V0Gd4oqNxRIEE6X/4AzvFaamcpHGbMpvxTGIhnqQEfMl",
-	"PjdKsD+pqb7Hhys2EYXXDcWVgRQKCkqimAIZcSZz0fa2b3O7N9yiB5tveuQOHWDVJf2mdPNXzmffP319",
-	"/3bu9w+863/JbyC6rOm+/szrepjK0U3IQnBi78dM64FqMRoJLZDKnCk5E0MZr5hIlWDQWdWYP4BF95ZY",
-	"8RVbTldhFf8L3fEtWINb5DLDe3QYZHhuG7S7Jra/Cv/HXUXf4BpxW73VItybnXtnptW47Klq+bSWgF7F",
-	"4Wi+JC7Jj/rhvcW8orY9CllwsN23i0Jfee3EMPOwfXvzdYs2Bi1k4cWrRzpOclW4ED78c7gqhGcdSlLf",
-	"OgTKV6tb+bPuSNjz978qzSH2d4RbbW8/evxhw8X5Y6IKma8q9tw210zD5YBy1Yc/tDyX3PJU/9GL+geg",
-	"mhrbhP5KfyOHYOrXlOxH/SsQAeySf+hFj+vqpW7syj+p1JRW29MF7Y5Zki0KoemgUuk46yNUR3M9q4Pe",
-	"waO9Xn+vd3DZezjQ/+/94hFTN/vwCuI8nKzIQaSzzT3tgSnKTMJ9//jw8Kg8F/xG8VsRn0x4kqnitTHF",
-	"Hzw5fKLVcP/Ht5mwzaskAxrbAfcve70B/P8XkPVAoarO53DQO/qlbuTb8oLajuEaMrUS/mnjndPLTtF5",
-	"WNcIthfXi6DWip6SaaJslE/5yDdrom1PPb2NpNhw9H4SX+rYbVjm1rHdlQXfOsa6BYk20OTnBKOEPaLQ",
-	"bvpwVZul3WetNpxvugtonSYwbKPSyifitSh4bcI4iA3ze73WYiAzwTyfKlsocICCLfCzzvFM8OyvZ6b4",
-	"PAtCeeKeyWWDaeGdEtReCxJV1lK/FFrJ8szaMgWkPk2t3Qb5NufA7Ma/2nG4KIKxDGgqHjBesN9FLrvs",
-	"Pb9JsskAlG9UsvUtDqGnmT40CXLzVZeBmglvpkLLq/rXuYy9J17yVOsUpg+QbCWPmbVFM1XIOVMii5Ns",
-	"QsljWlScSAFODRzSuwxkxkE1+IvUzKGw94vxUlgDOM6mE1mduDSkTtShtoMuGI96l87KU1Gdrej1Ry1+",
-	"DyVEFJtHEFun5QskqIhPigjiUcStyNlQjFzW0axq6wUlp5Sp4v9vfWxB1Bku1KpRuAe9Qz+b89RoH0a2",
-	"ZTLDbSD1ECEprz4D8jWhlEyTnfJbwYZissAAzGKRZSJtsMRtNy2nld/73vXV+ZBvTYmITeUSY95EFlNg",
-	"Ajv69InJnA1zeaMXavxlFwkUp2erzUrrz7wQ2Wh1cSOK0bRqb2jYgWYdIZXPrFSSjdJFLOKgY8FFr7Qb",
-	"vu92CG8yUGm1YojZQDLX55uzUZqIrGgrG+qOYPpbU+kzpC13UQZiwOF4mNgRTD31ORyEStjzBLkp0iSq",
-	"kj6sRxbDc5q/dtkJqM0D+E3xJG4tJ5zJ2LCpVl584+ZrcQwyYFK54KOpiBnX0x6w8QIjLwspmV6WL3sg",
-	"fINPw7bGw1lhSV92FHhY1nJPRYy7gQN+Wa5XMk9V83ZMJHedA0NqV/alDnshC0xM2OoE4i3QipR0YUQY",
-	"Is0Vey+GF3J0I4ovfIlQR8EzYEkd+QFoWiIK3Wf3paVnP2zY5RSBRg+yXMrZl+xZ3zlhq+q9Dw3aE0NK",
-	"EFo0aY/i8ZU5m8lb/SGjo2wNoLmYy7y9noR2zXN4aZOm1Faf2GgHLFExbBb0eG1IRn/W5E15P12Bc6zu",
-	"UWGAmACZj4CFULG1ZhJ+dJEuhURBOym67P1UAjPXA1cs063plvWfDEMaPUXIpQjNZCxSDBbeexwfDp+O",
-	"9j4dfDq8GVAE8YC9mvGJOFuk6TM+unk7Hg9sjkOif/HziKqPdgKmt7W2NTuuWpCGzNlcyHkqapgF4HBs",
-	"FxDZFHv5NqOAqrHuJpeTnM9U11NJXmOW3jEzmVJsR46ZTGOReyk8ahB2hyVFhLFsmdg9ZmcyVpQDxHY4",
-	"+20hC65Pi75902S0YqkAkQJ0rqFgMx7r1yA3kBd+uOaIp6nCW9soI7ib9NZyTLa6KhE7zXP7ZcReYS41",
-	"fKPFI/f7G72j8KHnEBL2XGYFTzKRazokk9M8l3ntN/r2fJFVv3qeczX9Wco5jYTtgMwIYa/TJI9ZLvBY",
-	"yEwTiiON9BbVex7/xqivwksSmMt4F1amEKrQL9hFUKJQBO2xyAo25KMbP39Mf9rtMshCmfEVxBW08crQ",
-	"ng6aRhNMf0R/iRIiu6d5lLaqy+Yz3YZYzXN9gsYQYOvBBJSPVu5+qDp3R+51mwG/c/bT8wv2j/1exM5O",
-	"X++Sz//0+YuLE3YjVpqrn+0dHD2KmEommYjZcAVs6A2mSQIhOMV0p1LeaOZWVIj7pP/0YEOgYo0qOIkg",
-	"ERriF05sdqA+InZv2HwOVkxzuZhMKxgw1XACkzjgAroe9bQSDraN8g9PexD4pbnezdNPv+31H1eMzhSP",
-	"rJeH4iA7c16MpjVsiE2RylM53x/xHEMKFKS9dzS/8BJ8DjBx3XNwPNzrHV72D4z/I+osp7I5d8DMOxx5",
-	"jWkKYYkvwutMrGgjLD2Hv1s2R8D2PQAqTS0oFN2WItWaG8Ugz8XIyy+glE83Lv0t8hOykJiAYcbT1AVl",
-	"UyC8r9wR6I3M7aVs0Y4ANMckJKU8x0xhnhFkDnST/C4YT2WGNLqWs6QoRAzCxnWQSknVAvvosBWUULcB",
-	"S6iiOAdjkbF3jwyS5lWKz85qLDNkkva2erW3V4Vi9udXcRsGvC6HIjH555hl21IuWBv5DksLkdj+Drqu",
-	"n8c3J69PL85Onp/Cp+tK50f9g3DfBFdhjJx0gGkGdQtm1Pm0p5/du+U5rKJ+Cbnfa3wV/zg3Ddw5blCb",
-	"X1JMXYKMnii6/IWf/OOriFuFngJjCSmECyXyUPKJgXnostPZvFjRwcskcOwpj0Hi5StIUrleoIn32uWp",
-	"jCDQjGzHkOOr922LZaga3mPnh9Rz8Pevt1ssWe0qNt9LX9EbQRdfSTM6qpuGWjsXzO4ZiWReHfON0F/1",
-	"ayPG70MRJmBnMjkvNs3LBovUUubKo4R21w0SlMItEoO+LtHvT/OUJ7M3pfShtTOqpEj6mXWQBwmh61q1",
-	"06T/gRdiyVfs5OzVA5sCh7CDdbcocRSPDBXe3nzr4JVztfNhjz59Z77a/XPwDnKko+vM6PUVOmqOd2M5",
-	"xV6aqGLPNCaKTYmBJ/ouBxINHDgevHDMDMqc+SWAk2cw8Up+qDTtEIhbJ+pYqLqWrFqvtXqZyxk24/42",
-	"DbpvXNOaiXvAf+v2pt0O9u1Gu0hgN1aIDbohN9kxvukAgRtmCwXsdpLcigxTr13rSHYSsRCcENP+8gVk",
-	"GO8okY673vPff88ewDsPdvXnKVfeI7udu8gfgEUrXD8GQ4Uth2Feq4zEdLrbubsyB/cMFPemhHKvXdAy",
-	"9Rt0506lKjACep6LcfJJqC57VZjMuFG6UIXIH6gIU2NdSw8UwoFg4AGBJbihJPo6lam+LieQTUiR05mE",
-	"N7RczG/gPXDIDjHzlEJhBn5H3oj3Py56vYcjsC7xmYC/hMPfShTIhUuwdmAWn0piQbn58lbkKZ8rKy6j",
-	"0TUjG0pNlvdQOt1Y9JRUpBc6KfSguQHiQeJFjDM1lbnmfyBag1FFk7iqy/loOmuAp/Zv+zydT3m/Y0F2",
-	"/OUue/gJiRBUO31W5wK8yrBCcHDGuZx5DNZmpaZykoCf2udhxFvuog5sEfN418zi6u4qkJ3lzcuJk60m",
-	"uAXnwtmfnL36V/vynaGP69Un1NaN/5RkMbh1r7YIo3gL7AsDKRz9197hrscL/XiVS0Ibm/ijmTjQdv1+",
-	"atpG83SR81Rr+PrrOZ1guJkBCO65TBczYr91WRp5iMkTJpYAJ5zS6P+iZHbG9X3d6eopdeGRD99ddXFv",
-	"WRTNH2UJBcbe00EHKfGr+3Vs3nZ9n7lv6t37DTn0sVxgCEcyE6rgs7lr7GTiqSOQwQpRqCMJXzxHtooW",
-	"tcki5XmJ9CvMY7VgW7TJ78rM/oL211oprWKBQ1bQoG0j+fTdZSELkHl51wNLE0FpiYC2OhejZJyMwPUc",
-	"i5Fmt6BVjWVundMD55h2SEvQLoXlaPkcfjZYIdADAZpp/qoK9l1XLcbAYms/4cjA6KHErch56hxqXLkx",
-	"YqC4yMjUZkL1tDCqWruCYAHOF2k1n/3gyT3FR17IWVI/+bhUjYI6jGA7Ef2H5NbchWniFjopLAqukxLk",
-	"mF3r2+KabN3SaMAiVaLLnoliKXAVlL7lzNXKc2GE+2Mr5rBbka/QAVvdTIliqkgImhvvYZmJBwGdwFxd",
-	"G5fG02Dc1dXItMCVo8ebsxFX4ph9Z+637ghzcgFkVl/jJslbZDFT0gEFDxigSUB7SC04yMpteBN9QVKM",
-	"dxAyiSTx1wN8JngUwT5X2pnVAMhGTWjnw3dXHz92d/9cU4m631Anskw2tALKsfAoIMRBtFqNynTWG2ny",
-	"aB1N9v9zZ9/DOP+vvSvfTPlfe1ff7f5p96uSpHLIYVcHz7jNQQ+EVZbdj2xH30e3/a59Z7cibKZcFZc5",
-	"z1RiLqsmb2gVufHeIL/WH1tzYJYBHlPlXZOXPJ8Iwv2rSZahSbQ1Ano+XW+zPDx4/OhJyFBMmSA/iMyz",
-	"GLfIDHM24c32XmcNNeLqZb6gKFKgybroUfyiPBkvEKEJIUP/WjIYkn8vQNqGPakAIK/4kasp5T1scf9g",
-	"nHopdBXN+FZHxNiiJGMYKTdg4hMfFenKgLqAe0Xq+yXJJl1WHpBVJJOC7TgwG4wCPInjXCi1i4zmtYxF",
-	"erLUt5X3pG4dgFQzrR2a0hO5nM2LXc29jV+yJKnQkCmuGM3AqVCKoFNiWTmLCAfWGXT+be+dEvneq8BW",
-	"Lw05fHnhIw8Ue3XGOD54zIZimujLOl+AE3qey08JSVvSlbAQK7RvB1NfR1LeJA0VAQBK3YEhwpNV58ZB",
-	"u/IS//CP//TPWns/ePTguz91/+PX6//8ryYnkSHY5hER8CACoZfjjb/+MGej+YVQzTVYFP5oxgU7EAMG",
-	"PhXsLJeFHMmU7bwezfeonb1XMWw786Yq+EoZmFUbbzEUEw4yHMgoCrMpOR0vCpkHUxNBHkGATjmONCm8",
-	"ONKRnAlWyIEVCJ12pVubgAypt7soFONsxvMbe1QkRFrp5pZ8ZYRK3Kk+4BK/EZoOY4qDkCYIbQXREeF9",
-	"icUWWmwCW2/GQ1TLV1johvAZk6JA0TW/7/YFWaGhPso9LZkVTod7OaJTFplZlDgD2ynyhdgFjua2n/m2",
-	"ZJB0dsYP1oqIXexGzq6InfnfQLelR0rclOHhwP+y+gPei26Aobfcr1ddECHUrzITOzD2CKdgjJ2Bohh1",
-	"j08lBQvAXIGyOeA0+HVpIlBCdFsxUDKXiwIQYL+gxa4eUxEw2/kAEQ3pgcaiNJovLqe5UFOZxp3BYyhJ",
-	"UgKD0gf8GZzvJJucpBOZJ8V01hl0zrVwdS6HCcb1zGS+8lrqH0WdAoQwj0CYBjxP0DzSGXT2qyNtTnNE",
-	"11jnqNfrA/gdFinwHzfffW1jYsg+WF2Wq6Do+NVMf5Xu0f7nS4Zbve0Az7+R/bC+qZ0RMQCN18qQ6NeL",
-	"siYcPJxBa15ts3747qpLVZJoZ6JS0camiIlbEaWpRZiEFpUzzTQHIcm8NiBYga4BCaDuLwyS44bOzyAn",
-	"zgf4DbTtIQ5Q8x6uQE0fCXZhqYp5dE39lOEMbGc8XrXpCaFnohJ6p5Gzg+tIiArUz2v8a54nmm+tguiB",
-	"fwQaKYEumLaA04Wa8odfb6sE2WDa4p9atBWEWHPAiQQg5RISEWAqSBYPVYmG8CpOxdZjOEcsOQjfXTm4",
-	"jIbFdyg5H/688/91devff/8RG/nY2b3qWr2RxuRsFRvXrCF3y0BKAFSuiaUODM0FolLX76err2mtBz8r",
-	"H6biJcT0aYZa2q/lM6/fmMq8eGPcSSMO33kW/gpfXGPmr3BXE7uz7oKsCrK1u2zL8JJalbB6ppe5OTZ2",
-	"3fYa1fPcMhE5eI9u5xYZiim/TTZHNRCQ0TPzOGXA6g0lF0UjvqLBEDUGBMyP4FSwDhMrINsP7E4ghUJJ",
-	"r6XMb0Dj46pcJoG0mRlfsZ2RFw8/WuS5yEZaYnf8JXEBdezw4KkzqUb068Me8gbIcaG5VOJNU6E25CQ9",
-	"fFRK3gmxpc6oZK9pAcNZMTdhE7XZIt1RSB70oqYAMC/1GHVVR169OEUyE8dsvMjBECUzoTBxxdTV8VXm",
-	"iILrQVk2cfb5rYi7rMcAJwBK9CSzpFhPtX6rpKeyuF/dZK8Fz9jzs3dsoQC8V88N3BqzJE2TkczBvD6U",
-	"t8L69MguwOONaXv9WlpWcGXjnCcZbZ3NYE9eughaySYS9vJEQr4rxoMi3POUq3paceSAnyaYqIIBHZlY",
-	"+g6Dp72ee3DqwwFCVAam2kWYJvOoZ5D9CvJIUSwo4KCPIPJ4vCE3bjMYfxWLlfbsw15t124QG6C2pQcx",
-	"4lRYQjZgO5gF7clEu+uH/6h3+GTzQqeC51nt7FVSUHLBMpEgoD9I394LLJOYr1Q9xYD4rxV9hz/e6z62",
-	"Ad+4Z5Zc8yKeY40WOMGlA+zxPWWSKuYAISDnuNNyzFO3br3aAP0dlDg7b9gs1aRnb7jkwm/VEfvsDunX",
-	"NgjkRaExY05yPYIitTjPmxZ5xj9dEDLHmU1PtyNp5rAwEH2Qhw7aw60NG670whs6RyznhRe8BZfilxh8",
-	"1agR5Jf4VI1lvk6efQavfPT48eOD/qONIyyDLDZfXbjGY7HEEXqLfMx6mKNXZQSgTGxHxd4XgnWU2QuR",
-	"is0oE2/Nc1AdfKFEXKZGLTcAku9M5t20tNm0IjsVqVe9ILLCkiv9nYsug5Z6IcYZQxoNmP6seJULJzMd",
-	"9R4yCBUZiS9A2Hkuh+KU52mAdf5cBrDJxVyYwCbB4yQTSrHRVIwwbtK7RREOPGJQ0ASCLCFWA+VMzC8T",
-	"7GYx1HR/oPSOT2TsC4LgFcqF1m2srf+BvnCTIuHpC5FyA/MChIJcYaXsISNamy6AaR5TofZ8IbB5GDmz",
-	"2ZYoNmERHRMWK6C+Bz1pQ3XCrNcUJ9a36abTbp6lO8LIRlRc5/4nXgu9LVgSXM0v5DJ7n2SxXJYO/aPG",
-	"qx+DTSDoobCENlb9mYDw0zHPrYjA2TAX/MbGVDnAJEiCH2gZMWJqyvWmhhdmWhgz0nAK9noMvXjS+2co",
-	"P+XJnceGZZaeqDBbigj2qU3PH+HzwUWDeGNTm3Ui2WJuMmTx1OmJ4hWBoQYViM/7CWKwJu/mgRVZvyA8",
-	"sBhzrkyR/3UL0XJDtRl5kk3Ow6F85yYcG4pSAmvDKGhKcaaxK9zz4NZepILxEVToF1jxhaQn86hbWsgl",
-	"1DproqYm5ttEDWYqMiFM3g2H3ikn1rSOs7tw09yAuBCKuZnx+d6NWCmTadC5WhOZM+NzUy0sDlP1mVwY",
-	"3qdvI2KqyQxJDe5LIW4aIhDBGGo3s0/GKp0gMXPG0xR+dERjwySDTH3/O6M/4Qu5EQ5EqVW9LBT0QLns",
-	"+htE3XqLcS6R+YDfou12i2VColXQPw++1holsRjxjYaaVxmiYlzQ43eEGPslLDUEiwAkU02GFi00UBVV",
-	"r+ob3dZ+uUCUWyj1Vw8xYJ/pHtFe8/z7Br0DMJNTXoh0FbnL1eWQPzCDMv54r8wI1GU0EHv9I0QkMHP1",
-	"rUHHKKaXDESI02yGoRWzGtTAvYxENYWsGb8mAgUQlAwYXlIQpA4vIQbOBM8gxhVCdTxjjxUhgTOTCAiX",
-	"ZQQhyQjmY04uAGjcCDHHGr++nkiKalCtlXlUMab19KIh5OEATQweqgqp8WVdqRUykX9vdHv9ECRR3bW7",
-	"pROu7CGP0ExJMR/6XmZvqcy6zYSy7DCBLCw8E5RWY53KGBIs8inEENOvc5kX0MGAzkEVV5VT3DAm+tMA",
-	"caWgG/38bwuxEFa6DC1Qa053WaFe/VbaLiy0xv4iz8veghXiatJZOA8icFqgJ06FJJvPBjKJL3gmgnsa",
-	"xMMqnlsj1FZ5Rwe39CIDXBWtQ27EdLN72dVxcQg1U8HTYuqrV5meRzVYakABdGTe0iyxplNmMkeaJAXj",
-	"+okuew83B/cuDqBsotg4F86QWUzF7BgNkjWbs19Oe6YPnEjHrffuuwqZ7iFRVbIVEIrrkgI3m8twwiFF",
-	"FzxSC/RHcKVzONID77qlKB1UZ7H6MmZtRwQ1p38EdyndxYQamwDIcilYvMKYgipk6UIrW7kONmkBYQlh",
-	"TCBKsYe/mhROET9mvhiCOYrOgWSC5GCPYqAeYHdEADgwNebzMThyk9H08y9boOJ7hxO3FgPNf7YWW1y7",
-	"WrZN6oWwTeuzLddPcFBhnmgL2hcBLfgYJ2XXPYW9YZSZ9zZmkn5P4WfeK3dRZSz1qfkjgo3mLrLS3ac5",
-	"ZGUItca6PE13eMQafvWC4YYRG3ZdT99/z7j7c3d364FnRZ44/QXSc7xwf0tdEJriZDwWuf6+weL9ebPU",
-	"vw4jxiF0h/3D92yIn/7zP9k/TLna4d1wt7v2ieG6J5pe1zRsfPFbEbTiFP3ahCx35xMw8Ev1cSRY5cEA",
-	"oUq6lk+jEvdrOsBltmwJ8g8u/91rBcZZ+7Z8vMsN1kbru/D9wXrf33+sXiNuqH7L24y0tlfcYCsLhZi/",
-	"TIzHYlSUqrY2HIVKLoXMvSSJ0Lya9hH8uOYsrvldX+MfHpQH8iBiD9xAHlzZJppY5U6BQcdF4yBK0cfF",
-	"Z4wlsPEr/gx/gco/bXd7OcqWW3EUrbTefLuFYqgvbMRpJQ+lVDs1EFOmZa/LfCHQcngyGol5oRUFL5EL",
-	"ZJyTYSou5YXuTAs3KM2BmGsQlzCmzOb4gG/AAzsDyxrksWihUqF4RxASNjmTpEyTTHRsbSxKGskSEiqN",
-	"+zcpiYfbl4b9DJMkPNxCx2sEI10fOrc5/Syc41bvY2J/BxxqC2YHuRYY/eagPIL42ME0uXJJt41hqphh",
-	"7K9yy5K1+fpebLztvTu4f21PCksOAsHqLQ1b3PE38HyCTiDHBYJ8JooA3pMMVmZLS4aJGP8GtvW7QNie",
-	"Xw+4AfAO8QQQIVOWqnITBwHnGLEONK1O+VwTpA63Mk8TrakYKMcW9Tch4bxPKJq9/p57rgamWaqqqYxG",
-	"g5cveLErl7VXSFbP7Wmve8AU2zHBQexpj6ndTqUCN90FEAGsLx7b/PMUY1nDalKiWK+hqdeelgXxrlRB",
-	"dtDps//+P/+X9QasNlKmOuuKlXUfPX7yi35CovcqTyYTSHekYdcCWGldmswHlSRkvSsIAPHLlO7Mc5k3",
-	"gjiWsPxoqMd08rSsT/i97TiuATCoXqPGwwNuhJZcJwlQ7F2W/LYQxy5eccLSJBPWr1TkfCRYIWUbdMtt",
-	"S3Sqbeqrn2P8+HqHUQmWsh5vlBDGuwFSZeMk9ZL+QPkCzWcKobIWxRwLhFRBs31cNbMlo85UpDGBrcPf",
-	"i4y2XjBRyB6e0DXq39IggYisEBRQsnnrbId4Wcg122yZqClxVETpQx460iwEtgo45NvtQthRr+JaVn1o",
-	"TIYPBHm9w0FOigGD0LPnHGDB41REzAYKROx8ob94IWY8iyNmfI8RQ/9sxF7kkFGas3MxktkoScUxxsi1",
-	"x9Zeg8PZCOUPZxso76YaeTvJ7A13Vq7W3IhfEafTL66/qYrLV6wddprFc5lkRVj6sWFNELObmfz2OiYM",
-	"b8qQf3U2AO8RcQPPON+G+fFUyZOiuVUrnZkcc7koBKBa6vci4sBJzmQeazVEeDiyJk+a9HPwPtQqUWwa",
-	"oLdyR/V1g1jsnwVXojES+6XMPXOyZokZJM0yeDfJJohzh2qdceSAvqalfiocFPDfrC2qRU2H0JfpXpdK",
-	"ZBgOPoDCbX5gNxn8nXPQ98A7t9Z4kabHNnrcRvgDOIPMXAUkSANpjundtOfNBv5ZP9u6PCFF//FhKtZL",
-	"PGXHzwgi2CAW0Eq8fjSgn3+PfqFjnB+6QcUnMQLWPjk/e04OrshrY8ILTUV7I5imTHHVlREhsuY4aJhX",
-	"ezZ0ph/fXHESeq9TqlZ+IilcNmN9bIXIZ0nGi6a9lyg2kRBEsOSr+sYLNRqoMxlZbmTGXe7ZX3tLr3W8",
-	"8WfahoH70gVoUjgMhpQQ4jxi7mLplGNWyBSvVg/zxMC+k9NKYRbLrTBRJsZZbCwrWIkMXKK+n9Mie9YZ",
-	"c7G+NMVMcLXItfRGPuFSvMoolaObgT3qEEWYuLgAenm2VW23ER9NxbuwLeViqolC1PvpXxk8a61PBsJ9",
-	"nbt6A+vLF1m2vhBTUWFYEVtSLR2QWmuFG9ux3M0FoAoTeY/GsK37qBwEHgbKNkWivdreawrBC6ZSWVCI",
-	"cw4HExUjI6FT2C6OjAqET+UiV0G53K9QXV9605P4bcFTlgLzjtBUaJmhRGuirR1FTmdMExoKPcJxkqYi",
-	"7rJT4M9polB40U9SwIQVGvTkuuxipg8W/qYMUKEtCMF2bJF1ip/tP4rQH472T/zy4cFuZIzHmLCG4ZeP",
-	"2T8HzuQW1URL0kgLi57Hxg8PA6KkVzK+2vkLO1FXJCMXIy06xV96GK5OfRglWRlGYDYh4yxFUCGsHzNg",
-	"vYj1ugdH+r+Pj/Sd2Q8P0h6e2qHcNEi/3nzjKQGOvCSBEgzqaWr58QCmsJT4lAn/X05lKvBQ4bGJWP+g",
-	"96VJvMG2e2lwQ+fWyEsrTtf3lx3LtsMo4S982aH4rK9NQX33wl3U0XvR2xTt7NJ50Qj0SimrqdziBm28",
-	"TCwx7WUChZYoyvLLUrJWi8lSqUwkQwDvzEeOA/pF9jxIjSrqhXcSfRYWuuFexSIrkmL1E5jFy6q7Uguw",
-	"gE6LYq4G+/vOUN4lu3FX3Y66hLTeTeWIp52oQxb2Pzo8nXQGndOLg6NHnagzym87gw7UvQIsllgTB7CG",
-	"ipV+7Hkn6iwULF0CKNeauw2H7//9xbve4t9f/8tPP5297kQd/Wzyby9+f533fvm3357/9i83v/yIzsGK",
-	"eYFGH1r060Spa7g84daD1J1C3oiWBtEbolXFL7MYpsmI6R8pvJSzf7l4+4a9F0P2k1ixnfOXz9njo/7j",
-	"XZNhZIDKrvVL167cE2f/8v6ni9IGXFffqbaoZczP9VU1kEw0qeAOqUSkbwed+CNZOY28P19oiY0iusmV",
-	"9IBiN72CVzMei8izPNAes17XpRhOpbwh09sx++POy7pizhGXLzLGU1QGVcFXfidddoIWGzGbp7wQblGg",
-	"EiCFRIqZUInaT4AKA/axA9P82LEh8Ah1SznYiiYYgUgONR4pRwvMgmSEwLwgFJPzRabYG+wlsnVp9cQH",
-	"+hmw/y3zpBDouTT1c1yRyiEGE5pn9YxtFcaaLCUyrccF5Ihq6D5OI6yXzrBsP4YOBPHNeUE2Jl6wOZ8I",
-	"P8txn16vnLX1ALj7JQi7/b2r78JYhjQyGbpCsDR10Lj2QLGzXM60ELJQMGIjkZLG2mUnWWhbUId7izz1",
-	"jRl2S6ERH2AF/fQIiPr3Qltcy+C4ggEkylbwX5P7fnT08GhjFp+WDs9yORJKhXKE/IhXG2iu/PkoIchw",
-	"qB98oPQOw9Yi3MtY6Nsdc1J1FcA7QPIR5uDZTLNsxfJkMi1ULZkzlhFbZIBEarvnKwXKvrPnEQtFaxGA",
-	"eYPgiLgWJpnEs7fQQrGTs1ewlng0sWINChU0JZZA5AwY31BFMj/04cypZgvc3WcFjnqHquQRdd83xEb5",
-	"mz4QeOM1AFE3tR9kXhBE4St9GcReQcwAcM+imBJOUi3VbOWKoSWK3Yo8GScihhqYA7Rs6kXB6qev+dwc",
-	"or0R14PqBq0f5bEE4GTdA9BRZMkC4KCyZPdr8JT4nUTeDEO3odtSFw1V4fzyunKZmSQmg3WNr+0G1NwS",
-	"JFKdEpTX3kKEjkXBk3R7scFgIq1Dof4C+Eg+3PQadOlNAKV3UednrormaIx6pJGxjC1lXkwh0wHSrpIM",
-	"S98csx9OL9n+bX/fGTGQgSOzQbhZcIOFlu+rBgRU3CBBZ7BD3f97+MCXCB+4N803BRts1/A3D034e8zB",
-	"/9CYAyygYDjeZ0UEtHX8XwXZrl6O1cWNKEYhDQCzyx3cN9TedlboHOpOdiH3l+CTauALA5Ola+7PBwpf",
-	"Hq4K4WWmUvIywWNF9BbkLGmhrov/PNMvUTfglMHHnEEJWzX2AOwxYoUseOqZIOFVkIqlEqWkPML5AtBz",
-	"BOqCrDXyQ9vhYD9aRlUR9UX5pCgj0NP6FKouuwSYL7SxJxnkkEWQoofRpWT6RhEWwatRyyKOqqVc8Qn5",
-	"RMJTNk1UAWrhgA0XoxtRsMSMEr1nScZ2Dv5jZyfZ6+/uP9mN2MF/7CT7T3avmJ7Z5VIyBSsucEgzkU8w",
-	"N1ILGdmEGjtmnM1FPtK9pmgfRT5CqbDjMbxCHrynAXs/jq7sk62Gdy/wVqyZ5aqJmO1A4JIsFp+CwpVt",
-	"7+DIV7P2fKzIpvKr2GpEo71aa6cB7bfKqz9jmmH8jcXsdYOxP9zgmmYb/Gg4ZNNVZNcyyEYQDm1NGK0B",
-	"TKt5cCN2I+ZoJbHQQdyUqie9lfwfttxFqs8JegrLu2ku41ZJ+6abMAJjG/y2sJey5mghZPFGZwogAyEz",
-	"ymg86HJ0JSPa9FLwvAXkoWXblNtaSHlzf8/RQcgwXt8ZRlcIJXYUSbZorrueiU/G5OQLMb4LNKho5mKG",
-	"UT56oM/NwWuAi8NKLqZsg9eXNViu2BJkaEiZw/Ln6IjTG4bKoWNec+vUA7T7NauIYULeimcUjRPQ5TdF",
-	"ofHCM+3gTZVWkb44KPyGAhbxQO9HQgh2IXGhgvdNUvjmmmEh3TEvRHxStBX/AoV9O34zQa7VCJxY3ywW",
-	"QIkixDDJmo5pBfmtFj2lHjAliiLJJoopvuoyVwGBssS1xrPIsy4751ksZwPGM7AyclU8l1kmRmBqwoIo",
-	"Y7EUyitilGRsnCaTaUEvEJNzD+fGF4u+9akeE9Z+67IzwW9O378+GbhnvEI9Jt1fSZlBJngh0lWXneUQ",
-	"qjBwEhRa8MQyMKo1LWqprpzeNnCR05rexm8MX9wIRBr2U/66XkjRwKv2jZFHzg2A8DJQCwmrM9mwpQeK",
-	"TfhiYsq/lQZrXBQNBZlM8hbE6viqVKnARXURO1EHF9n8ZuAQoo5ZDP0RSdypVrzqRB0vJzKkj73WwtwZ",
-	"J3l+K6vRazAj6jupwcOqbyvKYkOTI6YsGXRAAkREORZL4iC6hJoGrCwTsfbKgrrNVJFRFaY5SjpqeTHO",
-	"glM5sRw+M0BKiMwLI8WeWnegqXBJpdDK3Tw/e/fru4uTH04j9vr09dvzfzd/vXh18RN+ZjJnJ/96en7y",
-	"w+mv56cXZ2/fXJz+evnq9Wkb1jqjWnYNaZG4FGRBBYwLDw2F4FQooNVCVALbaacEz2WsNna9hqbNLS+y",
-	"pJo4s7munLcQ1AIN0dHpqnHHq3MxEsm8GvBuSwTSUyzXj92KQLW0eiW92jtXm6ZAbYSGWa9kv53r9gRL",
-	"+dsa/voQO+M26pcQIA4nm6NmiFqtNaPVTzA8ePppnmPVpLKatwXy/Q1W8SsVEny8UUTQLXAihSH6K81w",
-	"38gC/j2FXOxO1HkhhXojC/i7ZRHunzW5oBX4ZJqEP2y78Fe58buoA1u9TItN9sQ1Tv7ta/ZqanrUWa+s",
-	"3g91BxYeZr9mqTdPu+K2hvaMZuZV3l8oxKugUAy60xPlmEplgiHx2SuNtOFWXO8CMj6SYyzxVwJ0KigV",
-	"1nJT0Gz9MIX6JWi9xWsp2VB805tfva5Ik+CcLdIUo/9LUoC/LKn4Qk1R5rZ406AFNL0QdAI9JwvXVJB5",
-	"QJl08JaKV7pxx26mc9Z2JltmL9ZUwsrcacKYTAGMGSJJjjFVICmgbCH+fPbuMqgXL5K4pa751kPRDthz",
-	"hgLsnqgZen4wzH420FhUH72K8wBo19B6DPkeWIM6KbQkNgNj57lQhYR4Umt09Ws3DVzlR+WjcCussBCX",
-	"qxrNCx9esst+EmI+wAILfAWYWb+LXJaEd+y+E3X0sy3vC0Mx97L5Bhu5izo2RS1k7+ABQwfHGG7r6ZzK",
-	"NMBBms0oPwseK1tWvZ0xxd/WvcMnf3PWldBuPsO8qEaDyeZUvORWBLN2IOCLMPRA/8GdBSlhDaVtNZve",
-	"xq6xBn7jvV9Hy2BUlKpyP9gGjYNiSDamTcn4nRLbsUKKd9j4IMxhG9rkAk2Z7QOSkamZs34mshjPtKk1",
-	"obVzypx6Iwvz8bKURPUSHaNX7Y1QGI0C+8gb9FV4s35m6m359y2xCLa6tSjhcMNuCZIlmMGs2wvR5Bsm",
-	"BZ/JmBS3ZzzoEX3pSX3lpDHnnrjJ5BJdfZNM5si5vMUc6cdRiTOHbs9+t/fp4NPhjTPKQ31eezBH8wXl",
-	"jx32D7pHptAIfdfvdw/umkBB5jJ+01wmde9xfDh8OqLeAzHY3qCrJAHlFIJWtSyiyDGzpcF3uxRyLM3+",
-	"q1utslZzRJ6uBiDce2+HsJmAE+RUZ/D0qW54vFDQ7h/GGfnYhUmZxeyalRywvb5h4VxfliIe4NXc09ef",
-	"8+GFFsX1XL+cxMxPKoF61+vjT482ex3t3ELGwcR1qfjK4l55E+uyC+S3CB+L9RXw+id/H1motgiVgQHp",
-	"2QZ2wNpFt7RrWPdLRJypc9Qkewl27TXeRcB8ZRlWecKyYWBbpigAU0JsQwWJdp7ghqzvjf4VPayg9RC9",
-	"bwoA0gzYLyfEyKGYLDIb2U4RRl9hWsHcZkv4hhXTYkkDtgfYeBcQ4wx8CoOQIwr8MRXhJnKTlbqFRRjs",
-	"nc2hg1ioQou4DLJtw2IiaoMBy7WNynbx7KBFrQmR9lQbk/fhx74GfQjOhtWCC792udD12s/Ukp1S5FPU",
-	"UCu4oLm4TcTSOEe2syjev/R1q9LVMDw5DC4Q5sTLZVZFSKjvrdgrabQFPoaT+Wc8FmwlikGtkgOkrNQL",
-	"JxlwZ3BoKecew/oJ9J7NG3BIFVTnc4jZPPfIAsc6/w2zrDiiIVrSuVQReQ1Sjkv3QpmWQWXkUdPWrjx5",
-	"2Hv6qKUwj6+vN6qGgjWnUjXksfwoVcGQPq3ifeeUq7NZVccSW40bzCxurZBWojCjuM7E14ZezSlV53NT",
-	"XPT5LGlpP15ennUi+OeiIQS1PIMyjHqoVCDhF2aMsxzDZU0dpYnULLVEOsbnPC/uQZGiVox02wbIsWgp",
-	"URRzrY6O5pu1zwJ9YXPMJakMJbSBz20ofyXRjDD+gldrUrA4iY2VCUw1/o1DqIMGHfBHCZHFb2QR9l0n",
-	"2XzRVBEEbxKneUHJKGsrWsMa2jqajcO6pes3wHGC5qN27kyPMW3s+/6cKQRw49mXNhuJ1qezw/Jb0IpE",
-	"wRq1RUldpA15QbDQqFcAyOsxILAN3py8PjUVWeSY+RXJqgavQDXwahL3AghNW72UkW3oEz4yTv+on5s8",
-	"l/nWOi0YGE4hp2ND+q8X7FpV/hSbp3wkjJQ41Mprl13aIOlEsd56Mf1Q67KbtEHDL7a8Sk00LTUQJKxc",
-	"hNwP+rjaCKOc6mvUsNUqx//zK+I2gbG9pELdZEx2uPul+FYnZVFYk4q8kkBQoBvCzcuAW8bsjzkbtugq",
-	"uh3BxFQvvDpc+eWMtks60QQ/IaP4Rng3VyOojcjFXfn+4AGvuYiwfig5hloJRcNUjm7ERnPkM3qsXDO/",
-	"WUJSfmUUFxgZKlZvi2W3rFn/1ypS3zySXjgB0bcft+BfYGRshwCIBYle8lQz7hNwHEYg7TepPQAI6JbB",
-	"pX4A+iHEVqKmsEwU5PGTD9KgdyG+tgetBnCCUDaOJ3EUCNxE9ypYqgY2zz8VGDA2oQO2pS4kCFyt/dVg",
-	"oSoDxnDxaY6YDu1iwAMl+6xTDukJCAShSnrNotCUh0wejw7ZMEFkK5sxDAsF9hdc6espvxXXA31RUUKW",
-	"s6dToCGFHkcgqi8K4dUvtEzVBGrqPwi/wQPHnLkcdgSZUCId+y5lthOiYgR7IaKcJzlmxGR2nV5c8QCU",
-	"2TUlKDjkgw+9vad8b3z1R//RXRDzQCuJjZFDYca3XrYruXNaHl58Hm3NhRzJtKRNAYLMfr/b70RrUAEJ",
-	"j98dVfOWrxt4LU0PRi0d7VoJ1G/8ePAcvOq5gDiIEzRVloYaCuc50WKD/4Ybon68wRqHSRwnTTH2+g67",
-	"wGceKKYXEWsJyryA2nRjnqYYn1FIF3FZ2Th8yVeVq+7QM2JXQuNb3Fz+c26WwxUL7fV73FH3rjqgpzJ3",
-	"4sOm9fIeb7NYwWJ8X6M+XbV22/21/C9WAK3Rs+pJYL7wZjiO81EHpYaGifo3WaMM33hoTti4LD3XU8OO",
-	"Kd0SPK4Qe073iFSiDrKeZAx6ZLEMIjJsIbB+cT68kZV+Fk/0CW34Y+m7tryyDetrwZ/WHe8NKLb1vdm4",
-	"s9S7eWzCOSpFNkYeMoun/pXzMrwt0dm3PvHyYfGc5Z2wyvCw1yRq99qV+PCkwQ9eWFKn3+s+edLtdfuP",
-	"B0e9Xp/CI9p470sIz0h1A4384Q8yH3f2sdbo78ZCCJ0446uxuVYtmI5/gSny7soCJNPy+jjH4JrRj9B5",
-	"+nDVGJxgz4d/Aqr7FbuobkmPIvSTD2lniEe3VedEs7JOZZdiw4Gbg+gFp8xS7MpAmwAvRr2lMzjo9fRU",
-	"w1cClPIss3m0hepXNJfHaEvyZVFyBhLs1oSEdm4efnra7T9pKGAyclHE7RX+kEJhdZ8GGJayfoTmWH4j",
-	"2FyrFeDzNnoSVzeK8Rmlns6c2GyxQiLM/0+KKTNUiMCzZaDVwOThBKUuO53Ni9XAhtlkbCUw6Q6tjuHM",
-	"4WM2kVqFJEuMTfmH0AhoBotG+yqBiTydcvwywm88JyupIBzxiQy0lH6eqoJYxACDZE5xrxgyiFXBkhRi",
-	"MWXODhgCoC89jGrv50c9po6pIium47W27ZRSR1sUXfCy9iuGxcyr425UNzAw4htIDSwr6WD0piKNrSZG",
-	"0ZIQFQI749rfvdcIhJ4JVzfNe9sAD1PorqJUMAbxs27dTbXvNMkEVWkj/XDWCARaCYXp9zfZRbxQk/5B",
-	"KN/fnOnaGbKl6uozBxUYLBORAc938c9Lk7zZCDNkQoHjUEkLi6wxcPHAAK5DZQm8vApApyhbLZ0SnsVs",
-	"KAusDwzlzGFExrHsY2XA+dM9aOoDmptXTI/Zwbaqh2BZYkvu5ukdZA+rrpBJyG2pGZvzc2Fe85rwovbX",
-	"tXRReZzg/BrCqeAnv86dKXA3IDi0BVRMoIXBAKMybzaExaW8hgbVNSTt8jRFd4BNS+aEzqlIlIYnajZp",
-	"fiMUMnrNFcGepAAAEEdrTLaEimirY5cjI3f0+CG0XW95zc93NdMfSqzlWLOq1d3IDzfCY8BcQwyskGBd",
-	"nNlB16zoSIs4uU1irzjAyzf/utcHcLsp2yHL1i7xpSR36UoRm8l4kUpcNDSRlexFK5MstGGOh94cD0Jz",
-	"vG3KFfkhuRU2I4Qrdg1X4/XWGEOmA4+bRWVZw53LkJR+wW/NAQtYishfxxSHsv5oZKNMD9+p68v2IGpZ",
-	"oeopxpEZcGX3/ePDw6Myhjl+A12dTHiSqeK1RYN5cvjkaa/849tM2OZhYH6duf5lrzeA//8SEMXKQ2w0",
-	"wxpEVcy8XSIY5FzGLQ2utTk3dkSChCVp5AziQ1EshchIRnKiT8sxfD5GfFt0k9CyBUppUsUQkkK8grPk",
-	"c+PpkozGeiBe2gkmDa1khvz2HsOCDbNxSDKjgL22IxmU8rOXHuxGm/Hhxg2WQLElBdAd7GXc1CtV3QN9",
-	"A7uub9Oocj4q8OZVioaXPshqkJmcjMKZgydx7IiPLMv9LXPzld6bOyhhY20Lr4Tlrm+5fvXm+fnpycXp",
-	"r6/eXFyevHl+etGJOi9OW3356+XbX385PX8bjH+heTwTU36bbJ3lrU/dmKvChOtNJFsguF0sl5mpCaa1",
-	"iRnm7v0o8+R3mRU8PZOx878+0OoZjqBuSYNHXsjlZnEH53JG3gR47918q7fumpf6NeUUVRZ6VCS36zMH",
-	"tSilhxJ32VvcngNyPTmsQoWRlZpypgxIxIYE8OwlPJIoW8jFaKofEZ9GYl6YFGYKVKAaLUuQnRLKu4Ok",
-	"Q3YGBbPNsDKRgD2UQGsAH04Vcj4X8bEFcgCGakMgELJBa2QiZke9hwy4zKgERoI06UQdmm4n6mC/La2L",
-	"mtK2Df2Ha0f/ZdpyS3NG/qYt4nXnMk1GSQjQ+g1ijfAMbkgIlmgBph/upBoO2Sx99Z9sRpqrxuadIdrE",
-	"GQLmtSSuppV5UX80L/vxYPWa0cC0CJnPw/ZWhoPX8Wpg6uslzv5meL1whCEOtBpuuj4Q7cl9YAcQveJM",
-	"75VVU/kcT/83m4oNkyxWA/aaf2riDFEFpChN5VIBrOExe51kx+xFogBtH86qVWcmJOaT685Cf/BP+nCA",
-	"ldm82HI/IL4HNkCfoRn87BpD/9swSZPf4aJ+n2SxXDbKY4SoZrRzh4VK0PhKkkZkPN+LOWqDM56mgvyZ",
-	"+hKhhOF8IlB9w7wii/s+YD22mEfsUQ+e1hrkkq9YIYHhAfKSKS9NvBPMO4DItH53PnzUImek6bI4p9jC",
-	"LZgFH7UplFOWO7yg0FCGnA1aTTJ716gA3HBj5YQPWDXhaufDHn36zny1++dgQIEqxHxNejbyDH2HxLGI",
-	"nSQUm3vEBzbrb2YfG1mmCdAO+QPT1IVrAOQHAfK2svfQQrgI8Cq3ac4G3B5hhQJuvdlEZr+sEU5L0elb",
-	"7MR44QNikDOtV5X9LnxFw4SzQzS/rdPAhrngNxuysx4dbk45awV6pXf5LEnTZCRzocoQWMBOPBSsJGOv",
-	"k2eE71IYoLE5llg9DiNk2faJZ4EZ2Ad/U9Z2QzlTDe0P2Pm7N29evfnh1/PT//Xu9OLyAob3v96dvjt9",
-	"4X2niH1G7PnJ8x9P3dArF7Ep3hixH3xa0FNd9mwViDODjAOHoTZgz9++ef7u/Pz0zfN/jwhfrVQuUeY3",
-	"aGTjxtxGI/31/OTytPKKKabpX1J2ofRV5a2NvrPsynSiTpD4nahTJVon6lRI1ok6HqU6UecHr0tvfrox",
-	"b+xBxcgHeypvuNP/9e7k518v35pqwXih9f/ZLIcFCTIT/+H89OTy9PzXyx9P3nSizs+nFxfms2mrOSdu",
-	"G8jdbcB2S/BldrLrgvpN3fEtuYnI4uayqALuflITwRKs5xqKpvfuqKe1GDes7/PdfvTnvas/7bA/1b7b",
-	"/eMwHADnGW1CxltVCB5b0B/fwoN2EoIQB2VlO2E3zOec+t9iNO7hrzQa0nhbXIOgHLeQRhTtoW8qkQRr",
-	"ApodiImJsAehGDAF/8gxG+UyG9iqkVO5yCMW85U55jOZFdPI/OP9sBTihnyR1vgBofFOjC9EmrIdzh4e",
-	"aCmXryKm+GrXr/BF4Xp4ytgJpY5/w4NRJDPxi8yCGacQ/USzfXXy5oTFvOBDrkSEpd25YqcLzQT2n4k8",
-	"1dqME+reXT4P+AX8YdtiXb/+aX/v6k//tBX0Lsa31PnXhmpKrmSShW6iLB/vlEUlEy8UppKxcHl8ya3I",
-	"XBElVyrJs+mVayi51io/yFhQVaWLuscvkKhGWMkmBKEBCbjLXhUAJV5C9Sq5U7GqHA7KNOdFjc6MSYm8",
-	"bfRCKrhWdz0832kymWJ5XlM6IRNQFkG/aOsyGMTOVC7pYQxjVgTjJMBzD2iiY73HhNP7IPPEHxoIKZik",
-	"kgX8eYh8v1ZXuJjyPPYANwIuJCgoAo5HU3qc24oUb40ub085V1hj0DnZMSxAa7BBMHkxl6Npmww/tKU3",
-	"J9iu9WurVTa6x6uVQ4djDcoJSMe5zItGdAQkGgW0SI+ulIqN1TVqYZhihX8iFra3+kblQAdrMPHd4KCR",
-	"PhO0Z7/UXxLItGbGNKS07q1F3EWHU8EzWmGHjR0kf+slRne7d+w3elLrC5EKMT+nyiiVqEVz+b6KO4NO",
-	"r7/nQtr6T0sl5Prsv//P/2W9AfsLz7xSwSwpJS3qE2UC3krpNXWHpd/zZjKswSKjOg+6PTCXA7RLa/Cx",
-	"5rzSMwT3MxPNKqUXWoB9bRefHgDlFe0TQiGm3sOs8L3XeZ7cIvSbcyYfXPYeDnqHg95R99HjJ790XPhd",
-	"Z9DRN8ee+XvvaPx4tMeHo1h4tYMH/btgjXUDMReQslypHGNuMdXW22GuDb0iBNXmJcT83QP+qbGwc7li",
-	"h34MvaEtBOptUWbsxNxw1izxtuf4Sekc9+Ac9wesb91Euk9VO8XgqrKhr3Sm3/MbA/FQLrezdRbkdsdf",
-	"pHyu2qeaTaQHLrLIYn0zAIrIhGc+EiQWRGqfef/5KW+t0d2/SGr8/VkYrX5zHcJEsRHUesW4wIqDsiGd",
-	"6WsxRhrueg55CYWiX5TSSrexy/uJHA2sAusPQOViqnTjYhvnmBytt6asUOuYSjvAAx5GvglVpkq2XuQ4",
-	"yMYgoTEMjc7AL0JNLJNMddnHzv7HDkXOOdGTNFKeYSkWh3aNVizoHaAF2I4Sgj1PeTJDx9fuMdv/uOj1",
-	"Ho7sS/CnIC0AIywxfiEpIifyQmJaRBHEyXY1m3f2/3PHq9v863/tXZWqOO9dfbf7p92g5voFUpltOk7g",
-	"NgM1L2IyS1fO3kllQ5SAOVNwo5bzj0m5GYF27HzqedmpvP7yWmf/6G40gNwPe10JODxpY8Wa+wEbhA1E",
-	"l6Vj8UDB9izbBUtVAb4mueat6n9T9qXNJkB/B6WDRJ6LHFMFGLaPkbTI7iOMy+hrtoAwRQxThWnyxpIy",
-	"LYp5VaQ9WndyPvT3nl590DP8oxcd3v2nowF+2PNJEDhCrU0lxvDBkTKV6XjlpMnaAUUedh6AYerqT//0",
-	"AIwe1d/Kg9cPaWZz8Aj/y5KsABsJfv1w9D11dheFR4a0ZqAv6lHavYXR41iFJRWaelTqBbP1wZIxXc2n",
-	"IlM2fNBNqf2MNKmvqrNAilAWl9p5sLf3gOw9oYy5EgtK4I6xFwLkfGBSo8XhoAr8EI2bZJABzGuRRNxk",
-	"I6fl4v0DfOVnSQgfmhzPZaYZ5J790gPTBlsg96r2lwFCMPXdVTo6o+dGUt4kTZjVdIzW5j0b0PXqjZqQ",
-	"VQHX1z+yVE5rJnhm48Xx7lJzeYN6Si4G7MfLy7P9A70bRqngOSvEp4LtTA9Gu27eZi/x+fyMMsl0Q+7Y",
-	"dBO5Pz0Y6Y03yeejMp/I/PdcNVLcmiWoPHoXmMAB24EQkHw+2luK4e4xgknAcCnRfRsr+lYm9EqCZUg0",
-	"LO0/I8lYyHfYH8ElQ2T9pKjtRJfPMxTTBBOYUNVUWAtVX7rwgbAYqI4pCPlhnMuw4dhPAQXu3yxFurrt",
-	"NUx8FCjbp8M9N6/c446e8fnejVgpGxN1teYmn/E51qJQBUTVJQXklK5R1r1iuWNWICxtA0LHOr09rVRY",
-	"Xysx+M+ihdPU91z7Gj3WUrJohewDPnHfDdcGS+x+jz+DA3GB+ZwblLhakYlCshyLP3xT+1QJYz54UnDD",
-	"bKhwRU+tqXBlTaWhqLs0GQvEecEkMOcH0Dq3VkMo1szk3JhnB876TACjnIF1GCV60tEUGajua4h/P5Vm",
-	"JOgdwQtHSf3XrQhUbDRuDg9ciC5twfM00Vreox6jrNOWGWxhS//lOhD5pU3/QqIMFwm4Q7MBAhP5CmWL",
-	"MTSlRWECZdl+TysV4RhKaDoI34PqQKKluVjkA3aN1L8mF1NmQynte/oBpPw1UuPa5UVYRx8kDZf9NF32",
-	"1m4GqPzra9JUJMTh8VCSKBYUAecOZk5SOEMlFdmVvsuknTIYaQgGqZBpbP0J7ePRfO9VDcfPBaMFUkfr",
-	"peRqh/NzSslZfhDWrO5T3yCyhZttNqI+zDMtfGSQHghbpJrNVUVqaIOWMOZJusg1R+p5gOCajGFggVz8",
-	"BUyF8Hxu8/qP+iUI9L5ngO7Zz89WBXR0d9XWKq+5iUM+qHmNbAa/lql/WwjIzzmAzDRX7rbqG2hKNPtS",
-	"BX9Nxm8b/novoAHvCjOY+rUc9F4zDEGYm+OdQQVxEXI7q18SbTwPlaTpdf7IE7LWQQIs+sQV8SZXaNYE",
-	"K5ShbAjSUFI2NNWJg4SuVo7Klh7Ty3whBmX3aKA+HUT8UlU6yM3jWkzHDcn2WD/ydk4Zjw02C0gCWDyc",
-	"kYvWw1SolMLTXLg+R3ZSCxYYQSk8UzHKlB7Ae2KD87Z+oeIQTQAGh2rJwIsHDSIKhkvCniLRrs15GEut",
-	"hZxoGaDkhqAlelSL0n0pc5A6wC1BgBUk/gBprfih+Sei6coMyDkUcNfBfaZvMQRJAHkmoxxmlUpE24Ms",
-	"GRFjeDdeebkQ7LeFZjK5ssmnTgPGfU000pqelYwSjO+gzAGZsUcbgGMflaLAj4J1+AybrC9dokyECq2a",
-	"pg1hTBja6GMD6JJNOAhzG2LWBAF+YqguM4yELx0ZrG6XZHDQtTigjzOBGhMvPcb1ShSlTiTCGlxmnx8n",
-	"X4s2CIAio1Dq8AEseYgxGTfTpj3sbqJaHrkXm6RvCiTZseZsiHJI8URelaPmGJ+t0vQvZaM86kodQGxe",
-	"IUuiaVUqhcq2JYRcoc+erYqHISVU98DZtFlpAaxAa7Fh+FDeimPiMpAaA9I5N2nOmyJiIiPO46G2iCAY",
-	"MVpIB6kAIKZ5DS8QDKXGd0Q21bHRrYYrhOFxkAolGdZZ/yjsK/HZ7DbSLUiQWwu3rq5/OASUHjmmun+5",
-	"QhNcwO3fPiHZc+27EXh73/GkipCzRoK+WMxmPF81oHcsZog2i663ALSzXkI8UXh0Kp58H4TpM3DtAWrD",
-	"cdLPQrcP2WcaTHhuZG3quTmh/o82ZVz9Akwt7CwpL0Q2Wr0O8ZlkJpi0lXRcMXsgGcYaB8peU1H5NhgJ",
-	"R722Tz49av3k0/tUCYBR44iwN2wptD5OaWq1HrkHtFlJSgJQD2DQdvPT+WtZsrdUp6rFYntxRBufrqHS",
-	"07bye3UtevP0dqxHLB85LUTVGrzodsn9b8dIyFJNWOv9FkxkRb7C6OdxoiVsP3IaXipFRoe2dTGlmv4h",
-	"R3h/XXzAh5O9X4Kx4V8yCy8yWHw106z+2rglrPvAeXj0if5tofkwuJlIVUtyFkut+EygcpW+A2V6C7gA",
-	"JnYYRGt4/ju9bzMSpwHDBAshTyB5tjl4YB3R9j/8x5//8buPH9XVdx++u2oTLfCZ5AugFobuDQtSZJEF",
-	"MJ8FEWqovO2AHfR6zenUxiAEAvOiqBofLOiYooKA5mx5qmcGkAlVF+YxwByY5qHarl4WE2ROJjM9tqPe",
-	"w6vNhvhgFjb6e9/+1Ino47uM3/IEa51f3UWdhRL5yURkhWokIXunRL4HD1HNBpPbYkIJ9HrtATLnfjm4",
-	"YsSVaNpS1SSTyjn8h73/utr5wPb+6+o7+Lz71bfV3RfL7YDTHTHiQ3BWHZ035nXA25XEDWyp/KVrknz8",
-	"7wGxMwSZJ2AH7i3mDrMjYvMpV0LL2PChatNsF+ObxJ1B53A4fnowfnj0+PHw4WHMH/GHI/H04GncEz1x",
-	"+Pjho07UkYtC66JgesKjqLm27pfQYjf0A4/qt/WweAoSr8ierapWzA6hBdFzr8HqGa1r/8kjv/0LE/hn",
-	"m3cYuntObQl086Tbv7sy0LaQvYvJu1VEW30L62t6Q7hzO09o0gC5V+RQM8fCTWKUNLGmNrq0Xa8NGN6w",
-	"497Sw3duSQN4m8BA85jMb8msfUUX7OUMlmgzQHW4imgwTjsUkVoP026oA7pJCNO7yC2pI6klUki0KhM0",
-	"WN/bO0CN5btNQ0izur61xRabmyYsCo89ghC1/Jyn8NkcnDMZP8fS8B2X2qs/PzfY0hcoN+vx6235g5Qx",
-	"1qB0Bcvhh2erhtpq5my6MVV5QPjQBtuqHOPt1REkUKSJWmvOjrV5rdcmNNW9uYovMT2MGHoAIH57NjI2",
-	"5D5piFBE+emBIkaCUTI2BKcK9rexK1jupr6wi4mUcaju6Lflixs8LvfmkjJuigSl3C8rsMIIW4WXgDpq",
-	"mMM2q6/MMd7utW0YKGV2ra/N0bs/Tw0er0otimC+IIV2QaiYyXVX5UQW42qnzaJ3O/tRpnEzNht5iSJX",
-	"1ikH8zLHl89yOcmFUgM2kjPU2KzTbU6/2dg9htW9FUQL7otbkRV7qNSj9bPfe8hOeZ6u2I+JbSkpIIQP",
-	"2jg2IQzmFHdt1rfWfA4MQE5kkmax3l4BCVBsx4Rm7naZpzoMfIg2evNcFPlq7wTDSM6gIDxH2CU25xPS",
-	"QzUzU6ZuERSjihqmOi1mKU5RE9vNh9B+IQ+mBPgs+Gjqo2NQhU5DbX1zmkLpUcdXg6LOWTnFYx2slb+r",
-	"qAf/K683/2uvZ//r8ihK7cCIEH47CNq8nckF60gFDLjkYkE009ymoBP2ng2UtP6CghK1FTOVCcpqw4x/",
-	"+nUks0yMSE8in/icoM46oCeVHrGlGX5Vxgb8qNerSce1ln2vGHZSwe/Bo+2942J0Kncq2AEYMAQQTMFt",
-	"iL4zwjDVp9dHJ6zu+ON6PwArPhcZgLzDp1aZfptrExvQuNZY33o/4Vt3AWKX3Ly9qDn3TF9OM77C+SCe",
-	"f+SH3k4JRETvDnLIAMY6gfMWS4luSHxGs5DD6usReSeTouLWGS3A1Y6cD+lrDj/gTd6KHJ7ZChKq3w56",
-	"rYGWpQI4oW1dJyQ3seKjqVTCC3evF45EAPJMsnCijM/ocrnI4l9zKgYTGknOs1jO7I90vQHQIb/5VSxn",
-	"HKRI8dsC5HqX6PQr1MNDxJb0V77keVgir1d8rWQMI+pCZ9BxyRywGganT6+bflm3OhejrgHXs8BBg87e",
-	"USB2yLQbruisGD1QFaDCVcZpBEHBzEtDgMcgtA7wJzzMEjTNznnOZ6LA7JBgOXS/0EIAlqkhIV3BgVNT",
-	"mRciE+AxPjh6xEZTnvNRQUXl/Vk+6m3ycuGMI0vHq+bt/xoLD86MqdBb3dF88Q4tYYf9g+5R1IkTdUPf",
-	"9PTfMzGT+Yq+6fe7BxBECmnHGDH+8En3sLa4gD32LpylfwlAOQ4i7YGyaGUsydhCCUqD6mky9RtqW1rW",
-	"u6HOpZtgdRyvPVw4C8eGCPDO++Yot2kc7RC3SgSuj+hZ5HkCHyi2zJNCixjsVqaLmVCtB7F5HJP54rW/",
-	"tuHBGF8kDueHs3dfeAgNnRMErbcw9xrJhv59H+46RaiawLSU+Y3CmKjll9oWs41rAThSMr+BegWiYDtL",
-	"L2LN2KQhw2v3C64R1IhupSqyJFNJLNajt9+fQHTznfNQPRvKjQP8QryWvsFJLvPBIHuxULZuH4898Uh9",
-	"g1FqofFSglXuUt6IrPVIv/bQ1shrbxrzdsyVzf0aWPg+2+EZO3/5nPX7Bw+ZWgxjOeNJtltSc5pCur9m",
-	"9nCtrG0APs2bjUvDL00o5UORVibjQsy/HlYejf5Mxq8BHlKtwcHSIvJCCfCfwW6JjUsR4ESBg01lSkzc",
-	"wACAKCZj8QAK0IMoRdG4UJOC2Jtr0em0x4z7z/varlUtXLRqr8u+XWLBzBGrJmO1lakayhTKGM9HiyqM",
-	"dam7Eq7VhORrQrcseCkVUDE1tShmW0F+7Qz1QJ6xnheiSokiOQjAprDwGrbRjPrr35KWqi1U6JLc+9mF",
-	"qA3ZtypAD47nEMUPmtV1j+YYfW1pSlQ3R8GigQCQnj6BGDYMReIpJgEy2JYm1s8gtEA69HBll1OvbJKm",
-	"+pwtZU615jex+YOwQu5Wa7keD95O2ATTcgJ248qf4tzEyc7kzEM49u8jD/rd3VreA0ZIQUXMi63/rO1Y",
-	"dSbRBolKFZDNjl2jnp3lcpiKWehaAPwVniJWAewctqNvhKeHR493u+x6JGNhct1w5WCmYIrmM82oitGU",
-	"yeyYXQut26trsk6gQRFDQniBTUfGAq2Iqfr58J427quPAAfbSTLY52A4KXiSVk0BA7Z3ZAsuYkMDG0vR",
-	"bFbAIVMB3S9jhbjSUr8qOJbT2ufzRO17HsdJLhfzrvti/7bP0/mU9/ftmqp9OsP7IzD8uIdNCeuF6gwO",
-	"Dw606FXANX3pYLANFQy9aE8s8myQiZlQiRrMcTsMDFHrynWw6ozu5CbJwIxHTTAOSVWwMSKmUJM0Nj1z",
-	"mbUJKTCrGrz4p3w+R6PGVG/EZOZtnEKyWDI+hBu5qFWWfxqqe21WvYaxHdyympiYpWvcPK1jE+qWr1oY",
-	"eTVCwe2dTZamsGOywXqViyJf1TN46on4khX5yjhfksxsfgSN8mzaZLsy1WFLyctbYOy7LND6ZH+8vDxj",
-	"+ADTO9JmZpGrqlTK9OlTryu/YrdflwFPS5t9reUuNhZLBHeMSkjhxNrkiIpgixDGVB3aOOcj8arBgvj+",
-	"4fOa+5nWF1Lux4hEoVgqJ1TwFTK757x2vB6GrIdFsIjBCXt3/krfAAKmQcl7Fja7QpMWZspw4Rwku13r",
-	"CNlL/bqC4I3RIk+K1QXU58YUAcFzTI8MnrTyC+bE0UvuBnStVElQAAqLHHsK0oBxrecrmWkVwub7a5qc",
-	"nL0ioyJBgFLB2sRU0znGm5TAZB7YSE+6Qee5xDhq1699mPERSmPGp8wXcQILc02c+7rL3thslxTFDsHy",
-	"ZDItVKmpbsercU5zt/SeQklzSxpq+2RRTGVOdXYasj0Aw4grdv0MmmSXb386fXON4GvorlByJjAL0np2",
-	"wClofDgiZ6WOQGyPDJaKIcQ8l58ssrmnuPrUlwJrYUCVXpPdSwl8wKD1qLHLjsnz6LzBue6VJ+u48Dwh",
-	"LLYmomyxB4NN3N0Bjx/LQCDmMnPFcxTbqXl9cqHkIh8JtRvZzWdQs03NDs0VxKd5ypNMVeq9dT9mHzNz",
-	"iSgCqgT5hDK6pLK+ChQ8bI/GZBxeCnTYDzT9P2YUM4EGTI4lDWGNqqWWcVfiMUC3fWlct31bq5dUaDZP",
-	"ue4hhDfuISvNhZynAqKDNOdUQquUK29jUlk8TQ288AFZEsveEQlMDXxodR+gWX5nI57niWa8OOYBuy4t",
-	"7YCVDgViL+kz8TFrPhRauMFToc8B27nHIdiNPmbXwX1dGZHhRIjXeGkBIYqlBFavgCR77MQxr8GX4FlQ",
-	"vDkZJ8KWGEiUWoj8gfqYMXYjVggRjyjv6ATltdVlI5mmYlTInO3AiTc1b8rD2EXuay05c6kXWs/J8PMB",
-	"2FMKgt4iI02YurBIJszBVktLDDwOrYx7wQDw6WmBmM/WyP0Ddl2T7q+pYr5iajG0p51d25oV1xG7Nrj6",
-	"8LDu6hqzOK+77OdEUZAPAgM6O5+aUrS+UzI8ExUnmP2VPi14MCDZFOqzaCZN2GYS87X1cUmKLntvzzMO",
-	"iV3zRTEVWUF2+WstRF/LOYahXOtF1K+68eEqJOpjhvVT9TXgfP65oKz9bHWMSgaGIJm32F8W8UTElKZC",
-	"AuhH8HInI0GgxcT3T+Z8NBV7B91eJ+os8pRuQTXY318ul10OP3dlPtmnd9X+z6+en765OIV3nOxobhDW",
-	"FPlty1V3jGJHdX0yPk86g87Dbq/7sOPl+NxPQ/zDfr4LaImDPzoTsTZa08gjwZ3/QDGoavcqg+AsNWDX",
-	"kGt/HblwMcrgoPVk1wZf4hrj2j5mXoiGCVfIxLELISOtv5ASMzgdFCw0eNjvuQxeyOsaiskiYzwTS9ii",
-	"sPuul7wYTa/9eBCK/BhgttgtoA6CyByxPz7CRf+xM2D//b//X8Q+kuhJX9xFzEE1JwXG+JgINP0ibNWT",
-	"Fy9OX0Ts9dsXr16+0p9enP58eqk/PHv79qfXJ+c/aR50en7+9hzGT64DuJs8aptSDklxTJGA1xR8Qwra",
-	"tWbOHzPwShJv9WzJAnQymD3esrAykYu7BY8KbUbIkptJVUBIAM+RbWL5Owxq+phBZQuSJo794szs8OBp",
-	"IIbvHO5XR3auLMnw1piITLMPEVMYpWb315pDVeUazdW0jn393//7/+lFNZjj7sKygZb6X5HFemeOZT4j",
-	"kAdsf28iQeqAzfESBFIiRZi7p6JQLJYQbGS4IIBYcqU3oQkcdAwSTwUJLLZ8lUFBD84MzjnFexjwn3Lu",
-	"TbqiDWLgnMEJQ2Y1UMDd6B8wrAwqc6ZWWcE/lV01heCz728TqmUP4i+EnDjpF9q+oDaMhsDbwH7fRS2G",
-	"bkpntBn6gM1EwWNe8C4io5b+BMYWUcEpGYuIzABdwH/rshMy0oR8MoiBGtOGTNSAidm8WJVpVerte+vl",
-	"aKAbdPaF6GZOoilFCnakY+8kPVCOFoapIpqbsVJn4hM4w1RpThCMEFx1zbpLo67DV1gzyuZaAsFgm9qA",
-	"DfopnwjPGB4annmlia5BG15gP46BzasiYlMLCkBge8cmKQI2Jvo6kLWYGka2JFeXnSifYUxhGzWN3cho",
-	"BsKkYQqP2myMH+WSVdqzwLEt+3+tJ1gahIkCPP3EIWXxjSzeprHIL6c8C8Kr1barganDUBBw7iAoHl7j",
-	"RhlLVOMgl7VRVcGd6oCpa4oc4J2nrzcPRljfkJimi0+pqrEmTbR2sTPl6ZjxDOqqIQAJfNxtGnv5Sm55",
-	"iFoYPgOEponpHQtoUiC6IIiRFj2McGEzh0Waskx6nlFur/uGyYAC81738kzKmxnPb9RnLosZtA8ebLPG",
-	"UcLM0WJUmQ0JUVCXiw1pNM4LOcNC8Cy0v7/393DTVJXI4ldZUiQ8PYWet5volXOXgzB90OsR3m5hSjm4",
-	"8KP9vyi0DZVA/xIHh9dGtncehQ9XUUer451BpypPaBkDHX7AbXVHVQ406Bw+7vfRlmrnuxYQONQHWKnq",
-	"bJ6u+wo7TZUEtPkKRSKD44DoSVYa72p96BAJGhqYJfy+Y8Pn6KTEN/v3fvPhfd/s33u0B0/v+ebRvUdr",
-	"d/c93vZM8CCuGrP5hyt9+MNGUfhNHxllkIJAGA5GrpOV2ndfF3wCuTN1LfbqriY+hybkHtn3wikg21qF",
-	"kD+/uWqAGa9VUjiklWcyXjWvlnkkEfXD6scIEqPqt2BU9+MM67kCydsQAVEgTtrf3jnvPb33OT/4O4fY",
-	"hkPgmWCcBY7FOo5wF30Ngxn+ekc1G0WxEdIdgyywElJOHgUtg4IpNmaF9NB1AIJGsaHAnDF9QLReK7MX",
-	"0BVYgrp/DZMF9h/kS19M9rnVkg2JMxfG/2vh2C8Wo5FQqtNaWnF0ocYCPOkVQkYBUs5fjZEc/p0dbMMO",
-	"6ChszQ6isJ3725+lH0TxZQ7S17ib/34O/lbOAVjV73EK7i0mR60eRnEa7DiBCJp/uXj7hs1EPgEX/miK",
-	"AaSPHz55tHvMOJlqlYBYvWyBx4xK9fxV7r0zPcjN4njDQYWJ7sFE/xS4/fTdDtiCJjp00D/otVfHX+vW",
-	"YYB4pF04VZEvxN3/GJZizeuYofY3KOoffnsloX/0d/XiG6kXYKiGoB/jlgLDw/aMdREQL6y7o2qvNwHn",
-	"CCWBpvGaepwLHh9bJ3MpZyIBwJQyuMFh7ylVB6TqApizW4jsr8I8zwUY/r+RNePv7O1viL39nUltK+yh",
-	"D+1eRhCKUOwM/tB/eVlrYavnCRSATLJC5LecoJMIyEezgJGczXgWd9m/YlYYMEuLN5bJUnI6oPKbUsNY",
-	"FyCX87mIbZkaU+RMCf2ASatKeSFyYlqFj2eW+NlYur2xzF3An6ozoYvFcJYUXsJoW+FtO55RT0z9xjIZ",
-	"dWsLbIVZFi0+RsvBorTnWM+4xeluy6reZV6YH5bQa8WoXsp8mMSxyFof+UspX/Ns1fqg+4hZ2xzxl/AY",
-	"HGt7OE+YSmIx4hiP4bI8DYbRXMb+KcXILDqbGDBMR/O2v8/RytV4ON9PJVUrp9BSCMbCiFUsFIelT2wt",
-	"Rsrtx7DphtBgDBCPTKCsF/FqANWP65c+RqVhshNGveqTzNUNVhhBoYSK5EDEr7AZQnSwK8W39Gled5LP",
-	"xW0ilidIoK9zirFx7OhbH2DsG7EjQsfX4nhSNLymdiwJPoh+svGuUIdXyvjvp/uzT3eV7nDfIaFxCRrP",
-	"tj7OlfJwjSZISkXAANk0UcW1vmtDcd+EYWB9FMc2SlpmWNjdhlVAkraJ1Q6GIZ7442sTgViqCmWS7Eql",
-	"70MxFr4Td6v71DM/NcQVOkdLeTxNQykBbWw9FhzGBjPYz6XYyYZxlwj52UGRmA7iaPFA7YbjJN1WwkBJ",
-	"EQH8VTnkEX74HgsiRPrnf/j+jC8UwE5++aDHDdR8boL+Wjx7xifiIvkdjZBfj1O7N9eFwPgrHCEsB97X",
-	"LtcClHXYrP/j2XSbuJYfZCb+Jng6JnOVULQM2AAdirmEVF4qM6vXCaLkTXqNx/OTTAFsV5Dnl3zJznPc",
-	"7hqYiPa3QNDN5G3Uzrc5Dy3Owt/AXm9jEXkji5dykcV/E/v9bVZaAivpGwArvfFf+BdjfXN/C8dRuwO0",
-	"P01UIbHMXPAg/STmhZkhVuDWx0VfOCAijHmaYoEdJdMFZj8eGdXEqipY6kxF5gMVMIz5KoI4YPziYU9/",
-	"Q9oVcIhiKZlcFGlyWytRaDL2cEzHGCdNJQkVX/oVHIeCKcl2ruUQ02+ud03ZQ+Bc9QKdPBdsuFArl6eD",
-	"xmGZxkIVmJjOC7YEEKuhYDeaRl46BKlkX43//Ehr1kbGxET1bGLlObdSx15BJZ6mlUwNXKk1AfDYSGvB",
-	"jwZ97t68+1aChaFXAz+lI+CFDlFcNRjOMMi7ChSJtZWpJq7NneTF3xnyX0mpHIoR8V9Z5s+ELwqH+H80",
-	"px6JvEjGsLRrbFZvxxVOSBYkjmbvYoWoEGiNIjsQ5OmpyHFdl1yNKaJk5PDQTx5A1pPiK7QtUzl4oSxQ",
-	"gbFezWUcOe5lfr6g9HBj94LHY5MfYl+m7PGIQFWS8VgM9vfJkL//5uT16cXZyfPT/ZPnz9++e3P5/7N3",
-	"9U1t49z+q+hm7sxt53FCgMK2YfYPE16ebFugQMtuN50bJxaJN44ULIcUlv3ud3TOkWwntgnd8HL3yc7s",
-	"tIXEkiWdo/P6+62dHO/VmKuG1HqJGGdTqRVb5NsQIQIVRRx2/sfCYy2lJryZbMiDQ2SpygQD7N2oVPV/",
-	"u/uHrSPW3D89bx20mu75Pjvd//R5/+wcftsWH1uHP308bDXdT+7U3dv9+nH34+HuzdXh2cc379z+/mGz",
-	"SX+f7v/brbfc3YNPI3eDX13eji6u/ji5aIsDNfn1q3/wZdcbusFWb6Mv6mp68JM7Go0u+Xr92jva/Hp2",
-	"+/X07OqmOwj2os/j68/vB1O5tvGut7f3621b/HvXvTj4uNF399z3u/3+1WD4x/HJp097bv/oF3dv99AN",
-	"9l3lDj8MJifv9qfdSXAWHh2P3vw2ib7cXp9NttrizU28wet/XH99/+br9/7nZutT8/2hXDt6p0721ybf",
-	"49vry83PwYf+mvupvnX84Tw8Pr06GkwOD4I/Lr5Mf/65LWA59o/2SpZq8frF1FZapbusiGS6BNMIYeFm",
-	"201u7fb3mk33jPfdaWvX7bc+nYtf6r9tfG/69S+Dr5vhWa1Wy18F8/ZOJaUyFhnx+3mz6V5M7IinG8Ot",
-	"Xn3wpVv/JTrbHB/dO+LC6w3y46cFqODuTb3BKry6hORJaj0tNEgm0zCWEXRlFUZZqdew0CE4vszpLvGE",
-	"xeXIatr/MSAVwKwuHbCcLUEFZEOxrx2QLwApEjqXOt7ED7TFbB7aZ7GUpglvCJXd8YCP4CWxHDxX05tv",
-	"qEEwxi+k+FlD2d+xec9Fg8ZmgX48eMzO05A/Zn2IOx6K9WTy0IbF/1CcwwOJi17/G9ZAFYSjm7SRi3gJ",
-	"9E5gPlFv+UuIR5tpedBoatoUA0WZ7cIuxEDMzGYxTvd7esYzDtLGwl3faUKcwpbvPNaTx/SO8HCURVzN",
-	"2tP51UZc4n2rOAhDNpChrzBaDu76Vr3+eqXF/7YWx/BHzFWc3QQlRxziGyPP51ogsKoNwVviQSQn/cGM",
-	"c+AAgDBwdkeq0MPJdTTmlTwVl5iqOTOiJ24SABPoPR0AlbXB5wOQaEivw4WEWArSuNqAsJByvQMFMN2C",
-	"eSGk8+EHfEzcV0kRy5wDZHiyckvnZJRSh4+R7ManE23kU1cQ09hlxSrIuK0XciWgf1tAm2mpnCIcpJEF",
-	"GQ8AMhA2s8zOsuBihZaWgYHSls+OgYLS8rBeryf8fPNxx0e3gBJctOUm0Pfskixis9hZ6Fm+uFR6ZnbP",
-	"kVcvnVNyqVvNnA3/tnyAjs3F5oiCPlLbF4KupGkp3OpXr3r77V//XVkU3Whmmlz43GdKYiQq1QsKPc/Q",
-	"Auowj00DNYAfwW0BeFxB7GgJuQRCZsMNFnH4lCnrBhzrEpwXZGaYR3aBAwdJ/AGydeEoFacyEXRDLgT0",
-	"MvPG/0RLd71+P8HfcupAknVcQhFIECsW+AWlH4mEZstASDgchkfHYXROstKFv/yZDiZ9579+LhG6J6oK",
-	"eUyXw2j3MqcjT0Pd63bo87WTTtD1JdEG4/WpLR9tS75eVYY8myOTkszE+oi4p6Ce514nhWwmRDMqNJjc",
-	"TBJX+MmoiHQ9S9ZcY7u8H1C9SjhTwUeYm8jFiycRv7WDWLOErJSw4gBYpvJuLLGG4FOKayEcJtTvM4Td",
-	"g9l5sWedHiDADQSEhX45Oz5qtEVb3NE37/Czd4BKpm+tu7a4q1ar9n/90U5KNDvsjqVehtqy7ubSmPql",
-	"JBNyigl0bkh9IHUO6RRb/YyY116P+wyHo1bSmaHe8xt2x4QsIk+ducO18whQWvhMs2H6oUZfwLQDBfPC",
-	"6mo/6W3w+tJOR/FYf6/z51/6D+LQG3Haos4HT8VVQKWqtvY6KdIS43DSVBq4k57gU9ynvkx1a9ljoIc1",
-	"SNap/RUsgC4zS1Xs9YZJpxfoK73VgZibENGdm1nD1Q5I655oi/SmxSlIOHbpKZuktgECre2IPIFEK0CC",
-	"nBpzrVCAoUH+ChRqmQ+1BXWo7ACk32jSG6SKt2bT4I62WcB4gKYWj4o/9EjEpE4rAdk6Y3bxUHHmB35O",
-	"Nfv5POIqBkpx2XE3PSolcWxDH3zOcJgDKDk0yeD7gXTpRQF6dw67AoClxvB5S49XJoNM4Mz6SRtb28aR",
-	"ycNwZaUQrhYW9RmKkgFzzuKw3e9RGcX1zP5Thi6Ldh1wB8GEQ5o5W2EEdLKQrN6uZ4E5K5t1VQiNWGS5",
-	"VrbruFbWgXn1e7367tvd7+vVrW/41+36a7WQN6NPcsIrArKPmsKSVmFPalKGM82Itn43IacMoQWTFxtu",
-	"fn9XW/+ptr5RxLeQUS3lCJ9pX61efedVb2tONd9du986nLtiMwnSSuA3GE7+bW19g+7QhgElaAt9yzXY",
-	"n+3kYLUrjbbZnXbFaadcY/hVHlFeu/KXFrp8t6gbCA+OwuzL5dqjeMkbnowbUB6rANpyKnYsqClBWNOp",
-	"f4WlK1WABMf1f11mEwa+Xq34Zm3Ib8oR2MeTbhj0gPnAyCQyIuh/EaFB1fAqQFOK3fn0hTTwTOoxKmsA",
-	"b5TXnCA5w401DUZoM3hhSGwignNf21Gp3jKE4k5XwBDZG58mJZbJ3UeNNWh3efq9rbUJls+IdOyI4ob4",
-	"MMPskEH9L2HGyatVbNGevNdb8oguZWacAhGmLTb1osB7sRLHOT8NpAJ4Iw3lEkpASjbQkzakImWxbX3y",
-	"zcFfMwnu0lr9rKwUxKSLa2jXEnaOQIB5lEDQ5Z7QXRrqzEzuEU8p2TxzQxYcWPMqGNKgjVUU8BdAyIEE",
-	"rRAVxJsf5mzIaMwAVQsHlz8/+uqa+bz5OMxrJR4Z8bBVGhiSBk2ZObMUKMgvrSnAM4HaerL2e+FEO3LE",
-	"vQEEvTJ3HNtcg/QzBk0AStqRPsPyxg/5GHkUweWiCzavOH0y9r2YL0W2Tib5svVoKAH5YvV02dcflG5r",
-	"Upq8LCKePKZAv+ii9AV0QFOKyzBAgt0XrzTOOHHPPFRX0BWaQhZ5aX3OCfjHqsV51eKctDhPvSFfNTXP",
-	"9B6RsJQlvUjUS9qak41apbCeIVLB5zqcge4TuPosKo1iEwW0ZSbW7/UhmQMfQ6LykihGAWJ2on0MVvba",
-	"OEJElcafT4M+mlscmM7VplK1asx71BYZEg+o+RXmaxzIpGTr/ITPIj7ioy6cfQrMpHuc2VECwefDfRXx",
-	"npYVhP6236WuJuL4DLSWmwbCl1PlMAML+tqi6ERyZGcyPz5ywZoLERk70SGjR+oP5n0IQis3nHoIk9MA",
-	"kohssA/oDS0rtcqxvfFo7CV99Y9hd9MoS++jeVgVwX0VBE7CdylY4K/6Mp9Jd9omaZO6Be2ZUaZCTklt",
-	"2nTkmPeWoy0BduV5dWUrRm5MUB5egvAFP8RsptFOs1zNPY9a6ucba0DXUPFeEKnYkDqRxFOSGBKvI+4J",
-	"rIeB8LIeW15eam0ZhLbhUwGJI1aVB7ENI2ONqXYHtF6D1dTmCcQfkC57FIhTKr1G21B/l8mpwLi6/iRS",
-	"BN8HsDrwxmMuDPFvtmo8AISAvoxjbto+KSFNZKFzGd9UwB5LzB8a9lhE4Z7p9XgiYBAYy3B0FmKapYok",
-	"dpITJ9ktj6ShaE3VrOBu/BOV4z8uoPCBx7OKE8UR1CcJEmIIZpXKkhRp7EXxMytSn4/GMoYylgvDh5yq",
-	"JVIx9J14MZ52rI0njhgt8CDP1IyeAEFHE6EYqhh4R62KqPcko7EAolHJGnPxmVVfW6/Imq+FLOly18o1",
-	"rxI/R3/oAWf1x/ItNhjmmew1GrtYbUFQFMqP5k3/lKbqAULJSk+9/MCn3vBZTWXyziSNdCGVxT8X10wQ",
-	"dnoxisklNeKmEaKSTGYD2brBBfWUsWIcpmQCPDqn4hVl+7N6Pc+i6QG9V5EzSbpl3rJxqPhAML2YUPV5",
-	"k7YlpcwrLhvypzJ9VjrkP0uH6LM1o0KgEic5klgKg95lmYEzln71XpD2g0iOmJcU5zjM62JuJFPQihAF",
-	"MR8ZS4Oo8Xl42UgaWoOkJ5dSC76RN7QkKMU74Aw8lRSmOyKfAR8t/tDgBHROjs/OmckJdUjyH4LUvktk",
-	"0I8SEJoZ5YktjJnh7wFtx9WFCopQyiEU8u7M2XlYBQOfos1cVf0tpY5iFtIdwPfG0i/NhcLvX2Ai9ATn",
-	"fX8WFNIDLyH7aSby/zULCvP/29nPh7X0UdrTC4Nr7jBRkP081Q7jKvtJCrks3YlowHm5TifbGbSCc34+",
-	"OOexhFTYXObTRlohyIohFpCMMiMMK9WK2/aQVcPy4kBkRskRT9et+aaNC/7oONhBlPtRRb+kL0y9IO6Y",
-	"/ALjo3FsgIVq7IKUv32qpAI7a87NtqD6kmP59FDIKXsVxCzi4PAlHeb0dL00sZRMhv5c7LujtyPkMe9g",
-	"rxgaHXB9Dbxr3rHgKdjrCq1hMfZPYbsc9HvBh/zg8hI4SS7g69h20UmPR2FftFFPYS8+Q+SbwLbAtDbl",
-	"9z2JaLdkedpGu1j2Yc9zI1sPr9fFI5FTUYiuqEmkqgFQog04o9o2PadxJLt5pYfQ7oTvd9+trPXQNZHH",
-	"pdtzcMV2WMi9a870ybg0hfFwwnL7cAq0PhypRVESsPPm27/a7Ro0GS0Gl5B0SklI2xDCJ+7l/d1S2SPj",
-	"QLdfbuNVukVpIuIgnO2JoOa7JfRfbS6x/8pVQ4KaTt1l36vC1/dZjbm24dYm3MyZgPNrmf+EiSXDvYTh",
-	"BC7Y1STgsVnbJISjHUkheC8T+PK551PjRdDjPnp6JV2OOV2NTmlbo2d6QpyZblN6JezHtOPhTEnxom6c",
-	"ue8d1uWAGx36eqSIdfkgED4k9/BHWnMMPFoW6JmEc7eTzKUQtgJ7w3JPwKUXKm43tytlyD2Rt7sXtLQD",
-	"HvqEbWupkuJM6jnRtuhyTwPFcQfmYL/Hk5gFIpbsiHUnvSGPlaP/Ciux/cZh6xtvHWwIjdjW+gZmZg+O",
-	"vlTXPb0WA/Zq+w3rBrF6rc+VVWtraeNyJP1JKNkRTsEP+gQq7tGQcHEMOPv1+NQczo5+dse4J0n1t8Pq",
-	"8OZCCl4zdwd9/YgerRz2lnVvYq6gFskhpI+gLwAoUsQmgRwI1vUU334ziULrFo0939eKj30AlRiAFiB4",
-	"BQ9nYTaBcs5ajmztBSxK0THQ0y1SkFtvtjcANMRqzLebecAy9eq7/60uii5zicJphADOvRp4kWmWppJ6",
-	"4xEBknQIS/uB9F8jdTWGxOdHRlLq5HURH99LWQLJGZyRRLNUOI/EvgilHDIwAgqlSH8jv8sxEPHmRiWF",
-	"wbK9mUJgqT8x2GDa5gBrM08fZztF/2xXSHFBmyc1jUIHqFnIttEV7fTzVLvS+P2b066YplKggFxONyjZ",
-	"SDuw+zmvgLV+cKnQ6Um/+SqCtMy+URtUJZkFuATm2Rv8FRgyY6mFFIwivHNel8WZKBtTwuY5HxbOUnpS",
-	"4+XVhE8Af3ekcHA/8gKhfZgs9gZYEAWobXCWML08i1mPOL5+EdLhOb3G40R76enPA3VoBy+N8UYwN6iF",
-	"WdFyLkfycLuxL5Qqr5BsW8wUpgEscb6Q/SB97zf9NWAzyHHkWkIFPk930GmpmEShNi/ieKwaa2uJ31lN",
-	"7t0ajVdVNyrmo5q67jXe1t/WITRGk8/zGqHqDTzmVNc3+rfM0JKDb0qX9DyPcIElO1fihwykWB4NqN3p",
-	"p9KqljwrZWIMhZwq8h5utAlnajGVTD3ThG3mn2kwV4eTLg85huZOIoi68El6WlYbqcpf3/76vwAAAP//",
+	"7L37cttIki/8KrXc3bDUA1GULMk2FR3zybbc7e22rSPJ6922ta0iUSQxAlFsFCia3auN89d5gPMQ58H2",
+	"Sb6ozKwLgAIJyrJnJ2ImJtoUCdQlqyorr7/8ozOU05nMRFaoTv+PzkTwWOTw8UIURZKN1b+KXCUy01/F",
+	"Qg3zZFbAn53LiWC3+COTI1ZMhBJM0VsR44olGTuX80Ko97OYF6Kryk12O1FHDSdiynXj/5SLUaff+cdd",
+	"N6Jd/FXtVsdyd3cXdWY851NR0HBfyKxIsrkIj3MqCh7zgneH9BiNmM34WLCBGMlcRGyRFBP4VvGpnkoq",
+	"hrqNY5YULFFMzvhvc9FlHya8YAuu9KO5YDxN4aUimQq2mCSpsC0rttBP5ILHTBU8i4EmxURMmcyGosve",
+	"ZfphXrBikiiWJqpgcRKzTBZsnNwKJucFG8kcf7YD0oPJxWiuRIxjPuj1jpnMYFY8k3pclaVheuK5TFOR",
+	"0yt7vT4biDGOB7vmmVjoRUk02X6bi3zZiToZn4pOv2MIV1qzKf/8s8jGxaTT3+8dPI060yQzX+zpFSoK",
+	"kevG/uPjyc4vfOf33s6zX3eu/vRPnahTLGe6XVXkSTbu6AX9mQ9EegGTlHl9Hd9l6ZIVE6lgmi/FLJXL",
+	"qd4mbAFfpvp1xaa8GE5YJheRpvVP84HIM1EI9YjoJ3OmllnBP3fZuxHjXkOPlGnjgP2UPGc8F+wmk4ss",
+	"olVjMo9FThRNcqZJozTBxGc+naV6OoXg0+9vE9ilYUKmpVk2UHOvt38QItFbaCO0w3XrZq3l4C9iWJQH",
+	"NkoGMuPDYWKGNePFxI0K/ok6ufhtnuQi7vSLfC7aHs+hnE5l9isMzoxSzfiwYahuTZCC+snyYGMx4vO0",
+	"aB4qtv4A48WG9KDP+FhcJL8HxnxSsKlUBVOSTXm2PAYa80wtRP5IBVhLKnisWCHhuUx8LvTRVF32sxgV",
+	"cKJlznp9zTdKs97r9Rp2TDJNiupOSabzKbzTg1OHf/bsnkmyQoxFjpxSU0mo4rmME4HMcq4KOT2ZF1IN",
+	"eSrgsOnhi6zQH/lsliZDrqe/+xeFvL8dZWsN2/7dKuE3aiYzhaN5zuNzHOGKccxyOUjF9E9mPJZs+o0Y",
+	"p3zL0yTuRJ1YFDxJO/3OgidFnx1ONMPUPJWnqVwI/YjIc6kvjo9/dMyX/c5iIlPN94dSc+pRLqesBwt5",
+	"1FOdqDNKRBpTq52oc8tTfd10Diedu6uoowpezFWnf6BXpEgK2Mh6uxP1zRjMIGmh5nnWz8RUqET1aY59",
+	"M5O7DTf0Gb6PRK+fOzOQWAocyiihiwcuBz4sjtk1EuYaTyYTfDhhMG/GCwaHsquH9UJmozQZftmCDU0j",
+	"3orpI+M4MiNGsGu5107s/WjmIT4nCg6IXYJn5SXQPwh9kQ4SfQUXq8lvx/XA9MdRAI/Wwow3Hn1dHbNr",
+	"pMI1U3ypL7Ul41nMFiAeSBZLoPwrYIxfdk70pcxTj2CH/p49wXU2d54S+W0CzFZvEfFan4CDwejZ/ujx",
+	"4ZMng8cHMT/ij4fi2f6zuCd64uDJ46N125sG8ID0PcmWDOUeEIx4qpms26+vgNSxyL6IciPbirdj/8Iz",
+	"waZ8CTsRxKghMEFumaDqus8741zOZ94Xhsz2VmNqImelzfzYrc3bEhNbQWM31AfexEMOMiRNuL5pk+GE",
+	"5cl4AvxumiiVZOMIFkPmWlCbIsdJFKzLDzITX7QkY92AtxoBiRblen3vejJskP8XTZoCRz2hMII/CPR/",
+	"mSs4uN7NYDsoXQh7PX8BWSqzschReVi9iDC5B16/War3GMzk2gzXcHu4oUrjO2YrCZrg6XIC3Tkevhby",
+	"hLeUfJZYJbNzu9eJaHGBjd8kmabsBRIz6kyFUnwsaLVQ0mUTrthAiIxNZZyMEjgcueDQlbur3JJ0XvEk",
+	"necbENdNkUaiqfvl1x1sJG8ifMyTDNi+bnvJlnKes+GEZ3r3Sby5Gm85jxj4Svzt77lzVEu77LKsc6K4",
+	"rFD35IyGwGI5nOu7HGVqTzE4OXsNN4/IIyYzp5RrVSCyrTldHWjCNKWxi6RQTC4yhqtlNSKtnMjilZzr",
+	"TfUFbCeTxc4IWvEWM5OsKv/SwdpAqikt8EGZ85seV6ypG9jD8o1cEHdQ8+EEBZg67wc7Bj4KpL6U8g3P",
+	"ll9E6ULKHa11wYku8uXJqBD5BYroWv/xyLXvnweJypoRetVqstleHpBqb2QOjBbMNZp5ikzErJAR3Cgp",
+	"SCgoDCq6VY9ZkS8ND9DzZOd6yjswZ60reuY575e6xvphIjJQQE1zYMEgxaYbViWfHh2s1yXvos77jM+L",
+	"icgKvYbiy47RvNKWd5iU0EyQFfJGZEZGwumzk3kxkXnyO/QSMa767LngucjZ5bufTt+WTtCe2xIfJhJM",
+	"Oks5//Pq3VAd1lc6SjA3kI0Sqx2OpYyDBytRbJHLbGzYW2U7fPjwYefEG3RoT2jRTF+netcNcxHrZ3kK",
+	"1z5XNyLWIlp5c4hM74SPHSRv56pukqIdccuTlA9S8aW7wbZTUQmDN4NTAPE+aGARvppTFaVNfyTHrd4T",
+	"dnAPuB/0KGZSqUQPwtiBp5LuxP/p3MASAgZxMhwKpU5wLSoiXplloLFO3Ip8uQAxuD/iqRKRs+1p0bwD",
+	"mtBV1Jkr3SBoWpr2s1zORF6QLavGjWqTB7UQLPTITBScsq5b74GUqeCgKvljamoKTyupDZqUmpm7kUeM",
+	"p0qSpRpVBn3mYZ/CMZOjcN/+5Ot2U7J763nAjQZ+gIw0rtKQguZq+xIY+AsxVZtbSSO9P17ju2h5pEnw",
+	"POdwdxqhu066ZXkFHK/jA6VlogUyxgJkh2itLdxsinpHmk7QDLigPMah5eKkCHVoR9Om55I982OneoF5",
+	"G6i0oo53oiyqp4AH5lzcJmIBWzmOEz0Pnp55W5yOhneaAqck6ijB8+FE95MLJef5EHSOqiliF4xQevvp",
+	"lej0O2L5L5PBD8PkXdKJOrciH4DBWRX1g7Zqe74b0UbEzTbVRE1ovx+zlAzffU10PEIZuc2syMhz8ZV3",
+	"piFKfcvo6xUP0ABGCf4yoBwzr4Gwhg42rVqo+cD8oo71b9dTUeTJUF1H5kQq8gIWE7ZLP4JiNxBawQaz",
+	"ciYrDhC6bmurplXi+kqSUzT4YyobfojFELxT4V9JWg73RzuHJhOQBuyuCmwPIIbIFShzKM8Ukg0E+8s8",
+	"HmueZWwK+sGFzGOS6apH8ujx04Oqn7E2DNzHTn4ZCz2lFK3Ew1zgRObglQ5JNeUjjpOiVr2dFDzSTuIJ",
+	"eTBLaiDQgTfojBFaAcwhSRS6InEDanGl5DuCa9A6c0rOPn3LA1fRzOJKyx9W1fQeLGugSZyKy2QqOv1n",
+	"PSD/uYBpqU7/MRDf/d3zuFzJczeTMfWYCx4vS2/k/h+4r/qdE5UKMUM782iUDPWsBjzl2RCEHN3SCM02",
+	"+F6SvUqT8aSgFvUK6PXqWX+XaT4XfKrXVf+14EmBn+9CkoTnD/N924ePA5tskMrhDYocq5jVc3rsrrwU",
+	"f7RjdS/MK3C6KjzNX8oWAxafZ0Cji4LnhZWPq5v0VS6nTOlHQCvVpxQWMGJoHo0TboMKUq4KfBYu7ZHM",
+	"p1xvq1jOUYinMWTz6UCLjP7OqvZ74eRR206SFY/3O3XRM+ronk+GRXKbFEvTnuueF2KnSKaiE6CCfvMl",
+	"McF11LfP0Xsf+I14P1v3Fj11Vzk5f7SZl2Gu4Vsqn6dCsVTKG8aL1tflG2jzDUmZ3kV5VN9SpbPdbsSg",
+	"vK2J3xnyNMnGb/SjdyWGUdq2R6Fdi3yk5XE5k3HooFQ4UKt55Zs9rvgtXMbrKEGP6Tc0u1Ovs8aT+KNc",
+	"gDGezbMiSTXbx1cilozAfoB8kg0lhaG0OH/EbFcP0rvELuD5uxJTXvXqJT52MZ9Oeb6sXaV+7EbpxvF4",
+	"rxmktwTVFSzv0/I583gMbR43+BILXnN9vwATesNBRPu6wrgQCLpi3quggHHFRmIBoozSf3CGNxFTEzlP",
+	"Yzbht+IYhEk9yIj5MqIbJVis1ETf/IMlG4vC64Yi0UBuBZUmUUyBVDmVuWgrH7SRBxru3f31sgFyhw6w",
+	"6pJGVJIVKudzzz99e/59vre37wkMC34D8WhNN/zDXfAVZ7O9HzOtOar5cCi0CCtzpuRUDGS8ZCJVgkFn",
+	"VfN/HxbdW2LFl2wxWYaNAg90x7dgDW6Rywzv6CDI8Nw2aHdNbH4V/o+7ir7BNeK2eqtFuDc7985Mq3HZ",
+	"U9XyaS0BvY7D8X9JXJIf9cM781lF0TsK2Xyw3XfzQl957cQw87B9e/11i1YJLWThxatHOkpyVbigP/xz",
+	"sCyEZ09KUt+eBOpaq1v5i+5I2PP3vyrNIfZ3hFttbz96/GHNxfljogqZLysW4DbXTMPlgHLVxz+0PJfc",
+	"8lT/0Yv29kGZNdYM/ZX+Rg7AOaApuRftXYEIYJf8Yy96UldIdWNX/kmlprSin85pd0yTbF4ITQeVSsdZ",
+	"j1CBzfWs9nv7Rzu9vZ3e/mXvcV//v/eLR0zd7OMriAxxsiIHkc4296wHxiszCff9k4ODw/Jc8BvFb0V8",
+	"MuZJpoo3xni///TgqVbc/R/fZcI2r5IMaGwHvHfZ6/Xh/7+ArAcKVXU+B/3e4S91s+CGF9RmDNeQqZXw",
+	"TxvvnF52is7jukawubheBLVW9K1MEmXjgspHvlkTbXvq6W0kxZqj95N4qGO3ZplbR4NXFnzjqOwWJFpD",
+	"k58TjCv2iEK76eNVbZZ2n7XacL6xL6B1mlCytUorH4s3ouC1CeMg1szvzUqLgcwE87ywbK7AZQrWwy86",
+	"x1PBs7+emeLLLAjliXsmlzWmhfdKUHstSFRZS/1SaCXLM2vLFJD6NLV2G+TbnAOzG/9qx+GiCEY/oHG5",
+	"z3jBfhe57LIP/CbJxn1QvlHJ1rc4BKtm+tAkyM2XXQZqJryZCi2v6l9nMvaeeMVTrVOYPkCylTxm1nrN",
+	"VCFnTIksTrIxpZtpUXEsBbhBcEjvM5AZ+9VwMVIzB8LeL8avYU3mOJtOZHXi0pA6UYfaDjptPOpdOitP",
+	"RXW2otcftYg/lBBRbB5CNJ6WL5CgIj4pIohgEbciZwMxdHlK06qtF5ScUm6L/7/V0QhRZzBXy0bhHvQO",
+	"/WzOU6N9GNmWyQy3gdRDhDS++gzIO4VSMk12wm8FG4jxHEM2i3mWibTBErfZtJxWfu9711fnQ944JSI2",
+	"kQuMkhNZTKEM7PDzZyZzNsjljV6o0cMuEihOz5frldafeSGy4fLiRhTDSdXe0LADzTpC8p9ZqSQbpvNY",
+	"xEHHgot3aTd83+0Q3mSg0mrFEPOHZK7PN2fDNBFZ0VY21B3B9Dem0hdIW+6iDESNw/Ew0SaYrOpzOAiu",
+	"sOcJslmkSW0lfViPLIbnNH/tshNQm/vwm+JJ3FpOOJOxYVOt/P7GMdjiGGTApHLBhxMRM66n3WejOcZq",
+	"FlIyvSwPeyB8g0/DtsbDWWFJDzsKPCwruacixt3AAR+W65XMU9VMHxP7XefAkAyWPdRhL2SBqQwbnUC8",
+	"BVqRki6MCIOquWIfxOBCDm9E8cCXCHUUPAOW1JEfsqYlotB9dl9aevbDhl1OMWv0IMulnD5kz/rOCVtV",
+	"731o0J4YUoLQokl7FI+vzNlU3uoPGR1lawDNxUzm7fUktGuew0vrNKW2+sRaO2CJimGzoMdrQzL68yZv",
+	"yofJEpxjdY8KA4wFyJUE9ISKrTWT8KOLjSkkCtpJ0WUfJhKYuR64YpluTbes/2QYBOkpQi6paCpjkWJ4",
+	"8c6T+GDwbLjzef/zwU2fYo777PWUj8XZPE2f8+HNu9Gob7MiEv2Ln3lUfbQTML2ttK3ZcdWCNGTOZkLO",
+	"UlFDOQCHY7sQyqZozXcZhWCNdDe5HOd8qrqeSvIG8/qOmcmtYltyxGQai9xL+lH9sDssKSKMfsvE9jE7",
+	"k7GirCG2xdlvc1lwfVr07ZsmwyVLBYgUoHMNBJvyWL8G2YS88AM8hzxNFd7aRhnB3aS3lmOy1VWJ2Gme",
+	"2y8j9hqzr+EbLR6539/qHYUPvYAgshcyK3iSiVzTIRmf5rnMa7/Rt+fzrPrVi5yryc9SzmgkbAtkRgiU",
+	"nSR5zHKBx0JmmlAcaaS3qN7z+DfGiRVeWsFMxtuwMoVQhX7BLoIShSIwkHlWsAEf3vgZZ/rTdpdB3sqU",
+	"LyGuoI1XhvZ00DSaYMIk+kuUENk9zaO0VV3+n+k2xGpe6BM0gpBcD1igfLRy90PVuTt0r9uc+a2zn15c",
+	"sH/c60Xs7PTNNvn8T1+8vDhhN2KpufrZzv7hUcRUMs5EzAZLYENvMbESCMEpCjyV8kYzt6JC3Kd7z/bX",
+	"hDbWqIKTCBKhIX7hxOYT6iNi94bNAGHFJJfz8aSCGlMNJzCpBi6g66inlXCwbZR/eNaDwC/N9W6eff5t",
+	"Z+9JxehMEcx6eShysjPjxXBSQ5NYF9s8kbPdIc8xpEBBonxH8wsvJWgfU909B8fjnd7B5d6+8X9EncVE",
+	"NmcbmHmHY7UxsSEs8UV4nYklbYSF5/B3y+YI2L4HwLGphZGi21KkWnOjqOWZGHoZCZQk6salv0V+QhYS",
+	"E2LMeJq6MG4KnfeVO4LJkbm9lC0+EsDsmBSmlOeYW8wzAtmBbpLfBeOpzJBG13KaFIWIQdi4DlIpqVpg",
+	"jw5agQ91G9CHKopzMHoZe/fIIGlepYjurMYyQyZpb6tXe3tdKGZ/fh23YcCrsi4Sk7GOebkt5YKVsfKw",
+	"tBC77e+g6/p5fHvy5vTi7OTFKXy6rnR+uLcf7psALoyRkw4wzaBuwYw6n3f0szu3PIdV1C8h93uDr+If",
+	"56aBO8cNavNLiolLqdETRZe/8NOFfBVxo9BTYCwhhXCuRB5KVzHAEF12Op0VSzp4mQSOPeExSLx8CWkt",
+	"13M08V67zJYhBJqR7RiygvW+bbEMVcN77PyQeg7+/vV2iyWrXcXme+kreiPo4itpRod101Br54LZPUOR",
+	"zKpjvhH6q73aiPH7UIQJ2JlMloxNDLPBIrUku/Iood1VgwSlcINUoq9L9PvTPOXJ9G0p4WjljCpJlX4u",
+	"HmROQui6Vu006X/ghVjwJTs5e/3IJs0hUGHdLUocxSNDhbc33zp45VxtfdyhT9+Zr7b/HLyDHOnoOjN6",
+	"fYWOmuPdWE6xkyaq2DGNiWJdKuGJvsuBRH0HpwcvHDODS2d+CSDrGRS9kh8qTTsE+9aJOhbcriWr1mut",
+	"XuVyis24v02D7hvXtGbiHlTgqr1pt4N9u9EuEtiNFWKDbshNPo1vOkCoh+lcAbsdJ7ciw2Rt1zqSnUQs",
+	"hDPERMF8DjnJW0qko673/Pffs0fwzqNt/XnClffIducu8gdg8Q1Xj8FQYcNhmNcqIzGdbnfurszBPQPF",
+	"vSkF3WsXtEz9Bt25E6kKjICe5WKUfBaqy14XJpdumM5VIfJHKsJkWtfSI4UAIhh4QPAKbiiJvk5lqq/L",
+	"MeQfUuR0JuENLRfzG3gPHLIDzFWlUJi+35E34t1P817v8RCsS3wq4C/hELsSBXLhAqwdmPenklhQNr+8",
+	"FXnKZ8qKy2h0zciGUpPlPVxPNxY9JRXphU4KPWhuoHuQeBHjTE1krvkfiNZgVNEkrupyPv7OCqiq3ds9",
+	"ns4mfK9jYXn85S57+Am7EFQ7fVZnArzKsEJwcEa5nHoM1uaxpnKcgJ/a52HEW+6iDmwR83jXzOLq7iqQ",
+	"z+XNy4mTrSa4AefC2Z+cvf5X+/KdoY/r1SfUxo3/lGQxuHWvNgijeAfsCwMpHP1X3uGuxwv9eJVLQhvr",
+	"+KOZONB29X5q2kazdJ7zVGv4+usZnWC4mQE67oVM51Niv3VZGnmIySwmlgAnnBLv/6Jkdsb1fd3p6il1",
+	"4ZGP3111cW9Z3M0fZQk3xt7TQQcp8av7dWzedn2fuW/q3fsNObyyXGAIRzIVquDTmWvsZOypI5DzClGo",
+	"QwlfvEC2iha18TzleYn0S8x8tfBctMnvysz+gvbXSimtYoFDVtCgbSP59N1lQQ6QeXnXA0sTQWmJgM86",
+	"E8NklAzB9RyLoWa3oFWNZG6d033nmHbYTNAuheVo+Rx+Nugi0ANBoGn+qgr2XVfNR8Biaz/hyMDoocSt",
+	"yHnqHGpcuTFioLjIyNRmQvW0MKpau4JgAc7naTUDfv/pPcVHXshpUj/5uFSNgjqMYDMR/Yfk1tyFaeIW",
+	"Oiksbq6TEuSIXevb4pps3dJowCJVosuei2IhcBWUvuXM1cpzYYT7YyvmsFuRL9EBW91MiWKqSAjMG+9h",
+	"mYlHAZ3AXF1rl8bTYNzV1ci0wJWjx5uzIVfimH1n7rfuEHNyAZZWX+MmLVxkMVPSQQv3GeBPQHtILTjI",
+	"ym14E31BUox3EDKJJPHXA3wmeBTBPlfamdUAyEZNaOvjd1efPnW3/1xTibrfUCeyTDa0Asqx8CggxEG0",
+	"Wo3KdNYbaXK0iia7/7m166Gi/9fOlW+m/K+dq++2/7T9VUlSOeSwq4Nn3OagB8Iqy+5HtqXvo9u9rn1n",
+	"uyJsplwVlznPVGIuqyZvaBXr8d6wwNYfW3NgliEhU+Vdk5c8HwtCCqxJlqFJtDUCej5db7M83n9y9DRk",
+	"KKZMkB9E5lmMW2SGOZvwenuvs4YacfUyn1MUKdBkVfQoflGejBeI0ISpoX8tGQzJvxcgbcOeVACpV/zI",
+	"1YTyHja4fzBOvRS6imZ8qyNibFGSMYyU6zPxmQ+LdGlgYMC9IvX9kmTjLisPyCqSScG2HPwNRgGexHEu",
+	"lNpGRvNGxiI9WejbyntStw7Qq5nWDk2xilxOZ8W25t7GL1mSVGjIFFeMZuBUKEVgK7GsnEUEEOv0O/+2",
+	"816JfOd1YKuXhhy+vPCRR4q9PmMcHzxmAzFJ9GWdz8EJPcvl54SkLemKXogl2reDqa9DKW+ShhoCAL7u",
+	"4BPhyapzY79dQYp/+Md/+metve8fPfruT93/+PX6P/+ryUlkCLZ+RARViNDp5Xjjrz/M6XB2IVRz1RaF",
+	"P5pxwQ7EgIHPBTvLZSGHMmVbb4azHWpn53UM2868qQq+VAaY1cZbDMSYgwwHMorCbEpOx4tC5sHURCBJ",
+	"EKBTjiNNCi+OdCinghWybwVCp13p1sYgQ+rtLgrFOJvy/MYeFQmRVrq5BV8aoRJ3qg/RxG+EpsOI4iCk",
+	"CUJbQnREeF9ieYYWm8BWqPEw2PIllsYhRMekKFB0ze+7fUFWaKiock9LZoXT4V6O6JRFZhYlzsC2inwu",
+	"toGjue1nvi0ZJJ2d8aO1ImIX25GzK2Jn/jfQbemREjdleDjwv6z+gPeiG2DoLffrVRdECPWrzMQWjD3C",
+	"KRhjZ6CMRt3jU0nBAvhXoGwOOA1+JZsIlBDdVgyUzOW8AMzYB7TY1WMqAmY7HyCiIT3QWJSGs/nlJBdq",
+	"ItO4038CRUxK8FH6gD+H851k45N0LPOkmEw7/c65Fq7O5SDBuJ6pzJdeS3uHUacAIcwjEKYBzxI0j3T6",
+	"nd3qSJvTHNE11jns9fYALg/LGviPm+++tjExZB+sLstVUHT8aqa/Svdo//Mlw43edhDp38h+WN/UzogY",
+	"ANNrZUj0K0xZEw4ezqA1r7ZZP3531aW6SrQzUaloY1PExK2I0tQiTEKLyplmmoOQZF4bEKxA14AEUPcX",
+	"BvtxTednkBPnQwIH2vYQB6h5D1egpo8Eu7BUxTy6pn7KcAa2Mx4v2/SE0DNRCe/TyNnBdSREBernDf41",
+	"yxPNt5ZBvME/Ao2UQBdMW8DpQk35w6+3VYJsMG3xzy3aCkKsOahFApByCYkIMBUki4eqREN4Hadi4zGc",
+	"I5YchO8uHVxGw+I7lJyPf976/7q69e+//4SNfOpsX3Wt3khjcraKtWvWkLtlICUAXNfEUgeG5gJRqesP",
+	"k+XXtNaDn5UPUvEKYvo0Qy3t1/KZ129MZF68Ne6kIYfvPAt/hS+uMPNXuKuJ3Vl1QVYF2dpdtmF4Sa2u",
+	"WD3Ty9wca7tue43qeW6YiBy8RzdziwzEhN8m66MaCMjouXmcMmD1hpLzohFf0aCOGgMC5kdwKnGHiRWQ",
+	"7Qd2J5BCoQjYQuY3oPFxVS6sQNrMlC/Z1tCLhx/O81xkQy2xO/6SuIA6drD/zJlUI/r1cQ95A+S40Fwq",
+	"8aapUGtykh4flZJ3QmypMyzZa1rAcFbMTdhEbbZIdxSS+72oKQDMSz1GXdWRVy9OkUzFMRvNczBEyUwo",
+	"TFwxlXh8lTmi4HpQlk2cfX4r4i7rMcAJgKI+yTQpVlNtr1XSU1ncr26yN4Jn7MXZezZXAPer5wZujWmS",
+	"pslQ5mBeH8hbYX16ZBfg8dq0vb1aWlZwZeOcJxltnfVgT166CFrJxhL28lhCvivGgyJA9ISrelpx5ICf",
+	"xpioggEdmVj4DoNnvZ57cOLDAUJUBqbaRZgmc9QzyH4FeaQoFhSQ04cQeTxakxu3Hr6/isVKe/Zxr7Zr",
+	"14gNUA3TgxhxKiwhG7AtzIL2ZKLt1cM/6h08Xb/QqeB5Vjt7lRSUXLBMJFgCAKRv7wWWScxXqp5iqBGg",
+	"FX2HWN7rPrEB37hnFlzzIp5jVRc4waUD7PE9ZZIqZgAhIGe403LMU7duvdoA/R2UODtv2CzVpGevueTC",
+	"b9UR++wO2attEMiLQmPGjOR6BEVqcZ7XLfKUf74gZI4zm55uR9LMYWEg+iAPHLSHWxs2WOqFN3SOWM4L",
+	"L3gLLsWHGHzVqBHkl/hUjWW+SZ5/Aa88evLkyf7e0doRlkEWm68uXOORWOAIvUU+Zj3M0asyAlAmNqNi",
+	"74FgHWX2UqRiPcrEO/Mc1BOfKxGXqVHLDYDkO5N5NyltNq3ITkTq1TuIrLDkioXnosugpV6IccaQRgOm",
+	"Pyte5cLJTIe9xwxCRYbiAQg7y+VAnPI8DbDOn8sANrmYCRPYJHicZEIpNpyIIcZNercowoFHDEqgQJAl",
+	"xGqgnIn5ZYLdzAea7o+U3vGJjH1BELxCudC6jbX1P9IXblIkPH0pUm5gXoBQkCuslD1kRGvTBTDNYyrt",
+	"ns8FNg8jZzbbEsUmLLtjwmIFVAShJ22oTpj1mnLG+jZdd9rNs3RHGNmIyvHc/8RrobcFS4Kr+aVcZB+S",
+	"LJaL0qE/arz6MdgEgh4KS2hj1Z8KCD8d8dyKCJwNcsFvbEyVA0yCJPi+lhEjpiZcb2p4YaqFMSMNp2Cv",
+	"x9CLp71/hoJVntx5bFhm6YkKs6WIYJ/a9PwhPh9cNIg3NtVcx5LNZyZDFk+dniheERhqUIH4vJ8gBmvy",
+	"fhZYkdULwgOLMeNKiXjtQrTcUG1GnmTj83Ao37kJx4YylsDaMAqaUpxp7Ar3PLi156lgfAg1/QXWiCHp",
+	"yTzqlhZyCbXOmqiJifk2UYOZikwIk3fDoXfKiTWt4+wu3DTXIC6EYm6mfLZzI5bKZBp0rlZE5kz5zNQX",
+	"i8NUfS7nhvfp24iYajJFUoP7UoibhghEMIbazeyTsUonSMyc8jSFHx3R2CDJIFPf/87oT/hCboQDUWpV",
+	"LwsFPVAuu/4GUbfeYZxLZD7gt2i73WCZkGgV9M/9r7VGSSyGfK2h5nWGqBgX9PgdIcY+hKWGYBGAZKrJ",
+	"0KKFBqq76tWJo9vaLzCIcgul/uohBuwz3UPaa55/36B3AGZyyguRLiN3uboc8kdmUMYf75UZgUqOBmJv",
+	"7xARCcxcfWvQMYrpJQMR4jSbYWjFrAY1cC8jUU0ha8aviUABBCUDhpcUBKnDS4iBU8EziHGFUB3P2GNF",
+	"SODMJALCZRlBSDKC+ZiTCwAaN0LMsCqwryeSohpUa2UeVYxpPb1oCHnYRxODh6pCanxZV2qFTOTfG93e",
+	"XgiSqO7a3dAJV/aQR2impJgPfS+zd1SY3WZCWXaYQBYWnglKq7FOZQwJFvkEYojp15nMC+igT+egiqvK",
+	"KW4YE/1pgLhS0I1+/re5mAsrXYYWqDWnu6xQr34rbRYWWmN/kedlb8EKcTXpLJwHETgt0BOn0pPNZwOZ",
+	"xAOeieCeBvGwiufWCLVV3tHBLT3PAFdF65BrMd3sXnZ1XBxCzUTwtJj46lWm51ENlupTAB2ZtzRLrOmU",
+	"mcyRJknBuH6iyz7AzcG9iwMomyg2yoUzZBYTMT1Gg2TN5uwX4J7qAyfSUeu9+75CpntIVJVsBYTiuqTA",
+	"zebCnXBI0QWP1AL9EVzpHI5037tuKUoH1Vms14xZ2xFBzekfwV1KdzGhxiYAslwKFq8wpqAKWbrQylau",
+	"/XVaQFhCGBGIUuzhryaFU8SPmS+GYI6icyCZIDnYoxioB9gdEQAOTIz5fASO3GQ4+fLLFqj4weHErcRA",
+	"85+txRbXrpZNk3ohbNP6bMv1ExxUmCfagvZFQAs+xknZdU9hbxhl5r2NmaTfU/iZ98pdVBlLfWr+iGCj",
+	"uYusdPdpDlkZQq2xLk/TLR6xhl+9YLhBxAZd19P33zPu/tze3njgWZEnTn+B9Bwv3N9SF4SmOBmNRK6/",
+	"b7B4f9ks9a+DiHEI3WH/8D0b4Kf//E/2DxOutng33O22fWKw6omm1zUNG1/8VgStOEW/NiHL3fkEDPxS",
+	"fRwJVnkwQKiSruXTqMT9mg5wmS1bgvyDy3/3WoFx1r4tH+9yg7XR+i58f7De9/cfq9eIG6rf8iYjre0V",
+	"N9jKQiHmLxOjkRgWpTqvDUehkkshcy9JIjSvpn0EP644iyt+19f4x0flgTyK2CM3kEdXtokmVrlVYNBx",
+	"0TiIUvRx8QVjCWz8ij/DX6DyT5vdXo6y5VYcRSutN99uoRjqCxtxWslDKdVODcSUadnrMp8LtByeDIdi",
+	"VmhFwUvkAhnnZJCKS3mhO9PCDUpzIOYaxCWMKbM5PuAb8MDOwLIGeSxaqFQo3hGEhE3OJCnTJBMdWxuL",
+	"kkayhIRK4/5NSuLh5qVhv8AkCQ+30PEawUhXh86tTz8L57jV+xjb3wGH2oLZQa4FRr85KI8gPnYwTa5c",
+	"0m1tmCpmGPur3LJkbb66Fxtve+8O7l/bk8KSg0CwekvDFnf8DTyfoBPIUYEgn4kigPckg5XZ0JJhIsa/",
+	"gW39LhC259cDbgC8QzwBRMiUpTrexEHAOUasA02rEz7TBKnDrczSRGsqBsqxRf1NSDjfIxTN3t6Oe64G",
+	"plmqqqmMRoOXL3ixK5e1V0hWz+1Zr7vPFNsywUHsWY+p7U6lZjfdBRABrC8e2/yLFGNZw2pSolivoak3",
+	"npYF8a5UQbbf2WP//X/+L+v1WW2kTHVWFSvrHj15+ot+QqL3Kk/GY0h3pGHXAlhpXZrMB5UkZL0rCADx",
+	"YUp35rnMG0EcS1h+NNRjOnla1if83nYc1wAYVK9R4+EBN0JLrpMEKPY+S36bi2MXrzhmaZIJ61cqcj4U",
+	"rJCyDbrlpiU61Sb11c8xfny1w6gES1mPN0oI490AqbJRknpJf6B8geYzgVBZi2KOBUKqoNk+rprZklFn",
+	"ItKYwNbh73lGWy+YKGQPT+ga9W9pkEBEVggKKFm/dTZDvCzkim22SNSEOCqi9CEPHWoWAlsFHPLtdiHs",
+	"qNdxLas+NCbDB4K83uEgJ0WfQejZCw6w4HEqImYDBSJ2PtdfvBRTnsURM77HiKF/NmIvc8gozdm5GMps",
+	"mKTiGGPk2mNrr8DhbITyh7MNlHdTjbydZPaGOytXK27Er4jT6RfXX1fF5SvWDjvN4plMsiIs/diwJojZ",
+	"zUx+ex0ThjdlyL8+64P3iLiBZ5xvw/x4quRJ0dyqlc5MjrmcFwJQLfV7EXHgJGcyj7UaIjwcWZMnTfo5",
+	"eB9qlSjWDdBbucP6ukEs9s+CK9EYif1K5p45WbPEDJJmGbybZGPEuUO1zjhyQF/TUj8VDgr4b1YW1aKm",
+	"Q+jLdK9LJTIMB+9D4TY/sJsM/s456HvgnVtrNE/TYxs9biP8AZxBZq4CEqSBNMf0rtvzZgP/rJ9tXZ6Q",
+	"ov/4IBWrJZ6y42cIEWwQC2glXj8a0M+/R7/QMc4P3aDisxgCax+fn70gB1fktTHmhaaivRFMU6a46tKI",
+	"EFlzHDTMqz0bOtOPr684Cb3XKVUrP5EULpuxPrZC5NMk40XT3ksUG0sIIljwZX3jhRoN1JmMLDcy4y73",
+	"7K+9pdcq3vgzbcPAfekCNCkcBkNKCHEeMXexdMoxK2SKV6uHeWJg38lppTCL5VaYKBPjLDaWFaxEBi5R",
+	"389pkT3rjLlYXZpiKria51p6I59wKV5lmMrhTd8edYgiTFxcAL083ai225APJ+J92JZyMdFEIer99K8M",
+	"nrXWJwPhvspdvYb15fMsW12IqagwrIgtqJYOSK21wo3tWO76AlCFibxHY9jGfVQOAg8DZZsi0V5t7xWF",
+	"4AVTqSwoxDmHg4mKkZHQKWwXR0YFwidynqugXO5XqK4vvelJ/DbnKUuBeUdoKrTMUKI10daOIqczpgkN",
+	"hB7hKElTEXfZKfDnNFEovOgnKWDCCg16cl12MdUHC39TBqjQFoRgW7bIOsXP7h1F6A9H+yd++Xh/OzLG",
+	"Y0xYw/DLJ+yfA2dyg2qiJWmkhUXPY+MHBwFR0isZX+38pZ2oK5KRi6EWneKHHoarUx9GSVaGEZhNyDhL",
+	"EVQI68f0WS9ive7+of7vk0N9Z+6FB2kPT+1QrhukX2++8ZQAR16QQAkG9TS1/LgPU1hIfMqE/y8mMhV4",
+	"qPDYRGxvv/fQJF5j2700uKEza+SlFafr+2HHsukwSvgLDzsUn/W1KajvXriLOnovepuinV06LxqBXill",
+	"NZUb3KCNl4klpr1MoNASRVk+LCVrtZgslcpEMgTwznzkOKBfZM+D1KiiXngn0WdhoRvudSyyIimWP4FZ",
+	"vKy6KzUHC+ikKGaqv7vrDOVdsht31e2wS0jr3VQOedqJOmRh/6PD03Gn3zm92D886kSdYX7b6Xeg7hVg",
+	"scSaOIA1VCz1Yy86UWeuYOkSQLnW3G0w+PDvL9/35v/+5l9++unsTSfq6GeTf3v5+5u898u//fbit3+5",
+	"+eVHdA5WzAs0+tCiXydKXcPlCbcepO4U8ka0NIjeEK0qfpn5IE2GTP9I4aWc/cvFu7fsgxiwn8SSbZ2/",
+	"esGeHO492TYZRgao7Fq/dO3KPXH2Lx9+uihtwFX1nWqLWsb8XF1VA8lEkwrukEpE+mbQiT+SldPI+7O5",
+	"ltgooptcSY8odtMreDXlsYg8ywPtMet1XYjBRMobMr0dsz/uvKwr5hxx+TxjPEVlUBV86XfSZSdosRHT",
+	"WcoL4RYFKgFSSKSYCpWo3QSo0GefOjDNTx0bAo9Qt5SDrWiCEYjkUOORcrTALEhGCMwLQjE5n2eKvcVe",
+	"IluXVk+8r58B+98iTwqBnktTP8cVqRxgMKF5Vs/YVmGsyVIi03pcQI6ohu7jNMJ66RTL9mPoQBDfnBdk",
+	"Y+IFm/Gx8LMcd+n1yllbDYC7W4Kw2925+i6MZUgjk6ErBEtTB41rjxQ7y+VUCyFzBSM2EilprF12koW2",
+	"BXW4M89T35hhtxQa8QFW0E+PgKh/L7TFtQyOKxhAomwF/xW574eHjw/XZvFp6fAsl0OhVChHyI94tYHm",
+	"yp+PEoIMh/rBR0rvMGwtwr2Mhb7dMSdVVwG8AyQfYQ6ezTTLlixPxpNC1ZI5YxmxeQZIpLZ7vlSg7Dt7",
+	"HrFQtBYBmDcIjohrYZJJPHsLLRQ7OXsNa4lHEyvWoFBBU2IJRM6A8Q1VJPPDHpw51WyBu/uiwFHvUJU8",
+	"ou77htgof9MHAm+8BiDqpvaDzAuCKHytL4PYK4gZAO6ZFxPCSaqlmi1dMbREsVuRJ6NExFADs4+WTb0o",
+	"WP30DZ+ZQ7Qz5HpQ3aD1ozyWAJysewA6iixZABxUlux+DZ4Sv5PIm2HoNnRb6qKhKpxfXlcuMpPEZLCu",
+	"8bXtgJpbgkSqU4Ly2luI0LEoeJJuLjYYTKRVKNQPgI/kw02vQJdeB1B6F3V+5qpojsaoRxoZy9hC5sUE",
+	"Mh0g7SrJsPTNMfvh9JLt3u7tOiMGMnBkNgg3C26w0PJ91YCAihsk6Ax2qPt/Dx94iPCBe9N8XbDBZg1/",
+	"89CEv8cc/A+NOcACCobjfVFEQFvH/1WQ7erlWF7ciGIY0gAwu9zBfUPtbWeFzqHuZBdyfwk+qQa+0DdZ",
+	"uub+fKTw5cGyEF5mKiUvEzxWRG9BzpIW6rr4z3P9EnUDThl8zBmUsFVjD8AeI1bIgqeeCRJeBalYKlFK",
+	"yiOcLwA9R6AuyFojP7QdDvajZVQVUV+UT4oyAj2tT6HqskuA+UIbe5JBDlkEKXoYXUqmbxRhEbwatSzi",
+	"qFrKFZ+RTyQ8ZZNEFaAW9tlgPrwRBUvMKNF7lmRsa/8/traSnb3t3afbEdv/j61k9+n2FdMzu1xIpmDF",
+	"BQ5pKvIx5kZqISMbU2PHjLOZyIe61xTto8hHKBV2NIJXyIP3LGDvx9GVfbLV8O453oo1s1w1EbMdCFyS",
+	"xeJzULiy7e0f+mrWjo8V2VR+FVuNaLRXK+00oP1WefUXTDOMvzGfvmkw9ocbXNFsgx8Nh2y6iuxaBtkI",
+	"wqGtCKM1gGk1D27EbsQMrSQWOoibUvWkt5L/w5a7SPU5QU9heTfNZNwqad90E0ZgbIPfFvZS1hwthCze",
+	"6EwBZCBkRhmNB12OrmREm14KnreAPLRsm3JbCylv7u852g8Zxus7w+gKocSOIsnmzXXXM/HZmJx8IcZ3",
+	"gQYVzVxMMcpHD/SFOXgNcHFYycWUbfD6sgbLJVuADA0pc1j+HB1xesNQOXTMa26deoB2v2YVMUzIW/Gc",
+	"onECuvy6KDReeKYdvKnSKtIXB4XfUMAiHuj9SAjBLiQuVPC+SQpfXzMspDvmhYhPirbiX6Cwb8dvJsi1",
+	"GoET65vFAihRhBgmWdMxrSC/1aKn1COmRFEk2VgxxZdd5iogUJa41njmedZl5zyL5bTPeAZWRq6KFzLL",
+	"xBBMTVgQZSQWQnlFjJKMjdJkPCnoBWJy7uHc+GLRtz7RY8Lab112JvjN6Yc3J333jFeox6T7KykzyAQv",
+	"RLrssrMcQhX6ToJCC55YBEa1okUt1ZXT2/ouclrT2/iN4YsbgUjDfspf1wsp6nvVvjHyyLkBEF4GaiFh",
+	"dSYbtvRIsTGfj035t9JgjYuioSCTSd6CWB1flSoVuKguYifq4CKb3wwcQtQxi6E/Iok71YpXnajj5USG",
+	"9LE3Wpg74yTPb2Q1egNmRH0nNXhY9W1FWWxocsSUJYMOSICIKMdiSRxEl1CTgJVlLFZeWVC3mSoyqsI0",
+	"R0lHLS/GaXAqJ5bDZwZICZF5YaTYU+sONBUuqRRauZsXZ+9/fX9x8sNpxN6cvnl3/u/mr5evL37Cz0zm",
+	"7ORfT89Pfjj99fz04uzd24vTXy9fvzltw1qnVMuuIS0Sl4IsqIBx4aGhEJwKBbRaiEpgO+2U4JmM1dqu",
+	"V9C0ueV5llQTZ9bXlfMWglqgITo6XTXueHUuhiKZVQPebYlAeorl+rFbEaiWVq+kV3vnat0UqI3QMOuV",
+	"7Ddz3Z5gKX9bw18fYmfcRv0SAsThZHPUDFGrtWa0+gmGB08/z3KsmlRW8zZAvr/BKn6lQoJP1ooIugVO",
+	"pDBEf60Z7ltZwL+nkIvdiTovpVBvZQF/tyzC/bMmF7QCn0yT8IdtF/4qN34XdWCrl2mxzp64wsm/ec1e",
+	"TU2POquV1fuh7sDCw+xXLPX6aVfc1tCe0cy8yvtzhXgVFIpBd3qiHFOpTDAkPnulkdbciqtdQMZHcowl",
+	"/kqATgWlwlpuCpqtH6ZQvwStt3glJRuKb3rzq9cVaRKcs3maYvR/SQrwlyUVD9QUZW6Ltw1aQNMLQSfQ",
+	"C7JwTQSZB5RJB2+peKVrd+x6OmdtZ7Jh9mJNJazMnSaMyRTAmCGS5BhTBZICyhbiz2fvL4N68TyJW+qa",
+	"7zwU7YA9ZyDA7omaoecHw+xnA41F9dGrOA+Adg2tx5DvgTWok0JLYlMwdp4LVUiIJ7VGV792U99VflQ+",
+	"CrfCCgtxuarRrPDhJbvsJyFmfSywwJeAmfW7yGVJeMfuO1FHP9vyvjAUcy+bb7CRu6hjU9RC9g4eMHRw",
+	"jOG2ns6JTAMcpNmM8rPgsbJl1dsZU/xt3Tt4+jdnXQnt5jPMi2o0mKxPxUtuRTBrBwK+CEMP9B/cWZAS",
+	"1lDaVrPpTewaK+A3Pvh1tAxGRakq96NN0DgohmRt2pSM3yuxGSukeIe1D8IcNqFNLtCU2T4gGZmaOetn",
+	"IovxTJtaE1o7p8ypt7IwHy9LSVSv0DF61d4IhdEosI+8QV+FN+sXpt6Wf98Qi2CjW4sSDtfsliBZghnM",
+	"ur0QTb5hUvCZjElxe86DHtFXntRXThpz7ombTC7Q1TfOZI6cy1vMoX4clThz6Hbsdzuf9z8f3DijPNTn",
+	"tQdzOJtT/tjB3n730BQaoe/29rr7d02gIDMZv20uk7rzJD4YPBtS74EYbG/QVZKAcgpBq1oWUeSY2dDg",
+	"u1kKOZZm/9WtVlmrOSRPVwMQ7r23Q9hMwAlyqtN/9kw3PJoraPcP44x84sKkzGJ2zUr22c6eYeFcX5Yi",
+	"7uPV3NPXn/PhhRbF9Vy/nMTUTyqBeter408P13sd7dxCxsHEdan40uJeeRPrsgvktwgfi/UV8Ponfx9Z",
+	"qDYIlYEB6dkGdsDKRbe0a1j3S0ScqXPUJHsFdu0V3kXAfGUZVnnCsmFgW6YoAFNCbE0FiXae4Ias77X+",
+	"FT2soPUQvW8KANIM2C8nxMiBGM8zG9lOEUZfYVrB3GZL+IYV02JJA7YH2HjnEOMMfAqDkCMK/DEV4cZy",
+	"nZW6hUUY7J3NoYNYqEKLuAyybcNiImqDAcu1jcp28eygRa0IkfZUG5P34ce+Bn0IzobVggu/cbnQ9drP",
+	"1JKdUuRT1FAruKC5uE3EwjhHNrMo3r/0davS1TA8OQguEObEy0VWRUio763YK2m0AT6Gk/mnPBZsKYp+",
+	"rZIDpKzUCycZcGdwaCnnHsP6CfSezRtwSBVU53OA2Tz3yALHOv8Ns6w4oiFa0rlUEXkNUo5L90KZlkFl",
+	"5Khpa1eePOg9O2opzOPrq42qoWDNiVQNeSw/SlUwpE+reN8Z5eqsV9WxxFbjBjOLWyuklSjMKK4z8ZWh",
+	"VzNK1fnSFBd9Pkta2o+Xl2edCP65aAhBLc+gDKMeKhVI+IUZ4yzHcFlTR2ksNUstkY7xGc+Le1CkqBUj",
+	"3bQBcixaShTFTKujw9l67bNAX9gMc0kqQwlt4HMbyl9JNCOMv+DVmhQsTmJjZQJTjX/jEOqgQQf8UUJk",
+	"8VtZhH3XSTabN1UEwZvEaV5QMsrailawhraOZuOwbun6DXCcoPmonTvTY0xr+74/ZwoB3Hj2pfVGotXp",
+	"7LD8FrQiUbBGbVFS52lDXhAsNOoVAPJ6DAhs/bcnb05NRRY5Yn5FsqrBK1ANvJrEPQdC01YvZWQb+oSP",
+	"jNM/6ucmz2W+sU4LBoZTyOlYk/7rBbtWlT/FZikfCiMlDrTy2mWXNkg6Uay3Wkw/0LrsOm3Q8IsNr1IT",
+	"TUsNBAkLCYVVRRvVSN0EWMarlezVbilBfq4g5f0vPAuBfpq2AurP9XwW80LU27+O2DVacAN9U+STfmYs",
+	"QoMzIWD6iaYe3EOgm1yvm+d1VAlhvy+GW4AxIP2C55wTSlIGVY+48nUPA3bpI85RLVCIpwL1q24kCjKc",
+	"ysaBEUV27YIbR85DfivN521oWk6FWWqgfNUt8sWllJtQ/F5RhXfyQriCDaXAaCeeUzycirxaUlDZHfIU",
+	"ykhtxl+EyT62Wi/6q8E2Wa/YO1j6dbA2y1bSBD8hb8paXEBXXKqNrO62fHgf1nyLWHiWPIqtpOlBKoc3",
+	"Yq0d+zk9pt9wdROaRWvll9RxEbWPe6Ctlyos2CrrpfpsKYFNbigwVoozrEeS957+SVCqQr0+2WrRtRfO",
+	"XPUdDy0uPrBOt4OOxEpWr3iqb/wT8DhHoCY26cuAJOmWweUMAWwmBOWiirlIFABAkPPawL4hMLuHyQc4",
+	"lFBvkCdxFIj4Rb88mDj7FiAiFRhpOKYDtqESLQiVr71MYTFOA14U8XmGYCDtkgcCtR6tNxfpCdAVoRKM",
+	"zTL0hIdsZUcHbJAgJJpNNYeFAsMdrvT1hN+K676WcCiTzzliKEKVYtYj0PHmhfAKX1qmaiJ89R8E/OGh",
+	"qk4d+AGikyiRjvxYBLYVomIEeyGiZDk5YsRktp1BpeI6KrNrymxxkBkfezvP+M7o6o+9o7sgWMZEqqIx",
+	"5CzM+Fbf/SU/YMvDi8+jpFXIoUxLajhAD+3udfc60Qo4SSrk4I6qectXKr2WJvvDlhEaP15enuk3ftx/",
+	"AeEYuYAAmhO0cZeGGooDO9Fig/+GG6J+vMGMi9k/J03JGfoOu8BnHimmFxGLUMq8gKKGI56mGNhTSBeq",
+	"W9k4fMGXlavuwPN+VHIqWtxc/nNuloMlC+31e9xR9y5Xoacyc+LDuvXyHm+zWMEqjl+jsGG16N/9zUMP",
+	"Vjmv0SXvSWC+8GY4jgtuCEoNDRP1b7JGGb7x0JywUVl6rucUHlOeLrjqIWmB7hGtKdXQ+ZOMQY8slkEo",
+	"jw0E1gfnw2tZ6RfxRJ/Qhj+WvmvLK9uwvhb8adXxXgN/XN+bjTtLvQflu2pccNvHQt4Z9a+c0ONtic6u",
+	"DaYoHxYvyqITVhke95pE7V672jCeNPjRi2fr7PW6T592e929J/3DXm+P4mrahH2UoMGR6gZT++Mf5Hfo",
+	"7GKR2t+NaRk6cVZ7Y6yvmr4d/wIb9t2VRdam5fUBssGnpx+h8/TxqjGqxZ4P/wRU9yt2Ud2SHkXoJx8L",
+	"0RCPbqvOiWZlncouxYYDNwfRC06ZpdiVwcQBXox6S6e/3+vpqYavBKgBW2bzaETXr2guj2G65ASlrB4k",
+	"2K2JJe7cPP78rLv3tKHyzdCFn7dX+EMKhdV9GvB7yvoR2vH5jWAzrVZAsITRk7i6UYxPKWd56sRmCzIT",
+	"IXBEUkyYoUIELlGDyQcmDycoddnpdFYs+zY+K2NLgdmaaK4Op5wfs7HUKiRZYqyhDWJqoBmsNu6rBCZk",
+	"ecLxywi/8SxkpIJwBLYymGT6eSonY6EmDAQ+BUxjrCmWk0tSCOKVOdtniJy/8MDNvZ+PekwdUylfzONs",
+	"bdsp5Ry3qNbhwT1ULNIWO6uQVnUDyzS+gdTAeqQOf3Ei0thqYhRmC+FEsDOu/d17jQj6mXAF97y3DWI1",
+	"xXwryiFkEHjt1t2UiU+TTFB5P9IPp40IspUYqr29dXYRL0Zpbz8EFGHOdO0M2RqH9ZmDCgyWichUXXCB",
+	"8wuT9duIT2ViyEPm8MxCsvRdIDmgMlE9Cy8hB2BNylZLp4RnMRvIAgtLQx18GJGJSPBBVuD86R409QEG",
+	"0KvCyOxgWxXSsCyxJXfz9A6yh1VXyFjoW2rG5vxcmNe8Jrx0j1UtXVQeJxzIhjg8+MkvkGgqI/YJR28O",
+	"pTZoYTAyrcybDWFxKa+hQXUN2d48TdGPZPPZOcG6KhKl4YmaTZrfCIWMXnNFsCcpQI7E0RqTLcFp2rLq",
+	"5ZDaLT1+8IjoLa/5+XZkXAtJwKpWjz94vBZXBeYaYmCFBOvi1A66ZkVHWsTJbRJ7VSVevf3XnT1ARZyw",
+	"LbJsbRNfSnKX5xaxqYznqcRFQxNZyV60NFlma+Z44M1xPzTH26Ykox+SW2FTibhi13A1Xm8MTmU68LhZ",
+	"VJY13LkMSekX/NYcsICliBy9TPFbYY1slCLkRwP4sj2IWlaoeoYBiAaV233/5ODgsAx+j99AVydjnmSq",
+	"eGNhhJ4ePH3WK//4LhO2eRiYX6Bw77LX68P/fwmIYuUhNpphDRQvpmwvEEV0JuOWBtfanBs7IkHCkjRy",
+	"BvGBKBZCZCQjOdGn5Ri+vLhAW1ic0LIFarBSqRmSQrxKxeRz4+mCjMZ6IF6+EmabLWWG/PYew4INs3ZI",
+	"MqNIz7Yj6ZcS+xceXkub8eHGDdbOsbUoMI7AS9Wqlzi7B2wLdl3fplHlfFRw8asUDS99kNUgMzkZhlNO",
+	"T+LYER9Zlvtb5uYrvTe3UMLGoihe7dNt33L9+u2L89OTi9NfX7+9uDx5++L0ohN1Xp62+vLXy3e//nJ6",
+	"/i4YOEXzeC4m/DbZGB5An7oRV4WJ8xxLNkdUxFguMlNMTmsTU0z6/FHmye8yK3h6JmPnf32k1TMcQd2S",
+	"Bo+8lIv14g7O5Yy8CfDe+9lGb901L/UbSkarLPSwSG5Xp5xqUUoPJe6yd7g9++R6ciCXCkNyNeVM/ZiI",
+	"DQgZ3MuUJVG2kPPhRD8iPg/FrDC57xSoQMV9FiA7JZSwCdmq7AwqrZthZSIBeyihHQGwoCrkbCbiY4sA",
+	"AgzVhkAg1ofWyETMDnuPGXCZYQnFBmnSiTo03U7UwX5bWhc1pW0b+g/Xjv7LtOWW5oz8TRsEes9kmgyT",
+	"EBL6WwSp4RnckBAs0aIKQ7iTahxts/S193Q9RGE1qPMMYUrOEGmxJXE1rcyL+qN52Q8krBcbB6ZFkI4e",
+	"KLwyHLwOdARTXy1x7q3HZQyHpuJAq3HKqyMYn94HrwJhT870Xlk21V3y9H+zqdggyWLVZ2/45ybOEFXQ",
+	"rdJULhTgYR6zN0l2zF4mCso0wFm16syYxHxy3VnMGP5ZHw6wMpsXW+4HBIbBBugzNIOfXWPofxskafI7",
+	"XNQfkiyWi0Z5jKD4jHbuQHSppoKSpBEZz/d8htrglKepIH+mvkQo0zwfC1TfMCHNFgzosx6bzyJ21IOn",
+	"tQa54EtWSGB4ANll6pIT7wTzzmBZLRhX252Pj1okGzVdFucUlLoBs+DDNhWWynKHF00cSq200c5JZu8a",
+	"FcCpbiy58RHLbVxtfdyhT9+Zr7b/HAwoUIWYrcjrR56h75A4FrGThGJzj/iIeHvr2cdalmki+0P+wDR1",
+	"4RqAFUNIzq3sPbQQLnWgym2a00g3h+ahSG1vNpHZLyuE01JawwY7MZ77SCrkTOtVZb8LX9EweRCQBmIL",
+	"fLBBLvjNmrS+o4P1uYqt0NL0Lp8maZoMZS5UGTsN2IkHn5Zk7E3ynICBCoNQN8PavMdhaDXbPvEsMAP7",
+	"qIHK2m4o2a6h/T47f//27eu3P/x6fvq/3p9eXF7A8P7X+9P3py+97xSxz4i9OHnx46kbeuUiNlU/I/aD",
+	"Twt6qsueLwNxZpCq4sD3+uzFu7cv3p+fn7598e8RAfOV6mzK/AaNbNyY22ikv56fXJ5WXjFVWP1Lyi6U",
+	"vqq8tdF3ll2ZTtQJEr8TdapE60SdCsk6UcejVCfq/OB16c1PN+aNPagY+Shh5Q13+r/en/z86+U7U2Ya",
+	"L7S9fzbLYdGlzMR/OD89uTw9//Xyx5O3najz8+nFhfls2mpOptwEq3kTlOYS7p2d7KpsEFOwfkNuIrK4",
+	"uZ6ugLuf1ESwBOu5htIwvDvqWS3GDQtDfbcb/Xnn6k9b7E+177b/OAgHwHlGm5DxVhWCxxYtyrfwoJ2E",
+	"sOdBWdlM2A3zOaf+txiNe/grjYY03hbXICjHLaQRRXvom0okwWKSZgdiRivsQagiTcE/csSGucz6ttzo",
+	"RM7ziMV8aY75VGbFJDL/eD8shLghX6Q1fkBovBPjC5GmbIuzx/tayuXLiCm+3PZLw1G4Hp4ydkKYA9/w",
+	"YBTJVPwis2CqMkQ/0Wxfn7w9YTEv+IArETE1H070zXU610xg97nIU63NOKHu/eWLgF/AH7at8vbrn3Z3",
+	"rv70TxthNmN8S51/rSnD5WptWcwvSg/zTllUMvFCRTMZC5cAmtyKzFXfcjW2PJteufiWa63yg4wFleO6",
+	"qHv8AhmOBLJtQhAaIKS77HUBGPQlOLiSOxXLEeKgTHNe1OjUmJTI20YvpIJrddcDgp4k4wnWdTY1NzIB",
+	"9TT0i7agh4F6TeWCHsYwZkX4XwI89wBDO9J7TDi9DzJP/KGBkIJJKlnAn4clE1bqChcTnsceUkvAhQSV",
+	"aMDxaGrWc1vK5J3R5e0p5wqLUzonO4YFaA02WIVAzORw0ib/Cm3pzZnZK/3aapkN7/Fq5dDhWINyAtJx",
+	"JvOiEVYDiUYBLdKjK+XwY1mWWhimWOKfCKLurb5ROdDBGkRMMAB6pM8E7dmv9JeETq6ZMQ0prXtrEbDT",
+	"AZzwjFbYgaoHyd96idHd7h37tZ7U+kKkQszOqaROJWrRXL6v406/09vbcSFte89KtQf32H//n//Len32",
+	"F555NaZZUsp21SfKBLyV0mvqDku/5xaZhs0gdlQgRLcH5nLABGqNWteckHyGqJBmolmlZkcLlLjN4tMD",
+	"aM6ifSYxxNR7YCe+9zrPk1vEDHTO5P3L3uN+76DfO+wePXn6S8eF33X6HX1z7Ji/dw5HT4Y7fDCMhVd0",
+	"ur93FyzOb7AJA1KWq7FkzC2mTH87sL6BV72i2ryEmL974IY1VgQvl3rRj6E3tIVAvSk8kZ2YG86KJd70",
+	"HD8tneMenOO9PtuzbiLdp6qdYnBV2dBXOtMf+I3BBinXado4C3Kz4y9SPlPtU83G0kOlmWexvhkAfmbM",
+	"Mx9CFCtptYds+PKUt9ZlAR4EU+H+LIxWv7mAZaIgi9vEBVYclA3pTF+LMdJwV3PIS6gw/rKUVrqJXd5P",
+	"5GhgFVi4AkpeU4kkF9s4w+RovTVlhVrHVBMEHvCKK5hQZSqB7EWOg2wMEhrD0OgM/CLUxCLJVJd96ux+",
+	"6lDknBM9SSPlGdbwcTDpaMWC3gGTgm0pIdiLlCdTdHxtH7PdT/Ne7/HQvgR/CtICMMIS4xeSInIiLySm",
+	"RRRBnGxW7Htr9z+3vILfv/7XzlWp/PfO1Xfbf9oOaq4PkMps03ECtxmoeRGTWbp09k6qN6MEzJmCG7Wc",
+	"f0zKzRC0Y+dTz4smwIXA5bXK/tFdawC5H2i/EnB40sZSR/cDNggbiC5Lx8LiQ/h2wVI5ia9JrlmrwvGU",
+	"fWmzCdDfQekgkecix1QBhu1jJC2y+wjjMvY0W0B8K4apwjR5Y0mZFMWsKtIerjo5H/d2nl191DP8oxcd",
+	"3P2nowF+2PFJEDhCrU0lxvDBkTKV6Xh1yMnaAdVBth6BYerqT//0CIwe1d/Kg9cPaWazf4T/ZUlWgI0E",
+	"v348/J46u4vCI0NaM9AX9Sjt3sLocSzfkwpNPaoRhNn6YMmYLGcTkSkbPuim1H5GmtRX1VkgRSiLS209",
+	"2tl5RPaeUMZciQUlcMfYCwFyPjCp0eJw6EtnTtG4SQYZwLwWScRNNrIzzYH5uI+v/CwJ4UOT44XMNIPc",
+	"sV96KOxgC+R499WxSCj13ZXIOqPnhlLeJE1g53SMVuY9G7T+6o2akFUB19c/slSHbSp4ZuPF8e5SM3mD",
+	"ekou+uzHy8uz3X29G4ap4DkrxOeCbU32h9tu3mYv8dnsjDLJdEPu2HQTuTvZH+qNN85nwzKfyPz3XBlb",
+	"3JoljEV6F5jAPtuCEJB8NtxZiMH2MYJJwHAp0X0TK/pGJvRKgmVINCztPyPJ2FoBsD+CS4YlGZKithNd",
+	"Ps9ATBJMYEJVU2ERXX3pwgfCYqACuCDkhwFSw4ZjPwUUuH+zFOkK/teKKaBA2T4d7oV55R539JTPdm7E",
+	"UtmYqKsVN/mUz7CIiSogqi4pIKd0hbLuVVkesQLxjBsQOlbp7WmlNP9KicF/Fi2cpjDsytfosZaSRStk",
+	"H/CJ+264NiB093v8ORyIC8znXKPE1aqTFJLlWDXkm9qnSsUJgicFN8ya0mj01IrSaNZUGoq6S5ORQJwX",
+	"TAJzfgCtc2s1hGLNTM6NebbvrM+ETMsZWIdRoicdTZGB6r6G+A8TaUaC3hG8cJTUf92KQKlP4+bwwIXo",
+	"0hY8TxOt5R31GGWdtsxgC1v6L1dVH1jY9C8kymCegDs06yMwka9QthhDU1oUJlCW7fe0UhGOoYSmg/A9",
+	"qA4kWpqLRd5n10j9a3IxZTaU0r6nH0DKXyM1rl1ehHX0QdJw2U/TZe/sZoCS0b4mTdVlHB4PJYliJRpw",
+	"7mDmJIUzVFKRXc3ETNopg5GGYJAKmcbWn9A+Hs33XtUAIF0wWiB1tF6DsHY4v6QGoeUHYc3qPoUxIlvx",
+	"22Yj6sM81cJHBumBsEWq2VxVpIY2aAkjnqTzXHOknockr8kYBhbIxV/AVAjP5zav/3CvhJ2/5xmge/bz",
+	"82UBHd1dtbXKa27ikA9qXiObwa9l6t/mAvJz9iEzzdVJrvoGmhLNHqpStMn4bcNf7wU04F1hphhDLQe9",
+	"1wxDEObmeGdQJWXEas/ql0Qbz0MlaXqVP/KErHWQAIs+cUW8yVUoNsEKZSgbgjSUlA1NBQYhoauVo7Kl",
+	"x/Qyn4t+2T0aKGwIEb9UzhBy87gW03FDsh22F3k7p4zHBpsFJAGsOs/IRVsGL/VrKGouXJ8jO6kFCwyh",
+	"hqIpNWZqVuA9scZ5W79QcYgmAINDmW3gxf0GEQXDJWFPkWjX5jyMpNZCTrQMUHJD0BId1aJ0X8kcpA5w",
+	"SxBgBYk/QForfmj+iTDMMgNyDgTcdXCf6VsMQRJAnskoh1mlEtH2IEtGxBjejVdeLgT7ba6ZTK5s8qnT",
+	"gHFfE420pmclowTjOyhzQGbsaA3i8FEpCvwwWMDRsMn60iXKRKjQqmnaEMaEoY0+NoAu2YSDMLMhZk3Y",
+	"8SeG6jLDSPjSkcGyiEkGB12LA/o4Exo28dJjXK9EUepEIqzBZfrlcfK1aIMAmjYKpQ4fwJKHGJNxM63b",
+	"w+4mquWRe7FJ+qZAkh1rzoYohxRP5JXHao7x2ShN/1I2yqOuRgbE5hWyJJpWpVIoiVxCyBX67NlyihhS",
+	"QgUznE2blRbACrQWG4YP5K04Ji4DqTEgnXOT5rwuIiYy4jweaosIghGjhXSQCgBimtfwAsFQanxHZFMd",
+	"Gd1qsEQYHgepUJJhnfWPwr4Sn81uIt2CBLmxcJsXK4ITsKKnfuSYCkbmCk1wAbd/+4Rkz7XvRuDtfceT",
+	"KkLOCgn6Yj6d8nzZgN4xnyLaLLreAtDOegnxROHRqXjyfRCmLyiIAFAbjpN+UVmEkH2mwYTnRtamEKAT",
+	"6v9oU//Xr9zVws6S8kJkw+WbEJ9JpoJJW4IJV8xePhhrHKiXrq+ZdlWkZoe9tk8+O2z95LP7lJeAUeOI",
+	"sDdsKbQ+TmlqtR65B7RZSUoCUA9g0Hbz0/lrWeu5VOCsxWJ7cURrn66VM6Bt5ffqWvTm6e1Yj1g+clqI",
+	"qjV40c2S+9+NkJClYsLW+y2YyIp8idHPo0RL2H7kNLxUiowObetiIuNG2Mu9VfEBH092fgnGhj9kFl5k",
+	"sPhqpln9tXFLWPeB8/DoE/3bXPNhcDORqpbkLJZa8RlDyTN9B8r0FnABTOwwiNbw/Hd632YkTgOGCVbQ",
+	"HkPybHPwwCqi7X78jz//43efPqmr7z5+d9UmWuALyRdALQzdGxakyCILYD4LItRQXeQ+2+/1mtOpjUEI",
+	"BOZ5UTU+WNAxRZUkzdnyVM8MIBOqLsxjgDkwzUOZZr0sJsicTGZ6bIe9x1frDfHBLGz09777qRPRx/cZ",
+	"v+UJFsm/opoaJ2ORFaqRhOy9EvkOPEQ1G0xuiwkl0Ou1A8icu+XgiiFXjQVAqkkmlXP4Dzv/dbX1ke38",
+	"19V38Hn7q2+ruwfL7YDTHTHiQ3BWHZ3X5nXA25XEDWyp/KVrknz8HwCxMwSZJ2AH7sxnDrMjYrMJV0LL",
+	"2PChatNsF+ObxJ1+52AwerY/enz45Mng8UHMj/jjoXi2/yzuiZ44ePL4qBN15LzQuiiYnvAoaq6t+yW0",
+	"2DX9wKP6bT0snoLEK7Lny6oVs0NoQfTcG7B6Rqvaf3rkt39hAv9s8w5Dd8epLYFunnb37q4MtC1k72Ly",
+	"bhXRVt/C+ppeE+7czhOaNEDuFTkUW7JwkxglTaypjS5t12sNhjfsuHf08J1b0gDeJjDQPCbzWzJtX9EF",
+	"ezmDJVoPUB0uPxuM0w5FpNbDtBsKyK4TwvQuckvqSGqJFBKtygQNFob3DlBj3XfTENKsrm9tsMVmpgmL",
+	"wmOPIEQtv+ApfDYH50zGL6AiVdxxqb368wuDLX2BcrMev96WP0gZY/FSV+kefni+bCjKZ86mG1OVB4QP",
+	"bbCtyjHeXB1BAkWaqLXm7Fib13plQlPdm6v4AtPDiKEHAOI3ZyMjQ+6ThghFlJ8eKWIkGCVjQ3CqYH9r",
+	"u4LlbuoLuxhLGYcK1n5bvrjG43JvLinjpkhQyv2yAiuMsFV4CaijhjlssvrKHOPNXtuEgVJm1+raHL37",
+	"89Tg8arUogjmC1JoF4SKmVx3VU5kMa522ix6t7MfZRo3Y7ORlyhyZZ1yMC9zfPksl+NcKNVnQzlFjc06",
+	"3Wb0m43dY1gWXkG04K64FVmxg0o9Wj/3eo/ZKc/TJfsxsS0lBYTwQRvHJoTBnOKuzfrWms++AciJTNIs",
+	"FmosIAGKbZnQzO0u81SHvg/RRm+eiyJf7pxgGMkZH4s+4wi7xGZ8THqoZmbK1C2CYlRRw1QnxTTFKWpi",
+	"u/kQ2i/kwZQAnwUfTnx0DCrtaqitb05TYT/q+GpQ1Dkrp3isgrXydxX14H/l9eZ/7fXsf10eRakdGBHC",
+	"bwdBmzczuWAdqYABl1wsiGaa2xR0wt6zgZLWX1BQorZipjJBWW2Y8s+/DmWWiSHpSeQTnxHUWQf0pNIj",
+	"tjTDr8rYgI96vZp0XGvZ94phJxX8Hjza3jsuRqdyp4IdgAFDAMEU3IboOyMMU316fXTC6o4/rvcDsOIz",
+	"kQHIO3xqlem3vqi1AY1rjfWt9xO+dRcgdsnN24uac8/05TTlS5wP4vlHfujthEBE9O4ghwxgrBM4b7GQ",
+	"6IbEZzQLOai+HpF3Mikqbp3hHFztyPmQvubwA97krcjhmY0gofbaQa810LJUACe0reuE5CZWfDiRSnjh",
+	"7vXCkQhAnkkWTpTxGV0u51n8a07FYEIjyXkWy6n9ka43ADrkN7+KxZSDFCl+m4Nc7xKdfoV6eIjYkv7K",
+	"FzwPS+T1UsENhXI7LpkDVsPg9Ol10y/rVmdi2DXgehY4qN/ZOdygaK5hXPRAVYAKl6enEQQFMy8NAR6D",
+	"0DrAn/AwS9A0O+M5n4oCs0OCdfT9QgsBWKaGhHQFB05NZF6ITIDHeP/wiA0nPOfDQuS1RLij3jovF854",
+	"dQFbWts3WHhwakyF3uoOZ/P3aAk72NvvHkadOFE39E1P/z0VU5kv6Zu9ve4+BJFC2jFGjD9+2j2oLS5g",
+	"j70PZ+lfAlCOg0h7pCxaGUsyNleC0qB6mkx7DbUtLetdU+fSTbA6jjceLpyFY0MEeOd9c5RbN452iFsl",
+	"AtdH9DzyPIGPFFvkSaFFDHYr0/lUqNaDWD+O8Wz+xl/b8GCMLxKH88PZ+wceQkPnBEHrLcy9RrKmf9+H",
+	"u0oRqiYwLWR+ozAmavFQ22K6di0AR0rmN1CvQBRsa+FFrBmbNGR4bT/gGkGN6FaqIksylcRiNXr7/QlE",
+	"N985D9Wzodw4wC/Ea+kbnOQyHwyyFwtl6/bxyBOP1DcYpRYaLyVY5S7ljchaj/RrD22FvPa2MW/HXNnc",
+	"r4GF77MtnrHzVy/Y3t7+Y6bmg1hOeZJtl9ScppDur5k9XCtrG4BP82bj0vBLE0r5QKSVybgQ86+HlUej",
+	"P5PxG4CHVCtwsLSIPFcC/GewW2LjUgQ4UeBgE5kSEzcwACCKyVg8ggL0IEpRNC7UpCD25lp0Ou0x4/7z",
+	"vrZrVQsXrdrrsm+XWDB1xKrJWG1lqoYyhTLG89GiCmNd6q6EazUh+ZrQLQteSgVUTE0titlWkF87RT2Q",
+	"Z6znhahSokgOArApLLyCbTSj/vq3pKVqCxW6JPd+cSFqQ/aNCtCD4zlE8f1mdd2jOUZfW5oS1c1RsGgg",
+	"AKSnTyCGDUOReIpJgAy2hYn1MwgtkA49WNrl1CubpKk+ZwuZU635dWx+P6yQu9VarMaDtxM2wbScgN24",
+	"8qc4M3GyUzn1EI79+8iDfne3lveAEVJQEfNi679oO1adSbRBolIFZLNjV6hnZ7kcpGIauhYAf4WniFUA",
+	"O4dt6Rvh2cHhk+0uux7KWJhcN1w5mCmYovlUM6piOGEyO2bXQuv26pqsE2hQxJAQXmDTkbFAK2Kqfj68",
+	"p4376iPAwXaSDPY5GE4KnqRVU0Cf7RzagovYUN/GUjSbFXDIVED3YawQV1rqVwXHclq7fJaoXc/jOM7l",
+	"fNZ1X+ze7vF0NuF7u3ZN1S6d4d0hGH7cw6aE9Vx1+gf7+1r0KuCavnQw2IYKhl60J+Z51s/EVKhE9We4",
+	"HfqGqHXlOlh1Rndyk2RgxqMmGIekKtgYEVOoSRqbnrnM2oQUmFUNXvwTPpuhUWOiN2Iy9TZOIVksGR/A",
+	"jVzUKss/C9W9Nqtew9gObllNTMzSNW6e1rEJdctXLYy8GqHg9s46S1PYMdlgvcpFkS/rGTz1RHzJinxp",
+	"nC9JZjY/gkZ5Nm2yXZnqsKXk5Q0w9l0WaH2yP15enjF8gOkdaTOzyFVVKmX67JnXlV+x26/LgKelzb7W",
+	"chcbiQWCO0YlpHBibXJIRbBFCGOqDm2c86F43WBB/PD4Rc39TOsLKfcjRKJQLJVjKvgKmd0zXjtej0PW",
+	"wyJYxOCEvT9/rW8AAdOg5D0Lm12hSQszZbhwDpLdrnWE7KV+XUHwxnCeJ8XyAupzY4qA4DmmRwZPWvkF",
+	"c+LoJXcDulaqJCgAhUWOPAWpz7jW85XMtAph8/01TU7OXpNRkSBAqWBtYqrpHONNSmAyj2ykJ92gs1xi",
+	"HLXr1z7M+BClMeNT5vM4gYW5Js593WVvbbZLimKHYHkynhSq1FS349U4p7lbek+gpLklDbV9Mi8mMqc6",
+	"Ow3ZHoBhxBW7fg5Nsst3P52+vUbwNXRXKDkVmAVpPTvgFDQ+HJGzUkcgtkcGS8UQYpbLzxbZ3FNcfepL",
+	"gbUwoEqvye6lBD5g0HrU2GXH5Hl03uJcd8qTdVx4lhAWWxNRNtiDwSbu7oDHj2QgEHORueI5im3VvD65",
+	"UHKeD4XajuzmM6jZpmaH5gri8yzlSaYq9d66n7JPmblEFAFVgnxCGV1SWV8FCh62R2MyDi8FOuz7mv6f",
+	"MoqZQAMmx5KGsEbVUsu4K/EYoNu+NK7bPVurl1RoNku57iGEN+4hK82EnKUCooM051RCq5RLb2NSWTxN",
+	"DbzwAVkSy94RCUwNfGh1F6BZfmdDnueJZrw45j67Li1tn5UOBWIv6TPxKWs+FFq4wVOhzwHbusch2I4+",
+	"ZdfBfV0ZkeFEiNd4aQEhioUEVq+AJDvsxDGv/kPwLCjenIwSYUsMJErNRf5IfcoYuxFLhIhHlHd0gvLa",
+	"6rKhTFMxLGTOtuDEm5o35WFsI/e1lpyZ1Aut52T4eR/sKQVBb5GRJkxdWCQT5mCrpSUGHodWxr1gAPj0",
+	"tEDMZyvk/j67rkn311QxXzE1H9jTzq5tzYrriF0bXH14WHd1jVmc1132c6IoyAeBAZ2dT00oWt8pGZ6J",
+	"ihPM/lKfFjwYkGwK9Vk0kyZsM4n52vq4JEWXfbDnGYfErvm8mIisILv8tRair+UMw1Cu9SLqV934cBUS",
+	"9SnD+qn6GnA+/1xQ1n62PEYlA0OQzFvsL/N4LGJKUyEB9BN4uZOhINBi4vsnMz6ciJ39bq8TdeZ5Sreg",
+	"6u/uLhaLLoefuzIf79K7avfn1y9O316cwjtOdjQ3CGuK/LblqjtGsaO6PhmfJZ1+53G3133c8XJ87qch",
+	"/mE/3wW0xP4fnbFYGa1p5JHgzn+kGFS1e51BcJbqs2vItb+OXLgYZXDQerJrgy9xjXFtnzIvRMOEK2Ti",
+	"2IWQkdZfSIkZnA4KFho82Ou5DF7I6xqI8TxjPBML2KKw+64XvBhOrv14EIr86GO22C2gDoLIHLE/PsFF",
+	"/6nTZ//9v/9fxD6R6Elf3EXMQTUnBcb4mAg0/SJs1ZOXL09fRuzNu5evX73Wn16e/nx6qT88f/fupzcn",
+	"5z9pHnR6fv7uHMZPrgO4mzxqm1IOSXFMkYDXFHxDCtq1Zs6fMvBKEm/1bMkCdDKYPd6ysDKRi7sFjwpt",
+	"RsiSm0pVQEgAz5FtYvk7DGr6lEFlC5Imjv3izOxg/1kghu8c7ldHdq4syfDWGItMsw8RUxilZvfXmkNV",
+	"5RrN1bSOff3f//v/6UU1mOPuwrKBlvpfkcV6Z45kPiWQB2x/ZyxB6oDN8QoEUiJFmLunolAslhBsZLgg",
+	"gFhypTehCRx0DBJPBQkstnyVQUEPzgzOOcV7GPCfcu5NuqQNYuCcwQlDZjVQwN3oHzGsDCpzppZZwT+X",
+	"XTWF4NPvbxOqZQ/iL4ScOOkX2r6gNoyGwNvAft9FLYZuSme0GXqfTUXBY17wLiKjlv4ExhZRwSkZi4jM",
+	"AF3Af+uyEzLShHwyiIEa04ZMVJ+J6axYlmlV6u176+VooBt09kB0MyfRlCIFO9Kxd5IeKUcLw1QRzc1Y",
+	"qTPxGZxhqjQnCEYIrrpm3aVR1+ErrBllfS2BYLBNbcAG/ZSPhWcMDw3PvNJE16ANL7AfR8DmVRGxiQUF",
+	"ILC9Y5MUARsTfR3IWkwNI1uSq8tOlM8wJrCNmsZuZDQDYdIwhaM2G+NHuWCV9ixwbMv+3+gJlgZhogBP",
+	"P3NIWXwri3dpLPLLCc+C8Gq17Wpg6jAUBJw7CIqH17hRxhLVOMhFbVRVcKc6YOqKIgd45+nrzYMR1jck",
+	"puniU6pqrEkTrV1sTXg6YjyDumoIQAIft5vGXr6SWx6iFobPAKFpYnrHApoUiC4IYqRFDyNc2MxhkaYs",
+	"k55nlNvrvmEyoMB80L08l/JmyvMb9YXLYgbtgwfbrHGUMHO0GFVmQ0IU1OViAxqN80JOsRA8C+3v7/09",
+	"3DRVJbL4dZYUCU9PoefNJnrl3OUgTO/3eoS3W5hSDi78aPcvCm1DJdC/xMHhtZHtnUfh41XU0ep4p9+p",
+	"yhNaxkCHH3Bb3VGVA/U7B0/29tCWaue7EhA41AdYqepsnq77CjtNlQS0+QpFIoPjgOhJVhrvan3oAAka",
+	"Gpgl/K5jw+fopMQ39+795uP7vrl379HuP7vnm4f3Hq3d3fd42zPBg7hqzOYfr/ThDxtF4Td9ZJRBCgJh",
+	"OBi5TlZq331d8DHkztS12Ku7mvgcmpB7ZNcLp4BsaxVC/vzmqgFmvFZJ4ZBWnst42bxa5pFE1A+rHyNI",
+	"jGqvBaO6H2dYzRVI3oYIiAJx0v72znnv2b3P+f7fOcQmHALPBOMscCxWcYS76GsYzPDXO6rZKIq1kO4Y",
+	"ZIGVkHLyKGgZFEyxMSukh64DEDSKDQTmjOkDovVamb2ErsAS1P1rmCyw/yBfejDZ51ZLNiTOXBj/r4Vj",
+	"v5gPh0KpTmtpxdGFGgvwpNcIGQVIOX81RnLwd3awCTugo7AxO4jCdu5vf5Z+EMXDHKSvcTf//Rz8rZwD",
+	"sKrf4xTcW0yOWj2M4jTYcQIRNP9y8e4tm4p8DC784QQDSJ88fnq0fcw4mWqVgFi9bI7HjEr1/FXuvTM9",
+	"yPXieMNBhYnuwET/FLj99N0O2IImOrS/t99rr46/0a3DAPFIu3CqIp+Lu/8xLMWa1zFD7W9Q1D/49krC",
+	"3uHf1YtvpF6AoRqCfoxbCgwPmzPWeUC8sO6Oqr3eBJwjlASaxmvqcS54fGydzKWciQQAU8rgBge9Z1Qd",
+	"kKoLYM5uIbK/CvM8F2D4/0bWjL+zt78h9vZ3JrWpsIc+tHsZQShCsdP/Q//lZa2FrZ4nUAAyyQqR33KC",
+	"TiIgH80ChnI65VncZf+KWWHALC3eWCZLyemAym9KDWNdgFzOZiK2ZWpMkTMl9AMmrSrlhciJaRU+nlni",
+	"Z2Pp9kYydwF/qs6ELuaDaVJ4CaNthbfNeEY9MfUby2TUrS2wFWZZtPgYLQeL0p5jPecWp7stq3qfeWF+",
+	"WEKvFaN6JfNBEscia33kL6V8w7Nl64PuI2ZtcsRfwWNwrO3hPGEqicWQYzyGy/I0GEYzGfunFCOz6Gxi",
+	"wDAdzdu9XY5WrsbD+WEiqVo5hZZCMBZGrGKhOCx9YmsxUm4/hk03hAZjgHhkAmW9iFcDqH5cv/QxKg2T",
+	"nTDqVZ9krm6wwggKJVQkByJ+hc0QooNdKb6lT/Oqk3wubhOxOEECfZ1TjI1jR9/6AGPfiB0ROr4Wx5Oi",
+	"4TW1Y0nwQfSTjXeFOrxSxn8/3V98uqt0h/sOCY1L0Hi29XGulIdrNEFSKgIGyKaJKq71XRuK+yYMA+uj",
+	"OLZR0jLDwu42rAKStE2sdjAM8cQfX5sIxFJVKJNkVyp9H4qx8J24G92nnvmpIa7QOVrK42kaSgloY+Ox",
+	"4DDWmMF+LsVONoy7RMgvDorEdBBHi0dqOxwn6bYSBkqKCOCvyiGP8MP3WBAh0j//w/dnfK4AdvLhgx7X",
+	"UPOFCfpr8ewZH4uL5Hc0Qn49Tu3eXBUC469whLAceF+7XAtQ1mGz/o9n023iWn6Qmfib4OmYzFVC0TJg",
+	"A3QoZhJSeanMrF4niJI36TUez08yBbBdQZ5f8iU7z3G7a2As2t8CQTeTt1E73+Y8tDgLfwN7vY1F5K0s",
+	"Xsl5Fv9N7Pd3WWkJrKRvAKz0xn/pX4z1zf0tHEftDtDuJFGFxDJzwYP0k5gVZoZYgVsfF33hgIgw4mmK",
+	"BXaUTOeY/XhoVBOrqmCpMxWZD1TAMObLCOKA8YvHPf0NaVfAIYqFZHJepMltrUShydjDMR1jnDSVJFR8",
+	"4VdwHAimJNu6lgNMv7neNmUPgXPVC3TyXLDBXC1dng4ah2UaC1VgYjov2AJArAaC3WgaeekQpJJ9Nf7z",
+	"I61ZGxkTE9WzsZXn3EodewWVeJpWMjVwpVYEwGMjrQU/GvS5e/PuWwkWhl4N/JSOgBc6RHHVYDjDIO8q",
+	"UCTWVqaauDZ3khd/Z8h/JaVy8P+zd+3PbdvK+l/B9dyZk8yhHrZjN5GnP9Dy47hJbMd2kjZV5ooSIYkV",
+	"RSgEZUWp+7/fwe4CBCWSUlL5cXvVmU4SWyJAPBaL3f2+j3fJ/oqsfSZ+UdjET9pSd3mcBD2Y2pKY1UVv",
+	"zhJSBMnDsHcyQ1YIjEZRHAhwetJJrW4KrkaIKAU5LPaTfwHqSXozjC2THDyXhqhAR6/GwndS66V/fU3w",
+	"cB33go/7Gh9ivkzocYdIVYJejzdqNQrk187dt8fXl27zuOY2mxfvz29qlxdHVebKIUEvkeNsKpRhi30T",
+	"IkSiopjDzP9YeOxMyglvphPy3SEyqzJBE3s3tirqv8Pj07Nz1jy+ujk7OWu6N8fs6vjd++PrG/htK3p7",
+	"dvrT29OzpvvOnbpHh5/eHr49PZx9Ob1+++KV2z8+bTbp79Pj/7j1M/fw5N3I3eFfet9GH7/8cfmxFZ3I",
+	"ya+f/JMPh97QDfa6O/2oLqcnP7mj0ajHt+u33vnup+tvn66uv8w6g+Aofj++ff96MBW1nVfdo6Nfv7Wi",
+	"/xy6H0/e7vTdI/f1Yb//ZTD84+Ly3bsjt3/+i3t0eOoGx650h28Gk8tXx9POJLgOzy9GL36bxB++3V5P",
+	"9lrRi1myw+t/3H56/eLT1/775tm75utTUTt/JS+Pa5Ovybfb3u774E2/5r6r7128uQkvrr6cDyanJ8Ef",
+	"Hz9Mf/65FcFwHJ8flQzV6vWL1lQao7uuiKRdgqk3YeFkm0k+O+wfNZvuNe+707NDt3/27ib6pf7bztem",
+	"X/8w+LQbXler1fxR0G/vbFkmY5UWv940m+7HiWnxame4160PPnTqv8TXu+PzpS2uPN6wf3x7AxWcvdYb",
+	"bMKra0ieWONpqEEymYaxiAGVVRhlJaxh4YXgopeDLvEiw8uRtbT/0iQVoKwuHPCcjUAFZEMR1w7MF8AU",
+	"CciltjfxA+Ux64f2WSKEBuENobI7GfARvCSWg+daev0NOQjG+AVLnzUU/QOT91w1aKwH6MeDx+zGpvzR",
+	"40Pa8VCsJ9KHNgz/h+QcHkha9OrfMAayIBzdpIlc5ZZA7wTuE2HLn0I8WnfLA6CphikGkjLbhSjEIJrr",
+	"zWqa7ksw45kL0s7KqG9bEKcQ8p2nenKftyNcHGURVz32tH6VE5fevmUShCEbiNCXGC2H6/pevf58Y8X/",
+	"thXH8EfCZZKdBClGHOIbI8/nakNgVRuStySDWEz6g7nLgQMEwqDZHcvCG07uRWPRyFNxia6a0y160Swl",
+	"MAHs6QCkrDU/H5BEQ3odDiTkUhD6qg0MC9bVO5BA0x0xL4R0PvyAj0n7Ki1iWbgAaZ2s3NI5EVvm8D6S",
+	"3fh0ko186ApiarusWAUVt9VAbjbo396gTXtXTpEOUu8FkQyAMhAms8zPMuRihZ6WpoFSns+BpoJS+2G7",
+	"Xk/1+RbjjvfuAaW8aOtNoB+ZIVnFZzG9UL18cqn0TO8eI69e2qf0UDeWORv+PfOBOjaXmyMO+ihtX0i6",
+	"YstSuJVPXuXb53//99aq7EZz3eSRz30mBUaiLCwoYJ4BAuowj00DOYAfwWkBfFxB4qgd0gNBZq0NFnP4",
+	"lC7rBh7rEp4XVGZYZHaBBQdJ/AGqdWErW87WJKITciWil7k3/id6utv15QJ/66kDScdxDUUgQSJZ4BeU",
+	"fqQ7NFsGQpvDYbh0HEbrJLu78Jc/08Kk7/zXzyWb7oGqQu7zyqGte9mlI89CLb12qPV1YCfo+oJkg/H4",
+	"VJ6P8iWfbypDHu0iY+3M1PuIuSehnmfpJYV8JmQzKnSY3EwSN/LTVpHpel6sucoOeT+gepVwroKPODdR",
+	"ixdXIn7rALlmiVkpVcUBskzpzYywRsSnFNdCOkyo32dIuwe98xLPXHpAADeIICz0y/XFeaMVtaI7+uYd",
+	"fvYOWMnUqXXXiu4qlYr5X320bW3NNrtj1ssQLOtuIY2pXkqwSEwxgc61qA+kziGdYqqfkfPa63KfYXME",
+	"JZ1r6jWfsTsWiSLx1LkzXF0egUoLn6knTD1U2wvodiChX1hd7afYBq8vTHckT9T32n/+pf4gDb0Rpylq",
+	"v/FkUgFWqsrZUdsSLdEXTupKA2fSi/gU56kvLLSWWQaqWc1kbc1vxAJAmRmpYq87TJFeYK/UVAfRQodI",
+	"7lz3Go52YFr3olZkT1piUcKxnidNktoECJS1I/EE2loBCuRUmWs2BTgadF+BQi39oVZECJUDoPQbTboD",
+	"q3hrPg3uKJ8FnAcAtXhU/KFaIiV1GgnI1mm3i4eSMz/wc6rZbxYZVzFQisOOs+lRKYljAH3wOa1hDqTk",
+	"AJLB94PdpQYF5N05zAoQlmrH5yU9XuoMMpEzqyft7O3ri0wehysrpXA1tKiPUJQMnHOGh235jUobrke+",
+	"P2XksmjWgXcQXDiUmTMVRiAnC8nq/XqWmHNrty4LqRGLPNet/TqOlbnAPPu9Xnn1+e737creZ/zrfv25",
+	"XOk2o1ZyqisCex8thRGtQkxqWoYzzWxt9W6RmDKkFkxfbLj79VV1+6fq9k6R3kLGtJQzfNp3tXrllVf5",
+	"VnUq+de15d7hwhGbSZBuBX6DYedfVrd36AxtaFKCVqROuQb7s5UurNZWo6Vnp7XltKyrMfwqTyivtfWX",
+	"2nT516JOEHmwFOZfLtcfxUNe62TMwHhsAmjrqdgxpKZEYU2r/hmWrlSAEhzH/3mZTxj4arSSWW3IZ+UM",
+	"7ONJJwy6oHyg9yQqIqh/kaBBResqACjFzLx9IA08nXqMywDgjfKaExRnmBnXYIQ+gxeGpCYSce4rP8rC",
+	"liEVt10BQ2JvfJqWWKZnHwFr0O/y1HsbbxM8nxHZ2BHFDfFhWtkhw/pfooyTV6t4RnPyWk3JPV4pM+0U",
+	"bGGaYl0vCroXm+24cE+DXQG6kVpyCXeAtTfwJq1FRcpi22rl64Vf0wnu0lr97F4piEkX19DWUnWOIAL3",
+	"KKWgy12hh9TUte7cPa5S8nkWmixYsPpVMKRBEysp4B+BIAcKtEJUEE9+6LMWo9ENVAwdXH7/6Ks1/Xn9",
+	"cejXZntktoep0sCQNFjKzJqlQEF+aU0BnwnU1pO33w0n6iJH2hsg0Cty2zHgGpSf0WwCUNKO8hlGN37I",
+	"x6ijCFcuOmDzitMnY99L+Fr21uUkf2/dG0tA/rZ6uOzrD+5u41LqvCwyntznhn7SRekr2ICmiHphgAK7",
+	"T95oXHPSnvleW0FHqMUs8tRwzin5xwbivIE4pxDnqTfkG1DzHPaINktZ0ou2egmsOZ2oTQrrESIVfAHh",
+	"DHKfoNVnWGkkm0iQLdOxfq8PyRz4GAqVl0QxChizU+ujubJr4xgZVRp/Pgz7aG5xoJ2rtVK1csy7BIsM",
+	"SQdU/wrzNQ5kUrJ1fpHPYj7iow6sfQrM2Bhndp5S8PlwXsW8q/YKUn+b7xKqiTQ+A2XlpkHki6l0mKYF",
+	"fW5YdGIxMj1ZbB+1YPWBiIqdeCGjR6oP5n0IQiszThjCdDXATkQ12O/AhpaVWuX43rg0jlJc/X343dTK",
+	"2nE031dFsKyCwEn1LiMW+Btc5iPZTgOS1qlbsJ4ZYxqJKZlNk44c8+56rCXQrjyurTxLUBsTjIeXMnzB",
+	"DzGbqa3TvFZz1yNI/SKwBmwNFe8FsUy0qBPteEoSQ+J1xL0I62EgvKzaFr2espZBaACfEkQcsao8SEwY",
+	"GWtM1XVA2TUYTeWeQPwB5bJHQXRFpdfoG6rvMjGNMK6uPokSwcsIVgfeeMwjLfybrRoPgCGgL5KEa9gn",
+	"JaRJLHQh42sF7LHE/HvDHqsY3Gs1Hg9EDAJtaY3OQk4zq0jiIF1xgn3jsdASrVbNCs7GP9E4/uMCCm94",
+	"Mm84cTuC+aSNhByCWaOyJkOaeHHyyIbU56OxSKCM5aPWQ7ZqiWQCuBMvwdWOtfGkEaM2POxnAqOnRNDx",
+	"JJIMTQy8ozJFhD3JWCygaJSiylx8ZsVX3iuq5qtNlqLclXHNq8TPsR+qwXn7sX6PDZp5JH+N2i42WxAU",
+	"hfKjRdffslRdYCjZ2KmnH/hUEz5vqXTemXYjHUhl8c/VLROEnZ6MYXLJjLg2Q1SayWygWjdcQT2pvRiH",
+	"SZESjy6YeEnZ/qxdz/NouiDvVXSZJNuy6Nk4VHwQMTWYUPU5s31JIfKKy4b8oVyfjQ35/2VD1NqaMyFQ",
+	"iZMuSSyFwdtlmYMzFn5lKUn7SSxGzEuLcxzmdTA3kiloRYqChI+0p0HS+DzsNVJAa5Bicim14Ov9hp4E",
+	"pXgHnMFNxeJ0R+Yz0KPFH2qegPblxfUN0zmhNu3872FqPyQx6HsJCM218sAexlzzS0jbcXShgiIUYgiF",
+	"vAcLfh5WwcCnaDI3VX9rqaOYp3QH8r2x8EtzofD7J5gIvcR+L8+CQnrgKWQ/dUf+r2ZBof9/O/v5fZA+",
+	"Snt6YXDLHRYVZD+v1IVxk/0kg1yW7kQ24Lxcp5NFBm3onB+PznksIBW2kPk0kVYIsmKIBXZGmRMWq38u",
+	"seCI1Ix8No5FP/ZGUot59XjMIoEgMU3FOSO1gCpD0VkMFJPvbxVMlyhs6ZCZPva1apg28ljjLXl4y2UD",
+	"aZZUMwALqz4aoueUJ1c4mEuOHQgGE2GLT4Cz7Oljw06oro+Ype71XLpPw0NDU2B3cBVu/Lg15PWEtalY",
+	"YNIvqfgeSIOzEq1wnVXKKH4sGg4ocS3G+6IcjxHUgpCuFCNuF7z6Gv8Jf7QdhB7mflTSL+kLUy9I2jox",
+	"yfhonGhGsir7SPvXPFWQtTH3wHnsui844i6GkZiyZ0HCYg6RopSagp6uLFoiBBOhv5A0a6tZCnnC2wgy",
+	"xdsKWKCBd8vbhnUJQfKAKU0QeGmZUPiQHyjbKvFdWBvxWm27PcoX4eX2CubiPaTMiKUP7uQat9MVSJNN",
+	"V1aD0E1EHw6L3JD49xf645LIKUXGGJauwJADsPQDzqgoVvVpHItOXs0y4CTx/ZbZVWVIbkl10sb14Ygp",
+	"m+rdcmVU4aXg+IQVlgvgK7CzsKRWpVdByN7nf7daVUAnrsazkkIsBeR7iRoY53I5zDK7ZByACeciNu1D",
+	"ZhIlQTgPpiLU7hqAm7trBG66ckgc9dZZ9LUS+eo8qjLXIPVNpl6vCVi/RjI00kkocGgxDskj9mUS8ESP",
+	"bRr79dTARLybiZj73PMJsRV0uY8hohJ4dA4c2inFQ3saTObMwdTplRDIbdrDnpLhRds4d147rMOBcD70",
+	"VUsx6/BBEPlQFYA/UpZj4NGwANga1t1B2pdCvhsEleaugJ4XSm4mtyNEyL0ob3Y/0tAOeOgTKbbRWEsy",
+	"NSuptcVY3TSQHGdgQS9gPElYECWCnbPOpDvkiXTUX2Ek9l84bHvnpYNI8pjtbe9gScfJ+YfKtqfGYsCe",
+	"7b9gnSCRz9W6MmatZt9KR8KfhIKdYxf8oE9qBB41CQfHgLNfL6704myrZ7e1h5nCRhxWhzePRMSr+uyg",
+	"r5/To6XDXrLOLOESihgdoggK+hEwzEaJrjwJItbxJN9/MYlD49mOPd9Xho+9AZMYgBUgXhYPe6EngYpV",
+	"1D4yRVswKEXLQHW3yEDuvdjfAbYhYzFf7uYxUtUrr/6nsiotVQ83p94EsO7lwIs1ywJhcXQoBSjoQxja",
+	"N2T/GtbRGJIQKN2urJXXQWENz/IE0jU4txP1UGE/Uv8iFGLIwAko3EXqG/nw6CBKdne2LPKm/V2Luqn+",
+	"wCylts8BTmiePc5CzP9sbZHhAnw4oc0BOq4HsqVtRct+nmxtNX7/7LS2NBodtGPXAyMnH+kAZj/nFbBI",
+	"GA4VWj32m2+uLOsEnJtsDO1Z4FlhnjnBn4EjMxZqk4JThGfO87IANaVxS2SAF/NJWS1gQmx/mfAJEHeP",
+	"JDbux14QqTtMlrQHPIgCukdYS1iXMi92gQTgfhFF6g29xv2kiejpj8ORahovTQ7F0Dcootvo+a5n5+F0",
+	"I6CcSjYxsBfNVbQCn3n+JvtB3e/P6msgg5JzkTuLZOBzG3qrdsUkDpV7kSRj2ajVrPhFeu5Wqb2KnMmE",
+	"j6ryttt4WX9Zh5g6dT7v1gjlsnBjtugi8H4LmkyTmPC0dEgvCpAXeLILtcEoXYy4CqD7t59Ko1ryLMvF",
+	"GEZiKun2MFMunC7ilsJ6pg7bLD5TkzUPJx0ecozpX8YQdeETu1tp2HXrr89//W8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

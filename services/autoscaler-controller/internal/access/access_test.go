@@ -47,6 +47,7 @@ var expected = map[string]string{
 	"getIdentityKeys":       "?ynyyyn",
 
 	"getApplicationHistory": "?nnnnna",
+	"getRights":             "?nnnnns",
 	"watchEvents":           "?nnnnns",
 	"listPods":              "?nnnnns",
 	"listMetrics":           "?nnnnns",

@@ -70,6 +70,7 @@ var rules = map[string]Rule{
 	"listMetrics":      {People: right(List, ""), Where: Shown},
 	"listApplications": {People: right(List, ""), Where: Shown},
 	"getApplication":   {People: right(Get, ""), Where: Named},
+	"getRights":        {People: right(List, ""), Where: Shown},
 	"watchEvents":      {People: right(List, ""), Where: Shown}, // a list of applications has their last decisions too
 	// Load balancers ship these with their log.
 	"listDecisions": {Balancers: true, People: right(List, "decisions"), Where: Shown},
