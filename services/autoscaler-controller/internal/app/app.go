@@ -23,6 +23,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/console"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/apiproxy"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/archive"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
@@ -124,6 +125,10 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	if a.hooks, err = newHooks(ctx, s, clients, t, watcher, p[0].loop.Leading); err != nil {
 		return nil, err
 	}
+	page, err := console.New()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it says of what
+	}
 	ready := &httpserver.Readiness{}
 	ready.AddTrouble(a.hooks.trouble)
 	ready.Add(watcher.Missing)
@@ -132,7 +137,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	ready.AddTrouble(s.open)
 	a.server, err = httpserver.Listen(ctx, httpserver.Options{
 		Address: s.Listen, Log: t.Log, LameDuck: lameDuck, Secure: trust.secure, Listen: connections.Listen, ConnContext: from(connections),
-		Handler: mux(httpserver.Operations(t.Page(), ready), judge, api),
+		Handler: beside(page, mux(httpserver.Operations(t.Page(), ready), judge, api)),
 	})
 	if err != nil {
 		return nil, err
@@ -200,6 +205,17 @@ func (a *App) Run(ctx context.Context) error {
 	stop()
 	running.Wait()
 	return errors.Join(err, serveErr, hooksErr)
+}
+
+// beside has the console stand beside the API.
+func beside(page, api http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if console.Is(r) {
+			page.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
 }
 
 // mux sends what the kubelet and Prometheus ask around the API.
