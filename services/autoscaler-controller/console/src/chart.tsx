@@ -21,6 +21,17 @@ export function times(ring: Ring): number[] {
   return ring.arrivals.map((_, i) => start + i * ring.slotSeconds);
 }
 
+// moment is a place on the axis of time, as finely as its places are apart.
+function moment(t: number, before: number | undefined, apart: number): string {
+  const d = new Date(t * 1000);
+  const two = (n: number) => n.toString().padStart(2, "0");
+  const day = `${two(d.getMonth() + 1)}-${two(d.getDate())}`;
+  if (apart >= 86400) return day;
+  const time = `${two(d.getHours())}:${two(d.getMinutes())}${apart < 60 ? `:${two(d.getSeconds())}` : ""}`;
+  const turned = before !== undefined && new Date(before * 1000).getDate() !== d.getDate();
+  return turned ? `${day}\n${time}` : time;
+}
+
 // useDark is whether the page is dark now: a canvas has to be drawn anew when that changes.
 function useDark(): boolean {
   const [dark, set] = useState(() => matchMedia("(prefers-color-scheme: dark)").matches);
@@ -56,8 +67,8 @@ export function Chart({ label, xs, lines, marks, height, onMark, sync }: {
     const chart = new uPlot({
       width: at.clientWidth || 600, height, cursor: { sync: { key: sync }, y: false }, legend: { live: true }, padding: [8, 8, 0, 0],
       scales: { y: { range: (_u, _min, max) => [0, Math.max(1, max * 1.1)] } },
-      axes: [{ ...axis, size: 32 }, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000, 1_000_000] }],
-      series: [{}, ...lines.map((l) => ({
+      axes: [{ ...axis, size: 32, values: (_u, at) => at.map((t, i) => moment(t, at[i - 1], (at[1] ?? t) - (at[0] ?? t))) }, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 100_000, 1_000_000] }],
+      series: [{ value: (_u: uPlot, t: number | null) => (t === null ? "–" : new Date(t * 1000).toLocaleString(undefined, { hour12: false })) }, ...lines.map((l) => ({
         label: l.label, stroke: color(l.color), width: 2, points: { show: false }, spanGaps: false,
         fill: l.fill ? faint(l.color) : undefined, paths: l.stepped ? steps : undefined, value: (_u: uPlot, v: number | null) => (v === null ? "–" : String(v)),
       }))],

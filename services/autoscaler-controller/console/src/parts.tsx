@@ -77,7 +77,7 @@ export function Act({ label, title, will, allowed, refusal, danger, run }: {
         <div>{will}</div>
         <Trouble text={failed} />
         <div class="buttons">
-          <button type="button" class="plain" onClick={() => dialog.current?.close()}>Leave it</button>
+          <button type="button" class="plain" onClick={() => dialog.current?.close()}>Cancel</button>
           <button type="button" class={danger ? "danger" : "primary"} disabled={busy} onClick={go}>{busy ? "…" : label}</button>
         </div>
       </dialog>

@@ -38,8 +38,8 @@ export function Application({ ns, name }: { ns: string; name: string }) {
   const ring = history.value?.rings[0];
   const xs = useMemo(() => (ring ? times(ring) : []), [ring]);
   const load: Line[] = useMemo(() => (ring ? [
-    { label: "arrivals", of: unseen(ring, ring.arrivals), color: "--c-arrivals", stepped: true, fill: true },
     { label: "waiting", of: unseen(ring, ring.waiting), color: "--c-waiting", stepped: true },
+    { label: "arrivals", of: unseen(ring, ring.arrivals), color: "--c-arrivals", stepped: true, fill: true },
   ] : []), [ring]);
   const pods: Line[] = useMemo(() => (ring ? [
     { label: "asked for", of: unseen(ring, ring.replicas), color: "--c-asked", stepped: true },

@@ -19,7 +19,7 @@ export function Fleet() {
     { name: "State", sort: "state", cell: (r) => <><State state={r.state} mode={r.mode} />{attention(r) && <span class="attention">{attention(r)}</span>}</> },
     { name: "Pods", sort: "replicas", class: "n", title: "Ready, of those that are asked for, and the most there may be", cell: (r) => <>{r.ready}/{r.replicas} <span class="quiet wide">≤ {r.max}</span></> },
     { name: "Waiting", sort: "waiting", class: "n", cell: (r) => (r.waiting ? <strong>{count(r.waiting)}</strong> : <span class="quiet">0</span>) },
-    { name: "Last wake-up", class: "n wide", cell: (r) => (r.wakeUp ? <a href={to("wakeups", r.namespace, r.deployment)}>{r.wakeUp.seconds !== undefined ? duration(r.wakeUp.seconds) : r.wakeUp.outcome}</a> : <span class="quiet">–</span>) },
+    { name: "Wake-up", class: "n wide", title: "How long the last one took, from the first request to the first byte of its answer", cell: (r) => (r.wakeUp ? <a href={to("wakeups", r.namespace, r.deployment)}>{r.wakeUp.seconds !== undefined ? duration(r.wakeUp.seconds) : r.wakeUp.outcome}</a> : <span class="quiet">–</span>) },
     { name: "Start", sort: "start", class: "n wide", title: "From the start call to ready: the median of the last starts", cell: (r) => (r.start ? duration(r.start) : <span class="quiet">–</span>) },
     { name: "Asleep", sort: "idle", class: "n wide", title: "Which share of the time that was looked at it had no pod", cell: (r) => (idle(r) >= 0 ? `${Math.round(100 * idle(r))} %` : <span class="quiet">–</span>) },
     { name: "Saved", sort: "saved", class: "n wide", title: "Against maxReplicas pods that are always there", cell: (r) => (r.savings ? podTime(saved(r, now)) : <span class="quiet">–</span>) },
