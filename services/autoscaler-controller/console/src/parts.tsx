@@ -89,6 +89,7 @@ export interface Column<T> {
   name: string;
   title?: string;
   class?: string;
+  width?: string; // of the table, where it is not as the others'
   sort?: string;
   cell: (row: T) => ComponentChildren;
 }
@@ -122,7 +123,7 @@ export function Table<T>({ label, columns, rows, keyOf, height, sort, onSort, ro
         <thead>
           <tr aria-rowindex={1}>
             {columns.map((c) => (
-              <th key={c.name} scope="col" class={c.class} title={c.title} aria-sort={c.sort && sort?.by === c.sort ? (sort.down ? "descending" : "ascending") : undefined}>
+              <th key={c.name} scope="col" class={c.class} style={c.width ? { width: c.width } : undefined} title={c.title} aria-sort={c.sort && sort?.by === c.sort ? (sort.down ? "descending" : "ascending") : undefined}>
                 {c.sort && onSort ? (
                   <button type="button" class="plain" onClick={() => onSort(c.sort!)}>{c.name}{sort?.by === c.sort ? <span aria-hidden="true">{sort.down ? " ↑" : " ↓"}</span> : null}</button>
                 ) : c.name}

@@ -23,14 +23,14 @@ export function Pods() {
   const rows = (pods.value?.items ?? []).filter((i) => `${i.namespace}/${i.deployment} ${i.pod.name}`.includes(text.trim()));
   const columns: Column<Item>[] = [
     { name: "Pod", cell: (i) => <><a class="name" href={to("app", i.namespace, i.deployment)}><span class="quiet">{i.namespace}/</span>{i.deployment}</a> <span class="quiet wide">{i.pod.name}</span></> },
-    { name: "State", cell: (i) => <span class={`chip p-${i.pod.state}`} title={i.pod.message}>{i.pod.state}</span> },
+    { name: "State", width: "10%", cell: (i) => <span class={`chip p-${i.pod.state}`} title={i.pod.message}>{i.pod.state}</span> },
     { name: "In flight", class: "n", cell: (i) => number(i.pod.metrics?.values.inFlight ?? ends.get(`${i.namespace}/${i.pod.name}`)?.inFlight) },
     { name: "Queue", class: "n wide", cell: (i) => number(i.pod.metrics?.values.queued) },
     { name: "KV cache", class: "n wide", cell: (i) => number(i.pod.metrics?.values.cacheUsage && i.pod.metrics.values.cacheUsage * 100, " %") },
     { name: "GPU", class: "n wide", cell: (i) => number(i.pod.metrics?.values.gpuUsage, " %") },
-    { name: "CPU", class: "n", cell: (i) => number(i.pod.metrics?.values.cpuUsage, " m") },
-    { name: "Memory", class: "n wide", cell: (i) => number(i.pod.metrics?.values.memoryUsage, " MiB") },
-    { name: "Load balancer", class: "wide", cell: (i) => <span class="quiet">{taken(ends.get(`${i.namespace}/${i.pod.name}`))}</span> },
+    { name: "CPU", class: "n", cell: (i) => number(i.pod.metrics?.values.cpuUsage && Math.round(i.pod.metrics.values.cpuUsage), " m") },
+    { name: "Memory", class: "n wide", cell: (i) => number(i.pod.metrics?.values.memoryUsage && Math.round(i.pod.metrics.values.memoryUsage), " Mi") },
+    { name: "Taken as", class: "wide", title: "How the load balancer takes it; known where the page came through the API server", width: "12%", cell: (i) => <span class="quiet">{taken(ends.get(`${i.namespace}/${i.pod.name}`))}</span> },
     { name: "Age", class: "n wide", cell: (i) => <span class="quiet">{ago(i.pod.createdAt, now).replace(" ago", "")}</span> },
   ];
   return (
