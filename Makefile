@@ -39,7 +39,7 @@ test: prerequisites verify ## verify, lint, unit, tests on a real Elasticsearch,
 TEST_LIMIT := 15m
 
 ##@ Parts of them
-.PHONY: demo-down unit test-module stress fuzz test-elasticsearch run-test-elasticsearch test-cluster run-test-cluster integration e2e lint verify bench bench-wakeup bench-sidecar bench-logs bench-scale bench-policies bench-routes bench-proxy bench-pushes bench-controller soak-controller
+.PHONY: demo-down unit test-module stress fuzz test-elasticsearch run-test-elasticsearch test-cluster run-test-cluster integration e2e lint docs verify bench bench-wakeup bench-sidecar bench-logs bench-scale bench-policies bench-routes bench-proxy bench-pushes bench-controller soak-controller
 demo-down: ## remove all that the demo made
 	@deployments/demo-down
 
@@ -87,14 +87,21 @@ WORKERS := 4
 e2e: require-cluster .venv/ready ## pytest against the cluster, through the outer interfaces alone: make e2e [PYTEST="-k sleep"] [WORKERS=4]
 	@E2E_WORKERS=$(WORKERS) e2e/run $(PYTEST)
 
-lint: .venv/ready deployments/tools/node_modules/ready ## golangci-lint, the OpenAPI linter, ruff, hadolint, GitLab's schema
+lint: .venv/ready deployments/tools/node_modules/ready ## golangci-lint, the OpenAPI linter, ruff, hadolint, GitLab's schema, the documentation
 	@cd deployments/tools && GOWORK=off go build -o $(CACHE)/bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@cd deployments/tools && for f in autoscaler loadbalancer peers sidecar; do npx --no-install redocly lint --config redocly.yaml ../../api/$$f.yaml; done
-	@ruff check e2e
+	@ruff check e2e docs
 	@hadolint services/*/*Dockerfile
 	@check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab-ci.yml
+	@$(MAKE) docs
 	@failed=; for m in $(GO_MODULES) $(TOOL_MODULES); do echo "== golangci-lint $$m"; (cd $$m && GOWORK=off golangci-lint run ./...) || failed="$$failed $$m"; done; \
 	test -z "$$failed" || { echo "golangci-lint found something in:$$failed" >&2; exit 1; }
+
+DOCS_SOURCE := build/docs-source
+docs: .venv/ready ## the documentation as a site in build/docs: no broken link, no page that is nowhere listed; docs/README.md
+	@cd docs && python -m pytest -q --no-header -p no:cacheprovider .
+	@python docs/assemble.py $(DOCS_SOURCE)
+	@sphinx-build --quiet --fail-on-warning --keep-going --nitpicky -j auto -b dirhtml -d build/docs-cache $(DOCS_SOURCE) build/docs
 
 verify: ## what is generated is what is committed; modules are tidy; each service builds alone; licences are on the list
 	@deployments/verify $(GO_MODULES) -- $(TOOL_MODULES)

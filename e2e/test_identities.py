@@ -231,6 +231,7 @@ ASKED: dict[str, Callable[[Stage, str], Asked]] = {
     "autoscaler.getReadiness": get("/readyz"),
     "autoscaler.getMetrics": get("/metrics"),
     "loadbalancer.getState": get("/loadbalancer/state?namespace={ns}"),
+    "loadbalancer.listWaiting": get("/loadbalancer/waiting?namespace={ns}"),
     "loadbalancer.getSettings": get("/loadbalancer/settings"),
     "loadbalancer.putSettings": lambda s, _: ("PUT", "/loadbalancer/settings", settings(s)),
     "loadbalancer.proxyRequest": lambda s, _: ("POST", "/proxy/request", {"target_url": s.app.prefix + "/fib/5"}),

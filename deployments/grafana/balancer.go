@@ -56,6 +56,7 @@ func balancer() *builder {
 			query{`sum by (status) (rate(nemesis_token_refusals_total{@}$rate))`, "{{status}}"}),
 		bars("Without a token, or serving callers without one", "Each should be gone once a rollout is through.", count,
 			`count by (instance) (nemesis_token_sent{@} == 0 or nemesis_authentication_required{@} == 0)`, "{{instance}}"),
+		lines("Let in without a token", "While authentication is optional.", perSecond, query{`sum by (instance) (rate(nemesis_calls_without_token_total{@}$rate))`, "{{instance}}"}),
 		bars("Days that certificates are good for", "", count, `min by (file) (nemesis_lb_certificate_expiry_timestamp_seconds{@} - time()) / 86400`, "{{file}}"),
 		lines("Certificates that changed", "refused: what is on the disk cannot be used; the one before stays in use.", perSecond, query{`sum by (result) (rate(nemesis_lb_certificate_reloads_total{@}$rate))`, "{{result}}"}),
 		bars("Load balancers by version", "", count, `count by (version) (nemesis_build_info{@,service="load-balancer"})`, "{{version}}"),

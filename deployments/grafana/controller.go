@@ -25,6 +25,7 @@ func controller() *builder {
 	section(b, "Start calls",
 		lines("Start calls", "", perSecond, query{`sum by (result) (rate(nemesis_start_call_duration_seconds_count{@}$rate))`, "{{result}}"}),
 		lines("Duration", "From arrival to answer, the patch of /scale included.", seconds, quantiles("nemesis_start_call_duration_seconds", "", "", "0.50", "0.99")...),
+		lines("Of the controller itself, p99", "Of start calls that scaled: neither the application's turn nor the API server's /scale.", seconds, quantiles("nemesis_start_call_own_seconds", "", "", "0.99")...),
 		lines("Waiting for the application's turn, p99", "Another call or a decision had it.", seconds, quantiles("nemesis_start_call_turn_seconds", "", "", "0.99")...),
 	)
 	section(b, "Queues",
@@ -67,6 +68,10 @@ func controller() *builder {
 		lines("Questions about people", "To the API server; an answer counts for ten seconds.", perSecond, query{`sum by (answer) (rate(nemesis_access_questions_total{@}$rate))`, "{{answer}}"}),
 		lines("Changes", "Of settings and of CustomAutoscalers, through the controller; the log's lines `audit` say by whom.", perSecond, query{`sum by (operation, result) (rate(nemesis_changes_total{@}$rate))`, "{{operation}} {{result}}"}),
 		lines("Tokens are required", "0: whoever sends none may do everything.", count, query{`nemesis_authentication_required{@}`, "{{instance}}"}),
+		lines("Let in without a token", "Where tokens are not required.", perSecond, query{`sum by (instance) (rate(nemesis_calls_without_token_total{@}$rate))`, "{{instance}}"}),
+		lines("Changes not handed over", "Times that the leader did not take them; it is told again.", perSecond, query{`sum by (instance) (rate(nemesis_changes_not_handed_over_total{@}$rate))`, "{{instance}}"}),
+		lines("Refusals that have no line", "In the log, for the same caller had many.", perSecond, query{`sum by (instance) (rate(nemesis_refusals_unnamed_total{@}$rate))`, "{{instance}}"}),
+		lines("Authorities that somebody altered", "ConfigMaps nemesis-ca, which are written anew.", perSecond, query{`sum by (instance) (rate(nemesis_authority_altered_total{@}$rate))`, "{{instance}}"}),
 	)
 	section(b, "Encryption", encryption()...)
 	section(b, "What the API server asks",

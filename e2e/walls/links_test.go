@@ -30,6 +30,8 @@ func TestPages_LinkToWhatThereIs(t *testing.T) {
 		switch name := d.Name(); {
 		case err != nil:
 			return err
+		case d.IsDir() && path == "../../docs": // some of its pages are made as the site is built, which is strict about links
+			return filepath.SkipDir
 		case d.IsDir() && (name == "node_modules" || name == "build" || name != ".." && strings.HasPrefix(name, ".")):
 			return filepath.SkipDir
 		case d.IsDir() || filepath.Ext(path) != ".md":

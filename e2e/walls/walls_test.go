@@ -31,6 +31,7 @@ var pure = []string{
 	balancer + "traffic/redirect", balancer + "traffic/message", balancer + "traffic/websocket",
 	sidecar + "pod", sidecar + "schedule", sidecar + "batch",
 	balancer + "admin/rights", balancer + "control/tuning", balancer + "log/accesslog", balancer + "log/genai", balancer + "log/scalinglog",
+	cli + "adopt",
 }
 
 // forTests packages are imported by tests and by each other, and by no program.

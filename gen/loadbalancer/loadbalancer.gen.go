@@ -53,6 +53,24 @@ func (e ProxyRequestMethod) Valid() bool {
 	}
 }
 
+// Defines values for WaitingRoomWaitsFor.
+const (
+	FreePod WaitingRoomWaitsFor = "FreePod"
+	Start   WaitingRoomWaitsFor = "Start"
+)
+
+// Valid indicates whether the value is a known member of the WaitingRoomWaitsFor enum.
+func (e WaitingRoomWaitsFor) Valid() bool {
+	switch e {
+	case FreePod:
+		return true
+	case Start:
+		return true
+	default:
+		return false
+	}
+}
+
 // ApplicationState defines model for ApplicationState.
 type ApplicationState struct {
 	Algorithm  string          `json:"algorithm"`
@@ -249,6 +267,62 @@ type TargetUpdate struct {
 	Updates    map[string]interface{} `json:"updates"`
 }
 
+// WaitingList Example: {"at":"2026-01-02T03:04:07Z","balancer":"load-balancer-5f7c-abcde","items":[{"deployment":"fibonacci-deployment","namespace":"default","requests":[{"arrivedAt":"2026-01-02T03:04:05.678Z","bytes":612,"clientIp":"10.88.0.1","deadline":"2026-01-02T03:05:35.678Z","method":"GET","path":"/fibonacci/fib/30","tries":0}],"waiting":1,"waitingBytes":612,"waitsFor":"Start","why":"its pod fibonacci-deployment-7d4b9c-x2x4k: its readiness check is not good yet"}]}
+type WaitingList struct {
+	// At This moment, by its clock.
+	At time.Time `json:"at"`
+
+	// Balancer The name of this replica.
+	Balancer string        `json:"balancer"`
+	Items    []WaitingRoom `json:"items"`
+}
+
+// WaitingRequest defines model for WaitingRequest.
+type WaitingRequest struct {
+	ArrivedAt time.Time `json:"arrivedAt"`
+
+	// Bytes That it holds while it waits.
+	Bytes int64 `json:"bytes"`
+
+	// ClientIp Who is connected; behind proxies the last of them.
+	ClientIp *string `json:"clientIp,omitempty"`
+
+	// Deadline When it is answered, by 503 or 429, if nothing changes.
+	Deadline time.Time `json:"deadline"`
+	Method   *string   `json:"method,omitempty"`
+
+	// Path As the client asked for it, without the query.
+	Path    *string `json:"path,omitempty"`
+	TraceId *string `json:"traceId,omitempty"`
+
+	// Tries Pods that did not take it.
+	Tries int32 `json:"tries"`
+}
+
+// WaitingRoom The requests of one application that wait.
+type WaitingRoom struct {
+	Deployment string `json:"deployment"`
+	Namespace  string `json:"namespace"`
+
+	// Requests Those that have waited longest, the oldest first.
+	Requests []WaitingRequest `json:"requests"`
+
+	// Waiting How many there are.
+	Waiting int32 `json:"waiting"`
+
+	// WaitingBytes How much they hold.
+	WaitingBytes int64 `json:"waitingBytes"`
+
+	// WaitsFor Start: no pod serves. FreePod: pods serve, and each works on as many requests as it may. There may be more kinds later.
+	WaitsFor WaitingRoomWaitsFor `json:"waitsFor"`
+
+	// Why What keeps the pods from serving, as far as it is known.
+	Why *string `json:"why,omitempty"`
+}
+
+// WaitingRoomWaitsFor Start: no pod serves. FreePod: pods serve, and each works on as many requests as it may. There may be more kinds later.
+type WaitingRoomWaitsFor string
+
 // Target defines model for Target.
 type Target = string
 
@@ -328,6 +402,18 @@ type GetStateParams struct {
 
 	// Continue The metadata.continue of the page before, with the same selection; it is opaque. An application that is known all the time while the pages are read stands in them once. One that was not given out for this selection is refused with 400; one of another version of the load balancer with 410: begin anew.
 	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
+}
+
+// ListWaitingParams defines parameters for ListWaiting.
+type ListWaitingParams struct {
+	// Namespace Only applications of this namespace.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Deployment Only Deployments of this name.
+	Deployment *externalRef0.Name `form:"deployment,omitempty" json:"deployment,omitempty"`
+
+	// Limit At most so many requests of each application.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListProxyLogsParams defines parameters for ListProxyLogs.
@@ -513,6 +599,14 @@ type ClientInterface interface {
 	// Corresponds with GET /loadbalancer/state (the `GetState` operationId).
 	GetState(ctx context.Context, params *GetStateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListWaiting The requests that wait for a pod at this moment, at this load balancer
+	//
+	// Of each application for which requests wait, those that have waited longest.
+	// For whom `list` on `customautoscalers/logs` is allowed in the namespace, since it shows of requests what the log does; without one the applications of those in which it is.
+	//
+	// Corresponds with GET /loadbalancer/waiting (the `ListWaiting` operationId).
+	ListWaiting(ctx context.Context, params *ListWaitingParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListProxyLogs The requests that were proxied, newest first
 	//
 	// Requests that were refused stand among them; where only a share is logged, the others do not. Without an Elasticsearch they are those of this replica, kept on its disk within a bound, in the order in which they ended. With one they are those of all replicas, as they arrived, some seconds after they ended. A page may have fewer than `limit`, or none, when much had to be looked at; it is the last one only when it has no `next`. A place from which everything went by age has an empty last page.
@@ -667,6 +761,24 @@ func (c *Client) PutSettings(ctx context.Context, body PutSettingsJSONRequestBod
 // Corresponds with GET /loadbalancer/state (the `GetState` operationId).
 func (c *Client) GetState(ctx context.Context, params *GetStateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetStateRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWaiting The requests that wait for a pod at this moment, at this load balancer
+//
+// Of each application for which requests wait, those that have waited longest.
+// For whom `list` on `customautoscalers/logs` is allowed in the namespace, since it shows of requests what the log does; without one the applications of those in which it is.
+//
+// Corresponds with GET /loadbalancer/waiting (the `ListWaiting` operationId).
+func (c *Client) ListWaiting(ctx context.Context, params *ListWaitingParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWaitingRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1012,6 +1124,84 @@ func NewGetStateRequest(server string, params *GetStateParams) (*http.Request, e
 		if params.Continue != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListWaitingRequest constructs an http.Request for the ListWaiting method
+func NewListWaitingRequest(server string, params *ListWaitingParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/loadbalancer/waiting")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Deployment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deployment", *params.Deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1586,6 +1776,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /loadbalancer/state (the `GetState` operationId).
 	GetStateWithResponse(ctx context.Context, params *GetStateParams, reqEditors ...RequestEditorFn) (*GetStateResponse, error)
 
+	// ListWaitingWithResponse The requests that wait for a pod at this moment, at this load balancer
+	//
+	// Of each application for which requests wait, those that have waited longest.
+	// For whom `list` on `customautoscalers/logs` is allowed in the namespace, since it shows of requests what the log does; without one the applications of those in which it is.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /loadbalancer/waiting (the `ListWaiting` operationId).
+	ListWaitingWithResponse(ctx context.Context, params *ListWaitingParams, reqEditors ...RequestEditorFn) (*ListWaitingResponse, error)
+
 	// ListProxyLogsWithResponse The requests that were proxied, newest first
 	//
 	// Requests that were refused stand among them; where only a share is logged, the others do not. Without an Elasticsearch they are those of this replica, kept on its disk within a bound, in the order in which they ended. With one they are those of all replicas, as they arrived, some seconds after they ended. A page may have fewer than `limit`, or none, when much had to be looked at; it is the last one only when it has no `next`. A place from which everything went by age has an empty last page.
@@ -1986,6 +2186,110 @@ func (r GetStateResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetStateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListWaitingResponse401Headers the declared response headers of an HTTP 401 response for ListWaiting
+type ListWaitingResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// ListWaitingResponse429Headers the declared response headers of an HTTP 429 response for ListWaiting
+type ListWaitingResponse429Headers struct {
+	RetryAfter *int
+}
+
+// ListWaitingResponse503Headers the declared response headers of an HTTP 503 response for ListWaiting
+type ListWaitingResponse503Headers struct {
+	RetryAfter *int
+}
+
+type ListWaitingResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *WaitingList
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListWaitingResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListWaitingResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListWaitingResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWaitingResponse) GetJSON200() *WaitingList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListWaitingResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListWaitingResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListWaitingResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListWaitingResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListWaitingResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListWaitingResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWaitingResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWaitingResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWaitingResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWaitingResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2755,6 +3059,22 @@ func (c *ClientWithResponses) GetStateWithResponse(ctx context.Context, params *
 	return ParseGetStateResponse(rsp)
 }
 
+// ListWaitingWithResponse The requests that wait for a pod at this moment, at this load balancer
+//
+// Of each application for which requests wait, those that have waited longest.
+// For whom `list` on `customautoscalers/logs` is allowed in the namespace, since it shows of requests what the log does; without one the applications of those in which it is.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /loadbalancer/waiting (the `ListWaiting` operationId).
+func (c *ClientWithResponses) ListWaitingWithResponse(ctx context.Context, params *ListWaitingParams, reqEditors ...RequestEditorFn) (*ListWaitingResponse, error) {
+	rsp, err := c.ListWaiting(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWaitingResponse(rsp)
+}
+
 // ListProxyLogsWithResponse The requests that were proxied, newest first
 //
 // Requests that were refused stand among them; where only a share is logged, the others do not. Without an Elasticsearch they are those of this replica, kept on its disk within a bound, in the order in which they ended. With one they are those of all replicas, as they arrived, some seconds after they ended. A page may have fewer than `limit`, or none, when much had to be looked at; it is the last one only when it has no `next`. A place from which everything went by age has an empty last page.
@@ -3198,6 +3518,107 @@ func ParseGetStateResponse(rsp *http.Response) (*GetStateResponse, error) {
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetStateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListWaitingResponse parses an HTTP response from a ListWaitingWithResponse call
+func ParseListWaitingResponse(rsp *http.Response) (*ListWaitingResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWaitingResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest WaitingList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers ListWaitingResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ListWaitingResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListWaitingResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -3917,6 +4338,9 @@ type ServerInterface interface {
 	// GetState What this load balancer knows and does at this moment
 	// (GET /loadbalancer/state)
 	GetState(w http.ResponseWriter, r *http.Request, params GetStateParams)
+	// ListWaiting The requests that wait for a pod at this moment, at this load balancer
+	// (GET /loadbalancer/waiting)
+	ListWaiting(w http.ResponseWriter, r *http.Request, params ListWaitingParams)
 	// ListProxyLogs The requests that were proxied, newest first
 	// (GET /proxy/logs)
 	ListProxyLogs(w http.ResponseWriter, r *http.Request, params ListProxyLogsParams)
@@ -3956,6 +4380,12 @@ func (_ Unimplemented) PutSettings(w http.ResponseWriter, r *http.Request) {
 // GetState What this load balancer knows and does at this moment
 // (GET /loadbalancer/state)
 func (_ Unimplemented) GetState(w http.ResponseWriter, r *http.Request, params GetStateParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListWaiting The requests that wait for a pod at this moment, at this load balancer
+// (GET /loadbalancer/waiting)
+func (_ Unimplemented) ListWaiting(w http.ResponseWriter, r *http.Request, params ListWaitingParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -4108,6 +4538,65 @@ func (siw *ServerInterfaceWrapper) GetState(w http.ResponseWriter, r *http.Reque
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetState(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListWaiting operation middleware
+func (siw *ServerInterfaceWrapper) ListWaiting(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWaitingParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "deployment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "deployment", r.URL.Query(), &params.Deployment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "deployment"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "deployment", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListWaiting(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4541,6 +5030,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/loadbalancer/state", wrapper.GetState)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/loadbalancer/waiting", wrapper.ListWaiting)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/loadbalancer/settings", wrapper.GetSettings)
@@ -4993,6 +5485,134 @@ type GetStatedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetStatedefaultApplicationProblemPlusJSONResponse) VisitGetStateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaitingRequestObject struct {
+	Params ListWaitingParams
+}
+
+type ListWaitingResponseObject interface {
+	VisitListWaitingResponse(w http.ResponseWriter) error
+}
+
+type ListWaiting200JSONResponse WaitingList
+
+func (response ListWaiting200JSONResponse) VisitListWaitingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaiting400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListWaiting400ApplicationProblemPlusJSONResponse) VisitListWaitingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaiting401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response ListWaiting401ApplicationProblemPlusJSONResponse) VisitListWaitingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaiting403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListWaiting403ApplicationProblemPlusJSONResponse) VisitListWaitingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaiting429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response ListWaiting429ApplicationProblemPlusJSONResponse) VisitListWaitingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaiting503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListWaiting503ApplicationProblemPlusJSONResponse) VisitListWaitingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWaitingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response ListWaitingdefaultApplicationProblemPlusJSONResponse) VisitListWaitingResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6058,6 +6678,9 @@ type StrictServerInterface interface {
 	// GetState What this load balancer knows and does at this moment
 	// (GET /loadbalancer/state)
 	GetState(ctx context.Context, request GetStateRequestObject) (GetStateResponseObject, error)
+	// ListWaiting The requests that wait for a pod at this moment, at this load balancer
+	// (GET /loadbalancer/waiting)
+	ListWaiting(ctx context.Context, request ListWaitingRequestObject) (ListWaitingResponseObject, error)
 	// ListProxyLogs The requests that were proxied, newest first
 	// (GET /proxy/logs)
 	ListProxyLogs(ctx context.Context, request ListProxyLogsRequestObject) (ListProxyLogsResponseObject, error)
@@ -6191,6 +6814,32 @@ func (sh *strictHandler) GetState(w http.ResponseWriter, r *http.Request, params
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetStateResponseObject); ok {
 		if err := validResponse.VisitGetStateResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListWaiting operation middleware
+func (sh *strictHandler) ListWaiting(w http.ResponseWriter, r *http.Request, params ListWaitingParams) {
+	var request ListWaitingRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWaiting(ctx, request.(ListWaitingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWaiting")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListWaitingResponseObject); ok {
+		if err := validResponse.VisitListWaitingResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -6385,123 +7034,133 @@ func (sh *strictHandler) UpdateTargetApp(w http.ResponseWriter, r *http.Request,
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17d9s2FudXweHOOU1mKFnyI43lP+a4adJ2J02zibs5ZxKvBZFXEmoSYAHQspr1d9+DC4AEH7LoJu10",
-	"5+SfNrZE8OLiPn73BX+MEpEXggPXKpp9jAoqaQ4aJP50QeUKtPlXCiqRrNBM8GgWXayB0KLIWELNb2JC",
-	"FdFrIJzmQMSSMK3It1BkYpsD10RI/EQVNIED868x+ZFuyQJIBktNRKnJZs0yIIJnWyI4EKbINRcbPo7i",
-	"CG5pXmQQzaIlWwhOk4SN0mrxKI6YIenXEuQ2iiOzfDSLtKU8jlSyhpyaLeT09iXwlV5Hs6Pp13GUM+5/",
-	"nsZRQbUGaVb6P+/p6LfJ6PTy0fuR/df44PLv/peP//m3KI70tjBvUVoyvoru7u7iSIIqBFeAjPuGpt9R",
-	"DRu6NT8lgmtD6uxjFHDtoJBikUH+j1+UYerHeqPmidSsv6DpaOXWiSOlqS5VNDuZHMaRZhp50joKsqQs",
-	"g7QmsZR8xiEHxdTMvXAWLnsXsuhvEpbRLPofB7VQHNhPlflVLvjVa7uG3fO9UuFIIQtYCgmEaUK52oCE",
-	"dGze+g1N38CvJSj9SSxi/IZmzGwYpBRGbN9/jGiWiQ2k0Swy/5ckocrImjlhFZOUrYyAUp6SURRHSwaZ",
-	"+WololEc3dCsNKt/C0taZjq6u6zZfzyZNNkv7TaM0HKhiafnngPwRH9m5ntCUgGWlCXTRK+ZIoa9kib6",
-	"jMwtm+ZWIwnQZE2QA4RqgpvF03mB2/60gzH6RLOG4AacO7dvI4yj6VAgbxjy/l6+uTU/I+PO+ZYIvQZJ",
-	"JCxLRTNjrgJGCLlgaQr8k5ixrFYxr9eUZdEs+oVyIDnd4lFlTGmSlEqLnJZaqIRmINWBYR2M69+MVlKU",
-	"RfALz79KeolaiyIKxfWoZvoroYlXjns5XRP8mWU0oZmh2m37jMwtO+ZE0a0ybiBZE8lWa1SnnCnF+AoP",
-	"wtnTC5aDKD9NNMtCaQk0H2m3WCiix7tta8pSPCtrx5DzLN8jsp13/YEGt58+yz3B4ZN4tjILBMK7gJWT",
-	"PJRcymETkw3Ta+PNzVsYL2GXVTaP5aBpSjUd+y8b4EBJQVdA9JpqsqGKSKAp+aVUmnCxCWx19YKGYZ5O",
-	"QkknmeArkIZGueeQcHOf+WCKzCgj7mTuyfVWFz1Fg74zYhna5COzNsjCsHM81dYh/v3g7+Z/FeGGlv9O",
-	"O/1uTTXcWH41pN5Ku7JcQ+gpNpzYvaCTN4SeGatOeb+hN5InSqkss4V4afj9SdqihRhluEoonkdN07IQ",
-	"6daIghaC+C/fw9R6zc8sqR06PB9+pHz7yWzIzSIBFw5PAy4IQcznHrmo/RzA5T4jA3402NQ6JUWoBKKF",
-	"CUx+KdMVpEZ9rdgjgBLoupgiVF1DSujC6CjVhKKdPSNabgldUaPGSw2SvAEtt6Nz828TyKyBpi6wCj7p",
-	"Rlfv1sANGdVysVE+BYngqRq3YxqWl3k0e/oEYWnOuP15UjHS6OIKpNn7XRz9zGmp18C1OURjiz/FjbbW",
-	"CryDAp4atohr4N5y2O2T81KvhWS/VZHjjHwDVIIkFz/96/mrBnKZ1qLybi3weLai/Ocej9si6/NqiwRn",
-	"vXFvsbEhrIL+KyHSLqSh+PlGCr7yNqolDu/evRudB0T3yYQBRteMp8ZYJRJS812aqVocl0I2hQO4kYT3",
-	"kWVvdNkTtlqJuKEso4sMPlUaqnUCSWgpTxWaWKsdEyXMj2tmeEMVSdaUr1CWpFER1JC3VvIxTK9dVBvV",
-	"+pc7pHC/gFSUfkbhMFQUQilmiKAu8MpFDlz/f2IaMOVS53w+S7TTi//WWhezg4M6n+NQxTi18fZY3SQG",
-	"hUwDyGczOlelzIL43C3kSBgnIj9oxep/qeDH7sFbC2Q3WhDzkxGNIIoTS+t30DN9pYLA3eDtyqyMo7uK",
-	"RhSf8/qk3mpnSgopCpCa2dwUzVZCMr3OW0mxJ8cdA2GwJHstYcluW18+PHnS8+0gLdf++lHP14GnhWAu",
-	"88g05Gofm5+7J+zW7qo1qZQ2l7UWqrXcXiraSzD+IjMBqHl4KWROtVWVo8OoqzlxkDZqsbPvXUr3Wvdz",
-	"1QYZGVWaKMpSo9Rh5vKwd1UTYZofhpG8oUw/+NvfbLWVn/CRJ8c9j2Ay9NeSSaPr7xt5tUbetpYtf25x",
-	"IJyeWcGBhDutd9GiMBSr2uWJxS+QYPD9rGLyS8ave9RjBZXDaZ/TW8YxpgN7PsbdO0dmjqliTCpK6wXd",
-	"y3mZLywvE8E5JA54de0Drgq31glarNCSiw1wTTaQZeN6+YUQGVA0VmaB58ZOtIRxOjns024pSg3qf4NU",
-	"zNryJkk/mYA8fLkhSK2pTJUNbMUSE4ixg3hMEiFTkGdk1LBxZAu6JceHk+OnXTzSFJyaWX3n2DQF3WNM",
-	"UwlKDbFxD1T4QqSD7EqpPKbq+HAXhdqYB2GtMueqhcGSXGz6D3ez3vattnUA1L4P/clmjdm1Ns97bHaL",
-	"5WZvccW7ag8Bj/qO4qVYve03bN+LjVUXsTLCUm15SSWoMbmQqCkeFZNrgALBtc9kL6XIyQIMOjQQAdAc",
-	"Ng9a2zX6OEM1KUAUGeZEyywlmRDXhOozAnmht2Rj0BTNMoTnTqcGuaGXYuVIN9vP6e0P9qmnXW/ibNMb",
-	"SITsMymvrOt/bjSXJQqoTNZGX8w5xoZCCTZDZDWKQ4x6JWxMlTJ13TA9u2xyRchO24bJxFUFPESWmgOw",
-	"P+WDzFtLlvzBdHiwQ4Qu6oMMIKUJeYy8rllRWGufg1J0ZR7HPLGakePJkcHApWR6ewW3Cdg93bVFxa7V",
-	"3vjSbFWSR0yThHLD3AUQUQCHFHVJMq2BP45JJpQmj6TdBdmABG/4rOHWwEnOuDGpj2PiKSaPmmdbRUCa",
-	"XuPR5i6IVGTJMlCG5QoSCVoF9Eig6ePYZq4gbVJBilITqlgK95CjIS8yqoE88lkwzG2IUiqyYVw9NkSg",
-	"jllW2CC3QfrjMbEBcG6Lt7mQgCGpImZlOQSqVIe33z21xAkPr16gT4he0xX8CJru8GSFE+8gmFFnhC7Q",
-	"9qIt0GvYojk2RgG1rmtvqtRz5yUvgRrHKGw9Bm41vrF6A9qy6nQEhyEu0fAgp4wzvjI25pkoue43s5hH",
-	"WwoT39jQ07x8kG2462OlFLfbl2LVw0oOpJDilkHqzXQPkzIGXF+xYoj/fWjUMBzfGFQ5KHAxceRVDnrd",
-	"8e29UszSIfsySsGT7VXeY21fGGGgUrIbmnmRQblYbDXExFlMwniSlal1ewPg5YNikYKaj3aFIniAdWbJ",
-	"5az2i+tQdFSIjCU78IwVX5EOwC/WRoDSV4vB8Undq/Ggh3xOoce2YEkC44Azcnx6WhkTz0Zsc3F9EE7x",
-	"BwDNIOPRByJtT4UJCGb4rkKkXynisJstfJjfUhtEGGfly0rm99gv0wBCXJglfNktWUM67MQ1y0Fpmhc7",
-	"0lVMW0FvSzHVMGrWT4M1JU3gig1SRi2d0Wm++7XwUQr6SPOtdCDjjfZB2qu3P9hz9fophfhd2Mg2iFSM",
-	"i5vZLSdpcWBGmyaqYVsu7zHfr52vDQCVA7jvLzvwqIK+gzBw5SEaCHg6mUy6INg4wy4vv2M3KMILmlwT",
-	"qsgcU6NzNDc+a47YrHKh1Mou8LZoTg/3RpN2UzuZFfQi0TRlhkSavQ74s6SZgjjkZKifw1Oa5isHR5Mu",
-	"Ok1pH3LxBbrYhohUkf/59qdXtiZOlQv9VuwG+BkxCAA/xfQoWZSa8NKGNbejlRi5nf+iBB+/oZsfHZQK",
-	"Ph2pa1aMRGG3P8IAG2Q007IERG/eQzaJ/GZL3DbJ65/eXth4zuwnJpApIN89v8BOPleQ+O75RRRH3z8/",
-	"/zaKI/OA+d/P+N/zi2ffR3H07fOXzy+e95Qs7reKhllvLd9tN4FNPzSrxSlCwdoqqjJZG1Y+9ASxpFyZ",
-	"WJoJHqRsgld+pUiBaa76VfVL3FotcX46PT1sNyjeL90BV+4Rcev1Okl7TPNfeaUNUv2Y4o8ryeTR7GiC",
-	"3hObw54eHU6OJy2gMz0cnzgU0NuvOfo6PV6cJqPbw9vj66DYdziZ3PVB7ZqyIfnne1VoVmnPxntPppyE",
-	"UkU03Np2i724zWcnHG4DW5SrQcDvxm+F2JEYNI4ZfVndQhnvx1i7EItZ8fuLi9e+SQJX7m+rGOgzW9JY",
-	"ObA9bqrKGgXiGEZnxk3F0YJmlCfGDEWZoOnI/zw6WX6djOgiSQ0z6zxlO4s7GR83Mq/GmHVyn9H10e3p",
-	"ePoUxUjaiKsy+gq0OU6fTbxyi1kSjcub1IA2yoAq3fiKdfWi1FfK0/QExV1pKjWk54a1h5PDJ6PJdDQ5",
-	"vJgczSaT2WTy766TaHKnA0Vlao6MLLZBJclYvLoZe3COq1NI6imV1CfTJ2K+GxzhvARcbpDcNtjbXvmZ",
-	"hdTBd5xmSJu18fnTATivKTL3MaNVNGjISAcioku2zSFaoHVAME6vMfFDOGxC6nck8m3ovScJWR2Mb6bb",
-	"C9p8huSuKdQDSpvfuLN+6x9ryu/HQci+ZScq+QmXapxLQGbcFP4+e+Ia5RLtyhlDkRx1T+AwRIlFp+Yg",
-	"BHq+u642Vm9qu6Z7fXd79X4yrZlq7bHFQEfAbl48w1LSQ3hhi0/Vrqc2XBaldAFZVEhQoLumKXjwARtq",
-	"rf5ATrbYES4VVwTt5s7PReoc0FDu9LIijkpc6D5R+ZRdNtb//cLS5I5fso87u1R+H6N6CjBwA3JLjN8m",
-	"XttdllLFmGZ1jkGZ4E7wBMbknYv9quEgazqZVj7KaIwFfV6X3Dy1zsrG2NuREP+SYd7JBAdNJmCuXdXt",
-	"g2bfgiQiB0UWsBU8RTfiUBg5mRzZ6CLoDzq7xwsqTbf4r15fWDUH4SYa7UHT/pqnz9YN9hSMr17bp+56",
-	"mB3w8UmXi9+LDXZHm0hNpFhvwP0olgHXsU+l+a5CP3Lm+t6Nt12A3gBwojeCFFRqZb8zIyeT4/bjsevJ",
-	"YjrA8Ib5SanH5JzYpgPL35UARQTH8gh2I5vv3MvhdvvVdFgCfgcvQ8b1inWXkZaHZjtroYDXNUXyDMdN",
-	"zutZEtudjq3pNK1efe57MsIYXoqSp1dSLJiJEPsokZSnIq8+dEGTca1Ar69gk1MsG8CvJTafJ4IrpjDe",
-	"W1O1NiwUKWRXdEMl9GYCHIteMMjSqukh9OpVvxmWXqYGjeFp+Ia5oLtMFZCMWZrBhcUtvsFsdNKDwf26",
-	"vRVno7T2C8PSp46C3qiP6rWPLPFrsU851NDaZXJJhSjMV2w7Yev9J9O+7KnbaO9WNlRh1ikmai2kxoqo",
-	"FuTw5AlJ1lTSxACY9i6fTPZ5abvjuOLjPR7oFU5z3hdcUPKvcgGSgzaKic+TR5STNy+eken08IiocpGK",
-	"nDL+eNAwaTs4ecCU6J4h0camqipNq/oS7qYO4RobyugCstZmvE2I21Wf4eQPpd63OPbQHsxVUDdZ8ciQ",
-	"fXp88vXjMZknIoU5ThqsgWyEdDmNQoqVpLkiOdXJmgjenVJEENEcUwzmPWy605j9TVcD7xsZrfvVQ/Wf",
-	"kdGJ719yC81IXiosxO82Jb2drp9meS7jiHGlDWCIZtEBLZg6uGcW8OBmSrNiTacHleioAycaB53ZwsZQ",
-	"xuFnHGltJ/HSHSrsu9ndEoQqhElGMGLj7xcZVH78xuZp2tZmRz3ZnmqvTVvTwrZ2YFbC4JJacLQgqXCR",
-	"e6feeTw5fbKrGt2TpnjeK7K2dSfbOpMu1fB8TNfbNQovASeCTlYvO/u8S1DIH9KR0OnMf1Cf+hm+MsCx",
-	"fjQE5yVwyIzmvjticA/78HSnkcgqL1W3b1YvOzk9DV51POl9mdOWIXKNnd1L2KBkq7jaIRa6rGkTSVJK",
-	"CSb8GVLzxvLoDztQw7ujZwS/QFjaOt/YnMnSkGfMZiZWJGMcbLFYFbSjXv31VpeNb1v/n9/8YDwA4Das",
-	"ZbfWW3d5MgCatAsc5lPP9rBEaszLZV/o6zvC3hoFsrZoYSdhdmla8wGvce6h2gPWq7RZYOedxDLw4jOD",
-	"v0Eqwb9SsfnIjjgbnpy//sF3XKWQsBR8V79zO8oOLfqRS/O8fdh50EKKXzClXb+3+jKhSSJKrlHGMKop",
-	"U4YHM3eWez4mr4Qf/cuw/dQICrbUNZaqxkowRWn3XvF7rXURsMat3Zjx6pdSowB4b8g8nP6ax676a0IU",
-	"JXKwk0FVNIeJgF3DZIRu6La6i8QzopDiduv1IEBXIfcFqDH5aUkWAst3zDoiZCCqBN4wYl9ZXzHyyu51",
-	"1NxsbYUL9i9w1e9+pjxABnuXwCETxpdiRzNnamyY0tIyRyy7SYgYQ1kTOZvvkkJIPSYuhaElXS5ZQtZU",
-	"YQgptQuzP9ixFXtG1nyhK1mACdmrBrgwWRs7H2ue4JXQ1c1FtJZgx9XxB/6BWx+a0CyrzDXSscAeFqHQ",
-	"ih+sgWZ6/Ru+4kACTbe/kYRKyYxhcwtXFa5+AUC5mn3g8waDm4OJ86Ahd7dkGoRhRdMII3m0SxI/8N2i",
-	"+Dgm817hahHkzcGGceWzZt502HcEWDFo46fqWnmFqF8d+18hqiT3wMwzQn150OmItTLAP3A/ikaeUwPl",
-	"C3DS173dwYSXRr3IK2DYj+r45jMsWuBrailCkXjnC+yuLEDmwbAnE3xuwNbcNzDMCbXi4zufqpFU5frJ",
-	"jbWo00ESbLMQ5dszoy0fOMYYwVNuLtj1h1qg8gEzICwBV1t39uG8oMkaRofjSRRHdZOImh0cbDabMcWP",
-	"x0KuDtyz6uDlD8+ev3r7HJ+5CwbXrDCQRvXThApV8fJmar4vCuC0YNEsOhpPxkeR7fFDz+e1JJp9vIuj",
-	"A7OSX+ggLAT1Xvf0Ak2yyMl8BXpuDmfec1OJW2UexF8IfbKsjmTRmlZSYRBM9B3ot3WJp3GL0uFkcs8c",
-	"op8/fNCAXreK1T+p53eDDQHHk+mu5St6D37ujh0fT472P/ciHDY8Pjzd/4SfzL+Lo5Mhb/i5Oe9a5Q/3",
-	"UmavPjJQqsxzKrct3nir6iSzk9/HtjYjVu+jUN4i7Dwrd1wrFtgpOw2i1xZC23bKUmmX4dWQZT4z4IvL",
-	"5ML7bkeCfXrj2xDtTRFjcu5SBtqlC4JI300gKz+VPP7Aa/G3NZNP04Cz9kgXmhTs5MJIqashr8umhiCU",
-	"/0ak2z9HOWoU7rrA/mo6Wlc+7KlDansAUAMn++U8uInsi7KHym6Lx6G7RdzQU9Lbrepdb+N7fva4moyp",
-	"3b5Goxo21axxC9ZZ5fKNNWjjUQt1DIBk3MdUOE1tUZQdsqzva2gprG+tNvGzARJrsUG4gnQz3dX+fqfn",
-	"plvDVoD33WGLbNtDOQuSw+MdNyCGY7cPUr86PX13F/cSVHcTNenZRUojwf5gWnaS0csXFI0qCNw1UV1n",
-	"zs839Bp20O0HkPvvkDxs5tPPR/+mo98u/9F3PWSH/nNNcmHocfffNEeS6irkV6rnnqysM2ckuAlgX/p6",
-	"uZBkEnvBq7Y6nUz6t5mxnOn+uyOmk71XR8R9Xrz3ci/bK7sCB7jjWrkwG6Ygs8XDM6dEoqC/ljAm580O",
-	"Xu+0XW+vQ+KYybW3iPr32MlavEJMacpT5axE7voMfuLBTWN4fQu7MUFo6bMmGCU4ogj2sNnpO6T7eDLB",
-	"GAFzJW6kzgFyv9kmKrJPTSez4KqvXRoTXKDWK3w2M7u7uGOFcTI6vRr1S+TlH+jGXVfaDqeNFxr+9X3z",
-	"dABx37lr4/7yjvzdDqBuVMhmf3EqtXlpzf0+PQctWaJcPImpjYNM3BNEvvGz3/VMjtcn1E5Cc+NwjX6e",
-	"uTQLVkoo3jiA48+ZWK0gtQl0VDhFUrw+aEze+QC/PUpdjXRWCaOwHTUm11BonwVLmbpGNcWM/UKUPK0m",
-	"fPFigxou4LLAU0jtuz3MaL0rbHDyTmnrx6FizCP5qohrQgkXPrfmMqdbsqY3QJaw8XO7czTac3d7DIfY",
-	"Bjl5mazJmqbuFrNMCLyoTHuTGo6fWvb62GiNNpDMjT+Z46vx/kKsX9otI+xzNzUZgLTY4rw45ge5GyTD",
-	"tXHwNAyb7oNyRmYeiOSqWwS0aGKAKg6wroGLTZXUquOvNuTrYLOXTGk/3KQGATTZEO0FrCjHbjZZnWml",
-	"VLsMvmK8hdSGtdMOpqdKcu0lpeSaZZ+fFPHXw7EhcX8VTGtTFB4aOUBbKvLoeHKMM/qeuCSjSpFHJ7e3",
-	"rV6Qk9vbe/AsFs1qegPQ8Oj9dHRy+X4yOrX/+b/48+3t4789/LRrIpmTtJq+6WT89Ol4Mp7uwj7B0GMv",
-	"+Hly3AQ7k9EpHS3PRy9m44Hwu0lszWs739Yk182n9VHaHMkcGiX8PhrRo9RTXkYSsOpiEBtlaPyYn2EK",
-	"yccBs12X5MPtzivyh/Re74lqdqlON94Ie2rjndHHdGj0YZ1YT8hxZgusdenlK3ebGhYJ6mt6d1GO5nwX",
-	"x3AGtSOXv52P/n01/g+g8MYIcA8Yx3sc6Aq+5Mk+S1JcduGtuyUjJhw2eJkRkypE1QiaHZy2AFrWQ8iF",
-	"u7ri/hu/mSIbew9pu8vXJ6mqOh32lbtJa1vV4ltnn79SVQMQQbPTGZvFq2jcPTTJGtKzKuStrzRsRMfV",
-	"xeBVpq0Jzhr4MJFwT1rdkdYHEptTtjWUIK+ELydWnshoeFBbbI87LkpN5heSJlBQCVzPe/Lw4Zz4H5OI",
-	"b7ziT86+N2eEB1w372cTzsjcIovgxtu/pFVp3nCKUf7RIMvy0l+7/XBTdDiIA9/Vf43l91ivk8nxgGxF",
-	"8w8ofKrRe4tjzxzCaehmwX6HqbMtGi5xYM3HiBbFAVauOzcuakmxX8CprDM3wVtmYUxoNRzv0VMWH5ll",
-	"W4lGi9hi1ziP0yJ4wQJ1fXG9JtPVB/YYlo4VmTVuca37CKoEYyGktq/GP9giOvfbGzu0p1Ty2e1nx/T9",
-	"L8MqN11ZFPuC4moOwjf4nPW8zXiYjPJV6a6pqiHr0WQH/PI/9sIve2fCPoT1xST9l5ikxt/EaFqmc3W9",
-	"w1b0WKSOKPe9tv7KgT+pS8T6yfo/q5e2Qhsq5h+BShqjxANQyRcl++9XMtcbQImfKvbh9lCt641v/kzd",
-	"OU/0T/zPUR13I8EX1fmiOtEs+p7ewA5VIamom4v79ab8D6uNvTPhz9Ebdz/DF735ojdYQbY1yd/pc8KZ",
-	"IER6fo7n/eVd/HHHlMb7S/xzItgh3xfq/MDx3uWgOXXc6fZutG2P3XtGaqs05Hip3NPJ0ykiSkdybzy1",
-	"t3w/DjLsYb2+myN/s6MoF/uLo+JGj5urY3cSm8ELLY+7b3rh4tnrcgGZOSGektcSDRyUIcWVjVHR3eXd",
-	"/wsAAP//",
+	"7H17c9u29uBXwXDvTJP7o2TJjzSW//iNm5u02Zsm2cTdzNzEa0MkJKEmARYALatZf/edcwCQ4EMWnbi9",
+	"3Tv5p40lEjg4OO+XPkeJzAspmDA6mn2OCqpozgxT+NcZVUtm4F8p04niheFSRLPobMUILYqMJxQ+iQnV",
+	"xKwYETRnRC4IN5r8gxWZ3ORMGCIVfqMLmrA9+NeY/Ew3ZM5IxhaGyNKQ9YpnjEiRbYgUjHBNroRci3EU",
+	"R+yG5kXGolm04HMpaJLwUVotHsURB5B+K5naRHEEy0ezyFjI40gnK5ZTOEJOb14xsTSraHYw/T6Oci78",
+	"39M4KqgxTMFK/+cjHf0+GR2fP/o4sv8a753/3X/4+L//FsWR2RSwizaKi2V0e3sbR4rpQgrNEHE/0PRH",
+	"atiabuCvRAoDoM4+RwHW9gol5xnL/+tXDUj9XB8U3khh/TlNR0u3ThxpQ02po9nRZD+ODDeIk9ZVkAXl",
+	"GUtrEEslZoLlTHM9cxvOwmVvQxT9TbFFNIv+x15NFHv2Ww0f5VJcvLVr2DPfSRUOFDJnC6kY4YZQoddM",
+	"sXQMu/5A03fst5Jp81Uo4uKaZhwOzJSSQLYfP0c0y+SapdEsgv8rklANtAY3rGOS8iUQKBUpGUVxtOAs",
+	"g0crEo3i6JpmJaz+D7agZWai2/Ma/YeTSRP9yh4DiFZIQzw8d1yAB/qBke8BSSWzoCy4IWbFNQH0KpqY",
+	"E3Jp0XRpOZIwmqwIYoBQQ/CweDsv8NhfdzHATzRrEG6AuVO7G+ECRYdm6poj7u/Em1vzARF3KjZEmhVT",
+	"RLFFqWkG4ipAhFRznqZMfBUyFtUqsL2hPItm0a9UMJLTDV5VxrUhSamNzGlppE5oxpTeA9Sxcf3JaKlk",
+	"WQQfePxV1Ev0ShZRSK4HNdJfS0M8c9yJ6RrgB6bRhGYAtTv2Cbm06Lgkmm40qIFkRRRfrpCdcq41F0u8",
+	"CCdPz3jOZPl1pFkW2ihG85Fxi4UkerhdtqY8xbuycgwxz/MdJNvZ6w8UuP3wWexJwb4KZ0tYICDeOVs6",
+	"ykPKpYKtY7LmZgXaHHbhomTbpDK8ljNDU2ro2D8MhgMlBV0yYlbUkDXVRDGakl9LbYiQ60BWVxs0BPN0",
+	"ElI6yaRYMgUwqh2XhId74IspMmBGPMmlB9dLXdQUDfhOiEVoE4/cyiBrhp3irbYu8e97f4f/VYADLP+Z",
+	"cvrDihp2bfHVoHpL7dpiDU1PuRbEngWVPAB6AlKdin5BD5QnS6UtsqV8Bfj+Km4xUo4yXCUkz4OmaJnL",
+	"dAOkYKQk/uE7kFqv+cCU2oHD4+FnKjZfjYYcFgmwsH8cYEFKAt97y0XvxgAu94AI+BlsU6uUNKGKESPB",
+	"Mfm1TJcsBfa1ZI8GlETVxTWh+oqlhM6BR6khFOXsCTFqQ+iSAhsvDFPkHTNqMzqFf4Mjs2I0dY5V8E3X",
+	"u/qwYgLAqJaLgfk0S6RI9bjt0/C8zKPZ0ydoluZc2L8nFSKBF5dMwdlv4+gXQUuzYsLAJYIs/ho12lor",
+	"0A6aiRTQIq+Y8JLDHp+clmYlFf+98hxn5AdGFVPk7M0/n79uWC7TmlQ+rCRez0aW/71D47bAelhuUcxJ",
+	"bzxbDDKEV6b/Usq0a9JQ/H6tpFh6GdUihw8fPoxOA6D7aAIMoysuUhBWiWIpPEszXZPjQqomcTABlPAx",
+	"suiNznvcVksR15RndJ6xr6WGap2AElrMU7kmVmrHREv4c8UBN1STZEXFEmlJAYsgh7y3lI9ueq2i2lat",
+	"39xZCncTSAXpAxIHQFFIrTkAQZ3jlcucCfP/iWjAkEsd83kQb6fX/lsZU8z29up4jrMqxqn1t8f6OgEr",
+	"ZBqYfDaic1GqLPDP3UIOhHEi872Wr/6Xcn7sGby0QHSjBIG/gDQCL04urN5BzfSdDhx3sLcrsTKObisY",
+	"kXxO65t6b5woKZQsmDLcxqZotpSKm1XeCoo9OewICLAl+VvFFvym9fD+0ZOep4OwXPvxg57HmUgLyV3k",
+	"kRuW611ofu7esEe7rdakStlY1krq1nI7oWgvwcWLDBxQeHkhVU6NZZWD/ajLOXEQNmqhs28vbXql+6lu",
+	"GxkZ1YZoylNg6jByud+7KniY8McwkNeUm3s//cPGWPoJX3ly2PMKBkN/K7kCXv/YiKs14rY1bfl7iwPi",
+	"9MgKLiQ8aX2KFoQhWdUqT85/ZQk6388qJL/i4qqHPZasUjjte3rPBfp0zN4PqHunyOCaKsSksrRa0G0u",
+	"ynxucZlIIVjiDK+ufMBV2Y1VgtZWaNHFmglD1izLxvXycykzRlFYwQLPQU60iHE62e/jbiVLw/T/Zkpz",
+	"K8ubIL0BhzzcHADSK6pSbR1bucAAYuxMPK6IVClTJ2TUkHFkw0yLjvcnh0+79kiTcGpk9d1jUxR0rzFN",
+	"FdN6iIy7J8MXMh0kV0rtbaqODndeqPV50KzVcK9Ggi0p5Lr/cterTd9qG2eA2v1Qn6xXGF1r47xHZrdQ",
+	"DmeLK9xVZwhw1HcVr+Tyfb9g+0muLbvIJRBLdeQFVUyPyZlCTvFWMblirEDj2keyF0rmZM7AOgQTgaE4",
+	"bF60sWv0YYYaUjBZZBgTLbOUZFJeEWpOCMsLsyFrsKZolqF57nhqkBp6JZcOdDh+Tm9e2reedrWJk03v",
+	"WCJVn0h5bVX/c+BcnmhGVbICfoF7jAFCxWyEyHKUYDHylbQ+Vcr1VUP0bJPJFSBbZRsGE5eV4SGzFC7A",
+	"/pUPEm8tWvIX08HBFhI6qy8yMCnB5QF6XfGisNI+Z1rTJbyOcWI9I4eTA7CBS8XN5oLdJMye6bZNKnat",
+	"9sEXcFRFHnFDEioAuXNGZMEES5GXFDeGiccxyaQ25JGypyBrppgXfFZwGyZIzgWI1Mcx8RCTR827rTwg",
+	"Q6/wanPnRGqy4BnTgHLNEsWMDuBRjKaPYxu5YmkTClKUhlDNU3YHOIblRUYNI498FAxjG7JUmqy50I8B",
+	"COQxiwrr5DZAfzwm1gHObfI2l4qhS6oJrKyGmCrV5e1WTy1ywsurF+gjord0yX5mhm7RZIUj78CZ0SeE",
+	"zlH2oiwwK7ZBcQxCAbmuK2+q0HNnk1eMgmKUNh/DbgzuWO2Asqy6HSnYEJUIOMgpF1wsQcY8k6Uw/WIW",
+	"42gLCf6NdT1h80Gy4bYPlUrebF7JZQ8qBSOFkjecpV5M9yAp40yYC14M0b/39RqG2zdgVQ5yXMCPvMiZ",
+	"WXV0ey8V83TIuYApRLK5yHuk7QsgBqoUv6aZJxmki/nGsJg4iUm4SLIytWpvgHl5L1+koPDVNlcEL7CO",
+	"LLmY1W5yHWodFTLjyRZ7xpKvTAfYL1ZGMG0u5oP9k7pW414v+ZhCj2zBlAT6ASfk8Pi4EiYejVjm4uog",
+	"HOMPMDSDiEefEWlrKsAhmOFehUy/08TZbjbxAZ9S60SAsvJpJfgc62UahpCQsIRPuyUrlg67ccNzpg3N",
+	"iy3hKm4sobepmBo2auZPgzUVTdgFH8SMRjmh09z7rfReCupIeCodiHjgPpb28u1Le6+eP5WUX2Qb2QKR",
+	"CnFxM7rlKC0OxGhTRDVky/kd4vut07WBQeUM3I/nHfOoMn0H2cCVhmhYwNPJZNI1gkEZdnH5I79GEp7T",
+	"5IpQTS4xNHqJ4sZHzdE2q1QotbTLRJs0p/s7vUl7qK3ICmqRaJpyAJFmbwP8LGimWRxiMuTP4SFNeGTv",
+	"YNK1TlPaZ7n4BF1sXUSqyf98/+a1zYlT7Vy/Jb9m4oSABYDfYniUzEtDRGndmpvRUo7cyX/VUozf0fXP",
+	"zpQKvh3pK16MZGGPP0IHm6loZlTJ0HrzGrIJ5A8b4o5J3r55f2b9OThPTFimGfnx+RlW8rmExI/Pz6I4",
+	"+un56T+iOIIX4H+/4H9Pz579FMXRP56/en72vCdlcbdUBGS9t3i31QQ2/NDMFqdoCtZSUZfJClB53xvE",
+	"lHIlYmkmRRCyCbb8TpMCw1z1VvUmbq0WOT+dHu+3CxTvpu4AK3eQuNV6naA9hvkvPNMGoX4M8ccVZYpo",
+	"djBB7YnFYU8P9ieHk5ahM90fHzkroLdec/R9ejg/TkY3+zeHV0Gyb38yue0ztWvIhsSf72ShWcU9a689",
+	"uXYUSjUx7MaWW+y023x0wtltzCblaiPgi+23Qm4JDIJiRl1Wl1DGu22sbRYLrPjT2dlbXySBK/eXVQzU",
+	"mS1qrBTYDjVVRY0Ccgy9M1BTcTSnGRUJiKEokzQd+b9HR4vvkxGdJykgs45TtqO4k/FhI/IKwqwT+4yu",
+	"Dm6Ox9OnSEbKelyV0NfMwHX6aOKFW8yCCCpvUhu0UcaoNo1HrKqXpbnQHqYnSO7aUGVYegqo3Z/sPxlN",
+	"pqPJ/tnkYDaZzCaTf3WVRBM7HVNUpXBlZL4JMkkg8epi7MExrk4iqSdVUt9MH4n5anA05xXD5QbRbQO9",
+	"7ZWfWZM6eMZxhrJRGx8/HWDnNUnmLmS0kgYNGumYiKiSbXGIkSgd0BinVxj4IYKtQ+i3BPKt670jCFld",
+	"jC+m22m0+QjJbZOoB6Q2f3B3/d6/1qTfz4Ms+5acqOgnXKpxLwGYcZP4++SJK5RLjEtnDLXkqHsDmyFK",
+	"TDo1GyFQ8912ubHaqa2a7tTd7dX7wbRiqnXGFgIdANtx8QxTSffBhU0+VaeeWndZlso5ZFGhmGamK5qC",
+	"F+9xoNbq98RkCx3hUnEF0Hbs/FKkTgENxU4vKuKoxIXuIpWvOWVj/S8nliZ2/JJ92PlgzZdX3DpEIaf0",
+	"qKrD2eT7f0VD9bT3Pz834n7benuCiFbk7PCoivm4shIbXDjth+xo/OT7pwidDfU8me57v/plEc2i6WT8",
+	"9Ol4Mp5idpqmGResu9DR7KBayDtBzo2xYbSoY9JHVWRicnse5Nyn7Yw6QgQf6RcScPceJGHk0n0RNxgK",
+	"Iztt6RmmEBSjKRdMa5KsWHIVFqaRDXBt1+2nvQ1eVe1SDNYELJ1kMrkaHsL5g2yD+wUpHCG/kzLv2i/b",
+	"lRE1FaHewR5ByKCF0ZoiPw/Flg9EtlFFDfgpK5ml2jXJcYPuhR6Y96tpvRudk8T2BlnL+ITM2YqL1IX3",
+	"dZCsqLOAu4P5noe2BQPBOHK+BdLW0eQAPOnD/eOY8EVVDeik93CCGx6+v2/kuydyOjA0qmjCXj5MFNM3",
+	"d2Da0Ebj7+uW1XQZ3JOnPQ/CXQQPbNTLzlViXy6wfzN0JF0zB+9JE90z83Ov9EatI7oAS+06M1b02gZz",
+	"WWrbMbSJw/T3gis93GVqyYV2YHRrccAdCT2b+qeK3SN0HRZr9SxbJiub6AShco/iAaueOiVRoK1mPnmA",
+	"CWQ9Ji8UY29lOoMPtf00Ri8I+w3XUl1pIgWhuln+7yKaOd0MSDX7aKLXl27P3qDhltIZ6ktOXP5E2yQt",
+	"Bv7EEtuaF1TVcdaqJ/meueutJXBba9gqhAeE3MeZ25yzXSZtDybYNVMbApYb8arQ5ZN1jAlxp6Y1oYZI",
+	"kbAx+eCi9FUbt3VywVrwQdOoYT4/ZPCkKUo6K3+u7EW/ybA4AoivJhIsUdeNHnBuSRKZM03mbCNFGuo0",
+	"1GcYBw4quU/uiFdoQzf4r14Wr8q48RCNQu5pf3Waz6sO9um5WL61b932IDvA45MuFkGigOAkFPkf2BXP",
+	"o3lmbUeb9PT9H344gOtQBIkwZ2bNmCBmLUlBldUh3MzI0eSw/Xrsque5CaKtaMOUZkxOiS0PtfhdSoYy",
+	"Bixg7BuDZ+7EcLtQfjqsVGILLkPE9ZJ1F5EWh3Ac0FCirv4iz7Ax+LTu+rV9hNhESNNq61NfPRvKRyVL",
+	"kV4oOeciinshUVSkMq++dAIHtDWjVxdsnVPU3Oy3EtsEEyk01xiZX1G9AhTKlGUXdE0V6xW/DkUvOMvS",
+	"qjw19CqrzgCUv1NiJMHb8K0NQR+ALlgy5mnGzqwd6FsBRkc90VK/bq/oB6a1Dwyz5hwEvfF5alY+B4CP",
+	"xT45VDs6znIkVewHHrGNH639j6Z9FqI7aO9R1lRjfjAmeiWVwdo1I8n+0ROwoxVNDFO6fconk116y544",
+	"rvB4hwZ6jXM37nL1KPlnOWdKMAOMie+TR1SQdy+ekel0/4Docp7KnHLxeNDYj7a5eI95HjvGeTQOVRmc",
+	"LW8hPE0dbG8cKKNzlrUOUwcxWgbscPCHQu+bUXpgDzpgqeuBfQRgHx8eff94TC4TmbJL7AldMTDXXPap",
+	"UHKpaA5Wm0lWRIruPAk0IpoDJYLOXJuYBrG/7nLgXcM96s7CkP1nZHTkQxxuoRnJS40lk9tFSW9P0tdJ",
+	"nvM44kIbMBiiWbRHC6737pjasHc9pVmxotO9inT0niONvc4UiEb77P4DDh9pp1vTLSzs+w7dEmAQY7Zb",
+	"qjQGfT/PWKXHr21GTQ8LFthb7ZVpK1rYIlyMEYFdUhOOkSSVLsfSqUw7nBw/2VY32OMUPe8lWVtknW2c",
+	"SL+PG9jVdg1PMMBE0HPkaWeXdglKLofUjnZ6KO/VUXiCWwZ2rG/ixc5WHAdAc1/HOrjbcHhiGiiyihLW",
+	"jTbVZkfHx8FWh5PezRy3DKFr7MFbsDVSto6rE2IcyIo2mSSlUgzcnyHViUEEqLv9h4NnBB8gPG3dbwx3",
+	"sgDwQGxmckkyLpgt69MF7bBXf0zJ1U20pf8v716CBmB4DCvZrfQ2XZwMME3apSjwrUd7WMwG4uW8L0nh",
+	"a/ffAwNZWTS3PcvbOK35guc491KtAetV2iiwnelyEWjxGdjfTGkpvtMxfGWH0QBOTt++9LXxKUt4ynz/",
+	"pVM72o6X8MMx4H37stOghZK/Yoi13rd6mNAkkaUwSGPo1ZQpx4u5dJL7ckxeSz+kIcNGISAUbH5oLFU1",
+	"AGMy2Z69wvfKmCJAjVu70Y3fT6XAABgKuQz79C9jV6cHLoqWObNR28qbw0DAtrZ/Qtd0U02N84golLzZ",
+	"eD4IrKsQ+5LpMXmzIHOJhVbcKiJEILIEzoKzW9bD4F7bs46ah62lcMH/yVydYj9S7kGDvUtgOzAXC7ml",
+	"7SYFGaaNsshxMdRGECJGVxY8Z3iWFFKZMXEhDKPoYsETsqIaXUhlnJv9yTYY2zuy4gtVyZyBy161KoRp",
+	"9djpWHhDVERXB8NpTcEOq+NP4pOwOjShWVaJa4RjjjFzqVGK760Yzczqd9xiTzGabn4nCVWKg2BzC1e1",
+	"SP0EgHQ1+yQuGwhujpC4DFqntlMmWBiWNIEYyaNtlPhJbCfFxzG57CWuFkBeHKy50D5q5kWH3SOwFYOG",
+	"S6qvtGeIeuvYf4RWJbnDzDwh1BdyOR6xUoaJT8IPDSDPKZjyBXPU153DBe4lsBd5zTh2Djm8+QiLkbhN",
+	"TUVIEh98KaQr4CCXwVgOLsUlGFuXvtT0klBLPj7TUg0PceHjFKRFHQ5SzJZ1U7E5AW75JNDHCN5yE1xc",
+	"J481VD5hBIQnzFVBOvlwWtBkxUb740kUR3U5r57t7a3X6zHFr8dSLffcu3rv1ctnz1+/f47v3AYjBiwx",
+	"kEb+G1yFqszsegrPy4IJWvBoFh2MJ+MDl0ZGzee5JJp9vo2jPVjJL7QXluz0DuZ8gSJZ5uRyycwlXM5l",
+	"z0w5t8pl4H+h6ZNltSeL0rSiipeY72bmfV2M05h3uT+Z3DExwk+KuNcohW69Uf9MBX8aLN08nEy3LV/B",
+	"u/dLd0DM4eRg93svwrEQh/vHu9/wM5Ru4+hoyA6/NCeTVPHDnZDZIZVgSpV5TtWmhRsvVR1lduL72IAA",
+	"ZPUxCuktwmKBcssA2EBOVUmU3HcgJlmpjYvwGpZlPjLgU/3kzOtuB4J9e+0bRuxMrzE5dSED48IFgafv",
+	"M8Q+Yzz+JGryt9UtX8cBJ+3mexQpmAtCT6nLIW/LJoegKf+DTDd/DnPUVrir1/+r8Wid+bC3zlJbrYkc",
+	"ONlN58HM2G/MHjK7LfML1S3aDT0pve2s3tU2vjp7h6rJuN6uawyyYZPNGvNKTyqVD9KgbY9aUwcMSC68",
+	"T4Vzb6wVZcdh1JO1Wgzrm+DAfwZDYiXXaK4g3Nx0ub9f6bk5JGHR5sduW2y26YGcB8Hh8ZZZ1WF2+F7s",
+	"V4enb2/jXoDquu8mPNtAaQTY7w3LVjB68YKkUTmB22bf1JHz0zW9Ylvg9qNi+qd97zfj6aejf9HR7+f/",
+	"1TfIuwP/qSG5BHjcpMJm83idhfxO90w0zTod4VKAA/vK58ulIpPYE151VKwV6TtmxnNu+qd8TSc7h3zF",
+	"fVq8dwyr7WpaMmdwxzVzYTRMs8wmD08cE8mC/layMTkV3cofXzZRWeIYybWlbH4fOwMFh71qQ0WqnZTI",
+	"XZ3BGxHMhMV6Rn4NTmjpoyboJTigCFYU2jkJCPfhZII+AsZK3PADZ5D7wzatIvvWdDILhrJu45hg1G0v",
+	"8dnI7PbkjiXGyej4YtRPked/oBp3/QNblDaOnv7r6+bpAOB+dAN+//KK/MMWQx1YyEZ/cX5Ic7zgPXR6",
+	"UHHWq9Xf2IlOzTn+qOkxIODrtGCZ2CnmbYV0DXv8Lhshk11LvGEixETj4C1uUIXrxiihtQ8YgZIH5Hyh",
+	"QdHR/K+4Nh+q+qxvyv8LlH9beYZlom0y2wZVV+dVDLY/adZH7ajd+SMladgx0Tu8Wtqi7dhOSNvVo/fN",
+	"IXqA6EdFbVUFsgthFzJtSdCY9IrduwVrzoziiXaBOowZoyzbKlzfNQFiaPNYQwXNHkJz8GTA8Dlx8WtM",
+	"QVMcuocTwDK5XLLU1SiDJaNJihN0x+SDj5y2p4lVU42qSHzYdRGTK1YYn15Iub5C+Ymp0LksRVoNuULK",
+	"rcUmLstEylK7txe3rb3CylFv7W/8RJAYA/Q+3eyq+8KFT60dmtONVTELtvajqy5RMly6AaqCxTZ6hPXN",
+	"K5q6Qd6ZlDir23hbNZzAZNHrg04rNC7JJRjql7g1jvDHwhB7ZPSn3bBi8DznGxyZhokX4Wap4No4e+nB",
+	"9F9Xo9WkLZt6pwqwWJtbyHWVLagDW4NUn5/voQcpvyavzdmSCiwTVtWdVry2TdCjjm8I+mEdpYPhqbIH",
+	"O0EpheHZw4Mi/3o2QgjcXyVYYGO/3ud0kYJSk0eHk0McU+eBSzKqNXl0dHPTKrI7urm5I1CA1Qg1vIE3",
+	"9ujjdHR0/nEyOrb/+b/4983N47/d/7ZrILmjtBq+sOmw16kM5v70epVPDpte5GR0TEeL09GL2XhgXKMJ",
+	"bI1r20XVBNeNaOmDtDmVaGj45ctgtN5GNegEKAHT2WDAUY7Cj/sxHiH42JC57Xfi2M3WX4kb0n68w+L9",
+	"AqPW2rFbwjrToWEdq8R6Yjkn1mGqc9rfuYHimH2tf6lmG+QozrdhDMcwdejy99PRvy7G/4bwRmMKVo9V",
+	"jqMM6ZJ9s7f/CHsbJ5PaQZExEWxd9dMFVjUazc6ctga0Cppq3fTGu3/0imuytj/F0W6f8NH/qgACG3bc",
+	"sDFbLiA2Tj5/p6vKSoJipzM5CqexulGsyYqlJ1UssZ7q3wg7Vr+NVUUcmsZZwz5MFLsjX+lA6zMSm4Om",
+	"alOCvJa+TqPSRMDhQdFGe+LPvDTk8kzRhBVUMWEuexKc4ai0PybD2djiT05rNsdkDfjFNd/0dUIurWUR",
+	"/OjLX1KqNH/kA8OnB4Mkyyv/y1P3F0X7gzDwY/2DpF8ivY4mhwPCwM3fEPxaofceJ38JFg4Ea1ZCbRF1",
+	"tvbNBQ6s+BjRotjDkqBuh62iWIjlWNaJm2CXWegTWg7HUfLa2kewbCuDYy222HUkYRsezhikruC4V2S6",
+	"xOsOwdKRIrPGD5nUBVpV5qaQytit8TdLZecn3kAO7chBP7j87Ii+/wWocgOGimKXU1w1mPnKyZOe3UDD",
+	"ZFQsSzepuTZZcXxIn/nl/+w1v+zYwF0W1jeR9B8ikho/C9mUTKf6aous6JFIHVLu27Z+ZM/f1Dna+snq",
+	"38uXtvQlZMw/wippTNMaYJV8Y7L/fCZzRVeU+MFa3t0eynW9/s2fyTuniXkj/hzWcUP5vrHON9aJZtFP",
+	"9JptYRWSyrpro59vyn8z29ixgX8O37gRhd/45hvfYAbZ5iS/UOeEzZZo6fkGyY/nt/HnLe1vH8/xFzWx",
+	"9ajP1Xkp8KeHgqr/caeNptEPM3b7jPRGG5bjXPWnk6dTtCgdyL3+1M66qHEQYQ/z9d0Y+bstSbnY12XE",
+	"jeJhl8fuBDaDDS2Ouzu9cP7sVTlnGdyQSMlbhQKOlSHElYzR0e357f8LAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

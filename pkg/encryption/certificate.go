@@ -210,17 +210,17 @@ func (s *Settings) load() (*tls.Certificate, error) {
 	for range tries {
 		chain, err := readFile(s.CertFile)
 		if err != nil {
-			return nil, fmt.Errorf("tls-cert-file: %w", err)
+			return nil, fmt.Errorf("service-cert-file: %w", err)
 		}
 		key, err := readFile(s.KeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("tls-key-file: %w", err)
+			return nil, fmt.Errorf("service-key-file: %w", err)
 		}
 		cert, err := tls.X509KeyPair(chain, key)
 		if err == nil {
 			return &cert, nil
 		}
-		fault = fmt.Errorf("tls-cert-file and tls-key-file: %s and %s: %w", s.CertFile, s.KeyFile, err)
+		fault = fmt.Errorf("service-cert-file and service-key-file: %s and %s: %w", s.CertFile, s.KeyFile, err)
 	}
 	return nil, fault
 }

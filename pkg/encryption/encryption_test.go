@@ -168,7 +168,7 @@ func TestCertificate_OfFilesIsReadAgainAsTheyChange(t *testing.T) {
 		}
 		for _, wrong := range []string{"", "x", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"} {
 			a.Write(s.CertFile, []byte(wrong))
-			if wait(); c.Leaf().DNSNames[0] != "two" || len(c.Trouble()) != 1 || !strings.Contains(c.Trouble()[0], "tls-cert-file") {
+			if wait(); c.Leaf().DNSNames[0] != "two" || len(c.Trouble()) != 1 || !strings.Contains(c.Trouble()[0], "service-cert-file") {
 				t.Errorf("%q: %v %v", wrong, c.Leaf().DNSNames, c.Trouble())
 			}
 		}
@@ -187,10 +187,10 @@ func TestSettings_NameWhatCannotBeUsed(t *testing.T) {
 	files(t, a, other, "other")
 	folder := t.TempDir()
 	for want, s := range map[string]Settings{
-		"tls-key-file: \"\" is not allowed":  {CertFile: s.CertFile},
-		"tls-cert-file: \"\" is not allowed": {KeyFile: s.KeyFile},
+		"service-key-file: \"\" is not allowed":  {CertFile: s.CertFile},
+		"service-cert-file: \"\" is not allowed": {KeyFile: s.KeyFile},
 		"no such file":                       {CertFile: filepath.Join(folder, "x"), KeyFile: s.KeyFile},
-		"tls-key-file: " + folder:            {CertFile: s.CertFile, KeyFile: folder},
+		"service-key-file: " + folder:            {CertFile: s.CertFile, KeyFile: folder},
 		"private key does not match":         {CertFile: s.CertFile, KeyFile: other.KeyFile},
 	} {
 		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), want) {

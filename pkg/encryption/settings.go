@@ -55,8 +55,8 @@ func (s *Settings) DeclareAuthority(set *settings.Set) {
 }
 
 func (s *Settings) declareGiven(set *settings.Set) {
-	set.String(&s.CertFile, "tls-cert-file", "", "certificate chain of this service's ports, PEM, read anew as it changes; empty: the controller issues one")
-	set.String(&s.KeyFile, "tls-key-file", "", "its private key")
+	set.String(&s.CertFile, "service-cert-file", "", "certificate chain of this service's ports, PEM, read anew as it changes; empty: the controller issues one")
+	set.String(&s.KeyFile, "service-key-file", "", "its private key")
 }
 
 // Validate checks what no kind of setting can check by itself.
@@ -65,9 +65,9 @@ func (s *Settings) Validate() error {
 	case s.CertFile == "" && s.KeyFile == "":
 		return nil
 	case s.CertFile == "":
-		return errors.New(`tls-cert-file: "" is not allowed: must be the certificate of the key in tls-key-file`)
+		return errors.New(`service-cert-file: "" is not allowed: must be the certificate of the key in service-key-file`)
 	case s.KeyFile == "":
-		return errors.New(`tls-key-file: "" is not allowed: must be the key of the certificate in tls-cert-file`)
+		return errors.New(`service-key-file: "" is not allowed: must be the key of the certificate in service-cert-file`)
 	}
 	if _, err := s.load(); err != nil {
 		return err

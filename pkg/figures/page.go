@@ -7,13 +7,16 @@ import (
 	"strings"
 )
 
+// expected is about how many families a small program has.
+const expected = 32
+
 // contentType is that of Prometheus' text format.
 const contentType = "text/plain; version=0.0.4; charset=utf-8"
 
 // Page serves the families of all sources in Prometheus' text format, in the order of their names.
 func Page(sources ...Source) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		var all []Family
+		all := make([]Family, 0, expected)
 		for _, source := range sources {
 			all = append(all, source()...)
 		}

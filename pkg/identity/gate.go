@@ -16,6 +16,8 @@ type Gate struct {
 	// Optional lets a request pass that has no token, as those of 0.1.0 have none; and one whose token cannot
 	// be judged now, which without it would pass.
 	Optional bool
+	// WithoutToken is told of each request that passes so without one; nil: nobody.
+	WithoutToken func()
 }
 
 // Caller is whose a request is; known is false where that is not known and does not matter. The error is a
@@ -24,6 +26,9 @@ func (g *Gate) Caller(ctx context.Context, h http.Header) (who Identity, known b
 	token, given := bearer.Of(h)
 	switch {
 	case !given && g.Optional:
+		if g.WithoutToken != nil {
+			g.WithoutToken()
+		}
 		return Identity{}, false, nil
 	case g.Ready != nil && !g.Ready() && token != "":
 		err = fault.New(fault.Unavailable, "tokens cannot be verified yet: the keys of their issuer are not known here").After(time.Second)

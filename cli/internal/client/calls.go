@@ -289,3 +289,13 @@ func (n *Nemesis) Preview(ctx context.Context, name Name, spec autoscaler.Custom
 	}
 	return read(a, a.JSON200)
 }
+
+// Waiting is who waits at a load balancer now.
+func (b Balancer) Waiting(ctx context.Context, of Name, limit int) (loadbalancer.WaitingList, error) {
+	p := loadbalancer.ListWaitingParams{Namespace: orNil(of.Namespace), Deployment: orNil(of.Name), Limit: &limit}
+	a, err := b.ListWaitingWithResponse(ctx, &p)
+	if err != nil {
+		return loadbalancer.WaitingList{}, err
+	}
+	return read(a, a.JSON200)
+}

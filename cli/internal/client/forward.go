@@ -95,7 +95,7 @@ func readyPods(ctx context.Context, config *rest.Config, namespace, service stri
 	}
 	object, err := kubernetes.Resource(services).Namespace(namespace).Get(ctx, service, metav1.GetOptions{})
 	if err != nil {
-		return nil, refused(fmt.Sprintf("the Service %s/%s", namespace, service), err)
+		return nil, Refused(fmt.Sprintf("the Service %s/%s", namespace, service), err)
 	}
 	var s corev1.Service
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &s); err != nil {
@@ -103,7 +103,7 @@ func readyPods(ctx context.Context, config *rest.Config, namespace, service stri
 	}
 	list, err := kubernetes.Resource(pods).Namespace(namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(s.Spec.Selector).String()})
 	if err != nil {
-		return nil, refused("the pods of "+service, err)
+		return nil, Refused("the pods of "+service, err)
 	}
 	var ready []string
 	for _, item := range list.Items {

@@ -57,8 +57,8 @@ func status(err error) int {
 // Status is the status of the answer that an error is about; 0: none came.
 func Status(err error) int { return status(err) }
 
-// refused says of an answer of the API server what was asked for.
-func refused(what string, err error) error {
+// Refused says of an answer of the API server what was asked for.
+func Refused(what string, err error) error {
 	if code := status(err); code != 0 {
 		return &RefusalError{Status: code, Text: fmt.Sprintf("%s: %v", what, err)}
 	}

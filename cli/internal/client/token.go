@@ -61,7 +61,7 @@ func (t *accountToken) get(ctx context.Context) (string, error) {
 	}}
 	answer, err := kubernetes.Resource(serviceAccounts).Namespace(t.namespace).Create(ctx, request, metav1.CreateOptions{}, "token")
 	if err != nil {
-		return "", refused(fmt.Sprintf("a token of the service account %s/%s", t.namespace, t.name), err)
+		return "", Refused(fmt.Sprintf("a token of the service account %s/%s", t.namespace, t.name), err)
 	}
 	token, _, _ := unstructured.NestedString(answer.Object, "status", "token")
 	if token == "" {

@@ -296,6 +296,16 @@ type balancer struct {
 	asked  []loadbalancer.ListProxyLogsParams
 	state  loadbalancer.State
 	server *httptest.Server
+
+	waiting *loadbalancer.WaitingList // nil: it is of a version that does not say
+	limit   int
+}
+
+// notThere is the answer to what an older version does not have.
+type notThere struct{}
+
+func (notThere) VisitListWaitingResponse(w http.ResponseWriter) error {
+	return refusal(404, "not-found", "no such path").write(w)
 }
 
 func (w *world) balancer(t *testing.T, log ...loadbalancer.ProxyLog) *balancer {

@@ -12,6 +12,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/drivers"
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/objects"
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/report"
+	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/subject"
 )
 
 const (
@@ -22,6 +23,8 @@ const (
 	batched   = 200 // values in a batch: a node's, or some nodes'
 	// mostAlone is how many pods push each by itself: 2,000 pushes a second.
 	mostAlone = 10000
+	// startOwn is what start calls took of the controller itself, by its own clock.
+	startOwn = "nemesis_start_call_own_seconds"
 )
 
 // load is all that happens at once.
@@ -209,6 +212,10 @@ func (b *bench) loaded(ctx context.Context, r *report.Run, l *load) error {
 	if err != nil {
 		return err
 	}
+	ownBefore, err := b.leader.Buckets(ctx, startOwn)
+	if err != nil {
+		return err
+	}
 	before := b.balancers.Sum()
 	taken, refused := l.sidecars.Sent()
 	began := time.Now()
@@ -221,6 +228,12 @@ func (b *bench) loaded(ctx context.Context, r *report.Run, l *load) error {
 	if err != nil {
 		return err
 	}
+	ownAfter, err := b.leader.Buckets(ctx, startOwn)
+	if err != nil {
+		return err
+	}
+	r.Set(report.OwnP50, 1000*subject.Quantile(0.5, ownBefore, ownAfter))
+	r.Set(report.OwnP99, 1000*subject.Quantile(0.99, ownBefore, ownAfter))
 	after := b.balancers.Sum()
 	pushes, refusedAfter := l.sidecars.Sent()
 	rss, err := b.leader.RSS()

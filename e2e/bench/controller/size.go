@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/nemesis-scaling/nemesis/e2e/bench/controller/internal/apiserver"
@@ -85,8 +84,7 @@ func (b *bench) clear(ctx context.Context) error {
 	}
 	names := objects.Namespaces(b.made)
 	err := apiserver.Parallel(ctx, len(names), func(ctx context.Context, i int) error {
-		_, err := b.server.Do(ctx, apiserver.Call{Method: http.MethodDelete, Path: "/api/v1/namespaces/" + names[i] + "/pods?gracePeriodSeconds=0"})
-		return err
+		return b.server.Drop(ctx, objects.PodsBelow(names[i]))
 	})
 	if err != nil {
 		return err

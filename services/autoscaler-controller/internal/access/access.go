@@ -28,9 +28,9 @@ type Caller struct {
 	Kind Kind
 	// Name is the user's, as Kubernetes has it; "" of one without a token.
 	Name string
-	// Account and Pod are a service's.
-	Account Account
-	Pod     string
+	// Account, Pod, its uid and Node are a service's; "" where the token does not say.
+	Account           Account
+	Pod, PodUID, Node string
 	// Balancer, Collector and Controller are what its account makes a service.
 	Balancer, Collector, Controller bool
 }
@@ -44,6 +44,12 @@ func (c *Caller) Measures(namespace, pod string) bool {
 		return false
 	}
 	return c.Pod != "" && c.Pod == pod && c.Account.Namespace == namespace
+}
+
+// Reaches tells whether the caller may say what a pod on a node uses: a collector is for the pods of its own node. "" is a
+// node that is not known.
+func (c *Caller) Reaches(node string) bool {
+	return !c.Collector || c.Node == "" || node == "" || node == c.Node
 }
 
 // SpeaksFor tells whether the caller may speak as the load balancer of this name: that of its pod.

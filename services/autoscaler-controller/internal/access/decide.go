@@ -79,6 +79,11 @@ func (c *Caller) what() string {
 	return "a service account whose token is of no pod"
 }
 
+// OtherNode is the refusal of a collector that says what a pod of another node uses.
+func OtherNode(own string) string {
+	return "the collector is on the node " + own + ", and may say what pods of that node use"
+}
+
 // Lacks is the refusal of who has not a right, in words.
 func Lacks(c *Caller, right Right, namespace string) string {
 	return c.Name + " may not " + right.In(namespace)

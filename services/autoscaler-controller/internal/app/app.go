@@ -17,6 +17,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/nemesis-scaling/nemesis/pkg/authentication"
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/build"
 	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
@@ -53,7 +54,9 @@ type App struct {
 	handOver *httpapi.HandOver
 	server   *httpserver.Server
 	hooks    *hooks
-	ending   chan struct{}
+	// namespace is the controller's own, and apiServer where it looks for the API server.
+	namespace, apiServer string
+	ending               chan struct{}
 }
 
 // New makes the service and takes its port; nothing runs yet. ctx is for the making, and for the
@@ -100,21 +103,22 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 		return nil, err
 	}
 	pods := cluster.NewBalancers(clients, t.Log, s.Namespace, p)
-	a := &App{log: t.Log, watcher: watcher, pods: pods, settings: balancers, parts: p, elected: elected, ending: make(chan struct{})}
+	a := &App{namespace: s.Namespace, apiServer: config.Host, log: t.Log, watcher: watcher, pods: pods, settings: balancers, parts: p, elected: elected, ending: make(chan struct{})}
 	connections := httpserver.NewConnections(s.MaxConnections, s.KeptConnections, keptIdle)
 	t.Registry.MustRegister(newConnectionGauges(connections))
 	named := newAudit(t.Log, t.Registry, p[0].epoch)
-	trust, err := newTrust(s, clients, t.Log, p, func() bool { return watcher.Missing() == "" })
+	trust, err := newTrust(s, clients, t.Log, p, func() bool { return watcher.Missing() == "" }, newAltered(events, t.Registry))
 	if err != nil {
 		return nil, err
 	}
 	a.trust, a.handOver = trust, newHandOver(&s, t.Log, elected, trust, named)
-	judge, err := newGuard(clients, t.Log, &s, newJudgements(t.Registry, s.Authentication != optional), named)
+	judge, err := newGuard(clients, t.Log, &s, newJudgements(t.Registry, s.Authentication == authentication.Optional), named, watcher, pods)
 	if err != nil {
 		return nil, err
 	}
 	s.warn(ctx, t.Log)
 	api, err := newAPI(httpapi.Options{
+		NodeOf:      watcher.NodeOf,
 		Authorities: trust.authorities, Certificates: trust,
 		Guard: judge, Audit: named, Changes: named.book, Objects: objects, Settings: balancers, Connections: connections,
 		Meter: instruments, Log: t.Log, Missing: watcher.Missing, Ending: a.ending,
@@ -178,6 +182,7 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	running.Go(func() { a.parts.Run(serving) })
 	running.Go(func() { a.handOver.Run(serving) })
+	running.Go(func() { awaitFirstList(serving, a.log, a.watcher.Missing, a.namespace, a.apiServer) })
 
 	led, end := context.WithCancel(ctx)
 	defer end()

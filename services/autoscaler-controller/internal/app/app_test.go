@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/nemesis-scaling/nemesis/pkg/authentication"
 	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
 	"github.com/nemesis-scaling/nemesis/pkg/testwait"
@@ -20,7 +21,7 @@ import (
 // boot runs the real service on a port of its own until the test ends.
 func boot(t *testing.T, config *rest.Config, change func(*Settings)) (address string, stop func() error) {
 	t.Helper()
-	s := Settings{Listen: "127.0.0.1:0", LogLevel: "debug", Namespace: "default", Identity: t.Name(), Authentication: optional, Encryption: encryption.Settings{ClearText: true}}
+	s := Settings{Listen: "127.0.0.1:0", LogLevel: "debug", Namespace: "default", Identity: t.Name(), Authentication: authentication.Optional, Encryption: encryption.Settings{ClearText: true}}
 	if change != nil {
 		change(&s)
 	}

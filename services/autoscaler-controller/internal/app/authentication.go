@@ -4,22 +4,16 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/nemesis-scaling/nemesis/pkg/authentication"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/identity"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/guard"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/kube"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/reviews"
-)
-
-// The choices of the setting authentication.
-const (
-	required = "required"
-	optional = "optional"
 )
 
 // knownTokens is how many tokens of sidecars are verified once in an hour and not with each push: some 35 MB when
@@ -30,7 +24,7 @@ const knownTokens = 100_000
 const callsAtOnce = 4
 
 // newGuard makes what judges who calls.
-func newGuard(clients *kube.Clients, log *slog.Logger, s *Settings, counted *judgements, named *audit) (*guard.Guard, error) {
+func newGuard(clients *kube.Clients, log *slog.Logger, s *Settings, counted *judgements, named *audit, pods ...guard.Pods) (*guard.Guard, error) {
 	server, err := reviews.New(clients)
 	if err != nil {
 		return nil, err
@@ -45,8 +39,9 @@ func newGuard(clients *kube.Clients, log *slog.Logger, s *Settings, counted *jud
 	return guard.New(guard.Options{
 		Services: services, People: people, Keys: people,
 		Balancers: s.accounts(s.BalancerAccounts, "load-balancer"), Collectors: s.accounts(s.CollectorAccounts, "metrics-collector"),
-		Controllers: []access.Account{{Namespace: s.Namespace, Name: serviceName}},
-		Watched:     s.WatchNamespace, Optional: s.Authentication == optional, OpenMetrics: s.OpenMetrics,
+		Pods: pods, Controllers: []access.Account{{Namespace: s.Namespace, Name: serviceName}},
+		Watched: s.WatchNamespace, Optional: s.Authentication == authentication.Optional, OpenMetrics: s.OpenMetrics,
+		WithoutToken: counted.calls.WithoutToken,
 		Refused: func(ctx context.Context, r guard.Refusal) {
 			counted.refused(r.Operation, r.Code)
 			named.Refused(ctx, r)
@@ -57,34 +52,23 @@ func newGuard(clients *kube.Clients, log *slog.Logger, s *Settings, counted *jud
 
 // accounts are those that are named or, where none is, the one of this name in the controller's own namespace.
 func (s *Settings) accounts(named, otherwise string) []access.Account {
-	list, _ := accountsOf(named) // Load has looked at them
+	list, _ := authentication.Accounts(named) // Load has looked at them
 	if len(list) == 0 {
 		return []access.Account{{Namespace: s.Namespace, Name: otherwise}}
 	}
-	return list
-}
-
-// accountsOf reads namespace/name, several with commas between.
-func accountsOf(text string) (list []access.Account, ok bool) {
-	for one := range strings.SplitSeq(text, ",") {
-		if one = strings.TrimSpace(one); one == "" {
-			continue
-		}
-		namespace, name, found := strings.Cut(one, "/")
-		if !found || namespace == "" || name == "" || strings.Contains(name, "/") {
-			return nil, false
-		}
-		list = append(list, access.Account{Namespace: namespace, Name: name})
+	out := make([]access.Account, len(list))
+	for i, one := range list {
+		out[i] = access.Account(one)
 	}
-	return list, true
+	return out
 }
 
 // open is what people should know of who is let in without a word.
 func (s *Settings) open() []string {
-	if s.Authentication != optional {
+	if s.Authentication != authentication.Optional {
 		return nil
 	}
-	return []string{"authentication is optional: whoever sends no token may do everything; set authentication to " + required + " when all services send one"}
+	return []string{"authentication is optional: whoever sends no token may do everything; set authentication to " + authentication.Required + " when all services send one"}
 }
 
 func (s *Settings) warn(ctx context.Context, log *slog.Logger) {
@@ -98,10 +82,12 @@ type judgements struct {
 	tokens    *prometheus.CounterVec
 	questions *prometheus.CounterVec
 	refusals  *prometheus.CounterVec
+	calls     *authentication.Calls
 }
 
-func newJudgements(registry prometheus.Registerer, required bool) *judgements {
+func newJudgements(registry prometheus.Registerer, isOptional bool) *judgements {
 	j := &judgements{
+		calls: authentication.Measure(registry, isOptional),
 		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nemesis_service_tokens_total", Help: "Tokens of services that were judged: verified by the issuer's keys, known (verified before), reviewed by the API server, refused, or failed (nobody could say).",
 		}, []string{"outcome"}),
@@ -111,12 +97,6 @@ func newJudgements(registry prometheus.Registerer, required bool) *judgements {
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nemesis_calls_refused_total", Help: "Calls that were refused for who made them, by the operation and the code of the refusal.",
 		}, []string{"operation", "code"}),
-	}
-	mode := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "nemesis_authentication_required", Help: "1 where every caller needs a token, 0 where one without is let in.",
-	})
-	if required {
-		mode.Set(1)
 	}
 	for _, outcome := range []identity.Outcome{identity.Verified, identity.Known, identity.Reviewed, identity.Refused, identity.Failed} {
 		j.tokens.WithLabelValues(string(outcome))
@@ -132,7 +112,7 @@ func newJudgements(registry prometheus.Registerer, required bool) *judgements {
 			j.refusals.WithLabelValues(operation, string(code))
 		}
 	}
-	registry.MustRegister(j.tokens, j.questions, j.refusals, mode)
+	registry.MustRegister(j.tokens, j.questions, j.refusals)
 	return j
 }
 

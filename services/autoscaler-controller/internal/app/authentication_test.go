@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/nemesis-scaling/nemesis/pkg/authentication"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 )
 
@@ -91,7 +92,7 @@ func TestAuthentication_IsRequiredUnlessItIsSaidOtherwise(t *testing.T) {
 }
 
 func TestAuthentication_OptionalIsSaid(t *testing.T) {
-	address, _ := boot(t, &rest.Config{Host: "http://127.0.0.1:1"}, func(s *Settings) { s.Authentication = optional })
+	address, _ := boot(t, &rest.Config{Host: "http://127.0.0.1:1"}, func(s *Settings) { s.Authentication = authentication.Optional })
 	if status, _ := get(t, address+"/v1/applications"); status != 200 {
 		t.Errorf("without a token: %d", status)
 	}
@@ -104,7 +105,7 @@ func TestAuthentication_OptionalIsSaid(t *testing.T) {
 }
 
 func TestAuthentication_OpenMetricsAreOpenAlone(t *testing.T) {
-	address, _ := boot(t, &rest.Config{Host: "http://127.0.0.1:1"}, func(s *Settings) { s.Authentication, s.OpenMetrics = required, true })
+	address, _ := boot(t, &rest.Config{Host: "http://127.0.0.1:1"}, func(s *Settings) { s.Authentication, s.OpenMetrics = authentication.Required, true })
 	if status, _ := get(t, address+"/metrics"); status != 200 {
 		t.Errorf("metrics: %d", status)
 	}
@@ -115,7 +116,7 @@ func TestAuthentication_OpenMetricsAreOpenAlone(t *testing.T) {
 
 func TestSettings_AccountsAreNamespaceAndName(t *testing.T) {
 	s, _, err := Load([]string{"-balancer-accounts", "a/lb, b/lb", "-authentication", "optional", "-open-metrics=true"}, nil, io.Discard)
-	if err != nil || s.Authentication != optional || !s.OpenMetrics {
+	if err != nil || s.Authentication != authentication.Optional || !s.OpenMetrics {
 		t.Fatalf("%+v %v", s, err)
 	}
 	got := s.accounts(s.BalancerAccounts, "load-balancer")

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/nemesis-scaling/nemesis/pkg/authority"
 	"github.com/nemesis-scaling/nemesis/pkg/encryption"
@@ -35,7 +36,7 @@ type trust struct {
 // serviceName is the Service's, by which the others call the controller.
 const serviceName = "autoscaler-controller"
 
-func newTrust(s Settings, c *kube.Clients, log *slog.Logger, p parts, whole func() bool) (*trust, error) {
+func newTrust(s Settings, c *kube.Clients, log *slog.Logger, p parts, whole func() bool, altered func(*corev1.ConfigMap, string)) (*trust, error) {
 	certificate, err := encryption.NewCertificate()
 	if err != nil {
 		return nil, err
@@ -51,6 +52,7 @@ func newTrust(s Settings, c *kube.Clients, log *slog.Logger, p parts, whole func
 		Clients: c, Log: log, Namespace: s.Namespace, Within: s.WatchNamespace, Bundle: t.bundle,
 		Namespaces: func() (map[string]bool, bool) { return p.namespaces(), whole() },
 		Ours:       func(namespace string) bool { return p.of(namespace).Leading() },
+		Altered:    altered,
 	})
 	t.desk = certificates.NewDesk(t.store, t.bundle)
 	t.authorities = t.settings.NewAuthoritiesOf("the Secret "+certificates.SecretName, func() ([]byte, error) {
@@ -60,6 +62,23 @@ func newTrust(s Settings, c *kube.Clients, log *slog.Logger, p parts, whole func
 	host, _, _ := net.SplitHostPort(s.Advertise)
 	t.names = certificates.ServiceNames(s.Namespace, serviceName, s.Identity, append(strings.FieldsFunc(s.TLSNames, func(r rune) bool { return r == ',' || r == ' ' }), host)...)
 	return t, nil
+}
+
+// newAltered says where somebody else has written what services are verified by: by an event on it, and by a metric.
+func newAltered(events *kube.Events, registry prometheus.Registerer) func(*corev1.ConfigMap, string) {
+	times := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "nemesis_authority_altered_total", Help: "Times that somebody else had written a ConfigMap by which services are verified; it is written anew.",
+	})
+	registry.MustRegister(times)
+	return func(m *corev1.ConfigMap, by string) {
+		times.Inc()
+		events.Add(kube.Event{
+			About: corev1.ObjectReference{
+				APIVersion: "v1", Kind: "ConfigMap", Namespace: m.Namespace, Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion,
+			},
+			Warning: true, Reason: "AuthorityAltered", Message: "its authorities were altered by " + by + ": pods that mount it would trust somebody else; they are written anew",
+		})
+	}
 }
 
 // bundle is what is published: the controller's own authority, and those of a certificate that is given.
@@ -95,7 +114,7 @@ func (t *trust) observe(registry prometheus.Registerer, ready *httpserver.Readin
 
 // IssueTo issues a certificate to a service.
 func (t *trust) IssueTo(ctx context.Context, who httpapi.Service, request []byte) (certificate, bundle []byte, err error) {
-	return t.desk.Issue(ctx, who.Namespace, who.Account, who.Pod, request)
+	return t.desk.Issue(ctx, certificates.Bearer{Namespace: who.Namespace, Account: who.Account, Pod: who.Pod, UID: who.PodUID}, request)
 }
 
 // namespaces are those that have applications.

@@ -27,6 +27,7 @@ type instruments struct {
 	starts       *prometheus.HistogramVec
 	delays       prometheus.Histogram
 	turns        prometheus.Histogram
+	own          prometheus.Histogram
 	statuses     *prometheus.CounterVec
 	events       *prometheus.CounterVec
 	drops        *prometheus.CounterVec
@@ -70,6 +71,10 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 			Name: "nemesis_start_call_turn_seconds", Help: "How long a start call waited for its application's turn, which another call or a decision had.",
 			Buckets: []float64{.0001, .0005, .001, .005, .01, .025, .05, .1, .5, 1, 5},
 		}),
+		own: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "nemesis_start_call_own_seconds", Help: "What a start call that scaled took of the controller itself: neither its application's turn nor the API server's /scale.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1, 5},
+		}),
 		statuses: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nemesis_status_writes_total", Help: "Statuses of CustomAutoscalers that were looked at, by what became of them.",
 		}, []string{"result"}),
@@ -109,7 +114,11 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 			Help: "Requests that a follower served itself because the leader did not answer, by the shard that they were for; all: by load balancers that know no shards.",
 		}, []string{"shard"}),
 	}
+<<<<<<< HEAD
 	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.statuses, i.events, i.drops, i.reports, i.settled, i.measurements, i.bodies, i.polls, i.watching, i.following, i.watches, i.relays)
+=======
+	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.own, i.statuses, i.events, i.drops, i.reports, i.settled, i.measurements, i.bodies, i.polls, i.watching, i.watches, i.relays)
+>>>>>>> main
 	i.begin()
 	return i
 }
@@ -224,6 +233,9 @@ func (i *instruments) Delayed(by time.Duration) { i.delays.Observe(by.Seconds())
 
 // Waited measures how long a start call waited for the application's turn.
 func (i *instruments) Waited(took time.Duration) { i.turns.Observe(took.Seconds()) }
+
+// Worked measures what a start call that scaled took of this process itself.
+func (i *instruments) Worked(took time.Duration) { i.own.Observe(took.Seconds()) }
 
 // StatusDone counts what became of a status that was looked at.
 func (i *instruments) StatusDone(r control.StatusResult) { i.statuses.WithLabelValues(string(r)).Inc() }

@@ -50,7 +50,7 @@ func newWay(tb testing.TB, short bool) *way {
 func newGuardedWay(tb testing.TB, short bool, judge httpapi.Guard, token string) *way {
 	tb.Helper()
 	w := &way{token: token}
-	pushed, err := ingest.NewMetrics(w, w)
+	pushed, err := ingest.NewMetrics(w, w, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/nemesis-scaling/nemesis/pkg/authentication"
 	"github.com/nemesis-scaling/nemesis/pkg/authority"
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/encryption"
@@ -93,10 +94,10 @@ func Load(args, environ []string, out io.Writer) (Settings, map[string]string, e
 	set.String(&s.Advertise, "advertise", "", "where other replicas find this one's API, host:port; empty: they do not")
 	set.Int(&s.Shards, "shards", 1, 1, shard.Max, "into how many shards the applications are divided, among the replicas; the same for all")
 	set.Bool(&s.AnonymousAccess, "anonymous-access", false, "let callers without a token read custom resources with the controller's own account")
-	set.Choice(&s.Authentication, "authentication", required, "whether callers need a token; optional: those without one may do everything, for a rollout from 0.1.0", required, optional)
+	set.Choice(&s.Authentication, "authentication", authentication.Required, "whether callers need a token; optional: those without one may do everything, for a rollout from 0.1.0", authentication.Required, authentication.Optional)
 	set.Bool(&s.OpenMetrics, "open-metrics", false, "let anybody read /metrics; false: who may get the path /metrics of the Kubernetes API server")
-	set.Text(&s.BalancerAccounts, "balancer-accounts", "", "service accounts of load balancers, commas between; empty: load-balancer in the controller's namespace", accountList, isAccounts)
-	set.Text(&s.CollectorAccounts, "collector-accounts", "", "service accounts of collectors, commas between; empty: metrics-collector in the controller's namespace", accountList, isAccounts)
+	set.Text(&s.BalancerAccounts, "balancer-accounts", "", "service accounts of load balancers, commas between; empty: load-balancer in the controller's namespace", authentication.AccountList, isAccounts)
+	set.Text(&s.CollectorAccounts, "collector-accounts", "", "service accounts of collectors, commas between; empty: metrics-collector in the controller's namespace", authentication.AccountList, isAccounts)
 	set.String(&s.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, by which the replica that leads is told of the changes that go through this one; empty: it is not")
 	set.Int(&s.CallsPerSecond, "calls-per-second", 100, 0, 1_000_000, "calls of one person that are served, four times as many at once; 0: any number")
 	set.Int(&s.MaxConnections, "max-connections", 16_000, 100, 1_000_000, "connections that may be open; more are closed at once")
@@ -119,9 +120,7 @@ func (s *Settings) level() slog.Level {
 	return level
 }
 
-const accountList = "namespace/name, several with commas between"
-
 func isAccounts(text string) bool {
-	_, ok := accountsOf(text)
-	return ok
+	_, err := authentication.Accounts(text)
+	return err == nil
 }

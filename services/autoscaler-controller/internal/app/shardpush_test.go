@@ -34,7 +34,7 @@ func newReplicas(tb testing.TB, short bool) *replicas {
 	tb.Helper()
 	r := &replicas{here: &way{}, there: &way{}}
 	handler := func(w *way, first bool) http.Handler {
-		pushed, err := ingest.NewMetrics(w, w)
+		pushed, err := ingest.NewMetrics(w, w, nil)
 		if err != nil {
 			tb.Fatal(err)
 		}

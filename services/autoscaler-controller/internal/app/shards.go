@@ -200,7 +200,7 @@ func (e elections) trouble() []string {
 
 // newAPI makes the handler of the API. What the parts have of their own is not in o.
 func newAPI(o httpapi.Options, p parts, e elections, i *instruments) (http.Handler, error) {
-	pushed, err := ingest.NewMetrics(p, i)
+	pushed, err := ingest.NewMetrics(p, i, o.NodeOf)
 	if err != nil {
 		return nil, fmt.Errorf("pushes: %w", err)
 	}

@@ -76,7 +76,7 @@ func (s *stage) begin(t *testing.T, epoch string) (stop func()) {
 		Fleet: known, Scaler: s, Recorder: s, Observer: instruments, Log: slog.New(slog.DiscardHandler), Epoch: epoch,
 		Missing: whole, Awaited: func() []string { return nil }, Autoscalers: func() []fleet.Autoscaler { return nil },
 	})
-	pushed, err := ingest.NewMetrics(s.loop, instruments)
+	pushed, err := ingest.NewMetrics(s.loop, instruments, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

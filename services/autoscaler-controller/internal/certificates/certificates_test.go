@@ -311,7 +311,9 @@ func balancerPod(name string, ips ...string) *corev1.Pod {
 }
 
 func TestDesk_ACertificateNamesWhatTheClusterSaysOfThePod(t *testing.T) {
-	api, c := newAPI(balancerPod("lb-1", "10.0.0.7", "fd00::7"), balancerPod("lb-2"), &corev1.Service{
+	ended, first := balancerPod("lb-3", "10.0.0.9"), balancerPod("lb-1", "10.0.0.7", "fd00::7")
+	ended.Status.Phase, first.UID = corev1.PodFailed, "new"
+	api, c := newAPI(first, balancerPod("lb-2"), ended, &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "load-balancer"}, Spec: corev1.ServiceSpec{ClusterIPs: []string{"10.96.0.8", "None"}},
 	}, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "other"}, Spec: corev1.ServiceSpec{ClusterIPs: []string{"10.96.0.9"}}}), &clock{}
 	s := replica(t, api, "one", c)
@@ -321,7 +323,7 @@ func TestDesk_ACertificateNamesWhatTheClusterSaysOfThePod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chain, by, err := d.Issue(t.Context(), home, "load-balancer", "lb-1", request)
+	chain, by, err := d.Issue(t.Context(), Bearer{home, "load-balancer", "lb-1", "new"}, request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,24 +343,65 @@ func TestDesk_ACertificateNamesWhatTheClusterSaysOfThePod(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		name, account, pod string
-		request            []byte
-		code               fault.Code
-		says               string
+		name, account, pod, uid string
+		request                 []byte
+		code                    fault.Code
+		says                    string
 	}{
-		{"no request", "load-balancer", "lb-1", []byte("x"), fault.Invalid, "no PEM"},
-		{"another account's pod", "metrics-collector", "lb-1", request, fault.Forbidden, "of the service account metrics-collector"},
-		{"a pod that is not there", "load-balancer", "lb-9", request, fault.Forbidden, "there is no pod lb-9"},
-		{"a pod without an address", "load-balancer", "lb-2", request, fault.Unavailable, "no address yet"},
+		{"no request", "load-balancer", "lb-1", "", []byte("x"), fault.Invalid, "no PEM"},
+		{"another account's pod", "metrics-collector", "lb-1", "", request, fault.Forbidden, "of the service account metrics-collector"},
+		{"a pod that is not there", "load-balancer", "lb-9", "", request, fault.Forbidden, "there is no pod lb-9"},
+		{"a pod without an address", "load-balancer", "lb-2", "", request, fault.Unavailable, "no address yet"},
+		{"a pod that is gone, whose name another one has", "load-balancer", "lb-1", "old", request, fault.Forbidden, "is gone: another one has its name"},
+		{"a pod that has ended", "load-balancer", "lb-3", "", request, fault.Forbidden, "has ended"},
 	} {
-		if _, _, err := d.Issue(t.Context(), home, c.account, c.pod, c.request); !fault.Is(err, c.code) || !strings.Contains(err.Error(), c.says) {
+		if _, _, err := d.Issue(t.Context(), Bearer{home, c.account, c.pod, c.uid}, c.request); !fault.Is(err, c.code) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 	for range atOnce {
 		d.places <- struct{}{}
 	}
-	if _, _, err := d.Issue(t.Context(), home, "load-balancer", "lb-1", request); !fault.Is(err, fault.TooMany) {
+	if _, _, err := d.Issue(t.Context(), Bearer{home, "load-balancer", "lb-1", ""}, request); !fault.Is(err, fault.TooMany) {
 		t.Error(err)
+	}
+}
+
+// Who may write the ConfigMaps of a namespace can have its own pods trust somebody else: that is mended, and said once.
+func TestPublisher_SaysWhoElseHasWrittenTheBundle(t *testing.T) {
+	altered := configMap("shop", "of somebody else", map[string]string{partOf: product})
+	altered.ResourceVersion = "7"
+	altered.ManagedFields = []metav1.ManagedFieldsEntry{
+		{Manager: owner, Operation: metav1.ManagedFieldsOperationApply, APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:metadata":{}}`)}},
+		{Manager: "kubectl-edit", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:data":{"f:ca.crt":{}}}`)}},
+	}
+	before := configMap("bank", "the authority of before", map[string]string{partOf: product})
+	before.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: owner, Operation: metav1.ManagedFieldsOperationApply, APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:data":{"f:ca.crt":{}}}`)}}}
+	api := newAPI(altered, before)
+	told := make(chan string, 100)
+	p := NewPublisher(PublisherOptions{
+		Clients: &kube.Clients{Typed: api}, Log: slog.New(slog.DiscardHandler), Namespace: home,
+		Bundle:     func() ([]byte, <-chan struct{}) { return []byte("ours"), make(chan struct{}) },
+		Namespaces: func() (map[string]bool, bool) { return map[string]bool{"shop": true, "bank": true}, true },
+		Ours:       func(string) bool { return true },
+		Altered:    func(m *corev1.ConfigMap, by string) { told <- m.Namespace + " by " + by },
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	testwait.Until(t, "all are written anew", func() bool {
+		list, err := api.CoreV1().ConfigMaps("").List(t.Context(), metav1.ListOptions{})
+		return err == nil && !slices.ContainsFunc(list.Items, func(m corev1.ConfigMap) bool { return m.Data[authority.KeyCertificate] != "ours" })
+	})
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if got := <-told; got != "shop by kubectl-edit" || len(told) > 0 {
+		t.Errorf("told of %s, and %d more", got, len(told))
+	}
+	p.say(altered)
+	if len(told) > 0 {
+		t.Error("it is said twice of one version")
 	}
 }

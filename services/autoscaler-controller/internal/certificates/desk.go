@@ -29,9 +29,16 @@ func NewDesk(s *Store, bundle func() ([]byte, <-chan struct{})) *Desk {
 	return &Desk{store: s, bundle: bundle, places: make(chan struct{}, atOnce)}
 }
 
+// Bearer is a service whose token is bound to a pod.
+type Bearer struct {
+	Namespace, Account, Pod string
+	UID                     string // the pod's; "": the token does not say
+}
+
 // Issue answers a request of a pod that runs as a service account, and says by what the certificate is
 // verified. Errors are those of pkg/fault.
-func (d *Desk) Issue(ctx context.Context, namespace, account, pod string, request []byte) (certificate, bundle []byte, err error) {
+func (d *Desk) Issue(ctx context.Context, who Bearer, request []byte) (certificate, bundle []byte, err error) {
+	namespace, account, pod := who.Namespace, who.Account, who.Pod
 	key, err := authority.ReadRequest(request)
 	if err != nil {
 		return nil, nil, fault.New(fault.Invalid, "the request for a certificate cannot be used").With("request", "", err.Error())
@@ -48,6 +55,12 @@ func (d *Desk) Issue(ctx context.Context, namespace, account, pod string, reques
 	}
 	if found == nil || found.Spec.ServiceAccountName != account {
 		return nil, nil, fault.New(fault.Forbidden, "there is no pod %s of the service account %s in the namespace %s", pod, account, namespace)
+	}
+	switch {
+	case who.UID != "" && string(found.UID) != who.UID:
+		return nil, nil, fault.New(fault.Forbidden, "the token is of a pod %s in the namespace %s that is gone: another one has its name", pod, namespace)
+	case found.Status.Phase == corev1.PodFailed || found.Status.Phase == corev1.PodSucceeded:
+		return nil, nil, fault.New(fault.Forbidden, "the pod %s in the namespace %s has ended", pod, namespace)
 	}
 	var addresses []string
 	for _, ip := range found.Status.PodIPs {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,6 +41,8 @@ type PublisherOptions struct {
 	// this replica writes in is Ours, so that replicas do not write the same.
 	Namespaces func() (list map[string]bool, known bool)
 	Ours       func(namespace string) bool
+	// Altered is told where somebody else has written the bundle; nil: nobody. It does not wait.
+	Altered func(m *corev1.ConfigMap, by string)
 }
 
 // Publisher keeps the bundle in a ConfigMap in the controller's own namespace and in each namespace that has
@@ -50,13 +53,15 @@ type Publisher struct {
 	kube      kubernetes.Interface
 	informers []cache.SharedIndexInformer
 
+	said map[string]string // the version of the ConfigMap of which Altered was told last, by namespace; for Run alone
+
 	mu      sync.Mutex
 	trouble string
 }
 
 // NewPublisher makes it.
 func NewPublisher(o PublisherOptions) *Publisher {
-	p := &Publisher{PublisherOptions: o, kube: o.Clients.Typed}
+	p := &Publisher{PublisherOptions: o, kube: o.Clients.Typed, said: map[string]string{}}
 	watched := []string{metav1.NamespaceAll}
 	if o.Within != "" {
 		watched = []string{o.Namespace}
@@ -70,7 +75,7 @@ func NewPublisher(o PublisherOptions) *Publisher {
 			o.FieldSelector = "metadata.name=" + MapName // the right to read is bound to the name, too
 			return o
 		}
-		p.informers = append(p.informers, kube.Informer(&corev1.ConfigMap{}, nil, nil,
+		p.informers = append(p.informers, kube.Informer(&corev1.ConfigMap{}, nil, keepWriters,
 			func(ctx context.Context, o metav1.ListOptions) (*corev1.ConfigMapList, error) {
 				return maps.List(ctx, only(o))
 			},
@@ -143,6 +148,9 @@ func (p *Publisher) once(ctx context.Context) {
 		if done++; done > writesAtOnce || ctx.Err() != nil {
 			break
 		}
+		if m := there[w.Namespace]; m != nil && !w.Remove {
+			p.say(m)
+		}
 		if err := p.do(ctx, w, string(bundle)); err != nil && ctx.Err() == nil {
 			fault = "in a namespace with applications it is not as it should be; the log says in which, and why" // this is told to everybody
 			if w.Namespace == p.Namespace {
@@ -152,6 +160,34 @@ func (p *Publisher) once(ctx context.Context) {
 		}
 	}
 	p.note(fault)
+}
+
+// keepWriters keeps of who wrote which field what is looked at.
+func keepWriters(object any) (any, error) { return object, nil }
+
+// say says, once, that somebody else has written the bundle: whose pods mount it would trust somebody else. It is written
+// anew at once, and pods have it again as the kubelet looks. It cannot be immutable: pods that run are to get the next
+// authority by it.
+func (p *Publisher) say(m *corev1.ConfigMap) {
+	by := alteredBy(m)
+	if by == "" || p.said[m.Namespace] == m.ResourceVersion {
+		return
+	}
+	p.said[m.Namespace] = m.ResourceVersion
+	p.Log.Warn("the certificate authority was altered by somebody else; it is written anew", "namespace", m.Namespace, "configmap", MapName, "by", by)
+	if p.Altered != nil {
+		p.Altered(m, by)
+	}
+}
+
+// alteredBy names who else has written the bundle, by the API server's own record of who wrote which field; "": nobody has.
+func alteredBy(m *corev1.ConfigMap) (by string) {
+	for _, entry := range m.ManagedFields {
+		if entry.Manager != owner && entry.FieldsV1 != nil && strings.Contains(string(entry.FieldsV1.Raw), `"f:`+authority.KeyCertificate+`"`) {
+			return entry.Manager
+		}
+	}
+	return ""
 }
 
 // Work is one ConfigMap that is to be written, or removed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,8 +15,10 @@ import (
 )
 
 const (
-	balancerLabel     = "app.kubernetes.io/name=load-balancer" // what the load balancers' pods are known by
-	balancerContainer = "load-balancer"                        // the load balancer's container in its pod
+	nameLabel         = "app.kubernetes.io/name"
+	balancerName      = "load-balancer"                                             // of what the load balancers' pods are known by
+	servicesLabel     = nameLabel + " in (" + balancerName + ", metrics-collector)" // of those whose tokens are looked at
+	balancerContainer = "load-balancer"                                             // the load balancer's container in its pod
 )
 
 // BalancerSink takes what becomes of the load balancers' pods. A load balancer goes by its pod's name.
@@ -28,31 +31,38 @@ type BalancerSink interface {
 // Balancers watches the load balancers' pods in the controller's own namespace: one that is silent, but
 // runs and is ready, serves, and its reports alone do not arrive; one whose process has ended, or whose
 // pod was deleted, counts as gone sooner. Where they run elsewhere, or where this may not be looked at,
-// nothing is known of their pods, and one that is silent for a minute counts as gone.
+// nothing is known of their pods, and one that is silent for a minute counts as gone. Of collectors it knows no more than
+// whose pods are no more: see Gone.
 type Balancers struct {
-	follow *following
-	log    *slog.Logger
-	sink   BalancerSink
-	pods   map[string]balancer
-	alive  []string // as the sink has them
+	follow    *following
+	log       *slog.Logger
+	sink      BalancerSink
+	namespace string
+	gone      *gone
+	alive     []string // as the sink has them
+
+	mu   sync.Mutex // of pods, which others look at
+	pods map[string]balancer
 }
 
 // balancer is what is kept of a load balancer's pod.
 type balancer struct {
 	name  string
+	uid   string
+	other bool // it is a collector: the sink hears nothing of it
 	alive bool
 	ended time.Time // when its last process ended; zero: none did
 }
 
 func keepBalancer(p *corev1.Pod) balancer {
-	return balancer{name: p.Name, alive: runsReady(p), ended: endOfBalancer(p)}
+	return balancer{name: p.Name, uid: string(p.UID), other: p.Labels[nameLabel] == "metrics-collector", alive: runsReady(p), ended: endOfBalancer(p)}
 }
 
 // NewBalancers makes it. It speaks to nobody yet.
 func NewBalancers(c *kube.Clients, log *slog.Logger, namespace string, sink BalancerSink) *Balancers {
-	b := &Balancers{log: log, sink: sink, pods: map[string]balancer{}}
-	from := labelled{c.Typed.CoreV1().Pods(namespace), balancerLabel}
-	b.follow = follow("the load balancers' pods", from, keepBalancer, kube.Store[balancer](b), func(name string, err error) {
+	b := &Balancers{log: log, sink: sink, namespace: namespace, gone: newGone(), pods: map[string]balancer{}}
+	from := labelled{c.Typed.CoreV1().Pods(namespace), servicesLabel}
+	b.follow = follow("the load balancers' and collectors' pods", from, keepBalancer, kube.Store[balancer](b), func(name string, err error) {
 		b.log.Warn("watch interrupted", "resource", name, "error", err)
 	})
 	return b
@@ -82,7 +92,7 @@ func (b *Balancers) Run(ctx context.Context) error {
 
 // Put takes a pod that is new or has changed.
 func (b *Balancers) Put(p balancer) {
-	b.pods[p.name] = p
+	b.put(p)
 	b.seen(p)
 	b.publish()
 }
@@ -98,7 +108,7 @@ func (b *Balancers) Replace(all []balancer, _ uint64) {
 	there := make(map[string]bool, len(all))
 	for _, p := range all {
 		there[p.name] = true
-		b.pods[p.name] = p
+		b.put(p)
 		b.seen(p)
 	}
 	for _, p := range b.pods {
@@ -109,16 +119,30 @@ func (b *Balancers) Replace(all []balancer, _ uint64) {
 	b.publish()
 }
 
+func (b *Balancers) put(p balancer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if before, known := b.pods[p.name]; known && before.uid != p.uid {
+		b.gone.add(before.uid)
+	}
+	b.pods[p.name] = p
+}
+
 // left takes a pod that was deleted, as it was last seen.
 func (b *Balancers) left(p balancer) {
+	b.gone.add(p.uid)
+	b.mu.Lock()
 	delete(b.pods, p.name)
-	b.sink.BalancerDeleted(p.name)
+	b.mu.Unlock()
+	if !p.other {
+		b.sink.BalancerDeleted(p.name)
+	}
 	b.seen(p)
 }
 
 // seen takes a pod as it is now, or was last.
 func (b *Balancers) seen(p balancer) {
-	if !p.ended.IsZero() {
+	if !p.ended.IsZero() && !p.other {
 		b.sink.BalancerEnded(p.name, p.ended)
 	}
 }
@@ -127,7 +151,7 @@ func (b *Balancers) seen(p balancer) {
 func (b *Balancers) publish() {
 	alive := make([]string, 0, len(b.pods))
 	for _, p := range b.pods {
-		if p.alive {
+		if p.alive && !p.other {
 			alive = append(alive, p.name)
 		}
 	}

@@ -84,6 +84,7 @@ func (s *podStore) reset(set *podSet, listed []*pod, version uint64) (touched []
 	}
 	for _, p := range slices.Clone(set.pods) {
 		if _, is := there[p.name]; !is && !older(version, p.version) {
+			s.gone.add(p.uid)
 			s.take(p)
 			news = true
 		}

@@ -24,6 +24,7 @@ type podStore struct {
 	mu    sync.RWMutex
 	pods  map[objectName]*pod
 	sets  map[fleet.Key]*podSet
+	gone  *gone
 	begun bool // pods are watched, or about to be: what is asked for from now on must be listed
 }
 
@@ -42,7 +43,7 @@ type podSet struct {
 func newPodStore() *podStore {
 	return &podStore{
 		news: func([]fleet.Key) {}, list: func([]*podSet) {},
-		pods: map[objectName]*pod{}, sets: map[fleet.Key]*podSet{},
+		pods: map[objectName]*pod{}, sets: map[fleet.Key]*podSet{}, gone: newGone(),
 	}
 }
 
@@ -158,6 +159,7 @@ func (s *podStore) Remove(p *pod) {
 		}
 	}
 	if before != nil && before.uid == p.uid {
+		s.gone.add(p.uid)
 		touched = append(touched, s.take(before))
 	}
 	s.mu.Unlock()
@@ -167,6 +169,9 @@ func (s *podStore) Remove(p *pod) {
 // place puts a pod in its set, in the place of what is there under its name, and tells whether that is news.
 func (s *podStore) place(set *podSet, p, before *pod) bool {
 	p.of = set.key // its strings, and not one more copy
+	if before != nil && before.uid != p.uid {
+		s.gone.add(before.uid)
+	}
 	switch {
 	case before != nil && reflect.DeepEqual(before.shape, p.shape):
 		p.shape = before.shape

@@ -26,6 +26,9 @@ func TestStart_ScalesInTheCall(t *testing.T) {
 		if took := time.Since(began); took != w.slow {
 			t.Errorf("took %v, want only the patch (%v)", took, w.slow)
 		}
+		if !slices.Equal(w.worked, []time.Duration{0}) {
+			t.Errorf("of its own it took %v, want nothing beside the patch", w.worked)
+		}
 		again, err := w.loop.Start(ctx, key, scaling.Call{Balancer: "lb", Waiting: 2})
 		if err != nil || again.Scaled || again.Replicas != 1 {
 			t.Errorf("the second call: %+v, %v", again, err)
@@ -69,6 +72,9 @@ func TestStart_ManyAtOnceScaleOnce(t *testing.T) {
 		}
 		calls.Wait()
 		w.expect(t, "fifty calls", 1)
+		if !slices.Equal(w.worked, []time.Duration{0}) {
+			t.Errorf("of its own the one that scaled took %v, and no other did", w.worked)
+		}
 	})
 }
 

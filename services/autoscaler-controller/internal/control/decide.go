@@ -76,7 +76,7 @@ func (l *Loop) look(ctx context.Context, m *memory, k fleet.Key, look lifecycle.
 func (l *Loop) apply(ctx context.Context, m *memory, plan lifecycle.Plan, look lifecycle.Look) (lifecycle.Report, bool, error) {
 	k := plan.Snapshot.Key
 	for attempt := 1; ; attempt++ {
-		outcome, err := l.perform(ctx, plan)
+		outcome, err := l.perform(ctx, m, plan)
 		if errors.Is(err, fleet.ErrMoved) {
 			if attempt < attempts {
 				var known bool
@@ -103,7 +103,7 @@ func (l *Loop) missing(term uint64) string {
 }
 
 // perform does what was planned.
-func (l *Loop) perform(ctx context.Context, p lifecycle.Plan) (o lifecycle.Outcome, err error) {
+func (l *Loop) perform(ctx context.Context, m *memory, p lifecycle.Plan) (o lifecycle.Outcome, err error) {
 	if p.Quiesce != nil {
 		l.Fleet.Quiesce(p.Snapshot.Key, *p.Quiesce)
 	}
@@ -119,14 +119,14 @@ func (l *Loop) perform(ctx context.Context, p lifecycle.Plan) (o lifecycle.Outco
 	// On the way down the marks must be there before; on the way up nothing may hold up the pods.
 	up := p.Decision.To > p.Decision.From
 	if up {
-		err = l.scale(ctx, p)
+		err = l.scale(ctx, m, p)
 	}
 	if err == nil {
 		err = l.mark(ctx, p)
 		o.Marked, o.Marking = len(p.Marks) > 0 && err == nil, err != nil
 	}
 	if err == nil && !up {
-		err = l.scale(ctx, p)
+		err = l.scale(ctx, m, p)
 	}
 	if err != nil {
 		o.Error = reason(err)
@@ -146,12 +146,14 @@ func (l *Loop) mark(ctx context.Context, p lifecycle.Plan) error {
 }
 
 // scale asks for the pods.
-func (l *Loop) scale(ctx context.Context, p lifecycle.Plan) error {
+func (l *Loop) scale(ctx context.Context, m *memory, p lifecycle.Plan) error {
 	if !p.Scale {
 		return nil
 	}
 	k, d := p.Snapshot.Key, p.Decision
+	began := time.Now()
 	after, err := l.Scaler.Scale(ctx, k, fleet.Scale{Replicas: d.From, Version: p.Snapshot.Deployment.Version}, d.To)
+	m.scaling += time.Since(began)
 	if err == nil || errors.Is(err, fleet.ErrMoved) {
 		l.Fleet.Scaled(k, after.Replicas, after.Version, time.Now())
 	}

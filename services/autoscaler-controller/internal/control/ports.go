@@ -65,6 +65,8 @@ type Observer interface {
 	Delayed(by time.Duration)
 	// Waited measures how long a start call waited for the application's turn.
 	Waited(took time.Duration)
+	// Worked measures what a start call that scaled took of this process itself: neither the turn nor /scale.
+	Worked(took time.Duration)
 	// StatusDone counts what became of a status that was looked at.
 	StatusDone(r StatusResult)
 	// Started measures a start call, from its arrival to its answer.

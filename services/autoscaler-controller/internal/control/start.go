@@ -36,7 +36,9 @@ func (l *Loop) start(ctx context.Context, k fleet.Key, call scaling.Call, now ti
 		return fleet.Started{}, err
 	}
 	defer l.release(k, m)
-	l.Observer.Waited(time.Since(now))
+	turn := time.Now()
+	l.Observer.Waited(turn.Sub(now))
+	before := m.scaling
 	look := lifecycle.Look{Call: &call}
 	if term := l.terms.now(); term != nil {
 		look.Term = term.id
@@ -67,6 +69,9 @@ func (l *Loop) start(ctx context.Context, k fleet.Key, call scaling.Call, now ti
 	l.work.at(k, report.Again)
 	l.wakeMates(k)
 	record := report.Decision
+	if record.Applied {
+		l.Observer.Worked(time.Since(turn) - (m.scaling - before))
+	}
 	answer := fleet.Started{
 		State: s.State, Replicas: s.Deployment.Replicas, Scaled: record.Applied,
 		DecisionID: record.ID, ExpectedStart: s.ExpectedStart, Blocked: s.Blocked, Message: record.Summary,

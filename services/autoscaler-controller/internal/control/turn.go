@@ -16,6 +16,7 @@ type memory struct {
 	wanted   atomic.Bool      // a worker found the token taken
 	news     atomic.Int64     // when the oldest news came that is not decided on yet, in Unix ns; 0: there is none
 	life     lifecycle.Memory // for who has the token
+	scaling  time.Duration    // what /scale has taken so far; for who has the token
 
 	mu         sync.Mutex // guards the rest
 	last       *fleet.Record

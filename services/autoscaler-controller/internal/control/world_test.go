@@ -33,6 +33,7 @@ type world struct {
 	manager  string              // who owns the count now
 	keep     bool                // onDelete is Keep
 	restored []fleet.Event       // of Deployments
+	worked   []time.Duration     // of its own, in start calls
 
 	marks  map[string]fleet.Marking // as they stand on the pods
 	refuse error                    // what marking answers
@@ -115,7 +116,12 @@ func (w *world) Settled(int32, int32, time.Duration) {}
 func (w *world) Started(time.Duration, bool, error)  {}
 func (w *world) Delayed(time.Duration)               {}
 func (w *world) Waited(time.Duration)                {}
-func (w *world) StatusDone(StatusResult)             {}
+func (w *world) Worked(took time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.worked = append(w.worked, took)
+}
+func (w *world) StatusDone(StatusResult) {}
 
 // lacks is what the picture still lacks, as miss last said.
 func (w *world) lacks() string {

@@ -36,6 +36,11 @@ type Keys interface {
 	Published(ctx context.Context) (identity.Published, error)
 }
 
+// Pods tells which pods are known to be no more: deleted, or replaced by one of the same name.
+type Pods interface {
+	Gone(namespace, name, uid string) bool
+}
+
 // Options are what a Guard needs.
 type Options struct {
 	Services Verifier
@@ -43,10 +48,14 @@ type Options struct {
 	Keys     Keys
 	// Balancers and Collectors are the service accounts that make a service one.
 	Balancers, Collectors, Controllers []access.Account
+	// Pods are those of services; a token of one that is no more is no good. Several may know some each.
+	Pods []Pods
 	// Watched is the only namespace that there is to see: a right everywhere is one there. "": all are.
 	Watched string
 	// Optional lets callers without a token as before there were any.
 	Optional bool
+	// WithoutToken is told of each call that is let in so without one; nil: nobody.
+	WithoutToken func()
 	// OpenMetrics lets anybody read /metrics.
 	OpenMetrics bool
 	// Paces are how often callers may call; the zero value bounds nobody.
@@ -145,6 +154,9 @@ func (g *Guard) judge(ctx context.Context, operation string, header http.Header,
 	d := access.Decide(rule, &caller, namespace, g.Optional)
 	switch d.Verdict {
 	case access.Allowed:
+		if caller.Kind == access.Unnamed && g.WithoutToken != nil {
+			g.WithoutToken()
+		}
 		return Grant{Caller: caller, everywhere: true}, nil
 	case access.Unknown:
 		return Grant{}, fault.New(fault.Unauthenticated, "%s", d.Reason)
@@ -186,10 +198,15 @@ func (g *Guard) identify(ctx context.Context, rule access.Rule, token string) (a
 		}
 		return access.Caller{}, err
 	}
+	for _, pods := range g.Pods {
+		if who.PodUID != "" && pods.Gone(who.Namespace, who.Pod, who.PodUID) {
+			return access.Caller{}, fault.New(fault.Unauthenticated, "the token is of a pod %s in the namespace %s that is gone", who.Pod, who.Namespace)
+		}
+	}
 	account := access.Account{Namespace: who.Namespace, Name: who.Account}
 	is := g.roles[account]
 	return access.Caller{
-		Kind: access.Service, Name: who.Name, Account: account, Pod: who.Pod, Balancer: is.balancer, Collector: is.collector, Controller: is.controller,
+		Kind: access.Service, Name: who.Name, Account: account, Pod: who.Pod, PodUID: who.PodUID, Node: who.Node, Balancer: is.balancer, Collector: is.collector, Controller: is.controller,
 	}, nil
 }
 

@@ -37,9 +37,9 @@ type world struct {
 func (w *world) Verify(_ context.Context, token string) (identity.Identity, error) {
 	switch token {
 	case balancer:
-		return identity.Identity{Name: "system:serviceaccount:nemesis-system:load-balancer", Namespace: "nemesis-system", Account: "load-balancer", Pod: "lb-1"}, nil
+		return identity.Identity{Name: "system:serviceaccount:nemesis-system:load-balancer", Namespace: "nemesis-system", Account: "load-balancer", Pod: "lb-1", PodUID: "uid-lb-1"}, nil
 	case sidecar:
-		return identity.Identity{Name: "system:serviceaccount:shop:default", Namespace: "shop", Account: "default", Pod: "cart-1"}, nil
+		return identity.Identity{Name: "system:serviceaccount:shop:default", Namespace: "shop", Account: "default", Pod: "cart-1", PodUID: "uid-cart-1"}, nil
 	case serviceBase + "nokeys":
 		return identity.Identity{}, fault.New(fault.Unavailable, "no keys")
 	}
@@ -339,6 +339,28 @@ func BenchmarkJudge_ASidecar(b *testing.B) {
 	for b.Loop() {
 		if _, err := g.Judge(b.Context(), "submitPodMetrics", header, ""); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// dead are the uids of pods that are no more.
+type dead map[string]bool
+
+func (d dead) Gone(namespace, name, uid string) bool { return d[namespace+"/"+name+"/"+uid] }
+
+func TestJudge_RefusesTheTokenOfAPodThatIsGone(t *testing.T) {
+	w := &world{}
+	pods := dead{}
+	g := w.guard(func(o *Options) { o.Pods = []Pods{dead{}, pods} })
+	for _, c := range []struct{ operation, token, pod string }{
+		{"submitPodMetrics", sidecar, "shop/cart-1/uid-cart-1"}, {"startApplication", balancer, "nemesis-system/lb-1/uid-lb-1"},
+	} {
+		if _, err := g.Judge(t.Context(), c.operation, bearer(c.token), "shop"); err != nil {
+			t.Fatal(err)
+		}
+		pods[c.pod] = true
+		if _, err := g.Judge(t.Context(), c.operation, bearer(c.token), "shop"); !fault.Is(err, fault.Unauthenticated) || !strings.Contains(err.Error(), "that is gone") {
+			t.Errorf("%s: %v", c.operation, err)
 		}
 	}
 }

@@ -31,5 +31,5 @@ func serviceOf(ctx context.Context) (Service, bool) {
 	if g == nil || g.Caller.Kind != access.Service {
 		return Service{}, false
 	}
-	return Service{g.Caller.Account.Namespace, g.Caller.Account.Name, g.Caller.Pod}, true
+	return Service{g.Caller.Account.Namespace, g.Caller.Account.Name, g.Caller.Pod, g.Caller.PodUID}, true
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/contract"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
@@ -62,6 +63,9 @@ func (a *api) SubmitPodMetrics(ctx context.Context, in autoscaler.SubmitPodMetri
 	if by := a.granted(ctx).Caller; !by.Measures(in.Body.Namespace, in.Body.PodName) {
 		return nil, fault.New(fault.Forbidden, "%s may say what the pod %s in the namespace %s uses; this is of the pod %s in %s",
 			by.Name, by.Pod, by.Account.Namespace, in.Body.PodName, in.Body.Namespace)
+	}
+	if by := a.granted(ctx).Caller; by.Collector && a.NodeOf != nil && !by.Reaches(a.NodeOf(in.Body.Namespace, in.Body.PodName)) {
+		return nil, fault.New(fault.Forbidden, "%s", access.OtherNode(by.Node))
 	}
 	return a.Metrics.SubmitPodMetrics(ctx, in)
 }
@@ -186,7 +190,7 @@ func (s *server) SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Request) {
 		s.api.badRequest(w, r, err)
 		return
 	}
-	receipt, err := s.api.Metrics.SubmitBatch(body)
+	receipt, err := s.api.Metrics.SubmitBatch(body, s.api.granted(r.Context()).Caller)
 	if err != nil {
 		s.api.refuse(w, r, err)
 		return

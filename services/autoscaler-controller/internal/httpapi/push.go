@@ -26,7 +26,7 @@ type Pushes interface {
 	// What the caller may not say is not understood.
 	Push(body []byte, by access.Caller) (understood bool)
 	// PushBatch has what is of other replicas' shards passed on. An error is that of a part of it.
-	PushBatch(body []byte, pass Pass) (receipt autoscaler.PodMetricsBatchReceipt, understood bool, err error)
+	PushBatch(body []byte, by access.Caller, pass Pass) (receipt autoscaler.PodMetricsBatchReceipt, understood bool, err error)
 }
 
 // Pass has the leader of a shard take a part of a batch, which is a batch.
@@ -160,7 +160,7 @@ var (
 func (p *pushes) take(w http.ResponseWriter, r *http.Request, body []byte, by guard.Grant) bool {
 	if r.URL.Path == batchPath {
 		r = r.WithContext(guard.With(r.Context(), submitPodMetricsBatch, by)) // for the parts that are passed on
-		receipt, understood, err := p.Pushes.PushBatch(body, p.passing(r))
+		receipt, understood, err := p.Pushes.PushBatch(body, by.Caller, p.passing(r))
 		switch {
 		case !understood:
 		case err != nil:

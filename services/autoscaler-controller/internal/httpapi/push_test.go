@@ -34,7 +34,7 @@ func (e *eager) Push(body []byte, _ access.Caller) bool {
 	return true
 }
 
-func (e *eager) PushBatch(body []byte, pass Pass) (receipt autoscaler.PodMetricsBatchReceipt, understood bool, err error) {
+func (e *eager) PushBatch(body []byte, _ access.Caller, pass Pass) (receipt autoscaler.PodMetricsBatchReceipt, understood bool, err error) {
 	understood = e.Push(body, access.Caller{})
 	receipt.Accepted, err = 7, e.err
 	if understood && e.passes {

@@ -25,6 +25,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
@@ -56,7 +57,7 @@ type Traffic interface {
 // outside was.
 type Metrics interface {
 	SubmitPodMetrics(ctx context.Context, in autoscaler.SubmitPodMetricsRequestObject) (autoscaler.SubmitPodMetricsResponseObject, error)
-	SubmitBatch(body []byte) (autoscaler.PodMetricsBatchReceipt, error)
+	SubmitBatch(body []byte, by access.Caller) (autoscaler.PodMetricsBatchReceipt, error)
 }
 
 // Objects passes a call on a custom resource to the Kubernetes API server.
@@ -78,7 +79,7 @@ type Certificates interface {
 }
 
 // Service is a caller as its token has it.
-type Service struct{ Namespace, Account, Pod string }
+type Service struct{ Namespace, Account, Pod, PodUID string }
 
 // Leadership knows where the leader is: "" when it is here, or not known. The channel closes when
 // that changes.
@@ -127,6 +128,8 @@ type Options struct {
 	Audit Audit
 	// Changes are those that Audit took note of, here and on other replicas; nil: none.
 	Changes Changes
+	// NodeOf is the node of a pod, "" where that is not known; nil: it never is.
+	NodeOf func(namespace, pod string) string
 	// Pushes have a shorter way; nil: the way of all requests.
 	Pushes Pushes
 	// Connections are the server's; nil: they are not bounded.

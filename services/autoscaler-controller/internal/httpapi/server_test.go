@@ -24,6 +24,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/news"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/scaling"
@@ -145,7 +146,7 @@ func (p *parts) BodyRefused(why BodyFault) {
 	defer p.counting.Unlock()
 	p.refused = append(p.refused, why)
 }
-func (p *parts) SubmitBatch([]byte) (autoscaler.PodMetricsBatchReceipt, error) {
+func (p *parts) SubmitBatch([]byte, access.Caller) (autoscaler.PodMetricsBatchReceipt, error) {
 	return autoscaler.PodMetricsBatchReceipt{Accepted: 1}, p.err
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
 	"github.com/nemesis-scaling/nemesis/gen/common"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
 )
 
@@ -21,12 +22,12 @@ type Pass = func(shard int, body []byte) (autoscaler.PodMetricsBatchReceipt, err
 // PushBatch takes a batch as it came, if what is around the items is well made beyond doubt. Else
 // nothing was done, and it is for the contract to judge. What is of shards that are not ours is passed on, in
 // a batch for each, at the same time; an error is that of such a part, and the others were taken.
-func (m *Metrics) PushBatch(body []byte, pass Pass) (receipt autoscaler.PodMetricsBatchReceipt, understood bool, err error) {
+func (m *Metrics) PushBatch(body []byte, by access.Caller, pass Pass) (receipt autoscaler.PodMetricsBatchReceipt, understood bool, err error) {
 	items, understood := split(body)
 	if !understood {
 		return receipt, false, nil
 	}
-	ours, elsewhere := m.judged(items)
+	ours, elsewhere := m.judged(items, &by)
 	underWay := make([]passed, 0, len(elsewhere))
 	for shard, part := range elsewhere {
 		underWay = append(underWay, part.pass(shard, pass))
@@ -41,7 +42,7 @@ func (m *Metrics) PushBatch(body []byte, pass Pass) (receipt autoscaler.PodMetri
 }
 
 // SubmitBatch takes a batch whose outside was checked against the contract.
-func (m *Metrics) SubmitBatch(body []byte) (autoscaler.PodMetricsBatchReceipt, error) {
+func (m *Metrics) SubmitBatch(body []byte, by access.Caller) (autoscaler.PodMetricsBatchReceipt, error) {
 	var batch struct{ Items []json.RawMessage }
 	if err := json.Unmarshal(body, &batch); err != nil || len(batch.Items) == 0 || len(batch.Items) > maxItems {
 		return autoscaler.PodMetricsBatchReceipt{}, fault.New(fault.Invalid, "").With("items", "", "from 1 to 500 items").Because(err)
@@ -50,12 +51,12 @@ func (m *Metrics) SubmitBatch(body []byte) (autoscaler.PodMetricsBatchReceipt, e
 	for i, raw := range batch.Items {
 		items[i] = jsontext.Value(raw)
 	}
-	return m.items(items), nil
+	return m.items(items, &by), nil
 }
 
 // items takes each item by itself: one at fault keeps no other from being taken.
-func (m *Metrics) items(items []jsontext.Value) autoscaler.PodMetricsBatchReceipt {
-	ours, _ := m.judged(items)
+func (m *Metrics) items(items []jsontext.Value, by *access.Caller) autoscaler.PodMetricsBatchReceipt {
+	ours, _ := m.judged(items, by)
 	return m.measure(ours)
 }
 
@@ -66,12 +67,12 @@ type judgement struct {
 }
 
 // judged are the items that are ours, and the others by their shards.
-func (m *Metrics) judged(items []jsontext.Value) (ours judgement, elsewhere map[int]*part) {
+func (m *Metrics) judged(items []jsontext.Value, by *access.Caller) (ours judgement, elsewhere map[int]*part) {
 	now := time.Now()
 	ours.list = make([]fleet.Measurement, 0, len(items))
 	for i, raw := range items {
 		p, understood := read(raw)
-		namespace := p.namespace
+		namespace, pod := p.namespace, p.pod
 		var item common.PodMetrics
 		if !understood {
 			var fault *fault.Error
@@ -79,7 +80,7 @@ func (m *Metrics) judged(items []jsontext.Value) (ours judgement, elsewhere map[
 				ours.refused = append(ours.refused, refusedItem(i, fault))
 				continue
 			}
-			namespace = item.Namespace
+			namespace, pod = item.Namespace, item.PodName
 		}
 		shard, here := m.ours(namespace)
 		switch {
@@ -88,6 +89,8 @@ func (m *Metrics) judged(items []jsontext.Value) (ours judgement, elsewhere map[
 			fallthrough
 		case !here:
 			elsewhere[shard] = elsewhere[shard].add(i, raw)
+		case !m.reaches(by, namespace, pod):
+			ours.refused = append(ours.refused, refusedItem(i, fault.New(fault.Forbidden, "%s", access.OtherNode(by.Node))))
 		case understood:
 			ours.list = append(ours.list, p.measurement(now))
 		default:

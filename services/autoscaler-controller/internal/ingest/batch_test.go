@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nemesis-scaling/nemesis/gen/autoscaler"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/access"
 )
 
 func batch(items ...string) string {
@@ -26,7 +27,7 @@ const (
 func TestPushBatch_OneItemAtFaultKeepsNoOtherFromBeingTaken(t *testing.T) {
 	s := &scale{}
 	m := newMetrics(t, s)
-	receipt, understood, _ := m.PushBatch([]byte(batch(fine, wrong, nested, `7`)), nil)
+	receipt, understood, _ := m.PushBatch([]byte(batch(fine, wrong, nested, `7`)), access.Caller{}, nil)
 	if !understood || receipt.Accepted != 2 || receipt.Refused == nil || len(*receipt.Refused) != 2 {
 		t.Fatalf("understood %v: %+v", understood, receipt)
 	}
@@ -44,7 +45,7 @@ func TestPushBatch_OneItemAtFaultKeepsNoOtherFromBeingTaken(t *testing.T) {
 
 func TestPushBatch_OfItemsAtFaultAloneMeasuresNothing(t *testing.T) {
 	s := &scale{}
-	receipt, understood, _ := newMetrics(t, s).PushBatch([]byte(batch(wrong)), nil)
+	receipt, understood, _ := newMetrics(t, s).PushBatch([]byte(batch(wrong)), access.Caller{}, nil)
 	if !understood || receipt.Accepted != 0 || len(*receipt.Refused) != 1 || s.got != nil {
 		t.Errorf("%+v, got %v", receipt, s.got)
 	}
@@ -59,7 +60,7 @@ func to(there *Metrics, bodies *[]string) (func(namespace string) (int, bool), P
 			mu.Lock()
 			defer mu.Unlock()
 			*bodies = append(*bodies, fmt.Sprintf("%d: %s", shard, body))
-			receipt, understood, err := there.PushBatch(body, nil)
+			receipt, understood, err := there.PushBatch(body, access.Caller{}, nil)
 			if !understood {
 				return receipt, errors.New("not understood")
 			}
@@ -75,7 +76,7 @@ func TestPushBatch_PassesOnWhatIsOfOtherReplicasInABatchForEachShard(t *testing.
 		return `{"podName":"` + namespace + `","namespace":"` + namespace + `",` + more + `"metrics":{"queued":1}}`
 	}
 	one, two, three, late := of("nn", ""), of("mm", ""), of("mmm", ""), of("nnn", `"later":{},`)
-	receipt, understood, err := newMetrics(t, here).Of(place).PushBatch([]byte(batch(one, fine, wrong, late, two, three)), pass)
+	receipt, understood, err := newMetrics(t, here).Of(place).PushBatch([]byte(batch(one, fine, wrong, late, two, three)), access.Caller{}, pass)
 	if err != nil || !understood || receipt.Accepted != 5 || len(value(receipt.Refused)) != 1 || (*receipt.Refused)[0].Index != 2 {
 		t.Errorf("understood %v, %v: %+v", understood, err, receipt)
 	}
@@ -91,7 +92,7 @@ func TestPushBatch_PassesOnWhatIsOfOtherReplicasInABatchForEachShard(t *testing.
 	refuses := func(int, []byte) (autoscaler.PodMetricsBatchReceipt, error) {
 		return autoscaler.PodMetricsBatchReceipt{Refused: &[]autoscaler.RefusedItem{{Index: 1, Reason: "r"}, {Index: 9, Reason: "s"}}}, nil
 	}
-	receipt, _, _ = newMetrics(t, here).Of(place).PushBatch([]byte(batch(one, fine, two, wrong)), refuses)
+	receipt, _, _ = newMetrics(t, here).Of(place).PushBatch([]byte(batch(one, fine, two, wrong)), access.Caller{}, refuses)
 	if got := value(receipt.Refused); len(got) != 3 || got[0].Index != 2 || got[0].Reason != "r" || got[1].Index != 3 {
 		t.Errorf("refused: %+v", got)
 	}
@@ -103,7 +104,7 @@ func TestPushBatch_AnErrorOfAPartIsThatOfTheWhole(t *testing.T) {
 		return autoscaler.PodMetricsBatchReceipt{}, errors.New("away")
 	}
 	place := func(namespace string) (int, bool) { return 1, namespace == "n" }
-	_, understood, err := newMetrics(t, here).Of(place).PushBatch([]byte(batch(fine, `{"podName":"q","namespace":"m","metrics":{"queued":1}}`)), fails)
+	_, understood, err := newMetrics(t, here).Of(place).PushBatch([]byte(batch(fine, `{"podName":"q","namespace":"m","metrics":{"queued":1}}`)), access.Caller{}, fails)
 	if !understood || err == nil || len(here.got) != 1 {
 		t.Errorf("understood %v, %v, taken here %d", understood, err, len(here.got))
 	}
@@ -118,8 +119,8 @@ func TestPushBatch_DividedOrNotComesToTheSame(t *testing.T) {
 	var bodies []string
 	here, there, alone := &scale{}, &scale{}, &scale{}
 	place, pass := to(newMetrics(t, there), &bodies)
-	got, _, _ := newMetrics(t, here).Of(place).PushBatch([]byte(batch(items...)), pass)
-	want, _, _ := newMetrics(t, alone).PushBatch([]byte(batch(items...)), nil)
+	got, _, _ := newMetrics(t, here).Of(place).PushBatch([]byte(batch(items...)), access.Caller{}, pass)
+	want, _, _ := newMetrics(t, alone).PushBatch([]byte(batch(items...)), access.Caller{}, nil)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-whole +divided):\n%s", diff)
 	}
@@ -161,12 +162,12 @@ func TestSplit_LeavesToTheContractWhatIsNotWellMadeOutside(t *testing.T) {
 func TestSubmitBatch_TakesWhatTheContractHasLetThrough(t *testing.T) {
 	s := &scale{}
 	m := newMetrics(t, s)
-	receipt, err := m.SubmitBatch([]byte(`{"collector":"\u0063","items":[` + fine + `,` + wrong + `]}`))
+	receipt, err := m.SubmitBatch([]byte(`{"collector":"\u0063","items":[`+fine+`,`+wrong+`]}`), access.Caller{})
 	if err != nil || receipt.Accepted != 1 || len(*receipt.Refused) != 1 {
 		t.Errorf("%+v, %v", receipt, err)
 	}
 	for _, body := range []string{`{"items":[]}`, `{}`, `[`, batch(strings.Repeat(fine+",", maxItems) + fine)} {
-		if _, err := m.SubmitBatch([]byte(body)); err == nil {
+		if _, err := m.SubmitBatch([]byte(body), access.Caller{}); err == nil {
 			t.Errorf("taken: %.40s", body)
 		}
 	}
@@ -182,8 +183,8 @@ func FuzzSplit_CutsAsTheStandardLibraryDoes(f *testing.F) {
 			return
 		}
 		here, there := &scale{}, &scale{}
-		a, _, _ := newMetrics(t, here).PushBatch(body, nil)
-		b, err := newMetrics(t, there).SubmitBatch(body)
+		a, _, _ := newMetrics(t, here).PushBatch(body, access.Caller{}, nil)
+		b, err := newMetrics(t, there).SubmitBatch(body, access.Caller{})
 		if err != nil || int(a.Accepted)+len(value(a.Refused)) != len(items) {
 			t.Fatalf("%d items, %+v, %v", len(items), a, err)
 		}
@@ -198,9 +199,36 @@ func BenchmarkPushBatch(b *testing.B) {
 	m := newMetrics(b, &scale{})
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, ok, _ := m.PushBatch(body, nil); !ok {
+		if _, ok, _ := m.PushBatch(body, access.Caller{}, nil); !ok {
 			b.Fatal("not understood")
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/item")
+}
+
+// A collector is for the pods of its own node, by the node in its token; of others it is told which items are not taken.
+func TestPushBatch_ACollectorIsForThePodsOfItsNode(t *testing.T) {
+	s := &scale{}
+	m := newMetrics(t, s)
+	m.node = func(_, pod string) string { return map[string]string{"here": "node-1", "there": "node-2"}[pod] }
+	of := func(pod string) string { return `{"podName":"` + pod + `","namespace":"m","metrics":{"cpuUsage":1}}` }
+	body := []byte(batch(of("here"), of("there"), of("unknown")))
+	by := access.Caller{Kind: access.Service, Collector: true, Pod: "c", Node: "node-1"}
+	receipt, understood, err := m.PushBatch(body, by, nil)
+	if !understood || err != nil || receipt.Accepted != 2 || receipt.Refused == nil || len(*receipt.Refused) != 1 {
+		t.Fatalf("%+v %v %v", receipt, understood, err)
+	}
+	if refused := (*receipt.Refused)[0]; refused.Index != 1 || !strings.Contains(refused.Reason, "on the node node-1") {
+		t.Errorf("%+v", refused)
+	}
+	if m.Push([]byte(of("there")), by) || !m.Push([]byte(of("here")), by) {
+		t.Error("one by one it is otherwise")
+	}
+	for name, by := range map[string]access.Caller{
+		"a token that names no node": {Kind: access.Service, Collector: true, Pod: "c"}, "nobody, where that is let in": {},
+	} {
+		if receipt, _, _ := m.PushBatch(body, by, nil); receipt.Accepted != 3 {
+			t.Errorf("%s: %+v", name, receipt)
+		}
+	}
 }

@@ -28,15 +28,16 @@ type Metrics struct {
 	meter MetricsMeter
 	judge *judge
 	place func(namespace string) (shard int, ours bool) // nil: all is ours
+	node  func(namespace, pod string) string            // nil: no pod's is known
 }
 
-// NewMetrics makes it.
-func NewMetrics(sink Measured, meter MetricsMeter) (*Metrics, error) {
+// NewMetrics makes it. node is the node of a pod, "" where that is not known; nil: it never is.
+func NewMetrics(sink Measured, meter MetricsMeter, node func(namespace, pod string) string) (*Metrics, error) {
 	judge, err := newJudge()
 	if err != nil {
 		return nil, err
 	}
-	return &Metrics{sink: sink, meter: meter, judge: judge}, nil
+	return &Metrics{sink: sink, meter: meter, judge: judge, node: node}, nil
 }
 
 // Of are the same where other replicas take what is not ours: of pushes as they came it understands those
@@ -67,11 +68,16 @@ func (m *Metrics) Push(body []byte, by access.Caller) (understood bool) {
 	if !understood {
 		return false
 	}
-	if _, ours := m.ours(p.namespace); !ours || !by.Measures(p.namespace, p.pod) {
+	if _, ours := m.ours(p.namespace); !ours || !by.Measures(p.namespace, p.pod) || !m.reaches(&by, p.namespace, p.pod) {
 		return false
 	}
 	m.take(p.measurement(time.Now()))
 	return true
+}
+
+// reaches tells whether a caller may say anything of the node that a pod is on.
+func (m *Metrics) reaches(by *access.Caller, namespace, pod string) bool {
+	return !by.Collector || by.Node == "" || m.node == nil || by.Reaches(m.node(namespace, pod))
 }
 
 func (m *Metrics) take(one fleet.Measurement) {

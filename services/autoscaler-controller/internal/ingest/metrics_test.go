@@ -21,7 +21,7 @@ type scale struct {
 
 func newMetrics(tb testing.TB, s *scale) *Metrics {
 	tb.Helper()
-	m, err := NewMetrics(s, s)
+	m, err := NewMetrics(s, s, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

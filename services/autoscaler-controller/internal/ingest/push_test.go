@@ -196,7 +196,7 @@ func BenchmarkReadByTheContract(b *testing.B) {
 
 func TestPush_WhatIsOfAnotherReplicaIsLeftToTheLongWay(t *testing.T) {
 	s := &scale{}
-	m, err := NewMetrics(s, s)
+	m, err := NewMetrics(s, s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

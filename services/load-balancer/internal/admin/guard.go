@@ -43,6 +43,8 @@ type GuardOptions struct {
 	Optional    bool
 	OpenMetrics bool            // to everybody
 	Judged      func(Judgement) // is told each; nil is nobody
+	// WithoutToken is told of each call that is let through without a token, since that is optional; nil is nobody.
+	WithoutToken func()
 }
 
 // Guard has every operation of the contract asked for by those alone who may.
@@ -104,6 +106,9 @@ func (g *Guard) judge(r *http.Request, right rights.Right) (*caller, error) {
 	who := &caller{guard: g, token: token, right: right, everywhere: true}
 	if !given && g.o.Optional || right.Resource == rights.Metrics && g.o.OpenMetrics {
 		g.o.Judged(Unasked)
+		if !given && g.o.Optional && g.o.WithoutToken != nil {
+			g.o.WithoutToken()
+		}
 		return who, nil
 	}
 	if !given {

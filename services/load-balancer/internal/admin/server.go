@@ -60,6 +60,7 @@ type LogTrouble struct{ Kind, Message string }
 // Source is where the state comes from.
 type Source interface {
 	Snapshots() []dispatch.Snapshot
+	Waiting(limit int) []dispatch.WaitingRoom
 	Self() Self
 }
 

@@ -22,6 +22,13 @@ import (
 type picture struct {
 	Settings
 	snapshots []dispatch.Snapshot
+	waiting   []dispatch.WaitingRoom
+	limit     int
+}
+
+func (p *picture) Waiting(limit int) []dispatch.WaitingRoom {
+	p.limit = limit
+	return p.waiting
 }
 
 func (p *picture) Snapshots() []dispatch.Snapshot { return p.snapshots }

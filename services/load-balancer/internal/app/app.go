@@ -314,6 +314,8 @@ func (a *App) woken(app routing.Application, wake dispatch.WakeUp) {
 type source struct{ a *App }
 
 func (s source) Snapshots() []dispatch.Snapshot { return s.a.dispatcher.Snapshots() }
+
+func (s source) Waiting(limit int) []dispatch.WaitingRoom { return s.a.dispatcher.Waiting(limit) }
 func (s source) Self() admin.Self {
 	link := s.a.controller.Link()
 	return admin.Self{

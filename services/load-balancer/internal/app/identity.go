@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/nemesis-scaling/nemesis/pkg/access"
+	"github.com/nemesis-scaling/nemesis/pkg/authentication"
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/identity"
@@ -29,27 +29,16 @@ type IdentitySettings struct {
 	Accounts       string // service accounts of other load balancers; "" is this one's own
 }
 
-// The values of the setting authentication.
-const (
-	required = "required"
-	optional = "optional"
-)
-
 func (i *IdentitySettings) declare(set *settings.Set) {
 	set.String(&i.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, which is sent to the controller and to other load balancers; empty sends none, and a file that is missing is said in the log")
-	set.Choice(&i.Authentication, "authentication", required, "whether callers of the admin port and other load balancers must bring a token; optional serves those without one as 0.1.0 did, for a rollout", required, optional)
+	set.Choice(&i.Authentication, "authentication", authentication.Required, "whether callers of the admin port and other load balancers must bring a token; optional serves those without one as 0.1.0 did, for a rollout", authentication.Required, authentication.Optional)
 	set.Bool(&i.OpenMetrics, "open-metrics", false, "serve GET /metrics to anybody, and not only to who may get /metrics in the cluster")
 	set.String(&i.Accounts, "balancer-accounts", "", "service accounts of other load balancers, as namespace/name with commas between; by default the one of this load balancer's own token")
 }
 
-// account is a service account's name with its namespace.
-var account = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
-
 func (i *IdentitySettings) validate() error {
-	for _, item := range items(i.Accounts) {
-		if !account.MatchString(item) {
-			return fmt.Errorf("balancer-accounts: %q is not allowed: must be service accounts as namespace/name, with commas between", i.Accounts)
-		}
+	if _, err := authentication.Accounts(i.Accounts); err != nil {
+		return fmt.Errorf("balancer-accounts: %w", err)
 	}
 	return nil
 }
@@ -73,6 +62,7 @@ type identities struct {
 	peers    *prometheus.CounterVec
 	admin    *prometheus.CounterVec
 	reviews  *prometheus.CounterVec
+	calls    *authentication.Calls
 }
 
 func newIdentities(a *App) (*identities, error) {
@@ -92,14 +82,10 @@ func newIdentities(a *App) (*identities, error) {
 	if err != nil {
 		return nil, err
 	}
-	i.gate = &identity.Gate{Verifier: verifier, Ready: i.keys.Known, Optional: s.Authentication == optional}
-	must := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "nemesis_authentication_required", Help: "1 while nobody is served who does not say who he is; 0 with authentication at optional.",
-	})
-	if !i.gate.Optional {
-		must.Set(1)
-	}
-	a.telemetry.Registry.MustRegister(telemetry.Figures(i.token.Figures), must)
+	i.gate = &identity.Gate{Verifier: verifier, Ready: i.keys.Known, Optional: s.Authentication == authentication.Optional}
+	i.calls = authentication.Measure(a.telemetry.Registry, i.gate.Optional)
+	i.gate.WithoutToken = i.calls.WithoutToken
+	a.telemetry.Registry.MustRegister(telemetry.Figures(i.token.Figures))
 	for _, text := range i.open() {
 		a.log.Warn(text)
 	}
@@ -117,7 +103,7 @@ func counter(a *App, name, help, label string) *prometheus.CounterVec {
 
 // open is what is served to everybody, and should not be for long.
 func (i *identities) open() (all []string) {
-	if i.settings.Authentication == optional {
+	if i.settings.Authentication == authentication.Optional {
 		all = append(all, "authentication is optional: the admin port and other load balancers' port serve callers without a token; "+
 			"set it to required once all services are of a version that sends one")
 	}
@@ -134,7 +120,7 @@ func (i *identities) guard(asker *controller.Client) (*admin.Guard, error) {
 		return nil, err
 	}
 	return admin.NewGuard(admin.GuardOptions{
-		Access: reviewer, Optional: i.gate.Optional, OpenMetrics: i.settings.OpenMetrics,
+		Access: reviewer, Optional: i.gate.Optional, OpenMetrics: i.settings.OpenMetrics, WithoutToken: i.calls.WithoutToken,
 		Judged: func(j admin.Judgement) { i.admin.WithLabelValues(string(j)).Inc() },
 	})
 }
@@ -161,7 +147,12 @@ func (i *identities) peer(ctx context.Context, h http.Header) (pod string, err e
 // accounts are those of load balancers.
 func (i *identities) accounts(ctx context.Context) ([]string, error) {
 	if i.settings.Accounts != "" {
-		return items(i.settings.Accounts), nil
+		list, err := authentication.Accounts(i.settings.Accounts)
+		all := make([]string, len(list))
+		for at, one := range list {
+			all[at] = one.String()
+		}
+		return all, err
 	}
 	own, err := i.gate.Verifier.Verify(ctx, i.token.Text())
 	if err != nil {

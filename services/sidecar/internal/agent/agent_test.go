@@ -111,6 +111,26 @@ func TestRun_MeasuresAndSendsAtOnceThenAfterASecondThenAtTheInterval(t *testing.
 	})
 }
 
+func TestRun_RestsOnceAllThatIsDueIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{began: time.Now()}
+		var rested []int // how many pushes there were
+		a := New(Options{
+			Collector: w, Sender: w, Log: slog.New(slog.DiscardHandler), Rest: func() { rested = append(rested, len(w.seen())) },
+			Schedule: schedule.Options{
+				Interval: 5 * time.Second, FirstPause: time.Second, BackOffFirst: time.Second, BackOffLongest: 30 * time.Second,
+				Random: func() float64 { return 0.999 },
+			},
+		})
+		ctx, stop := context.WithTimeout(t.Context(), 7*time.Second)
+		defer stop()
+		a.Run(ctx)
+		if diff := cmp.Diff([]int{1, 2, 3}, rested); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestRun_TellsAControllerThatIsBackWhatIsSoNowAndNothingElse(t *testing.T) {
 	w := &world{away: errors.New("connection refused")}
 	run(t, w, func(b bubble) {

@@ -24,9 +24,9 @@ const (
 
 // listen serves the sidecar's own API. It returns nil when there is to be none, or when the port is
 // somebody else's: the application must not suffer from what measures it, nor go unmeasured for that.
-func (a *App) listen(ctx context.Context, s Settings, trouble func() []string) (*httpserver.Server, error) {
+func (a *App) listen(ctx context.Context, s Settings, trouble func() []string) *httpserver.Server {
 	if s.Listen == "" {
-		return nil, nil //nolint:nilnil // none is what was asked for
+		return nil
 	}
 	ready := &httpserver.Readiness{}
 	ready.Add(func() string {
@@ -43,14 +43,14 @@ func (a *App) listen(ctx context.Context, s Settings, trouble func() []string) (
 	for _, options.Address = range addresses(s.Listen) {
 		var server *httpserver.Server
 		if server, err = httpserver.Listen(ctx, options); err == nil {
-			return server, nil
+			return server
 		}
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			break
 		}
 	}
 	a.log.Warn("the sidecar measures without an API of its own", "why", err.Error())
-	return nil, nil //nolint:nilnil // it goes on without
+	return nil // it goes on without
 }
 
 // addresses are those to try: port 0 is any that nobody has.

@@ -31,6 +31,7 @@ const (
 	firstPause   = time.Second
 	backOffFirst = time.Second
 	drainTimeout = time.Second
+	restEvery    = time.Minute
 )
 
 // App is one sidecar.
@@ -39,6 +40,7 @@ type App struct {
 	figures figures.Source
 	agent   *agent.Agent
 	server  *httpserver.Server // nil: without an API of its own
+	rested  time.Time          // the last time; of the agent's goroutine alone
 }
 
 // New makes a sidecar and takes its port, if it may have one. The log goes to out.
@@ -71,15 +73,17 @@ func New(ctx context.Context, s Settings, out io.Writer) (*App, error) {
 	a.figures = func() []figures.Family {
 		return slices.Concat([]figures.Family{figures.Build("sidecar")}, token.Figures(), encrypted(), measuredBy(a.agent))
 	}
-	a.server, err = a.listen(ctx, s, func() []string { return slices.Concat(token.Trouble(), s.unencrypted(authorities)) })
-	if err != nil {
-		return nil, err
-	}
+	a.server = a.listen(ctx, s, func() []string { return slices.Concat(token.Trouble(), s.unencrypted(authorities)) })
 	return a, nil
 }
 
-// rest makes room for the application while there is nothing to do.
+// rest makes room for the application while there is nothing to do: after the start, and now and then. What is needed
+// again comes back page by page, which is half a millisecond of work.
 func (a *App) rest() {
+	if time.Since(a.rested) < restEvery {
+		return
+	}
+	a.rested = time.Now()
 	if err := footprint.Release(); err != nil {
 		a.log.Debug("memory is not given back", "error", err)
 	}

@@ -161,3 +161,26 @@ func TestCollector_OptionalTakesPushesWithoutATokenAndSaysSo(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A pod has a pace of its own, and who sends tokens that are none is not looked at for long; both take nothing from others.
+func TestCollector_PodsAndStrangersHaveAPace(t *testing.T) {
+	k, url := newKeeper(t)
+	address, stop := collector(t, url, "-authentication", "required")
+	defer stop()
+	first, second := k.issuer.Token(t, "shop", "default", "cart-1"), k.issuer.Token(t, "shop", "default", "cart-2")
+	testwait.Until(t, "the keys are known", func() bool {
+		status, _ := pushAs(t, address, second, "cart-2")
+		return status == http.StatusOK
+	})
+	testwait.Until(t, "a pod that pushes all the time is told to wait", func() bool {
+		status, text := pushAs(t, address, first, "cart-1")
+		return status == http.StatusTooManyRequests && strings.Contains(text, "more than 10 times a second")
+	})
+	if status, text := pushAs(t, address, second, "cart-2"); status != http.StatusOK {
+		t.Errorf("another pod: %d %s", status, text)
+	}
+	testwait.Until(t, "an address with tokens that are none is told to wait", func() bool {
+		status, text := pushAs(t, address, "none", "cart-1")
+		return status == http.StatusTooManyRequests && strings.Contains(text, "from this address")
+	})
+}

@@ -165,3 +165,25 @@ func TestRefusals_SayWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+func TestHandler_RefusesOtherPathsAndMethods(t *testing.T) {
+	handler := Handler(Options{Agent: &scripted{}, Now: time.Now})
+	for path, c := range map[string]struct {
+		method string
+		status int
+		code   string
+		allow  string
+	}{
+		"/v1/metrics":      {http.MethodDelete, http.StatusMethodNotAllowed, "method-not-allowed", "GET"},
+		"/v1/metrics/send": {http.MethodGet, http.StatusMethodNotAllowed, "method-not-allowed", "POST"},
+		"/v1/metrics/":     {http.MethodGet, http.StatusNotFound, "not-found", ""},
+		"/":                {http.MethodPost, http.StatusNotFound, "not-found", ""},
+	} {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), c.method, path, nil))
+		var problem common.Problem
+		if err := json.Unmarshal(answer.Body.Bytes(), &problem); err != nil || answer.Code != c.status || problem.Code != c.code || answer.Header().Get("Allow") != c.allow {
+			t.Errorf("%s %s: %d %s, Allow %q, error %v", c.method, path, answer.Code, answer.Body, answer.Header().Get("Allow"), err)
+		}
+	}
+}

@@ -40,7 +40,8 @@ type Taker interface {
 type Caller func(ctx context.Context, h http.Header) (from batch.Pod, known bool, err error)
 
 // Handler serves POST /metrics.
-func Handler(to Taker, caller Caller) (http.Handler, error) {
+// What is refused for who sends it has its connection closed: kept ones are for those who are let in, of whom kept is told.
+func Handler(to Taker, caller Caller, kept func(http.ResponseWriter, *http.Request)) (http.Handler, error) {
 	spec, err := autoscaler.GetSpec()
 	if err != nil {
 		return nil, fmt.Errorf("contract of the autoscaler-controller: %w", err)
@@ -59,9 +60,11 @@ func Handler(to Taker, caller Caller) (http.Handler, error) {
 		}
 		from, known, err := caller(r.Context(), r.Header)
 		if err != nil {
+			w.Header().Set("Connection", "close")
 			fault.Write(w, r, err)
 			return
 		}
+		kept(w, r)
 		checked.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sender{}, whose{from, known})))
 	}), nil
 }

@@ -32,7 +32,7 @@ func ask(t *testing.T, to *taker, method, target, body string) *httptest.Respons
 
 func askAs(t *testing.T, to *taker, caller Caller, method, target, body string) *httptest.ResponseRecorder {
 	t.Helper()
-	h, err := Handler(to, caller)
+	h, err := Handler(to, caller, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Test-Kept", "1") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,6 +114,28 @@ func TestHandler_APodMeasuresItselfAlone(t *testing.T) {
 		w := askAs(t, to, func(context.Context, http.Header) (batch.Pod, bool, error) { return c.from, c.known, c.err }, c.method, c.target, push)
 		if w.Code != c.status || !strings.Contains(w.Body.String(), c.says) || (len(to.got) > 0) != (c.status == 200) {
 			t.Errorf("%s: %d %s, %d taken", name, w.Code, w.Body, len(to.got))
+		}
+	}
+}
+
+// Kept connections are for those who are let in: of whom it is not known who that is, none is kept.
+func TestHandler_KeepsNoConnectionOfWhoIsRefused(t *testing.T) {
+	refused := fault.New(fault.Unauthenticated, "who are you")
+	for name, c := range map[string]struct {
+		caller Caller
+		kept   bool
+	}{
+		"who is refused": {func(context.Context, http.Header) (batch.Pod, bool, error) { return batch.Pod{}, false, refused }, false},
+		"who is let in":  {func(context.Context, http.Header) (batch.Pod, bool, error) { return batch.Pod{}, false, nil }, true},
+	} {
+		h, err := Handler(&taker{}, c.caller, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Test-Kept", "1") })
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/metrics", strings.NewReader(`{}`)))
+		if kept := w.Header().Get("Test-Kept") != ""; kept != c.kept || (w.Header().Get("Connection") == "close") == c.kept {
+			t.Errorf("%s: %v", name, w.Header())
 		}
 	}
 }

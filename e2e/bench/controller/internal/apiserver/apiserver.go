@@ -121,14 +121,31 @@ func (s *Server) Put(ctx context.Context, key string, object []byte) error {
 	return put(ctx, s.http, s.store, key, object)
 }
 
+// Drop removes all objects below a key from the store: the API server would take them one by one, which it cannot in
+// the time of a call where there are thousands. It sees them go as any other.
+func (s *Server) Drop(ctx context.Context, below string) error {
+	return drop(ctx, s.http, s.store, below)
+}
+
 func put(ctx context.Context, client *http.Client, store, key string, object []byte) error {
+	return ask(ctx, client, store, "put", key, map[string][]byte{"key": []byte(key), "value": object})
+}
+
+func drop(ctx context.Context, client *http.Client, store, below string) error {
+	end := []byte(below)
+	end[len(end)-1]++
+	return ask(ctx, client, store, "deleterange", below, map[string][]byte{"key": []byte(below), "range_end": end})
+}
+
+// ask asks etcd.
+func ask(ctx context.Context, client *http.Client, store, do, key string, what map[string][]byte) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	body, err := json.Marshal(map[string][]byte{"key": []byte(key), "value": object})
+	body, err := json.Marshal(what)
 	if err != nil {
 		return err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, store+"/v3/kv/put", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, store+"/v3/kv/"+do, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -139,7 +156,7 @@ func put(ctx context.Context, client *http.Client, store, key string, object []b
 	defer func() { _ = answer.Body.Close() }()
 	said, err := io.ReadAll(answer.Body)
 	if err == nil && answer.StatusCode != http.StatusOK {
-		err = fmt.Errorf("etcd: put %s: status %d: %s", key, answer.StatusCode, said[:min(len(said), maxComplain)])
+		err = fmt.Errorf("etcd: %s %s: status %d: %s", do, key, answer.StatusCode, said[:min(len(said), maxComplain)])
 	}
 	return err
 }

@@ -129,6 +129,27 @@ func TestPut_StoresAndComplains(t *testing.T) {
 	}
 }
 
+func TestDrop_RemovesWhatIsBelowAndNothingElse(t *testing.T) {
+	var got struct {
+		Key, Value []byte
+		End        []byte `json:"range_end"`
+	}
+	etcd := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v3/kv/deleterange" || json.NewDecoder(r.Body).Decode(&got) != nil {
+			t.Errorf("%s", r.URL)
+		}
+	}))
+	defer etcd.Close()
+	if err := drop(t.Context(), etcd.Client(), etcd.URL, "/registry/pods/ns/"); err != nil {
+		t.Error(err)
+	}
+	for key, want := range map[string]bool{"/registry/pods/ns/a": true, "/registry/pods/ns/zz": true, "/registry/pods/ns0/a": false, "/registry/pods/nr/a": false} {
+		if in := key >= string(got.Key) && key < string(got.End); in != want {
+			t.Errorf("%s is removed: %v", key, in)
+		}
+	}
+}
+
 func TestFreePorts_AreDifferent(t *testing.T) {
 	ports, err := FreePorts(5)
 	if err != nil {

@@ -3,7 +3,9 @@ package drivers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -106,28 +108,25 @@ func (b *Balancers) Sum() Balanced {
 // Count is how many they are.
 func (b *Balancers) Count() int { return len(b.list) }
 
-// follow asks for the routes' changes, one long poll after the other.
+// follow follows the routes' changes, as a load balancer of the controller's time does: by a stream, and where there is none by
+// one long poll after the other.
 func (b *balancer) follow(ctx context.Context) {
 	client := newHTTP(1, &b.routes)
 	for ctx.Err() == nil {
 		address := b.service.Address()
-		version, err := b.poll(ctx, client, address)
-		if err != nil {
+		if err := b.watch(ctx, client, address); err != nil && ctx.Err() == nil {
 			b.service.Failed(address)
 			pause(ctx, 100*time.Millisecond)
-			continue
 		}
-		b.mu.Lock()
-		b.version = version
-		b.mu.Unlock()
 	}
 }
 
-func (b *balancer) poll(ctx context.Context, client *http.Client, address string) (version string, err error) {
+// watch takes what one call brings: a line for each change, or one answer.
+func (b *balancer) watch(ctx context.Context, client *http.Client, address string) error {
 	b.mu.Lock()
 	after := b.version
 	b.mu.Unlock()
-	url := "http://" + address + "/v1/routes?wait=30s"
+	url := "http://" + address + "/v1/routes?stream=true&wait=30s"
 	if after != "" {
 		url += "&after=" + after
 	}
@@ -135,23 +134,36 @@ func (b *balancer) poll(ctx context.Context, client *http.Client, address string
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return "", err
+		return err
 	}
-	status, body, err := roundTrip(client, r)
+	answer, err := client.Do(r)
 	if err != nil {
-		return "", err
+		return err
 	}
-	var update struct {
-		Version  string
-		Complete bool
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("routes: status %d", answer.StatusCode)
 	}
-	if err := json.Unmarshal(body, &update); err != nil || status != http.StatusOK {
-		return "", fmt.Errorf("routes: status %d, %w", status, err)
+	for lines := json.NewDecoder(answer.Body); ; {
+		var update struct {
+			Version             string
+			Complete, Continued bool
+		}
+		switch err := lines.Decode(&update); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("routes: %w", err)
+		case update.Continued:
+			continue // it counts with the line that ends it
+		}
+		if update.Complete {
+			b.complete.Add(1)
+		}
+		b.mu.Lock()
+		b.version = update.Version
+		b.mu.Unlock()
 	}
-	if update.Complete {
-		b.complete.Add(1)
-	}
-	return update.Version, nil
 }
 
 // report reports once a second.

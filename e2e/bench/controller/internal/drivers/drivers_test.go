@@ -3,6 +3,7 @@ package drivers
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -137,12 +138,41 @@ func TestBalancer_ReportsWhatChangedToWhoCanFollow(t *testing.T) {
 	}
 }
 
-func TestBalancer_FollowsTheRoutes(t *testing.T) {
+func TestBalancer_FollowsTheRoutesByOneAnswer(t *testing.T) {
 	address := serve(t, &controller{})
 	b := &balancer{}
-	version, err := b.poll(t.Context(), newHTTP(1, &b.routes), address)
-	if err != nil || version != "k.1" || b.complete.Load() != 1 || b.routes.In.Load() < 100 {
-		t.Errorf("%q, %v, %d bytes", version, err, b.routes.In.Load())
+	err := b.watch(t.Context(), newHTTP(1, &b.routes), address)
+	if err != nil || b.version != "k.1" || b.complete.Load() != 1 || b.routes.In.Load() < 100 {
+		t.Errorf("%q, %v, %d bytes", b.version, err, b.routes.In.Load())
+	}
+}
+
+func TestBalancer_FollowsTheRoutesByAStream(t *testing.T) {
+	var asked []string
+	end := "{"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.RawQuery)
+		_, _ = io.WriteString(w, `{"version":"k.5","complete":true,"applications":[{}],"continued":true}
+{"version":"k.5","complete":true,"applications":[{}]}
+{"version":"k.6","complete":false,"applications":[]}
+{"version":"k.7","complete":false,"continued":true}
+`+end)
+	}))
+	defer server.Close()
+	b := &balancer{version: "k.1"}
+	client, address := newHTTP(1, &b.routes), strings.TrimPrefix(server.URL, "http://")
+	if err := b.watch(t.Context(), client, address); err == nil {
+		t.Error("half a line is taken for the end")
+	}
+	if b.version != "k.6" || b.complete.Load() != 1 {
+		t.Errorf("%q, %d", b.version, b.complete.Load())
+	}
+	end = ""
+	if err := b.watch(t.Context(), client, address); err != nil {
+		t.Error(err)
+	}
+	if len(asked) != 2 || asked[0] != "stream=true&wait=30s&after=k.1" || asked[1] != "stream=true&wait=30s&after=k.6" {
+		t.Errorf("%q", asked)
 	}
 }
 

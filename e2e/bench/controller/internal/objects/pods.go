@@ -33,7 +33,10 @@ func (p Pod) Body() []byte {
 }
 
 // Key is where the API server stores it.
-func (p Pod) Key() string { return "/registry/pods/" + p.App.Namespace + "/" + p.Name() }
+func (p Pod) Key() string { return PodsBelow(p.App.Namespace) + p.Name() }
+
+// PodsBelow is where those of a namespace are stored.
+func PodsBelow(namespace string) string { return "/registry/pods/" + namespace + "/" }
 
 // Stored is the pod as the API server stores it, made ready by its kubelet.
 func (p Pod) Stored() []byte {

@@ -39,6 +39,8 @@ const (
 	Undecided    = "decisions_missed"
 	StartP50     = "start_p50_ms"
 	StartP99     = "start_p99_ms"
+	OwnP50       = "start_own_p50_ms"
+	OwnP99       = "start_own_p99_ms"
 	Starts       = "starts_per_second"
 	WakeCPU      = "wake_up_cpu_ms"
 	StartsFailed = "starts_failed"

@@ -43,6 +43,8 @@ var rows = []struct {
 	{LoadRSS, "load: memory, MB", 1},
 	{StartP50, "load: start call to answer, p50 ms", 1},
 	{StartP99, "load: start call to answer, p99 ms", 1},
+	{OwnP50, "  of it the controller's own, p50 ms (by its clock)", 2},
+	{OwnP99, "  of it the controller's own, p99 ms (by its clock)", 2},
 	{FloorP50, "  the driver's own /scale meanwhile, p50 ms", 1},
 	{FloorP99, "  the driver's own /scale meanwhile, p99 ms", 1},
 	{DecisionP50, "load: push to decision seen, p50 ms", 1},

@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -104,6 +106,52 @@ func (s *Subject) Metrics(ctx context.Context) (map[string]float64, error) {
 		}
 	}
 	return sums, lines.Err()
+}
+
+// Buckets is a histogram: how many values there were up to each bound, summed over all other labels.
+func (s *Subject) Buckets(ctx context.Context, name string) (map[float64]float64, error) {
+	answer, err := get(ctx, "http://"+s.Address+"/metrics")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	found := map[float64]float64{}
+	lines := bufio.NewScanner(answer.Body)
+	for lines.Scan() {
+		if is, value, ok := parse(lines.Text()); ok && is == name+"_bucket" {
+			_, bound, _ := strings.Cut(lines.Text(), `le="`)
+			bound, _, _ = strings.Cut(bound, `"`)
+			if le, err := strconv.ParseFloat(bound, 64); err == nil {
+				found[le] += value
+			}
+		}
+	}
+	return found, lines.Err()
+}
+
+// Quantile is one of the values that came between two sights of a histogram, as Prometheus guesses it: evenly spread
+// between two bounds. NaN: there were none.
+func Quantile(q float64, before, after map[float64]float64) float64 {
+	bounds := slices.Sorted(maps.Keys(after))
+	if len(bounds) == 0 {
+		return math.NaN()
+	}
+	last := bounds[len(bounds)-1]
+	rank, low, below := q*(after[last]-before[last]), 0.0, 0.0
+	if rank <= 0 {
+		return math.NaN()
+	}
+	for _, le := range bounds {
+		count := after[le] - before[le]
+		if count >= rank {
+			if math.IsInf(le, 1) {
+				return low
+			}
+			return low + (le-low)*(rank-below)/(count-below)
+		}
+		low, below = le, count
+	}
+	return math.NaN() // never: the last holds all
 }
 
 // parse reads a line of Prometheus' text format.

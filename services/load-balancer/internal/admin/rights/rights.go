@@ -52,6 +52,7 @@ var operations = map[string]Right{
 	"getMetrics":   {Whole, "get", Metrics},
 
 	"getState":    {List, "list", State},
+	"listWaiting": {List, "list", Logs}, // it shows of requests what the log does
 	"getSettings": {Whole, "get", Settings},
 	"putSettings": {Whole, "update", Settings},
 

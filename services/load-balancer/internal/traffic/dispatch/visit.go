@@ -66,6 +66,8 @@ type Arrival struct {
 	Trace   context.Context //nolint:containedctx // its span goes with the start call; nil is none
 	TraceID [16]byte        // of the trace; zero is none
 	Bytes   int64           // that it holds while it waits
+	// Client, Method and Path are for people who look who waits.
+	Client, Method, Path string
 	// Affinity is what the policy may go by: a key, or the pod of its session.
 	Affinity balance.Request
 	// Uncounted is a request that is no traffic, a health check say: it takes a pod that is free now,

@@ -143,7 +143,10 @@ func (x *exchange) reach() error {
 
 // arrival is what dispatch is told of the request.
 func (x *exchange) arrival() dispatch.Arrival {
-	a := dispatch.Arrival{Trace: x.ctx, Bytes: x.footprint(), Uncounted: x.uncounted.is, Affinity: x.affinity}
+	a := dispatch.Arrival{
+		Trace: x.ctx, Bytes: x.footprint(), Uncounted: x.uncounted.is, Affinity: x.affinity,
+		Client: x.peer.Address, Method: x.r.Method, Path: x.r.Path,
+	}
 	if x.span != nil {
 		a.TraceID = x.span.SpanContext().TraceID()
 	} else if x.parent.IsValid() {

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/nemesis-scaling/nemesis/gen/common"
+	"github.com/nemesis-scaling/nemesis/pkg/authentication"
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
 	"github.com/nemesis-scaling/nemesis/pkg/encryption"
 	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
@@ -72,7 +73,7 @@ func Load(args, environ []string, out io.Writer) (Settings, error) {
 	set.Int(&s.Keep, "keep", 5_000, batchSize, 100_000, "pods whose last push waits at most; the longest waiting are dropped")
 	set.String(&s.TokenFile, "token-file", bearer.DefaultFile, "a projected service-account token for the audience nemesis, which is sent to the controller; empty sends none, and a file that is missing is said in the log")
 	s.Encryption.Declare(set)
-	set.Choice(&s.Authentication, "authentication", required, "whether pushes, and who reads the metrics, must bring a token; optional serves those without one as before there were any, for a rollout", required, optional)
+	set.Choice(&s.Authentication, "authentication", authentication.Required, "whether pushes, and who reads the metrics, must bring a token; optional serves those without one as before there were any, for a rollout", authentication.Required, authentication.Optional)
 	set.Bool(&s.OpenMetrics, "open-metrics", false, "serve GET /metrics to anybody, and not only to who may get /metrics in the cluster")
 	set.Choice(&s.LogLevel, "log-level", "info", "least level that is logged", "debug", "info", "warn", "error")
 	err := set.Load(args, environ)
@@ -144,11 +145,11 @@ func (c *Collector) wire(ctx context.Context, s Settings) error {
 	if c.callers, err = newCallers(c, s, asked); err != nil {
 		return err
 	}
-	pushes, err := intake.Handler(c.batcher, c.callers.pod)
+	connections := httpserver.NewConnections(mostConnections, mostKept, idleTimeout)
+	pushes, err := intake.Handler(c.batcher, c.callers.pod, connections.Many)
 	if err != nil {
 		return err
 	}
-	connections := httpserver.NewConnections(mostConnections, mostKept, idleTimeout)
 	c.telemetry.Registry.MustRegister(&counts{c.batcher, connections}, telemetry.Figures(token.Figures))
 	ready := &httpserver.Readiness{}
 	ready.AddTrouble(c.callers.trouble)
@@ -158,7 +159,7 @@ func (c *Collector) wire(ctx context.Context, s Settings) error {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if reads := r.Method == http.MethodGet || r.Method == http.MethodHead; reads {
 			if r.URL.Path == "/metrics" {
-				if err := c.callers.metrics(fairshare.From(r.Context(), r.RemoteAddr), r.Header); err != nil {
+				if err := c.callers.metrics(r.Context(), r.Header); err != nil {
 					fault.Write(w, r, err)
 					return
 				}
@@ -166,12 +167,13 @@ func (c *Collector) wire(ctx context.Context, s Settings) error {
 			operations.ServeHTTP(w, r)
 			return
 		}
-		connections.Many(w, r)
 		pushes.ServeHTTP(w, r)
 	})
 	c.server, err = httpserver.Listen(ctx, httpserver.Options{
 		Address: s.Listen, Log: c.log, Handler: httpserver.Recover(c.log)(handler), DrainTimeout: drainTimeout,
-		Secure: c.secured.secure, Listen: connections.Listen, ConnContext: connections.Context,
+		Secure: c.secured.secure, Listen: connections.Listen, ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return fairshare.From(connections.Context(ctx, conn), conn.RemoteAddr().String())
+		},
 	})
 	return err
 }

@@ -3,40 +3,56 @@ package batching
 import (
 	"context"
 	"net/http"
+	"sync"
+	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"github.com/nemesis-scaling/nemesis/pkg/access"
+	"github.com/nemesis-scaling/nemesis/pkg/authentication"
 	"github.com/nemesis-scaling/nemesis/pkg/bearer"
+	"github.com/nemesis-scaling/nemesis/pkg/fairshare"
 	"github.com/nemesis-scaling/nemesis/pkg/fault"
 	"github.com/nemesis-scaling/nemesis/pkg/identity"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/batch"
 	"github.com/nemesis-scaling/nemesis/services/sidecar/internal/judge"
 )
 
-// The values of the setting authentication.
-const (
-	required = "required"
-	optional = "optional"
-)
-
 // callers are the sidecars that push, and who reads the metrics.
 type callers struct {
-	gate *identity.Gate
-	keys *identity.Follower
-	open bool // the metrics are everybody's
-	may  *access.Reviewer
+	gate  *identity.Gate
+	keys  *identity.Follower
+	open  bool // the metrics are everybody's
+	may   *access.Reviewer
+	calls *authentication.Calls
+
+	strangers *fairshare.Share // of tokens that are no good
+	mu        sync.Mutex
+	paces     *simplelru.LRU[batch.Pod, *rate.Limiter]
 }
+
+// A pod pushes every few seconds, and at once on command; so many pods have a pace each, and beyond them the one that
+// pushed longest ago begins anew. Of tokens that are no good some are looked at in a second from each address.
+const (
+	pushesPerSecond = 10
+	pushesAtOnce    = 50
+	pacedPods       = 20_000
+	badPerSecond    = 10
+	badAtOnce       = 100
+)
 
 func newCallers(c *Collector, s Settings, asked *judge.Controller) (*callers, error) {
 	outcomes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "nemesis_collector_tokens_total", Help: "Pushes of sidecars, by how their tokens were judged.",
 	}, []string{"outcome"})
-	must := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "nemesis_authentication_required", Help: "1 while nobody is served who does not say who he is; 0 with authentication at optional.",
-	})
-	c.telemetry.Registry.MustRegister(outcomes, must)
-	a := &callers{keys: identity.NewFollower(asked.IdentityKeys, c.log), open: s.OpenMetrics}
+	c.telemetry.Registry.MustRegister(outcomes)
+	a := &callers{
+		keys: identity.NewFollower(asked.IdentityKeys, c.log), open: s.OpenMetrics,
+		strangers: fairshare.New(fairshare.Options{Places: 1, Each: 1, BadPerSecond: badPerSecond, BadAtOnce: badAtOnce}),
+	}
+	a.paces, _ = simplelru.NewLRU[batch.Pod, *rate.Limiter](pacedPods, nil) // more than 0: it never fails
 	verifier, err := identity.NewVerifier(identity.Options{
 		Keys: identity.NewKeys(a.keys.Fetch, c.log), Log: c.log,
 		Judged: func(o identity.Outcome) { outcomes.WithLabelValues(string(o)).Inc() },
@@ -44,12 +60,11 @@ func newCallers(c *Collector, s Settings, asked *judge.Controller) (*callers, er
 	if err != nil {
 		return nil, err
 	}
-	a.gate = &identity.Gate{Verifier: verifier, Ready: a.keys.Known, Optional: s.Authentication == optional}
+	a.gate = &identity.Gate{Verifier: verifier, Ready: a.keys.Known, Optional: s.Authentication == authentication.Optional}
+	a.calls = authentication.Measure(c.telemetry.Registry, a.gate.Optional)
+	a.gate.WithoutToken = a.calls.WithoutToken
 	if a.may, err = access.NewReviewer(asked, func(access.Result) {}); err != nil {
 		return nil, err
-	}
-	if !a.gate.Optional {
-		must.Set(1)
 	}
 	for _, text := range a.trouble() {
 		c.log.Warn(text)
@@ -67,18 +82,43 @@ func (a *callers) trouble() []string {
 
 // pod is the one that a push comes from; known is false where that is not known and does not matter.
 func (a *callers) pod(ctx context.Context, h http.Header) (pod batch.Pod, known bool, err error) {
+	if err := a.strangers.Patience(ctx); err != nil {
+		return pod, false, err
+	}
 	who, known, err := a.gate.Caller(ctx, h)
-	if known && who.Pod == "" {
+	switch {
+	case fault.Is(err, fault.Unauthenticated):
+		a.strangers.Bad(ctx)
+	case known && who.Pod == "":
 		return pod, false, fault.New(fault.Forbidden, "the token of %s is bound to no pod, and measurements are a pod's own", who.Name)
 	}
-	return batch.Pod{Namespace: who.Namespace, Name: who.Pod}, known, err
+	pod = batch.Pod{Namespace: who.Namespace, Name: who.Pod}
+	if known && !a.inPace(pod) {
+		return pod, false, fault.New(fault.TooMany, "the pod %s pushes more than %d times a second", who.Pod, pushesPerSecond).After(time.Second)
+	}
+	return pod, known, err
+}
+
+// inPace takes one push of a pod's, or tells that it makes too many.
+func (a *callers) inPace(pod batch.Pod) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	pace, found := a.paces.Get(pod)
+	if !found {
+		pace = rate.NewLimiter(pushesPerSecond, pushesAtOnce)
+		a.paces.Add(pod, pace)
+	}
+	return pace.Allow()
 }
 
 // metrics tells why somebody may not read the metrics; nil: he may.
 func (a *callers) metrics(ctx context.Context, h http.Header) error {
 	token, given := bearer.Of(h)
 	switch {
-	case a.open || !given && a.gate.Optional:
+	case a.open:
+		return nil
+	case !given && a.gate.Optional:
+		a.calls.WithoutToken()
 		return nil
 	case !given:
 		return fault.New(fault.Unauthenticated, "send a token in the header %s, as: Bearer TOKEN", bearer.Header)

@@ -1,0 +1,123 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// well is an installation with nothing wrong.
+func well() Facts {
+	balancer := func(name string) Balancer {
+		return Balancer{Service: Service{Ready: true}, Name: name, Connected: true, Age: time.Second, Settings: "policy random"}
+	}
+	pod := func(service string, n int) Pod {
+		return Pod{Name: fmt.Sprint(service, "-", n), Service: service, Version: "0.2.0", Ready: true}
+	}
+	return Facts{
+		Now: now, Controller: Service{Ready: true}, Balancers: []Balancer{balancer("lb-1"), balancer("lb-2")},
+		Pods:      []Pod{pod("autoscaler-controller", 1), pod("autoscaler-controller", 2), pod("load-balancer", 1), pod("load-balancer", 2)},
+		Leases:    []Lease{{"autoscaler-controller", "c-1", now.Add(-2 * time.Second), 15 * time.Second}},
+		Authority: []Certificate{{"old", now.AddDate(-1, 0, 0), now.AddDate(0, 0, -1)}, {"new", now.AddDate(0, -1, 0), now.AddDate(1, 0, 0)}}, Policies: 3,
+		Clocks:       []Clock{{"the API server", now, now.Add(-time.Second), now.Add(time.Second)}},
+		Applications: []Application{{Name: "shop/cart", Reports: []Report{{"lb-1", time.Second}, {"lb-2", 2 * time.Second}}}},
+	}
+}
+
+func TestLook_NothingIsWrong(t *testing.T) {
+	all := Look(well())
+	for _, f := range all {
+		if f.Level != OK || f.Says == "" || f.Do != "" {
+			t.Errorf("%+v", f)
+		}
+	}
+	if len(all) < 12 || Worst(all) != OK {
+		t.Errorf("%d things were looked at: %+v", len(all), all)
+	}
+}
+
+func TestLook_EachFaultIsSaidWithWhatToDo(t *testing.T) {
+	away := errors.New("nobody answers")
+	for said, c := range map[string]struct {
+		check string
+		level Level
+		spoil func(*Facts)
+	}{
+		"does not serve CustomAutoscalers: nobody answers": {"resource", Fault, func(f *Facts) { f.Resource = away }},
+		"nobody answers":                    {"controller", Fault, func(f *Facts) { f.Controller.Err = away }},
+		"it waits for the pods; the leader": {"controller", Fault, func(f *Facts) { f.Controller = Service{Waiting: []string{"the pods", "the leader"}} }},
+		"clear text":                        {"controller", Warning, func(f *Facts) { f.Controller.Troubles = []string{"clear text"} }},
+		"load-balancer-1 is not ready: CrashLoopBackOff":            {"pods", Fault, func(f *Facts) { f.Pods[2].Ready, f.Pods[2].Why = false, "CrashLoopBackOff" }},
+		"load-balancer has one ready pod":                           {"pods", Warning, func(f *Facts) { f.Pods = f.Pods[:3] }},
+		"no pod of load-balancer is ready":                          {"pods", Fault, func(f *Facts) { f.Pods = f.Pods[:2] }},
+		"autoscaler-controller-1 was restarted 5 times":             {"pods", Warning, func(f *Facts) { f.Pods[0].Restarts = 5 }},
+		"not seen: nobody answers":                                  {"versions", Unseen, func(f *Facts) { f.PodsErr = away }},
+		"0.1.0 (load-balancer), 0.2.0 (autoscaler-controller, load": {"versions", Warning, func(f *Facts) { f.Pods[3].Version = "0.1.0" }},
+		"the pods' images have no tag":                              {"versions", Unseen, func(f *Facts) { f.Pods = []Pod{{Service: "load-balancer"}} }},
+		"there is no Lease":                                         {"leader", Warning, func(f *Facts) { f.Leases = nil }},
+		"nobody holds the Lease autoscaler-controller":              {"leader", Fault, func(f *Facts) { f.Leases[0].Holder = "" }},
+		"has not renewed it for 40 s":                               {"leader", Fault, func(f *Facts) { f.Leases[0].Renewed = now.Add(-40 * time.Second) }},
+		"the authority nemesis-ca has no certificate":               {"certificates", Fault, func(f *Facts) { f.Authority = nil }},
+		"the authority old ended on 2026-01-01":                     {"certificates", Fault, func(f *Facts) { f.Authority = f.Authority[:1] }},
+		"the authority new ends on 2026-01-03":                      {"certificates", Warning, func(f *Facts) { f.Authority[1].Until = now.AddDate(0, 0, 1) }},
+		"by this clock it is not good yet":                          {"certificates", Fault, func(f *Facts) { f.Authority[1].From = now.Add(time.Minute) }},
+		"has not heard of the controller for 3 s":                   {"load balancer lb-1", Fault, func(f *Facts) { f.Balancers[0].Connected, f.Balancers[0].Age = false, 3*time.Second }},
+		"for 71 s, and goes on with what it knows: refused":         {"load balancer lb-1", Fault, func(f *Facts) { f.Balancers[0].Age, f.Balancers[0].LastError = 71*time.Second, "refused" }},
+		"it is not ready: it waits for routes":                      {"load balancer lb-2", Fault, func(f *Facts) { f.Balancers[1].Service = Service{Waiting: []string{"routes"}} }},
+		"it is about to end":                                        {"load balancer lb-2", Warning, func(f *Facts) { f.Balancers[1].Draining = true }},
+		"you may not":                                               {"load balancer lb-2", Unseen, func(f *Facts) { f.Balancers[1].StateErr = errors.New("you may not") }},
+		"there is none":                                             {"load balancers", Fault, func(f *Facts) { f.Balancers = nil }},
+		"lb-1 follows policy random, and lb-2 follows policy other": {"settings", Warning, func(f *Facts) { f.Balancers[1].Settings = "policy other" }},
+		"no load balancer has reported":                             {"reports", Fault, func(f *Facts) { f.Applications[0].Reports = nil }},
+		"the last report of lb-2 is 11 s old":                       {"reports", Fault, func(f *Facts) { f.Applications[0].Reports[1].Age = 11 * time.Second }},
+		"lb-1: shipping: 403":                                       {"log", Fault, func(f *Facts) { f.Balancers[0].Log = []string{"shipping: 403"} }},
+		"lb-1 has 7 records that are not in the log yet":            {"log", Warning, func(f *Facts) { f.Balancers[0].Behind, f.Balancers[0].Oldest = 7, time.Hour }},
+		"the namespace is open":                                     {"network policies", Warning, func(f *Facts) { f.Policies = 0 }},
+		"the API server is 9 s ahead of":                            {"clocks", Warning, func(f *Facts) { f.Clocks[0].At = now.Add(10 * time.Second) }},
+		"the API server is 9 s behind":                              {"clocks", Warning, func(f *Facts) { f.Clocks[0].At = now.Add(-10 * time.Second) }},
+		"shop/cart: no such image":                                  {"applications", Warning, func(f *Facts) { f.Applications[0].Troubles = []string{"no such image"} }},
+	} {
+		f := well()
+		c.spoil(&f)
+		all := Look(f)
+		found := false
+		for _, one := range all {
+			if one.Level != OK && one.Level != Unseen && one.Do == "" {
+				t.Errorf("%+v: what is there to do?", one)
+			}
+			found = found || one.Check == c.check && one.Level == c.level && strings.Contains(one.Says, said)
+		}
+		if !found || Worst(all) == OK {
+			t.Errorf("%s %s %q is not in %+v", c.check, c.level, said, all)
+		}
+	}
+}
+
+func TestLook_NothingCouldBeSeen(t *testing.T) {
+	no := errors.New("you may not")
+	f := Facts{Now: now, Controller: Service{Err: no}, BalancersErr: no, PodsErr: no, LeasesErr: no, AuthorityErr: no, PoliciesErr: no, ApplicationsErr: no}
+	unseen := 0
+	for _, one := range Look(f) {
+		if one.Level == Unseen {
+			unseen++
+		}
+	}
+	if unseen < 8 {
+		t.Errorf("%+v", Look(f))
+	}
+}
+
+func TestLook_ManyApplicationsAreCounted(t *testing.T) {
+	f := well()
+	for i := range 50 {
+		f.Applications = append(f.Applications, Application{Name: fmt.Sprint("a/", i), Troubles: []string{"x"}})
+	}
+	all := applications(f)
+	if len(all) != shownApplications+1 || all[len(all)-1].Says != "30 more need attention" {
+		t.Errorf("%+v", all[len(all)-1])
+	}
+}
