@@ -114,11 +114,7 @@ func newInstruments(registry prometheus.Registerer, tracer trace.Tracer) *instru
 			Help: "Requests that a follower served itself because the leader did not answer, by the shard that they were for; all: by load balancers that know no shards.",
 		}, []string{"shard"}),
 	}
-<<<<<<< HEAD
-	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.statuses, i.events, i.drops, i.reports, i.settled, i.measurements, i.bodies, i.polls, i.watching, i.following, i.watches, i.relays)
-=======
-	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.own, i.statuses, i.events, i.drops, i.reports, i.settled, i.measurements, i.bodies, i.polls, i.watching, i.watches, i.relays)
->>>>>>> main
+	registry.MustRegister(i.decisions, i.failures, i.starts, i.delays, i.turns, i.own, i.statuses, i.events, i.drops, i.reports, i.settled, i.measurements, i.bodies, i.polls, i.watching, i.following, i.watches, i.relays)
 	i.begin()
 	return i
 }
