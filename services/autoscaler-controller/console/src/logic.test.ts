@@ -103,6 +103,6 @@ it("places are told by the address", () => {
 
 it("things are said shortly", () => {
   expect([0, 0.004, 0.9, 1.26, 59, 100, 600, 9000, 300_000].map(duration)).toEqual(["0 s", "4 ms", "900 ms", "1.3 s", "59 s", "100 s", "10 min", "3 h", "3 d"]);
-  expect([120, 5400, 3_600_000].map(podTime)).toEqual(["2 pod-min", "1.5 pod-h", "1 000 pod-h"]);
+  expect([120, 5400, 3_600_000].map(podTime)).toEqual(["2 pod-min", "1.5 pod-h", "42 pod-d"]);
   expect([count(1234567), share(1, 3), share(1, 0), spaced("FallingAsleep"), ago(undefined, 0), ago("1970-01-01T00:00:00Z", 5000)]).toEqual(["1 234 567", "33 %", "–", "Falling asleep", "–", "5 s ago"]);
 });

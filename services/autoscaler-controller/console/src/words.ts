@@ -15,6 +15,7 @@ export function duration(seconds: number): string {
 export function podTime(seconds: number): string {
   if (seconds < 3600) return `${Math.round(seconds / 60)} pod-min`;
   const hours = seconds / 3600;
+  if (hours >= 1000) return `${count(Math.round(hours / 24))} pod-d`;
   return `${hours < 10 ? hours.toFixed(1) : count(Math.round(hours))} pod-h`;
 }
 
