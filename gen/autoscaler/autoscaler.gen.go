@@ -251,6 +251,27 @@ func (e DecisionResult) Valid() bool {
 	}
 }
 
+// Defines values for HistoryResolution.
+const (
+	Hours   HistoryResolution = "hours"
+	Minutes HistoryResolution = "minutes"
+	Seconds HistoryResolution = "seconds"
+)
+
+// Valid indicates whether the value is a known member of the HistoryResolution enum.
+func (e HistoryResolution) Valid() bool {
+	switch e {
+	case Hours:
+		return true
+	case Minutes:
+		return true
+	case Seconds:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LastDecisionResult.
 const (
 	LastDecisionResultApplied   LastDecisionResult = "applied"
@@ -952,7 +973,12 @@ type AccessReviewVerb string
 //
 // Example: {"autoscaler":"fibonacci","conditions":[],"deployment":"fibonacci-deployment","idleTime":90,"maxReplicas":3,"minReplicas":0,"namespace":"default","pods":[],"readyReplicas":0,"replicas":0,"state":"Asleep","traffic":{"balancers":[],"failures":0,"inFlight":0,"rejected":0,"requests":0,"streaming":0,"waiting":0}}
 type Application struct {
-	Autoscaler string      `json:"autoscaler"`
+	Autoscaler string `json:"autoscaler"`
+
+	// Blocked Why a start cannot succeed as things stand; absent while nothing is known to stop it. Whoever waits need not wait on.
+	//
+	// Example: {"message":"modelserver-7d4b9c-x2x4k: server: ImagePullBackOff: no such image","reason":"ImagePullBackOff","since":"2026-01-02T03:04:05Z"}
+	Blocked    *Blocked    `json:"blocked,omitempty"`
 	Conditions []Condition `json:"conditions"`
 	Deployment string      `json:"deployment"`
 
@@ -985,6 +1011,11 @@ type Application struct {
 	ReadyReplicas int32        `json:"readyReplicas"`
 	Replicas      int32        `json:"replicas"`
 
+	// Savings What scaling saved, since it is looked at.
+	//
+	// Example: {"asleepSeconds":90000,"observedSeconds":97445,"podSeconds":7445,"savedAgainstMaximum":284890,"savedAgainstOne":90000,"since":"2026-01-01T00:00:00Z"}
+	Savings *Savings `json:"savings,omitempty"`
+
 	// SleepsInSeconds How long until it sleeps, if no traffic comes.
 	SleepsInSeconds *float64 `json:"sleepsInSeconds,omitempty"`
 
@@ -993,6 +1024,56 @@ type Application struct {
 
 	// Traffic The sum over every load balancer that has reported.
 	Traffic TrafficSummary `json:"traffic"`
+}
+
+// ApplicationChange What changes most of an Application, in as few words as a stream should have; its pods, metrics and conditions are shown by getApplication. What is absent is so no more.
+//
+// Example: {"autoscaler":"fibonacci","deployment":"fibonacci-deployment","failures":0,"inFlight":2,"maxReplicas":3,"minReplicas":0,"mode":"Active","namespace":"default","readyReplicas":1,"replicas":1,"requests":112,"state":"Awake","streaming":0,"waiting":0}
+type ApplicationChange struct {
+	Autoscaler string `json:"autoscaler"`
+
+	// Blocked A start cannot succeed, or somebody else scales the Deployment: its conditions say why.
+	Blocked              *bool    `json:"blocked,omitempty"`
+	Deployment           string   `json:"deployment"`
+	ExpectedStartSeconds *float64 `json:"expectedStartSeconds,omitempty"`
+	Failures             int64    `json:"failures"`
+	InFlight             int32    `json:"inFlight"`
+	MaxReplicas          int32    `json:"maxReplicas"`
+	MinReplicas          int32    `json:"minReplicas"`
+
+	// Mode Active, as when it is left out: it is scaled. Observe: every decision is made and recorded, but the Deployment is not touched, except that a request still wakes it from zero. Paused: it is neither started nor stopped; without pods requests are answered 503 at once.
+	Mode          ScalingMode `json:"mode"`
+	Namespace     string      `json:"namespace"`
+	ReadyReplicas int32       `json:"readyReplicas"`
+	Replicas      int32       `json:"replicas"`
+	Requests      int64       `json:"requests"`
+
+	// State Asleep: at zero. Waking: pods are starting, none is ready. Awake: at least one pod is ready. FallingAsleep: the load balancers stop sending before it goes to zero. Unknown: the Deployment cannot be read.
+	State     ApplicationState `json:"state"`
+	Streaming int32            `json:"streaming"`
+	Waiting   int32            `json:"waiting"`
+
+	// WakeUpId The id of the last wake-up.
+	WakeUpId      *string        `json:"wakeUpId,omitempty"`
+	WakeUpOutcome *WakeUpOutcome `json:"wakeUpOutcome,omitempty"`
+
+	// WakeUpSeconds How long that took until the first answer's first byte; absent while it is not known.
+	WakeUpSeconds *float64 `json:"wakeUpSeconds,omitempty"`
+}
+
+// ApplicationHistory Example: {"deployment":"fibonacci-deployment","namespace":"default","rings":[{"arrivals":[0,12],"decisions":[0,2],"observed":[1,1],"podSeconds":[0,7],"readyReplicas":[0,1],"replicas":[0,2],"resolution":"minutes","slotSeconds":60,"start":"2026-01-02T03:03:00Z","waiting":[0,3]}],"savings":{"asleepSeconds":90000,"observedSeconds":97445,"podSeconds":7445,"savedAgainstMaximum":284890,"savedAgainstOne":90000,"since":"2026-01-01T00:00:00Z"},"time":"2026-01-02T03:04:05Z"}
+type ApplicationHistory struct {
+	Deployment string        `json:"deployment"`
+	Namespace  string        `json:"namespace"`
+	Rings      []HistoryRing `json:"rings"`
+
+	// Savings What scaling saved, since it is looked at.
+	//
+	// Example: {"asleepSeconds":90000,"observedSeconds":97445,"podSeconds":7445,"savedAgainstMaximum":284890,"savedAgainstOne":90000,"since":"2026-01-01T00:00:00Z"}
+	Savings *Savings `json:"savings,omitempty"`
+
+	// Time When this was read.
+	Time time.Time `json:"time"`
 }
 
 // ApplicationKey Example: {"deployment":"fibonacci-deployment","namespace":"default"}
@@ -1500,6 +1581,40 @@ type EndpointLoad struct {
 	Waiting *float64 `json:"waiting,omitempty"`
 }
 
+// HistoryResolution How long the slots of a ring are.
+type HistoryResolution string
+
+// HistoryRing Slots of equal length, one after the other; the last one is still being filled. Every list has one number for each slot. Small numbers are as they were (decisions below 16, all others below 32), larger ones within 7 %.
+type HistoryRing struct {
+	// Arrivals Requests that came.
+	Arrivals []int64 `json:"arrivals"`
+
+	// Decisions Decisions that were recorded.
+	Decisions []int64 `json:"decisions"`
+
+	// Observed Which share of the slot a leader looked: 0, 0.25, 0.75 or 1.
+	Observed []float64 `json:"observed"`
+
+	// PodSeconds How long pods were there, all together: of two pods for the whole of a minute, 120.
+	PodSeconds []int64 `json:"podSeconds"`
+
+	// ReadyReplicas The most pods that were ready.
+	ReadyReplicas []int64 `json:"readyReplicas"`
+
+	// Replicas The most pods that were asked for.
+	Replicas []int64 `json:"replicas"`
+
+	// Resolution How long the slots of a ring are.
+	Resolution  HistoryResolution `json:"resolution"`
+	SlotSeconds int32             `json:"slotSeconds"`
+
+	// Start Of the first slot.
+	Start time.Time `json:"start"`
+
+	// Waiting The most that waited at a time.
+	Waiting []int64 `json:"waiting"`
+}
+
 // IdentityKeys Example: {"issuer":"https://kubernetes.default.svc.cluster.local","keys":[{"alg":"ES256","crv":"P-256","kid":"a1","kty":"EC","use":"sig","x":"WbbWYDU0uYMJKKPM","y":"iXDzMr0ZXqCqJkZH"}]}
 type IdentityKeys struct {
 	// Issuer The `iss` of every good token.
@@ -1922,6 +2037,15 @@ type RefusedItem struct {
 	Reason string `json:"reason"`
 }
 
+// Rights Example: {"allowed":["list customautoscalers/decisions"],"user":"jane"}
+type Rights struct {
+	// Allowed Of `update customautoscalers`, `create customautoscalers/request`, `get customautoscalers/settings`, `update customautoscalers/settings` and `list customautoscalers/decisions`, those that are.
+	Allowed []string `json:"allowed"`
+
+	// User The caller's name, as Kubernetes has it; empty where nobody has to say it.
+	User string `json:"user"`
+}
+
 // Route How requests reach one application.
 type Route struct {
 	// Algorithm How a pod is chosen for a request; left out, as the load balancers' settings say. RoundRobin: each in turn. Random: any. LeastConnections: the fewest requests in flight. LeastRequest: the fewer of two that chance names. PeakEWMA: of two the one that answers sooner lately. Prequal: of those with few requests in flight the one that answers soonest. ConsistentHash: the same pod for the same key (consistentHash). ModelAware: the model server with the least to do by its sidecar's gauges, and the one that has the beginning of the prompt in its cache.
@@ -2042,6 +2166,29 @@ type RoutesUpdate struct {
 
 	// Version Give it back as `after`.
 	Version string `json:"version"`
+}
+
+// Savings What scaling saved, since it is looked at.
+//
+// Example: {"asleepSeconds":90000,"observedSeconds":97445,"podSeconds":7445,"savedAgainstMaximum":284890,"savedAgainstOne":90000,"since":"2026-01-01T00:00:00Z"}
+type Savings struct {
+	// AsleepSeconds How long of that there was no pod.
+	AsleepSeconds float64 `json:"asleepSeconds"`
+
+	// ObservedSeconds How long it was looked at, the time between leaders left out.
+	ObservedSeconds float64 `json:"observedSeconds"`
+
+	// PodSeconds How long pods were there, all together.
+	PodSeconds float64 `json:"podSeconds"`
+
+	// SavedAgainstMaximum Pod seconds that maxReplicas pods, always there, would have had beyond that.
+	SavedAgainstMaximum float64 `json:"savedAgainstMaximum"`
+
+	// SavedAgainstOne Pod seconds that one pod, always there, would have had beyond that: while there was none.
+	SavedAgainstOne float64 `json:"savedAgainstOne"`
+
+	// Since When a leader first looked at the application.
+	Since time.Time `json:"since"`
 }
 
 // ScalingAction Add one pod, remove one pod, or remove all (never below minReplicas).
@@ -2561,6 +2708,12 @@ type ListApplicationsParams struct {
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetApplicationHistoryParams defines parameters for GetApplicationHistory.
+type GetApplicationHistoryParams struct {
+	// Resolution Only the ring of this resolution; left out, all.
+	Resolution *HistoryResolution `form:"resolution,omitempty" json:"resolution,omitempty"`
+}
+
 // ListChangesParams defines parameters for ListChanges.
 type ListChangesParams struct {
 	// Namespace Only changes of objects of this namespace.
@@ -2606,6 +2759,18 @@ type ListDecisionsParams struct {
 // ListDecisionsParamsResult defines parameters for ListDecisions.
 type ListDecisionsParamsResult string
 
+// WatchEventsParams defines parameters for WatchEvents.
+type WatchEventsParams struct {
+	// Namespace Only what is of this namespace.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Wait How long the stream lasts, in whole seconds from 0s to 60s.
+	Wait *string `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// LastEventID The id of the last event that was read; left out, what changes from now on.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
 // ListMetricsParams defines parameters for ListMetrics.
 type ListMetricsParams struct {
 	// Namespace Only applications of this namespace.
@@ -2646,6 +2811,12 @@ type ListPodsParams struct {
 
 	// Limit At most so many; the answer's metadata.continue leads to the next ones. Left out or 0: all.
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetRightsParams defines parameters for GetRights.
+type GetRightsParams struct {
+	// Namespace What may be done in this namespace; left out, in all of them.
+	Namespace *externalRef0.Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 }
 
 // WatchRoutesParams defines parameters for WatchRoutes.
@@ -3122,6 +3293,14 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 	GetApplication(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetApplicationHistory What became of one application over time, by the name of its Deployment
+	//
+	// Kept by the leader in rings of falling resolution: 5 seconds for ten minutes, minutes for a day, hours for 30 days. The last two outlive the controller and its leader; what nobody saw is said to be so (`observed`). Where very many applications are busy at a time, the oldest of what would be kept is left out.
+	// For people with `get` on `customautoscalers` in the namespace.
+	//
+	// Corresponds with GET /v1/applications/{namespace}/{name}/history (the `GetApplicationHistory` operationId).
+	GetApplicationHistory(ctx context.Context, namespace Namespace, name Name, params *GetApplicationHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// IssueCertificateWithBody A certificate for the caller's own ports
 	//
 	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
@@ -3177,6 +3356,30 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WatchEvents What changes, as it changes (server-sent events)
+	//
+	// Applications and decisions, as text/event-stream. Begin with listApplications, then follow this stream; the
+	// events after the list say what is new. Each event has a name, and data that is one line of JSON:
+	//
+	// | event | data | meaning |
+	// |---|---|---|
+	// | `application` | ApplicationChange | the application is so now; whatever was said of it before is replaced |
+	// | `removed` | ApplicationKey | no CustomAutoscaler names the Deployment any more |
+	// | `decision` | Decision | this was decided a moment ago |
+	// | `reset` | `{}` | what came after `Last-Event-ID` is not all known any more: list anew, and go on with this stream |
+	//
+	// Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
+	// application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
+	// at once; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+	// The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
+	//
+	// At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
+	// Corresponds with GET /v1/events (the `WatchEvents` operationId).
+	WatchEvents(ctx context.Context, params *WatchEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetIdentityKeys The keys by which the tokens of services are verified
 	//
@@ -3302,6 +3505,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/pods (the `ListPods` operationId).
 	ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+	//
+	// For pages and programs that offer no more than they may do. It is asked of the API server with the caller's own token, and no answer of the operations themselves: these ask anew.
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
+	// Corresponds with GET /v1/rights (the `GetRights` operationId).
+	GetRights(ctx context.Context, params *GetRightsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 	//
@@ -3625,6 +3836,24 @@ func (c *Client) GetApplication(ctx context.Context, namespace Namespace, name N
 	return c.Client.Do(req)
 }
 
+// GetApplicationHistory What became of one application over time, by the name of its Deployment
+//
+// Kept by the leader in rings of falling resolution: 5 seconds for ten minutes, minutes for a day, hours for 30 days. The last two outlive the controller and its leader; what nobody saw is said to be so (`observed`). Where very many applications are busy at a time, the oldest of what would be kept is left out.
+// For people with `get` on `customautoscalers` in the namespace.
+//
+// Corresponds with GET /v1/applications/{namespace}/{name}/history (the `GetApplicationHistory` operationId).
+func (c *Client) GetApplicationHistory(ctx context.Context, namespace Namespace, name Name, params *GetApplicationHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetApplicationHistoryRequest(c.Server, namespace, name, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // IssueCertificateWithBody A certificate for the caller's own ports
 //
 // Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
@@ -3731,6 +3960,40 @@ func (c *Client) ReportChanges(ctx context.Context, body ReportChangesJSONReques
 // Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListDecisionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WatchEvents What changes, as it changes (server-sent events)
+//
+// Applications and decisions, as text/event-stream. Begin with listApplications, then follow this stream; the
+// events after the list say what is new. Each event has a name, and data that is one line of JSON:
+//
+// | event | data | meaning |
+// |---|---|---|
+// | `application` | ApplicationChange | the application is so now; whatever was said of it before is replaced |
+// | `removed` | ApplicationKey | no CustomAutoscaler names the Deployment any more |
+// | `decision` | Decision | this was decided a moment ago |
+// | `reset` | `{}` | what came after `Last-Event-ID` is not all known any more: list anew, and go on with this stream |
+//
+// Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
+// application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
+// at once; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+// The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
+//
+// At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
+// Corresponds with GET /v1/events (the `WatchEvents` operationId).
+func (c *Client) WatchEvents(ctx context.Context, params *WatchEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWatchEventsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3996,6 +4259,24 @@ func (c *Client) SubmitPodMetricsBatch(ctx context.Context, body SubmitPodMetric
 // Corresponds with GET /v1/pods (the `ListPods` operationId).
 func (c *Client) ListPods(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListPodsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+//
+// For pages and programs that offer no more than they may do. It is asked of the API server with the caller's own token, and no answer of the operations themselves: these ask anew.
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
+// Corresponds with GET /v1/rights (the `GetRights` operationId).
+func (c *Client) GetRights(ctx context.Context, params *GetRightsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRightsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4705,6 +4986,74 @@ func NewGetApplicationRequest(server string, namespace Namespace, name Name) (*h
 	return req, nil
 }
 
+// NewGetApplicationHistoryRequest constructs an http.Request for the GetApplicationHistory method
+func NewGetApplicationHistoryRequest(server string, namespace Namespace, name Name, params *GetApplicationHistoryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/applications/%s/%s/history", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Resolution != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resolution", *params.Resolution, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewIssueCertificateRequest calls the generic IssueCertificate builder with application/json body
 func NewIssueCertificateRequest(server string, body IssueCertificateJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -5008,6 +5357,87 @@ func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewWatchEventsRequest constructs an http.Request for the WatchEvents method
+func NewWatchEventsRequest(server string, params *WatchEventsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Wait != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "wait", *params.Wait, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.LastEventID != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Last-Event-ID", *params.LastEventID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Last-Event-ID", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -5565,6 +5995,60 @@ func NewListPodsRequest(server string, params *ListPodsParams) (*http.Request, e
 	return req, nil
 }
 
+// NewGetRightsRequest constructs an http.Request for the GetRights method
+func NewGetRightsRequest(server string, params *GetRightsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/rights")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewWatchRoutesRequest constructs an http.Request for the WatchRoutes method
 func NewWatchRoutesRequest(server string, params *WatchRoutesParams) (*http.Request, error) {
 	var err error
@@ -5904,6 +6388,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/applications/{namespace}/{name} (the `GetApplication` operationId).
 	GetApplicationWithResponse(ctx context.Context, namespace Namespace, name Name, reqEditors ...RequestEditorFn) (*GetApplicationResponse, error)
 
+	// GetApplicationHistoryWithResponse What became of one application over time, by the name of its Deployment
+	//
+	// Kept by the leader in rings of falling resolution: 5 seconds for ten minutes, minutes for a day, hours for 30 days. The last two outlive the controller and its leader; what nobody saw is said to be so (`observed`). Where very many applications are busy at a time, the oldest of what would be kept is left out.
+	// For people with `get` on `customautoscalers` in the namespace.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/applications/{namespace}/{name}/history (the `GetApplicationHistory` operationId).
+	GetApplicationHistoryWithResponse(ctx context.Context, namespace Namespace, name Name, params *GetApplicationHistoryParams, reqEditors ...RequestEditorFn) (*GetApplicationHistoryResponse, error)
+
 	// IssueCertificateWithBodyWithResponse A certificate for the caller's own ports
 	//
 	// Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
@@ -5963,6 +6457,32 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/decisions (the `ListDecisions` operationId).
 	ListDecisionsWithResponse(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*ListDecisionsResponse, error)
+
+	// WatchEventsWithResponse What changes, as it changes (server-sent events)
+	//
+	// Applications and decisions, as text/event-stream. Begin with listApplications, then follow this stream; the
+	// events after the list say what is new. Each event has a name, and data that is one line of JSON:
+	//
+	// | event | data | meaning |
+	// |---|---|---|
+	// | `application` | ApplicationChange | the application is so now; whatever was said of it before is replaced |
+	// | `removed` | ApplicationKey | no CustomAutoscaler names the Deployment any more |
+	// | `decision` | Decision | this was decided a moment ago |
+	// | `reset` | `{}` | what came after `Last-Event-ID` is not all known any more: list anew, and go on with this stream |
+	//
+	// Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
+	// application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
+	// at once; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+	// The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
+	//
+	// At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
+	//
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/events (the `WatchEvents` operationId).
+	WatchEventsWithResponse(ctx context.Context, params *WatchEventsParams, reqEditors ...RequestEditorFn) (*WatchEventsResponse, error)
 
 	// GetIdentityKeysWithResponse The keys by which the tokens of services are verified
 	//
@@ -6100,6 +6620,16 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/pods (the `ListPods` operationId).
 	ListPodsWithResponse(ctx context.Context, params *ListPodsParams, reqEditors ...RequestEditorFn) (*ListPodsResponse, error)
+
+	// GetRightsWithResponse Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+	//
+	// For pages and programs that offer no more than they may do. It is asked of the API server with the caller's own token, and no answer of the operations themselves: these ask anew.
+	// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/rights (the `GetRights` operationId).
+	GetRightsWithResponse(ctx context.Context, params *GetRightsParams, reqEditors ...RequestEditorFn) (*GetRightsResponse, error)
 
 	// WatchRoutesWithResponse What changed in the routes since a version (long poll, or a stream)
 	//
@@ -7452,6 +7982,117 @@ func (r GetApplicationResponse) ContentType() string {
 	return ""
 }
 
+// GetApplicationHistoryResponse401Headers the declared response headers of an HTTP 401 response for GetApplicationHistory
+type GetApplicationHistoryResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetApplicationHistoryResponse429Headers the declared response headers of an HTTP 429 response for GetApplicationHistory
+type GetApplicationHistoryResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetApplicationHistoryResponse503Headers the declared response headers of an HTTP 503 response for GetApplicationHistory
+type GetApplicationHistoryResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetApplicationHistoryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ApplicationHistory
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetApplicationHistoryResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetApplicationHistoryResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetApplicationHistoryResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetApplicationHistoryResponse) GetJSON200() *ApplicationHistory {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON404() *NotFound {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetApplicationHistoryResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetApplicationHistoryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetApplicationHistoryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetApplicationHistoryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetApplicationHistoryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // IssueCertificateResponse401Headers the declared response headers of an HTTP 401 response for IssueCertificate
 type IssueCertificateResponse401Headers struct {
 	WWWAuthenticate *string
@@ -7869,6 +8510,103 @@ func (r ListDecisionsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListDecisionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WatchEventsResponse401Headers the declared response headers of an HTTP 401 response for WatchEvents
+type WatchEventsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// WatchEventsResponse429Headers the declared response headers of an HTTP 429 response for WatchEvents
+type WatchEventsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// WatchEventsResponse503Headers the declared response headers of an HTTP 503 response for WatchEvents
+type WatchEventsResponse503Headers struct {
+	RetryAfter *int
+}
+
+type WatchEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *WatchEventsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WatchEventsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *WatchEventsResponse503Headers
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WatchEventsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WatchEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WatchEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WatchEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WatchEventsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8985,6 +9723,110 @@ func (r ListPodsResponse) ContentType() string {
 	return ""
 }
 
+// GetRightsResponse401Headers the declared response headers of an HTTP 401 response for GetRights
+type GetRightsResponse401Headers struct {
+	WWWAuthenticate *string
+}
+
+// GetRightsResponse429Headers the declared response headers of an HTTP 429 response for GetRights
+type GetRightsResponse429Headers struct {
+	RetryAfter *int
+}
+
+// GetRightsResponse503Headers the declared response headers of an HTTP 503 response for GetRights
+type GetRightsResponse503Headers struct {
+	RetryAfter *int
+}
+
+type GetRightsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Rights
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Unauthenticated
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Forbidden
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *TooMany
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Fault
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetRightsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetRightsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetRightsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetRightsResponse) GetJSON200() *Rights {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSON401() *Unauthenticated {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSON403() *Forbidden {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSON429() *TooMany {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetRightsResponse) GetApplicationproblemJSONDefault() *Fault {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRightsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRightsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRightsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRightsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // WatchRoutesResponse401Headers the declared response headers of an HTTP 401 response for WatchRoutes
 type WatchRoutesResponse401Headers struct {
 	WWWAuthenticate *string
@@ -9436,6 +10278,22 @@ func (c *ClientWithResponses) GetApplicationWithResponse(ctx context.Context, na
 	return ParseGetApplicationResponse(rsp)
 }
 
+// GetApplicationHistoryWithResponse What became of one application over time, by the name of its Deployment
+//
+// Kept by the leader in rings of falling resolution: 5 seconds for ten minutes, minutes for a day, hours for 30 days. The last two outlive the controller and its leader; what nobody saw is said to be so (`observed`). Where very many applications are busy at a time, the oldest of what would be kept is left out.
+// For people with `get` on `customautoscalers` in the namespace.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/applications/{namespace}/{name}/history (the `GetApplicationHistory` operationId).
+func (c *ClientWithResponses) GetApplicationHistoryWithResponse(ctx context.Context, namespace Namespace, name Name, params *GetApplicationHistoryParams, reqEditors ...RequestEditorFn) (*GetApplicationHistoryResponse, error) {
+	rsp, err := c.GetApplicationHistory(ctx, namespace, name, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetApplicationHistoryResponse(rsp)
+}
+
 // IssueCertificateWithBodyWithResponse A certificate for the caller's own ports
 //
 // Of the controller's own authority, for servers and clients, for a day. What it names is not the request's to say: the addresses of the caller's pod, the names of the Service that is called as the caller's account, and spiffe://nemesis/NAMESPACE/ACCOUNT/POD. Ask again when two thirds of its time are over.
@@ -9530,6 +10388,38 @@ func (c *ClientWithResponses) ListDecisionsWithResponse(ctx context.Context, par
 		return nil, err
 	}
 	return ParseListDecisionsResponse(rsp)
+}
+
+// WatchEventsWithResponse What changes, as it changes (server-sent events)
+//
+// Applications and decisions, as text/event-stream. Begin with listApplications, then follow this stream; the
+// events after the list say what is new. Each event has a name, and data that is one line of JSON:
+//
+// | event | data | meaning |
+// |---|---|---|
+// | `application` | ApplicationChange | the application is so now; whatever was said of it before is replaced |
+// | `removed` | ApplicationKey | no CustomAutoscaler names the Deployment any more |
+// | `decision` | Decision | this was decided a moment ago |
+// | `reset` | `{}` | what came after `Last-Event-ID` is not all known any more: list anew, and go on with this stream |
+//
+// Every event has an id; who comes back with the last one in `Last-Event-ID` gets what came since. Of an
+// application that changes faster than somebody reads, the newest is sent. A decision or another state is sent
+// at once; how much traffic an application has, at most once a second. A comment comes when nothing else did for ten seconds.
+// The controller ends the stream after a minute, when it ends itself and when another one leads: come back.
+//
+// At most 8 streams of one caller and 256 of all are served at a time by a replica; beyond that 429.
+//
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/events (the `WatchEvents` operationId).
+func (c *ClientWithResponses) WatchEventsWithResponse(ctx context.Context, params *WatchEventsParams, reqEditors ...RequestEditorFn) (*WatchEventsResponse, error) {
+	rsp, err := c.WatchEvents(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWatchEventsResponse(rsp)
 }
 
 // GetIdentityKeysWithResponse The keys by which the tokens of services are verified
@@ -9751,6 +10641,22 @@ func (c *ClientWithResponses) ListPodsWithResponse(ctx context.Context, params *
 		return nil, err
 	}
 	return ParseListPodsResponse(rsp)
+}
+
+// GetRightsWithResponse Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+//
+// For pages and programs that offer no more than they may do. It is asked of the API server with the caller's own token, and no answer of the operations themselves: these ask anew.
+// For people with `list` on `customautoscalers` in the namespace; without one, of all that they may see.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/rights (the `GetRights` operationId).
+func (c *ClientWithResponses) GetRightsWithResponse(ctx context.Context, params *GetRightsParams, reqEditors ...RequestEditorFn) (*GetRightsResponse, error) {
+	rsp, err := c.GetRights(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRightsResponse(rsp)
 }
 
 // WatchRoutesWithResponse What changed in the routes since a version (long poll, or a stream)
@@ -11019,6 +11925,114 @@ func ParseGetApplicationResponse(rsp *http.Response) (*GetApplicationResponse, e
 	return response, nil
 }
 
+// ParseGetApplicationHistoryResponse parses an HTTP response from a GetApplicationHistoryWithResponse call
+func ParseGetApplicationHistoryResponse(rsp *http.Response) (*GetApplicationHistoryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetApplicationHistoryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ApplicationHistory
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetApplicationHistoryResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetApplicationHistoryResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetApplicationHistoryResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseIssueCertificateResponse parses an HTTP response from a IssueCertificateWithResponse call
 func ParseIssueCertificateResponse(rsp *http.Response) (*IssueCertificateResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -11417,6 +12431,100 @@ func ParseListDecisionsResponse(rsp *http.Response) (*ListDecisionsResponse, err
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListDecisionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWatchEventsResponse parses an HTTP response from a WatchEventsWithResponse call
+func ParseWatchEventsResponse(rsp *http.Response) (*WatchEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WatchEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers WatchEventsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers WatchEventsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers WatchEventsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -12516,6 +13624,107 @@ func ParseListPodsResponse(rsp *http.Response) (*ListPodsResponse, error) {
 	return response, nil
 }
 
+// ParseGetRightsResponse parses an HTTP response from a GetRightsWithResponse call
+func ParseGetRightsResponse(rsp *http.Response) (*GetRightsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRightsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Rights
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthenticated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooMany
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Fault
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers GetRightsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetRightsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetRightsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseWatchRoutesResponse parses an HTTP response from a WatchRoutesWithResponse call
 func ParseWatchRoutesResponse(rsp *http.Response) (*WatchRoutesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -12753,6 +13962,9 @@ type ServerInterface interface {
 	// GetApplication One application, by the name of its Deployment
 	// (GET /v1/applications/{namespace}/{name})
 	GetApplication(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name)
+	// GetApplicationHistory What became of one application over time, by the name of its Deployment
+	// (GET /v1/applications/{namespace}/{name}/history)
+	GetApplicationHistory(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name, params GetApplicationHistoryParams)
 	// IssueCertificate A certificate for the caller's own ports
 	// (POST /v1/certificates)
 	IssueCertificate(w http.ResponseWriter, r *http.Request)
@@ -12765,6 +13977,9 @@ type ServerInterface interface {
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams)
+	// WatchEvents What changes, as it changes (server-sent events)
+	// (GET /v1/events)
+	WatchEvents(w http.ResponseWriter, r *http.Request, params WatchEventsParams)
 	// GetIdentityKeys The keys by which the tokens of services are verified
 	// (GET /v1/identity/keys)
 	GetIdentityKeys(w http.ResponseWriter, r *http.Request)
@@ -12795,6 +14010,9 @@ type ServerInterface interface {
 	// ListPods Every pod of every application, and whether it is alive
 	// (GET /v1/pods)
 	ListPods(w http.ResponseWriter, r *http.Request, params ListPodsParams)
+	// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+	// (GET /v1/rights)
+	GetRights(w http.ResponseWriter, r *http.Request, params GetRightsParams)
 	// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 	// (GET /v1/routes)
 	WatchRoutes(w http.ResponseWriter, r *http.Request, params WatchRoutesParams)
@@ -12867,6 +14085,12 @@ func (_ Unimplemented) GetApplication(w http.ResponseWriter, r *http.Request, na
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// GetApplicationHistory What became of one application over time, by the name of its Deployment
+// (GET /v1/applications/{namespace}/{name}/history)
+func (_ Unimplemented) GetApplicationHistory(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name, params GetApplicationHistoryParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // IssueCertificate A certificate for the caller's own ports
 // (POST /v1/certificates)
 func (_ Unimplemented) IssueCertificate(w http.ResponseWriter, r *http.Request) {
@@ -12888,6 +14112,12 @@ func (_ Unimplemented) ReportChanges(w http.ResponseWriter, r *http.Request) {
 // ListDecisions The latest decisions with their reasons, newest first
 // (GET /v1/decisions)
 func (_ Unimplemented) ListDecisions(w http.ResponseWriter, r *http.Request, params ListDecisionsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// WatchEvents What changes, as it changes (server-sent events)
+// (GET /v1/events)
+func (_ Unimplemented) WatchEvents(w http.ResponseWriter, r *http.Request, params WatchEventsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -12948,6 +14178,12 @@ func (_ Unimplemented) SubmitPodMetricsBatch(w http.ResponseWriter, r *http.Requ
 // ListPods Every pod of every application, and whether it is alive
 // (GET /v1/pods)
 func (_ Unimplemented) ListPods(w http.ResponseWriter, r *http.Request, params ListPodsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+// (GET /v1/rights)
+func (_ Unimplemented) GetRights(w http.ResponseWriter, r *http.Request, params GetRightsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -13458,6 +14694,57 @@ func (siw *ServerInterfaceWrapper) GetApplication(w http.ResponseWriter, r *http
 	handler.ServeHTTP(w, r)
 }
 
+// GetApplicationHistory operation middleware
+func (siw *ServerInterfaceWrapper) GetApplicationHistory(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "namespace" -------------
+	var namespace Namespace
+
+	err = runtime.BindStyledParameterWithOptions("simple", "namespace", chi.URLParam(r, "namespace"), &namespace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", chi.URLParam(r, "name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetApplicationHistoryParams
+
+	// ------------- Optional query parameter "resolution" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resolution", r.URL.Query(), &params.Resolution, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "resolution"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "resolution", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetApplicationHistory(w, r, namespace, name, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // IssueCertificate operation middleware
 func (siw *ServerInterfaceWrapper) IssueCertificate(w http.ResponseWriter, r *http.Request) {
 
@@ -13673,6 +14960,73 @@ func (siw *ServerInterfaceWrapper) ListDecisions(w http.ResponseWriter, r *http.
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListDecisions(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// WatchEvents operation middleware
+func (siw *ServerInterfaceWrapper) WatchEvents(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WatchEventsParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "wait" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "wait", r.URL.Query(), &params.Wait, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "wait"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "wait", Err: err})
+		}
+		return
+	}
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Last-Event-ID", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Last-Event-ID", Err: err})
+			return
+		}
+
+		params.LastEventID = &LastEventID
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.WatchEvents(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -14074,6 +15428,39 @@ func (siw *ServerInterfaceWrapper) ListPods(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// GetRights operation middleware
+func (siw *ServerInterfaceWrapper) GetRights(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetRightsParams
+
+	// ------------- Optional query parameter "namespace" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "namespace", r.URL.Query(), &params.Namespace, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "namespace"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "namespace", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRights(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // WatchRoutes operation middleware
 func (siw *ServerInterfaceWrapper) WatchRoutes(w http.ResponseWriter, r *http.Request) {
 
@@ -14351,6 +15738,15 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/applications/{namespace}/{name}", wrapper.GetApplication)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/applications/{namespace}/{name}/history", wrapper.GetApplicationHistory)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/events", wrapper.WatchEvents)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/v1/rights", wrapper.GetRights)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/v1/decisions", wrapper.ListDecisions)
@@ -16431,6 +17827,152 @@ func (response GetApplicationdefaultApplicationProblemPlusJSONResponse) VisitGet
 	return err
 }
 
+type GetApplicationHistoryRequestObject struct {
+	Namespace Namespace `json:"namespace"`
+	Name      Name      `json:"name"`
+	Params    GetApplicationHistoryParams
+}
+
+type GetApplicationHistoryResponseObject interface {
+	VisitGetApplicationHistoryResponse(w http.ResponseWriter) error
+}
+
+type GetApplicationHistory200JSONResponse ApplicationHistory
+
+func (response GetApplicationHistory200JSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory400ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory401ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory403ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory404ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory429ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistory503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetApplicationHistory503ApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApplicationHistorydefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response GetApplicationHistorydefaultApplicationProblemPlusJSONResponse) VisitGetApplicationHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type IssueCertificateRequestObject struct {
 	Body *IssueCertificateJSONRequestBody
 }
@@ -16948,6 +18490,163 @@ type ListDecisionsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListDecisionsdefaultApplicationProblemPlusJSONResponse) VisitListDecisionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEventsRequestObject struct {
+	Params WatchEventsParams
+}
+
+type WatchEventsResponseObject interface {
+	VisitWatchEventsResponse(w http.ResponseWriter) error
+}
+
+type WatchEvents200TexteventStreamResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response WatchEvents200TexteventStreamResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/event-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type WatchEvents400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response WatchEvents400ApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEvents401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response WatchEvents401ApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEvents403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response WatchEvents403ApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEvents429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response WatchEvents429ApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEvents503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response WatchEvents503ApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchEventsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response WatchEventsdefaultApplicationProblemPlusJSONResponse) VisitWatchEventsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -18391,6 +20090,134 @@ func (response ListPodsdefaultApplicationProblemPlusJSONResponse) VisitListPodsR
 	return err
 }
 
+type GetRightsRequestObject struct {
+	Params GetRightsParams
+}
+
+type GetRightsResponseObject interface {
+	VisitGetRightsResponse(w http.ResponseWriter) error
+}
+
+type GetRights200JSONResponse Rights
+
+func (response GetRights200JSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRights400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetRights400ApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRights401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedApplicationProblemPlusJSONResponse
+}
+
+func (response GetRights401ApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRights403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetRights403ApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRights429ApplicationProblemPlusJSONResponse struct {
+	TooManyApplicationProblemPlusJSONResponse
+}
+
+func (response GetRights429ApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRights503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetRights503ApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRightsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef0.Problem
+	StatusCode int
+}
+
+func (response GetRightsdefaultApplicationProblemPlusJSONResponse) VisitGetRightsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type WatchRoutesRequestObject struct {
 	Params WatchRoutesParams
 }
@@ -18722,6 +20549,9 @@ type StrictServerInterface interface {
 	// GetApplication One application, by the name of its Deployment
 	// (GET /v1/applications/{namespace}/{name})
 	GetApplication(ctx context.Context, request GetApplicationRequestObject) (GetApplicationResponseObject, error)
+	// GetApplicationHistory What became of one application over time, by the name of its Deployment
+	// (GET /v1/applications/{namespace}/{name}/history)
+	GetApplicationHistory(ctx context.Context, request GetApplicationHistoryRequestObject) (GetApplicationHistoryResponseObject, error)
 	// IssueCertificate A certificate for the caller's own ports
 	// (POST /v1/certificates)
 	IssueCertificate(ctx context.Context, request IssueCertificateRequestObject) (IssueCertificateResponseObject, error)
@@ -18734,6 +20564,9 @@ type StrictServerInterface interface {
 	// ListDecisions The latest decisions with their reasons, newest first
 	// (GET /v1/decisions)
 	ListDecisions(ctx context.Context, request ListDecisionsRequestObject) (ListDecisionsResponseObject, error)
+	// WatchEvents What changes, as it changes (server-sent events)
+	// (GET /v1/events)
+	WatchEvents(ctx context.Context, request WatchEventsRequestObject) (WatchEventsResponseObject, error)
 	// GetIdentityKeys The keys by which the tokens of services are verified
 	// (GET /v1/identity/keys)
 	GetIdentityKeys(ctx context.Context, request GetIdentityKeysRequestObject) (GetIdentityKeysResponseObject, error)
@@ -18764,6 +20597,9 @@ type StrictServerInterface interface {
 	// ListPods Every pod of every application, and whether it is alive
 	// (GET /v1/pods)
 	ListPods(ctx context.Context, request ListPodsRequestObject) (ListPodsResponseObject, error)
+	// GetRights Who the caller is, and what of the group autoscaler-group.autoscaler it may do
+	// (GET /v1/rights)
+	GetRights(ctx context.Context, request GetRightsRequestObject) (GetRightsResponseObject, error)
 	// WatchRoutes What changed in the routes since a version (long poll, or a stream)
 	// (GET /v1/routes)
 	WatchRoutes(ctx context.Context, request WatchRoutesRequestObject) (WatchRoutesResponseObject, error)
@@ -19108,6 +20944,34 @@ func (sh *strictHandler) GetApplication(w http.ResponseWriter, r *http.Request, 
 	}
 }
 
+// GetApplicationHistory operation middleware
+func (sh *strictHandler) GetApplicationHistory(w http.ResponseWriter, r *http.Request, namespace Namespace, name Name, params GetApplicationHistoryParams) {
+	var request GetApplicationHistoryRequestObject
+
+	request.Namespace = namespace
+	request.Name = name
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApplicationHistory(ctx, request.(GetApplicationHistoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApplicationHistory")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetApplicationHistoryResponseObject); ok {
+		if err := validResponse.VisitGetApplicationHistoryResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // IssueCertificate operation middleware
 func (sh *strictHandler) IssueCertificate(w http.ResponseWriter, r *http.Request) {
 	var request IssueCertificateRequestObject
@@ -19215,6 +21079,32 @@ func (sh *strictHandler) ListDecisions(w http.ResponseWriter, r *http.Request, p
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListDecisionsResponseObject); ok {
 		if err := validResponse.VisitListDecisionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WatchEvents operation middleware
+func (sh *strictHandler) WatchEvents(w http.ResponseWriter, r *http.Request, params WatchEventsParams) {
+	var request WatchEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.WatchEvents(ctx, request.(WatchEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WatchEvents")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(WatchEventsResponseObject); ok {
+		if err := validResponse.VisitWatchEventsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -19506,6 +21396,32 @@ func (sh *strictHandler) ListPods(w http.ResponseWriter, r *http.Request, params
 	}
 }
 
+// GetRights operation middleware
+func (sh *strictHandler) GetRights(w http.ResponseWriter, r *http.Request, params GetRightsParams) {
+	var request GetRightsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRights(ctx, request.(GetRightsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRights")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetRightsResponseObject); ok {
+		if err := validResponse.VisitGetRightsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // WatchRoutes operation middleware
 func (sh *strictHandler) WatchRoutes(w http.ResponseWriter, r *http.Request, params WatchRoutesParams) {
 	var request WatchRoutesRequestObject
@@ -19568,504 +21484,543 @@ func (sh *strictHandler) ReportTraffic(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39dttGku+r9GB2j6UEoihZkm3q5MyVbTnxJLK1kjzeia2JmkCTRASiGTQomsl4zv3rPsB9iPtg+yT3",
-	"dFV1owE0SFC2M7vnTP6IRRIf/VldH7/61W9BJKczmYmsUMHgt2AieCxy+PNSFEWSjdVfRK4SmemvYqGi",
-	"PJkV8DG4mgh2hz8yOWLFRCjBFN0VMq5YkrELOS+EejOLeSF6qvrIXhAGKpqIKdcP/7dcjIJB8MfdskW7",
-	"+Kvarbfl48ePYTDjOZ+Kgpr7TGZFks2Fv51TUfCYF7wX0WXUYjbjY8GGYiRzEbJFUkzgW8WnuiupiPQz",
-	"jllSsEQxOeO/zEWPvZ3wgi240pfmgvE0hZuKZCrYYpKkwj5ZsYW+Ihc8ZqrgWQxjUkzElMksEj32OtMX",
-	"84IVk0SxNFEFi5OYZbJg4+ROMDkv2Ejm+LNtkG5MLkZzJWJs80G/f8xkBr3imdTtqk0N0x3PZZqKnG7Z",
-	"6w/YUIyxPfhqnomFnpRED9svc5EvgzDI+FQEg8AMXGXOpvzDDyIbF5NgsN8/eBwG0yQzX+zpGSoKkeuH",
-	"/e3dyc6PfOfX/s6Tn3auv/63IAyK5Uw/VxV5ko0DPaE/8KFIL6GTMm/O4+ssXbJiIhV087mYpXI51cuE",
-	"LeDLVN+u2JQX0YRlchHqsf5+PhR5JgqhHtD4yZypZVbwDz32esS486AHyjzjgH2fPGU8F+w2k4sspFlj",
-	"Mo9FTiOa5EwPjdIDJj7w6SzV3SkEn35zl8Aq9Q9kWully2ju9fcPfEP0Cp7hW+H66Wau5fBnERXVho2S",
-	"ocx4FCWmWTNeTMpWwT9hkItf5kku4mBQ5HPRdXtGcjqV2U/QONNKNeNRS1PLOcER1FdWGxuLEZ+nRXtT",
-	"8emfob34IN3ocz4Wl8mvnjafFGwqVcGUZFOeLY9hjHmmFiJ/oDyiJRU8VqyQcF0mPhR6a6oe+0GMCtjR",
-	"Mmf9gZYblV7v9fstKyaZJkV9pSTT+RTu6cOuw499u2aSrBBjkaOk1KMkVPFUxolAYTlXhZyezAupIp4K",
-	"2Gy6+SIr9J98NkuTiOvu7/6sUPZ3G9nGg+37y1nCb9RMZgpb85THF9jCFe2Y5XKYiunXpj122PQdMXb5",
-	"jqdJHIRBLAqepMEgWPCkGLDDiRaYWqbyNJULoS8ReS71wfHut8B8OQgWE5lquR9JLalHuZyyPkzkUV8F",
-	"YTBKRBrTU4MwuOOpPm6Cw0nw8ToMVMGLuQoGB3pGiqSAhayXO42+aYNpJE3UPM8GmZgKlagB9XFgevJx",
-	"wwV9jvfjoDf3nWlILAU2ZZTQwQOHA4+KY3aDA3ODO5MJHk0Y9JvxgsGm7OlmPZPZKE2iT5uwyDzEmTG9",
-	"ZUqJzEgQ7FrptRM7P5p+iA+Jgg1ip+BJdQr0D0IfpMNEH8HF6uG37frM44+tABmtlRmnPfq4OmY3OAo3",
-	"TPGlPtSWjGcxW4B6IFksYeRfgGD8tH2iD2WeOgN26K7ZE5xnc+Ypkd8lIGz1EhEv9Q44GI6e7I8eHj56",
-	"NHx4EPMj/jAST/afxH3RFwePHh6tW97UgM84vifZkqHeA4oRT7WQLdfrCxjqWGSfNHIj+xRnxf7MM8Gm",
-	"fAkrEdSoCIQgt0JQ9cq/d8a5nM+cL8ww21ONqYmcVRbzw3JuXlWE2IoxLpv6mRdxxEGHpA43F20STVie",
-	"jCcg76aJUkk2DmEyZK4VtSlKnETBvHwrM/FJUzLWD3Bmw6PRol6vz11Hh/XK/6LNUuBoJxRG8QeF/ue5",
-	"go3rnAz2BZUDYa/vTiBLZTYWORoPqycROveZ52+W6jUGPbkxzTXSHk6oSvuO2coBTXB3lQrdBW6+DvqE",
-	"M5V8llgjM7jbC0KaXBDjt0mmR/YSBzMMpkIpPhY0W6jpsglXbChExqYyTkYJbI5ccHhVeVaVUxK84Ek6",
-	"zzcY3LKL1BI9up9+3MFCcjrCxzzJQOzrZy/ZUs5zFk14plefxJOr9ZRzBgNviX//c+4CzdIeu6ranKgu",
-	"K7Q9OaMmsFhGc32Wo07tGAYn5y/h5BF5yGRWGuXaFAjt00pbHcaE6ZHGVySFYnKRMZwtaxFp40QWL+Rc",
-	"L6pPEDuZLHZG8BRnMjPJ6vovbawNtJrKBB9UJb9544o5LRv2eeVGLkg6qHk0QQWmKfvBj4GXwlBfSXnG",
-	"s+UnjXQh5Y62umBHF/nyZFSI/BJVdG3/OMO17+4HicaaUXrV6mGzb/mMo3YmcxC04K7RwlNkImaFDOFE",
-	"SUFDQWVQ0al6zIp8aWSA7ie70F3egT5rW9Fxzzm/NC3WtxORgQFqHgceDDJsen5T8vHRwXpb8mMYvMn4",
-	"vJiIrNBzKD5tG81rz3I2kxJaCLJC3orM6EjYfXYyLyYyT36Ft4SMqwF7Kngucnb1+vvTV5UdtFcuibcT",
-	"CS6dpZz/afVqqDfrC20l6BvoRom1DsdSxt6NlSi2yGU2NuKtthzevn27c+I02rcmtGqmj1O96qJcxPpa",
-	"nsKxz9WtiLWKVl0cItMr4V2AwxtcN11StCLueJLyYSo+dTXY59RMQu/JUBqAeB60iAjXzKmr0uZ9pMet",
-	"XhO2cZ9xPehWzKRSiW6E8QNPJZ2J/92lgR0IaMRJFAmlTnAuaipeVWSgs07ciXy5ADV4MOKpEmHp29Oq",
-	"eQCW0HUYzJV+IFhaeuxnuZyJvCBfVkMaNToPZiF46FGYKNhlvXK+h1KmgoOp5Lap7VG4W8ls0EOphXnZ",
-	"8pDxVEnyVKPJoPc8rFPYZnLkf7fb+abflPzeuh9wokEcICOLq9Ikr7va3gQO/kJM1eZe0lCvj5d4L3oe",
-	"qRM8zzmcnUbpbg7dsjoDpazjQ6V1ogUKxgJ0h3CtL9wsiuaL9DjBYyAE5QgOrRcnhe+FtjVd3lzxZ74L",
-	"6geYs4AqM1rKTtRFdRdww1yIu0QsYCnHcaL7wdNzZ4nT1nB2k2eXhIESPI8m+j25UHKeR2Bz1F0Ru+CE",
-	"0stPz0QwCMTyz5Pht1HyOgnC4E7kQ3A4q6K50VYtz9cjWoi42KZ6UBNa78csJcf3QA86bqGMwmZWZeS5",
-	"+MIr0wxKc8no4xU30BBaCfEyGDlmbgNlDQNs2rRQ86H5RR3r326mosiTSN2EZkcqigIWE7ZLP4JhNxTa",
-	"wAa3ciZrARA6bhuzpk3i5kxSUNT7YypbfohFBNEp/6+kLfvfRyuHOuPRBuyq8iwPGAyRKzDmUJ8pJBsK",
-	"9vM8HmuZZXwK+sKFzGPS6epb8ujh44N6nLHRDFzHpf4yFrpLKXqJo1xgR+YQlfZpNdUtjp2ipzorybul",
-	"S43HF8GsmIEwDrzFZgzRC2A2SaIwFIkLUKsrldgRHIM2mFMJ9ulTHqSKFhbXWv+wpqZzYdUCTeJUXCVT",
-	"EQye9GH4LwR0SwWDhzD45ee+I+UqkbuZjOmNueDxsnJH7n7AdTUITlQqxAz9zKNREuleDXnKswiUHP2k",
-	"Ebpt8L4ke5Em40lBT9QzoOerb+Nd5vG54FM9r/rTgicF/v3Rp0k48TA3tn340LPI3IH9rZvgemZugb1S",
-	"k1DuxHR4vfgwgx5fFjwvrLZbX3IvcjllSl8CNqbeczAdIUNnZ5xwCxFIuSrwWjiCRzKfcr1IYjlHlZza",
-	"kM2nQ60Auuuk/t7LUru0z0my4uF+0FQkw0C/+SQqkrukWJrnla/nhdgpkqkIPKOg73xOIm3d6Nvr6L63",
-	"/Fa8ma27i676WNsHv3XplxGV/jMnn6dCsVTKW8aLzoffGTzzjHRG59g7ai6pyk7t1mIwxdagcSKeJtn4",
-	"TF/6sbL9K8v2yLdqUSp03C7nMvZtlJo86dSvfLPLQRSpl1nrvvpOLsBRzuZZkaRaJOMtIUtGYNujDGOR",
-	"JIhIh91EgnD1mDgHzCVc/7EiMFfdeoWXXc6nU54vG8eci6uonAaOXDSNdAa0Ph/VVVfdNY7EoKVQNr4i",
-	"UNccrd+LZc3A7HKq+c6pxiFQlcKdUS+1bbAx+qTDRKwZkx8SxE84g0Kb7N11o5d2+3Xah65S49mPJmS2",
-	"djvzsTgTBW90GBuxpn9nK2Wp1s0dbxObK3ANgZa0aoLXHrNTwbN/ngD/NNla7bhzGK0Rum+UoOd1GKLa",
-	"XOqbfDNZ7VlX0YOjT13rtkB+n31gVuM/bTtcFl4vLyrRA8YL9qvIZY+95bdJNh4wPYLg/gYFD4Lymd40",
-	"CUazlz12suC3Au5MhdYE9a8zGTtXvOCpPvjNO0BnlDxmVktnqpAzpkQWJ9mYYLX6bBxLAeYeNulNBqbM",
-	"oB4Wi3iWyULbhPp9rkFsTQPsTRAG0NggDCpNCsKAnu01Tp3RuypPzJoNkOfJHU89O54gagrtsQiijkkW",
-	"0YCK+KQIwVMv7kTOhiIq8ZjTuhZ8dIDnYonhc/9b7XUNg+FcLVv1kquJYHBtzlOj1xtziMkMl4HUTQS4",
-	"crMHZIWj1USdnfA7wYZiPMfQdDHPMpG2aDWbdatUfu597pY2od/roETIJnKB0UCRxeSyZYcfPjCZs2Eu",
-	"b/VEjT7vJI2SXBVPl+v1uR94IbJoeXkrimgCNpU1a1tXoJlHADmbmUqyKJ3HIvaaXKVfv1vzXYPMv8jA",
-	"WBwuC4E4SZnr/c1ZlCYiK6pLY7X9Bt3feJQ+QdsqD0oPOga2h/GqIyjflXDgRLb7CVB70kD4yY+sWxbD",
-	"dVq+9tgJuJsH8JviSdxZTziXsRFTnfybxgHSYRtkIKRywaOJiBnX3R6w0Rxj0oWUTE/L590QpU+mdVnj",
-	"5qyJpM/bCtwsK6WnIsHdIgE/r9RznFONk9xiXJoSGECv2efa7IUsELK10Q7EU6DTUNKBESJ4hCv2Vgwv",
-	"ZXQris98iNCLvHvADnXohua0RuQ7z+47lta/2LrKKTZHF7JcyunnfLM+cxpejk/bNAvwgPmMIH4rduYz",
-	"WqO4fWXOpvJO/5HRVrauxVzMZN7dTkLH2wXctM5S6mpP2MPV3XrlrNVG0ZFajp7hyFqfjv401Ss79sdA",
-	"ufXFgqqr5lEktARWBhMOWWJOjDIBbAL8WMYAComKdlL02NuJBGGuG65Ypp+mn6w/Mgz2OoZQCZ6cylik",
-	"CKPYeRQfDJ9EOx/2PxzcDghbMWAvp3wszudp+pRHt69Ho4FFfyX6FxdhWb9Uj66e+mAQ7Pf3j3b6ezv9",
-	"/av+w0H/YNA//LHpdLHtarivZc5mQs5S0cjmWsg87hgqbotKv84o1DTSr8nlOOdT1XNMkjPELx8zgyFl",
-	"W3LEZBqL3AE3qgFTciqGMl4yPagMnGWKJUWIUb5MbB+zcxkrQkeyLc5+mcuC692iT980iZYsFaBSgM01",
-	"FGzKY30boKZ54QayI56mCk9tY4zgatJLqxSy9VkJ2Wme2y9D9hKzTOAbrR6Vv7/SKwovegbBsmcyK3iS",
-	"iVyPQzI+zXOZN36jby/mWf2rZzlXkx+knFFL2BbojAAImCR5zHKB20JmeqA4jpFeonrN42eMhxUOfGom",
-	"422YmUKoQt9gJ0GJQlHS4zwr2JBHty6yVv+13WOAz5vyJfhoawvpyLeMaE174TUJAsNB7WdKiKyrClyT",
-	"XLRUS5yzea1P1DzTO2gE0AMngaq6tfLyh5p+waLydpsbtHX+/bNL9se9fsjOT8+2MaGUnT57fnnCbsVS",
-	"S/Xznf3Do5CpZJyJmA2XIIZeIYAcBoIT2iWV8lYLt6I2uI/3nuyvCeE2RgU74R0EgDp7+0e4ab1F7Nqw",
-	"SDdWTHI5H09q2bH1sKqBVJWhrqO+NsLBt1H94UkfQmJa6t0++fDLzt6jmtOZkBp6eihCHMx4EU0aWXPr",
-	"MBwTOduNeF7ghZAQFGh54UAf9zGlZ1oK4Yc7/YOrvf1Bvz/o93/UZ91EtqOqTL/9mBQEcPk1vhCPM7Gk",
-	"hbBw0E7ltJUD2P0NkK/bCJfr+YMEDGXRGTMROcgrAsOX7dLfojwhD4mBUjCepiVchSBCrnFH6cAyt4ey",
-	"zQOHdGID1Ux5jjkUPKNkYnhN8qtgPJUZjtGNnCZFIWJQNm68o5TUPbBHB52SrHstWdY1w9mL0sC3O8Mg",
-	"qV8V5ErWEJk+l7Sz1Otve1koZn9+GXcRwKvQZYnJzMH8g456wUpMEEwtYFTcFXTT3I+vTs5OL89Pnp3C",
-	"Xze1lx/u7fvfTYl8xslJG5h60PRghsGHHX3tzh3PYRb1TSj9zvBW/HBhHvCxlAaN/iXFpIQO6o4ihFa4",
-	"sEjXRNwoKA+CxWcQzpXIfbA8kwDXY6fTWbGkjZdJkNgTHoPGy5cA37uZo4v3pkTwRXKeoto7FJgkoddt",
-	"h2moO94huQI7pfvgrl9ntdhhtbPYfi59wWgEHXwVy+iw6RrqHFwwqycSyaze5luhv9prtBi/9wXHwc9k",
-	"0IAWAAsz51titVbCc1c1EozCDSCTX3bQ7z/mKU+mryrAypU9qoHHXcwxIMQB1KNNOz303/JCLPiSnZy/",
-	"fGDBwUjI0gyLkkRxhqEm29tPHTxyrrfe7dBfX5mvtv/kPYPKoaPjzNj1tXHUEu/WSoqdNFHFjnmYKNZB",
-	"pk/0WQ5DNChpQ+CGY2b4N8wvHgYRwxZSiUOlaUD0FkEYWBKPjqJaz7V6kcspPqb8bB5YflM+WgtxhxJl",
-	"1dq0y8He3eoX8azG2mCDbcgNbtB1HWBK23SuQNyOkzuRYVJK+XQcdlKxkLYFAdH5HHIvtpRIRz3n+m++",
-	"YQ/gngfb+u8JV84l28HH0G2A5XFZ3QYzChs2w9xWa4l56Xbw8dps3HMw3NtSbZzngpWp76AzdyJVgWjg",
-	"WS5GyQeheuxlYTDDUTpXhcgfqBCTBsonPVCYKInAA0ojK5uS6ONUpvq4HAPOmriKMgl3aL2Y38J9EJAd",
-	"IiafoDAD90VOi3ffz/v9hxF4l/hUwCdRMhMkCvTCBXg7EN+sklhQ1pK8E3nKZ8qqy+h0zciH0tDlHf6i",
-	"si26SyrUE50UutHcpCjj4IWMMzWRuZZ/oFqDU0UPcd2Wc/OMV6Tk797t8XQ24XuBTT92p7sa4SeOFjDt",
-	"9F6dCYgqwwzBxhnlcuoIWIvXT+U4gTi1K8NItnwMA1gi5vKe6cX1x2sPbtXpV6lOdurgBpILe39y/vIv",
-	"9uaPZnzKt7oDtfHDv0+yGMK61xvAKF6D+EIgRTn+K8/w8o2X+vK6lIRnrJOPpuMwtqvXU9symqXznKfa",
-	"wtdfz2gHw8kMFBnPZDqfkvht6tIoQ0wGBYkE2OGUYPSzktk51+d10NNd6sEl77667uHasvxC38lKfqw9",
-	"p70BUpJX93uxubt893n5TfP17oNKXoZcIIQjmQpV8OmsfNjJ2DFHANsPPAyRhC+eoVhFj9p4nvK8MvRL",
-	"RPhbGgJa5B+rwv6S1tdKLa3mgUNR0GJt4/Dps8smc6Hwco4HliaCANvAQzUTUTJKIgg9xyLS4hasqpHM",
-	"bXB6UAamyxx0eC7BcrR+Dj+bLEp4A1E9aPmqCvZVT81HIGIbP2HLwOmhxJ3IeVoG1Lgq24iJNSIjV5uB",
-	"6mllVHUOBcEEXMzTeqbP/uN7qo+8kNOkufNxqloVdWjBZir6t8mdOQvTpJzopLD8YKWWIEfsRp8WN+Tr",
-	"lsYCFqkSPfZUFAuBs6D0KWeOVp4Lo9wfWzWH3Yl8iQHY+mJKFFNFQqSFeA7LTDzw2ATm6Fo7NY4FUx5d",
-	"rUILQjm6vTmLuBLH7CtzvvUizFYA+i19jJv0F5HFTMmSQm3AIM8OnoejBRtZlQveoC9Ii3E2QiZxSNz5",
-	"gJgJbkXwz1VWZh0A2WoJbb376vr9+972nxomUe93tImskPXNgCpFeOhR4gCt1hhl2uutY3K0akx2/761",
-	"67A//mPn2nVT/mPn+qvtr7e/6JDUNjmsau8et9k5HlhlNfzItvR5dLfXs/ds15TNlKviKueZSsxh1RYN",
-	"rXPa3Jv+zMZjGwHMKvVNqpxj8ornY0GMKA3N0teJrk5AJ6brLJaH+4+OHvscxUOIO8ffiszxGDcwDD5c",
-	"kfEJr/f3lt5Qo65e5XNCkcKYrEKP4hfVzjhAhLbcQf1rxWFI8T3P0LasSQXUIcV3XE0o72GD8wdx6hXo",
-	"KrrxrY2I2KIkY4iUGzDxgUdFujTprhBekfp8SbJxj1UbZA3JpGBbZZovogBP4jgXSm2joDmTsUhPFvq0",
-	"cq7UTweKqUxbh4aUN5fTWbGtpbeJS1Y0FWoy4YrRDZwKpSipNJa1vYhECcEg+M+dN0rkOy89S73SZP/h",
-	"hZc8UOzlOeN44TEbikmiD+t8DkHoWS4/JKRtyZLcVyzRv+3N+4+kvE1auFKBZLKkiYEr68GN/W7Eu3/4",
-	"47/9u7be948efPV1728/3fz9H21BIjNg61tElCxIEVnFG3/5Zk6j2aVQ7ezUCn807YIViICBDwU7z2Uh",
-	"I5myrbNotkPP2XkZw7Izd6qCL5UhoLJ4i6EYc9DhQEdRmAjGaXsRZB5cTZQMDgCdKo40KRwcaSSnghVy",
-	"YBXC0rrSTxuDDqmXuygU42zK81u7VSQgrfTjFnxplEpcqW4qOr8VehxGhIOQBoS2BHSEf10iDW2HRWCZ",
-	"uB2uiXyJFODEXJMUBaqu+X2XL+gKLczR9/Rk1iQdruWQdlloelGRDGyryOdiGyRaufzMtxWHZOlnfGe9",
-	"iPiK7bD0K+LL3G/gtZVLKtKU4ebA/7PmBc6NZQN9d5W/XvdAhVA/yUxsQdtD7IJxdnrogpsRn1oKFtBc",
-	"wcjmbKoNToexOwQjRD8rhpHM5bwAbqzP6LFrYio8bjs3Ub4lPdB4lKLZ/GqSCzWRaRwMHgFZcyVNXm/w",
-	"p7C/k2x8ko5lnhSTaTAILrRydSGHCeJ6pjJfOk/aOwyDApQwZ4CQmHKWoHskGAS79Za2pzliaCw47Pf3",
-	"gBYE6Vvdy813X9qZ6PMP1qfl2qs6fjHXX+316P9zNcON7i6pIH8n/2FzUZdORA9pSCdHosukb104uDm9",
-	"3rzGYn331XWP+ONpZaJR0cWniIlbIaWphZiEFlYzzbQEIc280SCYgZ5JSqbXXxqOmzUvP4ecOJf6zPNs",
-	"J9GZHu+kMzfsEe8r7KhiHl3be6pZ1PZlPF52eROk64DGUfIaGT3bO4+Q6m/fc4afZnmi5dbSy6vym+ch",
-	"lVxv8yyQdL5Huc1vPquSKW6exT90eJaXfKKklKFk/DIhEZP1vcPiZKhTE17Gqdi4DRfIsgHw3WVJM9Uy",
-	"+WXq+7s/bf2vnn76N9+8x4e8D7ave9ZupDaVvoq1c9aSu2WIgIBEzGCpPU0rgaj06reT5Zf01kOclQ9T",
-	"8QIwfVqgVtZrdc/rOyYyL16ZcFLE4TvHw1+Tiyvc/DXparA7qw7IuiLbOMs2hJc06ic0M73MybH21V2P",
-	"Ud3PDRORvefoZmGRoZjwu2Q9qoHYRp6ayykDVi8oOS9amWcMu5JxIGB+BKdSHphYAdl+4HcCLRSKHSxk",
-	"fgsWH1dVAlmyZqZ8ybYiBw8fzfNcZJHW2Ev5kpSAOnaw/6R0qYb068M+ygbIcaG+1PCmqVBrcpIeHlWS",
-	"d3xiKYgq/poOBEU1dxM+otFbHHdUkgf9sA0A5qQeo61aDq+enCKZimM2mufgiJKZUJi4YhjHXZM5JHA9",
-	"GMsGZ5/fibjH+gx4AoC8PJkmxepR2+uU9FRV9+uL7EzwjD07f8PmCmjNdN8grDFN0jSJZA7u9aG8Ezam",
-	"R34BHq9N29trpGV5ZzbOeZLR0lnPU+Oki6CXbCxhLY8l5LsiHhSJ8CZcNdOKQ9ozxg1hAB2ZWLgBgyf9",
-	"fnnhhCvIeNJPQlQGptqFmCZz1Cd8ij6QISJFWFBgiIwAeTxakxu3nqa0zlJFa/Zhv7Fq16gNUPXHoRgp",
-	"TVhiNmBbmAXt6ETbq5t/1D94vH6iU8HzrLH3aikouWCZSJDqFLRv5waWScxXqu9i4ELVhn7JzNjvPbKA",
-	"b1wzC65lEc+RvRp2cGUDO3JPmaSKGVAIyBmutBzz1G1Yr9FAdwUlpZ/X75Zqs7PXHHL+u5q0XnaF7DUW",
-	"CORFoTNjRnp9Bh6wDvt53SRP+YdLYuY4t+nptiXtEhYaojfysKT2KOeGDZd64s04hyznhQPegkPxczS+",
-	"7tTwyku8qiEyz5KnnyArjx49erS/d7S2hVUmtPajC+d4JBbYQmeSj1kfc/TqggCMic1Gsf+ZuNdk9lyk",
-	"Yj3LxGtzHdRNnCsRV0ejkRsAyXcm825SWWzakJ2I1OF1Da2yVBZFzEWPwZP6PsEZQxoNuP6sepWLUmc6",
-	"7D9kABWJxGcY2Fkuh+KU56lHdP5QJbDJxUwYYJPgcZIJpVg0ERHiJp1TFIkSQwZUzwCyBKwG6pmYXybY",
-	"7Xyox/2B0is+kbGrCEJUKBfatrG+/gf6wE2KhKfPRcoNzQsMFOQKK2U3GY21eQUIzWMqYZnPBT4eWs5s",
-	"tiWqTUgvbmCxApiP6UoL1fGLXlO2TZ+m63a7uZbOCKMbEe34/Xe8Vno7iCQ4mp/LRfY2yWK5qGz6o9aj",
-	"H8EmAHoo7EAbr/5UAPx0xHOrInA2zAW/tZiqkjAJkuAHWkcMmZpwvajhhqlWxow2nIK/HqEXj/v/DsT8",
-	"jt55bERm5YqasCVEsDvadP0hXu+dNMAbm6pVY8nmM5Mhi7tOdxSPCIQaLLLPoIjBnLyZeWZk9YRwz2TM",
-	"uDLlT1dNRMcF1aXlSTa+8EP5LgwcG8r1gGhDFDSlOFPbFa55CGvPU8F4BLVLBXJhk/ZkLi2nFnIJtc2a",
-	"qInBfBvUYKZCA2FyTjiMTpVqTWec3WXZzTWMCz7MzZTPdm7FUplMg+B6BTJnymemjkLsH9Wncm5knz6N",
-	"SKgmUxxqCF8KcduCQARnqF3M7jDWxwkSM6c8TeHHctDYMMkgU9/9zthPeENulANReaqeFgI9UC67/gZZ",
-	"t14jziU0f+C36LvdYJpw0Kpz9HD/S81REouIr3XUvMyQFeOSLsewSl58Dk8N0SLAkKk2R4tWGqi+lFMP",
-	"g05rt5AK6i2U+qub6PHP9A5prTnxfcPeUUh5CxRJ6TIsD9cyh/yBaZSJxzsEzFCxxlDs7R0iI4Hpq+sN",
-	"OkY1veIgQrJZ0wxtmDWoBu7lJGoYZO38NSEYgGBkQPOSgih1eIUxcCp4BhhXgOo4zh6rQoJkJhUQDssQ",
-	"IMlI5mN2LhBo3Aoxw+pnrp1IhqrXrJV5WHOm9fWkIeXhAF0MDqsKmfFVW6kTM5F7bvT6ez5KomZod8Mg",
-	"XDVCHqKbkjAf+lyGIuJkAWImlBWHCWRh4Z6gtBobVEZIsMgngCGmX2cyL+AFA1PzvMaraoqdY6I/NRBn",
-	"Cl6jr/9lLubCape+Ceos6a5qo9c8lTaDhTbEX+hE2TuIQpxN2gsXXgZOS/TEqcRO+95AIfEZ94R3TYN6",
-	"WOdza6Xaqq5o75KeZ8CrIkzV5rVkmcgDYfxpJUPNRPC0mLjmVab7UQdLDQhAR+4tLRIbNmUmcxyTpGBc",
-	"X9Fjb+Hk4M7BASObKDbKRenILCZieowOyYbP2S00ONUbTqSjzmv3TW2Y7qFR1bIVkIrrioCb7QWKYJNi",
-	"CB5HC+xHCKVz2NID57gllA6as1iXDrO2Q6Ka0z9CuJTOYmKNTYBkuQIWrwkmrwlZOdCqXq79dVaAX0MY",
-	"EYlS7PCvJkVpiB8zVw3BHMUygGRAcrBGEagH3B0hEA5MjPscq9cm0eTTD1sYxbclT9xKDjT32ga2uHG0",
-	"bJrUC7BNG7Ot0raXVGGOajvFmrdggbkcJ9XQPcHeEGXm3I2ZpN8Q/My55WNYa0uza26LYKGVB1nl7NMS",
-	"staExsN6PE23eMhafnXAcMOQDXvlm775hvHy4/b2xg3Pijwp7RdIz3Hg/nZ0QWmKk9FI5Pr7Fo/3p/VS",
-	"/zoMGQfoDvvDN2yIf/397+wPE662eM//2m17xXDVFW236zFsvfH3GtBaUPRLD2T1de4Aen6pX44DVrvQ",
-	"M1AVW8sdo4r0a9vAVbFsB+QPZf678xRoZ+Pb6vauPrDRWjeE7zbW+f7+bXUeUjbVffImLW2slbKxtYlC",
-	"zl8mRiMRFZV6Vi1boZZLIXMnScLXr7Z1BD+u2IsrftfH+LsH1YY8CNmDsiEPru0j2kTlVoGg46K1ERX0",
-	"cfEJbfEs/Fo8w52g6k+bnV7lyFafUo5o7entp5sPQ31pEae1PJRKVSkPpkzrXlf5XKDn8CSKxKzQhoKT",
-	"yAU6zskwFVfyUr9MKzeozYGaaxiXEFNmc3wgNuCQnYFnDfJYtFKpUL0jCgmbnElapkkmOrY+FiWNZgkJ",
-	"lSb8m1TUw82LZn2CSxIu7mDjtZKRrobOrU8/8+e4Nd8xtr8DD7Uls4NcC6p0bqk8vPzY3jS5as2ktTBV",
-	"zDB2Z7ljMa989Vss3vbeL7h/nSSCJXuJYPWShiVeyjeIfIJNIEcFknwmigjekwxmZkNPhkGM/w6+9Y8e",
-	"2J5bKa2F8A75BJAhU1bqFZIEgeAYiQ50rU74TA9Ik25lliZltd8uFZow4XyPWDT7ezvldQ0yzbLSIDYG",
-	"LRo8fCGKXTusnaJcum9P+r19ptiWAQexJ32mtoNabUI6CwABrA8e+/hnKWJZ/WZSoli/5VFnjpUFeFeq",
-	"xjUI9th//Z//y/oD1mgpU0GNy7OSQtw7evT4RyjpitGrPBmPId2Rmt0AsNK8rCqV7CjRelUQAaLfpN+0",
-	"cGGey7yVxLHC5UdNPaadp3V94u/tJnENgUH9GDURHggjdJQ6iWfE3mTJL3NxXOIVxyxNMmHjSkXOI8EK",
-	"KbuwW25U68mu+Y7A4gvEj68OGFVoKZt4o4Q43g2RKhslqZP0B8YXWD61SstYIKROmu3yqpklGQYTkcZE",
-	"tg6f5xktPW+ikN08vmPUPaVBAxFZIQhQsn7pbMZ4WcgVy2yRqAlJVGTpQxkaaRECSwUC8t1WIayol3Ej",
-	"q97XJiMHvLK+5EFOigED6NkzDrTgcSpCZoECIbuY6y+eiynP4pCZ2GPIMD4bsuc5ZJTm7EJEMouSVBwj",
-	"Rq47t/YKHs5WKn/Y2zDyZVdDZyWZtVHulesVJ+IX5Ol0y46uq+LyBWuHnWbxTCZZ4dd+LKwJMLuZyW9v",
-	"csLwtgz5l+cDiB6RNHCc812EH0+VPCnan2q1M5NjLueFAFZLfZ+peJ/kWPP+mAmHR9bkSZN9DtGHRiWK",
-	"dQ10Zu7QU7tX74EfBFeivRKvzB13shaJGSTNMrg3ycbIc4dmnQnkgL2mtX4qHOSJ36wsqkWP9rEv07ku",
-	"lcgQDj6Awm0usJsc/mVw0I3Al2Gt0TxNjy163CL8gZxBZmUFJEgDacf0rlvzZgH/oK/tXJ6Q0H98mIrV",
-	"Gk818BMBgg2wgFbjddGAbv49xoWOsX8YBhUfRASifXxx/owCXKHzjDEv9CjaE8E8CimstZVPKkTWjoOG",
-	"fm1QTFdfvr7iJLy9OVKN8hNJUWYzNttWiHyaZLxoW3uJYmMJIIIFXzYXnu+hnjqToZVGpt3VN7tzb8dr",
-	"lWz8gZah57wsAZoEh0FICTHOI+culk45ZoVM8Wh1OE8M7TsFrRRmsdwJgzIxwWLjWcFKZBASdeOcltmz",
-	"KZiL1aUppoKrea61N4oJV/AqUSqj24Hd6oAiTEpcAN083ai2W8SjiXjj96VcTvSg0Oh9/xcG11rvk6Fw",
-	"XxWuXiP68nmWrS7EVNQEVsgWVEtHYXX+WuHGbiJ3fQGowiDv0Rm28TtqG4H7ibJfxiIrkmL5PTgNqoqN",
-	"UnOwDydFMVOD3d3SjdAjq7qn7qIe8dD2UhnxNAgD8j/8FvB0HAyC08v9w6MgDKL8LhgEUBUEMtW16Y5M",
-	"DIU2a0+faTVewdJIgANUL8zh8O1fn7/pz/969ufvvz8/C8JAX5v85/Nfz/L+j//5y7Nf/nz743foOq0p",
-	"X9R6n8p/kyh1o1cVymwANhfyVnQ0F29prGpeq/kwTSKmfyTwDWd/vnz9ir0VQ/a9WLKtixfP2KPDvUfb",
-	"Bn9taFxu9E03ZTEMzv789vvLit6xqvpFY1KrjGirOcdxmKhT3hVSw+ttRiz1HdmARhrO5no9E96NHG0P",
-	"CNnilAOZ8liEjl5Ga8z6pBdiOJHylgyTY/bbRweTzko3ZT7PGE/xqFQFX7ov6bET1GfFdJbyQpSTAnWS",
-	"CDAipkIlajeBURiw9wF0831gAYJIBEgZaoo6GILAggpYhGAHo4lUNERNoxDJ55lir/Atoa3apzs+0NeA",
-	"dbTIk0KgX9dUFyhLeA0RamGu1T22Naoa0l9k+pTzHF51YCN2w39qU4VoDKx42V95QRo4L9iMj4WbA7JL",
-	"t9f22mp6wN0Kwc/uzvVXfqYnahmx/vsKd3pNjweKnedyqo/MuYIWG7g0nec9dpL5lgW9cGeep66qZ5cU",
-	"ujiAdMkFjwIm0gn8lU8Gtx40gOopr8kMPDx8eLg2x0Efoue5jIRSQq3GA1kYnnL7o4Qgs0pf+EDpFYZP",
-	"C3EtYxnUcpuTIqAg+RWg2ZihYHH42ZLlyXhSqEaqSyxDNs+Ap82+XqtQCubHWDskQlGXBqpTViwkZf0a",
-	"qK2jjdJEsZPzlzCXuDWRzx9DWtQllkBcEUyTodCvMz/swZ5T7fbJx0+C1TibquIvLr9viRy7i94TlnQe",
-	"ADHJxg8yL4jA6aU+DGKnXJiH1mBeTIhFogHEX5alYhLF7kSejBKtSJ6fng3Q7tOTgrXhzvjMbKKdiOtG",
-	"9by6YbUtHrK98gJ4UVmaGqjTZMUqavEjuS8JnR76TsNySV221Mxxiw/KRWYg3oYJFG/b9ijmFcKI5khQ",
-	"1l8H518sCp6km6sNhjFiFUfnZ2CPcMk4V3BvrqNv+xgGP3BVtMeqmnFYYzcsZF5MAAcKoPQkw8IAx+zb",
-	"0yu2e7e3a+5QJMBR2CAZHzgJfdP3RcMlNSeR11VechL/K7jyOYIr9x7zdaGYzR78uwdu/hWR+W8akUF6",
-	"aSPxPile0jUscu0Vu26N7+YUYu5dSYbqr+/MqKa/KWdTSU0dmBwmc34+UHjzcFkIJ2+HUruIPCSkuwDR",
-	"rZW6Hv7zVN9ErwGXFV5WwpnwqcYfgG8MGRQ8R3NzIlO6FbTiSl3wTBoWFKCERRoTwPSTl942B9+jdVQV",
-	"0rso2wZ1BLpa70LVY1dYbxzekWSAsA8hgQGxN+QmQhUWqT3RyiKJqrVc8QHlRMJTNklUAWbhgA3n0a0o",
-	"WGJaib7FJGNb+3/b2kp29rZ3H2+HbP9vW8nu4+1rpnt2tZBMwYwLbNJU5GPMHNFKRjamhx0zzmYij/Rb",
-	"U8QIoRyhRKHRCG4h/+aTf2+epNi6qse6Dn6b46nYsXj5OgMpyWLxwatc2eftH7pm1o7LpNVWnA6fGlJr",
-	"r1f6acD6rcvqT+imPzt5Pj2r1nxfX0l/XTH9uioNTTavCu1cesUIksWsABkZOpmGfztkt2KGXhJLrMBN",
-	"IV+yW1OknLZk4KneJ+hHra6mmYw7pTSa1/j5qbqw2/h9uA3fMPGutoYIgTcBhVFG7QHOCYdQu8tbCp53",
-	"IISyYpsyfwopbytaSYdXOevcVwOxuTKMreCDvRZJNm+vSpuJD8bl5CoxthekU3m0synGQHVDn5mN10Km",
-	"gzz3htTaeZd1WC7ZAnRoSCjA4rC2zLUpFotZX52Bmej3azcR/QN5J55SrNJjy6+L0fPCce3gSZXWeVA4",
-	"GPxmBGw+qF6PxJ9YAgZ85YDbtPD1FVV8tmNeiPik6Kr+ecoeBu5jvFKrlVaquVgsvQTFzzEFjbZpjRen",
-	"EVtWD8p604ove6zkh6YcOm3xzPOsxy54FsvpgPEMvIxcFc9klokIXE1IFz8SC6GcEg9JxkZpMp4UdAMJ",
-	"ufJixGstSLhq0RpRFaIeOxf89vTt2cmgvMYpY2CSIZWUGeTJFSJd9ti5fjdPB6UGhR48sfC0asUTtVZX",
-	"Bf8PSlyZHm9DqgNf3ArkYXQTInpOwHXg1ELFuGwZBsDke6gUgbUrbFD3gWJjPh+b4jiVxpoQRUu5CgNt",
-	"h0ima0pV6L/rkxiEAU6y+c0ki4aBmQz9Jw5xUK8HEoSBkzHis8fOtDJ3zkmf38hrdAZuRH0m+a25qT6t",
-	"COOPLkcEdBvuJKKLQj0WCwZg7q2aeLwsY7HyyIKqllSvShXmcQTJ7ngwTr1dObESPjM0E8hbCC3FN3V+",
-	"gR6FKyoUU33Ns/M3P725PPn2NGRnp2evL/5qPj1/efk9/s1kzk7+cnpx8u3pTxenl+evX12e/nT18uy0",
-	"i2idUqWflqQRnAryoEIGsJMrTsnmBPexBF4gdroZwTMZq7WvXjGm7U+eZ0kdVry+6o4zEfQEamI5Ttet",
-	"K175S2DbAkp0Fcv1ZXfCU0umWWeocc/1ui7QM3zNbNb53Sx0e4KFjm2FY72JS+c22pcAn4OdzdEyRKvW",
-	"utGaOxguPP0wy7GmRNXM24AX+BZrHFXKLD1aqyJgoXYcCjPoL7XAfSUL+PcUMtWCMHguhXolC/jcsUTp",
-	"D3q44Cnwl3kkfLDPhU/Vh38MA1jqK+tqryl79okVDfVoOqOz2li9HycBTDz0fsVUr+92LWyNpbjJMnPq",
-	"Es8VZvMSFIPO9ESVQqXWQZ/6/EoWSSRaDNQJn80EkZ1WrVPk44p5wVEPfpbKeXx6R6CoRjyttVqKPj3r",
-	"+YBe42VVqKDCmJoAtxgFndGp1ekFJjK0sqw4DNb3CRaIa82Oe+nkwq12v3tstJngRdvJP6LKQaj3ofsA",
-	"u04OSAK4pajUpfGxjfELoEWbF8IUIgJkXiurpMezstaMTpAOyqsgyBEC6y9TuegFg2yepvDlW3krMlAw",
-	"L1MxK45LXDCRJuuu6P2Ld3j8CHfChGqNsEuykQzCYMHzrHq8rRJsOLUv8Vb88NY8wPG4+0GFZp90BQTW",
-	"JZNeUFV8P91XVhywHb1u3cTf0wqutVGP8ABdBL+KXJbqPGECDE0jj5c9nIWB0f4AuMOzJSQx9NhbSA9/",
-	"AeGPgTFwJhIQfCaGYAi5BDhwRwBfLKd+YC+w7YGCXMrUMW9mtV9alkzkD8qAGtCARQ3U2uEh6zHI9C2b",
-	"KQxrkByhBlaJ/ZkAJVZD04ttADgMW24W+YNUPbgJJFoy1wYsbKkhj24NcWRG0UNstFOAhIBUFzgw2Li6",
-	"dKKq7QgcQ1xoSHnIjFOOs2tUwQQHYQBTF4SBO0v6azP2+u9yYNCAwg5rywtbtNFmMS/GT+b1Zu9UGkGX",
-	"OE2hbyoNwu/cZuE3tnG01Ed0CL2grdZA1KY8uh2w3wrxofiItdeySE61ik+gOvDewGUhOwMI1tSUBr6Q",
-	"0a0oes8Ay8FvwZ/KTlKRF1Oe8bHICedRgqkeVH4GBLdCQiplQXyk7eaKbRmX0cF29bkn5y8H5XqGTYFw",
-	"erZ1/vryiu3yWbJ7t7+r10ihth1UUgajpNhYEiJkDspreSarAdvr9YHJfh4VCH1GYxROcAgv4VC7CwvG",
-	"JwgDt5G1jyfnL/VCKl+0wQIys2he435Xe2XbT/h699dKU2rL5S3OxYYmwutMOLUCUgSN84x9d3V1zmBi",
-	"bEIOzoO2GpZs/8MHO4nH7KD/OGQH+4f6f09CdvjhA8EgTVhM63ZpCqamgz4gkfrLnOeUXcgzNpHzPMQi",
-	"n/oZ8AdoBiW0kvz0DvXjMYhxNxIXgpsuTnLgXNbCTFh+KewIPu9grw9Nq5SmKIOLlyLKRUFS1IMZiVfR",
-	"/b0e0Qp2iTQcGi2ieLUlIOuiUtlSoh0rVH9CYeU5YDDo5yKfi49hIO78/TKlHGjJuF3S/RnOi7ri0xkE",
-	"UVNBbfMfbd76kRWf615YE7iO+7q13xFPU+QGwEEKWSrHyqxQLa6ObRYbN6vIQEmJE6NmJ7VXxqzXGF9b",
-	"Ynwm8jPQhiu0a/vttQUcnVkf8KRLmxhviPkrxBZn2AlLBhDIAQUWtjLtxbet15XIWIuCTcZaY6XayB4u",
-	"+8TkcOEcAFg7GWsLjyutpWUxz2P21hyShAzbolNsJ9HnBv1dmDJW5Vf6UVwfL2iL3u2F7Luzk2c7l9+d",
-	"7B8ebevTTYnoJ1gE+wf6iDw6YDn4fAE2AM7xIVfi6KDHXoDouxXL0js/FmrAhrKYGCJPNkx5dsuGolgI",
-	"Lf8wOob1NxEcUYPTPH5SWUYPH1fWETavhGF/vXv99TdfbTH/9y1La56nbVVJoHn2rAZaxmhi8ksJcsDT",
-	"VC6EqZvLjLviAWgUii/ZVuZsyJ1MFBCn3T5mk6KYwVFOT5BZClVwzSUOmgNoO3wVaPf7B9UStNUBgiyZ",
-	"Pw12d9/9bfdPf/xf79+r66+33u3+6frd3/6oP/jHxB+C0uNkV3ubUWP6qTY8tK+k1m+m7rZdlA4NZciI",
-	"HYcGxfOsDYa6uV5+7nir3pJPLQyepJbB+FYuRKyePkvNE0ER/evJ2Q+USFHSADVS0OQicxw91ljH09D+",
-	"oGosI0a3ReC1ESNGvaJSc4Xg051owguagjL1Ce7tKX15L5LTXQrRq92r/u7T/u4HqqDnFmYN0pRPocqc",
-	"OQnr5si1I9Bc3cy2h89j8Em7oivADXf2/HR59ut/7L36OTp4/fZF8tf9i/THn08+nP181n919deHr5+n",
-	"k79OX93++Pav3zR6A8/t0ehAf2iafIlU5cj91v0UrquVleP48ZqcJPtG38p3irmuiVSthmUb3PIxFiWv",
-	"UNAWJAVshAPQJm7qUNOPZzM4Vno3m1i/ev+alRDbgtnZPE0xX7kSmXPdgqn4TI8irinxqiUy33aDF5j9",
-	"jFBnE+NgUIbAqiMYIl3rRV4/zlnXnmzIt9KAadT6Th3G9G9QNyC76xiTm42vBH4+f3Pl9ZLOk7gj/uO1",
-	"U/fHo40OBWARUbq77hsQwYbMl9yqdfsC6vPA02PwysA46Q5kklxiF0IVMkfZbqCNTrXZQVmrXrl1gxR6",
-	"DeNqHdZZ4RLi99j3QswGWBKOL4Hl91eRy0pAHV8fhIG+tqPxbUasvNl8gw/5GAaWVMNnsnEP+IizNHE4",
-	"88Dv3pQg7dCmHwSP7bHcEeDU0Fv+hyGefKv5HJkcWkFM68lDkjvh5RkgX27p7MWVBSQW/uwMENObYI1W",
-	"hETeupV/DatekjH3yNqAP5DyutYSPcj4jRKbiULKQVp7IfRhk7HJBcILO2Y4WWo/s9fPRRbjnjbV8cBv",
-	"i1wPr2Rh/ryq0D6Qc/W6OzAMM8RgHTmNvvYv1k8kC2rzFX3+U4soUtasFu+weDmX9PN8Y/I70hidy5jA",
-	"FE+5N0vhhaP1VW2MEjJ8m8kFwu/HmcwpslBOZqQvR2CF2XQ79rudD/sfDm5Lz9W739yNGc3mxHhxsLff",
-	"OzSlEem7vb3e/sc2GsOZjFEL87Ij7jyKD4ZPInq7R513Gl0fEgCMQNAK3fRJ4cslW+M03Iz0KpLTqcx+",
-	"KmeraikcEvq8xXV37+Xgh+6YAFIwePJEPxgDK3rmKEHgUZm6aCazZ2ZywHb2bCQKvQwUWOzr46/E1fsm",
-	"pXxz83ASU8MFAictv11XyedwfSaA7ZsPcpCUr1R8af10Tsd67BLlLbn0wB2Pxz9h8Ak1tkH6GjRI99az",
-	"AlZOuh27lnm/Qo7MpkRNsheANV2B+IcqFSzDurRY6BgirZSZY4oer6l51y07o4Wnai3mWTfLi+hDRLyC",
-	"UIUpT8KJ434oxvPMhkQo6+8LdMvLxmQHvmXGtFrSwkYIkfc58A6AnEJigJCS8UwN67FchxztgNIEDGJ7",
-	"Oi+W1tMqLgO/vl9NRGvQgya1TAklxwRYUStoC9zoI3GxuPnoXlxviSvrIIXPSvYm1Zg6epLtUuiOqBkt",
-	"74Tm4i4RCwNY3gzlp2YiWkv8XadM1/c0cJL6S3/z5NA7QcjiJRdZndPNF8cri7BuwOhX6vxTHgu2FMWg",
-	"UXsOaGSapV5NORoAmasSso74EbrPcnmU3HpJYcqg6Ffeg7dqAllVLb2sJYcAoKNMc0CuaCCJr5wL1bH0",
-	"GiNHbUu7duVB/8lRR2Ueb18NdPQlUE+kauGW+U6qguH4dMrBnxF/znpTHYsCty4wM7mN0r+JYnt+Ib4y",
-	"UjYj+pxPpZ3R+7NipX13dXUehPDPZUtaeLUH1cJPYSvsD8KOOaawm8qvY6lFamXoGJ/xvLjHiBQVuJV/",
-	"bFY/gMD+diSKYqbN0Wi23vosEJ8+Q36XWlN8C/jC0mvUyJ+IlbwtMh0nsfEygaumAqRCnnTDZ/6dTAmC",
-	"5M8nSbLZvK2GIZ4kpeUFRW6tr2iFaOia/GGSSDqmY3gkjtd91C3FwBFMa999f8nko+R0/EvrnUTt1Reu",
-	"zPRbztFEwRx1reswT1u4emCi0a6AshTHwBk9eHVydmpqSMoRc2so1x1e+4/XbRZ4e2iWutPPcnz8W6a0",
-	"P5r7Js9lvrFNCw6GU+BZWUPJ5ySg140/xWYphDlRSxxq47XHrixANVGsv1pNP3jyZL01aOTFhkepyXCn",
-	"B3gHVs594Qe9XW3WX04VARts0LXt7yZbrqQa8qdorqCPfkH4rRJu0OSICx0ti1INVegUMU2TaVIABUSV",
-	"Iti4/ZFHhUC6icKwI7iYVKNM5XDpFmDdjAhGD/gJOcXXElKXVU27qFybJis4Qf4WZ1LjFcNURrdirTvy",
-	"KV2m7ygLdrVrSMqt5VgmKz/sg9Hlw1TXCgOnxHK+4blfqwq2voSRc/X3glggmoVxV2sgfT8pmOs/7iC/",
-	"wMnYjbMcS6i+4KkW3CcQOAxB228ze4DCvJyGEjGJ8FzwO4GlsEgUcGtSDNLwDWNFIIcMGrDoUOiaJ3Ho",
-	"SabG8Cp4qgaWezMVmMQ5pg22oS0kiA66+9FgyfU9znDxYYY8q914GTxFxm1QDscTWEF9tb/bVaEJ97k8",
-	"jg7YEJCHo5LFDyYK/C840zcTfiduBoRpzJeuP52SfwnbDdhauLusuG6Fqkme1h8ICuTQ+U9LXkkkfgUE",
-	"uBNSZlu+UQxhLYSUBiRHjITMdmkX1yIAVXFNpCEOprK/84TvjK5/2zv66MW5aSOxNZvPL/hW63aVcE7H",
-	"zYvXo6+5kJFMK9YUgIF293p7QbiCx5wqiJVb1dzl2gbOkyb7UcdAuzYC9R3f7T+DqHouAAdxgq7KSlN9",
-	"cJ4TrTa4d5RN1Je3eOMQtXXSxntxBbg1uOaBYhOT9aAtL6imPQKAMo9u9QebBV1bOHzBl7Wj7sBxYtfo",
-	"KjqcXO51ZS+HS+Zb6/c4o+5dJ013ZVaqD+vmy7m8y2R5y4d/iYra9WrT97fyP1vJ5tbIqqOBucqbkThl",
-	"jNqrNbR01D3JWnX41k1zYrMfSHtu0jUdEwUaRFyBD4LOEalEsyxUkjF4I4ullyV1A4X1s8vhtaL0k2Si",
-	"O9BGPla+6yoru4i+DvJp1fZeU3ejuTZbV5Z6M4sNnKNWFjBy2JId86/KleIsiWDXxsSrm8UJlgd+k+Fh",
-	"v03V7ncrSuhog+8cWFKw1+89ftzr9/YeDQ77/T2CR3SJ3ldq0uCom2Iu734j93GwOxE8LSa/Gg8hvKR0",
-	"vhqfa92DWcovcEV+vLYlXWh63cosEJrRl9B+enfdCk6w+8PdAfX1iq+oL0lnROgnt8yEGTw6rYITLcqC",
-	"2irFB3tODhov2GV2xK4N3TDIYrRbgsF+v6+76j8S9vb7dTGPvlB9i5byiLakWBYRpuCA3RlIaHD78MOT",
-	"3t7jlpKLDqi/u8HvMyis7dNCjVy1jwqb0znTZgXEvI2dxNWtYnxKdHDTUm22/L0hcnImxYSZUQghsmXK",
-	"HYDLo1SUeux0OiuWAwuzydhSIBEWeh39bH7HbCy1CUmeGEvDCdAIeEyPvc5ExSRY2Dx0/DLEb5wgK5kg",
-	"HDnDDd27vp7qGFoWT1N7iXCvTgazSlLAYsqc7TMs2bRwquo4Px/1mTpmGVaQAYqszr6dCp1bhzJxDpNm",
-	"g4SBcisLaU03cDDiHTgaWAi/LG0xEZhogaAPREsCKgRWxo27em+wdFPm5Hk5d5tS0QTdJdYFKCTtzjuk",
-	"9fMU6JyprjTZh1M/A2ETCrO3t84v4kBN9vZ9HJxmTzf2kC2u3ew5mMDgmQhNua8S/7woU7ZaqL8NFDj2",
-	"FeGzbLeDEg8MhNdUSM3hOgHG2KrXsjTCsxjSxQDfps1zbJEJLLv8tbD/9Bv06EOFBaf8N7ON7VTBzYrE",
-	"jtLNsTvIH1afIUOS19EyNvvn0tzmPMJB7a960mXtciqx0QKngp/cytymJPfASUgPzcRQ3nJFNpuBxam8",
-	"gQeqG5MBjOEASxXIKZdOkSoNVzR80pB8DYKeK/InIZkFtta4bKlSCVi6eo1UkZFbuv0AbddLXsvzbS30",
-	"gRwi8XjVmmHkh2spa6GvPgFWSPAuTm2jVTNrTY9FnNwlsVPO7MWrv+zsQcGJCdsiz9Y2yaUkdzPSpjKe",
-	"pxInDV1kFX/R0iQLrenjgdPHfV8f79pyRb5N7kTJnqHYDRyNNxvzfpsXONIsrOoa5b70aemXGJE7ifzp",
-	"PCdxDIsDIEz4nPKzzM1XPE3ZFh57Q5HqqStLXG+77qSXr55dnJ5cnv708tXl1cmrZ6eXQRg8P+305U9X",
-	"r3/68fTitTcoTf14Kib8LtmYDu07uWAjrgqDoRlLNkcW+FguMlNaVB/xU0yo+U7mya/aokjPZVwGRR5o",
-	"nQlb0DRv4ZLncrFeBmFfzsnFB/e9mW1018f2qT4joH9toqMiuVudzqPlm25K3GOvh5A/MSB/cEnqrxDu",
-	"pEcuF5HMcXcSKZWThUTnSyHn0URfIj5EYlYYri+KHjJVJGkKERxQIyx1To+dc+SRIZiVSMBJQeyuQKSu",
-	"CjmbCSKC0roieDxtXBK5DbWaJGJ22H9octfdxYpjEoQBdTcIA3xvR5Nfj7R9hv5QPkd/Ms8qp+acnMAb",
-	"gOhmMk2ixFf56RWScvIM6gpBBLND1Tn/S+oYpXaRuPd4PSV7HTBzjrSM58gs33Fw9ViZG/Wf5mYXpFEr",
-	"4gdBXZkbCnunCBbkmPmJXaHrq4+BvfU89H7YDza0jgFbjQ55fB9+PqR5PNdrZekN8WEYxijlZlGxYZLF",
-	"asDO+Ic2yRDW2HzTVC4UED0cs7MkO2bPEwVl6WCvWh1jTGcv+dMtRyb/oDcHuH7MjR3XAxJh4gPob3gM",
-	"/l0+DJ3iwyRNfsUs5iSL5aLVR0/U40ZlLouGEL+ckqSmmHDUfIYq2pSnqaAggz5EKIsvHwvUqRDs7xCk",
-	"9Nl8FmoLMgZT90SPjTbhgCtsuGRJnIoripFiGcE0Ruri1avz4VEHIHfbYXFBgJ8NhAW3qkSH04r0jlZi",
-	"FUxbsUiyJLNnjfqyRCmqELMVOZMoM/QZEsciLjWhuORAKXfI3nrxsVZkGtSkz0mfpmUMFbgxqXJNJyOM",
-	"JqKEZdalzSp2nU2pSAkF5/QmNOtlhXJagYxusBLjuZulTh7uBtWNwYSYWsB2CMuChmyYC367JmXi6GB9",
-	"Hkgndmi9yqdJmiaRzLX16HJFgzhx6KKTjJ0lT4kItTCM3DOs1H7sp5K2zyeZBb4ZlyVdWYOKEhlanj9g",
-	"F29evXr56tufLk7/483p5dUlNO8/3py+OX3ufKdIfIbs2cmz707LptcOYlMDOmTfumNBV/XY06UH/AEw",
-	"4JJsfMCevX717M3FxemrZ38NiYi8UnVZ5rdo+XJjA1NLf7o4uTqt3WJqcruHlJ0ofVQ5c6PPLDszQRh4",
-	"Bz8Ig/qgBWFQG7IgDJyRCsLgW+eVTv/0w5y2ew0jlxW5uuBO/+PNyQ8/Xb1GxI450Pb+3UyHZdM1Hf/2",
-	"4vTk6vTip6vvTl4FYfDD6eWl+ds8qz1RZZPaNJtUpanwfNvOrkLaXmqTY/NzTWRxOxGqgLM/cUhqdV99",
-	"EFfnjHrSAJ4g09JXu+Gfdq6/3mJfN77b/u3Aj0qZ8g8XrbDfl5kqBI8tE4dzMTmAiD8YjJXNlF2/nCvN",
-	"/w6tKS/+Qq0hi7fDMQjGcQdtRNEa+l01Ep6vqO+P2UKwBoGTjSLycsSiXGYDIm4LiUUx5kuzzacyKyah",
-	"+cf5YSHELQUIrPMD8KqlGl+INGVbnD3c11ouX4ZM8eW2WwqbMDS4y9iJQ+P6O22MIpmKH2XmTQMDSAL1",
-	"9uXJqxNgBR1yJUKm5tFEn1yncy0Edp+KPNXWTKnUvbl65nHWuc22tGk/fb27c/31v21UowaDzk35tabs",
-	"cFlb2PKpEPTe2WUhcwUAVHCWsSiTa5I7ILKiasNlTWHHp1ctNlw+rfaDjAWVH75suuE92SPEEGvigi0l",
-	"c3rsZQE1typUO5UYB5Zfx0aZxzlQrqlxKZELnG5IBdfmrlP4ZpKMifvTENNlAjlEs7gsYGhY+VK5oIsR",
-	"W6iIWwVp7aDsxkivMVHafQAHd5sGSgoixzOPkx1LxK20FS4nPI+dLHgPAhAqb0I0AOKjVGEMSzda3le7",
-	"y7nCYvxl5AtjddqC9VZdEzMZTbqk3WDktz3rbWWwSS2z6B631jYdttWrJ+A4zmRetKYs46BRlFk640r5",
-	"kUg33sBGiSV+RJpbZ/aNyYFRD282qiEnInvG689+ob+kakxaGFOT0mYIxVAimuRxntEMl0WkvMPfeYox",
-	"BuZs+7XhjeZEpELMLqiEaA1KZA7fl3EwCPp7OyXOZO9Jpdb6Hvuv//N/WX/AfuaZ0Eua/DhJJZNI7yiD",
-	"Qqlg3puADvfN64dhBUEQFUTUzwN3eZJtwgjUnux1joxbpqNZrUZhBwaezUCjnuo1onuWFgBdnURyFy6W",
-	"58kd8jEF+/39o53+3k5//6r/cNA/GPQPe0ePHv8YlJiYYBDok2PHfN45HD2KdvgwigWgJAnbs9eE6JTv",
-	"8WpZZe0A426JiIW5GxHS0KnWV3+8BCDOPThZFiUkdVVpS31ZyXy6RqHelPrBdqxszoop3nQfP67s4z7s",
-	"470B27NhIiAYbuxiCFVZPBrt6bf81uRdV+vSbpyatNn2Fymfqe75H2PpZPzPs1ifDJDaP+aZS8+GlYO7",
-	"p8N+eh5K5zJonyVf9f4ijGa/vWA/UXUbsE4tQNmSY/ClBCM1d7WEvILCGM8ruV6b+OVddHWLqMDaCDNe",
-	"TExJ2BJwNMOMRb00ZW20jqkGIlzgFJMz+MF5BmT9DpwTdGPQ0BjiFTOIi9AjFkmmeux9sPs+IDhLqXqS",
-	"Rcoz5PQv2YLRiwVvh3xftqWEYM9Snkwx8LV9zHbfz/v9h5G9CT4KsgIQ9oT4haQIS5UXskVCgvUlTSF9",
-	"tMLO39r9+9auYwr+Y+e6/NTTH7/a/nrba7l+hvxCi5H3nGZg5oXIlm39nVRfUwnoMyGOtJ5/TMZNBNZx",
-	"GVPPiw2qEKzyf/TWOkDuV6RMCdg8aWtp1/tlG/sdRFeVbfEAyzRU/YKV8nlfcrj8dssVBLzzoqTyBjS2",
-	"hfhivIMw2qETIkf8LsPnI7wNxX2IuIw9oLUH7hCG+XvUeeNJmRTFrK7SHq7aOe/2dp5cv9M9/K0fHnz8",
-	"ezkG+MeOOwSeLdTZVWIcHxxHptad0hPyB/J2QDXErQfgmLr++t8egNOj/lu18foiLWz2j/D/LMkK8JHg",
-	"1w+jb+hlH0N/y0wlp5xaadcWQjqxXGkq9OhRTVSqs1IsJJssZxNkfx/D8Vd2qXuP9FBf13uBI0KpFWrr",
-	"wc7OA/L3+NJYGlUZnAMBgNiYaWST4/WhMyeIXJJBWh5vIIm4SREsXXPgPh7gLT9ISrvXwwEVlrJix37p",
-	"MNyCL5Dj2dckCKB81LKG2DldF0l5m7QRydI2WpmMaJiQ6ydqQl4FnF93y1LhsqngmQVx4tmlZlBcBdT8",
-	"ARTq2d3XqyFKBc9ZIT4UbGuyH22X/TZric9m55TeoR9UbpteIncn+5FeeON8FlXlRObeF9JTzc6v8FfR",
-	"vSAE9qGUA3y1sxDD7WPM8IbmUvbpJl70jVzotawnn2pYWX9Gk7E8zLA+vFOGdNdJ0ViJJch+KCYJZhWg",
-	"qamg+gccuvAHJUhHaaKfB0q+n3zO7zh287JA+rdrkZe2PG2DqBoVyu45Ks/MLfc4o6d8tnMrlspioq5X",
-	"nORTPkOCeFUAqi4pINFrhbEOpNkwsnrrIFdkS9r8KrtdP+Y5mXtrNQb3WvRw5tl6w/IHuqyjZtGJbgNi",
-	"4m4YrgvBz/0ufwob4hKTrNYYcQ3m90KyHBnZf1f/VIX42btTcMGsKQVNV60oBW1dpT7UXZqMBJIvYGZG",
-	"GQfQNrc2QwhrZoDw5tpB6X0m1j/OwDts699YroUOpcPbHPFvJ9K0BKMjeOAoqT/dUTC0mn9AYQ6H8YMO",
-	"bcHzNNFW3lGfUSpYx7QSv6f/ahWz88LmZOCgDOcJhEOzAbKFuAZlhza05SpgVlPVf08zFWIbKhQXyKmB",
-	"5kCitblY5AN2g6N/QyGmzEIp7X36Ahz5GxyNG7wGeJVMoA8y+apxmh57bReDtuwr6UvE3F+SZFDmFrL8",
-	"Q3AH05kIzlDLDyxrxGfSdhmcNMRNArV7TDyhOx7NjV6tKFTnyedq1lxvbM5Pqblu5YHfsroP6XiodxLc",
-	"YVOE9GaeauUjw8qFOVFOrkqf7pLCPOJJOs+1ROo7LL16GP3Zvrn4GVyFcH1uk20P9yq8xHuOA7pv/366",
-	"LOBFH6+7euW1NCnTkRtRI5tWq3XqX+Yi043dPzikYLk/NtAf9Ps/ehJx28gOXp4PQJzygqSx3RP1fNqc",
-	"4HCYhtdFvt4r+9c5wgzRdSMxtN+eG+yX5nhmqIExJR6UtSQ3jDzUMhlXxSNPyFsHWWkYE1ckm2wKo6lw",
-	"UuOXMIU5KUWRijdxZemh1gQqO0ZMr/K5GFTDo56iUYD4pVJRkJfMtZqOC5LtsL3QWTlVkiRYLKAJwHna",
-	"YxSidRKda/WptBRu9pGdNMACEdSnMmVcDB84nhNrgrfNAxWbaAAYekpylMWDFhUF4ZKwpki167IfRlJb",
-	"IVChtRKGoCk6aqB0X8gctA4IS1AWOak/MLRW/dDyEykuZUY1YeGsg/NMn2KYuQz6TEaJhSqVSIEFWTIi",
-	"Rng3Hnm5EKZgJTEH8sKxgHFd0xhpS89qRgniOyhzQGbsqL9JmctDb3EsIyabU5cog1ChWdNjQ4nfZmz0",
-	"tgHKt7bk5JmFmLXx8p6YUZcZIuErWwZLTiUZbHStDujtTEyjJEuPcb4SRakTibAOl+mn4+QbaAMPUykq",
-	"pWXSrh0eEkwmzLRuDZcnUSO508Em6ZMCh+xYSzakHiM8kVN6pB3js1Hu7JVs1UdL/nHA5hWyoprWtdIe",
-	"O6mK4aHQe8+WqkJICZGRlz5tVpkAq9BawgY+lHfimKQMpMaAdk6JzblYh4gJjTqPm9qm6Zt6l2WeMzAL",
-	"5g0SL3CUmtiRrY5PttVwidwYZZ5zRYctvX8E+0pcMbuJdgsa5MbKbV6sACdgtTR9yTEV48oVuuA8Yf8V",
-	"7o720H7ZAmftlzKppuSs0KAv59Mpz5ctKfXzKVJAYujNw7eqpxB3FG6dWiTfZUb5BLJpyH8vJeknUU77",
-	"/DMtLryyZV2KLJVK/W9daiu6VVE6+FlSXogsWp755EwyFUza8hY4Y/bwQaxxc26m+pjpVqFjdtjveuWT",
-	"w85XPrkPdTe0GluEb8Mn+eanNJo6zUfusN/VkpKAzhIEtF38tP861tGsFI/pMNkOjmjt1Q2qaFpW7lvL",
-	"Jzr9dFasM1gunZFvVBucf5sl978e4UBWCjXa6LdgIivyJaKfR4nWsF3kNNxUQUb7lnUxkXErF93eKnzA",
-	"u5OdH73Y8M+ZhRcagqyGa1Z/bcISNnxQRnj0jv5lruUwhJnIVEtyFktt+IyhnIw+A2V6B7wABjsMqjVc",
-	"/5Wp9wwne5ri73gwKdkOHlg1aLvv/vanP34FhbfffXXdBS3wicPnoRLznRuWOcQyC2A+SyZBSGLNyQHb",
-	"7/fb06mNQwgU5nlRdz5YJiBFVbrM3nJMzwwoE+ohzGOgOTCPhxKYeloMyJxcZrpth/2H1+sd8d4sbIz3",
-	"vv4+COnPNxm/4wkWIL7+GAZzJfKTscgK1TqE7I0S+Q5cRETqJrfFQAn0fO0AXd5uFVwRcSXallQ9yaS2",
-	"D/+w84/rrXds5x/XX8Hf2198WX38bLkdsLtDRnII9mo5zmvzOuDuWuIGPqn6ZflIivG/BRo9H4+VgBW4",
-	"M5+VnB0hm024ElrHhj/qPs1uGN8kDgbBwXD0ZH/08PDRo+HDg5gf8YeReLL/JO6Lvjh49PAoCAM5L7Qt",
-	"Cq4n3Ipaauv3EoXjmvfApfpu3SyegsYrsqfLuhcTCrhnkaDrzsDrGa56/uMj9/mXBvhnH18SW+6UZovn",
-	"NY97ex+vDd8kZO9i8m6dZlKfwvqYXgN37hYJTVp4sIocCllYDjhESZNo6mJL2/laQ6wLK+41XfyxnFIP",
-	"CR4I0Dwm91sy7V5mAd9yDlO0njXWX9rPi9P2IVKbMO2W4nzrlDC9isopLYfUDpJPtaoOqLforrOBWmvq",
-	"mgfhmDXtrQ2W2Mw8wrLw2C0IqOVnPIW/zcY5l/EzrNcclKm9+u9nhvD1EvVm3X69LL+VMsbCcGUVYfjh",
-	"6bKl4JHZm2Wb6jLAv2m9z6pt483NERygUA9q43G2re1zvTKhqRnNVXyB6WEk0D2szZuLkZEZ7pMWhCLq",
-	"Tw8UCRJEyVgITo2PZ/2rYLrb3oWvGEsZ+4oB/r5ycU3E5d5SUsZtSFDK/bIKK7SwE7wEzFEjHDaZfWW2",
-	"8Wa3bSJAKbNrNWF+//4y1bu9agTx3nxBgnYBVMzkuqtqIosJtdNi0audfSfTuJ2bjaJEYVlrJQf3Mseb",
-	"z3M5zoVSAxbJKVpsNug2o98sdo9hyV0FaMFdcSeyYgeNevR+7vUfslOep0v2XWKflBQA4YNnHBsIg9nF",
-	"PZv1rS2ffUOQE5qkWSyCVUACFNsy0MztHnNMh4FL0UZ3XogiX+6cIIzkHKo0c6RdYjM+JjtUCzNliolA",
-	"hZiwpauTYppiF/Vgl/0hCk7Ig6mwsAoeTVx2DCqbZ0Zbn5ymenEYuGZQGJxXUzxW0Vq5q4re4H7lvM39",
-	"2nmz+3W1FZXnQIuQE9fLpLqZywWLu3gcuBRiCcETkNsUdOLes0BJGy8oKFFbMUMXXjUbpvzDT5HMMhGR",
-	"nUQx8RlRnQVgJ1UusXzpPynjAz7q9xvacePJblQMX1Lj78Gt7dxTYnRqZyr4ARgIBFBMIWyIsbOhWEpk",
-	"X66wE9ZX/HHzPcD1OxMZMC/DX50y/dYXDDWkcZ0JePV6wrs+ega7Eubth+25Z/pwmvIl9gdJtkMXejsh",
-	"EhG9OiggA8THolgILYEWEsOQeI0WIQf120OKTmJupBPWieYQakfJh+NrNj/wTd6JHK7ZiBJqrxv1WstY",
-	"VqpS+JZ1cyC5wYpHE6mEA3dvVnNDVuBMMn+ijCvocjnP4p9yqtDga0nOs1hO7Y90vAHRIb/9SSymHLRI",
-	"8csc9Poy0eknKFKFjC3pT3zBc79G3izDWMsYRtaFYBCUyRwwG4anT8+bvlk/dSainiHXs8RBg2Dn0IMd",
-	"Ms/1l1lVtoh+TYHyl/6lFngVMycNAS6zBcRdzhJ0zc54zqeiwOwQb41il/3cQ8vUkpCuYMOpicwLkQmI",
-	"GO8fHrFownMeFVTp2e3lUX9dlAt7HNpxvG5f/pWC5dXZjWbzN+gJO9jb7x2GQZyoW/qmrz9PxVTmS/pm",
-	"b6+3DyBSSDtGxPjDx72DxuQC99gbf5b+FRDllBRpD5RlK2NJxuZKUBpUXw/TXkvBOSt61xSfKztYb8eZ",
-	"wwtn6diw9lkZfStHbl07ujFuVQa42aKnoRMJfKDYIk8KrWKwO5nOp0J1bsT6doxn8zN3bv2NMbFIbM63",
-	"528+cxNaXk4UtM7E3Ksla97vxnBXGUL1BKaFzG8VYqIWn2tZTNfOBfBIyfw2ycZMiYJtLRzEmvFJQ4bX",
-	"9mecIyjc2slUZEmmkrgRK/lcA0Qn3wX3FZmg3DjgL8Rj6XfYyVU56BUvlsq2XMcjRz1Sv0MrtdJ4JcEr",
-	"dyVvRda5pV+6aSv0tVeteTvmyOZuYRq8n23xjF28eMb29vYfMjUfxnLKk2y7Yua0Qbq/ZPZwo9akhz7N",
-	"6U2Zhl/pUMqHIq11poSYfzmuPGr9uYzPgB5SreDB0iryXAmIn8FqiU1IEehEQYJNZEpC3NAAgComY/EA",
-	"qkJjVXpE48p5GhPw1HliadMeM+5e71q71rQo0ar9Hvv9Egum5WA1dKyuOlVL7TAZ4/7oUBqtqXXX4Fpt",
-	"TL4GumXJSxWCtE2hG8JsK8ivnaIdyDPWdyCqlCiSgwJsqn2uEBvtrL/uKWlHtYMJXdF7P7k6rBn2japC",
-	"Q+DZN+L77ea6M+aIvrZjSqNutoJlAwEiPb0DETYMlZsJkwAZbAuD9TMMLZAOPVza6dQzm6Sp3mcLmVMB",
-	"6HVift9vkJeztVjNB287bMC0nIjduHK7ODM42amcOgzH7nnkUL+Xp5ZzgVFS0BBzsPWftBzrwSRaIGGl",
-	"LKlZsSvMs/NcDlMx9R0LwL/CU+QqgJXDtvSJ8OTg8NF2j91EMhYm1w1nDnoKrmg+1YKqiCZMZsfsRmjb",
-	"Xt2QdwIdiggJ4QU+OjQeaEVC1c2Hd6xx13wEOtggyWCdg+Ok4EladwUM2M6hrYKGDxpYLEW7WwGbTFUt",
-	"P48X4lpr/arggDUPdvksUbtOxHGcy/msV36xe7fH09mE7+3aOVW7tId3I3D8lBeburJzFQwO9ve16lXA",
-	"MX1V0mCbUTDjRWtinmeDTEyFStRghsthYAa1aVx7q87ol9wmGbjx6BGMK6xuLnN9iqElaXx65jDrAikw",
-	"s+o9+Cd8NkOnxkQvxGTqLJxCslgyPoQTuWiUe37iK0ZrZr3Bse1dsnowMUvXhHk6YxOanq8GjLyOUCjX",
-	"zjpPkz8w2eK9ykWRL5sZPM1EfMmKfGmCL0lmFj+SRjk+bfJdVavG9zbm2C+zQJud/e7q6pzhBUyvSJuZ",
-	"RaGqSn3BJ0+cV7lldN26DLhbuqxrrXexkVgguWNYYQon0SYjqkwrfBxTTWrjnEfiZYsH8e3DZ43wM80v",
-	"1jtHJgrFUjmmKoyQ2T3jje310Oc9LLxFDE7Ym4uX+gQQ0A1K3rO02bUx6eCm9BfOwWG3cx2ieGkeVwDe",
-	"iOZ5UiwvoWgupggInmN6pHenVW8wO45uKk/A8in1ISiAhUWOHANpwLi285XMtAlh8/31mJycvySnIlGA",
-	"UhXJxFTTOcaTVJni9QbpSSfoLJeIoy7fay9mPEJtzMSU+TxOYGJuSHLf9Ngrm+2SotohWJ6MJ4WqPKoX",
-	"OIWHqe92vCdQZ9gODT37ZF5MZE51dlqyPYDDiCt28xQeya5ef3/66gbJ1zBcoeRUYBakjexAUNDEcETO",
-	"Ki8CtT00XCpmIGa5/GCZzR3D1R19KbAWBpTONNm9lMAHAlq3Gl8ZmDyP4BX2dafa2VIKzxLiYmsblA3W",
-	"oPcRHz+CjB9JDxBzkZXFcxTbakR9cqHkPI+E2g7t4jOs2aZmh5YK4sMs5UmmavXeeu+z95k5RBQRVYJ+",
-	"QhldTg14VDzsG43L2D8VGLAf6PF/nxFmAh2YcIxoHUwWk3r9U1yVuA0wbF9p192eLaBJJjSbpVy/wcc3",
-	"7jArzYScpQLQQVpyKqFNyqWzMKksnh4NPPCBWRLL3tEQmMLU8NRdoGb5lUU8zxMteLHNA3ZTmdoBq2wK",
-	"5F7Se+J91r4ptHKDu0LvA7Z1j02wHb7PbrzrutYiI4mQr/HKEkIUCwmiXsGQ7LCTUngNPofMgoqqySgR",
-	"tsRAotRc5A/U+4yxW7FEinhkeccgKG/MLotkmoqokDnbgh1vat5Um7GN0td6cmZST7Tuk5HnA/CnFES9",
-	"RU4a/+jCJBmYg62Wlhh6HJqZ8gZDwKe7BWo+W6H3D9hNQ7u/oTLWiqn50O52dmNrVtyE7Mbw6sPF+lU3",
-	"mMV502M/JIpAPkgMWPr51ITQ+qWR4bioONHsL/VuwY0ByaZQn0ULaeI2k5ivrbdLUvTYW7ufsUnshs+L",
-	"icgK8svfaCX6Rs4QhnKjJ1HfWrYPZyFR7zMYwLisYm48BrBGs+UxGhkIQTJ3sZ/n8VjElKZCCuh7iHIn",
-	"kSDSYpL7JzMeTcTOfq8fhME8N1Xx1WB3d7FY9Dj83JP5eJfuVbs/vHx2+uryFO4pdUdzgrA25HdZXN4Y",
-	"dlTXJ+OzJBgED3v93sPAyfG5n4X4m/37o8dKHPwWjMVKtKbRR7wr/4FiUNXuZQbgLDVgN5BrfxOWcDHK",
-	"4KD5ZDeGX+IGcW3vMweiYeAKmTguIWRk9RdSYgZnSQULDzzY65cZvJDXNRTjecZ4JhawRGH13Sx4EU1u",
-	"XDwIIT8GmC12B6yDoDKH7Lf3cNC/Dwbsv/73/wvZe1I96YuPISupmpMCMT4GgaZvhKV68vz56fOQnb1+",
-	"/vLFS/3X89MfTq/0H09fv/7+7OTiey2DTi8uXl9A+yl0AGdTvdQ9YF2OCQl4Q+AbMtButHB+n0FUkmSr",
-	"40sWYJNB7/GUhZkJS9wtRFRoMUKW3FSqAiABPEexieXvENT0PoPKFqRNHBtgE0zSwf4TD4bvAs7Xctix",
-	"djwMGZ4aY5Fp8SFiglFqcX+jJVRdr9FSTdvYN//1v/+fnlTDOV4eWBZoqf8VWaxX5kjmUyJ5wOfvjCVo",
-	"HbA4XoBCSkPhl+6pKBSLJYCNjBQEEkuu9CIsy7cbAYm7ghQWW77KsKB7ewb7nPAehvynmnuTLmmBGDpn",
-	"CMKQWw0M8LL1DxhWBpU5U8us4B+qoZpC8Ok3dwkVmAb1FyAnpfYLz76kZxgLgXeh/f4Ydmi6KZ3RpekD",
-	"NhUFj3nBe8iMWvlIdb+x4JSMRUhugB7wv/XYCTlpfDEZ5ECNaUEmaoAF0atjVXnbNzbK0TJu8LLPNG5m",
-	"J5pSpOBHOnZ20gNVjoURqsjmZrzUmfgAwTBV6ROAEbyzrkV3pdVN+grrRllfS8ALtmk02LCf8rFwnOG+",
-	"5plb2sbV68PzrMcRiHlVhFCNHkkBiGzv2CRFwMLEWAeKFlPDyJbk6rET5QqMCSyjtrYbHe0vtq67twtH",
-	"XRbGd3LBas+zxLEd33+mO1hphEEBnn7gkLL4Shav01jkVxOeeenVGsvV0NQhFASCO0iKh8e4McYS1drI",
-	"RaNVdXKnJmHqiiIHeObp482hEdYnJKbp4lWq7qxJE21dbE14OmI8g7pqSEACf263tb16JHfcRB0cn56B",
-	"po7pFQtsUqC6IImRVj2McmEzh0Waskw6kVFuj/uWzoAB81a/5amUt1Oe36pPnBbTaJc82GaNo4aZo8eo",
-	"1htSoqAuFxtSa8oo5BQLwTPf+v7GXcNtXVUii19mSZHw9BTevFlHr8twOSjT+/0+8e0WppRDCT/a/Vmh",
-	"b6hC+peUdHhddPsyovDuOgy0OR4Mgro+oXUMDPiBtNUvqkugQXDwaG8Pfam2vysJgX3vAC9VU8zTcV8T",
-	"p6mSwDZfG5HQ8Dgge5LVxnvaHjrAAfU1zA78bimGLzBIiXfu3fvOh/e9c+/erd1/cs87D+/dWru673G3",
-	"44IHddW4zd9d683vd4rCb3rLKMMUBMqwF7lOXmo3fF3wMeTONK3Y648N9dnXofKSXQdOAdnWysf8+bub",
-	"BpjxWh+KkmnlqYyX7bNlLklEc7O6GEESVHsdBNX9JMNqqUD6NiAgCuRJ+5+3z/tP7r3P9/8lITaRELgn",
-	"GGeebbFKInwMv4TDDH/9SDUbRbGW0h1BFlgJKaeIgtZBwRUbs0I67DpAQaPYUGDOmN4g2q6V2XN4FXiC",
-	"ev8MlwW+3yuXPpvuc6c1G1JnLk3819KxX86jSCgVdNZWynGhh3lk0kukjAKmnH+aIDn4lzjYRBzQVthY",
-	"HIR+P/fvv5e+FcXn2Uhf4mz+1z74n7IPwKt+j11wbzU57HQxqtPgx/EgaP58+foVm4p8DCH8aIIA0kcP",
-	"Hx9tHzNOrlolAKuXzXGbUamef8q5d64buV4db9mo0NEd6OjXntNPn+3ALWjQoYO9/X53c/xMPx0aiFu6",
-	"hFMV+Vx8/G8jUqx7HTPU/geq+ge/v5Gwd/gv8+J3Mi/AUQ2gHxOWAsfD5oJ17lEvbLij7q83gHOkkkDX",
-	"eMM8zgWPj22QuZIzkQBhSpXc4KD/hKoDUnUBzNktRPZPEZ4XAhz/v5M341/i7X+QePuXkNpU2cMY2r2c",
-	"IIRQDAa/6U9O1prf63kCBSCTrBD5HSfqJCLy0SIgktMpz+Ie+wtmhYGwtHxjmawkpwMrvyk1jHUBcjmb",
-	"idiWqTFFzpTQF5i0qpQXIiehVbh8ZombjaWfN5J5CfhTTSF0OR9Ok8JJGO2qvG0mM5qJqb+zTkavtQW2",
-	"/CKLJh/RcjAp3SXWU255uruKqjeZA/PDEnqdBNULmQ+TOBZZ5y1/JeUZz5adN7rLmLXJFn8Bl8G2tpvz",
-	"hKkkFhFHPEaZ5Wk4jGYydncpIrNobyJgmLbm3d4uRy9X6+Z8O5FUrZygpQDGQsQqForD0ie2FiPl9iNs",
-	"ugUajADx0ABlHcSrIVQ/bh76iErDZCdEveqdzNUtVhhBpYSK5ADiV9gMIdrYteJbejev2skX4i4RixMc",
-	"oC+zi/Hh+KLfewPju5E7wrd9LY8noeH1aMeS6IPoJ4t3hTq8Usb/2t2fvLvr4w7nHQ40TkHr3tbbuVYe",
-	"rtUFSakICJBNE1Xc6LPWh/smDoP/z961dqeNc+u/4pcv067lBHKdNln94JDLME3IhaSZyaHrxGABLsYi",
-	"lh1C5vS/n6W9t2wZbENacum8zJdJAduypL21r88T5yh24ypp7iOxe1xWAU3aqlY7swzR0sc3TwViihVK",
-	"NdmlqO+zaiz0JO6TzlMt/JRTV5gkWtLjyRtKCmjjyWPBYcwIgx2naidzxp2ayJ8uisR2kGQufhPvs+sk",
-	"k62EhZLMBPirdMkjfPEJCRFM+fV/Pp3ZkQDYycUXPc6Yzaoq+pvjt2d2lzXcRwxCPp+mTq4sKoHRV9hE",
-	"WA48r5NeC3DWYbO+eTU9T13LEffZL6HTsZkrhaKlwAZIKIYcWnmJZlauE1TJq/YaTee7vgDYrkydn8ol",
-	"J5nj+Y6BLpv/FMhMM2kbtfQy8jCHLPwCe32eiEidh4c88p1fYr+f+qkliC19BWAlN/6+fjBOb+6XSByR",
-	"ALVZELodWMECT+i0M9HoQn6JjcGUcIy9xujjkHcB3R/CJDJCxx4nLXvYeESms9ZT/xvU0gt7jBELIhlm",
-	"Im5/VT7RkDtmIpPq6wY1HSpvCn7uqKrj+GLqSSQS9qHb6bCdcpnCQ+W6dXLQOLOqB2WrWj29ql+Wz073",
-	"Vw1L9KmhB5FzRlyaP8QlL5cU4S8CBniFP+Z01YSIWDVZkCc7Xlq+S8HF7pRW5H97B0e1ulE9uLisHdaq",
-	"1uWBcXFwfnXQuIRvm/5J7ej3k6Na1Tq3Rtb+3s3J3snR3vjuqHGy+dHqHhxVq/T36OAPq1Kz9g7PB9Y6",
-	"u+s8Dq7vvp1dN/1DEf114xx+2bP7lrvVXu/6FTE6/N0aDAYdtla5t+sbN43Hm4vG3bjVc/eDq+H91efe",
-	"iJfXP7b39/96bPp/7FnXhyfrXWvf+rzX7d71+t9Oz87P961u/U9rf+/Icg8sYfWPe9HZx4NRK3IbXv10",
-	"sPl3FHx5vG9EW01/cxyus8q3+5vPmzcP3atq7bz6+YiX6x/F2UE5eggf7zsbV+5xt2ydV7ZOjy+904u7",
-	"ei86OnS/XX8ZffrU9GE6Dur7BVM1f1WMtpSxbl2Un6sX9ighzF3seJFre939atVqsK41qu1Z3dr5pf9n",
-	"5e/1h6pT+dK72fAaq6ur2bOg3t4saSpjnic+XFar1nUUP/Fivb/VrvS+tCp/Bo2NYX3mE+eeb5AfRxeg",
-	"nBNSe4Ol076AkJw2n3HDeSp+BczWRb47dbDk2munnYyaZduPu73TmvY31foMfL3chC6ZGPYcYuzYLQn9",
-	"1IA/BvXwt3bkuNIOVDftGiHnqrWjD/WCYY8N4CWxyDBT06srRM8d4gUa65/Hu7txNH3eUISaoB8PSRiX",
-	"OpCEmh9iJIYSEJ7cdCfuKheMwQ2J4Vj+G+ZA5AQ5qrSQ88Q36J3kvVXH4luIcqhh2dC+pJpfXEH5ktze",
-	"FtefGM18TMEzOhFT0YL1uXsJdZqF3EbCLCz953TmcXMU+fFq7hNica25WoSu5xk97jkCYzDgJm5VKu+X",
-	"WvyntfglzGfIRJheBMEHDKCNBrbDpEBgrQRCAoS9gEfd3oRzYAIsJTDBBiLXw8l0NKaVPKUsVS2GeqLt",
-	"j5O2eOho6gFBqkJ9AuhRSNrAgYQdulzVfkPfrlYL7goAf/UN24MkEXzAhsSokqRGpxwgxb6SWZDBA00d",
-	"PkcKBe+umNBfuC6Nnl2UAkUeVzmRSwH9aQGt6lI5QpAxJQtIxU+bscjOiiFrci0tBS4iLZ9dBTAi5WGt",
-	"UklYn7Tm/peygBK0ncWmZfbjKZnHZolHIUf55hI0qdG9RramcEzJoR5r5nQupOYAIGFmx3fgdpEwObeV",
-	"f4IQ3F55zOQEn2+YzHeYYwiOkSitwwg66aCxyDRsY+SKHnwEpwWgvLihKSWkAzSfinEmYPArVSwI6KgF",
-	"6AGI9z2NFwAbDlJDPeSAwaeUzFLk0wk5F3zAxBv/Gy3dtcps2qjFZBeTeVxAatENheE6OQnFRELTyUUS",
-	"DtPArWMatE/S0oVffqKNSdf851OB0L1QrvE5XQ6l3YucjiwNNdPtkPsLK3W45zAgPyUySjw+peUjbcn3",
-	"y3zjqzkymmQm1kfAbAFZ4plOCtlMriPnNxyX+2xcjOE2jFqe2wbsRBVoQUxF+S+CRFxRyIxQ1iJijFVt",
-	"w/VsFWYKikrId4rzCwjvOI5ffQAxnbbteYRH6jPmGD7Xq9OI8VXLdhBcPBsZA9ePQiYUpCdUkGJpDiZh",
-	"bPnesTsFgO8DIjUYkI2IN1PYkCncwAJs3axsa43W5LNckmdUH6nn5KgPWmKFEQnImUvfZUomQSqAeUKB",
-	"NqMEaLKBWlPBkhb5MXLnq41fFhq/am62Py0rOf5HfhVAOcH3dH1wL5Im9swdOkX++oy7NI9vNmfDqlfB",
-	"44sWVrEX+wDpiRQvYAEiEC6MWcHZqgesxA3l2eOjS8vq9+rnMK6leKTEI47IhzNofzPFIqcj6rP0Sshb",
-	"bnuRCBUkcwgUPzzzOXF5DgLY6sTCBMAZM89Jr8eMvRqKG5KyTwlWNJSewUJk6yzKlq1n6zPIFquXi7T9",
-	"oHSTYZHE4BRp4fMJ9JuuM5pDB1S53/FcpOh580qjwQi99qm6go5QrTfprVVKJ+1DyyLpZZF0UiQ9svts",
-	"WRY9UQZKwlIU4CBRLyiMThZqGa54hZYXNlUjDYQhgPYf97UJYtiM+8LtLtRzwM+Q6qwgipGDuZVoH4W2",
-	"VR4G2JO188/L4JdkJoL1uJwWlhND1jZGwA7qEZOI+gpj1kCjPUrndH3HCNiADVqw9xUPr1YlbdSTJn4H",
-	"zquAtaWsIHhYfC1VsBJLiCu1HDIdCtNQwCLv4z68gA/ikUw/H9lk1IGInB/okNEt5Q+zfgShlTEjZORk",
-	"N4AkIp/ME6rbi9JqGbY3bo39pDL/hwtUpwFZgPneDros1I5Q5AAcumcB67gPpZ1SWUcF9/PpUIEvNQhL",
-	"O6WtSmWt9P3r/GAv9JYLr9l8WsR6VrTaTBg7fMN1lqX+r6S7URu1GLX2AnSHncoNS8eL1LZK1cPuX4i2",
-	"hsax19XVtRDZPUB52UmPMnyIWUUl5ZNsU207Qkqk6SJO0HWUKHYDESpYasWnSUTRA4Zg7Jh7gfC2fDbv",
-	"dKS2dr24uUAADQVWMLlhHMbGegbpjki9CrMpzSOIfyDh18D1L6jMB21Tea3BRz7G9eUvkeRoFkQM8mUq",
-	"6qJ0hZILjdtdHoZMtRhQPxTRnSRRd9pCWsIAy5meGnaZR+E35Hy8UGsTPEuxjOR2ZctpI0nbTXYcNx5Z",
-	"wBXJjMZFrTgp/33K8V8X0Dhm4aTiRHEE9UmChCgIaaWyIEUa2kH4yorUYYMhD4HY+loxOmm1JyKEGkc7",
-	"xN2OdViEcisFHuSZGp8SKKsg8oWBKgbeUaoiqnNMaSwAmRB81bDwniuOtJ6R908KWdJRJZVrVtVXhv6Q",
-	"D5zUH4uP1MJjXsleo2fnqy0IyoZ2yDJcD01Tybld6qlfIfAqF3xSU6m8N0kjHUhF8df5NROEvd6MYrJI",
-	"jVh6j2uSSd1BvjFwgW2hrBjTEDyBTplS8URJOqHXsyyaNgCU5zmzpFumLRuTih98Q04m8AqNdVuS82nd",
-	"dW332UuZPksd8t+lQ+TemlAhUAmUbEksxUHvssjAGXJnZSbM3GHABzpZq0nM/IAzZxNUlGqHC9lAWRpE",
-	"7qdohGMtp/o/KLXhKHlDSyIhiARPRUOlQ2QsYNRJkxvfnp02Lg2Vk7olyX8K1twe0Vk9h3kx+ZQXtjAm",
-	"Hj8Ddg5nFyo4PM77QCe5O2XnEYUjgypFWMxli8ZC6jgmQemATXDIncJcLHz/BhOxZzju2VlYSE+8heyr",
-	"GsivmoWF8T8Tb2de+TilXW3PvWem4edkXy+kw7jMvpJCLkq3Ip5RVq7V1L35JSDVawJSDTmk4qYyr3Gk",
-	"FYKsGGIBySgywrBSLleDI9BkXEmHkRnBB0yvmyNQAuMW/ndrGswTOT8V9CVdMLLd8FblF5BWl36IZPBS",
-	"+cd35VTgF5tzk+0ODmdYvt33+ch454ZGwMDhS7qZ6O4aT/hU7PtWLofHQna7C64XGh1wfPXse3YbN+pi",
-	"X0WXhQJJzFPcmfAjx+10AFUVqcVFGDB7kM8tfgFrcQWR75hiPEZzFxBPNxPLM4ZBDnkX1jwzsvX0emFi",
-	"/5+uaERXVCVyRQ9A3XvMoNo6OaZhwFtZpY9AEorvN+tUlnpIsegqOAtbKIjaXcNj9j0DitaOKsyHHZbW",
-	"/P2Nh4+ra7/nEZfKLTVvR15l5SN05DWbq/LvOVvzYoLZkEPahtCkcC3hUBz1uMcU2C0m3SsAI7Vdmdwy",
-	"SEHsUVOCgZ9OUtaaRPueQexOjMPJ9GxURC65bl6XGl2kTc07mI//+5+1la2v+Od25b2Ya3piGmD9LHtY",
-	"8R15nq0aFsKaKMwPe5DsCdi/MXeBr2LJcC5hOIH5xl3kslDNbRLCkY6k77N2KvDlMNuhxg+3zRz09CYn",
-	"UJt2FZ2miZU+ZkaSSwo0ZLd2DFv1pGg5xAk2ff15OFJSvKgbp5hQW0y+Pfcc5PJvsZ7rO5Dcw4+k5ujZ",
-	"NC1yKLjvdpOx5LZIwkv+JI3vNU1tj3kO4ajFYM9hKvWcaFt0uUeuYLgCqao+qXSGUWi4fsiNutGK2n0W",
-	"ClP+CTOxvWkaa+sfTGN9a1tOyNbaOmZmD+tfVtZsORc94932ptFyQ/Fe7qtYrZV143LAncjjRh2H4Lhd",
-	"JkLUtfhI4iA2/jq9UJvzVt77VrknSfW5aVTgzX3us1V1dtDldbq1MI0PRmscMgG1UCZ1lbpdH0CJ/FAl",
-	"kF3faNmCbW9GgRe7RUPbcaTiM45BJbpIXI3pZBtHoRaBcs5SjuLaC5iUvG0gh5unILc2t9ehQTXWmB82",
-	"spqYKysf/3dl3k7mDgqnEgLY96JnBwCw2WOqpF95RHJP2x5M7THpvx3taPSIkYCMJG3ntQIsMdcsgWQP",
-	"TkiimiocR2JfeJz3DTACcqVIXpHL7r2xrrN7b2/MoPZ+TodAtznA2szSx6kCqNI/zRIprmZpp0kn7Ydm",
-	"yWyW1EQ2la5o6vcTTSCjbpaIqwv++b3pZ89Ty/VtmNLJvVMEv4NM0hmvMM0drb/5MoK0mIoi5Q9QKIdk",
-	"FrruEzZ54x0YMkMuhRSMIjxz3hfFmSgbU8BHMh0WTpOSUOPnXcQiwHobCHy4E9iuL30YLS/hCrQgchBC",
-	"YC9henkSHxUx45w8VJ1Leo3nifbS3V8HVid+eGGMN4CxQS3MklhkMZKHy419qVR5hXRh/kRhGkDgZQvZ",
-	"DxIQfZWXAXJuhiNX84XrML2DT0pFFHjSvAjDodgp66TLybm7Ss9bEWMRssGquG/vfKh8qEBojAaf5TVC",
-	"1Rt4zFrXOfq3hiJWA9+UDulpJqQcS3aqxA85VLA8GxAi9bvSrBbcSzMx+j4fCfIextKEU7WYgmv3VGGb",
-	"6XsqfK9+1GIew9DcWQBRFxbpw4q1kSh9//r9/wMAAP//",
+	"7L39cttGlyd8Kz2YmbKUQBQly19UpZ6VbTnxJLI1kjzeJ7YmahJNEhGIZtCgaCbjqf1rL2AvYi9sruSt",
+	"Puf0B4AGCcpOdt+qfeqpWCSB/jjdffp8/s4f0UjO5jIXeamiwR/RVPBEFPDnpSjLNJ+ofxOFSmWuv0qE",
+	"GhXpvISP0dVUsDv8kckxK6dCCaborZhxxdKcXchFKdS7ecJL0VPVJntRHKnRVMy4bvyfCjGOBtE/7rsR",
+	"7eOvar8+ls+fP8fRnBd8Jkoa7guZl2m+EOFxzkTJE17y3ogeoxGzOZ8INhRjWYiYLdNyCt8qPtNTycRI",
+	"t3HM0pKlisk5/20heuz9lJdsyZV+tBCMZxm8VKYzwZbTNBO2ZcWW+olC8ISpkucJ0KScihmT+Uj02Ntc",
+	"P8xLVk5TxbJUlSxJE5bLkk3SO8HkomRjWeDPdkB6MIUYL5RIcMxH/f4xkznMiudSj6u2NExPvJBZJgp6",
+	"5aA/YEMxwfFg1zwXS70oqSbbbwtRrKI4yvlMRIPIEK6yZjP+6SeRT8ppNDjsHz2No1mamy8O9AqVpSh0",
+	"Y//+4WTvZ773e3/v2S9719/+UxRH5Wqu21VlkeaTSC/oT3woskuYpCya6/g2z1asnEoF03wp5plczfQ2",
+	"YUv4MtOvKzbj5WjKcrmMNa1/XAxFkYtSqAdEP1kwtcpL/qnH3o4Z9xp6oEwbR+zH9DnjhWC3uVzmMa0a",
+	"k0UiCqJoWjBNGqUJJj7x2TzT0ykFn313l8IuDRMyq8yyhZoH/cOjEIneQBuhHa5bN2sth7+KUVkd2Dgd",
+	"ypyPRqkZ1pyXUzcq+CeOCvHbIi1EEg3KYiG6Hs+RnM1k/gsMzoxSzfmoZahuTZCC+snqYBMx5ousbB8q",
+	"tv4VxosN6UGf84m4TH8PjPmkZDOpSqYkm/F8dQw05rlaiuKBCrCWTPBEsVLCc7n4VOqjqXrsJzEu4UTL",
+	"gvUHmm9UZn3Q77fsmHSWlvWdks4WM3inD6cOP/btnknzUkxEgZxSU0mo8rlMUoHMcqFKOTtZlFKNeCbg",
+	"sOnhi7zUf/L5PEtHXE9//1eFvL8bZRsN2/7dKuE3ai5zhaN5zpMLHOGaccwLOczE7FszHks2/UaCU77j",
+	"WZpEcZSIkqdZNIiWPC0H7NFUM0zNU3mWyaXQj4iikPri+PBHZL4cRMupzDTfH0nNqceFnLE+LOTjvori",
+	"aJyKLKFWozi645m+bqJH0+jzdRypkpcLFQ2O9IqUaQkbWW93or4ZgxkkLdSiyAe5mAmVqgHNcWBm8nnL",
+	"DX2O7yPRm+fODCSRAocyTunigcuBj8pjdoOEucGTyQQfTRnMm/GSwaHs6WG9kPk4S0dftmAj04i3YvrI",
+	"OI7MiBHsW+61l3g/mnmIT6mCA2KX4Fl1CfQPQl+kw1RfweV68ttxfWX64yiAR2thxhuPvq6O2Q1S4YYp",
+	"vtKX2orxPGFLEA8kSyRQ/hUwxi87J/pS5plHsEf+nj3BdTZ3nhLFXQrMVm8R8VqfgKPh+Nnh+OGjJ0+G",
+	"D48S/pg/HIlnh8+SvuiLoycPH2/a3jSAr0jfk3zFUO4BwYhnmsm6/foKSJ2I/IsoN7ateDv2V54LNuMr",
+	"2IkgRo2ACXLLBFXP/b03KeRi7n1hyGxvNaamcl7ZzA/d2rypMLE1NHZD/cqbeMRBhqQJNzdtOpqyIp1M",
+	"gd/NUqXSfBLDYshCC2oz5DipgnX5Xubii5ZkohvwViMg0aJcr+9dT4YN8v+yTVPgqCeURvAHgf7XhYKD",
+	"690MtoPKhXDQ9xeQZTKfiAKVh/WLCJP7yus3z/Qeg5ncmOEabg83VGV8x2wtQVM8XU6gu8DD10Ge8JaS",
+	"z1OrZEZ3B1FMiwts/DbNNWUvkZhxNBNK8Ymg1UJJl025YkMhcjaTSTpO4XAUgkNX7q5ySxK94mm2KLYg",
+	"rpsijURT98uvO9hI3kT4hKc5sH3d9oqt5KJgoynP9e6TeHO13nIeMfCV5K+/5y5QLe2xq6rOieKyQt2T",
+	"MxoCS+Rooe9ylKk9xeDk/DXcPKKImcydUq5Vgdi25nR1oAnTlMYu0lIxucwZrpbViLRyIstXcqE31Rew",
+	"nVyWe2NoxVvMXLK6/EsHawupprLAR1XOb3pcs6ZuYF+XbxSCuINajKYowDR5P9gx8FEg9ZWUZzxffRGl",
+	"Syn3tNYFJ7osVifjUhSXKKJr/ccj16F/HiQqa0boVevJZnv5ilQ7kwUwWjDXaOYpcpGwUsZwo2QgoaAw",
+	"qOhWPWZlsTI8QM+TXegp78Gcta7omee8X5oa6/upyEEBNc2BBYMUm15YlXz6+GizLvk5jt7lfFFORV7q",
+	"NRRfdowWtba8w6SEZoKslLciNzISTp+dLMqpLNLfoZeYcTVgzwUvRMGu3v54+qZygg7clng/lWDSWcnF",
+	"39bvhvqw/qSjBHMD2Si12uFEyiR4sFLFloXMJ4a91bbD+/fv9068QYf2hBbN9HWqd92oEIl+lmdw7XN1",
+	"KxItolU3h8j1TvgQIXmj66ZJinbEHU8zPszEl+4G205NJQzeDE4BxPughUX4ak5dlDb9kRy3fk/YwX3F",
+	"/aBHMZdKpXoQxg48k3Qn/t/ODSwhYBAno5FQ6gTXoibiVVkGGuvEnShWSxCDB2OeKRE7254WzSPQhK7j",
+	"aKF0g6BpadrPCzkXRUm2rAY3akwe1EKw0CMzUXDKem69h1JmgoOq5I+prSk8raQ2aFJqZu5GHjOeKUmW",
+	"alQZ9JmHfQrHTI7DffuTb9pNye6t5wE3GvgBctK4KkMKmqvtS2DgL8VMbW8ljfX+eI3vouWRJsGLgsPd",
+	"aYTuJulW1RVwvI4PlZaJlsgYS5Ad4o22cLMpmh1pOkEz4ILyGIeWi9My1KEdTZeeK/bMD1H9AvM2UGVF",
+	"He9EWVRPAQ/MhbhLxRK2cpKkeh48O/e2OB0N7zQFTkkcKcGL0VT3UwglF8UIdI66KWIfjFB6++mViAaR",
+	"WP3LdPj9KH2bRnF0J4ohGJxV2Txo67bn2zFtRNxsM03UlPb7McvI8D3QRMcjlJPbzIqMvBB/8s40RGlu",
+	"GX294gEawijBXwaUY+Y1ENbQwaZVC7UYml/Usf7tZibKIh2pm9icSEVewHLK9ulHUOyGQivYYFbOZc0B",
+	"QtdtY9W0StxcSXKKBn/MZMsPiRiBdyr8K0nL4f5o59BkAtKA3VWB7QHEEIUCZQ7lmVKyoWC/LpKJ5lnG",
+	"pqAfXMoiIZmufiQfP3x6VPczNoaB+9jJLxOhp5ShlXhUCJzIArzSIammesRxUtSqt5OCR9pJPCEPZkUN",
+	"BDrwFp0xRiuAOSSpQlckbkAtrlR8R3ANWmdOxdmnb3ngKppZXGv5w6qa3oNVDTRNMnGVzkQ0eNYH8l8I",
+	"mJaKBg+B+O5z3+NyFc/dXCbUYyF4sqq8UfgfcF8NohOVCTFHO/N4nI70rIY84/kIhBzd0hjNNvhemr/K",
+	"0sm0pBb1Cuj16lt/l2m+EHym11V/WvK0xL8/hyQJzx/m+7YfPQxssmEmR7cocqxjVs/psc/VpfijG6t7",
+	"YV6B01Xjaf5Sdhiw+DQHGl2WvCitfFzfpK8KOWNKPwJaqT6lsIAxQ/NoknIbVJBxVeKzcGmPZTHjelsl",
+	"coFCPI0hX8yGWmT0d1a930snj9p20rx8eBg1Rc840j2fjMr0Li1Xpj3XPS/FXpnORBSggn7zJTHBTdS3",
+	"z9F77/mteDff9BY99bl2cv7oMi/DXMO3VLHIhGKZlLeMl52vyzNo84ykTO+ifNzcUpWz3W3EoLxtiN8Z",
+	"8SzNJ2f60c8VhlHZto9Duxb5SMfjci6T0EGpcaBO8yq2e1zxO7iMN1GCHtNvaHanXuetJ/EHuQRjPFvk",
+	"ZZppto+vxCwdg/0A+SQbSQpD6XD+iNmuH6R3iV3C858rTHndq1f42OViNuPFqnGV+rEblRvH471mkN4S",
+	"1Fewuk+r58zjMbR53OArLHjD9f0CTOgtBxHt6wrjQiDoinmvggLGFRuLJYgySn/gDG8ipqZykSVsyu/E",
+	"MQiTepAx82VEN0qwWKmpvvmHKzYRpdcNRaKB3AoqTaqYAqlyJgvRVT7oIg+03LuHm2UD5A4RsOqKRlSR",
+	"FWrn88A/fQf+fX5wcOgJDEt+C/FobTf817vga85mez/mWnNUi9FIaBFWFkzJmRjKZMVEpgSDzurm/wEs",
+	"urfEiq/YcroKGwW+0h3fgTW4Ra4yvMdHQYbntkG3a2L7q/D/uqvoL7hG3FbvtAj3Zufemek0LnuqOj6t",
+	"JaDXSTj+L00q8qN+eG8xryl6j0M2H2z37aLUV143Mcw8bN/efN2iVUILWXjx6pGO00KVLugPPw5XpfDs",
+	"SWnm25NAXet0K3/RHQl7/v5XpTnE/o5wq+3tR48/bLg4f0hVKYtVzQLc5ZppuRxQrvrwh5bn0jue6Q/9",
+	"+OAQlFljzdBf6W/kEJwDmpIH8cE1iAB2yT/04ydNhVQ3du2fVGpKK/rZgnbHLM0XpdB0UJl0nPUxKrCF",
+	"ntVh//DxXv9gr3941X840P/v/+wRUzf78BoiQ5ysyEGks80964PxykzCff/k6OhRdS74jeJ3IjmZ8DRX",
+	"5Zkx3h8+PXqqFXf/x7e5sM2rNAca2wEfXPX7A/j/zyDrgUJVn8/RoP/o56ZZcMsLajuGa8jUSfinjXdB",
+	"LztF52FTI9heXC+DWiv6VqapsnFB1SPfrol2PfX0NpJiw9H7UXytY7dhmTtHg9cWfOuo7A4k2kCTn1KM",
+	"K/aIQrvpw3VjlnafddpwvrEvoHWaULKNSiufiDNR8saEcRAb5ne21mIgc8E8LyxbKHCZgvXwi87xTPD8",
+	"/5yZ4sssCNWJeyaXDaaFd0pQex1IVFtL/VJoJasz68oUkPo0tW4b5K85B2Y3/h87DpdlMPoBjcsDxkv2",
+	"uyhkj73nt2k+GYDyjUq2vsUhWDXXhyZFbr7qMVAz4c1MaHlV/zqXiffEK55pncL0AZKt5Amz1mumSjln",
+	"SuRJmk8o3UyLihMpwA2CQ3qXg8w4qIeLkZo5FPZ+MX4NazLH2USx1YkrQ4riiNoOOm086l05K09Ndbai",
+	"1x+NiD+UEFFsHkE0npYvkKAiOSljiGARd6JgQzFyeUqzuq0XlJxKbov/v/XRCHE0XKhVq3APeod+tuCZ",
+	"0T6MbMtkjttA6iFCGl9zBuSdQimZJjvld4INxWSBIZvlIs9F1mKJ225aTiu/973rq/Mhb5wSMZvKJUbJ",
+	"iTyhUAb26NMnJgs2LOStXqjx110kUJyerzYrrT/xUuSj1eWtKEfTur2hZQeadYTkP7NSaT7KFolIgo4F",
+	"F+/Sbfi+2yG8yUCl1Yoh5g/JQp9vzkZZKvKyq2yoO4Lpb02lL5C23EUZiBqH42GiTTBZ1edwEFxhzxNk",
+	"s0iT2kr6sB5ZAs9p/tpjJ6A2D+A3xdOks5xwLhPDpjr5/Y1jsMMxyIFJFYKPpiJhXE97wMYLjNUspWR6",
+	"Wb7ugfANPi3bGg9njSV93VHgYVnLPRUx7hYO+HW5XsU8Vc/0MbHfTQ4MyWD51zrspSwxlWGrE4i3QCdS",
+	"0oURY1A1V+y9GF7K0a0ov/IlQh0Fz4AldeyHrGmJKHSf3ZeWnv2wZZdTzBo9yAopZ1+zZ33nhK2q9z40",
+	"aE8MKUFo0aQ9isdXFmwm7/QfOR1lawAtxFwW3fUktGtewEubNKWu+sRGO2CFimGzoMdrQzL68zZvyvvp",
+	"CpxjTY8KA4wFyJUE9ISarTWX8KOLjSklCtpp2WPvpxKYuR64YrluTbesPzIMgvQUIZdUNJOJyDC8eO9J",
+	"cjR8Ntr7dPjp6HZAMccD9nrGJ+J8kWXP+ej27Xg8sFkRqf7FzzyqPxoFTG9rbWt2XI0gDVmwuZDzTDRQ",
+	"DsDh2C2Esi1a821OIVhj3U0hJwWfqZ6nkpxhXt8xM7lVbEeOmcwSUXhJP2oQdoelZYzRb7nYPWbnMlGU",
+	"NcR2OPttIUuuT4u+fbN0tGKZAJECdK6hYDOe6Ncgm5CXfoDniGeZwlvbKCO4m/TWcky2vioxOy0K+2XM",
+	"XmP2NXyjxSP3+xu9o/ChFxBE9kLmJU9zUWg6pJPTopBF4zf69mKR1796UXA1/UnKOY2E7YDMCIGy07RI",
+	"WCHwWMhcE4ojjfQW1XseP2OcWOmlFcxlsgsrUwpV6hfsIihRKgIDWeQlG/LRrZ9xpv/a7THIW5nxFcQV",
+	"dPHK0J4OmkZTTJhEf4kSIr+neZS2qsv/M92GWM0LfYLGEJLrAQtUj1bhfqg7d0fudZszv3P+44tL9o8H",
+	"/Zidn57tks//9MXLyxN2K1aaq5/vHT56HDOVTnKRsOEK2NAbTKwEQnCKAs+kvNXMrawR9+nBs8MNoY0N",
+	"quAkgkRoiV84sfmE+ojYvWEzQFg5LeRiMq2hxtTDCUyqgQvoetzXSjjYNqo/POtD4JfmerfPPv22d/Ck",
+	"ZnSmCGa9PBQ5Gc15OZo20CQ2xTZP5Xx/xAsMKVCQKB9pfuGlBB1iqrvn4Hi41z+6Ojg0/o84Wk5le7aB",
+	"mXc4VhsTG8ISX4zXmVjRRlh6Dn+3bI6A3XsAHJtGGCm6LUWmNTeKWp6LkZeRQEmiblz6W+QnZCExIcaM",
+	"Z5kL46bQeV+5I5gcWdhL2eIjAcyOSWHKeIG5xTwnkB3oJv1dMJ7JHGl0I2dpWYoEhI2bIJXSugX28VEn",
+	"8KFeC/pQTXEORi9j7x4ZJM2rEtGdN1hmyCTtbfV6b69LxezPr5MuDHhd1kVqMtYxL7ejXLA2Vh6WFmK3",
+	"/R100zyPb07OTi/PT16cwl83tc4fHRyG+yaAC2PkpANMM2haMOPo055+du+OF7CK+iXkfmf4Kn64MA18",
+	"dtygMb+0nLqUGj1RdPkLP13IVxG3Cj0FxhJSCBdKFKF0FQMM0WOns3m5ooOXS+DYU56AxMtXkNZys0AT",
+	"743LbBlBoBnZjiErWO/bDstQN7wnzg+p5+DvX2+3WLLaVWy/l/5EbwRdfBXN6FHTNNTZuWB2z0ik8/qY",
+	"b4X+6qAxYvw+FGECdiaTJWMTw2ywSCPJrjpKaHfdIEEp3CKV6M8l+v1pnvF09qaScLR2RrWkSj8XDzIn",
+	"IXRdq3aa9N/zUiz5ip2cv35gk+YQqLDpFiWO4pGhxtvbbx28cq53PuzRX9+Yr3b/FryDHOnoOjN6fY2O",
+	"muPdWk6xl6Wq3DONiXJTKuGJvsuBRAMHpwcvHDODS2d+CSDrGRS9ih8qyyKCfYviyILbdWTVeq3Vq0LO",
+	"sBn32TTovnFNaybuQQWu25t2O9i3W+0igd1YIzbohtzk0/imA4R6mC0UsNtJeidyTNZ2rSPZScRCOENM",
+	"FCwWkJO8o0Q27nnPf/cdewDvPNjVf0+58h7ZjT7H/gAsvuH6MRgqbDkM81ptJKbT3ejztTm456C4t6Wg",
+	"e+2ClqnfoDt3KlWJEdDzQozTT0L12OvS5NKNsoUqRfFAxZhM61p6oBBABAMPCF7BDSXV16nM9HU5gfxD",
+	"ipzOJbyh5WJ+C++BQ3aIuaoUCjPwO/JGvP9x0e8/HIF1ic8EfBIOsStVIBcuwdqBeX8qTQRl88s7UWR8",
+	"rqy4jEbXnGwoDVnew/V0Y9FTUrFe6LTUg+YGugeJFzPO1FQWmv+BaA1GFU3iui7n4++sgaravzvg2XzK",
+	"DyILy+Mvd9XDT9iFoNrpszoX4FWGFYKDMy7kzGOwNo81k5MU/NQ+DyPe8jmOYIuYx3tmFtefrwP5XN68",
+	"nDjZaYJbcC6c/cn563+zL3829HG9+oTauvEf0zwBt+71FmEUb4F9YSCFo//aO9z1eKkfr3NJaGMTfzQT",
+	"B9qu309t22ieLQqeaQ1ffz2nEww3M0DHvZDZYkbstylLIw8xmcXEEuCEU+L9r0rm51zf11FPT6kHj3z4",
+	"5rqHe8vibv4gK7gx9p4OOkiJX92vY/O26/vcfdPs3m/I4ZUVAkM40plQJZ/NXWMnE08dgZxXiEIdSfji",
+	"BbJVtKhNFhkvKqRfYearheeiTf65yuwvaX+tldJqFjhkBS3aNpJP310W5ACZl3c9sCwVlJYI+KxzMUrH",
+	"6Qhcz4kYaXYLWtVYFtY5PXCOaYfNBO1SWI6Wz+Fngy4CPRAEmuavqmTf9NRiDCy28ROODIweStyJgmfO",
+	"ocaVGyMGioucTG0mVE8Lo6qzKwgW4GKR1TPgD5/eU3zkpZylzZOPS9UqqMMIthPRv0/vzF2YpW6h09Li",
+	"5jopQY7Zjb4tbsjWLY0GLDIleuy5KJcCV0HpW85crbwQRrg/tmIOuxPFCh2w9c2UKqbKlMC88R6WuXgQ",
+	"0AnM1bVxaTwNxl1drUwLXDl6vAUbcSWO2TfmfuuNMCcXYGn1NW7SwkWeMCUdtPCAAf4EtIfUgoOs3IY3",
+	"0RckxXgHIZdIEn89wGeCRxHsc5WdWQ+AbNWEdj58c/3xY2/3bw2VqPcX6kSWyYZWQDkWHgeEOIhWa1CZ",
+	"znorTR6vo8n+f+zse6jo/7l37Zsp/3Pv+pvdb3f/VJLUDjns6uAZtznogbDKqvuR7ej76O6gZ9/ZrQmb",
+	"GVflVcFzlZrLqs0bWsd6vDcssPXHNhyYVUjITHnX5BUvJoKQAhuSZWgSXY2Ank/X2ywPD588fhoyFFMm",
+	"yPci9yzGHTLDnE14s73XWUONuHpVLCiKFGiyLnoUv6hOxgtEaMPU0L9WDIbk3wuQtmVPKoDUK3/gakp5",
+	"D1vcPxinXgldRTO+1RExtijNGUbKDZj4xEdltjIwMOBekfp+SfNJj1UHZBXJtGQ7Dv4GowBPkqQQSu0i",
+	"ozmTichOlvq28p7UrQP0aq61Q1OsopCzebmrubfxS1YkFRoyxRWjGTgTShHYSiJrZxEBxKJB9N/33ilR",
+	"7L0ObPXKkMOXFz7yQLHX54zjg8dsKKapvqyLBTih54X8lJK0JV3RC7FC+3Yw9XUk5W3aUkMAwNcdfCI8",
+	"WXduHHYrSPEP//hP/6y198PHD775tvfvv9z8x3+2OYkMwTaPiKAKETq9Gm/85w9zNppfCtVetUXhj2Zc",
+	"sAMxYOBTyc4LWcqRzNjO2Wi+R+3svU5g25k3VclXygCz2niLoZhwkOFARlGYTcnpeFHIPJiaCCQJAnSq",
+	"caRp6cWRjuRMsFIOrEDotCvd2gRkSL3dRakYZzNe3NqjIiHSSje35CsjVOJO9SGa+K3QdBhTHIQ0QWgr",
+	"iI4I70ssz9BhE9gKNR4GW7HC0jiE6JiWJYquxX23L8gKLRVV7mnJrHE63MsxnbLYzKLCGdhOWSzELnA0",
+	"t/3MtxWDpLMzfrBWROxiN3Z2RezM/wa6rTxS4aYMDwf+lzUf8F50Awy95X697oEIoX6RudiBscc4BWPs",
+	"DJTRaHp8ailYAP8KlC0Ap8GvZBODEqLbSoCShVyUgBn7FS12zZiKgNnOB4hoSQ80FqXRfHE1LYSayiyJ",
+	"Bk+giEkFPkof8OdwvtN8cpJNZJGW01k0iC60cHUhhynG9cxksfJaOngURyUIYR6BMA14nqJ5JBpE+/WR",
+	"tqc5omssetTvHwBcHpY18B833/3ZxsSQfbC+LNdB0fFPM/3Vukf7ny8ZbvW2g0j/i+yHzU3tjIgBML1O",
+	"hkS/wpQ14eDhDFrzGpv1wzfXPaqrRDsTlYouNkVM3IopTS3GJLS4mmmmOQhJ5o0BwQr0DEgAdX9psB83",
+	"dH4OOXE+JHCgbQ9xgJr3cAUa+kiwC0tVzKNr66cKZ2A748mqS08IPRNX8D6NnB1cR0JUoH7O8NO8SDXf",
+	"WgXxBv8INFIBXTBtAacLNeUPv9lWBbLBtMU/dWgrCLHmoBYJQMolJCLAVJAsHqoSDeF1komtx3CBWHIQ",
+	"vrtycBkti+9Qcj78bee/9XTr3333ERv5GO1e96zeSGNytoqNa9aSu2UgJQBc18RSB4bmAlGp6/fT1Z9p",
+	"rQc/Kx9m4hXE9GmGWtmv1TOv35jKonxj3EkjDt95Fv4aX1xj5q9xVxO7s+6CrAuyjbtsy/CSRl2xZqaX",
+	"uTk2dt31GtXz3DIROXiPbucWGYopv0s3RzUQkNFz8zhlwOoNJRdlK76iQR01BgTMj+BU4g4TKyDbD+xO",
+	"IIVCEbClLG5B4+OqWliBtJkZX7GdkRcPP1oUhchHWmJ3/CV1AXXs6PCZM6nG9OvDPvIGyHGhudTiTTOh",
+	"NuQkPXxcSd4JsaVoVLHXdIDhrJmbsInGbJHuKCQP+nFbAJiXeoy6qiOvXpwynYljNl4UYIiSuVCYuGIq",
+	"8fgqc0zB9aAsmzj74k4kPdZngBMARX3SWVqup9pBp6Snqrhf32Rngufsxfk7tlAA96vnBm6NWZpl6UgW",
+	"YF4fyjthfXpkF+DJxrS9g0ZaVnBlk4KnOW2dzWBPXroIWskmEvbyREK+K8aDIkD0lKtmWnHsgJ8mmKiC",
+	"AR25WPoOg2f9vntw6sMBQlQGptrFmCbzuG+Q/UrySFEsKCCnjyDyeLwhN24zfH8di5X27MN+Y9duEBug",
+	"GqYHMeJUWEI2YDuYBe3JRLvrh/+4f/R080Jnghd54+zVUlAKwXKRYgkAkL69F1guMV+pfoqhRoBW9B1i",
+	"eb/3xAZ8455Zcs2LeIFVXeAEVw6wx/eUSaqYA4SAnONOKzBP3br1GgP0d1Dq7Lxhs1Sbnr3hkgu/1UTs",
+	"szvkoLFBIC8KjRlzkusRFKnDed60yDP+6ZKQOc5terodSTuHhYHogzx00B5ubdhwpRfe0DlmBS+94C24",
+	"FL/G4OtGjSC/xKcaLPMsff4FvPLxkydPDg8ebxxhFWSx/erCNR6LJY7QW+Rj1sccvTojAGViOyr2vxKs",
+	"o8xfikxsRpl4a56DeuILJZIqNRq5AZB8ZzLvppXNphXZqci8egexFZZcsfBC9Bi01A8xzgTSaMD0Z8Wr",
+	"QjiZ6VH/IYNQkZH4CoSdF3IoTnmRBVjnT1UAm0LMhQlsEjxJc6EUG03FCOMmvVsU4cBjBiVQIMgSYjVQ",
+	"zsT8MsFuF0NN9wdK7/hUJr4gCF6hQmjdxtr6H+gLNy1Tnr0UGTcwL0AoyBVWyh4yorXpApjmMZV2LxYC",
+	"m4eRM5ttiWITlt0xYbECKoLQkzZUJ8x6TTljfZtuOu3mWbojjGxE5Xjuf+K10NuBJcHV/FIu8/dpnshl",
+	"5dA/br36MdgEgh5KS2hj1Z8JCD8d88KKCJwNC8FvbUyVA0yCJPiBlhFjpqZcb2p4YaaFMSMNZ2Cvx9CL",
+	"p/1/hoJVntx5bFhm5Ykas6WIYJ/a9PwjfD64aBBvbKq5TiRbzE2GLJ46PVG8IjDUoAbxeT9BDNbk3Tyw",
+	"IusXhAcWY86VEsnGhei4obqMPM0nF+FQvgsTjg1lLIG1YRQ0pTjT2BXueXBrLzLB+Ahq+gusEUPSk3nU",
+	"LS3kEmqdNVVTE/NtogZzFZsQJu+GQ++UE2s6x9ldumluQFwIxdzM+HzvVqyUyTSIrtdE5sz43NQXS8JU",
+	"fS4Xhvfp24iYajpDUoP7UojblghEMIbazeyTsU4nSMyc8SyDHx3R2DDNIVPf/87oT/hCYYQDUWlVLwsF",
+	"PVAuu/4GUbfeYpxLbP7Ab9F2u8UyIdFq6J+Hf9YapYkY8Y2Gmtc5omJc0uOfCTH2a1hqCBYBSKbaDC1a",
+	"aKC6q16dOLqt/QKDKLdQ6q8eYsA+03tEe83z7xv0DsBMzngpslXsLleXQ/7ADMr4470yI1DJ0UDsHTxC",
+	"RAIzV98adIxiesVAhDjNZhhaMWtADdzLSNRQyNrxa2JQAEHJgOGlJUHq8Api4EzwHGJcIVTHM/ZYERI4",
+	"M4mAcFnGEJKMYD7m5AKAxq0Qc6wK7OuJpKgG1VpZxDVjWl8vGkIeDtDE4KGqkBpf1ZU6IRP590avfxCC",
+	"JGq6drd0wlU95DGaKSnmQ9/L7C0VZreZUJYdppCFhWeC0mqsUxlDgkUxhRhi+nUuixI6GNA5qOOqcoob",
+	"xkR/GiCuFHSjn/9tIRbCSpehBerM6a5q1GveStuFhTbYX+x52TuwQlxNOgsXQQROC/TEqfRk+9lAJvEV",
+	"z0RwT4N4WMdza4Xaqu7o4JZe5ICronXIjZhudi+7Oi4OoWYqeFZOffUq1/OoB0sNKICOzFuaJTZ0ylwW",
+	"SJO0ZFw/0WPv4ebg3sUBlE0VGxfCGTLLqZgdo0GyYXP2C3DP9IET2bjz3n1XI9M9JKpatgJCcV1R4GZ7",
+	"4U44pOiCR2qB/giudA5HeuBdtxSlg+os1mvGrO2YoOb0j+AupbuYUGNTAFmuBIvXGFNQhaxcaFUr1+Em",
+	"LSAsIYwJRCnx8FfT0inix8wXQzBH0TmQTJAc7FEM1APsjhgAB6bGfD4GR246mn75ZQtUfO9w4tZioPnP",
+	"NmKLG1fLtkm9ELZpfbbV+gkOKswTbUH7IqAFH+Ok6rqnsDeMMvPexkzS7yj8zHvlc1wbS3Nq/ohgo7mL",
+	"rHL3aQ5ZG0KjsR7Psh0es5ZfvWC4YcyGPdfTd98x7j7u7m498LwsUqe/QHqOF+5vqQtCU5KOx6LQ37dY",
+	"vL9slvrXYcw4hO6wf/iODfGv//gP9g9TrnZ4L9ztrn1iuO6Jttc1DVtf/KsIWnOK/tmErHbnEzDwS/1x",
+	"JFjtwQChKrqWT6MK92s7wFW2bAnyDy7/3WsFxtn4tnq8qw02Ruu78P3Bet/ff6xeI26ofsvbjLSxV9xg",
+	"awuFmL9MjMdiVFbqvLYchVouhSy8JInQvNr2Efy45iyu+V1f4x8eVAfyIGYP3EAeXNsm2ljlTolBx2Xr",
+	"ICrRx+UXjCWw8Wv+DH+Bqj9td3s5ylZbcRSttd5+u4ViqC9txGktD6VSOzUQU6Zlr6tiIdByeDIaiXmp",
+	"FQUvkQtknJNhJq7kpe5MCzcozYGYaxCXMKbM5viAb8ADOwPLGuSxaKFSoXhHEBI2OZOkTJNMdGxtLEoa",
+	"yRISKo37N62Ih9uXhv0CkyQ83EHHawUjXR86tzn9LJzj1uxjYn8HHGoLZge5Fhj95qA8gvjYwTS5akm3",
+	"jWGqmGHsr3LHkrXF+l5svO29O7h/bU8KSw4CweotDVvc8TfwfIJOIMclgnymigDe0xxWZktLhokY/wts",
+	"658DYXt+PeAWwDvEE0CETFmp400cBJxjxDrQtDrlc02QJtzKPEu1pmKgHDvU34SE8wNC0ewf7LnnGmCa",
+	"laqaymg0ePmCF7t2WXuFZPXcnvV7h0yxHRMcxJ71mdqNajW76S6ACGB98djmX2QYyxpWk1LF+i1NnXla",
+	"FsS7UgXZQXTA/ut//i/WH7DGSJmK1hUr6z1+8vRn/YRE71WRTiaQ7kjDbgSw0rq0mQ9qSch6VxAA4tcp",
+	"3VkUsmgFcaxg+dFQj+nkaVmf8Hu7cVwDYFC/Ro2HB9wIHblOGqDYuzz9bSGOXbzihGVpLqxfqSz4SLBS",
+	"yi7oltuW6FTb1Fe/wPjx9Q6jCixlM94oJYx3A6TKxmnmJf2B8gWazxRCZS2KORYIqYNm+7hqZkvG0VRk",
+	"CYGtw+dFTlsvmChkD0/oGvVvaZBARF4KCijZvHW2Q7ws5ZpttkzVlDgqovQhDx1pFgJbBRzy3XYh7KjX",
+	"SSOrPjQmwweCvN7hIKflgEHo2QsOsOBJJmJmAwVidrHQX7wUM54nMTO+x5ihfzZmLwvIKC3YhRjJfJRm",
+	"4hhj5Lpja6/B4WyF8oezDZR3U429nWT2hjsr12tuxD8Rp9Mvrr+pisufWDvsNE/mMs3LsPRjw5ogZjc3",
+	"+e1NTBjeliH/+nwA3iPiBp5xvgvz45mSJ2V7q1Y6MznmclEKQLXU78XEgdOCySLRaojwcGRNnjTp5+B9",
+	"aFSi2DRAb+UeNdcNYrF/ElyJ1kjsV7LwzMmaJeaQNMvg3TSfIM4dqnXGkQP6mpb6qXBQwH+ztqgWNR1C",
+	"X6Z7XSqRYzj4AAq3+YHdZPB3zkHfA+/cWuNFlh3b6HEb4Q/gDDJ3FZAgDaQ9pnfTnjcb+Cf9bOfyhBT9",
+	"x4eZWC/xVB0/I4hgg1hAK/H60YB+/j36hY5xfugGFZ/ECFj75OL8BTm4Yq+NCS81Fe2NYJoyxVVXRoTI",
+	"2+OgYV7d2dC5fnxzxUnovUmpRvmJtHTZjM2xlaKYpTkv2/ZeqthEQhDBkq+aGy/UaKDOZGy5kRl3tWd/",
+	"7S291vHGn2gbBu5LF6BJ4TAYUkKI84i5i6VTjlkpM7xaPcwTA/tOTiuFWSx3wkSZGGexsaxgJTJwifp+",
+	"Tovs2WTM5frSFDPB1aLQ0hv5hCvxKqNMjm4H9qhDFGHq4gLo5dlWtd1GfDQV78K2lMupJgpR78d/Y/Cs",
+	"tT4ZCPd17uoNrK9Y5Pn6QkxljWHFbEm1dEBqbRRu7MZyNxeAKk3kPRrDtu6jdhB4GCjbFIn2anuvKQQv",
+	"mMpkSSHOBRxMVIyMhE5huzgyKhA+lYtCBeVyv0J1c+lNT+K3Bc9YBsw7RlOhZYYSrYm2dhQ5nTFNaCj0",
+	"CMdplomkx06BP2epQuFFP0kBE1Zo0JPrscuZPlj4mzJAhbYgBNuxRdYpfvbgcYz+cLR/4pcPD3djYzzG",
+	"hDUMv3zC/jlwJreoJlqRRjpY9Dw2fnQUECW9kvH1zl/aiboiGYUYadEp+drDcHXqwyjJyjACswkZZxmC",
+	"CmH9mAHrx6zfO3yk//vkkb4zD8KDtIencSg3DdKvN996SoAjL0mgBIN6lll+PIApLCU+ZcL/l1OZCTxU",
+	"eGxidnDY/9ok3mDbvTK4oXNr5KUVp+v7645l22FU8Be+7lB81teloL574XMc6b3obYpudumibAV6pZTV",
+	"TG5xg7ZeJpaY9jKBQksUZfl1KdmoxWSpVCWSIYB35mPHAf0iex6kRh31wjuJPgsL3XCvE5GXabn6Eczi",
+	"VdVdqQVYQKdlOVeD/X1nKO+R3bin7kY9QlrvZXLEsyiOyML+R8SzSTSITi8PHz2O4mhU3EWDCOpeARZL",
+	"ookDWEPlSj/2IoqjhYKlSwHlWnO34fD931++6y/+fvYvP/54fhbFkX42/e8vfz8r+j//999e/PYvtz//",
+	"gM7BmnmBRh9a9JtUqRu4POHWg9SdUt6KjgbRW6JVzS+zGGbpiOkfKbyUs3+5fPuGvRdD9qNYsZ2LVy/Y",
+	"k0cHT3ZNhpEBKrvRL924ck+c/cv7Hy8rG3BdfafGolYxP9dX1UAy0aSCO6QWkb4ddOIPZOU08v58oSU2",
+	"iugmV9IDit30Cl7NeCJiz/JAe8x6XZdiOJXylkxvx+yPz17WFXOOuGKRM56hMqhKvvI76bETtNiI2Tzj",
+	"pXCLApUAKSRSzIRK1X4KVBiwjxFM82NkQ+AR6pZysBVNMAaRHGo8Uo4WmAXJCIF5QSgmF4tcsTfYS2zr",
+	"0uqJD/QzYP9bFmkp0HNp6ue4IpVDDCY0z+oZ2yqMDVlK5FqPC8gR9dB9nEZYL51h2X4MHQjim/OSbEy8",
+	"ZHM+EX6W4z69Xjtr6wFw9ysQdvt719+EsQxpZDJ0hWBp6qBx7YFi54WcaSFkoWDERiIljbXHTvLQtqAO",
+	"9xZF5hsz7JZCIz7ACvrpERD174W2uJbBcQUDSJWt4L8m9/3Ro4ePNmbxaenwvJAjoVQoR8iPeLWB5sqf",
+	"jxKCDIf6wQdK7zBsLca9jIW+3TEnVVcBvAMkH2EOns00y1esSCfTUjWSORMZs0UOSKS2e75SoOw7ex6x",
+	"ULQWAZg3CI6Ia2GSSTx7Cy0UOzl/DWuJRxMr1qBQQVNiKUTOgPENVSTzwwGcOdVugfv8RYGj3qGqeETd",
+	"9y2xUf6mDwTeeA1A1E3jB1mUBFH4Wl8GiVcQMwDcsyinhJPUSDVbuWJoqWJ3okjHqUigBuYALZt6UbD6",
+	"6Rmfm0O0N+J6UL2g9aM6lgCcrHsAOootWQAcVFbsfi2eEr+T2Jth6DZ0W+qypSqcX15XLnOTxGSwrvG1",
+	"3YCaW4FEalKC8to7iNCJKHmabS82GEykdSjUXwEfyYebXoMuvQmg9HMc/cRV2R6N0Yw0MpaxpSzKKWQ6",
+	"QNpVmmPpm2P2/ekV27872HdGDGTgyGwQbhbcYKHl+1MDAmpukKAz2KHu/7/wga8RPnBvmm8KNtiu4b88",
+	"NOH/xRz8XxpzgAUUDMf7ooiAro7/6yDb1cuxurwV5SikAWB2uYP7htrbzgpdQN3JHuT+EnxSA3xhYLJ0",
+	"zf35QOHLw1UpvMxUSl4meKyY3oKcJS3U9fCf5/ol6gacMviYMyhhq8YegD3GrJQlzzwTJLwKUrFUopKU",
+	"RzhfAHqOQF2QtUZ+aDsc7EfLqCqmviifFGUEelqfQtVjVwDzhTb2NIccshhS9DC6lEzfKMIieDVqWcRR",
+	"tZQrPiGfSHnGpqkqQS0csOFidCtKlppRovcszdnO4b/v7KR7B7v7T3djdvjvO+n+091rpmd2tZRMwYoL",
+	"HNJMFBPMjdRCRj6hxo4ZZ3NRjHSvGdpHkY9QKux4DK+QB+9ZwN6Po6v6ZOvh3Qu8FRtmuXoiZjcQuDRP",
+	"xKegcGXbO3zkq1l7PlZkW/lVbDWm0V6vtdOA9lvn1V8wzTD+xmJ21mLsDze4ptkWPxoO2XQV27UMshGE",
+	"Q1sTRmsA0xoe3JjdijlaSSx0EDel6klvJf+HLXeR6XOCnsLqbprLpFPSvukmjMDYBb8t7KVsOFoIWbzV",
+	"mQLIQMiMchoPuhxdyYguvZS86AB5aNk25baWUt7e33N0GDKMN3eG0RVCiR1lmi/a667n4pMxOflCjO8C",
+	"DSqahZhhlI8e6Atz8Frg4rCSiynb4PVlDZYrtgQZGlLmsPw5OuL0hqFy6JjX3Dn1AO1+7SpimJB34jlF",
+	"4wR0+U1RaLz0TDt4U2V1pC8OCr+hgEU80PuREIJdSFyo4H2bFL65ZlhIdyxKkZyUXcW/QGHfyG8myLVa",
+	"gRObm8UCKFGEGCZZ0zGtIb81oqfUA6ZEWab5RDHFVz3mKiBQlrjWeBZF3mMXPE/kbMB4DlZGrsoXMs/F",
+	"CExNWBBlLJZCeUWM0pyNs3QyLekFYnLu4cL4YtG3PtVjwtpvPXYu+O3p+7OTgXvGK9Rj0v2VlDlkgpci",
+	"W/XYeQGhCgMnQaEFTywDo1rTopbqqultAxc5relt/Mbwxa1ApGE/5a/nhRQNvGrfGHnk3AAILwO1kLA6",
+	"kw1beqDYhC8mpvxbZbDGRdFSkMkkb0Gsjq9KVQpc1BcxiiNcZPObgUOII7MY+k8kcVSveBXFkZcTGdLH",
+	"zrQwd85Jnt/KanQGZkR9J7V4WPVtRVlsaHLElCWDDkiAiCjHYkkcRJdQ04CVZSLWXllQt5kqMqrSNEdJ",
+	"Rx0vxllwKieWw+cGSAmReWGk2FPnDjQVrqgUWrWbF+fvfnl3efL9aczOTs/eXvzdfHr5+vJH/JvJgp38",
+	"2+nFyfenv1ycXp6/fXN5+svV67PTLqx1RrXsWtIicSnIggoYFx4aCsGpUECrhagEttNNCZ7LRG3seg1N",
+	"21te5Gk9cWZzXTlvIagFGqKj03XrjlcXYiTSeT3g3ZYIpKdYoR+7E4Fqac1Keo13rjdNgdoIDbNZyX47",
+	"1+0JlvK3Nfz1IXbGbdQvIUAcTjZHzRC1WmtGa55gePD007zAqklVNW8L5PtbrOJXKST4ZKOIoFvgRApD",
+	"9Nea4b6RJfx7CrnYURy9lEK9kSV87liE+ydNLmgF/jJNwgfbLnyqNv45jmCrV2mxyZ64xsm/fc1eTU2P",
+	"OuuV1fuh7sDCw+zXLPXmadfc1tCe0cy8yvsLhXgVFIpBd3qqHFOpTTAkPr+RZToSLQrqlM/nguC8q9op",
+	"RlwmvOQoB7/I5CI5vaOw34Y/rbUemL496xnvQeVlnaugggmeAnomOZ3RqNWpA+MZWmeBRmL9mGIJ1Nb8",
+	"79detvd683tAR5sLXrbd/GOqjYdyH5oPcOpkgKQQ7gyFuiw5tj5+kVNkoSm1B7HnrbjJAcvKRjU6RcDD",
+	"oIAgx5g6dpnJZS8a5Issgy/fy1uRg4B5mYl5eewyX6gsgJ6KPr/4RsCOcCeMq9YwuzQfSwgjK/Lq9baO",
+	"seHSvsZX8cN704BncQ+HzZtz0jVgr86Z9IaqZrDRe66mjp3odesh/pF2cG2MmsIDNBH8LgrpxHmKCTBA",
+	"xDxZ9XAVBkb6g8Adnq8gTa/H3gMAyitwfwyMgjOVJqwQVT+CnMTA0TEE6LulH9gH7Hig5CRCZwZxWy4t",
+	"DjQi5OUAfmvSIUwykYe02WOAZeGGacO85RglsIrvzzgosd6n3mwDiMOwBdURIU/VnZsAEykLrcDCkRry",
+	"0a2BRs7Je4iD9kpsUSDVBRIGB1fnTjFVwIDAMcx8iAlpg3FC8fCVKljgKI5g6aI48ldJf21or/92hEEF",
+	"CiesNS8c0VaHxXSMn0z35uxUBkGPeEOhbyoDwu/8YeE3dnC01cd0Cb2io9ZMHOCj2wH7oxSfys9YXTQf",
+	"yZkW8SmoDqw38FjMziAEa2aK31/I0a0oey8gloPfgj2VnWSiKGc85xNRUJyHC6Z6UPkZcpQUQi4qG8RH",
+	"0m6h2I4xGR3tVts9OX89cPsZDgUmjLGd87eXV2yfz9P9u8N9vUdKtetFJeVAJcUmkiJCFiC8ujtZDdhB",
+	"rw+1WhajEpN7UBmFGxzcS0hqf2MBfaI48gdZ+3hy/lpvJNfRFhvIrKLpxv+u1mXbT9i9/2tlKLXt8h7X",
+	"YksV4W0uvGo4GaZF8Zz9cHV1zmBhbPYIroPWGlbs8NMnu4jH7Kj/NGZHh4/0f57F7NGnTxQGadxiWrbL",
+	"MlA1vegDYqm/LXhB+fM8Z1O5KGIsY63bgD9AMnChlWSn98CNj4GN+564GMx0SVpAVQHNzIRFUMSJYHtH",
+	"B30YWqX4knMuXopRIUriooGYkWQdoO3bMe1gHyrKA4okEHNb5LjOKpUtlh1SKbrYU6saxjqM2AXEYNDP",
+	"ZbEQn+NI3IXnZYoV0Zbxp6TnM1yUdcGncxBETQS1w3+y/ejHln1u6rDGcD3zdeu8RzzLEP0GiRSzTE6U",
+	"2aGaXR3bPG1udpEJJSXUp5qe1F77GaNmr3c+7NFf35ivdv8WDKKdi+IMpOEKsOhhe/UcT2bWFzzJ0sbH",
+	"G2OGJuGhGvxdh3EFKAeAM+oSO0PHelMRqI1RsOlES6xU/T9QrSU1Wcq4BhCsnU60hseVltLyhBcJe28u",
+	"SYoM26FbbC/V9wb9XZpCje4r3RTX1wvqoncHMfvh7OTF3uUPJ4ePHu/q202J0S+wCQ6P9BX5+IgVYPOF",
+	"sAEwjg+5Eo+PeuwVsL5bsXLW+YlQAzaU5dRAVbNhxvNbNhTlUmj+h94xrDCNwRG1cJqnzyrb6OHTyj7C",
+	"4bkw7G/3r7/97psdFv6+ZWstiqyt7hYMz97VADw8mhoEBQo54Fkml8JUhmfGXPEAJArFV2wn9w7kXi5K",
+	"8NPuHrNpWc7hKqcWZJ5BnXfziBfNAcBUoRrrh/2japH1KoEgS+Zvg/39D/++/7d//G8fP6rrb3c+7P/t",
+	"+sO//6P+EKZJ2AWl6WR3e5tSY+aptry0r6SWb2b+sV06g4YycPueQYP8eVYHQ9lcbz+f3qq34jMbBk9c",
+	"y8T4Vh7EWD19l5oWQRD9+8nZT5RI4YDuGknWcpl7hh6rrONtaH9QNRwtI9ti4LVhI0a8omKqpeCzvdGU",
+	"l7QELvUJ3u0p/XhvJGf75KJX+1f9/ef9/U9UI9YvPR5lGZ9BHVVzE9bVkWuPofmymR0PXyRgk/ZZV4QH",
+	"7uzl6ers9389ePPr6Ojt+1fp3w8vsp9/Pfl09utZ/83V3x++fZlN/z57c/vz+79/15gNtNsj6sB8aJlC",
+	"iVSOcn90v4XrYmXlOn66ISfJ9hja+V658g2eqvVh2SZu+ZhBGH4FZL0kLmA9HBBt4qcONe14NoNjrXWz",
+	"GetXn1+z1m+bMztfZBkiclQ8c75ZMBNfqSlCUxRvWjzzbS8EA7NfUNTZ1BgYlIFo7BgMkW20Im+mc951",
+	"JlsiijXCNGpzpwkjwAmIG5DddYzwHcZWAj+fv7sKWkkXadIx/uOtV9kuII0OBcQiInf3zTfAgg1cPZlV",
+	"6/oFVKCD1hOwygCd9ARySSaxC6FKWSBvN6GNXj31ga0eYArfmTRAsBom1Urj89Iv+dJjPwoxH2DRU74C",
+	"HPvfRSErDnXsPooj/WxH5dtQzL1svsFGPseRhY0KqWw8EHzEEVfBZh9MZRbgIO2hTT8JnthruWOAU0Nu",
+	"+f9ZxFNoN58jVlFrENNmeKz0TgSRdMiW64y9uLMApimcnQFseptYozUukfd+bXuDG5vmzL+ytkDIpbyu",
+	"jVBGMnmnxHaskHKQNj4Ic9iGNoXA8MLuIAHI1MxZPxd5gmfa1H8Fuy2iGb2RpfnzqgJsRMbV6+6BYZgh",
+	"BvvIG/R1eLN+IRxem63o699aBAK2YbcEyRJEFdTthWjyFwL1ncuEgime82CWwitP6qvqGC5k+DaXSwy/",
+	"n+SyIM+CW8yRfhwDK8yh27Pf7X06/HR06yxXH/7wD+ZoviBMp6ODw94jU/yXvjs46B1+bgPqncsEpbAg",
+	"/u/ek+Ro+GxEvQfEeW/QdZJAwAg4rdBMn5ahXLINRsPtYB1HcjaT+S9utaqawiOKPm8x3d17O4RDd4wD",
+	"KRo8e6YbRseKXjlKEHjiUhfNYvbMSg7Y3oH1RKGVgRyLfX39ubj60KK4npuXk5j5QC8lv91Uq+7R5kwA",
+	"O7dQyEHqulR8Ze103sR67BL5LZn0wByP1z/F4FPU2BbpazAgPdvADli76JZ2Let+hSjQTY6a5q8g1nRN",
+	"xD/UYWI5Vl7HUv7gaaXMHFPWf0NV127ZGS1IjBtjnvWwghF9GBGvwFVhCnBxquIyFJNFbl0ilPX3J0wr",
+	"iDdoCd+yYlosacHbBc/7AnAHgE8hMEBMyXgUHcEnclPkaIcoTYhBbE/nxeKxWsRlYNcPi4moDQaiSS1S",
+	"gsOYAC1qDWyB730kLBY/Hz0Y1+viyjpw4TOHT6gaS0ct2SnFPkUNtYILWoi7VCxNwPJ2UX5qLkYbS1vU",
+	"i4LodxpxkvrL8PDkMLhAiFMpl3kdtTTkx3NlxrfArHUy/4wngq1EOWhUVwUYmWYxc1NwDYLMlQtZx/gR",
+	"es9ieTj02LQ0hb50l/dAZpxCVlXLLGvJIRDQ4dIcsBoCwABW7oUqLYPKyOO2rV178qj/7HFHYR5fXx/o",
+	"GEqgnkrVgi3zg1QlQ/p0ysGfE37OZlUdy963bjCzuI3i9qlClL8mE1/rKZsTfM6Xws7o81nR0n64ujqP",
+	"YvjnsiUtvDqDamnDuDXsD9yOBaawm9rmE6lZaoV0jM95Ud6DImUl3CpMm/UNULC/pURZzrU6Oppv1j5L",
+	"jE+fI75LbSihDXxh4TVq4E9Ud6PNM52kibEygammEkiFlUBMxY4fZEYhSOF8kjSfL9qq9OJN4jQvKONu",
+	"bUVrWEPX5A+TRNIxHSPAcYLmo24pBh5j2tj3/TlTCHTasy9tNhKth5iE5bdAsqmCNepauWiRtWD1wEKj",
+	"XgGFl46hKsLgzcnZqamSLMcQUUjl8xsGr8Onmw4L9B6brV5BSTT0CR8Zp380z01RyGJrnRYMDKeAs7IB",
+	"ks9LQK8rf4rNM3BzopQ41Mprj13ZANVUsf56Mf3o2bPN2qDhF1tepSbDnRoIEhZAvuqKNqqR4CRNVclG",
+	"IMG5UHi1XwGtXCiAofyV56FCPKatgPpzs5gnvBTN9m9idoMW3EDflI2on5mI0OBMWqZ+oq0H9xDoJjeb",
+	"5nkT12Al7ltXIcAYkH7Bc87JqZ5DJXKufN3DFKDxq0DkEkJ/IccRQy4aRqIgw6ltHBhRbNcuuHHkIuS3",
+	"0nzeposWVCy5USijvkW8LN21GFXh3N41lTVeUeCfi1NpggvGnnhOOaoq9uq7Z+ksLQE7pFo9wfiLEICH",
+	"ortThf5qsE2qRgXv4cqvTb8dgpAm+Al5UzbW6nAF37vI6ttmuXjRIS1WyEYXw0yObsVGO/Zzeky/4WqZ",
+	"tovWyi9z7bLcH/ZBWw8F41uXmFHklLqHxFkrmLq5uqP39I+C4ENI/auhW7SPpB9Gk/MdDx0uPrBOdyvn",
+	"gtXlX/FM3/gn4HGOQU1s05ehuotbBhdqi3HdwJFAxVymCkBZyXltSjFgsUSvTgYkMSw54rLGgSx89MuD",
+	"iXNgQVszgdm/EzpgWyrRgipldJcpbN2hgBdFfJojQG83QA+TZOJlhVhvLtIT4GQ1SUTN1NwuQ095yFb2",
+	"+IgNUyxTYOEfYaHAcIcrfTPld+JmQMGwxcp3xFDWOCUFQFA2vG1s08oxVZN1rz9QDJlX6WjmAEkRMRhS",
+	"B7xYBLYTomIMeyGm/DE5ZsRkdp1BpeY6qrJrQpvxgnH7e8/43vj6j4PHn4MBklOpytY00DDjW3/3V/yA",
+	"HQ8vPo+SVilHMquo4RBFtn/QO4jiNSVeqLiqO6rmLV+p9FqaHo46Rmj8cHV1rt/44fAFhGMUAgJoTtDG",
+	"XRlqKA7sRIsN/htuiPrxFjMuhvudtAGmXEHAIzzzQLGpSZfRKnusBaUxRLbz0a3+YNPnaxuHL/mqdtUd",
+	"ed6PGs5Jh5vLf87Ncrhiob1+jzvq3iVk9VTmTnzYtF7e410Wa5FToIlx43Tmsu9qb24+XiEB4B7mIdgS",
+	"712dgnWDfO8/29kl70lgvvBmOI4LbghKDS0T9W+yVhm+9dCc2LQZkp6bOF/HhJ0HrnoAEqF7RGtKjYqZ",
+	"ac6gR5bIILzuFgLrV+fDG1npF/FEn9CGP1a+68oru7C+Dvxp3fHeUJKsuTdbd5Z6B8p33bjgxa2bMhRG",
+	"/auC7HhbItq3wRTVw+JFWURhleFhv03U7ner1+xJgx+8eLbooN97+rTX7x08GTzq9w8orqZL2EelXB9S",
+	"3dS5+/AH+R2i/angWTn93ZiWoRNntTfG+rrp2/EvsGF/vrbV7mh5/aJ14NPTj9B5+nDdGtViz4d/Aur7",
+	"Fbuob0mPIvSTX5/EEI9uq+hEs7Kotkux4cDNQfSCU2Ypdm1wqoEXo94SDQ77fT3V8JVwcNivs3k0outX",
+	"NJfHMF1yghLSDhLszsQSR7cPPz3rHTxtqUbtZYN0V/hDCoXVfVowtav6UWmTgedarYBgCaMncXWrGJ8R",
+	"juDMic0W+DlGMNe0nDJDhRhcoqZOBpg8nKDUY6ezebka2PisnK0EIqihuToMA3nMJlKrkGSJsYY2iKmB",
+	"ZnrsLVZHsyrB0gIY4JcxfuNZyEgF4Qg2b+oE6OepxLOFfzVlKSlg2kt9V2kGQbyyYIcMq1kuvYKD3s+P",
+	"+0wdsxyL6wG2WmfbTgUHsEMFXQ+CtYHeQUm5pbSqG1im8Q2kRpKOx3qpTE2UqcAMHYwWwjBbCCeCnXHj",
+	"794brGqZewmC3tumihzFfBNcR49B4LVbd8CD4BnggCvUA0k/nLVWdarFUB0cbLKLeDFKB4ch8FZzphtn",
+	"qFgIXOPmzEEFBstEbCqhusD5pcv1a8GMNzHkIXN4bmGSBy6QHJDSqcasB5IDUMNVq6VTwvME8gwhMFKr",
+	"5zgiE5HgAx/D+dM9aOpDaY7SCyazg+1U3NayxI7czdM7yB5WXyFjoe+oGZvzc2le85rw0j3WtXRZe5xq",
+	"s7TE4cFPxk2akkKtheSBh2QQm4WhhPcKbzaExaW8gQbVjUkdRz+SxZjklISpSJSGJxo2acjaB0bPFdmT",
+	"EAUFR2tMtlTiBjRdvUeqIbU7evzgEdFbXvPz3di4FtKAVa0Zf/BwI9YxzDXEwEoJ1sWZHbRqpjtqWiTp",
+	"XZp4lV5fvfm3vQOoVDJlO2TZ2iW+lBZ+KuNMJotM4qKhiaxiL1qZLLMNczzy5ngYmuNdW5LR9+mdcLAr",
+	"it3A1XizNWC86cDjZnFV1nDnMiSlX/I7c8ACliJy9DLF74Q1slGKkB8N4Mv2IGpZoeoZBiCaSnnu+ydH",
+	"R4+qBSnxG+jqZMLTXJVnFtr76dHTZ/3qj29zYZuHgUWD6LB/+Hivf7DXP7jq9wfw/58Dolh1iK1mWFMe",
+	"C2EUl1jZZy6TjgbXxpzXIU8B7JUhaewM4pQbTjKSE306juHLC352haoOLVuj/h7UqUIXDFB2xj/ZSg7o",
+	"c+PZkozGeiBevhJmm60koiiV9xgWbJiNQ9KsECI9u45kUAHbXHoYyl3Ghxs3CMxl68NiHIGXqjVteFPv",
+	"gdqFXTe3aVw7H7ValXWKhpc+yGqQmZyMwimnJ0niiI8sy32WhflK780dlLCxUPEszc0e2vUt16/fvLg4",
+	"Pbk8/eX1m8urkzcvTi+jOHp52unLX67e/vLz6cXbYOAUzeO5mPK7dGvITn3qxlyVJs5zItkCK5UkcpnH",
+	"JoxELygmff4gi/R3mZc8O5eJ878+0OoZjqBpSYNHXsrlZnEH53JO3gR47918q7c+ty/1GSWj1RZ6VKZ3",
+	"61NOtSilh5L02FvcngNyPbnCMwpDcjXlTE3nGKBpakBnJMqWcjGa6kfEp5GYlwaPkgIVqOD2khCPHLxb",
+	"j51zxDqjUGCRgj2UEMih2Icq5XwuCKxQq6XAUG0IBOLvao1MJOxR/6HBV/E3K9IkiiOabhRH2G9H66Km",
+	"tG1Df3Dt6E+mLbc05+Rv2iLQey6zdJSGqhO+QeBonsMNCcESHSqjhjupx9G2S18HTzeXDakHdZ4jdPA5",
+	"Vj/pSFxNK/Oi/tO87AcSNm4VtBNQmRWvUKMyHLwJPg5TXy9xHmyulRIOTcWB1uOU10cwPr0PhixCEZ/r",
+	"vbJqq4Xu6f9mU7FhmidqwM74pzbOENcQ57NMLhWAER2zszQ/Zi9TBaVT4axadWZCYj657iyOM/+kDwdY",
+	"mc2LHfcDgjVjA/Q3NIN/u8bQ/zZMs/R3RNpI80QuW+UxKo9htHNX2IowUJUkjch4vhdz1AZnPMsE+TP1",
+	"JUKZ5sVEoPqGCWkeiFefLeYxe9yHp7UGueQAtQN4lsMVS5NMXFE4Bpa6zRKE11+/Ox8+7pBs1HZZXFBQ",
+	"6hbMgo+6VD2vyh2t4F+YWmmjndPc3jXqzwXzUqWYr8nrR56h75AkEYmThBKH0+VOyMFm9rGRZZrI/pA/",
+	"MMtcuAbgN1N1tU72HloIlzpQ5zbrEOC2hcumSG1vNrHZL2uE00pawxY7MVn4SCrkTGvAsV36iobJg4A0",
+	"EFt0lw0LwW83pPU9Ptqcq9ipgoHe5bM0y9KRLISq1jMAduKVNEhzdpY+J7Du0lSNmItC79DjcLkD2z7x",
+	"LDAD+5U8lLXdULJdS/sDdvHuzZvXb77/5eL0X9+dXl5dwvD+9d3pu9OX3neK2GfMXpy8+OHUDb12Ef/4",
+	"b1jdI2bf+7Sgp3rs+SoQZwapKq4gxoC9ePvmxbuLi9M3L/4eU7EMvw7VUha3aGTjxtxGI/3l4uTqtPYK",
+	"J8buX1J2ofRV5a2NvrPsykRxFCR+FEd1okVxVCNZFEcepaI4+t7r0pufbswbe1Ax8pH7qxvu9F/fnfz0",
+	"y9VbDA40F9rBP5vlsIjvZuLfX5yeXJ1e/HL1w8mbKI5+Or28NH+bttqTKbepn7ZN5bRKLQo72XXZIJda",
+	"5dj+XhN50g7WLeDuTz0gdT3XUBqGd0c9a8S4IRrgN/vx3/auv91h3za+2/3jKBwA5xltQsZbVQqeWLQo",
+	"38KDdhLCuAdlZTthN8znnPrfYTTu4T9pNKTxdrgGQTnuII0o2kN/qUTCi7J9B2JGK+xBwA2l4B85ZqNC",
+	"5gMCF40J6TfhK3PMZzIvp7H5x/thKcQt+SKt8QNC450YX4osYzucPTzUUi5fxUzx1S5YCqwbGsL18JSx",
+	"Ew9q/C86GGU6Ez/LPJiqDNFPNNvXJ29OALl6yJWImVqMpvrmOl1oJrD/XBSZ1macUPfu6kXAL+AP20J7",
+	"/vLt/t71t/+0VR01jG9p8q8NpfFd/XuL+UXpYd4piysmXn0D6hPiEkDTOwBbpIr4ru69Z9OrFsR3rdV+",
+	"kImgEvmXTY9fIMORUMxNCEJLWbcee11CXcgKHFzFnQqmSMphM815UaMzY1Iibxu9kAmu1V2vONs0nRA+",
+	"tQFPzQXiXOeJK7JrkGMzuaSHMYxZEf4XQq9Caaix3mPC6X2QeeIPDYQUTFLJA/48LGO6Vle4nPIi8ZBa",
+	"Ai4kqA4NjkcIxaAqmFhe2GKT21PO1S3ikVsnO4YFaA02WBlUzOVo2iX/Cm3p7ZnZa/3aapWP7vFq7dDh",
+	"WINyAtLRZHUHYTWQaBTQIj26Ug4/lsRohGGKFX5EKHZv9Y3KgQ7WIGKCAdAjfSZoz36lv6SKgZoZ05Cy",
+	"prfWwPYagBOe0wq7QodB8ndeYnS3e8d+oye1uRCZEPMLKnNdi1o0l+/rJBpE/YM9F9J28MzLXR1EB+y/",
+	"/uf/Yv0B+5XnQm9psuOklWxXfaJMwFslvabpsPR77pBp2A5iR0V7dXtgLk/zbVDr2hOSzxEV0kw0r9XR",
+	"7YASt118eqDCmuieSQwx9R7Yie+9Lor0DjEDnTP58Kr/cNA/GvQf9R4/efpz5MLvokGkb44983nv0fjJ",
+	"aI8PR4mAgGwKIzxouqBdP0Epy9W3MeaWEVUK6AbWN/QqytablxDzdw/csKWLfl9Xflk/5tC5NwjU28IT",
+	"2Ym54axZ4m3P8dPKOe7DOT4YsAPrJgIQ/MYpBleVDX2lM/2e3xpskGrt9K2zILc7/iLjc9U91WwiPVSa",
+	"RZ7omwHgZyY89yFEsbp9d8iGL09561yq86tgKtyfhdHqt6FQYXSsvhEpLrDmoGxJZ/qzGCMNdz2HvILi",
+	"TS8raaXb2OX9RI4WVoH1e+a8nJqy5S62cY7J0Xpryhq1jqlOLzzgFTw1ocqLHArKeJHjIBuDhMYwNDoH",
+	"vwg1sUxz1WMfo/2PEUXOOdGTNFKeY90Zh2iPVizoHTAp2I4Sgr3IeDpDx9fuMdv/uOj3H47sS/BRkBaA",
+	"EZYYv5CWsRN5ITEtpgjitMmkH6/R83f2/2Nn31MF/3Pv2n3q6Y/f7H67G9Rcv0Iqs03HCdxmoObFWNHB",
+	"2jupBrQSMGcKbtRy/jEpNyPQjp1PvSi3qJSzzv7R22gAuV8hTSXg8GSt5cfvB2wQNhBdVY6FxYfw7YKV",
+	"Eq9/JrnCessVOLyL0pWbgMQPm02A/g5KB4k9FzmmCjBsHyNpkd3HGJdxAKVXAN+KYaowTd5YUqZlOa+L",
+	"tI/WnZwPB3vPrj/oGf7Rj48+/4ejAf6x55MgcIQ6m0qM4YMjZWrTcZaQfyBrB1Ts3XkAhqnrb//pARg9",
+	"6r9VB68f0szm8DH+l6V5CTYS/Prh6Dvq7HMcHpmpNljQKO3ewuhxLKmdCU09qttNtcDKpWTT1XyKFUow",
+	"fNBNqfuMNKmv67NAilAWl9p5sLf3gOw9oYy5RuUg70KAnA9MarQ4HPrSWVA0bppDBjBvRBJxk43sTHNg",
+	"Ph7gKz9JQvjQ5IAqgHm5Z7/0UNjBFsjx7mtikVDqu6tzeU7PjaS8TdvAzukYrc17Nmj99Rs1JasCrq9/",
+	"ZKm45kzw3MaL492l5lAADMT8ARST2z/Uu2GUCV6wUnwq2c70cLTr5m32Ep/PzymTTDfkjk0vlfvTw5He",
+	"eJNiPqryidx/L6ZWzcmvYCzSu8AEDqHcEHy1txTD3WMEk4DhUqL7Nlb0rUzotQTLkGhY2X9GkrG1AmB/",
+	"BJcMSzKkZWMnunyeoZimmMCEqqaCClVw6cIfhMUwylLdHgj5YYDUsOHYTwEF7t8uRV7aEuqNYgooUHZP",
+	"h3thXrnHHT3j871bsVI2Jup6zU0+43MsYqJKiKpLS8gpXaOsQ2EHoKw+Oohn3ILQsU5v1828JHVvo8Tg",
+	"P4sWziLfrFj+RI91lCw6IfuAT9x3w3UBobvf48/hQFxiPucGJa5RnaSUrMCqIX+pfapSnCB4UnDDhDHP",
+	"FR0g85Qpxpo0bQvWVBqKusvSsUCcF0wCc34ArXNrNYRizUzOjXl24KzPhEzLGViHbY02C+uyMX2l3RD/",
+	"firNSNA7gheOkvrTHTlDq6lO5ObwwIXo0ha8yFKt5T3uM8o67ZjBFrb0X62rPrC06V9IlOEiBXdoPkBg",
+	"Il+h7DCGtrQoTKCs2u9ppWIcQwVNB+F7UB1ItTSXiGLAbpD6N+Riym0opX1PP4CUv0Fq3Li8COvog6Th",
+	"qp+mx97azaA1+0qmJFWXcXg8lCSKlWjAuYOZkxTOUEtFLm2Vr1zaKYORhmCQoL6c8Sd0j0fzvVdriqkG",
+	"UkeVvdRMxErjcG4EjaU21vKDsGZ1n8IYsT5J8IbNRtSHeaaFjxyr6xYEi7wOqaELWsKYp9mi0Byp7yHJ",
+	"azKGgQUK8SuYCuH5wub1PzqoYOcfeAbovv37+aqEjj5fd7XKa27ikA8aXiObwa9l6t8WAvJzDiEzDUP+",
+	"Q76BtkSzNlyV1+cDYKe8JG5sz0Q9db+gcDjM+O3CX+8FNOBdYaYYQyMHvd8OQxDm5nhnqIFRJR64esdb",
+	"eh5qSdPr/JEnZK2DBFj0iSviTTZb2lThqkHZmOLRlA1NBQYhoauTo7Kjx/SqWIhB1T0aKGwIEb9UzhBy",
+	"87gW03FDsj12EHs7p4rHBpsFJAG4T3uMXLRV8FK/hqLmws05spNGsMAIaiiaUmOmZgXeExuct80LFYdo",
+	"AjD0khTIiwctIgqGS8KeItGuy3kYS62FQBXxihuCluhxI0r3lSxA6gC3BAFWkPgDpLXih+afCMMsc6pb",
+	"Dncd3Gf6FkOQBJBncsphVplEtD3IkhEJhnfjlVcIYYoqK5t86jRg3NdEI63pWckoxfgOyhyQOXvc36YU",
+	"86NgAUfDJptLlyoToUKrpmlDGBOGNvrYALpkGw7C3IaYtWHHnxiqyxwj4StHBssipjkcdC0O6ONMaNjE",
+	"S49xvVJFqROpsAaX2ZfHyTeiDQJo2iiUOnwASx5iTMbNtGkPu5uokUfuxSbpmwJJdqw5G6IcUjyRVx6r",
+	"PcZnqzT9K9kqj7oaGRCbV8qKaFqXSnvspMqGh0KfPVtOEUNKqGCGs2mzygJYgdZiw/ChvBPHxGUgNQak",
+	"c27SnDdFxMRGnMdDbRFBTE1mB6kAIKZFAy8QDKXGd0Q21bHRrYYrhOFxkAoVGdZZ/yjsK/XZ7DbSLUiQ",
+	"Wwu3RbkmOAEreupHjqlgZKHQBBdw+3dPSPZc+24E3t53PKkm5KyRoC8XsxkvVi3oHYsZos2i6y0A7ayX",
+	"EE8UHp2aJ98HYfqCgggAteE46ReVRQjZZ1pMeG5kXQoBOqH+jy71f/3KXR3sLBkvRT5anYX4TDoTTNoS",
+	"TLhi9vLBWOPm2sz0NdOtitT8Ub/rk88edX7y2X3KS8CocUTYG7YUWh+nNHVaj8ID2qwlJQGoBzBou/np",
+	"/HWs9VwpcNZhsb04oo1PN8oZ0Lbye3UtevP0dqxHLB85LUTVBrzodsn9b8dIyEoxYev9FkzkZbHC6Odx",
+	"qiVsP3IaXqpERoe2dTmVSSvs5cG6+IAPJ3s/B2PDv2YWXmyw+BqmWf21cUtY94Hz8OgT/dtC82FwM5Gq",
+	"lhYskVrxmUDJM30HyuwOcAFM7DCI1vD8N3rf5iROA4YJVtCeQPJse/DAOqLtf/j3v/3jNx8/qutvPnxz",
+	"3SVa4AvJF0AtDN0bFqTIIgtgPgsi1FBd5AE77Pfb06mNQQgE5kVZNz5Y0DFFlSTN2fJUzxwgE+ouzGOA",
+	"OTDNQ5lmvSwmyJxMZnpsj/oPrzcb4oNZ2OjvfftjFNOf73J+x1Mskn9NNTVOJiIvVSsJ2Tslij14iGo2",
+	"mNwWE0qg12sPkDn3q8EVI65aC4DUk0xq5/Af9v7zeucD2/vP62/g790/fVt9/mq5HXC6Y0Z8CM6qo/PG",
+	"vA54u5a4gS1Vv3RNko//PSB2hiDzBOzAvcXcYXbEbD7lSmgZG/6o2zS7xfimSTSIjobjZ4fjh4+ePBk+",
+	"PEr4Y/5wJJ4dPkv6oi+Onjx8HMWRXJRaFwXTEx5FzbV1v4QWu6EfeFS/rYfFM5B4Rf58VbdiRoQWRM+d",
+	"gdUzXtf+08d++5cm8M827zB095zaEujmae/g87WBtoXsXUzerSPa6ltYX9Mbwp27eULTFsi9soBiSxZu",
+	"EqOkiTV10aXtem3A8IYd95Ye/uyWNIC3CQy0SMj8ls66V3TBXs5hiTYDVIfLzwbjtEMRqc0w7ZYCspuE",
+	"ML2L3JI6kloihUSrKkGDheG9A9Ra9900hDRr6ltbbLG5acKi8NgjCFHLL3gGf5uDcy6TF1CRKolcaq/+",
+	"+4XBlr5EuVmPX2/L76VMsHipq3QPPzxftRTlM2fTjanOA8KHNthW7Rhvr44ggWJN1EZzdqzta702oanp",
+	"zVV8ielhxNADAPHbs5GxIfdJS4Qiyk8PFDESjJKxITh1sL+NXcFyt/WFXUykTEIFa/9avrjB43JvLimT",
+	"tkhQyv2yAiuMsFN4Caijhjlss/rKHOPtXtuGgVJm1/raHP3789Tg8arVogjmC1JoF4SKmVx3VU1kMa52",
+	"2ix6t7MfZJa0Y7ORlyh2ZZ0KMC9zfPm8kJNCKDVgIzlDjc063eb0m43dY1gWXkG04L64E3m5h0o9Wj8P",
+	"+g/ZKS+yFfshtS2lJYTwQRvHJoTBnOKezfrWms+hAciJTdIsFmosIQGK7ZjQzN0e81SHgQ/RRm9eiLJY",
+	"7Z1gGMk5n4gB4wi7xOZ8QnqoZmbK1C2CYlRxy1Sn5SzDKWpiu/kQ2i/kwVQAnwUfTX10DCrtaqitb05T",
+	"YT+OfDUojs6rKR7rYK38XUU9+F95vflfez37X1dHUWkHRoTw20HQ5u1MLlhHKmDAJRcLopkWNgWdsPds",
+	"oKT1F5SUqK2YqUxQVRtm/NMvI5nnYkR6EvnE5wR1FoGeVHnElmb4RRkb8ON+vyEdN1r2vWLYSQ2/B4+2",
+	"946L0andqWAHYMAQQDAFtyH6zgjDVJ9eH52wvuOPm/0ArPhc5ADyDn91yvTbXNTagMZ1xvrW+wnf+hwg",
+	"dsXN24/bc8/05TTjK5wP4vnHfujtlEBE9O4ghwxgrBM4b7mU6IbEZzQLOaq/HpN3Mi1rbp3RAlztyPmQ",
+	"vubwA97knSjgma0goQ66Qa+10LJSACe0rZuE5CZWfDSVSnjh7s3CkQhAnksWTpTxGV0hF3nyS0HFYEIj",
+	"KXieyJn9ka43ADrkt7+I5YyDFCl+W4Bc7xKdfoF6eIjYkv3Cl7wIS+TNUsEthXIjl8wBq2Fw+vS66Zd1",
+	"q3Mx6hlwPQscNIj2Hm1RNNcwLnqgLkCFy9PTCIKCmZeGAI9BaB3gT3iYJWianfOCz0SJ2SHBOvp+oYUA",
+	"LFNLQrqCA6emsihFLsBjfPjoMRtNecFHpSgaiXCP+5u8XDjj9QVsaW3PsPDgzJgKvdUdzRfv0BJ2dHDY",
+	"exRHSapu6Zu+/jwTM1ms6JuDg94hBJFC2jFGjD982jtqLC5gj70LZ+lfAVCOg0h7oCxaGUtztlCC0qD6",
+	"mkwHLbUtLevdUOfSTbA+jjMPF87CsSECvPO+OcptGkc3xK0KgZsjeh57nsAHii2LtNQiBruT2WImVOdB",
+	"bB7HZL4489c2PBjji8ThfH/+7isPoaVzgqD1FuZeI9nQv+/DXacI1ROYlrK4VRgTtfxa22K2cS0AR0oW",
+	"t1CvQJRsZ+lFrBmbNGR47X7FNYIa0Z1URZbmKk3EevT2+xOIbr4LHqpnQ7lxgF+I19JfcJKrfDDIXiyU",
+	"rdvHY088Un/BKLXQeCXBKnclb0XeeaR/9tDWyGtvWvN2zJXN/RpY+D7b4Tm7ePWCHRwcPmRqMUzkjKf5",
+	"bkXNaQvp/jOzhxtlbQPwad5sXBp+ZUIZH4qsNhkXYv7nYeXR6M9lcgbwkGoNDpYWkRdKgP8MdktiXIoA",
+	"JwocbCozYuIGBgBEMZmIB1CAHkQpisaFmhTE3lyLTqc9Ztx/3td2rWrholX7PfbXJRbMHLEaMlZXmaql",
+	"TKFM8Hx0qMLYlLpr4VptSL4mdMuCl1IBFVNTi2K2FeTXzlAP5DnreyGqlChSgABsCguvYRvtqL/+LWmp",
+	"2kGFrsi9X1yI2pB9qwL04HgOUfywXV33aI7R15amRHVzFCwaCADp6ROIYcNQJJ5iEiCDbWli/QxCC6RD",
+	"D1d2OfXKplmmz9lSFlRrfhObPwwr5G61luvx4O2ETTAtJ2A3rvwpzk2c7EzOPIRj/z7yoN/dreU9YIQU",
+	"VMS82Pov2o51ZxJtkLhSAdns2DXq2Xkhh5mYha4FwF/hGWIVwM5hO/pGeHb06Mluj92MZCJMrhuuHMwU",
+	"TNF8phlVOZoymR+zG6F1e3VD1gk0KGJICC+x6dhYoBUxVT8f3tPGffUR4GCjNId9DoaTkqdZ3RQwYHuP",
+	"bMFFbGhgYynazQo4ZCqg+3WsENda6lclx3Ja+3yeqn3P4zgp5GLec1/s3x3wbD7lB/t2TdU+neH9ERh+",
+	"3MOmhPVCRYOjw0MtepVwTV85GGxDBUMv2hOLIh/kYiZUqgZz3A4DQ9Smch2sOqM7uU1zMONRE4xDUhVs",
+	"jJgp1CSNTc9cZl1CCsyqBi/+KZ/P0agx1RsxnXkbp5QskYwP4UYuG5Xln4XqXptVb2BsB7esJiZm6Ro3",
+	"T+fYhKblqxFGXo9QcHtnk6Up7JhssV4VoixWzQyeZiK+ZGWxMs6XNDebH0GjPJs22a5MddhK8vIWGPsu",
+	"C7Q52R+urs4ZPsD0jrSZWeSqqpQyffbM68qv2O3XZcDT0mVfa7mLjcUSwR3jClI4sTY5oiLYIoQx1YQ2",
+	"LvhIvG6xIL5/+KLhfqb1hZT7MSJRKJbJCRV8hczuOW8cr4ch62EZLGJwwt5dvNY3gIBpUPKehc2u0aSD",
+	"mTJcOAfJbtc6RvbSvK4geGO0KNJydQn1uTFFQPAC0yODJ636gjlx9JK7AV0rdRKUgMIix56CNGBc6/lK",
+	"5lqFsPn+miYn56/JqEgQoFSwNjXVdI7xJiUwmQc20pNu0HkhMY7a9WsfZnyE0pjxKfNFksLC3BDnvumx",
+	"NzbbJUOxQ7AinUxLVWmqF3k1zmnult5TKGluSUNtnyzKqSyozk5LtgdgGHHFbp5Dk+zq7Y+nb24QfA3d",
+	"FUrOBGZBWs8OOAWND0cUrNIRiO2xwVIxhJgX8pNFNvcUV5/6UmAtDKjSa7J7KYEPGLQeNXYZmTyP6A3O",
+	"da86WceF5ylhsbURZYs9GGzi82fg8WMZCMRc5q54jmI7Da9PIZRcFCOhdmO7+QxqtqnZobmC+DTPeJqr",
+	"Wr233sf8Y24uEUVAlSCfUEaXVNZXgYKH7dGYjMNLgQ77gab/x5xiJtCAybGkIaxRvdQy7ko8Bui2r4zr",
+	"7sDW6iUVms0zrnsI4Y17yEpzIeeZgOggzTmV0CrlytuYVBZPUwMvfECWxLJ3RAJTAx9a3Qdolt/ZiBdF",
+	"qhkvjnnAbipLO2CVQ4HYS/pMfMzbD4UWbvBU6HPAdu5xCHbjj/lNcF/XRmQ4EeI1XllAiHIpgdUrIMke",
+	"O3HMa/A1eBYUb07HqbAlBlKlFqJ4oD7mjN2KFULEI8o7OkF5Y3XZSGaZGJWyYDtw4k3Nm+owdpH7WkvO",
+	"XOqF1nMy/HwA9pSSoLfISBOmLiySCXOw1dJSA49DK+NeMAB8elog5rM1cv+A3TSk+xuqmK+YWgztaWc3",
+	"tmbFTcxuDK4+PKy7usEszpse+ylVFOSDwIDOzqemFK3vlAzPRMUJZn+lTwseDEg2hfosmkkTtpnEfG19",
+	"XNKyx97b84xDYjd8UU5FXpJd/kYL0TdyjmEoN3oR9atufLgKqfqYY/1UfQ04n38hKGs/Xx2jkoEhSOYt",
+	"9usimYiE0lRIAP0IXu50JAi0mPj+yZyPpmLvsNeP4mhRZHQLqsH+/nK57HH4uSeLyT69q/Z/ev3i9M3l",
+	"KbzjZEdzg7C2yG9brjoyih3V9cn5PI0G0cNev/cw8nJ87qch/mH//hzQEgd/RBOxNlrTyCPBnf9AMahq",
+	"9zqH4Cw1YDeQa38Tu3AxyuCg9WQ3Bl/iBuPaPuZeiIYJV8jFsQshI62/lBIzOB0ULDR4dNB3GbyQ1zUU",
+	"k0XOeC6WsEVh990seTma3vjxIBT5McBssTtAHQSROWZ/fISL/mM0YP/1P/53zD6S6ElffI6Zg2pOS4zx",
+	"MRFo+kXYqicvX56+jNnZ25evX73Wf708/en0Sv/x/O3bH89OLn7UPOj04uLtBYyfXAdwN3nUNqUc0vKY",
+	"IgFvKPiGFLQbzZw/5uCVJN7q2ZIF6GQwe7xlYWViF3cLHhXajJAlN5OqhJAAXiDbxPJ3GNT0MYfKFiRN",
+	"HPvFmdnR4bNADN8F3K+O7FxZkuGtMRG5Zh8ioTBKze5vNIeqyzWaq2kd++a//sf/1otqMMfdhWUDLfW/",
+	"Ik/0zhzLYkYgD9j+3kSC1AGb4xUIpESKMHfPRKlYIiHYyHBBALHkSm9CEzjoGCSeChJYbPkqg4IenBmc",
+	"c4r3MOA/1dybbEUbxMA5gxOGzGqggLvRP2BYGVQWTK3ykn+qumpKwWff3aVUyx7EXwg5cdIvtH1JbRgN",
+	"gXeB/f4cdxi6KZ3RZegDNhMlT3jJe4iMWvkIjC2mglMyETGZAXqA/9ZjJ2SkCflkEAM1oQ2ZqgETs3m5",
+	"qtKq0tt31svRQjfo7CvRzZxEU4oU7EjH3kl6oBwtDFNFNDdjpc7FJ3CGqcqcIBghuOqadVdG3YSvsGaU",
+	"zbUEgsE2jQEb9FP+/7F37c1NI8v+q8xx3aqFWvmR54JT/OE8NwskIQmwh3XqZmyNba1ljdHIMWbhu9+a",
+	"7p7RyJYcJ+TFXp+qUwtY0jy7p6cfv19XOM7wvO6ZV4rmNdeHl7MfO6DmVeKxngUFILC9LVMUARsTYx2o",
+	"WgyHkaXkqrCGchVGD7ZRUd+NjWYgTAqGsLnIxvhdjtnU9yxw7ILtv9UDzHTCZAHufeFQsngkk+PQF/F5",
+	"j0e58Goz29XA1GEqCAR3EBQPj3FzGQtUYSfHM72aBneaBUydQ3KAZ54+3hwYYX1CYpkuPqWmnTVhoG8X",
+	"z3o87DAeAa8aApDAH58X9T17JC8oRAs4PnMmmgamdyygSYHpgiBG2vQwxoWtHBZhyCLpREa5Pe4LBgMX",
+	"mI+6lW0p+wMe99UPLovptAsebKvG0cKM0WM0NRoyooCXi7WoN2kUcoBE8Cxvf79y93DRUJWI/MMoSAIe",
+	"7kHLNxvoRRouB2N6tVYjvN3EUDmk6UfVvxX6hjKgf0EKh7eIbZ9GFP668Er6Ol6ql6btCW1jYMAPtK1u",
+	"aFoD1Uvrv62soC/VjncuIHBeG+ClmlXzdNxPqdNQSUCbn5oRz+A4IHqStcYr+j60jhOa1zE78dVUDZ9i",
+	"kBLfXLn1m2u3fXPl1r1dfXnLNzdu3Vu7u2/xtuOCB3PVuM3/utDCn+8Uhd+0yCiDFATGcG7mOnmp3fB1",
+	"wrtQOzN7i734PmM+5w0ofaTqpFNAtbXKQ/588KsBVrxOT0WKtLIt/UnxaplHAjErrG6OICmqlQUU1e00",
+	"w3ytQPY2ZEAkiJP288l57eWt5Xx1qSFuoiFQJhhnOWIxTyN89+7DYYa/fifORpFcC+mOSRbIhBRTREHb",
+	"oOCK9VkiHXQdgKBRrCWwZkwLiL7XymgXmgJPUOUxXBbYfq5eujPb50pbNmTOnJn4r4VjPxu120Kp0sLW",
+	"Sjov9LEcnXSIkFGAlPNoimR9qQ5uog5IFG6sDrx8P/fDy9KBSO5GkO7jbF7Kwc8iB+BVv4UU3NpM9hZ6",
+	"GM1p8OPkZND8cXZ8xAYi7kIIv93DBNLf1l5sPt9inFy1SkCuXjRCMSOqnkc59050J683xwsEFQZahoH+",
+	"mnP66bMdsAVNdmh9ZbW2+HX8rf46dBBFOk2nSuKR+P5kVIp1r2OF2k9o6q8//CVhZWN5vXig6wU4qiHp",
+	"x4SlwPFwc8U6yjEvbLhj2l9vEs4RSgJd4zPX41hwf8sGmTM1EwEApmTBDdZrL4kdkNgFsGY3EdGjKM9T",
+	"AY7/B/JmLNXbT6TelkrqpsYextBu5QShDMVS/R/9N6dqLd/r2QACyCBKRHzFCTqJgHy0CmjLwYBHfoV9",
+	"wKowUJYWbyySmeJ0QOU3VMPICxDL4VD4lqbGkJwpoR8wZVUhT0RMSitx8cwCtxpLf68j4zThT80qobNR",
+	"axAkTsHoosbbzXTGbGHqA9tk1Kwl2MpXWbT4mC0Hi7K4xtrmFqd7UVX1PnLS/JBCbyFFtS/jVuD7IlpY",
+	"5M+lfMujycKC7iJm3UTE9+ExEGsrnA2mAl+0OeZjpFWeBsNoKH1XSjEzi2QTE4ZJNK9Wqhy9XIXC+bEn",
+	"ia2cUkshGQszVpEoDqlPLBcj1fZj2nRBajAmiHsmUdbJeDWA6luzhz5mpWGxE2a9aknmqo8MI2iUEEkO",
+	"ZPwKWyFEgj1FvqWleZ4kn4qrQIwbOEH3I8X4cWzooQUY20bsiDzxtTielA2vZ9uXBB9EP9l8V+DhldJf",
+	"SvcPS/f0vMN5hxONS1Ao21qcp+jhCl2QVIqACbJhoJJLfdbm5X0ThoGNUWzZLGkZIbG7TauAIm2Tq52b",
+	"hthw+7dIBmKGFcoU2WWo7/NyLNwg7o3OU8f9VJBXmAZasv0p6koGaOPGfcFuXOMGe5PJnSzod2Yifzgp",
+	"EstB0rn4RT3Pz5NMtxImSgoP4K+yKY/wwyskRPD0z/95dcJHCmAn7z7p8ZrZ3DFJfws8e8K74iz4ik7I",
+	"+9PU6ZvzUmDcFfYQlgPP67TWAi7rsFmfvJpeJK/lQEbip9DpWMyVQdEyYAMkFEMJpbxEM6vXCbLkTXmN",
+	"o/ODSAFsV67Oz8SS08jxYsdAVyx+CuSGmZyNWnoYeVhAFn6Cvb6IR+RIJvtyFPk/xX4/jjJLYC19A2Cl",
+	"N/6uezDObu6HCBwtJkDVXqASiTRzuYL0WgwTM0Jk4Nbiog8cMBE6PAyRYEfJcITVjxvmamKvKkh1pjzz",
+	"ByIw9PnEgzxg/Ie1mv4Xul2BhkjGkslREgZXMxSFpmIP+7SFedJESaj42GVwbAmmJHt2KVtYfnP53NAe",
+	"guaaJejksWCtkZqkdTroHJahL1SChek8YWMAsWoJ1tdz5JRD0JXs3vTP77Rmi9iYWKgeda09l67UlkOo",
+	"xMNwqlIDV2pOAjx+ZGHDjzp9mr75/aEMCzNfBfqURMBJHaK8anCcYZL3NFAkcisTJ66tneTJUiE/0qWy",
+	"Jdqkf2VWPxO+KAjxk9bUbREnQQeWdo7P6rgzpQnJg8TR7Z1MEBUCvVHkB4I6PeWlWjctrsYSUXJyOOgn",
+	"v0DVk+IT9C0THbxQFqjAeK+G0vdS7WV+PqPycOP3gsd9Ux9iX6bqcY9AVYJOR9SrVXLkV48ab/fOTho7",
+	"e9XGzs7x+6Pz6snxboU1VJ9KLxHjbCy1Yot96yJEoKJYwMrfzj12qNRI7KQLcmMXmZOZYIC966Wy/t/2",
+	"3sHhEdvZOz0/3D/caZzvsdO9d+/3zs7h12b09vDgt7cHhzuNd41xY3f709vttwfbk88HZ2/XXza6ewc7",
+	"O/Tn8d7vjdphY3v/3aCxKj53vg4+fv775GMz2lejPz/5+x+2eb8RbLRXu1FNjfd/awwGg45YqV3xo7VP",
+	"Z18/nZ59nrR6wW78fnj1/nVvLKurL9u7u39+bUa/bzc+7r9d7TZ2G6+3u93Pvf7fxyfv3u02ukd/NHa3",
+	"DxrBXkM1+m96o5OXe+PWKDgLj44H6/8dxR++Xp2NNprR+iRZFbW/rz69Xv/0pft+5/DdzusDWT16qU72",
+	"qqMvyderztr74E232nhX2zh+cx4en34+6o0O9oO/P34Yv3rVjGA69o5250zV4vmLzlJapXtXHkk3BdMI",
+	"YeFi20U+3O7u7uw0zkS3MT7cbnQP351Hf9T+u/plx6996H1aC88qlUr+LJjReyVHZSzS4pfznZ3Gx5Ft",
+	"8XS1v9Gu9T60an/EZ2vDo2tbXHi+QX58V4AKzl5nBEv36h0ET5z5tNAgmUjDUMZQlVXoZaVaw8ILwXEn",
+	"p7qERxaXI6tpfzEgFcCsLj2wnC1BBURDsa4dkC8AKRIqly75yA+0xWw+2mWJlKYIrw+Z3UlPDGCQmA6e",
+	"q+nNG6oXDPEFh581lN0tG/dc1GlsJuj2zmN27kL+mPkh7nhI1pPpR+sW/0MJAR8kLnr9d5gDVeCO3qGF",
+	"XOSWQGMC84lqy5+CP9p0i0OhqSlTDBRFtgurEINoqjeLcbpfUzOeuSCtLlz17RLiFJZ857Ge3OftCDfH",
+	"PI+rmXvav9qIS2/fKgnCkPVk6Cv0lsN1faNWe77U4j+sxdH9kQiVZBdByYEA/8aA+0ILBGa1IXhL0ovl",
+	"qNubuhx4ACAMnN2xKrzh5F40ZpU8JZeYrDnTIo8mKYAJ1J72gMra4PMBSDSE1+FAQiwFaa7agLDgXL0D",
+	"BTDdEeMhhPPhH8SQuK/SJJaZC5DhycpNnZOxow7vI9iNXyfayIfOIKa25yWrIOO2nsilgP6wgO64UjlG",
+	"OEgjCzLpAWQgLOY8O8uCixVaWgYGSls+WwYKSsvDSq2W8vPN+h3v3QJKcdHuNoC+a6dkEZvF9kL38smF",
+	"0jO9e4y4+tw+pYe61cxZ9++hD9CxudgccdBFavtC0BWXlqJR/sTLXy9+/Z/SouhGU90UkS98piR6opxa",
+	"UKh5hhJQj3E2DlQP/glOC8DjChJPS0gHCJkNN1gs4CmT1g041nNwXpCZYRbZBTYcBPF7yNaFrZS80iii",
+	"E3IhoJepEf8bLd2V2vUEf3eTB5LO4x0kgQSJYoFfkPqRSmg2DYSEw2O4dTxG+yQrXfjjK9qY9M5/Xs0R",
+	"ugfKCrnPK4fR7vMuHXka6tprh95fW26AriuJNhiPT235aFvy+TIz5NEuMo5kptZHLLiCfJ5rLylkMyGa",
+	"UaHB1MgEcSM/bRWRrqfJmitsW3QDylcJpzL4CHMTuXhxJ+JbW4g1S8hKKSsOgGUqPrHEGpEYk18L4TAh",
+	"f58h7B70jifcXnqAADeIwC30x9nxUb0ZNaNv9OY3fPYboJLpU+tbM/pWLpft//Wjl45oXrJvzBkMlWV9",
+	"mwlj6kFJFskxBtCFIfWB0DmEU2z2M2Je87bwGTZHpaRTTb0WE/aNRbKIPHXqDNeXR4DSwm+aBdMfNfoC",
+	"uh0o6BdmV/tpbQPvStsdJRL93uU/3/V/iENvIGiJLt9wlZQBlap8uHvpkJaYCyd1pY4rySMxxnXqSqda",
+	"y24D3axBsnbWN2IBVJlZqmLe7qeVXqCv9FIH0UyHiO7c9BqOdkBa51EzchctcSDhWIcrG6S2DgKt7Yg8",
+	"gUQrQIKcCmtYoQBDg+4rkKhlHmpGVKGyBZB+g1G75yRvTYfBPW2zgPEARS2ckj90S8SkTjMB0TpjdolQ",
+	"CeYHfk42+/ks4io6SnHacTU5pZJ4tqAPnjMc5gBKDkUyOD6QLj0pQO8uYFUAsNQYPi/o88pEkAmcWX9p",
+	"dWPTXGTyMFzZXAhXC4v6CEnJgDlncdiuv1EZxfXI96cMXRatOuAOggmHNHM2wwjoZCFYvVnLAnOW1mqq",
+	"EBqxyHItbdZwruwF5tlftfLLi29/rZQ3LvCPm7XnaqHbjN7JKa8IyD5qCktahTWpaRrOOCPaemyRHDOE",
+	"FkwH1l/78rKy8ltlZbWIbyGjWuYjfLp3tVr5JS9/rXjl/Ova9dbhzBGbCZCWAr/OsPMvKiurdIbWDShB",
+	"M9KnXJ3900w3VrNUb5rVaZa8pnM1hp/yiPKape9a6PKvRa0g4rAVpgeXa4/iIW94MiagPJYOtLvJ2LGg",
+	"pgRhTbv+GaaulAESHOf/+TybMPD1bCWTal9M5iOwD0etMGgD84GRSWRE0H8jQoOy4VWAohS78u6B1OMm",
+	"9BjPKwCvz885QXKGiTUNBmgz8DAkNpFICF/bUU5tGUJxuxkwRPYmxmmKZXr2UWEN2l1cj9tam2D5DEjH",
+	"DshviB8zzA4Z1P85zDh5uYqHtCav9ZLc45Uy006BCNMSm3xR4L1YiuPMPQ2kAngjDeUSSoAjG3iTNqQi",
+	"83zbeuebjV81Ae65ufpZWSnwSRfn0FZTdo4gAvMohaDL3aHb1NSZ6dw97lKyeWaaLNiwZijo0qCFVeTw",
+	"j4CQAwlawSuIJz/02ZDRmAbKFg4uv3/0atU8bx6Hfi3FIyMeNksDXdKgKTN7lhwF+ak1BXgmkFtP1n47",
+	"HOmLHHFvAEGvzG3HFtcg/YxBE4CUdqTPsLzxfTFEHkW4ctEBm5ecPhr6PBF3Ilsno3zZujeUgHyxerjo",
+	"6y2l25qUJi6LiCf3KdBPOil9AR2wI6NOGCDB7pNXGmeCuGduqivoCHWQRZ5anXMK/rEscV6WOKclzmPe",
+	"F8ui5qnaIxKWeUEvEvU5Zc3pQi1DWI/gqRAzFc5A9wlcfRaVRrGRAtoy4+vnXQjmwGNIVD7Hi1GAmJ1q",
+	"H4OVXR3GiKhS/+dh0EdzkwPdWK0TqlVD0aayyJB4QM1PGK/xIJKSzfOLfBaLgRi0YO+TY8atcWZHKQSf",
+	"D+dVLNpaVhD6275LVU3E8RloLTcOIl+OlccMLOhzi6ITy4HtyWz7yAVrDkRk7MQLGX1SP5j3ELhWJoJq",
+	"CNPdAJKIbLA3qA2dl2qVY3vj1thN6+pvXbQ0C6e6WdPbN+6KxDlCkcF/GJzEohN8KdVLVZfTyyr/WR+t",
+	"Nh5knJTqpY1abaX0/WJxqFYa5Z3X8dwsi+G6DAYv5duMWOAv60IfSXfbIm0TOgbtnVHmkRyT2rbhUL37",
+	"70RbA+zL4+rqwwS5OUF58RRhDP4Ro6lGyqe5otucSvpnC3tA11HyYBCrxJBKkcahIDUEfgeCR5iPA+5t",
+	"3bbsdLS2DkJbcKqARBKz2oPEurExx1VfR7RehdnU5hH4P5CuexBEp5T6jbapfpfJcYR+ff0kUhRfB/Da",
+	"48OhiAzxcDZrPQCEgq5MEmHKTikgTmSlMxFnJ2CAKe43dbssovDP9Hw8EDAJtGU4Qgsx1Zwkja10x0n2",
+	"VcTSUMQ6OTO4Gv9G5fivc2i8Ecm04kRxBPVJgoQYhlmlckeKNOFx8siK1BeDoUwgjeaj4WN2cplUAnUv",
+	"PMHdjrn5xFGjBR7kmYrhUyDqeBQphioGxqhVEdW+ZDQWQEQqWWEN/GbZ19YzsvZrIUur7LVyzasEyNEf",
+	"usFp/XH3nlpo5pHsNWq7WG2BUxbSn2avHo6magNCylJPPX3Hq17waU1l4t4kjXQgzfO/Lq6ZwO31ZBRT",
+	"g9RIw0WoSiOpdWQLhyswV8aK8ZiSKfDpjIpXlG2Q1et5Fk0b6MWKLrOkW2YtG4+SHyKmJxOyTieuLSll",
+	"XnJbXzyU6bPUIf+/dIjeW1MqBDKB0i2JqTh4u5xn4AylX74WJH4/lgPG0+Qgj/EWxmYyCbUIkZCIgbE0",
+	"iJpfhJ16WlAbpDXBFNrwjbyhJUEh5p5gcFNxMOUReQ34cPEfDU7B5cnx2TkzMalLkvybIMVvExn1fZgX",
+	"0608sIUx1fw1oPE4u5DBEUrZh0TirRk7D7Nw4ClazGXW4Z3kcUxDygP431D6c2Ox8PsTDMSeYL+vj8JC",
+	"eOIpRF9NR37WKCz0/4ejrzcrKaSwKw+DK+GxqCD6eqovjMvoKynkeeFWRCPOi7V62cqkJZz048FJDyWE",
+	"4mYir9bTCk5WdLGAZMwzwmL912s0OFaKRj4bxrIb84EyZGIdEbNIYpGagQKdEFtBhSHpLTqKyfZ3Erbn",
+	"MHwZl5k59g1rmVHymGOuRHglVB1hnnQzUJZWebSKogORnOJkXnPsgDOYAGN8KnjLnj5u2QvlFRKy1b2e",
+	"S/epeGhqCvQO7sKlHXcHcT3pCBULbPglJf8DanI2h6vcRJUyjCOzigNSbIvrjZEOyBJ6gUtXyYFwE259",
+	"U38K/7n0sPQx91FFP9ILYx4klyYwycRgmBhEtAr7SPJrvypJ29h74HTtvC8F1n30Izlmz4KExQI8RSk0",
+	"Bn1da7RESiZDfyZodqlXKRSJuMQiV7ytgAbq8StxaVGfsEgfaloTLPx0VCg85AdatyocC7vEerFLtz2K",
+	"F+Hl9hTW4j2EzAglEO7kpm6oLRGmm66stkI4kV04LHJd4jcvNMAtkZMKjT4skwGieqDpe4JRUq7u0zCW",
+	"rbycaajTxPFdp1e1Irki1ku3rhBnTOtUfiW0UoVBwfEJOyy3gLBAz8KWWhTeBUsGL35tNitQHbkYzkta",
+	"4ikh3kvQxLiW15d5ZreMB2XKuRWj7iEzipIgnC7moqrhOygcXbvDwtGG6hNGvnMWfSlHvj6PKqxhkQJs",
+	"pN7sCdi/lrI0MkEoMGjRDyki9nkUiMTMber75XpiItHOeMx9wX2qGAvawkcX0Zzy7JxybG9uPTY3xWze",
+	"VJk8DQkLyW172FNSvKgbp85rj7UEAN6Hvm4pZi3RCyIfsgLwn7Tm6HGaFij2hn23lfalEG8Hi1pzd0CH",
+	"h0rYxW1JGQoe5a3uR5rangh9AuW2HG9JJmcl1bboqxsHSuAKzPAVDEcJC6JEsiPWGrX7IlGe/iPMxOa6",
+	"x1ZWX3hYyR6zjZVVTOnYP/pQXuF6Lnrs2eY6awWJeq73lVVrVfdWOpD+KJTsCLvgB11iQ+DUJBwcPcH+",
+	"PD41m/NSf/vSWJhp2YrHajDySEaiYs4Oev2IPq089oK1JolQkETpEURR0I0A4TZKTOZJELEWV2JzfRSH",
+	"1rIdct/Xio+9AZUYgBYgXBiOvTCLQMkqWo5s0hZMStE20N0tUpAb65urgHZkNeaLtTxErFr55f+WF4XF",
+	"6qBwGiGAfa96PDYoD1QLZFwpAIEfwtS+If1Xd47GkIhI6Xbl7LwWEntwxxJI9+CUJJqpwn6k9kUoZZ+B",
+	"EVAoRfqN/PLsIErWVksOeNTmmgMdVXtglFTX5gAjNE8fZ0vc/2mWSHFBfTpVu0PpupnIptEVTfd7qlmq",
+	"/3XhNUumGh64a++mjJ1spC1Y/ZwhYJIyHCq0e9yRL68sd1nwbqMxJLOA88K4PcGfgSEzlFpIwSjCM+f5",
+	"PAc1hXHn0BDPxpOyXMRUMf55JEYAHD5Q2Lgf8yDSd5gsaBBYEAVwk7CXMC9lmmwDAcj9IojWcxrG/YSJ",
+	"6OuPg9FqG58bHIqhb5BEt+QTvhvJw+XGgnZK2UTHXjSV0Qp46vlCdkve8Qv9GtCw5FzkDiMV+MIt/dVS",
+	"MYpDbV4kyVDVq1XHf5GeuxVqr6wmKhGDirpq11/UXtTAp06dz7s1Qros3JgduAq83wIn1Cimel46pGcJ",
+	"0Ass2ZncYKROxroOoBtwv0qzOudbjonRj+RY0e1hok04k8StpPNN47aZ/aYBi+6PWiIU6NM/icHrIkZu",
+	"t1K3a+n7xff/CwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

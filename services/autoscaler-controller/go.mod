@@ -103,3 +103,6 @@ replace (
 	github.com/nemesis-scaling/nemesis/gen => ../../gen
 	github.com/nemesis-scaling/nemesis/pkg => ../../pkg
 )
+
+// What npm brings has Go files of its own.
+ignore ./console/node_modules

@@ -24,7 +24,9 @@ import (
 	"github.com/nemesis-scaling/nemesis/pkg/httpclient"
 	"github.com/nemesis-scaling/nemesis/pkg/httpserver"
 	"github.com/nemesis-scaling/nemesis/pkg/telemetry"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/console"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/apiproxy"
+	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/archive"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/cluster"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/control"
 	"github.com/nemesis-scaling/nemesis/services/autoscaler-controller/internal/fleet"
@@ -86,11 +88,12 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	}
 	scaler, marker, recorder := cluster.NewScaler(clients), cluster.NewMarker(clients), cluster.NewRecorder(clients, watcher, events, post)
 	queues := newQueues(t.Registry)
+	histories, keeps := archive.New(clients, t.Log, s.Namespace), newHistoryMeter(t.Registry)
 	for i := range p {
 		name := p.name(i)
 		p[i].loop = control.New(control.Options{
 			Fleet: p[i].fleet, Scaler: scaler, Marker: marker, Recorder: recorder,
-			Observer: instruments, Log: t.Log, Epoch: p[i].epoch, Missing: watcher.Missing, Awaited: elected.of(i).Awaited, Patience: elected.of(i).Patience,
+			Observer: instruments, Changes: p.see(i, histories, keeps, t.Log), Log: t.Log, Epoch: p[i].epoch, Missing: watcher.Missing, Awaited: elected.of(i).Awaited, Patience: elected.of(i).Patience,
 			Queues: queues.of(name), Autoscalers: func() []fleet.Autoscaler { return watcher.Autoscalers(p.ours(i)) },
 		})
 		if p[i].metrics, err = cluster.NewMetricsReader(clients, t.Log, p[i].fleet, p[i].loop, instruments); err != nil {
@@ -105,7 +108,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	balancers := settings.New(settings.Options{
 		Clients: clients, Log: t.Log, Namespace: s.Namespace, Codec: codec, Sink: p, Events: events,
 	})
-	t.Registry.MustRegister(newGauges(p), newSettingsGauge(balancers.Trouble), newLayoutGauge(elected.trouble), newEventsGauge(events.Waiting), newClaimsGauge(watcher.Refusals), newPostGauges(post))
+	t.Registry.MustRegister(newGauges(p), newSettingsGauge(balancers.Trouble), newLayoutGauge(elected.trouble), newEventsGauge(events.Waiting), newClaimsGauge(watcher.Refusals), newPostGauges(post), newSavingsGauges(p))
 	registerAPIMetrics(t.Registry)
 	objects, err := apiproxy.New(clients, s.AnonymousAccess)
 	if err != nil {
@@ -138,6 +141,10 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	if a.hooks, err = newHooks(ctx, s, clients, t, watcher, p[0].loop.Leading); err != nil {
 		return nil, err
 	}
+	page, err := console.New()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it says of what
+	}
 	ready := &httpserver.Readiness{}
 	ready.AddTrouble(a.hooks.trouble)
 	ready.Add(watcher.Missing)
@@ -146,7 +153,7 @@ func New(ctx context.Context, s Settings, config *rest.Config, t *telemetry.Tele
 	ready.AddTrouble(s.open)
 	a.server, err = httpserver.Listen(ctx, httpserver.Options{
 		Address: s.Listen, Log: t.Log, LameDuck: lameDuck, Secure: trust.secure, Listen: connections.Listen, ConnContext: from(connections),
-		Handler: mux(httpserver.Operations(t.Page(), ready), judge, api),
+		Handler: beside(page, mux(httpserver.Operations(t.Page(), ready), judge, api)),
 	})
 	if err != nil {
 		return nil, err
@@ -220,6 +227,17 @@ func (a *App) Run(ctx context.Context) error {
 	stop()
 	running.Wait()
 	return errors.Join(err, serveErr, hooksErr)
+}
+
+// beside has the console stand beside the API.
+func beside(page, api http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if console.Is(r) {
+			page.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
 }
 
 // mux sends what the kubelet and Prometheus ask around the API.

@@ -186,6 +186,8 @@ func (l *Loop) record(ctx context.Context, m *memory, report *lifecycle.Report, 
 	m.mu.Unlock()
 	l.journal.add(copied)
 	l.Observer.Decided(copied)
+	l.Changes.Decided(copied)
+	l.Changes.Changed(copied.Key, true)
 	l.tell(ctx, copied)
 	if first && r.Result() == fleet.ResultUnchanged {
 		return // the status is on its way anyhow: it is new, or all are compared by a new leader
@@ -211,6 +213,7 @@ func (l *Loop) settled(ctx context.Context, p lifecycle.Plan) {
 		s.Record.ID, s.Record.Time = l.nextID(), time.Now()
 		l.journal.add(*s.Record)
 		l.Observer.Decided(*s.Record)
+		l.Changes.Decided(*s.Record)
 	}
 }
 

@@ -62,6 +62,7 @@ func (l *Loop) release(k fleet.Key, m *memory) {
 
 // heard asks for a decision, because something is new of the application.
 func (l *Loop) heard(k fleet.Key) {
+	l.Changes.Changed(k, false)
 	l.memory(k).news.CompareAndSwap(0, time.Now().UnixNano())
 	l.work.Add(k)
 }
