@@ -69,7 +69,7 @@ func sum(k fleet.Key) uint64 {
 }
 
 // Place is where an application is kept.
-func (s *Store) Place(k fleet.Key) int { return int(sum(k) % places) } //nolint:gosec // G115: below 16
+func (s *Store) Place(k fleet.Key) int { return int(sum(k) % places) }
 
 func key(k fleet.Key) string { return fmt.Sprintf("%016x", sum(k)) }
 
@@ -146,10 +146,10 @@ func wrap(k fleet.Key, kept []byte) []byte {
 func unwrap(value []byte) (k fleet.Key, kept []byte, err error) {
 	for _, part := range []*string{&k.Namespace, &k.Deployment} {
 		n, size := binary.Uvarint(value)
-		if size <= 0 || n == 0 || n > 253 || uint64(len(value)-size) < n {
+		if size <= 0 || n == 0 || n > 253 || len(value)-size < int(n) {
 			return fleet.Key{}, nil, errNoName
 		}
-		*part, value = string(value[size:size+int(n)]), value[size+int(n):] //nolint:gosec // G115: at most 253
+		*part, value = string(value[size:size+int(n)]), value[size+int(n):]
 	}
 	return k, value, nil
 }

@@ -22,7 +22,7 @@ func TestWrap_WhatIsReadBackIsTheSame(t *testing.T) {
 
 func TestUnwrap_RefusesWhatNamesNothing(t *testing.T) {
 	whole := wrap(fleet.Key{Namespace: "shop", Deployment: "cart"}, nil)
-	for n := range len(whole) {
+	for n := range whole {
 		if _, _, err := unwrap(whole[:n]); !errors.Is(err, errNoName) {
 			t.Errorf("the first %d bytes: %v", n, err)
 		}

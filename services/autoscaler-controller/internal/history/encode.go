@@ -80,7 +80,7 @@ func (r *ring) encode(of shape, most int) (out []byte, whole bool) {
 	}
 	out = binary.AppendUvarint(nil, 1)
 	out = binary.AppendVarint(out, r.open.at)
-	out = binary.AppendUvarint(out, uint64(runs)) //nolint:gosec // G115: not negative
+	out = binary.AppendUvarint(out, uint64(runs))
 	return append(out, body...), whole
 }
 

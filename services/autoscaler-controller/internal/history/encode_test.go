@@ -58,7 +58,7 @@ func TestEncode_WhatDoesNotFitIsTheOldestOfTheFinest(t *testing.T) {
 	now := at(200 * 3600)
 	whole, _ := h.Encode(MaxBytes)
 	minutes, hours := read(t, h, Minutes, now), read(t, h, Hours, now)
-	for most := range len(whole) {
+	for most := range whole {
 		kept, cut := h.Encode(most)
 		if len(kept) > most || !cut {
 			t.Fatalf("of %d bytes %d were taken, cut: %v", most, len(kept), cut)

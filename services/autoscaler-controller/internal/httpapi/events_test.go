@@ -90,9 +90,9 @@ func (s *eventStream) ended() bool {
 func happened(all []event) []string {
 	var out []string
 	for _, e := range all {
-		var of struct{ Deployment, State, Id string }
+		var of struct{ Deployment, State, ID string }
 		_ = json.Unmarshal([]byte(e.data), &of)
-		out = append(out, strings.TrimSpace(strings.Join([]string{e.name, of.Deployment, of.State, of.Id}, " ")))
+		out = append(out, strings.TrimSpace(strings.Join([]string{e.name, of.Deployment, of.State, of.ID}, " ")))
 	}
 	return out
 }

@@ -221,8 +221,8 @@ func (b *Board) Since(p Position, ordinary bool, most int) (Update, <-chan struc
 	}
 	urgent := after(b.urgent, p.Urgent, Changed, true)
 	urgent = append(urgent, after(b.removed, p.Urgent, Removed, true)...)
-	for i := len(b.decisions) - 1; i >= 0; i-- {
-		item := b.decisions[(b.oldest+i)%len(b.decisions)]
+	for i := range len(b.decisions) { // the newest first
+		item := b.decisions[(b.oldest+len(b.decisions)-1-i)%len(b.decisions)]
 		if item.N <= p.Urgent {
 			break
 		}

@@ -28,7 +28,7 @@ export function Fleet() {
     return (
       <Empty title="No application yet">
         <p>An application is a Deployment that a CustomAutoscaler names, in a namespace that you may see. Make one:</p>
-        <pre>{`kubectl apply -f - <<EOF
+        <pre tabIndex={0}>{`kubectl apply -f - <<EOF
 apiVersion: autoscaler-group.autoscaler/v1alpha1
 kind: CustomAutoscaler
 metadata: { name: my-app }

@@ -31,7 +31,7 @@ export function Requests() {
         <h1>Requests</h1>
         <Empty title="The log is the load balancer's, which is not reached from this address">
           <p>Open the console through the API server, where both stand side by side:</p>
-          <pre>kubectl proxy</pre>
+          <pre tabIndex={0}>kubectl proxy</pre>
           <p>and then <code>http://127.0.0.1:8001/api/v1/namespaces/nemesis-system/services/https:autoscaler-controller:8080/proxy/console/</code></p>
           <Command line={line} />
         </Empty>
