@@ -141,7 +141,7 @@ func (r *Recorder) read(ctx context.Context, a fleet.Autoscaler) (contract.Statu
 	if err != nil {
 		return contract.Status{}, refusal(err, "read", a)
 	}
-	return r.watcher.autoscalers.wrote(o), nil
+	return r.watcher.autoscalers.wrote(o, contract.Status{}), nil
 }
 
 func (r *Recorder) write(ctx context.Context, a fleet.Autoscaler, s, stored contract.Status) error {
@@ -151,7 +151,7 @@ func (r *Recorder) write(ctx context.Context, a fleet.Autoscaler, s, stored cont
 	}
 	o, err := r.objects.patchStatus(ctx, a, body)
 	if err == nil {
-		r.watcher.autoscalers.wrote(o)
+		r.watcher.autoscalers.wrote(o, s)
 	}
 	return err
 }
@@ -165,7 +165,7 @@ func refusal(err error, do string, a fleet.Autoscaler) error {
 
 // standing is how a CustomAutoscaler itself stands.
 func (r entry) standing() contract.Standing {
-	s := contract.Standing{Generation: r.said.generation, Malformed: r.said.malformed}
+	s := contract.Standing{Generation: r.said.generation, Malformed: r.said.malformed, Claims: r.said.asks()}
 	for _, why := range r.refused {
 		s.Refused = append(s.Refused, why.Text)
 		s.Foreign = s.Foreign || why.Foreign

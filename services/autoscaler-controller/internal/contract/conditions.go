@@ -25,6 +25,7 @@ type Standing struct {
 	Malformed  error
 	Refused    []string // targets that others have, and why
 	Foreign    bool     // among them some that another namespace has
+	Claims     []Claim  // one for each target, in their order
 }
 
 func (s Standing) condition() fleet.Condition {
